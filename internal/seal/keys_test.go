@@ -1,0 +1,224 @@
+package seal
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// ring makes a key ring of lines, or ends the test.
+func ring(t testing.TB, lines ...string) *Keys {
+	t.Helper()
+	k, err := ParseKeys(strings.Join(lines, "\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+func opens(k *Keys, place string, sealed []byte) bool {
+	plain, err := k.Open(place, sealed)
+	if err != nil && (!errors.Is(err, ErrSealed) || plain != nil) {
+		panic(fmt.Sprintf("Open gives %q and %v, want nothing and ErrSealed", plain, err))
+	}
+	return err == nil
+}
+
+func TestSeal(t *testing.T) {
+	k := ring(t, NewKey())
+	for _, plain := range []string{"", "x", "JBSWY3DPEHPK3PXP", strings.Repeat("long ", 1000)} {
+		sealed := k.Seal("factor 1", []byte(plain))
+		got, err := k.Open("factor 1", sealed)
+		if err != nil || string(got) != plain {
+			t.Errorf("Open gives %q and %v, want %q", got, err, plain)
+		}
+		if len(plain) > 1 && bytes.Contains(sealed, []byte(plain)) {
+			t.Errorf("the sealed value shows %q", plain)
+		}
+		if bytes.Equal(sealed, k.Seal("factor 1", []byte(plain))) {
+			t.Error("sealed twice alike: the nonce repeats")
+		}
+	}
+}
+
+// A row that is copied over another row does not open there.
+func TestSealedRowSwapped(t *testing.T) {
+	k := ring(t, NewKey())
+	mallory, anna := k.Seal("factor 1", []byte("mallory's")), k.Seal("factor 2", []byte("anna's"))
+	if opens(k, "factor 2", mallory) || opens(k, "factor 1", anna) || opens(k, "", anna) || opens(k, "factor 22", anna) {
+		t.Error("a sealed value opens at another place")
+	}
+}
+
+func TestSealedDamaged(t *testing.T) {
+	k := ring(t, NewKey(), NewKey())
+	sealed := k.Seal("factor 1", []byte("JBSWY3DPEHPK3PXP"))
+	for i := range len(sealed) * 8 {
+		bad := slices.Clone(sealed)
+		bad[i/8] ^= 1 << (i % 8)
+		if opens(k, "factor 1", bad) {
+			t.Errorf("opens with bit %d flipped", i)
+		}
+	}
+	for n := range sealed {
+		if opens(k, "factor 1", sealed[:n]) {
+			t.Errorf("opens cut to %d bytes", n)
+		}
+	}
+	if opens(k, "factor 1", append(slices.Clone(sealed), 0)) {
+		t.Error("opens with a byte behind it")
+	}
+}
+
+// The id in front of a sealed value is bound to it, even between two ids of one key.
+func TestSealedIDChanged(t *testing.T) {
+	_, secret, _ := strings.Cut(NewKey(), ":")
+	k := ring(t, "a:"+secret, "b:"+secret)
+	sealed := k.Seal("p", []byte("x"))
+	sealed[2] = 'b'
+	if opens(k, "p", sealed) {
+		t.Error("opens under another id")
+	}
+}
+
+func TestRotation(t *testing.T) {
+	oldLine, newLine := NewKey(), NewKey()
+	before, after, gone := ring(t, oldLine), ring(t, newLine, oldLine), ring(t, newLine)
+	sealed, mac := before.Seal("p", []byte("x")), before.MAC("code", "123456")
+
+	if !opens(after, "p", sealed) || !after.SameMAC(mac, "code", "123456") || !after.HasMark(before.Mark()) {
+		t.Error("what the old key made does not hold after rotation")
+	}
+	if opens(gone, "p", sealed) || gone.SameMAC(mac, "code", "123456") || gone.HasMark(before.Mark()) {
+		t.Error("what the old key made holds without it")
+	}
+	if bytes.Equal(after.MAC("code", "123456"), mac) || after.Mark() == before.Mark() {
+		t.Error("the old key is still the current one")
+	}
+	if mac := after.MAC("code", "123456"); !after.SameMAC(mac, "code", "123456") {
+		t.Error("what the new key made does not hold")
+	}
+	if opens(before, "p", after.Seal("p", []byte("x"))) {
+		t.Error("sealed with the old key after rotation")
+	}
+}
+
+func TestMark(t *testing.T) {
+	a, b := ring(t, NewKey()), ring(t, NewKey())
+	if len(a.Mark()) != 16 || a.Mark() == b.Mark() || !a.HasMark(a.Mark()) || a.HasMark(b.Mark()) || a.HasMark("") {
+		t.Errorf("marks %q and %q: want 16 characters that tell the keys apart", a.Mark(), b.Mark())
+	}
+}
+
+// Checked once with another implementation of HKDF, HMAC and AES-GCM.
+const (
+	goldenMark   = "d259401c68a05e26"
+	goldenMAC    = "d93d3f3808b297b9c8b3149c6a6e7b0bbcf17c472d53026ff0090f09790bc26d"
+	goldenSealed = "01036f6e658bc9cacc8800f95c3e23c3474b144b86ae5eab4ba7991ecb85ddc160ce625735aaae"
+)
+
+// The derivations are a promise to every database out there: these values never change.
+func TestKeysStayTheSame(t *testing.T) {
+	k := ring(t, "one:"+base64.StdEncoding.EncodeToString([]byte("0123456789abcdef0123456789abcdef")))
+	if got := k.Mark(); got != goldenMark {
+		t.Errorf("Mark() = %q, want %q", got, goldenMark)
+	}
+	if got := hex.EncodeToString(k.MAC("code", "a", "b")); got != goldenMAC {
+		t.Errorf("MAC = %q, want %q", got, goldenMAC)
+	}
+	sealed, _ := hex.DecodeString(goldenSealed)
+	if got, err := k.Open("factor 1", sealed); err != nil || string(got) != "secret" {
+		t.Errorf("Open gives %q and %v, want secret", got, err)
+	}
+}
+
+func TestMAC(t *testing.T) {
+	k := ring(t, NewKey())
+	mac := k.MAC("code", "ab", "c")
+	if !k.SameMAC(mac, "code", "ab", "c") {
+		t.Error("SameMAC refuses what MAC made")
+	}
+	for _, other := range [][]string{
+		{"code", "a", "bc"}, {"code", "abc"}, {"code", "ab", "c", ""}, {"code", "", "ab", "c"},
+		{"code", "ab"}, {"code"}, {"codeab", "c"}, {"other", "ab", "c"}, {"code", "c", "ab"}, {"code", "ab", "C"},
+	} {
+		if k.SameMAC(mac, other[0], other[1:]...) {
+			t.Errorf("the MAC of code, ab, c is also that of %q", other)
+		}
+	}
+	if k.SameMAC(nil, "code", "ab", "c") || k.SameMAC(mac[:31], "code", "ab", "c") {
+		t.Error("SameMAC takes a short MAC")
+	}
+}
+
+// Two lists have the same MAC exactly if they are the same list, however their text is cut.
+func TestMACFraming(t *testing.T) {
+	k := ring(t, NewKey())
+	rapid.Check(t, func(t *rapid.T) {
+		list := rapid.SliceOfN(rapid.StringOfN(rapid.RuneFrom([]rune{'a', 0, 1, 8}), 0, 9, -1), 1, 4)
+		a, b := list.Draw(t, "a"), list.Draw(t, "b")
+		if rapid.Bool().Draw(t, "joined") { // the same text, cut otherwise
+			text := strings.Join(a, "")
+			cut := rapid.IntRange(0, len(text)).Draw(t, "cut")
+			b = []string{text[:cut], text[cut:]}
+		}
+		got, want := k.SameMAC(k.MAC(a[0], a[1:]...), b[0], b[1:]...), slices.Equal(a, b)
+		if got != want {
+			t.Errorf("%q and %q: same MAC is %v, want %v", a, b, got, want)
+		}
+	})
+}
+
+func TestParseKeys(t *testing.T) {
+	good := NewKey()
+	_, secret, _ := strings.Cut(good, ":")
+	for _, text := range []string{good, good + "\r\n", "# note\n\n  " + good + "\n" + NewKey() + "\n"} {
+		if k, err := ParseKeys(text); err != nil || !k.HasMark(ring(t, good).Mark()) || k.Mark() != ring(t, good).Mark() {
+			t.Errorf("ParseKeys(%d characters): %v, want the first key", len(text), err)
+		}
+	}
+	for name, text := range map[string]string{
+		"nothing":     "",
+		"only a note": "# " + good,
+		"no id":       ":" + secret,
+		"no colon":    secret,
+		"bad id":      "a b:" + secret,
+		"long id":     strings.Repeat("a", 33) + ":" + secret,
+		"short key":   "a:" + base64.StdEncoding.EncodeToString([]byte("only thirty-one bytes of key...")),
+		"bad base64":  "a:" + strings.Repeat("!", 44),
+		"unpadded":    "a:" + strings.TrimRight(secret, "="),
+		"zeros":       "a:" + base64.StdEncoding.EncodeToString(make([]byte, 32)),
+		"same id":     good + "\n" + strings.SplitN(good, ":", 2)[0] + ":" + strings.SplitN(NewKey(), ":", 2)[1],
+		"second bad":  good + "\nrubbish",
+	} {
+		k, err := ParseKeys(text)
+		if err == nil || k != nil {
+			t.Errorf("%s: got keys, want an error", name)
+		} else if strings.Contains(err.Error(), secret[:10]) {
+			t.Errorf("%s: the error shows the key", name)
+		}
+	}
+}
+
+func TestKeysDoNotPrint(t *testing.T) {
+	k := ring(t, NewKey())
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%d"} {
+		if got := fmt.Sprintf(verb, k); got != "seal.Keys" {
+			t.Errorf("%s prints %q, want seal.Keys", verb, got)
+		}
+	}
+}
+
+func BenchmarkMAC(b *testing.B) {
+	k := ring(b, NewKey())
+	for b.Loop() {
+		k.MAC("code", "challenge", "123456")
+	}
+}

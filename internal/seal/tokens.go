@@ -1,0 +1,52 @@
+package seal
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+)
+
+// Token returns 256 random bits for a cookie or a URL: 43 characters of base64url
+// without padding. Store Hash of it, never the token.
+func Token() string {
+	b := make([]byte, 32)
+	rand.Read(b) // never fails: it ends the program instead
+	return base64.RawURLEncoding.EncodeToString(b)
+}
+
+// LinkToken returns 130 random bits that a person may have to copy: 26 capital letters
+// and digits without signs, so that a double click selects all of it and a mail program
+// does not cut it. Store Hash of it, never the token.
+func LinkToken() string {
+	return rand.Text()
+}
+
+// Hash returns the SHA-256 of a token from Token or LinkToken, which is how it is stored
+// and looked up. It has no key and no salt, so it is safe only for secrets that cannot be
+// guessed: use Keys.MAC for codes and Passwords for passwords.
+func Hash(token string) []byte {
+	sum := sha256.Sum256([]byte(token))
+	return sum[:]
+}
+
+// Digits returns n random decimal digits. Every number of the range is equally likely,
+// leading zeros included, because the odds we promise are counted in whole ranges.
+func Digits(n int) string {
+	if n <= 0 {
+		return ""
+	}
+	digits := make([]byte, 0, n)
+	random := make([]byte, n)
+	for {
+		rand.Read(random)
+		for _, b := range random {
+			if b >= 250 { // 256 is no multiple of 10: the last six values would favour 0 to 5
+				continue
+			}
+			digits = append(digits, '0'+b%10)
+			if len(digits) == n {
+				return string(digits)
+			}
+		}
+	}
+}

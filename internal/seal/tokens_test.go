@@ -1,0 +1,71 @@
+package seal
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+func TestTokens(t *testing.T) {
+	seen := make(map[string]bool)
+	for range 1000 {
+		token, link := Token(), LinkToken()
+		if b, err := base64.RawURLEncoding.DecodeString(token); err != nil || len(b) != 32 {
+			t.Fatalf("Token() is %d bytes (%v), want 32", len(b), err)
+		}
+		if len(link) != 26 || strings.Trim(link, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") != "" {
+			t.Fatalf("LinkToken() = %q, want 26 characters of base32", link)
+		}
+		if seen[token] || seen[link] {
+			t.Fatal("the same token twice")
+		}
+		seen[token], seen[link] = true, true
+	}
+}
+
+func TestHash(t *testing.T) {
+	want, _ := hex.DecodeString("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad") // FIPS 180-2
+	if got := Hash("abc"); !bytes.Equal(got, want) {
+		t.Errorf("Hash(abc) = %x, want %x", got, want)
+	}
+}
+
+func TestDigitsLength(t *testing.T) {
+	for n, want := range map[int]int{-1: 0, 0: 0, 1: 1, 6: 6, 40: 40} {
+		got := Digits(n)
+		if len(got) != want || strings.Trim(got, "0123456789") != "" {
+			t.Errorf("Digits(%d) = %q, want %d digits", n, got, want)
+		}
+	}
+}
+
+// A million codes, by their first three and their last three digits. Without the rejection
+// of the last six byte values the sum is about 2100.
+func TestDigitsUniform(t *testing.T) {
+	const codes, bins = 1_000_000, 1000
+	var first, last [bins]int
+	for range codes {
+		code := Digits(6)
+		a, err1 := strconv.Atoi(code[:3])
+		b, err2 := strconv.Atoi(code[3:])
+		if err1 != nil || err2 != nil {
+			t.Fatalf("Digits(6) = %q", code)
+		}
+		first[a]++
+		last[b]++
+	}
+	// 999 degrees of freedom: mean 999, deviation 45. Chance passes 1270 once in 10^8 runs.
+	const most, want = 1270, float64(codes) / bins
+	for name, counts := range map[string][bins]int{"first": first, "last": last} {
+		sum := 0.0
+		for _, n := range counts {
+			sum += (float64(n) - want) * (float64(n) - want) / want
+		}
+		if sum > most {
+			t.Errorf("chi-square of the %s three digits: got %.0f, want at most %d", name, sum, most)
+		}
+	}
+}
