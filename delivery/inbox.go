@@ -1,0 +1,201 @@
+package delivery
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// maxArrived is how many messages an inbox keeps.
+const maxArrived = 100
+
+// ErrNoMessage says that the inbox has no message with this id, or that this cannot be an id.
+var ErrNoMessage = errors.New("no such message")
+
+// Inbox is a delivery that keeps every message in a folder instead of sending it, for local
+// mode: codes lie there for whoever may read the folder. Several processes may share one.
+type Inbox struct {
+	Dir  string           // made when needed, readable by its owner only
+	From string           // sender of mail; "": signin@localhost
+	Now  func() time.Time // nil: time.Now
+}
+
+// Arrived is a message in the inbox.
+type Arrived struct {
+	At time.Time // when it arrived, in UTC
+	Message
+	Raw string // email: what would have been sent (RFC 5322, CRLF line ends); sms: ""
+}
+
+// Send puts m into the folder. A message with the id of an earlier one takes its place. Errors
+// wrap ErrRefused if m could not be sent by mail or as text either.
+func (i Inbox) Send(ctx context.Context, m Message) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("delivery: inbox: %w", err)
+	}
+	a := Arrived{At: time.Now().UTC(), Message: m}
+	if i.Now != nil {
+		a.At = i.Now().UTC()
+	}
+	switch m.Channel {
+	case Email:
+		mail, err := compose(cmp.Or(i.From, "signin@localhost"), m, a.At)
+		if err != nil {
+			return err
+		}
+		a.Raw = string(mail.raw)
+	case SMS:
+		if err := checkSMS(m); err != nil {
+			return fmt.Errorf("delivery: inbox: %w: %w", ErrRefused, err)
+		}
+	default:
+		return fmt.Errorf("delivery: inbox: %w: unknown channel", ErrRefused)
+	}
+	if err := i.write(a); err != nil {
+		return fmt.Errorf("delivery: inbox: write: %w", err)
+	}
+	if err := i.prune(); err != nil {
+		return fmt.Errorf("delivery: inbox: remove old messages: %w", err)
+	}
+	return nil
+}
+
+func checkSMS(m Message) error {
+	switch {
+	case !validID(m.ID):
+		return errors.New("id: want letters, digits, - and _")
+	case !regexp.MustCompile(`^\+[1-9][0-9]{1,14}$`).MatchString(m.To):
+		return errors.New("to: not an E.164 number")
+	case m.Text == "":
+		return errors.New("text: empty")
+	}
+	return nil
+}
+
+// List returns the newest 100 messages, the newest first. An inbox nothing was sent to is empty.
+func (i Inbox) List() ([]Arrived, error) {
+	files, err := i.files()
+	if err != nil {
+		return nil, fmt.Errorf("delivery: list inbox: %w", err)
+	}
+	var all []Arrived
+	for _, f := range files {
+		a, err := i.Message(f.id)
+		if errors.Is(err, ErrNoMessage) {
+			continue // another process has just removed it
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, a)
+	}
+	slices.SortFunc(all, func(a, b Arrived) int {
+		return cmp.Or(b.At.Compare(a.At), strings.Compare(a.ID, b.ID))
+	})
+	return all[:min(len(all), maxArrived)], nil
+}
+
+// Message returns one message, or ErrNoMessage. The id may come from anybody.
+func (i Inbox) Message(id string) (Arrived, error) {
+	if !validID(id) { // no dot and no separator, so it cannot leave the folder
+		return Arrived{}, fmt.Errorf("delivery: read inbox: %w", ErrNoMessage)
+	}
+	data, err := os.ReadFile(i.path(id))
+	if errors.Is(err, fs.ErrNotExist) {
+		return Arrived{}, fmt.Errorf("delivery: read inbox: %w", ErrNoMessage)
+	}
+	if err != nil {
+		return Arrived{}, fmt.Errorf("delivery: read inbox: %w", err)
+	}
+	var a Arrived
+	if err := json.Unmarshal(data, &a); err != nil {
+		return Arrived{}, fmt.Errorf("delivery: read inbox: message %s: %w", id, err)
+	}
+	return a, nil
+}
+
+func (i Inbox) path(id string) string { return filepath.Join(i.Dir, id+".json") }
+
+// write goes through a temporary file, so a reader sees the whole message or none. It does not wait for
+// the disk: nobody needs these messages after a power cut.
+func (i Inbox) write(a Arrived) error {
+	if err := os.MkdirAll(i.Dir, 0o700); err != nil {
+		return err
+	}
+	data, err := json.MarshalIndent(a, "", "\t")
+	if err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(i.Dir, ".new-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) // gone after the rename
+	_, err = f.Write(data)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	// The file carries the time of arrival, so prune need not open a hundred files at each message.
+	if err := os.Chtimes(f.Name(), a.At, a.At); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), i.path(a.ID))
+}
+
+// file is what the folder says about a message without opening it.
+type file struct {
+	id string
+	at time.Time
+}
+
+// files returns the messages in the folder, the newest first.
+func (i Inbox) files() ([]file, error) {
+	entries, err := os.ReadDir(i.Dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var files []file
+	for _, e := range entries {
+		id, ok := strings.CutSuffix(e.Name(), ".json")
+		if !ok || !validID(id) {
+			continue
+		}
+		info, err := e.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, file{id, info.ModTime()})
+	}
+	slices.SortFunc(files, func(a, b file) int {
+		return cmp.Or(b.at.Compare(a.at), strings.Compare(a.id, b.id))
+	})
+	return files, nil
+}
+
+func (i Inbox) prune() error {
+	files, err := i.files()
+	if err != nil {
+		return err
+	}
+	for _, f := range files[min(len(files), maxArrived):] {
+		if err := os.Remove(i.path(f.id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,216 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+func codeSMS() Message {
+	return Message{ID: "SMS1", Channel: SMS, To: "+15550100", Text: "747723 is your code\n\n@example.com #747723"}
+}
+
+// The inbox shows a mail as it would have arrived, and a text as it was written.
+func TestInbox(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a", "inbox")
+	now := noon
+	in := Inbox{Dir: dir, From: "Example <signin@example.com>", Now: func() time.Time { return now }}
+	if all, err := in.List(); err != nil || len(all) != 0 {
+		t.Errorf("got %v, %v before the first message, want none", all, err)
+	}
+	if err := in.Send(t.Context(), codeMail()); err != nil {
+		t.Fatal(err)
+	}
+	now = now.Add(time.Minute)
+	if err := in.Send(t.Context(), codeSMS()); err != nil {
+		t.Fatal(err)
+	}
+	all, err := in.List()
+	if err != nil || len(all) != 2 {
+		t.Fatalf("got %d messages, %v, want 2", len(all), err)
+	}
+	if want := (Arrived{At: now, Message: codeSMS()}); !reflect.DeepEqual(all[0], want) {
+		t.Errorf("got %+v first, want %+v", all[0], want)
+	}
+	if all[1].Message != codeMail() || !all[1].At.Equal(noon) {
+		t.Errorf("got %+v, want %+v", all[1].Message, codeMail())
+	}
+	if o := open(t, []byte(all[1].Raw)); o.subject != codeMail().Subject || o.text != crlf(codeMail().Text) {
+		t.Errorf("got subject %q and text %q", o.subject, o.text)
+	}
+	one, err := in.Message(codeMail().ID)
+	if err != nil || !reflect.DeepEqual(one, all[1]) {
+		t.Errorf("got %+v, %v, want %+v", one, err, all[1])
+	}
+	for path, want := range map[string]os.FileMode{dir: 0o700, filepath.Join(dir, "SMS1.json"): 0o600} {
+		info, err := os.Stat(path)
+		if err != nil || info.Mode().Perm() != want {
+			t.Errorf("got mode %v, %v, want %v", info.Mode().Perm(), err, want)
+		}
+	}
+}
+
+// The mail in the inbox is byte for byte the mail on the wire, apart from the random boundary.
+func TestInboxLikeSMTP(t *testing.T) {
+	m := codeMail()
+	m.HTML = ""
+	server := serve(t, nil, false)
+	s := sender(server, nil)
+	s.Security = "none"
+	if err := s.Send(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	sent := server.all()[0].raw
+	in := Inbox{Dir: t.TempDir(), From: s.From, Now: func() time.Time {
+		_, rest, _ := strings.Cut(sent, "\r\nDate: ")
+		date, _, _ := strings.Cut(rest, "\r\n")
+		at, err := time.Parse(time.RFC1123Z, date)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return at
+	}}
+	if err := in.Send(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	// Both show the same instant; only the zone may differ.
+	zone := func(raw string) string {
+		before, rest, _ := strings.Cut(raw, "\r\nDate: ")
+		_, after, _ := strings.Cut(rest, "\r\n")
+		return before + after
+	}
+	a, err := in.Message(m.ID)
+	if err != nil || zone(a.Raw) != zone(sent) {
+		t.Errorf("got %q, %v, want %q", a.Raw, err, sent)
+	}
+}
+
+// A second attempt at the same message replaces the first.
+func TestInboxTwice(t *testing.T) {
+	in := Inbox{Dir: t.TempDir()}
+	for range 2 {
+		if err := in.Send(t.Context(), codeMail()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all, err := in.List()
+	if err != nil || len(all) != 1 {
+		t.Fatalf("got %d messages, %v, want 1", len(all), err)
+	}
+	if age := time.Since(all[0].At); age < 0 || age > time.Minute {
+		t.Errorf("got a message %v old, want a new one", age)
+	}
+}
+
+// The inbox keeps the newest hundred and removes what is older.
+func TestInboxFull(t *testing.T) {
+	now := noon
+	in := Inbox{Dir: t.TempDir(), Now: func() time.Time { now = now.Add(time.Millisecond); return now }}
+	for n := range 105 {
+		m := codeSMS()
+		m.ID = fmt.Sprint("id", n)
+		if err := in.Send(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all, err := in.List()
+	if err != nil || len(all) != 100 || all[0].ID != "id104" || all[99].ID != "id5" {
+		t.Errorf("got %d messages, %v, want id104 to id5", len(all), err)
+	}
+	if entries, _ := os.ReadDir(in.Dir); len(entries) != 100 {
+		t.Errorf("got %d files, want 100", len(entries))
+	}
+}
+
+// No id from a URL reaches a file outside, or a file of ours that is no message.
+func TestInboxTraversal(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"secret.json", "inbox/.new-1.json"} {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(`{"Text":"secret"}`), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	in := Inbox{Dir: filepath.Join(dir, "inbox")}
+	for _, id := range []string{
+		"../secret", "..%2fsecret", `..\secret`, "./../secret", filepath.Join(dir, "secret"), ".new-1", "", ".", "..",
+		"secret\x00", "a/b", "secret.json", "nothing",
+	} {
+		if a, err := in.Message(id); !errors.Is(err, ErrNoMessage) {
+			t.Errorf("%q: got %v, %v, want ErrNoMessage", id, a, err)
+		}
+		if id == "nothing" {
+			continue
+		}
+		m := codeSMS()
+		m.ID = id
+		if err := in.Send(t.Context(), m); !errors.Is(err, ErrRefused) {
+			t.Errorf("%q: got %v, want ErrRefused", id, err)
+		}
+	}
+	if all, err := in.List(); err != nil || len(all) != 0 {
+		t.Errorf("got %v, %v, want none", all, err)
+	}
+}
+
+func TestInboxRefuses(t *testing.T) {
+	in := Inbox{Dir: t.TempDir()}
+	for name, change := range map[string]func(*Message){
+		"number":  func(m *Message) { m.To = "5550100" },
+		"mailbox": func(m *Message) { m.To = "ann@example.org" },
+		"newline": func(m *Message) { m.To = "+15550100\n" },
+		"empty":   func(m *Message) { m.Text = "" },
+		"channel": func(m *Message) { m.Channel = "fax" },
+		"as mail": func(m *Message) { m.Channel = Email },
+	} {
+		m := codeSMS()
+		change(&m)
+		err := in.Send(t.Context(), m)
+		if !errors.Is(err, ErrRefused) {
+			t.Errorf("%s: got %v, want ErrRefused", name, err)
+		}
+		noSecrets(t, err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := in.Send(ctx, codeSMS()); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want context.Canceled", err)
+	}
+}
+
+// Sending, listing and pruning at once, as several instances on one folder do.
+func TestInboxAtOnce(t *testing.T) {
+	in := Inbox{Dir: t.TempDir()}
+	var wg sync.WaitGroup
+	for w := range 4 {
+		wg.Go(func() {
+			for n := range 50 {
+				m := codeSMS()
+				m.ID = fmt.Sprintf("%d-%d", w, n)
+				if err := in.Send(context.Background(), m); err != nil {
+					t.Error(err)
+				}
+				if n%10 == 0 {
+					if _, err := in.List(); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+	all, err := in.List()
+	if err != nil || len(all) != 100 {
+		t.Errorf("got %d messages, %v, want 100", len(all), err)
+	}
+}

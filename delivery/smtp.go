@@ -1,0 +1,158 @@
+package delivery
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/textproto"
+	"strings"
+	"time"
+)
+
+// The words of SMTP.Security.
+const (
+	securityStartTLS = "starttls"
+	securityTLS      = "tls"
+	securityNone     = "none"
+)
+
+// SMTP sends mail through a mail server. It is a value: copies are independent, every Send has
+// its own connection, and any number may run at once.
+type SMTP struct {
+	Host           string         // name or address of the server, without port; the certificate must name it
+	Port           int            // 0: 587 for starttls, 465 for tls, 25 for none
+	User, Password string         // both empty: no authentication
+	From           string         // "Example <signin@example.com>" or a bare address
+	Security       string         // "starttls" (default), "tls" from the first byte, "none" on loopback only
+	RootCAs        *x509.CertPool // nil: the system's
+	Timeout        time.Duration  // for the whole conversation; 0: 15 s
+	HELO           string         // how we greet; "": this machine's full name, else its address literal
+}
+
+// String names the server. It keeps the password out of anything that prints an SMTP.
+func (s SMTP) String() string { return "smtp server " + s.address() }
+
+// GoString does for %#v what String does for %v.
+func (s SMTP) GoString() string { return s.String() }
+
+// Check looks at the settings without touching the network. Its error names the setting and
+// says how to mend it.
+func (s SMTP) Check() error {
+	if err := s.checkServer(); err != nil {
+		return fmt.Errorf("delivery: %w", err)
+	}
+	if s.From == "" {
+		return errors.New(`delivery: smtp.from is not set: give the sender, like "Example <signin@example.com>"`)
+	}
+	if _, err := parseSender(s.From); err != nil {
+		return fmt.Errorf("delivery: smtp.from: %w", err)
+	}
+	if (s.User == "") != (s.Password == "") {
+		return errors.New("delivery: smtp.user and smtp.password: set both, or neither")
+	}
+	if s.security() == securityNone && !loopbackHost(s.Host) {
+		if s.User != "" {
+			return errors.New(`delivery: smtp.security = "none" would show smtp.password to the whole network: use "starttls" or "tls"`)
+		}
+		return errors.New(`delivery: smtp.security = "none" is for a server on this machine only: use "starttls" or "tls"`)
+	}
+	return nil
+}
+
+func (s SMTP) checkServer() error {
+	switch {
+	case s.Host == "":
+		return errors.New("smtp.host is not set: name the mail server, like mail.example.com")
+	case net.ParseIP(s.Host) == nil && !validHost(s.Host):
+		return errors.New("smtp.host: want a host name or an address; the port goes into smtp.port")
+	case s.Port < 0 || s.Port > 65535:
+		return errors.New("smtp.port: want 1 to 65535, or 0 for the usual one")
+	case s.Timeout < 0:
+		return errors.New("smtp.timeout: want a positive time")
+	case s.HELO != "" && !validHost(s.HELO):
+		return errors.New("smtp.helo: want a host name")
+	}
+	switch s.security() {
+	case securityStartTLS, securityTLS, securityNone:
+		return nil
+	}
+	return fmt.Errorf("smtp.security: %q is unknown: want starttls, tls or none", s.Security)
+}
+
+// Send hands m to the server and returns nil once the server has taken it. An error wraps
+// ErrRefused if the server said no to this message for good (5yz to MAIL, RCPT, DATA or the
+// text) or it cannot be mail, and ErrUncertain if the whole message was sent and no
+// answer came. Anything else, from a dead server to a wrong certificate or
+// password, is worth another attempt. If the server answered, the error wraps a
+// *textproto.Error with its code. No error quotes the message or the password.
+func (s SMTP) Send(ctx context.Context, m Message) error {
+	if err := s.Check(); err != nil {
+		return err
+	}
+	mail, err := compose(s.From, m, time.Now())
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.timeout())
+	defer cancel()
+	c, err := s.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.cut()
+	err = c.deliver(mail)
+	var answer *textproto.Error
+	if err == nil || errors.As(err, &answer) {
+		c.quit() // only while the server is listening for commands: in the text, QUIT would be text
+	}
+	return err
+}
+
+// Probe connects, starts TLS and signs in, and sends nothing: the start-up check.
+func (s SMTP) Probe(ctx context.Context) error {
+	if err := s.Check(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.timeout())
+	defer cancel()
+	c, err := s.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.cut()
+	c.quit()
+	return nil
+}
+
+func (s SMTP) timeout() time.Duration {
+	if s.Timeout == 0 {
+		return 15 * time.Second
+	}
+	return s.Timeout
+}
+
+func (s SMTP) security() string {
+	if s.Security == "" {
+		return securityStartTLS
+	}
+	return s.Security
+}
+
+func (s SMTP) address() string {
+	port := s.Port
+	if port == 0 {
+		port = map[string]int{securityTLS: 465, securityNone: 25}[s.security()]
+	}
+	if port == 0 {
+		port = 587
+	}
+	return net.JoinHostPort(s.Host, fmt.Sprint(port))
+}
+
+// loopbackHost trusts the name localhost here; open looks again at the address it led to.
+func loopbackHost(h string) bool {
+	ip := net.ParseIP(h)
+	return strings.EqualFold(h, "localhost") || ip != nil && ip.IsLoopback()
+}
