@@ -1,0 +1,104 @@
+package delivery
+
+import (
+	"net/url"
+	"strings"
+)
+
+// Twilio sends by Programmable Messaging. from is a number in E.164, a sender name, or the id of
+// a messaging service (MG…). It knows no idempotency key for messages.
+func Twilio(sid, token, from string) Gateway {
+	sender := "From"
+	if strings.HasPrefix(from, "MG") {
+		sender = "MessagingServiceSid"
+	}
+	return Gateway{
+		Name: "twilio",
+		URL:  "https://api.twilio.com/2010-04-01/Accounts/" + url.PathEscape(sid) + "/Messages.json",
+		Auth: AuthBasic, User: sid, Secret: token, From: from,
+		Fields:   map[string]any{"To": "{to}", sender: "{from}", "Body": "{text}"},
+		Accepted: []Answer{{Status: 201, Field: "sid", Match: "^[A-Z]{2}[0-9a-f]{32}$"}},
+		// The number is invalid, out of reach, in a region we do not send to, has said STOP,
+		// is not verified for a trial account, or is no mobile number.
+		Refused:        []Answer{{Status: 400, Field: "code", Match: "^(21211|21214|21217|21408|21608|21610|21612|21614)$"}},
+		Code:           `"code": ?([0-9]+)`,
+		CallbackFields: map[string]any{"StatusCallback": "{callback}"},
+		StateField:     "MessageStatus",
+		States: map[string]string{"delivered": Delivered, "read": Delivered,
+			"undelivered": Failed, "failed": Failed, "canceled": Failed},
+		TwilioSigned: true,
+	}
+}
+
+// Vonage sends by the SMS API. from is a number or a sender name. Our id travels as client-ref,
+// which Vonage shows but does not use against doubles.
+func Vonage(key, secret, from string) Gateway {
+	return Gateway{
+		Name: "vonage",
+		URL:  "https://rest.nexmo.com/sms/json",
+		User: key, Secret: secret, From: from,
+		Fields: map[string]any{"api_key": "{user}", "api_secret": "{secret}", "from": "{from}",
+			"to": "{digits}", "text": "{text}", "client-ref": "{id}"},
+		Accepted: []Answer{{Status: 200, Field: "messages.0.status", Match: "^0$"}},
+		// A parameter (the number, most likely) is invalid, the message is, the number is
+		// barred or deactivated.
+		Refused:        []Answer{{Status: 200, Field: "messages.0.status", Match: "^(3|6|7|33|34)$"}},
+		Code:           `"status": ?"([0-9]+)"`,
+		CallbackFields: map[string]any{"callback": "{callback}"},
+		StateField:     "status",
+		States:         map[string]string{"delivered": Delivered, "failed": Failed, "rejected": Failed, "expired": Failed},
+	}
+}
+
+// SNS sends by Amazon Simple Notification Service, as a transactional message. sender is a
+// sender name where the country allows one; "" leaves it to Amazon. It calls nobody back.
+func SNS(region, accessKey, secret, sender string) Gateway {
+	host := "sns." + region + ".amazonaws.com"
+	if strings.HasPrefix(region, "cn-") {
+		host += ".cn"
+	}
+	fields := map[string]any{
+		"Action": "Publish", "Version": "2010-03-31", "PhoneNumber": "{to}", "Message": "{text}",
+		"MessageAttributes.entry.1.Name":              "AWS.SNS.SMS.SMSType",
+		"MessageAttributes.entry.1.Value.DataType":    "String",
+		"MessageAttributes.entry.1.Value.StringValue": "Transactional",
+	}
+	if sender != "" {
+		fields["MessageAttributes.entry.2.Name"] = "AWS.SNS.SMS.SenderID"
+		fields["MessageAttributes.entry.2.Value.DataType"] = "String"
+		fields["MessageAttributes.entry.2.Value.StringValue"] = "{from}"
+	}
+	return Gateway{
+		Name: "sns",
+		URL:  "https://" + host + "/",
+		Auth: AuthSigV4, User: accessKey, Secret: secret, Region: region, Service: "sns", From: sender,
+		Fields:   fields,
+		Accepted: []Answer{{Status: 200, Match: "<MessageId>[^<]+</MessageId>"}},
+		Refused: []Answer{
+			{Status: 400, Match: "<Code>(InvalidParameter|ParameterValueInvalid|InvalidParameterValue)</Code>(?s:.*)PhoneNumber"},
+			{Match: "<Code>OptedOut(Exception)?</Code>"},
+		},
+		Code: "<Code>([A-Za-z]+)</Code>",
+	}
+}
+
+// Kannel sends by the sendsms interface of a Kannel smsbox, and through it by SMPP. address is
+// that of the smsbox, like http://127.0.0.1:13013; it may be in a private network. Kannel knows
+// its fields only in the address, where its access log writes them down: keep that log shut.
+func Kannel(address, user, password, from string) Gateway {
+	if u, err := url.Parse(address); err == nil && strings.Trim(u.Path, "/") == "" {
+		address = u.JoinPath("/cgi-bin/sendsms").String()
+	}
+	return Gateway{
+		Name: "kannel", Method: "GET", URL: address, Encoding: EncodingQuery, Private: true,
+		User: user, Secret: password, From: from,
+		Fields: map[string]any{"username": "{user}", "password": "{secret}", "from": "{from}", "to": "{to}",
+			"text": "{text}", "charset": "UTF-8", "coding": "0"},
+		Accepted: []Answer{{Status: 202, Match: "^(0: Accepted|3: Queued)"}},
+		Refused:  []Answer{{Match: "denied by white- and/or black-lists|^Empty receiver number"}},
+		// Kannel puts the kind of report in place of %d; 31 asks for all of them.
+		CallbackFields: map[string]any{"dlr-mask": "31", "dlr-url": "{callback}?state=%d"},
+		StateField:     "state",
+		States:         map[string]string{"1": Delivered, "2": Failed, "16": Failed},
+	}
+}

@@ -1,0 +1,121 @@
+package delivery
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+)
+
+// request is the one request that sends m.
+func (g Gateway) request(ctx context.Context, m Message) (*http.Request, error) {
+	fields := make(map[string]any, len(g.Fields)+len(g.CallbackFields))
+	values := g.values(m)
+	fill(fields, g.Fields, values)
+	if g.Callback != "" {
+		fill(fields, g.CallbackFields, values)
+	}
+	u, err := url.Parse(g.URL)
+	if err != nil {
+		return nil, errors.New("url: cannot be read")
+	}
+	var body []byte
+	kind := ""
+	switch g.Encoding {
+	case EncodingJSON:
+		kind = "application/json"
+		if body, err = json.Marshal(fields); err != nil {
+			return nil, errors.New("fields: cannot be JSON")
+		}
+	case EncodingQuery:
+		u.RawQuery = strings.TrimPrefix(u.RawQuery+"&"+form(fields).Encode(), "&")
+	default:
+		kind = "application/x-www-form-urlencoded"
+		body = []byte(form(fields).Encode())
+	}
+	method := g.Method
+	if method == "" {
+		method = http.MethodPost
+	}
+	r, err := http.NewRequestWithContext(ctx, method, u.String(), bytes.NewReader(body))
+	if err != nil {
+		return nil, errors.New("method or url: cannot be used")
+	}
+	r.Header.Set("User-Agent", "Twostep")
+	if kind != "" {
+		r.Header.Set("Content-Type", kind)
+	}
+	for name, value := range g.Header {
+		value = values.Replace(value)
+		if strings.ContainsAny(value, "\r\n\x00") {
+			return nil, fmt.Errorf("header %s: a value has several lines", name)
+		}
+		r.Header.Set(name, value)
+	}
+	g.authorize(r, body)
+	return r, nil
+}
+
+func (g Gateway) authorize(r *http.Request, body []byte) {
+	switch g.Auth {
+	case AuthBasic:
+		r.SetBasicAuth(g.User, g.Secret)
+	case AuthBearer:
+		r.Header.Set("Authorization", "Bearer "+g.Secret)
+	case AuthSigV4:
+		awsKey{g.User, g.Secret, g.Region, g.Service}.sign(r, body, g.now())
+	}
+}
+
+// values replaces each placeholder once; what comes out is not looked at again.
+func (g Gateway) values(m Message) *strings.Replacer {
+	return strings.NewReplacer(
+		"{to}", m.To, "{digits}", strings.TrimPrefix(m.To, "+"), "{text}", m.Text, "{id}", m.ID,
+		"{from}", g.From, "{user}", g.User, "{secret}", g.Secret, "{callback}", g.callback(m.ID))
+}
+
+func fill(to, from map[string]any, values *strings.Replacer) {
+	for name, value := range from {
+		if filled := filled(value, values); filled != nil {
+			to[name] = filled
+		}
+	}
+}
+
+// filled is value with its placeholders replaced; nil for a placeholder that stands for nothing.
+func filled(value any, values *strings.Replacer) any {
+	switch v := value.(type) {
+	case string:
+		text := values.Replace(v)
+		if text == "" && regexp.MustCompile(`^\{[a-z]+\}$`).MatchString(v) {
+			return nil
+		}
+		return text
+	case []any:
+		all := make([]any, 0, len(v))
+		for _, one := range v {
+			if one = filled(one, values); one != nil {
+				all = append(all, one)
+			}
+		}
+		return all
+	case map[string]any:
+		all := make(map[string]any, len(v))
+		fill(all, v, values)
+		return all
+	}
+	return value
+}
+
+func form(fields map[string]any) url.Values {
+	all := make(url.Values, len(fields))
+	for name, value := range fields {
+		all.Set(name, fmt.Sprint(value))
+	}
+	return all
+}
