@@ -1,0 +1,56 @@
+// Package limit is the arithmetic of odds, budgets and waits. It is pure: it keeps
+// no state and knows no clock.
+package limit
+
+import "time"
+
+const (
+	// Tries are the answers that may be compared within one sign-in, over all its
+	// codes and methods.
+	Tries = 5
+	// LiveCodes are the codes of one challenge that are good at the same time, so
+	// that a late message does not spoil the one that follows it.
+	LiveCodes = 3
+	// Sends are the messages that one sign-in may cause.
+	Sends = 5
+	// LinksPerHour and LinksPerDay are the links by mail (reset, sign-up) for one address;
+	// beyond them each network has one more a day, in all LinksBeyond.
+	LinksPerHour, LinksPerDay, LinksBeyond = 3, 10, 20
+	// TextsPer… are the text messages for one number, for the numbers that begin with
+	// the same digits, of one account and from one network.
+	TextsPerNumber  = 20 // in a day
+	TextsPerBlock   = 10 // in an hour, and so for one number too
+	TextsPerAccount = 20 // in a day
+	TextsPerNetwork = 20 // in an hour
+	// PasswordsInside are the passwords that may be tried in an hour by somebody who is in.
+	PasswordsInside = 20
+	// NewMails… are the mails to an address that is not the account's yet, and of one account.
+	NewMailsHour, NewMailsDay, NewMailsPerAccount = 10, 20, 10
+	// DraftsPerAccount are the new factors that may be drawn up in an hour.
+	DraftsPerAccount = 100
+	// BlockDigits are the leading digits that numbers of a block have in common.
+	BlockDigits = 7
+	// LinksPerNetwork are those that one network may ask for in an hour.
+	LinksPerNetwork = 30
+)
+
+// ResendWait is how long to wait for another code after so many were sent: 30, 60,
+// then 120 s.
+func ResendWait(sends int64) time.Duration {
+	switch {
+	case sends <= 1:
+		return 30 * time.Second
+	case sends == 2:
+		return 60 * time.Second
+	default:
+		return 120 * time.Second
+	}
+}
+
+// RetryWait is how long the outbox waits after so many failed attempts: 1, 2, 4 … 60 s.
+func RetryWait(tries int64) time.Duration {
+	if tries > 6 {
+		return time.Minute
+	}
+	return time.Second << max(tries-1, 0)
+}
