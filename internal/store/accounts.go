@@ -1,0 +1,67 @@
+package store
+
+import "context"
+
+// Account is one login.
+type Account struct {
+	ID         string
+	Email      string // canonical form
+	Name       string
+	Operator   bool
+	Password   []byte // sealed hash
+	MailedAt   int64  // when the password was last set by way of the mailbox; 0: never
+	Epoch      int64
+	DisabledAt int64
+	CreatedAt  int64
+}
+
+const accountColumns = `id, email, name, operator, password, mailed_at, epoch, disabled_at, created_at`
+
+func scanAccount(s scanner) (a Account, err error) {
+	err = s.Scan(&a.ID, &a.Email, &a.Name, &a.Operator, &a.Password, &a.MailedAt, &a.Epoch, &a.DisabledAt, &a.CreatedAt)
+	return a, found(err)
+}
+
+// AddAccount adds a, or fails with ErrConflict if its address has an account.
+func (db *DB) AddAccount(ctx context.Context, a Account) error {
+	_, err := db.change(ctx, `INSERT INTO accounts (`+accountColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		a.ID, a.Email, a.Name, a.Operator, a.Password, a.MailedAt, a.Epoch, a.DisabledAt, a.CreatedAt)
+	return err
+}
+
+// Account is the account with this id.
+func (db *DB) Account(ctx context.Context, id string) (Account, error) {
+	return scanAccount(db.read.QueryRowContext(ctx, `SELECT `+accountColumns+` FROM accounts WHERE id = $1`, id))
+}
+
+// AccountByEmail is the account with this address, in canonical form.
+func (db *DB) AccountByEmail(ctx context.Context, email string) (Account, error) {
+	return scanAccount(db.read.QueryRowContext(ctx, `SELECT `+accountColumns+` FROM accounts WHERE email = $1`, email))
+}
+
+// Rehash replaces the stored password hash by one of the same password, unless the
+// password was changed meanwhile.
+func (db *DB) Rehash(ctx context.Context, id string, old, hash []byte) error {
+	_, err := db.change(ctx, `UPDATE accounts SET password = $3 WHERE id = $1 AND password = $2`, id, old, hash)
+	return err
+}
+
+// SetPassword replaces the password of the account as it was at epoch and raises the
+// epoch: every sign-in, session and link made before is void. mailedAt is 0 if the
+// mailbox had no part in it. ErrNotFound: somebody else was faster.
+func (db *DB) SetPassword(ctx context.Context, id string, epoch int64, password []byte, mailedAt int64) error {
+	return db.must(ctx, `UPDATE accounts SET password = $3, mailed_at = $4, epoch = epoch + 1 WHERE id = $1 AND epoch = $2`,
+		id, epoch, password, mailedAt)
+}
+
+// SetEmail replaces the address of the account as it was at epoch. ErrConflict: the
+// address has an account. ErrNotFound: somebody else was faster.
+func (db *DB) SetEmail(ctx context.Context, id string, epoch int64, email string) error {
+	return db.must(ctx, `UPDATE accounts SET email = $3 WHERE id = $1 AND epoch = $2`, id, epoch, email)
+}
+
+// RaiseEpoch voids every sign-in, session and link of the account as it was at epoch.
+// ErrNotFound: somebody else was faster.
+func (db *DB) RaiseEpoch(ctx context.Context, id string, epoch int64) error {
+	return db.must(ctx, `UPDATE accounts SET epoch = epoch + 1 WHERE id = $1 AND epoch = $2`, id, epoch)
+}

@@ -1,0 +1,93 @@
+package store
+
+import (
+	"database/sql"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	_ "modernc.org/sqlite" // the driver "sqlite"
+)
+
+// flavor is all that differs between the two databases.
+type flavor struct {
+	dialect goose.Dialect
+	// oneWriter: the database takes one writer at a time. Our own writers then queue
+	// for the only writing connection, in order, instead of polling the file's lock.
+	oneWriter bool
+	types     *strings.Replacer // the type names of the migrations
+	prepare   func(url string) error
+	open      func(url string, readOnly bool) (*sql.DB, error)
+}
+
+func flavorOf(url string) flavor {
+	if strings.HasPrefix(url, "postgres://") || strings.HasPrefix(url, "postgresql://") {
+		return flavor{
+			dialect: goose.DialectPostgres,
+			types:   strings.NewReplacer(),
+			prepare: func(string) error { return nil },
+			open:    openPostgres,
+		}
+	}
+	return flavor{
+		dialect:   goose.DialectSQLite3,
+		oneWriter: true,
+		types:     strings.NewReplacer("BYTEA", "BLOB", "BIGINT", "INTEGER", "BOOLEAN", "INTEGER", "\n);", "\n) STRICT;"),
+		prepare:   prepareSQLite,
+		open:      openSQLite,
+	}
+}
+
+// prepareSQLite makes the file, readable by its owner alone. The files that SQLite
+// puts beside it inherit its mode.
+func prepareSQLite(path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// openSQLite: synchronous FULL, because a commit lost in a power cut would mean that
+// a code can be used twice.
+func openSQLite(path string, readOnly bool) (*sql.DB, error) {
+	q := url.Values{"_pragma": {"busy_timeout(5000)", "journal_mode(WAL)", "foreign_keys(1)", "synchronous(FULL)"}}
+	connections := 1
+	if readOnly {
+		q.Add("_pragma", "query_only(1)")
+		connections = 8
+	} else {
+		q.Set("_txlock", "immediate")
+	}
+	escaped := strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(path)
+	db, err := sql.Open("sqlite", "file:"+escaped+"?"+q.Encode())
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(connections)
+	db.SetMaxIdleConns(connections)
+	return db, nil
+}
+
+// openPostgres pins the isolation level, so that a database with another default
+// behaves the same.
+func openPostgres(url string, _ bool) (*sql.DB, error) {
+	c, err := pgx.ParseConfig(url)
+	if err != nil {
+		return nil, fmt.Errorf("postgres: %w", err) // pgx hides the password
+	}
+	c.RuntimeParams["default_transaction_isolation"] = "read committed"
+	c.RuntimeParams["application_name"] = "twostep"
+	db := stdlib.OpenDB(*c)
+	db.SetMaxOpenConns(20)
+	db.SetMaxIdleConns(20)
+	return db, nil
+}

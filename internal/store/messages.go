@@ -1,0 +1,108 @@
+package store
+
+import "context"
+
+// The states of a message.
+const (
+	Waiting   = "waiting"   // to be sent, or being sent
+	Sent      = "sent"      // accepted by the mail server
+	Refused   = "refused"   // refused for good
+	Expired   = "expired"   // its time ran out before it was accepted
+	Unknown   = "unknown"   // two attempts ended nobody knows how
+	Delivered = "delivered" // the phone has it
+	Failed    = "failed"    // the network gave it up
+	Void      = "void"      // never to be sent: written so that a known and an unknown name cost the same
+)
+
+// Message is a row of the outbox.
+type Message struct {
+	ID      string
+	Body    []byte // sealed
+	State   string
+	StateAt int64
+	DueAt   int64
+	EndsAt  int64
+	Tries   int64
+}
+
+// AddMessage puts m into the outbox.
+func (db *DB) AddMessage(ctx context.Context, m Message) error {
+	_, err := db.change(ctx, `INSERT INTO messages (id, body, state, state_at, due_at, ends_at, tries, open_tries)
+		VALUES ($1, $2, $3, $4, $5, $6, 0, 0)`, m.ID, m.Body, m.State, m.StateAt, m.DueAt, m.EndsAt)
+	return err
+}
+
+// MessageState is what became of a message, and when.
+func (db *DB) MessageState(ctx context.Context, id string) (state string, at int64, err error) {
+	err = db.read.QueryRowContext(ctx, `SELECT state, state_at FROM messages WHERE id = $1`, id).Scan(&state, &at)
+	return state, at, found(err)
+}
+
+// HoldMessage takes the message that has been due longest and holds it until the
+// given time, so that no other worker sends it. A message whose last two attempts
+// ended nobody knows how is not taken again: the person may have it twice already.
+// ErrNotFound: nothing is due.
+func (db *DB) HoldMessage(ctx context.Context, now, until int64) (m Message, err error) {
+	// The conditions stand twice for PostgreSQL: a worker that waited for another
+	// one's row checks the outer ones anew, the inner SELECT is not repeated.
+	const due = `state = 'waiting' AND due_at <= $1 AND ends_at >= $1 AND open_tries < 2`
+	row := db.write.QueryRowContext(ctx, `UPDATE messages SET due_at = $2, tries = tries + 1, open_tries = open_tries + 1
+		WHERE id = (SELECT id FROM messages WHERE `+due+` ORDER BY due_at, id LIMIT 1) AND `+due+`
+		RETURNING id, body, state, state_at, due_at, ends_at, tries`, now, until)
+	err = row.Scan(&m.ID, &m.Body, &m.State, &m.StateAt, &m.DueAt, &m.EndsAt, &m.Tries)
+	return m, found(err)
+}
+
+// EndMessage writes down what became of a message for good and forgets its text. It
+// may have been given up meanwhile: what is known now is truer.
+func (db *DB) EndMessage(ctx context.Context, id, state string, now int64) error {
+	_, err := db.change(ctx, `UPDATE messages SET state = $2, state_at = $3, body = $4, open_tries = 0
+		WHERE id = $1 AND state IN ('waiting', 'expired', 'unknown')`, id, state, now, []byte{})
+	return err
+}
+
+// KeepReceipt writes down what a gateway says later of a message it took: delivered or
+// failed. Receipts come twice and in any order; the last word is one of these two.
+func (db *DB) KeepReceipt(ctx context.Context, id, state string, at int64) error {
+	if state != Delivered && state != Failed {
+		return nil
+	}
+	// A receipt can be faster than the gateway's own answer: then the text is not needed
+	// any more either.
+	_, err := db.change(ctx, `UPDATE messages SET state = $2, state_at = $3, body = $4, open_tries = 0
+		WHERE id = $1 AND state IN ('waiting', 'sent', 'unknown', 'failed')`, id, state, at, []byte{})
+	return err
+}
+
+// RetryMessage gives a held message back, due at the given time. certain says that
+// the attempt is known not to have been accepted.
+func (db *DB) RetryMessage(ctx context.Context, id string, due int64, certain bool) error {
+	var known int64
+	if certain {
+		known = 1
+	}
+	_, err := db.change(ctx, `UPDATE messages SET due_at = $2, open_tries = open_tries - $3 WHERE id = $1 AND state = 'waiting'`,
+		id, due, known)
+	return err
+}
+
+// ReleaseMessages makes every held message due now. Only for a database that has one
+// server, when that server starts: whoever held them is gone.
+func (db *DB) ReleaseMessages(ctx context.Context, now int64) error {
+	_, err := db.change(ctx, `UPDATE messages SET due_at = $1 WHERE state = 'waiting' AND open_tries > 0 AND due_at > $1`, now)
+	return err
+}
+
+// NextMessage is when the next message is due; ErrNotFound if none waits.
+func (db *DB) NextMessage(ctx context.Context, now int64) (due int64, err error) {
+	err = db.read.QueryRowContext(ctx, `SELECT due_at FROM messages
+		WHERE state = 'waiting' AND ends_at >= $1 AND open_tries < 2 ORDER BY due_at LIMIT 1`, now).Scan(&due)
+	return due, found(err)
+}
+
+// ExpireMessages gives up what can no longer be sent and forgets its text.
+func (db *DB) ExpireMessages(ctx context.Context, now int64) error {
+	_, err := db.change(ctx, `UPDATE messages SET state = CASE WHEN open_tries > 0 THEN 'unknown' ELSE 'expired' END, state_at = $1, body = $2
+		WHERE state = 'waiting' AND (ends_at < $1 OR (open_tries >= 2 AND due_at <= $1))`, now, []byte{})
+	return err
+}

@@ -1,0 +1,76 @@
+package store
+
+import "context"
+
+// Session is somebody who is in.
+type Session struct {
+	ID       string
+	Token    []byte // hash
+	Account  string
+	Epoch    int64
+	SignIn   string // the sign-in it came from
+	AMR      string
+	Address  string
+	Browser  string
+	BeganAt  int64
+	ProvedAt int64
+	SeenAt   int64
+	EndsAt   int64
+}
+
+const sessionColumns = `sessions.id, sessions.token, sessions.account, sessions.epoch, sessions.signin, sessions.amr,
+	sessions.address, sessions.browser, sessions.began_at, sessions.proved_at, sessions.seen_at, sessions.ends_at`
+
+func (s *Session) columns() []any {
+	return []any{&s.ID, &s.Token, &s.Account, &s.Epoch, &s.SignIn, &s.AMR, &s.Address, &s.Browser, &s.BeganAt, &s.ProvedAt, &s.SeenAt, &s.EndsAt}
+}
+
+// AddSession adds s.
+func (db *DB) AddSession(ctx context.Context, s Session) error {
+	_, err := db.change(ctx, `INSERT INTO sessions (id, token, account, epoch, signin, amr, address, browser, began_at, proved_at, seen_at, ends_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+		s.ID, s.Token, s.Account, s.Epoch, s.SignIn, s.AMR, s.Address, s.Browser, s.BeganAt, s.ProvedAt, s.SeenAt, s.EndsAt)
+	return err
+}
+
+const liveSession = `JOIN accounts ON accounts.id = sessions.account AND accounts.epoch = sessions.epoch AND accounts.disabled_at = 0`
+
+// Session is the live session with this token hash and its account: it has not
+// ended, was seen at or after idle, and the account is enabled and of its epoch.
+func (db *DB) Session(ctx context.Context, token []byte, idle, now int64) (s Session, a Account, err error) {
+	row := db.read.QueryRowContext(ctx, `SELECT `+sessionColumns+`, accounts.id, accounts.email, accounts.name, accounts.operator, accounts.epoch
+		FROM sessions `+liveSession+` WHERE sessions.token = $1 AND sessions.ends_at >= $2 AND sessions.seen_at >= $3`, token, now, idle)
+	err = row.Scan(append(s.columns(), &a.ID, &a.Email, &a.Name, &a.Operator, &a.Epoch)...)
+	return s, a, found(err)
+}
+
+// Sessions are the live sessions of an account, the last used first.
+func (db *DB) Sessions(ctx context.Context, account string, idle, now int64) ([]Session, error) {
+	rows, err := db.read.QueryContext(ctx, `SELECT `+sessionColumns+` FROM sessions `+liveSession+`
+		WHERE sessions.account = $1 AND sessions.ends_at >= $2 AND sessions.seen_at >= $3 ORDER BY sessions.seen_at DESC, sessions.id`, account, now, idle)
+	return all(rows, err, func(sc scanner) (s Session, err error) { return s, sc.Scan(s.columns()...) })
+}
+
+// SeeSession notes that the session was used.
+func (db *DB) SeeSession(ctx context.Context, id string, now int64) error {
+	_, err := db.change(ctx, `UPDATE sessions SET seen_at = $2 WHERE id = $1 AND seen_at < $2`, id, now)
+	return err
+}
+
+// ProveSession notes that the person proved anew who they are, and gives the session a
+// new token; the old one is dead. ErrNotFound: it is not live.
+func (db *DB) ProveSession(ctx context.Context, s Session, idle, now int64) error {
+	return db.must(ctx, `UPDATE sessions SET token = $2, amr = $3, proved_at = $4, seen_at = $4
+		WHERE id = $1 AND account = $5 AND epoch = $6 AND ends_at >= $4 AND seen_at >= $7`,
+		s.ID, s.Token, s.AMR, now, s.Account, s.Epoch, idle)
+}
+
+// EndOneSession ends a session of the account by its id.
+func (db *DB) EndOneSession(ctx context.Context, account, id string) error {
+	return db.must(ctx, `DELETE FROM sessions WHERE account = $1 AND id = $2`, account, id)
+}
+
+// EndSession ends the session with this token hash.
+func (db *DB) EndSession(ctx context.Context, token []byte) error {
+	return db.must(ctx, `DELETE FROM sessions WHERE token = $1`, token)
+}

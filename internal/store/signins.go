@@ -1,0 +1,66 @@
+package store
+
+import "context"
+
+// The purposes of a sign-in.
+const (
+	ForSession = "signin" // a new session
+	ForStepUp  = "stepup" // a new proof for a session that exists
+	ForFactor  = "factor" // the proof of a draft
+)
+
+// SignIn is somebody who is to prove something: on the way in, anew, or a new factor.
+type SignIn struct {
+	ID         string
+	Token      []byte // hash
+	Account    string
+	Epoch      int64
+	Purpose    string
+	Session    string // the session that is to be proven anew, or that enrolls; "" for a new one
+	Address    string
+	Browser    string
+	ReturnTo   string
+	BeganAt    int64
+	EndsAt     int64
+	FinishedAt int64 // passed or given up; 0: still open
+}
+
+const signInColumns = `signins.id, signins.token, signins.account, signins.epoch, signins.purpose, signins.session, signins.address, signins.browser,
+	signins.return_to, signins.began_at, signins.ends_at, signins.finished_at`
+
+func scanSignIn(s scanner) (i SignIn, err error) {
+	return i, found(s.Scan(i.columns()...))
+}
+
+func (i *SignIn) columns() []any {
+	return []any{&i.ID, &i.Token, &i.Account, &i.Epoch, &i.Purpose, &i.Session, &i.Address, &i.Browser, &i.ReturnTo, &i.BeganAt, &i.EndsAt, &i.FinishedAt}
+}
+
+// AddSignIn adds i.
+func (db *DB) AddSignIn(ctx context.Context, i SignIn) error {
+	_, err := db.change(ctx, `INSERT INTO signins (id, token, account, epoch, purpose, session, address, browser, return_to, began_at, ends_at, finished_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+		i.ID, i.Token, i.Account, i.Epoch, i.Purpose, i.Session, i.Address, i.Browser, i.ReturnTo, i.BeganAt, i.EndsAt, i.FinishedAt)
+	return err
+}
+
+// SignIn is the sign-in with this token hash, for a session or a step-up, if its
+// account is enabled and has not been through a change that voids it. It may be over:
+// see FinishedAt and EndsAt.
+func (db *DB) SignIn(ctx context.Context, token []byte) (SignIn, error) {
+	return scanSignIn(db.read.QueryRowContext(ctx, `SELECT `+signInColumns+` FROM signins
+		JOIN accounts ON accounts.id = signins.account AND accounts.epoch = signins.epoch AND accounts.disabled_at = 0
+		WHERE signins.token = $1 AND signins.purpose <> 'factor'`, token))
+}
+
+// RetokenSignIn gives the open sign-in a new token; the old one is dead.
+// ErrNotFound: it is over, or somebody else was faster.
+func (db *DB) RetokenSignIn(ctx context.Context, id string, old, token []byte, now int64) error {
+	return db.must(ctx, `UPDATE signins SET token = $3 WHERE id = $1 AND token = $2 AND finished_at = 0 AND ends_at >= $4`,
+		id, old, token, now)
+}
+
+// FinishSignIn ends an open sign-in, once. ErrNotFound: it is over already.
+func (db *DB) FinishSignIn(ctx context.Context, id string, now int64) error {
+	return db.must(ctx, `UPDATE signins SET finished_at = $2 WHERE id = $1 AND finished_at = 0 AND ends_at >= $2`, id, now)
+}

@@ -1,0 +1,204 @@
+// Package store keeps rows in SQLite or PostgreSQL. It decides nothing: what may
+// happen once is a conditional UPDATE here, and whether it may happen at all is
+// decided by the rooms above.
+//
+// One SQL text serves both databases. Times are Unix milliseconds of the caller's
+// clock; the database's own clock is never read. Text columns hold valid UTF-8
+// without NUL: the doors refuse anything else (PostgreSQL would).
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"modernc.org/sqlite"
+)
+
+var (
+	// ErrNotFound says that no row fits.
+	ErrNotFound = errors.New("store: not found")
+	// ErrConflict says that a row with the same unique value exists.
+	ErrConflict = errors.New("store: exists already")
+)
+
+// DB is a database, or one transaction in it: a query does not care which.
+type DB struct {
+	read, write querier
+	readers     *sql.DB // nil inside a transaction
+	writers     *sql.DB
+	flavor      flavor
+	unlock      func() // nil: another process has the database too
+}
+
+type querier interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// Open opens the database at url (the path of a SQLite file, or postgres://…) and
+// brings its schema up to date.
+func Open(ctx context.Context, url string) (*DB, error) {
+	f := flavorOf(url)
+	if err := f.prepare(url); err != nil {
+		return nil, fmt.Errorf("store: open: %w", err)
+	}
+	if err := migrate(ctx, f, url); err != nil {
+		return nil, fmt.Errorf("store: migrate: %w", err)
+	}
+	writers, err := f.open(url, false)
+	if err != nil {
+		return nil, fmt.Errorf("store: open: %w", err)
+	}
+	readers := writers
+	if f.oneWriter {
+		if readers, err = f.open(url, true); err != nil {
+			return nil, fmt.Errorf("store: open: %w", errors.Join(err, writers.Close()))
+		}
+	}
+	db := &DB{read: readers, write: writers, readers: readers, writers: writers, flavor: f}
+	if f.oneWriter {
+		db.unlock, _ = lockFile(url+".alone", false)
+	}
+	return db, nil
+}
+
+// Alone reports whether no other process had the database open when this one opened
+// it. Of a PostgreSQL database nobody can tell.
+func (db *DB) Alone() bool { return db.unlock != nil }
+
+// Close gives all connections back.
+func (db *DB) Close() error {
+	err := db.writers.Close()
+	if db.readers != db.writers {
+		err = errors.Join(err, db.readers.Close())
+	}
+	if db.unlock != nil {
+		db.unlock()
+	}
+	return err
+}
+
+// Ping asks whether the database answers.
+func (db *DB) Ping(ctx context.Context) error {
+	var one int
+	return db.read.QueryRowContext(ctx, `SELECT 1`).Scan(&one)
+}
+
+// Tx runs f in one transaction: all of its changes, or none. f may run up to three
+// times (PostgreSQL may ask for a repetition), so it must not send anything, and it
+// must use the DB it is given: the outer one would wait for this transaction.
+func (db *DB) Tx(ctx context.Context, f func(*DB) error) error {
+	if db.writers == nil {
+		return f(db) // already inside one
+	}
+	var err error
+	for range 3 {
+		if err = db.once(ctx, f); !again(err) {
+			return err
+		}
+	}
+	return err
+}
+
+func (db *DB) once(ctx context.Context, f func(*DB) error) error {
+	tx, err := db.writers.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("store: begin: %w", err)
+	}
+	defer tx.Rollback() // does nothing after a commit
+	if err := f(&DB{read: tx, write: tx, flavor: db.flavor}); err != nil {
+		return err
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("store: commit: %w", err)
+	}
+	return nil
+}
+
+// again reports whether PostgreSQL gave the transaction up and asks for another
+// try (serialization failure, deadlock). SQLite never does: its transactions begin
+// immediate, so a writer has waited for its turn before it reads.
+func again(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && (pg.Code == "40001" || pg.Code == "40P01")
+}
+
+// change runs a statement and returns how many rows it changed.
+func (db *DB) change(ctx context.Context, query string, args ...any) (int64, error) {
+	res, err := db.write.ExecContext(ctx, query, args...)
+	if err != nil {
+		return 0, conflict(err)
+	}
+	return res.RowsAffected()
+}
+
+// must runs a statement that changes at least one row, or fails with ErrNotFound.
+func (db *DB) must(ctx context.Context, query string, args ...any) error {
+	n, err := db.change(ctx, query, args...)
+	if err == nil && n == 0 {
+		return ErrNotFound
+	}
+	return err
+}
+
+// conflict turns a broken uniqueness into ErrConflict.
+func conflict(err error) error {
+	var lite *sqlite.Error
+	var pg *pgconn.PgError
+	const unique, primaryKey = 2067, 1555 // SQLITE_CONSTRAINT_UNIQUE, _PRIMARYKEY
+	if errors.As(err, &lite) && (lite.Code() == unique || lite.Code() == primaryKey) {
+		return ErrConflict
+	}
+	if errors.As(err, &pg) && pg.Code == "23505" {
+		return ErrConflict
+	}
+	return err
+}
+
+// found turns "no rows" into ErrNotFound.
+func found(err error) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return ErrNotFound
+	}
+	return err
+}
+
+// all reads every row with scan.
+func all[T any](rows *sql.Rows, err error, scan func(scanner) (T, error)) ([]T, error) {
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var list []T
+	for rows.Next() {
+		row, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, row)
+	}
+	return list, rows.Err()
+}
+
+type scanner interface{ Scan(...any) error }
+
+// Millis is t as the store keeps it; the zero time is 0.
+func Millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+// Time is the time that Millis kept; 0 is the zero time.
+func Time(millis int64) time.Time {
+	if millis == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(millis)
+}

@@ -1,0 +1,341 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"twostep/internal/store"
+	"twostep/internal/store/storetest"
+)
+
+func each(t *testing.T, f func(t *testing.T, db *store.DB)) {
+	storetest.Each(t, func(t *testing.T, url string) { f(t, storetest.Open(t, url)) })
+}
+
+func anna(t *testing.T, db *store.DB) store.Account {
+	t.Helper()
+	a := store.Account{ID: "anna", Email: "anna@example.com", Name: "Anna", Password: []byte("sealed"), Epoch: 1, CreatedAt: 5}
+	if err := db.AddAccount(t.Context(), a); err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// signIn adds an account, a sign-in that ends at 1000 and its challenge with one code.
+func signIn(t *testing.T, db *store.DB) (store.SignIn, store.Challenge, store.Code) {
+	t.Helper()
+	a := anna(t, db)
+	s := store.SignIn{ID: "s", Token: []byte("token"), Account: a.ID, Epoch: 1, BeganAt: 10, EndsAt: 1000}
+	c := store.Challenge{ID: "c", SignIn: "s", Method: "email", State: []byte{}, Sends: 1, SentAt: 10, Version: 1}
+	code := store.Code{ID: "k", Challenge: "c", Method: "email", MAC: []byte("mac"), Message: "m", SentAt: 10, EndsAt: 900}
+	for _, err := range []error{db.AddSignIn(t.Context(), s), db.AddChallenge(t.Context(), c), db.AddCode(t.Context(), code)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return s, c, code
+}
+
+func TestAccount(t *testing.T) {
+	each(t, func(t *testing.T, db *store.DB) {
+		want := anna(t, db)
+		for _, find := range []func() (store.Account, error){
+			func() (store.Account, error) { return db.Account(t.Context(), "anna") },
+			func() (store.Account, error) { return db.AccountByEmail(t.Context(), "anna@example.com") },
+		} {
+			got, err := find()
+			if err != nil || fmt.Sprint(got) != fmt.Sprint(want) {
+				t.Errorf("got %v, %v, want %v", got, err, want)
+			}
+		}
+		if _, err := db.AccountByEmail(t.Context(), "Anna@example.com"); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("another spelling: got %v, want ErrNotFound", err)
+		}
+		want.ID = "other"
+		if err := db.AddAccount(t.Context(), want); !errors.Is(err, store.ErrConflict) {
+			t.Errorf("same address again: got %v, want ErrConflict", err)
+		}
+	})
+}
+
+// A raised epoch voids sign-ins and sessions at once, without touching their rows.
+func TestEpochVoids(t *testing.T) {
+	each(t, func(t *testing.T, db *store.DB) {
+		ctx := t.Context()
+		s, _, _ := signIn(t, db)
+		if err := db.AddSession(ctx, store.Session{ID: "x", Token: []byte("in"), Account: "anna", Epoch: 1, SeenAt: 10, EndsAt: 1000}); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := db.Session(ctx, []byte("in"), 0, 20); err != nil {
+			t.Fatalf("before: %v", err)
+		}
+		if err := db.SetPassword(ctx, "anna", 1, []byte("new"), 0); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := db.Session(ctx, []byte("in"), 0, 20); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("session after a new password: got %v, want ErrNotFound", err)
+		}
+		if _, err := db.SignIn(ctx, s.Token); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("sign-in after a new password: got %v, want ErrNotFound", err)
+		}
+		if err := db.SetPassword(ctx, "anna", 1, []byte("late"), 0); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("a second change from the same epoch: got %v, want ErrNotFound", err)
+		}
+	})
+}
+
+// The edges of a session's life: both ends are inside.
+func TestSessionLife(t *testing.T) {
+	each(t, func(t *testing.T, db *store.DB) {
+		anna(t, db)
+		if err := db.AddSession(t.Context(), store.Session{ID: "x", Token: []byte("in"), Account: "anna", Epoch: 1, SeenAt: 100, EndsAt: 1000}); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range []struct {
+			idle, now int64
+			live      bool
+		}{{100, 1000, true}, {101, 1000, false}, {100, 1001, false}} {
+			_, _, err := db.Session(t.Context(), []byte("in"), c.idle, c.now)
+			if (err == nil) != c.live {
+				t.Errorf("seen since %d, now %d: got %v, want live %v", c.idle, c.now, err, c.live)
+			}
+		}
+	})
+}
+
+// race runs f many times at once and counts how often it succeeded.
+func race(t *testing.T, n int, f func() error) (won int64) {
+	t.Helper()
+	var all sync.WaitGroup
+	start := make(chan struct{})
+	for range n {
+		all.Go(func() {
+			<-start
+			switch err := f(); {
+			case err == nil:
+				atomic.AddInt64(&won, 1)
+			case !errors.Is(err, store.ErrNotFound):
+				t.Errorf("race: %v", err)
+			}
+		})
+	}
+	close(start)
+	all.Wait()
+	return won
+}
+
+// What may happen once happens once, even if everybody tries at the same moment.
+func TestOnce(t *testing.T) {
+	each(t, func(t *testing.T, db *store.DB) {
+		ctx := t.Context()
+		_, c, code := signIn(t, db)
+		if err := db.AddLink(ctx, store.Link{Token: []byte("l"), Purpose: store.Reset, Email: "anna@example.com", EndsAt: 1000}); err != nil {
+			t.Fatal(err)
+		}
+		c.Version++
+		for _, once := range []struct {
+			name string
+			n    int64
+			f    func() error
+		}{
+			{"debit", 5, func() error { return db.Debit(ctx, c.ID, 5, 20) }},
+			{"ask again", 1, func() error { return db.AskAgain(ctx, c) }},
+			{"use code", 1, func() error { return db.UseCode(ctx, code.ID, 20) }},
+			{"use link", 1, func() error { return db.UseLink(ctx, []byte("l"), 20) }},
+			{"pass challenge", 1, func() error { return db.PassChallenge(ctx, c.ID, 20) }},
+			{"finish", 1, func() error { return db.FinishSignIn(ctx, "s", 20) }},
+		} {
+			if got := race(t, 40, once.f); got != once.n {
+				t.Errorf("%s: %d of 40 succeeded, want %d", once.name, got, once.n)
+			}
+		}
+	})
+}
+
+// Nothing is debited, used or finished after its end; the last millisecond counts.
+func TestEnds(t *testing.T) {
+	each(t, func(t *testing.T, db *store.DB) {
+		ctx := t.Context()
+		_, c, code := signIn(t, db)
+		for _, late := range []error{db.Debit(ctx, c.ID, 5, 1001), db.UseCode(ctx, code.ID, 901), db.FinishSignIn(ctx, "s", 1001)} {
+			if !errors.Is(late, store.ErrNotFound) {
+				t.Errorf("after the end: got %v, want ErrNotFound", late)
+			}
+		}
+		if live, err := db.LiveCodes(ctx, "c", "email", 901); err != nil || len(live) != 0 {
+			t.Errorf("codes after their end: %v, %v", live, err)
+		}
+		for _, last := range []error{db.Debit(ctx, c.ID, 5, 1000), db.UseCode(ctx, code.ID, 900), db.FinishSignIn(ctx, "s", 1000)} {
+			if last != nil {
+				t.Errorf("at the end: %v", last)
+			}
+		}
+	})
+}
+
+func TestKeepNewest(t *testing.T) {
+	each(t, func(t *testing.T, db *store.DB) {
+		ctx := t.Context()
+		signIn(t, db)
+		for i := range int64(4) {
+			c := store.Code{ID: fmt.Sprint("k", i), Challenge: "c", Method: "email", MAC: []byte{}, SentAt: 20 + i, EndsAt: 900}
+			if err := errors.Join(db.AddCode(ctx, c), db.KeepNewest(ctx, "c", 3, 20+i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		live, err := db.LiveCodes(ctx, "c", "email", 30)
+		if err != nil || len(live) != 3 || live[0].ID != "k3" || live[2].ID != "k1" {
+			t.Errorf("got %v, %v, want k3, k2, k1", live, err)
+		}
+	})
+}
+
+func TestHoldMessage(t *testing.T) {
+	each(t, func(t *testing.T, db *store.DB) {
+		ctx := t.Context()
+		for i := range 20 {
+			m := store.Message{ID: fmt.Sprint("m", i), Body: []byte("b"), State: store.Waiting, DueAt: 10, EndsAt: 100}
+			if err := db.AddMessage(ctx, m); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var held sync.Map
+		for race(t, 8, func() error {
+			m, err := db.HoldMessage(ctx, 10, 50)
+			if _, twice := held.LoadOrStore(m.ID, true); err == nil && twice {
+				t.Errorf("%s is held by two", m.ID)
+			}
+			return err
+		}) > 0 {
+		}
+		n := 0
+		held.Range(func(id, _ any) bool {
+			if id != "" {
+				n++
+			}
+			return true
+		})
+		if n != 20 {
+			t.Errorf("held %d of 20", n)
+		}
+	})
+}
+
+// A message is tried again after a known failure as often as it takes, after an
+// unknown end once, and never after its own end.
+func TestMessageTries(t *testing.T) {
+	each(t, func(t *testing.T, db *store.DB) {
+		ctx := t.Context()
+		if err := db.AddMessage(ctx, store.Message{ID: "m", Body: []byte("b"), State: store.Waiting, DueAt: 10, EndsAt: 100}); err != nil {
+			t.Fatal(err)
+		}
+		hold := func(now int64) error { _, err := db.HoldMessage(ctx, now, now+5); return err }
+		for now := int64(10); now < 50; now += 10 {
+			if err := errors.Join(hold(now), db.RetryMessage(ctx, "m", now+10, true)); err != nil {
+				t.Fatalf("known failure at %d: %v", now, err)
+			}
+		}
+		if err := errors.Join(hold(50), db.RetryMessage(ctx, "m", 60, false)); err != nil {
+			t.Fatal(err)
+		}
+		if err := hold(59); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("not due yet: got %v, want ErrNotFound", err)
+		}
+		if err := hold(60); err != nil { // and this one's worker dies
+			t.Errorf("after one unknown end: %v", err)
+		}
+		if err := hold(90); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("after two unknown ends: got %v, want ErrNotFound", err)
+		}
+		if err := db.ExpireMessages(ctx, 90); err != nil {
+			t.Fatal(err)
+		}
+		if state, _, err := db.MessageState(ctx, "m"); state != store.Unknown || err != nil {
+			t.Errorf("state %q, %v, want unknown", state, err)
+		}
+	})
+}
+
+// A transaction is all or nothing, and nothing of it is seen before its end.
+func TestTx(t *testing.T) {
+	each(t, func(t *testing.T, db *store.DB) {
+		ctx := t.Context()
+		broken := errors.New("broken")
+		err := db.Tx(ctx, func(tx *store.DB) error {
+			anna(t, tx)
+			if _, err := tx.Account(ctx, "anna"); err != nil {
+				t.Errorf("inside: %v", err)
+			}
+			if _, err := db.Account(ctx, "anna"); !errors.Is(err, store.ErrNotFound) {
+				t.Errorf("outside, before the end: got %v, want ErrNotFound", err)
+			}
+			return broken
+		})
+		if !errors.Is(err, broken) {
+			t.Errorf("got %v, want the error of the function", err)
+		}
+		if _, err := db.Account(ctx, "anna"); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("after a rollback: got %v, want ErrNotFound", err)
+		}
+	})
+}
+
+// Programs that start together on a new database migrate it once.
+func TestOpenTogether(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, url string) {
+		if n := race(t, 6, func() error {
+			db, err := store.Open(context.Background(), url)
+			if err != nil {
+				return err
+			}
+			return db.Close()
+		}); n != 6 {
+			t.Errorf("%d of 6 opened", n)
+		}
+	})
+}
+
+// A schema that a newer program made is refused.
+func TestNewerSchema(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, url string) {
+		storetest.Open(t, url)
+		storetest.Exec(t, url, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, TRUE)`)
+		if db, err := store.Open(t.Context(), url); err == nil {
+			db.Close()
+			t.Error("opened a database of schema 9999")
+		}
+	})
+}
+
+// Names that mean something in a URL are only names.
+func TestOddPath(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "100% #1?mode=memory.db")
+	anna(t, storetest.Open(t, path))
+	db := storetest.Open(t, path)
+	if _, err := db.Account(t.Context(), "anna"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestSweep(t *testing.T) {
+	each(t, func(t *testing.T, db *store.DB) {
+		s, _, _ := signIn(t, db)
+		if n, err := db.Sweep(t.Context(), 1000, 0); n != 0 || err != nil {
+			t.Errorf("too early: %d, %v", n, err)
+		}
+		if n, err := db.Sweep(t.Context(), 1001, 0); n != 1 || err != nil {
+			t.Errorf("got %d, %v, want 1", n, err)
+		}
+		if _, err := db.SignIn(t.Context(), s.Token); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("got %v, want ErrNotFound", err)
+		}
+		if _, err := db.Challenge(t.Context(), s.ID); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("its challenge: got %v, want ErrNotFound", err)
+		}
+	})
+}

@@ -1,0 +1,114 @@
+//go:build unix
+
+package storetest
+
+import (
+	"database/sql"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// Two tests never see each other's tables, and what a test leaves behind goes with it, even
+// while it is still connected.
+func TestPostgres(t *testing.T) {
+	t.Run("own", func(t *testing.T) {
+		one, two := Postgres(t), Postgres(t)
+		if one == two {
+			t.Fatalf("the same database twice: %s", one)
+		}
+		for _, address := range []string{one, two} {
+			if err := run(address, "CREATE TABLE thing (id TEXT)"); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	var gone string
+	t.Run("dropped", func(inner *testing.T) {
+		gone = Postgres(inner)
+		db, err := sql.Open("pgx", gone)
+		if err != nil {
+			inner.Fatal(err)
+		}
+		t.Cleanup(func() { _ = db.Close() }) // of the outer test, so that the drop meets an open connection
+		if err := db.Ping(); err != nil {
+			inner.Fatal(err)
+		}
+	})
+	if err := run(gone, "SELECT 1"); err == nil || !strings.Contains(err.Error(), "does not exist") {
+		t.Errorf("after the test: got %v, want that the database does not exist", err)
+	}
+}
+
+// Text sorts by code point, as SQLite sorts it.
+func TestPostgresSortsLikeSQLite(t *testing.T) {
+	db, err := sql.Open("pgx", Postgres(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	var got string
+	err = db.QueryRow("SELECT string_agg(x, ' ' ORDER BY x) FROM unnest(ARRAY['a','Z','ä','B']) AS t(x)").Scan(&got)
+	if err != nil || got != "B Z a ä" {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
+
+// Many that come at once start one server; one that has died is started again.
+func TestCluster(t *testing.T) {
+	// Not t.TempDir: the account postgres may not enter it.
+	dir, err := os.MkdirTemp("", "twostep-cluster-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o711); err != nil {
+		t.Fatal(err)
+	}
+	c := cluster{filepath.Join(dir, "c")}
+	t.Cleanup(func() { stop(t, c) })
+
+	addresses := make([]string, 8)
+	var all sync.WaitGroup
+	for i := range addresses {
+		all.Go(func() {
+			address, err := c.ensure()
+			if err != nil {
+				t.Error(err)
+			}
+			addresses[i] = address
+		})
+	}
+	all.Wait()
+	for _, address := range addresses {
+		if address != addresses[0] {
+			t.Errorf("two servers: %q and %q", addresses[0], address)
+		}
+	}
+
+	stop(t, c)
+	again, err := c.ensure()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := run(again, "SELECT 1"); err != nil {
+		t.Error(err)
+	}
+}
+
+func stop(t *testing.T, c cluster) {
+	t.Helper()
+	programs, err := programs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	as, err := unprivileged()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.run(as, filepath.Join(programs, "pg_ctl"), "-D", c.data(), "-m", "immediate", "stop"); err != nil {
+		t.Error(err)
+	}
+}
