@@ -1,0 +1,69 @@
+// Package sentcode is what email and sms share: a code that travels. It neither
+// composes nor sends the message.
+package sentcode
+
+import (
+	"net/url"
+	"strings"
+	"time"
+
+	"twostep/factor"
+	"twostep/internal/seal"
+)
+
+const (
+	// Digits is the length of a code: 19.93 bits, drawn over the whole range.
+	Digits = 6
+	// Valid is how long a code works, counted from its own sending ("The code sent to
+	// your email is valid for 15 mins").
+	Valid = 15 * time.Minute
+)
+
+// New draws a code.
+func New() string { return seal.Digits(Digits) }
+
+// Read takes the code from the field "code". People paste codes with spaces, dashes
+// and invisible characters, and some keyboards type other digits than ASCII.
+func Read(form url.Values) (string, error) {
+	field := form.Get("code")
+	if len(field) > 64 {
+		return "", factor.ErrMalformed
+	}
+	var code strings.Builder
+	for _, r := range field {
+		digit, ok := digitOf(r)
+		switch {
+		case ok:
+			code.WriteByte(digit)
+		case !skipped(r):
+			return "", factor.ErrMalformed
+		}
+	}
+	if code.Len() != Digits {
+		return "", factor.ErrMalformed
+	}
+	return code.String(), nil
+}
+
+// digitOf is the ASCII digit of an ASCII, Arabic-Indic, Persian or full-width one.
+func digitOf(r rune) (byte, bool) {
+	for _, zero := range []rune{'0', '\u0660', '\u06f0', '\uff10'} {
+		if r >= zero && r <= zero+9 {
+			return byte('0' + r - zero), true
+		}
+	}
+	return 0, false
+}
+
+// skipped are the characters that come along with a pasted code.
+func skipped(r rune) bool {
+	return strings.ContainsRune(" \t\r\n-\u00a0\u2007\u2009\u202f\u2010\u2011\u2012\u2013\u200b\u200c\u200d\u200e\u200f\u2060\ufeff", r)
+}
+
+// Verify compares the answer with the codes that are still good.
+func Verify(answer factor.Answer) error {
+	if !answer.Matches(answer.Text) {
+		return factor.ErrIncorrect
+	}
+	return nil
+}
