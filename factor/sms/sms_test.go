@@ -1,0 +1,189 @@
+package sms
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"twostep/delivery"
+	"twostep/factor"
+)
+
+func ask(language string) factor.Ask {
+	return factor.Ask{
+		Account: factor.Account{ID: "a", Email: "anna@example.com", Name: "Anna"},
+		Factor:  factor.Factor{ID: "f", Method: "sms", Destination: "+491712345678"},
+		Site:    "Example", Host: "login.example.com", Language: language,
+	}
+}
+
+// The message is exactly this, to the character, without an end of line.
+func TestMessage(t *testing.T) {
+	for language, want := range map[string]string{
+		"en": "747723 is your Example verification code. Don't share it.\n\n@login.example.com #747723",
+		"de": "747723 ist Ihr Bestätigungscode für Example. Geben Sie ihn nicht weiter.\n\n@login.example.com #747723",
+		"fr": "747723 is your Example verification code. Don't share it.\n\n@login.example.com #747723",
+	} {
+		if got := compose(ask(language), "747723"); got != want {
+			t.Errorf("%s: got %q, want %q", language, got, want)
+		}
+	}
+	c, err := Method{}.Challenge(t.Context(), ask("en"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m := c.Message; m.Channel != delivery.SMS || m.To != "+491712345678" || m.Text != compose(ask("en"), c.Answer) || !regexp.MustCompile(`^\d{6}$`).MatchString(c.Answer) {
+		t.Errorf("got %s to %s", m.Channel, m.To)
+	}
+}
+
+// septetsOf counts as a phone network does; -1 if the text needs UCS-2.
+func septetsOf(text string) int {
+	n := 0
+	for _, r := range text {
+		switch {
+		case strings.ContainsRune(septets+"@#\n\r", r):
+			n++
+		case strings.ContainsRune("^{}\\[~]|€\f", r):
+			n += 2
+		default:
+			return -1
+		}
+	}
+	return n
+}
+
+var sites = []string{
+	"", "Example", "Bücher & Söhne", "Café Łódź – “Пекарня”", "日本語の名前", "株式会社Example", "a\nb", "x\r\n\r\n@evil.example #123456",
+	"@evil.example #123456", "Site {Code} {Site}", "\u202eelpmaxE", "e\u0301tude", "€uro [x] {y} ~z|", strings.Repeat("Long Name, Inc. ", 20), strings.Repeat("字", 300),
+}
+
+var hosts = []string{
+	"login.example.com", "login.example.com:8443", "localhost", "localhost:8080", "127.0.0.1:8080", "[::1]:8080", "bücher.example",
+	strings.Repeat("a", 60) + ".example.com", strings.Repeat("a", 60) + "." + strings.Repeat("b", 30) + ".example",
+}
+
+// In every language and for every name, the message is one text message.
+func TestLength(t *testing.T) {
+	for language := range sentences {
+		for _, site := range sites {
+			for _, host := range hosts {
+				a := ask(language)
+				a.Site, a.Host = site, host
+				text := compose(a, "747723")
+				if n := septetsOf(text); n < 0 || n > 160 || utf8.RuneCountInString(text) > maxText {
+					t.Errorf("%s, %.20q, %s: %d septets, %d characters in %q", language, site, host, n, utf8.RuneCountInString(text), text)
+				}
+				wellFormed(t, text, machine(host), "747723")
+			}
+		}
+	}
+}
+
+func TestPlain(t *testing.T) {
+	for name, want := range map[string]string{
+		"Bücher & Söhne": "Bücher & Söhne", "Café Łódź": "Café Lodz", "Пекарня Example": "Example", "日本": "", "“A”—B": `"A"-B`,
+		"a\nb\tc": "a b c", "@evil #1": "evil 1", "e\u0301tude": "étude", "5 €": "5 EUR", "ﬁne": "fine", "[x]": "(x)",
+	} {
+		if got := plain(name); got != want {
+			t.Errorf("%q: got %q, want %q", name, got, want)
+		}
+	}
+}
+
+// bound reads a message as a browser does: WICG sms-one-time-codes, "parse an origin-bound
+// one-time code message". Only the last line counts.
+func bound(message string) (host, code string, ok bool) {
+	line := message[strings.LastIndexAny(message, "\n\r")+1:]
+	line, ok = strings.CutPrefix(line, "@")
+	if !ok {
+		return "", "", false
+	}
+	host, rest, ok := strings.Cut(line, " ")
+	if !ok || host == "" {
+		return "", "", false
+	}
+	rest, ok = strings.CutPrefix(rest, "#")
+	code, embedded, more := strings.Cut(rest, " ")
+	return host, code, ok && code != "" && !(more && strings.HasPrefix(embedded, "@"))
+}
+
+func wellFormed(t *testing.T, text, host, code string) {
+	t.Helper()
+	gotHost, gotCode, ok := bound(text)
+	if !ok || gotHost != host || gotCode != code {
+		t.Errorf("a browser reads %q, %q, %t in %q, want %s, %s", gotHost, gotCode, ok, text, host, code)
+	}
+	if !strings.HasSuffix(text, "\n\n@"+host+" #"+code) || !strings.HasPrefix(text, code) {
+		t.Errorf("got %q", text)
+	}
+	if strings.Count(text, "@") != 1 || strings.Count(text, "#") != 1 || strings.Count(text, "\n") != 2 || strings.Contains(text, "\r") {
+		t.Errorf("another line in %q", text)
+	}
+}
+
+// FUZ-007: whatever the site is called, a browser reads our host and our code.
+func FuzzMessage(f *testing.F) {
+	for _, site := range sites {
+		f.Add(site, "login.example.com", "de")
+	}
+	f.Fuzz(func(t *testing.T, site, host, language string) {
+		if !regexp.MustCompile(`^[a-z]([a-z0-9-]{0,20}[a-z0-9])?(\.[a-z]([a-z0-9]{0,20}))*$`).MatchString(host) || len(host) > 100 || strings.Contains(host, "--") {
+			host = "login.example.com"
+		}
+		a := ask(language)
+		a.Site, a.Host = site, host
+		text := compose(a, "012345")
+		wellFormed(t, text, host, "012345")
+		if n := septetsOf(text); n < 0 || n > maxText {
+			t.Errorf("%d septets in %q", n, text)
+		}
+	})
+}
+
+// Both languages say the same things, and everything that is said has words.
+func TestWords(t *testing.T) {
+	a := Method{}.About()
+	if a.Method != "sms" || a.Path != "sms" || a.Most != 1 || a.Valid != 15*time.Minute || !slices.Equal(a.AMR, []string{"otp", "sms"}) {
+		t.Errorf("got %+v", a)
+	}
+	en, de := a.Words["en"], a.Words["de"]
+	if en.Title != "2-Step SMS Number" || en.Button != "Send Code" || en.Says["country"] != "Country/Region" || en.Says["number"] != "Phone number" ||
+		!strings.Contains(strings.Join(en.Intro, " "), "the number provided must be able to receive a text message (SMS)") {
+		t.Errorf("the seed's words are missing in %+v", en)
+	}
+	named := regexp.MustCompile(`\{[A-Za-z]+\}`)
+	for key, text := range en.Says {
+		if de.Says[key] == "" || !slices.Equal(named.FindAllString(text, -1), named.FindAllString(de.Says[key], -1)) {
+			t.Errorf("%s: %q and %q", key, text, de.Says[key])
+		}
+	}
+	if len(en.Says) != len(de.Says) || len(en.Intro) != len(de.Intro) || de.Title == "" || de.Lead == "" || de.Button == "" || !strings.Contains(de.Does, "{Masked}") {
+		t.Error("German lacks words")
+	}
+	for _, says := range kinds {
+		if en.Says[says] == "" {
+			t.Errorf("no words for %s", says)
+		}
+	}
+	for _, f := range a.Fields {
+		if en.Says[f.Name] == "" {
+			t.Errorf("no label for %s", f.Name)
+		}
+	}
+}
+
+// The farewell fits one message in every language, whatever the site is called.
+func TestFarewell(t *testing.T) {
+	for _, language := range []string{"en", "de", "fr"} {
+		for _, site := range []string{"Example", strings.Repeat("Ein langer Name ", 20), "日本語のサイト", "a\nb"} {
+			m := Method{}.Farewell(factor.Ask{Factor: factor.Factor{Destination: "+491711234567"}, Site: site, Language: language})
+			if m.To != "+491711234567" || utf8.RuneCountInString(m.Text) > maxText || strings.Contains(m.Text, "\n") || strings.Contains(m.Text, "{Site}") {
+				t.Errorf("%s, %.20q: %q", language, site, m.Text)
+			}
+		}
+	}
+}
