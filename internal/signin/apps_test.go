@@ -1,0 +1,219 @@
+package signin_test
+
+import (
+	"crypto/hmac"
+	"crypto/sha1"
+	"encoding/base32"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"twostep/factor"
+	"twostep/internal/signin"
+	"twostep/internal/store/storetest"
+)
+
+// phone is an authenticator app (RFC 6238, SHA-1, 6 digits, 30 s), written anew here.
+type phone []byte
+
+func (p phone) code(at time.Time) string {
+	var step [8]byte
+	binary.BigEndian.PutUint64(step[:], uint64(at.Unix()/30))
+	mac := hmac.New(sha1.New, p)
+	mac.Write(step[:])
+	sum := mac.Sum(nil)
+	i := sum[19] & 15
+	return fmt.Sprintf("%06d", binary.BigEndian.Uint32(sum[i:])&0x7fffffff%1000000)
+}
+
+// app enrolls an authenticator app and returns it with the session that goes on.
+func (h *house) app(session string) (phone, string) {
+	h.Helper()
+	if err := h.Enroll(h.Context(), h.who(session), "totp", url.Values{}, home); err != nil {
+		h.Fatal(err)
+	}
+	d, err := h.Draft(h.Context(), h.who(session), "totp", home)
+	if err != nil {
+		h.Fatal(err)
+	}
+	link, err := url.Parse(d.Show.Link)
+	if err != nil {
+		h.Fatal(err)
+	}
+	key, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(link.Query().Get("secret"))
+	if err != nil {
+		h.Fatal(err)
+	}
+	session, err = h.confirm(session, "totp", phone(key).code(h.clock()))
+	if err != nil {
+		h.Fatal(err)
+	}
+	return phone(key), session
+}
+
+// choose takes the first step and chooses a method.
+func (h *house) choose(method string) (token string) {
+	h.Helper()
+	token = h.begin()
+	if err := h.Choose(h.Context(), token, method, home); err != nil {
+		h.Fatal(err)
+	}
+	return token
+}
+
+// A code of the app opens one session, ever: the one that enrolled it counts as used,
+// and so does the one that signed in, for every sign-in.
+func TestAppCodeOnce(t *testing.T) {
+	withAnna(t, func(h *house) {
+		app, _ := h.app(h.in())
+		_, err := h.verify(h.choose("totp"), app.code(h.clock()))
+		h.refused("the code of the enrolment", err, factor.ErrIncorrect)
+		h.turn(time.Minute)
+		code := app.code(h.clock())
+		first, second := h.choose("totp"), h.choose("totp")
+		if n := len(h.arrived()); n != 2 { // the first code, and the notice of the app
+			h.Errorf("%d mails, want 2: nothing is sent for an app", n)
+		}
+		session, err := h.verify(first, code)
+		if err != nil || strings.Join(h.who(session).AMR, " ") != "pwd otp mfa" {
+			h.Fatalf("the code: %v", err)
+		}
+		_, err = h.verify(second, code)
+		h.refused("the same code again", err, factor.ErrIncorrect)
+	})
+}
+
+// The same code in many sign-ins at the same moment, on two instances: one is accepted.
+func TestAppCodeParallel(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, address string) {
+		h := open(t, address)
+		h.add(annaEmail, annaWord)
+		app, _ := h.app(h.in())
+		h.turn(time.Minute)
+		other := *h.Engine
+		other.Store = storetest.Open(t, address)
+		engines := []*signin.Engine{h.Engine, &other}
+		type attempt struct {
+			engine *signin.Engine
+			token  string
+		}
+		attempts := make(chan attempt, 32)
+		for i := range 32 {
+			attempts <- attempt{engines[i%2], h.choose("totp")}
+		}
+		code := app.code(h.clock())
+		var accepted atomic.Int64
+		atOnce(32, func() {
+			a := <-attempts
+			switch _, err := a.engine.Verify(t.Context(), a.token, url.Values{"code": {code}}, home); {
+			case err == nil:
+				accepted.Add(1)
+			case !errors.Is(err, factor.ErrIncorrect):
+				t.Error(err)
+			}
+		})
+		if accepted.Load() != 1 {
+			t.Errorf("%d accepted, want 1", accepted.Load())
+		}
+	})
+}
+
+// Any of several apps may answer, and there are at most five.
+func TestSeveralApps(t *testing.T) {
+	withAnna(t, func(h *house) {
+		session := h.in()
+		var apps []phone
+		for range 5 {
+			var app phone
+			app, session = h.app(session)
+			apps = append(apps, app)
+		}
+		h.refused("a sixth", h.Enroll(h.Context(), h.who(session), "totp", url.Values{}, home), signin.ErrTooMany)
+		for i, app := range apps {
+			h.turn(time.Minute)
+			token := h.choose("totp")
+			p, err := h.Pending(h.Context(), token)
+			if err != nil || len(p.Offers) != 2 {
+				h.Fatalf("%d offers, %v: want the mailbox and the apps as one", len(p.Offers), err)
+			}
+			if _, err := h.verify(token, app.code(h.clock())); err != nil {
+				h.Errorf("app %d: %v", i, err)
+			}
+		}
+	})
+}
+
+// A phone whose clock is wrong is told so; that is a try like any other.
+func TestClockTutor(t *testing.T) {
+	withAnna(t, func(h *house) {
+		app, _ := h.app(h.in())
+		h.turn(time.Hour)
+		token := h.choose("totp")
+		_, err := h.verify(token, app.code(h.clock().Add(-3*time.Minute)))
+		var says *factor.Refusal
+		if !errors.Is(err, factor.ErrIncorrect) || !errors.As(err, &says) || says.Says != "clock.behind" {
+			h.Errorf("three minutes behind: %v", err)
+		}
+		p, err := h.Pending(h.Context(), token)
+		if err != nil || p.Challenge.TriesLeft != 4 {
+			h.Errorf("tries left %d, %v, want 4", p.Challenge.TriesLeft, err)
+		}
+	})
+}
+
+// Printed codes are shown until the person has seen them; each opens one session, and
+// the owner is told how many are left. They are offered last and never by themselves.
+func TestRecoveryCodes(t *testing.T) {
+	withAnna(t, func(h *house) {
+		session := h.in()
+		set := func() []string {
+			if err := h.Enroll(h.Context(), h.who(session), "recovery", url.Values{}, home); err != nil {
+				h.Fatal(err)
+			}
+			d, err := h.Draft(h.Context(), h.who(session), "recovery", home)
+			if err != nil || len(d.Show.Codes) != 10 || d.Challenge != nil {
+				h.Fatalf("%d codes, %v", len(d.Show.Codes), err)
+			}
+			if session, err = h.confirm(session, "recovery", ""); err != nil {
+				h.Fatal(err)
+			}
+			_, err = h.Draft(h.Context(), h.who(session), "recovery", home)
+			h.refused("shown again", err, signin.ErrNoDraft)
+			return d.Show.Codes
+		}
+		old := set()
+		codes := set()
+		token := h.begin()
+		p, err := h.Pending(h.Context(), token)
+		if err != nil || signin.Next(p, h.clock()) != signin.StepVerify || p.Challenge.Method != "email" || len(p.Offers) != 2 || !p.Offers[1].Spare {
+			h.Fatalf("pending %+v, %v", p, err)
+		}
+		if err := h.Choose(h.Context(), token, "recovery", home); err != nil {
+			h.Fatal(err)
+		}
+		_, err = h.verify(token, old[0])
+		h.refused("a code of the old set", err, factor.ErrIncorrect)
+		h.turn(time.Second)
+		if _, err := h.verify(token, codes[3]); err != nil {
+			h.Fatal(err)
+		}
+		if m := h.last(); !strings.Contains(m.Text, "9") || m.To != annaEmail {
+			h.Errorf("the owner is told: %s", m.Text)
+		}
+		_, err = h.verify(h.choose("recovery"), codes[3])
+		h.refused("the same code again", err, factor.ErrIncorrect)
+		for _, code := range append(codes[:3], codes[4:]...) {
+			if _, err := h.verify(h.choose("recovery"), code); err != nil {
+				h.Fatal(err)
+			}
+		}
+		if p, err := h.Pending(h.Context(), h.begin()); err != nil || len(p.Offers) != 1 {
+			h.Errorf("%d offers, %v, want the mailbox alone: the set is used up", len(p.Offers), err)
+		}
+	})
+}

@@ -1,0 +1,332 @@
+package signin_test
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"twostep/factor"
+	"twostep/factor/email"
+	"twostep/internal/seal"
+	"twostep/internal/signin"
+	"twostep/internal/store/storetest"
+)
+
+// A reset ends everything that was open, tells the owner, works once, and opens no
+// session: both steps are still to be taken.
+func TestReset(t *testing.T) {
+	withAnna(t, func(h *house) {
+		session, pending := h.in(), h.begin()
+		h.turn(time.Second) // so that its mail comes after theirs
+		if err := h.Forgot(h.Context(), "ANNA@example.com", home); err != nil {
+			h.Fatal(err)
+		}
+		token := h.linkToken()
+		h.refused("a common password", h.Reset(h.Context(), token, "password1", home), seal.ErrCommon)
+		if err := h.Reset(h.Context(), token, "another horse battery", home); err != nil {
+			h.Fatal(err)
+		}
+		if !strings.Contains(h.last().Subject, "changed") || h.last().To != annaEmail {
+			h.Errorf("the owner is not told: %q", h.last().Subject)
+		}
+		h.refused("the link again", h.Reset(h.Context(), token, "a third horse battery", home), signin.ErrLink)
+		_, err := h.Session(h.Context(), session)
+		h.refused("an old session", err, signin.ErrNoSession)
+		_, err = h.Pending(h.Context(), pending)
+		h.refused("an old sign-in", err, signin.ErrNoSignIn)
+		_, err = h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, home)
+		h.refused("the old password", err, signin.ErrCredentials)
+		if _, err := h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: "another horse battery"}, home); err != nil {
+			h.Errorf("the new password: %v", err)
+		}
+	})
+}
+
+func TestResetLinkEnds(t *testing.T) {
+	withAnna(t, func(h *house) {
+		var tokens []string
+		for range 3 {
+			if err := h.Forgot(h.Context(), annaEmail, home); err != nil {
+				h.Fatal(err)
+			}
+			tokens = append(tokens, h.linkToken())
+		}
+		for i := range tokens[0] {
+			cut := tokens[0][:i] + tokens[0][i+1:]
+			h.refused("cut short", h.Reset(h.Context(), cut, annaWord+"!", home), signin.ErrLink)
+		}
+		h.turn(30 * time.Minute)
+		if err := h.Reset(h.Context(), tokens[1], "another horse battery", home); err != nil {
+			h.Errorf("at its end: %v", err)
+		}
+		h.refused("one made before the change", h.Reset(h.Context(), tokens[2], "a third horse battery", home), signin.ErrLink)
+		h.turn(time.Hour)
+		if err := h.Forgot(h.Context(), annaEmail, home); err != nil {
+			h.Fatal(err)
+		}
+		late := h.linkToken()
+		h.turn(30*time.Minute + time.Millisecond)
+		h.refused("after its end", h.Reset(h.Context(), late, "a third horse battery", home), signin.ErrLink)
+	})
+}
+
+// An address with an account, one without, and one whose ration is spent look alike,
+// and cost the same rows.
+func TestForgotAlike(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, url string) {
+		h := open(t, url)
+		h.add(annaEmail, annaWord)
+		for range 10 {
+			for _, email := range []string{annaEmail, "nobody@example.com"} {
+				if err := h.Forgot(h.Context(), email, home); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if n := len(h.arrived()); n != 3 {
+			t.Errorf("%d mails in an hour, want 3", n)
+		}
+		for _, table := range []string{"links", "messages"} {
+			if n := storetest.Count(t, url, table); n != 20 {
+				t.Errorf("%d rows in %s, want 20: one for each question, known or not", n, table)
+			}
+		}
+		far := home
+		for range 10 {
+			h.Forgot(h.Context(), "nobody@example.com", far)
+		}
+		var wait *signin.WaitError
+		if err := h.Forgot(h.Context(), annaEmail, far); !errors.As(err, &wait) {
+			t.Errorf("the 31st from one network: %v, want a wait", err)
+		}
+		far.Address = netip.MustParseAddr("203.0.113.6")
+		if err := h.Forgot(h.Context(), annaEmail, far); err != nil {
+			t.Errorf("from another network: %v", err)
+		}
+	})
+}
+
+func TestChangePassword(t *testing.T) {
+	withAnna(t, func(h *house) {
+		mine := h.in()
+		who, err := h.Session(h.Context(), mine)
+		if err != nil {
+			h.Fatal(err)
+		}
+		change := func(current, password string) (string, error) {
+			return h.ChangePassword(h.Context(), who, current, password, home)
+		}
+		_, err = change("wrong horse battery", "another horse battery")
+		h.refused("wrong current password", err, signin.ErrCredentials)
+		_, err = change(annaWord, "anna1234")
+		h.refused("own name", err, seal.ErrGuessable)
+		h.turn(10*time.Minute + time.Second)
+		_, err = change(annaWord, "another horse battery")
+		h.refused("a proof too old", err, signin.ErrStepUp)
+		mine = h.in()
+		other := h.in()
+		who = h.who(mine)
+		fresh, err := change(annaWord, "another horse battery")
+		if err != nil {
+			h.Fatal(err)
+		}
+		for _, old := range []string{mine, other} {
+			_, err := h.Session(h.Context(), old)
+			h.refused("an old session", err, signin.ErrNoSession)
+		}
+		if now, err := h.Session(h.Context(), fresh); err != nil || !now.Proved.Equal(who.Proved) || !now.Ends.Equal(who.Ends) {
+			h.Errorf("the new session: %+v, %v, want the proof and the end of the old one", now, err)
+		}
+		_, err = change("another horse battery", "a third horse battery")
+		h.refused("from a session that has ended", err, signin.ErrNoSession)
+		if !strings.Contains(h.last().Subject, "changed") {
+			h.Errorf("the owner is not told: %q", h.last().Subject)
+		}
+	})
+}
+
+// A ration holds however many ask at once.
+func TestForgotParallel(t *testing.T) {
+	withAnna(t, func(h *house) {
+		atOnce(60, func() { _ = h.Forgot(h.Context(), annaEmail, home) })
+		if n := len(h.arrived()); n != 3 {
+			h.Errorf("%d mails, want 3", n)
+		}
+	})
+}
+
+// Strangers who ask for Anna's links, hour after hour, keep nobody but themselves from
+// having one.
+func TestForgotFlood(t *testing.T) {
+	withAnna(t, func(h *house) {
+		stranger := home
+		stranger.Address = netip.MustParseAddr("198.51.100.7")
+		for range 72 {
+			if err := h.Forgot(h.Context(), annaEmail, stranger); err != nil {
+				h.Fatal(err)
+			}
+			h.arrived()
+			h.turn(time.Hour + time.Second)
+		}
+		n := len(h.arrived())
+		if n < 25 || n > 44 { // ten in each of the four days it touches
+			h.Errorf("%d mails in three days, want about 30", n)
+		}
+		if err := h.Forgot(h.Context(), annaEmail, home); err != nil {
+			h.Fatal(err)
+		}
+		if len(h.arrived()) != n+1 {
+			h.Error("Anna gets no link because of others")
+		}
+	})
+}
+
+// The name of a browser is its sender's text: what we do not know is not repeated.
+func TestBrowser(t *testing.T) {
+	for agent, want := range map[string]string{
+		home.UserAgent: "Firefox on Windows",
+		"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36": "Chrome on Linux",
+		"https://evil.example/1.0 (Windows NT 10.0)":                                                            "an unknown browser",
+		"Calm.Enter.your.code.at.evil.example/1.0 (Windows NT 10.0; Win64)":                                     "an unknown browser",
+		"Firefox on evil.example": "an unknown browser",
+		"":                        "an unknown browser",
+	} {
+		if got := signin.Browser(agent, "en"); got != want {
+			t.Errorf("%q: got %q, want %q", agent, got, want)
+		}
+	}
+}
+
+// A hash of yesterday's cost is replaced by one of today's at the next sign-in.
+func TestRehash(t *testing.T) {
+	withAnna(t, func(h *house) {
+		read := func() string {
+			a, err := h.Store.AccountByEmail(h.Context(), annaEmail)
+			if err != nil {
+				h.Fatal(err)
+			}
+			hash, err := h.Keys.Open("password "+a.ID, a.Password)
+			if err != nil {
+				h.Fatal(err)
+			}
+			return string(hash)
+		}
+		before := read()
+		h.begin()
+		if read() != before {
+			h.Error("replaced though the cost is the same")
+		}
+		h.Passwords = seal.NewPasswords(seal.Cost{MemoryKiB: 128, Time: 1}, 4, 64)
+		h.begin()
+		if after := read(); !strings.Contains(after, "m=128,") {
+			h.Errorf("still %s", after)
+		}
+		h.begin()
+	})
+}
+
+// The mailbox that has just reset the password does not prove step two as well if
+// there is another way; after a day it does again.
+func TestMailboxRests(t *testing.T) {
+	withAnna(t, func(h *house) {
+		reset := func() {
+			h.turn(time.Hour)
+			if err := h.Forgot(h.Context(), annaEmail, home); err != nil {
+				h.Fatal(err)
+			}
+			if err := h.Reset(h.Context(), h.linkToken(), annaWord, home); err != nil {
+				h.Fatal(err)
+			}
+		}
+		offers := func() string {
+			h.turn(time.Second)
+			p, err := h.Pending(h.Context(), h.begin())
+			if err != nil {
+				h.Fatal(err)
+			}
+			var names []string
+			for _, o := range p.Offers {
+				names = append(names, o.Method)
+			}
+			return strings.Join(names, " ")
+		}
+		reset()
+		if got := offers(); got != "email" {
+			h.Errorf("the only way, after a reset: %q", got)
+		}
+		h.enroll(h.in(), "+491711234567")
+		if got := offers(); got != "spoken" {
+			h.Errorf("after a reset and with another way: %q", got)
+		}
+		token := h.begin()
+		h.refused("email all the same", h.Choose(h.Context(), token, "email", home), signin.ErrUnknownMethod)
+		h.turn(24 * time.Hour)
+		if got := offers(); got != "email spoken" {
+			h.Errorf("a day later: %q", got)
+		}
+	})
+}
+
+// broken is a store of words: it fails a method's challenge.
+type broken struct{ email.Method }
+
+func (broken) Challenge(context.Context, factor.Ask) (factor.Challenge, error) {
+	return factor.Challenge{}, errors.New("broken")
+}
+
+// A method that cannot ask lets nobody in and leaves nothing behind.
+func TestMethodFails(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, address string) {
+		h := open(t, address)
+		h.add(annaEmail, annaWord)
+		h.Methods = []factor.Method{broken{}}
+		if _, err := h.Begin(t.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, home); err == nil {
+			t.Error("began without a challenge")
+		}
+		if n := storetest.Count(t, address, "signins"); n != 0 {
+			t.Errorf("%d sign-ins left behind", n)
+		}
+	})
+}
+
+// With two ways nothing is sent before the choice; choosing twice sends once.
+func TestChoose(t *testing.T) {
+	withAnna(t, func(h *house) {
+		var n atomic.Int64
+		h.enroll(h.in(), "+491711234567")
+		seen := len(h.arrived())
+		token := h.begin()
+		p, err := h.Pending(h.Context(), token)
+		if err != nil || signin.Next(p, h.clock()) != signin.StepMethod || len(h.arrived()) != seen {
+			h.Fatalf("step %v, %d mails, %v", signin.Next(p, h.clock()), len(h.arrived())-seen, err)
+		}
+		_, err = h.Verify(h.Context(), token, url.Values{"code": {"123456"}}, home)
+		h.refused("a code before the choice", err, signin.ErrNoSignIn)
+		for _, bad := range []string{"", "none", "EMAIL", "email\x00", "../email", strings.Repeat("x", 10000)} {
+			h.refused(bad, h.Choose(h.Context(), token, bad, home), signin.ErrUnknownMethod)
+		}
+		atOnce(8, func() {
+			if h.Choose(h.Context(), token, "email", home) == nil {
+				n.Add(1)
+			}
+		})
+		if mails := len(h.arrived()) - seen; mails != 1 || n.Load() == 0 {
+			h.Errorf("%d mails after %d choices, want 1", mails, n.Load())
+		}
+		code := h.code()
+		h.turn(time.Second)
+		if err := h.Choose(h.Context(), token, "spoken", home); err != nil {
+			h.Fatal(err)
+		}
+		_, err = h.verify(token, code)
+		h.refused("the code of the other method", err, factor.ErrIncorrect)
+		if _, err := h.verify(token, h.code()); err != nil {
+			h.Error(err)
+		}
+	})
+}

@@ -1,0 +1,181 @@
+package signin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"twostep/internal/seal"
+	"twostep/internal/store"
+)
+
+// seenEvery is how exactly the last use of a session is kept; a write on every
+// request would cost more than it tells.
+const seenEvery = time.Minute
+
+// Session is somebody who is in.
+type Session struct {
+	ID      string
+	Account Account
+	Began   time.Time
+	Proved  time.Time // when step two was last proven
+	Seen    time.Time // last use, to the minute
+	Ends    time.Time // in any case
+	AMR     []string  // how it was proven (RFC 8176)
+	Address string
+	Browser string // the User-Agent header
+	epoch   int64
+	signIn  string // the sign-in it came from
+}
+
+// Account is the person who is in.
+type Account struct {
+	ID       string
+	Email    string
+	Name     string
+	Operator bool
+}
+
+// newSession draws up a session that begins now, and its token.
+func (e *Engine) newSession(a store.Account, from From) (token string, row store.Session) {
+	now := e.Now()
+	token = seal.Token()
+	return token, store.Session{
+		ID: newID(), Token: seal.Hash(token), Account: a.ID, Epoch: a.Epoch,
+		Address: from.address(), Browser: from.UserAgent,
+		BeganAt: store.Millis(now), SeenAt: store.Millis(now), EndsAt: store.Millis(now.Add(e.Settings.Absolute)),
+	}
+}
+
+// carriedOn draws up the session in which who goes on after everything before was
+// made void, and its token: the same proof and the same end.
+func (e *Engine) carriedOn(who Session, from From) (token string, row store.Session) {
+	token, row = e.newSession(store.Account{ID: who.Account.ID, Epoch: who.epoch + 1}, from)
+	row.BeganAt, row.ProvedAt, row.EndsAt = store.Millis(who.Began), store.Millis(who.Proved), store.Millis(who.Ends)
+	row.AMR, row.SignIn = strings.Join(who.AMR, " "), who.signIn
+	return token, row
+}
+
+// rekey voids every sign-in and session of the person and opens the one in which who
+// goes on. ErrNoSession: it was ended meanwhile.
+func (e *Engine) rekey(ctx context.Context, tx *store.DB, who Session, from From) (token string, err error) {
+	if err := tx.RaiseEpoch(ctx, who.Account.ID, who.epoch); err != nil {
+		return "", endedMeanwhile(err)
+	}
+	return e.carryOn(ctx, tx, who, from)
+}
+
+// carryOn puts the session in which who goes on in the place of the one they were in.
+// If that one was ended meanwhile it stays ended, and whatever the transaction did with it.
+func (e *Engine) carryOn(ctx context.Context, tx *store.DB, who Session, from From) (token string, err error) {
+	if err := tx.EndOneSession(ctx, who.Account.ID, who.ID); err != nil {
+		return "", endedMeanwhile(err)
+	}
+	token, row := e.carriedOn(who, from)
+	return token, tx.AddSession(ctx, row)
+}
+
+func endedMeanwhile(err error) error {
+	if errors.Is(err, store.ErrNotFound) {
+		return ErrNoSession
+	}
+	return err
+}
+
+// Session is the live session of this token. ErrNoSession.
+func (e *Engine) Session(ctx context.Context, token string) (Session, error) {
+	if token == "" {
+		return Session{}, ErrNoSession
+	}
+	now := e.Now()
+	row, a, err := e.Store.Session(ctx, seal.Hash(token), store.Millis(now.Add(-e.Settings.Idle)), store.Millis(now))
+	if errors.Is(err, store.ErrNotFound) {
+		return Session{}, ErrNoSession
+	}
+	if err != nil {
+		return Session{}, fmt.Errorf("signin: session: %w", err)
+	}
+	if now.Sub(store.Time(row.SeenAt)) >= min(seenEvery, e.Settings.Idle/2) {
+		if err := e.Store.SeeSession(ctx, row.ID, store.Millis(now)); err != nil {
+			return Session{}, fmt.Errorf("signin: session: %w", err)
+		}
+	}
+	s := described(row)
+	s.Account = Account{ID: a.ID, Email: a.Email, Name: a.Name, Operator: a.Operator}
+	s.epoch = a.Epoch
+	return s, nil
+}
+
+func described(row store.Session) Session {
+	return Session{
+		ID: row.ID, Began: store.Time(row.BeganAt), Proved: store.Time(row.ProvedAt), Seen: store.Time(row.SeenAt),
+		Ends: store.Time(row.EndsAt), AMR: strings.Fields(row.AMR), Address: row.Address, Browser: row.Browser, signIn: row.SignIn,
+	}
+}
+
+// Sessions are the live sessions of the person, the last used first.
+func (e *Engine) Sessions(ctx context.Context, who Session) ([]Session, error) {
+	now := e.Now()
+	rows, err := e.Store.Sessions(ctx, who.Account.ID, store.Millis(now.Add(-e.Settings.Idle)), store.Millis(now))
+	if err != nil {
+		return nil, fmt.Errorf("signin: sessions: %w", err)
+	}
+	list := make([]Session, len(rows))
+	for i, row := range rows {
+		list[i] = described(row)
+		list[i].Account = who.Account
+	}
+	return list, nil
+}
+
+// SignOut ends the session of this token. One that is over is no error.
+func (e *Engine) SignOut(ctx context.Context, token string, from From) error {
+	who, err := e.Session(ctx, token)
+	if errors.Is(err, ErrNoSession) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	err = e.Store.Tx(ctx, func(tx *store.DB) error {
+		if err := tx.EndSession(ctx, seal.Hash(token)); err != nil {
+			return err
+		}
+		return e.event(ctx, tx, store.Event{Kind: signedOut, Account: who.Account.ID}, from)
+	})
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("signin: sign out: %w", err)
+	}
+	return nil
+}
+
+// EndSession ends another session of the person by its id. One that is over is no error.
+func (e *Engine) EndSession(ctx context.Context, who Session, id string, from From) error {
+	err := e.Store.Tx(ctx, func(tx *store.DB) error {
+		if err := tx.EndOneSession(ctx, who.Account.ID, id); err != nil {
+			return err
+		}
+		return e.event(ctx, tx, store.Event{Kind: sessionEnded, Account: who.Account.ID}, from)
+	})
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("signin: end session: %w", err)
+	}
+	return nil
+}
+
+// SignOutEverywhere ends every session and every pending sign-in of the person, this
+// one too.
+func (e *Engine) SignOutEverywhere(ctx context.Context, who Session, from From) error {
+	err := e.Store.Tx(ctx, func(tx *store.DB) error {
+		if err := tx.RaiseEpoch(ctx, who.Account.ID, who.epoch); err != nil {
+			return err
+		}
+		return e.event(ctx, tx, store.Event{Kind: signedOutEverywhere, Account: who.Account.ID}, from)
+	})
+	if err != nil && !errors.Is(err, store.ErrNotFound) { // somebody else ended them all
+		return fmt.Errorf("signin: sign out everywhere: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,289 @@
+// Package signin decides who may come in.
+//
+//	Begin ─▶ Next ─▶ Choose ─▶ Next ─▶ Verify ─▶ Next ─▶ a session
+//
+// A pending sign-in and a session are different tables, cookies and types; nothing
+// turns one into the other but Verify. The package knows no HTTP, no HTML and no SQL.
+package signin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"twostep/delivery"
+	"twostep/factor"
+	"twostep/internal/seal"
+	"twostep/internal/store"
+)
+
+const (
+	// Life is how long a sign-in may take.
+	Life = 30 * time.Minute
+	// asking is the part of it in which new codes may be asked for: the last one is
+	// then still good for all of its own 15 minutes.
+	asking = 15 * time.Minute
+	// mailboxRest is for how long after a reset by mail the same mailbox does not
+	// prove step two as well, if there is another way.
+	mailboxRest = 24 * time.Hour
+)
+
+// Engine is the house's one way in.
+type Engine struct {
+	Store     *store.DB
+	Keys      *seal.Keys
+	Passwords *seal.Passwords
+	Methods   []factor.Method
+	Now       func() time.Time
+	Log       *slog.Logger
+	Settings  Settings
+	// Put adds a message to the outbox within a transaction, to be sent until then.
+	Put func(ctx context.Context, tx *store.DB, m delivery.Message, until time.Time) error
+	// Wake tells the outbox that such a transaction was committed.
+	Wake func()
+}
+
+// Settings are the owner's choices.
+type Settings struct {
+	Site      string         // the name people see
+	PublicURL string         // every link starts with it; no slash at the end
+	SignUp    string         // "open", "invited" or "closed"
+	Idle      time.Duration  // a session ends after so long without a request
+	Absolute  time.Duration  // and after so long in any case
+	Location  *time.Location // the zone in which mails tell the time
+	Texts     Texts
+}
+
+// Step is where somebody is on the way in.
+type Step int
+
+// The steps, in their order.
+const (
+	StepPassword Step = iota // to begin with, or again: this sign-in is over
+	StepMethod               // choose a way to prove it is you
+	StepVerify               // answer the challenge
+	StepIn                   // a session is due
+)
+
+// Next is the order of the steps, and the only place that knows it.
+func Next(p Pending, now time.Time) Step {
+	switch {
+	case p.Finished || now.After(p.Ends):
+		return StepPassword
+	case p.Proven:
+		return StepIn
+	case p.Challenge != nil:
+		return StepVerify
+	default:
+		return StepMethod
+	}
+}
+
+// Pending is somebody on the way in: the password was right, there is no session.
+type Pending struct {
+	Email     string // masked
+	Began     time.Time
+	Ends      time.Time
+	ReturnTo  string     // a local path; "" if the person came from nowhere
+	StepUp    bool       // for somebody who is in already
+	Offers    []Offer    // the ways in which this account may prove itself, in the order of Methods
+	Challenge *Challenge // the open question; nil before the choice
+	Finished  bool       // passed or given up
+	Proven    bool       // the challenge was answered
+}
+
+// Offer is one way to prove it is you.
+type Offer struct {
+	Method string // "email"
+	Masked string // where its message goes: "j•••@example.com"
+	Spare  bool   // only for when nothing else is at hand
+	About  factor.About
+}
+
+// Challenge is the open question of a pending sign-in.
+type Challenge struct {
+	Offer
+	Valid     time.Duration // how long one code works; 0: there is no code that is sent
+	Delivery  Delivery
+	Again     time.Time // from when a new code may be asked for; zero: not in this sign-in any more
+	TriesLeft int
+}
+
+// Delivery is what became of the newest message of a challenge.
+type Delivery struct {
+	State string // "waiting", "sent", "refused", "expired"; "" if nothing travels
+	At    time.Time
+}
+
+// Credentials are what the first page asks for.
+type Credentials struct {
+	Email    string
+	Password string
+	ReturnTo string // a local path to go to afterwards, already checked
+	Current  string // the token of the sign-in this browser is in, or ""
+}
+
+// Begin checks the password and opens a sign-in. The token goes to the browser. If the
+// browser is in the middle of a sign-in of the same account, that one goes on under a
+// new token, and no second message is sent. ErrCredentials, seal.ErrBusy.
+func (e *Engine) Begin(ctx context.Context, c Credentials, from From) (token string, err error) {
+	account, err := e.checkPassword(ctx, c.Email, c.Password)
+	if err != nil {
+		return "", err
+	}
+	current, err := e.Store.SignIn(ctx, seal.Hash(c.Current))
+	if err == nil && current.Account == account.ID && current.Purpose == store.ForSession {
+		token, err = e.resume(ctx, current, e.Now())
+		if err == nil {
+			return token, nil
+		}
+	}
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return "", fmt.Errorf("signin: resume: %w", err)
+	}
+	return e.begin(ctx, account, store.SignIn{Purpose: store.ForSession, ReturnTo: c.ReturnTo}, from)
+}
+
+// resume goes on with a sign-in whose password was typed again.
+func (e *Engine) resume(ctx context.Context, s store.SignIn, now time.Time) (string, error) {
+	challenge, err := e.Store.Challenge(ctx, s.ID)
+	if err == nil && triesLeft(challenge) == 0 {
+		return "", store.ErrNotFound // nothing is left of it
+	}
+	token := seal.Token()
+	return token, e.Store.RetokenSignIn(ctx, s.ID, s.Token, seal.Hash(token), store.Millis(now))
+}
+
+// begin opens the sign-in for the purpose and session that row names.
+func (e *Engine) begin(ctx context.Context, a store.Account, row store.SignIn, from From) (string, error) {
+	token := e.drawSignIn(&row, a, from)
+	v := visit{SignIn: row, account: a, network: from.network()}
+	first, err := e.firstQuestion(ctx, v, from)
+	if err != nil {
+		return "", err
+	}
+	err = e.addSignIn(ctx, v, first, from)
+	if errors.Is(err, ErrWait) { // no message now; the page offers what else there is
+		err = e.addSignIn(ctx, v, nil, from)
+	}
+	if err != nil {
+		return "", fmt.Errorf("signin: begin: %w", err)
+	}
+	e.Wake()
+	return token, nil
+}
+
+// addSignIn saves a sign-in with its first question, if there is one.
+func (e *Engine) addSignIn(ctx context.Context, v visit, first *question, from From) error {
+	return e.Store.Tx(ctx, func(tx *store.DB) error {
+		if err := tx.AddSignIn(ctx, v.SignIn); err != nil {
+			return err
+		}
+		if first != nil {
+			if err := e.open(ctx, tx, v, *first); err != nil {
+				return err
+			}
+		}
+		return e.event(ctx, tx, store.Event{Kind: passwordRight, Account: v.account.ID, SignIn: v.ID}, from)
+	})
+}
+
+// drawSignIn fills row in for somebody who begins now, and makes its token.
+func (e *Engine) drawSignIn(row *store.SignIn, a store.Account, from From) (token string) {
+	now := e.Now()
+	token = seal.Token()
+	row.ID, row.Token, row.Account, row.Epoch = newID(), seal.Hash(token), a.ID, a.Epoch
+	row.Address, row.Browser = from.address(), from.UserAgent
+	row.BeganAt, row.EndsAt = store.Millis(now), store.Millis(now.Add(Life))
+	return token
+}
+
+// firstQuestion is asked at once where there is nothing to choose; otherwise nothing
+// is sent before the choice, and it is nil.
+func (e *Engine) firstQuestion(ctx context.Context, v visit, from From) (*question, error) {
+	all, err := e.factors(ctx, v.account)
+	if err != nil {
+		return nil, err
+	}
+	everyday := slices.DeleteFunc(offers(ways(all, v.account, e.Now())), func(o Offer) bool { return o.Spare })
+	if len(everyday) != 1 {
+		return nil, nil
+	}
+	q, err := e.ask(ctx, v, newChallenge(v), everyday[0].Method, from)
+	return &q, err
+}
+
+// visit is a sign-in with its account and, if it is there to prove one, its draft.
+type visit struct {
+	store.SignIn
+	account store.Account
+	draft   *enrolled
+	who     Session // whose draft it is
+	network string  // that asks now
+}
+
+// visit finds the sign-in of a token, over or not. ErrNoSignIn.
+func (e *Engine) visit(ctx context.Context, token string) (visit, error) {
+	row, err := e.Store.SignIn(ctx, seal.Hash(token))
+	if errors.Is(err, store.ErrNotFound) {
+		return visit{}, ErrNoSignIn
+	}
+	if err != nil {
+		return visit{}, fmt.Errorf("signin: find: %w", err)
+	}
+	a, err := e.Store.Account(ctx, row.Account)
+	if err != nil {
+		return visit{}, fmt.Errorf("signin: find account: %w", err)
+	}
+	return visit{SignIn: row, account: a}, nil
+}
+
+// Pending is the sign-in of this token, over or not: ask Next. ErrNoSignIn.
+func (e *Engine) Pending(ctx context.Context, token string) (Pending, error) {
+	v, err := e.visit(ctx, token)
+	if err != nil {
+		return Pending{}, err
+	}
+	p, err := e.pending(ctx, v)
+	if err != nil {
+		return Pending{}, err
+	}
+	row, err := e.Store.Challenge(ctx, v.ID)
+	if errors.Is(err, store.ErrNotFound) {
+		return p, nil
+	}
+	if err != nil {
+		return Pending{}, fmt.Errorf("signin: find challenge: %w", err)
+	}
+	p.Proven = row.PassedAt != 0
+	p.Challenge, err = e.describe(ctx, v, row)
+	return p, err
+}
+
+func (e *Engine) pending(ctx context.Context, v visit) (Pending, error) {
+	all, err := e.factors(ctx, v.account)
+	return Pending{
+		Email: maskEmail(v.account.Email), Began: store.Time(v.BeganAt), Ends: store.Time(v.EndsAt),
+		ReturnTo: v.ReturnTo, StepUp: v.Purpose == store.ForStepUp, Finished: v.FinishedAt != 0,
+		Offers: offers(ways(all, v.account, e.Now())),
+	}, err
+}
+
+// Cancel gives the sign-in up. A sign-in that is over or unknown is no error.
+func (e *Engine) Cancel(ctx context.Context, token string) error {
+	v, err := e.visit(ctx, token)
+	if errors.Is(err, ErrNoSignIn) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	err = e.Store.FinishSignIn(ctx, v.ID, store.Millis(e.Now()))
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("signin: cancel: %w", err)
+	}
+	return nil
+}

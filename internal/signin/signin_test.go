@@ -1,0 +1,527 @@
+package signin_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"twostep/delivery"
+	"twostep/e2e/spoken"
+	"twostep/factor"
+	"twostep/factor/email"
+	"twostep/factor/recovery"
+	"twostep/factor/totp"
+	"twostep/internal/outbox"
+	"twostep/internal/seal"
+	"twostep/internal/signin"
+	"twostep/internal/store/storetest"
+)
+
+const (
+	annaEmail = "anna@example.com"
+	annaWord  = "correct horse battery"
+)
+
+var (
+	home     = signin.From{Address: netip.MustParseAddr("203.0.113.5"), UserAgent: "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0", Language: "en"}
+	codeLine = regexp.MustCompile(`(?m)^\d{6}$`)
+)
+
+// house is an engine on a real database with a clock that is turned by hand, and a
+// mailbox that everything arrives in.
+type house struct {
+	*testing.T
+	*signin.Engine
+	url    string
+	outbox *outbox.Outbox
+
+	mu   sync.Mutex
+	now  time.Time
+	mail []delivery.Message
+}
+
+func open(t *testing.T, url string) *house {
+	t.Helper()
+	keys, err := seal.ParseKeys(seal.NewKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &house{T: t, url: url, now: time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)}
+	db := storetest.Open(t, url)
+	send := map[delivery.Channel]delivery.Send{delivery.Email: h.send, spoken.Call: h.send}
+	h.outbox = outbox.New(db, keys, send, h.clock, slog.New(slog.DiscardHandler))
+	h.Engine = &signin.Engine{
+		Store: db, Keys: keys, Passwords: seal.NewPasswords(seal.Cost{MemoryKiB: 64, Time: 1}, 4, 64),
+		Methods: []factor.Method{email.Method{}, spoken.Method{}, totp.Method{}, recovery.New()}, Now: h.clock, Log: slog.New(slog.DiscardHandler),
+		Settings: signin.Settings{
+			Site: "Example", PublicURL: "https://signin.example.com", SignUp: "open",
+			Idle: time.Hour, Absolute: 24 * time.Hour, Location: time.UTC,
+		},
+		Put: h.outbox.Put, Wake: func() {},
+	}
+	return h
+}
+
+// withAnna runs a test on both databases, in a house with one account.
+func withAnna(t *testing.T, f func(h *house)) {
+	storetest.Each(t, func(t *testing.T, url string) {
+		h := open(t, url)
+		h.add(annaEmail, annaWord)
+		f(h)
+	})
+}
+
+func (h *house) clock() time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.now
+}
+
+func (h *house) turn(d time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.now = h.now.Add(d)
+}
+
+func (h *house) send(_ context.Context, m delivery.Message) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.mail = append(h.mail, m)
+	return nil
+}
+
+// arrived delivers what waits and returns all mails so far.
+func (h *house) arrived() []delivery.Message {
+	h.Helper()
+	for {
+		sent, err := h.outbox.Deliver(h.Context())
+		if err != nil {
+			h.Fatal(err)
+		}
+		if !sent {
+			break
+		}
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.mail)
+}
+
+// last is the newest mail.
+func (h *house) last() delivery.Message {
+	h.Helper()
+	mail := h.arrived()
+	if len(mail) == 0 {
+		h.Fatal("no mail has arrived")
+	}
+	return mail[len(mail)-1]
+}
+
+// code is the code in the newest mail.
+func (h *house) code() string {
+	h.Helper()
+	m := h.last()
+	code := codeLine.FindString(m.Text)
+	if code == "" {
+		h.Fatalf("no code in %q", m.Text)
+	}
+	return code
+}
+
+// linkToken is the token in the newest mail.
+func (h *house) linkToken() string {
+	h.Helper()
+	m := h.last()
+	_, rest, ok := strings.Cut(m.Text, "#")
+	if !ok {
+		h.Fatalf("no link in %q", m.Text)
+	}
+	return strings.Fields(rest)[0]
+}
+
+func (h *house) add(email, password string) {
+	h.Helper()
+	if err := h.AddAccount(h.Context(), signin.NewAccount{Email: email, Name: "Anna", Password: password}); err != nil {
+		h.Fatal(err)
+	}
+}
+
+// begin takes the first step.
+func (h *house) begin() (token string) {
+	h.Helper()
+	h.turn(time.Millisecond) // so that its mail comes after all others
+	token, err := h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, home)
+	if err != nil {
+		h.Fatal(err)
+	}
+	return token
+}
+
+func (h *house) verify(token, code string) (session string, err error) {
+	return h.Verify(h.Context(), token, url.Values{"code": {code}}, home)
+}
+
+// in signs in.
+func (h *house) in() (session string) {
+	h.Helper()
+	token := h.begin()
+	session, err := h.verify(token, h.code())
+	if err != nil {
+		h.Fatal(err)
+	}
+	return session
+}
+
+// refused fails the test unless err is want.
+func (h *house) refused(what string, err, want error) {
+	h.Helper()
+	if !errors.Is(err, want) {
+		h.Errorf("%s: got %v, want %v", what, err, want)
+	}
+}
+
+// wrong is a code that is not this one.
+func wrong(code string) string {
+	if code[0] == '9' {
+		return "0" + code[1:]
+	}
+	return string(code[0]+1) + code[1:]
+}
+
+func TestSignIn(t *testing.T) {
+	withAnna(t, func(h *house) {
+		token := h.begin()
+		p, err := h.Pending(h.Context(), token)
+		if err != nil || signin.Next(p, h.clock()) != signin.StepVerify {
+			h.Fatalf("after the password: step %v, %v", signin.Next(p, h.clock()), err)
+		}
+		if p.Challenge.Masked != "a•••@example.com" || p.Challenge.Delivery.State != "waiting" {
+			h.Errorf("challenge %+v", p.Challenge)
+		}
+		_, err = h.Session(h.Context(), token)
+		h.refused("the pending token as a session", err, signin.ErrNoSession)
+		m := h.last()
+		if m.To != annaEmail || !strings.HasPrefix(m.Subject, h.code()+" is your Example verification code") {
+			h.Errorf("mail to %s: %s", m.To, m.Subject)
+		}
+		for _, want := range []string{"10:15 UTC", "Firefox on Windows", "203.0.113.5"} {
+			if !strings.Contains(m.Text, want) {
+				h.Errorf("the mail does not say %q:\n%s", want, m.Text)
+			}
+		}
+		session, err := h.verify(token, h.code())
+		if err != nil {
+			h.Fatal(err)
+		}
+		who, err := h.Session(h.Context(), session)
+		if err != nil || who.Account.Email != annaEmail || strings.Join(who.AMR, " ") != "pwd email" {
+			h.Errorf("session %+v, %v", who, err)
+		}
+		_, err = h.Pending(h.Context(), session)
+		h.refused("the session token as a sign-in", err, signin.ErrNoSignIn)
+	})
+}
+
+// A code works for fifteen minutes from its own sending, on the server's clock, and
+// what is expired, used or wrong is all the same to whoever types it.
+func TestFifteenMinutes(t *testing.T) {
+	for age, want := range map[time.Duration]error{
+		14*time.Minute + 59*time.Second: nil,
+		15 * time.Minute:                nil,
+		15*time.Minute + time.Second:    factor.ErrIncorrect,
+	} {
+		withAnna(t, func(h *house) {
+			token := h.begin()
+			code := h.code()
+			h.turn(age)
+			_, err := h.verify(token, code)
+			h.refused(age.String(), err, want)
+			_, err = h.verify(token, code)
+			h.refused("again after "+age.String(), err, factor.ErrIncorrect)
+		})
+	}
+}
+
+// The second code has its own fifteen minutes and leaves the first its own.
+func TestOverlappingCodes(t *testing.T) {
+	withAnna(t, func(h *house) {
+		token := h.begin()
+		codes := []string{h.code()}
+		for _, wait := range []time.Duration{30 * time.Second, time.Minute, 2 * time.Minute} {
+			h.turn(wait - time.Second)
+			var early *signin.WaitError
+			if err := h.Resend(h.Context(), token, home); !errors.As(err, &early) || !early.Until.Equal(h.clock().Add(time.Second)) {
+				h.Errorf("a second too early: %v", err)
+			}
+			h.turn(time.Second)
+			if err := h.Resend(h.Context(), token, home); err != nil {
+				h.Fatal(err)
+			}
+			codes = append(codes, h.code())
+		}
+		if n := len(h.arrived()); n != 4 {
+			h.Errorf("%d mails, want 4", n)
+		}
+		_, err := h.verify(token, codes[0])
+		h.refused("the fourth code pushes out the first", err, factor.ErrIncorrect)
+		h.turn(12 * time.Minute)
+		if _, err := h.verify(token, codes[1]); err != nil {
+			h.Errorf("the second code, 14:30 after its sending: %v", err)
+		}
+	})
+}
+
+// Five tries for the sign-in, however many codes it had: a new code brings no new tries.
+func TestFiveTries(t *testing.T) {
+	withAnna(t, func(h *house) {
+		token := h.begin()
+		code := h.code()
+		for i := range 5 {
+			if i == 3 {
+				h.turn(time.Minute)
+				if err := h.Resend(h.Context(), token, home); err != nil {
+					h.Fatal(err)
+				}
+			}
+			_, err := h.verify(token, wrong(code))
+			h.refused("wrong", err, factor.ErrIncorrect)
+		}
+		_, err := h.verify(token, code)
+		h.refused("the right one, too late", err, signin.ErrTooManyTries)
+		h.turn(time.Minute)
+		h.refused("a new code", h.Resend(h.Context(), token, home), signin.ErrTooManyTries)
+	})
+}
+
+func TestMalformedIsNotCounted(t *testing.T) {
+	withAnna(t, func(h *house) {
+		token := h.begin()
+		for _, text := range []string{"", "12345", "1234567", "abcdef", "12345a", strings.Repeat("1", 1000), "123456 123457"} {
+			_, err := h.verify(token, text)
+			h.refused(text, err, factor.ErrMalformed)
+		}
+		code := h.code()
+		if _, err := h.verify(token, " "+code[:3]+"-"+code[3:]+"\u00a0"); err != nil {
+			h.Errorf("pasted with a space and a dash: %v", err)
+		}
+	})
+}
+
+// atOnce runs f n times at the same moment.
+func atOnce(n int, f func()) {
+	var all sync.WaitGroup
+	start := make(chan struct{})
+	for range n {
+		all.Go(func() { <-start; f() })
+	}
+	close(start)
+	all.Wait()
+}
+
+// Of many right answers at the same moment, one opens a session.
+func TestOneSession(t *testing.T) {
+	withAnna(t, func(h *house) {
+		token, code := h.begin(), h.code()
+		var sessions, others atomic.Int64
+		atOnce(32, func() {
+			switch _, err := h.verify(token, code); {
+			case err == nil:
+				sessions.Add(1)
+			case errors.Is(err, factor.ErrIncorrect), errors.Is(err, signin.ErrTooManyTries):
+			default:
+				others.Add(1)
+				t.Log(err)
+			}
+		})
+		if sessions.Load() != 1 || others.Load() != 0 {
+			h.Errorf("%d sessions and %d faults, want 1 and 0", sessions.Load(), others.Load())
+		}
+	})
+}
+
+// counting counts how often the engine has anything compared.
+type counting struct {
+	email.Method
+	compared *atomic.Int64
+}
+
+func (c counting) Verify(ctx context.Context, f *factor.Factor, a factor.Answer) error {
+	c.compared.Add(1)
+	return c.Method.Verify(ctx, f, a)
+}
+
+func TestFortyGuesses(t *testing.T) {
+	withAnna(t, func(h *house) {
+		var compared atomic.Int64
+		h.Methods = []factor.Method{counting{compared: &compared}}
+		token := h.begin()
+		guess := wrong(h.code())
+		atOnce(40, func() { h.verify(token, guess) })
+		if compared.Load() != 5 {
+			h.Errorf("%d compared, want 5", compared.Load())
+		}
+	})
+}
+
+// Reload, back and a second tab show the same page and send nothing; the password
+// typed again goes on with the same sign-in under a new token.
+func TestNoSecondMessage(t *testing.T) {
+	withAnna(t, func(h *house) {
+		token := h.begin()
+		for range 3 {
+			if _, err := h.Pending(h.Context(), token); err != nil {
+				h.Fatal(err)
+			}
+		}
+		again, err := h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord, Current: token}, home)
+		if err != nil || again == token {
+			h.Fatalf("again: %v", err)
+		}
+		if n := len(h.arrived()); n != 1 {
+			h.Errorf("%d mails, want 1", n)
+		}
+		_, err = h.Pending(h.Context(), token)
+		h.refused("the old token", err, signin.ErrNoSignIn)
+		if _, err := h.verify(again, h.code()); err != nil {
+			h.Error(err)
+		}
+	})
+}
+
+// Two tabs that ask for a new code at the same moment cause one mail.
+func TestOneResend(t *testing.T) {
+	withAnna(t, func(h *house) {
+		token := h.begin()
+		h.turn(time.Minute)
+		var sent atomic.Int64
+		atOnce(16, func() {
+			if h.Resend(h.Context(), token, home) == nil {
+				sent.Add(1)
+			}
+		})
+		if n := len(h.arrived()); sent.Load() != 1 || n != 2 {
+			h.Errorf("%d accepted and %d mails, want 1 and 2", sent.Load(), n)
+		}
+	})
+}
+
+// A code belongs to the sign-in it was sent for, and a sign-in to its account.
+func TestCodeOfAnother(t *testing.T) {
+	withAnna(t, func(h *house) {
+		first := h.begin()
+		codeOfFirst := h.code()
+		second := h.begin()
+		for h.code() == codeOfFirst { // once in a million
+			second = h.begin()
+		}
+		_, err := h.verify(second, codeOfFirst)
+		h.refused("the code of another sign-in", err, factor.ErrIncorrect)
+		if _, err := h.verify(first, codeOfFirst); err != nil {
+			h.Error(err)
+		}
+	})
+}
+
+func TestSignInEnds(t *testing.T) {
+	withAnna(t, func(h *house) {
+		token := h.begin()
+		h.turn(signin.Life)
+		p, err := h.Pending(h.Context(), token)
+		if err != nil || signin.Next(p, h.clock()) != signin.StepVerify {
+			h.Errorf("at its end: step %v, %v", signin.Next(p, h.clock()), err)
+		}
+		h.turn(time.Millisecond)
+		if p, _ := h.Pending(h.Context(), token); signin.Next(p, h.clock()) != signin.StepPassword {
+			h.Errorf("after its end: step %v", signin.Next(p, h.clock()))
+		}
+		h.refused("resend after the end", h.Resend(h.Context(), token, home), signin.ErrNoSignIn)
+		other := h.begin()
+		if err := h.Cancel(h.Context(), other); err != nil {
+			h.Fatal(err)
+		}
+		_, err = h.verify(other, h.code())
+		h.refused("a code for a sign-in that was given up", err, factor.ErrIncorrect)
+	})
+}
+
+func TestWrongPassword(t *testing.T) {
+	withAnna(t, func(h *house) {
+		for _, c := range []signin.Credentials{
+			{Email: annaEmail, Password: "wrong horse battery"},
+			{Email: annaEmail, Password: ""},
+			{Email: "nobody@example.com", Password: annaWord},
+			{Email: "not an address", Password: annaWord},
+			{Email: "\u212anna@example.com", Password: annaWord}, // Kelvin sign
+		} {
+			_, err := h.Begin(h.Context(), c, home)
+			h.refused(c.Email, err, signin.ErrCredentials)
+		}
+		for _, same := range []string{" anna@example.com ", "Anna@Example.COM"} {
+			if _, err := h.Begin(h.Context(), signin.Credentials{Email: same, Password: annaWord}, home); err != nil {
+				h.Errorf("%q: %v", same, err)
+			}
+		}
+		if n := len(h.arrived()); n != 2 {
+			h.Errorf("%d mails, want 2: only the right password sends", n)
+		}
+	})
+}
+
+// A session ends after an hour without use, and after a day in any case.
+func TestSessionEnds(t *testing.T) {
+	withAnna(t, func(h *house) {
+		session := h.in()
+		alive := func(d time.Duration) bool {
+			h.turn(d)
+			_, err := h.Session(h.Context(), session)
+			return err == nil
+		}
+		for range 24 {
+			if !alive(59 * time.Minute) {
+				h.Fatal("ended though it was used every hour")
+			}
+		}
+		if alive(25 * time.Minute) {
+			h.Error("alive after 24:01 h")
+		}
+		session = h.in()
+		if !alive(time.Hour) || alive(time.Hour+time.Millisecond) {
+			h.Error("an idle session does not end after one hour")
+		}
+	})
+}
+
+func TestSignOut(t *testing.T) {
+	withAnna(t, func(h *house) {
+		first, second := h.in(), h.in()
+		pending := h.begin()
+		if err := h.SignOut(h.Context(), first, home); err != nil {
+			h.Fatal(err)
+		}
+		_, err := h.Session(h.Context(), first)
+		h.refused("signed out", err, signin.ErrNoSession)
+		who, err := h.Session(h.Context(), second)
+		if err != nil {
+			h.Fatalf("the other browser: %v", err)
+		}
+		if list, err := h.Sessions(h.Context(), who); err != nil || len(list) != 1 {
+			h.Errorf("%d sessions, %v, want 1", len(list), err)
+		}
+		if err := h.SignOutEverywhere(h.Context(), who, home); err != nil {
+			h.Fatal(err)
+		}
+		_, err = h.Session(h.Context(), second)
+		h.refused("signed out everywhere", err, signin.ErrNoSession)
+		_, err = h.verify(pending, h.code())
+		h.refused("somebody who was on the way in", err, signin.ErrNoSignIn)
+	})
+}

@@ -1,0 +1,45 @@
+package signin
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"twostep/internal/limit"
+	"twostep/internal/store"
+)
+
+// freshness is how old the last full proof may be for changing what proves the person.
+const freshness = 10 * time.Minute
+
+// Fresh reports whether the person has proven both steps so lately that they may
+// change a factor, the address or the like.
+func (s Session) Fresh(now time.Time) bool { return now.Sub(s.Proved) <= freshness }
+
+// spendPassword takes a try out of those that the sessions of an account have for its
+// password: whoever holds a session that is not theirs must not find the password by
+// trying. Only somebody who is in can use them up. *WaitError.
+func (e *Engine) spendPassword(ctx context.Context, who Session) error {
+	return e.spend(ctx, e.Store, ration{"passwords of account " + who.Account.ID, hour, 1, limit.PasswordsInside})
+}
+
+// StepUp begins another proof of both steps for somebody who is in. The token goes to
+// the browser like that of a sign-in; Verify then proves the session anew and gives it
+// another token. ErrCredentials, seal.ErrBusy.
+func (e *Engine) StepUp(ctx context.Context, who Session, password, returnTo string, from From) (token string, err error) {
+	a, err := e.Store.Account(ctx, who.Account.ID)
+	if err != nil {
+		return "", fmt.Errorf("signin: step up: %w", err)
+	}
+	if err := e.spendPassword(ctx, who); err != nil {
+		return "", err
+	}
+	same, _, err := e.samePassword(ctx, a, password)
+	if err != nil {
+		return "", err
+	}
+	if !same {
+		return "", ErrCredentials
+	}
+	return e.begin(ctx, a, store.SignIn{Purpose: store.ForStepUp, Session: who.ID, ReturnTo: returnTo}, from)
+}
