@@ -1,0 +1,79 @@
+package page
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Cookie is a cookie of ours. Its full name depends on how pages travel.
+type Cookie string
+
+// The cookies. A pending sign-in and a session are never in the same one.
+const (
+	SessionCookie Cookie = "session"
+	SignInCookie  Cookie = "signin"
+	MethodCookie  Cookie = "method" // by which this browser signed in last; opens nothing
+	LaterCookie   Cookie = "later"  // the recommendation on the settings page was put off
+)
+
+// maxCookie is far above a token and far below what a browser keeps.
+const maxCookie = 512
+
+// name has the prefix that makes browsers refuse the cookie from any other host or
+// over http. In local mode there is no https, and Safari keeps no Secure cookie there.
+func (p *Printer) name(c Cookie) string {
+	if p.Secure {
+		return "__Host-" + string(c)
+	}
+	return string(c)
+}
+
+// SetCookie gives the browser a token until it is closed. It replaces what the same
+// answer said about this cookie before: one Set-Cookie for each name.
+func (p *Printer) SetCookie(w http.ResponseWriter, c Cookie, token string) {
+	if token == "" || !isToken(token) {
+		panic("page: not a token for a cookie") // tokens are made here, not typed
+	}
+	p.put(w, http.Cookie{Name: p.name(c), Value: token})
+}
+
+// KeepCookie gives the browser a word that is no secret, for so long.
+func (p *Printer) KeepCookie(w http.ResponseWriter, c Cookie, word string, keep time.Duration) {
+	if word == "" || !isToken(word) {
+		panic("page: not a word for a cookie")
+	}
+	p.put(w, http.Cookie{Name: p.name(c), Value: word, MaxAge: int(keep / time.Second)})
+}
+
+// ClearCookie makes the browser forget the cookie.
+func (p *Printer) ClearCookie(w http.ResponseWriter, c Cookie) {
+	p.put(w, http.Cookie{Name: p.name(c), MaxAge: -1})
+}
+
+func (p *Printer) put(w http.ResponseWriter, c http.Cookie) {
+	c.Path, c.HttpOnly, c.Secure, c.SameSite = "/", true, p.Secure, http.SameSiteLaxMode
+	h := w.Header()
+	h["Set-Cookie"] = slices.DeleteFunc(h["Set-Cookie"], func(line string) bool {
+		return strings.HasPrefix(line, c.Name+"=")
+	})
+	http.SetCookie(w, &c)
+}
+
+// Cookie is the token in a cookie, "" if there is none. Two cookies of one name are
+// none: one of them was planted, and nobody can tell which.
+func (p *Printer) Cookie(r *http.Request, c Cookie) string {
+	found := r.CookiesNamed(p.name(c))
+	if len(found) != 1 || found[0].Quoted || !isToken(found[0].Value) {
+		return ""
+	}
+	return found[0].Value
+}
+
+// isToken: base64url, as all our tokens are.
+func isToken(s string) bool {
+	return len(s) <= maxCookie && !strings.ContainsFunc(s, func(c rune) bool {
+		return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '_'
+	})
+}

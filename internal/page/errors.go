@@ -1,0 +1,211 @@
+package page
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"twostep/factor"
+	"twostep/internal/seal"
+	"twostep/internal/signin"
+)
+
+// What a door refuses before any handler reads it.
+var (
+	// ErrNotFound says that there is nothing at this address for this person.
+	ErrNotFound = errors.New("no such page")
+	// ErrMethod says that the address exists and the method does not.
+	ErrMethod = errors.New("method not allowed")
+	// ErrForm says that the form is not one that our pages send.
+	ErrForm = errors.New("form not readable")
+	// ErrTooLarge says that the body is over MaxBody.
+	ErrTooLarge = errors.New("body too large")
+	// ErrContentType says that the body is not a form.
+	ErrContentType = errors.New("content type not supported")
+	// ErrCrossSite says that another site made the browser send this.
+	ErrCrossSite = errors.New("request from another site")
+	// ErrHost says that the request names a host that this server is not.
+	ErrHost = errors.New("not our host")
+)
+
+// entry is what a person is told about one sentinel.
+type entry struct {
+	err         error
+	status      int
+	title, text string // word keys; no title: "That did not work"
+}
+
+// table is the only place where an error becomes a status and a sentence. An error
+// that is not in it is a fault of ours. A test walks all Err… values of the rooms.
+var table = []entry{
+	{err: ErrNotFound, status: 404, title: "fault.notfound.title", text: "fault.notfound"},
+	{err: ErrMethod, status: 405, title: "fault.method.title", text: "fault.method"},
+	{err: ErrForm, status: 400, title: "fault.form.title", text: "fault.form"},
+	{err: ErrTooLarge, status: 413, title: "fault.large.title", text: "fault.large"},
+	{err: ErrContentType, status: 415, title: "fault.type.title", text: "fault.type"},
+	{err: ErrCrossSite, status: 403, title: "fault.crosssite.title", text: "fault.crosssite"},
+	{err: ErrHost, status: 421, title: "fault.host.title", text: "fault.host"},
+
+	{err: signin.ErrCredentials, status: 422, text: "problem.credentials"},
+	{err: signin.ErrNoSignIn, status: 303},  // to /signin
+	{err: signin.ErrNoSession, status: 303}, // to /signin, and back afterwards
+	{err: signin.ErrUnknownMethod, status: 422, text: "problem.method"},
+	{err: signin.ErrTooManyTries, status: 429, text: "problem.tries"},
+	{err: signin.ErrWait, status: 429, title: "fault.wait.title", text: "fault.wait"},
+	{err: signin.ErrEmail, status: 422, text: "problem.email"},
+	{err: signin.ErrName, status: 422, text: "problem.name"},
+	{err: signin.ErrExists, status: 422, text: "problem.exists"},
+	{err: signin.ErrLink, status: 422, text: "problem.link"},
+	{err: signin.ErrStepUp, status: 303},  // to /settings/confirm
+	{err: signin.ErrNoDraft, status: 303}, // to /settings
+	{err: signin.ErrTooMany, status: 422, text: "problem.toomany"},
+	{err: signin.ErrSignUpClosed, status: 404, title: "fault.notfound.title", text: "fault.notfound"},
+
+	{err: factor.ErrIncorrect, status: 422, text: "problem.code"},
+	{err: factor.ErrRefused, status: 422, text: "problem.refused"},
+	{err: factor.ErrMalformed, status: 422, text: "problem.code.malformed"},
+
+	{err: seal.ErrBusy, status: 503, title: "fault.busy.title", text: "fault.busy"},
+	{err: seal.ErrTooShort, status: 422, text: "problem.short"},
+	{err: seal.ErrTooLong, status: 422, text: "problem.long"},
+	{err: seal.ErrCommon, status: 422, text: "problem.common"},
+	{err: seal.ErrGuessable, status: 422, text: "problem.guessable"},
+	{err: seal.ErrNotText, status: 422, text: "problem.nottext"},
+}
+
+func find(err error) (entry, bool) {
+	for _, e := range table {
+		if errors.Is(err, e.err) {
+			return e, true
+		}
+	}
+	return entry{}, false
+}
+
+// Explain is the status and the word key of an error that stands beside a field. An
+// error without a sentence comes back as ok = false and is to be returned to Handle.
+func Explain(err error) (status int, key string, ok bool) {
+	e, found := find(err)
+	return e.status, e.text, found && e.status == http.StatusUnprocessableEntity
+}
+
+// Handler answers one request, or says why it did not. It writes all or nothing
+// before it returns an error.
+type Handler func(w http.ResponseWriter, r *http.Request) error
+
+// Handle makes an http.Handler of h and prints its errors.
+func (p *Printer) Handle(h Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := h(w, r); err != nil {
+			p.fail(w, r, err)
+		}
+	})
+}
+
+// Refuse answers every request with the page of one error, for doors that decide
+// outside this room, such as a CrossOriginProtection.
+func (p *Printer) Refuse(err error) http.Handler {
+	return p.Handle(func(http.ResponseWriter, *http.Request) error { return err })
+}
+
+// maxTold is the longest wait that is told in seconds; beyond, its end is told.
+const maxTold = 90
+
+// busySeconds is when somebody should come back who found all hashing places taken.
+const busySeconds = 5
+
+func (p *Printer) fail(w http.ResponseWriter, r *http.Request, err error) {
+	e, known := find(err)
+	switch {
+	case errors.Is(err, signin.ErrNoSession):
+		// The cookie stays: another tab may have got a new one this very moment, and a
+		// dead token opens nothing.
+		http.Redirect(w, r, signInFor(r), http.StatusSeeOther)
+	case errors.Is(err, signin.ErrStepUp):
+		http.Redirect(w, r, ConfirmFor(r.URL.RequestURI(), r.Method), http.StatusSeeOther)
+	case errors.Is(err, signin.ErrNoDraft):
+		http.Redirect(w, r, "/settings", http.StatusSeeOther)
+	case errors.Is(err, signin.ErrNoSignIn):
+		http.Redirect(w, r, "/signin", http.StatusSeeOther)
+	case known:
+		p.refuse(w, r, e, err)
+	case errors.Is(err, context.Canceled) && r.Context().Err() != nil:
+		w.WriteHeader(statusGone) // the reader has left; nobody sees this
+	default:
+		p.fault(w, r, err)
+	}
+}
+
+// statusGone marks in the log that the reader left before the answer.
+const statusGone = 499
+
+// ConfirmFor is the page of another full proof that leads back to the address, which is
+// a page only if it was asked for with GET.
+func ConfirmFor(address, method string) string {
+	if back, ok := LocalPath(address); ok && method == http.MethodGet {
+		return "/settings/confirm?" + url.Values{"return_to": {back}}.Encode()
+	}
+	return "/settings/confirm"
+}
+
+// signInFor is the sign-in page that leads back to what was asked for.
+func signInFor(r *http.Request) string {
+	if back, ok := LocalPath(r.URL.RequestURI()); ok && r.Method == http.MethodGet {
+		return "/signin?" + url.Values{"return_to": {back}}.Encode()
+	}
+	return "/signin"
+}
+
+func (p *Printer) refuse(w http.ResponseWriter, r *http.Request, e entry, err error) {
+	page := errorPage{Text: e.text}
+	if wait, ok := errors.AsType[*signin.WaitError](err); ok {
+		page.Seconds = max(1, p.Left(wait.Until))
+		if page.Seconds > maxTold {
+			page.Text, page.Time = "fault.wait.until", p.Time(p.Words(r), wait.Until)
+		}
+	}
+	if errors.Is(err, seal.ErrBusy) {
+		page.Seconds = busySeconds
+	}
+	if page.Seconds > 0 {
+		RetryAfter(w, page.Seconds)
+	}
+	p.printError(w, r, e.status, e.title, page)
+}
+
+// RetryAfter tells programs when to come back.
+func RetryAfter(w http.ResponseWriter, seconds int) {
+	w.Header().Set("Retry-After", strconv.Itoa(seconds))
+}
+
+// fault logs an error of ours in full and tells the reader nothing but its number.
+func (p *Printer) fault(w http.ResponseWriter, r *http.Request, err error) {
+	id := requestID(r.Context())
+	p.log().LogAttrs(r.Context(), slog.LevelError, "fault", slog.String("request", id), slog.Any("error", err))
+	p.printError(w, r, http.StatusInternalServerError, "fault.title", errorPage{Text: "fault.text", ID: id})
+}
+
+// errorPage is what error.html prints.
+type errorPage struct {
+	Text    string // word key
+	Seconds int
+	Time    string
+	ID      string // of a fault
+}
+
+func (p *Printer) printError(w http.ResponseWriter, r *http.Request, status int, title string, page errorPage) {
+	if answered(w) {
+		return // a handler broke off after its page; there is no second answer
+	}
+	if title == "" {
+		title = "fault.refused.title"
+	}
+	err := p.Print(w, r, Sheet{Of: own(), Name: "error", Status: status, Title: title, Page: page})
+	if err != nil {
+		p.log().Error("fault", "request", page.ID, "error", err)
+		http.Error(w, http.StatusText(status)+" "+page.ID, status)
+	}
+}

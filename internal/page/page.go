@@ -1,0 +1,142 @@
+// Package page is how a page is printed: layout, error table, headers.
+//
+//	request ─▶ Door ─▶ mux ─▶ Handle ─▶ a handler ─▶ Print ─▶ answer
+//	                             └── error ─▶ the table ─▶ Print ─┘
+//
+// The package knows no page of any room but the error page, and decides nothing
+// about who may see what.
+package page
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"log/slog"
+	"math"
+	"net/http"
+	"path"
+	"strings"
+	"sync"
+	"time"
+
+	"twostep/internal/i18n"
+)
+
+//go:embed layout.html fields.html pages
+var layout embed.FS
+
+// Printer prints every page of a server. Copying it is fine; its fields do not change
+// once it prints.
+type Printer struct {
+	Site     string           // the name people see
+	Secure   bool             // pages travel over https; false only in local mode
+	Location *time.Location   // the zone in which pages tell the time; nil: UTC
+	Log      *slog.Logger     // nil: nothing is logged
+	Now      func() time.Time // nil: the clock of the machine
+}
+
+// Templates are the parsed pages of one room.
+type Templates map[string]*template.Template
+
+// Parse reads every .html file of a folder as one page inside the layout. It panics on
+// a file that does not parse: files are embedded, so the first test sees it.
+func Parse(files fs.FS, folder string) Templates {
+	names, err := fs.Glob(files, folder+"/*.html")
+	if err != nil || len(names) == 0 {
+		panic("page: no pages in " + folder)
+	}
+	pages := Templates{}
+	for _, name := range names {
+		t := template.Must(template.ParseFS(layout, "layout.html", "fields.html"))
+		pages[strings.TrimSuffix(path.Base(name), ".html")] = template.Must(t.ParseFS(files, name)).Option("missingkey=error")
+	}
+	return pages
+}
+
+// own is the error page, parsed when the first one is printed.
+var own = sync.OnceValue(func() Templates { return Parse(layout, "pages") })
+
+// Sheet is one page about to be printed.
+type Sheet struct {
+	Of       Templates
+	Name     string // the file without .html
+	Status   int    // 0: 200
+	Title    string // word key
+	Titled   string // the title itself, where another room has the words
+	Wide     bool   // a list rather than a form
+	Focus    string // the field that has the focus if there is no problem
+	Problems []Problem
+	Page     any // the page's own struct
+}
+
+// Problem is why a form comes back.
+type Problem struct {
+	Field string // "" when it belongs to the whole form
+	Key   string // word key
+	Pairs []any
+	Text  string // the sentence itself, where another room has the words
+}
+
+// Print prints a sheet, in the reader's language. It writes nothing unless the whole
+// page could be made, so a half page is never sent.
+func (p *Printer) Print(w http.ResponseWriter, r *http.Request, s Sheet) error {
+	t, ok := s.Of[s.Name]
+	if !ok {
+		return fmt.Errorf("page: no page %q", s.Name)
+	}
+	var b bytes.Buffer
+	if err := t.ExecuteTemplate(&b, "layout.html", p.frame(r, s)); err != nil {
+		return fmt.Errorf("page: %s: %w", s.Name, err)
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Language", p.Words(r).Tag())
+	w.WriteHeader(max(s.Status, http.StatusOK))
+	_, _ = w.Write(b.Bytes()) // the reader has gone; nobody to tell
+	return nil
+}
+
+// Words is the language of the reader.
+func (p *Printer) Words(r *http.Request) i18n.Words {
+	return i18n.Match(r.Header.Get("Accept-Language"))
+}
+
+// Clocked is the time for this server.
+func (p *Printer) Clocked() time.Time {
+	if p.Now == nil {
+		return time.Now()
+	}
+	return p.Now()
+}
+
+func (p *Printer) log() *slog.Logger {
+	if p.Log == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return p.Log
+}
+
+// Left is how many whole seconds a person waits from now until t, at least 0.
+func (p *Printer) Left(t time.Time) int {
+	return max(0, int(math.Ceil(t.Sub(p.Clocked()).Seconds())))
+}
+
+// Time is t as people of the language read it, in the site's zone.
+func (p *Printer) Time(w i18n.Words, t time.Time) string { return p.in(t).Format(w.Say("format.time")) }
+
+// Date is the day of t.
+func (p *Printer) Date(w i18n.Words, t time.Time) string { return p.in(t).Format(w.Say("format.date")) }
+
+// Clock is the time of day of t with seconds.
+func (p *Printer) Clock(w i18n.Words, t time.Time) string {
+	return p.in(t).Format(w.Say("format.clock"))
+}
+
+func (p *Printer) in(t time.Time) time.Time {
+	if p.Location == nil {
+		return t.UTC()
+	}
+	return t.In(p.Location)
+}

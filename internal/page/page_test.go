@@ -1,0 +1,519 @@
+package page
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"twostep/factor"
+	"twostep/internal/i18n"
+	"twostep/internal/seal"
+	"twostep/internal/signin"
+)
+
+var now = time.Date(2026, 11, 5, 10, 2, 11, 0, time.UTC)
+
+func printer(log *bytes.Buffer) *Printer {
+	return &Printer{Site: "Example", Secure: true, Now: func() time.Time { return now },
+		Log: slog.New(slog.NewTextHandler(log, nil))}
+}
+
+// server answers as a whole server would, with a page for each way to go wrong.
+func server(p *Printer) http.Handler {
+	fails := func(err error) Handler {
+		return func(http.ResponseWriter, *http.Request) error { return err }
+	}
+	routes := []Route{
+		{Pattern: "GET /fine", Serve: func(w http.ResponseWriter, r *http.Request) error {
+			return p.Print(w, r, Sheet{Of: own(), Name: "error", Title: "signin.title", Page: errorPage{Text: "fault.text"}})
+		}},
+		{Pattern: "GET /broken", Serve: fails(errors.New("secret detail <b>"))},
+		{Pattern: "GET /panics", Serve: func(http.ResponseWriter, *http.Request) error { panic("secret detail <b>") }},
+		{Pattern: "GET /busy", Serve: fails(fmt.Errorf("begin: %w", seal.ErrBusy))},
+		{Pattern: "GET /wait", Serve: fails(&signin.WaitError{Until: now.Add(23500 * time.Millisecond)})},
+		{Pattern: "GET /settings", Needs: Session, Serve: fails(signin.ErrNoSession)},
+		{Pattern: "POST /settings", Needs: Session, Serve: fails(signin.ErrNoSession)},
+		{Pattern: "GET /change", Needs: Session, Serve: fails(signin.ErrStepUp)},
+		{Pattern: "POST /change", Needs: Session, Serve: fails(signin.ErrStepUp)},
+		{Pattern: "POST /draft", Needs: Session, Serve: fails(signin.ErrNoDraft)},
+		{Pattern: "GET /signin/verify", Needs: SignIn, Serve: fails(signin.ErrNoSignIn)},
+		{Pattern: "POST /form", Serve: func(w http.ResponseWriter, r *http.Request) error {
+			_, err := Form(w, r, "email")
+			return err
+		}},
+	}
+	return p.Door(p.Mux(routes...))
+}
+
+func ask(h http.Handler, method, target, kind, body string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(method, target, strings.NewReader(body))
+	if kind != "" {
+		r.Header.Set("Content-Type", kind)
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
+const urlencoded = "application/x-www-form-urlencoded"
+
+// Every answer, good or bad, has every header.
+func TestHeadersOnEveryAnswer(t *testing.T) {
+	h := server(printer(&bytes.Buffer{}))
+	for _, c := range []struct {
+		method, target, kind, body string
+		status                     int
+	}{
+		{"GET", "/fine", "", "", 200},
+		{"HEAD", "/fine", "", "", 200},
+		{"GET", "/nothing", "", "", 404},
+		{"GET", "/fine/x.css", "", "", 404},
+		{"GET", "/assets/style.css", "", "", 404},
+		{"GET", "/.well-known/resource-that-should-not-exist-whose-status-code-should-not-be-200", "", "", 404},
+		{"GET", "//evil.example/", "", "", 404},
+		{"GET", "/fine/../fine", "", "", 404},
+		{"POST", "/fine", urlencoded, "", 405},
+		{"PUT", "/form", "", "", 405},
+		{"OPTIONS", "/form", "", "", 405},
+		{"GET", "/form", "", "", 405},
+		{"POST", "/form", urlencoded, strings.Repeat("a", MaxBody+1), 413},
+		{"POST", "/form", "application/json", "{}", 415},
+		{"POST", "/form", urlencoded, "x=1", 400},
+		{"GET", "/fine?" + strings.Repeat("a", maxQuery+1), "", "", 400},
+		{"GET", "/broken", "", "", 500},
+		{"GET", "/panics", "", "", 500},
+		{"GET", "/busy", "", "", 503},
+		{"GET", "/wait", "", "", 429},
+		{"GET", "/settings", "", "", 303},
+	} {
+		w := ask(h, c.method, c.target, c.kind, c.body)
+		if w.Code != c.status {
+			t.Errorf("%s %.60s: %d, want %d", c.method, c.target, w.Code, c.status)
+		}
+		golden(t, c.method+" "+c.target[:min(40, len(c.target))], w.Header())
+		if w.Code != 303 && w.Header().Get("Content-Type") != "text/html; charset=utf-8" {
+			t.Errorf("%s %.60s: type %q", c.method, c.target, w.Header().Get("Content-Type"))
+		}
+	}
+}
+
+func golden(t *testing.T, name string, h http.Header) {
+	t.Helper()
+	for key, want := range map[string]string{
+		"Content-Security-Policy":      "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; object-src 'none'; require-trusted-types-for 'script'",
+		"X-Content-Type-Options":       "nosniff",
+		"X-Frame-Options":              "DENY",
+		"Referrer-Policy":              "no-referrer",
+		"Cross-Origin-Opener-Policy":   "same-origin",
+		"Cross-Origin-Resource-Policy": "same-origin",
+		"Permissions-Policy":           "publickey-credentials-get=(self), publickey-credentials-create=(self), otp-credentials=(self), camera=(), microphone=(), geolocation=()",
+		"Cache-Control":                "no-store",
+		"Vary":                         "Cookie, Accept-Language",
+		"Strict-Transport-Security":    "max-age=31536000; includeSubDomains",
+	} {
+		if got := h[key]; len(got) != 1 || got[0] != want {
+			t.Errorf("%s: %s = %q", name, key, got)
+		}
+	}
+}
+
+func TestNoHSTSWithoutHTTPS(t *testing.T) {
+	p := printer(&bytes.Buffer{})
+	p.Secure = false
+	if got := ask(server(p), "GET", "/fine", "", "").Header().Get("Strict-Transport-Security"); got != "" {
+		t.Error(got)
+	}
+}
+
+func TestAllow(t *testing.T) {
+	h := server(printer(&bytes.Buffer{}))
+	for target, want := range map[string]string{"/fine": "GET, HEAD", "/form": "POST", "/settings": "GET, HEAD, POST"} {
+		if got := ask(h, "DELETE", target, "", "").Header().Get("Allow"); got != want {
+			t.Errorf("%s: %q, want %q", target, got, want)
+		}
+	}
+}
+
+// The reader sees a number, the log sees the fault, and neither sees a form.
+func TestFaults(t *testing.T) {
+	for _, target := range []string{"/broken?code=012345", "/panics?code=012345"} {
+		var log bytes.Buffer
+		w := ask(server(printer(&log)), "GET", target, "", "")
+		if strings.Contains(w.Body.String(), "secret") || strings.Contains(w.Body.String(), "goroutine") {
+			t.Error(w.Body)
+		}
+		_, rest, _ := strings.Cut(log.String(), "request=")
+		id, _, _ := strings.Cut(rest, " ")
+		if len(id) != 12 || !strings.Contains(w.Body.String(), id) {
+			t.Errorf("%s: id %q is not on the page", target, id)
+		}
+		if !strings.Contains(log.String(), "secret detail") || !strings.Contains(log.String(), "status=500") || strings.Contains(log.String(), "012345") {
+			t.Error(log.String())
+		}
+	}
+}
+
+func TestOneLinePerRequest(t *testing.T) {
+	var log bytes.Buffer
+	h := server(printer(&log))
+	r := httptest.NewRequest("POST", "/form?secret=1", strings.NewReader("email=secret"))
+	r.Header.Set("Content-Type", urlencoded)
+	r.Header.Set("Cookie", "__Host-session=secret")
+	h.ServeHTTP(httptest.NewRecorder(), r)
+	if got := log.String(); strings.Count(got, "\n") != 1 || strings.Contains(got, "secret") || !strings.Contains(got, "path=/form status=200") {
+		t.Error(got)
+	}
+}
+
+func TestRedirects(t *testing.T) {
+	h := server(printer(&bytes.Buffer{}))
+	for _, c := range []struct{ method, target, location string }{
+		{"GET", "/settings", "/signin?return_to=%2Fsettings"},
+		{"GET", "/settings?a=b", "/signin?return_to=%2Fsettings%3Fa%3Db"},
+		{"POST", "/settings", "/signin"},
+		{"GET", "/signin/verify", "/signin"},
+	} {
+		w := ask(h, c.method, c.target, "", "")
+		if w.Code != 303 || w.Header().Get("Location") != c.location {
+			t.Errorf("%s %s: %d %q, want %q", c.method, c.target, w.Code, w.Header().Get("Location"), c.location)
+		}
+		if got := w.Header()["Set-Cookie"]; got != nil { // another tab may just have got one
+			t.Errorf("%s: cookies %q", c.target, got)
+		}
+	}
+}
+
+func TestRetryAfter(t *testing.T) {
+	h := server(printer(&bytes.Buffer{}))
+	for target, want := range map[string]string{"/busy": "5", "/wait": "24"} {
+		if got := ask(h, "GET", target, "", "").Header().Get("Retry-After"); got != want {
+			t.Errorf("%s: %q, want %s", target, got, want)
+		}
+	}
+	if w := ask(h, "GET", "/wait", "", ""); !strings.Contains(w.Body.String(), "You can try again in 24 s.") {
+		t.Error(w.Body)
+	}
+}
+
+// A sentinel that a room promises has a sentence, in every language.
+func TestTableIsComplete(t *testing.T) {
+	rooms := map[string]map[string]error{
+		"../signin": {"ErrCredentials": signin.ErrCredentials, "ErrNoSignIn": signin.ErrNoSignIn, "ErrNoSession": signin.ErrNoSession,
+			"ErrUnknownMethod": signin.ErrUnknownMethod, "ErrTooManyTries": signin.ErrTooManyTries, "ErrWait": signin.ErrWait,
+			"ErrEmail": signin.ErrEmail, "ErrName": signin.ErrName, "ErrExists": signin.ErrExists, "ErrLink": signin.ErrLink, "ErrStepUp": signin.ErrStepUp, "ErrNoDraft": signin.ErrNoDraft, "ErrTooMany": signin.ErrTooMany, "ErrSignUpClosed": signin.ErrSignUpClosed},
+		"../seal": {"ErrBusy": seal.ErrBusy, "ErrTooShort": seal.ErrTooShort, "ErrTooLong": seal.ErrTooLong,
+			"ErrCommon": seal.ErrCommon, "ErrGuessable": seal.ErrGuessable, "ErrNotText": seal.ErrNotText},
+		"../../factor": {"ErrIncorrect": factor.ErrIncorrect, "ErrRefused": factor.ErrRefused, "ErrMalformed": factor.ErrMalformed},
+		".": {"ErrNotFound": ErrNotFound, "ErrMethod": ErrMethod, "ErrForm": ErrForm, "ErrTooLarge": ErrTooLarge,
+			"ErrContentType": ErrContentType, "ErrCrossSite": ErrCrossSite, "ErrHost": ErrHost},
+	}
+	for folder, known := range rooms {
+		for _, name := range sentinels(t, folder) {
+			if name == "ErrSealed" {
+				continue // a fault of ours: nobody is told more than that
+			}
+			e, ok := find(known[name])
+			if known[name] == nil || !ok {
+				t.Errorf("%s.%s is not in the table of errors.go (or not in this test)", folder, name)
+				continue
+			}
+			said(t, name, e)
+		}
+	}
+}
+
+func said(t *testing.T, name string, e entry) {
+	t.Helper()
+	for _, lang := range []string{"en", "de"} {
+		for _, key := range []string{e.title, e.text} {
+			if key != "" && i18n.For(lang).Say(key) == key {
+				t.Errorf("%s: no word %s in %s", name, key, lang)
+			}
+		}
+	}
+	if e.text == "" && e.status != http.StatusSeeOther {
+		t.Errorf("%s has no sentence", name)
+	}
+}
+
+// sentinels are the exported Err… variables of a package.
+func sentinels(t *testing.T, folder string) []string {
+	t.Helper()
+	sources, err := filepath.Glob(filepath.Join(folder, "*.go"))
+	if err != nil || len(sources) == 0 {
+		t.Fatalf("no sources in %s: %v", folder, err)
+	}
+	var names []string
+	for _, source := range sources {
+		if strings.HasSuffix(source, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), source, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, o := range declared(file) {
+			if strings.HasPrefix(o, "Err") {
+				names = append(names, o)
+			}
+		}
+	}
+	if len(names) == 0 {
+		t.Fatalf("no sentinels in %s", folder)
+	}
+	return names
+}
+
+func declared(file *ast.File) []string {
+	var names []string
+	for _, d := range file.Decls {
+		g, ok := d.(*ast.GenDecl)
+		if !ok || g.Tok != token.VAR {
+			continue
+		}
+		for _, spec := range g.Specs {
+			for _, n := range spec.(*ast.ValueSpec).Names {
+				names = append(names, n.Name)
+			}
+		}
+	}
+	return names
+}
+
+// Every field by itself, and everything a form of ours never is.
+func TestForm(t *testing.T) {
+	long := url.Values{"password": {strings.Repeat("ä", 2000)}}.Encode()
+	for _, c := range []struct {
+		name, kind, body string
+		want             error
+	}{
+		{"plain", urlencoded, "email=a%40b&password=x", nil},
+		{"charset", urlencoded + "; charset=UTF-8", "email=a", nil},
+		{"nothing", urlencoded, "", nil},
+		{"a long password", urlencoded, long, nil},
+		{"twice", urlencoded, "email=a&email=b", ErrForm},
+		{"array", urlencoded, "email%5B%5D=a&email%5B%5D=b", ErrForm},
+		{"unknown", urlencoded, "email=a&_method=PUT", ErrForm},
+		{"NUL", urlencoded, "email=a%00", ErrForm},
+		{"not UTF-8", urlencoded, "email=%ff", ErrForm},
+		{"lone surrogate", urlencoded, "email=%ed%a0%80", ErrForm},
+		{"bad escape", urlencoded, "email=%zz", ErrForm},
+		{"semicolon", urlencoded, "email=a;password=b", ErrForm},
+		{"65 keys", urlencoded, strings.Repeat("email=a&", 65), ErrForm},
+		{"1 MB", urlencoded, "email=" + strings.Repeat("a", 1<<20), ErrTooLarge},
+		{"JSON", "application/json", `{"email":"a"}`, ErrContentType},
+		{"text", "text/plain", "email=a", ErrContentType},
+		{"multipart", "multipart/form-data; boundary=x", "--x--", ErrContentType},
+		{"latin", urlencoded + "; charset=iso-8859-1", "email=a", ErrContentType},
+		{"no type", "", "email=a", ErrContentType},
+	} {
+		r := httptest.NewRequest("POST", "/signin?password=query", strings.NewReader(c.body))
+		if c.kind != "" {
+			r.Header.Set("Content-Type", c.kind)
+		}
+		v, err := Form(httptest.NewRecorder(), r, "email", "password")
+		if !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", c.name, err, c.want)
+		}
+		if v["password"] == "query" {
+			t.Errorf("%s: the query was read", c.name)
+		}
+	}
+}
+
+// A body without a length is cut off too.
+func TestFormOfUnknownLength(t *testing.T) {
+	r := httptest.NewRequest("POST", "/form", io.MultiReader(strings.NewReader("email="), strings.NewReader(strings.Repeat("a", 1<<20))))
+	r.Header.Set("Content-Type", urlencoded)
+	w := httptest.NewRecorder()
+	server(printer(&bytes.Buffer{})).ServeHTTP(w, r)
+	if w.Code != 413 {
+		t.Error(w.Code)
+	}
+}
+
+func TestLocalPath(t *testing.T) {
+	for address, want := range map[string]bool{
+		"/settings": true, "/": true, "/settings/": true, "/oauth2/authorize?a=b&c=https%3A%2F%2Fapp.example%2F": true, "/a%20b": true,
+		"": false, "settings": false, "//evil.com": false, "///evil.com": false, `/\evil.com`: false, `\/evil.com`: false, `/\\evil`: false,
+		"/%2f/evil.com": false, "/%2F%2Fevil.com": false, "/%5cevil.com": false, "/.//evil": false, "/..//evil.com": false, "/./evil": false, "/a/../b": false,
+		"https://evil.com": false, "https:evil.com": false, "\thttps:evil": false, "/\t/evil.com": false, "/\n/evil": false, "/a\r\nSet-Cookie: x": false,
+		"good.com@evil": false, "//good.com@evil": false, "javascript:alert(1)": false, "/a#b": false, " /a": false, "/ä": false, "/%00": false, "/%0d%0a": false, "/%zz": false,
+		"/" + strings.Repeat("a", maxReturn): false,
+	} {
+		got, ok := LocalPath(address)
+		if ok != want || ok && got != address || !ok && got != "" {
+			t.Errorf("LocalPath(%.40q) = %.40q, %v, want %v", address, got, ok, want)
+		}
+	}
+}
+
+func TestCookies(t *testing.T) {
+	p := printer(&bytes.Buffer{})
+	w := httptest.NewRecorder()
+	p.ClearCookie(w, SessionCookie)
+	p.SetCookie(w, SignInCookie, "abc")
+	p.SetCookie(w, SessionCookie, "Tok-en_1")
+	want := []string{"__Host-signin=abc; Path=/; HttpOnly; Secure; SameSite=Lax", "__Host-session=Tok-en_1; Path=/; HttpOnly; Secure; SameSite=Lax"}
+	if got := w.Header()["Set-Cookie"]; fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("got %q", got)
+	}
+	local := &Printer{}
+	w = httptest.NewRecorder()
+	local.SetCookie(w, SessionCookie, "abc")
+	if got := w.Header().Get("Set-Cookie"); got != "session=abc; Path=/; HttpOnly; SameSite=Lax" {
+		t.Error(got)
+	}
+	for header, want := range map[string]string{
+		"__Host-session=abc":                                 "abc",
+		"a=b; __Host-session=abc; __Host-signin=x":           "abc",
+		"__Host-session=abc; __Host-session=abd":             "",
+		"__Host-session=abc; __Host-session=abc":             "",
+		"session=abc":                                        "",
+		"__Host-session=":                                    "",
+		"__Host-session=a.b":                                 "",
+		`__Host-session="abc"`:                               "",
+		"__Host-session=" + strings.Repeat("a", maxCookie+1): "",
+	} {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Header.Set("Cookie", header)
+		if got := p.Cookie(r, SessionCookie); got != want {
+			t.Errorf("%.60s: %q, want %q", header, got, want)
+		}
+	}
+}
+
+// A token that would change the cookie's attributes is a fault, not a cookie.
+func TestCookieOfAStranger(t *testing.T) {
+	for _, token := range []string{"", "a; Domain=example.com", "a\r\nX: y", "ä"} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%q was set", token)
+				}
+			}()
+			printer(&bytes.Buffer{}).SetCookie(httptest.NewRecorder(), SessionCookie, token)
+		}()
+	}
+}
+
+func TestAssets(t *testing.T) {
+	h := server(printer(&bytes.Buffer{}))
+	for name, a := range assets() {
+		for _, encoding := range []string{"", "gzip, br"} {
+			r := httptest.NewRequest("GET", a.path, nil)
+			r.Header.Set("Accept-Encoding", encoding)
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			if w.Code != 200 || w.Header().Get("Cache-Control") != "public, max-age=31536000, immutable" || w.Header().Get("Vary") != "Accept-Encoding" ||
+				(w.Header().Get("Content-Encoding") == "gzip") != (encoding != "") || w.Header().Get("Content-Type") == "" || w.Header()["Set-Cookie"] != nil {
+				t.Errorf("%s: %d %v", name, w.Code, w.Header())
+			}
+		}
+	}
+}
+
+// The error page is whole HTML in the reader's language and needs no other room.
+func TestErrorPage(t *testing.T) {
+	r := httptest.NewRequest("GET", "/nothing", nil)
+	r.Header.Set("Accept-Language", "de")
+	w := httptest.NewRecorder()
+	server(printer(&bytes.Buffer{})).ServeHTTP(w, r)
+	for _, want := range []string{`<html lang="de"`, "Diese Seite gibt es nicht", "</html>"} {
+		if !strings.Contains(w.Body.String(), want) {
+			t.Errorf("no %s in %s", want, w.Body)
+		}
+	}
+	if folder := os.Getenv("TWOSTEP_PAGES"); folder != "" {
+		_ = os.WriteFile(filepath.Join(folder, "de-error.html"), w.Body.Bytes(), 0o644)
+	}
+}
+
+func TestRefuse(t *testing.T) {
+	p := printer(&bytes.Buffer{})
+	if w := ask(p.Door(p.Refuse(ErrCrossSite)), "POST", "/signin", urlencoded, ""); w.Code != 403 || !strings.Contains(w.Body.String(), "another site") {
+		t.Error(w.Code, w.Body)
+	}
+	if w := ask(p.Door(p.Refuse(ErrHost)), "GET", "/", "", ""); w.Code != 421 {
+		t.Error(w.Code)
+	}
+}
+
+// A page that cannot be printed is a fault, and no half of it is sent.
+func TestHalfAPage(t *testing.T) {
+	p := printer(&bytes.Buffer{})
+	h := p.Door(p.Handle(func(w http.ResponseWriter, r *http.Request) error {
+		return p.Print(w, r, Sheet{Of: own(), Name: "error", Page: struct{}{}})
+	}))
+	w := ask(h, "GET", "/", "", "")
+	if w.Code != 500 || strings.Count(w.Body.String(), "<h1>") != 1 || !strings.Contains(w.Body.String(), "Something went wrong") {
+		t.Error(w.Code, w.Body)
+	}
+}
+
+// The script makes no markup and no code, as the Content-Security-Policy demands.
+func TestScriptHasNoSinks(t *testing.T) {
+	script := string(assets()["script.js"].plain)
+	for _, sink := range []string{"innerHTML", "outerHTML", "insertAdjacent", "document.write", "eval(", "Function(", "Storage", "cookie"} {
+		if strings.Contains(script, sink) {
+			t.Errorf("script.js has %s", sink)
+		}
+	}
+}
+
+// A proof that is too old leads to another one, and back if that is a page.
+func TestTooOldAProof(t *testing.T) {
+	h := server(printer(&bytes.Buffer{}))
+	for request, want := range map[string]string{
+		"GET /change?a=b": "/settings/confirm?return_to=%2Fchange%3Fa%3Db",
+		"POST /change":    "/settings/confirm",
+		"POST /draft":     "/settings",
+	} {
+		method, target, _ := strings.Cut(request, " ")
+		if w := ask(h, method, target, urlencoded, ""); w.Code != 303 || w.Header().Get("Location") != want {
+			t.Errorf("%s: %d %s", request, w.Code, w.Header().Get("Location"))
+		}
+	}
+	if got := ConfirmFor("//evil.example", "GET"); got != "/settings/confirm" {
+		t.Error(got)
+	}
+}
+
+// Another room's words are printed as they are, and escaped.
+func TestWordsOfOtherRooms(t *testing.T) {
+	w := httptest.NewRecorder()
+	p := printer(&bytes.Buffer{})
+	err := p.Print(w, httptest.NewRequest("GET", "/", nil), Sheet{Of: own(), Name: "error", Titled: "fault.title <b>",
+		Problems: []Problem{{Key: "fault.text", Text: "fault.text <i>"}}, Page: errorPage{Text: "fault.text"}})
+	if text := w.Body.String(); err != nil || !strings.Contains(text, "<h1>fault.title &lt;b&gt;</h1>") || !strings.Contains(text, "fault.text &lt;i&gt;") {
+		t.Error(err, text)
+	}
+}
+
+// A word that stays is a cookie with the same guard as a token's.
+func TestKeepCookie(t *testing.T) {
+	w := httptest.NewRecorder()
+	printer(&bytes.Buffer{}).KeepCookie(w, MethodCookie, "email", 48*time.Hour)
+	if got := w.Header().Get("Set-Cookie"); got != "__Host-method=email; Path=/; Max-Age=172800; HttpOnly; Secure; SameSite=Lax" {
+		t.Error(got)
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("a word that is none was set")
+		}
+	}()
+	printer(&bytes.Buffer{}).KeepCookie(w, MethodCookie, "a; Domain=example.com", time.Hour)
+}
