@@ -1,0 +1,340 @@
+package web
+
+import (
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"rsc.io/qr"
+
+	"twostep/internal/signin"
+)
+
+// A number: form, code, Continue, and back in the app it came from.
+func TestEnrollByCode(t *testing.T) {
+	h := build(t)
+	b := h.in()
+	const page, back = "/settings/2step/call", "?return_to=%2Fdemo%2Fsettings"
+	b.shows(b.get(page+back), 200, "select#country", "input[name=return_to]")
+	b.shows(b.post(page, "country", "DE", "number", "171", "return_to", "/demo/settings"), 422,
+		"Example cannot call 171.", "input#number[value=171]", "option[value=DE]", "input[name=return_to]")
+	b.leads(b.post(page, "country", "DE", "number", "+49171", "return_to", "/demo/settings"), page+back)
+	b.shows(b.get(page), 200, "+49171", "button[disabled]", "Waiting to be sent…", "a#check")
+	if w := b.get(page + "/status"); w.Code != 200 || !strings.Contains(w.Body.String(), `"state":"waiting"`) {
+		t.Error(w.Code, w.Body)
+	}
+	code := h.code()
+	b.shows(b.post(page+"/code", "code", "", "return_to", "/demo/settings"), 429, "You can ask for a new code in 30 s", "input[name=return_to]")
+	b.shows(b.post(page+"/verify", "code", ""), 422, "Enter the 6-digit code.")
+	b.shows(b.post(page+"/verify", "code", wrong(code)), 422, "The verification code you have entered does not match our records.")
+	h.now = h.now.Add(31 * time.Second)
+	b.leads(b.post(page+"/code", "return_to", "/demo/settings"), page+back)
+	before := b.cookies["__Host-session"]
+	b.leads(b.post(page+"/verify", "code", h.code(), "return_to", "/demo/settings"), page+"/done"+back)
+	if b.cookies["__Host-session"] == before {
+		t.Error("the session goes on under its old token")
+	}
+	b.shows(b.get(page+"/done"+back), 200, "Verified", "a[href=/demo/settings]")
+	b.shows(b.get("/settings"), 200, "+49171", "Not used yet")
+	if w := b.get("/settings"); strings.Contains(w.Body.String(), "It is recommended") {
+		t.Error("something is recommended to somebody who has it")
+	}
+}
+
+// An app: what the page shows is shown while the draft lives, and never again.
+func TestEnrollByQR(t *testing.T) {
+	h := build(t)
+	b := h.in()
+	const page = "/settings/2step/app"
+	b.shows(b.get(page), 200, "form[data-auto]")
+	b.leads(b.post(page, "name", ""), page)
+	b.shows(b.get(page), 200, "svg[role=img]", "JBSW Y3DP", "input#code")
+	b.shows(b.post(page+"/verify", "code", "333333"), 422, "Your clock is 3 min behind.", "svg[role=img]")
+	b.leads(b.post(page+"/verify", "code", appCode), page+"/done")
+	for _, target := range []string{page, page + "/done", "/settings", page + "/codes.txt", page + "/status"} {
+		w := b.get(target)
+		if text := w.Body.String(); strings.Contains(text, "JBSW") || strings.Contains(text, "otpauth") || strings.Contains(text, appCode) {
+			t.Errorf("%s tells the secret", target)
+		}
+	}
+	w := b.get(page)
+	b.shows(w, 200, "form[action=/settings/2step/app/remove]")
+	if matches(parsed(w), "form[data-auto]") {
+		t.Error("a second app is begun by itself")
+	}
+	b.leads(b.post(page, "name", "Tablet"), page)
+	b.leads(b.post(page+"/cancel"), "/settings")
+	b.leads(b.post(page, "name", "Tablet"), page)
+	b.leads(b.post(page+"/cancel", "again", "1"), page)
+	id := attr(first(parsed(w), "input[name=id]"), "value")
+	b.leads(b.post(page+"/remove", "id", "other"), page)
+	b.leads(b.post(page+"/remove", "id", id), "/settings")
+	b.shows(b.get(page), 200, "form[data-auto]")
+}
+
+func TestEnrollOnPaper(t *testing.T) {
+	h := build(t)
+	b := h.in()
+	const page = "/settings/2step/paper"
+	b.leads(b.get(page+"/codes.txt"), "/settings")
+	b.leads(b.post(page), page)
+	b.shows(b.get(page), 200, append([]string{"I have saved them"}, paperCodes...)...)
+	w := b.get(page + "/codes.txt")
+	if text := w.Body.String(); !strings.Contains(text, strings.Join(paperCodes, "\n")) || !strings.Contains(text, annaEmail) || w.Header().Get("Content-Type") != "text/plain; charset=utf-8" {
+		t.Error(w.Header(), text)
+	}
+	b.leads(b.post(page+"/verify"), page+"/done")
+	for _, target := range []string{page, page + "/done", page + "/codes.txt"} {
+		if strings.Contains(b.get(target).Body.String(), paperCodes[0]) {
+			t.Errorf("%s tells a code", target)
+		}
+	}
+	b.shows(b.get("/settings"), 200, "7 codes left", "It is recommended")
+	b.leads(b.post("/settings/later"), "/settings")
+	if strings.Contains(b.get("/settings").Body.String(), "It is recommended") {
+		t.Error("it is recommended to somebody who said not now")
+	}
+}
+
+// Five wrong codes end a draft; a new one can be begun.
+func TestDraftEnds(t *testing.T) {
+	b := build(t).in()
+	const page = "/settings/2step/app"
+	b.post(page)
+	for range 5 {
+		b.post(page+"/verify", "code", "000000")
+	}
+	b.leads(b.post(page+"/verify", "code", appCode), page)
+	b.shows(b.get(page), 429, "Start again", "input[name=again]")
+	b.leads(b.post(page+"/cancel", "again", "1"), page)
+	b.leads(b.post(page+"/verify", "code", appCode), page)
+	b.shows(b.get(page), 200, "form[data-auto]")
+}
+
+// Whoever changes how they sign in proves both steps again, before anything is typed.
+func TestStepUp(t *testing.T) {
+	h := build(t)
+	b := h.in()
+	h.now = h.now.Add(11 * time.Minute)
+	const confirm = "/settings/confirm?return_to=%2Fsettings%2F2step%2Fcall%3Freturn_to%3D%252Fdemo%252Fsettings"
+	b.leads(b.get("/settings/2step/call?return_to=/demo/settings"), confirm)
+	b.leads(b.post("/settings/2step/call", "country", "DE", "number", "+49171", "return_to", "/demo/settings"), confirm)
+	b.leads(b.get("/settings/email"), "/settings/confirm?return_to=%2Fsettings%2Femail")
+	b.leads(b.post("/settings/email", "email", "new@example.com"), "/settings/confirm?return_to=%2Fsettings%2Femail")
+	b.shows(b.get(confirm), 200, "You are about to change how you sign in. Please confirm it is you.", "input[name=return_to]")
+	const back = "/settings/2step/call?return_to=%2Fdemo%2Fsettings"
+	b.shows(b.post("/settings/confirm", "password", "", "return_to", back), 422, "Enter your password.")
+	b.shows(b.post("/settings/confirm", "password", "wrong horse battery", "return_to", back), 422, "The password is not correct.", "input[name=return_to]")
+	b.leads(b.post("/settings/confirm", "email", annaEmail, "password", annaWord, "return_to", back), "/signin/verify")
+	b.leads(b.get("/signin"), "/signin/verify")
+	b.shows(b.get("/signin/verify"), 200, "Cancel", "a•••@example.com")
+	b.shows(b.get("/settings"), 200)
+	before := b.cookies["__Host-session"]
+	b.leads(b.post("/signin/verify", "code", h.code()), back)
+	if b.cookies["__Host-session"] == before || b.cookies["__Host-signin"] != "" {
+		t.Error("the cookies stay as they were")
+	}
+	b.shows(b.get(back), 200, "select#country")
+	b.leads(b.get("/settings/confirm?return_to=/settings/email"), "/settings/email")
+	b.leads(b.get("/signin"), "/settings")
+}
+
+// Somebody on the way in is not in: no settings page opens for them.
+func TestNoSettingsOnTheWay(t *testing.T) {
+	h := build(t)
+	b := h.browser()
+	b.leads(b.post("/signin", "email", annaEmail, "password", annaWord), "/signin/verify")
+	for _, route := range h.Routes() {
+		method, target, _ := strings.Cut(route.Pattern, " ")
+		if !strings.HasPrefix(target, "/settings") {
+			continue
+		}
+		target = strings.NewReplacer("{path}", "app", "{id}", "x").Replace(target)
+		if w := b.do(method, target, ""); w.Code != 303 || !strings.HasPrefix(w.Header().Get("Location"), "/signin") {
+			t.Errorf("%s: %d %s", route.Pattern, w.Code, w.Header().Get("Location"))
+		}
+	}
+}
+
+// Continue leads to a path of this site or to the settings, whatever the address says.
+func TestContinue(t *testing.T) {
+	b := build(t).in()
+	const page = "/settings/2step/paper"
+	b.post(page)
+	b.leads(b.post(page+"/verify", "return_to", "//evil.example"), page+"/done")
+	for back, want := range map[string]string{
+		"/demo/settings": "/demo/settings", "/demo/?a=b": "/demo/?a=b", "": "/settings",
+		"https://evil.example": "/settings", "//evil.example": "/settings", `/\evil.example`: "/settings", "/%2f/evil.example": "/settings",
+		"javascript:alert(1)": "/settings", "data:text/html,x": "/settings", "\thttps://evil.example": "/settings", "/.//evil.example": "/settings",
+		"/a\r\nLocation: //evil": "/settings", "https:evil.example": "/settings", "example.com@evil.example": "/settings", "/" + strings.Repeat("a", 2000): "/settings",
+	} {
+		w := b.get(page + "/done?return_to=" + escaped(back))
+		if got := attr(first(parsed(w), "a[autofocus]"), "href"); got != want {
+			t.Errorf("%.40q: Continue leads to %q, want %q", back, got, want)
+		}
+	}
+}
+
+// A new address is proven like a factor.
+func TestChangeEmail(t *testing.T) {
+	h := build(t)
+	h.addAccount("bob@example.com")
+	b := h.in()
+	const page = "/settings/email"
+	b.shows(b.get(page), 200, "input#email", annaEmail)
+	b.shows(b.post(page, "email", "nonsense"), 422, "p#email-wrong", "input#email[value=nonsense]")
+	b.leads(b.post(page, "email", "bob@example.com"), page)
+	taken := words(parsed(b.get(page)))
+	b.leads(b.post(page+"/cancel"), page)
+	b.leads(b.post(page, "email", "New@example.com"), page)
+	free := words(parsed(b.get(page)))
+	if strings.ReplaceAll(taken, "bob@", "new@") != free {
+		t.Errorf("an address with an account looks different:\n%s\n%s", taken, free)
+	}
+	b.leads(b.post(page+"/verify", "code", h.code()), page+"/done")
+	b.shows(b.get(page+"/done"), 200, "Your email address is now new@example.com.", "a[href=/settings]")
+}
+
+// What this browser signed in by last comes first; what is for emergencies comes last.
+func TestMethodOfLastTime(t *testing.T) {
+	h := build(t)
+	b := h.in()
+	b.post("/settings/2step/app")
+	b.post("/settings/2step/app/verify", "code", appCode)
+	b.post("/settings/2step/paper")
+	b.post("/settings/2step/paper/verify")
+	order := func(b *browser) string {
+		b.leads(b.post("/signin", "email", annaEmail, "password", annaWord), "/signin/verify")
+		b.leads(b.get("/signin/verify"), "/signin/method")
+		var list []string
+		for _, m := range regexp.MustCompile(`name="method" value="([a-z]+)"( class="last")?`).FindAllStringSubmatch(b.get("/signin/method").Body.String(), -1) {
+			list = append(list, m[1]+strings.TrimSuffix(m[2], `class="last"`))
+		}
+		return strings.Join(list, ",")
+	}
+	fresh := h.browser()
+	if got := order(fresh); got != "post,app,paper" {
+		t.Errorf("a new browser: %s", got)
+	}
+	b.leads(fresh.post("/signin/method", "method", "app"), "/signin/verify")
+	b.shows(fresh.get("/signin/verify"), 200, "Enter the code from your app for Example", "a[href=/signin/method]")
+	b.shows(fresh.post("/signin/verify", "code", "333333"), 422, "Your clock is 3 min behind.")
+	w := fresh.post("/signin/verify", "code", appCode)
+	if set := w.Header()["Set-Cookie"]; !slices.Contains(set, "__Host-method=app; Path=/; Max-Age=34560000; HttpOnly; Secure; SameSite=Lax") {
+		t.Errorf("cookies %q", set)
+	}
+	fresh.post("/signout")
+	if got := order(fresh); got != "app ,post,paper" {
+		t.Errorf("the next time: %q", got)
+	}
+	fresh.post("/signin/method", "method", "paper")
+	fresh.post("/signin/verify", "code", paperCodes[0])
+	if fresh.cookies["__Host-method"] != "app" {
+		t.Errorf("after an emergency: %q", fresh.cookies["__Host-method"])
+	}
+}
+
+// A way that is closed for now says when it opens again, and the others are offered.
+func TestMethodClosed(t *testing.T) {
+	h := build(t)
+	b := h.in()
+	b.post("/settings/2step/call", "country", "DE", "number", "+491711234567")
+	b.leads(b.post("/settings/2step/call/verify", "code", h.code()), "/settings/2step/call/done")
+	h.Engine.Settings.Texts = signin.Texts{Price: 60, Day: 100}
+	b.post("/signout")
+	b.post("/signin", "email", annaEmail, "password", annaWord)
+	b.leads(b.post("/signin/method", "method", "call"), "/signin/verify")
+	other := h.browser()
+	other.post("/signin", "email", annaEmail, "password", annaWord)
+	w := other.post("/signin/method", "method", "call")
+	other.shows(w, 429, "Phone call: no more codes for now, again from 6 Nov 2026, 00:00 UTC.", "button[value=post]")
+	if w.Header().Get("Retry-After") == "" || matches(parsed(w), "button[value=call]") {
+		t.Error("the closed way is offered, or Retry-After is missing")
+	}
+	h.now = h.now.Add(31 * time.Second)
+	w = b.post("/signin/code")
+	b.shows(w, 429, "Try again from 6 Nov 2026, 00:00 UTC, or use another way.", "a[href=/signin/method]")
+}
+
+// A person ends their own sessions and nobody else's.
+func TestEndSession(t *testing.T) {
+	h := build(t)
+	mine, other := h.in(), h.in()
+	w := mine.get("/settings/sessions")
+	target := regexp.MustCompile(`/settings/sessions/[^/"]+/end`).FindString(w.Body.String())
+	h.addAccount("bob@example.com")
+	bob := h.browser()
+	bob.post("/signin", "email", "bob@example.com", "password", annaWord)
+	bob.post("/signin/verify", "code", h.code())
+	bob.leads(bob.post(target), "/settings/sessions")
+	other.shows(other.get("/settings"), 200)
+	mine.leads(mine.post(target), "/settings/sessions")
+	other.leads(other.get("/settings"), "/signin?return_to=%2Fsettings")
+}
+
+// The path of the drawing holds exactly the modules of the code.
+func TestQR(t *testing.T) {
+	drawn, err := drawQR(appLinkText)
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, err := qr.Encode(appLinkText, qr.M)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if drawn.Size != code.Size+8 {
+		t.Fatalf("size %d with the quiet zone, want %d", drawn.Size, code.Size+8)
+	}
+	dark := map[[2]int]bool{}
+	runs := regexp.MustCompile(`M(\d+) (\d+)h(\d+)v1h-(\d+)z`).FindAllStringSubmatch(drawn.Path, -1)
+	whole := ""
+	for _, m := range runs {
+		whole += m[0]
+		x, _ := strconv.Atoi(m[1])
+		y, _ := strconv.Atoi(m[2])
+		n, _ := strconv.Atoi(m[3])
+		for i := range n {
+			dark[[2]int{x + i, y}] = true
+		}
+	}
+	if whole != drawn.Path {
+		t.Error("there is something else in the path")
+	}
+	for y := range drawn.Size {
+		for x := range drawn.Size {
+			if dark[[2]int{x, y}] != code.Black(x-4, y-4) {
+				t.Fatalf("module %d, %d is wrong", x, y)
+			}
+		}
+	}
+}
+
+// Nothing but an app's link becomes one.
+func TestAppLink(t *testing.T) {
+	for link, want := range map[string]string{
+		appLinkText: appLinkText, "": "", "javascript:alert(1)": "", "https://evil.example": "", " otpauth://x": "", "otpauth:x": "", "OTPAUTH://x": "",
+	} {
+		if got := string(appLink(link)); got != want {
+			t.Errorf("appLink(%q) = %q", link, got)
+		}
+	}
+}
+
+func TestFill(t *testing.T) {
+	if got := fill("{A} and {B}, {C}", "A", "{B}", "B", "b"); got != "{B} and b, {C}" {
+		t.Error(got)
+	}
+	if got := groups(" JBSW y3dp 12"); got != "JBSW y3dp 12" {
+		t.Error(got)
+	}
+}
+
+func wrong(code string) string {
+	if code[0] == '9' {
+		return "0" + code[1:]
+	}
+	return string(code[0]+1) + code[1:]
+}

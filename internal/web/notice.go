@@ -1,0 +1,36 @@
+package web
+
+import (
+	"net/http"
+
+	"twostep/internal/page"
+)
+
+// notice is a page that says that something has been done, and where to go now. It
+// has an address of its own, so that no text ever comes from a request.
+type notice struct {
+	Title    string // this and all other words are keys
+	Texts    []string
+	Link, To string // the button
+	More     string // a second, quieter link; "": none
+	MoreTo   string
+}
+
+var (
+	forgotSent = notice{Title: "forgot.sent.title", Texts: []string{"forgot.sent.text", "forgot.sent.none"},
+		Link: "forgot.back", To: "/signin", More: "forgot.again", MoreTo: "/forgot"}
+	signUpSent = notice{Title: "signup.sent.title", Texts: []string{"signup.sent.text", "forgot.sent.none"},
+		Link: "forgot.back", To: "/signin", More: "signup.again", MoreTo: "/signup"}
+	resetDone    = notice{Title: "reset.done.title", Texts: []string{"reset.done.text"}, Link: "signin.button", To: "/signin"}
+	joinDone     = notice{Title: "join.done.title", Texts: []string{"join.done.text"}, Link: "signin.button", To: "/signin"}
+	undoDone     = notice{Title: "undo.done.title", Texts: []string{"undo.done"}, Link: "undo.forgot", To: "/forgot"}
+	passwordDone = notice{Title: "password.done.title", Texts: []string{"password.done.text"}, Link: "settings.back", To: "/settings"}
+)
+
+func noticeSheet(n notice) page.Sheet {
+	return page.Sheet{Name: "notice", Title: n.Title, Page: n}
+}
+
+func (s *Site) notice(n notice) page.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error { return s.print(w, r, noticeSheet(n)) }
+}

@@ -1,0 +1,57 @@
+package web
+
+import (
+	"net/http"
+	"time"
+
+	"twostep/internal/page"
+	"twostep/internal/signin"
+)
+
+type sessionsPage struct{ Sessions []sessionRow }
+
+type sessionRow struct {
+	ID, Browser, Address string
+	Since, Used          time.Time
+	This                 bool
+}
+
+func sessionsSheet(language string, who signin.Session, all []signin.Session) page.Sheet {
+	var rows []sessionRow
+	for _, s := range all {
+		rows = append(rows, sessionRow{s.ID, signin.Browser(s.Browser, language), s.Address, s.Began, s.Seen, s.ID == who.ID})
+	}
+	return page.Sheet{Name: "sessions", Title: "sessions.title", Wide: true, Page: sessionsPage{rows}}
+}
+
+func (s *Site) showSessions(w http.ResponseWriter, r *http.Request, who person) error {
+	all, err := s.Engine.Sessions(r.Context(), who.Session)
+	if err != nil {
+		return err
+	}
+	return s.print(w, r, sessionsSheet(s.Pages.Words(r).Tag(), who.Session, all))
+}
+
+// endSession ends another session of the same person; the engine asks whose it is.
+func (s *Site) endSession(w http.ResponseWriter, r *http.Request, who person) error {
+	if _, err := page.Form(w, r); err != nil {
+		return err
+	}
+	if err := s.Engine.EndSession(r.Context(), who.Session, r.PathValue("id"), s.from(r)); err != nil {
+		return err
+	}
+	return redirect(w, r, "/settings/sessions")
+}
+
+// endSessions signs out everywhere, here too.
+func (s *Site) endSessions(w http.ResponseWriter, r *http.Request, who person) error {
+	if _, err := page.Form(w, r); err != nil {
+		return err
+	}
+	if err := s.Engine.SignOutEverywhere(r.Context(), who.Session, s.from(r)); err != nil {
+		return err
+	}
+	s.Pages.ClearCookie(w, page.SessionCookie)
+	w.Header().Set("Clear-Site-Data", `"cache"`)
+	return redirect(w, r, "/signin")
+}

@@ -1,0 +1,369 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/net/html"
+
+	"twostep/delivery"
+	"twostep/factor"
+	"twostep/internal/i18n"
+	"twostep/internal/page"
+	"twostep/internal/seal"
+	"twostep/internal/signin"
+)
+
+var now = time.Date(2026, 11, 5, 10, 2, 11, 0, time.UTC)
+
+func site() *Site {
+	return &Site{
+		Engine: &signin.Engine{Methods: []factor.Method{post{}, call{}, app{}, paper{}}},
+		Pages:  &page.Printer{Site: "Example & Söhne", Now: func() time.Time { return now }},
+	}
+}
+
+func example(change func(*signin.Pending)) pending {
+	p := signin.Pending{
+		Email:  "j•••@example.com",
+		Offers: []signin.Offer{offer(post{}, "j•••@example.com")},
+		Challenge: &signin.Challenge{
+			Offer:    offer(post{}, "j•••@example.com"),
+			Delivery: signin.Delivery{State: "sent", At: now},
+			Again:    now.Add(23500 * time.Millisecond),
+			Valid:    15 * time.Minute,
+		},
+	}
+	change(&p)
+	return pending{p, "token"}
+}
+
+var jane = signin.Session{
+	ID:      "s1",
+	Account: signin.Account{ID: "a1", Email: "jane@example.com", Name: "Jane <b>Doe</b>"},
+	Began:   now.Add(-50 * time.Minute), Seen: now, Address: "2001:db8::1", Browser: "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0",
+}
+
+// story is one page as it is printed in one situation.
+type story struct {
+	name   string
+	sheet  page.Sheet
+	status int
+	has    []string // "tag#id[attribute=value]" or a sentence in English
+	hasNot []string
+}
+
+func with(t *testing.T, sheet page.Sheet, field string, err error) page.Sheet {
+	t.Helper()
+	sheet, err = again(sheet, field, err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sheet
+}
+
+func empty(sheet page.Sheet, problems ...page.Problem) page.Sheet {
+	sheet.Status, sheet.Problems = http.StatusUnprocessableEntity, problems
+	return sheet
+}
+
+func stories(t *testing.T, lang string) []story {
+	var all []story
+	all = append(all, signInStories(t, lang)...)
+	all = append(all, verifyStories(t, lang)...)
+	all = append(all, mailedStories(t)...)
+	all = append(all, settingsStories(t, lang)...)
+	all = append(all, enrollStories(t, lang)...)
+	return append(all, inboxStories()...)
+}
+
+func signInStories(t *testing.T, lang string) []story {
+	typed := signInSheet(signInPage{Email: `"><script>alert(1)</script>`, ReturnTo: "/settings/sessions"})
+	s, r := site(), speaking(lang)
+	four := example(func(p *signin.Pending) {
+		p.Offers = []signin.Offer{p.Offers[0], offer(app{}, ""), offer(call{}, "•••• 123"), offer(paper{}, "")}
+		p.Challenge = nil
+	})
+	again := speaking(lang)
+	again.Header.Set("Cookie", "method=app")
+	closed := s.methodSheet(r, four, "call")
+	closed.Status, closed.Problems = 429, []page.Problem{{Key: "method.closed", Pairs: []any{"Name", "Phone call", "Time", "5 Nov 2026, 11:00 UTC"}}}
+	return []story{
+		{"signin", signInSheet(signInPage{SignUp: true}), 200,
+			[]string{"input#email[autocomplete=username]", "input#email[autofocus]", "input#email[name=email]", "input#password[autocomplete=current-password]",
+				"form[action=/signin]", "a[href=/forgot]", "a[href=/signup]", "button[aria-controls=password]", "Sign in"},
+			[]string{"input[name=return_to]", "input#password[value]", "input[maxlength]", "p[role=alert]"}},
+		{"signin-wrong", with(t, typed, "", signin.ErrCredentials), 422,
+			[]string{"p#problem[role=alert]", "The email or password is not correct.", "input#password[autofocus]", "input[name=return_to]", "Error: Sign in"},
+			[]string{"input#password[value]", "a[href=/signup]", "main script"}},
+		{"signin-empty", empty(signInSheet(signInPage{}), page.Problem{Field: "email", Key: "problem.email.empty"}, page.Problem{Field: "password", Key: "problem.password.empty"}), 422,
+			[]string{"input#email[aria-describedby=email-wrong]", "p#email-wrong[role=alert]", "Enter your password.", "input#email[autofocus]"}, nil},
+		{"method", s.methodSheet(r, four, ""), 200,
+			[]string{"button[name=method]", "button[value=call]", "Authenticator App", "Call me at •••• 123", "Send a verification code to j•••@example.com", "If you have nothing else at hand:"},
+			[]string{"button[class=last]"}},
+		{"method-last", s.methodSheet(again, four, ""), 200, []string{"button[class=last]"}, nil},
+		{"method-wrong", with(t, s.methodSheet(r, four, ""), "", signin.ErrUnknownMethod), 422, []string{"p#problem"}, nil},
+		{"method-closed", closed, 429, []string{"Phone call: no more codes for now, again from 5 Nov 2026, 11:00 UTC.", "button[value=app]"}, []string{"button[value=call]"}},
+		{"method-none", s.methodSheet(r, example(func(p *signin.Pending) { p.Offers, p.Challenge = nil, nil }), ""), 200, []string{"form[action=/signin/cancel]"}, nil},
+	}
+}
+
+func verifyStories(t *testing.T, lang string) []story {
+	s, r := site(), speaking(lang)
+	sheet := func(change func(*signin.Pending)) page.Sheet {
+		sheet, err := s.verifySheet(r, example(change))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return sheet
+	}
+	same := func(*signin.Pending) {}
+	early := func(sheet page.Sheet, seconds int) page.Sheet {
+		v := sheet.Page.(verifyPage)
+		v.sending = v.waited(seconds)
+		sheet.Page, sheet.Status, sheet.Problems = v, 429, []page.Problem{s.wait(i18n.For(lang), now.Add(time.Duration(seconds)*time.Second))}
+		return sheet
+	}
+	seed := "The verification code you have entered does not match our records. Please try again, or request a new code."
+	return []story{
+		{"verify", sheet(same), 200,
+			[]string{"input#code[autocomplete=one-time-code]", "input#code[inputmode=numeric]", "input#code[autofocus]", "input#code[type=text]",
+				"button#verify", "button[formaction=/signin/code]", "p#delivery[role=status]", "Handed to the mail server at 10:02:11",
+				"You can ask for a new code in 24 s", "Codes work for 15 minutes.", "j•••@example.com", "form[action=/signin/cancel]", "Start again"},
+			[]string{"input[maxlength]", "a[href=/signin/method]", "a#check", "p[role=alert]"}},
+		{"verify-waiting", sheet(func(p *signin.Pending) { p.Challenge.Delivery = signin.Delivery{State: "waiting"} }), 200,
+			[]string{"Waiting to be sent…", "a#check"}, nil},
+		{"verify-refused", sheet(func(p *signin.Pending) {
+			p.Challenge.Delivery.State = "refused"
+			p.Offers = append(p.Offers, offer(app{}, ""))
+			p.Challenge.Again = now.Add(-time.Second)
+		}), 200,
+			[]string{"a[href=/signin/method]", "The mail server refused the message."}, []string{"You can ask for a new code in"}},
+		{"verify-call", sheet(func(p *signin.Pending) { p.Challenge.Offer = offer(call{}, "•••• 123") }), 200,
+			[]string{"Enter the code that you hear. We are sending it to •••• 123.", "Handed over for sending at 10:02:11"}, nil},
+		{"verify-app", sheet(func(p *signin.Pending) { *p.Challenge = signin.Challenge{Offer: offer(app{}, ""), TriesLeft: 5} }), 200,
+			[]string{"Enter the code from your app for Example & Söhne"}, []string{"button[formaction]", "p#delivery", "Codes work"}},
+		{"verify-app-clock", problem(sheet(func(p *signin.Pending) { *p.Challenge = signin.Challenge{Offer: offer(app{}, ""), TriesLeft: 5} }),
+			s.codeProblem(r, app{}.About(), slow)), 422, []string{"Your clock is 3 min behind.", "p#code-wrong", "input#code[autofocus]"}, []string{seed}},
+		{"verify-paper", sheet(func(p *signin.Pending) { *p.Challenge = signin.Challenge{Offer: offer(paper{}, ""), TriesLeft: 5} }), 200,
+			[]string{"input#code[autocomplete=off]"}, []string{"input#code[inputmode]", "p#code-hint", "6-digit"}},
+		{"verify-stepup", sheet(func(p *signin.Pending) { p.StepUp = true }), 200, []string{"Cancel"}, []string{"Start again"}},
+		{"verify-stepup-ended", endedSheet(sheet(func(p *signin.Pending) { p.StepUp, p.ReturnTo = true, "/settings/email" })), 429,
+			[]string{"a[href=/settings/confirm?return_to=%2Fsettings%2Femail]"}, []string{"form"}},
+		{"verify-nomore", sheet(func(p *signin.Pending) { p.Challenge.Again = time.Time{} }), 200,
+			[]string{"No more codes can be sent"}, []string{"button[formaction]"}},
+		{"verify-wrong", with(t, sheet(same), "code", factor.ErrIncorrect), 422,
+			[]string{seed, "input#code[aria-invalid=true]", "p#code-wrong[role=alert]", "input#code[autofocus]", "Codes work for 15 minutes.", "button[formaction=/signin/code]"},
+			[]string{"input#code[value]"}},
+		{"verify-malformed", with(t, sheet(same), "code", factor.ErrMalformed), 422, []string{"p#code-wrong", "Enter the 6-digit code."}, []string{seed}},
+		{"verify-early", early(sheet(same), 24), 429, []string{"You can ask for a new code in 24 s", "p#problem[role=alert]", "p#again[hidden]"}, nil},
+		{"verify-early-long", early(sheet(same), 3600), 429, []string{"Try again from 5 Nov 2026, 11:02 UTC, or use another way."}, nil},
+		{"verify-ended", endedSheet(sheet(same)), 429,
+			[]string{"Too many wrong codes. Start again to get a new one.", "form[action=/signin/cancel]"}, []string{"input#code"}},
+	}
+}
+
+func mailedStories(t *testing.T) []story {
+	reset, join := resetSheet(resetPage{"TOKEN"}), joinSheet(joinPage{"TOKEN", "Jane"})
+	signUp := signUpSheet(signUpPage{"jane@", "Jane"})
+	all := []story{
+		{"forgot", forgotSheet(forgotPage{}), 200, []string{"input#email[autofocus]"}, nil},
+		{"forgot-wrong", with(t, forgotSheet(forgotPage{"nonsense"}), "email", signin.ErrEmail), 422, []string{"p#email-wrong", "input#email[value=nonsense]"}, nil},
+		{"forgot-sent", noticeSheet(forgotSent), 200, []string{"If there is an account", "a[href=/signin]"}, []string{"example.com"}},
+		{"undo", undoSheet(""), 200, []string{"input#token[autofocus]", "form[action=/undo]", "Take it back"}, nil},
+		{"undo-done", noticeSheet(undoDone), 200, []string{"a[href=/forgot]"}, nil},
+		{"reset", resetSheet(resetPage{}), 200, []string{"input#token[autofocus]", "input#password[autocomplete=new-password]", "input#password[aria-describedby=password-hint]"}, nil},
+		{"reset-link", with(t, reset, "token", signin.ErrLink), 422, []string{"p#token-wrong", "a[href=/forgot]", "input#token[value=TOKEN]"}, nil},
+		{"reset-done", noticeSheet(resetDone), 200, []string{"Your password has been changed", "a[href=/signin]"}, nil},
+		{"join", joinSheet(joinPage{}), 200, []string{"input#name[autocomplete=name]", "form[action=/join]"}, nil},
+		{"join-name", with(t, join, linkField(signin.ErrName), signin.ErrName), 422, []string{"p#name-wrong", "input#name[value=Jane]", "input#token[value=TOKEN]"}, nil},
+		{"join-done", noticeSheet(joinDone), 200, nil, nil},
+		{"signup", signUpSheet(signUpPage{}), 200, []string{"form[action=/signup]"}, nil},
+		{"signup-wrong", with(t, signUp, linkField(signin.ErrEmail), signin.ErrEmail), 422, []string{"p#email-wrong"}, nil},
+		{"signup-sent", noticeSheet(signUpSent), 200, nil, nil},
+	}
+	for i, err := range []error{seal.ErrTooShort, seal.ErrTooLong, seal.ErrCommon, seal.ErrGuessable, seal.ErrNotText} {
+		all = append(all, story{fmt.Sprint("reset-password-", i), with(t, reset, linkField(err), err), 422,
+			[]string{"p#password-wrong[role=alert]", "input#password[autofocus]", "input#token[value=TOKEN]"}, []string{"input#password[value]"}})
+	}
+	return all
+}
+
+func settingsStories(t *testing.T, lang string) []story {
+	other := jane
+	other.ID, other.Browser, other.Address = "s2", "", "192.0.2.7"
+	s, r, put := site(), speaking(lang), speaking(lang)
+	put.Header.Set("Cookie", "later=1")
+	return []story{
+		{"settings", s.settingsSheet(r, jane, ownedBy()), 200,
+			[]string{"a[href=/settings/password]", "a[href=/settings/sessions]", "a[href=/settings/email]", "a[href=/settings/2step/app]", "form[action=/signout]",
+				"Jane <b>Doe</b>", "jane@example.com", "default", "It is recommended that you set up an additional option besides Email.", "form[action=/settings/later]", "Not set up"}, []string{"small b"}},
+		{"settings-later", s.settingsSheet(put, jane, ownedBy()), 200, nil, []string{"It is recommended", "form[action=/settings/later]"}},
+		{"settings-all", s.settingsSheet(r, jane, ownedBy(phone, number, sheetOfCodes)), 200,
+			[]string{"My phone · Added 1 Nov 2026 · Last used 5 Nov 2026", "+49 171 2345678", "7 codes left"}, []string{"It is recommended"}},
+		{"stepup", stepUpSheet(jane, "/settings/email"), 200,
+			[]string{"You are about to change how you sign in. Please confirm it is you.", "input#password[autofocus]", "input[name=return_to]", "input[autocomplete=username]"}, nil},
+		{"stepup-wrong", problem(stepUpSheet(jane, ""), page.Problem{Field: "password", Key: "problem.password.wrong"}), 422, []string{"p#password-wrong"}, []string{"input[name=return_to]"}},
+		{"password", passwordSheet(jane), 200,
+			[]string{"input[autocomplete=username]", "input#current[autocomplete=current-password]", "input#password[autocomplete=new-password]", "input#current[autofocus]"}, nil},
+		{"password-common", with(t, passwordSheet(jane), "password", seal.ErrCommon), 422, []string{"p#password-wrong", "input#password[autofocus]"}, nil},
+		{"password-current", empty(passwordSheet(jane), page.Problem{Field: "current", Key: "problem.password.current"}), 422, []string{"p#current-wrong"}, nil},
+		{"password-done", noticeSheet(passwordDone), 200, []string{"a[href=/settings]"}, nil},
+		{"sessions", sessionsSheet(lang, jane, []signin.Session{jane, other}), 200,
+			[]string{"This one", "Firefox on Windows", "an unknown browser", "form[action=/settings/sessions/s2/end]", "2001:db8::1", "form[action=/settings/sessions/end]", "5 Nov 2026, 10:02 UTC"}, nil},
+	}
+}
+
+func inboxStories() []story {
+	mails := []delivery.Arrived{
+		{At: now.Add(-time.Hour), Message: delivery.Message{ID: "one", Channel: delivery.SMS, To: "+49 171 2345678", Text: "747723 is your Example verification code. Don't share it.\n\n@login.example.com #747723"}},
+		{At: now, Message: delivery.Message{ID: "two", To: "jane@example.com", Subject: "012345 is your Example verification code", HTML: "<p>x", Text: i18n.For("en").Say("mail.code.text",
+			"Code", "012345", "Site", "Example", "Minutes", 15, "Until", "10:17", "Began", "5 Nov 2026, 10:02", "Browser", "Firefox on Windows", "Address", "192.0.2.1")}},
+	}
+	wrong := inboxSheet(mails, now, true)
+	wrong.Status, wrong.Problems = 422, []page.Problem{{Field: "minutes", Key: "inbox.clock.problem"}}
+	return []story{
+		{"inbox", inboxSheet(mails, now, true), 200, []string{"article#m-two", "a[href=/inbox/two]", "a[href=/inbox/one/text]", "form[action=/inbox/clock]", "012345"}, []string{"a[href=/inbox/one]"}},
+		{"inbox-wrong", wrong, 422, []string{"p#minutes-wrong"}, nil},
+		{"inbox-empty", inboxSheet(nil, now, false), 200, []string{"Nothing here yet."}, []string{"form"}},
+	}
+}
+
+// Every page in every situation, in every language. TWOSTEP_PAGES=folder keeps them.
+func TestStorybook(t *testing.T) {
+	s := site()
+	for _, lang := range []string{"en", "de"} {
+		for _, st := range stories(t, lang) {
+			t.Run(lang+"/"+st.name, func(t *testing.T) {
+				w, r := httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil)
+				r.Header.Set("Accept-Language", lang)
+				if err := s.print(w, r, st.sheet); err != nil {
+					t.Fatal(err)
+				}
+				keep(t, lang+"-"+st.name+".html", w.Body.String())
+				checkStory(t, st, lang, w)
+			})
+		}
+	}
+}
+
+func keep(t *testing.T, name, text string) {
+	if folder := os.Getenv("TWOSTEP_PAGES"); folder != "" {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func checkStory(t *testing.T, st story, lang string, w *httptest.ResponseRecorder) {
+	t.Helper()
+	if w.Code != st.status {
+		t.Errorf("status %d, want %d", w.Code, st.status)
+	}
+	doc, err := html.Parse(strings.NewReader(w.Body.String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := words(doc)
+	for _, want := range st.has {
+		if selector.MatchString(want) {
+			if !matches(doc, want) {
+				t.Errorf("no %s", want)
+			}
+		} else if lang == "en" && !strings.Contains(text, want) {
+			t.Errorf("no %q in %q", want, text)
+		}
+	}
+	for _, not := range st.hasNot {
+		if selector.MatchString(not) && matches(doc, not) || !selector.MatchString(not) && strings.Contains(text, not) {
+			t.Errorf("has %s", not)
+		}
+	}
+	sound(t, doc, lang, len(st.sheet.Problems) > 0)
+}
+
+// A raw word key in a page means that a template misspells it.
+var key = regexp.MustCompile(`\b(field|enroll|enrolled|draft|codes|confirm|signin|method|verify|forgot|reset|join|signup|settings|password|sessions|inbox|problem|fault|delivery)\.[a-z0-9.]+\b`)
+
+// sound checks what is true of every page.
+func sound(t *testing.T, doc *html.Node, lang string, problem bool) {
+	t.Helper()
+	ids, described, labels := map[string]int{}, []string{}, map[string]bool{}
+	focus := 0
+	for n := range doc.Descendants() {
+		if n.Type != html.ElementNode {
+			continue
+		}
+		if id := attr(n, "id"); id != "" {
+			ids[id]++
+		}
+		described = append(described, strings.Fields(attr(n, "aria-describedby"))...)
+		labels[attr(n, "for")] = true
+		if has(n, "autofocus") {
+			focus++
+		}
+		if has(n, "style") || n.Data == "style" || n.Data == "script" && !has(n, "src") || slices.ContainsFunc(n.Attr, func(a html.Attribute) bool { return strings.HasPrefix(a.Key, "on") }) {
+			t.Errorf("inline style or script in %s", n.Data)
+		}
+	}
+	for id, n := range ids {
+		if n > 1 {
+			t.Errorf("id %s %d times", id, n)
+		}
+	}
+	for _, id := range described {
+		if ids[id] == 0 {
+			t.Errorf("describedby %s: no such id", id)
+		}
+	}
+	for n := range doc.Descendants() {
+		if (n.Data == "input" || n.Data == "select") && attr(n, "type") != "hidden" && !has(n, "hidden") && !labels[attr(n, "id")] {
+			t.Errorf("input %s without label", attr(n, "id"))
+		}
+	}
+	if focus > 1 {
+		t.Errorf("%d elements have the focus", focus)
+	}
+	if !matches(doc, "html[lang="+lang+"]") || !matches(doc, "h1") || !matches(doc, "title") {
+		t.Error("no lang, h1 or title")
+	}
+	text := words(doc)
+	if found := key.FindString(text); found != "" || strings.Contains(text, "<no value>") || strings.Contains(text, "%!") {
+		t.Errorf("unsaid word %q", found)
+	}
+	if title := words(first(doc, "title")); problem != (strings.HasPrefix(title, "Error: ") || strings.HasPrefix(title, "Fehler: ")) {
+		t.Errorf("title %q", title)
+	}
+}
+
+// No text that came from a person is printed as markup, on any page.
+func TestNothingIsMarkup(t *testing.T) {
+	for _, st := range stories(t, "en") {
+		w := httptest.NewRecorder()
+		if err := site().print(w, httptest.NewRequest("GET", "/", nil), st.sheet); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(w.Body.String(), "<b>") || strings.Contains(w.Body.String(), "<script>") {
+			t.Errorf("%s prints markup", st.name)
+		}
+	}
+}
+
+// A wrong, an expired and a used code are the same error here, so the same page.
+func TestFaultsAreNotExplained(t *testing.T) {
+	if _, err := again(page.Sheet{}, "", errors.New("disk full")); err == nil {
+		t.Error("a fault was printed beside a field")
+	}
+	if _, err := again(page.Sheet{}, "", seal.ErrBusy); !errors.Is(err, seal.ErrBusy) {
+		t.Error("busy was printed beside a field")
+	}
+}

@@ -1,0 +1,168 @@
+package web
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"time"
+
+	"twostep/factor"
+	"twostep/internal/page"
+	"twostep/internal/signin"
+)
+
+type verifyPage struct {
+	sending
+	Lead    string
+	Minutes int    // how long a code works; 0: it has no life of its own
+	Digits  bool   // the code is six digits
+	Other   bool   // there is another way
+	StepUp  bool   // for somebody who is in already
+	Ended   bool   // too many wrong codes
+	Restart string // where somebody who is in begins again
+}
+
+var errNoChallenge = errors.New("web: step verify without a challenge")
+
+func (s *Site) verifySheet(r *http.Request, p pending) (page.Sheet, error) {
+	c := p.Challenge
+	if c == nil {
+		return page.Sheet{}, errNoChallenge
+	}
+	w := s.Pages.Words(r)
+	v := verifyPage{
+		sending: s.sending(w, *c),
+		Lead:    s.spoken(w, c.About, c.Masked).Lead,
+		Minutes: int(c.Valid / time.Minute),
+		Digits:  digits(c.About),
+		Other:   len(p.Offers) > 1,
+		StepUp:  p.StepUp,
+	}
+	v.Here, v.Status, v.Resend = "/signin/verify", "/signin/status", "/signin/code"
+	if p.StepUp {
+		v.Restart = page.ConfirmFor(home(p.ReturnTo), http.MethodGet)
+	}
+	return page.Sheet{Name: "verify", Title: "verify.title", Focus: "code", Page: v}, nil
+}
+
+func (s *Site) showVerify(w http.ResponseWriter, r *http.Request, p pending) error {
+	switch step := s.step(p); step {
+	case "":
+		return signin.ErrNoSignIn
+	case "/signin/method":
+		return redirect(w, r, step)
+	}
+	sheet, err := s.verifySheet(r, p)
+	if err != nil {
+		return err
+	}
+	if p.Challenge.TriesLeft == 0 {
+		sheet = endedSheet(sheet)
+	}
+	return s.print(w, r, sheet)
+}
+
+// methodKept is for how long a browser remembers by which method it signed in.
+const methodKept = 400 * 24 * time.Hour
+
+func (s *Site) verify(w http.ResponseWriter, r *http.Request, p pending) error {
+	form, err := page.Form(w, r, "code")
+	if err != nil {
+		return err
+	}
+	token, err := s.Engine.Verify(r.Context(), p.token, url.Values{"code": {form["code"]}}, s.from(r))
+	if err != nil {
+		return s.verifyAgain(w, r, p, err)
+	}
+	s.Pages.ClearCookie(w, page.SignInCookie)
+	s.Pages.SetCookie(w, page.SessionCookie, token)
+	// A session that this browser was in goes with its cookie: nobody would see it any
+	// more, and a stolen copy would still open it.
+	if err := s.Engine.SignOut(r.Context(), s.Pages.Cookie(r, page.SessionCookie), s.from(r)); err != nil {
+		return err
+	}
+	if c := p.Challenge; c != nil && !c.Spare {
+		s.Pages.KeepCookie(w, page.MethodCookie, c.Method, methodKept)
+	}
+	return redirect(w, r, home(p.ReturnTo))
+}
+
+// verifyAgain prints the code page with what was wrong. A wrong, an expired and a used
+// code are one error and look the same to the byte.
+func (s *Site) verifyAgain(w http.ResponseWriter, r *http.Request, p pending, wrong error) error {
+	ended := errors.Is(wrong, signin.ErrTooManyTries)
+	if !ended && !errors.Is(wrong, factor.ErrIncorrect) && !errors.Is(wrong, factor.ErrMalformed) {
+		return wrong
+	}
+	if p.Challenge == nil {
+		return wrong // nothing was asked: the error page says it
+	}
+	sheet, err := s.verifySheet(r, p)
+	if err != nil {
+		return err
+	}
+	if ended {
+		return s.print(w, r, endedSheet(sheet))
+	}
+	sheet.Status, sheet.Problems = http.StatusUnprocessableEntity, []page.Problem{s.codeProblem(r, p.Challenge.About, wrong)}
+	return s.print(w, r, sheet)
+}
+
+// codeProblem is what stands beside the field of a code that is not right.
+func (s *Site) codeProblem(r *http.Request, about factor.About, wrong error) page.Problem {
+	problem, ok := s.refusal(s.spoken(s.Pages.Words(r), about, ""), wrong)
+	if !ok {
+		_, problem.Key, _ = page.Explain(wrong)
+	}
+	if errors.Is(wrong, factor.ErrMalformed) && !digits(about) {
+		problem.Key = "problem.code.text"
+	}
+	problem.Field = "code"
+	return problem
+}
+
+// endedSheet leaves nothing to do but to start again.
+func endedSheet(sheet page.Sheet) page.Sheet {
+	sheet.Status = http.StatusTooManyRequests
+	sheet.Title, sheet.Problems = "verify.over", []page.Problem{{Key: "problem.tries"}}
+	sheet.Page = verifyPage{Ended: true, Restart: sheet.Page.(verifyPage).Restart}
+	return sheet
+}
+
+func (s *Site) sendCode(w http.ResponseWriter, r *http.Request, p pending) error {
+	if _, err := page.Form(w, r, "code"); err != nil { // the button stands in the form of the code
+		return err
+	}
+	err := s.Engine.Resend(r.Context(), p.token, s.from(r))
+	if early, ok := errors.AsType[*signin.WaitError](err); ok && p.Challenge != nil {
+		return s.tooEarly(w, r, p, early.Until)
+	}
+	if err != nil {
+		return err
+	}
+	return redirect(w, r, "/signin/verify")
+}
+
+func (s *Site) tooEarly(w http.ResponseWriter, r *http.Request, p pending, until time.Time) error {
+	sheet, err := s.verifySheet(r, p)
+	if err != nil {
+		return err
+	}
+	v := sheet.Page.(verifyPage)
+	v.sending = v.waited(s.Pages.Left(until))
+	sheet.Page = v
+	return s.early(w, r, sheet, until)
+}
+
+// deliveryStatus answers a script, which a redirect to a page would not help: without
+// a pending sign-in there is nothing to tell.
+func (s *Site) deliveryStatus(w http.ResponseWriter, r *http.Request) error {
+	p, err := s.onTheWay(r)
+	if errors.Is(err, signin.ErrNoSignIn) || err == nil && p.Challenge == nil {
+		return page.ErrNotFound
+	}
+	if err != nil {
+		return err
+	}
+	return s.writeStatus(w, r, *p.Challenge)
+}

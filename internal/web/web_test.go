@@ -1,0 +1,319 @@
+package web
+
+import (
+	"bytes"
+	"compress/gzip"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/net/html"
+
+	"twostep/delivery"
+	"twostep/internal/i18n"
+	"twostep/internal/page"
+)
+
+// everything is a site with all its doors. Its engine has nothing behind it, so these
+// tests reach whatever is refused before the engine is asked.
+func everything() (*Site, http.Handler) {
+	s := site()
+	s.Pages.Secure = true
+	s.Inbox = &delivery.Inbox{}
+	s.Turn = func(time.Duration) {}
+	return s, s.Pages.Door(s.Pages.Mux(s.Routes()...))
+}
+
+const urlencoded = "application/x-www-form-urlencoded"
+
+func ask(h http.Handler, method, target, kind, body string, cookies ...string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(method, target, strings.NewReader(body))
+	if kind != "" {
+		r.Header.Set("Content-Type", kind)
+	}
+	r.Header.Set("Cookie", strings.Join(cookies, "; "))
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
+// Every door is closed to somebody who brings nothing, and the other way round: a
+// pending sign-in's cookie opens no session's door.
+func TestNeeds(t *testing.T) {
+	s, h := everything()
+	for _, route := range s.Routes() {
+		method, target, _ := strings.Cut(route.Pattern, " ")
+		if route.Needs == page.Nothing {
+			continue
+		}
+		wrong := "__Host-signin=abc"
+		if route.Needs == page.SignIn {
+			wrong = "__Host-session=abc"
+		}
+		for _, cookies := range []string{"", wrong, "session=abc; signin=abc", "__Host-session=a; __Host-session=b; __Host-signin=a; __Host-signin=b"} {
+			w := ask(h, method, target, urlencoded, "", cookies)
+			if w.Code != 303 || !strings.HasPrefix(w.Header().Get("Location"), "/signin") || strings.HasPrefix(w.Header().Get("Location"), "/signin/") {
+				t.Errorf("%s with %q: %d %s", route.Pattern, cookies, w.Code, w.Header().Get("Location"))
+			}
+		}
+	}
+}
+
+// Whatever a route answers, even a fault, it answers with the headers, and to no
+// method but its own.
+func TestEveryRoute(t *testing.T) {
+	s, h := everything()
+	methods := map[string][]string{}
+	for _, route := range s.Routes() {
+		method, target, _ := strings.Cut(route.Pattern, " ")
+		target = strings.NewReplacer("{id}", "x", "{path}", "app").Replace(strings.TrimSuffix(target, "{$}"))
+		methods[target] = append(methods[target], method)
+		w := ask(h, method, target, urlencoded, "")
+		for _, name := range []string{"Content-Security-Policy", "X-Content-Type-Options", "X-Frame-Options", "Referrer-Policy", "Cross-Origin-Opener-Policy",
+			"Cross-Origin-Resource-Policy", "Permissions-Policy", "Strict-Transport-Security", "Cache-Control", "Vary"} {
+			if len(w.Header()[name]) != 1 {
+				t.Errorf("%s: %s = %q", route.Pattern, name, w.Header()[name])
+			}
+		}
+		if w.Header().Get("Cache-Control") != "no-store" {
+			t.Errorf("%s may be cached", route.Pattern)
+		}
+	}
+	for target, known := range methods {
+		for _, method := range []string{"PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "GET", "HEAD", "POST"} {
+			allowed := strings.Contains(strings.Join(known, " "), method) || method == "HEAD" && strings.Contains(strings.Join(known, " "), "GET")
+			if w := ask(h, method, target, urlencoded, ""); !allowed && target != "/inbox/clock" && (w.Code != 405 || w.Header().Get("Allow") == "") {
+				t.Errorf("%s %s: %d, Allow %q", method, target, w.Code, w.Header().Get("Allow"))
+			}
+		}
+	}
+}
+
+// A form that is not ours is refused before the engine is asked.
+func TestForeignForms(t *testing.T) {
+	_, h := everything()
+	for _, target := range []string{"/signin", "/signin/cancel", "/forgot", "/reset", "/signup", "/join", "/signout", "/inbox/clock"} {
+		for _, c := range []struct {
+			kind, body string
+			status     int
+		}{
+			{urlencoded, "code%5B%5D=1", 400},
+			{urlencoded, "email=a&email=b", 400},
+			{urlencoded, "surprise=1", 400},
+			{"application/json", "{}", 415},
+			{"text/plain", "email=a", 415},
+			{urlencoded, strings.Repeat("a", 1<<20), 413},
+		} {
+			if w := ask(h, "POST", target, c.kind, c.body); w.Code != c.status {
+				t.Errorf("POST %s %.20s: %d, want %d", target, c.body, w.Code, c.status)
+			}
+		}
+	}
+}
+
+func TestFixedPages(t *testing.T) {
+	_, h := everything()
+	for _, c := range []struct {
+		target, location string
+		status           int
+	}{
+		{"/", "/settings", 303},
+		{"/.well-known/change-password", "/settings/password", 303},
+		{"/robots.txt", "", 200},
+		{"/forgot", "", 200},
+		{"/forgot/sent", "", 200},
+		{"/reset?token=abc", "", 200},
+		{"/reset/done", "", 200},
+		{"/join", "", 200},
+		{"/join/done", "", 200},
+		{"/signup/sent", "", 200},
+		{"/settings", "/signin?return_to=%2Fsettings", 303},
+		{"/settings/x.css", "", 404},
+		{"/signin/status", "", 404},
+		{"/login", "", 404},
+	} {
+		w := ask(h, "GET", c.target, "", "")
+		if w.Code != c.status || w.Header().Get("Location") != c.location {
+			t.Errorf("%s: %d %q, want %d %q", c.target, w.Code, w.Header().Get("Location"), c.status, c.location)
+		}
+		if strings.Contains(w.Body.String(), "abc") {
+			t.Errorf("%s: the query came back", c.target)
+		}
+	}
+}
+
+// Signing out works for somebody who is out.
+func TestSignOut(t *testing.T) {
+	_, h := everything()
+	w := ask(h, "POST", "/signout", urlencoded, "")
+	if w.Code != 303 || w.Header().Get("Location") != "/signin" || w.Header().Get("Clear-Site-Data") != `"cache"` || !strings.Contains(w.Header().Get("Set-Cookie"), "__Host-session=; Path=/; Max-Age=0") {
+		t.Error(w.Code, w.Header())
+	}
+}
+
+func TestEmptyFields(t *testing.T) {
+	_, h := everything()
+	for target, want := range map[string]string{
+		"/forgot": "Enter your email address.",
+		"/reset":  "Choose a password.",
+		"/join":   "Enter your name.",
+	} {
+		if w := ask(h, "POST", target, urlencoded, ""); w.Code != 422 || !strings.Contains(w.Body.String(), want) {
+			t.Errorf("%s: %d", target, w.Code)
+		}
+	}
+}
+
+func TestNoInboxInPublic(t *testing.T) {
+	s := site()
+	h := s.Pages.Door(s.Pages.Mux(s.Routes()...))
+	for _, target := range []string{"/inbox", "/inbox/one", "/inbox/one/text"} {
+		if w := ask(h, "GET", target, "", ""); w.Code != 404 {
+			t.Errorf("%s: %d", target, w.Code)
+		}
+	}
+	if w := ask(h, "POST", "/inbox/clock", urlencoded, "minutes=1"); w.Code != 404 {
+		t.Error(w.Code)
+	}
+}
+
+func TestFrom(t *testing.T) {
+	for remote, want := range map[string]string{
+		"192.0.2.1:1234": "192.0.2.1", "[::ffff:192.0.2.1]:1": "192.0.2.1", "[fe80::1%eth0]:1": "fe80::1", "[2001:db8::1]:443": "2001:db8::1", "@": "invalid IP", "": "invalid IP",
+	} {
+		if got := new(Site).address(remote).String(); got != want {
+			t.Errorf("address(%q) = %s, want %s", remote, got, want)
+		}
+	}
+	behind := &Site{Behind: true}
+	for remote, want := range map[string]string{
+		"127.0.0.1:1": "invalid IP", "10.0.0.7:1": "invalid IP", "[fe80::1%eth0]:1": "invalid IP", "192.0.2.1:1": "192.0.2.1",
+	} {
+		if got := behind.address(remote).String(); got != want {
+			t.Errorf("behind a proxy: address(%q) = %s, want %s", remote, got, want)
+		}
+	}
+	for header, want := range map[string]string{
+		"Mozilla/5.0 (X11)":            "Mozilla/5.0 (X11)",
+		"a\x00b\tc\u0085d\xffe":        "abcde",
+		strings.Repeat("a", 255) + "ä": strings.Repeat("a", 255),
+		strings.Repeat("b", 10000):     strings.Repeat("b", 256),
+	} {
+		if got := agent(header); got != want {
+			t.Errorf("agent(%.20q) = %.300q", header, got)
+		}
+	}
+	r := httptest.NewRequest("GET", "/", nil)
+	r.Header.Set("X-Forwarded-For", "203.0.113.9")
+	r.Header.Set("Accept-Language", "de")
+	if got := site().from(r); got.Address != netip.MustParseAddr("192.0.2.1") || got.Language != "de" {
+		t.Error(got)
+	}
+}
+
+func TestReturnTo(t *testing.T) {
+	if got := returnTo("/settings/sessions"); got != "/settings/sessions" {
+		t.Error(got)
+	}
+	for _, bad := range [][]string{nil, {"//evil"}, {`/\evil`}, {"/a", "/b"}, {"https://evil"}} {
+		if got := returnTo(bad...); got != "" {
+			t.Errorf("returnTo(%q) = %q", bad, got)
+		}
+	}
+	if home("//evil") != "/settings" || home("") != "/settings" || home("/x") != "/x" {
+		t.Error("home")
+	}
+}
+
+var said = regexp.MustCompile(`Say "([^"]+)"|"((?:field|inbox)\.[a-z.]+)"`)
+
+// Every word a template says is in every language, also those in attributes.
+func TestTemplatesSayKnownWords(t *testing.T) {
+	names, _ := fs.Glob(files, "pages/*.html")
+	for _, name := range names {
+		text, err := fs.ReadFile(files, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range said.FindAllStringSubmatch(string(text), -1) {
+			key := m[1] + m[2]
+			for _, lang := range []string{"en", "de"} {
+				if i18n.For(lang).Say(key) == key {
+					t.Errorf("%s: no word %s in %s", name, key, lang)
+				}
+			}
+		}
+	}
+}
+
+func squeezed(data []byte) int {
+	var b bytes.Buffer
+	z, _ := gzip.NewWriterLevel(&b, gzip.BestCompression)
+	_, _ = z.Write(data)
+	_ = z.Close()
+	return b.Len()
+}
+
+// The first page fits into the first flight of a connection: 10 packets of 1,460
+// bytes. The page itself travels as it is, only the assets are compressed.
+func TestBudget(t *testing.T) {
+	s, h := everything()
+	for _, st := range stories(t, "en") {
+		if st.name != "signin" && st.name != "verify" {
+			continue
+		}
+		w := httptest.NewRecorder()
+		if err := s.print(w, httptest.NewRequest("GET", "/", nil), st.sheet); err != nil {
+			t.Fatal(err)
+		}
+		total := w.Body.Len()
+		doc, _ := html.Parse(bytes.NewReader(w.Body.Bytes()))
+		for n := range doc.Descendants() {
+			target := attr(n, "src")
+			if n.Data == "link" {
+				target = attr(n, "href")
+			}
+			if target == "" {
+				continue
+			}
+			asset := ask(h, "GET", target, "", "")
+			if asset.Code != 200 {
+				t.Errorf("%s: %d", target, asset.Code)
+			}
+			size := squeezed(asset.Body.Bytes())
+			t.Logf("%s: %d bytes compressed", filepath.Ext(target), size)
+			total += size
+		}
+		t.Logf("%s: %d bytes of HTML (%d if it were compressed), %d in all", st.name, w.Body.Len(), squeezed(w.Body.Bytes()), total)
+		if total > 8<<10 {
+			t.Errorf("%s: %d bytes, more than 8 KB", st.name, total)
+		}
+	}
+}
+
+// Colours that text is printed with have a contrast of at least 4.5:1 in both themes.
+func TestContrast(t *testing.T) {
+	css, err := os.ReadFile("../page/assets/style.css")
+	if err != nil {
+		t.Fatal(err)
+	}
+	light, dark, _ := strings.Cut(string(css), "@media (prefers-color-scheme: dark)")
+	for name, theme := range map[string]string{"light": light, "dark": dark} {
+		for _, pair := range [][2]string{{"text", "card"}, {"text", "ground"}, {"quiet", "card"}, {"quiet", "ground"}, {"accent", "card"}, {"accent", "tint"},
+			{"on-accent", "accent"}, {"on-accent", "accent-over"}, {"wrong", "card"}, {"wrong", "wrong-tint"}, {"text", "tint"}, {"quiet", "tint"}} {
+			if c := contrast(colour(t, theme, pair[0]), colour(t, theme, pair[1])); c < 4.5 {
+				t.Errorf("%s: %s on %s has %.2f", name, pair[0], pair[1], c)
+			}
+		}
+		if c := contrast(colour(t, theme, "edge"), colour(t, theme, "card")); c < 3 {
+			t.Errorf("%s: edges of fields have %.2f", name, c)
+		}
+	}
+}
