@@ -1,0 +1,141 @@
+package twostep
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"twostep/delivery"
+	"twostep/factor"
+)
+
+// Options say how a Server is to be. Database, KeyFile, PublicURL, Methods and Send
+// have no default.
+type Options struct {
+	Database  string // the path of a SQLite file, or postgres://…
+	KeyFile   string // the keys; made on first use, readable by its owner alone
+	PublicURL string // "https://signin.example.com": every link starts with it, and no other host is answered
+	Site      string // the name people see; default: the host of PublicURL
+	Methods   []factor.Method
+	Send      map[delivery.Channel]delivery.Send
+	Gateways  []delivery.Gateway // for text messages: each is tried if the one before did not take it
+	SignUp    string             // "invited" (default), "open" or "closed"
+	Idle      time.Duration      // a session ends after so long without a request; default 1 h
+	Absolute  time.Duration      // and after so long in any case; default 24 h
+	// TextPrice is what one text message costs, TextBudget what all of a day (UTC) may
+	// cost; in thousandths of any unit. TextBudget 0: no limit.
+	TextPrice, TextBudget int64
+	Location              *time.Location // the zone in which mails and pages tell the time; default UTC
+	Log                   *slog.Logger   // default: slog.Default()
+	Now                   func() time.Time
+	Local                 *Local // local mode: plain http on loopback, and the inbox
+}
+
+// Local is what only a server on loopback may have.
+type Local struct {
+	Inbox *delivery.Inbox     // what Send puts messages into; shown to everybody at /inbox
+	Turn  func(time.Duration) // moves the clock of Options.Now forward; nil: the inbox has no such button
+}
+
+// completed fills in the defaults and refuses nonsense.
+func (o Options) completed() (Options, error) {
+	public, err := url.Parse(o.PublicURL)
+	if err != nil {
+		return o, errors.New("twostep: PublicURL is not a URL")
+	}
+	missing := func(what string) error { return fmt.Errorf("twostep: Options.%s is missing", what) }
+	switch {
+	case o.Database == "":
+		return o, missing("Database")
+	case o.KeyFile == "":
+		return o, missing("KeyFile")
+	case len(o.Methods) == 0:
+		return o, missing("Methods")
+	case len(o.Send) == 0:
+		return o, missing("Send")
+	case public.Host == "" || strings.Trim(public.Path, "/") != "" || public.RawQuery != "" || public.Fragment != "" || public.User != nil:
+		return o, fmt.Errorf("twostep: PublicURL %q is not of the form https://host", o.PublicURL)
+	case public.Scheme != "https" && (public.Scheme != "http" || !isLoopback(public.Hostname())):
+		return o, fmt.Errorf("twostep: PublicURL %q: only https is safe for passwords; plain http is for this machine only", o.PublicURL)
+	case o.Local != nil && !isLoopback(public.Hostname()):
+		return o, errors.New("twostep: local mode shows everybody the mail, so PublicURL must be on this machine only")
+	}
+	public.Host = strings.ToLower(public.Host)
+	if public.Scheme == "https" { // browsers leave it out
+		public.Host = strings.TrimSuffix(public.Host, ":443")
+	}
+	names := map[string]bool{}
+	for _, g := range o.Gateways {
+		if names[g.Name] {
+			return o, fmt.Errorf("twostep: two gateways are named %q: their receipts could not be told apart", g.Name)
+		}
+		names[g.Name] = true
+	}
+	o.PublicURL = public.Scheme + "://" + public.Host
+	o.Site = first(o.Site, public.Hostname())
+	if len(o.Site) > 128 || strings.ContainsFunc(o.Site, unicode.IsControl) || !utf8.ValidString(o.Site) {
+		return o, errors.New("twostep: Site is longer than 128 bytes or holds a control character; it stands in every mail")
+	}
+	o.SignUp = first(o.SignUp, "invited")
+	if o.SignUp != "invited" && o.SignUp != "open" && o.SignUp != "closed" {
+		return o, fmt.Errorf("twostep: SignUp is %q, not invited, open or closed", o.SignUp)
+	}
+	o.Idle, o.Absolute = first(o.Idle, time.Hour), first(o.Absolute, 24*time.Hour)
+	if o.Idle < time.Minute || o.Absolute < o.Idle {
+		return o, errors.New("twostep: Idle must be at least a minute, and Absolute at least Idle")
+	}
+	o.Location = first(o.Location, time.UTC)
+	o.Log = first(o.Log, slog.Default())
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return o, nil
+}
+
+// first is the first of its arguments that says something.
+func first[T comparable](given, otherwise T) T {
+	var nothing T
+	if given == nothing {
+		return otherwise
+	}
+	return given
+}
+
+func (o Options) secure() bool { return strings.HasPrefix(o.PublicURL, "https://") }
+
+// knows reports whether the request is for this server: a name that somebody else
+// made point here (DNS rebinding) is none of ours. On loopback every name of this
+// machine will do. A health check comes by address.
+func (o Options) knows(r *http.Request) bool {
+	_, host, _ := strings.Cut(o.PublicURL, "://")
+	if strings.EqualFold(r.Host, host) || r.URL.Path == "/healthz" || r.URL.Path == "/readyz" {
+		return true
+	}
+	return isLoopback(name(host)) && isLoopback(name(r.Host)) && port(host) == port(r.Host)
+}
+
+func name(hostport string) string {
+	u := url.URL{Host: hostport}
+	return u.Hostname()
+}
+
+func port(hostport string) string {
+	_, p, err := net.SplitHostPort(hostport)
+	if err != nil {
+		return ""
+	}
+	return p
+}
+
+func isLoopback(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return strings.EqualFold(host, "localhost") || err == nil && addr.IsLoopback()
+}

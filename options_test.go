@@ -1,0 +1,110 @@
+package twostep
+
+import (
+	"context"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"twostep/delivery"
+	"twostep/factor"
+	"twostep/factor/email"
+)
+
+func options(t *testing.T) Options {
+	dir := t.TempDir()
+	return Options{
+		Database: filepath.Join(dir, "twostep.db"), KeyFile: filepath.Join(dir, "keys"), PublicURL: "https://Signin.example.com:443/",
+		Methods: []factor.Method{email.Method{}},
+		Send:    map[delivery.Channel]delivery.Send{delivery.Email: func(context.Context, delivery.Message) error { return nil }},
+	}
+}
+
+// Nonsense is refused before anything is opened, in words that name the option.
+func TestNonsense(t *testing.T) {
+	for want, spoil := range map[string]func(*Options){
+		"Database is missing":  func(o *Options) { o.Database = "" },
+		"KeyFile is missing":   func(o *Options) { o.KeyFile = "" },
+		"Methods is missing":   func(o *Options) { o.Methods = nil },
+		"Send is missing":      func(o *Options) { o.Send = nil },
+		"of the form":          func(o *Options) { o.PublicURL = "" },
+		"not of the form":      func(o *Options) { o.PublicURL = "https://example.com/path" },
+		"form https://host":    func(o *Options) { o.PublicURL = "https://me@example.com" },
+		"only https is safe":   func(o *Options) { o.PublicURL = "http://example.com" },
+		"https is safe":        func(o *Options) { o.PublicURL = "ftp://example.com" },
+		"on this machine only": func(o *Options) { o.Local = &Local{} },
+		"control character":    func(o *Options) { o.Site = "Example\n@evil" },
+		"SignUp is":            func(o *Options) { o.SignUp = "yes" },
+		"Idle must":            func(o *Options) { o.Idle = time.Second },
+		"Absolute at least":    func(o *Options) { o.Absolute = time.Minute },
+	} {
+		o := options(t)
+		spoil(&o)
+		if s, err := New(t.Context(), o); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, %v", want, s, err)
+		}
+	}
+}
+
+func TestDefaults(t *testing.T) {
+	o, err := options(t).completed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.PublicURL != "https://signin.example.com" || o.Site != "signin.example.com" || o.SignUp != "invited" || o.Idle != time.Hour || o.Absolute != 24*time.Hour {
+		t.Errorf("got %+v", o)
+	}
+}
+
+// Only the names of this server are answered; on loopback, all of them.
+func TestHosts(t *testing.T) {
+	for _, c := range []struct {
+		public, host, path string
+		known              bool
+	}{
+		{"https://signin.example.com", "signin.example.com", "/signin", true},
+		{"https://signin.example.com", "SIGNIN.example.com", "/signin", true},
+		{"https://signin.example.com", "signin.example.com:8080", "/signin", false},
+		{"https://signin.example.com", "example.com", "/signin", false},
+		{"https://signin.example.com", "signin.example.com@evil.example", "/signin", false},
+		{"https://signin.example.com", "127.0.0.1", "/signin", false},
+		{"https://signin.example.com", "", "/signin", false},
+		{"https://signin.example.com", "10.0.0.7:8080", "/healthz", true},
+		{"http://127.0.0.1:8080", "127.0.0.1:8080", "/inbox", true},
+		{"http://127.0.0.1:8080", "localhost:8080", "/inbox", true},
+		{"http://127.0.0.1:8080", "[::1]:8080", "/inbox", true},
+		{"http://127.0.0.1:8080", "localhost:8081", "/inbox", false},
+		{"http://127.0.0.1:8080", "rebound.example:8080", "/inbox", false},
+		{"http://127.0.0.1:8080", "localhost.evil.example:8080", "/inbox", false},
+	} {
+		r := httptest.NewRequest("GET", c.path, nil)
+		r.Host = c.host
+		if got := (Options{PublicURL: c.public}).knows(r); got != c.known {
+			t.Errorf("%s asked for %q %s: known %v", c.public, c.host, c.path, got)
+		}
+	}
+}
+
+// A database of other keys is refused, and stays as it is.
+func TestOtherKeys(t *testing.T) {
+	o := options(t)
+	s, err := New(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	right := o.KeyFile
+	o.KeyFile = filepath.Join(t.TempDir(), "keys")
+	if _, err := New(t.Context(), o); err == nil || !strings.Contains(err.Error(), "other keys") {
+		t.Errorf("got %v", err)
+	}
+	o.KeyFile = right
+	if s, err = New(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+}
