@@ -1,0 +1,167 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/alecthomas/kong"
+	"github.com/pelletier/go-toml/v2"
+)
+
+// settingsGroup marks the flags that are settings, as opposed to the arguments of one command.
+const settingsGroup = "settings"
+
+// secrets are the settings that can also come from a file of their own.
+var secrets = []string{"smtp-password", "sms-gateways", "database"}
+
+// sources finds the value of a setting that has no flag on the command line: in the environment,
+// else in the configuration file.
+type sources struct {
+	lookup func(name string) (string, bool) // os.LookupEnv
+	opened bool
+	file   map[string]string // by flag name
+	err    error             // what was wrong with the file; kept, since kong would blame it on a flag
+}
+
+// Validate is there for kong; nothing can be said before the command is known.
+func (s *sources) Validate(*kong.Application) error { return nil }
+
+// Resolve returns the text of a setting, or nil for the default.
+func (s *sources) Resolve(command *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+	if flag.Group == nil || flag.Group.Key != settingsGroup {
+		return nil, nil
+	}
+	if !s.opened {
+		s.opened = true
+		s.file, s.err = s.open(command)
+	}
+	text, err := s.environment(flag.Name)
+	if err != nil {
+		return nil, err
+	}
+	if text == "" {
+		text = s.file[flag.Name]
+	}
+	if text == "" {
+		return nil, nil
+	}
+	return text, nil
+}
+
+// open reads the configuration file, if there is one.
+func (s *sources) open(command *kong.Context) (map[string]string, error) {
+	var name string
+	for _, flag := range command.Flags() {
+		if flag.Name == "config" {
+			name, _ = command.FlagValue(flag).(string)
+		}
+	}
+	if name == "" {
+		name, _ = s.lookup("TWOSTEP_CONFIG")
+	}
+	if name == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return nil, fmt.Errorf("configuration: %w", err)
+	}
+	return parseFile(name, text)
+}
+
+// environment returns the value of TWOSTEP_NAME, or for a secret the content of the file that
+// TWOSTEP_NAME_FILE names. An empty variable counts as none, as compose files leave them.
+func (s *sources) environment(flag string) (string, error) {
+	name := variable(flag)
+	text, _ := s.lookup(name)
+	if !slices.Contains(secrets, flag) {
+		return text, nil
+	}
+	path, _ := s.lookup(name + "_FILE")
+	switch {
+	case path == "":
+		return text, nil
+	case text != "":
+		return "", fmt.Errorf("%s and %s_FILE are both set: keep one", name, name)
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("%s_FILE: %w", name, err)
+	}
+	secret := strings.TrimRight(string(content), "\r\n")
+	if secret == "" {
+		return "", fmt.Errorf("%s_FILE: %s is empty", name, path)
+	}
+	return secret, nil
+}
+
+// secret returns a setting that has no flag, so kong does not ask for it. It also returns
+// the mistakes of the configuration file.
+func (s *sources) secret(name string) (string, error) {
+	if s.err != nil {
+		return "", s.err
+	}
+	text, err := s.environment(name)
+	if text == "" {
+		text = s.file[name]
+	}
+	return text, err
+}
+
+// variable returns the name of a setting in the environment.
+func variable(flag string) string {
+	return "TWOSTEP_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// parseFile reads a configuration file twice: into settings, which refuses unknown keys and
+// wrong types with their line, and into a map, which knows what the file left out.
+func parseFile(name string, text []byte) (map[string]string, error) {
+	strict := toml.NewDecoder(bytes.NewReader(text)).DisallowUnknownFields()
+	if err := strict.Decode(new(settings)); err != nil {
+		return nil, explain(name, err)
+	}
+	tree := map[string]any{}
+	if err := toml.Unmarshal(text, &tree); err != nil {
+		return nil, explain(name, err)
+	}
+	flat := map[string]string{}
+	flatten(flat, "", tree)
+	return flat, nil
+}
+
+func flatten(flat map[string]string, prefix string, tree map[string]any) {
+	for key, value := range tree {
+		key = prefix + strings.ReplaceAll(strings.ToLower(key), "_", "-")
+		if table, ok := value.(map[string]any); ok {
+			flatten(flat, key+"-", table)
+			continue
+		}
+		flat[key] = fmt.Sprint(value)
+	}
+}
+
+// explain says in which line of the file the mistake is.
+func explain(name string, err error) error {
+	if unknown := new(toml.StrictMissingError); errors.As(err, &unknown) {
+		var all []error
+		for _, one := range unknown.Errors {
+			line, _ := one.Position()
+			all = append(all, fmt.Errorf("%s:%d: unknown key %s", name, line, strings.Join(one.Key(), ".")))
+		}
+		return errors.Join(all...)
+	}
+	if wrong := new(toml.DecodeError); errors.As(err, &wrong) {
+		line, _ := wrong.Position()
+		what := strings.TrimPrefix(wrong.Error(), "toml: ")
+		// The rest names our struct, which means nothing to an operator.
+		if what, _, ok := strings.Cut(what, " into struct field "); ok {
+			return fmt.Errorf("%s:%d: wrong type for %s: %s", name, line, strings.Join(wrong.Key(), "."), what)
+		}
+		return fmt.Errorf("%s:%d: %s", name, line, what)
+	}
+	return fmt.Errorf("%s: %w", name, err)
+}

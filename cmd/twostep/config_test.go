@@ -1,0 +1,148 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alecthomas/kong"
+)
+
+// parse reads the arguments of serve with the given environment.
+func parse(t *testing.T, environment map[string]string, args ...string) (*kong.Context, *settings) {
+	t.Helper()
+	from := &sources{lookup: func(name string) (string, bool) { v, ok := environment[name]; return v, ok }}
+	c := &commands{}
+	parser, err := kong.New(c, kong.Resolvers(from))
+	if err != nil {
+		t.Fatal(err)
+	}
+	command, err := parser.Parse(append([]string{"serve"}, args...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Serve.Settings.complete(from); err != nil {
+		t.Fatal(err)
+	}
+	return command, &c.Serve.Settings
+}
+
+func write(t *testing.T, text string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+const everything = `
+listen = "127.0.0.1:1"
+data = "/var/lib/twostep"
+database = "postgres://file"
+public_url = "https://signin.example.com/"
+site = "Example"
+signup = "open"
+timezone = "Europe/Berlin"
+key_file = "/etc/twostep/keys"
+[session]
+idle = "5m"
+absolute = "8h"
+[smtp]
+host = "mail.example.com"
+port = 2525
+user = "twostep"
+password = "hunter2"
+from = "signin@example.com"
+security = "tls"
+[sms]
+countries = "DE,AT"
+price = "0.08"
+budget = "5"
+
+[tls]
+cert = "cert.pem"
+key = "key.pem"
+[log]
+level = "debug"
+format = "json"
+`
+
+// Every key of a file arrives, also the one that has no flag.
+func TestFileArrives(t *testing.T) {
+	file := write(t, everything)
+	_, got := parse(t, nil, "--config", file)
+	want := &settings{
+		Config: file, Listen: "127.0.0.1:1", Data: "/var/lib/twostep", Database: "postgres://file",
+		PublicURL: "https://signin.example.com", Site: "Example", SignUp: "open", Timezone: "Europe/Berlin",
+		KeyFile: "/etc/twostep/keys",
+		Session: sessionSettings{Idle: "5m", Absolute: "8h", idle: 5 * time.Minute, absolute: 8 * time.Hour},
+		SMTP: smtpSettings{Host: "mail.example.com", Port: 2525, User: "twostep", Password: "hunter2",
+			From: "signin@example.com", Security: "tls"},
+		SMS: smsSettings{Countries: "DE,AT", Price: "0.08", Budget: "5", price: 80, budget: 5000},
+		TLS: tlsSettings{Cert: "cert.pem", Key: "key.pem"},
+		Log: logSettings{Level: "debug", Format: "json"},
+	}
+	if fmt.Sprint(*got) != fmt.Sprint(*want) {
+		t.Errorf("got  %+v\nwant %+v", *got, *want)
+	}
+}
+
+// Variables win over the file, flags over variables, and a secret comes without its newline.
+func TestOrder(t *testing.T) {
+	environment := map[string]string{
+		"TWOSTEP_CONFIG":             write(t, everything),
+		"TWOSTEP_SITE":               "from a variable",
+		"TWOSTEP_TIMEZONE":           "Asia/Tokyo",
+		"TWOSTEP_SESSION_IDLE":       "7m",
+		"TWOSTEP_KEY_FILE":           "a setting, not a secret in a file",
+		"TWOSTEP_SMTP_PASSWORD_FILE": write(t, "from a file\r\n"),
+		"TWOSTEP_DATABASE_FILE":      write(t, "postgres://secret\n"),
+	}
+	_, got := parse(t, environment, "--timezone", "UTC")
+	for _, row := range []struct{ name, got, want string }{
+		{"site", got.Site, "from a variable"},
+		{"timezone", got.Timezone, "UTC"},
+		{"session.idle", got.Session.idle.String(), "7m0s"},
+		{"key_file", got.KeyFile, "a setting, not a secret in a file"},
+		{"smtp.password", got.SMTP.Password, "from a file"},
+		{"database", got.Database, "postgres://secret"},
+		{"listen", got.Listen, "127.0.0.1:1"},
+	} {
+		if row.got != row.want {
+			t.Errorf("%s: got %q, want %q", row.name, row.got, row.want)
+		}
+	}
+}
+
+// Each setting is a flag, a variable and a key, and stands in the operator's handbook.
+func TestSettingsAreDocumented(t *testing.T) {
+	handbook, err := os.ReadFile("../../docs/operating.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	command, _ := parse(t, nil)
+	keys := []string{"smtp.password"}
+	for _, flag := range command.Flags() {
+		if flag.Group == nil || flag.Name == "config" {
+			continue
+		}
+		key, _, _ := strings.Cut(strings.TrimPrefix(howToSet(flag.Name), "set "), " ")
+		keys = append(keys, key)
+		value := `"x"`
+		if flag.Target.CanInt() {
+			value = "1"
+		}
+		if _, err := parseFile("test.toml", fmt.Appendf(nil, "%s = %s\n", key, value)); err != nil {
+			t.Errorf("--%s: %v", flag.Name, err)
+		}
+	}
+	for _, key := range keys {
+		if !strings.Contains(string(handbook), "| `"+key+"` |") {
+			t.Errorf("docs/operating.md has no row for %s", key)
+		}
+	}
+}

@@ -1,0 +1,104 @@
+// Command twostep runs the sign-in server and what its operator needs around it.
+// It uses nothing of the module that another Go app could not use.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+	_ "time/tzdata" // zones by name, also where the machine has none, as in an empty container
+
+	"github.com/alecthomas/kong"
+)
+
+// The exit codes. Scripts tell by them whether trying again could help.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2 // the command line or a setting is wrong
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// The first signal begins an orderly end; a second one no longer waits for it.
+	context.AfterFunc(ctx, stop)
+	err := realMain(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "twostep: %v\n", err)
+	}
+	os.Exit(exitCode(err))
+}
+
+// A usageError is one that the person who typed the command or wrote the settings can mend.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func exitCode(err error) int {
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, new(usageError)):
+		return exitUsage
+	}
+	return exitFailed
+}
+
+type commands struct {
+	Serve   serveCommand `cmd:"" help:"Run the sign-in server."`
+	Account struct {
+		Add accountAddCommand `cmd:"" help:"Invite somebody: print a link with which they choose a password."`
+	} `cmd:"" help:"Accounts."`
+	Check   checkCommand   `cmd:"" help:"Say of each sentence that describes the feature whether it is true of a running server."`
+	Version versionCommand `cmd:"" help:"Print the version."`
+}
+
+// console is where a command writes: out is for people and scripts, err for the log.
+type console struct{ out, err io.Writer }
+
+func realMain(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	exited := false
+	from := &sources{lookup: os.LookupEnv}
+	parser, err := kong.New(&commands{},
+		kong.Name("twostep"),
+		kong.Description("A self-hosted sign-in server with 2-Step verification."),
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(int) { exited = true }),
+		kong.ExplicitGroups([]kong.Group{{
+			Key:         settingsGroup,
+			Title:       "Settings:",
+			Description: "Each can stand in the configuration file, in TWOSTEP_… or here; the later one wins.",
+		}}),
+		kong.Resolvers(from),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(console{out: stdout, err: stderr}, from),
+	)
+	if err != nil {
+		return err
+	}
+	command, err := parser.Parse(args)
+	if exited { // --help has been printed; kong parses on regardless
+		return nil
+	}
+	if err != nil {
+		return usageError{err}
+	}
+	return command.Run()
+}
+
+type versionCommand struct{}
+
+// Run prints what the Go tool chain has written into the program.
+func (versionCommand) Run(to console) error {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return errors.New("this program was built without its version")
+	}
+	_, err := fmt.Fprintf(to.out, "twostep %s %s\n", info.Main.Version, info.GoVersion)
+	return err
+}

@@ -1,0 +1,27 @@
+package main
+
+import (
+	"slices"
+
+	"twostep/factor"
+	"twostep/factor/email"
+	"twostep/factor/recovery"
+	"twostep/factor/sms"
+	"twostep/factor/totp"
+)
+
+// methods is the list of all verification methods, in the order in which they are offered. A new
+// method is its folder and one line here; a test fails if a folder is missing.
+func methods(s *settings) []factor.Method {
+	all := []factor.Method{
+		totp.Method{},
+		sms.Method{Countries: s.SMS.countries()},
+		email.Method{},
+		recovery.New(),
+	}
+	if len(s.SMS.gateways) == 0 && !s.local() {
+		// Nothing could carry a text message.
+		return slices.DeleteFunc(all, func(m factor.Method) bool { return m.About().Method == "sms" })
+	}
+	return all
+}

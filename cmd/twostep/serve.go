@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"syscall"
+	"time"
+
+	"twostep"
+)
+
+// patience is how long requests in flight may take to finish once the server is told to stop.
+const patience = 15 * time.Second
+
+type serveCommand struct {
+	Settings settings `embed:"" group:"settings"`
+	Demo     bool     `help:"Add a demo account, and a clock that the inbox page can turn forward. For this machine only."`
+}
+
+// Run serves until ctx ends.
+func (c *serveCommand) Run(ctx context.Context, to console, from *sources) (err error) {
+	s := &c.Settings
+	if err := s.complete(from); err != nil {
+		return usageError{err}
+	}
+	if c.Demo && !s.local() {
+		return usageError{errors.New("--demo prints a password and shows everybody the mail, so it cannot have a public_url")}
+	}
+	log := s.Log.logger(to.err)
+	certificate, err := s.TLS.load()
+	if err != nil {
+		return usageError{err}
+	}
+	listener, err := s.listen()
+	if err != nil {
+		return err
+	}
+	defer listener.Close() // for the ways out before Serve, which closes it too
+	options, err := s.options(listener.Addr().String(), log)
+	if err != nil {
+		return err
+	}
+	if c.Demo {
+		if err := turnable(&options, s.Data); err != nil {
+			return err
+		}
+	}
+	server, err := twostep.New(ctx, options)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, server.Close()) }()
+	public := options.PublicURL
+	if c.Demo {
+		account, err := addDemoAccount(ctx, server, options.Local.Inbox, s.Data, public)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(to.out, "demo account: %s %s\n", account.Email, account.Password)
+	}
+	fmt.Fprintf(to.out, "Twostep is listening on %s\n", public)
+	if s.local() {
+		s.sayNext(to.out, public, c.Demo)
+	}
+	log.Info("listening", "address", listener.Addr().String(), "url", public)
+	web := webServer(server, log)
+	if c.Demo {
+		web.Handler = withDemoApp(server)
+	}
+	web.TLSConfig = certificate
+	return serveUntil(ctx, listener, web, log)
+}
+
+// listen opens the port before anything else, so that a second server ends here, without having
+// touched the data of the first.
+func (s *settings) listen() (net.Listener, error) {
+	listener, err := net.Listen("tcp", s.Listen)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("%w (another program listens there; --listen 127.0.0.1:0 takes a free port)", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	// The name localhost is whatever the machine's hosts file says.
+	if at, ok := listener.Addr().(*net.TCPAddr); s.local() && (!ok || !at.IP.IsLoopback()) {
+		listener.Close()
+		return nil, usageError{fmt.Errorf("listen is %s, which is not this machine only", s.Listen)}
+	}
+	return listener, nil
+}
+
+// sayNext tells somebody who has just started a local server what to do with it.
+func (s *settings) sayNext(out io.Writer, public string, demo bool) {
+	if demo {
+		fmt.Fprintf(out, "\n  %-36s sign in with the demo account\n", public+"/signin")
+		fmt.Fprintf(out, "  %-36s an app that you come in to by it\n", public+"/demo/")
+	} else {
+		fmt.Fprintf(out, "\n  %-36s sign in; for an account: twostep account add EMAIL\n", public+"/signin")
+	}
+	fmt.Fprintf(out, "  %-36s codes and links arrive here\n", public+"/inbox")
+	fmt.Fprintf(out, "  %-36s the data; remove it to start afresh\n\n", s.Data)
+}
+
+// webServer bounds what one connection may cost, however slow or long-winded the other side is.
+func webServer(handler http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler: handler,
+		// OPTIONS * would be answered past the handler, without its headers and its log.
+		DisableGeneralOptionsHandler: true,
+		ReadHeaderTimeout:            5 * time.Second,
+		ReadTimeout:                  15 * time.Second,
+		WriteTimeout:                 30 * time.Second,
+		IdleTimeout:                  60 * time.Second,
+		MaxHeaderBytes:               16 << 10,
+		ErrorLog:                     slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+}
+
+// serveUntil serves until ctx ends, and then lets the requests in flight finish.
+func serveUntil(ctx context.Context, listener net.Listener, server *http.Server, log *slog.Logger) error {
+	failed := make(chan error, 1)
+	go func() {
+		if server.TLSConfig != nil {
+			failed <- server.ServeTLS(listener, "", "") // the configuration has the certificate
+			return
+		}
+		failed <- server.Serve(listener)
+	}()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	log.Info("stopping")
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	if err := server.Shutdown(ending); err != nil {
+		return errors.Join(fmt.Errorf("requests were cut off: %w", err), server.Close())
+	}
+	return nil
+}

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// answering starts a server on a free port. stop tells it to end; ended says how it did.
+func answering(t *testing.T, h http.HandlerFunc) (address string, stop func(), ended chan error) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended = make(chan error, 1)
+	log := slog.New(slog.DiscardHandler)
+	go func() { ended <- serveUntil(ctx, listener, webServer(h, log), log) }()
+	t.Cleanup(stop)
+	return listener.Addr().String(), stop, ended
+}
+
+// Whoever is being served when the server is told to stop still gets the whole answer.
+func TestStopWaits(t *testing.T) {
+	begun, finish := make(chan bool), make(chan bool)
+	address, stop, ended := answering(t, func(w http.ResponseWriter, _ *http.Request) {
+		close(begun)
+		<-finish
+		_, _ = io.WriteString(w, "whole")
+	})
+	answer := make(chan string, 1)
+	go func() {
+		resp, err := http.Get("http://" + address)
+		if err != nil {
+			answer <- err.Error()
+			return
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			answer <- err.Error()
+		}
+		answer <- string(body)
+	}()
+	<-begun
+	stop()
+	for { // until it no longer takes anybody new
+		c, err := net.Dial("tcp", address)
+		if err != nil {
+			break
+		}
+		c.Close()
+	}
+	select {
+	case err := <-ended:
+		t.Fatalf("ended before the answer, with %v", err)
+	default:
+	}
+	close(finish)
+	if got := <-answer; got != "whole" {
+		t.Errorf("got %q", got)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// Headers without end are cut off.
+func TestLongHeader(t *testing.T) {
+	address, _, _ := answering(t, func(http.ResponseWriter, *http.Request) { t.Error("reached the handler") })
+	req, err := http.NewRequest("GET", "http://"+address, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("X-Long", strings.Repeat("x", 32<<10))
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
+		t.Errorf("got %s", resp.Status)
+	}
+}
+
+// The port that is printed is the one that was taken.
+func TestURL(t *testing.T) {
+	for _, row := range []struct{ public, listen, listening, want string }{
+		{"", "127.0.0.1:0", "127.0.0.1:4711", "http://127.0.0.1:4711"},
+		{"", "localhost:8080", "127.0.0.1:8080", "http://localhost:8080"},
+		{"", "[::1]:0", "[::1]:4711", "http://[::1]:4711"},
+		{"https://a.example", "127.0.0.1:0", "127.0.0.1:4711", "https://a.example"},
+	} {
+		s := settings{PublicURL: row.public, Listen: row.listen}
+		if got, err := s.url(row.listening); got != row.want || err != nil {
+			t.Errorf("%+v: got %q, %v", row, got, err)
+		}
+	}
+}
+
+// The demo's clock goes forward, never back, and stays where it was over a restart.
+func TestClock(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "clock")
+	c, err := openClock(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Turn(30 * 24 * time.Hour)
+	c.Turn(-time.Hour)
+	again, err := openClock(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []*clock{c, again} {
+		if ahead := time.Until(c.Now()).Round(time.Minute); ahead != 30*24*time.Hour {
+			t.Errorf("ahead by %v", ahead)
+		}
+	}
+}

@@ -1,0 +1,272 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"twostep"
+	"twostep/delivery"
+)
+
+// settings is all an operator can say, and the only list of it: a field is a flag (--smtp-host),
+// a variable (TWOSTEP_SMTP_HOST) and a key of the configuration file (smtp.host).
+// A field must work when it is absent, so that a new program starts with an old file.
+type settings struct {
+	Config    string          `toml:"-" placeholder:"FILE" help:"Read settings from this TOML file."`
+	Listen    string          `toml:"listen" default:"127.0.0.1:8080" placeholder:"ADDR:PORT" help:"Where to listen. Default: ${default}."`
+	Data      string          `toml:"data" default:"./twostep-data" placeholder:"DIR" help:"The data folder. Default: ${default}."`
+	Database  string          `toml:"database" placeholder:"URL" help:"postgres://…; default: SQLite in the data folder."`
+	PublicURL string          `toml:"public_url" name:"public-url" placeholder:"URL" help:"The address people use, https://…; without it the server is for this machine only."`
+	Site      string          `toml:"site" placeholder:"NAME" help:"The name people see. Default: the host of the public URL, or Twostep."`
+	SignUp    string          `toml:"signup" name:"signup" default:"invited" enum:"open,invited,closed" placeholder:"WHO" help:"Who may make an account: open, invited or closed. Default: ${default}."`
+	Timezone  string          `toml:"timezone" default:"Local" placeholder:"ZONE" help:"The zone in which mails and pages tell the time, like Europe/Berlin. Default: this machine's."`
+	KeyFile   string          `toml:"key_file" name:"key-file" placeholder:"FILE" help:"The keys that seal the database. Default: keys in the data folder."`
+	Session   sessionSettings `toml:"session" embed:"" prefix:"session-"`
+	SMTP      smtpSettings    `toml:"smtp" embed:"" prefix:"smtp-"`
+	SMS       smsSettings     `toml:"sms" embed:"" prefix:"sms-"`
+	TLS       tlsSettings     `toml:"tls" embed:"" prefix:"tls-"`
+	Log       logSettings     `toml:"log" embed:"" prefix:"log-"`
+}
+
+// The times are text until complete has read them: a bare number in the file is a wrong type then,
+// and not so many nanoseconds.
+type sessionSettings struct {
+	Idle     string `toml:"idle" default:"1h" placeholder:"TIME" help:"A session ends after so long without a request. Default: ${default}."`
+	Absolute string `toml:"absolute" default:"24h" placeholder:"TIME" help:"And after so long in any case. Default: ${default}."`
+
+	idle, absolute time.Duration
+}
+
+type smtpSettings struct {
+	Host     string `toml:"host" placeholder:"HOST" help:"The mail server. A public server needs one."`
+	Port     int    `toml:"port" default:"0" placeholder:"N" help:"Default: 587 for starttls, 465 for tls, 25 for none."`
+	User     string `toml:"user" placeholder:"NAME" help:"Empty: no authentication."`
+	Password string `toml:"password" kong:"-"` // no flag: every user of the machine can read the arguments of a process
+	From     string `toml:"from" placeholder:"ADDRESS" help:"The sender, like 'Example <signin@example.com>'."`
+	Security string `toml:"security" default:"starttls" enum:"starttls,tls,none" placeholder:"HOW" help:"starttls, tls, or none (on this machine only). Default: ${default}."`
+}
+
+type tlsSettings struct {
+	Cert string `toml:"cert" placeholder:"FILE" help:"Certificate chain (PEM), to serve https without a reverse proxy."`
+	Key  string `toml:"key" placeholder:"FILE" help:"Its private key (PEM)."`
+}
+
+type logSettings struct {
+	Level  string `toml:"level" default:"info" enum:"debug,info,warn,error" placeholder:"LEVEL" help:"debug, info, warn or error. Default: ${default}."`
+	Format string `toml:"format" default:"text" enum:"text,json" placeholder:"FORMAT" help:"text or json. Default: ${default}."`
+}
+
+// complete adds the setting that has no flag and refuses what contradicts itself.
+func (s *settings) complete(from *sources) error {
+	var err error
+	if s.SMTP.Password, err = from.secret("smtp-password"); err != nil {
+		return err
+	}
+	if s.SMS.Gateways, err = from.secret("sms-gateways"); err != nil {
+		return err
+	}
+	if err := s.SMS.complete(); err != nil {
+		return err
+	}
+	if err := s.Session.complete(); err != nil {
+		return err
+	}
+	host, _, err := net.SplitHostPort(s.Listen)
+	if err != nil {
+		return fmt.Errorf("listen is %q, want ADDR:PORT like 127.0.0.1:8080", s.Listen)
+	}
+	if s.Database != "" && !strings.HasPrefix(s.Database, "postgres://") && !strings.HasPrefix(s.Database, "postgresql://") {
+		// The value is not quoted: it may hold a password.
+		return errors.New("database is neither empty (SQLite in the data folder) nor a postgres:// URL")
+	}
+	if _, err := time.LoadLocation(s.Timezone); err != nil {
+		return fmt.Errorf("timezone is %q, want a name like Europe/Berlin: %w", s.Timezone, err)
+	}
+	if (s.TLS.Cert == "") != (s.TLS.Key == "") {
+		return errors.New("tls.cert and tls.key: set both, or neither")
+	}
+	if s.local() {
+		return s.completeLocal(host)
+	}
+	return s.completePublic()
+}
+
+func (s *sessionSettings) complete() error {
+	var err error
+	if s.idle, err = time.ParseDuration(s.Idle); err != nil || s.idle <= 0 {
+		return fmt.Errorf("session.idle is %q, want a time like 90m or 24h", s.Idle)
+	}
+	if s.absolute, err = time.ParseDuration(s.Absolute); err != nil || s.absolute <= 0 {
+		return fmt.Errorf("session.absolute is %q, want a time like 90m or 24h", s.Absolute)
+	}
+	if s.idle > s.absolute {
+		return fmt.Errorf("session.idle is %s, longer than session.absolute with %s", s.Idle, s.Absolute)
+	}
+	return nil
+}
+
+// local says whether the server is for this machine only. Then mail stays in the inbox, where
+// everybody who reaches the server can read it.
+func (s *settings) local() bool { return s.PublicURL == "" }
+
+func (s *settings) completeLocal(host string) error {
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return fmt.Errorf("listen is %s, but a server without a public URL is for this machine only: listen on 127.0.0.1, or %s",
+			s.Listen, howToSet("public-url"))
+	}
+	if s.TLS.Cert != "" {
+		return errors.New("tls.cert is set, but not the address that people use: " + howToSet("public-url"))
+	}
+	return nil
+}
+
+func (s *settings) completePublic() error {
+	u, err := url.Parse(s.PublicURL)
+	if err != nil || u.Host == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
+		return fmt.Errorf("public_url is %q, want only https:// and a host, like https://signin.example.com", s.PublicURL)
+	}
+	ip := net.ParseIP(u.Hostname())
+	loopback := u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
+	if u.Scheme != "https" && (u.Scheme != "http" || !loopback) {
+		return fmt.Errorf("public_url is %q, want https://: passwords and codes travel over it", s.PublicURL)
+	}
+	s.PublicURL = u.Scheme + "://" + u.Host
+	for _, needed := range []struct{ flag, value string }{{"smtp-host", s.SMTP.Host}, {"smtp-from", s.SMTP.From}} {
+		if needed.value == "" {
+			return errors.New("a server with a public URL sends its codes by mail: " + howToSet(needed.flag))
+		}
+	}
+	return s.server().Check()
+}
+
+// howToSet names a setting in the three ways in which it can be set.
+func howToSet(flag string) string {
+	key := strings.ReplaceAll(flag, "-", "_")
+	for _, section := range []string{"smtp", "sms", "session", "tls", "log"} {
+		if rest, ok := strings.CutPrefix(flag, section+"-"); ok {
+			key = section + "." + rest
+		}
+	}
+	return fmt.Sprintf("set %s in the configuration file, %s in the environment, or --%s", key, variable(flag), flag)
+}
+
+func (s *settings) server() delivery.SMTP {
+	return delivery.SMTP{
+		Host: s.SMTP.Host, Port: s.SMTP.Port, Security: s.SMTP.Security,
+		User: s.SMTP.User, Password: s.SMTP.Password, From: s.SMTP.From,
+	}
+}
+
+// url returns the address that people use. Without a public URL it is the one of the listener,
+// whose port counts: the setting may leave it open with 0.
+func (s *settings) url(listening string) (string, error) {
+	if !s.local() {
+		return s.PublicURL, nil
+	}
+	host, _, err := net.SplitHostPort(s.Listen)
+	if err != nil {
+		return "", err
+	}
+	_, port, err := net.SplitHostPort(listening)
+	if err != nil {
+		return "", err
+	}
+	return "http://" + net.JoinHostPort(host, port), nil
+}
+
+// makeData makes the data folder. A folder that exists keeps its permissions, since it might be
+// anything, but the log says when others can read it.
+func (s *settings) makeData(log *slog.Logger) error {
+	if err := os.MkdirAll(s.Data, 0o700); err != nil {
+		return fmt.Errorf("data folder: %w", err)
+	}
+	info, err := os.Stat(s.Data)
+	if err != nil {
+		return fmt.Errorf("data folder: %w", err)
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		log.Warn("other users may enter the data folder: chmod 700 closes it", "data", s.Data)
+	}
+	return nil
+}
+
+// load reads the certificate before anything has begun: nil without one.
+func (t tlsSettings) load() (*tls.Config, error) {
+	if t.Cert == "" {
+		return nil, nil
+	}
+	pair, err := tls.LoadX509KeyPair(t.Cert, t.Key)
+	if err != nil {
+		return nil, fmt.Errorf("tls.cert and tls.key: %w", err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{pair}}, nil
+}
+
+// options makes the data folder and says to the front door what the settings say. The address
+// people use is made with listening, see url.
+func (s *settings) options(listening string, log *slog.Logger) (twostep.Options, error) {
+	public, err := s.url(listening)
+	if err != nil {
+		return twostep.Options{}, err
+	}
+	if err := s.makeData(log); err != nil {
+		return twostep.Options{}, err
+	}
+	zone, err := time.LoadLocation(s.Timezone)
+	if err != nil {
+		return twostep.Options{}, err
+	}
+	o := twostep.Options{
+		Database: s.Database, KeyFile: s.KeyFile, PublicURL: public, Site: s.Site,
+		Methods: methods(s), SignUp: s.SignUp, Location: zone, Log: log,
+		Idle: s.Session.idle, Absolute: s.Session.absolute,
+		Gateways: s.SMS.gateways, TextPrice: s.SMS.price, TextBudget: s.SMS.budget,
+	}
+	if o.Database == "" {
+		o.Database = filepath.Join(s.Data, "twostep.db")
+	}
+	if o.KeyFile == "" {
+		o.KeyFile = filepath.Join(s.Data, "keys")
+	}
+	if !s.local() {
+		o.Send = map[delivery.Channel]delivery.Send{delivery.Email: s.server().Send}
+		return o, nil
+	}
+	if o.Site == "" {
+		o.Site = "Twostep" // an address is no name
+	}
+	if o.Gateways = nil; s.SMS.Gateways != "" {
+		log.Warn("text messages stay in the inbox: sms.gateways counts only together with public_url")
+	}
+	if s.SMTP.Host != "" {
+		log.Warn("mail stays in the inbox: smtp.host counts only together with public_url")
+	}
+	inbox := &delivery.Inbox{Dir: filepath.Join(s.Data, "inbox"), Now: time.Now}
+	// inbox.Send would be that of the inbox as it is now; the demo gives it another clock.
+	keep := func(ctx context.Context, m delivery.Message) error { return inbox.Send(ctx, m) }
+	o.Send = map[delivery.Channel]delivery.Send{delivery.Email: keep, delivery.SMS: keep}
+	o.Local = &twostep.Local{Inbox: inbox}
+	return o, nil
+}
+
+// logger writes to w what the level lets through.
+func (l logSettings) logger(w io.Writer) *slog.Logger {
+	var level slog.Level
+	// The flag admits only names that slog knows; the zero level is info.
+	_ = level.UnmarshalText([]byte(l.Level))
+	o := &slog.HandlerOptions{Level: level}
+	if l.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, o))
+	}
+	return slog.New(slog.NewTextHandler(w, o))
+}
