@@ -1,0 +1,227 @@
+// Package live runs a whole server for a test. It has a real database, a real mail
+// server, real TLS, and a clock that is turned by hand.
+package live
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"twostep"
+	"twostep/delivery"
+	"twostep/factor"
+	"twostep/factor/email"
+)
+
+// Anna has an account on every live server.
+const (
+	AnnaEmail    = "anna@example.com"
+	AnnaPassword = "correct horse battery"
+)
+
+// Server is a running server with one account, Anna's.
+type Server struct {
+	*twostep.Server
+	T    testing.TB
+	URL  string // https://127.0.0.1:PORT
+	Mail *Mail
+	Log  *Log
+
+	roots *x509.CertPool
+	ahead atomic.Int64
+	http  *httptest.Server
+}
+
+// Setup changes the options of a server before it starts.
+type Setup func(*twostep.Options)
+
+// Start runs a server on the database at url ("": a new SQLite file) until the test ends.
+func Start(t testing.TB, url string, setups ...Setup) *Server {
+	t.Helper()
+	dir := t.TempDir()
+	if url == "" {
+		url = filepath.Join(dir, "twostep.db")
+	}
+	s := &Server{T: t, Log: &Log{}, http: httptest.NewUnstartedServer(nil)}
+	s.http.EnableHTTP2 = true
+	s.http.StartTLS()
+	t.Cleanup(s.http.Close)
+	s.URL = s.http.URL
+	s.roots = x509.NewCertPool()
+	s.roots.AddCert(s.http.Certificate())
+	s.Mail = startMail(t, s.http.TLS)
+	smtp := delivery.SMTP{Host: "127.0.0.1", Port: s.Mail.Port, From: "Example <signin@example.com>", RootCAs: s.roots}
+	o := twostep.Options{
+		Database: url, KeyFile: filepath.Join(dir, "keys"), PublicURL: s.URL, Site: "Example",
+		Methods: []factor.Method{email.Method{}},
+		Send:    map[delivery.Channel]delivery.Send{delivery.Email: smtp.Send},
+		SignUp:  "open", Now: s.Now,
+		Log: slog.New(slog.NewJSONHandler(s.Log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	}
+	for _, setup := range setups {
+		setup(&o)
+	}
+	var err error
+	if s.Server, err = twostep.New(context.Background(), o); err != nil {
+		t.Fatal(err)
+	}
+	s.http.Config.Handler = s.Server
+	t.Cleanup(func() {
+		s.http.Close()
+		if err := s.Server.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	anna := twostep.NewAccount{Email: AnnaEmail, Name: "Anna", Password: AnnaPassword}
+	if err := s.AddAccount(t.Context(), anna); err != nil && err != twostep.ErrExists {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// Now is the server's clock.
+func (s *Server) Now() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) }
+
+// Turn turns it forward.
+func (s *Server) Turn(d time.Duration) { s.ahead.Add(int64(d)) }
+
+// Browser is an HTTP client with its own cookies that follows no redirect.
+type Browser struct {
+	*http.Client
+	s *Server
+}
+
+// Browser starts a new one, without any cookie.
+func (s *Server) Browser() *Browser {
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	return &Browser{s: s, Client: &http.Client{
+		Jar:       jar,
+		Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: s.roots}, ForceAttemptHTTP2: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error {
+			return http.ErrUseLastResponse
+		},
+		Timeout: 30 * time.Second,
+	}}
+}
+
+// Answer is a response that has been read.
+type Answer struct {
+	*http.Response
+	Body string
+}
+
+// Do sends a request and reads the answer.
+func (b *Browser) Do(r *http.Request) Answer {
+	b.s.T.Helper()
+	resp, err := b.Client.Do(r)
+	if err != nil {
+		b.s.T.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		b.s.T.Fatal(err)
+	}
+	return Answer{resp, string(body)}
+}
+
+// Get opens a page.
+func (b *Browser) Get(path string) Answer {
+	b.s.T.Helper()
+	r, err := http.NewRequest(http.MethodGet, b.s.URL+path, nil)
+	if err != nil {
+		b.s.T.Fatal(err)
+	}
+	return b.Do(r)
+}
+
+// Post sends a form as a page of ours does: pairs are names and values.
+func (b *Browser) Post(path string, pairs ...string) Answer {
+	b.s.T.Helper()
+	form := url.Values{}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		form.Add(pairs[i], pairs[i+1])
+	}
+	r, err := http.NewRequest(http.MethodPost, b.s.URL+path, strings.NewReader(form.Encode()))
+	if err != nil {
+		b.s.T.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("Origin", b.s.URL)
+	r.Header.Set("Sec-Fetch-Site", "same-origin")
+	return b.Do(r)
+}
+
+// Password takes the first step as Anna and returns the code that was mailed.
+func (b *Browser) Password() (code string) {
+	b.s.T.Helper()
+	n := b.s.Mail.Len()
+	if a := b.Post("/signin", "email", AnnaEmail, "password", AnnaPassword); a.StatusCode != http.StatusSeeOther {
+		b.s.T.Fatalf("password: %d %s", a.StatusCode, a.Body)
+	}
+	return Code(b.s.T, b.s.Mail.Next(n))
+}
+
+// SignIn takes both steps as Anna.
+func (b *Browser) SignIn() {
+	b.s.T.Helper()
+	if a := b.Post("/signin/verify", "code", b.Password()); a.StatusCode != http.StatusSeeOther {
+		b.s.T.Fatalf("code: %d %s", a.StatusCode, a.Body)
+	}
+}
+
+var codeLine = regexp.MustCompile(`(?m)^\d{6}\r?$`)
+
+// Code is the verification code in a mail.
+func Code(t testing.TB, mail string) string {
+	t.Helper()
+	code := strings.TrimSpace(codeLine.FindString(mail))
+	if code == "" {
+		t.Fatalf("no code in %s", mail)
+	}
+	return code
+}
+
+// Wrong is a code that is not this one.
+func Wrong(code string) string {
+	if code[0] == '9' {
+		return "0" + code[1:]
+	}
+	return string(code[0]+1) + code[1:]
+}
+
+// Log is what a server has logged.
+type Log struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *Log) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+// String is the whole log.
+func (l *Log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
