@@ -1,0 +1,135 @@
+// Command bench measures what a sign-in costs, beside the limit we promise or the
+// machine's own ceiling measured in the same run.
+//
+//	go run ./bench
+//
+// prints a table and writes bench/latest.json. It ends with 1 if a promised limit is
+// exceeded, and changes nothing but that file.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"text/tabwriter"
+	"time"
+)
+
+// item is one line of the table.
+type item struct {
+	Name    string  `json:"name"`
+	Value   float64 `json:"value"`
+	Unit    string  `json:"unit"`
+	Ceiling float64 `json:"ceiling"` // the promised limit, or what this machine can do at best
+
+	promised bool // Value must not exceed Ceiling
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	err := run(ctx)
+	stop()
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "bench: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) error {
+	dir, err := os.MkdirTemp("", "twostep-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	items, err := measure(ctx, dir)
+	if err != nil {
+		return err
+	}
+	if err := show(items); err != nil {
+		return err
+	}
+	text, err := json.MarshalIndent(items, "", "\t")
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join("bench", "latest.json"), append(text, '\n'), 0o644); err != nil {
+		return err
+	}
+	return exceeded(items)
+}
+
+// measure runs everything, one after the other: two measurements at once would measure
+// each other.
+func measure(ctx context.Context, dir string) ([]item, error) {
+	items, err := program(ctx, dir)
+	if err != nil {
+		return nil, fmt.Errorf("program: %w", err)
+	}
+	hashing, hash, err := passwords(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("passwords: %w", err)
+	}
+	items = append(items, hashing...)
+	lite, err := server(ctx, "SQLite", filepath.Join(dir, "twostep.db"), dir, hash)
+	if err != nil {
+		return nil, fmt.Errorf("SQLite: %w", err)
+	}
+	items = append(items, lite...)
+	url, drop, err := postgres()
+	if err != nil {
+		fmt.Printf("PostgreSQL is not measured: %v\n", err)
+		return items, nil
+	}
+	defer drop()
+	pg, err := server(ctx, "PostgreSQL", url, dir, hash)
+	if err != nil {
+		return nil, fmt.Errorf("PostgreSQL: %w", err)
+	}
+	fmt.Println("PostgreSQL: the tests' own server does not fsync; TWOSTEP_TEST_POSTGRES names another.")
+	return append(items, pg...), nil
+}
+
+func show(items []item) error {
+	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "what\tvalue\tunit\tceiling\t")
+	for _, i := range items {
+		note := "measured here"
+		switch {
+		case i.promised && i.Value > i.Ceiling:
+			note = "promised, EXCEEDED"
+		case i.promised:
+			note = "promised"
+		}
+		fmt.Fprintf(table, "%s\t%.4g\t%s\t%.4g\t%s\n", i.Name, i.Value, i.Unit, i.Ceiling, note)
+	}
+	return table.Flush()
+}
+
+func exceeded(items []item) error {
+	n := 0
+	for _, i := range items {
+		if i.promised && i.Value > i.Ceiling {
+			n++
+		}
+	}
+	if n > 0 {
+		return fmt.Errorf("%d promised limits are exceeded", n)
+	}
+	return nil
+}
+
+// quantile is the value below which the part q of the times lies, in milliseconds.
+func quantile(times []time.Duration, q float64) float64 {
+	sorted := slices.Sorted(slices.Values(times))
+	return millis(sorted[min(int(q*float64(len(sorted))), len(sorted)-1)])
+}
+
+func median(times []time.Duration) float64 { return quantile(times, 0.5) }
+
+func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+func each(sum time.Duration, n int) time.Duration { return sum / time.Duration(n) }

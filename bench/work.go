@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// work measures how much processor a refused password and a code take. The handler is
+// called without a network, so that the work of a client is not counted as ours.
+func (s *site) work(_ context.Context, h hashes) ([]item, error) {
+	const passwords = 50
+	wrong, err := spent(passwords, func(int) error {
+		return s.direct(http.StatusUnprocessableEntity, "/signin", nil, "email", person, "password", "wrong horse battery")
+	})
+	if err != nil {
+		return nil, err
+	}
+	var codes []string
+	var cookies [][]*http.Cookie
+	for range visits {
+		b, err := s.browser()
+		if err != nil {
+			return nil, err
+		}
+		if err := s.post(b, http.StatusSeeOther, "/signin", "email", person, "password", secret); err != nil {
+			return nil, err
+		}
+		m, err := s.next()
+		if err != nil {
+			return nil, err
+		}
+		codes, cookies = append(codes, code(m)), append(cookies, s.cookies(b))
+	}
+	const guesses = 3
+	refused, err := spent(visits*guesses, func(i int) error {
+		v := i / guesses
+		return s.direct(http.StatusUnprocessableEntity, "/signin/verify", cookies[v], "code", other(codes[v]))
+	})
+	if err != nil {
+		return nil, err
+	}
+	taken, err := spent(visits, func(v int) error {
+		return s.direct(http.StatusSeeOther, "/signin/verify", cookies[v], "code", codes[v])
+	})
+	return []item{
+		{"processor for a wrong password", millis(wrong), "ms", millis(h.one), false},
+		{"processor for a wrong code", millis(refused), "ms", millis(h.one), false},
+		{"processor for the right code", millis(taken), "ms", millis(h.one), false},
+	}, err
+}
+
+// other is another code than this one.
+func other(code string) string {
+	if strings.HasPrefix(code, "0") {
+		return "1" + code[1:]
+	}
+	return "0" + code[1:]
+}
+
+// direct calls the handler and insists on the status.
+func (s *site) direct(status int, path string, cookies []*http.Cookie, pairs ...string) error {
+	r, err := request(s.url+path, pairs...)
+	if err != nil {
+		return err
+	}
+	r.RemoteAddr = "127.0.0.1:1"
+	for _, c := range cookies {
+		r.AddCookie(c)
+	}
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, r)
+	if w.Code != status {
+		return fmt.Errorf("POST %s: %d, want %d", path, w.Code, status)
+	}
+	return nil
+}
+
+// spent is the processor time of this process for each of n calls.
+func spent(n int, call func(int) error) (time.Duration, error) {
+	before, err := processor()
+	if err != nil {
+		return 0, err
+	}
+	for i := range n {
+		if err := call(i); err != nil {
+			return 0, err
+		}
+	}
+	after, err := processor()
+	return each(after-before, n), err
+}
+
+func processor() (time.Duration, error) {
+	var used syscall.Rusage
+	err := syscall.Getrusage(syscall.RUSAGE_SELF, &used)
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano()), err
+}
