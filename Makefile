@@ -1,0 +1,40 @@
+# Few targets, nothing hidden. A clone whose owner is somebody else (a container, CI) cannot be
+# asked for its revision, so only release does that.
+export GOFLAGS := $(GOFLAGS) -buildvcs=false
+
+POSTGRES = $${TMPDIR:-/tmp}/twostep-postgres-$$(id -u)-v1
+
+.PHONY: run test check bench pages release clean
+
+run: ## a server to try, on http://127.0.0.1:8080
+	go run ./cmd/twostep serve --demo
+
+test: ## everything, on both databases; with the race detector where goroutines meet
+	tools/install.sh
+	CGO_ENABLED=1 go test -race -timeout 20m $$(go list ./... | grep -v /attack)
+	go test -timeout 20m ./attack
+
+check: ## what needs no database and no browser
+	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "gofmt: $$unformatted"; exit 1; fi
+	go vet ./...
+	go tool -modfile=tools/go.mod staticcheck ./...
+	go mod verify
+	go mod tidy -diff
+	go test -count=1 -run TestHouse .
+
+bench: ## what it costs; prints a table and writes bench/latest.json
+	go run ./bench
+
+pages: ## every page in every situation, in build/pages, without a database
+	mkdir -p build/pages
+	TWOSTEP_PAGES=$(CURDIR)/build/pages go test -count=1 -run TestStorybook ./internal/web
+
+release: ## build/twostep, static; the same commit gives the same bytes
+	CGO_ENABLED=0 go build -buildvcs=auto -trimpath -ldflags "-s -w -buildid=" -o build/twostep ./cmd/twostep
+
+clean: ## stops the tests' PostgreSQL and removes what was built
+	@data="$(POSTGRES)/data"; \
+	ctl=$$(ls /usr/lib/postgresql/*/bin/pg_ctl 2>/dev/null | tail -n 1); \
+	as=; [ "$$(id -u)" -ne 0 ] || as="runuser -u postgres --"; \
+	if [ -e "$$data/postmaster.pid" ]; then (cd / && $$as $${ctl:-pg_ctl} -D "$$data" -m fast stop) || true; fi
+	rm -rf build "$(POSTGRES)"

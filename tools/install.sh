@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Installs what the tests need and is not there yet: PostgreSQL, a browser, an authenticator,
+# a reader of QR codes, an SMS gateway, axe-core. What is
+# there already is left as it is, so a second run does nothing and needs no network.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+missing=()
+compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null || missing+=(postgresql)
+command -v chromium >/dev/null || missing+=(chromium)
+command -v oathtool >/dev/null || missing+=(oathtool)
+[ -x /usr/sbin/smsbox ] || missing+=(kannel)
+[ -x /usr/lib/kannel/test/fakesmsc ] || missing+=(kannel-extras)
+command -v zbarimg >/dev/null || missing+=(zbar-tools)
+command -v gcc >/dev/null || missing+=(gcc libc6-dev) # for the race detector
+
+if [ "${#missing[@]}" -gt 0 ]; then
+	if ! command -v apt-get >/dev/null; then
+		echo "Please install by hand, this is not a Debian: ${missing[*]}" >&2
+		exit 1
+	fi
+	as_root=()
+	[ "$(id -u)" -eq 0 ] || as_root=(sudo)
+	"${as_root[@]}" apt-get update
+	"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+		apt-get install -y --no-install-recommends "${missing[@]}" </dev/null
+fi
+
+axe=4.14.1
+if ! grep -qs "\"version\": \"$axe\"" build/node_modules/axe-core/package.json; then
+	mkdir -p build
+	npm install --prefix build --no-save --ignore-scripts --no-audit --no-fund "axe-core@$axe" </dev/null
+fi
