@@ -20,7 +20,7 @@ type story struct {
 }
 
 var stories = []story{
-	{"sign-in", signInStory}, {"verify", verifyStory}, {"delivery", deliveryStory}, {"link", linkStory},
+	{"sign-in", signInStory}, {"verify", verifyStory}, {"delivery", deliveryStory}, {"link", linkStory}, {"undo", undoStory},
 	{"settings", settingsStory}, {"local", localStory}, {"fault", faultStory},
 	{"app", appStory}, {"number", numberStory}, {"paper", paperStory}, {"address", addressStory},
 }
