@@ -149,7 +149,7 @@ func (s *Server) door(o Options) http.Handler {
 	sameOrigin.SetDenyHandler(s.pages.Refuse(page.ErrCrossSite))
 	receipts := o.receipts(s)
 	guarded, stranger := s.pages.Limits(sameOrigin.Handler(mux)), s.pages.Refuse(page.ErrHost)
-	return s.pages.Headers(s.pages.Watch(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return s.pages.Door(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, stop := context.WithTimeout(r.Context(), requestTime)
 		defer stop()
 		if !o.knows(r) {
@@ -161,7 +161,7 @@ func (s *Server) door(o Options) http.Handler {
 			return
 		}
 		guarded.ServeHTTP(w, r.WithContext(ctx))
-	})))
+	}))
 }
 
 // ready says whether the server can sign anybody in.

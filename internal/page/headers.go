@@ -21,10 +21,10 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 const permissions = "publickey-credentials-get=(self), publickey-credentials-create=(self), " +
 	"otp-credentials=(self), camera=(), microphone=(), geolocation=()"
 
-// Door is what every request passes before the mux: Headers, Watch, Limits, in this
-// order, so that a refused request has its headers and its line in the log too.
+// Door is what every request passes first: Headers, then Watch, so that one that is
+// refused has its headers and its line in the log too.
 func (p *Printer) Door(next http.Handler) http.Handler {
-	return p.Headers(p.Watch(p.Limits(next)))
+	return p.Headers(p.Watch(next))
 }
 
 // Headers sets the security headers of every answer, errors included. A handler may

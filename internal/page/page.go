@@ -1,6 +1,6 @@
 // Package page is how a page is printed: layout, error table, headers.
 //
-//	request ─▶ Door ─▶ mux ─▶ Handle ─▶ a handler ─▶ Print ─▶ answer
+//	request ─▶ Door ─▶ Limits ─▶ mux ─▶ Handle ─▶ a handler ─▶ Print ─▶ answer
 //	                             └── error ─▶ the table ─▶ Print ─┘
 //
 // The package knows no page of any room but the error page, and decides nothing

@@ -55,7 +55,7 @@ func server(p *Printer) http.Handler {
 			return err
 		}},
 	}
-	return p.Door(p.Mux(routes...))
+	return p.Door(p.Limits(p.Mux(routes...)))
 }
 
 func ask(h http.Handler, method, target, kind, body string) *httptest.ResponseRecorder {
@@ -444,7 +444,7 @@ func TestErrorPage(t *testing.T) {
 
 func TestRefuse(t *testing.T) {
 	p := printer(&bytes.Buffer{})
-	if w := ask(p.Door(p.Refuse(ErrCrossSite)), "POST", "/signin", urlencoded, ""); w.Code != 403 || !strings.Contains(w.Body.String(), "another site") {
+	if w := ask(p.Door(p.Limits(p.Refuse(ErrCrossSite))), "POST", "/signin", urlencoded, ""); w.Code != 403 || !strings.Contains(w.Body.String(), "another site") {
 		t.Error(w.Code, w.Body)
 	}
 	if w := ask(p.Door(p.Refuse(ErrHost)), "GET", "/", "", ""); w.Code != 421 {

@@ -19,12 +19,3 @@ func (db *DB) AddEvent(ctx context.Context, e Event) error {
 		e.ID, e.At, e.Kind, e.Account, e.SignIn, e.Address, e.Browser)
 	return err
 }
-
-// Events are the newest events of an account, newest first.
-func (db *DB) Events(ctx context.Context, account string, limit int64) ([]Event, error) {
-	rows, err := db.read.QueryContext(ctx, `SELECT id, at, kind, account, signin, address, browser FROM events
-		WHERE account = $1 ORDER BY at DESC, id LIMIT $2`, account, limit)
-	return all(rows, err, func(sc scanner) (e Event, err error) {
-		return e, sc.Scan(&e.ID, &e.At, &e.Kind, &e.Account, &e.SignIn, &e.Address, &e.Browser)
-	})
-}
