@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"twostep/factor"
+	"twostep/internal/account"
 	"twostep/internal/page"
 	"twostep/internal/signin"
 )
@@ -134,7 +135,7 @@ func (s *Site) sendCode(w http.ResponseWriter, r *http.Request, p pending) error
 		return err
 	}
 	err := s.Engine.Resend(r.Context(), p.token, s.from(r))
-	if early, ok := errors.AsType[*signin.WaitError](err); ok && p.Challenge != nil {
+	if early, ok := errors.AsType[*account.WaitError](err); ok && p.Challenge != nil {
 		return s.tooEarly(w, r, p, early.Until)
 	}
 	if err != nil {
@@ -154,12 +155,12 @@ func (s *Site) tooEarly(w http.ResponseWriter, r *http.Request, p pending, until
 	return s.early(w, r, sheet, until)
 }
 
-// deliveryStatus answers a script, which a redirect to a page would not help: without
-// a pending sign-in there is nothing to tell.
+// deliveryStatus answers a script, which a redirect to a page would not help. Without a
+// pending sign-in there is nothing to tell: it was asked while the code was being checked.
 func (s *Site) deliveryStatus(w http.ResponseWriter, r *http.Request) error {
 	p, err := s.onTheWay(r)
 	if errors.Is(err, signin.ErrNoSignIn) || err == nil && p.Challenge == nil {
-		return page.ErrNotFound
+		return s.writeStatus(w, r, signin.Challenge{})
 	}
 	if err != nil {
 		return err
