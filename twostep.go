@@ -19,6 +19,7 @@ import (
 	"sync"
 	"time"
 
+	"twostep/internal/account"
 	"twostep/internal/outbox"
 	"twostep/internal/page"
 	"twostep/internal/seal"
@@ -71,13 +72,14 @@ func build(ctx context.Context, o Options, keys *seal.Keys, db *store.DB) (*Serv
 	}
 	o.connect(keys)
 	out := outbox.New(db, keys, o.Send, o.Now, o.Log)
+	accounts := &account.Registry{
+		Store: db, Keys: keys, Passwords: seal.NewPasswords(seal.Cost{}, 0, 0), Now: o.Now, Log: o.Log,
+		Settings: account.Settings{Site: o.Site, PublicURL: o.PublicURL, SignUp: o.SignUp, Location: o.Location},
+		Put:      out.Put, Wake: out.Wake,
+	}
 	engine := &signin.Engine{
-		Store: db, Keys: keys, Passwords: seal.NewPasswords(seal.Cost{}, 0, 0), Methods: o.Methods, Now: o.Now, Log: o.Log,
-		Settings: signin.Settings{
-			Site: o.Site, PublicURL: o.PublicURL, SignUp: o.SignUp, Idle: o.Idle, Absolute: o.Absolute, Location: o.Location,
-			Texts: signin.Texts{Price: o.TextPrice, Day: o.TextBudget},
-		},
-		Put: out.Put, Wake: out.Wake,
+		Registry: accounts, Methods: o.Methods, Idle: o.Idle, Absolute: o.Absolute,
+		Texts: signin.Texts{Price: o.TextPrice, Day: o.TextBudget},
 	}
 	s := &Server{engine: engine, store: db, log: o.Log}
 	s.pages = &page.Printer{Site: o.Site, Secure: o.secure(), Location: o.Location, Log: o.Log, Now: o.Now}
@@ -211,7 +213,7 @@ func (s *Server) Require(h http.Handler) http.Handler {
 }
 
 // ErrExists says that the address has an account.
-var ErrExists = signin.ErrExists
+var ErrExists = account.ErrExists
 
 // NewAccount is an account to be.
 type NewAccount struct {
@@ -224,7 +226,7 @@ type NewAccount struct {
 // AddAccount adds an account whose password is known. For people, Invite is better:
 // nobody but them ever sees their password. ErrExists.
 func (s *Server) AddAccount(ctx context.Context, a NewAccount) error {
-	return s.engine.AddAccount(ctx, signin.NewAccount(a))
+	return s.engine.AddAccount(ctx, account.NewAccount(a))
 }
 
 // Invite makes an invitation and returns the link on which the invited person chooses

@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"twostep/factor"
+	"twostep/internal/account"
 	"twostep/internal/seal"
 	"twostep/internal/signin"
 )
@@ -49,20 +50,20 @@ var table = []entry{
 	{err: ErrCrossSite, status: 403, title: "fault.crosssite.title", text: "fault.crosssite"},
 	{err: ErrHost, status: 421, title: "fault.host.title", text: "fault.host"},
 
-	{err: signin.ErrCredentials, status: 422, text: "problem.credentials"},
+	{err: account.ErrCredentials, status: 422, text: "problem.credentials"},
 	{err: signin.ErrNoSignIn, status: 303},  // to /signin
 	{err: signin.ErrNoSession, status: 303}, // to /signin, and back afterwards
 	{err: signin.ErrUnknownMethod, status: 422, text: "problem.method"},
 	{err: signin.ErrTooManyTries, status: 429, text: "problem.tries"},
-	{err: signin.ErrWait, status: 429, title: "fault.wait.title", text: "fault.wait"},
-	{err: signin.ErrEmail, status: 422, text: "problem.email"},
-	{err: signin.ErrName, status: 422, text: "problem.name"},
-	{err: signin.ErrExists, status: 422, text: "problem.exists"},
-	{err: signin.ErrLink, status: 422, text: "problem.link"},
+	{err: account.ErrWait, status: 429, title: "fault.wait.title", text: "fault.wait"},
+	{err: account.ErrEmail, status: 422, text: "problem.email"},
+	{err: account.ErrName, status: 422, text: "problem.name"},
+	{err: account.ErrExists, status: 422, text: "problem.exists"},
+	{err: account.ErrLink, status: 422, text: "problem.link"},
 	{err: signin.ErrStepUp, status: 303},  // to /settings/confirm
 	{err: signin.ErrNoDraft, status: 303}, // to /settings
 	{err: signin.ErrTooMany, status: 422, text: "problem.toomany"},
-	{err: signin.ErrSignUpClosed, status: 404, title: "fault.notfound.title", text: "fault.notfound"},
+	{err: account.ErrSignUpClosed, status: 404, title: "fault.notfound.title", text: "fault.notfound"},
 
 	{err: factor.ErrIncorrect, status: 422, text: "problem.code"},
 	{err: factor.ErrRefused, status: 422, text: "problem.refused"},
@@ -161,7 +162,7 @@ func signInFor(r *http.Request) string {
 
 func (p *Printer) refuse(w http.ResponseWriter, r *http.Request, e entry, err error) {
 	page := errorPage{Text: e.text}
-	if wait, ok := errors.AsType[*signin.WaitError](err); ok {
+	if wait, ok := errors.AsType[*account.WaitError](err); ok {
 		page.Seconds = max(1, p.Left(wait.Until))
 		if page.Seconds > maxTold {
 			page.Text, page.Time = "fault.wait.until", p.Time(p.Words(r), wait.Until)

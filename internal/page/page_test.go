@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"twostep/factor"
+	"twostep/internal/account"
 	"twostep/internal/i18n"
 	"twostep/internal/seal"
 	"twostep/internal/signin"
@@ -43,7 +44,7 @@ func server(p *Printer) http.Handler {
 		{Pattern: "GET /broken", Serve: fails(errors.New("secret detail <b>"))},
 		{Pattern: "GET /panics", Serve: func(http.ResponseWriter, *http.Request) error { panic("secret detail <b>") }},
 		{Pattern: "GET /busy", Serve: fails(fmt.Errorf("begin: %w", seal.ErrBusy))},
-		{Pattern: "GET /wait", Serve: fails(&signin.WaitError{Until: now.Add(23500 * time.Millisecond)})},
+		{Pattern: "GET /wait", Serve: fails(&account.WaitError{Until: now.Add(23500 * time.Millisecond)})},
 		{Pattern: "GET /settings", Needs: Session, Serve: fails(signin.ErrNoSession)},
 		{Pattern: "POST /settings", Needs: Session, Serve: fails(signin.ErrNoSession)},
 		{Pattern: "GET /change", Needs: Session, Serve: fails(signin.ErrStepUp)},
@@ -211,9 +212,10 @@ func TestRetryAfter(t *testing.T) {
 // A sentinel that a room promises has a sentence, in every language.
 func TestTableIsComplete(t *testing.T) {
 	rooms := map[string]map[string]error{
-		"../signin": {"ErrCredentials": signin.ErrCredentials, "ErrNoSignIn": signin.ErrNoSignIn, "ErrNoSession": signin.ErrNoSession,
-			"ErrUnknownMethod": signin.ErrUnknownMethod, "ErrTooManyTries": signin.ErrTooManyTries, "ErrWait": signin.ErrWait,
-			"ErrEmail": signin.ErrEmail, "ErrName": signin.ErrName, "ErrExists": signin.ErrExists, "ErrLink": signin.ErrLink, "ErrStepUp": signin.ErrStepUp, "ErrNoDraft": signin.ErrNoDraft, "ErrTooMany": signin.ErrTooMany, "ErrSignUpClosed": signin.ErrSignUpClosed},
+		"../account": {"ErrCredentials": account.ErrCredentials, "ErrWait": account.ErrWait, "ErrEmail": account.ErrEmail, "ErrName": account.ErrName,
+			"ErrExists": account.ErrExists, "ErrLink": account.ErrLink, "ErrSignUpClosed": account.ErrSignUpClosed},
+		"../signin": {"ErrNoSignIn": signin.ErrNoSignIn, "ErrNoSession": signin.ErrNoSession, "ErrUnknownMethod": signin.ErrUnknownMethod,
+			"ErrTooManyTries": signin.ErrTooManyTries, "ErrStepUp": signin.ErrStepUp, "ErrNoDraft": signin.ErrNoDraft, "ErrTooMany": signin.ErrTooMany},
 		"../seal": {"ErrBusy": seal.ErrBusy, "ErrTooShort": seal.ErrTooShort, "ErrTooLong": seal.ErrTooLong,
 			"ErrCommon": seal.ErrCommon, "ErrGuessable": seal.ErrGuessable, "ErrNotText": seal.ErrNotText},
 		"../../factor": {"ErrIncorrect": factor.ErrIncorrect, "ErrRefused": factor.ErrRefused, "ErrMalformed": factor.ErrMalformed},

@@ -95,8 +95,9 @@ func TestAppCodeParallel(t *testing.T) {
 		h.add(annaEmail, annaWord)
 		app, _ := h.app(h.in())
 		h.turn(time.Minute)
-		other := *h.Engine
-		other.Store = storetest.Open(t, address)
+		other, accounts := *h.Engine, *h.Registry
+		accounts.Store = storetest.Open(t, address)
+		other.Registry = &accounts
 		engines := []*signin.Engine{h.Engine, &other}
 		type attempt struct {
 			engine *signin.Engine

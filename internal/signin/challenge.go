@@ -3,6 +3,7 @@ package signin
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/url"
@@ -11,6 +12,7 @@ import (
 
 	"twostep/delivery"
 	"twostep/factor"
+	"twostep/internal/account"
 	"twostep/internal/limit"
 	"twostep/internal/store"
 )
@@ -24,7 +26,7 @@ type question struct {
 }
 
 // ask draws up a question by one method.
-func (e *Engine) ask(ctx context.Context, v visit, c store.Challenge, method string, from From) (question, error) {
+func (e *Engine) ask(ctx context.Context, v visit, c store.Challenge, method string, from account.From) (question, error) {
 	factors, err := e.proofs(ctx, v, method)
 	if err != nil {
 		return question{}, err
@@ -47,14 +49,14 @@ func (e *Engine) ask(ctx context.Context, v visit, c store.Challenge, method str
 }
 
 // about is what a method is told of the visit.
-func (e *Engine) about(v visit, f factor.Factor, m factor.Method, from From) factor.Ask {
+func (e *Engine) about(v visit, f factor.Factor, m factor.Method, from account.From) factor.Ask {
 	now := e.Now().In(e.Settings.Location)
 	_, host, _ := strings.Cut(e.Settings.PublicURL, "://")
 	return factor.Ask{
 		Account: factor.Account{ID: v.account.ID, Email: v.account.Email, Name: v.account.Name},
 		Factor:  f, New: v.draft != nil, Site: e.Settings.Site, Host: host, Language: from.Language,
 		Began: store.Time(v.BeganAt).In(e.Settings.Location), Now: now, Until: now.Add(m.About().Valid),
-		Browser: Browser(v.Browser, from.Language), Address: Address(v.Address, from.Language),
+		Browser: account.Browser(v.Browser, from.Language), Address: account.Address(v.Address, from.Language),
 	}
 }
 
@@ -69,11 +71,11 @@ func (e *Engine) draw(c store.Challenge, m factor.Method, asked factor.Challenge
 	c.State = e.Keys.Seal("challenge "+c.ID, asked.State)
 	q := question{challenge: c, message: asked.Message, until: until}
 	if q.message != nil {
-		q.message.ID = newID()
+		q.message.ID = rand.Text()
 	}
 	if asked.Answer != "" {
 		q.code = &store.Code{
-			ID: newID(), Challenge: c.ID, Method: c.Method, SentAt: c.SentAt, EndsAt: store.Millis(until),
+			ID: rand.Text(), Challenge: c.ID, Method: c.Method, SentAt: c.SentAt, EndsAt: store.Millis(until),
 			MAC: e.Keys.MAC("code", c.ID, c.Method, asked.Answer),
 		}
 		if q.message != nil {
@@ -85,7 +87,7 @@ func (e *Engine) draw(c store.Challenge, m factor.Method, asked factor.Challenge
 
 // newChallenge is the challenge of a visit that was asked nothing yet.
 func newChallenge(v visit) store.Challenge {
-	return store.Challenge{ID: newID(), SignIn: v.ID}
+	return store.Challenge{ID: rand.Text(), SignIn: v.ID}
 }
 
 // open saves a new challenge with its code and its message: all three or none.
@@ -116,8 +118,8 @@ func (e *Engine) enclose(ctx context.Context, tx *store.DB, v visit, q question)
 }
 
 // Choose asks for proof by one of the offered methods. Choosing the one that is asked
-// for already changes nothing and sends nothing. ErrNoSignIn, ErrUnknownMethod, *WaitError.
-func (e *Engine) Choose(ctx context.Context, token, method string, from From) error {
+// for already changes nothing and sends nothing. ErrNoSignIn, ErrUnknownMethod, *account.WaitError.
+func (e *Engine) Choose(ctx context.Context, token, method string, from account.From) error {
 	v, err := e.openVisit(ctx, token)
 	if err != nil {
 		return err
@@ -145,7 +147,7 @@ func (e *Engine) Choose(ctx context.Context, token, method string, from From) er
 
 // mayAsk says whether a message of this method may be sent now: not too many in one
 // sign-in, not too soon after the last one of the same method, and not so late that the
-// code would outlive the sign-in. *WaitError.
+// code would outlive the sign-in. *account.WaitError.
 func (e *Engine) mayAsk(ctx context.Context, v visit, c store.Challenge, about factor.About) error {
 	if about.Valid == 0 {
 		return nil // nothing is sent
@@ -162,16 +164,16 @@ func (e *Engine) mayAsk(ctx context.Context, v visit, c store.Challenge, about f
 	now := e.Now()
 	switch again := nextSend(v.SignIn, c, now); {
 	case again.IsZero():
-		return &WaitError{Until: store.Time(v.EndsAt)}
+		return &account.WaitError{Until: store.Time(v.EndsAt)}
 	case now.Before(again):
-		return &WaitError{Until: again}
+		return &account.WaitError{Until: again}
 	}
 	return nil
 }
 
 // Resend sends a new code for the open challenge. The codes sent before stay good,
-// each for its own time; at most limit.LiveCodes of them. ErrNoSignIn, *WaitError.
-func (e *Engine) Resend(ctx context.Context, token string, from From) error {
+// each for its own time; at most limit.LiveCodes of them. ErrNoSignIn, *account.WaitError.
+func (e *Engine) Resend(ctx context.Context, token string, from account.From) error {
 	v, err := e.openVisit(ctx, token)
 	if err != nil {
 		return err
@@ -179,7 +181,7 @@ func (e *Engine) Resend(ctx context.Context, token string, from From) error {
 	return e.resend(ctx, v, from)
 }
 
-func (e *Engine) resend(ctx context.Context, v visit, from From) error {
+func (e *Engine) resend(ctx context.Context, v visit, from account.From) error {
 	c, err := e.Store.Challenge(ctx, v.ID)
 	if errors.Is(err, store.ErrNotFound) {
 		return ErrNoSignIn
@@ -193,9 +195,9 @@ func (e *Engine) resend(ctx context.Context, v visit, from From) error {
 	now := e.Now()
 	switch again := nextSend(v.SignIn, c, now); {
 	case again.IsZero():
-		return &WaitError{Until: store.Time(v.EndsAt)}
+		return &account.WaitError{Until: store.Time(v.EndsAt)}
 	case now.Before(again):
-		return &WaitError{Until: again}
+		return &account.WaitError{Until: again}
 	}
 	return e.send(ctx, v, c, c.Method, from)
 }
@@ -213,8 +215,8 @@ func nextSend(s store.SignIn, c store.Challenge, now time.Time) time.Time {
 	return again
 }
 
-func (e *Engine) send(ctx context.Context, v visit, c store.Challenge, method string, from From) error {
-	v.network = from.network()
+func (e *Engine) send(ctx context.Context, v visit, c store.Challenge, method string, from account.From) error {
+	v.network = from.Network()
 	q, err := e.ask(ctx, v, c, method, from)
 	if err != nil {
 		return err
@@ -231,7 +233,7 @@ func (e *Engine) send(ctx context.Context, v visit, c store.Challenge, method st
 	switch {
 	case errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrConflict):
 		// Another tab asked at the same moment; its code is on the way.
-		return &WaitError{Until: e.Now().Add(limit.ResendWait(c.Sends + 1))}
+		return &account.WaitError{Until: e.Now().Add(limit.ResendWait(c.Sends + 1))}
 	case err != nil:
 		return fmt.Errorf("signin: send: %w", err)
 	}
@@ -256,7 +258,7 @@ func (e *Engine) openVisit(ctx context.Context, token string) (visit, error) {
 // and returns its token. ErrNoSignIn, factor.ErrMalformed, ErrTooManyTries, and
 // factor.ErrIncorrect alike for a wrong, expired, used or superseded code and for a
 // sign-in that is over.
-func (e *Engine) Verify(ctx context.Context, token string, form url.Values, from From) (session string, err error) {
+func (e *Engine) Verify(ctx context.Context, token string, form url.Values, from account.From) (session string, err error) {
 	v, err := e.visit(ctx, token)
 	if err != nil {
 		return "", err
@@ -388,7 +390,7 @@ func (e *Engine) compare(ctx context.Context, c store.Challenge, factors []enrol
 
 // accept uses the proof up and opens the session, all in one transaction: of two
 // right answers at the same moment one wins, and the other is incorrect.
-func (e *Engine) accept(ctx context.Context, v visit, proven proof, from From) (string, error) {
+func (e *Engine) accept(ctx context.Context, v visit, proven proof, from account.From) (string, error) {
 	p := Pending{Ends: store.Time(v.EndsAt), Finished: v.FinishedAt != 0, Proven: true}
 	if Next(p, e.Now()) != StepIn {
 		return "", factor.ErrIncorrect
@@ -410,7 +412,7 @@ func (e *Engine) accept(ctx context.Context, v visit, proven proof, from From) (
 		if err := e.tellUsed(ctx, tx, v.account, proven.by, from); err != nil {
 			return err
 		}
-		return e.event(ctx, tx, store.Event{Kind: signedIn, Account: v.account.ID, SignIn: v.ID}, from)
+		return e.Event(ctx, tx, store.Event{Kind: signedIn, Account: v.account.ID, SignIn: v.ID}, from)
 	})
 	switch {
 	case errors.Is(err, store.ErrNotFound):
@@ -431,7 +433,7 @@ func (e *Engine) enter(ctx context.Context, tx *store.DB, v visit, row store.Ses
 	}
 	row.ID = v.Session
 	now := e.Now()
-	err := tx.ProveSession(ctx, row, store.Millis(now.Add(-e.Settings.Idle)), store.Millis(now))
+	err := tx.ProveSession(ctx, row, store.Millis(now.Add(-e.Idle)), store.Millis(now))
 	if errors.Is(err, store.ErrNotFound) {
 		return ErrNoSession // it ended while its person was proving themselves
 	}

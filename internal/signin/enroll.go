@@ -3,6 +3,7 @@ package signin
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/url"
@@ -11,6 +12,7 @@ import (
 
 	"twostep/delivery"
 	"twostep/factor"
+	"twostep/internal/account"
 	"twostep/internal/limit"
 	"twostep/internal/store"
 )
@@ -27,8 +29,8 @@ type Draft struct {
 }
 
 // Enroll draws up a new factor and asks for its proof; the one it is to replace stays
-// good until then. ErrStepUp, ErrUnknownMethod, ErrTooMany, *factor.Refusal, *WaitError.
-func (e *Engine) Enroll(ctx context.Context, who Session, method string, form url.Values, from From) error {
+// good until then. ErrStepUp, ErrUnknownMethod, ErrTooMany, *factor.Refusal, *account.WaitError.
+func (e *Engine) Enroll(ctx context.Context, who Session, method string, form url.Values, from account.From) error {
 	m, ok := e.method(method)
 	if !ok || m.About().Path == "" {
 		return ErrUnknownMethod
@@ -40,7 +42,7 @@ func (e *Engine) Enroll(ctx context.Context, who Session, method string, form ur
 	if _, err := e.slot(ctx, e.Store, who, m); err != nil {
 		return err
 	}
-	if err := e.spend(ctx, e.Store, ration{"drafts of account " + who.Account.ID, hour, 1, limit.DraftsPerAccount}); err != nil {
+	if err := e.Spend(ctx, e.Store, account.PerHour("drafts of account "+who.Account.ID, limit.DraftsPerAccount)); err != nil {
 		return err
 	}
 	v.draft = &enrolled{}
@@ -53,9 +55,9 @@ func (e *Engine) Enroll(ctx context.Context, who Session, method string, form ur
 
 // ChangeEmail sends a code to a new address; once that is proven it becomes the
 // account's. An address that has an account is answered alike and gets no mail.
-// ErrStepUp, ErrEmail.
-func (e *Engine) ChangeEmail(ctx context.Context, who Session, email string, from From) error {
-	email, err := ParseEmail(email)
+// ErrStepUp, account.ErrEmail.
+func (e *Engine) ChangeEmail(ctx context.Context, who Session, email string, from account.From) error {
+	email, err := account.ParseEmail(email)
 	if err != nil {
 		return err
 	}
@@ -68,7 +70,7 @@ func (e *Engine) ChangeEmail(ctx context.Context, who Session, email string, fro
 		return ErrUnknownMethod
 	}
 	m := e.Methods[i]
-	f := factor.Factor{Method: m.About().Method, Destination: email, Masked: maskEmail(email)}
+	f := factor.Factor{Method: m.About().Method, Destination: email, Masked: account.MaskEmail(email)}
 	v.draft = &enrolled{}
 	asked, err := m.Challenge(ctx, e.about(v, f, m, from))
 	if err != nil {
@@ -95,7 +97,7 @@ func (e *Engine) hush(ctx context.Context, email string, asked *factor.Challenge
 }
 
 // draftVisit is what the proof of a new factor is asked in. ErrStepUp.
-func (e *Engine) draftVisit(ctx context.Context, who Session, from From) (visit, error) {
+func (e *Engine) draftVisit(ctx context.Context, who Session, from account.From) (visit, error) {
 	if !who.Fresh(e.Now()) {
 		return visit{}, ErrStepUp
 	}
@@ -103,10 +105,10 @@ func (e *Engine) draftVisit(ctx context.Context, who Session, from From) (visit,
 	if err != nil {
 		return visit{}, fmt.Errorf("signin: enroll: %w", err)
 	}
-	return visit{SignIn: store.SignIn{Purpose: store.ForFactor, Session: who.ID}, account: a, who: who, network: from.network()}, nil
+	return visit{SignIn: store.SignIn{Purpose: store.ForFactor, Session: who.ID}, account: a, who: who, network: from.Network()}, nil
 }
 
-func (e *Engine) addDraft(ctx context.Context, v visit, d enrolled, asked factor.Challenge, from From) error {
+func (e *Engine) addDraft(ctx context.Context, v visit, d enrolled, asked factor.Challenge, from account.From) error {
 	about := d.method.About()
 	e.drawSignIn(&v.SignIn, v.account, from)
 	if about.Valid == 0 {
@@ -129,7 +131,7 @@ func (e *Engine) addDraft(ctx context.Context, v visit, d enrolled, asked factor
 	switch {
 	case errors.Is(err, store.ErrConflict):
 		return nil // another tab was faster; its draft is shown
-	case errors.Is(err, ErrWait):
+	case errors.Is(err, account.ErrWait):
 		return err
 	case err != nil:
 		return fmt.Errorf("signin: draft: %w", err)
@@ -163,7 +165,7 @@ func (e *Engine) findDraft(ctx context.Context, who Session, method string) (vis
 }
 
 // Draft is the new factor of a method that waits for its proof. ErrStepUp, ErrNoDraft.
-func (e *Engine) Draft(ctx context.Context, who Session, method string, from From) (Draft, error) {
+func (e *Engine) Draft(ctx context.Context, who Session, method string, from account.From) (Draft, error) {
 	if !who.Fresh(e.Now()) {
 		return Draft{}, ErrStepUp // it shows what nobody but the person may see
 	}
@@ -187,8 +189,8 @@ func (e *Engine) Draft(ctx context.Context, who Session, method string, from Fro
 	return d, err
 }
 
-// ResendDraft sends a new code for the draft of a method. ErrNoDraft, *WaitError.
-func (e *Engine) ResendDraft(ctx context.Context, who Session, method string, from From) error {
+// ResendDraft sends a new code for the draft of a method. ErrNoDraft, *account.WaitError.
+func (e *Engine) ResendDraft(ctx context.Context, who Session, method string, from account.From) error {
 	v, _, err := e.findDraft(ctx, who, method)
 	if err != nil {
 		return err
@@ -207,7 +209,7 @@ func (e *Engine) DropDraft(ctx context.Context, who Session, method string) erro
 // Confirm takes the proof of a draft and enrolls it. Every other session ends; this
 // one goes on under the new token it returns. ErrStepUp, ErrNoDraft, factor.ErrMalformed,
 // factor.ErrIncorrect, ErrTooManyTries.
-func (e *Engine) Confirm(ctx context.Context, who Session, method string, form url.Values, from From) (session string, err error) {
+func (e *Engine) Confirm(ctx context.Context, who Session, method string, form url.Values, from account.From) (session string, err error) {
 	if !who.Fresh(e.Now()) {
 		return "", ErrStepUp
 	}
@@ -251,7 +253,7 @@ func (e *Engine) Confirm(ctx context.Context, who Session, method string, form u
 }
 
 // settle makes the proven draft a factor of the account and tells the owner.
-func (e *Engine) settle(ctx context.Context, tx *store.DB, v visit, by enrolled, from From) error {
+func (e *Engine) settle(ctx context.Context, tx *store.DB, v visit, by enrolled, from account.From) error {
 	about := by.method.About()
 	if about.Given {
 		return e.settleEmail(ctx, tx, v, by.Destination, from)
@@ -266,7 +268,7 @@ func (e *Engine) settle(ctx context.Context, tx *store.DB, v visit, by enrolled,
 			return err
 		}
 	}
-	row := store.Factor{ID: newID(), Account: v.account.ID, Method: about.Method, Slot: slot, AddedAt: store.Millis(e.Now())}
+	row := store.Factor{ID: rand.Text(), Account: v.account.ID, Method: about.Method, Slot: slot, AddedAt: store.Millis(e.Now())}
 	if row.Body, err = e.sealFactor(row.ID, kept); err != nil {
 		return err
 	}
@@ -278,11 +280,11 @@ func (e *Engine) settle(ctx context.Context, tx *store.DB, v visit, by enrolled,
 	if err := tx.AddFactor(ctx, row); err != nil {
 		return err
 	}
-	n := notice{kind: factorAdded, words: "added", account: v.account, what: about.In(from.Language).Name}
-	if n.undo, err = e.undoLink(ctx, tx, v.account, row.ID); err != nil {
+	n := account.Notice{Kind: factorAdded, Words: "added", Account: v.account, What: about.In(from.Language).Name}
+	if n.Undo, err = e.UndoLink(ctx, tx, v.account, row.ID); err != nil {
 		return err
 	}
-	return e.tell(ctx, tx, n, from)
+	return e.Tell(ctx, tx, n, from)
 }
 
 // slot is the place for one more factor of a method: the first free one, or the only
@@ -304,7 +306,7 @@ func (e *Engine) slot(ctx context.Context, db *store.DB, who Session, m factor.M
 
 // replace removes the only factor of a method before another takes its place. The
 // place it leaves is told, if messages reach it.
-func (e *Engine) replace(ctx context.Context, tx *store.DB, who Session, m factor.Method, from From) error {
+func (e *Engine) replace(ctx context.Context, tx *store.DB, who Session, m factor.Method, from account.From) error {
 	rows, err := tx.Factors(ctx, who.Account.ID)
 	if err != nil {
 		return err
@@ -324,7 +326,7 @@ func (e *Engine) replace(ctx context.Context, tx *store.DB, who Session, m facto
 }
 
 // farewell tells the place a factor leaves, in the method's own words.
-func (e *Engine) farewell(ctx context.Context, tx *store.DB, row store.Factor, m factor.Method, from From) error {
+func (e *Engine) farewell(ctx context.Context, tx *store.DB, row store.Factor, m factor.Method, from account.From) error {
 	leaver, ok := m.(factor.Leaver)
 	if !ok {
 		return nil
@@ -335,35 +337,35 @@ func (e *Engine) farewell(ctx context.Context, tx *store.DB, row store.Factor, m
 	}
 	now := e.Now().In(e.Settings.Location)
 	message := leaver.Farewell(factor.Ask{Factor: f, Site: e.Settings.Site, Language: from.Language, Now: now})
-	message.ID = newID()
+	message.ID = rand.Text()
 	// It is paid for like any other, but never refused: whoever loses a number is told.
-	if err := e.spend(ctx, tx, ration{"money", day, e.Settings.Texts.Price, e.Settings.Texts.Day}); err != nil && !errors.Is(err, ErrWait) {
+	if err := e.Spend(ctx, tx, e.Texts.ration()); err != nil && !errors.Is(err, account.ErrWait) {
 		return err
 	}
-	return e.Put(ctx, tx, message, now.Add(noticeLife))
+	return e.Put(ctx, tx, message, now.Add(account.NoticeLife))
 }
 
 // settleEmail gives the account its new address and tells the old one.
-func (e *Engine) settleEmail(ctx context.Context, tx *store.DB, v visit, email string, from From) error {
+func (e *Engine) settleEmail(ctx context.Context, tx *store.DB, v visit, email string, from account.From) error {
 	if err := tx.SetEmail(ctx, v.account.ID, v.account.Epoch, email); err != nil { // ErrConflict: taken
 		return err
 	}
-	undo, err := e.undoLink(ctx, tx, v.account, "")
+	undo, err := e.UndoLink(ctx, tx, v.account, "")
 	if err != nil {
 		return err
 	}
-	n := notice{kind: emailChanged, words: "email", account: v.account, what: maskEmail(email), undo: undo}
-	if err := e.tell(ctx, tx, n, from); err != nil {
+	n := account.Notice{Kind: emailChanged, Words: "email", Account: v.account, What: account.MaskEmail(email), Undo: undo}
+	if err := e.Tell(ctx, tx, n, from); err != nil {
 		return err
 	}
-	n.words, n.to, n.what, n.undo = "welcome", email, email, ""
-	return e.mail(ctx, tx, n, from)
+	n.Words, n.To, n.What, n.Undo = "welcome", email, email, ""
+	return e.Mail(ctx, tx, n, from)
 }
 
 // RemoveFactor removes a factor. Every other session ends; this one goes on under the
 // new token it returns. The mailbox cannot be removed, so there is always a way in.
 // ErrStepUp, ErrUnknownMethod.
-func (e *Engine) RemoveFactor(ctx context.Context, who Session, id string, from From) (session string, err error) {
+func (e *Engine) RemoveFactor(ctx context.Context, who Session, id string, from account.From) (session string, err error) {
 	v, err := e.draftVisit(ctx, who, from)
 	if err != nil {
 		return "", err
@@ -384,7 +386,7 @@ func (e *Engine) RemoveFactor(ctx context.Context, who Session, id string, from 
 		if session, err = e.rekey(ctx, tx, who, from); err != nil {
 			return err
 		}
-		return e.tell(ctx, tx, notice{kind: factorRemoved, words: "removed", account: v.account, what: what}, from)
+		return e.Tell(ctx, tx, account.Notice{Kind: factorRemoved, Words: "removed", Account: v.account, What: what}, from)
 	})
 	if errors.Is(err, store.ErrNotFound) || errors.Is(err, ErrNoSession) {
 		return "", ErrNoSession

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"twostep/factor"
+	"twostep/internal/account"
 	"twostep/internal/signin"
 	"twostep/internal/store/storetest"
 )
@@ -226,7 +227,7 @@ func TestStepUp(t *testing.T) {
 			h.refused(name, err, signin.ErrStepUp)
 		}
 		_, err = h.StepUp(h.Context(), who, "wrong horse battery", "", home)
-		h.refused("wrong password", err, signin.ErrCredentials)
+		h.refused("wrong password", err, account.ErrCredentials)
 		token, err := h.StepUp(h.Context(), who, annaWord, "/settings/2step/app", home)
 		if err != nil {
 			h.Fatal(err)
@@ -292,7 +293,7 @@ func TestChangeEmail(t *testing.T) {
 	withAnna(t, func(h *house) {
 		h.add("bob@example.com", "another horse battery")
 		session := h.in()
-		h.refused("nonsense", h.ChangeEmail(h.Context(), h.who(session), "nonsense", home), signin.ErrEmail)
+		h.refused("nonsense", h.ChangeEmail(h.Context(), h.who(session), "nonsense", home), account.ErrEmail)
 		n := len(h.arrived())
 		if err := h.ChangeEmail(h.Context(), h.who(session), "bob@example.com", home); err != nil {
 			h.Errorf("an address with an account: %v", err)
@@ -330,7 +331,7 @@ func TestChangeEmail(t *testing.T) {
 			h.Errorf("told %v, want both, and the old one without the new address", told)
 		}
 		_, err = h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, home)
-		h.refused("the old address", err, signin.ErrCredentials)
+		h.refused("the old address", err, account.ErrCredentials)
 	})
 }
 
@@ -343,7 +344,7 @@ func TestRations(t *testing.T) {
 			number := fmt.Sprintf("+49171%07d", i)
 			return h.Enroll(h.Context(), h.who(session), "spoken", url.Values{"number": {number}}, home)
 		}
-		var wait *signin.WaitError
+		var wait *account.WaitError
 		sent := 0
 		for ; sent < 100 && wait == nil; sent++ {
 			if err := try(7000000 + sent); err != nil && !errors.As(err, &wait) {
@@ -356,7 +357,7 @@ func TestRations(t *testing.T) {
 		if err := try(8000000 + 10*1000); err != nil {
 			h.Errorf("another block: %v", err)
 		}
-		h.Engine.Settings.Texts = signin.Texts{Price: 60, Day: 100}
+		h.Engine.Texts = signin.Texts{Price: 60, Day: 100}
 		if err := try(9000000); err != nil {
 			h.Errorf("within the cap: %v", err)
 		}
@@ -395,7 +396,7 @@ func TestNewAddressRation(t *testing.T) {
 		for _, to := range []string{"new@example.com", "bob@example.com"} {
 			h.turn(24 * time.Hour)
 			session := h.in()
-			var wait *signin.WaitError
+			var wait *account.WaitError
 			n := 0
 			for ; n < 50 && wait == nil; n++ {
 				if err := h.ChangeEmail(h.Context(), h.who(session), to, home); err != nil && !errors.As(err, &wait) {
@@ -427,16 +428,16 @@ func TestUndo(t *testing.T) {
 				token = strings.Fields(rest)[0]
 			}
 		}
-		h.refused("a reset by it", h.Reset(h.Context(), token, "a third horse battery", home), signin.ErrLink)
+		h.refused("a reset by it", h.Reset(h.Context(), token, "a third horse battery", home), account.ErrLink)
 		h.turn(6 * 24 * time.Hour)
 		if err := h.Undo(h.Context(), token, home); err != nil {
 			h.Fatal(err)
 		}
-		h.refused("again", h.Undo(h.Context(), token, home), signin.ErrLink)
+		h.refused("again", h.Undo(h.Context(), token, home), account.ErrLink)
 		_, err = h.Session(h.Context(), session)
 		h.refused("the thief's session", err, signin.ErrNoSession)
 		_, err = h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, home)
-		h.refused("the password that the thief knows", err, signin.ErrCredentials)
+		h.refused("the password that the thief knows", err, account.ErrCredentials)
 		if err := h.Forgot(h.Context(), annaEmail, home); err != nil {
 			h.Fatal(err)
 		}

@@ -5,10 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"twostep/factor"
+	"twostep/internal/account"
 	"twostep/internal/store"
 )
 
@@ -56,7 +56,7 @@ func (e *Engine) factors(ctx context.Context, a store.Account) ([]enrolled, erro
 	for _, m := range e.Methods {
 		about := m.About()
 		if about.Given {
-			f := factor.Factor{ID: about.Method, Method: about.Method, Destination: a.Email, Masked: maskEmail(a.Email)}
+			f := factor.Factor{ID: about.Method, Method: about.Method, Destination: a.Email, Masked: account.MaskEmail(a.Email)}
 			list = append(list, enrolled{Factor: f, method: m})
 		}
 		for _, row := range rows {
@@ -136,12 +136,12 @@ func (e *Engine) proofs(ctx context.Context, v visit, method string) ([]enrolled
 	return slices.DeleteFunc(ways(all, v.account, e.Now()), func(f enrolled) bool { return f.Method != method }), nil
 }
 
-// maskEmail shows the first letter and the domain: enough to know one's own mailbox.
-// There are always three dots, so that the length of the name does not show.
-func maskEmail(email string) string {
-	at := strings.LastIndexByte(email, '@')
-	if at < 1 {
-		return "•••"
+// tellUsed tells the owner that a factor for emergencies was used, and how much of it
+// is left.
+func (e *Engine) tellUsed(ctx context.Context, tx *store.DB, a store.Account, by enrolled, from account.From) error {
+	about := by.method.About()
+	if !about.Spare {
+		return nil
 	}
-	return email[:1] + "•••" + email[at:]
+	return e.Tell(ctx, tx, account.Notice{Kind: spareUsed, Words: "used", Account: a, Left: by.left()}, from)
 }

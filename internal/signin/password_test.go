@@ -12,6 +12,7 @@ import (
 
 	"twostep/factor"
 	"twostep/factor/email"
+	"twostep/internal/account"
 	"twostep/internal/seal"
 	"twostep/internal/signin"
 	"twostep/internal/store/storetest"
@@ -34,13 +35,13 @@ func TestReset(t *testing.T) {
 		if !strings.Contains(h.last().Subject, "changed") || h.last().To != annaEmail {
 			h.Errorf("the owner is not told: %q", h.last().Subject)
 		}
-		h.refused("the link again", h.Reset(h.Context(), token, "a third horse battery", home), signin.ErrLink)
+		h.refused("the link again", h.Reset(h.Context(), token, "a third horse battery", home), account.ErrLink)
 		_, err := h.Session(h.Context(), session)
 		h.refused("an old session", err, signin.ErrNoSession)
 		_, err = h.Pending(h.Context(), pending)
 		h.refused("an old sign-in", err, signin.ErrNoSignIn)
 		_, err = h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, home)
-		h.refused("the old password", err, signin.ErrCredentials)
+		h.refused("the old password", err, account.ErrCredentials)
 		if _, err := h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: "another horse battery"}, home); err != nil {
 			h.Errorf("the new password: %v", err)
 		}
@@ -58,20 +59,20 @@ func TestResetLinkEnds(t *testing.T) {
 		}
 		for i := range tokens[0] {
 			cut := tokens[0][:i] + tokens[0][i+1:]
-			h.refused("cut short", h.Reset(h.Context(), cut, annaWord+"!", home), signin.ErrLink)
+			h.refused("cut short", h.Reset(h.Context(), cut, annaWord+"!", home), account.ErrLink)
 		}
 		h.turn(30 * time.Minute)
 		if err := h.Reset(h.Context(), tokens[1], "another horse battery", home); err != nil {
 			h.Errorf("at its end: %v", err)
 		}
-		h.refused("one made before the change", h.Reset(h.Context(), tokens[2], "a third horse battery", home), signin.ErrLink)
+		h.refused("one made before the change", h.Reset(h.Context(), tokens[2], "a third horse battery", home), account.ErrLink)
 		h.turn(time.Hour)
 		if err := h.Forgot(h.Context(), annaEmail, home); err != nil {
 			h.Fatal(err)
 		}
 		late := h.linkToken()
 		h.turn(30*time.Minute + time.Millisecond)
-		h.refused("after its end", h.Reset(h.Context(), late, "a third horse battery", home), signin.ErrLink)
+		h.refused("after its end", h.Reset(h.Context(), late, "a third horse battery", home), account.ErrLink)
 	})
 }
 
@@ -100,7 +101,7 @@ func TestForgotAlike(t *testing.T) {
 		for range 10 {
 			h.Forgot(h.Context(), "nobody@example.com", far)
 		}
-		var wait *signin.WaitError
+		var wait *account.WaitError
 		if err := h.Forgot(h.Context(), annaEmail, far); !errors.As(err, &wait) {
 			t.Errorf("the 31st from one network: %v, want a wait", err)
 		}
@@ -122,7 +123,7 @@ func TestChangePassword(t *testing.T) {
 			return h.ChangePassword(h.Context(), who, current, password, home)
 		}
 		_, err = change("wrong horse battery", "another horse battery")
-		h.refused("wrong current password", err, signin.ErrCredentials)
+		h.refused("wrong current password", err, account.ErrCredentials)
 		_, err = change(annaWord, "anna1234")
 		h.refused("own name", err, seal.ErrGuessable)
 		h.turn(10*time.Minute + time.Second)
@@ -184,22 +185,6 @@ func TestForgotFlood(t *testing.T) {
 			h.Error("Anna gets no link because of others")
 		}
 	})
-}
-
-// The name of a browser is its sender's text: what we do not know is not repeated.
-func TestBrowser(t *testing.T) {
-	for agent, want := range map[string]string{
-		home.UserAgent: "Firefox on Windows",
-		"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36": "Chrome on Linux",
-		"https://evil.example/1.0 (Windows NT 10.0)":                                                            "an unknown browser",
-		"Calm.Enter.your.code.at.evil.example/1.0 (Windows NT 10.0; Win64)":                                     "an unknown browser",
-		"Firefox on evil.example": "an unknown browser",
-		"":                        "an unknown browser",
-	} {
-		if got := signin.Browser(agent, "en"); got != want {
-			t.Errorf("%q: got %q, want %q", agent, got, want)
-		}
-	}
 }
 
 // A hash of yesterday's cost is replaced by one of today's at the next sign-in.

@@ -2,11 +2,13 @@ package signin
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
 
+	"twostep/internal/account"
 	"twostep/internal/seal"
 	"twostep/internal/store"
 )
@@ -39,19 +41,19 @@ type Account struct {
 }
 
 // newSession draws up a session that begins now, and its token.
-func (e *Engine) newSession(a store.Account, from From) (token string, row store.Session) {
+func (e *Engine) newSession(a store.Account, from account.From) (token string, row store.Session) {
 	now := e.Now()
 	token = seal.Token()
 	return token, store.Session{
-		ID: newID(), Token: seal.Hash(token), Account: a.ID, Epoch: a.Epoch,
-		Address: from.address(), Browser: from.UserAgent,
-		BeganAt: store.Millis(now), SeenAt: store.Millis(now), EndsAt: store.Millis(now.Add(e.Settings.Absolute)),
+		ID: rand.Text(), Token: seal.Hash(token), Account: a.ID, Epoch: a.Epoch,
+		Address: from.AddressText(), Browser: from.UserAgent,
+		BeganAt: store.Millis(now), SeenAt: store.Millis(now), EndsAt: store.Millis(now.Add(e.Absolute)),
 	}
 }
 
 // carriedOn draws up the session in which who goes on after everything before was
 // made void, and its token: the same proof and the same end.
-func (e *Engine) carriedOn(who Session, from From) (token string, row store.Session) {
+func (e *Engine) carriedOn(who Session, from account.From) (token string, row store.Session) {
 	token, row = e.newSession(store.Account{ID: who.Account.ID, Epoch: who.epoch + 1}, from)
 	row.BeganAt, row.ProvedAt, row.EndsAt = store.Millis(who.Began), store.Millis(who.Proved), store.Millis(who.Ends)
 	row.AMR, row.SignIn = strings.Join(who.AMR, " "), who.signIn
@@ -60,7 +62,7 @@ func (e *Engine) carriedOn(who Session, from From) (token string, row store.Sess
 
 // rekey voids every sign-in and session of the person and opens the one in which who
 // goes on. ErrNoSession: it was ended meanwhile.
-func (e *Engine) rekey(ctx context.Context, tx *store.DB, who Session, from From) (token string, err error) {
+func (e *Engine) rekey(ctx context.Context, tx *store.DB, who Session, from account.From) (token string, err error) {
 	if err := tx.RaiseEpoch(ctx, who.Account.ID, who.epoch); err != nil {
 		return "", endedMeanwhile(err)
 	}
@@ -69,7 +71,7 @@ func (e *Engine) rekey(ctx context.Context, tx *store.DB, who Session, from From
 
 // carryOn puts the session in which who goes on in the place of the one they were in.
 // If that one was ended meanwhile it stays ended, and whatever the transaction did with it.
-func (e *Engine) carryOn(ctx context.Context, tx *store.DB, who Session, from From) (token string, err error) {
+func (e *Engine) carryOn(ctx context.Context, tx *store.DB, who Session, from account.From) (token string, err error) {
 	if err := tx.EndOneSession(ctx, who.Account.ID, who.ID); err != nil {
 		return "", endedMeanwhile(err)
 	}
@@ -90,14 +92,14 @@ func (e *Engine) Session(ctx context.Context, token string) (Session, error) {
 		return Session{}, ErrNoSession
 	}
 	now := e.Now()
-	row, a, err := e.Store.Session(ctx, seal.Hash(token), store.Millis(now.Add(-e.Settings.Idle)), store.Millis(now))
+	row, a, err := e.Store.Session(ctx, seal.Hash(token), store.Millis(now.Add(-e.Idle)), store.Millis(now))
 	if errors.Is(err, store.ErrNotFound) {
 		return Session{}, ErrNoSession
 	}
 	if err != nil {
 		return Session{}, fmt.Errorf("signin: session: %w", err)
 	}
-	if now.Sub(store.Time(row.SeenAt)) >= min(seenEvery, e.Settings.Idle/2) {
+	if now.Sub(store.Time(row.SeenAt)) >= min(seenEvery, e.Idle/2) {
 		if err := e.Store.SeeSession(ctx, row.ID, store.Millis(now)); err != nil {
 			return Session{}, fmt.Errorf("signin: session: %w", err)
 		}
@@ -118,7 +120,7 @@ func described(row store.Session) Session {
 // Sessions are the live sessions of the person, the last used first.
 func (e *Engine) Sessions(ctx context.Context, who Session) ([]Session, error) {
 	now := e.Now()
-	rows, err := e.Store.Sessions(ctx, who.Account.ID, store.Millis(now.Add(-e.Settings.Idle)), store.Millis(now))
+	rows, err := e.Store.Sessions(ctx, who.Account.ID, store.Millis(now.Add(-e.Idle)), store.Millis(now))
 	if err != nil {
 		return nil, fmt.Errorf("signin: sessions: %w", err)
 	}
@@ -131,7 +133,7 @@ func (e *Engine) Sessions(ctx context.Context, who Session) ([]Session, error) {
 }
 
 // SignOut ends the session of this token. One that is over is no error.
-func (e *Engine) SignOut(ctx context.Context, token string, from From) error {
+func (e *Engine) SignOut(ctx context.Context, token string, from account.From) error {
 	who, err := e.Session(ctx, token)
 	if errors.Is(err, ErrNoSession) {
 		return nil
@@ -143,7 +145,7 @@ func (e *Engine) SignOut(ctx context.Context, token string, from From) error {
 		if err := tx.EndSession(ctx, seal.Hash(token)); err != nil {
 			return err
 		}
-		return e.event(ctx, tx, store.Event{Kind: signedOut, Account: who.Account.ID}, from)
+		return e.Event(ctx, tx, store.Event{Kind: signedOut, Account: who.Account.ID}, from)
 	})
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return fmt.Errorf("signin: sign out: %w", err)
@@ -152,12 +154,12 @@ func (e *Engine) SignOut(ctx context.Context, token string, from From) error {
 }
 
 // EndSession ends another session of the person by its id. One that is over is no error.
-func (e *Engine) EndSession(ctx context.Context, who Session, id string, from From) error {
+func (e *Engine) EndSession(ctx context.Context, who Session, id string, from account.From) error {
 	err := e.Store.Tx(ctx, func(tx *store.DB) error {
 		if err := tx.EndOneSession(ctx, who.Account.ID, id); err != nil {
 			return err
 		}
-		return e.event(ctx, tx, store.Event{Kind: sessionEnded, Account: who.Account.ID}, from)
+		return e.Event(ctx, tx, store.Event{Kind: sessionEnded, Account: who.Account.ID}, from)
 	})
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return fmt.Errorf("signin: end session: %w", err)
@@ -167,12 +169,12 @@ func (e *Engine) EndSession(ctx context.Context, who Session, id string, from Fr
 
 // SignOutEverywhere ends every session and every pending sign-in of the person, this
 // one too.
-func (e *Engine) SignOutEverywhere(ctx context.Context, who Session, from From) error {
+func (e *Engine) SignOutEverywhere(ctx context.Context, who Session, from account.From) error {
 	err := e.Store.Tx(ctx, func(tx *store.DB) error {
 		if err := tx.RaiseEpoch(ctx, who.Account.ID, who.epoch); err != nil {
 			return err
 		}
-		return e.event(ctx, tx, store.Event{Kind: signedOutEverywhere, Account: who.Account.ID}, from)
+		return e.Event(ctx, tx, store.Event{Kind: signedOutEverywhere, Account: who.Account.ID}, from)
 	})
 	if err != nil && !errors.Is(err, store.ErrNotFound) { // somebody else ended them all
 		return fmt.Errorf("signin: sign out everywhere: %w", err)

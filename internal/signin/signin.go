@@ -8,14 +8,14 @@ package signin
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"time"
 
-	"twostep/delivery"
 	"twostep/factor"
+	"twostep/internal/account"
 	"twostep/internal/seal"
 	"twostep/internal/store"
 )
@@ -31,30 +31,13 @@ const (
 	mailboxRest = 24 * time.Hour
 )
 
-// Engine is the house's one way in.
+// Engine is the house's one way in. It stands on the accounts.
 type Engine struct {
-	Store     *store.DB
-	Keys      *seal.Keys
-	Passwords *seal.Passwords
-	Methods   []factor.Method
-	Now       func() time.Time
-	Log       *slog.Logger
-	Settings  Settings
-	// Put adds a message to the outbox within a transaction, to be sent until then.
-	Put func(ctx context.Context, tx *store.DB, m delivery.Message, until time.Time) error
-	// Wake tells the outbox that such a transaction was committed.
-	Wake func()
-}
-
-// Settings are the owner's choices.
-type Settings struct {
-	Site      string         // the name people see
-	PublicURL string         // every link starts with it; no slash at the end
-	SignUp    string         // "open", "invited" or "closed"
-	Idle      time.Duration  // a session ends after so long without a request
-	Absolute  time.Duration  // and after so long in any case
-	Location  *time.Location // the zone in which mails tell the time
-	Texts     Texts
+	*account.Registry
+	Methods  []factor.Method
+	Idle     time.Duration // a session ends after so long without a request
+	Absolute time.Duration // and after so long in any case
+	Texts    Texts
 }
 
 // Step is where somebody is on the way in.
@@ -128,14 +111,14 @@ type Credentials struct {
 
 // Begin checks the password and opens a sign-in. The token goes to the browser. If the
 // browser is in the middle of a sign-in of the same account, that one goes on under a
-// new token, and no second message is sent. ErrCredentials, seal.ErrBusy.
-func (e *Engine) Begin(ctx context.Context, c Credentials, from From) (token string, err error) {
-	account, err := e.checkPassword(ctx, c.Email, c.Password)
+// new token, and no second message is sent. account.ErrCredentials, seal.ErrBusy.
+func (e *Engine) Begin(ctx context.Context, c Credentials, from account.From) (token string, err error) {
+	a, err := e.CheckPassword(ctx, c.Email, c.Password)
 	if err != nil {
 		return "", err
 	}
 	current, err := e.Store.SignIn(ctx, seal.Hash(c.Current))
-	if err == nil && current.Account == account.ID && current.Purpose == store.ForSession {
+	if err == nil && current.Account == a.ID && current.Purpose == store.ForSession {
 		token, err = e.resume(ctx, current, e.Now())
 		if err == nil {
 			return token, nil
@@ -144,7 +127,7 @@ func (e *Engine) Begin(ctx context.Context, c Credentials, from From) (token str
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return "", fmt.Errorf("signin: resume: %w", err)
 	}
-	return e.begin(ctx, account, store.SignIn{Purpose: store.ForSession, ReturnTo: c.ReturnTo}, from)
+	return e.begin(ctx, a, store.SignIn{Purpose: store.ForSession, ReturnTo: c.ReturnTo}, from)
 }
 
 // resume goes on with a sign-in whose password was typed again.
@@ -158,15 +141,15 @@ func (e *Engine) resume(ctx context.Context, s store.SignIn, now time.Time) (str
 }
 
 // begin opens the sign-in for the purpose and session that row names.
-func (e *Engine) begin(ctx context.Context, a store.Account, row store.SignIn, from From) (string, error) {
+func (e *Engine) begin(ctx context.Context, a store.Account, row store.SignIn, from account.From) (string, error) {
 	token := e.drawSignIn(&row, a, from)
-	v := visit{SignIn: row, account: a, network: from.network()}
+	v := visit{SignIn: row, account: a, network: from.Network()}
 	first, err := e.firstQuestion(ctx, v, from)
 	if err != nil {
 		return "", err
 	}
 	err = e.addSignIn(ctx, v, first, from)
-	if errors.Is(err, ErrWait) { // no message now; the page offers what else there is
+	if errors.Is(err, account.ErrWait) { // no message now; the page offers what else there is
 		err = e.addSignIn(ctx, v, nil, from)
 	}
 	if err != nil {
@@ -177,7 +160,7 @@ func (e *Engine) begin(ctx context.Context, a store.Account, row store.SignIn, f
 }
 
 // addSignIn saves a sign-in with its first question, if there is one.
-func (e *Engine) addSignIn(ctx context.Context, v visit, first *question, from From) error {
+func (e *Engine) addSignIn(ctx context.Context, v visit, first *question, from account.From) error {
 	return e.Store.Tx(ctx, func(tx *store.DB) error {
 		if err := tx.AddSignIn(ctx, v.SignIn); err != nil {
 			return err
@@ -187,23 +170,23 @@ func (e *Engine) addSignIn(ctx context.Context, v visit, first *question, from F
 				return err
 			}
 		}
-		return e.event(ctx, tx, store.Event{Kind: passwordRight, Account: v.account.ID, SignIn: v.ID}, from)
+		return e.Event(ctx, tx, store.Event{Kind: passwordRight, Account: v.account.ID, SignIn: v.ID}, from)
 	})
 }
 
 // drawSignIn fills row in for somebody who begins now, and makes its token.
-func (e *Engine) drawSignIn(row *store.SignIn, a store.Account, from From) (token string) {
+func (e *Engine) drawSignIn(row *store.SignIn, a store.Account, from account.From) (token string) {
 	now := e.Now()
 	token = seal.Token()
-	row.ID, row.Token, row.Account, row.Epoch = newID(), seal.Hash(token), a.ID, a.Epoch
-	row.Address, row.Browser = from.address(), from.UserAgent
+	row.ID, row.Token, row.Account, row.Epoch = rand.Text(), seal.Hash(token), a.ID, a.Epoch
+	row.Address, row.Browser = from.AddressText(), from.UserAgent
 	row.BeganAt, row.EndsAt = store.Millis(now), store.Millis(now.Add(Life))
 	return token
 }
 
 // firstQuestion is asked at once where there is nothing to choose; otherwise nothing
 // is sent before the choice, and it is nil.
-func (e *Engine) firstQuestion(ctx context.Context, v visit, from From) (*question, error) {
+func (e *Engine) firstQuestion(ctx context.Context, v visit, from account.From) (*question, error) {
 	all, err := e.factors(ctx, v.account)
 	if err != nil {
 		return nil, err
@@ -266,7 +249,7 @@ func (e *Engine) Pending(ctx context.Context, token string) (Pending, error) {
 func (e *Engine) pending(ctx context.Context, v visit) (Pending, error) {
 	all, err := e.factors(ctx, v.account)
 	return Pending{
-		Email: maskEmail(v.account.Email), Began: store.Time(v.BeganAt), Ends: store.Time(v.EndsAt),
+		Email: account.MaskEmail(v.account.Email), Began: store.Time(v.BeganAt), Ends: store.Time(v.EndsAt),
 		ReturnTo: v.ReturnTo, StepUp: v.Purpose == store.ForStepUp, Finished: v.FinishedAt != 0,
 		Offers: offers(ways(all, v.account, e.Now())),
 	}, err

@@ -20,6 +20,7 @@ import (
 	"twostep/factor/email"
 	"twostep/factor/recovery"
 	"twostep/factor/totp"
+	"twostep/internal/account"
 	"twostep/internal/outbox"
 	"twostep/internal/seal"
 	"twostep/internal/signin"
@@ -32,7 +33,7 @@ const (
 )
 
 var (
-	home     = signin.From{Address: netip.MustParseAddr("203.0.113.5"), UserAgent: "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0", Language: "en"}
+	home     = account.From{Address: netip.MustParseAddr("203.0.113.5"), UserAgent: "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0", Language: "en"}
 	codeLine = regexp.MustCompile(`(?m)^\d{6}$`)
 )
 
@@ -60,13 +61,13 @@ func open(t *testing.T, url string) *house {
 	send := map[delivery.Channel]delivery.Send{delivery.Email: h.send, spoken.Call: h.send}
 	h.outbox = outbox.New(db, keys, send, h.clock, slog.New(slog.DiscardHandler))
 	h.Engine = &signin.Engine{
-		Store: db, Keys: keys, Passwords: seal.NewPasswords(seal.Cost{MemoryKiB: 64, Time: 1}, 4, 64),
-		Methods: []factor.Method{email.Method{}, spoken.Method{}, totp.Method{}, recovery.New()}, Now: h.clock, Log: slog.New(slog.DiscardHandler),
-		Settings: signin.Settings{
-			Site: "Example", PublicURL: "https://signin.example.com", SignUp: "open",
-			Idle: time.Hour, Absolute: 24 * time.Hour, Location: time.UTC,
+		Registry: &account.Registry{
+			Store: db, Keys: keys, Passwords: seal.NewPasswords(seal.Cost{MemoryKiB: 64, Time: 1}, 4, 64), Now: h.clock, Log: slog.New(slog.DiscardHandler),
+			Settings: account.Settings{Site: "Example", PublicURL: "https://signin.example.com", SignUp: "open", Location: time.UTC},
+			Put:      h.outbox.Put, Wake: func() {},
 		},
-		Put: h.outbox.Put, Wake: func() {},
+		Methods: []factor.Method{email.Method{}, spoken.Method{}, totp.Method{}, recovery.New()},
+		Idle:    time.Hour, Absolute: 24 * time.Hour,
 	}
 	return h
 }
@@ -150,7 +151,7 @@ func (h *house) linkToken() string {
 
 func (h *house) add(email, password string) {
 	h.Helper()
-	if err := h.AddAccount(h.Context(), signin.NewAccount{Email: email, Name: "Anna", Password: password}); err != nil {
+	if err := h.AddAccount(h.Context(), account.NewAccount{Email: email, Name: "Anna", Password: password}); err != nil {
 		h.Fatal(err)
 	}
 }
@@ -258,7 +259,7 @@ func TestOverlappingCodes(t *testing.T) {
 		codes := []string{h.code()}
 		for _, wait := range []time.Duration{30 * time.Second, time.Minute, 2 * time.Minute} {
 			h.turn(wait - time.Second)
-			var early *signin.WaitError
+			var early *account.WaitError
 			if err := h.Resend(h.Context(), token, home); !errors.As(err, &early) || !early.Until.Equal(h.clock().Add(time.Second)) {
 				h.Errorf("a second too early: %v", err)
 			}
@@ -463,7 +464,7 @@ func TestWrongPassword(t *testing.T) {
 			{Email: "\u212anna@example.com", Password: annaWord}, // Kelvin sign
 		} {
 			_, err := h.Begin(h.Context(), c, home)
-			h.refused(c.Email, err, signin.ErrCredentials)
+			h.refused(c.Email, err, account.ErrCredentials)
 		}
 		for _, same := range []string{" anna@example.com ", "Anna@Example.COM"} {
 			if _, err := h.Begin(h.Context(), signin.Credentials{Email: same, Password: annaWord}, home); err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"twostep/internal/account"
 	"twostep/internal/limit"
 	"twostep/internal/store"
 )
@@ -18,15 +19,15 @@ func (s Session) Fresh(now time.Time) bool { return now.Sub(s.Proved) <= freshne
 
 // spendPassword takes a try out of those that the sessions of an account have for its
 // password: whoever holds a session that is not theirs must not find the password by
-// trying. Only somebody who is in can use them up. *WaitError.
+// trying. Only somebody who is in can use them up. *account.WaitError.
 func (e *Engine) spendPassword(ctx context.Context, who Session) error {
-	return e.spend(ctx, e.Store, ration{"passwords of account " + who.Account.ID, hour, 1, limit.PasswordsInside})
+	return e.Spend(ctx, e.Store, account.PerHour("passwords of account "+who.Account.ID, limit.PasswordsInside))
 }
 
 // StepUp begins another proof of both steps for somebody who is in. The token goes to
 // the browser like that of a sign-in; Verify then proves the session anew and gives it
-// another token. ErrCredentials, seal.ErrBusy.
-func (e *Engine) StepUp(ctx context.Context, who Session, password, returnTo string, from From) (token string, err error) {
+// another token. account.ErrCredentials, seal.ErrBusy.
+func (e *Engine) StepUp(ctx context.Context, who Session, password, returnTo string, from account.From) (token string, err error) {
 	a, err := e.Store.Account(ctx, who.Account.ID)
 	if err != nil {
 		return "", fmt.Errorf("signin: step up: %w", err)
@@ -34,12 +35,12 @@ func (e *Engine) StepUp(ctx context.Context, who Session, password, returnTo str
 	if err := e.spendPassword(ctx, who); err != nil {
 		return "", err
 	}
-	same, _, err := e.samePassword(ctx, a, password)
+	same, _, err := e.SamePassword(ctx, a, password)
 	if err != nil {
 		return "", err
 	}
 	if !same {
-		return "", ErrCredentials
+		return "", account.ErrCredentials
 	}
 	return e.begin(ctx, a, store.SignIn{Purpose: store.ForStepUp, Session: who.ID, ReturnTo: returnTo}, from)
 }

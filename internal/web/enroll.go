@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"twostep/factor"
+	"twostep/internal/account"
 	"twostep/internal/page"
 	"twostep/internal/signin"
 )
@@ -114,11 +115,11 @@ func (s *Site) enrollAgain(w http.ResponseWriter, r *http.Request, e enrolment, 
 	if err != nil {
 		return err
 	}
-	if early, ok := errors.AsType[*signin.WaitError](wrong); ok {
+	if early, ok := errors.AsType[*account.WaitError](wrong); ok {
 		return s.early(w, r, sheet, early.Until)
 	}
 	field := ""
-	if errors.Is(wrong, signin.ErrEmail) {
+	if errors.Is(wrong, account.ErrEmail) {
 		field = "email"
 	}
 	if sheet, err = again(sheet, field, wrong); err != nil {
@@ -136,7 +137,7 @@ func (s *Site) sendDraftCode(w http.ResponseWriter, r *http.Request, e enrolment
 		return err
 	}
 	err := s.Engine.ResendDraft(r.Context(), e.Session, e.about.Method, s.from(r))
-	early, ok := errors.AsType[*signin.WaitError](err)
+	early, ok := errors.AsType[*account.WaitError](err)
 	if err == nil || errors.Is(err, signin.ErrNoDraft) || errors.Is(err, signin.ErrTooManyTries) {
 		return redirect(w, r, e.at(""))
 	}

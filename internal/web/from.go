@@ -6,7 +6,7 @@ import (
 	"strings"
 	"unicode"
 
-	"twostep/internal/signin"
+	"twostep/internal/account"
 )
 
 // maxUserAgent is how much of a browser's name is looked at and stored.
@@ -14,8 +14,8 @@ const maxUserAgent = 256
 
 // from is where the request came from. Forwarding headers are not believed: anybody
 // can write them, and nobody has said yet which proxies may.
-func (s *Site) from(r *http.Request) signin.From {
-	return signin.From{
+func (s *Site) from(r *http.Request) account.From {
+	return account.From{
 		Address:   s.address(r.RemoteAddr),
 		UserAgent: agent(r.UserAgent()),
 		Language:  s.Pages.Words(r).Tag(),

@@ -15,6 +15,7 @@ import (
 
 	"twostep/delivery"
 	"twostep/factor"
+	"twostep/internal/account"
 	"twostep/internal/outbox"
 	"twostep/internal/page"
 	"twostep/internal/seal"
@@ -52,12 +53,13 @@ func build(t *testing.T) *house {
 	h.outbox = outbox.New(db, keys, map[delivery.Channel]delivery.Send{delivery.Email: send, delivery.SMS: send}, clock, log)
 	h.Site = &Site{
 		Engine: &signin.Engine{
-			Store: db, Keys: keys, Passwords: seal.NewPasswords(seal.Cost{MemoryKiB: 64, Time: 1}, 4, 64), Log: log, Now: clock,
-			Methods: []factor.Method{post{}, call{}, app{}, paper{}},
-			Settings: signin.Settings{
-				Site: "Example", PublicURL: "https://signin.example.com", Idle: time.Hour, Absolute: 24 * time.Hour, Location: time.UTC,
+			Registry: &account.Registry{
+				Store: db, Keys: keys, Passwords: seal.NewPasswords(seal.Cost{MemoryKiB: 64, Time: 1}, 4, 64), Log: log, Now: clock,
+				Settings: account.Settings{Site: "Example", PublicURL: "https://signin.example.com", Location: time.UTC},
+				Put:      h.outbox.Put, Wake: func() {},
 			},
-			Put: h.outbox.Put, Wake: func() {},
+			Methods: []factor.Method{post{}, call{}, app{}, paper{}},
+			Idle:    time.Hour, Absolute: 24 * time.Hour,
 		},
 		Pages: &page.Printer{Site: "Example", Secure: true, Now: clock},
 	}
@@ -68,7 +70,7 @@ func build(t *testing.T) *house {
 
 func (h *house) addAccount(email string) {
 	h.Helper()
-	if err := h.Engine.AddAccount(h.Context(), signin.NewAccount{Email: email, Name: "Anna", Password: annaWord}); err != nil {
+	if err := h.Engine.AddAccount(h.Context(), account.NewAccount{Email: email, Name: "Anna", Password: annaWord}); err != nil {
 		h.Fatal(err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"twostep/internal/account"
 	"twostep/internal/page"
 	"twostep/internal/signin"
 )
@@ -60,7 +61,7 @@ func (s *Site) chooseMethod(w http.ResponseWriter, r *http.Request, p pending) e
 		return err
 	}
 	err = s.Engine.Choose(r.Context(), p.token, form["method"], s.from(r))
-	if early, ok := errors.AsType[*signin.WaitError](err); ok {
+	if early, ok := errors.AsType[*account.WaitError](err); ok {
 		return s.methodClosed(w, r, p, form["method"], early.Until)
 	}
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"twostep/delivery"
 	"twostep/factor"
 	"twostep/factor/sentcode"
+	"twostep/internal/account"
 	"twostep/internal/page"
 	"twostep/internal/signin"
 )
@@ -254,7 +255,7 @@ func enrollStories(t *testing.T, lang string) []story {
 		{"enrolled", enrolledSheet(at(app{}, "/demo/settings")), 200, []string{"Verified", "a[href=/demo/settings]", "Continue", "Authenticator App"}, []string{"svg[role=img]"}},
 		{"enrolled-home", enrolledSheet(at(app{}, "")), 200, []string{"a[href=/settings]"}, nil},
 		{"email", s.printEnroll(r, address, nil, nil), 200, []string{"input#email[autofocus]", "New email address", "Send Code", "form[action=/settings/email]"}, nil},
-		{"email-wrong", with(t, s.printEnroll(r, address, url.Values{"email": {"nonsense"}}, nil), "email", signin.ErrEmail), 422, []string{"p#email-wrong", "input#email[value=nonsense]"}, nil},
+		{"email-wrong", with(t, s.printEnroll(r, address, url.Values{"email": {"nonsense"}}, nil), "email", account.ErrEmail), 422, []string{"p#email-wrong", "input#email[value=nonsense]"}, nil},
 		{"email-draft", draft(address, signin.Draft{Destination: "new@example.com", Challenge: sent}), 200, []string{"new@example.com", "form[action=/settings/email/verify]"}, nil},
 		{"email-done", enrolledSheet(address), 200, []string{"Your email address is now jane@example.com."}, nil},
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 
+	"twostep/internal/account"
 	"twostep/internal/page"
 	"twostep/internal/signin"
 )
@@ -37,7 +38,7 @@ func (s *Site) changePassword(w http.ResponseWriter, r *http.Request, who person
 	if errors.Is(err, signin.ErrStepUp) {
 		return confirmFirst(w, r, "/settings/password")
 	}
-	if errors.Is(err, signin.ErrCredentials) {
+	if errors.Is(err, account.ErrCredentials) {
 		sheet.Status, sheet.Problems = http.StatusUnprocessableEntity, []page.Problem{{Field: "current", Key: "problem.password.current"}}
 		return s.print(w, r, sheet)
 	}

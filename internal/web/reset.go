@@ -4,8 +4,8 @@ import (
 	"errors"
 	"net/http"
 
+	"twostep/internal/account"
 	"twostep/internal/page"
-	"twostep/internal/signin"
 )
 
 type resetPage struct{ Token string }
@@ -48,11 +48,11 @@ var (
 // linkField is the field that an error of a mailed link's form belongs to.
 func linkField(err error) string {
 	switch {
-	case errors.Is(err, signin.ErrLink):
+	case errors.Is(err, account.ErrLink):
 		return "token"
-	case errors.Is(err, signin.ErrName):
+	case errors.Is(err, account.ErrName):
 		return "name"
-	case errors.Is(err, signin.ErrEmail):
+	case errors.Is(err, account.ErrEmail):
 		return "email"
 	}
 	return "password"

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"time"
 
+	"twostep/internal/account"
 	"twostep/internal/page"
 	"twostep/internal/signin"
 )
@@ -19,7 +20,7 @@ type sessionRow struct {
 func sessionsSheet(language string, who signin.Session, all []signin.Session) page.Sheet {
 	var rows []sessionRow
 	for _, s := range all {
-		rows = append(rows, sessionRow{s.ID, signin.Browser(s.Browser, language), s.Address, s.Began, s.Seen, s.ID == who.ID})
+		rows = append(rows, sessionRow{s.ID, account.Browser(s.Browser, language), s.Address, s.Began, s.Seen, s.ID == who.ID})
 	}
 	return page.Sheet{Name: "sessions", Title: "sessions.title", Wide: true, Page: sessionsPage{rows}}
 }

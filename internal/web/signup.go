@@ -3,8 +3,8 @@ package web
 import (
 	"net/http"
 
+	"twostep/internal/account"
 	"twostep/internal/page"
-	"twostep/internal/signin"
 )
 
 type signUpPage struct{ Email, Name string }
@@ -15,7 +15,7 @@ func signUpSheet(p signUpPage) page.Sheet {
 
 func (s *Site) showSignUp(w http.ResponseWriter, r *http.Request) error {
 	if !s.Engine.SignUpOpen() {
-		return signin.ErrSignUpClosed
+		return account.ErrSignUpClosed
 	}
 	return s.print(w, r, signUpSheet(signUpPage{}))
 }
@@ -27,7 +27,7 @@ func (s *Site) signUp(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if !s.Engine.SignUpOpen() {
-		return signin.ErrSignUpClosed
+		return account.ErrSignUpClosed
 	}
 	sheet := signUpSheet(signUpPage{form["email"], form["name"]})
 	if sheet.Problems = missing(form, page.Problem{Field: "email", Key: "problem.email.empty"}, nameEmpty); sheet.Problems != nil {

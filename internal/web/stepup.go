@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 
+	"twostep/internal/account"
 	"twostep/internal/page"
 	"twostep/internal/signin"
 )
@@ -37,7 +38,7 @@ func (s *Site) stepUp(w http.ResponseWriter, r *http.Request, who person) error 
 		return s.print(w, r, sheet)
 	}
 	token, err := s.Engine.StepUp(r.Context(), who.Session, form["password"], back, s.from(r))
-	if errors.Is(err, signin.ErrCredentials) {
+	if errors.Is(err, account.ErrCredentials) {
 		sheet.Status, sheet.Problems = http.StatusUnprocessableEntity, []page.Problem{{Field: "password", Key: "problem.password.wrong"}}
 		return s.print(w, r, sheet)
 	}

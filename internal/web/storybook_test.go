@@ -17,6 +17,7 @@ import (
 
 	"twostep/delivery"
 	"twostep/factor"
+	"twostep/internal/account"
 	"twostep/internal/i18n"
 	"twostep/internal/page"
 	"twostep/internal/seal"
@@ -27,7 +28,7 @@ var now = time.Date(2026, 11, 5, 10, 2, 11, 0, time.UTC)
 
 func site() *Site {
 	return &Site{
-		Engine: &signin.Engine{Methods: []factor.Method{post{}, call{}, app{}, paper{}}},
+		Engine: &signin.Engine{Registry: &account.Registry{}, Methods: []factor.Method{post{}, call{}, app{}, paper{}}},
 		Pages:  &page.Printer{Site: "Example & Söhne", Now: func() time.Time { return now }},
 	}
 }
@@ -102,7 +103,7 @@ func signInStories(t *testing.T, lang string) []story {
 			[]string{"input#email[autocomplete=username]", "input#email[autofocus]", "input#email[name=email]", "input#password[autocomplete=current-password]",
 				"form[action=/signin]", "a[href=/forgot]", "a[href=/signup]", "button[aria-controls=password]", "Sign in"},
 			[]string{"input[name=return_to]", "input#password[value]", "input[maxlength]", "p[role=alert]"}},
-		{"signin-wrong", with(t, typed, "", signin.ErrCredentials), 422,
+		{"signin-wrong", with(t, typed, "", account.ErrCredentials), 422,
 			[]string{"p#problem[role=alert]", "The email or password is not correct.", "input#password[autofocus]", "input[name=return_to]", "Error: Sign in"},
 			[]string{"input#password[value]", "a[href=/signup]", "main script"}},
 		{"signin-empty", empty(signInSheet(signInPage{}), page.Problem{Field: "email", Key: "problem.email.empty"}, page.Problem{Field: "password", Key: "problem.password.empty"}), 422,
@@ -177,18 +178,18 @@ func mailedStories(t *testing.T) []story {
 	signUp := signUpSheet(signUpPage{"jane@", "Jane"})
 	all := []story{
 		{"forgot", forgotSheet(forgotPage{}), 200, []string{"input#email[autofocus]"}, nil},
-		{"forgot-wrong", with(t, forgotSheet(forgotPage{"nonsense"}), "email", signin.ErrEmail), 422, []string{"p#email-wrong", "input#email[value=nonsense]"}, nil},
+		{"forgot-wrong", with(t, forgotSheet(forgotPage{"nonsense"}), "email", account.ErrEmail), 422, []string{"p#email-wrong", "input#email[value=nonsense]"}, nil},
 		{"forgot-sent", noticeSheet(forgotSent), 200, []string{"If there is an account", "a[href=/signin]"}, []string{"example.com"}},
 		{"undo", undoSheet(""), 200, []string{"input#token[autofocus]", "form[action=/undo]", "Take it back"}, nil},
 		{"undo-done", noticeSheet(undoDone), 200, []string{"a[href=/forgot]"}, nil},
 		{"reset", resetSheet(resetPage{}), 200, []string{"input#token[autofocus]", "input#password[autocomplete=new-password]", "input#password[aria-describedby=password-hint]"}, nil},
-		{"reset-link", with(t, reset, "token", signin.ErrLink), 422, []string{"p#token-wrong", "a[href=/forgot]", "input#token[value=TOKEN]"}, nil},
+		{"reset-link", with(t, reset, "token", account.ErrLink), 422, []string{"p#token-wrong", "a[href=/forgot]", "input#token[value=TOKEN]"}, nil},
 		{"reset-done", noticeSheet(resetDone), 200, []string{"Your password has been changed", "a[href=/signin]"}, nil},
 		{"join", joinSheet(joinPage{}), 200, []string{"input#name[autocomplete=name]", "form[action=/join]"}, nil},
-		{"join-name", with(t, join, linkField(signin.ErrName), signin.ErrName), 422, []string{"p#name-wrong", "input#name[value=Jane]", "input#token[value=TOKEN]"}, nil},
+		{"join-name", with(t, join, linkField(account.ErrName), account.ErrName), 422, []string{"p#name-wrong", "input#name[value=Jane]", "input#token[value=TOKEN]"}, nil},
 		{"join-done", noticeSheet(joinDone), 200, nil, nil},
 		{"signup", signUpSheet(signUpPage{}), 200, []string{"form[action=/signup]"}, nil},
-		{"signup-wrong", with(t, signUp, linkField(signin.ErrEmail), signin.ErrEmail), 422, []string{"p#email-wrong"}, nil},
+		{"signup-wrong", with(t, signUp, linkField(account.ErrEmail), account.ErrEmail), 422, []string{"p#email-wrong"}, nil},
 		{"signup-sent", noticeSheet(signUpSent), 200, nil, nil},
 	}
 	for i, err := range []error{seal.ErrTooShort, seal.ErrTooLong, seal.ErrCommon, seal.ErrGuessable, seal.ErrNotText} {

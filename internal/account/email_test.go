@@ -1,0 +1,57 @@
+package account_test
+
+import (
+	"strings"
+	"testing"
+
+	"twostep/internal/account"
+)
+
+func TestParseEmail(t *testing.T) {
+	for typed, want := range map[string]string{
+		"anna@example.com":     "anna@example.com",
+		"  Anna@EXAMPLE.com ":  "anna@example.com",
+		"a.b+c_d@example.com":  "a.b+c_d@example.com",
+		"anna@bücher.example":  "anna@xn--bcher-kva.example",
+		"o'neil@example.co.uk": "o'neil@example.co.uk",
+	} {
+		if got, err := account.ParseEmail(typed); got != want || err != nil {
+			t.Errorf("%q: got %q, %v, want %q", typed, got, err, want)
+		}
+		if again, err := account.ParseEmail(want); again != want || err != nil {
+			t.Errorf("%q is not its own canonical form: %q, %v", want, again, err)
+		}
+	}
+	for _, bad := range []string{
+		"", "anna", "@example.com", "anna@", "anna@localhost", "anna@example", "a@b@example.com", `"a b"@example.com`,
+		`"a@b"@c.com`, "anna@[127.0.0.1]", "anna@127.0.0.1", "anna@example..com", ".anna@example.com", "anna.@example.com",
+		"an..na@example.com", "anna@-example.com", "anna@example-.com", "anna(x)@example.com", "Anna <anna@example.com>",
+		"anna@example.com,eve@example.com", "anna@example.com\nBcc: eve@example.com", "anna@example.com\x00", "anna\u202e@example.com",
+		"ann\u0430@example.com", "\u212aim@example.com", "mıke@example.com", "anna@exam ple.com", "anna@example.com.",
+		strings.Repeat("a", 65) + "@example.com", "a@" + strings.Repeat("a", 64) + ".com", "a@" + strings.Repeat("a.", 130) + "com",
+	} {
+		if got, err := account.ParseEmail(bad); err == nil {
+			t.Errorf("%q: accepted as %q", bad, got)
+		}
+	}
+}
+
+// Whatever is accepted is plain ASCII with one @, and canonical.
+func FuzzParseEmail(f *testing.F) {
+	for _, s := range []string{"anna@example.com", "A@B.C", "anna@bücher.de", "a@xn--a.com"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, typed string) {
+		email, err := account.ParseEmail(typed)
+		if err != nil {
+			return
+		}
+		again, err := account.ParseEmail(email)
+		if err != nil || again != email {
+			t.Errorf("%q: %q becomes %q, %v", typed, email, again, err)
+		}
+		if strings.Count(email, "@") != 1 || strings.ContainsFunc(email, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
+			t.Errorf("%q: accepted as %q", typed, email)
+		}
+	})
+}

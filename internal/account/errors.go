@@ -1,0 +1,29 @@
+package account
+
+import (
+	"errors"
+	"time"
+)
+
+var (
+	// ErrCredentials says that the email or the password is not correct, and not which.
+	ErrCredentials = errors.New("email or password not correct")
+	// ErrWait says that it was asked too early or too often; a *WaitError says until when.
+	ErrWait = errors.New("too early")
+	// ErrEmail says that the text is not an address that we accept.
+	ErrEmail = errors.New("not an email address")
+	// ErrName says that the text is empty, too long or holds characters nobody can see.
+	ErrName = errors.New("not a name")
+	// ErrExists says that the address has an account. Only operators are told.
+	ErrExists = errors.New("account exists")
+	// ErrLink says that the link is unknown, used or expired, and not which.
+	ErrLink = errors.New("link unknown, used or expired")
+	// ErrSignUpClosed says that nobody can make an account without an invitation.
+	ErrSignUpClosed = errors.New("sign-up is closed")
+)
+
+// WaitError is an ErrWait that knows when to come back.
+type WaitError struct{ Until time.Time }
+
+func (e *WaitError) Error() string { return ErrWait.Error() }
+func (e *WaitError) Unwrap() error { return ErrWait }

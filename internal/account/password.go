@@ -1,0 +1,135 @@
+package account
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"twostep/internal/seal"
+	"twostep/internal/store"
+)
+
+// CheckPassword finds the account whose password this is. A name that is not known,
+// has no password or is disabled costs the same work as one that is, and gets the
+// same ErrCredentials.
+func (r *Registry) CheckPassword(ctx context.Context, email, password string) (store.Account, error) {
+	var a store.Account
+	address, err := ParseEmail(email)
+	if err == nil {
+		a, err = r.Store.AccountByEmail(ctx, address)
+	}
+	if err != nil && !errors.Is(err, ErrEmail) && !errors.Is(err, store.ErrNotFound) {
+		return a, fmt.Errorf("account: password: %w", err)
+	}
+	known := err == nil && a.DisabledAt == 0
+	same, stale, err := r.SamePassword(ctx, a, password)
+	if err != nil {
+		return store.Account{}, err
+	}
+	if !same || !known {
+		r.Log.Info("password not correct", "account", a.ID)
+		return store.Account{}, ErrCredentials
+	}
+	if stale {
+		return a, r.rehash(ctx, a, password)
+	}
+	return a, nil
+}
+
+// SamePassword compares, and says whether the hash is of yesterday's cost. An account
+// without a password, or no account at all, does the work and says no.
+func (r *Registry) SamePassword(ctx context.Context, a store.Account, password string) (same, stale bool, err error) {
+	var hash string
+	if len(a.Password) > 0 {
+		plain, err := r.Keys.Open("password "+a.ID, a.Password)
+		if err != nil {
+			return false, false, fmt.Errorf("account: password of %s: %w", a.ID, err)
+		}
+		hash = string(plain)
+	}
+	return r.Passwords.Same(ctx, hash, password)
+}
+
+// rehash brings an old hash up to date.
+func (r *Registry) rehash(ctx context.Context, a store.Account, password string) error {
+	fresh, err := r.Passwords.Hash(ctx, password)
+	if errors.Is(err, seal.ErrBusy) {
+		return nil // the next sign-in will do it
+	}
+	if err == nil {
+		err = r.Store.Rehash(ctx, a.ID, a.Password, r.Keys.Seal("password "+a.ID, []byte(fresh)))
+	}
+	if err != nil {
+		return fmt.Errorf("account: rehash: %w", err)
+	}
+	return nil
+}
+
+// SealPassword checks a new password for the account and hashes it. seal.Err….
+func (r *Registry) SealPassword(ctx context.Context, a store.Account, password string) ([]byte, error) {
+	if err := seal.Acceptable(password, a.Email, a.Name, r.Settings.Site); err != nil {
+		return nil, err
+	}
+	hash, err := r.Passwords.Hash(ctx, password)
+	if err != nil {
+		return nil, err
+	}
+	return r.Keys.Seal("password "+a.ID, []byte(hash)), nil
+}
+
+// Forgot sends a link to set a new password, if the address has an account; what the
+// caller sees, and the work done, is the same if not. ErrEmail, *WaitError.
+func (r *Registry) Forgot(ctx context.Context, email string, from From) error {
+	address, err := ParseEmail(email)
+	if err != nil {
+		return err
+	}
+	a, err := r.Store.AccountByEmail(ctx, address)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("account: forgot: %w", err)
+	}
+	l := store.Link{Purpose: store.Reset, Email: address, Account: a.ID, Epoch: a.Epoch}
+	if err != nil || a.DisabledAt != 0 {
+		return r.mailLink(ctx, store.Link{Purpose: store.Decoy, Email: address}, nobody, from)
+	}
+	return r.mailLink(ctx, l, resetMail, from)
+}
+
+// Reset sets a new password by a link from Forgot. It ends every session and every
+// sign-in, tells the owner, and does not sign in: both steps are still to be taken.
+// ErrLink, seal.Err….
+func (r *Registry) Reset(ctx context.Context, token, password string, from From) error {
+	l, err := r.link(ctx, token, store.Reset)
+	if err != nil {
+		return err
+	}
+	a, err := r.Store.Account(ctx, l.Account)
+	if errors.Is(err, store.ErrNotFound) || err == nil && (a.Epoch != l.Epoch || a.DisabledAt != 0) {
+		return ErrLink
+	}
+	if err != nil {
+		return fmt.Errorf("account: reset: %w", err)
+	}
+	sealed, err := r.SealPassword(ctx, a, password)
+	if err != nil {
+		return err
+	}
+	now := store.Millis(r.Now())
+	err = r.Store.Tx(ctx, func(tx *store.DB) error {
+		if err := tx.UseLink(ctx, l.Token, now); err != nil {
+			return err
+		}
+		if err := tx.SetPassword(ctx, a.ID, a.Epoch, sealed, now); err != nil {
+			return err
+		}
+		return r.Tell(ctx, tx, Notice{Kind: passwordReset, Words: "changed", Account: a}, from)
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		return ErrLink
+	}
+	if err != nil {
+		return fmt.Errorf("account: reset: %w", err)
+	}
+	r.Wake()
+	return nil
+}

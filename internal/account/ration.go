@@ -1,0 +1,55 @@
+package account
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"twostep/internal/store"
+)
+
+// Ration is how much of something there is in one window of time.
+type Ration struct {
+	Name     string // whose, and of what
+	Window   time.Duration
+	N, Limit int64 // Limit 0: there is no limit
+}
+
+// Spend takes out of all the rations, in the transaction of what they are for.
+// *WaitError if one is used up, until it opens again.
+func (r *Registry) Spend(ctx context.Context, tx *store.DB, rations ...Ration) error {
+	for _, one := range rations {
+		if one.Limit == 0 {
+			continue
+		}
+		ends := r.Now().Truncate(one.Window).Add(one.Window)
+		err := tx.Spend(ctx, fmt.Sprintf("%s %s", one.Name, one.Window), store.Millis(ends), one.N, one.Limit)
+		if errors.Is(err, store.ErrNotFound) {
+			r.Log.Warn("ration used up", "ration", one.Name)
+			return &WaitError{Until: ends}
+		}
+		if err != nil {
+			return fmt.Errorf("account: ration: %w", err)
+		}
+	}
+	return nil
+}
+
+// PerHour is a ration of which one is taken, of limit in an hour.
+func PerHour(name string, limit int64) Ration { return Ration{name, time.Hour, 1, limit} }
+
+// PerDay is a ration of which one is taken, of limit in a day (UTC).
+func PerDay(name string, limit int64) Ration { return Ration{name, 24 * time.Hour, 1, limit} }
+
+// PerNetwork is the ration of a network; nobody knows one, nobody has one.
+func PerNetwork(of, network string, limit int64) Ration {
+	if network == "" {
+		limit = 0
+	}
+	return PerHour(of+" of network "+network, limit)
+}
+
+// Keyed is an address or a number as it may stand in a table of counts.
+func (r *Registry) Keyed(to string) string { return hex.EncodeToString(r.Keys.MAC("ration", to)[:16]) }
