@@ -1,0 +1,105 @@
+package trust
+
+import "net/netip"
+
+// Place is one network: an IPv4 address, an IPv6 /64, or one of each that were seen in
+// the same verified sign-in. Browsers go over the one or the other as they like.
+type Place struct {
+	V4 netip.Addr
+	V6 netip.Prefix
+}
+
+// At is the place of the addresses of one sign-in. Of two of a family the last counts.
+func At(addresses ...netip.Addr) Place {
+	var p Place
+	for _, a := range addresses {
+		switch a = Plain(a); {
+		case a.Is4():
+			p.V4 = a
+		case a.Is6():
+			p.V6 = block(a, 64)
+		}
+	}
+	return p
+}
+
+// Holds reports whether the place is where an address is.
+func (p Place) Holds(a netip.Addr, n Network) bool {
+	v4, v6 := 32, 64
+	if n == Prefix {
+		v4, v6 = 24, 56
+	}
+	a = Plain(a)
+	if a.Is4() {
+		return p.V4.IsValid() && block(a, v4) == block(p.V4, v4)
+	}
+	return a.Is6() && p.V6.IsValid() && block(a, v6) == block(p.V6.Addr(), v6)
+}
+
+// without is what is left of the place for records of before.
+func (p Place) without(other Place) Place {
+	if p.V4 == other.V4 {
+		p.V4 = netip.Addr{}
+	}
+	if p.V6 == other.V6 {
+		p.V6 = netip.Prefix{}
+	}
+	return p
+}
+
+// String is the place for its owner: "203.0.113.5", "2001:db8::/64" or both.
+func (p Place) String() string {
+	switch {
+	case !p.V4.IsValid() && !p.V6.IsValid():
+		return ""
+	case !p.V6.IsValid():
+		return p.V4.String()
+	case !p.V4.IsValid():
+		return p.V6.String()
+	}
+	return p.V4.String() + ", " + p.V6.String()
+}
+
+func block(a netip.Addr, bits int) netip.Prefix {
+	p, err := a.Prefix(bits)
+	if err != nil {
+		return netip.Prefix{}
+	}
+	return p
+}
+
+// Plain is the one form of an address: an IPv4 address that is written as an IPv6 one
+// (RFC 4291, 2.5.5.2; RFC 6052, 2.1) is itself, and a zone says nothing outside its host.
+func Plain(a netip.Addr) netip.Addr {
+	a = a.Unmap().WithZone("")
+	if b := a.As16(); a.Is6() && nat64.Contains(a) {
+		return netip.AddrFrom4([4]byte(b[12:]))
+	}
+	return a
+}
+
+var (
+	nat64 = netip.MustParsePrefix("64:ff9b::/96")
+	// strange are addresses that no person has on the internet, or that many share
+	// (RFC 6890; Teredo, RFC 4380, has its person in the half that is not compared).
+	strange = []netip.Prefix{
+		netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("192.0.0.0/24"),
+		netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("240.0.0.0/4"),
+		netip.MustParsePrefix("100::/64"), netip.MustParsePrefix("2001::/32"),
+	}
+)
+
+// Private reports whether an address is of no use on the internet: of this machine, of a
+// private or a shared network, or of nobody.
+func Private(a netip.Addr) bool {
+	a = Plain(a)
+	if !a.IsValid() || a.IsLoopback() || a.IsPrivate() || a.IsLinkLocalUnicast() || a.IsMulticast() || a.IsUnspecified() {
+		return true
+	}
+	for _, p := range strange {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,168 @@
+package trust_test
+
+import (
+	"errors"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"twostep/internal/trust"
+)
+
+func proxies(t testing.TB, text string) trust.Proxies {
+	t.Helper()
+	p, err := trust.ParseProxies(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// Where a request comes from. Each row that should not be believed names the trick.
+func TestClient(t *testing.T) {
+	const none, own = "", "127.0.0.1, 10.0.0.0/8, 2001:db8:f::/48"
+	long := strings.Repeat("10.0.0.1, ", 6000)
+	for _, row := range []struct {
+		says    string
+		trusted string
+		peer    string
+		xff     []string
+		fwd     []string
+		want    string // "unclear", "" for nobody knows
+	}{
+		{"a direct connection", none, "203.0.113.5:443", nil, nil, "203.0.113.5"},
+		{"a direct connection, IPv6", none, "[2001:db8::1]:443", nil, nil, "2001:db8::1"},
+		{"a zone says nothing", none, "[fe80::1%eth0]:443", nil, nil, "fe80::1"},
+		{"a mapped address", none, "[::ffff:203.0.113.5]:443", nil, nil, "203.0.113.5"},
+		{"a Unix socket", none, "@", nil, nil, ""},
+		{"a Unix socket, and a header", own, "@", []string{"203.0.113.5"}, nil, ""},
+		{"no address at all", none, "", nil, nil, ""},
+		{"nobody is trusted, a header", none, "203.0.113.5:443", []string{"198.51.100.7"}, nil, "203.0.113.5"},
+		{"nobody is trusted, this machine", none, "127.0.0.1:443", []string{"198.51.100.7"}, nil, "127.0.0.1"},
+		{"a stranger claims to be passed on", own, "203.0.113.5:443", []string{"198.51.100.7"}, nil, "203.0.113.5"},
+		{"a stranger claims to be this machine", own, "203.0.113.5:443", []string{"127.0.0.1"}, nil, "203.0.113.5"},
+		{"a stranger, Forwarded", own, "203.0.113.5:443", nil, []string{"for=198.51.100.7"}, "203.0.113.5"},
+
+		{"our proxy", own, "127.0.0.1:1", []string{"203.0.113.5"}, nil, "203.0.113.5"},
+		{"our proxy in a network", own, "10.1.2.3:1", []string{"203.0.113.5"}, nil, "203.0.113.5"},
+		{"our proxy as a mapped address", own, "[::ffff:127.0.0.1]:1", []string{"203.0.113.5"}, nil, "203.0.113.5"},
+		{"our proxy over IPv6", own, "[2001:db8:f::1]:1", []string{"2001:db8::1"}, nil, "2001:db8::1"},
+		{"just outside the network", own, "11.0.0.0:1", []string{"198.51.100.7"}, nil, "11.0.0.0"},
+		{"two proxies", own, "127.0.0.1:1", []string{"203.0.113.5, 10.0.0.9"}, nil, "203.0.113.5"},
+		{"two proxies, two lines", own, "127.0.0.1:1", []string{"203.0.113.5", "10.0.0.9"}, nil, "203.0.113.5"},
+		{"what the client wrote stands left", own, "127.0.0.1:1", []string{"198.51.100.7, 203.0.113.5"}, nil, "203.0.113.5"},
+		{"what the client wrote, a line of its own", own, "127.0.0.1:1", []string{"198.51.100.7", "203.0.113.5"}, nil, "203.0.113.5"},
+		{"the client names our proxies", own, "127.0.0.1:1", []string{"10.0.0.1, 127.0.0.1, 203.0.113.5"}, nil, "203.0.113.5"},
+		{"garbage left of the client", own, "127.0.0.1:1", []string{"a, 999.1.1.1, <script>, 203.0.113.5"}, nil, "203.0.113.5"},
+		{"64 kB left of the client", own, "127.0.0.1:1", []string{long + "203.0.113.5"}, nil, "203.0.113.5"},
+		{"64 kB of proxies", own, "127.0.0.1:1", []string{long}, nil, "10.0.0.1"},
+		{"without blanks", own, "127.0.0.1:1", []string{"198.51.100.7,203.0.113.5,10.0.0.9"}, nil, "203.0.113.5"},
+		{"blanks and tabs", own, "127.0.0.1:1", []string{" \t203.0.113.5 ,\t10.0.0.9 "}, nil, "203.0.113.5"},
+		{"empty elements", own, "127.0.0.1:1", []string{"203.0.113.5, , 10.0.0.9,"}, nil, "203.0.113.5"},
+		{"with a port", own, "127.0.0.1:1", []string{"203.0.113.5:51234"}, nil, "203.0.113.5"},
+		{"IPv6 in brackets", own, "127.0.0.1:1", []string{"[2001:db8::1]"}, nil, "2001:db8::1"},
+		{"IPv6 in brackets with a port", own, "127.0.0.1:1", []string{"[2001:db8::1]:51234"}, nil, "2001:db8::1"},
+		{"IPv6 with a zone", own, "127.0.0.1:1", []string{"fe80::1%eth0"}, nil, "fe80::1"},
+		{"a mapped client", own, "127.0.0.1:1", []string{"::ffff:203.0.113.5"}, nil, "203.0.113.5"},
+		{"only proxies: the farthest", own, "127.0.0.1:1", []string{"10.0.0.8, 10.0.0.9"}, nil, "10.0.0.8"},
+		{"our proxy asks by itself", own, "127.0.0.1:1", nil, nil, "127.0.0.1"},
+		{"a public proxy that says nothing", "203.0.113.5", "203.0.113.5:1", nil, nil, ""},
+
+		{"an empty header", own, "127.0.0.1:1", []string{""}, nil, "unclear"},
+		{"only commas", own, "127.0.0.1:1", []string{",,"}, nil, "unclear"},
+		{"a letter", own, "127.0.0.1:1", []string{"a"}, nil, "unclear"},
+		{"the rightmost cannot be read", own, "127.0.0.1:1", []string{"203.0.113.5, a"}, nil, "unclear"},
+		{"no such address", own, "127.0.0.1:1", []string{"999.1.1.1"}, nil, "unclear"},
+		{"all zeros", own, "127.0.0.1:1", []string{"0.0.0.0"}, nil, "unclear"},
+		{"all zeros, IPv6", own, "127.0.0.1:1", []string{"::"}, nil, "unclear"},
+		{"encoded", own, "127.0.0.1:1", []string{"::1%25x"}, nil, "::1"},
+		{"octal", own, "127.0.0.1:1", []string{"0203.0.113.5"}, nil, "unclear"},
+		{"a name", own, "127.0.0.1:1", []string{"localhost"}, nil, "unclear"},
+		{"unknown", own, "127.0.0.1:1", []string{"unknown"}, nil, "unclear"},
+		{"a network", own, "127.0.0.1:1", []string{"203.0.113.0/24"}, nil, "unclear"},
+		{"a bracket left open", own, "127.0.0.1:1", []string{"[2001:db8::1"}, nil, "unclear"},
+
+		{"Forwarded", own, "127.0.0.1:1", nil, []string{"for=203.0.113.5"}, "203.0.113.5"},
+		{"Forwarded, more than for", own, "127.0.0.1:1", nil, []string{"proto=https;FOR=203.0.113.5;by=10.0.0.1;host=signin.example.com"}, "203.0.113.5"},
+		{"Forwarded, IPv6", own, "127.0.0.1:1", nil, []string{`For="[2001:db8::1]:4711"`}, "2001:db8::1"},
+		{"Forwarded, quoted IPv4 with a port", own, "127.0.0.1:1", nil, []string{`for="203.0.113.5:80"`}, "203.0.113.5"},
+		{"Forwarded, two hops", own, "127.0.0.1:1", nil, []string{"for=203.0.113.5, for=10.0.0.9"}, "203.0.113.5"},
+		{"Forwarded, two lines", own, "127.0.0.1:1", nil, []string{"for=198.51.100.7", "for=203.0.113.5"}, "203.0.113.5"},
+		{"Forwarded, a comma in quotes", own, "127.0.0.1:1", nil, []string{`for=203.0.113.5;host="a, for=198.51.100.7"`}, "203.0.113.5"},
+		{"Forwarded, an escaped quote", own, "127.0.0.1:1", nil, []string{`for=203.0.113.5;host="a\", for=198.51.100.7"`}, "203.0.113.5"},
+		{"Forwarded, quotes left open", own, "127.0.0.1:1", nil, []string{`for="203.0.113.5`}, "unclear"},
+		{"Forwarded, hidden", own, "127.0.0.1:1", nil, []string{"for=_secret"}, "unclear"},
+		{"Forwarded, unknown", own, "127.0.0.1:1", nil, []string{"for=unknown"}, "unclear"},
+		{"Forwarded without for", own, "127.0.0.1:1", nil, []string{"proto=https"}, "unclear"},
+		{"Forwarded, IPv6 without quotes", own, "127.0.0.1:1", nil, []string{"for=[2001:db8::1]"}, "2001:db8::1"},
+
+		{"both agree", own, "127.0.0.1:1", []string{"203.0.113.5"}, []string{"for=203.0.113.5"}, "203.0.113.5"},
+		{"the proxy writes one, the client the other", own, "127.0.0.1:1", []string{"203.0.113.5"}, []string{"for=198.51.100.7"}, "unclear"},
+		{"the client's cannot be read", own, "127.0.0.1:1", []string{"203.0.113.5"}, []string{"for=x"}, "unclear"},
+		{"one of them is empty", own, "127.0.0.1:1", []string{""}, []string{"for=203.0.113.5"}, "203.0.113.5"},
+	} {
+		got, err := proxies(t, row.trusted).Client(trust.Hops{Peer: row.peer, ForwardedFor: row.xff, Forwarded: row.fwd})
+		text := "unclear"
+		if !errors.Is(err, trust.ErrUnclear) {
+			if text = ""; got.IsValid() {
+				text = got.String()
+			}
+		}
+		if text != row.want {
+			t.Errorf("%s: got %q (%v), want %q", row.says, text, err, row.want)
+		}
+		if err != nil && got.IsValid() {
+			t.Errorf("%s: an error and an address", row.says)
+		}
+	}
+}
+
+// What would let anybody say where they are is refused, and so is what is no network.
+func TestParseProxies(t *testing.T) {
+	for _, bad := range []string{"*", "0.0.0.0/0", "::/0", "0.0.0.0/1", "128.0.0.0/1", "0/0", "any", "10.0.0.0/33", "10.0.0", "proxy.example.com", "::ffff:0.0.0.0/96", "10.0.0.1-10.0.0.9", "2000::/3"} {
+		if p, err := trust.ParseProxies(bad); err == nil {
+			t.Errorf("%q: %v", bad, p)
+		}
+	}
+	p := proxies(t, " 127.0.0.1,10.1.2.3/8\n ::ffff:192.168.0.0/112 fc00::/7 ")
+	for text, want := range map[string]bool{"127.0.0.1": true, "127.0.0.2": false, "10.255.0.1": true, "192.168.9.9": true, "192.169.0.1": false, "fd00::1": true, "::ffff:10.0.0.1": true, "fe80::1": false} {
+		if got := p.Has(netip.MustParseAddr(text)); got != want {
+			t.Errorf("%s: got %v", text, got)
+		}
+	}
+	if p := proxies(t, " ,\n"); len(p) != 0 || p.Has(netip.MustParseAddr("127.0.0.1")) || p.Has(netip.Addr{}) {
+		t.Errorf("nothing: %v", p)
+	}
+}
+
+// FUZ-001: whatever the headers say, what an untrusted peer wrote is never returned, an
+// address is never one of our proxies unless all are, and it is its own plain form.
+func FuzzClient(f *testing.F) {
+	f.Add("127.0.0.1:1", "203.0.113.5, 10.0.0.9", "")
+	f.Add("203.0.113.5:1", "127.0.0.1", `for="[2001:db8::1]:1"`)
+	f.Add("[::ffff:127.0.0.1]:1", "::ffff:1.2.3.4", `for=a;by="\"`)
+	f.Fuzz(func(t *testing.T, peer, xff, fwd string) {
+		p := proxies(t, "127.0.0.1 10.0.0.0/8")
+		h := trust.Hops{Peer: peer}
+		if xff != "" {
+			h.ForwardedFor = []string{xff}
+		}
+		if fwd != "" {
+			h.Forwarded = []string{fwd}
+		}
+		got, err := p.Client(h)
+		if err != nil && got.IsValid() {
+			t.Fatal("an error and an address")
+		}
+		if got.IsValid() && got != trust.Plain(got) {
+			t.Fatalf("%v is not plain", got)
+		}
+		direct, err := trust.Proxies(nil).Client(trust.Hops{Peer: peer})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !p.Has(direct) && got != direct {
+			t.Fatalf("the peer %v is no proxy, and %v is believed", direct, got)
+		}
+	})
+}
