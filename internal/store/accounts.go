@@ -65,3 +65,23 @@ func (db *DB) SetEmail(ctx context.Context, id string, epoch int64, email string
 func (db *DB) RaiseEpoch(ctx context.Context, id string, epoch int64) error {
 	return db.must(ctx, `UPDATE accounts SET epoch = epoch + 1 WHERE id = $1 AND epoch = $2`, id, epoch)
 }
+
+// SetDisabled disables an account (at 0: enables it) as it was at epoch, and raises the
+// epoch: nothing that began before comes back. ErrNotFound: somebody else was faster.
+func (db *DB) SetDisabled(ctx context.Context, id string, epoch, at int64) error {
+	return db.must(ctx, `UPDATE accounts SET disabled_at = $3, epoch = epoch + 1 WHERE id = $1 AND epoch = $2`, id, epoch, at)
+}
+
+// Void voids every sign-in, session and link of all accounts, and all trust.
+func (db *DB) Void(ctx context.Context, why string, now int64) error {
+	for _, query := range []string{`DELETE FROM owners`, `UPDATE accounts SET epoch = epoch + 1`} {
+		if _, err := db.change(ctx, query); err != nil {
+			return err
+		}
+	}
+	if _, err := db.change(ctx, `UPDATE links SET used_at = $1 WHERE used_at = 0`, now); err != nil {
+		return err
+	}
+	_, err := db.change(ctx, `UPDATE places SET ended_at = $2, ended = $1 WHERE ended_at = 0`, why, now)
+	return err
+}

@@ -1,6 +1,9 @@
 package store
 
-import "context"
+import (
+	"context"
+	"strconv"
+)
 
 // KeepMark writes a fact about this database down unless one of that name stands
 // there, and returns the one that stands.
@@ -10,4 +13,18 @@ func (db *DB) KeepMark(ctx context.Context, name, value string) (kept string, er
 	}
 	err = db.write.QueryRowContext(ctx, `SELECT value FROM marks WHERE name = $1`, name).Scan(&kept)
 	return kept, found(err)
+}
+
+// KeepTime notes the time, if it is later than what stands there: a clock that is set
+// back is then seen to be behind (Seen.Latest).
+func (db *DB) KeepTime(ctx context.Context, now int64) error {
+	_, err := db.change(ctx, `INSERT INTO marks (name, value) VALUES ('time', $1) ON CONFLICT (name) DO UPDATE SET value = $1
+		WHERE CAST(marks.value AS BIGINT) < CAST($1 AS BIGINT)`, strconv.FormatInt(now, 10))
+	return err
+}
+
+// SetTime notes the time, whatever stands there.
+func (db *DB) SetTime(ctx context.Context, now int64) error {
+	_, err := db.change(ctx, `INSERT INTO marks (name, value) VALUES ('time', $1) ON CONFLICT (name) DO UPDATE SET value = $1`, strconv.FormatInt(now, 10))
+	return err
 }

@@ -22,25 +22,33 @@ type SignIn struct {
 	ReturnTo   string
 	BeganAt    int64
 	EndsAt     int64
-	FinishedAt int64 // passed or given up; 0: still open
+	FinishedAt int64  // passed or given up; 0: still open
+	Device     string // the browser, if it is known; "" otherwise
+	Other      string // an address of the other family (IPv4, IPv6) that it was seen from too
+	Reason     string // why the second step is asked for; "" where it always is
+	VerifiedAt int64  // when the browser was last verified, if that is the reason
+	Trust      bool   // the person wants this browser to be trusted
 }
 
 const signInColumns = `signins.id, signins.token, signins.account, signins.epoch, signins.purpose, signins.session, signins.address, signins.browser,
-	signins.return_to, signins.began_at, signins.ends_at, signins.finished_at`
+	signins.return_to, signins.began_at, signins.ends_at, signins.finished_at, signins.device, signins.other, signins.reason, signins.verified_at, signins.trust`
 
 func scanSignIn(s scanner) (i SignIn, err error) {
 	return i, found(s.Scan(i.columns()...))
 }
 
 func (i *SignIn) columns() []any {
-	return []any{&i.ID, &i.Token, &i.Account, &i.Epoch, &i.Purpose, &i.Session, &i.Address, &i.Browser, &i.ReturnTo, &i.BeganAt, &i.EndsAt, &i.FinishedAt}
+	return []any{&i.ID, &i.Token, &i.Account, &i.Epoch, &i.Purpose, &i.Session, &i.Address, &i.Browser, &i.ReturnTo, &i.BeganAt, &i.EndsAt, &i.FinishedAt,
+		&i.Device, &i.Other, &i.Reason, &i.VerifiedAt, &i.Trust}
 }
 
 // AddSignIn adds i.
 func (db *DB) AddSignIn(ctx context.Context, i SignIn) error {
-	_, err := db.change(ctx, `INSERT INTO signins (id, token, account, epoch, purpose, session, address, browser, return_to, began_at, ends_at, finished_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
-		i.ID, i.Token, i.Account, i.Epoch, i.Purpose, i.Session, i.Address, i.Browser, i.ReturnTo, i.BeganAt, i.EndsAt, i.FinishedAt)
+	_, err := db.change(ctx, `INSERT INTO signins (id, token, account, epoch, purpose, session, address, browser, return_to, began_at, ends_at, finished_at,
+			device, other, reason, verified_at, trust)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`,
+		i.ID, i.Token, i.Account, i.Epoch, i.Purpose, i.Session, i.Address, i.Browser, i.ReturnTo, i.BeganAt, i.EndsAt, i.FinishedAt,
+		i.Device, i.Other, i.Reason, i.VerifiedAt, i.Trust)
 	return err
 }
 
@@ -63,4 +71,16 @@ func (db *DB) RetokenSignIn(ctx context.Context, id string, old, token []byte, n
 // FinishSignIn ends an open sign-in, once. ErrNotFound: it is over already.
 func (db *DB) FinishSignIn(ctx context.Context, id string, now int64) error {
 	return db.must(ctx, `UPDATE signins SET finished_at = $2 WHERE id = $1 AND finished_at = 0 AND ends_at >= $2`, id, now)
+}
+
+// TickSignIn keeps whether the person wants this browser to be trusted.
+func (db *DB) TickSignIn(ctx context.Context, id string, trust bool) error {
+	_, err := db.change(ctx, `UPDATE signins SET trust = $2 WHERE id = $1`, id, trust)
+	return err
+}
+
+// SeeSignIn keeps the address of the other family that a sign-in was seen from.
+func (db *DB) SeeSignIn(ctx context.Context, id, other string) error {
+	_, err := db.change(ctx, `UPDATE signins SET other = $2 WHERE id = $1`, id, other)
+	return err
 }

@@ -325,10 +325,10 @@ func TestOddPath(t *testing.T) {
 func TestSweep(t *testing.T) {
 	each(t, func(t *testing.T, db *store.DB) {
 		s, _, _ := signIn(t, db)
-		if n, err := db.Sweep(t.Context(), 1000, 0); n != 0 || err != nil {
+		if n, err := db.Sweep(t.Context(), store.Old{Ended: 1000}); n != 0 || err != nil {
 			t.Errorf("too early: %d, %v", n, err)
 		}
-		if n, err := db.Sweep(t.Context(), 1001, 0); n != 1 || err != nil {
+		if n, err := db.Sweep(t.Context(), store.Old{Ended: 1001}); n != 1 || err != nil {
 			t.Errorf("got %d, %v, want 1", n, err)
 		}
 		if _, err := db.SignIn(t.Context(), s.Token); !errors.Is(err, store.ErrNotFound) {

@@ -2,22 +2,32 @@ package store
 
 import "context"
 
+// Old says how old is long over, in times before which.
+type Old struct {
+	Ended  int64 // something ended
+	Events int64 // something happened
+	Trust  int64 // a browser was verified, or somebody was asked
+}
+
 // Sweep removes what is long over, a few hundred rows at a time so that nobody waits
-// for it: whatever ended before then, and events from before eventsBefore. It returns how
-// many rows went: call it again until none does.
-func (db *DB) Sweep(ctx context.Context, then, eventsBefore int64) (int64, error) {
-	sum, err := db.change(ctx, `DELETE FROM events WHERE id IN (SELECT id FROM events WHERE at < $1 LIMIT 500)`, eventsBefore)
-	if err != nil {
-		return 0, err
-	}
-	for _, old := range []string{
-		`DELETE FROM signins WHERE id IN (SELECT id FROM signins WHERE ends_at < $1 LIMIT 500)`,
-		`DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE ends_at < $1 LIMIT 500)`,
-		`DELETE FROM rations WHERE (name, ends_at) IN (SELECT name, ends_at FROM rations WHERE ends_at < $1 LIMIT 500)`,
-		`DELETE FROM links WHERE token IN (SELECT token FROM links WHERE ends_at < $1 LIMIT 500)`,
-		`DELETE FROM messages WHERE id IN (SELECT id FROM messages WHERE ends_at < $1 AND state <> 'waiting' LIMIT 500)`,
+// for it: whatever ended before old.Ended, and so on. It returns how many rows went: call
+// it again until none does.
+func (db *DB) Sweep(ctx context.Context, old Old) (sum int64, err error) {
+	for _, one := range []struct {
+		query  string
+		before int64
+	}{
+		{`DELETE FROM events WHERE id IN (SELECT id FROM events WHERE at < $1 LIMIT 500)`, old.Events},
+		{`DELETE FROM decisions WHERE id IN (SELECT id FROM decisions WHERE at < $1 LIMIT 500)`, old.Trust},
+		{`DELETE FROM places WHERE id IN (SELECT id FROM places WHERE verified_at < $1 LIMIT 500)`, old.Trust},
+		{`DELETE FROM devices WHERE id IN (SELECT id FROM devices WHERE ends_at < $1 LIMIT 500)`, old.Ended},
+		{`DELETE FROM signins WHERE id IN (SELECT id FROM signins WHERE ends_at < $1 LIMIT 500)`, old.Ended},
+		{`DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE ends_at < $1 LIMIT 500)`, old.Ended},
+		{`DELETE FROM rations WHERE (name, ends_at) IN (SELECT name, ends_at FROM rations WHERE ends_at < $1 LIMIT 500)`, old.Ended},
+		{`DELETE FROM links WHERE token IN (SELECT token FROM links WHERE ends_at < $1 LIMIT 500)`, old.Ended},
+		{`DELETE FROM messages WHERE id IN (SELECT id FROM messages WHERE ends_at < $1 AND state <> 'waiting' LIMIT 500)`, old.Ended},
 	} {
-		n, err := db.change(ctx, old, then)
+		n, err := db.change(ctx, one.query, one.before)
 		if err != nil {
 			return sum, err
 		}

@@ -1,0 +1,104 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+)
+
+// Device is one browser. Its secrets are hashes.
+type Device struct {
+	ID     string
+	Series []byte // finds it
+	Secret []byte // the one that counts
+	Next   []byte // its successor, not shown yet; empty: none
+	NextAt int64
+	Past   []byte // its predecessor
+	PastAt int64
+	MadeAt int64
+	EndsAt int64
+}
+
+// AddDevice adds d.
+func (db *DB) AddDevice(ctx context.Context, d Device) error {
+	_, err := db.change(ctx, `INSERT INTO devices (id, series, secret, next, next_at, past, past_at, made_at, ends_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		d.ID, d.Series, d.Secret, d.Next, d.NextAt, d.Past, d.PastAt, d.MadeAt, d.EndsAt)
+	return err
+}
+
+// TurnDevice replaces the secrets of a device as it was read, and when it ends.
+// ErrNotFound: somebody else was faster.
+func (db *DB) TurnDevice(ctx context.Context, was, is Device) error {
+	return db.must(ctx, `UPDATE devices SET secret = $4, next = $5, next_at = $6, past = $7, past_at = $8, ends_at = $9
+		WHERE id = $1 AND secret = $2 AND next = $3`, was.ID, was.Secret, was.Next, is.Secret, is.Next, is.NextAt, is.Past, is.PastAt, is.EndsAt)
+}
+
+// Seen is a device as one account knows it.
+type Seen struct {
+	Device
+	ProvedAt int64   // when the account last took both steps there; 0: never
+	Places   []Place // of the account, the longest verified first
+	Latest   int64   // the latest time that KeepTime has kept; 0: none
+}
+
+// Device is the device of this series with all that an account's trust is decided by, in
+// one read.
+func (db *DB) Device(ctx context.Context, series []byte, account string, now int64) (Seen, error) {
+	rows, err := db.read.QueryContext(ctx, `SELECT devices.id, devices.series, devices.secret, devices.next, devices.next_at, devices.past, devices.past_at,
+			devices.made_at, devices.ends_at, COALESCE(owners.proved_at, 0), COALESCE((SELECT CAST(value AS BIGINT) FROM marks WHERE name = 'time'), 0),
+			places.id, places.epoch, places.body, places.verified_at, places.used_at, places.ended_at, places.ended
+		FROM devices LEFT JOIN owners ON owners.device = devices.id AND owners.account = $2
+		LEFT JOIN places ON places.device = devices.id AND places.account = $2
+		WHERE devices.series = $1 AND devices.ends_at >= $3 ORDER BY places.verified_at, places.id`, series, account, now)
+	if err != nil {
+		return Seen{}, err
+	}
+	defer rows.Close()
+	var s Seen
+	for rows.Next() {
+		p, err := s.scan(rows)
+		if err != nil {
+			return Seen{}, err
+		}
+		if p.ID != "" {
+			p.Device, p.Account = s.ID, account
+			s.Places = append(s.Places, p)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return Seen{}, err
+	}
+	if s.ID == "" {
+		return Seen{}, ErrNotFound
+	}
+	return s, nil
+}
+
+// scan reads one row; a device without a place has one too.
+func (s *Seen) scan(row scanner) (p Place, err error) {
+	var id, ended sql.NullString
+	var epoch, verified, used, endedAt sql.NullInt64
+	err = row.Scan(&s.ID, &s.Series, &s.Secret, &s.Next, &s.NextAt, &s.Past, &s.PastAt, &s.MadeAt, &s.EndsAt, &s.ProvedAt, &s.Latest,
+		&id, &epoch, &p.Body, &verified, &used, &endedAt, &ended)
+	p.ID, p.Ended = id.String, ended.String
+	p.Epoch, p.VerifiedAt, p.UsedAt, p.EndedAt = epoch.Int64, verified.Int64, used.Int64, endedAt.Int64
+	return p, err
+}
+
+// KnowDevice notes that the account took both steps in the browser.
+func (db *DB) KnowDevice(ctx context.Context, device, account string, now int64) error {
+	_, err := db.change(ctx, `INSERT INTO owners (device, account, proved_at) VALUES ($1, $2, $3)
+		ON CONFLICT (device, account) DO UPDATE SET proved_at = $3`, device, account, now)
+	return err
+}
+
+// ForgetOwner takes the mark of a known device back.
+func (db *DB) ForgetOwner(ctx context.Context, device, account string) error {
+	_, err := db.change(ctx, `DELETE FROM owners WHERE device = $1 AND account = $2`, device, account)
+	return err
+}
+
+// ForgetOwners takes all of an account's marks of known devices back.
+func (db *DB) ForgetOwners(ctx context.Context, account string) error {
+	_, err := db.change(ctx, `DELETE FROM owners WHERE account = $1`, account)
+	return err
+}

@@ -1,0 +1,78 @@
+package store
+
+import "context"
+
+// Place is one network from which a browser was verified for an account.
+type Place struct {
+	ID         string
+	Device     string
+	Account    string
+	Epoch      int64  // of the account; another one voids it
+	Body       []byte // sealed
+	VerifiedAt int64
+	UsedAt     int64 // when it last skipped step two; 0: never
+	EndedAt    int64
+	Ended      string // why it ended early
+}
+
+// SetPlaces replaces the places of a browser and account.
+func (db *DB) SetPlaces(ctx context.Context, device, account string, places []Place) error {
+	if _, err := db.change(ctx, `DELETE FROM places WHERE device = $1 AND account = $2`, device, account); err != nil {
+		return err
+	}
+	for _, p := range places {
+		_, err := db.change(ctx, `INSERT INTO places (id, device, account, epoch, body, verified_at, used_at, ended_at, ended) VALUES ($1, $2, $3, $4, $5, $6, $7, 0, '')`,
+			p.ID, device, account, p.Epoch, p.Body, p.VerifiedAt, p.UsedAt)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// UsePlace notes that a place skipped step two. ErrNotFound: it has ended, or is of
+// another epoch, and must not.
+func (db *DB) UsePlace(ctx context.Context, id string, epoch, now int64) error {
+	return db.must(ctx, `UPDATE places SET used_at = $3 WHERE id = $1 AND epoch = $2 AND ended_at = 0`, id, epoch, now)
+}
+
+// EndPlaces ends all places of an account but those of the browser keep ("": of none).
+func (db *DB) EndPlaces(ctx context.Context, account, keep, why string, now int64) error {
+	_, err := db.change(ctx, `UPDATE places SET ended_at = $4, ended = $3 WHERE account = $1 AND device <> $2 AND ended_at = 0`, account, keep, why, now)
+	return err
+}
+
+// KeepPlaces takes the places of a browser over into another epoch of the account.
+func (db *DB) KeepPlaces(ctx context.Context, account, device string, from, to int64) error {
+	_, err := db.change(ctx, `UPDATE places SET epoch = $4 WHERE account = $1 AND device = $2 AND epoch = $3 AND ended_at = 0`, account, device, from, to)
+	return err
+}
+
+// EndPlacesOf ends the places of one browser and account.
+func (db *DB) EndPlacesOf(ctx context.Context, device, account, why string, now int64) error {
+	_, err := db.change(ctx, `UPDATE places SET ended_at = $4, ended = $3 WHERE device = $1 AND account = $2 AND ended_at = 0`, device, account, why, now)
+	return err
+}
+
+// EndPlacesIn ends the places of all accounts in one browser.
+func (db *DB) EndPlacesIn(ctx context.Context, device, why string, now int64) error {
+	_, err := db.change(ctx, `UPDATE places SET ended_at = $3, ended = $2 WHERE device = $1 AND ended_at = 0`, device, why, now)
+	return err
+}
+
+// KeepDevices removes the places of all but the most browsers of an account that were
+// verified last.
+func (db *DB) KeepDevices(ctx context.Context, account string, most int64) error {
+	_, err := db.change(ctx, `DELETE FROM places WHERE account = $1 AND ended_at = 0 AND device NOT IN
+		(SELECT device FROM places WHERE account = $1 AND ended_at = 0 GROUP BY device ORDER BY max(verified_at) DESC, device LIMIT $2)`, account, most)
+	return err
+}
+
+// Places are all places of an account, the longest verified first.
+func (db *DB) Places(ctx context.Context, account string) ([]Place, error) {
+	rows, err := db.read.QueryContext(ctx, `SELECT id, device, account, epoch, body, verified_at, used_at, ended_at, ended FROM places
+		WHERE account = $1 ORDER BY verified_at, id`, account)
+	return all(rows, err, func(sc scanner) (p Place, err error) {
+		return p, sc.Scan(&p.ID, &p.Device, &p.Account, &p.Epoch, &p.Body, &p.VerifiedAt, &p.UsedAt, &p.EndedAt, &p.Ended)
+	})
+}
