@@ -21,6 +21,27 @@ func LinkToken() string {
 	return rand.Text()
 }
 
+// seriesLength is that of rand.Text.
+const seriesLength = 26
+
+// DeviceToken returns the value of a device cookie: a series of 130 random bits, which
+// stays, and behind it a secret of 256, which changes with every use. A secret of before
+// in the right series betrays a copy. Store Hash of both, never the token.
+func DeviceToken(series string) string {
+	if series == "" {
+		series = rand.Text()
+	}
+	return series + Token()
+}
+
+// SplitDevice takes the value of a device cookie apart; false if it is none.
+func SplitDevice(token string) (series, secret string, ok bool) {
+	if len(token) != seriesLength+43 {
+		return "", "", false
+	}
+	return token[:seriesLength], token[seriesLength:], true
+}
+
 // Hash returns the SHA-256 of a token from Token or LinkToken, which is how it is stored
 // and looked up. It has no key and no salt, so it is safe only for secrets that cannot be
 // guessed: use Keys.MAC for codes and Passwords for passwords.
