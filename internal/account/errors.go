@@ -16,6 +16,8 @@ var (
 	ErrName = errors.New("not a name")
 	// ErrExists says that the address has an account. Only operators are told.
 	ErrExists = errors.New("account exists")
+	// ErrUnknown says that the address has no account. Only operators are told.
+	ErrUnknown = errors.New("no such account")
 	// ErrLink says that the link is unknown, used or expired, and not which.
 	ErrLink = errors.New("link unknown, used or expired")
 	// ErrSignUpClosed says that nobody can make an account without an invitation.

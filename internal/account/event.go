@@ -5,17 +5,19 @@ import (
 	"crypto/rand"
 	"net/netip"
 
-	"github.com/mileusna/useragent"
-
 	"twostep/internal/i18n"
 	"twostep/internal/store"
+	"twostep/internal/trust"
 )
 
 // The kinds of event.
 const (
-	accountAdded  = "account added"
-	passwordReset = "password reset"
-	changeUndone  = "change undone"
+	accountAdded     = "account added"
+	accountDisabled  = "account disabled"
+	accountEnabled   = "account enabled"
+	passwordReset    = "password reset"
+	changeUndone     = "change undone"
+	devicesForgotten = "devices forgotten by the operator"
 )
 
 // Event writes down what happened, in the transaction in which it happens.
@@ -27,30 +29,34 @@ func (r *Registry) Event(ctx context.Context, tx *store.DB, what store.Event, fr
 
 // From is where a request came from.
 type From struct {
-	Address   netip.Addr
-	UserAgent string // valid UTF-8 without control characters, at most 256 bytes
-	Language  string // BCP 47, of the page it came from
+	Address   netip.Addr // zero: nobody knows
+	Unclear   bool       // the headers of a proxy do not tell the address, and the sender may have had a part in that
+	UserAgent string     // valid UTF-8 without control characters, at most 256 bytes
+	Hints     string     // Sec-CH-UA, likewise
+	Language  string     // BCP 47, of the page it came from
+	Device    string     // the token in the cookie of the browser; "" if there is none
 }
 
-// AddressText is "" for what did not come over the network.
+// Request is what the trust decision looks at.
+func (f From) Request() trust.Request {
+	return trust.Request{Address: trust.Plain(f.Address), Browser: trust.ReadBrowser(f.UserAgent, f.Hints)}
+}
+
+// AddressText is "" if nobody knows the address, as of what did not come over the network.
 func (f From) AddressText() string {
 	if !f.Address.IsValid() {
 		return ""
 	}
-	return f.Address.Unmap().WithZone("").String()
+	return trust.Plain(f.Address).String()
 }
 
-// Network is what one party can be expected to hold: an IPv4 address, an IPv6 /64.
+// Network is what one party can be expected to hold: an IPv4 address, an IPv6 /64. Those
+// whose address is unclear are one network: nobody gets rid of a limit by garbage.
 func (f From) Network() string {
-	a := f.Address.Unmap().WithZone("")
-	if !a.Is6() {
-		return f.AddressText()
+	if f.Unclear {
+		return "unclear"
 	}
-	p, err := a.Prefix(64)
-	if err != nil {
-		return f.AddressText()
-	}
-	return p.String()
+	return trust.At(f.Address).String()
 }
 
 // Address is a network address for people, who are told if we do not know it.
@@ -64,19 +70,10 @@ func Address(address, language string) string {
 // Browser names the browser of a User-Agent header for people: "Firefox on Windows".
 // The header is whatever its sender likes, and the name goes into mails: only names
 // that we know are repeated.
-func Browser(userAgent, language string) string {
+func Browser(b trust.Browser, language string) string {
 	w := i18n.For(language)
-	ua := useragent.Parse(userAgent)
-	switch ua.Name {
-	case useragent.Chrome, useragent.HeadlessChrome, useragent.Firefox, useragent.Safari, useragent.MobileSafari, useragent.Edge,
-		useragent.Opera, useragent.OperaMini, useragent.OperaTouch, useragent.Vivaldi, useragent.SamsungBrowser, useragent.InternetExplorer:
-	default:
+	if !b.Named || b.System == "" {
 		return w.Say("browser.unknown")
 	}
-	switch ua.OS {
-	case useragent.Windows, useragent.Android, useragent.MacOS, useragent.IOS, useragent.Linux, useragent.FreeBSD, useragent.ChromeOS, useragent.CrOS, useragent.Harmony:
-	default:
-		return w.Say("browser.unknown")
-	}
-	return w.Say("browser.on", "Browser", ua.Name, "System", ua.OS)
+	return w.Say("browser.on", "Browser", b.Family, "System", b.System)
 }

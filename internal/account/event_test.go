@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"twostep/internal/account"
+	"twostep/internal/trust"
 )
 
 // The name of a browser is its sender's text: what we do not know is not repeated.
@@ -16,7 +17,7 @@ func TestBrowser(t *testing.T) {
 		"Firefox on evil.example": "an unknown browser",
 		"":                        "an unknown browser",
 	} {
-		if got := account.Browser(agent, "en"); got != want {
+		if got := account.Browser(trust.ReadBrowser(agent, ""), "en"); got != want {
 			t.Errorf("%q: got %q, want %q", agent, got, want)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"twostep/internal/i18n"
 	"twostep/internal/seal"
 	"twostep/internal/store"
+	"twostep/internal/trust"
 )
 
 // NoticeLife is for how long a notice is worth delivering.
@@ -42,7 +43,7 @@ func (r *Registry) Mail(ctx context.Context, tx *store.DB, n Notice, from From) 
 	say := func(part string) string {
 		return w.Say("mail."+n.Words+"."+part, "Site", r.Settings.Site, "URL", r.Settings.PublicURL, "Token", n.Undo, "What", n.What, "Count", n.Left,
 			"When", now.In(r.Settings.Location).Format("2006-01-02, 15:04 MST"),
-			"Address", Address(from.AddressText(), from.Language), "Browser", Browser(from.UserAgent, from.Language))
+			"Address", Address(from.AddressText(), from.Language), "Browser", Browser(from.Request().Browser, from.Language))
 	}
 	m := delivery.Message{ID: rand.Text(), Channel: delivery.Email, To: n.To, Subject: say("subject"), Text: say("text")}
 	if m.To == "" {
@@ -90,6 +91,9 @@ func (r *Registry) Undo(ctx context.Context, token string, from From) error {
 			return err
 		}
 		if err := tx.SetPassword(ctx, a.ID, a.Epoch, []byte{}, a.MailedAt); err != nil {
+			return err
+		}
+		if err := r.EndTrust(ctx, tx, a, trust.EndedPassword, ""); err != nil {
 			return err
 		}
 		return r.Event(ctx, tx, store.Event{Kind: changeUndone, Account: a.ID}, from)

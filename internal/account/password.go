@@ -7,6 +7,7 @@ import (
 
 	"twostep/internal/seal"
 	"twostep/internal/store"
+	"twostep/internal/trust"
 )
 
 // CheckPassword finds the account whose password this is. A name that is not known,
@@ -120,6 +121,9 @@ func (r *Registry) Reset(ctx context.Context, token, password string, from From)
 			return err
 		}
 		if err := tx.SetPassword(ctx, a.ID, a.Epoch, sealed, now); err != nil {
+			return err
+		}
+		if err := r.EndTrust(ctx, tx, a, trust.EndedPassword, ""); err != nil {
 			return err
 		}
 		return r.Tell(ctx, tx, Notice{Kind: passwordReset, Words: "changed", Account: a}, from)

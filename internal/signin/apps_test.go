@@ -95,9 +95,10 @@ func TestAppCodeParallel(t *testing.T) {
 		h.add(annaEmail, annaWord)
 		app, _ := h.app(h.in())
 		h.turn(time.Minute)
-		other, accounts := *h.Engine, *h.Registry
+		other, devices, accounts := *h.Engine, *h.Devices, *h.Registry
 		accounts.Store = storetest.Open(t, address)
-		other.Registry = &accounts
+		devices.Registry = &accounts
+		other.Devices = &devices
 		engines := []*signin.Engine{h.Engine, &other}
 		type attempt struct {
 			engine *signin.Engine
@@ -138,7 +139,7 @@ func TestSeveralApps(t *testing.T) {
 		for i, app := range apps {
 			h.turn(time.Minute)
 			token := h.choose("totp")
-			p, err := h.Pending(h.Context(), token)
+			p, err := h.Pending(h.Context(), token, home)
 			if err != nil || len(p.Offers) != 2 {
 				h.Fatalf("%d offers, %v: want the mailbox and the apps as one", len(p.Offers), err)
 			}
@@ -160,7 +161,7 @@ func TestClockTutor(t *testing.T) {
 		if !errors.Is(err, factor.ErrIncorrect) || !errors.As(err, &says) || says.Says != "clock.behind" {
 			h.Errorf("three minutes behind: %v", err)
 		}
-		p, err := h.Pending(h.Context(), token)
+		p, err := h.Pending(h.Context(), token, home)
 		if err != nil || p.Challenge.TriesLeft != 4 {
 			h.Errorf("tries left %d, %v, want 4", p.Challenge.TriesLeft, err)
 		}
@@ -190,7 +191,7 @@ func TestRecoveryCodes(t *testing.T) {
 		old := set()
 		codes := set()
 		token := h.begin()
-		p, err := h.Pending(h.Context(), token)
+		p, err := h.Pending(h.Context(), token, home)
 		if err != nil || signin.Next(p, h.clock()) != signin.StepVerify || p.Challenge.Method != "email" || len(p.Offers) != 2 || !p.Offers[1].Spare {
 			h.Fatalf("pending %+v, %v", p, err)
 		}
@@ -213,7 +214,7 @@ func TestRecoveryCodes(t *testing.T) {
 				h.Fatal(err)
 			}
 		}
-		if p, err := h.Pending(h.Context(), h.begin()); err != nil || len(p.Offers) != 1 {
+		if p, err := h.Pending(h.Context(), h.begin(), home); err != nil || len(p.Offers) != 1 {
 			h.Errorf("%d offers, %v, want the mailbox alone: the set is used up", len(p.Offers), err)
 		}
 	})

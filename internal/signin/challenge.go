@@ -15,6 +15,7 @@ import (
 	"twostep/internal/account"
 	"twostep/internal/limit"
 	"twostep/internal/store"
+	"twostep/internal/trust"
 )
 
 // question is a challenge that is drawn up and not yet saved.
@@ -56,7 +57,7 @@ func (e *Engine) about(v visit, f factor.Factor, m factor.Method, from account.F
 		Account: factor.Account{ID: v.account.ID, Email: v.account.Email, Name: v.account.Name},
 		Factor:  f, New: v.draft != nil, Site: e.Settings.Site, Host: host, Language: from.Language,
 		Began: store.Time(v.BeganAt).In(e.Settings.Location), Now: now, Until: now.Add(m.About().Valid),
-		Browser: account.Browser(v.Browser, from.Language), Address: account.Address(v.Address, from.Language),
+		Browser: account.Browser(trust.ReadBrowser(v.Browser, ""), from.Language), Address: account.Address(v.Address, from.Language),
 	}
 }
 
@@ -254,18 +255,20 @@ func (e *Engine) openVisit(ctx context.Context, token string) (visit, error) {
 	return v, err
 }
 
-// Verify checks the answer to the open challenge and, if it is right, opens a session
-// and returns its token. ErrNoSignIn, factor.ErrMalformed, ErrTooManyTries, and
-// factor.ErrIncorrect alike for a wrong, expired, used or superseded code and for a
-// sign-in that is over.
-func (e *Engine) Verify(ctx context.Context, token string, form url.Values, from account.From) (session string, err error) {
+// Verify checks the answer to the open challenge and, if it is right, opens a session.
+// ErrNoSignIn, factor.ErrMalformed, ErrTooManyTries, and factor.ErrIncorrect alike for a
+// wrong, expired, used or superseded code and for a sign-in that is over.
+func (e *Engine) Verify(ctx context.Context, token string, form url.Values, from account.From) (Entry, error) {
 	v, err := e.visit(ctx, token)
 	if err != nil {
-		return "", err
+		return Entry{}, err
+	}
+	if err := e.see(ctx, &v, from); err != nil {
+		return Entry{}, err
 	}
 	proven, err := e.prove(ctx, v, form)
 	if err != nil {
-		return "", err
+		return Entry{}, err
 	}
 	return e.accept(ctx, v, proven, from)
 }
@@ -390,20 +393,28 @@ func (e *Engine) compare(ctx context.Context, c store.Challenge, factors []enrol
 
 // accept uses the proof up and opens the session, all in one transaction: of two
 // right answers at the same moment one wins, and the other is incorrect.
-func (e *Engine) accept(ctx context.Context, v visit, proven proof, from account.From) (string, error) {
+func (e *Engine) accept(ctx context.Context, v visit, proven proof, from account.From) (entry Entry, err error) {
 	p := Pending{Ends: store.Time(v.EndsAt), Finished: v.FinishedAt != 0, Proven: true}
 	if Next(p, e.Now()) != StepIn {
-		return "", factor.ErrIncorrect
+		return Entry{}, factor.ErrIncorrect
+	}
+	v.account.Epoch = v.Epoch // if it was raised since, whatever comes of this is void
+	if v.browser, err = e.Recognise(ctx, v.account, from); err != nil {
+		return Entry{}, err
 	}
 	now := store.Millis(e.Now())
 	token, row := e.newSession(v.account, from)
-	row.SignIn, row.ProvedAt, row.Epoch = v.ID, now, v.Epoch
+	row.SignIn, row.ProvedAt = v.ID, now
 	row.AMR = strings.Join(append([]string{"pwd"}, proven.by.method.About().AMR...), " ")
-	err := e.Store.Tx(ctx, func(tx *store.DB) error {
+	err = e.Store.Tx(ctx, func(tx *store.DB) error {
+		entry = Entry{Session: token}
 		if err := e.use(ctx, tx, proven, now); err != nil {
 			return err
 		}
 		if err := tx.FinishSignIn(ctx, v.ID, now); err != nil {
+			return err
+		}
+		if row.Device, entry.Device, err = e.meet(ctx, tx, v, proven.by.method.About().Spare, from); err != nil {
 			return err
 		}
 		if err := e.enter(ctx, tx, v, row); err != nil {
@@ -416,14 +427,14 @@ func (e *Engine) accept(ctx context.Context, v visit, proven proof, from account
 	})
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return "", factor.ErrIncorrect
+		return Entry{}, factor.ErrIncorrect
 	case errors.Is(err, ErrNoSession):
-		return "", err
+		return Entry{}, err
 	case err != nil:
-		return "", fmt.Errorf("signin: accept: %w", err)
+		return Entry{}, fmt.Errorf("signin: accept: %w", err)
 	}
 	e.Wake()
-	return token, nil
+	return entry, nil
 }
 
 // enter opens the session of a visit, or proves the one it is there for anew.

@@ -91,7 +91,7 @@ func TestEnroll(t *testing.T) {
 			_, err := h.Session(h.Context(), old)
 			h.refused(name, err, signin.ErrNoSession)
 		}
-		_, err = h.Pending(h.Context(), pending)
+		_, err = h.Pending(h.Context(), pending, home)
 		h.refused("somebody on the way in", err, signin.ErrNoSignIn)
 		if got := h.numbers(fresh); got != "+491711234567" {
 			h.Errorf("enrolled: %q", got)
@@ -232,7 +232,7 @@ func TestStepUp(t *testing.T) {
 		if err != nil {
 			h.Fatal(err)
 		}
-		p, err := h.Pending(h.Context(), token)
+		p, err := h.Pending(h.Context(), token, home)
 		if err != nil || !p.StepUp || p.ReturnTo != "/settings/2step/app" {
 			h.Errorf("pending %+v, %v", p, err)
 		}

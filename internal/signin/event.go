@@ -12,4 +12,5 @@ const (
 	emailChanged        = "email changed"
 	spareUsed           = "spare factor used"
 	sessionEnded        = "session ended"
+	signedInTrusted     = "signed in, step two skipped by trust"
 )

@@ -10,6 +10,7 @@ import (
 	"twostep/factor"
 	"twostep/internal/account"
 	"twostep/internal/store"
+	"twostep/internal/trust"
 )
 
 // enrolled is a factor with its method and, unless every account has it, its row.
@@ -137,11 +138,14 @@ func (e *Engine) proofs(ctx context.Context, v visit, method string) ([]enrolled
 }
 
 // tellUsed tells the owner that a factor for emergencies was used, and how much of it
-// is left.
+// is left. Whatever was lost may have been a trusted browser, so trust ends.
 func (e *Engine) tellUsed(ctx context.Context, tx *store.DB, a store.Account, by enrolled, from account.From) error {
 	about := by.method.About()
 	if !about.Spare {
 		return nil
+	}
+	if err := e.EndTrust(ctx, tx, a, trust.EndedRecovery, ""); err != nil {
+		return err
 	}
 	return e.Tell(ctx, tx, account.Notice{Kind: spareUsed, Words: "used", Account: a, Left: by.left()}, from)
 }

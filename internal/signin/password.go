@@ -7,6 +7,7 @@ import (
 
 	"twostep/internal/account"
 	"twostep/internal/store"
+	"twostep/internal/trust"
 )
 
 // ChangePassword sets a new password for somebody who is in and knows the current
@@ -37,6 +38,9 @@ func (e *Engine) ChangePassword(ctx context.Context, who Session, current, passw
 	err = e.Store.Tx(ctx, func(tx *store.DB) error {
 		if err := tx.SetPassword(ctx, a.ID, who.epoch, sealed, 0); err != nil {
 			return endedMeanwhile(err)
+		}
+		if err := e.EndTrust(ctx, tx, who.row(), trust.EndedPassword, who.device); err != nil {
+			return err
 		}
 		if session, err = e.carryOn(ctx, tx, who, from); err != nil {
 			return err

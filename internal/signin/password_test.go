@@ -38,7 +38,7 @@ func TestReset(t *testing.T) {
 		h.refused("the link again", h.Reset(h.Context(), token, "a third horse battery", home), account.ErrLink)
 		_, err := h.Session(h.Context(), session)
 		h.refused("an old session", err, signin.ErrNoSession)
-		_, err = h.Pending(h.Context(), pending)
+		_, err = h.Pending(h.Context(), pending, home)
 		h.refused("an old sign-in", err, signin.ErrNoSignIn)
 		_, err = h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, home)
 		h.refused("the old password", err, account.ErrCredentials)
@@ -230,7 +230,7 @@ func TestMailboxRests(t *testing.T) {
 		}
 		offers := func() string {
 			h.turn(time.Second)
-			p, err := h.Pending(h.Context(), h.begin())
+			p, err := h.Pending(h.Context(), h.begin(), home)
 			if err != nil {
 				h.Fatal(err)
 			}
@@ -286,7 +286,7 @@ func TestChoose(t *testing.T) {
 		h.enroll(h.in(), "+491711234567")
 		seen := len(h.arrived())
 		token := h.begin()
-		p, err := h.Pending(h.Context(), token)
+		p, err := h.Pending(h.Context(), token, home)
 		if err != nil || signin.Next(p, h.clock()) != signin.StepMethod || len(h.arrived()) != seen {
 			h.Fatalf("step %v, %d mails, %v", signin.Next(p, h.clock()), len(h.arrived())-seen, err)
 		}

@@ -9,8 +9,10 @@ import (
 	"time"
 
 	"twostep/internal/account"
+	"twostep/internal/device"
 	"twostep/internal/seal"
 	"twostep/internal/store"
+	"twostep/internal/trust"
 )
 
 // seenEvery is how exactly the last use of a session is kept; a write on every
@@ -28,6 +30,9 @@ type Session struct {
 	AMR     []string  // how it was proven (RFC 8176)
 	Address string
 	Browser string // the User-Agent header
+	// Trusted is when the browser was verified, if trust in it skipped step two.
+	Trusted time.Time
+	device  string // the browser it began in
 	epoch   int64
 	signIn  string // the sign-in it came from
 }
@@ -56,18 +61,30 @@ func (e *Engine) newSession(a store.Account, from account.From) (token string, r
 func (e *Engine) carriedOn(who Session, from account.From) (token string, row store.Session) {
 	token, row = e.newSession(store.Account{ID: who.Account.ID, Epoch: who.epoch + 1}, from)
 	row.BeganAt, row.ProvedAt, row.EndsAt = store.Millis(who.Began), store.Millis(who.Proved), store.Millis(who.Ends)
-	row.AMR, row.SignIn = strings.Join(who.AMR, " "), who.signIn
+	row.AMR, row.SignIn, row.Device, row.TrustedAt = strings.Join(who.AMR, " "), who.signIn, who.device, store.Millis(who.Trusted)
 	return token, row
 }
 
-// rekey voids every sign-in and session of the person and opens the one in which who
-// goes on. ErrNoSession: it was ended meanwhile.
+// rekey voids every sign-in and session of the person after a factor was changed, ends
+// trust in their other browsers, and opens the session in which who goes on.
+// ErrNoSession: it was ended meanwhile.
 func (e *Engine) rekey(ctx context.Context, tx *store.DB, who Session, from account.From) (token string, err error) {
 	if err := tx.RaiseEpoch(ctx, who.Account.ID, who.epoch); err != nil {
 		return "", endedMeanwhile(err)
 	}
+	if err := e.EndTrust(ctx, tx, who.row(), trust.EndedFactor, who.device); err != nil {
+		return "", err
+	}
 	return e.carryOn(ctx, tx, who, from)
 }
+
+// Owner is the person, for what is kept of their browsers.
+func (s Session) Owner() device.Owner {
+	return device.Owner{Account: s.Account.ID, Epoch: s.epoch, Device: s.device}
+}
+
+// row is the account as it was when the session was read.
+func (s Session) row() store.Account { return store.Account{ID: s.Account.ID, Epoch: s.epoch} }
 
 // carryOn puts the session in which who goes on in the place of the one they were in.
 // If that one was ended meanwhile it stays ended, and whatever the transaction did with it.
@@ -113,7 +130,8 @@ func (e *Engine) Session(ctx context.Context, token string) (Session, error) {
 func described(row store.Session) Session {
 	return Session{
 		ID: row.ID, Began: store.Time(row.BeganAt), Proved: store.Time(row.ProvedAt), Seen: store.Time(row.SeenAt),
-		Ends: store.Time(row.EndsAt), AMR: strings.Fields(row.AMR), Address: row.Address, Browser: row.Browser, signIn: row.SignIn,
+		Ends: store.Time(row.EndsAt), AMR: strings.Fields(row.AMR), Address: row.Address, Browser: row.Browser,
+		Trusted: store.Time(row.TrustedAt), device: row.Device, signIn: row.SignIn,
 	}
 }
 
@@ -168,10 +186,13 @@ func (e *Engine) EndSession(ctx context.Context, who Session, id string, from ac
 }
 
 // SignOutEverywhere ends every session and every pending sign-in of the person, this
-// one too.
+// one too, and trust in all their browsers.
 func (e *Engine) SignOutEverywhere(ctx context.Context, who Session, from account.From) error {
 	err := e.Store.Tx(ctx, func(tx *store.DB) error {
 		if err := tx.RaiseEpoch(ctx, who.Account.ID, who.epoch); err != nil {
+			return err
+		}
+		if err := e.EndTrust(ctx, tx, who.row(), trust.EndedEverywhere, ""); err != nil {
 			return err
 		}
 		return e.Event(ctx, tx, store.Event{Kind: signedOutEverywhere, Account: who.Account.ID}, from)

@@ -16,8 +16,10 @@ import (
 
 	"twostep/factor"
 	"twostep/internal/account"
+	"twostep/internal/device"
 	"twostep/internal/seal"
 	"twostep/internal/store"
+	"twostep/internal/trust"
 )
 
 const (
@@ -31,9 +33,10 @@ const (
 	mailboxRest = 24 * time.Hour
 )
 
-// Engine is the house's one way in. It stands on the accounts.
+// Engine is the house's one way in. It stands on the accounts and
+// their browsers.
 type Engine struct {
-	*account.Registry
+	*device.Devices
 	Methods  []factor.Method
 	Idle     time.Duration // a session ends after so long without a request
 	Absolute time.Duration // and after so long in any case
@@ -56,7 +59,7 @@ func Next(p Pending, now time.Time) Step {
 	switch {
 	case p.Finished || now.After(p.Ends):
 		return StepPassword
-	case p.Proven:
+	case p.Trusted, p.Proven:
 		return StepIn
 	case p.Challenge != nil:
 		return StepVerify
@@ -76,6 +79,9 @@ type Pending struct {
 	Challenge *Challenge // the open question; nil before the choice
 	Finished  bool       // passed or given up
 	Proven    bool       // the challenge was answered
+	Trusted   bool       // this browser, from this place, needs no challenge
+	Why       Why        // there is one
+	Trust     TrustOffer
 }
 
 // Offer is one way to prove it is you.
@@ -109,14 +115,46 @@ type Credentials struct {
 	Current  string // the token of the sign-in this browser is in, or ""
 }
 
-// Begin checks the password and opens a sign-in. The token goes to the browser. If the
-// browser is in the middle of a sign-in of the same account, that one goes on under a
-// new token, and no second message is sent. account.ErrCredentials, seal.ErrBusy.
-func (e *Engine) Begin(ctx context.Context, c Credentials, from account.From) (token string, err error) {
+// Entry is what a browser is given on the way in, a cookie each; "" for none.
+type Entry struct {
+	SignIn  string // of the pending sign-in
+	Session string // of the session: the person is in
+	Device  string // of the browser itself
+}
+
+// Begin checks the password. Where this browser is trusted from this place, that opens a
+// session; everywhere else it opens a sign-in. If the browser is in the middle of a sign-in
+// of the same account, that one goes on under a new token, and no second message is sent.
+// account.ErrCredentials, seal.ErrBusy.
+func (e *Engine) Begin(ctx context.Context, c Credentials, from account.From) (Entry, error) {
 	a, err := e.CheckPassword(ctx, c.Email, c.Password)
 	if err != nil {
-		return "", err
+		return Entry{}, err
 	}
+	b, err := e.Recognise(ctx, a, from)
+	if err != nil {
+		return Entry{}, err
+	}
+	now := e.Now()
+	d := e.Decide(a, b, from.Request(), now)
+	if Next(Pending{Ends: now.Add(Life), Trusted: d.Reason == trust.Trusted}, now) == StepIn {
+		entry, err := e.enterTrusted(ctx, a, b, d, from)
+		if !errors.Is(err, store.ErrNotFound) {
+			return entry, err
+		}
+		d.Reason = trust.EndedChanged // it ended this very moment
+	}
+	if b.Stolen {
+		if err := e.Betrayed(ctx, a, b, from); err != nil {
+			return Entry{}, err
+		}
+	}
+	token, err := e.pend(ctx, a, d, c, from)
+	return Entry{SignIn: token}, err
+}
+
+// pend opens a sign-in after the right password, or goes on with the one this browser is in.
+func (e *Engine) pend(ctx context.Context, a store.Account, d device.Decision, c Credentials, from account.From) (token string, err error) {
 	current, err := e.Store.SignIn(ctx, seal.Hash(c.Current))
 	if err == nil && current.Account == a.ID && current.Purpose == store.ForSession {
 		token, err = e.resume(ctx, current, e.Now())
@@ -127,7 +165,11 @@ func (e *Engine) Begin(ctx context.Context, c Credentials, from account.From) (t
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return "", fmt.Errorf("signin: resume: %w", err)
 	}
-	return e.begin(ctx, a, store.SignIn{Purpose: store.ForSession, ReturnTo: c.ReturnTo}, from)
+	row := store.SignIn{Purpose: store.ForSession, ReturnTo: c.ReturnTo, Reason: string(d.Reason), Device: d.Device}
+	if old, ok := d.Old(); ok && d.Reason == trust.Expired {
+		row.VerifiedAt = store.Millis(old.Verified)
+	}
+	return e.begin(ctx, visit{SignIn: row, account: a, why: &d}, from)
 }
 
 // resume goes on with a sign-in whose password was typed again.
@@ -140,10 +182,10 @@ func (e *Engine) resume(ctx context.Context, s store.SignIn, now time.Time) (str
 	return token, e.Store.RetokenSignIn(ctx, s.ID, s.Token, seal.Hash(token), store.Millis(now))
 }
 
-// begin opens the sign-in for the purpose and session that row names.
-func (e *Engine) begin(ctx context.Context, a store.Account, row store.SignIn, from account.From) (string, error) {
-	token := e.drawSignIn(&row, a, from)
-	v := visit{SignIn: row, account: a, network: from.Network()}
+// begin opens the sign-in that is drawn up in v so far.
+func (e *Engine) begin(ctx context.Context, v visit, from account.From) (string, error) {
+	token := e.drawSignIn(&v.SignIn, v.account, from)
+	v.network = from.Network()
 	first, err := e.firstQuestion(ctx, v, from)
 	if err != nil {
 		return "", err
@@ -154,6 +196,9 @@ func (e *Engine) begin(ctx context.Context, a store.Account, row store.SignIn, f
 	}
 	if err != nil {
 		return "", fmt.Errorf("signin: begin: %w", err)
+	}
+	if v.why != nil {
+		e.Say(v.account, *v.why)
 	}
 	e.Wake()
 	return token, nil
@@ -167,6 +212,11 @@ func (e *Engine) addSignIn(ctx context.Context, v visit, first *question, from a
 		}
 		if first != nil {
 			if err := e.open(ctx, tx, v, *first); err != nil {
+				return err
+			}
+		}
+		if v.why != nil {
+			if err := e.Remember(ctx, tx, v.account, *v.why); err != nil {
 				return err
 			}
 		}
@@ -204,8 +254,10 @@ type visit struct {
 	store.SignIn
 	account store.Account
 	draft   *enrolled
-	who     Session // whose draft it is
-	network string  // that asks now
+	who     Session          // whose draft it is
+	why     *device.Decision // that led to it
+	network string           // that asks now
+	browser device.Browser   // that answers
 }
 
 // visit finds the sign-in of a token, over or not. ErrNoSignIn.
@@ -225,9 +277,12 @@ func (e *Engine) visit(ctx context.Context, token string) (visit, error) {
 }
 
 // Pending is the sign-in of this token, over or not: ask Next. ErrNoSignIn.
-func (e *Engine) Pending(ctx context.Context, token string) (Pending, error) {
+func (e *Engine) Pending(ctx context.Context, token string, from account.From) (Pending, error) {
 	v, err := e.visit(ctx, token)
 	if err != nil {
+		return Pending{}, err
+	}
+	if err := e.see(ctx, &v, from); err != nil {
 		return Pending{}, err
 	}
 	p, err := e.pending(ctx, v)
@@ -243,6 +298,9 @@ func (e *Engine) Pending(ctx context.Context, token string) (Pending, error) {
 	}
 	p.Proven = row.PassedAt != 0
 	p.Challenge, err = e.describe(ctx, v, row)
+	if err == nil {
+		p.Trust = e.offerTrust(v, p.Challenge.Spare, from)
+	}
 	return p, err
 }
 
@@ -251,7 +309,7 @@ func (e *Engine) pending(ctx context.Context, v visit) (Pending, error) {
 	return Pending{
 		Email: account.MaskEmail(v.account.Email), Began: store.Time(v.BeganAt), Ends: store.Time(v.EndsAt),
 		ReturnTo: v.ReturnTo, StepUp: v.Purpose == store.ForStepUp, Finished: v.FinishedAt != 0,
-		Offers: offers(ways(all, v.account, e.Now())),
+		Offers: offers(ways(all, v.account, e.Now())), Why: Why{trust.Reason(v.Reason), store.Time(v.VerifiedAt)},
 	}, err
 }
 

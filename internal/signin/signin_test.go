@@ -21,10 +21,12 @@ import (
 	"twostep/factor/recovery"
 	"twostep/factor/totp"
 	"twostep/internal/account"
+	"twostep/internal/device"
 	"twostep/internal/outbox"
 	"twostep/internal/seal"
 	"twostep/internal/signin"
 	"twostep/internal/store/storetest"
+	"twostep/internal/trust"
 )
 
 const (
@@ -61,11 +63,11 @@ func open(t *testing.T, url string) *house {
 	send := map[delivery.Channel]delivery.Send{delivery.Email: h.send, spoken.Call: h.send}
 	h.outbox = outbox.New(db, keys, send, h.clock, slog.New(slog.DiscardHandler))
 	h.Engine = &signin.Engine{
-		Registry: &account.Registry{
+		Devices: &device.Devices{Registry: &account.Registry{
 			Store: db, Keys: keys, Passwords: seal.NewPasswords(seal.Cost{MemoryKiB: 64, Time: 1}, 4, 64), Now: h.clock, Log: slog.New(slog.DiscardHandler),
 			Settings: account.Settings{Site: "Example", PublicURL: "https://signin.example.com", SignUp: "open", Location: time.UTC},
 			Put:      h.outbox.Put, Wake: func() {},
-		},
+		}, Trust: trust.Policy{Life: trust.Life}},
 		Methods: []factor.Method{email.Method{}, spoken.Method{}, totp.Method{}, recovery.New()},
 		Idle:    time.Hour, Absolute: 24 * time.Hour,
 	}
@@ -160,15 +162,16 @@ func (h *house) add(email, password string) {
 func (h *house) begin() (token string) {
 	h.Helper()
 	h.turn(time.Millisecond) // so that its mail comes after all others
-	token, err := h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, home)
+	entry, err := h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, home)
 	if err != nil {
 		h.Fatal(err)
 	}
-	return token
+	return entry.SignIn
 }
 
 func (h *house) verify(token, code string) (session string, err error) {
-	return h.Verify(h.Context(), token, url.Values{"code": {code}}, home)
+	entry, err := h.Verify(h.Context(), token, url.Values{"code": {code}}, home)
+	return entry.Session, err
 }
 
 // in signs in.
@@ -201,7 +204,7 @@ func wrong(code string) string {
 func TestSignIn(t *testing.T) {
 	withAnna(t, func(h *house) {
 		token := h.begin()
-		p, err := h.Pending(h.Context(), token)
+		p, err := h.Pending(h.Context(), token, home)
 		if err != nil || signin.Next(p, h.clock()) != signin.StepVerify {
 			h.Fatalf("after the password: step %v, %v", signin.Next(p, h.clock()), err)
 		}
@@ -227,7 +230,7 @@ func TestSignIn(t *testing.T) {
 		if err != nil || who.Account.Email != annaEmail || strings.Join(who.AMR, " ") != "pwd email" {
 			h.Errorf("session %+v, %v", who, err)
 		}
-		_, err = h.Pending(h.Context(), session)
+		_, err = h.Pending(h.Context(), session, home)
 		h.refused("the session token as a sign-in", err, signin.ErrNoSignIn)
 	})
 }
@@ -379,20 +382,20 @@ func TestNoSecondMessage(t *testing.T) {
 	withAnna(t, func(h *house) {
 		token := h.begin()
 		for range 3 {
-			if _, err := h.Pending(h.Context(), token); err != nil {
+			if _, err := h.Pending(h.Context(), token, home); err != nil {
 				h.Fatal(err)
 			}
 		}
 		again, err := h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord, Current: token}, home)
-		if err != nil || again == token {
+		if err != nil || again.SignIn == token {
 			h.Fatalf("again: %v", err)
 		}
 		if n := len(h.arrived()); n != 1 {
 			h.Errorf("%d mails, want 1", n)
 		}
-		_, err = h.Pending(h.Context(), token)
+		_, err = h.Pending(h.Context(), token, home)
 		h.refused("the old token", err, signin.ErrNoSignIn)
-		if _, err := h.verify(again, h.code()); err != nil {
+		if _, err := h.verify(again.SignIn, h.code()); err != nil {
 			h.Error(err)
 		}
 	})
@@ -436,12 +439,12 @@ func TestSignInEnds(t *testing.T) {
 	withAnna(t, func(h *house) {
 		token := h.begin()
 		h.turn(signin.Life)
-		p, err := h.Pending(h.Context(), token)
+		p, err := h.Pending(h.Context(), token, home)
 		if err != nil || signin.Next(p, h.clock()) != signin.StepVerify {
 			h.Errorf("at its end: step %v, %v", signin.Next(p, h.clock()), err)
 		}
 		h.turn(time.Millisecond)
-		if p, _ := h.Pending(h.Context(), token); signin.Next(p, h.clock()) != signin.StepPassword {
+		if p, _ := h.Pending(h.Context(), token, home); signin.Next(p, h.clock()) != signin.StepPassword {
 			h.Errorf("after its end: step %v", signin.Next(p, h.clock()))
 		}
 		h.refused("resend after the end", h.Resend(h.Context(), token, home), signin.ErrNoSignIn)

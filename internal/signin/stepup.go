@@ -42,5 +42,6 @@ func (e *Engine) StepUp(ctx context.Context, who Session, password, returnTo str
 	if !same {
 		return "", account.ErrCredentials
 	}
-	return e.begin(ctx, a, store.SignIn{Purpose: store.ForStepUp, Session: who.ID, ReturnTo: returnTo}, from)
+	row := store.SignIn{Purpose: store.ForStepUp, Session: who.ID, ReturnTo: returnTo}
+	return e.begin(ctx, visit{SignIn: row, account: a}, from)
 }

@@ -1,0 +1,99 @@
+package account
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"twostep/internal/store"
+	"twostep/internal/trust"
+)
+
+// EndTrust ends trust in all browsers of an account, in the transaction of whatever made
+// the epoch void that the account had: a password or a factor that was changed, and the
+// like. The browser in which it was done ("": there is none) keeps its own.
+func (r *Registry) EndTrust(ctx context.Context, tx *store.DB, a store.Account, why trust.Reason, keep string) error {
+	if err := tx.EndPlaces(ctx, a.ID, keep, string(why), store.Millis(r.Now())); err != nil {
+		return err
+	}
+	if keep == "" {
+		return nil
+	}
+	return tx.KeepPlaces(ctx, a.ID, keep, a.Epoch, a.Epoch+1)
+}
+
+// Disable shuts an account, or opens it again: on is false. Nothing that began before goes
+// on, and no browser is trusted any more. ErrEmail, ErrUnknown.
+func (r *Registry) Disable(ctx context.Context, email string, on bool) error {
+	return r.change(ctx, email, func(tx *store.DB, a store.Account) error {
+		at, kind := store.Millis(r.Now()), accountDisabled
+		if !on {
+			at, kind = 0, accountEnabled
+		}
+		if err := tx.SetDisabled(ctx, a.ID, a.Epoch, at); err != nil {
+			return err
+		}
+		if err := r.EndTrust(ctx, tx, a, trust.EndedDisabled, ""); err != nil {
+			return err
+		}
+		return r.Event(ctx, tx, store.Event{Kind: kind, Account: a.ID}, From{})
+	})
+}
+
+// Distrust ends trust in all browsers of an account, for the operator. ErrEmail, ErrUnknown.
+func (r *Registry) Distrust(ctx context.Context, email string) error {
+	return r.change(ctx, email, func(tx *store.DB, a store.Account) error {
+		if err := tx.ForgetOwners(ctx, a.ID); err != nil {
+			return err
+		}
+		if err := r.EndTrust(ctx, tx, a, trust.EndedOperator, ""); err != nil {
+			return err
+		}
+		return r.Event(ctx, tx, store.Event{Kind: devicesForgotten, Account: a.ID}, From{})
+	})
+}
+
+// change does something to the account of an address, all or nothing.
+func (r *Registry) change(ctx context.Context, email string, f func(*store.DB, store.Account) error) error {
+	a, err := r.Find(ctx, email)
+	if err != nil {
+		return err
+	}
+	if err := r.Store.Tx(ctx, func(tx *store.DB) error { return f(tx, a) }); err != nil {
+		return fmt.Errorf("account: change: %w", err)
+	}
+	return nil
+}
+
+// Find is the account of an address, for the operator. ErrEmail, ErrUnknown.
+func (r *Registry) Find(ctx context.Context, email string) (store.Account, error) {
+	address, err := ParseEmail(email)
+	if err != nil {
+		return store.Account{}, err
+	}
+	a, err := r.Store.AccountByEmail(ctx, address)
+	if errors.Is(err, store.ErrNotFound) {
+		return a, ErrUnknown
+	}
+	if err != nil {
+		return a, fmt.Errorf("account: find: %w", err)
+	}
+	return a, nil
+}
+
+// Restored makes everything void that was let in, sent or trusted before: a backup that
+// was brought back has ended sessions and used codes in it as if they were good. It also
+// forgets how late it has been.
+func (r *Registry) Restored(ctx context.Context) error {
+	now := store.Millis(r.Now())
+	err := r.Store.Tx(ctx, func(tx *store.DB) error {
+		if err := tx.Void(ctx, string(trust.EndedRestored), now); err != nil {
+			return err
+		}
+		return tx.SetTime(ctx, now)
+	})
+	if err != nil {
+		return fmt.Errorf("account: restored: %w", err)
+	}
+	return nil
+}
