@@ -3,6 +3,7 @@ package page
 import (
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -16,6 +17,8 @@ const (
 	SignInCookie  Cookie = "signin"
 	MethodCookie  Cookie = "method" // by which this browser signed in last; opens nothing
 	LaterCookie   Cookie = "later"  // the recommendation on the settings page was put off
+	DeviceCookie  Cookie = "device" // this browser; with a right password it may skip the second step
+	ProbeCookie   Cookie = "probe"  // when this browser first kept a cookie of ours; opens nothing
 )
 
 // maxCookie is far above a token and far below what a browser keeps.
@@ -39,12 +42,32 @@ func (p *Printer) SetCookie(w http.ResponseWriter, c Cookie, token string) {
 	p.put(w, http.Cookie{Name: p.name(c), Value: token})
 }
 
-// KeepCookie gives the browser a word that is no secret, for so long.
+// KeepCookie gives the browser a token or a word that outlives its windows, for so long.
 func (p *Printer) KeepCookie(w http.ResponseWriter, c Cookie, word string, keep time.Duration) {
 	if word == "" || !isToken(word) {
 		panic("page: not a word for a cookie")
 	}
 	p.put(w, http.Cookie{Name: p.name(c), Value: word, MaxAge: int(keep / time.Second)})
+}
+
+// probeKept is as long as browsers keep any cookie.
+const probeKept = 400 * 24 * time.Hour
+
+// Probe gives the browser a cookie that outlives its windows, unless it has one: whether it
+// comes back tells whether a trust record would, and its value since when.
+func (p *Printer) Probe(w http.ResponseWriter, r *http.Request) {
+	if _, ok := p.Probed(r); !ok {
+		p.KeepCookie(w, ProbeCookie, strconv.FormatInt(p.Clocked().Unix(), 10), probeKept)
+	}
+}
+
+// Probed is since when the browser keeps a cookie of ours; false if it keeps none.
+func (p *Printer) Probed(r *http.Request) (since time.Time, ok bool) {
+	seconds, err := strconv.ParseInt(p.Cookie(r, ProbeCookie), 10, 64)
+	if err != nil || seconds <= 0 || seconds > p.Clocked().Unix()+60 {
+		return time.Time{}, false
+	}
+	return time.Unix(seconds, 0), true
 }
 
 // ClearCookie makes the browser forget the cookie.

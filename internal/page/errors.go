@@ -59,6 +59,7 @@ var table = []entry{
 	{err: account.ErrEmail, status: 422, text: "problem.email"},
 	{err: account.ErrName, status: 422, text: "problem.name"},
 	{err: account.ErrExists, status: 422, text: "problem.exists"},
+	{err: account.ErrUnknown, status: 422, text: "problem.unknown"},
 	{err: account.ErrLink, status: 422, text: "problem.link"},
 	{err: signin.ErrStepUp, status: 303},  // to /settings/confirm
 	{err: signin.ErrNoDraft, status: 303}, // to /settings
@@ -130,7 +131,7 @@ func (p *Printer) fail(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, signin.ErrNoDraft):
 		http.Redirect(w, r, "/settings", http.StatusSeeOther)
 	case errors.Is(err, signin.ErrNoSignIn):
-		http.Redirect(w, r, "/signin", http.StatusSeeOther)
+		http.Redirect(w, r, p.beginAgain(w, r), http.StatusSeeOther)
 	case known:
 		p.refuse(w, r, e, err)
 	case errors.Is(err, context.Canceled) && r.Context().Err() != nil:
@@ -150,6 +151,21 @@ func ConfirmFor(address, method string) string {
 		return "/settings/confirm?" + url.Values{"return_to": {back}}.Encode()
 	}
 	return "/settings/confirm"
+}
+
+// BlockedQuery marks the way of somebody whose browser came from a page of ours to one that
+// follows on it, and brought no cookie along.
+const BlockedQuery = "blocked"
+
+// beginAgain is the sign-in page for somebody without a sign-in. If the browser seems to keep
+// no cookies it is given one more, and the sign-in page sees whether that comes back.
+func (p *Printer) beginAgain(w http.ResponseWriter, r *http.Request) string {
+	came := r.Method == http.MethodGet && r.Header.Get("Sec-Fetch-Site") == "same-origin"
+	if !came || p.Cookie(r, ProbeCookie) != "" || p.Cookie(r, SignInCookie) != "" {
+		return "/signin"
+	}
+	p.Probe(w, r)
+	return "/signin?" + BlockedQuery
 }
 
 // signInFor is the sign-in page that leads back to what was asked for.

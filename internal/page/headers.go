@@ -55,6 +55,11 @@ func (p *Printer) Watch(next http.Handler) http.Handler {
 		began := time.Now() // a duration is measured, not told: the machine's own clock
 		id := rand.Text()[:12]
 		r = r.WithContext(context.WithValue(r.Context(), idKey{}, id))
+		if p.Arrivals != nil {
+			if warning := p.Arrivals.Watch(r, p.Proxies); warning != "" {
+				p.log().Warn("proxy", "problem", warning)
+			}
+		}
 		seen := &watched{ResponseWriter: w}
 		defer func() {
 			if broke := recover(); broke != nil {

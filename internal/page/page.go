@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"twostep/internal/i18n"
+	"twostep/internal/trust"
 )
 
 //go:embed layout.html fields.html pages
@@ -35,6 +36,9 @@ type Printer struct {
 	Location *time.Location   // the zone in which pages tell the time; nil: UTC
 	Log      *slog.Logger     // nil: nothing is logged
 	Now      func() time.Time // nil: the clock of the machine
+	Proxies  trust.Proxies    // whose forwarding headers are believed
+	Private  bool             // addresses of private networks are people's: local mode, an intranet
+	Arrivals *Arrivals        // nil: nobody watches for proxies
 }
 
 // Templates are the parsed pages of one room.

@@ -213,7 +213,7 @@ func TestRetryAfter(t *testing.T) {
 func TestTableIsComplete(t *testing.T) {
 	rooms := map[string]map[string]error{
 		"../account": {"ErrCredentials": account.ErrCredentials, "ErrWait": account.ErrWait, "ErrEmail": account.ErrEmail, "ErrName": account.ErrName,
-			"ErrExists": account.ErrExists, "ErrLink": account.ErrLink, "ErrSignUpClosed": account.ErrSignUpClosed},
+			"ErrExists": account.ErrExists, "ErrUnknown": account.ErrUnknown, "ErrLink": account.ErrLink, "ErrSignUpClosed": account.ErrSignUpClosed},
 		"../signin": {"ErrNoSignIn": signin.ErrNoSignIn, "ErrNoSession": signin.ErrNoSession, "ErrUnknownMethod": signin.ErrUnknownMethod,
 			"ErrTooManyTries": signin.ErrTooManyTries, "ErrStepUp": signin.ErrStepUp, "ErrNoDraft": signin.ErrNoDraft, "ErrTooMany": signin.ErrTooMany},
 		"../seal": {"ErrBusy": seal.ErrBusy, "ErrTooShort": seal.ErrTooShort, "ErrTooLong": seal.ErrTooLong,

@@ -120,7 +120,7 @@ type draftPage struct {
 
 // draftSheet is the page of what waits for its proof. signin.ErrNoDraft.
 func (s *Site) draftSheet(r *http.Request, e enrolment) (page.Sheet, signin.Draft, error) {
-	d, err := s.Engine.Draft(r.Context(), e.Session, e.about.Method, s.from(r))
+	d, err := s.Engine.Draft(r.Context(), e.Session, e.about.Method, s.Pages.From(r))
 	if err != nil {
 		return page.Sheet{}, d, err
 	}

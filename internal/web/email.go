@@ -17,7 +17,7 @@ func (s *Site) readdressing(method, below string, h func(http.ResponseWriter, *h
 				e := s.enrolment(r, who, about)
 				s.askForEmail(r, &e)
 				e.begin = func(form url.Values) error {
-					return s.Engine.ChangeEmail(r.Context(), who.Session, form.Get("email"), s.from(r))
+					return s.Engine.ChangeEmail(r.Context(), who.Session, form.Get("email"), s.Pages.From(r))
 				}
 				return h(w, r, e)
 			}

@@ -46,7 +46,7 @@ func (s *Site) enrolling(method, below string, h func(http.ResponseWriter, *http
 				e := s.enrolment(r, who, about)
 				e.base = "/settings/2step/" + about.Path
 				e.begin = func(form url.Values) error {
-					return s.Engine.Enroll(r.Context(), who.Session, about.Method, form, s.from(r))
+					return s.Engine.Enroll(r.Context(), who.Session, about.Method, form, s.Pages.From(r))
 				}
 				return h(w, r, e)
 			}
@@ -136,7 +136,7 @@ func (s *Site) sendDraftCode(w http.ResponseWriter, r *http.Request, e enrolment
 	if _, err := e.form(w, r, "code"); err != nil { // the button stands in the form of the code
 		return err
 	}
-	err := s.Engine.ResendDraft(r.Context(), e.Session, e.about.Method, s.from(r))
+	err := s.Engine.ResendDraft(r.Context(), e.Session, e.about.Method, s.Pages.From(r))
 	early, ok := errors.AsType[*account.WaitError](err)
 	if err == nil || errors.Is(err, signin.ErrNoDraft) || errors.Is(err, signin.ErrTooManyTries) {
 		return redirect(w, r, e.at(""))
@@ -158,7 +158,7 @@ func (s *Site) sendDraftCode(w http.ResponseWriter, r *http.Request, e enrolment
 // draftStatus says nothing once there is nothing to tell: a script may ask while the
 // page it belongs to is being left.
 func (s *Site) draftStatus(w http.ResponseWriter, r *http.Request, e enrolment) error {
-	d, err := s.Engine.Draft(r.Context(), e.Session, e.about.Method, s.from(r))
+	d, err := s.Engine.Draft(r.Context(), e.Session, e.about.Method, s.Pages.From(r))
 	if errors.Is(err, signin.ErrNoDraft) || err == nil && d.Challenge == nil {
 		return s.writeStatus(w, r, signin.Challenge{})
 	}
@@ -174,7 +174,7 @@ func (s *Site) confirmDraft(w http.ResponseWriter, r *http.Request, e enrolment)
 	if err != nil {
 		return err
 	}
-	token, err := s.Engine.Confirm(r.Context(), e.Session, e.about.Method, url.Values{"code": {form["code"]}}, s.from(r))
+	token, err := s.Engine.Confirm(r.Context(), e.Session, e.about.Method, url.Values{"code": {form["code"]}}, s.Pages.From(r))
 	if errors.Is(err, signin.ErrNoDraft) || errors.Is(err, signin.ErrTooManyTries) || errors.Is(err, signin.ErrStepUp) {
 		return redirect(w, r, e.at("")) // which says so
 	}
@@ -237,7 +237,7 @@ func (s *Site) removeFactor(w http.ResponseWriter, r *http.Request, e enrolment)
 	if !slices.ContainsFunc(all, func(f signin.OwnedFactor) bool { return f.ID != "" && f.ID == form["id"] }) {
 		return redirect(w, r, e.at("")) // another tab was faster
 	}
-	token, err := s.Engine.RemoveFactor(r.Context(), e.Session, form["id"], s.from(r))
+	token, err := s.Engine.RemoveFactor(r.Context(), e.Session, form["id"], s.Pages.From(r))
 	if errors.Is(err, signin.ErrStepUp) {
 		return confirmFirst(w, r, e.at(""))
 	}

@@ -220,7 +220,7 @@ func TestMethodOfLastTime(t *testing.T) {
 		t.Errorf("a new browser: %s", got)
 	}
 	b.leads(fresh.post("/signin/method", "method", "app"), "/signin/verify")
-	b.shows(fresh.get("/signin/verify"), 200, "Enter the code from your app for Example", "a[href=/signin/method]")
+	b.shows(fresh.get("/signin/verify"), 200, "Enter the code from your app for Example", "button[formaction=/signin/other]")
 	b.shows(fresh.post("/signin/verify", "code", "333333"), 422, "Your clock is 3 min behind.")
 	w := fresh.post("/signin/verify", "code", appCode)
 	if set := w.Header()["Set-Cookie"]; !slices.Contains(set, "__Host-method=app; Path=/; Max-Age=34560000; HttpOnly; Secure; SameSite=Lax") {
@@ -256,7 +256,7 @@ func TestMethodClosed(t *testing.T) {
 	}
 	h.now = h.now.Add(31 * time.Second)
 	w = b.post("/signin/code")
-	b.shows(w, 429, "Try again from 6 Nov 2026, 00:00 UTC, or use another way.", "a[href=/signin/method]")
+	b.shows(w, 429, "Try again from 6 Nov 2026, 00:00 UTC, or use another way.", "button[formaction=/signin/other]")
 }
 
 // A person ends their own sessions and nobody else's.

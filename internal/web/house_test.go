@@ -16,11 +16,13 @@ import (
 	"twostep/delivery"
 	"twostep/factor"
 	"twostep/internal/account"
+	"twostep/internal/device"
 	"twostep/internal/outbox"
 	"twostep/internal/page"
 	"twostep/internal/seal"
 	"twostep/internal/signin"
 	"twostep/internal/store/storetest"
+	"twostep/internal/trust"
 )
 
 const (
@@ -53,11 +55,11 @@ func build(t *testing.T) *house {
 	h.outbox = outbox.New(db, keys, map[delivery.Channel]delivery.Send{delivery.Email: send, delivery.SMS: send}, clock, log)
 	h.Site = &Site{
 		Engine: &signin.Engine{
-			Registry: &account.Registry{
+			Devices: &device.Devices{Registry: &account.Registry{
 				Store: db, Keys: keys, Passwords: seal.NewPasswords(seal.Cost{MemoryKiB: 64, Time: 1}, 4, 64), Log: log, Now: clock,
 				Settings: account.Settings{Site: "Example", PublicURL: "https://signin.example.com", Location: time.UTC},
 				Put:      h.outbox.Put, Wake: func() {},
-			},
+			}, Trust: trust.Policy{Life: trust.Life}},
 			Methods: []factor.Method{post{}, call{}, app{}, paper{}},
 			Idle:    time.Hour, Absolute: 24 * time.Hour,
 		},

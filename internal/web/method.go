@@ -60,7 +60,7 @@ func (s *Site) chooseMethod(w http.ResponseWriter, r *http.Request, p pending) e
 	if err != nil {
 		return err
 	}
-	err = s.Engine.Choose(r.Context(), p.token, form["method"], s.from(r))
+	err = s.Engine.Choose(r.Context(), p.token, form["method"], s.Pages.From(r))
 	if early, ok := errors.AsType[*account.WaitError](err); ok {
 		return s.methodClosed(w, r, p, form["method"], early.Until)
 	}

@@ -34,7 +34,7 @@ func (s *Site) changePassword(w http.ResponseWriter, r *http.Request, who person
 		sheet.Status = http.StatusUnprocessableEntity
 		return s.print(w, r, sheet)
 	}
-	token, err := s.Engine.ChangePassword(r.Context(), who.Session, form["current"], form["password"], s.from(r))
+	token, err := s.Engine.ChangePassword(r.Context(), who.Session, form["current"], form["password"], s.Pages.From(r))
 	if errors.Is(err, signin.ErrStepUp) {
 		return confirmFirst(w, r, "/settings/password")
 	}

@@ -7,6 +7,7 @@ import (
 	"twostep/internal/account"
 	"twostep/internal/page"
 	"twostep/internal/signin"
+	"twostep/internal/trust"
 )
 
 type sessionsPage struct{ Sessions []sessionRow }
@@ -20,7 +21,7 @@ type sessionRow struct {
 func sessionsSheet(language string, who signin.Session, all []signin.Session) page.Sheet {
 	var rows []sessionRow
 	for _, s := range all {
-		rows = append(rows, sessionRow{s.ID, account.Browser(s.Browser, language), s.Address, s.Began, s.Seen, s.ID == who.ID})
+		rows = append(rows, sessionRow{s.ID, account.Browser(trust.ReadBrowser(s.Browser, ""), language), s.Address, s.Began, s.Seen, s.ID == who.ID})
 	}
 	return page.Sheet{Name: "sessions", Title: "sessions.title", Wide: true, Page: sessionsPage{rows}}
 }
@@ -38,7 +39,7 @@ func (s *Site) endSession(w http.ResponseWriter, r *http.Request, who person) er
 	if _, err := page.Form(w, r); err != nil {
 		return err
 	}
-	if err := s.Engine.EndSession(r.Context(), who.Session, r.PathValue("id"), s.from(r)); err != nil {
+	if err := s.Engine.EndSession(r.Context(), who.Session, r.PathValue("id"), s.Pages.From(r)); err != nil {
 		return err
 	}
 	return redirect(w, r, "/settings/sessions")
@@ -49,7 +50,7 @@ func (s *Site) endSessions(w http.ResponseWriter, r *http.Request, who person) e
 	if _, err := page.Form(w, r); err != nil {
 		return err
 	}
-	if err := s.Engine.SignOutEverywhere(r.Context(), who.Session, s.from(r)); err != nil {
+	if err := s.Engine.SignOutEverywhere(r.Context(), who.Session, s.Pages.From(r)); err != nil {
 		return err
 	}
 	s.Pages.ClearCookie(w, page.SessionCookie)

@@ -6,11 +6,14 @@ import (
 
 	"twostep/internal/page"
 	"twostep/internal/signin"
+	"twostep/internal/trust"
 )
 
 type signInPage struct {
 	Email, ReturnTo string
 	SignUp          bool
+	Blocked         bool   // this browser keeps no cookies
+	Domain          string // that it must allow to
 }
 
 func (s *Site) showSignIn(w http.ResponseWriter, r *http.Request) error {
@@ -22,7 +25,15 @@ func (s *Site) showSignIn(w http.ResponseWriter, r *http.Request) error {
 	if ahead != "" {
 		return redirect(w, r, ahead)
 	}
-	return s.print(w, r, signInSheet(signInPage{ReturnTo: back, SignUp: s.Engine.SignUpOpen()}))
+	s.Pages.Probe(w, r)
+	return s.print(w, r, signInSheet(s.signInPage(signInPage{ReturnTo: back, Blocked: s.blocked(r)})))
+}
+
+// blocked tells whether somebody came here because their browser keeps no cookies, see
+// page.BlockedQuery.
+func (s *Site) blocked(r *http.Request) bool {
+	_, kept := s.Pages.Probed(r)
+	return r.URL.Query().Has(page.BlockedQuery) && !kept
 }
 
 // ahead is where somebody belongs who is on the way in or in already; "" for anybody else.
@@ -57,6 +68,12 @@ func (s *Site) step(p pending) string {
 	return ""
 }
 
+// signInPage adds what the page says of this server.
+func (s *Site) signInPage(p signInPage) signInPage {
+	p.SignUp, p.Domain = s.Engine.SignUpOpen(), s.Engine.Settings.PublicURL
+	return p
+}
+
 func signInSheet(p signInPage) page.Sheet {
 	focus := "email"
 	if p.Email != "" {
@@ -71,18 +88,39 @@ func (s *Site) signIn(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	back := returnTo(form["return_to"])
-	sheet := signInSheet(signInPage{Email: form["email"], ReturnTo: back, SignUp: s.Engine.SignUpOpen()})
+	sheet := signInSheet(s.signInPage(signInPage{Email: form["email"], ReturnTo: back}))
 	if sheet.Problems = missing(form, page.Problem{Field: "email", Key: "problem.email.empty"}, page.Problem{Field: "password", Key: "problem.password.empty"}); sheet.Problems != nil {
 		sheet.Status = http.StatusUnprocessableEntity
 		return s.print(w, r, sheet)
 	}
-	token, err := s.Engine.Begin(r.Context(), signin.Credentials{Email: form["email"], Password: form["password"],
-		ReturnTo: back, Current: s.Pages.Cookie(r, page.SignInCookie)}, s.from(r))
+	entry, err := s.Engine.Begin(r.Context(), signin.Credentials{Email: form["email"], Password: form["password"],
+		ReturnTo: back, Current: s.Pages.Cookie(r, page.SignInCookie)}, s.Pages.From(r))
 	if err != nil {
 		return s.reprint(w, r, sheet, "", err)
 	}
-	s.Pages.SetCookie(w, page.SignInCookie, token)
+	if entry.Session != "" {
+		return s.letIn(w, r, entry, back)
+	}
+	s.Pages.Probe(w, r)
+	s.Pages.SetCookie(w, page.SignInCookie, entry.SignIn)
 	return redirect(w, r, "/signin/verify")
+}
+
+// deviceKept is for how long a browser is known.
+const deviceKept = trust.Known
+
+// letIn gives the browser its session. The one that it was in goes with its cookie: nobody
+// would see it any more, and a stolen copy would still open it.
+func (s *Site) letIn(w http.ResponseWriter, r *http.Request, entry signin.Entry, back string) error {
+	s.Pages.ClearCookie(w, page.SignInCookie)
+	s.Pages.SetCookie(w, page.SessionCookie, entry.Session)
+	if entry.Device != "" {
+		s.Pages.KeepCookie(w, page.DeviceCookie, entry.Device, deviceKept)
+	}
+	if err := s.Engine.SignOut(r.Context(), s.Pages.Cookie(r, page.SessionCookie), s.Pages.From(r)); err != nil {
+		return err
+	}
+	return redirect(w, r, home(back))
 }
 
 // reprint prints the form again with the error beside a field ("": the whole form).

@@ -20,7 +20,7 @@ func (s *Site) signOut(w http.ResponseWriter, r *http.Request) error {
 	s.Pages.ClearCookie(w, page.SignInCookie) // a step-up belongs to the session
 	w.Header().Set("Clear-Site-Data", `"cache"`)
 	if token != "" {
-		if err := s.Engine.SignOut(r.Context(), token, s.from(r)); err != nil && !errors.Is(err, signin.ErrNoSession) {
+		if err := s.Engine.SignOut(r.Context(), token, s.Pages.From(r)); err != nil && !errors.Is(err, signin.ErrNoSession) {
 			return err
 		}
 	}

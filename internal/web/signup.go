@@ -34,7 +34,7 @@ func (s *Site) signUp(w http.ResponseWriter, r *http.Request) error {
 		sheet.Status = http.StatusUnprocessableEntity
 		return s.print(w, r, sheet)
 	}
-	if err := s.Engine.SignUp(r.Context(), form["email"], form["name"], s.from(r)); err != nil {
+	if err := s.Engine.SignUp(r.Context(), form["email"], form["name"], s.Pages.From(r)); err != nil {
 		return s.reprint(w, r, sheet, linkField(err), err)
 	}
 	return redirect(w, r, "/signup/sent")

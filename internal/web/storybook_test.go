@@ -18,17 +18,19 @@ import (
 	"twostep/delivery"
 	"twostep/factor"
 	"twostep/internal/account"
+	"twostep/internal/device"
 	"twostep/internal/i18n"
 	"twostep/internal/page"
 	"twostep/internal/seal"
 	"twostep/internal/signin"
+	"twostep/internal/trust"
 )
 
 var now = time.Date(2026, 11, 5, 10, 2, 11, 0, time.UTC)
 
 func site() *Site {
 	return &Site{
-		Engine: &signin.Engine{Registry: &account.Registry{}, Methods: []factor.Method{post{}, call{}, app{}, paper{}}},
+		Engine: &signin.Engine{Devices: &device.Devices{Registry: &account.Registry{}, Trust: trust.Policy{Life: trust.Life}}, Methods: []factor.Method{post{}, call{}, app{}, paper{}}},
 		Pages:  &page.Printer{Site: "Example & Söhne", Now: func() time.Time { return now }},
 	}
 }
@@ -140,7 +142,7 @@ func verifyStories(t *testing.T, lang string) []story {
 			[]string{"input#code[autocomplete=one-time-code]", "input#code[inputmode=numeric]", "input#code[autofocus]", "input#code[type=text]",
 				"button#verify", "button[formaction=/signin/code]", "p#delivery[role=status]", "Handed to the mail server at 10:02:11",
 				"You can ask for a new code in 24 s", "Codes work for 15 minutes.", "j•••@example.com", "form[action=/signin/cancel]", "Start again"},
-			[]string{"input[maxlength]", "a[href=/signin/method]", "a#check", "p[role=alert]"}},
+			[]string{"input[maxlength]", "button[formaction=/signin/other]", "a#check", "p[role=alert]"}},
 		{"verify-waiting", sheet(func(p *signin.Pending) { p.Challenge.Delivery = signin.Delivery{State: "waiting"} }), 200,
 			[]string{"Waiting to be sent…", "a#check"}, nil},
 		{"verify-refused", sheet(func(p *signin.Pending) {
@@ -148,7 +150,7 @@ func verifyStories(t *testing.T, lang string) []story {
 			p.Offers = append(p.Offers, offer(app{}, ""))
 			p.Challenge.Again = now.Add(-time.Second)
 		}), 200,
-			[]string{"a[href=/signin/method]", "The mail server refused the message."}, []string{"You can ask for a new code in"}},
+			[]string{"button[formaction=/signin/other]", "The mail server refused the message."}, []string{"You can ask for a new code in"}},
 		{"verify-call", sheet(func(p *signin.Pending) { p.Challenge.Offer = offer(call{}, "•••• 123") }), 200,
 			[]string{"Enter the code that you hear. We are sending it to •••• 123.", "Handed over for sending at 10:02:11"}, nil},
 		{"verify-app", sheet(func(p *signin.Pending) { *p.Challenge = signin.Challenge{Offer: offer(app{}, ""), TriesLeft: 5} }), 200,

@@ -8,8 +8,10 @@ import (
 
 	"twostep/factor"
 	"twostep/internal/account"
+	"twostep/internal/i18n"
 	"twostep/internal/page"
 	"twostep/internal/signin"
+	"twostep/internal/trust"
 )
 
 type verifyPage struct {
@@ -21,6 +23,15 @@ type verifyPage struct {
 	StepUp  bool   // for somebody who is in already
 	Ended   bool   // too many wrong codes
 	Restart string // where somebody who is in begins again
+	Why     string // the second step is asked for; ""
+	Trust   trustBox
+}
+
+// trustBox is the checkbox "Trust this device for 30 days".
+type trustBox struct {
+	Days   int // 0: there is none
+	Ticked bool
+	Closed string // why it cannot be ticked, a word key; ""
 }
 
 var errNoChallenge = errors.New("web: step verify without a challenge")
@@ -38,12 +49,36 @@ func (s *Site) verifySheet(r *http.Request, p pending) (page.Sheet, error) {
 		Digits:  digits(c.About),
 		Other:   len(p.Offers) > 1,
 		StepUp:  p.StepUp,
+		Why:     s.why(w, p.Why),
+		Trust:   s.trustBox(r, p.Trust),
 	}
 	v.Here, v.Status, v.Resend = "/signin/verify", "/signin/status", "/signin/code"
 	if p.StepUp {
 		v.Restart = page.ConfirmFor(home(p.ReturnTo), http.MethodGet)
 	}
 	return page.Sheet{Name: "verify", Title: "verify.title", Focus: "code", Page: v}, nil
+}
+
+// why is why the second step is asked for, in one line. Where the person has been before is
+// not for somebody who has only given the password.
+func (s *Site) why(w i18n.Words, why signin.Why) string {
+	if why.Reason == "" || why.Reason == trust.Off {
+		return ""
+	}
+	return w.Say("why."+string(why.Reason), "Date", s.Pages.Date(w, why.Verified), "Count", s.Engine.Days())
+}
+
+// trustBox is the checkbox as this browser may use it: one that does not bring back the
+// cookie that the page before gave it would not keep the record either.
+func (s *Site) trustBox(r *http.Request, offer signin.TrustOffer) trustBox {
+	box := trustBox{Days: offer.Days, Ticked: offer.Ticked}
+	if _, kept := s.Pages.Probed(r); !kept {
+		box.Closed = "trust.blocked"
+	}
+	if offer.Lost {
+		box.Closed = "trust.lost"
+	}
+	return box
 }
 
 func (s *Site) showVerify(w http.ResponseWriter, r *http.Request, p pending) error {
@@ -67,25 +102,59 @@ func (s *Site) showVerify(w http.ResponseWriter, r *http.Request, p pending) err
 const methodKept = 400 * 24 * time.Hour
 
 func (s *Site) verify(w http.ResponseWriter, r *http.Request, p pending) error {
-	form, err := page.Form(w, r, "code")
+	form, err := page.Form(w, r, "code", "trust")
 	if err != nil {
 		return err
 	}
-	token, err := s.Engine.Verify(r.Context(), p.token, url.Values{"code": {form["code"]}}, s.from(r))
+	if err := s.tick(r, &p, form); err != nil {
+		return err
+	}
+	entry, err := s.Engine.Verify(r.Context(), p.token, url.Values{"code": {form["code"]}}, s.Pages.From(r))
 	if err != nil {
 		return s.verifyAgain(w, r, p, err)
-	}
-	s.Pages.ClearCookie(w, page.SignInCookie)
-	s.Pages.SetCookie(w, page.SessionCookie, token)
-	// A session that this browser was in goes with its cookie: nobody would see it any
-	// more, and a stolen copy would still open it.
-	if err := s.Engine.SignOut(r.Context(), s.Pages.Cookie(r, page.SessionCookie), s.from(r)); err != nil {
-		return err
 	}
 	if c := p.Challenge; c != nil && !c.Spare {
 		s.Pages.KeepCookie(w, page.MethodCookie, c.Method, methodKept)
 	}
-	return redirect(w, r, home(p.ReturnTo))
+	return s.letIn(w, r, entry, p.ReturnTo)
+}
+
+// tick keeps whether the box was ticked when a button of its form was pressed.
+func (s *Site) tick(r *http.Request, p *pending, form page.Values) error {
+	ticked := form["trust"] != ""
+	if p.Trust.Days == 0 || p.Trust.Ticked == ticked {
+		return nil
+	}
+	p.Trust.Ticked = ticked && !p.Trust.Lost
+	err := s.Engine.Tick(r.Context(), p.token, ticked)
+	if errors.Is(err, signin.ErrNoSignIn) {
+		return nil // it is over, and whatever was pressed says so
+	}
+	return err
+}
+
+// tickTrust keeps the box as the script tells it, so that it is there after a reload.
+func (s *Site) tickTrust(w http.ResponseWriter, r *http.Request, p pending) error {
+	form, err := page.Form(w, r, "trust")
+	if err == nil {
+		err = s.tick(r, &p, form)
+	}
+	if err == nil {
+		w.WriteHeader(http.StatusNoContent)
+	}
+	return err
+}
+
+// otherMethod leads to the choice of methods and takes the box along.
+func (s *Site) otherMethod(w http.ResponseWriter, r *http.Request, p pending) error {
+	form, err := page.Form(w, r, "code", "trust")
+	if err != nil {
+		return err
+	}
+	if err := s.tick(r, &p, form); err != nil {
+		return err
+	}
+	return redirect(w, r, "/signin/method")
 }
 
 // verifyAgain prints the code page with what was wrong. A wrong, an expired and a used
@@ -131,10 +200,14 @@ func endedSheet(sheet page.Sheet) page.Sheet {
 }
 
 func (s *Site) sendCode(w http.ResponseWriter, r *http.Request, p pending) error {
-	if _, err := page.Form(w, r, "code"); err != nil { // the button stands in the form of the code
+	form, err := page.Form(w, r, "code", "trust") // the button stands in the form of the code
+	if err != nil {
 		return err
 	}
-	err := s.Engine.Resend(r.Context(), p.token, s.from(r))
+	if err := s.tick(r, &p, form); err != nil {
+		return err
+	}
+	err = s.Engine.Resend(r.Context(), p.token, s.Pages.From(r))
 	if early, ok := errors.AsType[*account.WaitError](err); ok && p.Challenge != nil {
 		return s.tooEarly(w, r, p, early.Until)
 	}

@@ -21,7 +21,6 @@ type Site struct {
 	Engine *signin.Engine
 	Pages  *page.Printer
 	Inbox  *delivery.Inbox     // nil: there is no /inbox
-	Behind bool                // a client on this machine or in a private network is a proxy, and nobody knows who is behind it
 	Turn   func(time.Duration) // moves the server's clock forward; nil: the inbox has no such button
 }
 
@@ -40,6 +39,8 @@ func (s *Site) Routes() []page.Route {
 		s.pending("POST /signin/method", s.chooseMethod),
 		s.pending("GET /signin/verify", s.showVerify),
 		s.pending("POST /signin/verify", s.verify),
+		s.pending("POST /signin/trust", s.tickTrust),
+		s.pending("POST /signin/other", s.otherMethod),
 		s.open("GET /signin/status", s.deliveryStatus),
 		s.pending("POST /signin/code", s.sendCode),
 		s.open("POST /signin/cancel", s.cancelSignIn),
@@ -67,6 +68,9 @@ func (s *Site) Routes() []page.Route {
 		s.session("GET /settings/password", s.showPassword),
 		s.session("POST /settings/password", s.changePassword),
 		s.session("GET /settings/password/done", s.passwordDone),
+		s.session("GET /settings/devices", s.showDevices),
+		s.session("POST /settings/devices/forget", s.forgetDevices),
+		s.session("POST /settings/devices/{id}/forget", s.forgetDevice),
 		s.session("GET /settings/sessions", s.showSessions),
 		s.session("POST /settings/sessions/end", s.endSessions),
 		s.session("POST /settings/sessions/{id}/end", s.endSession),
@@ -121,7 +125,7 @@ func (s *Site) onTheWay(r *http.Request) (pending, error) {
 	if token == "" {
 		return pending{}, signin.ErrNoSignIn
 	}
-	p, err := s.Engine.Pending(r.Context(), token)
+	p, err := s.Engine.Pending(r.Context(), token, s.Pages.From(r))
 	return pending{p, token}, err
 }
 

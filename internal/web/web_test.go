@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -181,40 +180,6 @@ func TestNoInboxInPublic(t *testing.T) {
 	}
 	if w := ask(h, "POST", "/inbox/clock", urlencoded, "minutes=1"); w.Code != 404 {
 		t.Error(w.Code)
-	}
-}
-
-func TestFrom(t *testing.T) {
-	for remote, want := range map[string]string{
-		"192.0.2.1:1234": "192.0.2.1", "[::ffff:192.0.2.1]:1": "192.0.2.1", "[fe80::1%eth0]:1": "fe80::1", "[2001:db8::1]:443": "2001:db8::1", "@": "invalid IP", "": "invalid IP",
-	} {
-		if got := new(Site).address(remote).String(); got != want {
-			t.Errorf("address(%q) = %s, want %s", remote, got, want)
-		}
-	}
-	behind := &Site{Behind: true}
-	for remote, want := range map[string]string{
-		"127.0.0.1:1": "invalid IP", "10.0.0.7:1": "invalid IP", "[fe80::1%eth0]:1": "invalid IP", "192.0.2.1:1": "192.0.2.1",
-	} {
-		if got := behind.address(remote).String(); got != want {
-			t.Errorf("behind a proxy: address(%q) = %s, want %s", remote, got, want)
-		}
-	}
-	for header, want := range map[string]string{
-		"Mozilla/5.0 (X11)":            "Mozilla/5.0 (X11)",
-		"a\x00b\tc\u0085d\xffe":        "abcde",
-		strings.Repeat("a", 255) + "ä": strings.Repeat("a", 255),
-		strings.Repeat("b", 10000):     strings.Repeat("b", 256),
-	} {
-		if got := agent(header); got != want {
-			t.Errorf("agent(%.20q) = %.300q", header, got)
-		}
-	}
-	r := httptest.NewRequest("GET", "/", nil)
-	r.Header.Set("X-Forwarded-For", "203.0.113.9")
-	r.Header.Set("Accept-Language", "de")
-	if got := site().from(r); got.Address != netip.MustParseAddr("192.0.2.1") || got.Language != "de" {
-		t.Error(got)
 	}
 }
 

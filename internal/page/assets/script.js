@@ -69,6 +69,16 @@
     });
   }
 
+  // Whether this browser is to be trusted is kept as soon as it is said, so that it is still
+  // there after a reload.
+  const trust = byID("trust");
+  if (trust) {
+    trust.addEventListener("change", () => {
+      const body = new URLSearchParams(trust.checked ? { trust: "1" } : {});
+      fetch(trust.dataset.url, { method: "POST", body, keepalive: true, redirect: "manual" }).catch(() => {}); // the form says it too
+    });
+  }
+
   // A browser that may read the text message offers to fill its code in (WebOTP). It stops
   // listening when the form is sent.
   if (code && hint && "OTPCredential" in window && byID("delivery")?.dataset.more !== undefined) {

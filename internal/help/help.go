@@ -1,0 +1,127 @@
+// Package help is the page that describes the feature, and the check-up of a browser.
+//
+// The page is made of the sentences that twostep check tries, with this server's own
+// figures. The check-up sets a cookie and looks whether it comes back, says what the server
+// sees, and what the next sign-in would do. The package decides nothing about anybody.
+package help
+
+import (
+	"cmp"
+	"embed"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"twostep/internal/page"
+	"twostep/internal/signin"
+	"twostep/internal/trust"
+	"twostep/manual"
+)
+
+// Site is the help pages of one server.
+type Site struct {
+	Engine *signin.Engine
+	Pages  *page.Printer
+}
+
+//go:embed pages/*.html
+var files embed.FS
+
+var templates = sync.OnceValue(func() page.Templates { return page.Parse(files, "pages") })
+
+// Routes are the help pages; anybody may come.
+func (s *Site) Routes() []page.Route {
+	return []page.Route{
+		{Pattern: "GET /help", Serve: s.showHelp},
+		{Pattern: "GET /help/trust", Serve: s.showCheckup},
+	}
+}
+
+type helpPage struct {
+	Chapters []chapter
+	Trust    bool // browsers can be trusted
+}
+
+// chapter is a heading with what stands below it, up to the next of its level.
+type chapter struct {
+	ID, Title string
+	Level     int
+	Blocks    []block
+	Open      bool // the reader's own browser
+}
+
+// block is a paragraph, a note, or a list of steps or items.
+type block struct {
+	Kind  string // "", "!", "*", "-"
+	Texts []string
+}
+
+func (s *Site) showHelp(w http.ResponseWriter, r *http.Request) error {
+	own := guide(s.Pages.From(r).Request().Browser)
+	p := helpPage{Chapters: s.chapters(r, own), Trust: s.facts().Days > 0}
+	return s.Pages.Print(w, r, page.Sheet{Of: templates(), Name: "help", Title: "help.title", Wide: true, Page: p})
+}
+
+// chapters are the sections of the page, the reader's own browser before the others.
+func (s *Site) chapters(r *http.Request, own string) []chapter {
+	var all []chapter
+	for _, section := range manual.Page(s.Pages.Words(r).Tag(), s.facts()) {
+		all = append(all, chapter{ID: section.ID, Title: section.Title, Level: section.Level, Blocks: blocks(section.Sentences), Open: section.ID == own})
+	}
+	slices.SortStableFunc(all, func(a, b chapter) int {
+		if a.Level < 3 || b.Level < 3 { // browsers stand together at the end
+			return 0
+		}
+		return cmp.Compare(b2i(b.Open), b2i(a.Open))
+	})
+	return all
+}
+
+func b2i(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func blocks(sentences []manual.Sentence) []block {
+	var all []block
+	for _, s := range sentences {
+		last := len(all) - 1
+		if list := s.Kind == "*" || s.Kind == "-"; list && last >= 0 && all[last].Kind == s.Kind {
+			all[last].Texts = append(all[last].Texts, s.Text)
+			continue
+		}
+		all = append(all, block{s.Kind, []string{s.Text}})
+	}
+	return all
+}
+
+// facts are what the sentences say about this server.
+func (s *Site) facts() manual.Facts {
+	f := manual.Facts{Site: s.Pages.Site, Domain: s.Engine.Settings.PublicURL, Days: s.Engine.Days()}
+	for _, m := range s.Engine.Methods {
+		about := m.About()
+		switch {
+		case about.Given:
+			f.Minutes = int(about.Valid / time.Minute)
+		case about.Method == "totp":
+			f.App = true
+		case about.Method == "sms":
+			f.SMS = true
+		}
+	}
+	return f
+}
+
+// guide is the section with the steps for a browser; "" if there is none.
+func guide(b trust.Browser) string {
+	switch b.System {
+	case "iOS":
+		return "ios"
+	case "Android":
+		return "android"
+	}
+	return map[string]string{"Chrome": "chrome", "Edge": "edge", "Firefox": "firefox", "Safari": "safari", "Brave": "brave"}[b.Family]
+}

@@ -1,0 +1,117 @@
+package page
+
+import (
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"twostep/internal/account"
+	"twostep/internal/trust"
+)
+
+func TestFrom(t *testing.T) {
+	ask := func(p Printer, remote string, headers ...string) account.From {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.RemoteAddr = remote
+		for _, line := range headers {
+			name, value, _ := strings.Cut(line, ": ")
+			r.Header.Add(name, value)
+		}
+		return p.From(r)
+	}
+	inside := Printer{Private: true}
+	for remote, want := range map[string]string{
+		"192.0.2.1:1234": "192.0.2.1", "[::ffff:192.0.2.1]:1": "192.0.2.1", "[fe80::1%eth0]:1": "fe80::1", "[2001:db8::1]:443": "2001:db8::1", "127.0.0.1:1": "127.0.0.1", "@": "", "": "",
+	} {
+		if got := ask(inside, remote).AddressText(); got != want {
+			t.Errorf("%q is %q, want %q", remote, got, want)
+		}
+	}
+	for remote, want := range map[string]string{"127.0.0.1:1": "", "10.0.0.7:1": "", "[fe80::1%eth0]:1": "", "100.64.0.1:1": "", "192.0.2.1:1": "192.0.2.1"} {
+		if got := ask(Printer{}, remote).AddressText(); got != want {
+			t.Errorf("in public, %q is %q, want %q", remote, got, want)
+		}
+	}
+	for header, want := range map[string]string{
+		"Mozilla/5.0 (X11)":            "Mozilla/5.0 (X11)",
+		"a\x00b\tc\u0085d\xffe":        "abcde",
+		strings.Repeat("a", 255) + "ä": strings.Repeat("a", 255),
+		strings.Repeat("b", 10000):     strings.Repeat("b", 256),
+	} {
+		if got := plain(header); got != want {
+			t.Errorf("plain(%.20q) = %.300q", header, got)
+		}
+	}
+	proxied := Printer{Proxies: trust.Proxies{netip.MustParsePrefix("10.0.0.0/8")}}
+	for _, row := range []struct {
+		remote, header, want, network string
+	}{
+		{"192.0.2.1:1", "X-Forwarded-For: 203.0.113.9", "192.0.2.1", "192.0.2.1"},
+		{"10.0.0.1:1", "X-Forwarded-For: 203.0.113.9", "203.0.113.9", "203.0.113.9"},
+		{"10.0.0.1:1", "X-Forwarded-For: 192.168.1.1", "", ""},
+		{"10.0.0.1:1", "X-Forwarded-For: garbage", "", "unclear"},
+		{"10.0.0.1:1", "X-Real-Ip: 203.0.113.9", "", ""},
+	} {
+		from := ask(proxied, row.remote, row.header)
+		if from.AddressText() != row.want || from.Network() != row.network {
+			t.Errorf("%s, %s: address %q, network %q, want %q, %q", row.remote, row.header, from.AddressText(), from.Network(), row.want, row.network)
+		}
+	}
+	got := ask(proxied, "192.0.2.1:1", "Accept-Language: de", `Sec-Ch-Ua: "Brave";v="1"`, "Cookie: device=abc")
+	if got.Language != "de" || got.Hints != `"Brave";v="1"` || got.Device != "abc" {
+		t.Errorf("%+v", got)
+	}
+}
+
+// A proxy that nobody has named is noticed, and said once; people who come by themselves, and a
+// stranger who plays proxy, are not taken for one.
+func TestArrivals(t *testing.T) {
+	type hop struct{ remote, xff string }
+	many := func(n int, h ...hop) (all []hop) {
+		for range n {
+			all = append(all, h...)
+		}
+		return all
+	}
+	person, own := hop{"192.0.2.1:1", ""}, trust.Proxies{netip.MustParsePrefix("10.0.0.0/8")}
+	for _, row := range []struct {
+		says    string
+		proxies trust.Proxies
+		hops    []hop
+		want    string
+	}{
+		{"people", nil, many(50, person), ""},
+		{"a health check from this machine", nil, many(50, hop{"127.0.0.1:1", ""}, person), ""},
+		{"a stranger writes headers", nil, many(10, hop{"192.0.2.1:1", "1.2.3.4"}, person), ""},
+		{"a proxy on this machine", nil, many(1, hop{"127.0.0.1:1", "203.0.113.9"}), "a proxy in a private network"},
+		{"a proxy outside", nil, many(30, hop{"192.0.2.1:1", "203.0.113.9"}), "nearly every request"},
+		{"a proxy that says nothing", nil, many(30, hop{"10.0.0.1:1", ""}), "every request comes from one private address"},
+		{"an office", nil, many(30, hop{"10.0.0.1:1", ""}, hop{"10.0.0.2:1", ""}), ""},
+		{"too few to say", nil, many(5, hop{"10.0.0.1:1", ""}), ""},
+		{"a named proxy", own, many(30, hop{"10.0.0.1:1", "203.0.113.9"}), ""},
+		{"a named proxy that says nothing", own, many(30, hop{"10.0.0.1:1", ""}), "without X-Forwarded-For"},
+		{"a named proxy that writes garbage", own, many(30, hop{"10.0.0.1:1", "?"}), "cannot be read"},
+		{"one of many writes garbage", own, many(30, hop{"10.0.0.1:1", "203.0.113.9"}, hop{"10.0.0.1:1", "203.0.113.9"}, hop{"10.0.0.1:1", "203.0.113.8, ?"}), ""},
+	} {
+		var a Arrivals
+		var said []string
+		for _, h := range row.hops {
+			r := httptest.NewRequest("GET", "/", nil)
+			r.RemoteAddr = h.remote
+			if h.xff != "" {
+				r.Header.Set("X-Forwarded-For", h.xff)
+			}
+			if warning := a.Watch(r, row.proxies); warning != "" {
+				said = append(said, warning)
+			}
+		}
+		text := strings.Join(said, "; ")
+		if (text == "") != (row.want == "") || !strings.Contains(text, row.want) || len(said) > 1 {
+			t.Errorf("%s: said %q, want %q once", row.says, said, row.want)
+		}
+		if strings.Contains(a.String(), "warning") != (row.want != "") {
+			t.Errorf("%s: %s", row.says, a.String())
+		}
+	}
+}
