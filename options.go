@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -15,6 +16,8 @@ import (
 
 	"twostep/delivery"
 	"twostep/factor"
+	"twostep/internal/trust"
+	"twostep/manual"
 )
 
 // Options say how a Server is to be. Database, KeyFile, PublicURL, Methods and Send
@@ -37,6 +40,17 @@ type Options struct {
 	Log                   *slog.Logger   // default: slog.Default()
 	Now                   func() time.Time
 	Local                 *Local // local mode: plain http on loopback, and the inbox
+	// TrustDays is for how many days a browser may be trusted: 1 to 30, default 30; -1: it
+	// may not.
+	TrustDays    int
+	TrustNetwork string // which addresses are one place: "exact" (default), "prefix" or "off"
+	TrustBrowser string // which browsers are one: "family" (default) or "exact"
+	// TrustedProxies are the networks of the reverse proxies in front, whose X-Forwarded-For
+	// and Forwarded are believed, see Proxies.
+	TrustedProxies []netip.Prefix
+	// Intranet says that people come from private addresses. Otherwise those are a proxy's,
+	// and nobody knows who is behind it.
+	Intranet bool
 }
 
 // Local is what only a server on loopback may have.
@@ -88,6 +102,9 @@ func (o Options) completed() (Options, error) {
 	if o.SignUp != "invited" && o.SignUp != "open" && o.SignUp != "closed" {
 		return o, fmt.Errorf("twostep: SignUp is %q, not invited, open or closed", o.SignUp)
 	}
+	if err := o.completeTrust(); err != nil {
+		return o, err
+	}
 	o.Idle, o.Absolute = first(o.Idle, time.Hour), first(o.Absolute, 24*time.Hour)
 	if o.Idle < time.Minute || o.Absolute < o.Idle {
 		return o, errors.New("twostep: Idle must be at least a minute, and Absolute at least Idle")
@@ -98,6 +115,41 @@ func (o Options) completed() (Options, error) {
 		o.Now = time.Now
 	}
 	return o, nil
+}
+
+func (o *Options) completeTrust() (err error) {
+	o.TrustDays = first(o.TrustDays, manual.Days)
+	o.TrustNetwork, o.TrustBrowser = first(o.TrustNetwork, string(trust.Exact)), first(o.TrustBrowser, string(trust.Family))
+	switch {
+	case o.TrustDays < -1 || o.TrustDays > manual.Days:
+		return fmt.Errorf("twostep: TrustDays is %d, not 1 to %d, or -1 for none", o.TrustDays, manual.Days)
+	case !slices.Contains([]trust.Network{trust.Exact, trust.Prefix, trust.Anywhere}, trust.Network(o.TrustNetwork)):
+		return fmt.Errorf("twostep: TrustNetwork is %q, not exact, prefix or off", o.TrustNetwork)
+	case !slices.Contains([]trust.Rule{trust.Family, trust.SameText}, trust.Rule(o.TrustBrowser)):
+		return fmt.Errorf("twostep: TrustBrowser is %q, not family or exact", o.TrustBrowser)
+	}
+	if o.TrustedProxies, err = trust.Proxies(o.TrustedProxies).Checked(); err != nil {
+		return fmt.Errorf("twostep: TrustedProxies: %w", err)
+	}
+	return nil
+}
+
+// Proxies reads addresses and networks like 10.0.0.0/8, separated by commas or white space,
+// for Options.TrustedProxies.
+func Proxies(text string) ([]netip.Prefix, error) { return trust.ParseProxies(text) }
+
+// policy is what the options say about trust.
+func (o Options) policy() trust.Policy {
+	return trust.Policy{
+		Life:    time.Duration(max(o.TrustDays, 0)) * 24 * time.Hour,
+		Network: trust.Network(o.TrustNetwork), Browser: trust.Rule(o.TrustBrowser),
+	}
+}
+
+// private says whether people may come from addresses of this machine and of private
+// networks.
+func (o Options) private() bool {
+	return o.Intranet || isLoopback(name(strings.TrimPrefix(strings.TrimPrefix(o.PublicURL, "https://"), "http://")))
 }
 
 // first is the first of its arguments that says something.

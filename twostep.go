@@ -15,16 +15,20 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"twostep/internal/account"
+	"twostep/internal/device"
+	"twostep/internal/help"
 	"twostep/internal/outbox"
 	"twostep/internal/page"
 	"twostep/internal/seal"
 	"twostep/internal/signin"
 	"twostep/internal/store"
+	"twostep/internal/trust"
 	"twostep/internal/web"
 )
 
@@ -78,11 +82,17 @@ func build(ctx context.Context, o Options, keys *seal.Keys, db *store.DB) (*Serv
 		Put:      out.Put, Wake: out.Wake,
 	}
 	engine := &signin.Engine{
-		Registry: accounts, Methods: o.Methods, Idle: o.Idle, Absolute: o.Absolute,
+		Devices: &device.Devices{Registry: accounts, Trust: o.policy()}, Methods: o.Methods, Idle: o.Idle, Absolute: o.Absolute,
 		Texts: signin.Texts{Price: o.TextPrice, Day: o.TextBudget},
 	}
 	s := &Server{engine: engine, store: db, log: o.Log}
-	s.pages = &page.Printer{Site: o.Site, Secure: o.secure(), Location: o.Location, Log: o.Log, Now: o.Now}
+	s.pages = &page.Printer{
+		Site: o.Site, Secure: o.secure(), Location: o.Location, Log: o.Log, Now: o.Now,
+		Proxies: o.TrustedProxies, Private: o.private(),
+	}
+	if !o.private() {
+		s.pages.Arrivals = new(page.Arrivals)
+	}
 	s.handler = s.door(o)
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
@@ -104,13 +114,17 @@ func sameKeys(ctx context.Context, db *store.DB, keys *seal.Keys, file string) e
 	return nil
 }
 
-// sweep removes what is long over, until ctx ends.
+// sweep removes what is long over and notes how late it is, until ctx ends.
 func (s *Server) sweep(ctx context.Context, now func() time.Time) {
-	const every, keep, keepEvents = 10 * time.Minute, 24 * time.Hour, 400 * 24 * time.Hour
+	const every, keep, keepEvents, keepTrust = 10 * time.Minute, 24 * time.Hour, 400 * 24 * time.Hour, 2 * trust.Life
 	for tick := time.NewTicker(every); ; {
+		if err := s.store.KeepTime(ctx, store.Millis(now())); err != nil {
+			s.log.Error("sweep", "error", err)
+		}
 		for more := int64(1); more > 0 && ctx.Err() == nil; {
 			var err error
-			if more, err = s.store.Sweep(ctx, store.Millis(now().Add(-keep)), store.Millis(now().Add(-keepEvents))); err != nil {
+			before := func(d time.Duration) int64 { return store.Millis(now().Add(-d)) }
+			if more, err = s.store.Sweep(ctx, store.Old{Ended: before(keep), Events: before(keepEvents), Trust: before(keepTrust)}); err != nil {
 				s.log.Error("sweep", "error", err)
 				break
 			}
@@ -140,11 +154,12 @@ const requestTime = 10 * time.Second
 
 // door is everything a request passes before the pages.
 func (s *Server) door(o Options) http.Handler {
-	site := &web.Site{Engine: s.engine, Pages: s.pages, Behind: o.secure() && !isLoopback(name(strings.TrimPrefix(o.PublicURL, "https://")))}
+	site := &web.Site{Engine: s.engine, Pages: s.pages}
+	helps := &help.Site{Engine: s.engine, Pages: s.pages}
 	if o.Local != nil {
 		site.Inbox, site.Turn = o.Local.Inbox, o.Local.Turn
 	}
-	mux := s.pages.Mux(site.Routes()...)
+	mux := s.pages.Mux(slices.Concat(site.Routes(), helps.Routes())...)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /readyz", s.ready)
 	sameOrigin := http.NewCrossOriginProtection()
@@ -173,7 +188,11 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 		say(w, http.StatusServiceUnavailable, "the database does not answer")
 		return
 	}
-	say(w, http.StatusOK, "ready")
+	text := "ready"
+	if r.URL.Query().Has("verbose") && s.pages.Arrivals != nil {
+		text += "\n" + s.pages.Arrivals.String()
+	}
+	say(w, http.StatusOK, text)
 }
 
 func say(w http.ResponseWriter, status int, text string) {
@@ -210,31 +229,4 @@ func (s *Server) Require(h http.Handler) http.Handler {
 		h.ServeHTTP(w, r.WithContext(ctx))
 		return nil
 	}))
-}
-
-// ErrExists says that the address has an account.
-var ErrExists = account.ErrExists
-
-// NewAccount is an account to be.
-type NewAccount struct {
-	Email    string
-	Name     string
-	Password string
-	Operator bool
-}
-
-// AddAccount adds an account whose password is known. For people, Invite is better:
-// nobody but them ever sees their password. ErrExists.
-func (s *Server) AddAccount(ctx context.Context, a NewAccount) error {
-	return s.engine.AddAccount(ctx, account.NewAccount(a))
-}
-
-// Invite makes an invitation and returns the link on which the invited person chooses
-// a password; it works once, for seven days. ErrExists.
-func (s *Server) Invite(ctx context.Context, email, name string, operator bool) (link string, err error) {
-	token, err := s.engine.Invite(ctx, email, name, operator)
-	if err != nil {
-		return "", err
-	}
-	return s.engine.Settings.PublicURL + "/join#" + token, nil
 }

@@ -15,7 +15,8 @@ import (
 	"time"
 )
 
-// maxArrived is how many messages an inbox keeps.
+// maxArrived is how many messages an inbox keeps, besides the first, which says how to get
+// in where there is one that does.
 const maxArrived = 100
 
 // ErrNoMessage says that the inbox has no message with this id, or that this cannot be an id.
@@ -101,7 +102,7 @@ func (i Inbox) List() ([]Arrived, error) {
 	slices.SortFunc(all, func(a, b Arrived) int {
 		return cmp.Or(b.At.Compare(a.At), strings.Compare(a.ID, b.ID))
 	})
-	return all[:min(len(all), maxArrived)], nil
+	return kept(all), nil
 }
 
 // Message returns one message, or ErrNoMessage. The id may come from anybody.
@@ -187,12 +188,24 @@ func (i Inbox) files() ([]file, error) {
 	return files, nil
 }
 
+// kept are the newest of a list that begins with them, and the first.
+func kept[T any](all []T) []T {
+	if len(all) <= maxArrived+1 {
+		return all
+	}
+	return append(slices.Clone(all[:maxArrived]), all[len(all)-1])
+}
+
 func (i Inbox) prune() error {
 	files, err := i.files()
 	if err != nil {
 		return err
 	}
-	for _, f := range files[min(len(files), maxArrived):] {
+	stay := kept(files)
+	for _, f := range files {
+		if slices.Contains(stay, f) {
+			continue
+		}
 		if err := os.Remove(i.path(f.id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}

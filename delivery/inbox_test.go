@@ -109,7 +109,7 @@ func TestInboxTwice(t *testing.T) {
 	}
 }
 
-// The inbox keeps the newest hundred and removes what is older.
+// The inbox keeps the newest hundred and the very first, and removes what is between.
 func TestInboxFull(t *testing.T) {
 	now := noon
 	in := Inbox{Dir: t.TempDir(), Now: func() time.Time { now = now.Add(time.Millisecond); return now }}
@@ -121,11 +121,11 @@ func TestInboxFull(t *testing.T) {
 		}
 	}
 	all, err := in.List()
-	if err != nil || len(all) != 100 || all[0].ID != "id104" || all[99].ID != "id5" {
-		t.Errorf("got %d messages, %v, want id104 to id5", len(all), err)
+	if err != nil || len(all) != 101 || all[0].ID != "id104" || all[99].ID != "id5" || all[100].ID != "id0" {
+		t.Errorf("got %d messages, %v, want id104 to id5, and id0", len(all), err)
 	}
-	if entries, _ := os.ReadDir(in.Dir); len(entries) != 100 {
-		t.Errorf("got %d files, want 100", len(entries))
+	if entries, _ := os.ReadDir(in.Dir); len(entries) != 101 {
+		t.Errorf("got %d files, want 101", len(entries))
 	}
 }
 
@@ -210,7 +210,7 @@ func TestInboxAtOnce(t *testing.T) {
 	}
 	wg.Wait()
 	all, err := in.List()
-	if err != nil || len(all) != 100 {
-		t.Errorf("got %d messages, %v, want 100", len(all), err)
+	if err != nil || len(all) != 101 {
+		t.Errorf("got %d messages, %v, want 101", len(all), err)
 	}
 }

@@ -18,30 +18,46 @@ type accountAddCommand struct {
 
 // Run prints the link on which the invited person chooses a password, so that no password ever
 // stands on a command line. It works beside a running server: both use the same database.
-func (c *accountAddCommand) Run(ctx context.Context, to console, from *sources) (err error) {
-	s := &c.Settings
-	if err := s.complete(from); err != nil {
+func (c *accountAddCommand) Run(ctx context.Context, to console, from *sources) error {
+	if err := c.Settings.complete(from); err != nil {
 		return usageError{err}
 	}
-	if _, port, _ := net.SplitHostPort(s.Listen); s.local() && port == "0" {
+	if _, port, _ := net.SplitHostPort(c.Settings.Listen); c.Settings.local() && port == "0" {
 		return usageError{errors.New("listen leaves the port open, so the link would lead nowhere: give --listen as the server says it")}
 	}
-	options, err := s.options(s.Listen, s.Log.logger(to.err))
-	if err != nil {
+	return withServer(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
+		link, err := server.Invite(ctx, c.Email, c.Name, c.Operator)
+		if errors.Is(err, twostep.ErrExists) {
+			return fmt.Errorf("%s has an account already", c.Email)
+		}
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintln(to.out, link)
 		return err
-	}
-	server, err := twostep.New(ctx, options)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, server.Close()) }()
-	link, err := server.Invite(ctx, c.Email, c.Name, c.Operator)
-	if errors.Is(err, twostep.ErrExists) {
-		return fmt.Errorf("%s has an account already", c.Email)
-	}
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintln(to.out, link)
-	return err
+	})
+}
+
+type accountDisableCommand struct {
+	Settings settings `embed:"" group:"settings"`
+	Email    string   `arg:"" help:"The address of the account."`
+}
+
+// Run shuts an account: whoever is in is out at once.
+func (c *accountDisableCommand) Run(ctx context.Context, to console, from *sources) error {
+	return withServer(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
+		return said(to, c.Email, server.Disable(ctx, c.Email, true), "%s is disabled\n")
+	})
+}
+
+type accountEnableCommand struct {
+	Settings settings `embed:"" group:"settings"`
+	Email    string   `arg:"" help:"The address of the account."`
+}
+
+// Run opens an account that was disabled. Its owner signs in with both steps.
+func (c *accountEnableCommand) Run(ctx context.Context, to console, from *sources) error {
+	return withServer(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
+		return said(to, c.Email, server.Disable(ctx, c.Email, false), "%s is enabled\n")
+	})
 }

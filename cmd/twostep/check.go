@@ -26,22 +26,22 @@ func (c *checkCommand) Run(ctx context.Context, to console) error {
 	if err := v.arrive(); err != nil {
 		return err
 	}
-	names := strings.NewReplacer("{Site}", v.site, "{Domain}", base.Scheme+"://"+base.Host)
+	tries := tries()
 	var passed, failed, notYet int
-	for _, s := range sentences() {
-		text := names.Replace(s.text)
-		if s.try == nil {
+	for _, s := range sentences(v.site, base.Scheme+"://"+base.Host) {
+		try, ok := tries[s.ID]
+		if !ok {
 			notYet++
-			fmt.Fprintf(to.out, "not yet  %s\n", text)
+			fmt.Fprintf(to.out, "not yet  %s\n", s.Text)
 			continue
 		}
-		if err := s.try(v.fresh()); err != nil {
+		if err := try(v.fresh()); err != nil {
 			failed++
-			fmt.Fprintf(to.out, "fail     %s\n         %v\n", text, err)
+			fmt.Fprintf(to.out, "fail     %s\n         %v\n", s.Text, strings.ReplaceAll(err.Error(), "\n", "\n         "))
 			continue
 		}
 		passed++
-		fmt.Fprintf(to.out, "pass     %s\n", text)
+		fmt.Fprintf(to.out, "pass     %s\n", s.Text)
 	}
 	fmt.Fprintf(to.out, "%d passed, %d failed, %d not yet\n", passed, failed, notYet)
 	if failed > 0 {

@@ -140,6 +140,9 @@ func flatten(flat map[string]string, prefix string, tree map[string]any) {
 			flatten(flat, key+"-", table)
 			continue
 		}
+		if list, ok := value.([]any); ok {
+			value = strings.Trim(strings.ReplaceAll(fmt.Sprint(list), " ", ","), "[]")
+		}
 		flat[key] = fmt.Sprint(value)
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -48,6 +49,8 @@ site = "Example"
 signup = "open"
 timezone = "Europe/Berlin"
 key_file = "/etc/twostep/keys"
+trusted_proxies = ["127.0.0.1", "10.0.0.0/8"]
+intranet = true
 [session]
 idle = "5m"
 absolute = "8h"
@@ -63,9 +66,17 @@ countries = "DE,AT"
 price = "0.08"
 budget = "5"
 
+valid = "5m"
+
 [tls]
 cert = "cert.pem"
 key = "key.pem"
+[trust]
+days = 7
+network = "prefix"
+browser = "exact"
+[email]
+valid = "10m"
 [log]
 level = "debug"
 format = "json"
@@ -82,7 +93,9 @@ func TestFileArrives(t *testing.T) {
 		Session: sessionSettings{Idle: "5m", Absolute: "8h", idle: 5 * time.Minute, absolute: 8 * time.Hour},
 		SMTP: smtpSettings{Host: "mail.example.com", Port: 2525, User: "twostep", Password: "hunter2",
 			From: "signin@example.com", Security: "tls"},
-		SMS: smsSettings{Countries: "DE,AT", Price: "0.08", Budget: "5", price: 80, budget: 5000},
+		SMS:   smsSettings{Countries: "DE,AT", Price: "0.08", Budget: "5", Valid: "5m", price: 80, budget: 5000, valid: 5 * time.Minute},
+		Trust: trustSettings{Days: 7, Network: "prefix", Browser: "exact"}, Email: emailSettings{Valid: "10m", valid: 10 * time.Minute},
+		Proxies: "127.0.0.1,10.0.0.0/8", Intranet: true, proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("10.0.0.0/8")},
 		TLS: tlsSettings{Cert: "cert.pem", Key: "key.pem"},
 		Log: logSettings{Level: "debug", Format: "json"},
 	}
@@ -133,8 +146,11 @@ func TestSettingsAreDocumented(t *testing.T) {
 		key, _, _ := strings.Cut(strings.TrimPrefix(howToSet(flag.Name), "set "), " ")
 		keys = append(keys, key)
 		value := `"x"`
-		if flag.Target.CanInt() {
+		switch {
+		case flag.Target.CanInt():
 			value = "1"
+		case flag.IsBool():
+			value = "true"
 		}
 		if _, err := parseFile("test.toml", fmt.Appendf(nil, "%s = %s\n", key, value)); err != nil {
 			t.Errorf("--%s: %v", flag.Name, err)

@@ -52,10 +52,17 @@ func exitCode(err error) int {
 type commands struct {
 	Serve   serveCommand `cmd:"" help:"Run the sign-in server."`
 	Account struct {
-		Add accountAddCommand `cmd:"" help:"Invite somebody: print a link with which they choose a password."`
+		Add     accountAddCommand     `cmd:"" help:"Invite somebody: print a link with which they choose a password."`
+		Disable accountDisableCommand `cmd:"" help:"Shut an account: whoever is in is out at once."`
+		Enable  accountEnableCommand  `cmd:"" help:"Open a disabled account again."`
 	} `cmd:"" help:"Accounts."`
-	Check   checkCommand   `cmd:"" help:"Say of each sentence that describes the feature whether it is true of a running server."`
-	Version versionCommand `cmd:"" help:"Print the version."`
+	Device struct {
+		Forget deviceForgetCommand `cmd:"" help:"End trust in all browsers of an account."`
+	} `cmd:"" help:"Trusted browsers."`
+	Explain  explainCommand  `cmd:"" help:"Say whether somebody with the right password would be asked for the second step, and why."`
+	Restored restoredCommand `cmd:"" help:"Say that the database was brought back from a backup: everything that was let in, sent or trusted is void."`
+	Check    checkCommand    `cmd:"" help:"Say of each sentence that describes the feature whether it is true of a running server."`
+	Version  versionCommand  `cmd:"" help:"Print the version."`
 }
 
 // console is where a command writes: out is for people and scripts, err for the log.

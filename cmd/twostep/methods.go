@@ -15,8 +15,8 @@ import (
 func methods(s *settings) []factor.Method {
 	all := []factor.Method{
 		totp.Method{},
-		sms.Method{Countries: s.SMS.countries()},
-		email.Method{},
+		sms.Method{Countries: s.SMS.countries(), Valid: s.SMS.valid},
+		email.Method{Valid: s.Email.valid},
 		recovery.New(),
 	}
 	if len(s.SMS.gateways) == 0 && !s.local() {

@@ -67,6 +67,10 @@ func (c *serveCommand) Run(ctx context.Context, to console, from *sources) (err 
 	if s.local() {
 		s.sayNext(to.out, public, c.Demo)
 	}
+	if s.behindProxy() {
+		log.Warn("public_url is https, and this server does not serve https itself, so a proxy stands in front: "+
+			"name it in trusted_proxies, or nobody's network is known and no browser can be trusted", "trusted_proxies", "none")
+	}
 	log.Info("listening", "address", listener.Addr().String(), "url", public)
 	web := webServer(server, log)
 	if c.Demo {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 
 	"twostep"
 	"twostep/delivery"
+	"twostep/manual"
 )
 
 // settings is all an operator can say, and the only list of it: a field is a flag (--smtp-host),
@@ -31,11 +33,18 @@ type settings struct {
 	SignUp    string          `toml:"signup" name:"signup" default:"invited" enum:"open,invited,closed" placeholder:"WHO" help:"Who may make an account: open, invited or closed. Default: ${default}."`
 	Timezone  string          `toml:"timezone" default:"Local" placeholder:"ZONE" help:"The zone in which mails and pages tell the time, like Europe/Berlin. Default: this machine's."`
 	KeyFile   string          `toml:"key_file" name:"key-file" placeholder:"FILE" help:"The keys that seal the database. Default: keys in the data folder."`
+	Proxies   string          `toml:"-" name:"trusted-proxies" placeholder:"ADDR,…" help:"The reverse proxies in front, whose X-Forwarded-For is believed: addresses and networks like 10.0.0.0/8."`
+	ProxyList any             `toml:"trusted_proxies" kong:"-"` // one text or a list of them; it comes to Proxies
+	Intranet  bool            `toml:"intranet" help:"People come from private addresses. Otherwise those are taken for a proxy's."`
 	Session   sessionSettings `toml:"session" embed:"" prefix:"session-"`
+	Trust     trustSettings   `toml:"trust" embed:"" prefix:"trust-"`
+	Email     emailSettings   `toml:"email" embed:"" prefix:"email-"`
 	SMTP      smtpSettings    `toml:"smtp" embed:"" prefix:"smtp-"`
 	SMS       smsSettings     `toml:"sms" embed:"" prefix:"sms-"`
 	TLS       tlsSettings     `toml:"tls" embed:"" prefix:"tls-"`
 	Log       logSettings     `toml:"log" embed:"" prefix:"log-"`
+
+	proxies []netip.Prefix
 }
 
 // The times are text until complete has read them: a bare number in the file is a wrong type then,
@@ -45,6 +54,37 @@ type sessionSettings struct {
 	Absolute string `toml:"absolute" default:"24h" placeholder:"TIME" help:"And after so long in any case. Default: ${default}."`
 
 	idle, absolute time.Duration
+}
+
+type trustSettings struct {
+	Days    int    `toml:"days" default:"30" placeholder:"N" help:"For how many days a browser may be trusted, at most 30; 0: it may not. Default: ${default}."`
+	Network string `toml:"network" default:"exact" enum:"exact,prefix,off" placeholder:"HOW" help:"Which addresses are one place: exact, prefix or off. Default: ${default}."`
+	Browser string `toml:"browser" default:"family" enum:"family,exact" placeholder:"HOW" help:"Which browsers are one: family or exact. Default: ${default}."`
+}
+
+type emailSettings struct {
+	Valid string `toml:"valid" default:"15m" placeholder:"TIME" help:"How long a code sent by email works, 1m to 15m. Default: ${default}."`
+
+	valid time.Duration
+}
+
+// codeLife reads how long a code works, in whole minutes: people are told so.
+func codeLife(key, text string) (time.Duration, error) {
+	if text == "" {
+		return manual.Minutes * time.Minute, nil
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d < time.Minute || d > manual.Minutes*time.Minute || d%time.Minute != 0 {
+		return 0, fmt.Errorf("%s is %q, want whole minutes from 1m to %dm", key, text, manual.Minutes)
+	}
+	return d, nil
+}
+
+func (t trustSettings) complete() error {
+	if t.Days < 0 || t.Days > manual.Days {
+		return fmt.Errorf("trust.days is %d, want 1 to %d, or 0 for none", t.Days, manual.Days)
+	}
+	return nil
 }
 
 type smtpSettings struct {
@@ -81,6 +121,15 @@ func (s *settings) complete(from *sources) error {
 	if err := s.Session.complete(); err != nil {
 		return err
 	}
+	if err := s.Trust.complete(); err != nil {
+		return err
+	}
+	if s.proxies, err = twostep.Proxies(s.Proxies); err != nil {
+		return fmt.Errorf("trusted_proxies: %w", err)
+	}
+	if s.Email.valid, err = codeLife("email.valid", s.Email.Valid); err != nil {
+		return err
+	}
 	host, _, err := net.SplitHostPort(s.Listen)
 	if err != nil {
 		return fmt.Errorf("listen is %q, want ADDR:PORT like 127.0.0.1:8080", s.Listen)
@@ -113,6 +162,11 @@ func (s *sessionSettings) complete() error {
 		return fmt.Errorf("session.idle is %s, longer than session.absolute with %s", s.Idle, s.Absolute)
 	}
 	return nil
+}
+
+// behindProxy says whether there must be a proxy that nobody has named.
+func (s *settings) behindProxy() bool {
+	return strings.HasPrefix(s.PublicURL, "https://") && s.TLS.Cert == "" && len(s.proxies) == 0 && s.Trust.Days > 0 && s.Trust.Network != "off"
 }
 
 // local says whether the server is for this machine only. Then mail stays in the inbox, where
@@ -152,7 +206,7 @@ func (s *settings) completePublic() error {
 // howToSet names a setting in the three ways in which it can be set.
 func howToSet(flag string) string {
 	key := strings.ReplaceAll(flag, "-", "_")
-	for _, section := range []string{"smtp", "sms", "session", "tls", "log"} {
+	for _, section := range []string{"smtp", "sms", "session", "trust", "email", "tls", "log"} {
 		if rest, ok := strings.CutPrefix(flag, section+"-"); ok {
 			key = section + "." + rest
 		}
@@ -230,7 +284,12 @@ func (s *settings) options(listening string, log *slog.Logger) (twostep.Options,
 		Database: s.Database, KeyFile: s.KeyFile, PublicURL: public, Site: s.Site,
 		Methods: methods(s), SignUp: s.SignUp, Location: zone, Log: log,
 		Idle: s.Session.idle, Absolute: s.Session.absolute,
+		TrustDays: s.Trust.Days, TrustNetwork: s.Trust.Network, TrustBrowser: s.Trust.Browser,
+		TrustedProxies: s.proxies, Intranet: s.Intranet,
 		Gateways: s.SMS.gateways, TextPrice: s.SMS.price, TextBudget: s.SMS.budget,
+	}
+	if o.TrustDays == 0 {
+		o.TrustDays = -1 // the option's own zero is the default
 	}
 	if o.Database == "" {
 		o.Database = filepath.Join(s.Data, "twostep.db")

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"twostep/delivery"
 )
@@ -17,13 +18,19 @@ type smsSettings struct {
 	Price     string `toml:"price" default:"0.1" placeholder:"AMOUNT" help:"What one text message costs, in any unit. Default: ${default}."`
 	Budget    string `toml:"budget" default:"20" placeholder:"AMOUNT" help:"What all of a day may cost, in the same unit; 0 for no limit. Default: ${default}."`
 
+	Valid string `toml:"valid" default:"15m" placeholder:"TIME" help:"How long a code sent by text message works, 1m to 15m. Default: ${default}."`
+
 	gateways      []delivery.Gateway
+	valid         time.Duration
 	price, budget int64 // thousandths
 }
 
 // complete reads what was written as text.
 func (s *smsSettings) complete() error {
 	var err error
+	if s.valid, err = codeLife("sms.valid", s.Valid); err != nil {
+		return err
+	}
 	if s.price, err = thousandths(s.Price); err != nil {
 		return fmt.Errorf("sms.price is %q, want an amount like 0.08", s.Price)
 	}

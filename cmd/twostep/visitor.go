@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"html"
 	"io"
+	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/mail"
@@ -28,6 +29,8 @@ type visitor struct {
 	code     string        // in the newest mail
 	mailedTo string        // the address it went to
 	ahead    time.Duration // the server's clock, before ours
+	agent    string        // the User-Agent header of the browser
+	at       net.IP        // the address it comes from; nil: whatever the machine takes
 	browser  *http.Client
 }
 
@@ -35,9 +38,15 @@ type visitor struct {
 func (v *visitor) fresh() *visitor {
 	jar, _ := cookiejar.New(nil) // never fails without options
 	f := *v
+	dialer := &net.Dialer{}
+	if v.at != nil {
+		dialer.LocalAddr = &net.TCPAddr{IP: v.at}
+	}
+	f.agent = firefoxOnWindows
 	f.browser = &http.Client{
-		Jar:     jar,
-		Timeout: 20 * time.Second,
+		Jar:       jar,
+		Timeout:   20 * time.Second,
+		Transport: &http.Transport{DialContext: dialer.DialContext, DisableKeepAlives: true},
 		CheckRedirect: func(*http.Request, []*http.Request) error {
 			return http.ErrUseLastResponse
 		},
@@ -67,6 +76,7 @@ func (v *visitor) send(method, path string, form url.Values) (answer, error) {
 		r.Header.Set("Origin", v.base.String())
 	}
 	r.Header.Set("Accept-Language", "en")
+	r.Header.Set("User-Agent", v.agent)
 	resp, err := v.browser.Do(r)
 	if err != nil {
 		return answer{}, err
@@ -86,7 +96,8 @@ var (
 
 // arrive looks the server over and finds out whom to sign in as.
 func (v *visitor) arrive() error {
-	v.browser = v.fresh().browser
+	first := v.fresh()
+	v.browser, v.agent = first.browser, first.agent
 	a, err := v.get("/signin")
 	if err != nil {
 		return fmt.Errorf("%s does not answer: %w", v.base, err)

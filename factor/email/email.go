@@ -3,6 +3,7 @@
 package email
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"html"
@@ -17,13 +18,15 @@ import (
 )
 
 // Method sends codes by mail. The zero value is ready.
-type Method struct{}
+type Method struct {
+	Valid time.Duration // of a code, from its own sending; 0: sentcode.Valid
+}
 
 // About says that every account has it.
-func (Method) About() factor.About {
+func (m Method) About() factor.About {
 	// "email" is not a registered RFC 8176 value: there is none, and "otp" would
 	// claim more than a mailbox proves.
-	return factor.About{Method: "email", Given: true, Valid: sentcode.Valid, Digits: sentcode.Digits, AMR: []string{"email"}, Words: words()}
+	return factor.About{Method: "email", Given: true, Valid: cmp.Or(m.Valid, sentcode.Valid), Digits: sentcode.Digits, AMR: []string{"email"}, Words: words()}
 }
 
 // Enroll never happens: the address of the account is the factor.
@@ -53,7 +56,7 @@ func compose(ask factor.Ask, code string) delivery.Message {
 	w := i18n.For(ask.Language)
 	say := func(key string) string {
 		return w.Say(key, "Code", code, "Site", ask.Site,
-			"Minutes", int(sentcode.Valid/time.Minute), "Until", ask.Until.Format("15:04 MST"),
+			"Minutes", int(ask.Until.Sub(ask.Now)/time.Minute), "Until", ask.Until.Format("15:04 MST"),
 			"Began", ask.Began.Format("2006-01-02, 15:04 MST"), "Browser", ask.Browser, "Address", ask.Address)
 	}
 	text, lines := "mail.code.text", []string{"mail.code.valid", "mail.code.where", "mail.code.notyou", "mail.code.never"}

@@ -3,8 +3,10 @@
 package sms
 
 import (
+	"cmp"
 	"context"
 	"net/url"
+	"time"
 
 	"twostep/delivery"
 	"twostep/factor"
@@ -16,6 +18,7 @@ type Method struct {
 	// Countries are the only ones whose numbers get a message, as ISO 3166 codes ("DE");
 	// empty: all. It counts for the number, not for what was chosen on the page.
 	Countries []string
+	Valid     time.Duration // of a code, from its own sending; 0: sentcode.Valid
 }
 
 // About says that an account may have one number.
@@ -24,7 +27,7 @@ func (m Method) About() factor.About {
 		Method: "sms",
 		Path:   "sms",
 		Most:   1, // "Only one phone number can be linked to your log in"
-		Valid:  sentcode.Valid,
+		Valid:  cmp.Or(m.Valid, sentcode.Valid),
 		Digits: sentcode.Digits,
 		AMR:    []string{"otp", "sms"}, // RFC 8176
 		Fields: []factor.Field{

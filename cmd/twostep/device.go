@@ -1,0 +1,68 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"twostep"
+)
+
+type deviceForgetCommand struct {
+	Settings settings `embed:"" group:"settings"`
+	Email    string   `arg:"" help:"The address of the account."`
+}
+
+// Run ends trust in all browsers of an account: its owner is asked for the second step
+// everywhere.
+func (c *deviceForgetCommand) Run(ctx context.Context, to console, from *sources) error {
+	return withServer(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
+		return said(to, c.Email, server.Distrust(ctx, c.Email), "no browser of %s is trusted any more\n")
+	})
+}
+
+type restoredCommand struct {
+	Settings settings `embed:"" group:"settings"`
+}
+
+// Run makes void what a backup has brought back: sessions that had ended, codes that were
+// used, trust that had been taken away.
+func (c *restoredCommand) Run(ctx context.Context, to console, from *sources) error {
+	return withServer(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
+		if err := server.Restored(ctx); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintln(to.out, "everybody is signed out, every link and code is void, and no browser is trusted any more")
+		return err
+	})
+}
+
+// said prints what was done, or why it was not.
+func said(to console, email string, err error, done string) error {
+	if errors.Is(err, twostep.ErrUnknown) {
+		return fmt.Errorf("there is no account %s", email)
+	}
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(to.out, done, email)
+	return err
+}
+
+// withServer opens the server that the settings describe, beside a running one or alone,
+// without listening, and closes it again.
+func withServer(ctx context.Context, s *settings, to console, from *sources, f func(*twostep.Server) error) (err error) {
+	if err := s.complete(from); err != nil {
+		return usageError{err}
+	}
+	options, err := s.options(s.Listen, s.Log.logger(to.err))
+	if err != nil {
+		return err
+	}
+	server, err := twostep.New(ctx, options)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, server.Close()) }()
+	return f(server)
+}
