@@ -118,9 +118,6 @@ func sameKeys(ctx context.Context, db *store.DB, keys *seal.Keys, file string) e
 func (s *Server) sweep(ctx context.Context, now func() time.Time) {
 	const every, keep, keepEvents, keepTrust = 10 * time.Minute, 24 * time.Hour, 400 * 24 * time.Hour, 2 * trust.Life
 	for tick := time.NewTicker(every); ; {
-		if err := s.store.KeepTime(ctx, store.Millis(now())); err != nil {
-			s.log.Error("sweep", "error", err)
-		}
 		for more := int64(1); more > 0 && ctx.Err() == nil; {
 			var err error
 			before := func(d time.Duration) int64 { return store.Millis(now().Add(-d)) }
@@ -134,6 +131,9 @@ func (s *Server) sweep(ctx context.Context, now func() time.Time) {
 			tick.Stop()
 			return
 		case <-tick.C:
+			if err := s.store.KeepTime(ctx, store.Millis(now())); err != nil {
+				s.log.Error("sweep", "error", err)
+			}
 		}
 	}
 }

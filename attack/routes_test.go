@@ -10,6 +10,7 @@ import (
 	"twostep"
 	"twostep/delivery"
 	"twostep/e2e/live"
+	"twostep/internal/help"
 	"twostep/internal/page"
 	"twostep/internal/web"
 )
@@ -29,6 +30,8 @@ var inventory = []struct {
 	{"GET /signin/verify", page.SignIn, ""},
 	{"POST /signin/verify", page.SignIn, "code=123456"},
 	{"GET /signin/status", page.Nothing, ""},
+	{"POST /signin/trust", page.SignIn, "trust=1"},
+	{"POST /signin/other", page.SignIn, "code=&trust=1"},
 	{"POST /signin/code", page.SignIn, ""},
 	{"POST /signin/cancel", page.Nothing, ""},
 	{"GET /forgot", page.Nothing, ""},
@@ -53,6 +56,9 @@ var inventory = []struct {
 	{"GET /settings/password", page.Session, ""},
 	{"POST /settings/password", page.Session, "current=correct+horse+battery&password=quite+another+horse"},
 	{"GET /settings/password/done", page.Session, ""},
+	{"GET /settings/devices", page.Session, ""},
+	{"POST /settings/devices/forget", page.Session, ""},
+	{"POST /settings/devices/{id}/forget", page.Session, ""},
 	{"GET /settings/sessions", page.Session, ""},
 	{"POST /settings/sessions/end", page.Session, ""},
 	{"POST /settings/sessions/{id}/end", page.Session, ""},
@@ -71,6 +77,8 @@ var inventory = []struct {
 	{"POST /settings/email/verify", page.Session, "code=123456"},
 	{"POST /settings/email/cancel", page.Session, ""},
 	{"GET /settings/email/done", page.Session, ""},
+	{"GET /help", page.Nothing, ""},
+	{"GET /help/trust", page.Nothing, ""},
 	{"POST /signout", page.Nothing, ""},
 	{"GET /.well-known/change-password", page.Nothing, ""},
 	{"GET /robots.txt", page.Nothing, ""},
@@ -93,7 +101,7 @@ func path(pattern string) (method, path string) {
 func TestATT245(t *testing.T) {
 	site := &web.Site{Pages: &page.Printer{}, Inbox: &delivery.Inbox{}, Turn: func(time.Duration) {}}
 	var have, want []string
-	for _, r := range site.Routes() {
+	for _, r := range slices.Concat(site.Routes(), (&help.Site{}).Routes()) {
 		have = append(have, r.Pattern+" needs "+string(r.Needs))
 	}
 	for _, r := range inventory {

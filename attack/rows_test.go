@@ -30,8 +30,6 @@ var later = map[string]string{
 	"oneHost":  "one server has one host",
 	"passkey":  "there are no passkeys",
 	"policy":   "nobody prescribes a method or a review: every method of an account counts the same",
-	"proxies":  "no proxy can be configured, and no header is believed",
-	"trust":    "there is no trust",
 	"uploads":  "nothing can be uploaded",
 }
 

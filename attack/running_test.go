@@ -192,7 +192,7 @@ func (h *house) out(what string, b *live.Browser) {
 
 func (h *house) open() *sql.DB {
 	h.T.Helper()
-	driver, address := "sqlite", "file:"+h.DB+"?_pragma=busy_timeout(5000)"
+	driver, address := "sqlite", "file:"+h.DB+"?_pragma=busy_timeout(5000)&_pragma=foreign_keys(1)"
 	if strings.HasPrefix(h.DB, "postgres") {
 		driver, address = "pgx", h.DB
 	}

@@ -125,7 +125,7 @@ func TestATT011_018_099(t *testing.T) {
 				func() live.Answer { return b.Get("/settings") },
 			} {
 				h.quiet(step(), table)
-				if !strings.Contains("marks links drafts rations", table) && h.cookie(b, "session") != "" {
+				if !strings.Contains("marks links drafts rations decisions places", table) && h.cookie(b, "session") != "" {
 					h.T.Errorf("without %s: a session", table)
 				}
 			}

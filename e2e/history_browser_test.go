@@ -39,7 +39,7 @@ func TestBrowserSessionsNames(t *testing.T) {
 	b := browse(t, s.URL, light)
 	b.signIn(s)
 	b.open("/settings/sessions")
-	if name := value[string](b, `document.querySelector(".rows strong").innerText`); name != "Headless Chrome on Linux" {
+	if name := value[string](b, `document.querySelector(".rows strong").innerText`); name != "Chrome on Linux" {
 		t.Errorf("this browser is called %q", name)
 	}
 }

@@ -240,11 +240,11 @@ func TestBrowserKeyboard(t *testing.T) {
 	s := live.Start(t, "")
 	b := browse(t, s.URL, light)
 	b.open("/signin")
-	b.tabs("email", "password", "Show password", "Forgot your password?", "Sign in", "Sign up")
+	b.tabs("email", "password", "Show password", "Forgot your password?", "Sign in", "Sign up", "Help with 2-Step verification")
 	code := b.password(s)
 	s.Turn(31 * time.Second)
 	b.reload()
-	b.tabs("code", "verify", "again-button", "Start again")
+	b.tabs("code", "trust", "verify", "again-button", "Check this browser", "Start again")
 	b.code(live.Wrong(code))
 	b.press(code)
 	b.turn(chromedp.KeyEvent(kb.Enter))
@@ -254,7 +254,7 @@ func TestBrowserKeyboard(t *testing.T) {
 	}
 	b.reload()
 	b.press(kb.Tab)
-	b.tabs("Email default\nanna@example.com", "Email\nanna@example.com", "Password\nChange your password", "Sessions\nSee where you are signed in", "Sign out")
+	b.tabs("Email default\nanna@example.com", "Email\nanna@example.com", "Password\nChange your password", "Trusted devices\nSee which browsers skip the second step, and why you were asked", "Sessions\nSee where you are signed in", "Sign out")
 }
 
 // tabs goes through the page with the Tab key from what has the focus.

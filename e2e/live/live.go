@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -106,19 +107,30 @@ type Browser struct {
 }
 
 // Browser starts a new one, without any cookie.
-func (s *Server) Browser() *Browser {
+func (s *Server) Browser() *Browser { return s.BrowserAt("127.0.0.1") }
+
+// BrowserAt starts one that comes from an address of this machine.
+func (s *Server) BrowserAt(address string) *Browser {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		s.T.Fatal(err)
 	}
-	return &Browser{s: s, Client: &http.Client{
-		Jar:       jar,
-		Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: s.roots}, ForceAttemptHTTP2: true},
+	b := &Browser{s: s}
+	b.Client = &http.Client{
+		Jar: jar,
 		CheckRedirect: func(*http.Request, []*http.Request) error {
 			return http.ErrUseLastResponse
 		},
 		Timeout: 30 * time.Second,
-	}}
+	}
+	return b.Move(address)
+}
+
+// Move takes the browser to another network: an address of this machine.
+func (b *Browser) Move(address string) *Browser {
+	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}
+	b.Transport = &http.Transport{TLSClientConfig: &tls.Config{RootCAs: b.s.roots}, ForceAttemptHTTP2: true, DialContext: dialer.DialContext}
+	return b
 }
 
 // Answer is a response that has been read.

@@ -25,7 +25,7 @@ func (r *Registry) EndTrust(ctx context.Context, tx *store.DB, a store.Account, 
 // Disable shuts an account, or opens it again: on is false. Nothing that began before goes
 // on, and no browser is trusted any more. ErrEmail, ErrUnknown.
 func (r *Registry) Disable(ctx context.Context, email string, on bool) error {
-	return r.change(ctx, email, func(tx *store.DB, a store.Account) error {
+	return r.alter(ctx, email, func(tx *store.DB, a store.Account) error {
 		at, kind := store.Millis(r.Now()), accountDisabled
 		if !on {
 			at, kind = 0, accountEnabled
@@ -42,7 +42,7 @@ func (r *Registry) Disable(ctx context.Context, email string, on bool) error {
 
 // Distrust ends trust in all browsers of an account, for the operator. ErrEmail, ErrUnknown.
 func (r *Registry) Distrust(ctx context.Context, email string) error {
-	return r.change(ctx, email, func(tx *store.DB, a store.Account) error {
+	return r.alter(ctx, email, func(tx *store.DB, a store.Account) error {
 		if err := tx.ForgetOwners(ctx, a.ID); err != nil {
 			return err
 		}
@@ -53,8 +53,8 @@ func (r *Registry) Distrust(ctx context.Context, email string) error {
 	})
 }
 
-// change does something to the account of an address, all or nothing.
-func (r *Registry) change(ctx context.Context, email string, f func(*store.DB, store.Account) error) error {
+// alter does something to the account of an address, all or nothing.
+func (r *Registry) alter(ctx context.Context, email string, f func(*store.DB, store.Account) error) error {
 	a, err := r.Find(ctx, email)
 	if err != nil {
 		return err

@@ -8,7 +8,6 @@
 package device
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -68,8 +67,8 @@ func (d *Devices) Recognise(ctx context.Context, a store.Account, from account.F
 	b := Browser{Seen: seen, series: series, shown: seal.Hash(secret)}
 	late := store.Time(seen.PastAt).Add(turning)
 	switch {
-	case bytes.Equal(b.shown, seen.Secret), len(seen.Next) > 0 && bytes.Equal(b.shown, seen.Next):
-	case len(seen.Past) > 0 && bytes.Equal(b.shown, seen.Past) && !d.Now().After(late):
+	case seal.SameHash(b.shown, seen.Secret), seal.SameHash(b.shown, seen.Next):
+	case seal.SameHash(b.shown, seen.Past) && !d.Now().After(late):
 	default:
 		return Browser{Seen: store.Seen{Device: seen.Device}, Stolen: true}, nil
 	}
@@ -130,7 +129,7 @@ func (d *Devices) Meet(ctx context.Context, tx *store.DB, a store.Account, b Bro
 		token = seal.DeviceToken("")
 		series, secret, _ := seal.SplitDevice(token)
 		err = tx.AddDevice(ctx, store.Device{
-			ID: device, Series: seal.Hash(series), Secret: seal.Hash(secret), Next: []byte{}, Past: []byte{},
+			ID: device, Series: seal.Hash(series), Secret: seal.Hash(secret),
 			MadeAt: store.Millis(now), EndsAt: store.Millis(now.Add(trust.Known)),
 		})
 	} else {
@@ -149,9 +148,9 @@ func (d *Devices) turn(ctx context.Context, tx *store.DB, b Browser, ends time.T
 	is := b.Device
 	is.EndsAt = store.Millis(ends)
 	switch {
-	case len(is.Next) > 0 && bytes.Equal(b.shown, is.Next):
+	case seal.SameHash(b.shown, is.Next):
 		is.Past, is.PastAt, is.Secret = is.Secret, now, is.Next
-	case !bytes.Equal(b.shown, is.Secret), len(is.Next) > 0 && now-is.NextAt <= turning.Milliseconds():
+	case !seal.SameHash(b.shown, is.Secret), len(is.Next) > 0 && now-is.NextAt <= turning.Milliseconds():
 		return "", nil // another tab has just been given the next one
 	}
 	token = seal.DeviceToken(b.series)

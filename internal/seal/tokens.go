@@ -3,6 +3,7 @@ package seal
 import (
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/base64"
 )
 
@@ -49,6 +50,10 @@ func Hash(token string) []byte {
 	sum := sha256.Sum256([]byte(token))
 	return sum[:]
 }
+
+// SameHash reports whether two hashes from Hash are of one token. No hash is the same as
+// none.
+func SameHash(a, b []byte) bool { return len(a) > 0 && subtle.ConstantTimeCompare(a, b) == 1 }
 
 // Digits returns n random decimal digits. Every number of the range is equally likely,
 // leading zeros included, because the odds we promise are counted in whole ranges.

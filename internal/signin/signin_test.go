@@ -45,6 +45,7 @@ type house struct {
 	*testing.T
 	*signin.Engine
 	url    string
+	keys   string // the lines of the key file
 	outbox *outbox.Outbox
 
 	mu   sync.Mutex
@@ -54,11 +55,12 @@ type house struct {
 
 func open(t *testing.T, url string) *house {
 	t.Helper()
-	keys, err := seal.ParseKeys(seal.NewKey())
+	lines := seal.NewKey()
+	keys, err := seal.ParseKeys(lines)
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &house{T: t, url: url, now: time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)}
+	h := &house{T: t, url: url, keys: lines, now: time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)}
 	db := storetest.Open(t, url)
 	send := map[delivery.Channel]delivery.Send{delivery.Email: h.send, spoken.Call: h.send}
 	h.outbox = outbox.New(db, keys, send, h.clock, slog.New(slog.DiscardHandler))

@@ -21,7 +21,7 @@ type Device struct {
 // AddDevice adds d.
 func (db *DB) AddDevice(ctx context.Context, d Device) error {
 	_, err := db.change(ctx, `INSERT INTO devices (id, series, secret, next, next_at, past, past_at, made_at, ends_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-		d.ID, d.Series, d.Secret, d.Next, d.NextAt, d.Past, d.PastAt, d.MadeAt, d.EndsAt)
+		d.ID, d.Series, d.Secret, blob(d.Next), d.NextAt, blob(d.Past), d.PastAt, d.MadeAt, d.EndsAt)
 	return err
 }
 
@@ -29,8 +29,11 @@ func (db *DB) AddDevice(ctx context.Context, d Device) error {
 // ErrNotFound: somebody else was faster.
 func (db *DB) TurnDevice(ctx context.Context, was, is Device) error {
 	return db.must(ctx, `UPDATE devices SET secret = $4, next = $5, next_at = $6, past = $7, past_at = $8, ends_at = $9
-		WHERE id = $1 AND secret = $2 AND next = $3`, was.ID, was.Secret, was.Next, is.Secret, is.Next, is.NextAt, is.Past, is.PastAt, is.EndsAt)
+		WHERE id = $1 AND secret = $2 AND next = $3`, was.ID, was.Secret, blob(was.Next), is.Secret, blob(is.Next), is.NextAt, blob(is.Past), is.PastAt, is.EndsAt)
 }
+
+// blob is b, which SQLite reads as nil when it is empty, as a value and not as NULL.
+func blob(b []byte) []byte { return append([]byte{}, b...) }
 
 // Seen is a device as one account knows it.
 type Seen struct {

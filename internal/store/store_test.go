@@ -339,3 +339,71 @@ func TestSweep(t *testing.T) {
 		}
 	})
 }
+
+// A place, and the decisions about it, go thirty days after they end; a browser that nobody
+// has used for long goes with all that is known of it.
+func TestSweepTrust(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, url string) {
+		db := storetest.Open(t, url)
+		ctx := t.Context()
+		must := func(err error) {
+			t.Helper()
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		must(db.AddAccount(ctx, store.Account{ID: "a", Email: "anna@example.com", Password: []byte{}, Epoch: 1}))
+		for i, id := range []string{"old", "new"} {
+			must(db.AddDevice(ctx, store.Device{ID: id, Series: []byte(id), Secret: []byte("s"), EndsAt: int64(100 + 100*i)}))
+			must(db.KnowDevice(ctx, id, "a", 1))
+			must(db.SetPlaces(ctx, id, "a", []store.Place{{ID: "early " + id, Epoch: 1, Body: []byte("b"), VerifiedAt: 10}, {ID: "late " + id, Epoch: 1, Body: []byte("b"), VerifiedAt: 20}}))
+			must(db.AddDecision(ctx, store.Decision{ID: id, At: int64(10 + 10*i), Account: "a", Reason: "none", Body: []byte("b")}))
+		}
+		count := func(places, decisions, devices, owners int) {
+			t.Helper()
+			for table, want := range map[string]int{"places": places, "decisions": decisions, "devices": devices, "owners": owners} {
+				if n := storetest.Count(t, url, table); n != want {
+					t.Errorf("%d %s, want %d", n, table, want)
+				}
+			}
+		}
+		_, err := db.Sweep(ctx, store.Old{Trust: 10})
+		must(err)
+		count(4, 2, 2, 2)
+		_, err = db.Sweep(ctx, store.Old{Trust: 20})
+		must(err)
+		count(2, 1, 2, 2)
+		_, err = db.Sweep(ctx, store.Old{Ended: 150})
+		must(err)
+		count(1, 1, 1, 1)
+	})
+}
+
+// The secrets of a browser are replaced once, however many try at the same moment.
+func TestTurnDevice(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, url string) {
+		db := storetest.Open(t, url)
+		was := store.Device{ID: "d", Series: []byte("series"), Secret: []byte("first"), EndsAt: 1000}
+		if err := db.AddDevice(t.Context(), was); err != nil {
+			t.Fatal(err)
+		}
+		var won atomic.Int64
+		var all sync.WaitGroup
+		for i := range 16 {
+			all.Go(func() {
+				is := was
+				is.Next = []byte{byte('a' + i)}
+				switch err := db.TurnDevice(t.Context(), was, is); {
+				case err == nil:
+					won.Add(1)
+				case !errors.Is(err, store.ErrNotFound):
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		if won.Load() != 1 {
+			t.Errorf("%d of 16 won", won.Load())
+		}
+	})
+}

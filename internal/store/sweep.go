@@ -27,7 +27,8 @@ func (db *DB) Sweep(ctx context.Context, old Old) (sum int64, err error) {
 		{`DELETE FROM links WHERE token IN (SELECT token FROM links WHERE ends_at < $1 LIMIT 500)`, old.Ended},
 		{`DELETE FROM messages WHERE id IN (SELECT id FROM messages WHERE ends_at < $1 AND state <> 'waiting' LIMIT 500)`, old.Ended},
 	} {
-		n, err := db.change(ctx, one.query, one.before)
+		query := one.query
+		n, err := db.change(ctx, query, one.before)
 		if err != nil {
 			return sum, err
 		}

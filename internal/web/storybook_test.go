@@ -85,6 +85,7 @@ func stories(t *testing.T, lang string) []story {
 	all = append(all, verifyStories(t, lang)...)
 	all = append(all, mailedStories(t)...)
 	all = append(all, settingsStories(t, lang)...)
+	all = append(all, deviceStories(lang)...)
 	all = append(all, enrollStories(t, lang)...)
 	return append(all, inboxStories()...)
 }
@@ -108,6 +109,8 @@ func signInStories(t *testing.T, lang string) []story {
 		{"signin-wrong", with(t, typed, "", account.ErrCredentials), 422,
 			[]string{"p#problem[role=alert]", "The email or password is not correct.", "input#password[autofocus]", "input[name=return_to]", "Error: Sign in"},
 			[]string{"input#password[value]", "a[href=/signup]", "main script"}},
+		{"signin-blocked", signInSheet(signInPage{Blocked: true, Domain: "https://login.example.com"}), 200,
+			[]string{"p[role=alert]", "Allow it to save data for https://login.example.com", "a[href=/help/trust]"}, nil},
 		{"signin-empty", empty(signInSheet(signInPage{}), page.Problem{Field: "email", Key: "problem.email.empty"}, page.Problem{Field: "password", Key: "problem.password.empty"}), 422,
 			[]string{"input#email[aria-describedby=email-wrong]", "p#email-wrong[role=alert]", "Enter your password.", "input#email[autofocus]"}, nil},
 		{"method", s.methodSheet(r, four, ""), 200,
@@ -120,6 +123,9 @@ func signInStories(t *testing.T, lang string) []story {
 	}
 }
 
+// probe is the cookie of a browser that keeps cookies.
+const probe = "probe=1700000000"
+
 func verifyStories(t *testing.T, lang string) []story {
 	s, r := site(), speaking(lang)
 	sheet := func(change func(*signin.Pending)) page.Sheet {
@@ -130,6 +136,12 @@ func verifyStories(t *testing.T, lang string) []story {
 		return sheet
 	}
 	same := func(*signin.Pending) {}
+	blind := func(change func(*signin.Pending)) page.Sheet {
+		r.Header.Del("Cookie")
+		defer r.Header.Set("Cookie", probe)
+		return sheet(change)
+	}
+	r.Header.Set("Cookie", probe)
 	early := func(sheet page.Sheet, seconds int) page.Sheet {
 		v := sheet.Page.(verifyPage)
 		v.sending = v.waited(seconds)
@@ -143,6 +155,20 @@ func verifyStories(t *testing.T, lang string) []story {
 				"button#verify", "button[formaction=/signin/code]", "p#delivery[role=status]", "Handed to the mail server at 10:02:11",
 				"You can ask for a new code in 24 s", "Codes work for 15 minutes.", "j•••@example.com", "form[action=/signin/cancel]", "Start again"},
 			[]string{"input[maxlength]", "button[formaction=/signin/other]", "a#check", "p[role=alert]"}},
+		{"verify-trust", sheet(func(p *signin.Pending) {
+			p.Trust, p.Why = signin.TrustOffer{Days: 30}, signin.Why{Reason: trust.OtherNetwork}
+		}), 200,
+			[]string{"input#trust[type=checkbox]", "input#trust[name=trust]", "Trust this device for 30 days", "Do not use this on a shared computer.",
+				"Why was I asked?", "Your network has changed.", "a[href=/help/trust]"},
+			[]string{"input#trust[checked]", "input#trust[disabled]"}},
+		{"verify-trust-ticked", sheet(func(p *signin.Pending) {
+			p.Trust, p.Why = signin.TrustOffer{Days: 1, Ticked: true}, signin.Why{Reason: trust.Expired, Verified: now.Add(-24 * 31 * time.Hour)}
+		}), 200,
+			[]string{"input#trust[checked]", "Trust this device for 1 day", "It is more than 30 days since 5 Oct 2026, when you were last verified here."}, nil},
+		{"verify-trust-lost", sheet(func(p *signin.Pending) { p.Trust = signin.TrustOffer{Days: 30, Lost: true} }), 200,
+			[]string{"input#trust[disabled]", "Not possible here: this server cannot see which network you come from."}, []string{"Why was I asked?"}},
+		{"verify-trust-blocked", blind(func(p *signin.Pending) { p.Trust = signin.TrustOffer{Days: 30} }), 200,
+			[]string{"input#trust[disabled]", "Not possible here: your browser does not keep what would be needed for it.", "a[href=/help/trust]"}, nil},
 		{"verify-waiting", sheet(func(p *signin.Pending) { p.Challenge.Delivery = signin.Delivery{State: "waiting"} }), 200,
 			[]string{"Waiting to be sent…", "a#check"}, nil},
 		{"verify-refused", sheet(func(p *signin.Pending) {
@@ -226,6 +252,23 @@ func settingsStories(t *testing.T, lang string) []story {
 	}
 }
 
+func deviceStories(lang string) []story {
+	s, w := site(), i18n.For(lang)
+	places := []placeRow{{"203.0.113.5, 2001:db8::/64", now.Add(-time.Hour), now.Add(29 * 24 * time.Hour), now}, {"198.51.100.7", now, now.Add(30 * 24 * time.Hour), time.Time{}}}
+	full := devicesPage{
+		Devices:   []deviceRow{{"d1", "Firefox on Windows", true, places}, {"d2", "an unknown browser", false, places[:1]}},
+		Questions: []questionRow{{now, "Your network has changed.", "Firefox on Windows", "198.51.100.7", "Firefox on Windows", "203.0.113.5", "ABCDEFGHIJKLMNOP"}, {At: now, Why: "This browser has no trust record for your account.", Browser: "Safari on iOS", Place: "192.0.2.9", Trace: "QRSTUVWXYZ234567"}},
+	}
+	off := site()
+	off.Engine.Devices.Trust.Life = 0
+	return []story{
+		{"devices", s.devicesSheet(w, full), 200,
+			[]string{"This one", "Firefox on Windows", "203.0.113.5, 2001:db8::/64", "form[action=/settings/devices/d2/forget]", "form[action=/settings/devices/forget]", "not yet", "Your network has changed.", "ABCDEFGHIJKLMNOP", "a[href=/help/trust]"}, nil},
+		{"devices-none", s.devicesSheet(w, devicesPage{}), 200, []string{"No browser is trusted.", "Nobody was asked"}, []string{"form"}},
+		{"devices-off", off.devicesSheet(w, devicesPage{}), 200, []string{"the second step is always asked for"}, []string{"a[href=/help/trust]"}},
+	}
+}
+
 func inboxStories() []story {
 	mails := []delivery.Arrived{
 		{At: now.Add(-time.Hour), Message: delivery.Message{ID: "one", Channel: delivery.SMS, To: "+49 171 2345678", Text: "747723 is your Example verification code. Don't share it.\n\n@login.example.com #747723"}},
@@ -295,7 +338,7 @@ func checkStory(t *testing.T, st story, lang string, w *httptest.ResponseRecorde
 }
 
 // A raw word key in a page means that a template misspells it.
-var key = regexp.MustCompile(`\b(field|enroll|enrolled|draft|codes|confirm|signin|method|verify|forgot|reset|join|signup|settings|password|sessions|inbox|problem|fault|delivery)\.[a-z0-9.]+\b`)
+var key = regexp.MustCompile(`\b(field|enroll|enrolled|draft|codes|confirm|signin|method|verify|forgot|reset|join|signup|settings|password|sessions|devices|questions|why|trust|help|checkup|inbox|problem|fault|delivery)\.[a-z0-9.]+\b`)
 
 // sound checks what is true of every page.
 func sound(t *testing.T, doc *html.Node, lang string, problem bool) {

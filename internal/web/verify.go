@@ -122,6 +122,9 @@ func (s *Site) verify(w http.ResponseWriter, r *http.Request, p pending) error {
 // tick keeps whether the box was ticked when a button of its form was pressed.
 func (s *Site) tick(r *http.Request, p *pending, form page.Values) error {
 	ticked := form["trust"] != ""
+	if ticked && form["trust"] != "1" && form["trust"] != "on" {
+		return page.ErrForm
+	}
 	if p.Trust.Days == 0 || p.Trust.Ticked == ticked {
 		return nil
 	}
