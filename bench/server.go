@@ -84,6 +84,11 @@ func server(ctx context.Context, store, database, dir string, h hashes) (items [
 		}
 		items = append(items, some...)
 	}
+	some, err := trusts(ctx, database)
+	if err != nil {
+		return nil, err
+	}
+	items = append(items, some...)
 	for i := range items {
 		items[i].Name += ", " + store
 	}

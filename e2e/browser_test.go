@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"sync"
 	"testing"
 
@@ -37,13 +38,26 @@ func TestMain(m *testing.M) {
 }
 
 func startChromium() error {
+	var err error
+	chromium.ctx, chromium.end, err = runChromium("")
+	return err
+}
+
+// runChromium runs a browser with these preferences (JSON; "": its own), and says how it ends.
+func runChromium(preferences string) (ctx context.Context, end func(), err error) {
 	path, err := exec.LookPath("chromium")
 	if err != nil {
-		return errors.New("there is no chromium: run make test, it installs what the tests need")
+		return nil, nil, errors.New("there is no chromium: run make test, it installs what the tests need")
 	}
 	profile, err := os.MkdirTemp("", "twostep-browser-")
 	if err != nil {
-		return err
+		return nil, nil, err
+	}
+	if preferences != "" {
+		err = errors.Join(os.Mkdir(filepath.Join(profile, "Default"), 0o700), os.WriteFile(filepath.Join(profile, "Default", "Preferences"), []byte(preferences), 0o600))
+		if err != nil {
+			return nil, nil, err
+		}
 	}
 	options := []chromedp.ExecAllocatorOption{
 		chromedp.ExecPath(path), chromedp.UserDataDir(profile), chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun,
@@ -57,9 +71,8 @@ func startChromium() error {
 	}
 	running, stop := chromedp.NewExecAllocator(context.Background(), options...)
 	ctx, closeBrowser := chromedp.NewContext(running)
-	chromium.ctx = ctx
-	chromium.end = func() { closeBrowser(); stop(); os.RemoveAll(profile) }
-	return chromedp.Run(ctx)
+	end = func() { closeBrowser(); stop(); os.RemoveAll(profile) }
+	return ctx, end, chromedp.Run(ctx)
 }
 
 // certificate names the key that every httptest server has.

@@ -280,7 +280,7 @@ func browserHelp(section, sentence, agent string) func(*visitor) error {
 		}
 		_, from, found := strings.Cut(a.body, `<details id="`+section+`" open>`)
 		text, _, _ := strings.Cut(from, "</details>")
-		if !found || !strings.Contains(text, sentence) {
+		if !found || !strings.Contains(strings.ReplaceAll(text, "→", "->"), sentence) {
 			return fmt.Errorf("/help does not say %q below the browser %s, or does not open it for this browser", sentence, section)
 		}
 		return nil

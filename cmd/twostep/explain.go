@@ -38,7 +38,7 @@ func (c *explainCommand) Run(ctx context.Context, to console, from *sources) err
 			all, err = server.Explain(ctx, q)
 		}
 		if errors.Is(err, twostep.ErrUnknown) {
-			return fmt.Errorf("there is no account %s%s", c.Account, c.Trace)
+			return fmt.Errorf("nothing is known of %s%s", c.Account, c.Trace)
 		}
 		if err != nil {
 			return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -28,6 +29,7 @@ func TestScript(t *testing.T) {
 
 			"freeaddress": freeAddress,
 			"waitserver":  waitServer,
+			"readpage":    readPage,
 		},
 		Setup: func(env *testscript.Env) error {
 			// The settings of whoever runs the test stay out of it.
@@ -93,6 +95,19 @@ func waitServer(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("%s has not answered", args[0])
 		}
 	}
+}
+
+// readPage writes what stands at a URL into a file.
+func readPage(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: readpage URL file")
+	}
+	resp, err := http.Get(args[0])
+	ts.Check(err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), body, 0o600))
 }
 
 // checkMode compares the permissions of a file.

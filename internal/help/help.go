@@ -10,6 +10,7 @@ import (
 	"embed"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -88,6 +89,7 @@ func b2i(b bool) int {
 func blocks(sentences []manual.Sentence) []block {
 	var all []block
 	for _, s := range sentences {
+		s.Text = strings.ReplaceAll(s.Text, "->", "→")
 		last := len(all) - 1
 		if list := s.Kind == "*" || s.Kind == "-"; list && last >= 0 && all[last].Kind == s.Kind {
 			all[last].Texts = append(all[last].Texts, s.Text)
