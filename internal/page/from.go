@@ -2,6 +2,7 @@ package page
 
 import (
 	"net/http"
+	"net/netip"
 	"strings"
 	"unicode"
 
@@ -15,13 +16,15 @@ const maxHeader = 256
 // From is where a request came from. Forwarding headers are believed from the configured
 // proxies only; an address that no person on the internet has is not known.
 func (p *Printer) From(r *http.Request) account.From {
-	from := account.From{
-		UserAgent: plain(r.UserAgent()), Hints: plain(strings.Join(r.Header["Sec-Ch-Ua"], ", ")),
-		Language: p.Words(r).Tag(), Device: p.Cookie(r, DeviceCookie),
-	}
-	hops := hops(r)
-	address, err := p.Proxies.Client(hops)
-	from.Unclear = err != nil
+	address, err := p.Proxies.Client(hops(r))
+	from := p.Asked(address, r.UserAgent(), strings.Join(r.Header["Sec-Ch-Ua"], ", "))
+	from.Unclear, from.Language, from.Device = err != nil, p.Words(r).Tag(), p.Cookie(r, DeviceCookie)
+	return from
+}
+
+// Asked is what is looked at of an address and the headers User-Agent and Sec-CH-UA.
+func (p *Printer) Asked(address netip.Addr, agent, hints string) account.From {
+	from := account.From{UserAgent: plain(agent), Hints: plain(hints)}
 	if p.Private || !trust.Private(address) {
 		from.Address = address
 	}
@@ -32,13 +35,13 @@ func hops(r *http.Request) trust.Hops {
 	return trust.Hops{Peer: r.RemoteAddr, ForwardedFor: r.Header["X-Forwarded-For"], Forwarded: r.Header["Forwarded"]}
 }
 
-// plain is a header as it may stand in a table, a log and a mail.
+// plain is a header as it may stand in a table, a log, a mail and a terminal.
 func plain(header string) string {
 	if len(header) > maxHeader {
 		header = header[:maxHeader]
 	}
 	return strings.Map(func(c rune) rune {
-		if unicode.IsControl(c) || c == unicode.ReplacementChar {
+		if unicode.IsControl(c) || unicode.Is(unicode.Cf, c) || c == unicode.ReplacementChar {
 			return -1
 		}
 		return c

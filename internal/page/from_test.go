@@ -51,7 +51,7 @@ func TestFrom(t *testing.T) {
 		{"10.0.0.1:1", "X-Forwarded-For: 203.0.113.9", "203.0.113.9", "203.0.113.9"},
 		{"10.0.0.1:1", "X-Forwarded-For: 192.168.1.1", "", ""},
 		{"10.0.0.1:1", "X-Forwarded-For: garbage", "", "unclear"},
-		{"10.0.0.1:1", "X-Real-Ip: 203.0.113.9", "", ""},
+		{"10.0.0.1:1", "X-Real-Ip: 203.0.113.9", "", "unclear"},
 	} {
 		from := ask(proxied, row.remote, row.header)
 		if from.AddressText() != row.want || from.Network() != row.network {
@@ -92,9 +92,12 @@ func TestArrivals(t *testing.T) {
 		{"a named proxy", own, many(30, hop{"10.0.0.1:1", "203.0.113.9"}), ""},
 		{"a named proxy that says nothing", own, many(30, hop{"10.0.0.1:1", ""}), "without X-Forwarded-For"},
 		{"a named proxy that writes garbage", own, many(30, hop{"10.0.0.1:1", "?"}), "cannot be read"},
+		{"a second proxy that is not named", own, many(30, hop{"10.0.0.1:1", "203.0.113.9, 172.17.0.1"}), "from 172.17.0.1"},
+		{"people of the intranet", own, many(30, hop{"10.0.0.1:1", "192.168.0.1"}), "from 192.168.0.1"},
+		{"a curl of the operator", nil, append(many(30, person), many(1, hop{"127.0.0.1:1", "203.0.113.9"})...), ""},
 		{"one of many writes garbage", own, many(30, hop{"10.0.0.1:1", "203.0.113.9"}, hop{"10.0.0.1:1", "203.0.113.9"}, hop{"10.0.0.1:1", "203.0.113.8, ?"}), ""},
 	} {
-		var a Arrivals
+		a := Arrivals{Proxies: row.proxies}
 		var said []string
 		for _, h := range row.hops {
 			r := httptest.NewRequest("GET", "/", nil)
@@ -102,7 +105,7 @@ func TestArrivals(t *testing.T) {
 			if h.xff != "" {
 				r.Header.Set("X-Forwarded-For", h.xff)
 			}
-			if warning := a.Watch(r, row.proxies); warning != "" {
+			if warning := a.Watch(r); warning != "" {
 				said = append(said, warning)
 			}
 		}
@@ -113,5 +116,39 @@ func TestArrivals(t *testing.T) {
 		if strings.Contains(a.String(), "warning") != (row.want != "") {
 			t.Errorf("%s: %s", row.says, a.String())
 		}
+	}
+}
+
+// In an intranet a proxy that nobody has named is the worst case: everybody has its address.
+// A warning goes when what it was about is over; health checks are not people.
+func TestArrivalsInside(t *testing.T) {
+	a := Arrivals{Private: true}
+	ask := func(path, remote, xff string) string {
+		r := httptest.NewRequest("GET", path, nil)
+		r.RemoteAddr = remote
+		if xff != "" {
+			r.Header.Set("X-Forwarded-For", xff)
+		}
+		return a.Watch(r)
+	}
+	for range 50 {
+		if got := ask("/signin", "10.0.0.1:1", "") + ask("/healthz", "127.0.0.1:1", "10.0.0.9"); got != "" {
+			t.Errorf("people: %q", got)
+		}
+	}
+	var said []string
+	for range 100 {
+		if got := ask("/signin", "127.0.0.1:1", "10.0.0.9"); got != "" {
+			said = append(said, got)
+		}
+	}
+	if len(said) != 1 || !strings.Contains(said[0], "everybody behind it has its address") {
+		t.Errorf("said %q", said)
+	}
+	for range 10 * window {
+		ask("/signin", "10.0.0.1:1", "")
+	}
+	if got := a.String(); strings.Contains(got, "warning") {
+		t.Errorf("long over: %s", got)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // policy is the Content-Security-Policy of every answer. form-action also covers every
@@ -56,7 +57,7 @@ func (p *Printer) Watch(next http.Handler) http.Handler {
 		id := rand.Text()[:12]
 		r = r.WithContext(context.WithValue(r.Context(), idKey{}, id))
 		if p.Arrivals != nil {
-			if warning := p.Arrivals.Watch(r, p.Proxies); warning != "" {
+			if warning := p.Arrivals.Watch(r); warning != "" {
 				p.log().Warn("proxy", "problem", warning)
 			}
 		}
@@ -121,7 +122,7 @@ func answered(w http.ResponseWriter) bool {
 }
 
 // Limits refuses what no page of ours sends: large bodies, bodies that are no form,
-// endless queries, and paths that a router would have to rewrite.
+// endless queries, and paths that are no text or that a router would have to rewrite.
 func (p *Printer) Limits(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := acceptable(r); err != nil {
@@ -150,6 +151,10 @@ func acceptable(r *http.Request) error {
 	return nil
 }
 
+// clean reports whether a path is one that a page of ours links to: text, and in one way only.
 func clean(p string) bool {
+	if !utf8.ValidString(p) || strings.ContainsRune(p, 0) {
+		return false
+	}
 	return p == "/" || strings.HasPrefix(p, "/") && path.Clean(p) == strings.TrimSuffix(p, "/")
 }

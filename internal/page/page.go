@@ -44,16 +44,24 @@ type Printer struct {
 // Templates are the parsed pages of one room.
 type Templates map[string]*template.Template
 
-// Parse reads every .html file of a folder as one page inside the layout. It panics on
-// a file that does not parse: files are embedded, so the first test sees it.
+// Parse reads every .html file of a folder as one page inside the layout; what stands in
+// parts/*.html is there for all of them. It panics on a file that does not parse: files are
+// embedded, so the first test sees it.
 func Parse(files fs.FS, folder string) Templates {
 	names, err := fs.Glob(files, folder+"/*.html")
 	if err != nil || len(names) == 0 {
 		panic("page: no pages in " + folder)
 	}
+	parts, err := fs.Glob(files, folder+"/parts/*.html")
+	if err != nil {
+		panic(err)
+	}
 	pages := Templates{}
 	for _, name := range names {
 		t := template.Must(template.ParseFS(layout, "layout.html", "fields.html"))
+		if len(parts) > 0 {
+			template.Must(t.ParseFS(files, parts...))
+		}
 		pages[strings.TrimSuffix(path.Base(name), ".html")] = template.Must(t.ParseFS(files, name)).Option("missingkey=error")
 	}
 	return pages

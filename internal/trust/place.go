@@ -61,10 +61,7 @@ func (p Place) String() string {
 }
 
 func block(a netip.Addr, bits int) netip.Prefix {
-	p, err := a.Prefix(bits)
-	if err != nil {
-		return netip.Prefix{}
-	}
+	p, _ := a.Prefix(bits) // they fit the family
 	return p
 }
 
@@ -81,11 +78,14 @@ func Plain(a netip.Addr) netip.Addr {
 var (
 	nat64 = netip.MustParsePrefix("64:ff9b::/96")
 	// strange are addresses that no person has on the internet, or that many share
-	// (RFC 6890; Teredo, RFC 4380, has its person in the half that is not compared).
+	// (RFC 6890): Teredo (RFC 4380), 6to4 (RFC 3056) and a translator of one's own
+	// (RFC 8215) have their person in a part that is not compared.
 	strange = []netip.Prefix{
 		netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("192.0.0.0/24"),
 		netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("240.0.0.0/4"),
-		netip.MustParsePrefix("100::/64"), netip.MustParsePrefix("2001::/32"),
+		netip.MustParsePrefix("::/96"), netip.MustParsePrefix("64:ff9b:1::/48"), netip.MustParsePrefix("100::/64"),
+		netip.MustParsePrefix("2001::/32"), netip.MustParsePrefix("2001:2::/48"), netip.MustParsePrefix("2002::/16"),
+		netip.MustParsePrefix("5f00::/16"), netip.MustParsePrefix("fec0::/10"),
 	}
 )
 

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -67,7 +69,7 @@ type Hops struct {
 func (h Hops) Told() bool { return len(h.ForwardedFor)+len(h.Forwarded) > 0 }
 
 // ErrUnclear says that the headers of a proxy do not tell where a request comes from:
-// they cannot be read, or contradict each other. The sender may have had a part in that.
+// they are not there, cannot be read, or contradict each other. The sender may have had a part in that.
 var ErrUnclear = errors.New("trust: the forwarding headers are unclear")
 
 // Client is the address that a request comes from; zero if nobody knows. It is that of the
@@ -77,39 +79,47 @@ var ErrUnclear = errors.New("trust: the forwarding headers are unclear")
 func (p Proxies) Client(h Hops) (netip.Addr, error) {
 	peer := peerOf(h.Peer)
 	switch {
-	case !p.Has(peer), !h.Told() && Private(peer):
+	case !p.Has(peer):
 		return peer, nil
 	case !h.Told():
-		return netip.Addr{}, nil // a proxy that says nothing is not where people are
+		return netip.Addr{}, ErrUnclear // a proxy is not where people are
+	}
+	chain, err := forwarded(h.Forwarded)
+	if err != nil {
+		return netip.Addr{}, err
 	}
 	var found []netip.Addr
-	for _, chain := range [][]string{split(h.ForwardedFor, ',', false), forwarded(h.Forwarded)} {
-		if len(chain) == 0 {
+	for _, told := range []struct{ lines, chain []string }{{h.ForwardedFor, listed(h.ForwardedFor)}, {h.Forwarded, chain}} {
+		if len(told.lines) == 0 {
 			continue
 		}
-		a, err := p.walk(chain)
+		a, err := p.walk(told.chain)
 		if err != nil {
 			return netip.Addr{}, err
 		}
 		found = append(found, a)
 	}
-	if len(found) == 0 || found[0] != found[len(found)-1] {
+	if found[0] != found[len(found)-1] {
 		return netip.Addr{}, ErrUnclear
 	}
 	return found[0], nil
 }
 
 // walk goes from the right to the first address that is no proxy's, or to the end.
-func (p Proxies) walk(chain []string) (netip.Addr, error) {
-	for i := len(chain) - 1; ; i-- {
-		a, ok := nodeOf(chain[i])
-		if !ok {
+func (p Proxies) walk(chain []string) (a netip.Addr, err error) {
+	for _, node := range slices.Backward(chain) {
+		var ok bool
+		if a, ok = nodeOf(node); !ok {
 			return netip.Addr{}, ErrUnclear
 		}
-		if i == 0 || !p.Has(a) {
+		if !p.Has(a) {
 			return a, nil
 		}
 	}
+	if !a.IsValid() {
+		return a, ErrUnclear // the header is there, and empty
+	}
+	return a, nil
 }
 
 func peerOf(remote string) netip.Addr {
@@ -134,49 +144,60 @@ func nodeOf(text string) (netip.Addr, bool) {
 	return a, a.IsValid() && !a.IsUnspecified()
 }
 
-// forwarded is the chain of a Forwarded header: the "for" of each hop, "" where it is
-// missing or hidden.
-func forwarded(lines []string) []string {
-	var chain []string
-	for _, hop := range split(lines, ',', true) {
-		node := ""
-		for _, pair := range split([]string{hop}, ';', true) {
-			name, value, _ := strings.Cut(pair, "=")
-			if strings.EqualFold(strings.TrimSpace(name), "for") {
-				node = unquoted(strings.TrimSpace(value))
-			}
-		}
-		chain = append(chain, node)
-	}
-	return chain
-}
-
-// split cuts header lines at a separator and leaves out what is empty; quotes says
-// whether a separator between quotes is text.
-func split(lines []string, at byte, quotes bool) []string {
+// listed cuts header lines at their commas and leaves out what is empty.
+func listed(lines []string) []string {
 	var parts []string
 	for _, line := range lines {
-		begin, inside := 0, false
-		for i := 0; i <= len(line); i++ {
-			switch {
-			case i == len(line) || line[i] == at && !inside:
-				if part := strings.TrimSpace(line[begin:i]); part != "" {
-					parts = append(parts, part)
-				}
-				begin = i + 1
-			case quotes && line[i] == '"':
-				inside = !inside
-			case inside && line[i] == '\\':
-				i++ // what follows is text
+		for part := range strings.SplitSeq(line, ",") {
+			if part = strings.TrimSpace(part); part != "" {
+				parts = append(parts, part)
 			}
 		}
 	}
 	return parts
 }
 
-func unquoted(text string) string {
-	if len(text) >= 2 && text[0] == '"' && text[len(text)-1] == '"' {
-		return strings.ReplaceAll(text[1:len(text)-1], `\`, "")
+// forwarded is the chain of a Forwarded header (RFC 7239, 4): the "for" of each hop, ""
+// where it is missing or hidden. Whoever wrote the left of a line wrote it before the proxy
+// added its own: a quote that they left open would swallow that, so a line that is not
+// wholly right says nothing. ErrUnclear.
+func forwarded(lines []string) ([]string, error) {
+	var chain []string
+	for _, line := range lines {
+		for rest := line; strings.Trim(rest, " \t") != ""; {
+			hop, tail, ok := forwardedHop(rest)
+			if !ok {
+				return nil, ErrUnclear
+			}
+			chain, rest = append(chain, hop), tail
+		}
 	}
-	return text
+	return chain, nil
 }
+
+// forwardedHop reads the pairs of one hop, and the comma behind it if there is one. An
+// address may stand there without its quotes: many proxies forget them.
+func forwardedHop(text string) (node string, rest string, ok bool) {
+	told := false
+	for {
+		pair := hopPair.FindStringSubmatch(text)
+		if pair == nil {
+			return "", "", false
+		}
+		if strings.EqualFold(pair[1], "for") {
+			if told {
+				return "", "", false
+			}
+			told, node = true, pair[2]
+			if inner, quoted := strings.CutPrefix(node, `"`); quoted {
+				node = strings.ReplaceAll(strings.TrimSuffix(inner, `"`), `\`, "")
+			}
+		}
+		text = text[len(pair[0]):]
+		if pair[3] != ";" {
+			return node, text, true
+		}
+	}
+}
+
+var hopPair = regexp.MustCompile("^[ \t]*([!#$%&'*+.^_`|~0-9A-Za-z-]+)=([!#$%&'*+.^_`|~0-9A-Za-z:\\[\\]-]*|\"(?:[^\"\\\\]|\\\\.)*\")[ \t]*([,;]|$)")

@@ -65,8 +65,8 @@ func TestClient(t *testing.T) {
 		{"IPv6 with a zone", own, "127.0.0.1:1", []string{"fe80::1%eth0"}, nil, "fe80::1"},
 		{"a mapped client", own, "127.0.0.1:1", []string{"::ffff:203.0.113.5"}, nil, "203.0.113.5"},
 		{"only proxies: the farthest", own, "127.0.0.1:1", []string{"10.0.0.8, 10.0.0.9"}, nil, "10.0.0.8"},
-		{"our proxy asks by itself", own, "127.0.0.1:1", nil, nil, "127.0.0.1"},
-		{"a public proxy that says nothing", "203.0.113.5", "203.0.113.5:1", nil, nil, ""},
+		{"our proxy says nothing", own, "127.0.0.1:1", nil, nil, "unclear"},
+		{"a public proxy that says nothing", "203.0.113.5", "203.0.113.5:1", nil, nil, "unclear"},
 
 		{"an empty header", own, "127.0.0.1:1", []string{""}, nil, "unclear"},
 		{"only commas", own, "127.0.0.1:1", []string{",,"}, nil, "unclear"},
@@ -99,7 +99,17 @@ func TestClient(t *testing.T) {
 		{"both agree", own, "127.0.0.1:1", []string{"203.0.113.5"}, []string{"for=203.0.113.5"}, "203.0.113.5"},
 		{"the proxy writes one, the client the other", own, "127.0.0.1:1", []string{"203.0.113.5"}, []string{"for=198.51.100.7"}, "unclear"},
 		{"the client's cannot be read", own, "127.0.0.1:1", []string{"203.0.113.5"}, []string{"for=x"}, "unclear"},
-		{"one of them is empty", own, "127.0.0.1:1", []string{""}, []string{"for=203.0.113.5"}, "203.0.113.5"},
+		{"one of them is empty", own, "127.0.0.1:1", []string{""}, []string{"for=203.0.113.5"}, "unclear"},
+		{"the other is empty", own, "127.0.0.1:1", []string{"203.0.113.5"}, []string{""}, "unclear"},
+
+		{"the client leaves a quote open, the proxy goes on", own, "127.0.0.1:1", nil, []string{`for=198.51.100.7;x=", for=203.0.113.5`}, "unclear"},
+		{"a quote left open, the proxy writes quotes", own, "127.0.0.1:1", nil, []string{`for=198.51.100.7;x=", for="203.0.113.5:4711";proto=https`}, "unclear"},
+		{"a quote left open, and a second proxy", own, "127.0.0.1:1", nil, []string{`for=198.51.100.7;x=", for=203.0.113.5`, "for=10.0.0.9"}, "unclear"},
+		{"a quote left open, both headers", own, "127.0.0.1:1", []string{"198.51.100.7"}, []string{`for=198.51.100.7;x=", for=203.0.113.5`}, "unclear"},
+		{"a backslash at the end", own, "127.0.0.1:1", []string{"198.51.100.7"}, []string{`for=203.0.113.5;x="\`}, "unclear"},
+		{"a backslash before the proxy's quote", own, "127.0.0.1:1", nil, []string{`for=198.51.100.7;x="\, for="203.0.113.5"`}, "unclear"},
+		{"for twice in one hop", own, "127.0.0.1:1", nil, []string{"for=198.51.100.7;for=203.0.113.5"}, "unclear"},
+		{"blanks where none belong", own, "127.0.0.1:1", nil, []string{"for = 203.0.113.5"}, "unclear"},
 	} {
 		got, err := proxies(t, row.trusted).Client(trust.Hops{Peer: row.peer, ForwardedFor: row.xff, Forwarded: row.fwd})
 		text := "unclear"
@@ -163,6 +173,30 @@ func FuzzClient(f *testing.F) {
 		}
 		if !p.Has(direct) && got != direct {
 			t.Fatalf("the peer %v is no proxy, and %v is believed", direct, got)
+		}
+	})
+}
+
+// FUZ-002: whatever a client writes before the proxy adds its own hop to the same line, the
+// client is where the proxy saw it, or nobody knows.
+func FuzzClientWritesLeft(f *testing.F) {
+	f.Add("198.51.100.7", "for=198.51.100.7")
+	f.Add("10.0.0.9", `for=198.51.100.7;x="`)
+	f.Add("", `for=198.51.100.7;x="\`)
+	f.Fuzz(func(t *testing.T, xff, fwd string) {
+		p := proxies(t, "127.0.0.1 10.0.0.0/8")
+		saw := netip.MustParseAddr("203.0.113.5")
+		for _, h := range []trust.Hops{
+			{ForwardedFor: []string{xff + ", 203.0.113.5"}},
+			{Forwarded: []string{fwd + ", for=203.0.113.5"}},
+			{Forwarded: []string{fwd + `, for="203.0.113.5:4711";proto=https`}},
+			{Forwarded: []string{fwd + `,for=203.0.113.5;by="10.0.0.1:443"`, "for=10.0.0.9"}},
+			{ForwardedFor: []string{xff, "203.0.113.5"}, Forwarded: []string{fwd}},
+		} {
+			h.Peer = "127.0.0.1:1"
+			if got, err := p.Client(h); err == nil && got != saw {
+				t.Fatalf("%v is believed: %q", got, h)
+			}
 		}
 	})
 }

@@ -21,6 +21,8 @@ const (
 	// MostDevices are the browsers that one account trusts; the one that was verified
 	// longest ago leaves.
 	MostDevices = 10
+	// MostKnown are the browsers that are known to be an account's.
+	MostKnown = 50
 	// Known is for how long a browser that passed step two is known to be its owner's.
 	// It skips nothing.
 	Known = 400 * 24 * time.Hour
@@ -33,10 +35,9 @@ type Reason string
 // Trusted is the one answer that skips the second step.
 const Trusted Reason = "trusted"
 
-// The reasons why not, in the order in which they are looked for.
+// The reasons why not.
 const (
 	Off             Reason = "off"       // trust is switched off
-	BehindTime      Reason = "clock"     // the server's clock has been set back
 	NoRecord        Reason = "none"      // this browser has none for this account
 	EndedPassword   Reason = "password"  // the password was changed or reset
 	EndedFactor     Reason = "factor"    // a factor was added, changed or removed
@@ -52,6 +53,7 @@ const (
 	OlderBrowser    Reason = "older"     // the same browser in an older version
 	UnknownNetwork  Reason = "unknown"   // nobody knows where the request comes from
 	OtherNetwork    Reason = "network"   // another place
+	BehindTime      Reason = "clock"     // the server's clock has been set back
 	Expired         Reason = "expired"   // it was verified too long ago
 )
 
@@ -176,7 +178,28 @@ func (r Reason) rank() int {
 // Ended reports whether trust was there and ended before its time.
 func (r Reason) Ended() bool { return r.rank() == 1 }
 
-// Added are the records of a browser and account after one more verification. An address
+// Elsewhere reports whether a request with the right secret comes from another kind of
+// browser and from another place than every record that has not ended: a browser that is
+// updated, or carried about, changes the one or the other.
+func Elsewhere(records []Record, q Request, p Policy) bool {
+	if p.Network == Anywhere || !q.Address.IsValid() || !q.Browser.Named {
+		return false
+	}
+	some := false
+	for _, r := range records {
+		if r.Ended != "" {
+			continue
+		}
+		if r.Browser.Family == q.Browser.Family || r.Place.Holds(q.Address, p.Network) {
+			return false
+		}
+		some = true
+	}
+	return some
+}
+
+// Added are the records of a browser and account, the longest verified first, after one
+// more verification. An address
 // is in one of them only, so each place keeps the time of its own verification; what has
 // ended says nothing any more; and of too many the oldest leaves.
 func Added(records []Record, fresh Record) []Record {
@@ -187,14 +210,5 @@ func Added(records []Record, fresh Record) []Record {
 		}
 	}
 	kept = append(kept, fresh)
-	for len(kept) > MostPlaces {
-		oldest := 0
-		for i, r := range kept {
-			if r.Verified.Before(kept[oldest].Verified) {
-				oldest = i
-			}
-		}
-		kept = append(kept[:oldest], kept[oldest+1:]...)
-	}
-	return kept
+	return kept[max(0, len(kept)-MostPlaces):]
 }

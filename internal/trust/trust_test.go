@@ -209,6 +209,47 @@ func TestAdded(t *testing.T) {
 	}
 }
 
+// A right secret is a copy if neither the browser nor the place is known.
+func TestElsewhere(t *testing.T) {
+	of := func(address, agent string) trust.Request {
+		return trust.Request{Address: addr(address), Browser: trust.ReadBrowser(agent, "")}
+	}
+	anywhere := policy
+	anywhere.Network = trust.Anywhere
+	for _, row := range []struct {
+		says    string
+		records []trust.Record
+		q       trust.Request
+		p       trust.Policy
+		want    bool
+	}{
+		{"the same", []trust.Record{at(homeV4)}, of(homeV4, firefox), policy, false},
+		{"another network", []trust.Record{at(homeV4)}, of(officeV4, firefox), policy, false},
+		{"another browser", []trust.Record{at(homeV4)}, of(homeV4, chrome), policy, false},
+		{"both", []trust.Record{at(homeV4)}, of(officeV4, chrome), policy, true},
+		{"both, and it ended before", []trust.Record{ended(trust.EndedRevoked)}, of(officeV4, chrome), policy, false},
+		{"both, beside one that ended", []trust.Record{ended(trust.EndedRevoked), at(homeV4)}, of(officeV4, chrome), policy, true},
+		{"home of one of two", []trust.Record{at(homeV4), at(officeV4)}, of(officeV4, chrome), policy, false},
+		{"nothing is known of it", nil, of(officeV4, chrome), policy, false},
+		{"nobody knows from where", []trust.Record{at(homeV4)}, of("", chrome), policy, false},
+		{"nobody knows with what", []trust.Record{at(homeV4)}, of(officeV4, "curl/8"), policy, false},
+		{"places do not count", []trust.Record{at(homeV4)}, of(officeV4, chrome), anywhere, false},
+	} {
+		if got := trust.Elsewhere(row.records, row.q, row.p); got != row.want {
+			t.Errorf("%s: %v", row.says, got)
+		}
+	}
+}
+
+// A place for its owner.
+func TestPlaceString(t *testing.T) {
+	for want, p := range map[string]trust.Place{"": {}, homeV4: trust.At(addr(homeV4)), "2001:db8:1:2::/64": trust.At(addr(homeV6)), homeV4 + ", 2001:db8:1:2::/64": trust.At(addr(homeV6), addr(homeV4))} {
+		if got := p.String(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
 // Addresses that no person has on the internet are told from those that people have.
 func TestPrivate(t *testing.T) {
 	for text, want := range map[string]bool{
@@ -216,6 +257,7 @@ func TestPrivate(t *testing.T) {
 		"127.0.0.1": true, "127.8.8.8": true, "::1": true, "10.1.2.3": true, "172.16.0.1": true, "192.168.1.1": true, "fd00::1": true,
 		"169.254.1.1": true, "fe80::1": true, "fe80::1%eth0": true, "::ffff:10.1.2.3": true, "64:ff9b::a01:203": true, "100.64.0.1": true, "0.0.0.0": true, "0.1.2.3": true,
 		"::": true, "224.0.0.1": true, "ff02::1": true, "240.0.0.1": true, "255.255.255.255": true, "2001:0:1::1": true, "198.18.0.1": true,
+		"64:ff9b:1::1": true, "::8.8.8.8": true, "2002:a00::1": true, "2001:2::1": true, "5f00::1": true, "fec0::1": true,
 	} {
 		if got := trust.Private(netip.MustParseAddr(text)); got != want {
 			t.Errorf("%s: got %v", text, got)
