@@ -8,6 +8,7 @@ package manual
 import (
 	"embed"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -17,12 +18,11 @@ var files embed.FS
 
 // Facts are what the sentences say about one server.
 type Facts struct {
-	Site    string // the name people see
-	Domain  string // the address of the sign-in page: "https://signin.example.com"
-	Minutes int    // how long a code sent by email works
-	Days    int    // how long a browser is trusted; 0: it is not
-	App     bool   // there is an authenticator app
-	SMS     bool   // there are codes by SMS
+	Site    string   // the name people see
+	Domain  string   // the address of the sign-in page: "https://signin.example.com"
+	Minutes int      // how long a code sent by email works
+	Days    int      // how long a browser is trusted; 0: it is not
+	Methods []string // by which a code may come: "email", "totp", "sms"
 }
 
 // The figures of the page that the feature follows.
@@ -83,17 +83,13 @@ func Page(language string, f Facts) []Section {
 	return all
 }
 
-// has says whether the server has what a chapter is about.
+// has says whether the server has what a chapter is about: trust, a method, or nothing of
+// the kind.
 func (f Facts) has(what string) bool {
-	switch what {
-	case "totp":
-		return f.App
-	case "sms":
-		return f.SMS
-	case "trust":
+	if what == "trust" {
 		return f.Days > 0
 	}
-	return true
+	return what == "" || slices.Contains(f.Methods, what)
 }
 
 // ways are where a code may come from, as the rest of a sentence.
@@ -103,10 +99,10 @@ func (f Facts) ways(language string) string {
 		"de": {"per E-Mail", "per E-Mail oder SMS", "per E-Mail oder aus einer Authenticator-App auf Ihrem Telefon", "per E-Mail, per SMS oder aus einer Authenticator-App auf Ihrem Telefon"},
 	}[language]
 	i := 0
-	if f.SMS {
+	if f.has("sms") {
 		i++
 	}
-	if f.App {
+	if f.has("totp") {
 		i += 2
 	}
 	return all[i]

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-var facts = Facts{Site: "Example", Domain: "https://signin.example.com", Minutes: 15, Days: 30, App: true, SMS: true}
+var facts = Facts{Site: "Example", Domain: "https://signin.example.com", Minutes: 15, Days: 30, Methods: []string{"email", "totp", "sms"}}
 
 // Both languages say the same things, each sentence has a name of its own, and nothing is
 // left to fill in.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"twostep/internal/limit"
 	"twostep/internal/store"
 )
 
@@ -43,12 +44,13 @@ func PerHour(name string, limit int64) Ration { return Ration{name, time.Hour, 1
 // PerDay is a ration of which one is taken, of limit in a day (UTC).
 func PerDay(name string, limit int64) Ration { return Ration{name, 24 * time.Hour, 1, limit} }
 
-// PerNetwork is the ration of a network; nobody knows one, nobody has one.
-func PerNetwork(of, network string, limit int64) Ration {
+// PerNetwork is the ration of a network. All whose network nobody knows share one, which
+// is as large as that of limit.Unknown networks.
+func PerNetwork(of, network string, most int64) Ration {
 	if network == "" {
-		limit = 0
+		most *= limit.Unknown
 	}
-	return PerHour(of+" of network "+network, limit)
+	return PerHour(of+" of network "+network, most)
 }
 
 // Keyed is an address or a number as it may stand in a table of counts.

@@ -1,6 +1,7 @@
 package device
 
 import (
+	"bytes"
 	"context"
 	"encoding/base32"
 	"encoding/json"
@@ -35,17 +36,23 @@ func (d Decision) Old() (trust.Record, bool) {
 	return d.Records[d.Nearest], true
 }
 
+// Look recognises the browser of a request, and decides about it.
+func (d *Devices) Look(ctx context.Context, a store.Account, from account.From) (Browser, Decision, error) {
+	b, err := d.Recognise(ctx, a, from)
+	return b, d.Decide(a, b, from.Request(), d.Now()), err
+}
+
 // Decide is the trust decision of the house about a right password.
 func (d *Devices) Decide(a store.Account, b Browser, q trust.Request, now time.Time) Decision {
 	now = now.Truncate(time.Millisecond)
-	is := Decision{At: now, Device: b.ID, Records: b.records, Request: q, Policy: d.Trust}
+	is := Decision{At: now, Device: b.ID, Records: b.records, Request: q, Policy: d.Policy}
 	switch {
-	case b.Stolen:
-		is.Decision = trust.Decision{Reason: trust.EndedStolen, Nearest: -1}
+	case b.Ended != "":
+		is.Decision = trust.Decision{Reason: b.Ended, Nearest: -1}
 	case b.Latest > store.Millis(now.Add(time.Minute)): // this clock was set back, or another server's is ahead
 		is.Decision = trust.Decision{Reason: trust.BehindTime, Nearest: -1}
 	default:
-		is.Decision = trust.Decide(b.records, q, d.Trust, now)
+		is.Decision = trust.Decide(b.records, q, d.Policy, now)
 	}
 	sum := d.Keys.MAC("trace", a.ID, string(is.Reason), string(is.body()))
 	is.Trace = base32.StdEncoding.EncodeToString(sum[:10])
@@ -83,23 +90,32 @@ func (d Decision) body() []byte {
 	for _, r := range d.Records {
 		l.Records = append(l.Records, lookedRecord{r.ID, r.Place, r.Browser.Agent, r.Browser.Hints, store.Millis(r.Verified), r.Ended})
 	}
-	body, err := json.Marshal(l)
-	if err != nil {
+	var body bytes.Buffer
+	to := json.NewEncoder(&body)
+	to.SetEscapeHTML(false) // it only makes it longer
+	if err := to.Encode(l); err != nil {
 		panic("device: " + err.Error()) // texts and numbers
 	}
-	return body
+	return body.Bytes()
 }
+
+// mostDecisions are those that are kept of one account.
+const mostDecisions = 200
 
 // Remember keeps a decision for its owner and the operator.
 func (d *Devices) Remember(ctx context.Context, tx *store.DB, a store.Account, by Decision) error {
-	return tx.AddDecision(ctx, store.Decision{
+	err := tx.AddDecision(ctx, store.Decision{
 		ID: by.Trace, At: store.Millis(by.At), Account: a.ID, Device: by.Device, Reason: string(by.Reason),
 		Body: d.Keys.Seal("decision "+by.Trace, by.body()),
 	})
+	if err != nil {
+		return err
+	}
+	return tx.KeepDecisions(ctx, a.ID, mostDecisions)
 }
 
-// Say writes a decision into the log, once it is kept.
-func (d *Devices) Say(a store.Account, by Decision) {
+// LogDecision writes a decision into the log, once it is kept.
+func (d *Devices) LogDecision(a store.Account, by Decision) {
 	d.Log.Info("trust decided", "account", a.ID, "reason", by.Reason, "trace", by.Trace, "at", by.At.UTC().Format(time.RFC3339Nano))
 }
 
@@ -150,11 +166,8 @@ func (d *Devices) Questions(ctx context.Context, who Owner) ([]Decision, error) 
 // Outlook is what would be decided if the person signed in now in this browser. Nothing is
 // kept of it.
 func (d *Devices) Outlook(ctx context.Context, who Owner, from account.From) (Decision, error) {
-	b, err := d.Recognise(ctx, who.row(), from)
-	if err != nil {
-		return Decision{}, err
-	}
-	return d.Decide(who.row(), b, from.Request(), d.Now()), nil
+	_, is, err := d.Look(ctx, who.row(), from)
+	return is, err
 }
 
 // Replay is the decision of a trace, as it was. account.ErrUnknown.

@@ -33,7 +33,7 @@ const (
 // Devices are the browsers of all accounts.
 type Devices struct {
 	*account.Registry
-	Trust trust.Policy
+	Policy trust.Policy
 }
 
 // turning is for how long two secrets of a browser are good at once: tabs that sign in at
@@ -43,10 +43,11 @@ const turning = time.Minute
 // Browser is the browser of a request, as an account knows it.
 type Browser struct {
 	store.Seen                // ID "": it is not known
-	series     string         // the part of its cookie that stays
+	Ended      trust.Reason   // why its cookie counts no more; "": it does
+	Copied     bool           // there is a copy of the cookie, and nobody has been told
+	token      string         // the cookie
+	shown      []byte         // hash of the secret in it
 	records    []trust.Record // of the account, as the places
-	shown      []byte         // hash of the secret that it showed
-	Stolen     bool           // that is a secret of before: there is a copy of the cookie
 }
 
 // Recognise finds the browser of a request by its cookie. One that is forged, cut short or
@@ -56,26 +57,32 @@ func (d *Devices) Recognise(ctx context.Context, a store.Account, from account.F
 	if !ok {
 		return Browser{}, nil
 	}
-	now := store.Millis(d.Now())
-	seen, err := d.Store.Device(ctx, seal.Hash(series), a.ID, now)
+	seen, err := d.Store.Device(ctx, seal.Hash(series), a.ID, store.Millis(d.Now()))
 	if errors.Is(err, store.ErrNotFound) {
 		return Browser{}, nil
 	}
 	if err != nil {
 		return Browser{}, fmt.Errorf("device: device: %w", err)
 	}
-	b := Browser{Seen: seen, series: series, shown: seal.Hash(secret)}
-	late := store.Time(seen.PastAt).Add(turning)
-	switch {
-	case seal.SameHash(b.shown, seen.Secret), seal.SameHash(b.shown, seen.Next):
-	case seal.SameHash(b.shown, seen.Past) && !d.Now().After(late):
-	default:
-		return Browser{Seen: store.Seen{Device: seen.Device}, Stolen: true}, nil
+	b := Browser{Seen: seen, Ended: trust.Reason(seen.Ended), token: from.Device, shown: seal.Hash(secret)}
+	if b.Ended == "" && !d.current(b) {
+		b.Ended, b.Copied = trust.EndedStolen, true
+	}
+	if b.Ended != "" {
+		return b, nil
 	}
 	for _, p := range seen.Places {
 		b.records = append(b.records, d.record(p, a))
 	}
+	b.Copied = trust.Elsewhere(b.records, from.Request(), d.Policy)
 	return b, nil
+}
+
+// current reports whether a browser shows a secret that is good: the one that counts, its
+// successor, or for a moment its predecessor.
+func (d *Devices) current(b Browser) bool {
+	late := store.Time(b.PastAt).Add(turning)
+	return seal.SameHash(b.shown, b.Secret) || seal.SameHash(b.shown, b.Next) || seal.SameHash(b.shown, b.Past) && !d.Now().After(late)
 }
 
 // keptPlace is what the sealed body of a place holds.
@@ -119,46 +126,50 @@ func (d *Devices) place(r trust.Record, device string, a store.Account) (store.P
 }
 
 // Meet makes the browser of a request known as the account's, in the transaction of a
-// proof of both steps, and gives it a secret that was not shown before. The token is "" if
-// it keeps the one it has.
+// proof of both steps, and gives it the next secret. The token is "" if it keeps the one
+// it has.
 func (d *Devices) Meet(ctx context.Context, tx *store.DB, a store.Account, b Browser) (device, token string, err error) {
 	now := d.Now()
-	device = b.ID
-	if b.ID == "" || b.Stolen {
-		device = rand.Text()
-		token = seal.DeviceToken("")
-		series, secret, _ := seal.SplitDevice(token)
-		err = tx.AddDevice(ctx, store.Device{
-			ID: device, Series: seal.Hash(series), Secret: seal.Hash(secret),
-			MadeAt: store.Millis(now), EndsAt: store.Millis(now.Add(trust.Known)),
-		})
-	} else {
+	err = store.ErrNotFound
+	if b.ID != "" && b.Ended == "" {
+		device = b.ID
 		token, err = d.turn(ctx, tx, b, now.Add(trust.Known))
+	}
+	if errors.Is(err, store.ErrNotFound) { // it is not known, or has ended
+		device, token = rand.Text(), seal.DeviceToken()
+		series, secret, _ := seal.SplitDevice(token)
+		err = tx.AddDevice(ctx, store.Device{ID: device, Series: seal.Hash(series), Secret: seal.Hash(secret), EndsAt: store.Millis(now.Add(trust.Known))})
 	}
 	if err != nil {
 		return "", "", err
 	}
-	return device, token, tx.KnowDevice(ctx, device, a.ID, store.Millis(now))
+	if err := tx.KnowDevice(ctx, device, a.ID, store.Millis(now)); err != nil {
+		return "", "", err
+	}
+	return device, token, tx.KeepOwners(ctx, a.ID, trust.MostKnown)
 }
 
 // turn gives the browser the next secret. The one it has stays good until it shows the new
-// one, so that an answer that gets lost does no harm; whoever shows it after that has a copy.
+// one, so that an answer that gets lost does no harm; whoever shows it after that has a
+// copy. A browser writes its cookies down a while after it gets them: a new secret takes
+// over once that has passed. store.ErrNotFound: the device has ended.
 func (d *Devices) turn(ctx context.Context, tx *store.DB, b Browser, ends time.Time) (token string, err error) {
 	now := store.Millis(d.Now())
 	is := b.Device
 	is.EndsAt = store.Millis(ends)
 	switch {
-	case seal.SameHash(b.shown, is.Next):
+	case seal.SameHash(b.shown, is.Secret):
+	case seal.SameHash(b.shown, is.Next) && now-is.NextAt > turning.Milliseconds():
 		is.Past, is.PastAt, is.Secret = is.Secret, now, is.Next
-	case !seal.SameHash(b.shown, is.Secret), len(is.Next) > 0 && now-is.NextAt <= turning.Milliseconds():
-		return "", nil // another tab has just been given the next one
+	default:
+		return "", tx.RenewDevice(ctx, b.ID, is.EndsAt)
 	}
-	token = seal.DeviceToken(b.series)
+	token = d.Keys.NextDeviceToken(b.token)
 	_, secret, _ := seal.SplitDevice(token)
 	is.Next, is.NextAt = seal.Hash(secret), now
 	err = tx.TurnDevice(ctx, b.Device, is)
-	if errors.Is(err, store.ErrNotFound) {
-		return "", nil
+	if errors.Is(err, store.ErrNotFound) { // another tab was faster, or it has ended
+		return "", tx.RenewDevice(ctx, b.ID, is.EndsAt)
 	}
 	return token, err
 }
@@ -171,45 +182,80 @@ type Verified struct {
 	Place   trust.Place // where it was seen, by either family of addresses
 }
 
-// Trusts adds the place of a sign-in to those from which the browser is trusted, and tells
-// the owner if it is a new one.
-func (d *Devices) Trusts(ctx context.Context, tx *store.DB, v Verified, b Browser, from account.From) error {
+// AddPlace adds the place of a sign-in to those from which the browser is trusted, after
+// Meet in its transaction, and tells the owner if it is a new one.
+func (d *Devices) AddPlace(ctx context.Context, tx *store.DB, v Verified, from account.From) error {
 	fresh := trust.Record{ID: rand.Text(), Browser: from.Request().Browser, Verified: d.Now()}
-	if d.Trust.Network != trust.Anywhere {
+	if d.Policy.Network != trust.Anywhere {
 		fresh.Place = v.Place
 	}
-	var rows []store.Place
-	for _, r := range trust.Added(b.records, fresh) {
-		row, err := d.place(r, v.Device, v.Account)
-		if err != nil {
-			return err
-		}
-		if i := slices.IndexFunc(b.Places, func(p store.Place) bool { return p.ID == r.ID }); i >= 0 {
-			row.UsedAt = b.Places[i].UsedAt
-		}
-		rows = append(rows, row)
+	rows, err := tx.PlacesIn(ctx, v.Device, v.Account.ID)
+	if err != nil {
+		return err
 	}
-	if err := tx.SetPlaces(ctx, v.Device, v.Account.ID, rows); err != nil {
+	var before []trust.Record
+	for _, p := range rows {
+		before = append(before, d.record(p, v.Account))
+	}
+	if err := d.savePlaces(ctx, tx, v, before, trust.Added(before, fresh)); err != nil {
 		return err
 	}
 	if err := tx.KeepDevices(ctx, v.Account.ID, trust.MostDevices); err != nil {
 		return err
 	}
 	again := func(r trust.Record) bool {
-		return r.Ended == "" && (d.Trust.Network == trust.Anywhere || r.Place.Holds(from.Address, d.Trust.Network))
+		return r.Ended == "" && (d.Policy.Network == trust.Anywhere || r.Place.Holds(from.Address, d.Policy.Network))
 	}
-	if slices.ContainsFunc(b.records, again) {
+	if slices.ContainsFunc(before, again) {
 		return d.Event(ctx, tx, store.Event{Kind: trusted, Account: v.Account.ID, SignIn: v.SignIn}, from)
 	}
 	label := i18n.For(from.Language).Say("trust.label", "Count", d.Days())
 	return d.Tell(ctx, tx, account.Notice{Kind: trusted, Words: "trusted", Account: v.Account, What: label}, from)
 }
 
+// savePlaces replaces records by others. It writes none back: one that has ended meanwhile
+// stays ended.
+func (d *Devices) savePlaces(ctx context.Context, tx *store.DB, v Verified, before, after []trust.Record) error {
+	same := func(r trust.Record) func(trust.Record) bool {
+		return func(other trust.Record) bool { return other.ID == r.ID }
+	}
+	for _, r := range before {
+		if slices.ContainsFunc(after, same(r)) {
+			continue
+		}
+		if err := tx.RemovePlace(ctx, r.ID); err != nil {
+			return err
+		}
+	}
+	for _, r := range after {
+		row, err := d.place(r, v.Device, v.Account)
+		if err != nil {
+			return err
+		}
+		save := tx.AddPlace
+		if i := slices.IndexFunc(before, same(r)); i >= 0 {
+			if before[i].Place == r.Place {
+				continue
+			}
+			save = tx.ChangePlace
+		}
+		if err := save(ctx, row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Use notes that trust in a browser skipped step two, and gives it its next secret, in the
 // transaction of the session. store.ErrNotFound: it ended this very moment.
 func (d *Devices) Use(ctx context.Context, tx *store.DB, a store.Account, b Browser, by Decision) (token string, err error) {
 	old, _ := by.Old()
-	if err := tx.UsePlace(ctx, old.ID, a.Epoch, store.Millis(by.At)); err != nil {
+	old.Browser = by.Request.Browser // newer, or the same: the version may not fall again
+	row, err := d.place(old, b.ID, a)
+	if err != nil {
+		return "", err
+	}
+	if err := tx.UsePlace(ctx, row, store.Millis(by.At)); err != nil {
 		return "", err
 	}
 	if token, err = d.turn(ctx, tx, b, store.Time(b.EndsAt)); err != nil {
@@ -218,22 +264,27 @@ func (d *Devices) Use(ctx context.Context, tx *store.DB, a store.Account, b Brow
 	return token, d.Remember(ctx, tx, a, by)
 }
 
-// Betrayed ends trust in a browser of whose cookie there is a copy, and the sessions that
-// began in it, and tells the owner.
-func (d *Devices) Betrayed(ctx context.Context, a store.Account, b Browser, from account.From) error {
-	now := store.Millis(d.Now())
+// Betrayed ends a browser of whose cookie there is a copy, for all accounts and with the
+// sessions that began in it, and tells their owners: once.
+func (d *Devices) Betrayed(ctx context.Context, b Browser, from account.From) error {
 	err := d.Store.Tx(ctx, func(tx *store.DB) error {
-		if err := tx.EndPlacesIn(ctx, b.ID, string(trust.EndedStolen), now); err != nil {
+		owners, err := tx.Owners(ctx, b.ID)
+		if err != nil {
 			return err
 		}
-		if err := tx.ForgetOwner(ctx, b.ID, a.ID); err != nil {
+		if err := tx.EndDevice(ctx, b.ID, string(trust.EndedStolen), store.Millis(d.Now())); err != nil {
 			return err
 		}
-		if err := tx.EndSessionsIn(ctx, a.ID, b.ID); err != nil {
-			return err
+		for _, a := range owners {
+			if err := d.Tell(ctx, tx, account.Notice{Kind: stolen, Words: "stolen", Account: a}, from); err != nil {
+				return err
+			}
 		}
-		return d.Tell(ctx, tx, account.Notice{Kind: stolen, Words: "stolen", Account: a}, from)
+		return nil
 	})
+	if errors.Is(err, store.ErrNotFound) {
+		return nil // somebody else noticed it at the same moment
+	}
 	if err != nil {
 		return fmt.Errorf("device: stolen device: %w", err)
 	}
@@ -242,4 +293,4 @@ func (d *Devices) Betrayed(ctx context.Context, a store.Account, b Browser, from
 }
 
 // Days is for how many days a browser is trusted; 0: it is not.
-func (d *Devices) Days() int { return int(d.Trust.Life / (24 * time.Hour)) }
+func (d *Devices) Days() int { return int(d.Policy.Life / (24 * time.Hour)) }

@@ -46,7 +46,7 @@ func (d *Devices) Trusted(ctx context.Context, who Owner) ([]Device, error) {
 	var list []Device
 	for _, row := range slices.Backward(rows) {
 		r := d.record(row, who.row())
-		until := r.Verified.Add(d.Trust.Life)
+		until := r.Verified.Add(d.Policy.Life)
 		if r.Ended != "" || d.Now().After(until) {
 			continue
 		}
@@ -78,7 +78,7 @@ func (d *Devices) Lost(ctx context.Context, who Owner, from account.From) (time.
 		return time.Time{}, fmt.Errorf("device: lost: %w", err)
 	}
 	for _, row := range slices.Backward(rows) {
-		if r := d.record(row, who.row()); trust.Check(r, from.Request(), d.Trust, d.Now()) == trust.Trusted {
+		if r := d.record(row, who.row()); trust.Check(r, from.Request(), d.Policy, d.Now()) == trust.Trusted {
 			return r.Verified, nil
 		}
 	}

@@ -38,8 +38,8 @@ type checkupPage struct {
 // closed. What stands in the address is a time and harms nobody who believes it.
 func (s *Site) showCheckup(w http.ResponseWriter, r *http.Request) error {
 	since, stored := s.Pages.Probed(r)
-	set, wasSet := moment(r, "set")
-	seen, wasSeen := moment(r, "kept")
+	set, wasSet := s.moment(r, "set")
+	seen, wasSeen := s.moment(r, "kept")
 	switch {
 	case wasSeen:
 		p := checkupPage{Storage: kept, Since: since}
@@ -63,19 +63,23 @@ func (s *Site) onward(w http.ResponseWriter, r *http.Request, name string) error
 	return nil
 }
 
-func moment(r *http.Request, name string) (time.Time, bool) {
+// moment is a time in the address, if it is one that has been.
+func (s *Site) moment(r *http.Request, name string) (time.Time, bool) {
 	seconds, err := strconv.ParseInt(r.URL.Query().Get(name), 10, 64)
-	return time.Unix(seconds, 0), err == nil && seconds > 0 && seconds < 1<<40
+	at := time.Unix(seconds, 0)
+	return at, err == nil && seconds > 0 && at.Before(s.Pages.Clocked().Add(time.Minute))
 }
 
 func (s *Site) printCheckup(w http.ResponseWriter, r *http.Request, p checkupPage) error {
 	words, from := s.Pages.Words(r), s.Pages.From(r)
 	q := from.Request()
-	p.Days = s.facts().Days
+	facts := s.facts()
+	p.Days = facts.Days
+	facts.Days = max(facts.Days, 1) // the steps help with every cookie
 	p.Address, p.Browser = account.Address(from.AddressText(), words.Tag()), account.Browser(q.Browser, words.Tag())
 	own := guide(q.Browser)
-	for _, c := range s.chapters(r, own) {
-		if c.Level == 3 && (c.Open || own == "" || c.ID == "private") {
+	for _, c := range chapters(words.Tag(), own, facts) {
+		if c.Level == browserLevel && (c.Open || own == "" || c.ID == "private") {
 			p.Guide = append(p.Guide, c)
 		}
 	}
@@ -94,7 +98,7 @@ func (s *Site) printCheckup(w http.ResponseWriter, r *http.Request, p checkupPag
 // outlook is what the next sign-in would do, for somebody who is in.
 func (s *Site) outlook(r *http.Request, who signin.Session, p *checkupPage) error {
 	words, from := s.Pages.Words(r), s.Pages.From(r)
-	d, err := s.Engine.Outlook(r.Context(), who.Owner(), from)
+	d, err := s.Engine.Devices.Outlook(r.Context(), who.Owner(), from)
 	if err != nil {
 		return err
 	}
@@ -105,7 +109,7 @@ func (s *Site) outlook(r *http.Request, who signin.Session, p *checkupPage) erro
 	}
 	p.Asked = words.Say("why."+string(d.Reason), "Date", s.Pages.Date(words, old.Verified), "Count", p.Days)
 	if d.Reason == trust.NoRecord {
-		p.Lost, err = s.Engine.Lost(r.Context(), who.Owner(), from)
+		p.Lost, err = s.Engine.Devices.Lost(r.Context(), who.Owner(), from)
 	}
 	return err
 }

@@ -6,7 +6,6 @@
 package help
 
 import (
-	"cmp"
 	"embed"
 	"net/http"
 	"slices"
@@ -26,7 +25,7 @@ type Site struct {
 	Pages  *page.Printer
 }
 
-//go:embed pages/*.html
+//go:embed pages
 var files embed.FS
 
 var templates = sync.OnceValue(func() page.Templates { return page.Parse(files, "pages") })
@@ -60,31 +59,30 @@ type block struct {
 
 func (s *Site) showHelp(w http.ResponseWriter, r *http.Request) error {
 	own := guide(s.Pages.From(r).Request().Browser)
-	p := helpPage{Chapters: s.chapters(r, own), Trust: s.facts().Days > 0}
+	p := helpPage{Chapters: chapters(s.Pages.Words(r).Tag(), own, s.facts()), Trust: s.facts().Days > 0}
 	return s.Pages.Print(w, r, page.Sheet{Of: templates(), Name: "help", Title: "help.title", Wide: true, Page: p})
 }
 
 // chapters are the sections of the page, the reader's own browser before the others.
-func (s *Site) chapters(r *http.Request, own string) []chapter {
+func chapters(language, own string, f manual.Facts) []chapter {
 	var all []chapter
-	for _, section := range manual.Page(s.Pages.Words(r).Tag(), s.facts()) {
-		all = append(all, chapter{ID: section.ID, Title: section.Title, Level: section.Level, Blocks: blocks(section.Sentences), Open: section.ID == own})
-	}
-	slices.SortStableFunc(all, func(a, b chapter) int {
-		if a.Level < 3 || b.Level < 3 { // browsers stand together at the end
-			return 0
+	first := -1 // of the browsers
+	for _, section := range manual.Page(language, f) {
+		c := chapter{ID: section.ID, Title: section.Title, Level: section.Level, Blocks: blocks(section.Sentences), Open: section.ID == own}
+		if first < 0 && c.Level == browserLevel {
+			first = len(all)
 		}
-		return cmp.Compare(b2i(b.Open), b2i(a.Open))
-	})
+		if c.Open {
+			all = slices.Insert(all, first, c)
+			continue
+		}
+		all = append(all, c)
+	}
 	return all
 }
 
-func b2i(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
-}
+// browserLevel is the level of the sections on browsers, at the end of the page.
+const browserLevel = 3
 
 func blocks(sentences []manual.Sentence) []block {
 	var all []block
@@ -102,16 +100,12 @@ func blocks(sentences []manual.Sentence) []block {
 
 // facts are what the sentences say about this server.
 func (s *Site) facts() manual.Facts {
-	f := manual.Facts{Site: s.Pages.Site, Domain: s.Engine.Settings.PublicURL, Days: s.Engine.Days()}
+	f := manual.Facts{Site: s.Pages.Site, Domain: s.Engine.Settings.PublicURL, Days: s.Engine.Devices.Days()}
 	for _, m := range s.Engine.Methods {
 		about := m.About()
-		switch {
-		case about.Given:
+		f.Methods = append(f.Methods, about.Method)
+		if about.Given {
 			f.Minutes = int(about.Valid / time.Minute)
-		case about.Method == "totp":
-			f.App = true
-		case about.Method == "sms":
-			f.SMS = true
 		}
 	}
 	return f

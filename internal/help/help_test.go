@@ -25,7 +25,7 @@ var now = time.Date(2026, 11, 5, 10, 2, 11, 0, time.UTC)
 func site(methods ...factor.Method) *Site {
 	accounts := &account.Registry{Now: func() time.Time { return now }, Settings: account.Settings{PublicURL: "https://signin.example.com"}}
 	return &Site{
-		Engine: &signin.Engine{Devices: &device.Devices{Registry: accounts, Trust: trust.Policy{Life: trust.Life}}, Methods: methods},
+		Engine: &signin.Engine{Registry: accounts, Devices: &device.Devices{Registry: accounts, Policy: trust.Policy{Life: trust.Life}}, Methods: methods},
 		Pages:  &page.Printer{Site: "Example & Söhne", Now: func() time.Time { return now }},
 	}
 }
@@ -53,7 +53,7 @@ func open(t *testing.T, s *Site, target string, headers ...string) *httptest.Res
 // section of their browser before the others.
 func TestHelp(t *testing.T) {
 	s := site(totp.Method{}, sms.Method{}, email.Method{Valid: 10 * time.Minute})
-	s.Engine.Devices.Trust.Life = 7 * 24 * time.Hour
+	s.Engine.Devices.Policy.Life = 7 * 24 * time.Hour
 	body := open(t, s, "/help", "User-Agent: Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0").Body.String()
 	for _, want := range []string{"valid for 10 mins", "Trust this device for 7 Days", "https://signin.example.com", "Example &amp; Söhne will send", "Table of contents", `<a href="#sms">`, `<details id="firefox" open>`, "<ol>\n<li>Download an authenticator app"} {
 		if !strings.Contains(body, want) {
@@ -63,11 +63,11 @@ func TestHelp(t *testing.T) {
 	if strings.Index(body, `id="firefox"`) > strings.Index(body, `id="chrome"`) || strings.Count(body, " open>") != 1 {
 		t.Error("the reader's own browser is not the first")
 	}
-	if german := open(t, s, "/help", "Accept-Language: de").Body.String(); !strings.Contains(german, "gilt 10 min lang") || strings.Contains(german, " open>") {
+	if german := open(t, s, "/help", "Accept-Language: de").Body.String(); !strings.Contains(german, "gilt 10 Minuten lang") || strings.Contains(german, " open>") {
 		t.Error("not in German, or with a browser that nobody has")
 	}
 	small := site(email.Method{})
-	small.Engine.Devices.Trust.Life = 0
+	small.Engine.Devices.Policy.Life = 0
 	if body := open(t, small, "/help").Body.String(); strings.Contains(body, "SMS") || strings.Contains(body, "Authenticator") || strings.Contains(body, "/help/trust") {
 		t.Error("the page describes what the server does not have")
 	}
@@ -102,7 +102,7 @@ func TestCheckup(t *testing.T) {
 	if err != nil || first.Code != 303 || !strings.HasPrefix(second.String(), "/help/trust?set=") || !strings.HasPrefix(cookie, "probe=") {
 		t.Fatalf("%d %s %s", first.Code, second, cookie)
 	}
-	if body := open(t, s, second.String()).Body.String(); !strings.Contains(body, "has not stored anything") || !strings.Contains(body, "nothing is kept") {
+	if body := open(t, s, second.String()).Body.String(); !strings.Contains(body, "has not stored anything") || !strings.Contains(body, "nothing is stored") {
 		t.Error("a browser that stores nothing is not told so")
 	}
 	third := open(t, s, second.String(), "Cookie: "+cookie).Header().Get("Location")
@@ -110,7 +110,7 @@ func TestCheckup(t *testing.T) {
 		t.Fatal(third)
 	}
 	kept := open(t, s, third, "Cookie: "+cookie).Body.String()
-	if !strings.Contains(kept, "keeps what it is given") || !strings.Contains(kept, "kept since 5 Nov 2026, 10:02 UTC") {
+	if !strings.Contains(kept, "has stored what it was given") || !strings.Contains(kept, "stored since 5 Nov 2026, 10:02 UTC") {
 		t.Error("a browser that keeps everything is not told so")
 	}
 	now = now.Add(24 * time.Hour)
@@ -121,10 +121,14 @@ func TestCheckup(t *testing.T) {
 			t.Errorf("%s: a browser that deletes its data is not told so", says)
 		}
 	}
-	if body := open(t, s, third, "Cookie: "+cookie).Body.String(); !strings.Contains(body, "keeps what it is given") {
+	if body := open(t, s, third, "Cookie: "+cookie).Body.String(); !strings.Contains(body, "has stored what it was given") {
 		t.Error("it was kept for a day, and is not told so")
 	}
-	for _, odd := range []string{"?set=x", "?kept=-1", "?kept=99999999999999999999", "?kept=", "?set=%00"} {
+	s.Engine.Devices.Policy.Life = 0
+	if body := open(t, s, second.String()).Body.String(); !strings.Contains(body, "Block all cookies") {
+		t.Error("without trust, nobody is told how to let a browser store what a sign-in needs")
+	}
+	for _, odd := range []string{"?set=x", "?kept=-1", "?kept=99999999999999999999", "?kept=1099511627775", "?kept=", "?set=%00"} {
 		if a := open(t, s, "/help/trust"+odd); a.Code != 303 {
 			t.Errorf("%s: %d", odd, a.Code)
 		}

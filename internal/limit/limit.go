@@ -32,6 +32,8 @@ const (
 	BlockDigits = 7
 	// LinksPerNetwork are those that one network may ask for in an hour.
 	LinksPerNetwork = 30
+	// Unknown is how many networks those are taken for whose network nobody knows.
+	Unknown = 20
 )
 
 // ResendWait is how long to wait for another code after so many were sent: 30, 60,

@@ -25,14 +25,16 @@ func LinkToken() string {
 // seriesLength is that of rand.Text.
 const seriesLength = 26
 
-// DeviceToken returns the value of a device cookie: a series of 130 random bits, which
-// stays, and behind it a secret of 256, which changes with every use. A secret of before
-// in the right series betrays a copy. Store Hash of both, never the token.
-func DeviceToken(series string) string {
-	if series == "" {
-		series = rand.Text()
-	}
-	return series + Token()
+// DeviceToken returns the first value of a device cookie: a series of 130 random bits,
+// which stays, and behind it a secret of 256, which changes with every use. A secret of
+// before in the right series betrays a copy. Store Hash of both, never the token.
+func DeviceToken() string { return rand.Text() + Token() }
+
+// NextDeviceToken returns the value that follows a token from DeviceToken. It is the same
+// each time, so that a browser that asks twice at once ends up with one, in whichever order
+// the answers arrive; nobody without the keys can say what it is.
+func (k *Keys) NextDeviceToken(token string) string {
+	return token[:seriesLength] + base64.RawURLEncoding.EncodeToString(k.MAC("next device", token))
 }
 
 // SplitDevice takes the value of a device cookie apart; false if it is none.

@@ -57,7 +57,7 @@ func (e *Engine) about(v visit, f factor.Factor, m factor.Method, from account.F
 		Account: factor.Account{ID: v.account.ID, Email: v.account.Email, Name: v.account.Name},
 		Factor:  f, New: v.draft != nil, Site: e.Settings.Site, Host: host, Language: from.Language,
 		Began: store.Time(v.BeganAt).In(e.Settings.Location), Now: now, Until: now.Add(m.About().Valid),
-		Browser: account.Browser(trust.ReadBrowser(v.Browser, ""), from.Language), Address: account.Address(v.Address, from.Language),
+		Browser: account.Browser(trust.ReadBrowser(v.Browser, v.Hints), from.Language), Address: account.Address(v.Address, from.Language),
 	}
 }
 
@@ -399,7 +399,7 @@ func (e *Engine) accept(ctx context.Context, v visit, proven proof, from account
 		return Entry{}, factor.ErrIncorrect
 	}
 	v.account.Epoch = v.Epoch // if it was raised since, whatever comes of this is void
-	if v.browser, err = e.Recognise(ctx, v.account, from); err != nil {
+	if v.browser, err = e.Devices.Recognise(ctx, v.account, from); err != nil {
 		return Entry{}, err
 	}
 	now := store.Millis(e.Now())

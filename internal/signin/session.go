@@ -29,7 +29,7 @@ type Session struct {
 	Ends    time.Time // in any case
 	AMR     []string  // how it was proven (RFC 8176)
 	Address string
-	Browser string // the User-Agent header
+	Browser trust.Browser
 	// Trusted is when the browser was verified, if trust in it skipped step two.
 	Trusted time.Time
 	device  string // the browser it began in
@@ -51,7 +51,7 @@ func (e *Engine) newSession(a store.Account, from account.From) (token string, r
 	token = seal.Token()
 	return token, store.Session{
 		ID: rand.Text(), Token: seal.Hash(token), Account: a.ID, Epoch: a.Epoch,
-		Address: from.AddressText(), Browser: from.UserAgent,
+		Address: from.AddressText(), Browser: from.UserAgent, Hints: from.Hints,
 		BeganAt: store.Millis(now), SeenAt: store.Millis(now), EndsAt: store.Millis(now.Add(e.Absolute)),
 	}
 }
@@ -130,7 +130,7 @@ func (e *Engine) Session(ctx context.Context, token string) (Session, error) {
 func described(row store.Session) Session {
 	return Session{
 		ID: row.ID, Began: store.Time(row.BeganAt), Proved: store.Time(row.ProvedAt), Seen: store.Time(row.SeenAt),
-		Ends: store.Time(row.EndsAt), AMR: strings.Fields(row.AMR), Address: row.Address, Browser: row.Browser,
+		Ends: store.Time(row.EndsAt), AMR: strings.Fields(row.AMR), Address: row.Address, Browser: trust.ReadBrowser(row.Browser, row.Hints),
 		Trusted: store.Time(row.TrustedAt), device: row.Device, signIn: row.SignIn,
 	}
 }

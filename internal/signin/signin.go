@@ -36,7 +36,8 @@ const (
 // Engine is the house's one way in. It stands on the accounts and
 // their browsers.
 type Engine struct {
-	*device.Devices
+	*account.Registry
+	Devices  *device.Devices
 	Methods  []factor.Method
 	Idle     time.Duration // a session ends after so long without a request
 	Absolute time.Duration // and after so long in any case
@@ -131,21 +132,22 @@ func (e *Engine) Begin(ctx context.Context, c Credentials, from account.From) (E
 	if err != nil {
 		return Entry{}, err
 	}
-	b, err := e.Recognise(ctx, a, from)
+	b, d, err := e.Devices.Look(ctx, a, from)
 	if err != nil {
 		return Entry{}, err
 	}
 	now := e.Now()
-	d := e.Decide(a, b, from.Request(), now)
 	if Next(Pending{Ends: now.Add(Life), Trusted: d.Reason == trust.Trusted}, now) == StepIn {
 		entry, err := e.enterTrusted(ctx, a, b, d, from)
 		if !errors.Is(err, store.ErrNotFound) {
 			return entry, err
 		}
-		d.Reason = trust.EndedChanged // it ended this very moment
+		if b, d, err = e.Devices.Look(ctx, a, from); err != nil { // it ended this very moment
+			return Entry{}, err
+		}
 	}
-	if b.Stolen {
-		if err := e.Betrayed(ctx, a, b, from); err != nil {
+	if b.Copied {
+		if err := e.Devices.Betrayed(ctx, b, from); err != nil {
 			return Entry{}, err
 		}
 	}
@@ -155,31 +157,42 @@ func (e *Engine) Begin(ctx context.Context, c Credentials, from account.From) (E
 
 // pend opens a sign-in after the right password, or goes on with the one this browser is in.
 func (e *Engine) pend(ctx context.Context, a store.Account, d device.Decision, c Credentials, from account.From) (token string, err error) {
+	row := store.SignIn{Purpose: store.ForSession, ReturnTo: c.ReturnTo, Reason: string(d.Reason), Device: d.Device}
+	if old, ok := d.Old(); ok && d.Reason == trust.Expired {
+		row.VerifiedAt = store.Millis(old.Verified)
+	}
+	v := visit{SignIn: row, account: a, why: &d}
 	current, err := e.Store.SignIn(ctx, seal.Hash(c.Current))
 	if err == nil && current.Account == a.ID && current.Purpose == store.ForSession {
-		token, err = e.resume(ctx, current, e.Now())
-		if err == nil {
+		if token, err = e.resume(ctx, v, current); err == nil {
 			return token, nil
 		}
 	}
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return "", fmt.Errorf("signin: resume: %w", err)
 	}
-	row := store.SignIn{Purpose: store.ForSession, ReturnTo: c.ReturnTo, Reason: string(d.Reason), Device: d.Device}
-	if old, ok := d.Old(); ok && d.Reason == trust.Expired {
-		row.VerifiedAt = store.Millis(old.Verified)
-	}
-	return e.begin(ctx, visit{SignIn: row, account: a, why: &d}, from)
+	return e.begin(ctx, v, from)
 }
 
-// resume goes on with a sign-in whose password was typed again.
-func (e *Engine) resume(ctx context.Context, s store.SignIn, now time.Time) (string, error) {
+// resume goes on with a sign-in whose password was typed again. store.ErrNotFound: there
+// is nothing left of it.
+func (e *Engine) resume(ctx context.Context, v visit, s store.SignIn) (string, error) {
 	challenge, err := e.Store.Challenge(ctx, s.ID)
 	if err == nil && triesLeft(challenge) == 0 {
-		return "", store.ErrNotFound // nothing is left of it
+		return "", store.ErrNotFound
 	}
 	token := seal.Token()
-	return token, e.Store.RetokenSignIn(ctx, s.ID, s.Token, seal.Hash(token), store.Millis(now))
+	v.ID, v.Token = s.ID, seal.Hash(token)
+	err = e.Store.Tx(ctx, func(tx *store.DB) error {
+		if err := tx.RetokenSignIn(ctx, s.Token, v.SignIn, store.Millis(e.Now())); err != nil {
+			return err
+		}
+		return e.Devices.Remember(ctx, tx, v.account, *v.why)
+	})
+	if err == nil {
+		e.Devices.LogDecision(v.account, *v.why)
+	}
+	return token, err
 }
 
 // begin opens the sign-in that is drawn up in v so far.
@@ -198,7 +211,7 @@ func (e *Engine) begin(ctx context.Context, v visit, from account.From) (string,
 		return "", fmt.Errorf("signin: begin: %w", err)
 	}
 	if v.why != nil {
-		e.Say(v.account, *v.why)
+		e.Devices.LogDecision(v.account, *v.why)
 	}
 	e.Wake()
 	return token, nil
@@ -216,7 +229,7 @@ func (e *Engine) addSignIn(ctx context.Context, v visit, first *question, from a
 			}
 		}
 		if v.why != nil {
-			if err := e.Remember(ctx, tx, v.account, *v.why); err != nil {
+			if err := e.Devices.Remember(ctx, tx, v.account, *v.why); err != nil {
 				return err
 			}
 		}
@@ -229,7 +242,7 @@ func (e *Engine) drawSignIn(row *store.SignIn, a store.Account, from account.Fro
 	now := e.Now()
 	token = seal.Token()
 	row.ID, row.Token, row.Account, row.Epoch = rand.Text(), seal.Hash(token), a.ID, a.Epoch
-	row.Address, row.Browser = from.AddressText(), from.UserAgent
+	row.Address, row.Browser, row.Hints = from.AddressText(), from.UserAgent, from.Hints
 	row.BeganAt, row.EndsAt = store.Millis(now), store.Millis(now.Add(Life))
 	return token
 }

@@ -64,12 +64,13 @@ func open(t *testing.T, url string) *house {
 	db := storetest.Open(t, url)
 	send := map[delivery.Channel]delivery.Send{delivery.Email: h.send, spoken.Call: h.send}
 	h.outbox = outbox.New(db, keys, send, h.clock, slog.New(slog.DiscardHandler))
+	accounts := &account.Registry{
+		Store: db, Keys: keys, Passwords: seal.NewPasswords(seal.Cost{MemoryKiB: 64, Time: 1}, 4, 64), Now: h.clock, Log: slog.New(slog.DiscardHandler),
+		Settings: account.Settings{Site: "Example", PublicURL: "https://signin.example.com", SignUp: "open", Location: time.UTC},
+		Put:      h.outbox.Put, Wake: func() {},
+	}
 	h.Engine = &signin.Engine{
-		Devices: &device.Devices{Registry: &account.Registry{
-			Store: db, Keys: keys, Passwords: seal.NewPasswords(seal.Cost{MemoryKiB: 64, Time: 1}, 4, 64), Now: h.clock, Log: slog.New(slog.DiscardHandler),
-			Settings: account.Settings{Site: "Example", PublicURL: "https://signin.example.com", SignUp: "open", Location: time.UTC},
-			Put:      h.outbox.Put, Wake: func() {},
-		}, Trust: trust.Policy{Life: trust.Life}},
+		Registry: accounts, Devices: &device.Devices{Registry: accounts, Policy: trust.Policy{Life: trust.Life}},
 		Methods: []factor.Method{email.Method{}, spoken.Method{}, totp.Method{}, recovery.New()},
 		Idle:    time.Hour, Absolute: 24 * time.Hour,
 	}

@@ -31,8 +31,8 @@ func (e *Engine) offerTrust(v visit, spare bool, from account.From) TrustOffer {
 	if v.Purpose != store.ForSession || spare {
 		return TrustOffer{}
 	}
-	lost := e.Trust.Network != trust.Anywhere && !from.Address.IsValid()
-	return TrustOffer{Days: e.Days(), Ticked: v.Trust && !lost, Lost: lost}
+	lost := e.Devices.Policy.Network != trust.Anywhere && !from.Address.IsValid()
+	return TrustOffer{Days: e.Devices.Days(), Ticked: v.Trust && !lost, Lost: lost}
 }
 
 // enterTrusted opens the session of somebody whose browser is trusted from here.
@@ -43,7 +43,7 @@ func (e *Engine) enterTrusted(ctx context.Context, a store.Account, b device.Bro
 	row.AMR, row.Device, row.TrustedAt = "pwd", b.ID, store.Millis(old.Verified)
 	err = e.Store.Tx(ctx, func(tx *store.DB) (err error) {
 		entry = Entry{Session: token}
-		if entry.Device, err = e.Use(ctx, tx, a, b, by); err != nil {
+		if entry.Device, err = e.Devices.Use(ctx, tx, a, b, by); err != nil {
 			return err
 		}
 		if err := tx.AddSession(ctx, row); err != nil {
@@ -54,7 +54,7 @@ func (e *Engine) enterTrusted(ctx context.Context, a store.Account, b device.Bro
 	if err != nil {
 		return Entry{}, fmt.Errorf("signin: trusted: %w", err)
 	}
-	e.Say(a, by)
+	e.Devices.LogDecision(a, by)
 	return entry, nil
 }
 
@@ -65,14 +65,14 @@ func (e *Engine) meet(ctx context.Context, tx *store.DB, v visit, spare bool, fr
 	if v.Purpose != store.ForSession {
 		return "", "", nil // the session that is proven anew has one
 	}
-	if id, token, err = e.Meet(ctx, tx, v.account, v.browser); err != nil {
+	if id, token, err = e.Devices.Meet(ctx, tx, v.account, v.browser); err != nil {
 		return "", "", err
 	}
 	if offer := e.offerTrust(v, spare, from); offer.Days == 0 || !offer.Ticked {
 		return id, token, nil
 	}
 	verified := device.Verified{Account: v.account, SignIn: v.ID, Device: id, Place: v.place(from)}
-	return id, token, e.Trusts(ctx, tx, verified, v.browser, from)
+	return id, token, e.Devices.AddPlace(ctx, tx, verified, from)
 }
 
 // place is where the sign-in was verified from: the address of the answer, and the one of

@@ -82,6 +82,9 @@ func (db *DB) Void(ctx context.Context, why string, now int64) error {
 	if _, err := db.change(ctx, `UPDATE links SET used_at = $1 WHERE used_at = 0`, now); err != nil {
 		return err
 	}
+	if _, err := db.change(ctx, `UPDATE devices SET ended = $1 WHERE ended = ''`, why); err != nil {
+		return err
+	}
 	_, err := db.change(ctx, `UPDATE places SET ended_at = $2, ended = $1 WHERE ended_at = 0`, why, now)
 	return err
 }

@@ -19,6 +19,13 @@ func (db *DB) AddDecision(ctx context.Context, d Decision) error {
 	return err
 }
 
+// KeepDecisions removes all but the last decisions about an account.
+func (db *DB) KeepDecisions(ctx context.Context, account string, most int64) error {
+	_, err := db.change(ctx, `DELETE FROM decisions WHERE account = $1 AND id NOT IN
+		(SELECT id FROM decisions WHERE account = $1 ORDER BY at DESC, id LIMIT $2)`, account, most)
+	return err
+}
+
 const decisionColumns = `id, at, account, device, reason, body`
 
 func scanDecision(s scanner) (d Decision, err error) {

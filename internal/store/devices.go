@@ -14,22 +14,44 @@ type Device struct {
 	NextAt int64
 	Past   []byte // its predecessor
 	PastAt int64
-	MadeAt int64
 	EndsAt int64
+	Ended  string // why it counts no more; "": it does
 }
 
 // AddDevice adds d.
 func (db *DB) AddDevice(ctx context.Context, d Device) error {
-	_, err := db.change(ctx, `INSERT INTO devices (id, series, secret, next, next_at, past, past_at, made_at, ends_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-		d.ID, d.Series, d.Secret, blob(d.Next), d.NextAt, blob(d.Past), d.PastAt, d.MadeAt, d.EndsAt)
+	_, err := db.change(ctx, `INSERT INTO devices (id, series, secret, next, next_at, past, past_at, ends_at, ended) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		d.ID, d.Series, d.Secret, blob(d.Next), d.NextAt, blob(d.Past), d.PastAt, d.EndsAt, d.Ended)
 	return err
 }
 
 // TurnDevice replaces the secrets of a device as it was read, and when it ends.
-// ErrNotFound: somebody else was faster.
+// ErrNotFound: somebody else was faster, or it has ended.
 func (db *DB) TurnDevice(ctx context.Context, was, is Device) error {
 	return db.must(ctx, `UPDATE devices SET secret = $4, next = $5, next_at = $6, past = $7, past_at = $8, ends_at = $9
-		WHERE id = $1 AND secret = $2 AND next = $3`, was.ID, was.Secret, blob(was.Next), is.Secret, blob(is.Next), is.NextAt, blob(is.Past), is.PastAt, is.EndsAt)
+		WHERE id = $1 AND secret = $2 AND next = $3 AND ended = ''`, was.ID, was.Secret, blob(was.Next), is.Secret, blob(is.Next), is.NextAt, blob(is.Past), is.PastAt, is.EndsAt)
+}
+
+// RenewDevice sets when a device ends. ErrNotFound: it has ended.
+func (db *DB) RenewDevice(ctx context.Context, id string, ends int64) error {
+	return db.must(ctx, `UPDATE devices SET ends_at = $2 WHERE id = $1 AND ended = ''`, id, ends)
+}
+
+// EndDevice ends a device for all accounts, with its places, its marks and the sessions
+// that began in it. ErrNotFound: it has ended.
+func (db *DB) EndDevice(ctx context.Context, id, why string, now int64) error {
+	if err := db.must(ctx, `UPDATE devices SET ended = $2 WHERE id = $1 AND ended = ''`, id, why); err != nil {
+		return err
+	}
+	if _, err := db.change(ctx, `UPDATE places SET ended_at = $3, ended = $2 WHERE device = $1 AND ended_at = 0`, id, why, now); err != nil {
+		return err
+	}
+	for _, query := range []string{`DELETE FROM owners WHERE device = $1`, `DELETE FROM sessions WHERE device = $1`} {
+		if _, err := db.change(ctx, query, id); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // blob is b, which SQLite reads as nil when it is empty, as a value and not as NULL.
@@ -43,15 +65,17 @@ type Seen struct {
 	Latest   int64   // the latest time that KeepTime has kept; 0: none
 }
 
+const seen = `SELECT devices.id, devices.series, devices.secret, devices.next, devices.next_at, devices.past, devices.past_at,
+		devices.ends_at, devices.ended, COALESCE(owners.proved_at, 0), COALESCE((SELECT CAST(value AS BIGINT) FROM marks WHERE name = 'time'), 0),
+		places.id, places.epoch, places.body, places.verified_at, places.used_at, places.ended_at, places.ended
+	FROM devices LEFT JOIN owners ON owners.device = devices.id AND owners.account = $2
+	LEFT JOIN places ON places.device = devices.id AND places.account = $2
+	WHERE devices.series = $1 AND devices.ends_at >= $3 ORDER BY places.verified_at, places.id`
+
 // Device is the device of this series with all that an account's trust is decided by, in
 // one read.
 func (db *DB) Device(ctx context.Context, series []byte, account string, now int64) (Seen, error) {
-	rows, err := db.read.QueryContext(ctx, `SELECT devices.id, devices.series, devices.secret, devices.next, devices.next_at, devices.past, devices.past_at,
-			devices.made_at, devices.ends_at, COALESCE(owners.proved_at, 0), COALESCE((SELECT CAST(value AS BIGINT) FROM marks WHERE name = 'time'), 0),
-			places.id, places.epoch, places.body, places.verified_at, places.used_at, places.ended_at, places.ended
-		FROM devices LEFT JOIN owners ON owners.device = devices.id AND owners.account = $2
-		LEFT JOIN places ON places.device = devices.id AND places.account = $2
-		WHERE devices.series = $1 AND devices.ends_at >= $3 ORDER BY places.verified_at, places.id`, series, account, now)
+	rows, err := db.read.QueryContext(ctx, seen, series, account, now)
 	if err != nil {
 		return Seen{}, err
 	}
@@ -80,7 +104,7 @@ func (db *DB) Device(ctx context.Context, series []byte, account string, now int
 func (s *Seen) scan(row scanner) (p Place, err error) {
 	var id, ended sql.NullString
 	var epoch, verified, used, endedAt sql.NullInt64
-	err = row.Scan(&s.ID, &s.Series, &s.Secret, &s.Next, &s.NextAt, &s.Past, &s.PastAt, &s.MadeAt, &s.EndsAt, &s.ProvedAt, &s.Latest,
+	err = row.Scan(&s.ID, &s.Series, &s.Secret, &s.Next, &s.NextAt, &s.Past, &s.PastAt, &s.EndsAt, &s.Ended, &s.ProvedAt, &s.Latest,
 		&id, &epoch, &p.Body, &verified, &used, &endedAt, &ended)
 	p.ID, p.Ended = id.String, ended.String
 	p.Epoch, p.VerifiedAt, p.UsedAt, p.EndedAt = epoch.Int64, verified.Int64, used.Int64, endedAt.Int64
@@ -92,6 +116,28 @@ func (db *DB) KnowDevice(ctx context.Context, device, account string, now int64)
 	_, err := db.change(ctx, `INSERT INTO owners (device, account, proved_at) VALUES ($1, $2, $3)
 		ON CONFLICT (device, account) DO UPDATE SET proved_at = $3`, device, account, now)
 	return err
+}
+
+// KeepOwners takes back the marks of all but the most browsers that the account proved
+// itself in last, and removes those that are nobody's then.
+func (db *DB) KeepOwners(ctx context.Context, account string, most int64) error {
+	const others = `SELECT device FROM owners WHERE account = $1 ORDER BY proved_at DESC, device LIMIT 1000 OFFSET $2`
+	for _, query := range []string{
+		`DELETE FROM devices WHERE id IN (` + others + `) AND NOT EXISTS (SELECT 1 FROM owners WHERE device = devices.id AND account <> $1)`,
+		`DELETE FROM owners WHERE account = $1 AND device IN (` + others + `)`,
+	} {
+		if _, err := db.change(ctx, query, account, most); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Owners are the accounts that know a device or trust it.
+func (db *DB) Owners(ctx context.Context, device string) ([]Account, error) {
+	rows, err := db.read.QueryContext(ctx, `SELECT `+accountColumns+` FROM accounts WHERE id IN
+		(SELECT account FROM owners WHERE device = $1 UNION SELECT account FROM places WHERE device = $1 AND ended_at = 0) ORDER BY id`, device)
+	return all(rows, err, scanAccount)
 }
 
 // ForgetOwner takes the mark of a known device back.

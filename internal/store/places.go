@@ -15,25 +15,29 @@ type Place struct {
 	Ended      string // why it ended early
 }
 
-// SetPlaces replaces the places of a browser and account.
-func (db *DB) SetPlaces(ctx context.Context, device, account string, places []Place) error {
-	if _, err := db.change(ctx, `DELETE FROM places WHERE device = $1 AND account = $2`, device, account); err != nil {
-		return err
-	}
-	for _, p := range places {
-		_, err := db.change(ctx, `INSERT INTO places (id, device, account, epoch, body, verified_at, used_at, ended_at, ended) VALUES ($1, $2, $3, $4, $5, $6, $7, 0, '')`,
-			p.ID, device, account, p.Epoch, p.Body, p.VerifiedAt, p.UsedAt)
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+// AddPlace adds p.
+func (db *DB) AddPlace(ctx context.Context, p Place) error {
+	_, err := db.change(ctx, `INSERT INTO places (id, device, account, epoch, body, verified_at, used_at, ended_at, ended) VALUES ($1, $2, $3, $4, $5, $6, 0, 0, '')`,
+		p.ID, p.Device, p.Account, p.Epoch, p.Body, p.VerifiedAt)
+	return err
 }
 
-// UsePlace notes that a place skipped step two. ErrNotFound: it has ended, or is of
-// another epoch, and must not.
-func (db *DB) UsePlace(ctx context.Context, id string, epoch, now int64) error {
-	return db.must(ctx, `UPDATE places SET used_at = $3 WHERE id = $1 AND epoch = $2 AND ended_at = 0`, id, epoch, now)
+// ChangePlace gives a place another body. One that has ended stays as it is.
+func (db *DB) ChangePlace(ctx context.Context, p Place) error {
+	_, err := db.change(ctx, `UPDATE places SET body = $2 WHERE id = $1 AND ended_at = 0`, p.ID, p.Body)
+	return err
+}
+
+// RemovePlace removes a place.
+func (db *DB) RemovePlace(ctx context.Context, id string) error {
+	_, err := db.change(ctx, `DELETE FROM places WHERE id = $1`, id)
+	return err
+}
+
+// UsePlace notes that a place skipped step two, and in which browser. ErrNotFound: it has
+// ended, or is of another epoch, and must not.
+func (db *DB) UsePlace(ctx context.Context, p Place, now int64) error {
+	return db.must(ctx, `UPDATE places SET used_at = $4, body = $3 WHERE id = $1 AND epoch = $2 AND ended_at = 0`, p.ID, p.Epoch, p.Body, now)
 }
 
 // EndPlaces ends all places of an account but those of the browser keep ("": of none).
@@ -54,12 +58,6 @@ func (db *DB) EndPlacesOf(ctx context.Context, device, account, why string, now 
 	return err
 }
 
-// EndPlacesIn ends the places of all accounts in one browser.
-func (db *DB) EndPlacesIn(ctx context.Context, device, why string, now int64) error {
-	_, err := db.change(ctx, `UPDATE places SET ended_at = $3, ended = $2 WHERE device = $1 AND ended_at = 0`, device, why, now)
-	return err
-}
-
 // KeepDevices removes the places of all but the most browsers of an account that were
 // verified last.
 func (db *DB) KeepDevices(ctx context.Context, account string, most int64) error {
@@ -68,11 +66,20 @@ func (db *DB) KeepDevices(ctx context.Context, account string, most int64) error
 	return err
 }
 
+const placeColumns = `id, device, account, epoch, body, verified_at, used_at, ended_at, ended`
+
+func scanPlace(s scanner) (p Place, err error) {
+	return p, s.Scan(&p.ID, &p.Device, &p.Account, &p.Epoch, &p.Body, &p.VerifiedAt, &p.UsedAt, &p.EndedAt, &p.Ended)
+}
+
 // Places are all places of an account, the longest verified first.
 func (db *DB) Places(ctx context.Context, account string) ([]Place, error) {
-	rows, err := db.read.QueryContext(ctx, `SELECT id, device, account, epoch, body, verified_at, used_at, ended_at, ended FROM places
-		WHERE account = $1 ORDER BY verified_at, id`, account)
-	return all(rows, err, func(sc scanner) (p Place, err error) {
-		return p, sc.Scan(&p.ID, &p.Device, &p.Account, &p.Epoch, &p.Body, &p.VerifiedAt, &p.UsedAt, &p.EndedAt, &p.Ended)
-	})
+	rows, err := db.read.QueryContext(ctx, `SELECT `+placeColumns+` FROM places WHERE account = $1 ORDER BY verified_at, id`, account)
+	return all(rows, err, scanPlace)
+}
+
+// PlacesIn are the places of an account in one browser, the longest verified first.
+func (db *DB) PlacesIn(ctx context.Context, device, account string) ([]Place, error) {
+	rows, err := db.read.QueryContext(ctx, `SELECT `+placeColumns+` FROM places WHERE device = $1 AND account = $2 ORDER BY verified_at, id`, device, account)
+	return all(rows, err, scanPlace)
 }

@@ -11,7 +11,8 @@ type Session struct {
 	SignIn   string // the sign-in it came from
 	AMR      string
 	Address  string
-	Browser  string
+	Browser  string // User-Agent
+	Hints    string // Sec-CH-UA
 	BeganAt  int64
 	ProvedAt int64
 	SeenAt   int64
@@ -23,17 +24,17 @@ type Session struct {
 }
 
 const sessionColumns = `sessions.id, sessions.token, sessions.account, sessions.epoch, sessions.signin, sessions.amr,
-	sessions.address, sessions.browser, sessions.began_at, sessions.proved_at, sessions.seen_at, sessions.ends_at, sessions.device, sessions.trusted_at`
+	sessions.address, sessions.browser, sessions.hints, sessions.began_at, sessions.proved_at, sessions.seen_at, sessions.ends_at, sessions.device, sessions.trusted_at`
 
 func (s *Session) columns() []any {
-	return []any{&s.ID, &s.Token, &s.Account, &s.Epoch, &s.SignIn, &s.AMR, &s.Address, &s.Browser, &s.BeganAt, &s.ProvedAt, &s.SeenAt, &s.EndsAt, &s.Device, &s.TrustedAt}
+	return []any{&s.ID, &s.Token, &s.Account, &s.Epoch, &s.SignIn, &s.AMR, &s.Address, &s.Browser, &s.Hints, &s.BeganAt, &s.ProvedAt, &s.SeenAt, &s.EndsAt, &s.Device, &s.TrustedAt}
 }
 
 // AddSession adds s.
 func (db *DB) AddSession(ctx context.Context, s Session) error {
-	_, err := db.change(ctx, `INSERT INTO sessions (id, token, account, epoch, signin, amr, address, browser, began_at, proved_at, seen_at, ends_at, device, trusted_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
-		s.ID, s.Token, s.Account, s.Epoch, s.SignIn, s.AMR, s.Address, s.Browser, s.BeganAt, s.ProvedAt, s.SeenAt, s.EndsAt, s.Device, s.TrustedAt)
+	_, err := db.change(ctx, `INSERT INTO sessions (id, token, account, epoch, signin, amr, address, browser, hints, began_at, proved_at, seen_at, ends_at, device, trusted_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
+		s.ID, s.Token, s.Account, s.Epoch, s.SignIn, s.AMR, s.Address, s.Browser, s.Hints, s.BeganAt, s.ProvedAt, s.SeenAt, s.EndsAt, s.Device, s.TrustedAt)
 	return err
 }
 
@@ -77,10 +78,4 @@ func (db *DB) EndOneSession(ctx context.Context, account, id string) error {
 // EndSession ends the session with this token hash.
 func (db *DB) EndSession(ctx context.Context, token []byte) error {
 	return db.must(ctx, `DELETE FROM sessions WHERE token = $1`, token)
-}
-
-// EndSessionsIn ends the sessions of an account in one browser.
-func (db *DB) EndSessionsIn(ctx context.Context, account, device string) error {
-	_, err := db.change(ctx, `DELETE FROM sessions WHERE account = $1 AND device = $2`, account, device)
-	return err
 }

@@ -18,7 +18,8 @@ type SignIn struct {
 	Purpose    string
 	Session    string // the session that is to be proven anew, or that enrolls; "" for a new one
 	Address    string
-	Browser    string
+	Browser    string // User-Agent
+	Hints      string // Sec-CH-UA
 	ReturnTo   string
 	BeganAt    int64
 	EndsAt     int64
@@ -30,7 +31,7 @@ type SignIn struct {
 	Trust      bool   // the person wants this browser to be trusted
 }
 
-const signInColumns = `signins.id, signins.token, signins.account, signins.epoch, signins.purpose, signins.session, signins.address, signins.browser,
+const signInColumns = `signins.id, signins.token, signins.account, signins.epoch, signins.purpose, signins.session, signins.address, signins.browser, signins.hints,
 	signins.return_to, signins.began_at, signins.ends_at, signins.finished_at, signins.device, signins.other, signins.reason, signins.verified_at, signins.trust`
 
 func scanSignIn(s scanner) (i SignIn, err error) {
@@ -38,16 +39,16 @@ func scanSignIn(s scanner) (i SignIn, err error) {
 }
 
 func (i *SignIn) columns() []any {
-	return []any{&i.ID, &i.Token, &i.Account, &i.Epoch, &i.Purpose, &i.Session, &i.Address, &i.Browser, &i.ReturnTo, &i.BeganAt, &i.EndsAt, &i.FinishedAt,
+	return []any{&i.ID, &i.Token, &i.Account, &i.Epoch, &i.Purpose, &i.Session, &i.Address, &i.Browser, &i.Hints, &i.ReturnTo, &i.BeganAt, &i.EndsAt, &i.FinishedAt,
 		&i.Device, &i.Other, &i.Reason, &i.VerifiedAt, &i.Trust}
 }
 
 // AddSignIn adds i.
 func (db *DB) AddSignIn(ctx context.Context, i SignIn) error {
-	_, err := db.change(ctx, `INSERT INTO signins (id, token, account, epoch, purpose, session, address, browser, return_to, began_at, ends_at, finished_at,
+	_, err := db.change(ctx, `INSERT INTO signins (id, token, account, epoch, purpose, session, address, browser, hints, return_to, began_at, ends_at, finished_at,
 			device, other, reason, verified_at, trust)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`,
-		i.ID, i.Token, i.Account, i.Epoch, i.Purpose, i.Session, i.Address, i.Browser, i.ReturnTo, i.BeganAt, i.EndsAt, i.FinishedAt,
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`,
+		i.ID, i.Token, i.Account, i.Epoch, i.Purpose, i.Session, i.Address, i.Browser, i.Hints, i.ReturnTo, i.BeganAt, i.EndsAt, i.FinishedAt,
 		i.Device, i.Other, i.Reason, i.VerifiedAt, i.Trust)
 	return err
 }
@@ -61,11 +62,12 @@ func (db *DB) SignIn(ctx context.Context, token []byte) (SignIn, error) {
 		WHERE signins.token = $1 AND signins.purpose <> 'factor'`, token))
 }
 
-// RetokenSignIn gives the open sign-in a new token; the old one is dead.
-// ErrNotFound: it is over, or somebody else was faster.
-func (db *DB) RetokenSignIn(ctx context.Context, id string, old, token []byte, now int64) error {
-	return db.must(ctx, `UPDATE signins SET token = $3 WHERE id = $1 AND token = $2 AND finished_at = 0 AND ends_at >= $4`,
-		id, old, token, now)
+// RetokenSignIn gives the open sign-in the token of s, and why it asks; the old token is
+// dead. ErrNotFound: it is over, or somebody else was faster.
+func (db *DB) RetokenSignIn(ctx context.Context, old []byte, s SignIn, now int64) error {
+	return db.must(ctx, `UPDATE signins SET token = $3, device = $5, reason = $6, verified_at = $7
+		WHERE id = $1 AND token = $2 AND finished_at = 0 AND ends_at >= $4`,
+		s.ID, old, s.Token, now, s.Device, s.Reason, s.VerifiedAt)
 }
 
 // FinishSignIn ends an open sign-in, once. ErrNotFound: it is over already.

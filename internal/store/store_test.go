@@ -356,7 +356,8 @@ func TestSweepTrust(t *testing.T) {
 		for i, id := range []string{"old", "new"} {
 			must(db.AddDevice(ctx, store.Device{ID: id, Series: []byte(id), Secret: []byte("s"), EndsAt: int64(100 + 100*i)}))
 			must(db.KnowDevice(ctx, id, "a", 1))
-			must(db.SetPlaces(ctx, id, "a", []store.Place{{ID: "early " + id, Epoch: 1, Body: []byte("b"), VerifiedAt: 10}, {ID: "late " + id, Epoch: 1, Body: []byte("b"), VerifiedAt: 20}}))
+			must(db.AddPlace(ctx, store.Place{ID: "early " + id, Device: id, Account: "a", Epoch: 1, Body: []byte("b"), VerifiedAt: 10}))
+			must(db.AddPlace(ctx, store.Place{ID: "late " + id, Device: id, Account: "a", Epoch: 1, Body: []byte("b"), VerifiedAt: 20}))
 			must(db.AddDecision(ctx, store.Decision{ID: id, At: int64(10 + 10*i), Account: "a", Reason: "none", Body: []byte("b")}))
 		}
 		count := func(places, decisions, devices, owners int) {

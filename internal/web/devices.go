@@ -40,14 +40,14 @@ type questionRow struct {
 }
 
 func (s *Site) devicesSheet(w i18n.Words, p devicesPage) page.Sheet {
-	p.Days = s.Engine.Days()
+	p.Days = s.Engine.Devices.Days()
 	return page.Sheet{Name: "devices", Title: "devices.title", Wide: true, Page: p}
 }
 
 func (s *Site) showDevices(w http.ResponseWriter, r *http.Request, who person) error {
 	words := s.Pages.Words(r)
 	var p devicesPage
-	devices, err := s.Engine.Trusted(r.Context(), who.Owner())
+	devices, err := s.Engine.Devices.Trusted(r.Context(), who.Owner())
 	if err != nil {
 		return err
 	}
@@ -58,7 +58,7 @@ func (s *Site) showDevices(w http.ResponseWriter, r *http.Request, who person) e
 		}
 		p.Devices = append(p.Devices, row)
 	}
-	questions, err := s.Engine.Questions(r.Context(), who.Owner())
+	questions, err := s.Engine.Devices.Questions(r.Context(), who.Owner())
 	if err != nil {
 		return err
 	}
@@ -88,7 +88,7 @@ func (s *Site) forgetDevice(w http.ResponseWriter, r *http.Request, who person) 
 	if _, err := page.Form(w, r); err != nil {
 		return err
 	}
-	if err := s.Engine.ForgetDevice(r.Context(), who.Owner(), r.PathValue("id"), s.Pages.From(r)); err != nil {
+	if err := s.Engine.Devices.ForgetDevice(r.Context(), who.Owner(), r.PathValue("id"), s.Pages.From(r)); err != nil {
 		return err
 	}
 	return redirect(w, r, "/settings/devices")
@@ -98,7 +98,7 @@ func (s *Site) forgetDevices(w http.ResponseWriter, r *http.Request, who person)
 	if _, err := page.Form(w, r); err != nil {
 		return err
 	}
-	if err := s.Engine.ForgetDevices(r.Context(), who.Owner(), s.Pages.From(r)); err != nil {
+	if err := s.Engine.Devices.ForgetDevices(r.Context(), who.Owner(), s.Pages.From(r)); err != nil {
 		return err
 	}
 	return redirect(w, r, "/settings/devices")

@@ -53,13 +53,14 @@ func build(t *testing.T) *house {
 	send := func(_ context.Context, m delivery.Message) error { h.mail = append(h.mail, m); return nil }
 	log := slog.New(slog.DiscardHandler)
 	h.outbox = outbox.New(db, keys, map[delivery.Channel]delivery.Send{delivery.Email: send, delivery.SMS: send}, clock, log)
+	accounts := &account.Registry{
+		Store: db, Keys: keys, Passwords: seal.NewPasswords(seal.Cost{MemoryKiB: 64, Time: 1}, 4, 64), Log: log, Now: clock,
+		Settings: account.Settings{Site: "Example", PublicURL: "https://signin.example.com", Location: time.UTC},
+		Put:      h.outbox.Put, Wake: func() {},
+	}
 	h.Site = &Site{
 		Engine: &signin.Engine{
-			Devices: &device.Devices{Registry: &account.Registry{
-				Store: db, Keys: keys, Passwords: seal.NewPasswords(seal.Cost{MemoryKiB: 64, Time: 1}, 4, 64), Log: log, Now: clock,
-				Settings: account.Settings{Site: "Example", PublicURL: "https://signin.example.com", Location: time.UTC},
-				Put:      h.outbox.Put, Wake: func() {},
-			}, Trust: trust.Policy{Life: trust.Life}},
+			Registry: accounts, Devices: &device.Devices{Registry: accounts, Policy: trust.Policy{Life: trust.Life}},
 			Methods: []factor.Method{post{}, call{}, app{}, paper{}},
 			Idle:    time.Hour, Absolute: 24 * time.Hour,
 		},

@@ -30,7 +30,7 @@ var now = time.Date(2026, 11, 5, 10, 2, 11, 0, time.UTC)
 
 func site() *Site {
 	return &Site{
-		Engine: &signin.Engine{Devices: &device.Devices{Registry: &account.Registry{}, Trust: trust.Policy{Life: trust.Life}}, Methods: []factor.Method{post{}, call{}, app{}, paper{}}},
+		Engine: &signin.Engine{Registry: &account.Registry{}, Devices: &device.Devices{Registry: &account.Registry{}, Policy: trust.Policy{Life: trust.Life}}, Methods: []factor.Method{post{}, call{}, app{}, paper{}}},
 		Pages:  &page.Printer{Site: "Example & Söhne", Now: func() time.Time { return now }},
 	}
 }
@@ -53,7 +53,7 @@ func example(change func(*signin.Pending)) pending {
 var jane = signin.Session{
 	ID:      "s1",
 	Account: signin.Account{ID: "a1", Email: "jane@example.com", Name: "Jane <b>Doe</b>"},
-	Began:   now.Add(-50 * time.Minute), Seen: now, Address: "2001:db8::1", Browser: "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0",
+	Began:   now.Add(-50 * time.Minute), Seen: now, Address: "2001:db8::1", Browser: trust.ReadBrowser("Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0", ""),
 }
 
 // story is one page as it is printed in one situation.
@@ -229,7 +229,7 @@ func mailedStories(t *testing.T) []story {
 
 func settingsStories(t *testing.T, lang string) []story {
 	other := jane
-	other.ID, other.Browser, other.Address = "s2", "", "192.0.2.7"
+	other.ID, other.Browser, other.Address = "s2", trust.Browser{}, "192.0.2.7"
 	s, r, put := site(), speaking(lang), speaking(lang)
 	put.Header.Set("Cookie", "later=1")
 	return []story{
@@ -260,7 +260,7 @@ func deviceStories(lang string) []story {
 		Questions: []questionRow{{now, "Your network has changed.", "Firefox on Windows", "198.51.100.7", "Firefox on Windows", "203.0.113.5", "ABCDEFGHIJKLMNOP"}, {At: now, Why: "This browser has no trust record for your account.", Browser: "Safari on iOS", Place: "192.0.2.9", Trace: "QRSTUVWXYZ234567"}},
 	}
 	off := site()
-	off.Engine.Devices.Trust.Life = 0
+	off.Engine.Devices.Policy.Life = 0
 	return []story{
 		{"devices", s.devicesSheet(w, full), 200,
 			[]string{"This one", "Firefox on Windows", "203.0.113.5, 2001:db8::/64", "form[action=/settings/devices/d2/forget]", "form[action=/settings/devices/forget]", "not yet", "Your network has changed.", "ABCDEFGHIJKLMNOP", "a[href=/help/trust]"}, nil},

@@ -49,10 +49,12 @@ func (s *Site) verifySheet(r *http.Request, p pending) (page.Sheet, error) {
 		Digits:  digits(c.About),
 		Other:   len(p.Offers) > 1,
 		StepUp:  p.StepUp,
-		Why:     s.why(w, p.Why),
 		Trust:   s.trustBox(r, p.Trust),
 	}
 	v.Here, v.Status, v.Resend = "/signin/verify", "/signin/status", "/signin/code"
+	if p.Why.Reason != trust.Off { // it is what everybody expects
+		v.Why = s.why(w, p.Why)
+	}
 	if p.StepUp {
 		v.Restart = page.ConfirmFor(home(p.ReturnTo), http.MethodGet)
 	}
@@ -62,10 +64,10 @@ func (s *Site) verifySheet(r *http.Request, p pending) (page.Sheet, error) {
 // why is why the second step is asked for, in one line. Where the person has been before is
 // not for somebody who has only given the password.
 func (s *Site) why(w i18n.Words, why signin.Why) string {
-	if why.Reason == "" || why.Reason == trust.Off {
+	if why.Reason == "" {
 		return ""
 	}
-	return w.Say("why."+string(why.Reason), "Date", s.Pages.Date(w, why.Verified), "Count", s.Engine.Days())
+	return w.Say("why."+string(why.Reason), "Date", s.Pages.Date(w, why.Verified), "Count", s.Engine.Devices.Days())
 }
 
 // trustBox is the checkbox as this browser may use it: one that does not bring back the

@@ -1,4 +1,4 @@
-// Package web is a person's pages: sign in, settings, help.
+// Package web is a person's pages: sign in, settings.
 //
 // A handler reads the form, calls one verb of the engine and prints the next page or
 // redirects to it. The package knows no SQL, and nothing here decides who may come in.

@@ -9,8 +9,8 @@ CREATE TABLE devices (
 	next_at BIGINT NOT NULL,                -- when it was given out
 	past    BYTEA NOT NULL,                 -- hash of its predecessor
 	past_at BIGINT NOT NULL,                -- when that was replaced
-	made_at BIGINT NOT NULL,
-	ends_at BIGINT NOT NULL
+	ends_at BIGINT NOT NULL,
+	ended   TEXT NOT NULL                   -- why its cookie counts no more; empty: it does
 );
 CREATE INDEX devices_ends ON devices (ends_at);
 
@@ -51,10 +51,12 @@ CREATE TABLE decisions (
 CREATE INDEX decisions_account ON decisions (account, at);
 CREATE INDEX decisions_at ON decisions (at);
 
+ALTER TABLE signins ADD COLUMN hints TEXT NOT NULL DEFAULT '';
 ALTER TABLE signins ADD COLUMN device TEXT NOT NULL DEFAULT '';
 ALTER TABLE signins ADD COLUMN other TEXT NOT NULL DEFAULT '';
 ALTER TABLE signins ADD COLUMN reason TEXT NOT NULL DEFAULT '';
 ALTER TABLE signins ADD COLUMN verified_at BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE signins ADD COLUMN trust BOOLEAN NOT NULL DEFAULT FALSE;
+ALTER TABLE sessions ADD COLUMN hints TEXT NOT NULL DEFAULT '';
 ALTER TABLE sessions ADD COLUMN device TEXT NOT NULL DEFAULT '';
 ALTER TABLE sessions ADD COLUMN trusted_at BIGINT NOT NULL DEFAULT 0;
