@@ -21,6 +21,7 @@ check: ## what needs no database and no browser
 	go mod verify
 	go mod tidy -diff
 	go test -count=1 -run TestHouse .
+	@covered=$$(go test -count=1 -cover ./internal/trust); echo "$$covered"; case "$$covered" in *" 100.0%"*) ;; *) echo "trust: a branch is not tested"; exit 1;; esac
 
 bench: ## what it costs; prints a table and writes bench/latest.json
 	go run ./bench

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"twostep/internal/device"
-	"twostep/internal/trust"
 )
 
 // Explanation is a trust decision with all that was looked at.
@@ -34,14 +33,18 @@ type Question struct {
 	Address   netip.Addr // zero: nobody knows it
 	UserAgent string     // the header
 	Hints     string     // the header Sec-CH-UA
-	At        time.Time
+	At        time.Time  // zero: now
 }
 
 // Explain is what would be decided about a question: for each browser in which the account
-// was verified, and last for one without a record. ErrUnknown.
+// was verified, and last for one without a record. For a moment that is over it may be
+// wrong: what was verified since has replaced what was there. Replay tells that. ErrUnknown.
 func (s *Server) Explain(ctx context.Context, q Question) ([]Explanation, error) {
-	asked := trust.Request{Address: trust.Plain(q.Address), Browser: trust.ReadBrowser(q.UserAgent, q.Hints)}
-	decisions, err := s.engine.Explain(ctx, q.Email, asked, q.At)
+	if q.At.IsZero() {
+		q.At = s.engine.Now()
+	}
+	asked := s.pages.Asked(q.Address, q.UserAgent, q.Hints)
+	decisions, err := s.engine.Devices.Explain(ctx, q.Email, asked.Request(), q.At)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +57,7 @@ func (s *Server) Explain(ctx context.Context, q Question) ([]Explanation, error)
 
 // Replay is the decision of a trace, as it was made. ErrUnknown.
 func (s *Server) Replay(ctx context.Context, trace string) (Explanation, error) {
-	d, err := s.engine.Replay(ctx, trace)
+	d, err := s.engine.Devices.Replay(ctx, trace)
 	if err != nil {
 		return Explanation{}, err
 	}

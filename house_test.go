@@ -21,9 +21,10 @@ import (
 
 // The plan of the house, see docs/design.md. A room imports rooms on lower floors only.
 var floors = map[string]int{
-	"cmd/twostep":  7,
-	"":             6,
-	"internal/web": 5, "internal/help": 5, "internal/admin": 5, "internal/oidc": 5, "internal/forwardauth": 5,
+	"cmd/twostep":    7,
+	"":               6,
+	"internal/check": 1,
+	"internal/web":   5, "internal/help": 5, "internal/admin": 5, "internal/oidc": 5, "internal/forwardauth": 5,
 	"internal/page": 4, "factor/*": 4,
 	"internal/signin": 3, "internal/outbox": 3, "factor/sentcode": 3,
 	"internal/device": 2,
@@ -38,7 +39,7 @@ var testRooms = []string{"e2e", "attack", "sim", "bench", "internal/store/storet
 var keepers = map[string][]string{
 	"twostep/internal/store": {"internal/account", "internal/device", "internal/signin", "internal/outbox", ""},
 	"database/sql":           {"internal/store"},
-	"net/http":               {"internal/web", "internal/help", "internal/admin", "internal/oidc", "internal/forwardauth", "internal/page", "", "cmd/*", "delivery"},
+	"net/http":               {"internal/web", "internal/help", "internal/admin", "internal/oidc", "internal/forwardauth", "internal/page", "internal/check", "", "cmd/*", "delivery"},
 	"html/template":          {"internal/page", "internal/web", "internal/admin"},
 }
 

@@ -17,7 +17,6 @@ import (
 	"twostep/delivery"
 	"twostep/factor"
 	"twostep/internal/trust"
-	"twostep/manual"
 )
 
 // Options say how a Server is to be. Database, KeyFile, PublicURL, Methods and Send
@@ -48,6 +47,9 @@ type Options struct {
 	// TrustedProxies are the networks of the reverse proxies in front, whose X-Forwarded-For
 	// and Forwarded are believed, see Proxies.
 	TrustedProxies []netip.Prefix
+	// Paused is for a look into the database beside a running server: nothing is delivered
+	// and nothing swept.
+	Paused bool
 	// Intranet says that people come from private addresses. Otherwise those are a proxy's,
 	// and nobody knows who is behind it.
 	Intranet bool
@@ -117,12 +119,14 @@ func (o Options) completed() (Options, error) {
 	return o, nil
 }
 
+const maxTrustDays = int(trust.Life / (24 * time.Hour))
+
 func (o *Options) completeTrust() (err error) {
-	o.TrustDays = first(o.TrustDays, manual.Days)
+	o.TrustDays = first(o.TrustDays, maxTrustDays)
 	o.TrustNetwork, o.TrustBrowser = first(o.TrustNetwork, string(trust.Exact)), first(o.TrustBrowser, string(trust.Family))
 	switch {
-	case o.TrustDays < -1 || o.TrustDays > manual.Days:
-		return fmt.Errorf("twostep: TrustDays is %d, not 1 to %d, or -1 for none", o.TrustDays, manual.Days)
+	case o.TrustDays < -1 || o.TrustDays > maxTrustDays:
+		return fmt.Errorf("twostep: TrustDays is %d, not 1 to %d, or -1 for none", o.TrustDays, maxTrustDays)
 	case !slices.Contains([]trust.Network{trust.Exact, trust.Prefix, trust.Anywhere}, trust.Network(o.TrustNetwork)):
 		return fmt.Errorf("twostep: TrustNetwork is %q, not exact, prefix or off", o.TrustNetwork)
 	case !slices.Contains([]trust.Rule{trust.Family, trust.SameText}, trust.Rule(o.TrustBrowser)):
@@ -130,6 +134,11 @@ func (o *Options) completeTrust() (err error) {
 	}
 	if o.TrustedProxies, err = trust.Proxies(o.TrustedProxies).Checked(); err != nil {
 		return fmt.Errorf("twostep: TrustedProxies: %w", err)
+	}
+	for _, p := range o.TrustedProxies {
+		if o.Intranet && trust.Private(p.Addr()) && !p.Addr().IsLoopback() && p.Addr().BitLen()-p.Bits() > 3 {
+			return fmt.Errorf("twostep: TrustedProxies: in an intranet %s holds people too, and each of them could say where they are: name each proxy by its address", p)
+		}
 	}
 	return nil
 }

@@ -69,7 +69,7 @@ func build(ctx context.Context, o Options, keys *seal.Keys, db *store.DB) (*Serv
 	if err := sameKeys(ctx, db, keys, o.KeyFile); err != nil {
 		return nil, err
 	}
-	if db.Alone() {
+	if db.Alone() && !o.Paused {
 		if err := db.ReleaseMessages(ctx, store.Millis(o.Now())); err != nil {
 			return nil, fmt.Errorf("twostep: %w", err)
 		}
@@ -82,7 +82,8 @@ func build(ctx context.Context, o Options, keys *seal.Keys, db *store.DB) (*Serv
 		Put:      out.Put, Wake: out.Wake,
 	}
 	engine := &signin.Engine{
-		Devices: &device.Devices{Registry: accounts, Trust: o.policy()}, Methods: o.Methods, Idle: o.Idle, Absolute: o.Absolute,
+		Registry: accounts, Devices: &device.Devices{Registry: accounts, Policy: o.policy()},
+		Methods: o.Methods, Idle: o.Idle, Absolute: o.Absolute,
 		Texts: signin.Texts{Price: o.TextPrice, Day: o.TextBudget},
 	}
 	s := &Server{engine: engine, store: db, log: o.Log}
@@ -90,14 +91,14 @@ func build(ctx context.Context, o Options, keys *seal.Keys, db *store.DB) (*Serv
 		Site: o.Site, Secure: o.secure(), Location: o.Location, Log: o.Log, Now: o.Now,
 		Proxies: o.TrustedProxies, Private: o.private(),
 	}
-	if !o.private() {
-		s.pages.Arrivals = new(page.Arrivals)
-	}
+	s.pages.Arrivals = &page.Arrivals{Proxies: o.TrustedProxies, Private: o.private()}
 	s.handler = s.door(o)
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
-	s.work.Go(func() { out.Run(running) })
-	s.work.Go(func() { s.sweep(running, o.Now) })
+	if !o.Paused {
+		s.work.Go(func() { out.Run(running) })
+		s.work.Go(func() { s.sweep(running, o.Now) })
+	}
 	return s, nil
 }
 
@@ -122,7 +123,9 @@ func (s *Server) sweep(ctx context.Context, now func() time.Time) {
 			var err error
 			before := func(d time.Duration) int64 { return store.Millis(now().Add(-d)) }
 			if more, err = s.store.Sweep(ctx, store.Old{Ended: before(keep), Events: before(keepEvents), Trust: before(keepTrust)}); err != nil {
-				s.log.Error("sweep", "error", err)
+				if ctx.Err() == nil {
+					s.log.Error("sweep", "error", err)
+				}
 				break
 			}
 		}
@@ -189,7 +192,7 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	text := "ready"
-	if r.URL.Query().Has("verbose") && s.pages.Arrivals != nil {
+	if r.URL.Query().Has("verbose") && page.Insider(r) {
 		text += "\n" + s.pages.Arrivals.String()
 	}
 	say(w, http.StatusOK, text)

@@ -83,8 +83,8 @@ func TestATT004_037(t *testing.T) {
 		"EndTrust":    {"internal/account/notice.go Undo", "internal/account/password.go Reset", "internal/account/trust.go Disable", "internal/account/trust.go Distrust", "internal/device/owned.go ForgetDevices", "internal/signin/factors.go tellUsed", "internal/signin/password.go ChangePassword", "internal/signin/session.go SignOutEverywhere", "internal/signin/session.go rekey"},
 		"RaiseEpoch":  {"internal/signin/session.go SignOutEverywhere", "internal/signin/session.go rekey"},
 		"SetDisabled": {"internal/account/trust.go Disable"},
-		"SetPlaces":   {"internal/device/device.go Trusts"},
-		"Trusts":      {"internal/signin/trusted.go meet"},
+		"savePlaces":  {"internal/device/device.go AddPlace"},
+		"AddPlace":    {"internal/signin/trusted.go meet"},
 		"meet":        {"internal/signin/challenge.go accept"},
 	} {
 		if got := callers(files, name); !slices.Equal(got, want) {
@@ -95,10 +95,10 @@ func TestATT004_037(t *testing.T) {
 
 // shortHashes is where SHA-1 is what others have chosen: the list of known passwords, the codes of
 // apps (RFC 6238) and the signature of one gateway.
-var shortHashes = []string{"cmd/twostep/check_methods.go", "internal/seal/blocklist.go", "factor/totp/code.go", "delivery/receipt.go"}
+var shortHashes = []string{"internal/check/methods.go", "internal/seal/blocklist.go", "factor/totp/code.go", "delivery/receipt.go"}
 
 // macs are the files outside internal/seal that make keyed hashes, for others to read.
-var macs = []string{"cmd/twostep/check_methods.go", "factor/totp/code.go", "delivery/receipt.go", "delivery/gateway_sigv4.go"}
+var macs = []string{"internal/check/methods.go", "factor/totp/code.go", "delivery/receipt.go", "delivery/gateway_sigv4.go"}
 
 // ATT-066, ATT-096, ATT-167, ATT-285: a random source that can be foretold, a comparison whose time
 // tells, a hole in the protection against other sites, a page made by the wrong template engine.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 
 	"twostep"
 )
@@ -16,7 +18,7 @@ type deviceForgetCommand struct {
 // Run ends trust in all browsers of an account: its owner is asked for the second step
 // everywhere.
 func (c *deviceForgetCommand) Run(ctx context.Context, to console, from *sources) error {
-	return withServer(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
+	return withExisting(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
 		return said(to, c.Email, server.Distrust(ctx, c.Email), "no browser of %s is trusted any more\n")
 	})
 }
@@ -28,11 +30,12 @@ type restoredCommand struct {
 // Run makes void what a backup has brought back: sessions that had ended, codes that were
 // used, trust that had been taken away.
 func (c *restoredCommand) Run(ctx context.Context, to console, from *sources) error {
-	return withServer(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
+	return withExisting(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
 		if err := server.Restored(ctx); err != nil {
 			return err
 		}
-		_, err := fmt.Fprintln(to.out, "everybody is signed out, every link and code is void, and no browser is trusted any more")
+		_, err := fmt.Fprintln(to.out, "everybody is signed out, every link and every code that was sent is void, and no browser is trusted any more\n"+
+			"recovery codes that were used after the backup work again: ask people who used one to make new ones")
 		return err
 	})
 }
@@ -49,6 +52,18 @@ func said(to console, email string, err error, done string) error {
 	return err
 }
 
+// withExisting is withServer for a command about what is there: in a folder that was
+// mistyped it makes nothing.
+func withExisting(ctx context.Context, s *settings, to console, from *sources, f func(*twostep.Server) error) error {
+	if err := s.complete(from); err != nil {
+		return usageError{err}
+	}
+	if _, err := os.Stat(filepath.Join(s.Data, "twostep.db")); s.Database == "" && err != nil {
+		return fmt.Errorf("there is no database: %w", err)
+	}
+	return withServer(ctx, s, to, from, f)
+}
+
 // withServer opens the server that the settings describe, beside a running one or alone,
 // without listening, and closes it again.
 func withServer(ctx context.Context, s *settings, to console, from *sources, f func(*twostep.Server) error) (err error) {
@@ -59,6 +74,12 @@ func withServer(ctx context.Context, s *settings, to console, from *sources, f f
 	if err != nil {
 		return err
 	}
+	if s.local() { // the clock of a demo may have been turned
+		if err := turnable(&options, s.Data); err != nil {
+			return err
+		}
+	}
+	options.Paused = true
 	server, err := twostep.New(ctx, options)
 	if err != nil {
 		return err

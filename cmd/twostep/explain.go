@@ -17,18 +17,18 @@ type explainCommand struct {
 	Address   string   `placeholder:"ADDR" help:"The network address somebody comes from; none: nobody knows it."`
 	UserAgent string   `name:"user-agent" placeholder:"TEXT" help:"The header User-Agent of their browser."`
 	Hints     string   `name:"sec-ch-ua" placeholder:"TEXT" help:"The header Sec-CH-UA of their browser, if it sends one."`
-	At        string   `placeholder:"TIME" help:"When, like 2026-11-25T09:30:00Z. Default: now."`
+	At        string   `placeholder:"TIME" help:"When, like 2026-11-25T09:30:00Z. Default: now. For what has been decided, give --trace: records may have been replaced since."`
 	Trace     string   `placeholder:"TRACE" help:"Instead of all that: the trace of a decision that was made, from the log or the history."`
 }
 
 // Run prints what is decided about a right password, and by what: trusted, or the first
-// reason why the second step is asked for. It changes nothing.
+// reason why the second step is asked for. It decides and sends nothing.
 func (c *explainCommand) Run(ctx context.Context, to console, from *sources) error {
 	q, err := c.question()
 	if err != nil {
 		return usageError{err}
 	}
-	return withServer(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
+	return withExisting(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
 		var all []twostep.Explanation
 		if c.Trace != "" {
 			var one twostep.Explanation
@@ -44,8 +44,8 @@ func (c *explainCommand) Run(ctx context.Context, to console, from *sources) err
 			return err
 		}
 		for i, e := range all {
-			if i > 0 {
-				fmt.Fprintln(to.out)
+			if c.Trace == "" {
+				fmt.Fprintln(to.out, heading(i, len(all)))
 			}
 			fmt.Fprint(to.out, printed(e))
 		}
@@ -54,7 +54,7 @@ func (c *explainCommand) Run(ctx context.Context, to console, from *sources) err
 }
 
 func (c *explainCommand) question() (q twostep.Question, err error) {
-	q = twostep.Question{Email: c.Account, UserAgent: c.UserAgent, Hints: c.Hints, At: time.Now()}
+	q = twostep.Question{Email: c.Account, UserAgent: c.UserAgent, Hints: c.Hints}
 	if (c.Account == "") == (c.Trace == "") {
 		return q, errors.New("give --account, or --trace")
 	}
@@ -69,6 +69,18 @@ func (c *explainCommand) question() (q twostep.Question, err error) {
 		}
 	}
 	return q, nil
+}
+
+// heading says which browser a decision is about: the last one has no record.
+func heading(i, n int) string {
+	before := ""
+	if i > 0 {
+		before = "\n"
+	}
+	if i == n-1 {
+		return before + "in a browser that has no record:"
+	}
+	return fmt.Sprintf("%sin browser %d of %d that were verified:", before, i+1, n-1)
 }
 
 // printed is a decision for people, and the same text for the same decision.

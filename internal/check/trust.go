@@ -1,4 +1,4 @@
-package main
+package check
 
 import (
 	"errors"
@@ -247,8 +247,7 @@ func (v *visitor) forgetful() *visitor {
 
 // blockedIsTold: a browser that stores nothing is told so, with the domain to allow.
 func blockedIsTold(v *visitor) error {
-	f := v.forgetful()
-	a, err := f.get("/help/trust?set=" + strconv.FormatInt(f.now().Unix(), 10))
+	a, err := v.forgetful().follow("/help/trust")
 	if err != nil {
 		return err
 	}
@@ -261,8 +260,14 @@ func blockedIsTold(v *visitor) error {
 // deletedIsTold: a browser that has lost what it had stored is told that from one that never
 // stored it.
 func deletedIsTold(v *visitor) error {
-	before := v.now().Add(-time.Hour).Unix()
-	a, err := v.forgetful().get("/help/trust?kept=" + strconv.FormatInt(before, 10))
+	a, err := v.follow("/help/trust")
+	if err != nil {
+		return err
+	}
+	if !strings.Contains(a.body, "has stored what it was given") {
+		return errors.New("the check-up does not see that the record was stored")
+	}
+	a, err = v.forgetful().get(a.path)
 	if err == nil && !strings.Contains(a.body, "deletes its data when it closes") {
 		err = errors.New("the check-up does not see that the record was deleted")
 	}

@@ -1,4 +1,4 @@
-package main
+package check
 
 import "twostep/manual"
 
@@ -76,7 +76,7 @@ func tries() map[string]func(*visitor) error {
 // server and the figures of that page.
 func sentences(site, domain string) []manual.Sentence {
 	var all []manual.Sentence
-	for _, section := range manual.Page("en", manual.Facts{Site: site, Domain: domain, Minutes: manual.Minutes, Days: manual.Days, App: true, SMS: true}) {
+	for _, section := range manual.Page("en", manual.Facts{Site: site, Domain: domain, Minutes: manual.Minutes, Days: manual.Days, Methods: []string{"totp", "sms"}}) {
 		for _, s := range section.Sentences {
 			if !s.Ours {
 				all = append(all, s)

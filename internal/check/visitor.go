@@ -1,4 +1,4 @@
-package main
+package check
 
 import (
 	"context"
@@ -58,9 +58,21 @@ type answer struct {
 	status   int
 	location string
 	body     string
+	path     string // that was asked for
 }
 
 func (v *visitor) get(path string) (answer, error) { return v.send(http.MethodGet, path, nil) }
+
+// follow gets a page, over redirects.
+func (v *visitor) follow(path string) (a answer, err error) {
+	for range 5 {
+		if a, err = v.get(path); err != nil || a.location == "" {
+			return a, err
+		}
+		path = a.location
+	}
+	return a, fmt.Errorf("%s leads from one page to the next", path)
+}
 
 func (v *visitor) post(path string, form url.Values) (answer, error) {
 	return v.send(http.MethodPost, path, form)
@@ -83,7 +95,7 @@ func (v *visitor) send(method, path string, form url.Values) (answer, error) {
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
-	return answer{resp.StatusCode, resp.Header.Get("Location"), html.UnescapeString(string(body))}, err
+	return answer{resp.StatusCode, resp.Header.Get("Location"), html.UnescapeString(string(body)), path}, err
 }
 
 var (
@@ -122,7 +134,7 @@ func (v *visitor) arrive() error {
 			return nil
 		}
 	}
-	return usageError{errors.New("no account to sign in with: start the server with serve --demo, or give --account and TWOSTEP_CHECK_PASSWORD")}
+	return fmt.Errorf("%w: no account to sign in with; start the server with serve --demo, or give --account and TWOSTEP_CHECK_PASSWORD", ErrUsage)
 }
 
 // mails are the ids of the mails in the inbox, newest first.
@@ -132,7 +144,7 @@ func (v *visitor) mails() ([]string, error) {
 		return nil, err
 	}
 	if a.status != http.StatusOK {
-		return nil, usageError{fmt.Errorf("%s/inbox answers %d: check needs a server in local mode, to read its mail", v.base, a.status)}
+		return nil, fmt.Errorf("%w: %s/inbox answers %d; it must be in local mode, for its mail to be read", ErrUsage, v.base, a.status)
 	}
 	var ids []string
 	for _, m := range messageID.FindAllStringSubmatch(a.body, -1) {

@@ -1,0 +1,128 @@
+package check
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// passwordIsNotEnough: no page of the account opens for the right password alone.
+func passwordIsNotEnough(v *visitor) error {
+	if err := v.signIn(); err != nil {
+		return err
+	}
+	for _, path := range []string{"/settings", "/settings/password", "/settings/sessions"} {
+		a, err := v.get(path)
+		if err != nil {
+			return err
+		}
+		if a.status != 303 || !strings.HasPrefix(a.location, "/signin") {
+			return fmt.Errorf("%s answers %d to somebody who has only given the password", path, a.status)
+		}
+	}
+	return nil
+}
+
+// emailIsTheDefault: an account that has set up nothing is asked for a code by mail.
+func emailIsTheDefault(v *visitor) error {
+	if err := v.signIn(); err != nil {
+		return err
+	}
+	a, err := v.get("/signin/verify")
+	if err != nil {
+		return err
+	}
+	_, domain, _ := strings.Cut(v.email, "@")
+	if !strings.Contains(a.body, v.email[:1]+"•••@"+domain) {
+		return errors.New("the code page does not name the mailbox")
+	}
+	return nil
+}
+
+// codeIsSent: one mail, to the account's address, without anything being pressed, and
+// looking at the page again sends no other.
+func codeIsSent(v *visitor) error {
+	before, err := v.mails()
+	if err != nil {
+		return err
+	}
+	if err := v.signIn(); err != nil {
+		return err
+	}
+	if v.mailedTo != v.email {
+		return fmt.Errorf("the mail went to %s, not to %s", v.mailedTo, v.email)
+	}
+	if _, err := v.get("/signin/verify"); err != nil {
+		return err
+	}
+	after, err := v.mails()
+	if err != nil {
+		return err
+	}
+	n := 0
+	for _, id := range after {
+		if slices.Contains(before, id) {
+			continue
+		}
+		coded, err := v.read(id)
+		if err != nil {
+			return err
+		}
+		if coded {
+			n++
+		}
+	}
+	if n != 1 {
+		return fmt.Errorf("%d codes for one sign-in", n)
+	}
+	return nil
+}
+
+// codeIsValid: after fourteen minutes and some moments the code opens the account.
+func codeIsValid(v *visitor) error {
+	a, err := v.enterAfter(14)
+	if err != nil {
+		return err
+	}
+	if a.status != 303 {
+		return fmt.Errorf("a code of 14 minutes is answered with %d", a.status)
+	}
+	if a, err = v.get("/settings"); err != nil {
+		return err
+	}
+	if a.status != 200 {
+		return fmt.Errorf("/settings answers %d after the code", a.status)
+	}
+	return nil
+}
+
+// codeExpires: a code of fifteen minutes and some moments is answered like a wrong one.
+func codeExpires(v *visitor) error {
+	expired, err := v.enterAfter(15)
+	if err != nil {
+		return err
+	}
+	wrong, err := v.post("/signin/verify", url.Values{"code": {other(v.code)}})
+	if err != nil {
+		return err
+	}
+	if expired.status != wrong.status || expired.status < 400 {
+		return fmt.Errorf("an expired code is answered with %d, a wrong one with %d", expired.status, wrong.status)
+	}
+	for name, a := range map[string]answer{"an expired": expired, "a wrong": wrong} {
+		if !strings.Contains(a.body, wrongCode) {
+			return fmt.Errorf("%s code is not answered with %q", name, wrongCode)
+		}
+	}
+	return nil
+}
+
+// other is a code that is not this one.
+func other(code string) string {
+	if strings.HasPrefix(code, "9") {
+		return "0" + code[1:]
+	}
+	return string(code[0]+1) + code[1:]
+}
