@@ -81,7 +81,7 @@ func trusted(ctx context.Context, db *store.DB) (d *device.Devices, who device.O
 			Settings: account.Settings{Site: "Example", Location: time.UTC},
 			Put:      func(context.Context, *store.DB, delivery.Message, time.Time) error { return nil },
 		},
-		Trust: trust.Policy{Life: trust.Life},
+		Policy: trust.Policy{Life: trust.Life},
 	}
 	a := store.Account{ID: "trusted", Email: "trusted@example.com", Password: []byte{}, Epoch: 1}
 	if err := db.AddAccount(ctx, a); err != nil {
@@ -101,7 +101,7 @@ func trusted(ctx context.Context, db *store.DB) (d *device.Devices, who device.O
 				return err
 			}
 			from.Device = token
-			return d.Trusts(ctx, tx, device.Verified{Account: a, Device: id, Place: trust.At(from.Address)}, b, from)
+			return d.AddPlace(ctx, tx, device.Verified{Account: a, Device: id, Place: trust.At(from.Address)}, from)
 		})
 		if err != nil {
 			return nil, who, from, err

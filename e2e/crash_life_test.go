@@ -104,11 +104,17 @@ func (l *life) await() {
 	}
 }
 
-// stop ends it in good order.
-func (l *life) stop() {
+// finish asks it to end, and waits until it has.
+func (l *life) finish() {
 	l.t.Helper()
 	_ = l.end.Close()
 	l.await()
+}
+
+// stop ends it in good order.
+func (l *life) stop() {
+	l.t.Helper()
+	l.finish()
 	if !l.cmd.ProcessState.Success() {
 		l.t.Errorf("the server ended badly: %v\n%s", l.cmd.ProcessState, l.said.String())
 	}

@@ -181,6 +181,9 @@ func (w *walk) disturbed(f flow, n int, k *kills) bool {
 	k.mu.Lock()
 	k.took[f.name] = max(k.took[f.name], time.Since(began))
 	k.mu.Unlock()
+	if w.life.finish(); w.life.died != "" {
+		return w.died() // at its last point, after the flow
+	}
 	w.life.stop()
 	w.inspect()
 	w.delivered(db)

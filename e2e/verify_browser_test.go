@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 	"github.com/emersion/go-smtp"
@@ -244,7 +245,10 @@ func TestBrowserKeyboard(t *testing.T) {
 	code := b.password(s)
 	s.Turn(31 * time.Second)
 	b.reload()
-	b.tabs("code", "trust", "verify", "again-button", "Check this browser", "Start again")
+	b.ready()
+	b.do(chromedp.KeyEvent(kb.Tab, chromedp.KeyModifiers(input.ModifierShift))) // the box stands before the field
+	b.tabs("trust", "code", "verify", "again-button", "Check this browser", "Start again")
+	b.do(chromedp.Focus("#code", chromedp.ByQuery))
 	b.code(live.Wrong(code))
 	b.press(code)
 	b.turn(chromedp.KeyEvent(kb.Enter))

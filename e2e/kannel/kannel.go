@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
@@ -71,7 +72,22 @@ func Start(t testing.TB) *Kannel {
 	k.read(run(t, dir, fakesmsc, "-H", "127.0.0.1", "-r", ports[2]))
 	go io.Copy(io.Discard, run(t, dir, smsbox, config))
 	waitFor(t, ports[3])
+	k.waitForAnswer()
 	return k
+}
+
+// waitForAnswer waits until smsbox speaks HTTP. For a moment it listens and hangs up.
+func (k *Kannel) waitForAnswer() {
+	for late := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		answer, err := http.Get(k.URL) // without a password: refused, and so sends nothing
+		if err == nil {
+			answer.Body.Close()
+			return
+		}
+		if time.Now().After(late) {
+			k.t.Fatal(err)
+		}
+	}
 }
 
 func (k *Kannel) config(ports []string) string {

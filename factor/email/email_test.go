@@ -16,7 +16,7 @@ func ask(language string) factor.Ask {
 		Account: factor.Account{ID: "a", Email: "anna@example.com", Name: "Anna"},
 		Factor:  factor.Factor{ID: "email", Method: "email", Destination: "anna@example.com"},
 		Site:    "Example <b>", Language: language, Browser: "Firefox on Windows", Address: "203.0.113.5",
-		Began: time.Date(2026, 11, 23, 14, 17, 0, 0, zone), Until: time.Date(2026, 11, 23, 14, 32, 0, 0, zone),
+		Began: time.Date(2026, 11, 23, 14, 17, 0, 0, zone), Now: time.Date(2026, 11, 23, 14, 17, 0, 0, zone), Until: time.Date(2026, 11, 23, 14, 32, 0, 0, zone),
 	}
 }
 
