@@ -19,7 +19,7 @@ import (
 	"twostep/internal/store/storetest"
 )
 
-var seconds = regexp.MustCompile(`(in \d+ s|data-seconds="\d+"|\d\d:\d\d:\d\d)`)
+var seconds = regexp.MustCompile(`(in \d+[\s\x{a0}\x{202f}]s|data-seconds="\d+"|\d\d:\d\d:\d\d)`)
 
 // plain is a page without what ticks.
 func plain(body string) string { return seconds.ReplaceAllString(body, "…") }

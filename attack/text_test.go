@@ -175,6 +175,10 @@ func TestATT176(t *testing.T) {
 		good := address.Path
 		parts := strings.Split(good, "/") // "", sms, receipt, house, id, stamp.mac
 		stamp, mac, _ := strings.Cut(parts[5], ".")
+		later, err := strconv.ParseInt(stamp, 36, 64)
+		if err != nil {
+			h.T.Fatal(err)
+		}
 		other := h.one("SELECT id FROM messages WHERE id <> '" + parts[4] + "' LIMIT 1")
 		before := h.contents() + strings.Join(h.list("SELECT state FROM messages ORDER BY id"), ",")
 		say := func(method, path, body string) live.Answer {
@@ -182,7 +186,7 @@ func TestATT176(t *testing.T) {
 		}
 		for name, path := range map[string]string{
 			"no mac": "/sms/receipt/house/" + parts[4], "cut": good[:len(good)-1], "longer": good + "A", "other message": strings.Replace(good, parts[4], other, 1), "other gateway": strings.Replace(good, "/house/", "/twilio/", 1),
-			"other time": strings.Replace(good, stamp+".", stamp[:len(stamp)-1]+"0.", 1), "mac alone": "/sms/receipt/house/" + parts[4] + "/." + mac, "empty mac": "/sms/receipt/house/" + parts[4] + "/" + stamp + ".", "nothing": "/sms/receipt/", "another path": strings.Replace(good, "/house/", "/house/x/", 1),
+			"other time": strings.Replace(good, stamp+".", strconv.FormatInt(later+1, 36)+".", 1), "mac alone": "/sms/receipt/house/" + parts[4] + "/." + mac, "empty mac": "/sms/receipt/house/" + parts[4] + "/" + stamp + ".", "nothing": "/sms/receipt/", "another path": strings.Replace(good, "/house/", "/house/x/", 1),
 		} {
 			for _, method := range []string{"POST", "GET", "PUT", "HEAD"} {
 				if a := say(method, path, "status=delivered"); a.StatusCode != http.StatusNotFound && name != "another path" || a.StatusCode < 300 {
