@@ -23,6 +23,8 @@ import (
 	"twostep/internal/account"
 	"twostep/internal/device"
 	"twostep/internal/help"
+	"twostep/internal/ledger"
+	"twostep/internal/limit"
 	"twostep/internal/outbox"
 	"twostep/internal/page"
 	"twostep/internal/seal"
@@ -77,12 +79,13 @@ func build(ctx context.Context, o Options, keys *seal.Keys, db *store.DB) (*Serv
 	o.connect(keys)
 	out := outbox.New(db, keys, o.Send, o.Now, o.Log)
 	accounts := &account.Registry{
-		Store: db, Keys: keys, Passwords: seal.NewPasswords(seal.Cost{}, 0, 0), Now: o.Now, Log: o.Log,
+		Store: db, Keys: keys, Passwords: seal.NewPasswords(seal.Cost{}, 0, 0), Known: seal.NewPasswords(seal.Cost{}, 1, 0), Now: o.Now, Log: o.Log,
 		Settings: account.Settings{Site: o.Site, PublicURL: o.PublicURL, SignUp: o.SignUp, Location: o.Location},
 		Put:      out.Put, Wake: out.Wake,
 	}
 	engine := &signin.Engine{
 		Registry: accounts, Devices: &device.Devices{Registry: accounts, Policy: o.policy()},
+		Ledgers: &ledger.Ledgers{Registry: accounts, PerYear: limit.PerYear},
 		Methods: o.Methods, Idle: o.Idle, Absolute: o.Absolute,
 		Texts: signin.Texts{Price: o.TextPrice, Day: o.TextBudget},
 	}
@@ -117,12 +120,12 @@ func sameKeys(ctx context.Context, db *store.DB, keys *seal.Keys, file string) e
 
 // sweep removes what is long over and notes how late it is, until ctx ends.
 func (s *Server) sweep(ctx context.Context, now func() time.Time) {
-	const every, keep, keepEvents, keepTrust = 10 * time.Minute, 24 * time.Hour, 400 * 24 * time.Hour, 2 * trust.Life
+	const every, keep, keepEvents, keepTrust, keepOdds = 10 * time.Minute, 24 * time.Hour, 400 * 24 * time.Hour, 2 * trust.Life, limit.Year + 24*time.Hour
 	for tick := time.NewTicker(every); ; {
 		for more := int64(1); more > 0 && ctx.Err() == nil; {
 			var err error
 			before := func(d time.Duration) int64 { return store.Millis(now().Add(-d)) }
-			if more, err = s.store.Sweep(ctx, store.Old{Ended: before(keep), Events: before(keepEvents), Trust: before(keepTrust)}); err != nil {
+			if more, err = s.store.Sweep(ctx, store.Old{Ended: before(keep), Events: before(keepEvents), Trust: before(keepTrust), Odds: before(keepOdds)}); err != nil {
 				if ctx.Err() == nil {
 					s.log.Error("sweep", "error", err)
 				}

@@ -51,7 +51,8 @@ type Method interface {
 	Challenge(ctx context.Context, ask Ask) (Challenge, error)
 	// Read takes the answer from the form, tidied up, or returns ErrMalformed. It runs
 	// before a try is spent, so it must not compare.
-	Read(form url.Values) (string, error)
+	// hard is the Ask.Hard of the challenge.
+	Read(form url.Values, hard bool) (string, error)
 	// Verify returns nil if the answer proves the factor, and ErrIncorrect (or a
 	// *Refusal of it, which says more) if it does not. It may change f.Secret (a step
 	// that is used up); the engine saves that in the transaction that accepts.
@@ -96,6 +97,7 @@ type About struct {
 	Most   int           // how many of them one account may have; a new one takes the place of the only one
 	Valid  time.Duration // how long one sent secret answers, counted from its own sending; 0: nothing is sent
 	Digits int           // how many digits an answer has; 0: it is text
+	Right  int           // how many answers of a factor are right at a time, where none is sent; 0: they cannot be guessed
 	AMR    []string      // authentication method references (RFC 8176) that a proof adds to "pwd"
 	Fields []Field       // what its page asks for before there is a factor
 	Words  map[string]Words
@@ -123,6 +125,7 @@ type Words struct {
 	Name   string   // "Authenticator App"
 	Does   string   // in the choice of methods: "Send a code to {Masked}"
 	Lead   string   // on the code page: "Enter the code from your app"
+	Longer string   // the same, for the answer to a hard challenge; "" if that is no different
 	Intro  []string // on its own page, one paragraph each
 	Button string   // that draws the factor up: "Send Code"
 	Says   map[string]string
@@ -167,6 +170,10 @@ type Ask struct {
 	Until    time.Time // the last moment at which the answer is accepted, same zone
 	Browser  string    // "Firefox on Windows"
 	Address  string    // the network address the sign-in came from
+	// Hard asks for an answer that cannot be guessed, of 64 bits and more: somebody has
+	// guessed at this account, or address, so often that six digits are not enough.
+	Hard bool
+	Page string // the address of the code page, which takes a hard answer as its fragment; "" if it does not
 }
 
 // Challenge is one question to a person.
@@ -188,6 +195,7 @@ type Answer struct {
 	Text  string // what Read returned
 	State []byte // Challenge.State
 	Now   time.Time
+	Hard  bool // Ask.Hard
 	// Matches compares a candidate in constant time with the answers of this
 	// challenge that are still good, and remembers which one it was, so that the
 	// engine uses up exactly that one.

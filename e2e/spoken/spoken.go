@@ -44,12 +44,12 @@ func (m Method) Enroll(ctx context.Context, ask factor.Ask, form url.Values) (fa
 
 // Challenge says a code.
 func (Method) Challenge(_ context.Context, ask factor.Ask) (factor.Challenge, error) {
-	code := sentcode.New()
+	code := sentcode.New(ask.Hard)
 	return factor.Challenge{Answer: code, Message: &delivery.Message{Channel: Call, To: ask.Factor.Destination, Text: code}}, nil
 }
 
 // Read takes the code from the form.
-func (Method) Read(form url.Values) (string, error) { return sentcode.Read(form) }
+func (Method) Read(form url.Values, hard bool) (string, error) { return sentcode.Read(form, hard) }
 
 // Verify compares it.
 func (Method) Verify(_ context.Context, _ *factor.Factor, a factor.Answer) error {

@@ -36,13 +36,13 @@ func (Method) Enroll(context.Context, factor.Ask, url.Values) (factor.Factor, fa
 
 // Challenge composes the mail.
 func (Method) Challenge(_ context.Context, ask factor.Ask) (factor.Challenge, error) {
-	code := sentcode.New()
+	code := sentcode.New(ask.Hard)
 	m := compose(ask, code)
 	return factor.Challenge{Message: &m, Answer: code}, nil
 }
 
 // Read takes the code from the form.
-func (Method) Read(form url.Values) (string, error) { return sentcode.Read(form) }
+func (Method) Read(form url.Values, hard bool) (string, error) { return sentcode.Read(form, hard) }
 
 // Verify compares it.
 func (Method) Verify(_ context.Context, _ *factor.Factor, answer factor.Answer) error {
@@ -51,33 +51,42 @@ func (Method) Verify(_ context.Context, _ *factor.Factor, answer factor.Answer) 
 
 // compose puts the code first, in the subject too: it saves opening the mail, and it
 // is useless to anybody without the sign-in it belongs to. There is no link: a mail
-// that asks for a click would teach people to click.
+// that asks for a click would teach people to click. Only a code that is hard to type
+// comes with one, which opens nothing but the page it is asked for on.
 func compose(ask factor.Ask, code string) delivery.Message {
 	w := i18n.For(ask.Language)
+	written, link := sentcode.Written(code), ""
 	say := func(key string) string {
-		return w.Say(key, "Code", code, "Site", ask.Site,
+		return w.Say(key, "Code", written, "Link", link, "Site", ask.Site,
 			"Minutes", int(ask.Until.Sub(ask.Now)/time.Minute), "Until", ask.Until.Format("15:04 MST"),
 			"Began", ask.Began.Format("2006-01-02, 15:04 MST"), "Browser", ask.Browser, "Address", ask.Address)
 	}
 	text, lines := "mail.code.text", []string{"mail.code.valid", "mail.code.where", "mail.code.notyou", "mail.code.never"}
-	if ask.New { // to an address that is to be an account's
+	switch {
+	case ask.New: // to an address that is to be an account's
 		text, lines = "mail.code.new.text", []string{"mail.code.valid", "mail.code.new", "mail.code.never"}
+	case ask.Hard && ask.Page != "":
+		link = ask.Page + "#" + code
+		text, lines = "mail.code.long.text", append([]string{"mail.code.long"}, lines...)
 	}
 	for i, line := range lines {
 		lines[i] = "<p>" + html.EscapeString(say(line)) + "</p>\n"
 	}
+	body := "<p>" + html.EscapeString(say("mail.code.intro")) + "</p>\n<h1>" + written + "</h1>\n"
+	if link != "" {
+		body += `<p><a href="` + html.EscapeString(link) + `">` + html.EscapeString(say("mail.code.link")) + "</a></p>\n"
+	}
 	return delivery.Message{
-		Channel: delivery.Email,
-		To:      ask.Factor.Destination,
-		Subject: say("mail.code.subject"),
-		Text:    say(text),
-		HTML:    "<p>" + html.EscapeString(say("mail.code.intro")) + "</p>\n<h1>" + code + "</h1>\n" + strings.Join(lines, ""),
+		Channel: delivery.Email, To: ask.Factor.Destination,
+		Subject: say("mail.code.subject"), Text: say(text), HTML: body + strings.Join(lines, ""),
 	}
 }
 
 func words() map[string]factor.Words {
 	return map[string]factor.Words{
-		"en": {Name: "Email", Does: "Send a verification code to {Masked}", Lead: "Enter the 6-digit code from the mail to {Masked}."},
-		"de": {Name: "E-Mail", Does: "Bestätigungscode an {Masked} senden", Lead: "Geben Sie den 6-stelligen Code aus der Mail an {Masked} ein."},
+		"en": {Name: "Email", Does: "Send a verification code to {Masked}", Lead: "Enter the 6-digit code from the mail to {Masked}.",
+			Longer: "Enter the 13 letters and digits from the mail to {Masked}, or open the link in it in this browser."},
+		"de": {Name: "E-Mail", Does: "Bestätigungscode an {Masked} senden", Lead: "Geben Sie den 6-stelligen Code aus der Mail an {Masked} ein.",
+			Longer: "Geben Sie die 13 Buchstaben und Ziffern aus der Mail an {Masked} ein, oder öffnen Sie den Link darin in diesem Browser."},
 	}
 }

@@ -8,19 +8,12 @@ import (
 	"context"
 	"crypto/rand"
 	"net/url"
-	"strings"
-	"unicode"
 
 	"twostep/factor"
+	"twostep/internal/seal"
 )
 
-const (
-	count      = 10 // codes in a set
-	characters = 13 // of a code, 5 bits each: 65 bits, where NIST SP 800-63B-4 (4.2.1.1) wants 64
-	// alphabet is Crockford's base32: no I, L, O, which look like digits, and no U.
-	alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-	maxField = 128 // bytes of the form field that we look at
-)
+const count = 10 // codes in a set
 
 // Method is a set of recovery codes for each account. New makes one; its users may be
 // any number of goroutines.
@@ -45,7 +38,7 @@ func (m *Method) Enroll(ctx context.Context, _ factor.Ask, _ url.Values) (factor
 	s := set{How: how, Salt: make([]byte, saltSize)}
 	rand.Read(s.Salt)
 	for range count {
-		code := draw()
+		code := seal.Long()
 		sum, err := m.hash(ctx, code, s.Salt)
 		if err != nil {
 			return factor.Factor{}, factor.Challenge{}, err
@@ -55,51 +48,19 @@ func (m *Method) Enroll(ctx context.Context, _ factor.Ask, _ url.Values) (factor
 	return factor.Factor{Method: "recovery", Secret: s.seal()}, factor.Challenge{Seen: true}, nil
 }
 
-// draw draws a code. 32 divides 256, so every one is equally likely.
-func draw() string {
-	code := make([]byte, characters)
-	rand.Read(code)
-	for i, b := range code {
-		code[i] = alphabet[b%32]
-	}
-	return string(code)
-}
-
 // Challenge has nothing to send and nothing to remember.
 func (*Method) Challenge(context.Context, factor.Ask) (factor.Challenge, error) {
 	return factor.Challenge{}, nil
 }
 
 // Read takes a code from the field "code", however it is spaced and in whichever case.
-// O counts as 0, I and L count as 1. factor.ErrMalformed.
-func (*Method) Read(form url.Values) (string, error) {
-	field := form.Get("code")
-	if len(field) > maxField {
+// It is long in any case. factor.ErrMalformed.
+func (*Method) Read(form url.Values, _ bool) (string, error) {
+	code, ok := seal.ReadLong(form.Get("code"))
+	if !ok {
 		return "", factor.ErrMalformed
 	}
-	var code strings.Builder
-	for _, r := range field {
-		if unicode.IsSpace(r) || unicode.In(r, unicode.Zs, unicode.Pd, unicode.Cf) {
-			continue // spaces, dashes and what is invisible
-		}
-		if r >= 'a' && r <= 'z' {
-			r -= 'a' - 'A' // not unicode.ToUpper: it makes letters of the alphabet out of ı and ſ
-		}
-		switch r {
-		case 'O':
-			r = '0'
-		case 'I', 'L':
-			r = '1'
-		}
-		if !strings.ContainsRune(alphabet, r) {
-			return "", factor.ErrMalformed
-		}
-		code.WriteRune(r)
-	}
-	if code.Len() != characters {
-		return "", factor.ErrMalformed
-	}
-	return code.String(), nil
+	return code, nil
 }
 
 // Verify accepts each code of the set once: it takes it out of f.Secret. The work is the
@@ -130,7 +91,7 @@ func (*Method) Show(_ factor.Ask, draft factor.Factor) factor.Show {
 	}
 	var show factor.Show
 	for _, code := range s.Codes {
-		show.Codes = append(show.Codes, code[:5]+"-"+code[5:9]+"-"+code[9:])
+		show.Codes = append(show.Codes, seal.LongGroups(code))
 	}
 	return show
 }

@@ -9,6 +9,8 @@ import (
 	"slices"
 
 	"golang.org/x/crypto/argon2"
+
+	"twostep/internal/seal"
 )
 
 const (
@@ -46,7 +48,7 @@ func unseal(text []byte) (set, error) {
 	var s set
 	if json.Unmarshal(text, &s) != nil || s.How != how || len(s.Salt) != saltSize ||
 		len(s.Left) > count || slices.ContainsFunc(s.Left, func(sum []byte) bool { return len(sum) != sumSize }) ||
-		len(s.Codes) > count || slices.ContainsFunc(s.Codes, func(code string) bool { return len(code) != characters }) {
+		len(s.Codes) > count || slices.ContainsFunc(s.Codes, func(code string) bool { return len(code) != seal.LongSize }) {
 		return set{}, errSet
 	}
 	return s, nil

@@ -19,12 +19,38 @@ const (
 	Valid = 15 * time.Minute
 )
 
-// New draws a code.
-func New() string { return seal.Digits(Digits) }
+// New draws a code: six digits, or one that cannot be guessed at all if hard.
+func New(hard bool) string {
+	if hard {
+		return seal.Long()
+	}
+	return seal.Digits(Digits)
+}
 
-// Read takes the code from the field "code". People paste codes with spaces, dashes
-// and invisible characters, and some keyboards type other digits than ASCII.
-func Read(form url.Values) (string, error) {
+// Written is a code from New as it stands in a message: a long one in groups.
+func Written(code string) string {
+	if len(code) == seal.LongSize {
+		return seal.LongGroups(code)
+	}
+	return code
+}
+
+// Read takes a code from New from the field "code". factor.ErrMalformed.
+func Read(form url.Values, hard bool) (string, error) {
+	if !hard {
+		return ReadDigits(form, Digits)
+	}
+	code, ok := seal.ReadLong(form.Get("code"))
+	if !ok {
+		return "", factor.ErrMalformed
+	}
+	return code, nil
+}
+
+// ReadDigits takes so many digits from the field "code". People paste codes with spaces,
+// dashes and invisible characters, and some keyboards type other digits than ASCII.
+// factor.ErrMalformed.
+func ReadDigits(form url.Values, n int) (string, error) {
 	field := form.Get("code")
 	if len(field) > 64 {
 		return "", factor.ErrMalformed
@@ -39,7 +65,7 @@ func Read(form url.Values) (string, error) {
 			return "", factor.ErrMalformed
 		}
 	}
-	if code.Len() != Digits {
+	if code.Len() != n {
 		return "", factor.ErrMalformed
 	}
 	return code.String(), nil

@@ -8,7 +8,7 @@ import (
 	"twostep/factor"
 )
 
-func read(text string) (string, error) { return Read(url.Values{"code": {text}}) }
+func read(text string) (string, error) { return Read(url.Values{"code": {text}}, false) }
 
 func TestRead(t *testing.T) {
 	for text, want := range map[string]string{

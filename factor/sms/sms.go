@@ -56,7 +56,7 @@ func (Method) Challenge(_ context.Context, ask factor.Ask) (factor.Challenge, er
 }
 
 // Read takes the code from the form.
-func (Method) Read(form url.Values) (string, error) { return sentcode.Read(form) }
+func (Method) Read(form url.Values, hard bool) (string, error) { return sentcode.Read(form, hard) }
 
 // Verify compares it.
 func (Method) Verify(_ context.Context, _ *factor.Factor, answer factor.Answer) error {
@@ -78,7 +78,7 @@ func (m Method) options(language string) []factor.Option {
 }
 
 func challenge(ask factor.Ask, number string) factor.Challenge {
-	code := sentcode.New()
+	code := sentcode.New(ask.Hard)
 	return factor.Challenge{
 		Message: &delivery.Message{Channel: delivery.SMS, To: number, Text: compose(ask, code)},
 		Answer:  code,

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"twostep/factor"
+	"twostep/factor/sentcode"
 	"twostep/internal/i18n"
 )
 
@@ -34,12 +35,12 @@ func compose(ask factor.Ask, code string) string {
 		lines = sentences["en"]
 	}
 	room := maxText - utf8.RuneCountInString(last)
-	frame := strings.ReplaceAll(lines[0], "{Code}", code)
+	frame := strings.ReplaceAll(lines[0], "{Code}", sentcode.Written(code))
 	left := room - utf8.RuneCountInString(strings.ReplaceAll(frame, "{Site}", ""))
 	if site := cut(plain(ask.Site), left); site != "" {
 		return strings.ReplaceAll(frame, "{Site}", site) + last
 	}
-	if short := strings.ReplaceAll(lines[1], "{Code}", code); utf8.RuneCountInString(short) <= room {
+	if short := strings.ReplaceAll(lines[1], "{Code}", sentcode.Written(code)); utf8.RuneCountInString(short) <= room {
 		return short + last
 	}
 	return code + last // a host name of more than 80 characters

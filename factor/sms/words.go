@@ -4,10 +4,11 @@ import "twostep/factor"
 
 func english() factor.Words {
 	return factor.Words{
-		Title: "2-Step SMS Number",
-		Name:  "SMS",
-		Does:  "Send a text message to {Masked}",
-		Lead:  "Enter the code from the text message (SMS)",
+		Title:  "2-Step SMS Number",
+		Name:   "SMS",
+		Does:   "Send a text message to {Masked}",
+		Lead:   "Enter the code from the text message (SMS)",
+		Longer: "Enter the 13 letters and digits from the text message (SMS)",
 		Intro: []string{
 			"Select your Country/Region and enter your phone number. We'll send a text message (SMS) with a verification code to your phone.",
 			"Note: the number provided must be able to receive a text message (SMS).",
@@ -38,10 +39,11 @@ func english() factor.Words {
 
 func german() factor.Words {
 	return factor.Words{
-		Title: "2-Schritt-SMS-Nummer",
-		Name:  "SMS",
-		Does:  "Eine SMS an {Masked} senden",
-		Lead:  "Geben Sie den Code aus der SMS ein",
+		Title:  "2-Schritt-SMS-Nummer",
+		Name:   "SMS",
+		Does:   "Eine SMS an {Masked} senden",
+		Lead:   "Geben Sie den Code aus der SMS ein",
+		Longer: "Geben Sie die 13 Buchstaben und Ziffern aus der SMS ein",
 		Intro: []string{
 			"Wählen Sie Ihr Land oder Ihre Region und geben Sie Ihre Telefonnummer ein. Wir senden eine SMS mit einem Bestätigungscode an Ihr Telefon.",
 			"Hinweis: Die Nummer muss SMS empfangen können.",

@@ -33,7 +33,7 @@ var _ factor.Shower = Method{}
 // About says that an account may have several apps.
 func (Method) About() factor.About {
 	return factor.About{
-		Method: "totp", Path: "app", Most: apps, Digits: sentcode.Digits, AMR: []string{"otp", "mfa"},
+		Method: "totp", Path: "app", Most: apps, Digits: sentcode.Digits, Right: steps, AMR: []string{"otp", "mfa"},
 		Fields: []factor.Field{{Name: "name", Kind: "text", Autocomplete: "off", Optional: true}},
 		Words:  words(),
 	}
@@ -78,19 +78,29 @@ func (Method) Challenge(context.Context, factor.Ask) (factor.Challenge, error) {
 	return factor.Challenge{}, nil
 }
 
-// Read takes six digits from the field "code". factor.ErrMalformed.
-func (Method) Read(form url.Values) (string, error) { return sentcode.Read(form) }
+// Read takes six digits from the field "code", or those of two codes in a row if hard.
+// factor.ErrMalformed.
+func (Method) Read(form url.Values, hard bool) (string, error) {
+	if hard {
+		return sentcode.ReadDigits(form, 2*sentcode.Digits)
+	}
+	return sentcode.Read(form, false)
+}
 
 // Verify accepts a code of the current step or the one before, counted on the clock of
 // the phone as far as that is known, if no code of this step or a later one was ever
 // accepted. It changes f.Secret only then. factor.ErrIncorrect, and a *Refusal of it
-// where a wrong clock may be the reason.
+// where a wrong clock may be the reason. If the challenge is hard it takes two codes in a
+// row, the second of which is such a one.
 func (Method) Verify(_ context.Context, f *factor.Factor, answer factor.Answer) error {
 	s, err := unseal(f.Secret)
 	if err != nil {
 		return err
 	}
 	now := answer.Now.Unix()
+	if answer.Hard {
+		return s.pair(f, answer.Text, now)
+	}
 	taken, stray := s.find(s.around(now/period), answer.Text, now)
 	if taken == 0 {
 		return s.refuse(stray, now)

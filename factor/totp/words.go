@@ -9,10 +9,11 @@ func words() map[string]factor.Words {
 
 func english() factor.Words {
 	return factor.Words{
-		Title: "2-Step Auth App",
-		Name:  "Authenticator App",
-		Does:  "Enter a code from your Authenticator App",
-		Lead:  "Open the Authenticator App on your phone and enter the code that it shows for {Site}.",
+		Title:  "2-Step Auth App",
+		Name:   "Authenticator App",
+		Does:   "Enter a code from your Authenticator App",
+		Lead:   "Open the Authenticator App on your phone and enter the code that it shows for {Site}.",
+		Longer: "Open the Authenticator App on your phone and enter the code that it shows for {Site}. Wait until it shows the next one, and enter that one too, behind the first.",
 		Intro: []string{
 			"Download an authenticator app. We suggest Google Authenticator or Microsoft Authenticator; any other app works as well.",
 			"Scan QR Code to sync app with {Site}.",
@@ -34,10 +35,11 @@ func english() factor.Words {
 
 func german() factor.Words {
 	return factor.Words{
-		Title: "2-Schritt-App",
-		Name:  "Authenticator-App",
-		Does:  "Einen Code aus Ihrer Authenticator-App eingeben",
-		Lead:  "Öffnen Sie die Authenticator-App auf Ihrem Telefon und geben Sie den Code ein, den sie für {Site} anzeigt.",
+		Title:  "2-Schritt-App",
+		Name:   "Authenticator-App",
+		Does:   "Einen Code aus Ihrer Authenticator-App eingeben",
+		Lead:   "Öffnen Sie die Authenticator-App auf Ihrem Telefon und geben Sie den Code ein, den sie für {Site} anzeigt.",
+		Longer: "Öffnen Sie die Authenticator-App auf Ihrem Telefon und geben Sie den Code ein, den sie für {Site} anzeigt. Warten Sie auf den nächsten und geben Sie auch ihn ein, hinter dem ersten.",
 		Intro: []string{
 			"Laden Sie eine Authenticator-App. Wir empfehlen Google Authenticator oder Microsoft Authenticator; jede andere geht auch.",
 			"Scannen Sie den QR-Code, um die App mit {Site} zu verbinden.",

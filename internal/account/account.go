@@ -24,6 +24,7 @@ type Registry struct {
 	Store     *store.DB
 	Keys      *seal.Keys
 	Passwords *seal.Passwords
+	Known     *seal.Passwords // for browsers that the account knows; nil: Passwords
 	Now       func() time.Time
 	Log       *slog.Logger
 	Settings  Settings

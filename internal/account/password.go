@@ -12,24 +12,39 @@ import (
 
 // CheckPassword finds the account whose password this is. A name that is not known,
 // has no password or is disabled costs the same work as one that is, and gets the
-// same ErrCredentials.
-func (r *Registry) CheckPassword(ctx context.Context, email, password string) (store.Account, error) {
+// same ErrCredentials. So do those who try too often: *WaitError, and nothing is compared.
+func (r *Registry) CheckPassword(ctx context.Context, email, password string, by Guesser) (store.Account, error) {
 	var a store.Account
+	name := email
 	address, err := ParseEmail(email)
 	if err == nil {
+		name = address
 		a, err = r.Store.AccountByEmail(ctx, address)
 	}
 	if err != nil && !errors.Is(err, ErrEmail) && !errors.Is(err, store.ErrNotFound) {
 		return a, fmt.Errorf("account: password: %w", err)
 	}
 	known := err == nil && a.DisabledAt == 0
-	same, stale, err := r.SamePassword(ctx, a, password)
+	tries := r.tries(name, by)
+	before, err := r.mayTry(ctx, tries, by)
+	if err != nil {
+		return store.Account{}, err
+	}
+	same, stale, err := r.samePassword(ctx, r.passwords(by), a, password)
 	if err != nil {
 		return store.Account{}, err
 	}
 	if !same || !known {
 		r.Log.Info("password not correct", "account", a.ID)
+		if err := r.wrong(ctx, tries, by); err != nil {
+			return store.Account{}, err
+		}
 		return store.Account{}, ErrCredentials
+	}
+	if before > 0 {
+		if err := r.Store.Forgive(ctx, tries); err != nil {
+			return store.Account{}, fmt.Errorf("account: tries: %w", err)
+		}
 	}
 	if stale {
 		return a, r.rehash(ctx, a, password)
@@ -40,6 +55,19 @@ func (r *Registry) CheckPassword(ctx context.Context, email, password string) (s
 // SamePassword compares, and says whether the hash is of yesterday's cost. An account
 // without a password, or no account at all, does the work and says no.
 func (r *Registry) SamePassword(ctx context.Context, a store.Account, password string) (same, stale bool, err error) {
+	return r.samePassword(ctx, r.Passwords, a, password)
+}
+
+// passwords compute the password of somebody. A flood of strangers keeps nobody waiting in
+// a browser that their account knows.
+func (r *Registry) passwords(by Guesser) *seal.Passwords {
+	if by.Device != "" && r.Known != nil {
+		return r.Known
+	}
+	return r.Passwords
+}
+
+func (r *Registry) samePassword(ctx context.Context, p *seal.Passwords, a store.Account, password string) (same, stale bool, err error) {
 	var hash string
 	if len(a.Password) > 0 {
 		plain, err := r.Keys.Open("password "+a.ID, a.Password)
@@ -48,7 +76,7 @@ func (r *Registry) SamePassword(ctx context.Context, a store.Account, password s
 		}
 		hash = string(plain)
 	}
-	return r.Passwords.Same(ctx, hash, password)
+	return p.Same(ctx, hash, password)
 }
 
 // rehash brings an old hash up to date.

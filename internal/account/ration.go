@@ -26,7 +26,7 @@ func (r *Registry) Spend(ctx context.Context, tx *store.DB, rations ...Ration) e
 			continue
 		}
 		ends := r.Now().Truncate(one.Window).Add(one.Window)
-		err := tx.Spend(ctx, fmt.Sprintf("%s %s", one.Name, one.Window), store.Millis(ends), one.N, one.Limit)
+		err := tx.Spend(ctx, rationName(one.Name, one.Window), store.Millis(ends), one.N, one.Limit)
 		if errors.Is(err, store.ErrNotFound) {
 			r.Log.Warn("ration used up", "ration", one.Name)
 			return &WaitError{Until: ends}
@@ -37,6 +37,8 @@ func (r *Registry) Spend(ctx context.Context, tx *store.DB, rations ...Ration) e
 	}
 	return nil
 }
+
+func rationName(name string, window time.Duration) string { return fmt.Sprintf("%s %s", name, window) }
 
 // PerHour is a ration of which one is taken, of limit in an hour.
 func PerHour(name string, limit int64) Ration { return Ration{name, time.Hour, 1, limit} }

@@ -78,6 +78,35 @@ func (d *Devices) Recognise(ctx context.Context, a store.Account, from account.F
 	return b, nil
 }
 
+// Known is the id of the browser of a request if the account of this address knows it; ""
+// if not. It is one read, whether or not there is such an account.
+func (d *Devices) Known(ctx context.Context, email string, from account.From) (string, error) {
+	series, secret, ok := seal.SplitDevice(from.Device)
+	address, err := account.ParseEmail(email)
+	if !ok || err != nil {
+		return "", nil
+	}
+	row, err := d.Store.KnownDevice(ctx, seal.Hash(series), address, store.Millis(d.Now()))
+	if errors.Is(err, store.ErrNotFound) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("device: known: %w", err)
+	}
+	if b := (Browser{Seen: store.Seen{Device: row}, shown: seal.Hash(secret)}); row.Ended != "" || !d.current(b) {
+		return "", nil
+	}
+	return row.ID, nil
+}
+
+// Knows is the id of the browser if the account has taken both steps in it; "" if not.
+func (b Browser) Knows() string {
+	if b.ProvedAt == 0 || b.Ended != "" {
+		return ""
+	}
+	return b.ID
+}
+
 // current reports whether a browser shows a secret that is good: the one that counts, its
 // successor, or for a moment its predecessor.
 func (d *Devices) current(b Browser) bool {

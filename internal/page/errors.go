@@ -55,6 +55,7 @@ var table = []entry{
 	{err: signin.ErrNoSession, status: 303}, // to /signin, and back afterwards
 	{err: signin.ErrUnknownMethod, status: 422, text: "problem.method"},
 	{err: signin.ErrTooManyTries, status: 429, text: "problem.tries"},
+	{err: signin.ErrLonger, status: 422, text: "problem.longer"},
 	{err: account.ErrWait, status: 429, title: "fault.wait.title", text: "fault.wait"},
 	{err: account.ErrEmail, status: 422, text: "problem.email"},
 	{err: account.ErrName, status: 422, text: "problem.name"},

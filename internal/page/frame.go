@@ -86,10 +86,14 @@ func (f field) New() bool { return f.Autocomplete == "new-password" }
 // codeField is the field of a verification code.
 type codeField struct {
 	field
-	Digits bool // six of them: checked by itself at the sixth
+	Digits bool   // six of them: checked by itself at the sixth
+	Hint   string // word key; "" for none
 }
 
-// Code is the field of the answer to a challenge: six digits, or any text.
-func (f frame) Code(digits bool) codeField {
-	return codeField{f.Field("code", "field.code", "one-time-code", ""), digits}
+// Code is the field of the answer to a challenge: six digits, or any text with a hint.
+func (f frame) Code(digits bool, hint string) codeField {
+	if digits {
+		hint = "verify.hint"
+	}
+	return codeField{f.Field("code", "field.code", "one-time-code", ""), digits, hint}
 }

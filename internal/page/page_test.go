@@ -215,7 +215,7 @@ func TestTableIsComplete(t *testing.T) {
 		"../account": {"ErrCredentials": account.ErrCredentials, "ErrWait": account.ErrWait, "ErrEmail": account.ErrEmail, "ErrName": account.ErrName,
 			"ErrExists": account.ErrExists, "ErrUnknown": account.ErrUnknown, "ErrLink": account.ErrLink, "ErrSignUpClosed": account.ErrSignUpClosed},
 		"../signin": {"ErrNoSignIn": signin.ErrNoSignIn, "ErrNoSession": signin.ErrNoSession, "ErrUnknownMethod": signin.ErrUnknownMethod,
-			"ErrTooManyTries": signin.ErrTooManyTries, "ErrStepUp": signin.ErrStepUp, "ErrNoDraft": signin.ErrNoDraft, "ErrTooMany": signin.ErrTooMany},
+			"ErrTooManyTries": signin.ErrTooManyTries, "ErrLonger": signin.ErrLonger, "ErrStepUp": signin.ErrStepUp, "ErrNoDraft": signin.ErrNoDraft, "ErrTooMany": signin.ErrTooMany},
 		"../seal": {"ErrBusy": seal.ErrBusy, "ErrTooShort": seal.ErrTooShort, "ErrTooLong": seal.ErrTooLong,
 			"ErrCommon": seal.ErrCommon, "ErrGuessable": seal.ErrGuessable, "ErrNotText": seal.ErrNotText},
 		"../../factor": {"ErrIncorrect": factor.ErrIncorrect, "ErrRefused": factor.ErrRefused, "ErrMalformed": factor.ErrMalformed},

@@ -35,27 +35,42 @@ func (e *Engine) ask(ctx context.Context, v visit, c store.Challenge, method str
 	if len(factors) == 0 {
 		return question{}, ErrUnknownMethod
 	}
-	m := factors[0].method
-	asked, err := m.Challenge(ctx, e.about(v, factors[0].Factor, m, from))
-	if err != nil {
-		return question{}, fmt.Errorf("signin: ask by %s: %w", method, err)
-	}
-	if v.draft != nil && m.About().Given {
-		if err := e.hush(ctx, v.draft.Destination, &asked); err != nil {
-			return question{}, err
-		}
-	}
 	c.Method = method
-	return e.draw(c, m, asked), nil
+	if c.Hard, err = e.Ledgers.Longer(ctx, e.nextGuess(v, c, factors[0].method.About(), len(factors))); err != nil {
+		return question{}, err
+	}
+	asked, err := e.drawChallenge(ctx, v, c, factors[0], from)
+	if err != nil {
+		return question{}, err
+	}
+	return e.draw(c, factors[0].method, asked), nil
+}
+
+// drawChallenge is what the method of f asks.
+func (e *Engine) drawChallenge(ctx context.Context, v visit, c store.Challenge, f enrolled, from account.From) (factor.Challenge, error) {
+	about := e.about(v, f.Factor, f.method, from)
+	about.Hard = c.Hard
+	asked, err := f.method.Challenge(ctx, about)
+	if err != nil {
+		return asked, fmt.Errorf("signin: ask by %s: %w", c.Method, err)
+	}
+	if v.draft != nil && f.method.About().Given {
+		err = e.hush(ctx, v.draft.Destination, &asked)
+	}
+	return asked, err
 }
 
 // about is what a method is told of the visit.
 func (e *Engine) about(v visit, f factor.Factor, m factor.Method, from account.From) factor.Ask {
 	now := e.Now().In(e.Settings.Location)
 	_, host, _ := strings.Cut(e.Settings.PublicURL, "://")
+	page := ""
+	if v.draft == nil {
+		page = e.Settings.PublicURL + "/signin/verify"
+	}
 	return factor.Ask{
-		Account: factor.Account{ID: v.account.ID, Email: v.account.Email, Name: v.account.Name},
-		Factor:  f, New: v.draft != nil, Site: e.Settings.Site, Host: host, Language: from.Language,
+		Page: page, Account: factor.Account{ID: v.account.ID, Email: v.account.Email, Name: v.account.Name},
+		Factor: f, New: v.draft != nil, Site: e.Settings.Site, Host: host, Language: from.Language,
 		Began: store.Time(v.BeganAt).In(e.Settings.Location), Now: now, Until: now.Add(m.About().Valid),
 		Browser: account.Browser(trust.ReadBrowser(v.Browser, v.Hints), from.Language), Address: account.Address(v.Address, from.Language),
 	}
@@ -77,7 +92,7 @@ func (e *Engine) draw(c store.Challenge, m factor.Method, asked factor.Challenge
 	if asked.Answer != "" {
 		q.code = &store.Code{
 			ID: rand.Text(), Challenge: c.ID, Method: c.Method, SentAt: c.SentAt, EndsAt: store.Millis(until),
-			MAC: e.Keys.MAC("code", c.ID, c.Method, asked.Answer),
+			MAC: e.Keys.MAC("code", c.ID, c.Method, asked.Answer), Cost: int64(costOf(asked.Answer)),
 		}
 		if q.message != nil {
 			q.code.Message = q.message.ID
@@ -101,6 +116,11 @@ func (e *Engine) open(ctx context.Context, tx *store.DB, v visit, q question) er
 
 // enclose saves what travels with a challenge.
 func (e *Engine) enclose(ctx context.Context, tx *store.DB, v visit, q question) error {
+	if q.challenge.Hard {
+		if err := tx.DropShort(ctx, q.challenge.ID, q.challenge.SentAt); err != nil {
+			return err
+		}
+	}
 	if q.code != nil {
 		if err := tx.AddCode(ctx, *q.code); err != nil {
 			return err
@@ -112,7 +132,7 @@ func (e *Engine) enclose(ctx context.Context, tx *store.DB, v visit, q question)
 	if q.message == nil {
 		return nil
 	}
-	if err := e.ration(ctx, tx, v, *q.message); err != nil {
+	if err := e.ration(ctx, tx, v, q); err != nil {
 		return err
 	}
 	return e.Put(ctx, tx, *q.message, q.until)
@@ -128,6 +148,9 @@ func (e *Engine) Choose(ctx context.Context, token, method string, from account.
 	factors, err := e.proofs(ctx, v, method)
 	if err != nil || len(factors) == 0 {
 		return cmp.Or(err, ErrUnknownMethod)
+	}
+	if v.browser, err = e.Devices.Recognise(ctx, v.account, from); err != nil {
+		return err
 	}
 	c, err := e.Store.Challenge(ctx, v.ID)
 	switch {
@@ -179,6 +202,9 @@ func (e *Engine) Resend(ctx context.Context, token string, from account.From) er
 	if err != nil {
 		return err
 	}
+	if v.browser, err = e.Devices.Recognise(ctx, v.account, from); err != nil {
+		return err
+	}
 	return e.resend(ctx, v, from)
 }
 
@@ -217,7 +243,7 @@ func nextSend(s store.SignIn, c store.Challenge, now time.Time) time.Time {
 }
 
 func (e *Engine) send(ctx context.Context, v visit, c store.Challenge, method string, from account.From) error {
-	v.network = from.Network()
+	v.from = from
 	q, err := e.ask(ctx, v, c, method, from)
 	if err != nil {
 		return err
@@ -256,8 +282,8 @@ func (e *Engine) openVisit(ctx context.Context, token string) (visit, error) {
 }
 
 // Verify checks the answer to the open challenge and, if it is right, opens a session.
-// ErrNoSignIn, factor.ErrMalformed, ErrTooManyTries, and factor.ErrIncorrect alike for a
-// wrong, expired, used or superseded code and for a sign-in that is over.
+// ErrNoSignIn, factor.ErrMalformed, ErrTooManyTries, ErrLonger, *account.WaitError, and
+// factor.ErrIncorrect alike for a wrong, expired, used or superseded code and for a sign-in that is over.
 func (e *Engine) Verify(ctx context.Context, token string, form url.Values, from account.From) (Entry, error) {
 	v, err := e.visit(ctx, token)
 	if err != nil {
@@ -266,7 +292,11 @@ func (e *Engine) Verify(ctx context.Context, token string, form url.Values, from
 	if err := e.see(ctx, &v, from); err != nil {
 		return Entry{}, err
 	}
-	proven, err := e.prove(ctx, v, form)
+	v.account.Epoch = v.Epoch // if it was raised since, whatever comes of this is void
+	if v.browser, err = e.Devices.Recognise(ctx, v.account, from); err != nil {
+		return Entry{}, err
+	}
+	proven, err := e.prove(ctx, v, form, from)
 	if err != nil {
 		return Entry{}, err
 	}
@@ -274,7 +304,7 @@ func (e *Engine) Verify(ctx context.Context, token string, form url.Values, from
 }
 
 // prove reads the answer, spends a try and compares.
-func (e *Engine) prove(ctx context.Context, v visit, form url.Values) (proof, error) {
+func (e *Engine) prove(ctx context.Context, v visit, form url.Values, from account.From) (proof, error) {
 	c, err := e.Store.Challenge(ctx, v.ID)
 	if errors.Is(err, store.ErrNotFound) {
 		return proof{}, ErrNoSignIn // nothing was asked yet
@@ -289,36 +319,26 @@ func (e *Engine) prove(ctx context.Context, v visit, form url.Values) (proof, er
 	if len(factors) == 0 {
 		return proof{}, ErrUnknownMethod // it was removed while it was asked for
 	}
-	text, err := factors[0].method.Read(form)
+	text, err := factors[0].method.Read(form, c.Hard)
 	if err != nil {
 		return proof{}, err
 	}
-	if err := e.debit(ctx, c); err != nil {
+	codes, err := e.Store.LiveCodes(ctx, c.ID, c.Method, store.Millis(e.Now()))
+	if err != nil {
+		return proof{}, fmt.Errorf("signin: codes: %w", err)
+	}
+	g := e.answer(v, c, factors[0].method.About(), len(factors), codes)
+	if err := e.debit(ctx, v, c, g, from); err != nil {
 		return proof{}, err
 	}
-	proven, err := e.compare(ctx, c, factors, text)
+	proven, err := e.compare(ctx, c, factors, codes, text)
 	if errors.Is(err, factor.ErrIncorrect) {
 		e.Log.Info("verification code incorrect", "account", v.account.ID, "signin", v.ID)
+		if err := e.Ledgers.Guessed(ctx, v.account, g, from); err != nil {
+			return proof{}, err
+		}
 	}
 	return proven, err
-}
-
-// debit spends a try, in a transaction of its own, before anything is compared: what
-// is counted cannot be rolled back with a failed sign-in, and guesses that arrive
-// together are counted one by one.
-func (e *Engine) debit(ctx context.Context, c store.Challenge) error {
-	err := e.Store.Debit(ctx, c.ID, limit.Tries, store.Millis(e.Now()))
-	if !errors.Is(err, store.ErrNotFound) {
-		return err
-	}
-	c, err = e.Store.Challenge(ctx, c.SignIn)
-	if err != nil {
-		return fmt.Errorf("signin: debit: %w", err)
-	}
-	if c.PassedAt == 0 && triesLeft(c) == 0 {
-		return ErrTooManyTries
-	}
-	return factor.ErrIncorrect // the sign-in is over
 }
 
 func triesLeft(c store.Challenge) int { return int(max(limit.Tries-c.Tries, 0)) }
@@ -354,20 +374,15 @@ func (e *Engine) use(ctx context.Context, tx *store.DB, p proof, now int64) erro
 }
 
 // compare asks the method of the challenge c whether text answers it for one of its
-// factors. It is one try, whichever of them it fits.
-func (e *Engine) compare(ctx context.Context, c store.Challenge, factors []enrolled, text string) (proof, error) {
-	now := e.Now()
-	codes, err := e.Store.LiveCodes(ctx, c.ID, c.Method, store.Millis(now))
-	if err != nil {
-		return proof{}, fmt.Errorf("signin: codes: %w", err)
-	}
+// factors, or is one of the codes that were debited. It is one try, whichever of them it fits.
+func (e *Engine) compare(ctx context.Context, c store.Challenge, factors []enrolled, codes []store.Code, text string) (proof, error) {
 	state, err := e.Keys.Open("challenge "+c.ID, c.State)
 	if err != nil {
 		return proof{}, fmt.Errorf("signin: challenge state: %w", err)
 	}
 	p := proof{challenge: c.ID}
 	answer := factor.Answer{
-		Text: text, State: state, Now: now,
+		Text: text, State: state, Now: e.Now(), Hard: c.Hard,
 		Matches: func(candidate string) bool {
 			for _, code := range codes { // all of them, so that the time does not tell which
 				if e.Keys.SameMAC(code.MAC, "code", c.ID, c.Method, candidate) {
@@ -398,10 +413,6 @@ func (e *Engine) accept(ctx context.Context, v visit, proven proof, from account
 	if Next(p, e.Now()) != StepIn {
 		return Entry{}, factor.ErrIncorrect
 	}
-	v.account.Epoch = v.Epoch // if it was raised since, whatever comes of this is void
-	if v.browser, err = e.Devices.Recognise(ctx, v.account, from); err != nil {
-		return Entry{}, err
-	}
 	now := store.Millis(e.Now())
 	token, row := e.newSession(v.account, from)
 	row.SignIn, row.ProvedAt = v.ID, now
@@ -409,6 +420,9 @@ func (e *Engine) accept(ctx context.Context, v visit, proven proof, from account
 	err = e.Store.Tx(ctx, func(tx *store.DB) error {
 		entry = Entry{Session: token}
 		if err := e.use(ctx, tx, proven, now); err != nil {
+			return err
+		}
+		if err := e.settled(ctx, tx, v, proven.challenge, from); err != nil {
 			return err
 		}
 		if err := tx.FinishSignIn(ctx, v.ID, now); err != nil {
@@ -453,7 +467,7 @@ func (e *Engine) enter(ctx context.Context, tx *store.DB, v visit, row store.Ses
 
 // describe is the open challenge as the person may see it.
 func (e *Engine) describe(ctx context.Context, v visit, c store.Challenge) (*Challenge, error) {
-	d := &Challenge{Again: nextSend(v.SignIn, c, e.Now()), TriesLeft: triesLeft(c)}
+	d := &Challenge{Hard: c.Hard, Again: nextSend(v.SignIn, c, e.Now()), TriesLeft: triesLeft(c)}
 	d.Method = c.Method
 	factors, err := e.proofs(ctx, v, c.Method)
 	if err != nil {

@@ -105,7 +105,7 @@ func (e *Engine) draftVisit(ctx context.Context, who Session, from account.From)
 	if err != nil {
 		return visit{}, fmt.Errorf("signin: enroll: %w", err)
 	}
-	return visit{SignIn: store.SignIn{Purpose: store.ForFactor, Session: who.ID}, account: a, who: who, network: from.Network()}, nil
+	return visit{SignIn: store.SignIn{Purpose: store.ForFactor, Session: who.ID}, account: a, who: who, from: from}, nil
 }
 
 func (e *Engine) addDraft(ctx context.Context, v visit, d enrolled, asked factor.Challenge, from account.From) error {
@@ -120,6 +120,15 @@ func (e *Engine) addDraft(ctx context.Context, v visit, d enrolled, asked factor
 	}
 	c := newChallenge(v)
 	c.Method = about.Method
+	v.draft = &d
+	if c.Hard, err = e.Ledgers.Longer(ctx, e.nextGuess(v, c, about, 1)); err != nil {
+		return err
+	}
+	if c.Hard {
+		if asked, err = e.drawChallenge(ctx, v, c, d, from); err != nil {
+			return err
+		}
+	}
 	q := e.draw(c, d.method, asked)
 	err = e.Store.Tx(ctx, func(tx *store.DB) error {
 		row := store.Draft{SignIn: v.ID, Session: v.Session, Method: about.Method, Seen: asked.Seen, Body: body}
@@ -219,13 +228,16 @@ func (e *Engine) Confirm(ctx context.Context, who Session, method string, form u
 	}
 	proven := proof{by: *v.draft}
 	if !row.Seen {
-		if proven, err = e.prove(ctx, v, form); err != nil {
+		if proven, err = e.prove(ctx, v, form, from); err != nil {
 			return "", err
 		}
 	}
 	now := store.Millis(e.Now())
 	err = e.Store.Tx(ctx, func(tx *store.DB) error {
 		if err := e.use(ctx, tx, proven, now); err != nil {
+			return err
+		}
+		if err := e.settled(ctx, tx, v, proven.challenge, from); err != nil {
 			return err
 		}
 		if err := tx.FinishSignIn(ctx, v.ID, now); err != nil {

@@ -12,6 +12,9 @@ var (
 	// ErrTooManyTries says that nothing was compared: the sign-in has no tries left
 	// and the person must begin again.
 	ErrTooManyTries = errors.New("too many wrong codes")
+	// ErrLonger says that nothing was compared: somebody has guessed so often that this kind
+	// of answer is not enough any more. The question has been asked anew.
+	ErrLonger = errors.New("longer answer needed")
 	// ErrStepUp says that the last full proof is too long ago for this: the person must
 	// prove again who they are.
 	ErrStepUp = errors.New("proof too old")

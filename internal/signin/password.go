@@ -45,6 +45,9 @@ func (e *Engine) ChangePassword(ctx context.Context, who Session, current, passw
 		if session, err = e.carryOn(ctx, tx, who, from); err != nil {
 			return err
 		}
+		if err := e.Ledgers.Renew(ctx, tx, a, e.Now()); err != nil { // both steps are fresh
+			return err
+		}
 		return e.Tell(ctx, tx, account.Notice{Kind: passwordChanged, Words: "changed", Account: a}, from)
 	})
 	if errors.Is(err, ErrNoSession) {

@@ -6,6 +6,7 @@ import (
 
 	"twostep/delivery"
 	"twostep/internal/account"
+	"twostep/internal/ledger"
 	"twostep/internal/limit"
 	"twostep/internal/store"
 )
@@ -23,24 +24,24 @@ func (t Texts) ration() account.Ration {
 
 // ration takes a message out of what it counts against. A text costs money (a call would
 // too), and somebody else may be paid for it. A mail to an address that is not the
-// account's yet may go to a stranger, also if it is sent to nobody in the end. The mail
-// of a sign-in has no ration here.
-func (e *Engine) ration(ctx context.Context, tx *store.DB, v visit, m delivery.Message) error {
-	to := e.Keyed(m.To)
+// account's yet may go to a stranger, also if it is sent to nobody in the end.
+func (e *Engine) ration(ctx context.Context, tx *store.DB, v visit, q question) error {
+	m := *q.message
+	to, network := e.Keyed(m.To), v.from.Network()
 	switch mail := m.Channel == delivery.Email || m.Channel == ""; {
 	case mail && v.draft == nil:
-		return nil
+		return e.Ledgers.Send(ctx, tx, ledger.Guess{Ledger: ledger.Of(v.account), Challenge: q.challenge.ID, Device: v.browser.Knows()}, v.from)
 	case mail:
 		return e.Spend(ctx, tx,
 			account.PerHour("new address "+to, limit.NewMailsHour), account.PerDay("new address "+to, limit.NewMailsDay),
 			account.PerDay("new addresses of account "+v.account.ID, limit.NewMailsPerAccount),
-			account.PerNetwork("new addresses", v.network, limit.TextsPerNetwork))
+			account.PerNetwork("new addresses", network, limit.TextsPerNetwork))
 	}
 	block := e.Keyed(m.To[:min(len(m.To), limit.BlockDigits+1)])
 	return e.Spend(ctx, tx,
 		account.PerDay("texts to "+to, limit.TextsPerNumber),
 		account.PerHour("texts to block "+block, limit.TextsPerBlock),
 		account.PerDay("texts of account "+v.account.ID, limit.TextsPerAccount),
-		account.PerNetwork("texts", v.network, limit.TextsPerNetwork),
+		account.PerNetwork("texts", network, limit.TextsPerNetwork),
 		e.Texts.ration())
 }

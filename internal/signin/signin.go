@@ -17,6 +17,7 @@ import (
 	"twostep/factor"
 	"twostep/internal/account"
 	"twostep/internal/device"
+	"twostep/internal/ledger"
 	"twostep/internal/seal"
 	"twostep/internal/store"
 	"twostep/internal/trust"
@@ -38,6 +39,7 @@ const (
 type Engine struct {
 	*account.Registry
 	Devices  *device.Devices
+	Ledgers  *ledger.Ledgers
 	Methods  []factor.Method
 	Idle     time.Duration // a session ends after so long without a request
 	Absolute time.Duration // and after so long in any case
@@ -100,6 +102,7 @@ type Challenge struct {
 	Delivery  Delivery
 	Again     time.Time // from when a new code may be asked for; zero: not in this sign-in any more
 	TriesLeft int
+	Hard      bool // it takes an answer that nobody can guess
 }
 
 // Delivery is what became of the newest message of a challenge.
@@ -126,9 +129,13 @@ type Entry struct {
 // Begin checks the password. Where this browser is trusted from this place, that opens a
 // session; everywhere else it opens a sign-in. If the browser is in the middle of a sign-in
 // of the same account, that one goes on under a new token, and no second message is sent.
-// account.ErrCredentials, seal.ErrBusy.
+// account.ErrCredentials, *account.WaitError, seal.ErrBusy.
 func (e *Engine) Begin(ctx context.Context, c Credentials, from account.From) (Entry, error) {
-	a, err := e.CheckPassword(ctx, c.Email, c.Password)
+	known, err := e.Devices.Known(ctx, c.Email, from)
+	if err != nil {
+		return Entry{}, err
+	}
+	a, err := e.CheckPassword(ctx, c.Email, c.Password, account.Guesser{Network: from.Network(), Device: known})
 	if err != nil {
 		return Entry{}, err
 	}
@@ -151,19 +158,18 @@ func (e *Engine) Begin(ctx context.Context, c Credentials, from account.From) (E
 			return Entry{}, err
 		}
 	}
-	token, err := e.pend(ctx, a, d, c, from)
+	token, err := e.pend(ctx, visit{account: a, why: &d, browser: b}, c, from)
 	return Entry{SignIn: token}, err
 }
 
 // pend opens a sign-in after the right password, or goes on with the one this browser is in.
-func (e *Engine) pend(ctx context.Context, a store.Account, d device.Decision, c Credentials, from account.From) (token string, err error) {
-	row := store.SignIn{Purpose: store.ForSession, ReturnTo: c.ReturnTo, Reason: string(d.Reason), Device: d.Device}
-	if old, ok := d.Old(); ok && d.Reason == trust.Expired {
-		row.VerifiedAt = store.Millis(old.Verified)
+func (e *Engine) pend(ctx context.Context, v visit, c Credentials, from account.From) (token string, err error) {
+	v.SignIn = store.SignIn{Purpose: store.ForSession, ReturnTo: c.ReturnTo, Reason: string(v.why.Reason), Device: v.why.Device}
+	if old, ok := v.why.Old(); ok && v.why.Reason == trust.Expired {
+		v.VerifiedAt = store.Millis(old.Verified)
 	}
-	v := visit{SignIn: row, account: a, why: &d}
 	current, err := e.Store.SignIn(ctx, seal.Hash(c.Current))
-	if err == nil && current.Account == a.ID && current.Purpose == store.ForSession {
+	if err == nil && current.Account == v.account.ID && current.Purpose == store.ForSession {
 		if token, err = e.resume(ctx, v, current); err == nil {
 			return token, nil
 		}
@@ -198,7 +204,7 @@ func (e *Engine) resume(ctx context.Context, v visit, s store.SignIn) (string, e
 // begin opens the sign-in that is drawn up in v so far.
 func (e *Engine) begin(ctx context.Context, v visit, from account.From) (string, error) {
 	token := e.drawSignIn(&v.SignIn, v.account, from)
-	v.network = from.Network()
+	v.from = from
 	first, err := e.firstQuestion(ctx, v, from)
 	if err != nil {
 		return "", err
@@ -269,8 +275,8 @@ type visit struct {
 	draft   *enrolled
 	who     Session          // whose draft it is
 	why     *device.Decision // that led to it
-	network string           // that asks now
-	browser device.Browser   // that answers
+	from    account.From     // that asks now
+	browser device.Browser   // the same, as the account knows it
 }
 
 // visit finds the sign-in of a token, over or not. ErrNoSignIn.

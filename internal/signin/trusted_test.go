@@ -388,6 +388,7 @@ func TestTabsAtOnce(t *testing.T) {
 func TestTrustEndsMeanwhile(t *testing.T) {
 	withAnna(t, func(h *house) {
 		for range 10 {
+			h.turn(24 * time.Hour)
 			l := h.laptop().in(true)
 			owner := h.who(l.session).Owner()
 			var turn atomic.Int64

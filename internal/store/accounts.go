@@ -88,3 +88,9 @@ func (db *DB) Void(ctx context.Context, why string, now int64) error {
 	_, err := db.change(ctx, `UPDATE places SET ended_at = $2, ended = $1 WHERE ended_at = 0`, why, now)
 	return err
 }
+
+// CountAccounts is how many accounts there are.
+func (db *DB) CountAccounts(ctx context.Context) (n int64, err error) {
+	err = db.read.QueryRowContext(ctx, `SELECT COUNT(*) FROM accounts`).Scan(&n)
+	return n, err
+}

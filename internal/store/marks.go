@@ -28,3 +28,15 @@ func (db *DB) SetTime(ctx context.Context, now int64) error {
 	_, err := db.change(ctx, `INSERT INTO marks (name, value) VALUES ('time', $1) ON CONFLICT (name) DO UPDATE SET value = $1`, strconv.FormatInt(now, 10))
 	return err
 }
+
+// Mark is the fact of this name. ErrNotFound.
+func (db *DB) Mark(ctx context.Context, name string) (value string, err error) {
+	err = found(db.read.QueryRowContext(ctx, `SELECT value FROM marks WHERE name = $1`, name).Scan(&value))
+	return value, err
+}
+
+// SetMark writes a fact about this database down, whatever stands there.
+func (db *DB) SetMark(ctx context.Context, name, value string) error {
+	_, err := db.change(ctx, `INSERT INTO marks (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = $2`, name, value)
+	return err
+}

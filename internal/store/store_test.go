@@ -143,7 +143,7 @@ func TestOnce(t *testing.T) {
 			n    int64
 			f    func() error
 		}{
-			{"debit", 5, func() error { return db.Debit(ctx, c.ID, 5, 20) }},
+			{"try", 1, func() error { return db.Try(ctx, store.Challenge{ID: c.ID}, 5, 20) }},
 			{"ask again", 1, func() error { return db.AskAgain(ctx, c) }},
 			{"use code", 1, func() error { return db.UseCode(ctx, code.ID, 20) }},
 			{"use link", 1, func() error { return db.UseLink(ctx, []byte("l"), 20) }},
@@ -162,7 +162,7 @@ func TestEnds(t *testing.T) {
 	each(t, func(t *testing.T, db *store.DB) {
 		ctx := t.Context()
 		_, c, code := signIn(t, db)
-		for _, late := range []error{db.Debit(ctx, c.ID, 5, 1001), db.UseCode(ctx, code.ID, 901), db.FinishSignIn(ctx, "s", 1001)} {
+		for _, late := range []error{db.Try(ctx, c, 5, 1001), db.UseCode(ctx, code.ID, 901), db.FinishSignIn(ctx, "s", 1001)} {
 			if !errors.Is(late, store.ErrNotFound) {
 				t.Errorf("after the end: got %v, want ErrNotFound", late)
 			}
@@ -170,7 +170,7 @@ func TestEnds(t *testing.T) {
 		if live, err := db.LiveCodes(ctx, "c", "email", 901); err != nil || len(live) != 0 {
 			t.Errorf("codes after their end: %v, %v", live, err)
 		}
-		for _, last := range []error{db.Debit(ctx, c.ID, 5, 1000), db.UseCode(ctx, code.ID, 900), db.FinishSignIn(ctx, "s", 1000)} {
+		for _, last := range []error{db.Try(ctx, c, 5, 1000), db.UseCode(ctx, code.ID, 900), db.FinishSignIn(ctx, "s", 1000)} {
 			if last != nil {
 				t.Errorf("at the end: %v", last)
 			}

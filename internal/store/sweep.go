@@ -7,6 +7,7 @@ type Old struct {
 	Ended  int64 // something ended
 	Events int64 // something happened
 	Trust  int64 // a browser was verified, or somebody was asked
+	Odds   int64 // somebody guessed
 }
 
 // Sweep removes what is long over, a few hundred rows at a time so that nobody waits
@@ -23,7 +24,11 @@ func (db *DB) Sweep(ctx context.Context, old Old) (sum int64, err error) {
 		{`DELETE FROM devices WHERE id IN (SELECT id FROM devices WHERE ends_at < $1 LIMIT 500)`, old.Ended},
 		{`DELETE FROM signins WHERE id IN (SELECT id FROM signins WHERE ends_at < $1 LIMIT 500)`, old.Ended},
 		{`DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE ends_at < $1 LIMIT 500)`, old.Ended},
-		{`DELETE FROM rations WHERE (name, ends_at) IN (SELECT name, ends_at FROM rations WHERE ends_at < $1 LIMIT 500)`, old.Ended},
+		{`DELETE FROM rations WHERE (name, ends_at) IN (SELECT name, ends_at FROM rations WHERE ends_at < $1 AND name NOT LIKE 'odds of %' LIMIT 500)`, old.Ended},
+		{`DELETE FROM rations WHERE (name, ends_at) IN (SELECT name, ends_at FROM rations WHERE ends_at < $1 LIMIT 500)`, old.Odds},
+		{`DELETE FROM debits WHERE id IN (SELECT id FROM debits WHERE at < $1 AND kind IN ('send', 'pair') LIMIT 500)`, old.Ended},
+		{`DELETE FROM debits WHERE id IN (SELECT id FROM debits WHERE at < $1 LIMIT 500)`, old.Odds},
+		{`DELETE FROM waits WHERE name IN (SELECT name FROM waits WHERE at < $1 LIMIT 500)`, old.Ended},
 		{`DELETE FROM links WHERE token IN (SELECT token FROM links WHERE ends_at < $1 LIMIT 500)`, old.Ended},
 		{`DELETE FROM messages WHERE id IN (SELECT id FROM messages WHERE ends_at < $1 AND state <> 'waiting' LIMIT 500)`, old.Ended},
 	} {

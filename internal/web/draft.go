@@ -111,11 +111,11 @@ type draftPage struct {
 	Codes       []string
 	Seen        bool   // no proof is needed but that it was seen
 	Saved       string // the button for that
-	Digits      bool
-	Minutes     int
-	Ended       bool // too many wrong codes
-	Email       string
-	Day         time.Time
+	answer
+	Minutes int
+	Ended   bool // too many wrong codes
+	Email   string
+	Day     time.Time
 }
 
 // draftSheet is the page of what waits for its proof. signin.ErrNoDraft.
@@ -131,12 +131,13 @@ func (s *Site) draftSheet(r *http.Request, e enrolment) (page.Sheet, signin.Draf
 func (s *Site) printDraft(r *http.Request, e enrolment, d signin.Draft) (page.Sheet, error) {
 	p := draftPage{
 		Said: e.said, Base: e.base, Back: e.back, Destination: d.Destination, Codes: d.Show.Codes, Secret: groups(d.Show.Secret),
-		Link: appLink(d.Show.Link), Seen: d.Challenge == nil, Digits: digits(e.about),
+		Link: appLink(d.Show.Link), Seen: d.Challenge == nil, answer: answer{Digits: digits(e.about)},
 		Email: e.Account.Email, Day: s.Pages.Clocked(),
 		Saved: cmp.Or(e.said.Says["saved"], s.Pages.Words(r).Say("codes.saved")),
 	}
 	sheet := page.Sheet{Name: "draft", Titled: e.said.Title, Focus: "code"}
 	if c := d.Challenge; c != nil {
+		p.answer = answerTo(*c)
 		p.sending, p.Minutes = s.sending(s.Pages.Words(r), *c), int(c.Valid/time.Minute)
 		if p.Ended = c.TriesLeft == 0; p.Ended {
 			sheet.Status, sheet.Problems = http.StatusTooManyRequests, []page.Problem{{Key: "problem.tries"}}

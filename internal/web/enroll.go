@@ -188,10 +188,11 @@ func (s *Site) confirmDraft(w http.ResponseWriter, r *http.Request, e enrolment)
 // confirmAgain prints what waits for its proof with what was wrong with the code.
 func (s *Site) confirmAgain(w http.ResponseWriter, r *http.Request, e enrolment, wrong error) error {
 	status, key, ok := page.Explain(wrong)
-	if !ok {
+	early, wait := errors.AsType[*account.WaitError](wrong)
+	if !ok && !wait {
 		return wrong
 	}
-	sheet, _, err := s.draftSheet(r, e)
+	sheet, d, err := s.draftSheet(r, e)
 	if errors.Is(err, signin.ErrNoDraft) {
 		return redirect(w, r, e.at("")) // another tab was faster
 	}
@@ -202,8 +203,11 @@ func (s *Site) confirmAgain(w http.ResponseWriter, r *http.Request, e enrolment,
 		return s.print(w, r, sheet) // that was the last try: there is no field to say more beside
 	}
 	sheet.Status, sheet.Problems = status, []page.Problem{{Key: key}}
-	if errors.Is(wrong, factor.ErrIncorrect) || errors.Is(wrong, factor.ErrMalformed) {
-		sheet.Problems = []page.Problem{s.codeProblem(r, e.about, wrong)}
+	switch {
+	case wait:
+		return s.slow(w, r, sheet, "code", early.Until)
+	case d.Challenge != nil && (errors.Is(wrong, factor.ErrIncorrect) || errors.Is(wrong, factor.ErrMalformed)):
+		sheet.Problems = []page.Problem{s.codeProblem(r, *d.Challenge, wrong)}
 	}
 	return s.print(w, r, sheet)
 }

@@ -17,6 +17,8 @@ import (
 	"twostep/factor"
 	"twostep/internal/account"
 	"twostep/internal/device"
+	"twostep/internal/ledger"
+	"twostep/internal/limit"
 	"twostep/internal/outbox"
 	"twostep/internal/page"
 	"twostep/internal/seal"
@@ -61,6 +63,7 @@ func build(t *testing.T) *house {
 	h.Site = &Site{
 		Engine: &signin.Engine{
 			Registry: accounts, Devices: &device.Devices{Registry: accounts, Policy: trust.Policy{Life: trust.Life}},
+			Ledgers: &ledger.Ledgers{Registry: accounts, PerYear: limit.PerYear},
 			Methods: []factor.Method{post{}, call{}, app{}, paper{}},
 			Idle:    time.Hour, Absolute: 24 * time.Hour,
 		},

@@ -31,12 +31,12 @@ type (
 type travels struct{}
 
 func (travels) Challenge(_ context.Context, ask factor.Ask) (factor.Challenge, error) {
-	code := sentcode.New()
+	code := sentcode.New(false)
 	m := delivery.Message{Channel: channel(ask.Factor.Destination), To: ask.Factor.Destination, Subject: "code", Text: code}
 	return factor.Challenge{Answer: code, Message: &m}, nil
 }
 
-func (travels) Read(form url.Values) (string, error) { return sentcode.Read(form) }
+func (travels) Read(form url.Values, hard bool) (string, error) { return sentcode.Read(form, hard) }
 
 func (travels) Verify(_ context.Context, _ *factor.Factor, a factor.Answer) error {
 	return sentcode.Verify(a)
@@ -97,7 +97,7 @@ func (still) Challenge(context.Context, factor.Ask) (factor.Challenge, error) {
 	return factor.Challenge{}, nil
 }
 
-func (still) Read(form url.Values) (string, error) {
+func (still) Read(form url.Values, _ bool) (string, error) {
 	if form.Get("code") == "" {
 		return "", factor.ErrMalformed
 	}
@@ -244,7 +244,7 @@ func enrollStories(t *testing.T, lang string) []story {
 			[]string{"svg[role=img]", "a[href=" + appLinkText + "]", "JBSW Y3DP EHPK 3PXP", "input#code[inputmode=numeric]", "button#verify", "button[disabled]", "Continue", "Scan QR Code", "input[name=return_to]",
 				"button[data-copy=secret]", "form[action=/settings/2step/app/verify]"},
 			[]string{"button[formaction]", "p#delivery", "svg[style]"}},
-		{"draft-app-wrong", problem(draft(at(app{}, ""), toScan), s.codeProblem(r, app{}.About(), slow)), 422, []string{"Your clock is 3 min behind.", "svg[role=img]"}, nil},
+		{"draft-app-wrong", problem(draft(at(app{}, ""), toScan), s.codeProblem(r, signin.Challenge{Offer: signin.Offer{About: app{}.About()}}, slow)), 422, []string{"Your clock is 3 min behind.", "svg[role=img]"}, nil},
 		{"draft-app-ended", draft(at(app{}, ""), signin.Draft{Show: toScan.Show, Challenge: &signin.Challenge{Offer: quiet.Offer}}), 429,
 			[]string{"input[name=again]", "Start again"}, []string{"svg[role=img]", "code", "JBSW"}},
 		{"draft-call", draft(at(call{}, ""), toCall), 200,

@@ -3,6 +3,7 @@ package web
 import (
 	"encoding/json"
 	"net/http"
+	"strings"
 	"time"
 
 	"twostep/internal/i18n"
@@ -55,6 +56,16 @@ func (s *Site) early(w http.ResponseWriter, r *http.Request, sheet page.Sheet, u
 	page.RetryAfter(w, max(1, s.Pages.Left(until)))
 	sheet.Status = http.StatusTooManyRequests
 	sheet.Problems = []page.Problem{s.wait(s.Pages.Words(r), until)}
+	return s.print(w, r, sheet)
+}
+
+// slow answers that it was wrong too often for another try now.
+func (s *Site) slow(w http.ResponseWriter, r *http.Request, sheet page.Sheet, field string, until time.Time) error {
+	page.RetryAfter(w, max(1, s.Pages.Left(until)))
+	sheet.Status = http.StatusTooManyRequests
+	p := s.wait(s.Pages.Words(r), until)
+	p.Field, p.Key = field, strings.Replace(p.Key, ".wait", ".slow", 1)
+	sheet.Problems = []page.Problem{p}
 	return s.print(w, r, sheet)
 }
 

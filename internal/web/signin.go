@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 
+	"twostep/internal/account"
 	"twostep/internal/page"
 	"twostep/internal/signin"
 	"twostep/internal/trust"
@@ -95,6 +96,9 @@ func (s *Site) signIn(w http.ResponseWriter, r *http.Request) error {
 	}
 	entry, err := s.Engine.Begin(r.Context(), signin.Credentials{Email: form["email"], Password: form["password"],
 		ReturnTo: back, Current: s.Pages.Cookie(r, page.SignInCookie)}, s.Pages.From(r))
+	if early, ok := errors.AsType[*account.WaitError](err); ok {
+		return s.slow(w, r, sheet, "password", early.Until)
+	}
 	if err != nil {
 		return s.reprint(w, r, sheet, "", err)
 	}

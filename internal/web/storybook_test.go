@@ -182,7 +182,7 @@ func verifyStories(t *testing.T, lang string) []story {
 		{"verify-app", sheet(func(p *signin.Pending) { *p.Challenge = signin.Challenge{Offer: offer(app{}, ""), TriesLeft: 5} }), 200,
 			[]string{"Enter the code from your app for Example & Söhne"}, []string{"button[formaction]", "p#delivery", "Codes work"}},
 		{"verify-app-clock", problem(sheet(func(p *signin.Pending) { *p.Challenge = signin.Challenge{Offer: offer(app{}, ""), TriesLeft: 5} }),
-			s.codeProblem(r, app{}.About(), slow)), 422, []string{"Your clock is 3 min behind.", "p#code-wrong", "input#code[autofocus]"}, []string{seed}},
+			s.codeProblem(r, signin.Challenge{Offer: signin.Offer{About: app{}.About()}}, slow)), 422, []string{"Your clock is 3 min behind.", "p#code-wrong", "input#code[autofocus]"}, []string{seed}},
 		{"verify-paper", sheet(func(p *signin.Pending) { *p.Challenge = signin.Challenge{Offer: offer(paper{}, ""), TriesLeft: 5} }), 200,
 			[]string{"input#code[autocomplete=off]"}, []string{"input#code[inputmode]", "p#code-hint", "6-digit"}},
 		{"verify-stepup", sheet(func(p *signin.Pending) { p.StepUp = true }), 200, []string{"Cancel"}, []string{"Start again"}},

@@ -17,8 +17,9 @@ import (
 type verifyPage struct {
 	sending
 	Lead    string
-	Minutes int    // how long a code works; 0: it has no life of its own
-	Digits  bool   // the code is six digits
+	Minutes int // how long a code works; 0: it has no life of its own
+	answer
+	Hard    bool   // somebody has guessed, so the answer is longer
 	Other   bool   // there is another way
 	StepUp  bool   // for somebody who is in already
 	Ended   bool   // too many wrong codes
@@ -44,9 +45,10 @@ func (s *Site) verifySheet(r *http.Request, p pending) (page.Sheet, error) {
 	w := s.Pages.Words(r)
 	v := verifyPage{
 		sending: s.sending(w, *c),
-		Lead:    s.spoken(w, c.About, c.Masked).Lead,
+		Lead:    s.lead(w, *c),
+		answer:  answerTo(*c),
+		Hard:    c.Hard,
 		Minutes: int(c.Valid / time.Minute),
-		Digits:  digits(c.About),
 		Other:   len(p.Offers) > 1,
 		StepUp:  p.StepUp,
 		Trust:   s.trustBox(r, p.Trust),
@@ -166,8 +168,17 @@ func (s *Site) otherMethod(w http.ResponseWriter, r *http.Request, p pending) er
 // code are one error and look the same to the byte.
 func (s *Site) verifyAgain(w http.ResponseWriter, r *http.Request, p pending, wrong error) error {
 	ended := errors.Is(wrong, signin.ErrTooManyTries)
-	if !ended && !errors.Is(wrong, factor.ErrIncorrect) && !errors.Is(wrong, factor.ErrMalformed) {
+	early, wait := errors.AsType[*account.WaitError](wrong)
+	longer := errors.Is(wrong, signin.ErrLonger)
+	if !ended && !wait && !longer && !errors.Is(wrong, factor.ErrIncorrect) && !errors.Is(wrong, factor.ErrMalformed) {
 		return wrong
+	}
+	if longer { // the question is another one now
+		again, err := s.onTheWay(r)
+		if err != nil {
+			return err
+		}
+		p = again
 	}
 	if p.Challenge == nil {
 		return wrong // nothing was asked: the error page says it
@@ -179,17 +190,20 @@ func (s *Site) verifyAgain(w http.ResponseWriter, r *http.Request, p pending, wr
 	if ended {
 		return s.print(w, r, endedSheet(sheet))
 	}
-	sheet.Status, sheet.Problems = http.StatusUnprocessableEntity, []page.Problem{s.codeProblem(r, p.Challenge.About, wrong)}
+	if wait {
+		return s.slow(w, r, sheet, "code", early.Until)
+	}
+	sheet.Status, sheet.Problems = http.StatusUnprocessableEntity, []page.Problem{s.codeProblem(r, *p.Challenge, wrong)}
 	return s.print(w, r, sheet)
 }
 
 // codeProblem is what stands beside the field of a code that is not right.
-func (s *Site) codeProblem(r *http.Request, about factor.About, wrong error) page.Problem {
-	problem, ok := s.refusal(s.spoken(s.Pages.Words(r), about, ""), wrong)
+func (s *Site) codeProblem(r *http.Request, c signin.Challenge, wrong error) page.Problem {
+	problem, ok := s.refusal(s.spoken(s.Pages.Words(r), c.About, ""), wrong)
 	if !ok {
 		_, problem.Key, _ = page.Explain(wrong)
 	}
-	if errors.Is(wrong, factor.ErrMalformed) && !digits(about) {
+	if errors.Is(wrong, factor.ErrMalformed) && !answerTo(c).Digits {
 		problem.Key = "problem.code.text"
 	}
 	problem.Field = "code"

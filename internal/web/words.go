@@ -9,6 +9,7 @@ import (
 	"twostep/factor"
 	"twostep/internal/i18n"
 	"twostep/internal/page"
+	"twostep/internal/signin"
 )
 
 // spoken are the words of a method, with the place its messages go to. What a method
@@ -25,9 +26,12 @@ func (s *Site) spoken(w i18n.Words, about factor.About, masked string) factor.Wo
 		if !strings.Contains(said.Lead, "{Masked}") {
 			said.Lead = strings.TrimSuffix(said.Lead, ".") + ". " + w.Say("verify.to", "Masked", "{Masked}")
 		}
+		if said.Longer != "" && !strings.Contains(said.Longer, "{Masked}") {
+			said.Longer = strings.TrimSuffix(said.Longer, ".") + ". " + w.Say("verify.to", "Masked", "{Masked}")
+		}
 	}
 	said.Title, said.Button = cmp.Or(said.Title, said.Name), cmp.Or(said.Button, w.Say("enroll.button"))
-	for _, text := range []*string{&said.Title, &said.Name, &said.Does, &said.Lead, &said.Button} {
+	for _, text := range []*string{&said.Title, &said.Name, &said.Does, &said.Lead, &said.Longer, &said.Button} {
 		*text = fill(*text, "Masked", masked, "Site", s.Pages.Site)
 	}
 	intro := make([]string, len(said.Intro))
@@ -61,3 +65,28 @@ func (s *Site) refusal(said factor.Words, err error) (page.Problem, bool) {
 // digits tells whether the answers of a method are six digits, so that the field can
 // be checked by itself. What is printed for emergencies is longer and has letters.
 func digits(about factor.About) bool { return about.Digits > 0 }
+
+// answer is what the field of a code is like.
+type answer struct {
+	Digits bool   // six digits
+	Hint   string // a word key, beside other answers
+}
+
+func answerTo(c signin.Challenge) answer {
+	switch {
+	case !c.Hard || !digits(c.About):
+		return answer{Digits: digits(c.About)}
+	case c.About.Right > 0:
+		return answer{Hint: "verify.hint.pair"}
+	}
+	return answer{Hint: "verify.hint.hard"}
+}
+
+// lead is what to do about a challenge.
+func (s *Site) lead(w i18n.Words, c signin.Challenge) string {
+	said := s.spoken(w, c.About, c.Masked)
+	if c.Hard && said.Longer != "" {
+		return said.Longer
+	}
+	return said.Lead
+}

@@ -43,12 +43,12 @@
 
   // The secret of a mailed link is in the fragment, which no server and no log sees.
   // It moves into the form and out of the address bar.
-  const token = byID("token");
+  const token = byID("token") ?? document.querySelector("#code[data-link]"); // a long code, that is
   const take = () => {
     if (!token || location.hash.length < 2) return;
     token.value = location.hash.slice(1);
     history.replaceState(null, "", location.pathname);
-    const next = token.form.querySelector("input:not(#token)");
+    const next = token.id === "token" ? token.form.querySelector("input:not(#token)") : byID("verify");
     if (next) next.focus();
   };
   addEventListener("hashchange", take);
@@ -57,10 +57,11 @@
   // The code is checked at the 6th digit: once for each page, and never again after
   // an error, so that somebody can correct it in peace.
   const code = byID("code");
-  const hint = byID("code-hint"); // none beside a code that is not digits
-  if (code && hint && !code.hasAttribute("aria-invalid")) {
+  const hint = byID("code-hint");
+  const digits = hint?.dataset.script;
+  if (code && digits && !code.hasAttribute("aria-invalid")) {
     let armed = true;
-    hint.textContent = hint.dataset.script;
+    hint.textContent = digits;
     code.addEventListener("input", () => {
       if (armed && /^\p{Nd}{6}$/u.test(code.value.replace(/[\s\p{Pd}\p{Cf}]/gu, ""))) {
         armed = false;
@@ -81,7 +82,7 @@
 
   // A browser that may read the text message offers to fill its code in (WebOTP). It stops
   // listening when the form is sent.
-  if (code && hint && "OTPCredential" in window && byID("delivery")?.dataset.more !== undefined) {
+  if (code && digits && "OTPCredential" in window && byID("delivery")?.dataset.more !== undefined) {
     const enough = new AbortController();
     code.form.addEventListener("submit", () => enough.abort());
     navigator.credentials.get({ otp: { transport: ["sms"] }, signal: enough.signal }).then((otp) => {

@@ -1,0 +1,66 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"twostep/internal/account"
+	"twostep/internal/limit"
+	"twostep/internal/store"
+)
+
+// Guessed tells the owner of an account, after an answer was wrong, that somebody guesses
+// with their password: once a day, and not for mistakes in one sign-in.
+func (l *Ledgers) Guessed(ctx context.Context, a store.Account, g Guess, from account.From) error {
+	if g.Ledger != Of(a) {
+		return nil // it is no account's
+	}
+	return l.tell(ctx, a, account.Notice{Kind: guessed, Words: "guessed", Account: a}, from, func(tx *store.DB, b book) error {
+		if n, _ := b.visits(g.Challenge, ""); n == 0 || b.known(g.Device) {
+			return store.ErrNotFound
+		}
+		return tx.TellGuessed(ctx, b.Name, store.Millis(b.now.Add(-24*time.Hour)), store.Millis(b.now))
+	})
+}
+
+// UsedUp tells the owner of an account that strangers have nothing left to guess with: once
+// for each ledger.
+func (l *Ledgers) UsedUp(ctx context.Context, a store.Account, g Guess, from account.From) error {
+	if g.Ledger != Of(a) {
+		return nil
+	}
+	return l.tell(ctx, a, account.Notice{Kind: usedUp, Words: "longer", Account: a}, from, func(tx *store.DB, b book) error {
+		if limit.Allows(b.spent(), g.Cost, l.PerYear) {
+			return store.ErrNotFound // it is not this account that is guessed at
+		}
+		return tx.TellLonger(ctx, b.Name, max(b.RenewedAt, store.Millis(b.now.Add(-limit.Year))), store.Millis(b.now))
+	})
+}
+
+// tell tells the owner if due notes that it must be done, once: store.ErrNotFound if not.
+func (l *Ledgers) tell(ctx context.Context, a store.Account, n account.Notice, from account.From, due func(*store.DB, book) error) error {
+	err := l.Store.Tx(ctx, func(tx *store.DB) error {
+		row, err := tx.Ledger(ctx, Of(a))
+		if err != nil {
+			return err
+		}
+		b, err := l.open(ctx, tx, row)
+		if err != nil {
+			return err
+		}
+		if err := due(tx, b); err != nil {
+			return err
+		}
+		return l.Tell(ctx, tx, n, from)
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("ledger: tell: %w", err)
+	}
+	l.Wake()
+	return nil
+}

@@ -1,0 +1,97 @@
+package limit
+
+import (
+	"math"
+	"slices"
+	"time"
+)
+
+// Odds are chances in a thousand million (nano-odds): 1,000 is one in a million.
+type Odds int64
+
+const (
+	// One is certainty.
+	One Odds = 1_000_000_000
+	// PerYear is what strangers who know the password of an account may spend on guessing
+	// in any Year, over all methods, sessions and networks: 1 in 50,000.
+	PerYear Odds = 20_000
+	// Ceiling is the most that an account may ever allow in a year, with all renewals.
+	Ceiling Odds = 100_000
+	// Renewals are the fresh ledgers of a year that a new password may bring, beyond the first.
+	Renewals = 4
+	// Year is the window of a ledger. It rolls.
+	Year = 365 * 24 * time.Hour
+	// PairsPerDay are the pairs of app codes that strangers may have compared in a day, of
+	// an account, when single codes are not enough any more: two in a million million each.
+	PairsPerDay = 50
+	// KnownPerHour and KnownPerMonth are the wrong codes of one known browser; beyond them
+	// it is a stranger. They cost an account nothing: nobody else can spend them.
+	KnownPerHour, KnownPerMonth = 10, 50
+	// Month is the window of KnownPerMonth, and for how long a network is known.
+	Month = 30 * 24 * time.Hour
+)
+
+// Cost is what one guess costs where so many of all answers of so many digits are right.
+// Beyond nine digits it is nothing: 65 bits are worth less than 3 in 10^20.
+func Cost(right, digits int) Odds {
+	if digits <= 0 || digits > 9 {
+		return 0
+	}
+	return Odds(right) * Odds(math.Pow10(9-digits))
+}
+
+// Allows reports whether a guess may be compared after so much was spent of a budget.
+func Allows(spent, cost, budget Odds) bool { return cost == 0 || spent+cost <= budget }
+
+// TryWait is how long after the last of so many wrong codes of a sign-in the next one may
+// come: at once twice, then 2, 5 and 15 s.
+func TryWait(wrong int64) time.Duration { return waitOf(wrong, 0, 0, 2*time.Second, 5*time.Second, 15*time.Second) }
+
+// VisitWait is how long after the last wrong code the next sign-in from the same network
+// may compare one, after so many that were given up with wrong codes.
+func VisitWait(visits int64) time.Duration {
+	return waitOf(visits, 0, 0, 30*time.Second, 2*time.Minute, 10*time.Minute, time.Hour)
+}
+
+func waitOf(n int64, waits ...time.Duration) time.Duration {
+	return waits[min(max(n, 0), int64(len(waits)-1))]
+}
+
+// Hour is what strangers have spent in one hour on all accounts together, without what was
+// given back.
+type Hour struct {
+	Ends time.Time
+	Odds Odds
+}
+
+const (
+	// SiteDay and SiteYear are what strangers may spend on all accounts together: a leak of
+	// many passwords is then bounded too.
+	SiteDay, SiteYear Odds = 1_000_000, 10_000_000
+	// PerUser is what a year of an honest person's mistakes that were never made good may
+	// come to, with room: a large site has more of them.
+	PerUser Odds = 2_000
+	// Tripped is for how long strangers then need a longer proof, everywhere.
+	Tripped = time.Hour
+	// SitePast is how many days a usual hour is known from.
+	SitePast = 14
+)
+
+// DayTrips reports whether the last 24 hours are far beyond what is usual: more than
+// SiteDay, and more than three times the middle one of the SitePast days before.
+func DayTrips(hours []Hour, now time.Time) bool {
+	days := make([]Odds, SitePast+1) // today, a day ago …
+	for _, h := range hours {
+		if ago := int(max(now.Sub(h.Ends), 0) / (24 * time.Hour)); ago < len(days) {
+			days[ago] += h.Odds
+		}
+	}
+	past := days[1:]
+	slices.Sort(past)
+	return days[0] > max(SiteDay, 3*past[SitePast/2])
+}
+
+// YearTrips reports whether so much spent in a year is too much for so many people.
+func YearTrips(spent Odds, people int64) bool {
+	return spent > max(SiteYear, PerUser*Odds(people))
+}

@@ -1,0 +1,121 @@
+package signin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"twostep/factor"
+	"twostep/internal/account"
+	"twostep/internal/ledger"
+	"twostep/internal/limit"
+	"twostep/internal/store"
+)
+
+// guess is an answer in a visit, without its cost: it counts against the account, or
+// against the place where a new factor is. Somebody who is in is a stranger here, or a
+// thief of the session would have the tries of its browser.
+func (e *Engine) guess(v visit, c store.Challenge) ledger.Guess {
+	g := ledger.Guess{Ledger: ledger.Of(v.account), Challenge: c.ID}
+	if v.draft != nil {
+		g.Ledger = e.Ledgers.To(v.draft.Destination)
+	}
+	if v.Purpose == store.ForSession {
+		g.Device = v.browser.Knows()
+	}
+	return g
+}
+
+// nextGuess is what one guess will cost at a question that is about to be asked in the
+// usual way.
+func (e *Engine) nextGuess(v visit, c store.Challenge, about factor.About, factors int) ledger.Guess {
+	g := e.guess(v, c)
+	g.Cost = limit.Cost(max(about.Right*factors, 1), about.Digits)
+	return g
+}
+
+// answer is what comparing one answer costs: with the codes that it is compared with, and
+// with what the factors take beside them.
+func (e *Engine) answer(v visit, c store.Challenge, about factor.About, factors int, codes []store.Code) ledger.Guess {
+	g := e.guess(v, c)
+	for _, code := range codes {
+		g.Cost += limit.Odds(code.Cost)
+	}
+	switch {
+	case about.Right > 0 && c.Hard:
+		g.Pair = true
+	case about.Right > 0:
+		g.Cost += limit.Cost(about.Right*factors, about.Digits)
+	}
+	return g
+}
+
+// costOf is what one guess at an answer that was sent costs.
+func costOf(answer string) limit.Odds {
+	if strings.Trim(answer, "0123456789") != "" {
+		return 0 // it has more than ten signs to guess from, and 65 bits
+	}
+	return limit.Cost(1, len(answer))
+}
+
+// debit spends a try and what it costs, in a transaction of its own, before anything is
+// compared: what is counted cannot be rolled back with a failed sign-in, and guesses that
+// arrive together are counted one by one. ErrTooManyTries, ErrLonger, *account.WaitError.
+func (e *Engine) debit(ctx context.Context, v visit, c store.Challenge, g ledger.Guess, from account.From) error {
+	for {
+		now := e.Now()
+		last := store.Time(c.TriedAt)
+		again := last.Add(limit.TryWait(c.Tries))
+		if g.Device == "" && c.TriedAt != 0 && now.Before(again) && !last.After(now) && c.PassedAt == 0 && triesLeft(c) > 0 {
+			return &account.WaitError{Until: again}
+		}
+		err := e.Store.Tx(ctx, func(tx *store.DB) error {
+			if err := tx.Try(ctx, c, limit.Tries, store.Millis(now)); err != nil {
+				return err
+			}
+			return e.Ledgers.Debit(ctx, tx, g, from)
+		})
+		switch {
+		case errors.Is(err, ledger.ErrUsedUp):
+			return e.lengthen(ctx, v, c, g, from)
+		case err == nil || errors.Is(err, account.ErrWait):
+			return err
+		case !errors.Is(err, store.ErrNotFound):
+			return fmt.Errorf("signin: debit: %w", err)
+		}
+		before := c.Tries
+		if c, err = e.Store.Challenge(ctx, c.SignIn); err != nil {
+			return fmt.Errorf("signin: debit: %w", err)
+		}
+		switch {
+		case c.PassedAt == 0 && triesLeft(c) == 0:
+			return ErrTooManyTries
+		case c.Tries == before:
+			return factor.ErrIncorrect // the sign-in is over
+		}
+	}
+}
+
+// lengthen asks the open question anew so that nobody can guess the answer, and tells the
+// owner why. ErrLonger, *account.WaitError.
+func (e *Engine) lengthen(ctx context.Context, v visit, c store.Challenge, g ledger.Guess, from account.From) error {
+	if err := e.Ledgers.UsedUp(ctx, v.account, g, from); err != nil {
+		return err
+	}
+	if err := e.send(ctx, v, c, c.Method, from); err != nil {
+		return err
+	}
+	return ErrLonger
+}
+
+// settled gives back what the proof cost, and lets the ledger of somebody begin anew who has
+// proven both steps since the mailbox set a new password.
+func (e *Engine) settled(ctx context.Context, tx *store.DB, v visit, challenge string, from account.From) error {
+	if v.account.MailedAt != 0 && v.draft == nil {
+		if err := e.Ledgers.Renew(ctx, tx, v.account, store.Time(v.account.MailedAt)); err != nil {
+			return err
+		}
+	}
+	return e.Ledgers.Succeed(ctx, tx, e.guess(v, store.Challenge{ID: challenge}), v.draft == nil, from)
+}

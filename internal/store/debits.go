@@ -1,0 +1,125 @@
+package store
+
+import (
+	"context"
+	"strconv"
+)
+
+// The kinds of debit.
+const (
+	Guess   = "guess"   // an answer was compared
+	Pair    = "pair"    // two answers in a row were compared with what cannot be guessed
+	Send    = "send"    // a message was sent
+	Renewal = "renewal" // the ledger began anew
+	Proof   = "proof"   // both steps were taken from this network: it costs nothing
+)
+
+// Debit is what somebody did that counts against a ledger.
+type Debit struct {
+	ID        string
+	Ledger    string
+	Kind      string
+	Challenge string
+	Device    string // the known browser that did it; "" for a stranger
+	Network   string // keyed hash
+	At        int64
+	Cost      int64 // in a thousand millionth
+}
+
+// Ledger is what may be guessed at.
+type Ledger struct {
+	Name      string
+	RenewedAt int64
+	ToldAt    int64
+	LongerAt  int64
+}
+
+const debitColumns = `id, ledger, kind, challenge, device, network, at, cost`
+
+// HoldLedger makes the ledger if there is none, and holds it until the transaction ends:
+// whoever else debits it waits, and then sees what was debited here.
+func (db *DB) HoldLedger(ctx context.Context, name string) (l Ledger, err error) {
+	if _, err := db.change(ctx, `INSERT INTO ledgers (name, turn, renewed_at, told_at, longer_at) VALUES ($1, 1, 0, 0, 0)
+		ON CONFLICT (name) DO UPDATE SET turn = ledgers.turn + 1`, name); err != nil {
+		return l, err
+	}
+	return db.Ledger(ctx, name)
+}
+
+// Ledger is the ledger of this name. ErrNotFound: nothing was ever debited.
+func (db *DB) Ledger(ctx context.Context, name string) (l Ledger, err error) {
+	row := db.read.QueryRowContext(ctx, `SELECT name, renewed_at, told_at, longer_at FROM ledgers WHERE name = $1`, name)
+	err = row.Scan(&l.Name, &l.RenewedAt, &l.ToldAt, &l.LongerAt)
+	return l, found(err)
+}
+
+// AddDebit adds d.
+func (db *DB) AddDebit(ctx context.Context, d Debit) error {
+	_, err := db.change(ctx, `INSERT INTO debits (`+debitColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		d.ID, d.Ledger, d.Kind, d.Challenge, d.Device, d.Network, d.At, d.Cost)
+	return err
+}
+
+// Debits are those of a ledger since then, and those that a clock which was set back has
+// left in the future; the oldest first.
+func (db *DB) Debits(ctx context.Context, ledger string, since int64) ([]Debit, error) {
+	rows, err := db.read.QueryContext(ctx, `SELECT `+debitColumns+` FROM debits WHERE ledger = $1 AND at > $2 ORDER BY at, id`, ledger, since)
+	return all(rows, err, scanDebit)
+}
+
+// DebitsOf are those of a challenge.
+func (db *DB) DebitsOf(ctx context.Context, challenge string) ([]Debit, error) {
+	rows, err := db.read.QueryContext(ctx, `SELECT `+debitColumns+` FROM debits WHERE challenge = $1 ORDER BY at, id`, challenge)
+	return all(rows, err, scanDebit)
+}
+
+func scanDebit(s scanner) (d Debit, err error) {
+	err = s.Scan(&d.ID, &d.Ledger, &d.Kind, &d.Challenge, &d.Device, &d.Network, &d.At, &d.Cost)
+	return d, err
+}
+
+// Refund removes all debits of a challenge.
+func (db *DB) Refund(ctx context.Context, challenge string) error {
+	_, err := db.change(ctx, `DELETE FROM debits WHERE challenge = $1`, challenge)
+	return err
+}
+
+// KeepProof notes that both steps were taken from a network, instead of the last time.
+func (db *DB) KeepProof(ctx context.Context, d Debit) error {
+	if _, err := db.change(ctx, `DELETE FROM debits WHERE ledger = $1 AND kind = 'proof' AND network = $2`, d.Ledger, d.Network); err != nil {
+		return err
+	}
+	return db.AddDebit(ctx, d)
+}
+
+// RenewLedger lets what was spent before count no more.
+func (db *DB) RenewLedger(ctx context.Context, name string, now int64) error {
+	return db.must(ctx, `UPDATE ledgers SET renewed_at = $2 WHERE name = $1`, name, now)
+}
+
+// TellGuessed notes that the owner of a ledger is told that somebody guesses. ErrNotFound:
+// they were told since then.
+func (db *DB) TellGuessed(ctx context.Context, name string, since, now int64) error {
+	return db.must(ctx, `UPDATE ledgers SET told_at = $3 WHERE name = $1 AND told_at <= $2`, name, since, now)
+}
+
+// TellLonger notes that the owner of a ledger is told that it is used up. ErrNotFound: they
+// were told since then.
+func (db *DB) TellLonger(ctx context.Context, name string, since, now int64) error {
+	return db.must(ctx, `UPDATE ledgers SET longer_at = $3 WHERE name = $1 AND longer_at <= $2`, name, since, now)
+}
+
+// RenewAll takes one renewal out of each account's, after a restore: what was guessed since
+// the backup was made is not known. An account that has none left has nothing left at all.
+func (db *DB) RenewAll(ctx context.Context, since, now, most, all int64) error {
+	tag := strconv.FormatInt(now, 10)
+	_, err := db.change(ctx, `INSERT INTO debits (`+debitColumns+`)
+		SELECT id || ' used up ' || $5, id, 'guess', '', '', '', $2, $4 FROM accounts
+		WHERE (SELECT COUNT(*) FROM debits WHERE ledger = accounts.id AND kind = 'renewal' AND at > $1) >= $3`, since, now, most, all, tag)
+	if err != nil {
+		return err
+	}
+	_, err = db.change(ctx, `INSERT INTO debits (`+debitColumns+`)
+		SELECT id || ' restored ' || $2, id, 'renewal', '', '', '', $1, 0 FROM accounts`, now, tag)
+	return err
+}
