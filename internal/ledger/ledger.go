@@ -47,7 +47,8 @@ type Guess struct {
 	Pair      bool // of two app codes in a row, which cost nothing and are counted
 }
 
-func (g Guess) free() bool { return g.Ledger == "" || g.Cost == 0 && !g.Pair }
+// Free reports whether there is nothing to count: what is answered cannot be guessed at.
+func (g Guess) Free() bool { return g.Ledger == "" || g.Cost == 0 && !g.Pair }
 
 // Of is the name of the ledger of an account.
 func Of(a store.Account) string { return a.ID }
@@ -128,7 +129,7 @@ func (b book) visits(challenge, network string) (n int64, last time.Time) {
 // Debit spends a guess, in the transaction of the try that it is and before anything is
 // compared. ErrUsedUp, *account.WaitError.
 func (l *Ledgers) Debit(ctx context.Context, tx *store.DB, g Guess, from account.From) error {
-	if g.free() {
+	if g.Free() {
 		return nil
 	}
 	row, err := tx.HoldLedger(ctx, g.Ledger)
@@ -184,7 +185,7 @@ func (l *Ledgers) debit(ledger, kind, challenge string, from account.From) store
 // Longer reports whether a question must be asked so that nobody can guess the answer:
 // because there is nothing left to guess with.
 func (l *Ledgers) Longer(ctx context.Context, g Guess) (bool, error) {
-	if g.free() {
+	if g.Free() {
 		return false, nil
 	}
 	row, err := l.Store.Ledger(ctx, g.Ledger)

@@ -67,7 +67,7 @@ func (e *Engine) debit(ctx context.Context, v visit, c store.Challenge, g ledger
 		now := e.Now()
 		last := store.Time(c.TriedAt)
 		again := last.Add(limit.TryWait(c.Tries))
-		if g.Device == "" && c.TriedAt != 0 && now.Before(again) && !last.After(now) && c.PassedAt == 0 && triesLeft(c) > 0 {
+		if !g.Free() && g.Device == "" && c.TriedAt != 0 && now.Before(again) && !last.After(now) && c.PassedAt == 0 && triesLeft(c) > 0 {
 			return &account.WaitError{Until: again}
 		}
 		err := e.Store.Tx(ctx, func(tx *store.DB) error {
