@@ -16,6 +16,7 @@ import (
 
 	"twostep/delivery"
 	"twostep/factor"
+	"twostep/internal/limit"
 	"twostep/internal/trust"
 )
 
@@ -44,6 +45,10 @@ type Options struct {
 	TrustDays    int
 	TrustNetwork string // which addresses are one place: "exact" (default), "prefix" or "off"
 	TrustBrowser string // which browsers are one: "family" (default) or "exact"
+	// Odds is the chance, 1 in so many, that somebody who knows a password may have in a year of
+	// passing the second step by guessing: 50,000 (default) to 100,000. Beyond it a browser
+	// that is new to the account needs a longer code.
+	Odds int64
 	// TrustedProxies are the networks of the reverse proxies in front, whose X-Forwarded-For
 	// and Forwarded are believed, see Proxies.
 	TrustedProxies []netip.Prefix
@@ -107,6 +112,10 @@ func (o Options) completed() (Options, error) {
 	if err := o.completeTrust(); err != nil {
 		return o, err
 	}
+	if o.Odds = first(o.Odds, leastOdds); o.Odds < leastOdds || o.Odds > mostOdds {
+		return o, fmt.Errorf("twostep: Odds is 1 in %d, not 1 in %d to %d: with %d new passwords in a year it may come to 1 in %d, and no more; and five apps need one guess",
+			o.Odds, leastOdds, mostOdds, limit.Renewals, int64(limit.One/limit.Ceiling))
+	}
 	o.Idle, o.Absolute = first(o.Idle, time.Hour), first(o.Absolute, 24*time.Hour)
 	if o.Idle < time.Minute || o.Absolute < o.Idle {
 		return o, errors.New("twostep: Idle must be at least a minute, and Absolute at least Idle")
@@ -118,6 +127,11 @@ func (o Options) completed() (Options, error) {
 	}
 	return o, nil
 }
+
+const (
+	leastOdds = int64(limit.One / limit.PerYear)
+	mostOdds  = int64(limit.One / (limit.PerYear / 2))
+)
 
 const maxTrustDays = int(trust.Life / (24 * time.Hour))
 

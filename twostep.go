@@ -85,7 +85,7 @@ func build(ctx context.Context, o Options, keys *seal.Keys, db *store.DB) (*Serv
 	}
 	engine := &signin.Engine{
 		Registry: accounts, Devices: &device.Devices{Registry: accounts, Policy: o.policy()},
-		Ledgers: &ledger.Ledgers{Registry: accounts, PerYear: limit.PerYear},
+		Ledgers: &ledger.Ledgers{Registry: accounts, PerYear: o.perYear()},
 		Methods: o.Methods, Idle: o.Idle, Absolute: o.Absolute,
 		Texts: signin.Texts{Price: o.TextPrice, Day: o.TextBudget},
 	}

@@ -60,6 +60,7 @@ type commands struct {
 		Forget deviceForgetCommand `cmd:"" help:"End trust in all browsers of an account."`
 	} `cmd:"" help:"Trusted browsers."`
 	Explain  explainCommand  `cmd:"" help:"Say whether somebody with the right password would be asked for the second step, and why."`
+	Odds     oddsCommand     `cmd:"" help:"Print the chance of somebody who knows a password to pass the second step by guessing."`
 	Restored restoredCommand `cmd:"" help:"Say that the database was brought back from a backup: everything that was let in, sent or trusted is void."`
 	Check    checkCommand    `cmd:"" help:"Say of each sentence that describes the feature whether it is true of a running server."`
 	Version  versionCommand  `cmd:"" help:"Print the version."`

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -36,6 +37,7 @@ type settings struct {
 	Proxies   string          `toml:"-" name:"trusted-proxies" placeholder:"ADDR,…" help:"The reverse proxies in front, whose X-Forwarded-For is believed: addresses and networks like 10.0.0.0/8."`
 	ProxyList any             `toml:"trusted_proxies" kong:"-"` // one text or a list of them; it comes to Proxies
 	Intranet  bool            `toml:"intranet" help:"People come from private addresses. Otherwise those are taken for a proxy's."`
+	Odds      string          `toml:"odds" default:"1/50000" placeholder:"1/N" help:"The chance that somebody who knows a password may have in a year of guessing the second step: 1/50000 to 1/100000. Default: ${default}."`
 	Session   sessionSettings `toml:"session" embed:"" prefix:"session-"`
 	Trust     trustSettings   `toml:"trust" embed:"" prefix:"trust-"`
 	Email     emailSettings   `toml:"email" embed:"" prefix:"email-"`
@@ -45,6 +47,7 @@ type settings struct {
 	Log       logSettings     `toml:"log" embed:"" prefix:"log-"`
 
 	proxies []netip.Prefix
+	odds    int64
 }
 
 // The times are text until complete has read them: a bare number in the file is a wrong type then,
@@ -78,6 +81,19 @@ func codeLife(key, text string) (time.Duration, error) {
 		return 0, fmt.Errorf("%s is %q, want whole minutes from 1m to %dm", key, text, manual.Minutes)
 	}
 	return d, nil
+}
+
+// oneIn reads a chance like 1/50000. What it may be is said by the server itself.
+func oneIn(text string) (int64, error) {
+	if text == "" {
+		return 0, nil
+	}
+	digits, ok := strings.CutPrefix(text, "1/")
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if !ok || err != nil || n < 1 {
+		return 0, fmt.Errorf("odds is %q, want a chance like 1/50000", text)
+	}
+	return n, nil
 }
 
 func (t trustSettings) complete() error {
@@ -122,6 +138,9 @@ func (s *settings) complete(from *sources) error {
 		return err
 	}
 	if err := s.Trust.complete(); err != nil {
+		return err
+	}
+	if s.odds, err = oneIn(s.Odds); err != nil {
 		return err
 	}
 	if s.proxies, err = twostep.Proxies(s.Proxies); err != nil {
@@ -285,7 +304,7 @@ func (s *settings) options(listening string, log *slog.Logger) (twostep.Options,
 		Methods: methods(s), SignUp: s.SignUp, Location: zone, Log: log,
 		Idle: s.Session.idle, Absolute: s.Session.absolute,
 		TrustDays: s.Trust.Days, TrustNetwork: s.Trust.Network, TrustBrowser: s.Trust.Browser,
-		TrustedProxies: s.proxies, Intranet: s.Intranet,
+		Odds: s.odds, TrustedProxies: s.proxies, Intranet: s.Intranet,
 		Gateways: s.SMS.gateways, TextPrice: s.SMS.price, TextBudget: s.SMS.budget,
 	}
 	if o.TrustDays == 0 {

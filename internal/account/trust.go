@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"twostep/internal/limit"
 	"twostep/internal/store"
 	"twostep/internal/trust"
 )
@@ -83,11 +84,15 @@ func (r *Registry) Find(ctx context.Context, email string) (store.Account, error
 
 // Restored makes everything void that was let in, sent or trusted before: a backup that
 // was brought back has ended sessions and used codes in it as if they were good. It also
-// forgets how late it has been.
+// forgets how late it has been. Nobody knows what was guessed after the backup was made,
+// so each account has one renewal less: all that is ever compared stays below limit.Ceiling.
 func (r *Registry) Restored(ctx context.Context) error {
-	now := store.Millis(r.Now())
+	now, year := store.Millis(r.Now()), store.Millis(r.Now().Add(-limit.Year))
 	err := r.Store.Tx(ctx, func(tx *store.DB) error {
 		if err := tx.Void(ctx, string(trust.EndedRestored), now); err != nil {
+			return err
+		}
+		if err := tx.RenewAll(ctx, year, now, limit.Renewals, int64(limit.PerYear)); err != nil {
 			return err
 		}
 		return tx.SetTime(ctx, now)

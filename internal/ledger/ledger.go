@@ -258,13 +258,6 @@ func (l *Ledgers) Renew(ctx context.Context, tx *store.DB, a store.Account, chan
 	return tx.RenewLedger(ctx, row.Name, store.Millis(changed))
 }
 
-// Restored takes a renewal from every account, since nobody knows what was guessed after
-// the backup was made: with it, all that is ever compared stays below limit.Ceiling.
-func (l *Ledgers) Restored(ctx context.Context, tx *store.DB) error {
-	now := l.Now()
-	return tx.RenewAll(ctx, store.Millis(now.Add(-limit.Year)), store.Millis(now), limit.Renewals, int64(l.PerYear))
-}
-
 // hourly and daily are the names of what all strangers have spent together.
 const (
 	hourly = "odds of the hour"

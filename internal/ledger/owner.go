@@ -12,10 +12,14 @@ import (
 )
 
 // Guessed tells the owner of an account, after an answer was wrong, that somebody guesses
-// with their password: once a day, and not for mistakes in one sign-in.
+// with their password: once a day, and not for mistakes in one sign-in; or that this was the
+// last guess.
 func (l *Ledgers) Guessed(ctx context.Context, a store.Account, g Guess, from account.From) error {
-	if g.Ledger != Of(a) {
-		return nil // it is no account's
+	if g.Ledger != Of(a) || g.Free() {
+		return nil // it is no account's, or no guess
+	}
+	if err := l.UsedUp(ctx, a, g, from); err != nil {
+		return err
 	}
 	return l.tell(ctx, a, account.Notice{Kind: guessed, Words: "guessed", Account: a}, from, func(tx *store.DB, b book) error {
 		if n, _ := b.visits(g.Challenge, ""); n == 0 || b.known(g.Device) {

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"strings"
+	"text/tabwriter"
+
+	"twostep"
+	"twostep/delivery"
+)
+
+type oddsCommand struct {
+	Settings settings `embed:"" group:"settings"`
+	JSON     bool     `name:"json" help:"Print JSON, with total_per_year."`
+	Page     bool     `help:"Print docs/odds.md."`
+}
+
+// Run prints the chances that the settings come to. It needs no database, and refuses the
+// settings that a server would refuse.
+func (c *oddsCommand) Run(_ context.Context, to console, from *sources) error {
+	if err := c.Settings.complete(from); err != nil {
+		return usageError{err}
+	}
+	s := &c.Settings
+	public, err := s.url(s.Listen)
+	if err != nil {
+		return usageError{err}
+	}
+	// Where it is kept and how it is sent has no part in it.
+	o := twostep.Options{Database: "-", KeyFile: "-", PublicURL: public, Methods: methods(s), Odds: s.odds, Send: map[delivery.Channel]delivery.Send{delivery.Email: nil}}
+	odds, err := o.ComputeOdds()
+	if err != nil {
+		return usageError{err}
+	}
+	switch {
+	case c.JSON:
+		return writeOddsJSON(to, odds)
+	case c.Page:
+		_, err = fmt.Fprint(to.out, oddsPage(odds))
+	default:
+		_, err = fmt.Fprint(to.out, oddsTable(odds)+"\n"+assumptions)
+	}
+	return err
+}
+
+type methodJSON struct {
+	Method   string  `json:"method"`
+	Digits   int     `json:"digits"`
+	Right    int     `json:"right_at_a_time"`
+	PerGuess float64 `json:"per_guess"`
+	Guesses  int64   `json:"guesses_per_year"`
+	PerYear  float64 `json:"per_year"`
+}
+
+func writeOddsJSON(to console, odds twostep.Odds) error {
+	out := struct {
+		Total   float64      `json:"total_per_year"`
+		Pairs   float64      `json:"of_it_pairs"`
+		Renewed float64      `json:"with_new_passwords_per_year"`
+		Methods []methodJSON `json:"methods"`
+	}{Total: odds.PerYear, Pairs: odds.Pairs, Renewed: odds.Renewed}
+	for _, m := range odds.Methods {
+		out.Methods = append(out.Methods, methodJSON(m))
+	}
+	e := json.NewEncoder(to.out)
+	e.SetIndent("", "  ")
+	return e.Encode(out)
+}
+
+const assumptions = `Assumed: somebody knows the password, guesses without end from any number of browsers and networks, and
+nobody notices. A mail tells the owner after the second sign-in that ends in wrong codes; a new password ends it.
+One guess passes with (right answers at a time) / 10^digits. Each is paid for before it is compared, and given
+back only by the very sign-in that is passed. All methods of an account share one ledger of a rolling year.
+When it is used up nobody is refused: a browser that is new to the account needs a code of 65 bits, two app
+codes in a row, or a recovery code. Browsers in which the account has signed in have tries of their own.
+`
+
+// chance is a probability as people say it.
+func chance(p float64) string {
+	switch {
+	case p <= 0:
+		return "none"
+	case p > 0.0105:
+		return fmt.Sprintf("%.0f %%", 100*p)
+	case p > 0.001:
+		return fmt.Sprintf("%.1f %%", 100*p)
+	}
+	n := 1 / p
+	unit := math.Pow(10, math.Floor(math.Log10(n))-2)
+	return "1 in " + grouped(int64(math.Round(n/unit)*unit))
+}
+
+// grouped is a number with a comma at every third digit.
+func grouped(n int64) string {
+	text := fmt.Sprint(n)
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
+}
+
+func oddsTable(odds twostep.Odds) string {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "method\tone guess\tguesses a year\tchance a year")
+	for _, m := range odds.Methods {
+		if m.Guesses == 0 {
+			fmt.Fprintf(w, "%s\tcannot be guessed\t\t\n", m.Method)
+			continue
+		}
+		fmt.Fprintf(w, "%s\t%s\t%d\t%s\n", m.Method, chance(m.PerGuess), m.Guesses, chance(m.PerYear))
+	}
+	fmt.Fprintf(w, "pairs of app codes, once that is used up\t%s\t%d\t%s\n", "1 in 500,000,000,000", 50*365, chance(odds.Pairs))
+	fmt.Fprintf(w, "all together\t\t\t%s\n", chance(odds.PerYear))
+	fmt.Fprintf(w, "with a new password four times, each known again\t\t\t%s\n", chance(odds.Renewed))
+	_ = w.Flush() // into memory
+	return b.String()
+}

@@ -1,0 +1,269 @@
+package ledger_test
+
+import (
+	"errors"
+	"log/slog"
+	"net/netip"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"twostep/internal/account"
+	"twostep/internal/ledger"
+	"twostep/internal/limit"
+	"twostep/internal/seal"
+	"twostep/internal/store"
+	"twostep/internal/store/storetest"
+)
+
+// house is the ledgers of a database, with a clock that is turned.
+type house struct {
+	*testing.T
+	*ledger.Ledgers
+	now time.Time
+}
+
+func each(t *testing.T, f func(h *house)) {
+	storetest.Each(t, func(t *testing.T, url string) {
+		keys, err := seal.OpenKeys(filepath.Join(t.TempDir(), "keys"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := &house{T: t, now: time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)}
+		accounts := &account.Registry{Store: storetest.Open(t, url), Keys: keys, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return h.now }}
+		h.Ledgers = &ledger.Ledgers{Registry: accounts, PerYear: limit.PerYear}
+		f(h)
+	})
+}
+
+// at is a network of its own for each n.
+func at(n int) account.From {
+	return account.From{Address: netip.AddrFrom4([4]byte{203, 0, byte(113 + n/250), byte(1 + n%250)})}
+}
+
+func (h *house) debit(g ledger.Guess, n int) error {
+	h.Helper()
+	return h.Store.Tx(h.Context(), func(tx *store.DB) error { return h.Debit(h.Context(), tx, g, at(n)) })
+}
+
+func (h *house) send(g ledger.Guess, n int) error {
+	h.Helper()
+	return h.Store.Tx(h.Context(), func(tx *store.DB) error { return h.Send(h.Context(), tx, g, at(n)) })
+}
+
+func (h *house) succeed(challenge string, n int) {
+	h.Helper()
+	err := h.Store.Tx(h.Context(), func(tx *store.DB) error {
+		return h.Succeed(h.Context(), tx, ledger.Guess{Ledger: "anna", Challenge: challenge}, true, at(n))
+	})
+	if err != nil {
+		h.Fatal(err)
+	}
+}
+
+// Strangers send five an hour from one network and ten a day from all; each new network has
+// one more, to thirty; and the owner's own browser and network have theirs, whatever they do.
+func TestSends(t *testing.T) {
+	each(t, func(h *house) {
+		g := ledger.Guess{Ledger: "anna", Challenge: "c"}
+		h.succeed("before", 900) // the owner's network
+		for n, want := range []int{5, 5, 1, 1} {
+			for i := range 6 {
+				if err := h.send(g, n); (err == nil) != (i < want) {
+					h.Errorf("mail %d from network %d: %v", i, n, err)
+				}
+			}
+		}
+		sent := 12
+		for n := 4; n < 60; n++ {
+			if h.send(g, n) == nil {
+				sent++
+			}
+		}
+		if sent != limit.SendsBeyond {
+			h.Errorf("strangers sent %d in a day, want %d", sent, limit.SendsBeyond)
+		}
+		own := ledger.Guess{Ledger: "anna", Challenge: "d", Device: "laptop"}
+		for name, try := range map[string]func() error{
+			"own browser": func() error { return h.send(own, 1) },
+			"own network": func() error { return h.send(g, 900) },
+		} {
+			for i := range 7 {
+				if err := try(); (err == nil) != (i < limit.KnownSendsHour) {
+					h.Errorf("%s: mail %d: %v", name, i, err)
+				}
+			}
+		}
+		h.now = h.now.Add(24 * time.Hour)
+		if err := h.send(g, 1); err != nil {
+			h.Errorf("a day later: %v", err)
+		}
+	})
+}
+
+// The wait after given-up sign-ins is of one network, and says until when.
+func TestVisits(t *testing.T) {
+	each(t, func(h *house) {
+		for i, c := range []string{"a", "b"} {
+			if err := h.debit(ledger.Guess{Ledger: "anna", Challenge: c, Cost: 1000}, 1); err != nil {
+				h.Fatalf("%d: %v", i, err)
+			}
+		}
+		third := ledger.Guess{Ledger: "anna", Challenge: "c", Cost: 1000}
+		var wait *account.WaitError
+		if err := h.debit(third, 1); !errors.As(err, &wait) || !wait.Until.Equal(h.now.Add(30*time.Second)) {
+			h.Errorf("the third at once: %v", err)
+		}
+		if err := h.debit(third, 2); err != nil {
+			h.Errorf("from another network: %v", err)
+		}
+		third.Device = "laptop"
+		if err := h.debit(third, 1); err != nil {
+			h.Errorf("from a known browser: %v", err)
+		}
+		h.now = h.now.Add(30 * time.Second)
+		if err := h.debit(ledger.Guess{Ledger: "anna", Challenge: "d", Cost: 1000}, 3); err != nil {
+			h.Errorf("after the wait: %v", err)
+		}
+	})
+}
+
+// A known browser has ten tries in an hour and fifty in a month of its own; then it is a
+// stranger, and spends what strangers may.
+func TestKnownBudget(t *testing.T) {
+	each(t, func(h *house) {
+		g := ledger.Guess{Ledger: "anna", Challenge: "c", Device: "laptop", Cost: 1000}
+		for range limit.KnownPerHour {
+			if err := h.debit(g, 1); err != nil {
+				h.Fatal(err)
+			}
+		}
+		for i := range 21 {
+			want := error(nil)
+			if i == 20 {
+				want = ledger.ErrUsedUp
+			}
+			if err := h.debit(g, 1); !errors.Is(err, want) {
+				h.Errorf("%d beyond: got %v, want %v", i, err, want)
+			}
+		}
+		h.now = h.now.Add(time.Hour)
+		if longer, err := h.Longer(h.Context(), g); err != nil || longer {
+			h.Errorf("an hour later it is still a stranger: %v, %v", longer, err)
+		}
+		other := g
+		other.Device = "another"
+		if longer, _ := h.Longer(h.Context(), other); longer {
+			h.Error("what one browser used up is not another's")
+		}
+		other.Device = ""
+		if longer, _ := h.Longer(h.Context(), other); !longer {
+			h.Error("strangers have something left")
+		}
+	})
+}
+
+// Fifty pairs of app codes in a day, and not one more; the next day again.
+func TestPairs(t *testing.T) {
+	each(t, func(h *house) {
+		g := ledger.Guess{Ledger: "anna", Challenge: "c", Pair: true}
+		for range limit.PairsPerDay {
+			if err := h.debit(g, 1); err != nil {
+				h.Fatal(err)
+			}
+		}
+		var wait *account.WaitError
+		if err := h.debit(g, 2); !errors.As(err, &wait) || !wait.Until.Equal(h.now.Add(24*time.Hour)) {
+			h.Errorf("the next pair: %v", err)
+		}
+		h.now = h.now.Add(24 * time.Hour)
+		if err := h.debit(g, 2); err != nil {
+			h.Errorf("a day later: %v", err)
+		}
+	})
+}
+
+// Guesses at very many accounts: every stranger needs a longer code for an hour, also at an
+// account that nobody touched, and no known browser does. What is passed counts for nothing.
+func TestSiteTrips(t *testing.T) {
+	each(t, func(h *house) {
+		db := h.Store
+		for n := range 40 { // honest people
+			name := "honest " + string(rune('a'+n%26)) + string(rune('a'+n/26))
+			g := ledger.Guess{Ledger: name, Challenge: name, Cost: 10_000}
+			for range 2 {
+				if err := h.debit(g, n); err != nil {
+					h.Fatal(err)
+				}
+			}
+			if err := db.Tx(h.Context(), func(tx *store.DB) error { return h.Succeed(h.Context(), tx, g, false, at(n)) }); err != nil {
+				h.Fatal(err)
+			}
+		}
+		untouched := ledger.Guess{Ledger: "untouched", Challenge: "u", Cost: 1000}
+		for n := range 100 {
+			name := "victim " + string(rune('a'+n%26)) + string(rune('a'+n/26))
+			if longer, err := h.Longer(h.Context(), untouched); longer || err != nil {
+				h.Fatalf("tripped after %d accounts: %v", n, err)
+			}
+			if err := h.debit(ledger.Guess{Ledger: name, Challenge: name, Cost: 10_000}, n); err != nil {
+				h.Fatal(err)
+			}
+		}
+		if err := h.debit(ledger.Guess{Ledger: "last", Challenge: "last", Cost: 1000}, 1); err != nil {
+			h.Fatal(err)
+		}
+		if longer, err := h.Longer(h.Context(), untouched); !longer || err != nil {
+			h.Errorf("not tripped: %v", err)
+		}
+		if err := h.debit(untouched, 1); !errors.Is(err, ledger.ErrUsedUp) {
+			h.Errorf("a stranger: %v", err)
+		}
+		untouched.Device = "laptop"
+		if err := h.debit(untouched, 1); err != nil {
+			h.Errorf("a known browser: %v", err)
+		}
+		untouched.Device = ""
+		h.now = h.now.Add(limit.Tripped)
+		if longer, _ := h.Longer(h.Context(), untouched); longer {
+			h.Error("it lasts longer than an hour")
+		}
+	})
+}
+
+// A restore takes one renewal, and everything from an account that has none left.
+func TestRestored(t *testing.T) {
+	each(t, func(h *house) {
+		if err := h.Store.AddAccount(h.Context(), store.Account{ID: "anna", Email: "anna@example.com", Password: []byte{}}); err != nil {
+			h.Fatal(err)
+		}
+		g := ledger.Guess{Ledger: "anna", Challenge: "c", Cost: 1000}
+		for n := range limit.Renewals {
+			if err := h.debit(g, n); err != nil {
+				h.Fatal(err)
+			}
+			if err := h.Restored(h.Context()); err != nil {
+				h.Fatal(err)
+			}
+			h.now = h.now.Add(time.Hour)
+		}
+		if longer, err := h.Longer(h.Context(), g); longer || err != nil {
+			h.Errorf("used up by restores: %v", err)
+		}
+		a := store.Account{ID: "anna"}
+		err := h.Store.Tx(h.Context(), func(tx *store.DB) error { return h.Renew(h.Context(), tx, a, h.now) })
+		if err != nil {
+			h.Fatal(err)
+		}
+		rows, err := h.Store.Debits(h.Context(), "anna", 0)
+		if err != nil || len(rows) != 2*limit.Renewals {
+			h.Errorf("%d debits, %v: what was spent before the restore still counts, and there is no renewal left", len(rows), err)
+		}
+		if err := h.Restored(h.Context()); err != nil {
+			h.Fatal(err)
+		}
+		if longer, err := h.Longer(h.Context(), g); !longer || err != nil {
+			h.Errorf("the fifth restore gives something: %v", err)
+		}
+	})
+}

@@ -1,0 +1,64 @@
+package twostep
+
+import (
+	"cmp"
+
+	"twostep/internal/limit"
+)
+
+// Odds are the chances, in a year, of somebody who knows the password of an account and
+// guesses codes without end, from any number of browsers and networks.
+type Odds struct {
+	PerYear float64 // all methods together
+	Pairs   float64 // the part of it that pairs of app codes add, once the rest is used up
+	Renewed float64 // the same if the owner chooses a new password as often as counts, and all become known
+	Methods []MethodOdds
+}
+
+// MethodOdds is what one method alone adds up to.
+type MethodOdds struct {
+	Method   string
+	Digits   int     // 0: it cannot be guessed
+	Right    int     // answers that are right at a time
+	PerGuess float64 // the chance of one
+	Guesses  int64   // that are compared in a year
+	PerYear  float64
+}
+
+func (o Options) perYear() limit.Odds { return limit.One / limit.Odds(cmp.Or(o.Odds, leastOdds)) }
+
+// Odds computes them from Methods and Odds alone, by the same arithmetic that counts the
+// guesses. It refuses what New refuses.
+func (o Options) ComputeOdds() (Odds, error) {
+	o, err := o.completed()
+	if err != nil {
+		return Odds{}, err
+	}
+	budget := o.perYear()
+	share := func(odds limit.Odds) float64 { return float64(odds) / float64(limit.One) }
+	var all Odds
+	for _, m := range o.Methods {
+		about := m.About()
+		one := MethodOdds{Method: about.Method, Digits: about.Digits, Right: max(about.Right, 1)}
+		if cost := limit.Cost(one.Right, one.Digits); cost > 0 {
+			one.PerGuess, one.Guesses = share(cost), int64(budget/cost)
+			one.PerYear = one.PerGuess * float64(one.Guesses)
+		}
+		if about.Right > 0 { // and then two in a row
+			pair := share(limit.Cost(about.Right, about.Digits)) / pow10(about.Digits)
+			all.Pairs += pair * limit.PairsPerDay * limit.Year.Hours() / 24
+		}
+		all.Methods = append(all.Methods, one)
+	}
+	all.PerYear = share(budget) + all.Pairs
+	all.Renewed = share(budget)*(1+limit.Renewals) + all.Pairs
+	return all, nil
+}
+
+func pow10(n int) float64 {
+	p := 1.0
+	for range n {
+		p *= 10
+	}
+	return p
+}
