@@ -45,10 +45,12 @@ func TestATT050_191(t *testing.T) {
 			if steps == 0 || steps == -1 {
 				continue
 			}
+			h.forget()
 			b := h.asked()
 			a := h.want(b.Post("/signin/verify", "code", codeAt(secret, c.Now(), steps)), http.StatusUnprocessableEntity)
 			if steps > 0 {
 				if wrong == "" {
+					h.forget()
 					wrong = h.asked().Post("/signin/verify", "code", "000000").Body
 				}
 				if a.Body != wrong {
@@ -56,6 +58,7 @@ func TestATT050_191(t *testing.T) {
 				}
 			}
 		}
+		h.forget()
 		h.out("codes of other steps", h.asked())
 		for _, steps := range []int64{-1, 0} {
 			b := h.asked()
@@ -77,6 +80,7 @@ func TestATT071_072(t *testing.T) {
 		for _, wait := range []time.Duration{0, time.Second, 10 * time.Second, 4 * time.Second, 15 * time.Second} {
 			c.turn(wait)
 			for what, code := range map[string]string{"used": used, "older": before, "spelt anew": " " + used[:3] + "-" + used[3:], "full width": wide(used)} {
+				h.forget()
 				b := h.asked()
 				h.want(b.Post("/signin/verify", "code", code), http.StatusUnprocessableEntity)
 				if _, in := isIn(b); in {
@@ -84,6 +88,7 @@ func TestATT071_072(t *testing.T) {
 				}
 			}
 		}
+		h.forget()
 		h.want(h.asked().Post("/signin/verify", "code", codeAt(secret, c.Now(), 0)), http.StatusSeeOther)
 	})
 }
@@ -103,6 +108,7 @@ func TestATT071_twoServers(t *testing.T) {
 	h.leads(b.Post("/settings/2step/app/verify", "code", codeAt(secret, c.Now(), 0)), "/settings/2step/app/done")
 	for range 3 {
 		c.turn(time.Minute)
+		h.forget()
 		before := storetest.Count(t, h.DB, "sessions")
 		var doors []*live.Browser
 		for i := range 8 {
@@ -128,6 +134,7 @@ func TestATT049_app(t *testing.T) {
 		b := h.asked()
 		for i, spelt := range []string{" " + bad, bad[:3] + " " + bad[3:], bad[:3] + "-" + bad[3:], wide(bad)} {
 			h.want(b.Post("/signin/verify", "code", spelt), http.StatusUnprocessableEntity)
+			h.forget()
 			if got := h.tries(); got != string(rune('1'+i)) {
 				h.T.Errorf("%q: %s tries are spent", spelt, got)
 			}
@@ -155,9 +162,11 @@ func TestATT035(t *testing.T) {
 		code := h.mailed(func() { h.chosen(b, live.AnnaEmail, live.AnnaPassword, "email") })
 		for range 3 {
 			h.want(b.Post("/signin/verify", "code", live.Wrong(code)), http.StatusUnprocessableEntity)
+			h.forget()
 		}
 		h.want(b.Post("/signin/method", "method", "totp"), http.StatusSeeOther)
 		h.want(b.Post("/signin/verify", "code", live.Wrong(codeAt(secret, c.Now(), 0))), http.StatusUnprocessableEntity)
+		h.forget()
 		h.want(b.Post("/signin/method", "method", "recovery"), http.StatusSeeOther)
 		h.want(b.Post("/signin/verify", "code", "AAAAA-AAAA-AAAA"), http.StatusUnprocessableEntity)
 		if h.tries() != "5" {

@@ -70,7 +70,9 @@ func TestATT004_037(t *testing.T) {
 		"compare":       {"internal/signin/challenge.go prove"},
 		"accept":        {"internal/signin/challenge.go Verify"},
 		"CheckPassword": {"internal/signin/signin.go Begin"},
-		"SamePassword":  {"internal/account/password.go CheckPassword", "internal/signin/password.go ChangePassword", "internal/signin/stepup.go StepUp"},
+		"SamePassword":  {"internal/signin/password.go ChangePassword", "internal/signin/stepup.go StepUp"},
+		"samePassword":  {"internal/account/password.go CheckPassword", "internal/account/password.go SamePassword"},
+		"debit":         {"internal/ledger/ledger.go Debit", "internal/ledger/ledger.go Succeed", "internal/ledger/send.go Send", "internal/signin/challenge.go prove"},
 		"SetPassword":   {"internal/account/notice.go Undo", "internal/account/password.go Reset", "internal/signin/password.go ChangePassword"},
 		"SetCookie":     {"internal/page/cookies.go put", "internal/web/enroll.go confirmDraft", "internal/web/enroll.go removeFactor", "internal/web/password.go changePassword", "internal/web/signin.go letIn", "internal/web/signin.go signIn", "internal/web/stepup.go stepUp"},
 		"carryOn":       {"internal/signin/password.go ChangePassword", "internal/signin/session.go rekey"},
@@ -169,7 +171,7 @@ func fixed(e ast.Expr) bool {
 	case *ast.BasicLit:
 		return e.Kind == token.STRING
 	case *ast.Ident:
-		return slices.Contains([]string{"accountColumns", "signInColumns", "sessionColumns", "challengeColumns", "decisionColumns", "placeColumns", "liveSession", "seen", "due"}, e.Name)
+		return slices.Contains([]string{"accountColumns", "signInColumns", "sessionColumns", "challengeColumns", "decisionColumns", "placeColumns", "debitColumns", "codeColumns", "liveSession", "seen", "due"}, e.Name)
 	case *ast.BinaryExpr:
 		return e.Op == token.ADD && fixed(e.X) && fixed(e.Y)
 	}

@@ -35,7 +35,7 @@ func TestATT185(t *testing.T) {
 // ATT-326, ATT-325: the mail lacks what the owner needs to see that it is not her sign-in.
 func TestATT326(t *testing.T) {
 	h := start(t, "")
-	b := h.Browser()
+	b := h.BrowserAt("127.0.0.1")
 	h.want(h.post(b, "/signin", "email=anna%40example.com&password=correct+horse+battery", "User-Agent: Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0"), http.StatusSeeOther)
 	mail := strings.ReplaceAll(h.Mail.Next(0), "=\r\n", "")
 	for _, part := range []string{"We never ask for this code", "somebody has your password", "Firefox on Windows", "127.0.0.1", live.Code(t, mail)} {

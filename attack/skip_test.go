@@ -125,7 +125,7 @@ func TestATT011_018_099(t *testing.T) {
 				func() live.Answer { return b.Get("/settings") },
 			} {
 				h.quiet(step(), table)
-				if !strings.Contains("marks links drafts rations decisions places", table) && h.cookie(b, "session") != "" {
+				if !strings.Contains("marks links drafts rations decisions places waits", table) && h.cookie(b, "session") != "" {
 					h.T.Errorf("without %s: a session", table)
 				}
 			}
@@ -284,7 +284,8 @@ func TestATT017_073(t *testing.T) {
 func TestATT020_255_257_258(t *testing.T) {
 	h := start(t, "")
 	for _, value := range []string{"a", "999.1.1.1", "1.2.3.4, a", "::1%25x", "127.0.0.1", "10.0.0.1", "[::1]:80", "unknown", strings.Repeat("1.2.3.4, ", 7000)} {
-		b := h.Browser()
+		h.forget()
+		b := h.BrowserAt("127.0.0.1")
 		var headers []string
 		for _, name := range []string{"X-Forwarded-For", "X-Real-IP", "True-Client-IP", "CF-Connecting-IP", "Client-IP"} {
 			headers = append(headers, name+": "+value)

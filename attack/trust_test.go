@@ -32,6 +32,7 @@ const (
 // firstStep gives a password and says whether a code is wanted.
 func (h *house) firstStep(b *live.Browser, who string, headers ...string) (asked bool) {
 	h.T.Helper()
+	h.forget() // one network asks for more mails than strangers may
 	b.Post("/signout")
 	b.Post("/signin/cancel")
 	a := h.want(h.post(b, "/signin", who, headers...), http.StatusSeeOther)
@@ -69,7 +70,7 @@ func (h *house) wanted(says string, b *live.Browser, who string, headers ...stri
 // ATT-025: staying signed in, or trust alone, opens anything without the password.
 func TestATT025(t *testing.T) {
 	each(t, func(h *house) {
-		b := h.Browser()
+		b := h.BrowserAt("127.0.0.1")
 		h.tick(b, anna)
 		record := h.cookie(b, "device")
 		alone := h.with("device", record)
@@ -95,10 +96,10 @@ func TestATT025(t *testing.T) {
 // they know, written in a form that is believed, derived, or bent.
 func TestATT110_113(t *testing.T) {
 	each(t, func(h *house) {
-		b := h.Browser()
+		b := h.BrowserAt("127.0.0.1")
 		h.tick(b, anna, firefox)
 		record := h.cookie(b, "device")
-		h.wanted("the same address and browser, no record", h.Browser(), anna, firefox)
+		h.wanted("the same address and browser, no record", h.BrowserAt("127.0.0.1"), anna, firefox)
 		none := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none"}`)) + "-" + base64.RawURLEncoding.EncodeToString([]byte(`{"sub":"anna@example.com","ip":"127.0.0.1"}`)) + "-"
 		for says, forged := range map[string]string{
 			"a token that signs itself": none, "nothing": "", "the name": base64.RawURLEncoding.EncodeToString([]byte(live.AnnaEmail)),
@@ -111,7 +112,7 @@ func TestATT110_113(t *testing.T) {
 			bent := record[:i] + string(record[i]^1) + record[i+1:]
 			h.wanted("one bit of the series", h.with("device", bent), anna, firefox)
 		}
-		two := h.Browser()
+		two := h.BrowserAt("127.0.0.1")
 		h.want(two.Do(h.request(http.MethodPost, "/signin", anna, form, "Origin: "+h.URL, "Sec-Fetch-Site: same-origin", firefox, "Cookie: __Host-device="+record+"; __Host-device="+record)), http.StatusSeeOther)
 		if _, in := isIn(two); in {
 			h.T.Error("two records are one")
@@ -123,7 +124,7 @@ func TestATT110_113(t *testing.T) {
 				h.T.Error("the record stands in the database")
 			}
 		}
-		c := h.Browser()
+		c := h.BrowserAt("127.0.0.1")
 		h.tick(c, anna, firefox)
 		if other := h.cookie(c, "device"); other[:26] == record[:26] || other[26:] == record[26:] {
 			h.T.Error("two records share a part")
@@ -136,7 +137,7 @@ func TestATT110_113(t *testing.T) {
 func TestATT115_116(t *testing.T) {
 	each(t, func(h *house) {
 		h.addBen()
-		b := h.Browser()
+		b := h.BrowserAt("127.0.0.1")
 		h.tick(b, anna)
 		h.wanted("Anna's record, Ben's password", b, ben)
 		h.trusted("Anna, after Ben was asked", b, anna)
@@ -170,7 +171,7 @@ func TestATT117_118(t *testing.T) {
 				h.Turn(time.Hour)
 				token := h.forgot()
 				password += "r"
-				h.want(h.Browser().Post("/reset", "token", token, "password", password), http.StatusSeeOther)
+				h.want(h.BrowserAt("127.0.0.1").Post("/reset", "token", token, "password", password), http.StatusSeeOther)
 			},
 			"signed out everywhere": func(b *live.Browser) { h.want(b.Post("/settings/sessions/end"), http.StatusSeeOther) },
 			"forgotten":             func(b *live.Browser) { h.want(b.Post("/settings/devices/forget"), http.StatusSeeOther) },
@@ -182,13 +183,13 @@ func TestATT117_118(t *testing.T) {
 				}
 			},
 		} {
-			thief, b := h.Browser(), h.Browser()
+			thief, b := h.BrowserAt("127.0.0.1"), h.BrowserAt("127.0.0.1")
 			h.tick(thief, who())
 			h.tick(b, who())
 			end(b)
 			h.wanted(says, thief, who())
 		}
-		b := h.Browser()
+		b := h.BrowserAt("127.0.0.1")
 		h.tick(b, who())
 		h.exec("DELETE FROM accounts")
 		if storetest.Count(h.T, h.DB, "places")+storetest.Count(h.T, h.DB, "owners")+storetest.Count(h.T, h.DB, "decisions") != 0 {
@@ -209,7 +210,7 @@ func TestATT119(t *testing.T) {
 			return start(t, url, func(o *twostep.Options) { o.KeyFile, o.TrustDays = keys, days })
 		}
 		h := with(30)
-		b := h.Browser()
+		b := h.BrowserAt("127.0.0.1")
 		h.tick(b, anna)
 		record := h.cookie(b, "device")
 		off := with(-1)
@@ -231,7 +232,7 @@ func TestATT119(t *testing.T) {
 func TestATT120_121(t *testing.T) {
 	clock := stopped()
 	each(t, func(h *house) {
-		b := h.Browser()
+		b := h.BrowserAt("127.0.0.1")
 		h.tick(b, anna)
 		began := clock.Now()
 		for range 29 {
@@ -252,14 +253,14 @@ func TestATT120_121(t *testing.T) {
 // place has a copy for certain: that ends the record, and its owner is told.
 func TestATT122_131_132(t *testing.T) {
 	each(t, func(h *house) {
-		b := h.Browser()
+		b := h.BrowserAt("127.0.0.1")
 		h.tick(b, anna, firefox)
 		copied := func() *live.Browser { return h.with("device", h.cookie(b, "device")) }
 		h.wanted("another network", copied().Move("127.0.0.2"), anna, firefox)
 		h.wanted("another browser", copied(), anna, chrome)
 		h.wanted("an older browser", copied(), anna, older)
 		h.wanted("no browser", copied(), anna, "User-Agent: ")
-		h.wanted("a neighbour", h.Browser(), anna, firefox)
+		h.wanted("a neighbour", h.BrowserAt("127.0.0.1"), anna, firefox)
 		h.trusted("after an update", b, anna, newer)
 		h.wanted("with the version of before", b, anna, firefox)
 		h.trusted("itself", b, anna, newer)
@@ -284,7 +285,7 @@ func (h *house) warned(n int) (told bool) {
 // before ends trust and the sessions of that browser, and the owner is told.
 func TestATT123(t *testing.T) {
 	each(t, func(h *house) {
-		b := h.Browser()
+		b := h.BrowserAt("127.0.0.1")
 		h.tick(b, anna)
 		stolen := h.cookie(b, "device")
 		for range 2 {
@@ -310,7 +311,7 @@ func TestATT123(t *testing.T) {
 // ATT-124: a script reads the record, or anything like it.
 func TestATT124(t *testing.T) {
 	h := start(t, "")
-	b := h.Browser()
+	b := h.BrowserAt("127.0.0.1")
 	code := b.Password()
 	a := b.Post("/signin/verify", "code", code, "trust", "1")
 	found := false
@@ -338,7 +339,7 @@ func TestATT124(t *testing.T) {
 // script is the one script of all pages.
 func (h *house) script(b *live.Browser) string {
 	h.T.Helper()
-	page := h.Browser().Get("/signin").Body
+	page := h.BrowserAt("127.0.0.1").Get("/signin").Body
 	_, rest, _ := strings.Cut(page, `<script src="`)
 	path, _, ok := strings.Cut(rest, `"`)
 	if !ok {
@@ -350,7 +351,7 @@ func (h *house) script(b *live.Browser) string {
 // ATT-125, ATT-126: trust counts as a second step, for apps or for pages that want a fresh one.
 func TestATT125_126(t *testing.T) {
 	each(t, func(h *house) {
-		b := h.Browser()
+		b := h.BrowserAt("127.0.0.1")
 		h.tick(b, anna)
 		h.trusted("trusted", b, anna)
 		if got := h.one("SELECT amr FROM sessions"); got != "pwd" {
@@ -379,7 +380,7 @@ func TestATT125_126(t *testing.T) {
 // ATT-127: the box counts on another form, or without a second step.
 func TestATT127(t *testing.T) {
 	each(t, func(h *house) {
-		b := h.Browser()
+		b := h.BrowserAt("127.0.0.1")
 		h.want(h.post(b, "/signin", anna+"&trust=1"), http.StatusBadRequest)
 		code := b.Password()
 		h.want(b.Post("/signin/trust", "trust", "1"), http.StatusNoContent)
@@ -395,7 +396,7 @@ func TestATT127(t *testing.T) {
 		if n := storetest.Count(h.T, h.DB, "places"); n != 0 {
 			h.T.Error("the box was unticked, and it is trusted")
 		}
-		fresh := h.Browser().Get("/signin/verify").Body
+		fresh := h.BrowserAt("127.0.0.1").Get("/signin/verify").Body
 		if strings.Contains(fresh, " checked") {
 			h.T.Error("the box is ticked before anybody has")
 		}
@@ -406,7 +407,7 @@ func TestATT127(t *testing.T) {
 func TestATT128(t *testing.T) {
 	each(t, func(h *house) {
 		n := h.Mail.Len()
-		b := h.Browser()
+		b := h.BrowserAt("127.0.0.1")
 		h.tick(b, anna, firefox)
 		h.settle()
 		told := false
@@ -479,7 +480,7 @@ func TestATT129_private(t *testing.T) {
 	})
 	host := "Host: signin.example.com"
 	for _, header := range []string{"X-Forwarded-For: 10.1.2.3", "X-Forwarded-For: 127.0.0.1", "X-Forwarded-For: fd00::1", "X-Forwarded-For: 100.64.1.1", "X-Forwarded-For: 64:ff9b:1::1", "X-Nothing: x"} {
-		b := h.Browser()
+		b := h.BrowserAt("127.0.0.1")
 		n := h.Mail.Len()
 		origin := "Origin: https://signin.example.com"
 		a := b.Do(h.request(http.MethodPost, "/signin", anna, form, origin, "Sec-Fetch-Site: same-origin", host, header))
@@ -501,7 +502,7 @@ func TestATT129_private(t *testing.T) {
 // kept, and the last eight.
 func TestATT130(t *testing.T) {
 	each(t, func(h *house) {
-		b := h.Browser()
+		b := h.BrowserAt("127.0.0.1")
 		h.tick(b, anna)
 		h.tick(b.Move("127.0.0.2"), anna)
 		h.trusted("office", b, anna)
@@ -514,7 +515,7 @@ func TestATT130(t *testing.T) {
 // ATT-136: a backup brings trust back that had been taken away, and sessions that had ended.
 func TestATT136(t *testing.T) {
 	each(t, func(h *house) {
-		b := h.Browser()
+		b := h.BrowserAt("127.0.0.1")
 		h.tick(b, anna)
 		session := h.cookie(b, "session")
 		sessions := h.rows("SELECT id, seen_at FROM sessions")

@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -16,6 +17,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -44,6 +46,7 @@ type Server struct {
 
 	roots *x509.CertPool
 	ahead atomic.Int64
+	homes atomic.Int64 // networks that browsers were started in
 	http  *httptest.Server
 }
 
@@ -106,8 +109,12 @@ type Browser struct {
 	s *Server
 }
 
-// Browser starts a new one, without any cookie.
-func (s *Server) Browser() *Browser { return s.BrowserAt("127.0.0.1") }
+// Browser starts a new one, without any cookie, in a network of its own: what one of them has
+// used up is not another's.
+func (s *Server) Browser() *Browser {
+	n := s.homes.Add(1)
+	return s.BrowserAt(fmt.Sprintf("127.0.%d.%d", 100+n/250, 1+n%250))
+}
 
 // BrowserAt starts one that comes from an address of this machine.
 func (s *Server) BrowserAt(address string) *Browser {
@@ -164,8 +171,21 @@ func (b *Browser) Get(path string) Answer {
 	return b.Do(r)
 }
 
-// Post sends a form as a page of ours does: pairs are names and values.
+// Post sends a form as a page of ours does: pairs are names and values. It is as patient as a
+// person: told to wait a little, it does, on the server's clock, and sends the form again.
 func (b *Browser) Post(path string, pairs ...string) Answer {
+	b.s.T.Helper()
+	a := b.PostNow(path, pairs...)
+	seconds, err := strconv.Atoi(a.Header.Get("Retry-After"))
+	if guess := path == "/signin" || strings.HasSuffix(path, "/verify"); a.StatusCode != http.StatusTooManyRequests || err != nil || !guess || seconds > 60 {
+		return a
+	}
+	b.s.Turn(time.Duration(seconds) * time.Second)
+	return b.PostNow(path, pairs...)
+}
+
+// PostNow is Post without the patience.
+func (b *Browser) PostNow(path string, pairs ...string) Answer {
 	b.s.T.Helper()
 	form := url.Values{}
 	for i := 0; i+1 < len(pairs); i += 2 {
