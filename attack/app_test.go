@@ -232,7 +232,11 @@ func TestATT085(t *testing.T) {
 		if n := storetest.Count(t, h.DB, "drafts"); n != 1 {
 			t.Errorf("%d drafts of one method in one session", n)
 		}
-		secret := h.draftApp(b)
+		replaced, secret := h.draftApp(b), h.draftApp(b)
+		if replaced == secret {
+			t.Error("a new draft is the old one")
+		}
+		h.want(b.Post("/settings/2step/app/verify", "code", codeAt(replaced, c.Now(), 0)), http.StatusUnprocessableEntity)
 		session := h.cookie(b, "session")
 		var tabs []*live.Browser
 		for range 6 {

@@ -55,10 +55,14 @@ func TestATT026_draft(t *testing.T) {
 	b := h.anna()
 	h.Turn(9*time.Minute + 50*time.Second)
 	secret := h.draftApp(b)
+	h.leads(b.Post("/settings/2step/recovery"), "/settings/2step/recovery")
 	h.Turn(14 * time.Minute)
 	h.leads(b.Get("/settings/2step/sms"), "/settings/confirm")
 	if a := b.Get("/settings/2step/app"); strings.Contains(a.Body, secret) {
 		t.Error("a stale session sees the secret")
+	}
+	if a := b.Get("/settings/2step/recovery/codes.txt"); onPaper.MatchString(a.Body) {
+		t.Error("a stale session downloads the codes")
 	}
 	h.calm()
 	if a := b.Post("/settings/2step/app/verify", "code", h.code(secret, 0)); a.Header.Get("Location") == "/settings/2step/app/done" {

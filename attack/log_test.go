@@ -100,6 +100,7 @@ func (c *canaries) walk() {
 		c.keep("pending token "+string(rune('a'+i)), h.cookie(b, "signin"))
 		c.answer("verify page", b.Get("/signin/verify"))
 		c.answer("status", b.Get("/signin/status"))
+		h.settle()
 		h.Turn(time.Minute)
 		c.answer("new code", b.Post("/signin/code"))
 		c.keep("second code "+string(rune('a'+i)), live.Code(h.T, h.Mail.Next(n+1)))

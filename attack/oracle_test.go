@@ -204,6 +204,7 @@ func TestATT098(t *testing.T) {
 		b := h.Browser()
 		old := b.Password()
 		for range 3 {
+			h.settle()
 			h.Turn(2*time.Minute + time.Second)
 			n := h.Mail.Len()
 			h.want(b.Post("/signin/code"), http.StatusSeeOther)
