@@ -124,8 +124,8 @@ func (w *world) comparing(about factor.About, a factor.Answer) {
 		return
 	}
 	odds := w.oddsOf(about, a)
-	if about.Spare || a.Hard && about.Right == 0 && odds == 0 {
-		return // nobody guesses it
+	if about.Spare || about.Right == 0 && odds == 0 {
+		return // nobody guesses it, or every code is too old: nothing is right
 	}
 	ask.compared = true
 	ask.odds += odds

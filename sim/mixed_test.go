@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"twostep/internal/limit"
+	"twostep/internal/signin"
 	"twostep/internal/store/storetest"
 )
 
@@ -15,9 +16,9 @@ import (
 func TestMixed(t *testing.T) {
 	total := map[fault]int{}
 	in, trusted := 0, 0
-	for seed := range seeds(4, 200) {
+	for seed := range seeds(3, 200) {
 		play(t, seed, "", func(w *world) {
-			w.mixed(60 * day)
+			w.mixed(45 * day)
 			for f, n := range w.faults.count {
 				total[f] += n
 			}
@@ -35,7 +36,7 @@ func TestMixed(t *testing.T) {
 func TestMixedOnBoth(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, url string) {
 		for seed := range seeds(1, 1) {
-			play(t, seed, url, func(w *world) { w.mixed(10 * day) })
+			play(t, seed, url, func(w *world) { w.mixed(6 * day) })
 		}
 	})
 }
@@ -57,6 +58,7 @@ func (w *world) mixed(d time.Duration) {
 	}
 	for _, o := range owners {
 		w.enter(o.roam)
+		w.enter(o.dawdle)
 	}
 	robbed := owners[0]
 	for i, method := range []string{"email", robbed.method} {
@@ -100,6 +102,51 @@ func (o *owner) roam(wait func(time.Duration)) {
 		}
 		if o.told() && o.chance(0.3) {
 			o.changePassword(b, v.session, fmt.Sprintf("correct horse number %d of %s", n, o.email))
+		}
+	}
+}
+
+// dawdle has the right answer in hand and gives it too late: after a quarter of an hour, or
+// after the password was changed in another browser. It must not be accepted.
+func (o *owner) dawdle(wait func(time.Duration)) {
+	for n := 0; ; n++ {
+		wait(o.between(day, 5*day))
+		b := &browser{agent: chrome, address: network(500_000 + n)}
+		entry, err, _ := o.begin(b, signin.Credentials{Email: o.email, Password: o.password})
+		if err != nil || entry.SignIn == "" {
+			continue
+		}
+		wait(time.Second)
+		p, err, _ := o.pending(b, entry.SignIn)
+		if err == nil && p.Challenge == nil {
+			if err, _ := o.choose(b, entry.SignIn, o.method); err != nil {
+				continue
+			}
+			p, err, _ = o.pending(b, entry.SignIn)
+		}
+		if err != nil || p.Challenge == nil {
+			continue
+		}
+		typed, proof := o.answer(b, entry.SignIn, p, wait)
+		if typed == "" {
+			continue
+		}
+		said := "INV-007: an answer is accepted a quarter of an hour late"
+		if o.chance(0.5) {
+			other, old := &browser{agent: firefox, address: network(1)}, o.password
+			v := o.signIn(other, wait)
+			if v.session == "" {
+				continue
+			}
+			if o.changePassword(other, v.session, fmt.Sprintf("correct horse late %d of %s", n, o.email)); o.password == old {
+				continue
+			}
+			said = "INV-006: an answer is accepted after the password was changed"
+		} else {
+			wait(15*time.Minute + o.between(time.Second, 10*time.Minute))
+		}
+		if _, err, _ := o.verify(b, entry.SignIn, typed, proof); err == nil && o.skew == 0 {
+			o.Error(said)
 		}
 	}
 }

@@ -282,7 +282,7 @@ func (o *owner) give(b *browser, token, typed, proof string, right bool, v *visi
 			return true, false
 		case err == nil:
 			v.session = entry.Session
-			o.replay(b, typed, proof)
+			o.replay(b, token, typed, proof)
 			return true, false
 		case struck:
 			wait(5 * time.Second)
@@ -314,10 +314,13 @@ func (o *owner) give(b *browser, token, typed, proof string, right bool, v *visi
 }
 
 // replay is somebody who has looked over the shoulder: the same answer again, at once.
-func (o *owner) replay(b *browser, typed, proof string) {
+func (o *owner) replay(b *browser, token, typed, proof string) {
 	o.Helper()
 	if !o.chance(o.watched) {
 		return
+	}
+	if _, err, _ := o.verify(b, token, typed, proof); err == nil {
+		o.Errorf("INV-002: %s is accepted again, in the same sign-in", proof)
 	}
 	thief := &browser{agent: b.agent, address: network(99_999)}
 	entry, err, _ := o.begin(thief, signin.Credentials{Email: o.email, Password: o.password})
