@@ -4,7 +4,7 @@ export GOFLAGS := $(GOFLAGS) -buildvcs=false
 
 POSTGRES = $${TMPDIR:-/tmp}/twostep-postgres-$$(id -u)-v1
 
-.PHONY: run test check mutants bench pages release clean
+.PHONY: run test check mutants bench sim pages release clean
 
 run: ## a server to try, on http://127.0.0.1:8080
 	go run ./cmd/twostep serve --demo
@@ -28,6 +28,9 @@ mutants: ## whether the tests of attack notice what is taken out of the program;
 
 bench: ## what it costs; prints a table and writes bench/latest.json
 	go run ./bench
+
+sim: ## three years of sign-ins, 300 times, with thieves and faults; a story that fails says how to play it again
+	go test -count=1 -timeout 3h -v ./sim -long
 
 pages: ## every page in every situation, in build/pages, without a database
 	mkdir -p build/pages

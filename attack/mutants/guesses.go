@@ -9,7 +9,7 @@ var guesses = []mutation{
 		{"internal/store/challenges.go", `SET method = $2, state`, `SET tries = CASE WHEN method = $2 THEN tries ELSE 0 END, method = $2, state`},
 	}},
 	{test: "TestATT039_063", what: "a spent try does not stop the comparison", edits: []edit{
-		{"internal/signin/challenge.go", `e.debit(ctx, c); err != nil`, `e.debit(ctx, c); err != nil && !errors.Is(err, ErrTooManyTries)`},
+		{"internal/signin/challenge.go", `e.debit(ctx, v, c, g, from); err != nil`, `e.debit(ctx, v, c, g, from); err != nil && !errors.Is(err, ErrTooManyTries)`},
 	}},
 	{test: "TestATT044", what: "tries may go over the limit in the conditional UPDATE", edits: []edit{
 		{"internal/store/challenges.go", `AND tries < $2`, `AND tries < $2 + 40`},
@@ -64,7 +64,7 @@ var codes = []mutation{
 		{"internal/store/factors.go", `AND version = $3`, `AND version >= $3`},
 	}},
 	{test: "TestATT098", what: "an answer after the end says that it is the end", edits: []edit{
-		{"internal/signin/challenge.go", `return factor.ErrIncorrect // the sign-in is over`, `return ErrNoSignIn`},
+		{"internal/signin/guess.go", `return factor.ErrIncorrect // the sign-in is over`, `return ErrNoSignIn`},
 	}},
 }
 
