@@ -4,15 +4,16 @@ export GOFLAGS := $(GOFLAGS) -buildvcs=false
 
 POSTGRES = $${TMPDIR:-/tmp}/twostep-postgres-$$(id -u)-v1
 
-.PHONY: run test check mutants bench sim pages release clean
+.PHONY: run test check mutants fuzz bench sim pages release clean
 
 run: ## a server to try, on http://127.0.0.1:8080
 	go run ./cmd/twostep serve --demo
 
-test: ## everything, on both databases; with the race detector where goroutines meet
+test: ## everything, on both databases; with the race detector where goroutines meet; then each fuzz target for a moment
 	tools/install.sh
 	CGO_ENABLED=1 go test -race -timeout 20m $$(go list ./... | grep -v /attack)
 	go test -timeout 20m ./attack/...
+	tools/fuzz.sh 20s
 
 check: ## what needs no database and no browser
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "gofmt: $$unformatted"; exit 1; fi
@@ -25,6 +26,11 @@ check: ## what needs no database and no browser
 
 mutants: ## whether the tests of attack notice what is taken out of the program; a quarter of an hour
 	nice go run ./attack/mutants
+
+FUZZTIME = 5m
+
+fuzz: ## every fuzz target, for FUZZTIME each
+	tools/fuzz.sh $(FUZZTIME)
 
 bench: ## what it costs; prints a table and writes bench/latest.json
 	go run ./bench

@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -132,4 +133,41 @@ func TestReceiptTwilio(t *testing.T) {
 			t.Errorf("%s: got %+v, %v", what, receipt, err)
 		}
 	}
+}
+
+// FUZ-010: whatever comes to the address of a receipt, it is one of three states of the message
+// that we made the address for, or nothing; and nothing at all at another address, or without
+// its signature from a gateway that signs.
+func FuzzReceipt(f *testing.F) {
+	at := func(name string) string {
+		g, _ := receiving(name)
+		return strings.TrimPrefix(g.callback("ABC"), "https://login.example.com")
+	}
+	const form = "application/x-www-form-urlencoded"
+	for _, name := range []string{"twilio", "vonage", "kannel"} {
+		f.Add(name, at(name), "state=1&status=delivered", form, "MessageStatus=delivered&status=delivered")
+		f.Add(name, at(name), "", "application/json", `{"status":"delivered","status":["rejected",1e9],"MessageStatus":{"a":null}}`)
+		f.Add(name, strings.Replace(at(name), "ABC", "ABD", 1), "state=1", form, "status=delivered")
+		f.Add(name, at("vonage")+"/../"+name, "status=%zz", form+";", "status=a;status=b")
+	}
+	f.Fuzz(func(t *testing.T, name, path, query, kind, body string) {
+		if presets()[name].StateField == "" {
+			return
+		}
+		g, now := receiving(name)
+		r := &http.Request{Method: "POST", URL: &url.URL{Path: path, RawQuery: query}, Header: http.Header{"Content-Type": {kind}}, Body: io.NopCloser(strings.NewReader(body))}
+		got, err := g.Receipt(r)
+		switch {
+		case err != nil:
+			if !errors.Is(err, ErrReceipt) || got != (Receipt{}) {
+				t.Errorf("%s: got %+v, %v", name, got, err)
+			}
+		case name == "twilio":
+			t.Errorf("without a signature: %+v", got)
+		case !strings.HasSuffix(path, strings.TrimPrefix(g.callback(got.ID), "https://login.example.com/sms/receipt")):
+			t.Errorf("%s: %q is not an address of %s", name, path, got.ID)
+		case got.State != Sent && got.State != Delivered && got.State != Failed || got.At != *now:
+			t.Errorf("%s: got %+v", name, got)
+		}
+	})
 }

@@ -8,9 +8,14 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"unicode"
 
 	"twostep/factor"
+	"twostep/internal/seal"
 )
+
+// alphabet is Crockford's base32, of which the codes are.
+const alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 // printed is a new set as it is kept, and the codes on the paper.
 func printed(t *testing.T, m *Method) (factor.Factor, []string) {
@@ -151,21 +156,43 @@ func TestRead(t *testing.T) {
 	}
 }
 
-// What is read is 13 characters of the alphabet, and reading them again changes nothing.
-func FuzzRead(f *testing.F) {
-	for _, s := range []string{"01234-5678-9ABC", "oil0123456789", "abc", "０１２３４"} {
-		f.Add(s)
+// shown is what a person sees in a field: everything but blanks, dashes and what is
+// invisible, in capitals, with the letters that look like digits as digits.
+func shown(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsSpace(r) || unicode.In(r, unicode.Zs, unicode.Pd, unicode.Cf) {
+			return -1
+		}
+		return r
+	}, text)
+	small, capital := "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	for i := range small {
+		text = strings.ReplaceAll(text, small[i:i+1], capital[i:i+1])
 	}
-	f.Fuzz(func(t *testing.T, text string) {
-		code, err := read(text)
+	return strings.NewReplacer("O", "0", "I", "1", "L", "1").Replace(text)
+}
+
+// FUZ-002: what is read is 13 characters of the alphabet, the ones that a person sees, so no
+// two fields with different codes are ever the same.
+func FuzzRead(f *testing.F) {
+	const printed = "01234-5678-9ABC"
+	for _, s := range []string{printed, "0123456789abc", "oil0123456789", "OoIiLl-2222-222", "\ufeffzyxwv-tsrq-pnmk\r\n", "0123456789ABſ", "0123456789ABU", "０１２３４５６７８９ABC", "abc"} {
+		f.Add(s, printed)
+		f.Add(printed, s)
+	}
+	f.Fuzz(func(t *testing.T, one, other string) {
+		first, err := read(one)
 		if err != nil {
 			return
 		}
-		if len(code) != 13 || strings.Trim(code, "0123456789ABCDEFGHJKMNPQRSTVWXYZ") != "" {
-			t.Errorf("%q: read %q", text, code)
+		if len(first) != seal.LongSize || strings.Trim(first, alphabet) != "" || first != shown(one) {
+			t.Errorf("%q: read %q, want %q", one, first, shown(one))
 		}
-		if again, err := read(code); again != code || err != nil {
-			t.Errorf("%q: read %q, then %q, %v", text, code, again, err)
+		if again, err := read(first); again != first || err != nil {
+			t.Errorf("%q: read %q, then %q, %v", one, first, again, err)
+		}
+		if second, err := read(other); err == nil && second == first && shown(one) != shown(other) {
+			t.Errorf("%q and %q are both %q", one, other, first)
 		}
 	})
 }

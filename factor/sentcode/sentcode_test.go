@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"unicode"
 
 	"twostep/factor"
 )
@@ -36,27 +37,45 @@ func TestRead(t *testing.T) {
 	}
 }
 
-// What is read is six ASCII digits, and reading them again changes nothing.
-func FuzzRead(f *testing.F) {
-	for _, s := range []string{"123456", "12 34-56", "٠١٢٣٤٥", "abc"} {
-		f.Add(s)
+// shown is what a person sees in a field: the digits of any script as ASCII, and everything
+// else but blanks, dashes and what is invisible.
+func shown(text string) string {
+	var seen strings.Builder
+	for _, r := range text {
+		switch {
+		case unicode.IsDigit(r):
+			value := 0 // Unicode has the digits of a script in a row
+			for unicode.IsDigit(r - 1 - rune(value)) {
+				value++
+			}
+			seen.WriteByte(byte('0' + value%10))
+		case !unicode.IsSpace(r) && !unicode.In(r, unicode.Zs, unicode.Pd, unicode.Cf):
+			seen.WriteRune(r)
+		}
 	}
-	f.Fuzz(func(t *testing.T, text string) {
-		code, err := read(text)
+	return seen.String()
+}
+
+// FUZ-002: what is read is six ASCII digits, the ones that a person sees, so no two fields
+// with different codes are ever the same.
+func FuzzRead(f *testing.F) {
+	for _, s := range []string{"123456", "12 34-56", "\u200b123456\ufeff", "123–456\r\n", "٠١٢٣٤٥", "۰۱۲۳۴۵", "０１２３４５", "१२३४५६", "⑫③④⑤⑥", "123456½", "12१३3456", "123456x", "abc"} {
+		f.Add(s, "123456")
+		f.Add("012345", s)
+	}
+	f.Fuzz(func(t *testing.T, one, other string) {
+		first, err := read(one)
 		if err != nil {
 			return
 		}
-		if len(code) != Digits || strings.Trim(code, "0123456789") != "" {
-			t.Errorf("%q: read %q", text, code)
+		if len(first) != Digits || strings.Trim(first, "0123456789") != "" || first != shown(one) {
+			t.Errorf("%q: read %q, want %q", one, first, shown(one))
 		}
-		var typed strings.Builder
-		for _, r := range text {
-			if r >= '0' && r <= '9' {
-				typed.WriteRune(r)
-			}
+		if again, err := read(first); again != first || err != nil {
+			t.Errorf("%q: read %q, then %q, %v", one, first, again, err)
 		}
-		if typed.Len() == Digits && typed.String() != code {
-			t.Errorf("%q: read %q", text, code)
+		if second, err := read(other); err == nil && second == first && shown(one) != shown(other) {
+			t.Errorf("%q and %q are both %q", one, other, first)
 		}
 	})
 }

@@ -125,21 +125,32 @@ func wellFormed(t *testing.T, text, host, code string) {
 	}
 }
 
-// FUZ-007: whatever the site is called, a browser reads our host and our code.
+// FUZ-007: whatever the site is called, a browser reads our host and our code, and no code
+// in a farewell; both are one text message.
 func FuzzMessage(f *testing.F) {
 	for _, site := range sites {
 		f.Add(site, "login.example.com", "de")
 	}
+	for i, host := range hosts {
+		f.Add(sites[i], host, "en")
+	}
+	name := regexp.MustCompile(`^([a-z0-9]{1,20}(-[a-z0-9]{1,20})*)(\.[a-z]{2,20}){0,4}(:[0-9]{1,5})?$`)
 	f.Fuzz(func(t *testing.T, site, host, language string) {
-		if !regexp.MustCompile(`^[a-z]([a-z0-9-]{0,20}[a-z0-9])?(\.[a-z]([a-z0-9]{0,20}))*$`).MatchString(host) || len(host) > 100 || strings.Contains(host, "--") {
+		if !name.MatchString(host) || len(host) > 100 {
 			host = "login.example.com"
 		}
 		a := ask(language)
 		a.Site, a.Host = site, host
-		text := compose(a, "012345")
-		wellFormed(t, text, host, "012345")
-		if n := septetsOf(text); n < 0 || n > maxText {
-			t.Errorf("%d septets in %q", n, text)
+		bare, _, _ := strings.Cut(host, ":")
+		text, last := compose(a, "012345"), farewell(a)
+		wellFormed(t, text, bare, "012345")
+		if _, _, ok := bound(last); ok || strings.ContainsAny(last, "@#\r\n") {
+			t.Errorf("a browser may read a code in %q", last)
+		}
+		for _, sent := range []string{text, last} {
+			if n := septetsOf(sent); n < 0 || n > maxText {
+				t.Errorf("%d septets in %q", n, sent)
+			}
 		}
 	})
 }

@@ -312,7 +312,7 @@ func TestDamagedSecret(t *testing.T) {
 	}
 }
 
-// What is stored comes back as it was, and nothing that is read goes beyond the bounds.
+// FUZ-004: what is stored comes back as it was, and nothing that is read goes beyond the bounds.
 func FuzzSecret(f *testing.F) {
 	f.Add(app(0, 0).Secret)
 	f.Add(app(59_000_000, -60).Secret)

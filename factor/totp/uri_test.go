@@ -1,6 +1,7 @@
 package totp
 
 import (
+	"bytes"
 	"encoding/base32"
 	"net/url"
 	"slices"
@@ -30,12 +31,14 @@ func TestLink(t *testing.T) {
 	}
 }
 
-// Whatever the site and the person are called, the link is read back as the same key,
+// FUZ-004: whatever the site and the person are called, the link is read back as the same key,
 // issuer and account, each once, and with no other values than ours.
 func FuzzLink(f *testing.F) {
 	f.Add("Example", "anna@example.com", rfcKey)
 	f.Add("Acme: Portal", "evil:anna@example.com", rfcKey)
 	f.Add("a&secret=AAAA#?/%3A+", "\xff\x00 \u202e@x", []byte("x"))
+	f.Add("", "anna+tag@example.com", []byte{})
+	f.Add("Bücher & Söhne", "digits=99&period=0&algorithm=MD5", bytes.Repeat([]byte{0xff}, maxKey))
 	f.Fuzz(func(t *testing.T, site, account string, key []byte) {
 		text := link(site, account, key)
 		u, err := url.Parse(text)

@@ -2,6 +2,7 @@ package account
 
 import (
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/net/idna"
 )
@@ -16,7 +17,7 @@ const maxEmail = 254
 func ParseEmail(typed string) (string, error) {
 	typed = strings.TrimSpace(typed)
 	local, domain, ok := strings.Cut(typed, "@")
-	if !ok || len(typed) > maxEmail || len(local) > 64 || !dotAtom(local) {
+	if !ok || !utf8.ValidString(typed) || len(typed) > maxEmail || len(local) > 64 || !dotAtom(local) {
 		return "", ErrEmail
 	}
 	// Only ASCII is lowered by us; the Kelvin sign and its like are for IDNA to judge.

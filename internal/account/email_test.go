@@ -1,6 +1,7 @@
 package account_test
 
 import (
+	"net/mail"
 	"strings"
 	"testing"
 
@@ -27,7 +28,7 @@ func TestParseEmail(t *testing.T) {
 		`"a@b"@c.com`, "anna@[127.0.0.1]", "anna@127.0.0.1", "anna@example..com", ".anna@example.com", "anna.@example.com",
 		"an..na@example.com", "anna@-example.com", "anna@example-.com", "anna(x)@example.com", "Anna <anna@example.com>",
 		"anna@example.com,eve@example.com", "anna@example.com\nBcc: eve@example.com", "anna@example.com\x00", "anna\u202e@example.com",
-		"ann\u0430@example.com", "\u212aim@example.com", "mıke@example.com", "anna@exam ple.com", "anna@example.com.",
+		"ann\u0430@example.com", "\u212aim@example.com", "mıke@example.com", "anna@exam ple.com", "anna@example.com.", "anna@example.\xff00", "\xffanna@example.com",
 		strings.Repeat("a", 65) + "@example.com", "a@" + strings.Repeat("a", 64) + ".com", "a@" + strings.Repeat("a.", 130) + "com",
 	} {
 		if got, err := account.ParseEmail(bad); err == nil {
@@ -36,9 +37,15 @@ func TestParseEmail(t *testing.T) {
 	}
 }
 
-// Whatever is accepted is plain ASCII with one @, and canonical.
+// FUZ-003: whatever is accepted is canonical, and the mailbox that was typed: mail goes to its
+// one address as any mail program reads it, and only the case of ASCII letters and the spelling of the
+// domain were changed.
 func FuzzParseEmail(f *testing.F) {
-	for _, s := range []string{"anna@example.com", "A@B.C", "anna@bücher.de", "a@xn--a.com"} {
+	for _, s := range []string{
+		"anna@example.com", "A@B.C", "  Anna.B+tag@EXAMPLE.com ", "anna@bücher.de", "a@xn--a.com", "a@xn--bcher-kva.example", "anna@ＥＸＡＭＰＬＥ.com",
+		"anna@example。com", "anna@faß.de", "\u212aim@example.com", "anna@\u212aim.example", "ann\u0430@example.com", `"a b"@example.com`, "Anna <anna@example.com>",
+		"anna(x)@example.com", "a@b@example.com", "anna@example.com\nBcc: eve@example.com", "o'neil@example.co.uk", "anna@127.0.0.1", "anna@[127.0.0.1]", "anna@0A.\xff000",
+	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, typed string) {
@@ -52,6 +59,17 @@ func FuzzParseEmail(f *testing.F) {
 		}
 		if strings.Count(email, "@") != 1 || strings.ContainsFunc(email, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
 			t.Errorf("%q: accepted as %q", typed, email)
+		}
+		if a, err := mail.ParseAddress(email); err != nil || a.Address != email || a.Name != "" {
+			t.Errorf("%q: a mail program reads %v, %v in %q", typed, a, err, email)
+		}
+		written, domain, _ := strings.Cut(strings.TrimSpace(typed), "@")
+		local, host, _ := strings.Cut(email, "@")
+		if len(local) != len(written) || !strings.EqualFold(local, written) || strings.ToLower(local) != local {
+			t.Errorf("%q: the mailbox %q became %q", typed, written, local)
+		}
+		if !strings.ContainsFunc(domain, func(r rune) bool { return r >= 0x80 }) && !strings.EqualFold(host, domain) {
+			t.Errorf("%q: the domain %q became %q", typed, domain, host)
 		}
 	})
 }

@@ -35,13 +35,13 @@ func hops(r *http.Request) trust.Hops {
 	return trust.Hops{Peer: r.RemoteAddr, ForwardedFor: r.Header["X-Forwarded-For"], Forwarded: r.Header["Forwarded"]}
 }
 
-// plain is a header as it may stand in a table, a log, a mail and a terminal.
+// plain is a header as it may stand in a table, a log, a mail and a terminal: one line.
 func plain(header string) string {
 	if len(header) > maxHeader {
 		header = header[:maxHeader]
 	}
 	return strings.Map(func(c rune) rune {
-		if unicode.IsControl(c) || unicode.Is(unicode.Cf, c) || c == unicode.ReplacementChar {
+		if unicode.IsControl(c) || unicode.In(c, unicode.Cf, unicode.Zl, unicode.Zp) || c == unicode.ReplacementChar {
 			return -1
 		}
 		return c

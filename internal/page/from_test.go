@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"unicode"
+	"unicode/utf8"
 
 	"twostep/internal/account"
 	"twostep/internal/trust"
@@ -36,6 +38,7 @@ func TestFrom(t *testing.T) {
 	for header, want := range map[string]string{
 		"Mozilla/5.0 (X11)":            "Mozilla/5.0 (X11)",
 		"a\x00b\tc\u0085d\xffe":        "abcde",
+		"one\u2028line\u2029only":      "onelineonly",
 		strings.Repeat("a", 255) + "ä": strings.Repeat("a", 255),
 		strings.Repeat("b", 10000):     strings.Repeat("b", 256),
 	} {
@@ -151,4 +154,23 @@ func TestArrivalsInside(t *testing.T) {
 	if got := a.String(); strings.Contains(got, "warning") {
 		t.Errorf("long over: %s", got)
 	}
+}
+
+// FUZ-011: whatever a header says, what is kept of it is one line of text that both databases,
+// a log, a mail and a terminal take as it is.
+func FuzzPlain(f *testing.F) {
+	for _, header := range []string{"Mozilla/5.0 (X11)", "a\x00b\tc\u0085d\xffe", strings.Repeat("a", 255) + "ä", strings.Repeat("a", 250) + "\u202e\ufffd\xf0\x9f", "\u2028\ue000\U000e0001\x1b[31m"} {
+		f.Add(header)
+	}
+	f.Fuzz(func(t *testing.T, header string) {
+		got := plain(header)
+		if len(got) > maxHeader || !utf8.ValidString(got) || strings.ContainsFunc(got, func(c rune) bool {
+			return c < ' ' || c >= 0x7f && c < 0xa0 || unicode.In(c, unicode.Cf, unicode.Zl, unicode.Zp)
+		}) {
+			t.Errorf("%q: kept as %q", header, got)
+		}
+		if again := plain(got); again != got {
+			t.Errorf("%q: %q becomes %q", header, got, again)
+		}
+	})
 }

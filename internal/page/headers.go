@@ -156,5 +156,6 @@ func clean(p string) bool {
 	if !utf8.ValidString(p) || strings.ContainsRune(p, 0) {
 		return false
 	}
-	return p == "/" || strings.HasPrefix(p, "/") && path.Clean(p) == strings.TrimSuffix(p, "/")
+	// Two slashes alone would pass as one with another at its end.
+	return p == "/" || strings.HasPrefix(p, "/") && p != "//" && path.Clean(p) == strings.TrimSuffix(p, "/")
 }

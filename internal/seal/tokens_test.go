@@ -69,3 +69,32 @@ func TestDigitsUniform(t *testing.T) {
 		}
 	}
 }
+
+// Whatever a device cookie holds, it is taken apart without loss or it is none, and its
+// successor is another one of the same series, which nobody can tell without the keys.
+func FuzzDeviceToken(f *testing.F) {
+	keys, others := ring(f, NewKey()), ring(f, NewKey())
+	for _, token := range []string{"ABCDEFGHIJKLMNOPQRSTUVWXYZ" + strings.Repeat("-_9", 14) + "A", strings.Repeat("A", 69), strings.Repeat("A", 68), strings.Repeat("A", 70), strings.Repeat("\xff", 69), "", "a"} {
+		f.Add(token)
+	}
+	f.Fuzz(func(t *testing.T, token string) {
+		series, secret, ok := SplitDevice(token)
+		if !ok {
+			if series != "" || secret != "" {
+				t.Errorf("%q is none, and %q and %q", token, series, secret)
+			}
+			return
+		}
+		if len(series) != 26 || len(secret) != 43 || series+secret != token {
+			t.Errorf("%q: %q and %q", token, series, secret)
+		}
+		next := keys.NextDeviceToken(token)
+		stays, turned, ok := SplitDevice(next)
+		if b, err := base64.RawURLEncoding.DecodeString(turned); !ok || err != nil || len(b) != 32 || stays != series || turned == secret {
+			t.Errorf("%q is followed by %q", token, next)
+		}
+		if keys.NextDeviceToken(token) != next || others.NextDeviceToken(token) == next {
+			t.Errorf("%q: the keys do not decide what follows", token)
+		}
+	})
+}
