@@ -45,7 +45,9 @@ func Allows(spent, cost, budget Odds) bool { return cost == 0 || spent+cost <= b
 
 // TryWait is how long after the last of so many wrong codes of a sign-in the next one may
 // come: at once twice, then 2, 5 and 15 s.
-func TryWait(wrong int64) time.Duration { return waitOf(wrong, 0, 0, 2*time.Second, 5*time.Second, 15*time.Second) }
+func TryWait(wrong int64) time.Duration {
+	return waitOf(wrong, 0, 0, 2*time.Second, 5*time.Second, 15*time.Second)
+}
 
 // VisitWait is how long after the last wrong code the next sign-in from the same network
 // may compare one, after so many that were given up with wrong codes.
