@@ -78,13 +78,17 @@ func Start(t testing.TB) *Kannel {
 
 // waitForAnswer waits until smsbox speaks HTTP. For a moment it listens and hangs up.
 func (k *Kannel) waitForAnswer() {
-	for late := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for late := time.After(patience); ; {
 		answer, err := http.Get(k.URL) // without a password: refused, and so sends nothing
 		if err == nil {
 			answer.Body.Close()
 			return
 		}
-		if time.Now().After(late) {
+		select {
+		case <-tick.C:
+		case <-late:
 			k.t.Fatal(err)
 		}
 	}

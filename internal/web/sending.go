@@ -63,10 +63,15 @@ func (s *Site) early(w http.ResponseWriter, r *http.Request, sheet page.Sheet, u
 func (s *Site) slow(w http.ResponseWriter, r *http.Request, sheet page.Sheet, field string, until time.Time) error {
 	page.RetryAfter(w, max(1, s.Pages.Left(until)))
 	sheet.Status = http.StatusTooManyRequests
-	p := s.wait(s.Pages.Words(r), until)
-	p.Field, p.Key = field, strings.Replace(p.Key, ".wait", ".slow", 1)
-	sheet.Problems = []page.Problem{p}
+	sheet.Problems = []page.Problem{s.slowness(s.Pages.Words(r), field, until)}
 	return s.print(w, r, sheet)
+}
+
+// slowness is the problem of somebody who was wrong too often.
+func (s *Site) slowness(w i18n.Words, field string, until time.Time) page.Problem {
+	p := s.wait(w, until)
+	p.Field, p.Key = field, strings.Replace(p.Key, ".wait", ".slow", 1)
+	return p
 }
 
 // status is what the script of a code page asks every second.

@@ -148,6 +148,10 @@ func verifyStories(t *testing.T, lang string) []story {
 		sheet.Page, sheet.Status, sheet.Problems = v, 429, []page.Problem{s.wait(i18n.For(lang), now.Add(time.Duration(seconds)*time.Second))}
 		return sheet
 	}
+	slowly := func(sheet page.Sheet, field string, seconds int) page.Sheet {
+		sheet.Status, sheet.Problems = 429, []page.Problem{s.slowness(i18n.For(lang), field, now.Add(time.Duration(seconds)*time.Second))}
+		return sheet
+	}
 	seed := "The verification code you have entered does not match our records. Please try again, or request a new code."
 	return []story{
 		{"verify", sheet(same), 200,
@@ -185,6 +189,16 @@ func verifyStories(t *testing.T, lang string) []story {
 			s.codeProblem(r, signin.Challenge{Offer: signin.Offer{About: app{}.About()}}, slow)), 422, []string{"Your clock is 3 min behind.", "p#code-wrong", "input#code[autofocus]"}, []string{seed}},
 		{"verify-paper", sheet(func(p *signin.Pending) { *p.Challenge = signin.Challenge{Offer: offer(paper{}, ""), TriesLeft: 5} }), 200,
 			[]string{"input#code[autocomplete=off]"}, []string{"input#code[inputmode]", "p#code-hint", "6-digit"}},
+		{"verify-hard", sheet(func(p *signin.Pending) { p.Challenge.Hard, p.Challenge.About.Given = true, true }), 200,
+			[]string{"input#code[autocomplete=off]", "input#code[data-link]", "Enter the longer code that we have sent", "needs a longer code", "Capital or small letters", "Change your password once you are in."},
+			[]string{"input#code[inputmode]", "6-digit", "p#code-hint[data-script]"}},
+		{"verify-hard-app", sheet(func(p *signin.Pending) {
+			*p.Challenge = signin.Challenge{Offer: offer(app{}, ""), TriesLeft: 5, Hard: true}
+			p.Challenge.About.Right = 2
+		}), 200, []string{"Two codes of 6 digits, one after the other.", "needs a longer code"}, []string{"input#code[data-link]", "p#code-hint[data-script]"}},
+		{"verify-longer", with(t, sheet(func(p *signin.Pending) { p.Challenge.Hard = true }), "code", signin.ErrLonger), 422,
+			[]string{"p#code-wrong[role=alert]", "That code cannot be checked any more"}, []string{seed}},
+		{"verify-slow", slowly(sheet(same), "code", 15), 429, []string{"p#code-wrong[role=alert]", "Too many wrong ones in a row. You can try again in 15 s.", "input#code[autofocus]"}, []string{seed}},
 		{"verify-stepup", sheet(func(p *signin.Pending) { p.StepUp = true }), 200, []string{"Cancel"}, []string{"Start again"}},
 		{"verify-stepup-ended", endedSheet(sheet(func(p *signin.Pending) { p.StepUp, p.ReturnTo = true, "/settings/email" })), 429,
 			[]string{"a[href=/settings/confirm?return_to=%2Fsettings%2Femail]"}, []string{"form"}},

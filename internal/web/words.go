@@ -85,8 +85,8 @@ func answerTo(c signin.Challenge) answer {
 // lead is what to do about a challenge.
 func (s *Site) lead(w i18n.Words, c signin.Challenge) string {
 	said := s.spoken(w, c.About, c.Masked)
-	if c.Hard && said.Longer != "" {
-		return said.Longer
+	if c.Hard && digits(c.About) {
+		return cmp.Or(said.Longer, w.Say("verify.longer"))
 	}
 	return said.Lead
 }
