@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
@@ -20,7 +21,7 @@ type story struct {
 }
 
 var stories = []story{
-	{"sign-in", signInStory}, {"verify", verifyStory}, {"delivery", deliveryStory}, {"link", linkStory}, {"undo", undoStory},
+	{"sign-in", signInStory}, {"verify", verifyStory}, {"longer", longerStory}, {"delivery", deliveryStory}, {"link", linkStory}, {"undo", undoStory},
 	{"settings", settingsStory}, {"local", localStory}, {"fault", faultStory},
 	{"app", appStory}, {"number", numberStory}, {"paper", paperStory}, {"address", addressStory}, {"trust", trustStory},
 }
@@ -131,10 +132,21 @@ func verifyStory(b *tab, show func(string)) {
 	show("verify-early")
 	b.open("/signin/verify")
 	for range 5 {
+		s.Turn(15 * time.Second)
 		b.code(live.Wrong(code))
 	}
 	b.sees("Too many wrong codes")
 	show("verify-tries")
+}
+
+func longerStory(b *tab, show func(string)) {
+	b.guessed(b.on())
+	b.sees("needs a longer code")
+	show("verify-hard")
+	b.enter("code", "0000000000000")
+	b.click("Verify")
+	b.sees(incorrect)
+	show("verify-hard-wrong")
 }
 
 func deliveryStory(b *tab, show func(string)) {
@@ -257,7 +269,7 @@ func faultStory(b *tab, show func(string)) {
 	b.sees("This request came from another site")
 	show("fault-403")
 	for range 30 {
-		s.Browser().Post("/forgot", "email", "nobody@example.com")
+		s.BrowserAt("127.0.0.1").Post("/forgot", "email", "nobody@example.com")
 	}
 	b.open("/forgot")
 	b.enter("email", "nobody@example.com")

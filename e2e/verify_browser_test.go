@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -212,6 +213,7 @@ func TestBrowserTooManyTries(t *testing.T) {
 	b := browse(t, s.URL, light)
 	code := b.password(s)
 	for range 5 {
+		s.Turn(15 * time.Second) // the waits are another test's
 		b.code(live.Wrong(code))
 		b.sees(incorrect)
 	}
@@ -278,4 +280,39 @@ func (b *tab) tabs(want ...string) {
 	if n := value[int](b, `[...document.querySelectorAll("a, button, input, select")].filter(e => e.checkVisibility() && !e.disabled).length`); n != len(want) {
 		b.t.Errorf("%s: %d controls, %d stops", value[string](b, "location.pathname"), n, len(want))
 	}
+}
+
+// A stranger has used up what may be guessed: the code page of a new browser says so and takes the
+// longer code, also by opening the link of the mail in this browser.
+func TestBrowserLongerCode(t *testing.T) {
+	t.Parallel()
+	s := live.Start(t, "")
+	b := browse(t, s.URL, light)
+	n := b.guessed(s)
+	b.sees("needs a longer code")
+	var link string
+	for ; link == ""; n++ {
+		link = regexp.MustCompile(`https://\S+/signin/verify#[0-9A-Z]{13}`).FindString(s.Mail.Next(n))
+	}
+	b.open(strings.TrimPrefix(link, s.URL))
+	b.click("Verify")
+	b.at("/settings")
+}
+
+// guessed takes the first step after strangers have used up what may be guessed, and says
+// which mail is the first after that.
+func (b *tab) guessed(s *live.Server) (mail int) {
+	b.t.Helper()
+	for range 4 {
+		thief := s.Browser()
+		thief.Password()
+		for range 5 {
+			thief.Post("/signin/verify", "code", "000000")
+		}
+	}
+	mail = s.Mail.Len()
+	b.open("/signin")
+	b.credentials(live.AnnaEmail, live.AnnaPassword)
+	b.at("/signin/verify")
+	return mail
 }

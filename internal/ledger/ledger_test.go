@@ -267,3 +267,23 @@ func TestRestored(t *testing.T) {
 		}
 	})
 }
+
+// A clock that was set back to before a renewal gives no guesses for nothing.
+func TestRenewalToCome(t *testing.T) {
+	each(t, func(h *house) {
+		g := ledger.Guess{Ledger: "anna", Challenge: "c", Cost: 1000}
+		if err := h.debit(g, 1); err != nil {
+			h.Fatal(err)
+		}
+		h.now = h.now.Add(time.Hour)
+		if err := h.Store.Tx(h.Context(), func(tx *store.DB) error { return h.Renew(h.Context(), tx, store.Account{ID: "anna"}, h.now) }); err != nil {
+			h.Fatal(err)
+		}
+		h.now = h.now.Add(-24 * time.Hour)
+		for i := range 20 {
+			if err := h.debit(g, 1); (err == nil) != (i < 19) {
+				h.Errorf("guess %d behind the renewal: %v", i, err)
+			}
+		}
+	})
+}

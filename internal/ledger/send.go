@@ -49,7 +49,11 @@ func (b book) maySend(d store.Debit) (until time.Time) {
 	}
 	beyond := func(window time.Duration, most int64, such func(store.Debit) bool) {
 		if n, oldest := b.count(window, such); n >= most {
-			if again := oldest.Add(window); again.After(until) {
+			again := oldest.Add(window)
+			if latest := b.now.Add(window); again.After(latest) { // the clock was set back
+				again = latest
+			}
+			if again.After(until) {
 				until = again
 			}
 		}
