@@ -11,8 +11,8 @@ run: ## a server to try, on http://127.0.0.1:8080
 
 test: ## everything, on both databases; with the race detector where goroutines meet; then each fuzz target for a moment
 	tools/install.sh
-	CGO_ENABLED=1 go test -race -timeout 20m $$(go list ./... | grep -v /attack)
-	go test -timeout 20m ./attack/...
+	CGO_ENABLED=1 go test -race -timeout 20m $$(go list ./... | grep -v -e /attack -e /sim)
+	go test -timeout 20m ./attack/... ./sim
 	tools/fuzz.sh 20s
 
 check: ## what needs no database and no browser
