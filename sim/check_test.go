@@ -28,12 +28,13 @@ type book struct {
 	grants   map[string][]grant // trust, by the series of the browser's cookie
 	known    map[string]bool    // series and account in which both steps were taken
 	guesses  map[string]int     // compares of strangers, by account and kind: "email", "totp", "hard"
+	late     map[string]int     // right answers that were given too late, by invariant
 	in, past int                // sessions by both steps, and by trust
 }
 
 func newBook() book {
 	return book{spent: map[string]int{}, lost: map[string]int{}, used: map[string]string{}, sessions: map[string]bool{},
-		grants: map[string][]grant{}, known: map[string]bool{}, guesses: map[string]int{}}
+		grants: map[string][]grant{}, known: map[string]bool{}, late: map[string]int{}, guesses: map[string]int{}}
 }
 
 // asked is a call.

@@ -175,3 +175,30 @@ func TestPeace(t *testing.T) {
 		}
 	}
 }
+
+// A thief who takes all limit.PairsPerDay pairs keeps an app out of an unknown browser for as
+// long as they go on: the owner comes in another way. The figure is here to be made zero.
+func TestAllPairs(t *testing.T) {
+	play(t, 1, "", func(w *world) {
+		o, _ := w.settled("totp", habits{})
+		var n, other tally
+		w.enter(func(wait func(time.Duration)) {
+			for i := 0; ; i++ {
+				wait(week)
+				v := o.signIn(somewhere(true, i), wait)
+				if n.add(o, v); v.refused == "" {
+					continue
+				}
+				o.method = "email"
+				other.add(o, o.signIn(somewhere(true, i), wait))
+				o.method = "totp"
+			}
+		})
+		w.enter((&thief{owner: o, method: "totp", from: 1000, networks: 2, every: day / 4, greedy: true}).act)
+		w.run(2*week + day)
+		t.Logf("%d pairs; the owner by app: %+v, and then by email: %+v", w.book.guesses[o.id+" hard"], n, other)
+		if n.in+other.in < 2 || other.refused > 0 {
+			t.Errorf("the owner by app: %+v, and then by email: %+v", n, other)
+		}
+	})
+}
