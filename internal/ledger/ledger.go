@@ -87,8 +87,16 @@ func (b book) count(d time.Duration, such func(store.Debit) bool) (n int64, olde
 	return n, oldest
 }
 
-// spent is what strangers have spent since the ledger was renewed, in a year at most.
-func (b book) spent() limit.Odds { return b.spentAfter(store.Time(b.RenewedAt)) }
+// spent is what strangers have spent since the ledger was renewed, in a year at most. Behind
+// a clock that was set back the renewal is still to come: until then it counts for nothing,
+// or all that is spent before it would be free.
+func (b book) spent() limit.Odds {
+	renewed := store.Time(b.RenewedAt)
+	if renewed.After(b.now) {
+		renewed = time.Time{}
+	}
+	return b.spentAfter(renewed)
+}
 
 func (b book) spentAfter(t time.Time) (sum limit.Odds) {
 	for _, one := range b.debits {
