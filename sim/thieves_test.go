@@ -22,7 +22,7 @@ type thief struct {
 	cookie   func() string // of a browser of the owner, if they have stolen it
 	relearns float64       // how likely they learn a new password, each time
 	password string
-	stopped  bool
+	greedy   bool // they also take what is no use
 }
 
 // guess is a wrong answer: the luck of one in a million would spoil the figures.
@@ -51,7 +51,7 @@ func (t *thief) guess(hard bool) string {
 // act is their life.
 func (t *thief) act(wait func(time.Duration)) {
 	t.password = t.owner.password
-	for !t.stopped {
+	for {
 		for n := range t.networks {
 			b := &browser{agent: chrome, address: network(t.from + n)}
 			if t.cookie != nil {
@@ -107,8 +107,8 @@ func (t *thief) visit(b *browser, wait func(time.Duration)) bool {
 		case errors.As(err, &later):
 			wait(later.Until.Sub(t.clock()))
 		case errors.Is(err, signin.ErrTooManyTries):
-			return !hard
-		case !struck && hard && t.chance(0.5):
+			return !hard || t.greedy
+		case !struck && hard && !t.greedy && t.chance(0.5):
 			return false // they see that it is no use
 		default:
 			wait(time.Second)

@@ -156,22 +156,71 @@ func TestThreeYears(t *testing.T) {
 	t.Logf("%d runs: the owners: %+v; the thieves had %.2f guesses a year, as codes by email", runs, all, float64(guesses)/float64(3*runs))
 }
 
-// In peace nobody ever needs a longer code, however badly they type.
+// In peace nobody needs a longer code, however badly they type: what was wrong is given back
+// with the sign-in that goes well. Only a sign-in that died of five wrong codes is not: one in
+// a hundred, of somebody who mistypes four in ten. It takes two of them with an app, or four by
+// email, to make the codes longer, and nobody is refused even then.
 func TestPeace(t *testing.T) {
 	for seed := range seeds(2, 20) {
 		for _, method := range []string{"email", "totp"} {
-			play(t, seed, "", func(w *world) {
-				h := habits{2 * day, false, true}
-				o, b := w.settled(method, h)
-				o.typos = 0.40
-				var n tally
-				w.enter(o.live(b, h, &n))
-				w.run(limit.Year / 4)
-				t.Logf("seed %d, %s: %+v", seed, method, n)
-				if n.hard > 0 || n.refused > 0 || n.in < 30 {
-					t.Errorf("%s: %+v", method, n)
-				}
-			})
+			for _, typos := range []float64{0.12, 0.40} {
+				play(t, seed, "", func(w *world) {
+					h := habits{2 * day, false, true}
+					o, b := w.settled(method, h)
+					o.typos = typos
+					var n tally
+					w.enter(o.live(b, h, &n))
+					w.run(limit.Year / 4)
+					died := w.died(o)
+					t.Logf("seed %d, %s, %.0f %% typos: %+v, %d sign-ins died", seed, method, 100*typos, n, died)
+					enough := died >= map[string]int{"email": 4, "totp": 2}[method]
+					if n.hard > 0 && !enough || typos < 0.4 && n.hard > 0 || n.refused > 0 || n.in < 30 {
+						t.Errorf("%s: %+v", method, n)
+					}
+				})
+			}
 		}
 	}
+}
+
+// died is how many sign-ins of an owner ended with five wrong codes; nothing else may be left
+// of what they mistyped.
+func (w *world) died(o *owner) (n int) {
+	left := map[string]int{}
+	for _, c := range w.book.compares {
+		left[c.challenge]++
+	}
+	for challenge, wrong := range left {
+		if wrong != limit.Tries {
+			o.Errorf("%d wrong codes of the sign-in %s are not given back", wrong, challenge)
+		}
+	}
+	return len(left)
+}
+
+// A thief who takes all limit.PairsPerDay pairs keeps an app out of an unknown browser for as
+// long as they go on: the owner comes in another way. The figure is here to be made zero.
+func TestAllPairs(t *testing.T) {
+	play(t, 1, "", func(w *world) {
+		o, _ := w.settled("totp", habits{})
+		var n, other tally
+		w.enter(func(wait func(time.Duration)) {
+			for i := 0; ; i++ {
+				wait(week)
+				v := o.signIn(somewhere(true, i), wait)
+				if n.add(o, v); v.refused == "" {
+					continue
+				}
+				o.method = "email"
+				other.add(o, o.signIn(somewhere(true, i), wait))
+				o.method = "totp"
+			}
+		})
+		w.enter((&thief{owner: o, method: "totp", from: 1000, networks: 2, every: day / 4, greedy: true}).act)
+		w.run(2*week + day)
+		t.Logf("%d pairs; the owner by app: %+v, and then by email: %+v", w.book.guesses[o.id+" hard"], n, other)
+		if n.in+other.in < 2 || other.refused > 0 {
+			t.Errorf("the owner by app: %+v, and then by email: %+v", n, other)
+		}
+	})
 }

@@ -205,6 +205,7 @@ func TestNoFalseAlarm(t *testing.T) {
 func TestForgetWhileVerifying(t *testing.T) {
 	withAnna(t, func(h *house) {
 		for range 20 {
+			h.turn(24 * time.Hour)
 			l := h.laptop().in(true)
 			l.at(officeIP).in(true)
 			owner := h.who(l.session).Owner()
