@@ -50,6 +50,7 @@ signup = "open"
 timezone = "Europe/Berlin"
 key_file = "/etc/twostep/keys"
 trusted_proxies = ["127.0.0.1", "10.0.0.0/8"]
+odds = "1/60000"
 intranet = true
 [session]
 idle = "5m"
@@ -89,7 +90,7 @@ func TestFileArrives(t *testing.T) {
 	want := &settings{
 		Config: file, Listen: "127.0.0.1:1", Data: "/var/lib/twostep", Database: "postgres://file",
 		PublicURL: "https://signin.example.com", Site: "Example", SignUp: "open", Timezone: "Europe/Berlin",
-		KeyFile: "/etc/twostep/keys",
+		KeyFile: "/etc/twostep/keys", Odds: "1/60000", odds: 60_000,
 		Session: sessionSettings{Idle: "5m", Absolute: "8h", idle: 5 * time.Minute, absolute: 8 * time.Hour},
 		SMTP: smtpSettings{Host: "mail.example.com", Port: 2525, User: "twostep", Password: "hunter2",
 			From: "signin@example.com", Security: "tls"},
