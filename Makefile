@@ -11,7 +11,7 @@ run: ## a server to try, on http://127.0.0.1:8080
 
 test: ## everything, on both databases; with the race detector where goroutines meet; then each fuzz target for a moment
 	tools/install.sh
-	CGO_ENABLED=1 go test -race -timeout 20m $$(go list ./... | grep -v -e /attack -e /sim)
+	CGO_ENABLED=1 go test -race -timeout 40m $$(go list ./... | grep -v -e /attack -e /sim)
 	go test -timeout 20m ./attack/... ./sim
 	tools/fuzz.sh 20s
 
