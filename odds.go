@@ -2,6 +2,8 @@ package twostep
 
 import (
 	"cmp"
+	"math"
+	"time"
 
 	"twostep/internal/limit"
 )
@@ -10,7 +12,9 @@ import (
 // guesses codes without end, from any number of browsers and networks.
 type Odds struct {
 	PerYear float64 // all methods together
-	Pairs   float64 // the part of it that pairs of app codes add, once the rest is used up
+	Pair    float64 // the chance of one pair of app codes, once the rest is used up; 0: there is no app
+	Pairs   int64   // that are compared in a year
+	OfPairs float64 // the part of PerYear that they add
 	Renewed float64 // the same if the owner chooses a new password as often as counts, and all become known
 	Methods []MethodOdds
 }
@@ -27,7 +31,7 @@ type MethodOdds struct {
 
 func (o Options) perYear() limit.Odds { return limit.One / limit.Odds(cmp.Or(o.Odds, leastOdds)) }
 
-// Odds computes them from Methods and Odds alone, by the same arithmetic that counts the
+// ComputeOdds computes them from Methods and Odds alone, by the same arithmetic that counts the
 // guesses. It refuses what New refuses.
 func (o Options) ComputeOdds() (Odds, error) {
 	o, err := o.completed()
@@ -45,20 +49,13 @@ func (o Options) ComputeOdds() (Odds, error) {
 			one.PerYear = one.PerGuess * float64(one.Guesses)
 		}
 		if about.Right > 0 { // and then two in a row
-			pair := share(limit.Cost(about.Right, about.Digits)) / pow10(about.Digits)
-			all.Pairs += pair * limit.PairsPerDay * limit.Year.Hours() / 24
+			all.Pair = max(all.Pair, share(limit.Cost(about.Right, about.Digits))/math.Pow10(about.Digits))
+			all.Pairs = limit.PairsPerDay * int64(limit.Year/(24*time.Hour))
 		}
 		all.Methods = append(all.Methods, one)
 	}
-	all.PerYear = share(budget) + all.Pairs
-	all.Renewed = share(budget)*(1+limit.Renewals) + all.Pairs
+	all.OfPairs = all.Pair * float64(all.Pairs)
+	all.PerYear = share(budget) + all.OfPairs
+	all.Renewed = share(budget)*(1+limit.Renewals) + all.OfPairs
 	return all, nil
-}
-
-func pow10(n int) float64 {
-	p := 1.0
-	for range n {
-		p *= 10
-	}
-	return p
 }

@@ -61,7 +61,7 @@ func writeOddsJSON(to console, odds twostep.Odds) error {
 		Pairs   float64      `json:"of_it_pairs"`
 		Renewed float64      `json:"with_new_passwords_per_year"`
 		Methods []methodJSON `json:"methods"`
-	}{Total: odds.PerYear, Pairs: odds.Pairs, Renewed: odds.Renewed}
+	}{Total: odds.PerYear, Pairs: odds.OfPairs, Renewed: odds.Renewed}
 	for _, m := range odds.Methods {
 		out.Methods = append(out.Methods, methodJSON(m))
 	}
@@ -113,7 +113,9 @@ func oddsTable(odds twostep.Odds) string {
 		}
 		fmt.Fprintf(w, "%s\t%s\t%d\t%s\n", m.Method, chance(m.PerGuess), m.Guesses, chance(m.PerYear))
 	}
-	fmt.Fprintf(w, "pairs of app codes, once that is used up\t%s\t%d\t%s\n", "1 in 500,000,000,000", 50*365, chance(odds.Pairs))
+	if odds.Pairs > 0 {
+		fmt.Fprintf(w, "pairs of app codes, once that is used up\t%s\t%d\t%s\n", chance(odds.Pair), odds.Pairs, chance(odds.OfPairs))
+	}
 	fmt.Fprintf(w, "all together\t\t\t%s\n", chance(odds.PerYear))
 	fmt.Fprintf(w, "with a new password four times, each known again\t\t\t%s\n", chance(odds.Renewed))
 	_ = w.Flush() // into memory

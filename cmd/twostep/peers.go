@@ -54,7 +54,9 @@ What is the chance that somebody who knows a password passes the second step by 
 		}
 		fmt.Fprintf(&b, "| %s | %s | %d | %s |\n", m.Method, chance(m.PerGuess), m.Guesses, chance(m.PerYear))
 	}
-	fmt.Fprintf(&b, "| pairs of app codes, once that is used up | 1 in 500,000,000,000 | %d | %s |\n", 50*365, chance(odds.Pairs))
+	if odds.Pairs > 0 {
+		fmt.Fprintf(&b, "| pairs of app codes, once that is used up | %s | %d | %s |\n", chance(odds.Pair), odds.Pairs, chance(odds.OfPairs))
+	}
 	fmt.Fprintf(&b, "| **all together** | | | **%s** |\n", chance(odds.PerYear))
 	fmt.Fprintf(&b, "| with a new password four times, each known again | | | %s |\n\n", chance(odds.Renewed))
 	b.WriteString("```\n" + assumptions + "```\n\n## Others, as they come\n\n")

@@ -75,6 +75,15 @@ func (l *Ledgers) open(ctx context.Context, db *store.DB, row store.Ledger) (boo
 	return book{row, debits, now}, err
 }
 
+// hold is open for whoever changes the ledger: nobody else does until the transaction ends.
+func (l *Ledgers) hold(ctx context.Context, tx *store.DB, name string) (book, error) {
+	row, err := tx.HoldLedger(ctx, name)
+	if err != nil {
+		return book{}, err
+	}
+	return l.open(ctx, tx, row)
+}
+
 // count is how many debits of the last d are such.
 func (b book) count(d time.Duration, such func(store.Debit) bool) (n int64, oldest time.Time) {
 	for _, one := range b.debits {
@@ -140,11 +149,7 @@ func (l *Ledgers) Debit(ctx context.Context, tx *store.DB, g Guess, from account
 	if g.Free() {
 		return nil
 	}
-	row, err := tx.HoldLedger(ctx, g.Ledger)
-	if err != nil {
-		return err
-	}
-	b, err := l.open(ctx, tx, row)
+	b, err := l.hold(ctx, tx, g.Ledger)
 	if err != nil {
 		return err
 	}
@@ -248,11 +253,7 @@ func (l *Ledgers) refund(ctx context.Context, tx *store.DB, challenge string) er
 // more, in the transaction in which a person proves both steps after that, or has proven
 // them: limit.Renewals times in a year. Where nothing was spent it does nothing.
 func (l *Ledgers) Renew(ctx context.Context, tx *store.DB, a store.Account, changed time.Time) error {
-	row, err := tx.HoldLedger(ctx, Of(a))
-	if err != nil {
-		return err
-	}
-	b, err := l.open(ctx, tx, row)
+	b, err := l.hold(ctx, tx, Of(a))
 	if err != nil {
 		return err
 	}
@@ -260,10 +261,10 @@ func (l *Ledgers) Renew(ctx context.Context, tx *store.DB, a store.Account, chan
 	if used >= limit.Renewals || b.spent() == b.spentAfter(changed) {
 		return nil
 	}
-	if err := tx.AddDebit(ctx, store.Debit{ID: rand.Text(), Ledger: row.Name, Kind: store.Renewal, At: store.Millis(b.now)}); err != nil {
+	if err := tx.AddDebit(ctx, store.Debit{ID: rand.Text(), Ledger: b.Name, Kind: store.Renewal, At: store.Millis(b.now)}); err != nil {
 		return err
 	}
-	return tx.RenewLedger(ctx, row.Name, store.Millis(changed))
+	return tx.RenewLedger(ctx, b.Name, store.Millis(changed))
 }
 
 // hourly and daily are the names of what all strangers have spent together.

@@ -17,15 +17,11 @@ const near = "near"
 // of its challenge. What strangers ask for leaves the owner's own untouched: that of a known
 // browser, and of a known network. The guess is the one that will answer it. *account.WaitError.
 func (l *Ledgers) Send(ctx context.Context, tx *store.DB, g Guess, from account.From) error {
-	row, err := tx.HoldLedger(ctx, g.Ledger)
+	b, err := l.hold(ctx, tx, g.Ledger)
 	if err != nil {
 		return err
 	}
-	b, err := l.open(ctx, tx, row)
-	if err != nil {
-		return err
-	}
-	d := l.debit(row.Name, store.Send, g.Challenge, from)
+	d := l.debit(b.Name, store.Send, g.Challenge, from)
 	if d.Device = g.Device; g.Device == "" && b.proven(d.Network) {
 		d.Device = near
 	}
