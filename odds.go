@@ -50,7 +50,7 @@ func (o Options) ComputeOdds() (Odds, error) {
 		}
 		if about.Right > 0 { // and then two in a row
 			all.Pair = max(all.Pair, share(limit.Cost(about.Right, about.Digits))/math.Pow10(about.Digits))
-			all.Pairs = limit.PairsPerDay * int64(limit.Year/(24*time.Hour))
+			all.Pairs = (limit.PairsPerDay + limit.PairsPerNetwork) * int64(limit.Year/(24*time.Hour))
 		}
 		all.Methods = append(all.Methods, one)
 	}

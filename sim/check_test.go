@@ -137,7 +137,7 @@ func (w *world) comparing(about factor.About, a factor.Answer) {
 		w.Errorf("INV-004: odds of %d compared, %d debited", ask.odds, cost)
 	}
 	switch series, _, _ := seal.SplitDevice(ask.from.Device); {
-	case device == "":
+	case device == "", device == "near": // a place is no secret
 		w.strangers(who, about.Method, odds, a.Hard)
 	case !w.book.known[series+who]:
 		w.Errorf("INV-003: a stranger guesses as if in a known browser")

@@ -162,6 +162,9 @@ func (l *Ledgers) Debit(ctx context.Context, tx *store.DB, g Guess, from account
 		d.Device = g.Device
 		return tx.AddDebit(ctx, d)
 	}
+	if g.Pair {
+		return b.add(ctx, tx, d, b.mayPair)
+	}
 	if err := l.stranger(ctx, tx, b, d); err != nil {
 		return err
 	}
@@ -171,13 +174,6 @@ func (l *Ledgers) Debit(ctx context.Context, tx *store.DB, g Guess, from account
 // stranger says whether somebody in a browser that is not known may guess now, and counts
 // it for the site.
 func (l *Ledgers) stranger(ctx context.Context, tx *store.DB, b book, d store.Debit) error {
-	if d.Kind == store.Pair {
-		n, oldest := b.count(24*time.Hour, func(one store.Debit) bool { return one.Kind == store.Pair && one.Device == "" })
-		if n >= limit.PairsPerDay {
-			return &account.WaitError{Until: oldest.Add(24 * time.Hour)}
-		}
-		return nil
-	}
 	n, last := b.visits(d.Challenge, d.Network)
 	if again := last.Add(limit.VisitWait(n)); b.now.Before(again) && !last.After(b.now) {
 		return &account.WaitError{Until: again}

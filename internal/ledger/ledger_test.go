@@ -163,21 +163,38 @@ func TestKnownBudget(t *testing.T) {
 	})
 }
 
-// Fifty pairs of app codes in a day, and not one more; the next day again.
+// Fifty pairs of app codes in a day, ten from one network, and not one more; the next day
+// again. Where the owner has been, there are ten beside them.
 func TestPairs(t *testing.T) {
 	each(t, func(h *house) {
+		const home = 99
+		if err := h.Store.Tx(h.Context(), func(tx *store.DB) error {
+			return h.Succeed(h.Context(), tx, ledger.Guess{Ledger: "anna"}, true, at(home))
+		}); err != nil {
+			h.Fatal(err)
+		}
 		g := ledger.Guess{Ledger: "anna", Challenge: "c", Pair: true}
-		for range limit.PairsPerDay {
-			if err := h.debit(g, 1); err != nil {
-				h.Fatal(err)
+		full := func(network int, what string) {
+			var wait *account.WaitError
+			if err := h.debit(g, network); !errors.As(err, &wait) || !wait.Until.Equal(h.now.Add(24*time.Hour)) {
+				h.Errorf("%s: %v", what, err)
 			}
 		}
-		var wait *account.WaitError
-		if err := h.debit(g, 2); !errors.As(err, &wait) || !wait.Until.Equal(h.now.Add(24*time.Hour)) {
-			h.Errorf("the next pair: %v", err)
+		pairs := func(network int) {
+			for range limit.PairsPerNetwork {
+				if err := h.debit(g, network); err != nil {
+					h.Fatal(err)
+				}
+			}
+			full(network, "the next one of a network")
 		}
+		for network := range limit.PairsPerDay / limit.PairsPerNetwork {
+			pairs(network)
+		}
+		full(50, "another network")
+		pairs(home)
 		h.now = h.now.Add(24 * time.Hour)
-		if err := h.debit(g, 2); err != nil {
+		if err := h.debit(g, 50); err != nil {
 			h.Errorf("a day later: %v", err)
 		}
 	})

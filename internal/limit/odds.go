@@ -23,7 +23,9 @@ const (
 	Year = 365 * 24 * time.Hour
 	// PairsPerDay are the pairs of app codes that strangers may have compared in a day, of
 	// an account, when single codes are not enough any more: two in a million million each.
-	PairsPerDay = 50
+	// PairsPerNetwork are those from one network; one in which the account has taken both
+	// steps has them beside those of all others, which cannot use them up.
+	PairsPerDay, PairsPerNetwork = 50, 10
 	// KnownPerHour and KnownPerMonth are the wrong codes of one known browser; beyond them
 	// it is a stranger. They cost an account nothing: nobody else can spend them.
 	KnownPerHour, KnownPerMonth = 10, 50

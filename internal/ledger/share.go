@@ -1,0 +1,73 @@
+package ledger
+
+import (
+	"context"
+	"time"
+
+	"twostep/internal/account"
+	"twostep/internal/limit"
+	"twostep/internal/store"
+)
+
+// near marks the debits of somebody in a network in which the account has taken both steps, and
+// in a browser that is not known.
+const near = "near"
+
+// add adds a debit from when it may be. *account.WaitError.
+func (b book) add(ctx context.Context, tx *store.DB, d store.Debit, may func(store.Debit) time.Time) error {
+	if d.Device == "" && b.proven(d.Network) {
+		d.Device = near
+	}
+	if until := may(d); b.now.Before(until) {
+		return &account.WaitError{Until: until}
+	}
+	return tx.AddDebit(ctx, d)
+}
+
+// proven reports whether both steps were taken from a network lately.
+func (b book) proven(network string) bool {
+	n, _ := b.count(limit.Month, func(d store.Debit) bool { return d.Kind == store.Proof && d.Network == network })
+	return n > 0
+}
+
+// own are the debits of d's kind that come out of the same share as d: that of its browser
+// or network.
+func own(d store.Debit) func(store.Debit) bool {
+	return func(one store.Debit) bool {
+		return one.Kind == d.Kind && one.Device == d.Device && (one.Network == d.Network || d.Device != "" && d.Device != near)
+	}
+}
+
+// strangers are the debits of d's kind by all strangers.
+func strangers(d store.Debit) func(store.Debit) bool {
+	return func(one store.Debit) bool { return one.Kind == d.Kind && one.Device == "" }
+}
+
+// beyond is from when there are fewer than so many such debits in a window; zero if now.
+func (b book) beyond(window time.Duration, most int64, such func(store.Debit) bool) time.Time {
+	n, oldest := b.count(window, such)
+	if n < most {
+		return time.Time{}
+	}
+	if latest := b.now.Add(window); oldest.Add(window).After(latest) { // the clock was set back
+		return latest
+	}
+	return oldest.Add(window)
+}
+
+func later(one, other time.Time) time.Time {
+	if one.After(other) {
+		return one
+	}
+	return other
+}
+
+// mayPair is from when a pair of app codes may be compared.
+func (b book) mayPair(d store.Debit) time.Time {
+	const day = 24 * time.Hour
+	its := b.beyond(day, limit.PairsPerNetwork, own(d))
+	if d.Device == near {
+		return its
+	}
+	return later(its, b.beyond(day, limit.PairsPerDay, strangers(d)))
+}
