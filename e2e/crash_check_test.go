@@ -40,8 +40,8 @@ var halves = map[string]string{
 		SELECT count(*) FROM challenges WHERE (SELECT count(*) FROM debits WHERE debits.challenge = challenges.id AND debits.kind = 'guess')
 			<> CASE passed_at WHEN 0 THEN tries ELSE 0 END`,
 	"debit of a challenge that does not exist": `SELECT count(*) FROM debits WHERE kind = 'guess' AND challenge NOT IN (SELECT id FROM challenges)`,
-	"challenge passed without a try": `SELECT count(*) FROM challenges WHERE passed_at <> 0 AND tries = 0`,
-	"sign-in without its challenge":  `SELECT count(*) FROM signins WHERE id NOT IN (SELECT signin FROM challenges)`,
+	"challenge passed without a try":           `SELECT count(*) FROM challenges WHERE passed_at <> 0 AND tries = 0`,
+	"sign-in without its challenge":            `SELECT count(*) FROM signins WHERE id NOT IN (SELECT signin FROM challenges)`,
 	"challenge with more or fewer codes than it sent": `
 		SELECT count(*) FROM challenges WHERE sends <> (SELECT count(*) FROM codes WHERE codes.challenge = challenges.id)`,
 	"code without its message": `SELECT count(*) FROM codes WHERE message NOT IN (SELECT id FROM messages)`,
