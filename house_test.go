@@ -25,7 +25,7 @@ var floors = map[string]int{
 	"":               6,
 	"internal/check": 1,
 	"internal/web":   5, "internal/help": 5, "internal/admin": 5, "internal/oidc": 5, "internal/forwardauth": 5,
-	"internal/page": 4, "factor/*": 4,
+	"internal/page": 4, "internal/grant": 4, "factor/*": 4,
 	"internal/signin": 3, "internal/outbox": 3, "factor/sentcode": 3,
 	"internal/device": 2, "internal/ledger": 2,
 	"factor": 1, "internal/account": 1,
@@ -37,7 +37,7 @@ var testRooms = []string{"e2e", "attack", "sim", "bench", "internal/store/storet
 
 // Who may import what. A folder ending in * stands for all below it.
 var keepers = map[string][]string{
-	"twostep/internal/store": {"internal/account", "internal/device", "internal/ledger", "internal/signin", "internal/outbox", ""},
+	"twostep/internal/store": {"internal/account", "internal/device", "internal/ledger", "internal/signin", "internal/outbox", "internal/grant", ""},
 	"database/sql":           {"internal/store"},
 	"net/http":               {"internal/web", "internal/help", "internal/admin", "internal/oidc", "internal/forwardauth", "internal/page", "internal/check", "", "cmd/*", "delivery"},
 	"html/template":          {"internal/page", "internal/web", "internal/admin"},

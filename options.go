@@ -52,6 +52,9 @@ type Options struct {
 	// TrustedProxies are the networks of the reverse proxies in front, whose X-Forwarded-For
 	// and Forwarded are believed, see Proxies.
 	TrustedProxies []netip.Prefix
+	// Apps are the apps that let people sign in here, beside those that are added to the
+	// database.
+	Apps []App
 	// Paused is for a look into the database beside a running server: nothing is delivered
 	// and nothing swept.
 	Paused bool
@@ -112,6 +115,9 @@ func (o Options) completed() (Options, error) {
 	if err := o.completeTrust(); err != nil {
 		return o, err
 	}
+	if err := checkApps(o.Apps); err != nil {
+		return o, err
+	}
 	if o.Odds = first(o.Odds, leastOdds); o.Odds < leastOdds || o.Odds > mostOdds {
 		return o, fmt.Errorf("twostep: Odds is 1 in %d, not 1 in %d to %d: with %d new passwords in a year it may come to 1 in %d, and no more; and five apps need one guess",
 			o.Odds, leastOdds, mostOdds, limit.Renewals, int64(limit.One/limit.Ceiling))
@@ -132,6 +138,21 @@ const (
 	leastOdds = int64(limit.One / limit.PerYear)
 	mostOdds  = int64(limit.One / (limit.PerYear / 2))
 )
+
+// checkApps says what is wrong with one of the apps, or with two of one id.
+func checkApps(apps []App) error {
+	seen := map[string]bool{}
+	for _, a := range apps {
+		if err := a.Check(); err != nil {
+			return fmt.Errorf("twostep: Apps: %w", err)
+		}
+		if seen[a.ID] {
+			return fmt.Errorf("twostep: Apps: two are named %q", a.ID)
+		}
+		seen[a.ID] = true
+	}
+	return nil
+}
 
 const maxTrustDays = int(trust.Life / (24 * time.Hour))
 

@@ -22,6 +22,7 @@ import (
 
 	"twostep/internal/account"
 	"twostep/internal/device"
+	"twostep/internal/grant"
 	"twostep/internal/help"
 	"twostep/internal/ledger"
 	"twostep/internal/limit"
@@ -38,6 +39,7 @@ import (
 type Server struct {
 	handler http.Handler
 	engine  *signin.Engine
+	grants  *grant.Grants
 	pages   *page.Printer
 	store   *store.DB
 	log     *slog.Logger
@@ -89,7 +91,7 @@ func build(ctx context.Context, o Options, keys *seal.Keys, db *store.DB) (*Serv
 		Methods: o.Methods, Idle: o.Idle, Absolute: o.Absolute,
 		Texts: signin.Texts{Price: o.TextPrice, Day: o.TextBudget},
 	}
-	s := &Server{engine: engine, store: db, log: o.Log}
+	s := &Server{engine: engine, grants: &grant.Grants{Registry: accounts, Engine: engine, Fixed: o.Apps}, store: db, log: o.Log}
 	s.pages = &page.Printer{
 		Site: o.Site, Secure: o.secure(), Location: o.Location, Log: o.Log, Now: o.Now,
 		Proxies: o.TrustedProxies, Private: o.private(),
@@ -213,6 +215,7 @@ type Account struct {
 	Email    string
 	Name     string
 	Operator bool
+	Groups   []string
 }
 
 type accountKey struct{}

@@ -226,9 +226,9 @@ func TestStepUp(t *testing.T) {
 		} {
 			h.refused(name, err, signin.ErrStepUp)
 		}
-		_, err = h.StepUp(h.Context(), who, "wrong horse battery", "", home)
+		_, err = h.StepUp(h.Context(), who, signin.Proof{Password: "wrong horse battery"}, home)
 		h.refused("wrong password", err, account.ErrCredentials)
-		token, err := h.StepUp(h.Context(), who, annaWord, "/settings/2step/app", home)
+		token, err := h.StepUp(h.Context(), who, signin.Proof{Password: annaWord, ReturnTo: "/settings/2step/app"}, home)
 		if err != nil {
 			h.Fatal(err)
 		}
@@ -259,7 +259,7 @@ func TestStepUp(t *testing.T) {
 func TestStepUpOfNobody(t *testing.T) {
 	withAnna(t, func(h *house) {
 		session := h.in()
-		token, err := h.StepUp(h.Context(), h.who(session), annaWord, "", home)
+		token, err := h.StepUp(h.Context(), h.who(session), signin.Proof{Password: annaWord}, home)
 		if err != nil {
 			h.Fatal(err)
 		}

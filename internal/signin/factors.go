@@ -109,6 +109,24 @@ func ways(all []enrolled, a store.Account, now time.Time) []enrolled {
 	return elsewhere
 }
 
+// ways are those of a visit: by which it may prove as much as it must.
+func (v visit) ways(all []enrolled, now time.Time) []enrolled {
+	return atLeast(ways(all, v.account, now), Level(v.Level))
+}
+
+// Reach is the highest level that the person could prove now.
+func (e *Engine) Reach(ctx context.Context, who Session) (highest Level, err error) {
+	a, err := e.Store.Account(ctx, who.Account.ID)
+	if err != nil {
+		return LevelNone, fmt.Errorf("signin: reach: %w", err)
+	}
+	all, err := e.factors(ctx, a)
+	for _, f := range ways(all, a, e.Now()) {
+		highest = max(highest, levelBy(f.method))
+	}
+	return highest, err
+}
+
 // offers are the ways as the person may choose them: one for each method, those that
 // are only for emergencies last.
 func offers(ways []enrolled) []Offer {
@@ -134,7 +152,7 @@ func (e *Engine) proofs(ctx context.Context, v visit, method string) ([]enrolled
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(ways(all, v.account, e.Now()), func(f enrolled) bool { return f.Method != method }), nil
+	return slices.DeleteFunc(v.ways(all, e.Now()), func(f enrolled) bool { return f.Method != method }), nil
 }
 
 // tellUsed tells the owner that a factor for emergencies was used, and how much of it

@@ -43,6 +43,7 @@ type Account struct {
 	Email    string
 	Name     string
 	Operator bool
+	Groups   []string
 }
 
 // newSession draws up a session that begins now, and its token.
@@ -110,6 +111,20 @@ func (e *Engine) Session(ctx context.Context, token string) (Session, error) {
 	}
 	now := e.Now()
 	row, a, err := e.Store.Session(ctx, seal.Hash(token), store.Millis(now.Add(-e.Idle)), store.Millis(now))
+	return e.seen(ctx, row, a, err)
+}
+
+// SessionOf is the live session with this id, which somebody goes on with behind a proxy: it
+// is used as if its browser had come here. ErrNoSession.
+func (e *Engine) SessionOf(ctx context.Context, id string) (Session, error) {
+	now := e.Now()
+	row, a, err := e.Store.SessionOf(ctx, id, store.Millis(now.Add(-e.Idle)), store.Millis(now))
+	return e.seen(ctx, row, a, err)
+}
+
+// seen is a session that was found, and used now.
+func (e *Engine) seen(ctx context.Context, row store.Session, a store.Account, err error) (Session, error) {
+	now := e.Now()
 	if errors.Is(err, store.ErrNotFound) {
 		return Session{}, ErrNoSession
 	}
@@ -122,7 +137,7 @@ func (e *Engine) Session(ctx context.Context, token string) (Session, error) {
 		}
 	}
 	s := described(row)
-	s.Account = Account{ID: a.ID, Email: a.Email, Name: a.Name, Operator: a.Operator}
+	s.Account = Account{ID: a.ID, Email: a.Email, Name: a.Name, Operator: a.Operator, Groups: strings.Fields(a.Groups)}
 	s.epoch = a.Epoch
 	return s, nil
 }

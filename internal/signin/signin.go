@@ -115,7 +115,9 @@ type Delivery struct {
 type Credentials struct {
 	Email    string
 	Password string
-	ReturnTo string // a local path to go to afterwards, already checked
+	ReturnTo string // an address to go to afterwards, already checked
+	Full     bool   // both steps are wanted, whatever is trusted
+	Level    Level  // how much must be proven, if it can be
 	Current  string // the token of the sign-in this browser is in, or ""
 }
 
@@ -144,7 +146,7 @@ func (e *Engine) Begin(ctx context.Context, c Credentials, from account.From) (E
 		return Entry{}, err
 	}
 	now := e.Now()
-	if Next(Pending{Ends: now.Add(Life), Trusted: d.Reason == trust.Trusted}, now) == StepIn {
+	if Next(Pending{Ends: now.Add(Life), Trusted: d.Reason == trust.Trusted && !c.Full}, now) == StepIn {
 		entry, err := e.enterTrusted(ctx, a, b, d, from)
 		if !errors.Is(err, store.ErrNotFound) {
 			return entry, err
@@ -164,12 +166,12 @@ func (e *Engine) Begin(ctx context.Context, c Credentials, from account.From) (E
 
 // pend opens a sign-in after the right password, or goes on with the one this browser is in.
 func (e *Engine) pend(ctx context.Context, v visit, c Credentials, from account.From) (token string, err error) {
-	v.SignIn = store.SignIn{Purpose: store.ForSession, ReturnTo: c.ReturnTo, Reason: string(v.why.Reason), Device: v.why.Device}
+	v.SignIn = store.SignIn{Purpose: store.ForSession, ReturnTo: c.ReturnTo, Reason: string(v.why.Reason), Device: v.why.Device, Level: int64(c.Level)}
 	if old, ok := v.why.Old(); ok && v.why.Reason == trust.Expired {
 		v.VerifiedAt = store.Millis(old.Verified)
 	}
 	current, err := e.Store.SignIn(ctx, seal.Hash(c.Current))
-	if err == nil && current.Account == v.account.ID && current.Purpose == store.ForSession {
+	if err == nil && current.Account == v.account.ID && current.Purpose == store.ForSession && current.Level == v.Level {
 		if token, err = e.resume(ctx, v, current); err == nil {
 			return token, nil
 		}
@@ -260,7 +262,7 @@ func (e *Engine) firstQuestion(ctx context.Context, v visit, from account.From) 
 	if err != nil {
 		return nil, err
 	}
-	everyday := slices.DeleteFunc(offers(ways(all, v.account, e.Now())), func(o Offer) bool { return o.Spare })
+	everyday := slices.DeleteFunc(offers(v.ways(all, e.Now())), func(o Offer) bool { return o.Spare })
 	if len(everyday) != 1 {
 		return nil, nil
 	}
@@ -328,7 +330,7 @@ func (e *Engine) pending(ctx context.Context, v visit) (Pending, error) {
 	return Pending{
 		Email: account.MaskEmail(v.account.Email), Began: store.Time(v.BeganAt), Ends: store.Time(v.EndsAt),
 		ReturnTo: v.ReturnTo, StepUp: v.Purpose == store.ForStepUp, Finished: v.FinishedAt != 0,
-		Offers: offers(ways(all, v.account, e.Now())), Why: Why{trust.Reason(v.Reason), store.Time(v.VerifiedAt)},
+		Offers: offers(v.ways(all, e.Now())), Why: Why{trust.Reason(v.Reason), store.Time(v.VerifiedAt)},
 	}, err
 }
 

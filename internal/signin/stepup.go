@@ -24,10 +24,17 @@ func (e *Engine) spendPassword(ctx context.Context, who Session) error {
 	return e.Spend(ctx, e.Store, account.PerHour("passwords of account "+who.Account.ID, limit.PasswordsInside))
 }
 
+// Proof is what somebody who is in gives to prove both steps anew.
+type Proof struct {
+	Password string
+	ReturnTo string // an address to go to afterwards, already checked
+	Level    Level  // how much must be proven, if it can be
+}
+
 // StepUp begins another proof of both steps for somebody who is in. The token goes to
 // the browser like that of a sign-in; Verify then proves the session anew and gives it
 // another token. account.ErrCredentials, seal.ErrBusy.
-func (e *Engine) StepUp(ctx context.Context, who Session, password, returnTo string, from account.From) (token string, err error) {
+func (e *Engine) StepUp(ctx context.Context, who Session, p Proof, from account.From) (token string, err error) {
 	a, err := e.Store.Account(ctx, who.Account.ID)
 	if err != nil {
 		return "", fmt.Errorf("signin: step up: %w", err)
@@ -35,13 +42,13 @@ func (e *Engine) StepUp(ctx context.Context, who Session, password, returnTo str
 	if err := e.spendPassword(ctx, who); err != nil {
 		return "", err
 	}
-	same, _, err := e.SamePassword(ctx, a, password)
+	same, _, err := e.SamePassword(ctx, a, p.Password)
 	if err != nil {
 		return "", err
 	}
 	if !same {
 		return "", account.ErrCredentials
 	}
-	row := store.SignIn{Purpose: store.ForStepUp, Session: who.ID, ReturnTo: returnTo}
+	row := store.SignIn{Purpose: store.ForStepUp, Session: who.ID, ReturnTo: p.ReturnTo, Level: int64(p.Level)}
 	return e.begin(ctx, visit{SignIn: row, account: a}, from)
 }

@@ -13,19 +13,20 @@ type Account struct {
 	Epoch      int64
 	DisabledAt int64
 	CreatedAt  int64
+	Groups     string // separated by spaces
 }
 
-const accountColumns = `id, email, name, operator, password, mailed_at, epoch, disabled_at, created_at`
+const accountColumns = `id, email, name, operator, password, mailed_at, epoch, disabled_at, created_at, member_of`
 
 func scanAccount(s scanner) (a Account, err error) {
-	err = s.Scan(&a.ID, &a.Email, &a.Name, &a.Operator, &a.Password, &a.MailedAt, &a.Epoch, &a.DisabledAt, &a.CreatedAt)
+	err = s.Scan(&a.ID, &a.Email, &a.Name, &a.Operator, &a.Password, &a.MailedAt, &a.Epoch, &a.DisabledAt, &a.CreatedAt, &a.Groups)
 	return a, found(err)
 }
 
 // AddAccount adds a, or fails with ErrConflict if its address has an account.
 func (db *DB) AddAccount(ctx context.Context, a Account) error {
-	_, err := db.change(ctx, `INSERT INTO accounts (`+accountColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-		a.ID, a.Email, a.Name, a.Operator, a.Password, a.MailedAt, a.Epoch, a.DisabledAt, a.CreatedAt)
+	_, err := db.change(ctx, `INSERT INTO accounts (`+accountColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+		a.ID, a.Email, a.Name, a.Operator, a.Password, a.MailedAt, a.Epoch, a.DisabledAt, a.CreatedAt, a.Groups)
 	return err
 }
 
@@ -64,6 +65,11 @@ func (db *DB) SetEmail(ctx context.Context, id string, epoch int64, email string
 // ErrNotFound: somebody else was faster.
 func (db *DB) RaiseEpoch(ctx context.Context, id string, epoch int64) error {
 	return db.must(ctx, `UPDATE accounts SET epoch = epoch + 1 WHERE id = $1 AND epoch = $2`, id, epoch)
+}
+
+// SetGroups replaces the groups of the account.
+func (db *DB) SetGroups(ctx context.Context, id, groups string) error {
+	return db.must(ctx, `UPDATE accounts SET member_of = $2 WHERE id = $1`, id, groups)
 }
 
 // SetDisabled disables an account (at 0: enables it) as it was at epoch, and raises the

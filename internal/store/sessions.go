@@ -42,10 +42,20 @@ const liveSession = `JOIN accounts ON accounts.id = sessions.account AND account
 
 // Session is the live session with this token hash and its account: it has not
 // ended, was seen at or after idle, and the account is enabled and of its epoch.
-func (db *DB) Session(ctx context.Context, token []byte, idle, now int64) (s Session, a Account, err error) {
-	row := db.read.QueryRowContext(ctx, `SELECT `+sessionColumns+`, accounts.id, accounts.email, accounts.name, accounts.operator, accounts.epoch
-		FROM sessions `+liveSession+` WHERE sessions.token = $1 AND sessions.ends_at >= $2 AND sessions.seen_at >= $3`, token, now, idle)
-	err = row.Scan(append(s.columns(), &a.ID, &a.Email, &a.Name, &a.Operator, &a.Epoch)...)
+func (db *DB) Session(ctx context.Context, token []byte, idle, now int64) (Session, Account, error) {
+	return scanSession(db.read.QueryRowContext(ctx, sessionAndAccount+` AND sessions.token = $3`, now, idle, token))
+}
+
+// SessionOf is the live session with this id and its account.
+func (db *DB) SessionOf(ctx context.Context, id string, idle, now int64) (Session, Account, error) {
+	return scanSession(db.read.QueryRowContext(ctx, sessionAndAccount+` AND sessions.id = $3`, now, idle, id))
+}
+
+const sessionAndAccount = `SELECT ` + sessionColumns + `, accounts.id, accounts.email, accounts.name, accounts.operator, accounts.epoch, accounts.member_of
+	FROM sessions ` + liveSession + ` WHERE sessions.ends_at >= $1 AND sessions.seen_at >= $2`
+
+func scanSession(row scanner) (s Session, a Account, err error) {
+	err = row.Scan(append(s.columns(), &a.ID, &a.Email, &a.Name, &a.Operator, &a.Epoch, &a.Groups)...)
 	return s, a, found(err)
 }
 

@@ -29,10 +29,11 @@ type SignIn struct {
 	Reason     string // why the second step is asked for; "" where it always is
 	VerifiedAt int64  // when the browser was last verified, if that is the reason
 	Trust      bool   // the person wants this browser to be trusted
+	Level      int64  // how much must be proven; 0: as much as anybody
 }
 
 const signInColumns = `signins.id, signins.token, signins.account, signins.epoch, signins.purpose, signins.session, signins.address, signins.browser, signins.hints,
-	signins.return_to, signins.began_at, signins.ends_at, signins.finished_at, signins.device, signins.other, signins.reason, signins.verified_at, signins.trust`
+	signins.return_to, signins.began_at, signins.ends_at, signins.finished_at, signins.device, signins.other, signins.reason, signins.verified_at, signins.trust, signins.level`
 
 func scanSignIn(s scanner) (i SignIn, err error) {
 	return i, found(s.Scan(i.columns()...))
@@ -40,16 +41,16 @@ func scanSignIn(s scanner) (i SignIn, err error) {
 
 func (i *SignIn) columns() []any {
 	return []any{&i.ID, &i.Token, &i.Account, &i.Epoch, &i.Purpose, &i.Session, &i.Address, &i.Browser, &i.Hints, &i.ReturnTo, &i.BeganAt, &i.EndsAt, &i.FinishedAt,
-		&i.Device, &i.Other, &i.Reason, &i.VerifiedAt, &i.Trust}
+		&i.Device, &i.Other, &i.Reason, &i.VerifiedAt, &i.Trust, &i.Level}
 }
 
 // AddSignIn adds i.
 func (db *DB) AddSignIn(ctx context.Context, i SignIn) error {
 	_, err := db.change(ctx, `INSERT INTO signins (id, token, account, epoch, purpose, session, address, browser, hints, return_to, began_at, ends_at, finished_at,
-			device, other, reason, verified_at, trust)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`,
+			device, other, reason, verified_at, trust, level)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)`,
 		i.ID, i.Token, i.Account, i.Epoch, i.Purpose, i.Session, i.Address, i.Browser, i.Hints, i.ReturnTo, i.BeganAt, i.EndsAt, i.FinishedAt,
-		i.Device, i.Other, i.Reason, i.VerifiedAt, i.Trust)
+		i.Device, i.Other, i.Reason, i.VerifiedAt, i.Trust, i.Level)
 	return err
 }
 

@@ -29,6 +29,9 @@ func (db *DB) Sweep(ctx context.Context, old Old) (sum int64, err error) {
 		{`DELETE FROM debits WHERE id IN (SELECT id FROM debits WHERE at < $1 AND kind IN ('send', 'pair') LIMIT 500)`, old.Ended},
 		{`DELETE FROM debits WHERE id IN (SELECT id FROM debits WHERE at < $1 LIMIT 500)`, old.Odds},
 		{`DELETE FROM waits WHERE name IN (SELECT name FROM waits WHERE at < $1 LIMIT 500)`, old.Ended},
+		{`DELETE FROM requests WHERE id IN (SELECT id FROM requests WHERE ends_at < $1 LIMIT 500)`, old.Ended},
+		{`DELETE FROM tokens WHERE token IN (SELECT token FROM tokens WHERE ends_at < $1 LIMIT 500)`, old.Ended},
+		{`DELETE FROM grants WHERE id IN (SELECT id FROM grants WHERE ends_at < $1 LIMIT 500)`, old.Ended},
 		{`DELETE FROM links WHERE token IN (SELECT token FROM links WHERE ends_at < $1 LIMIT 500)`, old.Ended},
 		{`DELETE FROM messages WHERE id IN (SELECT id FROM messages WHERE ends_at < $1 AND state <> 'waiting' LIMIT 500)`, old.Ended},
 	} {

@@ -37,7 +37,7 @@ func (s *Site) stepUp(w http.ResponseWriter, r *http.Request, who person) error 
 		sheet.Status = http.StatusUnprocessableEntity
 		return s.print(w, r, sheet)
 	}
-	token, err := s.Engine.StepUp(r.Context(), who.Session, form["password"], back, s.Pages.From(r))
+	token, err := s.Engine.StepUp(r.Context(), who.Session, signin.Proof{Password: form["password"], ReturnTo: back}, s.Pages.From(r))
 	if errors.Is(err, account.ErrCredentials) {
 		sheet.Status, sheet.Problems = http.StatusUnprocessableEntity, []page.Problem{{Field: "password", Key: "problem.password.wrong"}}
 		return s.print(w, r, sheet)

@@ -1,0 +1,230 @@
+// Package grant keeps what an app may know of a person: apps, requests, codes and tokens.
+//
+//	Request ─▶ Next ─▶ (sign in, confirm, consent, act) ─▶ Issue ─▶ Redeem ─▶ tokens
+//
+// A grant is one answer to one request. It ends with the session in which it was given, or,
+// offline, with the epoch of the account; and at once when its code or a refresh token comes
+// a second time.
+package grant
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"twostep/internal/account"
+	"twostep/internal/seal"
+	"twostep/internal/signin"
+	"twostep/internal/store"
+)
+
+// How long things live.
+const (
+	CodeLife    = time.Minute // ASVS 10.4.3, level 3
+	AccessLife  = 10 * time.Minute
+	OfflineLife = 30 * 24 * time.Hour // of a grant with refresh tokens, in any case
+	PushedLife  = 90 * time.Second    // RFC 9126 2.2
+	waiting     = time.Hour           // a request waits for its person
+	idLife      = 10 * time.Minute    // of an ID token
+)
+
+// Grants are all of them.
+type Grants struct {
+	*account.Registry
+	Engine *signin.Engine
+	Fixed  []App // those of the settings
+}
+
+// ErrInvalid says that a code or a token is not good (any more).
+var ErrInvalid = errors.New("grant: code or token is not valid")
+
+// Grant is what an app was allowed.
+type Grant struct {
+	ID       string
+	App      string
+	Account  string // the id; "" for the app itself
+	Session  string
+	Scope    []string
+	AMR      []string
+	AuthTime time.Time
+	Offline  bool
+	Ends     time.Time
+	asked    asked
+}
+
+// asked is what a code is bound to.
+type asked struct {
+	Redirect, Challenge, Nonce string
+}
+
+// Nonce is what the app wants to find in its ID token.
+func (g Grant) Nonce() string { return g.asked.Nonce }
+
+// ACR is the level at which the grant was given.
+func (g Grant) ACR() string { return signin.LevelOf(g.AMR).ACR() }
+
+// Has reports whether a scope was allowed.
+func (g Grant) Has(scope string) bool { return slices.Contains(g.Scope, scope) }
+
+func read(row store.Grant) (g Grant, err error) {
+	g = Grant{
+		ID: row.ID, App: row.App, Account: row.Account, Session: row.Session, Scope: strings.Fields(row.Scope), AMR: strings.Fields(row.AMR),
+		AuthTime: store.Time(row.ProvedAt), Offline: row.Offline, Ends: store.Time(row.EndsAt),
+	}
+	if err := json.Unmarshal([]byte(row.Body), &g.asked); err != nil {
+		return g, fmt.Errorf("grant: %s: %w", row.ID, err)
+	}
+	return g, nil
+}
+
+// Issue gives a code for what was asked, to the person of the session.
+func (g *Grants) Issue(ctx context.Context, r Request, who signin.Session) (code string, err error) {
+	body, err := json.Marshal(asked{r.Redirect, r.Challenge, r.Nonce})
+	if err != nil {
+		return "", err
+	}
+	now := g.Now()
+	code = seal.Token()
+	row := store.Grant{
+		ID: rand.Text(), App: r.App, Account: who.Account.ID, Epoch: who.Owner().Epoch, Session: who.ID, SessionEndsAt: store.Millis(who.Ends),
+		Scope: strings.Join(r.Scope, " "), Body: string(body), AMR: strings.Join(who.AMR, " "), ProvedAt: store.Millis(who.AuthTime()),
+		Offline: slices.Contains(r.Scope, "offline_access"), Code: seal.Hash(code), CodeEndsAt: store.Millis(now.Add(CodeLife)),
+		BeganAt: store.Millis(now), EndsAt: store.Millis(who.Ends),
+	}
+	if row.Offline {
+		row.EndsAt = store.Millis(now.Add(OfflineLife))
+	}
+	if err := g.Store.AddGrant(ctx, row); err != nil {
+		return "", fmt.Errorf("grant: issue: %w", err)
+	}
+	return code, nil
+}
+
+// Redemption is what an app brings for a code.
+type Redemption struct {
+	App      App
+	Code     string
+	Redirect string
+	Verifier string // of PKCE
+}
+
+// Redeem uses a code up. One that comes a second time ends all that came of it (RFC 9700
+// 2.1.1). ErrInvalid.
+func (g *Grants) Redeem(ctx context.Context, r Redemption) (Grant, error) {
+	row, err := g.Store.GrantOfCode(ctx, seal.Hash(r.Code))
+	if errors.Is(err, store.ErrNotFound) {
+		return Grant{}, ErrInvalid
+	}
+	if err != nil {
+		return Grant{}, fmt.Errorf("grant: redeem: %w", err)
+	}
+	found, err := read(row)
+	if err != nil {
+		return Grant{}, err
+	}
+	if found.App != r.App.ID {
+		return Grant{}, ErrInvalid // it is another's, and still good
+	}
+	now := store.Millis(g.Now())
+	if row.CodeUsedAt != 0 {
+		g.Log.Warn("a code came a second time: what came of it is ended", "app", found.App)
+		return Grant{}, errors.Join(ErrInvalid, g.Store.EndGrant(ctx, found.ID, now))
+	}
+	err = g.Store.UseGrant(ctx, row.Code, r.App.ID, now)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return Grant{}, ErrInvalid
+	case err != nil:
+		return Grant{}, fmt.Errorf("grant: redeem: %w", err)
+	case found.asked.Redirect != r.Redirect || !proves(r.Verifier, found.asked.Challenge):
+		return Grant{}, errors.Join(ErrInvalid, g.Store.EndGrant(ctx, found.ID, now))
+	}
+	return found, nil
+}
+
+// proves reports whether a verifier belongs to a challenge (RFC 7636, S256). Where there was
+// none, none may come: somebody would have taken the challenge out of the request.
+func proves(verifier, challenge string) bool {
+	if challenge == "" {
+		return verifier == ""
+	}
+	sum := sha256.Sum256([]byte(verifier))
+	return goodVerifier.MatchString(verifier) && base64.RawURLEncoding.EncodeToString(sum[:]) == challenge
+}
+
+// End ends a grant, and with it all of its tokens.
+func (g *Grants) End(ctx context.Context, id string) error {
+	if err := g.Store.EndGrant(ctx, id, store.Millis(g.Now())); err != nil {
+		return fmt.Errorf("grant: end: %w", err)
+	}
+	return nil
+}
+
+// Allowed is what an app may know of a person, for the list in their settings.
+type Allowed struct {
+	App   App
+	Scope []string
+	Since time.Time
+}
+
+// Given are the apps that the person uses or has allowed something, once each.
+func (g *Grants) Given(ctx context.Context, who signin.Session) (list []Allowed, err error) {
+	rows, err := g.Store.GrantsOf(ctx, who.Account.ID, store.Millis(g.Now()))
+	if err != nil {
+		return nil, fmt.Errorf("grant: given: %w", err)
+	}
+	for _, row := range rows {
+		if slices.ContainsFunc(list, func(a Allowed) bool { return a.App.ID == row.App }) {
+			continue
+		}
+		a, err := g.App(ctx, row.App)
+		if errors.Is(err, ErrNoApp) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, Allowed{a, strings.Fields(row.Scope), store.Time(row.BeganAt)})
+	}
+	return list, nil
+}
+
+// Withdraw takes from an app all that the person has allowed it.
+func (g *Grants) Withdraw(ctx context.Context, who signin.Session, app string) error {
+	return g.Store.Tx(ctx, func(tx *store.DB) error {
+		if err := tx.RemoveConsent(ctx, who.Account.ID, app); err != nil {
+			return err
+		}
+		return tx.EndGrants(ctx, who.Account.ID, app, store.Millis(g.Now()))
+	})
+}
+
+// Subject is the name of an account for an app: its id, or one that only this app has
+// (OpenID Connect Core 8.1).
+func (g *Grants) Subject(ctx context.Context, a App, id string) (string, error) {
+	if !a.Pairwise || id == "" {
+		return id, nil
+	}
+	salt, err := g.Store.KeepMark(ctx, "subjects", seal.Token())
+	if err != nil {
+		return "", fmt.Errorf("grant: subject: %w", err)
+	}
+	sum := sha256.Sum256([]byte(salt + " " + a.sector() + " " + id))
+	return base64.RawURLEncoding.EncodeToString(sum[:]), nil
+}
+
+// sector is what apps must share to know a person by the same subject: the host of their
+// first redirect address.
+func (a App) sector() string {
+	if len(a.Redirects) == 0 {
+		return a.ID
+	}
+	return Origin(a.Redirects[0])
+}

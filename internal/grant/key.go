@@ -1,0 +1,233 @@
+package grant
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
+
+	"twostep/internal/store"
+)
+
+// How keys change. A new one is published before it signs, so that whoever has the old set
+// fetches the new one in time, and the old one after that.
+const (
+	keyLife  = 90 * 24 * time.Hour
+	keyEarly = 24 * time.Hour       // published before it signs
+	keyLate  = 7 * 24 * time.Hour   // and after it has signed
+	keyKept  = 400 * 24 * time.Hour // to know our own ID tokens again
+)
+
+// algorithms are those with which tokens are signed.
+var algorithms = []jose.SignatureAlgorithm{jose.ES256, jose.RS256}
+
+// Algorithms are their names.
+func Algorithms() []string { return []string{string(jose.ES256), string(jose.RS256)} }
+
+// signingKey is a key that opens.
+type signingKey struct {
+	store.SigningKey
+	private crypto.Signer
+}
+
+func (k signingKey) made() time.Time { return store.Time(k.MadeAt) }
+
+func (k signingKey) public() jose.JSONWebKey {
+	return jose.JSONWebKey{Key: k.private.Public(), KeyID: k.ID, Algorithm: k.Algorithm, Use: "sig"}
+}
+
+// keys are all signing keys of one algorithm, the newest first. There is always one, and
+// another soon enough.
+func (g *Grants) keys(ctx context.Context, algorithm string) (list []signingKey, err error) {
+	rows, err := g.Store.SigningKeys(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("grant: keys: %w", err)
+	}
+	for _, row := range rows {
+		if row.Algorithm != algorithm {
+			continue
+		}
+		k, err := g.openKey(row)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, k)
+	}
+	if len(list) > 0 && g.Now().Sub(list[0].made()) < keyLife {
+		return list, nil
+	}
+	fresh, err := g.makeKey(ctx, algorithm)
+	if err != nil {
+		return nil, fmt.Errorf("grant: keys: %w", err)
+	}
+	return slices.Insert(list, 0, fresh), nil
+}
+
+func (g *Grants) openKey(row store.SigningKey) (signingKey, error) {
+	body, err := g.Keys.Open("signing key "+row.ID, row.Body)
+	if err != nil {
+		return signingKey{}, fmt.Errorf("grant: signing key %s: %w", row.ID, err)
+	}
+	private, err := x509.ParsePKCS8PrivateKey(body)
+	if err != nil {
+		return signingKey{}, fmt.Errorf("grant: signing key %s is damaged", row.ID)
+	}
+	signer, ok := private.(crypto.Signer)
+	if !ok {
+		return signingKey{}, fmt.Errorf("grant: signing key %s signs nothing", row.ID)
+	}
+	return signingKey{row, signer}, nil
+}
+
+func (g *Grants) makeKey(ctx context.Context, algorithm string) (k signingKey, err error) {
+	if algorithm == string(jose.RS256) {
+		k.private, err = rsa.GenerateKey(rand.Reader, 2048)
+	} else {
+		k.private, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	}
+	if err != nil {
+		return k, err
+	}
+	body, err := x509.MarshalPKCS8PrivateKey(k.private)
+	if err != nil {
+		return k, err
+	}
+	k.SigningKey = store.SigningKey{ID: rand.Text(), Algorithm: algorithm, MadeAt: store.Millis(g.Now())}
+	k.Body = g.Keys.Seal("signing key "+k.ID, body)
+	return k, g.Store.AddSigningKey(ctx, k.SigningKey)
+}
+
+// signing is the key that signs now: the newest that was published for long enough, or the
+// oldest if none was.
+func signing(list []signingKey, now time.Time) signingKey {
+	for _, k := range list {
+		if now.Sub(k.made()) >= keyEarly {
+			return k
+		}
+	}
+	return list[len(list)-1]
+}
+
+// Published are the public keys that apps need now.
+func (g *Grants) Published(ctx context.Context) (set jose.JSONWebKeySet, err error) {
+	now := g.Now()
+	for _, algorithm := range Algorithms() {
+		list, err := g.keys(ctx, algorithm)
+		if err != nil {
+			return set, err
+		}
+		for i, k := range list {
+			// It has signed until the one after it began to.
+			if i == 0 || now.Sub(list[i-1].made()) < keyEarly+keyLate {
+				set.Keys = append(set.Keys, k.public())
+			}
+		}
+	}
+	return set, nil
+}
+
+// Sign makes a JWT of the type and the claims.
+func (g *Grants) Sign(ctx context.Context, algorithm, kind string, claims map[string]any) (string, error) {
+	list, err := g.keys(ctx, algorithm)
+	if err != nil {
+		return "", err
+	}
+	key := signing(list, g.Now())
+	private := jose.JSONWebKey{Key: key.private, KeyID: key.ID}
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.SignatureAlgorithm(algorithm), Key: private}, (&jose.SignerOptions{}).WithType(jose.ContentType(kind)))
+	if err != nil {
+		return "", fmt.Errorf("grant: sign: %w", err)
+	}
+	return jwt.Signed(signer).Claims(claims).Serialize()
+}
+
+// Known reads an ID token that we have made, however old, for an app to hint at somebody.
+// ErrInvalid.
+func (g *Grants) Known(ctx context.Context, token string) (claims jwt.Claims, more map[string]any, err error) {
+	parsed, err := jwt.ParseSigned(token, algorithms)
+	if err != nil || len(parsed.Headers) != 1 {
+		return claims, nil, ErrInvalid
+	}
+	rows, err := g.Store.SigningKeys(ctx)
+	if err != nil {
+		return claims, nil, fmt.Errorf("grant: known: %w", err)
+	}
+	for _, row := range rows {
+		if row.ID != parsed.Headers[0].KeyID || row.Algorithm != parsed.Headers[0].Algorithm || g.Now().Sub(store.Time(row.MadeAt)) > keyKept {
+			continue
+		}
+		k, err := g.openKey(row)
+		if err != nil {
+			return claims, nil, err
+		}
+		if parsed.Claims(k.private.Public(), &claims, &more) != nil || claims.Issuer != g.Settings.PublicURL {
+			return claims, nil, ErrInvalid
+		}
+		return claims, more, nil
+	}
+	return claims, nil, ErrInvalid
+}
+
+// Asserted reads the JWT by which an app proves itself (RFC 7523), once. ErrInvalid.
+func (g *Grants) Asserted(ctx context.Context, a App, token string, audiences ...string) error {
+	const leeway, longest = 30 * time.Second, 10 * time.Minute
+	parsed, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{jose.ES256, jose.RS256, jose.PS256, jose.EdDSA})
+	if err != nil {
+		return ErrInvalid
+	}
+	set, err := a.JWKS()
+	if err != nil {
+		return ErrInvalid
+	}
+	var claims jwt.Claims
+	if !signedBy(parsed, set, &claims) {
+		return ErrInvalid
+	}
+	now := g.Now()
+	expected := jwt.Expected{Issuer: a.ID, Subject: a.ID, AnyAudience: audiences, Time: now}
+	switch {
+	case claims.ValidateWithLeeway(expected, leeway) != nil:
+		return ErrInvalid
+	case claims.Expiry == nil || claims.Expiry.Time().After(now.Add(longest)) || claims.ID == "" || len(claims.ID) > 256:
+		return ErrInvalid
+	}
+	err = g.Store.Spend(ctx, "assertion of "+a.ID+" "+g.Keyed(claims.ID), store.Millis(claims.Expiry.Time().Add(leeway)), 1, 1)
+	if errors.Is(err, store.ErrNotFound) {
+		return ErrInvalid // it came before
+	}
+	return err
+}
+
+// signedBy reports whether one of the keys has signed it, with an algorithm that is the key's.
+func signedBy(token *jwt.JSONWebToken, set jose.JSONWebKeySet, claims *jwt.Claims) bool {
+	for _, key := range set.Keys {
+		id, algorithm := token.Headers[0].KeyID, token.Headers[0].Algorithm
+		if id != "" && key.KeyID != id || key.Algorithm != "" && key.Algorithm != algorithm {
+			continue
+		}
+		if token.Claims(key.Key, claims) == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// KeySet is the public keys as JSON.
+func (g *Grants) KeySet(ctx context.Context) ([]byte, error) {
+	set, err := g.Published(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(set)
+}

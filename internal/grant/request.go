@@ -1,0 +1,267 @@
+package grant
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"twostep/internal/seal"
+	"twostep/internal/signin"
+	"twostep/internal/store"
+)
+
+// Request is what an app asks for a person.
+type Request struct {
+	App       string
+	Redirect  string
+	Scope     []string
+	State     string
+	Nonce     string
+	Challenge string // of PKCE, S256
+	Mode      string // "query" or "form_post"
+	Prompt    []string
+	MaxAge    *int64       // seconds
+	Level     signin.Level // how much must be proven
+	LoginHint string
+	Locales   string
+	Account   string // whom an id_token_hint names; "" if there was none
+	Action    string // "app", "sms", "password": what the person is to do in their settings
+	Asked     time.Time
+
+	acted bool
+}
+
+// Step is what comes next for a request.
+type Step int
+
+// The steps, in their order.
+const (
+	StepSignIn  Step = iota // nobody is in
+	StepConfirm             // both steps, anew
+	StepConsent             // the person is asked whether the app may
+	StepAct                 // the person goes to their settings first
+	StepAllowed             // a code is due
+	StepRefused             // with an error of OpenID Connect
+)
+
+// Standing is where a request stands with a person.
+type Standing struct {
+	Who       *signin.Session // nil: nobody is in
+	Reach     signin.Level    // the most that they could prove
+	Consented bool
+	App       App
+	Now       time.Time
+}
+
+// Next is the order of the steps, and the only place that knows it. The error is one of
+// OpenID Connect Core 3.1.2.6 or RFC 9470; with prompt=none nobody is asked anything.
+func (r Request) Next(s Standing) (Step, string) {
+	ask := func(step Step, silent string) (Step, string) {
+		if slices.Contains(r.Prompt, "none") {
+			return StepRefused, silent
+		}
+		return step, ""
+	}
+	want := max(r.Level, s.App.Least())
+	switch {
+	case s.Who == nil:
+		return ask(StepSignIn, "login_required")
+	case r.Account != "" && r.Account != s.Who.Account.ID:
+		return StepRefused, "login_required"
+	case len(s.App.Groups) > 0 && !slices.ContainsFunc(s.App.Groups, func(one string) bool { return slices.Contains(s.Who.Account.Groups, one) }):
+		return StepRefused, "access_denied"
+	case r.stale(s):
+		return ask(StepConfirm, "login_required")
+	case s.Who.Level() < want && s.Reach < want:
+		return StepRefused, "unmet_authentication_requirements"
+	case s.Who.Level() < want:
+		return ask(StepConfirm, "login_required")
+	case s.App.Foreign && (!s.Consented || slices.Contains(r.Prompt, "consent") && !r.acted):
+		return ask(StepConsent, "consent_required")
+	case r.Action != "" && !r.acted:
+		return ask(StepAct, "interaction_required")
+	}
+	return StepAllowed, ""
+}
+
+// stale reports whether the proof that the person has given is too old for this request. One
+// that was given after it was asked for never is.
+func (r Request) stale(s Standing) bool {
+	proved := s.Who.AuthTime()
+	if !proved.Before(r.Asked.Truncate(time.Millisecond)) {
+		return false
+	}
+	old := s.Now.Sub(proved)
+	return slices.Contains(r.Prompt, "login") || r.MaxAge != nil && old > time.Duration(*r.MaxAge)*time.Second || s.App.MaxAge > 0 && old > s.App.Oldest()
+}
+
+// full reports whether trust in a browser is not enough for the request.
+func (r Request) full(a App) bool {
+	return slices.Contains(r.Prompt, "login") || r.MaxAge != nil || a.MaxAge > 0 || max(r.Level, a.Least()) > signin.LevelPassword
+}
+
+var (
+	goodVerifier = regexp.MustCompile(`^[A-Za-z0-9._~-]{43,128}$`)
+	// goodChallenge is a SHA-256 in base64url.
+	goodChallenge = regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`)
+)
+
+// GoodChallenge reports whether a code_challenge can be one of S256.
+func GoodChallenge(text string) bool { return goodChallenge.MatchString(text) }
+
+// continuing is the page on which a request goes on once its person is back.
+const continuing = "/oauth2/continue"
+
+// Wait keeps a request until the person is back, and returns the path on which it goes on.
+func (g *Grants) Wait(ctx context.Context, r Request) (path string, err error) {
+	token, err := g.keep(ctx, r, false, waiting)
+	return continuing + "?" + url.Values{"request": {token}}.Encode(), err
+}
+
+// Push keeps a request that the app itself has sent, and returns its name.
+func (g *Grants) Push(ctx context.Context, r Request) (name string, err error) {
+	token, err := g.keep(ctx, r, true, PushedLife)
+	return pushedName + token, err
+}
+
+const pushedName = "urn:ietf:params:oauth:request_uri:"
+
+// Pushed is the request of this name, once. ErrInvalid.
+func (g *Grants) Pushed(ctx context.Context, app, name string) (Request, error) {
+	token, ok := strings.CutPrefix(name, pushedName)
+	if !ok {
+		return Request{}, ErrInvalid
+	}
+	r, err := g.Waiting(ctx, token)
+	if err != nil {
+		return Request{}, err
+	}
+	err = g.Store.TakePushed(ctx, seal.Hash(token), app, store.Millis(g.Now()))
+	if errors.Is(err, store.ErrNotFound) {
+		return Request{}, ErrInvalid
+	}
+	return r, err
+}
+
+func (g *Grants) keep(ctx context.Context, r Request, pushed bool, life time.Duration) (token string, err error) {
+	body, err := json.Marshal(r)
+	if err != nil {
+		return "", err
+	}
+	now := g.Now()
+	token = seal.Token()
+	row := store.Request{ID: seal.Hash(token), App: r.App, Body: string(body), Pushed: pushed, MadeAt: store.Millis(now), EndsAt: store.Millis(now.Add(life))}
+	if err := g.Store.AddRequest(ctx, row); err != nil {
+		return "", fmt.Errorf("grant: keep request: %w", err)
+	}
+	return token, nil
+}
+
+// Waiting is the request with this token. ErrInvalid.
+func (g *Grants) Waiting(ctx context.Context, token string) (r Request, err error) {
+	row, err := g.Store.Request(ctx, seal.Hash(token), store.Millis(g.Now()))
+	if errors.Is(err, store.ErrNotFound) {
+		return r, ErrInvalid
+	}
+	if err == nil {
+		err = json.Unmarshal([]byte(row.Body), &r)
+	}
+	if err != nil {
+		return r, fmt.Errorf("grant: waiting: %w", err)
+	}
+	r.acted = row.Acted
+	return r, nil
+}
+
+// Act notes that the person of a waiting request was asked, or sent to do something, once.
+func (g *Grants) Act(ctx context.Context, token string) error {
+	if err := g.Store.ActRequest(ctx, seal.Hash(token)); err != nil && !errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("grant: act: %w", err)
+	}
+	return nil
+}
+
+// Answered ends a waiting request, once. ErrInvalid: somebody else was faster.
+func (g *Grants) Answered(ctx context.Context, token string) error {
+	err := g.Store.RemoveRequest(ctx, seal.Hash(token))
+	if errors.Is(err, store.ErrNotFound) {
+		return ErrInvalid
+	}
+	return err
+}
+
+// Consents reports whether the person has allowed the app all of it.
+func (g *Grants) Consents(ctx context.Context, who signin.Session, r Request) (bool, error) {
+	c, err := g.Store.Consent(ctx, who.Account.ID, r.App)
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	allowed := strings.Fields(c.Scope)
+	return !slices.ContainsFunc(r.Scope, func(one string) bool { return !slices.Contains(allowed, one) }), err
+}
+
+// Consent keeps that the person allows the app what it asks for.
+func (g *Grants) Consent(ctx context.Context, who signin.Session, r Request) error {
+	err := g.Store.KeepConsent(ctx, store.Consent{Account: who.Account.ID, App: r.App, Scope: strings.Join(r.Scope, " "), At: store.Millis(g.Now())})
+	if err != nil {
+		return fmt.Errorf("grant: consent: %w", err)
+	}
+	return nil
+}
+
+// Errand is what the pages know of where somebody is going to who is on the way in.
+type Errand struct {
+	App     string // its name
+	Origin  string // what the way leads to in the end; "" if it stays here
+	Full    bool   // both steps are wanted, whatever is trusted
+	Level   signin.Level
+	Hint    string // the address to sign in with
+	Locales string
+}
+
+// Errand reads an address to come back to: of a request that waits, or of an app. It is
+// empty for any other.
+func (g *Grants) Errand(ctx context.Context, back string) (Errand, error) {
+	query, ok := strings.CutPrefix(back, continuing+"?")
+	if !ok {
+		return g.appOf(ctx, back)
+	}
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		return Errand{}, nil
+	}
+	r, err := g.Waiting(ctx, values.Get("request"))
+	if errors.Is(err, ErrInvalid) {
+		return Errand{}, nil
+	}
+	if err != nil {
+		return Errand{}, err
+	}
+	a, err := g.App(ctx, r.App)
+	if errors.Is(err, ErrNoApp) {
+		return Errand{}, nil
+	}
+	return Errand{App: a.Title(), Origin: Origin(r.Redirect), Full: r.full(a), Level: max(r.Level, a.Least()), Hint: r.LoginHint, Locales: r.Locales}, err
+}
+
+// appOf is the app whose origin an address has.
+func (g *Grants) appOf(ctx context.Context, address string) (Errand, error) {
+	if checkRedirect(address) != nil || !strings.HasPrefix(address, "http") {
+		return Errand{}, nil
+	}
+	origin := Origin(address)
+	apps, err := g.Apps(ctx)
+	for _, a := range apps {
+		hosts := func(host string) bool { return origin == "https://"+host || origin == "http://"+host }
+		if slices.ContainsFunc(a.Redirects, func(r string) bool { return Origin(r) == origin }) || slices.ContainsFunc(a.Hosts, hosts) {
+			return Errand{App: a.Title(), Origin: origin}, nil
+		}
+	}
+	return Errand{}, err
+}

@@ -1,0 +1,169 @@
+package grant
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"twostep/internal/seal"
+	"twostep/internal/store"
+)
+
+// Tokens are what an app is given.
+type Tokens struct {
+	Access  string
+	Refresh string // "" unless the grant is offline
+}
+
+// Give draws tokens for a grant.
+func (g *Grants) Give(ctx context.Context, of Grant) (t Tokens, err error) {
+	err = g.Store.Tx(ctx, func(tx *store.DB) error {
+		t, err = g.give(ctx, tx, of)
+		return err
+	})
+	if err != nil {
+		return Tokens{}, fmt.Errorf("grant: give: %w", err)
+	}
+	return t, nil
+}
+
+func (g *Grants) give(ctx context.Context, tx *store.DB, of Grant) (t Tokens, err error) {
+	if t.Access, err = g.add(ctx, tx, of, store.Access, g.Now().Add(AccessLife)); err != nil || !of.Offline {
+		return t, err
+	}
+	t.Refresh, err = g.add(ctx, tx, of, store.Refresh, of.Ends)
+	return t, err
+}
+
+// add adds a token that ends with its grant at the latest.
+func (g *Grants) add(ctx context.Context, tx *store.DB, of Grant, kind string, ends time.Time) (string, error) {
+	if ends.After(of.Ends) {
+		ends = of.Ends
+	}
+	token := seal.Token()
+	return token, tx.AddToken(ctx, store.Token{Token: seal.Hash(token), Grant: of.ID, Kind: kind, MadeAt: store.Millis(g.Now()), EndsAt: store.Millis(ends)})
+}
+
+// Refresh gives new tokens for a refresh token, once. One that comes a second time was stolen,
+// from the app or from the thief: the grant ends (RFC 9700 2.2.2). ErrInvalid.
+func (g *Grants) Refresh(ctx context.Context, a App, token string) (of Grant, t Tokens, err error) {
+	hash, now := seal.Hash(token), store.Millis(g.Now())
+	old, row, err := g.Store.Token(ctx, hash)
+	if errors.Is(err, store.ErrNotFound) || err == nil && (old.Kind != store.Refresh || row.App != a.ID) {
+		return of, t, ErrInvalid
+	}
+	if err == nil {
+		of, err = read(row)
+	}
+	if err != nil {
+		return of, t, fmt.Errorf("grant: refresh: %w", err)
+	}
+	if old.UsedAt != 0 {
+		g.Log.Warn("a refresh token came a second time: the grant is ended", "app", a.ID)
+		return of, t, errors.Join(ErrInvalid, g.Store.EndGrant(ctx, of.ID, now))
+	}
+	err = g.Store.Tx(ctx, func(tx *store.DB) error {
+		if err := tx.UseToken(ctx, hash, now); err != nil {
+			return err
+		}
+		t, err = g.give(ctx, tx, of)
+		return err
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		return of, t, ErrInvalid
+	}
+	return of, t, err
+}
+
+// Own gives an app a token of its own, for no person (client_credentials).
+func (g *Grants) Own(ctx context.Context, a App, scope []string) (of Grant, t Tokens, err error) {
+	now := g.Now()
+	row := store.Grant{
+		ID: rand.Text(), App: a.ID, Scope: strings.Join(scope, " "), Body: "{}", Code: seal.Hash(seal.Token()),
+		BeganAt: store.Millis(now), EndsAt: store.Millis(now.Add(AccessLife)), CodeUsedAt: store.Millis(now),
+	}
+	if of, err = read(row); err != nil {
+		return of, t, err
+	}
+	err = g.Store.Tx(ctx, func(tx *store.DB) error {
+		if err := tx.AddGrant(ctx, row); err != nil {
+			return err
+		}
+		t, err = g.give(ctx, tx, of)
+		return err
+	})
+	if err != nil {
+		return of, t, fmt.Errorf("grant: own: %w", err)
+	}
+	return of, t, nil
+}
+
+// Shown is what a live token tells.
+type Shown struct {
+	Grant
+	Refresh bool
+	Made    time.Time
+	Until   time.Time
+}
+
+// Show is the grant of a live access or refresh token. ErrInvalid.
+func (g *Grants) Show(ctx context.Context, token string) (Shown, error) {
+	row, of, err := g.Store.LiveToken(ctx, seal.Hash(token), store.Millis(g.Now()))
+	if errors.Is(err, store.ErrNotFound) || err == nil && row.Kind == store.Host {
+		return Shown{}, ErrInvalid
+	}
+	if err != nil {
+		return Shown{}, fmt.Errorf("grant: show: %w", err)
+	}
+	found, err := read(of)
+	return Shown{found, row.Kind == store.Refresh, store.Time(row.MadeAt), store.Time(row.EndsAt)}, err
+}
+
+// Access is the grant of a live access token of a person. ErrInvalid.
+func (g *Grants) Access(ctx context.Context, token string) (Grant, error) {
+	shown, err := g.Show(ctx, token)
+	if err == nil && (shown.Refresh || shown.Account == "") {
+		err = ErrInvalid
+	}
+	return shown.Grant, err
+}
+
+// Revoke ends an access token, or with a refresh token the whole grant (RFC 7009 2.1). A token
+// that is unknown, or another app's, is no error.
+func (g *Grants) Revoke(ctx context.Context, a App, token string) error {
+	row, of, err := g.Store.Token(ctx, seal.Hash(token))
+	switch {
+	case errors.Is(err, store.ErrNotFound) || err == nil && of.App != a.ID:
+		return nil
+	case err != nil:
+		return fmt.Errorf("grant: revoke: %w", err)
+	case row.Kind == store.Refresh:
+		return g.End(ctx, of.ID)
+	}
+	return g.Store.RemoveToken(ctx, row.Token)
+}
+
+// Enter gives a browser the token of its cookie at a host behind a proxy, for a code that was
+// issued for that host. It lasts as long as the session.
+func (g *Grants) Enter(ctx context.Context, of Grant) (token string, err error) {
+	token, err = g.add(ctx, g.Store, of, store.Host, of.Ends)
+	if err != nil {
+		return "", fmt.Errorf("grant: enter: %w", err)
+	}
+	return token, nil
+}
+
+// AtHost is the grant of a browser's cookie at a host behind a proxy. ErrInvalid.
+func (g *Grants) AtHost(ctx context.Context, token string) (Grant, error) {
+	row, of, err := g.Store.LiveToken(ctx, seal.Hash(token), store.Millis(g.Now()))
+	if errors.Is(err, store.ErrNotFound) || err == nil && row.Kind != store.Host {
+		return Grant{}, ErrInvalid
+	}
+	if err != nil {
+		return Grant{}, fmt.Errorf("grant: at host: %w", err)
+	}
+	return read(of)
+}

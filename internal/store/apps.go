@@ -1,0 +1,113 @@
+package store
+
+import "context"
+
+// App is an app that an operator added. What Body says is the business of whoever wrote it.
+type App struct {
+	ID     string
+	Body   string
+	MadeAt int64
+}
+
+// AddApp adds a. ErrConflict: there is one of this id.
+func (db *DB) AddApp(ctx context.Context, a App) error {
+	_, err := db.change(ctx, `INSERT INTO apps (id, body, made_at) VALUES ($1, $2, $3)`, a.ID, a.Body, a.MadeAt)
+	return err
+}
+
+// App is the app of this id.
+func (db *DB) App(ctx context.Context, id string) (a App, err error) {
+	err = db.read.QueryRowContext(ctx, `SELECT id, body, made_at FROM apps WHERE id = $1`, id).Scan(&a.ID, &a.Body, &a.MadeAt)
+	return a, found(err)
+}
+
+// Apps are all of them, by their ids.
+func (db *DB) Apps(ctx context.Context) ([]App, error) {
+	rows, err := db.read.QueryContext(ctx, `SELECT id, body, made_at FROM apps ORDER BY id`)
+	return all(rows, err, func(s scanner) (a App, err error) { return a, s.Scan(&a.ID, &a.Body, &a.MadeAt) })
+}
+
+// ChangeApp gives an app another body.
+func (db *DB) ChangeApp(ctx context.Context, id, body string) error {
+	return db.must(ctx, `UPDATE apps SET body = $2 WHERE id = $1`, id, body)
+}
+
+// RemoveApp removes an app with all that it was allowed.
+func (db *DB) RemoveApp(ctx context.Context, id string) error {
+	for _, query := range []string{
+		`DELETE FROM requests WHERE app = $1`, `DELETE FROM consents WHERE app = $1`, `DELETE FROM grants WHERE app = $1`,
+	} {
+		if _, err := db.change(ctx, query, id); err != nil {
+			return err
+		}
+	}
+	return db.must(ctx, `DELETE FROM apps WHERE id = $1`, id)
+}
+
+// Request is what an app asks for, until the person has answered.
+type Request struct {
+	ID     []byte // hash
+	App    string
+	Body   string
+	Pushed bool // by the app itself, and nobody has come with it yet
+	Acted  bool // the person was sent to their settings for it
+	MadeAt int64
+	EndsAt int64
+}
+
+// AddRequest adds r.
+func (db *DB) AddRequest(ctx context.Context, r Request) error {
+	_, err := db.change(ctx, `INSERT INTO requests (id, app, body, pushed, acted, made_at, ends_at) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+		r.ID, r.App, r.Body, r.Pushed, r.Acted, r.MadeAt, r.EndsAt)
+	return err
+}
+
+// Request is the request with this hash, if it has not ended.
+func (db *DB) Request(ctx context.Context, id []byte, now int64) (r Request, err error) {
+	err = db.read.QueryRowContext(ctx, `SELECT id, app, body, pushed, acted, made_at, ends_at FROM requests WHERE id = $1 AND ends_at >= $2`, id, now).
+		Scan(&r.ID, &r.App, &r.Body, &r.Pushed, &r.Acted, &r.MadeAt, &r.EndsAt)
+	return r, found(err)
+}
+
+// TakePushed takes a request that an app has pushed, once.
+func (db *DB) TakePushed(ctx context.Context, id []byte, app string, now int64) error {
+	return db.must(ctx, `DELETE FROM requests WHERE id = $1 AND app = $2 AND pushed AND ends_at >= $3`, id, app, now)
+}
+
+// ActRequest notes that the person was sent to their settings, once.
+func (db *DB) ActRequest(ctx context.Context, id []byte) error {
+	return db.must(ctx, `UPDATE requests SET acted = TRUE WHERE id = $1 AND NOT acted`, id)
+}
+
+// RemoveRequest removes a request that was answered. ErrNotFound: somebody else was faster.
+func (db *DB) RemoveRequest(ctx context.Context, id []byte) error {
+	return db.must(ctx, `DELETE FROM requests WHERE id = $1`, id)
+}
+
+// Consent is what a person has allowed an app.
+type Consent struct {
+	Account string
+	App     string
+	Scope   string
+	At      int64
+}
+
+// KeepConsent adds c, or takes the place of the one before.
+func (db *DB) KeepConsent(ctx context.Context, c Consent) error {
+	_, err := db.change(ctx, `INSERT INTO consents (account, app, scope, at) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (account, app) DO UPDATE SET scope = excluded.scope, at = excluded.at`, c.Account, c.App, c.Scope, c.At)
+	return err
+}
+
+// Consent is what an account has allowed an app.
+func (db *DB) Consent(ctx context.Context, account, app string) (c Consent, err error) {
+	err = db.read.QueryRowContext(ctx, `SELECT account, app, scope, at FROM consents WHERE account = $1 AND app = $2`, account, app).
+		Scan(&c.Account, &c.App, &c.Scope, &c.At)
+	return c, found(err)
+}
+
+// RemoveConsent takes back what an account has allowed an app.
+func (db *DB) RemoveConsent(ctx context.Context, account, app string) error {
+	_, err := db.change(ctx, `DELETE FROM consents WHERE account = $1 AND app = $2`, account, app)
+	return err
+}
