@@ -26,6 +26,7 @@ import (
 	"twostep/internal/help"
 	"twostep/internal/ledger"
 	"twostep/internal/limit"
+	"twostep/internal/oidc"
 	"twostep/internal/outbox"
 	"twostep/internal/page"
 	"twostep/internal/seal"
@@ -37,14 +38,15 @@ import (
 
 // Server is a sign-in server. It is ready once New returns it.
 type Server struct {
-	handler http.Handler
-	engine  *signin.Engine
-	grants  *grant.Grants
-	pages   *page.Printer
-	store   *store.DB
-	log     *slog.Logger
-	stop    context.CancelFunc // ends the work behind the pages
-	work    sync.WaitGroup
+	handler  http.Handler
+	engine   *signin.Engine
+	grants   *grant.Grants
+	provider *oidc.Provider
+	pages    *page.Printer
+	store    *store.DB
+	log      *slog.Logger
+	stop     context.CancelFunc // ends the work behind the pages
+	work     sync.WaitGroup
 }
 
 // New opens the database, brings it up to date and starts to send what waits in the
@@ -103,6 +105,7 @@ func build(ctx context.Context, o Options, keys *seal.Keys, db *store.DB) (*Serv
 	if !o.Paused {
 		s.work.Go(func() { out.Run(running) })
 		s.work.Go(func() { s.sweep(running, o.Now) })
+		s.work.Go(func() { s.provider.Tell(running) })
 	}
 	return s, nil
 }
@@ -162,16 +165,20 @@ const requestTime = 10 * time.Second
 
 // door is everything a request passes before the pages.
 func (s *Server) door(o Options) http.Handler {
-	site := &web.Site{Engine: s.engine, Pages: s.pages}
+	site := &web.Site{Engine: s.engine, Pages: s.pages, Grants: s.grants}
 	helps := &help.Site{Engine: s.engine, Pages: s.pages}
+	s.provider = &oidc.Provider{Grants: s.grants, Pages: s.pages}
 	if o.Local != nil {
 		site.Inbox, site.Turn = o.Local.Inbox, o.Local.Turn
 	}
-	mux := s.pages.Mux(slices.Concat(site.Routes(), helps.Routes())...)
+	mux := s.pages.Mux(slices.Concat(site.Routes(), helps.Routes(), s.provider.Routes())...)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /readyz", s.ready)
 	sameOrigin := http.NewCrossOriginProtection()
 	sameOrigin.SetDenyHandler(s.pages.Refuse(page.ErrCrossSite))
+	for _, pattern := range oidc.Foreign() {
+		sameOrigin.AddInsecureBypassPattern(pattern)
+	}
 	receipts := o.receipts(s)
 	guarded, stranger := s.pages.Limits(sameOrigin.Handler(mux)), s.pages.Refuse(page.ErrHost)
 	return s.pages.Door(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -220,6 +220,38 @@ func (g *Grants) Subject(ctx context.Context, a App, id string) (string, error) 
 	return base64.RawURLEncoding.EncodeToString(sum[:]), nil
 }
 
+// Person is what an app may know of somebody, by scope.
+type Person struct {
+	Email  string
+	Name   string
+	Groups []string
+}
+
+// Person is whom a grant is about.
+func (g *Grants) Person(ctx context.Context, of Grant) (Person, error) {
+	a, err := g.Store.Account(ctx, of.Account)
+	if err != nil {
+		return Person{}, fmt.Errorf("grant: person: %w", err)
+	}
+	return Person{a.Email, a.Name, strings.Fields(a.Groups)}, nil
+}
+
+// Standing is where a request stands with the person of a session; nil: nobody is in.
+func (g *Grants) Standing(ctx context.Context, r Request, who *signin.Session) (s Standing, err error) {
+	s.Now, s.Who = g.Now(), who
+	if s.App, err = g.App(ctx, r.App); err != nil || who == nil {
+		return s, err
+	}
+	if s.Subject, err = g.Subject(ctx, s.App, who.Account.ID); err != nil {
+		return s, err
+	}
+	if s.Reach, err = g.Engine.Reach(ctx, *who); err != nil {
+		return s, err
+	}
+	s.Consented, err = g.Consents(ctx, *who, r)
+	return s, err
+}
+
 // sector is what apps must share to know a person by the same subject: the host of their
 // first redirect address.
 func (a App) sector() string {

@@ -30,7 +30,7 @@ type Request struct {
 	Level     signin.Level // how much must be proven
 	LoginHint string
 	Locales   string
-	Account   string // whom an id_token_hint names; "" if there was none
+	Subject   string // whom an id_token_hint names; "" if there was none
 	Action    string // "app", "sms", "password": what the person is to do in their settings
 	Asked     time.Time
 
@@ -53,6 +53,7 @@ const (
 // Standing is where a request stands with a person.
 type Standing struct {
 	Who       *signin.Session // nil: nobody is in
+	Subject   string          // theirs, for the app
 	Reach     signin.Level    // the most that they could prove
 	Consented bool
 	App       App
@@ -72,7 +73,7 @@ func (r Request) Next(s Standing) (Step, string) {
 	switch {
 	case s.Who == nil:
 		return ask(StepSignIn, "login_required")
-	case r.Account != "" && r.Account != s.Who.Account.ID:
+	case r.Subject != "" && r.Subject != s.Subject:
 		return StepRefused, "login_required"
 	case len(s.App.Groups) > 0 && !slices.ContainsFunc(s.App.Groups, func(one string) bool { return slices.Contains(s.Who.Account.Groups, one) }):
 		return StepRefused, "access_denied"
@@ -82,7 +83,7 @@ func (r Request) Next(s Standing) (Step, string) {
 		return StepRefused, "unmet_authentication_requirements"
 	case s.Who.Level() < want:
 		return ask(StepConfirm, "login_required")
-	case s.App.Foreign && (!s.Consented || slices.Contains(r.Prompt, "consent") && !r.acted):
+	case s.App.Foreign && !s.Consented:
 		return ask(StepConsent, "consent_required")
 	case r.Action != "" && !r.acted:
 		return ask(StepAct, "interaction_required")
@@ -196,19 +197,32 @@ func (g *Grants) Answered(ctx context.Context, token string) error {
 	return err
 }
 
-// Consents reports whether the person has allowed the app all of it.
+// Consents reports whether the person has allowed the app all of it: since it was asked for,
+// if the app wants them to be asked again.
 func (g *Grants) Consents(ctx context.Context, who signin.Session, r Request) (bool, error) {
 	c, err := g.Store.Consent(ctx, who.Account.ID, r.App)
 	if errors.Is(err, store.ErrNotFound) {
 		return false, nil
 	}
+	if slices.Contains(r.Prompt, "consent") && c.At < store.Millis(r.Asked) {
+		return false, err
+	}
 	allowed := strings.Fields(c.Scope)
 	return !slices.ContainsFunc(r.Scope, func(one string) bool { return !slices.Contains(allowed, one) }), err
 }
 
-// Consent keeps that the person allows the app what it asks for.
+// Consent keeps that the person allows the app what it asks for, beside what they have allowed
+// it before.
 func (g *Grants) Consent(ctx context.Context, who signin.Session, r Request) error {
-	err := g.Store.KeepConsent(ctx, store.Consent{Account: who.Account.ID, App: r.App, Scope: strings.Join(r.Scope, " "), At: store.Millis(g.Now())})
+	err := g.Store.Tx(ctx, func(tx *store.DB) error {
+		c, err := tx.Consent(ctx, who.Account.ID, r.App)
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		scope := slices.Concat(strings.Fields(c.Scope), r.Scope)
+		slices.Sort(scope)
+		return tx.KeepConsent(ctx, store.Consent{Account: who.Account.ID, App: r.App, Scope: strings.Join(slices.Compact(scope), " "), At: store.Millis(g.Now())})
+	})
 	if err != nil {
 		return fmt.Errorf("grant: consent: %w", err)
 	}

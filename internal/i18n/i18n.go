@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"slices"
 	"sync"
 
 	"github.com/nicksnyder/go-i18n/v2/i18n"
@@ -104,6 +105,9 @@ func For(tag string) Words {
 	}
 	return Match(tag)
 }
+
+// Languages are the tags of all languages.
+func Languages() []string { return slices.Clone(languages[:]) }
 
 // Tag is the BCP 47 tag of the language, "en".
 func (w Words) Tag() string { return languages[w.language] }

@@ -19,6 +19,14 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 	"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; " +
 	"object-src 'none'; require-trusted-types-for 'script'"
 
+// Lead makes an answer one whose forms may also lead to this origin, "" to none: browsers
+// follow no redirect after a POST to another one.
+func Lead(w http.ResponseWriter, origin string) {
+	if origin != "" {
+		w.Header().Set("Content-Security-Policy", strings.Replace(policy, "form-action 'self'", "form-action 'self' "+origin, 1))
+	}
+}
+
 const permissions = "publickey-credentials-get=(self), publickey-credentials-create=(self), " +
 	"otp-credentials=(self), camera=(), microphone=(), geolocation=()"
 

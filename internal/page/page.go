@@ -110,6 +110,9 @@ func (p *Printer) Print(w http.ResponseWriter, r *http.Request, s Sheet) error {
 	return nil
 }
 
+// Languages are those in which pages are printed.
+func (p *Printer) Languages() []string { return i18n.Languages() }
+
 // Words is the language of the reader.
 func (p *Printer) Words(r *http.Request) i18n.Words {
 	return i18n.Match(r.Header.Get("Accept-Language"))

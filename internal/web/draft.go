@@ -48,7 +48,7 @@ func (s *Site) enrollSheet(r *http.Request, e enrolment, typed url.Values) (page
 
 // printEnroll is the form, filled in with what was typed (nil: nothing was).
 func (s *Site) printEnroll(r *http.Request, e enrolment, typed url.Values, all []signin.OwnedFactor) page.Sheet {
-	p := enrollPage{Said: e.said, Base: e.base, Back: e.back, Owned: s.ownedRows(r, e.said, all)}
+	p := enrollPage{Said: e.said, Base: e.base, Back: e.goal.back, Owned: s.ownedRows(r, e.said, all)}
 	p.Replace = len(all) > 0 && e.about.Most == 1
 	p.Full = len(all) >= e.about.Most && e.about.Most > 1
 	p.Auto = typed == nil && len(all) == 0 && e.needless()
@@ -130,7 +130,7 @@ func (s *Site) draftSheet(r *http.Request, e enrolment) (page.Sheet, signin.Draf
 
 func (s *Site) printDraft(r *http.Request, e enrolment, d signin.Draft) (page.Sheet, error) {
 	p := draftPage{
-		Said: e.said, Base: e.base, Back: e.back, Destination: d.Destination, Codes: d.Show.Codes, Secret: groups(d.Show.Secret),
+		Said: e.said, Base: e.base, Back: e.goal.back, Destination: d.Destination, Codes: d.Show.Codes, Secret: groups(d.Show.Secret),
 		Link: appLink(d.Show.Link), Seen: d.Challenge == nil, answer: answer{Digits: digits(e.about)},
 		Email: e.Account.Email, Day: s.Pages.Clocked(),
 		Saved: cmp.Or(e.said.Says["saved"], s.Pages.Words(r).Say("codes.saved")),
@@ -201,7 +201,7 @@ type enrolledPage struct {
 
 // enrolledSheet is where Continue works.
 func enrolledSheet(e enrolment) page.Sheet {
-	p := enrolledPage{Said: e.said, Continue: home(e.back)}
+	p := enrolledPage{Said: e.said, Continue: e.goal.home()}
 	if e.about.Given {
 		p.Email = e.Account.Email
 	}

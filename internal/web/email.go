@@ -14,7 +14,10 @@ func (s *Site) readdressing(method, below string, h func(http.ResponseWriter, *h
 	return s.session(method+" /settings/email"+below, func(w http.ResponseWriter, r *http.Request, who person) error {
 		for _, m := range s.Engine.Methods {
 			if about := m.About(); about.Given {
-				e := s.enrolment(r, who, about)
+				e, err := s.enrolment(w, r, who, about)
+				if err != nil {
+					return err
+				}
 				s.askForEmail(r, &e)
 				e.begin = func(form url.Values) error {
 					return s.Engine.ChangeEmail(r.Context(), who.Session, form.Get("email"), s.Pages.From(r))

@@ -21,16 +21,16 @@ type enrolment struct {
 	about factor.About
 	said  factor.Words // of the method, in the reader's language
 	base  string       // the address of the page: "/settings/2step/app"
-	back  string       // where Continue leads to; "" if the person came from nowhere
+	goal  goal         // where Continue leads to
 	begin func(form url.Values) error
 }
 
 // at is an address below the page, and knows the way back.
 func (e enrolment) at(below string) string {
-	if e.back == "" {
+	if e.goal.back == "" {
 		return e.base + below
 	}
-	return e.base + below + "?" + url.Values{"return_to": {e.back}}.Encode()
+	return e.base + below + "?" + url.Values{"return_to": {e.goal.back}}.Encode()
 }
 
 // needless tells whether the page can begin without asking for anything.
@@ -43,7 +43,10 @@ func (s *Site) enrolling(method, below string, h func(http.ResponseWriter, *http
 	return s.session(method+" /settings/2step/{path}"+below, func(w http.ResponseWriter, r *http.Request, who person) error {
 		for _, m := range s.Engine.Methods {
 			if about := m.About(); about.Path != "" && about.Path == r.PathValue("path") {
-				e := s.enrolment(r, who, about)
+				e, err := s.enrolment(w, r, who, about)
+				if err != nil {
+					return err
+				}
 				e.base = "/settings/2step/" + about.Path
 				e.begin = func(form url.Values) error {
 					return s.Engine.Enroll(r.Context(), who.Session, about.Method, form, s.Pages.From(r))
@@ -55,15 +58,16 @@ func (s *Site) enrolling(method, below string, h func(http.ResponseWriter, *http
 	})
 }
 
-func (s *Site) enrolment(r *http.Request, who person, about factor.About) enrolment {
-	return enrolment{person: who, about: about, said: s.spoken(s.Pages.Words(r), about, ""), back: returnTo(r.URL.Query()["return_to"]...)}
+func (s *Site) enrolment(w http.ResponseWriter, r *http.Request, who person, about factor.About) (enrolment, error) {
+	goal, err := s.goal(w, r, r.URL.Query()["return_to"]...)
+	return enrolment{person: who, about: about, said: s.spoken(s.Pages.Words(r), about, ""), goal: goal}, err
 }
 
 // form reads the fields of a form and return_to, which every form here carries along.
-func (e *enrolment) form(w http.ResponseWriter, r *http.Request, fields ...string) (page.Values, error) {
+func (s *Site) form(w http.ResponseWriter, r *http.Request, e *enrolment, fields ...string) (page.Values, error) {
 	form, err := page.Form(w, r, append(fields, "return_to")...)
-	if back := form["return_to"]; back != "" {
-		e.back = returnTo(back)
+	if back := form["return_to"]; back != "" && err == nil {
+		e.goal, err = s.goal(w, r, back)
 	}
 	return form, err
 }
@@ -92,7 +96,7 @@ func (s *Site) enroll(w http.ResponseWriter, r *http.Request, e enrolment) error
 	for _, f := range e.about.Fields {
 		fields = append(fields, f.Name)
 	}
-	form, err := e.form(w, r, fields...)
+	form, err := s.form(w, r, &e, fields...)
 	if err != nil {
 		return err
 	}
@@ -133,7 +137,7 @@ func (s *Site) enrollAgain(w http.ResponseWriter, r *http.Request, e enrolment, 
 
 // sendDraftCode sends a new code for what waits for its proof.
 func (s *Site) sendDraftCode(w http.ResponseWriter, r *http.Request, e enrolment) error {
-	if _, err := e.form(w, r, "code"); err != nil { // the button stands in the form of the code
+	if _, err := s.form(w, r, &e, "code"); err != nil { // the button stands in the form of the code
 		return err
 	}
 	err := s.Engine.ResendDraft(r.Context(), e.Session, e.about.Method, s.Pages.From(r))
@@ -170,7 +174,7 @@ func (s *Site) draftStatus(w http.ResponseWriter, r *http.Request, e enrolment) 
 
 // confirmDraft takes the proof. The session goes on under a new token.
 func (s *Site) confirmDraft(w http.ResponseWriter, r *http.Request, e enrolment) error {
-	form, err := e.form(w, r, "code")
+	form, err := s.form(w, r, &e, "code")
 	if err != nil {
 		return err
 	}
@@ -215,7 +219,7 @@ func (s *Site) confirmAgain(w http.ResponseWriter, r *http.Request, e enrolment,
 // dropDraft forgets what waits for its proof. Where there is nothing to change, the
 // page would only begin anew; so it is left, unless that is what is wanted.
 func (s *Site) dropDraft(w http.ResponseWriter, r *http.Request, e enrolment) error {
-	form, err := e.form(w, r, "again")
+	form, err := s.form(w, r, &e, "again")
 	if err != nil {
 		return err
 	}
@@ -223,14 +227,14 @@ func (s *Site) dropDraft(w http.ResponseWriter, r *http.Request, e enrolment) er
 		return err
 	}
 	if e.needless() && form["again"] == "" {
-		return redirect(w, r, home(e.back))
+		return redirect(w, r, e.goal.home())
 	}
 	return redirect(w, r, e.at(""))
 }
 
 // removeFactor removes one factor of this method. The session goes on under a new token.
 func (s *Site) removeFactor(w http.ResponseWriter, r *http.Request, e enrolment) error {
-	form, err := e.form(w, r, "id")
+	form, err := s.form(w, r, &e, "id")
 	if err != nil {
 		return err
 	}

@@ -208,8 +208,11 @@ func problem(sheet page.Sheet, p page.Problem) page.Sheet {
 func enrollStories(t *testing.T, lang string) []story {
 	s, r := site(), speaking(lang)
 	at := func(m factor.Method, back string) enrolment {
-		e := s.enrolment(r, person{jane, "token"}, m.About())
-		e.base, e.back = "/settings/2step/"+m.About().Path, back
+		e, err := s.enrolment(httptest.NewRecorder(), r, person{jane, "token"}, m.About())
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.base, e.goal.back = "/settings/2step/"+m.About().Path, back
 		return e
 	}
 	draft := func(e enrolment, d signin.Draft) page.Sheet {

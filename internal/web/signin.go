@@ -12,14 +12,18 @@ import (
 
 type signInPage struct {
 	Email, ReturnTo string
+	App             string // that they come from; "" if from none
 	SignUp          bool
 	Blocked         bool   // this browser keeps no cookies
 	Domain          string // that it must allow to
 }
 
 func (s *Site) showSignIn(w http.ResponseWriter, r *http.Request) error {
-	back := returnTo(r.URL.Query()["return_to"]...)
-	ahead, err := s.ahead(r, back)
+	goal, err := s.goal(w, r, r.URL.Query()["return_to"]...)
+	if err != nil {
+		return err
+	}
+	ahead, err := s.ahead(r, goal)
 	if err != nil {
 		return err
 	}
@@ -27,7 +31,7 @@ func (s *Site) showSignIn(w http.ResponseWriter, r *http.Request) error {
 		return redirect(w, r, ahead)
 	}
 	s.Pages.Probe(w, r)
-	return s.print(w, r, signInSheet(s.signInPage(signInPage{ReturnTo: back, Blocked: s.blocked(r)})))
+	return s.print(w, r, signInSheet(s.signInPage(signInPage{Email: goal.Hint, ReturnTo: goal.back, App: goal.App, Blocked: s.blocked(r)})))
 }
 
 // blocked tells whether somebody came here because their browser keeps no cookies, see
@@ -38,7 +42,7 @@ func (s *Site) blocked(r *http.Request) bool {
 }
 
 // ahead is where somebody belongs who is on the way in or in already; "" for anybody else.
-func (s *Site) ahead(r *http.Request, back string) (string, error) {
+func (s *Site) ahead(r *http.Request, goal goal) (string, error) {
 	_, err := s.in(r)
 	in := err == nil
 	if !in && !errors.Is(err, signin.ErrNoSession) {
@@ -53,7 +57,7 @@ func (s *Site) ahead(r *http.Request, back string) (string, error) {
 		return ahead, nil
 	}
 	if in {
-		return home(back), nil
+		return goal.home(), nil
 	}
 	return "", nil
 }
@@ -88,14 +92,17 @@ func (s *Site) signIn(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	back := returnTo(form["return_to"])
-	sheet := signInSheet(s.signInPage(signInPage{Email: form["email"], ReturnTo: back}))
+	goal, err := s.goal(w, r, form["return_to"])
+	if err != nil {
+		return err
+	}
+	sheet := signInSheet(s.signInPage(signInPage{Email: form["email"], ReturnTo: goal.back, App: goal.App}))
 	if sheet.Problems = missing(form, page.Problem{Field: "email", Key: "problem.email.empty"}, page.Problem{Field: "password", Key: "problem.password.empty"}); sheet.Problems != nil {
 		sheet.Status = http.StatusUnprocessableEntity
 		return s.print(w, r, sheet)
 	}
 	entry, err := s.Engine.Begin(r.Context(), signin.Credentials{Email: form["email"], Password: form["password"],
-		ReturnTo: back, Current: s.Pages.Cookie(r, page.SignInCookie)}, s.Pages.From(r))
+		ReturnTo: goal.back, Full: goal.Full, Level: goal.Level, Current: s.Pages.Cookie(r, page.SignInCookie)}, s.Pages.From(r))
 	if early, ok := errors.AsType[*account.WaitError](err); ok {
 		return s.slow(w, r, sheet, "password", early.Until)
 	}
@@ -103,7 +110,7 @@ func (s *Site) signIn(w http.ResponseWriter, r *http.Request) error {
 		return s.reprint(w, r, sheet, "", err)
 	}
 	if entry.Session != "" {
-		return s.letIn(w, r, entry, back)
+		return s.letIn(w, r, entry, goal)
 	}
 	s.Pages.Probe(w, r)
 	s.Pages.SetCookie(w, page.SignInCookie, entry.SignIn)
@@ -115,7 +122,7 @@ const deviceKept = trust.Known
 
 // letIn gives the browser its session. The one that it was in goes with its cookie: nobody
 // would see it any more, and a stolen copy would still open it.
-func (s *Site) letIn(w http.ResponseWriter, r *http.Request, entry signin.Entry, back string) error {
+func (s *Site) letIn(w http.ResponseWriter, r *http.Request, entry signin.Entry, goal goal) error {
 	s.Pages.ClearCookie(w, page.SignInCookie)
 	s.Pages.SetCookie(w, page.SessionCookie, entry.Session)
 	if entry.Device != "" {
@@ -124,7 +131,7 @@ func (s *Site) letIn(w http.ResponseWriter, r *http.Request, entry signin.Entry,
 	if err := s.Engine.SignOut(r.Context(), s.Pages.Cookie(r, page.SessionCookie), s.Pages.From(r)); err != nil {
 		return err
 	}
-	return redirect(w, r, home(back))
+	return redirect(w, r, goal.home())
 }
 
 // reprint prints the form again with the error beside a field ("": the whole form).
@@ -134,24 +141,6 @@ func (s *Site) reprint(w http.ResponseWriter, r *http.Request, sheet page.Sheet,
 		return err
 	}
 	return s.print(w, r, sheet)
-}
-
-// returnTo is the one address to come back to, "" unless it is a path of this site.
-func returnTo(addresses ...string) string {
-	if len(addresses) != 1 {
-		return ""
-	}
-	back, _ := page.LocalPath(addresses[0])
-	return back
-}
-
-// home is where somebody goes who has come in. The address is checked again: it was
-// stored for a while.
-func home(back string) string {
-	if back, ok := page.LocalPath(back); ok {
-		return back
-	}
-	return "/settings"
 }
 
 // cancelSignIn works without a pending sign-in too: the wish is to have none.

@@ -10,20 +10,27 @@ import (
 )
 
 // stepUpPage has the address for password managers only.
-type stepUpPage struct{ Email, ReturnTo string }
+type stepUpPage struct {
+	Email, ReturnTo string
+	App             string // that wants it; "": this site does
+}
 
-func stepUpSheet(who signin.Session, back string) page.Sheet {
-	return page.Sheet{Name: "stepup", Title: "confirm.title", Focus: "password", Page: stepUpPage{who.Account.Email, back}}
+func stepUpSheet(who signin.Session, g goal) page.Sheet {
+	return page.Sheet{Name: "stepup", Title: "confirm.title", Focus: "password", Page: stepUpPage{who.Account.Email, g.back, g.App}}
 }
 
 // showStepUp asks for the password before somebody changes what proves them. The step
 // after it is the same as in a sign-in.
 func (s *Site) showStepUp(w http.ResponseWriter, r *http.Request, who person) error {
-	back := returnTo(r.URL.Query()["return_to"]...)
-	if who.Fresh(s.Pages.Clocked()) {
-		return redirect(w, r, home(back))
+	goal, err := s.goal(w, r, r.URL.Query()["return_to"]...)
+	if err != nil {
+		return err
 	}
-	return s.print(w, r, stepUpSheet(who.Session, back))
+	// An app knows how fresh it wants the proof to be; it sends nobody here for nothing.
+	if goal.App == "" && who.Fresh(s.Pages.Clocked()) {
+		return redirect(w, r, goal.home())
+	}
+	return s.print(w, r, stepUpSheet(who.Session, goal))
 }
 
 func (s *Site) stepUp(w http.ResponseWriter, r *http.Request, who person) error {
@@ -31,13 +38,16 @@ func (s *Site) stepUp(w http.ResponseWriter, r *http.Request, who person) error 
 	if err != nil {
 		return err
 	}
-	back := returnTo(form["return_to"])
-	sheet := stepUpSheet(who.Session, back)
+	goal, err := s.goal(w, r, form["return_to"])
+	if err != nil {
+		return err
+	}
+	sheet := stepUpSheet(who.Session, goal)
 	if sheet.Problems = missing(form, page.Problem{Field: "password", Key: "problem.password.empty"}); sheet.Problems != nil {
 		sheet.Status = http.StatusUnprocessableEntity
 		return s.print(w, r, sheet)
 	}
-	token, err := s.Engine.StepUp(r.Context(), who.Session, signin.Proof{Password: form["password"], ReturnTo: back}, s.Pages.From(r))
+	token, err := s.Engine.StepUp(r.Context(), who.Session, signin.Proof{Password: form["password"], ReturnTo: goal.back, Level: goal.Level}, s.Pages.From(r))
 	if errors.Is(err, account.ErrCredentials) {
 		sheet.Status, sheet.Problems = http.StatusUnprocessableEntity, []page.Problem{{Field: "password", Key: "problem.password.wrong"}}
 		return s.print(w, r, sheet)

@@ -47,7 +47,7 @@ func example(change func(*signin.Pending)) pending {
 		},
 	}
 	change(&p)
-	return pending{p, "token"}
+	return pending{Pending: p, token: "token", goal: goal{back: p.ReturnTo}}
 }
 
 var jane = signin.Session{
@@ -253,13 +253,13 @@ func settingsStories(t *testing.T, lang string) []story {
 		{"settings-later", s.settingsSheet(put, jane, ownedBy()), 200, nil, []string{"It is recommended", "form[action=/settings/later]"}},
 		{"settings-all", s.settingsSheet(r, jane, ownedBy(phone, number, sheetOfCodes)), 200,
 			[]string{"My phone · Added 1 Nov 2026 · Last used 5 Nov 2026", "+49 171 2345678", "7 codes left"}, []string{"It is recommended"}},
-		{"stepup", stepUpSheet(jane, "/settings/email"), 200,
+		{"stepup", stepUpSheet(jane, goal{back: "/settings/email"}), 200,
 			[]string{"You are about to change how you sign in. Please confirm it is you.", "input#password[autofocus]", "input[name=return_to]", "input[autocomplete=username]"}, nil},
-		{"stepup-wrong", problem(stepUpSheet(jane, ""), page.Problem{Field: "password", Key: "problem.password.wrong"}), 422, []string{"p#password-wrong"}, []string{"input[name=return_to]"}},
-		{"password", passwordSheet(jane), 200,
+		{"stepup-wrong", problem(stepUpSheet(jane, goal{}), page.Problem{Field: "password", Key: "problem.password.wrong"}), 422, []string{"p#password-wrong"}, []string{"input[name=return_to]"}},
+		{"password", passwordSheet(jane, goal{}), 200,
 			[]string{"input[autocomplete=username]", "input#current[autocomplete=current-password]", "input#password[autocomplete=new-password]", "input#current[autofocus]"}, nil},
-		{"password-common", with(t, passwordSheet(jane), "password", seal.ErrCommon), 422, []string{"p#password-wrong", "input#password[autofocus]"}, nil},
-		{"password-current", empty(passwordSheet(jane), page.Problem{Field: "current", Key: "problem.password.current"}), 422, []string{"p#current-wrong"}, nil},
+		{"password-common", with(t, passwordSheet(jane, goal{}), "password", seal.ErrCommon), 422, []string{"p#password-wrong", "input#password[autofocus]"}, nil},
+		{"password-current", empty(passwordSheet(jane, goal{}), page.Problem{Field: "current", Key: "problem.password.current"}), 422, []string{"p#current-wrong"}, nil},
 		{"password-done", noticeSheet(passwordDone), 200, []string{"a[href=/settings]"}, nil},
 		{"sessions", sessionsSheet(lang, jane, []signin.Session{jane, other}), 200,
 			[]string{"This one", "Firefox on Windows", "an unknown browser", "form[action=/settings/sessions/s2/end]", "2001:db8::1", "form[action=/settings/sessions/end]", "5 Nov 2026, 10:02 UTC"}, nil},

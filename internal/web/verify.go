@@ -58,7 +58,7 @@ func (s *Site) verifySheet(r *http.Request, p pending) (page.Sheet, error) {
 		v.Why = s.why(w, p.Why)
 	}
 	if p.StepUp {
-		v.Restart = page.ConfirmFor(home(p.ReturnTo), http.MethodGet)
+		v.Restart = page.ConfirmFor(p.goal.home(), http.MethodGet)
 	}
 	return page.Sheet{Name: "verify", Title: "verify.title", Focus: "code", Page: v}, nil
 }
@@ -120,7 +120,7 @@ func (s *Site) verify(w http.ResponseWriter, r *http.Request, p pending) error {
 	if c := p.Challenge; c != nil && !c.Spare {
 		s.Pages.KeepCookie(w, page.MethodCookie, c.Method, methodKept)
 	}
-	return s.letIn(w, r, entry, p.ReturnTo)
+	return s.letIn(w, r, entry, p.goal)
 }
 
 // tick keeps whether the box was ticked when a button of its form was pressed.
@@ -178,7 +178,7 @@ func (s *Site) verifyAgain(w http.ResponseWriter, r *http.Request, p pending, wr
 		if err != nil {
 			return err
 		}
-		p = again
+		p.Pending = again.Pending
 	}
 	if p.Challenge == nil {
 		return wrong // nothing was asked: the error page says it

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"twostep/delivery"
+	"twostep/internal/grant"
 	"twostep/internal/page"
 	"twostep/internal/signin"
 )
@@ -20,6 +21,7 @@ import (
 type Site struct {
 	Engine *signin.Engine
 	Pages  *page.Printer
+	Grants *grant.Grants       // nil: nobody goes to an app
 	Inbox  *delivery.Inbox     // nil: there is no /inbox
 	Turn   func(time.Duration) // moves the server's clock forward; nil: the inbox has no such button
 }
@@ -87,6 +89,7 @@ func (s *Site) Routes() []page.Route {
 type pending struct {
 	signin.Pending
 	token string
+	goal  goal
 }
 
 // person is somebody who is in.
@@ -102,6 +105,9 @@ func (s *Site) open(pattern string, h page.Handler) page.Route {
 func (s *Site) pending(pattern string, h func(http.ResponseWriter, *http.Request, pending) error) page.Route {
 	return page.Route{Pattern: pattern, Needs: page.SignIn, Serve: func(w http.ResponseWriter, r *http.Request) error {
 		p, err := s.onTheWay(r)
+		if err == nil {
+			p.goal, err = s.goal(w, r, p.ReturnTo)
+		}
 		if err != nil {
 			return err
 		}
@@ -126,7 +132,7 @@ func (s *Site) onTheWay(r *http.Request) (pending, error) {
 		return pending{}, signin.ErrNoSignIn
 	}
 	p, err := s.Engine.Pending(r.Context(), token, s.Pages.From(r))
-	return pending{p, token}, err
+	return pending{Pending: p, token: token}, err
 }
 
 // in is the session of the request, or signin.ErrNoSession.

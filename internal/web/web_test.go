@@ -184,16 +184,20 @@ func TestNoInboxInPublic(t *testing.T) {
 }
 
 func TestReturnTo(t *testing.T) {
-	if got := returnTo("/settings/sessions"); got != "/settings/sessions" {
-		t.Error(got)
-	}
-	for _, bad := range [][]string{nil, {"//evil"}, {`/\evil`}, {"/a", "/b"}, {"https://evil"}} {
-		if got := returnTo(bad...); got != "" {
-			t.Errorf("returnTo(%q) = %q", bad, got)
+	home := func(addresses ...string) string {
+		g, err := site().goal(httptest.NewRecorder(), speaking("en"), addresses...)
+		if err != nil {
+			t.Fatal(err)
 		}
+		return g.home()
 	}
-	if home("//evil") != "/settings" || home("") != "/settings" || home("/x") != "/x" {
-		t.Error("home")
+	if got := home("/settings/sessions"); got != "/settings/sessions" {
+		t.Errorf("a path of ours leads to %q", got)
+	}
+	for _, bad := range [][]string{nil, {""}, {"//evil"}, {`/\evil`}, {"/a", "/b"}, {"https://evil"}} {
+		if got := home(bad...); got != "/settings" {
+			t.Errorf("%q leads to %q", bad, got)
+		}
 	}
 }
 

@@ -54,6 +54,9 @@
   addEventListener("hashchange", take);
   take();
 
+  // The answer to an app, as a form.
+  document.querySelector("form[data-go]")?.requestSubmit();
+
   // The code is checked at the 6th digit: once for each page, and never again after
   // an error, so that somebody can correct it in peace.
   const code = byID("code");

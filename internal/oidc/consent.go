@@ -1,0 +1,66 @@
+package oidc
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+
+	"twostep/internal/grant"
+	"twostep/internal/page"
+	"twostep/internal/signin"
+)
+
+type consentPage struct {
+	App     string
+	Host    string // where the answer goes
+	Email   string // whose
+	Knows   []string
+	Request string
+}
+
+// showConsent asks whether somebody else's app may know what it wants to know.
+func (p *Provider) showConsent(w http.ResponseWriter, r *http.Request, a asking) error {
+	var knows []string
+	for _, scope := range []string{"email", "profile", "groups", "offline_access"} {
+		if slices.Contains(a.q.Scope, scope) {
+			knows = append(knows, "oidc.scope."+scope)
+		}
+	}
+	u, err := url.Parse(a.q.Redirect)
+	if err != nil {
+		return err
+	}
+	host := u.Host
+	if host == "" {
+		host = u.Scheme
+	}
+	said := consentPage{a.standing.App.Title(), host, a.standing.Who.Account.Email, knows, tokenOf(a.path)}
+	page.Lead(w, grant.Origin(a.q.Redirect))
+	return p.Pages.Print(w, r, page.Sheet{Of: templates(), Name: "consent", Title: "oidc.consent.title", Page: said})
+}
+
+// consent is what the person says to it.
+func (p *Provider) consent(w http.ResponseWriter, r *http.Request) error {
+	form, err := page.Form(w, r, "request", "answer")
+	if err != nil {
+		return err
+	}
+	who, err := p.who(r)
+	if err != nil {
+		return err
+	}
+	if who == nil {
+		return signin.ErrNoSession
+	}
+	q, err := p.Waiting(r.Context(), form["request"])
+	if err != nil {
+		return p.stray(w, r, err)
+	}
+	if form["answer"] != "allow" {
+		return p.end(w, r, q, form["request"], failed("access_denied", ""))
+	}
+	if err := p.Consent(r.Context(), *who, q); err != nil {
+		return err
+	}
+	return see(w, r, continuePath+"?"+url.Values{"request": {form["request"]}}.Encode())
+}

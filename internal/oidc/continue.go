@@ -1,0 +1,166 @@
+package oidc
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+
+	"twostep/internal/grant"
+	"twostep/internal/page"
+	"twostep/internal/signin"
+)
+
+// goOn is where somebody comes back to whose request waits.
+func (p *Provider) goOn(w http.ResponseWriter, r *http.Request) error {
+	token := r.URL.Query().Get("request")
+	q, err := p.Waiting(r.Context(), token)
+	if err != nil {
+		return p.stray(w, r, err)
+	}
+	return p.proceed(w, r, q, token)
+}
+
+// who is the person who is in; nil if nobody is.
+func (p *Provider) who(r *http.Request) (*signin.Session, error) {
+	session, err := p.Engine.Session(r.Context(), p.Pages.Cookie(r, page.SessionCookie))
+	if errors.Is(err, signin.ErrNoSession) {
+		return nil, nil
+	}
+	return &session, err
+}
+
+// proceed takes a request one step further. The token is that under which it waits; "" if it
+// does not yet.
+func (p *Provider) proceed(w http.ResponseWriter, r *http.Request, q grant.Request, token string) error {
+	who, err := p.who(r)
+	if err != nil {
+		return err
+	}
+	standing, err := p.Standing(r.Context(), q, who)
+	if errors.Is(err, grant.ErrNoApp) {
+		return p.stray(w, r, &errStray{"oidc.noapp", "the app " + q.App + " was removed"})
+	}
+	if err != nil {
+		return err
+	}
+	step, code := q.Next(standing)
+	if step == grant.StepRefused {
+		return p.end(w, r, q, token, failed(code, ""))
+	}
+	if step == grant.StepAllowed {
+		return p.allow(w, r, q, token, *who)
+	}
+	path := continuePath + "?" + url.Values{"request": {token}}.Encode()
+	if token == "" {
+		if path, err = p.Wait(r.Context(), q); err != nil {
+			return err
+		}
+	}
+	return p.ask(w, r, asking{step, q, path, standing})
+}
+
+// asking is a request whose person is asked something.
+type asking struct {
+	step     grant.Step
+	q        grant.Request
+	path     string // on which it goes on
+	standing grant.Standing
+}
+
+// ask sends somebody to what is next, which leads back to continuePath.
+func (p *Provider) ask(w http.ResponseWriter, r *http.Request, a asking) error {
+	to := func(page string) error {
+		return see(w, r, page+"?"+url.Values{"return_to": {a.path}}.Encode())
+	}
+	switch a.step {
+	case grant.StepSignIn:
+		return to("/signin")
+	case grant.StepConfirm:
+		return to("/settings/confirm")
+	case grant.StepAct:
+		if err := p.Act(r.Context(), tokenOf(a.path)); err != nil {
+			return err
+		}
+		return to(p.actions()[a.q.Action])
+	}
+	return p.showConsent(w, r, a)
+}
+
+func tokenOf(path string) string {
+	u, err := url.Parse(path)
+	if err != nil {
+		return ""
+	}
+	return u.Query().Get("request")
+}
+
+// actions are the pages of the settings that an app may send somebody to, so that its own menu
+// may lead there and Continue back (the seed: "opens in a new window").
+func (p *Provider) actions() map[string]string {
+	pages := map[string]string{"password": "/settings/password"}
+	for _, m := range p.Engine.Methods {
+		if path := m.About().Path; path != "" {
+			pages[path] = "/settings/2step/" + path
+		}
+	}
+	return pages
+}
+
+func (p *Provider) acts(action string) error {
+	if action != "" && p.actions()[action] == "" {
+		return invalid("twostep_action is none of app, sms and password")
+	}
+	return nil
+}
+
+// allow gives the app its code.
+func (p *Provider) allow(w http.ResponseWriter, r *http.Request, q grant.Request, token string, who signin.Session) error {
+	code, err := p.Issue(r.Context(), q, who)
+	if err != nil {
+		return err
+	}
+	return p.end(w, r, q, token, url.Values{"code": {code}})
+}
+
+// end answers a request, once.
+func (p *Provider) end(w http.ResponseWriter, r *http.Request, q grant.Request, token string, values url.Values) error {
+	if token != "" {
+		if err := p.Answered(r.Context(), token); err != nil {
+			return p.stray(w, r, err)
+		}
+	}
+	return p.back(w, r, q, values)
+}
+
+// back sends the person back to the app, with the answer to what it asked and our own name, so
+// that it knows who answers (RFC 9207).
+func (p *Provider) back(w http.ResponseWriter, r *http.Request, q grant.Request, values url.Values) error {
+	values.Set("iss", p.Settings.PublicURL)
+	if q.State != "" {
+		values.Set("state", q.State)
+	}
+	if q.Mode == "form_post" {
+		return p.post(w, r, q.Redirect, values)
+	}
+	u, err := url.Parse(q.Redirect)
+	if err != nil {
+		return err
+	}
+	query := u.Query()
+	for name := range values {
+		query.Set(name, values.Get(name))
+	}
+	u.RawQuery = query.Encode()
+	return see(w, r, u.String())
+}
+
+type postPage struct {
+	Action string
+	Values url.Values
+}
+
+// post is the answer as a form that sends itself (OAuth 2.0 Form Post Response Mode).
+func (p *Provider) post(w http.ResponseWriter, r *http.Request, to string, values url.Values) error {
+	page.Lead(w, grant.Origin(to))
+	return p.Pages.Print(w, r, page.Sheet{Of: templates(), Name: "post", Title: "oidc.post.title", Page: postPage{to, values}})
+}

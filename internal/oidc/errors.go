@@ -1,0 +1,73 @@
+package oidc
+
+import (
+	"errors"
+	"net/http"
+
+	"twostep/internal/account"
+	"twostep/internal/grant"
+	"twostep/internal/page"
+)
+
+// refusal is an error that an app is told (RFC 6749 4.1.2.1, 5.2).
+type refusal struct {
+	status int
+	code   string
+	text   string // for whoever has written the app
+}
+
+func (e *refusal) Error() string { return e.code + ": " + e.text }
+
+func refuse(status int, code, text string) error { return &refusal{status, code, text} }
+
+// invalid is a request that makes no sense.
+func invalid(text string) error { return refuse(http.StatusBadRequest, "invalid_request", text) }
+
+// errClient says that an app is not who it says. It is one sentence for an unknown app and a
+// wrong secret.
+var errClient = refuse(http.StatusUnauthorized, "invalid_client", "no app with this client_id and this proof")
+
+// errGrant says that a code or a refresh token is no good (any more).
+var errGrant = refuse(http.StatusBadRequest, "invalid_grant", "the code or token is used, too old, somebody else's, or was ended")
+
+// table is what an app is told of the errors of other rooms.
+func explained(err error) (*refusal, bool) {
+	if told, ok := errors.AsType[*refusal](err); ok {
+		return told, true
+	}
+	for _, one := range []struct {
+		err  error
+		told error
+	}{
+		{grant.ErrInvalid, errGrant},
+		{grant.ErrNoApp, errClient},
+		{page.ErrForm, invalid("a parameter comes twice, or is no text")},
+		{page.ErrTooLarge, invalid("the request is too large")},
+		{account.ErrWait, refuse(http.StatusTooManyRequests, "slow_down", "too many wrong secrets from this network")},
+	} {
+		if errors.Is(err, one.err) {
+			return explained(one.told)
+		}
+	}
+	return nil, false
+}
+
+// api is a handler that answers an app: errors too are JSON. What is not in the table is a
+// fault of ours, and printed and logged like any other.
+func (p *Provider) api(h page.Handler) page.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		shared(w)
+		err := h(w, r)
+		told, ok := explained(err)
+		if err == nil || !ok {
+			return err
+		}
+		if wait, ok := errors.AsType[*account.WaitError](err); ok {
+			page.RetryAfter(w, max(1, p.Pages.Left(wait.Until)))
+		}
+		if told.code == "invalid_client" && r.Header.Get("Authorization") != "" {
+			w.Header().Set("WWW-Authenticate", `Basic realm="twostep"`)
+		}
+		return answer(w, told.status, map[string]string{"error": told.code, "error_description": told.text})
+	}
+}

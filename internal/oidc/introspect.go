@@ -1,0 +1,52 @@
+package oidc
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"twostep/internal/grant"
+)
+
+// introspect tells an app that can prove itself what a token is worth now (RFC 7662), with how
+// much was proven, so that an API may ask for more (RFC 9470).
+func (p *Provider) introspect(w http.ResponseWriter, r *http.Request) error {
+	values, err := parameters(r)
+	if err != nil {
+		return err
+	}
+	if _, err := p.confidential(r, values); err != nil {
+		return err
+	}
+	if values.Get("token") == "" {
+		return invalid("token is missing")
+	}
+	shown, err := p.Show(r.Context(), values.Get("token"))
+	if errors.Is(err, grant.ErrInvalid) {
+		return answer(w, http.StatusOK, map[string]bool{"active": false})
+	}
+	if err != nil {
+		return err
+	}
+	a, err := p.App(r.Context(), shown.App)
+	if errors.Is(err, grant.ErrNoApp) {
+		return answer(w, http.StatusOK, map[string]bool{"active": false})
+	}
+	if err != nil {
+		return err
+	}
+	said := map[string]any{
+		"active": true, "client_id": shown.App, "aud": shown.App, "iss": p.Settings.PublicURL, "scope": strings.Join(shown.Scope, " "),
+		"iat": shown.Made.Unix(), "exp": shown.Until.Unix(), "sub": shown.App,
+	}
+	if !shown.Refresh {
+		said["token_type"] = "Bearer"
+	}
+	if shown.Account != "" {
+		if said["sub"], err = p.Subject(r.Context(), a, shown.Account); err != nil {
+			return err
+		}
+		said["auth_time"], said["acr"], said["amr"] = shown.AuthTime.Unix(), shown.ACR(), shown.AMR
+	}
+	return answer(w, http.StatusOK, said)
+}

@@ -1,0 +1,134 @@
+// Package oidc is the OpenID Connect provider, one file for each endpoint.
+//
+//	authorize ─▶ (sign in, confirm, consent, settings) ─▶ continue ─▶ the app ─▶ token ─▶ userinfo
+//
+// What an app may know is decided in grant; here it is asked for and answered. Errors for apps
+// have a table of their own, in errors.go; those for people are pages.
+package oidc
+
+import (
+	"embed"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"unicode/utf8"
+
+	"twostep/internal/grant"
+	"twostep/internal/page"
+)
+
+// Provider is the provider of one server.
+type Provider struct {
+	*grant.Grants
+	Pages *page.Printer
+}
+
+//go:embed pages
+var files embed.FS
+
+var templates = sync.OnceValue(func() page.Templates { return page.Parse(files, "pages") })
+
+// The paths of the contract.
+const (
+	authorizePath  = "/oauth2/authorize"
+	continuePath   = "/oauth2/continue"
+	consentPath    = "/oauth2/consent"
+	tokenPath      = "/oauth2/token"
+	userinfoPath   = "/oauth2/userinfo"
+	keysPath       = "/oauth2/jwks"
+	introspectPath = "/oauth2/introspect"
+	revokePath     = "/oauth2/revoke"
+	pushPath       = "/oauth2/par"
+	logoutPath     = "/oauth2/logout"
+)
+
+// Foreign are the paths to which other sites may send forms: none of them lets a cookie alone
+// do anything.
+func Foreign() []string {
+	return []string{"POST " + authorizePath, "POST " + logoutPath, tokenPath, userinfoPath, introspectPath, revokePath, pushPath}
+}
+
+// Routes are the endpoints.
+func (p *Provider) Routes() []page.Route {
+	open := func(pattern string, h page.Handler) page.Route { return page.Route{Pattern: pattern, Serve: h} }
+	return []page.Route{
+		open("GET /.well-known/openid-configuration", p.discovery),
+		open("GET /.well-known/oauth-authorization-server", p.discovery),
+		open("GET "+keysPath, p.keys),
+		open("GET "+authorizePath, p.authorize),
+		open("POST "+authorizePath, p.authorize),
+		open("GET "+continuePath, p.goOn),
+		{Pattern: "POST " + consentPath, Needs: page.Session, Serve: p.consent},
+		open("POST "+tokenPath, p.api(p.token)),
+		open("OPTIONS "+tokenPath, p.preflight),
+		open("GET "+userinfoPath, p.userinfo),
+		open("POST "+userinfoPath, p.userinfo),
+		open("OPTIONS "+userinfoPath, p.preflight),
+		open("POST "+introspectPath, p.api(p.introspect)),
+		open("POST "+revokePath, p.api(p.revoke)),
+		open("OPTIONS "+revokePath, p.preflight),
+		open("POST "+pushPath, p.api(p.push)),
+		open("GET "+logoutPath, p.logout),
+		open("POST "+logoutPath, p.postLogout),
+		open("POST "+logoutPath+"/confirm", p.confirmLogout),
+	}
+}
+
+// at is the whole address of a path.
+func (p *Provider) at(path string) string { return p.Settings.PublicURL + path }
+
+// parameters are those of the query of a GET, or of the body of a POST: each once at most, as
+// OAuth wants it (RFC 6749 3.1). Unknown ones are no error.
+func parameters(r *http.Request) (url.Values, error) {
+	text := r.URL.RawQuery
+	if r.Method == http.MethodPost {
+		body, err := io.ReadAll(r.Body) // page.Limits has bounded it
+		if err != nil {
+			return nil, page.ErrTooLarge
+		}
+		text = string(body)
+	}
+	values, err := url.ParseQuery(text)
+	if err != nil || len(values) > 64 {
+		return nil, page.ErrForm
+	}
+	for _, all := range values {
+		if len(all) != 1 || !utf8.ValidString(all[0]) || strings.ContainsRune(all[0], 0) {
+			return nil, page.ErrForm
+		}
+	}
+	return values, nil
+}
+
+// answer writes JSON that nobody keeps.
+func answer(w http.ResponseWriter, status int, v any) error {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(body, '\n'))
+	return nil
+}
+
+// shared lets pages of other origins read an answer in which no cookie has a part.
+func shared(w http.ResponseWriter) {
+	h := w.Header()
+	h.Set("Access-Control-Allow-Origin", "*")
+	h.Set("Cross-Origin-Resource-Policy", "cross-origin")
+}
+
+// preflight answers a browser that asks whether a page of another origin may send a token.
+func (p *Provider) preflight(w http.ResponseWriter, _ *http.Request) error {
+	shared(w)
+	h := w.Header()
+	h.Set("Access-Control-Allow-Methods", "GET, POST")
+	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type")
+	h.Set("Access-Control-Max-Age", "600")
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}

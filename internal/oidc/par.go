@@ -1,0 +1,43 @@
+package oidc
+
+import (
+	"net/http"
+
+	"twostep/internal/grant"
+)
+
+// push keeps a request that an app sends before it sends the person (RFC 9126), so that nobody
+// on the way can read or change it.
+func (p *Provider) push(w http.ResponseWriter, r *http.Request) error {
+	values, err := parameters(r)
+	if err != nil {
+		return err
+	}
+	a, err := p.client(r, values)
+	if err != nil {
+		return err
+	}
+	if values.Has("request_uri") {
+		return invalid("request_uri cannot be pushed")
+	}
+	if !a.Redirect(values.Get("redirect_uri")) {
+		return invalid("redirect_uri is not registered")
+	}
+	q, err := p.request(r, a, values)
+	if err != nil {
+		return pushed(err)
+	}
+	name, err := p.Push(r.Context(), q)
+	if err != nil {
+		return err
+	}
+	return answer(w, http.StatusCreated, map[string]any{"request_uri": name, "expires_in": int(grant.PushedLife.Seconds())})
+}
+
+// pushed is an error of the request as the app itself gets it.
+func pushed(err error) error {
+	if told, ok := explained(err); ok {
+		return refuse(http.StatusBadRequest, told.code, told.text)
+	}
+	return err
+}
