@@ -46,6 +46,13 @@ type App struct {
 	ACR    string   `json:"acr,omitempty"`
 	MaxAge int64    `json:"max_age,omitempty"`
 	Groups []string `json:"groups,omitempty"`
+	// Introspects is an API that may ask what the tokens of other apps are worth.
+	Introspects bool `json:"introspects,omitempty"`
+}
+
+// admits reports whether somebody who is in these groups may use the app.
+func (a App) admits(groups []string) bool {
+	return len(a.Groups) == 0 || slices.ContainsFunc(a.Groups, func(one string) bool { return slices.Contains(groups, one) })
 }
 
 // Least is how much the app needs of everybody.
@@ -114,6 +121,8 @@ func (a App) Check() error {
 		return bad("without a secret PKCE is all that protects the code: no_pkce is for apps with a secret")
 	case a.ACR != "" && a.Least() == signin.LevelNone:
 		return bad("the acr is %q, not one of %s", a.ACR, strings.Join(signin.ACRs(), ", "))
+	case a.Introspects && a.Public():
+		return bad("an API that asks about tokens must prove itself: give it a secret or keys")
 	case a.MaxAge < 0:
 		return bad("max_age is less than nothing")
 	}
