@@ -32,8 +32,9 @@ var apps = []mutation{
 	{test: "TestATT224_225_239", what: "a code works until it is swept", edits: []edit{
 		{"internal/store/grants.go", "code_used_at = 0 AND code_ends_at >= $1 AND", "code_used_at = 0 AND"},
 	}},
-	{test: "TestATT224_225_239", what: "a code works twice at once", edits: []edit{
+	{test: "TestATT224_225_239", what: "a code works twice", edits: []edit{
 		{"internal/store/grants.go", "AND code_used_at = 0 AND code_ends_at", "AND code_ends_at"},
+		{"internal/grant/grant.go", "if row.CodeUsedAt != 0 {", "if false {"},
 	}},
 	{test: "TestATT224_225_239", what: "the second use of a code ends nothing", edits: []edit{
 		{"internal/grant/grant.go", "errors.Join(ErrInvalid, g.Store.EndGrant(ctx, found.ID, now))\n\t}\n\terr = g.Store.UseGrant", "ErrInvalid\n\t}\n\terr = g.Store.UseGrant"},
@@ -63,10 +64,9 @@ var apps = []mutation{
 		{"internal/store/grants.go", "accounts.epoch = grants.epoch AND accounts.disabled_at = 0)", "accounts.epoch >= grants.epoch)"},
 	}},
 	{test: "TestATT230_306", what: "whoever has signed a hint, it is believed", edits: []edit{
-		{"internal/grant/key.go", "if parsed.Claims(k.private.Public(), &claims, &more) != nil ||", "if parsed.UnsafeClaimsWithoutVerification(&claims, &more) != nil ||"},
+		{"internal/grant/key.go", "if parsed.Claims(k.private.Public(), &claims, &more) != nil ||", "if k.private == nil || parsed.UnsafeClaimsWithoutVerification(&claims, &more) != nil ||"},
 	}},
 	{test: "TestATT078_197_230", what: "an assertion works twice", edits: []edit{
-		{"internal/grant/key.go", "if errors.Is(err, store.ErrNotFound) {\n\t\treturn ErrInvalid // it came before", "if false {\n\t\treturn ErrInvalid // it came before"},
 		{"internal/grant/key.go", `"assertion of "+a.ID+" "+g.Keyed(claims.ID)`, `"assertion of "+a.ID+" "+rand.Text()`},
 	}},
 	{test: "TestATT078_197_230", what: "an assertion is for anybody", edits: []edit{
@@ -113,6 +113,6 @@ var apps = []mutation{
 		{"internal/grant/key.go", "if now.Sub(k.made()) >= keyEarly {", "if now.Sub(k.made()) >= 0 {"},
 	}},
 	{test: "TestATT219", what: "an old key is known for ever", edits: []edit{
-		{"internal/grant/key.go", "if i == 0 || now.Sub(list[i-1].made()) < keyEarly+keyLate {", "if i >= 0 {"},
+		{"internal/grant/key.go", "if i == 0 || now.Sub(list[i-1].made()) < keyEarly+keyLate {", "if i >= 0 && !now.IsZero() {"},
 	}},
 }
