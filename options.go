@@ -139,17 +139,16 @@ const (
 	mostOdds  = int64(limit.One / (limit.PerYear / 2))
 )
 
-// checkApps says what is wrong with one of the apps, or with two of one id.
+// checkApps says what is wrong with one of the apps, or what two of them claim.
 func checkApps(apps []App) error {
-	seen := map[string]bool{}
-	for _, a := range apps {
-		if err := a.Check(); err != nil {
+	for i, a := range apps {
+		err := a.Check()
+		for _, other := range apps[:i] {
+			err = first(err, a.Clash(other))
+		}
+		if err != nil {
 			return fmt.Errorf("twostep: Apps: %w", err)
 		}
-		if seen[a.ID] {
-			return fmt.Errorf("twostep: Apps: two are named %q", a.ID)
-		}
-		seen[a.ID] = true
 	}
 	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 
 	"twostep"
 )
@@ -22,8 +21,8 @@ func (c *accountAddCommand) Run(ctx context.Context, to console, from *sources) 
 	if err := c.Settings.complete(from); err != nil {
 		return usageError{err}
 	}
-	if _, port, _ := net.SplitHostPort(c.Settings.Listen); c.Settings.local() && port == "0" {
-		return usageError{errors.New("listen leaves the port open, so the link would lead nowhere: give --listen as the server says it")}
+	if err := c.Settings.openPort(); err != nil {
+		return usageError{err}
 	}
 	return withServer(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
 		link, err := server.Invite(ctx, c.Email, c.Name, c.Operator)
