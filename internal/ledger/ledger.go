@@ -44,7 +44,8 @@ type Guess struct {
 	Challenge string
 	Device    string // the known browser it comes from; "" from a stranger
 	Cost      limit.Odds
-	Pair      bool // of two app codes in a row, which cost nothing and are counted
+	Next      limit.Odds // what one will cost when it is asked for anew, with one code that is good
+	Pair      bool       // of two app codes in a row, which cost nothing and are counted
 }
 
 // Free reports whether there is nothing to count: what is answered cannot be guessed at.

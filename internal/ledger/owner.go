@@ -36,7 +36,7 @@ func (l *Ledgers) UsedUp(ctx context.Context, a store.Account, g Guess, from acc
 		return nil
 	}
 	return l.tell(ctx, a, account.Notice{Kind: usedUp, Words: "longer", Account: a}, from, func(tx *store.DB, b book) error {
-		if limit.Allows(b.spent(), g.Cost, l.PerYear) {
+		if limit.Allows(b.spent(), g.Next, l.PerYear) {
 			return store.ErrNotFound // it is not this account that is guessed at
 		}
 		return tx.TellLonger(ctx, b.Name, max(b.RenewedAt, store.Millis(b.now.Add(-limit.Year))), store.Millis(b.now))
