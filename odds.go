@@ -12,7 +12,7 @@ import (
 // guesses codes without end, from any number of browsers and networks.
 type Odds struct {
 	PerYear float64 // all methods together
-	Pair    float64 // the chance of one pair of app codes, once the rest is used up; 0: there is no app
+	Pair    float64 // the chance of one pair of app codes, once the rest is used up, with all the apps there may be; 0: there is none
 	Pairs   int64   // that are compared in a year
 	OfPairs float64 // the part of PerYear that they add
 	Renewed float64 // the same if the owner chooses a new password as often as counts, and all become known
@@ -48,8 +48,9 @@ func (o Options) ComputeOdds() (Odds, error) {
 			one.PerGuess, one.Guesses = share(cost), int64(budget/cost)
 			one.PerYear = one.PerGuess * float64(one.Guesses)
 		}
-		if about.Right > 0 { // and then two in a row
-			all.Pair = max(all.Pair, share(limit.Cost(about.Right, about.Digits))/math.Pow10(about.Digits))
+		if about.Right > 0 { // and then two in a row, of any of the factors
+			one := share(limit.Cost(about.Right, about.Digits)) / math.Pow10(about.Digits)
+			all.Pair = max(all.Pair, one*float64(max(about.Most, 1)))
 			all.Pairs = (limit.PairsPerDay + limit.PairsPerNetwork) * int64(limit.Year/(24*time.Hour))
 		}
 		all.Methods = append(all.Methods, one)

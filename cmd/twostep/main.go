@@ -59,6 +59,9 @@ type commands struct {
 	Device struct {
 		Forget deviceForgetCommand `cmd:"" help:"End trust in all browsers of an account."`
 	} `cmd:"" help:"Trusted browsers."`
+	Guesses struct {
+		Forget guessesForgetCommand `cmd:"" help:"Let what strangers have guessed on the whole site count no more: new browsers need no longer code because of it."`
+	} `cmd:"" help:"What strangers have guessed."`
 	Explain  explainCommand  `cmd:"" help:"Say whether somebody with the right password would be asked for the second step, and why."`
 	Odds     oddsCommand     `cmd:"" help:"Print the chance of somebody who knows a password to pass the second step by guessing."`
 	Restored restoredCommand `cmd:"" help:"Say that the database was brought back from a backup: everything that was let in, sent or trusted is void."`
