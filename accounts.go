@@ -47,6 +47,10 @@ func (s *Server) Distrust(ctx context.Context, email string) error {
 	return s.engine.Distrust(ctx, email)
 }
 
+// ForgetGuesses lets what strangers have guessed on the whole site count no more: a browser that is
+// new to its account needs no longer code because of it. What was guessed at each account stays.
+func (s *Server) ForgetGuesses(ctx context.Context) error { return s.engine.Ledgers.ForgetSite(ctx) }
+
 // Restored makes everything void that was let in, sent or trusted before now. Call it after
 // the database was brought back from a backup.
 func (s *Server) Restored(ctx context.Context) error { return s.engine.Restored(ctx) }

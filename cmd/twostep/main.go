@@ -68,6 +68,9 @@ type commands struct {
 		Remove appRemoveCommand `cmd:"" help:"Remove an app, and whatever it was allowed."`
 		Secret appSecretCommand `cmd:"" help:"Print a new secret, and its hash for the configuration file."`
 	} `cmd:"" help:"Apps that let people sign in here."`
+	Guesses struct {
+		Forget guessesForgetCommand `cmd:"" help:"Let what strangers have guessed on the whole site count no more: new browsers need no longer code because of it."`
+	} `cmd:"" help:"What strangers have guessed."`
 	Explain  explainCommand  `cmd:"" help:"Say whether somebody with the right password would be asked for the second step, and why."`
 	Odds     oddsCommand     `cmd:"" help:"Print the chance of somebody who knows a password to pass the second step by guessing."`
 	Restored restoredCommand `cmd:"" help:"Say that the database was brought back from a backup: everything that was let in, sent or trusted is void."`

@@ -84,8 +84,10 @@ func (r *Registry) Find(ctx context.Context, email string) (store.Account, error
 
 // Restored makes everything void that was let in, sent or trusted before: a backup that
 // was brought back has ended sessions and used codes in it as if they were good. It also
-// forgets how late it has been. Nobody knows what was guessed after the backup was made,
-// so each account has one renewal less: all that is ever compared stays below limit.Ceiling.
+// forgets how late it has been. Nobody knows what was guessed after the backup was made, so
+// each account has one renewal less, which pays for one ledger that was used up. It does not pay
+// for renewals that came after the backup: an account that had n of them may have had
+// n×limit.PerYear more compared than the database can tell.
 func (r *Registry) Restored(ctx context.Context) error {
 	now, year := store.Millis(r.Now()), store.Millis(r.Now().Add(-limit.Year))
 	err := r.Store.Tx(ctx, func(tx *store.DB) error {
