@@ -15,6 +15,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
+	"twostep/internal/account"
 	"twostep/internal/seal"
 	"twostep/internal/signin"
 	"twostep/internal/store"
@@ -97,10 +98,9 @@ func NewSecret() (secret, hash string) {
 }
 
 var (
-	goodID    = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
-	goodGroup = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,31}$`)
-	goodHost  = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:[0-9]{1,5})?$`)
-	goodHash  = regexp.MustCompile(`^[0-9a-f]{64}$`)
+	goodID   = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
+	goodHost = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:[0-9]{1,5})?$`)
+	goodHash = regexp.MustCompile(`^[0-9a-f]{64}$`)
 )
 
 // Check says in plain words what is wrong with an app, or nil.
@@ -159,8 +159,8 @@ func (a App) checkPlaces(bad func(string, ...any) error) error {
 		}
 	}
 	for _, group := range a.Groups {
-		if !goodGroup.MatchString(group) {
-			return bad("the group %q is not 1 to 32 small letters, digits, dots, dashes and underscores", group)
+		if err := account.CheckGroup(group); err != nil {
+			return bad("%v", err)
 		}
 	}
 	return nil
