@@ -42,6 +42,12 @@ func (s *Server) Disable(ctx context.Context, email string, on bool) error {
 	return s.engine.Disable(ctx, email, on)
 }
 
+// SetGroups replaces the groups of an account, by which apps decide who may use them. They
+// count from the next request on. ErrUnknown, or what is wrong with a name.
+func (s *Server) SetGroups(ctx context.Context, email string, groups []string) error {
+	return s.engine.SetGroups(ctx, email, groups)
+}
+
 // Distrust ends trust in all browsers of an account. ErrUnknown.
 func (s *Server) Distrust(ctx context.Context, email string) error {
 	return s.engine.Distrust(ctx, email)

@@ -22,6 +22,7 @@ import (
 
 	"twostep/internal/account"
 	"twostep/internal/device"
+	"twostep/internal/forwardauth"
 	"twostep/internal/grant"
 	"twostep/internal/help"
 	"twostep/internal/ledger"
@@ -177,11 +178,12 @@ const requestTime = 10 * time.Second
 func (s *Server) door(o Options) http.Handler {
 	site := &web.Site{Engine: s.engine, Pages: s.pages, Grants: s.grants}
 	helps := &help.Site{Engine: s.engine, Pages: s.pages}
+	hosts := &forwardauth.Site{Grants: s.grants, Pages: s.pages}
 	s.provider = &oidc.Provider{Grants: s.grants, Pages: s.pages}
 	if o.Local != nil {
 		site.Inbox, site.Turn = o.Local.Inbox, o.Local.Turn
 	}
-	mux := s.pages.Mux(slices.Concat(site.Routes(), helps.Routes(), s.provider.Routes())...)
+	mux := s.pages.Mux(slices.Concat(site.Routes(), helps.Routes(), s.provider.Routes(), hosts.Routes())...)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /readyz", s.ready)
 	sameOrigin := http.NewCrossOriginProtection()
@@ -189,11 +191,15 @@ func (s *Server) door(o Options) http.Handler {
 	for _, pattern := range oidc.Foreign() {
 		sameOrigin.AddInsecureBypassPattern(pattern)
 	}
-	receipts := o.receipts(s)
+	receipts, check := o.receipts(s), s.pages.Handle(hosts.Check)
 	guarded, stranger := s.pages.Limits(sameOrigin.Handler(mux)), s.pages.Refuse(page.ErrHost)
 	return s.pages.Door(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, stop := context.WithTimeout(r.Context(), requestTime)
 		defer stop()
+		if forwardauth.Asks(r) { // a proxy asks, in the name of another host and with any method
+			check.ServeHTTP(w, r.WithContext(ctx))
+			return
+		}
 		if !o.knows(r) {
 			stranger.ServeHTTP(w, r)
 			return

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"twostep"
 )
@@ -58,5 +59,22 @@ type accountEnableCommand struct {
 func (c *accountEnableCommand) Run(ctx context.Context, to console, from *sources) error {
 	return withExisting(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
 		return said(to, c.Email, server.Disable(ctx, c.Email, false), "%s is enabled\n")
+	})
+}
+
+type accountGroupsCommand struct {
+	Settings settings `embed:"" group:"settings"`
+	Email    string   `arg:"" help:"The address of the account."`
+	Groups   []string `arg:"" optional:"" name:"group" help:"All groups that it is in from now on; none: it is in none."`
+}
+
+// Run replaces the groups of an account. They count from its next request on.
+func (c *accountGroupsCommand) Run(ctx context.Context, to console, from *sources) error {
+	return withExisting(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
+		done := "%s is in no group\n"
+		if len(c.Groups) > 0 {
+			done = "%s is in " + strings.Join(c.Groups, ", ") + "\n"
+		}
+		return said(to, c.Email, server.SetGroups(ctx, c.Email, c.Groups), done)
 	})
 }

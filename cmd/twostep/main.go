@@ -55,6 +55,7 @@ type commands struct {
 		Add     accountAddCommand     `cmd:"" help:"Invite somebody: print a link with which they choose a password."`
 		Disable accountDisableCommand `cmd:"" help:"Shut an account: whoever is in is out at once."`
 		Enable  accountEnableCommand  `cmd:"" help:"Open a disabled account again."`
+		Groups  accountGroupsCommand  `cmd:"" help:"Set the groups of an account, by which apps decide who may use them."`
 	} `cmd:"" help:"Accounts."`
 	Device struct {
 		Forget deviceForgetCommand `cmd:"" help:"End trust in all browsers of an account."`

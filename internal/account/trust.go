@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
+	"slices"
+	"strings"
 
 	"twostep/internal/limit"
 	"twostep/internal/store"
@@ -51,6 +54,34 @@ func (r *Registry) Distrust(ctx context.Context, email string) error {
 			return err
 		}
 		return r.Event(ctx, tx, store.Event{Kind: devicesForgotten, Account: a.ID}, From{})
+	})
+}
+
+var goodGroup = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,31}$`)
+
+// CheckGroup says in plain words what is wrong with the name of a group, or nil. Apps compare
+// names by their letters, and a proxy lists them with commas.
+func CheckGroup(name string) error {
+	if !goodGroup.MatchString(name) {
+		return fmt.Errorf("the group %q is not 1 to 32 small letters, digits, dots, dashes and underscores", name)
+	}
+	return nil
+}
+
+// SetGroups replaces the groups of an account, for the operator: they count from the next
+// request on. ErrEmail, ErrUnknown, or what is wrong with a name.
+func (r *Registry) SetGroups(ctx context.Context, email string, groups []string) error {
+	for _, name := range groups {
+		if err := CheckGroup(name); err != nil {
+			return fmt.Errorf("account: %w", err)
+		}
+	}
+	groups = slices.Compact(slices.Sorted(slices.Values(groups)))
+	return r.alter(ctx, email, func(tx *store.DB, a store.Account) error {
+		if err := tx.SetGroups(ctx, a.ID, strings.Join(groups, " ")); err != nil {
+			return err
+		}
+		return r.Event(ctx, tx, store.Event{Kind: groupsChanged, Account: a.ID}, From{})
 	})
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
+	"twostep/internal/account"
 	"twostep/internal/seal"
 	"twostep/internal/signin"
 )
@@ -99,10 +100,9 @@ func NewSecret() (secret, hash string) {
 }
 
 var (
-	goodID    = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
-	goodGroup = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,31}$`)
-	goodHost  = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:[0-9]{1,5})?$`)
-	goodHash  = regexp.MustCompile(`^[0-9a-f]{64}$`)
+	goodID   = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
+	goodHost = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:[0-9]{1,5})?$`)
+	goodHash = regexp.MustCompile(`^[0-9a-f]{64}$`)
 	// goodName is a host in an address. What else net/url lets through, like ; and ', would mean
 	// something in a Content-Security-Policy.
 	goodName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$`)
@@ -179,8 +179,8 @@ func (a App) checkPlaces() error {
 		}
 	}
 	for _, group := range a.Groups {
-		if !goodGroup.MatchString(group) {
-			return a.flaw("groups", "the group %q is not 1 to 32 small letters, digits, dots, dashes and underscores", group)
+		if err := account.CheckGroup(group); err != nil {
+			return a.flaw("groups", "%v", err)
 		}
 	}
 	return nil
