@@ -24,6 +24,7 @@ var floors = map[string]int{
 	"cmd/twostep":    7,
 	"":               6,
 	"internal/check": 1,
+	"internal/demo":  0,
 	"internal/web":   5, "internal/help": 5, "internal/admin": 5, "internal/oidc": 5, "internal/forwardauth": 5,
 	"internal/page": 4, "internal/grant": 4, "factor/*": 4,
 	"internal/signin": 3, "internal/outbox": 3, "factor/sentcode": 3,
@@ -39,8 +40,8 @@ var testRooms = []string{"e2e", "attack", "sim", "bench", "internal/store/storet
 var keepers = map[string][]string{
 	"twostep/internal/store": {"internal/account", "internal/device", "internal/ledger", "internal/signin", "internal/outbox", "internal/grant", ""},
 	"database/sql":           {"internal/store"},
-	"net/http":               {"internal/web", "internal/help", "internal/admin", "internal/oidc", "internal/forwardauth", "internal/page", "internal/check", "", "cmd/*", "delivery"},
-	"html/template":          {"internal/page", "internal/web", "internal/admin"},
+	"net/http":               {"internal/web", "internal/help", "internal/admin", "internal/oidc", "internal/forwardauth", "internal/page", "internal/check", "internal/demo", "", "cmd/*", "delivery"},
+	"html/template":          {"internal/page", "internal/web", "internal/admin", "internal/demo"},
 }
 
 const maxFunction, maxFile, maxRoom, maxParameters, maxMethods = 70, 500, 2500, 5, 5

@@ -2,94 +2,207 @@ package main
 
 import (
 	"context"
+	"encoding/base32"
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"twostep"
 	"twostep/delivery"
+	"twostep/factor/totp"
 )
 
-// The demo app lets nobody in but through the sign-in, and its menu has the two entries of the
-// page that describes the feature, which open in a new window and know the way back.
-func TestDemoApp(t *testing.T) {
-	dir := t.TempDir()
-	web := httptest.NewUnstartedServer(nil)
-	web.Start()
-	defer web.Close()
-	code := make(chan string, 10)
+// demoVisitor is somebody before the demo app, with a browser that follows redirects.
+type demoVisitor struct {
+	t    *testing.T
+	base string
+	code chan string
+	*http.Client
+}
+
+// newDemo starts a server with the demo app beside it, as serve --demo does.
+func newDemo(t *testing.T) *demoVisitor {
+	t.Helper()
+	dir, web := t.TempDir(), httptest.NewServer(nil)
+	v := &demoVisitor{t: t, base: web.URL, code: make(chan string, 10), Client: web.Client()}
+	t.Cleanup(web.Close)
 	send := func(_ context.Context, m delivery.Message) error {
-		code <- regexp.MustCompile(`(?m)^\d{6}$`).FindString(m.Text)
+		if code := regexp.MustCompile(`(?m)^\d{6}$`).FindString(m.Text); code != "" {
+			v.code <- code
+		}
 		return nil
 	}
-	server, err := twostep.New(t.Context(), twostep.Options{
+	o := twostep.Options{
 		Database: filepath.Join(dir, "demo.db"), KeyFile: filepath.Join(dir, "keys"), PublicURL: web.URL, Methods: methods(&settings{}),
-		Send: map[delivery.Channel]delivery.Send{delivery.Email: send}, Log: slog.New(slog.DiscardHandler),
-	})
+		Send: map[delivery.Channel]delivery.Send{delivery.Email: send, delivery.SMS: send}, Log: slog.New(slog.DiscardHandler), Now: time.Now,
+	}
+	app := addDemoApp(&o)
+	server, err := twostep.New(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer server.Close()
-	web.Config.Handler = withDemoApp(server)
+	t.Cleanup(func() { web.Close(); server.Close() })
+	web.Config.Handler = beside(app, server)
 	if err := server.AddAccount(t.Context(), twostep.NewAccount{Email: "demo@example.com", Name: "Demo", Password: "correct horse battery"}); err != nil {
 		t.Fatal(err)
 	}
-	client := web.Client()
-	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	cookies := map[string]string{}
-	ask := func(method, target string, form url.Values) (*http.Response, string) {
-		t.Helper()
-		r, err := http.NewRequest(method, web.URL+target, strings.NewReader(form.Encode()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if method == http.MethodPost {
-			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		}
-		for name, value := range cookies {
-			r.AddCookie(&http.Cookie{Name: name, Value: value})
-		}
-		resp, err := client.Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer resp.Body.Close()
-		for _, c := range resp.Cookies() {
-			cookies[c.Name] = c.Value
-		}
-		body, _ := io.ReadAll(resp.Body)
-		return resp, string(body)
+	return v.another()
+}
+
+// another is the same person with another browser.
+func (v *demoVisitor) another() *demoVisitor {
+	other := *v
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		v.t.Fatal(err)
 	}
-	for _, page := range []string{"/demo/", "/demo/settings", "/demo/style.css"} {
-		if resp, _ := ask("GET", page, nil); resp.StatusCode != 303 || resp.Header.Get("Location") != "/signin?return_to="+url.QueryEscape(page) {
-			t.Errorf("%s for nobody: %d %s", page, resp.StatusCode, resp.Header.Get("Location"))
+	other.Client = &http.Client{Transport: v.Transport, Jar: jar}
+	return &other
+}
+
+// ask asks for a page, or posts a form; it returns where that led in the end, and what is there.
+func (v *demoVisitor) ask(method, target string, form url.Values) (r *http.Response, body string) {
+	v.t.Helper()
+	request, err := http.NewRequest(method, v.base+target, strings.NewReader(form.Encode()))
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	if method == http.MethodPost {
+		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	r, err = v.Do(request)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	defer r.Body.Close()
+	text, err := io.ReadAll(r.Body)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	return r, string(text)
+}
+
+// leads wants a request to end on a page that says all of the texts.
+func (v *demoVisitor) leads(method, target string, form url.Values, to string, texts ...string) string {
+	v.t.Helper()
+	r, body := v.ask(method, target, form)
+	if got := r.Request.URL.Path; got != to {
+		v.t.Fatalf("%s leads to %s (%d), want %s\n%s", target, got, r.StatusCode, to, body)
+	}
+	for _, text := range texts {
+		if !strings.Contains(body, text) {
+			v.t.Errorf("%s does not say %q\n%s", to, text, body)
 		}
 	}
-	ask("POST", "/signin", url.Values{"email": {"demo@example.com"}, "password": {"correct horse battery"}, "return_to": {"/demo/settings"}})
-	if resp, _ := ask("POST", "/signin/verify", url.Values{"code": {<-code}}); resp.Header.Get("Location") != "/demo/settings" {
-		t.Fatalf("after signing in: %d %s", resp.StatusCode, resp.Header.Get("Location"))
+	return body
+}
+
+var returnTo = regexp.MustCompile(`name="return_to" value="([^"]+)"`)
+
+// signIn takes both steps on the page that the app led to.
+func (v *demoVisitor) signIn(page, to string, texts ...string) {
+	v.t.Helper()
+	m := returnTo.FindStringSubmatch(page)
+	if m == nil {
+		v.t.Fatalf("the page does not know the way back\n%s", page)
 	}
-	resp, text := ask("GET", "/demo/settings", nil)
-	for _, want := range []string{"demo@example.com", "Settings › Billing &amp; Admin",
-		`<a href="/settings/2step/app?return_to=/demo/settings" target="_blank" rel="noopener">2-Step Auth App</a>`,
-		`<a href="/settings/2step/sms?return_to=/demo/settings" target="_blank" rel="noopener">2-Step SMS Number</a>`} {
-		if !strings.Contains(text, want) {
-			t.Errorf("no %s in %s", want, text)
+	v.leads("POST", "/signin", url.Values{"email": {"demo@example.com"}, "password": {"correct horse battery"}, "return_to": {m[1]}}, "/signin/verify")
+	v.leads("POST", "/signin/verify", url.Values{"code": {<-v.code}}, to, texts...)
+}
+
+// The demo app lets nobody in but through the sign-in, its menu has the two entries of the page
+// that describes the feature, which open in a new window and know the way back, and it shows
+// what it knows.
+func TestDemoApp(t *testing.T) {
+	v := newDemo(t)
+	v.leads("GET", "/demo/", nil, "/demo/", "Welcome to Demo Books", `href="/demo/signin"`)
+	for _, page := range []string{"/demo/settings", "/demo/claims", "/demo/pay/2"} {
+		v.leads("GET", page, nil, "/signin", "Demo Books")
+	}
+	v.signIn(v.leads("GET", "/demo/settings", nil, "/signin"), "/demo/settings", "demo@example.com", "Settings › Billing &amp; Admin",
+		`<a href="/demo/2step/app" target="_blank" rel="noopener">2-Step Auth App</a>`,
+		`<a href="/demo/2step/sms" target="_blank" rel="noopener">2-Step SMS Number</a>`)
+	v.leads("GET", "/demo/", nil, "/demo/", "Bakery Brown")
+	v.leads("GET", "/demo/claims", nil, "/demo/claims", "<code>sub</code>", "demo@example.com", "<code>acr</code>", "urn:twostep:acr:email", "a code sent by email", "pwd, email", "demo-books")
+	v.leads("GET", "/demo/2step/sms", nil, "/settings/2step/sms")
+	v.leads("GET", "/demo/2step/app", nil, "/settings/2step/app")
+	for _, page := range []string{"/demo/nothing", "/demo/pay/9", "/demo/2step/password"} {
+		if r, _ := v.ask("GET", page, nil); r.StatusCode != 404 {
+			t.Error(page, r.StatusCode)
 		}
 	}
-	if strings.Count(text, "<li>") != 2 || !strings.Contains(resp.Header.Get("Content-Security-Policy"), "style-src 'self'") {
-		t.Errorf("%v %s", resp.Header, text)
+	r, _ := v.ask("GET", "/demo/style.css", nil)
+	if policy := r.Header.Get("Content-Security-Policy"); r.StatusCode != 200 || !strings.Contains(policy, "default-src 'none'; style-src 'self'") {
+		t.Error(r.StatusCode, policy)
 	}
-	if resp, text := ask("GET", "/demo/", nil); resp.StatusCode != 200 || !strings.Contains(text, "Invoices") {
-		t.Error(resp.StatusCode, text)
+}
+
+// Paying needs more than a mailed code. Who has no more is told so in plain words, and led to
+// where it is set up; then a code of the app is asked for, and nothing else pays.
+func TestDemoAppStepUp(t *testing.T) {
+	v := newDemo(t)
+	v.signIn(v.leads("GET", "/demo/pay/1", nil, "/signin"), "/demo/pay/1", "Bakery Brown", "Confirm it is you")
+	v.leads("POST", "/demo/pay/1", nil, "/demo/pay/1/setup", "Your account has neither yet", `href="/demo/2step/app?invoice=1"`)
+	body := v.leads("GET", "/demo/2step/app?invoice=1", nil, "/settings/2step/app")
+	back := returnTo.FindStringSubmatch(body)[1]
+	body = v.leads("POST", "/settings/2step/app", url.Values{"name": {""}, "return_to": {back}}, "/settings/2step/app")
+	key, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(regexp.MustCompile(`secret=([A-Z2-7]+)`).FindStringSubmatch(body)[1])
+	if err != nil {
+		t.Fatal(err)
 	}
-	if resp, _ := ask("GET", "/demo/nothing", nil); resp.StatusCode != 404 {
-		t.Error(resp.StatusCode)
+	body = v.leads("POST", "/settings/2step/app/verify", url.Values{"code": {totp.Code(key, time.Now())}, "return_to": {back}}, "/settings/2step/app/done")
+	v.leads("GET", regexp.MustCompile(`class="button" href="([^"]+)"`).FindStringSubmatch(body)[1], nil, "/demo/pay/1", "Confirm it is you")
+	body = v.leads("POST", "/demo/pay/1", nil, "/settings/confirm", "Demo Books")
+	v.leads("POST", "/settings/confirm", url.Values{"password": {"correct horse battery"}, "return_to": returnTo.FindStringSubmatch(body)[1:]}, "/signin/verify")
+	v.leads("POST", "/signin/verify", url.Values{"code": {totp.Code(key, time.Now().Add(30*time.Second))}}, "/demo/pay/1", "Thank you, it is you", "Pay 1,240.00")
+	v.leads("POST", "/demo/pay/1", nil, "/demo/pay/1", "This invoice is paid")
+	v.leads("GET", "/demo/claims", nil, "/demo/claims", "urn:twostep:acr:2", "pwd, otp, mfa")
+	v.leads("GET", "/demo/", nil, "/demo/", "Paid")
+}
+
+// A sign-out in the app is one at the server, and the other way round; an answer to another
+// browser, or a second time, opens nothing.
+func TestDemoAppSignOut(t *testing.T) {
+	v := newDemo(t)
+	v.signIn(v.leads("GET", "/demo/claims", nil, "/signin"), "/demo/claims", "demo@example.com")
+	v.leads("POST", "/demo/signout", nil, "/demo/", "Welcome to Demo Books")
+	v.leads("GET", "/settings", nil, "/signin")
+
+	v.signIn(v.leads("GET", "/demo/claims", nil, "/signin"), "/demo/claims", "demo@example.com")
+	v.leads("POST", "/signout", nil, "/signin")
+	late := time.Now().Add(20 * time.Second) // the server tells its apps behind the pages
+	for r, _ := v.ask("GET", "/demo/claims", nil); r.Request.URL.Path == "/demo/claims"; r, _ = v.ask("GET", "/demo/claims", nil) {
+		if time.Now().After(late) {
+			t.Fatal("the app was not told of the sign-out")
+		}
 	}
+	if r, _ := v.ask("POST", "/demo/backchannel", url.Values{"logout_token": {"eyJ.e30.x"}}); r.StatusCode != 400 {
+		t.Error("a logout token of nobody:", r.StatusCode)
+	}
+
+	v.signIn(v.leads("GET", "/demo/claims", nil, "/signin"), "/demo/claims")
+	mine, other := v.another(), v.another()
+	mine.Jar = v.Jar
+	mine.CheckRedirect = func(r *http.Request, _ []*http.Request) error {
+		if r.URL.Path == "/demo/callback" {
+			return http.ErrUseLastResponse
+		}
+		return nil
+	}
+	r, _ := mine.ask("GET", "/demo/signin", nil)
+	back, err := url.Parse(r.Header.Get("Location"))
+	if err != nil || back.Path != "/demo/callback" {
+		t.Fatal(back, err)
+	}
+	other.leads("GET", back.RequestURI(), nil, "/demo/callback", "This sign-in is over")
+	other.leads("GET", "/demo/", nil, "/demo/", "Welcome to Demo Books")
+	v.leads("GET", back.RequestURI(), nil, "/demo/callback", "This sign-in is over")
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"twostep"
+	"twostep/internal/demo"
 )
 
 // patience is how long requests in flight may take to finish once the server is told to stop.
@@ -19,7 +20,7 @@ const patience = 15 * time.Second
 
 type serveCommand struct {
 	Settings settings `embed:"" group:"settings"`
-	Demo     bool     `help:"Add a demo account, and a clock that the inbox page can turn forward. For this machine only."`
+	Demo     bool     `help:"Add a demo account, an app that signs in by it, and a clock that the inbox page can turn forward. For this machine only."`
 }
 
 // Run serves until ctx ends.
@@ -45,10 +46,12 @@ func (c *serveCommand) Run(ctx context.Context, to console, from *sources) (err 
 	if err != nil {
 		return err
 	}
+	var app *demo.App
 	if c.Demo {
 		if err := turnable(&options, s.Data); err != nil {
 			return err
 		}
+		app = addDemoApp(&options)
 	}
 	server, err := twostep.New(ctx, options)
 	if err != nil {
@@ -74,7 +77,7 @@ func (c *serveCommand) Run(ctx context.Context, to console, from *sources) (err 
 	log.Info("listening", "address", listener.Addr().String(), "url", public)
 	web := webServer(server, log)
 	if c.Demo {
-		web.Handler = withDemoApp(server)
+		web.Handler = beside(app, server)
 	}
 	web.TLSConfig = certificate
 	return serveUntil(ctx, listener, web, log)

@@ -21,7 +21,7 @@ var (
 	factorID   = regexp.MustCompile(`name="id" value="([^"]+)"`)
 	disabled   = regexp.MustCompile(`<button[^>]* disabled[^>]*>Continue</button>`)
 	enabled    = regexp.MustCompile(`<a class="button" href="([^"]+)"[^>]*>Continue</a>`)
-	newWindow  = regexp.MustCompile(`<a href="(/settings/2step/(?:app|sms))\?return_to=[^"]*" target="_blank"`)
+	newWindow  = regexp.MustCompile(`<a href="([^"]+)" target="_blank"[^>]*>([^<]+)</a>`)
 	smsNumbers = []string{"0171 2345678", "0171 2345679"}
 )
 
@@ -159,22 +159,36 @@ func appIsSuggested(v *visitor) error {
 	return v.inside(func() error { return v.want(appPage, "Google Authenticator", "Microsoft Authenticator") })
 }
 
-// menuLeads: the app behind the server has the menu; a server without the demo app has not.
-func menuLeads(v *visitor) error {
-	return v.inside(func() error { return v.want("/demo/settings", "Settings", "Billing & Admin") })
+// menu is the page of the app behind the server that leads to 2-Step verification; a server
+// without the demo app has none. The app signs people in here, so it lets them in by itself.
+func (v *visitor) menu() (answer, error) {
+	a, err := v.follow("/demo/settings")
+	if err == nil && (a.status != 200 || a.path != "/demo/settings" || !strings.Contains(a.body, "Billing & Admin")) {
+		err = fmt.Errorf("%s answers %d, and is no menu of an app", a.path, a.status)
+	}
+	return a, err
 }
 
+func menuLeads(v *visitor) error {
+	return v.inside(func() error { _, err := v.menu(); return err })
+}
+
+// opensWindow: the entry of the menu opens in a new window, and there is the page.
 func opensWindow(entry, path string) func(*visitor) error {
 	return func(v *visitor) error {
 		return v.inside(func() error {
-			a, err := v.get("/demo/settings")
+			a, err := v.menu()
 			if err != nil {
 				return err
 			}
 			for _, m := range newWindow.FindAllStringSubmatch(a.body, -1) {
-				if m[1] == path && strings.Contains(a.body, entry) {
-					return v.want(path)
+				if m[2] != entry {
+					continue
 				}
+				if a, err = v.follow(m[1]); err == nil && (a.status != 200 || !strings.HasPrefix(a.path, path+"?return_to=")) {
+					err = fmt.Errorf("the entry leads to %s, which answers %d", a.path, a.status)
+				}
+				return err
 			}
 			return fmt.Errorf("no entry %s that opens in a new window", entry)
 		})

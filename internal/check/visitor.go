@@ -63,13 +63,15 @@ type answer struct {
 
 func (v *visitor) get(path string) (answer, error) { return v.send(http.MethodGet, path, nil) }
 
-// follow gets a page, over redirects.
+// follow gets a page, over redirects that stay on the server.
 func (v *visitor) follow(path string) (a answer, err error) {
-	for range 5 {
+	for range 10 {
 		if a, err = v.get(path); err != nil || a.location == "" {
 			return a, err
 		}
-		path = a.location
+		if path = strings.TrimPrefix(a.location, v.base.String()); !strings.HasPrefix(path, "/") {
+			return a, fmt.Errorf("%s leads away, to %s", a.path, a.location)
+		}
 	}
 	return a, fmt.Errorf("%s leads from one page to the next", path)
 }

@@ -77,11 +77,10 @@ func (r Request) Next(s Standing) (Step, string) {
 		return StepRefused, "login_required"
 	case !s.App.admits(s.Who.Account.Groups):
 		return StepRefused, "access_denied"
-	case r.stale(s):
-		return ask(StepConfirm, "login_required")
-	case s.Who.Level() < want && s.Reach < want:
+	case (r.stale(s) || s.Who.Level() < want) && s.Reach < want:
+		// Before anything is asked: nobody proves themselves to hear that it was in vain.
 		return StepRefused, "unmet_authentication_requirements"
-	case s.Who.Level() < want:
+	case r.stale(s) || s.Who.Level() < want:
 		return ask(StepConfirm, "login_required")
 	case s.App.Foreign && !s.Consented:
 		return ask(StepConsent, "consent_required")
