@@ -74,7 +74,7 @@ func TestATT004_037(t *testing.T) {
 		"samePassword":  {"internal/account/password.go CheckPassword", "internal/account/password.go SamePassword"},
 		"debit":         {"internal/ledger/ledger.go Debit", "internal/ledger/ledger.go Succeed", "internal/ledger/send.go Send", "internal/signin/challenge.go prove"},
 		"SetPassword":   {"internal/account/notice.go Undo", "internal/account/password.go Reset", "internal/signin/password.go ChangePassword"},
-		"SetCookie":     {"internal/page/cookies.go put", "internal/web/enroll.go confirmDraft", "internal/web/enroll.go removeFactor", "internal/web/password.go changePassword", "internal/web/signin.go letIn", "internal/web/signin.go signIn", "internal/web/stepup.go stepUp"},
+		"SetCookie":     {"internal/demo/signin.go setCookie", "internal/forwardauth/enter.go enter", "internal/page/cookies.go put", "internal/web/enroll.go confirmDraft", "internal/web/enroll.go removeFactor", "internal/web/password.go changePassword", "internal/web/signin.go letIn", "internal/web/signin.go signIn", "internal/web/stepup.go stepUp"},
 		"carryOn":       {"internal/signin/password.go ChangePassword", "internal/signin/session.go rekey"},
 		"rekey":         {"internal/signin/enroll.go Confirm", "internal/signin/enroll.go RemoveFactor"},
 		"AddFactor":     {"internal/signin/enroll.go settle"},

@@ -211,8 +211,8 @@ func TestATT220_221_222_223_235(t *testing.T) {
 			"//books.example/callback", "/callback", "callback", "", "javascript:alert(1)", "data:text/html,x", "intent://x", otherBack, phoneBack,
 			" https://books.example/callback", "https://books.example/callback ", "https://books.example/callback\n", "https://books.example/callback\x00", "https://xn--books.example/callback",
 		} {
-			for _, wrong := range [][]string{nil, {"response_type", "token"}, {"response_type", ""}, {"code_challenge", ""}, {"prompt", "none login"}, {"request", "x.y.z"}, {"max_age", "-1"}, {"id_token_hint", "x"}} {
-				a := anna.Get("/oauth2/authorize?" + asking("books", back, wrong...).Encode())
+			for _, wrong := range [][]string{nil, {"request_uri", " "}, {"response_type", "token"}, {"response_type", ""}, {"code_challenge", ""}, {"prompt", "none login"}, {"request", "x.y.z"}, {"max_age", "-1"}, {"id_token_hint", "x"}} {
+				a := anna.Get("/oauth2/authorize?" + strings.Replace(asking("books", back, wrong...).Encode(), "request_uri=+", "request_uri=", 1))
 				if a.StatusCode != http.StatusBadRequest || a.Header.Get("Location") != "" {
 					h.T.Fatalf("%q, %v: %d to %q", back, wrong, a.StatusCode, a.Header.Get("Location"))
 				}

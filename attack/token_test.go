@@ -380,6 +380,9 @@ func TestATT233(t *testing.T) {
 		if got := look("api", a.api, s.text("access_token")); got.body["active"] != true {
 			h.T.Errorf("an API: %v", got.body)
 		}
+		if got := look("api", a.api, s.text("refresh_token")); got.body["active"] != false {
+			h.T.Errorf("an API takes another app's refresh token: %v", got.body)
+		}
 		strange, none := look("other", a.other, s.text("access_token")), look("other", a.other, "x")
 		if len(strange.body) != 1 || strange.body["active"] != false || len(none.body) != 1 || none.body["active"] != false || strange.status != none.status {
 			h.T.Errorf("another's: %d %v; none: %d %v", strange.status, strange.body, none.status, none.body)

@@ -21,9 +21,8 @@ var apps = []mutation{
 		{"internal/oidc/authorize.go", "if !a.Redirect(redirect) {", `if !a.Redirect(redirect) && values.Get("response_type") == "code" {`},
 	}},
 	{test: "TestATT220_221_222_223_235", what: "every port of every host is free", edits: []edit{
-		{"internal/grant/app.go", `u.Scheme != "http" || u.Port() == ""`, `u.Port() == ""`},
-		{"internal/grant/app.go", `k.Scheme != "http" || !loopback(k.Hostname()) || k.Port() == ""`, `k.Port() == ""`},
-		{"internal/grant/app.go", `strings.Replace(known, ":"+k.Port(), "", 1) == strings.Replace(address, ":"+u.Port(), "", 1)`, `k.Path == u.Path`},
+		{"internal/grant/app.go", `checkRedirect(address) != nil || u.Scheme != "http" || u.Port() == ""`, `u.Port() == ""`},
+		{"internal/grant/app.go", `after := strings.TrimPrefix(address, "http://")`, `_, after, _ := strings.Cut(address, "://")`},
 	}},
 	{test: "TestATT224_225_239", what: "a code is good for every app", edits: []edit{
 		{"internal/grant/grant.go", "if found.App != r.App.ID {", "if false {"},
@@ -37,7 +36,7 @@ var apps = []mutation{
 		{"internal/grant/grant.go", "if row.CodeUsedAt != 0 {", "if false {"},
 	}},
 	{test: "TestATT224_225_239", what: "the second use of a code ends nothing", edits: []edit{
-		{"internal/grant/grant.go", "errors.Join(ErrInvalid, g.Store.EndGrant(ctx, found.ID, now))\n\t}\n\terr = g.Store.UseGrant", "ErrInvalid\n\t}\n\terr = g.Store.UseGrant"},
+		{"internal/grant/grant.go", "cmp.Or(g.Store.EndGrant(ctx, found.ID, now), ErrInvalid)\n\t}\n\terr = g.Store.UseGrant", "cmp.Or(nil, ErrInvalid)\n\t}\n\terr = g.Store.UseGrant"},
 	}},
 	{test: "TestATT224_225_239", what: "of two parameters of one name the first counts", edits: []edit{
 		{"internal/oidc/oidc.go", "len(all) != 1 ||", "len(all) == 0 ||"},
@@ -52,7 +51,7 @@ var apps = []mutation{
 		{"internal/grant/grant.go", `return verifier == ""`, `return true`},
 	}},
 	{test: "TestATT226_227", what: "a weak verifier is good enough", edits: []edit{
-		{"internal/grant/grant.go", "return goodVerifier.MatchString(verifier) && base64", "return base64"},
+		{"internal/grant/grant.go", "return goodVerifier.MatchString(verifier) && Challenge(verifier) == challenge", "return Challenge(verifier) == challenge"},
 	}},
 	{test: "TestATT226_227", what: "a wrong verifier leaves the code", edits: []edit{
 		{"internal/grant/grant.go", "\terr = g.Store.UseGrant(ctx, row.Code, r.App.ID, now)\n", "\tif !proves(r.Verifier, found.asked.Challenge) {\n\t\treturn Grant{}, ErrInvalid\n\t}\n\terr = g.Store.UseGrant(ctx, row.Code, r.App.ID, now)\n"},
@@ -82,7 +81,12 @@ var apps = []mutation{
 		{"internal/oidc/idtoken.go", `claims["auth_time"], claims["acr"], claims["amr"], claims["sid"] = g.AuthTime.Unix()`, `claims["auth_time"], claims["acr"], claims["amr"], claims["sid"] = now.Unix()`},
 	}},
 	{test: "TestATT233", what: "every app may look at all tokens", edits: []edit{
-		{"internal/oidc/introspect.go", "shown.App != asks.ID && !asks.Introspects", "asks.ID == \"\""},
+		{"internal/oidc/introspect.go", "shown.App != asks.ID && (shown.Refresh || !asks.Introspects)", "asks.ID == \"\""},
+	}},
+	{test: "TestATT220_221_222_223_235", what: "a request that says it was pushed needs no address", edits: []edit{
+		{"internal/oidc/authorize.go", `if err != nil || values.Get("request_uri") != "" {`, `if err != nil || values.Has("request_uri") {`},
+		{"internal/oidc/authorize.go", "App: a.ID, Redirect: redirect, State", `App: a.ID, Redirect: values.Get("redirect_uri"), State`},
+		{"internal/grant/grant.go", "if !a.Redirect(r.Redirect) && !a.entrance(r.Redirect) {", "if a.ID == \"\" {"},
 	}},
 	{test: "TestATT233", what: "everybody may look at tokens", edits: []edit{
 		{"internal/oidc/client.go", "if err == nil && a.Public() {\n\t\terr = errClient", "if err == nil && a.ID == \"\" {\n\t\terr = errClient"},
@@ -95,16 +99,16 @@ var apps = []mutation{
 		{"internal/grant/token.go", "case err != nil:\n\t\treturn fmt.Errorf(\"grant: revoke: %w\", err)", "case err != nil:\n\t\treturn nil"},
 	}},
 	{test: "TestATT236", what: "who asks for more gets what there is", edits: []edit{
-		{"internal/grant/request.go", "case s.Who.Level() < want && s.Reach < want:\n\t\treturn StepRefused, \"unmet_authentication_requirements\"\n\tcase s.Who.Level() < want:\n\t\treturn ask(StepConfirm, \"login_required\")\n", "case want < 0:\n"},
+		{"internal/grant/request.go", "want := max(r.Level, s.App.Least())", "want := min(r.Level, s.App.Least(), 0)"},
 	}},
 	{test: "TestATT236", what: "an old proof is as good as a new one", edits: []edit{
-		{"internal/grant/request.go", "case r.stale(s):", "case r.stale(s) && s.Who.ID == \"\":"},
+		{"internal/grant/request.go", "case r.stale(s) || s.Who.Level() < want:", "case s.Who.Level() < want:"},
 	}},
 	{test: "TestATT236", what: "a step up offers what is not enough", edits: []edit{
 		{"internal/signin/level.go", "if len(enough) == 0 {", "if len(enough) >= 0 {"},
 	}},
 	{test: "TestATT237", what: "another site signs people out", edits: []edit{
-		{"internal/oidc/logout.go", "if f.session != who.ID {", "if f.session != who.ID && false {"},
+		{"internal/oidc/logout.go", "if f.session != p.SID(who.ID, f.app) {", "if f.session != p.SID(who.ID, f.app) && false {"},
 	}},
 	{test: "TestATT237", what: "whoever is signed out is sent anywhere", edits: []edit{
 		{"internal/oidc/logout.go", "err == nil && !a.AfterSignOut(f.to) {", "err == nil && a.ID == \"\" {"},
@@ -114,5 +118,38 @@ var apps = []mutation{
 	}},
 	{test: "TestATT219", what: "an old key is known for ever", edits: []edit{
 		{"internal/grant/key.go", "if i == 0 || now.Sub(list[i-1].made()) < keyEarly+keyLate {", "if i >= 0 && !now.IsZero() {"},
+	}},
+	{test: "TestATT272_275", what: "every peer is a proxy", edits: []edit{
+		{"internal/forwardauth/asked.go", "if !s.Pages.Proxied(r) {", "if s.Pages.Proxied(r) && false {"},
+	}},
+	{test: "TestATT272_275", what: "of two headers the first counts", edits: []edit{
+		{"internal/forwardauth/asked.go", `len(values) > 1 || values[0] == "":`, `values[0] == "":`},
+		{"internal/forwardauth/asked.go", `if a != "" && b != "" && a != b {`, `if a != b && false {`},
+	}},
+	{test: "TestATT272_275", what: "the way back begins with a host of ours", edits: []edit{
+		{"internal/forwardauth/enter.go", `if errors.Is(err, grant.ErrNoApp) {`, `if errors.Is(err, grant.ErrNoApp) && about.host == "" {`},
+	}},
+	{test: "TestATT277_279_280", what: "the cookie of one host opens the others of its app", edits: []edit{
+		{"internal/forwardauth/answer.go", "of.App != app.ID || of.Redirect() != about.redirect()", "of.App != app.ID"},
+	}},
+	{test: "TestATT277_279_280", what: "the cookie of a host outlives the session", edits: []edit{
+		{"internal/store/grants.go", "AND (grants.offline OR EXISTS", "AND (grants.code_ends_at > 0 OR EXISTS"},
+		{"internal/store/sessions.go", "WHERE sessions.ends_at >= $1 AND sessions.seen_at >= $2`", "WHERE sessions.ends_at >= $1 AND $2 > 0`"},
+	}},
+	{test: "TestATT282", what: "a code is good in every browser", edits: []edit{
+		{"internal/forwardauth/enter.go", `if verifier == "" || code == "" {`, `if code == "" {`},
+		{"internal/grant/grant.go", "|| !proves(r.Verifier, found.asked.Challenge):", "|| false:"},
+	}},
+	{test: "TestATT282", what: "everybody is sent to sign in", edits: []edit{
+		{"internal/forwardauth/answer.go", "case about.quiet || !about.navigates(r):", "case about.quiet:"},
+	}},
+	{test: "TestATT276_283", what: "a host takes whatever was proven", edits: []edit{
+		{"internal/grant/request.go", "want := max(r.Level, s.App.Least())", "want := r.Level"},
+	}},
+	{test: "TestATT276_283", what: "a host is for everybody", edits: []edit{
+		{"internal/grant/app.go", "return len(a.Groups) == 0 ||", "return len(a.Groups) >= 0 ||"},
+	}},
+	{test: "TestATT276_283", what: "a host takes an old proof", edits: []edit{
+		{"internal/grant/request.go", "|| s.App.MaxAge > 0 && over(s.App.Oldest())", ""},
 	}},
 }

@@ -46,7 +46,7 @@ func (s *Site) decide(r *http.Request, app grant.App, about asked) (v verdict, e
 	}
 	request := grant.Request{App: app.ID, Redirect: about.redirect(), Scope: scope(), Asked: s.Grants.Now()}
 	standing := grant.Standing{Who: v.who, App: app, Now: request.Asked}
-	if v.who != nil && v.who.Level() < app.Least() {
+	if v.who != nil && (v.who.Level() < app.Least() || app.MaxAge > 0) {
 		if standing.Reach, err = s.Grants.Engine.Reach(ctx, *v.who); err != nil {
 			return v, err
 		}

@@ -31,7 +31,7 @@ const Checking = "/auth/check"
 const (
 	starting = "/auth/start"
 	// entering is where a code comes back to, at every host. It must be behind the proxy too.
-	entering = "/.twostep/enter"
+	entering = grant.Entrance
 )
 
 // Asks reports whether a request is a proxy's question. The host that it names may be that of

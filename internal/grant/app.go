@@ -304,6 +304,16 @@ func loopback(host string) bool {
 // the person's own machine alone is free (RFC 8252 7.3).
 func (a App) Redirect(address string) bool { return among(a.Redirects, address) }
 
+// Entrance is the path at which a code for a host behind a proxy comes back.
+const Entrance = "/.twostep/enter"
+
+// entrance reports whether an address is that of one of the app's hosts.
+func (a App) entrance(address string) bool {
+	return slices.ContainsFunc(a.Hosts, func(host string) bool {
+		return address == "https://"+host+Entrance || address == "http://"+host+Entrance
+	})
+}
+
 // AfterSignOut reports whether somebody may go there who has signed out.
 func (a App) AfterSignOut(address string) bool { return among(a.SignedOut, address) }
 

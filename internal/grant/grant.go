@@ -8,6 +8,7 @@
 package grant
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -17,6 +18,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"twostep/internal/account"
@@ -27,12 +29,11 @@ import (
 
 // How long things live.
 const (
-	CodeLife    = time.Minute // ASVS 10.4.3, level 3
-	AccessLife  = 10 * time.Minute
+	CodeLife    = time.Minute         // ASVS 10.4.3, level 3
+	AccessLife  = 10 * time.Minute    // of an ID token too
 	OfflineLife = 30 * 24 * time.Hour // of a grant with refresh tokens, in any case
 	PushedLife  = 90 * time.Second    // RFC 9126 2.2
 	waiting     = time.Hour           // a request waits for its person
-	idLife      = 10 * time.Minute    // of an ID token
 )
 
 // Grants are all of them.
@@ -40,6 +41,8 @@ type Grants struct {
 	*account.Registry
 	Engine *signin.Engine
 	Fixed  []App // those of the settings
+
+	making sync.Mutex // of a signing key: one is enough
 }
 
 // ErrInvalid says that a code or a token is not good (any more).
@@ -89,6 +92,13 @@ func read(row store.Grant) (g Grant, err error) {
 
 // Issue gives a code for what was asked, to the person of the session.
 func (g *Grants) Issue(ctx context.Context, r Request, who signin.Session) (code string, err error) {
+	a, err := g.App(ctx, r.App)
+	if err != nil {
+		return "", err
+	}
+	if !a.Redirect(r.Redirect) && !a.entrance(r.Redirect) {
+		return "", fmt.Errorf("grant: issue: %q is no address of the app %s", r.Redirect, r.App)
+	}
 	body, err := json.Marshal(asked{r.Redirect, r.Challenge, r.Nonce})
 	if err != nil {
 		return "", err
@@ -138,7 +148,7 @@ func (g *Grants) Redeem(ctx context.Context, r Redemption) (Grant, error) {
 	now := store.Millis(g.Now())
 	if row.CodeUsedAt != 0 {
 		g.Log.Warn("a code came a second time: what came of it is ended", "app", found.App)
-		return Grant{}, errors.Join(ErrInvalid, g.Store.EndGrant(ctx, found.ID, now))
+		return Grant{}, cmp.Or(g.Store.EndGrant(ctx, found.ID, now), ErrInvalid)
 	}
 	err = g.Store.UseGrant(ctx, row.Code, r.App.ID, now)
 	switch {
@@ -147,7 +157,7 @@ func (g *Grants) Redeem(ctx context.Context, r Redemption) (Grant, error) {
 	case err != nil:
 		return Grant{}, fmt.Errorf("grant: redeem: %w", err)
 	case found.asked.Redirect != r.Redirect || !proves(r.Verifier, found.asked.Challenge):
-		return Grant{}, errors.Join(ErrInvalid, g.Store.EndGrant(ctx, found.ID, now))
+		return Grant{}, cmp.Or(g.Store.EndGrant(ctx, found.ID, now), ErrInvalid)
 	}
 	return found, nil
 }
@@ -182,14 +192,24 @@ type Allowed struct {
 	Since time.Time
 }
 
-// Given are the apps that the person uses or has allowed something, once each.
+// Given are the apps that the person uses, or has allowed something, once each, with all that
+// each may know.
 func (g *Grants) Given(ctx context.Context, who signin.Session) (list []Allowed, err error) {
 	rows, err := g.Store.GrantsOf(ctx, who.Account.ID, store.Millis(g.Now()))
 	if err != nil {
 		return nil, fmt.Errorf("grant: given: %w", err)
 	}
+	consents, err := g.Store.Consents(ctx, who.Account.ID)
+	if err != nil {
+		return nil, fmt.Errorf("grant: given: %w", err)
+	}
+	for _, c := range consents {
+		rows = append(rows, store.Grant{App: c.App, Scope: c.Scope, BeganAt: c.At})
+	}
 	for _, row := range rows {
-		if slices.ContainsFunc(list, func(a Allowed) bool { return a.App.ID == row.App }) {
+		scope := strings.Fields(row.Scope)
+		if i := slices.IndexFunc(list, func(a Allowed) bool { return a.App.ID == row.App }); i >= 0 {
+			list[i].Scope = append(list[i].Scope, scope...)
 			continue
 		}
 		a, err := g.App(ctx, row.App)
@@ -199,7 +219,7 @@ func (g *Grants) Given(ctx context.Context, who signin.Session) (list []Allowed,
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, Allowed{a, strings.Fields(row.Scope), store.Time(row.BeganAt)})
+		list = append(list, Allowed{a, scope, store.Time(row.BeganAt)})
 	}
 	return list, nil
 }
@@ -224,7 +244,7 @@ func (g *Grants) Subject(ctx context.Context, a App, id string) (string, error) 
 	if err != nil {
 		return "", fmt.Errorf("grant: subject: %w", err)
 	}
-	sum := sha256.Sum256([]byte(salt + " " + a.sector() + " " + id))
+	sum := sha256.Sum256([]byte(salt + " " + a.ID + " " + id))
 	return base64.RawURLEncoding.EncodeToString(sum[:]), nil
 }
 
@@ -260,11 +280,9 @@ func (g *Grants) Standing(ctx context.Context, r Request, who *signin.Session) (
 	return s, err
 }
 
-// sector is what apps must share to know a person by the same subject: the host of their
-// first redirect address.
-func (a App) sector() string {
-	if len(a.Redirects) == 0 {
-		return a.ID
-	}
-	return Origin(a.Redirects[0])
+// SID is the name of a session for an app: another one for each, so that no two of them can
+// tell by it whom they share.
+func (g *Grants) SID(session, app string) string {
+	sum := sha256.Sum256([]byte("sid " + app + " " + session))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
 }

@@ -8,7 +8,6 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -50,6 +49,8 @@ func (k signingKey) public() jose.JSONWebKey {
 // keys are all signing keys of one algorithm, the newest first. There is always one, and
 // another soon enough.
 func (g *Grants) keys(ctx context.Context, algorithm string) (list []signingKey, err error) {
+	g.making.Lock()
+	defer g.making.Unlock()
 	rows, err := g.Store.SigningKeys(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("grant: keys: %w", err)
@@ -59,8 +60,9 @@ func (g *Grants) keys(ctx context.Context, algorithm string) (list []signingKey,
 			continue
 		}
 		k, err := g.openKey(row)
-		if err != nil {
-			return nil, err
+		if err != nil { // the key that sealed it is gone; what it has signed is lost, and a new one is made
+			g.Log.Error("a signing key does not open", "error", err)
+			continue
 		}
 		list = append(list, k)
 	}
@@ -237,13 +239,4 @@ func signedBy(token *jwt.JSONWebToken, set jose.JSONWebKeySet, claims *jwt.Claim
 		}
 	}
 	return false
-}
-
-// KeySet is the public keys as JSON.
-func (g *Grants) KeySet(ctx context.Context) ([]byte, error) {
-	set, err := g.Published(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return json.Marshal(set)
 }

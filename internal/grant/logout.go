@@ -13,46 +13,55 @@ import (
 // Farewell is what an app is told about a session that was ended (OpenID Connect Back-Channel
 // Logout 2.4).
 type Farewell struct {
-	App   App
-	Token string
-	Grant string // which it is about
+	App     App
+	Token   string
+	session string
 }
 
-// logoutLife is for how long a farewell may travel.
-const logoutLife = 2 * time.Minute
+const (
+	// logoutLife is for how long a farewell may travel.
+	logoutLife = 2 * time.Minute
+	// tellAgain is when an app that was not reached is told again.
+	tellAgain = time.Minute
+)
 
-// Farewells are those that are due: of sessions that were ended before their time, each once,
-// whichever server comes first. Who takes one must deliver it.
+// Farewells are those that are due: of sessions that were ended before their time. Who takes one
+// delivers it and says so by Told; what was not delivered is due again a minute later, on
+// whichever server, for as long as the session would have lasted.
 func (g *Grants) Farewells(ctx context.Context) (list []Farewell, err error) {
-	now := store.Millis(g.Now())
-	rows, err := g.Store.Untold(ctx, now)
+	now := g.Now()
+	rows, err := g.Store.Untold(ctx, store.Millis(now))
 	if err != nil {
 		return nil, fmt.Errorf("grant: farewells: %w", err)
 	}
-	seen := map[string]bool{}
 	for _, row := range rows {
-		err := g.Store.TellGrant(ctx, row.ID, now)
+		err := g.Store.Tell(ctx, row.App, row.Session, store.Millis(now), store.Millis(now.Add(tellAgain)))
 		if errors.Is(err, store.ErrNotFound) {
 			continue
 		}
 		if err != nil {
 			return list, fmt.Errorf("grant: farewells: %w", err)
 		}
-		a, err := g.App(ctx, row.App)
-		if errors.Is(err, ErrNoApp) || err == nil && a.BackChannel == "" || seen[row.App+" "+row.Session] {
-			continue
+		f := Farewell{session: row.Session}
+		f.App, err = g.App(ctx, row.App)
+		if errors.Is(err, ErrNoApp) || err == nil && f.App.BackChannel == "" {
+			err = g.Store.Told(ctx, row.App, row.Session, store.Millis(now)) // there is nobody to tell
+		} else if err == nil {
+			f.Token, err = g.farewell(ctx, f.App, row)
 		}
-		seen[row.App+" "+row.Session] = true
 		if err != nil {
-			return list, err
+			return list, fmt.Errorf("grant: farewells: %w", err)
 		}
-		token, err := g.farewell(ctx, a, row)
-		if err != nil {
-			return list, err
+		if f.Token != "" {
+			list = append(list, f)
 		}
-		list = append(list, Farewell{a, token, row.ID})
 	}
 	return list, nil
+}
+
+// Told notes that a farewell has arrived.
+func (g *Grants) Told(ctx context.Context, f Farewell) error {
+	return g.Store.Told(ctx, f.App.ID, f.session, store.Millis(g.Now()))
 }
 
 func (g *Grants) farewell(ctx context.Context, a App, row store.Grant) (string, error) {
@@ -62,7 +71,7 @@ func (g *Grants) farewell(ctx context.Context, a App, row store.Grant) (string, 
 	}
 	now := g.Now()
 	return g.Sign(ctx, a.Signs(), "logout+jwt", map[string]any{
-		"iss": g.Settings.PublicURL, "aud": a.ID, "sub": subject, "sid": row.Session, "jti": rand.Text(),
+		"iss": g.Settings.PublicURL, "aud": a.ID, "sub": subject, "sid": g.SID(row.Session, a.ID), "jti": rand.Text(),
 		"iat": now.Unix(), "exp": now.Add(logoutLife).Unix(),
 		"events": map[string]any{"http://schemas.openid.net/event/backchannel-logout": struct{}{}},
 	})

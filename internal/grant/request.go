@@ -90,15 +90,17 @@ func (r Request) Next(s Standing) (Step, string) {
 	return StepAllowed, ""
 }
 
-// stale reports whether the proof that the person has given is too old for this request. One
-// that was given after it was asked for never is.
+// slack is for how long a proof that was given for a request is good for it, beyond the age
+// that it asks for: somebody may read a page of consent in between.
+const slack = 10 * time.Minute
+
+// stale reports whether the proof that the person has given is too old for this request, or was
+// skipped. One that was given after it was asked for is good for a while, whatever the age.
 func (r Request) stale(s Standing) bool {
-	proved := s.Who.AuthTime()
-	if !proved.Before(r.Asked.Truncate(time.Millisecond)) {
-		return false
-	}
-	old := s.Now.Sub(proved)
-	return slices.Contains(r.Prompt, "login") || r.MaxAge != nil && old > time.Duration(*r.MaxAge)*time.Second || s.App.MaxAge > 0 && old > s.App.Oldest()
+	proved := s.Who.Proved
+	old, asked := s.Now.Sub(proved), !proved.Before(r.Asked.Truncate(time.Millisecond))
+	over := func(age time.Duration) bool { return old > age && (!asked || old > age+slack) }
+	return slices.Contains(r.Prompt, "login") && !asked || r.MaxAge != nil && over(time.Duration(*r.MaxAge)*time.Second) || s.App.MaxAge > 0 && over(s.App.Oldest())
 }
 
 // full reports whether trust in a browser is not enough for the request.
@@ -138,7 +140,7 @@ func (g *Grants) Pushed(ctx context.Context, app, name string) (Request, error) 
 	if !ok {
 		return Request{}, ErrInvalid
 	}
-	r, err := g.Waiting(ctx, token)
+	r, err := g.read(ctx, token, true)
 	if err != nil {
 		return Request{}, err
 	}
@@ -164,9 +166,13 @@ func (g *Grants) keep(ctx context.Context, r Request, pushed bool, life time.Dur
 }
 
 // Waiting is the request with this token. ErrInvalid.
-func (g *Grants) Waiting(ctx context.Context, token string) (r Request, err error) {
+func (g *Grants) Waiting(ctx context.Context, token string) (Request, error) {
+	return g.read(ctx, token, false)
+}
+
+func (g *Grants) read(ctx context.Context, token string, pushed bool) (r Request, err error) {
 	row, err := g.Store.Request(ctx, seal.Hash(token), store.Millis(g.Now()))
-	if errors.Is(err, store.ErrNotFound) {
+	if errors.Is(err, store.ErrNotFound) || err == nil && row.Pushed != pushed {
 		return r, ErrInvalid
 	}
 	if err == nil {

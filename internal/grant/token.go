@@ -1,6 +1,7 @@
 package grant
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -74,7 +75,7 @@ func (g *Grants) Refresh(ctx context.Context, a App, token string) (of Grant, t 
 		return err
 	})
 	if errors.Is(err, store.ErrNotFound) {
-		return of, Tokens{}, errors.Join(ErrInvalid, g.reused(ctx, a, of, old))
+		return of, Tokens{}, cmp.Or(g.reused(ctx, a, of, old), ErrInvalid)
 	}
 	return of, t, err
 }

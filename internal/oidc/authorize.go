@@ -25,7 +25,7 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return p.stray(w, r, err)
 	}
-	q, err := p.request(r, a, values)
+	q, err := p.request(r, a, redirect, values)
 	if told, ok := errors.AsType[*refusal](err); ok {
 		mode := values.Get("response_mode")
 		return p.back(w, r, grant.Request{Redirect: redirect, State: values.Get("state"), Mode: mode}, failed(told.code, told.text))
@@ -37,7 +37,7 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if r.Method == http.MethodPost {
-		path, err := p.Wait(r.Context(), q)
+		path, err := p.park(r, q)
 		if err != nil {
 			return err
 		}
@@ -58,7 +58,7 @@ func (p *Provider) whose(r *http.Request, values url.Values) (a grant.App, redir
 	if errors.Is(err, grant.ErrNoApp) {
 		return a, "", &errStray{"oidc.noapp", "there is no app with the client_id " + strconv.Quote(cut(values.Get("client_id")))}
 	}
-	if err != nil || values.Has("request_uri") {
+	if err != nil || values.Get("request_uri") != "" {
 		return a, "", err
 	}
 	redirect = values.Get("redirect_uri")
@@ -85,18 +85,16 @@ func (p *Provider) stray(w http.ResponseWriter, r *http.Request, err error) erro
 	return p.Pages.Print(w, r, page.Sheet{Of: templates(), Name: "stray", Status: http.StatusBadRequest, Title: "oidc.stray.title", Page: key})
 }
 
-// request reads what an app asks for. *refusal.
-func (p *Provider) request(r *http.Request, a grant.App, values url.Values) (q grant.Request, err error) {
+// request reads what an app asks for; the redirect address is one that whose has looked at.
+// *refusal.
+func (p *Provider) request(r *http.Request, a grant.App, redirect string, values url.Values) (q grant.Request, err error) {
 	if name := values.Get("request_uri"); name != "" {
 		return p.Pushed(r.Context(), a.ID, name)
 	}
 	q = grant.Request{
-		App: a.ID, Redirect: values.Get("redirect_uri"), State: values.Get("state"), Nonce: values.Get("nonce"), Mode: values.Get("response_mode"),
+		App: a.ID, Redirect: redirect, State: values.Get("state"), Nonce: values.Get("nonce"), Mode: values.Get("response_mode"),
 		Prompt: strings.Fields(values.Get("prompt")), LoginHint: values.Get("login_hint"), Locales: values.Get("ui_locales"),
 		Action: values.Get("twostep_action"), Challenge: values.Get("code_challenge"), Asked: p.Now(),
-	}
-	if q.Redirect == "" {
-		q.Redirect = a.Redirects[0]
 	}
 	for _, one := range strings.Fields(values.Get("scope")) {
 		if slices.Contains(scopes, one) && !slices.Contains(q.Scope, one) {
@@ -128,6 +126,8 @@ func plain(values url.Values) error {
 		return invalid("response_type is missing")
 	case values.Get("response_type") != "code":
 		return refuse(0, "unsupported_response_type", "the only response_type here is code")
+	case mode == "form_post" && !strings.HasPrefix(values.Get("redirect_uri"), "http"):
+		return invalid("an app on a phone gets no form")
 	case mode != "" && mode != "query" && mode != "form_post":
 		return invalid("response_mode is neither query nor form_post")
 	case len(values.Get("state")) > 2048 || len(values.Get("nonce")) > 1024 || len(values.Get("login_hint")) > 254 || len(values.Get("ui_locales")) > 100:
@@ -158,8 +158,8 @@ func prompted(prompt []string) error {
 			return invalid("prompt is none of none, login and consent")
 		}
 	}
-	if len(prompt) > 1 && slices.Contains(prompt, "none") {
-		return invalid("prompt is none and something else")
+	if len(prompt) > 4 || len(prompt) > 1 && slices.Contains(prompt, "none") {
+		return invalid("prompt is none and something else, or too long")
 	}
 	return nil
 }

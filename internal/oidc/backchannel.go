@@ -7,16 +7,16 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"twostep/internal/grant"
 )
 
-// How often and how patiently apps are told that a session is over.
+// How often apps are told that a session is over, and how long they may take to listen.
 const (
 	tellEvery   = 2 * time.Second
 	tellTimeout = 5 * time.Second
-	tellTries   = 3
 )
 
 // Tell tells apps about sessions that were ended, until ctx ends (OpenID Connect Back-Channel
@@ -33,30 +33,27 @@ func (p *Provider) Tell(ctx context.Context) {
 	}
 }
 
-// TellNow tells what is due.
+// TellNow tells what is due, all at once, and waits until that is done.
 func (p *Provider) TellNow(ctx context.Context) {
 	list, err := p.Farewells(ctx)
 	if err != nil && ctx.Err() == nil {
 		p.Log.Error("sign-outs for apps", "error", err)
 	}
+	var all sync.WaitGroup
 	for _, f := range list {
-		go p.tell(ctx, f)
+		all.Go(func() { p.tell(ctx, f) })
 	}
+	all.Wait()
 }
 
 func (p *Provider) tell(ctx context.Context, f grant.Farewell) {
-	var err error
-	for try := range tellTries {
-		if err = deliver(ctx, f); err == nil || ctx.Err() != nil {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(time.Duration(try+1) * tellEvery):
-		}
+	err := deliver(ctx, f)
+	if err == nil {
+		err = p.Told(ctx, f)
 	}
-	p.Log.Warn("an app could not be told that a session is over", "app", f.App.ID, "error", err)
+	if err != nil && ctx.Err() == nil {
+		p.Log.Warn("an app could not be told that a session is over, and is told again", "app", f.App.ID, "error", err)
+	}
 }
 
 // deliver sends one logout token. Redirects are not followed: it is for the registered address.

@@ -16,6 +16,7 @@ type consentPage struct {
 	Email   string // whose
 	Knows   []string
 	Request string
+	Session string // to whom this was shown
 }
 
 // showConsent asks whether somebody else's app may know what it wants to know.
@@ -34,14 +35,14 @@ func (p *Provider) showConsent(w http.ResponseWriter, r *http.Request, a asking)
 	if host == "" {
 		host = u.Scheme
 	}
-	said := consentPage{a.standing.App.Title(), host, a.standing.Who.Account.Email, knows, tokenOf(a.path)}
+	said := consentPage{a.standing.App.Title(), host, a.standing.Who.Account.Email, knows, tokenOf(a.path), p.SID(a.standing.Who.ID, a.q.App)}
 	page.Lead(w, grant.Origin(a.q.Redirect))
 	return p.Pages.Print(w, r, page.Sheet{Of: templates(), Name: "consent", Title: "oidc.consent.title", Page: said})
 }
 
 // consent is what the person says to it.
 func (p *Provider) consent(w http.ResponseWriter, r *http.Request) error {
-	form, err := page.Form(w, r, "request", "answer")
+	form, err := page.Form(w, r, "request", "session", "answer")
 	if err != nil {
 		return err
 	}
@@ -55,6 +56,9 @@ func (p *Provider) consent(w http.ResponseWriter, r *http.Request) error {
 	q, err := p.Waiting(r.Context(), form["request"])
 	if err != nil {
 		return p.stray(w, r, err)
+	}
+	if form["session"] != p.SID(who.ID, q.App) { // somebody else is in by now, and is asked
+		return see(w, r, continuePath+"?"+url.Values{"request": {form["request"]}}.Encode())
 	}
 	if form["answer"] != "allow" {
 		return p.end(w, r, q, form["request"], failed("access_denied", ""))

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 
+	"twostep/internal/account"
 	"twostep/internal/grant"
 	"twostep/internal/page"
 	"twostep/internal/signin"
@@ -52,11 +53,23 @@ func (p *Provider) proceed(w http.ResponseWriter, r *http.Request, q grant.Reque
 	}
 	path := continuePath + "?" + url.Values{"request": {token}}.Encode()
 	if token == "" {
-		if path, err = p.Wait(r.Context(), q); err != nil {
+		if path, err = p.park(r, q); err != nil {
 			return err
 		}
 	}
 	return p.ask(w, r, asking{step, q, path, standing})
+}
+
+// parkedPerHour are the requests of one network that wait in an hour: nobody has to prove
+// anything to make one, and each takes room.
+const parkedPerHour = 3000
+
+// park keeps a request until its person is back. *account.WaitError.
+func (p *Provider) park(r *http.Request, q grant.Request) (path string, err error) {
+	if err := p.Spend(r.Context(), p.Store, account.PerNetwork("requests of apps", p.Pages.From(r).Network(), parkedPerHour)); err != nil {
+		return "", err
+	}
+	return p.Wait(r.Context(), q)
 }
 
 // asking is a request whose person is asked something.

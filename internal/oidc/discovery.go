@@ -41,7 +41,7 @@ func (p *Provider) discovery(w http.ResponseWriter, _ *http.Request) error {
 		"claims_supported":                                 []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "name", "email", "email_verified", "groups"},
 		"prompt_values_supported":                          []string{"none", "login", "consent"},
 		"ui_locales_supported":                             p.Pages.Languages(),
-		"claims_parameter_supported":                       true,
+		"claims_parameter_supported":                       false,
 		"request_parameter_supported":                      false,
 		"request_uri_parameter_supported":                  false,
 		"require_pushed_authorization_requests":            false,

@@ -30,7 +30,7 @@ var errClient = refuse(http.StatusUnauthorized, "invalid_client", "no app with t
 // errGrant says that a code or a refresh token is no good (any more).
 var errGrant = refuse(http.StatusBadRequest, "invalid_grant", "the code or token is used, too old, somebody else's, or was ended")
 
-// table is what an app is told of the errors of other rooms.
+// explained is what an app is told of an error, its own or one of other rooms.
 func explained(err error) (*refusal, bool) {
 	if told, ok := errors.AsType[*refusal](err); ok {
 		return told, true

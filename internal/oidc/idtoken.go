@@ -17,7 +17,7 @@ func (p *Provider) idToken(r *http.Request, a grant.App, g given) (string, error
 	now := p.Now()
 	claims["iss"], claims["aud"] = p.Settings.PublicURL, a.ID
 	claims["iat"], claims["exp"] = now.Unix(), now.Add(grant.AccessLife).Unix()
-	claims["auth_time"], claims["acr"], claims["amr"], claims["sid"] = g.AuthTime.Unix(), g.ACR(), g.AMR, g.Session
+	claims["auth_time"], claims["acr"], claims["amr"], claims["sid"] = g.AuthTime.Unix(), g.ACR(), g.AMR, p.SID(g.Session, a.ID)
 	if g.nonce != "" {
 		claims["nonce"] = g.nonce
 	}

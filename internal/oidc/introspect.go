@@ -23,7 +23,7 @@ func (p *Provider) introspect(w http.ResponseWriter, r *http.Request) error {
 		return invalid("token is missing")
 	}
 	shown, err := p.Show(r.Context(), values.Get("token"))
-	if errors.Is(err, grant.ErrInvalid) || err == nil && shown.App != asks.ID && !asks.Introspects {
+	if errors.Is(err, grant.ErrInvalid) || err == nil && shown.App != asks.ID && (shown.Refresh || !asks.Introspects) {
 		return answer(w, http.StatusOK, map[string]bool{"active": false})
 	}
 	if err != nil {

@@ -35,11 +35,11 @@ func (p *Provider) logout(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if who == nil {
-		return p.gone(w, r, f)
+		return p.signOut(w, r, f) // nobody is in, or was for long
 	}
-	if f.session != who.ID {
+	if f.session != p.SID(who.ID, f.app) {
 		page.Lead(w, grant.Origin(f.to))
-		return p.Pages.Print(w, r, page.Sheet{Of: templates(), Name: "logout", Title: "oidc.logout.title", Page: values})
+		return p.Pages.Print(w, r, page.Sheet{Of: templates(), Name: "logout", Title: "oidc.logout.title", Page: wishes(values)})
 	}
 	return p.signOut(w, r, f)
 }
@@ -51,13 +51,18 @@ func (p *Provider) postLogout(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	return see(w, r, logoutPath+"?"+wishes(values).Encode())
+}
+
+// wishes are the parameters that mean something here.
+func wishes(values url.Values) url.Values {
 	kept := url.Values{}
 	for _, name := range []string{"id_token_hint", "client_id", "post_logout_redirect_uri", "state"} {
 		if values.Get(name) != "" {
 			kept.Set(name, values.Get(name))
 		}
 	}
-	return see(w, r, logoutPath+"?"+kept.Encode())
+	return kept
 }
 
 // confirmLogout is the person's own word.

@@ -23,7 +23,7 @@ func (p *Provider) push(w http.ResponseWriter, r *http.Request) error {
 	if !a.Redirect(values.Get("redirect_uri")) {
 		return invalid("redirect_uri is not registered")
 	}
-	q, err := p.request(r, a, values)
+	q, err := p.request(r, a, values.Get("redirect_uri"), values)
 	if err != nil {
 		return pushed(err)
 	}

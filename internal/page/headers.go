@@ -19,11 +19,12 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 	"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; " +
 	"object-src 'none'; require-trusted-types-for 'script'"
 
-// Lead makes an answer one whose forms may also lead to this origin, "" to none: browsers
-// follow no redirect after a POST to another one.
+// Lead makes an answer one whose forms may also lead to this origin, and from there on over
+// https; "" to none. Browsers follow no redirect after a POST to an origin that is not named,
+// and an app may pass people on to another host of its own.
 func Lead(w http.ResponseWriter, origin string) {
 	if origin != "" {
-		w.Header().Set("Content-Security-Policy", strings.Replace(policy, "form-action 'self'", "form-action 'self' "+origin, 1))
+		w.Header().Set("Content-Security-Policy", strings.Replace(policy, "form-action 'self'", "form-action 'self' https: "+origin, 1))
 	}
 }
 

@@ -106,6 +106,12 @@ func (db *DB) Consent(ctx context.Context, account, app string) (c Consent, err 
 	return c, found(err)
 }
 
+// Consents are all that an account has allowed.
+func (db *DB) Consents(ctx context.Context, account string) ([]Consent, error) {
+	rows, err := db.read.QueryContext(ctx, `SELECT account, app, scope, at FROM consents WHERE account = $1 ORDER BY at DESC, app`, account)
+	return all(rows, err, func(s scanner) (c Consent, err error) { return c, s.Scan(&c.Account, &c.App, &c.Scope, &c.At) })
+}
+
 // RemoveConsent takes back what an account has allowed an app.
 func (db *DB) RemoveConsent(ctx context.Context, account, app string) error {
 	_, err := db.change(ctx, `DELETE FROM consents WHERE account = $1 AND app = $2`, account, app)

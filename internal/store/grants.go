@@ -47,8 +47,8 @@ const liveGrant = `grants.ended_at = 0 AND grants.ends_at >= $1 AND (grants.acco
 // AddGrant adds g.
 func (db *DB) AddGrant(ctx context.Context, g Grant) error {
 	_, err := db.change(ctx, `INSERT INTO grants (id, app, account, epoch, session, session_ends_at, scope, body, amr, proved_at, offline,
-			code, code_ends_at, code_used_at, began_at, ends_at, ended_at, told_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 0)`,
+			code, code_ends_at, code_used_at, began_at, ends_at, ended_at, told_at, tell_after)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 0, 0)`,
 		g.ID, g.App, g.Account, g.Epoch, g.Session, g.SessionEndsAt, g.Scope, g.Body, g.AMR, g.ProvedAt, g.Offline,
 		g.Code, g.CodeEndsAt, g.CodeUsedAt, g.BeganAt, g.EndsAt, g.EndedAt)
 	return err
@@ -134,17 +134,26 @@ func (db *DB) RemoveToken(ctx context.Context, token []byte) error {
 	return err
 }
 
-// Untold are grants whose session was ended before its time, and whose app does not know.
+// Untold are the sessions, with their apps, that were ended before their time and of which the
+// app does not know: one grant of each.
 func (db *DB) Untold(ctx context.Context, now int64) ([]Grant, error) {
-	rows, err := db.read.QueryContext(ctx, `SELECT `+grantColumns+` FROM grants WHERE grants.told_at = 0 AND grants.session_ends_at >= $1 AND grants.code_used_at <> 0
+	rows, err := db.read.QueryContext(ctx, `SELECT DISTINCT grants.app, grants.account, grants.session FROM grants
+		WHERE grants.told_at = 0 AND grants.tell_after <= $1 AND grants.session_ends_at >= $1 AND grants.code_used_at <> 0 AND grants.account <> ''
 		AND NOT EXISTS (SELECT 1 FROM sessions JOIN accounts ON accounts.id = sessions.account AND accounts.epoch = sessions.epoch AND accounts.disabled_at = 0
 			WHERE sessions.id = grants.session) LIMIT 100`, now)
-	return all(rows, err, func(s scanner) (g Grant, err error) { return g, s.Scan(g.columns()...) })
+	return all(rows, err, func(s scanner) (g Grant, err error) { return g, s.Scan(&g.App, &g.Account, &g.Session) })
 }
 
-// TellGrant notes that the app of a grant is told, once.
-func (db *DB) TellGrant(ctx context.Context, id string, now int64) error {
-	return db.must(ctx, `UPDATE grants SET told_at = $2 WHERE id = $1 AND told_at = 0`, id, now)
+// Tell takes it upon the caller to tell an app about a session, until then. ErrNotFound:
+// somebody else does.
+func (db *DB) Tell(ctx context.Context, app, session string, now, until int64) error {
+	return db.must(ctx, `UPDATE grants SET tell_after = $4 WHERE app = $1 AND session = $2 AND told_at = 0 AND tell_after <= $3`, app, session, now, until)
+}
+
+// Told notes that an app knows about a session.
+func (db *DB) Told(ctx context.Context, app, session string, now int64) error {
+	_, err := db.change(ctx, `UPDATE grants SET told_at = $3 WHERE app = $1 AND session = $2 AND told_at = 0`, app, session, now)
+	return err
 }
 
 // SigningKey is a key with which tokens are signed.

@@ -66,9 +66,9 @@ func (db *DB) SignIn(ctx context.Context, token []byte) (SignIn, error) {
 // RetokenSignIn gives the open sign-in the token of s, and why it asks; the old token is
 // dead. ErrNotFound: it is over, or somebody else was faster.
 func (db *DB) RetokenSignIn(ctx context.Context, old []byte, s SignIn, now int64) error {
-	return db.must(ctx, `UPDATE signins SET token = $3, device = $5, reason = $6, verified_at = $7
+	return db.must(ctx, `UPDATE signins SET token = $3, device = $5, reason = $6, verified_at = $7, return_to = $8
 		WHERE id = $1 AND token = $2 AND finished_at = 0 AND ends_at >= $4`,
-		s.ID, old, s.Token, now, s.Device, s.Reason, s.VerifiedAt)
+		s.ID, old, s.Token, now, s.Device, s.Reason, s.VerifiedAt, s.ReturnTo)
 }
 
 // FinishSignIn ends an open sign-in, once. ErrNotFound: it is over already.

@@ -53,7 +53,7 @@ func (s *Site) ahead(r *http.Request, goal goal) (string, error) {
 	case errors.Is(err, signin.ErrNoSignIn):
 	case err != nil:
 		return "", err
-	case ahead != "" && in == p.StepUp:
+	case ahead != "" && in == p.StepUp && (goal.App == "" || goal.back == p.ReturnTo): // not on the way to another app
 		return ahead, nil
 	}
 	if in {

@@ -38,7 +38,8 @@ CREATE TABLE grants (
 	began_at        BIGINT NOT NULL,
 	ends_at         BIGINT NOT NULL,
 	ended_at        BIGINT NOT NULL,
-	told_at         BIGINT NOT NULL         -- the app was told that the session is over
+	told_at         BIGINT NOT NULL,        -- the app was told that the session is over
+	tell_after      BIGINT NOT NULL         -- somebody is telling it until then
 );
 CREATE INDEX grants_account ON grants (account, app);
 CREATE INDEX grants_session ON grants (session);
