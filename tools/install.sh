@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests need and is not there yet: PostgreSQL, a browser, an authenticator,
-# a reader of QR codes, an SMS gateway, axe-core. What is
+# a reader of QR codes, an SMS gateway, a reverse proxy, axe-core. What is
 # there already is left as it is, so a second run does nothing and needs no network.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -12,6 +12,7 @@ command -v oathtool >/dev/null || missing+=(oathtool)
 [ -x /usr/sbin/smsbox ] || missing+=(kannel)
 [ -x /usr/lib/kannel/test/fakesmsc ] || missing+=(kannel-extras)
 command -v zbarimg >/dev/null || missing+=(zbar-tools)
+[ -x /usr/sbin/nginx ] || missing+=(nginx)
 command -v gcc >/dev/null || missing+=(gcc libc6-dev) # for the race detector
 
 if [ "${#missing[@]}" -gt 0 ]; then
