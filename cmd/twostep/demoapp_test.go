@@ -2,7 +2,11 @@ package main
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha1"
 	"encoding/base32"
+	"encoding/binary"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -17,7 +21,6 @@ import (
 
 	"twostep"
 	"twostep/delivery"
-	"twostep/factor/totp"
 )
 
 // demoVisitor is somebody before the demo app, with a browser that follows redirects.
@@ -25,6 +28,7 @@ type demoVisitor struct {
 	t    *testing.T
 	base string
 	code chan string
+	turn *clock
 	*http.Client
 }
 
@@ -32,7 +36,7 @@ type demoVisitor struct {
 func newDemo(t *testing.T) *demoVisitor {
 	t.Helper()
 	dir, web := t.TempDir(), httptest.NewServer(nil)
-	v := &demoVisitor{t: t, base: web.URL, code: make(chan string, 10), Client: web.Client()}
+	v := &demoVisitor{t: t, base: web.URL, code: make(chan string, 10), turn: &clock{file: filepath.Join(dir, "clock")}, Client: web.Client()}
 	t.Cleanup(web.Close)
 	send := func(_ context.Context, m delivery.Message) error {
 		if code := regexp.MustCompile(`(?m)^\d{6}$`).FindString(m.Text); code != "" {
@@ -42,7 +46,7 @@ func newDemo(t *testing.T) *demoVisitor {
 	}
 	o := twostep.Options{
 		Database: filepath.Join(dir, "demo.db"), KeyFile: filepath.Join(dir, "keys"), PublicURL: web.URL, Methods: methods(&settings{}),
-		Send: map[delivery.Channel]delivery.Send{delivery.Email: send, delivery.SMS: send}, Log: slog.New(slog.DiscardHandler), Now: time.Now,
+		Send: map[delivery.Channel]delivery.Send{delivery.Email: send, delivery.SMS: send}, Log: slog.New(slog.DiscardHandler), Now: v.turn.Now,
 	}
 	app := addDemoApp(&o)
 	server, err := twostep.New(t.Context(), o)
@@ -118,6 +122,14 @@ func (v *demoVisitor) signIn(page, to string, texts ...string) {
 	v.leads("POST", "/signin/verify", url.Values{"code": {<-v.code}}, to, texts...)
 }
 
+// passcode is what an authenticator app shows (RFC 6238).
+func passcode(key []byte, at time.Time) string {
+	mac := hmac.New(sha1.New, key)
+	mac.Write(binary.BigEndian.AppendUint64(nil, uint64(at.Unix()/30)))
+	sum := mac.Sum(nil)
+	return fmt.Sprintf("%06d", binary.BigEndian.Uint32(sum[sum[19]&15:])&0x7fffffff%1000000)
+}
+
 // The demo app lets nobody in but through the sign-in, its menu has the two entries of the page
 // that describes the feature, which open in a new window and know the way back, and it shows
 // what it knows.
@@ -158,14 +170,17 @@ func TestDemoAppStepUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	body = v.leads("POST", "/settings/2step/app/verify", url.Values{"code": {totp.Code(key, time.Now())}, "return_to": {back}}, "/settings/2step/app/done")
+	body = v.leads("POST", "/settings/2step/app/verify", url.Values{"code": {passcode(key, v.turn.Now())}, "return_to": {back}}, "/settings/2step/app/done")
 	v.leads("GET", regexp.MustCompile(`class="button" href="([^"]+)"`).FindStringSubmatch(body)[1], nil, "/demo/pay/1", "Confirm it is you")
+	v.turn.Turn(time.Minute) // a passcode works once
 	body = v.leads("POST", "/demo/pay/1", nil, "/settings/confirm", "Demo Books")
 	v.leads("POST", "/settings/confirm", url.Values{"password": {"correct horse battery"}, "return_to": returnTo.FindStringSubmatch(body)[1:]}, "/signin/verify")
-	v.leads("POST", "/signin/verify", url.Values{"code": {totp.Code(key, time.Now().Add(30*time.Second))}}, "/demo/pay/1", "Thank you, it is you", "Pay 1,240.00")
+	v.leads("POST", "/signin/verify", url.Values{"code": {passcode(key, v.turn.Now())}}, "/demo/pay/1", "Thank you, it is you", "Pay 1,240.00")
 	v.leads("POST", "/demo/pay/1", nil, "/demo/pay/1", "This invoice is paid")
 	v.leads("GET", "/demo/claims", nil, "/demo/claims", "urn:twostep:acr:2", "pwd, otp, mfa")
 	v.leads("GET", "/demo/", nil, "/demo/", "Paid")
+	v.turn.Turn(6 * time.Minute)
+	v.leads("POST", "/demo/pay/2", nil, "/settings/confirm", "Demo Books")
 }
 
 // A sign-out in the app is one at the server, and the other way round; an answer to another
