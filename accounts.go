@@ -42,10 +42,20 @@ func (s *Server) Disable(ctx context.Context, email string, on bool) error {
 	return s.engine.Disable(ctx, email, on)
 }
 
+// SetGroups replaces the groups of an account, by which apps decide who may use them. They
+// count from the next request on. ErrUnknown, or what is wrong with a name.
+func (s *Server) SetGroups(ctx context.Context, email string, groups []string) error {
+	return s.engine.SetGroups(ctx, email, groups)
+}
+
 // Distrust ends trust in all browsers of an account. ErrUnknown.
 func (s *Server) Distrust(ctx context.Context, email string) error {
 	return s.engine.Distrust(ctx, email)
 }
+
+// ForgetGuesses lets what strangers have guessed on the whole site count no more: a browser that is
+// new to its account needs no longer code because of it. What was guessed at each account stays.
+func (s *Server) ForgetGuesses(ctx context.Context) error { return s.engine.Ledgers.ForgetSite(ctx) }
 
 // Restored makes everything void that was let in, sent or trusted before now. Call it after
 // the database was brought back from a backup.

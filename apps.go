@@ -14,11 +14,19 @@ type App = grant.App
 // NewSecret is a secret of 256 bits for an app, and its hash as App.Secrets has it.
 func NewSecret() (secret, hash string) { return grant.NewSecret() }
 
-// ErrNoApp says that there is no such app, ErrAppExists that there is one.
+// AppFlaw is what App.Check and App.Clash find, with the key that it stands under.
+type AppFlaw = grant.Flaw
+
+// ErrNoApp says that there is no such app, ErrAppExists that there is one, and ErrAppFixed that
+// it is one of Options.Apps, which nothing changes but them.
 var (
 	ErrNoApp     = grant.ErrNoApp
 	ErrAppExists = grant.ErrAppExists
+	ErrAppFixed  = grant.ErrAppFixed
 )
+
+// Issuer is the address by which apps know this server.
+func (s *Server) Issuer() string { return s.engine.Settings.PublicURL }
 
 // Apps are all apps: those of Options.Apps first.
 func (s *Server) Apps(ctx context.Context) ([]App, error) { return s.grants.Apps(ctx) }
@@ -29,8 +37,11 @@ func (s *Server) App(ctx context.Context, id string) (App, error) { return s.gra
 // AddApp adds an app to the database. ErrAppExists, or what is wrong with it.
 func (s *Server) AddApp(ctx context.Context, a App) error { return s.grants.AddApp(ctx, a) }
 
+// ChangeApp replaces what an added app may do. ErrNoApp, ErrAppFixed, or what is wrong with it.
+func (s *Server) ChangeApp(ctx context.Context, a App) error { return s.grants.ChangeApp(ctx, a) }
+
 // RotateApp gives an added app a new secret, and keeps the newest of the old ones if keep is
-// true, so that the app can be changed at leisure. ErrNoApp.
+// true, so that the app can be changed at leisure. ErrNoApp, ErrAppFixed.
 func (s *Server) RotateApp(ctx context.Context, id string, keep bool) (secret string, err error) {
 	a, err := s.grants.App(ctx, id)
 	if err != nil {
@@ -42,8 +53,11 @@ func (s *Server) RotateApp(ctx context.Context, id string, keep bool) (secret st
 	if keep && len(old) > 0 {
 		a.Secrets = slices.Concat(a.Secrets, old[:1])
 	}
-	return secret, s.grants.ChangeApp(ctx, a)
+	if err := s.grants.ChangeApp(ctx, a); err != nil {
+		return "", err
+	}
+	return secret, nil
 }
 
-// RemoveApp removes an added app, and whatever it was allowed. ErrNoApp.
+// RemoveApp removes an added app, and whatever it was allowed. ErrNoApp, ErrAppFixed.
 func (s *Server) RemoveApp(ctx context.Context, id string) error { return s.grants.RemoveApp(ctx, id) }

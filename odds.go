@@ -48,7 +48,7 @@ func (o Options) ComputeOdds() (Odds, error) {
 			one.PerGuess, one.Guesses = share(cost), int64(budget/cost)
 			one.PerYear = one.PerGuess * float64(one.Guesses)
 		}
-		if about.Right > 0 { // and then two in a row
+		if about.Right > 0 { // and then two in a row: of several factors so many fewer
 			all.Pair = max(all.Pair, share(limit.Cost(about.Right, about.Digits))/math.Pow10(about.Digits))
 			all.Pairs = (limit.PairsPerDay + limit.PairsPerNetwork) * int64(limit.Year/(24*time.Hour))
 		}

@@ -119,7 +119,7 @@ func (o Options) completed() (Options, error) {
 		return o, err
 	}
 	if o.Odds = first(o.Odds, leastOdds); o.Odds < leastOdds || o.Odds > mostOdds {
-		return o, fmt.Errorf("twostep: Odds is 1 in %d, not 1 in %d to %d: with %d new passwords in a year it may come to 1 in %d, and no more; and five apps need one guess",
+		return o, fmt.Errorf("twostep: Odds is 1 in %d, not 1 in %d to %d: with %d new passwords in a year it may come to 1 in %d; and five apps need one guess",
 			o.Odds, leastOdds, mostOdds, limit.Renewals, int64(limit.One/limit.Ceiling))
 	}
 	o.Idle, o.Absolute = first(o.Idle, time.Hour), first(o.Absolute, 24*time.Hour)
@@ -139,17 +139,16 @@ const (
 	mostOdds  = int64(limit.One / (limit.PerYear / 2))
 )
 
-// checkApps says what is wrong with one of the apps, or with two of one id.
+// checkApps says what is wrong with one of the apps, or what two of them claim.
 func checkApps(apps []App) error {
-	seen := map[string]bool{}
-	for _, a := range apps {
-		if err := a.Check(); err != nil {
+	for i, a := range apps {
+		err := a.Check()
+		for _, other := range apps[:i] {
+			err = first(err, a.Clash(other))
+		}
+		if err != nil {
 			return fmt.Errorf("twostep: Apps: %w", err)
 		}
-		if seen[a.ID] {
-			return fmt.Errorf("twostep: Apps: two are named %q", a.ID)
-		}
-		seen[a.ID] = true
 	}
 	return nil
 }

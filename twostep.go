@@ -22,6 +22,7 @@ import (
 
 	"twostep/internal/account"
 	"twostep/internal/device"
+	"twostep/internal/forwardauth"
 	"twostep/internal/grant"
 	"twostep/internal/help"
 	"twostep/internal/ledger"
@@ -125,17 +126,10 @@ func sameKeys(ctx context.Context, db *store.DB, keys *seal.Keys, file string) e
 
 // sweep removes what is long over and notes how late it is, until ctx ends.
 func (s *Server) sweep(ctx context.Context, now func() time.Time) {
-	const every, keep, keepEvents, keepTrust, keepOdds = 10 * time.Minute, 24 * time.Hour, 400 * 24 * time.Hour, 2 * trust.Life, limit.Year + 24*time.Hour
+	const every = 10 * time.Minute
 	for tick := time.NewTicker(every); ; {
-		for more := int64(1); more > 0 && ctx.Err() == nil; {
-			var err error
-			before := func(d time.Duration) int64 { return store.Millis(now().Add(-d)) }
-			if more, err = s.store.Sweep(ctx, store.Old{Ended: before(keep), Events: before(keepEvents), Trust: before(keepTrust), Odds: before(keepOdds)}); err != nil {
-				if ctx.Err() == nil {
-					s.log.Error("sweep", "error", err)
-				}
-				break
-			}
+		if err := s.sweepOnce(ctx, now()); err != nil && ctx.Err() == nil {
+			s.log.Error("sweep", "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -147,6 +141,23 @@ func (s *Server) sweep(ctx context.Context, now func() time.Time) {
 			}
 		}
 	}
+}
+
+// sweepOnce removes what is long over now. What was guessed is removed by a time that follows the
+// clock a day at a time: one that jumps over a year and is set back would give every thief all
+// their guesses again.
+func (s *Server) sweepOnce(ctx context.Context, now time.Time) error {
+	const day = 24 * time.Hour
+	before := func(d time.Duration) int64 { return store.Millis(now.Add(-d)) }
+	follows, err := s.store.FollowTime(ctx, store.Millis(now), day.Milliseconds())
+	if err != nil {
+		return err
+	}
+	old := store.Old{Ended: before(day), Events: before(400 * day), Trust: before(2 * trust.Life), Odds: follows - (limit.Year + day).Milliseconds()}
+	for more := int64(1); more > 0 && err == nil; {
+		more, err = s.store.Sweep(ctx, old)
+	}
+	return err
 }
 
 // Close finishes the messages that are being sent and gives the database back. Call
@@ -167,11 +178,12 @@ const requestTime = 10 * time.Second
 func (s *Server) door(o Options) http.Handler {
 	site := &web.Site{Engine: s.engine, Pages: s.pages, Grants: s.grants}
 	helps := &help.Site{Engine: s.engine, Pages: s.pages}
+	hosts := &forwardauth.Site{Grants: s.grants, Pages: s.pages}
 	s.provider = &oidc.Provider{Grants: s.grants, Pages: s.pages}
 	if o.Local != nil {
 		site.Inbox, site.Turn = o.Local.Inbox, o.Local.Turn
 	}
-	mux := s.pages.Mux(slices.Concat(site.Routes(), helps.Routes(), s.provider.Routes())...)
+	mux := s.pages.Mux(slices.Concat(site.Routes(), helps.Routes(), s.provider.Routes(), hosts.Routes())...)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /readyz", s.ready)
 	sameOrigin := http.NewCrossOriginProtection()
@@ -179,11 +191,15 @@ func (s *Server) door(o Options) http.Handler {
 	for _, pattern := range oidc.Foreign() {
 		sameOrigin.AddInsecureBypassPattern(pattern)
 	}
-	receipts := o.receipts(s)
+	receipts, check := o.receipts(s), s.pages.Handle(hosts.Check)
 	guarded, stranger := s.pages.Limits(sameOrigin.Handler(mux)), s.pages.Refuse(page.ErrHost)
 	return s.pages.Door(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, stop := context.WithTimeout(r.Context(), requestTime)
 		defer stop()
+		if forwardauth.Asks(r) { // a proxy asks, in the name of another host and with any method
+			check.ServeHTTP(w, r.WithContext(ctx))
+			return
+		}
 		if !o.knows(r) {
 			stranger.ServeHTTP(w, r)
 			return

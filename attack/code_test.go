@@ -66,7 +66,7 @@ func TestATT004_037(t *testing.T) {
 		"enterTrusted":  {"internal/signin/signin.go Begin"},
 		"ProveSession":  {"internal/signin/challenge.go enter"},
 		"SameMAC":       {"internal/signin/challenge.go compare"},
-		"SameHash":      {"internal/device/device.go current", "internal/device/device.go turn"},
+		"SameHash":      {"internal/device/device.go current", "internal/device/device.go turn", "internal/grant/app.go Secret"},
 		"compare":       {"internal/signin/challenge.go prove"},
 		"accept":        {"internal/signin/challenge.go Verify"},
 		"CheckPassword": {"internal/signin/signin.go Begin"},
@@ -82,8 +82,12 @@ func TestATT004_037(t *testing.T) {
 		"SetEmail":      {"internal/account/notice.go Undo", "internal/signin/enroll.go settleEmail"},
 		"KeepReceipt":   {"receipts.go receipts"},
 		// Whatever raises the epoch ends trust, and only a full proof begins it.
-		"EndTrust":    {"internal/account/notice.go Undo", "internal/account/password.go Reset", "internal/account/trust.go Disable", "internal/account/trust.go Distrust", "internal/device/owned.go ForgetDevices", "internal/signin/factors.go tellUsed", "internal/signin/password.go ChangePassword", "internal/signin/session.go SignOutEverywhere", "internal/signin/session.go rekey"},
-		"RaiseEpoch":  {"internal/signin/session.go SignOutEverywhere", "internal/signin/session.go rekey"},
+		"EndTrust":   {"internal/account/notice.go Undo", "internal/account/password.go Reset", "internal/account/trust.go Disable", "internal/account/trust.go Distrust", "internal/device/owned.go ForgetDevices", "internal/signin/factors.go tellUsed", "internal/signin/password.go ChangePassword", "internal/signin/session.go SignOutEverywhere", "internal/signin/session.go rekey"},
+		"RaiseEpoch": {"internal/signin/session.go SignOutEverywhere", "internal/signin/session.go rekey"},
+		// A code and a refresh token are used up in one place, and only the one door gives an app its code.
+		"UseGrant":    {"internal/grant/grant.go Redeem"},
+		"UseToken":    {"internal/grant/token.go rotate"},
+		"Issue":       {"internal/oidc/continue.go allow"},
 		"SetDisabled": {"internal/account/trust.go Disable"},
 		"savePlaces":  {"internal/device/device.go AddPlace"},
 		"AddPlace":    {"internal/device/device.go savePlaces", "internal/signin/trusted.go meet"},

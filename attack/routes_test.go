@@ -11,6 +11,7 @@ import (
 	"twostep/delivery"
 	"twostep/e2e/live"
 	"twostep/internal/help"
+	"twostep/internal/oidc"
 	"twostep/internal/page"
 	"twostep/internal/web"
 )
@@ -62,6 +63,8 @@ var inventory = []struct {
 	{"GET /settings/sessions", page.Session, ""},
 	{"POST /settings/sessions/end", page.Session, ""},
 	{"POST /settings/sessions/{id}/end", page.Session, ""},
+	{"GET /settings/apps", page.Session, ""},
+	{"POST /settings/apps/{id}/remove", page.Session, ""},
 	{"GET /settings/2step/{path}", page.Session, ""},
 	{"POST /settings/2step/{path}", page.Session, "name=Phone"},
 	{"POST /settings/2step/{path}/code", page.Session, ""},
@@ -86,6 +89,25 @@ var inventory = []struct {
 	{"GET /inbox/{id}", page.Nothing, ""},
 	{"GET /inbox/{id}/text", page.Nothing, ""},
 	{"POST /inbox/clock", page.Nothing, "minutes=16"},
+	{"GET /.well-known/openid-configuration", page.Nothing, ""},
+	{"GET /.well-known/oauth-authorization-server", page.Nothing, ""},
+	{"GET /oauth2/jwks", page.Nothing, ""},
+	{"GET /oauth2/authorize", page.Nothing, ""},
+	{"POST /oauth2/authorize", page.Nothing, "client_id=nobody"},
+	{"GET /oauth2/continue", page.Nothing, ""},
+	{"POST /oauth2/consent", page.Session, "request=nothing&answer=allow"},
+	{"POST /oauth2/token", page.Nothing, "grant_type=authorization_code&code=x&client_id=nobody"},
+	{"OPTIONS /oauth2/token", page.Nothing, ""},
+	{"GET /oauth2/userinfo", page.Nothing, ""},
+	{"POST /oauth2/userinfo", page.Nothing, "access_token=x"},
+	{"OPTIONS /oauth2/userinfo", page.Nothing, ""},
+	{"POST /oauth2/introspect", page.Nothing, "token=x&client_id=nobody"},
+	{"POST /oauth2/revoke", page.Nothing, "token=x&client_id=nobody"},
+	{"OPTIONS /oauth2/revoke", page.Nothing, ""},
+	{"POST /oauth2/par", page.Nothing, "client_id=nobody"},
+	{"GET /oauth2/logout", page.Nothing, ""},
+	{"POST /oauth2/logout", page.Nothing, ""},
+	{"POST /oauth2/logout/confirm", page.Nothing, ""},
 }
 
 // besides are the doors that are no pages of the site.
@@ -101,7 +123,7 @@ func path(pattern string) (method, path string) {
 func TestATT245(t *testing.T) {
 	site := &web.Site{Pages: &page.Printer{}, Inbox: &delivery.Inbox{}, Turn: func(time.Duration) {}}
 	var have, want []string
-	for _, r := range slices.Concat(site.Routes(), (&help.Site{}).Routes()) {
+	for _, r := range slices.Concat(site.Routes(), (&help.Site{}).Routes(), (&oidc.Provider{}).Routes()) {
 		have = append(have, r.Pattern+" needs "+string(r.Needs))
 	}
 	for _, r := range inventory {

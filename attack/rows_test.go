@@ -26,7 +26,6 @@ var later = map[string]string{
 	"load":     "tried under load in sim/ and bench/, not here",
 	"notices":  "the owner is told by mail, and not in a second place",
 	"number":   "a number does not grow old, and nobody is refused one",
-	"oidc":     "there is no OpenID Connect",
 	"oneHost":  "one server has one host",
 	"passkey":  "there are no passkeys",
 	"policy":   "nobody prescribes a method or a review: every method of an account counts the same",

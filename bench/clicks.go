@@ -24,6 +24,7 @@ func (s *site) clicks(ctx context.Context, h hashes) ([]item, error) {
 	}
 	var entered, resent []time.Duration
 	for range visits {
+		s.tomorrow()
 		b, err := s.browser()
 		if err != nil {
 			return nil, err
@@ -44,6 +45,9 @@ func (s *site) clicks(ctx context.Context, h hashes) ([]item, error) {
 			}
 			resent = append(resent, took)
 		}
+		if err := s.settle(b); err != nil {
+			return nil, err
+		}
 	}
 	return []item{
 		{"a mail to the mail server, STARTTLS, nothing else: median", median(alone), "ms", quantile(alone, 0), false},
@@ -53,6 +57,9 @@ func (s *site) clicks(ctx context.Context, h hashes) ([]item, error) {
 		{"click on Sign in, password hash included, to accepted: p99", quantile(entered, 0.99), "ms", quantile(alone, 0.99) + millis(h.one), false},
 	}, nil
 }
+
+// tomorrow turns the clock to where nothing counts that was sent or guessed before.
+func (s *site) tomorrow() { s.ahead.Add(int64(25 * time.Hour)) }
 
 // click posts a form and waits for the mail it causes.
 func (s *site) click(b *http.Client, path string, pairs ...string) (time.Duration, error) {

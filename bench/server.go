@@ -155,6 +155,7 @@ func code(m mail) string { return strings.TrimSpace(sixDigits.FindString(m.text)
 
 // in is a browser whose person is in.
 func (s *site) in() (*http.Client, error) {
+	s.tomorrow()
 	b, err := s.browser()
 	if err != nil {
 		return nil, err
@@ -163,6 +164,9 @@ func (s *site) in() (*http.Client, error) {
 		return nil, err
 	}
 	m, err := s.next()
+	if err == nil {
+		err = s.settle(b)
+	}
 	if err != nil {
 		return nil, err
 	}

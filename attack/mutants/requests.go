@@ -39,7 +39,7 @@ var sites = []mutation{
 // texts are messages to a phone, and mails.
 var texts = []mutation{
 	{test: "TestATT170_172_173", what: "numbers of a block are not counted together", edits: []edit{
-		{"internal/signin/ration.go", `"texts to block "+block`, `"texts to block "+block+to`},
+		{"internal/signin/ration.go", `"new texts to block "+block`, `"new texts to block "+block+to`},
 	}},
 	{test: "TestATT170_172_173", what: "the texts of a network are not counted together", edits: []edit{
 		{"internal/signin/ration.go", `PerNetwork("texts", `, `PerNetwork("texts to "+to, `},

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
+	"strings"
 
 	"twostep"
 )
@@ -22,8 +22,8 @@ func (c *accountAddCommand) Run(ctx context.Context, to console, from *sources) 
 	if err := c.Settings.complete(from); err != nil {
 		return usageError{err}
 	}
-	if _, port, _ := net.SplitHostPort(c.Settings.Listen); c.Settings.local() && port == "0" {
-		return usageError{errors.New("listen leaves the port open, so the link would lead nowhere: give --listen as the server says it")}
+	if err := c.Settings.openPort(); err != nil {
+		return usageError{err}
 	}
 	return withServer(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
 		link, err := server.Invite(ctx, c.Email, c.Name, c.Operator)
@@ -59,5 +59,22 @@ type accountEnableCommand struct {
 func (c *accountEnableCommand) Run(ctx context.Context, to console, from *sources) error {
 	return withExisting(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
 		return said(to, c.Email, server.Disable(ctx, c.Email, false), "%s is enabled\n")
+	})
+}
+
+type accountGroupsCommand struct {
+	Settings settings `embed:"" group:"settings"`
+	Email    string   `arg:"" help:"The address of the account."`
+	Groups   []string `arg:"" optional:"" name:"group" help:"All groups that it is in from now on; none: it is in none."`
+}
+
+// Run replaces the groups of an account. They count from its next request on.
+func (c *accountGroupsCommand) Run(ctx context.Context, to console, from *sources) error {
+	return withExisting(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
+		done := "%s is in no group\n"
+		if len(c.Groups) > 0 {
+			done = "%s is in " + strings.Join(c.Groups, ", ") + "\n"
+		}
+		return said(to, c.Email, server.SetGroups(ctx, c.Email, c.Groups), done)
 	})
 }

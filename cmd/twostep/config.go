@@ -10,6 +10,8 @@ import (
 
 	"github.com/alecthomas/kong"
 	"github.com/pelletier/go-toml/v2"
+
+	"twostep"
 )
 
 // settingsGroup marks the flags that are settings, as opposed to the arguments of one command.
@@ -24,6 +26,7 @@ type sources struct {
 	lookup func(name string) (string, bool) // os.LookupEnv
 	opened bool
 	file   map[string]string // by flag name
+	apps   []twostep.App     // of the file, which alone can name some
 	err    error             // what was wrong with the file; kept, since kong would blame it on a flag
 }
 
@@ -37,7 +40,7 @@ func (s *sources) Resolve(command *kong.Context, _ *kong.Path, flag *kong.Flag) 
 	}
 	if !s.opened {
 		s.opened = true
-		s.file, s.err = s.open(command)
+		s.file, s.apps, s.err = s.open(command)
 	}
 	text, err := s.environment(flag.Name)
 	if err != nil {
@@ -53,7 +56,7 @@ func (s *sources) Resolve(command *kong.Context, _ *kong.Path, flag *kong.Flag) 
 }
 
 // open reads the configuration file, if there is one.
-func (s *sources) open(command *kong.Context) (map[string]string, error) {
+func (s *sources) open(command *kong.Context) (map[string]string, []twostep.App, error) {
 	var name string
 	for _, flag := range command.Flags() {
 		if flag.Name == "config" {
@@ -64,11 +67,11 @@ func (s *sources) open(command *kong.Context) (map[string]string, error) {
 		name, _ = s.lookup("TWOSTEP_CONFIG")
 	}
 	if name == "" {
-		return nil, nil
+		return nil, nil, nil
 	}
 	text, err := os.ReadFile(name)
 	if err != nil {
-		return nil, fmt.Errorf("configuration: %w", err)
+		return nil, nil, fmt.Errorf("configuration: %w", err)
 	}
 	return parseFile(name, text)
 }
@@ -118,24 +121,30 @@ func variable(flag string) string {
 }
 
 // parseFile reads a configuration file twice: into settings, which refuses unknown keys and
-// wrong types with their line, and into a map, which knows what the file left out.
-func parseFile(name string, text []byte) (map[string]string, error) {
+// wrong types with their line, and into a map, which knows what the file left out. The apps are
+// no flags, so they come apart from the rest.
+func parseFile(name string, text []byte) (map[string]string, []twostep.App, error) {
 	strict := toml.NewDecoder(bytes.NewReader(text)).DisallowUnknownFields()
-	if err := strict.Decode(new(settings)); err != nil {
-		return nil, explain(name, err)
+	var typed settings
+	if err := strict.Decode(&typed); err != nil {
+		return nil, nil, explain(name, err)
 	}
 	tree := map[string]any{}
 	if err := toml.Unmarshal(text, &tree); err != nil {
-		return nil, explain(name, err)
+		return nil, nil, explain(name, err)
 	}
 	flat := map[string]string{}
 	flatten(flat, "", tree)
-	return flat, nil
+	apps, err := readApps(name, text, typed.AppTables)
+	return flat, apps, err
 }
 
 func flatten(flat map[string]string, prefix string, tree map[string]any) {
 	for key, value := range tree {
 		key = prefix + strings.ReplaceAll(strings.ToLower(key), "_", "-")
+		if key == "app" { // a list of tables, which has no flag
+			continue
+		}
 		if table, ok := value.(map[string]any); ok {
 			flatten(flat, key+"-", table)
 			continue

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+
+	"twostep"
 )
 
 // parse reads the arguments of serve with the given environment.
@@ -81,6 +83,25 @@ valid = "10m"
 [log]
 level = "debug"
 format = "json"
+[[app]]
+id = "grafana"
+name = "Grafana"
+redirects = ["https://grafana.example.com/login/generic_oauth"]
+signed_out = ["https://grafana.example.com/login"]
+back_channel = "https://grafana.example.com/out"
+secrets = ["ba7a6da12f370e9bf2d1769d0992a8ce0d1cef86ea01da2a37837f52a2cadf20"]
+foreign = true
+no_pkce = true
+algorithm = "RS256"
+pairwise = true
+hosts = ["grafana.example.com"]
+acr = "urn:twostep:acr:2"
+max_age = "8h"
+groups = ["staff", "admins"]
+[[app]]
+id = "phone"
+redirects = ["com.example.app:/cb"]
+public = true
 `
 
 // Every key of a file arrives, also the one that has no flag.
@@ -99,6 +120,13 @@ func TestFileArrives(t *testing.T) {
 		Proxies: "127.0.0.1,10.0.0.0/8", Intranet: true, proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("10.0.0.0/8")},
 		TLS: tlsSettings{Cert: "cert.pem", Key: "key.pem"},
 		Log: logSettings{Level: "debug", Format: "json"},
+		apps: []twostep.App{{
+			ID: "grafana", Name: "Grafana", Redirects: []string{"https://grafana.example.com/login/generic_oauth"},
+			SignedOut: []string{"https://grafana.example.com/login"}, BackChannel: "https://grafana.example.com/out",
+			Secrets: []string{"ba7a6da12f370e9bf2d1769d0992a8ce0d1cef86ea01da2a37837f52a2cadf20"},
+			Foreign: true, NoPKCE: true, Algorithm: "RS256", Pairwise: true, Hosts: []string{"grafana.example.com"},
+			ACR: "urn:twostep:acr:2", MaxAge: 8 * 60 * 60, Groups: []string{"staff", "admins"},
+		}, {ID: "phone", Redirects: []string{"com.example.app:/cb"}}},
 	}
 	if fmt.Sprint(*got) != fmt.Sprint(*want) {
 		t.Errorf("got  %+v\nwant %+v", *got, *want)
@@ -153,7 +181,7 @@ func TestSettingsAreDocumented(t *testing.T) {
 		case flag.IsBool():
 			value = "true"
 		}
-		if _, err := parseFile("test.toml", fmt.Appendf(nil, "%s = %s\n", key, value)); err != nil {
+		if _, _, err := parseFile("test.toml", fmt.Appendf(nil, "%s = %s\n", key, value)); err != nil {
 			t.Errorf("--%s: %v", flag.Name, err)
 		}
 	}

@@ -55,10 +55,23 @@ type commands struct {
 		Add     accountAddCommand     `cmd:"" help:"Invite somebody: print a link with which they choose a password."`
 		Disable accountDisableCommand `cmd:"" help:"Shut an account: whoever is in is out at once."`
 		Enable  accountEnableCommand  `cmd:"" help:"Open a disabled account again."`
+		Groups  accountGroupsCommand  `cmd:"" help:"Set the groups of an account, by which apps decide who may use them."`
 	} `cmd:"" help:"Accounts."`
 	Device struct {
 		Forget deviceForgetCommand `cmd:"" help:"End trust in all browsers of an account."`
 	} `cmd:"" help:"Trusted browsers."`
+	App struct {
+		Add    appAddCommand    `cmd:"" help:"Add an app: print its client id, its secret and the addresses that it needs."`
+		List   appListCommand   `cmd:"" help:"List all apps, one a line."`
+		Show   appShowCommand   `cmd:"" help:"Print all that is known of an app."`
+		Set    appSetCommand    `cmd:"" help:"Change an app: what is given replaces what there was."`
+		Rotate appRotateCommand `cmd:"" help:"Give an app a new secret."`
+		Remove appRemoveCommand `cmd:"" help:"Remove an app, and whatever it was allowed."`
+		Secret appSecretCommand `cmd:"" help:"Print a new secret, and its hash for the configuration file."`
+	} `cmd:"" help:"Apps that let people sign in here."`
+	Guesses struct {
+		Forget guessesForgetCommand `cmd:"" help:"Let what strangers have guessed on the whole site count no more: new browsers need no longer code because of it."`
+	} `cmd:"" help:"What strangers have guessed."`
 	Explain  explainCommand  `cmd:"" help:"Say whether somebody with the right password would be asked for the second step, and why."`
 	Odds     oddsCommand     `cmd:"" help:"Print the chance of somebody who knows a password to pass the second step by guessing."`
 	Restored restoredCommand `cmd:"" help:"Say that the database was brought back from a backup: everything that was let in, sent or trusted is void."`

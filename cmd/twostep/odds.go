@@ -71,15 +71,22 @@ func writeOddsJSON(to console, odds twostep.Odds) error {
 }
 
 const assumptions = `Assumed: somebody knows the password, guesses without end from any number of browsers and networks, and
-nobody notices. A mail tells the owner after the second sign-in that ends in wrong codes; a new password ends it.
+nobody notices. A mail tells the owner of the second sign-in in 30 days that has wrong codes; a new password ends it.
 One guess passes with (right answers at a time) / 10^digits. Each is paid for before it is compared, and given
 back only by the very sign-in that is passed. All methods of an account share one ledger of a rolling year.
 When it is used up nobody is refused: a browser that is new to the account needs a code of 65 bits, two app
 codes in a row, or a recovery code. Browsers in which the account has signed in have tries of their own.
+With several apps a pair is compared with each of them, and there are so many fewer.
 `
 
-// chance is a probability as people say it.
+// chance is a probability of ours as people say it, and no smaller than it is.
 func chance(p float64) string {
+	const slip = 1e-9 // of the arithmetic: 1 in 50,000 is not 1 in 49,900
+	return rarity(p, func(n float64) float64 { return math.Floor(n * (1 + slip)) })
+}
+
+// rarity is a probability as people say it, with three digits of how rare it is.
+func rarity(p float64, round func(float64) float64) string {
 	switch {
 	case p <= 0:
 		return "none"
@@ -90,7 +97,7 @@ func chance(p float64) string {
 	}
 	n := 1 / p
 	unit := math.Pow(10, math.Floor(math.Log10(n))-2)
-	return "1 in " + grouped(int64(math.Round(n/unit)*unit))
+	return "1 in " + grouped(int64(round(n/unit)*unit))
 }
 
 // grouped is a number with a comma at every third digit.

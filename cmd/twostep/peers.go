@@ -62,7 +62,7 @@ What is the chance that somebody who knows a password passes the second step by 
 	b.WriteString("```\n" + assumptions + "```\n\n## Others, as they come\n\n")
 	b.WriteString("The same attacker, and one account. With p for one guess and n guesses the chance is 1 − (1 − p)^n.\n\n| product | its limits | guesses a day | in a day | in a year |\n|---|---|---|---|---|\n")
 	for _, p := range peers {
-		in := func(days float64) string { return chance(1 - math.Pow(1-p.right/1e6, p.perDay*days)) }
+		in := func(days float64) string { return rarity(1-math.Pow(1-p.right/1e6, p.perDay*days), math.Round) }
 		day, perDay := in(1), grouped(int64(p.perDay))
 		if p.perDay < 1 {
 			day, perDay = "", "10 in all"

@@ -45,7 +45,9 @@ type settings struct {
 	SMS       smsSettings     `toml:"sms" embed:"" prefix:"sms-"`
 	TLS       tlsSettings     `toml:"tls" embed:"" prefix:"tls-"`
 	Log       logSettings     `toml:"log" embed:"" prefix:"log-"`
+	AppTables []appTable      `toml:"app" kong:"-"` // they come to apps
 
+	apps    []twostep.App
 	proxies []netip.Prefix
 	odds    int64
 }
@@ -131,6 +133,7 @@ func (s *settings) complete(from *sources) error {
 	if s.SMS.Gateways, err = from.secret("sms-gateways"); err != nil {
 		return err
 	}
+	s.apps = from.apps
 	if err := s.SMS.complete(); err != nil {
 		return err
 	}
@@ -285,6 +288,14 @@ func (t tlsSettings) load() (*tls.Config, error) {
 	return &tls.Config{Certificates: []tls.Certificate{pair}}, nil
 }
 
+// openPort says that nobody knows the address of the server, for commands that print one.
+func (s *settings) openPort() error {
+	if _, port, _ := net.SplitHostPort(s.Listen); s.local() && port == "0" {
+		return errors.New("listen leaves the port open, so the address would lead nowhere: give --listen as the server says it")
+	}
+	return nil
+}
+
 // options makes the data folder and says to the front door what the settings say. The address
 // people use is made with listening, see url.
 func (s *settings) options(listening string, log *slog.Logger) (twostep.Options, error) {
@@ -304,7 +315,7 @@ func (s *settings) options(listening string, log *slog.Logger) (twostep.Options,
 		Methods: methods(s), SignUp: s.SignUp, Location: zone, Log: log,
 		Idle: s.Session.idle, Absolute: s.Session.absolute,
 		TrustDays: s.Trust.Days, TrustNetwork: s.Trust.Network, TrustBrowser: s.Trust.Browser,
-		Odds: s.odds, TrustedProxies: s.proxies, Intranet: s.Intranet,
+		Apps: s.apps, Odds: s.odds, TrustedProxies: s.proxies, Intranet: s.Intranet,
 		Gateways: s.SMS.gateways, TextPrice: s.SMS.price, TextBudget: s.SMS.budget,
 	}
 	if o.TrustDays == 0 {

@@ -18,6 +18,7 @@ const (
 	passwordReset    = "password reset"
 	changeUndone     = "change undone"
 	devicesForgotten = "devices forgotten by the operator"
+	groupsChanged    = "groups changed by the operator"
 )
 
 // Event writes down what happened, in the transaction in which it happens.

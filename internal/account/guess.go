@@ -20,10 +20,14 @@ const sitePasswords = "wrong passwords"
 
 // tries is by what the waits of a name are counted: for a browser that it knows, and
 // otherwise for each network by itself. Whoever shares neither with the owner cannot delay
-// them. A name without an account has them too.
+// them. A name without an account has them too. It is "", and there are none, for all whose
+// network nobody knows: behind a proxy that is not named that is everybody.
 func (r *Registry) tries(name string, by Guesser) string {
 	if by.Device != "" {
 		return "password " + r.Keyed("password "+name+" device "+by.Device)
+	}
+	if by.Network == "" {
+		return ""
 	}
 	return "password " + r.Keyed("password "+name+" network "+by.Network)
 }
@@ -31,6 +35,9 @@ func (r *Registry) tries(name string, by Guesser) string {
 // mayTry says whether another password may be tried now, and how many were wrong: it never
 // locks, it waits. *WaitError.
 func (r *Registry) mayTry(ctx context.Context, tries string, by Guesser) (wrong int64, err error) {
+	if tries == "" {
+		return 0, r.networkMayTry(ctx, by.Network)
+	}
 	now := r.Now()
 	w, err := r.Store.Wait(ctx, tries)
 	if err != nil {
@@ -88,8 +95,10 @@ func (r *Registry) used(ctx context.Context, name string, window time.Duration) 
 func (r *Registry) wrong(ctx context.Context, tries string, by Guesser) error {
 	now := r.Now()
 	err := r.Store.Tx(ctx, func(tx *store.DB) error {
-		if err := tx.AddWrong(ctx, tries, store.Millis(now.Add(-limit.PasswordsForgotten)), store.Millis(now)); err != nil || by.Device != "" {
-			return err
+		if tries != "" {
+			if err := tx.AddWrong(ctx, tries, store.Millis(now.Add(-limit.PasswordsForgotten)), store.Millis(now)); err != nil || by.Device != "" {
+				return err
+			}
 		}
 		for _, one := range []struct {
 			name   string

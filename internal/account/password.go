@@ -125,7 +125,9 @@ func (r *Registry) Forgot(ctx context.Context, email string, from From) error {
 }
 
 // Reset sets a new password by a link from Forgot. It ends every session and every
-// sign-in, tells the owner, and does not sign in: both steps are still to be taken.
+// sign-in, tells the owner, and does not sign in: both steps are still to be taken. What
+// somebody with the old password has used up of the mails and the pairs of app codes of today
+// counts no more, or they would keep the owner out with a password that is void.
 // ErrLink, seal.Err….
 func (r *Registry) Reset(ctx context.Context, token, password string, from From) error {
 	l, err := r.link(ctx, token, store.Reset)
@@ -149,6 +151,9 @@ func (r *Registry) Reset(ctx context.Context, token, password string, from From)
 			return err
 		}
 		if err := tx.SetPassword(ctx, a.ID, a.Epoch, sealed, now); err != nil {
+			return err
+		}
+		if err := tx.RemoveShares(ctx, a.ID); err != nil {
 			return err
 		}
 		if err := r.EndTrust(ctx, tx, a, trust.EndedPassword, ""); err != nil {

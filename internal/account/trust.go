@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
+	"slices"
+	"strings"
 
 	"twostep/internal/limit"
 	"twostep/internal/store"
@@ -54,6 +57,34 @@ func (r *Registry) Distrust(ctx context.Context, email string) error {
 	})
 }
 
+var goodGroup = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,31}$`)
+
+// CheckGroup says in plain words what is wrong with the name of a group, or nil. Apps compare
+// names by their letters, and a proxy lists them with commas.
+func CheckGroup(name string) error {
+	if !goodGroup.MatchString(name) {
+		return fmt.Errorf("the group %q is not 1 to 32 small letters, digits, dots, dashes and underscores", name)
+	}
+	return nil
+}
+
+// SetGroups replaces the groups of an account, for the operator: they count from the next
+// request on. ErrEmail, ErrUnknown, or what is wrong with a name.
+func (r *Registry) SetGroups(ctx context.Context, email string, groups []string) error {
+	for _, name := range groups {
+		if err := CheckGroup(name); err != nil {
+			return fmt.Errorf("account: %w", err)
+		}
+	}
+	groups = slices.Compact(slices.Sorted(slices.Values(groups)))
+	return r.alter(ctx, email, func(tx *store.DB, a store.Account) error {
+		if err := tx.SetGroups(ctx, a.ID, strings.Join(groups, " ")); err != nil {
+			return err
+		}
+		return r.Event(ctx, tx, store.Event{Kind: groupsChanged, Account: a.ID}, From{})
+	})
+}
+
 // alter does something to the account of an address, all or nothing.
 func (r *Registry) alter(ctx context.Context, email string, f func(*store.DB, store.Account) error) error {
 	a, err := r.Find(ctx, email)
@@ -84,8 +115,10 @@ func (r *Registry) Find(ctx context.Context, email string) (store.Account, error
 
 // Restored makes everything void that was let in, sent or trusted before: a backup that
 // was brought back has ended sessions and used codes in it as if they were good. It also
-// forgets how late it has been. Nobody knows what was guessed after the backup was made,
-// so each account has one renewal less: all that is ever compared stays below limit.Ceiling.
+// forgets how late it has been. Nobody knows what was guessed after the backup was made, so
+// each account has one renewal less, which pays for one ledger that was used up. It does not pay
+// for renewals that came after the backup: an account that had n of them may have had
+// n×limit.PerYear more compared than the database can tell.
 func (r *Registry) Restored(ctx context.Context) error {
 	now, year := store.Millis(r.Now()), store.Millis(r.Now().Add(-limit.Year))
 	err := r.Store.Tx(ctx, func(tx *store.DB) error {

@@ -1,7 +1,7 @@
 package grant
 
 import (
-	"context"
+	"crypto/rsa"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -10,14 +10,17 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/go-jose/go-jose/v4"
 
+	"twostep/internal/account"
 	"twostep/internal/seal"
 	"twostep/internal/signin"
-	"twostep/internal/store"
 )
 
 // App is a relying party: an OpenID Connect client, or hosts behind a reverse proxy, or both.
@@ -46,6 +49,13 @@ type App struct {
 	ACR    string   `json:"acr,omitempty"`
 	MaxAge int64    `json:"max_age,omitempty"`
 	Groups []string `json:"groups,omitempty"`
+	// Introspects is an API that may ask what the tokens of other apps are worth.
+	Introspects bool `json:"introspects,omitempty"`
+}
+
+// admits reports whether somebody who is in these groups may use the app.
+func (a App) admits(groups []string) bool {
+	return len(a.Groups) == 0 || slices.ContainsFunc(a.Groups, func(one string) bool { return slices.Contains(groups, one) })
 }
 
 // Least is how much the app needs of everybody.
@@ -90,68 +100,101 @@ func NewSecret() (secret, hash string) {
 }
 
 var (
-	goodID    = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
-	goodGroup = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,31}$`)
-	goodHost  = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:[0-9]{1,5})?$`)
-	goodHash  = regexp.MustCompile(`^[0-9a-f]{64}$`)
+	goodID   = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
+	goodHost = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:[0-9]{1,5})?$`)
+	goodHash = regexp.MustCompile(`^[0-9a-f]{64}$`)
+	// goodName is a host in an address. What else net/url lets through, like ; and ', would mean
+	// something in a Content-Security-Policy.
+	goodName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$`)
 )
 
-// Check says in plain words what is wrong with an app, or nil.
+// Flaw is one thing that is wrong with an app.
+type Flaw struct {
+	App  string // its id
+	Key  string // where it stands, as in the JSON of App
+	What string // in plain words; never a secret
+}
+
+func (f *Flaw) Error() string { return fmt.Sprintf("app %q: %s", f.App, f.What) }
+
+func (a App) flaw(key, format string, args ...any) error {
+	return &Flaw{App: a.ID, Key: key, What: fmt.Sprintf(format, args...)}
+}
+
+// Check says in plain words what is wrong with an app, or nil. The error is a *Flaw.
 func (a App) Check() error {
-	bad := func(format string, args ...any) error {
-		return fmt.Errorf("app %q: %s", a.ID, fmt.Sprintf(format, args...))
-	}
 	switch {
 	case !goodID.MatchString(a.ID):
-		return bad("the id is 1 to 64 small letters, digits, dots, dashes and underscores")
-	case len(a.Name) > 64 || strings.ContainsFunc(a.Name, func(r rune) bool { return r < ' ' || r == 0x7f }):
-		return bad("the name has at most 64 letters, and none that cannot be seen")
+		return a.flaw("id", "the id is 1 to 64 small letters, digits, dots, dashes and underscores, and begins with a letter or digit")
+	case utf8.RuneCountInString(a.Name) > 64 || !utf8.ValidString(a.Name) || strings.ContainsFunc(a.Name, func(r rune) bool { return !unicode.IsPrint(r) }):
+		return a.flaw("name", "the name has at most 64 letters, and none that cannot be seen: people are asked by it")
 	case len(a.Redirects) == 0 && len(a.Hosts) == 0 && a.Public():
-		return bad("it has neither a redirect address nor a host nor a secret, so nobody could use it")
+		return a.flaw("redirects", "it has neither a redirect address nor a host nor a secret, so nobody could use it")
 	case a.Signs() != string(jose.ES256) && a.Signs() != string(jose.RS256):
-		return bad("the algorithm is %q, not ES256 or RS256", a.Algorithm)
+		return a.flaw("algorithm", "the algorithm is %q, not ES256 or RS256", a.Algorithm)
 	case a.NoPKCE && a.Public():
-		return bad("without a secret PKCE is all that protects the code: no_pkce is for apps with a secret")
+		return a.flaw("no_pkce", "without a secret PKCE is all that protects the code: no_pkce is for apps with a secret")
 	case a.ACR != "" && a.Least() == signin.LevelNone:
-		return bad("the acr is %q, not one of %s", a.ACR, strings.Join(signin.ACRs(), ", "))
+		return a.flaw("acr", "the acr is %q, not one of %s", a.ACR, strings.Join(signin.ACRs(), ", "))
+	case a.Introspects && a.Public():
+		return a.flaw("introspects", "an API that asks about tokens must prove itself: give it a secret or keys")
 	case a.MaxAge < 0:
-		return bad("max_age is less than nothing")
+		return a.flaw("max_age", "max_age is less than nothing")
 	}
-	for _, hash := range a.Secrets {
+	for _, hash := range a.Secrets { // which may be the secret itself, so none is quoted
 		if !goodHash.MatchString(hash) {
-			return bad("a secret is kept as its SHA-256, in 64 hexadecimal digits: twostep app secret makes both")
+			return a.flaw("secrets", "one of the secrets is not a hash: here stands the SHA-256 of a secret, 64 digits and small letters from a to f, and never the secret itself. "+
+				"If it was the secret, do not use it any more: twostep app secret makes a new one and its hash")
 		}
 	}
 	if _, err := a.JWKS(); err != nil {
-		return bad("its keys: %v", err)
+		return a.flaw("keys", "its keys: %v", err)
 	}
-	return a.checkPlaces(bad)
+	return a.checkPlaces()
 }
 
-func (a App) checkPlaces(bad func(string, ...any) error) error {
+func (a App) checkPlaces() error {
 	for _, address := range a.Redirects {
 		if err := checkRedirect(address); err != nil {
-			return bad("the redirect address %q %v", address, err)
+			return a.flaw("redirects", "the redirect address %q %v", address, err)
 		}
 	}
 	for _, address := range a.SignedOut {
 		if err := checkRedirect(address); err != nil {
-			return bad("the address after signing out %q %v", address, err)
+			return a.flaw("signed_out", "the address after signing out %q %v", address, err)
 		}
 	}
 	if a.BackChannel != "" {
-		if err := checkRedirect(a.BackChannel); err != nil || !strings.HasPrefix(a.BackChannel, "http") {
-			return bad("the back-channel address %q must be one of the web, without a fragment", a.BackChannel)
+		err := checkRedirect(a.BackChannel)
+		if err == nil && !strings.HasPrefix(a.BackChannel, "http") {
+			err = errors.New("is of an app on a phone, which a server cannot call: it must begin with https://")
+		}
+		if err != nil {
+			return a.flaw("back_channel", "the back-channel address %q %v", a.BackChannel, err)
 		}
 	}
 	for _, host := range a.Hosts {
-		if !goodHost.MatchString(host) {
-			return bad("the host %q is not a name like wiki.example.com: no https://, no path, no wildcard", host)
+		if err := checkHost(host); err != nil {
+			return a.flaw("hosts", "the host %q %v", host, err)
 		}
 	}
 	for _, group := range a.Groups {
-		if !goodGroup.MatchString(group) {
-			return bad("the group %q is not 1 to 32 small letters, digits, dots, dashes and underscores", group)
+		if err := account.CheckGroup(group); err != nil {
+			return a.flaw("groups", "%v", err)
+		}
+	}
+	return nil
+}
+
+// Clash says what cannot be of both: each id and each host has one app, or nobody could say
+// whose rules count. The error is a *Flaw of a.
+func (a App) Clash(other App) error {
+	if a.ID == other.ID {
+		return a.flaw("id", "there is another app of this id")
+	}
+	for _, host := range a.Hosts {
+		if slices.Contains(other.Hosts, host) {
+			return a.flaw("hosts", "the host %q is of the app %q already, and each host has one", host, other.ID)
 		}
 	}
 	return nil
@@ -162,15 +205,37 @@ func (a App) JWKS() (set jose.JSONWebKeySet, err error) {
 	if len(a.Keys) == 0 {
 		return set, nil
 	}
-	if err := json.Unmarshal(a.Keys, &set); err != nil {
-		return set, errors.New("they are no JWK set")
+	// The error is not passed on: it may quote a private key.
+	if err := json.Unmarshal(a.Keys, &set); err != nil || len(set.Keys) == 0 {
+		return jose.JSONWebKeySet{}, errors.New(`they are no JWK set, which is {"keys": […]} with at least one key`)
 	}
 	for _, key := range set.Keys {
 		if !key.Valid() || !key.IsPublic() {
-			return set, errors.New("only public keys belong here, each a whole one")
+			return set, errors.New("only public keys belong here, each a whole one; the private ones stay with the app")
+		}
+		if r, ok := key.Key.(*rsa.PublicKey); ok && r.N.BitLen() < 2048 {
+			return set, fmt.Errorf("an RSA key of %d bits can be broken: 2048 or more", r.N.BitLen())
 		}
 	}
 	return set, nil
+}
+
+// checkHost says what is wrong with a host behind a reverse proxy.
+func checkHost(host string) error {
+	_, port, _ := strings.Cut(host, ":")
+	switch {
+	case strings.Contains(host, "://"):
+		return errors.New("is a whole address: name the host alone, like wiki.example.com")
+	case strings.Contains(host, "*"):
+		return errors.New("has a wildcard: name each host")
+	case strings.Contains(host, "/"):
+		return errors.New("has a path: the proxy asks about a whole host, so name that alone")
+	case strings.ToLower(host) != host:
+		return errors.New("has capital letters: write it as browsers do, in small ones")
+	case !goodHost.MatchString(host) || strings.Contains(host, "..") || port != "" && !goodPort(port):
+		return errors.New("is not a name like wiki.example.com, or wiki.example.com:8443")
+	}
+	return nil
 }
 
 // checkRedirect says what is wrong with an address that people are sent to: it must be told
@@ -178,24 +243,56 @@ func (a App) JWKS() (set jose.JSONWebKeySet, err error) {
 func checkRedirect(address string) error {
 	u, err := url.Parse(address)
 	switch {
-	case err != nil || address != strings.TrimSpace(address) || strings.ContainsFunc(address, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '\\' }):
-		return errors.New("is not an address: it may hold no spaces, backslashes or other letters than ASCII")
-	case u.Scheme == "":
-		return errors.New("has no scheme: write it in full, with https://")
+	case strings.ContainsFunc(address, func(r rune) bool { return r <= ' ' || r >= 0x7f }):
+		return errors.New("holds a space, or a letter that is not of ASCII: in a path that is written %…, in a host xn--…")
+	case strings.Contains(address, `\`):
+		return errors.New("holds a backslash, which browsers take for a slash, so that it leads elsewhere")
 	case strings.Contains(address, "*"):
 		return errors.New("has a wildcard: name each address, since anybody could bring a code to one of the others")
-	case u.Fragment != "" || strings.Contains(address, "#"):
-		return errors.New("has a fragment (#…), which no browser sends")
+	case strings.Contains(address, "#"):
+		return errors.New("has a fragment (#…), which no browser sends: leave it out")
+	case err != nil:
+		return errors.New("is not an address like https://app.example.com/callback")
+	case u.Scheme == "" || u.Opaque != "" && strings.Trim(u.Opaque[:1], "0123456789") == "": // localhost:3000
+		return errors.New("does not say how to get there: write it in full, with https:// in front")
+	case !strings.HasPrefix(address, u.Scheme):
+		return errors.New("has capital letters before the colon: write them small, as browsers do")
 	case u.User != nil:
 		return errors.New("has a user (…@), which can make one host look like another")
-	case u.Scheme == "https" && u.Host != "", u.Scheme == "http" && loopback(u.Hostname()):
-		return nil
-	case u.Scheme == "http":
-		return errors.New("is http, where anybody on the way could read the code: use https (http is for this machine alone)")
-	case strings.Contains(u.Scheme, ".") && u.Host == "":
-		return nil // of an app on a phone (RFC 8252 7.1): the name of a domain, backwards
+	case u.Scheme == "https" || u.Scheme == "http":
+		return checkWeb(u)
+	case !strings.Contains(u.Scheme, "."):
+		return fmt.Errorf("has the scheme %s: use https, or for an app on a phone the name of a domain backwards, like com.example.app", u.Scheme)
+	case u.Opaque != "" || u.Path == "" && u.Host == "":
+		return fmt.Errorf("has no slash after %s: — write it like com.example.app:/callback", u.Scheme)
+	case u.Host != "" && !goodName.MatchString(u.Host):
+		return errors.New("has a host that is no name: write it like com.example.app:/callback")
 	}
-	return fmt.Errorf("has the scheme %s: use https, or for an app on a phone one like com.example.app", u.Scheme)
+	return nil // of an app on a phone (RFC 8252 7.1)
+}
+
+// checkWeb is checkRedirect for http and https.
+func checkWeb(u *url.URL) error {
+	named := goodName.MatchString(u.Hostname()) && !strings.Contains(u.Hostname(), "..")
+	segments := strings.Split(u.Path, "/")
+	switch {
+	case u.Hostname() == "":
+		return errors.New("names no host: write it like https://app.example.com/callback")
+	case !named && net.ParseIP(u.Hostname()) == nil:
+		return fmt.Errorf("has the host %s, which is neither a name nor an address", u.Hostname())
+	case u.Port() != "" && !goodPort(u.Port()) || strings.HasSuffix(u.Host, ":"):
+		return errors.New("has a port that is none: 1 to 65535")
+	case u.Scheme == "http" && !loopback(u.Hostname()):
+		return errors.New("is http, which anybody on the way can read and change: use https (http is for this machine alone)")
+	case slices.Contains(segments, ".") || slices.Contains(segments, ".."):
+		return errors.New("has . or .. in its path, which browsers take out, so that it leads elsewhere")
+	}
+	return nil
+}
+
+func goodPort(text string) bool {
+	n, err := strconv.ParseUint(text, 10, 16)
+	return err == nil && n > 0
 }
 
 func loopback(host string) bool {
@@ -214,17 +311,26 @@ func among(list []string, address string) bool {
 	if slices.Contains(list, address) {
 		return true
 	}
+	free, ok := withoutPort(address)
+	return ok && slices.ContainsFunc(list, func(known string) bool {
+		other, ok := withoutPort(known)
+		return ok && free == other
+	})
+}
+
+// withoutPort is an address of http on loopback that has a port, without it; ok is false for any
+// other. The rest stays letter for letter.
+func withoutPort(address string) (rest string, ok bool) {
 	u, err := url.Parse(address)
 	if err != nil || checkRedirect(address) != nil || u.Scheme != "http" || u.Port() == "" {
-		return false
+		return "", false
 	}
-	return slices.ContainsFunc(list, func(known string) bool {
-		k, err := url.Parse(known)
-		if err != nil || k.Scheme != "http" || !loopback(k.Hostname()) || k.Port() == "" {
-			return false
-		}
-		return strings.Replace(known, ":"+k.Port(), "", 1) == strings.Replace(address, ":"+u.Port(), "", 1)
-	})
+	after := strings.TrimPrefix(address, "http://")
+	end := len(after)
+	if i := strings.IndexAny(after, "/?"); i >= 0 {
+		end = i
+	}
+	return strings.TrimSuffix(after[:end], ":"+u.Port()) + " " + after[end:], true
 }
 
 // Mismatch says in plain words why an address is none of the app's, for the operator's log.
@@ -232,12 +338,15 @@ func (a App) Mismatch(address string) string {
 	for _, known := range a.Redirects {
 		switch {
 		case strings.TrimSuffix(known, "/") == strings.TrimSuffix(address, "/"):
-			return "a slash at the end is all that differs from " + known
+			return "a slash at the end makes it another address than " + known
 		case strings.TrimPrefix(known, "https") == strings.TrimPrefix(address, "http"):
 			return "it is http, and registered is " + known
 		case strings.EqualFold(known, address):
 			return "only capital letters differ from " + known
 		}
+	}
+	if len(a.Redirects) == 0 {
+		return "no redirect address is registered"
 	}
 	return "registered are: " + strings.Join(a.Redirects, " ")
 }
@@ -252,95 +361,4 @@ func Origin(address string) string {
 		return u.Scheme + ":" // an app on a phone; and no policy can name an IPv6 address
 	}
 	return u.Scheme + "://" + u.Host
-}
-
-// ErrNoApp says that there is no such app.
-var ErrNoApp = errors.New("grant: no such app")
-
-// App is the app with this id: of the settings, or else an added one. ErrNoApp.
-func (g *Grants) App(ctx context.Context, id string) (App, error) {
-	for _, a := range g.Fixed {
-		if a.ID == id {
-			return a, nil
-		}
-	}
-	row, err := g.Store.App(ctx, id)
-	if errors.Is(err, store.ErrNotFound) {
-		return App{}, ErrNoApp
-	}
-	if err != nil {
-		return App{}, fmt.Errorf("grant: app: %w", err)
-	}
-	return readApp(row)
-}
-
-func readApp(row store.App) (a App, err error) {
-	if err := json.Unmarshal([]byte(row.Body), &a); err != nil {
-		return App{}, fmt.Errorf("grant: app %s: %w", row.ID, err)
-	}
-	return a, nil
-}
-
-// Apps are all of them: those of the settings first.
-func (g *Grants) Apps(ctx context.Context) ([]App, error) {
-	list := slices.Clone(g.Fixed)
-	rows, err := g.Store.Apps(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("grant: apps: %w", err)
-	}
-	for _, row := range rows {
-		a, err := readApp(row)
-		if err != nil {
-			return nil, err
-		}
-		if !slices.ContainsFunc(g.Fixed, func(fixed App) bool { return fixed.ID == a.ID }) {
-			list = append(list, a)
-		}
-	}
-	return list, nil
-}
-
-// ErrAppExists says that there is an app with this id.
-var ErrAppExists = errors.New("grant: there is such an app")
-
-// AddApp adds an app. ErrAppExists, or what is wrong with it.
-func (g *Grants) AddApp(ctx context.Context, a App) error {
-	if err := a.Check(); err != nil {
-		return err
-	}
-	if _, err := g.App(ctx, a.ID); !errors.Is(err, ErrNoApp) {
-		return errors.Join(err, ErrAppExists)
-	}
-	body, err := json.Marshal(a)
-	if err == nil {
-		err = g.Store.AddApp(ctx, store.App{ID: a.ID, Body: string(body), MadeAt: store.Millis(g.Now())})
-	}
-	if errors.Is(err, store.ErrConflict) {
-		return ErrAppExists
-	}
-	return err
-}
-
-// ChangeApp replaces what an added app may do. ErrNoApp, or what is wrong with it.
-func (g *Grants) ChangeApp(ctx context.Context, a App) error {
-	if err := a.Check(); err != nil {
-		return err
-	}
-	body, err := json.Marshal(a)
-	if err == nil {
-		err = g.Store.ChangeApp(ctx, a.ID, string(body))
-	}
-	if errors.Is(err, store.ErrNotFound) {
-		return ErrNoApp
-	}
-	return err
-}
-
-// RemoveApp removes an added app, and whatever it was allowed. ErrNoApp.
-func (g *Grants) RemoveApp(ctx context.Context, id string) error {
-	err := g.Store.Tx(ctx, func(tx *store.DB) error { return tx.RemoveApp(ctx, id) })
-	if errors.Is(err, store.ErrNotFound) {
-		return ErrNoApp
-	}
-	return err
 }

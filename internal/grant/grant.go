@@ -67,6 +67,9 @@ type asked struct {
 // Nonce is what the app wants to find in its ID token.
 func (g Grant) Nonce() string { return g.asked.Nonce }
 
+// Redirect is where its code went, and nowhere else.
+func (g Grant) Redirect() string { return g.asked.Redirect }
+
 // ACR is the level at which the grant was given.
 func (g Grant) ACR() string { return signin.LevelOf(g.AMR).ACR() }
 
@@ -155,8 +158,13 @@ func proves(verifier, challenge string) bool {
 	if challenge == "" {
 		return verifier == ""
 	}
+	return goodVerifier.MatchString(verifier) && Challenge(verifier) == challenge
+}
+
+// Challenge is the code_challenge of a verifier.
+func Challenge(verifier string) string {
 	sum := sha256.Sum256([]byte(verifier))
-	return goodVerifier.MatchString(verifier) && base64.RawURLEncoding.EncodeToString(sum[:]) == challenge
+	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
 // End ends a grant, and with it all of its tokens.

@@ -75,7 +75,7 @@ func (r Request) Next(s Standing) (Step, string) {
 		return ask(StepSignIn, "login_required")
 	case r.Subject != "" && r.Subject != s.Subject:
 		return StepRefused, "login_required"
-	case len(s.App.Groups) > 0 && !slices.ContainsFunc(s.App.Groups, func(one string) bool { return slices.Contains(s.Who.Account.Groups, one) }):
+	case !s.App.admits(s.Who.Account.Groups):
 		return StepRefused, "access_denied"
 	case (r.stale(s) || s.Who.Level() < want) && s.Reach < want:
 		// Before anything is asked: nobody proves themselves to hear that it was in vain.

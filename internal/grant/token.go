@@ -47,11 +47,14 @@ func (g *Grants) add(ctx context.Context, tx *store.DB, of Grant, kind string, e
 	return token, tx.AddToken(ctx, store.Token{Token: seal.Hash(token), Grant: of.ID, Kind: kind, MadeAt: store.Millis(g.Now()), EndsAt: store.Millis(ends)})
 }
 
+// grace is for how long a refresh token that was used gives the same next one again: two
+// requests of an app at once are no theft.
+const grace = 10 * time.Second
+
 // Refresh gives new tokens for a refresh token, once. One that comes a second time was stolen,
 // from the app or from the thief: the grant ends (RFC 9700 2.2.2). ErrInvalid.
 func (g *Grants) Refresh(ctx context.Context, a App, token string) (of Grant, t Tokens, err error) {
-	hash, now := seal.Hash(token), store.Millis(g.Now())
-	old, row, err := g.Store.Token(ctx, hash)
+	old, row, err := g.Store.Token(ctx, seal.Hash(token))
 	if errors.Is(err, store.ErrNotFound) || err == nil && (old.Kind != store.Refresh || row.App != a.ID) {
 		return of, t, ErrInvalid
 	}
@@ -61,21 +64,66 @@ func (g *Grants) Refresh(ctx context.Context, a App, token string) (of Grant, t 
 	if err != nil {
 		return of, t, fmt.Errorf("grant: refresh: %w", err)
 	}
-	if old.UsedAt != 0 {
-		g.Log.Warn("a refresh token came a second time: the grant is ended", "app", a.ID)
-		return of, t, errors.Join(ErrInvalid, g.Store.EndGrant(ctx, of.ID, now))
-	}
+	// The one after it is the same each time, and nobody without the keys can say what it is.
+	t.Refresh = g.Keys.NextToken(token)
 	err = g.Store.Tx(ctx, func(tx *store.DB) error {
-		if err := tx.UseToken(ctx, hash, now); err != nil {
+		if err := g.rotate(ctx, tx, a, of, rotation{old, t.Refresh}); err != nil {
 			return err
 		}
-		t, err = g.give(ctx, tx, of)
+		t.Access, err = g.add(ctx, tx, of, store.Access, g.Now().Add(AccessLife))
 		return err
 	})
 	if errors.Is(err, store.ErrNotFound) {
-		return of, t, ErrInvalid
+		return of, Tokens{}, errors.Join(ErrInvalid, g.reused(ctx, a, of, old))
 	}
 	return of, t, err
+}
+
+// rotation is a refresh token and the one that follows it.
+type rotation struct {
+	old  store.Token
+	next string
+}
+
+// rotate uses a refresh token up and adds the next one. Within the grace it is there already,
+// and must be unused. store.ErrNotFound: there is nothing to be had for it.
+func (g *Grants) rotate(ctx context.Context, tx *store.DB, a App, of Grant, r rotation) error {
+	if err := g.stillIn(ctx, tx, a, of); err != nil {
+		return err
+	}
+	now := store.Millis(g.Now())
+	err := tx.UseToken(ctx, r.old.Token, now)
+	if err == nil {
+		return tx.AddToken(ctx, store.Token{Token: seal.Hash(r.next), Grant: of.ID, Kind: store.Refresh, MadeAt: now, EndsAt: store.Millis(of.Ends)})
+	}
+	if !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	again, _, err := tx.LiveToken(ctx, seal.Hash(r.next), now)
+	if err == nil && now-again.MadeAt > grace.Milliseconds() {
+		err = store.ErrNotFound
+	}
+	return err
+}
+
+// stillIn looks whether the person is still in a group that the app is for. Everything else
+// that may have changed ends the grant by itself.
+func (g *Grants) stillIn(ctx context.Context, tx *store.DB, a App, of Grant) error {
+	account, err := tx.Account(ctx, of.Account)
+	if err == nil && !a.admits(strings.Fields(account.Groups)) {
+		err = store.ErrNotFound
+	}
+	return err
+}
+
+// reused ends the grant of a refresh token that gave nothing, if it was used before.
+func (g *Grants) reused(ctx context.Context, a App, of Grant, old store.Token) error {
+	now, _, err := g.Store.Token(ctx, old.Token)
+	if err != nil || now.UsedAt == 0 {
+		return err
+	}
+	g.Log.Warn("a refresh token came a second time: the grant is ended", "app", a.ID)
+	return g.Store.EndGrant(ctx, of.ID, store.Millis(g.Now()))
 }
 
 // Own gives an app a token of its own, for no person (client_credentials).

@@ -14,7 +14,8 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"strconv"
+	"slices"
+	"strings"
 	"time"
 
 	"twostep/internal/account"
@@ -44,14 +45,18 @@ type Guess struct {
 	Challenge string
 	Device    string // the known browser it comes from; "" from a stranger
 	Cost      limit.Odds
-	Pair      bool // of two app codes in a row, which cost nothing and are counted
+	Next      limit.Odds // what one will cost when it is asked for anew, with one code that is good
+	Pair      int64      // with how many apps two codes in a row are compared; 0: it is no pair
 }
 
 // Free reports whether there is nothing to count: what is answered cannot be guessed at.
-func (g Guess) Free() bool { return g.Ledger == "" || g.Cost == 0 && !g.Pair }
+func (g Guess) Free() bool { return g.Ledger == "" || g.Cost == 0 && g.Pair == 0 }
 
 // Of is the name of the ledger of an account.
 func Of(a store.Account) string { return a.ID }
+
+// toPrefix begins the name of a ledger that is of no account.
+const toPrefix = "to "
 
 // To is the name of the ledger of an address or number that is to be proven; "" of nothing
 // that a message goes to: who enrolls an app is shown its key.
@@ -59,8 +64,10 @@ func (l *Ledgers) To(destination string) string {
 	if destination == "" {
 		return ""
 	}
-	return "to " + l.Keyed(destination)
+	return toPrefix + l.Keyed(destination)
 }
+
+func ofAccount(ledger string) bool { return !strings.HasPrefix(ledger, toPrefix) }
 
 // book is a ledger with what was debited, at one time.
 type book struct {
@@ -84,9 +91,19 @@ func (l *Ledgers) hold(ctx context.Context, tx *store.DB, name string) (book, er
 	return l.open(ctx, tx, row)
 }
 
-// count is how many debits of the last d are such.
+// skew is by how much the clocks of two servers may differ.
+const skew = time.Minute
+
+// toCome reports whether a debit is of a clock that was ahead and was set back.
+func (b book) toCome(d store.Debit) bool { return store.Time(d.At).After(b.now.Add(skew)) }
+
+// count is how many debits of the last d are such. Those that are to come would count for as long
+// as the clock was ahead. Only renewals do, which are so many in a year.
 func (b book) count(d time.Duration, such func(store.Debit) bool) (n int64, oldest time.Time) {
 	for _, one := range b.debits {
+		if b.toCome(one) && one.Kind != store.Renewal {
+			continue
+		}
 		if at := store.Time(one.At); at.After(b.now.Add(-d)) && such(one) {
 			if n++; n == 1 {
 				oldest = at
@@ -96,15 +113,17 @@ func (b book) count(d time.Duration, such func(store.Debit) bool) (n int64, olde
 	return n, oldest
 }
 
-// spent is what strangers have spent since the ledger was renewed, in a year at most. Behind
-// a clock that was set back the renewal is still to come: until then it counts for nothing,
-// or all that is spent before it would be free.
-func (b book) spent() limit.Odds {
-	renewed := store.Time(b.RenewedAt)
-	if renewed.After(b.now) {
-		renewed = time.Time{}
+// spent is what strangers have spent since the ledger was renewed, in a year at most, and also
+// what a clock that was ahead has put into a time to come: it was compared.
+func (b book) spent() limit.Odds { return b.spentAfter(b.renewed()) }
+
+// renewed is when the ledger was renewed. Behind a clock that was set back that is still to come:
+// until then it counts for nothing, or all that is spent before it would be free.
+func (b book) renewed() time.Time {
+	if at := store.Time(b.RenewedAt); !at.After(b.now) {
+		return at
 	}
-	return b.spentAfter(renewed)
+	return time.Time{}
 }
 
 func (b book) spentAfter(t time.Time) (sum limit.Odds) {
@@ -126,17 +145,17 @@ func (b book) known(device string) bool {
 	return device != "" && hour < limit.KnownPerHour && month < limit.KnownPerMonth
 }
 
-// visits are the other challenges that were given up with wrong codes, by strangers in this
-// network ("": in all) within a day, and when the last code came.
-func (b book) visits(challenge, network string) (n int64, last time.Time) {
+// visits are the other challenges that were given up with wrong codes, by such strangers within
+// the last d, and when the last code came.
+func (b book) visits(d time.Duration, challenge string, such func(store.Debit) bool) (n int64, last time.Time) {
 	seen := map[string]bool{challenge: true}
-	for _, d := range b.debits {
-		at := store.Time(d.At)
-		if d.Kind != store.Guess || d.Device != "" || network != "" && d.Network != network || d.Challenge == challenge || !at.After(b.now.Add(-24*time.Hour)) {
+	for _, one := range b.debits {
+		at := store.Time(one.At)
+		if one.Kind != store.Guess || one.Device != "" || one.Challenge == challenge || !at.After(b.now.Add(-d)) || b.toCome(one) || !such(one) {
 			continue
 		}
-		if last = at; !seen[d.Challenge] {
-			seen[d.Challenge] = true
+		if last = at; !seen[one.Challenge] {
+			seen[one.Challenge] = true
 			n++
 		}
 	}
@@ -155,14 +174,14 @@ func (l *Ledgers) Debit(ctx context.Context, tx *store.DB, g Guess, from account
 	}
 	d := l.debit(g.Ledger, store.Guess, g.Challenge, from)
 	d.Cost = int64(g.Cost)
-	if g.Pair {
-		d.Kind = store.Pair
+	if g.Pair > 0 {
+		d.Kind, d.Cost = store.Pair, g.Pair
 	}
 	if b.known(g.Device) {
 		d.Device = g.Device
 		return tx.AddDebit(ctx, d)
 	}
-	if g.Pair {
+	if g.Pair > 0 {
 		return b.add(ctx, tx, d, b.mayPair)
 	}
 	if err := l.stranger(ctx, tx, b, d); err != nil {
@@ -174,21 +193,24 @@ func (l *Ledgers) Debit(ctx context.Context, tx *store.DB, g Guess, from account
 // stranger says whether somebody in a browser that is not known may guess now, and counts
 // it for the site.
 func (l *Ledgers) stranger(ctx context.Context, tx *store.DB, b book, d store.Debit) error {
-	n, last := b.visits(d.Challenge, d.Network)
-	if again := last.Add(limit.VisitWait(n)); b.now.Before(again) && !last.After(b.now) {
+	n, last := b.visits(day, d.Challenge, func(one store.Debit) bool { return one.Network == d.Network })
+	if again := last.Add(limit.VisitWait(n)); d.Network != "" && b.now.Before(again) {
 		return &account.WaitError{Until: again}
 	}
 	if !limit.Allows(b.spent(), limit.Odds(d.Cost), l.PerYear) {
 		return ErrUsedUp
 	}
-	return l.countSite(ctx, tx, limit.Odds(d.Cost))
+	return l.countSite(ctx, tx, d)
 }
 
+// debit draws a debit up. The network is "" if nobody knows it: behind a proxy that is not named
+// all are in one, and no wait and no share may be of that one alone.
 func (l *Ledgers) debit(ledger, kind, challenge string, from account.From) store.Debit {
-	return store.Debit{
-		ID: rand.Text(), Ledger: ledger, Kind: kind, Challenge: challenge,
-		Network: l.Keyed("network " + from.Network()), At: store.Millis(l.Now()),
+	d := store.Debit{ID: rand.Text(), Ledger: ledger, Kind: kind, Challenge: challenge, At: store.Millis(l.Now())}
+	if from.Network() != "" {
+		d.Network = l.Keyed("network " + from.Network())
 	}
+	return d
 }
 
 // Longer reports whether a question must be asked so that nobody can guess the answer:
@@ -229,16 +251,27 @@ func (l *Ledgers) Succeed(ctx context.Context, tx *store.DB, g Guess, both bool,
 	return tx.KeepProof(ctx, l.debit(g.Ledger, store.Proof, "", from))
 }
 
+// refund removes what a challenge has cost. Where that lets strangers guess again, the owner was
+// told for nothing that they cannot, and is to be told when it comes true.
 func (l *Ledgers) refund(ctx context.Context, tx *store.DB, challenge string) error {
 	debits, err := tx.DebitsOf(ctx, challenge)
 	if err != nil || len(debits) == 0 {
 		return err
 	}
-	for _, d := range debits {
-		if d.Kind != store.Guess || d.Device != "" {
-			continue
-		}
-		if err := l.addSite(ctx, tx, store.Time(d.At), -limit.Odds(d.Cost)); err != nil {
+	wrong := slices.DeleteFunc(debits, func(d store.Debit) bool { return d.Kind != store.Guess || d.Device != "" })
+	if len(wrong) == 0 {
+		return tx.Refund(ctx, challenge)
+	}
+	b, err := l.hold(ctx, tx, wrong[0].Ledger)
+	if err != nil {
+		return err
+	}
+	if err := l.refundSite(ctx, tx, wrong); err != nil {
+		return err
+	}
+	b.debits = slices.DeleteFunc(b.debits, func(d store.Debit) bool { return d.Challenge == challenge })
+	if b.LongerAt != 0 && b.spent() < l.PerYear {
+		if err := tx.TakeLongerBack(ctx, b.Name); err != nil {
 			return err
 		}
 	}
@@ -247,10 +280,11 @@ func (l *Ledgers) refund(ctx context.Context, tx *store.DB, challenge string) er
 
 // Renew lets what strangers had spent of an account when its password was changed count no
 // more, in the transaction in which a person proves both steps after that, or has proven
-// them: limit.Renewals times in a year. Where nothing was spent it does nothing.
+// them: limit.Renewals times in a year. Where nothing was spent it does nothing, nor while the
+// clock is behind the change: it would take a renewal each time and renew nothing.
 func (l *Ledgers) Renew(ctx context.Context, tx *store.DB, a store.Account, changed time.Time) error {
 	b, err := l.hold(ctx, tx, Of(a))
-	if err != nil {
+	if err != nil || changed.After(b.now) {
 		return err
 	}
 	used, _ := b.count(limit.Year, func(d store.Debit) bool { return d.Kind == store.Renewal })
@@ -261,86 +295,4 @@ func (l *Ledgers) Renew(ctx context.Context, tx *store.DB, a store.Account, chan
 		return err
 	}
 	return tx.RenewLedger(ctx, b.Name, store.Millis(changed))
-}
-
-// hourly and daily are the names of what all strangers have spent together.
-const (
-	hourly = "odds of the hour"
-	daily  = "odds of the day"
-	// trippedMark says until when strangers need a longer proof everywhere.
-	trippedMark = "longer until"
-)
-
-func (l *Ledgers) addSite(ctx context.Context, tx *store.DB, at time.Time, odds limit.Odds) error {
-	const hour, day = time.Hour, 24 * time.Hour
-	if err := tx.Count(ctx, hourly, store.Millis(at.Truncate(hour).Add(hour)), int64(odds)); err != nil {
-		return err
-	}
-	return tx.Count(ctx, daily, store.Millis(at.Truncate(day).Add(day)), int64(odds))
-}
-
-// countSite counts a guess for the site. ErrUsedUp if strangers have guessed at so many
-// accounts that somebody must have found many passwords.
-func (l *Ledgers) countSite(ctx context.Context, tx *store.DB, cost limit.Odds) error {
-	over, err := l.tripped(ctx, tx)
-	if err != nil {
-		return err
-	}
-	if over {
-		return ErrUsedUp
-	}
-	now := l.Now()
-	if err := l.addSite(ctx, tx, now, cost); err != nil {
-		return err
-	}
-	trips, err := l.trips(ctx, tx, now)
-	if err != nil || !trips {
-		return err
-	}
-	until := now.Add(limit.Tripped)
-	l.Log.Error("strangers guess codes at many accounts: new browsers need a longer code for a while", "until", until)
-	return tx.SetMark(ctx, trippedMark, strconv.FormatInt(store.Millis(until), 10))
-}
-
-func (l *Ledgers) trips(ctx context.Context, tx *store.DB, now time.Time) (bool, error) {
-	rows, err := tx.Windows(ctx, hourly, store.Millis(now.Add(-(limit.SitePast+1)*24*time.Hour)))
-	if err != nil {
-		return false, err
-	}
-	var hours []limit.Hour
-	for _, w := range rows {
-		hours = append(hours, limit.Hour{Ends: store.Time(w.EndsAt), Odds: limit.Odds(w.Used)})
-	}
-	if limit.DayTrips(hours, now) {
-		return true, nil
-	}
-	var year limit.Odds
-	if rows, err = tx.Windows(ctx, daily, store.Millis(now.Add(-limit.Year))); err != nil {
-		return false, err
-	}
-	for _, w := range rows {
-		year += limit.Odds(w.Used)
-	}
-	if year <= limit.SiteYear {
-		return false, nil
-	}
-	people, err := tx.CountAccounts(ctx)
-	return limit.YearTrips(year, people), err
-}
-
-func (l *Ledgers) tripped(ctx context.Context, db *store.DB) (bool, error) {
-	text, err := db.Mark(ctx, trippedMark)
-	if errors.Is(err, store.ErrNotFound) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	until, err := strconv.ParseInt(text, 10, 64)
-	if err != nil {
-		return false, fmt.Errorf("ledger: %s: %w", trippedMark, err)
-	}
-	now := l.Now()
-	// A clock that was set back must not keep it up for years.
-	return now.Before(store.Time(until)) && store.Time(until).Sub(now) <= limit.Tripped, nil
 }

@@ -25,19 +25,30 @@ type house struct {
 
 func each(t *testing.T, f func(h *house)) {
 	storetest.Each(t, func(t *testing.T, url string) {
-		keys, err := seal.OpenKeys(filepath.Join(t.TempDir(), "keys"))
-		if err != nil {
-			t.Fatal(err)
-		}
 		h := &house{T: t, now: time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)}
-		accounts := &account.Registry{Store: storetest.Open(t, url), Keys: keys, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return h.now }}
-		h.Ledgers = &ledger.Ledgers{Registry: accounts, PerYear: limit.PerYear}
+		h.Ledgers = &ledger.Ledgers{Registry: registry(t, url, func() time.Time { return h.now }), PerYear: limit.PerYear}
 		f(h)
 	})
 }
 
+// registry is that of the accounts in a database.
+func registry(t *testing.T, url string, now func() time.Time) *account.Registry {
+	t.Helper()
+	keys, err := seal.OpenKeys(filepath.Join(t.TempDir(), "keys"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &account.Registry{Store: storetest.Open(t, url), Keys: keys, Log: slog.New(slog.DiscardHandler), Now: now}
+}
+
+// nowhere is the number of the network that nobody knows.
+const nowhere = -1
+
 // at is a network of its own for each n.
 func at(n int) account.From {
+	if n == nowhere {
+		return account.From{}
+	}
 	return account.From{Address: netip.AddrFrom4([4]byte{203, 0, byte(113 + n/250), byte(1 + n%250)})}
 }
 
@@ -164,16 +175,13 @@ func TestKnownBudget(t *testing.T) {
 }
 
 // Fifty pairs of app codes in a day, ten from one network, and not one more; the next day
-// again. Where the owner has been, there are ten beside them.
+// again. Where the owner has been, there are ten beside them, in all such networks together.
 func TestPairs(t *testing.T) {
 	each(t, func(h *house) {
-		const home = 99
-		if err := h.Store.Tx(h.Context(), func(tx *store.DB) error {
-			return h.Succeed(h.Context(), tx, ledger.Guess{Ledger: "anna"}, true, at(home))
-		}); err != nil {
-			h.Fatal(err)
-		}
-		g := ledger.Guess{Ledger: "anna", Challenge: "c", Pair: true}
+		const home, office = 99, 98
+		h.succeed("", home)
+		h.succeed("", office)
+		g := ledger.Guess{Ledger: "anna", Challenge: "c", Pair: 1}
 		full := func(network int, what string) {
 			var wait *account.WaitError
 			if err := h.debit(g, network); !errors.As(err, &wait) || !wait.Until.Equal(h.now.Add(24*time.Hour)) {
@@ -192,58 +200,17 @@ func TestPairs(t *testing.T) {
 			pairs(network)
 		}
 		full(50, "another network")
+		five := ledger.Guess{Ledger: "five apps", Challenge: "c", Pair: 5}
+		for i := range 3 {
+			if err := h.debit(five, 1); (err == nil) != (i < limit.PairsPerNetwork/5) {
+				h.Errorf("pair %d with five apps: %v", i, err)
+			}
+		}
 		pairs(home)
+		full(office, "another one of the owner's")
 		h.now = h.now.Add(24 * time.Hour)
 		if err := h.debit(g, 50); err != nil {
 			h.Errorf("a day later: %v", err)
-		}
-	})
-}
-
-// Guesses at very many accounts: every stranger needs a longer code for an hour, also at an
-// account that nobody touched, and no known browser does. What is passed counts for nothing.
-func TestSiteTrips(t *testing.T) {
-	each(t, func(h *house) {
-		db := h.Store
-		for n := range 40 { // honest people
-			name := "honest " + string(rune('a'+n%26)) + string(rune('a'+n/26))
-			g := ledger.Guess{Ledger: name, Challenge: name, Cost: 10_000}
-			for range 2 {
-				if err := h.debit(g, n); err != nil {
-					h.Fatal(err)
-				}
-			}
-			if err := db.Tx(h.Context(), func(tx *store.DB) error { return h.Succeed(h.Context(), tx, g, false, at(n)) }); err != nil {
-				h.Fatal(err)
-			}
-		}
-		untouched := ledger.Guess{Ledger: "untouched", Challenge: "u", Cost: 1000}
-		for n := range 100 {
-			name := "victim " + string(rune('a'+n%26)) + string(rune('a'+n/26))
-			if longer, err := h.Longer(h.Context(), untouched); longer || err != nil {
-				h.Fatalf("tripped after %d accounts: %v", n, err)
-			}
-			if err := h.debit(ledger.Guess{Ledger: name, Challenge: name, Cost: 10_000}, n); err != nil {
-				h.Fatal(err)
-			}
-		}
-		if err := h.debit(ledger.Guess{Ledger: "last", Challenge: "last", Cost: 1000}, 1); err != nil {
-			h.Fatal(err)
-		}
-		if longer, err := h.Longer(h.Context(), untouched); !longer || err != nil {
-			h.Errorf("not tripped: %v", err)
-		}
-		if err := h.debit(untouched, 1); !errors.Is(err, ledger.ErrUsedUp) {
-			h.Errorf("a stranger: %v", err)
-		}
-		untouched.Device = "laptop"
-		if err := h.debit(untouched, 1); err != nil {
-			h.Errorf("a known browser: %v", err)
-		}
-		untouched.Device = ""
-		h.now = h.now.Add(limit.Tripped)
-		if longer, _ := h.Longer(h.Context(), untouched); longer {
-			h.Error("it lasts longer than an hour")
 		}
 	})
 }
@@ -300,6 +267,115 @@ func TestRenewalToCome(t *testing.T) {
 		for i := range 20 {
 			if err := h.debit(g, 1); (err == nil) != (i < 19) {
 				h.Errorf("guess %d behind the renewal: %v", i, err)
+			}
+		}
+	})
+}
+
+// A change of which the clock does not know yet renews nothing and takes no renewal.
+func TestRenewBeforeTheChange(t *testing.T) {
+	each(t, func(h *house) {
+		renew := func(changed time.Time) {
+			if err := h.Store.Tx(h.Context(), func(tx *store.DB) error { return h.Renew(h.Context(), tx, store.Account{ID: "anna"}, changed) }); err != nil {
+				h.Fatal(err)
+			}
+		}
+		g := ledger.Guess{Ledger: "anna", Challenge: "c", Cost: 20_000}
+		if err := h.debit(g, 1); err != nil {
+			h.Fatal(err)
+		}
+		changed := h.now.Add(24 * time.Hour)
+		for range limit.Renewals {
+			renew(changed)
+		}
+		if rows, err := h.Store.Debits(h.Context(), "anna", 0); err != nil || len(rows) != 1 {
+			h.Errorf("%d debits, %v: a renewal is taken that renews nothing", len(rows), err)
+		}
+		if longer, err := h.Longer(h.Context(), g); err != nil || !longer {
+			h.Errorf("it is renewed before its time: %v", err)
+		}
+		h.now = changed
+		renew(changed)
+		if longer, err := h.Longer(h.Context(), g); err != nil || longer {
+			h.Errorf("it is not renewed when it is time: %v", err)
+		}
+	})
+}
+
+// What was done by a clock that was ahead keeps nobody waiting once it is set right.
+func TestClockWasAhead(t *testing.T) {
+	each(t, func(h *house) {
+		tries := map[string]func() error{
+			"mail":         func() error { return h.send(ledger.Guess{Ledger: "mails", Challenge: "c"}, 1) },
+			"pair":         func() error { return h.debit(ledger.Guess{Ledger: "pairs", Challenge: "c", Pair: 1}, 1) },
+			"known device": func() error { return h.send(ledger.Guess{Ledger: "mails", Challenge: "c", Device: "laptop"}, 1) },
+		}
+		known := ledger.Guess{Ledger: "known", Challenge: "c", Device: "laptop", Cost: 20_000}
+		visit := func(c string) error { return h.debit(ledger.Guess{Ledger: "visits", Challenge: c, Cost: 1000}, 1) }
+		day := 24 * time.Hour
+		h.now = h.now.Add(100 * day)
+		for what, try := range tries {
+			for try() == nil {
+			}
+			h.Logf("%s: used up", what)
+		}
+		for range limit.KnownPerHour {
+			if err := h.debit(known, 1); err != nil {
+				h.Fatal(err)
+			}
+		}
+		for _, c := range []string{"a", "b"} {
+			if err := visit(c); err != nil {
+				h.Fatal(err)
+			}
+		}
+		h.now = h.now.Add(-100 * day)
+		for what, try := range tries {
+			if err := try(); err != nil {
+				h.Errorf("%s: %v", what, err)
+			}
+		}
+		if err := visit("c"); err != nil {
+			h.Errorf("a visit: %v", err)
+		}
+		for range 2 { // as a stranger it could guess once
+			if err := h.debit(known, 1); err != nil {
+				h.Errorf("a known browser: %v", err)
+			}
+		}
+	})
+}
+
+// Two servers whose clocks differ a little count as one.
+func TestClocksDiffer(t *testing.T) {
+	each(t, func(h *house) {
+		g := ledger.Guess{Ledger: "anna", Challenge: "c"}
+		for i := range limit.SendsPerNetwork + 2 {
+			if err := h.send(g, 1); (err == nil) != (i < limit.SendsPerNetwork) {
+				h.Errorf("mail %d: %v", i, err)
+			}
+			h.now = h.now.Add(-time.Second)
+		}
+	})
+}
+
+// Behind a proxy that nobody has named all are in one network: it has no waits and no shares of its
+// own, and those of the account hold.
+func TestFromNowhere(t *testing.T) {
+	each(t, func(h *house) {
+		for i := range limit.SendsBeyond + 1 {
+			if err := h.send(ledger.Guess{Ledger: "anna", Challenge: "c"}, nowhere); (err == nil) != (i < limit.SendsBeyond) {
+				h.Errorf("mail %d: %v", i, err)
+			}
+		}
+		for i := range limit.PairsPerDay + 1 {
+			if err := h.debit(ledger.Guess{Ledger: "anna", Challenge: "c", Pair: 1}, nowhere); (err == nil) != (i < limit.PairsPerDay) {
+				h.Errorf("pair %d: %v", i, err)
+			}
+		}
+		for i, c := range []string{"a", "b", "c", "d", "e", "f"} {
+			if err := h.debit(ledger.Guess{Ledger: "anna", Challenge: c, Cost: 1000}, nowhere); err != nil {
+				h.Errorf("visit %d: %v", i, err)
 			}
 		}
 	})

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"twostep/internal/account"
 	"twostep/internal/limit"
@@ -13,7 +12,7 @@ import (
 
 // Guessed tells the owner of an account, after an answer was wrong, that somebody guesses
 // with their password: once a day, and not for mistakes in one sign-in; or that this was the
-// last guess.
+// last guess. It looks back a month, or a patient thief would never be mentioned.
 func (l *Ledgers) Guessed(ctx context.Context, a store.Account, g Guess, from account.From) error {
 	if g.Ledger != Of(a) || g.Free() {
 		return nil // it is no account's, or no guess
@@ -22,24 +21,25 @@ func (l *Ledgers) Guessed(ctx context.Context, a store.Account, g Guess, from ac
 		return err
 	}
 	return l.tell(ctx, a, account.Notice{Kind: guessed, Words: "guessed", Account: a}, from, func(tx *store.DB, b book) error {
-		if n, _ := b.visits(g.Challenge, ""); n == 0 || b.known(g.Device) {
+		anywhere := func(store.Debit) bool { return true }
+		if n, _ := b.visits(limit.Month, g.Challenge, anywhere); n == 0 || b.known(g.Device) {
 			return store.ErrNotFound
 		}
-		return tx.TellGuessed(ctx, b.Name, store.Millis(b.now.Add(-24*time.Hour)), store.Millis(b.now))
+		return tx.TellGuessed(ctx, b.Name, store.Millis(b.now.Add(-day)), store.Millis(b.now))
 	})
 }
 
-// UsedUp tells the owner of an account that strangers have nothing left to guess with: once
-// for each ledger.
+// UsedUp tells the owner of an account that strangers have nothing left to guess with, also in a
+// sign-in that is begun anew: once for each ledger.
 func (l *Ledgers) UsedUp(ctx context.Context, a store.Account, g Guess, from account.From) error {
 	if g.Ledger != Of(a) {
 		return nil
 	}
 	return l.tell(ctx, a, account.Notice{Kind: usedUp, Words: "longer", Account: a}, from, func(tx *store.DB, b book) error {
-		if limit.Allows(b.spent(), g.Cost, l.PerYear) {
+		if limit.Allows(b.spent(), g.Next, l.PerYear) {
 			return store.ErrNotFound // it is not this account that is guessed at
 		}
-		return tx.TellLonger(ctx, b.Name, max(b.RenewedAt, store.Millis(b.now.Add(-limit.Year))), store.Millis(b.now))
+		return tx.TellLonger(ctx, b.Name, max(store.Millis(b.renewed()), store.Millis(b.now.Add(-limit.Year))), store.Millis(b.now))
 	})
 }
 

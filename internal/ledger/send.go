@@ -24,9 +24,11 @@ func (l *Ledgers) Send(ctx context.Context, tx *store.DB, g Guess, from account.
 
 // maySend is from when something may be sent; in the past, or zero, if now.
 func (b book) maySend(d store.Debit) time.Time {
-	const hour, day = time.Hour, 24 * time.Hour
 	if d.Device != "" {
 		return later(b.beyond(hour, limit.KnownSendsHour, own(d)), b.beyond(day, limit.KnownSendsDay, own(d)))
+	}
+	if d.Network == "" { // it may be everybody's
+		return b.beyond(day, limit.SendsBeyond, strangers(d))
 	}
 	most := int64(limit.SendsPerDay)
 	if n, _ := b.count(day, own(d)); n == 0 {

@@ -38,7 +38,12 @@ func own(d store.Debit) func(store.Debit) bool {
 	}
 }
 
-// strangers are the debits of d's kind by all strangers.
+// nearby are the debits of d's kind in all networks in which the account has taken both steps.
+func nearby(d store.Debit) func(store.Debit) bool {
+	return func(one store.Debit) bool { return one.Kind == d.Kind && one.Device == near }
+}
+
+// strangers are the debits of d's kind by all other strangers.
 func strangers(d store.Debit) func(store.Debit) bool {
 	return func(one store.Debit) bool { return one.Kind == d.Kind && one.Device == "" }
 }
@@ -48,9 +53,6 @@ func (b book) beyond(window time.Duration, most int64, such func(store.Debit) bo
 	n, oldest := b.count(window, such)
 	if n < most {
 		return time.Time{}
-	}
-	if latest := b.now.Add(window); oldest.Add(window).After(latest) { // the clock was set back
-		return latest
 	}
 	return oldest.Add(window)
 }
@@ -62,12 +64,17 @@ func later(one, other time.Time) time.Time {
 	return other
 }
 
-// mayPair is from when a pair of app codes may be compared.
+// mayPair is from when a pair of app codes may be compared. With several apps each is compared
+// with all of them, so there are fewer. All networks in which the account has
+// taken both steps have one share together, or there were as many pairs as there are networks.
 func (b book) mayPair(d store.Debit) time.Time {
-	const day = 24 * time.Hour
-	its := b.beyond(day, limit.PairsPerNetwork, own(d))
+	most := func(pairs int64) int64 { return max(pairs/d.Cost, 1) }
 	if d.Device == near {
-		return its
+		return b.beyond(day, most(limit.PairsPerNetwork), nearby(d))
 	}
-	return later(its, b.beyond(day, limit.PairsPerDay, strangers(d)))
+	all := b.beyond(day, most(limit.PairsPerDay), strangers(d))
+	if d.Network == "" { // it may be everybody's
+		return all
+	}
+	return later(all, b.beyond(day, most(limit.PairsPerNetwork), own(d)))
 }

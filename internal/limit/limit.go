@@ -11,7 +11,8 @@ const (
 	// LiveCodes are the codes of one challenge that are good at the same time, so
 	// that a late message does not spoil the one that follows it.
 	LiveCodes = 3
-	// Sends are the messages that one sign-in may cause.
+	// Sends are the messages that one sign-in may cause; and one more, at once, if none of
+	// them will do any more and the answer must be longer.
 	Sends = 5
 	// LinksPerHour and LinksPerDay are the links by mail (reset, sign-up) for one address;
 	// beyond them each network has one more a day, in all LinksBeyond.
@@ -22,6 +23,13 @@ const (
 	TextsPerBlock   = 10 // in an hour, and so for one number too
 	TextsPerAccount = 20 // in a day
 	TextsPerNetwork = 20 // in an hour
+	// NewTextsPerNumber are those that prove a number, which anybody may ask for; they have a
+	// ration of the block too. A browser that the account knows has its own (KnownSends…), and all
+	// of an account together TextsPerAccount besides.
+	NewTextsPerNumber = 10 // in a day
+	// SignInsPerNetwork are the sign-ins of one account, in browsers that it does not know, that
+	// one network may begin in an hour.
+	SignInsPerNetwork = 60
 	// PasswordsInside are the passwords that may be tried in an hour by somebody who is in.
 	PasswordsInside = 20
 	// NewMails… are the mails to an address that is not the account's yet, and of one account.

@@ -15,16 +15,17 @@ const (
 	// PerYear is what strangers who know the password of an account may spend on guessing
 	// in any Year, over all methods, sessions and networks: 1 in 50,000.
 	PerYear Odds = 20_000
-	// Ceiling is the most that an account may ever allow in a year, with all renewals.
+	// Ceiling is the most that an account may ever allow in a year, with all renewals, but for pairs
+	// of app codes.
 	Ceiling Odds = 100_000
 	// Renewals are the fresh ledgers of a year that a new password may bring, beyond the first.
 	Renewals = 4
 	// Year is the window of a ledger. It rolls.
 	Year = 365 * 24 * time.Hour
 	// PairsPerDay are the pairs of app codes that strangers may have compared in a day, of
-	// an account, when single codes are not enough any more: two in a million million each.
-	// PairsPerNetwork are those from one network; one in which the account has taken both
-	// steps has them beside those of all others, which cannot use them up.
+	// an account, when single codes are not enough any more: two in a million million each, for
+	// each app. PairsPerNetwork are those from one network; those in which the account has taken
+	// both steps have as many together, beside those of all others, which cannot use them up.
 	PairsPerDay, PairsPerNetwork = 50, 10
 	// KnownPerHour and KnownPerMonth are the wrong codes of one known browser; beyond them
 	// it is a stranger. They cost an account nothing: nobody else can spend them.
@@ -33,13 +34,14 @@ const (
 	Month = 30 * 24 * time.Hour
 )
 
-// Cost is what one guess costs where so many of all answers of so many digits are right.
-// Beyond nine digits it is nothing: 65 bits are worth less than 3 in 10^20.
+// Cost is what one guess costs where so many of all answers of so many digits are right. What
+// has digits can be guessed, however many: it costs something. Without digits it is nothing: 65
+// bits are worth less than 3 in 10^20.
 func Cost(right, digits int) Odds {
-	if digits <= 0 || digits > 9 {
+	if digits <= 0 || right <= 0 {
 		return 0
 	}
-	return Odds(right) * Odds(math.Pow10(9-digits))
+	return max(Odds(math.Ceil(float64(right)*float64(One)/math.Pow10(digits))), 1)
 }
 
 // Allows reports whether a guess may be compared after so much was spent of a budget.
@@ -75,17 +77,22 @@ const (
 	// PerUser is what a year of an honest person's mistakes that were never made good may
 	// come to, with room: a large site has more of them.
 	PerUser Odds = 2_000
-	// Tripped is for how long strangers then need a longer proof, everywhere.
+	// Tripped is for how long strangers then need a longer proof, everywhere. The first guess after
+	// that begins it again while the sums are what they are.
 	Tripped = time.Hour
 	// SitePast is how many days a usual hour is known from.
 	SitePast = 14
 )
 
 // DayTrips reports whether the last 24 hours are far beyond what is usual: more than
-// SiteDay, and more than three times the middle one of the SitePast days before.
+// SiteDay, and more than three times the middle one of the SitePast days before. Hours that
+// have not begun are of a clock that was ahead: they would be of the last 24 for as long as it was.
 func DayTrips(hours []Hour, now time.Time) bool {
 	days := make([]Odds, SitePast+1) // today, a day ago …
 	for _, h := range hours {
+		if h.Ends.After(now.Add(time.Hour)) {
+			continue
+		}
 		if ago := int(max(now.Sub(h.Ends), 0) / (24 * time.Hour)); ago < len(days) {
 			days[ago] += h.Odds
 		}

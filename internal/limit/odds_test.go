@@ -11,7 +11,7 @@ func TestCost(t *testing.T) {
 	for _, one := range []struct {
 		right, digits int
 		want          Odds
-	}{{1, 6, 1000}, {2, 6, 2000}, {10, 6, 10_000}, {1, 8, 10}, {1, 9, 1}, {1, 10, 0}, {1, 13, 0}, {1, 0, 0}, {0, 6, 0}} {
+	}{{1, 6, 1000}, {2, 6, 2000}, {10, 6, 10_000}, {1, 8, 10}, {1, 9, 1}, {1, 10, 1}, {11, 10, 2}, {1, 13, 1}, {1, 400, 1}, {1, 0, 0}, {0, 6, 0}} {
 		if got := Cost(one.right, one.digits); got != one.want {
 			t.Errorf("%d right of %d digits: %d, want %d", one.right, one.digits, got, one.want)
 		}
@@ -101,6 +101,9 @@ func TestDayTrips(t *testing.T) {
 		if got := DayTrips(hours(one.today, one.before), now); got != one.want {
 			t.Errorf("%d today, %d a day before: %v", one.today, one.before, got)
 		}
+	}
+	if DayTrips([]Hour{{now.Add(time.Hour + time.Minute), 100 * SiteDay}}, now) || !DayTrips([]Hour{{now.Add(time.Hour), 100 * SiteDay}}, now) {
+		t.Error("an hour that has not begun counts, or the one that has does not")
 	}
 	if !YearTrips(SiteYear+1, 10) || YearTrips(SiteYear+1, 1_000_000) {
 		t.Error("the year does not know how many people there are")

@@ -130,7 +130,7 @@ func plain(values url.Values) error {
 		return refuse(0, "unsupported_response_type", "the only response_type here is code")
 	case mode != "" && mode != "query" && mode != "form_post":
 		return invalid("response_mode is neither query nor form_post")
-	case len(values.Get("state")) > 1024 || len(values.Get("nonce")) > 512 || len(values.Get("login_hint")) > 254 || len(values.Get("ui_locales")) > 100:
+	case len(values.Get("state")) > 2048 || len(values.Get("nonce")) > 1024 || len(values.Get("login_hint")) > 254 || len(values.Get("ui_locales")) > 100:
 		return invalid("state, nonce, login_hint or ui_locales is too long")
 	}
 	return nil

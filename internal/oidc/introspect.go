@@ -8,21 +8,22 @@ import (
 	"twostep/internal/grant"
 )
 
-// introspect tells an app that can prove itself what a token is worth now (RFC 7662), with how
+// introspect tells an app what a token of its own is worth now, and an API those of all apps (RFC 7662), with how
 // much was proven, so that an API may ask for more (RFC 9470).
 func (p *Provider) introspect(w http.ResponseWriter, r *http.Request) error {
 	values, err := parameters(r)
 	if err != nil {
 		return err
 	}
-	if _, err := p.confidential(r, values); err != nil {
+	asks, err := p.confidential(r, values)
+	if err != nil {
 		return err
 	}
 	if values.Get("token") == "" {
 		return invalid("token is missing")
 	}
 	shown, err := p.Show(r.Context(), values.Get("token"))
-	if errors.Is(err, grant.ErrInvalid) {
+	if errors.Is(err, grant.ErrInvalid) || err == nil && shown.App != asks.ID && !asks.Introspects {
 		return answer(w, http.StatusOK, map[string]bool{"active": false})
 	}
 	if err != nil {

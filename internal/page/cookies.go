@@ -19,6 +19,10 @@ const (
 	LaterCookie   Cookie = "later"  // the recommendation on the settings page was put off
 	DeviceCookie  Cookie = "device" // this browser; with a right password it may skip the second step
 	ProbeCookie   Cookie = "probe"  // when this browser first kept a cookie of ours; opens nothing
+	// The cookies of a host behind a reverse proxy, which the app there sees: that somebody may
+	// be there, and what binds the way to that to this browser.
+	AppCookie   Cookie = "twostep-app"
+	EnterCookie Cookie = "twostep-enter"
 )
 
 // maxCookie is far above a token and far below what a browser keeps.

@@ -22,6 +22,13 @@ func (p *Printer) From(r *http.Request) account.From {
 	return from
 }
 
+// Proxied reports whether a request comes straight from one of the configured proxies, so that
+// what it says of another request is believed.
+func (p *Printer) Proxied(r *http.Request) bool {
+	peer, _ := trust.Proxies(nil).Client(trust.Hops{Peer: r.RemoteAddr}) // no proxies, no error
+	return p.Proxies.Has(peer)
+}
+
 // Asked is what is looked at of an address and the headers User-Agent and Sec-CH-UA.
 func (p *Printer) Asked(address netip.Addr, agent, hints string) account.From {
 	from := account.From{UserAgent: plain(agent), Hints: plain(hints)}

@@ -41,7 +41,7 @@ func (p *Printer) Mux(routes ...Route) *http.ServeMux {
 // missing tells a wrong method from a wrong address by asking the mux for the others.
 func missing(mux *http.ServeMux, w http.ResponseWriter, r *http.Request) error {
 	var allowed []string
-	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"} {
+	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} {
 		other := *r
 		other.Method = method
 		if _, pattern := mux.Handler(&other); pattern != "/" && pattern != "" {

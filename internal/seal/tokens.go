@@ -37,6 +37,12 @@ func (k *Keys) NextDeviceToken(token string) string {
 	return token[:seriesLength] + base64.RawURLEncoding.EncodeToString(k.MAC("next device", token))
 }
 
+// NextToken returns the token that follows one from Token, the same each time; nobody without
+// the keys can say what it is.
+func (k *Keys) NextToken(token string) string {
+	return base64.RawURLEncoding.EncodeToString(k.MAC("next token", token))
+}
+
 // SplitDevice takes the value of a device cookie apart; false if it is none.
 func SplitDevice(token string) (series, secret string, ok bool) {
 	if len(token) != seriesLength+43 {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"twostep/internal/account"
+	"twostep/internal/limit"
 	"twostep/internal/seal"
 	"twostep/internal/signin"
 )
@@ -87,5 +88,26 @@ func TestNoPassword(t *testing.T) {
 			h.refused(p, err, account.ErrCredentials)
 			h.turn(time.Minute)
 		}
+	})
+}
+
+// Behind a proxy that nobody has named all come from one network, which nobody knows: nobody waits
+// there for what others have tried with the same name.
+func TestPasswordsFromNowhere(t *testing.T) {
+	withAnna(t, func(h *house) {
+		try := func(word string) error {
+			_, err := h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: word}, account.From{Language: "en"})
+			return err
+		}
+		for range 20 {
+			h.refused("a wrong password", try("wrong horse battery"), account.ErrCredentials)
+		}
+		if err := try(annaWord); err != nil {
+			h.Errorf("the right one: %v", err)
+		}
+		for range limit.Unknown*limit.PasswordsPerMinute - 20 {
+			h.refused("a wrong password", try("wrong horse battery"), account.ErrCredentials)
+		}
+		h.refused("beyond those of the network", try(annaWord), account.ErrWait)
 	})
 }

@@ -24,9 +24,11 @@ type question struct {
 	code      *store.Code
 	message   *delivery.Message
 	until     time.Time
+	fault     error // why it must not be asked
 }
 
-// ask draws up a question by one method.
+// ask draws up a question by one method. What was hard stays so: the long codes that were sent
+// are good until their time is over.
 func (e *Engine) ask(ctx context.Context, v visit, c store.Challenge, method string, from account.From) (question, error) {
 	factors, err := e.proofs(ctx, v, method)
 	if err != nil {
@@ -35,15 +37,18 @@ func (e *Engine) ask(ctx context.Context, v visit, c store.Challenge, method str
 	if len(factors) == 0 {
 		return question{}, ErrUnknownMethod
 	}
-	c.Method = method
-	if c.Hard, err = e.Ledgers.Longer(ctx, e.nextGuess(v, c, factors[0].method.About(), len(factors))); err != nil {
-		return question{}, err
+	if c.Hard = c.Hard && c.Method == method; !c.Hard {
+		if c.Hard, err = e.Ledgers.Longer(ctx, e.nextGuess(v, c, factors[0].method.About(), len(factors))); err != nil {
+			return question{}, err
+		}
 	}
+	c.Method = method
 	asked, err := e.drawChallenge(ctx, v, c, factors[0], from)
 	if err != nil {
 		return question{}, err
 	}
-	return e.draw(c, factors[0].method, asked), nil
+	q := e.draw(c, factors[0].method, asked)
+	return q, q.fault
 }
 
 // drawChallenge is what the method of f asks.
@@ -90,13 +95,7 @@ func (e *Engine) draw(c store.Challenge, m factor.Method, asked factor.Challenge
 		q.message.ID = rand.Text()
 	}
 	if asked.Answer != "" {
-		q.code = &store.Code{
-			ID: rand.Text(), Challenge: c.ID, Method: c.Method, SentAt: c.SentAt, EndsAt: store.Millis(until),
-			MAC: e.Keys.MAC("code", c.ID, c.Method, asked.Answer), Cost: int64(costOf(asked.Answer)),
-		}
-		if q.message != nil {
-			q.code.Message = q.message.ID
-		}
+		q.code, q.fault = e.drawCode(q, asked.Answer)
 	}
 	return q
 }
@@ -116,6 +115,9 @@ func (e *Engine) open(ctx context.Context, tx *store.DB, v visit, q question) er
 
 // enclose saves what travels with a challenge.
 func (e *Engine) enclose(ctx context.Context, tx *store.DB, v visit, q question) error {
+	if q.fault != nil {
+		return q.fault
+	}
 	if q.challenge.Hard {
 		if err := tx.DropShort(ctx, q.challenge.ID, q.challenge.SentAt); err != nil {
 			return err

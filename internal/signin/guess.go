@@ -2,14 +2,17 @@ package signin
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"twostep/factor"
 	"twostep/internal/account"
 	"twostep/internal/ledger"
 	"twostep/internal/limit"
+	"twostep/internal/seal"
 	"twostep/internal/store"
 )
 
@@ -39,24 +42,46 @@ func (e *Engine) nextGuess(v visit, c store.Challenge, about factor.About, facto
 // with what the factors take beside them.
 func (e *Engine) answer(v visit, c store.Challenge, about factor.About, factors int, codes []store.Code) ledger.Guess {
 	g := e.guess(v, c)
+	g.Next = e.nextGuess(v, c, about, factors).Cost
 	for _, code := range codes {
 		g.Cost += limit.Odds(code.Cost)
 	}
 	switch {
 	case about.Right > 0 && c.Hard:
-		g.Pair = true
+		g.Pair = int64(factors)
 	case about.Right > 0:
 		g.Cost += limit.Cost(about.Right*factors, about.Digits)
 	}
 	return g
 }
 
-// costOf is what one guess at an answer that was sent costs.
-func costOf(answer string) limit.Odds {
-	if strings.Trim(answer, "0123456789") != "" {
-		return 0 // it has more than ten signs to guess from, and 65 bits
+// drawCode is the row of the answer to a question. errShort.
+func (e *Engine) drawCode(q question, answer string) (*store.Code, error) {
+	c := q.challenge
+	cost, err := costOf(answer, c.Hard)
+	code := &store.Code{
+		ID: rand.Text(), Challenge: c.ID, Method: c.Method, SentAt: c.SentAt, EndsAt: store.Millis(q.until),
+		MAC: e.Keys.MAC("code", c.ID, c.Method, answer), Cost: int64(cost),
 	}
-	return limit.Cost(1, len(answer))
+	if q.message != nil {
+		code.Message = q.message.ID
+	}
+	return code, err
+}
+
+// errShort says that a method asks for what nobody can count guesses at: it is a fault of ours.
+var errShort = errors.New("signin: an answer that is no number, or is to be a long one, is shorter than a long one")
+
+// costOf is what one guess at an answer that was sent costs. errShort.
+func costOf(answer string, hard bool) (limit.Odds, error) {
+	long := utf8.RuneCountInString(answer) >= seal.LongSize
+	switch number := strings.Trim(answer, "0123456789") == ""; {
+	case (hard || !number) && !long:
+		return 0, errShort
+	case hard, !number:
+		return 0, nil // it has more than ten signs to guess from, and 65 bits
+	}
+	return limit.Cost(1, len(answer)), nil
 }
 
 // debit spends a try and what it costs, in a transaction of its own, before anything is
@@ -98,11 +123,13 @@ func (e *Engine) debit(ctx context.Context, v visit, c store.Challenge, g ledger
 }
 
 // lengthen asks the open question anew so that nobody can guess the answer, and tells the
-// owner why. ErrLonger, *account.WaitError.
+// owner why. It is hard whatever one guess will cost then: several codes that were good at a
+// time cost more, and a right one would be refused again and again. ErrLonger, *account.WaitError.
 func (e *Engine) lengthen(ctx context.Context, v visit, c store.Challenge, g ledger.Guess, from account.From) error {
 	if err := e.Ledgers.UsedUp(ctx, v.account, g, from); err != nil {
 		return err
 	}
+	c.Hard = true
 	if err := e.send(ctx, v, c, c.Method, from); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package signin_test
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -15,6 +16,7 @@ import (
 	"twostep/internal/account"
 	"twostep/internal/limit"
 	"twostep/internal/signin"
+	"twostep/internal/store"
 )
 
 // away is a stranger's network of its own for each n.
@@ -56,6 +58,47 @@ func (h *house) stranger(method string) (compared int) {
 	h.Fatal("there is no end to it")
 	return 0
 }
+
+// anna is the name of Anna's ledger.
+func (h *house) anna() string {
+	h.Helper()
+	a, err := h.Store.AccountByEmail(h.Context(), annaEmail)
+	if err != nil {
+		h.Fatal(err)
+	}
+	return a.ID
+}
+
+// debited writes down what strangers have done just now.
+func (h *house) debited(ledger, kind string, cost limit.Odds) {
+	h.Helper()
+	d := store.Debit{ID: rand.Text(), Ledger: ledger, Kind: kind, Challenge: "of a stranger", Network: "elsewhere", At: store.Millis(h.clock()), Cost: int64(cost)}
+	err := h.Store.Tx(h.Context(), func(tx *store.DB) error {
+		if _, err := tx.HoldLedger(h.Context(), ledger); err != nil {
+			return err
+		}
+		return tx.AddDebit(h.Context(), d)
+	})
+	if err != nil {
+		h.Fatal(err)
+	}
+}
+
+// told counts the mails that have arrived with this in their subject.
+func (h *house) told(what string) (n int) {
+	h.Helper()
+	for _, m := range h.arrived() {
+		if strings.Contains(m.Subject, what) {
+			n++
+		}
+	}
+	return n
+}
+
+const (
+	guessing = "is entering wrong codes"
+	usedUp   = "is guessing codes"
+)
 
 var longCode = regexp.MustCompile(`\b[0-9A-HJKMNP-TV-Z]{5}-[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{4}\b`)
 
@@ -244,6 +287,156 @@ func TestUsedUpAtOnce(t *testing.T) {
 		})
 		if compared.Load() != 20 {
 			h.Errorf("%d compared, want 20", compared.Load())
+		}
+	})
+}
+
+// Three codes that are good at a time make one guess dearer than what is left. The right one is
+// then refused, but only once: the next is longer, stays so, and is compared; and nobody is told
+// that the guesses are used up, which they are not.
+func TestResentIsLonger(t *testing.T) {
+	withAnna(t, func(h *house) {
+		h.debited(h.anna(), store.Guess, 18_000)
+		token := h.begin()
+		resend := func() {
+			h.turn(2 * time.Minute)
+			if err := h.Resend(h.Context(), token, home); err != nil {
+				h.Fatal(err)
+			}
+		}
+		resend()
+		resend()
+		_, err := h.verify(token, h.code())
+		h.refused("the right one of three codes", err, signin.ErrLonger)
+		if p, err := h.Pending(h.Context(), token, home); err != nil || !p.Challenge.Hard {
+			h.Fatalf("the next one is no longer: %v", err)
+		}
+		long := longCode.FindString(h.last().Text)
+		resend()
+		if again := longCode.FindString(h.last().Text); again == "" || again == long {
+			h.Errorf("another one after %s: %q", long, again)
+		}
+		if _, err := h.verify(token, long); err != nil {
+			h.Errorf("the longer code: %v", err)
+		}
+		if n := h.told(usedUp); n != 0 {
+			h.Errorf("told %d times that it is used up", n)
+		}
+	})
+}
+
+// The same where a new number is to be proven.
+func TestResentDraftIsLonger(t *testing.T) {
+	withAnna(t, func(h *house) {
+		const number = "+491711234567"
+		session := h.in()
+		h.draft(session, number)
+		h.debited(h.Ledgers.To(number), store.Guess, 18_000)
+		for range 2 {
+			h.turn(2 * time.Minute)
+			if err := h.ResendDraft(h.Context(), h.who(session), "spoken", home); err != nil {
+				h.Fatal(err)
+			}
+		}
+		_, err := h.confirm(session, "spoken", h.last().Text)
+		h.refused("the right one of three codes", err, signin.ErrLonger)
+		if _, err := h.confirm(session, "spoken", h.last().Text); err != nil {
+			h.Errorf("the longer code: %v", err)
+		}
+	})
+}
+
+// guess makes one wrong guess in a new sign-in from a network.
+func (h *house) guess(from account.From) {
+	h.Helper()
+	h.turn(time.Second)
+	entry, err := h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, from)
+	if err != nil {
+		h.Fatal(err)
+	}
+	_, err = h.Verify(h.Context(), entry.SignIn, url.Values{"code": {"000000"}}, from)
+	h.refused("a guess", err, factor.ErrIncorrect)
+}
+
+// Somebody who comes back only each day and an hour is told of too, with the second sign-in.
+func TestPatientThief(t *testing.T) {
+	withAnna(t, func(h *house) {
+		for n := range 2 {
+			h.guess(away(n))
+			if got := h.told(guessing); got != n {
+				h.Errorf("told %d times of %d sign-ins", got, n+1)
+			}
+			h.turn(25 * time.Hour)
+		}
+	})
+}
+
+// A clock that was ahead when the owner was told does not keep them from being told later.
+func TestToldBehindTheClock(t *testing.T) {
+	withAnna(t, func(h *house) {
+		for n, turned := range []time.Duration{100 * 24 * time.Hour, -100 * 24 * time.Hour} {
+			h.turn(turned)
+			h.guess(away(2 * n))
+			h.guess(away(2*n + 1))
+			if got := h.told(guessing); got != n+1 {
+				h.Errorf("told %d times, want %d", got, n+1)
+			}
+		}
+	})
+}
+
+// Nor is the owner told with each guess that comes too late, behind a renewal that is still to come.
+func TestToldOnceBehindTheClock(t *testing.T) {
+	withAnna(t, func(h *house) {
+		var tokens []string
+		for n := range 3 {
+			entry, err := h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, away(n))
+			if err != nil {
+				h.Fatal(err)
+			}
+			tokens = append(tokens, entry.SignIn)
+		}
+		h.debited(h.anna(), store.Guess, limit.PerYear)
+		if err := h.Store.RenewLedger(h.Context(), h.anna(), store.Millis(h.clock().Add(24*time.Hour))); err != nil {
+			h.Fatal(err)
+		}
+		for n, token := range tokens {
+			h.turn(time.Second)
+			_, err := h.Verify(h.Context(), token, url.Values{"code": {"000000"}}, away(n))
+			h.refused("a guess that comes too late", err, signin.ErrLonger)
+		}
+		if n := h.told(usedUp); n != 1 {
+			h.Errorf("told %d times that it is used up, want 1", n)
+		}
+	})
+}
+
+// What the owner was told of their own mistakes and was given back does not keep them from being
+// told when it is true.
+func TestToldAgain(t *testing.T) {
+	withAnna(t, func(h *house) {
+		h.debited(h.anna(), store.Guess, 16_000)
+		token := h.begin()
+		code := h.code()
+		for range 4 {
+			h.turn(15 * time.Second)
+			_, err := h.verify(token, wrong(code))
+			h.refused("a typo", err, factor.ErrIncorrect)
+		}
+		if n := h.told(usedUp); n != 1 {
+			h.Errorf("told %d times that it is used up, want 1", n)
+		}
+		h.turn(15 * time.Second)
+		_, err := h.verify(token, code)
+		h.refused("the right code", err, signin.ErrLonger)
+		if _, err := h.verify(token, longCode.FindString(h.last().Text)); err != nil {
+			h.Fatal(err)
+		}
+		if got := h.stranger("email"); got != 4 {
+			h.Errorf("%d guesses are left after the typos were given back, want 4", got)
+		}
+		if n := h.told(usedUp); n != 2 {
+			h.Errorf("told %d times that it is used up, want 2", n)
 		}
 	})
 }

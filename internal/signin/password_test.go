@@ -13,8 +13,10 @@ import (
 	"twostep/factor"
 	"twostep/factor/email"
 	"twostep/internal/account"
+	"twostep/internal/limit"
 	"twostep/internal/seal"
 	"twostep/internal/signin"
+	"twostep/internal/store"
 	"twostep/internal/store/storetest"
 )
 
@@ -108,6 +110,75 @@ func TestForgotAlike(t *testing.T) {
 		far.Address = netip.MustParseAddr("203.0.113.6")
 		if err := h.Forgot(h.Context(), annaEmail, far); err != nil {
 			t.Errorf("from another network: %v", err)
+		}
+	})
+}
+
+// resets has Anna choose her password anew by way of her mailbox.
+func (h *house) resets(from account.From) {
+	h.Helper()
+	h.turn(time.Second)
+	if err := h.Forgot(h.Context(), annaEmail, from); err != nil {
+		h.Fatal(err)
+	}
+	if err := h.Reset(h.Context(), h.linkToken(), annaWord, from); err != nil {
+		h.Fatal(err)
+	}
+}
+
+// A thief has used up the guesses at the app and all pairs of the day. Anna does what the mail says,
+// and comes in by app, the only way for a day: in a new browser and a new network.
+func TestResetFreesPairs(t *testing.T) {
+	withAnna(t, func(h *house) {
+		app, _ := h.app(h.in())
+		h.turn(time.Hour)
+		h.debited(h.anna(), store.Guess, limit.PerYear)
+		for range limit.PairsPerDay {
+			h.debited(h.anna(), store.Pair, 0)
+		}
+		far := away(1)
+		pair := func() error {
+			entry, err := h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, far)
+			if err != nil {
+				h.Fatal(err)
+			}
+			if p, err := h.Pending(h.Context(), entry.SignIn, far); err != nil || p.Challenge == nil {
+				if err := h.Choose(h.Context(), entry.SignIn, "totp", far); err != nil {
+					h.Fatal(err)
+				}
+			}
+			first := app.code(h.clock())
+			h.turn(30 * time.Second)
+			_, err = h.Verify(h.Context(), entry.SignIn, url.Values{"code": {first + app.code(h.clock())}}, far)
+			return err
+		}
+		h.refused("a pair beyond those of the day", pair(), account.ErrWait)
+		h.resets(far)
+		if err := pair(); err != nil {
+			h.Errorf("after the reset: %v", err)
+		}
+	})
+}
+
+// The same with the mails of the day, of somebody who has only mail.
+func TestResetFreesMails(t *testing.T) {
+	withAnna(t, func(h *house) {
+		for range limit.SendsBeyond {
+			h.debited(h.anna(), store.Send, 0)
+		}
+		far := away(1)
+		entry, err := h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, far)
+		if err != nil {
+			h.Fatal(err)
+		}
+		h.refused("a mail beyond those of the day", h.Choose(h.Context(), entry.SignIn, "email", far), account.ErrWait)
+		h.resets(far)
+		h.turn(time.Second)
+		if entry, err = h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, far); err != nil {
+			h.Fatal(err)
+		}
+		if _, err := h.Verify(h.Context(), entry.SignIn, url.Values{"code": {h.code()}}, far); err != nil {
+			h.Errorf("after the reset: %v", err)
 		}
 	})
 }
@@ -275,6 +346,45 @@ func TestMethodFails(t *testing.T) {
 		}
 		if n := storetest.Count(t, address, "signins"); n != 0 {
 			t.Errorf("%d sign-ins left behind", n)
+		}
+	})
+}
+
+// lettered is a method whose answers are anything.
+type lettered struct {
+	email.Method
+	answer string
+}
+
+func (m lettered) Challenge(context.Context, factor.Ask) (factor.Challenge, error) {
+	return factor.Challenge{Answer: m.answer}, nil
+}
+
+// What nobody can count the guesses at is not asked: letters and digits that are few, and few of
+// anything where it must be an answer that nobody can guess.
+func TestShortAnswers(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, address string) {
+		h := open(t, address)
+		h.add(annaEmail, annaWord)
+		who := h.who(h.in())
+		for answer, short := range map[string]bool{"K7QX": true, "123456": false} {
+			h.Methods = []factor.Method{lettered{answer: answer}}
+			if err := h.ChangeEmail(t.Context(), who, "new@example.com", home); (err != nil) != short {
+				t.Errorf("%q, to prove a new address: %v", answer, err)
+			}
+		}
+		for _, used := range []bool{false, true} {
+			for answer, short := range map[string]bool{
+				"K7QX": true, "K7QXK7QXK7QX": true, "éééééééé": true, "123456": used, "1234567890": used, "K7QXK7QXK7QXK": false,
+			} {
+				h.turn(time.Hour)
+				h.Methods = []factor.Method{lettered{answer: answer}}
+				_, err := h.Begin(t.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, home)
+				if (err != nil) != short || errors.Is(err, account.ErrWait) {
+					t.Errorf("%q, with the guesses used up %v: %v", answer, used, err)
+				}
+			}
+			h.debited(h.anna(), store.Guess, limit.PerYear)
 		}
 	})
 }

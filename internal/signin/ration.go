@@ -37,11 +37,42 @@ func (e *Engine) ration(ctx context.Context, tx *store.DB, v visit, q question) 
 			account.PerDay("new addresses of account "+v.account.ID, limit.NewMailsPerAccount),
 			account.PerNetwork("new addresses", network, limit.TextsPerNetwork))
 	}
-	block := e.Keyed(m.To[:min(len(m.To), limit.BlockDigits+1)])
-	return e.Spend(ctx, tx,
+	return e.Spend(ctx, tx, append(e.texts(v, m.To), e.Texts.ration())...)
+}
+
+// texts are the rations of a text message, but for the money. A browser that the account knows
+// has its own, which no stranger can use up; all of an account have one together, or new browsers
+// would be new messages. A number that is to be proven has its own too: anybody may type it.
+func (e *Engine) texts(v visit, number string) []account.Ration {
+	of := "account " + v.account.ID
+	if known := v.browser.Knows(); known != "" && v.draft == nil {
+		its := "texts of device " + known + " of " + of
+		return []account.Ration{
+			account.PerHour(its, limit.KnownSendsHour), account.PerDay(its, limit.KnownSendsDay),
+			account.PerDay("texts of devices of "+of, limit.TextsPerAccount),
+		}
+	}
+	to, block := e.Keyed(number), e.Keyed(number[:min(len(number), limit.BlockDigits+1)])
+	all := []account.Ration{
 		account.PerDay("texts to "+to, limit.TextsPerNumber),
 		account.PerHour("texts to block "+block, limit.TextsPerBlock),
-		account.PerDay("texts of account "+v.account.ID, limit.TextsPerAccount),
-		account.PerNetwork("texts", network, limit.TextsPerNetwork),
-		e.Texts.ration())
+	}
+	if v.draft != nil {
+		all = []account.Ration{
+			account.PerDay("new texts to "+to, limit.NewTextsPerNumber),
+			account.PerHour("new texts to block "+block, limit.TextsPerBlock),
+		}
+	}
+	return append(all,
+		account.PerDay("texts of "+of, limit.TextsPerAccount),
+		account.PerNetwork("texts", v.from.Network(), limit.TextsPerNetwork))
+}
+
+// spendSignIn takes a sign-in out of those that a network may begin of an account: whoever has the
+// password cannot fill the tables with them.
+func (e *Engine) spendSignIn(ctx context.Context, tx *store.DB, v visit, from account.From) error {
+	if v.Purpose != store.ForSession || v.browser.Knows() != "" {
+		return nil
+	}
+	return e.Spend(ctx, tx, account.PerNetwork("sign-ins of account "+v.account.ID, from.Network(), limit.SignInsPerNetwork))
 }

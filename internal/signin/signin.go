@@ -228,6 +228,9 @@ func (e *Engine) begin(ctx context.Context, v visit, from account.From) (string,
 // addSignIn saves a sign-in with its first question, if there is one.
 func (e *Engine) addSignIn(ctx context.Context, v visit, first *question, from account.From) error {
 	return e.Store.Tx(ctx, func(tx *store.DB) error {
+		if err := e.spendSignIn(ctx, tx, v, from); err != nil {
+			return err
+		}
 		if err := tx.AddSignIn(ctx, v.SignIn); err != nil {
 			return err
 		}

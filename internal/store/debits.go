@@ -21,7 +21,7 @@ type Debit struct {
 	Kind      string
 	Challenge string
 	Device    string // the known browser that did it; "" for a stranger
-	Network   string // keyed hash
+	Network   string // keyed hash; "" if nobody knows it
 	At        int64
 	Cost      int64 // in a thousand millionth
 }
@@ -98,15 +98,26 @@ func (db *DB) RenewLedger(ctx context.Context, name string, now int64) error {
 }
 
 // TellGuessed notes that the owner of a ledger is told that somebody guesses. ErrNotFound:
-// they were told since then.
+// they were told since then. A time to come is that of a clock which was set back.
 func (db *DB) TellGuessed(ctx context.Context, name string, since, now int64) error {
-	return db.must(ctx, `UPDATE ledgers SET told_at = $3 WHERE name = $1 AND told_at <= $2`, name, since, now)
+	return db.must(ctx, `UPDATE ledgers SET told_at = $3 WHERE name = $1 AND (told_at <= $2 OR told_at > $3)`, name, since, now)
 }
 
 // TellLonger notes that the owner of a ledger is told that it is used up. ErrNotFound: they
-// were told since then.
+// were told since then, as above.
 func (db *DB) TellLonger(ctx context.Context, name string, since, now int64) error {
-	return db.must(ctx, `UPDATE ledgers SET longer_at = $3 WHERE name = $1 AND longer_at <= $2`, name, since, now)
+	return db.must(ctx, `UPDATE ledgers SET longer_at = $3 WHERE name = $1 AND (longer_at <= $2 OR longer_at > $3)`, name, since, now)
+}
+
+// TakeLongerBack notes that the owner of a ledger is to be told once more when it is used up.
+func (db *DB) TakeLongerBack(ctx context.Context, name string) error {
+	return db.must(ctx, `UPDATE ledgers SET longer_at = 0 WHERE name = $1`, name)
+}
+
+// RemoveShares removes what a ledger says about messages that were sent and pairs that were compared.
+func (db *DB) RemoveShares(ctx context.Context, ledger string) error {
+	_, err := db.change(ctx, `DELETE FROM debits WHERE ledger = $1 AND kind IN ('send', 'pair')`, ledger)
+	return err
 }
 
 // RenewAll takes one renewal out of each account's, after a restore: what was guessed since

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"strconv"
 )
 
@@ -27,6 +28,28 @@ func (db *DB) KeepTime(ctx context.Context, now int64) error {
 func (db *DB) SetTime(ctx context.Context, now int64) error {
 	_, err := db.change(ctx, `INSERT INTO marks (name, value) VALUES ('time', $1) ON CONFLICT (name) DO UPDATE SET value = $1`, strconv.FormatInt(now, 10))
 	return err
+}
+
+// FollowTime is a time that follows the clock: to now from where it stood, but most further at
+// once. What is removed by it survives a clock that jumps ahead and is set right in time.
+func (db *DB) FollowTime(ctx context.Context, now, most int64) (at int64, err error) {
+	const name = "time that follows"
+	err = db.Tx(ctx, func(tx *DB) error {
+		at = now
+		stood, err := tx.Mark(ctx, name)
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return err
+		}
+		if err == nil {
+			was, err := strconv.ParseInt(stood, 10, 64)
+			if err != nil {
+				return err
+			}
+			at = min(now, was+most)
+		}
+		return tx.SetMark(ctx, name, strconv.FormatInt(at, 10))
+	})
+	return at, err
 }
 
 // Mark is the fact of this name. ErrNotFound.

@@ -31,6 +31,12 @@ func (db *DB) Used(ctx context.Context, name string, ends int64) (used int64, er
 	return used, err
 }
 
+// RemoveWindows removes those of a ration that end after since.
+func (db *DB) RemoveWindows(ctx context.Context, name string, since int64) error {
+	_, err := db.change(ctx, `DELETE FROM rations WHERE name = $1 AND ends_at > $2`, name, since)
+	return err
+}
+
 // Window is how much of something was used until then.
 type Window struct{ EndsAt, Used int64 }
 

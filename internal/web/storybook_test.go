@@ -19,6 +19,7 @@ import (
 	"twostep/factor"
 	"twostep/internal/account"
 	"twostep/internal/device"
+	"twostep/internal/grant"
 	"twostep/internal/i18n"
 	"twostep/internal/page"
 	"twostep/internal/seal"
@@ -109,6 +110,8 @@ func signInStories(t *testing.T, lang string) []story {
 		{"signin-wrong", with(t, typed, "", account.ErrCredentials), 422,
 			[]string{"p#problem[role=alert]", "The email or password is not correct.", "input#password[autofocus]", "input[name=return_to]", "Error: Sign in"},
 			[]string{"input#password[value]", "a[href=/signup]", "main script"}},
+		{"signin-app", signInSheet(signInPage{App: "Books", Email: "jane@example.com", ReturnTo: "/oauth2/continue?request=x"}), 200,
+			[]string{"Books uses Example & Söhne to know who you are.", "input#email[value=jane@example.com]", "input#password[autofocus]"}, nil},
 		{"signin-blocked", signInSheet(signInPage{Blocked: true, Domain: "https://login.example.com"}), 200,
 			[]string{"p[role=alert]", "Allow it to save data for https://login.example.com", "a[href=/help/trust]"}, nil},
 		{"signin-empty", empty(signInSheet(signInPage{}), page.Problem{Field: "email", Key: "problem.email.empty"}, page.Problem{Field: "password", Key: "problem.password.empty"}), 422,
@@ -253,6 +256,11 @@ func settingsStories(t *testing.T, lang string) []story {
 		{"settings-later", s.settingsSheet(put, jane, ownedBy()), 200, nil, []string{"It is recommended", "form[action=/settings/later]"}},
 		{"settings-all", s.settingsSheet(r, jane, ownedBy(phone, number, sheetOfCodes)), 200,
 			[]string{"My phone · Added 1 Nov 2026 · Last used 5 Nov 2026", "+49 171 2345678", "7 codes left"}, []string{"It is recommended"}},
+		{"apps", appsSheet([]grant.Allowed{{App: grant.App{ID: "books", Name: "Books"}, Scope: []string{"openid", "email", "offline_access"}, Since: now}}), 200,
+			[]string{"Books", "your email address, also while you are away", "form[action=/settings/apps/books/remove]"}, nil},
+		{"apps-none", appsSheet(nil), 200, []string{"No app at the moment."}, []string{"form"}},
+		{"stepup-app", stepUpSheet(jane, goal{back: "/oauth2/continue?request=x", Errand: grant.Errand{App: "Books"}}), 200,
+			[]string{"Books wants to be sure that it is you.", "input[name=return_to]"}, nil},
 		{"stepup", stepUpSheet(jane, goal{back: "/settings/email"}), 200,
 			[]string{"You are about to change how you sign in. Please confirm it is you.", "input#password[autofocus]", "input[name=return_to]", "input[autocomplete=username]"}, nil},
 		{"stepup-wrong", problem(stepUpSheet(jane, goal{}), page.Problem{Field: "password", Key: "problem.password.wrong"}), 422, []string{"p#password-wrong"}, []string{"input[name=return_to]"}},

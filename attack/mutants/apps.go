@@ -1,0 +1,118 @@
+package main
+
+// apps are what an app may learn, and where its people are sent.
+var apps = []mutation{
+	{test: "TestATT001_authorize", what: "a half sign-in is a session for apps", edits: []edit{
+		{"internal/oidc/continue.go", "session, err := p.Engine.Session(r.Context(), p.Pages.Cookie(r, page.SessionCookie))\n\tif errors.Is(err, signin.ErrNoSession) {\n\t\treturn nil, nil\n\t}", `session, err := p.Engine.Session(r.Context(), p.Pages.Cookie(r, page.SessionCookie))
+	if errors.Is(err, signin.ErrNoSession) && p.Pages.Cookie(r, page.SignInCookie) == "" {
+		return nil, nil
+	}
+	if errors.Is(err, signin.ErrNoSession) {
+		return &session, nil
+	}`},
+	}},
+	{test: "TestATT220_221_222_223_235", what: "a redirect address fits by its beginning", edits: []edit{
+		{"internal/grant/app.go", "func among(list []string, address string) bool {\n", "func among(list []string, address string) bool {\n\tif slices.ContainsFunc(list, func(one string) bool { return strings.HasPrefix(address, one) }) {\n\t\treturn true\n\t}\n"},
+	}},
+	{test: "TestATT220_221_222_223_235", what: "capital letters of an address do not count", edits: []edit{
+		{"internal/grant/app.go", "if slices.Contains(list, address) {", "if slices.ContainsFunc(list, func(one string) bool { return strings.EqualFold(one, address) }) {"},
+	}},
+	{test: "TestATT220_221_222_223_235", what: "errors are sent to an address that nobody registered", edits: []edit{
+		{"internal/oidc/authorize.go", "if !a.Redirect(redirect) {", `if !a.Redirect(redirect) && values.Get("response_type") == "code" {`},
+	}},
+	{test: "TestATT220_221_222_223_235", what: "every port of every host is free", edits: []edit{
+		{"internal/grant/app.go", `u.Scheme != "http" || u.Port() == ""`, `u.Port() == ""`},
+		{"internal/grant/app.go", `k.Scheme != "http" || !loopback(k.Hostname()) || k.Port() == ""`, `k.Port() == ""`},
+		{"internal/grant/app.go", `strings.Replace(known, ":"+k.Port(), "", 1) == strings.Replace(address, ":"+u.Port(), "", 1)`, `k.Path == u.Path`},
+	}},
+	{test: "TestATT224_225_239", what: "a code is good for every app", edits: []edit{
+		{"internal/grant/grant.go", "if found.App != r.App.ID {", "if false {"},
+		{"internal/store/grants.go", "WHERE code = $2 AND app = $3 AND", "WHERE code = $2 AND $3 <> '' AND"},
+	}},
+	{test: "TestATT224_225_239", what: "a code works until it is swept", edits: []edit{
+		{"internal/store/grants.go", "code_used_at = 0 AND code_ends_at >= $1 AND", "code_used_at = 0 AND"},
+	}},
+	{test: "TestATT224_225_239", what: "a code works twice", edits: []edit{
+		{"internal/store/grants.go", "AND code_used_at = 0 AND code_ends_at", "AND code_ends_at"},
+		{"internal/grant/grant.go", "if row.CodeUsedAt != 0 {", "if false {"},
+	}},
+	{test: "TestATT224_225_239", what: "the second use of a code ends nothing", edits: []edit{
+		{"internal/grant/grant.go", "errors.Join(ErrInvalid, g.Store.EndGrant(ctx, found.ID, now))\n\t}\n\terr = g.Store.UseGrant", "ErrInvalid\n\t}\n\terr = g.Store.UseGrant"},
+	}},
+	{test: "TestATT224_225_239", what: "of two parameters of one name the first counts", edits: []edit{
+		{"internal/oidc/oidc.go", "len(all) != 1 ||", "len(all) == 0 ||"},
+	}},
+	{test: "TestATT225_ends", what: "codes and tokens outlive the session", edits: []edit{
+		{"internal/store/grants.go", "AND (grants.offline OR EXISTS", "AND (grants.code_ends_at > 0 OR EXISTS"},
+	}},
+	{test: "TestATT226_227", what: "PKCE is a wish", edits: []edit{
+		{"internal/oidc/authorize.go", `case challenge == "" && method == "" && a.NoPKCE:`, `case challenge == "" && method == "":`},
+	}},
+	{test: "TestATT226_227", what: "a verifier is taken where there was no challenge", edits: []edit{
+		{"internal/grant/grant.go", `return verifier == ""`, `return true`},
+	}},
+	{test: "TestATT226_227", what: "a weak verifier is good enough", edits: []edit{
+		{"internal/grant/grant.go", "return goodVerifier.MatchString(verifier) && base64", "return base64"},
+	}},
+	{test: "TestATT226_227", what: "a wrong verifier leaves the code", edits: []edit{
+		{"internal/grant/grant.go", "\terr = g.Store.UseGrant(ctx, row.Code, r.App.ID, now)\n", "\tif !proves(r.Verifier, found.asked.Challenge) {\n\t\treturn Grant{}, ErrInvalid\n\t}\n\terr = g.Store.UseGrant(ctx, row.Code, r.App.ID, now)\n"},
+	}},
+	{test: "TestATT228_229", what: "a stolen refresh token ends nothing", edits: []edit{
+		{"internal/grant/token.go", "return g.Store.EndGrant(ctx, of.ID, store.Millis(g.Now()))\n}\n\n// Own", "return nil\n}\n\n// Own"},
+	}},
+	{test: "TestATT228_229", what: "a refresh token outlives what its account went through", edits: []edit{
+		{"internal/store/grants.go", "accounts.epoch = grants.epoch AND accounts.disabled_at = 0)", "accounts.epoch >= grants.epoch)"},
+	}},
+	{test: "TestATT230_306", what: "whoever has signed a hint, it is believed", edits: []edit{
+		{"internal/grant/key.go", "if parsed.Claims(k.private.Public(), &claims, &more) != nil ||", "if k.private == nil || parsed.UnsafeClaimsWithoutVerification(&claims, &more) != nil ||"},
+	}},
+	{test: "TestATT078_197_230", what: "an assertion works twice", edits: []edit{
+		{"internal/grant/key.go", `"assertion of "+a.ID+" "+g.Keyed(claims.ID)`, `"assertion of "+a.ID+" "+rand.Text()`},
+	}},
+	{test: "TestATT078_197_230", what: "an assertion is for anybody", edits: []edit{
+		{"internal/grant/key.go", "AnyAudience: audiences, ", ""},
+	}},
+	{test: "TestATT078_197_230", what: "a token may be a minute late", edits: []edit{
+		{"internal/grant/key.go", "const leeway, longest = 30 * time.Second", "const leeway, longest = 60 * time.Second"},
+	}},
+	{test: "TestATT231", what: "a refresh token is shown like an access token", edits: []edit{
+		{"internal/grant/token.go", `(shown.Refresh || shown.Account == "")`, `shown.Account == ""`},
+	}},
+	{test: "TestATT198_232", what: "a refresh makes the proof newer", edits: []edit{
+		{"internal/oidc/idtoken.go", `claims["auth_time"], claims["acr"], claims["amr"], claims["sid"] = g.AuthTime.Unix()`, `claims["auth_time"], claims["acr"], claims["amr"], claims["sid"] = now.Unix()`},
+	}},
+	{test: "TestATT233", what: "every app may look at all tokens", edits: []edit{
+		{"internal/oidc/introspect.go", "shown.App != asks.ID && !asks.Introspects", "asks.ID == \"\""},
+	}},
+	{test: "TestATT233", what: "everybody may look at tokens", edits: []edit{
+		{"internal/oidc/client.go", "if err == nil && a.Public() {\n\t\terr = errClient", "if err == nil && a.ID == \"\" {\n\t\terr = errClient"},
+	}},
+	{test: "TestATT234", what: "one app ends the tokens of another", edits: []edit{
+		{"internal/grant/token.go", "errors.Is(err, store.ErrNotFound) || err == nil && of.App != a.ID:\n\t\treturn nil", "errors.Is(err, store.ErrNotFound):\n\t\treturn nil"},
+	}},
+	{test: "TestATT234", what: "revoking says yes whatever happens", edits: []edit{
+		{"internal/oidc/revoke.go", "if err := p.Revoke(r.Context(), a, values.Get(\"token\")); err != nil {\n\t\treturn err\n\t}", "_ = p.Revoke(r.Context(), a, values.Get(\"token\"))"},
+		{"internal/grant/token.go", "case err != nil:\n\t\treturn fmt.Errorf(\"grant: revoke: %w\", err)", "case err != nil:\n\t\treturn nil"},
+	}},
+	{test: "TestATT236", what: "who asks for more gets what there is", edits: []edit{
+		{"internal/grant/request.go", "case s.Who.Level() < want && s.Reach < want:\n\t\treturn StepRefused, \"unmet_authentication_requirements\"\n\tcase s.Who.Level() < want:\n\t\treturn ask(StepConfirm, \"login_required\")\n", "case want < 0:\n"},
+	}},
+	{test: "TestATT236", what: "an old proof is as good as a new one", edits: []edit{
+		{"internal/grant/request.go", "case r.stale(s):", "case r.stale(s) && s.Who.ID == \"\":"},
+	}},
+	{test: "TestATT236", what: "a step up offers what is not enough", edits: []edit{
+		{"internal/signin/level.go", "if len(enough) == 0 {", "if len(enough) >= 0 {"},
+	}},
+	{test: "TestATT237", what: "another site signs people out", edits: []edit{
+		{"internal/oidc/logout.go", "if f.session != who.ID {", "if f.session != who.ID && false {"},
+	}},
+	{test: "TestATT237", what: "whoever is signed out is sent anywhere", edits: []edit{
+		{"internal/oidc/logout.go", "err == nil && !a.AfterSignOut(f.to) {", "err == nil && a.ID == \"\" {"},
+	}},
+	{test: "TestATT219", what: "a new key signs at once", edits: []edit{
+		{"internal/grant/key.go", "if now.Sub(k.made()) >= keyEarly {", "if now.Sub(k.made()) >= 0 {"},
+	}},
+	{test: "TestATT219", what: "an old key is known for ever", edits: []edit{
+		{"internal/grant/key.go", "if i == 0 || now.Sub(list[i-1].made()) < keyEarly+keyLate {", "if i >= 0 && !now.IsZero() {"},
+	}},
+}

@@ -1,0 +1,229 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"twostep"
+)
+
+// knownApp is what the commands about one app that is there have in common.
+type knownApp struct {
+	Settings settings `embed:"" group:"settings"`
+	ID       string   `arg:"" help:"Its client id."`
+}
+
+// with opens the server and finds the app.
+func (c *knownApp) with(ctx context.Context, to console, from *sources, f func(*twostep.Server, twostep.App) error) error {
+	return withExisting(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
+		a, err := server.App(ctx, c.ID)
+		if err == nil {
+			err = f(server, a)
+		}
+		return plain(c.ID, err)
+	})
+}
+
+// plain says in an operator's words why nothing was done to the app.
+func plain(id string, err error) error {
+	switch {
+	case errors.Is(err, twostep.ErrNoApp):
+		return fmt.Errorf("there is no app %s; twostep app list prints all", id)
+	case errors.Is(err, twostep.ErrAppExists):
+		return fmt.Errorf("there is an app %s already; twostep app set changes it", id)
+	case errors.Is(err, twostep.ErrAppFixed):
+		return fmt.Errorf("the app %s stands in the configuration file: change it there, and start the server anew. twostep app secret makes a secret for it", id)
+	case errors.As(err, new(*twostep.AppFlaw)):
+		return usageError{err}
+	}
+	return err
+}
+
+// fixed says whether an app is one of the configuration file.
+func (s *settings) fixed(id string) bool {
+	return slices.ContainsFunc(s.apps, func(a twostep.App) bool { return a.ID == id })
+}
+
+type appAddCommand struct {
+	Settings settings `embed:"" group:"settings"`
+	ID       string   `arg:"" help:"Its client id: small letters, digits, dots, dashes and underscores."`
+	appFlags
+}
+
+// Run adds an app to the database, where a running server finds it. The secret is printed this
+// once: only its hash is kept.
+func (c *appAddCommand) Run(ctx context.Context, to console, from *sources) error {
+	a := twostep.App{ID: c.ID}
+	secret, err := c.apply(&a)
+	if err == nil {
+		err = a.Check() // before anything is made
+	}
+	if err == nil {
+		err = c.Settings.complete(from)
+	}
+	if err = cmp.Or(err, c.Settings.openPort()); err != nil {
+		return usageError{err}
+	}
+	return withServer(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
+		if c.Settings.fixed(c.ID) {
+			return plain(c.ID, twostep.ErrAppFixed)
+		}
+		if err := server.AddApp(ctx, a); err != nil {
+			return plain(c.ID, err)
+		}
+		_, err := fmt.Fprint(to.out, credentials(a, secret, server.Issuer()))
+		return err
+	})
+}
+
+type appSetCommand struct {
+	knownApp
+	appFlags
+}
+
+// Run changes an app, and prints what it is now.
+func (c *appSetCommand) Run(ctx context.Context, to console, from *sources) error {
+	if reflect.ValueOf(c.appFlags).IsZero() {
+		return usageError{errors.New("give what is to change, like --name; an empty text takes away")}
+	}
+	return c.with(ctx, to, from, func(server *twostep.Server, a twostep.App) error {
+		was := a
+		secret, err := c.apply(&a)
+		if err != nil {
+			return usageError{err}
+		}
+		if err := server.ChangeApp(ctx, a); err != nil {
+			return err
+		}
+		var rows []row
+		if secret != "" {
+			rows = append(rows, row{"client secret", []string{secret}})
+		}
+		if a.Pairwise != was.Pairwise || a.Pairwise && !slices.Equal(a.Redirects, was.Redirects) {
+			fmt.Fprintln(to.err, "the app may be told other subjects now, and take everybody for somebody new: those of a pairwise app hang on the host of its first redirect address")
+		}
+		_, err = fmt.Fprint(to.out, table(append(rows, details(a, false)...)))
+		return err
+	})
+}
+
+type appListCommand struct {
+	Settings settings `embed:"" group:"settings"`
+}
+
+// Run prints one line for each app, those of the configuration file first.
+func (c *appListCommand) Run(ctx context.Context, to console, from *sources) error {
+	return withExisting(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
+		apps, err := server.Apps(ctx)
+		if err != nil {
+			return err
+		}
+		if len(apps) == 0 {
+			fmt.Fprintln(to.err, "there are no apps; twostep app add adds one")
+		}
+		w := tabwriter.NewWriter(to.out, 0, 0, 2, ' ', 0)
+		for _, a := range apps {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s", a.ID, a.Title(), kind(a), strings.Join(slices.Concat(a.Redirects, a.Hosts), " "))
+			if c.Settings.fixed(a.ID) {
+				fmt.Fprint(w, "\tfrom the settings")
+			}
+			fmt.Fprintln(w)
+		}
+		return w.Flush()
+	})
+}
+
+type appShowCommand struct {
+	knownApp
+	JSON bool `name:"json" help:"Print JSON."`
+}
+
+// Run prints an app without its hashes: a hash in a ticket is one more place that it leaks from.
+func (c *appShowCommand) Run(ctx context.Context, to console, from *sources) error {
+	return c.with(ctx, to, from, func(_ *twostep.Server, a twostep.App) error {
+		fixed := c.Settings.fixed(a.ID)
+		if !c.JSON {
+			_, err := fmt.Fprint(to.out, table(details(a, fixed)))
+			return err
+		}
+		out := struct {
+			twostep.App
+			Kind    string `json:"kind"`
+			Secrets int    `json:"secret_count"`
+			Fixed   bool   `json:"from_settings"`
+		}{a, kind(a), len(a.Secrets), fixed}
+		out.App.Secrets = nil
+		e := json.NewEncoder(to.out)
+		e.SetEscapeHTML(false)
+		e.SetIndent("", "  ")
+		return e.Encode(out)
+	})
+}
+
+type appRotateCommand struct {
+	knownApp
+	KeepOld bool `name:"keep-old" xor:"old" help:"The secret that it has works as well, until --drop-old."`
+	DropOld bool `name:"drop-old" xor:"old" help:"Make none: only end what --keep-old kept."`
+}
+
+// Run gives an app a new secret. With --keep-old and then --drop-old the app is never out.
+func (c *appRotateCommand) Run(ctx context.Context, to console, from *sources) error {
+	return c.with(ctx, to, from, func(server *twostep.Server, a twostep.App) error {
+		switch {
+		case c.Settings.fixed(c.ID):
+			return twostep.ErrAppFixed
+		case len(a.Secrets) == 0 && len(a.Keys) > 0:
+			return usageError{fmt.Errorf("the app %s proves itself by keys: twostep app set %s --keys FILE gives it others", c.ID, c.ID)}
+		case len(a.Secrets) == 0:
+			return usageError{fmt.Errorf("the app %s has no secret: twostep app set %s --public=false gives it one", c.ID, c.ID)}
+		case c.DropOld:
+			a.Secrets = a.Secrets[:1]
+			if err := server.ChangeApp(ctx, a); err != nil {
+				return err
+			}
+			_, err := fmt.Fprintf(to.out, "only the newest secret of %s works now\n", c.ID)
+			return err
+		}
+		secret, err := server.RotateApp(ctx, c.ID, c.KeepOld)
+		if err != nil {
+			return err
+		}
+		old := "the old one no longer works"
+		if c.KeepOld {
+			old = "the one before works too, until twostep app rotate " + c.ID + " --drop-old"
+		}
+		_, err = fmt.Fprintf(to.out, "%s\n%s\n%s\n", table([]row{{"client secret", []string{secret}}}), shownOnce, old)
+		return err
+	})
+}
+
+type appRemoveCommand struct{ knownApp }
+
+// Run removes an app, and says what it was: an id that was mistyped is noticed while its
+// addresses are still on the screen.
+func (c *appRemoveCommand) Run(ctx context.Context, to console, from *sources) error {
+	return c.with(ctx, to, from, func(server *twostep.Server, a twostep.App) error {
+		if err := server.RemoveApp(ctx, c.ID); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintf(to.out, "%s\n%s is removed: what people had allowed it is gone, and none of its tokens works any more\n", table(details(a, false)), c.ID)
+		return err
+	})
+}
+
+type appSecretCommand struct{}
+
+// Run prints a secret for the app, and its hash for the configuration file.
+func (appSecretCommand) Run(to console) error {
+	secret, hash := twostep.NewSecret()
+	_, err := fmt.Fprintf(to.out, "%s\nThe secret is for the app, its hash for the configuration file: secrets = [%q]\n",
+		table([]row{{"client secret", []string{secret}}, {"hash", []string{hash}}}), hash)
+	return err
+}

@@ -1,0 +1,24 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"twostep"
+)
+
+type guessesForgetCommand struct {
+	Settings settings `embed:"" group:"settings"`
+}
+
+// Run ends the alarm of the whole site, for an operator who knows what it was. The next guess does
+// not begin it again.
+func (c *guessesForgetCommand) Run(ctx context.Context, to console, from *sources) error {
+	return withExisting(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
+		if err := server.ForgetGuesses(ctx); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintln(to.out, "what strangers have guessed on the whole site counts no more: only accounts at which too much was guessed need a longer code")
+		return err
+	})
+}

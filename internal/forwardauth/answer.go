@@ -1,0 +1,123 @@
+package forwardauth
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"unicode"
+
+	"twostep/internal/grant"
+	"twostep/internal/page"
+	"twostep/internal/signin"
+)
+
+// verdict is where a request stands: grant.Request.Next decides here as for OpenID Connect.
+type verdict struct {
+	step    grant.Step
+	refusal string
+	who     *signin.Session
+}
+
+// scope is what a host learns of a person, for the page on which somebody allows an app of
+// somebody else's.
+func scope() []string { return []string{"email", "profile", "groups"} }
+
+// answer is yes with who it is, or no.
+func (s *Site) answer(w http.ResponseWriter, r *http.Request, app grant.App, about asked) error {
+	v, err := s.decide(r, app, about)
+	switch {
+	case err != nil:
+		return err
+	case v.step == grant.StepAllowed:
+		return s.yes(w, r, app, v.who)
+	case v.step == grant.StepRefused:
+		return s.no(w, r, app, v.refusal)
+	case about.quiet || !about.navigates(r):
+		return s.say(w, r, http.StatusUnauthorized, "forward.signin")
+	}
+	return s.leave(w, r, about)
+}
+
+// decide says what is missing until the host may answer this browser.
+func (s *Site) decide(r *http.Request, app grant.App, about asked) (v verdict, err error) {
+	ctx := r.Context()
+	if v.who, err = s.who(r, app, about); err != nil {
+		return v, err
+	}
+	request := grant.Request{App: app.ID, Redirect: about.redirect(), Scope: scope(), Asked: s.Grants.Now()}
+	standing := grant.Standing{Who: v.who, App: app, Now: request.Asked}
+	if v.who != nil && v.who.Level() < app.Least() {
+		if standing.Reach, err = s.Grants.Engine.Reach(ctx, *v.who); err != nil {
+			return v, err
+		}
+	}
+	if v.who != nil && app.Foreign {
+		if standing.Consented, err = s.Grants.Consents(ctx, *v.who, request); err != nil {
+			return v, err
+		}
+	}
+	v.step, v.refusal = request.Next(standing)
+	return v, nil
+}
+
+// who is the person whose session the host's cookie goes back to; nil: nobody.
+func (s *Site) who(r *http.Request, app grant.App, about asked) (*signin.Session, error) {
+	token := s.Pages.Cookie(r, page.AppCookie)
+	if token == "" {
+		return nil, nil
+	}
+	of, err := s.Grants.AtHost(r.Context(), token)
+	if errors.Is(err, grant.ErrInvalid) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if of.App != app.ID || of.Redirect() != about.redirect() {
+		return nil, nil // it is another host's
+	}
+	who, err := s.Grants.Engine.SessionOf(r.Context(), of.Session)
+	if errors.Is(err, signin.ErrNoSession) {
+		return nil, nil
+	}
+	if err != nil || who.Account.ID != of.Account {
+		return nil, err
+	}
+	return &who, nil
+}
+
+// yes tells who it is. Every header is there in every yes, if need be empty, so that a proxy
+// that copies them overwrites what a client has sent under these names.
+func (s *Site) yes(w http.ResponseWriter, r *http.Request, app grant.App, who *signin.Session) error {
+	subject, err := s.Grants.Subject(r.Context(), app, who.Account.ID)
+	if err != nil {
+		return err
+	}
+	for _, told := range [][2]string{
+		{"Remote-User", subject}, {"Remote-Email", who.Account.Email}, {"Remote-Name", who.Account.Name},
+		{"Remote-Groups", strings.Join(who.Account.Groups, ",")}, {"Remote-Amr", strings.Join(who.AMR, " ")}, {"Remote-Acr", who.Level().ACR()},
+	} {
+		w.Header().Set(told[0], visible(told[1]))
+	}
+	w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+// visible is a text without what would end a header.
+func visible(text string) string {
+	return strings.Map(func(c rune) rune {
+		if unicode.IsControl(c) {
+			return -1
+		}
+		return c
+	}, text)
+}
+
+// no is for somebody whom signing in again would not help.
+func (s *Site) no(w http.ResponseWriter, r *http.Request, app grant.App, refusal string) error {
+	key := "forward.denied"
+	if refusal == "unmet_authentication_requirements" {
+		key = "forward.unmet"
+	}
+	return s.say(w, r, http.StatusForbidden, key, "App", app.Title())
+}

@@ -1,0 +1,135 @@
+package grant
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"twostep/internal/store"
+)
+
+// ErrNoApp says that there is no such app.
+var ErrNoApp = errors.New("grant: no such app")
+
+// App is the app with this id: of the settings, or else an added one. ErrNoApp.
+func (g *Grants) App(ctx context.Context, id string) (App, error) {
+	for _, a := range g.Fixed {
+		if a.ID == id {
+			return a, nil
+		}
+	}
+	row, err := g.Store.App(ctx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return App{}, ErrNoApp
+	}
+	if err != nil {
+		return App{}, fmt.Errorf("grant: app: %w", err)
+	}
+	return readApp(row)
+}
+
+func readApp(row store.App) (a App, err error) {
+	if err := json.Unmarshal([]byte(row.Body), &a); err != nil {
+		return App{}, fmt.Errorf("grant: app %s: %w", row.ID, err)
+	}
+	return a, nil
+}
+
+// Apps are all of them: those of the settings first.
+func (g *Grants) Apps(ctx context.Context) ([]App, error) {
+	list := slices.Clone(g.Fixed)
+	rows, err := g.Store.Apps(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("grant: apps: %w", err)
+	}
+	for _, row := range rows {
+		a, err := readApp(row)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.ContainsFunc(g.Fixed, func(fixed App) bool { return fixed.ID == a.ID }) {
+			list = append(list, a)
+		}
+	}
+	return list, nil
+}
+
+// ErrAppExists says that there is an app with this id.
+var ErrAppExists = errors.New("grant: there is such an app")
+
+// ErrAppFixed says that the app is one of the settings, which nothing in the database changes.
+var ErrAppFixed = errors.New("grant: the app is one of the settings")
+
+func (g *Grants) fixed(id string) bool {
+	return slices.ContainsFunc(g.Fixed, func(a App) bool { return a.ID == id })
+}
+
+// fits says what is wrong with an app, or what another has that it claims.
+func (g *Grants) fits(ctx context.Context, a App) error {
+	if err := a.Check(); err != nil {
+		return err
+	}
+	apps, err := g.Apps(ctx)
+	if err != nil {
+		return err
+	}
+	for _, other := range apps {
+		if err := a.Clash(other); err != nil && other.ID != a.ID {
+			return err
+		}
+	}
+	return nil
+}
+
+// AddApp adds an app. ErrAppExists, or what is wrong with it.
+func (g *Grants) AddApp(ctx context.Context, a App) error {
+	switch _, err := g.App(ctx, a.ID); {
+	case err == nil:
+		return ErrAppExists
+	case !errors.Is(err, ErrNoApp):
+		return err
+	}
+	if err := g.fits(ctx, a); err != nil {
+		return err
+	}
+	body, err := json.Marshal(a)
+	if err == nil {
+		err = g.Store.AddApp(ctx, store.App{ID: a.ID, Body: string(body), MadeAt: store.Millis(g.Now())})
+	}
+	if errors.Is(err, store.ErrConflict) {
+		return ErrAppExists
+	}
+	return err
+}
+
+// ChangeApp replaces what an added app may do. ErrNoApp, ErrAppFixed, or what is wrong with it.
+func (g *Grants) ChangeApp(ctx context.Context, a App) error {
+	if g.fixed(a.ID) {
+		return ErrAppFixed
+	}
+	if err := g.fits(ctx, a); err != nil {
+		return err
+	}
+	body, err := json.Marshal(a)
+	if err == nil {
+		err = g.Store.ChangeApp(ctx, a.ID, string(body))
+	}
+	if errors.Is(err, store.ErrNotFound) {
+		return ErrNoApp
+	}
+	return err
+}
+
+// RemoveApp removes an added app, and whatever it was allowed. ErrNoApp, ErrAppFixed.
+func (g *Grants) RemoveApp(ctx context.Context, id string) error {
+	if g.fixed(id) {
+		return ErrAppFixed
+	}
+	err := g.Store.Tx(ctx, func(tx *store.DB) error { return tx.RemoveApp(ctx, id) })
+	if errors.Is(err, store.ErrNotFound) {
+		return ErrNoApp
+	}
+	return err
+}

@@ -1,0 +1,64 @@
+package grant
+
+import (
+	"testing"
+	"time"
+
+	"twostep/internal/signin"
+)
+
+// The order of the steps, for everybody who may come with everything that may be asked.
+func TestNext(t *testing.T) {
+	now := time.Date(2026, 11, 25, 9, 0, 0, 0, time.UTC)
+	ago := func(d time.Duration) time.Time { return now.Add(-d) }
+	seconds := func(n int64) *int64 { return &n }
+	in := func(proved, trusted time.Time, amr ...string) *signin.Session {
+		return &signin.Session{ID: "s", Proved: proved, Trusted: trusted, AMR: amr, Account: signin.Account{ID: "anna", Groups: []string{"staff"}}}
+	}
+	byMail := in(ago(time.Hour), time.Time{}, "pwd", "email")
+	byTrust := in(time.Time{}, ago(10*24*time.Hour), "pwd")
+	byApp := in(ago(time.Minute), time.Time{}, "pwd", "otp", "mfa")
+	justNow := in(now, time.Time{}, "pwd", "email")
+	for _, c := range []struct {
+		what  string
+		r     Request
+		s     Standing
+		step  Step
+		error string
+	}{
+		{"nobody", Request{}, Standing{}, StepSignIn, ""},
+		{"nobody, silently", Request{Prompt: []string{"none"}}, Standing{}, StepRefused, "login_required"},
+		{"anybody", Request{}, Standing{Who: byTrust}, StepAllowed, ""},
+		{"silently", Request{Prompt: []string{"none"}}, Standing{Who: byMail}, StepAllowed, ""},
+		{"another is meant", Request{Subject: "ben"}, Standing{Who: byMail, Subject: "anna"}, StepRefused, "login_required"},
+		{"this one is meant", Request{Subject: "anna"}, Standing{Who: byMail, Subject: "anna"}, StepAllowed, ""},
+		{"anew", Request{Prompt: []string{"login"}}, Standing{Who: byMail}, StepConfirm, ""},
+		{"anew, and was", Request{Prompt: []string{"login"}}, Standing{Who: justNow}, StepAllowed, ""},
+		{"young enough", Request{MaxAge: seconds(3600)}, Standing{Who: byMail}, StepAllowed, ""},
+		{"too old", Request{MaxAge: seconds(3599)}, Standing{Who: byMail}, StepConfirm, ""},
+		{"too old, silently", Request{MaxAge: seconds(60), Prompt: []string{"none"}}, Standing{Who: byMail}, StepRefused, "login_required"},
+		{"of no age", Request{MaxAge: seconds(0)}, Standing{Who: byApp}, StepConfirm, ""},
+		{"trust is as old as its proof", Request{MaxAge: seconds(24 * 3600)}, Standing{Who: byTrust}, StepConfirm, ""},
+		{"and young enough for some", Request{MaxAge: seconds(11 * 24 * 3600)}, Standing{Who: byTrust}, StepAllowed, ""},
+		{"too old for the app itself", Request{}, Standing{Who: byMail, App: App{MaxAge: 60}}, StepConfirm, ""},
+		{"more, and can", Request{Level: signin.LevelEmail}, Standing{Who: byTrust, Reach: signin.LevelEmail}, StepConfirm, ""},
+		{"more, and cannot", Request{Level: signin.LevelCode}, Standing{Who: byMail, Reach: signin.LevelEmail}, StepRefused, "unmet_authentication_requirements"},
+		{"more, silently", Request{Level: signin.LevelCode, Prompt: []string{"none"}}, Standing{Who: byMail, Reach: signin.LevelCode}, StepRefused, "login_required"},
+		{"more for the app itself", Request{}, Standing{Who: byMail, Reach: signin.LevelCode, App: App{ACR: "urn:twostep:acr:2"}}, StepConfirm, ""},
+		{"enough", Request{Level: signin.LevelCode}, Standing{Who: byApp}, StepAllowed, ""},
+		{"not in the group", Request{}, Standing{Who: byMail, App: App{Groups: []string{"board"}}}, StepRefused, "access_denied"},
+		{"in the group", Request{}, Standing{Who: byMail, App: App{Groups: []string{"board", "staff"}}}, StepAllowed, ""},
+		{"foreign", Request{}, Standing{Who: byMail, App: App{Foreign: true}}, StepConsent, ""},
+		{"foreign, silently", Request{Prompt: []string{"none"}}, Standing{Who: byMail, App: App{Foreign: true}}, StepRefused, "consent_required"},
+		{"foreign and allowed", Request{}, Standing{Who: byMail, App: App{Foreign: true}, Consented: true}, StepAllowed, ""},
+		{"an action", Request{Action: "app"}, Standing{Who: byMail}, StepAct, ""},
+		{"an action, silently", Request{Action: "app", Prompt: []string{"none"}}, Standing{Who: byMail}, StepRefused, "interaction_required"},
+		{"an action, and was there", Request{Action: "app", acted: true}, Standing{Who: byMail}, StepAllowed, ""},
+		{"first the proof, then the consent", Request{Level: signin.LevelCode}, Standing{Who: byMail, Reach: signin.LevelCode, App: App{Foreign: true}}, StepConfirm, ""},
+	} {
+		c.r.Asked, c.s.Now = now, now
+		if step, code := c.r.Next(c.s); step != c.step || code != c.error {
+			t.Errorf("%s: step %d %q, want %d %q", c.what, step, code, c.step, c.error)
+		}
+	}
+}

@@ -1,0 +1,110 @@
+package signin_test
+
+import (
+	"errors"
+	"net/url"
+	"testing"
+	"time"
+
+	"twostep/internal/account"
+	"twostep/internal/limit"
+	"twostep/internal/signin"
+)
+
+const annaNumber = "+491711234567"
+
+// called takes the first step somewhere and asks for a call there.
+func (h *house) called(from account.From) error {
+	h.Helper()
+	entry, err := h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, from)
+	if err != nil {
+		h.Fatal(err)
+	}
+	return h.Choose(h.Context(), entry.SignIn, "spoken", from)
+}
+
+// Strangers use up what there is of messages to a number, and then those of the account. The
+// browsers that it knows have their own: six an hour and fifteen a day, and twenty a day together.
+func TestTextsOfOwner(t *testing.T) {
+	withAnna(t, func(h *house) {
+		h.turn(15 * time.Hour) // it is one o'clock, so that no day begins meanwhile
+		h.enroll(h.in(), annaNumber)
+		one, other := h.laptop(), h.laptop().at(officeIP)
+		for _, l := range []*laptop{one, other} {
+			entry := l.begin()
+			if err := h.Choose(h.Context(), entry.SignIn, "email", l.from); err != nil {
+				h.Fatal(err)
+			}
+			l.answer(entry.SignIn, false)
+		}
+		for n := range limit.TextsPerBlock {
+			if err := h.called(away(n)); err != nil {
+				h.Fatal(err)
+			}
+		}
+		h.refused("one more for strangers", h.called(away(100)), account.ErrWait)
+		got := func(l *laptop, most int) (n int) {
+			for range most {
+				if err := h.called(l.from); err == nil {
+					n++
+				} else if !errors.Is(err, account.ErrWait) {
+					h.Fatal(err)
+				}
+			}
+			return n
+		}
+		for hour, want := range []int{6, 6, 3, 0} {
+			if n := got(one, 10); n != want {
+				h.Errorf("hour %d: %d in a known browser, want %d", hour, n, want)
+			}
+			h.turn(time.Hour)
+		}
+		if n := got(other, 10); n != limit.TextsPerAccount-limit.KnownSendsDay {
+			h.Errorf("%d in another known browser", n)
+		}
+	})
+}
+
+// Somebody who says that Anna's number is theirs uses up nothing of hers.
+func TestTextsToProve(t *testing.T) {
+	withAnna(t, func(h *house) {
+		session := h.enroll(h.in(), annaNumber)
+		for n := range limit.NewTextsPerNumber - 1 {
+			if err := h.Enroll(h.Context(), h.who(session), "spoken", url.Values{"number": {annaNumber}}, home); err != nil {
+				h.Fatalf("number %d: %v", n, err)
+			}
+		}
+		err := h.Enroll(h.Context(), h.who(session), "spoken", url.Values{"number": {annaNumber}}, home)
+		h.refused("one more", err, account.ErrWait)
+		if err := h.called(away(1)); err != nil {
+			h.Errorf("Anna in a new browser: %v", err)
+		}
+	})
+}
+
+// One network begins sixty sign-ins of an account in an hour. Other networks, and browsers that the
+// account knows, begin their own.
+func TestSignInsPerNetwork(t *testing.T) {
+	withAnna(t, func(h *house) {
+		l := h.laptop().in(false)
+		begin := func(from account.From) error {
+			_, err := h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, from)
+			return err
+		}
+		for n := range limit.SignInsPerNetwork - 1 { // one was the laptop's own, which was not known then
+			if err := begin(home); err != nil {
+				h.Fatalf("sign-in %d: %v", n, err)
+			}
+		}
+		h.refused("one more", begin(home), account.ErrWait)
+		for what, from := range map[string]account.From{"another network": away(1), "a known browser": l.from} {
+			if err := begin(from); err != nil {
+				h.Errorf("%s: %v", what, err)
+			}
+		}
+		h.turn(time.Hour)
+		if err := begin(home); err != nil {
+			h.Errorf("the next hour: %v", err)
+		}
+	})
+}

@@ -1,0 +1,49 @@
+package twostep
+
+import (
+	"log/slog"
+	"testing"
+	"time"
+
+	"twostep/internal/limit"
+	"twostep/internal/store"
+	"twostep/internal/store/storetest"
+)
+
+// A clock that jumps over a year, for an hour, takes no guess with it; one that goes takes those
+// that are a year old.
+func TestSweepFollowsTheClock(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, url string) {
+		s := &Server{store: storetest.Open(t, url), log: slog.New(slog.DiscardHandler)}
+		now := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
+		sweep := func(at time.Time) {
+			t.Helper()
+			if err := s.sweepOnce(t.Context(), at); err != nil {
+				t.Fatal(err)
+			}
+		}
+		left := func() int { return storetest.Count(t, url, "debits") }
+		sweep(now)
+		if err := s.store.AddDebit(t.Context(), store.Debit{ID: "1", Ledger: "anna", Kind: store.Guess, At: store.Millis(now)}); err != nil {
+			t.Fatal(err)
+		}
+		for n := range 7 {
+			sweep(now.Add(3*limit.Year + time.Duration(n)*10*time.Minute))
+		}
+		sweep(now.Add(time.Hour))
+		if left() != 1 {
+			t.Error("a guess is gone with a jump of the clock")
+		}
+		for day := range 366 {
+			sweep(now.Add(time.Duration(day) * 24 * time.Hour))
+		}
+		if left() != 1 {
+			t.Error("a guess is gone before its year is over")
+		}
+		sweep(now.Add(limit.Year + 24*time.Hour))
+		sweep(now.Add(limit.Year + 24*time.Hour + time.Second))
+		if left() != 0 {
+			t.Error("a guess stays for ever")
+		}
+	})
+}
