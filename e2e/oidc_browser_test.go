@@ -80,7 +80,7 @@ func TestBrowserAppConsent(t *testing.T) {
 			b.open("/signin")
 			b.steps(s)
 			b.sees("Do not allow")
-			b.sees("Corner Shop wants to sign you in with your account at Example.")
+			b.sees("Corner Shop wants to sign you in with your account at Example, anna@example.com.")
 			b.sees("your email address")
 			b.click("Do not allow")
 			b.inShop(x, "access_denied")
