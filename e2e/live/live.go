@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"log/slog"
@@ -102,6 +103,16 @@ func (s *Server) Now() time.Time { return time.Now().Add(time.Duration(s.ahead.L
 
 // Turn turns it forward.
 func (s *Server) Turn(d time.Duration) { s.ahead.Add(int64(d)) }
+
+// Client is an app's: it knows nobody, and believes the certificate of the server.
+func (s *Server) Client() *http.Client {
+	return &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: s.roots}}, Timeout: 30 * time.Second}
+}
+
+// Certificate is that of the server, for programs that are to believe it (PEM).
+func (s *Server) Certificate() []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.http.Certificate().Raw})
+}
 
 // Browser is an HTTP client with its own cookies that follows no redirect.
 type Browser struct {

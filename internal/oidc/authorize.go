@@ -75,14 +75,14 @@ func cut(s string) string { return s[:min(len(s), 200)] }
 
 // stray tells the person that the app has sent them here wrongly, and the operator why.
 func (p *Provider) stray(w http.ResponseWriter, r *http.Request, err error) error {
-	key := "oidc.over"
+	title, key := "oidc.over.title", "oidc.over"
 	if e, ok := errors.AsType[*errStray](err); ok {
 		p.Log.Warn("an app asks wrongly", "problem", e.detail)
-		key = e.key
+		title, key = "oidc.stray.title", e.key
 	} else if !errors.Is(err, grant.ErrInvalid) {
 		return err
 	}
-	return p.Pages.Print(w, r, page.Sheet{Of: templates(), Name: "stray", Status: http.StatusBadRequest, Title: "oidc.stray.title", Page: key})
+	return p.Pages.Print(w, r, page.Sheet{Of: templates(), Name: "stray", Status: http.StatusBadRequest, Title: title, Page: key})
 }
 
 // request reads what an app asks for; the redirect address is one that whose has looked at.

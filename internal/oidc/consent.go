@@ -22,7 +22,7 @@ type consentPage struct {
 // showConsent asks whether somebody else's app may know what it wants to know.
 func (p *Provider) showConsent(w http.ResponseWriter, r *http.Request, a asking) error {
 	var knows []string
-	for _, scope := range []string{"email", "profile", "groups", "offline_access"} {
+	for _, scope := range []string{"openid", "email", "profile", "groups", "offline_access"} {
 		if slices.Contains(a.q.Scope, scope) {
 			knows = append(knows, "oidc.scope."+scope)
 		}
@@ -37,7 +37,7 @@ func (p *Provider) showConsent(w http.ResponseWriter, r *http.Request, a asking)
 	}
 	said := consentPage{a.standing.App.Title(), host, a.standing.Who.Account.Email, knows, tokenOf(a.path), p.SID(a.standing.Who.ID, a.q.App)}
 	page.Lead(w, grant.Origin(a.q.Redirect))
-	return p.Pages.Print(w, r, page.Sheet{Of: templates(), Name: "consent", Title: "oidc.consent.title", Page: said})
+	return p.Pages.Print(w, r, page.Sheet{Of: templates(), Name: "consent", Titled: p.Pages.Words(r).Say("oidc.consent.title", "App", said.App), Page: said})
 }
 
 // consent is what the person says to it.
