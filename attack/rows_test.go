@@ -21,7 +21,6 @@ var later = map[string]string{
 	"clock":    "nothing guards against a server whose clock jumps; sim/ is where it will be tried",
 	"doors":    "there is no other door: the inventory of routes_test.go is the list",
 	"failover": "needs two databases; e2e/ is where it will be tried",
-	"forward":  "there is no forward-auth endpoint",
 	"mailbox":  "an address counts as it is written: anna+1@ is another account, with limits of its own",
 	"load":     "tried under load in sim/ and bench/, not here",
 	"notices":  "the owner is told by mail, and not in a second place",
