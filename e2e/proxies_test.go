@@ -109,13 +109,7 @@ func (e ends) certificate() tls.Certificate {
 // run runs a proxy until the test ends, and waits until it listens.
 func (e ends) run(port, name string, args ...string) (address string) {
 	e.Helper()
-	program, err := filepath.Abs("../build/" + name)
-	if _, missing := os.Stat(program); err != nil || missing != nil {
-		if program, err = exec.LookPath(name); err != nil {
-			e.Fatalf("%v: tools/install.sh brings it", err)
-		}
-	}
-	c := exec.Command(program, args...)
+	c := exec.Command(e.program(name), args...)
 	c.Env = append(os.Environ(), "HOME="+e.dir, "XDG_CONFIG_HOME="+e.dir, "XDG_DATA_HOME="+e.dir)
 	said, err := os.Create(filepath.Join(e.dir, "said"))
 	if err != nil {
@@ -150,6 +144,20 @@ func (e ends) run(port, name string, args ...string) (address string) {
 		case <-tick.C:
 		}
 	}
+}
+
+// program is the path of a proxy. Many people's PATH has no /usr/sbin.
+func (e ends) program(name string) string {
+	e.Helper()
+	for _, dir := range []string{"../build", "/usr/sbin", ""} {
+		if path, err := exec.LookPath(filepath.Join(dir, name)); err == nil {
+			if path, err = filepath.Abs(path); err == nil {
+				return path
+			}
+		}
+	}
+	e.Fatalf("there is no %s: tools/install.sh brings it", name)
+	return ""
 }
 
 func freePort(t testing.TB) string {
