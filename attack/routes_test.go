@@ -10,6 +10,7 @@ import (
 	"twostep"
 	"twostep/delivery"
 	"twostep/e2e/live"
+	"twostep/internal/forwardauth"
 	"twostep/internal/help"
 	"twostep/internal/oidc"
 	"twostep/internal/page"
@@ -95,7 +96,8 @@ var inventory = []struct {
 	{"GET /oauth2/authorize", page.Nothing, ""},
 	{"POST /oauth2/authorize", page.Nothing, "client_id=nobody"},
 	{"GET /oauth2/continue", page.Nothing, ""},
-	{"POST /oauth2/consent", page.Session, "request=nothing&session=nobody&answer=allow"},
+	{"GET /auth/start", page.Nothing, ""},
+	{"POST /oauth2/consent", page.Session, "request=nothing&answer=allow"},
 	{"POST /oauth2/token", page.Nothing, "grant_type=authorization_code&code=x&client_id=nobody"},
 	{"OPTIONS /oauth2/token", page.Nothing, ""},
 	{"GET /oauth2/userinfo", page.Nothing, ""},
@@ -111,7 +113,7 @@ var inventory = []struct {
 }
 
 // besides are the doors that are no pages of the site.
-var besides = []string{"GET /healthz", "GET /readyz", "GET /assets/{name}"} // and receiptPath, which asks for its own proof: receipt_test.go
+var besides = []string{"GET /healthz", "GET /readyz", "GET /assets/{name}"} // and two that ask for their own proof: receiptPath (receipt_test.go) and /auth/check (forward_test.go)
 
 func path(pattern string) (method, path string) {
 	method, path, _ = strings.Cut(pattern, " ")
@@ -123,7 +125,7 @@ func path(pattern string) (method, path string) {
 func TestATT245(t *testing.T) {
 	site := &web.Site{Pages: &page.Printer{}, Inbox: &delivery.Inbox{}, Turn: func(time.Duration) {}}
 	var have, want []string
-	for _, r := range slices.Concat(site.Routes(), (&help.Site{}).Routes(), (&oidc.Provider{}).Routes()) {
+	for _, r := range slices.Concat(site.Routes(), (&help.Site{}).Routes(), (&oidc.Provider{}).Routes(), (&forwardauth.Site{}).Routes()) {
 		have = append(have, r.Pattern+" needs "+string(r.Needs))
 	}
 	for _, r := range inventory {

@@ -1,186 +1,236 @@
 package e2e
 
 import (
-	"context"
+	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
-	"net"
+	"maps"
 	"net/http"
-	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/netip"
-	"net/url"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"regexp"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
-	"time"
 
 	"twostep"
-	"twostep/delivery"
 	"twostep/e2e/live"
-	"twostep/factor"
-	"twostep/factor/email"
 )
 
-// nginx with deploy/nginx.conf in front of an app: nobody comes in without both steps, the app
-// is told who it is, whatever a client says, and who signs out is out at once. While Twostep is
-// down nobody comes in.
-func TestNginx(t *testing.T) {
-	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		fmt.Fprintf(w, "the app at %s\n", r.URL.RequestURI())
-		for name, values := range r.Header {
-			if strings.HasPrefix(strings.ReplaceAll(strings.ToLower(name), "_", "-"), "remote-") {
-				fmt.Fprintf(w, "%s=%s\n", name, strings.Join(values, "|"))
-			}
-		}
-	}))
-	defer app.Close()
-	host := freeAddress(t)
-	codes := make(chan string, 10)
-	signin, server := behind(t, host, codes)
-	startNginx(t, host, signin.Listener.Addr().String(), app.Listener.Addr().String())
+const wiki = "wiki.example.com" // as the files in deploy have it
 
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	v := &passer{t, &http.Client{Jar: jar, Timeout: 20 * time.Second}}
-	body := v.get("http://"+host+"/page?a=b", "Remote-User", "operator", "Remote_User", "operator")
-	back := regexp.MustCompile(`name="return_to" value="([^"]+)"`).FindStringSubmatch(body)
-	if back == nil {
-		t.Fatalf("nobody is in, and sees\n%s", body)
-	}
-	v.post(signin.URL+"/signin", url.Values{"email": {live.AnnaEmail}, "password": {live.AnnaPassword}, "return_to": {back[1]}})
-	body = v.post(signin.URL+"/signin/verify", url.Values{"code": {<-codes}})
-	if !strings.Contains(body, "the app at /page?a=b") || !strings.Contains(body, "Remote-Email="+live.AnnaEmail+"\n") {
-		t.Fatalf("after both steps Anna sees\n%s", body)
-	}
-	for _, name := range []string{"Remote-User", "remote-user", "REMOTE-USER", "Remote_User", "remote_email", "Remote-Groups", "Remote-Acr"} {
-		if body := v.get("http://"+host+"/", name, "operator"); !strings.Contains(body, "the app at /") || strings.Contains(body, "operator") {
-			t.Errorf("%s from a client reaches the app\n%s", name, body)
-		}
-	}
-	v.post(signin.URL+"/signout", nil)
-	if body := v.get("http://" + host + "/"); strings.Contains(body, "the app at") {
-		t.Error("signed out, and still in")
-	}
-	signin.Close()
-	if err := server.Close(); err != nil {
-		t.Error(err)
-	}
-	if body := v.get("http://" + host + "/"); strings.Contains(body, "the app at") {
-		t.Error("while nobody can be asked, everybody comes in")
-	}
+// seen is a request as the app behind a proxy got it.
+type seen struct {
+	Method, URI, Body string
+	Header            http.Header
 }
 
-// behind is a server whose app is the host, and whose codes come by the channel.
-func behind(t *testing.T, host string, codes chan string) (*httptest.Server, *twostep.Server) {
-	t.Helper()
-	dir, web := t.TempDir(), httptest.NewServer(nil)
-	t.Cleanup(web.Close)
-	server, err := twostep.New(t.Context(), twostep.Options{
-		Database: filepath.Join(dir, "twostep.db"), KeyFile: filepath.Join(dir, "keys"), PublicURL: web.URL, Methods: []factor.Method{email.Method{}},
-		Send: map[delivery.Channel]delivery.Send{delivery.Email: func(_ context.Context, m delivery.Message) error {
-			if code := regexp.MustCompile(`(?m)^\d{6}$`).FindString(m.Text); code != "" {
-				codes <- code
-			}
-			return nil
-		}},
-		Apps:           []twostep.App{{ID: "wiki", Hosts: []string{host}}},
-		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, Log: slog.New(slog.DiscardHandler),
+// names are what the app takes for the person: frameworks fold - and _ and case into one.
+func (s seen) names() map[string][]string {
+	all := map[string][]string{}
+	for name, values := range s.Header {
+		folded := strings.NewReplacer("_", "-", ".", "-").Replace(strings.ToLower(name))
+		if strings.HasPrefix(folded, "remote-") {
+			all[folded] = append(all[folded], values...)
+		}
+	}
+	return all
+}
+
+// guarded is an app behind a proxy that asks a server.
+type guarded struct {
+	*testing.T
+	s       *live.Server
+	b       *live.Browser
+	wiki    *http.Client // the same browser, at the wiki
+	reached atomic.Int64
+	down    func() // takes the server away
+}
+
+// guard runs a server, an app, and between them the proxy that run starts.
+func guard(t *testing.T, run func(ends) (address string)) *guarded {
+	g := &guarded{T: t}
+	g.s = live.Start(t, "", func(o *twostep.Options) {
+		o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
+		o.Apps = []twostep.App{{ID: "wiki", Name: "Wiki", Hosts: []string{wiki}}}
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	web.Config.Handler = server
-	if err := server.AddAccount(t.Context(), twostep.NewAccount{Email: live.AnnaEmail, Name: "Anna", Password: live.AnnaPassword}); err != nil {
-		t.Fatal(err)
-	}
-	return web, server
+	server := httptest.NewServer(g.s.Server)
+	app := httptest.NewServer(http.HandlerFunc(g.app))
+	t.Cleanup(app.Close)
+	t.Cleanup(server.Close)
+	g.down = server.Close
+	g.b = g.s.Browser()
+	g.wiki = throughTo(run(ends{t, t.TempDir(), server.Listener.Addr().String(), app.Listener.Addr().String()}))
+	g.wiki.Jar = g.b.Jar
+	return g
 }
 
-// startNginx runs nginx with the file that we ship, at other addresses.
-func startNginx(t *testing.T, host, signin, app string) {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join("..", "deploy", "nginx.conf"))
+func (g *guarded) app(w http.ResponseWriter, r *http.Request) {
+	g.reached.Add(1)
+	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		t.Fatal(err)
+		g.Error(err)
 	}
-	shipped := strings.NewReplacer("127.0.0.1:8080", signin, "127.0.0.1:3000", app, "listen 80;", "listen "+host+";", "signin.example.com", signin).Replace(string(text))
-	dir := t.TempDir()
-	whole := "daemon off; pid " + dir + "/pid; error_log stderr; events {}\nhttp {\naccess_log off; client_body_temp_path " + dir + "/b; proxy_temp_path " + dir + "/p;\n" +
-		"fastcgi_temp_path " + dir + "/f; uwsgi_temp_path " + dir + "/u; scgi_temp_path " + dir + "/s;\n" + shipped + "\n}\n"
-	file := filepath.Join(dir, "nginx.conf")
-	if err := os.WriteFile(file, []byte(whole), 0o600); err != nil {
-		t.Fatal(err)
+	if err := json.NewEncoder(w).Encode(seen{r.Method, r.RequestURI, string(body), r.Header}); err != nil {
+		g.Error(err)
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, "/usr/sbin/nginx", "-c", file, "-p", dir, "-e", "stderr")
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // its workers end with it
-	said := &strings.Builder{}
-	cmd.Stderr = said
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
+}
+
+// ask sends a request to the wiki with headers like "Accept: text/html", spelled as they are.
+func (g *guarded) ask(method, uri, body string, lines ...string) *http.Response {
+	g.Helper()
+	r, err := http.NewRequestWithContext(g.Context(), method, "https://"+wiki+uri, strings.NewReader(body))
+	if err != nil {
+		g.Fatal(err)
 	}
-	t.Cleanup(func() { stop(); _ = cmd.Wait() })
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) { // another program starts
-		if c, err := net.Dial("tcp", host); err == nil {
-			c.Close()
-			return
+	for _, line := range lines {
+		name, value, _ := strings.Cut(line, ": ")
+		r.Header[name] = append(r.Header[name], value)
+	}
+	resp, err := g.wiki.Do(r)
+	if err != nil {
+		g.Fatal(err)
+	}
+	g.Cleanup(func() { resp.Body.Close() })
+	return resp
+}
+
+const navigate = "Sec-Fetch-Mode: navigate"
+
+// in wants the app to have got a request of Anna's.
+func (g *guarded) in(what string, resp *http.Response) seen {
+	g.Helper()
+	var s seen
+	if err := json.NewDecoder(resp.Body).Decode(&s); resp.StatusCode != http.StatusOK || err != nil {
+		g.Fatalf("%s: %d, %v", what, resp.StatusCode, err)
+	}
+	want := map[string]string{"remote-email": live.AnnaEmail, "remote-name": "Anna", "remote-amr": "pwd email", "remote-acr": "urn:twostep:acr:email"}
+	got := s.names()
+	for name, value := range want {
+		if !slices.Equal(got[name], []string{value}) {
+			g.Errorf("%s: the app sees %s as %q, want %q", what, name, got[name], value)
 		}
-		if time.Now().After(end) {
-			t.Fatalf("nginx does not start:\n%s", said)
+	}
+	if groups := got["remote-groups"]; len(groups) > 1 || strings.Join(groups, "") != "" || len(got["remote-user"]) != 1 || len(got["remote-user"][0]) < 20 || len(got) > 6 {
+		g.Errorf("%s: the app sees %q", what, got)
+	}
+	return s
+}
+
+// out wants an answer that is not the app's.
+func (g *guarded) out(what string, resp *http.Response, status ...int) *http.Response {
+	g.Helper()
+	if n := g.reached.Swap(0); n != 0 {
+		g.Errorf("%s: the app was reached", what)
+	}
+	if !slices.Contains(status, resp.StatusCode) {
+		body, _ := io.ReadAll(resp.Body)
+		g.Errorf("%s: %d, want %v\n%.300s", what, resp.StatusCode, status, body)
+	}
+	return resp
+}
+
+// signIn opens a page of the wiki as a browser does, and signs in on the way.
+func (g *guarded) signIn(uri string) *http.Response {
+	g.Helper()
+	resp := g.out("the page, before", g.ask("GET", uri, "", navigate, "Accept: text/html"), http.StatusFound)
+	for range 12 {
+		to, err := resp.Location()
+		if err != nil {
+			return resp
 		}
+		if to.Host == wiki {
+			resp = g.ask("GET", to.RequestURI(), "", navigate, "Accept: text/html")
+			continue
+		}
+		if a := g.b.Get(to.RequestURI()); a.StatusCode != http.StatusOK {
+			resp = a.Response
+			continue
+		}
+		n := g.s.Mail.Len() // the page to sign in
+		a := g.b.Post("/signin", "email", live.AnnaEmail, "password", live.AnnaPassword, "return_to", to.Query().Get("return_to"))
+		if a.StatusCode != http.StatusSeeOther {
+			g.Fatalf("password: %d %s", a.StatusCode, a.Body)
+		}
+		resp = g.b.Post("/signin/verify", "code", live.Code(g, g.s.Mail.Next(n))).Response
+	}
+	g.Fatal("it goes in a circle")
+	return nil
+}
+
+// spellings are ways to write a name into a request that an app might take for Remote-User and
+// its like, and headers that should turn the proxy's own words around.
+func spellings() (all [][]string) {
+	for _, name := range []string{"Remote-User", "Remote-Email", "Remote-Name", "Remote-Groups", "Remote-Amr", "Remote-Acr"} {
+		snake := strings.ReplaceAll(name, "-", "_")
+		for _, spelled := range []string{name, strings.ToLower(name), strings.ToUpper(name), snake, strings.ToLower(snake), strings.ToUpper(snake)} {
+			all = append(all, []string{spelled + ": evil"})
+		}
+		all = append(all, []string{name + ": evil", strings.ToLower(name) + ": evil", snake + ": evil"}, []string{name + ": ", name + ": evil"})
+	}
+	return append(all, []string{"rEmOtE-uSeR: evil"}, []string{"Remote-User: evil", "Connection: close, X-Forwarded-For"}, []string{"Remote_Groups: admins", "Remote-Groups: admins"})
+}
+
+// A proxy with the configuration that we ship lets nobody through whom we do not know, tells the
+// app who it is and believes nobody else about that, and lets nobody in while we are down.
+func TestProxies(t *testing.T) {
+	for _, name := range slices.Sorted(maps.Keys(proxies)) {
+		t.Run(name, func(t *testing.T) {
+			g := guard(t, proxies[name])
+			strangers(g)
+			s := g.in("the page", g.signIn("/pages/one?edit=1&x=%2F"))
+			if s.Method != "GET" || s.URI != "/pages/one?edit=1&x=%2F" {
+				t.Errorf("the way led to %s %s", s.Method, s.URI)
+			}
+			s = g.in("a form", g.ask("POST", "/save", "a=b", "Content-Type: text/plain"))
+			if s.Method != "POST" || s.Body != "a=b" {
+				t.Errorf("a form came as %s %q", s.Method, s.Body)
+			}
+			g.in("a script", g.ask("DELETE", "/api/1", "", "Sec-Fetch-Mode: cors"))
+			spoofs(g)
+			if a := g.b.Post("/signout"); a.StatusCode != http.StatusSeeOther {
+				t.Fatalf("sign-out: %d", a.StatusCode)
+			}
+			g.reached.Store(0)
+			g.out("a script after sign-out", g.ask("GET", "/", "", "Sec-Fetch-Mode: cors"), http.StatusUnauthorized)
+			g.in("the page, again", g.signIn("/"))
+			g.reached.Store(0)
+			g.down()
+			for _, lines := range [][]string{{navigate}, {"Sec-Fetch-Mode: cors"}} {
+				if resp := g.out("while we are down", g.ask("GET", "/", "", lines...), 500, 502, 503, 504); resp.Header.Get("Location") != "" {
+					t.Errorf("while we are down: to %s", resp.Header.Get("Location"))
+				}
+			}
+		})
 	}
 }
 
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+// strangers try to get in without a cookie.
+func strangers(g *guarded) {
+	g.Helper()
+	g.out("a script", g.ask("GET", "/", "", "Sec-Fetch-Mode: cors"), http.StatusUnauthorized)
+	g.out("a form", g.ask("POST", "/", "a=b", "Accept: text/html"), http.StatusUnauthorized)
+	g.out("OPTIONS", g.ask("OPTIONS", "/", "", "Origin: https://evil.example"), http.StatusUnauthorized)
+	for _, lines := range spellings() {
+		g.out(fmt.Sprint(lines), g.ask("GET", "/", "", lines...), 400, http.StatusUnauthorized)
 	}
-	defer listener.Close()
-	return listener.Addr().String()
+	for _, line := range []string{"X-Forwarded-Uri: /.twostep/enter", "X-Forwarded-Host: other.example", "X-Forwarded-Method: OPTIONS", "X-Forwarded-Proto: http", "X-Original-URL: https://" + wiki + "/healthz",
+		"X-Original-Method: OPTIONS", "Forwarded: host=other.example", "X-Rewrite-Url: /healthz", "Cookie: __Host-twostep-app=x", "Connection: X-Forwarded-Uri, X-Forwarded-Host"} {
+		g.out(line, g.ask("GET", "/", "", line), 400, http.StatusUnauthorized)
+	}
+	for _, uri := range []string{"/.twostep/enter", "/.twostep/enter?code=x&state=/", "/.twostep/check", "/auth/check", "/?reply=401", "//.twostep/enter"} {
+		g.out(uri, g.ask("GET", uri, "", "Sec-Fetch-Mode: cors"), 400, http.StatusUnauthorized, http.StatusNotFound)
+	}
 }
 
-// passer is a browser that follows where it is sent.
-type passer struct {
-	t *testing.T
-	*http.Client
-}
-
-func (v *passer) get(address string, headers ...string) string {
-	v.t.Helper()
-	r, err := http.NewRequest(http.MethodGet, address, nil)
-	if err != nil {
-		v.t.Fatal(err)
+// spoofs are somebody who is in and would be somebody else.
+func spoofs(g *guarded) {
+	g.Helper()
+	for _, lines := range append(spellings(), []string{"X-Forwarded-Uri: /admin"}, []string{"X-Forwarded-Host: other.example"}, []string{"X-Original-URL: https://other.example/"}) {
+		resp := g.ask("GET", "/", "", append(lines, "Accept: text/html")...)
+		if resp.StatusCode == http.StatusBadRequest { // refused is as good
+			continue
+		}
+		g.in(fmt.Sprint(lines), resp)
 	}
-	r.Header.Set("Accept", "text/html")
-	for i := 0; i+1 < len(headers); i += 2 {
-		r.Header.Set(headers[i], headers[i+1])
-	}
-	return v.read(v.Do(r))
-}
-
-func (v *passer) post(address string, form url.Values) string {
-	v.t.Helper()
-	return v.read(v.PostForm(address, form))
-}
-
-func (v *passer) read(a *http.Response, err error) string {
-	v.t.Helper()
-	if err != nil {
-		v.t.Fatal(err)
-	}
-	defer a.Body.Close()
-	body, err := io.ReadAll(a.Body)
-	if err != nil {
-		v.t.Fatal(err)
-	}
-	return string(body)
 }

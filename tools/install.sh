@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests need and is not there yet: PostgreSQL, a browser, an authenticator,
-# a reader of QR codes, an SMS gateway, a reverse proxy, axe-core. What is
+# a reader of QR codes, an SMS gateway, reverse proxies, axe-core. What is
 # there already is left as it is, so a second run does nothing and needs no network.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -12,7 +12,8 @@ command -v oathtool >/dev/null || missing+=(oathtool)
 [ -x /usr/sbin/smsbox ] || missing+=(kannel)
 [ -x /usr/lib/kannel/test/fakesmsc ] || missing+=(kannel-extras)
 command -v zbarimg >/dev/null || missing+=(zbar-tools)
-[ -x /usr/sbin/nginx ] || missing+=(nginx)
+[ -x /usr/sbin/nginx ] || command -v nginx >/dev/null || missing+=(nginx)
+[ -x /usr/sbin/haproxy ] || command -v haproxy >/dev/null || missing+=(haproxy)
 command -v gcc >/dev/null || missing+=(gcc libc6-dev) # for the race detector
 
 if [ "${#missing[@]}" -gt 0 ]; then
@@ -31,4 +32,9 @@ axe=4.14.1
 if ! grep -qs "\"version\": \"$axe\"" build/node_modules/axe-core/package.json; then
 	mkdir -p build
 	npm install --prefix build --no-save --ignore-scripts --no-audit --no-fund "axe-core@$axe" </dev/null
+fi
+
+caddy=v2.11.9 # Debian's is older than the mends of its forward_auth
+if ! go version -m build/caddy 2>/dev/null | grep -q "caddy/v2[[:space:]]$caddy[[:space:]]"; then
+	GOBIN="$PWD/build" GOFLAGS= go install "github.com/caddyserver/caddy/v2/cmd/caddy@$caddy"
 fi

@@ -24,7 +24,7 @@ type mutation struct {
 type edit struct{ file, old, new string }
 
 // subjects are the mutations.
-var subjects = [][]mutation{steps, odds, guesses, codes, recoveries, sessions, factors, links, names, sites, texts, inputs, records, places, proxies, apps}
+var subjects = [][]mutation{steps, odds, guesses, codes, recoveries, sessions, factors, links, names, sites, texts, inputs, records, places, proxies, apps, hosts}
 
 var number = regexp.MustCompile(`\d{3}`)
 

@@ -13,9 +13,9 @@ import (
 
 // verdict is where a request stands: grant.Request.Next decides here as for OpenID Connect.
 type verdict struct {
+	grant.Standing
 	step    grant.Step
 	refusal string
-	who     *signin.Session
 }
 
 // scope is what a host learns of a person, for the page on which somebody allows an app of
@@ -29,7 +29,7 @@ func (s *Site) answer(w http.ResponseWriter, r *http.Request, app grant.App, abo
 	case err != nil:
 		return err
 	case v.step == grant.StepAllowed:
-		return s.yes(w, r, app, v.who)
+		return s.yes(w, v.Standing)
 	case v.step == grant.StepRefused:
 		return s.no(w, r, app, v.refusal)
 	case about.quiet || !about.navigates(r):
@@ -40,23 +40,15 @@ func (s *Site) answer(w http.ResponseWriter, r *http.Request, app grant.App, abo
 
 // decide says what is missing until the host may answer this browser.
 func (s *Site) decide(r *http.Request, app grant.App, about asked) (v verdict, err error) {
-	ctx := r.Context()
-	if v.who, err = s.who(r, app, about); err != nil {
+	who, err := s.who(r, app, about)
+	if err != nil {
 		return v, err
 	}
 	request := grant.Request{App: app.ID, Redirect: about.redirect(), Scope: scope(), Asked: s.Grants.Now()}
-	standing := grant.Standing{Who: v.who, App: app, Now: request.Asked}
-	if v.who != nil && (v.who.Level() < app.Least() || app.MaxAge > 0) {
-		if standing.Reach, err = s.Grants.Engine.Reach(ctx, *v.who); err != nil {
-			return v, err
-		}
+	if v.Standing, err = s.Grants.Standing(r.Context(), request, who); err != nil {
+		return v, err
 	}
-	if v.who != nil && app.Foreign {
-		if standing.Consented, err = s.Grants.Consents(ctx, *v.who, request); err != nil {
-			return v, err
-		}
-	}
-	v.step, v.refusal = request.Next(standing)
+	v.step, v.refusal = request.Next(v.Standing)
 	return v, nil
 }
 
@@ -88,14 +80,10 @@ func (s *Site) who(r *http.Request, app grant.App, about asked) (*signin.Session
 
 // yes tells who it is. Every header is there in every yes, if need be empty, so that a proxy
 // that copies them overwrites what a client has sent under these names.
-func (s *Site) yes(w http.ResponseWriter, r *http.Request, app grant.App, who *signin.Session) error {
-	subject, err := s.Grants.Subject(r.Context(), app, who.Account.ID)
-	if err != nil {
-		return err
-	}
+func (s *Site) yes(w http.ResponseWriter, of grant.Standing) error {
 	for _, told := range [][2]string{
-		{"Remote-User", subject}, {"Remote-Email", who.Account.Email}, {"Remote-Name", who.Account.Name},
-		{"Remote-Groups", strings.Join(who.Account.Groups, ",")}, {"Remote-Amr", strings.Join(who.AMR, " ")}, {"Remote-Acr", who.Level().ACR()},
+		{"Remote-User", of.Subject}, {"Remote-Email", of.Who.Account.Email}, {"Remote-Name", of.Who.Account.Name},
+		{"Remote-Groups", strings.Join(of.Who.Account.Groups, ",")}, {"Remote-Amr", strings.Join(of.Who.AMR, " ")}, {"Remote-Acr", of.Who.Level().ACR()},
 	} {
 		w.Header().Set(told[0], visible(told[1]))
 	}

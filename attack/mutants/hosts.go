@@ -1,0 +1,74 @@
+package main
+
+// hosts are behind a reverse proxy that asks us.
+var hosts = []mutation{
+	{test: "TestATT208_forward", what: "the way back leads to any host", edits: []edit{
+		{"internal/forwardauth/forwardauth.go", "if s.usual(one) != host {", "if !strings.HasSuffix(host, s.usual(one)) {"},
+	}},
+	{test: "TestATT208_forward", what: "the way back leads to any path", edits: []edit{
+		{"internal/forwardauth/asked.go", "if path, ok := page.LocalPath(a.uri); ok && a.path() != entering {\n\t\treturn path\n\t}\n\treturn \"/\"", "return a.uri"},
+	}},
+	{test: "TestATT270_272_273_274_276", what: "everybody is a proxy", edits: []edit{
+		{"internal/forwardauth/asked.go", "if !s.Pages.Proxied(r) {", "if !s.Pages.Proxied(r) && r.Host == \"\" {"},
+	}},
+	{test: "TestATT270_272_273_274_276", what: "of two headers of one name the first counts", edits: []edit{
+		{"internal/forwardauth/asked.go", `len(values) > 1 || values[0] == ""`, `values[0] == ""`},
+	}},
+	{test: "TestATT270_272_273_274_276", what: "two headers need not agree", edits: []edit{
+		{"internal/forwardauth/asked.go", `a != "" && b != "" && a != b`, `a == "" && b == "" && a != b`},
+	}},
+	{test: "TestATT270_272_273_274_276", what: "whatever begins like the way in is one", edits: []edit{
+		{"internal/forwardauth/forwardauth.go", "if about.path() == entering && !about.quiet {", "if strings.HasPrefix(about.path(), entering) && !about.quiet {"},
+	}},
+	{test: "TestATT270_272_273_274_276", what: "the way in is searched in the query", edits: []edit{
+		{"internal/forwardauth/forwardauth.go", "if about.path() == entering && !about.quiet {", "if strings.Contains(about.uri, entering) && !about.quiet {"},
+	}},
+	{test: "TestATT275", what: "an unknown host has the first app", edits: []edit{
+		{"internal/forwardauth/forwardauth.go", "\tif found.ID == \"\" {", "\tif found.ID == \"\" && len(apps) > 0 {\n\t\treturn apps[0], nil\n\t}\n\tif found.ID == \"\" {"},
+	}},
+	{test: "TestATT275", what: "the port of a host does not count", edits: []edit{
+		{"internal/forwardauth/asked.go", `return strings.TrimSuffix(host, ":443")`, "host, _, _ = strings.Cut(host, \":\")\n\t\treturn host"},
+	}},
+	{test: "TestATT277", what: "a host looks at its cookie and not at the session", edits: []edit{
+		{"internal/store/grants.go", "AND (grants.offline OR EXISTS", "AND (grants.code_ends_at > 0 OR EXISTS"},
+		{"internal/store/sessions.go", " AND accounts.epoch = sessions.epoch", ""},
+	}},
+	{test: "TestATT277", what: "a session rests while its person is at a host", edits: []edit{
+		{"internal/signin/session.go", "if now.Sub(store.Time(row.SeenAt)) >= min(seenEvery, e.Idle/2) {", "if now.Sub(store.Time(row.SeenAt)) >= 2*e.Idle {"},
+	}},
+	{test: "TestATT279_280", what: "the cookie of a host works at every app", edits: []edit{
+		{"internal/forwardauth/answer.go", "of.App != app.ID || of.Redirect() != about.redirect()", "of.App == app.ID && of.Redirect() != about.redirect()"},
+	}},
+	{test: "TestATT279_280", what: "the cookie of a host works at the others of its app", edits: []edit{
+		{"internal/forwardauth/answer.go", "of.App != app.ID || of.Redirect() != about.redirect()", "of.App != app.ID"},
+	}},
+	{test: "TestATT279_280", what: "the cookie of a host is a token for apps", edits: []edit{
+		{"internal/grant/token.go", "err == nil && row.Kind == store.Host {\n\t\treturn Shown{}", "err == nil && row.Kind == \"\" {\n\t\treturn Shown{}"},
+	}},
+	{test: "TestATT280_code", what: "a way in is for every browser", edits: []edit{
+		{"internal/forwardauth/enter.go", "Scope: scope(), State: about.back(), Challenge: challenge,", "Scope: scope(), State: about.back(),"},
+		{"internal/forwardauth/enter.go", ", Verifier: verifier}", "}"},
+	}},
+	{test: "TestATT280_code", what: "a way in that nobody began here is one", edits: []edit{
+		{"internal/forwardauth/enter.go", `if verifier == "" || code == "" {`, `if code == "" {`},
+		{"internal/grant/grant.go", "!proves(r.Verifier, found.asked.Challenge)", `r.Verifier != "" && !proves(r.Verifier, found.asked.Challenge)`},
+	}},
+	{test: "TestATT281_forward", what: "whatever begins like a question passes", edits: []edit{
+		{"internal/forwardauth/forwardauth.go", `return r.URL.Path == Checking || strings.HasPrefix(r.URL.Path, Checking+"/")`, `return strings.HasPrefix(r.URL.Path, "/auth/")`},
+	}},
+	{test: "TestATT282_forward", what: "everything is sent to sign in", edits: []edit{
+		{"internal/forwardauth/answer.go", "case about.quiet || !about.navigates(r):", "case about.quiet:"},
+	}},
+	{test: "TestATT282_tabs", what: "each tab forgets the others", edits: []edit{
+		{"internal/forwardauth/enter.go", "if len(verifier) != len(seal.Token()) {", "if verifier != \"-\" {"},
+	}},
+	{test: "TestATT283", what: "a host has no groups", edits: []edit{
+		{"internal/grant/request.go", "case !s.App.admits(s.Who.Account.Groups):", "case s.App.ID == \"\":"},
+	}},
+	{test: "TestATT283", what: "a host has no level", edits: []edit{
+		{"internal/grant/request.go", "want := max(r.Level, s.App.Least())", "want := r.Level"},
+	}},
+	{test: "TestATT284_store", what: "a failure is nobody", edits: []edit{
+		{"internal/forwardauth/answer.go", "if err != nil || who.Account.ID != of.Account {\n\t\treturn nil, err\n\t}", "if err != nil || who.Account.ID != of.Account {\n\t\treturn nil, nil\n\t}"},
+	}},
+}

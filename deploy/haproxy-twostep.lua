@@ -1,0 +1,27 @@
+-- Asks Twostep about a request, for haproxy.cfg beside this file. Whatever fails here leaves
+-- txn.twostep unset, and the request never reaches the app.
+
+local url = "http://127.0.0.1:8080/auth/check?reply=401"
+local asked = {"cookie", "x-forwarded-method", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-uri", "x-forwarded-for"}
+local told = {"remote-user", "remote-email", "remote-name", "remote-groups", "remote-amr", "remote-acr"}
+
+core.register_action("twostep", {"http-req"}, function(txn)
+	local sent, headers = txn.http:req_get_headers(), {}
+	for _, name in ipairs(asked) do
+		if sent[name] then
+			headers[name] = {}
+			for i = 0, #sent[name] do
+				table.insert(headers[name], sent[name][i])
+			end
+		end
+	end
+	local answer = core.httpclient():get{url = url, headers = headers, timeout = 10000}
+	if not answer or answer.status ~= 200 then
+		return
+	end
+	for _, name in ipairs(told) do
+		local values = answer.headers[name]
+		txn:set_var("txn." .. name:gsub("-", "_"), values and values[0] or "")
+	end
+	txn:set_var("txn.twostep", "yes")
+end)
