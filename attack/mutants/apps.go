@@ -119,37 +119,4 @@ var apps = []mutation{
 	{test: "TestATT219", what: "an old key is known for ever", edits: []edit{
 		{"internal/grant/key.go", "if i == 0 || now.Sub(list[i-1].made()) < keyEarly+keyLate {", "if i >= 0 && !now.IsZero() {"},
 	}},
-	{test: "TestATT272_275", what: "every peer is a proxy", edits: []edit{
-		{"internal/forwardauth/asked.go", "if !s.Pages.Proxied(r) {", "if s.Pages.Proxied(r) && false {"},
-	}},
-	{test: "TestATT272_275", what: "of two headers the first counts", edits: []edit{
-		{"internal/forwardauth/asked.go", `len(values) > 1 || values[0] == "":`, `values[0] == "":`},
-		{"internal/forwardauth/asked.go", `if a != "" && b != "" && a != b {`, `if a != b && false {`},
-	}},
-	{test: "TestATT272_275", what: "the way back begins with a host of ours", edits: []edit{
-		{"internal/forwardauth/enter.go", `if errors.Is(err, grant.ErrNoApp) {`, `if errors.Is(err, grant.ErrNoApp) && about.host == "" {`},
-	}},
-	{test: "TestATT277_279_280", what: "the cookie of one host opens the others of its app", edits: []edit{
-		{"internal/forwardauth/answer.go", "of.App != app.ID || of.Redirect() != about.redirect()", "of.App != app.ID"},
-	}},
-	{test: "TestATT277_279_280", what: "the cookie of a host outlives the session", edits: []edit{
-		{"internal/store/grants.go", "AND (grants.offline OR EXISTS", "AND (grants.code_ends_at > 0 OR EXISTS"},
-		{"internal/store/sessions.go", "WHERE sessions.ends_at >= $1 AND sessions.seen_at >= $2`", "WHERE sessions.ends_at >= $1 AND $2 > 0`"},
-	}},
-	{test: "TestATT282", what: "a code is good in every browser", edits: []edit{
-		{"internal/forwardauth/enter.go", `if verifier == "" || code == "" {`, `if code == "" {`},
-		{"internal/grant/grant.go", "|| !proves(r.Verifier, found.asked.Challenge):", "|| false:"},
-	}},
-	{test: "TestATT282", what: "everybody is sent to sign in", edits: []edit{
-		{"internal/forwardauth/answer.go", "case about.quiet || !about.navigates(r):", "case about.quiet:"},
-	}},
-	{test: "TestATT276_283", what: "a host takes whatever was proven", edits: []edit{
-		{"internal/grant/request.go", "want := max(r.Level, s.App.Least())", "want := r.Level"},
-	}},
-	{test: "TestATT276_283", what: "a host is for everybody", edits: []edit{
-		{"internal/grant/app.go", "return len(a.Groups) == 0 ||", "return len(a.Groups) >= 0 ||"},
-	}},
-	{test: "TestATT276_283", what: "a host takes an old proof", edits: []edit{
-		{"internal/grant/request.go", "|| s.App.MaxAge > 0 && over(s.App.Oldest())", ""},
-	}},
 }
