@@ -97,7 +97,7 @@ var inventory = []struct {
 	{"POST /oauth2/authorize", page.Nothing, "client_id=nobody"},
 	{"GET /oauth2/continue", page.Nothing, ""},
 	{"GET /auth/start", page.Nothing, ""},
-	{"POST /oauth2/consent", page.Session, "request=nothing&answer=allow"},
+	{"POST /oauth2/consent", page.Session, "request=nothing&session=nobody&answer=allow"},
 	{"POST /oauth2/token", page.Nothing, "grant_type=authorization_code&code=x&client_id=nobody"},
 	{"OPTIONS /oauth2/token", page.Nothing, ""},
 	{"GET /oauth2/userinfo", page.Nothing, ""},

@@ -6,7 +6,7 @@ var hosts = []mutation{
 		{"internal/forwardauth/forwardauth.go", "if s.usual(one) != host {", "if !strings.HasSuffix(host, s.usual(one)) {"},
 	}},
 	{test: "TestATT208_forward", what: "the way back leads to any path", edits: []edit{
-		{"internal/forwardauth/asked.go", "if path, ok := page.LocalPath(a.uri); ok && a.path() != entering {\n\t\treturn path\n\t}\n\treturn \"/\"", "return a.uri"},
+		{"internal/forwardauth/asked.go", "return path\n\t}\n\treturn \"/\"", "return path\n\t}\n\treturn a.uri"},
 	}},
 	{test: "TestATT270_272_273_274_276", what: "everybody is a proxy", edits: []edit{
 		{"internal/forwardauth/asked.go", "if !s.Pages.Proxied(r) {", "if !s.Pages.Proxied(r) && r.Host == \"\" {"},
@@ -67,6 +67,9 @@ var hosts = []mutation{
 	}},
 	{test: "TestATT283", what: "a host has no level", edits: []edit{
 		{"internal/grant/request.go", "want := max(r.Level, s.App.Least())", "want := r.Level"},
+	}},
+	{test: "TestATT283", what: "a host takes an old proof", edits: []edit{
+		{"internal/grant/request.go", "|| s.App.MaxAge > 0 && over(s.App.Oldest())", ""},
 	}},
 	{test: "TestATT284_store", what: "a failure is nobody", edits: []edit{
 		{"internal/forwardauth/answer.go", "if err != nil || who.Account.ID != of.Account {\n\t\treturn nil, err\n\t}", "if err != nil || who.Account.ID != of.Account {\n\t\treturn nil, nil\n\t}"},
