@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need and is not there yet: PostgreSQL, a browser, an authenticator,
-# a reader of QR codes, an SMS gateway, reverse proxies, axe-core. What is
+# a reader of QR codes, an SMS gateway, reverse proxies, a web server with an OpenID Connect client,
+# axe-core, openid-client. What is
 # there already is left as it is, so a second run does nothing and needs no network.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -12,6 +13,9 @@ command -v oathtool >/dev/null || missing+=(oathtool)
 [ -x /usr/sbin/smsbox ] || missing+=(kannel)
 [ -x /usr/lib/kannel/test/fakesmsc ] || missing+=(kannel-extras)
 command -v zbarimg >/dev/null || missing+=(zbar-tools)
+[ -x /usr/sbin/apache2 ] || missing+=(apache2-bin) # without the service that the package apache2 starts
+[ -e /usr/lib/apache2/modules/mod_auth_openidc.so ] || missing+=(libapache2-mod-auth-openidc)
+command -v npm >/dev/null || missing+=(npm)
 [ -x /usr/sbin/nginx ] || command -v nginx >/dev/null || missing+=(nginx)
 [ -x /usr/sbin/haproxy ] || command -v haproxy >/dev/null || missing+=(haproxy)
 command -v gcc >/dev/null || missing+=(gcc libc6-dev) # for the race detector
@@ -28,10 +32,15 @@ if [ "${#missing[@]}" -gt 0 ]; then
 		apt-get install -y --no-install-recommends "${missing[@]}" </dev/null
 fi
 
-axe=4.14.1
-if ! grep -qs "\"version\": \"$axe\"" build/node_modules/axe-core/package.json; then
+# package@version: a version that is not pinned would be another one tomorrow.
+packages=(axe-core@4.14.1 openid-client@6.8.9)
+wanted=0
+for package in "${packages[@]}"; do
+	grep -qs "\"version\": \"${package#*@}\"" "build/node_modules/${package%@*}/package.json" || wanted=1
+done
+if [ "$wanted" -eq 1 ]; then
 	mkdir -p build
-	npm install --prefix build --no-save --ignore-scripts --no-audit --no-fund "axe-core@$axe" </dev/null
+	npm install --prefix build --no-save --ignore-scripts --no-audit --no-fund "${packages[@]}" </dev/null
 fi
 
 caddy=v2.11.9 # Debian's is older than the mends of its forward_auth

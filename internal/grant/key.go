@@ -199,7 +199,7 @@ var asserting = []jose.SignatureAlgorithm{jose.ES256, jose.RS256, jose.PS256, jo
 
 // Asserted reads the JWT by which an app proves itself (RFC 7523), once. ErrInvalid.
 func (g *Grants) Asserted(ctx context.Context, a App, token string, audiences ...string) error {
-	const leeway, longest = 30 * time.Second, 10 * time.Minute
+	const leeway, longest = 30 * time.Second, time.Hour // which is what zitadel/oidc's client takes
 	parsed, err := jwt.ParseSigned(token, asserting)
 	if err != nil {
 		return ErrInvalid
@@ -217,7 +217,7 @@ func (g *Grants) Asserted(ctx context.Context, a App, token string, audiences ..
 	switch {
 	case claims.ValidateWithLeeway(expected, leeway) != nil:
 		return ErrInvalid
-	case claims.Expiry == nil || claims.Expiry.Time().After(now.Add(longest)) || claims.ID == "" || len(claims.ID) > 256:
+	case claims.Expiry == nil || claims.Expiry.Time().After(now.Add(longest+leeway)) || claims.ID == "" || len(claims.ID) > 256:
 		return ErrInvalid
 	}
 	err = g.Store.Spend(ctx, "assertion of "+a.ID+" "+g.Keyed(claims.ID), store.Millis(claims.Expiry.Time().Add(leeway)), 1, 1)
