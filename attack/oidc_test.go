@@ -16,6 +16,7 @@ import (
 
 	"twostep"
 	"twostep/e2e/live"
+	"twostep/internal/store/storetest"
 )
 
 // The apps of these tests.
@@ -192,10 +193,45 @@ func TestATT001_authorize(t *testing.T) {
 				h.T.Errorf("a half sign-in comes from %s to %s", back, to)
 			}
 		}
-		if to := h.sent(b, asking("books", booksBack, "prompt", "none")); to.Query().Get("error") != "login_required" {
-			h.T.Errorf("without a question: %s", to)
-		}
+		h.half(b)
 	})
+}
+
+// half asks in every way there is for somebody who has taken the first step only: by both
+// methods, with every mode, prompt, age and level. It always leads to sign in, or to no.
+func (h *house) half(b *live.Browser) {
+	h.T.Helper()
+	n := 0
+	for _, app := range [][2]string{{"books", booksBack}, {"other", otherBack}, {"phone", "http://127.0.0.1:7000/back"}} {
+		for _, mode := range []string{"", "query", "form_post"} {
+			for _, prompt := range []string{"", "none", "login", "consent", "select_account", "login consent"} {
+				for _, age := range []string{"", "0", "1", "100000"} {
+					for _, level := range []string{"", "urn:twostep:acr:1", "urn:twostep:acr:email", "urn:twostep:acr:2", "urn:twostep:acr:3", "other"} {
+						h.refusedHalf(b, asking(app[0], app[1], "response_mode", mode, "prompt", prompt, "max_age", age, "acr_values", level))
+						n++
+					}
+				}
+			}
+		}
+	}
+	h.T.Logf("%d ways to ask", n)
+	if rows := storetest.Count(h.T, h.DB, "grants"); rows != 0 {
+		h.T.Errorf("%d grants", rows)
+	}
+}
+
+func (h *house) refusedHalf(b *live.Browser, v url.Values) {
+	h.T.Helper()
+	a := b.Get("/oauth2/authorize?" + v.Encode())
+	switch silent := v.Get("prompt") == "none"; {
+	case strings.Contains(a.Body, "name=\"code\""), h.location(a).Query().Has("code"):
+		h.T.Errorf("%v: a code", v)
+	case !silent && h.location(a).Path != "/signin":
+		h.T.Errorf("%v: %d to %s", v, a.StatusCode, h.location(a))
+	case silent && v.Get("response_mode") != "form_post" && h.location(a).Query().Get("error") != "login_required",
+		silent && v.Get("response_mode") == "form_post" && !strings.Contains(a.Body, "login_required"):
+		h.T.Errorf("%v: %d to %s", v, a.StatusCode, h.location(a))
+	}
 }
 
 // ATT-220, ATT-221, ATT-222, ATT-223, ATT-235: nobody is sent to an address that is not registered to the letter,

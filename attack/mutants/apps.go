@@ -89,7 +89,7 @@ var apps = []mutation{
 		{"internal/grant/grant.go", "if !a.Redirect(r.Redirect) && !a.entrance(r.Redirect) {", "if a.ID == \"\" {"},
 	}},
 	{test: "TestATT233", what: "everybody may look at tokens", edits: []edit{
-		{"internal/oidc/client.go", "if err == nil && a.Public() {\n\t\terr = errClient", "if err == nil && a.ID == \"\" {\n\t\terr = errClient"},
+		{"internal/oidc/introspect.go", "if asks.Public() {", "if asks.Public() && asks.ID == \"\" {"},
 	}},
 	{test: "TestATT234", what: "one app ends the tokens of another", edits: []edit{
 		{"internal/grant/token.go", "errors.Is(err, store.ErrNotFound) || err == nil && of.App != a.ID:\n\t\treturn nil", "errors.Is(err, store.ErrNotFound):\n\t\treturn nil"},

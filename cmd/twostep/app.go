@@ -106,8 +106,8 @@ func (c *appSetCommand) Run(ctx context.Context, to console, from *sources) erro
 		if secret != "" {
 			rows = append(rows, row{"client secret", []string{secret}})
 		}
-		if a.Pairwise != was.Pairwise || a.Pairwise && !slices.Equal(a.Redirects, was.Redirects) {
-			fmt.Fprintln(to.err, "the app may be told other subjects now, and take everybody for somebody new: those of a pairwise app hang on the host of its first redirect address")
+		if a.Pairwise != was.Pairwise {
+			fmt.Fprintln(to.err, "the app is told other subjects now, and takes everybody for somebody new")
 		}
 		_, err = fmt.Fprint(to.out, table(append(rows, details(a, false)...)))
 		return err

@@ -176,7 +176,7 @@ func TestDemoAppStepUp(t *testing.T) {
 	v.leads("POST", "/signin/verify", url.Values{"code": {v.typed(secret)}}, "/demo/pay/1", "Thank you, it is you", "Pay 1,240.00")
 	v.leads("POST", "/demo/pay/1", nil, "/demo/pay/1", "This invoice is paid")
 	v.leads("GET", "/demo/claims", nil, "/demo/claims", "urn:twostep:acr:2", "pwd, otp, mfa")
-	v.leads("GET", "/demo/", nil, "/demo/", "Paid")
+	v.leads("GET", "/demo/", nil, "/demo/", "<td>Yes")
 }
 
 // A sign-out in the app is one at the server, and the other way round; an answer to another

@@ -44,13 +44,13 @@ func (s *Site) start(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	path, err := s.Grants.Wait(r.Context(), grant.Request{
+	token, err := s.Grants.Wait(r.Context(), grant.Request{
 		App: app.ID, Redirect: about.redirect(), Scope: scope(), State: about.back(), Challenge: challenge, Mode: "query", Asked: s.Grants.Now(),
-	})
+	}, s.Pages.From(r).Network())
 	if err != nil {
 		return err
 	}
-	http.Redirect(w, r, path, http.StatusSeeOther)
+	http.Redirect(w, r, grant.Continuing(token), http.StatusSeeOther)
 	return nil
 }
 

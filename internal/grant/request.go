@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"twostep/internal/account"
 	"twostep/internal/seal"
 	"twostep/internal/signin"
 	"twostep/internal/store"
@@ -117,17 +118,38 @@ var (
 // GoodChallenge reports whether a code_challenge can be one of S256.
 func GoodChallenge(text string) bool { return goodChallenge.MatchString(text) }
 
-// continuing is the page on which a request goes on once its person is back.
-const continuing = "/oauth2/continue"
+// Continue is the page on which a request goes on once its person is back.
+const Continue = "/oauth2/continue"
 
-// Wait keeps a request until the person is back, and returns the path on which it goes on.
-func (g *Grants) Wait(ctx context.Context, r Request) (path string, err error) {
-	token, err := g.keep(ctx, r, false, waiting)
-	return continuing + "?" + url.Values{"request": {token}}.Encode(), err
+// Continuing is the path on which the request with this token goes on.
+func Continuing(token string) string {
+	return Continue + "?" + url.Values{"request": {token}}.Encode()
 }
 
-// Push keeps a request that the app itself has sent, and returns its name.
-func (g *Grants) Push(ctx context.Context, r Request) (name string, err error) {
+// waitingPerHour are the requests of one network that may be kept in an hour: nobody has to
+// prove anything to make one, and each takes room.
+const waitingPerHour = 3000
+
+func (g *Grants) spendRequest(ctx context.Context, network string) error {
+	return g.Spend(ctx, g.Store, account.PerNetwork("requests of apps", network, waitingPerHour))
+}
+
+// Wait keeps a request of a network until the person is back. *account.WaitError.
+func (g *Grants) Wait(ctx context.Context, r Request, network string) (token string, err error) {
+	if err := g.spendRequest(ctx, network); err != nil {
+		return "", err
+	}
+	return g.keep(ctx, r, false, waiting)
+}
+
+// Push keeps a request that the app itself has sent, and returns its name. An app without a
+// proof may be anybody. *account.WaitError.
+func (g *Grants) Push(ctx context.Context, a App, r Request, network string) (name string, err error) {
+	if a.Public() {
+		if err := g.spendRequest(ctx, network); err != nil {
+			return "", err
+		}
+	}
 	token, err := g.keep(ctx, r, true, PushedLife)
 	return pushedName + token, err
 }
@@ -247,7 +269,7 @@ type Errand struct {
 // Errand reads an address to come back to: of a request that waits, or of an app. It is
 // empty for any other.
 func (g *Grants) Errand(ctx context.Context, back string) (Errand, error) {
-	query, ok := strings.CutPrefix(back, continuing+"?")
+	query, ok := strings.CutPrefix(back, Continue+"?")
 	if !ok {
 		return g.appOf(ctx, back)
 	}

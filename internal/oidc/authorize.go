@@ -37,11 +37,11 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if r.Method == http.MethodPost {
-		path, err := p.park(r, q)
+		token, err := p.Wait(r.Context(), q, p.Pages.From(r).Network())
 		if err != nil {
 			return err
 		}
-		return see(w, r, path)
+		return see(w, r, grant.Continuing(token))
 	}
 	return p.proceed(w, r, q, "")
 }

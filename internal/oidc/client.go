@@ -78,12 +78,3 @@ func (p *Provider) proven(r *http.Request, a grant.App, given proof) error {
 	}
 	return errClient
 }
-
-// confidential is client for what only an app with a proof may do.
-func (p *Provider) confidential(r *http.Request, values url.Values) (grant.App, error) {
-	a, err := p.client(r, values)
-	if err == nil && a.Public() {
-		err = errClient
-	}
-	return a, err
-}

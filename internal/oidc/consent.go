@@ -35,7 +35,7 @@ func (p *Provider) showConsent(w http.ResponseWriter, r *http.Request, a asking)
 	if host == "" {
 		host = u.Scheme
 	}
-	said := consentPage{a.standing.App.Title(), host, a.standing.Who.Account.Email, knows, tokenOf(a.path), p.SID(a.standing.Who.ID, a.q.App)}
+	said := consentPage{a.standing.App.Title(), host, a.standing.Who.Account.Email, knows, a.token, p.SID(a.standing.Who.ID, a.q.App)}
 	page.Lead(w, grant.Origin(a.q.Redirect))
 	return p.Pages.Print(w, r, page.Sheet{Of: templates(), Name: "consent", Titled: p.Pages.Words(r).Say("oidc.consent.title", "App", said.App), Page: said})
 }
@@ -58,7 +58,7 @@ func (p *Provider) consent(w http.ResponseWriter, r *http.Request) error {
 		return p.stray(w, r, err)
 	}
 	if form["session"] != p.SID(who.ID, q.App) { // somebody else is in by now, and is asked
-		return see(w, r, continuePath+"?"+url.Values{"request": {form["request"]}}.Encode())
+		return see(w, r, grant.Continuing(form["request"]))
 	}
 	if form["answer"] != "allow" {
 		return p.end(w, r, q, form["request"], failed("access_denied", ""))
@@ -66,5 +66,5 @@ func (p *Provider) consent(w http.ResponseWriter, r *http.Request) error {
 	if err := p.Consent(r.Context(), *who, q); err != nil {
 		return err
 	}
-	return see(w, r, continuePath+"?"+url.Values{"request": {form["request"]}}.Encode())
+	return see(w, r, grant.Continuing(form["request"]))
 }

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/url"
 
-	"twostep/internal/account"
 	"twostep/internal/grant"
 	"twostep/internal/page"
 	"twostep/internal/signin"
@@ -51,39 +50,26 @@ func (p *Provider) proceed(w http.ResponseWriter, r *http.Request, q grant.Reque
 	if step == grant.StepAllowed {
 		return p.allow(w, r, q, token, *who)
 	}
-	path := continuePath + "?" + url.Values{"request": {token}}.Encode()
 	if token == "" {
-		if path, err = p.park(r, q); err != nil {
+		if token, err = p.Wait(r.Context(), q, p.Pages.From(r).Network()); err != nil {
 			return err
 		}
 	}
-	return p.ask(w, r, asking{step, q, path, standing})
-}
-
-// parkedPerHour are the requests of one network that wait in an hour: nobody has to prove
-// anything to make one, and each takes room.
-const parkedPerHour = 3000
-
-// park keeps a request until its person is back. *account.WaitError.
-func (p *Provider) park(r *http.Request, q grant.Request) (path string, err error) {
-	if err := p.Spend(r.Context(), p.Store, account.PerNetwork("requests of apps", p.Pages.From(r).Network(), parkedPerHour)); err != nil {
-		return "", err
-	}
-	return p.Wait(r.Context(), q)
+	return p.ask(w, r, asking{step, q, token, standing})
 }
 
 // asking is a request whose person is asked something.
 type asking struct {
 	step     grant.Step
 	q        grant.Request
-	path     string // on which it goes on
+	token    string // under which it waits
 	standing grant.Standing
 }
 
-// ask sends somebody to what is next, which leads back to continuePath.
+// ask sends somebody to what is next, which leads back to grant.Continue.
 func (p *Provider) ask(w http.ResponseWriter, r *http.Request, a asking) error {
 	to := func(page string) error {
-		return see(w, r, page+"?"+url.Values{"return_to": {a.path}}.Encode())
+		return see(w, r, page+"?"+url.Values{"return_to": {grant.Continuing(a.token)}}.Encode())
 	}
 	switch a.step {
 	case grant.StepSignIn:
@@ -91,20 +77,12 @@ func (p *Provider) ask(w http.ResponseWriter, r *http.Request, a asking) error {
 	case grant.StepConfirm:
 		return to("/settings/confirm")
 	case grant.StepAct:
-		if err := p.Act(r.Context(), tokenOf(a.path)); err != nil {
+		if err := p.Act(r.Context(), a.token); err != nil {
 			return err
 		}
 		return to(p.actions()[a.q.Action])
 	}
 	return p.showConsent(w, r, a)
-}
-
-func tokenOf(path string) string {
-	u, err := url.Parse(path)
-	if err != nil {
-		return ""
-	}
-	return u.Query().Get("request")
 }
 
 // actions are the pages of the settings that an app may send somebody to, so that its own menu

@@ -3,6 +3,7 @@ package oidc
 import (
 	"errors"
 	"net/http"
+	"net/url"
 
 	"twostep/internal/account"
 	"twostep/internal/grant"
@@ -52,12 +53,19 @@ func explained(err error) (*refusal, bool) {
 	return nil, false
 }
 
-// api is a handler that answers an app: errors too are JSON. What is not in the table is a
-// fault of ours, and printed and logged like any other.
-func (p *Provider) api(h page.Handler) page.Handler {
+// api is a handler that answers an app which has said who it is: errors too are JSON. What is
+// not in the table is a fault of ours, and printed and logged like any other.
+func (p *Provider) api(h func(http.ResponseWriter, *http.Request, grant.App, url.Values) error) page.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		shared(w)
-		err := h(w, r)
+		values, err := parameters(r)
+		var a grant.App
+		if err == nil {
+			a, err = p.client(r, values)
+		}
+		if err == nil {
+			err = h(w, r, a, values)
+		}
 		told, ok := explained(err)
 		if err == nil || !ok {
 			return err

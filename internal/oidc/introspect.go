@@ -3,6 +3,7 @@ package oidc
 import (
 	"errors"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"twostep/internal/grant"
@@ -10,14 +11,9 @@ import (
 
 // introspect tells an app what a token of its own is worth now, and an API those of all apps (RFC 7662), with how
 // much was proven, so that an API may ask for more (RFC 9470).
-func (p *Provider) introspect(w http.ResponseWriter, r *http.Request) error {
-	values, err := parameters(r)
-	if err != nil {
-		return err
-	}
-	asks, err := p.confidential(r, values)
-	if err != nil {
-		return err
+func (p *Provider) introspect(w http.ResponseWriter, r *http.Request, asks grant.App, values url.Values) error {
+	if asks.Public() { // which anybody may say to be
+		return errClient
 	}
 	if values.Get("token") == "" {
 		return invalid("token is missing")

@@ -7,7 +7,6 @@ import (
 
 	"twostep/internal/grant"
 	"twostep/internal/page"
-	"twostep/internal/signin"
 )
 
 // farewell is a wish to sign out that an app has sent somebody with (OpenID Connect
@@ -110,11 +109,9 @@ func (p *Provider) wish(r *http.Request, values url.Values) (f farewell, err err
 // signOut ends the session of the browser.
 func (p *Provider) signOut(w http.ResponseWriter, r *http.Request, f farewell) error {
 	token := p.Pages.Cookie(r, page.SessionCookie)
-	p.Pages.ClearCookie(w, page.SessionCookie)
-	p.Pages.ClearCookie(w, page.SignInCookie)
-	w.Header().Set("Clear-Site-Data", `"cache"`)
+	p.Pages.SignedOut(w)
 	if token != "" {
-		if err := p.Engine.SignOut(r.Context(), token, p.Pages.From(r)); err != nil && !errors.Is(err, signin.ErrNoSession) {
+		if err := p.Engine.SignOut(r.Context(), token, p.Pages.From(r)); err != nil {
 			return err
 		}
 	}

@@ -34,7 +34,6 @@ var templates = sync.OnceValue(func() page.Templates { return page.Parse(files, 
 // The paths of the contract.
 const (
 	authorizePath  = "/oauth2/authorize"
-	continuePath   = "/oauth2/continue"
 	consentPath    = "/oauth2/consent"
 	tokenPath      = "/oauth2/token"
 	userinfoPath   = "/oauth2/userinfo"
@@ -60,7 +59,7 @@ func (p *Provider) Routes() []page.Route {
 		open("GET "+keysPath, p.keys),
 		open("GET "+authorizePath, p.authorize),
 		open("POST "+authorizePath, p.authorize),
-		open("GET "+continuePath, p.goOn),
+		open("GET "+grant.Continue, p.goOn),
 		{Pattern: "POST " + consentPath, Needs: page.Session, Serve: p.consent},
 		open("POST "+tokenPath, p.api(p.token)),
 		open("OPTIONS "+tokenPath, p.preflight),

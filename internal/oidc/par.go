@@ -2,21 +2,14 @@ package oidc
 
 import (
 	"net/http"
+	"net/url"
 
 	"twostep/internal/grant"
 )
 
 // push keeps a request that an app sends before it sends the person (RFC 9126), so that nobody
 // on the way can read or change it.
-func (p *Provider) push(w http.ResponseWriter, r *http.Request) error {
-	values, err := parameters(r)
-	if err != nil {
-		return err
-	}
-	a, err := p.client(r, values)
-	if err != nil {
-		return err
-	}
+func (p *Provider) push(w http.ResponseWriter, r *http.Request, a grant.App, values url.Values) error {
 	if values.Has("request_uri") {
 		return invalid("request_uri cannot be pushed")
 	}
@@ -27,7 +20,7 @@ func (p *Provider) push(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return pushed(err)
 	}
-	name, err := p.Push(r.Context(), q)
+	name, err := p.Push(r.Context(), a, q, p.Pages.From(r).Network())
 	if err != nil {
 		return err
 	}

@@ -1,18 +1,15 @@
 package oidc
 
-import "net/http"
+import (
+	"net/http"
+	"net/url"
+
+	"twostep/internal/grant"
+)
 
 // revoke ends a token that an app needs no more (RFC 7009). It answers the same whether there
 // was one.
-func (p *Provider) revoke(w http.ResponseWriter, r *http.Request) error {
-	values, err := parameters(r)
-	if err != nil {
-		return err
-	}
-	a, err := p.client(r, values)
-	if err != nil {
-		return err
-	}
+func (p *Provider) revoke(w http.ResponseWriter, r *http.Request, a grant.App, values url.Values) error {
 	if values.Get("token") == "" {
 		return invalid("token is missing")
 	}

@@ -9,15 +9,7 @@ import (
 )
 
 // token gives tokens for a code, for a refresh token, or to the app itself (RFC 6749 4.1.3, 6, 4.4).
-func (p *Provider) token(w http.ResponseWriter, r *http.Request) error {
-	values, err := parameters(r)
-	if err != nil {
-		return err
-	}
-	a, err := p.client(r, values)
-	if err != nil {
-		return err
-	}
+func (p *Provider) token(w http.ResponseWriter, r *http.Request, a grant.App, values url.Values) error {
 	switch values.Get("grant_type") {
 	case "authorization_code":
 		return p.forCode(w, r, a, values)

@@ -79,6 +79,14 @@ func (p *Printer) ClearCookie(w http.ResponseWriter, c Cookie) {
 	p.put(w, http.Cookie{Name: p.name(c), MaxAge: -1})
 }
 
+// SignedOut makes the browser forget that somebody is in, and the sign-in that belongs to the
+// session. Of the rest only the cache is cleared: cookies also hold trust, which outlives it.
+func (p *Printer) SignedOut(w http.ResponseWriter) {
+	p.ClearCookie(w, SessionCookie)
+	p.ClearCookie(w, SignInCookie)
+	w.Header().Set("Clear-Site-Data", `"cache"`)
+}
+
 func (p *Printer) put(w http.ResponseWriter, c http.Cookie) {
 	c.Path, c.HttpOnly, c.Secure, c.SameSite = "/", true, p.Secure, http.SameSiteLaxMode
 	h := w.Header()

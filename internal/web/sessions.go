@@ -52,7 +52,6 @@ func (s *Site) endSessions(w http.ResponseWriter, r *http.Request, who person) e
 	if err := s.Engine.SignOutEverywhere(r.Context(), who.Session, s.Pages.From(r)); err != nil {
 		return err
 	}
-	s.Pages.ClearCookie(w, page.SessionCookie)
-	w.Header().Set("Clear-Site-Data", `"cache"`)
+	s.Pages.SignedOut(w)
 	return redirect(w, r, "/signin")
 }
