@@ -1,6 +1,7 @@
 package twostep_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"io"
@@ -13,7 +14,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 )
@@ -23,7 +23,7 @@ import (
 func TestEmbedding(t *testing.T) {
 	dir, address := t.TempDir(), free(t)
 	said := outside(t, dir, address)
-	link := await(t, func() string { return first(said.String(), `http://\S+/join#\S+`) })
+	link := await(t, said, `http://\S+/join#\S+`)
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		t.Fatal(err)
@@ -35,7 +35,8 @@ func TestEmbedding(t *testing.T) {
 		t.Fatalf("nobody is in, and /notes shows\n%s", page)
 	}
 	p.post("/signin", url.Values{"email": {"you@example.com"}, "password": {"correct horse battery"}, "return_to": {"/notes"}})
-	code := await(t, func() string { return first(p.mails(dir), `\b\d{6}\b`) })
+	await(t, said, "message handed over")
+	code := regexp.MustCompile(`\b\d{6}\b`).FindString(p.mails(dir))
 	if page := p.post("/signin/verify", url.Values{"code": {code}}); !strings.Contains(page, "Notes of you@example.com") {
 		t.Fatalf("after both steps the app shows\n%s", page)
 	}
@@ -46,7 +47,7 @@ func TestEmbedding(t *testing.T) {
 }
 
 // outside builds the program of the document in a module of its own, and starts it.
-func outside(t *testing.T, dir, address string) *output {
+func outside(t *testing.T, dir, address string) *bufio.Scanner {
 	t.Helper()
 	text, err := os.ReadFile("docs/embedding.md")
 	if err != nil {
@@ -95,20 +96,37 @@ func elsewhere(t *testing.T, here string) string {
 	return "module example.com/notes\n" + rest + "\nrequire twostep v0.0.0\nreplace twostep => " + here + "\n"
 }
 
-func run(t *testing.T, dir string) *output {
+// run starts the program; what it says comes line by line.
+func run(t *testing.T, dir string) *bufio.Scanner {
 	t.Helper()
-	ctx, stop := context.WithCancel(context.Background())
-	said := &output{}
+	ctx, stop := context.WithTimeout(context.Background(), time.Minute)
 	cmd := exec.CommandContext(ctx, filepath.Join(dir, "notes"))
-	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, said, said
-	if err := cmd.Start(); err != nil {
+	cmd.Dir = dir
+	said, err := cmd.StderrPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		stop()
 		_ = cmd.Wait()
 	})
-	return said
+	return bufio.NewScanner(said)
+}
+
+// await reads what the program says until it has said it, and returns that.
+func await(t *testing.T, said *bufio.Scanner, pattern string) string {
+	t.Helper()
+	wanted := regexp.MustCompile(pattern)
+	for said.Scan() {
+		if found := wanted.FindString(said.Text()); found != "" {
+			return found
+		}
+	}
+	t.Fatalf("it ended, or a minute was over, and it has not said %q", pattern)
+	return ""
 }
 
 // embedder is somebody with a browser.
@@ -153,38 +171,6 @@ func (p *embedder) mails(dir string) string {
 		all.Write(text)
 	}
 	return all.String()
-}
-
-func first(text, pattern string) string { return regexp.MustCompile(pattern).FindString(text) }
-
-// output is what a program says, readable while it speaks.
-type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
-}
-
-// await looks until there is something: another process is at work.
-func await(t *testing.T, look func() string) string {
-	t.Helper()
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		if found := look(); found != "" {
-			return found
-		}
-	}
-	t.Fatal("it never came")
-	return ""
 }
 
 // free is an address of this machine at which nobody listens.

@@ -3,6 +3,7 @@ package e2e
 import (
 	"bufio"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -92,6 +93,30 @@ func TestBrowserDemo(t *testing.T) {
 	b.at("/demo/")
 	b.sees("Bakery Brown")
 	b.sees(email)
+	b.demoPages()
+	b.open("/demo/")
+	b.click("Sign out")
+	b.at("/demo/")
+	b.sees("Welcome to Demo Books")
+}
+
+// demoPages looks at every page of the app as it was signed in to, with each kind of screen.
+func (b *tab) demoPages() {
+	b.t.Helper()
+	rules, err := os.ReadFile(filepath.Join("..", "build", "node_modules", "axe-core", "axe.min.js"))
+	if err != nil {
+		b.t.Fatal("there is no axe-core: run make test, it installs what the tests need")
+	}
+	for name, path := range map[string]string{"home": "/demo/", "claims": "/demo/claims", "settings": "/demo/settings", "pay": "/demo/pay/1", "setup": "/demo/pay/1/setup", "sorry": "/demo/sorry", "lost": "/demo/callback"} {
+		b.open(path)
+		b.ready() // another window is in front
+		for _, l := range []look{dark, phone, light} {
+			b.do(l.put())
+			b.fits()
+			b.axe(string(rules), path+", "+l.name)
+			b.shoot("demo-"+name, l)
+		}
+	}
 }
 
 // scanned is the key of the QR code on the page, whatever the site and the person are called.

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -211,15 +212,34 @@ func foreignShop(o *twostep.Options) {
 
 // shopStory shows the pages that somebody sees whom an app sends here.
 func shopStory(b *tab, show func(string)) {
-	s := b.on(foreignShop)
+	s := b.on(foreignShop, func(o *twostep.Options) { // and one of our own, whose way back stays here
+		_, hash := twostep.NewSecret()
+		o.Apps = append(o.Apps, twostep.App{ID: "notes", Name: "Notes", Redirects: []string{o.PublicURL + "/help"}, Secrets: []string{hash}, NoPKCE: true})
+	})
 	const ask = "/oauth2/authorize?client_id=shop&response_type=code&redirect_uri=https://shop.example/callback&scope=openid+email+profile+groups+offline_access"
 	b.open(ask)
 	show("oidc-signin")
+	b.enter("email", live.AnnaEmail)
+	b.enter("password", "wrong")
+	b.click("Sign in")
+	b.sees("The email or password is not correct.")
+	b.sees("Corner Shop")
+	show("oidc-signin-wrong")
 	b.steps(s)
 	b.sees("Corner Shop")
 	show("oidc-consent")
 	b.open(ask + "&prompt=login")
 	show("oidc-confirm")
+	b.click("Confirm")
+	b.sees("Corner Shop")
+	show("oidc-confirm-empty")
+	b.open("/oauth2/authorize?client_id=notes&response_type=code&scope=openid+email+offline_access&redirect_uri=" + url.QueryEscape(s.URL+"/help"))
+	b.open("/settings/apps")
+	b.sees("also while you are away")
+	show("oidc-apps")
+	b.click("Take away")
+	b.sees("No app at the moment.")
+	show("oidc-apps-none")
 	b.open("/oauth2/logout")
 	show("oidc-logout")
 	b.open("/oauth2/authorize?client_id=nobody")
