@@ -193,7 +193,7 @@ func (s *Server) door(o Options) http.Handler {
 	}
 	receipts, check := o.receipts(s), s.pages.Handle(hosts.Check)
 	guarded, stranger := s.pages.Limits(sameOrigin.Handler(mux)), s.pages.Refuse(page.ErrHost)
-	return s.pages.Door(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	front := s.pages.Door(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, stop := context.WithTimeout(r.Context(), requestTime)
 		defer stop()
 		if forwardauth.Asks(r) { // a proxy asks, in the name of another host and with any method
@@ -210,6 +210,11 @@ func (s *Server) door(o Options) http.Handler {
 		}
 		guarded.ServeHTTP(w, r.WithContext(ctx))
 	}))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !hosts.Remembers(w, r) {
+			front.ServeHTTP(w, r)
+		}
+	})
 }
 
 // ready says whether the server can sign anybody in.

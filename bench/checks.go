@@ -33,15 +33,31 @@ func (s *site) checks(context.Context, hashes) ([]item, error) {
 	}
 	bare := bareServer(cookies[0])
 	defer bare.Close()
-	most, err := rate(bare.URL+"/settings", cookies)
+	settings := func(url string) func() (*http.Request, error) {
+		return func() (*http.Request, error) {
+			return get(url+"/settings", cookies)
+		}
+	}
+	most, err := rate(settings(bare.URL))
 	if err != nil {
 		return nil, err
 	}
-	ours, err := rate(s.url+"/settings", cookies)
+	ours, err := rate(settings(s.url))
 	return []item{
 		{"session check with its page", ours, "/s", most, false},
 		{"session check, part of a bare server's", ours / most, "", 1, false},
 	}, err
+}
+
+func get(address string, cookies []*http.Cookie) (*http.Request, error) {
+	r, err := http.NewRequest(http.MethodGet, address, nil)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range cookies {
+		r.AddCookie(c)
+	}
+	return r, nil
 }
 
 func (s *site) cookies(b *http.Client) []*http.Cookie {
@@ -71,16 +87,13 @@ func bareServer(known *http.Cookie) *httptest.Server {
 
 // rate is how many requests a second are answered with 200 to some clients at once. They
 // run on the same processors, beside the bare server as well.
-func rate(address string, cookies []*http.Cookie) (float64, error) {
+func rate(asking func() (*http.Request, error)) (float64, error) {
 	transport := &http.Transport{MaxIdleConnsPerHost: clients}
 	defer transport.CloseIdleConnections()
 	return perSecond(clients, func() error {
-		r, err := http.NewRequest(http.MethodGet, address, nil)
+		r, err := asking()
 		if err != nil {
 			return err
-		}
-		for _, c := range cookies {
-			r.AddCookie(c)
 		}
 		resp, err := transport.RoundTrip(r)
 		if err != nil {
@@ -88,7 +101,7 @@ func rate(address string, cookies []*http.Cookie) (float64, error) {
 		}
 		defer resp.Body.Close()
 		if resp.StatusCode != http.StatusOK {
-			return fmt.Errorf("GET %s: %s", address, resp.Status)
+			return fmt.Errorf("GET %s: %s", r.URL, resp.Status)
 		}
 		_, err = io.Copy(io.Discard, resp.Body)
 		return err

@@ -37,6 +37,8 @@ type site struct {
 	smtp  delivery.SMTP
 	ahead atomic.Int64
 	http  *httptest.Server
+
+	secret string // of the app
 }
 
 func open(ctx context.Context, database, dir string) (*site, error) {
@@ -51,14 +53,17 @@ func open(ctx context.Context, database, dir string) (*site, error) {
 		return nil, err
 	}
 	s.smtp = delivery.SMTP{Host: "127.0.0.1", Port: s.mail.port, From: "Example <signin@example.com>", RootCAs: roots}
-	s.Server, err = twostep.New(ctx, twostep.Options{
+	o := twostep.Options{
 		Database: database, KeyFile: filepath.Join(dir, "keys"), PublicURL: s.url, Site: "Example",
 		Methods: []factor.Method{email.Method{}},
 		Send:    map[delivery.Channel]delivery.Send{delivery.Email: s.smtp.Send},
 		Now:     func() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) },
 		Log:     slog.New(slog.NewTextHandler(io.Discard, nil)),
-	})
-	if err != nil {
+	}
+	var hash string
+	s.secret, hash = twostep.NewSecret()
+	behind(&o, hash)
+	if s.Server, err = twostep.New(ctx, o); err != nil {
 		return nil, err
 	}
 	s.http.Config.Handler = s.Server
@@ -77,7 +82,7 @@ func server(ctx context.Context, store, database, dir string, h hashes) (items [
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	for _, part := range []func(context.Context, hashes) ([]item, error){s.clicks, s.work, s.checks, s.signIns} {
+	for _, part := range []func(context.Context, hashes) ([]item, error){s.hosts, s.codes} {
 		some, err := part(ctx, h)
 		if err != nil {
 			return nil, err

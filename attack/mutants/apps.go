@@ -99,7 +99,7 @@ var apps = []mutation{
 		{"internal/grant/token.go", "case err != nil:\n\t\treturn fmt.Errorf(\"grant: revoke: %w\", err)", "case err != nil:\n\t\treturn nil"},
 	}},
 	{test: "TestATT236", what: "who asks for more gets what there is", edits: []edit{
-		{"internal/grant/request.go", "want := max(r.Level, s.App.Least())", "want := min(r.Level, s.App.Least(), 0)"},
+		{"internal/grant/request.go", "return max(r.Level, a.Least())", "return min(r.Level, a.Least(), 0)"},
 	}},
 	{test: "TestATT236", what: "an old proof is as good as a new one", edits: []edit{
 		{"internal/grant/request.go", "case r.stale(s) || s.Who.Level() < want:", "case s.Who.Level() < want:"},

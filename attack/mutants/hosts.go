@@ -36,6 +36,24 @@ var hosts = []mutation{
 	{test: "TestATT277", what: "a session rests while its person is at a host", edits: []edit{
 		{"internal/signin/session.go", "if now.Sub(store.Time(row.SeenAt)) >= min(seenEvery, e.Idle/2) {", "if now.Sub(store.Time(row.SeenAt)) >= 2*e.Idle {"},
 	}},
+	{test: "TestATT277", what: "a yes is remembered whatever changes", edits: []edit{
+		{"internal/forwardauth/memory.go", "then.version == now.version && ", ""},
+	}},
+	{test: "TestATT277", what: "what changes in a transaction does not count", edits: []edit{
+		{"internal/store/store.go", "\tdefer func() { db.version.Add(inner.version.Load()) }()", "\tdefer func() { _ = inner.version.Load() }()"},
+	}},
+	{test: "TestATT277_remembered", what: "a yes is remembered for a minute", edits: []edit{
+		{"internal/forwardauth/memory.go", "fresh = time.Second", "fresh = time.Minute"},
+	}},
+	{test: "TestATT277_remembered", what: "a yes is remembered until the clock comes back to it", edits: []edit{
+		{"internal/forwardauth/memory.go", " && age >= 0", ""},
+	}},
+	{test: "TestATT277_remembered", what: "a yes of one host is one of the others", edits: []edit{
+		{"internal/forwardauth/memory.go", ", about.origin}", ", \"\"}"},
+	}},
+	{test: "TestATT277_servers", what: "a yes is remembered for a minute at the other server", edits: []edit{
+		{"internal/forwardauth/memory.go", "fresh = time.Second", "fresh = time.Minute"},
+	}},
 	{test: "TestATT279_280", what: "the cookie of a host works at every app", edits: []edit{
 		{"internal/forwardauth/answer.go", "of.App != app.ID || of.Redirect() != about.redirect()", "of.App == app.ID && of.Redirect() != about.redirect()"},
 	}},
@@ -66,7 +84,7 @@ var hosts = []mutation{
 		{"internal/grant/request.go", "case !s.App.admits(s.Who.Account.Groups):", "case s.App.ID == \"\":"},
 	}},
 	{test: "TestATT283", what: "a host has no level", edits: []edit{
-		{"internal/grant/request.go", "want := max(r.Level, s.App.Least())", "want := r.Level"},
+		{"internal/grant/request.go", "return max(r.Level, a.Least())", "return r.Level"},
 	}},
 	{test: "TestATT283", what: "a host takes an old proof", edits: []edit{
 		{"internal/grant/request.go", "|| s.App.MaxAge > 0 && over(s.App.Oldest())", ""},

@@ -2,6 +2,7 @@ package forwardauth
 
 import (
 	"errors"
+	"maps"
 	"net/http"
 	"strings"
 	"unicode"
@@ -23,13 +24,16 @@ type verdict struct {
 func scope() []string { return []string{"email", "profile", "groups"} }
 
 // answer is yes with who it is, or no.
-func (s *Site) answer(w http.ResponseWriter, r *http.Request, app grant.App, about asked) error {
+func (s *Site) answer(w http.ResponseWriter, r *http.Request, app grant.App, about asked, began moment) error {
 	v, err := s.decide(r, app, about)
 	switch {
 	case err != nil:
 		return err
 	case v.step == grant.StepAllowed:
-		return s.yes(w, v.Standing)
+		said := told(v.Standing)
+		s.memory.keep(s.browser(r, about), began, said)
+		said.say(w)
+		return nil
 	case v.step == grant.StepRefused:
 		return s.no(w, r, app, v.refusal)
 	case about.quiet || !about.navigates(r):
@@ -78,17 +82,21 @@ func (s *Site) who(r *http.Request, app grant.App, about asked) (*signin.Session
 	return &who, nil
 }
 
-// yes tells who it is. Every header is there in every yes, if need be empty, so that a proxy
-// that copies them overwrites what a client has sent under these names.
-func (s *Site) yes(w http.ResponseWriter, of grant.Standing) error {
-	for _, told := range [][2]string{
-		{"Remote-User", of.Subject}, {"Remote-Email", of.Who.Account.Email}, {"Remote-Name", of.Who.Account.Name},
-		{"Remote-Groups", strings.Join(of.Who.Account.Groups, ",")}, {"Remote-Amr", strings.Join(of.Who.AMR, " ")}, {"Remote-Acr", of.Who.Level().ACR()},
-	} {
-		w.Header().Set(told[0], visible(told[1]))
+// yes is who it is, as headers. Every header is there in every yes, if need be empty, so that a
+// proxy that copies them overwrites what a client has sent under these names.
+type yes map[string][]string
+
+func told(of grant.Standing) yes {
+	who := of.Who.Account
+	return yes{
+		"Remote-User": {visible(of.Subject)}, "Remote-Email": {visible(who.Email)}, "Remote-Name": {visible(who.Name)},
+		"Remote-Groups": {visible(strings.Join(who.Groups, ","))}, "Remote-Amr": {strings.Join(of.Who.AMR, " ")}, "Remote-Acr": {of.Who.Level().ACR()},
 	}
+}
+
+func (y yes) say(w http.ResponseWriter) {
+	maps.Copy(w.Header(), y)
 	w.WriteHeader(http.StatusOK)
-	return nil
 }
 
 // visible is a text without what would end a header.

@@ -4,8 +4,9 @@
 //	                              └─ no ─▶ /auth/start ─▶ sign in ─▶ HOST/.twostep/enter ─▶ yes
 //
 // The session's cookie never leaves the sign-in server. Each host has a cookie of its own, of a
-// grant to the app that the host belongs to, so that it ends with the session. Every answer is
-// made anew from the database; nothing is remembered, and whatever goes wrong is no yes.
+// grant to the app that the host belongs to, so that it ends with the session. A yes is
+// remembered until anything changes on which it rests, and for a second at most, since another
+// server may have changed it; whatever goes wrong is no yes.
 package forwardauth
 
 import (
@@ -23,6 +24,8 @@ import (
 type Site struct {
 	Grants *grant.Grants
 	Pages  *page.Printer
+
+	memory memory
 }
 
 // Checking is the path that proxies ask. Envoy writes the path that it asks about behind it.
@@ -53,6 +56,7 @@ func (s *Site) Check(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return s.strange(w, r, about, err)
 	}
+	began := s.now()
 	app, err := s.appAt(r.Context(), about.host)
 	if errors.Is(err, grant.ErrNoApp) {
 		return s.strange(w, r, about, errHost)
@@ -63,7 +67,7 @@ func (s *Site) Check(w http.ResponseWriter, r *http.Request) error {
 	if about.path() == entering && !about.quiet {
 		return s.enter(w, r, app, about)
 	}
-	return s.answer(w, r, app, about)
+	return s.answer(w, r, app, about, began)
 }
 
 // appAt is the app that a host belongs to. grant.ErrNoApp.

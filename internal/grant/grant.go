@@ -43,6 +43,7 @@ type Grants struct {
 	Fixed  []App // those of the settings
 
 	making sync.Mutex // of a signing key: one is enough
+	opened sync.Map   // signing keys, by their ids
 }
 
 // ErrInvalid says that a code or a token is not good (any more).
@@ -273,10 +274,14 @@ func (g *Grants) Standing(ctx context.Context, r Request, who *signin.Session) (
 	if s.Subject, err = g.Subject(ctx, s.App, who.Account.ID); err != nil {
 		return s, err
 	}
-	if s.Reach, err = g.Engine.Reach(ctx, *who); err != nil {
-		return s, err
+	if r.short(s) {
+		if s.Reach, err = g.Engine.Reach(ctx, *who); err != nil {
+			return s, err
+		}
 	}
-	s.Consented, err = g.Consents(ctx, *who, r)
+	if s.App.Foreign {
+		s.Consented, err = g.Consents(ctx, *who, r)
+	}
 	return s, err
 }
 

@@ -77,6 +77,9 @@ func (g *Grants) keys(ctx context.Context, algorithm string) (list []signingKey,
 }
 
 func (g *Grants) openKey(row store.SigningKey) (signingKey, error) {
+	if k, ok := g.opened.Load(row.ID); ok {
+		return k.(signingKey), nil
+	}
 	body, err := g.Keys.Open("signing key "+row.ID, row.Body)
 	if err != nil {
 		return signingKey{}, fmt.Errorf("grant: signing key %s: %w", row.ID, err)
@@ -89,7 +92,9 @@ func (g *Grants) openKey(row store.SigningKey) (signingKey, error) {
 	if !ok {
 		return signingKey{}, fmt.Errorf("grant: signing key %s signs nothing", row.ID)
 	}
-	return signingKey{row, signer}, nil
+	k := signingKey{row, signer}
+	g.opened.Store(row.ID, k)
+	return k, nil
 }
 
 func (g *Grants) makeKey(ctx context.Context, algorithm string) (k signingKey, err error) {

@@ -55,8 +55,8 @@ const (
 type Standing struct {
 	Who       *signin.Session // nil: nobody is in
 	Subject   string          // theirs, for the app
-	Reach     signin.Level    // the most that they could prove
-	Consented bool
+	Reach     signin.Level    // the most that they could prove; known if that matters
+	Consented bool            // likewise
 	App       App
 	Now       time.Time
 }
@@ -70,7 +70,6 @@ func (r Request) Next(s Standing) (Step, string) {
 		}
 		return step, ""
 	}
-	want := max(r.Level, s.App.Least())
 	switch {
 	case s.Who == nil:
 		return ask(StepSignIn, "login_required")
@@ -78,10 +77,10 @@ func (r Request) Next(s Standing) (Step, string) {
 		return StepRefused, "login_required"
 	case !s.App.admits(s.Who.Account.Groups):
 		return StepRefused, "access_denied"
-	case (r.stale(s) || s.Who.Level() < want) && s.Reach < want:
+	case r.short(s) && s.Reach < r.least(s.App):
 		// Before anything is asked: nobody proves themselves to hear that it was in vain.
 		return StepRefused, "unmet_authentication_requirements"
-	case r.stale(s) || s.Who.Level() < want:
+	case r.short(s):
 		return ask(StepConfirm, "login_required")
 	case s.App.Foreign && !s.Consented:
 		return ask(StepConsent, "consent_required")
@@ -90,6 +89,12 @@ func (r Request) Next(s Standing) (Step, string) {
 	}
 	return StepAllowed, ""
 }
+
+// least is the level that has to be proven.
+func (r Request) least(a App) signin.Level { return max(r.Level, a.Least()) }
+
+// short reports whether what the person has proven is too little, or too old.
+func (r Request) short(s Standing) bool { return r.stale(s) || s.Who.Level() < r.least(s.App) }
 
 // slack is for how long a proof that was given for a request is good for it, beyond the age
 // that it asks for: somebody may read a page of consent in between.
@@ -106,7 +111,7 @@ func (r Request) stale(s Standing) bool {
 
 // full reports whether trust in a browser is not enough for the request.
 func (r Request) full(a App) bool {
-	return slices.Contains(r.Prompt, "login") || r.MaxAge != nil || a.MaxAge > 0 || max(r.Level, a.Least()) > signin.LevelPassword
+	return slices.Contains(r.Prompt, "login") || r.MaxAge != nil || a.MaxAge > 0 || r.least(a) > signin.LevelPassword
 }
 
 var (
@@ -288,7 +293,7 @@ func (g *Grants) Errand(ctx context.Context, back string) (Errand, error) {
 	if errors.Is(err, ErrNoApp) {
 		return Errand{}, nil
 	}
-	return Errand{App: a.Title(), Origin: Origin(r.Redirect), Full: r.full(a), Level: max(r.Level, a.Least()), Hint: r.LoginHint, Locales: r.Locales}, err
+	return Errand{App: a.Title(), Origin: Origin(r.Redirect), Full: r.full(a), Level: r.least(a), Hint: r.LoginHint, Locales: r.Locales}, err
 }
 
 // appOf is the app whose origin an address has.

@@ -12,6 +12,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -32,6 +35,7 @@ type DB struct {
 	writers     *sql.DB
 	flavor      flavor
 	unlock      func() // nil: another process has the database too
+	version     atomic.Uint64
 }
 
 type querier interface {
@@ -111,7 +115,9 @@ func (db *DB) once(ctx context.Context, f func(*DB) error) error {
 		return fmt.Errorf("store: begin: %w", err)
 	}
 	defer tx.Rollback() // does nothing after a commit
-	if err := f(&DB{read: tx, write: tx, flavor: db.flavor}); err != nil {
+	inner := &DB{read: tx, write: tx, flavor: db.flavor}
+	defer func() { db.version.Add(inner.version.Load()) }() // also if nobody knows whether the commit went through
+	if err := f(inner); err != nil {
 		return err
 	}
 	if err := tx.Commit(); err != nil {
@@ -128,8 +134,18 @@ func again(err error) bool {
 	return errors.As(err, &pg) && (pg.Code == "40001" || pg.Code == "40P01")
 }
 
+// Version is another number once anything has changed here on which an answer to "who is it, and
+// what may they?" rests. What other processes change does not count.
+func (db *DB) Version() uint64 { return db.version.Load() }
+
+// rests are the tables on which such an answer rests.
+var rests = []string{"accounts", "sessions", "factors", "apps", "consents", "grants", "tokens"}
+
 // change runs a statement and returns how many rows it changed.
 func (db *DB) change(ctx context.Context, query string, args ...any) (int64, error) {
+	if slices.ContainsFunc(rests, func(table string) bool { return strings.Contains(query, table) }) {
+		defer db.version.Add(1) // after it has happened: whoever has read before must read again
+	}
 	res, err := db.write.ExecContext(ctx, query, args...)
 	if err != nil {
 		return 0, conflict(err)
