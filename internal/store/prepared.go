@@ -23,7 +23,6 @@ type lite interface {
 	driver.Conn
 	driver.ConnBeginTx
 	driver.ConnPrepareContext
-	driver.Pinger
 	driver.SessionResetter
 	driver.Validator
 }
