@@ -126,7 +126,10 @@ func TestATT066_096_167_285(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range []string{"AddInsecureBypassPattern", "AddTrustedOrigin", "InsecureSkipVerify", "HTMLAttr", "JSStr", "DeepEqual"} {
+	if got := callers(files, "AddInsecureBypassPattern"); !slices.Equal(got, []string{"twostep.go door"}) { // for the doors that TestATT165_doors names
+		t.Errorf("AddInsecureBypassPattern is called by %q", got)
+	}
+	for _, name := range []string{"AddTrustedOrigin", "InsecureSkipVerify", "HTMLAttr", "JSStr", "DeepEqual"} {
 		if got := callers(files, name); got != nil {
 			t.Errorf("%s is called by %q", name, got)
 		}
@@ -149,6 +152,9 @@ func TestATT066_096_167_285(t *testing.T) {
 // ATT-250, ATT-244: a query is put together from pieces.
 func TestATT244_250(t *testing.T) {
 	for path, file := range program(t) {
+		if !strings.HasPrefix(path, "internal/store/") { // where alone there are queries, as TestHouse sees to
+			continue
+		}
 		ast.Inspect(file, func(n ast.Node) bool {
 			call, ok := n.(*ast.CallExpr)
 			if !ok || len(call.Args) < 2 {
@@ -175,7 +181,7 @@ func fixed(e ast.Expr) bool {
 	case *ast.BasicLit:
 		return e.Kind == token.STRING
 	case *ast.Ident:
-		return slices.Contains([]string{"accountColumns", "signInColumns", "sessionColumns", "challengeColumns", "decisionColumns", "placeColumns", "debitColumns", "codeColumns", "liveSession", "seen", "due"}, e.Name)
+		return slices.Contains([]string{"accountColumns", "signInColumns", "sessionColumns", "challengeColumns", "decisionColumns", "placeColumns", "debitColumns", "codeColumns", "grantColumns", "tokenColumns", "liveSession", "sessionAndAccount", "liveGrant", "seen", "due"}, e.Name)
 	case *ast.BinaryExpr:
 		return e.Op == token.ADD && fixed(e.X) && fixed(e.Y)
 	}

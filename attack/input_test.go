@@ -44,7 +44,8 @@ func odd(r url.Values) (all []body) {
 }
 
 // ATT-250, ATT-251: odd text in any field of any form. Always a clear 4xx, never a fault,
-// one line in the log, no row, and the same on both databases.
+// one line in the log, no row, and the same on both databases. An app is told in JSON; what it
+// says more than is known is left out (RFC 6749 3.2), and so is what it says before it proves itself.
 func TestATT250_251(t *testing.T) {
 	var answers []map[string]int
 	each(t, func(h *house) {
@@ -60,13 +61,19 @@ func TestATT250_251(t *testing.T) {
 				h.T.Fatal(err)
 			}
 			for _, o := range odd(fields) {
+				h.exec("DELETE FROM rations WHERE name LIKE 'wrong secrets%'")
 				n := h.lines()
 				a := b.Do(h.request(method, path, o.text, "Content-Type: "+o.kind, "Origin: "+h.URL, "Sec-Fetch-Site: same-origin"))
 				got[r.pattern+" "+o.name] = a.StatusCode
-				if a.StatusCode != 400 && a.StatusCode != 413 && a.StatusCode != 415 {
+				told, clear := strings.Contains(a.Body, "<h1>"), a.StatusCode == 400 || a.StatusCode == 413 || a.StatusCode == 415
+				if forApps(r.pattern) {
+					told = told || strings.HasPrefix(a.Body, `{`) || a.Header.Get("Location") == "/oauth2/logout?"
+					clear = clear || a.StatusCode == 401 || a.Header.Get("Location") == "/oauth2/logout?"
+				}
+				if !clear {
 					h.T.Errorf("%s, %s: %d", r.pattern, o.name, a.StatusCode)
 				}
-				if !strings.Contains(a.Body, "<h1>") || h.lines() != n+1 {
+				if !told || h.lines() != n+1 {
 					h.T.Errorf("%s, %s: %d lines in the log, page %.80q", r.pattern, o.name, h.lines()-n, a.Body)
 				}
 			}
@@ -184,11 +191,11 @@ func TestATT254(t *testing.T) {
 	together(200, func(int) {
 		a := b.Post("/signin", "email", "nobody@example.com", "password", "wrong horse battery")
 		answers.add(a.StatusCode)
-		if a.StatusCode == http.StatusServiceUnavailable && a.Header.Get("Retry-After") == "" {
+		if a.StatusCode/100 != 4 && a.Header.Get("Retry-After") == "" {
 			t.Error("busy, and not until when")
 		}
 	})
-	if answers.n[422]+answers.n[503] != 200 || answers.n[503] == 0 {
+	if answers.n[422]+answers.n[429]+answers.n[503] != 200 || answers.n[503] == 0 {
 		t.Errorf("200 passwords at once: %v", answers.n)
 	}
 	h.want(b.Post("/signin", "email", live.AnnaEmail, "password", live.AnnaPassword), http.StatusSeeOther)

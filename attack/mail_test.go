@@ -17,7 +17,7 @@ func TestATT185(t *testing.T) {
 		code := owner.Password()
 		for range 4 {
 			thief := h.Browser()
-			thief.Password()
+			h.password(thief, live.AnnaEmail, live.AnnaPassword)
 			thief.Post("/signin/verify", "code", "000000")
 			h.Turn(31 * time.Second)
 			thief.Post("/signin/code")

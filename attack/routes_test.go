@@ -36,6 +36,7 @@ var inventory = []struct {
 	{"POST /signin/other", page.SignIn, "code=&trust=1"},
 	{"POST /signin/code", page.SignIn, ""},
 	{"POST /signin/cancel", page.Nothing, ""},
+	{"GET /signout/done", page.Nothing, ""},
 	{"GET /forgot", page.Nothing, ""},
 	{"POST /forgot", page.Nothing, "email=anna%40example.com"},
 	{"GET /forgot/sent", page.Nothing, ""},
@@ -115,6 +116,18 @@ var inventory = []struct {
 // besides are the doors that are no pages of the site.
 var besides = []string{"GET /healthz", "GET /readyz", "GET /assets/{name}"} // and two that ask for their own proof: receiptPath (receipt_test.go) and /auth/check (forward_test.go)
 
+// forApps reports whether a door is one that apps call, and browsers from their pages: it does not ask
+// where a request comes from, believes no cookie, and answers in JSON.
+func forApps(pattern string) bool {
+	_, path := path(pattern)
+	return slices.ContainsFunc(oidc.Foreign(), func(p string) bool { return p == pattern || p == path })
+}
+
+// published are the documents of the OpenID provider, for everybody and to be kept for a while.
+func published(path string) bool {
+	return strings.HasPrefix(path, "/.well-known/o") || path == "/oauth2/jwks"
+}
+
 func path(pattern string) (method, path string) {
 	method, path, _ = strings.Cut(pattern, " ")
 	path = strings.NewReplacer("{$}", "", "{id}", "nobody", "{name}", "style.css", "{path}", "app").Replace(path)
@@ -140,6 +153,20 @@ func TestATT245(t *testing.T) {
 		if !slices.Contains(have, r) {
 			t.Errorf("%s: in the inventory only", r)
 		}
+	}
+}
+
+// ATT-165: the doors to which other sites may send a form are these, and no others.
+func TestATT165_doors(t *testing.T) {
+	var got []string
+	for _, r := range inventory {
+		if method, _ := path(r.pattern); method == http.MethodPost && forApps(r.pattern) {
+			got = append(got, r.pattern)
+		}
+	}
+	want := []string{"POST /oauth2/authorize", "POST /oauth2/token", "POST /oauth2/userinfo", "POST /oauth2/introspect", "POST /oauth2/revoke", "POST /oauth2/par", "POST /oauth2/logout"}
+	if !slices.Equal(got, want) {
+		t.Errorf("open to other sites: %q", got)
 	}
 }
 

@@ -305,7 +305,7 @@ func (h *house) contents() string {
 		case "waits":
 			continue
 		case "rations":
-			query = "SELECT name, ends_at FROM rations WHERE name NOT LIKE 'wrong passwords%'"
+			query = "SELECT name, ends_at FROM rations WHERE name NOT LIKE 'wrong passwords%' AND name NOT LIKE 'wrong secrets%'"
 		}
 		all := h.rows(query)
 		slices.SortFunc(all, func(a, b []string) int { return cmp.Compare(a[0], b[0]) })

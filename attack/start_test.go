@@ -44,7 +44,7 @@ func TestATT206_321(t *testing.T) {
 // pages for debugging, the inbox.
 func TestATT058_241_320(t *testing.T) {
 	h := start(t, "", func(o *twostep.Options) { o.SignUp = "" })
-	for _, path := range []string{"/debug/pprof/", "/debug/vars", "/metrics", "/inbox", "/inbox/x", "/admin", "/admin/login", "/login", "/api", "/api/login", "/test", "/setup", "/install", "/graphql", "/.env", "/.git/config", "/swagger", "/actuator", "/oauth2/token", "/auth/check"} {
+	for _, path := range []string{"/debug/pprof/", "/debug/vars", "/metrics", "/inbox", "/inbox/x", "/admin", "/admin/login", "/login", "/api", "/api/login", "/test", "/setup", "/install", "/graphql", "/.env", "/.git/config", "/swagger", "/actuator", "/oauth2/register", "/oauth2/clients"} {
 		h.want(h.Browser().Get(path), http.StatusNotFound)
 	}
 	h.want(h.Browser().Get("/signup"), http.StatusNotFound)

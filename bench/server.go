@@ -82,7 +82,7 @@ func server(ctx context.Context, store, database, dir string, h hashes) (items [
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	for _, part := range []func(context.Context, hashes) ([]item, error){s.hosts, s.codes} {
+	for _, part := range []func(context.Context, hashes) ([]item, error){s.clicks, s.work, s.checks, s.hosts, s.codes, s.signIns} {
 		some, err := part(ctx, h)
 		if err != nil {
 			return nil, err

@@ -132,6 +132,10 @@ func TestBrowserAppStepUp(t *testing.T) {
 		t.Errorf("auth_time is %d, the last full proof was at %d", at, before)
 	}
 	b.open("/signin?prompt=login")
+	b.at("/settings/confirm")
+	b.click("Do not confirm, back to Corner Shop")
+	b.inShop(x, "access_denied")
+	b.open("/signin?prompt=login")
 	b.confirm()
 	b.click(byApp) // any of her ways would do
 	b.at("/signin/verify")

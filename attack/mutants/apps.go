@@ -84,7 +84,7 @@ var apps = []mutation{
 		{"internal/oidc/introspect.go", "shown.App != asks.ID && (shown.Refresh || !asks.Introspects)", "asks.ID == \"\""},
 	}},
 	{test: "TestATT220_221_222_223_235", what: "a request that says it was pushed needs no address", edits: []edit{
-		{"internal/oidc/authorize.go", `if err != nil || values.Get("request_uri") != "" {`, `if err != nil || values.Has("request_uri") {`},
+		{"internal/oidc/authorize.go", `if err != nil || grant.IsPushed(values.Get("request_uri")) {`, `if err != nil || values.Has("request_uri") {`},
 		{"internal/oidc/authorize.go", "App: a.ID, Redirect: redirect, State", `App: a.ID, Redirect: values.Get("redirect_uri"), State`},
 		{"internal/grant/grant.go", "if !a.Redirect(r.Redirect) && !a.entrance(r.Redirect) {", "if a.ID == \"\" {"},
 	}},
@@ -102,7 +102,7 @@ var apps = []mutation{
 		{"internal/grant/request.go", "return max(r.Level, a.Least())", "return min(r.Level, a.Least(), 0)"},
 	}},
 	{test: "TestATT236", what: "an old proof is as good as a new one", edits: []edit{
-		{"internal/grant/request.go", "case r.stale(s) || s.Who.Level() < want:", "case s.Who.Level() < want:"},
+		{"internal/grant/request.go", "return r.stale(s) || s.Who.Level() < r.least(s.App)", "return s.Who.Level() < r.least(s.App)"},
 	}},
 	{test: "TestATT236", what: "a step up offers what is not enough", edits: []edit{
 		{"internal/signin/level.go", "if len(enough) == 0 {", "if len(enough) >= 0 {"},

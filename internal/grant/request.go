@@ -161,6 +161,9 @@ func (g *Grants) Push(ctx context.Context, a App, r Request, network string) (na
 
 const pushedName = "urn:ietf:params:oauth:request_uri:"
 
+// IsPushed reports whether a request_uri is the name of a pushed request, and no address.
+func IsPushed(name string) bool { return strings.HasPrefix(name, pushedName) }
+
 // Pushed is the request of this name, once. ErrInvalid.
 func (g *Grants) Pushed(ctx context.Context, app, name string) (Request, error) {
 	token, ok := strings.CutPrefix(name, pushedName)
@@ -269,6 +272,7 @@ type Errand struct {
 	Level   signin.Level
 	Hint    string // the address to sign in with
 	Locales string
+	Token   string // under which a request waits; "" if none does
 }
 
 // Errand reads an address to come back to: of a request that waits, or of an app. It is
@@ -293,7 +297,7 @@ func (g *Grants) Errand(ctx context.Context, back string) (Errand, error) {
 	if errors.Is(err, ErrNoApp) {
 		return Errand{}, nil
 	}
-	return Errand{App: a.Title(), Origin: Origin(r.Redirect), Full: r.full(a), Level: r.least(a), Hint: r.LoginHint, Locales: r.Locales}, err
+	return Errand{App: a.Title(), Origin: Origin(r.Redirect), Full: r.full(a), Level: r.least(a), Hint: r.LoginHint, Locales: r.Locales, Token: values.Get("request")}, err
 }
 
 // appOf is the app whose origin an address has.

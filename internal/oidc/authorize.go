@@ -58,7 +58,7 @@ func (p *Provider) whose(r *http.Request, values url.Values) (a grant.App, redir
 	if errors.Is(err, grant.ErrNoApp) {
 		return a, "", &errStray{"oidc.noapp", "there is no app with the client_id " + strconv.Quote(cut(values.Get("client_id")))}
 	}
-	if err != nil || values.Get("request_uri") != "" {
+	if err != nil || grant.IsPushed(values.Get("request_uri")) {
 		return a, "", err
 	}
 	redirect = values.Get("redirect_uri")
@@ -88,7 +88,7 @@ func (p *Provider) stray(w http.ResponseWriter, r *http.Request, err error) erro
 // request reads what an app asks for; the redirect address is one that whose has looked at.
 // *refusal.
 func (p *Provider) request(r *http.Request, a grant.App, redirect string, values url.Values) (q grant.Request, err error) {
-	if name := values.Get("request_uri"); name != "" {
+	if name := values.Get("request_uri"); grant.IsPushed(name) {
 		return p.Pushed(r.Context(), a.ID, name)
 	}
 	q = grant.Request{
@@ -122,6 +122,8 @@ func plain(values url.Values) error {
 	switch mode := values.Get("response_mode"); {
 	case values.Get("request") != "":
 		return refuse(0, "request_not_supported", "send the parameters themselves, or push them")
+	case values.Get("request_uri") != "":
+		return refuse(0, "request_uri_not_supported", "push the request, and send the request_uri of the answer")
 	case values.Get("response_type") == "":
 		return invalid("response_type is missing")
 	case values.Get("response_type") != "code":

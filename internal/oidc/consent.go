@@ -40,7 +40,7 @@ func (p *Provider) showConsent(w http.ResponseWriter, r *http.Request, a asking)
 	return p.Pages.Print(w, r, page.Sheet{Of: templates(), Name: "consent", Titled: p.Pages.Words(r).Say("oidc.consent.title", "App", said.App), Page: said})
 }
 
-// consent is what the person says to it.
+// consent is what the person says to it; a no also comes from the page on which they are to confirm.
 func (p *Provider) consent(w http.ResponseWriter, r *http.Request) error {
 	form, err := page.Form(w, r, "request", "session", "answer")
 	if err != nil {
@@ -57,11 +57,11 @@ func (p *Provider) consent(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return p.stray(w, r, err)
 	}
-	if form["session"] != p.SID(who.ID, q.App) { // somebody else is in by now, and is asked
-		return see(w, r, grant.Continuing(form["request"]))
-	}
 	if form["answer"] != "allow" {
 		return p.end(w, r, q, form["request"], failed("access_denied", ""))
+	}
+	if form["session"] != p.SID(who.ID, q.App) { // somebody else is in by now, and is asked
+		return see(w, r, grant.Continuing(form["request"]))
 	}
 	if err := p.Consent(r.Context(), *who, q); err != nil {
 		return err

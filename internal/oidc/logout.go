@@ -121,7 +121,7 @@ func (p *Provider) signOut(w http.ResponseWriter, r *http.Request, f farewell) e
 // gone sends on who is out.
 func (p *Provider) gone(w http.ResponseWriter, r *http.Request, f farewell) error {
 	if f.to == "" {
-		return see(w, r, "/signin")
+		return see(w, r, "/signout/done")
 	}
 	u, err := url.Parse(f.to)
 	if err != nil {

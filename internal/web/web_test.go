@@ -128,6 +128,7 @@ func TestFixedPages(t *testing.T) {
 		{"/robots.txt", "", 200},
 		{"/forgot", "", 200},
 		{"/forgot/sent", "", 200},
+		{"/signout/done", "", 200},
 		{"/reset?token=abc", "", 200},
 		{"/reset/done", "", 200},
 		{"/join", "", 200},
