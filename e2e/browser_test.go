@@ -43,8 +43,8 @@ func startChromium() error {
 	return err
 }
 
-// runChromium runs a browser with these preferences (JSON; "": its own), and says how it ends.
-func runChromium(preferences string) (ctx context.Context, end func(), err error) {
+// runChromium runs a browser with these preferences (JSON; "": its own) and options, and says how it ends.
+func runChromium(preferences string, more ...chromedp.ExecAllocatorOption) (ctx context.Context, end func(), err error) {
 	path, err := exec.LookPath("chromium")
 	if err != nil {
 		return nil, nil, errors.New("there is no chromium: run make test, it installs what the tests need")
@@ -69,7 +69,7 @@ func runChromium(preferences string) (ctx context.Context, end func(), err error
 	for _, quiet := range []string{"disable-quic", "disable-background-networking", "disable-component-update", "disable-sync", "disable-default-apps", "disable-extensions", "disable-dev-shm-usage"} {
 		options = append(options, chromedp.Flag(quiet, true))
 	}
-	running, stop := chromedp.NewExecAllocator(context.Background(), options...)
+	running, stop := chromedp.NewExecAllocator(context.Background(), append(options, more...)...)
 	ctx, closeBrowser := chromedp.NewContext(running)
 	end = func() { closeBrowser(); stop(); os.RemoveAll(profile) }
 	return ctx, end, chromedp.Run(ctx)
