@@ -174,7 +174,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.S
 // requestTime bounds every request, so that a store that hangs hangs nobody for long.
 const requestTime = 10 * time.Second
 
-// door is everything a request passes before the pages.
+// door is everything a request passes before the pages. A yes to a proxy that is remembered passes
+// before all of it: it is no page, and would say nothing new in the log.
 func (s *Server) door(o Options) http.Handler {
 	site := &web.Site{Engine: s.engine, Pages: s.pages, Grants: s.grants}
 	helps := &help.Site{Engine: s.engine, Pages: s.pages}

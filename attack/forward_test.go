@@ -316,11 +316,30 @@ func TestATT277_remembered(t *testing.T) {
 			if a := h.want(anna.ask("GET", wiki, "/"), http.StatusOK); a.Header.Get("Remote-Email") != live.AnnaEmail || a.Header.Get("Cache-Control") != "no-store" {
 				t.Errorf("a remembered yes: %v", a.Header)
 			}
+			anna.kept[files] = anna.kept[wiki]
 			anna.no("where nothing is remembered", anna.ask("GET", files, "/"), http.StatusUnauthorized)
 			c.turn(on + time.Millisecond - time.Second)
 			anna.no(name, anna.ask("GET", wiki, "/"), http.StatusUnauthorized)
 		})
 	}
+}
+
+// ATT-277: a remembered yes ends when the operator changes what the app wants.
+func TestATT277_app(t *testing.T) {
+	c := stopped()
+	h := start(t, "", behindProxy, c.set)
+	club := twostep.App{ID: "club", Hosts: []string{"club.example"}}
+	if err := h.AddApp(t.Context(), club); err != nil {
+		t.Fatal(err)
+	}
+	anna := h.caller(h.anna())
+	h.want(anna.open("club.example", "/"), http.StatusOK)
+	h.want(anna.ask("GET", "club.example", "/"), http.StatusOK)
+	club.Groups = []string{"members"}
+	if err := h.ChangeApp(t.Context(), club); err != nil {
+		t.Fatal(err)
+	}
+	anna.no("a group since now", anna.ask("GET", "club.example", "/"), http.StatusForbidden)
 }
 
 // ATT-277: a sign-out everywhere counts at once where it was done, and within 5 s (in fact one) at
@@ -472,6 +491,17 @@ func TestATT284_store(t *testing.T) {
 	h.exec("ALTER TABLE factors RENAME TO gone")
 	h.Turn(time.Second)
 	anna.no("without factors", anna.ask("GET", guests, "/"), http.StatusInternalServerError)
+	h.exec("ALTER TABLE gone RENAME TO factors")
+	h.exec("UPDATE sessions SET amr = 'pwd email'")
+	if err := h.AddApp(t.Context(), twostep.App{ID: "club", Hosts: []string{"club.example"}, Foreign: true}); err != nil {
+		t.Fatal(err)
+	}
+	asked := h.want(anna.open("club.example", "/"), http.StatusOK)
+	h.want(anna.open("club.example", h.location(h.allow(anna.person, asked)).RequestURI()), http.StatusOK)
+	h.want(anna.ask("GET", "club.example", "/"), http.StatusOK)
+	h.exec("ALTER TABLE consents RENAME TO gone")
+	h.Turn(time.Second)
+	anna.no("without consents", anna.ask("GET", "club.example", "/"), http.StatusInternalServerError)
 }
 
 // Envoy asks with the address behind the path, the method of the request and the host's name; any

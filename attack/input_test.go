@@ -68,7 +68,7 @@ func TestATT250_251(t *testing.T) {
 				told, clear := strings.Contains(a.Body, "<h1>"), a.StatusCode == 400 || a.StatusCode == 413 || a.StatusCode == 415
 				if forApps(r.pattern) {
 					told = told || strings.HasPrefix(a.Body, `{`) || a.Header.Get("Location") == "/oauth2/logout?"
-					clear = clear || a.StatusCode == 401 || a.Header.Get("Location") == "/oauth2/logout?"
+					clear = clear || a.StatusCode == 401 && readable(o.name) || a.Header.Get("Location") == "/oauth2/logout?"
 				}
 				if !clear {
 					h.T.Errorf("%s, %s: %d", r.pattern, o.name, a.StatusCode)
@@ -86,6 +86,12 @@ func TestATT250_251(t *testing.T) {
 	if len(answers) != 2 || !maps.Equal(answers[0], answers[1]) {
 		t.Error("the two databases answer differently")
 	}
+}
+
+// readable reports whether a body is a form in which a field is missing, or one too many: only those
+// come as far as the question who the app is.
+func readable(name string) bool {
+	return strings.HasSuffix(name, " as an array") || strings.HasSuffix(name, " as a map") || strings.HasSuffix(name, " in upper case") || name == "a field more" || name == "no name"
 }
 
 var injections = []string{

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -254,6 +256,11 @@ func TestATT220_221_222_223_235(t *testing.T) {
 				}
 			}
 		}
+		for _, name := range []string{"urn:ietf:params:oauth:request_uri:x", "https://evil.example/request"} { // neither excuses the address
+			if a := anna.Get("/oauth2/authorize?" + asking("books", "https://evil.example/", "request_uri", name).Encode()); a.StatusCode != http.StatusBadRequest || a.Header.Get("Location") != "" {
+				h.T.Errorf("%s: %d to %q", name, a.StatusCode, a.Header.Get("Location"))
+			}
+		}
 		if to := h.sent(anna, asking("nobody", booksBack)); to.String() != "" {
 			h.T.Errorf("an unknown app is answered at %s", to)
 		}
@@ -262,6 +269,47 @@ func TestATT220_221_222_223_235(t *testing.T) {
 			if got := h.sent(anna, asking("phone", back)).Query().Get("code") != ""; got != good {
 				h.T.Errorf("%s: a code is %v, want %v", back, got, good)
 			}
+		}
+	})
+}
+
+var hidden = regexp.MustCompile(`<input type="hidden" name="([a-z]+)" value="([^"]+)">`)
+
+// allow says yes on the page that asks whether an app may, with other values in its form by pairs, and
+// returns where that leads in the end.
+func (h *house) allow(b *live.Browser, asked live.Answer, pairs ...string) live.Answer {
+	h.T.Helper()
+	form := []string{"answer", "allow"}
+	for _, m := range hidden.FindAllStringSubmatch(asked.Body, -1) {
+		if !slices.Contains(pairs, m[1]) {
+			form = append(form, m[1], m[2])
+		}
+	}
+	if len(form)+len(pairs) < 6 {
+		h.T.Fatalf("nobody is asked: %s", asked.Body)
+	}
+	a := b.Post("/oauth2/consent", append(form, pairs...)...)
+	if to := h.location(a); to.Path == "/oauth2/continue" {
+		a = b.Get(to.RequestURI())
+	}
+	return a
+}
+
+// ATT-235: only the word of the person who was asked, in the session in which they were, is a consent.
+func TestATT235_consent(t *testing.T) {
+	withApps(t, func(h *house, _ *apps, anna *live.Browser) {
+		h.addBen()
+		ben := h.enter(h.Browser(), benEmail, benPassword)
+		asked := anna.Get("/oauth2/authorize?" + asking("other", otherBack).Encode())
+		for what, a := range map[string]live.Answer{
+			"Ben": h.allow(ben, asked), "a session of nobody": h.allow(anna, asked, "session", "nobody"), "nobody who is in": h.allow(h.Browser(), asked), "another request": h.allow(anna, asked, "request", "nothing"),
+		} {
+			if n := storetest.Count(h.T, h.DB, "consents"); n != 0 || h.location(a).Query().Has("code") {
+				h.T.Errorf("%s: %d consents, to %q", what, n, a.Header.Get("Location"))
+			}
+		}
+		if to := h.location(h.allow(anna, asked)); storetest.Count(h.T, h.DB, "consents") != 1 || !to.Query().Has("code") {
+			h.T.Errorf("her own word leads to %s", to)
 		}
 	})
 }

@@ -190,6 +190,8 @@ func TestBrowserAppSignOut(t *testing.T) {
 	b.at("/settings")
 	b.open("/oauth2/logout")
 	b.click("Sign out")
+	b.at("/signout/done")
+	b.click("Sign in")
 	b.at("/signin")
 }
 

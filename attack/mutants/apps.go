@@ -80,6 +80,12 @@ var apps = []mutation{
 	{test: "TestATT198_232", what: "a refresh makes the proof newer", edits: []edit{
 		{"internal/oidc/idtoken.go", `claims["auth_time"], claims["acr"], claims["amr"], claims["sid"] = g.AuthTime.Unix()`, `claims["auth_time"], claims["acr"], claims["amr"], claims["sid"] = now.Unix()`},
 	}},
+	{test: "TestATT235_consent", what: "whoever is in says yes for somebody else", edits: []edit{
+		{"internal/oidc/consent.go", `if form["session"] != p.SID(who.ID, q.App) {`, `if form["session"] == "" {`},
+	}},
+	{test: "TestATT220_221_222_223_235", what: "a request_uri excuses the address", edits: []edit{
+		{"internal/oidc/authorize.go", `if err != nil || grant.IsPushed(values.Get("request_uri")) {`, `if err != nil || values.Get("request_uri") != "" {`},
+	}},
 	{test: "TestATT233", what: "every app may look at all tokens", edits: []edit{
 		{"internal/oidc/introspect.go", "shown.App != asks.ID && (shown.Refresh || !asks.Introspects)", "asks.ID == \"\""},
 	}},

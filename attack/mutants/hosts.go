@@ -42,6 +42,9 @@ var hosts = []mutation{
 	{test: "TestATT277", what: "what changes in a transaction does not count", edits: []edit{
 		{"internal/store/store.go", "\tdefer func() { db.version.Add(inner.version.Load()) }()", "\tdefer func() { _ = inner.version.Load() }()"},
 	}},
+	{test: "TestATT277_app", what: "a yes is remembered whatever becomes of its app", edits: []edit{
+		{"internal/store/store.go", `"factors", "apps", "consents"`, `"factors", "consents"`},
+	}},
 	{test: "TestATT277_remembered", what: "a yes is remembered for a minute", edits: []edit{
 		{"internal/forwardauth/memory.go", "fresh = time.Second", "fresh = time.Minute"},
 	}},

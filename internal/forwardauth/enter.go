@@ -79,6 +79,8 @@ func (s *Site) enter(w http.ResponseWriter, r *http.Request, app grant.App, abou
 		return err
 	case v.step == grant.StepAllowed: // another tab was faster
 		return redirect(w, back.origin+back.back())
+	case v.step != grant.StepRefused && query.Get("error") == "access_denied": // by the person
+		return s.say(w, r, http.StatusForbidden, "forward.declined", "App", app.Title())
 	case query.Has("error"):
 		return s.no(w, r, app, query.Get("error"))
 	}

@@ -13,15 +13,17 @@ const (
 	// fresh is how long a yes is remembered. Everything that this server changes counts at once;
 	// what another server on the same database changes, when this is over.
 	fresh = time.Second
-	// most are remembered at once; with one more, all are forgotten.
+	// kept and most are when all are forgotten: names of people stand in there.
+	kept = time.Minute
 	most = 20_000
 )
 
 // memory is what was answered with yes a moment ago. No no is in it, so nobody fills it who is
 // not in.
 type memory struct {
-	mu  sync.RWMutex
-	all map[browser]remembered
+	mu    sync.RWMutex
+	all   map[browser]remembered
+	since time.Time
 }
 
 // browser is one at a host, by its cookie there.
@@ -47,7 +49,8 @@ func (then moment) holds(now moment) bool {
 	return then.version == now.version && age >= 0 && age < fresh
 }
 
-func (s *Site) now() moment { return moment{s.Grants.Now(), s.Grants.Store.Version()} }
+// now is by the clock on the wall: the other one stands still while the machine sleeps.
+func (s *Site) now() moment { return moment{s.Grants.Now().Round(0), s.Grants.Store.Version()} }
 
 func (s *Site) browser(r *http.Request, about asked) browser {
 	return browser{sha256.Sum256([]byte(s.Pages.Cookie(r, page.AppCookie))), about.origin}
@@ -56,8 +59,8 @@ func (s *Site) browser(r *http.Request, about asked) browser {
 func (m *memory) keep(b browser, read moment, said yes) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.all == nil || len(m.all) >= most {
-		m.all = map[browser]remembered{}
+	if age := read.at.Sub(m.since); len(m.all) >= most || age < 0 || age > kept {
+		m.all, m.since = map[browser]remembered{}, read.at
 	}
 	m.all[b] = remembered{read, said}
 }

@@ -1,9 +1,11 @@
 package web
 
 import (
+	"errors"
 	"net/http"
 
 	"twostep/internal/page"
+	"twostep/internal/signin"
 )
 
 // signOut forgets the session here first, so that this browser is out even if the
@@ -20,4 +22,16 @@ func (s *Site) signOut(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	return redirect(w, r, "/signin")
+}
+
+// signedOut says so, to whoever is.
+func (s *Site) signedOut(w http.ResponseWriter, r *http.Request) error {
+	_, err := s.in(r)
+	if errors.Is(err, signin.ErrNoSession) {
+		return s.print(w, r, noticeSheet(signOutDone))
+	}
+	if err != nil {
+		return err
+	}
+	return redirect(w, r, "/settings")
 }

@@ -261,7 +261,7 @@ func settingsStories(t *testing.T, lang string) []story {
 			[]string{"Books", "your email address, also while you are away", "form[action=/settings/apps/books/remove]"}, nil},
 		{"apps-none", appsSheet(nil), 200, []string{"No app at the moment."}, []string{"form"}},
 		{"stepup-app", stepUpSheet(jane, goal{back: "/oauth2/continue?request=x", Errand: grant.Errand{App: "Books", Token: "x"}}), 200,
-			[]string{"Books wants to be sure that it is you.", "input[name=return_to]", "form[action=/oauth2/consent]", "input[name=request][value=x]", "button[value=deny]"}, []string{"a[href=/settings]"}},
+			[]string{"Books wants to be sure that it is you.", "input[name=return_to]", "form[action=/oauth2/consent]", "input[value=x]", "button[value=deny]"}, []string{"a[href=/settings]"}},
 		{"stepup", stepUpSheet(jane, goal{back: "/settings/email"}), 200,
 			[]string{"You are about to change how you sign in. Please confirm it is you.", "input#password[autofocus]", "input[name=return_to]", "input[autocomplete=username]"}, nil},
 		{"stepup-wrong", problem(stepUpSheet(jane, goal{}), page.Problem{Field: "password", Key: "problem.password.wrong"}), 422, []string{"p#password-wrong"}, []string{"input[name=return_to]"}},

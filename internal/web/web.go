@@ -47,7 +47,7 @@ func (s *Site) Routes() []page.Route {
 		s.pending("POST /signin/code", s.sendCode),
 		s.open("POST /signin/cancel", s.cancelSignIn),
 
-		s.open("GET /signout/done", s.notice(signOutDone)),
+		s.open("GET /signout/done", s.signedOut),
 		s.open("GET /forgot", s.showForgot),
 		s.open("POST /forgot", s.forgot),
 		s.open("GET /forgot/sent", s.notice(forgotSent)),
