@@ -43,7 +43,7 @@ func (s *Server) Disable(ctx context.Context, email string, on bool) error {
 }
 
 // SetGroups replaces the groups of an account, by which apps decide who may use them. They
-// count from the next request on. ErrUnknown, or what is wrong with a name.
+// count from the next request to a host on, and at the next refresh of an app. ErrUnknown, or what is wrong with a name.
 func (s *Server) SetGroups(ctx context.Context, email string, groups []string) error {
 	return s.engine.SetGroups(ctx, email, groups)
 }

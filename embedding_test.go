@@ -24,6 +24,7 @@ func TestEmbedding(t *testing.T) {
 	dir, address := t.TempDir(), free(t)
 	said := outside(t, dir, address)
 	link := await(t, said, `http://\S+/join#\S+`)
+	listens(t, address)
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		t.Fatal(err)
@@ -171,6 +172,23 @@ func (p *embedder) mails(dir string) string {
 		all.Write(text)
 	}
 	return all.String()
+}
+
+// listens waits until somebody does: the program prints its link before.
+func listens(t *testing.T, address string) {
+	t.Helper()
+	late := time.After(time.Minute)
+	for tick := time.NewTicker(10 * time.Millisecond); ; {
+		if conn, err := net.Dial("tcp", address); err == nil {
+			conn.Close()
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-late:
+			t.Fatal("it never listens")
+		}
+	}
 }
 
 // free is an address of this machine at which nobody listens.

@@ -109,6 +109,42 @@ func TestATT228_229(t *testing.T) {
 	})
 }
 
+// ATT-228: what the operator asks of an app since then counts for what it was given before, code and
+// refresh token alike.
+func TestATT228_policy(t *testing.T) {
+	for what, tighten := range map[string]func(*twostep.App){
+		"a group":   func(a *twostep.App) { a.Groups = []string{"members"} },
+		"a level":   func(a *twostep.App) { a.ACR = "urn:twostep:acr:2" },
+		"a consent": func(a *twostep.App) { a.Foreign = true },
+	} {
+		t.Run(what, func(t *testing.T) {
+			h := start(t, "")
+			anna := h.anna()
+			secret, hash := twostep.NewSecret()
+			news := twostep.App{ID: "news", Redirects: []string{"https://news.example/cb"}, Secrets: []string{hash}}
+			if err := h.AddApp(t.Context(), news); err != nil {
+				t.Fatal(err)
+			}
+			code := func() string { return h.codeFor(anna, asking("news", news.Redirects[0])) }
+			s := h.redeem(code(), "news", secret, news.Redirects[0])
+			s = h.refresh(s.text("refresh_token"), "news", secret)
+			if s.status != http.StatusOK {
+				t.Fatalf("before: %d %v", s.status, s.body)
+			}
+			late := code()
+			tighten(&news)
+			if err := h.ChangeApp(t.Context(), news); err != nil {
+				t.Fatal(err)
+			}
+			for name, s := range map[string]said{"a code": h.redeem(late, "news", secret, news.Redirects[0]), "a refresh": h.refresh(s.text("refresh_token"), "news", secret)} {
+				if s.status != http.StatusBadRequest || s.text("error") != "invalid_grant" {
+					t.Errorf("%s without it: %d %v", name, s.status, s.body)
+				}
+			}
+		})
+	}
+}
+
 // endings are what ends a refresh token that nobody has misused.
 func (h *house) endings(a *apps) {
 	h.T.Helper()
@@ -474,6 +510,9 @@ func TestATT236(t *testing.T) {
 		h.Turn(20 * time.Minute)
 		for _, row := range []struct{ pairs, path, err string }{
 			{"max_age=60", "/settings/confirm", ""}, {"max_age=0", "/settings/confirm", ""}, {"max_age=60&prompt=none", "/callback", "login_required"}, {"max_age=10000", "code", ""},
+			{`acr_values=urn:twostep:acr:1&claims={"id_token":{"acr":{"essential":true,"value":"urn:twostep:acr:2"}}}`, "/callback", "unmet_authentication_requirements"},
+			{`acr_values=urn:twostep:acr:2&claims={"id_token":{"acr":{"value":"urn:twostep:acr:1"}}}`, "/callback", "unmet_authentication_requirements"},
+			{`acr_values=urn:twostep:acr:1&claims={"id_token":{"acr":{"essential":true,"value":"silver"}}}`, "/callback", "unmet_authentication_requirements"},
 		} {
 			var pairs []string
 			for _, pair := range strings.Split(row.pairs, "&") {

@@ -182,6 +182,10 @@ func TestProxies(t *testing.T) {
 			if s.Method != "GET" || s.URI != "/pages/one?edit=1&x=%2F" {
 				t.Errorf("the way led to %s %s", s.Method, s.URI)
 			}
+			g.reached.Store(0)
+			if resp := g.out("the way in of another tab", g.ask("GET", "/.twostep/enter?code=x&state=%2Fother", "", navigate, "Accept: text/html"), http.StatusFound); resp.Header.Get("Location") != "https://"+wiki+"/other" {
+				t.Errorf("another tab lands at %q", resp.Header.Get("Location"))
+			}
 			s = g.in("a form", g.ask("POST", "/save", "a=b", "Content-Type: text/plain"))
 			if s.Method != "POST" || s.Body != "a=b" {
 				t.Errorf("a form came as %s %q", s.Method, s.Body)

@@ -264,6 +264,7 @@ func backChannel(p *play) {
 		p.t.Errorf("more than a logout token is told: %v", form)
 	}
 	said := p.verified(form.Get("logout_token"))
+	p.stays(p.to(p.farewell(got{raw: form.Get("logout_token")})), http.StatusBadRequest) // it is no ID token
 	events, _ := said["events"].(map[string]any)
 	event, is := events["http://schemas.openid.net/event/backchannel-logout"].(map[string]any)
 	now, issued := p.s.Now().Unix(), got{id: said}

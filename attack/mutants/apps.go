@@ -21,7 +21,7 @@ var apps = []mutation{
 		{"internal/oidc/authorize.go", "if !a.Redirect(redirect) {", `if !a.Redirect(redirect) && values.Get("response_type") == "code" {`},
 	}},
 	{test: "TestATT220_221_222_223_235", what: "every port of every host is free", edits: []edit{
-		{"internal/grant/app.go", `checkRedirect(address) != nil || u.Scheme != "http" || u.Port() == ""`, `u.Port() == ""`},
+		{"internal/grant/app.go", `checkRedirect(address) != nil || u.Scheme != "http"`, `u.Host == ""`},
 		{"internal/grant/app.go", `after := strings.TrimPrefix(address, "http://")`, `_, after, _ := strings.Cut(address, "://")`},
 	}},
 	{test: "TestATT224_225_239", what: "a code is good for every app", edits: []edit{
@@ -33,10 +33,9 @@ var apps = []mutation{
 	}},
 	{test: "TestATT224_225_239", what: "a code works twice", edits: []edit{
 		{"internal/store/grants.go", "AND code_used_at = 0 AND code_ends_at", "AND code_ends_at"},
-		{"internal/grant/grant.go", "if row.CodeUsedAt != 0 {", "if false {"},
 	}},
 	{test: "TestATT224_225_239", what: "the second use of a code ends nothing", edits: []edit{
-		{"internal/grant/grant.go", "cmp.Or(g.Store.EndGrant(ctx, found.ID, now), ErrInvalid)\n\t}\n\terr = g.Store.UseGrant", "cmp.Or(nil, ErrInvalid)\n\t}\n\terr = g.Store.UseGrant"},
+		{"internal/grant/grant.go", "return Grant{}, cmp.Or(g.cameTwice(ctx, row), ErrInvalid)", "return Grant{}, ErrInvalid"},
 	}},
 	{test: "TestATT224_225_239", what: "of two parameters of one name the first counts", edits: []edit{
 		{"internal/oidc/oidc.go", "len(all) != 1 ||", "len(all) == 0 ||"},
@@ -85,6 +84,15 @@ var apps = []mutation{
 	}},
 	{test: "TestATT220_221_222_223_235", what: "a request_uri excuses the address", edits: []edit{
 		{"internal/oidc/authorize.go", `if err != nil || grant.IsPushed(values.Get("request_uri")) {`, `if err != nil || values.Get("request_uri") != "" {`},
+	}},
+	{test: "TestATT228_policy", what: "what an app needs counts for new grants alone", both: true, edits: []edit{
+		{"internal/grant/token.go", " || signin.LevelOf(of.AMR) < a.Least()", " || signin.LevelOf(of.AMR) < signin.LevelNone"},
+	}},
+	{test: "TestATT228_policy", what: "consent counts for new grants alone", both: true, edits: []edit{
+		{"internal/grant/token.go", "if !a.Foreign {", "if !a.Foreign || a.ID != \"\" {"},
+	}},
+	{test: "TestATT236", what: "of two places in which an app asks for a level the lower counts", edits: []edit{
+		{"internal/oidc/authorize.go", "return max(wished, claimed), nil", "return min(wished, claimed), nil"},
 	}},
 	{test: "TestATT233", what: "every app may look at all tokens", edits: []edit{
 		{"internal/oidc/introspect.go", "shown.App != asks.ID && (shown.Refresh || !asks.Introspects)", "asks.ID == \"\""},

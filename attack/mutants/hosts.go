@@ -18,10 +18,10 @@ var hosts = []mutation{
 		{"internal/forwardauth/asked.go", `a != "" && b != "" && a != b`, `a == "" && b == "" && a != b`},
 	}},
 	{test: "TestATT270_272_273_274_276", what: "whatever begins like the way in is one", edits: []edit{
-		{"internal/forwardauth/forwardauth.go", "if about.path() == entering && !about.quiet {", "if strings.HasPrefix(about.path(), entering) && !about.quiet {"},
+		{"internal/forwardauth/forwardauth.go", "if about.path() != entering {", "if !strings.HasPrefix(about.path(), entering) {"},
 	}},
 	{test: "TestATT270_272_273_274_276", what: "the way in is searched in the query", edits: []edit{
-		{"internal/forwardauth/forwardauth.go", "if about.path() == entering && !about.quiet {", "if strings.Contains(about.uri, entering) && !about.quiet {"},
+		{"internal/forwardauth/forwardauth.go", "if about.path() != entering {", "if !strings.Contains(about.uri, entering) {"},
 	}},
 	{test: "TestATT275", what: "an unknown host has the first app", edits: []edit{
 		{"internal/forwardauth/forwardauth.go", "\tif found.ID == \"\" {", "\tif found.ID == \"\" && len(apps) > 0 {\n\t\treturn apps[0], nil\n\t}\n\tif found.ID == \"\" {"},
@@ -29,29 +29,32 @@ var hosts = []mutation{
 	{test: "TestATT275", what: "the port of a host does not count", edits: []edit{
 		{"internal/forwardauth/asked.go", `return strings.TrimSuffix(host, ":443")`, "host, _, _ = strings.Cut(host, \":\")\n\t\treturn host"},
 	}},
-	{test: "TestATT277", what: "a host looks at its cookie and not at the session", edits: []edit{
-		{"internal/store/grants.go", "AND (grants.offline OR EXISTS", "AND (grants.code_ends_at > 0 OR EXISTS"},
+	{test: "TestATT277", what: "a session that rested too long is good at a host", both: true, edits: []edit{
+		{"internal/signin/session.go", "e.Store.SessionOf(ctx, id, store.Millis(now.Add(-e.Idle)), store.Millis(now))", "e.Store.SessionOf(ctx, id, 0, store.Millis(now))"},
+	}},
+	{test: "TestATT277", what: "a host takes a session of an account as it was before", both: true, edits: []edit{
+		{"internal/store/grants.go", "accounts.id = grants.account AND accounts.epoch = grants.epoch", "accounts.id = grants.account"},
 		{"internal/store/sessions.go", " AND accounts.epoch = sessions.epoch", ""},
 	}},
-	{test: "TestATT277", what: "a session rests while its person is at a host", edits: []edit{
+	{test: "TestATT277", what: "a session rests while its person is at a host", both: true, edits: []edit{
 		{"internal/signin/session.go", "if now.Sub(store.Time(row.SeenAt)) >= min(seenEvery, e.Idle/2) {", "if now.Sub(store.Time(row.SeenAt)) >= 2*e.Idle {"},
 	}},
-	{test: "TestATT277", what: "a yes is remembered whatever changes", edits: []edit{
+	{test: "TestATT277", what: "a yes is remembered whatever changes", both: true, edits: []edit{
 		{"internal/forwardauth/memory.go", "then.version == now.version && ", ""},
 	}},
-	{test: "TestATT277", what: "what changes in a transaction does not count", edits: []edit{
+	{test: "TestATT277", what: "what changes in a transaction does not count", both: true, edits: []edit{
 		{"internal/store/store.go", "\tdefer func() { db.version.Add(inner.version.Load()) }()", "\tdefer func() { _ = inner.version.Load() }()"},
 	}},
 	{test: "TestATT277_app", what: "a yes is remembered whatever becomes of its app", edits: []edit{
 		{"internal/store/store.go", `"factors", "apps", "consents"`, `"factors", "consents"`},
 	}},
-	{test: "TestATT277_remembered", what: "a yes is remembered for a minute", edits: []edit{
+	{test: "TestATT277_remembered", what: "a yes is remembered for a minute", both: true, edits: []edit{
 		{"internal/forwardauth/memory.go", "fresh = time.Second", "fresh = time.Minute"},
 	}},
-	{test: "TestATT277_remembered", what: "a yes is remembered until the clock comes back to it", edits: []edit{
+	{test: "TestATT277_remembered", what: "a yes is remembered until the clock comes back to it", both: true, edits: []edit{
 		{"internal/forwardauth/memory.go", " && age >= 0", ""},
 	}},
-	{test: "TestATT277_remembered", what: "a yes of one host is one of the others", edits: []edit{
+	{test: "TestATT277_remembered", what: "a yes of one host is one of the others", both: true, edits: []edit{
 		{"internal/forwardauth/memory.go", ", about.origin}", ", \"\"}"},
 	}},
 	{test: "TestATT277_servers", what: "a yes is remembered for a minute at the other server", edits: []edit{
@@ -72,13 +75,16 @@ var hosts = []mutation{
 	}},
 	{test: "TestATT280_code", what: "a way in that nobody began here is one", edits: []edit{
 		{"internal/forwardauth/enter.go", `if verifier == "" || code == "" {`, `if code == "" {`},
-		{"internal/grant/grant.go", "!proves(r.Verifier, found.asked.Challenge)", `r.Verifier != "" && !proves(r.Verifier, found.asked.Challenge)`},
+		{"internal/grant/grant.go", "&& proves(r.Verifier, found.asked.Challenge)", `&& (r.Verifier == "" || proves(r.Verifier, found.asked.Challenge))`},
 	}},
 	{test: "TestATT281_forward", what: "whatever begins like a question passes", edits: []edit{
 		{"internal/forwardauth/forwardauth.go", `return r.URL.Path == Checking || strings.HasPrefix(r.URL.Path, Checking+"/")`, `return strings.HasPrefix(r.URL.Path, "/auth/")`},
 	}},
 	{test: "TestATT282_forward", what: "everything is sent to sign in", edits: []edit{
 		{"internal/forwardauth/answer.go", "case about.quiet || !about.navigates(r):", "case about.quiet:"},
+	}},
+	{test: "TestATT282_quiet", what: "the way in is the app's for whoever is in", edits: []edit{
+		{"internal/forwardauth/forwardauth.go", "if about.path() != entering {", "if about.path() != entering || about.quiet {"},
 	}},
 	{test: "TestATT282_tabs", what: "each tab forgets the others", edits: []edit{
 		{"internal/forwardauth/enter.go", "if len(verifier) != len(seal.Token()) {", "if verifier != \"-\" {"},
@@ -92,7 +98,7 @@ var hosts = []mutation{
 	{test: "TestATT283", what: "a host takes an old proof", edits: []edit{
 		{"internal/grant/request.go", "|| s.App.MaxAge > 0 && over(s.App.Oldest())", ""},
 	}},
-	{test: "TestATT284_store", what: "a failure is nobody", edits: []edit{
-		{"internal/forwardauth/answer.go", "if err != nil || who.Account.ID != of.Account {\n\t\treturn nil, err\n\t}", "if err != nil || who.Account.ID != of.Account {\n\t\treturn nil, nil\n\t}"},
+	{test: "TestATT284_store", what: "a failure is nobody", both: true, edits: []edit{
+		{"internal/forwardauth/answer.go", "if err != nil {\n\t\treturn nil, err\n\t}\n\tif of.App != app.ID", "if err != nil {\n\t\treturn nil, nil\n\t}\n\tif of.App != app.ID"},
 	}},
 }

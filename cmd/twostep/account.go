@@ -68,7 +68,7 @@ type accountGroupsCommand struct {
 	Groups   []string `arg:"" optional:"" name:"group" help:"All groups that it is in from now on; none: it is in none."`
 }
 
-// Run replaces the groups of an account. They count from its next request on.
+// Run replaces the groups of an account. They count from its next request to a host on, and at the next refresh of an app.
 func (c *accountGroupsCommand) Run(ctx context.Context, to console, from *sources) error {
 	return withExisting(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
 		done := "%s is in no group\n"

@@ -71,7 +71,7 @@ func (c *appAddCommand) Run(ctx context.Context, to console, from *sources) erro
 	if err = cmp.Or(err, c.Settings.openPort()); err != nil {
 		return usageError{err}
 	}
-	return withServer(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
+	return withExisting(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
 		if c.Settings.fixed(c.ID) {
 			return plain(c.ID, twostep.ErrAppFixed)
 		}

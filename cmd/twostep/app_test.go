@@ -34,7 +34,7 @@ func TestAppsOfFile(t *testing.T) {
 		"wrong in it":     {"site = \"x\"\n[app]\nid = \"a\"\nhosts = [\"A\"]", `f.toml:4: app "a": the host "A" has capital`},
 		"two such":        {"[app]\nid = \"a\"\n[app]\nid = \"b\"", "f.toml:3: "},
 		"no id":           {"site = \"x\"\n\n# ours\n[[app]]\n" + redirects + "\n" + hash, `f.toml:4: app "": the id is`},
-		"key of the last": {"[[app]]\nid = \"a\"\nhosts = [\"a.example.com\"]\n\n[[app]]\nid = \"b\"\nmax_age = \"8\"\npublic = true\n[log]\nlevel = \"debug\"", `f.toml:7: app "b": max_age is "8", want`},
+		"key of the last": {"[[app]]\nid = \"a\"\nhosts = [\"a.example.com\"]\n\n[[app]]\nid = \"b\"\nmax_age = \"8\"\npublic = true\n[log]\nlevel = \"debug\"", `f.toml:7: app "b": max_age is 8 without a unit`},
 		"wildcard":        {"[[app]]\nid = \"a\"\n" + hash + "\nredirects = [\n  \"https://*.example.com/cb\",\n]", `f.toml:4: app "a": the redirect address "https://*.example.com/cb" has a wildcard`},
 		"http":            {"[[app]]\nid = \"a\"\n" + hash + "\nredirects = [\"http://app.example.com/cb\"]", `f.toml:4: app "a": the redirect address "http://app.example.com/cb" is http`},
 		"no secret":       {"[[app]]\nid = \"a\"\n" + redirects, `f.toml:3: app "a": it has neither secrets nor keys`},
@@ -132,6 +132,9 @@ func TestRunningServerSeesApps(t *testing.T) {
 // What an app proves itself by is one thing, and nothing becomes public that was not said to.
 func TestAppProof(t *testing.T) {
 	data := t.TempDir()
+	if err := realMain(t.Context(), []string{"account", "add", "you@example.com", "--data", data}, io.Discard, io.Discard); err != nil {
+		t.Fatal(err)
+	}
 	keys := write(t, keySet)
 	run := func(args ...string) (twostep.App, int, string) {
 		t.Helper()

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -85,6 +86,9 @@ func wholeSeconds(key, text string) (int64, error) {
 		return 0, nil
 	}
 	d, err := time.ParseDuration(text)
+	if _, bare := strconv.Atoi(text); bare == nil {
+		return 0, fmt.Errorf("%s is %s without a unit: write %ss for seconds", key, text, text)
+	}
 	if err != nil || d < time.Second || d%time.Second != 0 {
 		return 0, fmt.Errorf("%s is %q, want a time in whole seconds, like 8h or 30m", key, text)
 	}

@@ -58,7 +58,8 @@ func credentials(a twostep.App, secret, issuer string) string {
 	}
 	rows = append(rows, row{"redirects", a.Redirects}, row{"hosts", a.Hosts})
 	if len(a.Hosts) > 0 {
-		rows = append(rows, row{"auth check", []string{issuer + "/auth/check"}})
+		rows = append(rows, row{"auth check", []string{"/auth/check"}})
+		remarks = append(remarks, "The proxy asks at the address where Twostep listens, and from one that trusted_proxies names: docs/forward-auth.md.")
 	}
 	switch {
 	case len(a.Redirects) > 0:

@@ -64,10 +64,13 @@ func (s *Site) Check(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if about.path() == entering && !about.quiet {
-		return s.enter(w, r, app, about)
+	if about.path() != entering {
+		return s.answer(w, r, app, about, began)
 	}
-	return s.answer(w, r, app, about, began)
+	if about.quiet { // it is asked about once more; the way in is never the app's
+		return s.say(w, r, http.StatusUnauthorized, "forward.signin")
+	}
+	return s.enter(w, r, app, about)
 }
 
 // appAt is the app that a host belongs to. grant.ErrNoApp.

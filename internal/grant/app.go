@@ -232,6 +232,8 @@ func checkHost(host string) error {
 		return errors.New("has a path: the proxy asks about a whole host, so name that alone")
 	case strings.ToLower(host) != host:
 		return errors.New("has capital letters: write it as browsers do, in small ones")
+	case port == "443" || port == "80":
+		return errors.New("has a port that browsers leave out: leave it out")
 	case !goodHost.MatchString(host) || strings.Contains(host, "..") || port != "" && !goodPort(port):
 		return errors.New("is not a name like wiki.example.com, or wiki.example.com:8443")
 	}
@@ -328,11 +330,11 @@ func among(list []string, address string) bool {
 	})
 }
 
-// withoutPort is an address of http on loopback that has a port, without it; ok is false for any
-// other. The rest stays letter for letter.
+// withoutPort is an address of http on loopback, without the port that it may have; ok is false for
+// any other. The rest stays letter for letter.
 func withoutPort(address string) (rest string, ok bool) {
 	u, err := url.Parse(address)
-	if err != nil || checkRedirect(address) != nil || u.Scheme != "http" || u.Port() == "" {
+	if err != nil || checkRedirect(address) != nil || u.Scheme != "http" {
 		return "", false
 	}
 	after := strings.TrimPrefix(address, "http://")
@@ -344,8 +346,8 @@ func withoutPort(address string) (rest string, ok bool) {
 }
 
 // Mismatch says in plain words why an address is none of the app's, for the operator's log.
-func (a App) Mismatch(address string) string {
-	for _, known := range a.Redirects {
+func Mismatch(registered []string, address string) string {
+	for _, known := range registered {
 		switch {
 		case strings.TrimSuffix(known, "/") == strings.TrimSuffix(address, "/"):
 			return "a slash at the end makes it another address than " + known
@@ -355,10 +357,10 @@ func (a App) Mismatch(address string) string {
 			return "only capital letters differ from " + known
 		}
 	}
-	if len(a.Redirects) == 0 {
-		return "no redirect address is registered"
+	if len(registered) == 0 {
+		return "none is, as yet"
 	}
-	return "registered are: " + strings.Join(a.Redirects, " ")
+	return "registered are: " + strings.Join(registered, " ")
 }
 
 // Origin is what stands before the path of an address, as a Content-Security-Policy names it.

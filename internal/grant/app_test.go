@@ -43,6 +43,7 @@ func TestRedirect(t *testing.T) {
 	passes := slices.Concat(registered, []string{
 		// A program on the person's own machine listens where there is room (RFC 8252 7.3).
 		"http://127.0.0.1:9/cb", "http://127.0.0.1:65535/cb", "http://localhost:51004/cb", "http://[::1]:51004/cb", "http://[::1]:8000/cb",
+		"http://127.0.0.1/cb", "http://127.0.0.2:9000/cb", // with a port or without, on either side
 	})
 	for _, address := range passes {
 		if !a.Redirect(address) {
@@ -57,7 +58,7 @@ func TestRedirect(t *testing.T) {
 		if a.AfterSignOut(address) {
 			t.Errorf("%q is not registered for after signing out", address)
 		}
-		if a.Mismatch(address) == "" {
+		if grant.Mismatch(a.Redirects, address) == "" {
 			t.Errorf("nobody learns why %q does not pass", address)
 		}
 	}
@@ -167,7 +168,6 @@ var disguised = []string{
 
 // onLoopback are addresses around those whose port is free.
 var onLoopback = []string{
-	"http://127.0.0.1/cb", // registered with a port, so it has one
 	"http://127.0.0.1:/cb",
 	"http://127.0.0.1:0/cb",
 	"http://127.0.0.1:65536/cb",
@@ -181,7 +181,6 @@ var onLoopback = []string{
 	"http://127.0.0.1:9000/x/../cb",
 	"https://127.0.0.1:9000/cb",
 	"http://127.0.0.3:9000/cb", // another address of the machine, and names and spellings of it
-	"http://127.0.0.2:9000/cb", // registered without a port
 	"http://127.1:9000/cb",
 	"http://0177.0.0.1:9000/cb",
 	"http://2130706433:9000/cb",
@@ -341,6 +340,7 @@ func TestCheck(t *testing.T) {
 		"host by pattern":  {func(a *grant.App) { a.Hosts = []string{"*.example.com"} }, "hosts", "wildcard"},
 		"host in capitals": {func(a *grant.App) { a.Hosts = []string{"Wiki.example.com"} }, "hosts", "capital letters"},
 		"host and port":    {func(a *grant.App) { a.Hosts = []string{"wiki.example.com:99999"} }, "hosts", "is not a name"},
+		"host and https":   {func(a *grant.App) { a.Hosts = []string{"wiki.example.com:443"} }, "hosts", "leave out"},
 		"host with user":   {func(a *grant.App) { a.Hosts = []string{"x@wiki.example.com"} }, "hosts", "is not a name"},
 		"group":            {func(a *grant.App) { a.Groups = []string{"All Staff"} }, "groups", "All Staff"},
 	} {
@@ -369,11 +369,11 @@ func TestMismatch(t *testing.T) {
 		"https://app.example.com/CB":  "only capital letters differ from https://app.example.com/cb",
 		"https://evil.example/cb":     "registered are: https://app.example.com/cb",
 	} {
-		if got := a.Mismatch(address); got != want {
+		if got := grant.Mismatch(a.Redirects, address); got != want {
 			t.Errorf("%s: got %q, want %q", address, got, want)
 		}
 	}
-	if got := (grant.App{ID: "wiki"}).Mismatch("https://app.example.com/cb"); got != "no redirect address is registered" {
+	if got := grant.Mismatch(nil, "https://app.example.com/cb"); got != "none is, as yet" {
 		t.Errorf("without any: got %q", got)
 	}
 }

@@ -147,20 +147,32 @@ func (g *Grants) Redeem(ctx context.Context, r Redemption) (Grant, error) {
 		return Grant{}, ErrInvalid // it is another's, and still good
 	}
 	now := store.Millis(g.Now())
-	if row.CodeUsedAt != 0 {
-		g.Log.Warn("a code came a second time: what came of it is ended", "app", found.App)
-		return Grant{}, cmp.Or(g.Store.EndGrant(ctx, found.ID, now), ErrInvalid)
-	}
 	err = g.Store.UseGrant(ctx, row.Code, r.App.ID, now)
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return Grant{}, ErrInvalid
-	case err != nil:
-		return Grant{}, fmt.Errorf("grant: redeem: %w", err)
-	case found.asked.Redirect != r.Redirect || !proves(r.Verifier, found.asked.Challenge):
-		return Grant{}, cmp.Or(g.Store.EndGrant(ctx, found.ID, now), ErrInvalid)
+	if errors.Is(err, store.ErrNotFound) {
+		return Grant{}, cmp.Or(g.cameTwice(ctx, row), ErrInvalid)
 	}
-	return found, nil
+	if err != nil {
+		return Grant{}, fmt.Errorf("grant: redeem: %w", err)
+	}
+	if found.asked.Redirect == r.Redirect && proves(r.Verifier, found.asked.Challenge) {
+		if err = g.still(ctx, g.Store, r.App, found); err == nil {
+			return found, nil
+		}
+		if !errors.Is(err, store.ErrNotFound) {
+			return Grant{}, fmt.Errorf("grant: redeem: %w", err)
+		}
+	}
+	return Grant{}, cmp.Or(g.Store.EndGrant(ctx, found.ID, now), ErrInvalid)
+}
+
+// cameTwice ends what came of a code that gave nothing, if it was used, be it this very moment.
+func (g *Grants) cameTwice(ctx context.Context, row store.Grant) error {
+	now, err := g.Store.GrantOfCode(ctx, row.Code)
+	if err != nil || now.CodeUsedAt == 0 {
+		return err
+	}
+	g.Log.Warn("a code came a second time: what came of it is ended", "app", row.App)
+	return g.Store.EndGrant(ctx, row.ID, store.Millis(g.Now()))
 }
 
 // proves reports whether a verifier belongs to a challenge (RFC 7636, S256). Where there was

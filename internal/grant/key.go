@@ -34,6 +34,12 @@ var algorithms = []jose.SignatureAlgorithm{jose.ES256, jose.RS256}
 // Algorithms are their names.
 func Algorithms() []string { return []string{string(jose.ES256), string(jose.RS256)} }
 
+// The types of what is signed, by which one is not taken for another (RFC 8725 3.11).
+const (
+	IDToken     = "JWT"
+	logoutToken = "logout+jwt"
+)
+
 // signingKey is a key that opens.
 type signingKey struct {
 	store.SigningKey
@@ -163,7 +169,7 @@ func (g *Grants) Sign(ctx context.Context, algorithm, kind string, claims map[st
 // ErrInvalid.
 func (g *Grants) Known(ctx context.Context, token string) (claims jwt.Claims, more map[string]any, err error) {
 	parsed, err := jwt.ParseSigned(token, algorithms)
-	if err != nil || len(parsed.Headers) != 1 {
+	if err != nil || len(parsed.Headers) != 1 || parsed.Headers[0].ExtraHeaders[jose.HeaderType] != IDToken {
 		return claims, nil, ErrInvalid
 	}
 	rows, err := g.Store.SigningKeys(ctx)
@@ -207,27 +213,29 @@ func (g *Grants) Asserted(ctx context.Context, a App, token string, audiences ..
 	const leeway, longest = 30 * time.Second, time.Hour // which is what zitadel/oidc's client takes
 	parsed, err := jwt.ParseSigned(token, asserting)
 	if err != nil {
-		return ErrInvalid
+		return fmt.Errorf("%w: it is no JWT signed with one of %v", ErrInvalid, asserting)
 	}
 	set, err := a.JWKS()
 	if err != nil {
-		return ErrInvalid
+		return fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	var claims jwt.Claims
 	if !signedBy(parsed, set, &claims) {
-		return ErrInvalid
+		return fmt.Errorf("%w: none of the app's keys has signed it; a kid must be that of a key", ErrInvalid)
 	}
 	now := g.Now()
 	expected := jwt.Expected{Issuer: a.ID, Subject: a.ID, AnyAudience: audiences, Time: now}
 	switch {
 	case claims.ValidateWithLeeway(expected, leeway) != nil:
-		return ErrInvalid
-	case claims.Expiry == nil || claims.Expiry.Time().After(now.Add(longest+leeway)) || claims.ID == "" || len(claims.ID) > 256:
-		return ErrInvalid
+		return fmt.Errorf("%w: %w", ErrInvalid, claims.ValidateWithLeeway(expected, leeway))
+	case claims.Expiry == nil || claims.Expiry.Time().After(now.Add(longest+leeway)):
+		return fmt.Errorf("%w: it has no exp, or one in more than %s", ErrInvalid, longest)
+	case claims.ID == "" || len(claims.ID) > 256:
+		return fmt.Errorf("%w: it has no jti, or one of more than 256 letters", ErrInvalid)
 	}
 	err = g.Store.Spend(ctx, "assertion of "+a.ID+" "+g.Keyed(claims.ID), store.Millis(claims.Expiry.Time().Add(leeway)), 1, 1)
 	if errors.Is(err, store.ErrNotFound) {
-		return ErrInvalid // it came before
+		return fmt.Errorf("%w: its jti came before", ErrInvalid)
 	}
 	return err
 }

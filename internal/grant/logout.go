@@ -70,7 +70,7 @@ func (g *Grants) farewell(ctx context.Context, a App, row store.Grant) (string, 
 		return "", err
 	}
 	now := g.Now()
-	return g.Sign(ctx, a.Signs(), "logout+jwt", map[string]any{
+	return g.Sign(ctx, a.Signs(), logoutToken, map[string]any{
 		"iss": g.Settings.PublicURL, "aud": a.ID, "sub": subject, "sid": g.SID(row.Session, a.ID), "jti": rand.Text(),
 		"iat": now.Unix(), "exp": now.Add(logoutLife).Unix(),
 		"events": map[string]any{"http://schemas.openid.net/event/backchannel-logout": struct{}{}},

@@ -106,7 +106,7 @@ func (r Request) stale(s Standing) bool {
 	proved := s.Who.Proved
 	old, asked := s.Now.Sub(proved), !proved.Before(r.Asked.Truncate(time.Millisecond))
 	over := func(age time.Duration) bool { return old > age && (!asked || old > age+slack) }
-	return slices.Contains(r.Prompt, "login") && !asked || r.MaxAge != nil && over(time.Duration(*r.MaxAge)*time.Second) || s.App.MaxAge > 0 && over(s.App.Oldest())
+	return slices.Contains(r.Prompt, "login") && (!asked || old > slack) || r.MaxAge != nil && over(time.Duration(*r.MaxAge)*time.Second) || s.App.MaxAge > 0 && over(s.App.Oldest())
 }
 
 // full reports whether trust in a browser is not enough for the request.
@@ -242,8 +242,13 @@ func (g *Grants) Consents(ctx context.Context, who signin.Session, r Request) (b
 	if slices.Contains(r.Prompt, "consent") && c.At < store.Millis(r.Asked) {
 		return false, err
 	}
+	return covers(c, r.Scope), err
+}
+
+// covers reports whether all of a scope was allowed.
+func covers(c store.Consent, scope []string) bool {
 	allowed := strings.Fields(c.Scope)
-	return !slices.ContainsFunc(r.Scope, func(one string) bool { return !slices.Contains(allowed, one) }), err
+	return !slices.ContainsFunc(scope, func(one string) bool { return !slices.Contains(allowed, one) })
 }
 
 // Consent keeps that the person allows the app what it asks for, beside what they have allowed

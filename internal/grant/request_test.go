@@ -62,4 +62,11 @@ func TestNext(t *testing.T) {
 			t.Errorf("%s: step %d %q, want %d %q", c.what, step, code, c.step, c.error)
 		}
 	}
+	// A proof for a request that has waited long is old too.
+	for age, want := range map[time.Duration]Step{9 * time.Minute: StepAllowed, 11 * time.Minute: StepConfirm} {
+		r := Request{Prompt: []string{"login"}, Asked: ago(time.Hour)}
+		if step, _ := r.Next(Standing{Who: in(ago(age), time.Time{}, "pwd", "email"), Now: now}); step != want {
+			t.Errorf("anew, %s ago: step %d, want %d", age, step, want)
+		}
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"twostep/internal/seal"
+	"twostep/internal/signin"
 	"twostep/internal/store"
 )
 
@@ -89,7 +90,7 @@ type rotation struct {
 // rotate uses a refresh token up and adds the next one. Within the grace it is there already,
 // and must be unused. store.ErrNotFound: there is nothing to be had for it.
 func (g *Grants) rotate(ctx context.Context, tx *store.DB, a App, of Grant, r rotation) error {
-	if err := g.stillIn(ctx, tx, a, of); err != nil {
+	if err := g.still(ctx, tx, a, of); err != nil {
 		return err
 	}
 	now := store.Millis(g.Now())
@@ -107,11 +108,22 @@ func (g *Grants) rotate(ctx context.Context, tx *store.DB, a App, of Grant, r ro
 	return err
 }
 
-// stillIn looks whether the person is still in a group that the app is for. Everything else
-// that may have changed ends the grant by itself.
-func (g *Grants) stillIn(ctx context.Context, tx *store.DB, a App, of Grant) error {
+// still looks whether the app would get such a grant today: the person is in a group that it is
+// for, has proven what it needs, and allows it to know what it does. Everything else that may have
+// changed ends the grant by itself. store.ErrNotFound: it would not.
+func (g *Grants) still(ctx context.Context, tx *store.DB, a App, of Grant) error {
 	account, err := tx.Account(ctx, of.Account)
-	if err == nil && !a.admits(strings.Fields(account.Groups)) {
+	if err != nil {
+		return err
+	}
+	if !a.admits(strings.Fields(account.Groups)) || signin.LevelOf(of.AMR) < a.Least() {
+		return store.ErrNotFound
+	}
+	if !a.Foreign {
+		return nil
+	}
+	c, err := tx.Consent(ctx, of.Account, a.ID)
+	if err == nil && !covers(c, of.Scope) {
 		err = store.ErrNotFound
 	}
 	return err

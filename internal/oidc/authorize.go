@@ -66,7 +66,7 @@ func (p *Provider) whose(r *http.Request, values url.Values) (a grant.App, redir
 		redirect = a.Redirects[0] // RFC 6749 3.1.2.3; OpenID Connect wants it in full
 	}
 	if !a.Redirect(redirect) {
-		return a, "", &errStray{"oidc.redirect", "app " + a.ID + ": the redirect_uri " + strconv.Quote(cut(redirect)) + " is not registered: " + a.Mismatch(redirect)}
+		return a, "", &errStray{"oidc.redirect", "app " + a.ID + ": the redirect_uri " + strconv.Quote(cut(redirect)) + " is not registered: " + grant.Mismatch(a.Redirects, redirect)}
 	}
 	return a, redirect, nil
 }
@@ -177,10 +177,11 @@ func age(values url.Values) (*int64, error) {
 	return &seconds, nil
 }
 
-// level is how much an app wants proven: any one of the levels that it names will do, so the
-// lowest. A level that it must have and that is none of ours is refused, never left out.
+// level is how much an app wants proven, at least: any one of the levels that it names in one place
+// will do, so the lowest, and of two places both count. A level that it must have and that is none
+// of ours is refused, never left out.
 func level(values url.Values) (signin.Level, error) {
-	wished := strings.Fields(values.Get("acr_values"))
+	wished := lowest(strings.Fields(values.Get("acr_values")))
 	var claims struct {
 		IDToken struct {
 			ACR *struct {
@@ -195,23 +196,30 @@ func level(values url.Values) (signin.Level, error) {
 			return 0, invalid("claims is no JSON object")
 		}
 	}
-	essential := false
-	if acr := claims.IDToken.ACR; acr != nil {
-		essential, wished = acr.Essential, slices.Concat(wished, acr.Values)
-		if acr.Value != "" {
-			wished = append(wished, acr.Value)
-		}
+	acr := claims.IDToken.ACR
+	if acr == nil {
+		return wished, nil
 	}
-	lowest := signin.LevelNone
-	for _, name := range wished {
-		if l := signin.ParseACR(name); l != signin.LevelNone && (lowest == signin.LevelNone || l < lowest) {
-			lowest = l
-		}
+	names := acr.Values
+	if acr.Value != "" {
+		names = append(names, acr.Value)
 	}
-	if essential && len(wished) > 0 && lowest == signin.LevelNone {
+	claimed := lowest(names)
+	if acr.Essential && len(names) > 0 && claimed == signin.LevelNone {
 		return 0, refuse(0, "unmet_authentication_requirements", "no acr of those that must be is one of ours")
 	}
-	return lowest, nil
+	return max(wished, claimed), nil
+}
+
+// lowest is the lowest level that has one of the names.
+func lowest(names []string) signin.Level {
+	found := signin.LevelNone
+	for _, name := range names {
+		if l := signin.ParseACR(name); l != signin.LevelNone && (found == signin.LevelNone || l < found) {
+			found = l
+		}
+	}
+	return found
 }
 
 // hinted is the subject of an ID token of ours, made for the app.

@@ -2,6 +2,7 @@ package oidc
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"time"
@@ -30,6 +31,7 @@ func (p *Provider) client(r *http.Request, values url.Values) (grant.App, error)
 		err = p.proven(r, a, given)
 	}
 	if errors.Is(err, errClient) || errors.Is(err, grant.ErrNoApp) || errors.Is(err, grant.ErrInvalid) {
+		p.Log.Warn("an app did not prove itself", "app", cut(given.id), "path", r.URL.Path, "problem", err)
 		network := p.Pages.From(r).Network()
 		wait := p.Spend(r.Context(), p.Store, account.Ration{Name: "wrong secrets of network " + network, Window: time.Minute, N: 1, Limit: wrongSecrets})
 		if wait != nil {
@@ -75,6 +77,8 @@ func (p *Provider) proven(r *http.Request, a grant.App, given proof) error {
 		return nil
 	case given.secret == "" && a.Public():
 		return nil
+	case given.secret == "":
+		return fmt.Errorf("%w: it came without one, and has one", errClient)
 	}
-	return errClient
+	return fmt.Errorf("%w: it is another secret", errClient)
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"twostep/internal/grant"
 	"twostep/internal/page"
@@ -32,6 +33,7 @@ func (p *Provider) who(r *http.Request) (*signin.Session, error) {
 // proceed takes a request one step further. The token is that under which it waits; "" if it
 // does not yet.
 func (p *Provider) proceed(w http.ResponseWriter, r *http.Request, q grant.Request, token string) error {
+	page.Speak(r, q.Locales)
 	who, err := p.who(r)
 	if err != nil {
 		return err
@@ -133,16 +135,16 @@ func (p *Provider) back(w http.ResponseWriter, r *http.Request, q grant.Request,
 	if q.Mode == "form_post" {
 		return p.post(w, r, q.Redirect, values)
 	}
-	u, err := url.Parse(q.Redirect)
-	if err != nil {
-		return err
+	return see(w, r, with(q.Redirect, values))
+}
+
+// with is an address with more in its query. What stands in it already stays letter for letter (RFC
+// 6749 3.1.2); none of the addresses has a fragment.
+func with(address string, values url.Values) string {
+	if strings.Contains(address, "?") {
+		return address + "&" + values.Encode()
 	}
-	query := u.Query()
-	for name := range values {
-		query.Set(name, values.Get(name))
-	}
-	u.RawQuery = query.Encode()
-	return see(w, r, u.String())
+	return address + "?" + values.Encode()
 }
 
 type postPage struct {

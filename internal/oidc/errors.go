@@ -24,12 +24,12 @@ func refuse(status int, code, text string) error { return &refusal{status, code,
 // invalid is a request that makes no sense.
 func invalid(text string) error { return refuse(http.StatusBadRequest, "invalid_request", text) }
 
-// errClient says that an app is not who it says. It is one sentence for an unknown app and a
+// errClient says that an app is not who it says; the log says why. It is one sentence for an unknown app and a
 // wrong secret.
 var errClient = refuse(http.StatusUnauthorized, "invalid_client", "no app with this client_id and this proof")
 
 // errGrant says that a code or a refresh token is no good (any more).
-var errGrant = refuse(http.StatusBadRequest, "invalid_grant", "the code or token is used, too old, somebody else's, or was ended")
+var errGrant = refuse(http.StatusBadRequest, "invalid_grant", "the code or token is used, too old, another app's or was ended; or the code came with another redirect_uri or code_verifier than it was made for, which uses it up")
 
 // explained is what an app is told of an error, its own or one of other rooms.
 func explained(err error) (*refusal, bool) {
@@ -44,7 +44,7 @@ func explained(err error) (*refusal, bool) {
 		{grant.ErrNoApp, errClient},
 		{page.ErrForm, invalid("a parameter comes twice, or is no text")},
 		{page.ErrTooLarge, invalid("the request is too large")},
-		{account.ErrWait, refuse(http.StatusTooManyRequests, "slow_down", "too many wrong secrets from this network")},
+		{account.ErrWait, refuse(http.StatusTooManyRequests, "slow_down", "too many wrong secrets, or requests that nobody proves, from this network")},
 	} {
 		if errors.Is(err, one.err) {
 			return explained(one.told)

@@ -23,7 +23,7 @@ func (p *Provider) idToken(r *http.Request, a grant.App, g given) (string, error
 	}
 	sum := sha256.Sum256([]byte(g.Access))
 	claims["at_hash"] = base64.RawURLEncoding.EncodeToString(sum[:16])
-	return p.Sign(r.Context(), a.Signs(), "JWT", claims)
+	return p.Sign(r.Context(), a.Signs(), grant.IDToken, claims)
 }
 
 // claims are what the scopes of a grant allow to know of its person.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strconv"
 
 	"twostep/internal/grant"
 	"twostep/internal/page"
@@ -25,6 +26,7 @@ func (p *Provider) logout(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	page.Speak(r, values.Get("ui_locales"))
 	f, err := p.wish(r, values)
 	if err != nil {
 		return p.stray(w, r, err)
@@ -56,7 +58,7 @@ func (p *Provider) postLogout(w http.ResponseWriter, r *http.Request) error {
 // wishes are the parameters that mean something here.
 func wishes(values url.Values) url.Values {
 	kept := url.Values{}
-	for _, name := range []string{"id_token_hint", "client_id", "post_logout_redirect_uri", "state"} {
+	for _, name := range []string{"id_token_hint", "client_id", "post_logout_redirect_uri", "state", "ui_locales"} {
 		if values.Get(name) != "" {
 			kept.Set(name, values.Get(name))
 		}
@@ -66,7 +68,7 @@ func wishes(values url.Values) url.Values {
 
 // confirmLogout is the person's own word.
 func (p *Provider) confirmLogout(w http.ResponseWriter, r *http.Request) error {
-	form, err := page.Form(w, r, "id_token_hint", "client_id", "post_logout_redirect_uri", "state")
+	form, err := page.Form(w, r, "id_token_hint", "client_id", "post_logout_redirect_uri", "state", "ui_locales")
 	if err != nil {
 		return err
 	}
@@ -88,7 +90,7 @@ func (p *Provider) wish(r *http.Request, values url.Values) (f farewell, err err
 	if hint := values.Get("id_token_hint"); hint != "" {
 		claims, more, err := p.Known(r.Context(), hint)
 		if errors.Is(err, grant.ErrInvalid) || err == nil && (len(claims.Audience) != 1 || f.app != "" && f.app != claims.Audience[0]) {
-			return f, &errStray{"oidc.redirect", "an id_token_hint at sign-out that was not made here, or for another app"}
+			return f, &errStray{"oidc.hint", "an id_token_hint at sign-out that was not made here, or for another app"}
 		}
 		if err != nil {
 			return f, err
@@ -100,8 +102,11 @@ func (p *Provider) wish(r *http.Request, values url.Values) (f farewell, err err
 		return f, nil
 	}
 	a, err := p.App(r.Context(), f.app)
-	if errors.Is(err, grant.ErrNoApp) || err == nil && !a.AfterSignOut(f.to) {
-		return f, &errStray{"oidc.redirect", "the post_logout_redirect_uri is not registered for the app " + cut(f.app)}
+	if errors.Is(err, grant.ErrNoApp) {
+		return f, &errStray{"oidc.redirect", "a post_logout_redirect_uri, and neither id_token_hint nor client_id says of which app"}
+	}
+	if err == nil && !a.AfterSignOut(f.to) {
+		return f, &errStray{"oidc.redirect", "app " + a.ID + ": the post_logout_redirect_uri " + strconv.Quote(cut(f.to)) + " is not registered: " + grant.Mismatch(a.SignedOut, f.to)}
 	}
 	return f, err
 }
@@ -123,14 +128,8 @@ func (p *Provider) gone(w http.ResponseWriter, r *http.Request, f farewell) erro
 	if f.to == "" {
 		return see(w, r, "/signout/done")
 	}
-	u, err := url.Parse(f.to)
-	if err != nil {
-		return err
+	if f.state == "" {
+		return see(w, r, f.to)
 	}
-	if f.state != "" {
-		query := u.Query()
-		query.Set("state", f.state)
-		u.RawQuery = query.Encode()
-	}
-	return see(w, r, u.String())
+	return see(w, r, with(f.to, url.Values{"state": {f.state}}))
 }

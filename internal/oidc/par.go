@@ -13,8 +13,8 @@ func (p *Provider) push(w http.ResponseWriter, r *http.Request, a grant.App, val
 	if values.Has("request_uri") {
 		return invalid("request_uri cannot be pushed")
 	}
-	if !a.Redirect(values.Get("redirect_uri")) {
-		return invalid("redirect_uri is not registered")
+	if redirect := values.Get("redirect_uri"); !a.Redirect(redirect) {
+		return invalid("redirect_uri is not registered: " + grant.Mismatch(a.Redirects, redirect)) // the app may know
 	}
 	q, err := p.request(r, a, values.Get("redirect_uri"), values)
 	if err != nil {

@@ -65,10 +65,8 @@ type given struct {
 }
 
 func (p *Provider) giveTokens(w http.ResponseWriter, r *http.Request, a grant.App, g given) error {
-	body := map[string]any{"access_token": g.Access, "token_type": "Bearer", "expires_in": int(grant.AccessLife.Seconds())}
-	if scope := strings.Join(g.Scope, " "); scope != "" {
-		body["scope"] = scope
-	}
+	life := min(grant.AccessLife, g.Ends.Sub(p.Now()))
+	body := map[string]any{"access_token": g.Access, "token_type": "Bearer", "expires_in": int(life.Seconds()), "scope": strings.Join(g.Scope, " ")}
 	if g.Refresh != "" {
 		body["refresh_token"] = g.Refresh
 	}

@@ -143,8 +143,8 @@ func (p *Printer) Limits(next http.Handler) http.Handler {
 	})
 }
 
-// maxQuery is enough for every parameter of every page, return_to included.
-const maxQuery = 4 << 10
+// maxQuery is enough for every parameter of every page, an ID token with many groups included.
+const maxQuery = 16 << 10
 
 func acceptable(r *http.Request) error {
 	switch {

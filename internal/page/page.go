@@ -118,6 +118,15 @@ func (p *Printer) Words(r *http.Request) i18n.Words {
 	return i18n.Match(r.Header.Get("Accept-Language"))
 }
 
+// Speak puts languages that an app asks for (ui_locales, separated by spaces) before those of
+// the browser.
+func Speak(r *http.Request, locales string) {
+	if locales == "" || len(locales) > 100 || strings.ContainsAny(locales, ",;") {
+		return
+	}
+	r.Header.Set("Accept-Language", strings.TrimSuffix(strings.Join(strings.Fields(locales), ",")+","+r.Header.Get("Accept-Language"), ","))
+}
+
 // Clocked is the time for this server.
 func (p *Printer) Clocked() time.Time {
 	if p.Now == nil {

@@ -2,7 +2,6 @@ package web
 
 import (
 	"net/http"
-	"strings"
 
 	"twostep/internal/grant"
 	"twostep/internal/page"
@@ -36,7 +35,7 @@ func (s *Site) goal(w http.ResponseWriter, r *http.Request, addresses ...string)
 		return goal{}, nil
 	}
 	page.Lead(w, g.Origin)
-	speak(r, g.Locales)
+	page.Speak(r, g.Locales)
 	return g, nil
 }
 
@@ -46,13 +45,4 @@ func (g goal) home() string {
 		return "/settings"
 	}
 	return g.back
-}
-
-// speak puts languages that an app asks for (ui_locales, separated by spaces) before those of
-// the browser.
-func speak(r *http.Request, locales string) {
-	if locales == "" || strings.ContainsAny(locales, ",;") {
-		return
-	}
-	r.Header.Set("Accept-Language", strings.TrimSuffix(strings.Join(strings.Fields(locales), ",")+","+r.Header.Get("Accept-Language"), ","))
 }
