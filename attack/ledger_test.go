@@ -123,6 +123,43 @@ func TestATT043(t *testing.T) {
 	})
 }
 
+// ATT-043: the database dies in the middle of guesses, and another one that follows it takes over:
+// whatever was compared is counted there, and the year goes on with what is left.
+func TestATT043_failover(t *testing.T) {
+	url, failover := storetest.Replicated(t)
+	h := start(t, url)
+	var visits []*live.Browser
+	for range 4 {
+		h.Turn(3 * time.Minute) // until the next mail; a code lives for fifteen
+		visits = append(visits, h.visits("email", live.AnnaEmail))
+	}
+	h.settle()
+	var before atomic.Int64
+	var second string
+	some := make(chan struct{})
+	together(5, func(i int) {
+		if i == 4 {
+			<-some
+			second = failover()
+			return
+		}
+		for range 4 {
+			if a := visits[i].PostNow("/signin/verify", "code", "000000"); strings.Contains(a.Body, compared) && before.Add(1) == 3 {
+				close(some)
+			}
+		}
+	})
+	again := start(t, second, func(o *twostep.Options) { o.KeyFile, o.Now = h.Keys, h.Now })
+	counted := storetest.Count(t, second, "debits WHERE kind = 'guess'")
+	if int64(counted) < before.Load() || counted > 16 {
+		t.Errorf("%d were compared, and %d are counted", before.Load(), counted)
+	}
+	if more := again.guesses("email", live.AnnaEmail); counted+more != 20 {
+		t.Errorf("%d were counted and %d more compared, want 20 in all", counted, more)
+	}
+	t.Logf("%d compared before, %d counted", before.Load(), counted)
+}
+
 // ATT-044: five hundred guesses at the app at the same moment, at two servers: ten are
 // compared, which is all that the ledger has.
 func TestATT044_ledger(t *testing.T) {

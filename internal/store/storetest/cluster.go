@@ -56,7 +56,7 @@ func (c cluster) ensure() (string, error) {
 	if address, err := os.ReadFile(c.urlFile()); err == nil && c.answers(string(address)) {
 		return string(address), nil
 	}
-	return c.start()
+	return c.start("-c full_page_writes=off -c synchronous_commit=off")
 }
 
 func (c cluster) urlFile() string { return filepath.Join(c.dir, "url") }
@@ -94,8 +94,8 @@ func (c cluster) answers(address string) bool {
 	return err == nil && data == c.data()
 }
 
-// start makes a new cluster in place of whatever is left of an old one.
-func (c cluster) start() (string, error) {
+// start makes a new cluster in place of whatever is left of an old one, with more options.
+func (c cluster) start(more string) (string, error) {
 	programs, err := programs()
 	if err != nil {
 		return "", err
@@ -106,7 +106,7 @@ func (c cluster) start() (string, error) {
 	}
 	if _, err := os.Stat(filepath.Join(c.data(), "postmaster.pid")); err == nil {
 		// An error means that nothing is left to stop.
-		_ = c.run(as, filepath.Join(programs, "pg_ctl"), "-D", c.data(), "-m", "immediate", "stop")
+		_ = c.control("-m", "immediate", "stop")
 	}
 	if err := os.RemoveAll(c.data()); err != nil {
 		return "", err
@@ -119,20 +119,39 @@ func (c cluster) start() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	port, err := freePort()
+	port, err := c.launch(more)
 	if err != nil {
 		return "", err
+	}
+	address := at(port)
+	return address, os.WriteFile(c.urlFile(), []byte(address), 0o600)
+}
+
+// launch starts the server on the files that are there.
+func (c cluster) launch(more string) (port int, err error) {
+	if port, err = freePort(); err != nil {
+		return 0, err
 	}
 	options := fmt.Sprintf("-p %d -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=300"+
-		" -c fsync=off -c full_page_writes=off -c synchronous_commit=off -c log_min_messages=fatal"+
-		" -c log_min_error_statement=panic", port)
-	err = c.run(as, filepath.Join(programs, "pg_ctl"), "-D", c.data(), "-l", filepath.Join(c.dir, "log"),
-		"-w", "-t", "60", "-o", options, "start")
+		" -c fsync=off -c log_min_messages=fatal -c log_min_error_statement=panic %s", port, more)
+	return port, c.control("-l", filepath.Join(c.dir, "log"), "-w", "-t", "60", "-o", options, "start")
+}
+
+// control is pg_ctl for this cluster.
+func (c cluster) control(args ...string) error {
+	programs, err := programs()
 	if err != nil {
-		return "", err
+		return err
 	}
-	address := fmt.Sprintf("postgres://twostep@127.0.0.1:%d/postgres?sslmode=disable", port)
-	return address, os.WriteFile(c.urlFile(), []byte(address), 0o600)
+	as, err := unprivileged()
+	if err != nil {
+		return err
+	}
+	return c.run(as, filepath.Join(programs, "pg_ctl"), append([]string{"-D", c.data()}, args...)...)
+}
+
+func at(port int) string {
+	return fmt.Sprintf("postgres://twostep@127.0.0.1:%d/postgres?sslmode=disable", port)
 }
 
 // give makes what the server writes, and hands it to the account that runs the server.

@@ -56,6 +56,21 @@ func TestPostgresSortsLikeSQLite(t *testing.T) {
 	}
 }
 
+// What was committed before the first server died is at the other, which takes writes now.
+func TestReplicated(t *testing.T) {
+	first, failover := Replicated(t)
+	if err := run(first, "CREATE TABLE thing (id TEXT)"); err != nil {
+		t.Fatal(err)
+	}
+	second := failover()
+	if err := run(second, "INSERT INTO thing (id) VALUES ('x')"); err != nil {
+		t.Error(err)
+	}
+	if err := run(first, "SELECT 1"); err == nil {
+		t.Error("the first server answers")
+	}
+}
+
 // Many that come at once start one server; one that has died is started again.
 func TestCluster(t *testing.T) {
 	// Not t.TempDir: the account postgres may not enter it.
@@ -100,15 +115,7 @@ func TestCluster(t *testing.T) {
 
 func stop(t *testing.T, c cluster) {
 	t.Helper()
-	programs, err := programs()
-	if err != nil {
-		t.Fatal(err)
-	}
-	as, err := unprivileged()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := c.run(as, filepath.Join(programs, "pg_ctl"), "-D", c.data(), "-m", "immediate", "stop"); err != nil {
+	if err := c.control("-m", "immediate", "stop"); err != nil {
 		t.Error(err)
 	}
 }

@@ -1,0 +1,91 @@
+//go:build unix
+
+package storetest
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// Replicated returns the URL of a PostgreSQL server of this test's own, whose every commit is on a
+// second server before it is answered, and what lets the first die without a word and the second
+// take over, which has another URL.
+func Replicated(t testing.TB) (first string, failover func() (second string)) {
+	t.Helper()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Not t.TempDir: the account postgres may not enter it.
+	dir, err := os.MkdirTemp("", "twostep-replicated-")
+	must(err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	must(os.Chmod(dir, 0o711))
+	one, two := cluster{filepath.Join(dir, "one")}, cluster{filepath.Join(dir, "two")}
+	must(errors.Join(one.own(), two.own()))
+	first, err = one.start("")
+	must(err)
+	died := func() error { return one.control("-m", "immediate", "stop") }
+	t.Cleanup(func() { _ = died() }) // if it lives
+	must(two.copy(first))
+	port, err := two.launch("")
+	must(err)
+	t.Cleanup(func() { _ = two.control("-m", "immediate", "stop") })
+	must(run(first, "ALTER SYSTEM SET synchronous_standby_names = '*'"))
+	must(synchronous(first))
+	return first, func() string {
+		t.Helper()
+		must(died())
+		must(two.control("-w", "promote"))
+		return at(port)
+	}
+}
+
+// copy makes the cluster one that follows another.
+func (c cluster) copy(first string) error {
+	programs, err := programs()
+	if err != nil {
+		return err
+	}
+	as, err := unprivileged()
+	if err != nil {
+		return err
+	}
+	if err := c.give(as); err != nil {
+		return err
+	}
+	return c.run(as, filepath.Join(programs, "pg_basebackup"), "-d", first, "-D", c.data(), "-R", "-X", "stream", "-c", "fast", "--no-sync")
+}
+
+// synchronous waits until a commit at the server waits for the other one.
+func synchronous(address string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	db, err := sql.Open("pgx", address)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(ctx, "SELECT pg_reload_conf()"); err != nil {
+		return err
+	}
+	for tick := time.NewTicker(20 * time.Millisecond); ; {
+		var following bool
+		err := db.QueryRowContext(ctx, "SELECT count(*) > 0 FROM pg_stat_replication WHERE sync_state = 'sync' AND state = 'streaming'").Scan(&following)
+		if err != nil || following {
+			return err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
