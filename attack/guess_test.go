@@ -202,9 +202,14 @@ func TestATT044(t *testing.T) {
 	at := func(i int) *live.Browser { return []*house{first, second}[i%2].with("signin", token) }
 	var answers [5]status
 	together(40, func(i int) { answers[i%5].add(at(i).Post("/signin/verify", "code", live.Wrong(code)).StatusCode) })
-	if compared := sum(answers[:], http.StatusUnprocessableEntity); compared != 5 || first.tries() != "5" {
-		t.Errorf("%d guesses compared, %s counted, want 5", compared, first.tries())
+	compared := sum(answers[:], http.StatusUnprocessableEntity)
+	if compared > 5 || first.tries() != fmt.Sprint(compared) {
+		t.Errorf("%d guesses compared, %s counted, want 5 at most", compared, first.tries())
 	}
+	for ; compared < 5; compared++ { // those for which nobody waited long enough
+		first.want(at(0).Post("/signin/verify", "code", live.Wrong(code)), http.StatusUnprocessableEntity)
+	}
+	first.want(at(1).Post("/signin/verify", "code", code), http.StatusTooManyRequests)
 	b = first.Browser()
 	n, m = first.Mail.Len(), second.Mail.Len()
 	first.want(b.Post("/signin", "email", live.AnnaEmail, "password", live.AnnaPassword), http.StatusSeeOther)

@@ -252,7 +252,7 @@ func TestATT302_303(t *testing.T) {
 			}
 		}
 	}
-	h.want(h.Browser().Get("/signin?"+strings.Repeat("a=b&", 2000)), http.StatusBadRequest)
+	h.want(h.Browser().Get("/signin?"+strings.Repeat("a=b&", 5000)), http.StatusBadRequest)
 	h.want(h.Browser().Get("/"+strings.Repeat("a", 20_000)), http.StatusNotFound)
 	h.want(h.Browser().Get("/"+strings.Repeat("a/", 10_000)), http.StatusNotFound)
 	if h.faults() != 0 {

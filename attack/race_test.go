@@ -1,6 +1,7 @@
 package attack
 
 import (
+	"fmt"
 	"net/http"
 	"regexp"
 	"strings"
@@ -124,8 +125,12 @@ func TestATT039_063(t *testing.T) {
 		code := b.Password()
 		var answers status
 		together(40, func(int) { answers.add(b.Post("/signin/verify", "code", live.Wrong(code)).StatusCode) })
-		if answers.n[http.StatusUnprocessableEntity] != 5 || answers.n[http.StatusTooManyRequests] != 35 || h.tries() != "5" {
-			h.T.Errorf("40 guesses: %v, %s tries spent; want 5 compared", answers.n, h.tries())
+		n := answers.n[http.StatusUnprocessableEntity]
+		if n > 5 || n+answers.n[http.StatusTooManyRequests] != 40 || h.tries() != fmt.Sprint(n) {
+			h.T.Errorf("40 guesses: %v, %s tries spent; want 5 compared at most", answers.n, h.tries())
+		}
+		for ; n < 5; n++ { // those for which nobody waited long enough
+			h.want(b.Post("/signin/verify", "code", live.Wrong(code)), http.StatusUnprocessableEntity)
 		}
 		h.want(b.Post("/signin/verify", "code", code), http.StatusTooManyRequests)
 		h.out("after 40 guesses", b)
