@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -181,7 +182,8 @@ func (b *tab) listen(event any) {
 	switch e := event.(type) {
 	case *log.EventEntryAdded:
 		// A page that says no has a status that says no; only what a page needs must be there.
-		if e.Entry.Source == log.SourceNetwork && !isPart(e.Entry.URL) {
+		// And a page that is still open may ask a server that has ended with its story.
+		if e.Entry.Source == log.SourceNetwork && (!isPart(e.Entry.URL) || strings.Contains(e.Entry.Text, "ERR_CONNECTION_REFUSED")) {
 			return
 		}
 		if e.Entry.Level == log.LevelError || e.Entry.Level == log.LevelWarning {
