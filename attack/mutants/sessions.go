@@ -50,7 +50,7 @@ var factors = []mutation{
 		{"internal/signin/enroll.go", `return visit{}, ErrStepUp`, `_ = ErrStepUp`},
 	}},
 	{test: "TestATT026_144_148_149", what: "the password of a step-up is not compared", edits: []edit{
-		{"internal/signin/stepup.go", `if !same {`, `if !same && password == "" {`},
+		{"internal/signin/stepup.go", `if !same {`, `if !same && p.Password == "" {`},
 	}},
 	{test: "TestATT026_draft", what: "a stale session sees a draft", edits: []edit{
 		{"internal/signin/enroll.go", `return Draft{}, ErrStepUp`, `_ = ErrStepUp`},
