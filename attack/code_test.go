@@ -85,7 +85,7 @@ func TestATT004_037(t *testing.T) {
 		"EndTrust":   {"internal/account/notice.go Undo", "internal/account/password.go Reset", "internal/account/trust.go Disable", "internal/account/trust.go Distrust", "internal/device/owned.go ForgetDevices", "internal/signin/factors.go tellUsed", "internal/signin/password.go ChangePassword", "internal/signin/session.go SignOutEverywhere", "internal/signin/session.go rekey"},
 		"RaiseEpoch": {"internal/signin/session.go SignOutEverywhere", "internal/signin/session.go rekey"},
 		// A code and a refresh token are used up in one place, and only the one door gives an app its code.
-		"UseGrant":    {"internal/grant/grant.go Redeem"},
+		"UseGrant":    {"internal/grant/grant.go use"},
 		"UseToken":    {"internal/grant/token.go rotate"},
 		"Issue":       {"internal/oidc/continue.go allow"},
 		"SetDisabled": {"internal/account/trust.go Disable"},

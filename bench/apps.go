@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"time"
 
 	"twostep"
 	"twostep/internal/grant"
@@ -150,8 +151,16 @@ func (s *site) codes(context.Context, hashes) ([]item, error) {
 	if err := exchange(0); err != nil { // makes the key
 		return nil, err
 	}
-	cost, err := spent(500, exchange)
-	return []item{{"processor for an authorization code and its tokens", millis(cost), "ms", 1, true}}, err
+	// Whatever else the machine does can only add to it, so the quietest of ten times counts.
+	least := time.Hour
+	for range 10 {
+		cost, err := spent(100, exchange)
+		if err != nil {
+			return nil, err
+		}
+		least = min(least, cost)
+	}
+	return []item{{"processor for an authorization code and its tokens: quietest of ten", millis(least), "ms", 1, true}}, nil
 }
 
 func (s *site) exchange(code, verifier string) error {

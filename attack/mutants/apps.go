@@ -25,7 +25,6 @@ var apps = []mutation{
 		{"internal/grant/app.go", `after := strings.TrimPrefix(address, "http://")`, `_, after, _ := strings.Cut(address, "://")`},
 	}},
 	{test: "TestATT224_225_239", what: "a code is good for every app", edits: []edit{
-		{"internal/grant/grant.go", "if found.App != r.App.ID {", "if false {"},
 		{"internal/store/grants.go", "WHERE code = $2 AND app = $3 AND", "WHERE code = $2 AND $3 <> '' AND"},
 	}},
 	{test: "TestATT224_225_239", what: "a code works until it is swept", edits: []edit{
@@ -35,7 +34,7 @@ var apps = []mutation{
 		{"internal/store/grants.go", "AND code_used_at = 0 AND code_ends_at", "AND code_ends_at"},
 	}},
 	{test: "TestATT224_225_239", what: "the second use of a code ends nothing", edits: []edit{
-		{"internal/grant/grant.go", "return Grant{}, cmp.Or(g.cameTwice(ctx, row), ErrInvalid)", "return Grant{}, ErrInvalid"},
+		{"internal/grant/grant.go", "return Grant{}, cmp.Or(g.cameTwice(ctx, r), ErrInvalid)", "return Grant{}, ErrInvalid"},
 	}},
 	{test: "TestATT224_225_239", what: "of two parameters of one name the first counts", edits: []edit{
 		{"internal/oidc/oidc.go", "len(all) != 1 ||", "len(all) == 0 ||"},
@@ -53,7 +52,7 @@ var apps = []mutation{
 		{"internal/grant/grant.go", "return goodVerifier.MatchString(verifier) && Challenge", "return Challenge"},
 	}},
 	{test: "TestATT226_227", what: "a wrong verifier leaves the code", edits: []edit{
-		{"internal/grant/grant.go", "\terr = g.Store.UseGrant(ctx, row.Code, r.App.ID, now)\n", "\tif !proves(r.Verifier, found.asked.Challenge) {\n\t\treturn Grant{}, ErrInvalid\n\t}\n\terr = g.Store.UseGrant(ctx, row.Code, r.App.ID, now)\n"},
+		{"internal/grant/grant.go", "return of, false, tx.EndGrant(ctx, of.ID, now)", "return of, false, ErrInvalid"},
 	}},
 	{test: "TestATT228_229", what: "a stolen refresh token ends nothing", edits: []edit{
 		{"internal/grant/token.go", "return g.Store.EndGrant(ctx, of.ID, store.Millis(g.Now()))\n}\n\n// Own", "return nil\n}\n\n// Own"},

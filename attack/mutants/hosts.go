@@ -75,7 +75,7 @@ var hosts = []mutation{
 	}},
 	{test: "TestATT280_code", what: "a way in that nobody began here is one", edits: []edit{
 		{"internal/forwardauth/enter.go", `if verifier == "" || code == "" {`, `if code == "" {`},
-		{"internal/grant/grant.go", "&& proves(r.Verifier, found.asked.Challenge)", `&& (r.Verifier == "" || proves(r.Verifier, found.asked.Challenge))`},
+		{"internal/grant/grant.go", "&& proves(r.Verifier, of.asked.Challenge)", `&& (r.Verifier == "" || proves(r.Verifier, of.asked.Challenge))`},
 	}},
 	{test: "TestATT281_forward", what: "whatever begins like a question passes", edits: []edit{
 		{"internal/forwardauth/forwardauth.go", `return r.URL.Path == Checking || strings.HasPrefix(r.URL.Path, Checking+"/")`, `return strings.HasPrefix(r.URL.Path, "/auth/")`},

@@ -61,6 +61,7 @@ type Grant struct {
 	Offline  bool
 	Ends     time.Time
 	asked    asked
+	person   *Person // nil: nobody has looked
 }
 
 // asked is what a code is bound to.
@@ -132,44 +133,65 @@ type Redemption struct {
 // Redeem uses a code up. One that comes a second time ends all that came of it (RFC 9700
 // 2.1.1). ErrInvalid.
 func (g *Grants) Redeem(ctx context.Context, r Redemption) (Grant, error) {
-	row, err := g.Store.GrantOfCode(ctx, seal.Hash(r.Code))
-	if errors.Is(err, store.ErrNotFound) {
-		return Grant{}, ErrInvalid
-	}
-	if err != nil {
-		return Grant{}, fmt.Errorf("grant: redeem: %w", err)
-	}
-	found, err := read(row)
-	if err != nil {
-		return Grant{}, err
-	}
-	if found.App != r.App.ID {
-		return Grant{}, ErrInvalid // it is another's, and still good
-	}
-	now := store.Millis(g.Now())
-	err = g.Store.UseGrant(ctx, row.Code, r.App.ID, now)
-	if errors.Is(err, store.ErrNotFound) {
-		return Grant{}, cmp.Or(g.cameTwice(ctx, row), ErrInvalid)
-	}
-	if err != nil {
-		return Grant{}, fmt.Errorf("grant: redeem: %w", err)
-	}
-	if found.asked.Redirect == r.Redirect && proves(r.Verifier, found.asked.Challenge) {
-		if err = g.still(ctx, g.Store, r.App, found); err == nil {
-			return found, nil
-		}
-		if !errors.Is(err, store.ErrNotFound) {
-			return Grant{}, fmt.Errorf("grant: redeem: %w", err)
-		}
-	}
-	return Grant{}, cmp.Or(g.Store.EndGrant(ctx, found.ID, now), ErrInvalid)
+	return g.redeem(ctx, r, func(*store.DB, Grant) error { return nil })
 }
 
-// cameTwice ends what came of a code that gave nothing, if it was used, be it this very moment.
-func (g *Grants) cameTwice(ctx context.Context, row store.Grant) error {
-	now, err := g.Store.GrantOfCode(ctx, row.Code)
-	if err != nil || now.CodeUsedAt == 0 {
+// Exchange is Redeem, and tokens for it: both, or neither.
+func (g *Grants) Exchange(ctx context.Context, r Redemption) (of Grant, t Tokens, err error) {
+	of, err = g.redeem(ctx, r, func(tx *store.DB, of Grant) (err error) {
+		t, err = g.give(ctx, tx, of)
 		return err
+	})
+	return of, t, err
+}
+
+func (g *Grants) redeem(ctx context.Context, r Redemption, then func(*store.DB, Grant) error) (of Grant, err error) {
+	good := false
+	err = g.Store.Tx(ctx, func(tx *store.DB) (err error) {
+		if of, good, err = g.use(ctx, tx, r); err == nil && good {
+			err = then(tx, of)
+		}
+		return err
+	})
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return Grant{}, cmp.Or(g.cameTwice(ctx, r), ErrInvalid)
+	case err != nil:
+		return Grant{}, fmt.Errorf("grant: redeem: %w", err)
+	case !good:
+		return Grant{}, ErrInvalid
+	}
+	return of, nil
+}
+
+// use uses a code up, and reports whether it is good for what was brought with it. If not, the
+// grant ends. store.ErrNotFound: it is another app's, was used, or is too old.
+func (g *Grants) use(ctx context.Context, tx *store.DB, r Redemption) (of Grant, good bool, err error) {
+	now := store.Millis(g.Now())
+	row, err := tx.UseGrant(ctx, seal.Hash(r.Code), r.App.ID, now)
+	if err == nil {
+		of, err = read(row)
+	}
+	if err != nil {
+		return of, false, err
+	}
+	if of.asked.Redirect == r.Redirect && proves(r.Verifier, of.asked.Challenge) {
+		if of.person, err = g.still(ctx, tx, r.App, of); !errors.Is(err, store.ErrNotFound) {
+			return of, err == nil, err
+		}
+	}
+	return of, false, tx.EndGrant(ctx, of.ID, now)
+}
+
+// cameTwice ends what came of a code of the app that gave nothing, if it was used, be it this very
+// moment. One of another app stays as it is.
+func (g *Grants) cameTwice(ctx context.Context, r Redemption) error {
+	row, err := g.Store.GrantOfCode(ctx, seal.Hash(r.Code))
+	if errors.Is(err, store.ErrNotFound) || err == nil && (row.App != r.App.ID || row.CodeUsedAt == 0) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("grant: redeem: %w", err)
 	}
 	g.Log.Warn("a code came a second time: what came of it is ended", "app", row.App)
 	return g.Store.EndGrant(ctx, row.ID, store.Millis(g.Now()))
@@ -270,12 +292,17 @@ type Person struct {
 
 // Person is whom a grant is about.
 func (g *Grants) Person(ctx context.Context, of Grant) (Person, error) {
+	if of.person != nil { // it was looked at this moment
+		return *of.person, nil
+	}
 	a, err := g.Store.Account(ctx, of.Account)
 	if err != nil {
 		return Person{}, fmt.Errorf("grant: person: %w", err)
 	}
-	return Person{a.Email, a.Name, strings.Fields(a.Groups)}, nil
+	return personOf(a), nil
 }
+
+func personOf(a store.Account) Person { return Person{a.Email, a.Name, strings.Fields(a.Groups)} }
 
 // Standing is where a request stands with the person of a session; nil: nobody is in.
 func (g *Grants) Standing(ctx context.Context, r Request, who *signin.Session) (s Standing, err error) {

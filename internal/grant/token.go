@@ -20,18 +20,7 @@ type Tokens struct {
 	Refresh string // "" unless the grant is offline
 }
 
-// Give draws tokens for a grant.
-func (g *Grants) Give(ctx context.Context, of Grant) (t Tokens, err error) {
-	err = g.Store.Tx(ctx, func(tx *store.DB) error {
-		t, err = g.give(ctx, tx, of)
-		return err
-	})
-	if err != nil {
-		return Tokens{}, fmt.Errorf("grant: give: %w", err)
-	}
-	return t, nil
-}
-
+// give draws tokens for a grant.
 func (g *Grants) give(ctx context.Context, tx *store.DB, of Grant) (t Tokens, err error) {
 	if t.Access, err = g.add(ctx, tx, of, store.Access, g.Now().Add(AccessLife)); err != nil || !of.Offline {
 		return t, err
@@ -90,7 +79,7 @@ type rotation struct {
 // rotate uses a refresh token up and adds the next one. Within the grace it is there already,
 // and must be unused. store.ErrNotFound: there is nothing to be had for it.
 func (g *Grants) rotate(ctx context.Context, tx *store.DB, a App, of Grant, r rotation) error {
-	if err := g.still(ctx, tx, a, of); err != nil {
+	if _, err := g.still(ctx, tx, a, of); err != nil {
 		return err
 	}
 	now := store.Millis(g.Now())
@@ -111,22 +100,23 @@ func (g *Grants) rotate(ctx context.Context, tx *store.DB, a App, of Grant, r ro
 // still looks whether the app would get such a grant today: the person is in a group that it is
 // for, has proven what it needs, and allows it to know what it does. Everything else that may have
 // changed ends the grant by itself. store.ErrNotFound: it would not.
-func (g *Grants) still(ctx context.Context, tx *store.DB, a App, of Grant) error {
+func (g *Grants) still(ctx context.Context, tx *store.DB, a App, of Grant) (*Person, error) {
 	account, err := tx.Account(ctx, of.Account)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if !a.admits(strings.Fields(account.Groups)) || signin.LevelOf(of.AMR) < a.Least() {
-		return store.ErrNotFound
+	who := personOf(account)
+	if !a.admits(who.Groups) || signin.LevelOf(of.AMR) < a.Least() {
+		return nil, store.ErrNotFound
 	}
 	if !a.Foreign {
-		return nil
+		return &who, nil
 	}
 	c, err := tx.Consent(ctx, of.Account, a.ID)
 	if err == nil && !covers(c, of.Scope) {
 		err = store.ErrNotFound
 	}
-	return err
+	return &who, err
 }
 
 // reused ends the grant of a refresh token that gave nothing, if it was used before.

@@ -26,11 +26,7 @@ func (p *Provider) forCode(w http.ResponseWriter, r *http.Request, a grant.App, 
 	if redirect == "" && len(a.Redirects) == 1 {
 		redirect = a.Redirects[0]
 	}
-	g, err := p.Redeem(r.Context(), grant.Redemption{App: a, Code: values.Get("code"), Redirect: redirect, Verifier: values.Get("code_verifier")})
-	if err != nil {
-		return err
-	}
-	t, err := p.Give(r.Context(), g)
+	g, t, err := p.Exchange(r.Context(), grant.Redemption{App: a, Code: values.Get("code"), Redirect: redirect, Verifier: values.Get("code_verifier")})
 	if err != nil {
 		return err
 	}
