@@ -34,7 +34,7 @@ var apps = []mutation{
 		{"internal/store/grants.go", "AND code_used_at = 0 AND code_ends_at", "AND code_ends_at"},
 	}},
 	{test: "TestATT224_225_239", what: "the second use of a code ends nothing", edits: []edit{
-		{"internal/grant/grant.go", "return Grant{}, cmp.Or(g.cameTwice(ctx, r), ErrInvalid)", "return Grant{}, ErrInvalid"},
+		{"internal/grant/grant.go", "return Grant{}, cmp.Or(g.cameTwice(ctx, r), ErrInvalid)", "return Grant{}, cmp.Or(error(nil), ErrInvalid)"},
 	}},
 	{test: "TestATT224_225_239", what: "of two parameters of one name the first counts", edits: []edit{
 		{"internal/oidc/oidc.go", "len(all) != 1 ||", "len(all) == 0 ||"},
