@@ -134,6 +134,7 @@ func (o *owner) dawdle(wait func(time.Duration)) {
 		if typed == "" {
 			continue
 		}
+		ahead := o.skew // a code lives by the clock by which it was sent
 		said := "INV-007: an answer is accepted a quarter of an hour late"
 		if o.chance(0.5) {
 			other, old := &browser{agent: firefox, address: network(1)}, o.password
@@ -149,7 +150,7 @@ func (o *owner) dawdle(wait func(time.Duration)) {
 			wait(15*time.Minute + o.between(time.Second, 10*time.Minute))
 		}
 		o.book.late[said[:7]]++
-		if _, err, _ := o.verify(b, entry.SignIn, typed, proof); err == nil && o.skew == 0 {
+		if _, err, _ := o.verify(b, entry.SignIn, typed, proof); err == nil && o.skew == 0 && ahead == 0 {
 			o.Error(said)
 		}
 	}
