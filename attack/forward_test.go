@@ -110,7 +110,7 @@ func (v *caller) confirms(host, uri string) string {
 	n := v.h.Mail.Len()
 	a := v.person.Post("/settings/confirm", "password", live.AnnaPassword, "return_to", asked.Request.URL.Query().Get("return_to"))
 	v.h.leads(a, "/signin/verify")
-	a = v.person.Post("/signin/verify", "code", live.Code(v.h.T, v.h.Mail.Next(n)))
+	a = v.person.Post("/signin/verify", "code", v.h.Code(n))
 	to := v.h.location(v.person.Get(v.h.location(a).RequestURI()))
 	if to.Host != host || to.Path != "/.twostep/enter" {
 		v.h.T.Fatalf("%s%s: after both steps at %s", host, uri, to)

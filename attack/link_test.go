@@ -72,7 +72,7 @@ func TestATT205_208_209(t *testing.T) {
 			t.Errorf("password, to %q: %d %q", back, a.StatusCode, a.Header.Get("Location"))
 		}
 		h.exec("UPDATE signins SET return_to = '//evil.example/' WHERE return_to <> ''")
-		if a := b.Post("/signin/verify", "code", live.Code(t, h.Mail.Next(n))); a.Header.Get("Location") != "/settings" {
+		if a := b.Post("/signin/verify", "code", h.Code(n)); a.Header.Get("Location") != "/settings" {
 			t.Errorf("code, to %q: %q", back, a.Header.Get("Location"))
 		}
 		if !strings.ContainsAny(back, "\r\n\t é") && strings.HasPrefix(back, "/") {

@@ -47,7 +47,7 @@ func (h *house) tick(b *live.Browser, who string, headers ...string) {
 	if !h.firstStep(b, who, headers...) {
 		h.T.Fatal("no code is wanted")
 	}
-	code := live.Code(h.T, h.Mail.Next(n))
+	code := h.Code(n)
 	h.want(h.post(b, "/signin/verify", "trust=1&code="+code, headers...), http.StatusSeeOther)
 	h.settle()
 }
@@ -489,7 +489,7 @@ func TestATT129_private(t *testing.T) {
 		if !strings.Contains(page, "this server cannot see which network you come from") || !strings.Contains(page, " disabled") {
 			t.Errorf("%s: the box is offered", header)
 		}
-		code := live.Code(t, h.Mail.Next(n))
+		code := h.Code(n)
 		h.want(b.Do(h.request(http.MethodPost, "/signin/verify", "trust=1&code="+code, form, origin, "Sec-Fetch-Site: same-origin", host, header)), http.StatusSeeOther)
 		h.settle()
 		if n := storetest.Count(t, h.DB, "places"); n != 0 {

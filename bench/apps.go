@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -41,17 +40,6 @@ func asked(address, uri string, cookies ...*http.Cookie) (*http.Request, error) 
 	return r, nil
 }
 
-// serve calls the handler without a network and insists on the status.
-func (s *site) serve(r *http.Request, status int) (*httptest.ResponseRecorder, error) {
-	r.RemoteAddr, r.RequestURI = "127.0.0.1:1", r.URL.RequestURI()
-	w := httptest.NewRecorder()
-	s.ServeHTTP(w, r)
-	if w.Code != status {
-		return nil, fmt.Errorf("%s %s: %d, want %d: %s", r.Method, r.URL.Path, w.Code, status, w.Body)
-	}
-	return w, nil
-}
-
 // hosts measures the question of a proxy about somebody who is in, beside a bare server.
 func (s *site) hosts(context.Context, hashes) ([]item, error) {
 	b, err := s.in()
@@ -81,9 +69,9 @@ func (s *site) hosts(context.Context, hashes) ([]item, error) {
 	}
 	ours, err := rate(func() (*http.Request, error) { return asked(s.url, "/page?a=b", cookie) })
 	return []item{
-		{"processor for a forward-auth check", millis(cost), "ms", 0.02, true},
-		{"forward-auth checks", ours, "/s", most, false},
-		{"bare server's checks, in forward-auth checks", most / ours, "", 1 / 0.7, true},
+		{"processor for a forward-auth check", millis(cost), "ms", 0.02, atMost},
+		{"forward-auth checks", ours, "/s", most, measured},
+		{"forward-auth checks, part of a bare server's", ours / most, "", 0.7, atLeast},
 	}, err
 }
 
@@ -160,7 +148,7 @@ func (s *site) codes(context.Context, hashes) ([]item, error) {
 		}
 		least = min(least, cost)
 	}
-	return []item{{"processor for an authorization code and its tokens: quietest of ten", millis(least), "ms", 1, true}}, nil
+	return []item{{"processor for an authorization code and its tokens: quietest of ten", millis(least), "ms", 1, atMost}}, nil
 }
 
 func (s *site) exchange(code, verifier string) error {

@@ -50,11 +50,11 @@ func (s *site) clicks(ctx context.Context, h hashes) ([]item, error) {
 		}
 	}
 	return []item{
-		{"a mail to the mail server, STARTTLS, nothing else: median", median(alone), "ms", quantile(alone, 0), false},
-		{"click on Send a new code to accepted: median", median(resent), "ms", 20, true},
-		{"click on Send a new code to accepted: p99", quantile(resent, 0.99), "ms", quantile(alone, 0.99), false},
-		{"click on Sign in, password hash included, to accepted: median", median(entered), "ms", median(alone) + millis(h.one), false},
-		{"click on Sign in, password hash included, to accepted: p99", quantile(entered, 0.99), "ms", quantile(alone, 0.99) + millis(h.one), false},
+		{"a mail to the mail server, STARTTLS, nothing else: median", median(alone), "ms", quantile(alone, 0), measured},
+		{"click on Send a new code to accepted: median", median(resent), "ms", 20, atMost},
+		{"click on Send a new code to accepted: p99", quantile(resent, 0.99), "ms", quantile(alone, 0.99), measured},
+		{"click on Sign in, password hash included, to accepted: median", median(entered), "ms", median(alone) + millis(h.one), measured},
+		{"click on Sign in, password hash included, to accepted: p99", quantile(entered, 0.99), "ms", quantile(alone, 0.99) + millis(h.one), measured},
 	}, nil
 }
 

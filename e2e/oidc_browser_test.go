@@ -33,7 +33,7 @@ func (b *tab) steps(s *live.Server) {
 	b.enter("password", live.AnnaPassword)
 	b.click("Sign in")
 	b.at("/signin/verify")
-	b.code(live.Code(b.t, s.Mail.Next(n)))
+	b.code(s.Code(n))
 }
 
 // Somebody comes from an app on another site, with nobody in, is told whose sign-in it is, takes
@@ -248,10 +248,20 @@ func shopStory(b *tab, show func(string)) {
 	show("oidc-apps-none")
 	b.open("/oauth2/logout")
 	show("oidc-logout")
+	b.open("/oauth2/logout?id_token_hint=nonsense")
+	show("oidc-logout-hint")
 	b.open("/oauth2/authorize?client_id=nobody")
 	show("oidc-stray")
 	b.open("/oauth2/authorize?client_id=shop&redirect_uri=https://evil.example/")
 	show("oidc-redirect")
 	b.open("/oauth2/continue?request=none")
 	show("oidc-over")
+	b.open("/oauth2/logout")
+	b.click("Sign out")
+	b.at("/signout/done")
+	show("oidc-signed-out")
+	if b.look.noScript { // with a script it is gone at once
+		b.open(ask + "&prompt=none&response_mode=form_post")
+		show("oidc-post")
+	}
 }

@@ -37,7 +37,7 @@ func TestBrowserSignIn(t *testing.T) {
 		if f := b.focus(); f != "code" {
 			t.Errorf("focus on %q, not on the code field", f)
 		}
-		code := live.Code(t, s.Mail.Next(0))
+		code := s.Code(0)
 		b.press(code[:5])
 		b.turn(chromedp.KeyEvent(code[5:]))
 		b.at("/settings")
@@ -144,7 +144,7 @@ func TestBrowserImpatient(t *testing.T) {
 	b.enter("password", live.AnnaPassword)
 	b.turn(chromedp.Evaluate(impatient, nil))
 	b.at("/signin/verify")
-	code := live.Wrong(live.Code(t, s.Mail.Next(0)))
+	code := live.Wrong(s.Code(0))
 	b.do(chromedp.Evaluate(`code.value = "`+code+`"`, nil)) // the script does not hear that
 	b.turn(chromedp.Evaluate(impatient, nil))
 	b.sees(incorrect)

@@ -85,10 +85,10 @@ func wholeSeconds(key, text string) (int64, error) {
 	if text == "" || text == "0" {
 		return 0, nil
 	}
-	d, err := time.ParseDuration(text)
-	if _, bare := strconv.Atoi(text); bare == nil {
+	if _, err := strconv.Atoi(text); err == nil {
 		return 0, fmt.Errorf("%s is %s without a unit: write %ss for seconds", key, text, text)
 	}
+	d, err := time.ParseDuration(text)
 	if err != nil || d < time.Second || d%time.Second != 0 {
 		return 0, fmt.Errorf("%s is %q, want a time in whole seconds, like 8h or 30m", key, text)
 	}

@@ -345,7 +345,8 @@ func withoutPort(address string) (rest string, ok bool) {
 	return strings.TrimSuffix(after[:end], ":"+u.Port()) + " " + after[end:], true
 }
 
-// Mismatch says in plain words why an address is none of the app's, for the operator's log.
+// Mismatch says in plain words why an address is none of those that an app has registered: for the
+// operator's log, and for an app that has proven itself.
 func Mismatch(registered []string, address string) string {
 	for _, known := range registered {
 		switch {

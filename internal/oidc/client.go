@@ -31,12 +31,12 @@ func (p *Provider) client(r *http.Request, values url.Values) (grant.App, error)
 		err = p.proven(r, a, given)
 	}
 	if errors.Is(err, errClient) || errors.Is(err, grant.ErrNoApp) || errors.Is(err, grant.ErrInvalid) {
-		p.Log.Warn("an app did not prove itself", "app", cut(given.id), "path", r.URL.Path, "problem", err)
 		network := p.Pages.From(r).Network()
 		wait := p.Spend(r.Context(), p.Store, account.Ration{Name: "wrong secrets of network " + network, Window: time.Minute, N: 1, Limit: wrongSecrets})
 		if wait != nil {
 			return grant.App{}, wait
 		}
+		p.Log.Warn("an app did not prove itself", "app", cut(given.id), "path", r.URL.Path, "problem", err)
 		return grant.App{}, errClient
 	}
 	return a, err

@@ -31,8 +31,8 @@ func Lead(w http.ResponseWriter, origin string) {
 const permissions = "publickey-credentials-get=(self), publickey-credentials-create=(self), " +
 	"otp-credentials=(self), camera=(), microphone=(), geolocation=()"
 
-// Door is what every request passes first, but for a yes of forward-auth that is remembered: Headers, then Watch, so that one that is
-// refused has its headers and its line in the log too.
+// Door is what every request passes first, but for a yes of forward-auth that is remembered:
+// Headers, then Watch, so that one that is refused has its headers and its line in the log too.
 func (p *Printer) Door(next http.Handler) http.Handler {
 	return p.Headers(p.Watch(next))
 }

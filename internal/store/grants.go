@@ -63,10 +63,9 @@ func (db *DB) GrantOfCode(ctx context.Context, code []byte) (g Grant, err error)
 // UseGrant uses the code of a live grant up, for the app it was made for. ErrNotFound: it was
 // used, or is too old, or the grant is not live.
 func (db *DB) UseGrant(ctx context.Context, code []byte, app string, now int64) (g Grant, err error) {
-	defer db.version.Add(1)
-	err = db.write.QueryRowContext(ctx, `UPDATE grants SET code_used_at = $1 WHERE code = $2 AND app = $3 AND code_used_at = 0 AND code_ends_at >= $1 AND `+liveGrant+`
-		RETURNING `+grantColumns, now, code, app).Scan(g.columns()...)
-	return g, found(err)
+	err = db.returning(ctx, `UPDATE grants SET code_used_at = $1 WHERE code = $2 AND app = $3 AND code_used_at = 0 AND code_ends_at >= $1 AND `+liveGrant+`
+		RETURNING `+grantColumns, []any{now, code, app}, g.columns())
+	return g, err
 }
 
 // EndGrant ends a grant, and with it all of its tokens.

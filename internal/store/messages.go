@@ -46,11 +46,10 @@ func (db *DB) HoldMessage(ctx context.Context, now, until int64) (m Message, err
 	// The conditions stand twice for PostgreSQL: a worker that waited for another
 	// one's row checks the outer ones anew, the inner SELECT is not repeated.
 	const due = `state = 'waiting' AND due_at <= $1 AND ends_at >= $1 AND open_tries < 2`
-	row := db.write.QueryRowContext(ctx, `UPDATE messages SET due_at = $2, tries = tries + 1, open_tries = open_tries + 1
+	err = db.returning(ctx, `UPDATE messages SET due_at = $2, tries = tries + 1, open_tries = open_tries + 1
 		WHERE id = (SELECT id FROM messages WHERE `+due+` ORDER BY due_at, id LIMIT 1) AND `+due+`
-		RETURNING id, body, state, state_at, due_at, ends_at, tries`, now, until)
-	err = row.Scan(&m.ID, &m.Body, &m.State, &m.StateAt, &m.DueAt, &m.EndsAt, &m.Tries)
-	return m, found(err)
+		RETURNING id, body, state, state_at, due_at, ends_at, tries`, []any{now, until}, []any{&m.ID, &m.Body, &m.State, &m.StateAt, &m.DueAt, &m.EndsAt, &m.Tries})
+	return m, err
 }
 
 // EndMessage writes down what became of a message for good and forgets its text. It

@@ -141,11 +141,16 @@ func (db *DB) Version() uint64 { return db.version.Load() }
 // rests are the tables on which such an answer rests.
 var rests = []string{"accounts", "sessions", "factors", "apps", "consents", "grants", "tokens"}
 
+// changed notes that a statement has run. It comes after: whoever has read before must read again.
+func (db *DB) changed(query string) {
+	if slices.ContainsFunc(rests, func(table string) bool { return strings.Contains(query, table) }) {
+		db.version.Add(1)
+	}
+}
+
 // change runs a statement and returns how many rows it changed.
 func (db *DB) change(ctx context.Context, query string, args ...any) (int64, error) {
-	if slices.ContainsFunc(rests, func(table string) bool { return strings.Contains(query, table) }) {
-		defer db.version.Add(1) // after it has happened: whoever has read before must read again
-	}
+	defer db.changed(query)
 	res, err := db.write.ExecContext(ctx, query, args...)
 	if err != nil {
 		return 0, conflict(err)
@@ -160,6 +165,13 @@ func (db *DB) must(ctx context.Context, query string, args ...any) error {
 		return ErrNotFound
 	}
 	return err
+}
+
+// returning runs a statement that changes one row and scans what it returns, or fails with
+// ErrNotFound.
+func (db *DB) returning(ctx context.Context, query string, args, into []any) error {
+	defer db.changed(query)
+	return found(db.write.QueryRowContext(ctx, query, args...).Scan(into...))
 }
 
 // conflict turns a broken uniqueness into ErrConflict.

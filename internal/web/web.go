@@ -47,7 +47,6 @@ func (s *Site) Routes() []page.Route {
 		s.pending("POST /signin/code", s.sendCode),
 		s.open("POST /signin/cancel", s.cancelSignIn),
 
-		s.open("GET /signout/done", s.signedOut),
 		s.open("GET /forgot", s.showForgot),
 		s.open("POST /forgot", s.forgot),
 		s.open("GET /forgot/sent", s.notice(forgotSent)),
@@ -80,6 +79,7 @@ func (s *Site) Routes() []page.Route {
 		s.session("GET /settings/apps", s.showApps),
 		s.session("POST /settings/apps/{id}/remove", s.withdraw),
 		s.open("POST /signout", s.signOut),
+		s.open("GET /signout/done", s.signedOut),
 
 		s.open("GET /.well-known/change-password", goTo("/settings/password")),
 		s.open("GET /robots.txt", robots),

@@ -82,41 +82,26 @@ func (c cluster) own() error {
 // answers says whether our server is the one at address: after a restart of the machine the
 // port may be another program's.
 func (c cluster) answers(address string) bool {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	db, err := sql.Open("pgx", address)
-	if err != nil {
-		return false
-	}
-	defer db.Close()
 	var data string
-	err = db.QueryRowContext(ctx, "SHOW data_directory").Scan(&data)
+	err := with(address, func(ctx context.Context, db *sql.DB) error {
+		return db.QueryRowContext(ctx, "SHOW data_directory").Scan(&data)
+	})
 	return err == nil && data == c.data()
 }
 
 // start makes a new cluster in place of whatever is left of an old one, with more options.
 func (c cluster) start(more string) (string, error) {
-	programs, err := programs()
-	if err != nil {
-		return "", err
-	}
-	as, err := unprivileged()
-	if err != nil {
-		return "", err
-	}
 	if _, err := os.Stat(filepath.Join(c.data(), "postmaster.pid")); err == nil {
 		// An error means that nothing is left to stop.
-		_ = c.control("-m", "immediate", "stop")
+		_ = c.pg("pg_ctl", "-m", "immediate", "stop")
 	}
 	if err := os.RemoveAll(c.data()); err != nil {
 		return "", err
 	}
-	if err := c.give(as); err != nil {
+	if err := c.give(); err != nil {
 		return "", err
 	}
-	err = c.run(as, filepath.Join(programs, "initdb"), "-D", c.data(), "-U", "twostep",
-		"--auth=trust", "--locale=C.UTF-8", "--encoding=UTF8", "--no-sync")
-	if err != nil {
+	if err := c.pg("initdb", "-U", "twostep", "--auth=trust", "--locale=C.UTF-8", "--encoding=UTF8", "--no-sync"); err != nil {
 		return "", err
 	}
 	port, err := c.launch(more)
@@ -134,20 +119,7 @@ func (c cluster) launch(more string) (port int, err error) {
 	}
 	options := fmt.Sprintf("-p %d -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=300"+
 		" -c fsync=off -c log_min_messages=fatal -c log_min_error_statement=panic %s", port, more)
-	return port, c.control("-l", filepath.Join(c.dir, "log"), "-w", "-t", "60", "-o", options, "start")
-}
-
-// control is pg_ctl for this cluster.
-func (c cluster) control(args ...string) error {
-	programs, err := programs()
-	if err != nil {
-		return err
-	}
-	as, err := unprivileged()
-	if err != nil {
-		return err
-	}
-	return c.run(as, filepath.Join(programs, "pg_ctl"), append([]string{"-D", c.data()}, args...)...)
+	return port, c.pg("pg_ctl", "-l", filepath.Join(c.dir, "log"), "-w", "-t", "60", "-o", options, "start")
 }
 
 func at(port int) string {
@@ -155,7 +127,11 @@ func at(port int) string {
 }
 
 // give makes what the server writes, and hands it to the account that runs the server.
-func (c cluster) give(as *syscall.Credential) error {
+func (c cluster) give() error {
+	as, err := unprivileged()
+	if err != nil {
+		return err
+	}
 	log := filepath.Join(c.dir, "log")
 	if err := os.Mkdir(c.data(), 0o700); err != nil {
 		return err
@@ -169,15 +145,24 @@ func (c cluster) give(as *syscall.Credential) error {
 	return errors.Join(os.Chown(c.data(), int(as.Uid), int(as.Gid)), os.Chown(log, int(as.Uid), int(as.Gid)))
 }
 
-func (c cluster) run(as *syscall.Credential, program string, args ...string) error {
-	cmd := exec.Command(program, args...)
+// pg runs one of PostgreSQL's programs on the files of this cluster.
+func (c cluster) pg(name string, args ...string) error {
+	programs, err := programs()
+	if err != nil {
+		return err
+	}
+	as, err := unprivileged()
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command(filepath.Join(programs, name), append([]string{"-D", c.data()}, args...)...)
 	cmd.Dir = "/" // the account that runs it may not enter where the test runs
 	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: as}
 	var said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &said, &said
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("%s: %w\n%s", program, err, said.Bytes())
+		return fmt.Errorf("%s: %w\n%s", name, err, said.Bytes())
 	}
 	return nil
 }

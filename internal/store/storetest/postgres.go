@@ -55,6 +55,14 @@ func Postgres(t testing.TB) string {
 
 // run executes one statement on a connection of its own.
 func run(address, statement string) error {
+	return with(address, func(ctx context.Context, db *sql.DB) error {
+		_, err := db.ExecContext(ctx, statement)
+		return err
+	})
+}
+
+// with opens a database for as long as f takes.
+func with(address string, f func(context.Context, *sql.DB) error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	db, err := sql.Open("pgx", address)
@@ -62,6 +70,5 @@ func run(address, statement string) error {
 		return err
 	}
 	defer db.Close()
-	_, err = db.ExecContext(ctx, statement)
-	return err
+	return f(ctx, db)
 }

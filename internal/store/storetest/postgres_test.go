@@ -115,7 +115,7 @@ func TestCluster(t *testing.T) {
 
 func stop(t *testing.T, c cluster) {
 	t.Helper()
-	if err := c.control("-m", "immediate", "stop"); err != nil {
+	if err := c.pg("pg_ctl", "-m", "immediate", "stop"); err != nil {
 		t.Error(err)
 	}
 }

@@ -32,60 +32,47 @@ func Replicated(t testing.TB) (first string, failover func() (second string)) {
 	must(errors.Join(one.own(), two.own()))
 	first, err = one.start("")
 	must(err)
-	died := func() error { return one.control("-m", "immediate", "stop") }
+	died := func() error { return one.pg("pg_ctl", "-m", "immediate", "stop") }
 	t.Cleanup(func() { _ = died() }) // if it lives
 	must(two.copy(first))
 	port, err := two.launch("")
 	must(err)
-	t.Cleanup(func() { _ = two.control("-m", "immediate", "stop") })
+	t.Cleanup(func() { _ = two.pg("pg_ctl", "-m", "immediate", "stop") })
 	must(run(first, "ALTER SYSTEM SET synchronous_standby_names = '*'"))
 	must(synchronous(first))
 	return first, func() string {
 		t.Helper()
 		must(died())
-		must(two.control("-w", "promote"))
+		must(two.pg("pg_ctl", "-w", "promote"))
 		return at(port)
 	}
 }
 
 // copy makes the cluster one that follows another.
 func (c cluster) copy(first string) error {
-	programs, err := programs()
-	if err != nil {
+	if err := c.give(); err != nil {
 		return err
 	}
-	as, err := unprivileged()
-	if err != nil {
-		return err
-	}
-	if err := c.give(as); err != nil {
-		return err
-	}
-	return c.run(as, filepath.Join(programs, "pg_basebackup"), "-d", first, "-D", c.data(), "-R", "-X", "stream", "-c", "fast", "--no-sync")
+	return c.pg("pg_basebackup", "-d", first, "-R", "-X", "stream", "-c", "fast", "--no-sync")
 }
 
 // synchronous waits until a commit at the server waits for the other one.
 func synchronous(address string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	db, err := sql.Open("pgx", address)
-	if err != nil {
-		return err
-	}
-	defer db.Close()
-	if _, err := db.ExecContext(ctx, "SELECT pg_reload_conf()"); err != nil {
-		return err
-	}
-	for tick := time.NewTicker(20 * time.Millisecond); ; {
-		var following bool
-		err := db.QueryRowContext(ctx, "SELECT count(*) > 0 FROM pg_stat_replication WHERE sync_state = 'sync' AND state = 'streaming'").Scan(&following)
-		if err != nil || following {
+	return with(address, func(ctx context.Context, db *sql.DB) error {
+		if _, err := db.ExecContext(ctx, "SELECT pg_reload_conf()"); err != nil {
 			return err
 		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return ctx.Err()
+		for tick := time.NewTicker(20 * time.Millisecond); ; {
+			var following bool
+			err := db.QueryRowContext(ctx, "SELECT count(*) > 0 FROM pg_stat_replication WHERE sync_state = 'sync' AND state = 'streaming'").Scan(&following)
+			if err != nil || following {
+				return err
+			}
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
 		}
-	}
+	})
 }
