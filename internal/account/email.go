@@ -22,7 +22,10 @@ func ParseEmail(typed string) (string, error) {
 	}
 	// Only ASCII is lowered by us; the Kelvin sign and its like are for IDNA to judge.
 	domain, err := idna.Lookup.ToASCII(domain)
-	if err != nil || !hostName(domain) {
+	// The rules for names written from the right are asked of what was typed, before it is mapped:
+	// what came out must stand by itself, or nobody could ever type that address again.
+	again, unstable := idna.Lookup.ToASCII(domain)
+	if err != nil || unstable != nil || again != domain || !hostName(domain) {
 		return "", ErrEmail
 	}
 	email := lowerASCII(local) + "@" + domain
