@@ -97,7 +97,7 @@ func build(ctx context.Context, o Options, keys *seal.Keys, db *store.DB) (*Serv
 	s := &Server{engine: engine, grants: &grant.Grants{Registry: accounts, Engine: engine, Fixed: o.Apps}, store: db, log: o.Log}
 	s.pages = &page.Printer{
 		Site: o.Site, Secure: o.secure(), Location: o.Location, Log: o.Log, Now: o.Now,
-		Proxies: o.TrustedProxies, Private: o.private(),
+		Proxies: o.TrustedProxies, Private: o.private(), Programs: oidc.Programs(),
 	}
 	s.pages.Arrivals = &page.Arrivals{Proxies: o.TrustedProxies, Private: o.private()}
 	s.handler = s.door(o)

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"twostep/internal/grant"
+	"twostep/internal/page"
 	"twostep/internal/signin"
 )
 
@@ -18,7 +19,7 @@ func (p *Provider) discovery(w http.ResponseWriter, _ *http.Request) error {
 	shared(w)
 	w.Header().Set("Cache-Control", "public, max-age=300")
 	w.Header().Del("Vary")
-	return answer(w, http.StatusOK, map[string]any{
+	return page.JSON(w, http.StatusOK, map[string]any{
 		"issuer":                                           p.Settings.PublicURL,
 		"authorization_endpoint":                           p.at(authorizePath),
 		"token_endpoint":                                   p.at(tokenPath),
@@ -60,5 +61,5 @@ func (p *Provider) keys(w http.ResponseWriter, r *http.Request) error {
 	shared(w)
 	w.Header().Set("Cache-Control", "public, max-age=300")
 	w.Header().Del("Vary")
-	return answer(w, http.StatusOK, set)
+	return page.JSON(w, http.StatusOK, set)
 }

@@ -76,6 +76,6 @@ func (p *Provider) api(h func(http.ResponseWriter, *http.Request, grant.App, url
 		if told.code == "invalid_client" && r.Header.Get("Authorization") != "" {
 			w.Header().Set("WWW-Authenticate", `Basic realm="twostep"`)
 		}
-		return answer(w, told.status, map[string]string{"error": told.code, "error_description": told.text})
+		return page.JSON(w, told.status, map[string]string{"error": told.code, "error_description": told.text})
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"twostep/internal/grant"
+	"twostep/internal/page"
 )
 
 // introspect tells an app what a token of its own is worth now, and an API those of all apps (RFC 7662), with how
@@ -20,14 +21,14 @@ func (p *Provider) introspect(w http.ResponseWriter, r *http.Request, asks grant
 	}
 	shown, err := p.Show(r.Context(), values.Get("token"))
 	if errors.Is(err, grant.ErrInvalid) || err == nil && shown.App != asks.ID && (shown.Refresh || !asks.Introspects) {
-		return answer(w, http.StatusOK, map[string]bool{"active": false})
+		return page.JSON(w, http.StatusOK, map[string]bool{"active": false})
 	}
 	if err != nil {
 		return err
 	}
 	a, err := p.App(r.Context(), shown.App)
 	if errors.Is(err, grant.ErrNoApp) {
-		return answer(w, http.StatusOK, map[string]bool{"active": false})
+		return page.JSON(w, http.StatusOK, map[string]bool{"active": false})
 	}
 	if err != nil {
 		return err
@@ -45,5 +46,5 @@ func (p *Provider) introspect(w http.ResponseWriter, r *http.Request, asks grant
 		}
 		said["auth_time"], said["acr"], said["amr"] = shown.AuthTime.Unix(), shown.ACR(), shown.AMR
 	}
-	return answer(w, http.StatusOK, said)
+	return page.JSON(w, http.StatusOK, said)
 }

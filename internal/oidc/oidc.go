@@ -8,7 +8,6 @@ package oidc
 
 import (
 	"embed"
-	"encoding/json"
 	"io"
 	"net/http"
 	"net/url"
@@ -44,10 +43,15 @@ const (
 	logoutPath     = "/oauth2/logout"
 )
 
+// Programs are the paths that apps ask, and no person.
+func Programs() []string {
+	return []string{tokenPath, userinfoPath, introspectPath, revokePath, pushPath}
+}
+
 // Foreign are the paths to which other sites may send forms: none of them lets a cookie alone
 // do anything.
 func Foreign() []string {
-	return []string{"POST " + authorizePath, "POST " + logoutPath, tokenPath, userinfoPath, introspectPath, revokePath, pushPath}
+	return append(Programs(), "POST "+authorizePath, "POST "+logoutPath)
 }
 
 // Routes are the endpoints.
@@ -100,18 +104,6 @@ func parameters(r *http.Request) (url.Values, error) {
 		}
 	}
 	return values, nil
-}
-
-// answer writes JSON that nobody keeps.
-func answer(w http.ResponseWriter, status int, v any) error {
-	body, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_, _ = w.Write(append(body, '\n'))
-	return nil
 }
 
 // shared lets pages of other origins read an answer in which no cookie has a part.

@@ -5,6 +5,7 @@ import (
 	"net/url"
 
 	"twostep/internal/grant"
+	"twostep/internal/page"
 )
 
 // push keeps a request that an app sends before it sends the person (RFC 9126), so that nobody
@@ -24,7 +25,7 @@ func (p *Provider) push(w http.ResponseWriter, r *http.Request, a grant.App, val
 	if err != nil {
 		return err
 	}
-	return answer(w, http.StatusCreated, map[string]any{"request_uri": name, "expires_in": int(grant.PushedLife.Seconds())})
+	return page.JSON(w, http.StatusCreated, map[string]any{"request_uri": name, "expires_in": int(grant.PushedLife.Seconds())})
 }
 
 // pushed is an error of the request as the app itself gets it.

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"twostep/internal/grant"
+	"twostep/internal/page"
 )
 
 // token gives tokens for a code, for a refresh token, or to the app itself (RFC 6749 4.1.3, 6, 4.4).
@@ -73,5 +74,5 @@ func (p *Provider) giveTokens(w http.ResponseWriter, r *http.Request, a grant.Ap
 		}
 		body["id_token"] = token
 	}
-	return answer(w, http.StatusOK, body)
+	return page.JSON(w, http.StatusOK, body)
 }

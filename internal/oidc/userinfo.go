@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"twostep/internal/grant"
+	"twostep/internal/page"
 )
 
 // userinfo says who the person of an access token is (OpenID Connect Core 5.3). The token
@@ -40,7 +41,7 @@ func (p *Provider) userinfo(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return answer(w, http.StatusOK, claims)
+	return page.JSON(w, http.StatusOK, claims)
 }
 
 // bearer is the token of a request (RFC 6750 2); two are an error.
@@ -71,5 +72,5 @@ func unauthorized(w http.ResponseWriter, status int, code string) error {
 		body["error"] = code
 	}
 	w.Header().Set("WWW-Authenticate", said)
-	return answer(w, status, body)
+	return page.JSON(w, status, body)
 }

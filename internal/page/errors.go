@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 
 	"twostep/factor"
@@ -25,7 +26,7 @@ var (
 	// ErrTooLarge says that the body is over MaxBody.
 	ErrTooLarge = errors.New("body too large")
 	// ErrContentType says that the body is not a form.
-	ErrContentType = errors.New("content type not supported")
+	ErrContentType = errors.New("the body is not application/x-www-form-urlencoded in UTF-8")
 	// ErrCrossSite says that another site made the browser send this.
 	ErrCrossSite = errors.New("request from another site")
 	// ErrHost says that the request names a host that this server is not.
@@ -178,7 +179,7 @@ func signInFor(r *http.Request) string {
 }
 
 func (p *Printer) refuse(w http.ResponseWriter, r *http.Request, e entry, err error) {
-	page := errorPage{Text: e.text}
+	page := errorPage{Text: e.text, Cause: e.err.Error()}
 	if wait, ok := errors.AsType[*account.WaitError](err); ok {
 		page.Seconds = max(1, p.Left(wait.Until))
 		if page.Seconds > maxTold {
@@ -203,12 +204,13 @@ func RetryAfter(w http.ResponseWriter, seconds int) {
 func (p *Printer) fault(w http.ResponseWriter, r *http.Request, err error) {
 	id := requestID(r.Context())
 	p.log().LogAttrs(r.Context(), slog.LevelError, "fault", slog.String("request", id), slog.Any("error", err))
-	p.printError(w, r, http.StatusInternalServerError, "fault.title", errorPage{Text: "fault.text", ID: id})
+	p.printError(w, r, http.StatusInternalServerError, "fault.title", errorPage{Text: "fault.text", Cause: "a fault of the server, number " + id, ID: id})
 }
 
 // errorPage is what error.html prints.
 type errorPage struct {
 	Text    string // word key
+	Cause   string // what a program is told instead: a sentinel's own words, nothing of the request
 	Seconds int
 	Time    string
 	ID      string // of a fault
@@ -218,6 +220,10 @@ func (p *Printer) printError(w http.ResponseWriter, r *http.Request, status int,
 	if answered(w) {
 		return // a handler broke off after its page; there is no second answer
 	}
+	if slices.Contains(p.Programs, r.URL.Path) {
+		p.tell(w, status, page.Cause)
+		return
+	}
 	if title == "" {
 		title = "fault.refused.title"
 	}
@@ -226,4 +232,16 @@ func (p *Printer) printError(w http.ResponseWriter, r *http.Request, status int,
 		p.log().Error("fault", "request", page.ID, "error", err)
 		http.Error(w, http.StatusText(status)+" "+page.ID, status)
 	}
+}
+
+// tell answers a program the way it reads errors (RFC 6749 5.2).
+func (p *Printer) tell(w http.ResponseWriter, status int, cause string) {
+	code := "invalid_request"
+	switch {
+	case status == http.StatusServiceUnavailable:
+		code = "temporarily_unavailable"
+	case status >= http.StatusInternalServerError:
+		code = "server_error"
+	}
+	_ = JSON(w, status, map[string]string{"error": code, "error_description": cause})
 }

@@ -10,6 +10,7 @@ package page
 import (
 	"bytes"
 	"embed"
+	"encoding/json"
 	"fmt"
 	"html/template"
 	"io/fs"
@@ -39,6 +40,7 @@ type Printer struct {
 	Proxies  trust.Proxies    // whose forwarding headers are believed
 	Private  bool             // addresses of private networks are people's: local mode, an intranet
 	Arrivals *Arrivals        // nil: nobody watches for proxies
+	Programs []string         // the paths that programs ask: errors there are JSON
 }
 
 // Templates are the parsed pages of one room.
@@ -107,6 +109,18 @@ func (p *Printer) Print(w http.ResponseWriter, r *http.Request, s Sheet) error {
 	h.Set("Content-Language", p.Words(r).Tag())
 	w.WriteHeader(max(s.Status, http.StatusOK))
 	_, _ = w.Write(b.Bytes()) // the reader has gone; nobody to tell
+	return nil
+}
+
+// JSON answers with v.
+func JSON(w http.ResponseWriter, status int, v any) error {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(body, '\n'))
 	return nil
 }
 

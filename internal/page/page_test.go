@@ -2,6 +2,7 @@ package page
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"go/ast"
@@ -14,6 +15,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -107,6 +109,42 @@ func TestHeadersOnEveryAnswer(t *testing.T) {
 		golden(t, c.method+" "+c.target[:min(40, len(c.target))], w.Header())
 		if w.Code != 303 && w.Header().Get("Content-Type") != "text/html; charset=utf-8" {
 			t.Errorf("%s %.60s: type %q", c.method, c.target, w.Header().Get("Content-Type"))
+		}
+	}
+}
+
+// A program is told what a person would be, as JSON with the words of RFC 6749 5.2, and of a fault
+// nothing but its number.
+func TestErrorsForPrograms(t *testing.T) {
+	p := printer(&bytes.Buffer{})
+	p.Programs = []string{"/form", "/fine", "/broken", "/panics", "/busy", "/wait"}
+	h := server(p)
+	for _, c := range []struct {
+		method, target, kind, body string
+		status                     int
+		code, says                 string
+	}{
+		{"GET", "/form", "", "", 405, "invalid_request", "^method not allowed$"},
+		{"POST", "/form", urlencoded, strings.Repeat("a", MaxBody+1), 413, "invalid_request", "^body too large$"},
+		{"POST", "/form", "application/json", "{}", 415, "invalid_request", "^the body is not application/x-www-form-urlencoded in UTF-8$"},
+		{"POST", "/form", urlencoded, "secret=1", 400, "invalid_request", "^form not readable$"},
+		{"GET", "/fine?" + strings.Repeat("a", maxQuery+1), "", "", 400, "invalid_request", "^form not readable$"},
+		{"GET", "/wait", "", "", 429, "invalid_request", "."},
+		{"GET", "/busy", "", "", 503, "temporarily_unavailable", "."},
+		{"GET", "/broken", "", "", 500, "server_error", "^a fault of the server, number [A-Z2-7]{12}$"},
+		{"GET", "/panics", "", "", 500, "server_error", "^a fault of the server, number [A-Z2-7]{12}$"},
+	} {
+		w := ask(h, c.method, c.target, c.kind, c.body)
+		golden(t, c.method+" "+c.target[:min(40, len(c.target))], w.Header())
+		var said map[string]string
+		if err := json.Unmarshal(w.Body.Bytes(), &said); err != nil || w.Code != c.status || w.Header().Get("Content-Type") != "application/json" ||
+			len(said) != 2 || said["error"] != c.code || !regexp.MustCompile(c.says).MatchString(said["error_description"]) {
+			t.Errorf("%s %.40s: %d %q\n%.300s", c.method, c.target, w.Code, w.Header().Get("Content-Type"), w.Body)
+		}
+	}
+	for _, e := range table { // RFC 6749 5.2: printable ASCII without quotes
+		if !regexp.MustCompile(`^[ !#-\[\]-~]+$`).MatchString(e.err.Error()) {
+			t.Errorf("%q cannot be an error_description", e.err)
 		}
 	}
 }

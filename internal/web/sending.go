@@ -1,7 +1,6 @@
 package web
 
 import (
-	"encoding/json"
 	"net/http"
 	"strings"
 	"time"
@@ -82,13 +81,7 @@ type status struct {
 }
 
 func (s *Site) writeStatus(w http.ResponseWriter, r *http.Request, c signin.Challenge) error {
-	body, err := json.Marshal(status{c.Delivery.State, s.told(s.Pages.Words(r), c), s.Pages.Left(c.Again)})
-	if err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(body)
-	return nil
+	return page.JSON(w, http.StatusOK, status{c.Delivery.State, s.told(s.Pages.Words(r), c), s.Pages.Left(c.Again)})
 }
 
 // waited is the message of somebody who was told already to wait so many seconds.
