@@ -22,7 +22,7 @@ var steps = []mutation{
 	{test: "TestATT017_073", what: "codes of other questions are looked at, and their hash is not bound to the question", edits: anyCode},
 	{test: "TestATT160_doors", what: "codes of other questions are looked at, and their hash is not bound to the question", edits: anyCode},
 	{test: "TestATT011_018_099", what: "a fault tells its cause", edits: []edit{
-		{"internal/page/errors.go", `Text: "fault.text", ID: id`, `Text: "fault.text", ID: id + err.Error()`},
+		{"internal/page/errors.go", `number " + id, ID: id`, `number " + id, ID: id + err.Error()`},
 	}},
 	{test: "TestATT307", what: "a panic is nobody's business", edits: []edit{
 		{"internal/page/headers.go", `if broke := recover(); broke != nil`, `if broke := any(nil); broke != nil`},
