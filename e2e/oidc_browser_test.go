@@ -27,10 +27,15 @@ func (b *tab) inShop(x *shop, text string) {
 // steps takes both steps as Anna, on the page that an app led to.
 func (b *tab) steps(s *live.Server) {
 	b.t.Helper()
+	b.stepsAs(s, live.AnnaEmail, live.AnnaPassword)
+}
+
+func (b *tab) stepsAs(s *live.Server, email, password string) {
+	b.t.Helper()
 	b.at("/signin")
 	n := s.Mail.Len()
-	b.enter("email", live.AnnaEmail)
-	b.enter("password", live.AnnaPassword)
+	b.enter("email", email)
+	b.enter("password", password)
 	b.click("Sign in")
 	b.at("/signin/verify")
 	b.code(s.Code(n))
@@ -93,6 +98,51 @@ func TestBrowserAppConsent(t *testing.T) {
 			b.inShop(x, live.AnnaEmail)
 			b.open("/signin?prompt=consent")
 			b.sees("Corner Shop wants")
+		})
+	}
+}
+
+// Where somebody else is in, on a machine that people share, one can be oneself: an app that asks for it has
+// the person choose, and one that wants a proof or a consent lets them say that they are another. What
+// was asked for goes on, and whoever was in is out, of their apps too.
+func TestBrowserAppAnotherAccount(t *testing.T) {
+	t.Parallel()
+	const benEmail, benPassword = "ben@example.com", "another long password"
+	for _, l := range []look{light, plain} {
+		t.Run(l.name, func(t *testing.T) {
+			t.Parallel()
+			x := openShop(t)
+			x.Foreign = true
+			s := live.Start(t, "", x.at)
+			x.connect(s)
+			if err := s.AddAccount(t.Context(), twostep.NewAccount{Email: benEmail, Name: "Ben", Password: benPassword}); err != nil {
+				t.Fatal(err)
+			}
+			b := browse(t, x.URL, l)
+			b.open("/signin?prompt=select_account") // nobody is in: who signs in has chosen
+			b.steps(s)
+			b.sees("Corner Shop wants")
+			b.click("Allow")
+			b.inShop(x, live.AnnaEmail)
+			b.open("/signin?prompt=select_account")
+			b.sees("You are signed in to Example as anna@example.com.")
+			b.click("Continue as anna@example.com")
+			b.inShop(x, live.AnnaEmail)
+			anna := x.last().Said.SID
+			b.open("/signin?prompt=select_account")
+			b.click("Sign out and use another account")
+			b.stepsAs(s, benEmail, benPassword)
+			x.hears(anna)
+			b.sees("with your account at Example, ben@example.com.")
+			b.click("Sign out and use another account")
+			b.steps(s)
+			b.inShop(x, live.AnnaEmail)
+			b.open("/signin?prompt=login")
+			b.at("/settings/confirm")
+			b.click("Sign out and use another account")
+			b.stepsAs(s, benEmail, benPassword)
+			b.click("Allow")
+			b.inShop(x, benEmail)
 		})
 	}
 }
@@ -239,6 +289,8 @@ func shopStory(b *tab, show func(string)) {
 	b.click("Confirm")
 	b.sees("Corner Shop")
 	show("oidc-confirm-empty")
+	b.open(ask + "&prompt=select_account")
+	show("oidc-choose")
 	b.open("/oauth2/authorize?client_id=notes&response_type=code&scope=openid+email+offline_access&redirect_uri=" + url.QueryEscape(s.URL+"/help"))
 	b.open("/settings/apps")
 	b.sees("also while you are away")

@@ -79,7 +79,10 @@ var apps = []mutation{
 		{"internal/oidc/idtoken.go", `claims["auth_time"], claims["acr"], claims["amr"], claims["sid"] = g.AuthTime.Unix()`, `claims["auth_time"], claims["acr"], claims["amr"], claims["sid"] = now.Unix()`},
 	}},
 	{test: "TestATT235_consent", what: "whoever is in says yes for somebody else", edits: []edit{
-		{"internal/oidc/consent.go", `if form["session"] != p.SID(who.ID, q.App) {`, `if form["session"] == "" {`},
+		{"internal/oidc/consent.go", `case form["session"] != p.SID(who.ID, q.App):`, `case form["session"] == "":`},
+	}},
+	{test: "TestATT235_consent", what: "an app that asks which account is answered without a question", edits: []edit{
+		{"internal/grant/request.go", "r.Subject == \"\" && r.Chosen", "r.Subject != \"\" && r.Chosen"},
 	}},
 	{test: "TestATT220_221_222_223_235", what: "a request_uri excuses the address", edits: []edit{
 		{"internal/oidc/authorize.go", `if err != nil || grant.IsPushed(values.Get("request_uri")) {`, `if err != nil || values.Get("request_uri") != "" {`},

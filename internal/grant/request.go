@@ -34,6 +34,7 @@ type Request struct {
 	Subject   string // whom an id_token_hint names; "" if there was none
 	Action    string // "app", "sms", "password": what the person is to do in their settings
 	Asked     time.Time
+	Chosen    string // the session that the person goes on with, if they were asked
 
 	acted bool
 }
@@ -44,6 +45,7 @@ type Step int
 // The steps, in their order.
 const (
 	StepSignIn  Step = iota // nobody is in
+	StepChoose              // the person is asked which account
 	StepConfirm             // both steps, anew
 	StepConsent             // the person is asked whether the app may
 	StepAct                 // the person goes to their settings first
@@ -75,6 +77,8 @@ func (r Request) Next(s Standing) (Step, string) {
 		return ask(StepSignIn, "login_required")
 	case r.Subject != "" && r.Subject != s.Subject:
 		return StepRefused, "login_required"
+	case r.choice(*s.Who):
+		return StepChoose, "" // prompt has no "none" beside it
 	case !s.App.admits(s.Who.Account.Groups):
 		return StepRefused, "access_denied"
 	case r.short(s) && s.Reach < r.least(s.App):
@@ -88,6 +92,12 @@ func (r Request) Next(s Standing) (Step, string) {
 		return ask(StepAct, "interaction_required")
 	}
 	return StepAllowed, ""
+}
+
+// choice reports whether the person may want to be somebody else (prompt=select_account): they were in before
+// they were asked, and have not said that it is them.
+func (r Request) choice(who signin.Session) bool {
+	return slices.Contains(r.Prompt, "select_account") && r.Subject == "" && r.Chosen != who.ID && who.Began.Before(r.Asked.Truncate(time.Millisecond))
 }
 
 // least is the level that has to be proven.
@@ -219,6 +229,19 @@ func (g *Grants) read(ctx context.Context, token string, pushed bool) (r Request
 func (g *Grants) Act(ctx context.Context, token string) error {
 	if err := g.Store.ActRequest(ctx, seal.Hash(token)); err != nil && !errors.Is(err, store.ErrNotFound) {
 		return fmt.Errorf("grant: act: %w", err)
+	}
+	return nil
+}
+
+// Choose notes that the person of a session goes on with a waiting request.
+func (g *Grants) Choose(ctx context.Context, token string, r Request, who signin.Session) error {
+	r.Chosen = who.ID
+	body, err := json.Marshal(r)
+	if err == nil {
+		err = g.Store.RewriteRequest(ctx, seal.Hash(token), string(body))
+	}
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("grant: choose: %w", err)
 	}
 	return nil
 }

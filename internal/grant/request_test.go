@@ -19,6 +19,7 @@ func TestNext(t *testing.T) {
 	byTrust := in(time.Time{}, ago(10*24*time.Hour), "pwd")
 	byApp := in(ago(time.Minute), time.Time{}, "pwd", "otp", "mfa")
 	justNow := in(now, time.Time{}, "pwd", "email")
+	which := []string{"select_account"}
 	for _, c := range []struct {
 		what  string
 		r     Request
@@ -55,6 +56,15 @@ func TestNext(t *testing.T) {
 		{"an action", Request{Action: "app"}, Standing{Who: byMail}, StepAct, ""},
 		{"an action, silently", Request{Action: "app", Prompt: []string{"none"}}, Standing{Who: byMail}, StepRefused, "interaction_required"},
 		{"an action, and was there", Request{Action: "app", acted: true}, Standing{Who: byMail}, StepAllowed, ""},
+		{"nobody, and which account", Request{Prompt: which}, Standing{}, StepSignIn, ""},
+		{"which account", Request{Prompt: which}, Standing{Who: byMail}, StepChoose, ""},
+		{"which account, and has said", Request{Prompt: which, Chosen: "s"}, Standing{Who: byMail}, StepAllowed, ""},
+		{"which account, said somebody else", Request{Prompt: which, Chosen: "t"}, Standing{Who: byMail}, StepChoose, ""},
+		{"which account, and came in for it", Request{Prompt: which}, Standing{Who: &signin.Session{ID: "s", Began: now, Proved: now, AMR: byMail.AMR}}, StepAllowed, ""},
+		{"which account, and this one is meant", Request{Prompt: which, Subject: "anna"}, Standing{Who: byMail, Subject: "anna"}, StepAllowed, ""},
+		{"which account, and this one may not", Request{Prompt: which}, Standing{Who: byMail, App: App{Groups: []string{"board"}}}, StepChoose, ""},
+		{"first the account, then the proof", Request{Prompt: append(which, "login")}, Standing{Who: byMail}, StepChoose, ""},
+		{"the account, and then the proof", Request{Prompt: append(which, "login"), Chosen: "s"}, Standing{Who: byMail}, StepConfirm, ""},
 		{"first the proof, then the consent", Request{Level: signin.LevelCode}, Standing{Who: byMail, Reach: signin.LevelCode, App: App{Foreign: true}}, StepConfirm, ""},
 	} {
 		c.r.Asked, c.s.Now = now, now

@@ -156,8 +156,8 @@ func challenged(a grant.App, values url.Values) error {
 
 func prompted(prompt []string) error {
 	for _, one := range prompt {
-		if !slices.Contains([]string{"none", "login", "consent", "select_account"}, one) {
-			return invalid("prompt is none of none, login and consent")
+		if !slices.Contains(prompts, one) {
+			return invalid("prompt is none of " + strings.Join(prompts, ", "))
 		}
 	}
 	if len(prompt) > 4 || len(prompt) > 1 && slices.Contains(prompt, "none") {

@@ -19,6 +19,13 @@ type consentPage struct {
 	Session string // to whom this was shown
 }
 
+// showChoice asks somebody who is in whether it is with this account that they go on.
+func (p *Provider) showChoice(w http.ResponseWriter, r *http.Request, a asking) error {
+	said := consentPage{App: a.standing.App.Title(), Email: a.standing.Who.Account.Email, Request: a.token, Session: p.SID(a.standing.Who.ID, a.q.App)}
+	page.Lead(w, grant.Origin(a.q.Redirect))
+	return p.Pages.Print(w, r, page.Sheet{Of: templates(), Name: "choose", Title: "oidc.choose.title", Page: said})
+}
+
 // showConsent asks whether somebody else's app may know what it wants to know.
 func (p *Provider) showConsent(w http.ResponseWriter, r *http.Request, a asking) error {
 	var knows []string
@@ -40,7 +47,8 @@ func (p *Provider) showConsent(w http.ResponseWriter, r *http.Request, a asking)
 	return p.Pages.Print(w, r, page.Sheet{Of: templates(), Name: "consent", Titled: p.Pages.Words(r).Say("oidc.consent.title", "App", said.App), Page: said})
 }
 
-// consent is what the person says to it; a no also comes from the page on which they are to confirm.
+// consent is what the person says to it; a no, and that it is somebody else, also come from the
+// page on which they are to confirm.
 func (p *Provider) consent(w http.ResponseWriter, r *http.Request) error {
 	form, err := page.Form(w, r, "request", "session", "answer")
 	if err != nil {
@@ -57,13 +65,18 @@ func (p *Provider) consent(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return p.stray(w, r, err)
 	}
-	if form["answer"] != "allow" {
+	switch answer := form["answer"]; {
+	case answer == "other":
+		err = p.signOut(w, r)
+	case answer != "allow" && answer != "same":
 		return p.end(w, r, q, form["request"], failed("access_denied", ""))
+	case form["session"] != p.SID(who.ID, q.App): // somebody else is in by now, and is asked
+	case answer == "same":
+		err = p.Choose(r.Context(), form["request"], q, *who)
+	default:
+		err = p.Consent(r.Context(), *who, q)
 	}
-	if form["session"] != p.SID(who.ID, q.App) { // somebody else is in by now, and is asked
-		return see(w, r, grant.Continuing(form["request"]))
-	}
-	if err := p.Consent(r.Context(), *who, q); err != nil {
+	if err != nil {
 		return err
 	}
 	return see(w, r, grant.Continuing(form["request"]))

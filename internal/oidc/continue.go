@@ -83,6 +83,8 @@ func (p *Provider) ask(w http.ResponseWriter, r *http.Request, a asking) error {
 			return err
 		}
 		return to(p.actions()[a.q.Action])
+	case grant.StepChoose:
+		return p.showChoice(w, r, a)
 	}
 	return p.showConsent(w, r, a)
 }

@@ -11,6 +11,9 @@ import (
 // scopes are those that mean something here; others are left out of what is granted.
 var scopes = []string{"openid", "profile", "email", "groups", "offline_access"}
 
+// prompts are what an app may want a person to be asked (OpenID Connect Core 3.1.2.1).
+var prompts = []string{"none", "login", "consent", "select_account"}
+
 // proofs are the ways in which an app may prove itself.
 var proofs = []string{"client_secret_basic", "client_secret_post", "private_key_jwt", "none"}
 
@@ -40,7 +43,7 @@ func (p *Provider) discovery(w http.ResponseWriter, _ *http.Request) error {
 		"code_challenge_methods_supported":                 []string{"S256"},
 		"acr_values_supported":                             signin.ACRs(),
 		"claims_supported":                                 []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "name", "email", "email_verified", "groups"},
-		"prompt_values_supported":                          []string{"none", "login", "consent"},
+		"prompt_values_supported":                          prompts,
 		"ui_locales_supported":                             p.Pages.Languages(),
 		"claims_parameter_supported":                       false,
 		"request_parameter_supported":                      false,

@@ -36,13 +36,13 @@ func (p *Provider) logout(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if who == nil {
-		return p.signOut(w, r, f) // nobody is in, or was for long
+		return p.leave(w, r, f) // nobody is in, or was for long
 	}
 	if f.session != p.SID(who.ID, f.app) {
 		page.Lead(w, grant.Origin(f.to))
 		return p.Pages.Print(w, r, page.Sheet{Of: templates(), Name: "logout", Title: "oidc.logout.title", Page: wishes(values)})
 	}
-	return p.signOut(w, r, f)
+	return p.leave(w, r, f)
 }
 
 // postLogout is the same by a form of another site, which brings no cookies: it goes on with
@@ -80,7 +80,7 @@ func (p *Provider) confirmLogout(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return p.stray(w, r, err)
 	}
-	return p.signOut(w, r, f)
+	return p.leave(w, r, f)
 }
 
 // wish reads what the app wants. An address that is not registered for it is refused, and so
@@ -111,16 +111,22 @@ func (p *Provider) wish(r *http.Request, values url.Values) (f farewell, err err
 	return f, err
 }
 
-// signOut ends the session of the browser.
-func (p *Provider) signOut(w http.ResponseWriter, r *http.Request, f farewell) error {
-	token := p.Pages.Cookie(r, page.SessionCookie)
-	p.Pages.SignedOut(w)
-	if token != "" {
-		if err := p.Engine.SignOut(r.Context(), token, p.Pages.From(r)); err != nil {
-			return err
-		}
+// leave ends the session of the browser and sends it on.
+func (p *Provider) leave(w http.ResponseWriter, r *http.Request, f farewell) error {
+	if err := p.signOut(w, r); err != nil {
+		return err
 	}
 	return p.gone(w, r, f)
+}
+
+// signOut ends the session of the browser.
+func (p *Provider) signOut(w http.ResponseWriter, r *http.Request) error {
+	token := p.Pages.Cookie(r, page.SessionCookie)
+	p.Pages.SignedOut(w)
+	if token == "" {
+		return nil
+	}
+	return p.Engine.SignOut(r.Context(), token, p.Pages.From(r))
 }
 
 // gone sends on who is out.

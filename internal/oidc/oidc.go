@@ -1,6 +1,6 @@
 // Package oidc is the OpenID Connect provider, one file for each endpoint.
 //
-//	authorize ─▶ (sign in, confirm, consent, settings) ─▶ continue ─▶ the app ─▶ token ─▶ userinfo
+//	authorize ─▶ (sign in, choose, confirm, consent, settings) ─▶ continue ─▶ the app ─▶ token ─▶ userinfo
 //
 // What an app may know is decided in grant; here it is asked for and answered. Errors for apps
 // have a table of their own, in errors.go; those for people are pages.

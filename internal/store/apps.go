@@ -79,6 +79,11 @@ func (db *DB) ActRequest(ctx context.Context, id []byte) error {
 	return db.must(ctx, `UPDATE requests SET acted = TRUE WHERE id = $1 AND NOT acted`, id)
 }
 
+// RewriteRequest gives a request that waits another body. ErrNotFound: it was answered.
+func (db *DB) RewriteRequest(ctx context.Context, id []byte, body string) error {
+	return db.must(ctx, `UPDATE requests SET body = $2 WHERE id = $1`, id, body)
+}
+
 // RemoveRequest removes a request that was answered. ErrNotFound: somebody else was faster.
 func (db *DB) RemoveRequest(ctx context.Context, id []byte) error {
 	return db.must(ctx, `DELETE FROM requests WHERE id = $1`, id)
