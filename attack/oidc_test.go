@@ -299,8 +299,18 @@ func (h *house) allow(b *live.Browser, asked live.Answer, pairs ...string) live.
 		h.T.Fatalf("nobody is asked: %s", asked.Body)
 	}
 	a := b.Post("/oauth2/consent", append(form, pairs...)...)
+	return h.goesOn(b, a)
+}
+
+// asks follows an app to the page on which the person is asked something.
+func (h *house) asks(b *live.Browser, v url.Values) live.Answer {
+	h.T.Helper()
+	return h.goesOn(b, b.Get("/oauth2/authorize?"+v.Encode()))
+}
+
+func (h *house) goesOn(b *live.Browser, a live.Answer) live.Answer {
 	if to := h.location(a); to.Path == "/oauth2/continue" {
-		a = b.Get(to.RequestURI())
+		return b.Get(to.RequestURI())
 	}
 	return a
 }
@@ -310,7 +320,7 @@ func TestATT235_consent(t *testing.T) {
 	withApps(t, func(h *house, _ *apps, anna *live.Browser) {
 		h.addBen()
 		ben := h.enter(h.Browser(), benEmail, benPassword)
-		asked := anna.Get("/oauth2/authorize?" + asking("other", otherBack).Encode())
+		asked := h.asks(anna, asking("other", otherBack))
 		for what, a := range map[string]live.Answer{
 			"Ben": h.allow(ben, asked), "a session of nobody": h.allow(anna, asked, "session", "nobody"), "nobody who is in": h.allow(h.Browser(), asked), "another request": h.allow(anna, asked, "request", "nothing"),
 		} {
@@ -321,7 +331,7 @@ func TestATT235_consent(t *testing.T) {
 		if to := h.location(h.allow(anna, asked)); storetest.Count(h.T, h.DB, "consents") != 1 || !to.Query().Has("code") {
 			h.T.Errorf("her own word leads to %s", to)
 		}
-		asked = anna.Get("/oauth2/authorize?" + asking("books", booksBack, "prompt", "select_account").Encode())
+		asked = h.asks(anna, asking("books", booksBack, "prompt", "select_account"))
 		if a := h.allow(ben, asked, "answer", "same"); !strings.Contains(a.Body, "Continue as "+benEmail) {
 			h.T.Errorf("Ben answers for her: %s", a.Body)
 		}
@@ -332,6 +342,67 @@ func TestATT235_consent(t *testing.T) {
 		}
 		if to := h.location(h.allow(anna, asked, "answer", "same")); !to.Query().Has("code") {
 			h.T.Errorf("her own choice leads to %s", to)
+		}
+	})
+}
+
+// ATT-235, on a machine that people share: whoever says that they are another ends the session that is there,
+// whatever has become of the request, and what waits goes on for them alone.
+func TestATT235_another(t *testing.T) {
+	withApps(t, func(h *house, a *apps, anna *live.Browser) {
+		h.addBen()
+		other := func(b *live.Browser, request string) live.Answer {
+			return b.Post("/oauth2/consent", "answer", "other", "request", request)
+		}
+		request := func(b *live.Browser, v url.Values) string { return h.sent(b, v).Query().Get("request") }
+		hint := h.tokens(a, anna).text("id_token")
+
+		form := []string{"client_secret", a.books}
+		for name, texts := range asking("books", booksBack, "prompt", "select_account", "login_hint", live.AnnaEmail) {
+			form = append(form, name, texts[0])
+		}
+		pushed := h.call(h.Browser(), "/oauth2/par", form...)
+		waits := request(anna, url.Values{"client_id": {"books"}, "request_uri": {pushed.text("request_uri")}})
+		for range 2 { // a page that is loaded again asks again
+			if page := anna.Get("/oauth2/continue?request=" + waits); !strings.Contains(page.Body, "Continue as "+live.AnnaEmail) {
+				h.T.Fatalf("%d %s", page.StatusCode, page.Body)
+			}
+		}
+		for range 2 { // and a button that is pressed twice does no harm
+			h.leads(other(anna, waits), "/oauth2/continue?request="+waits)
+		}
+		h.leads(anna.Get("/settings"), "/signin?return_to=%2Fsettings")
+		to := h.location(anna.Get("/oauth2/continue?request=" + waits))
+		if page := anna.Get(to.RequestURI()); to.Path != "/signin" || strings.Contains(page.Body, live.AnnaEmail) {
+			h.T.Errorf("%s fills in who has left: %s", to, page.Body)
+		}
+		ben := h.enter(anna, benEmail, benPassword)
+		code := h.location(ben.Get("/oauth2/continue?request=" + waits)).Query().Get("code")
+		if who := h.knows(h.redeem(code, "books", a.books, booksBack).text("access_token")); who.text("email") != benEmail {
+			h.T.Errorf("the app knows %v", who.body)
+		}
+		if page := ben.Get("/oauth2/continue?request=" + waits); page.StatusCode != http.StatusBadRequest {
+			h.T.Errorf("a request goes on twice: %d", page.StatusCode)
+		}
+		other(ben, waits) // whose request is over by now
+		h.leads(ben.Get("/settings"), "/signin?return_to=%2Fsettings")
+
+		// Where the app says whom it means, nobody else would get there.
+		anna = h.anna()
+		offers := func(v url.Values) bool {
+			page := h.asks(anna, v)
+			if to := h.location(page); to.Path == "/settings/confirm" {
+				page = anna.Get(to.RequestURI())
+			}
+			return strings.Contains(h.want(page, http.StatusOK).Body, `value="other"`)
+		}
+		if !offers(asking("books", booksBack, "prompt", "login")) || offers(asking("books", booksBack, "prompt", "login", "id_token_hint", hint)) {
+			h.T.Error("to confirm, another account is offered where it leads nowhere, or is not where it would")
+		}
+		allowed := h.location(h.allow(anna, h.asks(anna, asking("other", otherBack)))).Query().Get("code")
+		hint = h.redeem(allowed, "other", a.other, otherBack).text("id_token")
+		if !offers(asking("other", otherBack, "prompt", "consent")) || offers(asking("other", otherBack, "prompt", "consent", "id_token_hint", hint)) {
+			h.T.Error("to consent, another account is offered where it leads nowhere, or is not where it would")
 		}
 	})
 }

@@ -160,7 +160,8 @@ func TestBrowserAppStepUp(t *testing.T) {
 	b.open("/signin?acr_values=urn:twostep:acr:2")
 	b.inShop(x, "unmet_authentication_requirements")
 
-	b.open("/signin?twostep_action=app")
+	b.open("/signin?twostep_action=app&prompt=select_account")
+	b.click("Continue as anna@example.com") // and is not asked again, though the new app ends all other sessions
 	b.at("/settings/2step/app")
 	key := b.scan()
 	b.code(passcode(t, key, s.Now()))

@@ -46,7 +46,7 @@ func TestProgramsReadErrors(t *testing.T) {
 				Error string `json:"error"`
 				Text  string `json:"error_description"`
 			}
-			if err != nil || a.StatusCode != c.status || a.Header.Get("Content-Type") != "application/json" || json.Unmarshal(text, &said) != nil ||
+			if err != nil || a.StatusCode != c.status || a.Header.Get("Content-Type") != "application/json" || a.Header.Get("Access-Control-Allow-Origin") != "*" || json.Unmarshal(text, &said) != nil ||
 				said.Error != "invalid_request" || !strings.Contains(said.Text, c.says) {
 				t.Errorf("%s %s, %s: %d %s\n%.300s", c.method, path, c.says, a.StatusCode, a.Header.Get("Content-Type"), text)
 			}

@@ -81,6 +81,9 @@ var apps = []mutation{
 	{test: "TestATT235_consent", what: "whoever is in says yes for somebody else", edits: []edit{
 		{"internal/oidc/consent.go", `case form["session"] != p.SID(who.ID, q.App):`, `case form["session"] == "":`},
 	}},
+	{test: "TestATT235_another", what: "who says that they are another stays in if the request is over", edits: []edit{
+		{"internal/oidc/consent.go", `if form["answer"] == "other" {`, `if _, err := p.Waiting(r.Context(), form["request"]); err == nil && form["answer"] == "other" {`},
+	}},
 	{test: "TestATT235_consent", what: "an app that asks which account is answered without a question", edits: []edit{
 		{"internal/grant/request.go", "r.Subject == \"\" && r.Chosen", "r.Subject != \"\" && r.Chosen"},
 	}},

@@ -24,6 +24,9 @@ var steps = []mutation{
 	{test: "TestATT011_018_099", what: "a fault tells its cause", edits: []edit{
 		{"internal/page/errors.go", `number " + id, ID: id`, `number " + id, ID: id + err.Error()`},
 	}},
+	{test: "TestATT011_018_099", what: "a fault tells an app its cause", edits: []edit{
+		{"internal/page/errors.go", `number " + id, ID: id`, `number " + id + err.Error(), ID: id`},
+	}},
 	{test: "TestATT307", what: "a panic is nobody's business", edits: []edit{
 		{"internal/page/headers.go", `if broke := recover(); broke != nil`, `if broke := any(nil); broke != nil`},
 	}},

@@ -34,7 +34,7 @@ type Request struct {
 	Subject   string // whom an id_token_hint names; "" if there was none
 	Action    string // "app", "sms", "password": what the person is to do in their settings
 	Asked     time.Time
-	Chosen    string // the session that the person goes on with, if they were asked
+	Chosen    string // the account that the person goes on with, if they were asked
 
 	acted bool
 }
@@ -97,7 +97,7 @@ func (r Request) Next(s Standing) (Step, string) {
 // choice reports whether the person may want to be somebody else (prompt=select_account): they were in before
 // they were asked, and have not said that it is them.
 func (r Request) choice(who signin.Session) bool {
-	return slices.Contains(r.Prompt, "select_account") && r.Subject == "" && r.Chosen != who.ID && who.Began.Before(r.Asked.Truncate(time.Millisecond))
+	return slices.Contains(r.Prompt, "select_account") && r.Subject == "" && r.Chosen != who.Account.ID && who.Began.Before(r.Asked.Truncate(time.Millisecond))
 }
 
 // least is the level that has to be proven.
@@ -233,17 +233,29 @@ func (g *Grants) Act(ctx context.Context, token string) error {
 	return nil
 }
 
-// Choose notes that the person of a session goes on with a waiting request.
-func (g *Grants) Choose(ctx context.Context, token string, r Request, who signin.Session) error {
-	r.Chosen = who.ID
-	body, err := json.Marshal(r)
-	if err == nil {
-		err = g.Store.RewriteRequest(ctx, seal.Hash(token), string(body))
+// Choose notes with which account the person of a waiting request goes on; "": with another than
+// the app has hinted at.
+func (g *Grants) Choose(ctx context.Context, token, account string) error {
+	r, err := g.Waiting(ctx, token)
+	if errors.Is(err, ErrInvalid) { // it was answered, which ends it
+		return nil
 	}
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
+	if err != nil {
+		return err
+	}
+	r.Chosen = account
+	if account == "" {
+		r.LoginHint = ""
+	}
+	body, err := json.Marshal(r)
+	if err != nil {
 		return fmt.Errorf("grant: choose: %w", err)
 	}
-	return nil
+	err = g.Store.RewriteRequest(ctx, seal.Hash(token), string(body))
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	return err
 }
 
 // Answered ends a waiting request, once. ErrInvalid: somebody else was faster.
@@ -301,6 +313,7 @@ type Errand struct {
 	Hint    string // the address to sign in with
 	Locales string
 	Token   string // under which a request waits; "" if none does
+	Meant   bool   // the app says whom it means: nobody else gets there
 }
 
 // Errand reads an address to come back to: of a request that waits, or of an app. It is
@@ -325,7 +338,7 @@ func (g *Grants) Errand(ctx context.Context, back string) (Errand, error) {
 	if errors.Is(err, ErrNoApp) {
 		return Errand{}, nil
 	}
-	return Errand{App: a.Title(), Origin: Origin(r.Redirect), Full: r.full(a), Level: r.least(a), Hint: r.LoginHint, Locales: r.Locales, Token: values.Get("request")}, err
+	return Errand{App: a.Title(), Origin: Origin(r.Redirect), Full: r.full(a), Level: r.least(a), Hint: r.LoginHint, Locales: r.Locales, Token: values.Get("request"), Meant: r.Subject != ""}, err
 }
 
 // appOf is the app whose origin an address has.

@@ -58,13 +58,13 @@ func TestNext(t *testing.T) {
 		{"an action, and was there", Request{Action: "app", acted: true}, Standing{Who: byMail}, StepAllowed, ""},
 		{"nobody, and which account", Request{Prompt: which}, Standing{}, StepSignIn, ""},
 		{"which account", Request{Prompt: which}, Standing{Who: byMail}, StepChoose, ""},
-		{"which account, and has said", Request{Prompt: which, Chosen: "s"}, Standing{Who: byMail}, StepAllowed, ""},
-		{"which account, said somebody else", Request{Prompt: which, Chosen: "t"}, Standing{Who: byMail}, StepChoose, ""},
+		{"which account, and has said", Request{Prompt: which, Chosen: "anna"}, Standing{Who: byMail}, StepAllowed, ""},
+		{"which account, said somebody else", Request{Prompt: which, Chosen: "ben"}, Standing{Who: byMail}, StepChoose, ""},
 		{"which account, and came in for it", Request{Prompt: which}, Standing{Who: &signin.Session{ID: "s", Began: now, Proved: now, AMR: byMail.AMR}}, StepAllowed, ""},
 		{"which account, and this one is meant", Request{Prompt: which, Subject: "anna"}, Standing{Who: byMail, Subject: "anna"}, StepAllowed, ""},
 		{"which account, and this one may not", Request{Prompt: which}, Standing{Who: byMail, App: App{Groups: []string{"board"}}}, StepChoose, ""},
 		{"first the account, then the proof", Request{Prompt: append(which, "login")}, Standing{Who: byMail}, StepChoose, ""},
-		{"the account, and then the proof", Request{Prompt: append(which, "login"), Chosen: "s"}, Standing{Who: byMail}, StepConfirm, ""},
+		{"the account, and then the proof", Request{Prompt: append(which, "login"), Chosen: "anna"}, Standing{Who: byMail}, StepConfirm, ""},
 		{"first the proof, then the consent", Request{Level: signin.LevelCode}, Standing{Who: byMail, Reach: signin.LevelCode, App: App{Foreign: true}}, StepConfirm, ""},
 	} {
 		c.r.Asked, c.s.Now = now, now

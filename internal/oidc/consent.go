@@ -17,6 +17,7 @@ type consentPage struct {
 	Knows   []string
 	Request string
 	Session string // to whom this was shown
+	Meant   bool   // it can be nobody else
 }
 
 // showChoice asks somebody who is in whether it is with this account that they go on.
@@ -42,7 +43,7 @@ func (p *Provider) showConsent(w http.ResponseWriter, r *http.Request, a asking)
 	if host == "" {
 		host = u.Scheme
 	}
-	said := consentPage{a.standing.App.Title(), host, a.standing.Who.Account.Email, knows, a.token, p.SID(a.standing.Who.ID, a.q.App)}
+	said := consentPage{a.standing.App.Title(), host, a.standing.Who.Account.Email, knows, a.token, p.SID(a.standing.Who.ID, a.q.App), a.q.Subject != ""}
 	page.Lead(w, grant.Origin(a.q.Redirect))
 	return p.Pages.Print(w, r, page.Sheet{Of: templates(), Name: "consent", Titled: p.Pages.Words(r).Say("oidc.consent.title", "App", said.App), Page: said})
 }
@@ -53,6 +54,9 @@ func (p *Provider) consent(w http.ResponseWriter, r *http.Request) error {
 	form, err := page.Form(w, r, "request", "session", "answer")
 	if err != nil {
 		return err
+	}
+	if form["answer"] == "other" { // whatever has become of the request or the session
+		return p.another(w, r, form["request"])
 	}
 	who, err := p.who(r)
 	if err != nil {
@@ -66,13 +70,11 @@ func (p *Provider) consent(w http.ResponseWriter, r *http.Request) error {
 		return p.stray(w, r, err)
 	}
 	switch answer := form["answer"]; {
-	case answer == "other":
-		err = p.signOut(w, r)
 	case answer != "allow" && answer != "same":
 		return p.end(w, r, q, form["request"], failed("access_denied", ""))
 	case form["session"] != p.SID(who.ID, q.App): // somebody else is in by now, and is asked
 	case answer == "same":
-		err = p.Choose(r.Context(), form["request"], q, *who)
+		err = p.Choose(r.Context(), form["request"], who.Account.ID)
 	default:
 		err = p.Consent(r.Context(), *who, q)
 	}
@@ -80,4 +82,15 @@ func (p *Provider) consent(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return see(w, r, grant.Continuing(form["request"]))
+}
+
+// another signs out whoever is in; the request goes on with somebody else.
+func (p *Provider) another(w http.ResponseWriter, r *http.Request, token string) error {
+	if err := p.signOut(w, r); err != nil {
+		return err
+	}
+	if err := p.Choose(r.Context(), token, ""); err != nil {
+		return err
+	}
+	return see(w, r, grant.Continuing(token))
 }

@@ -56,6 +56,9 @@ func (p *Provider) proceed(w http.ResponseWriter, r *http.Request, q grant.Reque
 		if token, err = p.Wait(r.Context(), q, p.Pages.From(r).Network()); err != nil {
 			return err
 		}
+		if step == grant.StepChoose || step == grant.StepConsent { // pages of ours: they get an address that can be loaded again
+			return see(w, r, grant.Continuing(token))
+		}
 	}
 	return p.ask(w, r, asking{step, q, token, standing})
 }

@@ -19,7 +19,7 @@ var proofs = []string{"client_secret_basic", "client_secret_post", "private_key_
 
 // discovery tells apps where everything is (OpenID Connect Discovery 3, RFC 8414).
 func (p *Provider) discovery(w http.ResponseWriter, _ *http.Request) error {
-	shared(w)
+	page.Share(w)
 	w.Header().Set("Cache-Control", "public, max-age=300")
 	w.Header().Del("Vary")
 	return page.JSON(w, http.StatusOK, map[string]any{
@@ -61,7 +61,7 @@ func (p *Provider) keys(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	shared(w)
+	page.Share(w)
 	w.Header().Set("Cache-Control", "public, max-age=300")
 	w.Header().Del("Vary")
 	return page.JSON(w, http.StatusOK, set)

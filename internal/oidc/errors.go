@@ -57,7 +57,7 @@ func explained(err error) (*refusal, bool) {
 // not in the table is a fault of ours, and printed and logged like any other.
 func (p *Provider) api(h func(http.ResponseWriter, *http.Request, grant.App, url.Values) error) page.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		shared(w)
+		page.Share(w)
 		values, err := parameters(r)
 		var a grant.App
 		if err == nil {

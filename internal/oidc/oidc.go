@@ -106,16 +106,9 @@ func parameters(r *http.Request) (url.Values, error) {
 	return values, nil
 }
 
-// shared lets pages of other origins read an answer in which no cookie has a part.
-func shared(w http.ResponseWriter) {
-	h := w.Header()
-	h.Set("Access-Control-Allow-Origin", "*")
-	h.Set("Cross-Origin-Resource-Policy", "cross-origin")
-}
-
 // preflight answers a browser that asks whether a page of another origin may send a token.
 func (p *Provider) preflight(w http.ResponseWriter, _ *http.Request) error {
-	shared(w)
+	page.Share(w)
 	h := w.Header()
 	h.Set("Access-Control-Allow-Methods", "GET, POST")
 	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type")

@@ -12,7 +12,7 @@ import (
 // userinfo says who the person of an access token is (OpenID Connect Core 5.3). The token
 // comes in the header or in a form, never in an address.
 func (p *Provider) userinfo(w http.ResponseWriter, r *http.Request) error {
-	shared(w)
+	page.Share(w)
 	token, err := bearer(r)
 	if err != nil {
 		return unauthorized(w, http.StatusBadRequest, "invalid_request")

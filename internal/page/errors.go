@@ -243,5 +243,6 @@ func (p *Printer) tell(w http.ResponseWriter, status int, cause string) {
 	case status >= http.StatusInternalServerError:
 		code = "server_error"
 	}
+	Share(w)
 	_ = JSON(w, status, map[string]string{"error": code, "error_description": cause})
 }

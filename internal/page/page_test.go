@@ -135,6 +135,10 @@ func TestErrorsForPrograms(t *testing.T) {
 		{"GET", "/panics", "", "", 500, "server_error", "^a fault of the server, number [A-Z2-7]{12}$"},
 	} {
 		w := ask(h, c.method, c.target, c.kind, c.body)
+		if got := w.Header(); got.Get("Access-Control-Allow-Origin") != "*" || got.Get("Cross-Origin-Resource-Policy") != "cross-origin" {
+			t.Errorf("%s %.40s: no page of another origin can read it: %v", c.method, c.target, got)
+		}
+		w.Header().Set("Cross-Origin-Resource-Policy", "same-origin") // in all else it is like a page
 		golden(t, c.method+" "+c.target[:min(40, len(c.target))], w.Header())
 		var said map[string]string
 		if err := json.Unmarshal(w.Body.Bytes(), &said); err != nil || w.Code != c.status || w.Header().Get("Content-Type") != "application/json" ||

@@ -14,10 +14,11 @@ type stepUpPage struct {
 	Email, ReturnTo string
 	App             string // that wants it; "": this site does
 	Request         string // of the app, under which it waits; "": it cannot be told no
+	Meant           bool   // it can be nobody else
 }
 
 func stepUpSheet(who signin.Session, g goal) page.Sheet {
-	return page.Sheet{Name: "stepup", Title: "confirm.title", Focus: "password", Page: stepUpPage{who.Account.Email, g.back, g.App, g.Token}}
+	return page.Sheet{Name: "stepup", Title: "confirm.title", Focus: "password", Page: stepUpPage{who.Account.Email, g.back, g.App, g.Token, g.Meant}}
 }
 
 // showStepUp asks for the password before somebody changes what proves them. The step
