@@ -28,13 +28,15 @@ type book struct {
 	grants   map[string][]grant // trust, by the series of the browser's cookie
 	known    map[string]bool    // series and account in which both steps were taken
 	guesses  map[string]int     // compares of strangers, by account and kind: "email", "totp", "hard"
-	late     map[string]int     // right answers that were given too late, by invariant
-	in, past int                // sessions by both steps, and by trust
+	debits   map[string]int     // in which call each was first seen
+	calls    int
+	late     map[string]int // right answers that were given too late, by invariant
+	in, past int            // sessions by both steps, and by trust
 }
 
 func newBook() book {
 	return book{spent: map[string]int{}, lost: map[string]int{}, used: map[string]string{}, sessions: map[string]bool{},
-		grants: map[string][]grant{}, known: map[string]bool{}, late: map[string]int{}, guesses: map[string]int{}}
+		grants: map[string][]grant{}, known: map[string]bool{}, late: map[string]int{}, guesses: map[string]int{}, debits: map[string]int{}}
 }
 
 // asked is a call.
@@ -66,6 +68,7 @@ type grant struct {
 }
 
 func (b *book) before(w *world) {
+	b.calls++
 	b.asked.begins, b.asked.compared, b.asked.challenge, b.asked.fits, b.asked.odds = w.now.Add(w.skew), false, "", nil, 0
 }
 
@@ -158,10 +161,29 @@ func (w *world) oddsOf(about factor.About, a factor.Answer) limit.Odds {
 	return limit.Odds(1000 * live)
 }
 
-// debits are those of a challenge: how many, what the newest cost together, and of which browser.
+// debits are those of a challenge: how many, what they cost together, and of which browser is the one that
+// this call has made. Its time does not tell, for the clock may have been set back since the one before.
 func (w *world) debits(challenge string) (n int, cost limit.Odds, device string) {
-	w.query(`SELECT COUNT(*), COALESCE(SUM(cost), 0) FROM debits WHERE challenge = $1 AND kind IN ('guess', 'pair')`, []any{challenge}, &n, &cost)
-	w.query(`SELECT device FROM debits WHERE challenge = $1 AND kind IN ('guess', 'pair') ORDER BY at DESC, device DESC LIMIT 1`, []any{challenge}, &device)
+	w.Helper()
+	rows, err := w.rows.Query(`SELECT id, cost, device FROM debits WHERE challenge = $1 AND kind IN ('guess', 'pair')`, challenge)
+	if err != nil {
+		w.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id, of string
+		var odds limit.Odds
+		if err := rows.Scan(&id, &odds, &of); err != nil {
+			w.Fatal(err)
+		}
+		if call, ok := w.book.debits[id]; !ok || call == w.book.calls {
+			w.book.debits[id], device = w.book.calls, of
+		}
+		n, cost = n+1, cost+odds
+	}
+	if err := rows.Err(); err != nil {
+		w.Fatal(err)
+	}
 	return n, cost, device
 }
 
