@@ -147,7 +147,8 @@ func (w *world) comparing(about factor.About, a factor.Answer) {
 	}
 }
 
-// oddsOf is what of all answers is right now, as one guess has it.
+// oddsOf is what of all answers is right now, as one guess has it. The engine compares with the codes that it
+// has read and debited, which may be before the clock was set back: one that was over then is not among them.
 func (w *world) oddsOf(about factor.About, a factor.Answer) limit.Odds {
 	if about.Method == "totp" {
 		if a.Hard {
@@ -157,7 +158,7 @@ func (w *world) oddsOf(about factor.About, a factor.Answer) limit.Odds {
 	}
 	var live int64
 	w.query(`SELECT COUNT(*) FROM codes WHERE challenge = $1 AND method = $2 AND used_at = 0 AND ends_at >= $3 AND cost > 0`,
-		[]any{w.book.asked.challenge, about.Method, store.Millis(a.Now)}, &live)
+		[]any{w.book.asked.challenge, about.Method, max(store.Millis(w.book.asked.begins), store.Millis(a.Now))}, &live)
 	return limit.Odds(1000 * live)
 }
 
