@@ -72,8 +72,8 @@ func TestBrowserAppOtherSite(t *testing.T) {
 	}
 }
 
-// An app of somebody else learns nothing before the person has said so, and is asked about once.
-func TestBrowserAppConsent(t *testing.T) {
+// foreign tells the story of an app of somebody else, with a script and without.
+func foreign(t *testing.T, story func(x *shop, s *live.Server, b *tab)) {
 	t.Parallel()
 	for _, l := range []look{light, plain} {
 		t.Run(l.name, func(t *testing.T) {
@@ -82,69 +82,66 @@ func TestBrowserAppConsent(t *testing.T) {
 			x.Foreign = true
 			s := live.Start(t, "", x.at)
 			x.connect(s)
-			b := browse(t, x.URL, l)
-			b.open("/signin")
-			b.steps(s)
-			b.sees("Do not allow")
-			b.sees("Corner Shop wants to sign you in with your account at Example, anna@example.com.")
-			b.sees("your email address")
-			b.click("Do not allow")
-			b.inShop(x, "access_denied")
-			b.open("/signin")
-			b.sees("Corner Shop wants")
-			b.click("Allow")
-			b.inShop(x, live.AnnaEmail)
-			b.open("/signin")
-			b.inShop(x, live.AnnaEmail)
-			b.open("/signin?prompt=consent")
-			b.sees("Corner Shop wants")
+			story(x, s, browse(t, x.URL, l))
 		})
 	}
+}
+
+// An app of somebody else learns nothing before the person has said so, and is asked about once.
+func TestBrowserAppConsent(t *testing.T) {
+	foreign(t, func(x *shop, s *live.Server, b *tab) {
+		b.open("/signin")
+		b.steps(s)
+		b.sees("Do not allow")
+		b.sees("Corner Shop wants to sign you in with your account at Example, anna@example.com.")
+		b.sees("your email address")
+		b.click("Do not allow")
+		b.inShop(x, "access_denied")
+		b.open("/signin")
+		b.sees("Corner Shop wants")
+		b.click("Allow")
+		b.inShop(x, live.AnnaEmail)
+		b.open("/signin")
+		b.inShop(x, live.AnnaEmail)
+		b.open("/signin?prompt=consent")
+		b.sees("Corner Shop wants")
+	})
 }
 
 // Where somebody else is in, on a machine that people share, one can be oneself: an app that asks for it has
 // the person choose, and one that wants a proof or a consent lets them say that they are another. What
 // was asked for goes on, and whoever was in is out, of their apps too.
 func TestBrowserAppAnotherAccount(t *testing.T) {
-	t.Parallel()
 	const benEmail, benPassword = "ben@example.com", "another long password"
-	for _, l := range []look{light, plain} {
-		t.Run(l.name, func(t *testing.T) {
-			t.Parallel()
-			x := openShop(t)
-			x.Foreign = true
-			s := live.Start(t, "", x.at)
-			x.connect(s)
-			if err := s.AddAccount(t.Context(), twostep.NewAccount{Email: benEmail, Name: "Ben", Password: benPassword}); err != nil {
-				t.Fatal(err)
-			}
-			b := browse(t, x.URL, l)
-			b.open("/signin?prompt=select_account") // nobody is in: who signs in has chosen
-			b.steps(s)
-			b.sees("Corner Shop wants")
-			b.click("Allow")
-			b.inShop(x, live.AnnaEmail)
-			b.open("/signin?prompt=select_account")
-			b.sees("You are signed in to Example as anna@example.com.")
-			b.click("Continue as anna@example.com")
-			b.inShop(x, live.AnnaEmail)
-			anna := x.last().Said.SID
-			b.open("/signin?prompt=select_account")
-			b.click("Sign out and use another account")
-			b.stepsAs(s, benEmail, benPassword)
-			x.hears(anna)
-			b.sees("with your account at Example, ben@example.com.")
-			b.click("Sign out and use another account")
-			b.steps(s)
-			b.inShop(x, live.AnnaEmail)
-			b.open("/signin?prompt=login")
-			b.at("/settings/confirm")
-			b.click("Sign out and use another account")
-			b.stepsAs(s, benEmail, benPassword)
-			b.click("Allow")
-			b.inShop(x, benEmail)
-		})
-	}
+	foreign(t, func(x *shop, s *live.Server, b *tab) {
+		if err := s.AddAccount(b.t.Context(), twostep.NewAccount{Email: benEmail, Name: "Ben", Password: benPassword}); err != nil {
+			b.t.Fatal(err)
+		}
+		b.open("/signin?prompt=select_account") // nobody is in: who signs in has chosen
+		b.steps(s)
+		b.sees("Corner Shop wants")
+		b.click("Allow")
+		b.inShop(x, live.AnnaEmail)
+		b.open("/signin?prompt=select_account")
+		b.sees("You are signed in to Example as anna@example.com.")
+		b.click("Continue as anna@example.com")
+		b.inShop(x, live.AnnaEmail)
+		anna := x.last().Said.SID
+		b.open("/signin?prompt=select_account")
+		b.click("Sign out and use another account")
+		b.stepsAs(s, benEmail, benPassword)
+		x.hears(anna)
+		b.sees("with your account at Example, ben@example.com.")
+		b.click("Sign out and use another account")
+		b.steps(s)
+		b.inShop(x, live.AnnaEmail)
+		b.open("/signin?prompt=login")
+		b.at("/settings/confirm")
+		b.click("Sign out and use another account")
+		b.stepsAs(s, benEmail, benPassword)
+		b.click("Allow")
+		b.inShop(x, benEmail)
+	})
 }
 
 // An app that wants more gets it from the same person, or an error, and never less in silence.

@@ -8,11 +8,7 @@ import (
 
 // What a trust decision reads is found by keys, however many devices there are.
 func TestDevicePlan(t *testing.T) {
-	db, err := Open(t.Context(), filepath.Join(t.TempDir(), "twostep.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
+	db := opened(t)
 	rows, err := db.readers.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+seen, []byte("series"), "account", 0)
 	plan, err := all(rows, err, func(s scanner) (step string, err error) {
 		var id, parent, unused int
@@ -26,4 +22,15 @@ func TestDevicePlan(t *testing.T) {
 			t.Errorf("a whole table is read: %q", plan)
 		}
 	}
+}
+
+// opened is a new database on SQLite.
+func opened(t *testing.T) *DB {
+	t.Helper()
+	db, err := Open(t.Context(), filepath.Join(t.TempDir(), "twostep.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return db
 }

@@ -2,18 +2,13 @@ package store
 
 import (
 	"context"
-	"path/filepath"
 	"testing"
 )
 
 // A statement that is still being read is not given out again: somebody else gets another one. And
 // one that was interrupted is as good as new.
 func TestPrepared(t *testing.T) {
-	db, err := Open(t.Context(), filepath.Join(t.TempDir(), "twostep.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
+	db := opened(t)
 	conn, err := db.readers.Conn(t.Context())
 	if err != nil {
 		t.Fatal(err)
