@@ -11,32 +11,36 @@ run: ## a server to try, on http://127.0.0.1:8080
 
 test: ## everything, on both databases; with the race detector where goroutines meet; then each fuzz target for a moment
 	tools/install.sh
-	CGO_ENABLED=1 go test -race -timeout 40m $$(go list ./... | grep -v -e /attack -e /sim)
-	go test -timeout 20m ./attack/... ./sim
+	CGO_ENABLED=1 go test -race -timeout 40m ./...
+	CGO_ENABLED=1 go -C test test -race -timeout 40m $$(go -C test list ./... | grep -v -e /attack -e /sim)
+	go -C test test -timeout 20m ./attack/... ./sim
 	tools/fuzz.sh 20s
 
 check: ## what needs no database and no browser
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "gofmt: $$unformatted"; exit 1; fi
 	go vet ./...
+	go -C test vet ./...
 	go tool -modfile=tools/go.mod staticcheck ./...
+	cd test && go tool -modfile=../tools/go.mod staticcheck ./...
 	go mod verify
 	go mod tidy -diff
+	go -C test mod tidy -diff
 	go test -count=1 -run TestHouse .
 	@covered=$$(go test -count=1 -cover ./internal/trust); echo "$$covered"; case "$$covered" in *" 100.0%"*) ;; *) echo "trust: a branch is not tested"; exit 1;; esac
 
 mutants: ## whether the tests of attack notice what is taken out of the program; a quarter of an hour
-	nice go run ./attack/mutants
+	nice go -C test run ./attack/mutants
 
 FUZZTIME = 5m
 
 fuzz: ## every fuzz target, for FUZZTIME each
 	tools/fuzz.sh $(FUZZTIME)
 
-bench: ## what it costs; prints a table and writes bench/latest.json
-	go run ./bench
+bench: ## what it costs; prints a table and writes test/bench/latest.json
+	go -C test run ./bench
 
 sim: ## three years of sign-ins, 300 times, with thieves and faults; a story that fails says how to play it again
-	go test -count=1 -timeout 3h -v ./sim -long
+	go -C test test -count=1 -timeout 3h -v ./sim -long
 
 pages: ## every page in every situation, in build/pages, without a database
 	mkdir -p build/pages

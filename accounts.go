@@ -3,7 +3,7 @@ package twostep
 import (
 	"context"
 
-	"twostep/internal/account"
+	"twostep.example/twostep/internal/account"
 )
 
 // ErrExists says that the address has an account.

@@ -4,7 +4,7 @@ import (
 	"context"
 	"slices"
 
-	"twostep/internal/grant"
+	"twostep.example/twostep/internal/grant"
 )
 
 // App is an app that lets people sign in here: an OpenID Connect client, or hosts behind a

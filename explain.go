@@ -5,7 +5,7 @@ import (
 	"net/netip"
 	"time"
 
-	"twostep/internal/device"
+	"twostep.example/twostep/internal/device"
 )
 
 // Explanation is a trust decision with all that was looked at.

@@ -34,14 +34,14 @@ var floors = map[string]int{
 }
 
 // Rooms that only tests enter. They may import what they like, and no other room imports them.
-var testRooms = []string{"e2e", "attack", "sim", "bench", "internal/store/storetest"}
+var testRooms = []string{"internal/spoken", "internal/store/storetest"}
 
 // Who may import what. A folder ending in * stands for all below it.
 var keepers = map[string][]string{
-	"twostep/internal/store": {"internal/account", "internal/device", "internal/ledger", "internal/signin", "internal/outbox", "internal/grant", ""},
-	"database/sql":           {"internal/store"},
-	"net/http":               {"internal/web", "internal/help", "internal/admin", "internal/oidc", "internal/forwardauth", "internal/page", "internal/check", "internal/demo", "", "cmd/*", "delivery"},
-	"html/template":          {"internal/page", "internal/web", "internal/admin", "internal/demo"},
+	"twostep.example/twostep/internal/store": {"internal/account", "internal/device", "internal/ledger", "internal/signin", "internal/outbox", "internal/grant", ""},
+	"database/sql":                           {"internal/store"},
+	"net/http":                               {"internal/web", "internal/help", "internal/admin", "internal/oidc", "internal/forwardauth", "internal/page", "internal/check", "internal/demo", "", "cmd/*", "delivery"},
+	"html/template":                          {"internal/page", "internal/web", "internal/admin", "internal/demo"},
 }
 
 const maxFunction, maxFile, maxRoom, maxParameters, maxMethods = 70, 500, 2500, 5, 5
@@ -56,7 +56,7 @@ type room struct {
 }
 
 func (r room) folder() string {
-	return strings.TrimPrefix(strings.TrimPrefix(r.ImportPath, "twostep"), "/")
+	return strings.TrimPrefix(strings.TrimPrefix(r.ImportPath, "twostep.example/twostep"), "/")
 }
 
 func (r room) forTests() bool {
@@ -91,7 +91,7 @@ func (r room) imports() (wrong []string) {
 		if list, kept := keepers[path]; kept && !allowed(r.folder(), list) {
 			wrong = append(wrong, r.ImportPath+" must not import "+path)
 		}
-		if other := (room{ImportPath: path}); path == "twostep" || strings.HasPrefix(path, "twostep/") {
+		if other := (room{ImportPath: path}); path == "twostep.example/twostep" || strings.HasPrefix(path, "twostep.example/twostep/") {
 			if theirs, ok := floor(other.folder()); !ok || theirs >= mine {
 				wrong = append(wrong, r.ImportPath+" must not import "+path+": it is on no lower floor")
 			}
@@ -244,25 +244,25 @@ func TestHouseRulesBite(t *testing.T) {
 	for _, row := range []struct {
 		name, path, imports, doc, text, want string
 	}{
-		{"fine", "twostep/internal/seal", "crypto/aes", "Package x seals.", "package x\n", ""},
-		{"method on a lower floor", "twostep/factor/voice", "twostep/factor/sentcode", "Package x seals.", "package x\n", ""},
-		{"same floor", "twostep/internal/signin", "twostep/internal/outbox", "Package x seals.", "package x\n", "no lower floor"},
-		{"upstairs", "twostep/delivery", "twostep/factor", "Package x seals.", "package x\n", "no lower floor"},
-		{"test room", "twostep", "twostep/internal/store/storetest", "Package x seals.", "package x\n", "no lower floor"},
-		{"no floor", "twostep/internal/attic", "fmt", "Package x seals.", "package x\n", "has no floor"},
-		{"store in a page", "twostep/internal/web", "twostep/internal/store", "Package x seals.", "package x\n", "must not import twostep/internal/store"},
-		{"sql", "twostep/internal/signin", "database/sql", "Package x seals.", "package x\n", "must not import database/sql"},
-		{"http", "twostep/internal/signin", "net/http", "Package x seals.", "package x\n", "must not import net/http"},
-		{"html", "twostep/factor/totp", "html/template", "Package x seals.", "package x\n", "must not import html/template"},
-		{"no comment", "twostep/internal/seal", "fmt", "", "package x\n", "no package comment"},
-		{"other sentence", "twostep/internal/seal", "fmt", "Package x does it all.", "package x\n", `does not say "does it all."`},
-		{"init", "twostep/internal/seal", "fmt", "Package x seals.", "package x\n\nfunc init() {}\n", "init runs"},
-		{"context", "twostep/internal/web", "context", "Package x seals.", "package x\n\nvar c = context.WithValue\n", "hides a value"},
-		{"long function", "twostep/internal/seal", "fmt", "Package x seals.", long, "lines: long has 71"},
-		{"long file", "twostep/internal/seal", "fmt", "Package x seals.", "package x\n" + strings.Repeat("\n", maxFile), "the file has 501"},
-		{"big room", "twostep/internal/seal", "fmt", "Package x seals.", "package x\n" + strings.Repeat("\n", maxRoom), "has 2501 lines, at most 2500"},
-		{"parameters", "twostep/internal/seal", "fmt", "Package x seals.", "package x\n\nfunc f(a, b, c, d, e, f int) {}\n", "parameters: f has 6"},
-		{"interface", "twostep/internal/seal", "fmt", "Package x seals.", "package x\n\ntype i interface { a(); b(); c(); d(); e(); f() }\n", "an interface has 6"},
+		{"fine", "twostep.example/twostep/internal/seal", "crypto/aes", "Package x seals.", "package x\n", ""},
+		{"method on a lower floor", "twostep.example/twostep/factor/voice", "twostep.example/twostep/factor/sentcode", "Package x seals.", "package x\n", ""},
+		{"same floor", "twostep.example/twostep/internal/signin", "twostep.example/twostep/internal/outbox", "Package x seals.", "package x\n", "no lower floor"},
+		{"upstairs", "twostep.example/twostep/delivery", "twostep.example/twostep/factor", "Package x seals.", "package x\n", "no lower floor"},
+		{"test room", "twostep.example/twostep", "twostep.example/twostep/internal/store/storetest", "Package x seals.", "package x\n", "no lower floor"},
+		{"no floor", "twostep.example/twostep/internal/attic", "fmt", "Package x seals.", "package x\n", "has no floor"},
+		{"store in a page", "twostep.example/twostep/internal/web", "twostep.example/twostep/internal/store", "Package x seals.", "package x\n", "must not import twostep.example/twostep/internal/store"},
+		{"sql", "twostep.example/twostep/internal/signin", "database/sql", "Package x seals.", "package x\n", "must not import database/sql"},
+		{"http", "twostep.example/twostep/internal/signin", "net/http", "Package x seals.", "package x\n", "must not import net/http"},
+		{"html", "twostep.example/twostep/factor/totp", "html/template", "Package x seals.", "package x\n", "must not import html/template"},
+		{"no comment", "twostep.example/twostep/internal/seal", "fmt", "", "package x\n", "no package comment"},
+		{"other sentence", "twostep.example/twostep/internal/seal", "fmt", "Package x does it all.", "package x\n", `does not say "does it all."`},
+		{"init", "twostep.example/twostep/internal/seal", "fmt", "Package x seals.", "package x\n\nfunc init() {}\n", "init runs"},
+		{"context", "twostep.example/twostep/internal/web", "context", "Package x seals.", "package x\n\nvar c = context.WithValue\n", "hides a value"},
+		{"long function", "twostep.example/twostep/internal/seal", "fmt", "Package x seals.", long, "lines: long has 71"},
+		{"long file", "twostep.example/twostep/internal/seal", "fmt", "Package x seals.", "package x\n" + strings.Repeat("\n", maxFile), "the file has 501"},
+		{"big room", "twostep.example/twostep/internal/seal", "fmt", "Package x seals.", "package x\n" + strings.Repeat("\n", maxRoom), "has 2501 lines, at most 2500"},
+		{"parameters", "twostep.example/twostep/internal/seal", "fmt", "Package x seals.", "package x\n\nfunc f(a, b, c, d, e, f int) {}\n", "parameters: f has 6"},
+		{"interface", "twostep.example/twostep/internal/seal", "fmt", "Package x seals.", "package x\n\ntype i interface { a(); b(); c(); d(); e(); f() }\n", "an interface has 6"},
 	} {
 		r := room{ImportPath: row.path, Name: "x", Doc: row.doc, Imports: []string{row.imports}, trees: map[string]*ast.File{}, set: token.NewFileSet()}
 		if err := r.parse("x.go", row.text); err != nil {

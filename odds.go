@@ -5,7 +5,7 @@ import (
 	"math"
 	"time"
 
-	"twostep/internal/limit"
+	"twostep.example/twostep/internal/limit"
 )
 
 // Odds are the chances, in a year, of somebody who knows the password of an account and

@@ -14,10 +14,10 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"twostep/delivery"
-	"twostep/factor"
-	"twostep/internal/limit"
-	"twostep/internal/trust"
+	"twostep.example/twostep/delivery"
+	"twostep.example/twostep/factor"
+	"twostep.example/twostep/internal/limit"
+	"twostep.example/twostep/internal/trust"
 )
 
 // Options say how a Server is to be. Database, KeyFile, PublicURL, Methods and Send

@@ -8,9 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"twostep/delivery"
-	"twostep/factor"
-	"twostep/factor/email"
+	"twostep.example/twostep/delivery"
+	"twostep.example/twostep/factor"
+	"twostep.example/twostep/factor/email"
 )
 
 func options(t *testing.T) Options {

@@ -4,8 +4,8 @@ import (
 	"maps"
 	"net/http"
 
-	"twostep/delivery"
-	"twostep/internal/seal"
+	"twostep.example/twostep/delivery"
+	"twostep.example/twostep/internal/seal"
 )
 
 // receiptPath is where gateways call back: /sms/receipt/GATEWAY/ID/MAC.

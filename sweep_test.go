@@ -5,9 +5,9 @@ import (
 	"testing"
 	"time"
 
-	"twostep/internal/limit"
-	"twostep/internal/store"
-	"twostep/internal/store/storetest"
+	"twostep.example/twostep/internal/limit"
+	"twostep.example/twostep/internal/store"
+	"twostep.example/twostep/internal/store/storetest"
 )
 
 // A clock that jumps over a year, for an hour, takes no guess with it; one that goes takes those

@@ -12,7 +12,7 @@ import (
 	"net/url"
 	"time"
 
-	"twostep/delivery"
+	"twostep.example/twostep/delivery"
 )
 
 var (

@@ -1,5 +1,5 @@
 // The linters live in a module of their own, so that the product's go.sum stays short.
-module twostep/tools
+module twostep.example/twostep/tools
 
 go 1.26.0
 

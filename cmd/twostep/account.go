@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"strings"
 
-	"twostep"
+	"twostep.example/twostep"
 )
 
 type accountAddCommand struct {

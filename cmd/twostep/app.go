@@ -11,7 +11,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"twostep"
+	"twostep.example/twostep"
 )
 
 // knownApp is what the commands about one app that is there have in common.

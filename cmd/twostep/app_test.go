@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"twostep"
+	"twostep.example/twostep"
 )
 
 const keySet = `{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`

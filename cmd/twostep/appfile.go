@@ -13,7 +13,7 @@ import (
 
 	"github.com/pelletier/go-toml/v2/unstable"
 
-	"twostep"
+	"twostep.example/twostep"
 )
 
 // appTable is one [[app]] of the configuration file. It has no flags: an app is more than a flag

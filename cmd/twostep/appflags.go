@@ -4,7 +4,7 @@ import (
 	"errors"
 	"slices"
 
-	"twostep"
+	"twostep.example/twostep"
 )
 
 // appFlags are what add and set say of an app. What was not given is nil, so that set leaves it

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"twostep"
+	"twostep.example/twostep"
 )
 
 const shownOnce = "The secret is shown this once: only its hash is kept."

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"os"
 
-	"twostep/internal/check"
+	"twostep.example/twostep/internal/check"
 )
 
 type checkCommand struct {

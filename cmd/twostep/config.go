@@ -11,7 +11,7 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/pelletier/go-toml/v2"
 
-	"twostep"
+	"twostep.example/twostep"
 )
 
 // settingsGroup marks the flags that are settings, as opposed to the arguments of one command.

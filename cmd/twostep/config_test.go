@@ -11,7 +11,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"twostep"
+	"twostep.example/twostep"
 )
 
 // parse reads the arguments of serve with the given environment.
@@ -60,7 +60,7 @@ absolute = "8h"
 [smtp]
 host = "mail.example.com"
 port = 2525
-user = "twostep"
+user = "twostep.example/twostep"
 password = "hunter2"
 from = "signin@example.com"
 security = "tls"

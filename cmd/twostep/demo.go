@@ -12,8 +12,8 @@ import (
 	"sync"
 	"time"
 
-	"twostep"
-	"twostep/delivery"
+	"twostep.example/twostep"
+	"twostep.example/twostep/delivery"
 )
 
 // clock is a clock that can be turned forward. Nobody waits 15 minutes to see a code expire, or

@@ -4,8 +4,8 @@ import (
 	"net/http"
 	"slices"
 
-	"twostep"
-	"twostep/internal/demo"
+	"twostep.example/twostep"
+	"twostep.example/twostep/internal/demo"
 )
 
 // demoID is the client_id of the demo app.

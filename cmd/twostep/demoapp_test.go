@@ -16,8 +16,8 @@ import (
 	"testing"
 	"time"
 
-	"twostep"
-	"twostep/delivery"
+	"twostep.example/twostep"
+	"twostep.example/twostep/delivery"
 )
 
 // demoVisitor is somebody before the demo app, with a browser that follows redirects.

@@ -7,7 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"twostep"
+	"twostep.example/twostep"
 )
 
 type deviceForgetCommand struct {

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"twostep"
+	"twostep.example/twostep"
 )
 
 type explainCommand struct {

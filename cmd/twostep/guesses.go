@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"twostep"
+	"twostep.example/twostep"
 )
 
 type guessesForgetCommand struct {

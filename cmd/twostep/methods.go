@@ -3,11 +3,11 @@ package main
 import (
 	"slices"
 
-	"twostep/factor"
-	"twostep/factor/email"
-	"twostep/factor/recovery"
-	"twostep/factor/sms"
-	"twostep/factor/totp"
+	"twostep.example/twostep/factor"
+	"twostep.example/twostep/factor/email"
+	"twostep.example/twostep/factor/recovery"
+	"twostep.example/twostep/factor/sms"
+	"twostep.example/twostep/factor/totp"
 )
 
 // methods is the list of all verification methods, in the order in which they are offered. A new

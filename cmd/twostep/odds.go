@@ -8,8 +8,8 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"twostep"
-	"twostep/delivery"
+	"twostep.example/twostep"
+	"twostep.example/twostep/delivery"
 )
 
 type oddsCommand struct {

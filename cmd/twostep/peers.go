@@ -5,7 +5,7 @@ import (
 	"math"
 	"strings"
 
-	"twostep"
+	"twostep.example/twostep"
 )
 
 // peer is another product with the limits it comes with: how many guesses it compares in a

@@ -11,8 +11,8 @@ import (
 	"syscall"
 	"time"
 
-	"twostep"
-	"twostep/internal/demo"
+	"twostep.example/twostep"
+	"twostep.example/twostep/internal/demo"
 )
 
 // patience is how long requests in flight may take to finish once the server is told to stop.

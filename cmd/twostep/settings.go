@@ -16,9 +16,9 @@ import (
 	"strings"
 	"time"
 
-	"twostep"
-	"twostep/delivery"
-	"twostep/manual"
+	"twostep.example/twostep"
+	"twostep.example/twostep/delivery"
+	"twostep.example/twostep/manual"
 )
 
 // settings is all an operator can say, and the only list of it: a field is a flag (--smtp-host),

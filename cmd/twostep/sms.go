@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"twostep/delivery"
+	"twostep.example/twostep/delivery"
 )
 
 type smsSettings struct {

@@ -11,10 +11,10 @@ import (
 	"strings"
 	"time"
 
-	"twostep/delivery"
-	"twostep/factor"
-	"twostep/factor/sentcode"
-	"twostep/internal/i18n"
+	"twostep.example/twostep/delivery"
+	"twostep.example/twostep/factor"
+	"twostep.example/twostep/factor/sentcode"
+	"twostep.example/twostep/internal/i18n"
 )
 
 // Method sends codes by mail. The zero value is ready.

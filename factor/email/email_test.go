@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"twostep/delivery"
-	"twostep/factor"
+	"twostep.example/twostep/delivery"
+	"twostep.example/twostep/factor"
 )
 
 func ask(language string) factor.Ask {

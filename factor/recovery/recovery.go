@@ -9,8 +9,8 @@ import (
 	"crypto/rand"
 	"net/url"
 
-	"twostep/factor"
-	"twostep/internal/seal"
+	"twostep.example/twostep/factor"
+	"twostep.example/twostep/internal/seal"
 )
 
 const count = 10 // codes in a set

@@ -10,8 +10,8 @@ import (
 	"testing"
 	"unicode"
 
-	"twostep/factor"
-	"twostep/internal/seal"
+	"twostep.example/twostep/factor"
+	"twostep.example/twostep/internal/seal"
 )
 
 // alphabet is Crockford's base32, of which the codes are.

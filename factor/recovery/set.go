@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/crypto/argon2"
 
-	"twostep/internal/seal"
+	"twostep.example/twostep/internal/seal"
 )
 
 const (

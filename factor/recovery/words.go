@@ -1,6 +1,6 @@
 package recovery
 
-import "twostep/factor"
+import "twostep.example/twostep/factor"
 
 // words are what the method says. The sentences with {Count} are right for every number.
 func words() map[string]factor.Words {

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"twostep/factor"
-	"twostep/internal/seal"
+	"twostep.example/twostep/factor"
+	"twostep.example/twostep/internal/seal"
 )
 
 const (

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"unicode"
 
-	"twostep/factor"
+	"twostep.example/twostep/factor"
 )
 
 func read(text string) (string, error) { return Read(url.Values{"code": {text}}, false) }

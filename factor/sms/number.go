@@ -7,7 +7,7 @@ import (
 
 	"github.com/nyaruka/phonenumbers"
 
-	"twostep/factor"
+	"twostep.example/twostep/factor"
 )
 
 // maxTyped is how many bytes of a typed number are looked at; the longest number has 15 digits.

@@ -9,8 +9,8 @@ import (
 
 	"github.com/nyaruka/phonenumbers"
 
-	"twostep/delivery"
-	"twostep/factor"
+	"twostep.example/twostep/delivery"
+	"twostep.example/twostep/factor"
 )
 
 func enroll(t *testing.T, m Method, country, number string) (factor.Factor, factor.Challenge, *factor.Refusal) {

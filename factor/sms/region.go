@@ -8,7 +8,7 @@ import (
 	"github.com/nyaruka/phonenumbers"
 	"golang.org/x/text/language"
 
-	"twostep/internal/i18n"
+	"twostep.example/twostep/internal/i18n"
 )
 
 // names are the regions that have phone numbers, by language, in the order of that language.

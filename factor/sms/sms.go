@@ -8,9 +8,9 @@ import (
 	"net/url"
 	"time"
 
-	"twostep/delivery"
-	"twostep/factor"
-	"twostep/factor/sentcode"
+	"twostep.example/twostep/delivery"
+	"twostep.example/twostep/factor"
+	"twostep.example/twostep/factor/sentcode"
 )
 
 // Method sends codes by text message.

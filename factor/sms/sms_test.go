@@ -8,8 +8,8 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"twostep/delivery"
-	"twostep/factor"
+	"twostep.example/twostep/delivery"
+	"twostep.example/twostep/factor"
 )
 
 func ask(language string) factor.Ask {

@@ -9,9 +9,9 @@ import (
 	"golang.org/x/net/idna"
 	"golang.org/x/text/unicode/norm"
 
-	"twostep/factor"
-	"twostep/factor/sentcode"
-	"twostep/internal/i18n"
+	"twostep.example/twostep/factor"
+	"twostep.example/twostep/factor/sentcode"
+	"twostep.example/twostep/internal/i18n"
 )
 
 // maxText is how long a message may be, in characters that each take one septet: short enough

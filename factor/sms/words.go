@@ -1,6 +1,6 @@
 package sms
 
-import "twostep/factor"
+import "twostep.example/twostep/factor"
 
 func english() factor.Words {
 	return factor.Words{

@@ -3,7 +3,7 @@ package totp
 import (
 	"strconv"
 
-	"twostep/factor"
+	"twostep.example/twostep/factor"
 )
 
 // notable is the drift, in seconds, from which a clock set right may be refused.

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"twostep/factor"
+	"twostep.example/twostep/factor"
 )
 
 // person is somebody with an app, on a phone whose clock is off.

@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 
-	"twostep/factor"
-	"twostep/factor/sentcode"
+	"twostep.example/twostep/factor"
+	"twostep.example/twostep/factor/sentcode"
 )
 
 const (

@@ -14,8 +14,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"twostep/factor"
-	"twostep/factor/sentcode"
+	"twostep.example/twostep/factor"
+	"twostep.example/twostep/factor/sentcode"
 )
 
 const (

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"twostep/factor"
+	"twostep.example/twostep/factor"
 )
 
 // noon is the first second of a step.

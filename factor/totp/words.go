@@ -1,6 +1,6 @@
 package totp
 
-import "twostep/factor"
+import "twostep.example/twostep/factor"
 
 // words are what the method says. "min" is the same for one and for several.
 func words() map[string]factor.Words {

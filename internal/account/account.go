@@ -14,9 +14,9 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"twostep/delivery"
-	"twostep/internal/seal"
-	"twostep/internal/store"
+	"twostep.example/twostep/delivery"
+	"twostep.example/twostep/internal/seal"
+	"twostep.example/twostep/internal/store"
 )
 
 // Registry is all accounts.

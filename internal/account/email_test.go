@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"twostep/internal/account"
+	"twostep.example/twostep/internal/account"
 )
 
 func TestParseEmail(t *testing.T) {

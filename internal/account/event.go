@@ -5,9 +5,9 @@ import (
 	"crypto/rand"
 	"net/netip"
 
-	"twostep/internal/i18n"
-	"twostep/internal/store"
-	"twostep/internal/trust"
+	"twostep.example/twostep/internal/i18n"
+	"twostep.example/twostep/internal/store"
+	"twostep.example/twostep/internal/trust"
 )
 
 // The kinds of event.

@@ -3,8 +3,8 @@ package account_test
 import (
 	"testing"
 
-	"twostep/internal/account"
-	"twostep/internal/trust"
+	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/trust"
 )
 
 // The name of a browser is its sender's text: what we do not know is not repeated.

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"time"
 
-	"twostep/internal/limit"
-	"twostep/internal/store"
+	"twostep.example/twostep/internal/limit"
+	"twostep.example/twostep/internal/store"
 )
 
 // Guesser is who tries a password, as far as anybody can tell.

@@ -9,11 +9,11 @@ import (
 	"strings"
 	"time"
 
-	"twostep/delivery"
-	"twostep/internal/i18n"
-	"twostep/internal/limit"
-	"twostep/internal/seal"
-	"twostep/internal/store"
+	"twostep.example/twostep/delivery"
+	"twostep.example/twostep/internal/i18n"
+	"twostep.example/twostep/internal/limit"
+	"twostep.example/twostep/internal/seal"
+	"twostep.example/twostep/internal/store"
 )
 
 const (

@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"time"
 
-	"twostep/delivery"
-	"twostep/internal/i18n"
-	"twostep/internal/seal"
-	"twostep/internal/store"
-	"twostep/internal/trust"
+	"twostep.example/twostep/delivery"
+	"twostep.example/twostep/internal/i18n"
+	"twostep.example/twostep/internal/seal"
+	"twostep.example/twostep/internal/store"
+	"twostep.example/twostep/internal/trust"
 )
 
 // NoticeLife is for how long a notice is worth delivering.

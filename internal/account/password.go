@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 
-	"twostep/internal/seal"
-	"twostep/internal/store"
-	"twostep/internal/trust"
+	"twostep.example/twostep/internal/seal"
+	"twostep.example/twostep/internal/store"
+	"twostep.example/twostep/internal/trust"
 )
 
 // CheckPassword finds the account whose password this is. A name that is not known,

@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"time"
 
-	"twostep/internal/limit"
-	"twostep/internal/store"
+	"twostep.example/twostep/internal/limit"
+	"twostep.example/twostep/internal/store"
 )
 
 // Ration is how much of something there is in one window of time.

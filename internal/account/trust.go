@@ -8,9 +8,9 @@ import (
 	"slices"
 	"strings"
 
-	"twostep/internal/limit"
-	"twostep/internal/store"
-	"twostep/internal/trust"
+	"twostep.example/twostep/internal/limit"
+	"twostep.example/twostep/internal/store"
+	"twostep.example/twostep/internal/trust"
 )
 
 // EndTrust ends trust in all browsers of an account, in the transaction of whatever made

@@ -1,6 +1,6 @@
 package check
 
-import "twostep/manual"
+import "twostep.example/twostep/manual"
 
 // tries say for each sentence of the page that describes the feature (package manual) what
 // must happen on a running server for it to be true.

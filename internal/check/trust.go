@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"twostep/manual"
+	"twostep.example/twostep/manual"
 )
 
 // What the sentences on trust are tried with: real headers of browsers, and addresses of

@@ -11,9 +11,9 @@ import (
 	"slices"
 	"time"
 
-	"twostep/internal/account"
-	"twostep/internal/store"
-	"twostep/internal/trust"
+	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/store"
+	"twostep.example/twostep/internal/trust"
 )
 
 // Decision is what was, or would be, decided about a right password: whether the second

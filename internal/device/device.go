@@ -16,11 +16,11 @@ import (
 	"slices"
 	"time"
 
-	"twostep/internal/account"
-	"twostep/internal/i18n"
-	"twostep/internal/seal"
-	"twostep/internal/store"
-	"twostep/internal/trust"
+	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/i18n"
+	"twostep.example/twostep/internal/seal"
+	"twostep.example/twostep/internal/store"
+	"twostep.example/twostep/internal/trust"
 )
 
 // The kinds of event.

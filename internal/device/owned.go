@@ -6,9 +6,9 @@ import (
 	"slices"
 	"time"
 
-	"twostep/internal/account"
-	"twostep/internal/store"
-	"twostep/internal/trust"
+	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/store"
+	"twostep.example/twostep/internal/trust"
 )
 
 // Owner is the person who is in: their account as it was when the session was read, and

@@ -7,9 +7,9 @@ import (
 	"strings"
 	"unicode"
 
-	"twostep/internal/grant"
-	"twostep/internal/page"
-	"twostep/internal/signin"
+	"twostep.example/twostep/internal/grant"
+	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/signin"
 )
 
 // verdict is where a request stands: grant.Request.Next decides here as for OpenID Connect.

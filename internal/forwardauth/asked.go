@@ -7,7 +7,7 @@ import (
 	"regexp"
 	"strings"
 
-	"twostep/internal/page"
+	"twostep.example/twostep/internal/page"
 )
 
 // Why a question gets no answer, for the operator's log.

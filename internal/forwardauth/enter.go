@@ -7,9 +7,9 @@ import (
 	"strings"
 	"time"
 
-	"twostep/internal/grant"
-	"twostep/internal/page"
-	"twostep/internal/seal"
+	"twostep.example/twostep/internal/grant"
+	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/seal"
 )
 
 // away is for how long somebody may take to sign in, as long as a request waits.

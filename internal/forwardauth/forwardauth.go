@@ -16,8 +16,8 @@ import (
 	"net/http"
 	"strings"
 
-	"twostep/internal/grant"
-	"twostep/internal/page"
+	"twostep.example/twostep/internal/grant"
+	"twostep.example/twostep/internal/page"
 )
 
 // Site answers the proxies of one server.

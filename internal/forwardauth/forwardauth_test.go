@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"twostep/internal/page"
-	"twostep/internal/trust"
+	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/trust"
 )
 
 const proxy, stranger = "192.0.2.7:4000", "192.0.2.8:4000"

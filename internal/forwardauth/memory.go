@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"twostep/internal/page"
+	"twostep.example/twostep/internal/page"
 )
 
 const (

@@ -18,9 +18,9 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
-	"twostep/internal/account"
-	"twostep/internal/seal"
-	"twostep/internal/signin"
+	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/seal"
+	"twostep.example/twostep/internal/signin"
 )
 
 // App is a relying party: an OpenID Connect client, or hosts behind a reverse proxy, or both.

@@ -16,9 +16,9 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
-	"twostep/internal/account"
-	"twostep/internal/grant"
-	"twostep/internal/store"
+	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/grant"
+	"twostep.example/twostep/internal/store"
 )
 
 // registered are the redirect addresses of the app in TestRedirect.

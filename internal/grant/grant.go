@@ -21,10 +21,10 @@ import (
 	"sync"
 	"time"
 
-	"twostep/internal/account"
-	"twostep/internal/seal"
-	"twostep/internal/signin"
-	"twostep/internal/store"
+	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/seal"
+	"twostep.example/twostep/internal/signin"
+	"twostep.example/twostep/internal/store"
 )
 
 // How long things live.

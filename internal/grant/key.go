@@ -16,7 +16,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
 
-	"twostep/internal/store"
+	"twostep.example/twostep/internal/store"
 )
 
 // How keys change. A new one is published before it signs, so that whoever has the old set

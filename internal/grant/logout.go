@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"time"
 
-	"twostep/internal/store"
+	"twostep.example/twostep/internal/store"
 )
 
 // Farewell is what an app is told about a session that was ended (OpenID Connect Back-Channel

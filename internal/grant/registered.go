@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"slices"
 
-	"twostep/internal/store"
+	"twostep.example/twostep/internal/store"
 )
 
 // ErrNoApp says that there is no such app.

@@ -11,10 +11,10 @@ import (
 	"strings"
 	"time"
 
-	"twostep/internal/account"
-	"twostep/internal/seal"
-	"twostep/internal/signin"
-	"twostep/internal/store"
+	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/seal"
+	"twostep.example/twostep/internal/signin"
+	"twostep.example/twostep/internal/store"
 )
 
 // Request is what an app asks for a person.

@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"twostep/internal/signin"
+	"twostep.example/twostep/internal/signin"
 )
 
 // The order of the steps, for everybody who may come with everything that may be asked.

@@ -9,9 +9,9 @@ import (
 	"strings"
 	"time"
 
-	"twostep/internal/seal"
-	"twostep/internal/signin"
-	"twostep/internal/store"
+	"twostep.example/twostep/internal/seal"
+	"twostep.example/twostep/internal/signin"
+	"twostep.example/twostep/internal/store"
 )
 
 // Tokens are what an app is given.

@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"twostep/internal/account"
-	"twostep/internal/seal"
-	"twostep/internal/store/storetest"
+	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/seal"
+	"twostep.example/twostep/internal/store/storetest"
 )
 
 // Requests that nobody has to prove anything for are so many in an hour of one network, by

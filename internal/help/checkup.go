@@ -7,10 +7,10 @@ import (
 	"strconv"
 	"time"
 
-	"twostep/internal/account"
-	"twostep/internal/page"
-	"twostep/internal/signin"
-	"twostep/internal/trust"
+	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/signin"
+	"twostep.example/twostep/internal/trust"
 )
 
 // What became of a cookie that the browser was given.

@@ -13,10 +13,10 @@ import (
 	"sync"
 	"time"
 
-	"twostep/internal/page"
-	"twostep/internal/signin"
-	"twostep/internal/trust"
-	"twostep/manual"
+	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/signin"
+	"twostep.example/twostep/internal/trust"
+	"twostep.example/twostep/manual"
 )
 
 // Site is the help pages of one server.

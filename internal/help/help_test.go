@@ -9,15 +9,15 @@ import (
 	"testing"
 	"time"
 
-	"twostep/factor"
-	"twostep/factor/email"
-	"twostep/factor/sms"
-	"twostep/factor/totp"
-	"twostep/internal/account"
-	"twostep/internal/device"
-	"twostep/internal/page"
-	"twostep/internal/signin"
-	"twostep/internal/trust"
+	"twostep.example/twostep/factor"
+	"twostep.example/twostep/factor/email"
+	"twostep.example/twostep/factor/sms"
+	"twostep.example/twostep/factor/totp"
+	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/device"
+	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/signin"
+	"twostep.example/twostep/internal/trust"
 )
 
 var now = time.Date(2026, 11, 5, 10, 2, 11, 0, time.UTC)

@@ -8,12 +8,12 @@ import (
 	"testing"
 	"time"
 
-	"twostep/internal/account"
-	"twostep/internal/ledger"
-	"twostep/internal/limit"
-	"twostep/internal/seal"
-	"twostep/internal/store"
-	"twostep/internal/store/storetest"
+	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/ledger"
+	"twostep.example/twostep/internal/limit"
+	"twostep.example/twostep/internal/seal"
+	"twostep.example/twostep/internal/store"
+	"twostep.example/twostep/internal/store/storetest"
 )
 
 // house is the ledgers of a database, with a clock that is turned.

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 
-	"twostep/internal/account"
-	"twostep/internal/limit"
-	"twostep/internal/store"
+	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/limit"
+	"twostep.example/twostep/internal/store"
 )
 
 // Guessed tells the owner of an account, after an answer was wrong, that somebody guesses

@@ -4,9 +4,9 @@ import (
 	"context"
 	"time"
 
-	"twostep/internal/account"
-	"twostep/internal/limit"
-	"twostep/internal/store"
+	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/limit"
+	"twostep.example/twostep/internal/store"
 )
 
 // Send takes a mail with a code out of what may be sent for an account, in the transaction

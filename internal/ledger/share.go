@@ -4,9 +4,9 @@ import (
 	"context"
 	"time"
 
-	"twostep/internal/account"
-	"twostep/internal/limit"
-	"twostep/internal/store"
+	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/limit"
+	"twostep.example/twostep/internal/store"
 )
 
 // near marks the debits of somebody in a network in which the account has taken both steps, and

@@ -9,8 +9,8 @@ import (
 	"strconv"
 	"time"
 
-	"twostep/internal/limit"
-	"twostep/internal/store"
+	"twostep.example/twostep/internal/limit"
+	"twostep.example/twostep/internal/store"
 )
 
 // hourly and daily are the names of what all strangers have spent together.

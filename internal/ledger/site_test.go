@@ -8,10 +8,10 @@ import (
 	"testing"
 	"time"
 
-	"twostep/internal/ledger"
-	"twostep/internal/limit"
-	"twostep/internal/store"
-	"twostep/internal/store/storetest"
+	"twostep.example/twostep/internal/ledger"
+	"twostep.example/twostep/internal/limit"
+	"twostep.example/twostep/internal/store"
+	"twostep.example/twostep/internal/store/storetest"
 )
 
 // Guesses at very many accounts: every stranger needs a longer code for an hour, also at an

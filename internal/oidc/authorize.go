@@ -9,9 +9,9 @@ import (
 	"strconv"
 	"strings"
 
-	"twostep/internal/grant"
-	"twostep/internal/page"
-	"twostep/internal/signin"
+	"twostep.example/twostep/internal/grant"
+	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/signin"
 )
 
 // authorize is where an app sends somebody (OpenID Connect Core 3.1.2). A form from another

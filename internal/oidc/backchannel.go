@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"twostep/internal/grant"
+	"twostep.example/twostep/internal/grant"
 )
 
 // How often apps are told that a session is over, and how long they may take to listen.

@@ -7,8 +7,8 @@ import (
 	"net/url"
 	"time"
 
-	"twostep/internal/account"
-	"twostep/internal/grant"
+	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/grant"
 )
 
 // wrongSecrets are those of one network in a minute. Nobody guesses 256 bits; but whoever

@@ -6,9 +6,9 @@ import (
 	"net/url"
 	"strings"
 
-	"twostep/internal/grant"
-	"twostep/internal/page"
-	"twostep/internal/signin"
+	"twostep.example/twostep/internal/grant"
+	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/signin"
 )
 
 // goOn is where somebody comes back to whose request waits.

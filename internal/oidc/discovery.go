@@ -3,9 +3,9 @@ package oidc
 import (
 	"net/http"
 
-	"twostep/internal/grant"
-	"twostep/internal/page"
-	"twostep/internal/signin"
+	"twostep.example/twostep/internal/grant"
+	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/signin"
 )
 
 // scopes are those that mean something here; others are left out of what is granted.

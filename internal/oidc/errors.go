@@ -5,9 +5,9 @@ import (
 	"net/http"
 	"net/url"
 
-	"twostep/internal/account"
-	"twostep/internal/grant"
-	"twostep/internal/page"
+	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/grant"
+	"twostep.example/twostep/internal/page"
 )
 
 // refusal is an error that an app is told (RFC 6749 4.1.2.1, 5.2).

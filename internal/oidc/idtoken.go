@@ -5,7 +5,7 @@ import (
 	"encoding/base64"
 	"net/http"
 
-	"twostep/internal/grant"
+	"twostep.example/twostep/internal/grant"
 )
 
 // idToken says who is in, how they have proven it and when (OpenID Connect Core 2).

@@ -6,8 +6,8 @@ import (
 	"net/url"
 	"strings"
 
-	"twostep/internal/grant"
-	"twostep/internal/page"
+	"twostep.example/twostep/internal/grant"
+	"twostep.example/twostep/internal/page"
 )
 
 // introspect tells an app what a token of its own is worth now, and an API those of all apps (RFC 7662), with how

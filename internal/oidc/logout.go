@@ -6,8 +6,8 @@ import (
 	"net/url"
 	"strconv"
 
-	"twostep/internal/grant"
-	"twostep/internal/page"
+	"twostep.example/twostep/internal/grant"
+	"twostep.example/twostep/internal/page"
 )
 
 // farewell is a wish to sign out that an app has sent somebody with (OpenID Connect

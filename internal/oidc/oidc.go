@@ -15,8 +15,8 @@ import (
 	"sync"
 	"unicode/utf8"
 
-	"twostep/internal/grant"
-	"twostep/internal/page"
+	"twostep.example/twostep/internal/grant"
+	"twostep.example/twostep/internal/page"
 )
 
 // Provider is the provider of one server.

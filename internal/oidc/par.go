@@ -4,8 +4,8 @@ import (
 	"net/http"
 	"net/url"
 
-	"twostep/internal/grant"
-	"twostep/internal/page"
+	"twostep.example/twostep/internal/grant"
+	"twostep.example/twostep/internal/page"
 )
 
 // push keeps a request that an app sends before it sends the person (RFC 9126), so that nobody

@@ -4,7 +4,7 @@ import (
 	"net/http"
 	"net/url"
 
-	"twostep/internal/grant"
+	"twostep.example/twostep/internal/grant"
 )
 
 // revoke ends a token that an app needs no more (RFC 7009). It answers the same whether there

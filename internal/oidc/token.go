@@ -5,8 +5,8 @@ import (
 	"net/url"
 	"strings"
 
-	"twostep/internal/grant"
-	"twostep/internal/page"
+	"twostep.example/twostep/internal/grant"
+	"twostep.example/twostep/internal/page"
 )
 
 // token gives tokens for a code, for a refresh token, or to the app itself (RFC 6749 4.1.3, 6, 4.4).

@@ -5,8 +5,8 @@ import (
 	"net/http"
 	"strings"
 
-	"twostep/internal/grant"
-	"twostep/internal/page"
+	"twostep.example/twostep/internal/grant"
+	"twostep.example/twostep/internal/page"
 )
 
 // userinfo says who the person of an access token is (OpenID Connect Core 5.3). The token

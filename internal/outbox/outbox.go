@@ -21,10 +21,10 @@ import (
 	"sync"
 	"time"
 
-	"twostep/delivery"
-	"twostep/internal/limit"
-	"twostep/internal/seal"
-	"twostep/internal/store"
+	"twostep.example/twostep/delivery"
+	"twostep.example/twostep/internal/limit"
+	"twostep.example/twostep/internal/seal"
+	"twostep.example/twostep/internal/store"
 )
 
 const (

@@ -10,11 +10,11 @@ import (
 	"testing"
 	"time"
 
-	"twostep/delivery"
-	"twostep/internal/outbox"
-	"twostep/internal/seal"
-	"twostep/internal/store"
-	"twostep/internal/store/storetest"
+	"twostep.example/twostep/delivery"
+	"twostep.example/twostep/internal/outbox"
+	"twostep.example/twostep/internal/seal"
+	"twostep.example/twostep/internal/store"
+	"twostep.example/twostep/internal/store/storetest"
 )
 
 // server is a mail server of one line: it answers each attempt with the next answer,

@@ -6,7 +6,7 @@ import (
 	"net/netip"
 	"sync"
 
-	"twostep/internal/trust"
+	"twostep.example/twostep/internal/trust"
 )
 
 // Arrivals watches where requests come from, to notice a proxy that nobody has configured:

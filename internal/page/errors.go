@@ -9,10 +9,10 @@ import (
 	"slices"
 	"strconv"
 
-	"twostep/factor"
-	"twostep/internal/account"
-	"twostep/internal/seal"
-	"twostep/internal/signin"
+	"twostep.example/twostep/factor"
+	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/seal"
+	"twostep.example/twostep/internal/signin"
 )
 
 // What a door refuses before any handler reads it.

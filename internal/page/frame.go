@@ -4,7 +4,7 @@ import (
 	"net/http"
 	"time"
 
-	"twostep/internal/i18n"
+	"twostep.example/twostep/internal/i18n"
 )
 
 // frame is what the layout and the templates of every room see.

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"unicode"
 
-	"twostep/internal/account"
-	"twostep/internal/trust"
+	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/trust"
 )
 
 // maxHeader is how much of a browser's name is looked at and stored.

@@ -22,8 +22,8 @@ import (
 	"sync"
 	"time"
 
-	"twostep/internal/i18n"
-	"twostep/internal/trust"
+	"twostep.example/twostep/internal/i18n"
+	"twostep.example/twostep/internal/trust"
 )
 
 //go:embed layout.html fields.html pages

@@ -20,11 +20,11 @@ import (
 	"testing"
 	"time"
 
-	"twostep/factor"
-	"twostep/internal/account"
-	"twostep/internal/i18n"
-	"twostep/internal/seal"
-	"twostep/internal/signin"
+	"twostep.example/twostep/factor"
+	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/i18n"
+	"twostep.example/twostep/internal/seal"
+	"twostep.example/twostep/internal/signin"
 )
 
 var now = time.Date(2026, 11, 5, 10, 2, 11, 0, time.UTC)

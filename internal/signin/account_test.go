@@ -5,10 +5,10 @@ import (
 	"testing"
 	"time"
 
-	"twostep/internal/account"
-	"twostep/internal/limit"
-	"twostep/internal/seal"
-	"twostep/internal/signin"
+	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/limit"
+	"twostep.example/twostep/internal/seal"
+	"twostep.example/twostep/internal/signin"
 )
 
 func TestInvite(t *testing.T) {

@@ -13,10 +13,10 @@ import (
 	"testing"
 	"time"
 
-	"twostep/factor"
-	"twostep/internal/account"
-	"twostep/internal/signin"
-	"twostep/internal/store/storetest"
+	"twostep.example/twostep/factor"
+	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/signin"
+	"twostep.example/twostep/internal/store/storetest"
 )
 
 // phone is an authenticator app (RFC 6238, SHA-1, 6 digits, 30 s), written anew here.

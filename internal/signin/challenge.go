@@ -10,12 +10,12 @@ import (
 	"strings"
 	"time"
 
-	"twostep/delivery"
-	"twostep/factor"
-	"twostep/internal/account"
-	"twostep/internal/limit"
-	"twostep/internal/store"
-	"twostep/internal/trust"
+	"twostep.example/twostep/delivery"
+	"twostep.example/twostep/factor"
+	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/limit"
+	"twostep.example/twostep/internal/store"
+	"twostep.example/twostep/internal/trust"
 )
 
 // question is a challenge that is drawn up and not yet saved.

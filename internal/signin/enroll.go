@@ -10,11 +10,11 @@ import (
 	"slices"
 	"time"
 
-	"twostep/delivery"
-	"twostep/factor"
-	"twostep/internal/account"
-	"twostep/internal/limit"
-	"twostep/internal/store"
+	"twostep.example/twostep/delivery"
+	"twostep.example/twostep/factor"
+	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/limit"
+	"twostep.example/twostep/internal/store"
 )
 
 // draftLife is how long a new factor that nothing was sent for waits for its proof.

@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"twostep/factor"
-	"twostep/internal/account"
-	"twostep/internal/signin"
-	"twostep/internal/store/storetest"
+	"twostep.example/twostep/factor"
+	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/signin"
+	"twostep.example/twostep/internal/store/storetest"
 )
 
 func (h *house) who(session string) signin.Session {

@@ -7,10 +7,10 @@ import (
 	"slices"
 	"time"
 
-	"twostep/factor"
-	"twostep/internal/account"
-	"twostep/internal/store"
-	"twostep/internal/trust"
+	"twostep.example/twostep/factor"
+	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/store"
+	"twostep.example/twostep/internal/trust"
 )
 
 // enrolled is a factor with its method and, unless every account has it, its row.

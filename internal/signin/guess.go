@@ -8,12 +8,12 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"twostep/factor"
-	"twostep/internal/account"
-	"twostep/internal/ledger"
-	"twostep/internal/limit"
-	"twostep/internal/seal"
-	"twostep/internal/store"
+	"twostep.example/twostep/factor"
+	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/ledger"
+	"twostep.example/twostep/internal/limit"
+	"twostep.example/twostep/internal/seal"
+	"twostep.example/twostep/internal/store"
 )
 
 // guess is an answer in a visit, without its cost: it counts against the account, or

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"time"
 
-	"twostep/factor"
+	"twostep.example/twostep/factor"
 )
 
 // Level is how much somebody has proven. Apps ask for one, and are told which it is.

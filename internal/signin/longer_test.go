@@ -12,11 +12,11 @@ import (
 	"testing"
 	"time"
 
-	"twostep/factor"
-	"twostep/internal/account"
-	"twostep/internal/limit"
-	"twostep/internal/signin"
-	"twostep/internal/store"
+	"twostep.example/twostep/factor"
+	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/limit"
+	"twostep.example/twostep/internal/signin"
+	"twostep.example/twostep/internal/store"
 )
 
 // away is a stranger's network of its own for each n.

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 
-	"twostep/internal/account"
-	"twostep/internal/store"
-	"twostep/internal/trust"
+	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/store"
+	"twostep.example/twostep/internal/trust"
 )
 
 // ChangePassword sets a new password for somebody who is in and knows the current

@@ -10,14 +10,14 @@ import (
 	"testing"
 	"time"
 
-	"twostep/factor"
-	"twostep/factor/email"
-	"twostep/internal/account"
-	"twostep/internal/limit"
-	"twostep/internal/seal"
-	"twostep/internal/signin"
-	"twostep/internal/store"
-	"twostep/internal/store/storetest"
+	"twostep.example/twostep/factor"
+	"twostep.example/twostep/factor/email"
+	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/limit"
+	"twostep.example/twostep/internal/seal"
+	"twostep.example/twostep/internal/signin"
+	"twostep.example/twostep/internal/store"
+	"twostep.example/twostep/internal/store/storetest"
 )
 
 // A reset ends everything that was open, tells the owner, works once, and opens no

@@ -4,11 +4,11 @@ import (
 	"context"
 	"time"
 
-	"twostep/delivery"
-	"twostep/internal/account"
-	"twostep/internal/ledger"
-	"twostep/internal/limit"
-	"twostep/internal/store"
+	"twostep.example/twostep/delivery"
+	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/ledger"
+	"twostep.example/twostep/internal/limit"
+	"twostep.example/twostep/internal/store"
 )
 
 // Texts are what the owner is ready to pay for text messages, in thousandths of the

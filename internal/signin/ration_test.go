@@ -6,9 +6,9 @@ import (
 	"testing"
 	"time"
 
-	"twostep/internal/account"
-	"twostep/internal/limit"
-	"twostep/internal/signin"
+	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/limit"
+	"twostep.example/twostep/internal/signin"
 )
 
 const annaNumber = "+491711234567"

@@ -8,11 +8,11 @@ import (
 	"strings"
 	"time"
 
-	"twostep/internal/account"
-	"twostep/internal/device"
-	"twostep/internal/seal"
-	"twostep/internal/store"
-	"twostep/internal/trust"
+	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/device"
+	"twostep.example/twostep/internal/seal"
+	"twostep.example/twostep/internal/store"
+	"twostep.example/twostep/internal/trust"
 )
 
 // seenEvery is how exactly the last use of a session is kept; a write on every

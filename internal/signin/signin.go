@@ -14,13 +14,13 @@ import (
 	"slices"
 	"time"
 
-	"twostep/factor"
-	"twostep/internal/account"
-	"twostep/internal/device"
-	"twostep/internal/ledger"
-	"twostep/internal/seal"
-	"twostep/internal/store"
-	"twostep/internal/trust"
+	"twostep.example/twostep/factor"
+	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/device"
+	"twostep.example/twostep/internal/ledger"
+	"twostep.example/twostep/internal/seal"
+	"twostep.example/twostep/internal/store"
+	"twostep.example/twostep/internal/trust"
 )
 
 const (

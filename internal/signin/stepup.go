@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"time"
 
-	"twostep/internal/account"
-	"twostep/internal/limit"
-	"twostep/internal/store"
+	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/limit"
+	"twostep.example/twostep/internal/store"
 )
 
 // freshness is how old the last full proof may be for changing what proves the person.

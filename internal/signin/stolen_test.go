@@ -8,11 +8,11 @@ import (
 	"testing"
 	"time"
 
-	"twostep/delivery"
-	"twostep/internal/outbox"
-	"twostep/internal/signin"
-	"twostep/internal/store/storetest"
-	"twostep/internal/trust"
+	"twostep.example/twostep/delivery"
+	"twostep.example/twostep/internal/outbox"
+	"twostep.example/twostep/internal/signin"
+	"twostep.example/twostep/internal/store/storetest"
+	"twostep.example/twostep/internal/trust"
 )
 
 const edge = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36 Edg/142.0.0.0"

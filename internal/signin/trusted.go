@@ -6,10 +6,10 @@ import (
 	"net/netip"
 	"time"
 
-	"twostep/internal/account"
-	"twostep/internal/device"
-	"twostep/internal/store"
-	"twostep/internal/trust"
+	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/device"
+	"twostep.example/twostep/internal/store"
+	"twostep.example/twostep/internal/trust"
 )
 
 // Why is why the second step is asked for, for somebody who has given the right password:

@@ -10,14 +10,14 @@ import (
 	"testing"
 	"time"
 
-	"twostep/factor"
-	"twostep/internal/account"
-	"twostep/internal/device"
-	"twostep/internal/seal"
-	"twostep/internal/signin"
-	"twostep/internal/store"
-	"twostep/internal/store/storetest"
-	"twostep/internal/trust"
+	"twostep.example/twostep/factor"
+	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/device"
+	"twostep.example/twostep/internal/seal"
+	"twostep.example/twostep/internal/signin"
+	"twostep.example/twostep/internal/store"
+	"twostep.example/twostep/internal/store/storetest"
+	"twostep.example/twostep/internal/trust"
 )
 
 const (

@@ -9,8 +9,8 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"twostep/internal/store"
-	"twostep/internal/store/storetest"
+	"twostep.example/twostep/internal/store"
+	"twostep.example/twostep/internal/store/storetest"
 )
 
 func each(t *testing.T, f func(t *testing.T, db *store.DB)) {

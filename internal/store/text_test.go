@@ -9,8 +9,8 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"twostep/internal/store"
-	"twostep/internal/store/storetest"
+	"twostep.example/twostep/internal/store"
+	"twostep.example/twostep/internal/store/storetest"
 )
 
 // maxKept is the longest text that a door lets in: an address to come back to.

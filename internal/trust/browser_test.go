@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"twostep/internal/trust"
+	"twostep.example/twostep/internal/trust"
 )
 
 // real is a browser as it presented itself to somebody.

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"twostep/internal/trust"
+	"twostep.example/twostep/internal/trust"
 )
 
 func proxies(t testing.TB, text string) trust.Proxies {

@@ -5,8 +5,8 @@ import (
 	"slices"
 	"time"
 
-	"twostep/internal/grant"
-	"twostep/internal/page"
+	"twostep.example/twostep/internal/grant"
+	"twostep.example/twostep/internal/page"
 )
 
 type appsPage struct{ Apps []appRow }

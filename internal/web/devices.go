@@ -4,12 +4,12 @@ import (
 	"net/http"
 	"time"
 
-	"twostep/internal/account"
-	"twostep/internal/device"
-	"twostep/internal/i18n"
-	"twostep/internal/page"
-	"twostep/internal/signin"
-	"twostep/internal/trust"
+	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/device"
+	"twostep.example/twostep/internal/i18n"
+	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/signin"
+	"twostep.example/twostep/internal/trust"
 )
 
 type devicesPage struct {

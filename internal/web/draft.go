@@ -10,9 +10,9 @@ import (
 	"strings"
 	"time"
 
-	"twostep/factor"
-	"twostep/internal/page"
-	"twostep/internal/signin"
+	"twostep.example/twostep/factor"
+	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/signin"
 )
 
 // enrollPage is the form of a new factor, with those that there are.

@@ -4,8 +4,8 @@ import (
 	"net/http"
 	"net/url"
 
-	"twostep/factor"
-	"twostep/internal/page"
+	"twostep.example/twostep/factor"
+	"twostep.example/twostep/internal/page"
 )
 
 // readdressing is a page below that of the person's address. A new one is proven like a

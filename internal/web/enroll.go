@@ -6,10 +6,10 @@ import (
 	"net/url"
 	"slices"
 
-	"twostep/factor"
-	"twostep/internal/account"
-	"twostep/internal/page"
-	"twostep/internal/signin"
+	"twostep.example/twostep/factor"
+	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/signin"
 )
 
 // enrolment is somebody on the page of one method below /settings/2step/, or on the

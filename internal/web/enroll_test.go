@@ -10,7 +10,7 @@ import (
 
 	"rsc.io/qr"
 
-	"twostep/internal/signin"
+	"twostep.example/twostep/internal/signin"
 )
 
 // A number: form, code, Continue, and back in the app it came from.

@@ -3,7 +3,7 @@ package web
 import (
 	"net/http"
 
-	"twostep/internal/page"
+	"twostep.example/twostep/internal/page"
 )
 
 type forgotPage struct{ Email string }

@@ -3,8 +3,8 @@ package web
 import (
 	"net/http"
 
-	"twostep/internal/grant"
-	"twostep/internal/page"
+	"twostep.example/twostep/internal/grant"
+	"twostep.example/twostep/internal/page"
 )
 
 // goal is where somebody goes once they are done here, and what that wants of them.

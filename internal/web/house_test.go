@@ -13,18 +13,18 @@ import (
 
 	"golang.org/x/net/html"
 
-	"twostep/delivery"
-	"twostep/factor"
-	"twostep/internal/account"
-	"twostep/internal/device"
-	"twostep/internal/ledger"
-	"twostep/internal/limit"
-	"twostep/internal/outbox"
-	"twostep/internal/page"
-	"twostep/internal/seal"
-	"twostep/internal/signin"
-	"twostep/internal/store/storetest"
-	"twostep/internal/trust"
+	"twostep.example/twostep/delivery"
+	"twostep.example/twostep/factor"
+	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/device"
+	"twostep.example/twostep/internal/ledger"
+	"twostep.example/twostep/internal/limit"
+	"twostep.example/twostep/internal/outbox"
+	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/seal"
+	"twostep.example/twostep/internal/signin"
+	"twostep.example/twostep/internal/store/storetest"
+	"twostep.example/twostep/internal/trust"
 )
 
 const (

@@ -7,8 +7,8 @@ import (
 	"strconv"
 	"time"
 
-	"twostep/delivery"
-	"twostep/internal/page"
+	"twostep.example/twostep/delivery"
+	"twostep.example/twostep/internal/page"
 )
 
 type inboxPage struct {

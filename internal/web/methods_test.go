@@ -10,12 +10,12 @@ import (
 	"testing"
 	"time"
 
-	"twostep/delivery"
-	"twostep/factor"
-	"twostep/factor/sentcode"
-	"twostep/internal/account"
-	"twostep/internal/page"
-	"twostep/internal/signin"
+	"twostep.example/twostep/delivery"
+	"twostep.example/twostep/factor"
+	"twostep.example/twostep/factor/sentcode"
+	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/signin"
 )
 
 // Made-up methods, one of each sort: given with the address and without words of its

@@ -3,7 +3,7 @@ package web
 import (
 	"net/http"
 
-	"twostep/internal/page"
+	"twostep.example/twostep/internal/page"
 )
 
 // notice is a page that says that something has been done, and where to go now. It

@@ -4,8 +4,8 @@ import (
 	"errors"
 	"net/http"
 
-	"twostep/internal/account"
-	"twostep/internal/page"
+	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/page"
 )
 
 type resetPage struct{ Token string }

@@ -5,9 +5,9 @@ import (
 	"strings"
 	"time"
 
-	"twostep/internal/i18n"
-	"twostep/internal/page"
-	"twostep/internal/signin"
+	"twostep.example/twostep/internal/i18n"
+	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/signin"
 )
 
 // sending is a message on its way, on the pages that wait for its code.

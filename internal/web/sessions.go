@@ -4,9 +4,9 @@ import (
 	"net/http"
 	"time"
 
-	"twostep/internal/account"
-	"twostep/internal/page"
-	"twostep/internal/signin"
+	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/signin"
 )
 
 type sessionsPage struct{ Sessions []sessionRow }

@@ -4,8 +4,8 @@ import (
 	"net/http"
 	"time"
 
-	"twostep/internal/page"
-	"twostep/internal/signin"
+	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/signin"
 )
 
 type settingsPage struct {

@@ -4,10 +4,10 @@ import (
 	"errors"
 	"net/http"
 
-	"twostep/internal/account"
-	"twostep/internal/page"
-	"twostep/internal/signin"
-	"twostep/internal/trust"
+	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/signin"
+	"twostep.example/twostep/internal/trust"
 )
 
 type signInPage struct {

@@ -4,8 +4,8 @@ import (
 	"errors"
 	"net/http"
 
-	"twostep/internal/page"
-	"twostep/internal/signin"
+	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/signin"
 )
 
 // signOut forgets the session here first, so that this browser is out even if the

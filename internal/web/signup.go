@@ -3,8 +3,8 @@ package web
 import (
 	"net/http"
 
-	"twostep/internal/account"
-	"twostep/internal/page"
+	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/page"
 )
 
 type signUpPage struct{ Email, Name string }

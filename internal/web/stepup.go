@@ -4,9 +4,9 @@ import (
 	"errors"
 	"net/http"
 
-	"twostep/internal/account"
-	"twostep/internal/page"
-	"twostep/internal/signin"
+	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/signin"
 )
 
 // stepUpPage has the address for password managers only.

@@ -15,16 +15,16 @@ import (
 
 	"golang.org/x/net/html"
 
-	"twostep/delivery"
-	"twostep/factor"
-	"twostep/internal/account"
-	"twostep/internal/device"
-	"twostep/internal/grant"
-	"twostep/internal/i18n"
-	"twostep/internal/page"
-	"twostep/internal/seal"
-	"twostep/internal/signin"
-	"twostep/internal/trust"
+	"twostep.example/twostep/delivery"
+	"twostep.example/twostep/factor"
+	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/device"
+	"twostep.example/twostep/internal/grant"
+	"twostep.example/twostep/internal/i18n"
+	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/seal"
+	"twostep.example/twostep/internal/signin"
+	"twostep.example/twostep/internal/trust"
 )
 
 var now = time.Date(2026, 11, 5, 10, 2, 11, 0, time.UTC)

@@ -6,12 +6,12 @@ import (
 	"net/url"
 	"time"
 
-	"twostep/factor"
-	"twostep/internal/account"
-	"twostep/internal/i18n"
-	"twostep/internal/page"
-	"twostep/internal/signin"
-	"twostep/internal/trust"
+	"twostep.example/twostep/factor"
+	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/i18n"
+	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/signin"
+	"twostep.example/twostep/internal/trust"
 )
 
 type verifyPage struct {

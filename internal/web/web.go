@@ -11,10 +11,10 @@ import (
 	"sync"
 	"time"
 
-	"twostep/delivery"
-	"twostep/internal/grant"
-	"twostep/internal/page"
-	"twostep/internal/signin"
+	"twostep.example/twostep/delivery"
+	"twostep.example/twostep/internal/grant"
+	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/signin"
 )
 
 // Site is the pages of one server.

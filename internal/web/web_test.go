@@ -15,9 +15,9 @@ import (
 
 	"golang.org/x/net/html"
 
-	"twostep/delivery"
-	"twostep/internal/i18n"
-	"twostep/internal/page"
+	"twostep.example/twostep/delivery"
+	"twostep.example/twostep/internal/i18n"
+	"twostep.example/twostep/internal/page"
 )
 
 // everything is a site with all its doors. Its engine has nothing behind it, so these

@@ -6,10 +6,10 @@ import (
 	"slices"
 	"strings"
 
-	"twostep/factor"
-	"twostep/internal/i18n"
-	"twostep/internal/page"
-	"twostep/internal/signin"
+	"twostep.example/twostep/factor"
+	"twostep.example/twostep/internal/i18n"
+	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/signin"
 )
 
 // spoken are the words of a method, with the place its messages go to. What a method

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"twostep/internal/store"
+	"twostep.example/twostep/internal/store"
 )
 
 // Each runs a test on an empty SQLite database and on an empty PostgreSQL database.

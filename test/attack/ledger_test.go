@@ -1,0 +1,391 @@
+package attack
+
+import (
+	"net/http"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"twostep.example/twostep"
+	"twostep.example/twostep/internal/store/storetest"
+	"twostep.example/twostep/test/e2e/live"
+)
+
+const (
+	compared = "does not match our records"
+	refused  = "cannot be checked any more"
+	asksLong = "needs a longer code"
+)
+
+// guesses has a stranger guess by a method until nothing is compared any more, each sign-in
+// in another browser and network, with each spelling of the name in turn.
+func (h *house) guesses(method string, names ...string) (n int) {
+	h.T.Helper()
+	for visit := range 40 {
+		b := h.visits(method, names[visit%len(names)])
+		more, over := h.guessesIn(b)
+		if n += more; over {
+			return n
+		}
+		h.Turn(3 * time.Hour)
+	}
+	h.T.Fatal("there is no end to it")
+	return n
+}
+
+// visits is a new browser of a stranger, at the second step by a method.
+func (h *house) visits(method, name string) *live.Browser {
+	h.T.Helper()
+	b := h.Browser()
+	h.want(b.Post("/signin", "email", name, "password", live.AnnaPassword), http.StatusSeeOther)
+	if b.Get("/signin/verify").StatusCode != http.StatusOK {
+		b.Post("/signin/method", "method", method)
+	}
+	return b
+}
+
+// guessesIn has a stranger guess in a sign-in until it is over: how often that was compared,
+// and whether nothing is any more.
+func (h *house) guessesIn(b *live.Browser) (n int, over bool) {
+	h.T.Helper()
+	if strings.Contains(b.Get("/signin/verify").Body, asksLong) {
+		return 0, true
+	}
+	for range 5 {
+		switch a := b.Post("/signin/verify", "code", "000000"); {
+		case strings.Contains(a.Body, compared):
+			n++
+		case strings.Contains(a.Body, refused):
+			return n, true
+		}
+	}
+	return n, false
+}
+
+var longCode = regexp.MustCompile(`\b[0-9A-HJKMNP-TV-Z]{5}-[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{4}\b`)
+
+// long takes the first step as Anna in a new browser and returns the longer code.
+func (h *house) long(b *live.Browser) string {
+	h.T.Helper()
+	h.settle()
+	n := h.Mail.Len()
+	h.want(b.Post("/signin", "email", live.AnnaEmail, "password", live.AnnaPassword), http.StatusSeeOther)
+	if b.Get("/signin/verify").StatusCode != http.StatusOK {
+		h.want(b.Post("/signin/method", "method", "email"), http.StatusSeeOther)
+	}
+	h.settle()
+	for ; n < h.Mail.Len(); n++ {
+		if code := longCode.FindString(h.Mail.Next(n)); code != "" {
+			return code
+		}
+	}
+	h.T.Fatal("no longer code was mailed")
+	return ""
+}
+
+// ATT-030, ATT-031, ATT-032, ATT-036, ATT-040, ATT-041, ATT-042: sign-ins are free, cookies are
+// thrown away, names are spelt anew, addresses are many, and the owner signs in meanwhile:
+// twenty guesses by mail in a year are twenty.
+func TestATT030_031_032_036_040_041_042(t *testing.T) {
+	each(t, func(h *house) {
+		b := h.Browser() // three guesses and the right one give only themselves back
+		code := b.Password()
+		for range 3 {
+			h.want(b.Post("/signin/verify", "code", live.Wrong(code)), http.StatusUnprocessableEntity)
+		}
+		h.want(b.Post("/signin/verify", "code", code), http.StatusSeeOther)
+		half := h.Browser()
+		half.Password()
+		for range 4 {
+			half.Post("/signin/verify", "code", "000000")
+		}
+		h.Browser().SignIn() // the owner, elsewhere
+		if got := h.guesses("email", live.AnnaEmail, strings.ToUpper(live.AnnaEmail), " "+live.AnnaEmail); got != 16 {
+			h.T.Errorf("4 guesses and %d more were compared, want 16 more", got)
+		}
+	})
+}
+
+// ATT-043: a restart forgets what was guessed.
+func TestATT043(t *testing.T) {
+	each(t, func(h *house) {
+		if got := h.guesses("email", live.AnnaEmail); got != 20 {
+			h.T.Errorf("%d compared, want 20", got)
+		}
+		again := start(h.T, h.DB, func(o *twostep.Options) { o.KeyFile, o.Now = h.Keys, h.Now })
+		if got := again.guesses("email", live.AnnaEmail); got != 0 {
+			h.T.Errorf("%d more after a restart", got)
+		}
+	})
+}
+
+// ATT-043: the database dies in the middle of guesses, and another one that follows it takes over:
+// whatever was compared is counted there, and the year goes on with what is left.
+func TestATT043_failover(t *testing.T) {
+	url, failover := storetest.Replicated(t)
+	h := start(t, url)
+	var visits []*live.Browser
+	for range 4 {
+		h.Turn(3 * time.Minute) // until the next mail; a code lives for fifteen
+		visits = append(visits, h.visits("email", live.AnnaEmail))
+	}
+	h.settle()
+	var before atomic.Int64
+	var second string
+	some := make(chan struct{})
+	together(5, func(i int) {
+		if i == 4 {
+			<-some
+			second = failover()
+			return
+		}
+		for range 4 {
+			if a := visits[i].PostNow("/signin/verify", "code", "000000"); strings.Contains(a.Body, compared) && before.Add(1) == 3 {
+				close(some)
+			}
+		}
+	})
+	again := start(t, second, func(o *twostep.Options) { o.KeyFile, o.Now = h.Keys, h.Now })
+	counted := storetest.Count(t, second, "debits WHERE kind = 'guess'")
+	if int64(counted) < before.Load() || counted > 16 {
+		t.Errorf("%d were compared, and %d are counted", before.Load(), counted)
+	}
+	if more := again.guesses("email", live.AnnaEmail); counted+more != 20 {
+		t.Errorf("%d were counted and %d more compared, want 20 in all", counted, more)
+	}
+	t.Logf("%d compared before, %d counted", before.Load(), counted)
+}
+
+// ATT-044: five hundred guesses at the app at the same moment, at two servers: ten are
+// compared, which is all that the ledger has.
+func TestATT044_ledger(t *testing.T) {
+	url := storetest.Postgres(t)
+	first := start(t, url, every(&phone{}))
+	second := start(t, url, every(&phone{}), func(o *twostep.Options) { o.KeyFile = first.Keys })
+	owner := first.anna()
+	key := first.draftApp(owner)
+	first.leads(owner.Post("/settings/2step/app/verify", "code", codeAt(key, first.Now(), 0)), "/settings/2step/app/done")
+	var visits []*live.Browser
+	for i := range 50 {
+		visits = append(visits, []*house{first, second}[i%2].asked())
+	}
+	var right, wrong, longer atomic.Int64
+	together(500, func(i int) {
+		a := visits[i%50].PostNow("/signin/verify", "code", "000000")
+		switch {
+		case a.StatusCode == http.StatusSeeOther:
+			right.Add(1)
+		case strings.Contains(a.Body, compared):
+			wrong.Add(1)
+		case strings.Contains(a.Body, refused):
+			longer.Add(1)
+		}
+	})
+	if wrong.Load() != 10 || right.Load() != 0 || longer.Load() == 0 {
+		t.Errorf("%d compared, %d right, %d asked for more, want 10 compared", wrong.Load(), right.Load(), longer.Load())
+	}
+	if got := storetest.Count(t, url, "debits WHERE kind = 'guess'"); got != 10 {
+		t.Errorf("%d debits, want 10", got)
+	}
+}
+
+// ATT-053, ATT-062, ATT-181: guesses at the password wait, by name and network; all addresses
+// of an IPv6 network are one, a name without an account is no different, and neither another
+// network nor a browser that the account knows waits with them.
+func TestATT053_062_181(t *testing.T) {
+	proxied := func(o *twostep.Options) {
+		var err error
+		if o.TrustedProxies, err = twostep.Proxies("127.0.0.0/8"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	each(t, func(h *house) {
+		owner := h.Browser()
+		owner.SignIn()
+		try := func(b *live.Browser, name, word, address string) live.Answer {
+			return h.post(b, "/signin", "email="+name+"&password="+word, "X-Forwarded-For: "+address)
+		}
+		for _, name := range []string{live.AnnaEmail, "nobody@example.com"} {
+			var got []string
+			for i := range 6 {
+				a := try(h.Browser(), name, "wrong+word", "2001:db8:1:2::"+strconv.Itoa(i+1))
+				got = append(got, strconv.Itoa(a.StatusCode)+" "+a.Header.Get("Retry-After"))
+				if a.StatusCode == http.StatusTooManyRequests && !strings.Contains(a.Body, `value="`+name+`"`) {
+					h.T.Error("the name that was typed is lost")
+				}
+			}
+			if strings.Join(got, ",") != "422 ,422 ,422 ,429 1,429 1,429 1" {
+				h.T.Errorf("%s: %q", name, got)
+			}
+		}
+		word := strings.ReplaceAll(live.AnnaPassword, " ", "+")
+		if a := try(h.Browser(), live.AnnaEmail, word, "2001:db8:1:2::ffff"); a.StatusCode != http.StatusTooManyRequests {
+			h.T.Errorf("the right password in the same network: %d", a.StatusCode)
+		}
+		if a := try(h.Browser(), live.AnnaEmail, word, "2001:db8:1:3::1"); a.StatusCode != http.StatusSeeOther {
+			h.T.Errorf("the owner in another network: %d", a.StatusCode)
+		}
+		if a := try(owner, live.AnnaEmail, word, "2001:db8:1:2::ffff"); a.StatusCode != http.StatusSeeOther {
+			h.T.Errorf("the owner's browser in the same network: %d", a.StatusCode)
+		}
+		now := h.Now() // the limit is of whole minutes: begin with one
+		h.Turn(now.Truncate(time.Minute).Add(time.Minute).Sub(now))
+		for i := range 40 { // many names, one network
+			a := try(h.Browser(), "name"+strconv.Itoa(i)+"@example.com", "x", "198.51.100.9")
+			if want := map[bool]int{true: 422, false: 429}[i < 30]; a.StatusCode != want {
+				h.T.Errorf("name %d of one network: %d, want %d", i, a.StatusCode, want)
+			}
+		}
+	}, proxied)
+}
+
+// ATT-054, ATT-189: one guess each at very many accounts. All that strangers guess is
+// counted: then every new browser needs a longer code for an hour, and that is all that
+// somebody who does it on purpose can do to the others.
+func TestATT054_189(t *testing.T) {
+	each(t, func(h *house) {
+		h.addBen()
+		known := h.Browser()
+		known.SignIn()
+		hour := h.Now().Truncate(time.Hour).Add(time.Hour).UnixMilli()
+		h.exec("DELETE FROM rations WHERE name = 'odds of the hour'")
+		h.exec("INSERT INTO rations (name, ends_at, used) VALUES ('odds of the hour', " + strconv.FormatInt(hour, 10) + ", 1000000)")
+		b := h.Browser()
+		code := h.password(b, benEmail, benPassword)
+		h.want(b.Post("/signin/verify", "code", live.Wrong(code)), http.StatusUnprocessableEntity)
+		if got := b.Post("/signin/verify", "code", code); !strings.Contains(got.Body, refused) {
+			h.T.Errorf("a stranger is compared after the alarm: %d", got.StatusCode)
+		}
+		if code := h.long(h.Browser()); code == "" {
+			h.T.Error("a new browser of Anna needs no longer code")
+		}
+		h.Turn(time.Minute)
+		known.SignIn() // with six digits
+		if !strings.Contains(h.Log.String(), "strangers guess codes at many accounts") {
+			h.T.Error("nobody is alarmed")
+		}
+		h.Turn(time.Hour)
+		h.Browser().SignIn()
+	})
+}
+
+// ATT-059: the owner is told, once, and is led to a new password by a link that is ours.
+func TestATT059(t *testing.T) {
+	each(t, func(h *house) {
+		for range 3 {
+			h.guessesIn(h.visits("email", live.AnnaEmail))
+			h.Turn(3 * time.Hour)
+		}
+		first, second := h.visits("email", live.AnnaEmail), h.visits("email", live.AnnaEmail)
+		h.guessesIn(first)
+		if a := second.Post("/signin/verify", "code", "000000"); !strings.Contains(a.Body, refused) {
+			h.T.Errorf("one guess more than there are: %d", a.StatusCode)
+		}
+		h.settle()
+		told := map[string]int{}
+		for n := range h.Mail.Len() {
+			mail := h.Mail.Next(n)
+			for _, subject := range []string{"entering wrong codes", "is guessing codes"} {
+				if strings.Contains(mail, subject) {
+					told[subject]++
+					if !strings.Contains(mail, h.URL+"/forgot") {
+						h.T.Errorf("no way to a new password in\n%s", mail)
+					}
+				}
+			}
+		}
+		if told["entering wrong codes"] == 0 || told["is guessing codes"] != 1 {
+			h.T.Errorf("told %v", told)
+		}
+	})
+}
+
+// ATT-060, ATT-180, ATT-188: when nothing is left, the longer code cannot be guessed either; nobody is locked
+// out: not in a known browser, not in a new one, not with the app, and no other account.
+func TestATT060_180_188(t *testing.T) {
+	var p phone
+	each(t, func(h *house) {
+		h.addBen()
+		known := h.Browser()
+		known.SignIn()
+		owner := h.anna()
+		secret := h.draftApp(owner)
+		h.leads(owner.Post("/settings/2step/app/verify", "code", codeAt(secret, h.Now(), 0)), "/settings/2step/app/done")
+		h.Turn(time.Minute)
+		if got := h.guesses("totp", live.AnnaEmail); got != 10 {
+			h.T.Errorf("%d guesses at the app, want 10", got)
+		}
+		b := h.Browser()
+		code := h.long(b)
+		for range 4 {
+			if a := b.Post("/signin/verify", "code", "0000000000000"); !strings.Contains(a.Body, compared) {
+				h.T.Errorf("a wrong longer code: %d", a.StatusCode)
+			}
+		}
+		if a := b.Post("/signin/verify", "code", "123456"); a.StatusCode != http.StatusUnprocessableEntity || strings.Contains(a.Body, compared) {
+			h.T.Error("six digits are compared with the longer code")
+		}
+		h.want(b.Post("/signin/verify", "code", strings.ToLower(strings.ReplaceAll(code, "-", " "))), http.StatusSeeOther)
+		app := h.asked()
+		first := codeAt(secret, h.Now(), 0)
+		h.Turn(30 * time.Second)
+		h.want(app.Post("/signin/verify", "code", first+codeAt(secret, h.Now(), 0)), http.StatusSeeOther)
+		if n := storetest.Count(h.T, h.DB, "factors"); n != 1 {
+			h.T.Errorf("%d apps are left", n)
+		}
+		h.enter(known, live.AnnaEmail, live.AnnaPassword)
+		h.enter(h.Browser(), benEmail, benPassword)
+	}, every(&p))
+}
+
+// ATT-180: a flood of passwords from very many networks. The owner signs in meanwhile, in a
+// known browser and in a new one. FLOOD sets how many.
+func TestATT180_flood(t *testing.T) {
+	networks := 1000
+	flood, err := strconv.Atoi(os.Getenv("FLOOD"))
+	if err != nil {
+		networks, flood = 200, 4000
+	}
+	h := start(t, "")
+	known := h.Browser()
+	known.SignIn()
+	var bots []*live.Browser
+	for range networks {
+		bots = append(bots, h.Browser())
+	}
+	answers := make([]status, networks)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		together(networks, func(i int) {
+			for n := range flood / networks {
+				name := live.AnnaEmail
+				if n%2 == 1 {
+					name = "name" + strconv.Itoa(n) + "@example.com"
+				}
+				answers[i].add(bots[i].PostNow("/signin", "email", name, "password", "wrong "+strconv.Itoa(n)).StatusCode)
+			}
+		})
+	}()
+	in := func(where string, b *live.Browser, most int) {
+		began := time.Now()
+		var code int
+		for n := 0; n < most && code != http.StatusSeeOther; n++ {
+			code = b.PostNow("/signin", "email", live.AnnaEmail, "password", live.AnnaPassword).StatusCode
+		}
+		if code != http.StatusSeeOther {
+			t.Errorf("the owner in %s meanwhile: %d", where, code)
+		}
+		t.Logf("the owner in %s: %s", where, time.Since(began).Round(time.Millisecond))
+	}
+	for range 5 {
+		in("a known browser", known, 1)
+		in("a new one, who comes back when told to", h.Browser(), 100)
+	}
+	<-done
+	t.Logf("%d tries: %d compared, %d told to wait, %d told to come back", flood, sum(answers, 422), sum(answers, 429), sum(answers, 503))
+}

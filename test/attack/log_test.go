@@ -1,0 +1,268 @@
+package attack
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"twostep.example/twostep"
+	"twostep.example/twostep/factor"
+	"twostep.example/twostep/factor/email"
+	"twostep.example/twostep/test/e2e/live"
+)
+
+// canaries are the secrets of a run, and whatever was seen on the way.
+type canaries struct {
+	h       *house
+	secrets map[string]string
+	seen    map[string]string
+}
+
+func (c *canaries) keep(what, secret string) { c.secrets[what] = secret }
+
+// answer remembers the headers of an answer, its address, and its page.
+func (c *canaries) answer(what string, a live.Answer) live.Answer {
+	headers := a.Header.Clone()
+	headers.Del("Set-Cookie") // where the tokens of cookies belong
+	text, err := json.Marshal(headers)
+	if err != nil {
+		c.h.T.Fatal(err)
+	}
+	c.seen[what+": headers and address"] += string(text) + a.Request.URL.String()
+	c.seen[what+": page"] += a.Body
+	return a
+}
+
+// spellings are the ways in which a secret may lie around.
+func spellings(secret string) map[string]string {
+	all := map[string]string{"plain": secret, "base64": strings.TrimRight(base64.StdEncoding.EncodeToString([]byte(secret)), "="), "base64url": base64.RawURLEncoding.EncodeToString([]byte(secret)),
+		"hex": hex.EncodeToString([]byte(secret)), "upper hex": strings.ToUpper(hex.EncodeToString([]byte(secret))), "query": url.QueryEscape(secret), "path": url.PathEscape(secret)}
+	quoted, _ := json.Marshal(secret) // text always is JSON
+	all["JSON"] = strings.Trim(string(quoted), `"`)
+	return all
+}
+
+// find fails the test for every secret in what was seen. A code is six digits, which
+// also stand in times and random names by chance: so it must stand alone.
+func (c *canaries) find() {
+	for where, text := range c.seen {
+		for what, secret := range c.secrets {
+			for how, spelling := range spellings(secret) {
+				if spelling == "" || !strings.Contains(text, spelling) {
+					continue
+				}
+				if len(secret) == 6 && how == "plain" && !alone(text, secret) {
+					continue
+				}
+				c.h.T.Errorf("%s: holds the %s (%s)", where, what, how)
+			}
+		}
+	}
+}
+
+// alone tells whether the digits stand somewhere without a digit or letter beside them.
+func alone(text, digits string) bool {
+	part := func(b byte) bool {
+		return b >= '0' && b <= '9' || b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b == '.' || b >= 0x80
+	}
+	for rest := text; ; {
+		i := strings.Index(rest, digits)
+		if i < 0 {
+			return false
+		}
+		before, after := i == 0 || !part(rest[i-1]), i+6 == len(rest) || !part(rest[i+6])
+		if before && after {
+			return true
+		}
+		rest = rest[i+6:]
+	}
+}
+
+// walk takes every way through the house with secrets that are known.
+func (c *canaries) walk() {
+	h, b := c.h, c.h.Browser()
+	c.keep("password", live.AnnaPassword)
+	for i := range 2 {
+		h.settle()
+		n := h.Mail.Len()
+		c.answer("wrong password", b.Post("/signin", "email", live.AnnaEmail, "password", "wrong-Canary-1"))
+		c.answer("password", b.Post("/signin", "email", live.AnnaEmail, "password", live.AnnaPassword))
+		code := h.Code(n)
+		c.keep("code "+string(rune('a'+i)), code)
+		c.keep("pending token "+string(rune('a'+i)), h.cookie(b, "signin"))
+		c.answer("verify page", b.Get("/signin/verify"))
+		c.answer("status", b.Get("/signin/status"))
+		h.settle()
+		h.Turn(time.Minute)
+		c.answer("new code", b.Post("/signin/code"))
+		c.keep("second code "+string(rune('a'+i)), h.Code(n+1))
+		c.keep("mistyped code "+string(rune('a'+i)), live.Wrong(code))
+		c.answer("wrong code", b.Post("/signin/verify", "code", live.Wrong(code)))
+		c.answer("right code", b.Post("/signin/verify", "code", code))
+		c.keep("session token "+string(rune('a'+i)), h.cookie(b, "session"))
+		for _, path := range []string{"/settings", "/settings/password", "/settings/sessions"} {
+			c.answer(path, b.Get(path))
+		}
+	}
+	c.keep("wrong password", "wrong-Canary-1")
+	c.keep("new password", "Canary horse 2 battery")
+	c.answer("change", b.Post("/settings/password", "current", live.AnnaPassword, "password", "Canary horse 2 battery"))
+	c.keep("renewed token", h.cookie(b, "session"))
+	reset := h.forgot()
+	c.keep("reset token", reset)
+	c.keep("third password", "Canary horse 3 battery")
+	c.answer("reset", b.Post("/reset", "token", reset, "password", "Canary horse 3 battery"))
+	c.answer("reset again", b.Post("/reset", "token", "x", "password", "Canary horse 3 battery"))
+	join := h.signUp("eva@example.net", "Eva")
+	c.keep("sign-up token", join)
+	c.answer("join", b.Post("/join", "token", join, "name", "Eva", "password", "Canary horse 3 battery"))
+	h.exec("ALTER TABLE accounts RENAME TO gone")
+	c.answer("fault", b.Post("/signin", "email", live.AnnaEmail, "password", "Canary horse 3 battery"))
+	c.answer("fault", b.Post("/reset", "token", "x", "password", "Canary horse 3 battery"))
+	h.exec("ALTER TABLE gone RENAME TO accounts")
+	c.answer("sign out", b.Post("/signout"))
+	h.settle()
+}
+
+// ATT-068, ATT-155, ATT-211, ATT-212, ATT-213, ATT-214, ATT-215: a password, a code or a token lies somewhere it does not belong: the log at
+// its most talkative, a header, an address, a page, the database. Looked for plain and in
+// the usual encodings.
+func TestATT068_155_211_212_214_215(t *testing.T) {
+	each(t, func(h *house) {
+		c := &canaries{h, map[string]string{}, map[string]string{}}
+		c.walk()
+		c.seen["the log"] = h.Log.String()
+		if strings.HasPrefix(h.DB, "postgres") {
+			for _, table := range h.tables() {
+				for _, row := range h.rows("SELECT * FROM " + table) {
+					c.seen["table "+table] += strings.Join(row, "\n") + "\n"
+				}
+			}
+		} else {
+			files, err := filepath.Glob(h.DB + "*")
+			if err != nil || len(files) < 2 {
+				h.T.Fatal(files, err)
+			}
+			for _, file := range files {
+				text, err := os.ReadFile(file)
+				if err != nil {
+					h.T.Fatal(err)
+				}
+				c.seen[filepath.Base(file)] = string(text)
+			}
+		}
+		if len(c.secrets) < 14 {
+			h.T.Errorf("only %d secrets were known", len(c.secrets))
+		}
+		c.find()
+		for name := range c.secrets { // the finder itself finds
+			if !strings.Contains(name, "oken") {
+				continue
+			}
+			if !strings.Contains("x"+spellings(c.secrets[name])["hex"], hex.EncodeToString([]byte(c.secrets[name]))) {
+				h.T.Error("the finder is blind")
+			}
+		}
+	})
+}
+
+// ATT-210, ATT-047: a name, an address or a browser writes lines of its own into the log, or one that has no end.
+func TestATT047_210(t *testing.T) {
+	h := start(t, "")
+	n := h.lines()
+	requests := 0
+	for _, text := range []string{"Accepted password for anna\n{\"level\":\"INFO\",\"msg\":\"request\"}", "\x1b[2J", "\u2028\u2029\u0085", strings.Repeat("x", 60_000), `"},"msg":"request","x":{"`} {
+		b := h.Browser()
+		b.Post("/signin", "email", text, "password", text)
+		b.Post("/signup", "email", text, "name", text)
+		b.Do(h.request("GET", "/"+url.PathEscape(text[:min(len(text), 9000)]), "", "X-Request-Id: 1"))
+		r := h.request("GET", "/signin", "")
+		r.Header.Set("User-Agent", strings.NewReplacer("\n", "", "\x1b", "").Replace(text))
+		b.Do(r)
+		requests += 4
+	}
+	lines := strings.Split(strings.TrimSpace(h.Log.String()), "\n")
+	told := 0
+	for _, line := range lines {
+		var entry map[string]any
+		if err := json.Unmarshal([]byte(line), &entry); err != nil {
+			t.Errorf("not one line of JSON: %.200q", line)
+		}
+		if entry["msg"] == "request" {
+			told++
+		}
+		if len(line) > 2000 {
+			t.Errorf("a line of %d bytes", len(line))
+		}
+	}
+	if told != requests+n {
+		t.Errorf("%d requests are told of, want %d", told, requests+n)
+	}
+}
+
+// ATT-215, ATT-322: others on the machine can read the database or the keys, or the keys are the
+// same everywhere.
+func TestATT215_322(t *testing.T) {
+	h, other := start(t, ""), start(t, "")
+	for _, pattern := range []string{h.DB + "*", h.Keys} {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			t.Fatal(pattern, err)
+		}
+		for _, file := range files {
+			info, err := os.Stat(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if info.Mode().Perm()&0o077 != 0 {
+				t.Errorf("%s: mode %o", filepath.Base(file), info.Mode().Perm())
+			}
+		}
+	}
+	mine, err := os.ReadFile(h.Keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs, err := os.ReadFile(other.Keys)
+	if err != nil || string(mine) == string(theirs) {
+		t.Error("two servers made the same keys", err)
+	}
+}
+
+// fragile is the mail method, and breaks when it is asked for a code.
+type fragile struct{ email.Method }
+
+func (fragile) Challenge(context.Context, factor.Ask) (factor.Challenge, error) { panic("never mind") }
+
+// ATT-099, ATT-307: a panic in the middle of a sign-in takes the server down, or the page
+// tells what it was doing. It names the line in the log, and nothing else.
+func TestATT307(t *testing.T) {
+	h := start(t, "", func(o *twostep.Options) { o.Methods = []factor.Method{fragile{}} })
+	b := h.Browser()
+	before := h.contents()
+	a := h.want(b.Post("/signin", "email", live.AnnaEmail, "password", live.AnnaPassword), http.StatusInternalServerError)
+	var entry struct{ Request, Error string }
+	for _, line := range strings.Split(h.Log.String(), "\n") {
+		if strings.Contains(line, `"msg":"fault"`) {
+			if err := json.Unmarshal([]byte(line), &entry); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if entry.Request == "" || !strings.Contains(a.Body, entry.Request) || !strings.Contains(entry.Error, "never mind") || strings.Contains(a.Body, "never mind") {
+		t.Errorf("the page does not name the fault %q, or says more", entry.Request)
+	}
+	if h.contents() != before {
+		t.Error("half a sign-in was written")
+	}
+	h.want(b.Get("/signin"), http.StatusOK)
+	h.out("after a panic", b)
+}

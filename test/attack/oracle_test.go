@@ -1,0 +1,232 @@
+package attack
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"twostep.example/twostep"
+	"twostep.example/twostep/delivery"
+	"twostep.example/twostep/internal/signin"
+	"twostep.example/twostep/internal/store/storetest"
+	"twostep.example/twostep/test/e2e/live"
+)
+
+var seconds = regexp.MustCompile(`(in \d+[\s\x{a0}\x{202f}]s|data-seconds="\d+"|\d\d:\d\d:\d\d)`)
+
+// plain is a page without what ticks.
+func plain(body string) string { return seconds.ReplaceAllString(body, "…") }
+
+// seen is all that a stranger sees of an answer, without what he typed himself.
+func seen(a live.Answer, typed string) string {
+	headers := maps.Clone(a.Header)
+	delete(headers, "Date")
+	for i, c := range headers["Set-Cookie"] {
+		name, rest, _ := strings.Cut(c, "=")
+		_, attributes, _ := strings.Cut(rest, ";")
+		headers["Set-Cookie"] = slices.Clone(headers["Set-Cookie"])
+		headers["Set-Cookie"][i] = name + attributes
+	}
+	delete(headers, "Content-Length") // of what was typed
+	return fmt.Sprint(a.StatusCode, headers) + plain(strings.ReplaceAll(a.Body, typed, "TYPED"))
+}
+
+// strangers are the names that all look the same from outside.
+func (h *house) strangers() map[string][2]string {
+	h.addBen()
+	for email, sql := range map[string]string{"gone@example.com": "UPDATE accounts SET disabled_at = 1 WHERE email = 'gone@example.com'",
+		"none@example.com": "UPDATE accounts SET password = %s WHERE email = 'none@example.com'"} {
+		if err := h.AddAccount(h.T.Context(), twostep.NewAccount{Email: email, Name: "X", Password: live.AnnaPassword}); err != nil {
+			h.T.Fatal(err)
+		}
+		empty := "x''"
+		if strings.HasPrefix(h.DB, "postgres") {
+			empty = `'\x'`
+		}
+		h.exec(strings.ReplaceAll(sql, "%s", empty))
+	}
+	return map[string][2]string{
+		"wrong password":            {live.AnnaEmail, "wrong horse battery"},
+		"unknown":                   {"nobody@example.com", live.AnnaPassword},
+		"disabled, right password":  {"gone@example.com", live.AnnaPassword},
+		"disabled, wrong password":  {"gone@example.com", "wrong horse battery"},
+		"no password":               {"none@example.com", live.AnnaPassword},
+		"not an address":            {"nobody", live.AnnaPassword},
+		"look-alike":                {"ann\u0430@example.com", live.AnnaPassword},
+		"unknown, odd password":     {"nobody@example.org", "\u202e" + strings.Repeat("x", 2000)},
+		"known, odd password":       {live.AnnaEmail, "\u202e" + strings.Repeat("x", 2000)},
+		"somebody else's password":  {live.AnnaEmail, benPassword},
+		"right but for a blank":     {live.AnnaEmail, live.AnnaPassword + " "},
+		"right but for upper case":  {live.AnnaEmail, strings.ToUpper(live.AnnaPassword)},
+		"right and right once more": {live.AnnaEmail, live.AnnaPassword + live.AnnaPassword},
+	}
+}
+
+// hashed counts the password hashes that f computes: each takes 19 MiB at once, and
+// nothing else here takes as much.
+func hashed(f func()) int {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	return int((after.TotalAlloc - before.TotalAlloc) / (19 << 20))
+}
+
+// ATT-024, ATT-090, ATT-091, ATT-093, ATT-094, ATT-253: the answer to a sign-in tells who has an
+// account, by its text, a header, a cookie, a row or the work that was done.
+func TestATT024_090_091_093_094_253(t *testing.T) {
+	each(t, func(h *house) {
+		cases := h.strangers()
+		before := h.contents()
+		want, work := "", -1
+		for _, name := range slices.Sorted(maps.Keys(cases)) {
+			b := h.Browser()
+			var a live.Answer
+			did := hashed(func() { a = b.Post("/signin", "email", cases[name][0], "password", cases[name][1]) })
+			got := seen(a, cases[name][0])
+			if want == "" {
+				want, work = got, did
+			}
+			if got != want {
+				h.T.Errorf("%s: got\n%s\nwant\n%s", name, got, want)
+			}
+			if did != 1 || work != 1 {
+				h.T.Errorf("%s: %d hashes, want 1", name, did)
+			}
+		}
+		if !strings.HasPrefix(want, "422") || strings.Contains(want, "Set-Cookie") {
+			h.T.Errorf("got %s", want)
+		}
+		if h.contents() != before {
+			h.T.Error("a wrong password left a row behind")
+		}
+		for _, password := range []string{"null", "\x00", "undefined", "!", "*", "x''", " "} {
+			b := h.Browser()
+			b.Post("/signin", "email", "none@example.com", "password", password)
+			h.out("no password", b)
+		}
+	})
+}
+
+// rowCounts are the numbers of rows of all tables.
+func (h *house) rowCounts() map[string]int {
+	counts := map[string]int{}
+	for _, table := range h.tables() {
+		counts[table] = storetest.Count(h.T, h.DB, table)
+	}
+	return counts
+}
+
+// ATT-092: asking for a new password or signing up tells who has an account, in the answer or
+// by the rows that are written for it.
+func TestATT092(t *testing.T) {
+	each(t, func(h *house) {
+		h.strangers()
+		for _, door := range []struct {
+			path string
+			more []string
+		}{{"/forgot", nil}, {"/signup", []string{"name", "Somebody"}}} {
+			want := ""
+			for _, email := range []string{live.AnnaEmail, "nobody@example.com", "gone@example.com", "none@example.com"} {
+				counts := h.rowCounts()
+				var a live.Answer
+				work := hashed(func() { a = h.Browser().Post(door.path, append([]string{"email", email}, door.more...)...) })
+				grown := ""
+				for table, n := range h.rowCounts() {
+					if n != counts[table] && table != "rations" { // the network's is there from the first on
+						grown += fmt.Sprint(" ", len(table), "+", n-counts[table])
+					}
+				}
+				parts := strings.Fields(grown)
+				slices.Sort(parts)
+				got := seen(a, email) + fmt.Sprint(parts, work)
+				if want == "" {
+					want = got
+				}
+				if got != want || !strings.HasPrefix(got, "303") {
+					h.T.Errorf("%s %s: got\n%s\nwant\n%s", door.path, email, got, want)
+				}
+			}
+		}
+	})
+}
+
+// ATT-095: the page of the second step shows the whole address, and any page before it some of it.
+func TestATT095(t *testing.T) {
+	h := start(t, "")
+	b := h.Browser()
+	before := b.Get("/signin").Body + b.Post("/signin", "email", "x@example.net", "password", "wrong horse").Body
+	b.Password()
+	after := b.Get("/signin/verify")
+	if strings.Contains(before, "•••") || strings.Contains(after.Body, live.AnnaEmail) || strings.Contains(after.Body, "anna@") {
+		t.Error("the address is shown to somebody who is not in")
+	}
+	if !strings.Contains(after.Body, "a•••@example.com") {
+		t.Error("the masked address is not shown after the password")
+	}
+}
+
+// ATT-097: the mail is sent while the browser waits, so a known address answers later, or
+// never if the mail server hangs.
+func TestATT097(t *testing.T) {
+	hanging := make(chan struct{})
+	begun := make(chan struct{}, 8)
+	h := start(t, "", func(o *twostep.Options) {
+		o.Send = map[delivery.Channel]delivery.Send{delivery.Email: func(ctx context.Context, _ delivery.Message) error {
+			begun <- struct{}{}
+			select {
+			case <-hanging:
+			case <-ctx.Done():
+			}
+			return nil
+		}}
+	})
+	defer close(hanging)
+	h.want(h.Browser().Post("/signin", "email", live.AnnaEmail, "password", live.AnnaPassword), http.StatusSeeOther)
+	<-begun
+	for _, email := range []string{live.AnnaEmail, "nobody@example.com"} {
+		h.want(h.Browser().Post("/forgot", "email", email), http.StatusSeeOther)
+	}
+	h.want(h.Browser().Post("/signup", "email", "eva@example.net", "name", "Eva"), http.StatusSeeOther)
+}
+
+// ATT-098: the text about a used, expired, superseded or foreign code tells a guesser that
+// he was close. All are one text, to the byte, and all are counted.
+func TestATT098(t *testing.T) {
+	each(t, func(h *house) {
+		b := h.Browser()
+		old := b.Password()
+		for range 3 {
+			h.settle()
+			h.Turn(2*time.Minute + time.Second)
+			n := h.Mail.Len()
+			h.want(b.Post("/signin/code"), http.StatusSeeOther)
+			h.Mail.Next(n)
+		}
+		other := h.Browser().Password()
+		h.settle()
+		h.exec("UPDATE codes SET used_at = 1")
+		token := h.cookie(b, "signin")
+		want := ""
+		for what, code := range map[string]string{"superseded": old, "wrong": live.Wrong(old), "of another": other} {
+			got := seen(h.with("signin", token).Post("/signin/verify", "code", code), code)
+			if want == "" {
+				want = got
+			}
+			if got != want || !strings.Contains(got, "does not match our records") {
+				h.T.Errorf("%s: got\n%s\nwant\n%s", what, got, want)
+			}
+		}
+		h.Turn(signin.Life)
+		if got := h.with("signin", token).Post("/signin/verify", "code", old); !strings.Contains(got.Body, "does not match our records") {
+			h.T.Errorf("after the end: %d %.300s", got.StatusCode, got.Body)
+		}
+	})
+}

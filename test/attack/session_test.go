@@ -1,0 +1,273 @@
+package attack
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/test/e2e/live"
+)
+
+// ATT-100, ATT-103: the browser comes with tokens that an attacker chose; after each step
+// it must have others, and none of the planted ones may ever work.
+func TestATT100_103(t *testing.T) {
+	each(t, func(h *house) {
+		planted := strings.Repeat("A", 43)
+		b := h.with("signin", planted, "session", planted)
+		code := b.Password()
+		pending := h.cookie(b, "signin")
+		h.want(b.Post("/signin/verify", "code", code), http.StatusSeeOther)
+		session := h.cookie(b, "session")
+		if pending == planted || session == planted || session == pending || len(session) != 43 || len(pending) != 43 {
+			h.T.Errorf("tokens: planted %q, pending %q, session %q", planted, pending, session)
+		}
+		if h.cookie(b, "signin") != "" {
+			h.T.Error("the pending token stays in the browser after the sign-in")
+		}
+		h.want(b.Post("/settings/password", "current", live.AnnaPassword, "password", "brand new horse"), http.StatusSeeOther)
+		renewed := h.cookie(b, "session")
+		if renewed == session || renewed == "" {
+			h.T.Error("the session keeps its token over a change of the password")
+		}
+		for name, token := range map[string]string{"planted": planted, "before the change": session, "pending": pending} {
+			if _, in := isIn(h.with("session", token)); in {
+				h.T.Errorf("the token %s leads in", name)
+			}
+		}
+		b.Post("/signin", "email", live.AnnaEmail, "password", "brand new horse")
+		first := h.cookie(b, "signin")
+		b.Post("/signin", "email", live.AnnaEmail, "password", "brand new horse")
+		if second := h.cookie(b, "signin"); second == first || h.with("signin", first).Get("/signin/verify").StatusCode != http.StatusSeeOther {
+			h.T.Error("the password was typed again, and the pending token of before still works")
+		}
+	})
+}
+
+// ATT-101: a token in the address or in a form is believed.
+func TestATT101(t *testing.T) {
+	h := start(t, "")
+	b := h.Browser()
+	b.SignIn()
+	token := h.cookie(b, "session")
+	stranger := h.Browser()
+	for _, query := range []string{"?session=", "?__Host-session=", "?token=", "?sid=", ";session=", "?PHPSESSID="} {
+		if a := stranger.Get("/settings" + query + token); a.StatusCode == http.StatusOK {
+			t.Errorf("%s: signed in", query)
+		}
+	}
+	h.want(stranger.Post("/settings/password", "session", token, "current", live.AnnaPassword, "password", "brand new horse"), http.StatusSeeOther)
+	if h.one("SELECT epoch FROM accounts") != "1" {
+		t.Error("the password was changed by a token in a form")
+	}
+}
+
+// ATT-102, ATT-134, ATT-291: our cookies can be planted or read by a neighbour, come
+// twice, or carry more than a token.
+func TestATT102_134_291(t *testing.T) {
+	h := start(t, "")
+	b := h.Browser()
+	a := b.Post("/signin", "email", live.AnnaEmail, "password", live.AnnaPassword)
+	code := h.Code(0)
+	for _, answer := range []live.Answer{a, b.Post("/signin/verify", "code", code), b.Post("/settings/password", "current", live.AnnaPassword, "password", "brand new horse"), b.Post("/signout")} {
+		names := map[string]bool{}
+		for _, line := range answer.Header["Set-Cookie"] {
+			name, rest, _ := strings.Cut(line, "=")
+			value, attributes, _ := strings.Cut(rest, "; ")
+			if names[name] {
+				t.Errorf("%s is set twice", name)
+			}
+			names[name] = true
+			if !strings.HasPrefix(name, "__Host-") || strings.Contains(attributes, "Domain") || strings.Trim(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") != "" {
+				t.Errorf("cookie %q", line)
+			}
+			for _, wanted := range []string{"Path=/", "HttpOnly", "Secure", "SameSite=Lax"} {
+				if !strings.Contains(attributes+";", wanted) {
+					t.Errorf("cookie %q lacks %s", line, wanted)
+				}
+			}
+		}
+	}
+	b.Post("/signin", "email", live.AnnaEmail, "password", "brand new horse")
+	in := h.Browser()
+	h.want(in.Post("/signin", "email", live.AnnaEmail, "password", "brand new horse"), http.StatusSeeOther)
+	token := h.cookie(in, "signin")
+	for _, cookies := range []string{
+		"__Host-signin=" + token + "; __Host-signin=" + strings.Repeat("A", 43), "__Host-signin=AAAA; __Host-signin=" + token, "__Host-signin=" + token + "; __Host-signin=" + token,
+		"signin=" + token, "__Secure-signin=" + token, "__host-signin=" + token, `__Host-signin="` + token + `"`, "__Host-signin=" + token + "%20", "__Host-signin=" + strings.Repeat("A", 4000),
+	} {
+		h.want(h.Browser().Do(h.request("GET", "/signin/verify", "", "Cookie: "+cookies)), http.StatusSeeOther)
+	}
+	h.want(h.Browser().Do(h.request("GET", "/signin/verify", "", "Cookie: other=1; __Host-signin="+token)), http.StatusOK)
+}
+
+// ATT-104: somebody else signs in over a session, and gets its token or its page.
+func TestATT104(t *testing.T) {
+	h := start(t, "")
+	h.addBen()
+	b := h.Browser()
+	b.SignIn()
+	anna := h.cookie(b, "session")
+	code := h.password(b, benEmail, benPassword)
+	if body, _ := isIn(b); !strings.Contains(body, live.AnnaEmail) {
+		t.Error("the password of another ended the session")
+	}
+	h.want(b.Post("/signin/verify", "code", code), http.StatusSeeOther)
+	if h.cookie(b, "session") == anna {
+		t.Error("the token is the one of before")
+	}
+	if body, _ := isIn(b); !strings.Contains(body, benEmail) || strings.Contains(body, live.AnnaEmail) {
+		t.Error("not Ben's page")
+	}
+}
+
+// ATT-105: a session or a sign-in can be changed by its id, without its secret.
+func TestATT105(t *testing.T) {
+	h := start(t, "")
+	b := h.Browser()
+	b.SignIn()
+	h.Browser().Password()
+	for _, query := range []string{"SELECT id FROM sessions", "SELECT id FROM signins", "SELECT id FROM accounts", "SELECT id FROM challenges", "SELECT id FROM codes", "SELECT id FROM events"} {
+		for _, id := range h.list(query) {
+			for _, name := range []string{"session", "signin"} {
+				c := h.with(name, id)
+				h.want(c.Get("/settings"), http.StatusSeeOther)
+				h.want(c.Get("/signin/verify"), http.StatusSeeOther)
+				h.want(c.Post("/signout"), http.StatusSeeOther)
+				h.want(c.Post("/signin/cancel"), http.StatusSeeOther)
+			}
+			h.want(b.Post("/settings/sessions/end", "id", id), http.StatusBadRequest)
+			if page := b.Get("/settings/sessions").Body + b.Get("/settings").Body; strings.Contains(page, id) {
+				t.Errorf("an id of %q stands in a page", query)
+			}
+		}
+	}
+	if _, in := isIn(b); !in || h.one("SELECT count(*) FROM signins WHERE finished_at = 0") != "1" {
+		t.Error("something ended by its id")
+	}
+}
+
+// ATT-106: calls in an order that no page leads to. A session appears only after the right
+// code of this browser's own sign-in.
+func TestATT106(t *testing.T) {
+	h := start(t, "")
+	calls := []func(b *live.Browser){
+		func(b *live.Browser) { b.Post("/signin/verify", "code", "000000") },
+		func(b *live.Browser) { b.Post("/signin/method", "method", "email") },
+		func(b *live.Browser) { b.Post("/signin/code") },
+		func(b *live.Browser) { b.Post("/signin/cancel") },
+		func(b *live.Browser) { b.Get("/signin/verify") },
+		func(b *live.Browser) { b.Post("/signout") },
+		func(b *live.Browser) { b.Get("/settings/password/done") },
+		func(b *live.Browser) { h.Turn(20 * time.Second) },
+		func(b *live.Browser) { b.Get("/signin?return_to=/settings/password/done") },
+	}
+	seed := uint32(20261123)
+	for range 20 {
+		b := h.Browser()
+		code := b.Password()
+		cancelled := false
+		for range 8 {
+			seed = seed*1664525 + 1013904223
+			i := int(seed>>16) % len(calls)
+			calls[i](b)
+			cancelled = cancelled || i == 3
+			h.out("out of order", b)
+		}
+		b.Post("/signin/verify", "code", code)
+		if _, in := isIn(b); in && cancelled {
+			t.Error("a sign-in that was given up led in")
+		}
+		h.exec("DELETE FROM sessions")
+	}
+}
+
+// ATT-108: two accounts with the same password share a token, a hash or a sealed value.
+func TestATT108(t *testing.T) {
+	h := start(t, "")
+	token := h.signUp("eva@example.net", "Eva")
+	h.want(h.Browser().Post("/join", "token", token, "name", "Eva", "password", live.AnnaPassword), http.StatusSeeOther)
+	sealed := h.list("SELECT password FROM accounts")
+	if len(sealed) != 2 || sealed[0] == sealed[1] {
+		t.Error("the same password is stored alike")
+	}
+	h.exec("UPDATE accounts SET password = (SELECT password FROM accounts WHERE email = 'anna@example.com')")
+	if a := h.Browser().Post("/signin", "email", "eva@example.net", "password", live.AnnaPassword); a.StatusCode == http.StatusSeeOther {
+		t.Error("a password that was copied to another row opens it")
+	}
+}
+
+// ATT-109, ATT-217: signing out leaves something: the cookie still works somewhere, or
+// the browser shows the page again.
+func TestATT109_217(t *testing.T) {
+	each(t, func(h *house) {
+		for _, door := range []string{"/signout", "/settings/sessions/end"} {
+			b := h.Browser()
+			b.SignIn()
+			token := h.cookie(b, "session")
+			other := h.Browser()
+			other.SignIn()
+			a := h.want(b.Post(door), http.StatusSeeOther)
+			if h.cookie(b, "session") != "" || a.Header.Get("Clear-Site-Data") != `"cache"` {
+				h.T.Errorf("%s: cookie %q, Clear-Site-Data %q", door, h.cookie(b, "session"), a.Header.Get("Clear-Site-Data"))
+			}
+			for _, r := range inventory {
+				if method, path := path(r.pattern); r.needs == page.Session {
+					h.want(h.with("session", token).Do(h.request(method, path, r.form, form, "Sec-Fetch-Site: same-origin")), http.StatusSeeOther)
+				}
+			}
+			if _, in := isIn(other); in != (door == "/signout") {
+				h.T.Errorf("%s: the other browser is in: %v", door, in)
+			}
+		}
+	})
+}
+
+// ATT-147, ATT-145: a session alone changes the password, or those who were in before stay in.
+func TestATT145_147(t *testing.T) {
+	each(t, func(h *house) {
+		b, thief, pending := h.Browser(), h.Browser(), h.Browser()
+		b.SignIn()
+		thief.SignIn()
+		code := pending.Password()
+		for _, current := range []string{"", "wrong horse battery", "brand new horse", benPassword} {
+			h.want(thief.Post("/settings/password", "current", current, "password", "brand new horse"), http.StatusUnprocessableEntity)
+		}
+		h.want(thief.Post("/settings/password", "password", "brand new horse"), http.StatusUnprocessableEntity)
+		reset := h.forgot()
+		h.want(b.Post("/settings/password", "current", live.AnnaPassword, "password", "brand new horse"), http.StatusSeeOther)
+		if _, in := isIn(thief); in {
+			h.T.Error("the other session outlives the change of the password")
+		}
+		if _, in := isIn(b); !in {
+			h.T.Error("who changed the password was thrown out")
+		}
+		pending.Post("/signin/verify", "code", code)
+		if _, in := isIn(pending); in {
+			h.T.Error("a sign-in begun with the old password led in")
+		}
+		h.want(h.Browser().Post("/reset", "token", reset, "password", "another new horse"), http.StatusUnprocessableEntity)
+		h.settle()
+		told := false
+		for i := range h.Mail.Len() {
+			told = told || strings.Contains(h.Mail.Next(i), "Subject: Your password at Example was changed")
+		}
+		if !told {
+			h.T.Error("the owner was not told")
+		}
+	})
+}
+
+// ATT-104: whoever signs in again in a browser that was in leaves a session behind that no
+// browser shows and that a stolen cookie still opens.
+func TestATT104_rekey(t *testing.T) {
+	h := start(t, "")
+	b := h.Browser()
+	b.SignIn()
+	old := h.cookie(b, "session")
+	b.SignIn()
+	if _, in := isIn(h.with("session", old)); in {
+		t.Error("the session of before lives on")
+	}
+}

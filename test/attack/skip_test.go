@@ -1,0 +1,366 @@
+package attack
+
+import (
+	"errors"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"twostep.example/twostep/internal/signin"
+	"twostep.example/twostep/internal/store/storetest"
+	"twostep.example/twostep/test/e2e/live"
+)
+
+// ATT-003, ATT-153: another door checks the password alone and hands out a credential.
+func TestATT003_153(t *testing.T) {
+	h := start(t, "")
+	for _, r := range inventory {
+		method, path := path(r.pattern)
+		b := h.Browser()
+		basic := h.request(method, path, r.form, form, "Sec-Fetch-Site: same-origin")
+		basic.SetBasicAuth(live.AnnaEmail, live.AnnaPassword)
+		b.Do(basic)
+		if h.cookie(b, "session") != "" {
+			t.Errorf("%s with Basic: a credential", r.pattern)
+		}
+		h.out(r.pattern+" with Basic", b)
+		b = h.Browser()
+		json := `{"email":"` + live.AnnaEmail + `","password":"` + live.AnnaPassword + `"}`
+		a := b.Do(h.request(method, path, json, "Content-Type: application/json", "Sec-Fetch-Site: same-origin"))
+		if method == http.MethodPost && a.StatusCode != http.StatusUnsupportedMediaType && a.StatusCode != http.StatusNotFound {
+			t.Errorf("%s with JSON: %d", r.pattern, a.StatusCode)
+		}
+		h.out(r.pattern+" with JSON", b)
+	}
+}
+
+// ATT-007, ATT-009, ATT-218, ATT-273: another spelling of an address leads past the check,
+// or to a page that a cache takes for a file.
+func TestATT007_009_218_273(t *testing.T) {
+	h := start(t, "")
+	pending, in := h.Browser(), h.Browser()
+	pending.Password()
+	in.SignIn()
+	tricks := []string{
+		"/%s/", "//%s", "/./%s", "/x/../%s", "/%%2e/%s", "/assets/../%s", "/assets/%%2e%%2e/%s", "/assets/..%%2f%s", "/%s;x=1", "/%s.css", "/%s/x.css",
+		"/%s%%00", "/%s%%20", "/%s%%2f", "/%s/.", "/%s/..;/", "/%s%%5c", "/%s\\", "/%s%%0a", "/signin/../%s", "/healthz/../%s", "/.well-known/../%s", "/%s%%3f", "/%s%%23", "/;/%s",
+	}
+	for _, target := range []string{"settings", "settings/password", "settings/sessions"} {
+		spellings := []string{"/" + strings.ToUpper(target), "/" + strings.ToUpper(target[:1]) + target[1:], "/" + target + "?", "/" + target + "?ok=1&trust=1", "/%73" + target[1:], "/" + strings.Replace(target, "s", "%53", 1), "/" + strings.Replace(target, "/", "%2f", 1) + ";"}
+		for _, trick := range tricks {
+			spellings = append(spellings, strings.ReplaceAll(strings.Replace(trick, "%s", target, 1), "%%", "%"))
+		}
+		for _, spelling := range spellings {
+			a := pending.Do(h.request("GET", spelling, ""))
+			if a.StatusCode < 300 || strings.Contains(a.Body, live.AnnaEmail) {
+				t.Errorf("pending at %q: %d", spelling, a.StatusCode)
+			}
+			plain := strings.HasPrefix(spelling, "/"+target+"?") || strings.HasPrefix(spelling, "/%73")
+			if a := in.Do(h.request("GET", spelling, "")); !plain && a.StatusCode != http.StatusNotFound {
+				t.Errorf("signed in at %q: %d, want 404", spelling, a.StatusCode)
+			} else if a.Header.Get("Cache-Control") != "no-store" {
+				t.Errorf("signed in at %q: Cache-Control %q", spelling, a.Header.Get("Cache-Control"))
+			}
+		}
+	}
+}
+
+// ATT-008, ATT-278: a browser name or a health check's header switches a check off.
+func TestATT008_278(t *testing.T) {
+	h := start(t, "")
+	b := h.Browser()
+	b.Password()
+	for _, agent := range []string{
+		"kube-probe/1.31", "Go-http-client/2.0", "AtlassianMobileApp", "GoogleHC/1.0", "ELB-HealthChecker/2.0", "curl/8", "Twostep", "", "Googlebot/2.1",
+		"Prometheus/3", "Consul Health Check", "nginx", "Uptime-Kuma", "facebookexternalhit", "Mozilla/5.0 (iPhone)", "Wget", "okhttp", "monitor",
+		"Mozilla/5.0 (compatible; MSIE 6.0)", "internal", "localhost", "Zabbix", "Pingdom", "Blackbox", "Envoy/HC", "Varnish", "HAProxy", "test", "e2e", "admin",
+	} {
+		for _, header := range []string{"X-None: 1", "X-Health-Check: 1", "X-Forwarded-User: anna@example.com", "Remote-User: anna@example.com", "X-Original-URL: /settings", "X-Rewrite-URL: /settings"} {
+			r := h.request("GET", "/settings", "", header)
+			r.Header.Set("User-Agent", agent)
+			h.want(b.Do(r), http.StatusSeeOther)
+		}
+	}
+}
+
+// ATT-010, ATT-193: the sign-in runs out while its page is open; reloading must not lead in.
+func TestATT010_193(t *testing.T) {
+	each(t, func(h *house) {
+		b := h.Browser()
+		code := b.Password()
+		h.Turn(signin.Life + time.Second)
+		for _, path := range []string{"/signin/verify", "/signin/method", "/signin/verify"} {
+			if a := b.Get(path); a.Header.Get("Location") != "/signin" {
+				h.T.Errorf("%s after the end: %d to %q", path, a.StatusCode, a.Header.Get("Location"))
+			}
+		}
+		h.out("right code after the end", h.with("signin", h.cookie(b, "signin")))
+		b = h.Browser()
+		late := b.Password()
+		h.Turn(signin.Life + time.Second)
+		for _, c := range []string{late, code} {
+			if a := b.Post("/signin/verify", "code", c); a.StatusCode == http.StatusSeeOther && a.Header.Get("Location") != "/signin" {
+				h.T.Errorf("code after the end: to %q", a.Header.Get("Location"))
+			}
+		}
+		h.out("right code after the end", b)
+	})
+}
+
+// ATT-011, ATT-018, ATT-099: a part of the store fails, one table after the other, before the
+// password, before the code and before the reset: never a session, and the page tells
+// a number and nothing of the cause.
+func TestATT011_018_099(t *testing.T) {
+	each(t, func(h *house) {
+		for _, table := range h.tables() {
+			b := h.Browser()
+			code := b.Password()
+			h.exec("ALTER TABLE " + table + " RENAME TO gone")
+			for _, step := range []func() live.Answer{
+				func() live.Answer { return b.Post("/signin/verify", "code", code) },
+				func() live.Answer { return b.Post("/signin", "email", live.AnnaEmail, "password", live.AnnaPassword) },
+				func() live.Answer { return b.Post("/forgot", "email", "nobody@example.com") },
+				func() live.Answer { return b.Get("/signin/verify") },
+				func() live.Answer { return b.Get("/settings") },
+				func() live.Answer { return b.Post("/oauth2/token", "client_id", "nobody", "code", "x") },
+			} {
+				h.quiet(step(), table)
+				if !strings.Contains("marks links drafts rations decisions places waits apps requests grants tokens consents signing_keys", table) && h.cookie(b, "session") != "" {
+					h.T.Errorf("without %s: a session", table)
+				}
+			}
+			h.exec("ALTER TABLE gone RENAME TO " + table)
+			h.exec("DELETE FROM sessions")
+			h.exec("DELETE FROM links")
+		}
+	})
+}
+
+// number is that of a fault, which may hold any word.
+var number = regexp.MustCompile(`\b[A-Z2-7]{12}\b`)
+
+// quiet checks that an answer shows nothing of a fault but its number.
+func (h *house) quiet(a live.Answer, table string) {
+	h.T.Helper()
+	low := strings.ToLower(number.ReplaceAllString(a.Body, ""))
+	for _, word := range []string{"sql", "no such table", "relation", "goroutine", ".go:", "select ", "store:", table + "."} {
+		if strings.Contains(low, word) {
+			h.T.Errorf("%s without %s: the page says %q", a.Request.URL.Path, table, word)
+		}
+	}
+	if a.StatusCode == http.StatusInternalServerError && !strings.Contains(a.Body, "<h1>") && !strings.Contains(a.Body, `"server_error"`) {
+		h.T.Errorf("%s without %s: a bare 500", a.Request.URL.Path, table)
+	}
+}
+
+// ATT-012: a method nobody has, or no method, counts as done.
+func TestATT012(t *testing.T) {
+	each(t, func(h *house) {
+		b := h.Browser()
+		b.Password()
+		before := h.contents()
+		for _, name := range []string{"", "none", "EMAIL", "totp", "../email", "email ", "sms", "passkey", "recovery", "*", "null", "0", "email\tx", strings.Repeat("x", 10_000)} {
+			h.want(b.Post("/signin/method", "method", name), http.StatusUnprocessableEntity)
+		}
+		h.want(b.Post("/signin/method", "method", "totp\x00"), http.StatusBadRequest)
+		h.want(b.Post("/signin/method"), http.StatusUnprocessableEntity)
+		if h.contents() != before {
+			h.T.Error("an unknown method changed a row")
+		}
+		h.out("unknown method", b)
+	})
+}
+
+var nothings = []string{"", "null", "undefined", "nil", "NaN", "0", "000000", "false", "[]", "{}", " ", "\t"}
+
+// ATT-013, ATT-015: nothing equals nothing. Empty and odd answers meet no challenge, an expired
+// one, a used one; success is judged by asking the next protected page.
+func TestATT013_015(t *testing.T) {
+	each(t, func(h *house) {
+		answers := func(what string, b *live.Browser) {
+			for _, code := range nothings {
+				b.Post("/signin/verify", "code", code)
+				h.out(what+" "+code, b)
+			}
+			b.Post("/signin/verify")
+			h.out(what+" without the field", b)
+		}
+		answers("no sign-in", h.Browser())
+		b := h.Browser()
+		b.Password()
+		h.exec("DELETE FROM codes")
+		answers("no code", b)
+		h.exec("DELETE FROM challenges")
+		answers("no challenge", b)
+		b = h.Browser()
+		b.Password()
+		h.Turn(16 * time.Minute)
+		answers("expired", b)
+		b = h.Browser()
+		b.SignIn()
+		token := h.cookie(b, "session")
+		b.Post("/signout")
+		if token == "" {
+			h.T.Fatal("not signed in")
+		}
+		answers("used", b)
+	})
+}
+
+// ATT-014, ATT-127, ATT-146: the browser supplies what it is checked against, or a field that the form does not have.
+func TestATT014_127_146(t *testing.T) {
+	h := start(t, "")
+	b := h.Browser()
+	code := b.Password()
+	for _, field := range []string{"expected", "hash", "secret", "account", "email", "user_id", "challenge", "method", "trust", "Code", "CODE", "code[]", "verified", "epoch", "operator", "_method", "code "} {
+		h.want(b.Post("/signin/verify", "code", code, field, code), http.StatusBadRequest)
+	}
+	for _, r := range inventory {
+		if method, path := path(r.pattern); method == http.MethodPost && !strings.HasPrefix(path, "/settings") && !strings.HasPrefix(path, "/inbox") && !forApps(r.pattern) {
+			h.want(h.post(b, path, r.form+"&operator=1"), http.StatusBadRequest)
+			h.want(h.post(b, path, r.form+"&Email=ben%40example.org"), http.StatusBadRequest)
+		}
+	}
+	if h.tries() != "0" {
+		t.Error("a form that is not ours was counted")
+	}
+	h.out("with fields of its own", b)
+	cookies := h.with("signin", h.cookie(b, "signin"), "code", "111111", "verified", "1", "session", "1", "account", "x")
+	h.want(cookies.Post("/signin/verify", "code", live.Wrong(code)), http.StatusUnprocessableEntity)
+	h.out("with cookies of its own", cookies)
+}
+
+// ATT-016, ATT-048: several codes in one answer, or a code that is no text.
+func TestATT016_048(t *testing.T) {
+	each(t, func(h *house) {
+		b := h.Browser()
+		code := b.Password()
+		other := live.Wrong(code)
+		for body, status := range map[string]int{
+			"code=" + other + "&code=" + code: 400, "code=" + code + "&code=" + code: 400, "code[]=" + other + "&code[]=" + code: 400, "code[0]=" + code: 400,
+			"code=" + other + ";code=" + code: 400, "code%5B%5D=" + code: 400, "code=%zz": 400, "code=" + code + "%00": 400, "code=" + code + "%ff": 400,
+			"code=" + other + "%20" + code: 422, "code=" + other + "%2C" + code: 422, "code=1e5": 422, "code=1.0e6": 422, "code=0x1E240": 422, "code=%2B" + code: 422,
+			"code=12345": 422, "code=" + code + "0": 422, "code=%5B%22" + code + "%22%5D": 422, "code=" + strings.Repeat("1", 40_000): 422, "code=" + code + strings.Repeat("%20", 60): 422,
+		} {
+			h.want(h.post(b, "/signin/verify", body), status)
+		}
+		for _, kind := range []string{"application/json", "text/plain", "multipart/form-data; boundary=x", "application/x-www-form-urlencoded; charset=utf-16", ""} {
+			r := h.request("POST", "/signin/verify", `{"code":["`+code+`"]}`, "Content-Type: "+kind, "Sec-Fetch-Site: same-origin")
+			h.want(b.Do(r), http.StatusUnsupportedMediaType)
+		}
+		if h.tries() != "0" {
+			h.T.Errorf("no code was compared, but %s tries are spent", h.tries())
+		}
+		h.out("odd codes", b)
+	})
+}
+
+// ATT-017, ATT-072, ATT-073: two accounts are on the way in, in one browser or in two; only the
+// code of the sign-in whose cookie comes with it opens a session, and for that account.
+func TestATT017_073(t *testing.T) {
+	each(t, func(h *house) {
+		h.addBen()
+		b := h.Browser()
+		anna := b.Password()
+		first := h.cookie(b, "signin")
+		ben := h.password(b, benEmail, benPassword)
+		second := h.cookie(b, "signin")
+		again := h.Browser()
+		other := again.Password() // Anna once more, elsewhere
+		for anna == other || ben == anna || ben == other {
+			h.T.Fatal("two codes alike: one in a million")
+		}
+		for _, mix := range [][2]string{{first, ben}, {second, anna}, {first, other}, {h.cookie(again, "signin"), anna}, {second, other}} {
+			c := h.with("signin", mix[0])
+			h.want(c.Post("/signin/verify", "code", mix[1]), http.StatusUnprocessableEntity)
+			h.out("a code of another sign-in", c)
+		}
+		c := h.with("signin", second)
+		h.want(c.Post("/signin/verify", "code", ben), http.StatusSeeOther)
+		if page, in := isIn(c); !in || !strings.Contains(page, benEmail) || strings.Contains(page, live.AnnaEmail) {
+			h.T.Error("Ben's code did not lead to Ben")
+		}
+	})
+}
+
+// ATT-020, ATT-255, ATT-257, ATT-258: an address in a header is believed, or breaks the check.
+func TestATT020_255_257_258(t *testing.T) {
+	h := start(t, "")
+	for _, value := range []string{"a", "999.1.1.1", "1.2.3.4, a", "::1%25x", "127.0.0.1", "10.0.0.1", "[::1]:80", "unknown", strings.Repeat("1.2.3.4, ", 7000)} {
+		h.forget()
+		b := h.BrowserAt("127.0.0.1")
+		var headers []string
+		for _, name := range []string{"X-Forwarded-For", "X-Real-IP", "True-Client-IP", "CF-Connecting-IP", "Client-IP"} {
+			headers = append(headers, name+": "+value)
+		}
+		headers = append(headers, "Forwarded: for="+value[:min(len(value), 20)])
+		h.want(h.post(b, "/signin", "email=anna%40example.com&password=correct+horse+battery", headers...), http.StatusSeeOther)
+		h.want(b.Do(h.request("GET", "/settings", "", headers...)), http.StatusSeeOther)
+		h.out("with "+value[:min(len(value), 20)], b)
+	}
+	for _, address := range h.list("SELECT DISTINCT address FROM signins") {
+		if address != "127.0.0.1" {
+			t.Errorf("the address %q came from a header", address)
+		}
+	}
+}
+
+// ATT-021, ATT-284: the mail server is down or refuses: nobody gets in without a code.
+func TestATT021(t *testing.T) {
+	h := start(t, "")
+	h.Mail.Refuse(errors.New("no"))
+	b := h.Browser()
+	h.want(b.Post("/signin", "email", live.AnnaEmail, "password", live.AnnaPassword), http.StatusSeeOther)
+	for _, code := range append(nothings, "123456") {
+		b.Post("/signin/verify", "code", code)
+		h.out("without mail", b)
+	}
+	for range 3 {
+		h.Turn(time.Minute)
+		b.Post("/signin/code")
+		h.out("without mail, asked again", b)
+	}
+}
+
+// ATT-022: another spelling of the same name reaches the account past what is bound to it.
+func TestATT022(t *testing.T) {
+	each(t, func(h *house) {
+		for _, name := range []string{"ANNA@EXAMPLE.COM", " anna@example.com ", "Anna@Example.Com", "anna@example。com", "anna@ｅxample.com", "anna@example.com\u200b"} {
+			b := h.Browser()
+			h.password(b, name, live.AnnaPassword)
+			h.out(name, b)
+		}
+		if n := h.list("SELECT DISTINCT account FROM signins"); len(n) != 1 {
+			h.T.Errorf("one address led to %d accounts", len(n))
+		}
+		for _, name := range []string{"anna+x@example.com", "an.na@example.com", "anna@example.com.", "anna", "\"anna\"@example.com", "anna\u200b@example.com"} {
+			h.want(h.Browser().Post("/signin", "email", name, "password", live.AnnaPassword), http.StatusUnprocessableEntity)
+		}
+	})
+}
+
+// ATT-029, ATT-263: two people sign in at the same time, again and again: everybody gets
+// their own session.
+func TestATT029(t *testing.T) {
+	h := start(t, "")
+	h.addBen()
+	people := [][2]string{{live.AnnaEmail, live.AnnaPassword}, {benEmail, benPassword}}
+	together(16, func(i int) {
+		who := people[i%2]
+		b := h.Browser()
+		if a := b.Post("/signin", "email", who[0], "password", who[1]); a.StatusCode != http.StatusSeeOther {
+			t.Errorf("password: %d", a.StatusCode)
+		}
+		page, _ := isIn(b)
+		other := people[1-i%2][0]
+		verify := b.Get("/signin/verify").Body
+		if strings.Contains(page+verify, other) || !strings.Contains(verify, "•••"+who[0][strings.IndexByte(who[0], '@'):]) {
+			t.Errorf("%s sees the way of another", who[0])
+		}
+	})
+	if n := storetest.Count(t, h.DB, "signins"); n != 16 {
+		t.Errorf("%d sign-ins, want 16", n)
+	}
+}

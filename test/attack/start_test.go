@@ -1,0 +1,95 @@
+package attack
+
+import (
+	"log/slog"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"twostep.example/twostep"
+	"twostep.example/twostep/delivery"
+	"twostep.example/twostep/factor"
+	"twostep.example/twostep/factor/email"
+	"twostep.example/twostep/internal/store/storetest"
+)
+
+// ATT-206, ATT-321: a server for everybody starts in the mode that shows everybody the mail, over
+// plain http, or without knowing its own address.
+func TestATT206_321(t *testing.T) {
+	for name, set := range map[string]func(*twostep.Options){
+		"local mode in public": func(o *twostep.Options) { o.Local, o.PublicURL = &twostep.Local{}, "https://signin.example.com" },
+		"plain http":           func(o *twostep.Options) { o.PublicURL = "http://signin.example.com" },
+		"http, name like ours": func(o *twostep.Options) { o.PublicURL = "http://127.0.0.1.example.com" },
+		"no address":           func(o *twostep.Options) { o.PublicURL = "" },
+		"a name in it":         func(o *twostep.Options) { o.PublicURL = "https://anna@signin.example.com" },
+		"a path in it":         func(o *twostep.Options) { o.PublicURL = "https://signin.example.com/x" },
+		"no way to send":       func(o *twostep.Options) { o.Send = nil },
+		"no second step":       func(o *twostep.Options) { o.Methods = nil },
+		"no keys":              func(o *twostep.Options) { o.KeyFile = "" },
+		"sign-up for anybody?": func(o *twostep.Options) { o.SignUp = "yes" },
+	} {
+		dir := t.TempDir()
+		o := twostep.Options{Database: filepath.Join(dir, "db"), KeyFile: filepath.Join(dir, "keys"), PublicURL: "https://signin.example.com", Methods: []factor.Method{email.Method{}},
+			Send: map[delivery.Channel]delivery.Send{delivery.Email: delivery.Inbox{Dir: dir}.Send}, Log: slog.New(slog.DiscardHandler)}
+		set(&o)
+		if s, err := twostep.New(t.Context(), o); err == nil {
+			s.Close()
+			t.Errorf("%s: started", name)
+		}
+	}
+}
+
+// ATT-058, ATT-241, ATT-320: a door for testers is left open: a fixed code, a first account,
+// pages for debugging, the inbox.
+func TestATT058_241_320(t *testing.T) {
+	h := start(t, "", func(o *twostep.Options) { o.SignUp = "" })
+	for _, path := range []string{"/debug/pprof/", "/debug/vars", "/metrics", "/inbox", "/inbox/x", "/admin", "/admin/login", "/login", "/api", "/api/login", "/test", "/setup", "/install", "/graphql", "/.env", "/.git/config", "/swagger", "/actuator", "/oauth2/register", "/oauth2/clients"} {
+		h.want(h.Browser().Get(path), http.StatusNotFound)
+	}
+	h.want(h.Browser().Get("/signup"), http.StatusNotFound)
+	h.want(h.Browser().Post("/signup", "email", "eva@example.net", "name", "Eva"), http.StatusNotFound)
+	h.want(h.Browser().Post("/inbox/clock", "minutes", "16"), http.StatusNotFound)
+	if n := storetest.Count(t, h.DB, "accounts"); n != 1 {
+		t.Errorf("%d accounts in a new house, want Anna's", n)
+	}
+	for range 3 {
+		b := h.Browser()
+		code := b.Password()
+		for _, fixed := range []string{"000000", "123456", "111111", "999999"} {
+			if fixed != code {
+				b.Post("/signin/verify", "code", fixed)
+			}
+		}
+		h.out("a code for testers", b)
+	}
+}
+
+// ATT-304: a stranger fills the tables: no row before a right password, and a bounded
+// number of links for one network.
+func TestATT304(t *testing.T) {
+	h := start(t, "")
+	before := h.contents()
+	for _, r := range inventory {
+		method, path := path(r.pattern)
+		if method != http.MethodPost || strings.HasPrefix(path, "/inbox") || path == "/forgot" || path == "/signup" {
+			continue
+		}
+		form := strings.ReplaceAll(r.form, "correct", "wrong")
+		for range 3 {
+			h.post(h.Browser(), path, form)
+		}
+	}
+	if h.contents() != before {
+		t.Error("a stranger left a row behind")
+	}
+	for i := range 40 {
+		a := h.BrowserAt("127.0.0.1").Post("/forgot", "email", "nobody"+string(rune('a'+i%26))+"@example.net")
+		if want := map[bool]int{true: 303, false: 429}[i < 30]; a.StatusCode != want {
+			t.Errorf("link %d: %d, want %d", i, a.StatusCode, want)
+		}
+	}
+	if n := storetest.Count(t, h.DB, "links"); n != 30 {
+		t.Errorf("%d links for one network in an hour, want 30", n)
+	}
+}

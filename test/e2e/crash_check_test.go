@@ -1,0 +1,165 @@
+package e2e
+
+import (
+	"database/sql"
+	"errors"
+	"path/filepath"
+
+	"twostep.example/twostep/internal/store"
+)
+
+// halves are states that no crash may leave behind, each as a query that counts them.
+// A moment is the same in every row of one transaction, so the rows are held together by
+// their moments as well as by their ids.
+var halves = map[string]string{
+	"session without its finished sign-in, passed challenge and one used code": `
+		SELECT count(*) FROM sessions WHERE NOT EXISTS (SELECT 1 FROM signins JOIN challenges ON challenges.signin = signins.id
+			WHERE signins.id = sessions.signin AND signins.account = sessions.account AND signins.epoch <= sessions.epoch
+			AND signins.finished_at = sessions.proved_at AND challenges.passed_at = sessions.proved_at
+			AND (SELECT count(*) FROM codes WHERE codes.challenge = challenges.id AND codes.used_at = sessions.proved_at) = 1
+			AND (SELECT count(*) FROM codes WHERE codes.challenge = challenges.id AND codes.used_at <> 0) = 1)`,
+	"two sessions of one sign-in": `
+		SELECT count(*) FROM (SELECT signin FROM sessions GROUP BY signin, epoch HAVING count(*) > 1)`,
+	"session of a later time without a change of password": `
+		SELECT count(*) FROM sessions JOIN signins ON signins.id = sessions.signin WHERE signins.epoch < sessions.epoch AND NOT EXISTS
+			(SELECT 1 FROM events WHERE events.account = sessions.account AND events.kind = 'password changed')`,
+	"sign-in passed by half": `
+		SELECT count(*) FROM signins JOIN challenges ON challenges.signin = signins.id WHERE signins.finished_at <> challenges.passed_at
+			OR challenges.passed_at <> (SELECT coalesce(sum(used_at), 0) FROM codes WHERE codes.challenge = challenges.id)`,
+	"sign-in passed without a session that nobody signed out": `
+		SELECT abs((SELECT count(*) FROM challenges WHERE passed_at <> 0)
+			- (SELECT count(*) FROM sessions) - (SELECT count(*) FROM events WHERE kind = 'signed out'))`,
+	"sign-in passed without its event, or the event without it": `
+		SELECT count(*) FROM challenges WHERE (passed_at <> 0) <> (SELECT count(*) FROM events
+			WHERE events.kind = 'signed in' AND events.signin = challenges.signin)`,
+	"sign-in begun without its event": `
+		SELECT count(*) FROM signins WHERE 1 <> (SELECT count(*) FROM events WHERE events.kind = 'password right' AND events.signin = signins.id)`,
+	"event of a sign-in that does not exist": `
+		SELECT count(*) FROM events WHERE signin <> '' AND signin NOT IN (SELECT id FROM signins)`,
+	"try without its debit, or a debit that is left of a challenge that was passed": `
+		SELECT count(*) FROM challenges WHERE (SELECT count(*) FROM debits WHERE debits.challenge = challenges.id AND debits.kind = 'guess')
+			<> CASE passed_at WHEN 0 THEN tries ELSE 0 END`,
+	"debit of a challenge that does not exist": `SELECT count(*) FROM debits WHERE kind = 'guess' AND challenge NOT IN (SELECT id FROM challenges)`,
+	"challenge passed without a try":           `SELECT count(*) FROM challenges WHERE passed_at <> 0 AND tries = 0`,
+	"sign-in without its challenge":            `SELECT count(*) FROM signins WHERE id NOT IN (SELECT signin FROM challenges)`,
+	"challenge with more or fewer codes than it sent": `
+		SELECT count(*) FROM challenges WHERE sends <> (SELECT count(*) FROM codes WHERE codes.challenge = challenges.id)`,
+	"code without its message": `SELECT count(*) FROM codes WHERE message NOT IN (SELECT id FROM messages)`,
+	"message without its code, link or notice, or one of these without it": `
+		SELECT abs((SELECT count(*) FROM messages) - (SELECT count(*) FROM codes) - (SELECT count(*) FROM links)
+			- (SELECT count(*) FROM events WHERE kind IN ('password changed', 'password reset')))`,
+	"message that was sent and is kept": `SELECT count(*) FROM messages WHERE state <> 'waiting' AND length(body) > 0`,
+	"epoch that does not fit the events": `
+		SELECT count(*) FROM accounts WHERE epoch <> 1 + (SELECT count(*) FROM events WHERE events.account = accounts.id
+			AND events.kind IN ('password changed', 'password reset', 'signed out everywhere'))`,
+	"reset link used without a reset, or a reset without it": `
+		SELECT abs((SELECT count(*) FROM links WHERE purpose = 'reset' AND used_at <> 0)
+			- (SELECT count(*) FROM events WHERE kind = 'password reset'))`,
+	"reset without its mark on the account, or the mark without it": `
+		SELECT count(*) FROM accounts WHERE mailed_at <> (SELECT coalesce(max(used_at), 0) FROM links
+			WHERE links.email = accounts.email AND links.purpose = 'reset')`,
+	"sign-up link used without an account, or the account without it": `
+		SELECT count(*) FROM links WHERE purpose = 'signup' AND (used_at <> 0) <> EXISTS (SELECT 1 FROM accounts
+			WHERE accounts.email = links.email) AND NOT EXISTS (SELECT 1 FROM links AS other
+			WHERE other.email = links.email AND other.used_at <> 0 AND links.used_at = 0)`,
+	"account without its event": `
+		SELECT count(*) FROM accounts WHERE 1 <> (SELECT count(*) FROM events WHERE events.account = accounts.id AND events.kind = 'account added')`,
+	"row without the row it refers to": `SELECT count(*) FROM pragma_foreign_key_check`,
+}
+
+// inspect opens the store as the next server will and looks for half states and for
+// acknowledged acts that are gone.
+func (w *walk) inspect() facts {
+	w.t.Helper()
+	opened, err := store.Open(w.t.Context(), filepath.Join(w.folder, "twostep.db"))
+	if err != nil {
+		w.t.Fatalf("the store does not open: %v", err)
+	}
+	if !opened.Alone() {
+		w.t.Error("a dead server still holds the store")
+	}
+	if err := opened.Close(); err != nil {
+		w.t.Error(err)
+	}
+	db := w.open()
+	defer db.Close()
+	w.check(db)
+	for name, c := range w.acked {
+		if n := w.count(db, c.query, c.args...); n != c.want {
+			w.t.Errorf("acknowledged, and not in the store: %s: %d, want %d", name, n, c.want)
+		}
+	}
+	return w.facts(db)
+}
+
+func (w *walk) check(db *sql.DB) {
+	w.t.Helper()
+	var whole string
+	if err := db.QueryRowContext(w.t.Context(), `PRAGMA integrity_check`).Scan(&whole); err != nil || whole != "ok" {
+		w.t.Errorf("integrity: %s %v", whole, err)
+	}
+	for name, query := range halves {
+		if n := w.count(db, query); n != 0 {
+			w.t.Errorf("%s: %d", name, n)
+		}
+	}
+}
+
+// facts are what the store says about where the person stands.
+type facts struct {
+	account     bool
+	newPassword bool
+	openCode    string // the message of the newest code of the browser's open sign-in
+	openLink    string // the purpose of the person's unused link
+}
+
+func (w *walk) facts(db *sql.DB) (f facts) {
+	w.t.Helper()
+	f.account = w.count(db, `SELECT count(*) FROM accounts WHERE email = $1`, w.email) == 1
+	f.newPassword = w.count(db, `SELECT count(*) FROM events JOIN accounts ON accounts.id = events.account
+		WHERE accounts.email = $1 AND events.kind IN ('password changed', 'password reset')`, w.email) > 0
+	f.openCode = w.text(db, `SELECT codes.message FROM codes JOIN challenges ON challenges.id = codes.challenge
+		JOIN signins ON signins.id = challenges.signin WHERE signins.token = $1 AND signins.finished_at = 0
+		ORDER BY codes.sent_at DESC LIMIT 1`, w.cookie("signin"))
+	f.openLink = w.text(db, `SELECT purpose FROM links WHERE email = $1 AND used_at = 0`, w.email)
+	return f
+}
+
+// text is the one text that the query finds, "" if there is none.
+func (w *walk) text(db *sql.DB, query string, args ...any) (s string) {
+	w.t.Helper()
+	err := db.QueryRowContext(w.t.Context(), query, args...).Scan(&s)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		w.t.Fatal(err)
+	}
+	return s
+}
+
+// delivered checks that every message in the store was accepted once or twice, and that
+// none was accepted that is not there.
+func (w *walk) delivered(db *sql.DB) {
+	w.t.Helper()
+	sends := w.mail.sends()
+	rows, err := db.QueryContext(w.t.Context(), `SELECT id, state FROM messages`)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id, state string
+		if err := rows.Scan(&id, &state); err != nil {
+			w.t.Fatal(err)
+		}
+		// What the template has sent went to another mail server.
+		if n := sends[id]; (n < 1 || n > 2 || state != store.Sent) && !w.before[id] {
+			w.t.Errorf("message %s: %s, accepted %d times", id, state, n)
+		}
+		delete(sends, id)
+	}
+	if err := rows.Err(); err != nil {
+		w.t.Error(err)
+	}
+	for id, n := range sends {
+		w.t.Errorf("message %s was sent %d times and is not in the store", id, n)
+	}
+}

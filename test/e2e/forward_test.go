@@ -1,0 +1,240 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"twostep.example/twostep"
+	"twostep.example/twostep/test/e2e/live"
+)
+
+const wiki = "wiki.example.com" // as the files in deploy have it
+
+// seen is a request as the app behind a proxy got it.
+type seen struct {
+	Method, URI, Body string
+	Header            http.Header
+}
+
+// names are what the app takes for the person: frameworks fold - and _ and case into one.
+func (s seen) names() map[string][]string {
+	all := map[string][]string{}
+	for name, values := range s.Header {
+		folded := strings.NewReplacer("_", "-", ".", "-").Replace(strings.ToLower(name))
+		if strings.HasPrefix(folded, "remote-") {
+			all[folded] = append(all[folded], values...)
+		}
+	}
+	return all
+}
+
+// guarded is an app behind a proxy that asks a server.
+type guarded struct {
+	*testing.T
+	s       *live.Server
+	b       *live.Browser
+	wiki    *http.Client // the same browser, at the wiki
+	reached atomic.Int64
+	down    func() // takes the server away
+}
+
+// guard runs a server, an app, and between them the proxy that run starts.
+func guard(t *testing.T, run func(ends) (address string)) *guarded {
+	g := &guarded{T: t}
+	g.s = live.Start(t, "", func(o *twostep.Options) {
+		o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
+		o.Apps = []twostep.App{{ID: "wiki", Name: "Wiki", Hosts: []string{wiki}}}
+	})
+	server := httptest.NewServer(g.s.Server)
+	app := httptest.NewServer(http.HandlerFunc(g.app))
+	t.Cleanup(app.Close)
+	t.Cleanup(server.Close)
+	g.down = server.Close
+	g.b = g.s.Browser()
+	g.wiki = throughTo(run(ends{t, t.TempDir(), server.Listener.Addr().String(), app.Listener.Addr().String()}))
+	g.wiki.Jar = g.b.Jar
+	return g
+}
+
+func (g *guarded) app(w http.ResponseWriter, r *http.Request) {
+	g.reached.Add(1)
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		g.Error(err)
+	}
+	if err := json.NewEncoder(w).Encode(seen{r.Method, r.RequestURI, string(body), r.Header}); err != nil {
+		g.Error(err)
+	}
+}
+
+// ask sends a request to the wiki with headers like "Accept: text/html", spelled as they are.
+func (g *guarded) ask(method, uri, body string, lines ...string) *http.Response {
+	g.Helper()
+	r, err := http.NewRequestWithContext(g.Context(), method, "https://"+wiki+uri, strings.NewReader(body))
+	if err != nil {
+		g.Fatal(err)
+	}
+	for _, line := range lines {
+		name, value, _ := strings.Cut(line, ": ")
+		r.Header[name] = append(r.Header[name], value)
+	}
+	resp, err := g.wiki.Do(r)
+	if err != nil {
+		g.Fatal(err)
+	}
+	g.Cleanup(func() { resp.Body.Close() })
+	return resp
+}
+
+const navigate = "Sec-Fetch-Mode: navigate"
+
+// in wants the app to have got a request of Anna's.
+func (g *guarded) in(what string, resp *http.Response) seen {
+	g.Helper()
+	var s seen
+	if err := json.NewDecoder(resp.Body).Decode(&s); resp.StatusCode != http.StatusOK || err != nil {
+		g.Fatalf("%s: %d, %v", what, resp.StatusCode, err)
+	}
+	want := map[string]string{"remote-email": live.AnnaEmail, "remote-name": "Anna", "remote-amr": "pwd email", "remote-acr": "urn:twostep:acr:email"}
+	got := s.names()
+	for name, value := range want {
+		if !slices.Equal(got[name], []string{value}) {
+			g.Errorf("%s: the app sees %s as %q, want %q", what, name, got[name], value)
+		}
+	}
+	if groups := got["remote-groups"]; len(groups) > 1 || strings.Join(groups, "") != "" || len(got["remote-user"]) != 1 || len(got["remote-user"][0]) < 20 || len(got) > 6 {
+		g.Errorf("%s: the app sees %q", what, got)
+	}
+	return s
+}
+
+// out wants an answer that is not the app's.
+func (g *guarded) out(what string, resp *http.Response, status ...int) *http.Response {
+	g.Helper()
+	if n := g.reached.Swap(0); n != 0 {
+		g.Errorf("%s: the app was reached", what)
+	}
+	if !slices.Contains(status, resp.StatusCode) {
+		body, _ := io.ReadAll(resp.Body)
+		g.Errorf("%s: %d, want %v\n%.300s", what, resp.StatusCode, status, body)
+	}
+	return resp
+}
+
+// signIn opens a page of the wiki as a browser does, and signs in on the way.
+func (g *guarded) signIn(uri string) *http.Response {
+	g.Helper()
+	resp := g.out("the page, before", g.ask("GET", uri, "", navigate, "Accept: text/html"), http.StatusFound)
+	for range 12 {
+		to, err := resp.Location()
+		if err != nil {
+			return resp
+		}
+		if to.Host == wiki {
+			resp = g.ask("GET", to.RequestURI(), "", navigate, "Accept: text/html")
+			continue
+		}
+		if a := g.b.Get(to.RequestURI()); a.StatusCode != http.StatusOK {
+			resp = a.Response
+			continue
+		}
+		n := g.s.Mail.Len() // the page to sign in
+		a := g.b.Post("/signin", "email", live.AnnaEmail, "password", live.AnnaPassword, "return_to", to.Query().Get("return_to"))
+		if a.StatusCode != http.StatusSeeOther {
+			g.Fatalf("password: %d %s", a.StatusCode, a.Body)
+		}
+		resp = g.b.Post("/signin/verify", "code", g.s.Code(n)).Response
+	}
+	g.Fatal("it goes in a circle")
+	return nil
+}
+
+// spellings are ways to write a name into a request that an app might take for Remote-User and
+// its like, and headers that should turn the proxy's own words around.
+func spellings() (all [][]string) {
+	for _, name := range []string{"Remote-User", "Remote-Email", "Remote-Name", "Remote-Groups", "Remote-Amr", "Remote-Acr"} {
+		snake := strings.ReplaceAll(name, "-", "_")
+		for _, spelled := range []string{name, strings.ToLower(name), strings.ToUpper(name), snake, strings.ToLower(snake), strings.ToUpper(snake)} {
+			all = append(all, []string{spelled + ": evil"})
+		}
+		all = append(all, []string{name + ": evil", strings.ToLower(name) + ": evil", snake + ": evil"}, []string{name + ": ", name + ": evil"})
+	}
+	return append(all, []string{"rEmOtE-uSeR: evil"}, []string{"Remote-User: evil", "Connection: close, X-Forwarded-For"}, []string{"Remote_Groups: admins", "Remote-Groups: admins"})
+}
+
+// A proxy with the configuration that we ship lets nobody through whom we do not know, tells the
+// app who it is and believes nobody else about that, and lets nobody in while we are down.
+func TestProxies(t *testing.T) {
+	for _, name := range slices.Sorted(maps.Keys(proxies)) {
+		t.Run(name, func(t *testing.T) {
+			g := guard(t, proxies[name])
+			strangers(g)
+			s := g.in("the page", g.signIn("/pages/one?edit=1&x=%2F"))
+			if s.Method != "GET" || s.URI != "/pages/one?edit=1&x=%2F" {
+				t.Errorf("the way led to %s %s", s.Method, s.URI)
+			}
+			g.reached.Store(0)
+			if resp := g.out("the way in of another tab", g.ask("GET", "/.twostep/enter?code=x&state=%2Fother", "", navigate, "Accept: text/html"), http.StatusFound); resp.Header.Get("Location") != "https://"+wiki+"/other" {
+				t.Errorf("another tab lands at %q", resp.Header.Get("Location"))
+			}
+			s = g.in("a form", g.ask("POST", "/save", "a=b", "Content-Type: text/plain"))
+			if s.Method != "POST" || s.Body != "a=b" {
+				t.Errorf("a form came as %s %q", s.Method, s.Body)
+			}
+			g.in("a script", g.ask("DELETE", "/api/1", "", "Sec-Fetch-Mode: cors"))
+			spoofs(g)
+			if a := g.b.Post("/signout"); a.StatusCode != http.StatusSeeOther {
+				t.Fatalf("sign-out: %d", a.StatusCode)
+			}
+			g.reached.Store(0)
+			g.out("a script after sign-out", g.ask("GET", "/", "", "Sec-Fetch-Mode: cors"), http.StatusUnauthorized)
+			g.in("the page, again", g.signIn("/"))
+			g.reached.Store(0)
+			g.down()
+			for _, lines := range [][]string{{navigate}, {"Sec-Fetch-Mode: cors"}} {
+				if resp := g.out("while we are down", g.ask("GET", "/", "", lines...), 500, 502, 503, 504); resp.Header.Get("Location") != "" {
+					t.Errorf("while we are down: to %s", resp.Header.Get("Location"))
+				}
+			}
+		})
+	}
+}
+
+// strangers try to get in without a cookie.
+func strangers(g *guarded) {
+	g.Helper()
+	g.out("a script", g.ask("GET", "/", "", "Sec-Fetch-Mode: cors"), http.StatusUnauthorized)
+	g.out("a form", g.ask("POST", "/", "a=b", "Accept: text/html"), http.StatusUnauthorized)
+	g.out("OPTIONS", g.ask("OPTIONS", "/", "", "Origin: https://evil.example"), http.StatusUnauthorized)
+	for _, lines := range spellings() {
+		g.out(fmt.Sprint(lines), g.ask("GET", "/", "", lines...), 400, http.StatusUnauthorized)
+	}
+	for _, line := range []string{"X-Forwarded-Uri: /.twostep/enter", "X-Forwarded-Host: other.example", "X-Forwarded-Method: OPTIONS", "X-Forwarded-Proto: http", "X-Original-URL: https://" + wiki + "/healthz",
+		"X-Original-Method: OPTIONS", "Forwarded: host=other.example", "X-Rewrite-Url: /healthz", "Cookie: __Host-twostep-app=x", "Connection: X-Forwarded-Uri, X-Forwarded-Host"} {
+		g.out(line, g.ask("GET", "/", "", line), 400, http.StatusUnauthorized)
+	}
+	for _, uri := range []string{"/.twostep/enter", "/.twostep/enter?code=x&state=/", "/.twostep/check", "/auth/check", "/?reply=401", "//.twostep/enter"} {
+		g.out(uri, g.ask("GET", uri, "", "Sec-Fetch-Mode: cors"), 400, http.StatusUnauthorized, http.StatusNotFound)
+	}
+}
+
+// spoofs are somebody who is in and would be somebody else.
+func spoofs(g *guarded) {
+	g.Helper()
+	for _, lines := range append(spellings(), []string{"X-Forwarded-Uri: /admin"}, []string{"X-Forwarded-Host: other.example"}, []string{"X-Original-URL: https://other.example/"}) {
+		resp := g.ask("GET", "/", "", append(lines, "Accept: text/html")...)
+		if resp.StatusCode == http.StatusBadRequest { // refused is as good
+			continue
+		}
+		g.in(fmt.Sprint(lines), resp)
+	}
+}

@@ -1,0 +1,91 @@
+package e2e
+
+import (
+	"context"
+	"log/slog"
+	"net/http/httptest"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"twostep.example/twostep"
+	"twostep.example/twostep/delivery"
+	"twostep.example/twostep/factor"
+	"twostep.example/twostep/factor/email"
+	"twostep.example/twostep/test/e2e/live"
+)
+
+// startLocal runs a server as somebody has it who tries Twostep at home: plain http on
+// this machine, mail in the inbox page. Anna has an account.
+func startLocal(t *testing.T) (url string) {
+	t.Helper()
+	dir := t.TempDir()
+	var ahead atomic.Int64
+	now := func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+	inbox := &delivery.Inbox{Dir: filepath.Join(dir, "inbox"), Now: now}
+	door := httptest.NewServer(nil)
+	t.Cleanup(door.Close)
+	s, err := twostep.New(t.Context(), twostep.Options{
+		Database: filepath.Join(dir, "twostep.db"), KeyFile: filepath.Join(dir, "keys"), PublicURL: door.URL, Site: "Example",
+		Methods: []factor.Method{email.Method{}},
+		Send:    map[delivery.Channel]delivery.Send{delivery.Email: inbox.Send},
+		Now:     now, Log: slog.New(slog.DiscardHandler),
+		Local: &twostep.Local{Inbox: inbox, Turn: func(d time.Duration) { ahead.Add(int64(d)) }},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	door.Config.Handler = s
+	t.Cleanup(func() {
+		door.Close()
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	err = s.AddAccount(context.Background(), twostep.NewAccount{Email: live.AnnaEmail, Name: "Anna", Password: live.AnnaPassword})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return door.URL
+}
+
+// On this machine alone, with no mail server: the code is read on the inbox page in a
+// second tab.
+func TestBrowserInbox(t *testing.T) {
+	t.Parallel()
+	b := browse(t, startLocal(t), light)
+	inbox := b.beside()
+	inbox.open("/inbox")
+	inbox.sees("Nothing here yet.")
+	b.credentials(live.AnnaEmail, live.AnnaPassword)
+	b.sees("Handed to the mail server at ")
+	b.code(inbox.newest())
+	b.at("/settings")
+}
+
+// newest is the code in the newest mail on the inbox page.
+func (b *tab) newest() string {
+	b.t.Helper()
+	b.click("Reload")
+	return value[string](b, `(document.querySelector("article pre")?.innerText.match(/^\d{6}$/m) ?? [""])[0]`)
+}
+
+// Whoever tries it need not wait 15 minutes to see a code expire: the clock moves.
+func TestBrowserInboxClock(t *testing.T) {
+	t.Parallel()
+	b := browse(t, startLocal(t), light)
+	b.credentials(live.AnnaEmail, live.AnnaPassword)
+	b.sees("Handed to the mail server at ")
+	inbox := b.beside()
+	inbox.open("/inbox")
+	late := inbox.newest()
+	inbox.enter("minutes", "many")
+	inbox.click("Move")
+	inbox.sees("Enter a number from 1 to 60000.")
+	inbox.enter("minutes", "16")
+	inbox.click("Move")
+	inbox.at("/inbox")
+	b.code(late)
+	b.sees(incorrect)
+}

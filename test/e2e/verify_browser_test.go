@@ -1,0 +1,319 @@
+package e2e
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+	"github.com/emersion/go-smtp"
+
+	"twostep.example/twostep/test/e2e/live"
+)
+
+const incorrect = "The verification code you have entered does not match our records. Please try again, or request a new code."
+
+// A wrong code is explained beside the empty field, which has the focus. From then on
+// nothing is checked before Verify, so that a digit can be corrected in peace.
+func TestBrowserWrongCode(t *testing.T) {
+	t.Parallel()
+	s := live.Start(t, "")
+	b := browse(t, s.URL, light)
+	code := b.password(s)
+	b.sees("We check the code as soon as you enter the 6th digit.")
+	b.code(live.Wrong(code))
+	b.sees(incorrect)
+	b.sees("Enter the 6-digit code.")
+	for what, expression := range map[string]string{
+		"the title begins with Error":   `document.title.startsWith("Error: ")`,
+		"the field is empty":            `code.value === ""`,
+		"the field has the focus":       `document.activeElement === code`,
+		"the field is said to be wrong": `code.getAttribute("aria-invalid") === "true"`,
+		"the field says why": fmt.Sprintf(
+			`code.getAttribute("aria-describedby").split(" ").some(id => document.getElementById(id).innerText === %q)`, incorrect),
+	} {
+		if !value[bool](b, expression) {
+			t.Errorf("not true: %s", what)
+		}
+	}
+	before := posts(s, "/signin/verify")
+	b.press(code)
+	if v := value[string](b, `code.value + " on " + location.pathname`); v != code+" on /signin/verify" {
+		t.Errorf("after the 6th digit: %s", v)
+	}
+	if n := posts(s, "/signin/verify"); n != before {
+		t.Error("checked again without being asked")
+	}
+	b.click("Verify")
+	b.at("/settings")
+}
+
+// Something that is no code is said to be none, and costs no try.
+func TestBrowserMalformedCode(t *testing.T) {
+	t.Parallel()
+	s := live.Start(t, "")
+	b := browse(t, s.URL, light)
+	code := b.password(s)
+	for range 6 {
+		b.enter("code", "12 34")
+		b.click("Verify")
+		b.sees("Enter the 6-digit code.")
+	}
+	b.code(code)
+	b.at("/settings")
+}
+
+// The page says by itself that the mail waits, and then that it was handed over.
+func TestBrowserDelivery(t *testing.T) {
+	t.Parallel()
+	s := live.Start(t, "")
+	s.Mail.Refuse(busy)
+	b := browse(t, s.URL, light)
+	b.credentials(live.AnnaEmail, live.AnnaPassword)
+	b.sees("Waiting to be sent…")
+	if value[bool](b, `check.checkVisibility()`) {
+		t.Error("Check again stands there although the page checks by itself")
+	}
+	left := b.left
+	s.Mail.Refuse(nil)
+	b.sees("Handed to the mail server at ")
+	if b.left != left || b.focus() != "code" {
+		t.Error("the page was loaded again, or the focus moved")
+	}
+}
+
+var (
+	busy    = &smtp.SMTPError{Code: 451, EnhancedCode: smtp.EnhancedCode{4, 3, 2}, Message: "come back later"}
+	unknown = &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 1, 1}, Message: "no such mailbox"}
+)
+
+// A mail server that refuses is said to have refused, with what to do now.
+func TestBrowserDeliveryRefused(t *testing.T) {
+	t.Parallel()
+	s := live.Start(t, "")
+	s.Mail.Refuse(busy)
+	b := browse(t, s.URL, light)
+	b.credentials(live.AnnaEmail, live.AnnaPassword)
+	b.sees("Waiting to be sent…")
+	s.Mail.Refuse(unknown)
+	b.sees("The mail server refused the message.")
+	b.reload()
+	b.sees("The mail server refused the message.")
+}
+
+// Without JavaScript the page tells how it was when it was opened, and Check again asks anew.
+func TestBrowserDeliveryPlain(t *testing.T) {
+	t.Parallel()
+	s := live.Start(t, "")
+	s.Mail.Refuse(busy)
+	b := browse(t, s.URL, plain)
+	b.credentials(live.AnnaEmail, live.AnnaPassword)
+	b.sees("Waiting to be sent…")
+	s.Mail.Refuse(nil)
+	code := s.Code(0)
+	b.comes("Check again", "Handed to the mail server at ")
+	b.code(code)
+	b.at("/settings")
+}
+
+// The wait for a new code is counted down for the eye; when it is over the button works.
+func TestBrowserNewCode(t *testing.T) {
+	t.Parallel()
+	s := live.Start(t, "")
+	b := browse(t, s.URL, light)
+	b.password(s)
+	b.until(`document.getElementById("again-button").disabled`)
+	first := value[string](b, `again.innerText`)
+	if !strings.HasPrefix(first, "You can ask for a new code in ") {
+		t.Errorf("the wait: %q", first)
+	}
+	b.until(fmt.Sprintf(`again.innerText !== %q`, first))
+	s.Turn(31 * time.Second)
+	b.reload()
+	b.click("Send a new code")
+	b.at("/signin/verify")
+	code := s.Code(1)
+	b.until(`document.getElementById("again-button").disabled`)
+	b.code(code)
+	b.at("/settings")
+}
+
+// The wait ends by itself on a page that stays open.
+func TestBrowserNewCodeByItself(t *testing.T) {
+	t.Parallel()
+	s := live.Start(t, "")
+	b := browse(t, s.URL, light)
+	b.password(s)
+	s.Turn(28 * time.Second)
+	b.reload()
+	b.sees("You can ask for a new code now.")
+	s.Turn(2 * time.Second)
+	b.click("Send a new code")
+	s.Mail.Next(1)
+}
+
+// Without JavaScript the button can be pressed too early; the answer says the wait.
+func TestBrowserNewCodeEarly(t *testing.T) {
+	t.Parallel()
+	s := live.Start(t, "")
+	b := browse(t, s.URL, plain)
+	code := b.password(s)
+	b.click("Send a new code")
+	b.sees("You can ask for a new code in ")
+	if n := s.Mail.Len(); n != 1 {
+		t.Errorf("%d mails", n)
+	}
+	b.code(code)
+	b.at("/settings")
+}
+
+// A second tab, a reload, Back and the sign-in page all lead to the one code page, and
+// none of them sends another mail.
+func TestBrowserSamePage(t *testing.T) {
+	t.Parallel()
+	s := live.Start(t, "")
+	b := browse(t, s.URL, light)
+	code := b.password(s)
+	b.reload()
+	b.at("/signin/verify")
+	b.back()
+	b.at("/signin/verify")
+	second := b.beside()
+	for _, path := range []string{"/", "/signin", "/settings", "/signin/verify", "/signin/method"} {
+		second.open(path)
+		second.at("/signin/verify")
+	}
+	second.code(code)
+	second.at("/settings")
+	b.reload()
+	b.at("/settings")
+	if n := s.Mail.Len(); n != 1 {
+		t.Errorf("%d mails", n)
+	}
+}
+
+// Back from the settings does not show a code page of a sign-in that is over.
+func TestBrowserBackFromSettings(t *testing.T) {
+	t.Parallel()
+	s := live.Start(t, "")
+	b := browse(t, s.URL, light)
+	b.signIn(s)
+	b.back()
+	b.at("/settings")
+}
+
+// After five wrong codes there is nothing left but to start again, also with the right code.
+func TestBrowserTooManyTries(t *testing.T) {
+	t.Parallel()
+	s := live.Start(t, "")
+	b := browse(t, s.URL, light)
+	code := b.password(s)
+	for range 5 {
+		s.Turn(15 * time.Second) // the waits are another test's
+		b.code(live.Wrong(code))
+		b.sees(incorrect)
+	}
+	b.code(code)
+	b.sees("Start again to get a new one.")
+	b.click("Start again")
+	b.at("/signin")
+	b.signIn(s)
+}
+
+// Somebody who finds another person's sign-in on the screen can start their own.
+func TestBrowserNotYou(t *testing.T) {
+	t.Parallel()
+	s := live.Start(t, "")
+	b := browse(t, s.URL, light)
+	b.password(s)
+	b.click("Start again")
+	b.at("/signin")
+	b.open("/signin/verify")
+	b.at("/signin")
+}
+
+// With the keyboard alone every control of both pages is reached in reading order and can
+// be seen to have the focus; Enter in the code field verifies and sends no new code.
+func TestBrowserKeyboard(t *testing.T) {
+	t.Parallel()
+	s := live.Start(t, "")
+	b := browse(t, s.URL, light)
+	b.open("/signin")
+	b.tabs("email", "password", "Show password", "Forgot your password?", "Sign in", "Sign up", "Help with 2-Step verification")
+	code := b.password(s)
+	s.Turn(31 * time.Second)
+	b.reload()
+	b.ready()
+	b.do(chromedp.KeyEvent(kb.Tab, chromedp.KeyModifiers(input.ModifierShift))) // the box stands before the field
+	b.tabs("trust", "code", "verify", "again-button", "Check this browser", "Start again")
+	b.do(chromedp.Focus("#code", chromedp.ByQuery))
+	b.code(live.Wrong(code))
+	b.press(code)
+	b.turn(chromedp.KeyEvent(kb.Enter))
+	b.at("/settings")
+	if n := s.Mail.Len(); n != 1 {
+		t.Errorf("%d mails", n)
+	}
+	b.reload()
+	b.press(kb.Tab)
+	b.tabs("Email default\nanna@example.com", "Email\nanna@example.com", "Password\nChange your password", "Trusted devices\nSee which browsers skip the second step, and why you were asked", "Apps\nSee which apps know you, and what they know", "Sessions\nSee where you are signed in", "Sign out")
+}
+
+// tabs goes through the page with the Tab key from what has the focus.
+func (b *tab) tabs(want ...string) {
+	b.t.Helper()
+	for i, w := range want {
+		if i > 0 {
+			b.press(kb.Tab)
+		}
+		if got := b.focus(); got != w {
+			b.t.Errorf("%s: stop %d is %q, not %q", value[string](b, "location.pathname"), i+1, got, w)
+		}
+		if ring := value[string](b, `(s => s.outlineStyle + " " + s.outlineWidth)(getComputedStyle(document.activeElement))`); ring != "solid 2px" {
+			b.t.Errorf("%s: the focus on %q shows as %s", value[string](b, "location.pathname"), w, ring)
+		}
+	}
+	if n := value[int](b, `[...document.querySelectorAll("a, button, input, select")].filter(e => e.checkVisibility() && !e.disabled).length`); n != len(want) {
+		b.t.Errorf("%s: %d controls, %d stops", value[string](b, "location.pathname"), n, len(want))
+	}
+}
+
+// A stranger has used up what may be guessed: the code page of a new browser says so and takes the
+// longer code, also by opening the link of the mail in this browser.
+func TestBrowserLongerCode(t *testing.T) {
+	t.Parallel()
+	s := live.Start(t, "")
+	b := browse(t, s.URL, light)
+	n := b.guessed(s)
+	b.sees("needs a longer code")
+	var link string
+	for ; link == ""; n++ {
+		link = regexp.MustCompile(`https://\S+/signin/verify#[0-9A-Z]{13}`).FindString(s.Mail.Next(n))
+	}
+	_, code, _ := strings.Cut(link, "#")
+	b.do(chromedp.Evaluate("location.hash = '"+code+"'", nil)) // the link, where its page is open already
+	b.click("Verify")
+	b.at("/settings")
+}
+
+// guessed takes the first step after strangers have used up what may be guessed, and says
+// which mail is the first after that.
+func (b *tab) guessed(s *live.Server) (mail int) {
+	b.t.Helper()
+	for range 4 {
+		thief := s.Browser()
+		thief.Post("/signin", "email", live.AnnaEmail, "password", live.AnnaPassword)
+		for range 5 {
+			thief.Post("/signin/verify", "code", "000000")
+		}
+	}
+	mail = s.Mail.Len()
+	b.open("/signin")
+	b.credentials(live.AnnaEmail, live.AnnaPassword)
+	b.at("/signin/verify")
+	return mail
+}
