@@ -20,7 +20,7 @@ type NewAccount struct {
 // AddAccount adds an account whose password is known. For people, Invite is better:
 // nobody but them ever sees their password. ErrExists.
 func (s *Server) AddAccount(ctx context.Context, a NewAccount) error {
-	return s.engine.AddAccount(ctx, account.NewAccount(a))
+	return s.engine.Create(ctx, account.NewAccount(a))
 }
 
 // Invite makes an invitation and returns the link on which the invited person chooses
@@ -50,13 +50,15 @@ func (s *Server) SetGroups(ctx context.Context, email string, groups []string) e
 
 // Distrust ends trust in all browsers of an account. ErrUnknown.
 func (s *Server) Distrust(ctx context.Context, email string) error {
-	return s.engine.Distrust(ctx, email)
+	return s.engine.ForgetDevices(ctx, email)
 }
 
 // ForgetGuesses lets what strangers have guessed on the whole site count no more: a browser that is
 // new to its account needs no longer code because of it. What was guessed at each account stays.
-func (s *Server) ForgetGuesses(ctx context.Context) error { return s.engine.Ledgers.ForgetSite(ctx) }
+func (s *Server) ForgetGuesses(ctx context.Context) error {
+	return s.engine.Ledgers.ResetSiteAlarm(ctx)
+}
 
 // Restored makes everything void that was let in, sent or trusted before now. Call it after
 // the database was brought back from a backup.
-func (s *Server) Restored(ctx context.Context) error { return s.engine.Restored(ctx) }
+func (s *Server) Restored(ctx context.Context) error { return s.engine.InvalidateAll(ctx) }

@@ -44,7 +44,7 @@ func (s *Server) Explain(ctx context.Context, q Question) ([]Explanation, error)
 		q.At = s.engine.Now()
 	}
 	asked := s.pages.Asked(q.Address, q.UserAgent, q.Hints)
-	decisions, err := s.engine.Devices.Explain(ctx, q.Email, asked.Request(), q.At)
+	decisions, err := s.engine.Devices.Explain(ctx, q.Email, asked.TrustRequest(), q.At)
 	if err != nil {
 		return nil, err
 	}

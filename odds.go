@@ -29,7 +29,7 @@ type MethodOdds struct {
 	PerYear  float64
 }
 
-func (o Options) perYear() limit.Odds { return limit.One / limit.Odds(cmp.Or(o.Odds, leastOdds)) }
+func (o Options) perYear() limit.Odds { return limit.Certainty / limit.Odds(cmp.Or(o.Odds, leastOdds)) }
 
 // ComputeOdds computes them from Methods and Odds alone, by the same arithmetic that counts the
 // guesses. It refuses what New refuses.
@@ -39,7 +39,7 @@ func (o Options) ComputeOdds() (Odds, error) {
 		return Odds{}, err
 	}
 	budget := o.perYear()
-	share := func(odds limit.Odds) float64 { return float64(odds) / float64(limit.One) }
+	share := func(odds limit.Odds) float64 { return float64(odds) / float64(limit.Certainty) }
 	var all Odds
 	for _, m := range o.Methods {
 		about := m.About()
@@ -50,12 +50,12 @@ func (o Options) ComputeOdds() (Odds, error) {
 		}
 		if about.Right > 0 { // and then two in a row: of several factors so many fewer
 			all.Pair = max(all.Pair, share(limit.Cost(about.Right, about.Digits))/math.Pow10(about.Digits))
-			all.Pairs = (limit.PairsPerDay + limit.PairsPerNetwork) * int64(limit.Year/(24*time.Hour))
+			all.Pairs = (limit.CodePairsPerDay + limit.CodePairsPerNetworkDay) * int64(limit.Year/(24*time.Hour))
 		}
 		all.Methods = append(all.Methods, one)
 	}
 	all.OfPairs = all.Pair * float64(all.Pairs)
 	all.PerYear = share(budget) + all.OfPairs
-	all.Renewed = share(budget)*(1+limit.Renewals) + all.OfPairs
+	all.Renewed = share(budget)*(1+limit.MaxRenewalsPerYear) + all.OfPairs
 	return all, nil
 }

@@ -83,18 +83,18 @@ func build(ctx context.Context, o Options, keys *seal.Keys, db *store.DB) (*Serv
 	}
 	o.connect(keys)
 	out := outbox.New(db, keys, o.Send, o.Now, o.Log)
-	accounts := &account.Registry{
-		Store: db, Keys: keys, Passwords: seal.NewPasswords(seal.Cost{}, 0, 0), Known: seal.NewPasswords(seal.Cost{}, 1, 0), Now: o.Now, Log: o.Log,
+	accounts := &account.Accounts{
+		Store: db, Keys: keys, Passwords: seal.NewPasswords(seal.Cost{}, 0, 0), KnownDevicePasswords: seal.NewPasswords(seal.Cost{}, 1, 0), Now: o.Now, Log: o.Log,
 		Settings: account.Settings{Site: o.Site, PublicURL: o.PublicURL, SignUp: o.SignUp, Location: o.Location},
-		Put:      out.Put, Wake: out.Wake,
+		Enqueue:  out.Put, NotifyOutbox: out.Wake,
 	}
 	engine := &signin.Engine{
-		Registry: accounts, Devices: &device.Devices{Registry: accounts, Policy: o.policy()},
-		Ledgers: &ledger.Ledgers{Registry: accounts, PerYear: o.perYear()},
+		Accounts: accounts, Devices: &device.Devices{Accounts: accounts, Policy: o.policy()},
+		Ledgers: &ledger.Budgets{Accounts: accounts, PerYear: o.perYear()},
 		Methods: o.Methods, Idle: o.Idle, Absolute: o.Absolute,
-		Texts: signin.Texts{Price: o.TextPrice, Day: o.TextBudget},
+		Texts: signin.TextBudget{PricePerMessage: o.TextPrice, PerDay: o.TextBudget},
 	}
-	s := &Server{engine: engine, grants: &grant.Grants{Registry: accounts, Engine: engine, Fixed: o.Apps}, store: db, log: o.Log}
+	s := &Server{engine: engine, grants: &grant.Grants{Accounts: accounts, Engine: engine, Fixed: o.Apps}, store: db, log: o.Log}
 	s.pages = &page.Printer{
 		Site: o.Site, Secure: o.secure(), Location: o.Location, Log: o.Log, Now: o.Now,
 		Proxies: o.TrustedProxies, Private: o.private(), Programs: oidc.Programs(),

@@ -19,19 +19,19 @@ import (
 	"twostep.example/twostep/internal/store"
 )
 
-// Registry is all accounts.
-type Registry struct {
-	Store     *store.DB
-	Keys      *seal.Keys
-	Passwords *seal.Passwords
-	Known     *seal.Passwords // for browsers that the account knows; nil: Passwords
-	Now       func() time.Time
-	Log       *slog.Logger
-	Settings  Settings
+// Accounts is all accounts.
+type Accounts struct {
+	Store                *store.DB
+	Keys                 *seal.Keys
+	Passwords            *seal.Passwords
+	KnownDevicePasswords *seal.Passwords // for browsers that the account knows; nil: Passwords
+	Now                  func() time.Time
+	Log                  *slog.Logger
+	Settings             Settings
 	// Put adds a message to the outbox within a transaction, to be sent until then.
-	Put func(ctx context.Context, tx *store.DB, m delivery.Message, until time.Time) error
+	Enqueue func(ctx context.Context, tx *store.DB, m delivery.Message, until time.Time) error
 	// Wake tells the outbox that such a transaction was committed.
-	Wake func()
+	NotifyOutbox func()
 }
 
 // Settings are the owner's choices.
@@ -42,8 +42,8 @@ type Settings struct {
 	Location  *time.Location // the zone in which mails tell the time
 }
 
-// parseName checks the name of a person: 1 to 64 characters that can be seen. ErrName.
-func parseName(typed string) (string, error) {
+// validateName checks the name of a person: 1 to 64 characters that can be seen. ErrName.
+func validateName(typed string) (string, error) {
 	name := strings.Join(strings.Fields(typed), " ")
 	n := utf8.RuneCountInString(name)
 	hidden := strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) })
@@ -61,34 +61,34 @@ type NewAccount struct {
 	Operator bool
 }
 
-// AddAccount adds an account with a password that is known beforehand.
+// Create adds an account with a password that is known beforehand.
 // ErrEmail, ErrName, ErrExists, seal.Err….
-func (r *Registry) AddAccount(ctx context.Context, n NewAccount) error {
-	row, err := r.drawUp(ctx, n)
+func (r *Accounts) Create(ctx context.Context, n NewAccount) error {
+	row, err := r.newRow(ctx, n)
 	if err != nil {
 		return err
 	}
-	return r.add(ctx, r.Store, row, From{})
+	return r.create(ctx, r.Store, row, Origin{})
 }
 
-// drawUp checks everything about a new account and hashes its password.
-func (r *Registry) drawUp(ctx context.Context, n NewAccount) (store.Account, error) {
+// newRow checks everything about a new account and hashes its password.
+func (r *Accounts) newRow(ctx context.Context, n NewAccount) (store.Account, error) {
 	email, err := ParseEmail(n.Email)
 	if err != nil {
 		return store.Account{}, err
 	}
-	name, err := parseName(n.Name)
+	name, err := validateName(n.Name)
 	if err != nil {
 		return store.Account{}, err
 	}
 	row := store.Account{
 		ID: rand.Text(), Email: email, Name: name, Operator: n.Operator, Epoch: 1, CreatedAt: store.Millis(r.Now()),
 	}
-	row.Password, err = r.SealPassword(ctx, row, n.Password)
+	row.Password, err = r.HashPassword(ctx, row, n.Password)
 	return row, err
 }
 
-func (r *Registry) add(ctx context.Context, db *store.DB, row store.Account, from From) error {
+func (r *Accounts) create(ctx context.Context, db *store.DB, row store.Account, from Origin) error {
 	err := db.Tx(ctx, func(tx *store.DB) error {
 		if err := tx.AddAccount(ctx, row); err != nil {
 			return err
@@ -103,12 +103,12 @@ func (r *Registry) add(ctx context.Context, db *store.DB, row store.Account, fro
 
 // Invite makes an invitation for an address without an account and returns its
 // token. Only an operator may call it. ErrEmail, ErrName, ErrExists.
-func (r *Registry) Invite(ctx context.Context, email, name string, operator bool) (token string, err error) {
+func (r *Accounts) Invite(ctx context.Context, email, name string, operator bool) (token string, err error) {
 	if email, err = ParseEmail(email); err != nil {
 		return "", err
 	}
 	if name != "" {
-		if name, err = parseName(name); err != nil {
+		if name, err = validateName(name); err != nil {
 			return "", err
 		}
 	}
@@ -122,17 +122,17 @@ func (r *Registry) Invite(ctx context.Context, email, name string, operator bool
 	token = seal.LinkToken()
 	return token, r.Store.AddLink(ctx, store.Link{
 		Token: seal.Hash(token), Purpose: store.Invite, Email: email, Name: name, Operator: operator,
-		MadeAt: store.Millis(now), EndsAt: store.Millis(now.Add(inviteLife)),
+		MadeAt: store.Millis(now), EndsAt: store.Millis(now.Add(inviteTTL)),
 	})
 }
 
 // SignUpOpen says whether anybody may make an account.
-func (r *Registry) SignUpOpen() bool { return r.Settings.SignUp == "open" }
+func (r *Accounts) SignUpOpen() bool { return r.Settings.SignUp == "open" }
 
 // SignUp sends a mail with a link to somebody who wants an account, or one that says
 // that there is one already; what the caller sees is the same. ErrSignUpClosed,
 // ErrEmail, ErrName, *WaitError.
-func (r *Registry) SignUp(ctx context.Context, email, name string, from From) error {
+func (r *Accounts) SignUp(ctx context.Context, email, name string, from Origin) error {
 	if !r.SignUpOpen() {
 		return ErrSignUpClosed
 	}
@@ -140,7 +140,7 @@ func (r *Registry) SignUp(ctx context.Context, email, name string, from From) er
 	if err != nil {
 		return err
 	}
-	if name, err = parseName(name); err != nil {
+	if name, err = validateName(name); err != nil {
 		return err
 	}
 	l := store.Link{Purpose: store.SignUp, Email: email, Name: name}
@@ -151,20 +151,20 @@ func (r *Registry) SignUp(ctx context.Context, email, name string, from From) er
 	case !errors.Is(err, store.ErrNotFound):
 		return fmt.Errorf("account: sign up: %w", err)
 	}
-	return r.mailLink(ctx, l, words, from)
+	return r.sendLink(ctx, l, words, from)
 }
 
 // Join makes the account of an invitation or a sign-up; name may be "" to keep the
 // one that stands in it. It does not sign in. ErrLink, ErrName, seal.Err….
-func (r *Registry) Join(ctx context.Context, token, name, password string, from From) error {
-	l, err := r.link(ctx, token, store.Invite, store.SignUp)
+func (r *Accounts) Join(ctx context.Context, token, name, password string, from Origin) error {
+	l, err := r.findLink(ctx, token, store.Invite, store.SignUp)
 	if err != nil {
 		return err
 	}
 	if strings.TrimSpace(name) == "" {
 		name = l.Name
 	}
-	row, err := r.drawUp(ctx, NewAccount{Email: l.Email, Name: name, Password: password, Operator: l.Operator})
+	row, err := r.newRow(ctx, NewAccount{Email: l.Email, Name: name, Password: password, Operator: l.Operator})
 	if err != nil {
 		return err
 	}
@@ -172,7 +172,7 @@ func (r *Registry) Join(ctx context.Context, token, name, password string, from 
 		if err := tx.UseLink(ctx, l.Token, store.Millis(r.Now())); err != nil {
 			return err
 		}
-		return r.add(ctx, tx, row, from)
+		return r.create(ctx, tx, row, from)
 	})
 	if errors.Is(err, store.ErrNotFound) || errors.Is(err, ErrExists) {
 		return ErrLink

@@ -8,8 +8,8 @@ import (
 var (
 	// ErrCredentials says that the email or the password is not correct, and not which.
 	ErrCredentials = errors.New("email or password not correct")
-	// ErrWait says that it was asked too early or too often; a *WaitError says until when.
-	ErrWait = errors.New("too early")
+	// ErrLimited says that it was asked too early or too often; a *WaitError says until when.
+	ErrLimited = errors.New("too early")
 	// ErrEmail says that the text is not an address that we accept.
 	ErrEmail = errors.New("not an email address")
 	// ErrName says that the text is empty, too long or holds characters nobody can see.
@@ -24,8 +24,8 @@ var (
 	ErrSignUpClosed = errors.New("sign-up is closed")
 )
 
-// WaitError is an ErrWait that knows when to come back.
-type WaitError struct{ Until time.Time }
+// LimitedError is an ErrWait that knows when to come back.
+type LimitedError struct{ RetryAt time.Time }
 
-func (e *WaitError) Error() string { return ErrWait.Error() }
-func (e *WaitError) Unwrap() error { return ErrWait }
+func (e *LimitedError) Error() string { return ErrLimited.Error() }
+func (e *LimitedError) Unwrap() error { return ErrLimited }

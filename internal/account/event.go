@@ -22,29 +22,29 @@ const (
 )
 
 // Event writes down what happened, in the transaction in which it happens.
-func (r *Registry) Event(ctx context.Context, tx *store.DB, what store.Event, from From) error {
+func (r *Accounts) Event(ctx context.Context, tx *store.DB, what store.Event, from Origin) error {
 	what.ID, what.At = rand.Text(), store.Millis(r.Now())
-	what.Address, what.Browser = from.AddressText(), from.UserAgent
+	what.Address, what.Browser = from.AddressString(), from.UserAgent
 	return tx.AddEvent(ctx, what)
 }
 
-// From is where a request came from.
-type From struct {
-	Address   netip.Addr // zero: nobody knows
-	Unclear   bool       // the headers of a proxy do not tell the address, and the sender may have had a part in that
-	UserAgent string     // valid UTF-8 without control characters, at most 256 bytes
-	Hints     string     // Sec-CH-UA, likewise
-	Language  string     // BCP 47, of the page it came from
-	Device    string     // the token in the cookie of the browser; "" if there is none
+// Origin is where a request came from.
+type Origin struct {
+	Address     netip.Addr // zero: nobody knows
+	Unclear     bool       // the headers of a proxy do not tell the address, and the sender may have had a part in that
+	UserAgent   string     // valid UTF-8 without control characters, at most 256 bytes
+	ClientHints string     // Sec-CH-UA, likewise
+	Language    string     // BCP 47, of the page it came from
+	DeviceToken string     // the token in the cookie of the browser; "" if there is none
 }
 
-// Request is what the trust decision looks at.
-func (f From) Request() trust.Request {
-	return trust.Request{Address: trust.Plain(f.Address), Browser: trust.ReadBrowser(f.UserAgent, f.Hints)}
+// TrustRequest is what the trust decision looks at.
+func (f Origin) TrustRequest() trust.Request {
+	return trust.Request{Address: trust.Plain(f.Address), Browser: trust.ReadBrowser(f.UserAgent, f.ClientHints)}
 }
 
-// AddressText is "" if nobody knows the address, as of what did not come over the network.
-func (f From) AddressText() string {
+// AddressString is "" if nobody knows the address, as of what did not come over the network.
+func (f Origin) AddressString() string {
 	if !f.Address.IsValid() {
 		return ""
 	}
@@ -53,25 +53,25 @@ func (f From) AddressText() string {
 
 // Network is what one party can be expected to hold: an IPv4 address, an IPv6 /64. Those
 // whose address is unclear are one network: nobody gets rid of a limit by garbage.
-func (f From) Network() string {
+func (f Origin) Network() string {
 	if f.Unclear {
 		return "unclear"
 	}
 	return trust.At(f.Address).String()
 }
 
-// Address is a network address for people, who are told if we do not know it.
-func Address(address, language string) string {
+// DescribeAddress is a network address for people, who are told if we do not know it.
+func DescribeAddress(address, language string) string {
 	if address == "" {
 		return i18n.For(language).Say("address.unknown")
 	}
 	return address
 }
 
-// Browser names the browser of a User-Agent header for people: "Firefox on Windows".
+// DescribeBrowser names the browser of a User-Agent header for people: "Firefox on Windows".
 // The header is whatever its sender likes, and the name goes into mails: only names
 // that we know are repeated.
-func Browser(b trust.Browser, language string) string {
+func DescribeBrowser(b trust.Browser, language string) string {
 	w := i18n.For(language)
 	if !b.Named || b.System == "" {
 		return w.Say("browser.unknown")

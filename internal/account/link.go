@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	inviteLife = 7 * 24 * time.Hour
-	linkLife   = 30 * time.Minute // reset and sign-up
+	inviteTTL = 7 * 24 * time.Hour
+	linkTTL   = 30 * time.Minute // reset and sign-up
 )
 
 // The words of a mail with a link: "mail.reset.subject" and so on.
@@ -26,55 +26,55 @@ const (
 	resetMail  = "reset"
 	signUpMail = "signup"
 	existsMail = "exists"
-	nobody     = "" // written and never sent
+	noMail     = "" // written and never sent
 )
 
-// mailLink makes the link l and mails it to its address. Beyond the rations of an
+// sendLink makes the link l and mails it to its address. Beyond the rations of an
 // address the mail is not sent, and nobody is told: a stranger who asks would learn
 // that the address has an account. *WaitError if the network asks too often.
-func (r *Registry) mailLink(ctx context.Context, l store.Link, words string, from From) error {
+func (r *Accounts) sendLink(ctx context.Context, l store.Link, words string, from Origin) error {
 	now := r.Now()
 	token := seal.LinkToken()
-	l.Token, l.MadeAt, l.EndsAt = seal.Hash(token), store.Millis(now), store.Millis(now.Add(linkLife))
+	l.Token, l.MadeAt, l.EndsAt = seal.Hash(token), store.Millis(now), store.Millis(now.Add(linkTTL))
 	err := r.Store.Tx(ctx, func(tx *store.DB) error {
-		if err := r.Spend(ctx, tx, PerNetwork("links", from.Network(), limit.LinksPerNetwork)); err != nil {
+		if err := r.SpendQuotas(ctx, tx, PerNetwork("links", from.Network(), limit.LinksPerNetworkHour)); err != nil {
 			return err
 		}
 		link, words := l, words
-		err := r.spendLink(ctx, tx, l.Email, from)
+		err := r.spendLinkQuota(ctx, tx, l.Email, from)
 		switch {
-		case errors.Is(err, ErrWait):
-			link.Purpose, words = store.Decoy, nobody
+		case errors.Is(err, ErrLimited):
+			link.Purpose, words = store.Decoy, noMail
 		case err != nil:
 			return err
 		}
 		if err := tx.AddLink(ctx, link); err != nil {
 			return err
 		}
-		return r.Put(ctx, tx, r.composeLink(link, words, token, from), now.Add(linkLife))
+		return r.Enqueue(ctx, tx, r.composeLink(link, words, token, from), now.Add(linkTTL))
 	})
-	if errors.Is(err, ErrWait) {
+	if errors.Is(err, ErrLimited) {
 		return err
 	}
 	if err != nil {
 		return fmt.Errorf("account: link: %w", err)
 	}
-	r.Wake()
+	r.NotifyOutbox()
 	return nil
 }
 
-// spendLink takes a mail out of the rations of an address. Strangers who ask for
+// spendLinkQuota takes a mail out of the rations of an address. Strangers who ask for
 // somebody's address use them up, so a network that has had nothing of it today has one
 // to itself.
-func (r *Registry) spendLink(ctx context.Context, tx *store.DB, email string, from From) error {
-	to := "links to " + r.Keyed(email)
-	own := r.Spend(ctx, tx, PerDay(to+" from "+from.Network(), 1))
-	if own != nil && !errors.Is(own, ErrWait) {
+func (r *Accounts) spendLinkQuota(ctx context.Context, tx *store.DB, email string, from Origin) error {
+	to := "links to " + r.Pseudonym(email)
+	own := r.SpendQuotas(ctx, tx, PerDay(to+" from "+from.Network(), 1))
+	if own != nil && !errors.Is(own, ErrLimited) {
 		return own
 	}
-	err := r.Spend(ctx, tx, PerHour(to, limit.LinksPerHour), PerDay(to, limit.LinksPerDay))
-	if errors.Is(err, ErrWait) && own == nil {
-		return r.Spend(ctx, tx, PerDay(to+" beyond", limit.LinksBeyond))
+	err := r.SpendQuotas(ctx, tx, PerHour(to, limit.LinksPerAddressHour), PerDay(to, limit.LinksPerAddressDay))
+	if errors.Is(err, ErrLimited) && own == nil {
+		return r.SpendQuotas(ctx, tx, PerDay(to+" beyond", limit.LinksNewNetworksPerDay))
 	}
 	return err
 }
@@ -82,23 +82,23 @@ func (r *Registry) spendLink(ctx context.Context, tx *store.DB, email string, fr
 // composeLink writes the mail. The token stands in the fragment of the link, which a
 // browser keeps to itself: it reaches no log, no proxy and no Referer header. It also
 // stands alone, to be pasted where there is no script.
-func (r *Registry) composeLink(l store.Link, words string, token string, from From) delivery.Message {
+func (r *Accounts) composeLink(l store.Link, words string, token string, from Origin) delivery.Message {
 	m := delivery.Message{ID: rand.Text(), To: l.Email}
-	if words == nobody {
+	if words == noMail {
 		return m
 	}
 	m.Channel = delivery.Email
 	w := i18n.For(from.Language)
 	say := func(part string) string {
 		return w.Say("mail."+words+"."+part, "Site", r.Settings.Site, "URL", r.Settings.PublicURL, "Token", token,
-			"Minutes", int(linkLife/time.Minute))
+			"Minutes", int(linkTTL/time.Minute))
 	}
 	m.Subject, m.Text = say("subject"), say("text")
 	return m
 }
 
-// link is the link of this token, if it is good for one of the purposes. ErrLink.
-func (r *Registry) link(ctx context.Context, token string, purposes ...string) (store.Link, error) {
+// findLink is the link of this token, if it is good for one of the purposes. ErrLink.
+func (r *Accounts) findLink(ctx context.Context, token string, purposes ...string) (store.Link, error) {
 	l, err := r.Store.Link(ctx, seal.Hash(strings.TrimSpace(token)), store.Millis(r.Now()))
 	if errors.Is(err, store.ErrNotFound) || err == nil && !slices.Contains(purposes, l.Purpose) {
 		return l, ErrLink

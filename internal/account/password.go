@@ -10,10 +10,10 @@ import (
 	"twostep.example/twostep/internal/trust"
 )
 
-// CheckPassword finds the account whose password this is. A name that is not known,
+// VerifyPassword finds the account whose password this is. A name that is not known,
 // has no password or is disabled costs the same work as one that is, and gets the
 // same ErrCredentials. So do those who try too often: *WaitError, and nothing is compared.
-func (r *Registry) CheckPassword(ctx context.Context, email, password string, by Guesser) (store.Account, error) {
+func (r *Accounts) VerifyPassword(ctx context.Context, email, password string, by PasswordSource) (store.Account, error) {
 	var a store.Account
 	name := email
 	address, err := ParseEmail(email)
@@ -25,18 +25,18 @@ func (r *Registry) CheckPassword(ctx context.Context, email, password string, by
 		return a, fmt.Errorf("account: password: %w", err)
 	}
 	known := err == nil && a.DisabledAt == 0
-	tries := r.tries(name, by)
-	before, err := r.mayTry(ctx, tries, by)
+	tries := r.failureKey(name, by)
+	before, err := r.checkPasswordLimit(ctx, tries, by)
 	if err != nil {
 		return store.Account{}, err
 	}
-	same, stale, err := r.samePassword(ctx, r.passwords(by), a, password)
+	same, stale, err := r.comparePassword(ctx, r.hasherFor(by), a, password)
 	if err != nil {
 		return store.Account{}, err
 	}
 	if !same || !known {
 		r.Log.Info("password not correct", "account", a.ID)
-		if err := r.wrong(ctx, tries, by); err != nil {
+		if err := r.recordPasswordFailure(ctx, tries, by); err != nil {
 			return store.Account{}, err
 		}
 		return store.Account{}, ErrCredentials
@@ -52,22 +52,22 @@ func (r *Registry) CheckPassword(ctx context.Context, email, password string, by
 	return a, nil
 }
 
-// SamePassword compares, and says whether the hash is of yesterday's cost. An account
+// ComparePassword compares, and says whether the hash is of yesterday's cost. An account
 // without a password, or no account at all, does the work and says no.
-func (r *Registry) SamePassword(ctx context.Context, a store.Account, password string) (same, stale bool, err error) {
-	return r.samePassword(ctx, r.Passwords, a, password)
+func (r *Accounts) ComparePassword(ctx context.Context, a store.Account, password string) (same, stale bool, err error) {
+	return r.comparePassword(ctx, r.Passwords, a, password)
 }
 
-// passwords compute the password of somebody. A flood of strangers keeps nobody waiting in
+// hasherFor compute the password of somebody. A flood of strangers keeps nobody waiting in
 // a browser that their account knows.
-func (r *Registry) passwords(by Guesser) *seal.Passwords {
-	if by.Device != "" && r.Known != nil {
-		return r.Known
+func (r *Accounts) hasherFor(by PasswordSource) *seal.Passwords {
+	if by.Device != "" && r.KnownDevicePasswords != nil {
+		return r.KnownDevicePasswords
 	}
 	return r.Passwords
 }
 
-func (r *Registry) samePassword(ctx context.Context, p *seal.Passwords, a store.Account, password string) (same, stale bool, err error) {
+func (r *Accounts) comparePassword(ctx context.Context, p *seal.Passwords, a store.Account, password string) (same, stale bool, err error) {
 	var hash string
 	if len(a.Password) > 0 {
 		plain, err := r.Keys.Open("password "+a.ID, a.Password)
@@ -80,7 +80,7 @@ func (r *Registry) samePassword(ctx context.Context, p *seal.Passwords, a store.
 }
 
 // rehash brings an old hash up to date.
-func (r *Registry) rehash(ctx context.Context, a store.Account, password string) error {
+func (r *Accounts) rehash(ctx context.Context, a store.Account, password string) error {
 	fresh, err := r.Passwords.Hash(ctx, password)
 	if errors.Is(err, seal.ErrBusy) {
 		return nil // the next sign-in will do it
@@ -94,8 +94,8 @@ func (r *Registry) rehash(ctx context.Context, a store.Account, password string)
 	return nil
 }
 
-// SealPassword checks a new password for the account and hashes it. seal.Err….
-func (r *Registry) SealPassword(ctx context.Context, a store.Account, password string) ([]byte, error) {
+// HashPassword checks a new password for the account and hashes it. seal.Err….
+func (r *Accounts) HashPassword(ctx context.Context, a store.Account, password string) ([]byte, error) {
 	if err := seal.Acceptable(password, a.Email, a.Name, r.Settings.Site); err != nil {
 		return nil, err
 	}
@@ -106,9 +106,9 @@ func (r *Registry) SealPassword(ctx context.Context, a store.Account, password s
 	return r.Keys.Seal("password "+a.ID, []byte(hash)), nil
 }
 
-// Forgot sends a link to set a new password, if the address has an account; what the
+// RequestPasswordReset sends a link to set a new password, if the address has an account; what the
 // caller sees, and the work done, is the same if not. ErrEmail, *WaitError.
-func (r *Registry) Forgot(ctx context.Context, email string, from From) error {
+func (r *Accounts) RequestPasswordReset(ctx context.Context, email string, from Origin) error {
 	address, err := ParseEmail(email)
 	if err != nil {
 		return err
@@ -119,18 +119,18 @@ func (r *Registry) Forgot(ctx context.Context, email string, from From) error {
 	}
 	l := store.Link{Purpose: store.Reset, Email: address, Account: a.ID, Epoch: a.Epoch}
 	if err != nil || a.DisabledAt != 0 {
-		return r.mailLink(ctx, store.Link{Purpose: store.Decoy, Email: address}, nobody, from)
+		return r.sendLink(ctx, store.Link{Purpose: store.Decoy, Email: address}, noMail, from)
 	}
-	return r.mailLink(ctx, l, resetMail, from)
+	return r.sendLink(ctx, l, resetMail, from)
 }
 
-// Reset sets a new password by a link from Forgot. It ends every session and every
+// ResetPassword sets a new password by a link from Forgot. It ends every session and every
 // sign-in, tells the owner, and does not sign in: both steps are still to be taken. What
 // somebody with the old password has used up of the mails and the pairs of app codes of today
 // counts no more, or they would keep the owner out with a password that is void.
 // ErrLink, seal.Err….
-func (r *Registry) Reset(ctx context.Context, token, password string, from From) error {
-	l, err := r.link(ctx, token, store.Reset)
+func (r *Accounts) ResetPassword(ctx context.Context, token, password string, from Origin) error {
+	l, err := r.findLink(ctx, token, store.Reset)
 	if err != nil {
 		return err
 	}
@@ -141,7 +141,7 @@ func (r *Registry) Reset(ctx context.Context, token, password string, from From)
 	if err != nil {
 		return fmt.Errorf("account: reset: %w", err)
 	}
-	sealed, err := r.SealPassword(ctx, a, password)
+	sealed, err := r.HashPassword(ctx, a, password)
 	if err != nil {
 		return err
 	}
@@ -159,7 +159,7 @@ func (r *Registry) Reset(ctx context.Context, token, password string, from From)
 		if err := r.EndTrust(ctx, tx, a, trust.EndedPassword, ""); err != nil {
 			return err
 		}
-		return r.Tell(ctx, tx, Notice{Kind: passwordReset, Words: "changed", Account: a}, from)
+		return r.NotifyOwner(ctx, tx, Notification{Kind: passwordReset, Template: "changed", Account: a}, from)
 	})
 	if errors.Is(err, store.ErrNotFound) {
 		return ErrLink
@@ -167,6 +167,6 @@ func (r *Registry) Reset(ctx context.Context, token, password string, from From)
 	if err != nil {
 		return fmt.Errorf("account: reset: %w", err)
 	}
-	r.Wake()
+	r.NotifyOutbox()
 	return nil
 }

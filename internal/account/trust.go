@@ -16,7 +16,7 @@ import (
 // EndTrust ends trust in all browsers of an account, in the transaction of whatever made
 // the epoch void that the account had: a password or a factor that was changed, and the
 // like. The browser in which it was done ("": there is none) keeps its own.
-func (r *Registry) EndTrust(ctx context.Context, tx *store.DB, a store.Account, why trust.Reason, keep string) error {
+func (r *Accounts) EndTrust(ctx context.Context, tx *store.DB, a store.Account, why trust.Reason, keep string) error {
 	if err := tx.EndPlaces(ctx, a.ID, keep, string(why), store.Millis(r.Now())); err != nil {
 		return err
 	}
@@ -28,8 +28,8 @@ func (r *Registry) EndTrust(ctx context.Context, tx *store.DB, a store.Account, 
 
 // Disable shuts an account, or opens it again: on is false. Nothing that began before goes
 // on, and no browser is trusted any more. ErrEmail, ErrUnknown.
-func (r *Registry) Disable(ctx context.Context, email string, on bool) error {
-	return r.alter(ctx, email, func(tx *store.DB, a store.Account) error {
+func (r *Accounts) Disable(ctx context.Context, email string, on bool) error {
+	return r.update(ctx, email, func(tx *store.DB, a store.Account) error {
 		at, kind := store.Millis(r.Now()), accountDisabled
 		if !on {
 			at, kind = 0, accountEnabled
@@ -40,29 +40,29 @@ func (r *Registry) Disable(ctx context.Context, email string, on bool) error {
 		if err := r.EndTrust(ctx, tx, a, trust.EndedDisabled, ""); err != nil {
 			return err
 		}
-		return r.Event(ctx, tx, store.Event{Kind: kind, Account: a.ID}, From{})
+		return r.Event(ctx, tx, store.Event{Kind: kind, Account: a.ID}, Origin{})
 	})
 }
 
-// Distrust ends trust in all browsers of an account, for the operator. ErrEmail, ErrUnknown.
-func (r *Registry) Distrust(ctx context.Context, email string) error {
-	return r.alter(ctx, email, func(tx *store.DB, a store.Account) error {
+// ForgetDevices ends trust in all browsers of an account, for the operator. ErrEmail, ErrUnknown.
+func (r *Accounts) ForgetDevices(ctx context.Context, email string) error {
+	return r.update(ctx, email, func(tx *store.DB, a store.Account) error {
 		if err := tx.ForgetOwners(ctx, a.ID); err != nil {
 			return err
 		}
 		if err := r.EndTrust(ctx, tx, a, trust.EndedOperator, ""); err != nil {
 			return err
 		}
-		return r.Event(ctx, tx, store.Event{Kind: devicesForgotten, Account: a.ID}, From{})
+		return r.Event(ctx, tx, store.Event{Kind: devicesForgotten, Account: a.ID}, Origin{})
 	})
 }
 
-var goodGroup = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,31}$`)
+var groupPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,31}$`)
 
-// CheckGroup says in plain words what is wrong with the name of a group, or nil. Apps compare
+// ValidateGroup says in plain words what is wrong with the name of a group, or nil. Apps compare
 // names by their letters, and a proxy lists them with commas.
-func CheckGroup(name string) error {
-	if !goodGroup.MatchString(name) {
+func ValidateGroup(name string) error {
+	if !groupPattern.MatchString(name) {
 		return fmt.Errorf("the group %q is not 1 to 32 small letters, digits, dots, dashes and underscores", name)
 	}
 	return nil
@@ -70,23 +70,23 @@ func CheckGroup(name string) error {
 
 // SetGroups replaces the groups of an account, for the operator: they count from the next
 // request on. ErrEmail, ErrUnknown, or what is wrong with a name.
-func (r *Registry) SetGroups(ctx context.Context, email string, groups []string) error {
+func (r *Accounts) SetGroups(ctx context.Context, email string, groups []string) error {
 	for _, name := range groups {
-		if err := CheckGroup(name); err != nil {
+		if err := ValidateGroup(name); err != nil {
 			return fmt.Errorf("account: %w", err)
 		}
 	}
 	groups = slices.Compact(slices.Sorted(slices.Values(groups)))
-	return r.alter(ctx, email, func(tx *store.DB, a store.Account) error {
+	return r.update(ctx, email, func(tx *store.DB, a store.Account) error {
 		if err := tx.SetGroups(ctx, a.ID, strings.Join(groups, " ")); err != nil {
 			return err
 		}
-		return r.Event(ctx, tx, store.Event{Kind: groupsChanged, Account: a.ID}, From{})
+		return r.Event(ctx, tx, store.Event{Kind: groupsChanged, Account: a.ID}, Origin{})
 	})
 }
 
-// alter does something to the account of an address, all or nothing.
-func (r *Registry) alter(ctx context.Context, email string, f func(*store.DB, store.Account) error) error {
+// update does something to the account of an address, all or nothing.
+func (r *Accounts) update(ctx context.Context, email string, f func(*store.DB, store.Account) error) error {
 	a, err := r.Find(ctx, email)
 	if err != nil {
 		return err
@@ -98,7 +98,7 @@ func (r *Registry) alter(ctx context.Context, email string, f func(*store.DB, st
 }
 
 // Find is the account of an address, for the operator. ErrEmail, ErrUnknown.
-func (r *Registry) Find(ctx context.Context, email string) (store.Account, error) {
+func (r *Accounts) Find(ctx context.Context, email string) (store.Account, error) {
 	address, err := ParseEmail(email)
 	if err != nil {
 		return store.Account{}, err
@@ -113,19 +113,19 @@ func (r *Registry) Find(ctx context.Context, email string) (store.Account, error
 	return a, nil
 }
 
-// Restored makes everything void that was let in, sent or trusted before: a backup that
+// InvalidateAll makes everything void that was let in, sent or trusted before: a backup that
 // was brought back has ended sessions and used codes in it as if they were good. It also
 // forgets how late it has been. Nobody knows what was guessed after the backup was made, so
 // each account has one renewal less, which pays for one ledger that was used up. It does not pay
 // for renewals that came after the backup: an account that had n of them may have had
 // n×limit.PerYear more compared than the database can tell.
-func (r *Registry) Restored(ctx context.Context) error {
+func (r *Accounts) InvalidateAll(ctx context.Context) error {
 	now, year := store.Millis(r.Now()), store.Millis(r.Now().Add(-limit.Year))
 	err := r.Store.Tx(ctx, func(tx *store.DB) error {
 		if err := tx.Void(ctx, string(trust.EndedRestored), now); err != nil {
 			return err
 		}
-		if err := tx.RenewAll(ctx, year, now, limit.Renewals, int64(limit.PerYear)); err != nil {
+		if err := tx.RenewAll(ctx, year, now, limit.MaxRenewalsPerYear, int64(limit.AccountBudgetPerYear)); err != nil {
 			return err
 		}
 		return tx.SetTime(ctx, now)

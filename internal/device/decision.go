@@ -37,9 +37,9 @@ func (d Decision) Old() (trust.Record, bool) {
 }
 
 // Look recognises the browser of a request, and decides about it.
-func (d *Devices) Look(ctx context.Context, a store.Account, from account.From) (Browser, Decision, error) {
+func (d *Devices) Look(ctx context.Context, a store.Account, from account.Origin) (Browser, Decision, error) {
 	b, err := d.Recognise(ctx, a, from)
-	return b, d.Decide(a, b, from.Request(), d.Now()), err
+	return b, d.Decide(a, b, from.TrustRequest(), d.Now()), err
 }
 
 // Decide is the trust decision of the house about a right password.
@@ -165,7 +165,7 @@ func (d *Devices) Questions(ctx context.Context, who Owner) ([]Decision, error) 
 
 // Outlook is what would be decided if the person signed in now in this browser. Nothing is
 // kept of it.
-func (d *Devices) Outlook(ctx context.Context, who Owner, from account.From) (Decision, error) {
+func (d *Devices) Outlook(ctx context.Context, who Owner, from account.Origin) (Decision, error) {
 	_, is, err := d.Look(ctx, who.row(), from)
 	return is, err
 }

@@ -32,7 +32,7 @@ const (
 
 // Devices are the browsers of all accounts.
 type Devices struct {
-	*account.Registry
+	*account.Accounts
 	Policy trust.Policy
 }
 
@@ -52,8 +52,8 @@ type Browser struct {
 
 // Recognise finds the browser of a request by its cookie. One that is forged, cut short or
 // of nobody is none. It is one read.
-func (d *Devices) Recognise(ctx context.Context, a store.Account, from account.From) (Browser, error) {
-	series, secret, ok := seal.SplitDevice(from.Device)
+func (d *Devices) Recognise(ctx context.Context, a store.Account, from account.Origin) (Browser, error) {
+	series, secret, ok := seal.SplitDevice(from.DeviceToken)
 	if !ok {
 		return Browser{}, nil
 	}
@@ -64,7 +64,7 @@ func (d *Devices) Recognise(ctx context.Context, a store.Account, from account.F
 	if err != nil {
 		return Browser{}, fmt.Errorf("device: device: %w", err)
 	}
-	b := Browser{Seen: seen, Ended: trust.Reason(seen.Ended), token: from.Device, shown: seal.Hash(secret)}
+	b := Browser{Seen: seen, Ended: trust.Reason(seen.Ended), token: from.DeviceToken, shown: seal.Hash(secret)}
 	if b.Ended == "" && !d.current(b) {
 		b.Ended, b.Copied = trust.EndedStolen, true
 	}
@@ -74,14 +74,14 @@ func (d *Devices) Recognise(ctx context.Context, a store.Account, from account.F
 	for _, p := range seen.Places {
 		b.records = append(b.records, d.record(p, a))
 	}
-	b.Copied = trust.Elsewhere(b.records, from.Request(), d.Policy)
+	b.Copied = trust.Elsewhere(b.records, from.TrustRequest(), d.Policy)
 	return b, nil
 }
 
 // Known is the id of the browser of a request if the account of this address knows it; ""
 // if not. It is one read, whether or not there is such an account.
-func (d *Devices) Known(ctx context.Context, email string, from account.From) (string, error) {
-	series, secret, ok := seal.SplitDevice(from.Device)
+func (d *Devices) Known(ctx context.Context, email string, from account.Origin) (string, error) {
+	series, secret, ok := seal.SplitDevice(from.DeviceToken)
 	address, err := account.ParseEmail(email)
 	if !ok || err != nil {
 		return "", nil
@@ -213,8 +213,8 @@ type Verified struct {
 
 // AddPlace adds the place of a sign-in to those from which the browser is trusted, after
 // Meet in its transaction, and tells the owner if it is a new one.
-func (d *Devices) AddPlace(ctx context.Context, tx *store.DB, v Verified, from account.From) error {
-	fresh := trust.Record{ID: rand.Text(), Browser: from.Request().Browser, Verified: d.Now()}
+func (d *Devices) AddPlace(ctx context.Context, tx *store.DB, v Verified, from account.Origin) error {
+	fresh := trust.Record{ID: rand.Text(), Browser: from.TrustRequest().Browser, Verified: d.Now()}
 	if d.Policy.Network != trust.Anywhere {
 		fresh.Place = v.Place
 	}
@@ -239,7 +239,7 @@ func (d *Devices) AddPlace(ctx context.Context, tx *store.DB, v Verified, from a
 		return d.Event(ctx, tx, store.Event{Kind: trusted, Account: v.Account.ID, SignIn: v.SignIn}, from)
 	}
 	label := i18n.For(from.Language).Say("trust.label", "Count", d.Days())
-	return d.Tell(ctx, tx, account.Notice{Kind: trusted, Words: "trusted", Account: v.Account, What: label}, from)
+	return d.NotifyOwner(ctx, tx, account.Notification{Kind: trusted, Template: "trusted", Account: v.Account, Detail: label}, from)
 }
 
 // savePlaces replaces records by others. It writes none back: one that has ended meanwhile
@@ -295,7 +295,7 @@ func (d *Devices) Use(ctx context.Context, tx *store.DB, a store.Account, b Brow
 
 // Betrayed ends a browser of whose cookie there is a copy, for all accounts and with the
 // sessions that began in it, and tells their owners: once.
-func (d *Devices) Betrayed(ctx context.Context, b Browser, from account.From) error {
+func (d *Devices) Betrayed(ctx context.Context, b Browser, from account.Origin) error {
 	err := d.Store.Tx(ctx, func(tx *store.DB) error {
 		owners, err := tx.Owners(ctx, b.ID)
 		if err != nil {
@@ -305,7 +305,7 @@ func (d *Devices) Betrayed(ctx context.Context, b Browser, from account.From) er
 			return err
 		}
 		for _, a := range owners {
-			if err := d.Tell(ctx, tx, account.Notice{Kind: stolen, Words: "stolen", Account: a}, from); err != nil {
+			if err := d.NotifyOwner(ctx, tx, account.Notification{Kind: stolen, Template: "stolen", Account: a}, from); err != nil {
 				return err
 			}
 		}
@@ -317,7 +317,7 @@ func (d *Devices) Betrayed(ctx context.Context, b Browser, from account.From) er
 	if err != nil {
 		return fmt.Errorf("device: stolen device: %w", err)
 	}
-	d.Wake()
+	d.NotifyOutbox()
 	return nil
 }
 

@@ -72,13 +72,13 @@ func (d *Devices) Trusted(ctx context.Context, who Owner) ([]Device, error) {
 // Lost is when a browser like this one was last verified from this place, if that would
 // still be trusted but this one has no record: it may be the same, whose storage was
 // deleted. Zero if there is none.
-func (d *Devices) Lost(ctx context.Context, who Owner, from account.From) (time.Time, error) {
+func (d *Devices) Lost(ctx context.Context, who Owner, from account.Origin) (time.Time, error) {
 	rows, err := d.Store.Places(ctx, who.Account)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("device: lost: %w", err)
 	}
 	for _, row := range slices.Backward(rows) {
-		if r := d.record(row, who.row()); trust.Check(r, from.Request(), d.Policy, d.Now()) == trust.Trusted {
+		if r := d.record(row, who.row()); trust.Check(r, from.TrustRequest(), d.Policy, d.Now()) == trust.Trusted {
 			return r.Verified, nil
 		}
 	}
@@ -87,7 +87,7 @@ func (d *Devices) Lost(ctx context.Context, who Owner, from account.From) (time.
 
 // ForgetDevice ends trust in one browser of the person. One that is not trusted is no
 // error.
-func (d *Devices) ForgetDevice(ctx context.Context, who Owner, id string, from account.From) error {
+func (d *Devices) ForgetDevice(ctx context.Context, who Owner, id string, from account.Origin) error {
 	return d.forget(ctx, who, from, func(tx *store.DB) error {
 		if err := tx.ForgetOwner(ctx, id, who.Account); err != nil {
 			return err
@@ -97,7 +97,7 @@ func (d *Devices) ForgetDevice(ctx context.Context, who Owner, id string, from a
 }
 
 // ForgetDevices ends trust in all browsers of the person.
-func (d *Devices) ForgetDevices(ctx context.Context, who Owner, from account.From) error {
+func (d *Devices) ForgetDevices(ctx context.Context, who Owner, from account.Origin) error {
 	return d.forget(ctx, who, from, func(tx *store.DB) error {
 		if err := tx.ForgetOwners(ctx, who.Account); err != nil {
 			return err
@@ -106,7 +106,7 @@ func (d *Devices) ForgetDevices(ctx context.Context, who Owner, from account.Fro
 	})
 }
 
-func (d *Devices) forget(ctx context.Context, who Owner, from account.From, f func(*store.DB) error) error {
+func (d *Devices) forget(ctx context.Context, who Owner, from account.Origin, f func(*store.DB) error) error {
 	err := d.Store.Tx(ctx, func(tx *store.DB) error {
 		if err := f(tx); err != nil {
 			return err

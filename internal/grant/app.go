@@ -179,7 +179,7 @@ func (a App) checkPlaces() error {
 		}
 	}
 	for _, group := range a.Groups {
-		if err := account.CheckGroup(group); err != nil {
+		if err := account.ValidateGroup(group); err != nil {
 			return a.flaw("groups", "%v", err)
 		}
 	}

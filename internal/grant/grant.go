@@ -38,7 +38,7 @@ const (
 
 // Grants are all of them.
 type Grants struct {
-	*account.Registry
+	*account.Accounts
 	Engine *signin.Engine
 	Fixed  []App // those of the settings
 
@@ -108,10 +108,10 @@ func (g *Grants) Issue(ctx context.Context, r Request, who signin.Session) (code
 	now := g.Now()
 	code = seal.Token()
 	row := store.Grant{
-		ID: rand.Text(), App: r.App, Account: who.Account.ID, Epoch: who.Owner().Epoch, Session: who.ID, SessionEndsAt: store.Millis(who.Ends),
+		ID: rand.Text(), App: r.App, Account: who.Account.ID, Epoch: who.Owner().Epoch, Session: who.ID, SessionEndsAt: store.Millis(who.ExpiresAt),
 		Scope: strings.Join(r.Scope, " "), Body: string(body), AMR: strings.Join(who.AMR, " "), ProvedAt: store.Millis(who.AuthTime()),
 		Offline: slices.Contains(r.Scope, "offline_access"), Code: seal.Hash(code), CodeEndsAt: store.Millis(now.Add(CodeLife)),
-		BeganAt: store.Millis(now), EndsAt: store.Millis(who.Ends),
+		BeganAt: store.Millis(now), EndsAt: store.Millis(who.ExpiresAt),
 	}
 	if row.Offline {
 		row.EndsAt = store.Millis(now.Add(OfflineLife))

@@ -97,7 +97,7 @@ func (r Request) Next(s Standing) (Step, string) {
 // choice reports whether the person may want to be somebody else (prompt=select_account): they were in before
 // they were asked, and have not said that it is them.
 func (r Request) choice(who signin.Session) bool {
-	return slices.Contains(r.Prompt, "select_account") && r.Subject == "" && r.Chosen != who.Account.ID && who.Began.Before(r.Asked.Truncate(time.Millisecond))
+	return slices.Contains(r.Prompt, "select_account") && r.Subject == "" && r.Chosen != who.Account.ID && who.StartedAt.Before(r.Asked.Truncate(time.Millisecond))
 }
 
 // least is the level that has to be proven.
@@ -113,7 +113,7 @@ const slack = 10 * time.Minute
 // stale reports whether the proof that the person has given is too old for this request, or was
 // skipped. One that was given after it was asked for is good for a while, whatever the age.
 func (r Request) stale(s Standing) bool {
-	proved := s.Who.Proved
+	proved := s.Who.AuthenticatedAt
 	old, asked := s.Now.Sub(proved), !proved.Before(r.Asked.Truncate(time.Millisecond))
 	over := func(age time.Duration) bool { return old > age && (!asked || old > age+slack) }
 	return slices.Contains(r.Prompt, "login") && (!asked || old > slack) || r.MaxAge != nil && over(time.Duration(*r.MaxAge)*time.Second) || s.App.MaxAge > 0 && over(s.App.Oldest())
@@ -146,7 +146,7 @@ func Continuing(token string) string {
 const waitingPerHour = 3000
 
 func (g *Grants) spendRequest(ctx context.Context, network string) error {
-	return g.Spend(ctx, g.Store, account.PerNetwork("requests of apps", network, waitingPerHour))
+	return g.SpendQuotas(ctx, g.Store, account.PerNetwork("requests of apps", network, waitingPerHour))
 }
 
 // Wait keeps a request of a network until the person is back. *account.WaitError.

@@ -13,7 +13,7 @@ func TestNext(t *testing.T) {
 	ago := func(d time.Duration) time.Time { return now.Add(-d) }
 	seconds := func(n int64) *int64 { return &n }
 	in := func(proved, trusted time.Time, amr ...string) *signin.Session {
-		return &signin.Session{ID: "s", Proved: proved, Trusted: trusted, AMR: amr, Account: signin.Account{ID: "anna", Groups: []string{"staff"}}}
+		return &signin.Session{ID: "s", AuthenticatedAt: proved, TrustVerifiedAt: trusted, AMR: amr, Account: signin.Account{ID: "anna", Groups: []string{"staff"}}}
 	}
 	byMail := in(ago(time.Hour), time.Time{}, "pwd", "email")
 	byTrust := in(time.Time{}, ago(10*24*time.Hour), "pwd")
@@ -60,7 +60,7 @@ func TestNext(t *testing.T) {
 		{"which account", Request{Prompt: which}, Standing{Who: byMail}, StepChoose, ""},
 		{"which account, and has said", Request{Prompt: which, Chosen: "anna"}, Standing{Who: byMail}, StepAllowed, ""},
 		{"which account, said somebody else", Request{Prompt: which, Chosen: "ben"}, Standing{Who: byMail}, StepChoose, ""},
-		{"which account, and came in for it", Request{Prompt: which}, Standing{Who: &signin.Session{ID: "s", Began: now, Proved: now, AMR: byMail.AMR}}, StepAllowed, ""},
+		{"which account, and came in for it", Request{Prompt: which}, Standing{Who: &signin.Session{ID: "s", StartedAt: now, AuthenticatedAt: now, AMR: byMail.AMR}}, StepAllowed, ""},
 		{"which account, and this one is meant", Request{Prompt: which, Subject: "anna"}, Standing{Who: byMail, Subject: "anna"}, StepAllowed, ""},
 		{"which account, and this one may not", Request{Prompt: which}, Standing{Who: byMail, App: App{Groups: []string{"board"}}}, StepChoose, ""},
 		{"first the account, then the proof", Request{Prompt: append(which, "login")}, Standing{Who: byMail}, StepChoose, ""},

@@ -21,7 +21,7 @@ func TestWaitingPerHour(t *testing.T) {
 			t.Fatal(err)
 		}
 		now := time.Date(2026, 11, 25, 10, 0, 0, 0, time.UTC)
-		g := &Grants{Registry: &account.Registry{Store: storetest.Open(t, url), Keys: keys, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return now }}}
+		g := &Grants{Accounts: &account.Accounts{Store: storetest.Open(t, url), Keys: keys, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return now }}}
 		public, known := App{ID: "phone"}, App{ID: "books", Secrets: []string{"x"}}
 		for range waitingPerHour {
 			if _, err := g.Wait(t.Context(), Request{App: "phone"}, "192.0.2.1"); err != nil {
@@ -30,7 +30,7 @@ func TestWaitingPerHour(t *testing.T) {
 		}
 		wait := func(what string, want bool, err error) {
 			t.Helper()
-			if got := errors.Is(err, account.ErrWait); got != want || !want && err != nil {
+			if got := errors.Is(err, account.ErrLimited); got != want || !want && err != nil {
 				t.Errorf("%s: %v", what, err)
 			}
 		}

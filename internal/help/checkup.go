@@ -72,11 +72,11 @@ func (s *Site) moment(r *http.Request, name string) (time.Time, bool) {
 
 func (s *Site) printCheckup(w http.ResponseWriter, r *http.Request, p checkupPage) error {
 	words, from := s.Pages.Words(r), s.Pages.From(r)
-	q := from.Request()
+	q := from.TrustRequest()
 	facts := s.facts()
 	p.Days = facts.Days
 	facts.Days = max(facts.Days, 1) // the steps help with every cookie
-	p.Address, p.Browser = account.Address(from.AddressText(), words.Tag()), account.Browser(q.Browser, words.Tag())
+	p.Address, p.Browser = account.DescribeAddress(from.AddressString(), words.Tag()), account.DescribeBrowser(q.Browser, words.Tag())
 	own := guide(q.Browser)
 	for _, c := range chapters(words.Tag(), own, facts) {
 		if c.Level == browserLevel && (c.Open || own == "" || c.ID == "private") {

@@ -58,7 +58,7 @@ type block struct {
 }
 
 func (s *Site) showHelp(w http.ResponseWriter, r *http.Request) error {
-	own := guide(s.Pages.From(r).Request().Browser)
+	own := guide(s.Pages.From(r).TrustRequest().Browser)
 	p := helpPage{Chapters: chapters(s.Pages.Words(r).Tag(), own, s.facts()), Trust: s.facts().Days > 0}
 	return s.Pages.Print(w, r, page.Sheet{Of: templates(), Name: "help", Title: "help.title", Wide: true, Page: p})
 }

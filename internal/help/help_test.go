@@ -23,9 +23,9 @@ import (
 var now = time.Date(2026, 11, 5, 10, 2, 11, 0, time.UTC)
 
 func site(methods ...factor.Method) *Site {
-	accounts := &account.Registry{Now: func() time.Time { return now }, Settings: account.Settings{PublicURL: "https://signin.example.com"}}
+	accounts := &account.Accounts{Now: func() time.Time { return now }, Settings: account.Settings{PublicURL: "https://signin.example.com"}}
 	return &Site{
-		Engine: &signin.Engine{Registry: accounts, Devices: &device.Devices{Registry: accounts, Policy: trust.Policy{Life: trust.Life}}, Methods: methods},
+		Engine: &signin.Engine{Accounts: accounts, Devices: &device.Devices{Accounts: accounts, Policy: trust.Policy{Life: trust.Life}}, Methods: methods},
 		Pages:  &page.Printer{Site: "Example & Söhne", Now: func() time.Time { return now }},
 	}
 }

@@ -25,83 +25,83 @@ import (
 
 // The kinds of event.
 const (
-	guessed = "codes guessed"
-	usedUp  = "guesses used up"
+	codesGuessed    = "codes guessed"
+	budgetExhausted = "guesses used up"
 )
 
-// ErrUsedUp says that nothing was compared: so much was guessed that only an answer will do
+// ErrExhausted says that nothing was compared: so much was guessed that only an answer will do
 // that nobody can guess.
-var ErrUsedUp = errors.New("ledger: used up")
+var ErrExhausted = errors.New("ledger: used up")
 
-// Ledgers are all of them.
-type Ledgers struct {
-	*account.Registry
+// Budgets are all of them.
+type Budgets struct {
+	*account.Accounts
 	PerYear limit.Odds // what strangers may spend of each in a rolling year
 }
 
 // Guess is an answer that is about to be compared.
 type Guess struct {
-	Ledger    string // whose; "" if there is nothing to guess at
-	Challenge string
-	Device    string // the known browser it comes from; "" from a stranger
-	Cost      limit.Odds
-	Next      limit.Odds // what one will cost when it is asked for anew, with one code that is good
-	Pair      int64      // with how many apps two codes in a row are compared; 0: it is no pair
+	Budget         string // whose; "" if there is nothing to guess at
+	Challenge      string
+	Device         string // the known browser it comes from; "" from a stranger
+	Cost           limit.Odds
+	CostIfReissued limit.Odds // what one will cost when it is asked for anew, with one code that is good
+	AppsPaired     int64      // with how many apps two codes in a row are compared; 0: it is no pair
 }
 
 // Free reports whether there is nothing to count: what is answered cannot be guessed at.
-func (g Guess) Free() bool { return g.Ledger == "" || g.Cost == 0 && g.Pair == 0 }
+func (g Guess) Free() bool { return g.Budget == "" || g.Cost == 0 && g.AppsPaired == 0 }
 
-// Of is the name of the ledger of an account.
-func Of(a store.Account) string { return a.ID }
+// AccountBudget is the name of the ledger of an account.
+func AccountBudget(a store.Account) string { return a.ID }
 
-// toPrefix begins the name of a ledger that is of no account.
-const toPrefix = "to "
+// destinationPrefix begins the name of a ledger that is of no account.
+const destinationPrefix = "to "
 
-// To is the name of the ledger of an address or number that is to be proven; "" of nothing
+// DestinationBudget is the name of the ledger of an address or number that is to be proven; "" of nothing
 // that a message goes to: who enrolls an app is shown its key.
-func (l *Ledgers) To(destination string) string {
+func (l *Budgets) DestinationBudget(destination string) string {
 	if destination == "" {
 		return ""
 	}
-	return toPrefix + l.Keyed(destination)
+	return destinationPrefix + l.Pseudonym(destination)
 }
 
-func ofAccount(ledger string) bool { return !strings.HasPrefix(ledger, toPrefix) }
+func isAccountBudget(ledger string) bool { return !strings.HasPrefix(ledger, destinationPrefix) }
 
-// book is a ledger with what was debited, at one time.
-type book struct {
+// budget is a ledger with what was debited, at one time.
+type budget struct {
 	store.Ledger
-	debits []store.Debit
-	now    time.Time
+	entries []store.Debit
+	now     time.Time
 }
 
-func (l *Ledgers) open(ctx context.Context, db *store.DB, row store.Ledger) (book, error) {
+func (l *Budgets) load(ctx context.Context, db *store.DB, row store.Ledger) (budget, error) {
 	now := l.Now()
 	debits, err := db.Debits(ctx, row.Name, store.Millis(now.Add(-limit.Year)))
-	return book{row, debits, now}, err
+	return budget{row, debits, now}, err
 }
 
-// hold is open for whoever changes the ledger: nobody else does until the transaction ends.
-func (l *Ledgers) hold(ctx context.Context, tx *store.DB, name string) (book, error) {
+// lock is open for whoever changes the ledger: nobody else does until the transaction ends.
+func (l *Budgets) lock(ctx context.Context, tx *store.DB, name string) (budget, error) {
 	row, err := tx.HoldLedger(ctx, name)
 	if err != nil {
-		return book{}, err
+		return budget{}, err
 	}
-	return l.open(ctx, tx, row)
+	return l.load(ctx, tx, row)
 }
 
 // skew is by how much the clocks of two servers may differ.
 const skew = time.Minute
 
-// toCome reports whether a debit is of a clock that was ahead and was set back.
-func (b book) toCome(d store.Debit) bool { return store.Time(d.At).After(b.now.Add(skew)) }
+// inFuture reports whether a debit is of a clock that was ahead and was set back.
+func (b budget) inFuture(d store.Debit) bool { return store.Time(d.At).After(b.now.Add(skew)) }
 
 // count is how many debits of the last d are such. Those that are to come would count for as long
 // as the clock was ahead. Only renewals do, which are so many in a year.
-func (b book) count(d time.Duration, such func(store.Debit) bool) (n int64, oldest time.Time) {
-	for _, one := range b.debits {
-		if b.toCome(one) && one.Kind != store.Renewal {
+func (b budget) count(d time.Duration, such func(store.Debit) bool) (n int64, oldest time.Time) {
+	for _, one := range b.entries {
+		if b.inFuture(one) && one.Kind != store.Renewal {
 			continue
 		}
 		if at := store.Time(one.At); at.After(b.now.Add(-d)) && such(one) {
@@ -115,19 +115,19 @@ func (b book) count(d time.Duration, such func(store.Debit) bool) (n int64, olde
 
 // spent is what strangers have spent since the ledger was renewed, in a year at most, and also
 // what a clock that was ahead has put into a time to come: it was compared.
-func (b book) spent() limit.Odds { return b.spentAfter(b.renewed()) }
+func (b budget) spent() limit.Odds { return b.spentAfter(b.renewed()) }
 
 // renewed is when the ledger was renewed. Behind a clock that was set back that is still to come:
 // until then it counts for nothing, or all that is spent before it would be free.
-func (b book) renewed() time.Time {
+func (b budget) renewed() time.Time {
 	if at := store.Time(b.RenewedAt); !at.After(b.now) {
 		return at
 	}
 	return time.Time{}
 }
 
-func (b book) spentAfter(t time.Time) (sum limit.Odds) {
-	for _, one := range b.debits {
+func (b budget) spentAfter(t time.Time) (sum limit.Odds) {
+	for _, one := range b.entries {
 		if one.Kind == store.Guess && one.Device == "" && one.At > store.Millis(t) {
 			sum += limit.Odds(one.Cost)
 		}
@@ -135,23 +135,23 @@ func (b book) spentAfter(t time.Time) (sum limit.Odds) {
 	return sum
 }
 
-// known reports whether a known browser has tries left of its own.
-func (b book) known(device string) bool {
+// knownDeviceHasGuesses reports whether a known browser has tries left of its own.
+func (b budget) knownDeviceHasGuesses(device string) bool {
 	its := func(d store.Debit) bool {
 		return d.Device == device && (d.Kind == store.Guess || d.Kind == store.Pair)
 	}
 	hour, _ := b.count(time.Hour, its)
 	month, _ := b.count(limit.Month, its)
-	return device != "" && hour < limit.KnownPerHour && month < limit.KnownPerMonth
+	return device != "" && hour < limit.KnownDeviceGuessesPerHour && month < limit.KnownDeviceGuessesPerMonth
 }
 
-// visits are the other challenges that were given up with wrong codes, by such strangers within
+// failedAttempts are the other challenges that were given up with wrong codes, by such strangers within
 // the last d, and when the last code came.
-func (b book) visits(d time.Duration, challenge string, such func(store.Debit) bool) (n int64, last time.Time) {
+func (b budget) failedAttempts(d time.Duration, challenge string, such func(store.Debit) bool) (n int64, last time.Time) {
 	seen := map[string]bool{challenge: true}
-	for _, one := range b.debits {
+	for _, one := range b.entries {
 		at := store.Time(one.At)
-		if one.Kind != store.Guess || one.Device != "" || one.Challenge == challenge || !at.After(b.now.Add(-d)) || b.toCome(one) || !such(one) {
+		if one.Kind != store.Guess || one.Device != "" || one.Challenge == challenge || !at.After(b.now.Add(-d)) || b.inFuture(one) || !such(one) {
 			continue
 		}
 		if last = at; !seen[one.Challenge] {
@@ -162,98 +162,98 @@ func (b book) visits(d time.Duration, challenge string, such func(store.Debit) b
 	return n, last
 }
 
-// Debit spends a guess, in the transaction of the try that it is and before anything is
+// Charge spends a guess, in the transaction of the try that it is and before anything is
 // compared. ErrUsedUp, *account.WaitError.
-func (l *Ledgers) Debit(ctx context.Context, tx *store.DB, g Guess, from account.From) error {
+func (l *Budgets) Charge(ctx context.Context, tx *store.DB, g Guess, from account.Origin) error {
 	if g.Free() {
 		return nil
 	}
-	b, err := l.hold(ctx, tx, g.Ledger)
+	b, err := l.lock(ctx, tx, g.Budget)
 	if err != nil {
 		return err
 	}
-	d := l.debit(g.Ledger, store.Guess, g.Challenge, from)
+	d := l.newEntry(g.Budget, store.Guess, g.Challenge, from)
 	d.Cost = int64(g.Cost)
-	if g.Pair > 0 {
-		d.Kind, d.Cost = store.Pair, g.Pair
+	if g.AppsPaired > 0 {
+		d.Kind, d.Cost = store.Pair, g.AppsPaired
 	}
-	if b.known(g.Device) {
+	if b.knownDeviceHasGuesses(g.Device) {
 		d.Device = g.Device
 		return tx.AddDebit(ctx, d)
 	}
-	if g.Pair > 0 {
-		return b.add(ctx, tx, d, b.mayPair)
+	if g.AppsPaired > 0 {
+		return b.add(ctx, tx, d, b.pairAvailableAt)
 	}
-	if err := l.stranger(ctx, tx, b, d); err != nil {
+	if err := l.chargeUnknownDevice(ctx, tx, b, d); err != nil {
 		return err
 	}
 	return tx.AddDebit(ctx, d)
 }
 
-// stranger says whether somebody in a browser that is not known may guess now, and counts
+// chargeUnknownDevice says whether somebody in a browser that is not known may guess now, and counts
 // it for the site.
-func (l *Ledgers) stranger(ctx context.Context, tx *store.DB, b book, d store.Debit) error {
-	n, last := b.visits(day, d.Challenge, func(one store.Debit) bool { return one.Network == d.Network })
-	if again := last.Add(limit.VisitWait(n)); d.Network != "" && b.now.Before(again) {
-		return &account.WaitError{Until: again}
+func (l *Budgets) chargeUnknownDevice(ctx context.Context, tx *store.DB, b budget, d store.Debit) error {
+	n, last := b.failedAttempts(day, d.Challenge, func(one store.Debit) bool { return one.Network == d.Network })
+	if again := last.Add(limit.AttemptDelay(n)); d.Network != "" && b.now.Before(again) {
+		return &account.LimitedError{RetryAt: again}
 	}
 	if !limit.Allows(b.spent(), limit.Odds(d.Cost), l.PerYear) {
-		return ErrUsedUp
+		return ErrExhausted
 	}
-	return l.countSite(ctx, tx, d)
+	return l.chargeSite(ctx, tx, d)
 }
 
-// debit draws a debit up. The network is "" if nobody knows it: behind a proxy that is not named
+// newEntry draws a debit up. The network is "" if nobody knows it: behind a proxy that is not named
 // all are in one, and no wait and no share may be of that one alone.
-func (l *Ledgers) debit(ledger, kind, challenge string, from account.From) store.Debit {
+func (l *Budgets) newEntry(ledger, kind, challenge string, from account.Origin) store.Debit {
 	d := store.Debit{ID: rand.Text(), Ledger: ledger, Kind: kind, Challenge: challenge, At: store.Millis(l.Now())}
 	if from.Network() != "" {
-		d.Network = l.Keyed("network " + from.Network())
+		d.Network = l.Pseudonym("network " + from.Network())
 	}
 	return d
 }
 
-// Longer reports whether a question must be asked so that nobody can guess the answer:
+// NeedsLongCode reports whether a question must be asked so that nobody can guess the answer:
 // because there is nothing left to guess with.
-func (l *Ledgers) Longer(ctx context.Context, g Guess) (bool, error) {
+func (l *Budgets) NeedsLongCode(ctx context.Context, g Guess) (bool, error) {
 	if g.Free() {
 		return false, nil
 	}
-	row, err := l.Store.Ledger(ctx, g.Ledger)
+	row, err := l.Store.Ledger(ctx, g.Budget)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return false, fmt.Errorf("ledger: longer: %w", err)
 	}
-	row.Name = g.Ledger
-	b, err := l.open(ctx, l.Store, row)
+	row.Name = g.Budget
+	b, err := l.load(ctx, l.Store, row)
 	if err != nil {
 		return false, fmt.Errorf("ledger: longer: %w", err)
 	}
-	if b.known(g.Device) {
+	if b.knownDeviceHasGuesses(g.Device) {
 		return false, nil
 	}
 	if !limit.Allows(b.spent(), g.Cost, l.PerYear) {
 		return true, nil
 	}
-	return l.tripped(ctx, l.Store)
+	return l.alarmActive(ctx, l.Store)
 }
 
-// Succeed gives back what a challenge cost, in the transaction that passes it, and notes
+// Refund gives back what a challenge cost, in the transaction that passes it, and notes
 // that both steps were taken from this network if that is what was proven.
-func (l *Ledgers) Succeed(ctx context.Context, tx *store.DB, g Guess, both bool, from account.From) error {
+func (l *Budgets) Refund(ctx context.Context, tx *store.DB, g Guess, both bool, from account.Origin) error {
 	if g.Challenge != "" {
-		if err := l.refund(ctx, tx, g.Challenge); err != nil {
+		if err := l.refundChallenge(ctx, tx, g.Challenge); err != nil {
 			return err
 		}
 	}
 	if !both || from.Network() == "" || from.Unclear {
 		return nil // nobody knows where it was done
 	}
-	return tx.KeepProof(ctx, l.debit(g.Ledger, store.Proof, "", from))
+	return tx.KeepProof(ctx, l.newEntry(g.Budget, store.Proof, "", from))
 }
 
-// refund removes what a challenge has cost. Where that lets strangers guess again, the owner was
+// refundChallenge removes what a challenge has cost. Where that lets strangers guess again, the owner was
 // told for nothing that they cannot, and is to be told when it comes true.
-func (l *Ledgers) refund(ctx context.Context, tx *store.DB, challenge string) error {
+func (l *Budgets) refundChallenge(ctx context.Context, tx *store.DB, challenge string) error {
 	debits, err := tx.DebitsOf(ctx, challenge)
 	if err != nil || len(debits) == 0 {
 		return err
@@ -262,14 +262,14 @@ func (l *Ledgers) refund(ctx context.Context, tx *store.DB, challenge string) er
 	if len(wrong) == 0 {
 		return tx.Refund(ctx, challenge)
 	}
-	b, err := l.hold(ctx, tx, wrong[0].Ledger)
+	b, err := l.lock(ctx, tx, wrong[0].Ledger)
 	if err != nil {
 		return err
 	}
 	if err := l.refundSite(ctx, tx, wrong); err != nil {
 		return err
 	}
-	b.debits = slices.DeleteFunc(b.debits, func(d store.Debit) bool { return d.Challenge == challenge })
+	b.entries = slices.DeleteFunc(b.entries, func(d store.Debit) bool { return d.Challenge == challenge })
 	if b.LongerAt != 0 && b.spent() < l.PerYear {
 		if err := tx.TakeLongerBack(ctx, b.Name); err != nil {
 			return err
@@ -282,13 +282,13 @@ func (l *Ledgers) refund(ctx context.Context, tx *store.DB, challenge string) er
 // more, in the transaction in which a person proves both steps after that, or has proven
 // them: limit.Renewals times in a year. Where nothing was spent it does nothing, nor while the
 // clock is behind the change: it would take a renewal each time and renew nothing.
-func (l *Ledgers) Renew(ctx context.Context, tx *store.DB, a store.Account, changed time.Time) error {
-	b, err := l.hold(ctx, tx, Of(a))
+func (l *Budgets) Renew(ctx context.Context, tx *store.DB, a store.Account, changed time.Time) error {
+	b, err := l.lock(ctx, tx, AccountBudget(a))
 	if err != nil || changed.After(b.now) {
 		return err
 	}
 	used, _ := b.count(limit.Year, func(d store.Debit) bool { return d.Kind == store.Renewal })
-	if used >= limit.Renewals || b.spent() == b.spentAfter(changed) {
+	if used >= limit.MaxRenewalsPerYear || b.spent() == b.spentAfter(changed) {
 		return nil
 	}
 	if err := tx.AddDebit(ctx, store.Debit{ID: rand.Text(), Ledger: b.Name, Kind: store.Renewal, At: store.Millis(b.now)}); err != nil {

@@ -19,53 +19,53 @@ import (
 // house is the ledgers of a database, with a clock that is turned.
 type house struct {
 	*testing.T
-	*ledger.Ledgers
+	*ledger.Budgets
 	now time.Time
 }
 
 func each(t *testing.T, f func(h *house)) {
 	storetest.Each(t, func(t *testing.T, url string) {
 		h := &house{T: t, now: time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)}
-		h.Ledgers = &ledger.Ledgers{Registry: registry(t, url, func() time.Time { return h.now }), PerYear: limit.PerYear}
+		h.Budgets = &ledger.Budgets{Accounts: registry(t, url, func() time.Time { return h.now }), PerYear: limit.AccountBudgetPerYear}
 		f(h)
 	})
 }
 
 // registry is that of the accounts in a database.
-func registry(t *testing.T, url string, now func() time.Time) *account.Registry {
+func registry(t *testing.T, url string, now func() time.Time) *account.Accounts {
 	t.Helper()
 	keys, err := seal.OpenKeys(filepath.Join(t.TempDir(), "keys"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &account.Registry{Store: storetest.Open(t, url), Keys: keys, Log: slog.New(slog.DiscardHandler), Now: now}
+	return &account.Accounts{Store: storetest.Open(t, url), Keys: keys, Log: slog.New(slog.DiscardHandler), Now: now}
 }
 
 // nowhere is the number of the network that nobody knows.
 const nowhere = -1
 
 // at is a network of its own for each n.
-func at(n int) account.From {
+func at(n int) account.Origin {
 	if n == nowhere {
-		return account.From{}
+		return account.Origin{}
 	}
-	return account.From{Address: netip.AddrFrom4([4]byte{203, 0, byte(113 + n/250), byte(1 + n%250)})}
+	return account.Origin{Address: netip.AddrFrom4([4]byte{203, 0, byte(113 + n/250), byte(1 + n%250)})}
 }
 
 func (h *house) debit(g ledger.Guess, n int) error {
 	h.Helper()
-	return h.Store.Tx(h.Context(), func(tx *store.DB) error { return h.Debit(h.Context(), tx, g, at(n)) })
+	return h.Store.Tx(h.Context(), func(tx *store.DB) error { return h.Charge(h.Context(), tx, g, at(n)) })
 }
 
 func (h *house) send(g ledger.Guess, n int) error {
 	h.Helper()
-	return h.Store.Tx(h.Context(), func(tx *store.DB) error { return h.Send(h.Context(), tx, g, at(n)) })
+	return h.Store.Tx(h.Context(), func(tx *store.DB) error { return h.SpendMail(h.Context(), tx, g, at(n)) })
 }
 
 func (h *house) succeed(challenge string, n int) {
 	h.Helper()
 	err := h.Store.Tx(h.Context(), func(tx *store.DB) error {
-		return h.Succeed(h.Context(), tx, ledger.Guess{Ledger: "anna", Challenge: challenge}, true, at(n))
+		return h.Refund(h.Context(), tx, ledger.Guess{Budget: "anna", Challenge: challenge}, true, at(n))
 	})
 	if err != nil {
 		h.Fatal(err)
@@ -76,7 +76,7 @@ func (h *house) succeed(challenge string, n int) {
 // one more, to thirty; and the owner's own browser and network have theirs, whatever they do.
 func TestSends(t *testing.T) {
 	each(t, func(h *house) {
-		g := ledger.Guess{Ledger: "anna", Challenge: "c"}
+		g := ledger.Guess{Budget: "anna", Challenge: "c"}
 		h.succeed("before", 900) // the owner's network
 		for n, want := range []int{5, 5, 1, 1} {
 			for i := range 6 {
@@ -91,16 +91,16 @@ func TestSends(t *testing.T) {
 				sent++
 			}
 		}
-		if sent != limit.SendsBeyond {
-			h.Errorf("strangers sent %d in a day, want %d", sent, limit.SendsBeyond)
+		if sent != limit.MailsNewNetworksPerDay {
+			h.Errorf("strangers sent %d in a day, want %d", sent, limit.MailsNewNetworksPerDay)
 		}
-		own := ledger.Guess{Ledger: "anna", Challenge: "d", Device: "laptop"}
+		own := ledger.Guess{Budget: "anna", Challenge: "d", Device: "laptop"}
 		for name, try := range map[string]func() error{
 			"own browser": func() error { return h.send(own, 1) },
 			"own network": func() error { return h.send(g, 900) },
 		} {
 			for i := range 7 {
-				if err := try(); (err == nil) != (i < limit.KnownSendsHour) {
+				if err := try(); (err == nil) != (i < limit.KnownMailsPerHour) {
 					h.Errorf("%s: mail %d: %v", name, i, err)
 				}
 			}
@@ -116,13 +116,13 @@ func TestSends(t *testing.T) {
 func TestVisits(t *testing.T) {
 	each(t, func(h *house) {
 		for i, c := range []string{"a", "b"} {
-			if err := h.debit(ledger.Guess{Ledger: "anna", Challenge: c, Cost: 1000}, 1); err != nil {
+			if err := h.debit(ledger.Guess{Budget: "anna", Challenge: c, Cost: 1000}, 1); err != nil {
 				h.Fatalf("%d: %v", i, err)
 			}
 		}
-		third := ledger.Guess{Ledger: "anna", Challenge: "c", Cost: 1000}
-		var wait *account.WaitError
-		if err := h.debit(third, 1); !errors.As(err, &wait) || !wait.Until.Equal(h.now.Add(30*time.Second)) {
+		third := ledger.Guess{Budget: "anna", Challenge: "c", Cost: 1000}
+		var wait *account.LimitedError
+		if err := h.debit(third, 1); !errors.As(err, &wait) || !wait.RetryAt.Equal(h.now.Add(30*time.Second)) {
 			h.Errorf("the third at once: %v", err)
 		}
 		if err := h.debit(third, 2); err != nil {
@@ -133,7 +133,7 @@ func TestVisits(t *testing.T) {
 			h.Errorf("from a known browser: %v", err)
 		}
 		h.now = h.now.Add(30 * time.Second)
-		if err := h.debit(ledger.Guess{Ledger: "anna", Challenge: "d", Cost: 1000}, 3); err != nil {
+		if err := h.debit(ledger.Guess{Budget: "anna", Challenge: "d", Cost: 1000}, 3); err != nil {
 			h.Errorf("after the wait: %v", err)
 		}
 	})
@@ -143,8 +143,8 @@ func TestVisits(t *testing.T) {
 // stranger, and spends what strangers may.
 func TestKnownBudget(t *testing.T) {
 	each(t, func(h *house) {
-		g := ledger.Guess{Ledger: "anna", Challenge: "c", Device: "laptop", Cost: 1000}
-		for range limit.KnownPerHour {
+		g := ledger.Guess{Budget: "anna", Challenge: "c", Device: "laptop", Cost: 1000}
+		for range limit.KnownDeviceGuessesPerHour {
 			if err := h.debit(g, 1); err != nil {
 				h.Fatal(err)
 			}
@@ -152,23 +152,23 @@ func TestKnownBudget(t *testing.T) {
 		for i := range 21 {
 			want := error(nil)
 			if i == 20 {
-				want = ledger.ErrUsedUp
+				want = ledger.ErrExhausted
 			}
 			if err := h.debit(g, 1); !errors.Is(err, want) {
 				h.Errorf("%d beyond: got %v, want %v", i, err, want)
 			}
 		}
 		h.now = h.now.Add(time.Hour)
-		if longer, err := h.Longer(h.Context(), g); err != nil || longer {
+		if longer, err := h.NeedsLongCode(h.Context(), g); err != nil || longer {
 			h.Errorf("an hour later it is still a stranger: %v, %v", longer, err)
 		}
 		other := g
 		other.Device = "another"
-		if longer, _ := h.Longer(h.Context(), other); longer {
+		if longer, _ := h.NeedsLongCode(h.Context(), other); longer {
 			h.Error("what one browser used up is not another's")
 		}
 		other.Device = ""
-		if longer, _ := h.Longer(h.Context(), other); !longer {
+		if longer, _ := h.NeedsLongCode(h.Context(), other); !longer {
 			h.Error("strangers have something left")
 		}
 	})
@@ -181,28 +181,28 @@ func TestPairs(t *testing.T) {
 		const home, office = 99, 98
 		h.succeed("", home)
 		h.succeed("", office)
-		g := ledger.Guess{Ledger: "anna", Challenge: "c", Pair: 1}
+		g := ledger.Guess{Budget: "anna", Challenge: "c", AppsPaired: 1}
 		full := func(network int, what string) {
-			var wait *account.WaitError
-			if err := h.debit(g, network); !errors.As(err, &wait) || !wait.Until.Equal(h.now.Add(24*time.Hour)) {
+			var wait *account.LimitedError
+			if err := h.debit(g, network); !errors.As(err, &wait) || !wait.RetryAt.Equal(h.now.Add(24*time.Hour)) {
 				h.Errorf("%s: %v", what, err)
 			}
 		}
 		pairs := func(network int) {
-			for range limit.PairsPerNetwork {
+			for range limit.CodePairsPerNetworkDay {
 				if err := h.debit(g, network); err != nil {
 					h.Fatal(err)
 				}
 			}
 			full(network, "the next one of a network")
 		}
-		for network := range limit.PairsPerDay / limit.PairsPerNetwork {
+		for network := range limit.CodePairsPerDay / limit.CodePairsPerNetworkDay {
 			pairs(network)
 		}
 		full(50, "another network")
-		five := ledger.Guess{Ledger: "five apps", Challenge: "c", Pair: 5}
+		five := ledger.Guess{Budget: "five apps", Challenge: "c", AppsPaired: 5}
 		for i := range 3 {
-			if err := h.debit(five, 1); (err == nil) != (i < limit.PairsPerNetwork/5) {
+			if err := h.debit(five, 1); (err == nil) != (i < limit.CodePairsPerNetworkDay/5) {
 				h.Errorf("pair %d with five apps: %v", i, err)
 			}
 		}
@@ -221,17 +221,17 @@ func TestRestored(t *testing.T) {
 		if err := h.Store.AddAccount(h.Context(), store.Account{ID: "anna", Email: "anna@example.com", Password: []byte{}}); err != nil {
 			h.Fatal(err)
 		}
-		g := ledger.Guess{Ledger: "anna", Challenge: "c", Cost: 1000}
-		for n := range limit.Renewals {
+		g := ledger.Guess{Budget: "anna", Challenge: "c", Cost: 1000}
+		for n := range limit.MaxRenewalsPerYear {
 			if err := h.debit(g, n); err != nil {
 				h.Fatal(err)
 			}
-			if err := h.Restored(h.Context()); err != nil {
+			if err := h.InvalidateAll(h.Context()); err != nil {
 				h.Fatal(err)
 			}
 			h.now = h.now.Add(time.Hour)
 		}
-		if longer, err := h.Longer(h.Context(), g); longer || err != nil {
+		if longer, err := h.NeedsLongCode(h.Context(), g); longer || err != nil {
 			h.Errorf("used up by restores: %v", err)
 		}
 		a := store.Account{ID: "anna"}
@@ -240,13 +240,13 @@ func TestRestored(t *testing.T) {
 			h.Fatal(err)
 		}
 		rows, err := h.Store.Debits(h.Context(), "anna", 0)
-		if err != nil || len(rows) != 2*limit.Renewals {
+		if err != nil || len(rows) != 2*limit.MaxRenewalsPerYear {
 			h.Errorf("%d debits, %v: what was spent before the restore still counts, and there is no renewal left", len(rows), err)
 		}
-		if err := h.Restored(h.Context()); err != nil {
+		if err := h.InvalidateAll(h.Context()); err != nil {
 			h.Fatal(err)
 		}
-		if longer, err := h.Longer(h.Context(), g); !longer || err != nil {
+		if longer, err := h.NeedsLongCode(h.Context(), g); !longer || err != nil {
 			h.Errorf("the fifth restore gives something: %v", err)
 		}
 	})
@@ -255,7 +255,7 @@ func TestRestored(t *testing.T) {
 // A clock that was set back to before a renewal gives no guesses for nothing.
 func TestRenewalToCome(t *testing.T) {
 	each(t, func(h *house) {
-		g := ledger.Guess{Ledger: "anna", Challenge: "c", Cost: 1000}
+		g := ledger.Guess{Budget: "anna", Challenge: "c", Cost: 1000}
 		if err := h.debit(g, 1); err != nil {
 			h.Fatal(err)
 		}
@@ -280,23 +280,23 @@ func TestRenewBeforeTheChange(t *testing.T) {
 				h.Fatal(err)
 			}
 		}
-		g := ledger.Guess{Ledger: "anna", Challenge: "c", Cost: 20_000}
+		g := ledger.Guess{Budget: "anna", Challenge: "c", Cost: 20_000}
 		if err := h.debit(g, 1); err != nil {
 			h.Fatal(err)
 		}
 		changed := h.now.Add(24 * time.Hour)
-		for range limit.Renewals {
+		for range limit.MaxRenewalsPerYear {
 			renew(changed)
 		}
 		if rows, err := h.Store.Debits(h.Context(), "anna", 0); err != nil || len(rows) != 1 {
 			h.Errorf("%d debits, %v: a renewal is taken that renews nothing", len(rows), err)
 		}
-		if longer, err := h.Longer(h.Context(), g); err != nil || !longer {
+		if longer, err := h.NeedsLongCode(h.Context(), g); err != nil || !longer {
 			h.Errorf("it is renewed before its time: %v", err)
 		}
 		h.now = changed
 		renew(changed)
-		if longer, err := h.Longer(h.Context(), g); err != nil || longer {
+		if longer, err := h.NeedsLongCode(h.Context(), g); err != nil || longer {
 			h.Errorf("it is not renewed when it is time: %v", err)
 		}
 	})
@@ -306,12 +306,12 @@ func TestRenewBeforeTheChange(t *testing.T) {
 func TestClockWasAhead(t *testing.T) {
 	each(t, func(h *house) {
 		tries := map[string]func() error{
-			"mail":         func() error { return h.send(ledger.Guess{Ledger: "mails", Challenge: "c"}, 1) },
-			"pair":         func() error { return h.debit(ledger.Guess{Ledger: "pairs", Challenge: "c", Pair: 1}, 1) },
-			"known device": func() error { return h.send(ledger.Guess{Ledger: "mails", Challenge: "c", Device: "laptop"}, 1) },
+			"mail":         func() error { return h.send(ledger.Guess{Budget: "mails", Challenge: "c"}, 1) },
+			"pair":         func() error { return h.debit(ledger.Guess{Budget: "pairs", Challenge: "c", AppsPaired: 1}, 1) },
+			"known device": func() error { return h.send(ledger.Guess{Budget: "mails", Challenge: "c", Device: "laptop"}, 1) },
 		}
-		known := ledger.Guess{Ledger: "known", Challenge: "c", Device: "laptop", Cost: 20_000}
-		visit := func(c string) error { return h.debit(ledger.Guess{Ledger: "visits", Challenge: c, Cost: 1000}, 1) }
+		known := ledger.Guess{Budget: "known", Challenge: "c", Device: "laptop", Cost: 20_000}
+		visit := func(c string) error { return h.debit(ledger.Guess{Budget: "visits", Challenge: c, Cost: 1000}, 1) }
 		day := 24 * time.Hour
 		h.now = h.now.Add(100 * day)
 		for what, try := range tries {
@@ -319,7 +319,7 @@ func TestClockWasAhead(t *testing.T) {
 			}
 			h.Logf("%s: used up", what)
 		}
-		for range limit.KnownPerHour {
+		for range limit.KnownDeviceGuessesPerHour {
 			if err := h.debit(known, 1); err != nil {
 				h.Fatal(err)
 			}
@@ -349,9 +349,9 @@ func TestClockWasAhead(t *testing.T) {
 // Two servers whose clocks differ a little count as one.
 func TestClocksDiffer(t *testing.T) {
 	each(t, func(h *house) {
-		g := ledger.Guess{Ledger: "anna", Challenge: "c"}
-		for i := range limit.SendsPerNetwork + 2 {
-			if err := h.send(g, 1); (err == nil) != (i < limit.SendsPerNetwork) {
+		g := ledger.Guess{Budget: "anna", Challenge: "c"}
+		for i := range limit.MailsPerNetworkHour + 2 {
+			if err := h.send(g, 1); (err == nil) != (i < limit.MailsPerNetworkHour) {
 				h.Errorf("mail %d: %v", i, err)
 			}
 			h.now = h.now.Add(-time.Second)
@@ -363,18 +363,18 @@ func TestClocksDiffer(t *testing.T) {
 // own, and those of the account hold.
 func TestFromNowhere(t *testing.T) {
 	each(t, func(h *house) {
-		for i := range limit.SendsBeyond + 1 {
-			if err := h.send(ledger.Guess{Ledger: "anna", Challenge: "c"}, nowhere); (err == nil) != (i < limit.SendsBeyond) {
+		for i := range limit.MailsNewNetworksPerDay + 1 {
+			if err := h.send(ledger.Guess{Budget: "anna", Challenge: "c"}, nowhere); (err == nil) != (i < limit.MailsNewNetworksPerDay) {
 				h.Errorf("mail %d: %v", i, err)
 			}
 		}
-		for i := range limit.PairsPerDay + 1 {
-			if err := h.debit(ledger.Guess{Ledger: "anna", Challenge: "c", Pair: 1}, nowhere); (err == nil) != (i < limit.PairsPerDay) {
+		for i := range limit.CodePairsPerDay + 1 {
+			if err := h.debit(ledger.Guess{Budget: "anna", Challenge: "c", AppsPaired: 1}, nowhere); (err == nil) != (i < limit.CodePairsPerDay) {
 				h.Errorf("pair %d: %v", i, err)
 			}
 		}
 		for i, c := range []string{"a", "b", "c", "d", "e", "f"} {
-			if err := h.debit(ledger.Guess{Ledger: "anna", Challenge: c, Cost: 1000}, nowhere); err != nil {
+			if err := h.debit(ledger.Guess{Budget: "anna", Challenge: c, Cost: 1000}, nowhere); err != nil {
 				h.Errorf("visit %d: %v", i, err)
 			}
 		}

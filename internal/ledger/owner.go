@@ -10,54 +10,54 @@ import (
 	"twostep.example/twostep/internal/store"
 )
 
-// Guessed tells the owner of an account, after an answer was wrong, that somebody guesses
+// NotifyGuessed tells the owner of an account, after an answer was wrong, that somebody guesses
 // with their password: once a day, and not for mistakes in one sign-in; or that this was the
 // last guess. It looks back a month, or a patient thief would never be mentioned.
-func (l *Ledgers) Guessed(ctx context.Context, a store.Account, g Guess, from account.From) error {
-	if g.Ledger != Of(a) || g.Free() {
+func (l *Budgets) NotifyGuessed(ctx context.Context, a store.Account, g Guess, from account.Origin) error {
+	if g.Budget != AccountBudget(a) || g.Free() {
 		return nil // it is no account's, or no guess
 	}
-	if err := l.UsedUp(ctx, a, g, from); err != nil {
+	if err := l.NotifyExhausted(ctx, a, g, from); err != nil {
 		return err
 	}
-	return l.tell(ctx, a, account.Notice{Kind: guessed, Words: "guessed", Account: a}, from, func(tx *store.DB, b book) error {
+	return l.notify(ctx, a, account.Notification{Kind: codesGuessed, Template: "guessed", Account: a}, from, func(tx *store.DB, b budget) error {
 		anywhere := func(store.Debit) bool { return true }
-		if n, _ := b.visits(limit.Month, g.Challenge, anywhere); n == 0 || b.known(g.Device) {
+		if n, _ := b.failedAttempts(limit.Month, g.Challenge, anywhere); n == 0 || b.knownDeviceHasGuesses(g.Device) {
 			return store.ErrNotFound
 		}
 		return tx.TellGuessed(ctx, b.Name, store.Millis(b.now.Add(-day)), store.Millis(b.now))
 	})
 }
 
-// UsedUp tells the owner of an account that strangers have nothing left to guess with, also in a
+// NotifyExhausted tells the owner of an account that strangers have nothing left to guess with, also in a
 // sign-in that is begun anew: once for each ledger.
-func (l *Ledgers) UsedUp(ctx context.Context, a store.Account, g Guess, from account.From) error {
-	if g.Ledger != Of(a) {
+func (l *Budgets) NotifyExhausted(ctx context.Context, a store.Account, g Guess, from account.Origin) error {
+	if g.Budget != AccountBudget(a) {
 		return nil
 	}
-	return l.tell(ctx, a, account.Notice{Kind: usedUp, Words: "longer", Account: a}, from, func(tx *store.DB, b book) error {
-		if limit.Allows(b.spent(), g.Next, l.PerYear) {
+	return l.notify(ctx, a, account.Notification{Kind: budgetExhausted, Template: "longer", Account: a}, from, func(tx *store.DB, b budget) error {
+		if limit.Allows(b.spent(), g.CostIfReissued, l.PerYear) {
 			return store.ErrNotFound // it is not this account that is guessed at
 		}
 		return tx.TellLonger(ctx, b.Name, max(store.Millis(b.renewed()), store.Millis(b.now.Add(-limit.Year))), store.Millis(b.now))
 	})
 }
 
-// tell tells the owner if due notes that it must be done, once: store.ErrNotFound if not.
-func (l *Ledgers) tell(ctx context.Context, a store.Account, n account.Notice, from account.From, due func(*store.DB, book) error) error {
+// notify tells the owner if due notes that it must be done, once: store.ErrNotFound if not.
+func (l *Budgets) notify(ctx context.Context, a store.Account, n account.Notification, from account.Origin, due func(*store.DB, budget) error) error {
 	err := l.Store.Tx(ctx, func(tx *store.DB) error {
-		row, err := tx.Ledger(ctx, Of(a))
+		row, err := tx.Ledger(ctx, AccountBudget(a))
 		if err != nil {
 			return err
 		}
-		b, err := l.open(ctx, tx, row)
+		b, err := l.load(ctx, tx, row)
 		if err != nil {
 			return err
 		}
 		if err := due(tx, b); err != nil {
 			return err
 		}
-		return l.Tell(ctx, tx, n, from)
+		return l.NotifyOwner(ctx, tx, n, from)
 	})
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
@@ -65,6 +65,6 @@ func (l *Ledgers) tell(ctx context.Context, a store.Account, n account.Notice, f
 	if err != nil {
 		return fmt.Errorf("ledger: tell: %w", err)
 	}
-	l.Wake()
+	l.NotifyOutbox()
 	return nil
 }

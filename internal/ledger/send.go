@@ -9,30 +9,30 @@ import (
 	"twostep.example/twostep/internal/store"
 )
 
-// Send takes a mail with a code out of what may be sent for an account, in the transaction
+// SpendMail takes a mail with a code out of what may be sent for an account, in the transaction
 // of its challenge. What strangers ask for leaves the owner's own untouched: that of a known
 // browser, and of a known network. The guess is the one that will answer it. *account.WaitError.
-func (l *Ledgers) Send(ctx context.Context, tx *store.DB, g Guess, from account.From) error {
-	b, err := l.hold(ctx, tx, g.Ledger)
+func (l *Budgets) SpendMail(ctx context.Context, tx *store.DB, g Guess, from account.Origin) error {
+	b, err := l.lock(ctx, tx, g.Budget)
 	if err != nil {
 		return err
 	}
-	d := l.debit(b.Name, store.Send, g.Challenge, from)
+	d := l.newEntry(b.Name, store.Send, g.Challenge, from)
 	d.Device = g.Device
-	return b.add(ctx, tx, d, b.maySend)
+	return b.add(ctx, tx, d, b.mailAvailableAt)
 }
 
-// maySend is from when something may be sent; in the past, or zero, if now.
-func (b book) maySend(d store.Debit) time.Time {
+// mailAvailableAt is from when something may be sent; in the past, or zero, if now.
+func (b budget) mailAvailableAt(d store.Debit) time.Time {
 	if d.Device != "" {
-		return later(b.beyond(hour, limit.KnownSendsHour, own(d)), b.beyond(day, limit.KnownSendsDay, own(d)))
+		return later(b.availableAt(hour, limit.KnownMailsPerHour, sameSource(d)), b.availableAt(day, limit.KnownMailsPerDay, sameSource(d)))
 	}
 	if d.Network == "" { // it may be everybody's
-		return b.beyond(day, limit.SendsBeyond, strangers(d))
+		return b.availableAt(day, limit.MailsNewNetworksPerDay, unknownSources(d))
 	}
-	most := int64(limit.SendsPerDay)
-	if n, _ := b.count(day, own(d)); n == 0 {
-		most = limit.SendsBeyond
+	most := int64(limit.MailsPerDay)
+	if n, _ := b.count(day, sameSource(d)); n == 0 {
+		most = limit.MailsNewNetworksPerDay
 	}
-	return later(b.beyond(hour, limit.SendsPerNetwork, own(d)), b.beyond(day, most, strangers(d)))
+	return later(b.availableAt(hour, limit.MailsPerNetworkHour, sameSource(d)), b.availableAt(day, most, unknownSources(d)))
 }

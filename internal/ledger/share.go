@@ -9,47 +9,47 @@ import (
 	"twostep.example/twostep/internal/store"
 )
 
-// near marks the debits of somebody in a network in which the account has taken both steps, and
+// knownNetwork marks the debits of somebody in a network in which the account has taken both steps, and
 // in a browser that is not known.
-const near = "near"
+const knownNetwork = "near"
 
 // add adds a debit from when it may be. *account.WaitError.
-func (b book) add(ctx context.Context, tx *store.DB, d store.Debit, may func(store.Debit) time.Time) error {
-	if d.Device == "" && b.proven(d.Network) {
-		d.Device = near
+func (b budget) add(ctx context.Context, tx *store.DB, d store.Debit, may func(store.Debit) time.Time) error {
+	if d.Device == "" && b.networkKnown(d.Network) {
+		d.Device = knownNetwork
 	}
 	if until := may(d); b.now.Before(until) {
-		return &account.WaitError{Until: until}
+		return &account.LimitedError{RetryAt: until}
 	}
 	return tx.AddDebit(ctx, d)
 }
 
-// proven reports whether both steps were taken from a network lately.
-func (b book) proven(network string) bool {
+// networkKnown reports whether both steps were taken from a network lately.
+func (b budget) networkKnown(network string) bool {
 	n, _ := b.count(limit.Month, func(d store.Debit) bool { return d.Kind == store.Proof && d.Network == network })
 	return n > 0
 }
 
-// own are the debits of d's kind that come out of the same share as d: that of its browser
+// sameSource are the debits of d's kind that come out of the same share as d: that of its browser
 // or network.
-func own(d store.Debit) func(store.Debit) bool {
+func sameSource(d store.Debit) func(store.Debit) bool {
 	return func(one store.Debit) bool {
-		return one.Kind == d.Kind && one.Device == d.Device && (one.Network == d.Network || d.Device != "" && d.Device != near)
+		return one.Kind == d.Kind && one.Device == d.Device && (one.Network == d.Network || d.Device != "" && d.Device != knownNetwork)
 	}
 }
 
-// nearby are the debits of d's kind in all networks in which the account has taken both steps.
-func nearby(d store.Debit) func(store.Debit) bool {
-	return func(one store.Debit) bool { return one.Kind == d.Kind && one.Device == near }
+// knownNetworks are the debits of d's kind in all networks in which the account has taken both steps.
+func knownNetworks(d store.Debit) func(store.Debit) bool {
+	return func(one store.Debit) bool { return one.Kind == d.Kind && one.Device == knownNetwork }
 }
 
-// strangers are the debits of d's kind by all other strangers.
-func strangers(d store.Debit) func(store.Debit) bool {
+// unknownSources are the debits of d's kind by all other strangers.
+func unknownSources(d store.Debit) func(store.Debit) bool {
 	return func(one store.Debit) bool { return one.Kind == d.Kind && one.Device == "" }
 }
 
-// beyond is from when there are fewer than so many such debits in a window; zero if now.
-func (b book) beyond(window time.Duration, most int64, such func(store.Debit) bool) time.Time {
+// availableAt is from when there are fewer than so many such debits in a window; zero if now.
+func (b budget) availableAt(window time.Duration, most int64, such func(store.Debit) bool) time.Time {
 	n, oldest := b.count(window, such)
 	if n < most {
 		return time.Time{}
@@ -64,17 +64,17 @@ func later(one, other time.Time) time.Time {
 	return other
 }
 
-// mayPair is from when a pair of app codes may be compared. With several apps each is compared
+// pairAvailableAt is from when a pair of app codes may be compared. With several apps each is compared
 // with all of them, so there are fewer. All networks in which the account has
 // taken both steps have one share together, or there were as many pairs as there are networks.
-func (b book) mayPair(d store.Debit) time.Time {
+func (b budget) pairAvailableAt(d store.Debit) time.Time {
 	most := func(pairs int64) int64 { return max(pairs/d.Cost, 1) }
-	if d.Device == near {
-		return b.beyond(day, most(limit.PairsPerNetwork), nearby(d))
+	if d.Device == knownNetwork {
+		return b.availableAt(day, most(limit.CodePairsPerNetworkDay), knownNetworks(d))
 	}
-	all := b.beyond(day, most(limit.PairsPerDay), strangers(d))
+	all := b.availableAt(day, most(limit.CodePairsPerDay), unknownSources(d))
 	if d.Network == "" { // it may be everybody's
 		return all
 	}
-	return later(all, b.beyond(day, most(limit.PairsPerNetwork), own(d)))
+	return later(all, b.availableAt(day, most(limit.CodePairsPerNetworkDay), sameSource(d)))
 }

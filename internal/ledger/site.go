@@ -17,30 +17,30 @@ import (
 const (
 	hourly = "odds of the hour"
 	daily  = "odds of the day"
-	// trippedMark says until when strangers need a longer proof everywhere.
-	trippedMark = "longer until"
-	hour, day   = time.Hour, 24 * time.Hour
+	// alarmState says until when strangers need a longer proof everywhere.
+	alarmState = "longer until"
+	hour, day  = time.Hour, 24 * time.Hour
 )
 
-// windowOf is the end of the hour or day in which something was.
-func windowOf(at time.Time, length time.Duration) int64 {
+// windowEnd is the end of the hour or day in which something was.
+func windowEnd(at time.Time, length time.Duration) int64 {
 	return store.Millis(at.Truncate(length).Add(length))
 }
 
-// addSite counts a guess. The day is held before the hour, as wherever both are: transactions that
+// addSiteCharge counts a guess. The day is held before the hour, as wherever both are: transactions that
 // hold them the other way round would wait for each other.
-func (l *Ledgers) addSite(ctx context.Context, tx *store.DB, d store.Debit) error {
+func (l *Budgets) addSiteCharge(ctx context.Context, tx *store.DB, d store.Debit) error {
 	at := store.Time(d.At)
-	if err := tx.Count(ctx, daily, windowOf(at, day), d.Cost); err != nil {
+	if err := tx.Count(ctx, daily, windowEnd(at, day), d.Cost); err != nil {
 		return err
 	}
-	return tx.Count(ctx, hourly, windowOf(at, hour), d.Cost)
+	return tx.Count(ctx, hourly, windowEnd(at, hour), d.Cost)
 }
 
 // refundSite gives guesses of one ledger back to the site: to all days, the first one first, and
 // then to the hours.
-func (l *Ledgers) refundSite(ctx context.Context, tx *store.DB, guesses []store.Debit) error {
-	if !ofAccount(guesses[0].Ledger) {
+func (l *Budgets) refundSite(ctx context.Context, tx *store.DB, guesses []store.Debit) error {
+	if !isAccountBudget(guesses[0].Ledger) {
 		return nil
 	}
 	for _, of := range []struct {
@@ -49,7 +49,7 @@ func (l *Ledgers) refundSite(ctx context.Context, tx *store.DB, guesses []store.
 	}{{daily, day}, {hourly, hour}} {
 		back := map[int64]int64{}
 		for _, d := range guesses {
-			back[windowOf(store.Time(d.At), of.length)] -= d.Cost
+			back[windowEnd(store.Time(d.At), of.length)] -= d.Cost
 		}
 		for _, ends := range slices.Sorted(maps.Keys(back)) {
 			if err := tx.Count(ctx, of.name, ends, back[ends]); err != nil {
@@ -60,35 +60,35 @@ func (l *Ledgers) refundSite(ctx context.Context, tx *store.DB, guesses []store.
 	return nil
 }
 
-// countSite counts a guess at an account for the site. ErrUsedUp if strangers have guessed at so
+// chargeSite counts a guess at an account for the site. ErrUsedUp if strangers have guessed at so
 // many that somebody must have found many passwords.
-func (l *Ledgers) countSite(ctx context.Context, tx *store.DB, d store.Debit) error {
-	over, err := l.tripped(ctx, tx)
+func (l *Budgets) chargeSite(ctx context.Context, tx *store.DB, d store.Debit) error {
+	over, err := l.alarmActive(ctx, tx)
 	if err != nil {
 		return err
 	}
 	if over {
-		return ErrUsedUp
+		return ErrExhausted
 	}
-	if !ofAccount(d.Ledger) {
+	if !isAccountBudget(d.Ledger) {
 		return nil // who proves an address of their own has no password of somebody else's
 	}
-	if err := l.addSite(ctx, tx, d); err != nil {
+	if err := l.addSiteCharge(ctx, tx, d); err != nil {
 		return err
 	}
 	now := l.Now()
-	trips, err := l.trips(ctx, tx, now)
+	trips, err := l.alarmDue(ctx, tx, now)
 	if err != nil || !trips {
 		return err
 	}
-	until := now.Add(limit.Tripped)
+	until := now.Add(limit.AlarmDuration)
 	l.Log.Error("strangers guess codes at many accounts: new browsers need a longer code, an hour after the other while it is so; twostep guesses forget ends it", "until", until)
-	return tx.SetMark(ctx, trippedMark, strconv.FormatInt(store.Millis(until), 10))
+	return tx.SetMark(ctx, alarmState, strconv.FormatInt(store.Millis(until), 10))
 }
 
-// ForgetSite lets what strangers have spent of all accounts together count no more, and ends the
+// ResetSiteAlarm lets what strangers have spent of all accounts together count no more, and ends the
 // longer proof that came of it. What each account has spent stays, and what is usual in an hour.
-func (l *Ledgers) ForgetSite(ctx context.Context) error {
+func (l *Budgets) ResetSiteAlarm(ctx context.Context) error {
 	err := l.Store.Tx(ctx, func(tx *store.DB) error {
 		if err := tx.RemoveWindows(ctx, daily, 0); err != nil {
 			return err
@@ -96,7 +96,7 @@ func (l *Ledgers) ForgetSite(ctx context.Context) error {
 		if err := tx.RemoveWindows(ctx, hourly, store.Millis(l.Now().Add(-day))); err != nil {
 			return err
 		}
-		return tx.SetMark(ctx, trippedMark, "0")
+		return tx.SetMark(ctx, alarmState, "0")
 	})
 	if err != nil {
 		return fmt.Errorf("ledger: forget site: %w", err)
@@ -104,16 +104,16 @@ func (l *Ledgers) ForgetSite(ctx context.Context) error {
 	return nil
 }
 
-func (l *Ledgers) trips(ctx context.Context, tx *store.DB, now time.Time) (bool, error) {
-	rows, err := tx.Windows(ctx, hourly, store.Millis(now.Add(-(limit.SitePast+1)*day)))
+func (l *Budgets) alarmDue(ctx context.Context, tx *store.DB, now time.Time) (bool, error) {
+	rows, err := tx.Windows(ctx, hourly, store.Millis(now.Add(-(limit.AlarmBaselineDays+1)*day)))
 	if err != nil {
 		return false, err
 	}
-	var hours []limit.Hour
+	var hours []limit.HourSpent
 	for _, w := range rows {
-		hours = append(hours, limit.Hour{Ends: store.Time(w.EndsAt), Odds: limit.Odds(w.Used)})
+		hours = append(hours, limit.HourSpent{Ends: store.Time(w.EndsAt), Spent: limit.Odds(w.Used)})
 	}
-	if limit.DayTrips(hours, now) {
+	if limit.DayAlarm(hours, now) {
 		return true, nil
 	}
 	var year limit.Odds
@@ -123,15 +123,15 @@ func (l *Ledgers) trips(ctx context.Context, tx *store.DB, now time.Time) (bool,
 	for _, w := range rows {
 		year += limit.Odds(w.Used)
 	}
-	if year <= limit.SiteYear {
+	if year <= limit.SiteBudgetPerYear {
 		return false, nil
 	}
 	people, err := tx.CountAccounts(ctx)
-	return limit.YearTrips(year, people), err
+	return limit.YearAlarm(year, people), err
 }
 
-func (l *Ledgers) tripped(ctx context.Context, db *store.DB) (bool, error) {
-	text, err := db.Mark(ctx, trippedMark)
+func (l *Budgets) alarmActive(ctx context.Context, db *store.DB) (bool, error) {
+	text, err := db.Mark(ctx, alarmState)
 	if errors.Is(err, store.ErrNotFound) {
 		return false, nil
 	}
@@ -140,9 +140,9 @@ func (l *Ledgers) tripped(ctx context.Context, db *store.DB) (bool, error) {
 	}
 	until, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
-		return false, fmt.Errorf("ledger: %s: %w", trippedMark, err)
+		return false, fmt.Errorf("ledger: %s: %w", alarmState, err)
 	}
 	now := l.Now()
 	// A clock that was set back must not keep it up for years.
-	return now.Before(store.Time(until)) && store.Time(until).Sub(now) <= limit.Tripped, nil
+	return now.Before(store.Time(until)) && store.Time(until).Sub(now) <= limit.AlarmDuration, nil
 }

@@ -21,33 +21,33 @@ func TestSiteTrips(t *testing.T) {
 		db := h.Store
 		for n := range 40 { // honest people
 			name := "honest " + string(rune('a'+n%26)) + string(rune('a'+n/26))
-			g := ledger.Guess{Ledger: name, Challenge: name, Cost: 10_000}
+			g := ledger.Guess{Budget: name, Challenge: name, Cost: 10_000}
 			for range 2 {
 				if err := h.debit(g, n); err != nil {
 					h.Fatal(err)
 				}
 			}
-			if err := db.Tx(h.Context(), func(tx *store.DB) error { return h.Succeed(h.Context(), tx, g, false, at(n)) }); err != nil {
+			if err := db.Tx(h.Context(), func(tx *store.DB) error { return h.Refund(h.Context(), tx, g, false, at(n)) }); err != nil {
 				h.Fatal(err)
 			}
 		}
-		untouched := ledger.Guess{Ledger: "untouched", Challenge: "u", Cost: 1000}
+		untouched := ledger.Guess{Budget: "untouched", Challenge: "u", Cost: 1000}
 		for n := range 100 {
 			name := "victim " + string(rune('a'+n%26)) + string(rune('a'+n/26))
-			if longer, err := h.Longer(h.Context(), untouched); longer || err != nil {
+			if longer, err := h.NeedsLongCode(h.Context(), untouched); longer || err != nil {
 				h.Fatalf("tripped after %d accounts: %v", n, err)
 			}
-			if err := h.debit(ledger.Guess{Ledger: name, Challenge: name, Cost: 10_000}, n); err != nil {
+			if err := h.debit(ledger.Guess{Budget: name, Challenge: name, Cost: 10_000}, n); err != nil {
 				h.Fatal(err)
 			}
 		}
-		if err := h.debit(ledger.Guess{Ledger: "last", Challenge: "last", Cost: 1000}, 1); err != nil {
+		if err := h.debit(ledger.Guess{Budget: "last", Challenge: "last", Cost: 1000}, 1); err != nil {
 			h.Fatal(err)
 		}
-		if longer, err := h.Longer(h.Context(), untouched); !longer || err != nil {
+		if longer, err := h.NeedsLongCode(h.Context(), untouched); !longer || err != nil {
 			h.Errorf("not tripped: %v", err)
 		}
-		if err := h.debit(untouched, 1); !errors.Is(err, ledger.ErrUsedUp) {
+		if err := h.debit(untouched, 1); !errors.Is(err, ledger.ErrExhausted) {
 			h.Errorf("a stranger: %v", err)
 		}
 		untouched.Device = "laptop"
@@ -55,8 +55,8 @@ func TestSiteTrips(t *testing.T) {
 			h.Errorf("a known browser: %v", err)
 		}
 		untouched.Device = ""
-		h.now = h.now.Add(limit.Tripped)
-		if longer, _ := h.Longer(h.Context(), untouched); longer {
+		h.now = h.now.Add(limit.AlarmDuration)
+		if longer, _ := h.NeedsLongCode(h.Context(), untouched); longer {
 			h.Error("it lasts longer than an hour")
 		}
 	})
@@ -67,7 +67,7 @@ func (h *house) trip() {
 	h.Helper()
 	for n := range 101 {
 		name := "victim " + strconv.Itoa(n)
-		if err := h.debit(ledger.Guess{Ledger: name, Challenge: name, Cost: 10_000}, n); err != nil {
+		if err := h.debit(ledger.Guess{Budget: name, Challenge: name, Cost: 10_000}, n); err != nil {
 			h.Fatal(err)
 		}
 	}
@@ -79,21 +79,21 @@ func (h *house) trip() {
 func TestSiteForgotten(t *testing.T) {
 	each(t, func(h *house) {
 		h.trip()
-		one := ledger.Guess{Ledger: "untouched", Challenge: "u", Cost: 1000}
+		one := ledger.Guess{Budget: "untouched", Challenge: "u", Cost: 1000}
 		tripped := func(want bool, when string) {
 			h.Helper()
-			if longer, err := h.Longer(h.Context(), one); longer != want || err != nil {
+			if longer, err := h.NeedsLongCode(h.Context(), one); longer != want || err != nil {
 				h.Errorf("%s: longer %v, %v", when, longer, err)
 			}
 		}
 		tripped(true, "at once")
-		h.now = h.now.Add(limit.Tripped)
+		h.now = h.now.Add(limit.AlarmDuration)
 		tripped(false, "an hour later")
 		if err := h.debit(one, 1); err != nil {
 			h.Fatal(err)
 		}
 		tripped(true, "and after one guess")
-		if err := h.ForgetSite(h.Context()); err != nil {
+		if err := h.ResetSiteAlarm(h.Context()); err != nil {
 			h.Fatal(err)
 		}
 		tripped(false, "forgotten")
@@ -101,7 +101,7 @@ func TestSiteForgotten(t *testing.T) {
 			h.Fatal(err)
 		}
 		tripped(false, "forgotten, and after one guess")
-		if longer, err := h.Longer(h.Context(), ledger.Guess{Ledger: "victim 1", Challenge: "v", Cost: 11_000}); !longer || err != nil {
+		if longer, err := h.NeedsLongCode(h.Context(), ledger.Guess{Budget: "victim 1", Challenge: "v", Cost: 11_000}); !longer || err != nil {
 			h.Errorf("what was guessed at an account is forgotten too: %v", err)
 		}
 	})
@@ -112,15 +112,15 @@ func TestSiteOfAccounts(t *testing.T) {
 	each(t, func(h *house) {
 		g := ledger.Guess{Challenge: "c", Cost: 20_000}
 		for n := range 60 {
-			g.Ledger = h.To(strconv.Itoa(n) + "@example.com")
+			g.Budget = h.DestinationBudget(strconv.Itoa(n) + "@example.com")
 			if err := h.debit(g, n); err != nil {
 				h.Fatal(err)
 			}
 		}
-		if longer, err := h.Longer(h.Context(), ledger.Guess{Ledger: "anna", Challenge: "a", Cost: 1000}); longer || err != nil {
+		if longer, err := h.NeedsLongCode(h.Context(), ledger.Guess{Budget: "anna", Challenge: "a", Cost: 1000}); longer || err != nil {
 			h.Errorf("tripped: %v", err)
 		}
-		if err := h.Store.Tx(h.Context(), func(tx *store.DB) error { return h.Succeed(h.Context(), tx, g, false, at(1)) }); err != nil {
+		if err := h.Store.Tx(h.Context(), func(tx *store.DB) error { return h.Refund(h.Context(), tx, g, false, at(1)) }); err != nil {
 			h.Fatal(err)
 		}
 		rows, err := h.Store.Windows(h.Context(), "odds of the day", 0)
@@ -135,8 +135,8 @@ func TestSiteOfAccounts(t *testing.T) {
 func TestSiteInOrder(t *testing.T) {
 	h := &house{T: t, now: time.Date(2026, 11, 23, 10, 59, 0, 0, time.UTC)}
 	url := storetest.Postgres(t)
-	h.Ledgers = &ledger.Ledgers{Registry: registry(t, url, func() time.Time { return h.now }), PerYear: limit.PerYear}
-	first, g := h.now, ledger.Guess{Ledger: "anna", Challenge: "c", Cost: 1000}
+	h.Budgets = &ledger.Budgets{Accounts: registry(t, url, func() time.Time { return h.now }), PerYear: limit.AccountBudgetPerYear}
+	first, g := h.now, ledger.Guess{Budget: "anna", Challenge: "c", Cost: 1000}
 	for range 2 {
 		if err := h.debit(g, 1); err != nil {
 			t.Fatal(err)
@@ -158,7 +158,7 @@ func TestSiteInOrder(t *testing.T) {
 		go func() {
 			done <- h.Store.Tx(ctx, func(tx *store.DB) error {
 				runs.Add(1)
-				return h.Succeed(ctx, tx, g, false, at(1))
+				return h.Refund(ctx, tx, g, false, at(1))
 			})
 		}()
 		for storetest.Count(t, url, "pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'") == 0 {

@@ -5,48 +5,48 @@ package limit
 import "time"
 
 const (
-	// Tries are the answers that may be compared within one sign-in, over all its
+	// MaxGuesses are the answers that may be compared within one sign-in, over all its
 	// codes and methods.
-	Tries = 5
-	// LiveCodes are the codes of one challenge that are good at the same time, so
+	MaxGuesses = 5
+	// MaxLiveCodes are the codes of one challenge that are good at the same time, so
 	// that a late message does not spoil the one that follows it.
-	LiveCodes = 3
-	// Sends are the messages that one sign-in may cause; and one more, at once, if none of
+	MaxLiveCodes = 3
+	// MaxMessages are the messages that one sign-in may cause; and one more, at once, if none of
 	// them will do any more and the answer must be longer.
-	Sends = 5
-	// LinksPerHour and LinksPerDay are the links by mail (reset, sign-up) for one address;
+	MaxMessages = 5
+	// LinksPerAddressHour and LinksPerDay are the links by mail (reset, sign-up) for one address;
 	// beyond them each network has one more a day, in all LinksBeyond.
-	LinksPerHour, LinksPerDay, LinksBeyond = 3, 10, 20
+	LinksPerAddressHour, LinksPerAddressDay, LinksNewNetworksPerDay = 3, 10, 20
 	// TextsPer… are the text messages for one number, for the numbers that begin with
 	// the same digits, of one account and from one network.
-	TextsPerNumber  = 20 // in a day
-	TextsPerBlock   = 10 // in an hour, and so for one number too
-	TextsPerAccount = 20 // in a day
-	TextsPerNetwork = 20 // in an hour
-	// NewTextsPerNumber are those that prove a number, which anybody may ask for; they have a
+	TextsPerNumberDay   = 20 // in a day
+	TextsPerBlockHour   = 10 // in an hour, and so for one number too
+	TextsPerAccountDay  = 20 // in a day
+	TextsPerNetworkHour = 20 // in an hour
+	// NewNumberTextsPerDay are those that prove a number, which anybody may ask for; they have a
 	// ration of the block too. A browser that the account knows has its own (KnownSends…), and all
 	// of an account together TextsPerAccount besides.
-	NewTextsPerNumber = 10 // in a day
-	// SignInsPerNetwork are the sign-ins of one account, in browsers that it does not know, that
+	NewNumberTextsPerDay = 10 // in a day
+	// SignInsPerNetworkHour are the sign-ins of one account, in browsers that it does not know, that
 	// one network may begin in an hour.
-	SignInsPerNetwork = 60
-	// PasswordsInside are the passwords that may be tried in an hour by somebody who is in.
-	PasswordsInside = 20
+	SignInsPerNetworkHour = 60
+	// SessionPasswordsPerHour are the passwords that may be tried in an hour by somebody who is in.
+	SessionPasswordsPerHour = 20
 	// NewMails… are the mails to an address that is not the account's yet, and of one account.
-	NewMailsHour, NewMailsDay, NewMailsPerAccount = 10, 20, 10
-	// DraftsPerAccount are the new factors that may be drawn up in an hour.
-	DraftsPerAccount = 100
+	NewAddressMailsPerHour, NewAddressMailsPerDay, NewAddressMailsPerAccountDay = 10, 20, 10
+	// PendingFactorsPerHour are the new factors that may be drawn up in an hour.
+	PendingFactorsPerHour = 100
 	// BlockDigits are the leading digits that numbers of a block have in common.
 	BlockDigits = 7
-	// LinksPerNetwork are those that one network may ask for in an hour.
-	LinksPerNetwork = 30
-	// Unknown is how many networks those are taken for whose network nobody knows.
-	Unknown = 20
+	// LinksPerNetworkHour are those that one network may ask for in an hour.
+	LinksPerNetworkHour = 30
+	// UnknownNetworkFactor is how many networks those are taken for whose network nobody knows.
+	UnknownNetworkFactor = 20
 )
 
-// ResendWait is how long to wait for another code after so many were sent: 30, 60,
+// ResendDelay is how long to wait for another code after so many were sent: 30, 60,
 // then 120 s.
-func ResendWait(sends int64) time.Duration {
+func ResendDelay(sends int64) time.Duration {
 	switch {
 	case sends <= 1:
 		return 30 * time.Second
@@ -57,8 +57,8 @@ func ResendWait(sends int64) time.Duration {
 	}
 }
 
-// RetryWait is how long the outbox waits after so many failed attempts: 1, 2, 4 … 60 s.
-func RetryWait(tries int64) time.Duration {
+// DeliveryBackoff is how long the outbox waits after so many failed attempts: 1, 2, 4 … 60 s.
+func DeliveryBackoff(tries int64) time.Duration {
 	if tries > 6 {
 		return time.Minute
 	}

@@ -7,7 +7,7 @@ import (
 
 func TestResendWait(t *testing.T) {
 	for sends, want := range map[int64]time.Duration{0: 30, 1: 30, 2: 60, 3: 120, 4: 120, 1000: 120} {
-		if got := ResendWait(sends); got != want*time.Second {
+		if got := ResendDelay(sends); got != want*time.Second {
 			t.Errorf("after %d: got %v, want %v s", sends, got, want)
 		}
 	}
@@ -17,7 +17,7 @@ func TestResendWait(t *testing.T) {
 func TestRetryWait(t *testing.T) {
 	last := time.Duration(0)
 	for tries := int64(0); tries < 200; tries++ {
-		wait := RetryWait(tries)
+		wait := DeliveryBackoff(tries)
 		if wait < last || wait < time.Second || wait > time.Minute {
 			t.Errorf("after %d: %v", tries, wait)
 		}

@@ -22,7 +22,7 @@ func TestCost(t *testing.T) {
 // budget; and what fits is allowed.
 func TestNeverMoreThanTheBudget(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		budget := Odds(rapid.Int64Range(0, int64(PerYear)).Draw(t, "budget"))
+		budget := Odds(rapid.Int64Range(0, int64(AccountBudgetPerYear)).Draw(t, "budget"))
 		var spent Odds
 		for _, right := range rapid.SliceOfN(rapid.IntRange(1, 10), 0, 100).Draw(t, "right") {
 			cost := Cost(right, 6)
@@ -42,11 +42,11 @@ func TestNeverMoreThanTheBudget(t *testing.T) {
 
 // A year with all its renewals stays at the ceiling, which is what we promise.
 func TestCeiling(t *testing.T) {
-	if got := PerYear * (1 + Renewals); got > Ceiling {
-		t.Errorf("%d in a year with renewals, ceiling %d", got, Ceiling)
+	if got := AccountBudgetPerYear * (1 + MaxRenewalsPerYear); got > MaxAccountBudgetPerYear {
+		t.Errorf("%d in a year with renewals, ceiling %d", got, MaxAccountBudgetPerYear)
 	}
-	if PerYear != One/50_000 || Ceiling != One/10_000 {
-		t.Errorf("1 in %d and 1 in %d", One/PerYear, One/Ceiling)
+	if AccountBudgetPerYear != Certainty/50_000 || MaxAccountBudgetPerYear != Certainty/10_000 {
+		t.Errorf("1 in %d and 1 in %d", Certainty/AccountBudgetPerYear, Certainty/MaxAccountBudgetPerYear)
 	}
 }
 
@@ -57,7 +57,7 @@ func TestWaits(t *testing.T) {
 		cap  time.Duration
 		free int64
 	}{
-		"tries": {TryWait, 15 * time.Second, 2}, "sign-ins": {VisitWait, time.Hour, 2}, "passwords": {PasswordWait, time.Minute, 3}, "mails": {RetryWait, time.Minute, 0},
+		"tries": {GuessDelay, 15 * time.Second, 2}, "sign-ins": {AttemptDelay, time.Hour, 2}, "passwords": {PasswordDelay, time.Minute, 3}, "mails": {DeliveryBackoff, time.Minute, 0},
 	} {
 		rapid.Check(t, func(t *rapid.T) {
 			n := rapid.Int64Range(-1, 1<<40).Draw(t, "n")
@@ -73,7 +73,7 @@ func TestWaits(t *testing.T) {
 		}
 	}
 	for n, want := range []time.Duration{0, 0, 0, 1, 2, 4, 8, 16, 32, 60, 60} {
-		if got := PasswordWait(int64(n)); n < 9 && got != want*time.Second || n >= 9 && got != time.Minute {
+		if got := PasswordDelay(int64(n)); n < 9 && got != want*time.Second || n >= 9 && got != time.Minute {
 			t.Errorf("after %d wrong passwords: %s, want %d s", n, got, want)
 		}
 	}
@@ -82,13 +82,13 @@ func TestWaits(t *testing.T) {
 // The site trips far beyond what is usual, and not on a busy day of a large site.
 func TestDayTrips(t *testing.T) {
 	now := time.Date(2026, 11, 25, 10, 0, 0, 0, time.UTC)
-	hours := func(today, before Odds) (all []Hour) {
-		for h := range (SitePast + 1) * 24 {
+	hours := func(today, before Odds) (all []HourSpent) {
+		for h := range (AlarmBaselineDays + 1) * 24 {
 			odds := before / 24
 			if h < 24 {
 				odds = today / 24
 			}
-			all = append(all, Hour{Ends: now.Add(-time.Duration(h) * time.Hour), Odds: odds})
+			all = append(all, HourSpent{Ends: now.Add(-time.Duration(h) * time.Hour), Spent: odds})
 		}
 		return all
 	}
@@ -96,22 +96,22 @@ func TestDayTrips(t *testing.T) {
 		today, before Odds
 		want          bool
 	}{
-		{0, 0, false}, {SiteDay, 0, false}, {SiteDay + 24, 0, true}, {3_600_000, 1_200_000, false}, {3_600_024, 1_200_000, true}, {100 * SiteDay, 50 * SiteDay, false},
+		{0, 0, false}, {SiteBudgetPerDay, 0, false}, {SiteBudgetPerDay + 24, 0, true}, {3_600_000, 1_200_000, false}, {3_600_024, 1_200_000, true}, {100 * SiteBudgetPerDay, 50 * SiteBudgetPerDay, false},
 	} {
-		if got := DayTrips(hours(one.today, one.before), now); got != one.want {
+		if got := DayAlarm(hours(one.today, one.before), now); got != one.want {
 			t.Errorf("%d today, %d a day before: %v", one.today, one.before, got)
 		}
 	}
-	if DayTrips([]Hour{{now.Add(time.Hour + time.Minute), 100 * SiteDay}}, now) || !DayTrips([]Hour{{now.Add(time.Hour), 100 * SiteDay}}, now) {
+	if DayAlarm([]HourSpent{{now.Add(time.Hour + time.Minute), 100 * SiteBudgetPerDay}}, now) || !DayAlarm([]HourSpent{{now.Add(time.Hour), 100 * SiteBudgetPerDay}}, now) {
 		t.Error("an hour that has not begun counts, or the one that has does not")
 	}
-	if !YearTrips(SiteYear+1, 10) || YearTrips(SiteYear+1, 1_000_000) {
+	if !YearAlarm(SiteBudgetPerYear+1, 10) || YearAlarm(SiteBudgetPerYear+1, 1_000_000) {
 		t.Error("the year does not know how many people there are")
 	}
 }
 
 func TestNetworkPasswords(t *testing.T) {
-	if NetworkPasswords(SitePasswords-1) != PasswordsPerMinute || NetworkPasswords(SitePasswords) != 1 {
+	if NetworkPasswordLimit(SitePasswordFailuresPerMinute-1) != NetworkPasswordFailuresPerMinute || NetworkPasswordLimit(SitePasswordFailuresPerMinute) != 1 {
 		t.Error("the site does not trip")
 	}
 }

@@ -3,18 +3,18 @@ package limit
 import "time"
 
 const (
-	// PasswordsPerMinute and PasswordsPerHour are the wrong passwords of one network.
-	PasswordsPerMinute, PasswordsPerHour = 30, 300
-	// SitePasswords are the wrong passwords of all strangers in a minute; beyond them a
+	// NetworkPasswordFailuresPerMinute and PasswordsPerHour are the wrong passwords of one network.
+	NetworkPasswordFailuresPerMinute, NetworkPasswordFailuresPerHour = 30, 300
+	// SitePasswordFailuresPerMinute are the wrong passwords of all strangers in a minute; beyond them a
 	// network that has given a wrong one has no more than one a minute.
-	SitePasswords = 600
-	// PasswordsForgotten is after how long without a wrong one waits begin anew.
-	PasswordsForgotten = 24 * time.Hour
+	SitePasswordFailuresPerMinute = 600
+	// PasswordFailureTTL is after how long without a wrong one waits begin anew.
+	PasswordFailureTTL = 24 * time.Hour
 )
 
-// PasswordWait is how long after the last of so many wrong passwords for one name from one
+// PasswordDelay is how long after the last of so many wrong passwords for one name from one
 // network the next may come: at once three times, then 1, 2, 4 … 60 s. It never ends in a lock.
-func PasswordWait(wrong int64) time.Duration {
+func PasswordDelay(wrong int64) time.Duration {
 	switch {
 	case wrong < 3:
 		return 0
@@ -24,11 +24,11 @@ func PasswordWait(wrong int64) time.Duration {
 	return time.Second << (wrong - 3)
 }
 
-// NetworkPasswords is how many wrong passwords a network may give in a minute, when so
+// NetworkPasswordLimit is how many wrong passwords a network may give in a minute, when so
 // many were given by all.
-func NetworkPasswords(site int64) int64 {
-	if site >= SitePasswords {
+func NetworkPasswordLimit(site int64) int64 {
+	if site >= SitePasswordFailuresPerMinute {
 		return 1
 	}
-	return PasswordsPerMinute
+	return NetworkPasswordFailuresPerMinute
 }

@@ -1,11 +1,11 @@
 package limit
 
 const (
-	// SendsPerNetwork are the mails with a code that one network may cause for an account in
+	// MailsPerNetworkHour are the mails with a code that one network may cause for an account in
 	// an hour, and SendsPerDay those of all strangers together in a day. Beyond them each
 	// network that has had none has one more, up to SendsBeyond.
-	SendsPerNetwork, SendsPerDay, SendsBeyond = Sends, 10, 30
+	MailsPerNetworkHour, MailsPerDay, MailsNewNetworksPerDay = MaxMessages, 10, 30
 	// KnownSends… are those of a browser or a network in which the account has taken both
 	// steps: nobody else can use them up.
-	KnownSendsHour, KnownSendsDay = 6, 15
+	KnownMailsPerHour, KnownMailsPerDay = 6, 15
 )

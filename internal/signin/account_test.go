@@ -19,7 +19,7 @@ func TestInvite(t *testing.T) {
 		if err != nil {
 			h.Fatal(err)
 		}
-		h.refused("a reset by an invitation", h.Reset(h.Context(), token, "another horse battery", home), account.ErrLink)
+		h.refused("a reset by an invitation", h.ResetPassword(h.Context(), token, "another horse battery", home), account.ErrLink)
 		h.refused("no name", h.Join(h.Context(), token, " ", "another horse battery", home), account.ErrName)
 		h.refused("too short", h.Join(h.Context(), token, "Bob", "short", home), seal.ErrTooShort)
 		h.turn(7 * 24 * time.Hour)
@@ -96,7 +96,7 @@ func TestNoPassword(t *testing.T) {
 func TestPasswordsFromNowhere(t *testing.T) {
 	withAnna(t, func(h *house) {
 		try := func(word string) error {
-			_, err := h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: word}, account.From{Language: "en"})
+			_, err := h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: word}, account.Origin{Language: "en"})
 			return err
 		}
 		for range 20 {
@@ -105,9 +105,9 @@ func TestPasswordsFromNowhere(t *testing.T) {
 		if err := try(annaWord); err != nil {
 			h.Errorf("the right one: %v", err)
 		}
-		for range limit.Unknown*limit.PasswordsPerMinute - 20 {
+		for range limit.UnknownNetworkFactor*limit.NetworkPasswordFailuresPerMinute - 20 {
 			h.refused("a wrong password", try("wrong horse battery"), account.ErrCredentials)
 		}
-		h.refused("beyond those of the network", try(annaWord), account.ErrWait)
+		h.refused("beyond those of the network", try(annaWord), account.ErrLimited)
 	})
 }

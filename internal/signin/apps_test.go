@@ -96,9 +96,9 @@ func TestAppCodeParallel(t *testing.T) {
 		h.add(annaEmail, annaWord)
 		app, _ := h.app(h.in())
 		h.turn(time.Minute)
-		other, devices, accounts := *h.Engine, *h.Devices, *h.Registry
+		other, devices, accounts := *h.Engine, *h.Devices, *h.Accounts
 		accounts.Store = storetest.Open(t, address)
-		devices.Registry = &accounts
+		devices.Accounts = &accounts
 		other.Devices = &devices
 		engines := []*signin.Engine{h.Engine, &other}
 		type attempt struct {
@@ -116,7 +116,7 @@ func TestAppCodeParallel(t *testing.T) {
 			switch _, err := a.engine.Verify(t.Context(), a.token, url.Values{"code": {code}}, home); {
 			case err == nil:
 				accepted.Add(1)
-			case !errors.Is(err, factor.ErrIncorrect) && !errors.Is(err, account.ErrWait):
+			case !errors.Is(err, factor.ErrIncorrect) && !errors.Is(err, account.ErrLimited):
 				t.Error(err)
 			}
 		})
@@ -136,7 +136,7 @@ func TestSeveralApps(t *testing.T) {
 			app, session = h.app(session)
 			apps = append(apps, app)
 		}
-		h.refused("a sixth", h.Enroll(h.Context(), h.who(session), "totp", url.Values{}, home), signin.ErrTooMany)
+		h.refused("a sixth", h.Enroll(h.Context(), h.who(session), "totp", url.Values{}, home), signin.ErrTooManyFactors)
 		for i, app := range apps {
 			h.turn(time.Minute)
 			token := h.choose("totp")
@@ -163,8 +163,8 @@ func TestClockTutor(t *testing.T) {
 			h.Errorf("three minutes behind: %v", err)
 		}
 		p, err := h.Pending(h.Context(), token, home)
-		if err != nil || p.Challenge.TriesLeft != 4 {
-			h.Errorf("tries left %d, %v, want 4", p.Challenge.TriesLeft, err)
+		if err != nil || p.Challenge.GuessesLeft != 4 {
+			h.Errorf("tries left %d, %v, want 4", p.Challenge.GuessesLeft, err)
 		}
 	})
 }
@@ -186,7 +186,7 @@ func TestRecoveryCodes(t *testing.T) {
 				h.Fatal(err)
 			}
 			_, err = h.Draft(h.Context(), h.who(session), "recovery", home)
-			h.refused("shown again", err, signin.ErrNoDraft)
+			h.refused("shown again", err, signin.ErrNoPendingFactor)
 			return d.Show.Codes
 		}
 		old := set()

@@ -29,7 +29,7 @@ type question struct {
 
 // ask draws up a question by one method. What was hard stays so: the long codes that were sent
 // are good until their time is over.
-func (e *Engine) ask(ctx context.Context, v visit, c store.Challenge, method string, from account.From) (question, error) {
+func (e *Engine) ask(ctx context.Context, v visit, c store.Challenge, method string, from account.Origin) (question, error) {
 	factors, err := e.proofs(ctx, v, method)
 	if err != nil {
 		return question{}, err
@@ -38,7 +38,7 @@ func (e *Engine) ask(ctx context.Context, v visit, c store.Challenge, method str
 		return question{}, ErrUnknownMethod
 	}
 	if c.Hard = c.Hard && c.Method == method; !c.Hard {
-		if c.Hard, err = e.Ledgers.Longer(ctx, e.nextGuess(v, c, factors[0].method.About(), len(factors))); err != nil {
+		if c.Hard, err = e.Ledgers.NeedsLongCode(ctx, e.nextGuess(v, c, factors[0].method.About(), len(factors))); err != nil {
 			return question{}, err
 		}
 	}
@@ -52,7 +52,7 @@ func (e *Engine) ask(ctx context.Context, v visit, c store.Challenge, method str
 }
 
 // drawChallenge is what the method of f asks.
-func (e *Engine) drawChallenge(ctx context.Context, v visit, c store.Challenge, f enrolled, from account.From) (factor.Challenge, error) {
+func (e *Engine) drawChallenge(ctx context.Context, v visit, c store.Challenge, f enrolled, from account.Origin) (factor.Challenge, error) {
 	about := e.about(v, f.Factor, f.method, from)
 	about.Hard = c.Hard
 	asked, err := f.method.Challenge(ctx, about)
@@ -66,7 +66,7 @@ func (e *Engine) drawChallenge(ctx context.Context, v visit, c store.Challenge, 
 }
 
 // about is what a method is told of the visit.
-func (e *Engine) about(v visit, f factor.Factor, m factor.Method, from account.From) factor.Ask {
+func (e *Engine) about(v visit, f factor.Factor, m factor.Method, from account.Origin) factor.Ask {
 	now := e.Now().In(e.Settings.Location)
 	_, host, _ := strings.Cut(e.Settings.PublicURL, "://")
 	page := ""
@@ -77,7 +77,7 @@ func (e *Engine) about(v visit, f factor.Factor, m factor.Method, from account.F
 		Page: page, Account: factor.Account{ID: v.account.ID, Email: v.account.Email, Name: v.account.Name},
 		Factor: f, New: v.draft != nil, Site: e.Settings.Site, Host: host, Language: from.Language,
 		Began: store.Time(v.BeganAt).In(e.Settings.Location), Now: now, Until: now.Add(m.About().Valid),
-		Browser: account.Browser(trust.ReadBrowser(v.Browser, v.Hints), from.Language), Address: account.Address(v.Address, from.Language),
+		Browser: account.DescribeBrowser(trust.ReadBrowser(v.Browser, v.Hints), from.Language), Address: account.DescribeAddress(v.Address, from.Language),
 	}
 }
 
@@ -127,7 +127,7 @@ func (e *Engine) enclose(ctx context.Context, tx *store.DB, v visit, q question)
 		if err := tx.AddCode(ctx, *q.code); err != nil {
 			return err
 		}
-		if err := tx.KeepNewest(ctx, q.challenge.ID, limit.LiveCodes, q.challenge.SentAt); err != nil {
+		if err := tx.KeepNewest(ctx, q.challenge.ID, limit.MaxLiveCodes, q.challenge.SentAt); err != nil {
 			return err
 		}
 	}
@@ -137,12 +137,12 @@ func (e *Engine) enclose(ctx context.Context, tx *store.DB, v visit, q question)
 	if err := e.ration(ctx, tx, v, q); err != nil {
 		return err
 	}
-	return e.Put(ctx, tx, *q.message, q.until)
+	return e.Enqueue(ctx, tx, *q.message, q.until)
 }
 
 // Choose asks for proof by one of the offered methods. Choosing the one that is asked
 // for already changes nothing and sends nothing. ErrNoSignIn, ErrUnknownMethod, *account.WaitError.
-func (e *Engine) Choose(ctx context.Context, token, method string, from account.From) error {
+func (e *Engine) Choose(ctx context.Context, token, method string, from account.Origin) error {
 	v, err := e.openVisit(ctx, token)
 	if err != nil {
 		return err
@@ -163,7 +163,7 @@ func (e *Engine) Choose(ctx context.Context, token, method string, from account.
 	case c.Method == method:
 		return nil
 	case triesLeft(c) == 0:
-		return ErrTooManyTries
+		return ErrTooManyGuesses
 	}
 	if err := e.mayAsk(ctx, v, c, factors[0].method.About()); err != nil {
 		return err
@@ -190,16 +190,16 @@ func (e *Engine) mayAsk(ctx context.Context, v visit, c store.Challenge, about f
 	now := e.Now()
 	switch again := nextSend(v.SignIn, c, now); {
 	case again.IsZero():
-		return &account.WaitError{Until: store.Time(v.EndsAt)}
+		return &account.LimitedError{RetryAt: store.Time(v.EndsAt)}
 	case now.Before(again):
-		return &account.WaitError{Until: again}
+		return &account.LimitedError{RetryAt: again}
 	}
 	return nil
 }
 
 // Resend sends a new code for the open challenge. The codes sent before stay good,
 // each for its own time; at most limit.LiveCodes of them. ErrNoSignIn, *account.WaitError.
-func (e *Engine) Resend(ctx context.Context, token string, from account.From) error {
+func (e *Engine) Resend(ctx context.Context, token string, from account.Origin) error {
 	v, err := e.openVisit(ctx, token)
 	if err != nil {
 		return err
@@ -210,23 +210,23 @@ func (e *Engine) Resend(ctx context.Context, token string, from account.From) er
 	return e.resend(ctx, v, from)
 }
 
-func (e *Engine) resend(ctx context.Context, v visit, from account.From) error {
+func (e *Engine) resend(ctx context.Context, v visit, from account.Origin) error {
 	c, err := e.Store.Challenge(ctx, v.ID)
 	if errors.Is(err, store.ErrNotFound) {
-		return ErrNoSignIn
+		return ErrNoAttempt
 	}
 	if err != nil {
 		return fmt.Errorf("signin: resend: %w", err)
 	}
 	if triesLeft(c) == 0 {
-		return ErrTooManyTries
+		return ErrTooManyGuesses
 	}
 	now := e.Now()
 	switch again := nextSend(v.SignIn, c, now); {
 	case again.IsZero():
-		return &account.WaitError{Until: store.Time(v.EndsAt)}
+		return &account.LimitedError{RetryAt: store.Time(v.EndsAt)}
 	case now.Before(again):
-		return &account.WaitError{Until: again}
+		return &account.LimitedError{RetryAt: again}
 	}
 	return e.send(ctx, v, c, c.Method, from)
 }
@@ -235,16 +235,16 @@ func (e *Engine) resend(ctx context.Context, v visit, from account.From) error {
 func nextSend(s store.SignIn, c store.Challenge, now time.Time) time.Time {
 	again := now
 	if c.SentAt != 0 {
-		again = store.Time(c.SentAt).Add(limit.ResendWait(c.Sends))
+		again = store.Time(c.SentAt).Add(limit.ResendDelay(c.Sends))
 	}
-	last := store.Time(s.BeganAt).Add(asking)
-	if c.Sends >= limit.Sends || again.After(last) || now.After(last) {
+	last := store.Time(s.BeganAt).Add(resendWindow)
+	if c.Sends >= limit.MaxMessages || again.After(last) || now.After(last) {
 		return time.Time{}
 	}
 	return again
 }
 
-func (e *Engine) send(ctx context.Context, v visit, c store.Challenge, method string, from account.From) error {
+func (e *Engine) send(ctx context.Context, v visit, c store.Challenge, method string, from account.Origin) error {
 	v.from = from
 	q, err := e.ask(ctx, v, c, method, from)
 	if err != nil {
@@ -262,11 +262,11 @@ func (e *Engine) send(ctx context.Context, v visit, c store.Challenge, method st
 	switch {
 	case errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrConflict):
 		// Another tab asked at the same moment; its code is on the way.
-		return &account.WaitError{Until: e.Now().Add(limit.ResendWait(c.Sends + 1))}
+		return &account.LimitedError{RetryAt: e.Now().Add(limit.ResendDelay(c.Sends + 1))}
 	case err != nil:
 		return fmt.Errorf("signin: send: %w", err)
 	}
-	e.Wake()
+	e.NotifyOutbox()
 	return nil
 }
 
@@ -278,7 +278,7 @@ func (e *Engine) openVisit(ctx context.Context, token string) (visit, error) {
 	}
 	p, err := e.pending(ctx, v)
 	if err == nil && Next(p, e.Now()) == StepPassword {
-		return visit{}, ErrNoSignIn
+		return visit{}, ErrNoAttempt
 	}
 	return v, err
 }
@@ -286,30 +286,30 @@ func (e *Engine) openVisit(ctx context.Context, token string) (visit, error) {
 // Verify checks the answer to the open challenge and, if it is right, opens a session.
 // ErrNoSignIn, factor.ErrMalformed, ErrTooManyTries, ErrLonger, *account.WaitError, and
 // factor.ErrIncorrect alike for a wrong, expired, used or superseded code and for a sign-in that is over.
-func (e *Engine) Verify(ctx context.Context, token string, form url.Values, from account.From) (Entry, error) {
+func (e *Engine) Verify(ctx context.Context, token string, form url.Values, from account.Origin) (Cookies, error) {
 	v, err := e.visit(ctx, token)
 	if err != nil {
-		return Entry{}, err
+		return Cookies{}, err
 	}
 	if err := e.see(ctx, &v, from); err != nil {
-		return Entry{}, err
+		return Cookies{}, err
 	}
 	v.account.Epoch = v.Epoch // if it was raised since, whatever comes of this is void
 	if v.browser, err = e.Devices.Recognise(ctx, v.account, from); err != nil {
-		return Entry{}, err
+		return Cookies{}, err
 	}
 	proven, err := e.prove(ctx, v, form, from)
 	if err != nil {
-		return Entry{}, err
+		return Cookies{}, err
 	}
 	return e.accept(ctx, v, proven, from)
 }
 
 // prove reads the answer, spends a try and compares.
-func (e *Engine) prove(ctx context.Context, v visit, form url.Values, from account.From) (proof, error) {
+func (e *Engine) prove(ctx context.Context, v visit, form url.Values, from account.Origin) (proof, error) {
 	c, err := e.Store.Challenge(ctx, v.ID)
 	if errors.Is(err, store.ErrNotFound) {
-		return proof{}, ErrNoSignIn // nothing was asked yet
+		return proof{}, ErrNoAttempt // nothing was asked yet
 	}
 	if err != nil {
 		return proof{}, fmt.Errorf("signin: verify: %w", err)
@@ -336,14 +336,14 @@ func (e *Engine) prove(ctx context.Context, v visit, form url.Values, from accou
 	proven, err := e.compare(ctx, c, factors, codes, text)
 	if errors.Is(err, factor.ErrIncorrect) {
 		e.Log.Info("verification code incorrect", "account", v.account.ID, "signin", v.ID)
-		if err := e.Ledgers.Guessed(ctx, v.account, g, from); err != nil {
+		if err := e.Ledgers.NotifyGuessed(ctx, v.account, g, from); err != nil {
 			return proof{}, err
 		}
 	}
 	return proven, err
 }
 
-func triesLeft(c store.Challenge) int { return int(max(limit.Tries-c.Tries, 0)) }
+func triesLeft(c store.Challenge) int { return int(max(limit.MaxGuesses-c.Tries, 0)) }
 
 // proof is a right answer that is not used up yet.
 type proof struct {
@@ -410,17 +410,17 @@ func (e *Engine) compare(ctx context.Context, c store.Challenge, factors []enrol
 
 // accept uses the proof up and opens the session, all in one transaction: of two
 // right answers at the same moment one wins, and the other is incorrect.
-func (e *Engine) accept(ctx context.Context, v visit, proven proof, from account.From) (entry Entry, err error) {
-	p := Pending{Ends: store.Time(v.EndsAt), Finished: v.FinishedAt != 0, Proven: true}
-	if Next(p, e.Now()) != StepIn {
-		return Entry{}, factor.ErrIncorrect
+func (e *Engine) accept(ctx context.Context, v visit, proven proof, from account.Origin) (entry Cookies, err error) {
+	p := State{ExpiresAt: store.Time(v.EndsAt), Finished: v.FinishedAt != 0, Proven: true}
+	if Next(p, e.Now()) != StepSignedIn {
+		return Cookies{}, factor.ErrIncorrect
 	}
 	now := store.Millis(e.Now())
 	token, row := e.newSession(v.account, from)
 	row.SignIn, row.ProvedAt = v.ID, now
 	row.AMR = strings.Join(append([]string{"pwd"}, proven.by.method.About().AMR...), " ")
 	err = e.Store.Tx(ctx, func(tx *store.DB) error {
-		entry = Entry{Session: token}
+		entry = Cookies{Session: token}
 		if err := e.use(ctx, tx, proven, now); err != nil {
 			return err
 		}
@@ -443,13 +443,13 @@ func (e *Engine) accept(ctx context.Context, v visit, proven proof, from account
 	})
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return Entry{}, factor.ErrIncorrect
+		return Cookies{}, factor.ErrIncorrect
 	case errors.Is(err, ErrNoSession):
-		return Entry{}, err
+		return Cookies{}, err
 	case err != nil:
-		return Entry{}, fmt.Errorf("signin: accept: %w", err)
+		return Cookies{}, fmt.Errorf("signin: accept: %w", err)
 	}
-	e.Wake()
+	e.NotifyOutbox()
 	return entry, nil
 }
 
@@ -469,7 +469,7 @@ func (e *Engine) enter(ctx context.Context, tx *store.DB, v visit, row store.Ses
 
 // describe is the open challenge as the person may see it.
 func (e *Engine) describe(ctx context.Context, v visit, c store.Challenge) (*Challenge, error) {
-	d := &Challenge{Hard: c.Hard, Again: nextSend(v.SignIn, c, e.Now()), TriesLeft: triesLeft(c)}
+	d := &Challenge{LongCode: c.Hard, ResendAt: nextSend(v.SignIn, c, e.Now()), GuessesLeft: triesLeft(c)}
 	d.Method = c.Method
 	factors, err := e.proofs(ctx, v, c.Method)
 	if err != nil {
@@ -477,7 +477,7 @@ func (e *Engine) describe(ctx context.Context, v visit, c store.Challenge) (*Cha
 	}
 	if len(factors) > 0 {
 		d.About = factors[0].method.About()
-		d.Masked, d.Spare, d.Valid = factors[0].Masked, d.About.Spare, d.About.Valid
+		d.Masked, d.Spare, d.CodeTTL = factors[0].Masked, d.About.Spare, d.About.Valid
 	}
 	code, err := e.Store.NewestCode(ctx, c.ID, c.Method)
 	if errors.Is(err, store.ErrNotFound) {

@@ -20,8 +20,8 @@ import (
 // draftLife is how long a new factor that nothing was sent for waits for its proof.
 const draftLife = 15 * time.Minute
 
-// Draft is a new factor that is not proven yet, as its owner may see it.
-type Draft struct {
+// PendingFactor is a new factor that is not proven yet, as its owner may see it.
+type PendingFactor struct {
 	factor.About
 	Destination string // as it was typed
 	Show        factor.Show
@@ -30,7 +30,7 @@ type Draft struct {
 
 // Enroll draws up a new factor and asks for its proof; the one it is to replace stays
 // good until then. ErrStepUp, ErrUnknownMethod, ErrTooMany, *factor.Refusal, *account.WaitError.
-func (e *Engine) Enroll(ctx context.Context, who Session, method string, form url.Values, from account.From) error {
+func (e *Engine) Enroll(ctx context.Context, who Session, method string, form url.Values, from account.Origin) error {
 	m, ok := e.method(method)
 	if !ok || m.About().Path == "" {
 		return ErrUnknownMethod
@@ -42,7 +42,7 @@ func (e *Engine) Enroll(ctx context.Context, who Session, method string, form ur
 	if _, err := e.slot(ctx, e.Store, who, m); err != nil {
 		return err
 	}
-	if err := e.Spend(ctx, e.Store, account.PerHour("drafts of account "+who.Account.ID, limit.DraftsPerAccount)); err != nil {
+	if err := e.SpendQuotas(ctx, e.Store, account.PerHour("drafts of account "+who.Account.ID, limit.PendingFactorsPerHour)); err != nil {
 		return err
 	}
 	v.draft = &enrolled{}
@@ -56,7 +56,7 @@ func (e *Engine) Enroll(ctx context.Context, who Session, method string, form ur
 // ChangeEmail sends a code to a new address; once that is proven it becomes the
 // account's. An address that has an account is answered alike and gets no mail.
 // ErrStepUp, account.ErrEmail.
-func (e *Engine) ChangeEmail(ctx context.Context, who Session, email string, from account.From) error {
+func (e *Engine) ChangeEmail(ctx context.Context, who Session, email string, from account.Origin) error {
 	email, err := account.ParseEmail(email)
 	if err != nil {
 		return err
@@ -97,9 +97,9 @@ func (e *Engine) hush(ctx context.Context, email string, asked *factor.Challenge
 }
 
 // draftVisit is what the proof of a new factor is asked in. ErrStepUp.
-func (e *Engine) draftVisit(ctx context.Context, who Session, from account.From) (visit, error) {
-	if !who.Fresh(e.Now()) {
-		return visit{}, ErrStepUp
+func (e *Engine) draftVisit(ctx context.Context, who Session, from account.Origin) (visit, error) {
+	if !who.RecentlyAuthenticated(e.Now()) {
+		return visit{}, ErrStepUpRequired
 	}
 	a, err := e.Store.Account(ctx, who.Account.ID)
 	if err != nil {
@@ -108,7 +108,7 @@ func (e *Engine) draftVisit(ctx context.Context, who Session, from account.From)
 	return visit{SignIn: store.SignIn{Purpose: store.ForFactor, Session: who.ID}, account: a, who: who, from: from}, nil
 }
 
-func (e *Engine) addDraft(ctx context.Context, v visit, d enrolled, asked factor.Challenge, from account.From) error {
+func (e *Engine) addDraft(ctx context.Context, v visit, d enrolled, asked factor.Challenge, from account.Origin) error {
 	about := d.method.About()
 	e.drawSignIn(&v.SignIn, v.account, from)
 	if about.Valid == 0 {
@@ -121,7 +121,7 @@ func (e *Engine) addDraft(ctx context.Context, v visit, d enrolled, asked factor
 	c := newChallenge(v)
 	c.Method = about.Method
 	v.draft = &d
-	if c.Hard, err = e.Ledgers.Longer(ctx, e.nextGuess(v, c, about, 1)); err != nil {
+	if c.Hard, err = e.Ledgers.NeedsLongCode(ctx, e.nextGuess(v, c, about, 1)); err != nil {
 		return err
 	}
 	if c.Hard {
@@ -140,12 +140,12 @@ func (e *Engine) addDraft(ctx context.Context, v visit, d enrolled, asked factor
 	switch {
 	case errors.Is(err, store.ErrConflict):
 		return nil // another tab was faster; its draft is shown
-	case errors.Is(err, account.ErrWait):
+	case errors.Is(err, account.ErrLimited):
 		return err
 	case err != nil:
 		return fmt.Errorf("signin: draft: %w", err)
 	}
-	e.Wake()
+	e.NotifyOutbox()
 	return nil
 }
 
@@ -153,11 +153,11 @@ func (e *Engine) addDraft(ctx context.Context, v visit, d enrolled, asked factor
 func (e *Engine) findDraft(ctx context.Context, who Session, method string) (visit, store.Draft, error) {
 	m, ok := e.method(method)
 	if !ok {
-		return visit{}, store.Draft{}, ErrNoDraft
+		return visit{}, store.Draft{}, ErrNoPendingFactor
 	}
 	row, d, err := e.Store.Draft(ctx, who.ID, method, store.Millis(e.Now()))
 	if errors.Is(err, store.ErrNotFound) {
-		return visit{}, d, ErrNoDraft
+		return visit{}, d, ErrNoPendingFactor
 	}
 	if err != nil {
 		return visit{}, d, fmt.Errorf("signin: draft: %w", err)
@@ -174,16 +174,16 @@ func (e *Engine) findDraft(ctx context.Context, who Session, method string) (vis
 }
 
 // Draft is the new factor of a method that waits for its proof. ErrStepUp, ErrNoDraft.
-func (e *Engine) Draft(ctx context.Context, who Session, method string, from account.From) (Draft, error) {
-	if !who.Fresh(e.Now()) {
-		return Draft{}, ErrStepUp // it shows what nobody but the person may see
+func (e *Engine) Draft(ctx context.Context, who Session, method string, from account.Origin) (PendingFactor, error) {
+	if !who.RecentlyAuthenticated(e.Now()) {
+		return PendingFactor{}, ErrStepUpRequired // it shows what nobody but the person may see
 	}
 	v, row, err := e.findDraft(ctx, who, method)
 	if err != nil {
-		return Draft{}, err
+		return PendingFactor{}, err
 	}
 	m := v.draft.method
-	d := Draft{About: m.About(), Destination: cmp.Or(v.draft.Shown, v.draft.Destination)}
+	d := PendingFactor{About: m.About(), Destination: cmp.Or(v.draft.Shown, v.draft.Destination)}
 	if s, ok := m.(factor.Shower); ok {
 		d.Show = s.Show(e.about(v, v.draft.Factor, m, from), v.draft.Factor)
 	}
@@ -192,14 +192,14 @@ func (e *Engine) Draft(ctx context.Context, who Session, method string, from acc
 	}
 	c, err := e.Store.Challenge(ctx, v.ID)
 	if err != nil {
-		return Draft{}, fmt.Errorf("signin: draft: %w", err)
+		return PendingFactor{}, fmt.Errorf("signin: draft: %w", err)
 	}
 	d.Challenge, err = e.describe(ctx, v, c)
 	return d, err
 }
 
 // ResendDraft sends a new code for the draft of a method. ErrNoDraft, *account.WaitError.
-func (e *Engine) ResendDraft(ctx context.Context, who Session, method string, from account.From) error {
+func (e *Engine) ResendDraft(ctx context.Context, who Session, method string, from account.Origin) error {
 	v, _, err := e.findDraft(ctx, who, method)
 	if err != nil {
 		return err
@@ -218,9 +218,9 @@ func (e *Engine) DropDraft(ctx context.Context, who Session, method string) erro
 // Confirm takes the proof of a draft and enrolls it. Every other session ends; this
 // one goes on under the new token it returns. ErrStepUp, ErrNoDraft, factor.ErrMalformed,
 // factor.ErrIncorrect, ErrTooManyTries.
-func (e *Engine) Confirm(ctx context.Context, who Session, method string, form url.Values, from account.From) (session string, err error) {
-	if !who.Fresh(e.Now()) {
-		return "", ErrStepUp
+func (e *Engine) Confirm(ctx context.Context, who Session, method string, form url.Values, from account.Origin) (session string, err error) {
+	if !who.RecentlyAuthenticated(e.Now()) {
+		return "", ErrStepUpRequired
 	}
 	v, row, err := e.findDraft(ctx, who, method)
 	if err != nil {
@@ -255,17 +255,17 @@ func (e *Engine) Confirm(ctx context.Context, who Session, method string, form u
 	switch {
 	case errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrConflict):
 		return "", factor.ErrIncorrect // somebody else was faster
-	case errors.Is(err, ErrTooMany), errors.Is(err, ErrNoSession):
+	case errors.Is(err, ErrTooManyFactors), errors.Is(err, ErrNoSession):
 		return "", err
 	case err != nil:
 		return "", fmt.Errorf("signin: confirm: %w", err)
 	}
-	e.Wake()
+	e.NotifyOutbox()
 	return session, nil
 }
 
 // settle makes the proven draft a factor of the account and tells the owner.
-func (e *Engine) settle(ctx context.Context, tx *store.DB, v visit, by enrolled, from account.From) error {
+func (e *Engine) settle(ctx context.Context, tx *store.DB, v visit, by enrolled, from account.Origin) error {
 	about := by.method.About()
 	if about.Given {
 		return e.settleEmail(ctx, tx, v, by.Destination, from)
@@ -292,11 +292,11 @@ func (e *Engine) settle(ctx context.Context, tx *store.DB, v visit, by enrolled,
 	if err := tx.AddFactor(ctx, row); err != nil {
 		return err
 	}
-	n := account.Notice{Kind: factorAdded, Words: "added", Account: v.account, What: about.In(from.Language).Name}
-	if n.Undo, err = e.UndoLink(ctx, tx, v.account, row.ID); err != nil {
+	n := account.Notification{Kind: factorAdded, Template: "added", Account: v.account, Detail: about.In(from.Language).Name}
+	if n.UndoToken, err = e.CreateUndoLink(ctx, tx, v.account, row.ID); err != nil {
 		return err
 	}
-	return e.Tell(ctx, tx, n, from)
+	return e.NotifyOwner(ctx, tx, n, from)
 }
 
 // slot is the place for one more factor of a method: the first free one, or the only
@@ -313,12 +313,12 @@ func (e *Engine) slot(ctx context.Context, db *store.DB, who Session, m factor.M
 			return slot, nil
 		}
 	}
-	return 0, ErrTooMany
+	return 0, ErrTooManyFactors
 }
 
 // replace removes the only factor of a method before another takes its place. The
 // place it leaves is told, if messages reach it.
-func (e *Engine) replace(ctx context.Context, tx *store.DB, who Session, m factor.Method, from account.From) error {
+func (e *Engine) replace(ctx context.Context, tx *store.DB, who Session, m factor.Method, from account.Origin) error {
 	rows, err := tx.Factors(ctx, who.Account.ID)
 	if err != nil {
 		return err
@@ -338,7 +338,7 @@ func (e *Engine) replace(ctx context.Context, tx *store.DB, who Session, m facto
 }
 
 // farewell tells the place a factor leaves, in the method's own words.
-func (e *Engine) farewell(ctx context.Context, tx *store.DB, row store.Factor, m factor.Method, from account.From) error {
+func (e *Engine) farewell(ctx context.Context, tx *store.DB, row store.Factor, m factor.Method, from account.Origin) error {
 	leaver, ok := m.(factor.Leaver)
 	if !ok {
 		return nil
@@ -351,33 +351,33 @@ func (e *Engine) farewell(ctx context.Context, tx *store.DB, row store.Factor, m
 	message := leaver.Farewell(factor.Ask{Factor: f, Site: e.Settings.Site, Language: from.Language, Now: now})
 	message.ID = rand.Text()
 	// It is paid for like any other, but never refused: whoever loses a number is told.
-	if err := e.Spend(ctx, tx, e.Texts.ration()); err != nil && !errors.Is(err, account.ErrWait) {
+	if err := e.SpendQuotas(ctx, tx, e.Texts.ration()); err != nil && !errors.Is(err, account.ErrLimited) {
 		return err
 	}
-	return e.Put(ctx, tx, message, now.Add(account.NoticeLife))
+	return e.Enqueue(ctx, tx, message, now.Add(account.NotificationTTL))
 }
 
 // settleEmail gives the account its new address and tells the old one.
-func (e *Engine) settleEmail(ctx context.Context, tx *store.DB, v visit, email string, from account.From) error {
+func (e *Engine) settleEmail(ctx context.Context, tx *store.DB, v visit, email string, from account.Origin) error {
 	if err := tx.SetEmail(ctx, v.account.ID, v.account.Epoch, email); err != nil { // ErrConflict: taken
 		return err
 	}
-	undo, err := e.UndoLink(ctx, tx, v.account, "")
+	undo, err := e.CreateUndoLink(ctx, tx, v.account, "")
 	if err != nil {
 		return err
 	}
-	n := account.Notice{Kind: emailChanged, Words: "email", Account: v.account, What: account.MaskEmail(email), Undo: undo}
-	if err := e.Tell(ctx, tx, n, from); err != nil {
+	n := account.Notification{Kind: emailChanged, Template: "email", Account: v.account, Detail: account.MaskEmail(email), UndoToken: undo}
+	if err := e.NotifyOwner(ctx, tx, n, from); err != nil {
 		return err
 	}
-	n.Words, n.To, n.What, n.Undo = "welcome", email, email, ""
-	return e.Mail(ctx, tx, n, from)
+	n.Template, n.To, n.Detail, n.UndoToken = "welcome", email, email, ""
+	return e.SendNotification(ctx, tx, n, from)
 }
 
 // RemoveFactor removes a factor. Every other session ends; this one goes on under the
 // new token it returns. The mailbox cannot be removed, so there is always a way in.
 // ErrStepUp, ErrUnknownMethod.
-func (e *Engine) RemoveFactor(ctx context.Context, who Session, id string, from account.From) (session string, err error) {
+func (e *Engine) RemoveFactor(ctx context.Context, who Session, id string, from account.Origin) (session string, err error) {
 	v, err := e.draftVisit(ctx, who, from)
 	if err != nil {
 		return "", err
@@ -398,7 +398,7 @@ func (e *Engine) RemoveFactor(ctx context.Context, who Session, id string, from 
 		if session, err = e.rekey(ctx, tx, who, from); err != nil {
 			return err
 		}
-		return e.Tell(ctx, tx, account.Notice{Kind: factorRemoved, Words: "removed", Account: v.account, What: what}, from)
+		return e.NotifyOwner(ctx, tx, account.Notification{Kind: factorRemoved, Template: "removed", Account: v.account, Detail: what}, from)
 	})
 	if errors.Is(err, store.ErrNotFound) || errors.Is(err, ErrNoSession) {
 		return "", ErrNoSession
@@ -406,27 +406,27 @@ func (e *Engine) RemoveFactor(ctx context.Context, who Session, id string, from 
 	if err != nil {
 		return "", fmt.Errorf("signin: remove factor: %w", err)
 	}
-	e.Wake()
+	e.NotifyOutbox()
 	return session, nil
 }
 
-// Owned is one method of verification with what the person has of it.
-type Owned struct {
+// Enrolled is one method of verification with what the person has of it.
+type Enrolled struct {
 	factor.About
-	Factors []OwnedFactor
+	Factors []EnrolledFactor
 }
 
-// OwnedFactor is one factor as its owner sees it.
-type OwnedFactor struct {
-	ID          string // "" if it cannot be removed
-	Name        string
-	Destination string
-	Added, Used time.Time
-	Left        int // how many proofs it has left; -1 if it does not wear out
+// EnrolledFactor is one factor as its owner sees it.
+type EnrolledFactor struct {
+	ID                  string // "" if it cannot be removed
+	Name                string
+	Destination         string
+	AddedAt, LastUsedAt time.Time
+	UsesLeft            int // how many proofs it has left; -1 if it does not wear out
 }
 
 // Factors are all methods with what the person has of them.
-func (e *Engine) Factors(ctx context.Context, who Session) ([]Owned, error) {
+func (e *Engine) Factors(ctx context.Context, who Session) ([]Enrolled, error) {
 	a, err := e.Store.Account(ctx, who.Account.ID)
 	if err != nil {
 		return nil, fmt.Errorf("signin: factors: %w", err)
@@ -435,14 +435,14 @@ func (e *Engine) Factors(ctx context.Context, who Session) ([]Owned, error) {
 	if err != nil {
 		return nil, err
 	}
-	var list []Owned
+	var list []Enrolled
 	for _, m := range e.Methods {
-		o := Owned{About: m.About()}
+		o := Enrolled{About: m.About()}
 		for _, f := range all {
 			if f.Method != o.Method {
 				continue
 			}
-			own := OwnedFactor{ID: f.row.ID, Name: f.Name, Destination: cmp.Or(f.Shown, f.Destination), Added: store.Time(f.row.AddedAt), Used: store.Time(f.row.UsedAt), Left: f.left()}
+			own := EnrolledFactor{ID: f.row.ID, Name: f.Name, Destination: cmp.Or(f.Shown, f.Destination), AddedAt: store.Time(f.row.AddedAt), LastUsedAt: store.Time(f.row.UsedAt), UsesLeft: f.left()}
 			o.Factors = append(o.Factors, own)
 		}
 		list = append(list, o)

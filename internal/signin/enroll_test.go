@@ -92,7 +92,7 @@ func TestEnroll(t *testing.T) {
 			h.refused(name, err, signin.ErrNoSession)
 		}
 		_, err = h.Pending(h.Context(), pending, home)
-		h.refused("somebody on the way in", err, signin.ErrNoSignIn)
+		h.refused("somebody on the way in", err, signin.ErrNoAttempt)
 		if got := h.numbers(fresh); got != "+491711234567" {
 			h.Errorf("enrolled: %q", got)
 		}
@@ -100,7 +100,7 @@ func TestEnroll(t *testing.T) {
 			h.Errorf("the owner is not told: %s: %s", m.To, m.Subject)
 		}
 		_, err = h.confirm(fresh, "spoken", code)
-		h.refused("the same again", err, signin.ErrNoDraft)
+		h.refused("the same again", err, signin.ErrNoPendingFactor)
 		token := h.begin()
 		if err := h.Choose(h.Context(), token, "spoken", home); err != nil {
 			h.Fatal(err)
@@ -181,7 +181,7 @@ func TestDraftEnds(t *testing.T) {
 		for _, method := range []string{"", "email", "EMAIL", "none", "spoken\x00"} {
 			h.refused(method, h.Enroll(h.Context(), h.who(session), method, url.Values{}, home), signin.ErrUnknownMethod)
 			_, err := h.Draft(h.Context(), h.who(session), method, home)
-			h.refused("draft of "+method, err, signin.ErrNoDraft)
+			h.refused("draft of "+method, err, signin.ErrNoPendingFactor)
 		}
 		code := h.draft(session, "+491711234567")
 		d, err := h.Draft(h.Context(), h.who(session), "spoken", home)
@@ -190,19 +190,19 @@ func TestDraftEnds(t *testing.T) {
 		}
 		other := h.in()
 		_, err = h.confirm(other, "spoken", code)
-		h.refused("from another session", err, signin.ErrNoDraft)
+		h.refused("from another session", err, signin.ErrNoPendingFactor)
 		h.turn(10*time.Minute + time.Second)
 		_, err = h.confirm(session, "spoken", code)
-		h.refused("when the proof of its person is old", err, signin.ErrStepUp)
+		h.refused("when the proof of its person is old", err, signin.ErrStepUpRequired)
 		_, err = h.Draft(h.Context(), h.who(session), "spoken", home)
-		h.refused("looking at it then", err, signin.ErrStepUp)
+		h.refused("looking at it then", err, signin.ErrStepUpRequired)
 		session = h.in()
 		h.draft(session, "+491711234567")
 		if err := h.DropDraft(h.Context(), h.who(session), "spoken"); err != nil {
 			h.Fatal(err)
 		}
 		_, err = h.Draft(h.Context(), h.who(session), "spoken", home)
-		h.refused("dropped", err, signin.ErrNoDraft)
+		h.refused("dropped", err, signin.ErrNoPendingFactor)
 	})
 }
 
@@ -224,11 +224,11 @@ func TestStepUp(t *testing.T) {
 			"email":  h.ChangeEmail(h.Context(), who, "new@example.com", home),
 			"remove": removed,
 		} {
-			h.refused(name, err, signin.ErrStepUp)
+			h.refused(name, err, signin.ErrStepUpRequired)
 		}
-		_, err = h.StepUp(h.Context(), who, signin.Proof{Password: "wrong horse battery"}, home)
+		_, err = h.StepUp(h.Context(), who, signin.StepUpRequest{Password: "wrong horse battery"}, home)
 		h.refused("wrong password", err, account.ErrCredentials)
-		token, err := h.StepUp(h.Context(), who, signin.Proof{Password: annaWord, ReturnTo: "/settings/2step/app"}, home)
+		token, err := h.StepUp(h.Context(), who, signin.StepUpRequest{Password: annaWord, ReturnTo: "/settings/2step/app"}, home)
 		if err != nil {
 			h.Fatal(err)
 		}
@@ -246,7 +246,7 @@ func TestStepUp(t *testing.T) {
 		}
 		_, err = h.Session(h.Context(), session)
 		h.refused("the old token", err, signin.ErrNoSession)
-		if now := h.who(proven); now.ID != who.ID || !now.Fresh(h.clock()) || storetest.Count(t, h.url, "sessions") != before {
+		if now := h.who(proven); now.ID != who.ID || !now.RecentlyAuthenticated(h.clock()) || storetest.Count(t, h.url, "sessions") != before {
 			h.Errorf("session %+v, want the same one, proven now", now)
 		}
 		if _, err := h.RemoveFactor(h.Context(), h.who(proven), id, home); err != nil {
@@ -259,7 +259,7 @@ func TestStepUp(t *testing.T) {
 func TestStepUpOfNobody(t *testing.T) {
 	withAnna(t, func(h *house) {
 		session := h.in()
-		token, err := h.StepUp(h.Context(), h.who(session), signin.Proof{Password: annaWord}, home)
+		token, err := h.StepUp(h.Context(), h.who(session), signin.StepUpRequest{Password: annaWord}, home)
 		if err != nil {
 			h.Fatal(err)
 		}
@@ -283,7 +283,7 @@ func TestPurposes(t *testing.T) {
 		_, err = h.confirm(session, "spoken", h.code())
 		h.refused("the code of a sign-in for a draft", err, factor.ErrIncorrect)
 		_, err = h.confirm(session, "email", h.code())
-		h.refused("the code of a sign-in for an address", err, signin.ErrNoDraft)
+		h.refused("the code of a sign-in for an address", err, signin.ErrNoPendingFactor)
 	})
 }
 
@@ -344,20 +344,20 @@ func TestRations(t *testing.T) {
 			number := fmt.Sprintf("+49171%07d", i)
 			return h.Enroll(h.Context(), h.who(session), "spoken", url.Values{"number": {number}}, home)
 		}
-		var wait *account.WaitError
+		var wait *account.LimitedError
 		sent := 0
 		for ; sent < 100 && wait == nil; sent++ {
 			if err := try(7000000 + sent); err != nil && !errors.As(err, &wait) {
 				h.Fatal(err)
 			}
 		}
-		if sent-1 != 10 || wait == nil || !wait.Until.Equal(h.clock().Truncate(time.Hour).Add(time.Hour)) {
+		if sent-1 != 10 || wait == nil || !wait.RetryAt.Equal(h.clock().Truncate(time.Hour).Add(time.Hour)) {
 			h.Errorf("%d texts to one block, then %v", sent-1, wait)
 		}
 		if err := try(8000000 + 10*1000); err != nil {
 			h.Errorf("another block: %v", err)
 		}
-		h.Engine.Texts = signin.Texts{Price: 60, Day: 100}
+		h.Engine.Texts = signin.TextBudget{PricePerMessage: 60, PerDay: 100}
 		if err := try(9000000); err != nil {
 			h.Errorf("within the cap: %v", err)
 		}
@@ -396,7 +396,7 @@ func TestNewAddressRation(t *testing.T) {
 		for _, to := range []string{"new@example.com", "bob@example.com"} {
 			h.turn(24 * time.Hour)
 			session := h.in()
-			var wait *account.WaitError
+			var wait *account.LimitedError
 			n := 0
 			for ; n < 50 && wait == nil; n++ {
 				if err := h.ChangeEmail(h.Context(), h.who(session), to, home); err != nil && !errors.As(err, &wait) {
@@ -428,20 +428,20 @@ func TestUndo(t *testing.T) {
 				token = strings.Fields(rest)[0]
 			}
 		}
-		h.refused("a reset by it", h.Reset(h.Context(), token, "a third horse battery", home), account.ErrLink)
+		h.refused("a reset by it", h.ResetPassword(h.Context(), token, "a third horse battery", home), account.ErrLink)
 		h.turn(6 * 24 * time.Hour)
-		if err := h.Undo(h.Context(), token, home); err != nil {
+		if err := h.UndoChange(h.Context(), token, home); err != nil {
 			h.Fatal(err)
 		}
-		h.refused("again", h.Undo(h.Context(), token, home), account.ErrLink)
+		h.refused("again", h.UndoChange(h.Context(), token, home), account.ErrLink)
 		_, err = h.Session(h.Context(), session)
 		h.refused("the thief's session", err, signin.ErrNoSession)
 		_, err = h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, home)
 		h.refused("the password that the thief knows", err, account.ErrCredentials)
-		if err := h.Forgot(h.Context(), annaEmail, home); err != nil {
+		if err := h.RequestPasswordReset(h.Context(), annaEmail, home); err != nil {
 			h.Fatal(err)
 		}
-		if err := h.Reset(h.Context(), h.linkToken(), "another horse battery", home); err != nil {
+		if err := h.ResetPassword(h.Context(), h.linkToken(), "another horse battery", home); err != nil {
 			h.Errorf("a new password at the old address: %v", err)
 		}
 	})
@@ -453,7 +453,7 @@ func TestUndoFactor(t *testing.T) {
 		h.enroll(h.in(), "+491711234567")
 		_, rest, _ := strings.Cut(h.last().Text, "/undo#")
 		h.turn(time.Second)
-		if err := h.Undo(h.Context(), strings.Fields(rest)[0], home); err != nil {
+		if err := h.UndoChange(h.Context(), strings.Fields(rest)[0], home); err != nil {
 			h.Fatal(err)
 		}
 		if n := storetest.Count(t, h.url, "factors"); n != 0 {

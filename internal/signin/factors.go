@@ -99,7 +99,7 @@ func (e *Engine) sealFactor(id string, f factor.Factor) ([]byte, error) {
 // just reset the password does not prove step two as well, unless there is no other way.
 func ways(all []enrolled, a store.Account, now time.Time) []enrolled {
 	all = slices.DeleteFunc(slices.Clone(all), func(f enrolled) bool { return f.left() == 0 })
-	if a.MailedAt == 0 || now.Sub(store.Time(a.MailedAt)) >= mailboxRest {
+	if a.MailedAt == 0 || now.Sub(store.Time(a.MailedAt)) >= mailboxCooldown {
 		return all
 	}
 	elsewhere := slices.DeleteFunc(slices.Clone(all), func(f enrolled) bool { return f.Destination == a.Email })
@@ -157,7 +157,7 @@ func (e *Engine) proofs(ctx context.Context, v visit, method string) ([]enrolled
 
 // tellUsed tells the owner that a factor for emergencies was used, and how much of it
 // is left. Whatever was lost may have been a trusted browser, so trust ends.
-func (e *Engine) tellUsed(ctx context.Context, tx *store.DB, a store.Account, by enrolled, from account.From) error {
+func (e *Engine) tellUsed(ctx context.Context, tx *store.DB, a store.Account, by enrolled, from account.Origin) error {
 	about := by.method.About()
 	if !about.Spare {
 		return nil
@@ -165,5 +165,5 @@ func (e *Engine) tellUsed(ctx context.Context, tx *store.DB, a store.Account, by
 	if err := e.EndTrust(ctx, tx, a, trust.EndedRecovery, ""); err != nil {
 		return err
 	}
-	return e.Tell(ctx, tx, account.Notice{Kind: spareUsed, Words: "used", Account: a, Left: by.left()}, from)
+	return e.NotifyOwner(ctx, tx, account.Notification{Kind: spareUsed, Template: "used", Account: a, Remaining: by.left()}, from)
 }

@@ -20,9 +20,9 @@ import (
 // against the place where a new factor is. Somebody who is in is a stranger here, or a
 // thief of the session would have the tries of its browser.
 func (e *Engine) guess(v visit, c store.Challenge) ledger.Guess {
-	g := ledger.Guess{Ledger: ledger.Of(v.account), Challenge: c.ID}
+	g := ledger.Guess{Budget: ledger.AccountBudget(v.account), Challenge: c.ID}
 	if v.draft != nil {
-		g.Ledger = e.Ledgers.To(v.draft.Destination)
+		g.Budget = e.Ledgers.DestinationBudget(v.draft.Destination)
 	}
 	if v.Purpose == store.ForSession {
 		g.Device = v.browser.Knows()
@@ -42,13 +42,13 @@ func (e *Engine) nextGuess(v visit, c store.Challenge, about factor.About, facto
 // with what the factors take beside them.
 func (e *Engine) answer(v visit, c store.Challenge, about factor.About, factors int, codes []store.Code) ledger.Guess {
 	g := e.guess(v, c)
-	g.Next = e.nextGuess(v, c, about, factors).Cost
+	g.CostIfReissued = e.nextGuess(v, c, about, factors).Cost
 	for _, code := range codes {
 		g.Cost += limit.Odds(code.Cost)
 	}
 	switch {
 	case about.Right > 0 && c.Hard:
-		g.Pair = int64(factors)
+		g.AppsPaired = int64(factors)
 	case about.Right > 0:
 		g.Cost += limit.Cost(about.Right*factors, about.Digits)
 	}
@@ -87,24 +87,24 @@ func costOf(answer string, hard bool) (limit.Odds, error) {
 // debit spends a try and what it costs, in a transaction of its own, before anything is
 // compared: what is counted cannot be rolled back with a failed sign-in, and guesses that
 // arrive together are counted one by one. ErrTooManyTries, ErrLonger, *account.WaitError.
-func (e *Engine) debit(ctx context.Context, v visit, c store.Challenge, g ledger.Guess, from account.From) error {
+func (e *Engine) debit(ctx context.Context, v visit, c store.Challenge, g ledger.Guess, from account.Origin) error {
 	for {
 		now := e.Now()
 		last := store.Time(c.TriedAt)
-		again := last.Add(limit.TryWait(c.Tries))
+		again := last.Add(limit.GuessDelay(c.Tries))
 		if !g.Free() && g.Device == "" && c.TriedAt != 0 && now.Before(again) && !last.After(now) && c.PassedAt == 0 && triesLeft(c) > 0 {
-			return &account.WaitError{Until: again}
+			return &account.LimitedError{RetryAt: again}
 		}
 		err := e.Store.Tx(ctx, func(tx *store.DB) error {
-			if err := tx.Try(ctx, c, limit.Tries, store.Millis(now)); err != nil {
+			if err := tx.Try(ctx, c, limit.MaxGuesses, store.Millis(now)); err != nil {
 				return err
 			}
-			return e.Ledgers.Debit(ctx, tx, g, from)
+			return e.Ledgers.Charge(ctx, tx, g, from)
 		})
 		switch {
-		case errors.Is(err, ledger.ErrUsedUp):
+		case errors.Is(err, ledger.ErrExhausted):
 			return e.lengthen(ctx, v, c, g, from)
-		case err == nil || errors.Is(err, account.ErrWait):
+		case err == nil || errors.Is(err, account.ErrLimited):
 			return err
 		case !errors.Is(err, store.ErrNotFound):
 			return fmt.Errorf("signin: debit: %w", err)
@@ -115,7 +115,7 @@ func (e *Engine) debit(ctx context.Context, v visit, c store.Challenge, g ledger
 		}
 		switch {
 		case c.PassedAt == 0 && triesLeft(c) == 0:
-			return ErrTooManyTries
+			return ErrTooManyGuesses
 		case c.Tries == before:
 			return factor.ErrIncorrect // the sign-in is over
 		}
@@ -125,24 +125,24 @@ func (e *Engine) debit(ctx context.Context, v visit, c store.Challenge, g ledger
 // lengthen asks the open question anew so that nobody can guess the answer, and tells the
 // owner why. It is hard whatever one guess will cost then: several codes that were good at a
 // time cost more, and a right one would be refused again and again. ErrLonger, *account.WaitError.
-func (e *Engine) lengthen(ctx context.Context, v visit, c store.Challenge, g ledger.Guess, from account.From) error {
-	if err := e.Ledgers.UsedUp(ctx, v.account, g, from); err != nil {
+func (e *Engine) lengthen(ctx context.Context, v visit, c store.Challenge, g ledger.Guess, from account.Origin) error {
+	if err := e.Ledgers.NotifyExhausted(ctx, v.account, g, from); err != nil {
 		return err
 	}
 	c.Hard = true
 	if err := e.send(ctx, v, c, c.Method, from); err != nil {
 		return err
 	}
-	return ErrLonger
+	return ErrLongCodeNeeded
 }
 
 // settled gives back what the proof cost, and lets the ledger of somebody begin anew who has
 // proven both steps since the mailbox set a new password.
-func (e *Engine) settled(ctx context.Context, tx *store.DB, v visit, challenge string, from account.From) error {
+func (e *Engine) settled(ctx context.Context, tx *store.DB, v visit, challenge string, from account.Origin) error {
 	if v.account.MailedAt != 0 && v.draft == nil {
 		if err := e.Ledgers.Renew(ctx, tx, v.account, store.Time(v.account.MailedAt)); err != nil {
 			return err
 		}
 	}
-	return e.Ledgers.Succeed(ctx, tx, e.guess(v, store.Challenge{ID: challenge}), v.draft == nil, from)
+	return e.Ledgers.Refund(ctx, tx, e.guess(v, store.Challenge{ID: challenge}), v.draft == nil, from)
 }

@@ -61,10 +61,10 @@ func (s Session) Level() Level { return LevelOf(s.AMR) }
 // AuthTime is when both steps were last taken: in this session, or in the one in which the
 // browser was verified. It is never the time of a skipped step.
 func (s Session) AuthTime() time.Time {
-	if s.Proved.After(s.Trusted) {
-		return s.Proved
+	if s.AuthenticatedAt.After(s.TrustVerifiedAt) {
+		return s.AuthenticatedAt
 	}
-	return s.Trusted
+	return s.TrustVerifiedAt
 }
 
 // atLeast are the ways that come to a level; all of them if none does, so that nobody is kept

@@ -20,8 +20,8 @@ import (
 )
 
 // away is a stranger's network of its own for each n.
-func away(n int) account.From {
-	return account.From{Address: netip.AddrFrom4([4]byte{198, 51, byte(100 + n/250), byte(1 + n%250)}), Language: "en"}
+func away(n int) account.Origin {
+	return account.Origin{Address: netip.AddrFrom4([4]byte{198, 51, byte(100 + n/250), byte(1 + n%250)}), Language: "en"}
 }
 
 // stranger guesses at Anna's account by a method until there is nothing left, each sign-in
@@ -34,22 +34,22 @@ func (h *house) stranger(method string) (compared int) {
 		if err != nil {
 			h.Fatal(err)
 		}
-		p, err := h.Pending(h.Context(), entry.SignIn, from)
+		p, err := h.Pending(h.Context(), entry.Attempt, from)
 		if err == nil && p.Challenge == nil {
-			err = h.Choose(h.Context(), entry.SignIn, method, from)
+			err = h.Choose(h.Context(), entry.Attempt, method, from)
 		}
-		if err != nil && !errors.Is(err, account.ErrWait) {
+		if err != nil && !errors.Is(err, account.ErrLimited) {
 			h.Fatal(err)
 		}
-		for range limit.Tries {
+		for range limit.MaxGuesses {
 			h.turn(15 * time.Second)
-			_, err := h.Verify(h.Context(), entry.SignIn, url.Values{"code": {"000000"}}, from)
+			_, err := h.Verify(h.Context(), entry.Attempt, url.Values{"code": {"000000"}}, from)
 			switch {
 			case errors.Is(err, factor.ErrIncorrect):
 				compared++
-			case errors.Is(err, signin.ErrLonger), errors.Is(err, factor.ErrMalformed): // it is hard already
+			case errors.Is(err, signin.ErrLongCodeNeeded), errors.Is(err, factor.ErrMalformed): // it is hard already
 				return compared
-			case err != nil && !errors.Is(err, account.ErrWait) && !errors.Is(err, signin.ErrNoSignIn):
+			case err != nil && !errors.Is(err, account.ErrLimited) && !errors.Is(err, signin.ErrNoAttempt):
 				h.Fatalf("guess %d: %v", compared, err)
 			}
 		}
@@ -131,7 +131,7 @@ func TestUsedUpByMail(t *testing.T) {
 		if code == "" || !strings.Contains(mail.Text, "https://signin.example.com/signin/verify#"+strings.ReplaceAll(code, "-", "")) {
 			h.Fatalf("no longer code, or no link, in\n%s", mail.Text)
 		}
-		if p, err := h.Pending(h.Context(), token, home); err != nil || !p.Challenge.Hard {
+		if p, err := h.Pending(h.Context(), token, home); err != nil || !p.Challenge.LongCode {
 			h.Errorf("the page does not know of the longer code: %v", err)
 		}
 		_, err := h.verify(token, "123456")
@@ -184,7 +184,7 @@ func TestKnownBrowserNoticesNothing(t *testing.T) {
 		if len(code) != 6 {
 			h.Fatalf("the known browser is sent %q", code)
 		}
-		if _, err := h.Verify(h.Context(), entry.SignIn, url.Values{"code": {code}}, l.from); err != nil {
+		if _, err := h.Verify(h.Context(), entry.Attempt, url.Values{"code": {code}}, l.from); err != nil {
 			h.Errorf("the known browser: %v", err)
 		}
 	})
@@ -217,9 +217,9 @@ func TestOnlyItsOwnIsGivenBack(t *testing.T) {
 func TestRenewal(t *testing.T) {
 	withAnna(t, func(h *house) {
 		word := annaWord
-		for n := range limit.Renewals + 2 {
+		for n := range limit.MaxRenewalsPerYear + 2 {
 			got, want := h.stranger("email"), 20
-			if n > limit.Renewals {
+			if n > limit.MaxRenewalsPerYear {
 				want = 0
 			}
 			if got != want {
@@ -263,7 +263,7 @@ func TestUsedUpAtOnce(t *testing.T) {
 		var compared atomic.Int64
 		type visit struct {
 			token string
-			from  account.From
+			from  account.Origin
 		}
 		visits := make(chan visit, 100)
 		for n := range 100 { // each may compare five, and two at once
@@ -272,10 +272,10 @@ func TestUsedUpAtOnce(t *testing.T) {
 			if err != nil {
 				h.Fatal(err)
 			}
-			if err := h.Choose(h.Context(), entry.SignIn, "email", from); err != nil && !errors.Is(err, account.ErrWait) {
+			if err := h.Choose(h.Context(), entry.Attempt, "email", from); err != nil && !errors.Is(err, account.ErrLimited) {
 				h.Fatal(err)
 			}
-			visits <- visit{entry.SignIn, from}
+			visits <- visit{entry.Attempt, from}
 		}
 		atOnce(100, func() {
 			v := <-visits
@@ -307,8 +307,8 @@ func TestResentIsLonger(t *testing.T) {
 		resend()
 		resend()
 		_, err := h.verify(token, h.code())
-		h.refused("the right one of three codes", err, signin.ErrLonger)
-		if p, err := h.Pending(h.Context(), token, home); err != nil || !p.Challenge.Hard {
+		h.refused("the right one of three codes", err, signin.ErrLongCodeNeeded)
+		if p, err := h.Pending(h.Context(), token, home); err != nil || !p.Challenge.LongCode {
 			h.Fatalf("the next one is no longer: %v", err)
 		}
 		long := longCode.FindString(h.last().Text)
@@ -331,7 +331,7 @@ func TestResentDraftIsLonger(t *testing.T) {
 		const number = "+491711234567"
 		session := h.in()
 		h.draft(session, number)
-		h.debited(h.Ledgers.To(number), store.Guess, 18_000)
+		h.debited(h.Ledgers.DestinationBudget(number), store.Guess, 18_000)
 		for range 2 {
 			h.turn(2 * time.Minute)
 			if err := h.ResendDraft(h.Context(), h.who(session), "spoken", home); err != nil {
@@ -339,7 +339,7 @@ func TestResentDraftIsLonger(t *testing.T) {
 			}
 		}
 		_, err := h.confirm(session, "spoken", h.last().Text)
-		h.refused("the right one of three codes", err, signin.ErrLonger)
+		h.refused("the right one of three codes", err, signin.ErrLongCodeNeeded)
 		if _, err := h.confirm(session, "spoken", h.last().Text); err != nil {
 			h.Errorf("the longer code: %v", err)
 		}
@@ -347,14 +347,14 @@ func TestResentDraftIsLonger(t *testing.T) {
 }
 
 // guess makes one wrong guess in a new sign-in from a network.
-func (h *house) guess(from account.From) {
+func (h *house) guess(from account.Origin) {
 	h.Helper()
 	h.turn(time.Second)
 	entry, err := h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, from)
 	if err != nil {
 		h.Fatal(err)
 	}
-	_, err = h.Verify(h.Context(), entry.SignIn, url.Values{"code": {"000000"}}, from)
+	_, err = h.Verify(h.Context(), entry.Attempt, url.Values{"code": {"000000"}}, from)
 	h.refused("a guess", err, factor.ErrIncorrect)
 }
 
@@ -394,16 +394,16 @@ func TestToldOnceBehindTheClock(t *testing.T) {
 			if err != nil {
 				h.Fatal(err)
 			}
-			tokens = append(tokens, entry.SignIn)
+			tokens = append(tokens, entry.Attempt)
 		}
-		h.debited(h.anna(), store.Guess, limit.PerYear)
+		h.debited(h.anna(), store.Guess, limit.AccountBudgetPerYear)
 		if err := h.Store.RenewLedger(h.Context(), h.anna(), store.Millis(h.clock().Add(24*time.Hour))); err != nil {
 			h.Fatal(err)
 		}
 		for n, token := range tokens {
 			h.turn(time.Second)
 			_, err := h.Verify(h.Context(), token, url.Values{"code": {"000000"}}, away(n))
-			h.refused("a guess that comes too late", err, signin.ErrLonger)
+			h.refused("a guess that comes too late", err, signin.ErrLongCodeNeeded)
 		}
 		if n := h.told(usedUp); n != 1 {
 			h.Errorf("told %d times that it is used up, want 1", n)
@@ -428,7 +428,7 @@ func TestToldAgain(t *testing.T) {
 		}
 		h.turn(15 * time.Second)
 		_, err := h.verify(token, code)
-		h.refused("the right code", err, signin.ErrLonger)
+		h.refused("the right code", err, signin.ErrLongCodeNeeded)
 		if _, err := h.verify(token, longCode.FindString(h.last().Text)); err != nil {
 			h.Fatal(err)
 		}

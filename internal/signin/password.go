@@ -13,25 +13,25 @@ import (
 // ChangePassword sets a new password for somebody who is in and knows the current
 // one. Every other session ends; this one goes on under the new token it returns.
 // ErrStepUp, account.ErrCredentials, *account.WaitError, ErrNoSession, seal.Err….
-func (e *Engine) ChangePassword(ctx context.Context, who Session, current, password string, from account.From) (session string, err error) {
+func (e *Engine) ChangePassword(ctx context.Context, who Session, current, password string, from account.Origin) (session string, err error) {
 	a, err := e.Store.Account(ctx, who.Account.ID)
 	if err != nil {
 		return "", fmt.Errorf("signin: change password: %w", err)
 	}
-	if !who.Fresh(e.Now()) {
-		return "", ErrStepUp
+	if !who.RecentlyAuthenticated(e.Now()) {
+		return "", ErrStepUpRequired
 	}
 	if err := e.spendPassword(ctx, who); err != nil {
 		return "", err
 	}
-	same, _, err := e.SamePassword(ctx, a, current)
+	same, _, err := e.ComparePassword(ctx, a, current)
 	if err != nil {
 		return "", err
 	}
 	if !same {
 		return "", account.ErrCredentials
 	}
-	sealed, err := e.SealPassword(ctx, a, password)
+	sealed, err := e.HashPassword(ctx, a, password)
 	if err != nil {
 		return "", err
 	}
@@ -48,7 +48,7 @@ func (e *Engine) ChangePassword(ctx context.Context, who Session, current, passw
 		if err := e.Ledgers.Renew(ctx, tx, a, e.Now()); err != nil { // both steps are fresh
 			return err
 		}
-		return e.Tell(ctx, tx, account.Notice{Kind: passwordChanged, Words: "changed", Account: a}, from)
+		return e.NotifyOwner(ctx, tx, account.Notification{Kind: passwordChanged, Template: "changed", Account: a}, from)
 	})
 	if errors.Is(err, ErrNoSession) {
 		return "", err
@@ -56,6 +56,6 @@ func (e *Engine) ChangePassword(ctx context.Context, who Session, current, passw
 	if err != nil {
 		return "", fmt.Errorf("signin: change password: %w", err)
 	}
-	e.Wake()
+	e.NotifyOutbox()
 	return session, nil
 }

@@ -26,22 +26,22 @@ func TestReset(t *testing.T) {
 	withAnna(t, func(h *house) {
 		session, pending := h.in(), h.begin()
 		h.turn(time.Second) // so that its mail comes after theirs
-		if err := h.Forgot(h.Context(), "ANNA@example.com", home); err != nil {
+		if err := h.RequestPasswordReset(h.Context(), "ANNA@example.com", home); err != nil {
 			h.Fatal(err)
 		}
 		token := h.linkToken()
-		h.refused("a common password", h.Reset(h.Context(), token, "password1", home), seal.ErrCommon)
-		if err := h.Reset(h.Context(), token, "another horse battery", home); err != nil {
+		h.refused("a common password", h.ResetPassword(h.Context(), token, "password1", home), seal.ErrCommon)
+		if err := h.ResetPassword(h.Context(), token, "another horse battery", home); err != nil {
 			h.Fatal(err)
 		}
 		if !strings.Contains(h.last().Subject, "changed") || h.last().To != annaEmail {
 			h.Errorf("the owner is not told: %q", h.last().Subject)
 		}
-		h.refused("the link again", h.Reset(h.Context(), token, "a third horse battery", home), account.ErrLink)
+		h.refused("the link again", h.ResetPassword(h.Context(), token, "a third horse battery", home), account.ErrLink)
 		_, err := h.Session(h.Context(), session)
 		h.refused("an old session", err, signin.ErrNoSession)
 		_, err = h.Pending(h.Context(), pending, home)
-		h.refused("an old sign-in", err, signin.ErrNoSignIn)
+		h.refused("an old sign-in", err, signin.ErrNoAttempt)
 		_, err = h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, home)
 		h.refused("the old password", err, account.ErrCredentials)
 		if _, err := h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: "another horse battery"}, home); err != nil {
@@ -54,27 +54,27 @@ func TestResetLinkEnds(t *testing.T) {
 	withAnna(t, func(h *house) {
 		var tokens []string
 		for range 3 {
-			if err := h.Forgot(h.Context(), annaEmail, home); err != nil {
+			if err := h.RequestPasswordReset(h.Context(), annaEmail, home); err != nil {
 				h.Fatal(err)
 			}
 			tokens = append(tokens, h.linkToken())
 		}
 		for i := range tokens[0] {
 			cut := tokens[0][:i] + tokens[0][i+1:]
-			h.refused("cut short", h.Reset(h.Context(), cut, annaWord+"!", home), account.ErrLink)
+			h.refused("cut short", h.ResetPassword(h.Context(), cut, annaWord+"!", home), account.ErrLink)
 		}
 		h.turn(30 * time.Minute)
-		if err := h.Reset(h.Context(), tokens[1], "another horse battery", home); err != nil {
+		if err := h.ResetPassword(h.Context(), tokens[1], "another horse battery", home); err != nil {
 			h.Errorf("at its end: %v", err)
 		}
-		h.refused("one made before the change", h.Reset(h.Context(), tokens[2], "a third horse battery", home), account.ErrLink)
+		h.refused("one made before the change", h.ResetPassword(h.Context(), tokens[2], "a third horse battery", home), account.ErrLink)
 		h.turn(time.Hour)
-		if err := h.Forgot(h.Context(), annaEmail, home); err != nil {
+		if err := h.RequestPasswordReset(h.Context(), annaEmail, home); err != nil {
 			h.Fatal(err)
 		}
 		late := h.linkToken()
 		h.turn(30*time.Minute + time.Millisecond)
-		h.refused("after its end", h.Reset(h.Context(), late, "a third horse battery", home), account.ErrLink)
+		h.refused("after its end", h.ResetPassword(h.Context(), late, "a third horse battery", home), account.ErrLink)
 	})
 }
 
@@ -86,7 +86,7 @@ func TestForgotAlike(t *testing.T) {
 		h.add(annaEmail, annaWord)
 		for range 10 {
 			for _, email := range []string{annaEmail, "nobody@example.com"} {
-				if err := h.Forgot(h.Context(), email, home); err != nil {
+				if err := h.RequestPasswordReset(h.Context(), email, home); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -101,27 +101,27 @@ func TestForgotAlike(t *testing.T) {
 		}
 		far := home
 		for range 10 {
-			h.Forgot(h.Context(), "nobody@example.com", far)
+			h.RequestPasswordReset(h.Context(), "nobody@example.com", far)
 		}
-		var wait *account.WaitError
-		if err := h.Forgot(h.Context(), annaEmail, far); !errors.As(err, &wait) {
+		var wait *account.LimitedError
+		if err := h.RequestPasswordReset(h.Context(), annaEmail, far); !errors.As(err, &wait) {
 			t.Errorf("the 31st from one network: %v, want a wait", err)
 		}
 		far.Address = netip.MustParseAddr("203.0.113.6")
-		if err := h.Forgot(h.Context(), annaEmail, far); err != nil {
+		if err := h.RequestPasswordReset(h.Context(), annaEmail, far); err != nil {
 			t.Errorf("from another network: %v", err)
 		}
 	})
 }
 
 // resets has Anna choose her password anew by way of her mailbox.
-func (h *house) resets(from account.From) {
+func (h *house) resets(from account.Origin) {
 	h.Helper()
 	h.turn(time.Second)
-	if err := h.Forgot(h.Context(), annaEmail, from); err != nil {
+	if err := h.RequestPasswordReset(h.Context(), annaEmail, from); err != nil {
 		h.Fatal(err)
 	}
-	if err := h.Reset(h.Context(), h.linkToken(), annaWord, from); err != nil {
+	if err := h.ResetPassword(h.Context(), h.linkToken(), annaWord, from); err != nil {
 		h.Fatal(err)
 	}
 }
@@ -132,8 +132,8 @@ func TestResetFreesPairs(t *testing.T) {
 	withAnna(t, func(h *house) {
 		app, _ := h.app(h.in())
 		h.turn(time.Hour)
-		h.debited(h.anna(), store.Guess, limit.PerYear)
-		for range limit.PairsPerDay {
+		h.debited(h.anna(), store.Guess, limit.AccountBudgetPerYear)
+		for range limit.CodePairsPerDay {
 			h.debited(h.anna(), store.Pair, 0)
 		}
 		far := away(1)
@@ -142,17 +142,17 @@ func TestResetFreesPairs(t *testing.T) {
 			if err != nil {
 				h.Fatal(err)
 			}
-			if p, err := h.Pending(h.Context(), entry.SignIn, far); err != nil || p.Challenge == nil {
-				if err := h.Choose(h.Context(), entry.SignIn, "totp", far); err != nil {
+			if p, err := h.Pending(h.Context(), entry.Attempt, far); err != nil || p.Challenge == nil {
+				if err := h.Choose(h.Context(), entry.Attempt, "totp", far); err != nil {
 					h.Fatal(err)
 				}
 			}
 			first := app.code(h.clock())
 			h.turn(30 * time.Second)
-			_, err = h.Verify(h.Context(), entry.SignIn, url.Values{"code": {first + app.code(h.clock())}}, far)
+			_, err = h.Verify(h.Context(), entry.Attempt, url.Values{"code": {first + app.code(h.clock())}}, far)
 			return err
 		}
-		h.refused("a pair beyond those of the day", pair(), account.ErrWait)
+		h.refused("a pair beyond those of the day", pair(), account.ErrLimited)
 		h.resets(far)
 		if err := pair(); err != nil {
 			h.Errorf("after the reset: %v", err)
@@ -163,7 +163,7 @@ func TestResetFreesPairs(t *testing.T) {
 // The same with the mails of the day, of somebody who has only mail.
 func TestResetFreesMails(t *testing.T) {
 	withAnna(t, func(h *house) {
-		for range limit.SendsBeyond {
+		for range limit.MailsNewNetworksPerDay {
 			h.debited(h.anna(), store.Send, 0)
 		}
 		far := away(1)
@@ -171,13 +171,13 @@ func TestResetFreesMails(t *testing.T) {
 		if err != nil {
 			h.Fatal(err)
 		}
-		h.refused("a mail beyond those of the day", h.Choose(h.Context(), entry.SignIn, "email", far), account.ErrWait)
+		h.refused("a mail beyond those of the day", h.Choose(h.Context(), entry.Attempt, "email", far), account.ErrLimited)
 		h.resets(far)
 		h.turn(time.Second)
 		if entry, err = h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, far); err != nil {
 			h.Fatal(err)
 		}
-		if _, err := h.Verify(h.Context(), entry.SignIn, url.Values{"code": {h.code()}}, far); err != nil {
+		if _, err := h.Verify(h.Context(), entry.Attempt, url.Values{"code": {h.code()}}, far); err != nil {
 			h.Errorf("after the reset: %v", err)
 		}
 	})
@@ -199,7 +199,7 @@ func TestChangePassword(t *testing.T) {
 		h.refused("own name", err, seal.ErrGuessable)
 		h.turn(10*time.Minute + time.Second)
 		_, err = change(annaWord, "another horse battery")
-		h.refused("a proof too old", err, signin.ErrStepUp)
+		h.refused("a proof too old", err, signin.ErrStepUpRequired)
 		mine = h.in()
 		other := h.in()
 		who = h.who(mine)
@@ -211,7 +211,7 @@ func TestChangePassword(t *testing.T) {
 			_, err := h.Session(h.Context(), old)
 			h.refused("an old session", err, signin.ErrNoSession)
 		}
-		if now, err := h.Session(h.Context(), fresh); err != nil || !now.Proved.Equal(who.Proved) || !now.Ends.Equal(who.Ends) {
+		if now, err := h.Session(h.Context(), fresh); err != nil || !now.AuthenticatedAt.Equal(who.AuthenticatedAt) || !now.ExpiresAt.Equal(who.ExpiresAt) {
 			h.Errorf("the new session: %+v, %v, want the proof and the end of the old one", now, err)
 		}
 		_, err = change("another horse battery", "a third horse battery")
@@ -225,7 +225,7 @@ func TestChangePassword(t *testing.T) {
 // A ration holds however many ask at once.
 func TestForgotParallel(t *testing.T) {
 	withAnna(t, func(h *house) {
-		atOnce(60, func() { _ = h.Forgot(h.Context(), annaEmail, home) })
+		atOnce(60, func() { _ = h.RequestPasswordReset(h.Context(), annaEmail, home) })
 		if n := len(h.arrived()); n != 3 {
 			h.Errorf("%d mails, want 3", n)
 		}
@@ -239,7 +239,7 @@ func TestForgotFlood(t *testing.T) {
 		stranger := home
 		stranger.Address = netip.MustParseAddr("198.51.100.7")
 		for range 72 {
-			if err := h.Forgot(h.Context(), annaEmail, stranger); err != nil {
+			if err := h.RequestPasswordReset(h.Context(), annaEmail, stranger); err != nil {
 				h.Fatal(err)
 			}
 			h.arrived()
@@ -249,7 +249,7 @@ func TestForgotFlood(t *testing.T) {
 		if n < 25 || n > 44 { // ten in each of the four days it touches
 			h.Errorf("%d mails in three days, want about 30", n)
 		}
-		if err := h.Forgot(h.Context(), annaEmail, home); err != nil {
+		if err := h.RequestPasswordReset(h.Context(), annaEmail, home); err != nil {
 			h.Fatal(err)
 		}
 		if len(h.arrived()) != n+1 {
@@ -292,10 +292,10 @@ func TestMailboxRests(t *testing.T) {
 	withAnna(t, func(h *house) {
 		reset := func() {
 			h.turn(time.Hour)
-			if err := h.Forgot(h.Context(), annaEmail, home); err != nil {
+			if err := h.RequestPasswordReset(h.Context(), annaEmail, home); err != nil {
 				h.Fatal(err)
 			}
-			if err := h.Reset(h.Context(), h.linkToken(), annaWord, home); err != nil {
+			if err := h.ResetPassword(h.Context(), h.linkToken(), annaWord, home); err != nil {
 				h.Fatal(err)
 			}
 		}
@@ -380,11 +380,11 @@ func TestShortAnswers(t *testing.T) {
 				h.turn(time.Hour)
 				h.Methods = []factor.Method{lettered{answer: answer}}
 				_, err := h.Begin(t.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, home)
-				if (err != nil) != short || errors.Is(err, account.ErrWait) {
+				if (err != nil) != short || errors.Is(err, account.ErrLimited) {
 					t.Errorf("%q, with the guesses used up %v: %v", answer, used, err)
 				}
 			}
-			h.debited(h.anna(), store.Guess, limit.PerYear)
+			h.debited(h.anna(), store.Guess, limit.AccountBudgetPerYear)
 		}
 	})
 }
@@ -401,7 +401,7 @@ func TestChoose(t *testing.T) {
 			h.Fatalf("step %v, %d mails, %v", signin.Next(p, h.clock()), len(h.arrived())-seen, err)
 		}
 		_, err = h.Verify(h.Context(), token, url.Values{"code": {"123456"}}, home)
-		h.refused("a code before the choice", err, signin.ErrNoSignIn)
+		h.refused("a code before the choice", err, signin.ErrNoAttempt)
 		for _, bad := range []string{"", "none", "EMAIL", "email\x00", "../email", strings.Repeat("x", 10000)} {
 			h.refused(bad, h.Choose(h.Context(), token, bad, home), signin.ErrUnknownMethod)
 		}

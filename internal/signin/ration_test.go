@@ -14,13 +14,13 @@ import (
 const annaNumber = "+491711234567"
 
 // called takes the first step somewhere and asks for a call there.
-func (h *house) called(from account.From) error {
+func (h *house) called(from account.Origin) error {
 	h.Helper()
 	entry, err := h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, from)
 	if err != nil {
 		h.Fatal(err)
 	}
-	return h.Choose(h.Context(), entry.SignIn, "spoken", from)
+	return h.Choose(h.Context(), entry.Attempt, "spoken", from)
 }
 
 // Strangers use up what there is of messages to a number, and then those of the account. The
@@ -32,22 +32,22 @@ func TestTextsOfOwner(t *testing.T) {
 		one, other := h.laptop(), h.laptop().at(officeIP)
 		for _, l := range []*laptop{one, other} {
 			entry := l.begin()
-			if err := h.Choose(h.Context(), entry.SignIn, "email", l.from); err != nil {
+			if err := h.Choose(h.Context(), entry.Attempt, "email", l.from); err != nil {
 				h.Fatal(err)
 			}
-			l.answer(entry.SignIn, false)
+			l.answer(entry.Attempt, false)
 		}
-		for n := range limit.TextsPerBlock {
+		for n := range limit.TextsPerBlockHour {
 			if err := h.called(away(n)); err != nil {
 				h.Fatal(err)
 			}
 		}
-		h.refused("one more for strangers", h.called(away(100)), account.ErrWait)
+		h.refused("one more for strangers", h.called(away(100)), account.ErrLimited)
 		got := func(l *laptop, most int) (n int) {
 			for range most {
 				if err := h.called(l.from); err == nil {
 					n++
-				} else if !errors.Is(err, account.ErrWait) {
+				} else if !errors.Is(err, account.ErrLimited) {
 					h.Fatal(err)
 				}
 			}
@@ -59,7 +59,7 @@ func TestTextsOfOwner(t *testing.T) {
 			}
 			h.turn(time.Hour)
 		}
-		if n := got(other, 10); n != limit.TextsPerAccount-limit.KnownSendsDay {
+		if n := got(other, 10); n != limit.TextsPerAccountDay-limit.KnownMailsPerDay {
 			h.Errorf("%d in another known browser", n)
 		}
 	})
@@ -69,13 +69,13 @@ func TestTextsOfOwner(t *testing.T) {
 func TestTextsToProve(t *testing.T) {
 	withAnna(t, func(h *house) {
 		session := h.enroll(h.in(), annaNumber)
-		for n := range limit.NewTextsPerNumber - 1 {
+		for n := range limit.NewNumberTextsPerDay - 1 {
 			if err := h.Enroll(h.Context(), h.who(session), "spoken", url.Values{"number": {annaNumber}}, home); err != nil {
 				h.Fatalf("number %d: %v", n, err)
 			}
 		}
 		err := h.Enroll(h.Context(), h.who(session), "spoken", url.Values{"number": {annaNumber}}, home)
-		h.refused("one more", err, account.ErrWait)
+		h.refused("one more", err, account.ErrLimited)
 		if err := h.called(away(1)); err != nil {
 			h.Errorf("Anna in a new browser: %v", err)
 		}
@@ -87,17 +87,17 @@ func TestTextsToProve(t *testing.T) {
 func TestSignInsPerNetwork(t *testing.T) {
 	withAnna(t, func(h *house) {
 		l := h.laptop().in(false)
-		begin := func(from account.From) error {
+		begin := func(from account.Origin) error {
 			_, err := h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, from)
 			return err
 		}
-		for n := range limit.SignInsPerNetwork - 1 { // one was the laptop's own, which was not known then
+		for n := range limit.SignInsPerNetworkHour - 1 { // one was the laptop's own, which was not known then
 			if err := begin(home); err != nil {
 				h.Fatalf("sign-in %d: %v", n, err)
 			}
 		}
-		h.refused("one more", begin(home), account.ErrWait)
-		for what, from := range map[string]account.From{"another network": away(1), "a known browser": l.from} {
+		h.refused("one more", begin(home), account.ErrLimited)
+		for what, from := range map[string]account.Origin{"another network": away(1), "a known browser": l.from} {
 			if err := begin(from); err != nil {
 				h.Errorf("%s: %v", what, err)
 			}

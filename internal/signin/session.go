@@ -21,20 +21,20 @@ const seenEvery = time.Minute
 
 // Session is somebody who is in.
 type Session struct {
-	ID      string
-	Account Account
-	Began   time.Time
-	Proved  time.Time // when step two was last proven
-	Seen    time.Time // last use, to the minute
-	Ends    time.Time // in any case
-	AMR     []string  // how it was proven (RFC 8176)
-	Address string
-	Browser trust.Browser
+	ID              string
+	Account         Account
+	StartedAt       time.Time
+	AuthenticatedAt time.Time // when step two was last proven
+	LastSeenAt      time.Time // last use, to the minute
+	ExpiresAt       time.Time // in any case
+	AMR             []string  // how it was proven (RFC 8176)
+	Address         string
+	Browser         trust.Browser
 	// Trusted is when the browser was verified, if trust in it skipped step two.
-	Trusted time.Time
-	device  string // the browser it began in
-	epoch   int64
-	signIn  string // the sign-in it came from
+	TrustVerifiedAt time.Time
+	device          string // the browser it began in
+	epoch           int64
+	signIn          string // the sign-in it came from
 }
 
 // Account is the person who is in.
@@ -47,29 +47,29 @@ type Account struct {
 }
 
 // newSession draws up a session that begins now, and its token.
-func (e *Engine) newSession(a store.Account, from account.From) (token string, row store.Session) {
+func (e *Engine) newSession(a store.Account, from account.Origin) (token string, row store.Session) {
 	now := e.Now()
 	token = seal.Token()
 	return token, store.Session{
 		ID: rand.Text(), Token: seal.Hash(token), Account: a.ID, Epoch: a.Epoch,
-		Address: from.AddressText(), Browser: from.UserAgent, Hints: from.Hints,
+		Address: from.AddressString(), Browser: from.UserAgent, Hints: from.ClientHints,
 		BeganAt: store.Millis(now), SeenAt: store.Millis(now), EndsAt: store.Millis(now.Add(e.Absolute)),
 	}
 }
 
 // carriedOn draws up the session in which who goes on after everything before was
 // made void, and its token: the same proof and the same end.
-func (e *Engine) carriedOn(who Session, from account.From) (token string, row store.Session) {
+func (e *Engine) carriedOn(who Session, from account.Origin) (token string, row store.Session) {
 	token, row = e.newSession(store.Account{ID: who.Account.ID, Epoch: who.epoch + 1}, from)
-	row.BeganAt, row.ProvedAt, row.EndsAt = store.Millis(who.Began), store.Millis(who.Proved), store.Millis(who.Ends)
-	row.AMR, row.SignIn, row.Device, row.TrustedAt = strings.Join(who.AMR, " "), who.signIn, who.device, store.Millis(who.Trusted)
+	row.BeganAt, row.ProvedAt, row.EndsAt = store.Millis(who.StartedAt), store.Millis(who.AuthenticatedAt), store.Millis(who.ExpiresAt)
+	row.AMR, row.SignIn, row.Device, row.TrustedAt = strings.Join(who.AMR, " "), who.signIn, who.device, store.Millis(who.TrustVerifiedAt)
 	return token, row
 }
 
 // rekey voids every sign-in and session of the person after a factor was changed, ends
 // trust in their other browsers, and opens the session in which who goes on.
 // ErrNoSession: it was ended meanwhile.
-func (e *Engine) rekey(ctx context.Context, tx *store.DB, who Session, from account.From) (token string, err error) {
+func (e *Engine) rekey(ctx context.Context, tx *store.DB, who Session, from account.Origin) (token string, err error) {
 	if err := tx.RaiseEpoch(ctx, who.Account.ID, who.epoch); err != nil {
 		return "", endedMeanwhile(err)
 	}
@@ -89,7 +89,7 @@ func (s Session) row() store.Account { return store.Account{ID: s.Account.ID, Ep
 
 // carryOn puts the session in which who goes on in the place of the one they were in.
 // If that one was ended meanwhile it stays ended, and whatever the transaction did with it.
-func (e *Engine) carryOn(ctx context.Context, tx *store.DB, who Session, from account.From) (token string, err error) {
+func (e *Engine) carryOn(ctx context.Context, tx *store.DB, who Session, from account.Origin) (token string, err error) {
 	if err := tx.EndOneSession(ctx, who.Account.ID, who.ID); err != nil {
 		return "", endedMeanwhile(err)
 	}
@@ -144,9 +144,9 @@ func (e *Engine) seen(ctx context.Context, row store.Session, a store.Account, e
 
 func described(row store.Session) Session {
 	return Session{
-		ID: row.ID, Began: store.Time(row.BeganAt), Proved: store.Time(row.ProvedAt), Seen: store.Time(row.SeenAt),
-		Ends: store.Time(row.EndsAt), AMR: strings.Fields(row.AMR), Address: row.Address, Browser: trust.ReadBrowser(row.Browser, row.Hints),
-		Trusted: store.Time(row.TrustedAt), device: row.Device, signIn: row.SignIn,
+		ID: row.ID, StartedAt: store.Time(row.BeganAt), AuthenticatedAt: store.Time(row.ProvedAt), LastSeenAt: store.Time(row.SeenAt),
+		ExpiresAt: store.Time(row.EndsAt), AMR: strings.Fields(row.AMR), Address: row.Address, Browser: trust.ReadBrowser(row.Browser, row.Hints),
+		TrustVerifiedAt: store.Time(row.TrustedAt), device: row.Device, signIn: row.SignIn,
 	}
 }
 
@@ -167,7 +167,7 @@ func (e *Engine) Sessions(ctx context.Context, who Session) ([]Session, error) {
 
 // SignOut ends the session of this token, also one that nobody has used for long: its apps must
 // hear of it. One that is over is no error.
-func (e *Engine) SignOut(ctx context.Context, token string, from account.From) error {
+func (e *Engine) SignOut(ctx context.Context, token string, from account.Origin) error {
 	who, _, err := e.Store.Session(ctx, seal.Hash(token), 0, store.Millis(e.Now()))
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
@@ -188,7 +188,7 @@ func (e *Engine) SignOut(ctx context.Context, token string, from account.From) e
 }
 
 // EndSession ends another session of the person by its id. One that is over is no error.
-func (e *Engine) EndSession(ctx context.Context, who Session, id string, from account.From) error {
+func (e *Engine) EndSession(ctx context.Context, who Session, id string, from account.Origin) error {
 	err := e.Store.Tx(ctx, func(tx *store.DB) error {
 		if err := tx.EndOneSession(ctx, who.Account.ID, id); err != nil {
 			return err
@@ -203,7 +203,7 @@ func (e *Engine) EndSession(ctx context.Context, who Session, id string, from ac
 
 // SignOutEverywhere ends every session and every pending sign-in of the person, this
 // one too, and trust in all their browsers.
-func (e *Engine) SignOutEverywhere(ctx context.Context, who Session, from account.From) error {
+func (e *Engine) SignOutEverywhere(ctx context.Context, who Session, from account.Origin) error {
 	err := e.Store.Tx(ctx, func(tx *store.DB) error {
 		if err := tx.RaiseEpoch(ctx, who.Account.ID, who.epoch); err != nil {
 			return err

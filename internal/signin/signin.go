@@ -24,26 +24,26 @@ import (
 )
 
 const (
-	// Life is how long a sign-in may take.
-	Life = 30 * time.Minute
-	// asking is the part of it in which new codes may be asked for: the last one is
+	// TTL is how long a sign-in may take.
+	TTL = 30 * time.Minute
+	// resendWindow is the part of it in which new codes may be asked for: the last one is
 	// then still good for all of its own 15 minutes.
-	asking = 15 * time.Minute
-	// mailboxRest is for how long after a reset by mail the same mailbox does not
+	resendWindow = 15 * time.Minute
+	// mailboxCooldown is for how long after a reset by mail the same mailbox does not
 	// prove step two as well, if there is another way.
-	mailboxRest = 24 * time.Hour
+	mailboxCooldown = 24 * time.Hour
 )
 
 // Engine is the house's one way in. It stands on the accounts and
 // their browsers.
 type Engine struct {
-	*account.Registry
+	*account.Accounts
 	Devices  *device.Devices
-	Ledgers  *ledger.Ledgers
+	Ledgers  *ledger.Budgets
 	Methods  []factor.Method
 	Idle     time.Duration // a session ends after so long without a request
 	Absolute time.Duration // and after so long in any case
-	Texts    Texts
+	Texts    TextBudget
 }
 
 // Step is where somebody is on the way in.
@@ -54,16 +54,16 @@ const (
 	StepPassword Step = iota // to begin with, or again: this sign-in is over
 	StepMethod               // choose a way to prove it is you
 	StepVerify               // answer the challenge
-	StepIn                   // a session is due
+	StepSignedIn             // a session is due
 )
 
 // Next is the order of the steps, and the only place that knows it.
-func Next(p Pending, now time.Time) Step {
+func Next(p State, now time.Time) Step {
 	switch {
-	case p.Finished || now.After(p.Ends):
+	case p.Finished || now.After(p.ExpiresAt):
 		return StepPassword
 	case p.Trusted, p.Proven:
-		return StepIn
+		return StepSignedIn
 	case p.Challenge != nil:
 		return StepVerify
 	default:
@@ -71,11 +71,11 @@ func Next(p Pending, now time.Time) Step {
 	}
 }
 
-// Pending is somebody on the way in: the password was right, there is no session.
-type Pending struct {
+// State is somebody on the way in: the password was right, there is no session.
+type State struct {
 	Email     string // masked
-	Began     time.Time
-	Ends      time.Time
+	StartedAt time.Time
+	ExpiresAt time.Time
 	ReturnTo  string     // a local path; "" if the person came from nowhere
 	StepUp    bool       // for somebody who is in already
 	Offers    []Offer    // the ways in which this account may prove itself, in the order of Methods
@@ -83,7 +83,7 @@ type Pending struct {
 	Finished  bool       // passed or given up
 	Proven    bool       // the challenge was answered
 	Trusted   bool       // this browser, from this place, needs no challenge
-	Why       Why        // there is one
+	Why       StepReason // there is one
 	Trust     TrustOffer
 }
 
@@ -98,11 +98,11 @@ type Offer struct {
 // Challenge is the open question of a pending sign-in.
 type Challenge struct {
 	Offer
-	Valid     time.Duration // how long one code works; 0: there is no code that is sent
-	Delivery  Delivery
-	Again     time.Time // from when a new code may be asked for; zero: not in this sign-in any more
-	TriesLeft int
-	Hard      bool // it takes an answer that nobody can guess
+	CodeTTL     time.Duration // how long one code works; 0: there is no code that is sent
+	Delivery    Delivery
+	ResendAt    time.Time // from when a new code may be asked for; zero: not in this sign-in any more
+	GuessesLeft int
+	LongCode    bool // it takes an answer that nobody can guess
 }
 
 // Delivery is what became of the newest message of a challenge.
@@ -113,17 +113,17 @@ type Delivery struct {
 
 // Credentials are what the first page asks for.
 type Credentials struct {
-	Email    string
-	Password string
-	ReturnTo string // an address to go to afterwards, already checked
-	Full     bool   // both steps are wanted, whatever is trusted
-	Level    Level  // how much must be proven, if it can be
-	Current  string // the token of the sign-in this browser is in, or ""
+	Email        string
+	Password     string
+	ReturnTo     string // an address to go to afterwards, already checked
+	SkipTrust    bool   // both steps are wanted, whatever is trusted
+	Level        Level  // how much must be proven, if it can be
+	AttemptToken string // the token of the sign-in this browser is in, or ""
 }
 
-// Entry is what a browser is given on the way in, a cookie each; "" for none.
-type Entry struct {
-	SignIn  string // of the pending sign-in
+// Cookies is what a browser is given on the way in, a cookie each; "" for none.
+type Cookies struct {
+	Attempt string // of the pending sign-in
 	Session string // of the session: the person is in
 	Device  string // of the browser itself
 }
@@ -132,45 +132,45 @@ type Entry struct {
 // session; everywhere else it opens a sign-in. If the browser is in the middle of a sign-in
 // of the same account, that one goes on under a new token, and no second message is sent.
 // account.ErrCredentials, *account.WaitError, seal.ErrBusy.
-func (e *Engine) Begin(ctx context.Context, c Credentials, from account.From) (Entry, error) {
+func (e *Engine) Begin(ctx context.Context, c Credentials, from account.Origin) (Cookies, error) {
 	known, err := e.Devices.Known(ctx, c.Email, from)
 	if err != nil {
-		return Entry{}, err
+		return Cookies{}, err
 	}
-	a, err := e.CheckPassword(ctx, c.Email, c.Password, account.Guesser{Network: from.Network(), Device: known})
+	a, err := e.VerifyPassword(ctx, c.Email, c.Password, account.PasswordSource{Network: from.Network(), Device: known})
 	if err != nil {
-		return Entry{}, err
+		return Cookies{}, err
 	}
 	b, d, err := e.Devices.Look(ctx, a, from)
 	if err != nil {
-		return Entry{}, err
+		return Cookies{}, err
 	}
 	now := e.Now()
-	if Next(Pending{Ends: now.Add(Life), Trusted: d.Reason == trust.Trusted && !c.Full}, now) == StepIn {
+	if Next(State{ExpiresAt: now.Add(TTL), Trusted: d.Reason == trust.Trusted && !c.SkipTrust}, now) == StepSignedIn {
 		entry, err := e.enterTrusted(ctx, a, b, d, from)
 		if !errors.Is(err, store.ErrNotFound) {
 			return entry, err
 		}
 		if b, d, err = e.Devices.Look(ctx, a, from); err != nil { // it ended this very moment
-			return Entry{}, err
+			return Cookies{}, err
 		}
 	}
 	if b.Copied {
 		if err := e.Devices.Betrayed(ctx, b, from); err != nil {
-			return Entry{}, err
+			return Cookies{}, err
 		}
 	}
 	token, err := e.pend(ctx, visit{account: a, why: &d, browser: b}, c, from)
-	return Entry{SignIn: token}, err
+	return Cookies{Attempt: token}, err
 }
 
 // pend opens a sign-in after the right password, or goes on with the one this browser is in.
-func (e *Engine) pend(ctx context.Context, v visit, c Credentials, from account.From) (token string, err error) {
+func (e *Engine) pend(ctx context.Context, v visit, c Credentials, from account.Origin) (token string, err error) {
 	v.SignIn = store.SignIn{Purpose: store.ForSession, ReturnTo: c.ReturnTo, Reason: string(v.why.Reason), Device: v.why.Device, Level: int64(c.Level)}
 	if old, ok := v.why.Old(); ok && v.why.Reason == trust.Expired {
 		v.VerifiedAt = store.Millis(old.Verified)
 	}
-	current, err := e.Store.SignIn(ctx, seal.Hash(c.Current))
+	current, err := e.Store.SignIn(ctx, seal.Hash(c.AttemptToken))
 	if err == nil && current.Account == v.account.ID && current.Purpose == store.ForSession && current.Level == v.Level {
 		if token, err = e.resume(ctx, v, current); err == nil {
 			return token, nil
@@ -204,7 +204,7 @@ func (e *Engine) resume(ctx context.Context, v visit, s store.SignIn) (string, e
 }
 
 // begin opens the sign-in that is drawn up in v so far.
-func (e *Engine) begin(ctx context.Context, v visit, from account.From) (string, error) {
+func (e *Engine) begin(ctx context.Context, v visit, from account.Origin) (string, error) {
 	token := e.drawSignIn(&v.SignIn, v.account, from)
 	v.from = from
 	first, err := e.firstQuestion(ctx, v, from)
@@ -212,7 +212,7 @@ func (e *Engine) begin(ctx context.Context, v visit, from account.From) (string,
 		return "", err
 	}
 	err = e.addSignIn(ctx, v, first, from)
-	if errors.Is(err, account.ErrWait) { // no message now; the page offers what else there is
+	if errors.Is(err, account.ErrLimited) { // no message now; the page offers what else there is
 		err = e.addSignIn(ctx, v, nil, from)
 	}
 	if err != nil {
@@ -221,12 +221,12 @@ func (e *Engine) begin(ctx context.Context, v visit, from account.From) (string,
 	if v.why != nil {
 		e.Devices.LogDecision(v.account, *v.why)
 	}
-	e.Wake()
+	e.NotifyOutbox()
 	return token, nil
 }
 
 // addSignIn saves a sign-in with its first question, if there is one.
-func (e *Engine) addSignIn(ctx context.Context, v visit, first *question, from account.From) error {
+func (e *Engine) addSignIn(ctx context.Context, v visit, first *question, from account.Origin) error {
 	return e.Store.Tx(ctx, func(tx *store.DB) error {
 		if err := e.spendSignIn(ctx, tx, v, from); err != nil {
 			return err
@@ -249,18 +249,18 @@ func (e *Engine) addSignIn(ctx context.Context, v visit, first *question, from a
 }
 
 // drawSignIn fills row in for somebody who begins now, and makes its token.
-func (e *Engine) drawSignIn(row *store.SignIn, a store.Account, from account.From) (token string) {
+func (e *Engine) drawSignIn(row *store.SignIn, a store.Account, from account.Origin) (token string) {
 	now := e.Now()
 	token = seal.Token()
 	row.ID, row.Token, row.Account, row.Epoch = rand.Text(), seal.Hash(token), a.ID, a.Epoch
-	row.Address, row.Browser, row.Hints = from.AddressText(), from.UserAgent, from.Hints
-	row.BeganAt, row.EndsAt = store.Millis(now), store.Millis(now.Add(Life))
+	row.Address, row.Browser, row.Hints = from.AddressString(), from.UserAgent, from.ClientHints
+	row.BeganAt, row.EndsAt = store.Millis(now), store.Millis(now.Add(TTL))
 	return token
 }
 
 // firstQuestion is asked at once where there is nothing to choose; otherwise nothing
 // is sent before the choice, and it is nil.
-func (e *Engine) firstQuestion(ctx context.Context, v visit, from account.From) (*question, error) {
+func (e *Engine) firstQuestion(ctx context.Context, v visit, from account.Origin) (*question, error) {
 	all, err := e.factors(ctx, v.account)
 	if err != nil {
 		return nil, err
@@ -280,7 +280,7 @@ type visit struct {
 	draft   *enrolled
 	who     Session          // whose draft it is
 	why     *device.Decision // that led to it
-	from    account.From     // that asks now
+	from    account.Origin   // that asks now
 	browser device.Browser   // the same, as the account knows it
 }
 
@@ -288,7 +288,7 @@ type visit struct {
 func (e *Engine) visit(ctx context.Context, token string) (visit, error) {
 	row, err := e.Store.SignIn(ctx, seal.Hash(token))
 	if errors.Is(err, store.ErrNotFound) {
-		return visit{}, ErrNoSignIn
+		return visit{}, ErrNoAttempt
 	}
 	if err != nil {
 		return visit{}, fmt.Errorf("signin: find: %w", err)
@@ -301,24 +301,24 @@ func (e *Engine) visit(ctx context.Context, token string) (visit, error) {
 }
 
 // Pending is the sign-in of this token, over or not: ask Next. ErrNoSignIn.
-func (e *Engine) Pending(ctx context.Context, token string, from account.From) (Pending, error) {
+func (e *Engine) Pending(ctx context.Context, token string, from account.Origin) (State, error) {
 	v, err := e.visit(ctx, token)
 	if err != nil {
-		return Pending{}, err
+		return State{}, err
 	}
 	if err := e.see(ctx, &v, from); err != nil {
-		return Pending{}, err
+		return State{}, err
 	}
 	p, err := e.pending(ctx, v)
 	if err != nil {
-		return Pending{}, err
+		return State{}, err
 	}
 	row, err := e.Store.Challenge(ctx, v.ID)
 	if errors.Is(err, store.ErrNotFound) {
 		return p, nil
 	}
 	if err != nil {
-		return Pending{}, fmt.Errorf("signin: find challenge: %w", err)
+		return State{}, fmt.Errorf("signin: find challenge: %w", err)
 	}
 	p.Proven = row.PassedAt != 0
 	p.Challenge, err = e.describe(ctx, v, row)
@@ -328,19 +328,19 @@ func (e *Engine) Pending(ctx context.Context, token string, from account.From) (
 	return p, err
 }
 
-func (e *Engine) pending(ctx context.Context, v visit) (Pending, error) {
+func (e *Engine) pending(ctx context.Context, v visit) (State, error) {
 	all, err := e.factors(ctx, v.account)
-	return Pending{
-		Email: account.MaskEmail(v.account.Email), Began: store.Time(v.BeganAt), Ends: store.Time(v.EndsAt),
+	return State{
+		Email: account.MaskEmail(v.account.Email), StartedAt: store.Time(v.BeganAt), ExpiresAt: store.Time(v.EndsAt),
 		ReturnTo: v.ReturnTo, StepUp: v.Purpose == store.ForStepUp, Finished: v.FinishedAt != 0,
-		Offers: offers(v.ways(all, e.Now())), Why: Why{trust.Reason(v.Reason), store.Time(v.VerifiedAt)},
+		Offers: offers(v.ways(all, e.Now())), Why: StepReason{trust.Reason(v.Reason), store.Time(v.VerifiedAt)},
 	}, err
 }
 
 // Cancel gives the sign-in up. A sign-in that is over or unknown is no error.
 func (e *Engine) Cancel(ctx context.Context, token string) error {
 	v, err := e.visit(ctx, token)
-	if errors.Is(err, ErrNoSignIn) {
+	if errors.Is(err, ErrNoAttempt) {
 		return nil
 	}
 	if err != nil {

@@ -37,7 +37,7 @@ const (
 )
 
 var (
-	home     = account.From{Address: netip.MustParseAddr("203.0.113.5"), UserAgent: "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0", Language: "en"}
+	home     = account.Origin{Address: netip.MustParseAddr("203.0.113.5"), UserAgent: "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0", Language: "en"}
 	codeLine = regexp.MustCompile(`(?m)^\d{6}$`)
 )
 
@@ -66,14 +66,14 @@ func open(t *testing.T, url string) *house {
 	db := storetest.Open(t, url)
 	send := map[delivery.Channel]delivery.Send{delivery.Email: h.send, spoken.Call: h.send}
 	h.outbox = outbox.New(db, keys, send, h.clock, slog.New(slog.DiscardHandler))
-	accounts := &account.Registry{
+	accounts := &account.Accounts{
 		Store: db, Keys: keys, Passwords: seal.NewPasswords(seal.Cost{MemoryKiB: 64, Time: 1}, 4, 64), Now: h.clock, Log: slog.New(slog.DiscardHandler),
 		Settings: account.Settings{Site: "Example", PublicURL: "https://signin.example.com", SignUp: "open", Location: time.UTC},
-		Put:      h.outbox.Put, Wake: func() {},
+		Enqueue:  h.outbox.Put, NotifyOutbox: func() {},
 	}
 	h.Engine = &signin.Engine{
-		Registry: accounts, Devices: &device.Devices{Registry: accounts, Policy: trust.Policy{Life: trust.Life}},
-		Ledgers: &ledger.Ledgers{Registry: accounts, PerYear: limit.PerYear},
+		Accounts: accounts, Devices: &device.Devices{Accounts: accounts, Policy: trust.Policy{Life: trust.Life}},
+		Ledgers: &ledger.Budgets{Accounts: accounts, PerYear: limit.AccountBudgetPerYear},
 		Methods: []factor.Method{email.Method{}, spoken.Method{}, totp.Method{}, recovery.New()},
 		Idle:    time.Hour, Absolute: 24 * time.Hour,
 	}
@@ -159,7 +159,7 @@ func (h *house) linkToken() string {
 
 func (h *house) add(email, password string) {
 	h.Helper()
-	if err := h.AddAccount(h.Context(), account.NewAccount{Email: email, Name: "Anna", Password: password}); err != nil {
+	if err := h.Create(h.Context(), account.NewAccount{Email: email, Name: "Anna", Password: password}); err != nil {
 		h.Fatal(err)
 	}
 }
@@ -172,7 +172,7 @@ func (h *house) begin() (token string) {
 	if err != nil {
 		h.Fatal(err)
 	}
-	return entry.SignIn
+	return entry.Attempt
 }
 
 func (h *house) verify(token, code string) (session string, err error) {
@@ -237,7 +237,7 @@ func TestSignIn(t *testing.T) {
 			h.Errorf("session %+v, %v", who, err)
 		}
 		_, err = h.Pending(h.Context(), session, home)
-		h.refused("the session token as a sign-in", err, signin.ErrNoSignIn)
+		h.refused("the session token as a sign-in", err, signin.ErrNoAttempt)
 	})
 }
 
@@ -268,8 +268,8 @@ func TestOverlappingCodes(t *testing.T) {
 		codes := []string{h.code()}
 		for _, wait := range []time.Duration{30 * time.Second, time.Minute, 2 * time.Minute} {
 			h.turn(wait - time.Second)
-			var early *account.WaitError
-			if err := h.Resend(h.Context(), token, home); !errors.As(err, &early) || !early.Until.Equal(h.clock().Add(time.Second)) {
+			var early *account.LimitedError
+			if err := h.Resend(h.Context(), token, home); !errors.As(err, &early) || !early.RetryAt.Equal(h.clock().Add(time.Second)) {
 				h.Errorf("a second too early: %v", err)
 			}
 			h.turn(time.Second)
@@ -307,9 +307,9 @@ func TestFiveTries(t *testing.T) {
 			h.refused("wrong", err, factor.ErrIncorrect)
 		}
 		_, err := h.verify(token, code)
-		h.refused("the right one, too late", err, signin.ErrTooManyTries)
+		h.refused("the right one, too late", err, signin.ErrTooManyGuesses)
 		h.turn(time.Minute)
-		h.refused("a new code", h.Resend(h.Context(), token, home), signin.ErrTooManyTries)
+		h.refused("a new code", h.Resend(h.Context(), token, home), signin.ErrTooManyGuesses)
 	})
 }
 
@@ -347,7 +347,7 @@ func TestOneSession(t *testing.T) {
 			switch _, err := h.verify(token, code); {
 			case err == nil:
 				sessions.Add(1)
-			case errors.Is(err, factor.ErrIncorrect), errors.Is(err, signin.ErrTooManyTries), errors.Is(err, account.ErrWait):
+			case errors.Is(err, factor.ErrIncorrect), errors.Is(err, signin.ErrTooManyGuesses), errors.Is(err, account.ErrLimited):
 			default:
 				others.Add(1)
 				t.Log(err)
@@ -396,16 +396,16 @@ func TestNoSecondMessage(t *testing.T) {
 				h.Fatal(err)
 			}
 		}
-		again, err := h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord, Current: token}, home)
-		if err != nil || again.SignIn == token {
+		again, err := h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord, AttemptToken: token}, home)
+		if err != nil || again.Attempt == token {
 			h.Fatalf("again: %v", err)
 		}
 		if n := len(h.arrived()); n != 1 {
 			h.Errorf("%d mails, want 1", n)
 		}
 		_, err = h.Pending(h.Context(), token, home)
-		h.refused("the old token", err, signin.ErrNoSignIn)
-		if _, err := h.verify(again.SignIn, h.code()); err != nil {
+		h.refused("the old token", err, signin.ErrNoAttempt)
+		if _, err := h.verify(again.Attempt, h.code()); err != nil {
 			h.Error(err)
 		}
 	})
@@ -448,7 +448,7 @@ func TestCodeOfAnother(t *testing.T) {
 func TestSignInEnds(t *testing.T) {
 	withAnna(t, func(h *house) {
 		token := h.begin()
-		h.turn(signin.Life)
+		h.turn(signin.TTL)
 		p, err := h.Pending(h.Context(), token, home)
 		if err != nil || signin.Next(p, h.clock()) != signin.StepVerify {
 			h.Errorf("at its end: step %v, %v", signin.Next(p, h.clock()), err)
@@ -457,7 +457,7 @@ func TestSignInEnds(t *testing.T) {
 		if p, _ := h.Pending(h.Context(), token, home); signin.Next(p, h.clock()) != signin.StepPassword {
 			h.Errorf("after its end: step %v", signin.Next(p, h.clock()))
 		}
-		h.refused("resend after the end", h.Resend(h.Context(), token, home), signin.ErrNoSignIn)
+		h.refused("resend after the end", h.Resend(h.Context(), token, home), signin.ErrNoAttempt)
 		other := h.begin()
 		if err := h.Cancel(h.Context(), other); err != nil {
 			h.Fatal(err)
@@ -536,6 +536,6 @@ func TestSignOut(t *testing.T) {
 		_, err = h.Session(h.Context(), second)
 		h.refused("signed out everywhere", err, signin.ErrNoSession)
 		_, err = h.verify(pending, h.code())
-		h.refused("somebody who was on the way in", err, signin.ErrNoSignIn)
+		h.refused("somebody who was on the way in", err, signin.ErrNoAttempt)
 	})
 }

@@ -58,12 +58,12 @@ func TestStolenDevice(t *testing.T) {
 		l := h.laptop().in(true)
 		thief := l.copied()
 		l.begin()
-		if a, b := thief.from.Device, l.from.Device; a == b || a[:26] != b[:26] {
+		if a, b := thief.from.DeviceToken, l.from.DeviceToken; a == b || a[:26] != b[:26] {
 			h.Fatalf("the secret stays: %q, %q", a, b)
 		}
 		tab := thief.copied()
 		h.turn(10 * time.Second)
-		if entry := tab.begin(); entry.Session == "" || entry.Device != l.from.Device {
+		if entry := tab.begin(); entry.Session == "" || entry.Device != l.from.DeviceToken {
 			h.Errorf("another tab: %+v", entry)
 		}
 		h.turn(time.Hour)
@@ -74,7 +74,7 @@ func TestStolenDevice(t *testing.T) {
 		h.turn(time.Second)
 		late := thief.copied()
 		late.wants("a request that was on its way", trust.Trusted)
-		if late.from.Device != thief.from.Device {
+		if late.from.DeviceToken != thief.from.DeviceToken {
 			h.Error("a secret of before is given a successor")
 		}
 		session := lost.session
@@ -101,12 +101,12 @@ func TestStolenFromTwo(t *testing.T) {
 		anna := h.laptop().in(true)
 		thief := anna.copied()
 		ben := anna.ben().in(true)
-		anna.from.Device = ben.from.Device
+		anna.from.DeviceToken = ben.from.DeviceToken
 		h.turn(time.Hour)
 		anna.begin()
 		h.turn(time.Hour)
 		anna.begin()
-		ben.from.Device = anna.from.Device
+		ben.from.DeviceToken = anna.from.DeviceToken
 		ben.wants("Ben", trust.Trusted)
 		h.add("mallory@example.com", "one two three four five")
 		thief.email, thief.word = "mallory@example.com", "one two three four five"
@@ -136,7 +136,7 @@ func TestAlarmOnDemand(t *testing.T) {
 		mallory.in(true)
 		mallory.email, mallory.word = annaEmail, annaWord // which they know
 		for range 5 {
-			mallory.from.Device = mallory.from.Device[:26] + strings.Repeat("A", 43)
+			mallory.from.DeviceToken = mallory.from.DeviceToken[:26] + strings.Repeat("A", 43)
 			mallory.begin()
 		}
 		h.wantsWarned(0, 0)
@@ -176,11 +176,11 @@ func TestNoFalseAlarm(t *testing.T) {
 	withAnna(t, func(h *house) {
 		anna := h.laptop().in(true)
 		ben := anna.ben().in(true)
-		anna.from.Device = ben.from.Device
+		anna.from.DeviceToken = ben.from.DeviceToken
 		h.turn(time.Hour)
 		written := anna.copied()
 		anna.begin()
-		ben.from.Device = anna.from.Device
+		ben.from.DeviceToken = anna.from.DeviceToken
 		h.turn(10 * time.Second)
 		ben.begin()
 		h.turn(time.Hour)
@@ -191,7 +191,7 @@ func TestNoFalseAlarm(t *testing.T) {
 		first.begin()
 		h.turn(2 * time.Minute)
 		second.begin()
-		if first.from.Device != second.from.Device {
+		if first.from.DeviceToken != second.from.DeviceToken {
 			h.Error("two answers to one question")
 		}
 		h.turn(2 * time.Minute)
@@ -210,11 +210,11 @@ func TestForgetWhileVerifying(t *testing.T) {
 			l.at(officeIP).in(true)
 			owner := h.who(l.session).Owner()
 			l.at("192.0.2.77")
-			token := l.begin().SignIn
+			token := l.begin().Attempt
 			h.refused("choose", h.Choose(h.Context(), token, "email", l.from), nil)
 			h.refused("tick", h.Tick(h.Context(), token, true), nil)
 			code := h.mailed(annaEmail)
-			verify := make(chan signin.Entry, 1)
+			verify := make(chan signin.Cookies, 1)
 			done := make(chan error, 2)
 			go func() {
 				entry, err := h.Verify(h.Context(), token, url.Values{"code": {code}}, l.from)
@@ -248,10 +248,10 @@ func TestRestoredCopy(t *testing.T) {
 		l.wants("after the backup", trust.Trusted)
 	}
 	h.Store = storetest.Open(t, backup)
-	h.outbox = outbox.New(h.Store, h.Keys, map[delivery.Channel]delivery.Send{delivery.Email: h.send}, h.clock, h.Registry.Log)
-	h.Put = h.outbox.Put
+	h.outbox = outbox.New(h.Store, h.Keys, map[delivery.Channel]delivery.Send{delivery.Email: h.send}, h.clock, h.Accounts.Log)
+	h.Enqueue = h.outbox.Put
 	h.turn(time.Hour)
-	if err := h.Restored(h.Context()); err != nil {
+	if err := h.InvalidateAll(h.Context()); err != nil {
 		t.Fatal(err)
 	}
 	l.wants("brought back", trust.EndedRestored)

@@ -30,7 +30,7 @@ const (
 // laptop is a browser that somebody signs in with, and that keeps its cookie.
 type laptop struct {
 	*house
-	from        account.From
+	from        account.Origin
 	email, word string
 	session     string
 }
@@ -46,15 +46,15 @@ func (l *laptop) at(address string) *laptop {
 }
 
 // keep takes the cookies of an answer.
-func (l *laptop) keep(e signin.Entry) {
+func (l *laptop) keep(e signin.Cookies) {
 	if e.Device != "" {
-		l.from.Device = e.Device
+		l.from.DeviceToken = e.Device
 	}
 	l.session = e.Session
 }
 
 // begin takes the first step. It is over where the browser is trusted.
-func (l *laptop) begin() signin.Entry {
+func (l *laptop) begin() signin.Cookies {
 	l.Helper()
 	l.turn(time.Millisecond)
 	entry, err := l.Begin(l.Context(), signin.Credentials{Email: l.email, Password: l.word}, l.from)
@@ -69,10 +69,10 @@ func (l *laptop) begin() signin.Entry {
 func (l *laptop) in(tick bool) *laptop {
 	l.Helper()
 	entry := l.begin()
-	if entry.SignIn == "" {
+	if entry.Attempt == "" {
 		l.Fatal("no second step was asked for")
 	}
-	l.answer(entry.SignIn, tick)
+	l.answer(entry.Attempt, tick)
 	return l
 }
 
@@ -110,7 +110,7 @@ func (l *laptop) why() trust.Reason {
 	if entry.Session != "" {
 		return trust.Trusted
 	}
-	p, err := l.Pending(l.Context(), entry.SignIn, l.from)
+	p, err := l.Pending(l.Context(), entry.Attempt, l.from)
 	if err != nil {
 		l.Fatal(err)
 	}
@@ -132,14 +132,14 @@ func TestTrust(t *testing.T) {
 		began := h.clock()
 		n := len(h.arrived())
 		entry := l.begin()
-		if entry.Session == "" || entry.SignIn != "" {
+		if entry.Session == "" || entry.Attempt != "" {
 			h.Fatal("a trusted browser is asked")
 		}
 		who := h.who(entry.Session)
-		if who.Fresh(h.clock()) || !who.Proved.IsZero() || strings.Join(who.AMR, " ") != "pwd" || who.Trusted.UnixMilli() != began.UnixMilli() {
+		if who.RecentlyAuthenticated(h.clock()) || !who.AuthenticatedAt.IsZero() || strings.Join(who.AMR, " ") != "pwd" || who.TrustVerifiedAt.UnixMilli() != began.UnixMilli() {
 			h.Errorf("a session by trust: %+v", who)
 		}
-		if _, err := h.ChangePassword(h.Context(), who, annaWord, "brand new horse", home); !errors.Is(err, signin.ErrStepUp) {
+		if _, err := h.ChangePassword(h.Context(), who, annaWord, "brand new horse", home); !errors.Is(err, signin.ErrStepUpRequired) {
 			h.Errorf("a session by trust changes the password: %v", err)
 		}
 		if len(h.arrived()) != n {
@@ -190,10 +190,10 @@ func TestTwoFamilies(t *testing.T) {
 		l := h.laptop()
 		entry := l.begin()
 		l.at(homeIPv6)
-		if _, err := h.Pending(h.Context(), entry.SignIn, l.from); err != nil {
+		if _, err := h.Pending(h.Context(), entry.Attempt, l.from); err != nil {
 			h.Fatal(err)
 		}
-		l.at("203.0.113.5").answer(entry.SignIn, true)
+		l.at("203.0.113.5").answer(entry.Attempt, true)
 		l.at(homeIPv6).wants("the other family", trust.Trusted)
 		l.at("2001:db8:1:2:ffff::1").wants("tomorrow's address of the same network", trust.Trusted)
 		l.at("2001:db8:1:3::1").wants("the network next door", trust.OtherNetwork)
@@ -227,8 +227,8 @@ func TestTrustEnds(t *testing.T) {
 		}, trust.EndedPassword, true},
 		{"the password is reset", func(s *scene) {
 			s.turn(time.Second)
-			s.refused("forgot", s.Forgot(s.Context(), annaEmail, home), nil)
-			s.refused("reset", s.Reset(s.Context(), s.linkToken(), "brand new horse", home), nil)
+			s.refused("forgot", s.RequestPasswordReset(s.Context(), annaEmail, home), nil)
+			s.refused("reset", s.ResetPassword(s.Context(), s.linkToken(), "brand new horse", home), nil)
 			s.did.word, s.other.word = "brand new horse", "brand new horse"
 		}, trust.EndedPassword, false},
 		{"a factor is added", func(s *scene) { s.app(s.did.session) }, trust.EndedFactor, true},
@@ -260,8 +260,8 @@ func TestTrustEnds(t *testing.T) {
 			s.turn(time.Minute)
 			s.other.in(true) // the new factor has ended it there
 			entry := s.laptop().begin()
-			s.refused("choose", s.Choose(s.Context(), entry.SignIn, "recovery", home), nil)
-			_, err = s.Verify(s.Context(), entry.SignIn, url.Values{"code": {d.Show.Codes[0]}}, home)
+			s.refused("choose", s.Choose(s.Context(), entry.Attempt, "recovery", home), nil)
+			_, err = s.Verify(s.Context(), entry.Attempt, url.Values{"code": {d.Show.Codes[0]}}, home)
 			s.refused("verify", err, nil)
 		}, trust.EndedRecovery, false},
 		{"signed out everywhere", func(s *scene) {
@@ -270,7 +270,7 @@ func TestTrustEnds(t *testing.T) {
 		{"all browsers are forgotten", func(s *scene) {
 			s.refused("forget", s.Devices.ForgetDevices(s.Context(), fresh(s).Owner(), home), nil)
 		}, trust.EndedRevoked, false},
-		{"the operator ends it", func(s *scene) { s.refused("distrust", s.Distrust(s.Context(), annaEmail), nil) }, trust.EndedOperator, false},
+		{"the operator ends it", func(s *scene) { s.refused("distrust", s.ForgetDevices(s.Context(), annaEmail), nil) }, trust.EndedOperator, false},
 		{"the account was disabled for a time", func(s *scene) {
 			s.refused("disable", s.Disable(s.Context(), annaEmail, true), nil)
 			_, err := s.Begin(s.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, s.other.from)
@@ -280,13 +280,13 @@ func TestTrustEnds(t *testing.T) {
 		{"the change was taken back", func(s *scene) {
 			s.turn(time.Second)
 			s.app(s.did.session)
-			s.refused("undo", s.Undo(s.Context(), s.linkToken(), home), nil)
+			s.refused("undo", s.UndoChange(s.Context(), s.linkToken(), home), nil)
 			s.turn(time.Second)
-			s.refused("forgot", s.Forgot(s.Context(), annaEmail, home), nil)
-			s.refused("reset", s.Reset(s.Context(), s.linkToken(), "brand new horse", home), nil)
+			s.refused("forgot", s.RequestPasswordReset(s.Context(), annaEmail, home), nil)
+			s.refused("reset", s.ResetPassword(s.Context(), s.linkToken(), "brand new horse", home), nil)
 			s.did.word, s.other.word = "brand new horse", "brand new horse"
 		}, trust.EndedFactor, false},
-		{"a backup was brought back", func(s *scene) { s.refused("restored", s.Restored(s.Context()), nil) }, trust.EndedRestored, false},
+		{"a backup was brought back", func(s *scene) { s.refused("restored", s.InvalidateAll(s.Context()), nil) }, trust.EndedRestored, false},
 		{"only signed out", func(s *scene) { s.refused("out", s.SignOut(s.Context(), s.did.session, home), nil) }, trust.Trusted, true},
 	} {
 		t.Run(row.says, func(t *testing.T) {
@@ -314,12 +314,12 @@ func TestTwoAccounts(t *testing.T) {
 		ben.wants("Anna's record for Ben", trust.NoRecord)
 		ben.in(true)
 		ben.wants("Ben", trust.Trusted)
-		anna.from.Device = ben.from.Device // it is one browser
+		anna.from.DeviceToken = ben.from.DeviceToken // it is one browser
 		anna.wants("Anna", trust.Trusted)
 		if err := h.Devices.ForgetDevices(h.Context(), h.who(anna.session).Owner(), home); err != nil {
 			h.Fatal(err)
 		}
-		ben.from.Device = anna.from.Device
+		ben.from.DeviceToken = anna.from.DeviceToken
 		anna.wants("Anna has forgotten it", trust.EndedRevoked)
 		ben.wants("Ben has not", trust.Trusted)
 		if n := storetest.Count(h.T, h.url, "devices"); n != 1 {
@@ -332,7 +332,7 @@ func TestTwoAccounts(t *testing.T) {
 func TestForgedDevice(t *testing.T) {
 	withAnna(t, func(h *house) {
 		l := h.laptop().in(true)
-		token := l.from.Device
+		token := l.from.DeviceToken
 		forged := []string{"", "x", token[:68], token + "A", token[1:], strings.ToLower(token), strings.Repeat("A", 69), seal.DeviceToken(), token[26:] + token[:26]}
 		for i := 0; i < 26; i++ { // the series
 			forged = append(forged, token[:i]+string(token[i]^1)+token[i+1:])
@@ -342,7 +342,7 @@ func TestForgedDevice(t *testing.T) {
 				continue
 			}
 			thief := h.laptop()
-			thief.from.Device = one
+			thief.from.DeviceToken = one
 			thief.wants(one, trust.NoRecord)
 		}
 		l.wants("the real one", trust.Trusted)
@@ -354,7 +354,7 @@ func TestForgedDevice(t *testing.T) {
 func TestTabsAtOnce(t *testing.T) {
 	withAnna(t, func(h *house) {
 		l := h.laptop().in(true)
-		entries := make(chan signin.Entry, 16)
+		entries := make(chan signin.Cookies, 16)
 		atOnce(16, func() {
 			entry, err := h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, l.from)
 			if err != nil {
@@ -363,19 +363,19 @@ func TestTabsAtOnce(t *testing.T) {
 			entries <- entry
 		})
 		close(entries)
-		before := l.from.Device
+		before := l.from.DeviceToken
 		for e := range entries {
 			if e.Session == "" {
 				h.Error("a tab was asked")
 			}
 			if e.Device != "" {
-				if l.from.Device != before && l.from.Device != e.Device {
+				if l.from.DeviceToken != before && l.from.DeviceToken != e.Device {
 					h.Error("two secrets were given out")
 				}
-				l.from.Device = e.Device
+				l.from.DeviceToken = e.Device
 			}
 		}
-		if l.from.Device == before {
+		if l.from.DeviceToken == before {
 			h.Error("no secret was given out")
 		}
 		h.turn(time.Hour)
@@ -418,9 +418,9 @@ func TestTrustOfYesterday(t *testing.T) {
 		if _, err := h.ChangePassword(h.Context(), h.who(l.session), annaWord, "brand new horse", home); err != nil {
 			h.Fatal(err)
 		}
-		h.refused("tick", h.Tick(h.Context(), entry.SignIn, true), signin.ErrNoSignIn)
-		_, err := h.Verify(h.Context(), entry.SignIn, url.Values{"code": {code}}, thief.from)
-		h.refused("verify", err, signin.ErrNoSignIn)
+		h.refused("tick", h.Tick(h.Context(), entry.Attempt, true), signin.ErrNoAttempt)
+		_, err := h.Verify(h.Context(), entry.Attempt, url.Values{"code": {code}}, thief.from)
+		h.refused("verify", err, signin.ErrNoAttempt)
 		if n := storetest.Count(h.T, h.url, "places"); n != 0 {
 			h.Errorf("%d places", n)
 		}
@@ -433,12 +433,12 @@ func TestTick(t *testing.T) {
 	withAnna(t, func(h *house) {
 		h.enroll(h.in(), "+15550100")
 		l := h.laptop()
-		token := l.begin().SignIn
+		token := l.begin().Attempt
 		h.refused("choose", h.Choose(h.Context(), token, "email", l.from), nil)
 		h.refused("tick", h.Tick(h.Context(), token, true), nil)
 		ticked := func(says string, want bool) {
 			p, err := h.Pending(h.Context(), token, l.from)
-			if err != nil || p.Trust.Ticked != want || p.Trust.Days != 30 {
+			if err != nil || p.Trust.Requested != want || p.Trust.Days != 30 {
 				h.Errorf("%s: %+v, %v", says, p.Trust, err)
 			}
 		}
@@ -456,7 +456,7 @@ func TestTick(t *testing.T) {
 		h.refused("tick", h.Tick(h.Context(), token, true), nil)
 		l.from.Address = netip.Addr{}
 		p, err := h.Pending(h.Context(), token, l.from)
-		if err != nil || !p.Trust.Lost || p.Trust.Ticked {
+		if err != nil || !p.Trust.NetworkUnknown || p.Trust.Requested {
 			h.Errorf("nobody knows the network: %+v, %v", p.Trust, err)
 		}
 		entry, err := h.Verify(h.Context(), token, url.Values{"code": {h.last().Text}}, l.from)
@@ -480,9 +480,9 @@ func TestTrustOverKeys(t *testing.T) {
 			if err != nil {
 				h.Fatal(err)
 			}
-			accounts, devices, restarted := *h.Registry, *h.Devices, *h.Engine
+			accounts, devices, restarted := *h.Accounts, *h.Devices, *h.Engine
 			accounts.Store, accounts.Keys = storetest.Open(h.T, h.url), keys
-			devices.Registry, restarted.Registry, restarted.Devices = &accounts, &accounts, &devices
+			devices.Accounts, restarted.Accounts, restarted.Devices = &accounts, &accounts, &devices
 			entry, err := restarted.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, l.from)
 			if err != nil || entry.Session == "" {
 				h.Errorf("%d lines of keys: %+v, %v", strings.Count(lines, "\n")+1, entry, err)
@@ -518,7 +518,7 @@ func TestClockSetBack(t *testing.T) {
 		h.turn(10 * 24 * time.Hour)
 		l.wants("it has caught up", trust.Trusted)
 		h.turn(-10 * 24 * time.Hour)
-		if err := h.Restored(h.Context()); err != nil {
+		if err := h.InvalidateAll(h.Context()); err != nil {
 			h.Fatal(err)
 		}
 		l.wants("restored", trust.EndedRestored)
@@ -569,7 +569,7 @@ func TestDecisions(t *testing.T) {
 			h.Errorf("question %+v", q)
 		}
 		h.turn(time.Hour)
-		explained, err := h.Devices.Explain(h.Context(), annaEmail, l.from.Request(), at)
+		explained, err := h.Devices.Explain(h.Context(), annaEmail, l.from.TrustRequest(), at)
 		if err != nil || len(explained) != 2 || explained[0].Trace != q.Trace || explained[0].Reason != trust.OtherNetwork || explained[1].Reason != trust.NoRecord {
 			h.Errorf("explained %+v, %v, want trace %s", explained, err, q.Trace)
 		}
@@ -584,7 +584,7 @@ func TestDecisions(t *testing.T) {
 		if _, err := h.Devices.Replay(h.Context(), "NOSUCHTRACE"); !errors.Is(err, account.ErrUnknown) {
 			h.Error(err)
 		}
-		if _, err := h.Devices.Explain(h.Context(), "nobody@example.com", l.from.Request(), at); !errors.Is(err, account.ErrUnknown) {
+		if _, err := h.Devices.Explain(h.Context(), "nobody@example.com", l.from.TrustRequest(), at); !errors.Is(err, account.ErrUnknown) {
 			h.Error(err)
 		}
 		outlook, err := h.Devices.Outlook(h.Context(), h.who(l.session).Owner(), l.from)

@@ -52,7 +52,7 @@ func (s *Site) showDevices(w http.ResponseWriter, r *http.Request, who person) e
 		return err
 	}
 	for _, d := range devices {
-		row := deviceRow{ID: d.ID, Browser: account.Browser(d.Browser, words.Tag()), This: d.This}
+		row := deviceRow{ID: d.ID, Browser: account.DescribeBrowser(d.Browser, words.Tag()), This: d.This}
 		for _, place := range d.Places {
 			row.Places = append(row.Places, placeRow{network(words, place.Place), place.Since, place.Until, place.Used})
 		}
@@ -70,18 +70,18 @@ func (s *Site) showDevices(w http.ResponseWriter, r *http.Request, who person) e
 
 // question is a decision for its owner, who may know where they have been.
 func (s *Site) question(w i18n.Words, d device.Decision) questionRow {
-	row := questionRow{At: d.At, Trace: d.Trace, Browser: account.Browser(d.Request.Browser, w.Tag()), Place: network(w, trust.At(d.Request.Address))}
-	why := signin.Why{Reason: d.Reason}
+	row := questionRow{At: d.At, Trace: d.Trace, Browser: account.DescribeBrowser(d.Request.Browser, w.Tag()), Place: network(w, trust.At(d.Request.Address))}
+	why := signin.StepReason{Reason: d.Reason}
 	if old, ok := d.Old(); ok {
-		why.Verified = old.Verified
-		row.OldBrowser, row.OldPlace = account.Browser(old.Browser, w.Tag()), network(w, old.Place)
+		why.VerifiedAt = old.Verified
+		row.OldBrowser, row.OldPlace = account.DescribeBrowser(old.Browser, w.Tag()), network(w, old.Place)
 	}
 	row.Why = s.why(w, why)
 	return row
 }
 
 // network is a place for its owner, "unknown" where addresses are not looked at.
-func network(w i18n.Words, p trust.Place) string { return account.Address(p.String(), w.Tag()) }
+func network(w i18n.Words, p trust.Place) string { return account.DescribeAddress(p.String(), w.Tag()) }
 
 // forgetDevice ends trust in one browser; the engine asks whose it is.
 func (s *Site) forgetDevice(w http.ResponseWriter, r *http.Request, who person) error {

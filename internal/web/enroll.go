@@ -75,14 +75,14 @@ func (s *Site) form(w http.ResponseWriter, r *http.Request, e *enrolment, fields
 // showEnroll shows what waits for its proof, or else the form, to somebody who has
 // proven both steps lately; so nobody is asked after they have typed.
 func (s *Site) showEnroll(w http.ResponseWriter, r *http.Request, e enrolment) error {
-	if !e.Fresh(s.Pages.Clocked()) {
+	if !e.RecentlyAuthenticated(s.Pages.Clocked()) {
 		return confirmFirst(w, r, e.at(""))
 	}
 	sheet, _, err := s.draftSheet(r, e)
 	if err == nil {
 		return s.print(w, r, sheet)
 	}
-	if !errors.Is(err, signin.ErrNoDraft) {
+	if !errors.Is(err, signin.ErrNoPendingFactor) {
 		return err
 	}
 	if sheet, err = s.enrollSheet(r, e, nil); err != nil {
@@ -112,15 +112,15 @@ func (s *Site) enroll(w http.ResponseWriter, r *http.Request, e enrolment) error
 
 // enrollAgain prints the form with what was wrong with it.
 func (s *Site) enrollAgain(w http.ResponseWriter, r *http.Request, e enrolment, typed url.Values, wrong error) error {
-	if errors.Is(wrong, signin.ErrStepUp) {
+	if errors.Is(wrong, signin.ErrStepUpRequired) {
 		return confirmFirst(w, r, e.at(""))
 	}
 	sheet, err := s.enrollSheet(r, e, typed)
 	if err != nil {
 		return err
 	}
-	if early, ok := errors.AsType[*account.WaitError](wrong); ok {
-		return s.early(w, r, sheet, early.Until)
+	if early, ok := errors.AsType[*account.LimitedError](wrong); ok {
+		return s.early(w, r, sheet, early.RetryAt)
 	}
 	field := ""
 	if errors.Is(wrong, account.ErrEmail) {
@@ -141,8 +141,8 @@ func (s *Site) sendDraftCode(w http.ResponseWriter, r *http.Request, e enrolment
 		return err
 	}
 	err := s.Engine.ResendDraft(r.Context(), e.Session, e.about.Method, s.Pages.From(r))
-	early, ok := errors.AsType[*account.WaitError](err)
-	if err == nil || errors.Is(err, signin.ErrNoDraft) || errors.Is(err, signin.ErrTooManyTries) {
+	early, ok := errors.AsType[*account.LimitedError](err)
+	if err == nil || errors.Is(err, signin.ErrNoPendingFactor) || errors.Is(err, signin.ErrTooManyGuesses) {
 		return redirect(w, r, e.at(""))
 	}
 	if !ok {
@@ -153,17 +153,17 @@ func (s *Site) sendDraftCode(w http.ResponseWriter, r *http.Request, e enrolment
 		return err
 	}
 	if p, ok := sheet.Page.(draftPage); ok {
-		p.sending = p.waited(s.Pages.Left(early.Until))
+		p.sending = p.waited(s.Pages.Left(early.RetryAt))
 		sheet.Page = p
 	}
-	return s.early(w, r, sheet, early.Until)
+	return s.early(w, r, sheet, early.RetryAt)
 }
 
 // draftStatus says nothing once there is nothing to tell: a script may ask while the
 // page it belongs to is being left.
 func (s *Site) draftStatus(w http.ResponseWriter, r *http.Request, e enrolment) error {
 	d, err := s.Engine.Draft(r.Context(), e.Session, e.about.Method, s.Pages.From(r))
-	if errors.Is(err, signin.ErrNoDraft) || err == nil && d.Challenge == nil {
+	if errors.Is(err, signin.ErrNoPendingFactor) || err == nil && d.Challenge == nil {
 		return s.writeStatus(w, r, signin.Challenge{})
 	}
 	if err != nil {
@@ -179,7 +179,7 @@ func (s *Site) confirmDraft(w http.ResponseWriter, r *http.Request, e enrolment)
 		return err
 	}
 	token, err := s.Engine.Confirm(r.Context(), e.Session, e.about.Method, url.Values{"code": {form["code"]}}, s.Pages.From(r))
-	if errors.Is(err, signin.ErrNoDraft) || errors.Is(err, signin.ErrTooManyTries) || errors.Is(err, signin.ErrStepUp) {
+	if errors.Is(err, signin.ErrNoPendingFactor) || errors.Is(err, signin.ErrTooManyGuesses) || errors.Is(err, signin.ErrStepUpRequired) {
 		return redirect(w, r, e.at("")) // which says so
 	}
 	if err != nil {
@@ -192,12 +192,12 @@ func (s *Site) confirmDraft(w http.ResponseWriter, r *http.Request, e enrolment)
 // confirmAgain prints what waits for its proof with what was wrong with the code.
 func (s *Site) confirmAgain(w http.ResponseWriter, r *http.Request, e enrolment, wrong error) error {
 	status, key, ok := page.Explain(wrong)
-	early, wait := errors.AsType[*account.WaitError](wrong)
+	early, wait := errors.AsType[*account.LimitedError](wrong)
 	if !ok && !wait {
 		return wrong
 	}
 	sheet, d, err := s.draftSheet(r, e)
-	if errors.Is(err, signin.ErrNoDraft) {
+	if errors.Is(err, signin.ErrNoPendingFactor) {
 		return redirect(w, r, e.at("")) // another tab was faster
 	}
 	if err != nil {
@@ -209,7 +209,7 @@ func (s *Site) confirmAgain(w http.ResponseWriter, r *http.Request, e enrolment,
 	sheet.Status, sheet.Problems = status, []page.Problem{{Key: key}}
 	switch {
 	case wait:
-		return s.slow(w, r, sheet, "code", early.Until)
+		return s.slow(w, r, sheet, "code", early.RetryAt)
 	case d.Challenge != nil && (errors.Is(wrong, factor.ErrIncorrect) || errors.Is(wrong, factor.ErrMalformed)):
 		sheet.Problems = []page.Problem{s.codeProblem(r, *d.Challenge, wrong)}
 	}
@@ -242,11 +242,11 @@ func (s *Site) removeFactor(w http.ResponseWriter, r *http.Request, e enrolment)
 	if err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(all, func(f signin.OwnedFactor) bool { return f.ID != "" && f.ID == form["id"] }) {
+	if !slices.ContainsFunc(all, func(f signin.EnrolledFactor) bool { return f.ID != "" && f.ID == form["id"] }) {
 		return redirect(w, r, e.at("")) // another tab was faster
 	}
 	token, err := s.Engine.RemoveFactor(r.Context(), e.Session, form["id"], s.Pages.From(r))
-	if errors.Is(err, signin.ErrStepUp) {
+	if errors.Is(err, signin.ErrStepUpRequired) {
 		return confirmFirst(w, r, e.at(""))
 	}
 	if err != nil {
@@ -257,7 +257,7 @@ func (s *Site) removeFactor(w http.ResponseWriter, r *http.Request, e enrolment)
 }
 
 // owned are the factors of the method that the person has.
-func (s *Site) owned(r *http.Request, e enrolment) ([]signin.OwnedFactor, error) {
+func (s *Site) owned(r *http.Request, e enrolment) ([]signin.EnrolledFactor, error) {
 	all, err := s.Engine.Factors(r.Context(), e.Session)
 	if err != nil {
 		return nil, err

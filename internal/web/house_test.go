@@ -55,15 +55,15 @@ func build(t *testing.T) *house {
 	send := func(_ context.Context, m delivery.Message) error { h.mail = append(h.mail, m); return nil }
 	log := slog.New(slog.DiscardHandler)
 	h.outbox = outbox.New(db, keys, map[delivery.Channel]delivery.Send{delivery.Email: send, delivery.SMS: send}, clock, log)
-	accounts := &account.Registry{
+	accounts := &account.Accounts{
 		Store: db, Keys: keys, Passwords: seal.NewPasswords(seal.Cost{MemoryKiB: 64, Time: 1}, 4, 64), Log: log, Now: clock,
 		Settings: account.Settings{Site: "Example", PublicURL: "https://signin.example.com", Location: time.UTC},
-		Put:      h.outbox.Put, Wake: func() {},
+		Enqueue:  h.outbox.Put, NotifyOutbox: func() {},
 	}
 	h.Site = &Site{
 		Engine: &signin.Engine{
-			Registry: accounts, Devices: &device.Devices{Registry: accounts, Policy: trust.Policy{Life: trust.Life}},
-			Ledgers: &ledger.Ledgers{Registry: accounts, PerYear: limit.PerYear},
+			Accounts: accounts, Devices: &device.Devices{Accounts: accounts, Policy: trust.Policy{Life: trust.Life}},
+			Ledgers: &ledger.Budgets{Accounts: accounts, PerYear: limit.AccountBudgetPerYear},
 			Methods: []factor.Method{post{}, call{}, app{}, paper{}},
 			Idle:    time.Hour, Absolute: 24 * time.Hour,
 		},
@@ -76,7 +76,7 @@ func build(t *testing.T) *house {
 
 func (h *house) addAccount(email string) {
 	h.Helper()
-	if err := h.Engine.AddAccount(h.Context(), account.NewAccount{Email: email, Name: "Anna", Password: annaWord}); err != nil {
+	if err := h.Engine.Create(h.Context(), account.NewAccount{Email: email, Name: "Anna", Password: annaWord}); err != nil {
 		h.Fatal(err)
 	}
 }

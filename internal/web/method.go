@@ -48,7 +48,7 @@ func (s *Site) methodSheet(r *http.Request, p pending, closed string) page.Sheet
 func (s *Site) showMethods(w http.ResponseWriter, r *http.Request, p pending) error {
 	switch step := s.step(p); {
 	case step == "":
-		return signin.ErrNoSignIn
+		return signin.ErrNoAttempt
 	case step == "/signin/verify" && len(p.Offers) < 2:
 		return redirect(w, r, step)
 	}
@@ -61,8 +61,8 @@ func (s *Site) chooseMethod(w http.ResponseWriter, r *http.Request, p pending) e
 		return err
 	}
 	err = s.Engine.Choose(r.Context(), p.token, form["method"], s.Pages.From(r))
-	if early, ok := errors.AsType[*account.WaitError](err); ok {
-		return s.methodClosed(w, r, p, form["method"], early.Until)
+	if early, ok := errors.AsType[*account.LimitedError](err); ok {
+		return s.methodClosed(w, r, p, form["method"], early.RetryAt)
 	}
 	if err != nil {
 		return s.reprint(w, r, s.methodSheet(r, p, ""), "", err)

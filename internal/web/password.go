@@ -30,7 +30,7 @@ func (s *Site) showPassword(w http.ResponseWriter, r *http.Request, who person) 
 	if err != nil {
 		return err
 	}
-	if !who.Fresh(s.Pages.Clocked()) {
+	if !who.RecentlyAuthenticated(s.Pages.Clocked()) {
 		return confirmFirst(w, r, passwordAt("", goal))
 	}
 	return s.print(w, r, passwordSheet(who.Session, goal))
@@ -52,7 +52,7 @@ func (s *Site) changePassword(w http.ResponseWriter, r *http.Request, who person
 		return s.print(w, r, sheet)
 	}
 	token, err := s.Engine.ChangePassword(r.Context(), who.Session, form["current"], form["password"], s.Pages.From(r))
-	if errors.Is(err, signin.ErrStepUp) {
+	if errors.Is(err, signin.ErrStepUpRequired) {
 		return confirmFirst(w, r, passwordAt("", goal))
 	}
 	if errors.Is(err, account.ErrCredentials) {

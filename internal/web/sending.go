@@ -24,7 +24,7 @@ type sending struct {
 }
 
 func (s *Site) sending(w i18n.Words, c signin.Challenge) sending {
-	return sending{State: c.Delivery.State, Told: s.told(w, c), Again: s.Pages.Left(c.Again), NoMore: c.Again.IsZero(), More: !c.About.Given}
+	return sending{State: c.Delivery.State, Told: s.told(w, c), Again: s.Pages.Left(c.ResendAt), NoMore: c.ResendAt.IsZero(), More: !c.About.Given}
 }
 
 // told is what has become of the message, as a sentence.
@@ -81,7 +81,7 @@ type status struct {
 }
 
 func (s *Site) writeStatus(w http.ResponseWriter, r *http.Request, c signin.Challenge) error {
-	return page.JSON(w, http.StatusOK, status{c.Delivery.State, s.told(s.Pages.Words(r), c), s.Pages.Left(c.Again)})
+	return page.JSON(w, http.StatusOK, status{c.Delivery.State, s.told(s.Pages.Words(r), c), s.Pages.Left(c.ResendAt)})
 }
 
 // waited is the message of somebody who was told already to wait so many seconds.

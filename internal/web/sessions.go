@@ -20,7 +20,7 @@ type sessionRow struct {
 func sessionsSheet(language string, who signin.Session, all []signin.Session) page.Sheet {
 	var rows []sessionRow
 	for _, s := range all {
-		rows = append(rows, sessionRow{s.ID, account.Browser(s.Browser, language), s.Address, s.Began, s.Seen, s.ID == who.ID})
+		rows = append(rows, sessionRow{s.ID, account.DescribeBrowser(s.Browser, language), s.Address, s.StartedAt, s.LastSeenAt, s.ID == who.ID})
 	}
 	return page.Sheet{Name: "sessions", Title: "sessions.title", Wide: true, Page: sessionsPage{rows}}
 }

@@ -22,7 +22,7 @@ type methodRow struct {
 	Owned       []ownedRow
 }
 
-func (s *Site) settingsSheet(r *http.Request, who signin.Session, all []signin.Owned) page.Sheet {
+func (s *Site) settingsSheet(r *http.Request, who signin.Session, all []signin.Enrolled) page.Sheet {
 	p := settingsPage{Account: who.Account}
 	alone := true
 	for _, o := range all {

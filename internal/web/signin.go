@@ -50,7 +50,7 @@ func (s *Site) ahead(r *http.Request, goal goal) (string, error) {
 	}
 	p, err := s.onTheWay(r)
 	switch ahead := s.step(p); {
-	case errors.Is(err, signin.ErrNoSignIn):
+	case errors.Is(err, signin.ErrNoAttempt):
 	case err != nil:
 		return "", err
 	case ahead != "" && in == p.StepUp && (goal.App == "" || goal.back == p.ReturnTo): // not on the way to another app
@@ -64,7 +64,7 @@ func (s *Site) ahead(r *http.Request, goal goal) (string, error) {
 
 // step is the page of the step that is next; "" when this sign-in is over.
 func (s *Site) step(p pending) string {
-	switch signin.Next(p.Pending, s.Pages.Clocked()) {
+	switch signin.Next(p.State, s.Pages.Clocked()) {
 	case signin.StepMethod:
 		return "/signin/method"
 	case signin.StepVerify:
@@ -102,9 +102,9 @@ func (s *Site) signIn(w http.ResponseWriter, r *http.Request) error {
 		return s.print(w, r, sheet)
 	}
 	entry, err := s.Engine.Begin(r.Context(), signin.Credentials{Email: form["email"], Password: form["password"],
-		ReturnTo: goal.back, Full: goal.Full, Level: goal.Level, Current: s.Pages.Cookie(r, page.SignInCookie)}, s.Pages.From(r))
-	if early, ok := errors.AsType[*account.WaitError](err); ok {
-		return s.slow(w, r, sheet, "password", early.Until)
+		ReturnTo: goal.back, SkipTrust: goal.Full, Level: goal.Level, AttemptToken: s.Pages.Cookie(r, page.SignInCookie)}, s.Pages.From(r))
+	if early, ok := errors.AsType[*account.LimitedError](err); ok {
+		return s.slow(w, r, sheet, "password", early.RetryAt)
 	}
 	if err != nil {
 		return s.reprint(w, r, sheet, "", err)
@@ -113,7 +113,7 @@ func (s *Site) signIn(w http.ResponseWriter, r *http.Request) error {
 		return s.letIn(w, r, entry, goal)
 	}
 	s.Pages.Probe(w, r)
-	s.Pages.SetCookie(w, page.SignInCookie, entry.SignIn)
+	s.Pages.SetCookie(w, page.SignInCookie, entry.Attempt)
 	return redirect(w, r, "/signin/verify")
 }
 
@@ -122,7 +122,7 @@ const deviceKept = trust.Known
 
 // letIn gives the browser its session. The one that it was in goes with its cookie: nobody
 // would see it any more, and a stolen copy would still open it.
-func (s *Site) letIn(w http.ResponseWriter, r *http.Request, entry signin.Entry, goal goal) error {
+func (s *Site) letIn(w http.ResponseWriter, r *http.Request, entry signin.Cookies, goal goal) error {
 	s.Pages.ClearCookie(w, page.SignInCookie)
 	s.Pages.SetCookie(w, page.SessionCookie, entry.Session)
 	if entry.Device != "" {

@@ -47,8 +47,8 @@ func (s *Site) verifySheet(r *http.Request, p pending) (page.Sheet, error) {
 		sending: s.sending(w, *c),
 		Lead:    s.lead(w, *c),
 		answer:  answerTo(*c),
-		Hard:    c.Hard,
-		Minutes: int(c.Valid / time.Minute),
+		Hard:    c.LongCode,
+		Minutes: int(c.CodeTTL / time.Minute),
 		Other:   len(p.Offers) > 1,
 		StepUp:  p.StepUp,
 		Trust:   s.trustBox(r, p.Trust),
@@ -65,21 +65,21 @@ func (s *Site) verifySheet(r *http.Request, p pending) (page.Sheet, error) {
 
 // why is why the second step is asked for, in one line. Where the person has been before is
 // not for somebody who has only given the password.
-func (s *Site) why(w i18n.Words, why signin.Why) string {
+func (s *Site) why(w i18n.Words, why signin.StepReason) string {
 	if why.Reason == "" {
 		return ""
 	}
-	return w.Say("why."+string(why.Reason), "Date", s.Pages.Date(w, why.Verified), "Count", s.Engine.Devices.Days())
+	return w.Say("why."+string(why.Reason), "Date", s.Pages.Date(w, why.VerifiedAt), "Count", s.Engine.Devices.Days())
 }
 
 // trustBox is the checkbox as this browser may use it: one that does not bring back the
 // cookie that the page before gave it would not keep the record either.
 func (s *Site) trustBox(r *http.Request, offer signin.TrustOffer) trustBox {
-	box := trustBox{Days: offer.Days, Ticked: offer.Ticked}
+	box := trustBox{Days: offer.Days, Ticked: offer.Requested}
 	if _, kept := s.Pages.Probed(r); !kept {
 		box.Closed = "trust.blocked"
 	}
-	if offer.Lost {
+	if offer.NetworkUnknown {
 		box.Closed = "trust.lost"
 	}
 	return box
@@ -88,7 +88,7 @@ func (s *Site) trustBox(r *http.Request, offer signin.TrustOffer) trustBox {
 func (s *Site) showVerify(w http.ResponseWriter, r *http.Request, p pending) error {
 	switch step := s.step(p); step {
 	case "":
-		return signin.ErrNoSignIn
+		return signin.ErrNoAttempt
 	case "/signin/method":
 		return redirect(w, r, step)
 	}
@@ -96,7 +96,7 @@ func (s *Site) showVerify(w http.ResponseWriter, r *http.Request, p pending) err
 	if err != nil {
 		return err
 	}
-	if p.Challenge.TriesLeft == 0 {
+	if p.Challenge.GuessesLeft == 0 {
 		sheet = endedSheet(sheet)
 	}
 	return s.print(w, r, sheet)
@@ -129,12 +129,12 @@ func (s *Site) tick(r *http.Request, p *pending, form page.Values) error {
 	if ticked && form["trust"] != "1" && form["trust"] != "on" {
 		return page.ErrForm
 	}
-	if p.Trust.Days == 0 || p.Trust.Ticked == ticked {
+	if p.Trust.Days == 0 || p.Trust.Requested == ticked {
 		return nil
 	}
-	p.Trust.Ticked = ticked && !p.Trust.Lost
+	p.Trust.Requested = ticked && !p.Trust.NetworkUnknown
 	err := s.Engine.Tick(r.Context(), p.token, ticked)
-	if errors.Is(err, signin.ErrNoSignIn) {
+	if errors.Is(err, signin.ErrNoAttempt) {
 		return nil // it is over, and whatever was pressed says so
 	}
 	return err
@@ -167,9 +167,9 @@ func (s *Site) otherMethod(w http.ResponseWriter, r *http.Request, p pending) er
 // verifyAgain prints the code page with what was wrong. A wrong, an expired and a used
 // code are one error and look the same to the byte.
 func (s *Site) verifyAgain(w http.ResponseWriter, r *http.Request, p pending, wrong error) error {
-	ended := errors.Is(wrong, signin.ErrTooManyTries)
-	early, wait := errors.AsType[*account.WaitError](wrong)
-	longer := errors.Is(wrong, signin.ErrLonger)
+	ended := errors.Is(wrong, signin.ErrTooManyGuesses)
+	early, wait := errors.AsType[*account.LimitedError](wrong)
+	longer := errors.Is(wrong, signin.ErrLongCodeNeeded)
 	if !ended && !wait && !longer && !errors.Is(wrong, factor.ErrIncorrect) && !errors.Is(wrong, factor.ErrMalformed) {
 		return wrong
 	}
@@ -178,7 +178,7 @@ func (s *Site) verifyAgain(w http.ResponseWriter, r *http.Request, p pending, wr
 		if err != nil {
 			return err
 		}
-		p.Pending = again.Pending
+		p.State = again.State
 	}
 	if p.Challenge == nil {
 		return wrong // nothing was asked: the error page says it
@@ -191,7 +191,7 @@ func (s *Site) verifyAgain(w http.ResponseWriter, r *http.Request, p pending, wr
 		return s.print(w, r, endedSheet(sheet))
 	}
 	if wait {
-		return s.slow(w, r, sheet, "code", early.Until)
+		return s.slow(w, r, sheet, "code", early.RetryAt)
 	}
 	sheet.Status, sheet.Problems = http.StatusUnprocessableEntity, []page.Problem{s.codeProblem(r, *p.Challenge, wrong)}
 	return s.print(w, r, sheet)
@@ -227,8 +227,8 @@ func (s *Site) sendCode(w http.ResponseWriter, r *http.Request, p pending) error
 		return err
 	}
 	err = s.Engine.Resend(r.Context(), p.token, s.Pages.From(r))
-	if early, ok := errors.AsType[*account.WaitError](err); ok && p.Challenge != nil {
-		return s.tooEarly(w, r, p, early.Until)
+	if early, ok := errors.AsType[*account.LimitedError](err); ok && p.Challenge != nil {
+		return s.tooEarly(w, r, p, early.RetryAt)
 	}
 	if err != nil {
 		return err
@@ -251,7 +251,7 @@ func (s *Site) tooEarly(w http.ResponseWriter, r *http.Request, p pending, until
 // pending sign-in there is nothing to tell: it was asked while the code was being checked.
 func (s *Site) deliveryStatus(w http.ResponseWriter, r *http.Request) error {
 	p, err := s.onTheWay(r)
-	if errors.Is(err, signin.ErrNoSignIn) || err == nil && p.Challenge == nil {
+	if errors.Is(err, signin.ErrNoAttempt) || err == nil && p.Challenge == nil {
 		return s.writeStatus(w, r, signin.Challenge{})
 	}
 	if err != nil {

@@ -90,7 +90,7 @@ func (s *Site) Routes() []page.Route {
 // pending is somebody on the way in, with the token that says so. It is another type
 // than person, so that no handler can take one for the other.
 type pending struct {
-	signin.Pending
+	signin.State
 	token string
 	goal  goal
 }
@@ -132,10 +132,10 @@ func (s *Site) session(pattern string, h func(http.ResponseWriter, *http.Request
 func (s *Site) onTheWay(r *http.Request) (pending, error) {
 	token := s.Pages.Cookie(r, page.SignInCookie)
 	if token == "" {
-		return pending{}, signin.ErrNoSignIn
+		return pending{}, signin.ErrNoAttempt
 	}
 	p, err := s.Engine.Pending(r.Context(), token, s.Pages.From(r))
-	return pending{Pending: p, token: token}, err
+	return pending{State: p, token: token}, err
 }
 
 // in is the session of the request, or signin.ErrNoSession.

@@ -74,7 +74,7 @@ type answer struct {
 
 func answerTo(c signin.Challenge) answer {
 	switch {
-	case !c.Hard || !digits(c.About):
+	case !c.LongCode || !digits(c.About):
 		return answer{Digits: digits(c.About)}
 	case c.About.Right > 0:
 		return answer{Hint: "verify.hint.pair"}
@@ -85,7 +85,7 @@ func answerTo(c signin.Challenge) answer {
 // lead is what to do about a challenge.
 func (s *Site) lead(w i18n.Words, c signin.Challenge) string {
 	said := s.spoken(w, c.About, c.Masked)
-	if c.Hard && digits(c.About) {
+	if c.LongCode && digits(c.About) {
 		return cmp.Or(said.Longer, w.Say("verify.longer"))
 	}
 	return said.Lead

@@ -69,17 +69,17 @@ func trusts(ctx context.Context, database string) (items []item, err error) {
 }
 
 // trusted is a browser with eight places, in the last of which its owner is now.
-func trusted(ctx context.Context, db *store.DB) (d *device.Devices, who device.Owner, from account.From, err error) {
+func trusted(ctx context.Context, db *store.DB) (d *device.Devices, who device.Owner, from account.Origin, err error) {
 	keys, err := seal.ParseKeys(seal.NewKey())
 	if err != nil {
 		return nil, who, from, err
 	}
 	now := time.Now()
 	d = &device.Devices{
-		Registry: &account.Registry{
+		Accounts: &account.Accounts{
 			Store: db, Keys: keys, Now: func() time.Time { return now }, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 			Settings: account.Settings{Site: "Example", Location: time.UTC},
-			Put:      func(context.Context, *store.DB, delivery.Message, time.Time) error { return nil },
+			Enqueue:  func(context.Context, *store.DB, delivery.Message, time.Time) error { return nil },
 		},
 		Policy: trust.Policy{Life: trust.Life},
 	}
@@ -100,7 +100,7 @@ func trusted(ctx context.Context, db *store.DB) (d *device.Devices, who device.O
 			if err != nil {
 				return err
 			}
-			from.Device = token
+			from.DeviceToken = token
 			return d.AddPlace(ctx, tx, device.Verified{Account: a, Device: id, Place: trust.At(from.Address)}, from)
 		})
 		if err != nil {

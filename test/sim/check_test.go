@@ -42,7 +42,7 @@ func newBook() book {
 // asked is a call.
 type asked struct {
 	signIn  string // the token
-	from    account.From
+	from    account.Origin
 	proof   string // what is typed, as nobody may ever use it again: "" if it may well be
 	begins  time.Time
 	carries bool // a session goes on under another token
@@ -139,7 +139,7 @@ func (w *world) comparing(about factor.About, a factor.Answer) {
 	if cost < ask.odds {
 		w.Errorf("INV-004: odds of %d compared, %d debited", ask.odds, cost)
 	}
-	switch series, _, _ := seal.SplitDevice(ask.from.Device); {
+	switch series, _, _ := seal.SplitDevice(ask.from.DeviceToken); {
 	case device == "", device == "near": // a place is no secret
 		w.strangers(who, about.Method, odds, a.Hard)
 	case !w.book.known[series+who]:
@@ -206,7 +206,7 @@ func (w *world) strangers(who, method string, odds limit.Odds, hard bool) {
 		}
 	}
 	w.query(`SELECT COUNT(*) FROM debits WHERE ledger = $1 AND kind = 'renewal' AND at > $2`, []any{who, store.Millis(since)}, &renewals)
-	if sum > limit.PerYear*(1+renewals) || sum > limit.Ceiling {
+	if sum > limit.AccountBudgetPerYear*(1+renewals) || sum > limit.MaxAccountBudgetPerYear {
 		w.Errorf("INV-003: strangers had odds of %d compared in a year, with %d renewals; the clock is off by %v", sum, renewals, w.skew)
 	}
 }
@@ -237,11 +237,11 @@ func (w *world) checkChallenge(what string, struck bool) {
 		[]any{seal.Hash(ask.signIn), store.Millis(w.now.Add(w.skew))}, &id, &tries, &sends, &hard, &live) {
 		return
 	}
-	most := limit.Sends
+	most := limit.MaxMessages
 	if hard { // the one that says so
 		most++
 	}
-	if tries > limit.Tries || sends > most || live > limit.LiveCodes {
+	if tries > limit.MaxGuesses || sends > most || live > limit.MaxLiveCodes {
 		w.Errorf("INV-011: %s: a challenge has %d tries, %d sends and %d live codes", what, tries, sends, live)
 	}
 	n, _, _ := w.debits(id)
@@ -355,12 +355,12 @@ func (w *world) refunded(what, challenge string) {
 }
 
 // granted says whether this side knows of such trust: INV-008.
-func (w *world) granted(from account.From, s session) bool {
-	series, _, _ := seal.SplitDevice(from.Device)
+func (w *world) granted(from account.Origin, s session) bool {
+	series, _, _ := seal.SplitDevice(from.DeviceToken)
 	now := min(w.book.asked.begins.UnixMilli(), w.now.Add(w.skew).UnixMilli()) // the clock may jump within the call
 	for _, g := range w.book.grants[series] {
 		age := time.UnixMilli(now).Sub(g.at)
-		if g.account == s.account && g.address == from.AddressText() && family(g.agent) == family(from.UserAgent) && g.epoch == s.current && age <= trust.Life+time.Second {
+		if g.account == s.account && g.address == from.AddressString() && family(g.agent) == family(from.UserAgent) && g.epoch == s.current && age <= trust.Life+time.Second {
 			return true
 		}
 	}

@@ -155,8 +155,8 @@ func (w *world) call(what string, f func(ctx context.Context) error) (err error,
 }
 
 // expected are the errors that the contract of the engine names.
-var expected = []error{account.ErrCredentials, account.ErrWait, account.ErrLink, factor.ErrIncorrect, factor.ErrMalformed,
-	signin.ErrNoSignIn, signin.ErrNoSession, signin.ErrTooManyTries, signin.ErrLonger, signin.ErrUnknownMethod, signin.ErrStepUp}
+var expected = []error{account.ErrCredentials, account.ErrLimited, account.ErrLink, factor.ErrIncorrect, factor.ErrMalformed,
+	signin.ErrNoAttempt, signin.ErrNoSession, signin.ErrTooManyGuesses, signin.ErrLongCodeNeeded, signin.ErrUnknownMethod, signin.ErrStepUpRequired}
 
 // setRight is whoever sets the clock of the server right again, some time after it jumped.
 func (w *world) setRight(wait func(time.Duration)) {

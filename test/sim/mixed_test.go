@@ -116,21 +116,21 @@ func (o *owner) dawdle(wait func(time.Duration)) {
 		wait(o.between(day, 5*day))
 		b := &browser{agent: chrome, address: network(500_000 + n)}
 		entry, err, _ := o.begin(b, signin.Credentials{Email: o.email, Password: o.password})
-		if err != nil || entry.SignIn == "" {
+		if err != nil || entry.Attempt == "" {
 			continue
 		}
 		wait(time.Second)
-		p, err, _ := o.pending(b, entry.SignIn)
+		p, err, _ := o.pending(b, entry.Attempt)
 		if err == nil && p.Challenge == nil {
-			if err, _ := o.choose(b, entry.SignIn, o.method); err != nil {
+			if err, _ := o.choose(b, entry.Attempt, o.method); err != nil {
 				continue
 			}
-			p, err, _ = o.pending(b, entry.SignIn)
+			p, err, _ = o.pending(b, entry.Attempt)
 		}
 		if err != nil || p.Challenge == nil {
 			continue
 		}
-		typed, proof := o.answer(b, entry.SignIn, p, wait)
+		typed, proof := o.answer(b, entry.Attempt, p, wait)
 		if typed == "" {
 			continue
 		}
@@ -150,7 +150,7 @@ func (o *owner) dawdle(wait func(time.Duration)) {
 			wait(15*time.Minute + o.between(time.Second, 10*time.Minute))
 		}
 		o.book.late[said[:7]]++
-		if _, err, _ := o.verify(b, entry.SignIn, typed, proof); err == nil && o.skew == 0 && ahead == 0 {
+		if _, err, _ := o.verify(b, entry.Attempt, typed, proof); err == nil && o.skew == 0 && ahead == 0 {
 			o.Error(said)
 		}
 	}

@@ -31,8 +31,8 @@ type browser struct {
 	cookie  string
 }
 
-func (b *browser) from() account.From {
-	return account.From{Address: b.address, UserAgent: b.agent, Language: "en", Device: b.cookie}
+func (b *browser) from() account.Origin {
+	return account.Origin{Address: b.address, UserAgent: b.agent, Language: "en", DeviceToken: b.cookie}
 }
 
 // network is the n-th of all networks.
@@ -59,7 +59,7 @@ func (p phone) code(step int64) string {
 }
 
 // begin gives a password.
-func (w *world) begin(b *browser, c signin.Credentials) (entry signin.Entry, err error, struck bool) {
+func (w *world) begin(b *browser, c signin.Credentials) (entry signin.Cookies, err error, struck bool) {
 	w.Helper()
 	w.book.asked.from = b.from()
 	err, struck = w.call("begin", func(ctx context.Context) (err error) {
@@ -73,7 +73,7 @@ func (w *world) begin(b *browser, c signin.Credentials) (entry signin.Entry, err
 }
 
 // verify gives an answer. The proof is what may never be used again.
-func (w *world) verify(b *browser, token, typed, proof string) (entry signin.Entry, err error, struck bool) {
+func (w *world) verify(b *browser, token, typed, proof string) (entry signin.Cookies, err error, struck bool) {
 	w.Helper()
 	w.book.asked.from, w.book.asked.signIn, w.book.asked.proof = b.from(), token, proof
 	err, struck = w.call("verify", func(ctx context.Context) (err error) {
@@ -90,7 +90,7 @@ func (w *world) verify(b *browser, token, typed, proof string) (entry signin.Ent
 }
 
 // learn notes what a full proof has made of a browser.
-func (w *world) learn(b *browser, token string, entry signin.Entry) {
+func (w *world) learn(b *browser, token string, entry signin.Cookies) {
 	cookie := b.cookie
 	if entry.Device != "" {
 		cookie = entry.Device
@@ -108,7 +108,7 @@ func (w *world) learn(b *browser, token string, entry signin.Entry) {
 	}
 }
 
-func (w *world) pending(b *browser, token string) (p signin.Pending, err error, struck bool) {
+func (w *world) pending(b *browser, token string) (p signin.State, err error, struck bool) {
 	w.Helper()
 	err, struck = w.call("pending", func(ctx context.Context) (err error) {
 		p, err = w.Pending(ctx, token, b.from())
@@ -155,7 +155,7 @@ type visit struct {
 func (w *world) addOwner(name, method string) *owner {
 	w.Helper()
 	o := &owner{world: w, email: name + "@example.com", password: "correct horse " + name, method: method}
-	if err := w.AddAccount(context.Background(), account.NewAccount{Email: o.email, Name: "Anna", Password: o.password}); err != nil {
+	if err := w.Create(context.Background(), account.NewAccount{Email: o.email, Name: "Anna", Password: o.password}); err != nil {
 		w.Fatal(err)
 	}
 	a, err := w.db.AccountByEmail(context.Background(), o.email)
@@ -221,7 +221,7 @@ func (o *owner) signIn(b *browser, wait func(time.Duration)) (v visit) {
 			return v
 		}
 		wait(o.between(time.Second, 5*time.Second))
-		if again := o.prove(b, entry.SignIn, &v, wait); !again {
+		if again := o.prove(b, entry.Attempt, &v, wait); !again {
 			return v
 		}
 		wait(o.between(time.Second, time.Minute))
@@ -242,7 +242,7 @@ func (o *owner) prove(b *browser, token string, v *visit, wait func(time.Duratio
 		case err != nil, signin.Next(p, o.clock()) == signin.StepPassword:
 			return true
 		case p.Challenge == nil:
-			if err, _ := o.choose(b, token, o.method); errors.Is(err, account.ErrWait) {
+			if err, _ := o.choose(b, token, o.method); errors.Is(err, account.ErrLimited) {
 				v.refused = "choose: no mail may be sent"
 				return false
 			}
@@ -254,7 +254,7 @@ func (o *owner) prove(b *browser, token string, v *visit, wait func(time.Duratio
 			v.refused = "no code has come"
 			return true
 		}
-		v.refused, v.hard = "", v.hard || p.Challenge.Hard
+		v.refused, v.hard = "", v.hard || p.Challenge.LongCode
 		right := !o.chance(o.typos)
 		if !right {
 			typed = wrong(typed)
@@ -275,7 +275,7 @@ func (o *owner) give(b *browser, token, typed, proof string, right bool, v *visi
 	o.Helper()
 	for {
 		entry, err, struck := o.verify(b, token, typed, proof)
-		var later *account.WaitError
+		var later *account.LimitedError
 		switch {
 		case err == nil && !right:
 			o.Errorf("a wrong code is accepted")
@@ -289,13 +289,13 @@ func (o *owner) give(b *browser, token, typed, proof string, right bool, v *visi
 			return false, false
 		case errors.As(err, &later):
 			o.waits++
-			d := later.Until.Sub(o.clock())
+			d := later.RetryAt.Sub(o.clock())
 			if d > 2*time.Minute {
 				v.refused = "verify: wait for " + d.String()
 				return true, false
 			}
 			wait(d)
-		case errors.Is(err, signin.ErrTooManyTries):
+		case errors.Is(err, signin.ErrTooManyGuesses):
 			return true, true
 		case errors.Is(err, factor.ErrIncorrect):
 			if v.refused = ""; right {
@@ -324,24 +324,24 @@ func (o *owner) replay(b *browser, token, typed, proof string) {
 	}
 	thief := &browser{agent: b.agent, address: network(99_999)}
 	entry, err, _ := o.begin(thief, signin.Credentials{Email: o.email, Password: o.password})
-	if err != nil || entry.SignIn == "" {
+	if err != nil || entry.Attempt == "" {
 		return
 	}
-	if p, err, _ := o.pending(thief, entry.SignIn); err != nil || p.Challenge == nil {
-		if err, _ := o.choose(thief, entry.SignIn, o.method); err != nil {
+	if p, err, _ := o.pending(thief, entry.Attempt); err != nil || p.Challenge == nil {
+		if err, _ := o.choose(thief, entry.Attempt, o.method); err != nil {
 			return
 		}
 	}
-	if _, err, _ := o.verify(thief, entry.SignIn, typed, proof); err == nil {
+	if _, err, _ := o.verify(thief, entry.Attempt, typed, proof); err == nil {
 		o.Errorf("INV-002: %s is accepted again", proof)
 	}
 }
 
 // answer reads a code from the phone or from the mailbox, when it has come.
-func (o *owner) answer(b *browser, token string, p signin.Pending, wait func(time.Duration)) (typed, proof string) {
+func (o *owner) answer(b *browser, token string, p signin.State, wait func(time.Duration)) (typed, proof string) {
 	o.Helper()
 	if p.Challenge.Method == "totp" {
-		return o.fromPhone(p.Challenge.Hard, wait)
+		return o.fromPhone(p.Challenge.LongCode, wait)
 	}
 	for range 4 {
 		wait(o.between(5*time.Second, 40*time.Second))
@@ -349,14 +349,14 @@ func (o *owner) answer(b *browser, token string, p signin.Pending, wait func(tim
 		for i := len(letters) - 1; i >= 0; i-- {
 			l := letters[i]
 			code := strings.ReplaceAll(codeLine.FindString(l.Text), "-", "")
-			if code == "" || l.arrives.After(o.now) || o.now.Sub(l.sent) > 15*time.Minute || !strings.Contains(l.Text, b.address.String()) || (len(code) == seal.LongSize) != p.Challenge.Hard {
+			if code == "" || l.arrives.After(o.now) || o.now.Sub(l.sent) > 15*time.Minute || !strings.Contains(l.Text, b.address.String()) || (len(code) == seal.LongSize) != p.Challenge.LongCode {
 				continue
 			}
 			return code, "mail " + l.ID
 		}
 		wait(time.Minute)
 		o.deliver()
-		if err, _ := o.resend(b, token); err != nil && !errors.Is(err, account.ErrWait) {
+		if err, _ := o.resend(b, token); err != nil && !errors.Is(err, account.ErrLimited) {
 			break
 		}
 	}

@@ -81,7 +81,7 @@ func (t *thief) visit(b *browser, wait func(time.Duration)) bool {
 		return false
 	}
 	for range 8 {
-		p, err, struck := t.pending(b, entry.SignIn)
+		p, err, struck := t.pending(b, entry.Attempt)
 		if struck {
 			wait(time.Second)
 			continue
@@ -90,23 +90,23 @@ func (t *thief) visit(b *browser, wait func(time.Duration)) bool {
 			return true
 		}
 		if p.Challenge == nil {
-			if err, _ := t.choose(b, entry.SignIn, t.method); err != nil {
+			if err, _ := t.choose(b, entry.Attempt, t.method); err != nil {
 				return false
 			}
 			continue
 		}
-		hard := p.Challenge.Hard
-		entry, err, struck := t.verify(b, entry.SignIn, t.guess(hard), "")
-		var later *account.WaitError
+		hard := p.Challenge.LongCode
+		entry, err, struck := t.verify(b, entry.Attempt, t.guess(hard), "")
+		var later *account.LimitedError
 		switch {
 		case err == nil:
 			t.Errorf("a thief guesses: %+v", entry)
 			return false
-		case errors.As(err, &later) && later.Until.Sub(t.clock()) > 2*time.Hour:
+		case errors.As(err, &later) && later.RetryAt.Sub(t.clock()) > 2*time.Hour:
 			return false
 		case errors.As(err, &later):
-			wait(later.Until.Sub(t.clock()))
-		case errors.Is(err, signin.ErrTooManyTries):
+			wait(later.RetryAt.Sub(t.clock()))
+		case errors.Is(err, signin.ErrTooManyGuesses):
 			return !hard || t.greedy
 		case !struck && hard && !t.greedy && t.chance(0.5):
 			return false // they see that it is no use
@@ -145,17 +145,17 @@ func (t *thief) flood(wait func(time.Duration)) {
 		b := &browser{agent: chrome, address: network(t.from + n%t.networks)}
 		entry, err, _ := t.begin(b, signin.Credentials{Email: t.email, Password: t.owner.password})
 		for range 5 {
-			if err != nil || entry.SignIn == "" {
+			if err != nil || entry.Attempt == "" {
 				break
 			}
 			wait(2 * time.Minute)
-			_, err, _ = t.pending(b, entry.SignIn)
+			_, err, _ = t.pending(b, entry.Attempt)
 			if err == nil {
-				err, _ = t.resend(b, entry.SignIn)
+				err, _ = t.resend(b, entry.Attempt)
 			}
 		}
 		if err == nil {
-			_ = t.Cancel(context.Background(), entry.SignIn)
+			_ = t.Cancel(context.Background(), entry.Attempt)
 		}
 		wait(t.every)
 	}

@@ -139,14 +139,14 @@ func (w *world) open() {
 	}
 	w.db = db
 	w.outbox = outbox.New(db, w.keys, map[delivery.Channel]delivery.Send{delivery.Email: w.post}, w.clock, slog.New(slog.DiscardHandler))
-	accounts := &account.Registry{
+	accounts := &account.Accounts{
 		Store: db, Keys: w.keys, Passwords: seal.NewPasswords(seal.Cost{MemoryKiB: 64, Time: 1}, 4, 64), Now: w.clock, Log: slog.New(slog.DiscardHandler),
 		Settings: account.Settings{Site: "Example", PublicURL: "https://signin.example.com", SignUp: "open", Location: time.UTC},
-		Put:      w.outbox.Put, Wake: func() {},
+		Enqueue:  w.outbox.Put, NotifyOutbox: func() {},
 	}
 	w.Engine = &signin.Engine{
-		Registry: accounts, Devices: &device.Devices{Registry: accounts, Policy: trust.Policy{Life: trust.Life}},
-		Ledgers: &ledger.Ledgers{Registry: accounts, PerYear: limit.PerYear},
+		Accounts: accounts, Devices: &device.Devices{Accounts: accounts, Policy: trust.Policy{Life: trust.Life}},
+		Ledgers: &ledger.Budgets{Accounts: accounts, PerYear: limit.AccountBudgetPerYear},
 		Methods: []factor.Method{mailbox{w: w}, app{w: w}, newPaper(w)},
 		Idle:    time.Hour, Absolute: 24 * time.Hour,
 	}

@@ -198,7 +198,7 @@ func (w *world) died(o *owner) (n int) {
 		left[c.challenge]++
 	}
 	for challenge, wrong := range left {
-		if wrong != limit.Tries {
+		if wrong != limit.MaxGuesses {
 			o.Errorf("%d wrong codes of the sign-in %s are not given back", wrong, challenge)
 		}
 	}
