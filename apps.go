@@ -26,7 +26,7 @@ var (
 )
 
 // Issuer is the address by which apps know this server.
-func (s *Server) Issuer() string { return s.engine.Settings.PublicURL }
+func (s *Server) Issuer() string { return s.services.Accounts.Settings.PublicURL }
 
 // Apps are all apps: those of Options.Apps first.
 func (s *Server) Apps(ctx context.Context) ([]App, error) { return s.grants.Apps(ctx) }

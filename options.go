@@ -16,7 +16,7 @@ import (
 
 	"twostep.example/twostep/delivery"
 	"twostep.example/twostep/factor"
-	"twostep.example/twostep/internal/limit"
+	"twostep.example/twostep/internal/odds"
 	"twostep.example/twostep/internal/trust"
 )
 
@@ -120,7 +120,7 @@ func (o Options) completed() (Options, error) {
 	}
 	if o.Odds = first(o.Odds, leastOdds); o.Odds < leastOdds || o.Odds > mostOdds {
 		return o, fmt.Errorf("twostep: Odds is 1 in %d, not 1 in %d to %d: with %d new passwords in a year it may come to 1 in %d; and five apps need one guess",
-			o.Odds, leastOdds, mostOdds, limit.MaxRenewalsPerYear, int64(limit.Certainty/limit.MaxAccountBudgetPerYear))
+			o.Odds, leastOdds, mostOdds, odds.MaxRenewalsPerYear, int64(odds.Certainty/odds.MaxAccountBudgetPerYear))
 	}
 	o.Idle, o.Absolute = first(o.Idle, time.Hour), first(o.Absolute, 24*time.Hour)
 	if o.Idle < time.Minute || o.Absolute < o.Idle {
@@ -135,8 +135,8 @@ func (o Options) completed() (Options, error) {
 }
 
 const (
-	leastOdds = int64(limit.Certainty / limit.AccountBudgetPerYear)
-	mostOdds  = int64(limit.Certainty / (limit.AccountBudgetPerYear / 2))
+	leastOdds = int64(odds.Certainty / odds.AccountBudgetPerYear)
+	mostOdds  = int64(odds.Certainty / (odds.AccountBudgetPerYear / 2))
 )
 
 // checkApps says what is wrong with one of the apps, or what two of them claim.
