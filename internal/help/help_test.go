@@ -13,19 +13,19 @@ import (
 	"twostep.example/twostep/factor/email"
 	"twostep.example/twostep/factor/sms"
 	"twostep.example/twostep/factor/totp"
-	"twostep.example/twostep/internal/account"
 	"twostep.example/twostep/internal/device"
 	"twostep.example/twostep/internal/page"
-	"twostep.example/twostep/internal/signin"
+	"twostep.example/twostep/internal/session"
 	"twostep.example/twostep/internal/trust"
 )
 
 var now = time.Date(2026, 11, 5, 10, 2, 11, 0, time.UTC)
 
 func site(methods ...factor.Method) *Site {
-	accounts := &account.Accounts{Now: func() time.Time { return now }, Settings: account.Settings{PublicURL: "https://signin.example.com"}}
+	clock := func() time.Time { return now }
 	return &Site{
-		Engine: &signin.Engine{Accounts: accounts, Devices: &device.Devices{Accounts: accounts, Policy: trust.Policy{Life: trust.Life}}, Methods: methods},
+		Devices: &device.Devices{Now: clock, Policy: trust.Policy{Life: trust.Life}}, Sessions: &session.Sessions{Now: clock}, Methods: methods,
+		Domain: "https://signin.example.com",
 		Pages:  &page.Printer{Site: "Example & Söhne", Now: func() time.Time { return now }},
 	}
 }
@@ -67,7 +67,7 @@ func TestHelp(t *testing.T) {
 		t.Error("not in German, or with a browser that nobody has")
 	}
 	small := site(email.Method{})
-	small.Engine.Devices.Policy.Life = 0
+	small.Devices.Policy.Life = 0
 	if body := open(t, small, "/help").Body.String(); strings.Contains(body, "SMS") || strings.Contains(body, "Authenticator") || strings.Contains(body, "/help/trust") {
 		t.Error("the page describes what the server does not have")
 	}

@@ -57,7 +57,7 @@ func TestWaits(t *testing.T) {
 		cap  time.Duration
 		free int64
 	}{
-		"tries": {GuessDelay, 15 * time.Second, 2}, "sign-ins": {AttemptDelay, time.Hour, 2}, "passwords": {PasswordDelay, time.Minute, 3}, "mails": {DeliveryBackoff, time.Minute, 0},
+		"tries": {GuessDelay, 15 * time.Second, 2}, "sign-ins": {AttemptDelay, time.Hour, 2},
 	} {
 		rapid.Check(t, func(t *rapid.T) {
 			n := rapid.Int64Range(-1, 1<<40).Draw(t, "n")
@@ -70,11 +70,6 @@ func TestWaits(t *testing.T) {
 		}
 		if one.wait(1<<40) != one.cap {
 			t.Errorf("%s: never waits %s", name, one.cap)
-		}
-	}
-	for n, want := range []time.Duration{0, 0, 0, 1, 2, 4, 8, 16, 32, 60, 60} {
-		if got := PasswordDelay(int64(n)); n < 9 && got != want*time.Second || n >= 9 && got != time.Minute {
-			t.Errorf("after %d wrong passwords: %s, want %d s", n, got, want)
 		}
 	}
 }
@@ -107,11 +102,5 @@ func TestDayTrips(t *testing.T) {
 	}
 	if !YearAlarm(SiteBudgetPerYear+1, 10) || YearAlarm(SiteBudgetPerYear+1, 1_000_000) {
 		t.Error("the year does not know how many people there are")
-	}
-}
-
-func TestNetworkPasswords(t *testing.T) {
-	if NetworkPasswordLimit(SitePasswordFailuresPerMinute-1) != NetworkPasswordFailuresPerMinute || NetworkPasswordLimit(SitePasswordFailuresPerMinute) != 1 {
-		t.Error("the site does not trip")
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"twostep.example/twostep/internal/origin"
 	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/seal"
+	"twostep.example/twostep/internal/signin"
 	"twostep.example/twostep/internal/store"
 	"twostep.example/twostep/internal/store/storetest"
 )
@@ -27,19 +28,21 @@ type house struct {
 func each(t *testing.T, f func(h *house)) {
 	storetest.Each(t, func(t *testing.T, url string) {
 		h := &house{T: t, now: time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)}
-		h.Budgets = &odds.Budgets{Accounts: registry(t, url, func() time.Time { return h.now }), PerYear: odds.AccountBudgetPerYear}
+		h.Budgets = budgets(t, url, func() time.Time { return h.now })
 		f(h)
 	})
 }
 
-// registry is that of the accounts in a database.
-func registry(t *testing.T, url string, now func() time.Time) *account.Accounts {
+// budgets are those of a database.
+func budgets(t *testing.T, url string, now func() time.Time) *odds.Budgets {
 	t.Helper()
 	keys, err := seal.OpenKeys(filepath.Join(t.TempDir(), "keys"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &account.Accounts{Store: storetest.Open(t, url), Keys: keys, Log: slog.New(slog.DiscardHandler), Now: now}
+	db, log := storetest.Open(t, url), slog.New(slog.DiscardHandler)
+	accounts := &account.Accounts{Store: db, Keys: keys, Log: log, Now: now}
+	return &odds.Budgets{Store: db, Keys: keys, Log: log, Now: now, Accounts: accounts, PerYear: odds.AccountBudgetPerYear}
 }
 
 // nowhere is the number of the network that nobody knows.
@@ -60,7 +63,22 @@ func (h *house) debit(g odds.Guess, n int) error {
 
 func (h *house) send(g odds.Guess, n int) error {
 	h.Helper()
-	return h.Store.Tx(h.Context(), func(tx *store.DB) error { return h.SpendMail(h.Context(), tx, g, at(n)) })
+	return h.Store.Tx(h.Context(), func(tx *store.DB) error {
+		b, err := h.Lock(h.Context(), tx, g.Budget)
+		if err != nil {
+			return err
+		}
+		return h.SpendMail(h.Context(), tx, b, g, at(n))
+	})
+}
+
+func (h *house) needsLongCode(g odds.Guess) (bool, error) {
+	h.Helper()
+	b, err := h.Load(h.Context(), h.Store, g.Budget)
+	if err != nil {
+		return false, err
+	}
+	return b.NeedsLongCode(g)
 }
 
 func (h *house) succeed(challenge string, n int) {
@@ -160,16 +178,16 @@ func TestKnownBudget(t *testing.T) {
 			}
 		}
 		h.now = h.now.Add(time.Hour)
-		if longer, err := h.NeedsLongCode(h.Context(), g); err != nil || longer {
+		if longer, err := h.needsLongCode(g); err != nil || longer {
 			h.Errorf("an hour later it is still a stranger: %v, %v", longer, err)
 		}
 		other := g
 		other.Device = "another"
-		if longer, _ := h.NeedsLongCode(h.Context(), other); longer {
+		if longer, _ := h.needsLongCode(other); longer {
 			h.Error("what one browser used up is not another's")
 		}
 		other.Device = ""
-		if longer, _ := h.NeedsLongCode(h.Context(), other); !longer {
+		if longer, _ := h.needsLongCode(other); !longer {
 			h.Error("strangers have something left")
 		}
 	})
@@ -227,12 +245,12 @@ func TestRestored(t *testing.T) {
 			if err := h.debit(g, n); err != nil {
 				h.Fatal(err)
 			}
-			if err := h.InvalidateAll(h.Context()); err != nil {
+			if err := (&signin.SignIns{Store: h.Store, Now: h.Now, Accounts: h.Accounts}).InvalidateAll(h.Context()); err != nil {
 				h.Fatal(err)
 			}
 			h.now = h.now.Add(time.Hour)
 		}
-		if longer, err := h.NeedsLongCode(h.Context(), g); longer || err != nil {
+		if longer, err := h.needsLongCode(g); longer || err != nil {
 			h.Errorf("used up by restores: %v", err)
 		}
 		a := store.Account{ID: "anna"}
@@ -244,10 +262,10 @@ func TestRestored(t *testing.T) {
 		if err != nil || len(rows) != 2*odds.MaxRenewalsPerYear {
 			h.Errorf("%d debits, %v: what was spent before the restore still counts, and there is no renewal left", len(rows), err)
 		}
-		if err := h.InvalidateAll(h.Context()); err != nil {
+		if err := (&signin.SignIns{Store: h.Store, Now: h.Now, Accounts: h.Accounts}).InvalidateAll(h.Context()); err != nil {
 			h.Fatal(err)
 		}
-		if longer, err := h.NeedsLongCode(h.Context(), g); !longer || err != nil {
+		if longer, err := h.needsLongCode(g); !longer || err != nil {
 			h.Errorf("the fifth restore gives something: %v", err)
 		}
 	})
@@ -292,12 +310,12 @@ func TestRenewBeforeTheChange(t *testing.T) {
 		if rows, err := h.Store.Debits(h.Context(), "anna", 0); err != nil || len(rows) != 1 {
 			h.Errorf("%d debits, %v: a renewal is taken that renews nothing", len(rows), err)
 		}
-		if longer, err := h.NeedsLongCode(h.Context(), g); err != nil || !longer {
+		if longer, err := h.needsLongCode(g); err != nil || !longer {
 			h.Errorf("it is renewed before its time: %v", err)
 		}
 		h.now = changed
 		renew(changed)
-		if longer, err := h.NeedsLongCode(h.Context(), g); err != nil || longer {
+		if longer, err := h.needsLongCode(g); err != nil || longer {
 			h.Errorf("it is not renewed when it is time: %v", err)
 		}
 	})

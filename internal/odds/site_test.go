@@ -33,7 +33,7 @@ func TestSiteTrips(t *testing.T) {
 		untouched := odds.Guess{Budget: "untouched", Challenge: "u", Cost: 1000}
 		for n := range 100 {
 			name := "victim " + string(rune('a'+n%26)) + string(rune('a'+n/26))
-			if longer, err := h.NeedsLongCode(h.Context(), untouched); longer || err != nil {
+			if longer, err := h.needsLongCode(untouched); longer || err != nil {
 				h.Fatalf("tripped after %d accounts: %v", n, err)
 			}
 			if err := h.debit(odds.Guess{Budget: name, Challenge: name, Cost: 10_000}, n); err != nil {
@@ -43,7 +43,7 @@ func TestSiteTrips(t *testing.T) {
 		if err := h.debit(odds.Guess{Budget: "last", Challenge: "last", Cost: 1000}, 1); err != nil {
 			h.Fatal(err)
 		}
-		if longer, err := h.NeedsLongCode(h.Context(), untouched); !longer || err != nil {
+		if longer, err := h.needsLongCode(untouched); !longer || err != nil {
 			h.Errorf("not tripped: %v", err)
 		}
 		if err := h.debit(untouched, 1); !errors.Is(err, odds.ErrExhausted) {
@@ -55,7 +55,7 @@ func TestSiteTrips(t *testing.T) {
 		}
 		untouched.Device = ""
 		h.now = h.now.Add(odds.AlarmDuration)
-		if longer, _ := h.NeedsLongCode(h.Context(), untouched); longer {
+		if longer, _ := h.needsLongCode(untouched); longer {
 			h.Error("it lasts longer than an hour")
 		}
 	})
@@ -81,7 +81,7 @@ func TestSiteForgotten(t *testing.T) {
 		one := odds.Guess{Budget: "untouched", Challenge: "u", Cost: 1000}
 		tripped := func(want bool, when string) {
 			h.Helper()
-			if longer, err := h.NeedsLongCode(h.Context(), one); longer != want || err != nil {
+			if longer, err := h.needsLongCode(one); longer != want || err != nil {
 				h.Errorf("%s: longer %v, %v", when, longer, err)
 			}
 		}
@@ -100,7 +100,7 @@ func TestSiteForgotten(t *testing.T) {
 			h.Fatal(err)
 		}
 		tripped(false, "forgotten, and after one guess")
-		if longer, err := h.NeedsLongCode(h.Context(), odds.Guess{Budget: "victim 1", Challenge: "v", Cost: 11_000}); !longer || err != nil {
+		if longer, err := h.needsLongCode(odds.Guess{Budget: "victim 1", Challenge: "v", Cost: 11_000}); !longer || err != nil {
 			h.Errorf("what was guessed at an account is forgotten too: %v", err)
 		}
 	})
@@ -116,7 +116,7 @@ func TestSiteOfAccounts(t *testing.T) {
 				h.Fatal(err)
 			}
 		}
-		if longer, err := h.NeedsLongCode(h.Context(), odds.Guess{Budget: "anna", Challenge: "a", Cost: 1000}); longer || err != nil {
+		if longer, err := h.needsLongCode(odds.Guess{Budget: "anna", Challenge: "a", Cost: 1000}); longer || err != nil {
 			h.Errorf("tripped: %v", err)
 		}
 		if err := h.Store.Tx(h.Context(), func(tx *store.DB) error { return h.Refund(h.Context(), tx, g, false, at(1)) }); err != nil {
@@ -134,7 +134,7 @@ func TestSiteOfAccounts(t *testing.T) {
 func TestSiteInOrder(t *testing.T) {
 	h := &house{T: t, now: time.Date(2026, 11, 23, 10, 59, 0, 0, time.UTC)}
 	url := storetest.Postgres(t)
-	h.Budgets = &odds.Budgets{Accounts: registry(t, url, func() time.Time { return h.now }), PerYear: odds.AccountBudgetPerYear}
+	h.Budgets = budgets(t, url, func() time.Time { return h.now })
 	first, g := h.now, odds.Guess{Budget: "anna", Challenge: "c", Cost: 1000}
 	for range 2 {
 		if err := h.debit(g, 1); err != nil {

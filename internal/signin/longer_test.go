@@ -28,11 +28,11 @@ func away(n int) origin.Origin {
 
 // stranger guesses at Anna's account by a method until there is nothing left, each sign-in
 // from another network, and returns how many guesses were compared.
-func (h *house) stranger(method string) (compared int) {
+func (h *fixture) stranger(method string) (compared int) {
 	h.Helper()
 	for n := range 40 {
 		from := away(n)
-		entry, err := h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, from)
+		entry, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, from)
 		if err != nil {
 			h.Fatal(err)
 		}
@@ -62,7 +62,7 @@ func (h *house) stranger(method string) (compared int) {
 }
 
 // anna is the name of Anna's ledger.
-func (h *house) anna() string {
+func (h *fixture) anna() string {
 	h.Helper()
 	a, err := h.Store.AccountByEmail(h.Context(), annaEmail)
 	if err != nil {
@@ -72,7 +72,7 @@ func (h *house) anna() string {
 }
 
 // debited writes down what strangers have done just now.
-func (h *house) debited(ledger, kind string, cost odds.Chance) {
+func (h *fixture) debited(ledger, kind string, cost odds.Chance) {
 	h.Helper()
 	d := store.Debit{ID: rand.Text(), Ledger: ledger, Kind: kind, Challenge: "of a stranger", Network: "elsewhere", At: store.Millis(h.clock()), Cost: int64(cost)}
 	err := h.Store.Tx(h.Context(), func(tx *store.DB) error {
@@ -87,7 +87,7 @@ func (h *house) debited(ledger, kind string, cost odds.Chance) {
 }
 
 // told counts the mails that have arrived with this in their subject.
-func (h *house) told(what string) (n int) {
+func (h *fixture) told(what string) (n int) {
 	h.Helper()
 	for _, m := range h.arrived() {
 		if strings.Contains(m.Subject, what) {
@@ -107,7 +107,7 @@ var longCode = regexp.MustCompile(`\b[0-9A-HJKMNP-TV-Z]{5}-[0-9A-HJKMNP-TV-Z]{4}
 // Twenty guesses by mail in a year, from however many networks; then nobody is refused: the
 // code is longer, and the owner was told, once.
 func TestUsedUpByMail(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		if got := h.stranger("email"); got != 20 {
 			h.Errorf("%d guesses were compared, want 20", got)
 		}
@@ -148,7 +148,7 @@ func TestUsedUpByMail(t *testing.T) {
 
 // Ten guesses at an app; then two codes in a row, and neither alone nor out of order.
 func TestUsedUpByApp(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		app, _ := h.app(h.in())
 		if got := h.stranger("totp"); got != 10 {
 			h.Errorf("%d guesses were compared, want 10", got)
@@ -174,11 +174,11 @@ func TestUsedUpByApp(t *testing.T) {
 // A browser that the account knows notices nothing of it, and nobody else can spend what it
 // may guess.
 func TestKnownBrowserNoticesNothing(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		l := h.laptop().in(false)
 		h.stranger("email")
 		h.turn(24 * time.Hour)
-		entry, err := h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, l.from)
+		entry, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, l.from)
 		if err != nil {
 			h.Fatal(err)
 		}
@@ -194,7 +194,7 @@ func TestKnownBrowserNoticesNothing(t *testing.T) {
 
 // What a sign-in cost is given back when that very sign-in is passed, and nothing else is.
 func TestOnlyItsOwnIsGivenBack(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		for range 30 { // an owner who mistypes each time, in browsers that are always new
 			token := h.begin()
 			code := h.code()
@@ -217,7 +217,7 @@ func TestOnlyItsOwnIsGivenBack(t *testing.T) {
 
 // A new password, once both steps are proven, begins a new ledger: four times in a year.
 func TestRenewal(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		word := annaWord
 		for n := range odds.MaxRenewalsPerYear + 2 {
 			got, want := h.stranger("email"), 20
@@ -235,11 +235,11 @@ func TestRenewal(t *testing.T) {
 				h.Fatal(err)
 			}
 			next := fmt.Sprintf("another horse battery %d", n)
-			session, err := h.ChangePassword(h.Context(), h.who(entry), word, next, home)
+			sessionToken, err := h.SignIns.ChangePassword(h.Context(), h.who(entry), word, next, home)
 			if err != nil {
 				h.Fatal(err)
 			}
-			if _, err := h.ChangePassword(h.Context(), h.who(session), next, annaWord, home); err != nil {
+			if _, err := h.SignIns.ChangePassword(h.Context(), h.who(sessionToken), next, annaWord, home); err != nil {
 				h.Fatal(err) // everybody knows it again
 			}
 		}
@@ -248,7 +248,7 @@ func TestRenewal(t *testing.T) {
 
 // A year later what was spent counts no more, to the millisecond.
 func TestYearRolls(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		if got := h.stranger("email"); got != 20 {
 			h.Fatalf("%d guesses", got)
 		}
@@ -261,7 +261,7 @@ func TestYearRolls(t *testing.T) {
 
 // Guesses that arrive together, at two servers, are never more than the ledger allows.
 func TestUsedUpAtOnce(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		var compared atomic.Int64
 		type visit struct {
 			token string
@@ -270,7 +270,7 @@ func TestUsedUpAtOnce(t *testing.T) {
 		visits := make(chan visit, 100)
 		for n := range 100 { // each may compare five, and two at once
 			from := away(n)
-			entry, err := h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, from)
+			entry, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, from)
 			if err != nil {
 				h.Fatal(err)
 			}
@@ -297,7 +297,7 @@ func TestUsedUpAtOnce(t *testing.T) {
 // then refused, but only once: the next is longer, stays so, and is compared; and nobody is told
 // that the guesses are used up, which they are not.
 func TestResentIsLonger(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		h.debited(h.anna(), store.Guess, 18_000)
 		token := h.begin()
 		resend := func() {
@@ -329,30 +329,30 @@ func TestResentIsLonger(t *testing.T) {
 
 // The same where a new number is to be proven.
 func TestResentDraftIsLonger(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		const number = "+491711234567"
-		session := h.in()
-		h.draft(session, number)
-		h.debited(h.Ledgers.DestinationBudget(number), store.Guess, 18_000)
+		sessionToken := h.in()
+		h.draft(sessionToken, number)
+		h.debited(h.Budgets.DestinationBudget(number), store.Guess, 18_000)
 		for range 2 {
 			h.turn(2 * time.Minute)
-			if err := h.ResendDraft(h.Context(), h.who(session), "spoken", home); err != nil {
+			if err := h.Enrollments.Resend(h.Context(), h.who(sessionToken), "spoken", home); err != nil {
 				h.Fatal(err)
 			}
 		}
-		_, err := h.confirm(session, "spoken", h.last().Text)
+		_, err := h.confirm(sessionToken, "spoken", h.last().Text)
 		h.refused("the right one of three codes", err, challenge.ErrLongCodeNeeded)
-		if _, err := h.confirm(session, "spoken", h.last().Text); err != nil {
+		if _, err := h.confirm(sessionToken, "spoken", h.last().Text); err != nil {
 			h.Errorf("the longer code: %v", err)
 		}
 	})
 }
 
 // guess makes one wrong guess in a new sign-in from a network.
-func (h *house) guess(from origin.Origin) {
+func (h *fixture) guess(from origin.Origin) {
 	h.Helper()
 	h.turn(time.Second)
-	entry, err := h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, from)
+	entry, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, from)
 	if err != nil {
 		h.Fatal(err)
 	}
@@ -362,7 +362,7 @@ func (h *house) guess(from origin.Origin) {
 
 // Somebody who comes back only each day and an hour is told of too, with the second sign-in.
 func TestPatientThief(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		for n := range 2 {
 			h.guess(away(n))
 			if got := h.told(guessing); got != n {
@@ -375,7 +375,7 @@ func TestPatientThief(t *testing.T) {
 
 // A clock that was ahead when the owner was told does not keep them from being told later.
 func TestToldBehindTheClock(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		for n, turned := range []time.Duration{100 * 24 * time.Hour, -100 * 24 * time.Hour} {
 			h.turn(turned)
 			h.guess(away(2 * n))
@@ -389,10 +389,10 @@ func TestToldBehindTheClock(t *testing.T) {
 
 // Nor is the owner told with each guess that comes too late, behind a renewal that is still to come.
 func TestToldOnceBehindTheClock(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		var tokens []string
 		for n := range 3 {
-			entry, err := h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, away(n))
+			entry, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, away(n))
 			if err != nil {
 				h.Fatal(err)
 			}
@@ -416,7 +416,7 @@ func TestToldOnceBehindTheClock(t *testing.T) {
 // What the owner was told of their own mistakes and was given back does not keep them from being
 // told when it is true.
 func TestToldAgain(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		h.debited(h.anna(), store.Guess, 16_000)
 		token := h.begin()
 		code := h.code()

@@ -14,9 +14,9 @@ import (
 const annaNumber = "+491711234567"
 
 // called takes the first step somewhere and asks for a call there.
-func (h *house) called(from origin.Origin) error {
+func (h *fixture) called(from origin.Origin) error {
 	h.Helper()
-	entry, err := h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, from)
+	entry, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, from)
 	if err != nil {
 		h.Fatal(err)
 	}
@@ -26,7 +26,7 @@ func (h *house) called(from origin.Origin) error {
 // Strangers use up what there is of messages to a number, and then those of the account. The
 // browsers that it knows have their own: six an hour and fifteen a day, and twenty a day together.
 func TestTextsOfOwner(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		h.turn(15 * time.Hour) // it is one o'clock, so that no day begins meanwhile
 		h.enroll(h.in(), annaNumber)
 		one, other := h.laptop(), h.laptop().at(officeIP)
@@ -67,14 +67,14 @@ func TestTextsOfOwner(t *testing.T) {
 
 // Somebody who says that Anna's number is theirs uses up nothing of hers.
 func TestTextsToProve(t *testing.T) {
-	withAnna(t, func(h *house) {
-		session := h.enroll(h.in(), annaNumber)
+	withAnna(t, func(h *fixture) {
+		sessionToken := h.enroll(h.in(), annaNumber)
 		for n := range ratelimit.NewNumberTextsPerDay - 1 {
-			if err := h.Enroll(h.Context(), h.who(session), "spoken", url.Values{"number": {annaNumber}}, home); err != nil {
+			if err := h.Enrollments.Start(h.Context(), h.who(sessionToken), "spoken", url.Values{"number": {annaNumber}}, home); err != nil {
 				h.Fatalf("number %d: %v", n, err)
 			}
 		}
-		err := h.Enroll(h.Context(), h.who(session), "spoken", url.Values{"number": {annaNumber}}, home)
+		err := h.Enrollments.Start(h.Context(), h.who(sessionToken), "spoken", url.Values{"number": {annaNumber}}, home)
 		h.refused("one more", err, ratelimit.ErrLimited)
 		if err := h.called(away(1)); err != nil {
 			h.Errorf("Anna in a new browser: %v", err)
@@ -85,10 +85,10 @@ func TestTextsToProve(t *testing.T) {
 // One network begins sixty sign-ins of an account in an hour. Other networks, and browsers that the
 // account knows, begin their own.
 func TestSignInsPerNetwork(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		l := h.laptop().in(false)
 		begin := func(from origin.Origin) error {
-			_, err := h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, from)
+			_, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, from)
 			return err
 		}
 		for n := range ratelimit.SignInsPerNetworkHour - 1 { // one was the laptop's own, which was not known then

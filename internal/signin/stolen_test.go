@@ -10,7 +10,7 @@ import (
 
 	"twostep.example/twostep/delivery"
 	"twostep.example/twostep/internal/outbox"
-	"twostep.example/twostep/internal/signin"
+	"twostep.example/twostep/internal/session"
 	"twostep.example/twostep/internal/store/storetest"
 	"twostep.example/twostep/internal/trust"
 )
@@ -18,7 +18,7 @@ import (
 const edge = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36 Edg/142.0.0.0"
 
 // warned is how often somebody was told that there is a copy of their cookie.
-func (h *house) warned(email string) (n int) {
+func (h *fixture) warned(email string) (n int) {
 	h.Helper()
 	for _, m := range h.arrived() {
 		if strings.Contains(m.Subject, "Trust in one of your browsers") && m.To == email {
@@ -29,7 +29,7 @@ func (h *house) warned(email string) (n int) {
 }
 
 // wantsWarned fails unless each was told so often, in the order of anna, ben.
-func (h *house) wantsWarned(anna, ben int) {
+func (h *fixture) wantsWarned(anna, ben int) {
 	h.Helper()
 	if a, b := h.warned(annaEmail), h.warned(benEmail); a != anna || b != ben {
 		h.Errorf("Anna was told %d times and Ben %d, want %d and %d", a, b, anna, ben)
@@ -42,19 +42,19 @@ const benEmail, benWord = "ben@example.com", "seventeen brown jars"
 func (l *laptop) ben() *laptop {
 	l.Helper()
 	l.add(benEmail, benWord)
-	return &laptop{house: l.house, from: l.from, email: benEmail, word: benWord}
+	return &laptop{fixture: l.fixture, from: l.from, email: benEmail, word: benWord}
 }
 
 // copied is the same cookie in another hand.
 func (l *laptop) copied() *laptop {
-	return &laptop{house: l.house, from: l.from, email: l.email, word: l.word}
+	return &laptop{fixture: l.fixture, from: l.from, email: l.email, word: l.word}
 }
 
 // The secret changes with every use. An answer that gets lost does no harm, and neither do
 // tabs that sign in at once; a secret of before betrays a copy, ends trust and the sessions
 // of that browser, and is told once.
 func TestStolenDevice(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		l := h.laptop().in(true)
 		thief := l.copied()
 		l.begin()
@@ -77,10 +77,10 @@ func TestStolenDevice(t *testing.T) {
 		if late.from.DeviceToken != thief.from.DeviceToken {
 			h.Error("a secret of before is given a successor")
 		}
-		session := lost.session
+		sessionToken := lost.session
 		h.turn(2 * time.Minute)
 		thief.wants("a copy of the first", trust.EndedStolen)
-		if _, err := h.Session(h.Context(), session); !errors.Is(err, session.ErrNoSession) {
+		if _, err := h.Sessions.Get(h.Context(), sessionToken); !errors.Is(err, session.ErrNoSession) {
 			h.Error("the sessions of the browser live on")
 		}
 		thief.wants("and again", trust.EndedStolen)
@@ -97,7 +97,7 @@ func TestStolenDevice(t *testing.T) {
 // A copy of a cookie of two people betrays itself to both, whoever it is shown by: even by
 // somebody who has an account of their own.
 func TestStolenFromTwo(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		anna := h.laptop().in(true)
 		thief := anna.copied()
 		ben := anna.ben().in(true)
@@ -115,8 +115,8 @@ func TestStolenFromTwo(t *testing.T) {
 		if h.warned("mallory@example.com") != 0 {
 			h.Error("the one who has no part in it is told")
 		}
-		for _, session := range []string{anna.session, ben.session} {
-			if _, err := h.Session(h.Context(), session); !errors.Is(err, session.ErrNoSession) {
+		for _, sessionToken := range []string{anna.session, ben.session} {
+			if _, err := h.Sessions.Get(h.Context(), sessionToken); !errors.Is(err, session.ErrNoSession) {
 				h.Errorf("a session lives on: %v", err)
 			}
 		}
@@ -130,8 +130,8 @@ func TestStolenFromTwo(t *testing.T) {
 
 // A secret that was made up, behind the beginning of one's own cookie, alarms nobody else.
 func TestAlarmOnDemand(t *testing.T) {
-	withAnna(t, func(h *house) {
-		mallory := &laptop{house: h, from: home, email: "mallory@example.com", word: "one two three four five"}
+	withAnna(t, func(h *fixture) {
+		mallory := &laptop{fixture: h, from: home, email: "mallory@example.com", word: "one two three four five"}
 		h.add(mallory.email, mallory.word)
 		mallory.in(true)
 		mallory.email, mallory.word = annaEmail, annaWord // which they know
@@ -149,7 +149,7 @@ func TestAlarmOnDemand(t *testing.T) {
 // A right secret from another kind of browser and another place is a copy; from the one or
 // the other it is a browser that was changed, or carried about.
 func TestElsewhere(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		l := h.laptop()
 		l.from.UserAgent = chromium
 		l.in(true)
@@ -173,7 +173,7 @@ func TestElsewhere(t *testing.T) {
 // A browser that breaks down before it has written its newest cookies comes back with older
 // ones; an answer may arrive long after a later one. Neither is a theft.
 func TestNoFalseAlarm(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		anna := h.laptop().in(true)
 		ben := anna.ben().in(true)
 		anna.from.DeviceToken = ben.from.DeviceToken
@@ -203,7 +203,7 @@ func TestNoFalseAlarm(t *testing.T) {
 // What ended while a browser was verified from a third place does not come back with it:
 // neither at home nor at the office.
 func TestForgetWhileVerifying(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		for range 20 {
 			h.turn(24 * time.Hour)
 			l := h.laptop().in(true)
@@ -249,9 +249,9 @@ func TestRestoredCopy(t *testing.T) {
 	}
 	h.Store = storetest.Open(t, backup)
 	h.outbox = outbox.New(h.Store, h.Keys, map[delivery.Channel]delivery.Send{delivery.Email: h.send}, h.clock, h.Accounts.Log)
-	h.Enqueue = h.outbox.Put
+	h.Services = h.services(h.Store, h.Keys)
 	h.turn(time.Hour)
-	if err := h.InvalidateAll(h.Context()); err != nil {
+	if err := h.SignIns.InvalidateAll(h.Context()); err != nil {
 		t.Fatal(err)
 	}
 	l.wants("brought back", trust.EndedRestored)

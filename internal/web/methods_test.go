@@ -209,7 +209,7 @@ func problem(sheet page.Sheet, p page.Problem) page.Sheet {
 func enrollStories(t *testing.T, lang string) []story {
 	s, r := site(), speaking(lang)
 	at := func(m factor.Method, back string) enrolment {
-		e, err := s.enrolment(httptest.NewRecorder(), r, person{jane, "token"}, m.About())
+		e, err := s.enrolment(httptest.NewRecorder(), r, person{jane}, m.About())
 		if err != nil {
 			t.Fatal(err)
 		}

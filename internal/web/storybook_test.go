@@ -25,7 +25,6 @@ import (
 	"twostep.example/twostep/internal/page"
 	"twostep.example/twostep/internal/seal"
 	"twostep.example/twostep/internal/session"
-	"twostep.example/twostep/internal/signin"
 	"twostep.example/twostep/internal/trust"
 )
 
@@ -33,8 +32,9 @@ var now = time.Date(2026, 11, 5, 10, 2, 11, 0, time.UTC)
 
 func site() *Site {
 	return &Site{
-		Engine: &signin.Engine{Accounts: &account.Accounts{}, Devices: &device.Devices{Accounts: &account.Accounts{}, Policy: trust.Policy{Life: trust.Life}}, Methods: []factor.Method{post{}, call{}, app{}, paper{}}},
-		Pages:  &page.Printer{Site: "Example & Söhne", Now: func() time.Time { return now }},
+		Accounts: &account.Accounts{}, Devices: &device.Devices{Policy: trust.Policy{Life: trust.Life}},
+		Challenges: &challenge.Challenges{Methods: []factor.Method{post{}, call{}, app{}, paper{}}},
+		Pages:      &page.Printer{Site: "Example & Söhne", Now: func() time.Time { return now }},
 	}
 }
 
@@ -50,7 +50,7 @@ func example(change func(*challenge.State)) pending {
 		},
 	}
 	change(&p)
-	return pending{State: p, token: "token", goal: goal{back: p.ReturnTo}}
+	return pending{Attempt: &challenge.Attempt{State: p}, goal: goal{back: p.ReturnTo}}
 }
 
 var jane = session.Session{
@@ -287,7 +287,7 @@ func deviceStories(lang string) []story {
 		Questions: []questionRow{{now, "Your network has changed.", "Firefox on Windows", "198.51.100.7", "Firefox on Windows", "203.0.113.5", "ABCDEFGHIJKLMNOP"}, {At: now, Why: "This browser has no trust record for your account.", Browser: "Safari on iOS", Place: "192.0.2.9", Trace: "QRSTUVWXYZ234567"}},
 	}
 	off := site()
-	off.Engine.Devices.Policy.Life = 0
+	off.Devices.Policy.Life = 0
 	return []story{
 		{"devices", s.devicesSheet(w, full), 200,
 			[]string{"This one", "Firefox on Windows", "203.0.113.5, 2001:db8::/64", "form[action=/settings/devices/d2/forget]", "form[action=/settings/devices/forget]", "not yet", "Your network has changed.", "ABCDEFGHIJKLMNOP", "a[href=/help/trust]"}, nil},

@@ -173,10 +173,10 @@ func (w *world) addOwner(name, method string) *owner {
 	return o
 }
 
-func (o *owner) enroll(session string) {
+func (o *owner) enroll(sessionToken string) {
 	o.Helper()
 	ctx, from := context.Background(), (&browser{agent: firefox, address: network(1)}).from()
-	who, err := o.Session(ctx, session)
+	who, err := o.Session(ctx, sessionToken)
 	if err != nil {
 		o.Fatal(err)
 	}
@@ -383,11 +383,11 @@ func (o *owner) fromPhone(hard bool, wait func(time.Duration)) (typed, proof str
 func (o *owner) appProof(step int64) string { return fmt.Sprintf("app %s %d", o.email, step) }
 
 // changePassword chooses a new password, in a session that has just begun.
-func (o *owner) changePassword(b *browser, session, password string) {
+func (o *owner) changePassword(b *browser, sessionToken, password string) {
 	o.Helper()
 	o.book.asked.from, o.book.asked.carries = b.from(), true
 	err, _ := o.call("new password", func(ctx context.Context) error {
-		who, err := o.Session(ctx, session)
+		who, err := o.Session(ctx, sessionToken)
 		if err != nil {
 			return err
 		}
@@ -406,7 +406,7 @@ func (o *owner) changePassword(b *browser, session, password string) {
 		return nil
 	})
 	if err == nil || errors.Is(err, errLost) {
-		if _, err := o.Session(context.Background(), session); !errors.Is(err, session.ErrNoSession) {
+		if _, err := o.Session(context.Background(), sessionToken); !errors.Is(err, session.ErrNoSession) {
 			o.Errorf("INV-006: a session of before the new password: %v", err)
 		}
 	}
