@@ -44,6 +44,7 @@ type Server struct {
 	grants   *grant.Grants
 	provider *oidc.Provider
 	pages    *page.Printer
+	options  Options // completed
 	store    *store.DB
 	log      *slog.Logger
 	stop     context.CancelFunc // ends the work behind the pages
@@ -94,7 +95,7 @@ func build(ctx context.Context, o Options, keys *seal.Keys, db *store.DB) (*Serv
 		Methods: o.Methods, Idle: o.Idle, Absolute: o.Absolute,
 		Texts: signin.TextBudget{PricePerMessage: o.TextPrice, PerDay: o.TextBudget},
 	}
-	s := &Server{engine: engine, grants: &grant.Grants{Accounts: accounts, Engine: engine, Fixed: o.Apps}, store: db, log: o.Log}
+	s := &Server{engine: engine, grants: &grant.Grants{Accounts: accounts, Engine: engine, Fixed: o.Apps}, options: o, store: db, log: o.Log}
 	s.pages = &page.Printer{
 		Site: o.Site, Secure: o.secure(), Location: o.Location, Log: o.Log, Now: o.Now,
 		Proxies: o.TrustedProxies, Private: o.private(), Programs: oidc.Programs(),
@@ -171,11 +172,9 @@ func (s *Server) Close() error {
 // ServeHTTP answers every path of the contract: /signin, /settings and so on.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
 
-// requestTime bounds every request, so that a store that hangs hangs nobody for long.
-const requestTime = 10 * time.Second
-
 // door is everything a request passes before the pages. A yes to a proxy that is remembered passes
-// before all of it: it is no page, and would say nothing new in the log.
+// before all of it: it is no page, and would say nothing new in the log. Behind Require the request has
+// passed most of it.
 func (s *Server) door(o Options) http.Handler {
 	site := &web.Site{Engine: s.engine, Pages: s.pages, Grants: s.grants}
 	helps := &help.Site{Engine: s.engine, Pages: s.pages}
@@ -211,7 +210,12 @@ func (s *Server) door(o Options) http.Handler {
 		}
 		guarded.ServeHTTP(w, r.WithContext(ctx))
 	}))
+	passed := s.pages.Limits(mux)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, ok := s.passed(r); ok {
+			serveLimited(passed, w, r, r.Context(), requestTime)
+			return
+		}
 		if !hosts.Remembers(w, r) {
 			front.ServeHTTP(w, r)
 		}
@@ -236,35 +240,4 @@ func say(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)
 	_, _ = w.Write([]byte(text + "\n"))
-}
-
-// Account is the person who is signed in.
-type Account struct {
-	ID       string
-	Email    string
-	Name     string
-	Operator bool
-	Groups   []string
-}
-
-type accountKey struct{}
-
-// AccountFrom is the person a handler behind Require serves.
-func AccountFrom(ctx context.Context) (Account, bool) {
-	a, ok := ctx.Value(accountKey{}).(Account)
-	return a, ok
-}
-
-// Require lets signed-in people through to h and sends everybody else to sign in
-// first; a page they asked for with GET is where they come back to.
-func (s *Server) Require(h http.Handler) http.Handler {
-	return s.pages.Headers(s.pages.Handle(func(w http.ResponseWriter, r *http.Request) error {
-		session, err := s.engine.Session(r.Context(), s.pages.Cookie(r, page.SessionCookie))
-		if err != nil {
-			return err
-		}
-		ctx := context.WithValue(r.Context(), accountKey{}, Account(session.Account))
-		h.ServeHTTP(w, r.WithContext(ctx))
-		return nil
-	}))
 }
