@@ -108,10 +108,12 @@ func (o Options) completed() (Options, error) {
 		return o, missing("Methods")
 	case len(o.Send) == 0:
 		return o, missing("Send")
-	case public.Host == "" || strings.Trim(public.Path, "/") != "" || public.RawQuery != "" || public.Fragment != "" || public.User != nil:
+	case public.Host == "" || strings.Trim(public.Path, "/") != "" ||
+		public.RawQuery != "" || public.Fragment != "" || public.User != nil:
 		return o, fmt.Errorf("twostep: PublicURL %q is not of the form https://host", o.PublicURL)
 	case public.Scheme != "https" && (public.Scheme != "http" || !isLoopback(public.Hostname())):
-		return o, fmt.Errorf("twostep: PublicURL %q: only https is safe for passwords; plain http is for this machine only", o.PublicURL)
+		return o, fmt.Errorf("twostep: PublicURL %q: only https is safe for passwords; plain http is for this machine only",
+			o.PublicURL)
 	case o.Local != nil && !isLoopback(public.Hostname()):
 		return o, errors.New("twostep: local mode shows everybody the mail, so PublicURL must be on this machine only")
 	}
@@ -138,7 +140,8 @@ func (o Options) completed() (Options, error) {
 		return o, err
 	}
 	if o.Odds = first(o.Odds, leastOdds); o.Odds < leastOdds || o.Odds > mostOdds {
-		return o, fmt.Errorf("twostep: Odds is 1 in %d, not 1 in %d to %d: with %d new passwords in a year it may come to 1 in %d; and five apps need one guess",
+		return o, fmt.Errorf("twostep: Odds is 1 in %d, not 1 in %d to %d: "+
+			"with %d new passwords in a year it may come to 1 in %d; and five apps need one guess",
 			o.Odds, leastOdds, mostOdds, limit.MaxRenewalsPerYear, int64(limit.Certainty/limit.MaxAccountBudgetPerYear))
 	}
 	o.Idle, o.Absolute = first(o.Idle, time.Hour), first(o.Absolute, 24*time.Hour)
@@ -213,7 +216,8 @@ const maxTrustDays = int(trust.Life / (24 * time.Hour))
 
 func (o *Options) completeTrust() (err error) {
 	o.TrustDays = first(o.TrustDays, maxTrustDays)
-	o.TrustNetwork, o.TrustBrowser = first(o.TrustNetwork, string(trust.Exact)), first(o.TrustBrowser, string(trust.Family))
+	o.TrustNetwork = first(o.TrustNetwork, string(trust.Exact))
+	o.TrustBrowser = first(o.TrustBrowser, string(trust.Family))
 	switch {
 	case o.TrustDays < -1 || o.TrustDays > maxTrustDays:
 		return fmt.Errorf("twostep: TrustDays is %d, not 1 to %d, or -1 for none", o.TrustDays, maxTrustDays)
@@ -227,14 +231,15 @@ func (o *Options) completeTrust() (err error) {
 	}
 	for _, p := range o.TrustedProxies {
 		if o.Intranet && trust.Private(p.Addr()) && !p.Addr().IsLoopback() && p.Addr().BitLen()-p.Bits() > 3 {
-			return fmt.Errorf("twostep: TrustedProxies: in an intranet %s holds people too, and each of them could say where they are: name each proxy by its address", p)
+			return fmt.Errorf("twostep: TrustedProxies: in an intranet %s holds people too, and each of them "+
+				"could say where they are: name each proxy by its address", p)
 		}
 	}
 	return nil
 }
 
-// Proxies reads addresses and networks like 10.0.0.0/8, separated by commas or white space,
-// for Options.TrustedProxies.
+// Proxies parses addresses and networks like 10.0.0.0/8, separated by commas or white space, for
+// Options.TrustedProxies. It returns an error that names the part that is neither.
 func Proxies(text string) ([]netip.Prefix, error) { return trust.ParseProxies(text) }
 
 // policy is what the options say about trust.

@@ -17,9 +17,12 @@ import (
 func options(t *testing.T) Options {
 	dir := t.TempDir()
 	return Options{
-		Database: filepath.Join(dir, "twostep.db"), KeyFile: filepath.Join(dir, "keys"), PublicURL: "https://Signin.example.com:443/",
+		Database: filepath.Join(dir, "twostep.db"), KeyFile: filepath.Join(dir, "keys"),
+		PublicURL: "https://Signin.example.com:443/",
 		Methods: []factor.Method{email.Method{}},
-		Send:    map[delivery.Channel]delivery.Send{delivery.Email: func(context.Context, delivery.Message) error { return nil }},
+		Send: map[delivery.Channel]delivery.Send{
+			delivery.Email: func(context.Context, delivery.Message) error { return nil },
+		},
 	}
 }
 
@@ -78,8 +81,10 @@ func TestNonsense(t *testing.T) {
 // Methods that differ are taken, and so is the longest code that a sign-in leaves time for.
 func TestMethodsThatAreTaken(t *testing.T) {
 	o := options(t)
-	o.Methods = []factor.Method{totp.Method{}, email.Method{Valid: 15 * time.Minute}, described{about: factor.About{Method: "a"}},
-		described{about: factor.About{Method: "b"}}}
+	o.Methods = []factor.Method{
+		totp.Method{}, email.Method{Valid: 15 * time.Minute},
+		described{about: factor.About{Method: "a"}}, described{about: factor.About{Method: "b"}},
+	}
 	s, err := New(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
@@ -92,7 +97,8 @@ func TestDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o.PublicURL != "https://signin.example.com" || o.Site != "signin.example.com" || o.SignUp != "invited" || o.Idle != time.Hour || o.Absolute != 24*time.Hour {
+	if o.PublicURL != "https://signin.example.com" || o.Site != "signin.example.com" || o.SignUp != "invited" ||
+		o.Idle != time.Hour || o.Absolute != 24*time.Hour {
 		t.Errorf("got %+v", o)
 	}
 }

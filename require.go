@@ -66,7 +66,8 @@ func (s *Server) passed(r *http.Request) (Account, bool) {
 	return a, ok
 }
 
-// abortedKey is the key of a *bool, in which a request behind Require notes that its handler panicked in the middle of its answer.
+// abortedKey is the key of a *bool, in which a request behind Require notes that its handler panicked in the middle of
+// its answer.
 type abortedKey struct{}
 
 // require is Require with a time limit for h; 0: none.

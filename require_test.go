@@ -90,10 +90,12 @@ func start(t *testing.T) *app {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &app{t: t, mux: http.NewServeMux(), url: "http://" + web.Listener.Addr().String(), log: &logLines{}, codes: make(chan string, 10)}
-	a.client = &http.Client{Jar: jar, Timeout: 30 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error {
-		return http.ErrUseLastResponse
-	}}
+	a := &app{
+		t: t, mux: http.NewServeMux(), url: "http://" + web.Listener.Addr().String(),
+		log: &logLines{}, codes: make(chan string, 10),
+	}
+	noRedirect := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	a.client = &http.Client{Jar: jar, Timeout: 30 * time.Second, CheckRedirect: noRedirect}
 	digits := regexp.MustCompile(`\b\d{6}\b`)
 	a.ts, err = twostep.New(t.Context(), twostep.Options{
 		Database: filepath.Join(dir, "db"), KeyFile: filepath.Join(dir, "keys"), PublicURL: a.url, Site: "Example",
@@ -125,7 +127,8 @@ func start(t *testing.T) *app {
 // post sends a form of the server's own pages.
 func (a *app) post(path string, form url.Values) {
 	a.t.Helper()
-	answer := a.do(a.request("POST", path, strings.NewReader(form.Encode()), "Content-Type", "application/x-www-form-urlencoded"))
+	body := strings.NewReader(form.Encode())
+	answer := a.do(a.request("POST", path, body, "Content-Type", "application/x-www-form-urlencoded"))
 	if answer.StatusCode != http.StatusSeeOther {
 		a.t.Fatalf("POST %s: %d", path, answer.StatusCode)
 	}
@@ -179,7 +182,8 @@ func TestRequireSignsIn(t *testing.T) {
 	}
 	a.post("/signout", nil)
 	answer := a.do(a.request("GET", "/reports?year=2026", nil))
-	if to := answer.Header.Get("Location"); answer.StatusCode != http.StatusSeeOther || to != "/signin?return_to=%2Freports%3Fyear%3D2026" {
+	to := answer.Header.Get("Location")
+	if answer.StatusCode != http.StatusSeeOther || to != "/signin?return_to=%2Freports%3Fyear%3D2026" {
 		t.Errorf("signed out: %d, to %q", answer.StatusCode, to)
 	}
 }
@@ -248,7 +252,8 @@ func TestRequireLogs(t *testing.T) {
 // A panic is logged with the id that its page shows. The server goes on.
 func TestRequireRecovers(t *testing.T) {
 	a := embed(t)
-	a.mux.Handle("/broken", a.ts.Require(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("secret reason") })))
+	h := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("secret reason") })
+	a.mux.Handle("/broken", a.ts.Require(h))
 	answer := a.do(a.request("GET", "/broken", nil))
 	page := text(t, answer)
 	faults := a.log.about(t, "fault")
@@ -264,7 +269,8 @@ func TestRequireRecovers(t *testing.T) {
 	}
 }
 
-// Half of an answer does not look like a whole one: the connection breaks off. The fault and the request are in the log.
+// Half of an answer does not look like a whole one: the connection breaks off. The fault and the request are in the
+// log.
 func TestRequireBreaksOff(t *testing.T) {
 	a := embed(t)
 	a.mux.Handle("/broken", a.ts.Require(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -346,7 +352,8 @@ func TestRequireStreams(t *testing.T) {
 		<-read
 		control := http.NewResponseController(w)
 		_, _ = io.WriteString(w, "two\n")
-		if err := errors.Join(control.SetWriteDeadline(time.Now().Add(time.Minute)), control.EnableFullDuplex(), control.Flush()); err != nil {
+		deadline := control.SetWriteDeadline(time.Now().Add(time.Minute))
+		if err := errors.Join(deadline, control.EnableFullDuplex(), control.Flush()); err != nil {
 			t.Error(err)
 		}
 		<-read

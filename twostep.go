@@ -1,5 +1,4 @@
-// Package twostep is the front door for Go apps: a sign-in server with 2-Step
-// verification as an http.Handler.
+// Package twostep is a sign-in server with 2-Step verification for Go apps, as an http.Handler.
 //
 //	ts, err := twostep.New(ctx, twostep.Options{…})
 //	http.Handle("/", ts)                       // /signin, /settings, …
@@ -37,7 +36,7 @@ import (
 	"twostep.example/twostep/internal/web"
 )
 
-// Server is a sign-in server. It is ready once New returns it.
+// Server is a sign-in server. New returns one that is ready. Its methods may be called from any number of goroutines.
 type Server struct {
 	handler  http.Handler
 	engine   *signin.Engine
@@ -51,8 +50,9 @@ type Server struct {
 	work     sync.WaitGroup
 }
 
-// New opens the database, brings it up to date and starts to send what waits in the
-// outbox. ctx bounds the opening alone; Close ends the rest.
+// New opens the database, migrates it and starts the work in the background: it sends the messages that wait in the
+// outbox and deletes old rows. ctx bounds the opening only; Close ends the rest. New returns an error if an option is
+// missing or wrong, if the key file or the database cannot be opened, and if the keys are not those of the database.
 func New(ctx context.Context, o Options) (*Server, error) {
 	o, err := o.completed()
 	if err != nil {
@@ -161,15 +161,15 @@ func (s *Server) sweepOnce(ctx context.Context, now time.Time) error {
 	return err
 }
 
-// Close finishes the messages that are being sent and gives the database back. Call
-// it after the HTTP server has ended.
+// Close waits for the messages that are being sent and closes the database. Call it after the HTTP server has ended.
 func (s *Server) Close() error {
 	s.stop()
 	s.work.Wait()
 	return s.store.Close()
 }
 
-// ServeHTTP answers every path of the contract: /signin, /settings and so on.
+// ServeHTTP answers the pages and endpoints of the server: /signin, /settings, /oauth2/… and so on. docs/embedding.md
+// lists the paths.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
 
 // door is everything a request passes before the pages. A yes to a proxy that is remembered passes
