@@ -19,7 +19,7 @@ func options(t *testing.T) Options {
 	return Options{
 		Database: filepath.Join(dir, "twostep.db"), KeyFile: filepath.Join(dir, "keys"),
 		PublicURL: "https://Signin.example.com:443/",
-		Methods: []factor.Method{email.Method{}},
+		Methods:   []factor.Method{email.Method{}},
 		Send: map[delivery.Channel]delivery.Send{
 			delivery.Email: func(context.Context, delivery.Message) error { return nil },
 		},
