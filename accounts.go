@@ -25,29 +25,29 @@ type NewAccount struct {
 // password. AddAccount returns ErrExists if the address has an account, or an error that says what is wrong with the
 // address, the name or the password.
 func (s *Server) AddAccount(ctx context.Context, a NewAccount) error {
-	return s.engine.Create(ctx, account.NewAccount(a))
+	return s.services.Accounts.Create(ctx, account.NewAccount(a))
 }
 
 // Invite creates an invitation and returns a link. On its page the invited person chooses a password. The link works
 // once, for seven days. Invite returns ErrExists if the address has an account.
 func (s *Server) Invite(ctx context.Context, email, name string, operator bool) (link string, err error) {
-	token, err := s.engine.Invite(ctx, email, name, operator)
+	token, err := s.services.Accounts.Invite(ctx, email, name, operator)
 	if err != nil {
 		return "", err
 	}
-	return s.engine.Settings.PublicURL + "/join#" + token, nil
+	return s.services.Accounts.Settings.PublicURL + "/join#" + token, nil
 }
 
 // Disable ends all sessions, tokens and trusted devices of an account, and lets nobody sign in to it until Enable.
 // Disable returns ErrUnknown if there is no such account.
 func (s *Server) Disable(ctx context.Context, email string) error {
-	return s.engine.Disable(ctx, email, true)
+	return s.services.Accounts.Disable(ctx, email, true)
 }
 
 // Enable lets people sign in to a disabled account again. What Disable ended stays ended: the next sign-in needs both
 // steps. Enable returns ErrUnknown if there is no such account.
 func (s *Server) Enable(ctx context.Context, email string) error {
-	return s.engine.Disable(ctx, email, false)
+	return s.services.Accounts.Disable(ctx, email, false)
 }
 
 // SetGroups replaces the groups of an account, by which apps decide who may use them. A group is 1 to 32 lower-case
@@ -55,21 +55,21 @@ func (s *Server) Enable(ctx context.Context, email string) error {
 // from the next refresh of an app's tokens. SetGroups returns ErrUnknown if there is no such account, or an error that
 // names a wrong group.
 func (s *Server) SetGroups(ctx context.Context, email string, groups []string) error {
-	return s.engine.SetGroups(ctx, email, groups)
+	return s.services.Accounts.SetGroups(ctx, email, groups)
 }
 
 // Distrust ends trust in all devices of an account: the next sign-in on each needs both steps. Sessions go on.
 // Distrust returns ErrUnknown if there is no such account.
 func (s *Server) Distrust(ctx context.Context, email string) error {
-	return s.engine.ForgetDevices(ctx, email)
+	return s.services.Accounts.ForgetDevices(ctx, email)
 }
 
 // ForgetGuesses resets the site-wide guessing alarm: new browsers no longer need a longer code because of wrong codes
 // on the whole site. The wrong codes of each account still count for that account.
 func (s *Server) ForgetGuesses(ctx context.Context) error {
-	return s.engine.Ledgers.ResetSiteAlarm(ctx)
+	return s.services.Budgets.ResetSiteAlarm(ctx)
 }
 
 // Restored ends every session, token, link, code and trusted device of before now. Call it after the database was
 // restored from a backup, because what has been ended since the backup would be valid again.
-func (s *Server) Restored(ctx context.Context) error { return s.engine.InvalidateAll(ctx) }
+func (s *Server) Restored(ctx context.Context) error { return s.services.SignIns.InvalidateAll(ctx) }

@@ -27,7 +27,7 @@ var (
 )
 
 // Issuer returns the issuer URL of this server (OpenID Connect Discovery 1.0, 3), by which apps are configured.
-func (s *Server) Issuer() string { return s.engine.Settings.PublicURL }
+func (s *Server) Issuer() string { return s.services.Accounts.Settings.PublicURL }
 
 // Apps returns all apps, those of Options.Apps first.
 func (s *Server) Apps(ctx context.Context) ([]App, error) { return s.grants.Apps(ctx) }

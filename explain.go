@@ -42,10 +42,10 @@ type Question struct {
 // there is no such account.
 func (s *Server) Explain(ctx context.Context, q Question) ([]Explanation, error) {
 	if q.At.IsZero() {
-		q.At = s.engine.Now()
+		q.At = s.now()
 	}
 	asked := s.pages.Asked(q.Address, q.UserAgent, q.Hints)
-	decisions, err := s.engine.Devices.Explain(ctx, q.Email, asked.TrustRequest(), q.At)
+	decisions, err := s.services.Devices.Explain(ctx, q.Email, asked.TrustRequest(), q.At)
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +58,7 @@ func (s *Server) Explain(ctx context.Context, q Question) ([]Explanation, error)
 
 // Replay returns the decision with this trace, as it was made. It returns ErrUnknown if there is none.
 func (s *Server) Replay(ctx context.Context, trace string) (Explanation, error) {
-	d, err := s.engine.Devices.Replay(ctx, trace)
+	d, err := s.services.Devices.Replay(ctx, trace)
 	if err != nil {
 		return Explanation{}, err
 	}

@@ -5,7 +5,7 @@ import (
 	"math"
 	"time"
 
-	"twostep.example/twostep/internal/limit"
+	"twostep.example/twostep/internal/odds"
 )
 
 // Odds are the chances of somebody who knows the password of an account to pass the second step within a year by
@@ -31,7 +31,9 @@ type MethodOdds struct {
 	PerYear  float64 // the chance in a year
 }
 
-func (o Options) perYear() limit.Odds { return limit.Certainty / limit.Odds(cmp.Or(o.Odds, leastOdds)) }
+func (o Options) perYear() odds.Chance {
+	return odds.Certainty / odds.Chance(cmp.Or(o.Odds, leastOdds))
+}
 
 // ComputeOdds returns the chances of a server with these options. Only Methods and Odds count; the arithmetic is that
 // which limits the guesses. It returns the errors that New returns for options that are missing or wrong.
@@ -41,23 +43,23 @@ func (o Options) ComputeOdds() (Odds, error) {
 		return Odds{}, err
 	}
 	budget := o.perYear()
-	share := func(odds limit.Odds) float64 { return float64(odds) / float64(limit.Certainty) }
+	share := func(c odds.Chance) float64 { return float64(c) / float64(odds.Certainty) }
 	var all Odds
 	for _, m := range o.Methods {
 		about := m.About()
 		one := MethodOdds{Method: about.Method, Digits: about.Digits, Right: max(about.Right, 1)}
-		if cost := limit.Cost(one.Right, one.Digits); cost > 0 {
+		if cost := odds.Cost(one.Right, one.Digits); cost > 0 {
 			one.PerGuess, one.Guesses = share(cost), int64(budget/cost)
 			one.PerYear = one.PerGuess * float64(one.Guesses)
 		}
 		if about.Right > 0 { // and then two in a row: of several factors so many fewer
-			all.Pair = max(all.Pair, share(limit.Cost(about.Right, about.Digits))/math.Pow10(about.Digits))
-			all.Pairs = (limit.CodePairsPerDay + limit.CodePairsPerNetworkDay) * int64(limit.Year/(24*time.Hour))
+			all.Pair = max(all.Pair, share(odds.Cost(about.Right, about.Digits))/math.Pow10(about.Digits))
+			all.Pairs = (odds.CodePairsPerDay + odds.CodePairsPerNetworkDay) * int64(odds.Year/(24*time.Hour))
 		}
 		all.Methods = append(all.Methods, one)
 	}
 	all.OfPairs = all.Pair * float64(all.Pairs)
 	all.PerYear = share(budget) + all.OfPairs
-	all.Renewed = share(budget)*(1+limit.MaxRenewalsPerYear) + all.OfPairs
+	all.Renewed = share(budget)*(1+odds.MaxRenewalsPerYear) + all.OfPairs
 	return all, nil
 }

@@ -16,8 +16,8 @@ import (
 
 	"twostep.example/twostep/delivery"
 	"twostep.example/twostep/factor"
-	"twostep.example/twostep/internal/limit"
-	"twostep.example/twostep/internal/signin"
+	"twostep.example/twostep/internal/challenge"
+	"twostep.example/twostep/internal/odds"
 	"twostep.example/twostep/internal/trust"
 )
 
@@ -51,7 +51,7 @@ type Options struct {
 	Absolute time.Duration
 	// TextPrice is the price of one text message, in thousandths of any unit of money (80 is 0.08).
 	TextPrice int64
-	// TextBudget is what all text messages of a day (UTC) may cost, in the unit of TextPrice. 0: no limit.
+	// TextBudget is what all text messages of a day (UTC) may cost, in the unit of TextPrice. 0: no odds.
 	TextBudget int64
 	// Location is the time zone of the times in mails and on pages. Default: UTC.
 	Location *time.Location
@@ -142,7 +142,7 @@ func (o Options) completed() (Options, error) {
 	if o.Odds = first(o.Odds, leastOdds); o.Odds < leastOdds || o.Odds > mostOdds {
 		return o, fmt.Errorf("twostep: Odds is 1 in %d, not 1 in %d to %d: "+
 			"with %d new passwords in a year it may come to 1 in %d; and five apps need one guess",
-			o.Odds, leastOdds, mostOdds, limit.MaxRenewalsPerYear, int64(limit.Certainty/limit.MaxAccountBudgetPerYear))
+			o.Odds, leastOdds, mostOdds, odds.MaxRenewalsPerYear, int64(odds.Certainty/odds.MaxAccountBudgetPerYear))
 	}
 	o.Idle, o.Absolute = first(o.Idle, time.Hour), first(o.Absolute, 24*time.Hour)
 	if o.Idle < time.Minute || o.Absolute < o.Idle {
@@ -157,8 +157,8 @@ func (o Options) completed() (Options, error) {
 }
 
 const (
-	leastOdds = int64(limit.Certainty / limit.AccountBudgetPerYear)
-	mostOdds  = int64(limit.Certainty / (limit.AccountBudgetPerYear / 2))
+	leastOdds = int64(odds.Certainty / odds.AccountBudgetPerYear)
+	mostOdds  = int64(odds.Certainty / (odds.AccountBudgetPerYear / 2))
 )
 
 // checkMethods refuses methods that could not be told apart, and codes that their sign-in or enrollment would not
@@ -178,9 +178,9 @@ func checkMethods(methods []factor.Method) error {
 		case about.Path != "" && paths[about.Path] != "":
 			return fmt.Errorf("twostep: Methods: %q and %q have the same page, /settings/2step/%s",
 				paths[about.Path], about.Method, about.Path)
-		case about.Valid < 0 || about.Valid > signin.MaxCodeTTL:
+		case about.Valid < 0 || about.Valid > challenge.MaxCodeTTL:
 			return fmt.Errorf("twostep: Methods: a code of %q is valid for %s, not for 0 to %s: it would outlive its sign-in",
-				about.Method, about.Valid, signin.MaxCodeTTL)
+				about.Method, about.Valid, challenge.MaxCodeTTL)
 		}
 		names[about.Method], paths[about.Path] = true, about.Method
 	}

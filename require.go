@@ -119,7 +119,7 @@ func (s *Server) guard(h page.Handler) http.Handler {
 func (s *Server) signedIn(r *http.Request) (Account, error) {
 	ctx, stop := context.WithTimeout(r.Context(), requestTime)
 	defer stop()
-	session, err := s.engine.Session(ctx, s.pages.Cookie(r, page.SessionCookie))
+	session, err := s.services.Sessions.Get(ctx, s.pages.Cookie(r, page.SessionCookie))
 	if err != nil {
 		return Account{}, err
 	}

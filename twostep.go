@@ -20,12 +20,11 @@ import (
 	"time"
 
 	"twostep.example/twostep/internal/account"
-	"twostep.example/twostep/internal/device"
+	"twostep.example/twostep/internal/challenge"
 	"twostep.example/twostep/internal/forwardauth"
 	"twostep.example/twostep/internal/grant"
 	"twostep.example/twostep/internal/help"
-	"twostep.example/twostep/internal/ledger"
-	"twostep.example/twostep/internal/limit"
+	"twostep.example/twostep/internal/odds"
 	"twostep.example/twostep/internal/oidc"
 	"twostep.example/twostep/internal/outbox"
 	"twostep.example/twostep/internal/page"
@@ -39,13 +38,14 @@ import (
 // Server is a sign-in server. New returns one that is ready. Its methods may be called from any number of goroutines.
 type Server struct {
 	handler  http.Handler
-	engine   *signin.Engine
+	services *signin.Services
 	grants   *grant.Grants
 	provider *oidc.Provider
 	pages    *page.Printer
 	options  Options // completed
 	store    *store.DB
 	log      *slog.Logger
+	now      func() time.Time
 	stop     context.CancelFunc // ends the work behind the pages
 	work     sync.WaitGroup
 }
@@ -84,18 +84,17 @@ func build(ctx context.Context, o Options, keys *seal.Keys, db *store.DB) (*Serv
 	}
 	o.connect(keys)
 	out := outbox.New(db, keys, o.Send, o.Now, o.Log)
-	accounts := &account.Accounts{
-		Store: db, Keys: keys, Passwords: seal.NewPasswords(seal.Cost{}, 0, 0), KnownDevicePasswords: seal.NewPasswords(seal.Cost{}, 1, 0), Now: o.Now, Log: o.Log,
-		Settings: account.Settings{Site: o.Site, PublicURL: o.PublicURL, SignUp: o.SignUp, Location: o.Location},
-		Enqueue:  out.Put, NotifyOutbox: out.Wake,
+	services := signin.New(signin.Config{
+		Store: db, Keys: keys, Passwords: seal.NewPasswords(seal.Cost{}, 0, 0), KnownDevicePasswords: seal.NewPasswords(seal.Cost{}, 1, 0),
+		Now: o.Now, Log: o.Log, Settings: account.Settings{Site: o.Site, PublicURL: o.PublicURL, SignUp: o.SignUp, Location: o.Location},
+		Enqueue: out.Put, NotifyOutbox: out.Wake, Trust: o.policy(), GuessBudget: o.perYear(), Methods: o.Methods,
+		Idle: o.Idle, Absolute: o.Absolute, Texts: challenge.TextBudget{PricePerMessage: o.TextPrice, PerDay: o.TextBudget},
+	})
+	s := &Server{services: services, options: o, store: db, log: o.Log, now: o.Now}
+	s.grants = &grant.Grants{
+		Store: db, Keys: keys, Now: o.Now, Log: o.Log, Limits: services.Limits, Accounts: services.Accounts,
+		Challenges: services.Challenges, Issuer: o.PublicURL, Fixed: o.Apps,
 	}
-	engine := &signin.Engine{
-		Accounts: accounts, Devices: &device.Devices{Accounts: accounts, Policy: o.policy()},
-		Ledgers: &ledger.Budgets{Accounts: accounts, PerYear: o.perYear()},
-		Methods: o.Methods, Idle: o.Idle, Absolute: o.Absolute,
-		Texts: signin.TextBudget{PricePerMessage: o.TextPrice, PerDay: o.TextBudget},
-	}
-	s := &Server{engine: engine, grants: &grant.Grants{Accounts: accounts, Engine: engine, Fixed: o.Apps}, options: o, store: db, log: o.Log}
 	s.pages = &page.Printer{
 		Site: o.Site, Secure: o.secure(), Location: o.Location, Log: o.Log, Now: o.Now,
 		Proxies: o.TrustedProxies, Private: o.private(), Programs: oidc.Programs(),
@@ -154,9 +153,12 @@ func (s *Server) sweepOnce(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	old := store.Old{Ended: before(day), Events: before(400 * day), Trust: before(2 * trust.Life), Odds: follows - (limit.Year + day).Milliseconds()}
+	old := store.Old{Ended: before(day), Trust: before(2 * trust.Life), Odds: follows - (odds.Year + day).Milliseconds()}
 	for more := int64(1); more > 0 && err == nil; {
 		more, err = s.store.Sweep(ctx, old)
+	}
+	for more := int64(1); more > 0 && err == nil; {
+		more, err = s.store.PruneAudit(ctx, before(400*day), old.Ended)
 	}
 	return err
 }
@@ -176,10 +178,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.S
 // before all of it: it is no page, and would say nothing new in the log. Behind Require the request has
 // passed most of it.
 func (s *Server) door(o Options) http.Handler {
-	site := &web.Site{Engine: s.engine, Pages: s.pages, Grants: s.grants}
-	helps := &help.Site{Engine: s.engine, Pages: s.pages}
-	hosts := &forwardauth.Site{Grants: s.grants, Pages: s.pages}
-	s.provider = &oidc.Provider{Grants: s.grants, Pages: s.pages}
+	services := s.services
+	site := &web.Site{
+		Accounts: services.Accounts, Devices: services.Devices, Sessions: services.Sessions, Challenges: services.Challenges,
+		Enrollments: services.Enrollments, SignIns: services.SignIns, Pages: s.pages, Grants: s.grants,
+	}
+	helps := &help.Site{Sessions: services.Sessions, Devices: services.Devices, Methods: o.Methods, Domain: o.PublicURL, Pages: s.pages}
+	hosts := &forwardauth.Site{Grants: s.grants, Sessions: services.Sessions, Pages: s.pages}
+	s.provider = &oidc.Provider{Grants: s.grants, Sessions: services.Sessions, Methods: o.Methods, Pages: s.pages}
 	if o.Local != nil {
 		site.Inbox, site.Turn = o.Local.Inbox, o.Local.Turn
 	}

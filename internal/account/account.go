@@ -15,16 +15,20 @@ import (
 	"unicode/utf8"
 
 	"twostep.example/twostep/delivery"
+	"twostep.example/twostep/internal/audit"
+	"twostep.example/twostep/internal/origin"
+	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/seal"
 	"twostep.example/twostep/internal/store"
 )
 
-// Accounts is all accounts.
+// Accounts are all accounts.
 type Accounts struct {
 	Store                *store.DB
 	Keys                 *seal.Keys
 	Passwords            *seal.Passwords
 	KnownDevicePasswords *seal.Passwords // for browsers that the account knows; nil: Passwords
+	Limits               *ratelimit.Limiter
 	Now                  func() time.Time
 	Log                  *slog.Logger
 	Settings             Settings
@@ -68,7 +72,7 @@ func (r *Accounts) Create(ctx context.Context, n NewAccount) error {
 	if err != nil {
 		return err
 	}
-	return r.create(ctx, r.Store, row, Origin{})
+	return r.create(ctx, r.Store, row, origin.Origin{})
 }
 
 // newRow checks everything about a new account and hashes its password.
@@ -88,12 +92,12 @@ func (r *Accounts) newRow(ctx context.Context, n NewAccount) (store.Account, err
 	return row, err
 }
 
-func (r *Accounts) create(ctx context.Context, db *store.DB, row store.Account, from Origin) error {
+func (r *Accounts) create(ctx context.Context, db *store.DB, row store.Account, from origin.Origin) error {
 	err := db.Tx(ctx, func(tx *store.DB) error {
 		if err := tx.AddAccount(ctx, row); err != nil {
 			return err
 		}
-		return r.Event(ctx, tx, store.Event{Kind: accountAdded, Account: row.ID}, from)
+		return r.Event(ctx, tx, audit.Event{Kind: audit.AccountCreated, Account: row.ID}, from)
 	})
 	if errors.Is(err, store.ErrConflict) {
 		return ErrExists
@@ -132,7 +136,7 @@ func (r *Accounts) SignUpOpen() bool { return r.Settings.SignUp == "open" }
 // SignUp sends a mail with a link to somebody who wants an account, or one that says
 // that there is one already; what the caller sees is the same. ErrSignUpClosed,
 // ErrEmail, ErrName, *WaitError.
-func (r *Accounts) SignUp(ctx context.Context, email, name string, from Origin) error {
+func (r *Accounts) SignUp(ctx context.Context, email, name string, from origin.Origin) error {
 	if !r.SignUpOpen() {
 		return ErrSignUpClosed
 	}
@@ -156,7 +160,7 @@ func (r *Accounts) SignUp(ctx context.Context, email, name string, from Origin) 
 
 // Join makes the account of an invitation or a sign-up; name may be "" to keep the
 // one that stands in it. It does not sign in. ErrLink, ErrName, seal.Err….
-func (r *Accounts) Join(ctx context.Context, token, name, password string, from Origin) error {
+func (r *Accounts) Join(ctx context.Context, token, name, password string, from origin.Origin) error {
 	l, err := r.findLink(ctx, token, store.Invite, store.SignUp)
 	if err != nil {
 		return err

@@ -11,7 +11,8 @@ import (
 
 	"twostep.example/twostep/delivery"
 	"twostep.example/twostep/internal/i18n"
-	"twostep.example/twostep/internal/limit"
+	"twostep.example/twostep/internal/origin"
+	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/seal"
 	"twostep.example/twostep/internal/store"
 )
@@ -32,18 +33,18 @@ const (
 // sendLink makes the link l and mails it to its address. Beyond the rations of an
 // address the mail is not sent, and nobody is told: a stranger who asks would learn
 // that the address has an account. *WaitError if the network asks too often.
-func (r *Accounts) sendLink(ctx context.Context, l store.Link, words string, from Origin) error {
+func (r *Accounts) sendLink(ctx context.Context, l store.Link, words string, from origin.Origin) error {
 	now := r.Now()
 	token := seal.LinkToken()
 	l.Token, l.MadeAt, l.EndsAt = seal.Hash(token), store.Millis(now), store.Millis(now.Add(linkTTL))
 	err := r.Store.Tx(ctx, func(tx *store.DB) error {
-		if err := r.SpendQuotas(ctx, tx, PerNetwork("links", from.Network(), limit.LinksPerNetworkHour)); err != nil {
+		if err := r.Limits.Spend(ctx, tx, ratelimit.PerNetwork("links", from.Network(), ratelimit.LinksPerNetworkHour)); err != nil {
 			return err
 		}
 		link, words := l, words
 		err := r.spendLinkQuota(ctx, tx, l.Email, from)
 		switch {
-		case errors.Is(err, ErrLimited):
+		case errors.Is(err, ratelimit.ErrLimited):
 			link.Purpose, words = store.Decoy, noMail
 		case err != nil:
 			return err
@@ -53,7 +54,7 @@ func (r *Accounts) sendLink(ctx context.Context, l store.Link, words string, fro
 		}
 		return r.Enqueue(ctx, tx, r.composeLink(link, words, token, from), now.Add(linkTTL))
 	})
-	if errors.Is(err, ErrLimited) {
+	if errors.Is(err, ratelimit.ErrLimited) {
 		return err
 	}
 	if err != nil {
@@ -66,15 +67,15 @@ func (r *Accounts) sendLink(ctx context.Context, l store.Link, words string, fro
 // spendLinkQuota takes a mail out of the rations of an address. Strangers who ask for
 // somebody's address use them up, so a network that has had nothing of it today has one
 // to itself.
-func (r *Accounts) spendLinkQuota(ctx context.Context, tx *store.DB, email string, from Origin) error {
-	to := "links to " + r.Pseudonym(email)
-	own := r.SpendQuotas(ctx, tx, PerDay(to+" from "+from.Network(), 1))
-	if own != nil && !errors.Is(own, ErrLimited) {
+func (r *Accounts) spendLinkQuota(ctx context.Context, tx *store.DB, email string, from origin.Origin) error {
+	to := "links to " + r.Keys.Pseudonym(email)
+	own := r.Limits.Spend(ctx, tx, ratelimit.PerDay(to+" from "+from.Network(), 1))
+	if own != nil && !errors.Is(own, ratelimit.ErrLimited) {
 		return own
 	}
-	err := r.SpendQuotas(ctx, tx, PerHour(to, limit.LinksPerAddressHour), PerDay(to, limit.LinksPerAddressDay))
-	if errors.Is(err, ErrLimited) && own == nil {
-		return r.SpendQuotas(ctx, tx, PerDay(to+" beyond", limit.LinksNewNetworksPerDay))
+	err := r.Limits.Spend(ctx, tx, ratelimit.PerHour(to, ratelimit.LinksPerAddressHour), ratelimit.PerDay(to, ratelimit.LinksPerAddressDay))
+	if errors.Is(err, ratelimit.ErrLimited) && own == nil {
+		return r.Limits.Spend(ctx, tx, ratelimit.PerDay(to+" beyond", ratelimit.LinksNewNetworksPerDay))
 	}
 	return err
 }
@@ -82,7 +83,7 @@ func (r *Accounts) spendLinkQuota(ctx context.Context, tx *store.DB, email strin
 // composeLink writes the mail. The token stands in the fragment of the link, which a
 // browser keeps to itself: it reaches no log, no proxy and no Referer header. It also
 // stands alone, to be pasted where there is no script.
-func (r *Accounts) composeLink(l store.Link, words string, token string, from Origin) delivery.Message {
+func (r *Accounts) composeLink(l store.Link, words string, token string, from origin.Origin) delivery.Message {
 	m := delivery.Message{ID: rand.Text(), To: l.Email}
 	if words == noMail {
 		return m

@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"twostep.example/twostep/delivery"
+	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/i18n"
+	"twostep.example/twostep/internal/origin"
 	"twostep.example/twostep/internal/seal"
 	"twostep.example/twostep/internal/store"
 	"twostep.example/twostep/internal/trust"
@@ -19,8 +21,8 @@ const NotificationTTL = 24 * time.Hour
 
 // Notification is what the owner of an account is told after something about it changed.
 type Notification struct {
-	Kind      string // of the event
-	Template  string // "mail.<words>.subject" and ".text"
+	Event     audit.Event // its Account is set by NotifyOwner
+	Template  string      // "mail.<words>.subject" and ".text"
 	Account   store.Account
 	To        string // "": the address of the account
 	Detail    string // which factor, which address
@@ -29,21 +31,22 @@ type Notification struct {
 }
 
 // NotifyOwner writes the event down and tells the owner what, when and where.
-func (r *Accounts) NotifyOwner(ctx context.Context, tx *store.DB, n Notification, from Origin) error {
-	if err := r.Event(ctx, tx, store.Event{Kind: n.Kind, Account: n.Account.ID}, from); err != nil {
+func (r *Accounts) NotifyOwner(ctx context.Context, tx *store.DB, n Notification, from origin.Origin) error {
+	n.Event.Account = n.Account.ID
+	if err := r.Event(ctx, tx, n.Event, from); err != nil {
 		return err
 	}
 	return r.SendNotification(ctx, tx, n, from)
 }
 
 // SendNotification tells the owner.
-func (r *Accounts) SendNotification(ctx context.Context, tx *store.DB, n Notification, from Origin) error {
+func (r *Accounts) SendNotification(ctx context.Context, tx *store.DB, n Notification, from origin.Origin) error {
 	now := r.Now()
 	w := i18n.For(from.Language)
 	say := func(part string) string {
 		return w.Say("mail."+n.Template+"."+part, "Site", r.Settings.Site, "URL", r.Settings.PublicURL, "Token", n.UndoToken, "What", n.Detail, "Count", n.Remaining,
 			"When", now.In(r.Settings.Location).Format("2006-01-02, 15:04 MST"),
-			"Address", DescribeAddress(from.AddressString(), from.Language), "Browser", DescribeBrowser(from.TrustRequest().Browser, from.Language))
+			"Address", origin.DescribeAddress(from.AddressString(), from.Language), "Browser", origin.DescribeBrowser(from.TrustRequest().Browser, from.Language))
 	}
 	m := delivery.Message{ID: rand.Text(), Channel: delivery.Email, To: n.To, Subject: say("subject"), Text: say("text")}
 	if m.To == "" {
@@ -69,7 +72,7 @@ func (r *Accounts) CreateUndoLink(ctx context.Context, tx *store.DB, a store.Acc
 // UndoChange takes a change back by the link in its notice: whoever made it had the password,
 // so that is void too, with every session and sign-in. The owner then chooses a new one
 // by Forgot, at the address that counts again. ErrLink.
-func (r *Accounts) UndoChange(ctx context.Context, token string, from Origin) error {
+func (r *Accounts) UndoChange(ctx context.Context, token string, from origin.Origin) error {
 	l, err := r.findLink(ctx, token, store.Undo)
 	if err != nil {
 		return err
@@ -93,10 +96,10 @@ func (r *Accounts) UndoChange(ctx context.Context, token string, from Origin) er
 		if err := tx.SetPassword(ctx, a.ID, a.Epoch, []byte{}, a.MailedAt); err != nil {
 			return err
 		}
-		if err := r.EndTrust(ctx, tx, a, trust.EndedPassword, ""); err != nil {
+		if err := r.EndTrust(ctx, tx, a.Ref(), trust.EndedPassword, ""); err != nil {
 			return err
 		}
-		return r.Event(ctx, tx, store.Event{Kind: changeUndone, Account: a.ID}, from)
+		return r.Event(ctx, tx, audit.Event{Kind: audit.ChangeUndone, Account: a.ID}, from)
 	})
 	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrConflict) {
 		return ErrLink

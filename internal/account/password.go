@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 
+	"twostep.example/twostep/internal/audit"
+	"twostep.example/twostep/internal/origin"
+	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/seal"
 	"twostep.example/twostep/internal/store"
 	"twostep.example/twostep/internal/trust"
@@ -13,7 +16,7 @@ import (
 // VerifyPassword finds the account whose password this is. A name that is not known,
 // has no password or is disabled costs the same work as one that is, and gets the
 // same ErrCredentials. So do those who try too often: *WaitError, and nothing is compared.
-func (r *Accounts) VerifyPassword(ctx context.Context, email, password string, by PasswordSource) (store.Account, error) {
+func (r *Accounts) VerifyPassword(ctx context.Context, email, password string, by ratelimit.PasswordSource, from origin.Origin) (store.Account, error) {
 	var a store.Account
 	name := email
 	address, err := ParseEmail(email)
@@ -25,8 +28,11 @@ func (r *Accounts) VerifyPassword(ctx context.Context, email, password string, b
 		return a, fmt.Errorf("account: password: %w", err)
 	}
 	known := err == nil && a.DisabledAt == 0
-	tries := r.failureKey(name, by)
-	before, err := r.checkPasswordLimit(ctx, tries, by)
+	attempt, err := r.Limits.CheckPassword(ctx, name, by)
+	if errors.Is(err, ratelimit.ErrLimited) {
+		e := audit.Event{Kind: audit.LimitReached, Account: a.ID, Actor: audit.Anonymous(), Reason: "password"}
+		err = errors.Join(r.Failure(ctx, e, from), err)
+	}
 	if err != nil {
 		return store.Account{}, err
 	}
@@ -35,21 +41,33 @@ func (r *Accounts) VerifyPassword(ctx context.Context, email, password string, b
 		return store.Account{}, err
 	}
 	if !same || !known {
-		r.Log.Info("password not correct", "account", a.ID)
-		if err := r.recordPasswordFailure(ctx, tries, by); err != nil {
+		if err := r.Limits.RecordPasswordFailure(ctx, attempt); err != nil {
+			return store.Account{}, err
+		}
+		e := audit.Event{Kind: audit.PasswordRejected, Account: a.ID, Actor: audit.Anonymous(), Reason: rejection(a, known)}
+		if err := r.Failure(ctx, e, from); err != nil {
 			return store.Account{}, err
 		}
 		return store.Account{}, ErrCredentials
 	}
-	if before > 0 {
-		if err := r.Store.Forgive(ctx, tries); err != nil {
-			return store.Account{}, fmt.Errorf("account: tries: %w", err)
-		}
+	if err := r.Limits.ResetPasswordFailures(ctx, attempt); err != nil {
+		return store.Account{}, err
 	}
 	if stale {
 		return a, r.rehash(ctx, a, password)
 	}
 	return a, nil
+}
+
+// rejection is why a password was rejected, for the audit log.
+func rejection(a store.Account, enabled bool) string {
+	switch {
+	case a.ID == "":
+		return "unknown account"
+	case !enabled:
+		return "disabled account"
+	}
+	return "wrong password"
 }
 
 // ComparePassword compares, and says whether the hash is of yesterday's cost. An account
@@ -60,7 +78,7 @@ func (r *Accounts) ComparePassword(ctx context.Context, a store.Account, passwor
 
 // hasherFor compute the password of somebody. A flood of strangers keeps nobody waiting in
 // a browser that their account knows.
-func (r *Accounts) hasherFor(by PasswordSource) *seal.Passwords {
+func (r *Accounts) hasherFor(by ratelimit.PasswordSource) *seal.Passwords {
 	if by.Device != "" && r.KnownDevicePasswords != nil {
 		return r.KnownDevicePasswords
 	}
@@ -108,7 +126,7 @@ func (r *Accounts) HashPassword(ctx context.Context, a store.Account, password s
 
 // RequestPasswordReset sends a link to set a new password, if the address has an account; what the
 // caller sees, and the work done, is the same if not. ErrEmail, *WaitError.
-func (r *Accounts) RequestPasswordReset(ctx context.Context, email string, from Origin) error {
+func (r *Accounts) RequestPasswordReset(ctx context.Context, email string, from origin.Origin) error {
 	address, err := ParseEmail(email)
 	if err != nil {
 		return err
@@ -129,7 +147,7 @@ func (r *Accounts) RequestPasswordReset(ctx context.Context, email string, from 
 // somebody with the old password has used up of the mails and the pairs of app codes of today
 // counts no more, or they would keep the owner out with a password that is void.
 // ErrLink, seal.Err….
-func (r *Accounts) ResetPassword(ctx context.Context, token, password string, from Origin) error {
+func (r *Accounts) ResetPassword(ctx context.Context, token, password string, from origin.Origin) error {
 	l, err := r.findLink(ctx, token, store.Reset)
 	if err != nil {
 		return err
@@ -156,10 +174,10 @@ func (r *Accounts) ResetPassword(ctx context.Context, token, password string, fr
 		if err := tx.RemoveShares(ctx, a.ID); err != nil {
 			return err
 		}
-		if err := r.EndTrust(ctx, tx, a, trust.EndedPassword, ""); err != nil {
+		if err := r.EndTrust(ctx, tx, a.Ref(), trust.EndedPassword, ""); err != nil {
 			return err
 		}
-		return r.NotifyOwner(ctx, tx, Notification{Kind: passwordReset, Template: "changed", Account: a}, from)
+		return r.NotifyOwner(ctx, tx, Notification{Event: audit.Event{Kind: audit.PasswordReset}, Template: "changed", Account: a}, from)
 	})
 	if errors.Is(err, store.ErrNotFound) {
 		return ErrLink

@@ -8,7 +8,8 @@ import (
 	"slices"
 	"strings"
 
-	"twostep.example/twostep/internal/limit"
+	"twostep.example/twostep/internal/audit"
+	"twostep.example/twostep/internal/origin"
 	"twostep.example/twostep/internal/store"
 	"twostep.example/twostep/internal/trust"
 )
@@ -16,7 +17,7 @@ import (
 // EndTrust ends trust in all browsers of an account, in the transaction of whatever made
 // the epoch void that the account had: a password or a factor that was changed, and the
 // like. The browser in which it was done ("": there is none) keeps its own.
-func (r *Accounts) EndTrust(ctx context.Context, tx *store.DB, a store.Account, why trust.Reason, keep string) error {
+func (r *Accounts) EndTrust(ctx context.Context, tx *store.DB, a store.AccountRef, why trust.Reason, keep string) error {
 	if err := tx.EndPlaces(ctx, a.ID, keep, string(why), store.Millis(r.Now())); err != nil {
 		return err
 	}
@@ -30,17 +31,17 @@ func (r *Accounts) EndTrust(ctx context.Context, tx *store.DB, a store.Account, 
 // on, and no browser is trusted any more. ErrEmail, ErrUnknown.
 func (r *Accounts) Disable(ctx context.Context, email string, on bool) error {
 	return r.update(ctx, email, func(tx *store.DB, a store.Account) error {
-		at, kind := store.Millis(r.Now()), accountDisabled
+		at, kind := store.Millis(r.Now()), audit.AccountDisabled
 		if !on {
-			at, kind = 0, accountEnabled
+			at, kind = 0, audit.AccountEnabled
 		}
 		if err := tx.SetDisabled(ctx, a.ID, a.Epoch, at); err != nil {
 			return err
 		}
-		if err := r.EndTrust(ctx, tx, a, trust.EndedDisabled, ""); err != nil {
+		if err := r.EndTrust(ctx, tx, a.Ref(), trust.EndedDisabled, ""); err != nil {
 			return err
 		}
-		return r.Event(ctx, tx, store.Event{Kind: kind, Account: a.ID}, Origin{})
+		return r.Event(ctx, tx, audit.Event{Kind: kind, Account: a.ID}, origin.Origin{})
 	})
 }
 
@@ -50,10 +51,10 @@ func (r *Accounts) ForgetDevices(ctx context.Context, email string) error {
 		if err := tx.ForgetOwners(ctx, a.ID); err != nil {
 			return err
 		}
-		if err := r.EndTrust(ctx, tx, a, trust.EndedOperator, ""); err != nil {
+		if err := r.EndTrust(ctx, tx, a.Ref(), trust.EndedOperator, ""); err != nil {
 			return err
 		}
-		return r.Event(ctx, tx, store.Event{Kind: devicesForgotten, Account: a.ID}, Origin{})
+		return r.Event(ctx, tx, audit.Event{Kind: audit.DevicesForgotten, Account: a.ID}, origin.Origin{})
 	})
 }
 
@@ -81,7 +82,7 @@ func (r *Accounts) SetGroups(ctx context.Context, email string, groups []string)
 		if err := tx.SetGroups(ctx, a.ID, strings.Join(groups, " ")); err != nil {
 			return err
 		}
-		return r.Event(ctx, tx, store.Event{Kind: groupsChanged, Account: a.ID}, Origin{})
+		return r.Event(ctx, tx, audit.Event{Kind: audit.GroupsChanged, Account: a.ID}, origin.Origin{})
 	})
 }
 
@@ -111,27 +112,4 @@ func (r *Accounts) Find(ctx context.Context, email string) (store.Account, error
 		return a, fmt.Errorf("account: find: %w", err)
 	}
 	return a, nil
-}
-
-// InvalidateAll makes everything void that was let in, sent or trusted before: a backup that
-// was brought back has ended sessions and used codes in it as if they were good. It also
-// forgets how late it has been. Nobody knows what was guessed after the backup was made, so
-// each account has one renewal less, which pays for one ledger that was used up. It does not pay
-// for renewals that came after the backup: an account that had n of them may have had
-// n×limit.PerYear more compared than the database can tell.
-func (r *Accounts) InvalidateAll(ctx context.Context) error {
-	now, year := store.Millis(r.Now()), store.Millis(r.Now().Add(-limit.Year))
-	err := r.Store.Tx(ctx, func(tx *store.DB) error {
-		if err := tx.Void(ctx, string(trust.EndedRestored), now); err != nil {
-			return err
-		}
-		if err := tx.RenewAll(ctx, year, now, limit.MaxRenewalsPerYear, int64(limit.AccountBudgetPerYear)); err != nil {
-			return err
-		}
-		return tx.SetTime(ctx, now)
-	})
-	if err != nil {
-		return fmt.Errorf("account: restored: %w", err)
-	}
-	return nil
 }

@@ -9,7 +9,7 @@ import (
 
 	"twostep.example/twostep/internal/grant"
 	"twostep.example/twostep/internal/page"
-	"twostep.example/twostep/internal/signin"
+	"twostep.example/twostep/internal/session"
 )
 
 // verdict is where a request stands: grant.Request.Next decides here as for OpenID Connect.
@@ -57,7 +57,7 @@ func (s *Site) decide(r *http.Request, app grant.App, about asked) (v verdict, e
 }
 
 // who is the person whose session the host's cookie goes back to; nil: nobody.
-func (s *Site) who(r *http.Request, app grant.App, about asked) (*signin.Session, error) {
+func (s *Site) who(r *http.Request, app grant.App, about asked) (*session.Session, error) {
 	token := s.Pages.Cookie(r, page.AppCookie)
 	if token == "" {
 		return nil, nil
@@ -72,8 +72,8 @@ func (s *Site) who(r *http.Request, app grant.App, about asked) (*signin.Session
 	if of.App != app.ID || of.Redirect() != about.redirect() {
 		return nil, nil // it is another host's
 	}
-	who, err := s.Grants.Engine.SessionOf(r.Context(), of.Session)
-	if errors.Is(err, signin.ErrNoSession) {
+	who, err := s.Sessions.GetByID(r.Context(), of.Session)
+	if errors.Is(err, session.ErrNoSession) {
 		return nil, nil
 	}
 	if err != nil || who.Account.ID != of.Account {

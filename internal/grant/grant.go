@@ -16,14 +16,17 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/challenge"
+	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/seal"
-	"twostep.example/twostep/internal/signin"
+	"twostep.example/twostep/internal/session"
 	"twostep.example/twostep/internal/store"
 )
 
@@ -38,9 +41,15 @@ const (
 
 // Grants are all of them.
 type Grants struct {
-	*account.Accounts
-	Engine *signin.Engine
-	Fixed  []App // those of the settings
+	Store      *store.DB
+	Keys       *seal.Keys
+	Now        func() time.Time
+	Log        *slog.Logger
+	Limits     *ratelimit.Limiter
+	Accounts   *account.Accounts // for audit events
+	Challenges *challenge.Challenges
+	Issuer     string // the public URL
+	Fixed      []App  // those of the settings
 
 	making sync.Mutex // of a signing key: one is enough
 	opened sync.Map   // signing keys, by their ids
@@ -76,7 +85,7 @@ func (g Grant) Nonce() string { return g.asked.Nonce }
 func (g Grant) Redirect() string { return g.asked.Redirect }
 
 // ACR is the level at which the grant was given.
-func (g Grant) ACR() string { return signin.LevelOf(g.AMR).ACR() }
+func (g Grant) ACR() string { return session.LevelOf(g.AMR).ACR() }
 
 // Has reports whether a scope was allowed.
 func (g Grant) Has(scope string) bool { return slices.Contains(g.Scope, scope) }
@@ -93,7 +102,7 @@ func read(row store.Grant) (g Grant, err error) {
 }
 
 // Issue gives a code for what was asked, to the person of the session.
-func (g *Grants) Issue(ctx context.Context, r Request, who signin.Session) (code string, err error) {
+func (g *Grants) Issue(ctx context.Context, r Request, who session.Session) (code string, err error) {
 	a, err := g.App(ctx, r.App)
 	if err != nil {
 		return "", err
@@ -108,7 +117,7 @@ func (g *Grants) Issue(ctx context.Context, r Request, who signin.Session) (code
 	now := g.Now()
 	code = seal.Token()
 	row := store.Grant{
-		ID: rand.Text(), App: r.App, Account: who.Account.ID, Epoch: who.Owner().Epoch, Session: who.ID, SessionEndsAt: store.Millis(who.ExpiresAt),
+		ID: rand.Text(), App: r.App, Account: who.Account.ID, Epoch: who.Ref().Epoch, Session: who.ID, SessionEndsAt: store.Millis(who.ExpiresAt),
 		Scope: strings.Join(r.Scope, " "), Body: string(body), AMR: strings.Join(who.AMR, " "), ProvedAt: store.Millis(who.AuthTime()),
 		Offline: slices.Contains(r.Scope, "offline_access"), Code: seal.Hash(code), CodeEndsAt: store.Millis(now.Add(CodeLife)),
 		BeganAt: store.Millis(now), EndsAt: store.Millis(who.ExpiresAt),
@@ -229,7 +238,7 @@ type Allowed struct {
 
 // Given are the apps that the person uses, or has allowed something, once each, with all that
 // each may know.
-func (g *Grants) Given(ctx context.Context, who signin.Session) (list []Allowed, err error) {
+func (g *Grants) Given(ctx context.Context, who session.Session) (list []Allowed, err error) {
 	rows, err := g.Store.GrantsOf(ctx, who.Account.ID, store.Millis(g.Now()))
 	if err != nil {
 		return nil, fmt.Errorf("grant: given: %w", err)
@@ -260,7 +269,7 @@ func (g *Grants) Given(ctx context.Context, who signin.Session) (list []Allowed,
 }
 
 // Withdraw takes from an app all that the person has allowed it.
-func (g *Grants) Withdraw(ctx context.Context, who signin.Session, app string) error {
+func (g *Grants) Withdraw(ctx context.Context, who session.Session, app string) error {
 	return g.Store.Tx(ctx, func(tx *store.DB) error {
 		if err := tx.RemoveConsent(ctx, who.Account.ID, app); err != nil {
 			return err
@@ -305,7 +314,7 @@ func (g *Grants) Person(ctx context.Context, of Grant) (Person, error) {
 func personOf(a store.Account) Person { return Person{a.Email, a.Name, strings.Fields(a.Groups)} }
 
 // Standing is where a request stands with the person of a session; nil: nobody is in.
-func (g *Grants) Standing(ctx context.Context, r Request, who *signin.Session) (s Standing, err error) {
+func (g *Grants) Standing(ctx context.Context, r Request, who *session.Session) (s Standing, err error) {
 	s.Now, s.Who = g.Now(), who
 	if s.App, err = g.App(ctx, r.App); err != nil || who == nil {
 		return s, err
@@ -314,7 +323,7 @@ func (g *Grants) Standing(ctx context.Context, r Request, who *signin.Session) (
 		return s, err
 	}
 	if r.short(s) {
-		if s.Reach, err = g.Engine.Reach(ctx, *who); err != nil {
+		if s.Reach, err = g.Challenges.HighestLevel(ctx, *who); err != nil {
 			return s, err
 		}
 	}

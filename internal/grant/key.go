@@ -184,7 +184,7 @@ func (g *Grants) Known(ctx context.Context, token string) (claims jwt.Claims, mo
 		if err != nil {
 			return claims, nil, err
 		}
-		if parsed.Claims(k.private.Public(), &claims, &more) != nil || claims.Issuer != g.Settings.PublicURL {
+		if parsed.Claims(k.private.Public(), &claims, &more) != nil || claims.Issuer != g.Issuer {
 			return claims, nil, ErrInvalid
 		}
 		return claims, more, nil
@@ -233,7 +233,7 @@ func (g *Grants) Asserted(ctx context.Context, a App, token string, audiences ..
 	case claims.ID == "" || len(claims.ID) > 256:
 		return fmt.Errorf("%w: it has no jti, or one of more than 256 letters", ErrInvalid)
 	}
-	err = g.Store.Spend(ctx, "assertion of "+a.ID+" "+g.Pseudonym(claims.ID), store.Millis(claims.Expiry.Time().Add(leeway)), 1, 1)
+	err = g.Store.Spend(ctx, "assertion of "+a.ID+" "+g.Keys.Pseudonym(claims.ID), store.Millis(claims.Expiry.Time().Add(leeway)), 1, 1)
 	if errors.Is(err, store.ErrNotFound) {
 		return fmt.Errorf("%w: its jti came before", ErrInvalid)
 	}

@@ -11,9 +11,9 @@ import (
 	"strings"
 	"time"
 
-	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/seal"
-	"twostep.example/twostep/internal/signin"
+	"twostep.example/twostep/internal/session"
 	"twostep.example/twostep/internal/store"
 )
 
@@ -27,8 +27,8 @@ type Request struct {
 	Challenge string // of PKCE, S256
 	Mode      string // "query" or "form_post"
 	Prompt    []string
-	MaxAge    *int64       // seconds
-	Level     signin.Level // how much must be proven
+	MaxAge    *int64        // seconds
+	Level     session.Level // how much must be proven
 	LoginHint string
 	Locales   string
 	Subject   string // whom an id_token_hint names; "" if there was none
@@ -55,10 +55,10 @@ const (
 
 // Standing is where a request stands with a person.
 type Standing struct {
-	Who       *signin.Session // nil: nobody is in
-	Subject   string          // theirs, for the app
-	Reach     signin.Level    // the most that they could prove; known if that matters
-	Consented bool            // likewise
+	Who       *session.Session // nil: nobody is in
+	Subject   string           // theirs, for the app
+	Reach     session.Level    // the most that they could prove; known if that matters
+	Consented bool             // likewise
 	App       App
 	Now       time.Time
 }
@@ -96,12 +96,12 @@ func (r Request) Next(s Standing) (Step, string) {
 
 // choice reports whether the person may want to be somebody else (prompt=select_account): they were in before
 // they were asked, and have not said that it is them.
-func (r Request) choice(who signin.Session) bool {
+func (r Request) choice(who session.Session) bool {
 	return slices.Contains(r.Prompt, "select_account") && r.Subject == "" && r.Chosen != who.Account.ID && who.StartedAt.Before(r.Asked.Truncate(time.Millisecond))
 }
 
 // least is the level that has to be proven.
-func (r Request) least(a App) signin.Level { return max(r.Level, a.Least()) }
+func (r Request) least(a App) session.Level { return max(r.Level, a.Least()) }
 
 // short reports whether what the person has proven is too little, or too old.
 func (r Request) short(s Standing) bool { return r.stale(s) || s.Who.Level() < r.least(s.App) }
@@ -121,7 +121,7 @@ func (r Request) stale(s Standing) bool {
 
 // full reports whether trust in a browser is not enough for the request.
 func (r Request) full(a App) bool {
-	return slices.Contains(r.Prompt, "login") || r.MaxAge != nil || a.MaxAge > 0 || r.least(a) > signin.LevelPassword
+	return slices.Contains(r.Prompt, "login") || r.MaxAge != nil || a.MaxAge > 0 || r.least(a) > session.LevelPassword
 }
 
 var (
@@ -146,7 +146,7 @@ func Continuing(token string) string {
 const waitingPerHour = 3000
 
 func (g *Grants) spendRequest(ctx context.Context, network string) error {
-	return g.SpendQuotas(ctx, g.Store, account.PerNetwork("requests of apps", network, waitingPerHour))
+	return g.Limits.Spend(ctx, g.Store, ratelimit.PerNetwork("requests of apps", network, waitingPerHour))
 }
 
 // Wait keeps a request of a network until the person is back. *account.WaitError.
@@ -269,7 +269,7 @@ func (g *Grants) Answered(ctx context.Context, token string) error {
 
 // Consents reports whether the person has allowed the app all of it: since it was asked for,
 // if the app wants them to be asked again.
-func (g *Grants) Consents(ctx context.Context, who signin.Session, r Request) (bool, error) {
+func (g *Grants) Consents(ctx context.Context, who session.Session, r Request) (bool, error) {
 	c, err := g.Store.Consent(ctx, who.Account.ID, r.App)
 	if errors.Is(err, store.ErrNotFound) {
 		return false, nil
@@ -288,7 +288,7 @@ func covers(c store.Consent, scope []string) bool {
 
 // Consent keeps that the person allows the app what it asks for, beside what they have allowed
 // it before.
-func (g *Grants) Consent(ctx context.Context, who signin.Session, r Request) error {
+func (g *Grants) Consent(ctx context.Context, who session.Session, r Request) error {
 	err := g.Store.Tx(ctx, func(tx *store.DB) error {
 		c, err := tx.Consent(ctx, who.Account.ID, r.App)
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
@@ -309,7 +309,7 @@ type Errand struct {
 	App     string // its name
 	Origin  string // what the way leads to in the end; "" if it stays here
 	Full    bool   // both steps are wanted, whatever is trusted
-	Level   signin.Level
+	Level   session.Level
 	Hint    string // the address to sign in with
 	Locales string
 	Token   string // under which a request waits; "" if none does

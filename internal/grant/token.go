@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"twostep.example/twostep/internal/seal"
-	"twostep.example/twostep/internal/signin"
+	"twostep.example/twostep/internal/session"
 	"twostep.example/twostep/internal/store"
 )
 
@@ -106,7 +106,7 @@ func (g *Grants) still(ctx context.Context, tx *store.DB, a App, of Grant) (*Per
 		return nil, err
 	}
 	who := personOf(account)
-	if !a.admits(who.Groups) || signin.LevelOf(of.AMR) < a.Least() {
+	if !a.admits(who.Groups) || session.LevelOf(of.AMR) < a.Least() {
 		return nil, store.ErrNotFound
 	}
 	if !a.Foreign {

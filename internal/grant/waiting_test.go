@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/seal"
 	"twostep.example/twostep/internal/store/storetest"
 )
@@ -30,7 +31,7 @@ func TestWaitingPerHour(t *testing.T) {
 		}
 		wait := func(what string, want bool, err error) {
 			t.Helper()
-			if got := errors.Is(err, account.ErrLimited); got != want || !want && err != nil {
+			if got := errors.Is(err, ratelimit.ErrLimited); got != want || !want && err != nil {
 				t.Errorf("%s: %v", what, err)
 			}
 		}

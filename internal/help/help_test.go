@@ -53,7 +53,7 @@ func open(t *testing.T, s *Site, target string, headers ...string) *httptest.Res
 // section of their browser before the others.
 func TestHelp(t *testing.T) {
 	s := site(totp.Method{}, sms.Method{}, email.Method{Valid: 10 * time.Minute})
-	s.Engine.Devices.Policy.Life = 7 * 24 * time.Hour
+	s.Devices.Policy.Life = 7 * 24 * time.Hour
 	body := open(t, s, "/help", "User-Agent: Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0").Body.String()
 	for _, want := range []string{"valid for 10 mins", "Trust this device for 7 Days", "https://signin.example.com", "Example &amp; Söhne will send", "Table of contents", `<a href="#sms">`, `<details id="firefox" open>`, "<ol>\n<li>Download an authenticator app"} {
 		if !strings.Contains(body, want) {
@@ -124,7 +124,7 @@ func TestCheckup(t *testing.T) {
 	if body := open(t, s, third, "Cookie: "+cookie).Body.String(); !strings.Contains(body, "has stored what it was given") {
 		t.Error("it was kept for a day, and is not told so")
 	}
-	s.Engine.Devices.Policy.Life = 0
+	s.Devices.Policy.Life = 0
 	if body := open(t, s, second.String()).Body.String(); !strings.Contains(body, "Block all cookies") {
 		t.Error("without trust, nobody is told how to let a browser store what a sign-in needs")
 	}

@@ -7,8 +7,8 @@ import (
 	"net/url"
 	"time"
 
-	"twostep.example/twostep/internal/account"
 	"twostep.example/twostep/internal/grant"
+	"twostep.example/twostep/internal/ratelimit"
 )
 
 // wrongSecrets are those of one network in a minute. Nobody guesses 256 bits; but whoever
@@ -26,17 +26,17 @@ func (p *Provider) client(r *http.Request, values url.Values) (grant.App, error)
 	if err != nil {
 		return grant.App{}, err
 	}
-	a, err := p.App(r.Context(), given.id)
+	a, err := p.Grants.App(r.Context(), given.id)
 	if err == nil {
 		err = p.proven(r, a, given)
 	}
 	if errors.Is(err, errClient) || errors.Is(err, grant.ErrNoApp) || errors.Is(err, grant.ErrInvalid) {
 		network := p.Pages.From(r).Network()
-		wait := p.SpendQuotas(r.Context(), p.Store, account.Quota{Name: "wrong secrets of network " + network, Window: time.Minute, Amount: 1, Limit: wrongSecrets})
+		wait := p.Grants.Limits.Spend(r.Context(), p.Grants.Store, ratelimit.Quota{Name: "wrong secrets of network " + network, Window: time.Minute, Amount: 1, Limit: wrongSecrets})
 		if wait != nil {
 			return grant.App{}, wait
 		}
-		p.Log.Warn("an app did not prove itself", "app", cut(given.id), "path", r.URL.Path, "problem", err)
+		p.Grants.Log.Warn("an app did not prove itself", "app", cut(given.id), "path", r.URL.Path, "problem", err)
 		return grant.App{}, errClient
 	}
 	return a, err
@@ -72,7 +72,7 @@ func proofOf(r *http.Request, values url.Values) (given proof, err error) {
 func (p *Provider) proven(r *http.Request, a grant.App, given proof) error {
 	switch {
 	case given.assertion != "":
-		return p.Asserted(r.Context(), a, given.assertion, p.Settings.PublicURL, p.at(tokenPath), p.at(r.URL.Path))
+		return p.Grants.Asserted(r.Context(), a, given.assertion, p.Grants.Issuer, p.at(tokenPath), p.at(r.URL.Path))
 	case given.secret != "" && a.Secret(given.secret):
 		return nil
 	case given.secret == "" && a.Public():

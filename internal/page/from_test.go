@@ -8,12 +8,12 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/origin"
 	"twostep.example/twostep/internal/trust"
 )
 
 func TestFrom(t *testing.T) {
-	ask := func(p Printer, remote string, headers ...string) account.Origin {
+	ask := func(p Printer, remote string, headers ...string) origin.Origin {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.RemoteAddr = remote
 		for _, line := range headers {

@@ -6,7 +6,8 @@ import (
 	"time"
 
 	"twostep.example/twostep/internal/account"
-	"twostep.example/twostep/internal/limit"
+	"twostep.example/twostep/internal/origin"
+	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/seal"
 	"twostep.example/twostep/internal/signin"
 )
@@ -96,7 +97,7 @@ func TestNoPassword(t *testing.T) {
 func TestPasswordsFromNowhere(t *testing.T) {
 	withAnna(t, func(h *house) {
 		try := func(word string) error {
-			_, err := h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: word}, account.Origin{Language: "en"})
+			_, err := h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: word}, origin.Origin{Language: "en"})
 			return err
 		}
 		for range 20 {
@@ -105,9 +106,9 @@ func TestPasswordsFromNowhere(t *testing.T) {
 		if err := try(annaWord); err != nil {
 			h.Errorf("the right one: %v", err)
 		}
-		for range limit.UnknownNetworkFactor*limit.NetworkPasswordFailuresPerMinute - 20 {
+		for range ratelimit.UnknownNetworkFactor*ratelimit.NetworkPasswordFailuresPerMinute - 20 {
 			h.refused("a wrong password", try("wrong horse battery"), account.ErrCredentials)
 		}
-		h.refused("beyond those of the network", try(annaWord), account.ErrLimited)
+		h.refused("beyond those of the network", try(annaWord), ratelimit.ErrLimited)
 	})
 }

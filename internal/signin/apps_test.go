@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"twostep.example/twostep/factor"
-	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/signin"
 	"twostep.example/twostep/internal/store/storetest"
 )
@@ -116,7 +116,7 @@ func TestAppCodeParallel(t *testing.T) {
 			switch _, err := a.engine.Verify(t.Context(), a.token, url.Values{"code": {code}}, home); {
 			case err == nil:
 				accepted.Add(1)
-			case !errors.Is(err, factor.ErrIncorrect) && !errors.Is(err, account.ErrLimited):
+			case !errors.Is(err, factor.ErrIncorrect) && !errors.Is(err, ratelimit.ErrLimited):
 				t.Error(err)
 			}
 		})
@@ -136,7 +136,7 @@ func TestSeveralApps(t *testing.T) {
 			app, session = h.app(session)
 			apps = append(apps, app)
 		}
-		h.refused("a sixth", h.Enroll(h.Context(), h.who(session), "totp", url.Values{}, home), signin.ErrTooManyFactors)
+		h.refused("a sixth", h.Enroll(h.Context(), h.who(session), "totp", url.Values{}, home), enroll.ErrTooManyFactors)
 		for i, app := range apps {
 			h.turn(time.Minute)
 			token := h.choose("totp")
@@ -186,14 +186,14 @@ func TestRecoveryCodes(t *testing.T) {
 				h.Fatal(err)
 			}
 			_, err = h.Draft(h.Context(), h.who(session), "recovery", home)
-			h.refused("shown again", err, signin.ErrNoPendingFactor)
+			h.refused("shown again", err, enroll.ErrNoPendingFactor)
 			return d.Show.Codes
 		}
 		old := set()
 		codes := set()
 		token := h.begin()
 		p, err := h.Pending(h.Context(), token, home)
-		if err != nil || signin.Next(p, h.clock()) != signin.StepVerify || p.Challenge.Method != "email" || len(p.Offers) != 2 || !p.Offers[1].Spare {
+		if err != nil || challenge.Next(p, h.clock()) != challenge.StepVerify || p.Challenge.Method != "email" || len(p.Offers) != 2 || !p.Offers[1].Spare {
 			h.Fatalf("pending %+v, %v", p, err)
 		}
 		if err := h.Choose(h.Context(), token, "recovery", home); err != nil {

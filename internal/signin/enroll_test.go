@@ -11,11 +11,12 @@ import (
 
 	"twostep.example/twostep/factor"
 	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/signin"
 	"twostep.example/twostep/internal/store/storetest"
 )
 
-func (h *house) who(session string) signin.Session {
+func (h *house) who(session string) session.Session {
 	h.Helper()
 	who, err := h.Session(h.Context(), session)
 	if err != nil {
@@ -89,10 +90,10 @@ func TestEnroll(t *testing.T) {
 		}
 		for name, old := range map[string]string{"the old token": mine, "another browser": other} {
 			_, err := h.Session(h.Context(), old)
-			h.refused(name, err, signin.ErrNoSession)
+			h.refused(name, err, session.ErrNoSession)
 		}
 		_, err = h.Pending(h.Context(), pending, home)
-		h.refused("somebody on the way in", err, signin.ErrNoAttempt)
+		h.refused("somebody on the way in", err, challenge.ErrNoAttempt)
 		if got := h.numbers(fresh); got != "+491711234567" {
 			h.Errorf("enrolled: %q", got)
 		}
@@ -100,7 +101,7 @@ func TestEnroll(t *testing.T) {
 			h.Errorf("the owner is not told: %s: %s", m.To, m.Subject)
 		}
 		_, err = h.confirm(fresh, "spoken", code)
-		h.refused("the same again", err, signin.ErrNoPendingFactor)
+		h.refused("the same again", err, enroll.ErrNoPendingFactor)
 		token := h.begin()
 		if err := h.Choose(h.Context(), token, "spoken", home); err != nil {
 			h.Fatal(err)
@@ -179,9 +180,9 @@ func TestDraftEnds(t *testing.T) {
 			h.Errorf("nonsense: %v", err)
 		}
 		for _, method := range []string{"", "email", "EMAIL", "none", "spoken\x00"} {
-			h.refused(method, h.Enroll(h.Context(), h.who(session), method, url.Values{}, home), signin.ErrUnknownMethod)
+			h.refused(method, h.Enroll(h.Context(), h.who(session), method, url.Values{}, home), challenge.ErrUnknownMethod)
 			_, err := h.Draft(h.Context(), h.who(session), method, home)
-			h.refused("draft of "+method, err, signin.ErrNoPendingFactor)
+			h.refused("draft of "+method, err, enroll.ErrNoPendingFactor)
 		}
 		code := h.draft(session, "+491711234567")
 		d, err := h.Draft(h.Context(), h.who(session), "spoken", home)
@@ -190,19 +191,19 @@ func TestDraftEnds(t *testing.T) {
 		}
 		other := h.in()
 		_, err = h.confirm(other, "spoken", code)
-		h.refused("from another session", err, signin.ErrNoPendingFactor)
+		h.refused("from another session", err, enroll.ErrNoPendingFactor)
 		h.turn(10*time.Minute + time.Second)
 		_, err = h.confirm(session, "spoken", code)
-		h.refused("when the proof of its person is old", err, signin.ErrStepUpRequired)
+		h.refused("when the proof of its person is old", err, session.ErrStepUpRequired)
 		_, err = h.Draft(h.Context(), h.who(session), "spoken", home)
-		h.refused("looking at it then", err, signin.ErrStepUpRequired)
+		h.refused("looking at it then", err, session.ErrStepUpRequired)
 		session = h.in()
 		h.draft(session, "+491711234567")
 		if err := h.DropDraft(h.Context(), h.who(session), "spoken"); err != nil {
 			h.Fatal(err)
 		}
 		_, err = h.Draft(h.Context(), h.who(session), "spoken", home)
-		h.refused("dropped", err, signin.ErrNoPendingFactor)
+		h.refused("dropped", err, enroll.ErrNoPendingFactor)
 	})
 }
 
@@ -224,7 +225,7 @@ func TestStepUp(t *testing.T) {
 			"email":  h.ChangeEmail(h.Context(), who, "new@example.com", home),
 			"remove": removed,
 		} {
-			h.refused(name, err, signin.ErrStepUpRequired)
+			h.refused(name, err, session.ErrStepUpRequired)
 		}
 		_, err = h.StepUp(h.Context(), who, signin.StepUpRequest{Password: "wrong horse battery"}, home)
 		h.refused("wrong password", err, account.ErrCredentials)
@@ -245,7 +246,7 @@ func TestStepUp(t *testing.T) {
 			h.Fatal(err)
 		}
 		_, err = h.Session(h.Context(), session)
-		h.refused("the old token", err, signin.ErrNoSession)
+		h.refused("the old token", err, session.ErrNoSession)
 		if now := h.who(proven); now.ID != who.ID || !now.RecentlyAuthenticated(h.clock()) || storetest.Count(t, h.url, "sessions") != before {
 			h.Errorf("session %+v, want the same one, proven now", now)
 		}
@@ -268,7 +269,7 @@ func TestStepUpOfNobody(t *testing.T) {
 			h.Fatal(err)
 		}
 		_, err = h.verify(token, code)
-		h.refused("after signing out", err, signin.ErrNoSession)
+		h.refused("after signing out", err, session.ErrNoSession)
 	})
 }
 
@@ -283,7 +284,7 @@ func TestPurposes(t *testing.T) {
 		_, err = h.confirm(session, "spoken", h.code())
 		h.refused("the code of a sign-in for a draft", err, factor.ErrIncorrect)
 		_, err = h.confirm(session, "email", h.code())
-		h.refused("the code of a sign-in for an address", err, signin.ErrNoPendingFactor)
+		h.refused("the code of a sign-in for an address", err, enroll.ErrNoPendingFactor)
 	})
 }
 
@@ -344,7 +345,7 @@ func TestRations(t *testing.T) {
 			number := fmt.Sprintf("+49171%07d", i)
 			return h.Enroll(h.Context(), h.who(session), "spoken", url.Values{"number": {number}}, home)
 		}
-		var wait *account.LimitedError
+		var wait *ratelimit.LimitedError
 		sent := 0
 		for ; sent < 100 && wait == nil; sent++ {
 			if err := try(7000000 + sent); err != nil && !errors.As(err, &wait) {
@@ -357,7 +358,7 @@ func TestRations(t *testing.T) {
 		if err := try(8000000 + 10*1000); err != nil {
 			h.Errorf("another block: %v", err)
 		}
-		h.Engine.Texts = signin.TextBudget{PricePerMessage: 60, PerDay: 100}
+		h.Engine.Texts = challenge.TextBudget{PricePerMessage: 60, PerDay: 100}
 		if err := try(9000000); err != nil {
 			h.Errorf("within the cap: %v", err)
 		}
@@ -376,9 +377,9 @@ func TestEndedStaysEnded(t *testing.T) {
 			h.Fatal(err)
 		}
 		_, err := h.ChangePassword(h.Context(), before, annaWord, "another horse battery", home)
-		h.refused("a new password", err, signin.ErrNoSession)
+		h.refused("a new password", err, session.ErrNoSession)
 		_, err = h.RemoveFactor(h.Context(), before, "none", home)
-		h.refused("removing what is not there", err, signin.ErrUnknownMethod)
+		h.refused("removing what is not there", err, challenge.ErrUnknownMethod)
 		if _, err := h.Session(h.Context(), owner); err != nil {
 			h.Errorf("the owner: %v", err)
 		}
@@ -396,7 +397,7 @@ func TestNewAddressRation(t *testing.T) {
 		for _, to := range []string{"new@example.com", "bob@example.com"} {
 			h.turn(24 * time.Hour)
 			session := h.in()
-			var wait *account.LimitedError
+			var wait *ratelimit.LimitedError
 			n := 0
 			for ; n < 50 && wait == nil; n++ {
 				if err := h.ChangeEmail(h.Context(), h.who(session), to, home); err != nil && !errors.As(err, &wait) {
@@ -435,7 +436,7 @@ func TestUndo(t *testing.T) {
 		}
 		h.refused("again", h.UndoChange(h.Context(), token, home), account.ErrLink)
 		_, err = h.Session(h.Context(), session)
-		h.refused("the thief's session", err, signin.ErrNoSession)
+		h.refused("the thief's session", err, session.ErrNoSession)
 		_, err = h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, home)
 		h.refused("the password that the thief knows", err, account.ErrCredentials)
 		if err := h.RequestPasswordReset(h.Context(), annaEmail, home); err != nil {

@@ -13,15 +13,17 @@ import (
 	"time"
 
 	"twostep.example/twostep/factor"
-	"twostep.example/twostep/internal/account"
-	"twostep.example/twostep/internal/limit"
+	"twostep.example/twostep/internal/challenge"
+	"twostep.example/twostep/internal/odds"
+	"twostep.example/twostep/internal/origin"
+	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/signin"
 	"twostep.example/twostep/internal/store"
 )
 
 // away is a stranger's network of its own for each n.
-func away(n int) account.Origin {
-	return account.Origin{Address: netip.AddrFrom4([4]byte{198, 51, byte(100 + n/250), byte(1 + n%250)}), Language: "en"}
+func away(n int) origin.Origin {
+	return origin.Origin{Address: netip.AddrFrom4([4]byte{198, 51, byte(100 + n/250), byte(1 + n%250)}), Language: "en"}
 }
 
 // stranger guesses at Anna's account by a method until there is nothing left, each sign-in
@@ -38,18 +40,18 @@ func (h *house) stranger(method string) (compared int) {
 		if err == nil && p.Challenge == nil {
 			err = h.Choose(h.Context(), entry.Attempt, method, from)
 		}
-		if err != nil && !errors.Is(err, account.ErrLimited) {
+		if err != nil && !errors.Is(err, ratelimit.ErrLimited) {
 			h.Fatal(err)
 		}
-		for range limit.MaxGuesses {
+		for range challenge.MaxGuesses {
 			h.turn(15 * time.Second)
 			_, err := h.Verify(h.Context(), entry.Attempt, url.Values{"code": {"000000"}}, from)
 			switch {
 			case errors.Is(err, factor.ErrIncorrect):
 				compared++
-			case errors.Is(err, signin.ErrLongCodeNeeded), errors.Is(err, factor.ErrMalformed): // it is hard already
+			case errors.Is(err, challenge.ErrLongCodeNeeded), errors.Is(err, factor.ErrMalformed): // it is hard already
 				return compared
-			case err != nil && !errors.Is(err, account.ErrLimited) && !errors.Is(err, signin.ErrNoAttempt):
+			case err != nil && !errors.Is(err, ratelimit.ErrLimited) && !errors.Is(err, challenge.ErrNoAttempt):
 				h.Fatalf("guess %d: %v", compared, err)
 			}
 		}
@@ -70,7 +72,7 @@ func (h *house) anna() string {
 }
 
 // debited writes down what strangers have done just now.
-func (h *house) debited(ledger, kind string, cost limit.Odds) {
+func (h *house) debited(ledger, kind string, cost odds.Chance) {
 	h.Helper()
 	d := store.Debit{ID: rand.Text(), Ledger: ledger, Kind: kind, Challenge: "of a stranger", Network: "elsewhere", At: store.Millis(h.clock()), Cost: int64(cost)}
 	err := h.Store.Tx(h.Context(), func(tx *store.DB) error {
@@ -217,9 +219,9 @@ func TestOnlyItsOwnIsGivenBack(t *testing.T) {
 func TestRenewal(t *testing.T) {
 	withAnna(t, func(h *house) {
 		word := annaWord
-		for n := range limit.MaxRenewalsPerYear + 2 {
+		for n := range odds.MaxRenewalsPerYear + 2 {
 			got, want := h.stranger("email"), 20
-			if n > limit.MaxRenewalsPerYear {
+			if n > odds.MaxRenewalsPerYear {
 				want = 0
 			}
 			if got != want {
@@ -250,7 +252,7 @@ func TestYearRolls(t *testing.T) {
 		if got := h.stranger("email"); got != 20 {
 			h.Fatalf("%d guesses", got)
 		}
-		h.turn(limit.Year)
+		h.turn(odds.Year)
 		if got := h.stranger("email"); got != 20 {
 			h.Errorf("%d guesses a year later, want 20", got)
 		}
@@ -263,7 +265,7 @@ func TestUsedUpAtOnce(t *testing.T) {
 		var compared atomic.Int64
 		type visit struct {
 			token string
-			from  account.Origin
+			from  origin.Origin
 		}
 		visits := make(chan visit, 100)
 		for n := range 100 { // each may compare five, and two at once
@@ -272,7 +274,7 @@ func TestUsedUpAtOnce(t *testing.T) {
 			if err != nil {
 				h.Fatal(err)
 			}
-			if err := h.Choose(h.Context(), entry.Attempt, "email", from); err != nil && !errors.Is(err, account.ErrLimited) {
+			if err := h.Choose(h.Context(), entry.Attempt, "email", from); err != nil && !errors.Is(err, ratelimit.ErrLimited) {
 				h.Fatal(err)
 			}
 			visits <- visit{entry.Attempt, from}
@@ -307,7 +309,7 @@ func TestResentIsLonger(t *testing.T) {
 		resend()
 		resend()
 		_, err := h.verify(token, h.code())
-		h.refused("the right one of three codes", err, signin.ErrLongCodeNeeded)
+		h.refused("the right one of three codes", err, challenge.ErrLongCodeNeeded)
 		if p, err := h.Pending(h.Context(), token, home); err != nil || !p.Challenge.LongCode {
 			h.Fatalf("the next one is no longer: %v", err)
 		}
@@ -339,7 +341,7 @@ func TestResentDraftIsLonger(t *testing.T) {
 			}
 		}
 		_, err := h.confirm(session, "spoken", h.last().Text)
-		h.refused("the right one of three codes", err, signin.ErrLongCodeNeeded)
+		h.refused("the right one of three codes", err, challenge.ErrLongCodeNeeded)
 		if _, err := h.confirm(session, "spoken", h.last().Text); err != nil {
 			h.Errorf("the longer code: %v", err)
 		}
@@ -347,7 +349,7 @@ func TestResentDraftIsLonger(t *testing.T) {
 }
 
 // guess makes one wrong guess in a new sign-in from a network.
-func (h *house) guess(from account.Origin) {
+func (h *house) guess(from origin.Origin) {
 	h.Helper()
 	h.turn(time.Second)
 	entry, err := h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, from)
@@ -396,14 +398,14 @@ func TestToldOnceBehindTheClock(t *testing.T) {
 			}
 			tokens = append(tokens, entry.Attempt)
 		}
-		h.debited(h.anna(), store.Guess, limit.AccountBudgetPerYear)
+		h.debited(h.anna(), store.Guess, odds.AccountBudgetPerYear)
 		if err := h.Store.RenewLedger(h.Context(), h.anna(), store.Millis(h.clock().Add(24*time.Hour))); err != nil {
 			h.Fatal(err)
 		}
 		for n, token := range tokens {
 			h.turn(time.Second)
 			_, err := h.Verify(h.Context(), token, url.Values{"code": {"000000"}}, away(n))
-			h.refused("a guess that comes too late", err, signin.ErrLongCodeNeeded)
+			h.refused("a guess that comes too late", err, challenge.ErrLongCodeNeeded)
 		}
 		if n := h.told(usedUp); n != 1 {
 			h.Errorf("told %d times that it is used up, want 1", n)
@@ -428,7 +430,7 @@ func TestToldAgain(t *testing.T) {
 		}
 		h.turn(15 * time.Second)
 		_, err := h.verify(token, code)
-		h.refused("the right code", err, signin.ErrLongCodeNeeded)
+		h.refused("the right code", err, challenge.ErrLongCodeNeeded)
 		if _, err := h.verify(token, longCode.FindString(h.last().Text)); err != nil {
 			h.Fatal(err)
 		}

@@ -13,7 +13,9 @@ import (
 	"twostep.example/twostep/factor"
 	"twostep.example/twostep/factor/email"
 	"twostep.example/twostep/internal/account"
-	"twostep.example/twostep/internal/limit"
+	"twostep.example/twostep/internal/odds"
+	"twostep.example/twostep/internal/origin"
+	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/seal"
 	"twostep.example/twostep/internal/signin"
 	"twostep.example/twostep/internal/store"
@@ -39,9 +41,9 @@ func TestReset(t *testing.T) {
 		}
 		h.refused("the link again", h.ResetPassword(h.Context(), token, "a third horse battery", home), account.ErrLink)
 		_, err := h.Session(h.Context(), session)
-		h.refused("an old session", err, signin.ErrNoSession)
+		h.refused("an old session", err, session.ErrNoSession)
 		_, err = h.Pending(h.Context(), pending, home)
-		h.refused("an old sign-in", err, signin.ErrNoAttempt)
+		h.refused("an old sign-in", err, challenge.ErrNoAttempt)
 		_, err = h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, home)
 		h.refused("the old password", err, account.ErrCredentials)
 		if _, err := h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: "another horse battery"}, home); err != nil {
@@ -103,7 +105,7 @@ func TestForgotAlike(t *testing.T) {
 		for range 10 {
 			h.RequestPasswordReset(h.Context(), "nobody@example.com", far)
 		}
-		var wait *account.LimitedError
+		var wait *ratelimit.LimitedError
 		if err := h.RequestPasswordReset(h.Context(), annaEmail, far); !errors.As(err, &wait) {
 			t.Errorf("the 31st from one network: %v, want a wait", err)
 		}
@@ -115,7 +117,7 @@ func TestForgotAlike(t *testing.T) {
 }
 
 // resets has Anna choose her password anew by way of her mailbox.
-func (h *house) resets(from account.Origin) {
+func (h *house) resets(from origin.Origin) {
 	h.Helper()
 	h.turn(time.Second)
 	if err := h.RequestPasswordReset(h.Context(), annaEmail, from); err != nil {
@@ -132,8 +134,8 @@ func TestResetFreesPairs(t *testing.T) {
 	withAnna(t, func(h *house) {
 		app, _ := h.app(h.in())
 		h.turn(time.Hour)
-		h.debited(h.anna(), store.Guess, limit.AccountBudgetPerYear)
-		for range limit.CodePairsPerDay {
+		h.debited(h.anna(), store.Guess, odds.AccountBudgetPerYear)
+		for range odds.CodePairsPerDay {
 			h.debited(h.anna(), store.Pair, 0)
 		}
 		far := away(1)
@@ -152,7 +154,7 @@ func TestResetFreesPairs(t *testing.T) {
 			_, err = h.Verify(h.Context(), entry.Attempt, url.Values{"code": {first + app.code(h.clock())}}, far)
 			return err
 		}
-		h.refused("a pair beyond those of the day", pair(), account.ErrLimited)
+		h.refused("a pair beyond those of the day", pair(), ratelimit.ErrLimited)
 		h.resets(far)
 		if err := pair(); err != nil {
 			h.Errorf("after the reset: %v", err)
@@ -163,7 +165,7 @@ func TestResetFreesPairs(t *testing.T) {
 // The same with the mails of the day, of somebody who has only mail.
 func TestResetFreesMails(t *testing.T) {
 	withAnna(t, func(h *house) {
-		for range limit.MailsNewNetworksPerDay {
+		for range ratelimit.MailsNewNetworksPerDay {
 			h.debited(h.anna(), store.Send, 0)
 		}
 		far := away(1)
@@ -171,7 +173,7 @@ func TestResetFreesMails(t *testing.T) {
 		if err != nil {
 			h.Fatal(err)
 		}
-		h.refused("a mail beyond those of the day", h.Choose(h.Context(), entry.Attempt, "email", far), account.ErrLimited)
+		h.refused("a mail beyond those of the day", h.Choose(h.Context(), entry.Attempt, "email", far), ratelimit.ErrLimited)
 		h.resets(far)
 		h.turn(time.Second)
 		if entry, err = h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, far); err != nil {
@@ -199,7 +201,7 @@ func TestChangePassword(t *testing.T) {
 		h.refused("own name", err, seal.ErrGuessable)
 		h.turn(10*time.Minute + time.Second)
 		_, err = change(annaWord, "another horse battery")
-		h.refused("a proof too old", err, signin.ErrStepUpRequired)
+		h.refused("a proof too old", err, session.ErrStepUpRequired)
 		mine = h.in()
 		other := h.in()
 		who = h.who(mine)
@@ -209,13 +211,13 @@ func TestChangePassword(t *testing.T) {
 		}
 		for _, old := range []string{mine, other} {
 			_, err := h.Session(h.Context(), old)
-			h.refused("an old session", err, signin.ErrNoSession)
+			h.refused("an old session", err, session.ErrNoSession)
 		}
 		if now, err := h.Session(h.Context(), fresh); err != nil || !now.AuthenticatedAt.Equal(who.AuthenticatedAt) || !now.ExpiresAt.Equal(who.ExpiresAt) {
 			h.Errorf("the new session: %+v, %v, want the proof and the end of the old one", now, err)
 		}
 		_, err = change("another horse battery", "a third horse battery")
-		h.refused("from a session that has ended", err, signin.ErrNoSession)
+		h.refused("from a session that has ended", err, session.ErrNoSession)
 		if !strings.Contains(h.last().Subject, "changed") {
 			h.Errorf("the owner is not told: %q", h.last().Subject)
 		}
@@ -320,7 +322,7 @@ func TestMailboxRests(t *testing.T) {
 			h.Errorf("after a reset and with another way: %q", got)
 		}
 		token := h.begin()
-		h.refused("email all the same", h.Choose(h.Context(), token, "email", home), signin.ErrUnknownMethod)
+		h.refused("email all the same", h.Choose(h.Context(), token, "email", home), challenge.ErrUnknownMethod)
 		h.turn(24 * time.Hour)
 		if got := offers(); got != "email spoken" {
 			h.Errorf("a day later: %q", got)
@@ -380,11 +382,11 @@ func TestShortAnswers(t *testing.T) {
 				h.turn(time.Hour)
 				h.Methods = []factor.Method{lettered{answer: answer}}
 				_, err := h.Begin(t.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, home)
-				if (err != nil) != short || errors.Is(err, account.ErrLimited) {
+				if (err != nil) != short || errors.Is(err, ratelimit.ErrLimited) {
 					t.Errorf("%q, with the guesses used up %v: %v", answer, used, err)
 				}
 			}
-			h.debited(h.anna(), store.Guess, limit.AccountBudgetPerYear)
+			h.debited(h.anna(), store.Guess, odds.AccountBudgetPerYear)
 		}
 	})
 }
@@ -397,13 +399,13 @@ func TestChoose(t *testing.T) {
 		seen := len(h.arrived())
 		token := h.begin()
 		p, err := h.Pending(h.Context(), token, home)
-		if err != nil || signin.Next(p, h.clock()) != signin.StepMethod || len(h.arrived()) != seen {
-			h.Fatalf("step %v, %d mails, %v", signin.Next(p, h.clock()), len(h.arrived())-seen, err)
+		if err != nil || challenge.Next(p, h.clock()) != challenge.StepMethod || len(h.arrived()) != seen {
+			h.Fatalf("step %v, %d mails, %v", challenge.Next(p, h.clock()), len(h.arrived())-seen, err)
 		}
 		_, err = h.Verify(h.Context(), token, url.Values{"code": {"123456"}}, home)
-		h.refused("a code before the choice", err, signin.ErrNoAttempt)
+		h.refused("a code before the choice", err, challenge.ErrNoAttempt)
 		for _, bad := range []string{"", "none", "EMAIL", "email\x00", "../email", strings.Repeat("x", 10000)} {
-			h.refused(bad, h.Choose(h.Context(), token, bad, home), signin.ErrUnknownMethod)
+			h.refused(bad, h.Choose(h.Context(), token, bad, home), challenge.ErrUnknownMethod)
 		}
 		atOnce(8, func() {
 			if h.Choose(h.Context(), token, "email", home) == nil {

@@ -6,15 +6,15 @@ import (
 	"testing"
 	"time"
 
-	"twostep.example/twostep/internal/account"
-	"twostep.example/twostep/internal/limit"
+	"twostep.example/twostep/internal/origin"
+	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/signin"
 )
 
 const annaNumber = "+491711234567"
 
 // called takes the first step somewhere and asks for a call there.
-func (h *house) called(from account.Origin) error {
+func (h *house) called(from origin.Origin) error {
 	h.Helper()
 	entry, err := h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, from)
 	if err != nil {
@@ -37,17 +37,17 @@ func TestTextsOfOwner(t *testing.T) {
 			}
 			l.answer(entry.Attempt, false)
 		}
-		for n := range limit.TextsPerBlockHour {
+		for n := range ratelimit.TextsPerBlockHour {
 			if err := h.called(away(n)); err != nil {
 				h.Fatal(err)
 			}
 		}
-		h.refused("one more for strangers", h.called(away(100)), account.ErrLimited)
+		h.refused("one more for strangers", h.called(away(100)), ratelimit.ErrLimited)
 		got := func(l *laptop, most int) (n int) {
 			for range most {
 				if err := h.called(l.from); err == nil {
 					n++
-				} else if !errors.Is(err, account.ErrLimited) {
+				} else if !errors.Is(err, ratelimit.ErrLimited) {
 					h.Fatal(err)
 				}
 			}
@@ -59,7 +59,7 @@ func TestTextsOfOwner(t *testing.T) {
 			}
 			h.turn(time.Hour)
 		}
-		if n := got(other, 10); n != limit.TextsPerAccountDay-limit.KnownMailsPerDay {
+		if n := got(other, 10); n != ratelimit.TextsPerAccountDay-ratelimit.KnownMailsPerDay {
 			h.Errorf("%d in another known browser", n)
 		}
 	})
@@ -69,13 +69,13 @@ func TestTextsOfOwner(t *testing.T) {
 func TestTextsToProve(t *testing.T) {
 	withAnna(t, func(h *house) {
 		session := h.enroll(h.in(), annaNumber)
-		for n := range limit.NewNumberTextsPerDay - 1 {
+		for n := range ratelimit.NewNumberTextsPerDay - 1 {
 			if err := h.Enroll(h.Context(), h.who(session), "spoken", url.Values{"number": {annaNumber}}, home); err != nil {
 				h.Fatalf("number %d: %v", n, err)
 			}
 		}
 		err := h.Enroll(h.Context(), h.who(session), "spoken", url.Values{"number": {annaNumber}}, home)
-		h.refused("one more", err, account.ErrLimited)
+		h.refused("one more", err, ratelimit.ErrLimited)
 		if err := h.called(away(1)); err != nil {
 			h.Errorf("Anna in a new browser: %v", err)
 		}
@@ -87,17 +87,17 @@ func TestTextsToProve(t *testing.T) {
 func TestSignInsPerNetwork(t *testing.T) {
 	withAnna(t, func(h *house) {
 		l := h.laptop().in(false)
-		begin := func(from account.Origin) error {
+		begin := func(from origin.Origin) error {
 			_, err := h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, from)
 			return err
 		}
-		for n := range limit.SignInsPerNetworkHour - 1 { // one was the laptop's own, which was not known then
+		for n := range ratelimit.SignInsPerNetworkHour - 1 { // one was the laptop's own, which was not known then
 			if err := begin(home); err != nil {
 				h.Fatalf("sign-in %d: %v", n, err)
 			}
 		}
-		h.refused("one more", begin(home), account.ErrLimited)
-		for what, from := range map[string]account.Origin{"another network": away(1), "a known browser": l.from} {
+		h.refused("one more", begin(home), ratelimit.ErrLimited)
+		for what, from := range map[string]origin.Origin{"another network": away(1), "a known browser": l.from} {
 			if err := begin(from); err != nil {
 				h.Errorf("%s: %v", what, err)
 			}

@@ -21,9 +21,10 @@ import (
 	"twostep.example/twostep/factor/totp"
 	"twostep.example/twostep/internal/account"
 	"twostep.example/twostep/internal/device"
-	"twostep.example/twostep/internal/ledger"
-	"twostep.example/twostep/internal/limit"
+	"twostep.example/twostep/internal/odds"
+	"twostep.example/twostep/internal/origin"
 	"twostep.example/twostep/internal/outbox"
+	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/seal"
 	"twostep.example/twostep/internal/signin"
 	"twostep.example/twostep/internal/spoken"
@@ -37,7 +38,7 @@ const (
 )
 
 var (
-	home     = account.Origin{Address: netip.MustParseAddr("203.0.113.5"), UserAgent: "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0", Language: "en"}
+	home     = origin.Origin{Address: netip.MustParseAddr("203.0.113.5"), UserAgent: "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0", Language: "en"}
 	codeLine = regexp.MustCompile(`(?m)^\d{6}$`)
 )
 
@@ -73,7 +74,7 @@ func open(t *testing.T, url string) *house {
 	}
 	h.Engine = &signin.Engine{
 		Accounts: accounts, Devices: &device.Devices{Accounts: accounts, Policy: trust.Policy{Life: trust.Life}},
-		Ledgers: &ledger.Budgets{Accounts: accounts, PerYear: limit.AccountBudgetPerYear},
+		Ledgers: &odds.Budgets{Accounts: accounts, PerYear: odds.AccountBudgetPerYear},
 		Methods: []factor.Method{email.Method{}, spoken.Method{}, totp.Method{}, recovery.New()},
 		Idle:    time.Hour, Absolute: 24 * time.Hour,
 	}
@@ -211,14 +212,14 @@ func TestSignIn(t *testing.T) {
 	withAnna(t, func(h *house) {
 		token := h.begin()
 		p, err := h.Pending(h.Context(), token, home)
-		if err != nil || signin.Next(p, h.clock()) != signin.StepVerify {
-			h.Fatalf("after the password: step %v, %v", signin.Next(p, h.clock()), err)
+		if err != nil || challenge.Next(p, h.clock()) != challenge.StepVerify {
+			h.Fatalf("after the password: step %v, %v", challenge.Next(p, h.clock()), err)
 		}
 		if p.Challenge.Masked != "a•••@example.com" || p.Challenge.Delivery.State != "waiting" {
 			h.Errorf("challenge %+v", p.Challenge)
 		}
 		_, err = h.Session(h.Context(), token)
-		h.refused("the pending token as a session", err, signin.ErrNoSession)
+		h.refused("the pending token as a session", err, session.ErrNoSession)
 		m := h.last()
 		if m.To != annaEmail || !strings.HasPrefix(m.Subject, h.code()+" is your Example verification code") {
 			h.Errorf("mail to %s: %s", m.To, m.Subject)
@@ -237,7 +238,7 @@ func TestSignIn(t *testing.T) {
 			h.Errorf("session %+v, %v", who, err)
 		}
 		_, err = h.Pending(h.Context(), session, home)
-		h.refused("the session token as a sign-in", err, signin.ErrNoAttempt)
+		h.refused("the session token as a sign-in", err, challenge.ErrNoAttempt)
 	})
 }
 
@@ -268,7 +269,7 @@ func TestOverlappingCodes(t *testing.T) {
 		codes := []string{h.code()}
 		for _, wait := range []time.Duration{30 * time.Second, time.Minute, 2 * time.Minute} {
 			h.turn(wait - time.Second)
-			var early *account.LimitedError
+			var early *ratelimit.LimitedError
 			if err := h.Resend(h.Context(), token, home); !errors.As(err, &early) || !early.RetryAt.Equal(h.clock().Add(time.Second)) {
 				h.Errorf("a second too early: %v", err)
 			}
@@ -307,9 +308,9 @@ func TestFiveTries(t *testing.T) {
 			h.refused("wrong", err, factor.ErrIncorrect)
 		}
 		_, err := h.verify(token, code)
-		h.refused("the right one, too late", err, signin.ErrTooManyGuesses)
+		h.refused("the right one, too late", err, challenge.ErrTooManyGuesses)
 		h.turn(time.Minute)
-		h.refused("a new code", h.Resend(h.Context(), token, home), signin.ErrTooManyGuesses)
+		h.refused("a new code", h.Resend(h.Context(), token, home), challenge.ErrTooManyGuesses)
 	})
 }
 
@@ -347,7 +348,7 @@ func TestOneSession(t *testing.T) {
 			switch _, err := h.verify(token, code); {
 			case err == nil:
 				sessions.Add(1)
-			case errors.Is(err, factor.ErrIncorrect), errors.Is(err, signin.ErrTooManyGuesses), errors.Is(err, account.ErrLimited):
+			case errors.Is(err, factor.ErrIncorrect), errors.Is(err, challenge.ErrTooManyGuesses), errors.Is(err, ratelimit.ErrLimited):
 			default:
 				others.Add(1)
 				t.Log(err)
@@ -404,7 +405,7 @@ func TestNoSecondMessage(t *testing.T) {
 			h.Errorf("%d mails, want 1", n)
 		}
 		_, err = h.Pending(h.Context(), token, home)
-		h.refused("the old token", err, signin.ErrNoAttempt)
+		h.refused("the old token", err, challenge.ErrNoAttempt)
 		if _, err := h.verify(again.Attempt, h.code()); err != nil {
 			h.Error(err)
 		}
@@ -448,16 +449,16 @@ func TestCodeOfAnother(t *testing.T) {
 func TestSignInEnds(t *testing.T) {
 	withAnna(t, func(h *house) {
 		token := h.begin()
-		h.turn(signin.TTL)
+		h.turn(challenge.TTL)
 		p, err := h.Pending(h.Context(), token, home)
-		if err != nil || signin.Next(p, h.clock()) != signin.StepVerify {
-			h.Errorf("at its end: step %v, %v", signin.Next(p, h.clock()), err)
+		if err != nil || challenge.Next(p, h.clock()) != challenge.StepVerify {
+			h.Errorf("at its end: step %v, %v", challenge.Next(p, h.clock()), err)
 		}
 		h.turn(time.Millisecond)
-		if p, _ := h.Pending(h.Context(), token, home); signin.Next(p, h.clock()) != signin.StepPassword {
-			h.Errorf("after its end: step %v", signin.Next(p, h.clock()))
+		if p, _ := h.Pending(h.Context(), token, home); challenge.Next(p, h.clock()) != challenge.StepPassword {
+			h.Errorf("after its end: step %v", challenge.Next(p, h.clock()))
 		}
-		h.refused("resend after the end", h.Resend(h.Context(), token, home), signin.ErrNoAttempt)
+		h.refused("resend after the end", h.Resend(h.Context(), token, home), challenge.ErrNoAttempt)
 		other := h.begin()
 		if err := h.Cancel(h.Context(), other); err != nil {
 			h.Fatal(err)
@@ -522,7 +523,7 @@ func TestSignOut(t *testing.T) {
 			h.Fatal(err)
 		}
 		_, err := h.Session(h.Context(), first)
-		h.refused("signed out", err, signin.ErrNoSession)
+		h.refused("signed out", err, session.ErrNoSession)
 		who, err := h.Session(h.Context(), second)
 		if err != nil {
 			h.Fatalf("the other browser: %v", err)
@@ -534,8 +535,8 @@ func TestSignOut(t *testing.T) {
 			h.Fatal(err)
 		}
 		_, err = h.Session(h.Context(), second)
-		h.refused("signed out everywhere", err, signin.ErrNoSession)
+		h.refused("signed out everywhere", err, session.ErrNoSession)
 		_, err = h.verify(pending, h.code())
-		h.refused("somebody who was on the way in", err, signin.ErrNoAttempt)
+		h.refused("somebody who was on the way in", err, challenge.ErrNoAttempt)
 	})
 }

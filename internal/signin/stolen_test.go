@@ -80,7 +80,7 @@ func TestStolenDevice(t *testing.T) {
 		session := lost.session
 		h.turn(2 * time.Minute)
 		thief.wants("a copy of the first", trust.EndedStolen)
-		if _, err := h.Session(h.Context(), session); !errors.Is(err, signin.ErrNoSession) {
+		if _, err := h.Session(h.Context(), session); !errors.Is(err, session.ErrNoSession) {
 			h.Error("the sessions of the browser live on")
 		}
 		thief.wants("and again", trust.EndedStolen)
@@ -116,7 +116,7 @@ func TestStolenFromTwo(t *testing.T) {
 			h.Error("the one who has no part in it is told")
 		}
 		for _, session := range []string{anna.session, ben.session} {
-			if _, err := h.Session(h.Context(), session); !errors.Is(err, signin.ErrNoSession) {
+			if _, err := h.Session(h.Context(), session); !errors.Is(err, session.ErrNoSession) {
 				h.Errorf("a session lives on: %v", err)
 			}
 		}
@@ -214,7 +214,7 @@ func TestForgetWhileVerifying(t *testing.T) {
 			h.refused("choose", h.Choose(h.Context(), token, "email", l.from), nil)
 			h.refused("tick", h.Tick(h.Context(), token, true), nil)
 			code := h.mailed(annaEmail)
-			verify := make(chan signin.Cookies, 1)
+			verify := make(chan session.Cookies, 1)
 			done := make(chan error, 2)
 			go func() {
 				entry, err := h.Verify(h.Context(), token, url.Values{"code": {code}}, l.from)

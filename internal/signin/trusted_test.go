@@ -13,6 +13,7 @@ import (
 	"twostep.example/twostep/factor"
 	"twostep.example/twostep/internal/account"
 	"twostep.example/twostep/internal/device"
+	"twostep.example/twostep/internal/origin"
 	"twostep.example/twostep/internal/seal"
 	"twostep.example/twostep/internal/signin"
 	"twostep.example/twostep/internal/store"
@@ -30,7 +31,7 @@ const (
 // laptop is a browser that somebody signs in with, and that keeps its cookie.
 type laptop struct {
 	*house
-	from        account.Origin
+	from        origin.Origin
 	email, word string
 	session     string
 }
@@ -46,7 +47,7 @@ func (l *laptop) at(address string) *laptop {
 }
 
 // keep takes the cookies of an answer.
-func (l *laptop) keep(e signin.Cookies) {
+func (l *laptop) keep(e session.Cookies) {
 	if e.Device != "" {
 		l.from.DeviceToken = e.Device
 	}
@@ -54,7 +55,7 @@ func (l *laptop) keep(e signin.Cookies) {
 }
 
 // begin takes the first step. It is over where the browser is trusted.
-func (l *laptop) begin() signin.Cookies {
+func (l *laptop) begin() session.Cookies {
 	l.Helper()
 	l.turn(time.Millisecond)
 	entry, err := l.Begin(l.Context(), signin.Credentials{Email: l.email, Password: l.word}, l.from)
@@ -139,7 +140,7 @@ func TestTrust(t *testing.T) {
 		if who.RecentlyAuthenticated(h.clock()) || !who.AuthenticatedAt.IsZero() || strings.Join(who.AMR, " ") != "pwd" || who.TrustVerifiedAt.UnixMilli() != began.UnixMilli() {
 			h.Errorf("a session by trust: %+v", who)
 		}
-		if _, err := h.ChangePassword(h.Context(), who, annaWord, "brand new horse", home); !errors.Is(err, signin.ErrStepUpRequired) {
+		if _, err := h.ChangePassword(h.Context(), who, annaWord, "brand new horse", home); !errors.Is(err, session.ErrStepUpRequired) {
 			h.Errorf("a session by trust changes the password: %v", err)
 		}
 		if len(h.arrived()) != n {
@@ -213,7 +214,7 @@ func TestTrustEnds(t *testing.T) {
 		*house
 		did, other *laptop
 	}
-	fresh := func(s *scene) signin.Session { return s.who(s.did.session) }
+	fresh := func(s *scene) session.Session { return s.who(s.did.session) }
 	for _, row := range []struct {
 		says  string
 		do    func(s *scene)
@@ -354,7 +355,7 @@ func TestForgedDevice(t *testing.T) {
 func TestTabsAtOnce(t *testing.T) {
 	withAnna(t, func(h *house) {
 		l := h.laptop().in(true)
-		entries := make(chan signin.Cookies, 16)
+		entries := make(chan session.Cookies, 16)
 		atOnce(16, func() {
 			entry, err := h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, l.from)
 			if err != nil {
@@ -418,9 +419,9 @@ func TestTrustOfYesterday(t *testing.T) {
 		if _, err := h.ChangePassword(h.Context(), h.who(l.session), annaWord, "brand new horse", home); err != nil {
 			h.Fatal(err)
 		}
-		h.refused("tick", h.Tick(h.Context(), entry.Attempt, true), signin.ErrNoAttempt)
+		h.refused("tick", h.Tick(h.Context(), entry.Attempt, true), challenge.ErrNoAttempt)
 		_, err := h.Verify(h.Context(), entry.Attempt, url.Values{"code": {code}}, thief.from)
-		h.refused("verify", err, signin.ErrNoAttempt)
+		h.refused("verify", err, challenge.ErrNoAttempt)
 		if n := storetest.Count(h.T, h.url, "places"); n != 0 {
 			h.Errorf("%d places", n)
 		}

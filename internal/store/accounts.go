@@ -16,10 +16,27 @@ type Account struct {
 	Groups     string // separated by spaces
 }
 
+// AccountRef is an account as it was at one epoch. Whatever is written for it holds only while
+// the epoch is the same.
+type AccountRef struct {
+	ID    string
+	Epoch int64
+}
+
+// Ref is the account as it was when a was read.
+func (a Account) Ref() AccountRef { return AccountRef{a.ID, a.Epoch} }
+
 const accountColumns = `id, email, name, operator, password, mailed_at, epoch, disabled_at, created_at, member_of`
 
+const accountOf = `accounts.id, accounts.email, accounts.name, accounts.operator, accounts.password, accounts.mailed_at, accounts.epoch,
+	accounts.disabled_at, accounts.created_at, accounts.member_of`
+
+func (a *Account) columns() []any {
+	return []any{&a.ID, &a.Email, &a.Name, &a.Operator, &a.Password, &a.MailedAt, &a.Epoch, &a.DisabledAt, &a.CreatedAt, &a.Groups}
+}
+
 func scanAccount(s scanner) (a Account, err error) {
-	err = s.Scan(&a.ID, &a.Email, &a.Name, &a.Operator, &a.Password, &a.MailedAt, &a.Epoch, &a.DisabledAt, &a.CreatedAt, &a.Groups)
+	err = s.Scan(a.columns()...)
 	return a, found(err)
 }
 

@@ -39,11 +39,10 @@ const debitColumns = `id, ledger, kind, challenge, device, network, at, cost`
 // HoldLedger makes the ledger if there is none, and holds it until the transaction ends:
 // whoever else debits it waits, and then sees what was debited here.
 func (db *DB) HoldLedger(ctx context.Context, name string) (l Ledger, err error) {
-	if _, err := db.change(ctx, `INSERT INTO ledgers (name, turn, renewed_at, told_at, longer_at) VALUES ($1, 1, 0, 0, 0)
-		ON CONFLICT (name) DO UPDATE SET turn = ledgers.turn + 1`, name); err != nil {
-		return l, err
-	}
-	return db.Ledger(ctx, name)
+	err = db.returning(ctx, `INSERT INTO ledgers (name, turn, renewed_at, told_at, longer_at) VALUES ($1, 1, 0, 0, 0)
+		ON CONFLICT (name) DO UPDATE SET turn = ledgers.turn + 1 RETURNING name, renewed_at, told_at, longer_at`,
+		[]any{name}, []any{&l.Name, &l.RenewedAt, &l.ToldAt, &l.LongerAt})
+	return l, err
 }
 
 // Ledger is the ledger of this name. ErrNotFound: nothing was ever debited.
@@ -67,29 +66,23 @@ func (db *DB) Debits(ctx context.Context, ledger string, since int64) ([]Debit, 
 	return all(rows, err, scanDebit)
 }
 
-// DebitsOf are those of a challenge.
-func (db *DB) DebitsOf(ctx context.Context, challenge string) ([]Debit, error) {
-	rows, err := db.read.QueryContext(ctx, `SELECT `+debitColumns+` FROM debits WHERE challenge = $1 ORDER BY at, id`, challenge)
-	return all(rows, err, scanDebit)
-}
-
 func scanDebit(s scanner) (d Debit, err error) {
 	err = s.Scan(&d.ID, &d.Ledger, &d.Kind, &d.Challenge, &d.Device, &d.Network, &d.At, &d.Cost)
 	return d, err
 }
 
-// Refund removes all debits of a challenge.
-func (db *DB) Refund(ctx context.Context, challenge string) error {
-	_, err := db.change(ctx, `DELETE FROM debits WHERE challenge = $1`, challenge)
-	return err
+// Refund removes all debits of a challenge and returns them.
+func (db *DB) Refund(ctx context.Context, challenge string) ([]Debit, error) {
+	rows, err := db.write.QueryContext(ctx, `DELETE FROM debits WHERE challenge = $1 RETURNING `+debitColumns, challenge)
+	return all(rows, err, scanDebit)
 }
 
 // KeepProof notes that both steps were taken from a network, instead of the last time.
 func (db *DB) KeepProof(ctx context.Context, d Debit) error {
-	if _, err := db.change(ctx, `DELETE FROM debits WHERE ledger = $1 AND kind = 'proof' AND network = $2`, d.Ledger, d.Network); err != nil {
-		return err
-	}
-	return db.AddDebit(ctx, d)
+	d.ID = "proof " + d.Ledger + " " + d.Network
+	_, err := db.change(ctx, `INSERT INTO debits (`+debitColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+		ON CONFLICT (id) DO UPDATE SET at = excluded.at`, d.ID, d.Ledger, d.Kind, d.Challenge, d.Device, d.Network, d.At, d.Cost)
+	return err
 }
 
 // RenewLedger lets what was spent before count no more.

@@ -8,8 +8,11 @@ import (
 
 	"twostep.example/twostep/factor"
 	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/challenge"
+	"twostep.example/twostep/internal/enroll"
 	"twostep.example/twostep/internal/page"
-	"twostep.example/twostep/internal/signin"
+	"twostep.example/twostep/internal/ratelimit"
+	"twostep.example/twostep/internal/session"
 )
 
 // enrolment is somebody on the page of one method below /settings/2step/, or on the
@@ -41,7 +44,7 @@ func (e enrolment) needless() bool {
 // enrolling is a page below that of a method.
 func (s *Site) enrolling(method, below string, h func(http.ResponseWriter, *http.Request, enrolment) error) page.Route {
 	return s.session(method+" /settings/2step/{path}"+below, func(w http.ResponseWriter, r *http.Request, who person) error {
-		for _, m := range s.Engine.Methods {
+		for _, m := range s.Challenges.Methods {
 			if about := m.About(); about.Path != "" && about.Path == r.PathValue("path") {
 				e, err := s.enrolment(w, r, who, about)
 				if err != nil {
@@ -49,7 +52,7 @@ func (s *Site) enrolling(method, below string, h func(http.ResponseWriter, *http
 				}
 				e.base = "/settings/2step/" + about.Path
 				e.begin = func(form url.Values) error {
-					return s.Engine.Enroll(r.Context(), who.Session, about.Method, form, s.Pages.From(r))
+					return s.Enrollments.Start(r.Context(), who.Session, about.Method, form, s.Pages.From(r))
 				}
 				return h(w, r, e)
 			}
@@ -82,7 +85,7 @@ func (s *Site) showEnroll(w http.ResponseWriter, r *http.Request, e enrolment) e
 	if err == nil {
 		return s.print(w, r, sheet)
 	}
-	if !errors.Is(err, signin.ErrNoPendingFactor) {
+	if !errors.Is(err, enroll.ErrNoPendingFactor) {
 		return err
 	}
 	if sheet, err = s.enrollSheet(r, e, nil); err != nil {
@@ -112,14 +115,14 @@ func (s *Site) enroll(w http.ResponseWriter, r *http.Request, e enrolment) error
 
 // enrollAgain prints the form with what was wrong with it.
 func (s *Site) enrollAgain(w http.ResponseWriter, r *http.Request, e enrolment, typed url.Values, wrong error) error {
-	if errors.Is(wrong, signin.ErrStepUpRequired) {
+	if errors.Is(wrong, session.ErrStepUpRequired) {
 		return confirmFirst(w, r, e.at(""))
 	}
 	sheet, err := s.enrollSheet(r, e, typed)
 	if err != nil {
 		return err
 	}
-	if early, ok := errors.AsType[*account.LimitedError](wrong); ok {
+	if early, ok := errors.AsType[*ratelimit.LimitedError](wrong); ok {
 		return s.early(w, r, sheet, early.RetryAt)
 	}
 	field := ""
@@ -140,9 +143,9 @@ func (s *Site) sendDraftCode(w http.ResponseWriter, r *http.Request, e enrolment
 	if _, err := s.form(w, r, &e, "code"); err != nil { // the button stands in the form of the code
 		return err
 	}
-	err := s.Engine.ResendDraft(r.Context(), e.Session, e.about.Method, s.Pages.From(r))
-	early, ok := errors.AsType[*account.LimitedError](err)
-	if err == nil || errors.Is(err, signin.ErrNoPendingFactor) || errors.Is(err, signin.ErrTooManyGuesses) {
+	err := s.Enrollments.Resend(r.Context(), e.Session, e.about.Method, s.Pages.From(r))
+	early, ok := errors.AsType[*ratelimit.LimitedError](err)
+	if err == nil || errors.Is(err, enroll.ErrNoPendingFactor) || errors.Is(err, challenge.ErrTooManyGuesses) {
 		return redirect(w, r, e.at(""))
 	}
 	if !ok {
@@ -162,9 +165,9 @@ func (s *Site) sendDraftCode(w http.ResponseWriter, r *http.Request, e enrolment
 // draftStatus says nothing once there is nothing to tell: a script may ask while the
 // page it belongs to is being left.
 func (s *Site) draftStatus(w http.ResponseWriter, r *http.Request, e enrolment) error {
-	d, err := s.Engine.Draft(r.Context(), e.Session, e.about.Method, s.Pages.From(r))
-	if errors.Is(err, signin.ErrNoPendingFactor) || err == nil && d.Challenge == nil {
-		return s.writeStatus(w, r, signin.Challenge{})
+	d, err := s.Enrollments.Pending(r.Context(), e.Session, e.about.Method, s.Pages.From(r))
+	if errors.Is(err, enroll.ErrNoPendingFactor) || err == nil && d.Challenge == nil {
+		return s.writeStatus(w, r, challenge.Challenge{})
 	}
 	if err != nil {
 		return err
@@ -178,8 +181,8 @@ func (s *Site) confirmDraft(w http.ResponseWriter, r *http.Request, e enrolment)
 	if err != nil {
 		return err
 	}
-	token, err := s.Engine.Confirm(r.Context(), e.Session, e.about.Method, url.Values{"code": {form["code"]}}, s.Pages.From(r))
-	if errors.Is(err, signin.ErrNoPendingFactor) || errors.Is(err, signin.ErrTooManyGuesses) || errors.Is(err, signin.ErrStepUpRequired) {
+	token, err := s.Enrollments.Confirm(r.Context(), e.Session, e.about.Method, url.Values{"code": {form["code"]}}, s.Pages.From(r))
+	if errors.Is(err, enroll.ErrNoPendingFactor) || errors.Is(err, challenge.ErrTooManyGuesses) || errors.Is(err, session.ErrStepUpRequired) {
 		return redirect(w, r, e.at("")) // which says so
 	}
 	if err != nil {
@@ -192,12 +195,12 @@ func (s *Site) confirmDraft(w http.ResponseWriter, r *http.Request, e enrolment)
 // confirmAgain prints what waits for its proof with what was wrong with the code.
 func (s *Site) confirmAgain(w http.ResponseWriter, r *http.Request, e enrolment, wrong error) error {
 	status, key, ok := page.Explain(wrong)
-	early, wait := errors.AsType[*account.LimitedError](wrong)
+	early, wait := errors.AsType[*ratelimit.LimitedError](wrong)
 	if !ok && !wait {
 		return wrong
 	}
 	sheet, d, err := s.draftSheet(r, e)
-	if errors.Is(err, signin.ErrNoPendingFactor) {
+	if errors.Is(err, enroll.ErrNoPendingFactor) {
 		return redirect(w, r, e.at("")) // another tab was faster
 	}
 	if err != nil {
@@ -223,7 +226,7 @@ func (s *Site) dropDraft(w http.ResponseWriter, r *http.Request, e enrolment) er
 	if err != nil {
 		return err
 	}
-	if err := s.Engine.DropDraft(r.Context(), e.Session, e.about.Method); err != nil {
+	if err := s.Enrollments.Cancel(r.Context(), e.Session, e.about.Method); err != nil {
 		return err
 	}
 	if e.needless() && form["again"] == "" {
@@ -242,11 +245,11 @@ func (s *Site) removeFactor(w http.ResponseWriter, r *http.Request, e enrolment)
 	if err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(all, func(f signin.EnrolledFactor) bool { return f.ID != "" && f.ID == form["id"] }) {
+	if !slices.ContainsFunc(all, func(f enroll.EnrolledFactor) bool { return f.ID != "" && f.ID == form["id"] }) {
 		return redirect(w, r, e.at("")) // another tab was faster
 	}
-	token, err := s.Engine.RemoveFactor(r.Context(), e.Session, form["id"], s.Pages.From(r))
-	if errors.Is(err, signin.ErrStepUpRequired) {
+	token, err := s.Enrollments.Remove(r.Context(), e.Session, form["id"], s.Pages.From(r))
+	if errors.Is(err, session.ErrStepUpRequired) {
 		return confirmFirst(w, r, e.at(""))
 	}
 	if err != nil {
@@ -257,8 +260,8 @@ func (s *Site) removeFactor(w http.ResponseWriter, r *http.Request, e enrolment)
 }
 
 // owned are the factors of the method that the person has.
-func (s *Site) owned(r *http.Request, e enrolment) ([]signin.EnrolledFactor, error) {
-	all, err := s.Engine.Factors(r.Context(), e.Session)
+func (s *Site) owned(r *http.Request, e enrolment) ([]enroll.EnrolledFactor, error) {
+	all, err := s.Enrollments.List(r.Context(), e.Session)
 	if err != nil {
 		return nil, err
 	}

@@ -17,8 +17,7 @@ import (
 	"twostep.example/twostep/factor"
 	"twostep.example/twostep/internal/account"
 	"twostep.example/twostep/internal/device"
-	"twostep.example/twostep/internal/ledger"
-	"twostep.example/twostep/internal/limit"
+	"twostep.example/twostep/internal/odds"
 	"twostep.example/twostep/internal/outbox"
 	"twostep.example/twostep/internal/page"
 	"twostep.example/twostep/internal/seal"
@@ -63,7 +62,7 @@ func build(t *testing.T) *house {
 	h.Site = &Site{
 		Engine: &signin.Engine{
 			Accounts: accounts, Devices: &device.Devices{Accounts: accounts, Policy: trust.Policy{Life: trust.Life}},
-			Ledgers: &ledger.Budgets{Accounts: accounts, PerYear: limit.AccountBudgetPerYear},
+			Ledgers: &odds.Budgets{Accounts: accounts, PerYear: odds.AccountBudgetPerYear},
 			Methods: []factor.Method{post{}, call{}, app{}, paper{}},
 			Idle:    time.Hour, Absolute: 24 * time.Hour,
 		},

@@ -224,7 +224,7 @@ func TestATT098(t *testing.T) {
 				h.T.Errorf("%s: got\n%s\nwant\n%s", what, got, want)
 			}
 		}
-		h.Turn(signin.TTL)
+		h.Turn(challenge.TTL)
 		if got := h.with("signin", token).Post("/signin/verify", "code", old); !strings.Contains(got.Body, "does not match our records") {
 			h.T.Errorf("after the end: %d %.300s", got.StatusCode, got.Body)
 		}

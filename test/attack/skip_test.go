@@ -90,7 +90,7 @@ func TestATT010_193(t *testing.T) {
 	each(t, func(h *house) {
 		b := h.Browser()
 		code := b.Password()
-		h.Turn(signin.TTL + time.Second)
+		h.Turn(challenge.TTL + time.Second)
 		for _, path := range []string{"/signin/verify", "/signin/method", "/signin/verify"} {
 			if a := b.Get(path); a.Header.Get("Location") != "/signin" {
 				h.T.Errorf("%s after the end: %d to %q", path, a.StatusCode, a.Header.Get("Location"))
@@ -99,7 +99,7 @@ func TestATT010_193(t *testing.T) {
 		h.out("right code after the end", h.with("signin", h.cookie(b, "signin")))
 		b = h.Browser()
 		late := b.Password()
-		h.Turn(signin.TTL + time.Second)
+		h.Turn(challenge.TTL + time.Second)
 		for _, c := range []string{late, code} {
 			if a := b.Post("/signin/verify", "code", c); a.StatusCode == http.StatusSeeOther && a.Header.Get("Location") != "/signin" {
 				h.T.Errorf("code after the end: to %q", a.Header.Get("Location"))

@@ -69,7 +69,7 @@ func trusts(ctx context.Context, database string) (items []item, err error) {
 }
 
 // trusted is a browser with eight places, in the last of which its owner is now.
-func trusted(ctx context.Context, db *store.DB) (d *device.Devices, who device.Owner, from account.Origin, err error) {
+func trusted(ctx context.Context, db *store.DB) (d *device.Devices, who device.Owner, from origin.Origin, err error) {
 	keys, err := seal.ParseKeys(seal.NewKey())
 	if err != nil {
 		return nil, who, from, err

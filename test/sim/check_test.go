@@ -11,7 +11,6 @@ import (
 	"twostep.example/twostep/factor/recovery"
 	"twostep.example/twostep/factor/totp"
 	"twostep.example/twostep/internal/account"
-	"twostep.example/twostep/internal/limit"
 	"twostep.example/twostep/internal/seal"
 	"twostep.example/twostep/internal/store"
 	"twostep.example/twostep/internal/trust"
@@ -42,7 +41,7 @@ func newBook() book {
 // asked is a call.
 type asked struct {
 	signIn  string // the token
-	from    account.Origin
+	from    origin.Origin
 	proof   string // what is typed, as nobody may ever use it again: "" if it may well be
 	begins  time.Time
 	carries bool // a session goes on under another token
@@ -50,14 +49,14 @@ type asked struct {
 	compared  bool
 	challenge string
 	fits      []string // the AMR of the method that found the answer right
-	odds      limit.Odds
+	odds      odds.Chance
 }
 
 // compare is an answer of a stranger that was compared.
 type compare struct {
 	account, challenge string
 	at                 time.Time
-	odds               limit.Odds
+	odds               odds.Chance
 }
 
 // grant is what a browser was trusted for.
@@ -149,7 +148,7 @@ func (w *world) comparing(about factor.About, a factor.Answer) {
 
 // oddsOf is what of all answers is right now, as one guess has it. The engine compares with the codes that it
 // has read and debited, which may be before the clock was set back: one that was over then is not among them.
-func (w *world) oddsOf(about factor.About, a factor.Answer) limit.Odds {
+func (w *world) oddsOf(about factor.About, a factor.Answer) odds.Chance {
 	if about.Method == "totp" {
 		if a.Hard {
 			return 0
@@ -159,12 +158,12 @@ func (w *world) oddsOf(about factor.About, a factor.Answer) limit.Odds {
 	var live int64
 	w.query(`SELECT COUNT(*) FROM codes WHERE challenge = $1 AND method = $2 AND used_at = 0 AND ends_at >= $3 AND cost > 0`,
 		[]any{w.book.asked.challenge, about.Method, max(store.Millis(w.book.asked.begins), store.Millis(a.Now))}, &live)
-	return limit.Odds(1000 * live)
+	return odds.Chance(1000 * live)
 }
 
 // debits are those of a challenge: how many, what they cost together, and of which browser is the one that
 // this call has made. Its time does not tell, for the clock may have been set back since the one before.
-func (w *world) debits(challenge string) (n int, cost limit.Odds, device string) {
+func (w *world) debits(challenge string) (n int, cost odds.Chance, device string) {
 	w.Helper()
 	rows, err := w.rows.Query(`SELECT id, cost, device FROM debits WHERE challenge = $1 AND kind IN ('guess', 'pair')`, challenge)
 	if err != nil {
@@ -173,7 +172,7 @@ func (w *world) debits(challenge string) (n int, cost limit.Odds, device string)
 	defer rows.Close()
 	for rows.Next() {
 		var id, of string
-		var odds limit.Odds
+		var odds odds.Chance
 		if err := rows.Scan(&id, &odds, &of); err != nil {
 			w.Fatal(err)
 		}
@@ -189,7 +188,7 @@ func (w *world) debits(challenge string) (n int, cost limit.Odds, device string)
 }
 
 // strangers counts what a stranger has compared: INV-003.
-func (w *world) strangers(who, method string, odds limit.Odds, hard bool) {
+func (w *world) strangers(who, method string, odds odds.Chance, hard bool) {
 	w.Helper()
 	if hard {
 		w.book.guesses[who+" hard"]++
@@ -197,16 +196,16 @@ func (w *world) strangers(who, method string, odds limit.Odds, hard bool) {
 		w.book.guesses[who+" "+method]++
 	}
 	now := w.now.Add(w.skew)
-	since := now.Add(-limit.Year)
+	since := now.Add(-odds.Year)
 	w.book.compares = append(w.book.compares, compare{who, w.book.asked.challenge, now, odds})
-	var sum, renewals limit.Odds
+	var sum, renewals odds.Chance
 	for _, c := range w.book.compares {
 		if c.account == who && c.at.After(since) {
 			sum += c.odds
 		}
 	}
 	w.query(`SELECT COUNT(*) FROM debits WHERE ledger = $1 AND kind = 'renewal' AND at > $2`, []any{who, store.Millis(since)}, &renewals)
-	if sum > limit.AccountBudgetPerYear*(1+renewals) || sum > limit.MaxAccountBudgetPerYear {
+	if sum > odds.AccountBudgetPerYear*(1+renewals) || sum > odds.MaxAccountBudgetPerYear {
 		w.Errorf("INV-003: strangers had odds of %d compared in a year, with %d renewals; the clock is off by %v", sum, renewals, w.skew)
 	}
 }
@@ -237,11 +236,11 @@ func (w *world) checkChallenge(what string, struck bool) {
 		[]any{seal.Hash(ask.signIn), store.Millis(w.now.Add(w.skew))}, &id, &tries, &sends, &hard, &live) {
 		return
 	}
-	most := limit.MaxMessages
+	most := challenge.MaxMessages
 	if hard { // the one that says so
 		most++
 	}
-	if tries > limit.MaxGuesses || sends > most || live > limit.MaxLiveCodes {
+	if tries > challenge.MaxGuesses || sends > most || live > challenge.MaxLiveCodes {
 		w.Errorf("INV-011: %s: a challenge has %d tries, %d sends and %d live codes", what, tries, sends, live)
 	}
 	n, _, _ := w.debits(id)
@@ -355,7 +354,7 @@ func (w *world) refunded(what, challenge string) {
 }
 
 // granted says whether this side knows of such trust: INV-008.
-func (w *world) granted(from account.Origin, s session) bool {
+func (w *world) granted(from origin.Origin, s session) bool {
 	series, _, _ := seal.SplitDevice(from.DeviceToken)
 	now := min(w.book.asked.begins.UnixMilli(), w.now.Add(w.skew).UnixMilli()) // the clock may jump within the call
 	for _, g := range w.book.grants[series] {

@@ -155,8 +155,8 @@ func (w *world) call(what string, f func(ctx context.Context) error) (err error,
 }
 
 // expected are the errors that the contract of the engine names.
-var expected = []error{account.ErrCredentials, account.ErrLimited, account.ErrLink, factor.ErrIncorrect, factor.ErrMalformed,
-	signin.ErrNoAttempt, signin.ErrNoSession, signin.ErrTooManyGuesses, signin.ErrLongCodeNeeded, signin.ErrUnknownMethod, signin.ErrStepUpRequired}
+var expected = []error{account.ErrCredentials, ratelimit.ErrLimited, account.ErrLink, factor.ErrIncorrect, factor.ErrMalformed,
+	challenge.ErrNoAttempt, session.ErrNoSession, challenge.ErrTooManyGuesses, challenge.ErrLongCodeNeeded, challenge.ErrUnknownMethod, session.ErrStepUpRequired}
 
 // setRight is whoever sets the clock of the server right again, some time after it jumped.
 func (w *world) setRight(wait func(time.Duration)) {

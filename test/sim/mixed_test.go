@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"twostep.example/twostep/internal/limit"
 	"twostep.example/twostep/internal/signin"
 	"twostep.example/twostep/internal/store/storetest"
 )
@@ -178,6 +177,6 @@ func (o *owner) robbery(from *browser) func(wait func(time.Duration)) {
 			t.password = o.password
 			t.visit(b, wait)
 		}
-		wait(limit.Year)
+		wait(odds.Year)
 	}
 }

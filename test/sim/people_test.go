@@ -31,8 +31,8 @@ type browser struct {
 	cookie  string
 }
 
-func (b *browser) from() account.Origin {
-	return account.Origin{Address: b.address, UserAgent: b.agent, Language: "en", DeviceToken: b.cookie}
+func (b *browser) from() origin.Origin {
+	return origin.Origin{Address: b.address, UserAgent: b.agent, Language: "en", DeviceToken: b.cookie}
 }
 
 // network is the n-th of all networks.
@@ -59,7 +59,7 @@ func (p phone) code(step int64) string {
 }
 
 // begin gives a password.
-func (w *world) begin(b *browser, c signin.Credentials) (entry signin.Cookies, err error, struck bool) {
+func (w *world) begin(b *browser, c signin.Credentials) (entry session.Cookies, err error, struck bool) {
 	w.Helper()
 	w.book.asked.from = b.from()
 	err, struck = w.call("begin", func(ctx context.Context) (err error) {
@@ -73,7 +73,7 @@ func (w *world) begin(b *browser, c signin.Credentials) (entry signin.Cookies, e
 }
 
 // verify gives an answer. The proof is what may never be used again.
-func (w *world) verify(b *browser, token, typed, proof string) (entry signin.Cookies, err error, struck bool) {
+func (w *world) verify(b *browser, token, typed, proof string) (entry session.Cookies, err error, struck bool) {
 	w.Helper()
 	w.book.asked.from, w.book.asked.signIn, w.book.asked.proof = b.from(), token, proof
 	err, struck = w.call("verify", func(ctx context.Context) (err error) {
@@ -90,7 +90,7 @@ func (w *world) verify(b *browser, token, typed, proof string) (entry signin.Coo
 }
 
 // learn notes what a full proof has made of a browser.
-func (w *world) learn(b *browser, token string, entry signin.Cookies) {
+func (w *world) learn(b *browser, token string, entry session.Cookies) {
 	cookie := b.cookie
 	if entry.Device != "" {
 		cookie = entry.Device
@@ -108,7 +108,7 @@ func (w *world) learn(b *browser, token string, entry signin.Cookies) {
 	}
 }
 
-func (w *world) pending(b *browser, token string) (p signin.State, err error, struck bool) {
+func (w *world) pending(b *browser, token string) (p challenge.State, err error, struck bool) {
 	w.Helper()
 	err, struck = w.call("pending", func(ctx context.Context) (err error) {
 		p, err = w.Pending(ctx, token, b.from())
@@ -239,10 +239,10 @@ func (o *owner) prove(b *browser, token string, v *visit, wait func(time.Duratio
 		case err != nil && struck:
 			wait(5 * time.Second)
 			continue
-		case err != nil, signin.Next(p, o.clock()) == signin.StepPassword:
+		case err != nil, challenge.Next(p, o.clock()) == challenge.StepPassword:
 			return true
 		case p.Challenge == nil:
-			if err, _ := o.choose(b, token, o.method); errors.Is(err, account.ErrLimited) {
+			if err, _ := o.choose(b, token, o.method); errors.Is(err, ratelimit.ErrLimited) {
 				v.refused = "choose: no mail may be sent"
 				return false
 			}
@@ -275,7 +275,7 @@ func (o *owner) give(b *browser, token, typed, proof string, right bool, v *visi
 	o.Helper()
 	for {
 		entry, err, struck := o.verify(b, token, typed, proof)
-		var later *account.LimitedError
+		var later *ratelimit.LimitedError
 		switch {
 		case err == nil && !right:
 			o.Errorf("a wrong code is accepted")
@@ -295,7 +295,7 @@ func (o *owner) give(b *browser, token, typed, proof string, right bool, v *visi
 				return true, false
 			}
 			wait(d)
-		case errors.Is(err, signin.ErrTooManyGuesses):
+		case errors.Is(err, challenge.ErrTooManyGuesses):
 			return true, true
 		case errors.Is(err, factor.ErrIncorrect):
 			if v.refused = ""; right {
@@ -338,7 +338,7 @@ func (o *owner) replay(b *browser, token, typed, proof string) {
 }
 
 // answer reads a code from the phone or from the mailbox, when it has come.
-func (o *owner) answer(b *browser, token string, p signin.State, wait func(time.Duration)) (typed, proof string) {
+func (o *owner) answer(b *browser, token string, p challenge.State, wait func(time.Duration)) (typed, proof string) {
 	o.Helper()
 	if p.Challenge.Method == "totp" {
 		return o.fromPhone(p.Challenge.LongCode, wait)
@@ -356,7 +356,7 @@ func (o *owner) answer(b *browser, token string, p signin.State, wait func(time.
 		}
 		wait(time.Minute)
 		o.deliver()
-		if err, _ := o.resend(b, token); err != nil && !errors.Is(err, account.ErrLimited) {
+		if err, _ := o.resend(b, token); err != nil && !errors.Is(err, ratelimit.ErrLimited) {
 			break
 		}
 	}
@@ -406,7 +406,7 @@ func (o *owner) changePassword(b *browser, session, password string) {
 		return nil
 	})
 	if err == nil || errors.Is(err, errLost) {
-		if _, err := o.Session(context.Background(), session); !errors.Is(err, signin.ErrNoSession) {
+		if _, err := o.Session(context.Background(), session); !errors.Is(err, session.ErrNoSession) {
 			o.Errorf("INV-006: a session of before the new password: %v", err)
 		}
 	}

@@ -86,7 +86,7 @@ func (t *thief) visit(b *browser, wait func(time.Duration)) bool {
 			wait(time.Second)
 			continue
 		}
-		if err != nil || signin.Next(p, t.clock()) == signin.StepPassword {
+		if err != nil || challenge.Next(p, t.clock()) == challenge.StepPassword {
 			return true
 		}
 		if p.Challenge == nil {
@@ -97,7 +97,7 @@ func (t *thief) visit(b *browser, wait func(time.Duration)) bool {
 		}
 		hard := p.Challenge.LongCode
 		entry, err, struck := t.verify(b, entry.Attempt, t.guess(hard), "")
-		var later *account.LimitedError
+		var later *ratelimit.LimitedError
 		switch {
 		case err == nil:
 			t.Errorf("a thief guesses: %+v", entry)
@@ -106,7 +106,7 @@ func (t *thief) visit(b *browser, wait func(time.Duration)) bool {
 			return false
 		case errors.As(err, &later):
 			wait(later.RetryAt.Sub(t.clock()))
-		case errors.Is(err, signin.ErrTooManyGuesses):
+		case errors.Is(err, challenge.ErrTooManyGuesses):
 			return !hard || t.greedy
 		case !struck && hard && !t.greedy && t.chance(0.5):
 			return false // they see that it is no use

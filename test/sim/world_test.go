@@ -21,8 +21,7 @@ import (
 	"twostep.example/twostep/factor"
 	"twostep.example/twostep/internal/account"
 	"twostep.example/twostep/internal/device"
-	"twostep.example/twostep/internal/ledger"
-	"twostep.example/twostep/internal/limit"
+	"twostep.example/twostep/internal/odds"
 	"twostep.example/twostep/internal/outbox"
 	"twostep.example/twostep/internal/seal"
 	"twostep.example/twostep/internal/signin"
@@ -146,7 +145,7 @@ func (w *world) open() {
 	}
 	w.Engine = &signin.Engine{
 		Accounts: accounts, Devices: &device.Devices{Accounts: accounts, Policy: trust.Policy{Life: trust.Life}},
-		Ledgers: &ledger.Budgets{Accounts: accounts, PerYear: limit.AccountBudgetPerYear},
+		Ledgers: &odds.Budgets{Accounts: accounts, PerYear: odds.AccountBudgetPerYear},
 		Methods: []factor.Method{mailbox{w: w}, app{w: w}, newPaper(w)},
 		Idle:    time.Hour, Absolute: 24 * time.Hour,
 	}
@@ -258,7 +257,7 @@ func (w *world) sweep() {
 	before := func(d time.Duration) int64 { return store.Millis(w.clock().Add(-d)) }
 	for more := int64(1); more > 0; {
 		var err error
-		old := store.Old{Ended: before(24 * time.Hour), Events: before(400 * 24 * time.Hour), Trust: before(2 * trust.Life), Odds: before(limit.Year + 24*time.Hour)}
+		old := store.Old{Ended: before(24 * time.Hour), Events: before(400 * 24 * time.Hour), Trust: before(2 * trust.Life), Odds: before(odds.Year + 24*time.Hour)}
 		if more, err = w.db.Sweep(context.Background(), old); err != nil {
 			w.Fatal(err)
 		}

@@ -4,7 +4,6 @@ import (
 	"testing"
 	"time"
 
-	"twostep.example/twostep/internal/limit"
 )
 
 const (
@@ -104,7 +103,7 @@ func TestYear(t *testing.T) {
 					thief := &thief{owner: o, method: row.method, from: 1000, networks: row.networks, every: row.every}
 					w.enter(o.live(b, row.owner, &n))
 					w.enter(thief.act)
-					w.run(limit.Year - day)
+					w.run(odds.Year - day)
 					got := w.stolen(o)
 					t.Logf("seed %d: %d guesses compared and %d pairs; the owner: %+v, %d waits", seed, got, w.book.guesses[o.id+" hard"], n, o.waits)
 					if got != row.guesses || n.refused > 0 || n.in == 0 || row.owner.knows && n.hard+o.waits > 0 {
@@ -139,7 +138,7 @@ func TestThreeYears(t *testing.T) {
 			var n tally
 			w.enter(o.live(b, h, &n))
 			w.enter((&thief{owner: o, method: method, from: 1000, networks: 1, every: 2 * week}).act)
-			w.run(3 * limit.Year)
+			w.run(3 * odds.Year)
 			if n.refused > 0 || n.in < 25 || h.knows && n.hard+o.waits > 0 {
 				t.Errorf("the owner: %+v, %d waits", n, o.waits)
 			}
@@ -180,7 +179,7 @@ func peace(t *testing.T, seed uint64, method string, typos float64, knows bool) 
 		o.typos = typos
 		var n tally
 		w.enter(o.live(b, h, &n))
-		w.run(limit.Year / 6)
+		w.run(odds.Year / 6)
 		died := w.died(o)
 		t.Logf("seed %d, %s, %.0f %% typos, keeps the browser %v: %+v, %d sign-ins died", seed, method, 100*typos, knows, n, died)
 		enough := !knows && typos == 0.4 && died >= map[string]int{"email": 4, "totp": 2}[method]
@@ -198,7 +197,7 @@ func (w *world) died(o *owner) (n int) {
 		left[c.challenge]++
 	}
 	for challenge, wrong := range left {
-		if wrong != limit.MaxGuesses {
+		if wrong != challenge.MaxGuesses {
 			o.Errorf("%d wrong codes of the sign-in %s are not given back", wrong, challenge)
 		}
 	}

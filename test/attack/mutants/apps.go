@@ -3,11 +3,11 @@ package main
 // apps are what an app may learn, and where its people are sent.
 var apps = []mutation{
 	{test: "TestATT001_authorize", what: "a half sign-in is a session for apps", edits: []edit{
-		{"internal/oidc/continue.go", "session, err := p.Engine.Session(r.Context(), p.Pages.Cookie(r, page.SessionCookie))\n\tif errors.Is(err, signin.ErrNoSession) {\n\t\treturn nil, nil\n\t}", `session, err := p.Engine.Session(r.Context(), p.Pages.Cookie(r, page.SessionCookie))
-	if errors.Is(err, signin.ErrNoSession) && p.Pages.Cookie(r, page.SignInCookie) == "" {
+		{"internal/oidc/continue.go", "session, err := p.Engine.Session(r.Context(), p.Pages.Cookie(r, page.SessionCookie))\n\tif errors.Is(err, session.ErrNoSession) {\n\t\treturn nil, nil\n\t}", `session, err := p.Engine.Session(r.Context(), p.Pages.Cookie(r, page.SessionCookie))
+	if errors.Is(err, session.ErrNoSession) && p.Pages.Cookie(r, page.SignInCookie) == "" {
 		return nil, nil
 	}
-	if errors.Is(err, signin.ErrNoSession) {
+	if errors.Is(err, session.ErrNoSession) {
 		return &session, nil
 	}`},
 	}},
@@ -91,7 +91,7 @@ var apps = []mutation{
 		{"internal/oidc/authorize.go", `if err != nil || grant.IsPushed(values.Get("request_uri")) {`, `if err != nil || values.Get("request_uri") != "" {`},
 	}},
 	{test: "TestATT228_policy", what: "what an app needs counts for new grants alone", both: true, edits: []edit{
-		{"internal/grant/token.go", " || signin.LevelOf(of.AMR) < a.Least()", " || signin.LevelOf(of.AMR) < signin.LevelNone"},
+		{"internal/grant/token.go", " || session.LevelOf(of.AMR) < a.Least()", " || session.LevelOf(of.AMR) < session.LevelNone"},
 	}},
 	{test: "TestATT228_policy", what: "consent counts for new grants alone", both: true, edits: []edit{
 		{"internal/grant/token.go", "if !a.Foreign {", "if !a.Foreign || a.ID != \"\" {"},

@@ -9,14 +9,14 @@ var odds = []mutation{
 		{"internal/store/debits.go", "`DELETE FROM debits WHERE challenge = $1`", "`DELETE FROM debits WHERE challenge = $1 AND cost < 0`"},
 	}},
 	{test: "TestATT030_031_032_036_040_041_042", what: "nothing counts what is compared", edits: []edit{
-		{"internal/ledger/ledger.go", "if !limit.Allows(b.spent(), limit.Odds(d.Cost), l.PerYear) {", "if limit.Odds(d.Cost) > l.PerYear {"},
-		{"internal/ledger/ledger.go", "if !limit.Allows(b.spent(), g.Cost, l.PerYear) {\n\t\treturn true, nil", "if g.Cost > l.PerYear {\n\t\treturn true, nil"},
+		{"internal/ledger/ledger.go", "if !odds.Allows(b.spent(), odds.Chance(d.Cost), l.PerYear) {", "if odds.Chance(d.Cost) > l.PerYear {"},
+		{"internal/ledger/ledger.go", "if !odds.Allows(b.spent(), g.Cost, l.PerYear) {\n\t\treturn true, nil", "if g.Cost > l.PerYear {\n\t\treturn true, nil"},
 	}},
 	{test: "TestATT044_ledger", what: "guesses that arrive together do not see each other", edits: []edit{
 		{"internal/store/debits.go", "ON CONFLICT (name) DO UPDATE SET turn = ledgers.turn + 1", "ON CONFLICT (name) DO NOTHING"},
 	}},
 	{test: "TestATT053_062_181", what: "wrong passwords do not wait", edits: []edit{
-		{"internal/account/guess.go", "last.Add(limit.PasswordWait(w.Wrong))", "last.Add(limit.PasswordWait(0))"},
+		{"internal/account/guess.go", "last.Add(ratelimit.PasswordWait(w.Wrong))", "last.Add(ratelimit.PasswordWait(0))"},
 	}},
 	{test: "TestATT053_062_181", what: "all names of one network are free", edits: []edit{
 		{"internal/account/guess.go", "if used >= one.most {", "if used >= 100*one.most {"},
@@ -25,7 +25,7 @@ var odds = []mutation{
 		{"internal/account/guess.go", "if by.Device != \"\" {\n\t\treturn \"password \"", "if by.Device == \"never\" {\n\t\treturn \"password \""},
 	}},
 	{test: "TestATT054_189", what: "guesses at many accounts alarm nobody", edits: []edit{
-		{"internal/ledger/site.go", "if limit.DayTrips(hours, now) {", "if limit.DayTrips(nil, now) {"},
+		{"internal/ledger/site.go", "if ratelimit.DayTrips(hours, now) {", "if ratelimit.DayTrips(nil, now) {"},
 	}},
 	{test: "TestATT059", what: "the owner is not told that it is used up", edits: []edit{
 		{"internal/ledger/owner.go", "return tx.TellLonger(", "return store.ErrNotFound\n\t\treturn tx.TellLonger("},

@@ -40,10 +40,10 @@ var steps = []mutation{
 
 // halfIn lets somebody in who has given the password alone.
 var halfIn = []edit{
-	{"internal/web/web.go", `return person{}, signin.ErrNoSession`, `if p, err := s.onTheWay(r); err == nil {
-			return person{signin.Session{Account: signin.Account{Email: p.Email}}, p.token}, nil
+	{"internal/web/web.go", `return person{}, session.ErrNoSession`, `if p, err := s.onTheWay(r); err == nil {
+			return person{session.Session{Account: session.Account{Email: p.Email}}, p.token}, nil
 		}
-		return person{}, signin.ErrNoSession`},
+		return person{}, session.ErrNoSession`},
 }
 
 // anyCode takes both defences away that stand behind each other.
