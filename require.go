@@ -105,12 +105,12 @@ func (s *Server) require(h http.Handler, limit time.Duration) http.Handler {
 func (s *Server) guard(h page.Handler) http.Handler {
 	sameOrigin := http.NewCrossOriginProtection()
 	sameOrigin.SetDenyHandler(s.pages.Refuse(page.ErrCrossSite))
-	guarded, stranger := sameOrigin.Handler(s.pages.Handle(h)), s.pages.Refuse(page.ErrHost)
+	guarded, otherHost := sameOrigin.Handler(s.pages.Handle(h)), s.pages.Refuse(page.ErrHost)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.options.isHost(r.Host) {
 			guarded.ServeHTTP(w, r)
 		} else {
-			stranger.ServeHTTP(w, r)
+			otherHost.ServeHTTP(w, r)
 		}
 	})
 }
