@@ -42,6 +42,8 @@ const (
 	// resendWindow is the part of it in which new codes may be asked for: the last one is then
 	// still good for all of its own life.
 	resendWindow = 15 * time.Minute
+	// MaxCodeTTL is the longest that a code may be valid: the last one that is asked for does not outlive its sign-in.
+	MaxCodeTTL = TTL - resendWindow
 	// mailboxCooldown is for how long after a reset by mail the same mailbox does not prove the
 	// second step as well, if there is another way.
 	mailboxCooldown = 24 * time.Hour

@@ -280,7 +280,7 @@ func TestATT277(t *testing.T) {
 		"sign-out":   func(h *house, v *caller) { h.post(v.person, "/signout", "") },
 		"everywhere": func(h *house, v *caller) { h.post(v.person, "/settings/sessions/end", "") },
 		"disabled": func(h *house, v *caller) {
-			if err := h.Disable(t.Context(), live.AnnaEmail, true); err != nil {
+			if err := h.Disable(t.Context(), live.AnnaEmail); err != nil {
 				t.Error(err)
 			}
 		},

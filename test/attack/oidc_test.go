@@ -468,7 +468,7 @@ func TestATT225_ends(t *testing.T) {
 			"signed out":            func(b *live.Browser) { b.Post("/signout") },
 			"signed out everywhere": func(b *live.Browser) { b.Post("/settings/sessions/end") },
 			"disabled": func(*live.Browser) {
-				if err := h.Disable(h.T.Context(), live.AnnaEmail, true); err != nil {
+				if err := h.Disable(h.T.Context(), live.AnnaEmail); err != nil {
 					h.T.Error(err)
 				}
 			},
@@ -483,7 +483,7 @@ func TestATT225_ends(t *testing.T) {
 			if s := h.knows(live.text("access_token")); s.status != http.StatusUnauthorized {
 				h.T.Errorf("%s: the token is worth %d", what, s.status)
 			}
-			_ = h.Disable(h.T.Context(), "anna@example.com", false)
+			_ = h.Enable(h.T.Context(), "anna@example.com")
 		}
 	})
 }

@@ -1,6 +1,7 @@
 package attack
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -156,8 +157,8 @@ func (h *house) endings(a *apps) {
 			}
 		},
 		"disabled and enabled": func(*live.Browser) {
-			for _, on := range []bool{true, false} {
-				if err := h.Disable(h.T.Context(), live.AnnaEmail, on); err != nil {
+			for _, change := range []func(context.Context, string) error{h.Disable, h.Enable} {
+				if err := change(h.T.Context(), live.AnnaEmail); err != nil {
 					h.T.Error(err)
 				}
 			}

@@ -1,6 +1,7 @@
 package attack
 
 import (
+	"context"
 	"encoding/base64"
 	"log/slog"
 	"net/http"
@@ -176,8 +177,8 @@ func TestATT117_118(t *testing.T) {
 			"signed out everywhere": func(b *live.Browser) { h.want(b.Post("/settings/sessions/end"), http.StatusSeeOther) },
 			"forgotten":             func(b *live.Browser) { h.want(b.Post("/settings/devices/forget"), http.StatusSeeOther) },
 			"disabled for a time": func(*live.Browser) {
-				for _, on := range []bool{true, false} {
-					if err := h.Disable(h.T.Context(), live.AnnaEmail, on); err != nil {
+				for _, change := range []func(context.Context, string) error{h.Disable, h.Enable} {
+					if err := change(h.T.Context(), live.AnnaEmail); err != nil {
 						h.T.Fatal(err)
 					}
 				}

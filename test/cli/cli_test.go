@@ -1,10 +1,12 @@
-package main
+package cli
 
 import (
+	"context"
 	"io"
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -14,12 +16,23 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"twostep": main})
+// build puts the real program into a new directory and returns that directory.
+func build(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	defer cancel()
+	command := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-o", dir, "./cmd/twostep")
+	command.Dir = "../.." // the program's module, not the one of the tests
+	if output, err := command.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, output)
+	}
+	return dir
 }
 
 // The command line, as the people who type it see it.
 func TestScript(t *testing.T) {
+	program := build(t)
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
@@ -39,6 +52,7 @@ func TestScript(t *testing.T) {
 					env.Setenv(name, "")
 				}
 			}
+			env.Setenv("PATH", program+string(filepath.ListSeparator)+env.Getenv("PATH"))
 			root, err := filepath.Abs("../..")
 			env.Setenv("ROOT", root)
 			return err
