@@ -16,7 +16,10 @@ type Guesser struct {
 }
 
 // sitePasswords is the ration of wrong passwords of all strangers.
-const sitePasswords = "wrong passwords"
+const sitePasswords = "wrong_passwords"
+
+// networkPasswords is that of a network.
+const networkPasswords = "wrong_passwords_network"
 
 // tries is by what the waits of a name are counted: for a browser that it knows, and
 // otherwise for each network by itself. Whoever shares neither with the owner cannot delay
@@ -55,7 +58,7 @@ func (r *Registry) mayTry(ctx context.Context, tries string, by Guesser) (wrong 
 
 // networkMayTry says whether a network may try another password, of whomever. *WaitError.
 func (r *Registry) networkMayTry(ctx context.Context, network string) error {
-	site, err := r.used(ctx, sitePasswords, time.Minute)
+	site, err := r.used(ctx, counter(sitePasswords, "", time.Minute))
 	if err != nil {
 		return err
 	}
@@ -67,7 +70,7 @@ func (r *Registry) networkMayTry(ctx context.Context, network string) error {
 		window time.Duration
 		most   int64
 	}{{time.Minute, minute}, {time.Hour, hour}} {
-		used, err := r.used(ctx, r.wrongIn(network), one.window)
+		used, err := r.used(ctx, counter(networkPasswords, r.Keyed("network "+network), one.window))
 		if err != nil {
 			return err
 		}
@@ -78,13 +81,8 @@ func (r *Registry) networkMayTry(ctx context.Context, network string) error {
 	return nil
 }
 
-func (r *Registry) wrongIn(network string) string {
-	return "wrong passwords of network " + r.Keyed("network "+network)
-}
-
-func (r *Registry) used(ctx context.Context, name string, window time.Duration) (int64, error) {
-	ends := r.Now().Truncate(window).Add(window)
-	used, err := r.Store.Used(ctx, rationName(name, window), store.Millis(ends))
+func (r *Registry) used(ctx context.Context, c store.Counter) (int64, error) {
+	used, err := r.Store.Used(ctx, c, windowEnd(c, r.Now()))
 	if err != nil {
 		return 0, fmt.Errorf("account: tries: %w", err)
 	}
@@ -100,12 +98,12 @@ func (r *Registry) wrong(ctx context.Context, tries string, by Guesser) error {
 				return err
 			}
 		}
-		for _, one := range []struct {
-			name   string
-			window time.Duration
-		}{{r.wrongIn(by.Network), time.Minute}, {r.wrongIn(by.Network), time.Hour}, {sitePasswords, time.Minute}} {
-			ends := now.Truncate(one.window).Add(one.window)
-			if err := tx.Count(ctx, rationName(one.name, one.window), store.Millis(ends), 1); err != nil {
+		network := r.Keyed("network " + by.Network)
+		for _, c := range []store.Counter{
+			counter(networkPasswords, network, time.Minute), counter(networkPasswords, network, time.Hour),
+			counter(sitePasswords, "", time.Minute),
+		} {
+			if err := tx.Count(ctx, c, windowEnd(c, now), 1); err != nil {
 				return err
 			}
 		}
@@ -115,4 +113,10 @@ func (r *Registry) wrong(ctx context.Context, tries string, by Guesser) error {
 		return fmt.Errorf("account: tries: %w", err)
 	}
 	return nil
+}
+
+// windowEnd is the end of the window of a counter in which now is.
+func windowEnd(c store.Counter, now time.Time) int64 {
+	window := time.Duration(c.Window) * time.Millisecond
+	return store.Millis(now.Truncate(window).Add(window))
 }

@@ -37,7 +37,7 @@ func (r *Registry) mailLink(ctx context.Context, l store.Link, words string, fro
 	token := seal.LinkToken()
 	l.Token, l.MadeAt, l.EndsAt = seal.Hash(token), store.Millis(now), store.Millis(now.Add(linkLife))
 	err := r.Store.Tx(ctx, func(tx *store.DB) error {
-		if err := r.Spend(ctx, tx, PerNetwork("links", from.Network(), limit.LinksPerNetwork)); err != nil {
+		if err := r.Spend(ctx, tx, PerNetwork("email_links_network", from.Network(), limit.LinksPerNetwork)); err != nil {
 			return err
 		}
 		link, words := l, words
@@ -67,14 +67,14 @@ func (r *Registry) mailLink(ctx context.Context, l store.Link, words string, fro
 // somebody's address use them up, so a network that has had nothing of it today has one
 // to itself.
 func (r *Registry) spendLink(ctx context.Context, tx *store.DB, email string, from From) error {
-	to := "links to " + r.Keyed(email)
-	own := r.Spend(ctx, tx, PerDay(to+" from "+from.Network(), 1))
+	to := r.Keyed(email)
+	own := r.Spend(ctx, tx, PerDay("email_links_address_network", to+" "+from.Network(), 1))
 	if own != nil && !errors.Is(own, ErrWait) {
 		return own
 	}
-	err := r.Spend(ctx, tx, PerHour(to, limit.LinksPerHour), PerDay(to, limit.LinksPerDay))
+	err := r.Spend(ctx, tx, PerHour("email_links_address", to, limit.LinksPerHour), PerDay("email_links_address", to, limit.LinksPerDay))
 	if errors.Is(err, ErrWait) && own == nil {
-		return r.Spend(ctx, tx, PerDay(to+" beyond", limit.LinksBeyond))
+		return r.Spend(ctx, tx, PerDay("email_links_address_beyond", to, limit.LinksBeyond))
 	}
 	return err
 }

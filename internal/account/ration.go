@@ -13,7 +13,8 @@ import (
 
 // Ration is how much of something there is in one window of time.
 type Ration struct {
-	Name     string // whose, and of what
+	Kind     string // of what
+	Subject  string // whose: an id or a keyed hash; "" for the whole site
 	Window   time.Duration
 	N, Limit int64 // Limit 0: there is no limit
 }
@@ -26,9 +27,9 @@ func (r *Registry) Spend(ctx context.Context, tx *store.DB, rations ...Ration) e
 			continue
 		}
 		ends := r.Now().Truncate(one.Window).Add(one.Window)
-		err := tx.Spend(ctx, rationName(one.Name, one.Window), store.Millis(ends), one.N, one.Limit)
+		err := tx.Spend(ctx, counter(one.Kind, one.Subject, one.Window), store.Millis(ends), one.N, one.Limit)
 		if errors.Is(err, store.ErrNotFound) {
-			r.Log.Warn("ration used up", "ration", one.Name)
+			r.Log.Warn("ration used up", "ration", one.Kind, "of", one.Subject)
 			return &WaitError{Until: ends}
 		}
 		if err != nil {
@@ -38,21 +39,27 @@ func (r *Registry) Spend(ctx context.Context, tx *store.DB, rations ...Ration) e
 	return nil
 }
 
-func rationName(name string, window time.Duration) string { return fmt.Sprintf("%s %s", name, window) }
+func counter(kind, subject string, window time.Duration) store.Counter {
+	return store.Counter{Kind: kind, Subject: subject, Window: window.Milliseconds()}
+}
 
 // PerHour is a ration of which one is taken, of limit in an hour.
-func PerHour(name string, limit int64) Ration { return Ration{name, time.Hour, 1, limit} }
+func PerHour(kind, subject string, limit int64) Ration {
+	return Ration{kind, subject, time.Hour, 1, limit}
+}
 
 // PerDay is a ration of which one is taken, of limit in a day (UTC).
-func PerDay(name string, limit int64) Ration { return Ration{name, 24 * time.Hour, 1, limit} }
+func PerDay(kind, subject string, limit int64) Ration {
+	return Ration{kind, subject, 24 * time.Hour, 1, limit}
+}
 
 // PerNetwork is the ration of a network. All whose network nobody knows share one, which
 // is as large as that of limit.Unknown networks.
-func PerNetwork(of, network string, most int64) Ration {
+func PerNetwork(kind, network string, most int64) Ration {
 	if network == "" {
 		most *= limit.Unknown
 	}
-	return PerHour(of+" of network "+network, most)
+	return PerHour(kind, network, most)
 }
 
 // Keyed is an address or a number as it may stand in a table of counts.

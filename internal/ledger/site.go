@@ -13,14 +13,19 @@ import (
 	"twostep.example/twostep/internal/store"
 )
 
-// hourly and daily are the names of what all strangers have spent together.
 const (
-	hourly = "odds of the hour"
-	daily  = "odds of the day"
 	// trippedMark says until when strangers need a longer proof everywhere.
 	trippedMark = "longer until"
 	hour, day   = time.Hour, 24 * time.Hour
 )
+
+// hourly and daily count what all strangers have spent together.
+func hourly() store.Counter { return guesses(hour) }
+func daily() store.Counter  { return guesses(day) }
+
+func guesses(window time.Duration) store.Counter {
+	return store.Counter{Kind: store.SiteGuesses, Window: window.Milliseconds()}
+}
 
 // windowOf is the end of the hour or day in which something was.
 func windowOf(at time.Time, length time.Duration) int64 {
@@ -31,10 +36,10 @@ func windowOf(at time.Time, length time.Duration) int64 {
 // hold them the other way round would wait for each other.
 func (l *Ledgers) addSite(ctx context.Context, tx *store.DB, d store.Debit) error {
 	at := store.Time(d.At)
-	if err := tx.Count(ctx, daily, windowOf(at, day), d.Cost); err != nil {
+	if err := tx.Count(ctx, daily(), windowOf(at, day), d.Cost); err != nil {
 		return err
 	}
-	return tx.Count(ctx, hourly, windowOf(at, hour), d.Cost)
+	return tx.Count(ctx, hourly(), windowOf(at, hour), d.Cost)
 }
 
 // refundSite gives guesses of one ledger back to the site: to all days, the first one first, and
@@ -44,15 +49,15 @@ func (l *Ledgers) refundSite(ctx context.Context, tx *store.DB, guesses []store.
 		return nil
 	}
 	for _, of := range []struct {
-		name   string
-		length time.Duration
-	}{{daily, day}, {hourly, hour}} {
+		counter store.Counter
+		length  time.Duration
+	}{{daily(), day}, {hourly(), hour}} {
 		back := map[int64]int64{}
 		for _, d := range guesses {
 			back[windowOf(store.Time(d.At), of.length)] -= d.Cost
 		}
 		for _, ends := range slices.Sorted(maps.Keys(back)) {
-			if err := tx.Count(ctx, of.name, ends, back[ends]); err != nil {
+			if err := tx.Count(ctx, of.counter, ends, back[ends]); err != nil {
 				return err
 			}
 		}
@@ -90,10 +95,10 @@ func (l *Ledgers) countSite(ctx context.Context, tx *store.DB, d store.Debit) er
 // longer proof that came of it. What each account has spent stays, and what is usual in an hour.
 func (l *Ledgers) ForgetSite(ctx context.Context) error {
 	err := l.Store.Tx(ctx, func(tx *store.DB) error {
-		if err := tx.RemoveWindows(ctx, daily, 0); err != nil {
+		if err := tx.RemoveWindows(ctx, daily(), 0); err != nil {
 			return err
 		}
-		if err := tx.RemoveWindows(ctx, hourly, store.Millis(l.Now().Add(-day))); err != nil {
+		if err := tx.RemoveWindows(ctx, hourly(), store.Millis(l.Now().Add(-day))); err != nil {
 			return err
 		}
 		return tx.SetMark(ctx, trippedMark, "0")
@@ -105,7 +110,7 @@ func (l *Ledgers) ForgetSite(ctx context.Context) error {
 }
 
 func (l *Ledgers) trips(ctx context.Context, tx *store.DB, now time.Time) (bool, error) {
-	rows, err := tx.Windows(ctx, hourly, store.Millis(now.Add(-(limit.SitePast+1)*day)))
+	rows, err := tx.Windows(ctx, hourly(), store.Millis(now.Add(-(limit.SitePast+1)*day)))
 	if err != nil {
 		return false, err
 	}
@@ -117,7 +122,7 @@ func (l *Ledgers) trips(ctx context.Context, tx *store.DB, now time.Time) (bool,
 		return true, nil
 	}
 	var year limit.Odds
-	if rows, err = tx.Windows(ctx, daily, store.Millis(now.Add(-limit.Year))); err != nil {
+	if rows, err = tx.Windows(ctx, daily(), store.Millis(now.Add(-limit.Year))); err != nil {
 		return false, err
 	}
 	for _, w := range rows {

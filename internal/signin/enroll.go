@@ -42,7 +42,7 @@ func (e *Engine) Enroll(ctx context.Context, who Session, method string, form ur
 	if _, err := e.slot(ctx, e.Store, who, m); err != nil {
 		return err
 	}
-	if err := e.Spend(ctx, e.Store, account.PerHour("drafts of account "+who.Account.ID, limit.DraftsPerAccount)); err != nil {
+	if err := e.Spend(ctx, e.Store, account.PerHour("pending_factors_account", who.Account.ID, limit.DraftsPerAccount)); err != nil {
 		return err
 	}
 	v.draft = &enrolled{}

@@ -19,7 +19,7 @@ type Texts struct {
 }
 
 func (t Texts) ration() account.Ration {
-	return account.Ration{Name: "money", Window: 24 * time.Hour, N: t.Price, Limit: t.Day}
+	return account.Ration{Kind: "text_budget", Window: 24 * time.Hour, N: t.Price, Limit: t.Day}
 }
 
 // ration takes a message out of what it counts against. A text costs money (a call would
@@ -33,9 +33,9 @@ func (e *Engine) ration(ctx context.Context, tx *store.DB, v visit, q question) 
 		return e.Ledgers.Send(ctx, tx, ledger.Guess{Ledger: ledger.Of(v.account), Challenge: q.challenge.ID, Device: v.browser.Knows()}, v.from)
 	case mail:
 		return e.Spend(ctx, tx,
-			account.PerHour("new address "+to, limit.NewMailsHour), account.PerDay("new address "+to, limit.NewMailsDay),
-			account.PerDay("new addresses of account "+v.account.ID, limit.NewMailsPerAccount),
-			account.PerNetwork("new addresses", network, limit.TextsPerNetwork))
+			account.PerHour("new_address", to, limit.NewMailsHour), account.PerDay("new_address", to, limit.NewMailsDay),
+			account.PerDay("new_addresses_account", v.account.ID, limit.NewMailsPerAccount),
+			account.PerNetwork("new_addresses_network", network, limit.TextsPerNetwork))
 	}
 	return e.Spend(ctx, tx, append(e.texts(v, m.To), e.Texts.ration())...)
 }
@@ -44,28 +44,28 @@ func (e *Engine) ration(ctx context.Context, tx *store.DB, v visit, q question) 
 // has its own, which no stranger can use up; all of an account have one together, or new browsers
 // would be new messages. A number that is to be proven has its own too: anybody may type it.
 func (e *Engine) texts(v visit, number string) []account.Ration {
-	of := "account " + v.account.ID
+	of := v.account.ID
 	if known := v.browser.Knows(); known != "" && v.draft == nil {
-		its := "texts of device " + known + " of " + of
+		its := known + " " + of
 		return []account.Ration{
-			account.PerHour(its, limit.KnownSendsHour), account.PerDay(its, limit.KnownSendsDay),
-			account.PerDay("texts of devices of "+of, limit.TextsPerAccount),
+			account.PerHour("texts_device", its, limit.KnownSendsHour), account.PerDay("texts_device", its, limit.KnownSendsDay),
+			account.PerDay("texts_devices_account", of, limit.TextsPerAccount),
 		}
 	}
 	to, block := e.Keyed(number), e.Keyed(number[:min(len(number), limit.BlockDigits+1)])
 	all := []account.Ration{
-		account.PerDay("texts to "+to, limit.TextsPerNumber),
-		account.PerHour("texts to block "+block, limit.TextsPerBlock),
+		account.PerDay("texts_number", to, limit.TextsPerNumber),
+		account.PerHour("texts_block", block, limit.TextsPerBlock),
 	}
 	if v.draft != nil {
 		all = []account.Ration{
-			account.PerDay("new texts to "+to, limit.NewTextsPerNumber),
-			account.PerHour("new texts to block "+block, limit.TextsPerBlock),
+			account.PerDay("new_texts_number", to, limit.NewTextsPerNumber),
+			account.PerHour("new_texts_block", block, limit.TextsPerBlock),
 		}
 	}
 	return append(all,
-		account.PerDay("texts of "+of, limit.TextsPerAccount),
-		account.PerNetwork("texts", v.from.Network(), limit.TextsPerNetwork))
+		account.PerDay("texts_account", of, limit.TextsPerAccount),
+		account.PerNetwork("texts_network", v.from.Network(), limit.TextsPerNetwork))
 }
 
 // spendSignIn takes a sign-in out of those that a network may begin of an account: whoever has the
@@ -74,5 +74,7 @@ func (e *Engine) spendSignIn(ctx context.Context, tx *store.DB, v visit, from ac
 	if v.Purpose != store.ForSession || v.browser.Knows() != "" {
 		return nil
 	}
-	return e.Spend(ctx, tx, account.PerNetwork("sign-ins of account "+v.account.ID, from.Network(), limit.SignInsPerNetwork))
+	most := account.PerNetwork("sign_ins_account_network", from.Network(), limit.SignInsPerNetwork)
+	most.Subject = v.account.ID + " " + most.Subject
+	return e.Spend(ctx, tx, most)
 }

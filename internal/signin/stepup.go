@@ -21,7 +21,7 @@ func (s Session) Fresh(now time.Time) bool { return now.Sub(s.Proved) <= freshne
 // password: whoever holds a session that is not theirs must not find the password by
 // trying. Only somebody who is in can use them up. *account.WaitError.
 func (e *Engine) spendPassword(ctx context.Context, who Session) error {
-	return e.Spend(ctx, e.Store, account.PerHour("passwords of account "+who.Account.ID, limit.PasswordsInside))
+	return e.Spend(ctx, e.Store, account.PerHour("session_passwords_account", who.Account.ID, limit.PasswordsInside))
 }
 
 // Proof is what somebody who is in gives to prove both steps anew.

@@ -120,7 +120,7 @@ func (w *world) comparing(about factor.About, a factor.Answer) {
 		return // the proof of a new factor: its ledger is another's
 	}
 	var who string
-	if !w.query(`SELECT challenges.id, signins.account FROM signins JOIN challenges ON challenges.signin = signins.id WHERE signins.token = $1`,
+	if !w.query(`SELECT challenges.id, attempts.account_id FROM attempts JOIN challenges ON challenges.attempt_id = attempts.id WHERE attempts.token_hash = $1`,
 		[]any{seal.Hash(ask.signIn)}, &ask.challenge, &who) {
 		w.Errorf("INV-004: something is compared for no challenge")
 		return
@@ -157,7 +157,7 @@ func (w *world) oddsOf(about factor.About, a factor.Answer) limit.Odds {
 		return 2000
 	}
 	var live int64
-	w.query(`SELECT COUNT(*) FROM codes WHERE challenge = $1 AND method = $2 AND used_at = 0 AND ends_at >= $3 AND cost > 0`,
+	w.query(`SELECT COUNT(*) FROM one_time_codes WHERE challenge_id = $1 AND method = $2 AND used_at = 0 AND expires_at >= $3 AND guess_cost > 0`,
 		[]any{w.book.asked.challenge, about.Method, max(store.Millis(w.book.asked.begins), store.Millis(a.Now))}, &live)
 	return limit.Odds(1000 * live)
 }
@@ -166,7 +166,7 @@ func (w *world) oddsOf(about factor.About, a factor.Answer) limit.Odds {
 // this call has made. Its time does not tell, for the clock may have been set back since the one before.
 func (w *world) debits(challenge string) (n int, cost limit.Odds, device string) {
 	w.Helper()
-	rows, err := w.rows.Query(`SELECT id, cost, device FROM debits WHERE challenge = $1 AND kind IN ('guess', 'pair')`, challenge)
+	rows, err := w.rows.Query(`SELECT id, cost, device_id FROM guess_budget_entries WHERE challenge_id = $1 AND kind IN ('guess', 'pair')`, challenge)
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -205,7 +205,7 @@ func (w *world) strangers(who, method string, odds limit.Odds, hard bool) {
 			sum += c.odds
 		}
 	}
-	w.query(`SELECT COUNT(*) FROM debits WHERE ledger = $1 AND kind = 'renewal' AND at > $2`, []any{who, store.Millis(since)}, &renewals)
+	w.query(`SELECT COUNT(*) FROM guess_budget_entries WHERE budget = $1 AND kind = 'renewal' AND created_at > $2`, []any{who, store.Millis(since)}, &renewals)
 	if sum > limit.PerYear*(1+renewals) || sum > limit.Ceiling {
 		w.Errorf("INV-003: strangers had odds of %d compared in a year, with %d renewals; the clock is off by %v", sum, renewals, w.skew)
 	}
@@ -232,8 +232,9 @@ func (w *world) checkChallenge(what string, struck bool) {
 	var id string
 	var tries, sends, live int
 	var hard bool
-	if !w.query(`SELECT challenges.id, tries, sends, hard, (SELECT COUNT(*) FROM codes WHERE challenge = challenges.id AND used_at = 0 AND ends_at >= $2)
-		FROM signins JOIN challenges ON challenges.signin = signins.id WHERE signins.token = $1`,
+	if !w.query(`SELECT challenges.id, guesses, messages_sent, needs_long_code,
+			(SELECT COUNT(*) FROM one_time_codes WHERE challenge_id = challenges.id AND used_at = 0 AND expires_at >= $2)
+		FROM attempts JOIN challenges ON challenges.attempt_id = attempts.id WHERE attempts.token_hash = $1`,
 		[]any{seal.Hash(ask.signIn), store.Millis(w.now.Add(w.skew))}, &id, &tries, &sends, &hard, &live) {
 		return
 	}
@@ -265,11 +266,12 @@ type session struct {
 
 func (w *world) newSessions() (list []session) {
 	w.Helper()
-	rows, err := w.rows.Query(`SELECT s.id, s.account, s.signin, s.amr, s.device, s.epoch, s.proved_at, s.trusted_at, a.epoch,
-			COALESCE(c.id, ''), COALESCE(c.passed_at, 0), COALESCE(i.finished_at, 0), COALESCE(i.epoch, 0), COALESCE(i.ends_at, 0),
-			COALESCE((SELECT MIN(kind) FROM events e WHERE e.account = s.account AND e.at >= s.began_at AND e.kind LIKE 'signed in%'), ''),
-			(SELECT COUNT(*) FROM sessions o WHERE o.signin = s.signin AND o.id <> s.id)
-		FROM sessions s JOIN accounts a ON a.id = s.account LEFT JOIN signins i ON i.id = s.signin AND s.signin <> '' LEFT JOIN challenges c ON c.signin = i.id`)
+	rows, err := w.rows.Query(`SELECT s.id, s.account_id, s.attempt_id, s.amr, s.device_id, s.epoch, s.authenticated_at, s.trust_verified_at, a.epoch,
+			COALESCE(c.id, ''), COALESCE(c.passed_at, 0), COALESCE(i.finished_at, 0), COALESCE(i.epoch, 0), COALESCE(i.expires_at, 0),
+			COALESCE((SELECT MIN(kind) FROM events e WHERE e.account = s.account_id AND e.at >= s.started_at AND e.kind LIKE 'signed in%'), ''),
+			(SELECT COUNT(*) FROM sessions o WHERE o.attempt_id = s.attempt_id AND o.id <> s.id)
+		FROM sessions s JOIN accounts a ON a.id = s.account_id
+		LEFT JOIN attempts i ON i.id = s.attempt_id AND s.attempt_id <> '' LEFT JOIN challenges c ON c.attempt_id = i.id`)
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -330,7 +332,7 @@ func (w *world) checkSession(what string, s session) {
 		no("INV-007: a sign-in is accepted after its end")
 	}
 	var late int
-	w.query(`SELECT COUNT(*) FROM codes WHERE challenge = $1 AND used_at >= $2 AND ends_at < $2`, []any{s.challenge, earliest}, &late)
+	w.query(`SELECT COUNT(*) FROM one_time_codes WHERE challenge_id = $1 AND used_at >= $2 AND expires_at < $2`, []any{s.challenge, earliest}, &late)
 	if late > 0 {
 		no("INV-007: a code is accepted after its end")
 	}
