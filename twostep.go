@@ -154,9 +154,7 @@ func (s *Server) sweepOnce(ctx context.Context, now time.Time) error {
 		return err
 	}
 	old := store.Old{Ended: before(day), Events: before(400 * day), Trust: before(2 * trust.Life), Odds: follows - (limit.Year + day).Milliseconds()}
-	for more := int64(1); more > 0 && err == nil; {
-		more, err = s.store.Sweep(ctx, old)
-	}
+	_, err = s.store.Sweep(ctx, old)
 	return err
 }
 

@@ -16,16 +16,19 @@ type Account struct {
 	Groups     string // separated by spaces
 }
 
-const accountColumns = `id, email, name, operator, password_hash, password_set_by_mail_at, epoch, disabled_at, created_at, group_names`
+const accountColumns = `id, email, name, operator, password_hash, password_set_by_mail_at, epoch, disabled_at,
+		created_at, group_names`
 
 func scanAccount(s scanner) (a Account, err error) {
-	err = s.Scan(&a.ID, &a.Email, &a.Name, &a.Operator, &a.Password, &a.MailedAt, &a.Epoch, &a.DisabledAt, &a.CreatedAt, &a.Groups)
+	err = s.Scan(&a.ID, &a.Email, &a.Name, &a.Operator, &a.Password, &a.MailedAt, &a.Epoch, &a.DisabledAt, &a.CreatedAt,
+		&a.Groups)
 	return a, found(err)
 }
 
 // AddAccount adds a, or fails with ErrConflict if its address has an account.
 func (db *DB) AddAccount(ctx context.Context, a Account) error {
-	_, err := db.change(ctx, `INSERT INTO accounts (`+accountColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+	_, err := db.change(ctx, `INSERT INTO accounts (`+accountColumns+`)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
 		a.ID, a.Email, a.Name, a.Operator, a.Password, a.MailedAt, a.Epoch, a.DisabledAt, a.CreatedAt, a.Groups)
 	return err
 }
@@ -43,7 +46,8 @@ func (db *DB) AccountByEmail(ctx context.Context, email string) (Account, error)
 // Rehash replaces the stored password hash by one of the same password, unless the
 // password was changed meanwhile.
 func (db *DB) Rehash(ctx context.Context, id string, old, hash []byte) error {
-	_, err := db.change(ctx, `UPDATE accounts SET password_hash = $3 WHERE id = $1 AND password_hash = $2`, id, old, hash)
+	_, err := db.change(ctx, `UPDATE accounts SET password_hash = $3 WHERE id = $1 AND password_hash = $2`, id, old,
+		hash)
 	return err
 }
 
@@ -77,7 +81,8 @@ func (db *DB) SetGroups(ctx context.Context, id, groups string) error {
 // SetDisabled disables an account (at 0: enables it) as it was at epoch, and raises the
 // epoch: nothing that began before comes back. ErrNotFound: somebody else was faster.
 func (db *DB) SetDisabled(ctx context.Context, id string, epoch, at int64) error {
-	return db.endEpoch(ctx, id, `UPDATE accounts SET disabled_at = $3, epoch = epoch + 1 WHERE id = $1 AND epoch = $2`, id, epoch, at)
+	return db.endEpoch(ctx, id, `UPDATE accounts SET disabled_at = $3, epoch = epoch + 1 WHERE id = $1 AND epoch = $2`,
+		id, epoch, at)
 }
 
 // endEpoch runs a statement that raises the epoch of the account, or fails with ErrNotFound. All sessions of the
@@ -112,7 +117,8 @@ func (db *DB) Void(ctx context.Context, why string, now int64) error {
 	if _, err := db.change(ctx, `UPDATE devices SET revoke_reason = $1 WHERE revoke_reason = ''`, why); err != nil {
 		return err
 	}
-	_, err := db.change(ctx, `UPDATE trusted_networks SET revoked_at = $2, revoke_reason = $1 WHERE revoked_at = 0`, why, now)
+	_, err := db.change(ctx, `UPDATE trusted_networks SET revoked_at = $2, revoke_reason = $1 WHERE revoked_at = 0`,
+		why, now)
 	return err
 }
 

@@ -12,13 +12,15 @@ type App struct {
 // AddApp adds a. ErrConflict: there is one of this id.
 func (db *DB) AddApp(ctx context.Context, a App) error {
 	defer db.changed(ClientsKey())
-	_, err := db.change(ctx, `INSERT INTO clients (id, registration, created_at) VALUES ($1, $2, $3)`, a.ID, a.Body, a.MadeAt)
+	_, err := db.change(ctx, `INSERT INTO clients (id, registration, created_at) VALUES ($1, $2, $3)`, a.ID, a.Body,
+		a.MadeAt)
 	return err
 }
 
 // App is the app of this id.
 func (db *DB) App(ctx context.Context, id string) (a App, err error) {
-	err = db.read.QueryRowContext(ctx, `SELECT id, registration, created_at FROM clients WHERE id = $1`, id).Scan(&a.ID, &a.Body, &a.MadeAt)
+	err = db.read.QueryRowContext(ctx, `SELECT id, registration, created_at FROM clients WHERE id = $1`, id).
+		Scan(&a.ID, &a.Body, &a.MadeAt)
 	return a, found(err)
 }
 
@@ -62,26 +64,30 @@ type Request struct {
 
 // AddRequest adds r.
 func (db *DB) AddRequest(ctx context.Context, r Request) error {
-	_, err := db.change(ctx, `INSERT INTO authorization_requests (id, client_id, parameters, pushed, settings_shown, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+	_, err := db.change(ctx, `INSERT INTO authorization_requests (id, client_id, parameters, pushed, settings_shown,
+			created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
 		r.ID, r.App, r.Body, r.Pushed, r.Acted, r.MadeAt, r.EndsAt)
 	return err
 }
 
 // Request is the request with this hash, if it has not ended.
 func (db *DB) Request(ctx context.Context, id []byte, now int64) (r Request, err error) {
-	err = db.read.QueryRowContext(ctx, `SELECT id, client_id, parameters, pushed, settings_shown, created_at, expires_at FROM authorization_requests WHERE id = $1 AND expires_at >= $2`, id, now).
+	err = db.read.QueryRowContext(ctx, `SELECT id, client_id, parameters, pushed, settings_shown, created_at, expires_at
+			FROM authorization_requests WHERE id = $1 AND expires_at >= $2`, id, now).
 		Scan(&r.ID, &r.App, &r.Body, &r.Pushed, &r.Acted, &r.MadeAt, &r.EndsAt)
 	return r, found(err)
 }
 
 // TakePushed takes a request that an app has pushed, once.
 func (db *DB) TakePushed(ctx context.Context, id []byte, app string, now int64) error {
-	return db.must(ctx, `DELETE FROM authorization_requests WHERE id = $1 AND client_id = $2 AND pushed AND expires_at >= $3`, id, app, now)
+	return db.must(ctx, `DELETE FROM authorization_requests WHERE id = $1 AND client_id = $2 AND pushed
+			AND expires_at >= $3`, id, app, now)
 }
 
 // ActRequest notes that the person was sent to their settings, once.
 func (db *DB) ActRequest(ctx context.Context, id []byte) error {
-	return db.must(ctx, `UPDATE authorization_requests SET settings_shown = TRUE WHERE id = $1 AND NOT settings_shown`, id)
+	return db.must(ctx, `UPDATE authorization_requests SET settings_shown = TRUE WHERE id = $1 AND NOT settings_shown`,
+		id)
 }
 
 // RewriteRequest gives a request that waits another body. ErrNotFound: it was answered.
@@ -106,21 +112,26 @@ type Consent struct {
 func (db *DB) KeepConsent(ctx context.Context, c Consent) error {
 	defer db.changed(AccountKey(c.Account))
 	_, err := db.change(ctx, `INSERT INTO consents (account_id, client_id, scope, granted_at) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (account_id, client_id) DO UPDATE SET scope = excluded.scope, granted_at = excluded.granted_at`, c.Account, c.App, c.Scope, c.At)
+		ON CONFLICT (account_id, client_id) DO UPDATE SET scope = excluded.scope, granted_at = excluded.granted_at`,
+		c.Account, c.App, c.Scope, c.At)
 	return err
 }
 
 // Consent is what an account has allowed an app.
 func (db *DB) Consent(ctx context.Context, account, app string) (c Consent, err error) {
-	err = db.read.QueryRowContext(ctx, `SELECT account_id, client_id, scope, granted_at FROM consents WHERE account_id = $1 AND client_id = $2`, account, app).
+	err = db.read.QueryRowContext(ctx, `SELECT account_id, client_id, scope, granted_at FROM consents
+			WHERE account_id = $1 AND client_id = $2`, account, app).
 		Scan(&c.Account, &c.App, &c.Scope, &c.At)
 	return c, found(err)
 }
 
 // Consents are all that an account has allowed.
 func (db *DB) Consents(ctx context.Context, account string) ([]Consent, error) {
-	rows, err := db.read.QueryContext(ctx, `SELECT account_id, client_id, scope, granted_at FROM consents WHERE account_id = $1 ORDER BY granted_at DESC, client_id`, account)
-	return all(rows, err, func(s scanner) (c Consent, err error) { return c, s.Scan(&c.Account, &c.App, &c.Scope, &c.At) })
+	rows, err := db.read.QueryContext(ctx, `SELECT account_id, client_id, scope, granted_at FROM consents
+			WHERE account_id = $1 ORDER BY granted_at DESC, client_id`, account)
+	return all(rows, err, func(s scanner) (c Consent, err error) {
+		return c, s.Scan(&c.Account, &c.App, &c.Scope, &c.At)
+	})
 }
 
 // RemoveConsent takes back what an account has allowed an app.

@@ -26,7 +26,8 @@ func (db *DB) Factors(ctx context.Context, account string) ([]Factor, error) {
 // AddFactor adds f, or fails with ErrConflict if its slot is taken.
 func (db *DB) AddFactor(ctx context.Context, f Factor) error {
 	defer db.changed(AccountKey(f.Account))
-	_, err := db.change(ctx, `INSERT INTO factors (id, account_id, method, slot, body, version, created_at, last_used_at)
+	_, err := db.change(ctx, `INSERT INTO factors (id, account_id, method, slot, body, version, created_at,
+			last_used_at)
 		VALUES ($1, $2, $3, $4, $5, 1, $6, 0)`, f.ID, f.Account, f.Method, f.Slot, f.Body, f.AddedAt)
 	return err
 }
@@ -62,22 +63,27 @@ func (db *DB) AddDraft(ctx context.Context, s SignIn, d Draft) error {
 	if err := db.AddSignIn(ctx, s); err != nil {
 		return err
 	}
-	_, err := db.change(ctx, `INSERT INTO pending_factors (attempt_id, session_id, method, shown_only, body) VALUES ($1, $2, $3, $4, $5)`,
+	_, err := db.change(ctx, `INSERT INTO pending_factors (attempt_id, session_id, method, shown_only, body)
+			VALUES ($1, $2, $3, $4, $5)`,
 		d.SignIn, d.Session, d.Method, d.Seen, d.Body)
 	return err
 }
 
 // DropDraft forgets the draft of a session for a method, if there is one.
 func (db *DB) DropDraft(ctx context.Context, session, method string) error {
-	_, err := db.change(ctx, `DELETE FROM attempts WHERE id IN (SELECT attempt_id FROM pending_factors WHERE session_id = $1 AND method = $2)`, session, method)
+	_, err := db.change(ctx, `DELETE FROM attempts WHERE id IN (SELECT attempt_id FROM pending_factors
+			WHERE session_id = $1 AND method = $2)`, session, method)
 	return err
 }
 
 // Draft is the draft of a session for a method with its sign-in, if that is still open.
 func (db *DB) Draft(ctx context.Context, session, method string, now int64) (s SignIn, d Draft, err error) {
-	row := db.read.QueryRowContext(ctx, `SELECT `+signInColumns+`, pending_factors.attempt_id, pending_factors.session_id, pending_factors.method, pending_factors.shown_only, pending_factors.body
-		FROM pending_factors JOIN attempts ON attempts.id = pending_factors.attempt_id AND attempts.finished_at = 0 AND attempts.expires_at >= $3
-		JOIN accounts ON accounts.id = attempts.account_id AND accounts.epoch = attempts.epoch AND accounts.disabled_at = 0
+	row := db.read.QueryRowContext(ctx, `SELECT `+signInColumns+`, pending_factors.attempt_id,
+			pending_factors.session_id, pending_factors.method, pending_factors.shown_only, pending_factors.body
+		FROM pending_factors JOIN attempts ON attempts.id = pending_factors.attempt_id AND attempts.finished_at = 0
+		AND attempts.expires_at >= $3
+		JOIN accounts ON accounts.id = attempts.account_id AND accounts.epoch = attempts.epoch
+		AND accounts.disabled_at = 0
 		WHERE pending_factors.session_id = $1 AND pending_factors.method = $2`, session, method, now)
 	err = row.Scan(append(s.columns(), &d.SignIn, &d.Session, &d.Method, &d.Seen, &d.Body)...)
 	return s, d, found(err)

@@ -33,8 +33,10 @@ type Grant struct {
 	EndedAt       int64
 }
 
-const grantColumns = `grants.id, grants.client_id, grants.account_id, grants.epoch, grants.session_id, grants.session_expires_at, grants.scope, grants.code_binding, grants.amr,
-	grants.authenticated_at, grants.offline, grants.code_hash, grants.code_expires_at, grants.code_used_at, grants.created_at, grants.expires_at, grants.revoked_at`
+const grantColumns = `grants.id, grants.client_id, grants.account_id, grants.epoch, grants.session_id,
+		grants.session_expires_at, grants.scope, grants.code_binding, grants.amr,
+	grants.authenticated_at, grants.offline, grants.code_hash, grants.code_expires_at, grants.code_used_at,
+	grants.created_at, grants.expires_at, grants.revoked_at`
 
 func (g *Grant) columns() []any {
 	return []any{&g.ID, &g.App, &g.Account, &g.Epoch, &g.Session, &g.SessionEndsAt, &g.Scope, &g.Body, &g.AMR,
@@ -44,12 +46,15 @@ func (g *Grant) columns() []any {
 // liveGrant: it was not ended, its account is enabled and of its epoch, and the session in
 // which it was allowed goes on, unless it may outlive that. $1 is now.
 const liveGrant = `grants.revoked_at = 0 AND grants.expires_at >= $1 AND (grants.account_id = '' OR
-	EXISTS (SELECT 1 FROM accounts WHERE accounts.id = grants.account_id AND accounts.epoch = grants.epoch AND accounts.disabled_at = 0)
-	AND (grants.offline OR EXISTS (SELECT 1 FROM sessions WHERE sessions.id = grants.session_id AND sessions.epoch = grants.epoch AND sessions.expires_at >= $1)))`
+	EXISTS (SELECT 1 FROM accounts
+		WHERE accounts.id = grants.account_id AND accounts.epoch = grants.epoch AND accounts.disabled_at = 0)
+	AND (grants.offline OR EXISTS (SELECT 1 FROM sessions
+		WHERE sessions.id = grants.session_id AND sessions.epoch = grants.epoch AND sessions.expires_at >= $1)))`
 
 // AddGrant adds g.
 func (db *DB) AddGrant(ctx context.Context, g Grant) error {
-	_, err := db.change(ctx, `INSERT INTO grants (id, client_id, account_id, epoch, session_id, session_expires_at, scope, code_binding, amr, authenticated_at, offline,
+	_, err := db.change(ctx, `INSERT INTO grants (id, client_id, account_id, epoch, session_id, session_expires_at,
+			scope, code_binding, amr, authenticated_at, offline,
 			code_hash, code_expires_at, code_used_at, created_at, expires_at, revoked_at,
 			logout_pending, logout_due_at, logout_sent_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, FALSE, 0, 0)`,
@@ -60,7 +65,8 @@ func (db *DB) AddGrant(ctx context.Context, g Grant) error {
 
 // GrantOfCode is the grant with this code, good or not.
 func (db *DB) GrantOfCode(ctx context.Context, code []byte) (g Grant, err error) {
-	err = db.read.QueryRowContext(ctx, `SELECT `+grantColumns+` FROM grants WHERE code_hash = $1`, code).Scan(g.columns()...)
+	err = db.read.QueryRowContext(ctx, `SELECT `+grantColumns+` FROM grants WHERE code_hash = $1`, code).
+		Scan(g.columns()...)
 	return g, found(err)
 }
 
@@ -86,13 +92,15 @@ func (db *DB) EndGrant(ctx context.Context, id string, now int64) error {
 // EndGrants ends all grants of an account to an app.
 func (db *DB) EndGrants(ctx context.Context, account, app string, now int64) error {
 	defer db.changed(AccountKey(account))
-	_, err := db.change(ctx, `UPDATE grants SET revoked_at = $3 WHERE account_id = $1 AND client_id = $2 AND revoked_at = 0`, account, app, now)
+	_, err := db.change(ctx, `UPDATE grants SET revoked_at = $3 WHERE account_id = $1 AND client_id = $2
+			AND revoked_at = 0`, account, app, now)
 	return err
 }
 
 // GrantsOf are the live grants of an account, the newest first.
 func (db *DB) GrantsOf(ctx context.Context, account string, now int64) ([]Grant, error) {
-	rows, err := db.read.QueryContext(ctx, `SELECT `+grantColumns+` FROM grants WHERE `+liveGrant+` AND grants.account_id = $2 ORDER BY grants.created_at DESC, grants.id`, now, account)
+	rows, err := db.read.QueryContext(ctx, `SELECT `+grantColumns+` FROM grants WHERE `+liveGrant+`
+			AND grants.account_id = $2 ORDER BY grants.created_at DESC, grants.id`, now, account)
 	return all(rows, err, func(s scanner) (g Grant, err error) { return g, s.Scan(g.columns()...) })
 }
 
@@ -108,7 +116,8 @@ type Token struct {
 
 // AddToken adds t.
 func (db *DB) AddToken(ctx context.Context, t Token) error {
-	_, err := db.change(ctx, `INSERT INTO tokens (hash, grant_id, kind, created_at, expires_at, used_at) VALUES ($1, $2, $3, $4, $5, 0)`,
+	_, err := db.change(ctx, `INSERT INTO tokens (hash, grant_id, kind, created_at, expires_at, used_at)
+			VALUES ($1, $2, $3, $4, $5, 0)`,
 		t.Token, t.Grant, t.Kind, t.MadeAt, t.EndsAt)
 	return err
 }
@@ -121,14 +130,16 @@ func (t *Token) columns() []any {
 
 // Token is the token with this hash and its grant, good or not.
 func (db *DB) Token(ctx context.Context, token []byte) (t Token, g Grant, err error) {
-	row := db.read.QueryRowContext(ctx, `SELECT `+tokenColumns+`, `+grantColumns+` FROM tokens JOIN grants ON grants.id = tokens.grant_id WHERE tokens.hash = $1`, token)
+	row := db.read.QueryRowContext(ctx, `SELECT `+tokenColumns+`, `+grantColumns+` FROM tokens
+			JOIN grants ON grants.id = tokens.grant_id WHERE tokens.hash = $1`, token)
 	err = row.Scan(append(t.columns(), g.columns()...)...)
 	return t, g, found(err)
 }
 
 // LiveToken is the token with this hash if it and its grant are good.
 func (db *DB) LiveToken(ctx context.Context, token []byte, now int64) (t Token, g Grant, err error) {
-	row := db.read.QueryRowContext(ctx, `SELECT `+tokenColumns+`, `+grantColumns+` FROM tokens JOIN grants ON grants.id = tokens.grant_id
+	row := db.read.QueryRowContext(ctx, `SELECT `+tokenColumns+`, `+grantColumns+` FROM tokens
+			JOIN grants ON grants.id = tokens.grant_id
 		WHERE tokens.hash = $2 AND tokens.used_at = 0 AND tokens.expires_at >= $1 AND `+liveGrant, now, token)
 	err = row.Scan(append(t.columns(), g.columns()...)...)
 	return t, g, found(err)
@@ -168,7 +179,8 @@ func (db *DB) changeToken(ctx context.Context, query string, args ...any) error 
 func (db *DB) Untold(ctx context.Context, now int64) ([]Grant, error) {
 	rows, err := db.read.QueryContext(ctx, `SELECT DISTINCT client_id, account_id, session_id
 		FROM (SELECT client_id, account_id, session_id FROM grants
-			WHERE logout_pending AND session_expires_at >= $1 AND logout_due_at <= $1 AND code_used_at <> 0 LIMIT 100) AS due`, now)
+			WHERE logout_pending AND session_expires_at >= $1 AND logout_due_at <= $1 AND code_used_at <> 0
+			LIMIT 100) AS due`, now)
 	return all(rows, err, func(s scanner) (g Grant, err error) { return g, s.Scan(&g.App, &g.Account, &g.Session) })
 }
 
@@ -196,12 +208,16 @@ type SigningKey struct {
 
 // AddSigningKey adds k.
 func (db *DB) AddSigningKey(ctx context.Context, k SigningKey) error {
-	_, err := db.change(ctx, `INSERT INTO signing_keys (id, algorithm, body, created_at) VALUES ($1, $2, $3, $4)`, k.ID, k.Algorithm, k.Body, k.MadeAt)
+	_, err := db.change(ctx, `INSERT INTO signing_keys (id, algorithm, body, created_at) VALUES ($1, $2, $3, $4)`,
+		k.ID, k.Algorithm, k.Body, k.MadeAt)
 	return err
 }
 
 // SigningKeys are all of them, the newest first.
 func (db *DB) SigningKeys(ctx context.Context) ([]SigningKey, error) {
-	rows, err := db.read.QueryContext(ctx, `SELECT id, algorithm, body, created_at FROM signing_keys ORDER BY created_at DESC, id`)
-	return all(rows, err, func(s scanner) (k SigningKey, err error) { return k, s.Scan(&k.ID, &k.Algorithm, &k.Body, &k.MadeAt) })
+	rows, err := db.read.QueryContext(ctx, `SELECT id, algorithm, body, created_at FROM signing_keys
+			ORDER BY created_at DESC, id`)
+	return all(rows, err, func(s scanner) (k SigningKey, err error) {
+		return k, s.Scan(&k.ID, &k.Algorithm, &k.Body, &k.MadeAt)
+	})
 }

@@ -27,14 +27,16 @@ type Message struct {
 
 // AddMessage puts m into the outbox.
 func (db *DB) AddMessage(ctx context.Context, m Message) error {
-	_, err := db.change(ctx, `INSERT INTO outbox_messages (id, body, state, state_at, due_at, expires_at, send_attempts, open_attempts)
+	_, err := db.change(ctx, `INSERT INTO outbox_messages (id, body, state, state_at, due_at, expires_at, send_attempts,
+			open_attempts)
 		VALUES ($1, $2, $3, $4, $5, $6, 0, 0)`, m.ID, m.Body, m.State, m.StateAt, m.DueAt, m.EndsAt)
 	return err
 }
 
 // MessageState is what became of a message, and when.
 func (db *DB) MessageState(ctx context.Context, id string) (state string, at int64, err error) {
-	err = db.read.QueryRowContext(ctx, `SELECT state, state_at FROM outbox_messages WHERE id = $1`, id).Scan(&state, &at)
+	err = db.read.QueryRowContext(ctx, `SELECT state, state_at FROM outbox_messages WHERE id = $1`, id).Scan(&state,
+		&at)
 	return state, at, found(err)
 }
 
@@ -46,9 +48,11 @@ func (db *DB) HoldMessage(ctx context.Context, now, until int64) (m Message, err
 	// The conditions stand twice for PostgreSQL: a worker that waited for another
 	// one's row checks the outer ones anew, the inner SELECT is not repeated.
 	const due = `state = 'waiting' AND due_at <= $1 AND expires_at >= $1 AND open_attempts < 2`
-	err = db.returning(ctx, `UPDATE outbox_messages SET due_at = $2, send_attempts = send_attempts + 1, open_attempts = open_attempts + 1
+	err = db.returning(ctx, `UPDATE outbox_messages SET due_at = $2, send_attempts = send_attempts + 1,
+			open_attempts = open_attempts + 1
 		WHERE id = (SELECT id FROM outbox_messages WHERE `+due+` ORDER BY due_at, id LIMIT 1) AND `+due+`
-		RETURNING id, body, state, state_at, due_at, expires_at, send_attempts`, []any{now, until}, []any{&m.ID, &m.Body, &m.State, &m.StateAt, &m.DueAt, &m.EndsAt, &m.Tries})
+		RETURNING id, body, state, state_at, due_at, expires_at,
+		send_attempts`, []any{now, until}, []any{&m.ID, &m.Body, &m.State, &m.StateAt, &m.DueAt, &m.EndsAt, &m.Tries})
 	return m, err
 }
 
@@ -80,7 +84,8 @@ func (db *DB) RetryMessage(ctx context.Context, id string, due int64, certain bo
 	if certain {
 		known = 1
 	}
-	_, err := db.change(ctx, `UPDATE outbox_messages SET due_at = $2, open_attempts = open_attempts - $3 WHERE id = $1 AND state = 'waiting'`,
+	_, err := db.change(ctx, `UPDATE outbox_messages SET due_at = $2, open_attempts = open_attempts - $3 WHERE id = $1
+			AND state = 'waiting'`,
 		id, due, known)
 	return err
 }
@@ -89,7 +94,8 @@ func (db *DB) RetryMessage(ctx context.Context, id string, due int64, certain bo
 // server, when that server starts: whoever held them is gone.
 func (db *DB) ReleaseMessages(ctx context.Context, now int64) error {
 	for _, query := range []string{ // each by an index of its own
-		`UPDATE outbox_messages SET due_at = $1 WHERE state = 'waiting' AND open_attempts < 2 AND open_attempts > 0 AND due_at > $1`,
+		`UPDATE outbox_messages SET due_at = $1 WHERE state = 'waiting' AND open_attempts < 2 AND open_attempts > 0
+				AND due_at > $1`,
 		`UPDATE outbox_messages SET due_at = $1 WHERE state = 'waiting' AND open_attempts >= 2 AND due_at > $1`,
 	} {
 		if _, err := db.change(ctx, query, now); err != nil {
@@ -101,8 +107,9 @@ func (db *DB) ReleaseMessages(ctx context.Context, now int64) error {
 
 // NextMessage is when the next message is due; ErrNotFound if none waits.
 func (db *DB) NextMessage(ctx context.Context, now int64) (due int64, err error) {
+	// The + keeps SQLite from the index by expires_at: it would read all that waits to find the first.
 	err = db.read.QueryRowContext(ctx, `SELECT due_at FROM outbox_messages
-		WHERE state = 'waiting' AND expires_at >= $1 AND open_attempts < 2 ORDER BY due_at LIMIT 1`, now).Scan(&due)
+		WHERE state = 'waiting' AND +expires_at >= $1 AND open_attempts < 2 ORDER BY due_at LIMIT 1`, now).Scan(&due)
 	return due, found(err)
 }
 
@@ -112,7 +119,7 @@ func (db *DB) ExpireMessages(ctx context.Context, now int64) error {
 	_, err := db.change(ctx, `UPDATE outbox_messages
 		SET state = CASE WHEN open_attempts > 0 THEN 'unknown' ELSE 'expired' END, state_at = $1, body = $2
 		WHERE id IN (SELECT id FROM outbox_messages WHERE state = 'waiting' AND expires_at < $1
-			UNION SELECT id FROM outbox_messages WHERE state = 'waiting' AND open_attempts >= 2 AND due_at <= $1)
+			UNION ALL SELECT id FROM outbox_messages WHERE state = 'waiting' AND open_attempts >= 2 AND due_at <= $1)
 		AND state = 'waiting' AND (expires_at < $1 OR (open_attempts >= 2 AND due_at <= $1))`, now, []byte{})
 	return err
 }

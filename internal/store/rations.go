@@ -22,14 +22,16 @@ func (db *DB) Spend(ctx context.Context, c Counter, ends, n, limit int64) error 
 	if n > limit {
 		return ErrNotFound
 	}
-	return db.must(ctx, `INSERT INTO rate_limit_counters (kind, subject, window_ms, ends_at, used) VALUES ($1, $2, $3, $4, $5)
+	return db.must(ctx, `INSERT INTO rate_limit_counters (kind, subject, window_ms, ends_at, used)
+			VALUES ($1, $2, $3, $4, $5)
 		ON CONFLICT (kind, subject, window_ms, ends_at) DO UPDATE SET used = rate_limit_counters.used + $5
 		WHERE rate_limit_counters.used + $5 <= $6`, c.Kind, c.Subject, c.Window, ends, n, limit)
 }
 
 // Count adds n, which may be negative, to what was used in the window that ends then.
 func (db *DB) Count(ctx context.Context, c Counter, ends, n int64) error {
-	_, err := db.change(ctx, `INSERT INTO rate_limit_counters (kind, subject, window_ms, ends_at, used) VALUES ($1, $2, $3, $4, $5)
+	_, err := db.change(ctx, `INSERT INTO rate_limit_counters (kind, subject, window_ms, ends_at, used)
+			VALUES ($1, $2, $3, $4, $5)
 		ON CONFLICT (kind, subject, window_ms, ends_at) DO UPDATE SET used = rate_limit_counters.used + $5`,
 		c.Kind, c.Subject, c.Window, ends, n)
 	return err
@@ -38,7 +40,8 @@ func (db *DB) Count(ctx context.Context, c Counter, ends, n int64) error {
 // Used returns how much was used in the window that ends then.
 func (db *DB) Used(ctx context.Context, c Counter, ends int64) (used int64, err error) {
 	err = found(db.read.QueryRowContext(ctx, `SELECT used FROM rate_limit_counters
-		WHERE kind = $1 AND subject = $2 AND window_ms = $3 AND ends_at = $4`, c.Kind, c.Subject, c.Window, ends).Scan(&used))
+		WHERE kind = $1 AND subject = $2 AND window_ms = $3
+		AND ends_at = $4`, c.Kind, c.Subject, c.Window, ends).Scan(&used))
 	if errors.Is(err, ErrNotFound) {
 		err = nil
 	}
@@ -47,7 +50,8 @@ func (db *DB) Used(ctx context.Context, c Counter, ends int64) (used int64, err 
 
 // RemoveWindows deletes the windows of a counter that end after since.
 func (db *DB) RemoveWindows(ctx context.Context, c Counter, since int64) error {
-	_, err := db.change(ctx, `DELETE FROM rate_limit_counters WHERE kind = $1 AND subject = $2 AND window_ms = $3 AND ends_at > $4`,
+	_, err := db.change(ctx, `DELETE FROM rate_limit_counters WHERE kind = $1 AND subject = $2 AND window_ms = $3
+			AND ends_at > $4`,
 		c.Kind, c.Subject, c.Window, since)
 	return err
 }
@@ -58,7 +62,8 @@ type Window struct{ EndsAt, Used int64 }
 // Windows returns the windows of a counter that end after since, the oldest first.
 func (db *DB) Windows(ctx context.Context, c Counter, since int64) ([]Window, error) {
 	rows, err := db.read.QueryContext(ctx, `SELECT ends_at, used FROM rate_limit_counters
-		WHERE kind = $1 AND subject = $2 AND window_ms = $3 AND ends_at > $4 ORDER BY ends_at`, c.Kind, c.Subject, c.Window, since)
+		WHERE kind = $1 AND subject = $2 AND window_ms = $3 AND ends_at > $4
+		ORDER BY ends_at`, c.Kind, c.Subject, c.Window, since)
 	return all(rows, err, func(s scanner) (w Window, err error) {
 		err = s.Scan(&w.EndsAt, &w.Used)
 		return w, err

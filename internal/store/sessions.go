@@ -23,27 +23,35 @@ type Session struct {
 	TrustedAt int64
 }
 
-const sessionColumns = `sessions.id, sessions.token_hash, sessions.account_id, sessions.epoch, sessions.attempt_id, sessions.amr,
-	sessions.address, sessions.user_agent, sessions.client_hints, sessions.started_at, sessions.authenticated_at, sessions.last_seen_at, sessions.expires_at, sessions.device_id, sessions.trust_verified_at`
+const sessionColumns = `sessions.id, sessions.token_hash, sessions.account_id, sessions.epoch, sessions.attempt_id,
+		sessions.amr,
+	sessions.address, sessions.user_agent, sessions.client_hints, sessions.started_at, sessions.authenticated_at,
+	sessions.last_seen_at, sessions.expires_at, sessions.device_id, sessions.trust_verified_at`
 
 func (s *Session) columns() []any {
-	return []any{&s.ID, &s.Token, &s.Account, &s.Epoch, &s.SignIn, &s.AMR, &s.Address, &s.Browser, &s.Hints, &s.BeganAt, &s.ProvedAt, &s.SeenAt, &s.EndsAt, &s.Device, &s.TrustedAt}
+	return []any{&s.ID, &s.Token, &s.Account, &s.Epoch, &s.SignIn, &s.AMR, &s.Address, &s.Browser, &s.Hints, &s.BeganAt,
+		&s.ProvedAt, &s.SeenAt, &s.EndsAt, &s.Device, &s.TrustedAt}
 }
 
 // AddSession adds s.
 func (db *DB) AddSession(ctx context.Context, s Session) error {
-	_, err := db.change(ctx, `INSERT INTO sessions (id, token_hash, account_id, epoch, attempt_id, amr, address, user_agent, client_hints, started_at, authenticated_at, last_seen_at, expires_at, device_id, trust_verified_at)
+	_, err := db.change(ctx, `INSERT INTO sessions (id, token_hash, account_id, epoch, attempt_id, amr, address,
+			user_agent, client_hints, started_at, authenticated_at, last_seen_at, expires_at, device_id,
+			trust_verified_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
-		s.ID, s.Token, s.Account, s.Epoch, s.SignIn, s.AMR, s.Address, s.Browser, s.Hints, s.BeganAt, s.ProvedAt, s.SeenAt, s.EndsAt, s.Device, s.TrustedAt)
+		s.ID, s.Token, s.Account, s.Epoch, s.SignIn, s.AMR, s.Address, s.Browser, s.Hints, s.BeganAt, s.ProvedAt,
+		s.SeenAt, s.EndsAt, s.Device, s.TrustedAt)
 	return err
 }
 
-const liveSession = `JOIN accounts ON accounts.id = sessions.account_id AND accounts.epoch = sessions.epoch AND accounts.disabled_at = 0`
+const liveSession = `JOIN accounts
+	ON accounts.id = sessions.account_id AND accounts.epoch = sessions.epoch AND accounts.disabled_at = 0`
 
 // Session is the live session with this token hash and its account: it has not
 // ended, was seen at or after idle, and the account is enabled and of its epoch.
 func (db *DB) Session(ctx context.Context, token []byte, idle, now int64) (Session, Account, error) {
-	return scanSession(db.read.QueryRowContext(ctx, sessionAndAccount+` AND sessions.token_hash = $3`, now, idle, token))
+	return scanSession(db.read.QueryRowContext(ctx, sessionAndAccount+` AND sessions.token_hash = $3`,
+		now, idle, token))
 }
 
 // SessionOf is the live session with this id and its account.
@@ -51,7 +59,8 @@ func (db *DB) SessionOf(ctx context.Context, id string, idle, now int64) (Sessio
 	return scanSession(db.read.QueryRowContext(ctx, sessionAndAccount+` AND sessions.id = $3`, now, idle, id))
 }
 
-const sessionAndAccount = `SELECT ` + sessionColumns + `, accounts.id, accounts.email, accounts.name, accounts.operator, accounts.epoch, accounts.group_names
+const sessionAndAccount = `SELECT ` + sessionColumns + `, accounts.id, accounts.email, accounts.name, accounts.operator,
+		accounts.epoch, accounts.group_names
 	FROM sessions ` + liveSession + ` WHERE sessions.expires_at >= $1 AND sessions.last_seen_at >= $2`
 
 func scanSession(row scanner) (s Session, a Account, err error) {
@@ -62,7 +71,8 @@ func scanSession(row scanner) (s Session, a Account, err error) {
 // Sessions are the live sessions of an account, the last used first.
 func (db *DB) Sessions(ctx context.Context, account string, idle, now int64) ([]Session, error) {
 	rows, err := db.read.QueryContext(ctx, `SELECT `+sessionColumns+` FROM sessions `+liveSession+`
-		WHERE sessions.account_id = $1 AND sessions.expires_at >= $2 AND sessions.last_seen_at >= $3 ORDER BY sessions.last_seen_at DESC, sessions.id`, account, now, idle)
+		WHERE sessions.account_id = $1 AND sessions.expires_at >= $2 AND sessions.last_seen_at >= $3
+		ORDER BY sessions.last_seen_at DESC, sessions.id`, account, now, idle)
 	return all(rows, err, func(sc scanner) (s Session, err error) { return s, sc.Scan(s.columns()...) })
 }
 

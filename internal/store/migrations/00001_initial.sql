@@ -178,7 +178,6 @@ CREATE TABLE rate_limit_counters (
 	PRIMARY KEY (kind, subject, window_ms, ends_at)
 );
 CREATE INDEX rate_limit_counters_ends ON rate_limit_counters (ends_at) WHERE kind <> 'site_guesses';
-CREATE INDEX rate_limit_counters_guesses_end ON rate_limit_counters (ends_at) WHERE kind = 'site_guesses';
 
 -- One browser. Its cookie holds a series that stays and a random secret that is replaced with every use.
 CREATE TABLE devices (
