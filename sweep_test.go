@@ -22,7 +22,7 @@ func TestSweepFollowsTheClock(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		left := func() int { return storetest.Count(t, url, "debits") }
+		left := func() int { return storetest.Count(t, url, "guess_budget_entries") }
 		sweep(now)
 		if err := s.store.AddDebit(t.Context(), store.Debit{ID: "1", Ledger: "anna", Kind: store.Guess, At: store.Millis(now)}); err != nil {
 			t.Fatal(err)

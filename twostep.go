@@ -154,9 +154,7 @@ func (s *Server) sweepOnce(ctx context.Context, now time.Time) error {
 		return err
 	}
 	old := store.Old{Ended: before(day), Trust: before(2 * trust.Life), Odds: follows - (odds.Year + day).Milliseconds()}
-	for more := int64(1); more > 0 && err == nil; {
-		more, err = s.store.Sweep(ctx, old)
-	}
+	_, err = s.store.Sweep(ctx, old)
 	for more := int64(1); more > 0 && err == nil; {
 		more, err = s.store.PruneAudit(ctx, before(400*day), old.Ended)
 	}

@@ -38,7 +38,7 @@ func (r *Accounts) sendLink(ctx context.Context, l store.Link, words string, fro
 	token := seal.LinkToken()
 	l.Token, l.MadeAt, l.EndsAt = seal.Hash(token), store.Millis(now), store.Millis(now.Add(linkTTL))
 	err := r.Store.Tx(ctx, func(tx *store.DB) error {
-		if err := r.Limits.Spend(ctx, tx, ratelimit.PerNetwork("links", from.Network(), ratelimit.LinksPerNetworkHour)); err != nil {
+		if err := r.Limits.Spend(ctx, tx, ratelimit.PerNetwork("email_links_network", from.Network(), ratelimit.LinksPerNetworkHour)); err != nil {
 			return err
 		}
 		link, words := l, words
@@ -68,14 +68,14 @@ func (r *Accounts) sendLink(ctx context.Context, l store.Link, words string, fro
 // somebody's address use them up, so a network that has had nothing of it today has one
 // to itself.
 func (r *Accounts) spendLinkQuota(ctx context.Context, tx *store.DB, email string, from origin.Origin) error {
-	to := "links to " + r.Keys.Pseudonym(email)
-	own := r.Limits.Spend(ctx, tx, ratelimit.PerDay(to+" from "+from.Network(), 1))
+	to := r.Keys.Pseudonym(email)
+	own := r.Limits.Spend(ctx, tx, ratelimit.PerDay("email_links_address_network", to+" "+from.Network(), 1))
 	if own != nil && !errors.Is(own, ratelimit.ErrLimited) {
 		return own
 	}
-	err := r.Limits.Spend(ctx, tx, ratelimit.PerHour(to, ratelimit.LinksPerAddressHour), ratelimit.PerDay(to, ratelimit.LinksPerAddressDay))
+	err := r.Limits.Spend(ctx, tx, ratelimit.PerHour("email_links_address", to, ratelimit.LinksPerAddressHour), ratelimit.PerDay("email_links_address", to, ratelimit.LinksPerAddressDay))
 	if errors.Is(err, ratelimit.ErrLimited) && own == nil {
-		return r.Limits.Spend(ctx, tx, ratelimit.PerDay(to+" beyond", ratelimit.LinksNewNetworksPerDay))
+		return r.Limits.Spend(ctx, tx, ratelimit.PerDay("email_links_address_beyond", to, ratelimit.LinksNewNetworksPerDay))
 	}
 	return err
 }

@@ -19,7 +19,7 @@ type TextBudget struct {
 }
 
 func (t TextBudget) quota() ratelimit.Quota {
-	return ratelimit.Quota{Name: "money", Window: 24 * time.Hour, Amount: t.PricePerMessage, Limit: t.PerDay}
+	return ratelimit.Quota{Kind: "text_budget", Window: 24 * time.Hour, Amount: t.PricePerMessage, Limit: t.PerDay}
 }
 
 // SpendText pays for a text message that is never refused: who loses a number is told.
@@ -42,10 +42,10 @@ func (a *Attempt) spendMessage(ctx context.Context, tx *store.DB, budget odds.Bu
 		return a.c.Budgets.SpendMail(ctx, tx, budget, g, a.from)
 	case mail:
 		return limits.Spend(ctx, tx,
-			ratelimit.PerHour("new address "+to, ratelimit.NewAddressMailsPerHour),
-			ratelimit.PerDay("new address "+to, ratelimit.NewAddressMailsPerDay),
-			ratelimit.PerDay("new addresses of account "+a.account.ID, ratelimit.NewAddressMailsPerAccountDay),
-			ratelimit.PerNetwork("new addresses", network, ratelimit.TextsPerNetworkHour))
+			ratelimit.PerHour("new_address", to, ratelimit.NewAddressMailsPerHour),
+			ratelimit.PerDay("new_address", to, ratelimit.NewAddressMailsPerDay),
+			ratelimit.PerDay("new_addresses_account", a.account.ID, ratelimit.NewAddressMailsPerAccountDay),
+			ratelimit.PerNetwork("new_addresses_network", network, ratelimit.TextsPerNetworkHour))
 	}
 	return limits.Spend(ctx, tx, append(a.textQuotas(m.To), a.c.Texts.quota())...)
 }
@@ -54,29 +54,29 @@ func (a *Attempt) spendMessage(ctx context.Context, tx *store.DB, budget odds.Bu
 // has its own, which nobody else can use up; all of an account share one more, or new browsers would
 // be new messages. A number that is to be proven has its own too: anybody may type it.
 func (a *Attempt) textQuotas(number string) []ratelimit.Quota {
-	of := "account " + a.account.ID
+	of := a.account.ID
 	if known := a.browser.Knows(); known != "" && a.pending == nil {
-		its := "texts of device " + known + " of " + of
+		its := known + " " + of
 		return []ratelimit.Quota{
-			ratelimit.PerHour(its, ratelimit.KnownMailsPerHour), ratelimit.PerDay(its, ratelimit.KnownMailsPerDay),
-			ratelimit.PerDay("texts of devices of "+of, ratelimit.TextsPerAccountDay),
+			ratelimit.PerHour("texts_device", its, ratelimit.KnownMailsPerHour), ratelimit.PerDay("texts_device", its, ratelimit.KnownMailsPerDay),
+			ratelimit.PerDay("texts_devices_account", of, ratelimit.TextsPerAccountDay),
 		}
 	}
 	to := a.c.Keys.Pseudonym(number)
 	block := a.c.Keys.Pseudonym(number[:min(len(number), ratelimit.BlockDigits+1)])
 	all := []ratelimit.Quota{
-		ratelimit.PerDay("texts to "+to, ratelimit.TextsPerNumberDay),
-		ratelimit.PerHour("texts to block "+block, ratelimit.TextsPerBlockHour),
+		ratelimit.PerDay("texts_number", to, ratelimit.TextsPerNumberDay),
+		ratelimit.PerHour("texts_block", block, ratelimit.TextsPerBlockHour),
 	}
 	if a.pending != nil {
 		all = []ratelimit.Quota{
-			ratelimit.PerDay("new texts to "+to, ratelimit.NewNumberTextsPerDay),
-			ratelimit.PerHour("new texts to block "+block, ratelimit.TextsPerBlockHour),
+			ratelimit.PerDay("new_texts_number", to, ratelimit.NewNumberTextsPerDay),
+			ratelimit.PerHour("new_texts_block", block, ratelimit.TextsPerBlockHour),
 		}
 	}
 	return append(all,
-		ratelimit.PerDay("texts of "+of, ratelimit.TextsPerAccountDay),
-		ratelimit.PerNetwork("texts", a.from.Network(), ratelimit.TextsPerNetworkHour))
+		ratelimit.PerDay("texts_account", of, ratelimit.TextsPerAccountDay),
+		ratelimit.PerNetwork("texts_network", a.from.Network(), ratelimit.TextsPerNetworkHour))
 }
 
 // spendAttempt takes a sign-in from those that a network may begin for an account: who has the
@@ -85,6 +85,7 @@ func (a *Attempt) spendAttempt(ctx context.Context, tx *store.DB) error {
 	if a.row.Purpose != store.ForSession || a.browser.Knows() != "" {
 		return nil
 	}
-	q := ratelimit.PerNetwork("sign-ins of account "+a.account.ID, a.from.Network(), ratelimit.SignInsPerNetworkHour)
+	q := ratelimit.PerNetwork("sign_ins_account_network", a.from.Network(), ratelimit.SignInsPerNetworkHour)
+	q.Subject = a.account.ID + " " + q.Subject
 	return a.c.Limits.Spend(ctx, tx, q)
 }

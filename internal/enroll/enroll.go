@@ -65,7 +65,7 @@ func (e *Enrollments) Start(ctx context.Context, who session.Session, method str
 	if _, err := e.slot(ctx, e.Store, a.ID, m); err != nil {
 		return err
 	}
-	quota := ratelimit.PerHour("drafts of account "+a.ID, ratelimit.PendingFactorsPerHour)
+	quota := ratelimit.PerHour("pending_factors_account", a.ID, ratelimit.PendingFactorsPerHour)
 	if err := e.Limits.Spend(ctx, e.Store, quota); err != nil {
 		return err
 	}

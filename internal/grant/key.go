@@ -233,7 +233,8 @@ func (g *Grants) Asserted(ctx context.Context, a App, token string, audiences ..
 	case claims.ID == "" || len(claims.ID) > 256:
 		return fmt.Errorf("%w: it has no jti, or one of more than 256 letters", ErrInvalid)
 	}
-	err = g.Store.Spend(ctx, "assertion of "+a.ID+" "+g.Keys.Pseudonym(claims.ID), store.Millis(claims.Expiry.Time().Add(leeway)), 1, 1)
+	once := store.Counter{Kind: "client_assertion", Subject: a.ID + " " + g.Keys.Pseudonym(claims.ID)}
+	err = g.Store.Spend(ctx, once, store.Millis(claims.Expiry.Time().Add(leeway)), 1, 1)
 	if errors.Is(err, store.ErrNotFound) {
 		return fmt.Errorf("%w: its jti came before", ErrInvalid)
 	}

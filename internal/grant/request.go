@@ -146,7 +146,7 @@ func Continuing(token string) string {
 const waitingPerHour = 3000
 
 func (g *Grants) spendRequest(ctx context.Context, network string) error {
-	return g.Limits.Spend(ctx, g.Store, ratelimit.PerNetwork("requests of apps", network, waitingPerHour))
+	return g.Limits.Spend(ctx, g.Store, ratelimit.PerNetwork("authorization_requests_network", network, waitingPerHour))
 }
 
 // Wait keeps a request of a network until the person is back. *account.WaitError.

@@ -179,7 +179,7 @@ func (b Budget) NeedsLongCode(g Guess) (bool, error) {
 	if !b.allows(g.Cost) {
 		return true, nil
 	}
-	return alarmActive(b.Alarm, b.now)
+	return alarmActive(b.State, b.now)
 }
 
 // Charge spends a guess, in the transaction of the try that it is and before anything is
@@ -217,7 +217,9 @@ func (l *Budgets) lockForGuess(ctx context.Context, tx *store.DB, name string) (
 	}
 	now := l.Now()
 	year := store.Millis(now.Add(-Year))
-	v, err := tx.LoadBudgetForGuess(ctx, name, year, alarmState, daily, store.Millis(now.Add(-day)), year)
+	v, err := tx.LoadBudgetForGuess(ctx, name, year, store.SiteSums{
+		State: alarmState, Counter: daily(), Recent: store.Millis(now.Add(-day)), Year: year,
+	})
 	if err != nil {
 		return Budget{}, fmt.Errorf("odds: lock: %w", err)
 	}

@@ -14,14 +14,19 @@ import (
 )
 
 const (
-	// hourly and daily count what unknown devices have spent of all accounts together.
-	hourly = "odds of the hour"
-	daily  = "odds of the day"
 	// alarmState is the name of the fact that says until when unknown devices need a longer
 	// code everywhere.
 	alarmState = "longer until"
 	hour, day  = time.Hour, 24 * time.Hour
 )
+
+// hourly and daily count what unknown devices have spent of all accounts together.
+func hourly() store.Counter { return siteGuesses(hour) }
+func daily() store.Counter  { return siteGuesses(day) }
+
+func siteGuesses(window time.Duration) store.Counter {
+	return store.Counter{Kind: store.SiteGuesses, Window: window.Milliseconds()}
+}
 
 // windowEnd is the end of the hour or day in which something was, in Unix milliseconds.
 func windowEnd(at time.Time, length time.Duration) int64 {
@@ -31,7 +36,9 @@ func windowEnd(at time.Time, length time.Duration) int64 {
 // addSite adds an amount to the day and the hour in which an entry was made. The day comes first
 // everywhere: transactions that lock the rows the other way round would wait for each other.
 func addSite(ctx context.Context, tx *store.DB, at time.Time, amount int64) error {
-	return tx.CountTwo(ctx, daily, windowEnd(at, day), hourly, windowEnd(at, hour), amount)
+	return tx.CountEach(ctx, []store.CounterWindow{
+		{Counter: daily(), EndsAt: windowEnd(at, day)}, {Counter: hourly(), EndsAt: windowEnd(at, hour)},
+	}, amount)
 }
 
 // refundSite gives guesses at one budget back to the site, hour by hour.
@@ -54,7 +61,7 @@ func (l *Budgets) refundSite(ctx context.Context, tx *store.DB, guesses []store.
 // chargeSite charges the site for a guess at an account. It returns ErrExhausted while the alarm is
 // on: unknown devices have guessed at so many accounts that somebody must have many passwords.
 func (l *Budgets) chargeSite(ctx context.Context, tx *store.DB, b Budget, d store.Debit) error {
-	active, err := alarmActive(b.Alarm, b.now)
+	active, err := alarmActive(b.State, b.now)
 	if err != nil {
 		return err
 	}
@@ -85,10 +92,10 @@ func (l *Budgets) chargeSite(ctx context.Context, tx *store.DB, b Budget, d stor
 // alarm. What was spent of each account stays, and what is usual in an hour.
 func (l *Budgets) ResetSiteAlarm(ctx context.Context) error {
 	err := l.Store.Tx(ctx, func(tx *store.DB) error {
-		if err := tx.RemoveWindows(ctx, daily, 0); err != nil {
+		if err := tx.RemoveWindows(ctx, daily(), 0); err != nil {
 			return err
 		}
-		if err := tx.RemoveWindows(ctx, hourly, store.Millis(l.Now().Add(-day))); err != nil {
+		if err := tx.RemoveWindows(ctx, hourly(), store.Millis(l.Now().Add(-day))); err != nil {
 			return err
 		}
 		if err := tx.SetMark(ctx, alarmState, "0"); err != nil {
@@ -107,7 +114,7 @@ func (l *Budgets) ResetSiteAlarm(ctx context.Context) error {
 // where it may matter.
 func (l *Budgets) alarmDue(ctx context.Context, tx *store.DB, b Budget, cost Chance) (bool, error) {
 	if Chance(b.Recent)+cost > SiteBudgetPerDay {
-		rows, err := tx.Windows(ctx, hourly, store.Millis(b.now.Add(-(AlarmBaselineDays+1)*day)))
+		rows, err := tx.Windows(ctx, hourly(), store.Millis(b.now.Add(-(AlarmBaselineDays+1)*day)))
 		if err != nil {
 			return false, err
 		}

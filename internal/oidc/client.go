@@ -32,7 +32,7 @@ func (p *Provider) client(r *http.Request, values url.Values) (grant.App, error)
 	}
 	if errors.Is(err, errClient) || errors.Is(err, grant.ErrNoApp) || errors.Is(err, grant.ErrInvalid) {
 		network := p.Pages.From(r).Network()
-		wait := p.Grants.Limits.Spend(r.Context(), p.Grants.Store, ratelimit.Quota{Name: "wrong secrets of network " + network, Window: time.Minute, Amount: 1, Limit: wrongSecrets})
+		wait := p.Grants.Limits.Spend(r.Context(), p.Grants.Store, ratelimit.Quota{Kind: "wrong_client_secrets_network", Subject: network, Window: time.Minute, Amount: 1, Limit: wrongSecrets})
 		if wait != nil {
 			return grant.App{}, wait
 		}

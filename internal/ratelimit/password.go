@@ -14,8 +14,10 @@ type PasswordSource struct {
 	Device  string // the browser, if the account of the name that is tried knows it
 }
 
-// siteFailures counts the wrong passwords of all sources that are not known devices.
-const siteFailures = "wrong passwords"
+const (
+	siteFailures    = "wrong_passwords"         // of all sources that are not known devices
+	networkFailures = "wrong_passwords_network" // of one network
+)
 
 // PasswordAttempt is a password that may be compared.
 type PasswordAttempt struct {
@@ -61,40 +63,34 @@ func (l *Limiter) CheckPassword(ctx context.Context, name string, by PasswordSou
 
 // checkNetwork says whether a network may try another password, of whatever account.
 func (l *Limiter) checkNetwork(ctx context.Context, network string) error {
-	site, err := l.counter(ctx, siteFailures, time.Minute)
+	now := l.Now()
+	windows := l.failureWindows(network, now)
+	used, err := l.Store.UsedEach(ctx, windows)
 	if err != nil {
-		return err
+		return fmt.Errorf("ratelimit: password: %w", err)
 	}
-	minute, hour := NetworkPasswordLimit(site), int64(NetworkPasswordFailuresPerHour)
+	minute, hour := NetworkPasswordLimit(used[2]), int64(NetworkPasswordFailuresPerHour)
 	if network == "" {
 		minute, hour = minute*UnknownNetworkFactor, hour*UnknownNetworkFactor
 	}
-	for _, one := range []struct {
-		window time.Duration
-		most   int64
-	}{{time.Minute, minute}, {time.Hour, hour}} {
-		used, err := l.counter(ctx, l.networkFailures(network), one.window)
-		if err != nil {
-			return err
-		}
-		if used >= one.most {
-			return &LimitedError{RetryAt: l.Now().Truncate(one.window).Add(one.window)}
+	for i, most := range []int64{minute, hour} {
+		if used[i] >= most {
+			return &LimitedError{RetryAt: store.Time(windows[i].EndsAt)}
 		}
 	}
 	return nil
 }
 
-func (l *Limiter) networkFailures(network string) string {
-	return "wrong passwords of network " + l.Keys.Pseudonym("network "+network)
-}
-
-func (l *Limiter) counter(ctx context.Context, name string, window time.Duration) (int64, error) {
-	ends := l.Now().Truncate(window).Add(window)
-	used, err := l.Store.Used(ctx, counterName(name, window), store.Millis(ends))
-	if err != nil {
-		return 0, fmt.Errorf("ratelimit: password: %w", err)
+// failureWindows are what counts the wrong passwords of a network: in a minute, in an hour, and with
+// those of all others in a minute.
+func (l *Limiter) failureWindows(network string, now time.Time) []store.CounterWindow {
+	subject := l.Keys.Pseudonym("network " + network)
+	window := func(kind, subject string, length time.Duration) store.CounterWindow {
+		return store.CounterWindow{Counter: counter(kind, subject, length), EndsAt: store.Millis(windowEnd(now, length))}
 	}
-	return used, nil
+	return []store.CounterWindow{
+		window(networkFailures, subject, time.Minute), window(networkFailures, subject, time.Hour), window(siteFailures, "", time.Minute),
+	}
 }
 
 // RecordPasswordFailure counts a wrong password.
@@ -107,12 +103,8 @@ func (l *Limiter) RecordPasswordFailure(ctx context.Context, a PasswordAttempt) 
 				return err
 			}
 		}
-		for _, one := range []struct {
-			name   string
-			window time.Duration
-		}{{l.networkFailures(a.by.Network), time.Minute}, {l.networkFailures(a.by.Network), time.Hour}, {siteFailures, time.Minute}} {
-			ends := now.Truncate(one.window).Add(one.window)
-			if err := tx.Count(ctx, counterName(one.name, one.window), store.Millis(ends), 1); err != nil {
+		for _, w := range l.failureWindows(a.by.Network, now) {
+			if err := tx.Count(ctx, w.Counter, w.EndsAt, 1); err != nil {
 				return err
 			}
 		}

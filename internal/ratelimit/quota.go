@@ -35,7 +35,8 @@ type Limiter struct {
 
 // Quota is how much of something may be used in one window of time.
 type Quota struct {
-	Name          string // of what, and whose
+	Kind          string // of what
+	Subject       string // whose: an id or a keyed hash; "" for the whole site
 	Window        time.Duration
 	Amount, Limit int64 // Limit 0: there is no limit
 }
@@ -47,10 +48,10 @@ func (l *Limiter) Spend(ctx context.Context, tx *store.DB, quotas ...Quota) erro
 		if q.Limit == 0 {
 			continue
 		}
-		ends := l.Now().Truncate(q.Window).Add(q.Window)
-		err := tx.Spend(ctx, counterName(q.Name, q.Window), store.Millis(ends), q.Amount, q.Limit)
+		ends := windowEnd(l.Now(), q.Window)
+		err := tx.Spend(ctx, counter(q.Kind, q.Subject, q.Window), store.Millis(ends), q.Amount, q.Limit)
 		if errors.Is(err, store.ErrNotFound) {
-			l.Log.Warn("quota used up", "quota", q.Name)
+			l.Log.Warn("quota used up", "kind", q.Kind, "subject", q.Subject)
 			return &LimitedError{RetryAt: ends}
 		}
 		if err != nil {
@@ -60,19 +61,30 @@ func (l *Limiter) Spend(ctx context.Context, tx *store.DB, quotas ...Quota) erro
 	return nil
 }
 
-func counterName(name string, window time.Duration) string { return fmt.Sprintf("%s %s", name, window) }
+func counter(kind, subject string, window time.Duration) store.Counter {
+	return store.Counter{Kind: kind, Subject: subject, Window: window.Milliseconds()}
+}
+
+// windowEnd is the end of the window in which now is.
+func windowEnd(now time.Time, window time.Duration) time.Time {
+	return now.Truncate(window).Add(window)
+}
 
 // PerHour is a quota of limit in an hour, of which one is taken.
-func PerHour(name string, limit int64) Quota { return Quota{name, time.Hour, 1, limit} }
+func PerHour(kind, subject string, limit int64) Quota {
+	return Quota{kind, subject, time.Hour, 1, limit}
+}
 
 // PerDay is a quota of limit in a day (UTC), of which one is taken.
-func PerDay(name string, limit int64) Quota { return Quota{name, 24 * time.Hour, 1, limit} }
+func PerDay(kind, subject string, limit int64) Quota {
+	return Quota{kind, subject, 24 * time.Hour, 1, limit}
+}
 
 // PerNetwork is the quota of a network in an hour. All requests whose network is unknown share
 // one, which is as large as that of UnknownNetworkFactor networks.
-func PerNetwork(of, network string, most int64) Quota {
+func PerNetwork(kind, network string, most int64) Quota {
 	if network == "" {
 		most *= UnknownNetworkFactor
 	}
-	return PerHour(of+" of network "+network, most)
+	return PerHour(kind, network, most)
 }

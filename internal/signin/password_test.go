@@ -98,7 +98,7 @@ func TestForgotAlike(t *testing.T) {
 		if n := len(h.arrived()); n != 3 {
 			t.Errorf("%d mails in an hour, want 3", n)
 		}
-		for _, table := range []string{"links", "messages"} {
+		for _, table := range []string{"email_links", "outbox_messages"} {
 			if n := storetest.Count(t, url, table); n != 20 {
 				t.Errorf("%d rows in %s, want 20: one for each question, known or not", n, table)
 			}
@@ -348,7 +348,7 @@ func TestMethodFails(t *testing.T) {
 		if _, err := h.SignIns.Start(t.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, home); err == nil {
 			t.Error("began without a challenge")
 		}
-		if n := storetest.Count(t, address, "signins"); n != 0 {
+		if n := storetest.Count(t, address, "attempts"); n != 0 {
 			t.Errorf("%d sign-ins left behind", n)
 		}
 	})

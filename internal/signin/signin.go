@@ -147,7 +147,7 @@ func (s *SignIns) verifyPassword(ctx context.Context, who session.Session, passw
 	if err != nil {
 		return a, fmt.Errorf("signin: account: %w", err)
 	}
-	quota := ratelimit.PerHour("passwords of account "+a.ID, ratelimit.SessionPasswordsPerHour)
+	quota := ratelimit.PerHour("session_passwords_account", a.ID, ratelimit.SessionPasswordsPerHour)
 	if err := s.Limits.Spend(ctx, s.Store, quota); err != nil {
 		if errors.Is(err, ratelimit.ErrLimited) {
 			err = errors.Join(s.Accounts.Failure(ctx, audit.Event{Kind: audit.LimitReached, Account: a.ID, Reason: "password"}, from), err)

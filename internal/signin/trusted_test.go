@@ -163,7 +163,7 @@ func TestTrustIsAsked(t *testing.T) {
 		l.in(true)
 		h.laptop().wants("another browser of the same make, in the same place", trust.NoRecord)
 		l.wants("the one that was ticked", trust.Trusted)
-		if n := storetest.Count(h.T, h.url, "owners"); n != 1 {
+		if n := storetest.Count(h.T, h.url, "known_devices"); n != 1 {
 			h.Errorf("the account knows %d browsers, want the one", n)
 		}
 	})
@@ -424,7 +424,7 @@ func TestTrustOfYesterday(t *testing.T) {
 		h.refused("tick", h.Tick(h.Context(), entry.Attempt, true), challenge.ErrNoAttempt)
 		_, err := h.Verify(h.Context(), entry.Attempt, url.Values{"code": {code}}, thief.from)
 		h.refused("verify", err, challenge.ErrNoAttempt)
-		if n := storetest.Count(h.T, h.url, "places"); n != 0 {
+		if n := storetest.Count(h.T, h.url, "trusted_networks"); n != 0 {
 			h.Errorf("%d places", n)
 		}
 	})
@@ -466,7 +466,7 @@ func TestTick(t *testing.T) {
 		if err != nil || entry.Device == "" {
 			h.Fatalf("%+v, %v", entry, err)
 		}
-		if n := storetest.Count(h.T, h.url, "places"); n != 0 {
+		if n := storetest.Count(h.T, h.url, "trusted_networks"); n != 0 {
 			h.Errorf("%d places that nobody knows", n)
 		}
 	})
@@ -491,9 +491,9 @@ func TestTrustOverKeys(t *testing.T) {
 			l.keep(entry)
 		}
 		if strings.HasPrefix(h.url, "postgres") {
-			storetest.Exec(h.T, h.url, `UPDATE places SET body = '\\x0102'::bytea`)
+			storetest.Exec(h.T, h.url, `UPDATE trusted_networks SET body = '\\x0102'::bytea`)
 		} else {
-			storetest.Exec(h.T, h.url, "UPDATE places SET body = x'0102'")
+			storetest.Exec(h.T, h.url, "UPDATE trusted_networks SET body = x'0102'")
 		}
 		h.turn(time.Hour)
 		l.wants("a place that does not open", trust.EndedChanged)
@@ -666,11 +666,11 @@ func TestTrustIsTold(t *testing.T) {
 func TestTrustNeedsStore(t *testing.T) {
 	withAnna(t, func(h *fixture) {
 		l := h.laptop().in(true)
-		storetest.Exec(h.T, h.url, "DROP TABLE decisions")
+		storetest.Exec(h.T, h.url, "DROP TABLE trust_decisions")
 		if entry, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, l.from); err == nil {
 			h.Errorf("in without a record of the decision: %+v", entry)
 		}
-		storetest.Exec(h.T, h.url, "DROP TABLE places")
+		storetest.Exec(h.T, h.url, "DROP TABLE trusted_networks")
 		if entry, err := h.SignIns.Start(context.Background(), signin.Credentials{Email: annaEmail, Password: annaWord}, l.from); err == nil {
 			h.Errorf("in without places: %+v", entry)
 		}

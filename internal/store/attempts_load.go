@@ -10,10 +10,10 @@ import (
 // ErrNotFound if the account is disabled or has been through a change that voids the sign-in. The
 // sign-in may be over: see FinishedAt and EndsAt.
 func (db *DB) LoadSignIn(ctx context.Context, token []byte) (i SignIn, a Account, c Challenge, err error) {
-	row := db.read.QueryRowContext(ctx, `SELECT `+signInColumns+`, `+accountOf+`, `+challengeOf+` FROM signins
-		JOIN accounts ON accounts.id = signins.account AND accounts.epoch = signins.epoch AND accounts.disabled_at = 0
-		LEFT JOIN challenges ON challenges.signin = signins.id
-		WHERE signins.token = $1 AND signins.purpose <> 'factor'`, token)
+	row := db.read.QueryRowContext(ctx, `SELECT `+signInColumns+`, `+accountOf+`, `+challengeOf+` FROM attempts
+		JOIN accounts ON accounts.id = attempts.account_id AND accounts.epoch = attempts.epoch AND accounts.disabled_at = 0
+		LEFT JOIN challenges ON challenges.attempt_id = attempts.id
+		WHERE attempts.token_hash = $1 AND attempts.purpose <> 'factor'`, token)
 	var open maybeChallenge
 	err = row.Scan(join(i.columns(), a.columns(), open.columns())...)
 	return i, a, open.challenge(), found(err)
@@ -23,11 +23,12 @@ func (db *DB) LoadSignIn(ctx context.Context, token []byte) (i SignIn, a Account
 // open, its account and its challenge, in one statement.
 func (db *DB) LoadDraft(ctx context.Context, session, method string, now int64) (i SignIn, a Account, d Draft, c Challenge, err error) {
 	row := db.read.QueryRowContext(ctx, `SELECT `+signInColumns+`, `+accountOf+`, `+challengeOf+`,
-			drafts.signin, drafts.session, drafts.method, drafts.seen, drafts.body
-		FROM drafts JOIN signins ON signins.id = drafts.signin AND signins.finished_at = 0 AND signins.ends_at >= $3
-		JOIN accounts ON accounts.id = signins.account AND accounts.epoch = signins.epoch AND accounts.disabled_at = 0
-		LEFT JOIN challenges ON challenges.signin = signins.id
-		WHERE drafts.session = $1 AND drafts.method = $2`, session, method, now)
+			pending_factors.attempt_id, pending_factors.session_id, pending_factors.method, pending_factors.shown_only,
+			pending_factors.body
+		FROM pending_factors JOIN attempts ON attempts.id = pending_factors.attempt_id AND attempts.finished_at = 0 AND attempts.expires_at >= $3
+		JOIN accounts ON accounts.id = attempts.account_id AND accounts.epoch = attempts.epoch AND accounts.disabled_at = 0
+		LEFT JOIN challenges ON challenges.attempt_id = attempts.id
+		WHERE pending_factors.session_id = $1 AND pending_factors.method = $2`, session, method, now)
 	var open maybeChallenge
 	err = row.Scan(join(i.columns(), a.columns(), open.columns(), []any{&d.SignIn, &d.Session, &d.Method, &d.Seen, &d.Body})...)
 	return i, a, d, open.challenge(), found(err)
@@ -40,8 +41,9 @@ func join(parts ...[]any) (all []any) {
 	return all
 }
 
-const challengeOf = `challenges.id, challenges.signin, challenges.method, challenges.state, challenges.tries, challenges.tried_at,
-	challenges.hard, challenges.sends, challenges.sent_at, challenges.version, challenges.passed_at`
+const challengeOf = `challenges.id, challenges.attempt_id, challenges.method, challenges.state, challenges.guesses,
+		challenges.guessed_at, challenges.needs_long_code, challenges.messages_sent, challenges.last_sent_at,
+		challenges.version, challenges.passed_at`
 
 // maybeChallenge is a challenge that an outer join may not have.
 type maybeChallenge struct {
@@ -72,9 +74,10 @@ type SentCode struct {
 
 // Codes lists all codes of a challenge with the states of their messages, the newest first.
 func (db *DB) Codes(ctx context.Context, challenge string) ([]SentCode, error) {
-	rows, err := db.read.QueryContext(ctx, `SELECT codes.id, codes.challenge, codes.method, codes.mac, codes.message, codes.sent_at, codes.ends_at, codes.cost,
-			codes.used_at, COALESCE(messages.state, ''), COALESCE(messages.state_at, 0)
-		FROM codes LEFT JOIN messages ON messages.id = codes.message WHERE codes.challenge = $1 ORDER BY codes.sent_at DESC, codes.id`, challenge)
+	rows, err := db.read.QueryContext(ctx, `SELECT codes.id, codes.challenge_id, codes.method, codes.mac, codes.message_id, codes.sent_at,
+			codes.expires_at, codes.guess_cost, codes.used_at, COALESCE(messages.state, ''), COALESCE(messages.state_at, 0)
+		FROM one_time_codes AS codes LEFT JOIN outbox_messages AS messages ON messages.id = codes.message_id
+		WHERE codes.challenge_id = $1 ORDER BY codes.sent_at DESC, codes.id`, challenge)
 	return all(rows, err, func(s scanner) (c SentCode, err error) {
 		err = s.Scan(&c.ID, &c.Challenge, &c.Method, &c.MAC, &c.Message, &c.SentAt, &c.EndsAt, &c.Cost, &c.UsedAt, &c.State, &c.StateAt)
 		return c, err

@@ -229,7 +229,7 @@ func TestATT085(t *testing.T) {
 		h := start(t, url, every(&p), c.set)
 		b := h.anna()
 		together(6, func(int) { b.Post("/settings/2step/app", "name", "x") })
-		if n := storetest.Count(t, h.DB, "drafts"); n != 1 {
+		if n := storetest.Count(t, h.DB, "pending_factors"); n != 1 {
 			t.Errorf("%d drafts of one method in one session", n)
 		}
 		replaced, secret := h.draftApp(b), h.draftApp(b)
@@ -262,7 +262,7 @@ func TestATT085(t *testing.T) {
 			d := h.with("session", h.cookie(one, "session"))
 			d.Post("/settings/2step/sms", "country", "DE", "number", "01512345678"+string(rune('0'+i)))
 		})
-		if n := h.one("SELECT count(*) FROM drafts WHERE method = 'sms'"); n != "1" {
+		if n := h.one("SELECT count(*) FROM pending_factors WHERE method = 'sms'"); n != "1" {
 			t.Errorf("%s drafts of a number", n)
 		}
 		h.settle() // the texts of those that were replaced arrive in any order

@@ -103,7 +103,7 @@ func TestATT026_tokens(t *testing.T) {
 		// Typing the password again at the first door does not make a sign-in of the step-up.
 		again := h.with("signin", token)
 		h.want(again.Post("/signin", "email", live.AnnaEmail, "password", live.AnnaPassword), http.StatusSeeOther)
-		if h.one("SELECT count(*) FROM signins WHERE purpose = 'stepup'") != "1" || h.one("SELECT count(*) FROM signins WHERE purpose = 'signin' AND finished_at = 0") != "1" {
+		if h.one("SELECT count(*) FROM attempts WHERE purpose = 'stepup'") != "1" || h.one("SELECT count(*) FROM attempts WHERE purpose = 'signin' AND finished_at = 0") != "1" {
 			h.T.Error("the sign-in goes on with the row of the step-up")
 		}
 		// Ben's session with Anna's step-up: she is proven, he is not.
@@ -205,7 +205,7 @@ func TestATT142_143(t *testing.T) {
 		h.leads(b.Post("/settings/2step/recovery"), "/settings/2step/recovery")
 		ben := h.enter(h.Browser(), benEmail, benPassword)
 		before := h.held()
-		for _, id := range slices.Concat(h.list("SELECT id FROM factors"), h.list("SELECT signin FROM drafts"), h.list("SELECT id FROM accounts"), h.list("SELECT id FROM sessions WHERE account <> (SELECT id FROM accounts WHERE email = '"+benEmail+"')")) {
+		for _, id := range slices.Concat(h.list("SELECT id FROM factors"), h.list("SELECT attempt_id FROM pending_factors"), h.list("SELECT id FROM accounts"), h.list("SELECT id FROM sessions WHERE account_id <> (SELECT id FROM accounts WHERE email = '"+benEmail+"')")) {
 			for _, at := range []string{"app", "sms", "recovery"} {
 				h.leads(ben.Post("/settings/2step/"+at+"/remove", "id", id), "/settings/2step/"+at)
 				h.want(ben.Get("/settings/2step/"+at+"?id="+id+"&session="+id), http.StatusOK)

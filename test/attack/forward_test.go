@@ -509,7 +509,7 @@ func TestATT283(t *testing.T) {
 
 // ATT-284, as far as it is ours: whatever goes wrong is no yes.
 func TestATT284_store(t *testing.T) {
-	for _, table := range []string{"tokens", "sessions", "apps"} {
+	for _, table := range []string{"tokens", "sessions", "clients"} {
 		t.Run(table, func(t *testing.T) {
 			h := start(t, "", behindProxy)
 			anna := h.caller(h.anna())

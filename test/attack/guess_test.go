@@ -134,7 +134,7 @@ func TestATT052_067(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	good := h.rows("SELECT mac, challenge, method FROM codes WHERE used_at = 0")
+	good := h.rows("SELECT mac, challenge_id, method FROM one_time_codes WHERE used_at = 0")
 	var fit []string
 	for i := range 1_000_000 {
 		candidate := fmt.Sprintf("%06d", i)
@@ -172,7 +172,7 @@ func TestATT038_061(t *testing.T) {
 	stranger := h.Browser()
 	h.want(stranger.Post("/signin/code", "email", live.AnnaEmail, "password", live.AnnaPassword), http.StatusSeeOther)
 	h.want(b.Post("/signin/code", "password", live.AnnaPassword), http.StatusBadRequest)
-	if h.one("SELECT sends FROM challenges") != "1" {
+	if h.one("SELECT messages_sent FROM challenges") != "1" {
 		t.Error("a message was sent to somebody who is not on the way in")
 	}
 }

@@ -61,7 +61,7 @@ func TestATT250_251(t *testing.T) {
 				h.T.Fatal(err)
 			}
 			for _, o := range odd(fields) {
-				h.exec("DELETE FROM rations WHERE name LIKE 'wrong secrets%'")
+				h.exec("DELETE FROM rate_limit_counters WHERE kind = 'wrong_client_secrets_network'")
 				n := h.lines()
 				a := b.Do(h.request(method, path, o.text, "Content-Type: "+o.kind, "Origin: "+h.URL, "Sec-Fetch-Site: same-origin"))
 				got[r.pattern+" "+o.name] = a.StatusCode
@@ -106,7 +106,7 @@ func TestATT133_286_292(t *testing.T) {
 		b := h.visitor()
 		h.draftApp(b)
 		for _, text := range injections {
-			h.exec("DELETE FROM rations") // of the password, for somebody who is in
+			h.exec("DELETE FROM rate_limit_counters") // of the password, for somebody who is in
 			for path, fields := range map[string][]string{
 				"/signin": {"email", text, "password", text, "return_to", text}, "/forgot": {"email", text}, "/reset": {"token", text, "password", text},
 				"/signup": {"email", text, "name", text}, "/join": {"token", text, "name", text, "password", text}, "/signin/verify": {"code", text}, "/signin/method": {"method", text},
@@ -130,7 +130,7 @@ func TestATT133_286_292(t *testing.T) {
 		if a := c.Get("/settings/sessions"); strings.Contains(a.Body, "<script>alert") || a.StatusCode != 200 {
 			h.T.Errorf("the page of sessions: %d", a.StatusCode)
 		}
-		for _, stored := range slices.Concat(h.list("SELECT browser FROM sessions"), h.list("SELECT browser FROM signins"), h.list("SELECT browser FROM events")) {
+		for _, stored := range slices.Concat(h.list("SELECT user_agent FROM sessions"), h.list("SELECT user_agent FROM attempts"), h.list("SELECT browser FROM events")) {
 			if len(stored) > 256 {
 				h.T.Errorf("%d bytes of a browser's name are kept", len(stored))
 			}
@@ -228,7 +228,7 @@ func TestATT260_261_262_264(t *testing.T) {
 		for _, other := range []string{"mike@ki\u00df.example", "mike@kis\u0455.example"} {
 			h.want(h.Browser().Post("/signin", "email", other, "password", benPassword), http.StatusUnprocessableEntity)
 		}
-		if h.settle(); h.Mail.Len() != mails || storetest.Count(h.T, h.DB, "links") != 0 {
+		if h.settle(); h.Mail.Len() != mails || storetest.Count(h.T, h.DB, "email_links") != 0 {
 			h.T.Error("a look-alike got a mail")
 		}
 		h.want(h.Browser().Post("/forgot", "email", "MIKE@\u212aISS.example"), http.StatusSeeOther)

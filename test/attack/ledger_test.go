@@ -150,7 +150,7 @@ func TestATT043_failover(t *testing.T) {
 		}
 	})
 	again := start(t, second, func(o *twostep.Options) { o.KeyFile, o.Now = h.Keys, h.Now })
-	counted := storetest.Count(t, second, "debits WHERE kind = 'guess'")
+	counted := storetest.Count(t, second, "guess_budget_entries WHERE kind = 'guess'")
 	if int64(counted) < before.Load() || counted > 16 {
 		t.Errorf("%d were compared, and %d are counted", before.Load(), counted)
 	}
@@ -188,7 +188,7 @@ func TestATT044_ledger(t *testing.T) {
 	if wrong.Load() != 10 || right.Load() != 0 || longer.Load() == 0 {
 		t.Errorf("%d compared, %d right, %d asked for more, want 10 compared", wrong.Load(), right.Load(), longer.Load())
 	}
-	if got := storetest.Count(t, url, "debits WHERE kind = 'guess'"); got != 10 {
+	if got := storetest.Count(t, url, "guess_budget_entries WHERE kind = 'guess'"); got != 10 {
 		t.Errorf("%d debits, want 10", got)
 	}
 }
@@ -252,8 +252,8 @@ func TestATT054_189(t *testing.T) {
 		known := h.Browser()
 		known.SignIn()
 		hour := h.Now().Truncate(time.Hour).Add(time.Hour).UnixMilli()
-		h.exec("DELETE FROM rations WHERE name = 'odds of the hour'")
-		h.exec("INSERT INTO rations (name, ends_at, used) VALUES ('odds of the hour', " + strconv.FormatInt(hour, 10) + ", 1000000)")
+		h.exec("DELETE FROM rate_limit_counters WHERE kind = 'site_guesses' AND window_ms = 3600000")
+		h.exec("INSERT INTO rate_limit_counters (kind, subject, window_ms, ends_at, used) VALUES ('site_guesses', '', 3600000, " + strconv.FormatInt(hour, 10) + ", 1000000)")
 		b := h.Browser()
 		code := h.password(b, benEmail, benPassword)
 		h.want(b.Post("/signin/verify", "code", live.Wrong(code)), http.StatusUnprocessableEntity)

@@ -24,7 +24,7 @@ func TestATT200_201_202_203_204(t *testing.T) {
 			}
 		}
 	}
-	if n := storetest.Count(t, h.DB, "links"); n != 0 {
+	if n := storetest.Count(t, h.DB, "email_links"); n != 0 {
 		t.Errorf("%d links for hosts that are not ours", n)
 	}
 	for _, head := range []string{"Host: " + bare + "@evil.example", "Host: evil.example@" + bare, "Host: " + bare + "\r\nHost: evil.example", "X-None: 1", "Host: evil.example/" + bare, "Host: " + bare + " evil.example"} {
@@ -36,8 +36,8 @@ func TestATT200_201_202_203_204(t *testing.T) {
 		t.Errorf("an address in the request line: %.40q", got)
 	}
 	for _, header := range []string{"X-Forwarded-Host: evil.example", "X-Host: evil.example", "X-Forwarded-Server: evil.example", "Forwarded: host=evil.example;proto=http", "X-Forwarded-Proto: http", "X-Forwarded-Scheme: http", "X-Forwarded-Port: 81", "X-Forwarded-Prefix: /evil", "X-Original-Host: evil.example", "X-Forwarded-For: evil.example", "Referer: https://evil.example/"} {
-		h.exec("DELETE FROM links")
-		h.exec("DELETE FROM rations")
+		h.exec("DELETE FROM email_links")
+		h.exec("DELETE FROM rate_limit_counters")
 		n := h.Mail.Len()
 		h.want(h.post(h.Browser(), "/forgot", "email=anna%40example.com", header), http.StatusSeeOther)
 		mail := strings.ReplaceAll(h.Mail.Next(n), "=\r\n", "")
@@ -71,7 +71,7 @@ func TestATT205_208_209(t *testing.T) {
 		if a := b.Post("/signin", "email", live.AnnaEmail, "password", live.AnnaPassword, "return_to", back); a.StatusCode != http.StatusSeeOther || a.Header.Get("Location") != "/signin/verify" {
 			t.Errorf("password, to %q: %d %q", back, a.StatusCode, a.Header.Get("Location"))
 		}
-		h.exec("UPDATE signins SET return_to = '//evil.example/' WHERE return_to <> ''")
+		h.exec("UPDATE attempts SET return_to = '//evil.example/' WHERE return_to <> ''")
 		if a := b.Post("/signin/verify", "code", h.Code(n)); a.Header.Get("Location") != "/settings" {
 			t.Errorf("code, to %q: %q", back, a.Header.Get("Location"))
 		}
@@ -120,7 +120,7 @@ func TestATT154(t *testing.T) {
 			t.Errorf("%s: %d", body, a.StatusCode)
 		}
 	}
-	if h.settle(); h.Mail.Len() != 0 || storetest.Count(t, h.DB, "links") != 0 {
+	if h.settle(); h.Mail.Len() != 0 || storetest.Count(t, h.DB, "email_links") != 0 {
 		t.Error("a mail was sent")
 	}
 	h.want(h.Browser().Post("/forgot", "email", " ANNA@Example.com"), http.StatusSeeOther)
@@ -159,7 +159,7 @@ func TestATT156_160(t *testing.T) {
 		h.want(h.Browser().Post("/reset", "token", reset, "password", "brand new horse"), http.StatusSeeOther)
 		h.want(h.Browser().Post("/signin", "email", benEmail, "password", benPassword), http.StatusSeeOther)
 		h.want(h.Browser().Post("/join", "token", signUp, "name", "Eva", "password", "brand new horse"), http.StatusSeeOther)
-		if h.one("SELECT operator FROM accounts WHERE email = 'eva@example.net'") == h.one("SELECT operator FROM links WHERE email = 'fay@example.net'") {
+		if h.one("SELECT operator FROM accounts WHERE email = 'eva@example.net'") == h.one("SELECT operator FROM email_links WHERE email = 'fay@example.net'") {
 			h.T.Error("who signed up is an operator")
 		}
 		// The purpose alone decides, whatever the account looks like.
@@ -189,7 +189,7 @@ func TestATT157(t *testing.T) {
 			h.want(h.Browser().Post("/reset", "token", reset, "password", "brand new horse"), row.want)
 			h.want(h.Browser().Post("/join", "token", join, "name", "Eva", "password", "brand new horse"), row.want)
 			h.exec("DELETE FROM accounts WHERE email = 'eva@example.net'")
-			h.exec("DELETE FROM links")
+			h.exec("DELETE FROM email_links")
 		}
 		for _, after := range []time.Duration{7 * 24 * time.Hour, 7*24*time.Hour + time.Millisecond} {
 			link, err := h.Invite(t.Context(), "fay@example.net", "Fay", false)
@@ -259,7 +259,7 @@ func TestATT288(t *testing.T) {
 		if mail := h.Mail.Next(n); strings.Contains(mail, "evil") || strings.Contains(mail, "prize") {
 			t.Errorf("the name %q is in the mail:\n%s", name, mail)
 		}
-		h.exec("DELETE FROM links")
+		h.exec("DELETE FROM email_links")
 	}
 	for _, name := range []string{"a\r\nBcc: evil@evil.example", "a\u2028b", "\u202e", strings.Repeat("x", 65), "\x7f", "\u200b"} {
 		h.want(h.Browser().Post("/signup", "email", "eva@example.net", "name", name), map[bool]int{true: 303, false: 422}[strings.HasPrefix(name, "a")]) // a line's end becomes a blank

@@ -199,8 +199,8 @@ func (h *house) held() string {
 	h.settle()
 	var b strings.Builder
 	for _, query := range []string{
-		"SELECT id, email, name, password, epoch, mailed_at FROM accounts ORDER BY id", "SELECT id, account, method, slot, body, version FROM factors ORDER BY id",
-		"SELECT signin, session, method, body FROM drafts ORDER BY signin", "SELECT id, account, epoch FROM sessions ORDER BY id",
+		"SELECT id, email, name, password_hash, epoch, password_set_by_mail_at FROM accounts ORDER BY id", "SELECT id, account_id, method, slot, body, version FROM factors ORDER BY id",
+		"SELECT attempt_id, session_id, method, body FROM pending_factors ORDER BY attempt_id", "SELECT id, account_id, epoch FROM sessions ORDER BY id",
 	} {
 		fmt.Fprintf(&b, "%q\n", h.rows(query))
 	}

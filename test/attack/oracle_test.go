@@ -42,7 +42,7 @@ func seen(a live.Answer, typed string) string {
 func (h *house) strangers() map[string][2]string {
 	h.addBen()
 	for email, sql := range map[string]string{"gone@example.com": "UPDATE accounts SET disabled_at = 1 WHERE email = 'gone@example.com'",
-		"none@example.com": "UPDATE accounts SET password = %s WHERE email = 'none@example.com'"} {
+		"none@example.com": "UPDATE accounts SET password_hash = %s WHERE email = 'none@example.com'"} {
 		if err := h.AddAccount(h.T.Context(), twostep.NewAccount{Email: email, Name: "X", Password: live.AnnaPassword}); err != nil {
 			h.T.Fatal(err)
 		}
@@ -140,7 +140,7 @@ func TestATT092(t *testing.T) {
 				work := hashed(func() { a = h.Browser().Post(door.path, append([]string{"email", email}, door.more...)...) })
 				grown := ""
 				for table, n := range h.rowCounts() {
-					if n != counts[table] && table != "rations" { // the network's is there from the first on
+					if n != counts[table] && table != "rate_limit_counters" { // the network's is there from the first on
 						grown += fmt.Sprint(" ", len(table), "+", n-counts[table])
 					}
 				}
@@ -212,7 +212,7 @@ func TestATT098(t *testing.T) {
 		}
 		other := h.Browser().Password()
 		h.settle()
-		h.exec("UPDATE codes SET used_at = 1")
+		h.exec("UPDATE one_time_codes SET used_at = 1")
 		token := h.cookie(b, "signin")
 		want := ""
 		for what, code := range map[string]string{"superseded": old, "wrong": live.Wrong(old), "of another": other} {

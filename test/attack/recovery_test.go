@@ -170,7 +170,7 @@ func TestATT160_doors(t *testing.T) {
 				if name == door {
 					continue
 				}
-				h.exec("UPDATE challenges SET tries = 0")
+				h.exec("UPDATE challenges SET guesses = 0")
 				h.forget()
 				a := try(proof)
 				if a.StatusCode != http.StatusUnprocessableEntity && !(a.StatusCode == http.StatusSeeOther && strings.HasPrefix(a.Header.Get("Location"), "/signin")) {

@@ -115,8 +115,8 @@ func (h *house) post(b *live.Browser, path, body string, headers ...string) live
 // may be tried. It gives no sign-in another try.
 func (h *house) forget() {
 	h.T.Helper()
-	h.exec("DELETE FROM debits")
-	h.exec("UPDATE challenges SET tried_at = 0")
+	h.exec("DELETE FROM guess_budget_entries")
+	h.exec("UPDATE challenges SET guessed_at = 0")
 }
 
 // password takes the first step as anybody and returns the code that was mailed.
@@ -278,7 +278,7 @@ func (h *house) one(query string) string {
 // tries are those that the newest challenge has spent, read over a connection of our own.
 func (h *house) tries() string {
 	h.T.Helper()
-	return h.one("SELECT tries FROM challenges ORDER BY sent_at DESC LIMIT 1")
+	return h.one("SELECT guesses FROM challenges ORDER BY last_sent_at DESC LIMIT 1")
 }
 
 // tables are all tables of ours.
@@ -299,13 +299,13 @@ func (h *house) contents() string {
 		query := "SELECT * FROM " + table
 		switch table {
 		case "sessions":
-			query = "SELECT id, token, account, epoch, ends_at FROM sessions"
-		case "messages":
-			query = "SELECT id, ends_at FROM messages"
-		case "waits":
+			query = "SELECT id, token_hash, account_id, epoch, expires_at FROM sessions"
+		case "outbox_messages":
+			query = "SELECT id, expires_at FROM outbox_messages"
+		case "failed_passwords":
 			continue
-		case "rations":
-			query = "SELECT name, ends_at FROM rations WHERE name NOT LIKE 'wrong passwords%' AND name NOT LIKE 'wrong secrets%'"
+		case "rate_limit_counters":
+			query = "SELECT kind, subject, ends_at FROM rate_limit_counters WHERE kind NOT LIKE 'wrong_%'"
 		}
 		all := h.rows(query)
 		slices.SortFunc(all, func(a, b []string) int { return cmp.Compare(a[0], b[0]) })
@@ -335,7 +335,7 @@ func together(n int, f func(i int)) {
 func (h *house) settle() {
 	h.T.Helper()
 	late := time.After(20 * time.Second)
-	for tick := time.NewTicker(5 * time.Millisecond); h.one("SELECT count(*) FROM messages WHERE state = 'waiting'") != "0"; {
+	for tick := time.NewTicker(5 * time.Millisecond); h.one("SELECT count(*) FROM outbox_messages WHERE state = 'waiting'") != "0"; {
 		select {
 		case <-tick.C:
 		case <-late:

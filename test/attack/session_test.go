@@ -128,7 +128,7 @@ func TestATT105(t *testing.T) {
 	b := h.Browser()
 	b.SignIn()
 	h.Browser().Password()
-	for _, query := range []string{"SELECT id FROM sessions", "SELECT id FROM signins", "SELECT id FROM accounts", "SELECT id FROM challenges", "SELECT id FROM codes", "SELECT id FROM events"} {
+	for _, query := range []string{"SELECT id FROM sessions", "SELECT id FROM attempts", "SELECT id FROM accounts", "SELECT id FROM challenges", "SELECT id FROM one_time_codes", "SELECT id FROM events"} {
 		for _, id := range h.list(query) {
 			for _, name := range []string{"session", "signin"} {
 				c := h.with(name, id)
@@ -143,7 +143,7 @@ func TestATT105(t *testing.T) {
 			}
 		}
 	}
-	if _, in := isIn(b); !in || h.one("SELECT count(*) FROM signins WHERE finished_at = 0") != "1" {
+	if _, in := isIn(b); !in || h.one("SELECT count(*) FROM attempts WHERE finished_at = 0") != "1" {
 		t.Error("something ended by its id")
 	}
 }
@@ -188,11 +188,11 @@ func TestATT108(t *testing.T) {
 	h := start(t, "")
 	token := h.signUp("eva@example.net", "Eva")
 	h.want(h.Browser().Post("/join", "token", token, "name", "Eva", "password", live.AnnaPassword), http.StatusSeeOther)
-	sealed := h.list("SELECT password FROM accounts")
+	sealed := h.list("SELECT password_hash FROM accounts")
 	if len(sealed) != 2 || sealed[0] == sealed[1] {
 		t.Error("the same password is stored alike")
 	}
-	h.exec("UPDATE accounts SET password = (SELECT password FROM accounts WHERE email = 'anna@example.com')")
+	h.exec("UPDATE accounts SET password_hash = (SELECT password_hash FROM accounts WHERE email = 'anna@example.com')")
 	if a := h.Browser().Post("/signin", "email", "eva@example.net", "password", live.AnnaPassword); a.StatusCode == http.StatusSeeOther {
 		t.Error("a password that was copied to another row opens it")
 	}

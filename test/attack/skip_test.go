@@ -127,13 +127,14 @@ func TestATT011_018_099(t *testing.T) {
 				func() live.Answer { return b.Post("/oauth2/token", "client_id", "nobody", "code", "x") },
 			} {
 				h.quiet(step(), table)
-				if !strings.Contains("marks links drafts rations decisions places waits apps requests grants tokens consents signing_keys", table) && h.cookie(b, "session") != "" {
+				if !strings.Contains("server_state email_links pending_factors rate_limit_counters trust_decisions trusted_networks failed_passwords "+
+					"clients authorization_requests grants tokens consents signing_keys", table) && h.cookie(b, "session") != "" {
 					h.T.Errorf("without %s: a session", table)
 				}
 			}
 			h.exec("ALTER TABLE gone RENAME TO " + table)
 			h.exec("DELETE FROM sessions")
-			h.exec("DELETE FROM links")
+			h.exec("DELETE FROM email_links")
 		}
 	})
 }
@@ -190,7 +191,7 @@ func TestATT013_015(t *testing.T) {
 		answers("no sign-in", h.Browser())
 		b := h.Browser()
 		b.Password()
-		h.exec("DELETE FROM codes")
+		h.exec("DELETE FROM one_time_codes")
 		answers("no code", b)
 		h.exec("DELETE FROM challenges")
 		answers("no challenge", b)
@@ -300,7 +301,7 @@ func TestATT020_255_257_258(t *testing.T) {
 		h.want(b.Do(h.request("GET", "/settings", "", headers...)), http.StatusSeeOther)
 		h.out("with "+value[:min(len(value), 20)], b)
 	}
-	for _, address := range h.list("SELECT DISTINCT address FROM signins") {
+	for _, address := range h.list("SELECT DISTINCT address FROM attempts") {
 		if address != "127.0.0.1" {
 			t.Errorf("the address %q came from a header", address)
 		}
@@ -332,7 +333,7 @@ func TestATT022(t *testing.T) {
 			h.password(b, name, live.AnnaPassword)
 			h.out(name, b)
 		}
-		if n := h.list("SELECT DISTINCT account FROM signins"); len(n) != 1 {
+		if n := h.list("SELECT DISTINCT account_id FROM attempts"); len(n) != 1 {
 			h.T.Errorf("one address led to %d accounts", len(n))
 		}
 		for _, name := range []string{"anna+x@example.com", "an.na@example.com", "anna@example.com.", "anna", "\"anna\"@example.com", "anna\u200b@example.com"} {
@@ -360,7 +361,7 @@ func TestATT029(t *testing.T) {
 			t.Errorf("%s sees the way of another", who[0])
 		}
 	})
-	if n := storetest.Count(t, h.DB, "signins"); n != 16 {
+	if n := storetest.Count(t, h.DB, "attempts"); n != 16 {
 		t.Errorf("%d sign-ins, want 16", n)
 	}
 }

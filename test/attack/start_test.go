@@ -89,7 +89,7 @@ func TestATT304(t *testing.T) {
 			t.Errorf("link %d: %d, want %d", i, a.StatusCode, want)
 		}
 	}
-	if n := storetest.Count(t, h.DB, "links"); n != 30 {
+	if n := storetest.Count(t, h.DB, "email_links"); n != 30 {
 		t.Errorf("%d links for one network in an hour, want 30", n)
 	}
 }

@@ -81,7 +81,7 @@ func TestATT170_172_173(t *testing.T) {
 		if sent() != 40 {
 			t.Errorf("%d texts, want Ben's twenty besides", sent())
 		}
-		h.exec("UPDATE rations SET used = 0 WHERE name LIKE 'texts of account %'")
+		h.exec("UPDATE rate_limit_counters SET used = 0 WHERE kind = 'texts_account'")
 		h.closed("the twenty-first of a network", send(ben, "DE", "+491711234567"))
 		if sent() != 40 {
 			t.Errorf("%d texts", sent())
@@ -179,8 +179,8 @@ func TestATT176(t *testing.T) {
 		if err != nil {
 			h.T.Fatal(err)
 		}
-		other := h.one("SELECT id FROM messages WHERE id <> '" + parts[4] + "' LIMIT 1")
-		before := h.contents() + strings.Join(h.list("SELECT state FROM messages ORDER BY id"), ",")
+		other := h.one("SELECT id FROM outbox_messages WHERE id <> '" + parts[4] + "' LIMIT 1")
+		before := h.contents() + strings.Join(h.list("SELECT state FROM outbox_messages ORDER BY id"), ",")
 		say := func(method, path, body string) live.Answer {
 			return h.Browser().Do(h.request(method, path, body, form))
 		}
@@ -199,7 +199,7 @@ func TestATT176(t *testing.T) {
 				h.T.Errorf("%s: %d", name, a.StatusCode)
 			}
 		}
-		if h.contents()+strings.Join(h.list("SELECT state FROM messages ORDER BY id"), ",") != before {
+		if h.contents()+strings.Join(h.list("SELECT state FROM outbox_messages ORDER BY id"), ",") != before {
 			h.T.Error("a forged receipt changed something")
 		}
 		rows := h.contents()
@@ -207,7 +207,7 @@ func TestATT176(t *testing.T) {
 			if a := say("POST", good, "status="+state+"&code=1&session=x"); a.StatusCode != http.StatusNoContent || len(a.Header["Set-Cookie"]) != 0 || a.Body != "" {
 				h.T.Errorf("%s: %d, cookies %q", state, a.StatusCode, a.Header["Set-Cookie"])
 			}
-			if got := h.one("SELECT state FROM messages WHERE id = '" + parts[4] + "'"); got != delivery.Delivered {
+			if got := h.one("SELECT state FROM outbox_messages WHERE id = '" + parts[4] + "'"); got != delivery.Delivered {
 				h.T.Errorf("%s after the delivery: the message is %s", state, got)
 			}
 		}

@@ -193,7 +193,7 @@ func TestATT117_118(t *testing.T) {
 		b := h.BrowserAt("127.0.0.1")
 		h.tick(b, who())
 		h.exec("DELETE FROM accounts")
-		if storetest.Count(h.T, h.DB, "places")+storetest.Count(h.T, h.DB, "owners")+storetest.Count(h.T, h.DB, "decisions") != 0 {
+		if storetest.Count(h.T, h.DB, "trusted_networks")+storetest.Count(h.T, h.DB, "known_devices")+storetest.Count(h.T, h.DB, "trust_decisions") != 0 {
 			h.T.Error("trust outlives its account")
 		}
 		if err := h.AddAccount(h.T.Context(), twostep.NewAccount{Email: live.AnnaEmail, Name: "Anna", Password: password}); err != nil {
@@ -358,7 +358,7 @@ func TestATT125_126(t *testing.T) {
 		if got := h.one("SELECT amr FROM sessions"); got != "pwd" {
 			h.T.Errorf("amr %q", got)
 		}
-		if got := h.one("SELECT proved_at FROM sessions"); got != "0" {
+		if got := h.one("SELECT authenticated_at FROM sessions"); got != "0" {
 			h.T.Errorf("step two proven at %s", got)
 		}
 		for _, path := range []string{"/settings/password", "/settings/email"} {
@@ -390,11 +390,11 @@ func TestATT127(t *testing.T) {
 		if page := b.Get("/signin/verify").Body; !strings.Contains(page, " checked") {
 			h.T.Error("the box did not stay")
 		}
-		if n := storetest.Count(h.T, h.DB, "places") + storetest.Count(h.T, h.DB, "devices"); n != 0 {
+		if n := storetest.Count(h.T, h.DB, "trusted_networks") + storetest.Count(h.T, h.DB, "devices"); n != 0 {
 			h.T.Errorf("%d rows before a second step", n)
 		}
 		h.want(b.Post("/signin/verify", "code", code), http.StatusSeeOther)
-		if n := storetest.Count(h.T, h.DB, "places"); n != 0 {
+		if n := storetest.Count(h.T, h.DB, "trusted_networks"); n != 0 {
 			h.T.Error("the box was unticked, and it is trusted")
 		}
 		fresh := h.BrowserAt("127.0.0.1").Get("/signin/verify").Body
@@ -493,7 +493,7 @@ func TestATT129_private(t *testing.T) {
 		code := h.Code(n)
 		h.want(b.Do(h.request(http.MethodPost, "/signin/verify", "trust=1&code="+code, form, origin, "Sec-Fetch-Site: same-origin", host, header)), http.StatusSeeOther)
 		h.settle()
-		if n := storetest.Count(t, h.DB, "places"); n != 0 {
+		if n := storetest.Count(t, h.DB, "trusted_networks"); n != 0 {
 			t.Errorf("%s: a place", header)
 		}
 	}
@@ -519,10 +519,10 @@ func TestATT136(t *testing.T) {
 		b := h.BrowserAt("127.0.0.1")
 		h.tick(b, anna)
 		session := h.cookie(b, "session")
-		sessions := h.rows("SELECT id, seen_at FROM sessions")
+		sessions := h.rows("SELECT id, last_seen_at FROM sessions")
 		h.want(b.Post("/settings/devices/forget"), http.StatusSeeOther)
 		h.wanted("forgotten", b, anna)
-		h.exec("UPDATE places SET ended_at = 0, ended = ''") // what the backup of yesterday says
+		h.exec("UPDATE trusted_networks SET revoked_at = 0, revoke_reason = ''") // what the backup of yesterday says
 		h.trusted("brought back", b, anna)
 		if err := h.Restored(h.T.Context()); err != nil {
 			h.T.Fatal(err)
@@ -543,7 +543,7 @@ func TestATT138(t *testing.T) {
 	each(t, func(h *house) {
 		b := h.BrowserAt("127.0.0.77")
 		h.tick(b, anna, firefox)
-		for _, row := range h.rows("SELECT body FROM places UNION ALL SELECT body FROM decisions") {
+		for _, row := range h.rows("SELECT body FROM trusted_networks UNION ALL SELECT body FROM trust_decisions") {
 			if strings.Contains(row[0], "127.0.0") || strings.Contains(row[0], "Firefox") {
 				h.T.Error("a place can be read in the database")
 			}

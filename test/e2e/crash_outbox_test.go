@@ -48,7 +48,7 @@ func TestCrashOutbox(t *testing.T) {
 					t.Errorf("%s: accepted %d times, want %d", id, n, c.sends)
 				}
 			}
-			if n := w.count(db, `SELECT count(*) FROM messages WHERE state = $1`, c.state); n != 1 {
+			if n := w.count(db, `SELECT count(*) FROM outbox_messages WHERE state = $1`, c.state); n != 1 {
 				t.Errorf("%d messages are %s, want 1", n, c.state)
 			}
 			w.finishAfter(c.sends)

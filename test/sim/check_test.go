@@ -11,6 +11,7 @@ import (
 	"twostep.example/twostep/factor/recovery"
 	"twostep.example/twostep/factor/totp"
 	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/limit"
 	"twostep.example/twostep/internal/seal"
 	"twostep.example/twostep/internal/store"
 	"twostep.example/twostep/internal/trust"
@@ -41,7 +42,7 @@ func newBook() book {
 // asked is a call.
 type asked struct {
 	signIn  string // the token
-	from    origin.Origin
+	from    account.From
 	proof   string // what is typed, as nobody may ever use it again: "" if it may well be
 	begins  time.Time
 	carries bool // a session goes on under another token
@@ -49,14 +50,14 @@ type asked struct {
 	compared  bool
 	challenge string
 	fits      []string // the AMR of the method that found the answer right
-	odds      odds.Chance
+	odds      limit.Odds
 }
 
 // compare is an answer of a stranger that was compared.
 type compare struct {
 	account, challenge string
 	at                 time.Time
-	odds               odds.Chance
+	odds               limit.Odds
 }
 
 // grant is what a browser was trusted for.
@@ -119,7 +120,7 @@ func (w *world) comparing(about factor.About, a factor.Answer) {
 		return // the proof of a new factor: its ledger is another's
 	}
 	var who string
-	if !w.query(`SELECT challenges.id, signins.account FROM signins JOIN challenges ON challenges.signin = signins.id WHERE signins.token = $1`,
+	if !w.query(`SELECT challenges.id, attempts.account_id FROM attempts JOIN challenges ON challenges.attempt_id = attempts.id WHERE attempts.token_hash = $1`,
 		[]any{seal.Hash(ask.signIn)}, &ask.challenge, &who) {
 		w.Errorf("INV-004: something is compared for no challenge")
 		return
@@ -138,7 +139,7 @@ func (w *world) comparing(about factor.About, a factor.Answer) {
 	if cost < ask.odds {
 		w.Errorf("INV-004: odds of %d compared, %d debited", ask.odds, cost)
 	}
-	switch series, _, _ := seal.SplitDevice(ask.from.DeviceToken); {
+	switch series, _, _ := seal.SplitDevice(ask.from.Device); {
 	case device == "", device == "near": // a place is no secret
 		w.strangers(who, about.Method, odds, a.Hard)
 	case !w.book.known[series+who]:
@@ -148,7 +149,7 @@ func (w *world) comparing(about factor.About, a factor.Answer) {
 
 // oddsOf is what of all answers is right now, as one guess has it. The engine compares with the codes that it
 // has read and debited, which may be before the clock was set back: one that was over then is not among them.
-func (w *world) oddsOf(about factor.About, a factor.Answer) odds.Chance {
+func (w *world) oddsOf(about factor.About, a factor.Answer) limit.Odds {
 	if about.Method == "totp" {
 		if a.Hard {
 			return 0
@@ -156,23 +157,23 @@ func (w *world) oddsOf(about factor.About, a factor.Answer) odds.Chance {
 		return 2000
 	}
 	var live int64
-	w.query(`SELECT COUNT(*) FROM codes WHERE challenge = $1 AND method = $2 AND used_at = 0 AND ends_at >= $3 AND cost > 0`,
+	w.query(`SELECT COUNT(*) FROM one_time_codes WHERE challenge_id = $1 AND method = $2 AND used_at = 0 AND expires_at >= $3 AND guess_cost > 0`,
 		[]any{w.book.asked.challenge, about.Method, max(store.Millis(w.book.asked.begins), store.Millis(a.Now))}, &live)
-	return odds.Chance(1000 * live)
+	return limit.Odds(1000 * live)
 }
 
 // debits are those of a challenge: how many, what they cost together, and of which browser is the one that
 // this call has made. Its time does not tell, for the clock may have been set back since the one before.
-func (w *world) debits(challenge string) (n int, cost odds.Chance, device string) {
+func (w *world) debits(challenge string) (n int, cost limit.Odds, device string) {
 	w.Helper()
-	rows, err := w.rows.Query(`SELECT id, cost, device FROM debits WHERE challenge = $1 AND kind IN ('guess', 'pair')`, challenge)
+	rows, err := w.rows.Query(`SELECT id, cost, device_id FROM guess_budget_entries WHERE challenge_id = $1 AND kind IN ('guess', 'pair')`, challenge)
 	if err != nil {
 		w.Fatal(err)
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var id, of string
-		var odds odds.Chance
+		var odds limit.Odds
 		if err := rows.Scan(&id, &odds, &of); err != nil {
 			w.Fatal(err)
 		}
@@ -188,7 +189,7 @@ func (w *world) debits(challenge string) (n int, cost odds.Chance, device string
 }
 
 // strangers counts what a stranger has compared: INV-003.
-func (w *world) strangers(who, method string, odds odds.Chance, hard bool) {
+func (w *world) strangers(who, method string, odds limit.Odds, hard bool) {
 	w.Helper()
 	if hard {
 		w.book.guesses[who+" hard"]++
@@ -196,16 +197,16 @@ func (w *world) strangers(who, method string, odds odds.Chance, hard bool) {
 		w.book.guesses[who+" "+method]++
 	}
 	now := w.now.Add(w.skew)
-	since := now.Add(-odds.Year)
+	since := now.Add(-limit.Year)
 	w.book.compares = append(w.book.compares, compare{who, w.book.asked.challenge, now, odds})
-	var sum, renewals odds.Chance
+	var sum, renewals limit.Odds
 	for _, c := range w.book.compares {
 		if c.account == who && c.at.After(since) {
 			sum += c.odds
 		}
 	}
-	w.query(`SELECT COUNT(*) FROM debits WHERE ledger = $1 AND kind = 'renewal' AND at > $2`, []any{who, store.Millis(since)}, &renewals)
-	if sum > odds.AccountBudgetPerYear*(1+renewals) || sum > odds.MaxAccountBudgetPerYear {
+	w.query(`SELECT COUNT(*) FROM guess_budget_entries WHERE budget = $1 AND kind = 'renewal' AND created_at > $2`, []any{who, store.Millis(since)}, &renewals)
+	if sum > limit.PerYear*(1+renewals) || sum > limit.Ceiling {
 		w.Errorf("INV-003: strangers had odds of %d compared in a year, with %d renewals; the clock is off by %v", sum, renewals, w.skew)
 	}
 }
@@ -231,16 +232,17 @@ func (w *world) checkChallenge(what string, struck bool) {
 	var id string
 	var tries, sends, live int
 	var hard bool
-	if !w.query(`SELECT challenges.id, tries, sends, hard, (SELECT COUNT(*) FROM codes WHERE challenge = challenges.id AND used_at = 0 AND ends_at >= $2)
-		FROM signins JOIN challenges ON challenges.signin = signins.id WHERE signins.token = $1`,
+	if !w.query(`SELECT challenges.id, guesses, messages_sent, needs_long_code,
+			(SELECT COUNT(*) FROM one_time_codes WHERE challenge_id = challenges.id AND used_at = 0 AND expires_at >= $2)
+		FROM attempts JOIN challenges ON challenges.attempt_id = attempts.id WHERE attempts.token_hash = $1`,
 		[]any{seal.Hash(ask.signIn), store.Millis(w.now.Add(w.skew))}, &id, &tries, &sends, &hard, &live) {
 		return
 	}
-	most := challenge.MaxMessages
+	most := limit.Sends
 	if hard { // the one that says so
 		most++
 	}
-	if tries > challenge.MaxGuesses || sends > most || live > challenge.MaxLiveCodes {
+	if tries > limit.Tries || sends > most || live > limit.LiveCodes {
 		w.Errorf("INV-011: %s: a challenge has %d tries, %d sends and %d live codes", what, tries, sends, live)
 	}
 	n, _, _ := w.debits(id)
@@ -264,11 +266,12 @@ type session struct {
 
 func (w *world) newSessions() (list []session) {
 	w.Helper()
-	rows, err := w.rows.Query(`SELECT s.id, s.account, s.signin, s.amr, s.device, s.epoch, s.proved_at, s.trusted_at, a.epoch,
-			COALESCE(c.id, ''), COALESCE(c.passed_at, 0), COALESCE(i.finished_at, 0), COALESCE(i.epoch, 0), COALESCE(i.ends_at, 0),
-			COALESCE((SELECT MIN(kind) FROM events e WHERE e.account = s.account AND e.at >= s.began_at AND e.kind LIKE 'signed in%'), ''),
-			(SELECT COUNT(*) FROM sessions o WHERE o.signin = s.signin AND o.id <> s.id)
-		FROM sessions s JOIN accounts a ON a.id = s.account LEFT JOIN signins i ON i.id = s.signin AND s.signin <> '' LEFT JOIN challenges c ON c.signin = i.id`)
+	rows, err := w.rows.Query(`SELECT s.id, s.account_id, s.attempt_id, s.amr, s.device_id, s.epoch, s.authenticated_at, s.trust_verified_at, a.epoch,
+			COALESCE(c.id, ''), COALESCE(c.passed_at, 0), COALESCE(i.finished_at, 0), COALESCE(i.epoch, 0), COALESCE(i.expires_at, 0),
+			COALESCE((SELECT MIN(kind) FROM events e WHERE e.account = s.account_id AND e.at >= s.started_at AND e.kind LIKE 'signed in%'), ''),
+			(SELECT COUNT(*) FROM sessions o WHERE o.attempt_id = s.attempt_id AND o.id <> s.id)
+		FROM sessions s JOIN accounts a ON a.id = s.account_id
+		LEFT JOIN attempts i ON i.id = s.attempt_id AND s.attempt_id <> '' LEFT JOIN challenges c ON c.attempt_id = i.id`)
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -329,7 +332,7 @@ func (w *world) checkSession(what string, s session) {
 		no("INV-007: a sign-in is accepted after its end")
 	}
 	var late int
-	w.query(`SELECT COUNT(*) FROM codes WHERE challenge = $1 AND used_at >= $2 AND ends_at < $2`, []any{s.challenge, earliest}, &late)
+	w.query(`SELECT COUNT(*) FROM one_time_codes WHERE challenge_id = $1 AND used_at >= $2 AND expires_at < $2`, []any{s.challenge, earliest}, &late)
 	if late > 0 {
 		no("INV-007: a code is accepted after its end")
 	}
@@ -354,12 +357,12 @@ func (w *world) refunded(what, challenge string) {
 }
 
 // granted says whether this side knows of such trust: INV-008.
-func (w *world) granted(from origin.Origin, s session) bool {
-	series, _, _ := seal.SplitDevice(from.DeviceToken)
+func (w *world) granted(from account.From, s session) bool {
+	series, _, _ := seal.SplitDevice(from.Device)
 	now := min(w.book.asked.begins.UnixMilli(), w.now.Add(w.skew).UnixMilli()) // the clock may jump within the call
 	for _, g := range w.book.grants[series] {
 		age := time.UnixMilli(now).Sub(g.at)
-		if g.account == s.account && g.address == from.AddressString() && family(g.agent) == family(from.UserAgent) && g.epoch == s.current && age <= trust.Life+time.Second {
+		if g.account == s.account && g.address == from.AddressText() && family(g.agent) == family(from.UserAgent) && g.epoch == s.current && age <= trust.Life+time.Second {
 			return true
 		}
 	}

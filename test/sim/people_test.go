@@ -98,7 +98,7 @@ func (w *world) learn(b *browser, token string, entry session.Cookies) {
 	series, _, _ := seal.SplitDevice(cookie)
 	var g grant
 	var ticked bool
-	if !w.query(`SELECT s.account, s.trust, a.epoch FROM signins s JOIN accounts a ON a.id = s.account WHERE s.token = $1`, []any{seal.Hash(token)}, &g.account, &ticked, &g.epoch) {
+	if !w.query(`SELECT s.account_id, s.trust_requested, a.epoch FROM attempts s JOIN accounts a ON a.id = s.account_id WHERE s.token_hash = $1`, []any{seal.Hash(token)}, &g.account, &ticked, &g.epoch) {
 		return
 	}
 	w.book.known[series+g.account] = true

@@ -25,13 +25,13 @@ var apps = []mutation{
 		{"internal/grant/app.go", `after := strings.TrimPrefix(address, "http://")`, `_, after, _ := strings.Cut(address, "://")`},
 	}},
 	{test: "TestATT224_225_239", what: "a code is good for every app", edits: []edit{
-		{"internal/store/grants.go", "WHERE code = $2 AND app = $3 AND", "WHERE code = $2 AND $3 <> '' AND"},
+		{"internal/store/grants.go", "WHERE code_hash = $2 AND client_id = $3 AND", "WHERE code_hash = $2 AND $3 <> '' AND"},
 	}},
 	{test: "TestATT224_225_239", what: "a code works until it is swept", edits: []edit{
-		{"internal/store/grants.go", "code_used_at = 0 AND code_ends_at >= $1 AND", "code_used_at = 0 AND"},
+		{"internal/store/grants.go", "code_used_at = 0 AND code_expires_at >= $1", "code_used_at = 0"},
 	}},
 	{test: "TestATT224_225_239", what: "a code works twice", edits: []edit{
-		{"internal/store/grants.go", "AND code_used_at = 0 AND code_ends_at", "AND code_ends_at"},
+		{"internal/store/grants.go", "AND code_used_at = 0 AND code_expires_at", "AND code_expires_at"},
 	}},
 	{test: "TestATT224_225_239", what: "the second use of a code ends nothing", edits: []edit{
 		{"internal/grant/grant.go", "return Grant{}, cmp.Or(g.cameTwice(ctx, r), ErrInvalid)", "return Grant{}, cmp.Or(error(nil), ErrInvalid)"},
@@ -40,7 +40,7 @@ var apps = []mutation{
 		{"internal/oidc/oidc.go", "len(all) != 1 ||", "len(all) == 0 ||"},
 	}},
 	{test: "TestATT225_ends", what: "codes and tokens outlive the session", edits: []edit{
-		{"internal/store/grants.go", "AND (grants.offline OR EXISTS", "AND (grants.code_ends_at > 0 OR EXISTS"},
+		{"internal/store/grants.go", "AND (grants.offline OR EXISTS", "AND (grants.code_expires_at > 0 OR EXISTS"},
 	}},
 	{test: "TestATT226_227", what: "PKCE is a wish", edits: []edit{
 		{"internal/oidc/authorize.go", `case challenge == "" && method == "" && a.NoPKCE:`, `case challenge == "" && method == "":`},
@@ -64,7 +64,7 @@ var apps = []mutation{
 		{"internal/grant/key.go", "if parsed.Claims(k.private.Public(), &claims, &more) != nil ||", "if k.private == nil || parsed.UnsafeClaimsWithoutVerification(&claims, &more) != nil ||"},
 	}},
 	{test: "TestATT078_197_230", what: "an assertion works twice", edits: []edit{
-		{"internal/grant/key.go", `"assertion of "+a.ID+" "+g.Keyed(claims.ID)`, `"assertion of "+a.ID+" "+rand.Text()`},
+		{"internal/grant/key.go", `a.ID + " " + g.Keyed(claims.ID)`, `a.ID + " " + rand.Text()`},
 	}},
 	{test: "TestATT078_197_230", what: "an assertion is for anybody", edits: []edit{
 		{"internal/grant/key.go", "AnyAudience: audiences, ", ""},

@@ -3,16 +3,16 @@ package main
 // guesses are what lets somebody guess more than was promised.
 var guesses = []mutation{
 	{test: "TestATT033_034", what: "a new code gives new tries", edits: []edit{
-		{"internal/store/challenges.go", `sent_at = $5, version = $6`, `sent_at = $5, tries = 0, version = $6`},
+		{"internal/store/challenges.go", `sent_at = $5, version = $6`, `sent_at = $5, guesses = 0, version = $6`},
 	}},
 	{test: "TestATT035", what: "another method has tries of its own", edits: []edit{
-		{"internal/store/challenges.go", `SET method = $2, state`, `SET tries = CASE WHEN method = $2 THEN tries ELSE 0 END, method = $2, state`},
+		{"internal/store/challenges.go", `SET method = $2, state`, `SET guesses = CASE WHEN method = $2 THEN guesses ELSE 0 END, method = $2, state`},
 	}},
 	{test: "TestATT039_063", what: "a spent try does not stop the comparison", edits: []edit{
 		{"internal/signin/challenge.go", `e.debit(ctx, v, c, g, from); err != nil`, `e.debit(ctx, v, c, g, from); err != nil && !errors.Is(err, ErrTooManyTries)`},
 	}},
 	{test: "TestATT044", what: "tries may go over the limit in the conditional UPDATE", edits: []edit{
-		{"internal/store/challenges.go", `AND tries < $2`, `AND tries < $2 + 40`},
+		{"internal/store/challenges.go", `AND guesses < $2`, `AND guesses < $2 + 40`},
 	}},
 	{test: "TestATT049_064_268", what: "digits of any script are read", edits: []edit{
 		{"factor/sentcode/sentcode.go", `'\u0660', `, `'\u0660', '\u07c0', `},
@@ -50,7 +50,7 @@ var codes = []mutation{
 		{"factor/sentcode/sentcode.go", `Valid = 15 * time.Minute`, `Valid = 15*time.Minute + time.Millisecond`},
 	}},
 	{test: "TestATT051_190_195", what: "the last millisecond of a code's 15 minutes is not accepted", edits: []edit{
-		{"internal/store/challenges.go", `ends_at >= $3 ORDER`, `ends_at > $3 ORDER`},
+		{"internal/store/challenges.go", `expires_at >= $3 ORDER`, `expires_at > $3 ORDER`},
 	}},
 	{test: "TestATT052_067", what: "four codes live at once", edits: []edit{
 		{"internal/limit/limit.go", `LiveCodes = 3`, `LiveCodes = 4`},

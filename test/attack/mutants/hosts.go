@@ -33,26 +33,26 @@ var hosts = []mutation{
 		{"internal/signin/session.go", "e.Store.SessionOf(ctx, id, store.Millis(now.Add(-e.Idle)), store.Millis(now))", "e.Store.SessionOf(ctx, id, 0, store.Millis(now))"},
 	}},
 	{test: "TestATT277", what: "a host takes a session of an account as it was before", both: true, edits: []edit{
-		{"internal/store/grants.go", "accounts.id = grants.account AND accounts.epoch = grants.epoch", "accounts.id = grants.account"},
+		{"internal/store/grants.go", "accounts.id = grants.account_id AND accounts.epoch = grants.epoch", "accounts.id = grants.account_id"},
 		{"internal/store/sessions.go", " AND accounts.epoch = sessions.epoch", ""},
 	}},
 	{test: "TestATT277", what: "a session rests while its person is at a host", both: true, edits: []edit{
 		{"internal/signin/session.go", "if now.Sub(store.Time(row.SeenAt)) >= min(seenEvery, e.Idle/2) {", "if now.Sub(store.Time(row.SeenAt)) >= 2*e.Idle {"},
 	}},
 	{test: "TestATT277", what: "a yes is remembered whatever changes", both: true, edits: []edit{
-		{"internal/forwardauth/memory.go", "then.version == now.version && ", ""},
+		{"internal/forwardauth/memory.go", " && !changed(found.basis)", ""},
 	}},
 	{test: "TestATT277", what: "what changes in a transaction does not count", both: true, edits: []edit{
-		{"internal/store/store.go", "\tdefer func() { db.version.Add(inner.version.Load()) }()", "\tdefer func() { _ = inner.version.Load() }()"},
+		{"internal/store/store.go", "\tdb.changes.publish(inner.tx.keys)", "\tdb.changes.publish(nil)"},
 	}},
 	{test: "TestATT277_app", what: "a yes is remembered whatever becomes of its app", edits: []edit{
-		{"internal/store/store.go", `"factors", "apps", "consents"`, `"factors", "consents"`},
+		{"internal/grant/basis.go", ", store.ClientsKey(),", ","},
 	}},
 	{test: "TestATT277_remembered", what: "a yes is remembered for a minute", both: true, edits: []edit{
 		{"internal/forwardauth/memory.go", "fresh = time.Second", "fresh = time.Minute"},
 	}},
 	{test: "TestATT277_remembered", what: "a yes is remembered until the clock comes back to it", both: true, edits: []edit{
-		{"internal/forwardauth/memory.go", " && age >= 0", ""},
+		{"internal/forwardauth/memory.go", "age >= 0 && ", ""},
 	}},
 	{test: "TestATT277_remembered", what: "a yes of one host is one of the others", both: true, edits: []edit{
 		{"internal/forwardauth/memory.go", ", about.origin}", ", \"\"}"},
@@ -99,6 +99,6 @@ var hosts = []mutation{
 		{"internal/grant/request.go", "|| s.App.MaxAge > 0 && over(s.App.Oldest())", ""},
 	}},
 	{test: "TestATT284_store", what: "a failure is nobody", both: true, edits: []edit{
-		{"internal/forwardauth/answer.go", "if err != nil {\n\t\treturn nil, err\n\t}\n\tif of.App != app.ID", "if err != nil {\n\t\treturn nil, nil\n\t}\n\tif of.App != app.ID"},
+		{"internal/forwardauth/answer.go", "if err != nil {\n\t\treturn nil, \"\", err\n\t}\n\tif of.App != app.ID", "if err != nil {\n\t\treturn nil, \"\", nil\n\t}\n\tif of.App != app.ID"},
 	}},
 }

@@ -21,7 +21,7 @@ var links = []mutation{
 		{"internal/account/ration.go", `Truncate(one.Window).Add(one.Window)`, `Truncate(400 * one.Window).Add(400 * one.Window)`},
 	}},
 	{test: "TestATT304", what: "one network may ask for any number of links", edits: []edit{
-		{"internal/account/link.go", `PerNetwork("links", from.Network(), ratelimit.LinksPerNetwork)`, `PerNetwork("links", from.Network(), 0)`},
+		{"internal/account/link.go", `PerNetwork("email_links_network", from.Network(), limit.LinksPerNetwork)`, `PerNetwork("links", from.Network(), 0)`},
 	}},
 }
 

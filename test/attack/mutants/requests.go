@@ -39,10 +39,10 @@ var sites = []mutation{
 // texts are messages to a phone, and mails.
 var texts = []mutation{
 	{test: "TestATT170_172_173", what: "numbers of a block are not counted together", edits: []edit{
-		{"internal/signin/ration.go", `"new texts to block "+block`, `"new texts to block "+block+to`},
+		{"internal/signin/ration.go", `"new_texts_block", block`, `"new_texts_block", block+to`},
 	}},
 	{test: "TestATT170_172_173", what: "the texts of a network are not counted together", edits: []edit{
-		{"internal/signin/ration.go", `PerNetwork("texts", `, `PerNetwork("texts to "+to, `},
+		{"internal/signin/ration.go", `PerNetwork("texts_network", `, `PerNetwork("texts to "+to, `},
 	}},
 	{test: "TestATT171_172", what: "money is not counted", edits: []edit{
 		{"internal/signin/ration.go", `N: t.Price`, `N: 0`},

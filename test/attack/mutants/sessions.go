@@ -3,7 +3,7 @@ package main
 // sessions are those that live on, or belong to somebody else.
 var sessions = []mutation{
 	{test: "TestATT026_tokens", what: "a step-up keeps the token of the session", edits: []edit{
-		{"internal/store/sessions.go", `SET token = $2, amr`, `SET token = COALESCE(token, $2), amr`},
+		{"internal/store/sessions.go", `SET token_hash = $2, amr`, `SET token_hash = COALESCE(token_hash, $2), amr`},
 	}},
 	{test: "TestATT026_tokens", what: "typing the password again goes on with a step-up", edits: []edit{
 		{"internal/signin/signin.go", ` && current.Purpose == store.ForSession`, ``},
@@ -34,7 +34,7 @@ var sessions = []mutation{
 		{"internal/web/sessions.go", `SignOutEverywhere(r.Context(), who.Session,`, `SignOut(r.Context(), who.token,`},
 	}},
 	{test: "TestATT142_143", what: "a session is ended by its id, whosever it is", edits: []edit{
-		{"internal/store/sessions.go", `WHERE account = $1 AND id = $2`, `WHERE (account = $1 OR account <> '') AND id = $2`},
+		{"internal/store/sessions.go", `account_id = $1 AND id = $2`, `(account_id = $1 OR account_id <> '') AND id = $2`},
 	}},
 	{test: "TestATT145_147", what: "the current password is not asked for", edits: []edit{
 		{"internal/signin/password.go", `if !same {`, `if !same && current == "" {`},

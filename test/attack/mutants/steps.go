@@ -48,7 +48,7 @@ var halfIn = []edit{
 
 // anyCode takes both defences away that stand behind each other.
 var anyCode = []edit{
-	{"internal/store/challenges.go", `WHERE challenge = $1 AND method = $2 AND used_at = 0`, `WHERE (challenge = $1 OR challenge <> '') AND (method = $2 OR method <> '') AND used_at = 0`},
+	{"internal/store/challenges.go", `WHERE challenge_id = $1 AND method = $2 AND used_at = 0`, `WHERE (challenge_id = $1 OR challenge_id <> '') AND (method = $2 OR method <> '') AND used_at = 0`},
 	{"internal/signin/guess.go", `MAC("code", c.ID, c.Method, answer)`, `MAC("code", answer)`},
 	{"internal/signin/challenge.go", `"code", c.ID, c.Method, candidate`, `"code", candidate`},
 }

@@ -16,14 +16,14 @@ var places = []mutation{
 		{"internal/page/cookies.go", `len(found) != 1`, `len(found) == 0`},
 	}},
 	{test: "TestATT115_116", what: "a place counts for every account, and is not sealed for its own", edits: []edit{
-		{"internal/store/devices.go", `places.device = devices.id AND places.account = $2`, `places.device = devices.id`},
+		{"internal/store/devices.go", `trusted_networks.device_id = devices.id AND trusted_networks.account_id = $2`, `trusted_networks.device_id = devices.id`},
 		{"internal/device/device.go", `p.Device + " " + p.Account`, `p.Device`},
 	}},
 	{test: "TestATT115_116", what: "whoever forgets all browsers forgets those of everybody", edits: []edit{
-		{"internal/store/places.go", `WHERE account = $1 AND device <> $2`, `WHERE (account = $1 OR account <> '') AND device <> $2`},
+		{"internal/store/places.go", `WHERE account_id = $1 AND device_id <> $2`, `WHERE (account_id = $1 OR account_id <> '') AND device_id <> $2`},
 	}},
 	{test: "TestATT117_118", what: "a new password, a sign-out everywhere and the like leave trust alone", edits: []edit{
-		{"internal/store/places.go", `AND device <> $2 AND`, `AND device <> $2 AND $3 = 'revoked' AND`},
+		{"internal/store/places.go", `AND device_id <> $2 AND`, `AND device_id <> $2 AND $3 = 'revoked' AND`},
 		{"internal/store/places.go", `AND epoch = $2 AND`, `AND epoch <= $2 AND`},
 		{"internal/device/device.go", `p.Epoch != a.Epoch`, `p.Epoch > a.Epoch`},
 	}},
@@ -31,7 +31,7 @@ var places = []mutation{
 		{"internal/device/owned.go", `return d.EndTrust(ctx, tx, who.row(), trust.EndedRevoked, "")`, `return nil`},
 	}},
 	{test: "TestATT117_118", what: "trust outlives its account", edits: []edit{
-		{"internal/store/migrations/00003_devices.sql", `account     TEXT NOT NULL REFERENCES accounts (id) ON DELETE CASCADE`, `account     TEXT NOT NULL`},
+		{"internal/store/migrations/00001_initial.sql", `account_id    TEXT NOT NULL REFERENCES accounts (id) ON DELETE CASCADE`, `account_id    TEXT NOT NULL`},
 	}},
 	{test: "TestATT119", what: "the owner's word about trust is not heard", edits: []edit{
 		{"options.go", `max(o.TrustDays, 0)`, `max(o.TrustDays, maxTrustDays)`},
@@ -40,7 +40,7 @@ var places = []mutation{
 		{"internal/trust/trust.go", `now.Sub(r.Verified) > p.Life`, `now.Sub(r.Verified) > p.Life+time.Millisecond`},
 	}},
 	{test: "TestATT120_121", what: "trust lasts longer with each use", edits: []edit{
-		{"internal/store/places.go", `SET used_at = $4, body`, `SET used_at = $4, verified_at = $4, body`},
+		{"internal/store/places.go", `SET last_used_at = $4, body`, `SET last_used_at = $4, verified_at = $4, body`},
 	}},
 	{test: "TestATT122_131_132", what: "trust counts from every network", edits: []edit{
 		{"internal/trust/trust.go", `case p.Network != Anywhere && !r.Place.Holds(`, `case p.Network == "-" && !r.Place.Holds(`},
@@ -64,7 +64,7 @@ var places = []mutation{
 		{"internal/device/device.go", `token = d.Keys.NextDeviceToken(b.token)`, `token = b.token`},
 	}},
 	{test: "TestATT123", what: "the sessions of a browser that was copied live on", edits: []edit{
-		{"internal/store/devices.go", `DELETE FROM sessions WHERE device = $1`, `DELETE FROM sessions WHERE device = $1 AND id = ''`},
+		{"internal/store/devices.go", `device_id = $1 AND device_id <> ''`, `device_id = $1 AND device_id = ''`},
 	}},
 	{test: "TestATT123", what: "nobody is told of a copy", edits: []edit{
 		{"internal/device/device.go", `range owners {`, `range owners[:0] {`},
