@@ -36,9 +36,9 @@ func (h *house) asked() *live.Browser {
 	return b
 }
 
-// ATT-050, ATT-191: codes of steps around now. Two are good, those that are still to come never, and who
+// Codes of steps around now. Two are good, those that are still to come never, and who
 // guesses one is not told that it will be.
-func TestATT050_191(t *testing.T) {
+func TestOnlyCurrentAndPreviousAppCodesAreAccepted(t *testing.T) {
 	withApp(t, func(h *house, c *clock, secret string) {
 		wrong := ""
 		for steps := int64(-25); steps <= 25; steps++ {
@@ -70,9 +70,9 @@ func TestATT050_191(t *testing.T) {
 	})
 }
 
-// ATT-071, ATT-072, ATT-018: a code that was used, and one of a step before it; also when the refused one
+// A code that was used, and one of a step before it; also when the refused one
 // comes in a later step, over a second browser, or while the row cannot be written.
-func TestATT071_072(t *testing.T) {
+func TestUsedAppCodeIsRefused(t *testing.T) {
 	withApp(t, func(h *house, c *clock, secret string) {
 		used, before := codeAt(secret, c.Now(), 0), codeAt(secret, c.Now(), -1)
 		first := h.asked()
@@ -97,8 +97,8 @@ func wide(code string) string {
 	return strings.Map(func(r rune) rune { return r - '0' + '０' }, code)
 }
 
-// ATT-071, ATT-070, ATT-044: one code of the app at the same moment in many browsers, over two servers.
-func TestATT071_twoServers(t *testing.T) {
+// One code of the app at the same moment in many browsers, over two servers.
+func TestAppCodeAtOnceWorksOnceAtTwoServers(t *testing.T) {
 	c := stopped()
 	c.now = c.now.Truncate(30 * time.Second).Add(15 * time.Second)
 	h := start(t, storetest.Postgres(t), every(&phone{}), c.set)
@@ -126,8 +126,8 @@ func TestATT071_twoServers(t *testing.T) {
 	}
 }
 
-// ATT-049, ATT-064: formatting makes two codes of one, or a second try of the same.
-func TestATT049_app(t *testing.T) {
+// Formatting makes two codes of one, or a second try of the same.
+func TestSpellingsOfAnAppCodeAreOneCode(t *testing.T) {
 	withApp(t, func(h *house, c *clock, secret string) {
 		code := codeAt(secret, c.Now(), 0)
 		bad := live.Wrong(code)
@@ -149,9 +149,9 @@ func TestATT049_app(t *testing.T) {
 	})
 }
 
-// ATT-035, ATT-033, ATT-042: three wrong codes of the mail and two of the app are five; another method,
+// Three wrong codes of the mail and two of the app are five; another method,
 // a new code or the printed ones give no more.
-func TestATT035(t *testing.T) {
+func TestAllMethodsShareFiveAttempts(t *testing.T) {
 	withApp(t, func(h *house, c *clock, secret string) {
 		owner := h.asked()
 		h.want(owner.Post("/signin/verify", "code", codeAt(secret, c.Now(), -1)), http.StatusSeeOther)
@@ -194,8 +194,8 @@ func TestATT035(t *testing.T) {
 	})
 }
 
-// ATT-084, ATT-083, ATT-012: the app is removed while its question is open, and again while the mail's is.
-func TestATT084(t *testing.T) {
+// The app is removed while its question is open, and again while the mail's is.
+func TestRemovedAppCannotAnswer(t *testing.T) {
 	withApp(t, func(h *house, c *clock, secret string) {
 		owner := h.enter(h.Browser(), live.AnnaEmail, live.AnnaPassword)
 		b := h.asked()
@@ -220,8 +220,8 @@ func TestATT084(t *testing.T) {
 	})
 }
 
-// ATT-085: two enrolments at the same moment: of one draft, and of drafts in two sessions.
-func TestATT085(t *testing.T) {
+// Two enrolments at the same moment: of one draft, and of drafts in two sessions.
+func TestEnrolmentsAtOnceStaySeparate(t *testing.T) {
 	var p phone
 	storetest.Each(t, func(t *testing.T, url string) {
 		c := stopped()

@@ -57,9 +57,9 @@ func callers(files map[string]*ast.File, name string) (all []string) {
 	return slices.Compact(all)
 }
 
-// ATT-004, ATT-037: another place makes sessions, compares codes or checks passwords, and
+// Another place makes sessions, compares codes or checks passwords, and
 // forgets what the first one counts.
-func TestATT004_037(t *testing.T) {
+func TestSecurityDecisionsHaveKnownCallers(t *testing.T) {
 	files := program(t)
 	for name, want := range map[string][]string{
 		"AddSession":    {"internal/signin/challenge.go enter", "internal/signin/session.go carryOn", "internal/signin/trusted.go enterTrusted"},
@@ -106,9 +106,9 @@ var shortHashes = []string{"internal/check/methods.go", "internal/seal/blocklist
 // macs are the files outside internal/seal that make keyed hashes, for others to read.
 var macs = []string{"internal/check/methods.go", "factor/totp/code.go", "delivery/receipt.go", "delivery/gateway_sigv4.go"}
 
-// ATT-066, ATT-096, ATT-167, ATT-285: a random source that can be foretold, a comparison whose time
+// A random source that can be foretold, a comparison whose time
 // tells, a hole in the protection against other sites, a page made by the wrong template engine.
-func TestATT066_096_167_285(t *testing.T) {
+func TestNoWeakPackagesOrComparisons(t *testing.T) {
 	files := program(t)
 	for path, file := range files {
 		for _, i := range file.Imports {
@@ -126,7 +126,7 @@ func TestATT066_096_167_285(t *testing.T) {
 			}
 		}
 	}
-	if got := callers(files, "AddInsecureBypassPattern"); !slices.Equal(got, []string{"twostep.go door"}) { // for the doors that TestATT165_doors names
+	if got := callers(files, "AddInsecureBypassPattern"); !slices.Equal(got, []string{"twostep.go door"}) { // for the doors that TestCrossSiteRoutesAreListed names
 		t.Errorf("AddInsecureBypassPattern is called by %q", got)
 	}
 	for _, name := range []string{"AddTrustedOrigin", "InsecureSkipVerify", "HTMLAttr", "JSStr", "DeepEqual"} {
@@ -149,8 +149,8 @@ func TestATT066_096_167_285(t *testing.T) {
 	}
 }
 
-// ATT-250, ATT-244: a query is put together from pieces.
-func TestATT244_250(t *testing.T) {
+// A query is put together from pieces.
+func TestQueriesAreConstants(t *testing.T) {
 	for path, file := range program(t) {
 		if !strings.HasPrefix(path, "internal/store/") { // where alone there are queries, as TestHouse sees to
 			continue

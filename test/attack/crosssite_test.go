@@ -39,9 +39,9 @@ func (h *house) foreign() map[string][]string {
 	}
 }
 
-// ATT-165, ATT-168: another site posts a form of ours: its own password (to sign the
+// Another site posts a form of ours: its own password (to sign the
 // victim in as the attacker), a new password, sign out. Every POST route, every way.
-func TestATT165_168(t *testing.T) {
+func TestFormsFromOtherSitesAreRefused(t *testing.T) {
 	each(t, func(h *house) {
 		b := h.visitor()
 		before := h.contents()
@@ -77,9 +77,9 @@ func TestATT165_168(t *testing.T) {
 	}, every(&phone{}))
 }
 
-// ATT-166: an image or a link changes something: GET and HEAD of every route, with what
+// An image or a link changes something: GET and HEAD of every route, with what
 // its form would say in the query.
-func TestATT166(t *testing.T) {
+func TestReadingChangesNothing(t *testing.T) {
 	each(t, func(h *house) {
 		b := h.visitor()
 		before, mails := h.contents(), h.Mail.Len()
@@ -138,8 +138,8 @@ func (h *house) secured(what string, a live.Answer) {
 	}
 }
 
-// ATT-169, ATT-207, ATT-216: a page, or an error, can be framed, cached, sniffed or read from elsewhere.
-func TestATT169_207_216(t *testing.T) {
+// A page, or an error, can be framed, cached, sniffed or read from elsewhere.
+func TestEveryAnswerHasSecurityHeaders(t *testing.T) {
 	h := start(t, "", local(t))
 	b := h.visitor()
 	for _, r := range inventory {
@@ -168,8 +168,8 @@ func TestATT169_207_216(t *testing.T) {
 	h.secured(style, h.want(b.Get(style), 200))
 }
 
-// ATT-293: the address decides what a page says.
-func TestATT293(t *testing.T) {
+// The address decides what a page says.
+func TestQueryCannotPutTextOnAPage(t *testing.T) {
 	h := start(t, "")
 	for _, r := range inventory {
 		if method, path := path(r.pattern); method == "GET" && r.needs == page.Nothing && !strings.HasPrefix(path, "/inbox") {

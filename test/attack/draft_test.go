@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// ATT-056, ATT-170: somebody who is in asks again and again to change to an address that is somebody
+// Somebody who is in asks again and again to change to an address that is somebody
 // else's: it is flooded with mail, and every draft is five guesses more at its code.
-func TestATT056_170(t *testing.T) {
+func TestAddressChangesAreLimited(t *testing.T) {
 	h := start(t, "")
 	b := h.Browser()
 	b.SignIn()
@@ -31,9 +31,9 @@ func TestATT056_170(t *testing.T) {
 	}
 }
 
-// ATT-288, ATT-325: the name of a device is text of whoever is in, and the mail about its removal says it
+// The name of a device is text of whoever is in, and the mail about its removal says it
 // in its subject.
-func TestATT288_device(t *testing.T) {
+func TestDeviceNameStaysOutOfMail(t *testing.T) {
 	h := start(t, "", every(&phone{}))
 	b := h.anna()
 	h.calm()
@@ -48,9 +48,9 @@ func TestATT288_device(t *testing.T) {
 	}
 }
 
-// ATT-026, ATT-144: somebody draws up a factor while the session is fresh; what may be seen and confirmed
+// Somebody draws up a factor while the session is fresh; what may be seen and confirmed
 // of it later, by whoever has the session then.
-func TestATT026_draft(t *testing.T) {
+func TestStaleSessionCannotUseADraft(t *testing.T) {
 	h := start(t, "", every(&phone{}))
 	b := h.anna()
 	h.Turn(9*time.Minute + 50*time.Second)

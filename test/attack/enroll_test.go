@@ -33,9 +33,9 @@ func settingsDoors() (all []struct{ method, path, form string }) {
 	return all
 }
 
-// ATT-027, ATT-140, ATT-141, ATT-152, ATT-028: who has shown the password only walks through all pages that
+// Who has shown the password only walks through all pages that
 // change or show how the account proves itself, while the owner has a draft of each method open.
-func TestATT027_028_140_141_152(t *testing.T) {
+func TestPasswordAloneOpensNoSettings(t *testing.T) {
 	each(t, func(h *house) {
 		owner := h.anna()
 		secret := h.addApp(owner)
@@ -75,9 +75,9 @@ func TestATT027_028_140_141_152(t *testing.T) {
 	}, every(&phone{}))
 }
 
-// ATT-026, ATT-017, ATT-106: the token of a step-up is no session, the token of a sign-in proves no
+// The token of a step-up is no session, the token of a sign-in proves no
 // session anew, and a step-up in another browser opens nothing of the other's.
-func TestATT026_tokens(t *testing.T) {
+func TestStepUpTokenIsNoSession(t *testing.T) {
 	each(t, func(h *house) {
 		h.addBen()
 		b := h.anna()
@@ -141,9 +141,9 @@ func (h *house) changes(b *live.Browser) map[string]func() live.Answer {
 	}
 }
 
-// ATT-026, ATT-144, ATT-148, ATT-149: a session alone, or one that was proven eleven minutes ago, changes how
+// A session alone, or one that was proven eleven minutes ago, changes how
 // the account proves itself. The mailbox is never removed.
-func TestATT026_144_148_149(t *testing.T) {
+func TestFactorChangesNeedARecentProof(t *testing.T) {
 	var p phone
 	each(t, func(h *house) {
 		b := h.anna()
@@ -192,8 +192,8 @@ func TestATT026_144_148_149(t *testing.T) {
 	}, every(&p))
 }
 
-// ATT-142, ATT-143, ATT-105, ATT-014: the ids of another person's factor, session and draft.
-func TestATT142_143(t *testing.T) {
+// The ids of another person's factor, session and draft.
+func TestIDsOfAnotherAccountChangeNothing(t *testing.T) {
 	var p phone
 	each(t, func(h *house) {
 		h.addBen()
@@ -228,9 +228,9 @@ func TestATT142_143(t *testing.T) {
 	}, every(&p))
 }
 
-// ATT-107, ATT-145: a change of a factor or of the address ends every other session and every sign-in on
+// A change of a factor or of the address ends every other session and every sign-in on
 // its way, and the session that made it goes on under another token.
-func TestATT107_145(t *testing.T) {
+func TestFactorChangeEndsOtherSessions(t *testing.T) {
 	var p phone
 	each(t, func(h *house) {
 		b := h.anna()
@@ -268,8 +268,8 @@ func TestATT107_145(t *testing.T) {
 	}, every(&p))
 }
 
-// ATT-146, ATT-141, ATT-154: fields that no page of ours has, and who is told of a change.
-func TestATT146(t *testing.T) {
+// Fields that no page of ours has, and who is told of a change.
+func TestFactorFormsRefuseUnknownFieldsAndTellTheOwner(t *testing.T) {
 	var p phone
 	each(t, func(h *house) {
 		b := h.anna()

@@ -132,7 +132,7 @@ func (v *caller) no(what string, a live.Answer, status int) {
 }
 
 // The whole way: to sign in, and back to the page that was asked for.
-func TestATT282_forward(t *testing.T) {
+func TestForwardAuthSignsInAndReturns(t *testing.T) {
 	each(t, func(h *house) {
 		anna := h.caller(h.Browser())
 		if a := h.want(anna.open(wiki, "/pages/one?edit=1"), http.StatusOK); !strings.Contains(a.Body, `name="password"`) {
@@ -182,9 +182,9 @@ func TestATT282_forward(t *testing.T) {
 	}, behindProxy)
 }
 
-// ATT-270, ATT-272, ATT-273, ATT-274, ATT-276: headers that a client has sent do not count, and no
+// Headers that a client has sent do not count, and no
 // address is an open one, whatever it is like.
-func TestATT270_272_273_274_276(t *testing.T) {
+func TestForwardAuthIgnoresClientHeaders(t *testing.T) {
 	forwarded(t, func(h *house, anna *caller) {
 		h.want(anna.open(wiki, "/"), http.StatusOK)
 		good := h.request("GET", "/auth/check", "", "X-Forwarded-Method: GET", "X-Forwarded-Proto: https", "X-Forwarded-Host: "+wiki, "X-Forwarded-Uri: /",
@@ -219,8 +219,8 @@ func TestATT270_272_273_274_276(t *testing.T) {
 	})
 }
 
-// ATT-208: neither the way there nor the way back leads to anybody else.
-func TestATT208_forward(t *testing.T) {
+// Neither the way there nor the way back leads to anybody else.
+func TestForwardAuthRedirectsToItsHostsOnly(t *testing.T) {
 	forwarded(t, func(h *house, anna *caller) {
 		challenge := challengeOf(verifier)
 		start := func(to string) live.Answer {
@@ -256,8 +256,8 @@ func TestATT208_forward(t *testing.T) {
 	})
 }
 
-// ATT-275: a host is the one that the browser's cookies are for, and no other is answered.
-func TestATT275(t *testing.T) {
+// A host is the one that the browser's cookies are for, and no other is answered.
+func TestForwardAuthMatchesHostsExactly(t *testing.T) {
 	forwarded(t, func(h *house, anna *caller) {
 		h.want(anna.open(wiki, "/"), http.StatusOK)
 		as := func(host string) live.Answer {
@@ -274,8 +274,8 @@ func TestATT275(t *testing.T) {
 	})
 }
 
-// ATT-277: what was taken back ends at once, and nobody may keep an answer.
-func TestATT277(t *testing.T) {
+// What was taken back ends at once, and nobody may keep an answer.
+func TestForwardAuthEndsWithTheSession(t *testing.T) {
 	for name, end := range map[string]func(*house, *caller){
 		"sign-out":   func(h *house, v *caller) { h.post(v.person, "/signout", "") },
 		"everywhere": func(h *house, v *caller) { h.post(v.person, "/settings/sessions/end", "") },
@@ -317,9 +317,9 @@ func TestATT277(t *testing.T) {
 	})
 }
 
-// ATT-277: a yes is remembered for a second, whatever another process changes meanwhile, and for
+// A yes is remembered for a second, whatever another process changes meanwhile, and for
 // a clock that was set back not at all.
-func TestATT277_remembered(t *testing.T) {
+func TestForwardAuthAnswerIsKeptForOneSecond(t *testing.T) {
 	for name, on := range map[string]time.Duration{"a second later": time.Second, "an hour earlier": -time.Hour} {
 		t.Run(name, func(t *testing.T) {
 			c := stopped()
@@ -339,8 +339,8 @@ func TestATT277_remembered(t *testing.T) {
 	}
 }
 
-// ATT-277: a remembered yes ends when the operator changes what the app wants.
-func TestATT277_app(t *testing.T) {
+// A remembered yes ends when the operator changes what the app wants.
+func TestForwardAuthFollowsAppChanges(t *testing.T) {
 	c := stopped()
 	h := start(t, "", behindProxy, c.set)
 	club := twostep.App{ID: "club", Hosts: []string{"club.example"}}
@@ -357,9 +357,9 @@ func TestATT277_app(t *testing.T) {
 	anna.no("a group since now", anna.ask("GET", "club.example", "/"), http.StatusForbidden)
 }
 
-// ATT-277: a sign-out everywhere counts at once where it was done, and within 5 s (in fact one) at
+// A sign-out everywhere counts at once where it was done, and within 5 s (in fact one) at
 // every other server.
-func TestATT277_servers(t *testing.T) {
+func TestSignOutEverywhereReachesOtherServers(t *testing.T) {
 	url, c := storetest.Postgres(t), stopped()
 	first := start(t, url, behindProxy, c.set)
 	second := start(t, url, behindProxy, c.set, func(o *twostep.Options) { o.KeyFile = first.Keys })
@@ -374,9 +374,9 @@ func TestATT277_servers(t *testing.T) {
 	there.no("there", there.ask("GET", wiki, "/"), http.StatusUnauthorized)
 }
 
-// ATT-279, ATT-280: the cookie of the sign-in server is none at a host, and that of a host is none
+// The cookie of the sign-in server is none at a host, and that of a host is none
 // anywhere else, nor a token of any other kind.
-func TestATT279_280(t *testing.T) {
+func TestAppCookiesWorkAtTheirHostOnly(t *testing.T) {
 	forwarded(t, func(h *house, anna *caller) {
 		if err := h.SetGroups(t.Context(), live.AnnaEmail, []string{"staff"}); err != nil {
 			t.Fatal(err)
@@ -407,7 +407,7 @@ func TestATT279_280(t *testing.T) {
 
 // A way in is for the browser that began it: somebody else's code opens nothing, and is used up;
 // and each works once, at its own host.
-func TestATT280_code(t *testing.T) {
+func TestForwardAuthCodeIsBoundToItsBrowser(t *testing.T) {
 	forwarded(t, func(h *house, anna *caller) {
 		h.addBen()
 		ben := h.caller(h.enter(h.Browser(), benEmail, benPassword))
@@ -436,7 +436,7 @@ func TestATT280_code(t *testing.T) {
 
 // nginx and HAProxy ask first in a way that cannot be sent on. The way in is never the app's, even of
 // somebody who is in already: it is asked about once more, and leads to the page.
-func TestATT282_quiet(t *testing.T) {
+func TestForwardAuthCodeIsNotPassedToTheApp(t *testing.T) {
 	forwarded(t, func(h *house, anna *caller) {
 		h.want(anna.open(guests, "/"), http.StatusOK)
 		h.Turn(11 * time.Minute) // the proof is too old
@@ -457,7 +457,7 @@ func TestATT282_quiet(t *testing.T) {
 }
 
 // Tabs that were opened at once come in one after the other, whichever signs in.
-func TestATT282_tabs(t *testing.T) {
+func TestForwardAuthTabsFinishInAnyOrder(t *testing.T) {
 	forwarded(t, func(h *house, anna *caller) {
 		one, two := anna.toEnter(wiki, "/one"), anna.toEnter(wiki, "/two")
 		for i, uri := range []string{one, two} { // the tab that left first comes back first
@@ -469,8 +469,8 @@ func TestATT282_tabs(t *testing.T) {
 	})
 }
 
-// ATT-283: what a host needs is asked for, and nothing less opens it.
-func TestATT283(t *testing.T) {
+// What a host needs is asked for, and nothing less opens it.
+func TestForwardAuthEnforcesGroupsLevelAndAge(t *testing.T) {
 	forwarded(t, func(h *house, anna *caller) {
 		anna.no("no group", anna.open(payroll, "/"), http.StatusForbidden)
 		h.want(anna.open(wiki, "/"), http.StatusOK)
@@ -507,8 +507,8 @@ func TestATT283(t *testing.T) {
 	})
 }
 
-// ATT-284, as far as it is ours: whatever goes wrong is no yes.
-func TestATT284_store(t *testing.T) {
+// As far as it is ours: whatever goes wrong is no yes.
+func TestForwardAuthFailsClosed(t *testing.T) {
 	for _, table := range []string{"tokens", "sessions", "apps"} {
 		t.Run(table, func(t *testing.T) {
 			h := start(t, "", behindProxy)
@@ -543,7 +543,7 @@ func TestATT284_store(t *testing.T) {
 
 // Envoy asks with the address behind the path, the method of the request and the host's name; any
 // body and origin may come with it. Only the question passes, not a page of ours.
-func TestATT281_forward(t *testing.T) {
+func TestForwardAuthTakesAnyMethodForTheCheckOnly(t *testing.T) {
 	forwarded(t, func(h *house, anna *caller) {
 		h.want(anna.open(wiki, "/"), http.StatusOK)
 		lines := []string{"Host: " + wiki, "X-Forwarded-Proto: https", "Origin: https://evil.example", "Sec-Fetch-Site: cross-site", "Content-Type: application/json",

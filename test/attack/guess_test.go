@@ -14,8 +14,8 @@ import (
 	"twostep.example/twostep/test/e2e/live"
 )
 
-// ATT-033, ATT-034: a new code brings new tries.
-func TestATT033_034(t *testing.T) {
+// A new code brings new tries.
+func TestNewCodeGivesNoNewAttempts(t *testing.T) {
 	each(t, func(h *house) {
 		b := h.Browser()
 		n := h.Mail.Len()
@@ -39,9 +39,9 @@ func TestATT033_034(t *testing.T) {
 	})
 }
 
-// ATT-046: the count goes down with the transaction of the failed sign-in. Read
+// The count goes down with the transaction of the failed sign-in. Read
 // over another connection after each guess, and once more when the store fails later on.
-func TestATT046(t *testing.T) {
+func TestAttemptStaysCountedWhenTheSignInFails(t *testing.T) {
 	each(t, func(h *house) {
 		b := h.Browser()
 		code := b.Password()
@@ -61,9 +61,9 @@ func TestATT046(t *testing.T) {
 	})
 }
 
-// ATT-049, ATT-064, ATT-268: blanks or other digits make one code look like two. However it is written, it
+// Blanks or other digits make one code look like two. However it is written, it
 // is one code, and each comparison is counted, the same guess again too.
-func TestATT049_064_268(t *testing.T) {
+func TestSpellingsOfACodeAreOneCode(t *testing.T) {
 	each(t, func(h *house) {
 		b := h.Browser()
 		code := b.Password()
@@ -88,9 +88,9 @@ func TestATT049_064_268(t *testing.T) {
 	})
 }
 
-// ATT-051, ATT-190, ATT-195: a code works a moment longer than it should, or as long as the client's
+// A code works a moment longer than it should, or as long as the client's
 // clock says. 15 minutes are in, a millisecond more is out.
-func TestATT051_190_195(t *testing.T) {
+func TestCodeExpiresAfterFifteenMinutes(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, url string) {
 		c := stopped()
 		h := start(t, url, c.set)
@@ -110,9 +110,9 @@ func TestATT051_190_195(t *testing.T) {
 	})
 }
 
-// ATT-052, ATT-067: more codes are good than were promised. Of all million answers exactly three fit
+// More codes are good than were promised. Of all million answers exactly three fit
 // after four mails, and the oldest is none of them.
-func TestATT052_067(t *testing.T) {
+func TestOnlyTheLastThreeCodesFit(t *testing.T) {
 	h := start(t, "")
 	b := h.Browser()
 	codes := map[string]bool{b.Password(): true}
@@ -156,9 +156,9 @@ func TestATT052_067(t *testing.T) {
 	h.want(b.Post("/signin/verify", "code", oldest), http.StatusUnprocessableEntity)
 }
 
-// ATT-061, ATT-038: the pages tell a guesser how many tries the account has left, or the
+// The pages tell a guesser how many tries the account has left, or the
 // button for a new code takes a password.
-func TestATT038_061(t *testing.T) {
+func TestPagesDoNotTellRemainingAttempts(t *testing.T) {
 	h := start(t, "")
 	b := h.Browser()
 	code := b.Password()
@@ -177,8 +177,8 @@ func TestATT038_061(t *testing.T) {
 	}
 }
 
-// ATT-057: a password can be reset by a code short enough to guess.
-func TestATT057(t *testing.T) {
+// A password can be reset by a code short enough to guess.
+func TestResetTokenHas130Bits(t *testing.T) {
 	h := start(t, "")
 	n := h.Mail.Len()
 	h.want(h.Browser().Post("/forgot", "email", live.AnnaEmail), http.StatusSeeOther)
@@ -188,9 +188,9 @@ func TestATT057(t *testing.T) {
 	}
 }
 
-// ATT-044: two servers on one database count apart. Forty guesses, half at each, are
+// Two servers on one database count apart. Forty guesses, half at each, are
 // five; the right code at both at once is one session.
-func TestATT044(t *testing.T) {
+func TestGuessesAtOnceAreCountedAtTwoServers(t *testing.T) {
 	url := storetest.Postgres(t)
 	first := start(t, url)
 	second := start(t, url, func(o *twostep.Options) { o.KeyFile = first.Keys })

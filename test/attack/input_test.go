@@ -43,10 +43,10 @@ func odd(r url.Values) (all []body) {
 		body{"text", "text/plain", r.Encode()}, body{"other charset", ours + "; charset=utf-7", r.Encode()}, body{"two types", ours + ", application/json", r.Encode()}, body{"no type", "", "email=x"})
 }
 
-// ATT-250, ATT-251: odd text in any field of any form. Always a clear 4xx, never a fault,
+// Odd text in any field of any form. Always a clear 4xx, never a fault,
 // one line in the log, no row, and the same on both databases. An app is told in JSON; what it
 // says more than is known is left out (RFC 6749 3.2), and so is what it says before it proves itself.
-func TestATT250_251(t *testing.T) {
+func TestMalformedFormsAreRefused(t *testing.T) {
 	var answers []map[string]int
 	each(t, func(h *house) {
 		b := h.visitor()
@@ -99,9 +99,9 @@ var injections = []string{
 	`${jndi:ldap://x}`, "a\r\nSet-Cookie: x=1", "a\nBcc: evil@example.com", "\u202eevil", "\u0085", "\u2028", "🙂", "ß", "\ufeff", "<script>alert(1)</script>", `"><img src=x onerror=alert(1)>`, "javascript:alert(1)",
 }
 
-// ATT-250, ATT-286, ATT-133, ATT-292: text that is a command to somebody further in: SQL, a template, a header, markup.
+// Text that is a command to somebody further in: SQL, a template, a header, markup.
 // It comes back as text, in the same words on both databases, and is never a fault.
-func TestATT133_286_292(t *testing.T) {
+func TestInjectedTextStaysText(t *testing.T) {
 	each(t, func(h *house) {
 		b := h.visitor()
 		h.draftApp(b)
@@ -141,8 +141,8 @@ func TestATT133_286_292(t *testing.T) {
 	}, every(&phone{}))
 }
 
-// ATT-329: a form comes back with what was typed, but for what is secret.
-func TestATT329(t *testing.T) {
+// A form comes back with what was typed, but for what is secret.
+func TestFormsKeepInputButNoSecrets(t *testing.T) {
 	h := start(t, "")
 	b := h.visitor()
 	const secret, typed = "9x7-secret-9x7", "typed@here"
@@ -169,8 +169,8 @@ func TestATT329(t *testing.T) {
 	}
 }
 
-// ATT-252, ATT-267: the end of a long password does not count, or two ways of writing one differ.
-func TestATT252_267(t *testing.T) {
+// The end of a long password does not count, or two ways of writing one differ.
+func TestWholePasswordCounts(t *testing.T) {
 	h := start(t, "")
 	long := strings.Repeat("horse ", 166)
 	for i, row := range []struct {
@@ -188,9 +188,9 @@ func TestATT252_267(t *testing.T) {
 	h.want(h.Browser().Post("/join", "token", token, "name", "Eva", "password", strings.Repeat("horse ", 171)), http.StatusUnprocessableEntity)
 }
 
-// ATT-254: hundreds of passwords at once take the server down. Those that find no place
+// Hundreds of passwords at once take the server down. Those that find no place
 // are told so at once, and when.
-func TestATT254(t *testing.T) {
+func TestPasswordsAtOnceAreTurnedAwayWhenBusy(t *testing.T) {
 	h := start(t, "")
 	b := h.Browser()
 	var answers status
@@ -207,9 +207,9 @@ func TestATT254(t *testing.T) {
 	h.want(b.Post("/signin", "email", live.AnnaEmail, "password", live.AnnaPassword), http.StatusSeeOther)
 }
 
-// ATT-260, ATT-261, ATT-262, ATT-264: an address that looks like another's, or is read in two ways, leads to
+// An address that looks like another's, or is read in two ways, leads to
 // somebody else's account or mail.
-func TestATT260_261_262_264(t *testing.T) {
+func TestLookAlikeAddressesReachNobody(t *testing.T) {
 	each(t, func(h *house) {
 		if err := h.AddAccount(h.T.Context(), twostep.NewAccount{Email: "mike@kiss.example", Name: "Mike", Password: benPassword}); err != nil {
 			h.T.Fatal(err)
@@ -238,8 +238,8 @@ func TestATT260_261_262_264(t *testing.T) {
 	}, every(&phone{}))
 }
 
-// ATT-302, ATT-303: many or long headers, cookies, fields: a plain answer, never a fault.
-func TestATT302_303(t *testing.T) {
+// Many or long headers, cookies, fields: a plain answer, never a fault.
+func TestOversizedRequestsCauseNoFault(t *testing.T) {
 	h := start(t, "")
 	for name, value := range map[string]string{
 		"Accept-Language": strings.Repeat("en-a-b-c,", 50_000), "Cookie": strings.Repeat("a=b; ", 20_000), "User-Agent": strings.Repeat("Mozilla/5.0 (", 40_000), "Content-Type": strings.Repeat("a/b;", 50_000), "Origin": strings.Repeat("https://", 50_000),

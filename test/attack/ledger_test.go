@@ -87,10 +87,10 @@ func (h *house) long(b *live.Browser) string {
 	return ""
 }
 
-// ATT-030, ATT-031, ATT-032, ATT-036, ATT-040, ATT-041, ATT-042: sign-ins are free, cookies are
+// Sign-ins are free, cookies are
 // thrown away, names are spelt anew, addresses are many, and the owner signs in meanwhile:
 // twenty guesses by mail in a year are twenty.
-func TestATT030_031_032_036_040_041_042(t *testing.T) {
+func TestGuessesAreCountedPerAccountAndYear(t *testing.T) {
 	each(t, func(h *house) {
 		b := h.Browser() // three guesses and the right one give only themselves back
 		code := b.Password()
@@ -110,8 +110,8 @@ func TestATT030_031_032_036_040_041_042(t *testing.T) {
 	})
 }
 
-// ATT-043: a restart forgets what was guessed.
-func TestATT043(t *testing.T) {
+// A restart forgets what was guessed.
+func TestRestartKeepsGuesses(t *testing.T) {
 	each(t, func(h *house) {
 		if got := h.guesses("email", live.AnnaEmail); got != 20 {
 			h.T.Errorf("%d compared, want 20", got)
@@ -123,9 +123,9 @@ func TestATT043(t *testing.T) {
 	})
 }
 
-// ATT-043: the database dies in the middle of guesses, and another one that follows it takes over:
+// The database dies in the middle of guesses, and another one that follows it takes over:
 // whatever was compared is counted there, and the year goes on with what is left.
-func TestATT043_failover(t *testing.T) {
+func TestFailoverKeepsGuesses(t *testing.T) {
 	url, failover := storetest.Replicated(t)
 	h := start(t, url)
 	var visits []*live.Browser
@@ -160,9 +160,9 @@ func TestATT043_failover(t *testing.T) {
 	t.Logf("%d compared before, %d counted", before.Load(), counted)
 }
 
-// ATT-044: five hundred guesses at the app at the same moment, at two servers: ten are
+// Five hundred guesses at the app at the same moment, at two servers: ten are
 // compared, which is all that the ledger has.
-func TestATT044_ledger(t *testing.T) {
+func TestAppGuessesAtOnceStayInBudgetAtTwoServers(t *testing.T) {
 	url := storetest.Postgres(t)
 	first := start(t, url, every(&phone{}))
 	second := start(t, url, every(&phone{}), func(o *twostep.Options) { o.KeyFile = first.Keys })
@@ -193,10 +193,10 @@ func TestATT044_ledger(t *testing.T) {
 	}
 }
 
-// ATT-053, ATT-062, ATT-181: guesses at the password wait, by name and network; all addresses
+// Guesses at the password wait, by name and network; all addresses
 // of an IPv6 network are one, a name without an account is no different, and neither another
 // network nor a browser that the account knows waits with them.
-func TestATT053_062_181(t *testing.T) {
+func TestPasswordGuessesWaitByNameAndNetwork(t *testing.T) {
 	proxied := func(o *twostep.Options) {
 		var err error
 		if o.TrustedProxies, err = twostep.Proxies("127.0.0.0/8"); err != nil {
@@ -243,10 +243,10 @@ func TestATT053_062_181(t *testing.T) {
 	}, proxied)
 }
 
-// ATT-054, ATT-189: one guess each at very many accounts. All that strangers guess is
+// One guess each at very many accounts. All that strangers guess is
 // counted: then every new browser needs a longer code for an hour, and that is all that
 // somebody who does it on purpose can do to the others.
-func TestATT054_189(t *testing.T) {
+func TestGuessesAtManyAccountsRaiseTheAlarm(t *testing.T) {
 	each(t, func(h *house) {
 		h.addBen()
 		known := h.Browser()
@@ -273,8 +273,8 @@ func TestATT054_189(t *testing.T) {
 	})
 }
 
-// ATT-059: the owner is told, once, and is led to a new password by a link that is ours.
-func TestATT059(t *testing.T) {
+// The owner is told, once, and is led to a new password by a link that is ours.
+func TestOwnerIsToldOfGuesses(t *testing.T) {
 	each(t, func(h *house) {
 		for range 3 {
 			h.guessesIn(h.visits("email", live.AnnaEmail))
@@ -304,9 +304,9 @@ func TestATT059(t *testing.T) {
 	})
 }
 
-// ATT-060, ATT-180, ATT-188: when nothing is left, the longer code cannot be guessed either; nobody is locked
+// When nothing is left, the longer code cannot be guessed either; nobody is locked
 // out: not in a known browser, not in a new one, not with the app, and no other account.
-func TestATT060_180_188(t *testing.T) {
+func TestGuessesDoNotLockTheOwnerOut(t *testing.T) {
 	var p phone
 	each(t, func(h *house) {
 		h.addBen()
@@ -342,9 +342,9 @@ func TestATT060_180_188(t *testing.T) {
 	}, every(&p))
 }
 
-// ATT-180: a flood of passwords from very many networks. The owner signs in meanwhile, in a
+// A flood of passwords from very many networks. The owner signs in meanwhile, in a
 // known browser and in a new one. FLOOD sets how many.
-func TestATT180_flood(t *testing.T) {
+func TestOwnerSignsInDuringAPasswordFlood(t *testing.T) {
 	networks := 1000
 	flood, err := strconv.Atoi(os.Getenv("FLOOD"))
 	if err != nil {

@@ -11,9 +11,9 @@ import (
 	"twostep.example/twostep/test/e2e/live"
 )
 
-// ATT-200, ATT-201, ATT-202, ATT-203, ATT-204, ATT-207: the host of the request, or a header
+// The host of the request, or a header
 // about it, ends up in a mail. No mail is sent for another host, and every address in every mail is ours.
-func TestATT200_201_202_203_204(t *testing.T) {
+func TestForeignHostReachesNoMail(t *testing.T) {
 	h := start(t, "")
 	bare := strings.TrimPrefix(h.URL, "https://")
 	for _, host := range []string{"evil.example", "evil.example:443", bare + ".evil.example", "127.0.0.1", "127.0.0.1:1", "localhost", "test", "example.com", "127.0.0.1.evil.example:" + bare[strings.LastIndex(bare, ":")+1:], "[::1]"} {
@@ -56,8 +56,8 @@ var offSite = []string{
 	"/settings#x", "/é", "/" + strings.Repeat("a", 2000), "/%2e%2e//evil.example", "/;//evil.example", "",
 }
 
-// ATT-205, ATT-208, ATT-209: where to go afterwards leads to another site.
-func TestATT205_208_209(t *testing.T) {
+// Where to go afterwards leads to another site.
+func TestReturnAddressStaysOnThisSite(t *testing.T) {
 	h := start(t, "")
 	in := h.Browser()
 	in.SignIn()
@@ -94,8 +94,8 @@ func escaped(s string) string {
 	return strings.NewReplacer("%", "%25", "&", "%26", "#", "%23", " ", "%20", "\r", "%0d", "\n", "%0a", "\t", "%09", ";", "%3b", "+", "%2b").Replace(s)
 }
 
-// ATT-150, ATT-244: setting a new password by mail leads past the second step.
-func TestATT150(t *testing.T) {
+// Setting a new password by mail leads past the second step.
+func TestPasswordResetDoesNotSignIn(t *testing.T) {
 	each(t, func(h *house) {
 		b := h.Browser()
 		h.want(b.Post("/reset", "token", h.forgot(), "password", "brand new horse"), http.StatusSeeOther)
@@ -109,8 +109,8 @@ func TestATT150(t *testing.T) {
 	})
 }
 
-// ATT-154, ATT-161: the link goes to an address that the caller names, beside or instead of the stored one.
-func TestATT154(t *testing.T) {
+// The link goes to an address that the caller names, beside or instead of the stored one.
+func TestResetLinkGoesToTheStoredAddress(t *testing.T) {
 	h := start(t, "")
 	for _, body := range []string{
 		"email=anna%40example.com&email=evil%40evil.example", "email[]=anna%40example.com&email[]=evil%40evil.example", "email=anna%40example.com&to=evil%40evil.example", `{"email":["anna@example.com","evil@evil.example"]}`,
@@ -129,8 +129,8 @@ func TestATT154(t *testing.T) {
 	}
 }
 
-// ATT-156, ATT-160: a link for one thing does another, or for another account.
-func TestATT156_160(t *testing.T) {
+// A link for one thing does another, or for another account.
+func TestLinkWorksForItsPurposeOnly(t *testing.T) {
 	each(t, func(h *house) {
 		h.addBen()
 		reset, signUp := h.forgot(), h.signUp("eva@example.net", "Eva")
@@ -175,8 +175,8 @@ func TestATT156_160(t *testing.T) {
 	})
 }
 
-// ATT-157, ATT-195: a link works a moment longer than it should, after it was used, or after another was.
-func TestATT157(t *testing.T) {
+// A link works a moment longer than it should, after it was used, or after another was.
+func TestLinkExpiresAndWorksOnce(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, url string) {
 		c := stopped()
 		h := start(t, url, c.set)
@@ -210,8 +210,8 @@ func TestATT157(t *testing.T) {
 	})
 }
 
-// ATT-162: somebody who was shut out comes back by the mailbox.
-func TestATT162(t *testing.T) {
+// Somebody who was shut out comes back by the mailbox.
+func TestDisabledAccountCannotReset(t *testing.T) {
 	each(t, func(h *house) {
 		token := h.forgot()
 		h.exec("UPDATE accounts SET disabled_at = 1")
@@ -229,9 +229,9 @@ func TestATT162(t *testing.T) {
 	})
 }
 
-// ATT-327: a mail scanner opens the link and uses it up. Only the button does, and the
+// A mail scanner opens the link and uses it up. Only the button does, and the
 // token stands where no server sees it.
-func TestATT155_327(t *testing.T) {
+func TestOpeningALinkDoesNotUseIt(t *testing.T) {
 	h := start(t, "")
 	token := h.forgot()
 	for range 3 {
@@ -250,8 +250,8 @@ func TestATT155_327(t *testing.T) {
 	}
 }
 
-// ATT-288: the name that somebody gives at sign-up reaches the mail that we send to a stranger.
-func TestATT288(t *testing.T) {
+// The name that somebody gives at sign-up reaches the mail that we send to a stranger.
+func TestSignUpNameStaysOutOfMail(t *testing.T) {
 	h := start(t, "")
 	for _, name := range []string{"Win a prize at evil.example", "<a href=https://evil.example>x</a>", "https://evil.example"} {
 		n := h.Mail.Len()
@@ -269,9 +269,9 @@ func TestATT288(t *testing.T) {
 	}
 }
 
-// ATT-186: a stranger asks for links to Anna's address, again and again, until she gets
+// A stranger asks for links to Anna's address, again and again, until she gets
 // none any more, not tomorrow and not in a month.
-func TestATT186(t *testing.T) {
+func TestResetMailsCannotBeUsedUp(t *testing.T) {
 	h := start(t, "")
 	for range 3 * 24 {
 		h.want(h.Browser().Post("/forgot", "email", live.AnnaEmail), http.StatusSeeOther)

@@ -132,10 +132,10 @@ func (c *canaries) walk() {
 	h.settle()
 }
 
-// ATT-068, ATT-155, ATT-211, ATT-212, ATT-213, ATT-214, ATT-215: a password, a code or a token lies somewhere it does not belong: the log at
+// A password, a code or a token lies somewhere it does not belong: the log at
 // its most talkative, a header, an address, a page, the database. Looked for plain and in
 // the usual encodings.
-func TestATT068_155_211_212_214_215(t *testing.T) {
+func TestSecretsAppearNowhere(t *testing.T) {
 	each(t, func(h *house) {
 		c := &canaries{h, map[string]string{}, map[string]string{}}
 		c.walk()
@@ -174,8 +174,8 @@ func TestATT068_155_211_212_214_215(t *testing.T) {
 	})
 }
 
-// ATT-210, ATT-047: a name, an address or a browser writes lines of its own into the log, or one that has no end.
-func TestATT047_210(t *testing.T) {
+// A name, an address or a browser writes lines of its own into the log, or one that has no end.
+func TestInputCannotForgeLogLines(t *testing.T) {
 	h := start(t, "")
 	n := h.lines()
 	requests := 0
@@ -208,9 +208,9 @@ func TestATT047_210(t *testing.T) {
 	}
 }
 
-// ATT-215, ATT-322: others on the machine can read the database or the keys, or the keys are the
+// Others on the machine can read the database or the keys, or the keys are the
 // same everywhere.
-func TestATT215_322(t *testing.T) {
+func TestFilesArePrivateAndKeysDiffer(t *testing.T) {
 	h, other := start(t, ""), start(t, "")
 	for _, pattern := range []string{h.DB + "*", h.Keys} {
 		files, err := filepath.Glob(pattern)
@@ -242,9 +242,9 @@ type fragile struct{ email.Method }
 
 func (fragile) Challenge(context.Context, factor.Ask) (factor.Challenge, error) { panic("never mind") }
 
-// ATT-099, ATT-307: a panic in the middle of a sign-in takes the server down, or the page
+// A panic in the middle of a sign-in takes the server down, or the page
 // tells what it was doing. It names the line in the log, and nothing else.
-func TestATT307(t *testing.T) {
+func TestPanicShowsAReferenceOnly(t *testing.T) {
 	h := start(t, "", func(o *twostep.Options) { o.Methods = []factor.Method{fragile{}} })
 	b := h.Browser()
 	before := h.contents()

@@ -9,9 +9,9 @@ import (
 	"twostep.example/twostep/test/e2e/live"
 )
 
-// ATT-185: somebody who knows the password begins a sign-in, gives his own up, asks for codes: the
+// Somebody who knows the password begins a sign-in, gives his own up, asks for codes: the
 // owner's question stays open and her code good.
-func TestATT185(t *testing.T) {
+func TestStrangerCannotEndTheOwnersCode(t *testing.T) {
 	each(t, func(h *house) {
 		owner := h.Browser()
 		code := owner.Password()
@@ -32,8 +32,8 @@ func TestATT185(t *testing.T) {
 	})
 }
 
-// ATT-326, ATT-325: the mail lacks what the owner needs to see that it is not her sign-in.
-func TestATT326(t *testing.T) {
+// The mail lacks what the owner needs to see that it is not her sign-in.
+func TestCodeMailSaysWhoAsked(t *testing.T) {
 	h := start(t, "")
 	b := h.BrowserAt("127.0.0.1")
 	h.want(h.post(b, "/signin", "email=anna%40example.com&password=correct+horse+battery", "User-Agent: Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0"), http.StatusSeeOther)
@@ -48,8 +48,8 @@ func TestATT326(t *testing.T) {
 	}
 }
 
-// ATT-288, ATT-325: the name of the browser is the attacker's own text, and the mail with the code repeats it.
-func TestATT288_325(t *testing.T) {
+// The name of the browser is the attacker's own text, and the mail with the code repeats it.
+func TestUserAgentStaysOutOfMail(t *testing.T) {
 	h := start(t, "")
 	for _, agent := range []string{"https://evil.example/verify/1.0 (Windows NT 10.0)", "evil.example/1 (Windows NT 10.0)", "Calm.Enter.your.code.at.evil.example/1.0 (Windows NT 10.0; x)"} {
 		h.settle()

@@ -180,8 +180,8 @@ func (h *house) count(n int, call func() said) map[int]int {
 	return statuses
 }
 
-// ATT-001: who has taken the first step only gets no code, wherever they turn.
-func TestATT001_authorize(t *testing.T) {
+// Who has taken the first step only gets no code, wherever they turn.
+func TestPasswordAloneGetsNoAuthorizationCode(t *testing.T) {
 	withApps(t, func(h *house, _ *apps, _ *live.Browser) {
 		b := h.Browser()
 		h.password(b, live.AnnaEmail, live.AnnaPassword)
@@ -236,9 +236,9 @@ func (h *house) refusedHalf(b *live.Browser, v url.Values) {
 	}
 }
 
-// ATT-220, ATT-221, ATT-222, ATT-223, ATT-235: nobody is sent to an address that is not registered to the letter,
+// Nobody is sent to an address that is not registered to the letter,
 // whatever else is wrong with the request; the port of this machine alone is free.
-func TestATT220_221_222_223_235(t *testing.T) {
+func TestRedirectURIMustMatchExactly(t *testing.T) {
 	withApps(t, func(h *house, _ *apps, anna *live.Browser) {
 		for _, back := range []string{
 			"https://books.example/callback/", "https://books.example/callback/../x", "https://books.example/callback?x=1", "https://books.example/callback#x",
@@ -315,8 +315,8 @@ func (h *house) goesOn(b *live.Browser, a live.Answer) live.Answer {
 	return a
 }
 
-// ATT-235: only the word of the person who was asked, in the session in which they were, is a consent.
-func TestATT235_consent(t *testing.T) {
+// Only the word of the person who was asked, in the session in which they were, is a consent.
+func TestConsentComesFromTheSessionThatWasAsked(t *testing.T) {
 	withApps(t, func(h *house, _ *apps, anna *live.Browser) {
 		h.addBen()
 		ben := h.enter(h.Browser(), benEmail, benPassword)
@@ -346,9 +346,9 @@ func TestATT235_consent(t *testing.T) {
 	})
 }
 
-// ATT-235, on a machine that people share: whoever says that they are another ends the session that is there,
+// On a machine that people share: whoever says that they are another ends the session that is there,
 // whatever has become of the request, and what waits goes on for them alone.
-func TestATT235_another(t *testing.T) {
+func TestAnotherAccountEndsTheSession(t *testing.T) {
 	withApps(t, func(h *house, a *apps, anna *live.Browser) {
 		h.addBen()
 		other := func(b *live.Browser, request string) live.Answer {
@@ -407,9 +407,9 @@ func TestATT235_another(t *testing.T) {
 	})
 }
 
-// ATT-224, ATT-225, ATT-239: a code is good for its app, its address and its verifier, for a minute, once. The
+// A code is good for its app, its address and its verifier, for a minute, once. The
 // second time ends what came of the first.
-func TestATT224_225_239(t *testing.T) {
+func TestAuthorizationCodeWorksOnceForItsClient(t *testing.T) {
 	withApps(t, func(h *house, a *apps, anna *live.Browser) {
 		fresh := func() string { return h.codeFor(anna, asking("books", booksBack)) }
 		code := fresh()
@@ -461,8 +461,8 @@ func TestATT224_225_239(t *testing.T) {
 	})
 }
 
-// ATT-225: a code dies with what it stands on.
-func TestATT225_ends(t *testing.T) {
+// A code dies with what it stands on.
+func TestAuthorizationCodeEndsWithItsSession(t *testing.T) {
 	withApps(t, func(h *house, a *apps, _ *live.Browser) {
 		for what, end := range map[string]func(b *live.Browser){
 			"signed out":            func(b *live.Browser) { b.Post("/signout") },

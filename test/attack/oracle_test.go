@@ -79,9 +79,9 @@ func hashed(f func()) int {
 	return int((after.TotalAlloc - before.TotalAlloc) / (19 << 20))
 }
 
-// ATT-024, ATT-090, ATT-091, ATT-093, ATT-094, ATT-253: the answer to a sign-in tells who has an
+// The answer to a sign-in tells who has an
 // account, by its text, a header, a cookie, a row or the work that was done.
-func TestATT024_090_091_093_094_253(t *testing.T) {
+func TestSignInDoesNotRevealAccounts(t *testing.T) {
 	each(t, func(h *house) {
 		cases := h.strangers()
 		before := h.contents()
@@ -124,9 +124,9 @@ func (h *house) rowCounts() map[string]int {
 	return counts
 }
 
-// ATT-092: asking for a new password or signing up tells who has an account, in the answer or
+// Asking for a new password or signing up tells who has an account, in the answer or
 // by the rows that are written for it.
-func TestATT092(t *testing.T) {
+func TestResetAndSignUpDoNotRevealAccounts(t *testing.T) {
 	each(t, func(h *house) {
 		h.strangers()
 		for _, door := range []struct {
@@ -158,8 +158,8 @@ func TestATT092(t *testing.T) {
 	})
 }
 
-// ATT-095: the page of the second step shows the whole address, and any page before it some of it.
-func TestATT095(t *testing.T) {
+// The page of the second step shows the whole address, and any page before it some of it.
+func TestAddressIsMasked(t *testing.T) {
 	h := start(t, "")
 	b := h.Browser()
 	before := b.Get("/signin").Body + b.Post("/signin", "email", "x@example.net", "password", "wrong horse").Body
@@ -173,9 +173,9 @@ func TestATT095(t *testing.T) {
 	}
 }
 
-// ATT-097: the mail is sent while the browser waits, so a known address answers later, or
+// The mail is sent while the browser waits, so a known address answers later, or
 // never if the mail server hangs.
-func TestATT097(t *testing.T) {
+func TestAnswersDoNotWaitForTheMailServer(t *testing.T) {
 	hanging := make(chan struct{})
 	begun := make(chan struct{}, 8)
 	h := start(t, "", func(o *twostep.Options) {
@@ -197,9 +197,9 @@ func TestATT097(t *testing.T) {
 	h.want(h.Browser().Post("/signup", "email", "eva@example.net", "name", "Eva"), http.StatusSeeOther)
 }
 
-// ATT-098: the text about a used, expired, superseded or foreign code tells a guesser that
+// The text about a used, expired, superseded or foreign code tells a guesser that
 // he was close. All are one text, to the byte, and all are counted.
-func TestATT098(t *testing.T) {
+func TestRejectedCodesLookAlike(t *testing.T) {
 	each(t, func(h *house) {
 		b := h.Browser()
 		old := b.Password()

@@ -84,9 +84,9 @@ func (h *house) signUp(email, name string) string {
 	return link(h.T, h.Mail.Next(n))
 }
 
-// ATT-070, ATT-081: the same right code, 32 times at once, opens two sessions; or the
+// The same right code, 32 times at once, opens two sessions; or the
 // winner's cookie is handed out again.
-func TestATT070_081(t *testing.T) {
+func TestCodeAtOnceGivesOneSession(t *testing.T) {
 	each(t, func(h *house) {
 		for range 3 {
 			h.exec("DELETE FROM sessions")
@@ -118,8 +118,8 @@ func TestATT070_081(t *testing.T) {
 	})
 }
 
-// ATT-039, ATT-063: forty guesses at once pass before the first is counted.
-func TestATT039_063(t *testing.T) {
+// Forty guesses at once pass before the first is counted.
+func TestGuessesAtOnceAreCounted(t *testing.T) {
 	each(t, func(h *house) {
 		b := h.Browser()
 		code := b.Password()
@@ -137,8 +137,8 @@ func TestATT039_063(t *testing.T) {
 	})
 }
 
-// ATT-075: the same link at once: one password is set, one account is made.
-func TestATT075(t *testing.T) {
+// The same link at once: one password is set, one account is made.
+func TestLinkAtOnceWorksOnce(t *testing.T) {
 	each(t, func(h *house) {
 		token := h.forgot()
 		var reset, join status
@@ -168,8 +168,8 @@ func TestATT075(t *testing.T) {
 	})
 }
 
-// ATT-080: a token that is cut short or changed in one place is still believed.
-func TestATT080(t *testing.T) {
+// A token that is cut short or changed in one place is still believed.
+func TestAlteredTokensAreRefused(t *testing.T) {
 	h := start(t, "")
 	pending, in := h.Browser(), h.Browser()
 	pending.Password()
@@ -205,9 +205,9 @@ func TestATT080(t *testing.T) {
 	h.want(b.Post("/reset", "token", reset, "password", "brand new horse"), http.StatusSeeOther)
 }
 
-// ATT-083, ATT-243: the account is disabled, or its password changes, while somebody is
+// The account is disabled, or its password changes, while somebody is
 // on the way in or in: nothing that was given before is worth anything afterwards.
-func TestATT083_243(t *testing.T) {
+func TestDisabledAccountKeepsNothing(t *testing.T) {
 	each(t, func(h *house) {
 		for _, change := range []string{"disabled_at = 1", "epoch = epoch + 1"} {
 			in, pending := h.Browser(), h.Browser()
@@ -228,8 +228,8 @@ func TestATT083_243(t *testing.T) {
 	})
 }
 
-// ATT-082: the second click of the same person opens a second session.
-func TestATT082(t *testing.T) {
+// The second click of the same person opens a second session.
+func TestDoubleClickGivesOneSession(t *testing.T) {
 	each(t, func(h *house) {
 		b := h.Browser()
 		code := b.Password()

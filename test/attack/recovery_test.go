@@ -12,9 +12,9 @@ import (
 	"twostep.example/twostep/test/e2e/live"
 )
 
-// ATT-151, ATT-153, ATT-163, ATT-069, ATT-074: printed codes of somebody else, without a password, of an old set, in
+// Printed codes of somebody else, without a password, of an old set, in
 // another place; none of that uses one up.
-func TestATT069_151_153_163(t *testing.T) {
+func TestRecoveryCodesBelongToAccountAndSet(t *testing.T) {
 	each(t, func(h *house) {
 		h.addBen()
 		annas := h.anna()
@@ -72,8 +72,8 @@ func TestATT069_151_153_163(t *testing.T) {
 	}, every(&phone{}))
 }
 
-// ATT-076: one printed code at the same moment in many browsers.
-func TestATT076(t *testing.T) {
+// One printed code at the same moment in many browsers.
+func TestRecoveryCodeAtOnceWorksOnce(t *testing.T) {
 	each(t, func(h *house) {
 		codes := h.addPaper(h.anna())
 		for _, code := range codes[:2] {
@@ -97,9 +97,9 @@ func TestATT076(t *testing.T) {
 	}, every(&phone{}))
 }
 
-// ATT-150: the mailbox sets a new password and does not prove step two as well, if there is another way;
+// The mailbox sets a new password and does not prove step two as well, if there is another way;
 // after a day, or where it is the only way, it does.
-func TestATT150_mailbox(t *testing.T) {
+func TestResetMailboxIsNoSecondStep(t *testing.T) {
 	each(t, func(h *house) {
 		h.addApp(h.anna())
 		thief := h.Browser()
@@ -129,8 +129,8 @@ func TestATT150_mailbox(t *testing.T) {
 	}, every(&phone{}))
 }
 
-// ATT-160, ATT-017, ATT-073, ATT-074: every code and token at every door that is not its own.
-func TestATT160_doors(t *testing.T) {
+// Every code and token at every door that is not its own.
+func TestProofsWorkForTheirPurposeOnly(t *testing.T) {
 	var p phone
 	each(t, func(h *house) {
 		b := h.anna()

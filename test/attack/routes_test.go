@@ -134,8 +134,8 @@ func path(pattern string) (method, path string) {
 	return method, path
 }
 
-// ATT-245: a route appears that nobody has looked at.
-func TestATT245(t *testing.T) {
+// A route appears that nobody has looked at.
+func TestEveryRouteIsListed(t *testing.T) {
 	site := &web.Site{Pages: &page.Printer{}, Inbox: &delivery.Inbox{}, Turn: func(time.Duration) {}}
 	var have, want []string
 	for _, r := range slices.Concat(site.Routes(), (&help.Site{}).Routes(), (&oidc.Provider{}).Routes(), (&forwardauth.Site{}).Routes()) {
@@ -156,8 +156,8 @@ func TestATT245(t *testing.T) {
 	}
 }
 
-// ATT-165: the doors to which other sites may send a form are these, and no others.
-func TestATT165_doors(t *testing.T) {
+// The doors to which other sites may send a form are these, and no others.
+func TestCrossSiteRoutesAreListed(t *testing.T) {
 	var got []string
 	for _, r := range inventory {
 		if method, _ := path(r.pattern); method == http.MethodPost && forApps(r.pattern) {
@@ -177,10 +177,10 @@ func local(t *testing.T) live.Setup {
 	}
 }
 
-// ATT-002, ATT-005, ATT-213: the token of somebody who has passed the password only is
+// The token of somebody who has passed the password only is
 // shown to every route in every place where a token could be believed: its own cookie,
 // the session's cookie, a bearer token, the query, Basic. No route may take it for a session.
-func TestATT002_005_213(t *testing.T) {
+func TestPendingTokenIsNoSession(t *testing.T) {
 	each(t, func(h *house) {
 		b := h.Browser()
 		h.password(b, live.AnnaEmail, live.AnnaPassword)
@@ -217,7 +217,7 @@ func TestATT002_005_213(t *testing.T) {
 }
 
 // The other way round: a session is no pending sign-in either.
-func TestATT106Session(t *testing.T) {
+func TestSessionTokenIsNoPendingSignIn(t *testing.T) {
 	h := start(t, "")
 	b := h.Browser()
 	b.SignIn()
@@ -233,8 +233,8 @@ func TestATT106Session(t *testing.T) {
 	}
 }
 
-// ATT-006, ATT-281: another method reaches the same handler past the check of the first.
-func TestATT006_281(t *testing.T) {
+// Another method reaches the same handler past the check of the first.
+func TestOtherMethodsAreRefused(t *testing.T) {
 	h := start(t, "", local(t))
 	b := h.Browser()
 	b.Password()

@@ -10,9 +10,9 @@ import (
 	"twostep.example/twostep/test/e2e/live"
 )
 
-// ATT-100, ATT-103: the browser comes with tokens that an attacker chose; after each step
+// The browser comes with tokens that an attacker chose; after each step
 // it must have others, and none of the planted ones may ever work.
-func TestATT100_103(t *testing.T) {
+func TestTokensAreRenewedAtEachStep(t *testing.T) {
 	each(t, func(h *house) {
 		planted := strings.Repeat("A", 43)
 		b := h.with("signin", planted, "session", planted)
@@ -45,8 +45,8 @@ func TestATT100_103(t *testing.T) {
 	})
 }
 
-// ATT-101: a token in the address or in a form is believed.
-func TestATT101(t *testing.T) {
+// A token in the address or in a form is believed.
+func TestTokenInURLOrFormIsIgnored(t *testing.T) {
 	h := start(t, "")
 	b := h.Browser()
 	b.SignIn()
@@ -63,9 +63,9 @@ func TestATT101(t *testing.T) {
 	}
 }
 
-// ATT-102, ATT-134, ATT-291: our cookies can be planted or read by a neighbour, come
+// Our cookies can be planted or read by a neighbour, come
 // twice, or carry more than a token.
-func TestATT102_134_291(t *testing.T) {
+func TestCookiesAreHostOnlyAndUnambiguous(t *testing.T) {
 	h := start(t, "")
 	b := h.Browser()
 	a := b.Post("/signin", "email", live.AnnaEmail, "password", live.AnnaPassword)
@@ -102,8 +102,8 @@ func TestATT102_134_291(t *testing.T) {
 	h.want(h.Browser().Do(h.request("GET", "/signin/verify", "", "Cookie: other=1; __Host-signin="+token)), http.StatusOK)
 }
 
-// ATT-104: somebody else signs in over a session, and gets its token or its page.
-func TestATT104(t *testing.T) {
+// Somebody else signs in over a session, and gets its token or its page.
+func TestSigningInAsAnotherReplacesTheSession(t *testing.T) {
 	h := start(t, "")
 	h.addBen()
 	b := h.Browser()
@@ -122,8 +122,8 @@ func TestATT104(t *testing.T) {
 	}
 }
 
-// ATT-105: a session or a sign-in can be changed by its id, without its secret.
-func TestATT105(t *testing.T) {
+// A session or a sign-in can be changed by its id, without its secret.
+func TestIDsAreNoTokens(t *testing.T) {
 	h := start(t, "")
 	b := h.Browser()
 	b.SignIn()
@@ -148,9 +148,9 @@ func TestATT105(t *testing.T) {
 	}
 }
 
-// ATT-106: calls in an order that no page leads to. A session appears only after the right
+// Calls in an order that no page leads to. A session appears only after the right
 // code of this browser's own sign-in.
-func TestATT106(t *testing.T) {
+func TestCallsOutOfOrderGiveNoSession(t *testing.T) {
 	h := start(t, "")
 	calls := []func(b *live.Browser){
 		func(b *live.Browser) { b.Post("/signin/verify", "code", "000000") },
@@ -183,8 +183,8 @@ func TestATT106(t *testing.T) {
 	}
 }
 
-// ATT-108: two accounts with the same password share a token, a hash or a sealed value.
-func TestATT108(t *testing.T) {
+// Two accounts with the same password share a token, a hash or a sealed value.
+func TestSamePasswordIsStoredDifferently(t *testing.T) {
 	h := start(t, "")
 	token := h.signUp("eva@example.net", "Eva")
 	h.want(h.Browser().Post("/join", "token", token, "name", "Eva", "password", live.AnnaPassword), http.StatusSeeOther)
@@ -198,9 +198,9 @@ func TestATT108(t *testing.T) {
 	}
 }
 
-// ATT-109, ATT-217: signing out leaves something: the cookie still works somewhere, or
+// Signing out leaves something: the cookie still works somewhere, or
 // the browser shows the page again.
-func TestATT109_217(t *testing.T) {
+func TestSignOutEndsTheSession(t *testing.T) {
 	each(t, func(h *house) {
 		for _, door := range []string{"/signout", "/settings/sessions/end"} {
 			b := h.Browser()
@@ -224,8 +224,8 @@ func TestATT109_217(t *testing.T) {
 	})
 }
 
-// ATT-147, ATT-145: a session alone changes the password, or those who were in before stay in.
-func TestATT145_147(t *testing.T) {
+// A session alone changes the password, or those who were in before stay in.
+func TestPasswordChangeNeedsThePasswordAndEndsSessions(t *testing.T) {
 	each(t, func(h *house) {
 		b, thief, pending := h.Browser(), h.Browser(), h.Browser()
 		b.SignIn()
@@ -259,9 +259,9 @@ func TestATT145_147(t *testing.T) {
 	})
 }
 
-// ATT-104: whoever signs in again in a browser that was in leaves a session behind that no
+// Whoever signs in again in a browser that was in leaves a session behind that no
 // browser shows and that a stolen cookie still opens.
-func TestATT104_rekey(t *testing.T) {
+func TestSecondSignInEndsTheFirstSession(t *testing.T) {
 	h := start(t, "")
 	b := h.Browser()
 	b.SignIn()

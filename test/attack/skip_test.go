@@ -13,8 +13,8 @@ import (
 	"twostep.example/twostep/test/e2e/live"
 )
 
-// ATT-003, ATT-153: another door checks the password alone and hands out a credential.
-func TestATT003_153(t *testing.T) {
+// Another door checks the password alone and hands out a credential.
+func TestPasswordAloneGivesNoCredential(t *testing.T) {
 	h := start(t, "")
 	for _, r := range inventory {
 		method, path := path(r.pattern)
@@ -36,9 +36,9 @@ func TestATT003_153(t *testing.T) {
 	}
 }
 
-// ATT-007, ATT-009, ATT-218, ATT-273: another spelling of an address leads past the check,
+// Another spelling of an address leads past the check,
 // or to a page that a cache takes for a file.
-func TestATT007_009_218_273(t *testing.T) {
+func TestPathSpellingsDoNotBypassChecks(t *testing.T) {
 	h := start(t, "")
 	pending, in := h.Browser(), h.Browser()
 	pending.Password()
@@ -67,8 +67,8 @@ func TestATT007_009_218_273(t *testing.T) {
 	}
 }
 
-// ATT-008, ATT-278: a browser name or a health check's header switches a check off.
-func TestATT008_278(t *testing.T) {
+// A browser name or a health check's header switches a check off.
+func TestHeadersDoNotBypassChecks(t *testing.T) {
 	h := start(t, "")
 	b := h.Browser()
 	b.Password()
@@ -85,8 +85,8 @@ func TestATT008_278(t *testing.T) {
 	}
 }
 
-// ATT-010, ATT-193: the sign-in runs out while its page is open; reloading must not lead in.
-func TestATT010_193(t *testing.T) {
+// The sign-in runs out while its page is open; reloading must not lead in.
+func TestExpiredSignInLeadsNowhere(t *testing.T) {
 	each(t, func(h *house) {
 		b := h.Browser()
 		code := b.Password()
@@ -109,10 +109,10 @@ func TestATT010_193(t *testing.T) {
 	})
 }
 
-// ATT-011, ATT-018, ATT-099: a part of the store fails, one table after the other, before the
+// A part of the store fails, one table after the other, before the
 // password, before the code and before the reset: never a session, and the page tells
 // a number and nothing of the cause.
-func TestATT011_018_099(t *testing.T) {
+func TestStoreFailureGivesNoSession(t *testing.T) {
 	each(t, func(h *house) {
 		for _, table := range h.tables() {
 			b := h.Browser()
@@ -155,8 +155,8 @@ func (h *house) quiet(a live.Answer, table string) {
 	}
 }
 
-// ATT-012: a method nobody has, or no method, counts as done.
-func TestATT012(t *testing.T) {
+// A method nobody has, or no method, counts as done.
+func TestUnknownMethodIsRefused(t *testing.T) {
 	each(t, func(h *house) {
 		b := h.Browser()
 		b.Password()
@@ -175,9 +175,9 @@ func TestATT012(t *testing.T) {
 
 var nothings = []string{"", "null", "undefined", "nil", "NaN", "0", "000000", "false", "[]", "{}", " ", "\t"}
 
-// ATT-013, ATT-015: nothing equals nothing. Empty and odd answers meet no challenge, an expired
+// Nothing equals nothing. Empty and odd answers meet no challenge, an expired
 // one, a used one; success is judged by asking the next protected page.
-func TestATT013_015(t *testing.T) {
+func TestEmptyAnswersAreRefused(t *testing.T) {
 	each(t, func(h *house) {
 		answers := func(what string, b *live.Browser) {
 			for _, code := range nothings {
@@ -209,8 +209,8 @@ func TestATT013_015(t *testing.T) {
 	})
 }
 
-// ATT-014, ATT-127, ATT-146: the browser supplies what it is checked against, or a field that the form does not have.
-func TestATT014_127_146(t *testing.T) {
+// The browser supplies what it is checked against, or a field that the form does not have.
+func TestFormsRefuseUnknownFields(t *testing.T) {
 	h := start(t, "")
 	b := h.Browser()
 	code := b.Password()
@@ -232,8 +232,8 @@ func TestATT014_127_146(t *testing.T) {
 	h.out("with cookies of its own", cookies)
 }
 
-// ATT-016, ATT-048: several codes in one answer, or a code that is no text.
-func TestATT016_048(t *testing.T) {
+// Several codes in one answer, or a code that is no text.
+func TestRequestHoldsOneCode(t *testing.T) {
 	each(t, func(h *house) {
 		b := h.Browser()
 		code := b.Password()
@@ -257,9 +257,9 @@ func TestATT016_048(t *testing.T) {
 	})
 }
 
-// ATT-017, ATT-072, ATT-073: two accounts are on the way in, in one browser or in two; only the
+// Two accounts are on the way in, in one browser or in two; only the
 // code of the sign-in whose cookie comes with it opens a session, and for that account.
-func TestATT017_073(t *testing.T) {
+func TestCodeFromAnotherSignInIsRefused(t *testing.T) {
 	each(t, func(h *house) {
 		h.addBen()
 		b := h.Browser()
@@ -285,8 +285,8 @@ func TestATT017_073(t *testing.T) {
 	})
 }
 
-// ATT-020, ATT-255, ATT-257, ATT-258: an address in a header is believed, or breaks the check.
-func TestATT020_255_257_258(t *testing.T) {
+// An address in a header is believed, or breaks the check.
+func TestClientAddressHeadersAreIgnored(t *testing.T) {
 	h := start(t, "")
 	for _, value := range []string{"a", "999.1.1.1", "1.2.3.4, a", "::1%25x", "127.0.0.1", "10.0.0.1", "[::1]:80", "unknown", strings.Repeat("1.2.3.4, ", 7000)} {
 		h.forget()
@@ -307,8 +307,8 @@ func TestATT020_255_257_258(t *testing.T) {
 	}
 }
 
-// ATT-021, ATT-284: the mail server is down or refuses: nobody gets in without a code.
-func TestATT021(t *testing.T) {
+// The mail server is down or refuses: nobody gets in without a code.
+func TestNoMailMeansNoSignIn(t *testing.T) {
 	h := start(t, "")
 	h.Mail.Refuse(errors.New("no"))
 	b := h.Browser()
@@ -324,8 +324,8 @@ func TestATT021(t *testing.T) {
 	}
 }
 
-// ATT-022: another spelling of the same name reaches the account past what is bound to it.
-func TestATT022(t *testing.T) {
+// Another spelling of the same name reaches the account past what is bound to it.
+func TestSpellingsOfAnAddressAreOneAccount(t *testing.T) {
 	each(t, func(h *house) {
 		for _, name := range []string{"ANNA@EXAMPLE.COM", " anna@example.com ", "Anna@Example.Com", "anna@example。com", "anna@ｅxample.com", "anna@example.com\u200b"} {
 			b := h.Browser()
@@ -341,9 +341,9 @@ func TestATT022(t *testing.T) {
 	})
 }
 
-// ATT-029, ATT-263: two people sign in at the same time, again and again: everybody gets
+// Two people sign in at the same time, again and again: everybody gets
 // their own session.
-func TestATT029(t *testing.T) {
+func TestSignInsAtOnceStaySeparate(t *testing.T) {
 	h := start(t, "")
 	h.addBen()
 	people := [][2]string{{live.AnnaEmail, live.AnnaPassword}, {benEmail, benPassword}}

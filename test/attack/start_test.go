@@ -14,9 +14,9 @@ import (
 	"twostep.example/twostep/internal/store/storetest"
 )
 
-// ATT-206, ATT-321: a server for everybody starts in the mode that shows everybody the mail, over
+// A server for everybody starts in the mode that shows everybody the mail, over
 // plain http, or without knowing its own address.
-func TestATT206_321(t *testing.T) {
+func TestUnsafeOptionsAreRefused(t *testing.T) {
 	for name, set := range map[string]func(*twostep.Options){
 		"local mode in public": func(o *twostep.Options) { o.Local, o.PublicURL = &twostep.Local{}, "https://signin.example.com" },
 		"plain http":           func(o *twostep.Options) { o.PublicURL = "http://signin.example.com" },
@@ -40,9 +40,9 @@ func TestATT206_321(t *testing.T) {
 	}
 }
 
-// ATT-058, ATT-241, ATT-320: a door for testers is left open: a fixed code, a first account,
+// A door for testers is left open: a fixed code, a first account,
 // pages for debugging, the inbox.
-func TestATT058_241_320(t *testing.T) {
+func TestNoDebugPagesOrDefaultAccounts(t *testing.T) {
 	h := start(t, "", func(o *twostep.Options) { o.SignUp = "" })
 	for _, path := range []string{"/debug/pprof/", "/debug/vars", "/metrics", "/inbox", "/inbox/x", "/admin", "/admin/login", "/login", "/api", "/api/login", "/test", "/setup", "/install", "/graphql", "/.env", "/.git/config", "/swagger", "/actuator", "/oauth2/register", "/oauth2/clients"} {
 		h.want(h.Browser().Get(path), http.StatusNotFound)
@@ -65,9 +65,9 @@ func TestATT058_241_320(t *testing.T) {
 	}
 }
 
-// ATT-304: a stranger fills the tables: no row before a right password, and a bounded
+// A stranger fills the tables: no row before a right password, and a bounded
 // number of links for one network.
-func TestATT304(t *testing.T) {
+func TestStrangersCannotFillTables(t *testing.T) {
 	h := start(t, "")
 	before := h.contents()
 	for _, r := range inventory {

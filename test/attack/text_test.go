@@ -32,9 +32,9 @@ func (h *house) closed(what string, a live.Answer) {
 	}
 }
 
-// ATT-170, ATT-172, ATT-173: text messages to one number typed in ten ways, to its neighbours, for one
+// Text messages to one number typed in ten ways, to its neighbours, for one
 // account from many sessions, and within one network. Each ration says when it opens again.
-func TestATT170_172_173(t *testing.T) {
+func TestTextMessagesAreLimited(t *testing.T) {
 	var p phone
 	storetest.Each(t, func(t *testing.T, url string) {
 		c := mornings()
@@ -89,9 +89,9 @@ func TestATT170_172_173(t *testing.T) {
 	})
 }
 
-// ATT-171, ATT-170, ATT-172: at a sign-in only the number that is stored gets a message; the money of the
+// At a sign-in only the number that is stored gets a message; the money of the
 // day ends it, and another way is offered.
-func TestATT171_172(t *testing.T) {
+func TestTextsGoToTheStoredNumberWithinBudget(t *testing.T) {
 	var p phone
 	storetest.Each(t, func(t *testing.T, url string) {
 		c := mornings()
@@ -123,9 +123,9 @@ func TestATT171_172(t *testing.T) {
 	})
 }
 
-// ATT-178: the name of the site and of the person write into the message. No mail can be composed with
+// The name of the site and of the person write into the message. No mail can be composed with
 // a site whose name has a line end, so nobody comes this far; factor/sms has a test for its texts.
-func TestATT178(t *testing.T) {
+func TestNamesCannotChangeATextMessage(t *testing.T) {
 	for _, site := range []string{"Evil @evil.example #000000", "@evil.example #999999", "999999 is your code", strings.Repeat("long ", 20), "日本語サイト"} {
 		var p phone
 		h := start(t, "", every(&p), func(o *twostep.Options) { o.Site = site })
@@ -156,9 +156,9 @@ func gateway(t *testing.T, at *atomic.Value) live.Setup {
 	}
 }
 
-// ATT-176, ATT-104: receipts that are forged, cut, of another message, of another gateway or a megabyte long. A
+// Receipts that are forged, cut, of another message, of another gateway or a megabyte long. A
 // good one, also a second time, changes the word about the message and nothing about who may come in.
-func TestATT176(t *testing.T) {
+func TestForgedReceiptsAreRefused(t *testing.T) {
 	var at atomic.Value
 	var p phone
 	each(t, func(h *house) {

@@ -21,9 +21,9 @@ import (
 	"twostep.example/twostep/test/e2e/live"
 )
 
-// ATT-226, ATT-227: PKCE with S256 and nothing less, of everybody but the one app that is said to be too old; and
+// PKCE with S256 and nothing less, of everybody but the one app that is said to be too old; and
 // where there was no challenge no verifier may come, or one was taken out on the way.
-func TestATT226_227(t *testing.T) {
+func TestPKCEIsRequired(t *testing.T) {
 	withApps(t, func(h *house, a *apps, anna *live.Browser) {
 		for what, wrong := range map[string][]string{
 			"no challenge":       {"code_challenge", "", "code_challenge_method", ""},
@@ -71,9 +71,9 @@ func (h *house) tokens(a *apps, anna *live.Browser) said {
 	return s
 }
 
-// ATT-228, ATT-229: a refresh token works once, and with its account as it was. The second time ends everything,
+// A refresh token works once, and with its account as it was. The second time ends everything,
 // but two requests at once are one.
-func TestATT228_229(t *testing.T) {
+func TestRefreshTokenWorksOnce(t *testing.T) {
 	withApps(t, func(h *house, a *apps, anna *live.Browser) {
 		first := h.tokens(a, anna)
 		second := h.refresh(first.text("refresh_token"), "books", a.books)
@@ -109,9 +109,9 @@ func TestATT228_229(t *testing.T) {
 	})
 }
 
-// ATT-228: what the operator asks of an app since then counts for what it was given before, code and
+// What the operator asks of an app since then counts for what it was given before, code and
 // refresh token alike.
-func TestATT228_policy(t *testing.T) {
+func TestTokensFollowAppChanges(t *testing.T) {
 	for what, tighten := range map[string]func(*twostep.App){
 		"a group":   func(a *twostep.App) { a.Groups = []string{"members"} },
 		"a level":   func(a *twostep.App) { a.ACR = "urn:twostep:acr:2" },
@@ -238,8 +238,8 @@ func forged(t *testing.T, real string) map[string]string {
 	return all
 }
 
-// ATT-230, ATT-306: a hint that was not signed here is refused at once, at both doors that take one.
-func TestATT230_306(t *testing.T) {
+// A hint that was not signed here is refused at once, at both doors that take one.
+func TestForgedIDTokenHintIsRefused(t *testing.T) {
 	withApps(t, func(h *house, a *apps, anna *live.Browser) {
 		token := h.tokens(a, anna).text("id_token")
 		if to := h.sent(anna, asking("books", booksBack, "id_token_hint", token, "prompt", "none")); to.Query().Get("code") == "" {
@@ -262,9 +262,9 @@ func TestATT230_306(t *testing.T) {
 	})
 }
 
-// ATT-230, ATT-078, ATT-197: an app that proves itself by a JWT signs it with its own key, for us, for a short
+// An app that proves itself by a JWT signs it with its own key, for us, for a short
 // time, and each once.
-func TestATT078_197_230(t *testing.T) {
+func TestClientAssertionIsVerifiedAndWorksOnce(t *testing.T) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -329,8 +329,8 @@ func TestATT078_197_230(t *testing.T) {
 	}, with)
 }
 
-// ATT-231: no token of one kind is good for another: every token that there is at every door.
-func TestATT231(t *testing.T) {
+// No token of one kind is good for another: every token that there is at every door.
+func TestTokensWorkForTheirKindOnly(t *testing.T) {
 	withApps(t, func(h *house, a *apps, anna *live.Browser) {
 		s := h.tokens(a, anna)
 		own := h.call(h.Browser(), "/oauth2/token", "grant_type", "client_credentials", "client_id", "books", "client_secret", a.books)
@@ -367,9 +367,9 @@ func TestATT231(t *testing.T) {
 	})
 }
 
-// ATT-232, ATT-198: what the app has sent along comes back to the letter, the token is bound to its access token,
+// What the app has sent along comes back to the letter, the token is bound to its access token,
 // and a refresh makes no proof newer.
-func TestATT198_232(t *testing.T) {
+func TestIDTokenIsBoundToItsRequest(t *testing.T) {
 	withApps(t, func(h *house, a *apps, anna *live.Browser) {
 		for _, nonce := range []string{"", "n", strings.Repeat("n", 1024), "ünïcödé ☃ <&>\"'"} {
 			s := h.redeem(h.codeFor(anna, asking("books", booksBack, "nonce", nonce)), "books", a.books, booksBack)
@@ -402,9 +402,9 @@ func challengeHalf(token string) string {
 	return base64.RawURLEncoding.EncodeToString(whole[:16])
 }
 
-// ATT-233: an app learns nothing about the tokens of another, and nothing without the scope; a token that is not
+// An app learns nothing about the tokens of another, and nothing without the scope; a token that is not
 // its own looks like none.
-func TestATT233(t *testing.T) {
+func TestIntrospectionTellsOwnTokensOnly(t *testing.T) {
 	withApps(t, func(h *house, a *apps, anna *live.Browser) {
 		s := h.tokens(a, anna)
 		look := func(id, secret, token string) said {
@@ -442,8 +442,8 @@ func TestATT233(t *testing.T) {
 	})
 }
 
-// ATT-234: revoking ends the token, an app's own alone, and says no if it could not.
-func TestATT234(t *testing.T) {
+// Revoking ends the token, an app's own alone, and says no if it could not.
+func TestRevocationEndsTokens(t *testing.T) {
 	withApps(t, func(h *house, a *apps, anna *live.Browser) {
 		s := h.tokens(a, anna)
 		revoke := func(id, secret, token string) int {
@@ -477,8 +477,8 @@ func TestATT234(t *testing.T) {
 	})
 }
 
-// ATT-236: whoever asks for more gets a question or an error, never less in silence.
-func TestATT236(t *testing.T) {
+// Whoever asks for more gets a question or an error, never less in silence.
+func TestRequestedLevelIsNeverLowered(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, url string) {
 		a := &apps{}
 		h := start(t, url, every(&phone{}), a.set)
@@ -554,8 +554,8 @@ func (h *house) stepsUp(a *apps) {
 	h.want(fresh.Post("/signin/method", "method", "email"), http.StatusUnprocessableEntity)
 }
 
-// ATT-237: nobody is signed out by another site, and nobody is sent where no app has asked for.
-func TestATT237(t *testing.T) {
+// Nobody is signed out by another site, and nobody is sent where no app has asked for.
+func TestLogoutNeedsProofAndARegisteredRedirect(t *testing.T) {
 	withApps(t, func(h *house, a *apps, anna *live.Browser) {
 		token := h.tokens(a, anna).text("id_token")
 		in := func(what string) {
@@ -593,8 +593,8 @@ func TestATT237(t *testing.T) {
 	})
 }
 
-// ATT-238, ATT-077: nobody registers an app, no app has the name of an account, and there are no request objects.
-func TestATT077_238(t *testing.T) {
+// Nobody registers an app, no app has the name of an account, and there are no request objects.
+func TestNoClientRegistrationOrRequestObjects(t *testing.T) {
 	withApps(t, func(h *house, _ *apps, anna *live.Browser) {
 		for _, path := range []string{"/oauth2/register", "/register", "/connect/register"} {
 			h.want(anna.Get(path), http.StatusNotFound)
@@ -626,8 +626,8 @@ func (h *house) twice(a *apps, anna *live.Browser) {
 	h.want(h.Browser().Do(h.request(http.MethodPost, "/oauth2/token", body, form)), http.StatusBadRequest)
 }
 
-// ATT-219: keys change with an overlap: a new one is known before it signs, and the old one after.
-func TestATT219(t *testing.T) {
+// Keys change with an overlap: a new one is known before it signs, and the old one after.
+func TestSigningKeysOverlap(t *testing.T) {
 	withApps(t, func(h *house, a *apps, anna *live.Browser) {
 		kid := func(token string) string {
 			head, _ := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[0])

@@ -67,8 +67,8 @@ func (h *house) wanted(says string, b *live.Browser, who string, headers ...stri
 	h.settle()
 }
 
-// ATT-025: staying signed in, or trust alone, opens anything without the password.
-func TestATT025(t *testing.T) {
+// Staying signed in, or trust alone, opens anything without the password.
+func TestTrustAloneOpensNothing(t *testing.T) {
 	each(t, func(h *house) {
 		b := h.BrowserAt("127.0.0.1")
 		h.tick(b, anna)
@@ -92,9 +92,9 @@ func TestATT025(t *testing.T) {
 	})
 }
 
-// ATT-110, ATT-111, ATT-112, ATT-113: the record is made by somebody else: computed from what
+// The record is made by somebody else: computed from what
 // they know, written in a form that is believed, derived, or bent.
-func TestATT110_113(t *testing.T) {
+func TestForgedTrustCookieIsRefused(t *testing.T) {
 	each(t, func(h *house) {
 		b := h.BrowserAt("127.0.0.1")
 		h.tick(b, anna, firefox)
@@ -132,9 +132,9 @@ func TestATT110_113(t *testing.T) {
 	})
 }
 
-// ATT-115, ATT-116: the record of one person helps another at the same computer, or is taken
+// The record of one person helps another at the same computer, or is taken
 // from them.
-func TestATT115_116(t *testing.T) {
+func TestTrustIsPerAccount(t *testing.T) {
 	each(t, func(h *house) {
 		h.addBen()
 		b := h.BrowserAt("127.0.0.1")
@@ -153,9 +153,9 @@ func TestATT115_116(t *testing.T) {
 	})
 }
 
-// ATT-117, ATT-118: the record outlives what should end it. Each ends it in the other browser
+// The record outlives what should end it. Each ends it in the other browser
 // too, and a new account of the same name inherits nothing.
-func TestATT117_118(t *testing.T) {
+func TestTrustEndsWithAccountChanges(t *testing.T) {
 	each(t, func(h *house) {
 		password := live.AnnaPassword
 		who := func() string {
@@ -202,8 +202,8 @@ func TestATT117_118(t *testing.T) {
 	})
 }
 
-// ATT-119: the feature is switched off, or shortened, and old records still count.
-func TestATT119(t *testing.T) {
+// The feature is switched off, or shortened, and old records still count.
+func TestTrustSettingAppliesToOldTrust(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, url string) {
 		keys := filepath.Join(t.TempDir(), "keys")
 		with := func(days int) *house {
@@ -227,9 +227,9 @@ func TestATT119(t *testing.T) {
 	})
 }
 
-// ATT-120, ATT-121: only the cookie ends, or use makes it last for ever. The server's row
+// Only the cookie ends, or use makes it last for ever. The server's row
 // decides, from the verification, whatever the browser keeps.
-func TestATT120_121(t *testing.T) {
+func TestTrustEndsAfterThirtyDays(t *testing.T) {
 	clock := stopped()
 	each(t, func(h *house) {
 		b := h.BrowserAt("127.0.0.1")
@@ -248,10 +248,10 @@ func TestATT120_121(t *testing.T) {
 	}, clock.set)
 }
 
-// ATT-122, ATT-131, ATT-132: a copy is used elsewhere, or a neighbour behind the same address
+// A copy is used elsewhere, or a neighbour behind the same address
 // needs none; an update is no other browser, and an older one is. Another browser in another
 // place has a copy for certain: that ends the record, and its owner is told.
-func TestATT122_131_132(t *testing.T) {
+func TestStolenTrustCookieFailsElsewhere(t *testing.T) {
 	each(t, func(h *house) {
 		b := h.BrowserAt("127.0.0.1")
 		h.tick(b, anna, firefox)
@@ -281,9 +281,9 @@ func (h *house) warned(n int) (told bool) {
 	return told
 }
 
-// ATT-123: nobody notices that there are two of it. The secret changes with every use; one of
+// Nobody notices that there are two of it. The secret changes with every use; one of
 // before ends trust and the sessions of that browser, and the owner is told.
-func TestATT123(t *testing.T) {
+func TestReusedTrustCookieEndsTrust(t *testing.T) {
 	each(t, func(h *house) {
 		b := h.BrowserAt("127.0.0.1")
 		h.tick(b, anna)
@@ -308,8 +308,8 @@ func TestATT123(t *testing.T) {
 	})
 }
 
-// ATT-124: a script reads the record, or anything like it.
-func TestATT124(t *testing.T) {
+// A script reads the record, or anything like it.
+func TestTrustCookieIsHiddenFromScripts(t *testing.T) {
 	h := start(t, "")
 	b := h.BrowserAt("127.0.0.1")
 	code := b.Password()
@@ -348,8 +348,8 @@ func (h *house) script(b *live.Browser) string {
 	return h.want(b.Get(path), http.StatusOK).Body
 }
 
-// ATT-125, ATT-126: trust counts as a second step, for apps or for pages that want a fresh one.
-func TestATT125_126(t *testing.T) {
+// Trust counts as a second step, for apps or for pages that want a fresh one.
+func TestTrustIsNoSecondFactor(t *testing.T) {
 	each(t, func(h *house) {
 		b := h.BrowserAt("127.0.0.1")
 		h.tick(b, anna)
@@ -377,8 +377,8 @@ func TestATT125_126(t *testing.T) {
 	}, every(&phone{}))
 }
 
-// ATT-127: the box counts on another form, or without a second step.
-func TestATT127(t *testing.T) {
+// The box counts on another form, or without a second step.
+func TestTrustNeedsTheBoxAndASecondStep(t *testing.T) {
 	each(t, func(h *house) {
 		b := h.BrowserAt("127.0.0.1")
 		h.want(h.post(b, "/signin", anna+"&trust=1"), http.StatusBadRequest)
@@ -403,8 +403,8 @@ func TestATT127(t *testing.T) {
 	})
 }
 
-// ATT-128: whoever passes once makes their browser trusted, and nobody notices.
-func TestATT128(t *testing.T) {
+// Whoever passes once makes their browser trusted, and nobody notices.
+func TestOwnerIsToldOfTrust(t *testing.T) {
 	each(t, func(h *house) {
 		n := h.Mail.Len()
 		b := h.BrowserAt("127.0.0.1")
@@ -427,9 +427,9 @@ func TestATT128(t *testing.T) {
 	})
 }
 
-// ATT-129, ATT-255, ATT-256, ATT-258, ATT-259: a header supplies the address. Only a named
+// A header supplies the address. Only a named
 // proxy is believed, only what it has written itself, and only if it can be read.
-func TestATT129_255_256_258_259(t *testing.T) {
+func TestOnlyNamedProxiesSupplyTheAddress(t *testing.T) {
 	named := func(o *twostep.Options) { o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.2/32")} }
 	each(t, func(h *house) {
 		const home = "X-Forwarded-For: 203.0.113.5"
@@ -471,9 +471,9 @@ func TestATT129_255_256_258_259(t *testing.T) {
 	}
 }
 
-// ATT-129: in a public installation nobody is at home on this machine or in a private network:
+// In a public installation nobody is at home on this machine or in a private network:
 // that would be everybody behind a proxy that nobody has named.
-func TestATT129_private(t *testing.T) {
+func TestPrivateAddressesAreNotTrusted(t *testing.T) {
 	h := start(t, "", func(o *twostep.Options) {
 		o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
 		o.PublicURL = "https://signin.example.com"
@@ -498,9 +498,9 @@ func TestATT129_private(t *testing.T) {
 	}
 }
 
-// ATT-130: addresses that change make people switch the feature off. Home and office are both
+// Addresses that change make people switch the feature off. Home and office are both
 // kept, and the last eight.
-func TestATT130(t *testing.T) {
+func TestSeveralNetworksAreTrusted(t *testing.T) {
 	each(t, func(h *house) {
 		b := h.BrowserAt("127.0.0.1")
 		h.tick(b, anna)
@@ -512,8 +512,8 @@ func TestATT130(t *testing.T) {
 	})
 }
 
-// ATT-136: a backup brings trust back that had been taken away, and sessions that had ended.
-func TestATT136(t *testing.T) {
+// A backup brings trust back that had been taken away, and sessions that had ended.
+func TestRestoredBackupRevivesNoTrust(t *testing.T) {
 	each(t, func(h *house) {
 		b := h.BrowserAt("127.0.0.1")
 		h.tick(b, anna)
@@ -536,9 +536,9 @@ func TestATT136(t *testing.T) {
 	})
 }
 
-// ATT-138: where people were is kept for years, or the records by which they are trusted can
+// Where people were is kept for years, or the records by which they are trusted can
 // be read out of the database.
-func TestATT138(t *testing.T) {
+func TestTrustStoresNoReadableAddress(t *testing.T) {
 	each(t, func(h *house) {
 		b := h.BrowserAt("127.0.0.77")
 		h.tick(b, anna, firefox)
