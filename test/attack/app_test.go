@@ -39,6 +39,7 @@ func (h *house) asked() *live.Browser {
 // Codes of steps around now. Two are good, those that are still to come never, and who
 // guesses one is not told that it will be.
 func TestOnlyCurrentAndPreviousAppCodesAreAccepted(t *testing.T) {
+	t.Parallel()
 	withApp(t, func(h *house, c *clock, secret string) {
 		wrong := ""
 		for steps := int64(-25); steps <= 25; steps++ {
@@ -73,6 +74,7 @@ func TestOnlyCurrentAndPreviousAppCodesAreAccepted(t *testing.T) {
 // A code that was used, and one of a step before it; also when the refused one
 // comes in a later step, over a second browser, or while the row cannot be written.
 func TestUsedAppCodeIsRefused(t *testing.T) {
+	t.Parallel()
 	withApp(t, func(h *house, c *clock, secret string) {
 		used, before := codeAt(secret, c.Now(), 0), codeAt(secret, c.Now(), -1)
 		first := h.asked()
@@ -99,6 +101,7 @@ func wide(code string) string {
 
 // One code of the app at the same moment in many browsers, over two servers.
 func TestAppCodeAtOnceWorksOnceAtTwoServers(t *testing.T) {
+	t.Parallel()
 	c := stopped()
 	c.now = c.now.Truncate(30 * time.Second).Add(15 * time.Second)
 	h := start(t, storetest.Postgres(t), every(&phone{}), c.set)
@@ -109,7 +112,7 @@ func TestAppCodeAtOnceWorksOnceAtTwoServers(t *testing.T) {
 	for range 3 {
 		c.turn(time.Minute)
 		h.forget()
-		before := storetest.Count(t, h.DB, "sessions")
+		before := h.count("sessions")
 		var doors []*live.Browser
 		for i := range 8 {
 			doors = append(doors, []*house{h, g}[i%2].asked())
@@ -120,7 +123,7 @@ func TestAppCodeAtOnceWorksOnceAtTwoServers(t *testing.T) {
 				won.Add(1)
 			}
 		})
-		if n := storetest.Count(t, h.DB, "sessions") - before; n != 1 || won.Load() != 1 {
+		if n := h.count("sessions") - before; n != 1 || won.Load() != 1 {
 			t.Errorf("%d sessions, %d answers that lead in", n, won.Load())
 		}
 	}
@@ -128,6 +131,7 @@ func TestAppCodeAtOnceWorksOnceAtTwoServers(t *testing.T) {
 
 // Formatting makes two codes of one, or a second try of the same.
 func TestSpellingsOfAnAppCodeAreOneCode(t *testing.T) {
+	t.Parallel()
 	withApp(t, func(h *house, c *clock, secret string) {
 		code := codeAt(secret, c.Now(), 0)
 		bad := live.Wrong(code)
@@ -152,12 +156,13 @@ func TestSpellingsOfAnAppCodeAreOneCode(t *testing.T) {
 // Three wrong codes of the mail and two of the app are five; another method,
 // a new code or the printed ones give no more.
 func TestAllMethodsShareFiveAttempts(t *testing.T) {
+	t.Parallel()
 	withApp(t, func(h *house, c *clock, secret string) {
 		owner := h.asked()
 		h.want(owner.Post("/signin/verify", "code", codeAt(secret, c.Now(), -1)), http.StatusSeeOther)
 		printed := h.addPaper(owner)
 		c.turn(time.Second)
-		sessions := storetest.Count(h.T, h.DB, "sessions")
+		sessions := h.count("sessions")
 		b := h.Browser()
 		code := h.mailed(func() { h.chosen(b, live.AnnaEmail, live.AnnaPassword, "email") })
 		for range 3 {
@@ -185,7 +190,7 @@ func TestAllMethodsShareFiveAttempts(t *testing.T) {
 		if _, in := isIn(b); in {
 			h.T.Error("signed in")
 		}
-		if got := storetest.Count(h.T, h.DB, "sessions"); got != sessions {
+		if got := h.count("sessions"); got != sessions {
 			h.T.Errorf("%d sessions, want %d", got, sessions)
 		}
 		b = h.Browser() // what was refused was not consumed
@@ -196,6 +201,7 @@ func TestAllMethodsShareFiveAttempts(t *testing.T) {
 
 // The app is removed while its question is open, and again while the mail's is.
 func TestRemovedAppCannotAnswer(t *testing.T) {
+	t.Parallel()
 	withApp(t, func(h *house, c *clock, secret string) {
 		owner := h.enter(h.Browser(), live.AnnaEmail, live.AnnaPassword)
 		b := h.asked()
@@ -222,6 +228,7 @@ func TestRemovedAppCannotAnswer(t *testing.T) {
 
 // Two enrolments at the same moment: of one draft, and of drafts in two sessions.
 func TestEnrolmentsAtOnceStaySeparate(t *testing.T) {
+	t.Parallel()
 	var p phone
 	storetest.Each(t, func(t *testing.T, url string) {
 		c := stopped()
@@ -229,7 +236,7 @@ func TestEnrolmentsAtOnceStaySeparate(t *testing.T) {
 		h := start(t, url, every(&p), c.set)
 		b := h.anna()
 		together(6, func(int) { b.Post("/settings/2step/app", "name", "x") })
-		if n := storetest.Count(t, h.DB, "drafts"); n != 1 {
+		if n := h.count("drafts"); n != 1 {
 			t.Errorf("%d drafts of one method in one session", n)
 		}
 		replaced, secret := h.draftApp(b), h.draftApp(b)
@@ -243,7 +250,7 @@ func TestEnrolmentsAtOnceStaySeparate(t *testing.T) {
 			tabs = append(tabs, h.with("session", session))
 		}
 		together(6, func(i int) { tabs[i].Post("/settings/2step/app/verify", "code", codeAt(secret, c.Now(), 0)) })
-		if n := storetest.Count(t, h.DB, "factors"); n != 1 {
+		if n := h.count("factors"); n != 1 {
 			t.Errorf("%d apps of one draft", n)
 		}
 		h.exec("DELETE FROM sessions")

@@ -60,6 +60,7 @@ func callers(files map[string]*ast.File, name string) (all []string) {
 // Another place makes sessions, compares codes or checks passwords, and
 // forgets what the first one counts.
 func TestSecurityDecisionsHaveKnownCallers(t *testing.T) {
+	t.Parallel()
 	files := program(t)
 	for name, want := range map[string][]string{
 		"AddSession":    {"internal/signin/challenge.go enter", "internal/signin/session.go carryOn", "internal/signin/trusted.go enterTrusted"},
@@ -92,6 +93,7 @@ func TestSecurityDecisionsHaveKnownCallers(t *testing.T) {
 		"savePlaces":  {"internal/device/device.go AddPlace"},
 		"AddPlace":    {"internal/device/device.go savePlaces", "internal/signin/trusted.go meet"},
 		"meet":        {"internal/signin/challenge.go accept"},
+		"LowCost":     nil, // for tests alone
 	} {
 		if got := callers(files, name); !slices.Equal(got, want) {
 			t.Errorf("%s is called by %q, want %q", name, got, want)
@@ -109,6 +111,7 @@ var macs = []string{"internal/check/methods.go", "factor/totp/code.go", "deliver
 // A random source that can be foretold, a comparison whose time
 // tells, a hole in the protection against other sites, a page made by the wrong template engine.
 func TestNoWeakPackagesOrComparisons(t *testing.T) {
+	t.Parallel()
 	files := program(t)
 	for path, file := range files {
 		for _, i := range file.Imports {
@@ -151,6 +154,7 @@ func TestNoWeakPackagesOrComparisons(t *testing.T) {
 
 // A query is put together from pieces.
 func TestQueriesAreConstants(t *testing.T) {
+	t.Parallel()
 	for path, file := range program(t) {
 		if !strings.HasPrefix(path, "internal/store/") { // where alone there are queries, as TestHouse sees to
 			continue

@@ -42,6 +42,7 @@ func (h *house) foreign() map[string][]string {
 // Another site posts a form of ours: its own password (to sign the
 // victim in as the attacker), a new password, sign out. Every POST route, every way.
 func TestFormsFromOtherSitesAreRefused(t *testing.T) {
+	t.Parallel()
 	each(t, func(h *house) {
 		b := h.visitor()
 		before := h.contents()
@@ -80,6 +81,7 @@ func TestFormsFromOtherSitesAreRefused(t *testing.T) {
 // An image or a link changes something: GET and HEAD of every route, with what
 // its form would say in the query.
 func TestReadingChangesNothing(t *testing.T) {
+	t.Parallel()
 	each(t, func(h *house) {
 		b := h.visitor()
 		before, mails := h.contents(), h.Mail.Len()
@@ -140,6 +142,7 @@ func (h *house) secured(what string, a live.Answer) {
 
 // A page, or an error, can be framed, cached, sniffed or read from elsewhere.
 func TestEveryAnswerHasSecurityHeaders(t *testing.T) {
+	t.Parallel()
 	h := start(t, "", local(t))
 	b := h.visitor()
 	for _, r := range inventory {
@@ -170,6 +173,7 @@ func TestEveryAnswerHasSecurityHeaders(t *testing.T) {
 
 // The address decides what a page says.
 func TestQueryCannotPutTextOnAPage(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	for _, r := range inventory {
 		if method, path := path(r.pattern); method == "GET" && r.needs == page.Nothing && !strings.HasPrefix(path, "/inbox") {

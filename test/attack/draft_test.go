@@ -10,6 +10,7 @@ import (
 // Somebody who is in asks again and again to change to an address that is somebody
 // else's: it is flooded with mail, and every draft is five guesses more at its code.
 func TestAddressChangesAreLimited(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	b := h.Browser()
 	b.SignIn()
@@ -34,6 +35,7 @@ func TestAddressChangesAreLimited(t *testing.T) {
 // The name of a device is text of whoever is in, and the mail about its removal says it
 // in its subject.
 func TestDeviceNameStaysOutOfMail(t *testing.T) {
+	t.Parallel()
 	h := start(t, "", every(&phone{}))
 	b := h.anna()
 	h.calm()
@@ -51,6 +53,7 @@ func TestDeviceNameStaysOutOfMail(t *testing.T) {
 // Somebody draws up a factor while the session is fresh; what may be seen and confirmed
 // of it later, by whoever has the session then.
 func TestStaleSessionCannotUseADraft(t *testing.T) {
+	t.Parallel()
 	h := start(t, "", every(&phone{}))
 	b := h.anna()
 	h.Turn(9*time.Minute + 50*time.Second)

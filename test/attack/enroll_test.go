@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"twostep.example/twostep/internal/page"
-	"twostep.example/twostep/internal/store/storetest"
 	"twostep.example/twostep/test/e2e/live"
 )
 
@@ -36,6 +35,7 @@ func settingsDoors() (all []struct{ method, path, form string }) {
 // Who has shown the password only walks through all pages that
 // change or show how the account proves itself, while the owner has a draft of each method open.
 func TestPasswordAloneOpensNoSettings(t *testing.T) {
+	t.Parallel()
 	each(t, func(h *house) {
 		owner := h.anna()
 		secret := h.addApp(owner)
@@ -78,6 +78,7 @@ func TestPasswordAloneOpensNoSettings(t *testing.T) {
 // The token of a step-up is no session, the token of a sign-in proves no
 // session anew, and a step-up in another browser opens nothing of the other's.
 func TestStepUpTokenIsNoSession(t *testing.T) {
+	t.Parallel()
 	each(t, func(h *house) {
 		h.addBen()
 		b := h.anna()
@@ -110,12 +111,12 @@ func TestStepUpTokenIsNoSession(t *testing.T) {
 		ben := h.enter(h.Browser(), benEmail, benPassword)
 		h.Turn(11 * time.Minute)
 		benSession := h.cookie(ben, "session")
-		sessions := storetest.Count(h.T, h.DB, "sessions")
+		sessions := h.count("sessions")
 		mixed := h.with("session", benSession, "signin", token)
 		h.want(mixed.Post("/signin/verify", "code", live.Wrong(code)), http.StatusUnprocessableEntity)
 		h.leads(h.with("session", benSession).Get("/settings/2step/app"), "/settings/confirm")
 		h.want(b.Post("/signin/verify", "code", code), http.StatusSeeOther)
-		if storetest.Count(h.T, h.DB, "sessions") != sessions {
+		if h.count("sessions") != sessions {
 			h.T.Error("a step-up made a session more")
 		}
 		if _, in := isIn(h.with("session", session)); in {
@@ -144,6 +145,7 @@ func (h *house) changes(b *live.Browser) map[string]func() live.Answer {
 // A session alone, or one that was proven eleven minutes ago, changes how
 // the account proves itself. The mailbox is never removed.
 func TestFactorChangesNeedARecentProof(t *testing.T) {
+	t.Parallel()
 	var p phone
 	each(t, func(h *house) {
 		b := h.anna()
@@ -194,6 +196,7 @@ func TestFactorChangesNeedARecentProof(t *testing.T) {
 
 // The ids of another person's factor, session and draft.
 func TestIDsOfAnotherAccountChangeNothing(t *testing.T) {
+	t.Parallel()
 	var p phone
 	each(t, func(h *house) {
 		h.addBen()
@@ -231,6 +234,7 @@ func TestIDsOfAnotherAccountChangeNothing(t *testing.T) {
 // A change of a factor or of the address ends every other session and every sign-in on
 // its way, and the session that made it goes on under another token.
 func TestFactorChangeEndsOtherSessions(t *testing.T) {
+	t.Parallel()
 	var p phone
 	each(t, func(h *house) {
 		b := h.anna()
@@ -270,6 +274,7 @@ func TestFactorChangeEndsOtherSessions(t *testing.T) {
 
 // Fields that no page of ours has, and who is told of a change.
 func TestFactorFormsRefuseUnknownFieldsAndTellTheOwner(t *testing.T) {
+	t.Parallel()
 	var p phone
 	each(t, func(h *house) {
 		b := h.anna()

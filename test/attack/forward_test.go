@@ -133,6 +133,7 @@ func (v *caller) no(what string, a live.Answer, status int) {
 
 // The whole way: to sign in, and back to the page that was asked for.
 func TestForwardAuthSignsInAndReturns(t *testing.T) {
+	t.Parallel()
 	each(t, func(h *house) {
 		anna := h.caller(h.Browser())
 		if a := h.want(anna.open(wiki, "/pages/one?edit=1"), http.StatusOK); !strings.Contains(a.Body, `name="password"`) {
@@ -185,6 +186,7 @@ func TestForwardAuthSignsInAndReturns(t *testing.T) {
 // Headers that a client has sent do not count, and no
 // address is an open one, whatever it is like.
 func TestForwardAuthIgnoresClientHeaders(t *testing.T) {
+	t.Parallel()
 	forwarded(t, func(h *house, anna *caller) {
 		h.want(anna.open(wiki, "/"), http.StatusOK)
 		good := h.request("GET", "/auth/check", "", "X-Forwarded-Method: GET", "X-Forwarded-Proto: https", "X-Forwarded-Host: "+wiki, "X-Forwarded-Uri: /",
@@ -221,6 +223,7 @@ func TestForwardAuthIgnoresClientHeaders(t *testing.T) {
 
 // Neither the way there nor the way back leads to anybody else.
 func TestForwardAuthRedirectsToItsHostsOnly(t *testing.T) {
+	t.Parallel()
 	forwarded(t, func(h *house, anna *caller) {
 		challenge := challengeOf(verifier)
 		start := func(to string) live.Answer {
@@ -258,6 +261,7 @@ func TestForwardAuthRedirectsToItsHostsOnly(t *testing.T) {
 
 // A host is the one that the browser's cookies are for, and no other is answered.
 func TestForwardAuthMatchesHostsExactly(t *testing.T) {
+	t.Parallel()
 	forwarded(t, func(h *house, anna *caller) {
 		h.want(anna.open(wiki, "/"), http.StatusOK)
 		as := func(host string) live.Answer {
@@ -276,6 +280,7 @@ func TestForwardAuthMatchesHostsExactly(t *testing.T) {
 
 // What was taken back ends at once, and nobody may keep an answer.
 func TestForwardAuthEndsWithTheSession(t *testing.T) {
+	t.Parallel()
 	for name, end := range map[string]func(*house, *caller){
 		"sign-out":   func(h *house, v *caller) { h.post(v.person, "/signout", "") },
 		"everywhere": func(h *house, v *caller) { h.post(v.person, "/settings/sessions/end", "") },
@@ -320,6 +325,7 @@ func TestForwardAuthEndsWithTheSession(t *testing.T) {
 // A yes is remembered for a second, whatever another process changes meanwhile, and for
 // a clock that was set back not at all.
 func TestForwardAuthAnswerIsKeptForOneSecond(t *testing.T) {
+	t.Parallel()
 	for name, on := range map[string]time.Duration{"a second later": time.Second, "an hour earlier": -time.Hour} {
 		t.Run(name, func(t *testing.T) {
 			c := stopped()
@@ -341,6 +347,7 @@ func TestForwardAuthAnswerIsKeptForOneSecond(t *testing.T) {
 
 // A remembered yes ends when the operator changes what the app wants.
 func TestForwardAuthFollowsAppChanges(t *testing.T) {
+	t.Parallel()
 	c := stopped()
 	h := start(t, "", behindProxy, c.set)
 	club := twostep.App{ID: "club", Hosts: []string{"club.example"}}
@@ -360,6 +367,7 @@ func TestForwardAuthFollowsAppChanges(t *testing.T) {
 // A sign-out everywhere counts at once where it was done, and within 5 s (in fact one) at
 // every other server.
 func TestSignOutEverywhereReachesOtherServers(t *testing.T) {
+	t.Parallel()
 	url, c := storetest.Postgres(t), stopped()
 	first := start(t, url, behindProxy, c.set)
 	second := start(t, url, behindProxy, c.set, func(o *twostep.Options) { o.KeyFile = first.Keys })
@@ -377,6 +385,7 @@ func TestSignOutEverywhereReachesOtherServers(t *testing.T) {
 // The cookie of the sign-in server is none at a host, and that of a host is none
 // anywhere else, nor a token of any other kind.
 func TestAppCookiesWorkAtTheirHostOnly(t *testing.T) {
+	t.Parallel()
 	forwarded(t, func(h *house, anna *caller) {
 		if err := h.SetGroups(t.Context(), live.AnnaEmail, []string{"staff"}); err != nil {
 			t.Fatal(err)
@@ -408,6 +417,7 @@ func TestAppCookiesWorkAtTheirHostOnly(t *testing.T) {
 // A way in is for the browser that began it: somebody else's code opens nothing, and is used up;
 // and each works once, at its own host.
 func TestForwardAuthCodeIsBoundToItsBrowser(t *testing.T) {
+	t.Parallel()
 	forwarded(t, func(h *house, anna *caller) {
 		h.addBen()
 		ben := h.caller(h.enter(h.Browser(), benEmail, benPassword))
@@ -437,6 +447,7 @@ func TestForwardAuthCodeIsBoundToItsBrowser(t *testing.T) {
 // nginx and HAProxy ask first in a way that cannot be sent on. The way in is never the app's, even of
 // somebody who is in already: it is asked about once more, and leads to the page.
 func TestForwardAuthCodeIsNotPassedToTheApp(t *testing.T) {
+	t.Parallel()
 	forwarded(t, func(h *house, anna *caller) {
 		h.want(anna.open(guests, "/"), http.StatusOK)
 		h.Turn(11 * time.Minute) // the proof is too old
@@ -458,6 +469,7 @@ func TestForwardAuthCodeIsNotPassedToTheApp(t *testing.T) {
 
 // Tabs that were opened at once come in one after the other, whichever signs in.
 func TestForwardAuthTabsFinishInAnyOrder(t *testing.T) {
+	t.Parallel()
 	forwarded(t, func(h *house, anna *caller) {
 		one, two := anna.toEnter(wiki, "/one"), anna.toEnter(wiki, "/two")
 		for i, uri := range []string{one, two} { // the tab that left first comes back first
@@ -471,6 +483,7 @@ func TestForwardAuthTabsFinishInAnyOrder(t *testing.T) {
 
 // What a host needs is asked for, and nothing less opens it.
 func TestForwardAuthEnforcesGroupsLevelAndAge(t *testing.T) {
+	t.Parallel()
 	forwarded(t, func(h *house, anna *caller) {
 		anna.no("no group", anna.open(payroll, "/"), http.StatusForbidden)
 		h.want(anna.open(wiki, "/"), http.StatusOK)
@@ -509,6 +522,7 @@ func TestForwardAuthEnforcesGroupsLevelAndAge(t *testing.T) {
 
 // As far as it is ours: whatever goes wrong is no yes.
 func TestForwardAuthFailsClosed(t *testing.T) {
+	t.Parallel()
 	for _, table := range []string{"tokens", "sessions", "apps"} {
 		t.Run(table, func(t *testing.T) {
 			h := start(t, "", behindProxy)
@@ -544,6 +558,7 @@ func TestForwardAuthFailsClosed(t *testing.T) {
 // Envoy asks with the address behind the path, the method of the request and the host's name; any
 // body and origin may come with it. Only the question passes, not a page of ours.
 func TestForwardAuthTakesAnyMethodForTheCheckOnly(t *testing.T) {
+	t.Parallel()
 	forwarded(t, func(h *house, anna *caller) {
 		h.want(anna.open(wiki, "/"), http.StatusOK)
 		lines := []string{"Host: " + wiki, "X-Forwarded-Proto: https", "Origin: https://evil.example", "Sec-Fetch-Site: cross-site", "Content-Type: application/json",

@@ -16,6 +16,7 @@ import (
 
 // A new code brings new tries.
 func TestNewCodeGivesNoNewAttempts(t *testing.T) {
+	t.Parallel()
 	each(t, func(h *house) {
 		b := h.Browser()
 		n := h.Mail.Len()
@@ -42,6 +43,7 @@ func TestNewCodeGivesNoNewAttempts(t *testing.T) {
 // The count goes down with the transaction of the failed sign-in. Read
 // over another connection after each guess, and once more when the store fails later on.
 func TestAttemptStaysCountedWhenTheSignInFails(t *testing.T) {
+	t.Parallel()
 	each(t, func(h *house) {
 		b := h.Browser()
 		code := b.Password()
@@ -64,6 +66,7 @@ func TestAttemptStaysCountedWhenTheSignInFails(t *testing.T) {
 // Blanks or other digits make one code look like two. However it is written, it
 // is one code, and each comparison is counted, the same guess again too.
 func TestSpellingsOfACodeAreOneCode(t *testing.T) {
+	t.Parallel()
 	each(t, func(h *house) {
 		b := h.Browser()
 		code := b.Password()
@@ -82,7 +85,7 @@ func TestSpellingsOfACodeAreOneCode(t *testing.T) {
 		h.want(b.Post("/signin/verify", "code", code[:3]+" "+code[3:]), http.StatusSeeOther)
 		c := h.with("signin", h.cookie(b, "signin"))
 		c.Post("/signin/verify", "code", code)
-		if n := storetest.Count(h.T, h.DB, "sessions"); n != 1 {
+		if n := h.count("sessions"); n != 1 {
 			h.T.Errorf("%d sessions from one code", n)
 		}
 	})
@@ -91,6 +94,7 @@ func TestSpellingsOfACodeAreOneCode(t *testing.T) {
 // A code works a moment longer than it should, or as long as the client's
 // clock says. 15 minutes are in, a millisecond more is out.
 func TestCodeExpiresAfterFifteenMinutes(t *testing.T) {
+	t.Parallel()
 	storetest.Each(t, func(t *testing.T, url string) {
 		c := stopped()
 		h := start(t, url, c.set)
@@ -113,6 +117,7 @@ func TestCodeExpiresAfterFifteenMinutes(t *testing.T) {
 // More codes are good than were promised. Of all million answers exactly three fit
 // after four mails, and the oldest is none of them.
 func TestOnlyTheLastThreeCodesFit(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	b := h.Browser()
 	codes := map[string]bool{b.Password(): true}
@@ -159,6 +164,7 @@ func TestOnlyTheLastThreeCodesFit(t *testing.T) {
 // The pages tell a guesser how many tries the account has left, or the
 // button for a new code takes a password.
 func TestPagesDoNotTellRemainingAttempts(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	b := h.Browser()
 	code := b.Password()
@@ -179,6 +185,7 @@ func TestPagesDoNotTellRemainingAttempts(t *testing.T) {
 
 // A password can be reset by a code short enough to guess.
 func TestResetTokenHas130Bits(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	n := h.Mail.Len()
 	h.want(h.Browser().Post("/forgot", "email", live.AnnaEmail), http.StatusSeeOther)
@@ -191,6 +198,7 @@ func TestResetTokenHas130Bits(t *testing.T) {
 // Two servers on one database count apart. Forty guesses, half at each, are
 // five; the right code at both at once is one session.
 func TestGuessesAtOnceAreCountedAtTwoServers(t *testing.T) {
+	t.Parallel()
 	url := storetest.Postgres(t)
 	first := start(t, url)
 	second := start(t, url, func(o *twostep.Options) { o.KeyFile = first.Keys })
@@ -215,7 +223,7 @@ func TestGuessesAtOnceAreCountedAtTwoServers(t *testing.T) {
 	first.want(b.Post("/signin", "email", live.AnnaEmail, "password", live.AnnaPassword), http.StatusSeeOther)
 	code, token = either(t, first, n, second, m), first.cookie(b, "signin")
 	together(8, func(i int) { at(i).Post("/signin/verify", "code", code) })
-	if n := storetest.Count(t, url, "sessions"); n != 1 {
+	if n := first.count("sessions"); n != 1 {
 		t.Errorf("%d sessions from one code at two servers", n)
 	}
 }

@@ -11,7 +11,6 @@ import (
 
 	"twostep.example/twostep"
 	"twostep.example/twostep/internal/page"
-	"twostep.example/twostep/internal/store/storetest"
 	"twostep.example/twostep/test/e2e/live"
 )
 
@@ -47,6 +46,7 @@ func odd(r url.Values) (all []body) {
 // one line in the log, no row, and the same on both databases. An app is told in JSON; what it
 // says more than is known is left out (RFC 6749 3.2), and so is what it says before it proves itself.
 func TestMalformedFormsAreRefused(t *testing.T) {
+	t.Parallel()
 	var answers []map[string]int
 	each(t, func(h *house) {
 		b := h.visitor()
@@ -102,6 +102,7 @@ var injections = []string{
 // Text that is a command to somebody further in: SQL, a template, a header, markup.
 // It comes back as text, in the same words on both databases, and is never a fault.
 func TestInjectedTextStaysText(t *testing.T) {
+	t.Parallel()
 	each(t, func(h *house) {
 		b := h.visitor()
 		h.draftApp(b)
@@ -143,6 +144,7 @@ func TestInjectedTextStaysText(t *testing.T) {
 
 // A form comes back with what was typed, but for what is secret.
 func TestFormsKeepInputButNoSecrets(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	b := h.visitor()
 	const secret, typed = "9x7-secret-9x7", "typed@here"
@@ -171,6 +173,7 @@ func TestFormsKeepInputButNoSecrets(t *testing.T) {
 
 // The end of a long password does not count, or two ways of writing one differ.
 func TestWholePasswordCounts(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	long := strings.Repeat("horse ", 166)
 	for i, row := range []struct {
@@ -191,6 +194,7 @@ func TestWholePasswordCounts(t *testing.T) {
 // Hundreds of passwords at once take the server down. Those that find no place
 // are told so at once, and when.
 func TestPasswordsAtOnceAreTurnedAwayWhenBusy(t *testing.T) {
+	live.FullCost(t)
 	h := start(t, "")
 	b := h.Browser()
 	var answers status
@@ -210,6 +214,7 @@ func TestPasswordsAtOnceAreTurnedAwayWhenBusy(t *testing.T) {
 // An address that looks like another's, or is read in two ways, leads to
 // somebody else's account or mail.
 func TestLookAlikeAddressesReachNobody(t *testing.T) {
+	t.Parallel()
 	each(t, func(h *house) {
 		if err := h.AddAccount(h.T.Context(), twostep.NewAccount{Email: "mike@kiss.example", Name: "Mike", Password: benPassword}); err != nil {
 			h.T.Fatal(err)
@@ -228,7 +233,7 @@ func TestLookAlikeAddressesReachNobody(t *testing.T) {
 		for _, other := range []string{"mike@ki\u00df.example", "mike@kis\u0455.example"} {
 			h.want(h.Browser().Post("/signin", "email", other, "password", benPassword), http.StatusUnprocessableEntity)
 		}
-		if h.settle(); h.Mail.Len() != mails || storetest.Count(h.T, h.DB, "links") != 0 {
+		if h.settle(); h.Mail.Len() != mails || h.count("links") != 0 {
 			h.T.Error("a look-alike got a mail")
 		}
 		h.want(h.Browser().Post("/forgot", "email", "MIKE@\u212aISS.example"), http.StatusSeeOther)
@@ -240,6 +245,7 @@ func TestLookAlikeAddressesReachNobody(t *testing.T) {
 
 // Many or long headers, cookies, fields: a plain answer, never a fault.
 func TestOversizedRequestsCauseNoFault(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	for name, value := range map[string]string{
 		"Accept-Language": strings.Repeat("en-a-b-c,", 50_000), "Cookie": strings.Repeat("a=b; ", 20_000), "User-Agent": strings.Repeat("Mozilla/5.0 (", 40_000), "Content-Type": strings.Repeat("a/b;", 50_000), "Origin": strings.Repeat("https://", 50_000),

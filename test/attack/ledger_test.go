@@ -91,6 +91,7 @@ func (h *house) long(b *live.Browser) string {
 // thrown away, names are spelt anew, addresses are many, and the owner signs in meanwhile:
 // twenty guesses by mail in a year are twenty.
 func TestGuessesAreCountedPerAccountAndYear(t *testing.T) {
+	t.Parallel()
 	each(t, func(h *house) {
 		b := h.Browser() // three guesses and the right one give only themselves back
 		code := b.Password()
@@ -112,6 +113,7 @@ func TestGuessesAreCountedPerAccountAndYear(t *testing.T) {
 
 // A restart forgets what was guessed.
 func TestRestartKeepsGuesses(t *testing.T) {
+	t.Parallel()
 	each(t, func(h *house) {
 		if got := h.guesses("email", live.AnnaEmail); got != 20 {
 			h.T.Errorf("%d compared, want 20", got)
@@ -126,6 +128,7 @@ func TestRestartKeepsGuesses(t *testing.T) {
 // The database dies in the middle of guesses, and another one that follows it takes over:
 // whatever was compared is counted there, and the year goes on with what is left.
 func TestFailoverKeepsGuesses(t *testing.T) {
+	t.Parallel()
 	url, failover := storetest.Replicated(t)
 	h := start(t, url)
 	var visits []*live.Browser
@@ -150,7 +153,7 @@ func TestFailoverKeepsGuesses(t *testing.T) {
 		}
 	})
 	again := start(t, second, func(o *twostep.Options) { o.KeyFile, o.Now = h.Keys, h.Now })
-	counted := storetest.Count(t, second, "debits WHERE kind = 'guess'")
+	counted := again.count("debits WHERE kind = 'guess'")
 	if int64(counted) < before.Load() || counted > 16 {
 		t.Errorf("%d were compared, and %d are counted", before.Load(), counted)
 	}
@@ -163,6 +166,7 @@ func TestFailoverKeepsGuesses(t *testing.T) {
 // Five hundred guesses at the app at the same moment, at two servers: ten are
 // compared, which is all that the ledger has.
 func TestAppGuessesAtOnceStayInBudgetAtTwoServers(t *testing.T) {
+	t.Parallel()
 	url := storetest.Postgres(t)
 	first := start(t, url, every(&phone{}))
 	second := start(t, url, every(&phone{}), func(o *twostep.Options) { o.KeyFile = first.Keys })
@@ -188,7 +192,7 @@ func TestAppGuessesAtOnceStayInBudgetAtTwoServers(t *testing.T) {
 	if wrong.Load() != 10 || right.Load() != 0 || longer.Load() == 0 {
 		t.Errorf("%d compared, %d right, %d asked for more, want 10 compared", wrong.Load(), right.Load(), longer.Load())
 	}
-	if got := storetest.Count(t, url, "debits WHERE kind = 'guess'"); got != 10 {
+	if got := first.count("debits WHERE kind = 'guess'"); got != 10 {
 		t.Errorf("%d debits, want 10", got)
 	}
 }
@@ -197,6 +201,7 @@ func TestAppGuessesAtOnceStayInBudgetAtTwoServers(t *testing.T) {
 // of an IPv6 network are one, a name without an account is no different, and neither another
 // network nor a browser that the account knows waits with them.
 func TestPasswordGuessesWaitByNameAndNetwork(t *testing.T) {
+	t.Parallel()
 	proxied := func(o *twostep.Options) {
 		var err error
 		if o.TrustedProxies, err = twostep.Proxies("127.0.0.0/8"); err != nil {
@@ -247,6 +252,7 @@ func TestPasswordGuessesWaitByNameAndNetwork(t *testing.T) {
 // counted: then every new browser needs a longer code for an hour, and that is all that
 // somebody who does it on purpose can do to the others.
 func TestGuessesAtManyAccountsRaiseTheAlarm(t *testing.T) {
+	t.Parallel()
 	each(t, func(h *house) {
 		h.addBen()
 		known := h.Browser()
@@ -275,6 +281,7 @@ func TestGuessesAtManyAccountsRaiseTheAlarm(t *testing.T) {
 
 // The owner is told, once, and is led to a new password by a link that is ours.
 func TestOwnerIsToldOfGuesses(t *testing.T) {
+	t.Parallel()
 	each(t, func(h *house) {
 		for range 3 {
 			h.guessesIn(h.visits("email", live.AnnaEmail))
@@ -307,6 +314,7 @@ func TestOwnerIsToldOfGuesses(t *testing.T) {
 // When nothing is left, the longer code cannot be guessed either; nobody is locked
 // out: not in a known browser, not in a new one, not with the app, and no other account.
 func TestGuessesDoNotLockTheOwnerOut(t *testing.T) {
+	t.Parallel()
 	var p phone
 	each(t, func(h *house) {
 		h.addBen()
@@ -334,7 +342,7 @@ func TestGuessesDoNotLockTheOwnerOut(t *testing.T) {
 		first := codeAt(secret, h.Now(), 0)
 		h.Turn(30 * time.Second)
 		h.want(app.Post("/signin/verify", "code", first+codeAt(secret, h.Now(), 0)), http.StatusSeeOther)
-		if n := storetest.Count(h.T, h.DB, "factors"); n != 1 {
+		if n := h.count("factors"); n != 1 {
 			h.T.Errorf("%d apps are left", n)
 		}
 		h.enter(known, live.AnnaEmail, live.AnnaPassword)
@@ -345,6 +353,7 @@ func TestGuessesDoNotLockTheOwnerOut(t *testing.T) {
 // A flood of passwords from very many networks. The owner signs in meanwhile, in a
 // known browser and in a new one. FLOOD sets how many.
 func TestOwnerSignsInDuringAPasswordFlood(t *testing.T) {
+	live.FullCost(t)
 	networks := 1000
 	flood, err := strconv.Atoi(os.Getenv("FLOOD"))
 	if err != nil {

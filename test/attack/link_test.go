@@ -14,6 +14,7 @@ import (
 // The host of the request, or a header
 // about it, ends up in a mail. No mail is sent for another host, and every address in every mail is ours.
 func TestForeignHostReachesNoMail(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	bare := strings.TrimPrefix(h.URL, "https://")
 	for _, host := range []string{"evil.example", "evil.example:443", bare + ".evil.example", "127.0.0.1", "127.0.0.1:1", "localhost", "test", "example.com", "127.0.0.1.evil.example:" + bare[strings.LastIndex(bare, ":")+1:], "[::1]"} {
@@ -24,7 +25,7 @@ func TestForeignHostReachesNoMail(t *testing.T) {
 			}
 		}
 	}
-	if n := storetest.Count(t, h.DB, "links"); n != 0 {
+	if n := h.count("links"); n != 0 {
 		t.Errorf("%d links for hosts that are not ours", n)
 	}
 	for _, head := range []string{"Host: " + bare + "@evil.example", "Host: evil.example@" + bare, "Host: " + bare + "\r\nHost: evil.example", "X-None: 1", "Host: evil.example/" + bare, "Host: " + bare + " evil.example"} {
@@ -58,6 +59,7 @@ var offSite = []string{
 
 // Where to go afterwards leads to another site.
 func TestReturnAddressStaysOnThisSite(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	in := h.Browser()
 	in.SignIn()
@@ -96,6 +98,7 @@ func escaped(s string) string {
 
 // Setting a new password by mail leads past the second step.
 func TestPasswordResetDoesNotSignIn(t *testing.T) {
+	t.Parallel()
 	each(t, func(h *house) {
 		b := h.Browser()
 		h.want(b.Post("/reset", "token", h.forgot(), "password", "brand new horse"), http.StatusSeeOther)
@@ -111,6 +114,7 @@ func TestPasswordResetDoesNotSignIn(t *testing.T) {
 
 // The link goes to an address that the caller names, beside or instead of the stored one.
 func TestResetLinkGoesToTheStoredAddress(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	for _, body := range []string{
 		"email=anna%40example.com&email=evil%40evil.example", "email[]=anna%40example.com&email[]=evil%40evil.example", "email=anna%40example.com&to=evil%40evil.example", `{"email":["anna@example.com","evil@evil.example"]}`,
@@ -120,7 +124,7 @@ func TestResetLinkGoesToTheStoredAddress(t *testing.T) {
 			t.Errorf("%s: %d", body, a.StatusCode)
 		}
 	}
-	if h.settle(); h.Mail.Len() != 0 || storetest.Count(t, h.DB, "links") != 0 {
+	if h.settle(); h.Mail.Len() != 0 || h.count("links") != 0 {
 		t.Error("a mail was sent")
 	}
 	h.want(h.Browser().Post("/forgot", "email", " ANNA@Example.com"), http.StatusSeeOther)
@@ -131,6 +135,7 @@ func TestResetLinkGoesToTheStoredAddress(t *testing.T) {
 
 // A link for one thing does another, or for another account.
 func TestLinkWorksForItsPurposeOnly(t *testing.T) {
+	t.Parallel()
 	each(t, func(h *house) {
 		h.addBen()
 		reset, signUp := h.forgot(), h.signUp("eva@example.net", "Eva")
@@ -177,6 +182,7 @@ func TestLinkWorksForItsPurposeOnly(t *testing.T) {
 
 // A link works a moment longer than it should, after it was used, or after another was.
 func TestLinkExpiresAndWorksOnce(t *testing.T) {
+	t.Parallel()
 	storetest.Each(t, func(t *testing.T, url string) {
 		c := stopped()
 		h := start(t, url, c.set)
@@ -212,6 +218,7 @@ func TestLinkExpiresAndWorksOnce(t *testing.T) {
 
 // Somebody who was shut out comes back by the mailbox.
 func TestDisabledAccountCannotReset(t *testing.T) {
+	t.Parallel()
 	each(t, func(h *house) {
 		token := h.forgot()
 		h.exec("UPDATE accounts SET disabled_at = 1")
@@ -232,6 +239,7 @@ func TestDisabledAccountCannotReset(t *testing.T) {
 // A mail scanner opens the link and uses it up. Only the button does, and the
 // token stands where no server sees it.
 func TestOpeningALinkDoesNotUseIt(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	token := h.forgot()
 	for range 3 {
@@ -252,6 +260,7 @@ func TestOpeningALinkDoesNotUseIt(t *testing.T) {
 
 // The name that somebody gives at sign-up reaches the mail that we send to a stranger.
 func TestSignUpNameStaysOutOfMail(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	for _, name := range []string{"Win a prize at evil.example", "<a href=https://evil.example>x</a>", "https://evil.example"} {
 		n := h.Mail.Len()
@@ -272,6 +281,7 @@ func TestSignUpNameStaysOutOfMail(t *testing.T) {
 // A stranger asks for links to Anna's address, again and again, until she gets
 // none any more, not tomorrow and not in a month.
 func TestResetMailsCannotBeUsedUp(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	for range 3 * 24 {
 		h.want(h.Browser().Post("/forgot", "email", live.AnnaEmail), http.StatusSeeOther)

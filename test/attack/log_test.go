@@ -136,6 +136,7 @@ func (c *canaries) walk() {
 // its most talkative, a header, an address, a page, the database. Looked for plain and in
 // the usual encodings.
 func TestSecretsAppearNowhere(t *testing.T) {
+	t.Parallel()
 	each(t, func(h *house) {
 		c := &canaries{h, map[string]string{}, map[string]string{}}
 		c.walk()
@@ -176,6 +177,7 @@ func TestSecretsAppearNowhere(t *testing.T) {
 
 // A name, an address or a browser writes lines of its own into the log, or one that has no end.
 func TestInputCannotForgeLogLines(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	n := h.lines()
 	requests := 0
@@ -211,6 +213,7 @@ func TestInputCannotForgeLogLines(t *testing.T) {
 // Others on the machine can read the database or the keys, or the keys are the
 // same everywhere.
 func TestFilesArePrivateAndKeysDiffer(t *testing.T) {
+	t.Parallel()
 	h, other := start(t, ""), start(t, "")
 	for _, pattern := range []string{h.DB + "*", h.Keys} {
 		files, err := filepath.Glob(pattern)
@@ -245,6 +248,7 @@ func (fragile) Challenge(context.Context, factor.Ask) (factor.Challenge, error) 
 // A panic in the middle of a sign-in takes the server down, or the page
 // tells what it was doing. It names the line in the log, and nothing else.
 func TestPanicShowsAReferenceOnly(t *testing.T) {
+	t.Parallel()
 	h := start(t, "", func(o *twostep.Options) { o.Methods = []factor.Method{fragile{}} })
 	b := h.Browser()
 	before := h.contents()

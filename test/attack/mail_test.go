@@ -12,6 +12,7 @@ import (
 // Somebody who knows the password begins a sign-in, gives his own up, asks for codes: the
 // owner's question stays open and her code good.
 func TestStrangerCannotEndTheOwnersCode(t *testing.T) {
+	t.Parallel()
 	each(t, func(h *house) {
 		owner := h.Browser()
 		code := owner.Password()
@@ -34,6 +35,7 @@ func TestStrangerCannotEndTheOwnersCode(t *testing.T) {
 
 // The mail lacks what the owner needs to see that it is not her sign-in.
 func TestCodeMailSaysWhoAsked(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	b := h.BrowserAt("127.0.0.1")
 	h.want(h.post(b, "/signin", "email=anna%40example.com&password=correct+horse+battery", "User-Agent: Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0"), http.StatusSeeOther)
@@ -50,6 +52,7 @@ func TestCodeMailSaysWhoAsked(t *testing.T) {
 
 // The name of the browser is the attacker's own text, and the mail with the code repeats it.
 func TestUserAgentStaysOutOfMail(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	for _, agent := range []string{"https://evil.example/verify/1.0 (Windows NT 10.0)", "evil.example/1 (Windows NT 10.0)", "Calm.Enter.your.code.at.evil.example/1.0 (Windows NT 10.0; x)"} {
 		h.settle()

@@ -17,7 +17,6 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 
 	"twostep.example/twostep"
-	"twostep.example/twostep/internal/store/storetest"
 	"twostep.example/twostep/test/e2e/live"
 )
 
@@ -167,21 +166,22 @@ func (h *house) claims(token string) (claims map[string]any) {
 	return claims
 }
 
-// count runs the same call many times at once and counts what is said.
-func (h *house) count(n int, call func() said) map[int]int {
+// statuses runs the same call many times at once and counts what is said.
+func (h *house) statuses(n int, call func() said) map[int]int {
 	var mu sync.Mutex
-	statuses := map[int]int{}
+	all := map[int]int{}
 	together(n, func(int) {
 		s := call()
 		mu.Lock()
 		defer mu.Unlock()
-		statuses[s.status]++
+		all[s.status]++
 	})
-	return statuses
+	return all
 }
 
 // Who has taken the first step only gets no code, wherever they turn.
 func TestPasswordAloneGetsNoAuthorizationCode(t *testing.T) {
+	t.Parallel()
 	withApps(t, func(h *house, _ *apps, _ *live.Browser) {
 		b := h.Browser()
 		h.password(b, live.AnnaEmail, live.AnnaPassword)
@@ -217,7 +217,7 @@ func (h *house) half(b *live.Browser) {
 		}
 	}
 	h.T.Logf("%d ways to ask", n)
-	if rows := storetest.Count(h.T, h.DB, "grants"); rows != 0 {
+	if rows := h.count("grants"); rows != 0 {
 		h.T.Errorf("%d grants", rows)
 	}
 }
@@ -239,6 +239,7 @@ func (h *house) refusedHalf(b *live.Browser, v url.Values) {
 // Nobody is sent to an address that is not registered to the letter,
 // whatever else is wrong with the request; the port of this machine alone is free.
 func TestRedirectURIMustMatchExactly(t *testing.T) {
+	t.Parallel()
 	withApps(t, func(h *house, _ *apps, anna *live.Browser) {
 		for _, back := range []string{
 			"https://books.example/callback/", "https://books.example/callback/../x", "https://books.example/callback?x=1", "https://books.example/callback#x",
@@ -317,6 +318,7 @@ func (h *house) goesOn(b *live.Browser, a live.Answer) live.Answer {
 
 // Only the word of the person who was asked, in the session in which they were, is a consent.
 func TestConsentComesFromTheSessionThatWasAsked(t *testing.T) {
+	t.Parallel()
 	withApps(t, func(h *house, _ *apps, anna *live.Browser) {
 		h.addBen()
 		ben := h.enter(h.Browser(), benEmail, benPassword)
@@ -324,11 +326,11 @@ func TestConsentComesFromTheSessionThatWasAsked(t *testing.T) {
 		for what, a := range map[string]live.Answer{
 			"Ben": h.allow(ben, asked), "a session of nobody": h.allow(anna, asked, "session", "nobody"), "nobody who is in": h.allow(h.Browser(), asked), "another request": h.allow(anna, asked, "request", "nothing"),
 		} {
-			if n := storetest.Count(h.T, h.DB, "consents"); n != 0 || h.location(a).Query().Has("code") {
+			if n := h.count("consents"); n != 0 || h.location(a).Query().Has("code") {
 				h.T.Errorf("%s: %d consents, to %q", what, n, a.Header.Get("Location"))
 			}
 		}
-		if to := h.location(h.allow(anna, asked)); storetest.Count(h.T, h.DB, "consents") != 1 || !to.Query().Has("code") {
+		if to := h.location(h.allow(anna, asked)); h.count("consents") != 1 || !to.Query().Has("code") {
 			h.T.Errorf("her own word leads to %s", to)
 		}
 		asked = h.asks(anna, asking("books", booksBack, "prompt", "select_account"))
@@ -349,6 +351,7 @@ func TestConsentComesFromTheSessionThatWasAsked(t *testing.T) {
 // On a machine that people share: whoever says that they are another ends the session that is there,
 // whatever has become of the request, and what waits goes on for them alone.
 func TestAnotherAccountEndsTheSession(t *testing.T) {
+	t.Parallel()
 	withApps(t, func(h *house, a *apps, anna *live.Browser) {
 		h.addBen()
 		other := func(b *live.Browser, request string) live.Answer {
@@ -410,6 +413,7 @@ func TestAnotherAccountEndsTheSession(t *testing.T) {
 // A code is good for its app, its address and its verifier, for a minute, once. The
 // second time ends what came of the first.
 func TestAuthorizationCodeWorksOnceForItsClient(t *testing.T) {
+	t.Parallel()
 	withApps(t, func(h *house, a *apps, anna *live.Browser) {
 		fresh := func() string { return h.codeFor(anna, asking("books", booksBack)) }
 		code := fresh()
@@ -447,7 +451,7 @@ func TestAuthorizationCodeWorksOnceForItsClient(t *testing.T) {
 		}
 		code = fresh()
 		var won said
-		got := h.count(50, func() said {
+		got := h.statuses(50, func() said {
 			s := h.redeem(code, "books", a.books, booksBack)
 			if s.status == http.StatusOK {
 				won = s // one does
@@ -463,6 +467,7 @@ func TestAuthorizationCodeWorksOnceForItsClient(t *testing.T) {
 
 // A code dies with what it stands on.
 func TestAuthorizationCodeEndsWithItsSession(t *testing.T) {
+	t.Parallel()
 	withApps(t, func(h *house, a *apps, _ *live.Browser) {
 		for what, end := range map[string]func(b *live.Browser){
 			"signed out":            func(b *live.Browser) { b.Post("/signout") },

@@ -15,7 +15,6 @@ import (
 	"twostep.example/twostep"
 	"twostep.example/twostep/delivery"
 	"twostep.example/twostep/internal/signin"
-	"twostep.example/twostep/internal/store/storetest"
 	"twostep.example/twostep/test/e2e/live"
 )
 
@@ -82,6 +81,7 @@ func hashed(f func()) int {
 // The answer to a sign-in tells who has an
 // account, by its text, a header, a cookie, a row or the work that was done.
 func TestSignInDoesNotRevealAccounts(t *testing.T) {
+	live.FullCost(t)
 	each(t, func(h *house) {
 		cases := h.strangers()
 		before := h.contents()
@@ -119,7 +119,7 @@ func TestSignInDoesNotRevealAccounts(t *testing.T) {
 func (h *house) rowCounts() map[string]int {
 	counts := map[string]int{}
 	for _, table := range h.tables() {
-		counts[table] = storetest.Count(h.T, h.DB, table)
+		counts[table] = h.count(table)
 	}
 	return counts
 }
@@ -127,6 +127,7 @@ func (h *house) rowCounts() map[string]int {
 // Asking for a new password or signing up tells who has an account, in the answer or
 // by the rows that are written for it.
 func TestResetAndSignUpDoNotRevealAccounts(t *testing.T) {
+	live.FullCost(t)
 	each(t, func(h *house) {
 		h.strangers()
 		for _, door := range []struct {
@@ -160,6 +161,7 @@ func TestResetAndSignUpDoNotRevealAccounts(t *testing.T) {
 
 // The page of the second step shows the whole address, and any page before it some of it.
 func TestAddressIsMasked(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	b := h.Browser()
 	before := b.Get("/signin").Body + b.Post("/signin", "email", "x@example.net", "password", "wrong horse").Body
@@ -176,6 +178,7 @@ func TestAddressIsMasked(t *testing.T) {
 // The mail is sent while the browser waits, so a known address answers later, or
 // never if the mail server hangs.
 func TestAnswersDoNotWaitForTheMailServer(t *testing.T) {
+	t.Parallel()
 	hanging := make(chan struct{})
 	begun := make(chan struct{}, 8)
 	h := start(t, "", func(o *twostep.Options) {
@@ -200,6 +203,7 @@ func TestAnswersDoNotWaitForTheMailServer(t *testing.T) {
 // The text about a used, expired, superseded or foreign code tells a guesser that
 // he was close. All are one text, to the byte, and all are counted.
 func TestRejectedCodesLookAlike(t *testing.T) {
+	t.Parallel()
 	each(t, func(h *house) {
 		b := h.Browser()
 		old := b.Password()

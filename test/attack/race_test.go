@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"twostep.example/twostep/internal/store/storetest"
 	"twostep.example/twostep/test/e2e/live"
 )
 
@@ -87,6 +86,7 @@ func (h *house) signUp(email, name string) string {
 // The same right code, 32 times at once, opens two sessions; or the
 // winner's cookie is handed out again.
 func TestCodeAtOnceGivesOneSession(t *testing.T) {
+	t.Parallel()
 	each(t, func(h *house) {
 		for range 3 {
 			h.exec("DELETE FROM sessions")
@@ -104,7 +104,7 @@ func TestCodeAtOnceGivesOneSession(t *testing.T) {
 			})
 			handed := 0
 			cookies.Range(func(any, any) bool { handed++; return true })
-			if n := storetest.Count(h.T, h.DB, "sessions"); n != 1 || handed != 1 || answers.n[http.StatusSeeOther] != 1 {
+			if n := h.count("sessions"); n != 1 || handed != 1 || answers.n[http.StatusSeeOther] != 1 {
 				h.T.Errorf("32 times the right code: %d sessions, %d cookies, answers %v", n, handed, answers.n)
 			}
 			for _, path := range []string{"/signin/verify", "/signin", "/signin/status", "/settings"} {
@@ -120,6 +120,7 @@ func TestCodeAtOnceGivesOneSession(t *testing.T) {
 
 // Forty guesses at once pass before the first is counted.
 func TestGuessesAtOnceAreCounted(t *testing.T) {
+	t.Parallel()
 	each(t, func(h *house) {
 		b := h.Browser()
 		code := b.Password()
@@ -139,6 +140,7 @@ func TestGuessesAtOnceAreCounted(t *testing.T) {
 
 // The same link at once: one password is set, one account is made.
 func TestLinkAtOnceWorksOnce(t *testing.T) {
+	t.Parallel()
 	each(t, func(h *house) {
 		token := h.forgot()
 		var reset, join status
@@ -155,7 +157,7 @@ func TestLinkAtOnceWorksOnce(t *testing.T) {
 		together(6, func(i int) {
 			join.add(h.Browser().Post("/join", "token", token, "name", "Eva", "password", "brand new horse "+string(rune('a'+i))).StatusCode)
 		})
-		if join.n[http.StatusSeeOther] != 1 || join.n[http.StatusUnprocessableEntity] != 5 || storetest.Count(h.T, h.DB, "accounts") != 2 {
+		if join.n[http.StatusSeeOther] != 1 || join.n[http.StatusUnprocessableEntity] != 5 || h.count("accounts") != 2 {
 			h.T.Errorf("six accounts by one link: %v", join.n)
 		}
 		// A used link is dead by itself, not only because the account has moved on.
@@ -170,6 +172,7 @@ func TestLinkAtOnceWorksOnce(t *testing.T) {
 
 // A token that is cut short or changed in one place is still believed.
 func TestAlteredTokensAreRefused(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	pending, in := h.Browser(), h.Browser()
 	pending.Password()
@@ -208,6 +211,7 @@ func TestAlteredTokensAreRefused(t *testing.T) {
 // The account is disabled, or its password changes, while somebody is
 // on the way in or in: nothing that was given before is worth anything afterwards.
 func TestDisabledAccountKeepsNothing(t *testing.T) {
+	t.Parallel()
 	each(t, func(h *house) {
 		for _, change := range []string{"disabled_at = 1", "epoch = epoch + 1"} {
 			in, pending := h.Browser(), h.Browser()
@@ -230,13 +234,14 @@ func TestDisabledAccountKeepsNothing(t *testing.T) {
 
 // The second click of the same person opens a second session.
 func TestDoubleClickGivesOneSession(t *testing.T) {
+	t.Parallel()
 	each(t, func(h *house) {
 		b := h.Browser()
 		code := b.Password()
 		token := h.cookie(b, "signin")
 		h.want(b.Post("/signin/verify", "code", code), http.StatusSeeOther)
 		h.with("signin", token).Post("/signin/verify", "code", code)
-		if n := storetest.Count(h.T, h.DB, "sessions"); n != 1 {
+		if n := h.count("sessions"); n != 1 {
 			h.T.Errorf("two clicks: %d sessions", n)
 		}
 		if _, in := isIn(b); !in {

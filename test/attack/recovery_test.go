@@ -8,13 +8,13 @@ import (
 	"testing"
 	"time"
 
-	"twostep.example/twostep/internal/store/storetest"
 	"twostep.example/twostep/test/e2e/live"
 )
 
 // Printed codes of somebody else, without a password, of an old set, in
 // another place; none of that uses one up.
 func TestRecoveryCodesBelongToAccountAndSet(t *testing.T) {
+	t.Parallel()
 	each(t, func(h *house) {
 		h.addBen()
 		annas := h.anna()
@@ -74,10 +74,11 @@ func TestRecoveryCodesBelongToAccountAndSet(t *testing.T) {
 
 // One printed code at the same moment in many browsers.
 func TestRecoveryCodeAtOnceWorksOnce(t *testing.T) {
+	t.Parallel()
 	each(t, func(h *house) {
 		codes := h.addPaper(h.anna())
 		for _, code := range codes[:2] {
-			before := storetest.Count(h.T, h.DB, "sessions")
+			before := h.count("sessions")
 			var doors []*live.Browser
 			for range 6 {
 				b := h.Browser()
@@ -90,7 +91,7 @@ func TestRecoveryCodeAtOnceWorksOnce(t *testing.T) {
 					won.Add(1)
 				}
 			})
-			if n := storetest.Count(h.T, h.DB, "sessions") - before; n != 1 || won.Load() != 1 {
+			if n := h.count("sessions") - before; n != 1 || won.Load() != 1 {
 				h.T.Errorf("%d sessions, %d answers that lead in", n, won.Load())
 			}
 		}
@@ -100,6 +101,7 @@ func TestRecoveryCodeAtOnceWorksOnce(t *testing.T) {
 // The mailbox sets a new password and does not prove step two as well, if there is another way;
 // after a day, or where it is the only way, it does.
 func TestResetMailboxIsNoSecondStep(t *testing.T) {
+	t.Parallel()
 	each(t, func(h *house) {
 		h.addApp(h.anna())
 		thief := h.Browser()
@@ -131,6 +133,7 @@ func TestResetMailboxIsNoSecondStep(t *testing.T) {
 
 // Every code and token at every door that is not its own.
 func TestProofsWorkForTheirPurposeOnly(t *testing.T) {
+	t.Parallel()
 	var p phone
 	each(t, func(h *house) {
 		b := h.anna()

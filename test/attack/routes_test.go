@@ -136,6 +136,7 @@ func path(pattern string) (method, path string) {
 
 // A route appears that nobody has looked at.
 func TestEveryRouteIsListed(t *testing.T) {
+	t.Parallel()
 	site := &web.Site{Pages: &page.Printer{}, Inbox: &delivery.Inbox{}, Turn: func(time.Duration) {}}
 	var have, want []string
 	for _, r := range slices.Concat(site.Routes(), (&help.Site{}).Routes(), (&oidc.Provider{}).Routes(), (&forwardauth.Site{}).Routes()) {
@@ -158,6 +159,7 @@ func TestEveryRouteIsListed(t *testing.T) {
 
 // The doors to which other sites may send a form are these, and no others.
 func TestCrossSiteRoutesAreListed(t *testing.T) {
+	t.Parallel()
 	var got []string
 	for _, r := range inventory {
 		if method, _ := path(r.pattern); method == http.MethodPost && forApps(r.pattern) {
@@ -181,6 +183,7 @@ func local(t *testing.T) live.Setup {
 // shown to every route in every place where a token could be believed: its own cookie,
 // the session's cookie, a bearer token, the query, Basic. No route may take it for a session.
 func TestPendingTokenIsNoSession(t *testing.T) {
+	t.Parallel()
 	each(t, func(h *house) {
 		b := h.Browser()
 		h.password(b, live.AnnaEmail, live.AnnaPassword)
@@ -218,6 +221,7 @@ func TestPendingTokenIsNoSession(t *testing.T) {
 
 // The other way round: a session is no pending sign-in either.
 func TestSessionTokenIsNoPendingSignIn(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	b := h.Browser()
 	b.SignIn()
@@ -235,6 +239,7 @@ func TestSessionTokenIsNoPendingSignIn(t *testing.T) {
 
 // Another method reaches the same handler past the check of the first.
 func TestOtherMethodsAreRefused(t *testing.T) {
+	t.Parallel()
 	h := start(t, "", local(t))
 	b := h.Browser()
 	b.Password()

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -29,6 +30,9 @@ const (
 type house struct {
 	*live.Server
 	DB, Keys string
+
+	opening sync.Once
+	db      *sql.DB // beside the server's own
 }
 
 // start runs a server on the database at url ("": a new SQLite file).
@@ -193,30 +197,33 @@ func (h *house) out(what string, b *live.Browser) {
 	if _, in := isIn(b); in {
 		h.T.Errorf("%s: signed in", what)
 	}
-	if n := storetest.Count(h.T, h.DB, "sessions"); n != 0 {
+	if n := h.count("sessions"); n != 0 {
 		h.T.Errorf("%s: %d sessions", what, n)
 	}
 }
 
-func (h *house) open() *sql.DB {
+// beside is the database on a connection of the test's own, which sees what the server has committed.
+func (h *house) beside() *sql.DB {
 	h.T.Helper()
-	driver, address := "sqlite", "file:"+h.DB+"?_pragma=busy_timeout(5000)&_pragma=foreign_keys(1)"
-	if strings.HasPrefix(h.DB, "postgres") {
-		driver, address = "pgx", h.DB
-	}
-	db, err := sql.Open(driver, address)
-	if err != nil {
-		h.T.Fatal(err)
-	}
-	return db
+	h.opening.Do(func() {
+		driver, address := "sqlite", "file:"+h.DB+"?_pragma=busy_timeout(5000)&_pragma=foreign_keys(1)"
+		if strings.HasPrefix(h.DB, "postgres") {
+			driver, address = "pgx", h.DB
+		}
+		db, err := sql.Open(driver, address)
+		if err != nil {
+			h.T.Fatal(err)
+		}
+		h.T.Cleanup(func() { db.Close() })
+		h.db = db
+	})
+	return h.db
 }
 
 // exec runs a statement behind the server's back, and waits for its turn.
 func (h *house) exec(statement string) {
 	h.T.Helper()
-	db := h.open()
-	defer db.Close()
-	if _, err := db.ExecContext(h.T.Context(), statement); err != nil {
+	if _, err := h.beside().ExecContext(h.T.Context(), statement); err != nil {
 		h.T.Fatal(err)
 	}
 }
@@ -232,9 +239,7 @@ func (h *house) list(query string) (all []string) {
 
 func (h *house) rows(query string) (all [][]string) {
 	h.T.Helper()
-	db := h.open()
-	defer db.Close()
-	rows, err := db.QueryContext(h.T.Context(), query)
+	rows, err := h.beside().QueryContext(h.T.Context(), query)
 	if err != nil {
 		h.T.Fatal(err)
 	}
@@ -273,6 +278,16 @@ func (h *house) one(query string) string {
 		h.T.Fatalf("%s: %d rows", query, len(all))
 	}
 	return all[0]
+}
+
+// count is the number of rows of a table, or of "table WHERE condition".
+func (h *house) count(table string) int {
+	h.T.Helper()
+	n, err := strconv.Atoi(h.one("SELECT count(*) FROM " + table))
+	if err != nil {
+		h.T.Fatal(err)
+	}
+	return n
 }
 
 // tries are those that the newest challenge has spent, read over a connection of our own.

@@ -13,6 +13,7 @@ import (
 // The browser comes with tokens that an attacker chose; after each step
 // it must have others, and none of the planted ones may ever work.
 func TestTokensAreRenewedAtEachStep(t *testing.T) {
+	t.Parallel()
 	each(t, func(h *house) {
 		planted := strings.Repeat("A", 43)
 		b := h.with("signin", planted, "session", planted)
@@ -47,6 +48,7 @@ func TestTokensAreRenewedAtEachStep(t *testing.T) {
 
 // A token in the address or in a form is believed.
 func TestTokenInURLOrFormIsIgnored(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	b := h.Browser()
 	b.SignIn()
@@ -66,6 +68,7 @@ func TestTokenInURLOrFormIsIgnored(t *testing.T) {
 // Our cookies can be planted or read by a neighbour, come
 // twice, or carry more than a token.
 func TestCookiesAreHostOnlyAndUnambiguous(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	b := h.Browser()
 	a := b.Post("/signin", "email", live.AnnaEmail, "password", live.AnnaPassword)
@@ -104,6 +107,7 @@ func TestCookiesAreHostOnlyAndUnambiguous(t *testing.T) {
 
 // Somebody else signs in over a session, and gets its token or its page.
 func TestSigningInAsAnotherReplacesTheSession(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	h.addBen()
 	b := h.Browser()
@@ -124,6 +128,7 @@ func TestSigningInAsAnotherReplacesTheSession(t *testing.T) {
 
 // A session or a sign-in can be changed by its id, without its secret.
 func TestIDsAreNoTokens(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	b := h.Browser()
 	b.SignIn()
@@ -151,6 +156,7 @@ func TestIDsAreNoTokens(t *testing.T) {
 // Calls in an order that no page leads to. A session appears only after the right
 // code of this browser's own sign-in.
 func TestCallsOutOfOrderGiveNoSession(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	calls := []func(b *live.Browser){
 		func(b *live.Browser) { b.Post("/signin/verify", "code", "000000") },
@@ -185,6 +191,7 @@ func TestCallsOutOfOrderGiveNoSession(t *testing.T) {
 
 // Two accounts with the same password share a token, a hash or a sealed value.
 func TestSamePasswordIsStoredDifferently(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	token := h.signUp("eva@example.net", "Eva")
 	h.want(h.Browser().Post("/join", "token", token, "name", "Eva", "password", live.AnnaPassword), http.StatusSeeOther)
@@ -201,6 +208,7 @@ func TestSamePasswordIsStoredDifferently(t *testing.T) {
 // Signing out leaves something: the cookie still works somewhere, or
 // the browser shows the page again.
 func TestSignOutEndsTheSession(t *testing.T) {
+	t.Parallel()
 	each(t, func(h *house) {
 		for _, door := range []string{"/signout", "/settings/sessions/end"} {
 			b := h.Browser()
@@ -226,6 +234,7 @@ func TestSignOutEndsTheSession(t *testing.T) {
 
 // A session alone changes the password, or those who were in before stay in.
 func TestPasswordChangeNeedsThePasswordAndEndsSessions(t *testing.T) {
+	t.Parallel()
 	each(t, func(h *house) {
 		b, thief, pending := h.Browser(), h.Browser(), h.Browser()
 		b.SignIn()
@@ -262,6 +271,7 @@ func TestPasswordChangeNeedsThePasswordAndEndsSessions(t *testing.T) {
 // Whoever signs in again in a browser that was in leaves a session behind that no
 // browser shows and that a stolen cookie still opens.
 func TestSecondSignInEndsTheFirstSession(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	b := h.Browser()
 	b.SignIn()

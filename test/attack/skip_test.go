@@ -9,12 +9,12 @@ import (
 	"time"
 
 	"twostep.example/twostep/internal/signin"
-	"twostep.example/twostep/internal/store/storetest"
 	"twostep.example/twostep/test/e2e/live"
 )
 
 // Another door checks the password alone and hands out a credential.
 func TestPasswordAloneGivesNoCredential(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	for _, r := range inventory {
 		method, path := path(r.pattern)
@@ -39,6 +39,7 @@ func TestPasswordAloneGivesNoCredential(t *testing.T) {
 // Another spelling of an address leads past the check,
 // or to a page that a cache takes for a file.
 func TestPathSpellingsDoNotBypassChecks(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	pending, in := h.Browser(), h.Browser()
 	pending.Password()
@@ -69,6 +70,7 @@ func TestPathSpellingsDoNotBypassChecks(t *testing.T) {
 
 // A browser name or a health check's header switches a check off.
 func TestHeadersDoNotBypassChecks(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	b := h.Browser()
 	b.Password()
@@ -87,6 +89,7 @@ func TestHeadersDoNotBypassChecks(t *testing.T) {
 
 // The sign-in runs out while its page is open; reloading must not lead in.
 func TestExpiredSignInLeadsNowhere(t *testing.T) {
+	t.Parallel()
 	each(t, func(h *house) {
 		b := h.Browser()
 		code := b.Password()
@@ -113,6 +116,7 @@ func TestExpiredSignInLeadsNowhere(t *testing.T) {
 // password, before the code and before the reset: never a session, and the page tells
 // a number and nothing of the cause.
 func TestStoreFailureGivesNoSession(t *testing.T) {
+	t.Parallel()
 	each(t, func(h *house) {
 		for _, table := range h.tables() {
 			b := h.Browser()
@@ -157,6 +161,7 @@ func (h *house) quiet(a live.Answer, table string) {
 
 // A method nobody has, or no method, counts as done.
 func TestUnknownMethodIsRefused(t *testing.T) {
+	t.Parallel()
 	each(t, func(h *house) {
 		b := h.Browser()
 		b.Password()
@@ -178,6 +183,7 @@ var nothings = []string{"", "null", "undefined", "nil", "NaN", "0", "000000", "f
 // Nothing equals nothing. Empty and odd answers meet no challenge, an expired
 // one, a used one; success is judged by asking the next protected page.
 func TestEmptyAnswersAreRefused(t *testing.T) {
+	t.Parallel()
 	each(t, func(h *house) {
 		answers := func(what string, b *live.Browser) {
 			for _, code := range nothings {
@@ -211,6 +217,7 @@ func TestEmptyAnswersAreRefused(t *testing.T) {
 
 // The browser supplies what it is checked against, or a field that the form does not have.
 func TestFormsRefuseUnknownFields(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	b := h.Browser()
 	code := b.Password()
@@ -234,6 +241,7 @@ func TestFormsRefuseUnknownFields(t *testing.T) {
 
 // Several codes in one answer, or a code that is no text.
 func TestRequestHoldsOneCode(t *testing.T) {
+	t.Parallel()
 	each(t, func(h *house) {
 		b := h.Browser()
 		code := b.Password()
@@ -260,6 +268,7 @@ func TestRequestHoldsOneCode(t *testing.T) {
 // Two accounts are on the way in, in one browser or in two; only the
 // code of the sign-in whose cookie comes with it opens a session, and for that account.
 func TestCodeFromAnotherSignInIsRefused(t *testing.T) {
+	t.Parallel()
 	each(t, func(h *house) {
 		h.addBen()
 		b := h.Browser()
@@ -287,6 +296,7 @@ func TestCodeFromAnotherSignInIsRefused(t *testing.T) {
 
 // An address in a header is believed, or breaks the check.
 func TestClientAddressHeadersAreIgnored(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	for _, value := range []string{"a", "999.1.1.1", "1.2.3.4, a", "::1%25x", "127.0.0.1", "10.0.0.1", "[::1]:80", "unknown", strings.Repeat("1.2.3.4, ", 7000)} {
 		h.forget()
@@ -309,6 +319,7 @@ func TestClientAddressHeadersAreIgnored(t *testing.T) {
 
 // The mail server is down or refuses: nobody gets in without a code.
 func TestNoMailMeansNoSignIn(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	h.Mail.Refuse(errors.New("no"))
 	b := h.Browser()
@@ -326,6 +337,7 @@ func TestNoMailMeansNoSignIn(t *testing.T) {
 
 // Another spelling of the same name reaches the account past what is bound to it.
 func TestSpellingsOfAnAddressAreOneAccount(t *testing.T) {
+	t.Parallel()
 	each(t, func(h *house) {
 		for _, name := range []string{"ANNA@EXAMPLE.COM", " anna@example.com ", "Anna@Example.Com", "anna@example。com", "anna@ｅxample.com", "anna@example.com\u200b"} {
 			b := h.Browser()
@@ -344,6 +356,7 @@ func TestSpellingsOfAnAddressAreOneAccount(t *testing.T) {
 // Two people sign in at the same time, again and again: everybody gets
 // their own session.
 func TestSignInsAtOnceStaySeparate(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	h.addBen()
 	people := [][2]string{{live.AnnaEmail, live.AnnaPassword}, {benEmail, benPassword}}
@@ -360,7 +373,7 @@ func TestSignInsAtOnceStaySeparate(t *testing.T) {
 			t.Errorf("%s sees the way of another", who[0])
 		}
 	})
-	if n := storetest.Count(t, h.DB, "signins"); n != 16 {
+	if n := h.count("signins"); n != 16 {
 		t.Errorf("%d sign-ins, want 16", n)
 	}
 }

@@ -11,12 +11,12 @@ import (
 	"twostep.example/twostep/delivery"
 	"twostep.example/twostep/factor"
 	"twostep.example/twostep/factor/email"
-	"twostep.example/twostep/internal/store/storetest"
 )
 
 // A server for everybody starts in the mode that shows everybody the mail, over
 // plain http, or without knowing its own address.
 func TestUnsafeOptionsAreRefused(t *testing.T) {
+	t.Parallel()
 	for name, set := range map[string]func(*twostep.Options){
 		"local mode in public": func(o *twostep.Options) { o.Local, o.PublicURL = &twostep.Local{}, "https://signin.example.com" },
 		"plain http":           func(o *twostep.Options) { o.PublicURL = "http://signin.example.com" },
@@ -43,6 +43,7 @@ func TestUnsafeOptionsAreRefused(t *testing.T) {
 // A door for testers is left open: a fixed code, a first account,
 // pages for debugging, the inbox.
 func TestNoDebugPagesOrDefaultAccounts(t *testing.T) {
+	t.Parallel()
 	h := start(t, "", func(o *twostep.Options) { o.SignUp = "" })
 	for _, path := range []string{"/debug/pprof/", "/debug/vars", "/metrics", "/inbox", "/inbox/x", "/admin", "/admin/login", "/login", "/api", "/api/login", "/test", "/setup", "/install", "/graphql", "/.env", "/.git/config", "/swagger", "/actuator", "/oauth2/register", "/oauth2/clients"} {
 		h.want(h.Browser().Get(path), http.StatusNotFound)
@@ -50,7 +51,7 @@ func TestNoDebugPagesOrDefaultAccounts(t *testing.T) {
 	h.want(h.Browser().Get("/signup"), http.StatusNotFound)
 	h.want(h.Browser().Post("/signup", "email", "eva@example.net", "name", "Eva"), http.StatusNotFound)
 	h.want(h.Browser().Post("/inbox/clock", "minutes", "16"), http.StatusNotFound)
-	if n := storetest.Count(t, h.DB, "accounts"); n != 1 {
+	if n := h.count("accounts"); n != 1 {
 		t.Errorf("%d accounts in a new house, want Anna's", n)
 	}
 	for range 3 {
@@ -68,6 +69,7 @@ func TestNoDebugPagesOrDefaultAccounts(t *testing.T) {
 // A stranger fills the tables: no row before a right password, and a bounded
 // number of links for one network.
 func TestStrangersCannotFillTables(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	before := h.contents()
 	for _, r := range inventory {
@@ -89,7 +91,7 @@ func TestStrangersCannotFillTables(t *testing.T) {
 			t.Errorf("link %d: %d, want %d", i, a.StatusCode, want)
 		}
 	}
-	if n := storetest.Count(t, h.DB, "links"); n != 30 {
+	if n := h.count("links"); n != 30 {
 		t.Errorf("%d links for one network in an hour, want 30", n)
 	}
 }

@@ -35,6 +35,7 @@ func (h *house) closed(what string, a live.Answer) {
 // Text messages to one number typed in ten ways, to its neighbours, for one
 // account from many sessions, and within one network. Each ration says when it opens again.
 func TestTextMessagesAreLimited(t *testing.T) {
+	t.Parallel()
 	var p phone
 	storetest.Each(t, func(t *testing.T, url string) {
 		c := mornings()
@@ -92,6 +93,7 @@ func TestTextMessagesAreLimited(t *testing.T) {
 // At a sign-in only the number that is stored gets a message; the money of the
 // day ends it, and another way is offered.
 func TestTextsGoToTheStoredNumberWithinBudget(t *testing.T) {
+	t.Parallel()
 	var p phone
 	storetest.Each(t, func(t *testing.T, url string) {
 		c := mornings()
@@ -126,6 +128,7 @@ func TestTextsGoToTheStoredNumberWithinBudget(t *testing.T) {
 // The name of the site and of the person write into the message. No mail can be composed with
 // a site whose name has a line end, so nobody comes this far; factor/sms has a test for its texts.
 func TestNamesCannotChangeATextMessage(t *testing.T) {
+	t.Parallel()
 	for _, site := range []string{"Evil @evil.example #000000", "@evil.example #999999", "999999 is your code", strings.Repeat("long ", 20), "日本語サイト"} {
 		var p phone
 		h := start(t, "", every(&p), func(o *twostep.Options) { o.Site = site })
@@ -159,6 +162,7 @@ func gateway(t *testing.T, at *atomic.Value) live.Setup {
 // Receipts that are forged, cut, of another message, of another gateway or a megabyte long. A
 // good one, also a second time, changes the word about the message and nothing about who may come in.
 func TestForgedReceiptsAreRefused(t *testing.T) {
+	t.Parallel()
 	var at atomic.Value
 	var p phone
 	each(t, func(h *house) {

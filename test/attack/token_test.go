@@ -24,6 +24,7 @@ import (
 // PKCE with S256 and nothing less, of everybody but the one app that is said to be too old; and
 // where there was no challenge no verifier may come, or one was taken out on the way.
 func TestPKCEIsRequired(t *testing.T) {
+	t.Parallel()
 	withApps(t, func(h *house, a *apps, anna *live.Browser) {
 		for what, wrong := range map[string][]string{
 			"no challenge":       {"code_challenge", "", "code_challenge_method", ""},
@@ -74,6 +75,7 @@ func (h *house) tokens(a *apps, anna *live.Browser) said {
 // A refresh token works once, and with its account as it was. The second time ends everything,
 // but two requests at once are one.
 func TestRefreshTokenWorksOnce(t *testing.T) {
+	t.Parallel()
 	withApps(t, func(h *house, a *apps, anna *live.Browser) {
 		first := h.tokens(a, anna)
 		second := h.refresh(first.text("refresh_token"), "books", a.books)
@@ -112,6 +114,7 @@ func TestRefreshTokenWorksOnce(t *testing.T) {
 // What the operator asks of an app since then counts for what it was given before, code and
 // refresh token alike.
 func TestTokensFollowAppChanges(t *testing.T) {
+	t.Parallel()
 	for what, tighten := range map[string]func(*twostep.App){
 		"a group":   func(a *twostep.App) { a.Groups = []string{"members"} },
 		"a level":   func(a *twostep.App) { a.ACR = "urn:twostep:acr:2" },
@@ -240,6 +243,7 @@ func forged(t *testing.T, real string) map[string]string {
 
 // A hint that was not signed here is refused at once, at both doors that take one.
 func TestForgedIDTokenHintIsRefused(t *testing.T) {
+	t.Parallel()
 	withApps(t, func(h *house, a *apps, anna *live.Browser) {
 		token := h.tokens(a, anna).text("id_token")
 		if to := h.sent(anna, asking("books", booksBack, "id_token_hint", token, "prompt", "none")); to.Query().Get("code") == "" {
@@ -265,6 +269,7 @@ func TestForgedIDTokenHintIsRefused(t *testing.T) {
 // An app that proves itself by a JWT signs it with its own key, for us, for a short
 // time, and each once.
 func TestClientAssertionIsVerifiedAndWorksOnce(t *testing.T) {
+	t.Parallel()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -303,7 +308,7 @@ func TestClientAssertionIsVerifiedAndWorksOnce(t *testing.T) {
 			t.Error("it works twice")
 		}
 		once := assertion(func(*jwt.Claims) {})
-		if got := h.count(20, func() said { return said{status: ask(once)} }); got[http.StatusOK] != 1 {
+		if got := h.statuses(20, func() said { return said{status: ask(once)} }); got[http.StatusOK] != 1 {
 			t.Errorf("twenty at once: %v", got)
 		}
 		for what, change := range map[string]func(*jwt.Claims){
@@ -331,6 +336,7 @@ func TestClientAssertionIsVerifiedAndWorksOnce(t *testing.T) {
 
 // No token of one kind is good for another: every token that there is at every door.
 func TestTokensWorkForTheirKindOnly(t *testing.T) {
+	t.Parallel()
 	withApps(t, func(h *house, a *apps, anna *live.Browser) {
 		s := h.tokens(a, anna)
 		own := h.call(h.Browser(), "/oauth2/token", "grant_type", "client_credentials", "client_id", "books", "client_secret", a.books)
@@ -370,6 +376,7 @@ func TestTokensWorkForTheirKindOnly(t *testing.T) {
 // What the app has sent along comes back to the letter, the token is bound to its access token,
 // and a refresh makes no proof newer.
 func TestIDTokenIsBoundToItsRequest(t *testing.T) {
+	t.Parallel()
 	withApps(t, func(h *house, a *apps, anna *live.Browser) {
 		for _, nonce := range []string{"", "n", strings.Repeat("n", 1024), "ünïcödé ☃ <&>\"'"} {
 			s := h.redeem(h.codeFor(anna, asking("books", booksBack, "nonce", nonce)), "books", a.books, booksBack)
@@ -405,6 +412,7 @@ func challengeHalf(token string) string {
 // An app learns nothing about the tokens of another, and nothing without the scope; a token that is not
 // its own looks like none.
 func TestIntrospectionTellsOwnTokensOnly(t *testing.T) {
+	t.Parallel()
 	withApps(t, func(h *house, a *apps, anna *live.Browser) {
 		s := h.tokens(a, anna)
 		look := func(id, secret, token string) said {
@@ -444,6 +452,7 @@ func TestIntrospectionTellsOwnTokensOnly(t *testing.T) {
 
 // Revoking ends the token, an app's own alone, and says no if it could not.
 func TestRevocationEndsTokens(t *testing.T) {
+	t.Parallel()
 	withApps(t, func(h *house, a *apps, anna *live.Browser) {
 		s := h.tokens(a, anna)
 		revoke := func(id, secret, token string) int {
@@ -479,6 +488,7 @@ func TestRevocationEndsTokens(t *testing.T) {
 
 // Whoever asks for more gets a question or an error, never less in silence.
 func TestRequestedLevelIsNeverLowered(t *testing.T) {
+	t.Parallel()
 	storetest.Each(t, func(t *testing.T, url string) {
 		a := &apps{}
 		h := start(t, url, every(&phone{}), a.set)
@@ -556,6 +566,7 @@ func (h *house) stepsUp(a *apps) {
 
 // Nobody is signed out by another site, and nobody is sent where no app has asked for.
 func TestLogoutNeedsProofAndARegisteredRedirect(t *testing.T) {
+	t.Parallel()
 	withApps(t, func(h *house, a *apps, anna *live.Browser) {
 		token := h.tokens(a, anna).text("id_token")
 		in := func(what string) {
@@ -595,6 +606,7 @@ func TestLogoutNeedsProofAndARegisteredRedirect(t *testing.T) {
 
 // Nobody registers an app, no app has the name of an account, and there are no request objects.
 func TestNoClientRegistrationOrRequestObjects(t *testing.T) {
+	t.Parallel()
 	withApps(t, func(h *house, _ *apps, anna *live.Browser) {
 		for _, path := range []string{"/oauth2/register", "/register", "/connect/register"} {
 			h.want(anna.Get(path), http.StatusNotFound)
@@ -628,6 +640,7 @@ func (h *house) twice(a *apps, anna *live.Browser) {
 
 // Keys change with an overlap: a new one is known before it signs, and the old one after.
 func TestSigningKeysOverlap(t *testing.T) {
+	t.Parallel()
 	withApps(t, func(h *house, a *apps, anna *live.Browser) {
 		kid := func(token string) string {
 			head, _ := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[0])

@@ -69,6 +69,7 @@ func (h *house) wanted(says string, b *live.Browser, who string, headers ...stri
 
 // Staying signed in, or trust alone, opens anything without the password.
 func TestTrustAloneOpensNothing(t *testing.T) {
+	t.Parallel()
 	each(t, func(h *house) {
 		b := h.BrowserAt("127.0.0.1")
 		h.tick(b, anna)
@@ -95,6 +96,7 @@ func TestTrustAloneOpensNothing(t *testing.T) {
 // The record is made by somebody else: computed from what
 // they know, written in a form that is believed, derived, or bent.
 func TestForgedTrustCookieIsRefused(t *testing.T) {
+	t.Parallel()
 	each(t, func(h *house) {
 		b := h.BrowserAt("127.0.0.1")
 		h.tick(b, anna, firefox)
@@ -135,6 +137,7 @@ func TestForgedTrustCookieIsRefused(t *testing.T) {
 // The record of one person helps another at the same computer, or is taken
 // from them.
 func TestTrustIsPerAccount(t *testing.T) {
+	t.Parallel()
 	each(t, func(h *house) {
 		h.addBen()
 		b := h.BrowserAt("127.0.0.1")
@@ -156,6 +159,7 @@ func TestTrustIsPerAccount(t *testing.T) {
 // The record outlives what should end it. Each ends it in the other browser
 // too, and a new account of the same name inherits nothing.
 func TestTrustEndsWithAccountChanges(t *testing.T) {
+	t.Parallel()
 	each(t, func(h *house) {
 		password := live.AnnaPassword
 		who := func() string {
@@ -192,7 +196,7 @@ func TestTrustEndsWithAccountChanges(t *testing.T) {
 		b := h.BrowserAt("127.0.0.1")
 		h.tick(b, who())
 		h.exec("DELETE FROM accounts")
-		if storetest.Count(h.T, h.DB, "places")+storetest.Count(h.T, h.DB, "owners")+storetest.Count(h.T, h.DB, "decisions") != 0 {
+		if h.count("places")+h.count("owners")+h.count("decisions") != 0 {
 			h.T.Error("trust outlives its account")
 		}
 		if err := h.AddAccount(h.T.Context(), twostep.NewAccount{Email: live.AnnaEmail, Name: "Anna", Password: password}); err != nil {
@@ -204,6 +208,7 @@ func TestTrustEndsWithAccountChanges(t *testing.T) {
 
 // The feature is switched off, or shortened, and old records still count.
 func TestTrustSettingAppliesToOldTrust(t *testing.T) {
+	t.Parallel()
 	storetest.Each(t, func(t *testing.T, url string) {
 		keys := filepath.Join(t.TempDir(), "keys")
 		with := func(days int) *house {
@@ -230,6 +235,7 @@ func TestTrustSettingAppliesToOldTrust(t *testing.T) {
 // Only the cookie ends, or use makes it last for ever. The server's row
 // decides, from the verification, whatever the browser keeps.
 func TestTrustEndsAfterThirtyDays(t *testing.T) {
+	t.Parallel()
 	clock := stopped()
 	each(t, func(h *house) {
 		b := h.BrowserAt("127.0.0.1")
@@ -252,6 +258,7 @@ func TestTrustEndsAfterThirtyDays(t *testing.T) {
 // needs none; an update is no other browser, and an older one is. Another browser in another
 // place has a copy for certain: that ends the record, and its owner is told.
 func TestStolenTrustCookieFailsElsewhere(t *testing.T) {
+	t.Parallel()
 	each(t, func(h *house) {
 		b := h.BrowserAt("127.0.0.1")
 		h.tick(b, anna, firefox)
@@ -284,6 +291,7 @@ func (h *house) warned(n int) (told bool) {
 // Nobody notices that there are two of it. The secret changes with every use; one of
 // before ends trust and the sessions of that browser, and the owner is told.
 func TestReusedTrustCookieEndsTrust(t *testing.T) {
+	t.Parallel()
 	each(t, func(h *house) {
 		b := h.BrowserAt("127.0.0.1")
 		h.tick(b, anna)
@@ -310,6 +318,7 @@ func TestReusedTrustCookieEndsTrust(t *testing.T) {
 
 // A script reads the record, or anything like it.
 func TestTrustCookieIsHiddenFromScripts(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	b := h.BrowserAt("127.0.0.1")
 	code := b.Password()
@@ -350,6 +359,7 @@ func (h *house) script(b *live.Browser) string {
 
 // Trust counts as a second step, for apps or for pages that want a fresh one.
 func TestTrustIsNoSecondFactor(t *testing.T) {
+	t.Parallel()
 	each(t, func(h *house) {
 		b := h.BrowserAt("127.0.0.1")
 		h.tick(b, anna)
@@ -379,6 +389,7 @@ func TestTrustIsNoSecondFactor(t *testing.T) {
 
 // The box counts on another form, or without a second step.
 func TestTrustNeedsTheBoxAndASecondStep(t *testing.T) {
+	t.Parallel()
 	each(t, func(h *house) {
 		b := h.BrowserAt("127.0.0.1")
 		h.want(h.post(b, "/signin", anna+"&trust=1"), http.StatusBadRequest)
@@ -389,11 +400,11 @@ func TestTrustNeedsTheBoxAndASecondStep(t *testing.T) {
 		if page := b.Get("/signin/verify").Body; !strings.Contains(page, " checked") {
 			h.T.Error("the box did not stay")
 		}
-		if n := storetest.Count(h.T, h.DB, "places") + storetest.Count(h.T, h.DB, "devices"); n != 0 {
+		if n := h.count("places") + h.count("devices"); n != 0 {
 			h.T.Errorf("%d rows before a second step", n)
 		}
 		h.want(b.Post("/signin/verify", "code", code), http.StatusSeeOther)
-		if n := storetest.Count(h.T, h.DB, "places"); n != 0 {
+		if n := h.count("places"); n != 0 {
 			h.T.Error("the box was unticked, and it is trusted")
 		}
 		fresh := h.BrowserAt("127.0.0.1").Get("/signin/verify").Body
@@ -405,6 +416,7 @@ func TestTrustNeedsTheBoxAndASecondStep(t *testing.T) {
 
 // Whoever passes once makes their browser trusted, and nobody notices.
 func TestOwnerIsToldOfTrust(t *testing.T) {
+	t.Parallel()
 	each(t, func(h *house) {
 		n := h.Mail.Len()
 		b := h.BrowserAt("127.0.0.1")
@@ -430,6 +442,7 @@ func TestOwnerIsToldOfTrust(t *testing.T) {
 // A header supplies the address. Only a named
 // proxy is believed, only what it has written itself, and only if it can be read.
 func TestOnlyNamedProxiesSupplyTheAddress(t *testing.T) {
+	t.Parallel()
 	named := func(o *twostep.Options) { o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.2/32")} }
 	each(t, func(h *house) {
 		const home = "X-Forwarded-For: 203.0.113.5"
@@ -474,6 +487,7 @@ func TestOnlyNamedProxiesSupplyTheAddress(t *testing.T) {
 // In a public installation nobody is at home on this machine or in a private network:
 // that would be everybody behind a proxy that nobody has named.
 func TestPrivateAddressesAreNotTrusted(t *testing.T) {
+	t.Parallel()
 	h := start(t, "", func(o *twostep.Options) {
 		o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
 		o.PublicURL = "https://signin.example.com"
@@ -492,7 +506,7 @@ func TestPrivateAddressesAreNotTrusted(t *testing.T) {
 		code := h.Code(n)
 		h.want(b.Do(h.request(http.MethodPost, "/signin/verify", "trust=1&code="+code, form, origin, "Sec-Fetch-Site: same-origin", host, header)), http.StatusSeeOther)
 		h.settle()
-		if n := storetest.Count(t, h.DB, "places"); n != 0 {
+		if n := h.count("places"); n != 0 {
 			t.Errorf("%s: a place", header)
 		}
 	}
@@ -501,6 +515,7 @@ func TestPrivateAddressesAreNotTrusted(t *testing.T) {
 // Addresses that change make people switch the feature off. Home and office are both
 // kept, and the last eight.
 func TestSeveralNetworksAreTrusted(t *testing.T) {
+	t.Parallel()
 	each(t, func(h *house) {
 		b := h.BrowserAt("127.0.0.1")
 		h.tick(b, anna)
@@ -514,6 +529,7 @@ func TestSeveralNetworksAreTrusted(t *testing.T) {
 
 // A backup brings trust back that had been taken away, and sessions that had ended.
 func TestRestoredBackupRevivesNoTrust(t *testing.T) {
+	t.Parallel()
 	each(t, func(h *house) {
 		b := h.BrowserAt("127.0.0.1")
 		h.tick(b, anna)
@@ -539,6 +555,7 @@ func TestRestoredBackupRevivesNoTrust(t *testing.T) {
 // Where people were is kept for years, or the records by which they are trusted can
 // be read out of the database.
 func TestTrustStoresNoReadableAddress(t *testing.T) {
+	t.Parallel()
 	each(t, func(h *house) {
 		b := h.BrowserAt("127.0.0.77")
 		h.tick(b, anna, firefox)

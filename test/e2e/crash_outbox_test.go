@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"twostep.example/twostep/internal/store"
+	"twostep.example/twostep/internal/store/storetest"
 	"twostep.example/twostep/test/e2e/live"
 )
 
@@ -24,7 +25,7 @@ func TestCrashOutbox(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			w := newWalk(t, t.TempDir())
+			w := newWalk(t, storetest.TempDir(t))
 			w.add = true
 			for i, point := range c.kills {
 				o := w.order()

@@ -8,7 +8,6 @@ import (
 	"iter"
 	"log/slog"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -27,6 +26,7 @@ import (
 	"twostep.example/twostep/internal/seal"
 	"twostep.example/twostep/internal/signin"
 	"twostep.example/twostep/internal/store"
+	"twostep.example/twostep/internal/store/storetest"
 	"twostep.example/twostep/internal/trust"
 )
 
@@ -90,21 +90,11 @@ func seeds(few, many int) iter.Seq[uint64] {
 	}
 }
 
-// shelf is a folder for a database that need not outlive the power: in memory where there is such a place.
-func shelf(t *testing.T) string {
-	dir, err := os.MkdirTemp("/dev/shm", "twostep-sim-")
-	if err != nil {
-		return t.TempDir()
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	return dir
-}
-
 // play plays the story of a seed on an empty database: a new one on SQLite if url is "".
 func play(t *testing.T, seed uint64, url string, story func(w *world)) {
 	t.Helper()
 	if url == "" {
-		url = filepath.Join(shelf(t), "twostep.db")
+		url = filepath.Join(storetest.TempDir(t), "twostep.db")
 	}
 	name, _, _ := strings.Cut(t.Name(), "/")
 	defer func() {

@@ -29,6 +29,7 @@ import (
 	"twostep.example/twostep/delivery"
 	"twostep.example/twostep/factor"
 	"twostep.example/twostep/factor/email"
+	"twostep.example/twostep/internal/store/storetest"
 )
 
 // Anna has an account on every live server.
@@ -57,7 +58,7 @@ type Setup func(*twostep.Options)
 // Start runs a server on the database at url ("": a new SQLite file) until the test ends.
 func Start(t testing.TB, url string, setups ...Setup) *Server {
 	t.Helper()
-	dir := t.TempDir()
+	dir := storetest.TempDir(t)
 	if url == "" {
 		url = filepath.Join(dir, "twostep.db")
 	}
