@@ -12,7 +12,7 @@ import (
 	"twostep.example/twostep/test/e2e/live"
 )
 
-// Another door checks the password alone and hands out a credential.
+// A route checks the password alone and hands out a credential.
 func TestPasswordAloneGivesNoCredential(t *testing.T) {
 	t.Parallel()
 	h := start(t, "")
@@ -25,19 +25,18 @@ func TestPasswordAloneGivesNoCredential(t *testing.T) {
 		if h.cookie(b, "session") != "" {
 			t.Errorf("%s with Basic: a credential", r.pattern)
 		}
-		h.out(r.pattern+" with Basic", b)
+		h.wantNoSession(r.pattern+" with Basic", b)
 		b = h.Browser()
 		json := `{"email":"` + live.AnnaEmail + `","password":"` + live.AnnaPassword + `"}`
 		a := b.Do(h.request(method, path, json, "Content-Type: application/json", "Sec-Fetch-Site: same-origin"))
 		if method == http.MethodPost && a.StatusCode != http.StatusUnsupportedMediaType && a.StatusCode != http.StatusNotFound {
 			t.Errorf("%s with JSON: %d", r.pattern, a.StatusCode)
 		}
-		h.out(r.pattern+" with JSON", b)
+		h.wantNoSession(r.pattern+" with JSON", b)
 	}
 }
 
-// Another spelling of an address leads past the check,
-// or to a page that a cache takes for a file.
+// Another spelling of a path leads past the check, or to a page that a cache takes for a file.
 func TestPathSpellingsDoNotBypassChecks(t *testing.T) {
 	t.Parallel()
 	h := start(t, "")
@@ -68,7 +67,7 @@ func TestPathSpellingsDoNotBypassChecks(t *testing.T) {
 	}
 }
 
-// A browser name or a health check's header switches a check off.
+// A user agent or the header of a health check switches a check off.
 func TestHeadersDoNotBypassChecks(t *testing.T) {
 	t.Parallel()
 	h := start(t, "")
@@ -82,15 +81,15 @@ func TestHeadersDoNotBypassChecks(t *testing.T) {
 		for _, header := range []string{"X-None: 1", "X-Health-Check: 1", "X-Forwarded-User: anna@example.com", "Remote-User: anna@example.com", "X-Original-URL: /settings", "X-Rewrite-URL: /settings"} {
 			r := h.request("GET", "/settings", "", header)
 			r.Header.Set("User-Agent", agent)
-			h.want(b.Do(r), http.StatusSeeOther)
+			h.wantStatus(b.Do(r), http.StatusSeeOther)
 		}
 	}
 }
 
-// The sign-in runs out while its page is open; reloading must not lead in.
+// The sign-in expires while its page is open. Reloading must not lead in.
 func TestExpiredSignInLeadsNowhere(t *testing.T) {
 	t.Parallel()
-	each(t, func(h *house) {
+	eachDatabase(t, func(h *server) {
 		b := h.Browser()
 		code := b.Password()
 		h.Turn(signin.Life + time.Second)
@@ -99,7 +98,7 @@ func TestExpiredSignInLeadsNowhere(t *testing.T) {
 				h.T.Errorf("%s after the end: %d to %q", path, a.StatusCode, a.Header.Get("Location"))
 			}
 		}
-		h.out("right code after the end", h.with("signin", h.cookie(b, "signin")))
+		h.wantNoSession("right code after the end", h.withCookies("signin", h.cookie(b, "signin")))
 		b = h.Browser()
 		late := b.Password()
 		h.Turn(signin.Life + time.Second)
@@ -108,16 +107,15 @@ func TestExpiredSignInLeadsNowhere(t *testing.T) {
 				h.T.Errorf("code after the end: to %q", a.Header.Get("Location"))
 			}
 		}
-		h.out("right code after the end", b)
+		h.wantNoSession("right code after the end", b)
 	})
 }
 
-// A part of the store fails, one table after the other, before the
-// password, before the code and before the reset: never a session, and the page tells
-// a number and nothing of the cause.
+// Each table in turn is missing, before the password, before the code and before the reset. There is
+// never a session, and the page shows a reference and nothing of the cause.
 func TestStoreFailureGivesNoSession(t *testing.T) {
 	t.Parallel()
-	each(t, func(h *house) {
+	eachDatabase(t, func(h *server) {
 		for _, table := range h.tables() {
 			b := h.Browser()
 			code := b.Password()
@@ -130,7 +128,7 @@ func TestStoreFailureGivesNoSession(t *testing.T) {
 				func() live.Answer { return b.Get("/settings") },
 				func() live.Answer { return b.Post("/oauth2/token", "client_id", "nobody", "code", "x") },
 			} {
-				h.quiet(step(), table)
+				h.wantNoDetails(step(), table)
 				if !strings.Contains("marks links drafts rations decisions places waits apps requests grants tokens consents signing_keys", table) && h.cookie(b, "session") != "" {
 					h.T.Errorf("without %s: a session", table)
 				}
@@ -142,13 +140,13 @@ func TestStoreFailureGivesNoSession(t *testing.T) {
 	})
 }
 
-// number is that of a fault, which may hold any word.
-var number = regexp.MustCompile(`\b[A-Z2-7]{12}\b`)
+// faultReference is that of a fault, which may hold any word.
+var faultReference = regexp.MustCompile(`\b[A-Z2-7]{12}\b`)
 
-// quiet checks that an answer shows nothing of a fault but its number.
-func (h *house) quiet(a live.Answer, table string) {
+// wantNoDetails checks that an answer shows nothing of a fault but its number.
+func (h *server) wantNoDetails(a live.Answer, table string) {
 	h.T.Helper()
-	low := strings.ToLower(number.ReplaceAllString(a.Body, ""))
+	low := strings.ToLower(faultReference.ReplaceAllString(a.Body, ""))
 	for _, word := range []string{"sql", "no such table", "relation", "goroutine", ".go:", "select ", "store:", table + "."} {
 		if strings.Contains(low, word) {
 			h.T.Errorf("%s without %s: the page says %q", a.Request.URL.Path, table, word)
@@ -159,39 +157,39 @@ func (h *house) quiet(a live.Answer, table string) {
 	}
 }
 
-// A method nobody has, or no method, counts as done.
+// A method that does not exist, or no method, counts as done.
 func TestUnknownMethodIsRefused(t *testing.T) {
 	t.Parallel()
-	each(t, func(h *house) {
+	eachDatabase(t, func(h *server) {
 		b := h.Browser()
 		b.Password()
 		before := h.contents()
 		for _, name := range []string{"", "none", "EMAIL", "totp", "../email", "email ", "sms", "passkey", "recovery", "*", "null", "0", "email\tx", strings.Repeat("x", 10_000)} {
-			h.want(b.Post("/signin/method", "method", name), http.StatusUnprocessableEntity)
+			h.wantStatus(b.Post("/signin/method", "method", name), http.StatusUnprocessableEntity)
 		}
-		h.want(b.Post("/signin/method", "method", "totp\x00"), http.StatusBadRequest)
-		h.want(b.Post("/signin/method"), http.StatusUnprocessableEntity)
+		h.wantStatus(b.Post("/signin/method", "method", "totp\x00"), http.StatusBadRequest)
+		h.wantStatus(b.Post("/signin/method"), http.StatusUnprocessableEntity)
 		if h.contents() != before {
 			h.T.Error("an unknown method changed a row")
 		}
-		h.out("unknown method", b)
+		h.wantNoSession("unknown method", b)
 	})
 }
 
-var nothings = []string{"", "null", "undefined", "nil", "NaN", "0", "000000", "false", "[]", "{}", " ", "\t"}
+var emptyAnswers = []string{"", "null", "undefined", "nil", "NaN", "0", "000000", "false", "[]", "{}", " ", "\t"}
 
-// Nothing equals nothing. Empty and odd answers meet no challenge, an expired
-// one, a used one; success is judged by asking the next protected page.
+// Empty and odd answers meet no challenge, an expired one and a used one: nothing must not equal
+// nothing. The test judges by requesting a protected page.
 func TestEmptyAnswersAreRefused(t *testing.T) {
 	t.Parallel()
-	each(t, func(h *house) {
+	eachDatabase(t, func(h *server) {
 		answers := func(what string, b *live.Browser) {
-			for _, code := range nothings {
+			for _, code := range emptyAnswers {
 				b.Post("/signin/verify", "code", code)
-				h.out(what+" "+code, b)
+				h.wantNoSession(what+" "+code, b)
 			}
 			b.Post("/signin/verify")
-			h.out(what+" without the field", b)
+			h.wantNoSession(what+" without the field", b)
 		}
 		answers("no sign-in", h.Browser())
 		b := h.Browser()
@@ -215,34 +213,34 @@ func TestEmptyAnswersAreRefused(t *testing.T) {
 	})
 }
 
-// The browser supplies what it is checked against, or a field that the form does not have.
+// The browser supplies the value it is checked against, or a field that the form does not have.
 func TestFormsRefuseUnknownFields(t *testing.T) {
 	t.Parallel()
 	h := start(t, "")
 	b := h.Browser()
 	code := b.Password()
 	for _, field := range []string{"expected", "hash", "secret", "account", "email", "user_id", "challenge", "method", "trust", "Code", "CODE", "code[]", "verified", "epoch", "operator", "_method", "code "} {
-		h.want(b.Post("/signin/verify", "code", code, field, code), http.StatusBadRequest)
+		h.wantStatus(b.Post("/signin/verify", "code", code, field, code), http.StatusBadRequest)
 	}
 	for _, r := range inventory {
 		if method, path := path(r.pattern); method == http.MethodPost && !strings.HasPrefix(path, "/settings") && !strings.HasPrefix(path, "/inbox") && !forApps(r.pattern) {
-			h.want(h.post(b, path, r.form+"&operator=1"), http.StatusBadRequest)
-			h.want(h.post(b, path, r.form+"&Email=ben%40example.org"), http.StatusBadRequest)
+			h.wantStatus(h.post(b, path, r.form+"&operator=1"), http.StatusBadRequest)
+			h.wantStatus(h.post(b, path, r.form+"&Email=ben%40example.org"), http.StatusBadRequest)
 		}
 	}
 	if h.tries() != "0" {
 		t.Error("a form that is not ours was counted")
 	}
-	h.out("with fields of its own", b)
-	cookies := h.with("signin", h.cookie(b, "signin"), "code", "111111", "verified", "1", "session", "1", "account", "x")
-	h.want(cookies.Post("/signin/verify", "code", live.Wrong(code)), http.StatusUnprocessableEntity)
-	h.out("with cookies of its own", cookies)
+	h.wantNoSession("with fields of its own", b)
+	cookies := h.withCookies("signin", h.cookie(b, "signin"), "code", "111111", "verified", "1", "session", "1", "account", "x")
+	h.wantStatus(cookies.Post("/signin/verify", "code", live.Wrong(code)), http.StatusUnprocessableEntity)
+	h.wantNoSession("with cookies of its own", cookies)
 }
 
-// Several codes in one answer, or a code that is no text.
+// One request holds several codes, or a code that is no text.
 func TestRequestHoldsOneCode(t *testing.T) {
 	t.Parallel()
-	each(t, func(h *house) {
+	eachDatabase(t, func(h *server) {
 		b := h.Browser()
 		code := b.Password()
 		other := live.Wrong(code)
@@ -252,29 +250,29 @@ func TestRequestHoldsOneCode(t *testing.T) {
 			"code=" + other + "%20" + code: 422, "code=" + other + "%2C" + code: 422, "code=1e5": 422, "code=1.0e6": 422, "code=0x1E240": 422, "code=%2B" + code: 422,
 			"code=12345": 422, "code=" + code + "0": 422, "code=%5B%22" + code + "%22%5D": 422, "code=" + strings.Repeat("1", 40_000): 422, "code=" + code + strings.Repeat("%20", 60): 422,
 		} {
-			h.want(h.post(b, "/signin/verify", body), status)
+			h.wantStatus(h.post(b, "/signin/verify", body), status)
 		}
 		for _, kind := range []string{"application/json", "text/plain", "multipart/form-data; boundary=x", "application/x-www-form-urlencoded; charset=utf-16", ""} {
 			r := h.request("POST", "/signin/verify", `{"code":["`+code+`"]}`, "Content-Type: "+kind, "Sec-Fetch-Site: same-origin")
-			h.want(b.Do(r), http.StatusUnsupportedMediaType)
+			h.wantStatus(b.Do(r), http.StatusUnsupportedMediaType)
 		}
 		if h.tries() != "0" {
 			h.T.Errorf("no code was compared, but %s tries are spent", h.tries())
 		}
-		h.out("odd codes", b)
+		h.wantNoSession("odd codes", b)
 	})
 }
 
-// Two accounts are on the way in, in one browser or in two; only the
-// code of the sign-in whose cookie comes with it opens a session, and for that account.
+// Two accounts sign in, in one browser or in two. Only the code of the sign-in whose cookie comes with
+// it opens a session, and for that account.
 func TestCodeFromAnotherSignInIsRefused(t *testing.T) {
 	t.Parallel()
-	each(t, func(h *house) {
+	eachDatabase(t, func(h *server) {
 		h.addBen()
 		b := h.Browser()
 		anna := b.Password()
 		first := h.cookie(b, "signin")
-		ben := h.password(b, benEmail, benPassword)
+		ben := h.passwordStep(b, benEmail, benPassword)
 		second := h.cookie(b, "signin")
 		again := h.Browser()
 		other := again.Password() // Anna once more, elsewhere
@@ -282,91 +280,90 @@ func TestCodeFromAnotherSignInIsRefused(t *testing.T) {
 			h.T.Fatal("two codes alike: one in a million")
 		}
 		for _, mix := range [][2]string{{first, ben}, {second, anna}, {first, other}, {h.cookie(again, "signin"), anna}, {second, other}} {
-			c := h.with("signin", mix[0])
-			h.want(c.Post("/signin/verify", "code", mix[1]), http.StatusUnprocessableEntity)
-			h.out("a code of another sign-in", c)
+			c := h.withCookies("signin", mix[0])
+			h.wantStatus(c.Post("/signin/verify", "code", mix[1]), http.StatusUnprocessableEntity)
+			h.wantNoSession("a code of another sign-in", c)
 		}
-		c := h.with("signin", second)
-		h.want(c.Post("/signin/verify", "code", ben), http.StatusSeeOther)
-		if page, in := isIn(c); !in || !strings.Contains(page, benEmail) || strings.Contains(page, live.AnnaEmail) {
+		c := h.withCookies("signin", second)
+		h.wantStatus(c.Post("/signin/verify", "code", ben), http.StatusSeeOther)
+		if page, in := signedIn(c); !in || !strings.Contains(page, benEmail) || strings.Contains(page, live.AnnaEmail) {
 			h.T.Error("Ben's code did not lead to Ben")
 		}
 	})
 }
 
-// An address in a header is believed, or breaks the check.
+// A client address in a header is believed, or breaks the check.
 func TestClientAddressHeadersAreIgnored(t *testing.T) {
 	t.Parallel()
 	h := start(t, "")
 	for _, value := range []string{"a", "999.1.1.1", "1.2.3.4, a", "::1%25x", "127.0.0.1", "10.0.0.1", "[::1]:80", "unknown", strings.Repeat("1.2.3.4, ", 7000)} {
-		h.forget()
+		h.resetLimits()
 		b := h.BrowserAt("127.0.0.1")
 		var headers []string
 		for _, name := range []string{"X-Forwarded-For", "X-Real-IP", "True-Client-IP", "CF-Connecting-IP", "Client-IP"} {
 			headers = append(headers, name+": "+value)
 		}
 		headers = append(headers, "Forwarded: for="+value[:min(len(value), 20)])
-		h.want(h.post(b, "/signin", "email=anna%40example.com&password=correct+horse+battery", headers...), http.StatusSeeOther)
-		h.want(b.Do(h.request("GET", "/settings", "", headers...)), http.StatusSeeOther)
-		h.out("with "+value[:min(len(value), 20)], b)
+		h.wantStatus(h.post(b, "/signin", "email=anna%40example.com&password=correct+horse+battery", headers...), http.StatusSeeOther)
+		h.wantStatus(b.Do(h.request("GET", "/settings", "", headers...)), http.StatusSeeOther)
+		h.wantNoSession("with "+value[:min(len(value), 20)], b)
 	}
-	for _, address := range h.list("SELECT DISTINCT address FROM signins") {
+	for _, address := range h.column("SELECT DISTINCT address FROM signins") {
 		if address != "127.0.0.1" {
 			t.Errorf("the address %q came from a header", address)
 		}
 	}
 }
 
-// The mail server is down or refuses: nobody gets in without a code.
+// The mail server is down or refuses. Nobody gets in without a code.
 func TestNoMailMeansNoSignIn(t *testing.T) {
 	t.Parallel()
 	h := start(t, "")
 	h.Mail.Refuse(errors.New("no"))
 	b := h.Browser()
-	h.want(b.Post("/signin", "email", live.AnnaEmail, "password", live.AnnaPassword), http.StatusSeeOther)
-	for _, code := range append(nothings, "123456") {
+	h.wantStatus(b.Post("/signin", "email", live.AnnaEmail, "password", live.AnnaPassword), http.StatusSeeOther)
+	for _, code := range append(emptyAnswers, "123456") {
 		b.Post("/signin/verify", "code", code)
-		h.out("without mail", b)
+		h.wantNoSession("without mail", b)
 	}
 	for range 3 {
 		h.Turn(time.Minute)
 		b.Post("/signin/code")
-		h.out("without mail, asked again", b)
+		h.wantNoSession("without mail, asked again", b)
 	}
 }
 
-// Another spelling of the same name reaches the account past what is bound to it.
+// Another spelling of the same address reaches the account without its limits.
 func TestSpellingsOfAnAddressAreOneAccount(t *testing.T) {
 	t.Parallel()
-	each(t, func(h *house) {
+	eachDatabase(t, func(h *server) {
 		for _, name := range []string{"ANNA@EXAMPLE.COM", " anna@example.com ", "Anna@Example.Com", "anna@example。com", "anna@ｅxample.com", "anna@example.com\u200b"} {
 			b := h.Browser()
-			h.password(b, name, live.AnnaPassword)
-			h.out(name, b)
+			h.passwordStep(b, name, live.AnnaPassword)
+			h.wantNoSession(name, b)
 		}
-		if n := h.list("SELECT DISTINCT account FROM signins"); len(n) != 1 {
+		if n := h.column("SELECT DISTINCT account FROM signins"); len(n) != 1 {
 			h.T.Errorf("one address led to %d accounts", len(n))
 		}
 		for _, name := range []string{"anna+x@example.com", "an.na@example.com", "anna@example.com.", "anna", "\"anna\"@example.com", "anna\u200b@example.com"} {
-			h.want(h.Browser().Post("/signin", "email", name, "password", live.AnnaPassword), http.StatusUnprocessableEntity)
+			h.wantStatus(h.Browser().Post("/signin", "email", name, "password", live.AnnaPassword), http.StatusUnprocessableEntity)
 		}
 	})
 }
 
-// Two people sign in at the same time, again and again: everybody gets
-// their own session.
+// Two people sign in at the same time, again and again. Everybody sees their own sign-in.
 func TestSignInsAtOnceStaySeparate(t *testing.T) {
 	t.Parallel()
 	h := start(t, "")
 	h.addBen()
 	people := [][2]string{{live.AnnaEmail, live.AnnaPassword}, {benEmail, benPassword}}
-	together(16, func(i int) {
+	atOnce(16, func(i int) {
 		who := people[i%2]
 		b := h.Browser()
 		if a := b.Post("/signin", "email", who[0], "password", who[1]); a.StatusCode != http.StatusSeeOther {
 			t.Errorf("password: %d", a.StatusCode)
 		}
-		page, _ := isIn(b)
+		page, _ := signedIn(b)
 		other := people[1-i%2][0]
 		verify := b.Get("/signin/verify").Body
 		if strings.Contains(page+verify, other) || !strings.Contains(verify, "•••"+who[0][strings.IndexByte(who[0], '@'):]) {

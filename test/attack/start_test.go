@@ -13,8 +13,8 @@ import (
 	"twostep.example/twostep/factor/email"
 )
 
-// A server for everybody starts in the mode that shows everybody the mail, over
-// plain http, or without knowing its own address.
+// A public server starts in the mode that shows everybody the mail, over plain http, or without its
+// own address.
 func TestUnsafeOptionsAreRefused(t *testing.T) {
 	t.Parallel()
 	for name, set := range map[string]func(*twostep.Options){
@@ -40,19 +40,18 @@ func TestUnsafeOptionsAreRefused(t *testing.T) {
 	}
 }
 
-// A door for testers is left open: a fixed code, a first account,
-// pages for debugging, the inbox.
+// Something for testers is left in: a fixed code, a first account, debugging pages, the inbox.
 func TestNoDebugPagesOrDefaultAccounts(t *testing.T) {
 	t.Parallel()
 	h := start(t, "", func(o *twostep.Options) { o.SignUp = "" })
 	for _, path := range []string{"/debug/pprof/", "/debug/vars", "/metrics", "/inbox", "/inbox/x", "/admin", "/admin/login", "/login", "/api", "/api/login", "/test", "/setup", "/install", "/graphql", "/.env", "/.git/config", "/swagger", "/actuator", "/oauth2/register", "/oauth2/clients"} {
-		h.want(h.Browser().Get(path), http.StatusNotFound)
+		h.wantStatus(h.Browser().Get(path), http.StatusNotFound)
 	}
-	h.want(h.Browser().Get("/signup"), http.StatusNotFound)
-	h.want(h.Browser().Post("/signup", "email", "eva@example.net", "name", "Eva"), http.StatusNotFound)
-	h.want(h.Browser().Post("/inbox/clock", "minutes", "16"), http.StatusNotFound)
+	h.wantStatus(h.Browser().Get("/signup"), http.StatusNotFound)
+	h.wantStatus(h.Browser().Post("/signup", "email", "eva@example.net", "name", "Eva"), http.StatusNotFound)
+	h.wantStatus(h.Browser().Post("/inbox/clock", "minutes", "16"), http.StatusNotFound)
 	if n := h.count("accounts"); n != 1 {
-		t.Errorf("%d accounts in a new house, want Anna's", n)
+		t.Errorf("%d accounts in a new database, want Anna's", n)
 	}
 	for range 3 {
 		b := h.Browser()
@@ -62,12 +61,12 @@ func TestNoDebugPagesOrDefaultAccounts(t *testing.T) {
 				b.Post("/signin/verify", "code", fixed)
 			}
 		}
-		h.out("a code for testers", b)
+		h.wantNoSession("a code for testers", b)
 	}
 }
 
-// A stranger fills the tables: no row before a right password, and a bounded
-// number of links for one network.
+// A stranger fills the tables. There is no row before a right password, and a bounded number of links
+// for each network.
 func TestStrangersCannotFillTables(t *testing.T) {
 	t.Parallel()
 	h := start(t, "")
