@@ -129,6 +129,7 @@ func (h *server) choose(b *live.Browser, email, password, method string) {
 // signIn takes both steps, the second by email whatever other methods the account has, and returns b.
 func (h *server) signIn(b *live.Browser, email, password string) *live.Browser {
 	h.T.Helper()
+	h.WaitForOutbox()
 	b.SignInAs(email, password)
 	return b
 }

@@ -52,6 +52,7 @@ type Server struct {
 	roots    *x509.CertPool
 	ahead    atomic.Int64
 	networks atomic.Int64 // that browsers were started in
+	methods  int
 	http     *httptest.Server
 	opening  sync.Once
 	beside   *sql.DB
@@ -86,7 +87,7 @@ func Start(t testing.TB, url string, setups ...Setup) *Server {
 	for _, setup := range setups {
 		setup(&o)
 	}
-	s.Database, s.KeyFile = o.Database, o.KeyFile
+	s.Database, s.KeyFile, s.methods = o.Database, o.KeyFile, len(o.Methods)
 	var err error
 	if s.Server, err = twostep.New(context.Background(), o); err != nil {
 		t.Fatal(err)

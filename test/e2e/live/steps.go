@@ -46,17 +46,16 @@ func (s *Server) WaitForOutbox() {
 	}
 }
 
-// FirstStep sends a form with a password to path, has the code sent by email if the account has other
-// methods, and returns the code. Pairs are the names and values of the form.
+// FirstStep sends a form with a password to path, has the code sent by email whatever other methods the
+// account has, and returns the code. Pairs are the names and values of the form.
 func (b *Browser) FirstStep(path string, pairs ...string) (code string) {
 	b.s.T.Helper()
-	b.s.WaitForOutbox() // a code that is on its way is not this one
 	n := b.s.Mail.Len()
 	a := b.Post(path, pairs...)
 	if a.StatusCode != http.StatusSeeOther {
 		b.s.T.Fatalf("password: %d %s", a.StatusCode, a.Body)
 	}
-	if a.Header.Get("Location") == "/signin/method" {
+	if b.s.methods > 1 && !strings.Contains(b.Get("/signin/verify").Body, "•••@") { // the address that a code was sent to
 		if a := b.Post("/signin/method", "method", "email"); a.StatusCode != http.StatusSeeOther {
 			b.s.T.Fatalf("email as the method: %d %s", a.StatusCode, a.Body)
 		}
