@@ -10,7 +10,7 @@ import (
 )
 
 // A server that is killed between "accepted by the mail server" and "written down" sends
-// the mail once more, and never a third time, even if it is killed there again (FLT-054).
+// the mail once more, and never a third time, even if it is killed there again.
 func TestCrashOutbox(t *testing.T) {
 	for _, c := range []struct {
 		name  string

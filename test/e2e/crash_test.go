@@ -21,14 +21,14 @@ import (
 const (
 	// minKills is how many times TestCrash kills at least.
 	minKills = 200
-	// minPoints is a floor for the points it finds, so that a driver without its hooks,
+	// minPoints is the least number of points it must find, so that a driver without its hooks,
 	// or a flow that ends early, does not pass for a server without faults.
 	minPoints = 120
 )
 
 // A server that is killed at any write point of any act of a person leaves no half
 // state and loses nothing that it has acknowledged; the next server starts quickly and
-// lets the person go on; every mail is accepted once or twice (FLT-001, -002, -003, REL-012).
+// lets the person go on; every mail is accepted once or twice.
 func TestCrash(t *testing.T) {
 	k := &kills{points: map[string]int{}, took: map[string]time.Duration{}}
 	k.prepare(t)
@@ -167,7 +167,7 @@ func (w *walk) disturbed(f flow, n int, k *kills) bool {
 	return false
 }
 
-// died insists that a server that is over was killed by its fuse.
+// died insists that a server that is over was killed at a crash point.
 func (w *walk) died() bool {
 	w.t.Helper()
 	w.life.await()

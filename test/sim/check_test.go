@@ -30,7 +30,7 @@ type book struct {
 	guesses  map[string]int     // compares of strangers, by account and kind: "email", "totp", "hard"
 	debits   map[string]int     // in which call each was first seen
 	calls    int
-	late     map[string]int // right answers that were given too late, by invariant
+	late     map[string]int // right answers that were given too late, by what was wrong
 	in, past int            // sessions by both steps, and by trust
 }
 
@@ -92,14 +92,14 @@ func (m app) Verify(ctx context.Context, f *factor.Factor, a factor.Answer) erro
 	return m.w.compared(m.About(), m.Method.Verify(ctx, f, a))
 }
 
-type paper struct {
+type recoveryCodes struct {
 	*recovery.Method
 	w *world
 }
 
-func newPaper(w *world) paper { return paper{recovery.New(), w} }
+func newRecoveryCodes(w *world) recoveryCodes { return recoveryCodes{recovery.New(), w} }
 
-func (m paper) Verify(ctx context.Context, f *factor.Factor, a factor.Answer) error {
+func (m recoveryCodes) Verify(ctx context.Context, f *factor.Factor, a factor.Answer) error {
 	m.w.comparing(m.About(), a)
 	return m.w.compared(m.About(), m.Method.Verify(ctx, f, a))
 }
@@ -112,7 +112,7 @@ func (w *world) compared(about factor.About, err error) error {
 }
 
 // comparing is called at the moment before an answer is compared, and looks whether all of
-// what it costs is paid: INV-004, and INV-003 over all that was ever compared.
+// what it costs is debited, for this challenge and over all that was ever compared.
 func (w *world) comparing(about factor.About, a factor.Answer) {
 	w.Helper()
 	ask := &w.book.asked
@@ -122,7 +122,7 @@ func (w *world) comparing(about factor.About, a factor.Answer) {
 	var who string
 	if !w.query(`SELECT challenges.id, signins.account FROM signins JOIN challenges ON challenges.signin = signins.id WHERE signins.token = $1`,
 		[]any{seal.Hash(ask.signIn)}, &ask.challenge, &who) {
-		w.Errorf("INV-004: something is compared for no challenge")
+		w.Errorf("something is compared for no challenge")
 		return
 	}
 	odds := w.oddsOf(about, a)
@@ -134,16 +134,16 @@ func (w *world) comparing(about factor.About, a factor.Answer) {
 	w.book.spent[ask.challenge]++
 	debits, cost, device := w.debits(ask.challenge)
 	if debits < w.book.spent[ask.challenge]+w.book.lost[ask.challenge] {
-		w.Errorf("INV-004: %d answers compared for a challenge, %d debited", w.book.spent[ask.challenge], debits)
+		w.Errorf("%d answers compared for a challenge, %d debited", w.book.spent[ask.challenge], debits)
 	}
 	if cost < ask.odds {
-		w.Errorf("INV-004: odds of %d compared, %d debited", ask.odds, cost)
+		w.Errorf("odds of %d compared, %d debited", ask.odds, cost)
 	}
 	switch series, _, _ := seal.SplitDevice(ask.from.Device); {
 	case device == "", device == "near": // a place is no secret
 		w.strangers(who, about.Method, odds, a.Hard)
 	case !w.book.known[series+who]:
-		w.Errorf("INV-003: a stranger guesses as if in a known browser")
+		w.Errorf("a stranger guesses as if in a known browser")
 	}
 }
 
@@ -188,7 +188,7 @@ func (w *world) debits(challenge string) (n int, cost limit.Odds, device string)
 	return n, cost, device
 }
 
-// strangers counts what a stranger has compared: INV-003.
+// strangers counts what a stranger has compared, and checks the budget of a year.
 func (w *world) strangers(who, method string, odds limit.Odds, hard bool) {
 	w.Helper()
 	if hard {
@@ -207,7 +207,7 @@ func (w *world) strangers(who, method string, odds limit.Odds, hard bool) {
 	}
 	w.query(`SELECT COUNT(*) FROM debits WHERE ledger = $1 AND kind = 'renewal' AND at > $2`, []any{who, store.Millis(since)}, &renewals)
 	if sum > limit.PerYear*(1+renewals) || sum > limit.Ceiling {
-		w.Errorf("INV-003: strangers had odds of %d compared in a year, with %d renewals; the clock is off by %v", sum, renewals, w.skew)
+		w.Errorf("strangers had odds of %d compared in a year, with %d renewals; the clock is off by %v", sum, renewals, w.skew)
 	}
 }
 
@@ -225,7 +225,7 @@ func (w *world) check(what string, struck bool) {
 	w.book.asked = asked{}
 }
 
-// checkChallenge: INV-004 once more, and INV-011.
+// checkChallenge checks the debits of a challenge, and its limits.
 func (w *world) checkChallenge(what string, struck bool) {
 	w.Helper()
 	ask := w.book.asked
@@ -242,14 +242,14 @@ func (w *world) checkChallenge(what string, struck bool) {
 		most++
 	}
 	if tries > limit.Tries || sends > most || live > limit.LiveCodes {
-		w.Errorf("INV-011: %s: a challenge has %d tries, %d sends and %d live codes", what, tries, sends, live)
+		w.Errorf("%s: a challenge has %d tries, %d sends and %d live codes", what, tries, sends, live)
 	}
 	n, _, _ := w.debits(id)
 	over := n - w.book.spent[id] - w.book.lost[id]
 	if over > 0 && struck {
 		w.book.lost[id] += over // debited, and then something went wrong
 	} else if over > 0 {
-		w.Errorf("INV-004: %s: a guess is debited and was not compared", what)
+		w.Errorf("%s: a guess is debited and was not compared", what)
 	}
 }
 
@@ -287,52 +287,53 @@ func (w *world) newSessions() (list []session) {
 	return list
 }
 
-// checkSession: INV-001, -002, -006, -007, -008, -009 and -013 of somebody who is in since this call.
+// checkSession checks a session that was created by this call: what was proven, when and for which epoch,
+// that no proof is used twice, that trust was given, and that there is an event.
 func (w *world) checkSession(what string, s session) {
 	w.Helper()
 	ask := w.book.asked
 	no := func(format string, args ...any) { w.Errorf("%s: %s", what, fmt.Sprintf(format, args...)) }
 	if s.epoch != s.current {
-		no("INV-006: a session of the epoch %d in the epoch %d", s.epoch, s.current)
+		no("a session of the epoch %d in the epoch %d", s.epoch, s.current)
 	}
 	if ask.carries {
 		return // of a session that was looked at
 	}
 	if s.event == "" && !w.now.Add(w.skew).Before(ask.begins) { // unless the clock was set back between the two
-		no("INV-009: nobody wrote down that somebody signed in")
+		no("nobody wrote down that somebody signed in")
 	}
 	if s.trusted != 0 {
 		w.book.past++
 		if s.amr != "pwd" || s.proved != 0 {
-			no("INV-013: trust claims %q, proved at %d", s.amr, s.proved)
+			no("trust claims %q, proved at %d", s.amr, s.proved)
 		}
 		if !w.granted(ask.from, s) {
-			no("INV-008: trust that nobody has given: %+v", ask.from)
+			no("trust that nobody has given: %+v", ask.from)
 		}
 		return
 	}
 	w.book.in++
 	if s.passed == 0 || s.finished == 0 || s.challenge == "" || s.challenge != ask.challenge || ask.fits == nil {
-		no("INV-001: a session without a proof: %+v", s)
+		no("a session without a proof: %+v", s)
 	}
 	if s.others > 0 || ask.proof == "" || w.book.used[ask.proof] != "" {
-		no("INV-002: %q is accepted twice", ask.proof)
+		no("%q is accepted twice", ask.proof)
 	}
 	w.book.used[ask.proof] = s.id
 	if want := strings.Join(append([]string{"pwd"}, ask.fits...), " "); s.amr != want {
-		no("INV-013: it claims %q, and %q was proven", s.amr, want)
+		no("it claims %q, and %q was proven", s.amr, want)
 	}
 	if s.signInEpoch != s.current {
-		no("INV-006: a sign-in of the epoch %d is accepted in the epoch %d", s.signInEpoch, s.current)
+		no("a sign-in of the epoch %d is accepted in the epoch %d", s.signInEpoch, s.current)
 	}
 	earliest := min(store.Millis(ask.begins), store.Millis(w.now.Add(w.skew)))
 	if s.signInEnds < earliest {
-		no("INV-007: a sign-in is accepted after its end")
+		no("a sign-in is accepted after its end")
 	}
 	var late int
 	w.query(`SELECT COUNT(*) FROM codes WHERE challenge = $1 AND used_at >= $2 AND ends_at < $2`, []any{s.challenge, earliest}, &late)
 	if late > 0 {
-		no("INV-007: a code is accepted after its end")
+		no("a code is accepted after its end")
 	}
 	w.refunded(what, s.challenge)
 }
@@ -354,7 +355,7 @@ func (w *world) refunded(what, challenge string) {
 	delete(w.book.lost, challenge)
 }
 
-// granted says whether this side knows of such trust: INV-008.
+// granted says whether the test knows of such trust.
 func (w *world) granted(from account.From, s session) bool {
 	series, _, _ := seal.SplitDevice(from.Device)
 	now := min(w.book.asked.begins.UnixMilli(), w.now.Add(w.skew).UnixMilli()) // the clock may jump within the call

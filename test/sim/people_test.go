@@ -320,20 +320,20 @@ func (o *owner) replay(b *browser, token, typed, proof string) {
 		return
 	}
 	if _, err, _ := o.verify(b, token, typed, proof); err == nil {
-		o.Errorf("INV-002: %s is accepted again, in the same sign-in", proof)
+		o.Errorf("%s is accepted again, in the same sign-in", proof)
 	}
-	thief := &browser{agent: b.agent, address: network(99_999)}
-	entry, err, _ := o.begin(thief, signin.Credentials{Email: o.email, Password: o.password})
+	attacker := &browser{agent: b.agent, address: network(99_999)}
+	entry, err, _ := o.begin(attacker, signin.Credentials{Email: o.email, Password: o.password})
 	if err != nil || entry.SignIn == "" {
 		return
 	}
-	if p, err, _ := o.pending(thief, entry.SignIn); err != nil || p.Challenge == nil {
-		if err, _ := o.choose(thief, entry.SignIn, o.method); err != nil {
+	if p, err, _ := o.pending(attacker, entry.SignIn); err != nil || p.Challenge == nil {
+		if err, _ := o.choose(attacker, entry.SignIn, o.method); err != nil {
 			return
 		}
 	}
-	if _, err, _ := o.verify(thief, entry.SignIn, typed, proof); err == nil {
-		o.Errorf("INV-002: %s is accepted again", proof)
+	if _, err, _ := o.verify(attacker, entry.SignIn, typed, proof); err == nil {
+		o.Errorf("%s is accepted again", proof)
 	}
 }
 
@@ -407,7 +407,7 @@ func (o *owner) changePassword(b *browser, session, password string) {
 	})
 	if err == nil || errors.Is(err, errLost) {
 		if _, err := o.Session(context.Background(), session); !errors.Is(err, signin.ErrNoSession) {
-			o.Errorf("INV-006: a session of before the new password: %v", err)
+			o.Errorf("a session of before the new password: %v", err)
 		}
 	}
 }

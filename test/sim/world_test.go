@@ -137,7 +137,7 @@ func (w *world) open() {
 	w.Engine = &signin.Engine{
 		Registry: accounts, Devices: &device.Devices{Registry: accounts, Policy: trust.Policy{Life: trust.Life}},
 		Ledgers: &ledger.Ledgers{Registry: accounts, PerYear: limit.PerYear},
-		Methods: []factor.Method{mailbox{w: w}, app{w: w}, newPaper(w)},
+		Methods: []factor.Method{mailbox{w: w}, app{w: w}, newRecoveryCodes(w)},
 		Idle:    time.Hour, Absolute: 24 * time.Hour,
 	}
 }
