@@ -14,7 +14,9 @@ import (
 
 	"twostep.example/twostep/factor"
 	"twostep.example/twostep/internal/account"
-	"twostep.example/twostep/internal/signin"
+	"twostep.example/twostep/internal/challenge"
+	"twostep.example/twostep/internal/ratelimit"
+	"twostep.example/twostep/internal/session"
 )
 
 // writing is asked before every row that SQLite writes, by a trigger: it is the one thing

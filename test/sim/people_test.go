@@ -15,7 +15,11 @@ import (
 
 	"twostep.example/twostep/factor"
 	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/challenge"
+	"twostep.example/twostep/internal/origin"
+	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/seal"
+	"twostep.example/twostep/internal/session"
 	"twostep.example/twostep/internal/signin"
 )
 
@@ -63,7 +67,7 @@ func (w *world) begin(b *browser, c signin.Credentials) (entry session.Cookies, 
 	w.Helper()
 	w.book.asked.from = b.from()
 	err, struck = w.call("begin", func(ctx context.Context) (err error) {
-		entry, err = w.Begin(ctx, c, b.from())
+		entry, err = w.SignIns.Start(ctx, c, b.from())
 		return err
 	})
 	if err == nil && entry.Device != "" {
@@ -77,7 +81,11 @@ func (w *world) verify(b *browser, token, typed, proof string) (entry session.Co
 	w.Helper()
 	w.book.asked.from, w.book.asked.signIn, w.book.asked.proof = b.from(), token, proof
 	err, struck = w.call("verify", func(ctx context.Context) (err error) {
-		entry, err = w.Verify(ctx, token, url.Values{"code": {typed}}, b.from())
+		a, err := w.Challenges.Load(ctx, token, b.from())
+		if err != nil {
+			return err
+		}
+		entry, err = a.Verify(ctx, url.Values{"code": {typed}})
 		if err == nil {
 			w.learn(b, token, entry)
 		}
@@ -111,8 +119,12 @@ func (w *world) learn(b *browser, token string, entry session.Cookies) {
 func (w *world) pending(b *browser, token string) (p challenge.State, err error, struck bool) {
 	w.Helper()
 	err, struck = w.call("pending", func(ctx context.Context) (err error) {
-		p, err = w.Pending(ctx, token, b.from())
-		return err
+		a, err := w.Challenges.Load(ctx, token, b.from())
+		if err != nil {
+			return err
+		}
+		p = a.State
+		return nil
 	})
 	return p, err, struck
 }
@@ -120,13 +132,25 @@ func (w *world) pending(b *browser, token string) (p challenge.State, err error,
 func (w *world) choose(b *browser, token, method string) (error, bool) {
 	w.Helper()
 	w.book.asked.signIn = token
-	return w.call("choose", func(ctx context.Context) error { return w.Choose(ctx, token, method, b.from()) })
+	return w.call("choose", func(ctx context.Context) error {
+		a, err := w.Challenges.Load(ctx, token, b.from())
+		if err != nil {
+			return err
+		}
+		return a.Choose(ctx, method)
+	})
 }
 
 func (w *world) resend(b *browser, token string) (error, bool) {
 	w.Helper()
 	w.book.asked.signIn = token
-	return w.call("resend", func(ctx context.Context) error { return w.Resend(ctx, token, b.from()) })
+	return w.call("resend", func(ctx context.Context) error {
+		a, err := w.Challenges.Load(ctx, token, b.from())
+		if err != nil {
+			return err
+		}
+		return a.Resend(ctx)
+	})
 }
 
 // owner is somebody with an account.
@@ -155,7 +179,7 @@ type visit struct {
 func (w *world) addOwner(name, method string) *owner {
 	w.Helper()
 	o := &owner{world: w, email: name + "@example.com", password: "correct horse " + name, method: method}
-	if err := w.Create(context.Background(), account.NewAccount{Email: o.email, Name: "Anna", Password: o.password}); err != nil {
+	if err := w.Accounts.Create(context.Background(), account.NewAccount{Email: o.email, Name: "Anna", Password: o.password}); err != nil {
 		w.Fatal(err)
 	}
 	a, err := w.db.AccountByEmail(context.Background(), o.email)
@@ -173,17 +197,17 @@ func (w *world) addOwner(name, method string) *owner {
 	return o
 }
 
-func (o *owner) enroll(sessionToken string) {
+func (o *owner) enroll(session string) {
 	o.Helper()
 	ctx, from := context.Background(), (&browser{agent: firefox, address: network(1)}).from()
-	who, err := o.Session(ctx, sessionToken)
+	who, err := o.Sessions.Get(ctx, session)
 	if err != nil {
 		o.Fatal(err)
 	}
-	if err := o.Enroll(ctx, who, "totp", url.Values{}, from); err != nil {
+	if err := o.Enrollments.Start(ctx, who, "totp", url.Values{}, from); err != nil {
 		o.Fatal(err)
 	}
-	d, err := o.Draft(ctx, who, "totp", from)
+	d, err := o.Enrollments.Pending(ctx, who, "totp", from)
 	if err != nil {
 		o.Fatal(err)
 	}
@@ -196,7 +220,7 @@ func (o *owner) enroll(sessionToken string) {
 	}
 	o.book.asked.carries = true
 	if err, _ := o.call("enroll", func(ctx context.Context) error {
-		_, err := o.Confirm(ctx, who, "totp", url.Values{"code": {o.phone.code(o.phone.step(o.now))}}, from)
+		_, err := o.Enrollments.Confirm(ctx, who, "totp", url.Values{"code": {o.phone.code(o.phone.step(o.now))}}, from)
 		return err
 	}); err != nil {
 		o.Fatal(err)
@@ -260,7 +284,14 @@ func (o *owner) prove(b *browser, token string, v *visit, wait func(time.Duratio
 			typed = wrong(typed)
 		}
 		if o.trusts {
-			o.call("tick", func(ctx context.Context) error { return o.Tick(ctx, token, true) })
+			o.call("tick", func(ctx context.Context) error {
+				a, err := o.Challenges.Load(ctx, token, b.from())
+				if err != nil {
+					return err
+				}
+				a.SetTrust(true)
+				return a.Save(ctx)
+			})
 		}
 		if done, again := o.give(b, token, typed, proof, right, v, wait); done {
 			return again
@@ -320,20 +351,20 @@ func (o *owner) replay(b *browser, token, typed, proof string) {
 		return
 	}
 	if _, err, _ := o.verify(b, token, typed, proof); err == nil {
-		o.Errorf("INV-002: %s is accepted again, in the same sign-in", proof)
+		o.Errorf("%s is accepted again, in the same sign-in", proof)
 	}
-	thief := &browser{agent: b.agent, address: network(99_999)}
-	entry, err, _ := o.begin(thief, signin.Credentials{Email: o.email, Password: o.password})
+	attacker := &browser{agent: b.agent, address: network(99_999)}
+	entry, err, _ := o.begin(attacker, signin.Credentials{Email: o.email, Password: o.password})
 	if err != nil || entry.Attempt == "" {
 		return
 	}
-	if p, err, _ := o.pending(thief, entry.Attempt); err != nil || p.Challenge == nil {
-		if err, _ := o.choose(thief, entry.Attempt, o.method); err != nil {
+	if p, err, _ := o.pending(attacker, entry.Attempt); err != nil || p.Challenge == nil {
+		if err, _ := o.choose(attacker, entry.Attempt, o.method); err != nil {
 			return
 		}
 	}
-	if _, err, _ := o.verify(thief, entry.Attempt, typed, proof); err == nil {
-		o.Errorf("INV-002: %s is accepted again", proof)
+	if _, err, _ := o.verify(attacker, entry.Attempt, typed, proof); err == nil {
+		o.Errorf("%s is accepted again", proof)
 	}
 }
 
@@ -383,17 +414,17 @@ func (o *owner) fromPhone(hard bool, wait func(time.Duration)) (typed, proof str
 func (o *owner) appProof(step int64) string { return fmt.Sprintf("app %s %d", o.email, step) }
 
 // changePassword chooses a new password, in a session that has just begun.
-func (o *owner) changePassword(b *browser, sessionToken, password string) {
+func (o *owner) changePassword(b *browser, token, password string) {
 	o.Helper()
 	o.book.asked.from, o.book.asked.carries = b.from(), true
 	err, _ := o.call("new password", func(ctx context.Context) error {
-		who, err := o.Session(ctx, sessionToken)
+		who, err := o.Sessions.Get(ctx, token)
 		if err != nil {
 			return err
 		}
 		var before int64
 		o.query(`SELECT epoch FROM accounts WHERE id = $1`, []any{o.id}, &before)
-		if _, err = o.ChangePassword(ctx, who, o.password, password, b.from()); err != nil {
+		if _, err = o.SignIns.ChangePassword(ctx, who, o.password, password, b.from()); err != nil {
 			return err
 		}
 		o.password = password
@@ -406,8 +437,8 @@ func (o *owner) changePassword(b *browser, sessionToken, password string) {
 		return nil
 	})
 	if err == nil || errors.Is(err, errLost) {
-		if _, err := o.Session(context.Background(), sessionToken); !errors.Is(err, session.ErrNoSession) {
-			o.Errorf("INV-006: a session of before the new password: %v", err)
+		if _, err := o.Sessions.Get(context.Background(), token); !errors.Is(err, session.ErrNoSession) {
+			o.Errorf("a token of before the new password: %v", err)
 		}
 	}
 }

@@ -8,12 +8,13 @@ import (
 	"strings"
 	"time"
 
-	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/challenge"
+	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/signin"
 )
 
-// thief is somebody who knows a password and takes every guess that they can get.
-type thief struct {
+// attacker is somebody who knows a password and takes every guess that they can get.
+type attacker struct {
 	*owner          // whose password it is
 	method   string // at which they guess
 	from     int    // their first network
@@ -26,7 +27,7 @@ type thief struct {
 }
 
 // guess is a wrong answer: the luck of one in a million would spoil the figures.
-func (t *thief) guess(hard bool) string {
+func (t *attacker) guess(hard bool) string {
 	if hard && t.method == "totp" {
 		return fmt.Sprintf("%012d", t.dice.Int64N(1e12))
 	}
@@ -49,7 +50,7 @@ func (t *thief) guess(hard bool) string {
 }
 
 // act is their life.
-func (t *thief) act(wait func(time.Duration)) {
+func (t *attacker) act(wait func(time.Duration)) {
 	t.password = t.owner.password
 	for {
 		for n := range t.networks {
@@ -71,13 +72,13 @@ func (t *thief) act(wait func(time.Duration)) {
 }
 
 // visit is one sign-in of theirs. It says whether there may be more to be had from this network today.
-func (t *thief) visit(b *browser, wait func(time.Duration)) bool {
+func (t *attacker) visit(b *browser, wait func(time.Duration)) bool {
 	entry, err, _ := t.begin(b, signin.Credentials{Email: t.email, Password: t.password})
 	if err != nil {
 		return false
 	}
 	if entry.Session != "" {
-		t.Errorf("INV-008: a thief comes in from %v", b.address)
+		t.Errorf("an attacker comes in from %v", b.address)
 		return false
 	}
 	for range 8 {
@@ -100,7 +101,7 @@ func (t *thief) visit(b *browser, wait func(time.Duration)) bool {
 		var later *ratelimit.LimitedError
 		switch {
 		case err == nil:
-			t.Errorf("a thief guesses: %+v", entry)
+			t.Errorf("an attacker guesses: %+v", entry)
 			return false
 		case errors.As(err, &later) && later.RetryAt.Sub(t.clock()) > 2*time.Hour:
 			return false
@@ -117,7 +118,7 @@ func (t *thief) visit(b *browser, wait func(time.Duration)) bool {
 	return true
 }
 
-// guesser tries passwords, of somebody and of nobody, and looks for a difference: INV-012.
+// guesser tries passwords, of somebody and of nobody, and looks for a difference.
 func (w *world) guesser(o *owner, wait func(time.Duration)) {
 	for n := 0; ; n++ {
 		b := &browser{agent: chrome, address: network(700_000 + n/20)}
@@ -133,14 +134,14 @@ func (w *world) guesser(o *owner, wait func(time.Duration)) {
 		if said == nil {
 			n += 20 // what is counted of the two is not the same any more
 		} else if one, other := said[o.email], said["nobody@example.com"]; one == nil || reflect.TypeOf(one) != reflect.TypeOf(other) || one.Error() != other.Error() {
-			w.Errorf("INV-012: %v for somebody, %v for nobody", one, other)
+			w.Errorf("%v for somebody, %v for nobody", one, other)
 		}
 		wait(w.between(time.Second, 3*time.Hour))
 	}
 }
 
 // flood asks for code mails, as many as there are.
-func (t *thief) flood(wait func(time.Duration)) {
+func (t *attacker) flood(wait func(time.Duration)) {
 	for n := 0; ; n++ {
 		b := &browser{agent: chrome, address: network(t.from + n%t.networks)}
 		entry, err, _ := t.begin(b, signin.Credentials{Email: t.email, Password: t.owner.password})
@@ -155,7 +156,7 @@ func (t *thief) flood(wait func(time.Duration)) {
 			}
 		}
 		if err == nil {
-			_ = t.Cancel(context.Background(), entry.Attempt)
+			_ = t.Challenges.Cancel(context.Background(), entry.Attempt)
 		}
 		wait(t.every)
 	}
