@@ -1,4 +1,4 @@
-// Package sentcode is what email and sms share: a code that travels. It neither
+// Package sentcode is what email and sms share: a code that is sent. It neither
 // composes nor sends the message.
 package sentcode
 

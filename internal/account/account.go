@@ -1,6 +1,6 @@
-// Package account is whose login it is: addresses, passwords, mailed links, and what
-// an owner is told. It knows no sign-in and no session: a change that voids them
-// raises the account's epoch, which they carry.
+// Package account is the accounts: addresses, passwords, mailed links, and what an owner is notified of.
+// It knows no attempt and no session: a change that ends them raises the account's epoch, which they
+// carry.
 package account
 
 import (

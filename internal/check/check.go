@@ -1,4 +1,4 @@
-// Package check says of each sentence of the manual whether it is true of a running server.
+// Package check runs the help page as a test against a running server.
 // It sees what a person with a browser sees: pages.
 package check
 

@@ -1,4 +1,5 @@
-// Package device keeps the browsers of an account, and says by trust whether one is asked.
+// Package device stores the browsers of an account, and decides by trust whether one is asked for the
+// second step.
 //
 //	cookie ─▶ Recognise ─▶ Decide ─▶ Use (step two is skipped)
 //	                              └▶ … both steps … ─▶ Meet ─▶ Trust, if the person wants it

@@ -1,4 +1,4 @@
-// Package grant keeps what an app may know of a person: apps, requests, codes and tokens.
+// Package grant stores authorization requests, codes, tokens and consents, and signs tokens.
 //
 //	Request ─▶ Next ─▶ (sign in, confirm, consent, act) ─▶ Issue ─▶ Redeem ─▶ tokens
 //

@@ -1,4 +1,4 @@
-// Package outbox is the durable queue between a challenge and its delivery. It never
+// Package outbox is the durable queue of messages. It never
 // decides that a message should be sent; it sees to it that one that was committed is.
 //
 //	Put (in the transaction of the challenge) ─▶ Wake ─▶ hold ─▶ send ─▶ write down

@@ -1,4 +1,4 @@
-// Package page is how a page is printed: layout, error table, headers.
+// Package page prints pages: templates, layout, error table, security headers, cookies.
 //
 //	request ─▶ Door ─▶ Limits ─▶ mux ─▶ Handle ─▶ a handler ─▶ Print ─▶ answer
 //	                             └── error ─▶ the table ─▶ Print ─┘

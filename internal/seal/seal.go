@@ -1,4 +1,4 @@
-// Package seal keeps secrets: keys, sealing at rest, password hashes, tokens.
+// Package seal protects secrets: keys, encryption at rest, password hashes, tokens.
 // It knows no HTTP and no SQL, and it does not decide who may come in: it only says
 // whether a secret opens, matches or is good enough.
 //

@@ -1,4 +1,4 @@
-// Package store keeps rows in SQLite or PostgreSQL. It decides nothing: what may happen once is a conditional UPDATE
+// Package store reads and writes rows in SQLite or PostgreSQL. It decides nothing: what may happen once is a conditional UPDATE
 // here, and whether it may happen at all is decided by the packages that use it.
 //
 // One SQL text serves both databases. Times are Unix milliseconds of the caller's clock; the database's own clock is
