@@ -193,7 +193,7 @@ func TestWholePasswordCounts(t *testing.T) {
 
 // Two hundred passwords at once. Those that find no place in the queue are told so at once, and when
 // to come back.
-func TestPasswordsAtOnceAreTurnedAwayWhenBusy(t *testing.T) {
+func TestBusyServerTurnsPasswordsAway(t *testing.T) {
 	live.FullCost(t)
 	h := start(t, "")
 	b := h.Browser()
