@@ -292,7 +292,7 @@ func (a *Attempt) registerDevice(ctx context.Context, tx *store.DB, spare bool) 
 	if offer := a.trustOffer(spare); offer.Days == 0 || !offer.Requested {
 		return id, token, nil
 	}
-	verified := device.Verified{Account: a.account, SignIn: a.row.ID, Device: id, Place: a.network()}
+	verified := device.Verified{Account: a.account, SignIn: a.row.ID, Device: id, NewDevice: id != a.browser.ID, Place: a.network()}
 	return id, token, a.c.Devices.AddPlace(ctx, tx, verified, a.from)
 }
 

@@ -209,7 +209,9 @@ type Verified struct {
 	Account store.Account
 	SignIn  string
 	Device  string
-	Place   trust.Place // where it was seen, by either family of addresses
+	// NewDevice says that Meet has just created the device, so that it has no networks yet.
+	NewDevice bool
+	Place     trust.Place // where it was seen, by either family of addresses
 }
 
 // AddPlace adds the place of a sign-in to those from which the browser is trusted, after
@@ -219,13 +221,15 @@ func (d *Devices) AddPlace(ctx context.Context, tx *store.DB, v Verified, from o
 	if d.Policy.Network != trust.Anywhere {
 		fresh.Place = v.Place
 	}
-	rows, err := tx.PlacesIn(ctx, v.Device, v.Account.ID)
-	if err != nil {
-		return err
-	}
 	var before []trust.Record
-	for _, p := range rows {
-		before = append(before, d.record(p, v.Account.Ref()))
+	if !v.NewDevice {
+		rows, err := tx.PlacesIn(ctx, v.Device, v.Account.ID)
+		if err != nil {
+			return err
+		}
+		for _, p := range rows {
+			before = append(before, d.record(p, v.Account.Ref()))
+		}
 	}
 	if err := d.savePlaces(ctx, tx, v, before, trust.Added(before, fresh)); err != nil {
 		return err

@@ -43,32 +43,29 @@ func (l *Limiter) failureKey(name string, by PasswordSource) string {
 // CheckPassword says whether another password for a name may be compared now. It returns a
 // *LimitedError if not: passwords are delayed and never locked.
 func (l *Limiter) CheckPassword(ctx context.Context, name string, by PasswordSource) (PasswordAttempt, error) {
+	now := l.Now()
 	a := PasswordAttempt{key: l.failureKey(name, by), by: by}
-	if a.key != "" {
-		w, err := l.Store.Wait(ctx, a.key)
-		if err != nil {
-			return a, fmt.Errorf("ratelimit: password: %w", err)
-		}
-		a.Failures = w.Wrong
-		now, last := l.Now(), store.Time(w.At)
-		if again := last.Add(PasswordDelay(w.Wrong)); now.Before(again) && !last.After(now) {
-			return a, &LimitedError{RetryAt: again}
-		}
+	var windows []store.CounterWindow
+	if by.Device == "" {
+		windows = l.failureWindows(by.Network, now)
+	}
+	failed, used, err := l.Store.Wait(ctx, a.key, windows)
+	if err != nil {
+		return a, fmt.Errorf("ratelimit: password: %w", err)
+	}
+	a.Failures = failed.Wrong
+	last := store.Time(failed.At)
+	if again := last.Add(PasswordDelay(failed.Wrong)); now.Before(again) && !last.After(now) {
+		return a, &LimitedError{RetryAt: again}
 	}
 	if by.Device != "" {
 		return a, nil
 	}
-	return a, l.checkNetwork(ctx, by.Network)
+	return a, checkNetwork(by.Network, windows, used)
 }
 
 // checkNetwork says whether a network may try another password, of whatever account.
-func (l *Limiter) checkNetwork(ctx context.Context, network string) error {
-	now := l.Now()
-	windows := l.failureWindows(network, now)
-	used, err := l.Store.UsedEach(ctx, windows)
-	if err != nil {
-		return fmt.Errorf("ratelimit: password: %w", err)
-	}
+func checkNetwork(network string, windows []store.CounterWindow, used []int64) error {
 	minute, hour := NetworkPasswordLimit(used[2]), int64(NetworkPasswordFailuresPerHour)
 	if network == "" {
 		minute, hour = minute*UnknownNetworkFactor, hour*UnknownNetworkFactor

@@ -129,14 +129,17 @@ func (db *DB) KnowDevice(ctx context.Context, device, account string, now int64)
 // KeepOwners takes back the marks of all but the most browsers that the account proved
 // itself in last, and removes those that are nobody's then.
 func (db *DB) KeepOwners(ctx context.Context, account string, most int64) error {
-	const others = `SELECT device_id FROM known_devices WHERE account_id = $1 ORDER BY authenticated_at DESC, device_id
-			LIMIT 1000 OFFSET $2`
-	for _, query := range []string{
-		`DELETE FROM devices WHERE id IN (` + others + `) AND NOT EXISTS (SELECT 1 FROM known_devices
-				WHERE device_id = devices.id AND account_id <> $1)`,
-		`DELETE FROM known_devices WHERE account_id = $1 AND device_id IN (` + others + `)`,
-	} {
-		if _, err := db.change(ctx, query, account, most); err != nil {
+	rows, err := db.write.QueryContext(ctx, `DELETE FROM known_devices WHERE account_id = $1 AND device_id IN
+			(SELECT device_id FROM known_devices WHERE account_id = $1
+				ORDER BY authenticated_at DESC, device_id LIMIT 1000 OFFSET $2)
+		RETURNING device_id`, account, most)
+	removed, err := all(rows, err, func(s scanner) (id string, err error) { return id, s.Scan(&id) })
+	if err != nil {
+		return err
+	}
+	for _, id := range removed {
+		if _, err := db.change(ctx, `DELETE FROM devices WHERE id = $1
+				AND NOT EXISTS (SELECT 1 FROM known_devices WHERE device_id = $1)`, id); err != nil {
 			return err
 		}
 	}

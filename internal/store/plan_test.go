@@ -122,9 +122,6 @@ func calls(ctx context.Context) map[string]func(db *store.DB) error {
 		"LoadDraft":  func(d *db) error { _, _, _, _, err := d.LoadDraft(ctx, "x1", "x1", 0); return err },
 		"LoadSignIn": func(d *db) error { _, _, _, err := d.LoadSignIn(ctx, x); return err },
 		"PruneAudit": func(d *db) error { return no(d.PruneAudit(ctx, 1, 1)) },
-		"UsedEach": func(d *db) error {
-			return no(d.UsedEach(ctx, []store.CounterWindow{{Counter: c, EndsAt: 1}, {Counter: c, EndsAt: 2}}))
-		},
 		"AskAgain": func(d *db) error {
 			return d.AskAgain(ctx, store.Challenge{ID: "x1", State: x, Version: 2})
 		},
@@ -252,8 +249,11 @@ func calls(ctx context.Context) map[string]func(db *store.DB) error {
 		},
 		"UseToken": func(d *db) error { return d.UseToken(ctx, x, 1) },
 		"Void":     func(d *db) error { return d.Void(ctx, "y", 1) },
-		"Wait":     func(d *db) error { return no(d.Wait(ctx, "x1")) },
-		"Windows":  func(d *db) error { return no(d.Windows(ctx, c, 1)) },
+		"Wait": func(d *db) error {
+			_, _, err := d.Wait(ctx, "x1", []store.CounterWindow{{Counter: c, EndsAt: 1}, {Counter: c, EndsAt: 2}})
+			return err
+		},
+		"Windows": func(d *db) error { return no(d.Windows(ctx, c, 1)) },
 	}
 }
 

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -60,33 +59,16 @@ func (db *DB) CountEach(ctx context.Context, windows []CounterWindow, n int64) e
 	return err
 }
 
-// UsedEach is Used for several windows, in one statement and in this order.
-func (db *DB) UsedEach(ctx context.Context, windows []CounterWindow) ([]int64, error) {
+// matchWindows is the condition that a row is one of the windows, and the arguments of the statement,
+// of which the given ones come first.
+func matchWindows(windows []CounterWindow, args ...any) (string, []any) {
 	var each []string
-	var args []any
 	for _, w := range windows {
 		n := len(args)
 		each = append(each, fmt.Sprintf("kind = $%d AND subject = $%d AND window_ms = $%d AND ends_at = $%d", n+1, n+2, n+3, n+4))
 		args = append(args, w.Kind, w.Subject, w.Window, w.EndsAt)
 	}
-	rows, err := db.read.QueryContext(ctx, `SELECT kind, subject, window_ms, ends_at, used FROM rate_limit_counters
-		WHERE `+strings.Join(each, " OR "), args...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	used := make([]int64, len(windows))
-	for rows.Next() {
-		var w CounterWindow
-		var n int64
-		if err := rows.Scan(&w.Kind, &w.Subject, &w.Window, &w.EndsAt, &n); err != nil {
-			return nil, err
-		}
-		if i := slices.Index(windows, w); i >= 0 {
-			used[i] = n
-		}
-	}
-	return used, rows.Err()
+	return strings.Join(each, " OR "), args
 }
 
 // RemoveWindows deletes the windows of a counter that end after since.

@@ -2,7 +2,7 @@ package store
 
 import (
 	"context"
-	"errors"
+	"slices"
 )
 
 // Wait is how often something was wrong.
@@ -11,14 +11,35 @@ type Wait struct {
 	At    int64 // the last time
 }
 
-// Wait is the one of this name; none is one of 0.
-func (db *DB) Wait(ctx context.Context, name string) (w Wait, err error) {
-	err = found(db.read.QueryRowContext(ctx, `SELECT failures, last_at FROM failed_passwords WHERE subject = $1`, name).
-		Scan(&w.Wrong, &w.At))
-	if errors.Is(err, ErrNotFound) {
-		err = nil
+// Wait is the one of this name, and how much was used of each of the windows, in one statement. None is
+// one of 0.
+func (db *DB) Wait(ctx context.Context, name string, windows []CounterWindow) (w Wait, used []int64, err error) {
+	each, args := matchWindows(windows, name)
+	query := `SELECT '' AS kind, subject, CAST(0 AS BIGINT) AS window_ms, last_at AS ends_at, failures AS used
+		FROM failed_passwords WHERE subject = $1`
+	if each != "" {
+		query += `
+		UNION ALL SELECT kind, subject, window_ms, ends_at, used FROM rate_limit_counters WHERE ` + each
 	}
-	return w, err
+	used = make([]int64, len(windows))
+	rows, err := db.read.QueryContext(ctx, query, args...)
+	if err != nil {
+		return w, nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var c CounterWindow
+		var n int64
+		if err := rows.Scan(&c.Kind, &c.Subject, &c.Window, &c.EndsAt, &n); err != nil {
+			return w, nil, err
+		}
+		if c.Kind == "" {
+			w = Wait{Wrong: n, At: c.EndsAt}
+		} else if i := slices.Index(windows, c); i >= 0 {
+			used[i] = n
+		}
+	}
+	return w, used, rows.Err()
 }
 
 // AddWrong counts one more; if the last was not after since, it is the first.

@@ -1,5 +1,5 @@
-// Package trust tells whether this browser, from this place, is still trusted, and if
-// not, why.
+// Package trust decides whether this browser, on this network, is still trusted, and if not,
+// why.
 //
 //	request ─▶ Proxies.Client ─▶ ReadBrowser ─▶ Decide ─▶ Trusted, or the first reason why not
 //
