@@ -153,9 +153,12 @@ func (s *Server) sweepOnce(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	old := store.Old{Ended: before(day), Events: before(400 * day), Trust: before(2 * trust.Life), Odds: follows - (limit.Year + day).Milliseconds()}
+	old := store.Old{Ended: before(day), Trust: before(2 * trust.Life), Odds: follows - (limit.Year + day).Milliseconds()}
 	for more := int64(1); more > 0 && err == nil; {
 		more, err = s.store.Sweep(ctx, old)
+	}
+	for more := int64(1); more > 0 && err == nil; {
+		more, err = s.store.PruneAudit(ctx, before(400*day), old.Ended)
 	}
 	return err
 }

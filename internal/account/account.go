@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"twostep.example/twostep/delivery"
+	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/seal"
 	"twostep.example/twostep/internal/store"
 )
@@ -93,7 +94,7 @@ func (r *Registry) add(ctx context.Context, db *store.DB, row store.Account, fro
 		if err := tx.AddAccount(ctx, row); err != nil {
 			return err
 		}
-		return r.Event(ctx, tx, store.Event{Kind: accountAdded, Account: row.ID}, from)
+		return r.Event(ctx, tx, audit.Event{Kind: audit.AccountCreated, Account: row.ID}, from)
 	})
 	if errors.Is(err, store.ErrConflict) {
 		return ErrExists

@@ -2,30 +2,25 @@ package account
 
 import (
 	"context"
-	"crypto/rand"
 	"net/netip"
 
+	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/i18n"
 	"twostep.example/twostep/internal/store"
 	"twostep.example/twostep/internal/trust"
 )
 
-// The kinds of event.
-const (
-	accountAdded     = "account added"
-	accountDisabled  = "account disabled"
-	accountEnabled   = "account enabled"
-	passwordReset    = "password reset"
-	changeUndone     = "change undone"
-	devicesForgotten = "devices forgotten by the operator"
-	groupsChanged    = "groups changed by the operator"
-)
+// Audit is the log of security events.
+func (r *Registry) Audit() *audit.Log { return &audit.Log{Store: r.Store, Now: r.Now, Logger: r.Log} }
 
-// Event writes down what happened, in the transaction in which it happens.
-func (r *Registry) Event(ctx context.Context, tx *store.DB, what store.Event, from From) error {
-	what.ID, what.At = rand.Text(), store.Millis(r.Now())
-	what.Address, what.Browser = from.AddressText(), from.UserAgent
-	return tx.AddEvent(ctx, what)
+// Event records e in the transaction in which it happens.
+func (r *Registry) Event(ctx context.Context, tx *store.DB, e audit.Event, from From) error {
+	return r.Audit().Record(ctx, tx, e, from.Source())
+}
+
+// Failure records e as a failure, in a transaction of its own. Do not call it inside of one.
+func (r *Registry) Failure(ctx context.Context, e audit.Event, from From) error {
+	return r.Audit().RecordFailure(ctx, e, from.Source())
 }
 
 // From is where a request came from.
@@ -41,6 +36,11 @@ type From struct {
 // Request is what the trust decision looks at.
 func (f From) Request() trust.Request {
 	return trust.Request{Address: trust.Plain(f.Address), Browser: trust.ReadBrowser(f.UserAgent, f.Hints)}
+}
+
+// Source is what events record of it.
+func (f From) Source() audit.Source {
+	return audit.Source{Address: f.AddressText(), Network: f.Network(), Browser: f.UserAgent}
 }
 
 // AddressText is "" if nobody knows the address, as of what did not come over the network.

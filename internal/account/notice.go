@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"twostep.example/twostep/delivery"
+	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/i18n"
 	"twostep.example/twostep/internal/seal"
 	"twostep.example/twostep/internal/store"
@@ -19,8 +20,8 @@ const NoticeLife = 24 * time.Hour
 
 // Notice is what the owner of an account is told after something about it changed.
 type Notice struct {
-	Kind    string // of the event
-	Words   string // "mail.<words>.subject" and ".text"
+	Event   audit.Event // its Account is set by Tell
+	Words   string      // "mail.<words>.subject" and ".text"
 	Account store.Account
 	To      string // "": the address of the account
 	What    string // which factor, which address
@@ -30,7 +31,8 @@ type Notice struct {
 
 // Tell writes the event down and tells the owner what, when and where.
 func (r *Registry) Tell(ctx context.Context, tx *store.DB, n Notice, from From) error {
-	if err := r.Event(ctx, tx, store.Event{Kind: n.Kind, Account: n.Account.ID}, from); err != nil {
+	n.Event.Account = n.Account.ID
+	if err := r.Event(ctx, tx, n.Event, from); err != nil {
 		return err
 	}
 	return r.Mail(ctx, tx, n, from)
@@ -96,7 +98,7 @@ func (r *Registry) Undo(ctx context.Context, token string, from From) error {
 		if err := r.EndTrust(ctx, tx, a, trust.EndedPassword, ""); err != nil {
 			return err
 		}
-		return r.Event(ctx, tx, store.Event{Kind: changeUndone, Account: a.ID}, from)
+		return r.Event(ctx, tx, audit.Event{Kind: audit.ChangeUndone, Account: a.ID}, from)
 	})
 	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrConflict) {
 		return ErrLink

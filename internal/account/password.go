@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/seal"
 	"twostep.example/twostep/internal/store"
 	"twostep.example/twostep/internal/trust"
@@ -159,7 +160,7 @@ func (r *Registry) Reset(ctx context.Context, token, password string, from From)
 		if err := r.EndTrust(ctx, tx, a, trust.EndedPassword, ""); err != nil {
 			return err
 		}
-		return r.Tell(ctx, tx, Notice{Kind: passwordReset, Words: "changed", Account: a}, from)
+		return r.Tell(ctx, tx, Notice{Event: audit.Event{Kind: audit.PasswordReset}, Words: "changed", Account: a}, from)
 	})
 	if errors.Is(err, store.ErrNotFound) {
 		return ErrLink

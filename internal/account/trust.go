@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/limit"
 	"twostep.example/twostep/internal/store"
 	"twostep.example/twostep/internal/trust"
@@ -30,9 +31,9 @@ func (r *Registry) EndTrust(ctx context.Context, tx *store.DB, a store.Account, 
 // on, and no browser is trusted any more. ErrEmail, ErrUnknown.
 func (r *Registry) Disable(ctx context.Context, email string, on bool) error {
 	return r.alter(ctx, email, func(tx *store.DB, a store.Account) error {
-		at, kind := store.Millis(r.Now()), accountDisabled
+		at, kind := store.Millis(r.Now()), audit.AccountDisabled
 		if !on {
-			at, kind = 0, accountEnabled
+			at, kind = 0, audit.AccountEnabled
 		}
 		if err := tx.SetDisabled(ctx, a.ID, a.Epoch, at); err != nil {
 			return err
@@ -40,7 +41,7 @@ func (r *Registry) Disable(ctx context.Context, email string, on bool) error {
 		if err := r.EndTrust(ctx, tx, a, trust.EndedDisabled, ""); err != nil {
 			return err
 		}
-		return r.Event(ctx, tx, store.Event{Kind: kind, Account: a.ID}, From{})
+		return r.Event(ctx, tx, audit.Event{Kind: kind, Account: a.ID}, From{})
 	})
 }
 
@@ -53,7 +54,7 @@ func (r *Registry) Distrust(ctx context.Context, email string) error {
 		if err := r.EndTrust(ctx, tx, a, trust.EndedOperator, ""); err != nil {
 			return err
 		}
-		return r.Event(ctx, tx, store.Event{Kind: devicesForgotten, Account: a.ID}, From{})
+		return r.Event(ctx, tx, audit.Event{Kind: audit.DevicesForgotten, Account: a.ID}, From{})
 	})
 }
 
@@ -81,7 +82,7 @@ func (r *Registry) SetGroups(ctx context.Context, email string, groups []string)
 		if err := tx.SetGroups(ctx, a.ID, strings.Join(groups, " ")); err != nil {
 			return err
 		}
-		return r.Event(ctx, tx, store.Event{Kind: groupsChanged, Account: a.ID}, From{})
+		return r.Event(ctx, tx, audit.Event{Kind: audit.GroupsChanged, Account: a.ID}, From{})
 	})
 }
 

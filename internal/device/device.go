@@ -17,17 +17,11 @@ import (
 	"time"
 
 	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/i18n"
 	"twostep.example/twostep/internal/seal"
 	"twostep.example/twostep/internal/store"
 	"twostep.example/twostep/internal/trust"
-)
-
-// The kinds of event.
-const (
-	trusted   = "device trusted"
-	forgotten = "device forgotten"
-	stolen    = "device secret used twice"
 )
 
 // Devices are the browsers of all accounts.
@@ -236,10 +230,10 @@ func (d *Devices) AddPlace(ctx context.Context, tx *store.DB, v Verified, from a
 		return r.Ended == "" && (d.Policy.Network == trust.Anywhere || r.Place.Holds(from.Address, d.Policy.Network))
 	}
 	if slices.ContainsFunc(before, again) {
-		return d.Event(ctx, tx, store.Event{Kind: trusted, Account: v.Account.ID, SignIn: v.SignIn}, from)
+		return d.Event(ctx, tx, audit.Event{Kind: audit.DeviceTrusted, Account: v.Account.ID, SignIn: v.SignIn}, from)
 	}
 	label := i18n.For(from.Language).Say("trust.label", "Count", d.Days())
-	return d.Tell(ctx, tx, account.Notice{Kind: trusted, Words: "trusted", Account: v.Account, What: label}, from)
+	return d.Tell(ctx, tx, account.Notice{Event: audit.Event{Kind: audit.DeviceTrusted, SignIn: v.SignIn, Target: audit.Target("device", v.Device)}, Words: "trusted", Account: v.Account, What: label}, from)
 }
 
 // savePlaces replaces records by others. It writes none back: one that has ended meanwhile
@@ -305,7 +299,7 @@ func (d *Devices) Betrayed(ctx context.Context, b Browser, from account.From) er
 			return err
 		}
 		for _, a := range owners {
-			if err := d.Tell(ctx, tx, account.Notice{Kind: stolen, Words: "stolen", Account: a}, from); err != nil {
+			if err := d.Tell(ctx, tx, account.Notice{Event: audit.Event{Kind: audit.DeviceSecretReused, Result: audit.Failure, Actor: audit.Anonymous(), Target: audit.Target("device", b.ID)}, Words: "stolen", Account: a}, from); err != nil {
 				return err
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/store"
 	"twostep.example/twostep/internal/trust"
 )
@@ -111,7 +112,7 @@ func (d *Devices) forget(ctx context.Context, who Owner, from account.From, f fu
 		if err := f(tx); err != nil {
 			return err
 		}
-		return d.Event(ctx, tx, store.Event{Kind: forgotten, Account: who.Account}, from)
+		return d.Event(ctx, tx, audit.Event{Kind: audit.DeviceForgotten, Account: who.Account}, from)
 	})
 	if err != nil {
 		return fmt.Errorf("device: forget device: %w", err)

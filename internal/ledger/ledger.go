@@ -23,12 +23,6 @@ import (
 	"twostep.example/twostep/internal/store"
 )
 
-// The kinds of event.
-const (
-	guessed = "codes guessed"
-	usedUp  = "guesses used up"
-)
-
 // ErrUsedUp says that nothing was compared: so much was guessed that only an answer will do
 // that nobody can guess.
 var ErrUsedUp = errors.New("ledger: used up")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/limit"
 	"twostep.example/twostep/internal/store"
 )
@@ -20,7 +21,7 @@ func (l *Ledgers) Guessed(ctx context.Context, a store.Account, g Guess, from ac
 	if err := l.UsedUp(ctx, a, g, from); err != nil {
 		return err
 	}
-	return l.tell(ctx, a, account.Notice{Kind: guessed, Words: "guessed", Account: a}, from, func(tx *store.DB, b book) error {
+	return l.tell(ctx, a, account.Notice{Event: audit.Event{Kind: audit.GuessingReported, Actor: audit.System()}, Words: "guessed", Account: a}, from, func(tx *store.DB, b book) error {
 		anywhere := func(store.Debit) bool { return true }
 		if n, _ := b.visits(limit.Month, g.Challenge, anywhere); n == 0 || b.known(g.Device) {
 			return store.ErrNotFound
@@ -35,7 +36,7 @@ func (l *Ledgers) UsedUp(ctx context.Context, a store.Account, g Guess, from acc
 	if g.Ledger != Of(a) {
 		return nil
 	}
-	return l.tell(ctx, a, account.Notice{Kind: usedUp, Words: "longer", Account: a}, from, func(tx *store.DB, b book) error {
+	return l.tell(ctx, a, account.Notice{Event: audit.Event{Kind: audit.GuessBudgetExhausted, Actor: audit.System()}, Words: "longer", Account: a}, from, func(tx *store.DB, b book) error {
 		if limit.Allows(b.spent(), g.Next, l.PerYear) {
 			return store.ErrNotFound // it is not this account that is guessed at
 		}

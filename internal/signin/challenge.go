@@ -13,6 +13,7 @@ import (
 	"twostep.example/twostep/delivery"
 	"twostep.example/twostep/factor"
 	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/limit"
 	"twostep.example/twostep/internal/store"
 	"twostep.example/twostep/internal/trust"
@@ -439,7 +440,7 @@ func (e *Engine) accept(ctx context.Context, v visit, proven proof, from account
 		if err := e.tellUsed(ctx, tx, v.account, proven.by, from); err != nil {
 			return err
 		}
-		return e.Event(ctx, tx, store.Event{Kind: signedIn, Account: v.account.ID, SignIn: v.ID}, from)
+		return e.Event(ctx, tx, audit.Event{Kind: audit.SessionCreated, Account: v.account.ID, SignIn: v.ID}, from)
 	})
 	switch {
 	case errors.Is(err, store.ErrNotFound):

@@ -13,6 +13,7 @@ import (
 	"twostep.example/twostep/delivery"
 	"twostep.example/twostep/factor"
 	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/limit"
 	"twostep.example/twostep/internal/store"
 )
@@ -292,7 +293,7 @@ func (e *Engine) settle(ctx context.Context, tx *store.DB, v visit, by enrolled,
 	if err := tx.AddFactor(ctx, row); err != nil {
 		return err
 	}
-	n := account.Notice{Kind: factorAdded, Words: "added", Account: v.account, What: about.In(from.Language).Name}
+	n := account.Notice{Event: audit.Event{Kind: audit.FactorAdded}, Words: "added", Account: v.account, What: about.In(from.Language).Name}
 	if n.Undo, err = e.UndoLink(ctx, tx, v.account, row.ID); err != nil {
 		return err
 	}
@@ -366,7 +367,7 @@ func (e *Engine) settleEmail(ctx context.Context, tx *store.DB, v visit, email s
 	if err != nil {
 		return err
 	}
-	n := account.Notice{Kind: emailChanged, Words: "email", Account: v.account, What: account.MaskEmail(email), Undo: undo}
+	n := account.Notice{Event: audit.Event{Kind: audit.EmailChanged}, Words: "email", Account: v.account, What: account.MaskEmail(email), Undo: undo}
 	if err := e.Tell(ctx, tx, n, from); err != nil {
 		return err
 	}
@@ -398,7 +399,7 @@ func (e *Engine) RemoveFactor(ctx context.Context, who Session, id string, from 
 		if session, err = e.rekey(ctx, tx, who, from); err != nil {
 			return err
 		}
-		return e.Tell(ctx, tx, account.Notice{Kind: factorRemoved, Words: "removed", Account: v.account, What: what}, from)
+		return e.Tell(ctx, tx, account.Notice{Event: audit.Event{Kind: audit.FactorRemoved}, Words: "removed", Account: v.account, What: what}, from)
 	})
 	if errors.Is(err, store.ErrNotFound) || errors.Is(err, ErrNoSession) {
 		return "", ErrNoSession

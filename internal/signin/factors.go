@@ -9,6 +9,7 @@ import (
 
 	"twostep.example/twostep/factor"
 	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/store"
 	"twostep.example/twostep/internal/trust"
 )
@@ -165,5 +166,5 @@ func (e *Engine) tellUsed(ctx context.Context, tx *store.DB, a store.Account, by
 	if err := e.EndTrust(ctx, tx, a, trust.EndedRecovery, ""); err != nil {
 		return err
 	}
-	return e.Tell(ctx, tx, account.Notice{Kind: spareUsed, Words: "used", Account: a, Left: by.left()}, from)
+	return e.Tell(ctx, tx, account.Notice{Event: audit.Event{Kind: audit.RecoveryCodeUsed}, Words: "used", Account: a, Left: by.left()}, from)
 }

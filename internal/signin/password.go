@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/store"
 	"twostep.example/twostep/internal/trust"
 )
@@ -48,7 +49,7 @@ func (e *Engine) ChangePassword(ctx context.Context, who Session, current, passw
 		if err := e.Ledgers.Renew(ctx, tx, a, e.Now()); err != nil { // both steps are fresh
 			return err
 		}
-		return e.Tell(ctx, tx, account.Notice{Kind: passwordChanged, Words: "changed", Account: a}, from)
+		return e.Tell(ctx, tx, account.Notice{Event: audit.Event{Kind: audit.PasswordChanged}, Words: "changed", Account: a}, from)
 	})
 	if errors.Is(err, ErrNoSession) {
 		return "", err

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/device"
 	"twostep.example/twostep/internal/seal"
 	"twostep.example/twostep/internal/store"
@@ -179,7 +180,7 @@ func (e *Engine) SignOut(ctx context.Context, token string, from account.From) e
 		if err := tx.EndSession(ctx, seal.Hash(token)); err != nil {
 			return err
 		}
-		return e.Event(ctx, tx, store.Event{Kind: signedOut, Account: who.Account}, from)
+		return e.Event(ctx, tx, audit.Event{Kind: audit.SessionEnded, Account: who.Account}, from)
 	})
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return fmt.Errorf("signin: sign out: %w", err)
@@ -193,7 +194,7 @@ func (e *Engine) EndSession(ctx context.Context, who Session, id string, from ac
 		if err := tx.EndOneSession(ctx, who.Account.ID, id); err != nil {
 			return err
 		}
-		return e.Event(ctx, tx, store.Event{Kind: sessionEnded, Account: who.Account.ID}, from)
+		return e.Event(ctx, tx, audit.Event{Kind: audit.SessionEnded, Account: who.Account.ID}, from)
 	})
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return fmt.Errorf("signin: end session: %w", err)
@@ -211,7 +212,7 @@ func (e *Engine) SignOutEverywhere(ctx context.Context, who Session, from accoun
 		if err := e.EndTrust(ctx, tx, who.row(), trust.EndedEverywhere, ""); err != nil {
 			return err
 		}
-		return e.Event(ctx, tx, store.Event{Kind: signedOutEverywhere, Account: who.Account.ID}, from)
+		return e.Event(ctx, tx, audit.Event{Kind: audit.SessionsEnded, Account: who.Account.ID}, from)
 	})
 	if err != nil && !errors.Is(err, store.ErrNotFound) { // somebody else ended them all
 		return fmt.Errorf("signin: sign out everywhere: %w", err)

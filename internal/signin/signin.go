@@ -16,6 +16,7 @@ import (
 
 	"twostep.example/twostep/factor"
 	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/device"
 	"twostep.example/twostep/internal/ledger"
 	"twostep.example/twostep/internal/seal"
@@ -244,7 +245,7 @@ func (e *Engine) addSignIn(ctx context.Context, v visit, first *question, from a
 				return err
 			}
 		}
-		return e.Event(ctx, tx, store.Event{Kind: passwordRight, Account: v.account.ID, SignIn: v.ID}, from)
+		return e.Event(ctx, tx, audit.Event{Kind: audit.PasswordAccepted, Account: v.account.ID, SignIn: v.ID}, from)
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/device"
 	"twostep.example/twostep/internal/store"
 	"twostep.example/twostep/internal/trust"
@@ -49,7 +50,7 @@ func (e *Engine) enterTrusted(ctx context.Context, a store.Account, b device.Bro
 		if err := tx.AddSession(ctx, row); err != nil {
 			return err
 		}
-		return e.Event(ctx, tx, store.Event{Kind: signedInTrusted, Account: a.ID}, from)
+		return e.Event(ctx, tx, audit.Event{Kind: audit.SessionCreated, Reason: "trusted device", Account: a.ID}, from)
 	})
 	if err != nil {
 		return Entry{}, fmt.Errorf("signin: trusted: %w", err)

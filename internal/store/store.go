@@ -36,6 +36,7 @@ type DB struct {
 	flavor      flavor
 	unlock      func() // nil: another process has the database too
 	version     atomic.Uint64
+	after       []func() // see AfterCommit
 }
 
 type querier interface {
@@ -123,6 +124,7 @@ func (db *DB) once(ctx context.Context, f func(*DB) error) error {
 	if err := tx.Commit(); err != nil {
 		return fmt.Errorf("store: commit: %w", err)
 	}
+	inner.committed()
 	return nil
 }
 

@@ -4,10 +4,9 @@ import "context"
 
 // Old says how old is long over, in times before which.
 type Old struct {
-	Ended  int64 // something ended
-	Events int64 // something happened
-	Trust  int64 // a browser was verified, or somebody was asked
-	Odds   int64 // somebody guessed
+	Ended int64 // something ended
+	Trust int64 // a browser was verified, or somebody was asked
+	Odds  int64 // somebody guessed
 }
 
 // Sweep removes what is long over, a few hundred rows at a time so that nobody waits
@@ -18,7 +17,6 @@ func (db *DB) Sweep(ctx context.Context, old Old) (sum int64, err error) {
 		query  string
 		before int64
 	}{
-		{`DELETE FROM events WHERE id IN (SELECT id FROM events WHERE at < $1 LIMIT 500)`, old.Events},
 		{`DELETE FROM decisions WHERE id IN (SELECT id FROM decisions WHERE at < $1 LIMIT 500)`, old.Trust},
 		{`DELETE FROM places WHERE id IN (SELECT id FROM places WHERE verified_at < $1 LIMIT 500)`, old.Trust},
 		{`DELETE FROM devices WHERE id IN (SELECT id FROM devices WHERE ends_at < $1 LIMIT 500)`, old.Ended},

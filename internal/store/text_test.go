@@ -57,7 +57,7 @@ func kept(ctx context.Context, db *store.DB, one, other string) (said []string) 
 		same(link, l, err)
 		mark, err := tx.KeepMark(ctx, one, other)
 		same(mark, other, err)
-		must(tx.AddEvent(ctx, store.Event{ID: "e", Kind: "signed in", Address: one, Browser: other}))
+		must(tx.CreateAuditEvent(ctx, store.AuditEvent{ID: "e", Kind: "session.created", Address: one, Browser: other}))
 		must(tx.Spend(ctx, one, 9, 1, 1))
 		same(errors.Is(tx.Spend(ctx, other, 9, 1, 1), store.ErrNotFound), one == other, nil)
 		// The last one: PostgreSQL takes nothing more in a transaction after a conflict.

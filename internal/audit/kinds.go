@@ -1,0 +1,146 @@
+package audit
+
+// Kind is the stable id of a kind of event. An id never changes and is never used for
+// something else: logs, filters and rules outside of this program depend on it.
+type Kind string
+
+// The kinds of events. Describe says when each is recorded; docs/audit.md is the same table.
+const (
+	PasswordAccepted       Kind = "password.accepted"
+	PasswordRejected       Kind = "password.rejected"
+	PasswordChanged        Kind = "password.changed"
+	PasswordReset          Kind = "password.reset"
+	PasswordResetRequested Kind = "password.reset_requested"
+
+	CodeSent         Kind = "code.sent"
+	CodeRejected     Kind = "code.rejected"
+	RecoveryCodeUsed Kind = "recovery_code.used"
+
+	SessionCreated  Kind = "session.created"
+	SessionUpgraded Kind = "session.upgraded"
+	SessionEnded    Kind = "session.ended"
+	SessionsEnded   Kind = "sessions.ended"
+
+	FactorAdded    Kind = "factor.added"
+	FactorReplaced Kind = "factor.replaced"
+	FactorRemoved  Kind = "factor.removed"
+	EmailChanged   Kind = "email.changed"
+	ChangeUndone   Kind = "change.undone"
+
+	TrustDenied        Kind = "trust.denied"
+	DeviceTrusted      Kind = "device.trusted"
+	DeviceForgotten    Kind = "device.forgotten"
+	DevicesForgotten   Kind = "devices.forgotten"
+	DeviceSecretReused Kind = "device.secret_reused"
+
+	SignUpRequested Kind = "signup.requested"
+	AccountInvited  Kind = "account.invited"
+	AccountCreated  Kind = "account.created"
+	AccountDisabled Kind = "account.disabled"
+	AccountEnabled  Kind = "account.enabled"
+	GroupsChanged   Kind = "account.groups_changed"
+
+	GuessingReported     Kind = "guessing.reported"
+	GuessBudgetExhausted Kind = "guess_budget.exhausted"
+	SiteAlarmRaised      Kind = "site_alarm.raised"
+	SiteAlarmCleared     Kind = "site_alarm.cleared"
+	LimitReached         Kind = "limit.reached"
+
+	ClientCreated       Kind = "client.created"
+	ClientUpdated       Kind = "client.updated"
+	ClientSecretRotated Kind = "client.secret_rotated"
+	ClientDeleted       Kind = "client.deleted"
+	ClientRejected      Kind = "client.rejected"
+
+	ConsentGiven     Kind = "consent.given"
+	ConsentDenied    Kind = "consent.denied"
+	ConsentWithdrawn Kind = "consent.withdrawn"
+	AccessDenied     Kind = "access.denied"
+	GrantCreated     Kind = "grant.created"
+	GrantEnded       Kind = "grant.ended"
+	CodeReused       Kind = "authorization_code.reused"
+	TokenReused      Kind = "refresh_token.reused"
+
+	SigningKeyCreated Kind = "signing_key.created"
+	BackupRestored    Kind = "backup.restored"
+	FailuresOmitted   Kind = "failures.omitted"
+)
+
+// Description says what a kind of event means.
+type Description struct {
+	Kind Kind
+	When string // a sentence without a full stop: "a person signed in"
+	// Bounded: anybody can cause it without knowing a password, so that only so many are
+	// recorded in an hour, see Record. A failure is bounded whatever its kind.
+	Bounded bool
+}
+
+// Describe lists every kind, in the order of docs/audit.md.
+func Describe() []Description {
+	return []Description{
+		{PasswordAccepted, "the password of an account was entered correctly at sign-in", false},
+		{PasswordRejected, "a wrong password was entered, or the account is unknown or disabled", true},
+		{PasswordChanged, "a signed-in person chose a new password", false},
+		{PasswordReset, "a new password was chosen with a link from an email", false},
+		{PasswordResetRequested, "a link to choose a new password was requested", true},
+		{CodeSent, "a verification code was handed over to be sent", false},
+		{CodeRejected, "a wrong, used or expired verification code was entered", true},
+		{RecoveryCodeUsed, "a recovery code was used as the second step", false},
+		{SessionCreated, "a person signed in", false},
+		{SessionUpgraded, "a signed-in person proved more than before", false},
+		{SessionEnded, "a session was ended by a person", false},
+		{SessionsEnded, "all sessions of an account were ended at once", false},
+		{FactorAdded, "a verification method was added", false},
+		{FactorReplaced, "a verification method was replaced", false},
+		{FactorRemoved, "a verification method was removed", false},
+		{EmailChanged, "the email address of an account was changed", false},
+		{ChangeUndone, "a change was undone with the link in its notification", false},
+		{TrustDenied, "a trusted device was asked for a code all the same", false},
+		{DeviceTrusted, "a device was trusted", false},
+		{DeviceForgotten, "trust in one device was ended by its owner", false},
+		{DevicesForgotten, "trust in all devices of an account was ended", false},
+		{DeviceSecretReused, "a copy of a device cookie was used, so trust in the device was ended", false},
+		{SignUpRequested, "a link to create an account was requested", true},
+		{AccountInvited, "an invitation was created", false},
+		{AccountCreated, "an account was created", false},
+		{AccountDisabled, "an account was disabled", false},
+		{AccountEnabled, "a disabled account was enabled", false},
+		{GroupsChanged, "the groups of an account were replaced", false},
+		{GuessingReported, "the owner was told that somebody with the password enters wrong codes", false},
+		{GuessBudgetExhausted, "new devices of an account need a longer code from now on", false},
+		{SiteAlarmRaised, "new devices of every account need a longer code for now", false},
+		{SiteAlarmCleared, "the site-wide guessing alarm was reset", false},
+		{LimitReached, "a request was refused because of a rate limit", true},
+		{ClientCreated, "an app was registered", false},
+		{ClientUpdated, "the registration of an app was changed", false},
+		{ClientSecretRotated, "an app got a new secret", false},
+		{ClientDeleted, "an app was removed", false},
+		{ClientRejected, "an app failed to authenticate", true},
+		{ConsentGiven, "a person allowed an app to sign them in", false},
+		{ConsentDenied, "a person declined an app", true},
+		{ConsentWithdrawn, "a person removed the access of an app", false},
+		{AccessDenied, "a signed-in person is not allowed to use an app", true},
+		{GrantCreated, "an app was allowed to act for a person", false},
+		{GrantEnded, "an app ended what it was allowed, by revoking a token", false},
+		{CodeReused, "an authorization code was used twice, so its grant was ended", false},
+		{TokenReused, "a refresh token was used twice, so its grant was ended", false},
+		{SigningKeyCreated, "a new signing key was created", false},
+		{BackupRestored, "everything valid before was made invalid after a restore", false},
+		{FailuresOmitted, "more failures in this hour are counted here and not recorded one by one", false},
+	}
+}
+
+// Known reports whether k is one of the kinds.
+func (k Kind) Known() bool {
+	_, ok := find(k)
+	return ok
+}
+
+func find(k Kind) (Description, bool) {
+	for _, d := range Describe() {
+		if d.Kind == k {
+			return d, true
+		}
+	}
+	return Description{}, false
+}
