@@ -16,6 +16,7 @@ import (
 
 	"twostep.example/twostep/delivery"
 	"twostep.example/twostep/factor"
+	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/limit"
 	"twostep.example/twostep/internal/trust"
 )
@@ -58,6 +59,11 @@ type Options struct {
 	// Paused is for a look into the database beside a running server: nothing is delivered
 	// and nothing swept.
 	Paused bool
+	// Operator names the person who uses the methods of the Server that change accounts and apps, for
+	// the audit; "": a program does.
+	Operator string
+	// AuditDays is for how many days security events are kept: 366 or more, default 400.
+	AuditDays int
 	// Intranet says that people come from private addresses. Otherwise those are a proxy's,
 	// and nobody knows who is behind it.
 	Intranet bool
@@ -122,6 +128,9 @@ func (o Options) completed() (Options, error) {
 		return o, fmt.Errorf("twostep: Odds is 1 in %d, not 1 in %d to %d: with %d new passwords in a year it may come to 1 in %d; and five apps need one guess",
 			o.Odds, leastOdds, mostOdds, limit.Renewals, int64(limit.One/limit.Ceiling))
 	}
+	if o.AuditDays = first(o.AuditDays, 400); o.AuditDays < leastAuditDays {
+		return o, fmt.Errorf("twostep: AuditDays is %d, want %d or more: a year has to be complete", o.AuditDays, leastAuditDays)
+	}
 	o.Idle, o.Absolute = first(o.Idle, time.Hour), first(o.Absolute, 24*time.Hour)
 	if o.Idle < time.Minute || o.Absolute < o.Idle {
 		return o, errors.New("twostep: Idle must be at least a minute, and Absolute at least Idle")
@@ -180,6 +189,17 @@ func (o *Options) completeTrust() (err error) {
 // Proxies reads addresses and networks like 10.0.0.0/8, separated by commas or white space,
 // for Options.TrustedProxies.
 func Proxies(text string) ([]netip.Prefix, error) { return trust.ParseProxies(text) }
+
+// leastAuditDays is one year, leap years included.
+const leastAuditDays = 366
+
+// actor is who uses the Server's methods.
+func (o Options) actor() audit.Actor {
+	if o.Operator == "" {
+		return audit.Actor{Type: audit.TypeProgram}
+	}
+	return audit.Actor{Type: audit.TypeOperator, ID: o.Operator}
+}
 
 // policy is what the options say about trust.
 func (o Options) policy() trust.Policy {

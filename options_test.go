@@ -38,6 +38,7 @@ func TestNonsense(t *testing.T) {
 		"control character":    func(o *Options) { o.Site = "Example\n@evil" },
 		"SignUp is":            func(o *Options) { o.SignUp = "yes" },
 		"Idle must":            func(o *Options) { o.Idle = time.Second },
+		"AuditDays is 365":     func(o *Options) { o.AuditDays = 365 },
 		"Absolute at least":    func(o *Options) { o.Absolute = time.Minute },
 	} {
 		o := options(t)

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/device"
 	"twostep.example/twostep/internal/forwardauth"
 	"twostep.example/twostep/internal/grant"
@@ -45,6 +46,8 @@ type Server struct {
 	provider *oidc.Provider
 	pages    *page.Printer
 	store    *store.DB
+	events   *audit.Log
+	kept     time.Duration // how long events are
 	log      *slog.Logger
 	stop     context.CancelFunc // ends the work behind the pages
 	work     sync.WaitGroup
@@ -83,7 +86,9 @@ func build(ctx context.Context, o Options, keys *seal.Keys, db *store.DB) (*Serv
 	}
 	o.connect(keys)
 	out := outbox.New(db, keys, o.Send, o.Now, o.Log)
+	events := &audit.Log{Store: db, Now: o.Now, Logger: o.Log}
 	accounts := &account.Registry{
+		Events: events, Operator: o.actor(),
 		Store: db, Keys: keys, Passwords: seal.NewPasswords(seal.Cost{}, 0, 0), Known: seal.NewPasswords(seal.Cost{}, 1, 0), Now: o.Now, Log: o.Log,
 		Settings: account.Settings{Site: o.Site, PublicURL: o.PublicURL, SignUp: o.SignUp, Location: o.Location},
 		Put:      out.Put, Wake: out.Wake,
@@ -94,7 +99,7 @@ func build(ctx context.Context, o Options, keys *seal.Keys, db *store.DB) (*Serv
 		Methods: o.Methods, Idle: o.Idle, Absolute: o.Absolute,
 		Texts: signin.Texts{Price: o.TextPrice, Day: o.TextBudget},
 	}
-	s := &Server{engine: engine, grants: &grant.Grants{Registry: accounts, Engine: engine, Fixed: o.Apps}, store: db, log: o.Log}
+	s := &Server{engine: engine, grants: &grant.Grants{Registry: accounts, Engine: engine, Fixed: o.Apps}, store: db, events: events, kept: time.Duration(o.AuditDays) * 24 * time.Hour, log: o.Log}
 	s.pages = &page.Printer{
 		Site: o.Site, Secure: o.secure(), Location: o.Location, Log: o.Log, Now: o.Now,
 		Proxies: o.TrustedProxies, Private: o.private(), Programs: oidc.Programs(),
@@ -143,9 +148,9 @@ func (s *Server) sweep(ctx context.Context, now func() time.Time) {
 	}
 }
 
-// sweepOnce removes what is long over now. What was guessed is removed by a time that follows the
-// clock a day at a time: one that jumps over a year and is set back would give every thief all
-// their guesses again.
+// sweepOnce removes what is long over now. What was guessed, and what happened, is removed by a time
+// that follows the clock a day at a time: a clock that jumps over a year and is set back would give
+// every thief all their guesses again, and leave no trace of them.
 func (s *Server) sweepOnce(ctx context.Context, now time.Time) error {
 	const day = 24 * time.Hour
 	before := func(d time.Duration) int64 { return store.Millis(now.Add(-d)) }
@@ -158,7 +163,7 @@ func (s *Server) sweepOnce(ctx context.Context, now time.Time) error {
 		more, err = s.store.Sweep(ctx, old)
 	}
 	for more := int64(1); more > 0 && err == nil; {
-		more, err = s.store.PruneAudit(ctx, before(400*day), old.Ended)
+		more, err = s.store.PruneAudit(ctx, follows-max(s.kept, leastAuditDays*day).Milliseconds(), old.Ended)
 	}
 	return err
 }

@@ -33,6 +33,9 @@ type Registry struct {
 	Put func(ctx context.Context, tx *store.DB, m delivery.Message, until time.Time) error
 	// Wake tells the outbox that such a transaction was committed.
 	Wake func()
+	// Operator is the actor of the events of AddAccount, Disable and so on. Zero: a program.
+	Operator audit.Actor
+	Events   *audit.Log // nil: one that remembers nothing
 }
 
 // Settings are the owner's choices.
@@ -69,7 +72,8 @@ func (r *Registry) AddAccount(ctx context.Context, n NewAccount) error {
 	if err != nil {
 		return err
 	}
-	return r.add(ctx, r.Store, row, From{})
+	e := audit.Event{Kind: audit.AccountCreated, Actor: r.operator(), Account: row.ID}
+	return r.add(ctx, r.Store, row, e, From{})
 }
 
 // drawUp checks everything about a new account and hashes its password.
@@ -89,17 +93,26 @@ func (r *Registry) drawUp(ctx context.Context, n NewAccount) (store.Account, err
 	return row, err
 }
 
-func (r *Registry) add(ctx context.Context, db *store.DB, row store.Account, from From) error {
+// add adds an account, and records e about it. ErrExists.
+func (r *Registry) add(ctx context.Context, db *store.DB, row store.Account, e audit.Event, from From) error {
 	err := db.Tx(ctx, func(tx *store.DB) error {
 		if err := tx.AddAccount(ctx, row); err != nil {
 			return err
 		}
-		return r.Event(ctx, tx, audit.Event{Kind: audit.AccountCreated, Account: row.ID}, from)
+		return r.Event(ctx, tx, e, from)
 	})
 	if errors.Is(err, store.ErrConflict) {
 		return ErrExists
 	}
 	return err
+}
+
+// operator is the actor of what only an operator may do.
+func (r *Registry) operator() audit.Actor {
+	if r.Operator.Type == "" {
+		return audit.Actor{Type: audit.TypeProgram}
+	}
+	return r.Operator
 }
 
 // Invite makes an invitation for an address without an account and returns its
@@ -121,9 +134,15 @@ func (r *Registry) Invite(ctx context.Context, email, name string, operator bool
 	}
 	now := r.Now()
 	token = seal.LinkToken()
-	return token, r.Store.AddLink(ctx, store.Link{
+	l := store.Link{
 		Token: seal.Hash(token), Purpose: store.Invite, Email: email, Name: name, Operator: operator,
 		MadeAt: store.Millis(now), EndsAt: store.Millis(now.Add(inviteLife)),
+	}
+	return token, r.Store.Tx(ctx, func(tx *store.DB) error {
+		if err := tx.AddLink(ctx, l); err != nil {
+			return err
+		}
+		return r.Event(ctx, tx, audit.Event{Kind: audit.AccountInvited, Actor: r.operator(), Target: linkTarget(l)}, From{})
 	})
 }
 
@@ -145,14 +164,16 @@ func (r *Registry) SignUp(ctx context.Context, email, name string, from From) er
 		return err
 	}
 	l := store.Link{Purpose: store.SignUp, Email: email, Name: name}
+	e := audit.Event{Kind: audit.SignUpRequested, Actor: audit.Anonymous(), Target: r.unknownName(email)}
 	words := signUpMail
-	switch _, err := r.Store.AccountByEmail(ctx, email); {
+	switch a, err := r.Store.AccountByEmail(ctx, email); {
 	case err == nil:
 		l.Purpose, words = store.Exists, existsMail
+		e.Account, e.Target = a.ID, ""
 	case !errors.Is(err, store.ErrNotFound):
 		return fmt.Errorf("account: sign up: %w", err)
 	}
-	return r.mailLink(ctx, l, words, from)
+	return r.mailLink(ctx, linkMail{l, words, e}, from)
 }
 
 // Join makes the account of an invitation or a sign-up; name may be "" to keep the
@@ -173,7 +194,8 @@ func (r *Registry) Join(ctx context.Context, token, name, password string, from 
 		if err := tx.UseLink(ctx, l.Token, store.Millis(r.Now())); err != nil {
 			return err
 		}
-		return r.add(ctx, tx, row, from)
+		e := audit.Event{Kind: audit.AccountCreated, Account: row.ID, Target: linkTarget(l)}
+		return r.add(ctx, tx, row, e, from)
 	})
 	if errors.Is(err, store.ErrNotFound) || errors.Is(err, ErrExists) {
 		return ErrLink

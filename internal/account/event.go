@@ -11,7 +11,12 @@ import (
 )
 
 // Audit is the log of security events.
-func (r *Registry) Audit() *audit.Log { return &audit.Log{Store: r.Store, Now: r.Now, Logger: r.Log} }
+func (r *Registry) Audit() *audit.Log {
+	if r.Events != nil {
+		return r.Events
+	}
+	return &audit.Log{Store: r.Store, Now: r.Now, Logger: r.Log}
+}
 
 // Event records e in the transaction in which it happens.
 func (r *Registry) Event(ctx context.Context, tx *store.DB, e audit.Event, from From) error {
@@ -21,6 +26,15 @@ func (r *Registry) Event(ctx context.Context, tx *store.DB, e audit.Event, from 
 // Failure records e as a failure, in a transaction of its own. Do not call it inside of one.
 func (r *Registry) Failure(ctx context.Context, e audit.Event, from From) error {
 	return r.Audit().RecordFailure(ctx, e, from.Source())
+}
+
+// refused records that a limit refused something, and returns err, which says so.
+func (r *Registry) refused(ctx context.Context, err error, e audit.Event, from From) error {
+	e.Kind, e.Actor = audit.LimitReached, audit.Anonymous()
+	if failed := r.Failure(ctx, e, from); failed != nil {
+		return failed
+	}
+	return err
 }
 
 // From is where a request came from.

@@ -13,6 +13,7 @@ import (
 type Guesser struct {
 	Network string // "": nobody knows
 	Device  string // the browser, if the account of the name that is tried knows it
+	From    From
 }
 
 // sitePasswords is the ration of wrong passwords of all strangers.

@@ -3,6 +3,7 @@ package account
 import (
 	"context"
 	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"twostep.example/twostep/delivery"
+	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/i18n"
 	"twostep.example/twostep/internal/limit"
 	"twostep.example/twostep/internal/seal"
@@ -29,32 +31,50 @@ const (
 	nobody     = "" // written and never sent
 )
 
-// mailLink makes the link l and mails it to its address. Beyond the rations of an
+// linkMail is a link to be mailed, with the words of the mail and the event that it is.
+type linkMail struct {
+	link  store.Link
+	words string
+	event audit.Event
+}
+
+// linkTarget is how events name a link: enough to know it again, and not enough to use it.
+func linkTarget(l store.Link) string { return audit.Target("link", hex.EncodeToString(l.Token[:8])) }
+
+// mailLink makes a link and mails it to its address. Beyond the rations of an
 // address the mail is not sent, and nobody is told: a stranger who asks would learn
 // that the address has an account. *WaitError if the network asks too often.
-func (r *Registry) mailLink(ctx context.Context, l store.Link, words string, from From) error {
+func (r *Registry) mailLink(ctx context.Context, m linkMail, from From) error {
 	now := r.Now()
 	token := seal.LinkToken()
+	l := m.link
 	l.Token, l.MadeAt, l.EndsAt = seal.Hash(token), store.Millis(now), store.Millis(now.Add(linkLife))
 	err := r.Store.Tx(ctx, func(tx *store.DB) error {
 		if err := r.Spend(ctx, tx, PerNetwork("links", from.Network(), limit.LinksPerNetwork)); err != nil {
 			return err
 		}
-		link, words := l, words
+		link, words, event := l, m.words, m.event
+		if event.Target == "" {
+			event.Target = linkTarget(l)
+		}
 		err := r.spendLink(ctx, tx, l.Email, from)
 		switch {
 		case errors.Is(err, ErrWait):
 			link.Purpose, words = store.Decoy, nobody
+			event.Result, event.Reason = audit.Failure, "too many links to this address"
 		case err != nil:
 			return err
 		}
 		if err := tx.AddLink(ctx, link); err != nil {
 			return err
 		}
-		return r.Put(ctx, tx, r.composeLink(link, words, token, from), now.Add(linkLife))
+		if err := r.Put(ctx, tx, r.composeLink(link, words, token, from), now.Add(linkLife)); err != nil {
+			return err
+		}
+		return r.Event(ctx, tx, event, from)
 	})
 	if errors.Is(err, ErrWait) {
-		return err
+		return r.refused(ctx, err, audit.Event{Account: m.event.Account, Reason: "links"}, from)
 	}
 	if err != nil {
 		return fmt.Errorf("account: link: %w", err)

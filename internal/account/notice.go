@@ -98,7 +98,11 @@ func (r *Registry) Undo(ctx context.Context, token string, from From) error {
 		if err := r.EndTrust(ctx, tx, a, trust.EndedPassword, ""); err != nil {
 			return err
 		}
-		return r.Event(ctx, tx, audit.Event{Kind: audit.ChangeUndone, Account: a.ID}, from)
+		target := "email"
+		if l.Factor != "" {
+			target = audit.Target("factor", l.Factor)
+		}
+		return r.Event(ctx, tx, audit.Event{Kind: audit.ChangeUndone, Account: a.ID, Target: target}, from)
 	})
 	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrConflict) {
 		return ErrLink

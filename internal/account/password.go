@@ -27,7 +27,14 @@ func (r *Registry) CheckPassword(ctx context.Context, email, password string, by
 	}
 	known := err == nil && a.DisabledAt == 0
 	tries := r.tries(name, by)
+	failed := audit.Event{Kind: audit.PasswordRejected, Actor: audit.Anonymous(), Account: a.ID, Reason: why(a)}
+	if a.ID == "" {
+		failed.Target = r.unknownName(name)
+	}
 	before, err := r.mayTry(ctx, tries, by)
+	if errors.Is(err, ErrWait) {
+		return store.Account{}, r.refused(ctx, err, audit.Event{Account: a.ID, Target: failed.Target, Reason: "passwords"}, by.From)
+	}
 	if err != nil {
 		return store.Account{}, err
 	}
@@ -36,8 +43,10 @@ func (r *Registry) CheckPassword(ctx context.Context, email, password string, by
 		return store.Account{}, err
 	}
 	if !same || !known {
-		r.Log.Info("password not correct", "account", a.ID)
 		if err := r.wrong(ctx, tries, by); err != nil {
+			return store.Account{}, err
+		}
+		if err := r.Failure(ctx, failed, by.From); err != nil {
 			return store.Account{}, err
 		}
 		return store.Account{}, ErrCredentials
@@ -51,6 +60,23 @@ func (r *Registry) CheckPassword(ctx context.Context, email, password string, by
 		return a, r.rehash(ctx, a, password)
 	}
 	return a, nil
+}
+
+// unknownName is how events name what was typed and is no account: the same for the same name, and
+// a keyed hash, since people type their password in its place.
+func (r *Registry) unknownName(typed string) string {
+	return audit.Target("name", r.Keyed("name "+typed))
+}
+
+// why says why a password is not good for an account.
+func why(a store.Account) string {
+	switch {
+	case a.ID == "":
+		return "unknown account"
+	case a.DisabledAt != 0:
+		return "account disabled"
+	}
+	return "wrong password"
 }
 
 // SamePassword compares, and says whether the hash is of yesterday's cost. An account
@@ -119,10 +145,15 @@ func (r *Registry) Forgot(ctx context.Context, email string, from From) error {
 		return fmt.Errorf("account: forgot: %w", err)
 	}
 	l := store.Link{Purpose: store.Reset, Email: address, Account: a.ID, Epoch: a.Epoch}
+	e := audit.Event{Kind: audit.PasswordResetRequested, Actor: audit.Anonymous(), Account: a.ID}
 	if err != nil || a.DisabledAt != 0 {
-		return r.mailLink(ctx, store.Link{Purpose: store.Decoy, Email: address}, nobody, from)
+		e.Result, e.Reason = audit.Failure, why(a)
+		if a.ID == "" {
+			e.Target = r.unknownName(address)
+		}
+		return r.mailLink(ctx, linkMail{store.Link{Purpose: store.Decoy, Email: address}, nobody, e}, from)
 	}
-	return r.mailLink(ctx, l, resetMail, from)
+	return r.mailLink(ctx, linkMail{l, resetMail, e}, from)
 }
 
 // Reset sets a new password by a link from Forgot. It ends every session and every

@@ -8,8 +8,6 @@ package audit
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base32"
 	"fmt"
 	"log/slog"
 	"time"
@@ -77,44 +75,40 @@ type Event struct {
 	Address string // set by Record from the Source
 	Browser string // likewise
 	Trace   string // of a trust decision, see "twostep explain --trace"
-	// Occurrences is how many events this one stands for: 1, and more for FailuresOmitted.
+	// Occurrences is how many events this one stands for: 1, and more for EventsOmitted.
 	Occurrences int64
 }
 
 // Target names what an event is about beside the account: Target("factor", id).
 func Target(what, id string) string { return what + ":" + id }
 
-// Log records events and lists them. It has no state of its own.
+// Log records events and lists them. Make one for a database and keep it: it remembers which
+// limits are exceeded.
 type Log struct {
 	Store  *store.DB
 	Now    func() time.Time
 	Logger *slog.Logger
+
+	exceeded exceeded
 }
 
-// The most failures that are recorded one by one in an hour, so that nobody fills the disk with
-// them. What exceeds a limit is counted in one event of the kind FailuresOmitted. The log line is
-// written for each of them.
-const (
-	PerAccount     = 30   // of one account
-	PerNetwork     = 60   // from one network
-	PerSite        = 2000 // of all accounts
-	PerSiteUnknown = 500  // of no account: the name is unknown, or there is none
-)
-
 // Record writes e in the transaction tx of the act, and its log line once that is committed.
-// Failures, and what anybody can cause, are recorded up to the limits above; beyond them Record
-// counts and returns nil. An error must fail the act.
+// Failures, and what anybody can cause, are recorded one by one up to PerAccount and the other
+// limits; beyond them Record counts and returns nil. An error must fail the act.
 func (l *Log) Record(ctx context.Context, tx *store.DB, e Event, from Source) error {
 	e = l.complete(e, from)
 	tx.AfterCommit(func() { l.write(e) })
 	row := e
-	if d, _ := find(e.Kind); d.Bounded || e.Result == Failure {
-		over, err := l.count(ctx, tx, e, from.Network)
-		if err != nil {
+	if e.bounded() {
+		omitted, n, err := l.limit(ctx, tx, e, from.Network)
+		switch {
+		case err != nil:
 			return fmt.Errorf("audit: %s: %w", e.Kind, err)
-		}
-		if over != "" {
-			row = l.omitted(e, over, from.Network)
+		case omitted == "":
+		case n == 0:
+			return nil
+		default:
+			row = summary(e, omitted, n, from.Network)
 		}
 	}
 	if err := tx.CreateAuditEvent(ctx, rowOf(row)); err != nil {
@@ -129,9 +123,13 @@ const failureTime = 5 * time.Second
 // RecordFailure writes e as a failure in a transaction of its own: it is kept if the act is rolled
 // back, and if the client hangs up. Do not call it inside a transaction: it would wait for that one.
 func (l *Log) RecordFailure(ctx context.Context, e Event, from Source) error {
+	e.Result = Failure
+	if _, _, ok := l.exceeded.count(scopes(e, from.Network), l.Now(), false); ok {
+		l.write(l.complete(e, from)) // a flood of refusals costs no transactions
+		return nil
+	}
 	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), failureTime)
 	defer stop()
-	e.Result = Failure
 	return l.Store.Tx(ctx, func(tx *store.DB) error { return l.Record(ctx, tx, e, from) })
 }
 
@@ -148,60 +146,6 @@ func (l *Log) complete(e Event, from Source) Event {
 		}
 	}
 	return e
-}
-
-// The scopes of the limits, which are also the reasons of FailuresOmitted.
-const (
-	scopeNetwork = "network"
-	scopeAccount = "account"
-	scopeSite    = "site"
-	scopeUnknown = "site, unknown account"
-)
-
-// count counts e against the limits and returns the scope whose limit it exceeds, or "". A
-// network or an account beyond its limit takes nothing from the limit of the site.
-func (l *Log) count(ctx context.Context, tx *store.DB, e Event, network string) (over string, err error) {
-	type limit struct {
-		scope, of string
-		most      int64
-	}
-	var limits []limit
-	if network != "" {
-		limits = append(limits, limit{scopeNetwork, network, PerNetwork})
-	}
-	if e.Account != "" {
-		limits = append(limits, limit{scopeAccount, e.Account, PerAccount}, limit{scopeSite, "", PerSite})
-	} else {
-		limits = append(limits, limit{scopeUnknown, "", PerSiteUnknown})
-	}
-	for _, one := range limits {
-		used, err := tx.CountFailure(ctx, one.scope+" "+one.of, store.Millis(hourEnds(e.At)), one.most)
-		if err != nil {
-			return "", err
-		}
-		if used > one.most {
-			return one.scope, nil
-		}
-	}
-	return "", nil
-}
-
-func hourEnds(t time.Time) time.Time { return t.Truncate(time.Hour).Add(time.Hour) }
-
-// omitted is the event that counts e and all others beyond the limit of a scope in this hour. Its
-// id is the same for all of them.
-func (l *Log) omitted(e Event, scope, network string) Event {
-	all := Event{At: e.At, Kind: FailuresOmitted, Actor: System(), Result: Failure, Reason: scope, Occurrences: 1}
-	of := ""
-	switch scope {
-	case scopeNetwork:
-		of, all.Address = network, e.Address
-	case scopeAccount:
-		of, all.Account = e.Account, e.Account
-	}
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s %s %d", scope, of, hourEnds(e.At).Unix()))
-	all.ID = base32.StdEncoding.EncodeToString(sum[:])[:26]
-	return all
 }
 
 // write writes the log line of an event. The first attributes are always there and in this order:

@@ -63,7 +63,7 @@ const (
 
 	SigningKeyCreated Kind = "signing_key.created"
 	BackupRestored    Kind = "backup.restored"
-	FailuresOmitted   Kind = "failures.omitted"
+	EventsOmitted     Kind = "events.omitted"
 )
 
 // Description says what a kind of event means.
@@ -126,7 +126,7 @@ func Describe() []Description {
 		{TokenReused, "a refresh token was used twice, so its grant was ended", false},
 		{SigningKeyCreated, "a new signing key was created", false},
 		{BackupRestored, "everything valid before was made invalid after a restore", false},
-		{FailuresOmitted, "more failures in this hour are counted here and not recorded one by one", false},
+		{EventsOmitted, "more of the same in this hour are counted here, and not recorded one by one", false},
 	}
 }
 

@@ -138,7 +138,7 @@ func (e *Engine) Begin(ctx context.Context, c Credentials, from account.From) (E
 	if err != nil {
 		return Entry{}, err
 	}
-	a, err := e.CheckPassword(ctx, c.Email, c.Password, account.Guesser{Network: from.Network(), Device: known})
+	a, err := e.CheckPassword(ctx, c.Email, c.Password, account.Guesser{Network: from.Network(), Device: known, From: from})
 	if err != nil {
 		return Entry{}, err
 	}

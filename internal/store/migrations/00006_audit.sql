@@ -18,14 +18,14 @@ CREATE TABLE audit_events (
 	address     TEXT NOT NULL,
 	browser     TEXT NOT NULL,
 	trace       TEXT NOT NULL,
-	occurrences BIGINT NOT NULL                 -- 1; more of 'failures.omitted'
+	occurrences BIGINT NOT NULL                 -- 1; more of 'events.omitted'
 );
 CREATE INDEX audit_events_account ON audit_events (account, time, id);
 CREATE INDEX audit_events_time ON audit_events (time, id);
 CREATE INDEX audit_events_kind ON audit_events (kind, time, id);
 CREATE INDEX audit_events_address ON audit_events (address, time, id);
 
--- How many failures were recorded in an hour: of a network, of an account, of the site.
+-- How many events were recorded in an hour of those that are limited: of a network, of an account, of the site.
 CREATE TABLE audit_counters (
 	scope   TEXT NOT NULL,
 	ends_at BIGINT NOT NULL,
