@@ -2,7 +2,6 @@ package twostep
 
 import (
 	"context"
-	"slices"
 
 	"twostep.example/twostep/internal/grant"
 )
@@ -43,20 +42,7 @@ func (s *Server) ChangeApp(ctx context.Context, a App) error { return s.grants.C
 // RotateApp gives an added app a new secret, and keeps the newest of the old ones if keep is
 // true, so that the app can be changed at leisure. ErrNoApp, ErrAppFixed.
 func (s *Server) RotateApp(ctx context.Context, id string, keep bool) (secret string, err error) {
-	a, err := s.grants.App(ctx, id)
-	if err != nil {
-		return "", err
-	}
-	secret, hash := grant.NewSecret()
-	old := a.Secrets
-	a.Secrets = []string{hash}
-	if keep && len(old) > 0 {
-		a.Secrets = slices.Concat(a.Secrets, old[:1])
-	}
-	if err := s.grants.ChangeApp(ctx, a); err != nil {
-		return "", err
-	}
-	return secret, nil
+	return s.grants.RotateApp(ctx, id, keep)
 }
 
 // RemoveApp removes an added app, and whatever it was allowed. ErrNoApp, ErrAppFixed.

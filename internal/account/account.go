@@ -72,7 +72,7 @@ func (r *Registry) AddAccount(ctx context.Context, n NewAccount) error {
 	if err != nil {
 		return err
 	}
-	e := audit.Event{Kind: audit.AccountCreated, Actor: r.operator(), Account: row.ID}
+	e := audit.Event{Kind: audit.AccountCreated, Actor: r.OperatorActor(), Account: row.ID}
 	return r.add(ctx, r.Store, row, e, From{})
 }
 
@@ -107,8 +107,8 @@ func (r *Registry) add(ctx context.Context, db *store.DB, row store.Account, e a
 	return err
 }
 
-// operator is the actor of what only an operator may do.
-func (r *Registry) operator() audit.Actor {
+// OperatorActor is the actor of what only an operator may do.
+func (r *Registry) OperatorActor() audit.Actor {
 	if r.Operator.Type == "" {
 		return audit.Actor{Type: audit.TypeProgram}
 	}
@@ -142,7 +142,7 @@ func (r *Registry) Invite(ctx context.Context, email, name string, operator bool
 		if err := tx.AddLink(ctx, l); err != nil {
 			return err
 		}
-		return r.Event(ctx, tx, audit.Event{Kind: audit.AccountInvited, Actor: r.operator(), Target: linkTarget(l)}, From{})
+		return r.Event(ctx, tx, audit.Event{Kind: audit.AccountInvited, Actor: r.OperatorActor(), Target: linkTarget(l)}, From{})
 	})
 }
 

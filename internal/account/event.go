@@ -28,8 +28,9 @@ func (r *Registry) Failure(ctx context.Context, e audit.Event, from From) error 
 	return r.Audit().RecordFailure(ctx, e, from.Source())
 }
 
-// refused records that a limit refused something, and returns err, which says so.
-func (r *Registry) refused(ctx context.Context, err error, e audit.Event, from From) error {
+// Refused records that a limit refused something, and returns err, which says so. Do not call it
+// inside of a transaction.
+func (r *Registry) Refused(ctx context.Context, err error, e audit.Event, from From) error {
 	e.Kind, e.Actor = audit.LimitReached, audit.Anonymous()
 	if failed := r.Failure(ctx, e, from); failed != nil {
 		return failed

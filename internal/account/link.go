@@ -74,7 +74,7 @@ func (r *Registry) mailLink(ctx context.Context, m linkMail, from From) error {
 		return r.Event(ctx, tx, event, from)
 	})
 	if errors.Is(err, ErrWait) {
-		return r.refused(ctx, err, audit.Event{Account: m.event.Account, Reason: "links"}, from)
+		return r.Refused(ctx, err, audit.Event{Account: m.event.Account, Reason: "links"}, from)
 	}
 	if err != nil {
 		return fmt.Errorf("account: link: %w", err)

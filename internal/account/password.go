@@ -33,7 +33,7 @@ func (r *Registry) CheckPassword(ctx context.Context, email, password string, by
 	}
 	before, err := r.mayTry(ctx, tries, by)
 	if errors.Is(err, ErrWait) {
-		return store.Account{}, r.refused(ctx, err, audit.Event{Account: a.ID, Target: failed.Target, Reason: "passwords"}, by.From)
+		return store.Account{}, r.Refused(ctx, err, audit.Event{Account: a.ID, Target: failed.Target, Reason: "passwords"}, by.From)
 	}
 	if err != nil {
 		return store.Account{}, err

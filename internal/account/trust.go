@@ -41,7 +41,7 @@ func (r *Registry) Disable(ctx context.Context, email string, on bool) error {
 		if err := r.EndTrust(ctx, tx, a, trust.EndedDisabled, ""); err != nil {
 			return err
 		}
-		return r.Event(ctx, tx, audit.Event{Kind: kind, Actor: r.operator(), Account: a.ID}, From{})
+		return r.Event(ctx, tx, audit.Event{Kind: kind, Actor: r.OperatorActor(), Account: a.ID}, From{})
 	})
 }
 
@@ -54,7 +54,7 @@ func (r *Registry) Distrust(ctx context.Context, email string) error {
 		if err := r.EndTrust(ctx, tx, a, trust.EndedOperator, ""); err != nil {
 			return err
 		}
-		return r.Event(ctx, tx, audit.Event{Kind: audit.DevicesForgotten, Actor: r.operator(), Account: a.ID}, From{})
+		return r.Event(ctx, tx, audit.Event{Kind: audit.DevicesForgotten, Actor: r.OperatorActor(), Account: a.ID}, From{})
 	})
 }
 
@@ -82,7 +82,7 @@ func (r *Registry) SetGroups(ctx context.Context, email string, groups []string)
 		if err := tx.SetGroups(ctx, a.ID, strings.Join(groups, " ")); err != nil {
 			return err
 		}
-		return r.Event(ctx, tx, audit.Event{Kind: audit.GroupsChanged, Actor: r.operator(), Account: a.ID, Reason: strings.Join(groups, " ")}, From{})
+		return r.Event(ctx, tx, audit.Event{Kind: audit.GroupsChanged, Actor: r.OperatorActor(), Account: a.ID, Reason: strings.Join(groups, " ")}, From{})
 	})
 }
 
@@ -132,7 +132,7 @@ func (r *Registry) Restored(ctx context.Context) error {
 		if err := tx.SetTime(ctx, now); err != nil {
 			return err
 		}
-		return r.Event(ctx, tx, audit.Event{Kind: audit.BackupRestored, Actor: r.operator()}, From{})
+		return r.Event(ctx, tx, audit.Event{Kind: audit.BackupRestored, Actor: r.OperatorActor()}, From{})
 	})
 	if err != nil {
 		return fmt.Errorf("account: restored: %w", err)

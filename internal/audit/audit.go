@@ -87,14 +87,14 @@ func Target(what, id string) string { return what + ":" + id }
 type Log struct {
 	Store  *store.DB
 	Now    func() time.Time
-	Logger *slog.Logger
+	Logger *slog.Logger // nil: nothing is logged
 
 	exceeded exceeded
 }
 
 // Record writes e in the transaction tx of the act, and its log line once that is committed.
-// Failures, and what anybody can cause, are recorded one by one up to PerAccount and the other
-// limits; beyond them Record counts and returns nil. An error must fail the act.
+// Kinds that are Bounded are recorded one by one up to PerAccount and the other limits; beyond them
+// Record counts and returns nil. An error must fail the act.
 func (l *Log) Record(ctx context.Context, tx *store.DB, e Event, from Source) error {
 	e = l.complete(e, from)
 	tx.AfterCommit(func() { l.write(e) })
@@ -124,9 +124,11 @@ const failureTime = 5 * time.Second
 // back, and if the client hangs up. Do not call it inside a transaction: it would wait for that one.
 func (l *Log) RecordFailure(ctx context.Context, e Event, from Source) error {
 	e.Result = Failure
-	if _, _, ok := l.exceeded.count(scopes(e, from.Network), l.Now(), false); ok {
-		l.write(l.complete(e, from)) // a flood of refusals costs no transactions
-		return nil
+	if e.bounded() {
+		if _, _, ok := l.exceeded.count(scopes(e, from.Network), l.Now(), false); ok {
+			l.write(l.complete(e, from)) // a flood of refusals costs no transactions
+			return nil
+		}
 	}
 	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), failureTime)
 	defer stop()
@@ -151,6 +153,9 @@ func (l *Log) complete(e Event, from Source) Event {
 // write writes the log line of an event. The first attributes are always there and in this order:
 // deploy/fail2ban reads them.
 func (l *Log) write(e Event) {
+	if l.Logger == nil {
+		return
+	}
 	level := slog.LevelInfo
 	if e.Result == Failure {
 		level = slog.LevelWarn

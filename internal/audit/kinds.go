@@ -70,8 +70,8 @@ const (
 type Description struct {
 	Kind Kind
 	When string // a sentence without a full stop: "a person signed in"
-	// Bounded: anybody can cause it without knowing a password, so that only so many are
-	// recorded in an hour, see Record. A failure is bounded whatever its kind.
+	// Bounded: it can be caused again and again and changes nothing, so that only so many are
+	// recorded in an hour, see Record.
 	Bounded bool
 }
 

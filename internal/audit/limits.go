@@ -12,8 +12,8 @@ import (
 	"twostep.example/twostep/internal/store"
 )
 
-// The most events that are recorded one by one in an hour (UTC) of those that anybody can cause,
-// so that nobody fills the disk with them. What exceeds a limit is counted in one event of the
+// The most events that are recorded one by one in an hour (UTC) of those that change nothing and can
+// be caused again and again, so that nobody fills the disk with them. What exceeds a limit is counted in one event of the
 // kind EventsOmitted for that limit and hour. Each still has its log line.
 const (
 	PerAccount     = 30   // of one account
@@ -25,7 +25,7 @@ const (
 // bounded reports whether e counts against the limits.
 func (e Event) bounded() bool {
 	d, _ := find(e.Kind)
-	return d.Bounded || e.Result == Failure
+	return d.Bounded
 }
 
 // The limits, by the reason that EventsOmitted gives.

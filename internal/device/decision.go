@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/store"
 	"twostep.example/twostep/internal/trust"
 )
@@ -102,7 +103,8 @@ func (d Decision) body() []byte {
 // mostDecisions are those that are kept of one account.
 const mostDecisions = 200
 
-// Remember keeps a decision for its owner and the operator.
+// Remember keeps a decision for its owner and the operator. That a browser of the account is asked
+// all the same is an event.
 func (d *Devices) Remember(ctx context.Context, tx *store.DB, a store.Account, by Decision) error {
 	err := tx.AddDecision(ctx, store.Decision{
 		ID: by.Trace, At: store.Millis(by.At), Account: a.ID, Device: by.Device, Reason: string(by.Reason),
@@ -111,7 +113,17 @@ func (d *Devices) Remember(ctx context.Context, tx *store.DB, a store.Account, b
 	if err != nil {
 		return err
 	}
-	return tx.KeepDecisions(ctx, a.ID, mostDecisions)
+	if err := tx.KeepDecisions(ctx, a.ID, mostDecisions); err != nil || by.Device == "" || by.Reason == trust.Trusted {
+		return err
+	}
+	e := audit.Event{Kind: audit.TrustDenied, Account: a.ID, Target: audit.Target("device", by.Device), Reason: string(by.Reason), Trace: by.Trace, Result: audit.Failure}
+	return d.Audit().Record(ctx, tx, e, by.source())
+}
+
+// source is where the request came from that was decided about.
+func (d Decision) source() audit.Source {
+	from := account.From{Address: d.Request.Address, UserAgent: d.Request.Browser.Agent}
+	return from.Source()
 }
 
 // LogDecision writes a decision into the log, once it is kept.

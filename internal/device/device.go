@@ -230,7 +230,8 @@ func (d *Devices) AddPlace(ctx context.Context, tx *store.DB, v Verified, from a
 		return r.Ended == "" && (d.Policy.Network == trust.Anywhere || r.Place.Holds(from.Address, d.Policy.Network))
 	}
 	if slices.ContainsFunc(before, again) {
-		return d.Event(ctx, tx, audit.Event{Kind: audit.DeviceTrusted, Account: v.Account.ID, SignIn: v.SignIn}, from)
+		e := audit.Event{Kind: audit.DeviceTrusted, Account: v.Account.ID, SignIn: v.SignIn, Target: audit.Target("device", v.Device), Reason: "again"}
+		return d.Event(ctx, tx, e, from)
 	}
 	label := i18n.For(from.Language).Say("trust.label", "Count", d.Days())
 	return d.Tell(ctx, tx, account.Notice{Event: audit.Event{Kind: audit.DeviceTrusted, SignIn: v.SignIn, Target: audit.Target("device", v.Device)}, Words: "trusted", Account: v.Account, What: label}, from)

@@ -89,7 +89,8 @@ func (d *Devices) Lost(ctx context.Context, who Owner, from account.From) (time.
 // ForgetDevice ends trust in one browser of the person. One that is not trusted is no
 // error.
 func (d *Devices) ForgetDevice(ctx context.Context, who Owner, id string, from account.From) error {
-	return d.forget(ctx, who, from, func(tx *store.DB) error {
+	e := audit.Event{Kind: audit.DeviceForgotten, Account: who.Account, Target: audit.Target("device", id)}
+	return d.forget(ctx, e, from, func(tx *store.DB) error {
 		if err := tx.ForgetOwner(ctx, id, who.Account); err != nil {
 			return err
 		}
@@ -99,7 +100,8 @@ func (d *Devices) ForgetDevice(ctx context.Context, who Owner, id string, from a
 
 // ForgetDevices ends trust in all browsers of the person.
 func (d *Devices) ForgetDevices(ctx context.Context, who Owner, from account.From) error {
-	return d.forget(ctx, who, from, func(tx *store.DB) error {
+	e := audit.Event{Kind: audit.DevicesForgotten, Account: who.Account}
+	return d.forget(ctx, e, from, func(tx *store.DB) error {
 		if err := tx.ForgetOwners(ctx, who.Account); err != nil {
 			return err
 		}
@@ -107,12 +109,12 @@ func (d *Devices) ForgetDevices(ctx context.Context, who Owner, from account.Fro
 	})
 }
 
-func (d *Devices) forget(ctx context.Context, who Owner, from account.From, f func(*store.DB) error) error {
+func (d *Devices) forget(ctx context.Context, e audit.Event, from account.From, f func(*store.DB) error) error {
 	err := d.Store.Tx(ctx, func(tx *store.DB) error {
 		if err := f(tx); err != nil {
 			return err
 		}
-		return d.Event(ctx, tx, audit.Event{Kind: audit.DeviceForgotten, Account: who.Account}, from)
+		return d.Event(ctx, tx, e, from)
 	})
 	if err != nil {
 		return fmt.Errorf("device: forget device: %w", err)

@@ -3,6 +3,7 @@ package grant
 import (
 	"errors"
 	"log/slog"
+	"net/netip"
 	"path/filepath"
 	"testing"
 	"time"
@@ -24,7 +25,7 @@ func TestWaitingPerHour(t *testing.T) {
 		g := &Grants{Registry: &account.Registry{Store: storetest.Open(t, url), Keys: keys, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return now }}}
 		public, known := App{ID: "phone"}, App{ID: "books", Secrets: []string{"x"}}
 		for range waitingPerHour {
-			if _, err := g.Wait(t.Context(), Request{App: "phone"}, "192.0.2.1"); err != nil {
+			if _, err := g.Wait(t.Context(), Request{App: "phone"}, at("192.0.2.1")); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -34,16 +35,19 @@ func TestWaitingPerHour(t *testing.T) {
 				t.Errorf("%s: %v", what, err)
 			}
 		}
-		_, err = g.Wait(t.Context(), Request{App: "phone"}, "192.0.2.1")
+		_, err = g.Wait(t.Context(), Request{App: "phone"}, at("192.0.2.1"))
 		wait("one more", true, err)
-		_, err = g.Push(t.Context(), public, Request{App: "phone"}, "192.0.2.1")
+		_, err = g.Push(t.Context(), public, Request{App: "phone"}, at("192.0.2.1"))
 		wait("pushed by nobody", true, err)
-		_, err = g.Push(t.Context(), known, Request{App: "books"}, "192.0.2.1")
+		_, err = g.Push(t.Context(), known, Request{App: "books"}, at("192.0.2.1"))
 		wait("pushed by an app with a secret", false, err)
-		_, err = g.Wait(t.Context(), Request{App: "phone"}, "192.0.2.2")
+		_, err = g.Wait(t.Context(), Request{App: "phone"}, at("192.0.2.2"))
 		wait("another network", false, err)
 		now = now.Add(time.Hour)
-		_, err = g.Wait(t.Context(), Request{App: "phone"}, "192.0.2.1")
+		_, err = g.Wait(t.Context(), Request{App: "phone"}, at("192.0.2.1"))
 		wait("an hour later", false, err)
 	})
 }
+
+// at is somebody at an address.
+func at(address string) account.From { return account.From{Address: netip.MustParseAddr(address)} }

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"time"
 
+	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/limit"
 	"twostep.example/twostep/internal/store"
 )
@@ -83,6 +85,9 @@ func (l *Ledgers) countSite(ctx context.Context, tx *store.DB, d store.Debit) er
 	}
 	until := now.Add(limit.Tripped)
 	l.Log.Error("strangers guess codes at many accounts: new browsers need a longer code, an hour after the other while it is so; twostep guesses forget ends it", "until", until)
+	if err := l.Event(ctx, tx, audit.Event{Kind: audit.SiteAlarmRaised, Actor: audit.System()}, account.From{}); err != nil {
+		return err
+	}
 	return tx.SetMark(ctx, trippedMark, strconv.FormatInt(store.Millis(until), 10))
 }
 
@@ -96,7 +101,10 @@ func (l *Ledgers) ForgetSite(ctx context.Context) error {
 		if err := tx.RemoveWindows(ctx, hourly, store.Millis(l.Now().Add(-day))); err != nil {
 			return err
 		}
-		return tx.SetMark(ctx, trippedMark, "0")
+		if err := tx.SetMark(ctx, trippedMark, "0"); err != nil {
+			return err
+		}
+		return l.Event(ctx, tx, audit.Event{Kind: audit.SiteAlarmCleared, Actor: l.OperatorActor()}, account.From{})
 	})
 	if err != nil {
 		return fmt.Errorf("ledger: forget site: %w", err)

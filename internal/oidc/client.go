@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/grant"
 )
 
@@ -31,12 +32,18 @@ func (p *Provider) client(r *http.Request, values url.Values) (grant.App, error)
 		err = p.proven(r, a, given)
 	}
 	if errors.Is(err, errClient) || errors.Is(err, grant.ErrNoApp) || errors.Is(err, grant.ErrInvalid) {
-		network := p.Pages.From(r).Network()
-		wait := p.Spend(r.Context(), p.Store, account.Ration{Name: "wrong secrets of network " + network, Window: time.Minute, N: 1, Limit: wrongSecrets})
+		from := p.Pages.From(r)
+		wait := p.Spend(r.Context(), p.Store, account.Ration{Name: "wrong secrets of network " + from.Network(), Window: time.Minute, N: 1, Limit: wrongSecrets})
+		if errors.Is(wait, account.ErrWait) {
+			return grant.App{}, p.Refused(r.Context(), wait, audit.Event{Client: a.ID, Reason: "secrets of apps"}, from)
+		}
 		if wait != nil {
 			return grant.App{}, wait
 		}
-		p.Log.Warn("an app did not prove itself", "app", cut(given.id), "path", r.URL.Path, "problem", err)
+		rejected := audit.Event{Kind: audit.ClientRejected, Client: a.ID, Reason: cut(err.Error())}
+		if failed := p.Failure(r.Context(), rejected, from); failed != nil {
+			return grant.App{}, failed
+		}
 		return grant.App{}, errClient
 	}
 	return a, err

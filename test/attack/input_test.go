@@ -130,7 +130,7 @@ func TestATT133_286_292(t *testing.T) {
 		if a := c.Get("/settings/sessions"); strings.Contains(a.Body, "<script>alert") || a.StatusCode != 200 {
 			h.T.Errorf("the page of sessions: %d", a.StatusCode)
 		}
-		for _, stored := range slices.Concat(h.list("SELECT browser FROM sessions"), h.list("SELECT browser FROM signins"), h.list("SELECT browser FROM events")) {
+		for _, stored := range slices.Concat(h.list("SELECT browser FROM sessions"), h.list("SELECT browser FROM signins"), h.list("SELECT browser FROM audit_events")) {
 			if len(stored) > 256 {
 				h.T.Errorf("%d bytes of a browser's name are kept", len(stored))
 			}

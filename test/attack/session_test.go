@@ -128,7 +128,7 @@ func TestATT105(t *testing.T) {
 	b := h.Browser()
 	b.SignIn()
 	h.Browser().Password()
-	for _, query := range []string{"SELECT id FROM sessions", "SELECT id FROM signins", "SELECT id FROM accounts", "SELECT id FROM challenges", "SELECT id FROM codes", "SELECT id FROM events"} {
+	for _, query := range []string{"SELECT id FROM sessions", "SELECT id FROM signins", "SELECT id FROM accounts", "SELECT id FROM challenges", "SELECT id FROM codes", "SELECT id FROM audit_events"} {
 		for _, id := range h.list(query) {
 			for _, name := range []string{"session", "signin"} {
 				c := h.with(name, id)

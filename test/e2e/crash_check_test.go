@@ -22,20 +22,20 @@ var halves = map[string]string{
 		SELECT count(*) FROM (SELECT signin FROM sessions GROUP BY signin, epoch HAVING count(*) > 1)`,
 	"session of a later time without a change of password": `
 		SELECT count(*) FROM sessions JOIN signins ON signins.id = sessions.signin WHERE signins.epoch < sessions.epoch AND NOT EXISTS
-			(SELECT 1 FROM events WHERE events.account = sessions.account AND events.kind = 'password changed')`,
+			(SELECT 1 FROM audit_events WHERE audit_events.account = sessions.account AND audit_events.kind = 'password.changed')`,
 	"sign-in passed by half": `
 		SELECT count(*) FROM signins JOIN challenges ON challenges.signin = signins.id WHERE signins.finished_at <> challenges.passed_at
 			OR challenges.passed_at <> (SELECT coalesce(sum(used_at), 0) FROM codes WHERE codes.challenge = challenges.id)`,
 	"sign-in passed without a session that nobody signed out": `
 		SELECT abs((SELECT count(*) FROM challenges WHERE passed_at <> 0)
-			- (SELECT count(*) FROM sessions) - (SELECT count(*) FROM events WHERE kind = 'signed out'))`,
+			- (SELECT count(*) FROM sessions) - (SELECT count(*) FROM audit_events WHERE kind = 'session.ended'))`,
 	"sign-in passed without its event, or the event without it": `
-		SELECT count(*) FROM challenges WHERE (passed_at <> 0) <> (SELECT count(*) FROM events
-			WHERE events.kind = 'signed in' AND events.signin = challenges.signin)`,
+		SELECT count(*) FROM challenges WHERE (passed_at <> 0) <> (SELECT count(*) FROM audit_events
+			WHERE audit_events.kind = 'session.created' AND audit_events.sign_in = challenges.signin)`,
 	"sign-in begun without its event": `
-		SELECT count(*) FROM signins WHERE 1 <> (SELECT count(*) FROM events WHERE events.kind = 'password right' AND events.signin = signins.id)`,
+		SELECT count(*) FROM signins WHERE 1 <> (SELECT count(*) FROM audit_events WHERE audit_events.kind = 'password.accepted' AND audit_events.sign_in = signins.id)`,
 	"event of a sign-in that does not exist": `
-		SELECT count(*) FROM events WHERE signin <> '' AND signin NOT IN (SELECT id FROM signins)`,
+		SELECT count(*) FROM audit_events WHERE sign_in <> '' AND sign_in NOT IN (SELECT id FROM signins)`,
 	"try without its debit, or a debit that is left of a challenge that was passed": `
 		SELECT count(*) FROM challenges WHERE (SELECT count(*) FROM debits WHERE debits.challenge = challenges.id AND debits.kind = 'guess')
 			<> CASE passed_at WHEN 0 THEN tries ELSE 0 END`,
@@ -47,14 +47,14 @@ var halves = map[string]string{
 	"code without its message": `SELECT count(*) FROM codes WHERE message NOT IN (SELECT id FROM messages)`,
 	"message without its code, link or notice, or one of these without it": `
 		SELECT abs((SELECT count(*) FROM messages) - (SELECT count(*) FROM codes) - (SELECT count(*) FROM links)
-			- (SELECT count(*) FROM events WHERE kind IN ('password changed', 'password reset')))`,
+			- (SELECT count(*) FROM audit_events WHERE kind IN ('password.changed', 'password.reset')))`,
 	"message that was sent and is kept": `SELECT count(*) FROM messages WHERE state <> 'waiting' AND length(body) > 0`,
 	"epoch that does not fit the events": `
-		SELECT count(*) FROM accounts WHERE epoch <> 1 + (SELECT count(*) FROM events WHERE events.account = accounts.id
-			AND events.kind IN ('password changed', 'password reset', 'signed out everywhere'))`,
+		SELECT count(*) FROM accounts WHERE epoch <> 1 + (SELECT count(*) FROM audit_events WHERE audit_events.account = accounts.id
+			AND audit_events.kind IN ('password.changed', 'password.reset', 'sessions.ended'))`,
 	"reset link used without a reset, or a reset without it": `
 		SELECT abs((SELECT count(*) FROM links WHERE purpose = 'reset' AND used_at <> 0)
-			- (SELECT count(*) FROM events WHERE kind = 'password reset'))`,
+			- (SELECT count(*) FROM audit_events WHERE kind = 'password.reset'))`,
 	"reset without its mark on the account, or the mark without it": `
 		SELECT count(*) FROM accounts WHERE mailed_at <> (SELECT coalesce(max(used_at), 0) FROM links
 			WHERE links.email = accounts.email AND links.purpose = 'reset')`,
@@ -63,7 +63,7 @@ var halves = map[string]string{
 			WHERE accounts.email = links.email) AND NOT EXISTS (SELECT 1 FROM links AS other
 			WHERE other.email = links.email AND other.used_at <> 0 AND links.used_at = 0)`,
 	"account without its event": `
-		SELECT count(*) FROM accounts WHERE 1 <> (SELECT count(*) FROM events WHERE events.account = accounts.id AND events.kind = 'account added')`,
+		SELECT count(*) FROM accounts WHERE 1 <> (SELECT count(*) FROM audit_events WHERE audit_events.account = accounts.id AND audit_events.kind = 'account.created')`,
 	"row without the row it refers to": `SELECT count(*) FROM pragma_foreign_key_check`,
 }
 
@@ -116,8 +116,8 @@ type facts struct {
 func (w *walk) facts(db *sql.DB) (f facts) {
 	w.t.Helper()
 	f.account = w.count(db, `SELECT count(*) FROM accounts WHERE email = $1`, w.email) == 1
-	f.newPassword = w.count(db, `SELECT count(*) FROM events JOIN accounts ON accounts.id = events.account
-		WHERE accounts.email = $1 AND events.kind IN ('password changed', 'password reset')`, w.email) > 0
+	f.newPassword = w.count(db, `SELECT count(*) FROM audit_events JOIN accounts ON accounts.id = audit_events.account
+		WHERE accounts.email = $1 AND audit_events.kind IN ('password.changed', 'password.reset')`, w.email) > 0
 	f.openCode = w.text(db, `SELECT codes.message FROM codes JOIN challenges ON challenges.id = codes.challenge
 		JOIN signins ON signins.id = challenges.signin WHERE signins.token = $1 AND signins.finished_at = 0
 		ORDER BY codes.sent_at DESC LIMIT 1`, w.cookie("signin"))

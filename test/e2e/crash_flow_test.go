@@ -136,13 +136,13 @@ func (w *walk) signOutEverywhere() error {
 		return err
 	}
 	w.acked["session"] = gone
-	w.acked["everywhere"] = w.happened("signed out everywhere")
+	w.acked["everywhere"] = w.happened("sessions.ended")
 	return nil
 }
 
 func (w *walk) happened(kind string) claim {
-	return claim{`SELECT count(*) FROM events JOIN accounts ON accounts.id = events.account
-		WHERE accounts.email = $1 AND events.kind = $2`, []any{w.email, kind}, 1}
+	return claim{`SELECT count(*) FROM audit_events JOIN accounts ON accounts.id = audit_events.account
+		WHERE accounts.email = $1 AND audit_events.kind = $2`, []any{w.email, kind}, 1}
 }
 
 func (w *walk) change() error {
@@ -150,7 +150,7 @@ func (w *walk) change() error {
 	if err := w.step(http.StatusSeeOther, "/settings/password", "current", w.password, "password", nextPassword); err != nil {
 		return err
 	}
-	w.acked["change"] = w.happened("password changed")
+	w.acked["change"] = w.happened("password.changed")
 	w.acked["session"] = w.session(1)
 	return nil
 }
@@ -176,7 +176,7 @@ func (w *walk) reset() error {
 	if err := w.step(http.StatusSeeOther, "/reset", "token", tokenIn(w.t, mail), "password", nextPassword); err != nil {
 		return err
 	}
-	w.acked["reset"] = w.happened("password reset")
+	w.acked["reset"] = w.happened("password.reset")
 	w.acked["session"] = w.session(0)
 	return nil
 }
@@ -197,7 +197,7 @@ func (w *walk) join() error {
 	if err := w.step(http.StatusSeeOther, "/join", "token", tokenIn(w.t, mail), "name", "Berta", "password", w.password); err != nil {
 		return err
 	}
-	w.acked["account"] = w.happened("account added")
+	w.acked["account"] = w.happened("account.created")
 	return nil
 }
 

@@ -267,7 +267,7 @@ func (w *world) newSessions() (list []session) {
 	w.Helper()
 	rows, err := w.rows.Query(`SELECT s.id, s.account, s.signin, s.amr, s.device, s.epoch, s.proved_at, s.trusted_at, a.epoch,
 			COALESCE(c.id, ''), COALESCE(c.passed_at, 0), COALESCE(i.finished_at, 0), COALESCE(i.epoch, 0), COALESCE(i.ends_at, 0),
-			COALESCE((SELECT MIN(kind) FROM events e WHERE e.account = s.account AND e.at >= s.began_at AND e.kind LIKE 'signed in%'), ''),
+			COALESCE((SELECT MIN(kind) FROM audit_events e WHERE e.account = s.account AND e.time >= s.began_at AND e.kind = 'session.created'), ''),
 			(SELECT COUNT(*) FROM sessions o WHERE o.signin = s.signin AND o.id <> s.id)
 		FROM sessions s JOIN accounts a ON a.id = s.account LEFT JOIN signins i ON i.id = s.signin AND s.signin <> '' LEFT JOIN challenges c ON c.signin = i.id`)
 	if err != nil {

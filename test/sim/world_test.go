@@ -258,8 +258,14 @@ func (w *world) sweep() {
 	before := func(d time.Duration) int64 { return store.Millis(w.clock().Add(-d)) }
 	for more := int64(1); more > 0; {
 		var err error
-		old := store.Old{Ended: before(24 * time.Hour), Events: before(400 * 24 * time.Hour), Trust: before(2 * trust.Life), Odds: before(limit.Year + 24*time.Hour)}
+		old := store.Old{Ended: before(24 * time.Hour), Trust: before(2 * trust.Life), Odds: before(limit.Year + 24*time.Hour)}
 		if more, err = w.db.Sweep(context.Background(), old); err != nil {
+			w.Fatal(err)
+		}
+	}
+	for more := int64(1); more > 0; {
+		var err error
+		if more, err = w.db.PruneAudit(context.Background(), before(400*24*time.Hour), before(24*time.Hour)); err != nil {
 			w.Fatal(err)
 		}
 	}

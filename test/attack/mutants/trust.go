@@ -3,7 +3,7 @@ package main
 // places are the trust in a browser, and how it ends.
 var places = []mutation{
 	{test: "TestATT025", what: "a known browser needs no password", edits: []edit{
-		{"internal/signin/signin.go", `a, err := e.CheckPassword(ctx, c.Email, c.Password, account.Guesser{Network: from.Network(), Device: known})`, `a, err := e.CheckPassword(ctx, c.Email, c.Password, account.Guesser{Network: from.Network(), Device: known})
+		{"internal/signin/signin.go", `a, err := e.CheckPassword(ctx, c.Email, c.Password, account.Guesser{Network: from.Network(), Device: known, From: from})`, `a, err := e.CheckPassword(ctx, c.Email, c.Password, account.Guesser{Network: from.Network(), Device: known, From: from})
 	if err != nil && from.Device != "" {
 		a, err = e.Find(ctx, c.Email)
 	}`},
