@@ -34,3 +34,28 @@ func opened(t *testing.T) *DB {
 	t.Cleanup(func() { _ = db.Close() })
 	return db
 }
+
+// Lists of events and their removal are read from an index, however many events there are.
+func TestAuditPlan(t *testing.T) {
+	db := opened(t)
+	columns := `SELECT ` + auditColumns + ` FROM audit_events WHERE `
+	order := ` ORDER BY time DESC, id DESC LIMIT 50`
+	for query, index := range map[string]string{
+		columns + `account = 'a'` + order:                                      "audit_events_account",
+		columns + `account = 'a' AND result = 'failure' AND time >= 5` + order: "audit_events_account",
+		columns + `account = 'a' AND (time, id) < (5, 'x')` + order:            "audit_events_account",
+		columns + `(time, id) < (5, 'x')` + order:                              "audit_events_time",
+		columns + `kind IN ('session.created')` + order:                        "audit_events_kind",
+		columns + `address = '192.0.2.1'` + order:                              "audit_events_address",
+		`SELECT id FROM audit_events WHERE time < 5 ORDER BY time LIMIT 500`:   "audit_events_time",
+	} {
+		rows, err := db.readers.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query)
+		plan, err := all(rows, err, func(s scanner) (step string, err error) {
+			var id, parent, unused int
+			return step, s.Scan(&id, &parent, &unused, &step)
+		})
+		if err != nil || len(plan) != 1 || !strings.HasPrefix(plan[0], "SEARCH") || !strings.Contains(plan[0], index+" ") {
+			t.Errorf("%s: %q, %v, want a search of %s alone", query, plan, err, index)
+		}
+	}
+}
