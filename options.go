@@ -62,7 +62,7 @@ type Options struct {
 	// Operator names the person who uses the methods of the Server that change accounts and apps, for
 	// the audit; "": a program does.
 	Operator string
-	// AuditDays is for how many days security events are kept: 366 or more, default 400.
+	// AuditDays is for how many days security events are kept: 366 to 36,500, default 400.
 	AuditDays int
 	// Intranet says that people come from private addresses. Otherwise those are a proxy's,
 	// and nobody knows who is behind it.
@@ -128,8 +128,8 @@ func (o Options) completed() (Options, error) {
 		return o, fmt.Errorf("twostep: Odds is 1 in %d, not 1 in %d to %d: with %d new passwords in a year it may come to 1 in %d; and five apps need one guess",
 			o.Odds, leastOdds, mostOdds, limit.Renewals, int64(limit.One/limit.Ceiling))
 	}
-	if o.AuditDays = first(o.AuditDays, 400); o.AuditDays < leastAuditDays {
-		return o, fmt.Errorf("twostep: AuditDays is %d, want %d or more: a year has to be complete", o.AuditDays, leastAuditDays)
+	if o.AuditDays = first(o.AuditDays, 400); o.AuditDays < leastAuditDays || o.AuditDays > mostAuditDays {
+		return o, fmt.Errorf("twostep: AuditDays is %d, want %d to %d", o.AuditDays, leastAuditDays, mostAuditDays)
 	}
 	o.Idle, o.Absolute = first(o.Idle, time.Hour), first(o.Absolute, 24*time.Hour)
 	if o.Idle < time.Minute || o.Absolute < o.Idle {
@@ -190,8 +190,8 @@ func (o *Options) completeTrust() (err error) {
 // for Options.TrustedProxies.
 func Proxies(text string) ([]netip.Prefix, error) { return trust.ParseProxies(text) }
 
-// leastAuditDays is one year, leap years included.
-const leastAuditDays = 366
+// Events are kept for at least one year, and at most about a hundred.
+const leastAuditDays, mostAuditDays = 366, 36_500
 
 // actor is who uses the Server's methods.
 func (o Options) actor() audit.Actor {

@@ -31,6 +31,7 @@ func TestScript(t *testing.T) {
 			"freeaddress": freeAddress,
 			"waitserver":  waitServer,
 			"readpage":    readPage,
+			"postform":    postForm,
 		},
 		Setup: func(env *testscript.Env) error {
 			// The settings of whoever runs the test stay out of it.
