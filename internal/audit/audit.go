@@ -79,6 +79,9 @@ type Event struct {
 	Occurrences int64
 }
 
+// TrustedDevice is the Reason of a SessionCreated for which no code was asked.
+const TrustedDevice = "trusted device"
+
 // Target names what an event is about beside the account: Target("factor", id).
 func Target(what, id string) string { return what + ":" + id }
 

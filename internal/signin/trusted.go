@@ -50,7 +50,7 @@ func (e *Engine) enterTrusted(ctx context.Context, a store.Account, b device.Bro
 		if err := tx.AddSession(ctx, row); err != nil {
 			return err
 		}
-		return e.Event(ctx, tx, audit.Event{Kind: audit.SessionCreated, Reason: "trusted device", Account: a.ID}, from)
+		return e.Event(ctx, tx, audit.Event{Kind: audit.SessionCreated, Reason: audit.TrustedDevice, Account: a.ID}, from)
 	})
 	if err != nil {
 		return Entry{}, fmt.Errorf("signin: trusted: %w", err)
