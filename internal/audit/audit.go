@@ -10,6 +10,9 @@ import (
 	"crypto/rand"
 	"fmt"
 	"log/slog"
+	"regexp"
+	"strconv"
+	"strings"
 	"time"
 
 	"twostep.example/twostep/internal/store"
@@ -202,6 +205,22 @@ type Cursor struct {
 	At time.Time
 	ID string
 }
+
+// String is the cursor as a text that ParseCursor reads.
+func (c Cursor) String() string { return strconv.FormatInt(c.At.UnixMilli(), 10) + "-" + c.ID }
+
+// ParseCursor reads a text of Cursor.String. ok is false, and the cursor zero, if it is none.
+func ParseCursor(text string) (c Cursor, ok bool) {
+	millis, id, _ := strings.Cut(text, "-")
+	at, err := strconv.ParseInt(millis, 10, 64)
+	if err != nil || at <= 0 || !goodID.MatchString(id) {
+		return Cursor{}, false
+	}
+	return Cursor{time.UnixMilli(at), id}, true
+}
+
+// goodID is a random text of crypto/rand, or the id of an EventsOmitted.
+var goodID = regexp.MustCompile(`^[A-Z2-7]{1,64}$`)
 
 // Cursor is the place of e in the list.
 func (e Event) Cursor() Cursor { return Cursor{e.At, e.ID} }

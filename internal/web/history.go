@@ -5,8 +5,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"twostep.example/twostep/internal/account"
@@ -23,10 +21,8 @@ const historyEvents = 50
 
 // unshown are the kinds that the owner of an account does not see in their history.
 var unshown = []audit.Kind{
-	// The sign-in, or the attempt, is there; or an email explains it.
-	audit.CodeSent, audit.GuessBudgetExhausted,
-	// They are between an app and this server.
-	audit.CodeReused, audit.TokenReused, audit.GrantEnded,
+	// The sign-in is there, or an email explains it; or it is between an app and this server.
+	audit.CodeSent, audit.GuessBudgetExhausted, audit.CodeReused, audit.TokenReused, audit.GrantEnded,
 	// They are about no account.
 	audit.AccountInvited, audit.ClientCreated, audit.ClientUpdated, audit.ClientSecretRotated, audit.ClientDeleted,
 	audit.ClientRejected, audit.SiteAlarmRaised, audit.SiteAlarmCleared, audit.SigningKeyCreated, audit.BackupRestored,
@@ -68,9 +64,7 @@ func historySheet(p historyPage) page.Sheet {
 // showHistory shows what happened to the account: sign-ins, failures and changes, newest first.
 func (s *Site) showHistory(w http.ResponseWriter, r *http.Request, who person) error {
 	filter := audit.Filter{Account: who.Account.ID, Kinds: shown(), Limit: historyEvents + 1}
-	if before, ok := cursor(r.URL.Query().Get("before")); ok {
-		filter.Before = before
-	}
+	filter.Before, _ = audit.ParseCursor(r.URL.Query().Get("before")) // what is none begins at the newest
 	events, err := s.Engine.Audit().List(r.Context(), filter)
 	if err != nil {
 		return err
@@ -78,7 +72,7 @@ func (s *Site) showHistory(w http.ResponseWriter, r *http.Request, who person) e
 	p := historyPage{First: filter.Before.ID == ""}
 	if len(events) > historyEvents {
 		events = events[:historyEvents]
-		p.Older = "/settings/history?before=" + url.QueryEscape(cursorText(events[historyEvents-1].Cursor()))
+		p.Older = "/settings/history?before=" + url.QueryEscape(events[historyEvents-1].Cursor().String())
 	}
 	words := s.Pages.Words(r)
 	for _, e := range events {
@@ -132,22 +126,7 @@ func (s *Site) appName(r *http.Request, id string) (string, error) {
 	return a.Title(), err
 }
 
-// cursorText is a place in the list, in an address.
-func cursorText(c audit.Cursor) string { return strconv.FormatInt(c.At.UnixMilli(), 10) + "-" + c.ID }
-
-// cursor reads it back. A text that is none begins at the newest.
-func cursor(text string) (audit.Cursor, bool) {
-	millis, id, ok := strings.Cut(text, "-")
-	at, err := strconv.ParseInt(millis, 10, 64)
-	if !ok || err != nil || at <= 0 || id == "" || len(id) > 64 || strings.ContainsFunc(id, func(r rune) bool { return r < '0' || r > 'Z' }) {
-		return audit.Cursor{}, false
-	}
-	return audit.Cursor{At: time.UnixMilli(at), ID: id}, true
-}
-
-func notMeSheet() page.Sheet { return page.Sheet{Name: "notme", Title: "notme.title"} }
-
 // showNotMe says what to do about an event that was not the owner's.
 func (s *Site) showNotMe(w http.ResponseWriter, r *http.Request, _ person) error {
-	return s.print(w, r, notMeSheet())
+	return s.print(w, r, page.Sheet{Name: "notme", Title: "notme.title"})
 }

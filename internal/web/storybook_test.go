@@ -476,7 +476,7 @@ func historyStories(lang string) []story {
 			[]string{"root", "a[href=/settings/history]"}},
 		{"history-older", historySheet(historyPage{Events: full.Events[:1]}), 200, []string{"a[href=/settings/history]"}, []string{"a[rel=next]"}},
 		{"history-none", historySheet(historyPage{First: true}), 200, []string{"Nothing has happened yet."}, []string{"ul", "a[rel=next]"}},
-		{"notme", notMeSheet(), 200,
+		{"notme", page.Sheet{Name: "notme", Title: "notme.title"}, 200,
 			[]string{"a[href=/settings/password]", "form[action=/settings/devices/forget]", "form[action=/settings/sessions/end]", "a[href=/settings/history]"}, []string{"script"}},
 	}
 }

@@ -127,7 +127,7 @@ func TestATT011_018_099(t *testing.T) {
 				func() live.Answer { return b.Post("/oauth2/token", "client_id", "nobody", "code", "x") },
 			} {
 				h.quiet(step(), table)
-				if !strings.Contains("marks links drafts rations decisions places waits apps requests grants tokens consents signing_keys", table) && h.cookie(b, "session") != "" {
+				if !strings.Contains("marks links drafts rations audit_counters decisions places waits apps requests grants tokens consents signing_keys", table) && h.cookie(b, "session") != "" {
 					h.T.Errorf("without %s: a session", table)
 				}
 			}
