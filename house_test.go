@@ -44,7 +44,7 @@ var keepers = map[string][]string{
 	"html/template":                          {"internal/page", "internal/web", "internal/admin", "internal/demo"},
 }
 
-const maxFunction, maxFile, maxRoom, maxParameters, maxMethods = 70, 500, 2500, 5, 5
+const maxFunction, maxFile, maxRoom, maxParameters, maxMethods = 70, 500, 2700, 5, 5
 
 var forbidden = regexp.MustCompile(`(^|/|_)(util|common|helper|misc|base|manager|service|controller|model|dto|impl|wrapper)s?(/|_|\.go$|$)`)
 
@@ -260,7 +260,7 @@ func TestHouseRulesBite(t *testing.T) {
 		{"context", "twostep.example/twostep/internal/web", "context", "Package x seals.", "package x\n\nvar c = context.WithValue\n", "hides a value"},
 		{"long function", "twostep.example/twostep/internal/seal", "fmt", "Package x seals.", long, "lines: long has 71"},
 		{"long file", "twostep.example/twostep/internal/seal", "fmt", "Package x seals.", "package x\n" + strings.Repeat("\n", maxFile), "the file has 501"},
-		{"big room", "twostep.example/twostep/internal/seal", "fmt", "Package x seals.", "package x\n" + strings.Repeat("\n", maxRoom), "has 2501 lines, at most 2500"},
+		{"big room", "twostep.example/twostep/internal/seal", "fmt", "Package x seals.", "package x\n" + strings.Repeat("\n", maxRoom), "has 2701 lines, at most 2700"},
 		{"parameters", "twostep.example/twostep/internal/seal", "fmt", "Package x seals.", "package x\n\nfunc f(a, b, c, d, e, f int) {}\n", "parameters: f has 6"},
 		{"interface", "twostep.example/twostep/internal/seal", "fmt", "Package x seals.", "package x\n\ntype i interface { a(); b(); c(); d(); e(); f() }\n", "an interface has 6"},
 	} {
