@@ -4,17 +4,25 @@ export GOFLAGS := $(GOFLAGS) -buildvcs=false
 
 POSTGRES = $${TMPDIR:-/tmp}/twostep-postgres-$$(id -u)-v1
 
+# Tests of whole servers wait for databases, mails and browsers more than they compute.
+PARALLEL = 4
+
+# The race detector makes code about ten times slower, so it runs where goroutines share memory: in the
+# packages that import sync or sync/atomic, and in the tests of a whole server that do something many
+# times at once. In the other packages requests meet in the database only.
+SYNC = '{{range .Imports}}{{if or (eq . "sync") (eq . "sync/atomic")}}{{println $$.ImportPath}}{{end}}{{end}}'
+
 .PHONY: run test check mutants fuzz bench sim pages release clean
 
 run: ## a server to try, on http://127.0.0.1:8080
 	go run ./cmd/twostep serve --demo
 
-test: ## everything, on both databases; with the race detector where goroutines meet; then each fuzz target for a moment
+test: ## every test, on both databases; fuzz targets run on the inputs in the repository
 	tools/install.sh
-	CGO_ENABLED=1 go test -race -timeout 40m ./...
-	CGO_ENABLED=1 go -C test test -race -timeout 40m $$(go -C test list ./... | grep -v -e /attack -e /sim)
-	go -C test test -timeout 20m ./attack/... ./sim
-	tools/fuzz.sh 20s
+	go test -timeout 10m ./...
+	go -C test test -parallel $(PARALLEL) -timeout 20m ./...
+	CGO_ENABLED=1 go test -race -timeout 10m $$(go list -f $(SYNC) ./... | sort -u)
+	CGO_ENABLED=1 go -C test test -race -parallel $(PARALLEL) -timeout 10m -run AtOnce ./attack
 
 check: ## what needs no database and no browser
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "gofmt: $$unformatted"; exit 1; fi
@@ -28,18 +36,18 @@ check: ## what needs no database and no browser
 	go test -count=1 -run TestHouse .
 	@covered=$$(go test -count=1 -cover ./internal/trust); echo "$$covered"; case "$$covered" in *" 100.0%"*) ;; *) echo "trust: a branch is not tested"; exit 1;; esac
 
-mutants: ## whether the tests of attack notice what is taken out of the program; a quarter of an hour
+mutants: ## whether the tests in test/attack notice when a protection is removed; a quarter of an hour
 	nice go -C test run ./attack/mutants
 
 FUZZTIME = 5m
 
-fuzz: ## every fuzz target, for FUZZTIME each
+fuzz: ## new inputs for every fuzz target, for FUZZTIME each
 	tools/fuzz.sh $(FUZZTIME)
 
 bench: ## what it costs; prints a table and writes test/bench/latest.json
 	go -C test run ./bench
 
-sim: ## three years of sign-ins, 300 times, with thieves and faults; a story that fails says how to play it again
+sim: ## three years of sign-ins, 300 times, with attackers and faults; a run that fails says how to repeat it
 	go -C test test -count=1 -timeout 3h -v ./sim -long
 
 pages: ## every page in every situation, in build/pages, without a database

@@ -6,57 +6,70 @@ import (
 	"twostep.example/twostep/internal/account"
 )
 
-// ErrExists says that the address has an account.
-var ErrExists = account.ErrExists
+var (
+	// ErrExists says that there is an account with this address already.
+	ErrExists = account.ErrExists
+	// ErrUnknown says that there is no account with this address, or no decision with this trace.
+	ErrUnknown = account.ErrUnknown
+)
 
-// NewAccount is an account to be.
+// NewAccount describes an account for Server.AddAccount.
 type NewAccount struct {
-	Email    string
-	Name     string
-	Password string
-	Operator bool
+	Email    string // the address people sign in with
+	Name     string // what pages and mails call the person
+	Password string // at least 8 characters; common passwords are refused
+	Operator bool   // runs this server
 }
 
-// AddAccount adds an account whose password is known. For people, Invite is better:
-// nobody but them ever sees their password. ErrExists.
+// AddAccount creates an account whose password is known. For people, Invite is better: nobody but them ever sees their
+// password. AddAccount returns ErrExists if the address has an account, or an error that says what is wrong with the
+// address, the name or the password.
 func (s *Server) AddAccount(ctx context.Context, a NewAccount) error {
-	return s.engine.AddAccount(ctx, account.NewAccount(a))
+	return s.services.Accounts.Create(ctx, account.NewAccount(a))
 }
 
-// Invite makes an invitation and returns the link on which the invited person chooses
-// a password; it works once, for seven days. ErrExists.
+// Invite creates an invitation and returns a link. On its page the invited person chooses a password. The link works
+// once, for seven days. Invite returns ErrExists if the address has an account.
 func (s *Server) Invite(ctx context.Context, email, name string, operator bool) (link string, err error) {
-	token, err := s.engine.Invite(ctx, email, name, operator)
+	token, err := s.services.Accounts.Invite(ctx, email, name, operator)
 	if err != nil {
 		return "", err
 	}
-	return s.engine.Settings.PublicURL + "/join#" + token, nil
+	return s.services.Accounts.Settings.PublicURL + "/join#" + token, nil
 }
 
-// ErrUnknown says that the address has no account.
-var ErrUnknown = account.ErrUnknown
-
-// Disable shuts an account, or opens it again if on is false: whoever is in is out at once,
-// and no browser is trusted any more. ErrUnknown.
-func (s *Server) Disable(ctx context.Context, email string, on bool) error {
-	return s.engine.Disable(ctx, email, on)
+// Disable ends all sessions, tokens and trusted devices of an account, and lets nobody sign in to it until Enable.
+// Disable returns ErrUnknown if there is no such account.
+func (s *Server) Disable(ctx context.Context, email string) error {
+	return s.services.Accounts.Disable(ctx, email, true)
 }
 
-// SetGroups replaces the groups of an account, by which apps decide who may use them. They
-// count from the next request to a host on, and at the next refresh of an app. ErrUnknown, or what is wrong with a name.
+// Enable lets people sign in to a disabled account again. What Disable ended stays ended: the next sign-in needs both
+// steps. Enable returns ErrUnknown if there is no such account.
+func (s *Server) Enable(ctx context.Context, email string) error {
+	return s.services.Accounts.Disable(ctx, email, false)
+}
+
+// SetGroups replaces the groups of an account, by which apps decide who may use them. A group is 1 to 32 lower-case
+// letters, digits, dots, dashes and underscores. The change counts from the next request to a host behind a proxy and
+// from the next refresh of an app's tokens. SetGroups returns ErrUnknown if there is no such account, or an error that
+// names a wrong group.
 func (s *Server) SetGroups(ctx context.Context, email string, groups []string) error {
-	return s.engine.SetGroups(ctx, email, groups)
+	return s.services.Accounts.SetGroups(ctx, email, groups)
 }
 
-// Distrust ends trust in all browsers of an account. ErrUnknown.
+// Distrust ends trust in all devices of an account: the next sign-in on each needs both steps. Sessions go on.
+// Distrust returns ErrUnknown if there is no such account.
 func (s *Server) Distrust(ctx context.Context, email string) error {
-	return s.engine.Distrust(ctx, email)
+	return s.services.Accounts.ForgetDevices(ctx, email)
 }
 
-// ForgetGuesses lets what strangers have guessed on the whole site count no more: a browser that is
-// new to its account needs no longer code because of it. What was guessed at each account stays.
-func (s *Server) ForgetGuesses(ctx context.Context) error { return s.engine.Ledgers.ForgetSite(ctx) }
+// ForgetGuesses resets the site-wide guessing alarm: new browsers no longer need a longer code because of wrong codes
+// on the whole site. The wrong codes of each account still count for that account.
+func (s *Server) ForgetGuesses(ctx context.Context) error {
+	return s.services.Budgets.ResetSiteAlarm(ctx)
+}
 
-// Restored makes everything void that was let in, sent or trusted before now. Call it after
-// the database was brought back from a backup.
-func (s *Server) Restored(ctx context.Context) error { return s.engine.Restored(ctx) }
+// Restored ends every session, token, link, code and trusted device of before now. Call it after the database was
+// restored from a backup, because what has been ended since the backup would be valid again.
+func (s *Server) Restored(ctx context.Context) error { return s.services.SignIns.InvalidateAll(ctx) }

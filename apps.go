@@ -6,44 +6,48 @@ import (
 	"twostep.example/twostep/internal/grant"
 )
 
-// App is an app that lets people sign in here: an OpenID Connect client, or hosts behind a
-// reverse proxy, or both. App.Check says in plain words what is wrong with one.
+// App is an app that lets people sign in here: an OpenID Connect client, or hosts behind a reverse proxy, or both.
+// App.Check returns what is wrong with one.
 type App = grant.App
 
-// NewSecret is a secret of 256 bits for an app, and its hash as App.Secrets has it.
+// NewSecret returns a random client secret of 256 bits, and its SHA-256 hash in hexadecimal for App.Secrets.
 func NewSecret() (secret, hash string) { return grant.NewSecret() }
 
-// AppFlaw is what App.Check and App.Clash find, with the key that it stands under.
+// AppFlaw is the error of App.Check and App.Clash. It names the setting that is wrong.
 type AppFlaw = grant.Flaw
 
-// ErrNoApp says that there is no such app, ErrAppExists that there is one, and ErrAppFixed that
-// it is one of Options.Apps, which nothing changes but them.
 var (
-	ErrNoApp     = grant.ErrNoApp
+	// ErrNoApp says that there is no app with this client ID.
+	ErrNoApp = grant.ErrNoApp
+	// ErrAppExists says that there is an app with this client ID already.
 	ErrAppExists = grant.ErrAppExists
-	ErrAppFixed  = grant.ErrAppFixed
+	// ErrAppFixed says that the app is one of Options.Apps, which is the only place to change it.
+	ErrAppFixed = grant.ErrAppFixed
 )
 
-// Issuer is the address by which apps know this server.
-func (s *Server) Issuer() string { return s.engine.Settings.PublicURL }
+// Issuer returns the issuer URL of this server (OpenID Connect Discovery 1.0, 3), by which apps are configured.
+func (s *Server) Issuer() string { return s.services.Accounts.Settings.PublicURL }
 
-// Apps are all apps: those of Options.Apps first.
+// Apps returns all apps, those of Options.Apps first.
 func (s *Server) Apps(ctx context.Context) ([]App, error) { return s.grants.Apps(ctx) }
 
-// App is the app with this id. ErrNoApp.
+// App returns the app with this client ID, or ErrNoApp.
 func (s *Server) App(ctx context.Context, id string) (App, error) { return s.grants.App(ctx, id) }
 
-// AddApp adds an app to the database. ErrAppExists, or what is wrong with it.
+// AddApp adds an app to the database. It returns ErrAppExists if its client ID is taken, or an *AppFlaw.
 func (s *Server) AddApp(ctx context.Context, a App) error { return s.grants.AddApp(ctx, a) }
 
-// ChangeApp replaces what an added app may do. ErrNoApp, ErrAppFixed, or what is wrong with it.
+// ChangeApp replaces the app in the database that has the client ID of a. It returns ErrNoApp if there is none,
+// ErrAppFixed if it is one of Options.Apps, or an *AppFlaw.
 func (s *Server) ChangeApp(ctx context.Context, a App) error { return s.grants.ChangeApp(ctx, a) }
 
-// RotateApp gives an added app a new secret, and keeps the newest of the old ones if keep is
-// true, so that the app can be changed at leisure. ErrNoApp, ErrAppFixed.
+// RotateApp gives an app in the database a new client secret and returns it. If keep is true the newest of the old
+// secrets still works, until the next rotation. RotateApp returns ErrNoApp if there is no such app, and ErrAppFixed if
+// it is one of Options.Apps.
 func (s *Server) RotateApp(ctx context.Context, id string, keep bool) (secret string, err error) {
 	return s.grants.RotateApp(ctx, id, keep)
 }
 
-// RemoveApp removes an added app, and whatever it was allowed. ErrNoApp, ErrAppFixed.
+// RemoveApp removes an app from the database, with its tokens and what people have allowed it. It returns ErrNoApp if
+// there is no such app, and ErrAppFixed if it is one of Options.Apps.
 func (s *Server) RemoveApp(ctx context.Context, id string) error { return s.grants.RemoveApp(ctx, id) }

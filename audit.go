@@ -66,7 +66,7 @@ func (s *Server) AuditEvents(ctx context.Context, f AuditFilter) ([]AuditEvent, 
 	if f.Before != nil {
 		filter.Before = audit.Cursor{At: f.Before.Time, ID: f.Before.ID}
 	}
-	if a, err := s.engine.Find(ctx, f.Account); err == nil {
+	if a, err := s.services.Accounts.Find(ctx, f.Account); err == nil {
 		filter.Account = a.ID
 	} else if errors.Is(err, ErrUnknown) || !errors.Is(err, account.ErrEmail) {
 		return nil, err

@@ -17,7 +17,7 @@ func TestSweepKeepsEvents(t *testing.T) {
 		const day = 24 * time.Hour
 		now := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
 		clock := now
-		s := &Server{store: storetest.Open(t, url), log: slog.New(slog.DiscardHandler), kept: 400 * day}
+		s := &Server{store: storetest.Open(t, url), log: slog.New(slog.DiscardHandler), options: Options{AuditDays: 400}}
 		s.events = &audit.Log{Store: s.store, Now: func() time.Time { return clock }, Logger: s.log}
 		sweep := func(at time.Time) {
 			t.Helper()

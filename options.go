@@ -17,62 +17,85 @@ import (
 	"twostep.example/twostep/delivery"
 	"twostep.example/twostep/factor"
 	"twostep.example/twostep/internal/audit"
-	"twostep.example/twostep/internal/limit"
+	"twostep.example/twostep/internal/challenge"
+	"twostep.example/twostep/internal/odds"
 	"twostep.example/twostep/internal/trust"
 )
 
-// Options say how a Server is to be. Database, KeyFile, PublicURL, Methods and Send
-// have no default.
+// Options configure a Server. Database, KeyFile, PublicURL, Methods and Send have no default; every other field may
+// be left zero.
 type Options struct {
-	Database  string // the path of a SQLite file, or postgres://…
-	KeyFile   string // the keys; made on first use, readable by its owner alone
-	PublicURL string // "https://signin.example.com": every link starts with it, and no other host is answered
-	Site      string // the name people see; default: the host of PublicURL
-	Methods   []factor.Method
-	Send      map[delivery.Channel]delivery.Send
-	Gateways  []delivery.Gateway // for text messages: each is tried if the one before did not take it
-	SignUp    string             // "invited" (default), "open" or "closed"
-	Idle      time.Duration      // a session ends after so long without a request; default 1 h
-	Absolute  time.Duration      // and after so long in any case; default 24 h
-	// TextPrice is what one text message costs, TextBudget what all of a day (UTC) may
-	// cost; in thousandths of any unit. TextBudget 0: no limit.
-	TextPrice, TextBudget int64
-	Location              *time.Location // the zone in which mails and pages tell the time; default UTC
-	Log                   *slog.Logger   // default: slog.Default()
-	Now                   func() time.Time
-	Local                 *Local // local mode: plain http on loopback, and the inbox
-	// TrustDays is for how many days a browser may be trusted: 1 to 30, default 30; -1: it
-	// may not.
-	TrustDays    int
-	TrustNetwork string // which addresses are one place: "exact" (default), "prefix" or "off"
-	TrustBrowser string // which browsers are one: "family" (default) or "exact"
-	// Odds is the chance, 1 in so many, that somebody who knows a password may have in a year of
-	// passing the second step by guessing: 50,000 (default) to 100,000. Beyond it a browser
-	// that is new to the account needs a longer code.
+	// Database is the path of a SQLite file, which is created if it does not exist, or a PostgreSQL URL
+	// (postgres://…).
+	Database string
+	// KeyFile is the path of the file with the keys that seal the database. It is created on first use, readable by
+	// its owner only. Without it the database cannot be read: back up both, apart from each other.
+	KeyFile string
+	// PublicURL is the address people use, like https://signin.example.com, without a path. Every link in a mail
+	// starts with it, and requests for another host are refused. Plain http is for loopback addresses only.
+	PublicURL string
+	// Site is the name people see in pages and mails, at most 128 bytes. Default: the host of PublicURL.
+	Site string
+	// Methods are the verification methods, in the order in which they are offered. Each has its own name and its
+	// own page.
+	Methods []factor.Method
+	// Send has one function for each channel that the methods use. delivery.SMTP and delivery.Inbox have one.
+	Send map[delivery.Channel]delivery.Send
+	// Gateways send text messages: each is tried if the one before did not take the message. They replace
+	// Send[delivery.SMS].
+	Gateways []delivery.Gateway
+	// SignUp says who may create an account: "invited" (default), "open" or "closed".
+	SignUp string
+	// Idle is how long a session lasts without a request: at least a minute, default 1 h.
+	Idle time.Duration
+	// Absolute is how long a session lasts in any case: at least Idle, default 24 h.
+	Absolute time.Duration
+	// TextPrice is the price of one text message, in thousandths of any unit of money (80 is 0.08).
+	TextPrice int64
+	// TextBudget is what all text messages of a day (UTC) may cost, in the unit of TextPrice. 0: no odds.
+	TextBudget int64
+	// Location is the time zone of the times in mails and on pages. Default: UTC.
+	Location *time.Location
+	// Log gets one line for each request and for each fault. Default: slog.Default().
+	Log *slog.Logger
+	// Now is the clock. Default: time.Now.
+	Now func() time.Time
+	// Local turns on local mode: an inbox that everybody can read. It needs a PublicURL on loopback. Default: off.
+	Local *Local
+	// TrustDays is for how many days a browser may be trusted: 1 to 30, default 30. -1: not at all.
+	TrustDays int
+	// TrustNetwork says which addresses are the same network: "exact" (default, the same address), "prefix" or
+	// "off" (any address).
+	TrustNetwork string
+	// TrustBrowser says which User-Agent headers are the same browser: "family" (default, any version) or "exact".
+	TrustBrowser string
+	// Odds bounds the chance that somebody who knows a password passes the second step by guessing within a year:
+	// 1 in Odds, 50,000 (default) to 100,000. Beyond it a browser that is new to the account needs a longer code.
 	Odds int64
-	// TrustedProxies are the networks of the reverse proxies in front, whose X-Forwarded-For
-	// and Forwarded are believed, see Proxies.
+	// TrustedProxies are the networks of the reverse proxies in front of the server, whose X-Forwarded-For and
+	// Forwarded headers are believed. Proxies parses them from text.
 	TrustedProxies []netip.Prefix
-	// Apps are the apps that let people sign in here, beside those that are added to the
-	// database.
+	// Apps are the apps that let people sign in here, in addition to those in the database.
 	Apps []App
-	// Paused is for a look into the database beside a running server: nothing is delivered
-	// and nothing swept.
+	// Paused turns off the work in the background: no message is delivered and nothing old is deleted. It is for a
+	// second program that opens the database of a running server.
 	Paused bool
-	// Operator names the person who uses the methods of the Server that change accounts and apps, for
-	// the audit; "": a program does.
+	// Operator names the person who uses the methods of the Server that change accounts and apps, in security events.
+	// "": a program does.
 	Operator string
 	// AuditDays is for how many days security events are kept: 366 to 36,500, default 400.
 	AuditDays int
-	// Intranet says that people come from private addresses. Otherwise those are a proxy's,
-	// and nobody knows who is behind it.
+	// Intranet accepts private client addresses (RFC 1918, RFC 4193). Without it a private address is taken for a
+	// proxy's, and the network of the client counts as unknown.
 	Intranet bool
 }
 
 // Local is what only a server on loopback may have.
 type Local struct {
-	Inbox *delivery.Inbox     // what Send puts messages into; shown to everybody at /inbox
-	Turn  func(time.Duration) // moves the clock of Options.Now forward; nil: the inbox has no such button
+	// Inbox is where Send puts messages; everybody can read it at /inbox.
+	Inbox *delivery.Inbox
+	// Turn moves the clock of Options.Now forward. nil: the inbox has no button for it.
+	Turn func(time.Duration)
 }
 
 // completed fills in the defaults and refuses nonsense.
@@ -91,10 +114,12 @@ func (o Options) completed() (Options, error) {
 		return o, missing("Methods")
 	case len(o.Send) == 0:
 		return o, missing("Send")
-	case public.Host == "" || strings.Trim(public.Path, "/") != "" || public.RawQuery != "" || public.Fragment != "" || public.User != nil:
+	case public.Host == "" || strings.Trim(public.Path, "/") != "" ||
+		public.RawQuery != "" || public.Fragment != "" || public.User != nil:
 		return o, fmt.Errorf("twostep: PublicURL %q is not of the form https://host", o.PublicURL)
 	case public.Scheme != "https" && (public.Scheme != "http" || !isLoopback(public.Hostname())):
-		return o, fmt.Errorf("twostep: PublicURL %q: only https is safe for passwords; plain http is for this machine only", o.PublicURL)
+		return o, fmt.Errorf("twostep: PublicURL %q: only https is safe for passwords; plain http is for this machine only",
+			o.PublicURL)
 	case o.Local != nil && !isLoopback(public.Hostname()):
 		return o, errors.New("twostep: local mode shows everybody the mail, so PublicURL must be on this machine only")
 	}
@@ -102,12 +127,8 @@ func (o Options) completed() (Options, error) {
 	if public.Scheme == "https" { // browsers leave it out
 		public.Host = strings.TrimSuffix(public.Host, ":443")
 	}
-	names := map[string]bool{}
-	for _, g := range o.Gateways {
-		if names[g.Name] {
-			return o, fmt.Errorf("twostep: two gateways are named %q: their receipts could not be told apart", g.Name)
-		}
-		names[g.Name] = true
+	if err := errors.Join(checkMethods(o.Methods), checkGateways(o.Gateways)); err != nil {
+		return o, err
 	}
 	o.PublicURL = public.Scheme + "://" + public.Host
 	o.Site = first(o.Site, public.Hostname())
@@ -125,8 +146,9 @@ func (o Options) completed() (Options, error) {
 		return o, err
 	}
 	if o.Odds = first(o.Odds, leastOdds); o.Odds < leastOdds || o.Odds > mostOdds {
-		return o, fmt.Errorf("twostep: Odds is 1 in %d, not 1 in %d to %d: with %d new passwords in a year it may come to 1 in %d; and five apps need one guess",
-			o.Odds, leastOdds, mostOdds, limit.Renewals, int64(limit.One/limit.Ceiling))
+		return o, fmt.Errorf("twostep: Odds is 1 in %d, not 1 in %d to %d: "+
+			"with %d new passwords in a year it may come to 1 in %d; and five apps need one guess",
+			o.Odds, leastOdds, mostOdds, odds.MaxRenewalsPerYear, int64(odds.Certainty/odds.MaxAccountBudgetPerYear))
 	}
 	if o.AuditDays = first(o.AuditDays, 400); o.AuditDays < leastAuditDays || o.AuditDays > mostAuditDays {
 		return o, fmt.Errorf("twostep: AuditDays is %d, want %d to %d", o.AuditDays, leastAuditDays, mostAuditDays)
@@ -144,9 +166,46 @@ func (o Options) completed() (Options, error) {
 }
 
 const (
-	leastOdds = int64(limit.One / limit.PerYear)
-	mostOdds  = int64(limit.One / (limit.PerYear / 2))
+	leastOdds = int64(odds.Certainty / odds.AccountBudgetPerYear)
+	mostOdds  = int64(odds.Certainty / (odds.AccountBudgetPerYear / 2))
 )
+
+// checkMethods refuses methods that could not be told apart, and codes that their sign-in or enrollment would not
+// outlive: their mail would promise more minutes than there are.
+func checkMethods(methods []factor.Method) error {
+	names, paths := map[string]bool{}, map[string]string{}
+	for i, m := range methods {
+		if m == nil {
+			return fmt.Errorf("twostep: Methods[%d] is nil", i)
+		}
+		about := m.About()
+		switch {
+		case about.Method == "":
+			return fmt.Errorf("twostep: Methods[%d]: its About().Method is empty", i)
+		case names[about.Method]:
+			return fmt.Errorf("twostep: Methods: two methods are named %q", about.Method)
+		case about.Path != "" && paths[about.Path] != "":
+			return fmt.Errorf("twostep: Methods: %q and %q have the same page, /settings/2step/%s",
+				paths[about.Path], about.Method, about.Path)
+		case about.Valid < 0 || about.Valid > challenge.MaxCodeTTL:
+			return fmt.Errorf("twostep: Methods: a code of %q is valid for %s, not for 0 to %s: it would outlive its sign-in",
+				about.Method, about.Valid, challenge.MaxCodeTTL)
+		}
+		names[about.Method], paths[about.Path] = true, about.Method
+	}
+	return nil
+}
+
+func checkGateways(gateways []delivery.Gateway) error {
+	names := map[string]bool{}
+	for _, g := range gateways {
+		if names[g.Name] {
+			return fmt.Errorf("twostep: two gateways are named %q: their receipts could not be told apart", g.Name)
+		}
+		names[g.Name] = true
+	}
+	return nil
+}
 
 // checkApps says what is wrong with one of the apps, or what two of them claim.
 func checkApps(apps []App) error {
@@ -166,7 +225,8 @@ const maxTrustDays = int(trust.Life / (24 * time.Hour))
 
 func (o *Options) completeTrust() (err error) {
 	o.TrustDays = first(o.TrustDays, maxTrustDays)
-	o.TrustNetwork, o.TrustBrowser = first(o.TrustNetwork, string(trust.Exact)), first(o.TrustBrowser, string(trust.Family))
+	o.TrustNetwork = first(o.TrustNetwork, string(trust.Exact))
+	o.TrustBrowser = first(o.TrustBrowser, string(trust.Family))
 	switch {
 	case o.TrustDays < -1 || o.TrustDays > maxTrustDays:
 		return fmt.Errorf("twostep: TrustDays is %d, not 1 to %d, or -1 for none", o.TrustDays, maxTrustDays)
@@ -180,14 +240,15 @@ func (o *Options) completeTrust() (err error) {
 	}
 	for _, p := range o.TrustedProxies {
 		if o.Intranet && trust.Private(p.Addr()) && !p.Addr().IsLoopback() && p.Addr().BitLen()-p.Bits() > 3 {
-			return fmt.Errorf("twostep: TrustedProxies: in an intranet %s holds people too, and each of them could say where they are: name each proxy by its address", p)
+			return fmt.Errorf("twostep: TrustedProxies: in an intranet %s holds people too, and each of them "+
+				"could say where they are: name each proxy by its address", p)
 		}
 	}
 	return nil
 }
 
-// Proxies reads addresses and networks like 10.0.0.0/8, separated by commas or white space,
-// for Options.TrustedProxies.
+// Proxies parses addresses and networks like 10.0.0.0/8, separated by commas or white space, for
+// Options.TrustedProxies. It returns an error that names the part that is neither.
 func Proxies(text string) ([]netip.Prefix, error) { return trust.ParseProxies(text) }
 
 // Events are kept for at least one year, and at most about a hundred.
@@ -226,15 +287,17 @@ func first[T comparable](given, otherwise T) T {
 
 func (o Options) secure() bool { return strings.HasPrefix(o.PublicURL, "https://") }
 
-// knows reports whether the request is for this server: a name that somebody else
-// made point here (DNS rebinding) is none of ours. On loopback every name of this
-// machine will do. A health check comes by address.
+// knows reports whether the request is for this server. A health check comes by address, so its host may be any.
 func (o Options) knows(r *http.Request) bool {
+	return r.URL.Path == "/healthz" || r.URL.Path == "/readyz" || o.isHost(r.Host)
+}
+
+// isHost reports whether a Host header names this server. Another name that points here may be an attacker's (DNS
+// rebinding). If PublicURL is on loopback, every loopback name with its port will do.
+func (o Options) isHost(header string) bool {
 	_, host, _ := strings.Cut(o.PublicURL, "://")
-	if strings.EqualFold(r.Host, host) || r.URL.Path == "/healthz" || r.URL.Path == "/readyz" {
-		return true
-	}
-	return isLoopback(name(host)) && isLoopback(name(r.Host)) && port(host) == port(r.Host)
+	return strings.EqualFold(header, host) ||
+		isLoopback(name(host)) && isLoopback(name(header)) && port(host) == port(header)
 }
 
 func name(hostport string) string {

@@ -11,16 +11,28 @@ import (
 	"twostep.example/twostep/delivery"
 	"twostep.example/twostep/factor"
 	"twostep.example/twostep/factor/email"
+	"twostep.example/twostep/factor/totp"
 )
 
 func options(t *testing.T) Options {
 	dir := t.TempDir()
 	return Options{
-		Database: filepath.Join(dir, "twostep.db"), KeyFile: filepath.Join(dir, "keys"), PublicURL: "https://Signin.example.com:443/",
-		Methods: []factor.Method{email.Method{}},
-		Send:    map[delivery.Channel]delivery.Send{delivery.Email: func(context.Context, delivery.Message) error { return nil }},
+		Database: filepath.Join(dir, "twostep.db"), KeyFile: filepath.Join(dir, "keys"),
+		PublicURL: "https://Signin.example.com:443/",
+		Methods:   []factor.Method{email.Method{}},
+		Send: map[delivery.Channel]delivery.Send{
+			delivery.Email: func(context.Context, delivery.Message) error { return nil },
+		},
 	}
 }
+
+// described is a method with another description than its own.
+type described struct {
+	totp.Method
+	about factor.About
+}
+
+func (d described) About() factor.About { return d.about }
 
 // Nonsense is refused before anything is opened, in words that name the option.
 func TestNonsense(t *testing.T) {
@@ -40,6 +52,24 @@ func TestNonsense(t *testing.T) {
 		"Idle must":            func(o *Options) { o.Idle = time.Second },
 		"AuditDays is 365":     func(o *Options) { o.AuditDays = 365 },
 		"Absolute at least":    func(o *Options) { o.Absolute = time.Minute },
+		`two methods are named "email"`: func(o *Options) {
+			o.Methods = append(o.Methods, totp.Method{}, email.Method{Valid: time.Minute})
+		},
+		`"totp" and "other" have the same page, /settings/2step/app`: func(o *Options) {
+			other := totp.Method{}.About()
+			other.Method = "other"
+			o.Methods = append(o.Methods, totp.Method{}, described{about: other})
+		},
+		`Methods[1]: its About().Method is empty`: func(o *Options) {
+			o.Methods = append(o.Methods, described{})
+		},
+		`Methods[1] is nil`: func(o *Options) { o.Methods = append(o.Methods, nil) },
+		`a code of "email" is valid for 15m1s, not for 0 to 15m0s: it would outlive its sign-in`: func(o *Options) {
+			o.Methods = []factor.Method{email.Method{Valid: 15*time.Minute + time.Second}}
+		},
+		`a code of "email" is valid for -1s`: func(o *Options) {
+			o.Methods = []factor.Method{email.Method{Valid: -time.Second}}
+		},
 	} {
 		o := options(t)
 		spoil(&o)
@@ -49,12 +79,27 @@ func TestNonsense(t *testing.T) {
 	}
 }
 
+// Methods that differ are taken, and so is the longest code that a sign-in leaves time for.
+func TestMethodsThatAreTaken(t *testing.T) {
+	o := options(t)
+	o.Methods = []factor.Method{
+		totp.Method{}, email.Method{Valid: 15 * time.Minute},
+		described{about: factor.About{Method: "a"}}, described{about: factor.About{Method: "b"}},
+	}
+	s, err := New(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+}
+
 func TestDefaults(t *testing.T) {
 	o, err := options(t).completed()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o.PublicURL != "https://signin.example.com" || o.Site != "signin.example.com" || o.SignUp != "invited" || o.Idle != time.Hour || o.Absolute != 24*time.Hour {
+	if o.PublicURL != "https://signin.example.com" || o.Site != "signin.example.com" || o.SignUp != "invited" ||
+		o.Idle != time.Hour || o.Absolute != 24*time.Hour {
 		t.Errorf("got %+v", o)
 	}
 }

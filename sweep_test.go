@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"twostep.example/twostep/internal/limit"
+	"twostep.example/twostep/internal/odds"
 	"twostep.example/twostep/internal/store"
 	"twostep.example/twostep/internal/store/storetest"
 )
@@ -22,13 +22,13 @@ func TestSweepFollowsTheClock(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		left := func() int { return storetest.Count(t, url, "debits") }
+		left := func() int { return storetest.Count(t, url, "guess_budget_entries") }
 		sweep(now)
 		if err := s.store.AddDebit(t.Context(), store.Debit{ID: "1", Ledger: "anna", Kind: store.Guess, At: store.Millis(now)}); err != nil {
 			t.Fatal(err)
 		}
 		for n := range 7 {
-			sweep(now.Add(3*limit.Year + time.Duration(n)*10*time.Minute))
+			sweep(now.Add(3*odds.Year + time.Duration(n)*10*time.Minute))
 		}
 		sweep(now.Add(time.Hour))
 		if left() != 1 {
@@ -40,8 +40,8 @@ func TestSweepFollowsTheClock(t *testing.T) {
 		if left() != 1 {
 			t.Error("a guess is gone before its year is over")
 		}
-		sweep(now.Add(limit.Year + 24*time.Hour))
-		sweep(now.Add(limit.Year + 24*time.Hour + time.Second))
+		sweep(now.Add(odds.Year + 24*time.Hour))
+		sweep(now.Add(odds.Year + 24*time.Hour + time.Second))
 		if left() != 0 {
 			t.Error("a guess stays for ever")
 		}

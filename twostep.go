@@ -1,5 +1,4 @@
-// Package twostep is the front door for Go apps: a sign-in server with 2-Step
-// verification as an http.Handler.
+// Package twostep is a sign-in server with 2-Step verification for Go apps, as an http.Handler.
 //
 //	ts, err := twostep.New(ctx, twostep.Options{…})
 //	http.Handle("/", ts)                       // /signin, /settings, …
@@ -22,12 +21,11 @@ import (
 
 	"twostep.example/twostep/internal/account"
 	"twostep.example/twostep/internal/audit"
-	"twostep.example/twostep/internal/device"
+	"twostep.example/twostep/internal/challenge"
 	"twostep.example/twostep/internal/forwardauth"
 	"twostep.example/twostep/internal/grant"
 	"twostep.example/twostep/internal/help"
-	"twostep.example/twostep/internal/ledger"
-	"twostep.example/twostep/internal/limit"
+	"twostep.example/twostep/internal/odds"
 	"twostep.example/twostep/internal/oidc"
 	"twostep.example/twostep/internal/outbox"
 	"twostep.example/twostep/internal/page"
@@ -38,23 +36,25 @@ import (
 	"twostep.example/twostep/internal/web"
 )
 
-// Server is a sign-in server. It is ready once New returns it.
+// Server is a sign-in server. New returns one that is ready. Its methods may be called from any number of goroutines.
 type Server struct {
 	handler  http.Handler
-	engine   *signin.Engine
+	services *signin.Services
 	grants   *grant.Grants
 	provider *oidc.Provider
 	pages    *page.Printer
+	options  Options // completed
 	store    *store.DB
 	events   *audit.Log
-	kept     time.Duration // how long events are
 	log      *slog.Logger
+	now      func() time.Time
 	stop     context.CancelFunc // ends the work behind the pages
 	work     sync.WaitGroup
 }
 
-// New opens the database, brings it up to date and starts to send what waits in the
-// outbox. ctx bounds the opening alone; Close ends the rest.
+// New opens the database, migrates it and starts the work in the background: it sends the messages that wait in the
+// outbox and deletes old rows. ctx bounds the opening only; Close ends the rest. New returns an error if an option is
+// missing or wrong, if the key file or the database cannot be opened, and if the keys are not those of the database.
 func New(ctx context.Context, o Options) (*Server, error) {
 	o, err := o.completed()
 	if err != nil {
@@ -87,19 +87,18 @@ func build(ctx context.Context, o Options, keys *seal.Keys, db *store.DB) (*Serv
 	o.connect(keys)
 	out := outbox.New(db, keys, o.Send, o.Now, o.Log)
 	events := &audit.Log{Store: db, Now: o.Now, Logger: o.Log}
-	accounts := &account.Registry{
+	services := signin.New(signin.Config{
 		Events: events, Operator: o.actor(),
-		Store: db, Keys: keys, Passwords: seal.NewPasswords(seal.Cost{}, 0, 0), Known: seal.NewPasswords(seal.Cost{}, 1, 0), Now: o.Now, Log: o.Log,
-		Settings: account.Settings{Site: o.Site, PublicURL: o.PublicURL, SignUp: o.SignUp, Location: o.Location},
-		Put:      out.Put, Wake: out.Wake,
+		Store: db, Keys: keys, Passwords: seal.NewPasswords(seal.Cost{}, 0, 0), KnownDevicePasswords: seal.NewPasswords(seal.Cost{}, 1, 0),
+		Now: o.Now, Log: o.Log, Settings: account.Settings{Site: o.Site, PublicURL: o.PublicURL, SignUp: o.SignUp, Location: o.Location},
+		Enqueue: out.Put, NotifyOutbox: out.Wake, Trust: o.policy(), GuessBudget: o.perYear(), Methods: o.Methods,
+		Idle: o.Idle, Absolute: o.Absolute, Texts: challenge.TextBudget{PricePerMessage: o.TextPrice, PerDay: o.TextBudget},
+	})
+	s := &Server{services: services, options: o, store: db, events: events, log: o.Log, now: o.Now}
+	s.grants = &grant.Grants{
+		Store: db, Keys: keys, Now: o.Now, Log: o.Log, Limits: services.Limits, Accounts: services.Accounts,
+		Challenges: services.Challenges, Issuer: o.PublicURL, Fixed: o.Apps,
 	}
-	engine := &signin.Engine{
-		Registry: accounts, Devices: &device.Devices{Registry: accounts, Policy: o.policy()},
-		Ledgers: &ledger.Ledgers{Registry: accounts, PerYear: o.perYear()},
-		Methods: o.Methods, Idle: o.Idle, Absolute: o.Absolute,
-		Texts: signin.Texts{Price: o.TextPrice, Day: o.TextBudget},
-	}
-	s := &Server{engine: engine, grants: &grant.Grants{Registry: accounts, Engine: engine, Fixed: o.Apps}, store: db, events: events, kept: time.Duration(o.AuditDays) * 24 * time.Hour, log: o.Log}
 	s.pages = &page.Printer{
 		Site: o.Site, Secure: o.secure(), Location: o.Location, Log: o.Log, Now: o.Now,
 		Proxies: o.TrustedProxies, Private: o.private(), Programs: oidc.Programs(),
@@ -158,37 +157,38 @@ func (s *Server) sweepOnce(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	old := store.Old{Ended: before(day), Trust: before(2 * trust.Life), Odds: follows - (limit.Year + day).Milliseconds()}
+	old := store.Old{Ended: before(day), Trust: before(2 * trust.Life), Odds: follows - (odds.Year + day).Milliseconds()}
+	_, err = s.store.Sweep(ctx, old)
 	for more := int64(1); more > 0 && err == nil; {
-		more, err = s.store.Sweep(ctx, old)
-	}
-	for more := int64(1); more > 0 && err == nil; {
-		more, err = s.store.PruneAudit(ctx, follows-max(s.kept, leastAuditDays*day).Milliseconds(), old.Ended)
+		days := time.Duration(max(s.options.AuditDays, leastAuditDays))
+		more, err = s.store.PruneAudit(ctx, follows-(days*day).Milliseconds(), old.Ended)
 	}
 	return err
 }
 
-// Close finishes the messages that are being sent and gives the database back. Call
-// it after the HTTP server has ended.
+// Close waits for the messages that are being sent and closes the database. Call it after the HTTP server has ended.
 func (s *Server) Close() error {
 	s.stop()
 	s.work.Wait()
 	return s.store.Close()
 }
 
-// ServeHTTP answers every path of the contract: /signin, /settings and so on.
+// ServeHTTP answers the pages and endpoints of the server: /signin, /settings, /oauth2/… and so on. docs/embedding.md
+// lists the paths.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
 
-// requestTime bounds every request, so that a store that hangs hangs nobody for long.
-const requestTime = 10 * time.Second
-
 // door is everything a request passes before the pages. A yes to a proxy that is remembered passes
-// before all of it: it is no page, and would say nothing new in the log.
+// before all of it: it is no page, and would say nothing new in the log. Behind Require the request has
+// passed most of it.
 func (s *Server) door(o Options) http.Handler {
-	site := &web.Site{Engine: s.engine, Pages: s.pages, Grants: s.grants}
-	helps := &help.Site{Engine: s.engine, Pages: s.pages}
-	hosts := &forwardauth.Site{Grants: s.grants, Pages: s.pages}
-	s.provider = &oidc.Provider{Grants: s.grants, Pages: s.pages}
+	services := s.services
+	site := &web.Site{
+		Accounts: services.Accounts, Devices: services.Devices, Sessions: services.Sessions, Challenges: services.Challenges,
+		Enrollments: services.Enrollments, SignIns: services.SignIns, Pages: s.pages, Grants: s.grants,
+	}
+	helps := &help.Site{Sessions: services.Sessions, Devices: services.Devices, Methods: o.Methods, Domain: o.PublicURL, Pages: s.pages}
+	hosts := &forwardauth.Site{Grants: s.grants, Sessions: services.Sessions, Pages: s.pages}
+	s.provider = &oidc.Provider{Grants: s.grants, Sessions: services.Sessions, Methods: o.Methods, Pages: s.pages}
 	if o.Local != nil {
 		site.Inbox, site.Turn = o.Local.Inbox, o.Local.Turn
 	}
@@ -219,7 +219,12 @@ func (s *Server) door(o Options) http.Handler {
 		}
 		guarded.ServeHTTP(w, r.WithContext(ctx))
 	}))
+	passed := s.pages.Limits(mux)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, ok := s.passed(r); ok {
+			serveLimited(passed, w, r, r.Context(), requestTime)
+			return
+		}
 		if !hosts.Remembers(w, r) {
 			front.ServeHTTP(w, r)
 		}
@@ -244,35 +249,4 @@ func say(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)
 	_, _ = w.Write([]byte(text + "\n"))
-}
-
-// Account is the person who is signed in.
-type Account struct {
-	ID       string
-	Email    string
-	Name     string
-	Operator bool
-	Groups   []string
-}
-
-type accountKey struct{}
-
-// AccountFrom is the person a handler behind Require serves.
-func AccountFrom(ctx context.Context) (Account, bool) {
-	a, ok := ctx.Value(accountKey{}).(Account)
-	return a, ok
-}
-
-// Require lets signed-in people through to h and sends everybody else to sign in
-// first; a page they asked for with GET is where they come back to.
-func (s *Server) Require(h http.Handler) http.Handler {
-	return s.pages.Headers(s.pages.Handle(func(w http.ResponseWriter, r *http.Request) error {
-		session, err := s.engine.Session(r.Context(), s.pages.Cookie(r, page.SessionCookie))
-		if err != nil {
-			return err
-		}
-		ctx := context.WithValue(r.Context(), accountKey{}, Account(session.Account))
-		h.ServeHTTP(w, r.WithContext(ctx))
-		return nil
-	}))
 }

@@ -1,21 +1,21 @@
 #!/usr/bin/env bash
-# Runs every fuzz target of the tree for so long (20s, 5m), one after the other. They are found by
-# their names, so a new one needs no list. An input that fails is written to testdata/fuzz beside
-# its test, and is a case of it from then on.
+# Runs every fuzz target with new inputs for a time like 5m, one after the other. They are found by
+# their names, so there is no list to keep. An input that fails is written to testdata/fuzz beside
+# its test; go test runs it from then on.
 #
-# A target is stopped as by Ctrl-C: go test -fuzztime, up to Go 1.26, now and then takes the end
-# of its time for a failure (go.dev/issue/75804).
+# A target is stopped with an interrupt: up to Go 1.26, go test -fuzztime sometimes reports the end of
+# its time as a failure (go.dev/issue/75804).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-long=${1:?for how long each, like 5m}
+long=${1:?how long each runs, like 5m}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT
 module=$(go list -m)
 corpus=$(go env GOCACHE)/fuzz # where go test too keeps what reaches new code
 
-fuzz() { # room target
+fuzz() { # folder target
 	(cd "$1" && timeout --foreground --signal=INT --kill-after=1m --preserve-status "$long" \
 		"$work/test" -test.run='^$' -test.fuzz="^$2\$" -test.fuzzcachedir="$corpus/$module/${1#./}" \
 		-test.parallel=2 -test.fuzzminimizetime=2s) >"$work/log" 2>&1 || return
@@ -23,13 +23,13 @@ fuzz() { # room target
 }
 
 ran=0 failed=()
-for room in $(find . -name '*_test.go' -exec grep -l '^func Fuzz' {} + | xargs -r -n 1 dirname | sort -u); do
-	go test -c -fuzz=. -o "$work/test" "$room"
+for folder in $(find . -name '*_test.go' -exec grep -l '^func Fuzz' {} + | xargs -r -n 1 dirname | sort -u); do
+	go test -c -fuzz=. -o "$work/test" "$folder"
 	targets=$("$work/test" -test.list '^Fuzz')
 	for target in $targets; do
-		echo "$room $target"
+		echo "$folder $target"
 		ran=$((ran + 1))
-		fuzz "$room" "$target" || { cat "$work/log"; failed+=("$room $target"); }
+		fuzz "$folder" "$target" || { cat "$work/log"; failed+=("$folder $target"); }
 	done
 done
 [ "$ran" -gt 0 ] || { echo "no fuzz targets found" >&2; exit 1; }

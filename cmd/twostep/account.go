@@ -46,7 +46,7 @@ type accountDisableCommand struct {
 // Run shuts an account: whoever is in is out at once.
 func (c *accountDisableCommand) Run(ctx context.Context, to console, from *sources) error {
 	return withExisting(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
-		return said(to, c.Email, server.Disable(ctx, c.Email, true), "%s is disabled\n")
+		return said(to, c.Email, server.Disable(ctx, c.Email), "%s is disabled\n")
 	})
 }
 
@@ -58,7 +58,7 @@ type accountEnableCommand struct {
 // Run opens an account that was disabled. Its owner signs in with both steps.
 func (c *accountEnableCommand) Run(ctx context.Context, to console, from *sources) error {
 	return withExisting(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
-		return said(to, c.Email, server.Disable(ctx, c.Email, false), "%s is enabled\n")
+		return said(to, c.Email, server.Enable(ctx, c.Email), "%s is enabled\n")
 	})
 }
 

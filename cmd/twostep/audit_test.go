@@ -3,36 +3,12 @@ package main
 import (
 	"bytes"
 	"encoding/csv"
-	"net/http"
-	"net/url"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/rogpeppe/go-internal/testscript"
-
 	"twostep.example/twostep"
 )
-
-// postForm sends a form as a browser does that is at the page; the answer does not matter.
-func postForm(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 1 {
-		ts.Fatalf("usage: postform URL name=value…")
-	}
-	form := url.Values{}
-	for _, pair := range args[1:] {
-		name, value, _ := strings.Cut(pair, "=")
-		form.Set(name, value)
-	}
-	r, err := http.NewRequest(http.MethodPost, args[0], strings.NewReader(form.Encode()))
-	ts.Check(err)
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	r.Header.Set("User-Agent", `=HYPERLINK("https://evil.example")`)
-	r.Header.Set("Sec-Fetch-Site", "same-origin")
-	resp, err := (&http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}).Do(r)
-	ts.Check(err)
-	ts.Check(resp.Body.Close())
-}
 
 // No cell begins a formula, whoever has written it, and what is in the cells stays the same beyond that.
 func TestCSVWithoutFormulas(t *testing.T) {

@@ -60,7 +60,7 @@ absolute = "8h"
 [smtp]
 host = "mail.example.com"
 port = 2525
-user = "twostep.example/twostep"
+user = "twostep"
 password = "hunter2"
 from = "signin@example.com"
 security = "tls"

@@ -1,5 +1,6 @@
 // Command twostep runs the sign-in server and what its operator needs around it.
-// It uses nothing of the module that another Go app could not use.
+// The server is built with the public packages of this module only, as any other Go program could build it. From
+// internal come two things around it: the sample app (internal/demo) and the checks of a running server (internal/check).
 package main
 
 import (

@@ -16,24 +16,27 @@ import (
 
 	"twostep.example/twostep/delivery"
 	"twostep.example/twostep/internal/audit"
+	"twostep.example/twostep/internal/origin"
+	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/seal"
 	"twostep.example/twostep/internal/store"
 )
 
-// Registry is all accounts.
-type Registry struct {
-	Store     *store.DB
-	Keys      *seal.Keys
-	Passwords *seal.Passwords
-	Known     *seal.Passwords // for browsers that the account knows; nil: Passwords
-	Now       func() time.Time
-	Log       *slog.Logger
-	Settings  Settings
+// Accounts are all accounts.
+type Accounts struct {
+	Store                *store.DB
+	Keys                 *seal.Keys
+	Passwords            *seal.Passwords
+	KnownDevicePasswords *seal.Passwords // for browsers that the account knows; nil: Passwords
+	Limits               *ratelimit.Limiter
+	Now                  func() time.Time
+	Log                  *slog.Logger
+	Settings             Settings
 	// Put adds a message to the outbox within a transaction, to be sent until then.
-	Put func(ctx context.Context, tx *store.DB, m delivery.Message, until time.Time) error
+	Enqueue func(ctx context.Context, tx *store.DB, m delivery.Message, until time.Time) error
 	// Wake tells the outbox that such a transaction was committed.
-	Wake func()
-	// Operator is the actor of the events of AddAccount, Disable and so on. Zero: a program.
+	NotifyOutbox func()
+	// Operator is the actor of the events of Create, Disable and so on. Zero: a program.
 	Operator audit.Actor
 	Events   *audit.Log // nil: one that remembers nothing
 }
@@ -46,8 +49,8 @@ type Settings struct {
 	Location  *time.Location // the zone in which mails tell the time
 }
 
-// parseName checks the name of a person: 1 to 64 characters that can be seen. ErrName.
-func parseName(typed string) (string, error) {
+// validateName checks the name of a person: 1 to 64 characters that can be seen. ErrName.
+func validateName(typed string) (string, error) {
 	name := strings.Join(strings.Fields(typed), " ")
 	n := utf8.RuneCountInString(name)
 	hidden := strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) })
@@ -65,36 +68,36 @@ type NewAccount struct {
 	Operator bool
 }
 
-// AddAccount adds an account with a password that is known beforehand.
+// Create adds an account with a password that is known beforehand.
 // ErrEmail, ErrName, ErrExists, seal.Err….
-func (r *Registry) AddAccount(ctx context.Context, n NewAccount) error {
-	row, err := r.drawUp(ctx, n)
+func (r *Accounts) Create(ctx context.Context, n NewAccount) error {
+	row, err := r.newRow(ctx, n)
 	if err != nil {
 		return err
 	}
 	e := audit.Event{Kind: audit.AccountCreated, Actor: r.OperatorActor(), Account: row.ID}
-	return r.add(ctx, r.Store, row, e, From{})
+	return r.create(ctx, r.Store, row, e, origin.Origin{})
 }
 
-// drawUp checks everything about a new account and hashes its password.
-func (r *Registry) drawUp(ctx context.Context, n NewAccount) (store.Account, error) {
+// newRow checks everything about a new account and hashes its password.
+func (r *Accounts) newRow(ctx context.Context, n NewAccount) (store.Account, error) {
 	email, err := ParseEmail(n.Email)
 	if err != nil {
 		return store.Account{}, err
 	}
-	name, err := parseName(n.Name)
+	name, err := validateName(n.Name)
 	if err != nil {
 		return store.Account{}, err
 	}
 	row := store.Account{
 		ID: rand.Text(), Email: email, Name: name, Operator: n.Operator, Epoch: 1, CreatedAt: store.Millis(r.Now()),
 	}
-	row.Password, err = r.SealPassword(ctx, row, n.Password)
+	row.Password, err = r.HashPassword(ctx, row, n.Password)
 	return row, err
 }
 
-// add adds an account, and records e about it. ErrExists.
-func (r *Registry) add(ctx context.Context, db *store.DB, row store.Account, e audit.Event, from From) error {
+// create adds an account, and records e about it. ErrExists.
+func (r *Accounts) create(ctx context.Context, db *store.DB, row store.Account, e audit.Event, from origin.Origin) error {
 	err := db.Tx(ctx, func(tx *store.DB) error {
 		if err := tx.AddAccount(ctx, row); err != nil {
 			return err
@@ -107,22 +110,14 @@ func (r *Registry) add(ctx context.Context, db *store.DB, row store.Account, e a
 	return err
 }
 
-// OperatorActor is the actor of what only an operator may do.
-func (r *Registry) OperatorActor() audit.Actor {
-	if r.Operator.Type == "" {
-		return audit.Actor{Type: audit.TypeProgram}
-	}
-	return r.Operator
-}
-
 // Invite makes an invitation for an address without an account and returns its
 // token. Only an operator may call it. ErrEmail, ErrName, ErrExists.
-func (r *Registry) Invite(ctx context.Context, email, name string, operator bool) (token string, err error) {
+func (r *Accounts) Invite(ctx context.Context, email, name string, operator bool) (token string, err error) {
 	if email, err = ParseEmail(email); err != nil {
 		return "", err
 	}
 	if name != "" {
-		if name, err = parseName(name); err != nil {
+		if name, err = validateName(name); err != nil {
 			return "", err
 		}
 	}
@@ -136,23 +131,24 @@ func (r *Registry) Invite(ctx context.Context, email, name string, operator bool
 	token = seal.LinkToken()
 	l := store.Link{
 		Token: seal.Hash(token), Purpose: store.Invite, Email: email, Name: name, Operator: operator,
-		MadeAt: store.Millis(now), EndsAt: store.Millis(now.Add(inviteLife)),
+		MadeAt: store.Millis(now), EndsAt: store.Millis(now.Add(inviteTTL)),
 	}
 	return token, r.Store.Tx(ctx, func(tx *store.DB) error {
 		if err := tx.AddLink(ctx, l); err != nil {
 			return err
 		}
-		return r.Event(ctx, tx, audit.Event{Kind: audit.AccountInvited, Actor: r.OperatorActor(), Target: linkTarget(l)}, From{})
+		e := audit.Event{Kind: audit.AccountInvited, Actor: r.OperatorActor(), Target: linkTarget(l)}
+		return r.Event(ctx, tx, e, origin.Origin{})
 	})
 }
 
 // SignUpOpen says whether anybody may make an account.
-func (r *Registry) SignUpOpen() bool { return r.Settings.SignUp == "open" }
+func (r *Accounts) SignUpOpen() bool { return r.Settings.SignUp == "open" }
 
 // SignUp sends a mail with a link to somebody who wants an account, or one that says
 // that there is one already; what the caller sees is the same. ErrSignUpClosed,
 // ErrEmail, ErrName, *WaitError.
-func (r *Registry) SignUp(ctx context.Context, email, name string, from From) error {
+func (r *Accounts) SignUp(ctx context.Context, email, name string, from origin.Origin) error {
 	if !r.SignUpOpen() {
 		return ErrSignUpClosed
 	}
@@ -160,7 +156,7 @@ func (r *Registry) SignUp(ctx context.Context, email, name string, from From) er
 	if err != nil {
 		return err
 	}
-	if name, err = parseName(name); err != nil {
+	if name, err = validateName(name); err != nil {
 		return err
 	}
 	l := store.Link{Purpose: store.SignUp, Email: email, Name: name}
@@ -173,20 +169,20 @@ func (r *Registry) SignUp(ctx context.Context, email, name string, from From) er
 	case !errors.Is(err, store.ErrNotFound):
 		return fmt.Errorf("account: sign up: %w", err)
 	}
-	return r.mailLink(ctx, linkMail{l, words, e}, from)
+	return r.sendLink(ctx, linkMail{l, words, e}, from)
 }
 
 // Join makes the account of an invitation or a sign-up; name may be "" to keep the
 // one that stands in it. It does not sign in. ErrLink, ErrName, seal.Err….
-func (r *Registry) Join(ctx context.Context, token, name, password string, from From) error {
-	l, err := r.link(ctx, token, store.Invite, store.SignUp)
+func (r *Accounts) Join(ctx context.Context, token, name, password string, from origin.Origin) error {
+	l, err := r.findLink(ctx, token, store.Invite, store.SignUp)
 	if err != nil {
 		return err
 	}
 	if strings.TrimSpace(name) == "" {
 		name = l.Name
 	}
-	row, err := r.drawUp(ctx, NewAccount{Email: l.Email, Name: name, Password: password, Operator: l.Operator})
+	row, err := r.newRow(ctx, NewAccount{Email: l.Email, Name: name, Password: password, Operator: l.Operator})
 	if err != nil {
 		return err
 	}
@@ -195,7 +191,7 @@ func (r *Registry) Join(ctx context.Context, token, name, password string, from 
 			return err
 		}
 		e := audit.Event{Kind: audit.AccountCreated, Account: row.ID, Target: linkTarget(l)}
-		return r.add(ctx, tx, row, e, from)
+		return r.create(ctx, tx, row, e, from)
 	})
 	if errors.Is(err, store.ErrNotFound) || errors.Is(err, ErrExists) {
 		return ErrLink

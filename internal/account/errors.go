@@ -2,14 +2,11 @@ package account
 
 import (
 	"errors"
-	"time"
 )
 
 var (
 	// ErrCredentials says that the email or the password is not correct, and not which.
 	ErrCredentials = errors.New("email or password not correct")
-	// ErrWait says that it was asked too early or too often; a *WaitError says until when.
-	ErrWait = errors.New("too early")
 	// ErrEmail says that the text is not an address that we accept.
 	ErrEmail = errors.New("not an email address")
 	// ErrName says that the text is empty, too long or holds characters nobody can see.
@@ -23,9 +20,3 @@ var (
 	// ErrSignUpClosed says that nobody can make an account without an invitation.
 	ErrSignUpClosed = errors.New("sign-up is closed")
 )
-
-// WaitError is an ErrWait that knows when to come back.
-type WaitError struct{ Until time.Time }
-
-func (e *WaitError) Error() string { return ErrWait.Error() }
-func (e *WaitError) Unwrap() error { return ErrWait }

@@ -13,14 +13,15 @@ import (
 	"twostep.example/twostep/delivery"
 	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/i18n"
-	"twostep.example/twostep/internal/limit"
+	"twostep.example/twostep/internal/origin"
+	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/seal"
 	"twostep.example/twostep/internal/store"
 )
 
 const (
-	inviteLife = 7 * 24 * time.Hour
-	linkLife   = 30 * time.Minute // reset and sign-up
+	inviteTTL = 7 * 24 * time.Hour
+	linkTTL   = 30 * time.Minute // reset and sign-up
 )
 
 // The words of a mail with a link: "mail.reset.subject" and so on.
@@ -28,7 +29,7 @@ const (
 	resetMail  = "reset"
 	signUpMail = "signup"
 	existsMail = "exists"
-	nobody     = "" // written and never sent
+	noMail     = "" // written and never sent
 )
 
 // linkMail is a link to be mailed, with the words of the mail and the event that it is.
@@ -41,26 +42,26 @@ type linkMail struct {
 // linkTarget is how events name a link: enough to know it again, and not enough to use it.
 func linkTarget(l store.Link) string { return audit.Target("link", hex.EncodeToString(l.Token[:8])) }
 
-// mailLink makes a link and mails it to its address. Beyond the rations of an
+// sendLink makes a link and mails it to its address. Beyond the rations of an
 // address the mail is not sent, and nobody is told: a stranger who asks would learn
 // that the address has an account. *WaitError if the network asks too often.
-func (r *Registry) mailLink(ctx context.Context, m linkMail, from From) error {
+func (r *Accounts) sendLink(ctx context.Context, m linkMail, from origin.Origin) error {
 	now := r.Now()
 	token := seal.LinkToken()
 	l := m.link
-	l.Token, l.MadeAt, l.EndsAt = seal.Hash(token), store.Millis(now), store.Millis(now.Add(linkLife))
+	l.Token, l.MadeAt, l.EndsAt = seal.Hash(token), store.Millis(now), store.Millis(now.Add(linkTTL))
 	err := r.Store.Tx(ctx, func(tx *store.DB) error {
-		if err := r.Spend(ctx, tx, PerNetwork("links", from.Network(), limit.LinksPerNetwork)); err != nil {
+		if err := r.Limits.Spend(ctx, tx, ratelimit.PerNetwork("email_links_network", from.Network(), ratelimit.LinksPerNetworkHour)); err != nil {
 			return err
 		}
 		link, words, event := l, m.words, m.event
 		if event.Target == "" {
 			event.Target = linkTarget(l)
 		}
-		err := r.spendLink(ctx, tx, l.Email, from)
+		err := r.spendLinkQuota(ctx, tx, l.Email, from)
 		switch {
-		case errors.Is(err, ErrWait):
-			link.Purpose, words = store.Decoy, nobody
+		case errors.Is(err, ratelimit.ErrLimited):
+			link.Purpose, words = store.Decoy, noMail
 			event.Result, event.Reason = audit.Failure, "too many links to this address"
 		case err != nil:
 			return err
@@ -68,33 +69,33 @@ func (r *Registry) mailLink(ctx context.Context, m linkMail, from From) error {
 		if err := tx.AddLink(ctx, link); err != nil {
 			return err
 		}
-		if err := r.Put(ctx, tx, r.composeLink(link, words, token, from), now.Add(linkLife)); err != nil {
+		if err := r.Enqueue(ctx, tx, r.composeLink(link, words, token, from), now.Add(linkTTL)); err != nil {
 			return err
 		}
 		return r.Event(ctx, tx, event, from)
 	})
-	if errors.Is(err, ErrWait) {
-		return r.Refused(ctx, err, audit.Event{Account: m.event.Account, Reason: "links"}, from)
+	if errors.Is(err, ratelimit.ErrLimited) {
+		return r.Refused(ctx, err, audit.Event{Account: m.event.Account, Actor: audit.Anonymous(), Reason: "links"}, from)
 	}
 	if err != nil {
 		return fmt.Errorf("account: link: %w", err)
 	}
-	r.Wake()
+	r.NotifyOutbox()
 	return nil
 }
 
-// spendLink takes a mail out of the rations of an address. Strangers who ask for
+// spendLinkQuota takes a mail out of the rations of an address. Strangers who ask for
 // somebody's address use them up, so a network that has had nothing of it today has one
 // to itself.
-func (r *Registry) spendLink(ctx context.Context, tx *store.DB, email string, from From) error {
-	to := "links to " + r.Keyed(email)
-	own := r.Spend(ctx, tx, PerDay(to+" from "+from.Network(), 1))
-	if own != nil && !errors.Is(own, ErrWait) {
+func (r *Accounts) spendLinkQuota(ctx context.Context, tx *store.DB, email string, from origin.Origin) error {
+	to := r.Keys.Pseudonym(email)
+	own := r.Limits.Spend(ctx, tx, ratelimit.PerDay("email_links_address_network", to+" "+from.Network(), 1))
+	if own != nil && !errors.Is(own, ratelimit.ErrLimited) {
 		return own
 	}
-	err := r.Spend(ctx, tx, PerHour(to, limit.LinksPerHour), PerDay(to, limit.LinksPerDay))
-	if errors.Is(err, ErrWait) && own == nil {
-		return r.Spend(ctx, tx, PerDay(to+" beyond", limit.LinksBeyond))
+	err := r.Limits.Spend(ctx, tx, ratelimit.PerHour("email_links_address", to, ratelimit.LinksPerAddressHour), ratelimit.PerDay("email_links_address", to, ratelimit.LinksPerAddressDay))
+	if errors.Is(err, ratelimit.ErrLimited) && own == nil {
+		return r.Limits.Spend(ctx, tx, ratelimit.PerDay("email_links_address_beyond", to, ratelimit.LinksNewNetworksPerDay))
 	}
 	return err
 }
@@ -102,23 +103,23 @@ func (r *Registry) spendLink(ctx context.Context, tx *store.DB, email string, fr
 // composeLink writes the mail. The token stands in the fragment of the link, which a
 // browser keeps to itself: it reaches no log, no proxy and no Referer header. It also
 // stands alone, to be pasted where there is no script.
-func (r *Registry) composeLink(l store.Link, words string, token string, from From) delivery.Message {
+func (r *Accounts) composeLink(l store.Link, words string, token string, from origin.Origin) delivery.Message {
 	m := delivery.Message{ID: rand.Text(), To: l.Email}
-	if words == nobody {
+	if words == noMail {
 		return m
 	}
 	m.Channel = delivery.Email
 	w := i18n.For(from.Language)
 	say := func(part string) string {
 		return w.Say("mail."+words+"."+part, "Site", r.Settings.Site, "URL", r.Settings.PublicURL, "Token", token,
-			"Minutes", int(linkLife/time.Minute))
+			"Minutes", int(linkTTL/time.Minute))
 	}
 	m.Subject, m.Text = say("subject"), say("text")
 	return m
 }
 
-// link is the link of this token, if it is good for one of the purposes. ErrLink.
-func (r *Registry) link(ctx context.Context, token string, purposes ...string) (store.Link, error) {
+// findLink is the link of this token, if it is good for one of the purposes. ErrLink.
+func (r *Accounts) findLink(ctx context.Context, token string, purposes ...string) (store.Link, error) {
 	l, err := r.Store.Link(ctx, seal.Hash(strings.TrimSpace(token)), store.Millis(r.Now()))
 	if errors.Is(err, store.ErrNotFound) || err == nil && !slices.Contains(purposes, l.Purpose) {
 		return l, ErrLink

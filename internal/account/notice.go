@@ -10,69 +10,70 @@ import (
 	"twostep.example/twostep/delivery"
 	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/i18n"
+	"twostep.example/twostep/internal/origin"
 	"twostep.example/twostep/internal/seal"
 	"twostep.example/twostep/internal/store"
 	"twostep.example/twostep/internal/trust"
 )
 
-// NoticeLife is for how long a notice is worth delivering.
-const NoticeLife = 24 * time.Hour
+// NotificationTTL is for how long a notice is worth delivering.
+const NotificationTTL = 24 * time.Hour
 
-// Notice is what the owner of an account is told after something about it changed.
-type Notice struct {
-	Event   audit.Event // its Account is set by Tell
-	Words   string      // "mail.<words>.subject" and ".text"
-	Account store.Account
-	To      string // "": the address of the account
-	What    string // which factor, which address
-	Left    int    // how many of them are left
-	Undo    string // token of the link that takes the change back; "" if there is none
+// Notification is what the owner of an account is told after something about it changed.
+type Notification struct {
+	Event     audit.Event // its Account is set by NotifyOwner
+	Template  string      // "mail.<words>.subject" and ".text"
+	Account   store.Account
+	To        string // "": the address of the account
+	Detail    string // which factor, which address
+	Remaining int    // how many of them are left
+	UndoToken string // token of the link that takes the change back; "" if there is none
 }
 
-// Tell writes the event down and tells the owner what, when and where.
-func (r *Registry) Tell(ctx context.Context, tx *store.DB, n Notice, from From) error {
+// NotifyOwner writes the event down and tells the owner what, when and where.
+func (r *Accounts) NotifyOwner(ctx context.Context, tx *store.DB, n Notification, from origin.Origin) error {
 	n.Event.Account = n.Account.ID
 	if err := r.Event(ctx, tx, n.Event, from); err != nil {
 		return err
 	}
-	return r.Mail(ctx, tx, n, from)
+	return r.SendNotification(ctx, tx, n, from)
 }
 
-// Mail tells the owner.
-func (r *Registry) Mail(ctx context.Context, tx *store.DB, n Notice, from From) error {
+// SendNotification tells the owner.
+func (r *Accounts) SendNotification(ctx context.Context, tx *store.DB, n Notification, from origin.Origin) error {
 	now := r.Now()
 	w := i18n.For(from.Language)
 	say := func(part string) string {
-		return w.Say("mail."+n.Words+"."+part, "Site", r.Settings.Site, "URL", r.Settings.PublicURL, "Token", n.Undo, "What", n.What, "Count", n.Left,
+		return w.Say("mail."+n.Template+"."+part, "Site", r.Settings.Site, "URL", r.Settings.PublicURL, "Token", n.UndoToken, "What", n.Detail, "Count", n.Remaining,
 			"When", now.In(r.Settings.Location).Format("2006-01-02, 15:04 MST"),
-			"Address", Address(from.AddressText(), from.Language), "Browser", Browser(from.Request().Browser, from.Language))
+			"Address", origin.DescribeAddress(from.AddressString(), from.Language), "Browser", origin.DescribeBrowser(from.TrustRequest().Browser, from.Language))
 	}
 	m := delivery.Message{ID: rand.Text(), Channel: delivery.Email, To: n.To, Subject: say("subject"), Text: say("text")}
 	if m.To == "" {
 		m.To = n.Account.Email
 	}
-	return r.Put(ctx, tx, m, now.Add(NoticeLife))
+	return r.Enqueue(ctx, tx, m, now.Add(NotificationTTL))
 }
 
-// undoLife is for how long a change can be taken back by a link.
-const undoLife = 7 * 24 * time.Hour
+// undoTTL is for how long a change can be taken back by a link.
+const undoTTL = 7 * 24 * time.Hour
 
-// UndoLink makes the link that takes a change back: removes the factor, or brings the
+// CreateUndoLink makes the link that takes a change back: removes the factor, or brings the
 // account's present address back if factor is "". It goes to the present address.
-func (r *Registry) UndoLink(ctx context.Context, tx *store.DB, a store.Account, factor string) (token string, err error) {
+func (r *Accounts) CreateUndoLink(ctx context.Context, tx *store.DB, a store.Account, factor string) (token string, err error) {
 	now := r.Now()
 	token = seal.LinkToken()
 	return token, tx.AddLink(ctx, store.Link{
 		Token: seal.Hash(token), Purpose: store.Undo, Email: a.Email, Account: a.ID, Factor: factor,
-		MadeAt: store.Millis(now), EndsAt: store.Millis(now.Add(undoLife)),
+		MadeAt: store.Millis(now), EndsAt: store.Millis(now.Add(undoTTL)),
 	})
 }
 
-// Undo takes a change back by the link in its notice: whoever made it had the password,
+// UndoChange takes a change back by the link in its notice: whoever made it had the password,
 // so that is void too, with every session and sign-in. The owner then chooses a new one
 // by Forgot, at the address that counts again. ErrLink.
-func (r *Registry) Undo(ctx context.Context, token string, from From) error {
-	l, err := r.link(ctx, token, store.Undo)
+func (r *Accounts) UndoChange(ctx context.Context, token string, from origin.Origin) error {
+	l, err := r.findLink(ctx, token, store.Undo)
 	if err != nil {
 		return err
 	}
@@ -95,7 +96,7 @@ func (r *Registry) Undo(ctx context.Context, token string, from From) error {
 		if err := tx.SetPassword(ctx, a.ID, a.Epoch, []byte{}, a.MailedAt); err != nil {
 			return err
 		}
-		if err := r.EndTrust(ctx, tx, a, trust.EndedPassword, ""); err != nil {
+		if err := r.EndTrust(ctx, tx, a.Ref(), trust.EndedPassword, ""); err != nil {
 			return err
 		}
 		target := "email"

@@ -6,15 +6,17 @@ import (
 	"fmt"
 
 	"twostep.example/twostep/internal/audit"
+	"twostep.example/twostep/internal/origin"
+	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/seal"
 	"twostep.example/twostep/internal/store"
 	"twostep.example/twostep/internal/trust"
 )
 
-// CheckPassword finds the account whose password this is. A name that is not known,
+// VerifyPassword finds the account whose password this is. A name that is not known,
 // has no password or is disabled costs the same work as one that is, and gets the
 // same ErrCredentials. So do those who try too often: *WaitError, and nothing is compared.
-func (r *Registry) CheckPassword(ctx context.Context, email, password string, by Guesser) (store.Account, error) {
+func (r *Accounts) VerifyPassword(ctx context.Context, email, password string, by ratelimit.PasswordSource, from origin.Origin) (store.Account, error) {
 	var a store.Account
 	name := email
 	address, err := ParseEmail(email)
@@ -26,35 +28,33 @@ func (r *Registry) CheckPassword(ctx context.Context, email, password string, by
 		return a, fmt.Errorf("account: password: %w", err)
 	}
 	known := err == nil && a.DisabledAt == 0
-	tries := r.tries(name, by)
-	failed := audit.Event{Kind: audit.PasswordRejected, Actor: audit.Anonymous(), Account: a.ID, Reason: why(a)}
+	attempt, err := r.Limits.CheckPassword(ctx, name, by)
+	failed := audit.Event{Kind: audit.PasswordRejected, Account: a.ID, Actor: audit.Anonymous(), Reason: rejection(a)}
 	if a.ID == "" {
 		failed.Target = r.unknownName(name)
 	}
-	before, err := r.mayTry(ctx, tries, by)
-	if errors.Is(err, ErrWait) {
-		return store.Account{}, r.Refused(ctx, err, audit.Event{Account: a.ID, Target: failed.Target, Reason: "passwords"}, by.From)
+	if errors.Is(err, ratelimit.ErrLimited) {
+		e := audit.Event{Account: a.ID, Actor: audit.Anonymous(), Target: failed.Target, Reason: "password"}
+		return store.Account{}, r.Refused(ctx, err, e, from)
 	}
 	if err != nil {
 		return store.Account{}, err
 	}
-	same, stale, err := r.samePassword(ctx, r.passwords(by), a, password)
+	same, stale, err := r.comparePassword(ctx, r.hasherFor(by), a, password)
 	if err != nil {
 		return store.Account{}, err
 	}
 	if !same || !known {
-		if err := r.wrong(ctx, tries, by); err != nil {
+		if err := r.Limits.RecordPasswordFailure(ctx, attempt); err != nil {
 			return store.Account{}, err
 		}
-		if err := r.Failure(ctx, failed, by.From); err != nil {
+		if err := r.Failure(ctx, failed, from); err != nil {
 			return store.Account{}, err
 		}
 		return store.Account{}, ErrCredentials
 	}
-	if before > 0 {
-		if err := r.Store.Forgive(ctx, tries); err != nil {
-			return store.Account{}, fmt.Errorf("account: tries: %w", err)
-		}
+	if err := r.Limits.ResetPasswordFailures(ctx, attempt); err != nil {
+		return store.Account{}, err
 	}
 	if stale {
 		return a, r.rehash(ctx, a, password)
@@ -64,37 +64,37 @@ func (r *Registry) CheckPassword(ctx context.Context, email, password string, by
 
 // unknownName is how events name what was typed and is no account: the same for the same name, and
 // a keyed hash, since people type their password in its place.
-func (r *Registry) unknownName(typed string) string {
-	return audit.Target("name", r.Keyed("name "+typed))
+func (r *Accounts) unknownName(typed string) string {
+	return audit.Target("name", r.Keys.Pseudonym("name "+typed))
 }
 
-// why says why a password is not good for an account.
-func why(a store.Account) string {
+// rejection is why a password was rejected, for the audit log.
+func rejection(a store.Account) string {
 	switch {
 	case a.ID == "":
 		return "unknown account"
 	case a.DisabledAt != 0:
-		return "account disabled"
+		return "disabled account"
 	}
 	return "wrong password"
 }
 
-// SamePassword compares, and says whether the hash is of yesterday's cost. An account
+// ComparePassword compares, and says whether the hash is of yesterday's cost. An account
 // without a password, or no account at all, does the work and says no.
-func (r *Registry) SamePassword(ctx context.Context, a store.Account, password string) (same, stale bool, err error) {
-	return r.samePassword(ctx, r.Passwords, a, password)
+func (r *Accounts) ComparePassword(ctx context.Context, a store.Account, password string) (same, stale bool, err error) {
+	return r.comparePassword(ctx, r.Passwords, a, password)
 }
 
-// passwords compute the password of somebody. A flood of strangers keeps nobody waiting in
+// hasherFor compute the password of somebody. A flood of strangers keeps nobody waiting in
 // a browser that their account knows.
-func (r *Registry) passwords(by Guesser) *seal.Passwords {
-	if by.Device != "" && r.Known != nil {
-		return r.Known
+func (r *Accounts) hasherFor(by ratelimit.PasswordSource) *seal.Passwords {
+	if by.Device != "" && r.KnownDevicePasswords != nil {
+		return r.KnownDevicePasswords
 	}
 	return r.Passwords
 }
 
-func (r *Registry) samePassword(ctx context.Context, p *seal.Passwords, a store.Account, password string) (same, stale bool, err error) {
+func (r *Accounts) comparePassword(ctx context.Context, p *seal.Passwords, a store.Account, password string) (same, stale bool, err error) {
 	var hash string
 	if len(a.Password) > 0 {
 		plain, err := r.Keys.Open("password "+a.ID, a.Password)
@@ -107,7 +107,7 @@ func (r *Registry) samePassword(ctx context.Context, p *seal.Passwords, a store.
 }
 
 // rehash brings an old hash up to date.
-func (r *Registry) rehash(ctx context.Context, a store.Account, password string) error {
+func (r *Accounts) rehash(ctx context.Context, a store.Account, password string) error {
 	fresh, err := r.Passwords.Hash(ctx, password)
 	if errors.Is(err, seal.ErrBusy) {
 		return nil // the next sign-in will do it
@@ -121,8 +121,8 @@ func (r *Registry) rehash(ctx context.Context, a store.Account, password string)
 	return nil
 }
 
-// SealPassword checks a new password for the account and hashes it. seal.Err….
-func (r *Registry) SealPassword(ctx context.Context, a store.Account, password string) ([]byte, error) {
+// HashPassword checks a new password for the account and hashes it. seal.Err….
+func (r *Accounts) HashPassword(ctx context.Context, a store.Account, password string) ([]byte, error) {
 	if err := seal.Acceptable(password, a.Email, a.Name, r.Settings.Site); err != nil {
 		return nil, err
 	}
@@ -133,9 +133,9 @@ func (r *Registry) SealPassword(ctx context.Context, a store.Account, password s
 	return r.Keys.Seal("password "+a.ID, []byte(hash)), nil
 }
 
-// Forgot sends a link to set a new password, if the address has an account; what the
+// RequestPasswordReset sends a link to set a new password, if the address has an account; what the
 // caller sees, and the work done, is the same if not. ErrEmail, *WaitError.
-func (r *Registry) Forgot(ctx context.Context, email string, from From) error {
+func (r *Accounts) RequestPasswordReset(ctx context.Context, email string, from origin.Origin) error {
 	address, err := ParseEmail(email)
 	if err != nil {
 		return err
@@ -147,22 +147,22 @@ func (r *Registry) Forgot(ctx context.Context, email string, from From) error {
 	l := store.Link{Purpose: store.Reset, Email: address, Account: a.ID, Epoch: a.Epoch}
 	e := audit.Event{Kind: audit.PasswordResetRequested, Actor: audit.Anonymous(), Account: a.ID}
 	if err != nil || a.DisabledAt != 0 {
-		e.Result, e.Reason = audit.Failure, why(a)
+		e.Result, e.Reason = audit.Failure, rejection(a)
 		if a.ID == "" {
 			e.Target = r.unknownName(address)
 		}
-		return r.mailLink(ctx, linkMail{store.Link{Purpose: store.Decoy, Email: address}, nobody, e}, from)
+		return r.sendLink(ctx, linkMail{store.Link{Purpose: store.Decoy, Email: address}, noMail, e}, from)
 	}
-	return r.mailLink(ctx, linkMail{l, resetMail, e}, from)
+	return r.sendLink(ctx, linkMail{l, resetMail, e}, from)
 }
 
-// Reset sets a new password by a link from Forgot. It ends every session and every
+// ResetPassword sets a new password by a link from Forgot. It ends every session and every
 // sign-in, tells the owner, and does not sign in: both steps are still to be taken. What
 // somebody with the old password has used up of the mails and the pairs of app codes of today
 // counts no more, or they would keep the owner out with a password that is void.
 // ErrLink, seal.Err….
-func (r *Registry) Reset(ctx context.Context, token, password string, from From) error {
-	l, err := r.link(ctx, token, store.Reset)
+func (r *Accounts) ResetPassword(ctx context.Context, token, password string, from origin.Origin) error {
+	l, err := r.findLink(ctx, token, store.Reset)
 	if err != nil {
 		return err
 	}
@@ -173,7 +173,7 @@ func (r *Registry) Reset(ctx context.Context, token, password string, from From)
 	if err != nil {
 		return fmt.Errorf("account: reset: %w", err)
 	}
-	sealed, err := r.SealPassword(ctx, a, password)
+	sealed, err := r.HashPassword(ctx, a, password)
 	if err != nil {
 		return err
 	}
@@ -188,10 +188,10 @@ func (r *Registry) Reset(ctx context.Context, token, password string, from From)
 		if err := tx.RemoveShares(ctx, a.ID); err != nil {
 			return err
 		}
-		if err := r.EndTrust(ctx, tx, a, trust.EndedPassword, ""); err != nil {
+		if err := r.EndTrust(ctx, tx, a.Ref(), trust.EndedPassword, ""); err != nil {
 			return err
 		}
-		return r.Tell(ctx, tx, Notice{Event: audit.Event{Kind: audit.PasswordReset}, Words: "changed", Account: a}, from)
+		return r.NotifyOwner(ctx, tx, Notification{Event: audit.Event{Kind: audit.PasswordReset}, Template: "changed", Account: a}, from)
 	})
 	if errors.Is(err, store.ErrNotFound) {
 		return ErrLink
@@ -199,6 +199,6 @@ func (r *Registry) Reset(ctx context.Context, token, password string, from From)
 	if err != nil {
 		return fmt.Errorf("account: reset: %w", err)
 	}
-	r.Wake()
+	r.NotifyOutbox()
 	return nil
 }

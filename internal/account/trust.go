@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"twostep.example/twostep/internal/audit"
-	"twostep.example/twostep/internal/limit"
+	"twostep.example/twostep/internal/origin"
 	"twostep.example/twostep/internal/store"
 	"twostep.example/twostep/internal/trust"
 )
@@ -17,7 +17,7 @@ import (
 // EndTrust ends trust in all browsers of an account, in the transaction of whatever made
 // the epoch void that the account had: a password or a factor that was changed, and the
 // like. The browser in which it was done ("": there is none) keeps its own.
-func (r *Registry) EndTrust(ctx context.Context, tx *store.DB, a store.Account, why trust.Reason, keep string) error {
+func (r *Accounts) EndTrust(ctx context.Context, tx *store.DB, a store.AccountRef, why trust.Reason, keep string) error {
 	if err := tx.EndPlaces(ctx, a.ID, keep, string(why), store.Millis(r.Now())); err != nil {
 		return err
 	}
@@ -29,8 +29,8 @@ func (r *Registry) EndTrust(ctx context.Context, tx *store.DB, a store.Account, 
 
 // Disable shuts an account, or opens it again: on is false. Nothing that began before goes
 // on, and no browser is trusted any more. ErrEmail, ErrUnknown.
-func (r *Registry) Disable(ctx context.Context, email string, on bool) error {
-	return r.alter(ctx, email, func(tx *store.DB, a store.Account) error {
+func (r *Accounts) Disable(ctx context.Context, email string, on bool) error {
+	return r.update(ctx, email, func(tx *store.DB, a store.Account) error {
 		at, kind := store.Millis(r.Now()), audit.AccountDisabled
 		if !on {
 			at, kind = 0, audit.AccountEnabled
@@ -38,32 +38,32 @@ func (r *Registry) Disable(ctx context.Context, email string, on bool) error {
 		if err := tx.SetDisabled(ctx, a.ID, a.Epoch, at); err != nil {
 			return err
 		}
-		if err := r.EndTrust(ctx, tx, a, trust.EndedDisabled, ""); err != nil {
+		if err := r.EndTrust(ctx, tx, a.Ref(), trust.EndedDisabled, ""); err != nil {
 			return err
 		}
-		return r.Event(ctx, tx, audit.Event{Kind: kind, Actor: r.OperatorActor(), Account: a.ID}, From{})
+		return r.Event(ctx, tx, audit.Event{Kind: kind, Actor: r.OperatorActor(), Account: a.ID}, origin.Origin{})
 	})
 }
 
-// Distrust ends trust in all browsers of an account, for the operator. ErrEmail, ErrUnknown.
-func (r *Registry) Distrust(ctx context.Context, email string) error {
-	return r.alter(ctx, email, func(tx *store.DB, a store.Account) error {
+// ForgetDevices ends trust in all browsers of an account, for the operator. ErrEmail, ErrUnknown.
+func (r *Accounts) ForgetDevices(ctx context.Context, email string) error {
+	return r.update(ctx, email, func(tx *store.DB, a store.Account) error {
 		if err := tx.ForgetOwners(ctx, a.ID); err != nil {
 			return err
 		}
-		if err := r.EndTrust(ctx, tx, a, trust.EndedOperator, ""); err != nil {
+		if err := r.EndTrust(ctx, tx, a.Ref(), trust.EndedOperator, ""); err != nil {
 			return err
 		}
-		return r.Event(ctx, tx, audit.Event{Kind: audit.DevicesForgotten, Actor: r.OperatorActor(), Account: a.ID}, From{})
+		return r.Event(ctx, tx, audit.Event{Kind: audit.DevicesForgotten, Actor: r.OperatorActor(), Account: a.ID}, origin.Origin{})
 	})
 }
 
-var goodGroup = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,31}$`)
+var groupPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,31}$`)
 
-// CheckGroup says in plain words what is wrong with the name of a group, or nil. Apps compare
+// ValidateGroup says in plain words what is wrong with the name of a group, or nil. Apps compare
 // names by their letters, and a proxy lists them with commas.
-func CheckGroup(name string) error {
-	if !goodGroup.MatchString(name) {
+func ValidateGroup(name string) error {
+	if !groupPattern.MatchString(name) {
 		return fmt.Errorf("the group %q is not 1 to 32 small letters, digits, dots, dashes and underscores", name)
 	}
 	return nil
@@ -71,23 +71,24 @@ func CheckGroup(name string) error {
 
 // SetGroups replaces the groups of an account, for the operator: they count from the next
 // request on. ErrEmail, ErrUnknown, or what is wrong with a name.
-func (r *Registry) SetGroups(ctx context.Context, email string, groups []string) error {
+func (r *Accounts) SetGroups(ctx context.Context, email string, groups []string) error {
 	for _, name := range groups {
-		if err := CheckGroup(name); err != nil {
+		if err := ValidateGroup(name); err != nil {
 			return fmt.Errorf("account: %w", err)
 		}
 	}
 	groups = slices.Compact(slices.Sorted(slices.Values(groups)))
-	return r.alter(ctx, email, func(tx *store.DB, a store.Account) error {
+	return r.update(ctx, email, func(tx *store.DB, a store.Account) error {
 		if err := tx.SetGroups(ctx, a.ID, strings.Join(groups, " ")); err != nil {
 			return err
 		}
-		return r.Event(ctx, tx, audit.Event{Kind: audit.GroupsChanged, Actor: r.OperatorActor(), Account: a.ID, Reason: strings.Join(groups, " ")}, From{})
+		e := audit.Event{Kind: audit.GroupsChanged, Actor: r.OperatorActor(), Account: a.ID, Reason: strings.Join(groups, " ")}
+		return r.Event(ctx, tx, e, origin.Origin{})
 	})
 }
 
-// alter does something to the account of an address, all or nothing.
-func (r *Registry) alter(ctx context.Context, email string, f func(*store.DB, store.Account) error) error {
+// update does something to the account of an address, all or nothing.
+func (r *Accounts) update(ctx context.Context, email string, f func(*store.DB, store.Account) error) error {
 	a, err := r.Find(ctx, email)
 	if err != nil {
 		return err
@@ -99,7 +100,7 @@ func (r *Registry) alter(ctx context.Context, email string, f func(*store.DB, st
 }
 
 // Find is the account of an address, for the operator. ErrEmail, ErrUnknown.
-func (r *Registry) Find(ctx context.Context, email string) (store.Account, error) {
+func (r *Accounts) Find(ctx context.Context, email string) (store.Account, error) {
 	address, err := ParseEmail(email)
 	if err != nil {
 		return store.Account{}, err
@@ -112,30 +113,4 @@ func (r *Registry) Find(ctx context.Context, email string) (store.Account, error
 		return a, fmt.Errorf("account: find: %w", err)
 	}
 	return a, nil
-}
-
-// Restored makes everything void that was let in, sent or trusted before: a backup that
-// was brought back has ended sessions and used codes in it as if they were good. It also
-// forgets how late it has been. Nobody knows what was guessed after the backup was made, so
-// each account has one renewal less, which pays for one ledger that was used up. It does not pay
-// for renewals that came after the backup: an account that had n of them may have had
-// n×limit.PerYear more compared than the database can tell.
-func (r *Registry) Restored(ctx context.Context) error {
-	now, year := store.Millis(r.Now()), store.Millis(r.Now().Add(-limit.Year))
-	err := r.Store.Tx(ctx, func(tx *store.DB) error {
-		if err := tx.Void(ctx, string(trust.EndedRestored), now); err != nil {
-			return err
-		}
-		if err := tx.RenewAll(ctx, year, now, limit.Renewals, int64(limit.PerYear)); err != nil {
-			return err
-		}
-		if err := tx.SetTime(ctx, now); err != nil {
-			return err
-		}
-		return r.Event(ctx, tx, audit.Event{Kind: audit.BackupRestored, Actor: r.OperatorActor()}, From{})
-	})
-	if err != nil {
-		return fmt.Errorf("account: restored: %w", err)
-	}
-	return nil
 }

@@ -12,7 +12,6 @@ const (
 	PasswordReset          Kind = "password.reset"
 	PasswordResetRequested Kind = "password.reset_requested"
 
-	CodeSent         Kind = "code.sent"
 	CodeRejected     Kind = "code.rejected"
 	RecoveryCodeUsed Kind = "recovery_code.used"
 
@@ -83,7 +82,6 @@ func Describe() []Description {
 		{PasswordChanged, "a signed-in person chose a new password", false},
 		{PasswordReset, "a new password was chosen with a link from an email", false},
 		{PasswordResetRequested, "a link to choose a new password was requested", true},
-		{CodeSent, "a verification code was handed over to be sent", false},
 		{CodeRejected, "a wrong, used or expired verification code was entered", true},
 		{RecoveryCodeUsed, "a recovery code was used as the second step", false},
 		{SessionCreated, "a person signed in", false},

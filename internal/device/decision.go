@@ -13,6 +13,7 @@ import (
 
 	"twostep.example/twostep/internal/account"
 	"twostep.example/twostep/internal/audit"
+	"twostep.example/twostep/internal/origin"
 	"twostep.example/twostep/internal/store"
 	"twostep.example/twostep/internal/trust"
 )
@@ -38,13 +39,13 @@ func (d Decision) Old() (trust.Record, bool) {
 }
 
 // Look recognises the browser of a request, and decides about it.
-func (d *Devices) Look(ctx context.Context, a store.Account, from account.From) (Browser, Decision, error) {
+func (d *Devices) Look(ctx context.Context, a store.AccountRef, from origin.Origin) (Browser, Decision, error) {
 	b, err := d.Recognise(ctx, a, from)
-	return b, d.Decide(a, b, from.Request(), d.Now()), err
+	return b, d.Decide(a, b, from.TrustRequest(), d.Now()), err
 }
 
 // Decide is the trust decision of the house about a right password.
-func (d *Devices) Decide(a store.Account, b Browser, q trust.Request, now time.Time) Decision {
+func (d *Devices) Decide(a store.AccountRef, b Browser, q trust.Request, now time.Time) Decision {
 	now = now.Truncate(time.Millisecond)
 	is := Decision{At: now, Device: b.ID, Records: b.records, Request: q, Policy: d.Policy}
 	switch {
@@ -105,7 +106,7 @@ const mostDecisions = 200
 
 // Remember keeps a decision for its owner and the operator. That a browser of the account is asked
 // all the same is an event.
-func (d *Devices) Remember(ctx context.Context, tx *store.DB, a store.Account, by Decision) error {
+func (d *Devices) Remember(ctx context.Context, tx *store.DB, a store.AccountRef, by Decision) error {
 	err := tx.AddDecision(ctx, store.Decision{
 		ID: by.Trace, At: store.Millis(by.At), Account: a.ID, Device: by.Device, Reason: string(by.Reason),
 		Body: d.Keys.Seal("decision "+by.Trace, by.body()),
@@ -117,17 +118,12 @@ func (d *Devices) Remember(ctx context.Context, tx *store.DB, a store.Account, b
 		return err
 	}
 	e := audit.Event{Kind: audit.TrustDenied, Account: a.ID, Target: audit.Target("device", by.Device), Reason: string(by.Reason), Trace: by.Trace, Result: audit.Failure}
-	return d.Audit().Record(ctx, tx, e, by.source())
-}
-
-// source is where the request came from that was decided about.
-func (d Decision) source() audit.Source {
-	from := account.From{Address: d.Request.Address, UserAgent: d.Request.Browser.Agent}
-	return from.Source()
+	from := origin.Origin{Address: by.Request.Address, UserAgent: by.Request.Browser.Agent}
+	return d.Accounts.Event(ctx, tx, e, from)
 }
 
 // LogDecision writes a decision into the log, once it is kept.
-func (d *Devices) LogDecision(a store.Account, by Decision) {
+func (d *Devices) LogDecision(a store.AccountRef, by Decision) {
 	d.Log.Info("trust decided", "account", a.ID, "reason", by.Reason, "trace", by.Trace, "at", by.At.UTC().Format(time.RFC3339Nano))
 }
 
@@ -159,7 +155,7 @@ const history = 10
 // Questions are the last times that somebody with the right password was asked for the
 // second step, the newest first, with the whole reason.
 func (d *Devices) Questions(ctx context.Context, who Owner) ([]Decision, error) {
-	rows, err := d.Store.Questions(ctx, who.Account, history)
+	rows, err := d.Store.Questions(ctx, who.ID, history)
 	if err != nil {
 		return nil, fmt.Errorf("device: questions: %w", err)
 	}
@@ -177,8 +173,8 @@ func (d *Devices) Questions(ctx context.Context, who Owner) ([]Decision, error) 
 
 // Outlook is what would be decided if the person signed in now in this browser. Nothing is
 // kept of it.
-func (d *Devices) Outlook(ctx context.Context, who Owner, from account.From) (Decision, error) {
-	_, is, err := d.Look(ctx, who.row(), from)
+func (d *Devices) Outlook(ctx context.Context, who Owner, from origin.Origin) (Decision, error) {
+	_, is, err := d.Look(ctx, who.AccountRef, from)
 	return is, err
 }
 
@@ -198,7 +194,7 @@ func (d *Devices) Replay(ctx context.Context, trace string) (Decision, error) {
 // browser that it was verified in, and last for one that has no record. account.ErrEmail,
 // account.ErrUnknown.
 func (d *Devices) Explain(ctx context.Context, email string, q trust.Request, at time.Time) ([]Decision, error) {
-	a, err := d.Find(ctx, email)
+	a, err := d.Accounts.Find(ctx, email)
 	if err != nil {
 		return nil, err
 	}
@@ -219,11 +215,11 @@ func (d *Devices) Explain(ctx context.Context, email string, q trust.Request, at
 			i = len(browsers)
 			browsers = append(browsers, Browser{Seen: store.Seen{Device: store.Device{ID: row.Device}}})
 		}
-		browsers[i].records = append(browsers[i].records, d.record(row, a))
+		browsers[i].records = append(browsers[i].records, d.record(row, a.Ref()))
 	}
 	var list []Decision
 	for _, b := range append(browsers, Browser{}) {
-		list = append(list, d.Decide(a, b, q, at))
+		list = append(list, d.Decide(a.Ref(), b, q, at))
 	}
 	return list, nil
 }

@@ -13,12 +13,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
 	"twostep.example/twostep/internal/account"
 	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/i18n"
+	"twostep.example/twostep/internal/origin"
 	"twostep.example/twostep/internal/seal"
 	"twostep.example/twostep/internal/store"
 	"twostep.example/twostep/internal/trust"
@@ -26,8 +28,12 @@ import (
 
 // Devices are the browsers of all accounts.
 type Devices struct {
-	*account.Registry
-	Policy trust.Policy
+	Store    *store.DB
+	Keys     *seal.Keys
+	Now      func() time.Time
+	Log      *slog.Logger
+	Accounts *account.Accounts // whose owners are notified
+	Policy   trust.Policy
 }
 
 // turning is for how long two secrets of a browser are good at once: tabs that sign in at
@@ -46,8 +52,8 @@ type Browser struct {
 
 // Recognise finds the browser of a request by its cookie. One that is forged, cut short or
 // of nobody is none. It is one read.
-func (d *Devices) Recognise(ctx context.Context, a store.Account, from account.From) (Browser, error) {
-	series, secret, ok := seal.SplitDevice(from.Device)
+func (d *Devices) Recognise(ctx context.Context, a store.AccountRef, from origin.Origin) (Browser, error) {
+	series, secret, ok := seal.SplitDevice(from.DeviceToken)
 	if !ok {
 		return Browser{}, nil
 	}
@@ -58,7 +64,7 @@ func (d *Devices) Recognise(ctx context.Context, a store.Account, from account.F
 	if err != nil {
 		return Browser{}, fmt.Errorf("device: device: %w", err)
 	}
-	b := Browser{Seen: seen, Ended: trust.Reason(seen.Ended), token: from.Device, shown: seal.Hash(secret)}
+	b := Browser{Seen: seen, Ended: trust.Reason(seen.Ended), token: from.DeviceToken, shown: seal.Hash(secret)}
 	if b.Ended == "" && !d.current(b) {
 		b.Ended, b.Copied = trust.EndedStolen, true
 	}
@@ -68,14 +74,14 @@ func (d *Devices) Recognise(ctx context.Context, a store.Account, from account.F
 	for _, p := range seen.Places {
 		b.records = append(b.records, d.record(p, a))
 	}
-	b.Copied = trust.Elsewhere(b.records, from.Request(), d.Policy)
+	b.Copied = trust.Elsewhere(b.records, from.TrustRequest(), d.Policy)
 	return b, nil
 }
 
 // Known is the id of the browser of a request if the account of this address knows it; ""
 // if not. It is one read, whether or not there is such an account.
-func (d *Devices) Known(ctx context.Context, email string, from account.From) (string, error) {
-	series, secret, ok := seal.SplitDevice(from.Device)
+func (d *Devices) Known(ctx context.Context, email string, from origin.Origin) (string, error) {
+	series, secret, ok := seal.SplitDevice(from.DeviceToken)
 	address, err := account.ParseEmail(email)
 	if !ok || err != nil {
 		return "", nil
@@ -116,7 +122,7 @@ type keptPlace struct {
 
 // record is a place as the trust decision looks at it. One that does not open is as good
 // as none, and one of another epoch has ended whether or not anybody wrote it down.
-func (d *Devices) record(p store.Place, a store.Account) trust.Record {
+func (d *Devices) record(p store.Place, a store.AccountRef) trust.Record {
 	r := trust.Record{ID: p.ID, Verified: store.Time(p.VerifiedAt), Ended: trust.Reason(p.Ended)}
 	if r.Ended == "" && p.Epoch != a.Epoch {
 		r.Ended = trust.EndedChanged
@@ -138,7 +144,7 @@ func (d *Devices) record(p store.Place, a store.Account) trust.Record {
 // account.
 func placeOf(p store.Place) string { return "place " + p.ID + " " + p.Device + " " + p.Account }
 
-func (d *Devices) place(r trust.Record, device string, a store.Account) (store.Place, error) {
+func (d *Devices) place(r trust.Record, device string, a store.AccountRef) (store.Place, error) {
 	p := store.Place{ID: r.ID, Device: device, Account: a.ID, Epoch: a.Epoch, VerifiedAt: store.Millis(r.Verified)}
 	body, err := json.Marshal(keptPlace{r.Place, r.Browser.Agent, r.Browser.Hints})
 	if err != nil {
@@ -151,7 +157,7 @@ func (d *Devices) place(r trust.Record, device string, a store.Account) (store.P
 // Meet makes the browser of a request known as the account's, in the transaction of a
 // proof of both steps, and gives it the next secret. The token is "" if it keeps the one
 // it has.
-func (d *Devices) Meet(ctx context.Context, tx *store.DB, a store.Account, b Browser) (device, token string, err error) {
+func (d *Devices) Meet(ctx context.Context, tx *store.DB, a store.AccountRef, b Browser) (device, token string, err error) {
 	now := d.Now()
 	err = store.ErrNotFound
 	if b.ID != "" && b.Ended == "" {
@@ -207,8 +213,8 @@ type Verified struct {
 
 // AddPlace adds the place of a sign-in to those from which the browser is trusted, after
 // Meet in its transaction, and tells the owner if it is a new one.
-func (d *Devices) AddPlace(ctx context.Context, tx *store.DB, v Verified, from account.From) error {
-	fresh := trust.Record{ID: rand.Text(), Browser: from.Request().Browser, Verified: d.Now()}
+func (d *Devices) AddPlace(ctx context.Context, tx *store.DB, v Verified, from origin.Origin) error {
+	fresh := trust.Record{ID: rand.Text(), Browser: from.TrustRequest().Browser, Verified: d.Now()}
 	if d.Policy.Network != trust.Anywhere {
 		fresh.Place = v.Place
 	}
@@ -218,7 +224,7 @@ func (d *Devices) AddPlace(ctx context.Context, tx *store.DB, v Verified, from a
 	}
 	var before []trust.Record
 	for _, p := range rows {
-		before = append(before, d.record(p, v.Account))
+		before = append(before, d.record(p, v.Account.Ref()))
 	}
 	if err := d.savePlaces(ctx, tx, v, before, trust.Added(before, fresh)); err != nil {
 		return err
@@ -231,10 +237,10 @@ func (d *Devices) AddPlace(ctx context.Context, tx *store.DB, v Verified, from a
 	}
 	if slices.ContainsFunc(before, again) {
 		e := audit.Event{Kind: audit.DeviceTrusted, Account: v.Account.ID, SignIn: v.SignIn, Target: audit.Target("device", v.Device), Reason: "again"}
-		return d.Event(ctx, tx, e, from)
+		return d.Accounts.Event(ctx, tx, e, from)
 	}
 	label := i18n.For(from.Language).Say("trust.label", "Count", d.Days())
-	return d.Tell(ctx, tx, account.Notice{Event: audit.Event{Kind: audit.DeviceTrusted, SignIn: v.SignIn, Target: audit.Target("device", v.Device)}, Words: "trusted", Account: v.Account, What: label}, from)
+	return d.Accounts.NotifyOwner(ctx, tx, account.Notification{Event: audit.Event{Kind: audit.DeviceTrusted, SignIn: v.SignIn, Target: audit.Target("device", v.Device)}, Template: "trusted", Account: v.Account, Detail: label}, from)
 }
 
 // savePlaces replaces records by others. It writes none back: one that has ended meanwhile
@@ -252,7 +258,7 @@ func (d *Devices) savePlaces(ctx context.Context, tx *store.DB, v Verified, befo
 		}
 	}
 	for _, r := range after {
-		row, err := d.place(r, v.Device, v.Account)
+		row, err := d.place(r, v.Device, v.Account.Ref())
 		if err != nil {
 			return err
 		}
@@ -272,7 +278,7 @@ func (d *Devices) savePlaces(ctx context.Context, tx *store.DB, v Verified, befo
 
 // Use notes that trust in a browser skipped step two, and gives it its next secret, in the
 // transaction of the session. store.ErrNotFound: it ended this very moment.
-func (d *Devices) Use(ctx context.Context, tx *store.DB, a store.Account, b Browser, by Decision) (token string, err error) {
+func (d *Devices) Use(ctx context.Context, tx *store.DB, a store.AccountRef, b Browser, by Decision) (token string, err error) {
 	old, _ := by.Old()
 	old.Browser = by.Request.Browser // newer, or the same: the version may not fall again
 	row, err := d.place(old, b.ID, a)
@@ -290,7 +296,7 @@ func (d *Devices) Use(ctx context.Context, tx *store.DB, a store.Account, b Brow
 
 // Betrayed ends a browser of whose cookie there is a copy, for all accounts and with the
 // sessions that began in it, and tells their owners: once.
-func (d *Devices) Betrayed(ctx context.Context, b Browser, from account.From) error {
+func (d *Devices) Betrayed(ctx context.Context, b Browser, from origin.Origin) error {
 	err := d.Store.Tx(ctx, func(tx *store.DB) error {
 		owners, err := tx.Owners(ctx, b.ID)
 		if err != nil {
@@ -300,7 +306,7 @@ func (d *Devices) Betrayed(ctx context.Context, b Browser, from account.From) er
 			return err
 		}
 		for _, a := range owners {
-			if err := d.Tell(ctx, tx, account.Notice{Event: audit.Event{Kind: audit.DeviceSecretReused, Result: audit.Failure, Actor: audit.Anonymous(), Target: audit.Target("device", b.ID)}, Words: "stolen", Account: a}, from); err != nil {
+			if err := d.Accounts.NotifyOwner(ctx, tx, account.Notification{Event: audit.Event{Kind: audit.DeviceSecretReused, Result: audit.Failure, Actor: audit.Anonymous(), Target: audit.Target("device", b.ID)}, Template: "stolen", Account: a}, from); err != nil {
 				return err
 			}
 		}
@@ -312,7 +318,7 @@ func (d *Devices) Betrayed(ctx context.Context, b Browser, from account.From) er
 	if err != nil {
 		return fmt.Errorf("device: stolen device: %w", err)
 	}
-	d.Wake()
+	d.Accounts.NotifyOutbox()
 	return nil
 }
 

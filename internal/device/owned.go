@@ -6,21 +6,18 @@ import (
 	"slices"
 	"time"
 
-	"twostep.example/twostep/internal/account"
 	"twostep.example/twostep/internal/audit"
+	"twostep.example/twostep/internal/origin"
 	"twostep.example/twostep/internal/store"
 	"twostep.example/twostep/internal/trust"
 )
 
-// Owner is the person who is in: their account as it was when the session was read, and
-// the browser that the session began in.
+// Owner is the signed-in person: their account as it was when the session was read, and the
+// browser that the session began in.
 type Owner struct {
-	Account string
-	Epoch   int64
-	Device  string
+	store.AccountRef
+	Device string
 }
-
-func (o Owner) row() store.Account { return store.Account{ID: o.Account, Epoch: o.Epoch} }
 
 // Device is a browser that is trusted, as its owner sees it.
 type Device struct {
@@ -40,13 +37,13 @@ type TrustedPlace struct {
 // Trusted are the browsers that the person trusts now, this one first, then the one that
 // was verified last.
 func (d *Devices) Trusted(ctx context.Context, who Owner) ([]Device, error) {
-	rows, err := d.Store.Places(ctx, who.Account)
+	rows, err := d.Store.Places(ctx, who.ID)
 	if err != nil {
 		return nil, fmt.Errorf("device: devices: %w", err)
 	}
 	var list []Device
 	for _, row := range slices.Backward(rows) {
-		r := d.record(row, who.row())
+		r := d.record(row, who.AccountRef)
 		until := r.Verified.Add(d.Policy.Life)
 		if r.Ended != "" || d.Now().After(until) {
 			continue
@@ -73,13 +70,13 @@ func (d *Devices) Trusted(ctx context.Context, who Owner) ([]Device, error) {
 // Lost is when a browser like this one was last verified from this place, if that would
 // still be trusted but this one has no record: it may be the same, whose storage was
 // deleted. Zero if there is none.
-func (d *Devices) Lost(ctx context.Context, who Owner, from account.From) (time.Time, error) {
-	rows, err := d.Store.Places(ctx, who.Account)
+func (d *Devices) Lost(ctx context.Context, who Owner, from origin.Origin) (time.Time, error) {
+	rows, err := d.Store.Places(ctx, who.ID)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("device: lost: %w", err)
 	}
 	for _, row := range slices.Backward(rows) {
-		if r := d.record(row, who.row()); trust.Check(r, from.Request(), d.Policy, d.Now()) == trust.Trusted {
+		if r := d.record(row, who.AccountRef); trust.Check(r, from.TrustRequest(), d.Policy, d.Now()) == trust.Trusted {
 			return r.Verified, nil
 		}
 	}
@@ -88,33 +85,33 @@ func (d *Devices) Lost(ctx context.Context, who Owner, from account.From) (time.
 
 // ForgetDevice ends trust in one browser of the person. One that is not trusted is no
 // error.
-func (d *Devices) ForgetDevice(ctx context.Context, who Owner, id string, from account.From) error {
-	e := audit.Event{Kind: audit.DeviceForgotten, Account: who.Account, Target: audit.Target("device", id)}
+func (d *Devices) ForgetDevice(ctx context.Context, who Owner, id string, from origin.Origin) error {
+	e := audit.Event{Kind: audit.DeviceForgotten, Account: who.ID, Target: audit.Target("device", id)}
 	return d.forget(ctx, e, from, func(tx *store.DB) error {
-		if err := tx.ForgetOwner(ctx, id, who.Account); err != nil {
+		if err := tx.ForgetOwner(ctx, id, who.ID); err != nil {
 			return err
 		}
-		return tx.EndPlacesOf(ctx, id, who.Account, string(trust.EndedRevoked), store.Millis(d.Now()))
+		return tx.EndPlacesOf(ctx, id, who.ID, string(trust.EndedRevoked), store.Millis(d.Now()))
 	})
 }
 
 // ForgetDevices ends trust in all browsers of the person.
-func (d *Devices) ForgetDevices(ctx context.Context, who Owner, from account.From) error {
-	e := audit.Event{Kind: audit.DevicesForgotten, Account: who.Account}
+func (d *Devices) ForgetDevices(ctx context.Context, who Owner, from origin.Origin) error {
+	e := audit.Event{Kind: audit.DevicesForgotten, Account: who.ID}
 	return d.forget(ctx, e, from, func(tx *store.DB) error {
-		if err := tx.ForgetOwners(ctx, who.Account); err != nil {
+		if err := tx.ForgetOwners(ctx, who.ID); err != nil {
 			return err
 		}
-		return d.EndTrust(ctx, tx, who.row(), trust.EndedRevoked, "")
+		return d.Accounts.EndTrust(ctx, tx, who.AccountRef, trust.EndedRevoked, "")
 	})
 }
 
-func (d *Devices) forget(ctx context.Context, e audit.Event, from account.From, f func(*store.DB) error) error {
+func (d *Devices) forget(ctx context.Context, e audit.Event, from origin.Origin, f func(*store.DB) error) error {
 	err := d.Store.Tx(ctx, func(tx *store.DB) error {
 		if err := f(tx); err != nil {
 			return err
 		}
-		return d.Event(ctx, tx, e, from)
+		return d.Accounts.Event(ctx, tx, e, from)
 	})
 	if err != nil {
 		return fmt.Errorf("device: forget device: %w", err)

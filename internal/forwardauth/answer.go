@@ -9,12 +9,13 @@ import (
 
 	"twostep.example/twostep/internal/grant"
 	"twostep.example/twostep/internal/page"
-	"twostep.example/twostep/internal/signin"
+	"twostep.example/twostep/internal/session"
 )
 
 // verdict is where a request stands: grant.Request.Next decides here as for OpenID Connect.
 type verdict struct {
 	grant.Standing
+	grant   string // the id of the grant of the host's cookie
 	step    grant.Step
 	refusal string
 }
@@ -31,6 +32,7 @@ func (s *Site) answer(w http.ResponseWriter, r *http.Request, app grant.App, abo
 		return err
 	case v.step == grant.StepAllowed:
 		said := told(v.Standing)
+		began.basis = began.basis.Of(v.grant, *v.Who)
 		s.memory.keep(s.browser(r, about), began, said)
 		said.say(w)
 		return nil
@@ -49,10 +51,11 @@ func (s *Site) answer(w http.ResponseWriter, r *http.Request, app grant.App, abo
 
 // decide says what is missing until the host may answer this browser.
 func (s *Site) decide(r *http.Request, app grant.App, about asked) (v verdict, err error) {
-	who, err := s.who(r, app, about)
+	who, id, err := s.who(r, app, about)
 	if err != nil {
 		return v, err
 	}
+	v.grant = id
 	request := grant.Request{App: app.ID, Redirect: about.redirect(), Scope: scope(), Asked: s.Grants.Now()}
 	if v.Standing, err = s.Grants.Standing(r.Context(), request, who); err != nil {
 		return v, err
@@ -61,30 +64,30 @@ func (s *Site) decide(r *http.Request, app grant.App, about asked) (v verdict, e
 	return v, nil
 }
 
-// who is the person whose session the host's cookie goes back to; nil: nobody.
-func (s *Site) who(r *http.Request, app grant.App, about asked) (*signin.Session, error) {
+// who is the person whose session the host's cookie goes back to, and the id of the cookie's grant; nil: nobody.
+func (s *Site) who(r *http.Request, app grant.App, about asked) (who *session.Session, id string, err error) {
 	token := s.Pages.Cookie(r, page.AppCookie)
 	if token == "" {
-		return nil, nil
+		return nil, "", nil
 	}
 	of, err := s.Grants.AtHost(r.Context(), token)
 	if errors.Is(err, grant.ErrInvalid) {
-		return nil, nil
+		return nil, "", nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	if of.App != app.ID || of.Redirect() != about.redirect() {
-		return nil, nil // it is another host's
+		return nil, "", nil // it is another host's
 	}
-	who, err := s.Grants.Engine.SessionOf(r.Context(), of.Session)
-	if errors.Is(err, signin.ErrNoSession) {
-		return nil, nil
+	found, err := s.Sessions.GetByID(r.Context(), of.Session)
+	if errors.Is(err, session.ErrNoSession) {
+		return nil, "", nil
 	}
-	if err != nil || who.Account.ID != of.Account {
-		return nil, err
+	if err != nil || found.Account.ID != of.Account {
+		return nil, "", err
 	}
-	return &who, nil
+	return &found, of.ID, nil
 }
 
 // yes is who it is, as headers. Every header is there in every yes, if need be empty, so that a

@@ -25,7 +25,7 @@ func (s *Site) leave(w http.ResponseWriter, r *http.Request, about asked) error 
 	}
 	s.Pages.KeepCookie(w, page.EnterCookie, verifier, away)
 	query := url.Values{"to": {about.origin + about.back()}, "challenge": {grant.Challenge(verifier)}}
-	return redirect(w, s.Grants.Settings.PublicURL+starting+"?"+query.Encode())
+	return redirect(w, s.Grants.Issuer+starting+"?"+query.Encode())
 }
 
 // start keeps what a host asks for, on the sign-in server. The way back can only be to a host

@@ -18,12 +18,14 @@ import (
 
 	"twostep.example/twostep/internal/grant"
 	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/session"
 )
 
 // Site answers the proxies of one server.
 type Site struct {
-	Grants *grant.Grants
-	Pages  *page.Printer
+	Grants   *grant.Grants
+	Sessions *session.Sessions
+	Pages    *page.Printer
 
 	memory memory
 }

@@ -6,14 +6,15 @@ import (
 	"sync"
 	"time"
 
+	"twostep.example/twostep/internal/grant"
 	"twostep.example/twostep/internal/page"
 )
 
 const (
-	// fresh is how long a yes is remembered. Everything that this server changes counts at once;
-	// what another server on the same database changes, when this is over.
+	// fresh is how long a yes is remembered. What this server changes takes effect at once; what another server on
+	// the same database changes, when this is over.
 	fresh = time.Second
-	// kept and most are when all are forgotten: names of people stand in there.
+	// kept and most are when all are forgotten: the answers hold names of people.
 	kept = time.Minute
 	most = 20_000
 )
@@ -32,10 +33,10 @@ type browser struct {
 	origin string
 }
 
-// moment is when the database was read: by the clock, and by what had changed until then.
+// moment is when the database was read: by the clock, and by how much had changed until then.
 type moment struct {
-	at      time.Time
-	version uint64
+	at    time.Time
+	basis grant.Basis
 }
 
 type remembered struct {
@@ -43,14 +44,14 @@ type remembered struct {
 	yes yes
 }
 
-// holds reports whether what was read then is still good now.
-func (then moment) holds(now moment) bool {
+// fresh reports whether what was read then is recent enough now.
+func (then moment) fresh(now moment) bool {
 	age := now.at.Sub(then.at)
-	return then.version == now.version && age >= 0 && age < fresh
+	return age >= 0 && age < fresh
 }
 
-// now is by the clock on the wall: the other one stands still while the machine sleeps.
-func (s *Site) now() moment { return moment{s.Grants.Now().Round(0), s.Grants.Store.Version()} }
+// now is by the wall clock: the monotonic one stops while the machine sleeps.
+func (s *Site) now() moment { return moment{s.Grants.Now().Round(0), s.Grants.Basis()} }
 
 func (s *Site) browser(r *http.Request, about asked) browser {
 	return browser{sha256.Sum256([]byte(s.Pages.Cookie(r, page.AppCookie))), about.origin}
@@ -65,11 +66,11 @@ func (m *memory) keep(b browser, read moment, said yes) {
 	m.all[b] = remembered{read, said}
 }
 
-func (m *memory) recall(b browser, now moment) (yes, bool) {
+func (m *memory) recall(b browser, now moment, changed func(grant.Basis) bool) (yes, bool) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	found, ok := m.all[b]
-	return found.yes, ok && found.holds(now)
+	return found.yes, ok && found.fresh(now) && !changed(found.basis)
 }
 
 // Remembers answers a question that was answered with yes a moment ago, and reports whether it
@@ -82,7 +83,7 @@ func (s *Site) Remembers(w http.ResponseWriter, r *http.Request) bool {
 	if err != nil || about.path() == entering {
 		return false
 	}
-	said, ok := s.memory.recall(s.browser(r, about), s.now())
+	said, ok := s.memory.recall(s.browser(r, about), s.now(), s.Grants.Changed)
 	if ok {
 		w.Header().Set("Cache-Control", "no-store")
 		said.say(w)

@@ -20,7 +20,7 @@ import (
 
 	"twostep.example/twostep/internal/account"
 	"twostep.example/twostep/internal/seal"
-	"twostep.example/twostep/internal/signin"
+	"twostep.example/twostep/internal/session"
 )
 
 // App is a relying party: an OpenID Connect client, or hosts behind a reverse proxy, or both.
@@ -59,7 +59,7 @@ func (a App) admits(groups []string) bool {
 }
 
 // Least is how much the app needs of everybody.
-func (a App) Least() signin.Level { return signin.ParseACR(a.ACR) }
+func (a App) Least() session.Level { return session.ParseACR(a.ACR) }
 
 // Oldest is how old the newest full proof may be; 0: as old as it likes.
 func (a App) Oldest() time.Duration { return time.Duration(a.MaxAge) * time.Second }
@@ -134,8 +134,8 @@ func (a App) Check() error {
 		return a.flaw("algorithm", "the algorithm is %q, not ES256 or RS256", a.Algorithm)
 	case a.NoPKCE && a.Public():
 		return a.flaw("no_pkce", "without a secret PKCE is all that protects the code: no_pkce is for apps with a secret")
-	case a.ACR != "" && a.Least() == signin.LevelNone:
-		return a.flaw("acr", "the acr is %q, not one of %s", a.ACR, strings.Join(signin.ACRs(), ", "))
+	case a.ACR != "" && a.Least() == session.LevelNone:
+		return a.flaw("acr", "the acr is %q, not one of %s", a.ACR, strings.Join(session.ACRs(), ", "))
 	case a.Introspects && a.Public():
 		return a.flaw("introspects", "an API that asks about tokens must prove itself: give it a secret or keys")
 	case a.MaxAge < 0:
@@ -179,7 +179,7 @@ func (a App) checkPlaces() error {
 		}
 	}
 	for _, group := range a.Groups {
-		if err := account.CheckGroup(group); err != nil {
+		if err := account.ValidateGroup(group); err != nil {
 			return a.flaw("groups", "%v", err)
 		}
 	}

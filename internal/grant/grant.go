@@ -16,6 +16,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -23,8 +24,11 @@ import (
 
 	"twostep.example/twostep/internal/account"
 	"twostep.example/twostep/internal/audit"
+	"twostep.example/twostep/internal/challenge"
+	"twostep.example/twostep/internal/origin"
+	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/seal"
-	"twostep.example/twostep/internal/signin"
+	"twostep.example/twostep/internal/session"
 	"twostep.example/twostep/internal/store"
 )
 
@@ -39,9 +43,15 @@ const (
 
 // Grants are all of them.
 type Grants struct {
-	*account.Registry
-	Engine *signin.Engine
-	Fixed  []App // those of the settings
+	Store      *store.DB
+	Keys       *seal.Keys
+	Now        func() time.Time
+	Log        *slog.Logger
+	Limits     *ratelimit.Limiter
+	Accounts   *account.Accounts // for audit events
+	Challenges *challenge.Challenges
+	Issuer     string // the public URL
+	Fixed      []App  // those of the settings
 
 	making sync.Mutex // of a signing key: one is enough
 	opened sync.Map   // signing keys, by their ids
@@ -77,7 +87,7 @@ func (g Grant) Nonce() string { return g.asked.Nonce }
 func (g Grant) Redirect() string { return g.asked.Redirect }
 
 // ACR is the level at which the grant was given.
-func (g Grant) ACR() string { return signin.LevelOf(g.AMR).ACR() }
+func (g Grant) ACR() string { return session.LevelOf(g.AMR).ACR() }
 
 // Has reports whether a scope was allowed.
 func (g Grant) Has(scope string) bool { return slices.Contains(g.Scope, scope) }
@@ -94,7 +104,7 @@ func read(row store.Grant) (g Grant, err error) {
 }
 
 // Issue gives a code for what was asked, to the person of the session.
-func (g *Grants) Issue(ctx context.Context, r Request, who signin.Session, from account.From) (code string, err error) {
+func (g *Grants) Issue(ctx context.Context, r Request, who session.Session, from origin.Origin) (code string, err error) {
 	a, err := g.App(ctx, r.App)
 	if err != nil {
 		return "", err
@@ -109,10 +119,10 @@ func (g *Grants) Issue(ctx context.Context, r Request, who signin.Session, from 
 	now := g.Now()
 	code = seal.Token()
 	row := store.Grant{
-		ID: rand.Text(), App: r.App, Account: who.Account.ID, Epoch: who.Owner().Epoch, Session: who.ID, SessionEndsAt: store.Millis(who.Ends),
+		ID: rand.Text(), App: r.App, Account: who.Account.ID, Epoch: who.Ref().Epoch, Session: who.ID, SessionEndsAt: store.Millis(who.ExpiresAt),
 		Scope: strings.Join(r.Scope, " "), Body: string(body), AMR: strings.Join(who.AMR, " "), ProvedAt: store.Millis(who.AuthTime()),
 		Offline: slices.Contains(r.Scope, "offline_access"), Code: seal.Hash(code), CodeEndsAt: store.Millis(now.Add(CodeLife)),
-		BeganAt: store.Millis(now), EndsAt: store.Millis(who.Ends),
+		BeganAt: store.Millis(now), EndsAt: store.Millis(who.ExpiresAt),
 	}
 	if row.Offline {
 		row.EndsAt = store.Millis(now.Add(OfflineLife))
@@ -121,7 +131,7 @@ func (g *Grants) Issue(ctx context.Context, r Request, who signin.Session, from 
 		if err := tx.AddGrant(ctx, row); err != nil {
 			return err
 		}
-		return g.Event(ctx, tx, grantEvent(audit.GrantCreated, row), from)
+		return g.Accounts.Event(ctx, tx, grantEvent(audit.GrantCreated, row), from)
 	})
 	if err != nil {
 		return "", fmt.Errorf("grant: issue: %w", err)
@@ -136,7 +146,7 @@ func grantEvent(kind audit.Kind, row store.Grant) audit.Event {
 
 // Redemption is what an app brings for a code.
 type Redemption struct {
-	From     account.From
+	From     origin.Origin
 	App      App
 	Code     string
 	Redirect string
@@ -211,7 +221,7 @@ func (g *Grants) cameTwice(ctx context.Context, r Redemption) error {
 
 // stolen ends a grant of which a code or a token was used twice, and records that, whether or not
 // the app waits for the answer.
-func (g *Grants) stolen(ctx context.Context, kind audit.Kind, row store.Grant, from account.From) error {
+func (g *Grants) stolen(ctx context.Context, kind audit.Kind, row store.Grant, from origin.Origin) error {
 	if row.EndedAt != 0 {
 		return nil
 	}
@@ -222,7 +232,7 @@ func (g *Grants) stolen(ctx context.Context, kind audit.Kind, row store.Grant, f
 		}
 		e := grantEvent(kind, row)
 		e.Actor, e.Result = audit.Client(row.App), audit.Failure
-		return g.Event(ctx, tx, e, from)
+		return g.Accounts.Event(ctx, tx, e, from)
 	})
 	if err != nil {
 		return fmt.Errorf("grant: stolen: %w", err)
@@ -246,7 +256,7 @@ func Challenge(verifier string) string {
 }
 
 // end ends a grant for its app, and with it all of its tokens.
-func (g *Grants) end(ctx context.Context, row store.Grant, from account.From) error {
+func (g *Grants) end(ctx context.Context, row store.Grant, from origin.Origin) error {
 	if row.EndedAt != 0 {
 		return nil
 	}
@@ -256,7 +266,7 @@ func (g *Grants) end(ctx context.Context, row store.Grant, from account.From) er
 		}
 		e := grantEvent(audit.GrantEnded, row)
 		e.Actor = audit.Client(row.App)
-		return g.Event(ctx, tx, e, from)
+		return g.Accounts.Event(ctx, tx, e, from)
 	})
 	if err != nil {
 		return fmt.Errorf("grant: end: %w", err)
@@ -273,7 +283,7 @@ type Allowed struct {
 
 // Given are the apps that the person uses, or has allowed something, once each, with all that
 // each may know.
-func (g *Grants) Given(ctx context.Context, who signin.Session) (list []Allowed, err error) {
+func (g *Grants) Given(ctx context.Context, who session.Session) (list []Allowed, err error) {
 	rows, err := g.Store.GrantsOf(ctx, who.Account.ID, store.Millis(g.Now()))
 	if err != nil {
 		return nil, fmt.Errorf("grant: given: %w", err)
@@ -304,7 +314,7 @@ func (g *Grants) Given(ctx context.Context, who signin.Session) (list []Allowed,
 }
 
 // Withdraw takes from an app all that the person has allowed it.
-func (g *Grants) Withdraw(ctx context.Context, who signin.Session, app string, from account.From) error {
+func (g *Grants) Withdraw(ctx context.Context, who session.Session, app string, from origin.Origin) error {
 	return g.Store.Tx(ctx, func(tx *store.DB) error {
 		if err := tx.RemoveConsent(ctx, who.Account.ID, app); err != nil {
 			return err
@@ -312,12 +322,12 @@ func (g *Grants) Withdraw(ctx context.Context, who signin.Session, app string, f
 		if err := tx.EndGrants(ctx, who.Account.ID, app, store.Millis(g.Now())); err != nil {
 			return err
 		}
-		return g.Event(ctx, tx, clientEvent(audit.ConsentWithdrawn, who, app), from)
+		return g.Accounts.Event(ctx, tx, clientEvent(audit.ConsentWithdrawn, who, app), from)
 	})
 }
 
 // clientEvent is something that happened between a person and an app.
-func clientEvent(kind audit.Kind, who signin.Session, app string) audit.Event {
+func clientEvent(kind audit.Kind, who session.Session, app string) audit.Event {
 	return audit.Event{Kind: kind, Account: who.Account.ID, Target: audit.Target("client", app), Client: app}
 }
 
@@ -357,7 +367,7 @@ func (g *Grants) Person(ctx context.Context, of Grant) (Person, error) {
 func personOf(a store.Account) Person { return Person{a.Email, a.Name, strings.Fields(a.Groups)} }
 
 // Standing is where a request stands with the person of a session; nil: nobody is in.
-func (g *Grants) Standing(ctx context.Context, r Request, who *signin.Session) (s Standing, err error) {
+func (g *Grants) Standing(ctx context.Context, r Request, who *session.Session) (s Standing, err error) {
 	s.Now, s.Who = g.Now(), who
 	if s.App, err = g.App(ctx, r.App); err != nil || who == nil {
 		return s, err
@@ -366,7 +376,7 @@ func (g *Grants) Standing(ctx context.Context, r Request, who *signin.Session) (
 		return s, err
 	}
 	if r.short(s) {
-		if s.Reach, err = g.Engine.Reach(ctx, *who); err != nil {
+		if s.Reach, err = g.Challenges.HighestLevel(ctx, *who); err != nil {
 			return s, err
 		}
 	}

@@ -16,8 +16,8 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
 
-	"twostep.example/twostep/internal/account"
 	"twostep.example/twostep/internal/audit"
+	"twostep.example/twostep/internal/origin"
 	"twostep.example/twostep/internal/store"
 )
 
@@ -125,7 +125,7 @@ func (g *Grants) makeKey(ctx context.Context, algorithm string) (k signingKey, e
 			return err
 		}
 		e := audit.Event{Kind: audit.SigningKeyCreated, Actor: audit.System(), Target: audit.Target("signing_key", k.ID), Reason: algorithm}
-		return g.Event(ctx, tx, e, account.From{})
+		return g.Accounts.Event(ctx, tx, e, origin.Origin{})
 	})
 }
 
@@ -192,7 +192,7 @@ func (g *Grants) Known(ctx context.Context, token string) (claims jwt.Claims, mo
 		if err != nil {
 			return claims, nil, err
 		}
-		if parsed.Claims(k.private.Public(), &claims, &more) != nil || claims.Issuer != g.Settings.PublicURL {
+		if parsed.Claims(k.private.Public(), &claims, &more) != nil || claims.Issuer != g.Issuer {
 			return claims, nil, ErrInvalid
 		}
 		return claims, more, nil
@@ -241,7 +241,8 @@ func (g *Grants) Asserted(ctx context.Context, a App, token string, audiences ..
 	case claims.ID == "" || len(claims.ID) > 256:
 		return fmt.Errorf("%w: it has no jti, or one of more than 256 letters", ErrInvalid)
 	}
-	err = g.Store.Spend(ctx, "assertion of "+a.ID+" "+g.Keyed(claims.ID), store.Millis(claims.Expiry.Time().Add(leeway)), 1, 1)
+	once := store.Counter{Kind: "client_assertion", Subject: a.ID + " " + g.Keys.Pseudonym(claims.ID)}
+	err = g.Store.Spend(ctx, once, store.Millis(claims.Expiry.Time().Add(leeway)), 1, 1)
 	if errors.Is(err, store.ErrNotFound) {
 		return fmt.Errorf("%w: its jti came before", ErrInvalid)
 	}

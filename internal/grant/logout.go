@@ -71,7 +71,7 @@ func (g *Grants) farewell(ctx context.Context, a App, row store.Grant) (string, 
 	}
 	now := g.Now()
 	return g.Sign(ctx, a.Signs(), logoutToken, map[string]any{
-		"iss": g.Settings.PublicURL, "aud": a.ID, "sub": subject, "sid": g.SID(row.Session, a.ID), "jti": rand.Text(),
+		"iss": g.Issuer, "aud": a.ID, "sub": subject, "sid": g.SID(row.Session, a.ID), "jti": rand.Text(),
 		"iat": now.Unix(), "exp": now.Add(logoutLife).Unix(),
 		"events": map[string]any{"http://schemas.openid.net/event/backchannel-logout": struct{}{}},
 	})

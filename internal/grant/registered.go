@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"slices"
 
-	"twostep.example/twostep/internal/account"
 	"twostep.example/twostep/internal/audit"
+	"twostep.example/twostep/internal/origin"
 	"twostep.example/twostep/internal/store"
 )
 
@@ -114,8 +114,8 @@ func (g *Grants) alter(ctx context.Context, kind audit.Kind, id string, f func(*
 		if err := f(tx); err != nil {
 			return err
 		}
-		e := audit.Event{Kind: kind, Actor: g.OperatorActor(), Target: audit.Target("client", id), Client: id}
-		return g.Event(ctx, tx, e, account.From{})
+		e := audit.Event{Kind: kind, Actor: g.Accounts.OperatorActor(), Target: audit.Target("client", id), Client: id}
+		return g.Accounts.Event(ctx, tx, e, origin.Origin{})
 	})
 }
 

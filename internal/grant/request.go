@@ -11,10 +11,11 @@ import (
 	"strings"
 	"time"
 
-	"twostep.example/twostep/internal/account"
 	"twostep.example/twostep/internal/audit"
+	"twostep.example/twostep/internal/origin"
+	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/seal"
-	"twostep.example/twostep/internal/signin"
+	"twostep.example/twostep/internal/session"
 	"twostep.example/twostep/internal/store"
 )
 
@@ -28,8 +29,8 @@ type Request struct {
 	Challenge string // of PKCE, S256
 	Mode      string // "query" or "form_post"
 	Prompt    []string
-	MaxAge    *int64       // seconds
-	Level     signin.Level // how much must be proven
+	MaxAge    *int64        // seconds
+	Level     session.Level // how much must be proven
 	LoginHint string
 	Locales   string
 	Subject   string // whom an id_token_hint names; "" if there was none
@@ -56,10 +57,10 @@ const (
 
 // Standing is where a request stands with a person.
 type Standing struct {
-	Who       *signin.Session // nil: nobody is in
-	Subject   string          // theirs, for the app
-	Reach     signin.Level    // the most that they could prove; known if that matters
-	Consented bool            // likewise
+	Who       *session.Session // nil: nobody is in
+	Subject   string           // theirs, for the app
+	Reach     session.Level    // the most that they could prove; known if that matters
+	Consented bool             // likewise
 	App       App
 	Now       time.Time
 }
@@ -97,12 +98,12 @@ func (r Request) Next(s Standing) (Step, string) {
 
 // choice reports whether the person may want to be somebody else (prompt=select_account): they were in before
 // they were asked, and have not said that it is them.
-func (r Request) choice(who signin.Session) bool {
-	return slices.Contains(r.Prompt, "select_account") && r.Subject == "" && r.Chosen != who.Account.ID && who.Began.Before(r.Asked.Truncate(time.Millisecond))
+func (r Request) choice(who session.Session) bool {
+	return slices.Contains(r.Prompt, "select_account") && r.Subject == "" && r.Chosen != who.Account.ID && who.StartedAt.Before(r.Asked.Truncate(time.Millisecond))
 }
 
 // least is the level that has to be proven.
-func (r Request) least(a App) signin.Level { return max(r.Level, a.Least()) }
+func (r Request) least(a App) session.Level { return max(r.Level, a.Least()) }
 
 // short reports whether what the person has proven is too little, or too old.
 func (r Request) short(s Standing) bool { return r.stale(s) || s.Who.Level() < r.least(s.App) }
@@ -114,7 +115,7 @@ const slack = 10 * time.Minute
 // stale reports whether the proof that the person has given is too old for this request, or was
 // skipped. One that was given after it was asked for is good for a while, whatever the age.
 func (r Request) stale(s Standing) bool {
-	proved := s.Who.Proved
+	proved := s.Who.AuthenticatedAt
 	old, asked := s.Now.Sub(proved), !proved.Before(r.Asked.Truncate(time.Millisecond))
 	over := func(age time.Duration) bool { return old > age && (!asked || old > age+slack) }
 	return slices.Contains(r.Prompt, "login") && (!asked || old > slack) || r.MaxAge != nil && over(time.Duration(*r.MaxAge)*time.Second) || s.App.MaxAge > 0 && over(s.App.Oldest())
@@ -122,7 +123,7 @@ func (r Request) stale(s Standing) bool {
 
 // full reports whether trust in a browser is not enough for the request.
 func (r Request) full(a App) bool {
-	return slices.Contains(r.Prompt, "login") || r.MaxAge != nil || a.MaxAge > 0 || r.least(a) > signin.LevelPassword
+	return slices.Contains(r.Prompt, "login") || r.MaxAge != nil || a.MaxAge > 0 || r.least(a) > session.LevelPassword
 }
 
 var (
@@ -146,16 +147,16 @@ func Continuing(token string) string {
 // prove anything to make one, and each takes room.
 const waitingPerHour = 3000
 
-func (g *Grants) spendRequest(ctx context.Context, app string, from account.From) error {
-	err := g.Spend(ctx, g.Store, account.PerNetwork("requests of apps", from.Network(), waitingPerHour))
-	if errors.Is(err, account.ErrWait) {
-		return g.Refused(ctx, err, audit.Event{Client: app, Reason: "requests of apps"}, from)
+func (g *Grants) spendRequest(ctx context.Context, app string, from origin.Origin) error {
+	err := g.Limits.Spend(ctx, g.Store, ratelimit.PerNetwork("authorization_requests_network", from.Network(), waitingPerHour))
+	if errors.Is(err, ratelimit.ErrLimited) {
+		return g.Accounts.Refused(ctx, err, audit.Event{Client: app, Reason: "authorization requests"}, from)
 	}
 	return err
 }
 
-// Wait keeps a request until the person is back. *account.WaitError.
-func (g *Grants) Wait(ctx context.Context, r Request, from account.From) (token string, err error) {
+// Wait keeps a request of a network until the person is back. *account.WaitError.
+func (g *Grants) Wait(ctx context.Context, r Request, from origin.Origin) (token string, err error) {
 	if err := g.spendRequest(ctx, r.App, from); err != nil {
 		return "", err
 	}
@@ -164,7 +165,7 @@ func (g *Grants) Wait(ctx context.Context, r Request, from account.From) (token 
 
 // Push keeps a request that the app itself has sent, and returns its name. An app without a
 // proof may be anybody. *account.WaitError.
-func (g *Grants) Push(ctx context.Context, a App, r Request, from account.From) (name string, err error) {
+func (g *Grants) Push(ctx context.Context, a App, r Request, from origin.Origin) (name string, err error) {
 	if a.Public() {
 		if err := g.spendRequest(ctx, a.ID, from); err != nil {
 			return "", err
@@ -274,7 +275,7 @@ func (g *Grants) Answered(ctx context.Context, token string) error {
 
 // Consents reports whether the person has allowed the app all of it: since it was asked for,
 // if the app wants them to be asked again.
-func (g *Grants) Consents(ctx context.Context, who signin.Session, r Request) (bool, error) {
+func (g *Grants) Consents(ctx context.Context, who session.Session, r Request) (bool, error) {
 	c, err := g.Store.Consent(ctx, who.Account.ID, r.App)
 	if errors.Is(err, store.ErrNotFound) {
 		return false, nil
@@ -293,7 +294,7 @@ func covers(c store.Consent, scope []string) bool {
 
 // Consent keeps that the person allows the app what it asks for, beside what they have allowed
 // it before.
-func (g *Grants) Consent(ctx context.Context, who signin.Session, r Request, from account.From) error {
+func (g *Grants) Consent(ctx context.Context, who session.Session, r Request, from origin.Origin) error {
 	err := g.Store.Tx(ctx, func(tx *store.DB) error {
 		c, err := tx.Consent(ctx, who.Account.ID, r.App)
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
@@ -307,7 +308,7 @@ func (g *Grants) Consent(ctx context.Context, who signin.Session, r Request, fro
 		}
 		e := clientEvent(audit.ConsentGiven, who, r.App)
 		e.Reason = all.Scope
-		return g.Event(ctx, tx, e, from)
+		return g.Accounts.Event(ctx, tx, e, from)
 	})
 	if err != nil {
 		return fmt.Errorf("grant: consent: %w", err)
@@ -316,15 +317,15 @@ func (g *Grants) Consent(ctx context.Context, who signin.Session, r Request, fro
 }
 
 // Decline records that the person does not allow the app what it asks for.
-func (g *Grants) Decline(ctx context.Context, who signin.Session, app string, from account.From) error {
-	return g.Failure(ctx, clientEvent(audit.ConsentDenied, who, app), from)
+func (g *Grants) Decline(ctx context.Context, who session.Session, app string, from origin.Origin) error {
+	return g.Accounts.Failure(ctx, clientEvent(audit.ConsentDenied, who, app), from)
 }
 
 // Deny records that the person may not use the app. The reason is an error of OpenID Connect.
-func (g *Grants) Deny(ctx context.Context, who signin.Session, app, reason string, from account.From) error {
+func (g *Grants) Deny(ctx context.Context, who session.Session, app, reason string, from origin.Origin) error {
 	e := clientEvent(audit.AccessDenied, who, app)
 	e.Reason = reason
-	return g.Failure(ctx, e, from)
+	return g.Accounts.Failure(ctx, e, from)
 }
 
 // Errand is what the pages know of where somebody is going to who is on the way in.
@@ -332,7 +333,7 @@ type Errand struct {
 	App     string // its name
 	Origin  string // what the way leads to in the end; "" if it stays here
 	Full    bool   // both steps are wanted, whatever is trusted
-	Level   signin.Level
+	Level   session.Level
 	Hint    string // the address to sign in with
 	Locales string
 	Token   string // under which a request waits; "" if none does

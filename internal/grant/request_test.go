@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"twostep.example/twostep/internal/signin"
+	"twostep.example/twostep/internal/session"
 )
 
 // The order of the steps, for everybody who may come with everything that may be asked.
@@ -12,8 +12,8 @@ func TestNext(t *testing.T) {
 	now := time.Date(2026, 11, 25, 9, 0, 0, 0, time.UTC)
 	ago := func(d time.Duration) time.Time { return now.Add(-d) }
 	seconds := func(n int64) *int64 { return &n }
-	in := func(proved, trusted time.Time, amr ...string) *signin.Session {
-		return &signin.Session{ID: "s", Proved: proved, Trusted: trusted, AMR: amr, Account: signin.Account{ID: "anna", Groups: []string{"staff"}}}
+	in := func(proved, trusted time.Time, amr ...string) *session.Session {
+		return &session.Session{ID: "s", AuthenticatedAt: proved, TrustVerifiedAt: trusted, AMR: amr, Account: session.Account{ID: "anna", Groups: []string{"staff"}}}
 	}
 	byMail := in(ago(time.Hour), time.Time{}, "pwd", "email")
 	byTrust := in(time.Time{}, ago(10*24*time.Hour), "pwd")
@@ -43,11 +43,11 @@ func TestNext(t *testing.T) {
 		{"not even of a long one", Request{MaxAge: seconds(11 * 24 * 3600)}, Standing{Who: byTrust}, StepConfirm, ""},
 		{"given for this request", Request{MaxAge: seconds(0)}, Standing{Who: justNow}, StepAllowed, ""},
 		{"too old for the app itself", Request{}, Standing{Who: byMail, App: App{MaxAge: 60}}, StepConfirm, ""},
-		{"more, and can", Request{Level: signin.LevelEmail}, Standing{Who: byTrust, Reach: signin.LevelEmail}, StepConfirm, ""},
-		{"more, and cannot", Request{Level: signin.LevelCode}, Standing{Who: byMail, Reach: signin.LevelEmail}, StepRefused, "unmet_authentication_requirements"},
-		{"more, silently", Request{Level: signin.LevelCode, Prompt: []string{"none"}}, Standing{Who: byMail, Reach: signin.LevelCode}, StepRefused, "login_required"},
-		{"more for the app itself", Request{}, Standing{Who: byMail, Reach: signin.LevelCode, App: App{ACR: "urn:twostep:acr:2"}}, StepConfirm, ""},
-		{"enough", Request{Level: signin.LevelCode}, Standing{Who: byApp}, StepAllowed, ""},
+		{"more, and can", Request{Level: session.LevelEmail}, Standing{Who: byTrust, Reach: session.LevelEmail}, StepConfirm, ""},
+		{"more, and cannot", Request{Level: session.LevelCode}, Standing{Who: byMail, Reach: session.LevelEmail}, StepRefused, "unmet_authentication_requirements"},
+		{"more, silently", Request{Level: session.LevelCode, Prompt: []string{"none"}}, Standing{Who: byMail, Reach: session.LevelCode}, StepRefused, "login_required"},
+		{"more for the app itself", Request{}, Standing{Who: byMail, Reach: session.LevelCode, App: App{ACR: "urn:twostep:acr:2"}}, StepConfirm, ""},
+		{"enough", Request{Level: session.LevelCode}, Standing{Who: byApp}, StepAllowed, ""},
 		{"not in the group", Request{}, Standing{Who: byMail, App: App{Groups: []string{"board"}}}, StepRefused, "access_denied"},
 		{"in the group", Request{}, Standing{Who: byMail, App: App{Groups: []string{"board", "staff"}}}, StepAllowed, ""},
 		{"foreign", Request{}, Standing{Who: byMail, App: App{Foreign: true}}, StepConsent, ""},
@@ -60,12 +60,12 @@ func TestNext(t *testing.T) {
 		{"which account", Request{Prompt: which}, Standing{Who: byMail}, StepChoose, ""},
 		{"which account, and has said", Request{Prompt: which, Chosen: "anna"}, Standing{Who: byMail}, StepAllowed, ""},
 		{"which account, said somebody else", Request{Prompt: which, Chosen: "ben"}, Standing{Who: byMail}, StepChoose, ""},
-		{"which account, and came in for it", Request{Prompt: which}, Standing{Who: &signin.Session{ID: "s", Began: now, Proved: now, AMR: byMail.AMR}}, StepAllowed, ""},
+		{"which account, and came in for it", Request{Prompt: which}, Standing{Who: &session.Session{ID: "s", StartedAt: now, AuthenticatedAt: now, AMR: byMail.AMR}}, StepAllowed, ""},
 		{"which account, and this one is meant", Request{Prompt: which, Subject: "anna"}, Standing{Who: byMail, Subject: "anna"}, StepAllowed, ""},
 		{"which account, and this one may not", Request{Prompt: which}, Standing{Who: byMail, App: App{Groups: []string{"board"}}}, StepChoose, ""},
 		{"first the account, then the proof", Request{Prompt: append(which, "login")}, Standing{Who: byMail}, StepChoose, ""},
 		{"the account, and then the proof", Request{Prompt: append(which, "login"), Chosen: "anna"}, Standing{Who: byMail}, StepConfirm, ""},
-		{"first the proof, then the consent", Request{Level: signin.LevelCode}, Standing{Who: byMail, Reach: signin.LevelCode, App: App{Foreign: true}}, StepConfirm, ""},
+		{"first the proof, then the consent", Request{Level: session.LevelCode}, Standing{Who: byMail, Reach: session.LevelCode, App: App{Foreign: true}}, StepConfirm, ""},
 	} {
 		c.r.Asked, c.s.Now = now, now
 		if step, code := c.r.Next(c.s); step != c.step || code != c.error {

@@ -9,10 +9,10 @@ import (
 	"strings"
 	"time"
 
-	"twostep.example/twostep/internal/account"
 	"twostep.example/twostep/internal/audit"
+	"twostep.example/twostep/internal/origin"
 	"twostep.example/twostep/internal/seal"
-	"twostep.example/twostep/internal/signin"
+	"twostep.example/twostep/internal/session"
 	"twostep.example/twostep/internal/store"
 )
 
@@ -46,7 +46,7 @@ const grace = 10 * time.Second
 
 // Refresh gives new tokens for a refresh token, once. One that comes a second time was stolen,
 // from the app or from the thief: the grant ends (RFC 9700 2.2.2). ErrInvalid.
-func (g *Grants) Refresh(ctx context.Context, a App, token string, from account.From) (of Grant, t Tokens, err error) {
+func (g *Grants) Refresh(ctx context.Context, a App, token string, from origin.Origin) (of Grant, t Tokens, err error) {
 	old, row, err := g.Store.Token(ctx, seal.Hash(token))
 	if errors.Is(err, store.ErrNotFound) || err == nil && (old.Kind != store.Refresh || row.App != a.ID) {
 		return of, t, ErrInvalid
@@ -108,7 +108,7 @@ func (g *Grants) still(ctx context.Context, tx *store.DB, a App, of Grant) (*Per
 		return nil, err
 	}
 	who := personOf(account)
-	if !a.admits(who.Groups) || signin.LevelOf(of.AMR) < a.Least() {
+	if !a.admits(who.Groups) || session.LevelOf(of.AMR) < a.Least() {
 		return nil, store.ErrNotFound
 	}
 	if !a.Foreign {
@@ -122,7 +122,7 @@ func (g *Grants) still(ctx context.Context, tx *store.DB, a App, of Grant) (*Per
 }
 
 // reused ends the grant of a refresh token that gave nothing, if it was used before.
-func (g *Grants) reused(ctx context.Context, old store.Token, from account.From) error {
+func (g *Grants) reused(ctx context.Context, old store.Token, from origin.Origin) error {
 	now, row, err := g.Store.Token(ctx, old.Token)
 	if err != nil || now.UsedAt == 0 {
 		return err
@@ -185,7 +185,7 @@ func (g *Grants) Access(ctx context.Context, token string) (Grant, error) {
 
 // Revoke ends an access token, or with a refresh token the whole grant (RFC 7009 2.1). A token
 // that is unknown, or another app's, is no error.
-func (g *Grants) Revoke(ctx context.Context, a App, token string, from account.From) error {
+func (g *Grants) Revoke(ctx context.Context, a App, token string, from origin.Origin) error {
 	row, of, err := g.Store.Token(ctx, seal.Hash(token))
 	switch {
 	case errors.Is(err, store.ErrNotFound) || err == nil && of.App != a.ID:

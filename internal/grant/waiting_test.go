@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/origin"
+	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/seal"
 	"twostep.example/twostep/internal/store/storetest"
 )
@@ -22,7 +24,11 @@ func TestWaitingPerHour(t *testing.T) {
 			t.Fatal(err)
 		}
 		now := time.Date(2026, 11, 25, 10, 0, 0, 0, time.UTC)
-		g := &Grants{Registry: &account.Registry{Store: storetest.Open(t, url), Keys: keys, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return now }}}
+		db, log, clock := storetest.Open(t, url), slog.New(slog.DiscardHandler), func() time.Time { return now }
+		g := &Grants{
+			Store: db, Keys: keys, Now: clock, Log: log, Limits: &ratelimit.Limiter{Store: db, Keys: keys, Now: clock, Log: log},
+			Accounts: &account.Accounts{Store: db, Keys: keys, Now: clock, Log: log},
+		}
 		public, known := App{ID: "phone"}, App{ID: "books", Secrets: []string{"x"}}
 		for range waitingPerHour {
 			if _, err := g.Wait(t.Context(), Request{App: "phone"}, at("192.0.2.1")); err != nil {
@@ -31,7 +37,7 @@ func TestWaitingPerHour(t *testing.T) {
 		}
 		wait := func(what string, want bool, err error) {
 			t.Helper()
-			if got := errors.Is(err, account.ErrWait); got != want || !want && err != nil {
+			if got := errors.Is(err, ratelimit.ErrLimited); got != want || !want && err != nil {
 				t.Errorf("%s: %v", what, err)
 			}
 		}
@@ -50,4 +56,4 @@ func TestWaitingPerHour(t *testing.T) {
 }
 
 // at is somebody at an address.
-func at(address string) account.From { return account.From{Address: netip.MustParseAddr(address)} }
+func at(address string) origin.Origin { return origin.Origin{Address: netip.MustParseAddr(address)} }

@@ -7,9 +7,9 @@ import (
 	"strconv"
 	"time"
 
-	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/origin"
 	"twostep.example/twostep/internal/page"
-	"twostep.example/twostep/internal/signin"
+	"twostep.example/twostep/internal/session"
 	"twostep.example/twostep/internal/trust"
 )
 
@@ -72,19 +72,19 @@ func (s *Site) moment(r *http.Request, name string) (time.Time, bool) {
 
 func (s *Site) printCheckup(w http.ResponseWriter, r *http.Request, p checkupPage) error {
 	words, from := s.Pages.Words(r), s.Pages.From(r)
-	q := from.Request()
+	q := from.TrustRequest()
 	facts := s.facts()
 	p.Days = facts.Days
 	facts.Days = max(facts.Days, 1) // the steps help with every cookie
-	p.Address, p.Browser = account.Address(from.AddressText(), words.Tag()), account.Browser(q.Browser, words.Tag())
+	p.Address, p.Browser = origin.DescribeAddress(from.AddressString(), words.Tag()), origin.DescribeBrowser(q.Browser, words.Tag())
 	own := guide(q.Browser)
 	for _, c := range chapters(words.Tag(), own, facts) {
 		if c.Level == browserLevel && (c.Open || own == "" || c.ID == "private") {
 			p.Guide = append(p.Guide, c)
 		}
 	}
-	who, err := s.Engine.Session(r.Context(), s.Pages.Cookie(r, page.SessionCookie))
-	if err != nil && !errors.Is(err, signin.ErrNoSession) {
+	who, err := s.Sessions.Get(r.Context(), s.Pages.Cookie(r, page.SessionCookie))
+	if err != nil && !errors.Is(err, session.ErrNoSession) {
 		return err
 	}
 	if p.In = err == nil; p.In {
@@ -96,9 +96,9 @@ func (s *Site) printCheckup(w http.ResponseWriter, r *http.Request, p checkupPag
 }
 
 // outlook is what the next sign-in would do, for somebody who is in.
-func (s *Site) outlook(r *http.Request, who signin.Session, p *checkupPage) error {
+func (s *Site) outlook(r *http.Request, who session.Session, p *checkupPage) error {
 	words, from := s.Pages.Words(r), s.Pages.From(r)
-	d, err := s.Engine.Devices.Outlook(r.Context(), who.Owner(), from)
+	d, err := s.Devices.Outlook(r.Context(), who.Owner(), from)
 	if err != nil {
 		return err
 	}
@@ -109,7 +109,7 @@ func (s *Site) outlook(r *http.Request, who signin.Session, p *checkupPage) erro
 	}
 	p.Asked = words.Say("why."+string(d.Reason), "Date", s.Pages.Date(words, old.Verified), "Count", p.Days)
 	if d.Reason == trust.NoRecord {
-		p.Lost, err = s.Engine.Devices.Lost(r.Context(), who.Owner(), from)
+		p.Lost, err = s.Devices.Lost(r.Context(), who.Owner(), from)
 	}
 	return err
 }

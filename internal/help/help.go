@@ -13,16 +13,21 @@ import (
 	"sync"
 	"time"
 
+	"twostep.example/twostep/factor"
+	"twostep.example/twostep/internal/device"
 	"twostep.example/twostep/internal/page"
-	"twostep.example/twostep/internal/signin"
+	"twostep.example/twostep/internal/session"
 	"twostep.example/twostep/internal/trust"
 	"twostep.example/twostep/manual"
 )
 
 // Site is the help pages of one server.
 type Site struct {
-	Engine *signin.Engine
-	Pages  *page.Printer
+	Sessions *session.Sessions
+	Devices  *device.Devices
+	Methods  []factor.Method
+	Domain   string // the public URL
+	Pages    *page.Printer
 }
 
 //go:embed pages
@@ -58,7 +63,7 @@ type block struct {
 }
 
 func (s *Site) showHelp(w http.ResponseWriter, r *http.Request) error {
-	own := guide(s.Pages.From(r).Request().Browser)
+	own := guide(s.Pages.From(r).TrustRequest().Browser)
 	p := helpPage{Chapters: chapters(s.Pages.Words(r).Tag(), own, s.facts()), Trust: s.facts().Days > 0}
 	return s.Pages.Print(w, r, page.Sheet{Of: templates(), Name: "help", Title: "help.title", Wide: true, Page: p})
 }
@@ -100,8 +105,8 @@ func blocks(sentences []manual.Sentence) []block {
 
 // facts are what the sentences say about this server.
 func (s *Site) facts() manual.Facts {
-	f := manual.Facts{Site: s.Pages.Site, Domain: s.Engine.Settings.PublicURL, Days: s.Engine.Devices.Days()}
-	for _, m := range s.Engine.Methods {
+	f := manual.Facts{Site: s.Pages.Site, Domain: s.Domain, Days: s.Devices.Days()}
+	for _, m := range s.Methods {
 		about := m.About()
 		f.Methods = append(f.Methods, about.Method)
 		if about.Given {

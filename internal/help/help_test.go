@@ -13,19 +13,19 @@ import (
 	"twostep.example/twostep/factor/email"
 	"twostep.example/twostep/factor/sms"
 	"twostep.example/twostep/factor/totp"
-	"twostep.example/twostep/internal/account"
 	"twostep.example/twostep/internal/device"
 	"twostep.example/twostep/internal/page"
-	"twostep.example/twostep/internal/signin"
+	"twostep.example/twostep/internal/session"
 	"twostep.example/twostep/internal/trust"
 )
 
 var now = time.Date(2026, 11, 5, 10, 2, 11, 0, time.UTC)
 
 func site(methods ...factor.Method) *Site {
-	accounts := &account.Registry{Now: func() time.Time { return now }, Settings: account.Settings{PublicURL: "https://signin.example.com"}}
+	clock := func() time.Time { return now }
 	return &Site{
-		Engine: &signin.Engine{Registry: accounts, Devices: &device.Devices{Registry: accounts, Policy: trust.Policy{Life: trust.Life}}, Methods: methods},
+		Devices: &device.Devices{Now: clock, Policy: trust.Policy{Life: trust.Life}}, Sessions: &session.Sessions{Now: clock}, Methods: methods,
+		Domain: "https://signin.example.com",
 		Pages:  &page.Printer{Site: "Example & Söhne", Now: func() time.Time { return now }},
 	}
 }
@@ -53,7 +53,7 @@ func open(t *testing.T, s *Site, target string, headers ...string) *httptest.Res
 // section of their browser before the others.
 func TestHelp(t *testing.T) {
 	s := site(totp.Method{}, sms.Method{}, email.Method{Valid: 10 * time.Minute})
-	s.Engine.Devices.Policy.Life = 7 * 24 * time.Hour
+	s.Devices.Policy.Life = 7 * 24 * time.Hour
 	body := open(t, s, "/help", "User-Agent: Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0").Body.String()
 	for _, want := range []string{"valid for 10 mins", "Trust this device for 7 Days", "https://signin.example.com", "Example &amp; Söhne will send", "Table of contents", `<a href="#sms">`, `<details id="firefox" open>`, "<ol>\n<li>Download an authenticator app"} {
 		if !strings.Contains(body, want) {
@@ -67,7 +67,7 @@ func TestHelp(t *testing.T) {
 		t.Error("not in German, or with a browser that nobody has")
 	}
 	small := site(email.Method{})
-	small.Engine.Devices.Policy.Life = 0
+	small.Devices.Policy.Life = 0
 	if body := open(t, small, "/help").Body.String(); strings.Contains(body, "SMS") || strings.Contains(body, "Authenticator") || strings.Contains(body, "/help/trust") {
 		t.Error("the page describes what the server does not have")
 	}
@@ -124,7 +124,7 @@ func TestCheckup(t *testing.T) {
 	if body := open(t, s, third, "Cookie: "+cookie).Body.String(); !strings.Contains(body, "has stored what it was given") {
 		t.Error("it was kept for a day, and is not told so")
 	}
-	s.Engine.Devices.Policy.Life = 0
+	s.Devices.Policy.Life = 0
 	if body := open(t, s, second.String()).Body.String(); !strings.Contains(body, "Block all cookies") {
 		t.Error("without trust, nobody is told how to let a browser store what a sign-in needs")
 	}

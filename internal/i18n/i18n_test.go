@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 )
 
 func texts(t *testing.T, name string) map[string]any {
@@ -156,13 +155,6 @@ func TestParallel(t *testing.T) {
 			t.Error(got)
 		}
 	}
-}
-
-// The whole program starts in under 100 ms; this room must not be felt in that.
-func TestStartCost(t *testing.T) {
-	began := time.Now()
-	read()
-	t.Logf("read in %v (zero when another test came first)", time.Since(began))
 }
 
 func BenchmarkSay(b *testing.B) {

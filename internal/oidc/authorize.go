@@ -11,7 +11,7 @@ import (
 
 	"twostep.example/twostep/internal/grant"
 	"twostep.example/twostep/internal/page"
-	"twostep.example/twostep/internal/signin"
+	"twostep.example/twostep/internal/session"
 )
 
 // authorize is where an app sends somebody (OpenID Connect Core 3.1.2). A form from another
@@ -37,7 +37,7 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if r.Method == http.MethodPost {
-		token, err := p.Wait(r.Context(), q, p.Pages.From(r))
+		token, err := p.Grants.Wait(r.Context(), q, p.Pages.From(r))
 		if err != nil {
 			return err
 		}
@@ -54,7 +54,7 @@ func (e *errStray) Error() string { return e.detail }
 // whose is the app that asks, and where its answer goes. Until both are known nobody is sent
 // anywhere (RFC 9700 4.11.2).
 func (p *Provider) whose(r *http.Request, values url.Values) (a grant.App, redirect string, err error) {
-	a, err = p.App(r.Context(), values.Get("client_id"))
+	a, err = p.Grants.App(r.Context(), values.Get("client_id"))
 	if errors.Is(err, grant.ErrNoApp) {
 		return a, "", &errStray{"oidc.noapp", "there is no app with the client_id " + strconv.Quote(cut(values.Get("client_id")))}
 	}
@@ -77,7 +77,7 @@ func cut(s string) string { return s[:min(len(s), 200)] }
 func (p *Provider) stray(w http.ResponseWriter, r *http.Request, err error) error {
 	title, key := "oidc.over.title", "oidc.over"
 	if e, ok := errors.AsType[*errStray](err); ok {
-		p.Log.Warn("an app asks wrongly", "problem", e.detail)
+		p.Grants.Log.Warn("an app asks wrongly", "problem", e.detail)
 		title, key = "oidc.stray.title", e.key
 	} else if !errors.Is(err, grant.ErrInvalid) {
 		return err
@@ -89,12 +89,12 @@ func (p *Provider) stray(w http.ResponseWriter, r *http.Request, err error) erro
 // *refusal.
 func (p *Provider) request(r *http.Request, a grant.App, redirect string, values url.Values) (q grant.Request, err error) {
 	if name := values.Get("request_uri"); grant.IsPushed(name) {
-		return p.Pushed(r.Context(), a.ID, name)
+		return p.Grants.Pushed(r.Context(), a.ID, name)
 	}
 	q = grant.Request{
 		App: a.ID, Redirect: redirect, State: values.Get("state"), Nonce: values.Get("nonce"), Mode: values.Get("response_mode"),
 		Prompt: strings.Fields(values.Get("prompt")), LoginHint: values.Get("login_hint"), Locales: values.Get("ui_locales"),
-		Action: values.Get("twostep_action"), Challenge: values.Get("code_challenge"), Asked: p.Now(),
+		Action: values.Get("twostep_action"), Challenge: values.Get("code_challenge"), Asked: p.Grants.Now(),
 	}
 	for _, one := range strings.Fields(values.Get("scope")) {
 		if slices.Contains(scopes, one) && !slices.Contains(q.Scope, one) {
@@ -180,7 +180,7 @@ func age(values url.Values) (*int64, error) {
 // level is how much an app wants proven, at least: any one of the levels that it names in one place
 // will do, so the lowest, and of two places both count. A level that it must have and that is none
 // of ours is refused, never left out.
-func level(values url.Values) (signin.Level, error) {
+func level(values url.Values) (session.Level, error) {
 	wished := lowest(strings.Fields(values.Get("acr_values")))
 	var claims struct {
 		IDToken struct {
@@ -205,17 +205,17 @@ func level(values url.Values) (signin.Level, error) {
 		names = append(names, acr.Value)
 	}
 	claimed := lowest(names)
-	if acr.Essential && len(names) > 0 && claimed == signin.LevelNone {
+	if acr.Essential && len(names) > 0 && claimed == session.LevelNone {
 		return 0, refuse(0, "unmet_authentication_requirements", "no acr of those that must be is one of ours")
 	}
 	return max(wished, claimed), nil
 }
 
 // lowest is the lowest level that has one of the names.
-func lowest(names []string) signin.Level {
-	found := signin.LevelNone
+func lowest(names []string) session.Level {
+	found := session.LevelNone
 	for _, name := range names {
-		if l := signin.ParseACR(name); l != signin.LevelNone && (found == signin.LevelNone || l < found) {
+		if l := session.ParseACR(name); l != session.LevelNone && (found == session.LevelNone || l < found) {
 			found = l
 		}
 	}
@@ -227,7 +227,7 @@ func (p *Provider) hinted(r *http.Request, a grant.App, token string) (string, e
 	if token == "" {
 		return "", nil
 	}
-	claims, _, err := p.Known(r.Context(), token)
+	claims, _, err := p.Grants.Known(r.Context(), token)
 	if errors.Is(err, grant.ErrInvalid) || err == nil && !claims.Audience.Contains(a.ID) {
 		return "", invalid("id_token_hint is no ID token that was made here for this app")
 	}

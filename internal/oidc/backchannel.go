@@ -35,9 +35,9 @@ func (p *Provider) Tell(ctx context.Context) {
 
 // TellNow tells what is due, all at once, and waits until that is done.
 func (p *Provider) TellNow(ctx context.Context) {
-	list, err := p.Farewells(ctx)
+	list, err := p.Grants.Farewells(ctx)
 	if err != nil && ctx.Err() == nil {
-		p.Log.Error("sign-outs for apps", "error", err)
+		p.Grants.Log.Error("sign-outs for apps", "error", err)
 	}
 	var all sync.WaitGroup
 	for _, f := range list {
@@ -49,10 +49,10 @@ func (p *Provider) TellNow(ctx context.Context) {
 func (p *Provider) tell(ctx context.Context, f grant.Farewell) {
 	err := deliver(ctx, f)
 	if err == nil {
-		err = p.Told(ctx, f)
+		err = p.Grants.Told(ctx, f)
 	}
 	if err != nil && ctx.Err() == nil {
-		p.Log.Warn("an app could not be told that a session is over, and is told again", "app", f.App.ID, "error", err)
+		p.Grants.Log.Warn("an app could not be told that a session is over, and is told again", "app", f.App.ID, "error", err)
 	}
 }
 

@@ -7,9 +7,9 @@ import (
 	"net/url"
 	"time"
 
-	"twostep.example/twostep/internal/account"
 	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/grant"
+	"twostep.example/twostep/internal/ratelimit"
 )
 
 // wrongSecrets are those of one network in a minute. Nobody guesses 256 bits; but whoever
@@ -27,21 +27,22 @@ func (p *Provider) client(r *http.Request, values url.Values) (grant.App, error)
 	if err != nil {
 		return grant.App{}, err
 	}
-	a, err := p.App(r.Context(), given.id)
+	a, err := p.Grants.App(r.Context(), given.id)
 	if err == nil {
 		err = p.proven(r, a, given)
 	}
 	if errors.Is(err, errClient) || errors.Is(err, grant.ErrNoApp) || errors.Is(err, grant.ErrInvalid) {
 		from := p.Pages.From(r)
-		wait := p.Spend(r.Context(), p.Store, account.Ration{Name: "wrong secrets of network " + from.Network(), Window: time.Minute, N: 1, Limit: wrongSecrets})
-		if errors.Is(wait, account.ErrWait) {
-			return grant.App{}, p.Refused(r.Context(), wait, audit.Event{Client: a.ID, Reason: "secrets of apps"}, from)
+		wait := p.Grants.Limits.Spend(r.Context(), p.Grants.Store, ratelimit.Quota{Kind: "wrong_client_secrets_network", Subject: from.Network(), Window: time.Minute, Amount: 1, Limit: wrongSecrets})
+		if errors.Is(wait, ratelimit.ErrLimited) {
+			e := audit.Event{Client: a.ID, Reason: "client secrets"}
+			return grant.App{}, p.Grants.Accounts.Refused(r.Context(), wait, e, from)
 		}
 		if wait != nil {
 			return grant.App{}, wait
 		}
 		rejected := audit.Event{Kind: audit.ClientRejected, Client: a.ID, Reason: cut(err.Error())}
-		if failed := p.Failure(r.Context(), rejected, from); failed != nil {
+		if failed := p.Grants.Accounts.Failure(r.Context(), rejected, from); failed != nil {
 			return grant.App{}, failed
 		}
 		return grant.App{}, errClient
@@ -79,7 +80,7 @@ func proofOf(r *http.Request, values url.Values) (given proof, err error) {
 func (p *Provider) proven(r *http.Request, a grant.App, given proof) error {
 	switch {
 	case given.assertion != "":
-		return p.Asserted(r.Context(), a, given.assertion, p.Settings.PublicURL, p.at(tokenPath), p.at(r.URL.Path))
+		return p.Grants.Asserted(r.Context(), a, given.assertion, p.Grants.Issuer, p.at(tokenPath), p.at(r.URL.Path))
 	case given.secret != "" && a.Secret(given.secret):
 		return nil
 	case given.secret == "" && a.Public():

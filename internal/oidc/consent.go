@@ -7,7 +7,7 @@ import (
 
 	"twostep.example/twostep/internal/grant"
 	"twostep.example/twostep/internal/page"
-	"twostep.example/twostep/internal/signin"
+	"twostep.example/twostep/internal/session"
 )
 
 type consentPage struct {
@@ -22,7 +22,7 @@ type consentPage struct {
 
 // showChoice asks somebody who is in whether it is with this account that they go on.
 func (p *Provider) showChoice(w http.ResponseWriter, r *http.Request, a asking) error {
-	said := consentPage{App: a.standing.App.Title(), Email: a.standing.Who.Account.Email, Request: a.token, Session: p.SID(a.standing.Who.ID, a.q.App)}
+	said := consentPage{App: a.standing.App.Title(), Email: a.standing.Who.Account.Email, Request: a.token, Session: p.Grants.SID(a.standing.Who.ID, a.q.App)}
 	page.Lead(w, grant.Origin(a.q.Redirect))
 	return p.Pages.Print(w, r, page.Sheet{Of: templates(), Name: "choose", Title: "oidc.choose.title", Page: said})
 }
@@ -43,7 +43,7 @@ func (p *Provider) showConsent(w http.ResponseWriter, r *http.Request, a asking)
 	if host == "" {
 		host = u.Scheme
 	}
-	said := consentPage{a.standing.App.Title(), host, a.standing.Who.Account.Email, knows, a.token, p.SID(a.standing.Who.ID, a.q.App), a.q.Subject != ""}
+	said := consentPage{a.standing.App.Title(), host, a.standing.Who.Account.Email, knows, a.token, p.Grants.SID(a.standing.Who.ID, a.q.App), a.q.Subject != ""}
 	page.Lead(w, grant.Origin(a.q.Redirect))
 	return p.Pages.Print(w, r, page.Sheet{Of: templates(), Name: "consent", Titled: p.Pages.Words(r).Say("oidc.consent.title", "App", said.App), Page: said})
 }
@@ -63,23 +63,23 @@ func (p *Provider) consent(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if who == nil {
-		return signin.ErrNoSession
+		return session.ErrNoSession
 	}
-	q, err := p.Waiting(r.Context(), form["request"])
+	q, err := p.Grants.Waiting(r.Context(), form["request"])
 	if err != nil {
 		return p.stray(w, r, err)
 	}
 	switch answer := form["answer"]; {
 	case answer != "allow" && answer != "same":
-		if err := p.Decline(r.Context(), *who, q.App, p.Pages.From(r)); err != nil {
+		if err := p.Grants.Decline(r.Context(), *who, q.App, p.Pages.From(r)); err != nil {
 			return err
 		}
 		return p.end(w, r, q, form["request"], failed("access_denied", ""))
-	case form["session"] != p.SID(who.ID, q.App): // somebody else is in by now, and is asked
+	case form["session"] != p.Grants.SID(who.ID, q.App): // somebody else is in by now, and is asked
 	case answer == "same":
-		err = p.Choose(r.Context(), form["request"], who.Account.ID)
+		err = p.Grants.Choose(r.Context(), form["request"], who.Account.ID)
 	default:
-		err = p.Consent(r.Context(), *who, q, p.Pages.From(r))
+		err = p.Grants.Consent(r.Context(), *who, q, p.Pages.From(r))
 	}
 	if err != nil {
 		return err
@@ -92,7 +92,7 @@ func (p *Provider) another(w http.ResponseWriter, r *http.Request, token string)
 	if err := p.signOut(w, r); err != nil {
 		return err
 	}
-	if err := p.Choose(r.Context(), token, ""); err != nil {
+	if err := p.Grants.Choose(r.Context(), token, ""); err != nil {
 		return err
 	}
 	return see(w, r, grant.Continuing(token))

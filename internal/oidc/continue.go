@@ -8,13 +8,13 @@ import (
 
 	"twostep.example/twostep/internal/grant"
 	"twostep.example/twostep/internal/page"
-	"twostep.example/twostep/internal/signin"
+	"twostep.example/twostep/internal/session"
 )
 
 // goOn is where somebody comes back to whose request waits.
 func (p *Provider) goOn(w http.ResponseWriter, r *http.Request) error {
 	token := r.URL.Query().Get("request")
-	q, err := p.Waiting(r.Context(), token)
+	q, err := p.Grants.Waiting(r.Context(), token)
 	if err != nil {
 		return p.stray(w, r, err)
 	}
@@ -22,12 +22,12 @@ func (p *Provider) goOn(w http.ResponseWriter, r *http.Request) error {
 }
 
 // who is the person who is in; nil if nobody is.
-func (p *Provider) who(r *http.Request) (*signin.Session, error) {
-	session, err := p.Engine.Session(r.Context(), p.Pages.Cookie(r, page.SessionCookie))
-	if errors.Is(err, signin.ErrNoSession) {
+func (p *Provider) who(r *http.Request) (*session.Session, error) {
+	found, err := p.Sessions.Get(r.Context(), p.Pages.Cookie(r, page.SessionCookie))
+	if errors.Is(err, session.ErrNoSession) {
 		return nil, nil
 	}
-	return &session, err
+	return &found, err
 }
 
 // proceed takes a request one step further. The token is that under which it waits; "" if it
@@ -38,7 +38,7 @@ func (p *Provider) proceed(w http.ResponseWriter, r *http.Request, q grant.Reque
 	if err != nil {
 		return err
 	}
-	standing, err := p.Standing(r.Context(), q, who)
+	standing, err := p.Grants.Standing(r.Context(), q, who)
 	if errors.Is(err, grant.ErrNoApp) {
 		return p.stray(w, r, &errStray{"oidc.noapp", "the app " + q.App + " was removed"})
 	}
@@ -56,7 +56,7 @@ func (p *Provider) proceed(w http.ResponseWriter, r *http.Request, q grant.Reque
 		return p.allow(w, r, q, token, *who)
 	}
 	if token == "" {
-		if token, err = p.Wait(r.Context(), q, p.Pages.From(r)); err != nil {
+		if token, err = p.Grants.Wait(r.Context(), q, p.Pages.From(r)); err != nil {
 			return err
 		}
 		if step == grant.StepChoose || step == grant.StepConsent { // pages of ours: they get an address that can be loaded again
@@ -71,7 +71,7 @@ func (p *Provider) denied(r *http.Request, s grant.Standing, code string) error 
 	if s.Who == nil || code != "access_denied" && code != "unmet_authentication_requirements" {
 		return nil
 	}
-	return p.Deny(r.Context(), *s.Who, s.App.ID, code, p.Pages.From(r))
+	return p.Grants.Deny(r.Context(), *s.Who, s.App.ID, code, p.Pages.From(r))
 }
 
 // asking is a request whose person is asked something.
@@ -93,7 +93,7 @@ func (p *Provider) ask(w http.ResponseWriter, r *http.Request, a asking) error {
 	case grant.StepConfirm:
 		return to("/settings/confirm")
 	case grant.StepAct:
-		if err := p.Act(r.Context(), a.token); err != nil {
+		if err := p.Grants.Act(r.Context(), a.token); err != nil {
 			return err
 		}
 		return to(p.actions()[a.q.Action])
@@ -107,7 +107,7 @@ func (p *Provider) ask(w http.ResponseWriter, r *http.Request, a asking) error {
 // may lead there and Continue back (the seed: "opens in a new window").
 func (p *Provider) actions() map[string]string {
 	pages := map[string]string{"password": "/settings/password"}
-	for _, m := range p.Engine.Methods {
+	for _, m := range p.Methods {
 		if path := m.About().Path; path != "" {
 			pages[path] = "/settings/2step/" + path
 		}
@@ -123,8 +123,8 @@ func (p *Provider) acts(action string) error {
 }
 
 // allow gives the app its code.
-func (p *Provider) allow(w http.ResponseWriter, r *http.Request, q grant.Request, token string, who signin.Session) error {
-	code, err := p.Issue(r.Context(), q, who, p.Pages.From(r))
+func (p *Provider) allow(w http.ResponseWriter, r *http.Request, q grant.Request, token string, who session.Session) error {
+	code, err := p.Grants.Issue(r.Context(), q, who, p.Pages.From(r))
 	if err != nil {
 		return err
 	}
@@ -134,7 +134,7 @@ func (p *Provider) allow(w http.ResponseWriter, r *http.Request, q grant.Request
 // end answers a request, once.
 func (p *Provider) end(w http.ResponseWriter, r *http.Request, q grant.Request, token string, values url.Values) error {
 	if token != "" {
-		if err := p.Answered(r.Context(), token); err != nil {
+		if err := p.Grants.Answered(r.Context(), token); err != nil {
 			return p.stray(w, r, err)
 		}
 	}
@@ -144,7 +144,7 @@ func (p *Provider) end(w http.ResponseWriter, r *http.Request, q grant.Request, 
 // back sends the person back to the app, with the answer to what it asked and our own name, so
 // that it knows who answers (RFC 9207).
 func (p *Provider) back(w http.ResponseWriter, r *http.Request, q grant.Request, values url.Values) error {
-	values.Set("iss", p.Settings.PublicURL)
+	values.Set("iss", p.Grants.Issuer)
 	if q.State != "" {
 		values.Set("state", q.State)
 	}

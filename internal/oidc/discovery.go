@@ -5,7 +5,7 @@ import (
 
 	"twostep.example/twostep/internal/grant"
 	"twostep.example/twostep/internal/page"
-	"twostep.example/twostep/internal/signin"
+	"twostep.example/twostep/internal/session"
 )
 
 // scopes are those that mean something here; others are left out of what is granted.
@@ -23,7 +23,7 @@ func (p *Provider) discovery(w http.ResponseWriter, _ *http.Request) error {
 	w.Header().Set("Cache-Control", "public, max-age=300")
 	w.Header().Del("Vary")
 	return page.JSON(w, http.StatusOK, map[string]any{
-		"issuer":                                           p.Settings.PublicURL,
+		"issuer":                                           p.Grants.Issuer,
 		"authorization_endpoint":                           p.at(authorizePath),
 		"token_endpoint":                                   p.at(tokenPath),
 		"userinfo_endpoint":                                p.at(userinfoPath),
@@ -41,7 +41,7 @@ func (p *Provider) discovery(w http.ResponseWriter, _ *http.Request) error {
 		"token_endpoint_auth_methods_supported":            proofs,
 		"token_endpoint_auth_signing_alg_values_supported": []string{"ES256", "RS256", "PS256", "EdDSA"},
 		"code_challenge_methods_supported":                 []string{"S256"},
-		"acr_values_supported":                             signin.ACRs(),
+		"acr_values_supported":                             session.ACRs(),
 		"claims_supported":                                 []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "name", "email", "email_verified", "groups"},
 		"prompt_values_supported":                          prompts,
 		"ui_locales_supported":                             p.Pages.Languages(),
@@ -57,7 +57,7 @@ func (p *Provider) discovery(w http.ResponseWriter, _ *http.Request) error {
 
 // keys are the public keys of our tokens. A new one stands here a day before it signs.
 func (p *Provider) keys(w http.ResponseWriter, r *http.Request) error {
-	set, err := p.Published(r.Context())
+	set, err := p.Grants.Published(r.Context())
 	if err != nil {
 		return err
 	}

@@ -5,9 +5,9 @@ import (
 	"net/http"
 	"net/url"
 
-	"twostep.example/twostep/internal/account"
 	"twostep.example/twostep/internal/grant"
 	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/ratelimit"
 )
 
 // refusal is an error that an app is told (RFC 6749 4.1.2.1, 5.2).
@@ -44,7 +44,7 @@ func explained(err error) (*refusal, bool) {
 		{grant.ErrNoApp, errClient},
 		{page.ErrForm, invalid("a parameter comes twice, or is no text")},
 		{page.ErrTooLarge, invalid("the request is too large")},
-		{account.ErrWait, refuse(http.StatusTooManyRequests, "slow_down", "too many wrong secrets, or requests that nobody proves, from this network")},
+		{ratelimit.ErrLimited, refuse(http.StatusTooManyRequests, "slow_down", "too many wrong secrets, or requests that nobody proves, from this network")},
 	} {
 		if errors.Is(err, one.err) {
 			return explained(one.told)
@@ -70,8 +70,8 @@ func (p *Provider) api(h func(http.ResponseWriter, *http.Request, grant.App, url
 		if err == nil || !ok {
 			return err
 		}
-		if wait, ok := errors.AsType[*account.WaitError](err); ok {
-			page.RetryAfter(w, max(1, p.Pages.Left(wait.Until)))
+		if wait, ok := errors.AsType[*ratelimit.LimitedError](err); ok {
+			page.RetryAfter(w, max(1, p.Pages.Left(wait.RetryAt)))
 		}
 		if told.code == "invalid_client" && r.Header.Get("Authorization") != "" {
 			w.Header().Set("WWW-Authenticate", `Basic realm="twostep"`)

@@ -14,25 +14,25 @@ func (p *Provider) idToken(r *http.Request, a grant.App, g given) (string, error
 	if err != nil {
 		return "", err
 	}
-	now := p.Now()
-	claims["iss"], claims["aud"] = p.Settings.PublicURL, a.ID
+	now := p.Grants.Now()
+	claims["iss"], claims["aud"] = p.Grants.Issuer, a.ID
 	claims["iat"], claims["exp"] = now.Unix(), now.Add(grant.AccessLife).Unix()
-	claims["auth_time"], claims["acr"], claims["amr"], claims["sid"] = g.AuthTime.Unix(), g.ACR(), g.AMR, p.SID(g.Session, a.ID)
+	claims["auth_time"], claims["acr"], claims["amr"], claims["sid"] = g.AuthTime.Unix(), g.ACR(), g.AMR, p.Grants.SID(g.Session, a.ID)
 	if g.nonce != "" {
 		claims["nonce"] = g.nonce
 	}
 	sum := sha256.Sum256([]byte(g.Access))
 	claims["at_hash"] = base64.RawURLEncoding.EncodeToString(sum[:16])
-	return p.Sign(r.Context(), a.Signs(), grant.IDToken, claims)
+	return p.Grants.Sign(r.Context(), a.Signs(), grant.IDToken, claims)
 }
 
 // claims are what the scopes of a grant allow to know of its person.
 func (p *Provider) claims(r *http.Request, a grant.App, g grant.Grant) (map[string]any, error) {
-	subject, err := p.Subject(r.Context(), a, g.Account)
+	subject, err := p.Grants.Subject(r.Context(), a, g.Account)
 	if err != nil {
 		return nil, err
 	}
-	who, err := p.Person(r.Context(), g)
+	who, err := p.Grants.Person(r.Context(), g)
 	if err != nil {
 		return nil, err
 	}

@@ -19,14 +19,14 @@ func (p *Provider) introspect(w http.ResponseWriter, r *http.Request, asks grant
 	if values.Get("token") == "" {
 		return invalid("token is missing")
 	}
-	shown, err := p.Show(r.Context(), values.Get("token"))
+	shown, err := p.Grants.Show(r.Context(), values.Get("token"))
 	if errors.Is(err, grant.ErrInvalid) || err == nil && shown.App != asks.ID && (shown.Refresh || !asks.Introspects) {
 		return page.JSON(w, http.StatusOK, map[string]bool{"active": false})
 	}
 	if err != nil {
 		return err
 	}
-	a, err := p.App(r.Context(), shown.App)
+	a, err := p.Grants.App(r.Context(), shown.App)
 	if errors.Is(err, grant.ErrNoApp) {
 		return page.JSON(w, http.StatusOK, map[string]bool{"active": false})
 	}
@@ -34,14 +34,14 @@ func (p *Provider) introspect(w http.ResponseWriter, r *http.Request, asks grant
 		return err
 	}
 	said := map[string]any{
-		"active": true, "client_id": shown.App, "aud": shown.App, "iss": p.Settings.PublicURL, "scope": strings.Join(shown.Scope, " "),
+		"active": true, "client_id": shown.App, "aud": shown.App, "iss": p.Grants.Issuer, "scope": strings.Join(shown.Scope, " "),
 		"iat": shown.Made.Unix(), "exp": shown.Until.Unix(), "sub": shown.App,
 	}
 	if !shown.Refresh {
 		said["token_type"] = "Bearer"
 	}
 	if shown.Account != "" {
-		if said["sub"], err = p.Subject(r.Context(), a, shown.Account); err != nil {
+		if said["sub"], err = p.Grants.Subject(r.Context(), a, shown.Account); err != nil {
 			return err
 		}
 		said["auth_time"], said["acr"], said["amr"] = shown.AuthTime.Unix(), shown.ACR(), shown.AMR

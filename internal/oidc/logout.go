@@ -38,7 +38,7 @@ func (p *Provider) logout(w http.ResponseWriter, r *http.Request) error {
 	if who == nil {
 		return p.leave(w, r, f) // nobody is in, or was for long
 	}
-	if f.session != p.SID(who.ID, f.app) {
+	if f.session != p.Grants.SID(who.ID, f.app) {
 		page.Lead(w, grant.Origin(f.to))
 		return p.Pages.Print(w, r, page.Sheet{Of: templates(), Name: "logout", Title: "oidc.logout.title", Page: wishes(values)})
 	}
@@ -88,7 +88,7 @@ func (p *Provider) confirmLogout(w http.ResponseWriter, r *http.Request) error {
 func (p *Provider) wish(r *http.Request, values url.Values) (f farewell, err error) {
 	f = farewell{app: values.Get("client_id"), to: values.Get("post_logout_redirect_uri"), state: values.Get("state")}
 	if hint := values.Get("id_token_hint"); hint != "" {
-		claims, more, err := p.Known(r.Context(), hint)
+		claims, more, err := p.Grants.Known(r.Context(), hint)
 		if errors.Is(err, grant.ErrInvalid) || err == nil && (len(claims.Audience) != 1 || f.app != "" && f.app != claims.Audience[0]) {
 			return f, &errStray{"oidc.hint", "an id_token_hint at sign-out that was not made here, or for another app"}
 		}
@@ -101,7 +101,7 @@ func (p *Provider) wish(r *http.Request, values url.Values) (f farewell, err err
 	if f.to == "" {
 		return f, nil
 	}
-	a, err := p.App(r.Context(), f.app)
+	a, err := p.Grants.App(r.Context(), f.app)
 	if errors.Is(err, grant.ErrNoApp) {
 		return f, &errStray{"oidc.redirect", "a post_logout_redirect_uri, and neither id_token_hint nor client_id says of which app"}
 	}
@@ -126,7 +126,7 @@ func (p *Provider) signOut(w http.ResponseWriter, r *http.Request) error {
 	if token == "" {
 		return nil
 	}
-	return p.Engine.SignOut(r.Context(), token, p.Pages.From(r))
+	return p.Sessions.SignOut(r.Context(), token, p.Pages.From(r))
 }
 
 // gone sends on who is out.

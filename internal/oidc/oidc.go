@@ -15,14 +15,18 @@ import (
 	"sync"
 	"unicode/utf8"
 
+	"twostep.example/twostep/factor"
 	"twostep.example/twostep/internal/grant"
 	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/session"
 )
 
 // Provider is the provider of one server.
 type Provider struct {
-	*grant.Grants
-	Pages *page.Printer
+	Grants   *grant.Grants
+	Sessions *session.Sessions
+	Methods  []factor.Method
+	Pages    *page.Printer
 }
 
 //go:embed pages
@@ -81,7 +85,7 @@ func (p *Provider) Routes() []page.Route {
 }
 
 // at is the whole address of a path.
-func (p *Provider) at(path string) string { return p.Settings.PublicURL + path }
+func (p *Provider) at(path string) string { return p.Grants.Issuer + path }
 
 // parameters are those of the query of a GET, or of the body of a POST: each once at most, as
 // OAuth wants it (RFC 6749 3.1). Unknown ones are no error.

@@ -27,7 +27,7 @@ func (p *Provider) forCode(w http.ResponseWriter, r *http.Request, a grant.App, 
 	if redirect == "" && len(a.Redirects) == 1 {
 		redirect = a.Redirects[0]
 	}
-	g, t, err := p.Exchange(r.Context(), grant.Redemption{From: p.Pages.From(r), App: a, Code: values.Get("code"), Redirect: redirect, Verifier: values.Get("code_verifier")})
+	g, t, err := p.Grants.Exchange(r.Context(), grant.Redemption{From: p.Pages.From(r), App: a, Code: values.Get("code"), Redirect: redirect, Verifier: values.Get("code_verifier")})
 	if err != nil {
 		return err
 	}
@@ -36,7 +36,7 @@ func (p *Provider) forCode(w http.ResponseWriter, r *http.Request, a grant.App, 
 
 // forRefresh gives tokens of the same scope, whatever is asked for: the answer says which.
 func (p *Provider) forRefresh(w http.ResponseWriter, r *http.Request, a grant.App, values url.Values) error {
-	g, t, err := p.Refresh(r.Context(), a, values.Get("refresh_token"), p.Pages.From(r))
+	g, t, err := p.Grants.Refresh(r.Context(), a, values.Get("refresh_token"), p.Pages.From(r))
 	if err != nil {
 		return err
 	}
@@ -47,7 +47,7 @@ func (p *Provider) forItself(w http.ResponseWriter, r *http.Request, a grant.App
 	if a.Public() {
 		return refuse(http.StatusBadRequest, "unauthorized_client", "an app that keeps no secret is nobody by itself")
 	}
-	g, t, err := p.Own(r.Context(), a, nil)
+	g, t, err := p.Grants.Own(r.Context(), a, nil)
 	if err != nil {
 		return err
 	}
@@ -62,7 +62,7 @@ type given struct {
 }
 
 func (p *Provider) giveTokens(w http.ResponseWriter, r *http.Request, a grant.App, g given) error {
-	life := min(grant.AccessLife, g.Ends.Sub(p.Now()))
+	life := min(grant.AccessLife, g.Ends.Sub(p.Grants.Now()))
 	body := map[string]any{"access_token": g.Access, "token_type": "Bearer", "expires_in": int(life.Seconds()), "scope": strings.Join(g.Scope, " ")}
 	if g.Refresh != "" {
 		body["refresh_token"] = g.Refresh

@@ -20,7 +20,7 @@ func (p *Provider) userinfo(w http.ResponseWriter, r *http.Request) error {
 	if token == "" {
 		return unauthorized(w, http.StatusUnauthorized, "")
 	}
-	g, err := p.Access(r.Context(), token)
+	g, err := p.Grants.Access(r.Context(), token)
 	if errors.Is(err, grant.ErrInvalid) {
 		return unauthorized(w, http.StatusUnauthorized, "invalid_token")
 	}
@@ -30,7 +30,7 @@ func (p *Provider) userinfo(w http.ResponseWriter, r *http.Request) error {
 	if !g.Has("openid") {
 		return unauthorized(w, http.StatusForbidden, "insufficient_scope")
 	}
-	a, err := p.App(r.Context(), g.App)
+	a, err := p.Grants.App(r.Context(), g.App)
 	if errors.Is(err, grant.ErrNoApp) {
 		return unauthorized(w, http.StatusUnauthorized, "invalid_token")
 	}

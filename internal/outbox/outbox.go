@@ -22,7 +22,6 @@ import (
 	"time"
 
 	"twostep.example/twostep/delivery"
-	"twostep.example/twostep/internal/limit"
 	"twostep.example/twostep/internal/seal"
 	"twostep.example/twostep/internal/store"
 )
@@ -164,7 +163,7 @@ func (o *Outbox) write(row store.Message, sent error) error {
 		err = o.Store.EndMessage(ctx, row.ID, store.Refused, store.Millis(now))
 	default:
 		log.Warn("message not handed over yet", "error", sent)
-		due := now.Add(limit.RetryWait(row.Tries))
+		due := now.Add(Backoff(row.Tries))
 		err = o.Store.RetryMessage(ctx, row.ID, store.Millis(due), !errors.Is(sent, delivery.ErrUncertain))
 	}
 	if err != nil {

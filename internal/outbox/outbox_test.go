@@ -262,7 +262,7 @@ func TestSealed(t *testing.T) {
 		if err := db.EndMessage(t.Context(), "a", store.Sent, 1); err != nil {
 			t.Fatal(err)
 		}
-		if n := storetest.Count(t, url, "messages WHERE length(body) > 0"); n != 0 {
+		if n := storetest.Count(t, url, "outbox_messages WHERE length(body) > 0"); n != 0 {
 			t.Error("the body of a sent message is kept")
 		}
 	})

@@ -11,8 +11,11 @@ import (
 
 	"twostep.example/twostep/factor"
 	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/challenge"
+	"twostep.example/twostep/internal/enroll"
+	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/seal"
-	"twostep.example/twostep/internal/signin"
+	"twostep.example/twostep/internal/session"
 )
 
 // What a door refuses before any handler reads it.
@@ -52,20 +55,20 @@ var table = []entry{
 	{err: ErrHost, status: 421, title: "fault.host.title", text: "fault.host"},
 
 	{err: account.ErrCredentials, status: 422, text: "problem.credentials"},
-	{err: signin.ErrNoSignIn, status: 303},  // to /signin
-	{err: signin.ErrNoSession, status: 303}, // to /signin, and back afterwards
-	{err: signin.ErrUnknownMethod, status: 422, text: "problem.method"},
-	{err: signin.ErrTooManyTries, status: 429, text: "problem.tries"},
-	{err: signin.ErrLonger, status: 422, text: "problem.longer"},
-	{err: account.ErrWait, status: 429, title: "fault.wait.title", text: "fault.wait"},
+	{err: challenge.ErrNoAttempt, status: 303}, // to /signin
+	{err: session.ErrNoSession, status: 303},   // to /signin, and back afterwards
+	{err: challenge.ErrUnknownMethod, status: 422, text: "problem.method"},
+	{err: challenge.ErrTooManyGuesses, status: 429, text: "problem.tries"},
+	{err: challenge.ErrLongCodeNeeded, status: 422, text: "problem.longer"},
+	{err: ratelimit.ErrLimited, status: 429, title: "fault.wait.title", text: "fault.wait"},
 	{err: account.ErrEmail, status: 422, text: "problem.email"},
 	{err: account.ErrName, status: 422, text: "problem.name"},
 	{err: account.ErrExists, status: 422, text: "problem.exists"},
 	{err: account.ErrUnknown, status: 422, text: "problem.unknown"},
 	{err: account.ErrLink, status: 422, text: "problem.link"},
-	{err: signin.ErrStepUp, status: 303},  // to /settings/confirm
-	{err: signin.ErrNoDraft, status: 303}, // to /settings
-	{err: signin.ErrTooMany, status: 422, text: "problem.toomany"},
+	{err: session.ErrStepUpRequired, status: 303}, // to /settings/confirm
+	{err: enroll.ErrNoPendingFactor, status: 303}, // to /settings
+	{err: enroll.ErrTooManyFactors, status: 422, text: "problem.toomany"},
 	{err: account.ErrSignUpClosed, status: 404, title: "fault.notfound.title", text: "fault.notfound"},
 
 	{err: factor.ErrIncorrect, status: 422, text: "problem.code"},
@@ -124,15 +127,15 @@ const busySeconds = 5
 func (p *Printer) fail(w http.ResponseWriter, r *http.Request, err error) {
 	e, known := find(err)
 	switch {
-	case errors.Is(err, signin.ErrNoSession):
+	case errors.Is(err, session.ErrNoSession):
 		// The cookie stays: another tab may have got a new one this very moment, and a
 		// dead token opens nothing.
 		http.Redirect(w, r, signInFor(r), http.StatusSeeOther)
-	case errors.Is(err, signin.ErrStepUp):
+	case errors.Is(err, session.ErrStepUpRequired):
 		http.Redirect(w, r, ConfirmFor(r.URL.RequestURI(), r.Method), http.StatusSeeOther)
-	case errors.Is(err, signin.ErrNoDraft):
+	case errors.Is(err, enroll.ErrNoPendingFactor):
 		http.Redirect(w, r, "/settings", http.StatusSeeOther)
-	case errors.Is(err, signin.ErrNoSignIn):
+	case errors.Is(err, challenge.ErrNoAttempt):
 		http.Redirect(w, r, p.beginAgain(w, r), http.StatusSeeOther)
 	case known:
 		p.refuse(w, r, e, err)
@@ -180,10 +183,10 @@ func signInFor(r *http.Request) string {
 
 func (p *Printer) refuse(w http.ResponseWriter, r *http.Request, e entry, err error) {
 	page := errorPage{Text: e.text, Cause: e.err.Error()}
-	if wait, ok := errors.AsType[*account.WaitError](err); ok {
-		page.Seconds = max(1, p.Left(wait.Until))
+	if wait, ok := errors.AsType[*ratelimit.LimitedError](err); ok {
+		page.Seconds = max(1, p.Left(wait.RetryAt))
 		if page.Seconds > maxTold {
-			page.Text, page.Time = "fault.wait.until", p.Time(p.Words(r), wait.Until)
+			page.Text, page.Time = "fault.wait.until", p.Time(p.Words(r), wait.RetryAt)
 		}
 	}
 	if errors.Is(err, seal.ErrBusy) {

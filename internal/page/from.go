@@ -6,7 +6,7 @@ import (
 	"strings"
 	"unicode"
 
-	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/origin"
 	"twostep.example/twostep/internal/trust"
 )
 
@@ -15,10 +15,10 @@ const maxHeader = 256
 
 // From is where a request came from. Forwarding headers are believed from the configured
 // proxies only; an address that no person on the internet has is not known.
-func (p *Printer) From(r *http.Request) account.From {
+func (p *Printer) From(r *http.Request) origin.Origin {
 	address, err := p.Proxies.Client(hops(r))
 	from := p.Asked(address, r.UserAgent(), strings.Join(r.Header["Sec-Ch-Ua"], ", "))
-	from.Unclear, from.Language, from.Device = err != nil, p.Words(r).Tag(), p.Cookie(r, DeviceCookie)
+	from.Unclear, from.Language, from.DeviceToken = err != nil, p.Words(r).Tag(), p.Cookie(r, DeviceCookie)
 	return from
 }
 
@@ -30,8 +30,8 @@ func (p *Printer) Proxied(r *http.Request) bool {
 }
 
 // Asked is what is looked at of an address and the headers User-Agent and Sec-CH-UA.
-func (p *Printer) Asked(address netip.Addr, agent, hints string) account.From {
-	from := account.From{UserAgent: plain(agent), Hints: plain(hints)}
+func (p *Printer) Asked(address netip.Addr, agent, hints string) origin.Origin {
+	from := origin.Origin{UserAgent: plain(agent), ClientHints: plain(hints)}
 	if p.Private || !trust.Private(address) {
 		from.Address = address
 	}

@@ -8,12 +8,12 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/origin"
 	"twostep.example/twostep/internal/trust"
 )
 
 func TestFrom(t *testing.T) {
-	ask := func(p Printer, remote string, headers ...string) account.From {
+	ask := func(p Printer, remote string, headers ...string) origin.Origin {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.RemoteAddr = remote
 		for _, line := range headers {
@@ -26,12 +26,12 @@ func TestFrom(t *testing.T) {
 	for remote, want := range map[string]string{
 		"192.0.2.1:1234": "192.0.2.1", "[::ffff:192.0.2.1]:1": "192.0.2.1", "[fe80::1%eth0]:1": "fe80::1", "[2001:db8::1]:443": "2001:db8::1", "127.0.0.1:1": "127.0.0.1", "@": "", "": "",
 	} {
-		if got := ask(inside, remote).AddressText(); got != want {
+		if got := ask(inside, remote).AddressString(); got != want {
 			t.Errorf("%q is %q, want %q", remote, got, want)
 		}
 	}
 	for remote, want := range map[string]string{"127.0.0.1:1": "", "10.0.0.7:1": "", "[fe80::1%eth0]:1": "", "100.64.0.1:1": "", "192.0.2.1:1": "192.0.2.1"} {
-		if got := ask(Printer{}, remote).AddressText(); got != want {
+		if got := ask(Printer{}, remote).AddressString(); got != want {
 			t.Errorf("in public, %q is %q, want %q", remote, got, want)
 		}
 	}
@@ -57,12 +57,12 @@ func TestFrom(t *testing.T) {
 		{"10.0.0.1:1", "X-Real-Ip: 203.0.113.9", "", "unclear"},
 	} {
 		from := ask(proxied, row.remote, row.header)
-		if from.AddressText() != row.want || from.Network() != row.network {
-			t.Errorf("%s, %s: address %q, network %q, want %q, %q", row.remote, row.header, from.AddressText(), from.Network(), row.want, row.network)
+		if from.AddressString() != row.want || from.Network() != row.network {
+			t.Errorf("%s, %s: address %q, network %q, want %q, %q", row.remote, row.header, from.AddressString(), from.Network(), row.want, row.network)
 		}
 	}
 	got := ask(proxied, "192.0.2.1:1", "Accept-Language: de", `Sec-Ch-Ua: "Brave";v="1"`, "Cookie: device=abc")
-	if got.Language != "de" || got.Hints != `"Brave";v="1"` || got.Device != "abc" {
+	if got.Language != "de" || got.ClientHints != `"Brave";v="1"` || got.DeviceToken != "abc" {
 		t.Errorf("%+v", got)
 	}
 }

@@ -22,9 +22,12 @@ import (
 
 	"twostep.example/twostep/factor"
 	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/challenge"
+	"twostep.example/twostep/internal/enroll"
 	"twostep.example/twostep/internal/i18n"
+	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/seal"
-	"twostep.example/twostep/internal/signin"
+	"twostep.example/twostep/internal/session"
 )
 
 var now = time.Date(2026, 11, 5, 10, 2, 11, 0, time.UTC)
@@ -46,13 +49,13 @@ func server(p *Printer) http.Handler {
 		{Pattern: "GET /broken", Serve: fails(errors.New("secret detail <b>"))},
 		{Pattern: "GET /panics", Serve: func(http.ResponseWriter, *http.Request) error { panic("secret detail <b>") }},
 		{Pattern: "GET /busy", Serve: fails(fmt.Errorf("begin: %w", seal.ErrBusy))},
-		{Pattern: "GET /wait", Serve: fails(&account.WaitError{Until: now.Add(23500 * time.Millisecond)})},
-		{Pattern: "GET /settings", Needs: Session, Serve: fails(signin.ErrNoSession)},
-		{Pattern: "POST /settings", Needs: Session, Serve: fails(signin.ErrNoSession)},
-		{Pattern: "GET /change", Needs: Session, Serve: fails(signin.ErrStepUp)},
-		{Pattern: "POST /change", Needs: Session, Serve: fails(signin.ErrStepUp)},
-		{Pattern: "POST /draft", Needs: Session, Serve: fails(signin.ErrNoDraft)},
-		{Pattern: "GET /signin/verify", Needs: SignIn, Serve: fails(signin.ErrNoSignIn)},
+		{Pattern: "GET /wait", Serve: fails(&ratelimit.LimitedError{RetryAt: now.Add(23500 * time.Millisecond)})},
+		{Pattern: "GET /settings", Needs: Session, Serve: fails(session.ErrNoSession)},
+		{Pattern: "POST /settings", Needs: Session, Serve: fails(session.ErrNoSession)},
+		{Pattern: "GET /change", Needs: Session, Serve: fails(session.ErrStepUpRequired)},
+		{Pattern: "POST /change", Needs: Session, Serve: fails(session.ErrStepUpRequired)},
+		{Pattern: "POST /draft", Needs: Session, Serve: fails(enroll.ErrNoPendingFactor)},
+		{Pattern: "GET /signin/verify", Needs: SignIn, Serve: fails(challenge.ErrNoAttempt)},
 		{Pattern: "POST /form", Serve: func(w http.ResponseWriter, r *http.Request) error {
 			_, err := Form(w, r, "email")
 			return err
@@ -254,10 +257,10 @@ func TestRetryAfter(t *testing.T) {
 // A sentinel that a room promises has a sentence, in every language.
 func TestTableIsComplete(t *testing.T) {
 	rooms := map[string]map[string]error{
-		"../account": {"ErrCredentials": account.ErrCredentials, "ErrWait": account.ErrWait, "ErrEmail": account.ErrEmail, "ErrName": account.ErrName,
+		"../account": {"ErrCredentials": account.ErrCredentials, "ErrWait": ratelimit.ErrLimited, "ErrEmail": account.ErrEmail, "ErrName": account.ErrName,
 			"ErrExists": account.ErrExists, "ErrUnknown": account.ErrUnknown, "ErrLink": account.ErrLink, "ErrSignUpClosed": account.ErrSignUpClosed},
-		"../signin": {"ErrNoSignIn": signin.ErrNoSignIn, "ErrNoSession": signin.ErrNoSession, "ErrUnknownMethod": signin.ErrUnknownMethod,
-			"ErrTooManyTries": signin.ErrTooManyTries, "ErrLonger": signin.ErrLonger, "ErrStepUp": signin.ErrStepUp, "ErrNoDraft": signin.ErrNoDraft, "ErrTooMany": signin.ErrTooMany},
+		"../signin": {"ErrNoSignIn": challenge.ErrNoAttempt, "ErrNoSession": session.ErrNoSession, "ErrUnknownMethod": challenge.ErrUnknownMethod,
+			"ErrTooManyTries": challenge.ErrTooManyGuesses, "ErrLonger": challenge.ErrLongCodeNeeded, "ErrStepUp": session.ErrStepUpRequired, "ErrNoDraft": enroll.ErrNoPendingFactor, "ErrTooMany": enroll.ErrTooManyFactors},
 		"../seal": {"ErrBusy": seal.ErrBusy, "ErrTooShort": seal.ErrTooShort, "ErrTooLong": seal.ErrTooLong,
 			"ErrCommon": seal.ErrCommon, "ErrGuessable": seal.ErrGuessable, "ErrNotText": seal.ErrNotText},
 		"../../factor": {"ErrIncorrect": factor.ErrIncorrect, "ErrRefused": factor.ErrRefused, "ErrMalformed": factor.ErrMalformed},

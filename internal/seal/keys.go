@@ -168,6 +168,12 @@ func (k *Keys) MAC(purpose string, parts ...string) []byte {
 	return k.ring[0].sum(purpose, parts)
 }
 
+// Pseudonym stands for an address, a number or a name in tables of counts: it is a keyed hash, so
+// that nobody without the keys can tell or find what it stands for.
+func (k *Keys) Pseudonym(value string) string {
+	return hex.EncodeToString(k.MAC("pseudonym", value)[:16])
+}
+
 // SameMAC reports whether some key of the ring made mac of this purpose and these parts.
 // The time it takes depends on the number of keys and the length of the parts only.
 func (k *Keys) SameMAC(mac []byte, purpose string, parts ...string) bool {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"sync/atomic"
 
 	"golang.org/x/crypto/argon2"
 )
@@ -61,6 +62,16 @@ func (c Cost) filled() Cost {
 	return c
 }
 
+// testCost is a cost that a test of the whole server does not feel.
+var testCost = Cost{MemoryKiB: 64, Time: 1}
+
+var lowCost atomic.Bool
+
+// LowCost makes testCost the default of every NewPasswords from now on, or undoes that. It is for
+// tests of whole servers, which sign in thousands of times; a test in test/attack makes sure that
+// the program itself never calls it.
+func LowCost(on bool) { lowCost.Store(on) }
+
 // Passwords hashes and compares passwords, a bounded number at a time: each takes much
 // memory and a whole processor, so a flood must find a door that says no at once.
 // It may be used by any number of goroutines.
@@ -81,6 +92,9 @@ func NewPasswords(cost Cost, slots, queue int) *Passwords {
 	}
 	if queue == 0 {
 		queue = defaultQueue
+	}
+	if cost == (Cost{}) && lowCost.Load() {
+		cost = testCost
 	}
 	cost = cost.filled()
 	p := &Passwords{

@@ -44,6 +44,19 @@ func TestPasswordToday(t *testing.T) {
 	}
 }
 
+// Tests of whole servers lower the default cost, and no cost that was asked for.
+func TestLowCost(t *testing.T) {
+	LowCost(true)
+	defer LowCost(false)
+	if h := hash(t, NewPasswords(Cost{}, 0, 0), "correct horse"); !strings.HasPrefix(h, "$argon2id$v=19$m=64,t=1,p=1$") {
+		t.Errorf("Hash = %q, want testCost", h)
+	}
+	asked := Cost{MemoryKiB: 128, Time: 1}
+	if h := hash(t, NewPasswords(asked, 0, 0), "correct horse"); !strings.HasPrefix(h, "$argon2id$v=19$m=128,t=1,p=1$") {
+		t.Errorf("Hash = %q, want the cost that was asked for", h)
+	}
+}
+
 // From the tests of the reference implementation.
 func TestPasswordVector(t *testing.T) {
 	const vector = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc"

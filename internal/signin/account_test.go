@@ -6,45 +6,46 @@ import (
 	"time"
 
 	"twostep.example/twostep/internal/account"
-	"twostep.example/twostep/internal/limit"
+	"twostep.example/twostep/internal/origin"
+	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/seal"
 	"twostep.example/twostep/internal/signin"
 )
 
 func TestInvite(t *testing.T) {
-	withAnna(t, func(h *house) {
-		_, err := h.Invite(h.Context(), annaEmail, "", false)
+	withAnna(t, func(h *fixture) {
+		_, err := h.Accounts.Invite(h.Context(), annaEmail, "", false)
 		h.refused("an address with an account", err, account.ErrExists)
-		token, err := h.Invite(h.Context(), "Bob@example.com", "", true)
+		token, err := h.Accounts.Invite(h.Context(), "Bob@example.com", "", true)
 		if err != nil {
 			h.Fatal(err)
 		}
-		h.refused("a reset by an invitation", h.Reset(h.Context(), token, "another horse battery", home), account.ErrLink)
-		h.refused("no name", h.Join(h.Context(), token, " ", "another horse battery", home), account.ErrName)
-		h.refused("too short", h.Join(h.Context(), token, "Bob", "short", home), seal.ErrTooShort)
+		h.refused("a reset by an invitation", h.Accounts.ResetPassword(h.Context(), token, "another horse battery", home), account.ErrLink)
+		h.refused("no name", h.Accounts.Join(h.Context(), token, " ", "another horse battery", home), account.ErrName)
+		h.refused("too short", h.Accounts.Join(h.Context(), token, "Bob", "short", home), seal.ErrTooShort)
 		h.turn(7 * 24 * time.Hour)
-		if err := h.Join(h.Context(), token, "Bob", "another horse battery", home); err != nil {
+		if err := h.Accounts.Join(h.Context(), token, "Bob", "another horse battery", home); err != nil {
 			h.Fatal(err)
 		}
-		h.refused("again", h.Join(h.Context(), token, "Bob", "another horse battery", home), account.ErrLink)
+		h.refused("again", h.Accounts.Join(h.Context(), token, "Bob", "another horse battery", home), account.ErrLink)
 		a, err := h.Store.AccountByEmail(h.Context(), "bob@example.com")
 		if err != nil || !a.Operator || a.Name != "Bob" {
 			h.Errorf("account %+v, %v", a, err)
 		}
-		late, err := h.Invite(h.Context(), "eve@example.com", "Eve", false)
+		late, err := h.Accounts.Invite(h.Context(), "eve@example.com", "Eve", false)
 		if err != nil {
 			h.Fatal(err)
 		}
 		h.turn(7*24*time.Hour + time.Millisecond)
-		h.refused("after its end", h.Join(h.Context(), late, "", "another horse battery", home), account.ErrLink)
+		h.refused("after its end", h.Accounts.Join(h.Context(), late, "", "another horse battery", home), account.ErrLink)
 	})
 }
 
 // A known and an unknown address look alike to whoever signs up; only the mail differs.
 func TestSignUp(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		for _, email := range []string{annaEmail, "bob@example.com"} {
-			if err := h.SignUp(h.Context(), email, "Bob", home); err != nil {
+			if err := h.Accounts.SignUp(h.Context(), email, "Bob", home); err != nil {
 				h.Errorf("%s: %v", email, err)
 			}
 		}
@@ -61,20 +62,20 @@ func TestSignUp(t *testing.T) {
 			mail[0], mail[1] = mail[1], mail[0]
 		}
 		token := strings.Fields(strings.SplitN(mail[1].Text, "#", 2)[1])[0]
-		if err := h.Join(h.Context(), token, "", "another horse battery", home); err != nil {
+		if err := h.Accounts.Join(h.Context(), token, "", "another horse battery", home); err != nil {
 			h.Fatal(err)
 		}
-		if _, err := h.Begin(h.Context(), signin.Credentials{Email: "bob@example.com", Password: "another horse battery"}, home); err != nil {
+		if _, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: "bob@example.com", Password: "another horse battery"}, home); err != nil {
 			h.Error(err)
 		}
-		h.Engine.Settings.SignUp = "invited"
-		h.refused("sign-up when it is closed", h.SignUp(h.Context(), "eve@example.com", "Eve", home), account.ErrSignUpClosed)
+		h.Accounts.Settings.SignUp = "invited"
+		h.refused("sign-up when it is closed", h.Accounts.SignUp(h.Context(), "eve@example.com", "Eve", home), account.ErrSignUpClosed)
 	})
 }
 
 // Nobody without a password hash, and nobody disabled, comes in with any password.
 func TestNoPassword(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		a, err := h.Store.AccountByEmail(h.Context(), annaEmail)
 		if err != nil {
 			h.Fatal(err)
@@ -84,7 +85,7 @@ func TestNoPassword(t *testing.T) {
 			h.Fatal(err)
 		}
 		for _, p := range []string{"", "null", "bob", annaWord} {
-			_, err := h.Begin(h.Context(), signin.Credentials{Email: "bob@example.com", Password: p}, home)
+			_, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: "bob@example.com", Password: p}, home)
 			h.refused(p, err, account.ErrCredentials)
 			h.turn(time.Minute)
 		}
@@ -94,9 +95,9 @@ func TestNoPassword(t *testing.T) {
 // Behind a proxy that nobody has named all come from one network, which nobody knows: nobody waits
 // there for what others have tried with the same name.
 func TestPasswordsFromNowhere(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		try := func(word string) error {
-			_, err := h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: word}, account.From{Language: "en"})
+			_, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: word}, origin.Origin{Language: "en"})
 			return err
 		}
 		for range 20 {
@@ -105,9 +106,9 @@ func TestPasswordsFromNowhere(t *testing.T) {
 		if err := try(annaWord); err != nil {
 			h.Errorf("the right one: %v", err)
 		}
-		for range limit.Unknown*limit.PasswordsPerMinute - 20 {
+		for range ratelimit.UnknownNetworkFactor*ratelimit.NetworkPasswordFailuresPerMinute - 20 {
 			h.refused("a wrong password", try("wrong horse battery"), account.ErrCredentials)
 		}
-		h.refused("beyond those of the network", try(annaWord), account.ErrWait)
+		h.refused("beyond those of the network", try(annaWord), ratelimit.ErrLimited)
 	})
 }

@@ -14,7 +14,9 @@ import (
 	"time"
 
 	"twostep.example/twostep/factor"
-	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/challenge"
+	"twostep.example/twostep/internal/enroll"
+	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/signin"
 	"twostep.example/twostep/internal/store/storetest"
 )
@@ -33,12 +35,12 @@ func (p phone) code(at time.Time) string {
 }
 
 // app enrolls an authenticator app and returns it with the session that goes on.
-func (h *house) app(session string) (phone, string) {
+func (h *fixture) app(sessionToken string) (phone, string) {
 	h.Helper()
-	if err := h.Enroll(h.Context(), h.who(session), "totp", url.Values{}, home); err != nil {
+	if err := h.Enrollments.Start(h.Context(), h.who(sessionToken), "totp", url.Values{}, home); err != nil {
 		h.Fatal(err)
 	}
-	d, err := h.Draft(h.Context(), h.who(session), "totp", home)
+	d, err := h.Enrollments.Pending(h.Context(), h.who(sessionToken), "totp", home)
 	if err != nil {
 		h.Fatal(err)
 	}
@@ -50,15 +52,15 @@ func (h *house) app(session string) (phone, string) {
 	if err != nil {
 		h.Fatal(err)
 	}
-	session, err = h.confirm(session, "totp", phone(key).code(h.clock()))
+	sessionToken, err = h.confirm(sessionToken, "totp", phone(key).code(h.clock()))
 	if err != nil {
 		h.Fatal(err)
 	}
-	return phone(key), session
+	return phone(key), sessionToken
 }
 
 // choose takes the first step and chooses a method.
-func (h *house) choose(method string) (token string) {
+func (h *fixture) choose(method string) (token string) {
 	h.Helper()
 	token = h.begin()
 	if err := h.Choose(h.Context(), token, method, home); err != nil {
@@ -70,7 +72,7 @@ func (h *house) choose(method string) (token string) {
 // A code of the app opens one session, ever: the one that enrolled it counts as used,
 // and so does the one that signed in, for every sign-in.
 func TestAppCodeOnce(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		app, _ := h.app(h.in())
 		_, err := h.verify(h.choose("totp"), app.code(h.clock()))
 		h.refused("the code of the enrolment", err, factor.ErrIncorrect)
@@ -80,8 +82,8 @@ func TestAppCodeOnce(t *testing.T) {
 		if n := len(h.arrived()); n != 2 { // the first code, and the notice of the app
 			h.Errorf("%d mails, want 2: nothing is sent for an app", n)
 		}
-		session, err := h.verify(first, code)
-		if err != nil || strings.Join(h.who(session).AMR, " ") != "pwd otp mfa" {
+		sessionToken, err := h.verify(first, code)
+		if err != nil || strings.Join(h.who(sessionToken).AMR, " ") != "pwd otp mfa" {
 			h.Fatalf("the code: %v", err)
 		}
 		_, err = h.verify(second, code)
@@ -96,27 +98,28 @@ func TestAppCodeParallel(t *testing.T) {
 		h.add(annaEmail, annaWord)
 		app, _ := h.app(h.in())
 		h.turn(time.Minute)
-		other, devices, accounts := *h.Engine, *h.Devices, *h.Registry
-		accounts.Store = storetest.Open(t, address)
-		devices.Registry = &accounts
-		other.Devices = &devices
-		engines := []*signin.Engine{h.Engine, &other}
+		other := h.services(storetest.Open(t, address), h.Keys)
+		servers := []*signin.Services{h.Services, other}
 		type attempt struct {
-			engine *signin.Engine
+			server *signin.Services
 			token  string
 		}
 		attempts := make(chan attempt, 32)
 		for i := range 32 {
-			attempts <- attempt{engines[i%2], h.choose("totp")}
+			attempts <- attempt{servers[i%2], h.choose("totp")}
 		}
 		code := app.code(h.clock())
 		var accepted atomic.Int64
 		atOnce(32, func() {
 			a := <-attempts
-			switch _, err := a.engine.Verify(t.Context(), a.token, url.Values{"code": {code}}, home); {
+			loaded, err := a.server.Challenges.Load(t.Context(), a.token, home)
+			if err == nil {
+				_, err = loaded.Verify(t.Context(), url.Values{"code": {code}})
+			}
+			switch {
 			case err == nil:
 				accepted.Add(1)
-			case !errors.Is(err, factor.ErrIncorrect) && !errors.Is(err, account.ErrWait):
+			case !errors.Is(err, factor.ErrIncorrect) && !errors.Is(err, ratelimit.ErrLimited):
 				t.Error(err)
 			}
 		})
@@ -128,15 +131,15 @@ func TestAppCodeParallel(t *testing.T) {
 
 // Any of several apps may answer, and there are at most five.
 func TestSeveralApps(t *testing.T) {
-	withAnna(t, func(h *house) {
-		session := h.in()
+	withAnna(t, func(h *fixture) {
+		sessionToken := h.in()
 		var apps []phone
 		for range 5 {
 			var app phone
-			app, session = h.app(session)
+			app, sessionToken = h.app(sessionToken)
 			apps = append(apps, app)
 		}
-		h.refused("a sixth", h.Enroll(h.Context(), h.who(session), "totp", url.Values{}, home), signin.ErrTooMany)
+		h.refused("a sixth", h.Enrollments.Start(h.Context(), h.who(sessionToken), "totp", url.Values{}, home), enroll.ErrTooManyFactors)
 		for i, app := range apps {
 			h.turn(time.Minute)
 			token := h.choose("totp")
@@ -153,7 +156,7 @@ func TestSeveralApps(t *testing.T) {
 
 // A phone whose clock is wrong is told so; that is a try like any other.
 func TestClockTutor(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		app, _ := h.app(h.in())
 		h.turn(time.Hour)
 		token := h.choose("totp")
@@ -163,8 +166,8 @@ func TestClockTutor(t *testing.T) {
 			h.Errorf("three minutes behind: %v", err)
 		}
 		p, err := h.Pending(h.Context(), token, home)
-		if err != nil || p.Challenge.TriesLeft != 4 {
-			h.Errorf("tries left %d, %v, want 4", p.Challenge.TriesLeft, err)
+		if err != nil || p.Challenge.GuessesLeft != 4 {
+			h.Errorf("tries left %d, %v, want 4", p.Challenge.GuessesLeft, err)
 		}
 	})
 }
@@ -172,28 +175,28 @@ func TestClockTutor(t *testing.T) {
 // Printed codes are shown until the person has seen them; each opens one session, and
 // the owner is told how many are left. They are offered last and never by themselves.
 func TestRecoveryCodes(t *testing.T) {
-	withAnna(t, func(h *house) {
-		session := h.in()
+	withAnna(t, func(h *fixture) {
+		sessionToken := h.in()
 		set := func() []string {
-			if err := h.Enroll(h.Context(), h.who(session), "recovery", url.Values{}, home); err != nil {
+			if err := h.Enrollments.Start(h.Context(), h.who(sessionToken), "recovery", url.Values{}, home); err != nil {
 				h.Fatal(err)
 			}
-			d, err := h.Draft(h.Context(), h.who(session), "recovery", home)
+			d, err := h.Enrollments.Pending(h.Context(), h.who(sessionToken), "recovery", home)
 			if err != nil || len(d.Show.Codes) != 10 || d.Challenge != nil {
 				h.Fatalf("%d codes, %v", len(d.Show.Codes), err)
 			}
-			if session, err = h.confirm(session, "recovery", ""); err != nil {
+			if sessionToken, err = h.confirm(sessionToken, "recovery", ""); err != nil {
 				h.Fatal(err)
 			}
-			_, err = h.Draft(h.Context(), h.who(session), "recovery", home)
-			h.refused("shown again", err, signin.ErrNoDraft)
+			_, err = h.Enrollments.Pending(h.Context(), h.who(sessionToken), "recovery", home)
+			h.refused("shown again", err, enroll.ErrNoPendingFactor)
 			return d.Show.Codes
 		}
 		old := set()
 		codes := set()
 		token := h.begin()
 		p, err := h.Pending(h.Context(), token, home)
-		if err != nil || signin.Next(p, h.clock()) != signin.StepVerify || p.Challenge.Method != "email" || len(p.Offers) != 2 || !p.Offers[1].Spare {
+		if err != nil || challenge.Next(p, h.clock()) != challenge.StepVerify || p.Challenge.Method != "email" || len(p.Offers) != 2 || !p.Offers[1].Spare {
 			h.Fatalf("pending %+v, %v", p, err)
 		}
 		if err := h.Choose(h.Context(), token, "recovery", home); err != nil {

@@ -13,43 +13,45 @@ import (
 	"time"
 
 	"twostep.example/twostep/factor"
-	"twostep.example/twostep/internal/account"
-	"twostep.example/twostep/internal/limit"
+	"twostep.example/twostep/internal/challenge"
+	"twostep.example/twostep/internal/odds"
+	"twostep.example/twostep/internal/origin"
+	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/signin"
 	"twostep.example/twostep/internal/store"
 )
 
 // away is a stranger's network of its own for each n.
-func away(n int) account.From {
-	return account.From{Address: netip.AddrFrom4([4]byte{198, 51, byte(100 + n/250), byte(1 + n%250)}), Language: "en"}
+func away(n int) origin.Origin {
+	return origin.Origin{Address: netip.AddrFrom4([4]byte{198, 51, byte(100 + n/250), byte(1 + n%250)}), Language: "en"}
 }
 
 // stranger guesses at Anna's account by a method until there is nothing left, each sign-in
 // from another network, and returns how many guesses were compared.
-func (h *house) stranger(method string) (compared int) {
+func (h *fixture) stranger(method string) (compared int) {
 	h.Helper()
 	for n := range 40 {
 		from := away(n)
-		entry, err := h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, from)
+		entry, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, from)
 		if err != nil {
 			h.Fatal(err)
 		}
-		p, err := h.Pending(h.Context(), entry.SignIn, from)
+		p, err := h.Pending(h.Context(), entry.Attempt, from)
 		if err == nil && p.Challenge == nil {
-			err = h.Choose(h.Context(), entry.SignIn, method, from)
+			err = h.Choose(h.Context(), entry.Attempt, method, from)
 		}
-		if err != nil && !errors.Is(err, account.ErrWait) {
+		if err != nil && !errors.Is(err, ratelimit.ErrLimited) {
 			h.Fatal(err)
 		}
-		for range limit.Tries {
+		for range challenge.MaxGuesses {
 			h.turn(15 * time.Second)
-			_, err := h.Verify(h.Context(), entry.SignIn, url.Values{"code": {"000000"}}, from)
+			_, err := h.Verify(h.Context(), entry.Attempt, url.Values{"code": {"000000"}}, from)
 			switch {
 			case errors.Is(err, factor.ErrIncorrect):
 				compared++
-			case errors.Is(err, signin.ErrLonger), errors.Is(err, factor.ErrMalformed): // it is hard already
+			case errors.Is(err, challenge.ErrLongCodeNeeded), errors.Is(err, factor.ErrMalformed): // it is hard already
 				return compared
-			case err != nil && !errors.Is(err, account.ErrWait) && !errors.Is(err, signin.ErrNoSignIn):
+			case err != nil && !errors.Is(err, ratelimit.ErrLimited) && !errors.Is(err, challenge.ErrNoAttempt):
 				h.Fatalf("guess %d: %v", compared, err)
 			}
 		}
@@ -60,7 +62,7 @@ func (h *house) stranger(method string) (compared int) {
 }
 
 // anna is the name of Anna's ledger.
-func (h *house) anna() string {
+func (h *fixture) anna() string {
 	h.Helper()
 	a, err := h.Store.AccountByEmail(h.Context(), annaEmail)
 	if err != nil {
@@ -70,7 +72,7 @@ func (h *house) anna() string {
 }
 
 // debited writes down what strangers have done just now.
-func (h *house) debited(ledger, kind string, cost limit.Odds) {
+func (h *fixture) debited(ledger, kind string, cost odds.Chance) {
 	h.Helper()
 	d := store.Debit{ID: rand.Text(), Ledger: ledger, Kind: kind, Challenge: "of a stranger", Network: "elsewhere", At: store.Millis(h.clock()), Cost: int64(cost)}
 	err := h.Store.Tx(h.Context(), func(tx *store.DB) error {
@@ -85,7 +87,7 @@ func (h *house) debited(ledger, kind string, cost limit.Odds) {
 }
 
 // told counts the mails that have arrived with this in their subject.
-func (h *house) told(what string) (n int) {
+func (h *fixture) told(what string) (n int) {
 	h.Helper()
 	for _, m := range h.arrived() {
 		if strings.Contains(m.Subject, what) {
@@ -105,7 +107,7 @@ var longCode = regexp.MustCompile(`\b[0-9A-HJKMNP-TV-Z]{5}-[0-9A-HJKMNP-TV-Z]{4}
 // Twenty guesses by mail in a year, from however many networks; then nobody is refused: the
 // code is longer, and the owner was told, once.
 func TestUsedUpByMail(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		if got := h.stranger("email"); got != 20 {
 			h.Errorf("%d guesses were compared, want 20", got)
 		}
@@ -131,7 +133,7 @@ func TestUsedUpByMail(t *testing.T) {
 		if code == "" || !strings.Contains(mail.Text, "https://signin.example.com/signin/verify#"+strings.ReplaceAll(code, "-", "")) {
 			h.Fatalf("no longer code, or no link, in\n%s", mail.Text)
 		}
-		if p, err := h.Pending(h.Context(), token, home); err != nil || !p.Challenge.Hard {
+		if p, err := h.Pending(h.Context(), token, home); err != nil || !p.Challenge.LongCode {
 			h.Errorf("the page does not know of the longer code: %v", err)
 		}
 		_, err := h.verify(token, "123456")
@@ -146,7 +148,7 @@ func TestUsedUpByMail(t *testing.T) {
 
 // Ten guesses at an app; then two codes in a row, and neither alone nor out of order.
 func TestUsedUpByApp(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		app, _ := h.app(h.in())
 		if got := h.stranger("totp"); got != 10 {
 			h.Errorf("%d guesses were compared, want 10", got)
@@ -172,11 +174,11 @@ func TestUsedUpByApp(t *testing.T) {
 // A browser that the account knows notices nothing of it, and nobody else can spend what it
 // may guess.
 func TestKnownBrowserNoticesNothing(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		l := h.laptop().in(false)
 		h.stranger("email")
 		h.turn(24 * time.Hour)
-		entry, err := h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, l.from)
+		entry, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, l.from)
 		if err != nil {
 			h.Fatal(err)
 		}
@@ -184,7 +186,7 @@ func TestKnownBrowserNoticesNothing(t *testing.T) {
 		if len(code) != 6 {
 			h.Fatalf("the known browser is sent %q", code)
 		}
-		if _, err := h.Verify(h.Context(), entry.SignIn, url.Values{"code": {code}}, l.from); err != nil {
+		if _, err := h.Verify(h.Context(), entry.Attempt, url.Values{"code": {code}}, l.from); err != nil {
 			h.Errorf("the known browser: %v", err)
 		}
 	})
@@ -192,7 +194,7 @@ func TestKnownBrowserNoticesNothing(t *testing.T) {
 
 // What a sign-in cost is given back when that very sign-in is passed, and nothing else is.
 func TestOnlyItsOwnIsGivenBack(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		for range 30 { // an owner who mistypes each time, in browsers that are always new
 			token := h.begin()
 			code := h.code()
@@ -215,11 +217,11 @@ func TestOnlyItsOwnIsGivenBack(t *testing.T) {
 
 // A new password, once both steps are proven, begins a new ledger: four times in a year.
 func TestRenewal(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		word := annaWord
-		for n := range limit.Renewals + 2 {
+		for n := range odds.MaxRenewalsPerYear + 2 {
 			got, want := h.stranger("email"), 20
-			if n > limit.Renewals {
+			if n > odds.MaxRenewalsPerYear {
 				want = 0
 			}
 			if got != want {
@@ -233,11 +235,11 @@ func TestRenewal(t *testing.T) {
 				h.Fatal(err)
 			}
 			next := fmt.Sprintf("another horse battery %d", n)
-			session, err := h.ChangePassword(h.Context(), h.who(entry), word, next, home)
+			sessionToken, err := h.SignIns.ChangePassword(h.Context(), h.who(entry), word, next, home)
 			if err != nil {
 				h.Fatal(err)
 			}
-			if _, err := h.ChangePassword(h.Context(), h.who(session), next, annaWord, home); err != nil {
+			if _, err := h.SignIns.ChangePassword(h.Context(), h.who(sessionToken), next, annaWord, home); err != nil {
 				h.Fatal(err) // everybody knows it again
 			}
 		}
@@ -246,11 +248,11 @@ func TestRenewal(t *testing.T) {
 
 // A year later what was spent counts no more, to the millisecond.
 func TestYearRolls(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		if got := h.stranger("email"); got != 20 {
 			h.Fatalf("%d guesses", got)
 		}
-		h.turn(limit.Year)
+		h.turn(odds.Year)
 		if got := h.stranger("email"); got != 20 {
 			h.Errorf("%d guesses a year later, want 20", got)
 		}
@@ -259,23 +261,23 @@ func TestYearRolls(t *testing.T) {
 
 // Guesses that arrive together, at two servers, are never more than the ledger allows.
 func TestUsedUpAtOnce(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		var compared atomic.Int64
 		type visit struct {
 			token string
-			from  account.From
+			from  origin.Origin
 		}
 		visits := make(chan visit, 100)
 		for n := range 100 { // each may compare five, and two at once
 			from := away(n)
-			entry, err := h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, from)
+			entry, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, from)
 			if err != nil {
 				h.Fatal(err)
 			}
-			if err := h.Choose(h.Context(), entry.SignIn, "email", from); err != nil && !errors.Is(err, account.ErrWait) {
+			if err := h.Choose(h.Context(), entry.Attempt, "email", from); err != nil && !errors.Is(err, ratelimit.ErrLimited) {
 				h.Fatal(err)
 			}
-			visits <- visit{entry.SignIn, from}
+			visits <- visit{entry.Attempt, from}
 		}
 		atOnce(100, func() {
 			v := <-visits
@@ -295,7 +297,7 @@ func TestUsedUpAtOnce(t *testing.T) {
 // then refused, but only once: the next is longer, stays so, and is compared; and nobody is told
 // that the guesses are used up, which they are not.
 func TestResentIsLonger(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		h.debited(h.anna(), store.Guess, 18_000)
 		token := h.begin()
 		resend := func() {
@@ -307,8 +309,8 @@ func TestResentIsLonger(t *testing.T) {
 		resend()
 		resend()
 		_, err := h.verify(token, h.code())
-		h.refused("the right one of three codes", err, signin.ErrLonger)
-		if p, err := h.Pending(h.Context(), token, home); err != nil || !p.Challenge.Hard {
+		h.refused("the right one of three codes", err, challenge.ErrLongCodeNeeded)
+		if p, err := h.Pending(h.Context(), token, home); err != nil || !p.Challenge.LongCode {
 			h.Fatalf("the next one is no longer: %v", err)
 		}
 		long := longCode.FindString(h.last().Text)
@@ -327,40 +329,40 @@ func TestResentIsLonger(t *testing.T) {
 
 // The same where a new number is to be proven.
 func TestResentDraftIsLonger(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		const number = "+491711234567"
-		session := h.in()
-		h.draft(session, number)
-		h.debited(h.Ledgers.To(number), store.Guess, 18_000)
+		sessionToken := h.in()
+		h.draft(sessionToken, number)
+		h.debited(h.Budgets.DestinationBudget(number), store.Guess, 18_000)
 		for range 2 {
 			h.turn(2 * time.Minute)
-			if err := h.ResendDraft(h.Context(), h.who(session), "spoken", home); err != nil {
+			if err := h.Enrollments.Resend(h.Context(), h.who(sessionToken), "spoken", home); err != nil {
 				h.Fatal(err)
 			}
 		}
-		_, err := h.confirm(session, "spoken", h.last().Text)
-		h.refused("the right one of three codes", err, signin.ErrLonger)
-		if _, err := h.confirm(session, "spoken", h.last().Text); err != nil {
+		_, err := h.confirm(sessionToken, "spoken", h.last().Text)
+		h.refused("the right one of three codes", err, challenge.ErrLongCodeNeeded)
+		if _, err := h.confirm(sessionToken, "spoken", h.last().Text); err != nil {
 			h.Errorf("the longer code: %v", err)
 		}
 	})
 }
 
 // guess makes one wrong guess in a new sign-in from a network.
-func (h *house) guess(from account.From) {
+func (h *fixture) guess(from origin.Origin) {
 	h.Helper()
 	h.turn(time.Second)
-	entry, err := h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, from)
+	entry, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, from)
 	if err != nil {
 		h.Fatal(err)
 	}
-	_, err = h.Verify(h.Context(), entry.SignIn, url.Values{"code": {"000000"}}, from)
+	_, err = h.Verify(h.Context(), entry.Attempt, url.Values{"code": {"000000"}}, from)
 	h.refused("a guess", err, factor.ErrIncorrect)
 }
 
 // Somebody who comes back only each day and an hour is told of too, with the second sign-in.
 func TestPatientThief(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		for n := range 2 {
 			h.guess(away(n))
 			if got := h.told(guessing); got != n {
@@ -373,7 +375,7 @@ func TestPatientThief(t *testing.T) {
 
 // A clock that was ahead when the owner was told does not keep them from being told later.
 func TestToldBehindTheClock(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		for n, turned := range []time.Duration{100 * 24 * time.Hour, -100 * 24 * time.Hour} {
 			h.turn(turned)
 			h.guess(away(2 * n))
@@ -387,23 +389,23 @@ func TestToldBehindTheClock(t *testing.T) {
 
 // Nor is the owner told with each guess that comes too late, behind a renewal that is still to come.
 func TestToldOnceBehindTheClock(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		var tokens []string
 		for n := range 3 {
-			entry, err := h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, away(n))
+			entry, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, away(n))
 			if err != nil {
 				h.Fatal(err)
 			}
-			tokens = append(tokens, entry.SignIn)
+			tokens = append(tokens, entry.Attempt)
 		}
-		h.debited(h.anna(), store.Guess, limit.PerYear)
+		h.debited(h.anna(), store.Guess, odds.AccountBudgetPerYear)
 		if err := h.Store.RenewLedger(h.Context(), h.anna(), store.Millis(h.clock().Add(24*time.Hour))); err != nil {
 			h.Fatal(err)
 		}
 		for n, token := range tokens {
 			h.turn(time.Second)
 			_, err := h.Verify(h.Context(), token, url.Values{"code": {"000000"}}, away(n))
-			h.refused("a guess that comes too late", err, signin.ErrLonger)
+			h.refused("a guess that comes too late", err, challenge.ErrLongCodeNeeded)
 		}
 		if n := h.told(usedUp); n != 1 {
 			h.Errorf("told %d times that it is used up, want 1", n)
@@ -414,7 +416,7 @@ func TestToldOnceBehindTheClock(t *testing.T) {
 // What the owner was told of their own mistakes and was given back does not keep them from being
 // told when it is true.
 func TestToldAgain(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		h.debited(h.anna(), store.Guess, 16_000)
 		token := h.begin()
 		code := h.code()
@@ -428,7 +430,7 @@ func TestToldAgain(t *testing.T) {
 		}
 		h.turn(15 * time.Second)
 		_, err := h.verify(token, code)
-		h.refused("the right code", err, signin.ErrLonger)
+		h.refused("the right code", err, challenge.ErrLongCodeNeeded)
 		if _, err := h.verify(token, longCode.FindString(h.last().Text)); err != nil {
 			h.Fatal(err)
 		}

@@ -13,8 +13,12 @@ import (
 	"twostep.example/twostep/factor"
 	"twostep.example/twostep/factor/email"
 	"twostep.example/twostep/internal/account"
-	"twostep.example/twostep/internal/limit"
+	"twostep.example/twostep/internal/challenge"
+	"twostep.example/twostep/internal/odds"
+	"twostep.example/twostep/internal/origin"
+	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/seal"
+	"twostep.example/twostep/internal/session"
 	"twostep.example/twostep/internal/signin"
 	"twostep.example/twostep/internal/store"
 	"twostep.example/twostep/internal/store/storetest"
@@ -23,58 +27,58 @@ import (
 // A reset ends everything that was open, tells the owner, works once, and opens no
 // session: both steps are still to be taken.
 func TestReset(t *testing.T) {
-	withAnna(t, func(h *house) {
-		session, pending := h.in(), h.begin()
+	withAnna(t, func(h *fixture) {
+		sessionToken, pending := h.in(), h.begin()
 		h.turn(time.Second) // so that its mail comes after theirs
-		if err := h.Forgot(h.Context(), "ANNA@example.com", home); err != nil {
+		if err := h.Accounts.RequestPasswordReset(h.Context(), "ANNA@example.com", home); err != nil {
 			h.Fatal(err)
 		}
 		token := h.linkToken()
-		h.refused("a common password", h.Reset(h.Context(), token, "password1", home), seal.ErrCommon)
-		if err := h.Reset(h.Context(), token, "another horse battery", home); err != nil {
+		h.refused("a common password", h.Accounts.ResetPassword(h.Context(), token, "password1", home), seal.ErrCommon)
+		if err := h.Accounts.ResetPassword(h.Context(), token, "another horse battery", home); err != nil {
 			h.Fatal(err)
 		}
 		if !strings.Contains(h.last().Subject, "changed") || h.last().To != annaEmail {
 			h.Errorf("the owner is not told: %q", h.last().Subject)
 		}
-		h.refused("the link again", h.Reset(h.Context(), token, "a third horse battery", home), account.ErrLink)
-		_, err := h.Session(h.Context(), session)
-		h.refused("an old session", err, signin.ErrNoSession)
+		h.refused("the link again", h.Accounts.ResetPassword(h.Context(), token, "a third horse battery", home), account.ErrLink)
+		_, err := h.Sessions.Get(h.Context(), sessionToken)
+		h.refused("an old session", err, session.ErrNoSession)
 		_, err = h.Pending(h.Context(), pending, home)
-		h.refused("an old sign-in", err, signin.ErrNoSignIn)
-		_, err = h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, home)
+		h.refused("an old sign-in", err, challenge.ErrNoAttempt)
+		_, err = h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, home)
 		h.refused("the old password", err, account.ErrCredentials)
-		if _, err := h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: "another horse battery"}, home); err != nil {
+		if _, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: "another horse battery"}, home); err != nil {
 			h.Errorf("the new password: %v", err)
 		}
 	})
 }
 
 func TestResetLinkEnds(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		var tokens []string
 		for range 3 {
-			if err := h.Forgot(h.Context(), annaEmail, home); err != nil {
+			if err := h.Accounts.RequestPasswordReset(h.Context(), annaEmail, home); err != nil {
 				h.Fatal(err)
 			}
 			tokens = append(tokens, h.linkToken())
 		}
 		for i := range tokens[0] {
 			cut := tokens[0][:i] + tokens[0][i+1:]
-			h.refused("cut short", h.Reset(h.Context(), cut, annaWord+"!", home), account.ErrLink)
+			h.refused("cut short", h.Accounts.ResetPassword(h.Context(), cut, annaWord+"!", home), account.ErrLink)
 		}
 		h.turn(30 * time.Minute)
-		if err := h.Reset(h.Context(), tokens[1], "another horse battery", home); err != nil {
+		if err := h.Accounts.ResetPassword(h.Context(), tokens[1], "another horse battery", home); err != nil {
 			h.Errorf("at its end: %v", err)
 		}
-		h.refused("one made before the change", h.Reset(h.Context(), tokens[2], "a third horse battery", home), account.ErrLink)
+		h.refused("one made before the change", h.Accounts.ResetPassword(h.Context(), tokens[2], "a third horse battery", home), account.ErrLink)
 		h.turn(time.Hour)
-		if err := h.Forgot(h.Context(), annaEmail, home); err != nil {
+		if err := h.Accounts.RequestPasswordReset(h.Context(), annaEmail, home); err != nil {
 			h.Fatal(err)
 		}
 		late := h.linkToken()
 		h.turn(30*time.Minute + time.Millisecond)
-		h.refused("after its end", h.Reset(h.Context(), late, "a third horse battery", home), account.ErrLink)
+		h.refused("after its end", h.Accounts.ResetPassword(h.Context(), late, "a third horse battery", home), account.ErrLink)
 	})
 }
 
@@ -86,7 +90,7 @@ func TestForgotAlike(t *testing.T) {
 		h.add(annaEmail, annaWord)
 		for range 10 {
 			for _, email := range []string{annaEmail, "nobody@example.com"} {
-				if err := h.Forgot(h.Context(), email, home); err != nil {
+				if err := h.Accounts.RequestPasswordReset(h.Context(), email, home); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -94,34 +98,34 @@ func TestForgotAlike(t *testing.T) {
 		if n := len(h.arrived()); n != 3 {
 			t.Errorf("%d mails in an hour, want 3", n)
 		}
-		for _, table := range []string{"links", "messages"} {
+		for _, table := range []string{"email_links", "outbox_messages"} {
 			if n := storetest.Count(t, url, table); n != 20 {
 				t.Errorf("%d rows in %s, want 20: one for each question, known or not", n, table)
 			}
 		}
 		far := home
 		for range 10 {
-			h.Forgot(h.Context(), "nobody@example.com", far)
+			h.Accounts.RequestPasswordReset(h.Context(), "nobody@example.com", far)
 		}
-		var wait *account.WaitError
-		if err := h.Forgot(h.Context(), annaEmail, far); !errors.As(err, &wait) {
+		var wait *ratelimit.LimitedError
+		if err := h.Accounts.RequestPasswordReset(h.Context(), annaEmail, far); !errors.As(err, &wait) {
 			t.Errorf("the 31st from one network: %v, want a wait", err)
 		}
 		far.Address = netip.MustParseAddr("203.0.113.6")
-		if err := h.Forgot(h.Context(), annaEmail, far); err != nil {
+		if err := h.Accounts.RequestPasswordReset(h.Context(), annaEmail, far); err != nil {
 			t.Errorf("from another network: %v", err)
 		}
 	})
 }
 
 // resets has Anna choose her password anew by way of her mailbox.
-func (h *house) resets(from account.From) {
+func (h *fixture) resets(from origin.Origin) {
 	h.Helper()
 	h.turn(time.Second)
-	if err := h.Forgot(h.Context(), annaEmail, from); err != nil {
+	if err := h.Accounts.RequestPasswordReset(h.Context(), annaEmail, from); err != nil {
 		h.Fatal(err)
 	}
-	if err := h.Reset(h.Context(), h.linkToken(), annaWord, from); err != nil {
+	if err := h.Accounts.ResetPassword(h.Context(), h.linkToken(), annaWord, from); err != nil {
 		h.Fatal(err)
 	}
 }
@@ -129,30 +133,30 @@ func (h *house) resets(from account.From) {
 // A thief has used up the guesses at the app and all pairs of the day. Anna does what the mail says,
 // and comes in by app, the only way for a day: in a new browser and a new network.
 func TestResetFreesPairs(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		app, _ := h.app(h.in())
 		h.turn(time.Hour)
-		h.debited(h.anna(), store.Guess, limit.PerYear)
-		for range limit.PairsPerDay {
+		h.debited(h.anna(), store.Guess, odds.AccountBudgetPerYear)
+		for range odds.CodePairsPerDay {
 			h.debited(h.anna(), store.Pair, 0)
 		}
 		far := away(1)
 		pair := func() error {
-			entry, err := h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, far)
+			entry, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, far)
 			if err != nil {
 				h.Fatal(err)
 			}
-			if p, err := h.Pending(h.Context(), entry.SignIn, far); err != nil || p.Challenge == nil {
-				if err := h.Choose(h.Context(), entry.SignIn, "totp", far); err != nil {
+			if p, err := h.Pending(h.Context(), entry.Attempt, far); err != nil || p.Challenge == nil {
+				if err := h.Choose(h.Context(), entry.Attempt, "totp", far); err != nil {
 					h.Fatal(err)
 				}
 			}
 			first := app.code(h.clock())
 			h.turn(30 * time.Second)
-			_, err = h.Verify(h.Context(), entry.SignIn, url.Values{"code": {first + app.code(h.clock())}}, far)
+			_, err = h.Verify(h.Context(), entry.Attempt, url.Values{"code": {first + app.code(h.clock())}}, far)
 			return err
 		}
-		h.refused("a pair beyond those of the day", pair(), account.ErrWait)
+		h.refused("a pair beyond those of the day", pair(), ratelimit.ErrLimited)
 		h.resets(far)
 		if err := pair(); err != nil {
 			h.Errorf("after the reset: %v", err)
@@ -162,36 +166,36 @@ func TestResetFreesPairs(t *testing.T) {
 
 // The same with the mails of the day, of somebody who has only mail.
 func TestResetFreesMails(t *testing.T) {
-	withAnna(t, func(h *house) {
-		for range limit.SendsBeyond {
+	withAnna(t, func(h *fixture) {
+		for range ratelimit.MailsNewNetworksPerDay {
 			h.debited(h.anna(), store.Send, 0)
 		}
 		far := away(1)
-		entry, err := h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, far)
+		entry, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, far)
 		if err != nil {
 			h.Fatal(err)
 		}
-		h.refused("a mail beyond those of the day", h.Choose(h.Context(), entry.SignIn, "email", far), account.ErrWait)
+		h.refused("a mail beyond those of the day", h.Choose(h.Context(), entry.Attempt, "email", far), ratelimit.ErrLimited)
 		h.resets(far)
 		h.turn(time.Second)
-		if entry, err = h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, far); err != nil {
+		if entry, err = h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, far); err != nil {
 			h.Fatal(err)
 		}
-		if _, err := h.Verify(h.Context(), entry.SignIn, url.Values{"code": {h.code()}}, far); err != nil {
+		if _, err := h.Verify(h.Context(), entry.Attempt, url.Values{"code": {h.code()}}, far); err != nil {
 			h.Errorf("after the reset: %v", err)
 		}
 	})
 }
 
 func TestChangePassword(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		mine := h.in()
-		who, err := h.Session(h.Context(), mine)
+		who, err := h.Sessions.Get(h.Context(), mine)
 		if err != nil {
 			h.Fatal(err)
 		}
 		change := func(current, password string) (string, error) {
-			return h.ChangePassword(h.Context(), who, current, password, home)
+			return h.SignIns.ChangePassword(h.Context(), who, current, password, home)
 		}
 		_, err = change("wrong horse battery", "another horse battery")
 		h.refused("wrong current password", err, account.ErrCredentials)
@@ -199,7 +203,7 @@ func TestChangePassword(t *testing.T) {
 		h.refused("own name", err, seal.ErrGuessable)
 		h.turn(10*time.Minute + time.Second)
 		_, err = change(annaWord, "another horse battery")
-		h.refused("a proof too old", err, signin.ErrStepUp)
+		h.refused("a proof too old", err, session.ErrStepUpRequired)
 		mine = h.in()
 		other := h.in()
 		who = h.who(mine)
@@ -208,14 +212,14 @@ func TestChangePassword(t *testing.T) {
 			h.Fatal(err)
 		}
 		for _, old := range []string{mine, other} {
-			_, err := h.Session(h.Context(), old)
-			h.refused("an old session", err, signin.ErrNoSession)
+			_, err := h.Sessions.Get(h.Context(), old)
+			h.refused("an old session", err, session.ErrNoSession)
 		}
-		if now, err := h.Session(h.Context(), fresh); err != nil || !now.Proved.Equal(who.Proved) || !now.Ends.Equal(who.Ends) {
+		if now, err := h.Sessions.Get(h.Context(), fresh); err != nil || !now.AuthenticatedAt.Equal(who.AuthenticatedAt) || !now.ExpiresAt.Equal(who.ExpiresAt) {
 			h.Errorf("the new session: %+v, %v, want the proof and the end of the old one", now, err)
 		}
 		_, err = change("another horse battery", "a third horse battery")
-		h.refused("from a session that has ended", err, signin.ErrNoSession)
+		h.refused("from a session that has ended", err, session.ErrNoSession)
 		if !strings.Contains(h.last().Subject, "changed") {
 			h.Errorf("the owner is not told: %q", h.last().Subject)
 		}
@@ -224,8 +228,8 @@ func TestChangePassword(t *testing.T) {
 
 // A ration holds however many ask at once.
 func TestForgotParallel(t *testing.T) {
-	withAnna(t, func(h *house) {
-		atOnce(60, func() { _ = h.Forgot(h.Context(), annaEmail, home) })
+	withAnna(t, func(h *fixture) {
+		atOnce(60, func() { _ = h.Accounts.RequestPasswordReset(h.Context(), annaEmail, home) })
 		if n := len(h.arrived()); n != 3 {
 			h.Errorf("%d mails, want 3", n)
 		}
@@ -235,11 +239,11 @@ func TestForgotParallel(t *testing.T) {
 // Strangers who ask for Anna's links, hour after hour, keep nobody but themselves from
 // having one.
 func TestForgotFlood(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		stranger := home
 		stranger.Address = netip.MustParseAddr("198.51.100.7")
 		for range 72 {
-			if err := h.Forgot(h.Context(), annaEmail, stranger); err != nil {
+			if err := h.Accounts.RequestPasswordReset(h.Context(), annaEmail, stranger); err != nil {
 				h.Fatal(err)
 			}
 			h.arrived()
@@ -249,7 +253,7 @@ func TestForgotFlood(t *testing.T) {
 		if n < 25 || n > 44 { // ten in each of the four days it touches
 			h.Errorf("%d mails in three days, want about 30", n)
 		}
-		if err := h.Forgot(h.Context(), annaEmail, home); err != nil {
+		if err := h.Accounts.RequestPasswordReset(h.Context(), annaEmail, home); err != nil {
 			h.Fatal(err)
 		}
 		if len(h.arrived()) != n+1 {
@@ -260,7 +264,7 @@ func TestForgotFlood(t *testing.T) {
 
 // A hash of yesterday's cost is replaced by one of today's at the next sign-in.
 func TestRehash(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		read := func() string {
 			a, err := h.Store.AccountByEmail(h.Context(), annaEmail)
 			if err != nil {
@@ -277,7 +281,7 @@ func TestRehash(t *testing.T) {
 		if read() != before {
 			h.Error("replaced though the cost is the same")
 		}
-		h.Passwords = seal.NewPasswords(seal.Cost{MemoryKiB: 128, Time: 1}, 4, 64)
+		h.Accounts.Passwords = seal.NewPasswords(seal.Cost{MemoryKiB: 128, Time: 1}, 4, 64)
 		h.begin()
 		if after := read(); !strings.Contains(after, "m=128,") {
 			h.Errorf("still %s", after)
@@ -289,13 +293,13 @@ func TestRehash(t *testing.T) {
 // The mailbox that has just reset the password does not prove step two as well if
 // there is another way; after a day it does again.
 func TestMailboxRests(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		reset := func() {
 			h.turn(time.Hour)
-			if err := h.Forgot(h.Context(), annaEmail, home); err != nil {
+			if err := h.Accounts.RequestPasswordReset(h.Context(), annaEmail, home); err != nil {
 				h.Fatal(err)
 			}
-			if err := h.Reset(h.Context(), h.linkToken(), annaWord, home); err != nil {
+			if err := h.Accounts.ResetPassword(h.Context(), h.linkToken(), annaWord, home); err != nil {
 				h.Fatal(err)
 			}
 		}
@@ -320,7 +324,7 @@ func TestMailboxRests(t *testing.T) {
 			h.Errorf("after a reset and with another way: %q", got)
 		}
 		token := h.begin()
-		h.refused("email all the same", h.Choose(h.Context(), token, "email", home), signin.ErrUnknownMethod)
+		h.refused("email all the same", h.Choose(h.Context(), token, "email", home), challenge.ErrUnknownMethod)
 		h.turn(24 * time.Hour)
 		if got := offers(); got != "email spoken" {
 			h.Errorf("a day later: %q", got)
@@ -340,11 +344,11 @@ func TestMethodFails(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, address string) {
 		h := open(t, address)
 		h.add(annaEmail, annaWord)
-		h.Methods = []factor.Method{broken{}}
-		if _, err := h.Begin(t.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, home); err == nil {
+		h.Challenges.Methods = []factor.Method{broken{}}
+		if _, err := h.SignIns.Start(t.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, home); err == nil {
 			t.Error("began without a challenge")
 		}
-		if n := storetest.Count(t, address, "signins"); n != 0 {
+		if n := storetest.Count(t, address, "attempts"); n != 0 {
 			t.Errorf("%d sign-ins left behind", n)
 		}
 	})
@@ -368,8 +372,8 @@ func TestShortAnswers(t *testing.T) {
 		h.add(annaEmail, annaWord)
 		who := h.who(h.in())
 		for answer, short := range map[string]bool{"K7QX": true, "123456": false} {
-			h.Methods = []factor.Method{lettered{answer: answer}}
-			if err := h.ChangeEmail(t.Context(), who, "new@example.com", home); (err != nil) != short {
+			h.Challenges.Methods = []factor.Method{lettered{answer: answer}}
+			if err := h.Enrollments.StartEmailChange(t.Context(), who, "new@example.com", home); (err != nil) != short {
 				t.Errorf("%q, to prove a new address: %v", answer, err)
 			}
 		}
@@ -378,32 +382,32 @@ func TestShortAnswers(t *testing.T) {
 				"K7QX": true, "K7QXK7QXK7QX": true, "éééééééé": true, "123456": used, "1234567890": used, "K7QXK7QXK7QXK": false,
 			} {
 				h.turn(time.Hour)
-				h.Methods = []factor.Method{lettered{answer: answer}}
-				_, err := h.Begin(t.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, home)
-				if (err != nil) != short || errors.Is(err, account.ErrWait) {
+				h.Challenges.Methods = []factor.Method{lettered{answer: answer}}
+				_, err := h.SignIns.Start(t.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, home)
+				if (err != nil) != short || errors.Is(err, ratelimit.ErrLimited) {
 					t.Errorf("%q, with the guesses used up %v: %v", answer, used, err)
 				}
 			}
-			h.debited(h.anna(), store.Guess, limit.PerYear)
+			h.debited(h.anna(), store.Guess, odds.AccountBudgetPerYear)
 		}
 	})
 }
 
 // With two ways nothing is sent before the choice; choosing twice sends once.
 func TestChoose(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		var n atomic.Int64
 		h.enroll(h.in(), "+491711234567")
 		seen := len(h.arrived())
 		token := h.begin()
 		p, err := h.Pending(h.Context(), token, home)
-		if err != nil || signin.Next(p, h.clock()) != signin.StepMethod || len(h.arrived()) != seen {
-			h.Fatalf("step %v, %d mails, %v", signin.Next(p, h.clock()), len(h.arrived())-seen, err)
+		if err != nil || challenge.Next(p, h.clock()) != challenge.StepMethod || len(h.arrived()) != seen {
+			h.Fatalf("step %v, %d mails, %v", challenge.Next(p, h.clock()), len(h.arrived())-seen, err)
 		}
 		_, err = h.Verify(h.Context(), token, url.Values{"code": {"123456"}}, home)
-		h.refused("a code before the choice", err, signin.ErrNoSignIn)
+		h.refused("a code before the choice", err, challenge.ErrNoAttempt)
 		for _, bad := range []string{"", "none", "EMAIL", "email\x00", "../email", strings.Repeat("x", 10000)} {
-			h.refused(bad, h.Choose(h.Context(), token, bad, home), signin.ErrUnknownMethod)
+			h.refused(bad, h.Choose(h.Context(), token, bad, home), challenge.ErrUnknownMethod)
 		}
 		atOnce(8, func() {
 			if h.Choose(h.Context(), token, "email", home) == nil {

@@ -6,48 +6,48 @@ import (
 	"testing"
 	"time"
 
-	"twostep.example/twostep/internal/account"
-	"twostep.example/twostep/internal/limit"
+	"twostep.example/twostep/internal/origin"
+	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/signin"
 )
 
 const annaNumber = "+491711234567"
 
 // called takes the first step somewhere and asks for a call there.
-func (h *house) called(from account.From) error {
+func (h *fixture) called(from origin.Origin) error {
 	h.Helper()
-	entry, err := h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, from)
+	entry, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, from)
 	if err != nil {
 		h.Fatal(err)
 	}
-	return h.Choose(h.Context(), entry.SignIn, "spoken", from)
+	return h.Choose(h.Context(), entry.Attempt, "spoken", from)
 }
 
 // Strangers use up what there is of messages to a number, and then those of the account. The
 // browsers that it knows have their own: six an hour and fifteen a day, and twenty a day together.
 func TestTextsOfOwner(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		h.turn(15 * time.Hour) // it is one o'clock, so that no day begins meanwhile
 		h.enroll(h.in(), annaNumber)
 		one, other := h.laptop(), h.laptop().at(officeIP)
 		for _, l := range []*laptop{one, other} {
 			entry := l.begin()
-			if err := h.Choose(h.Context(), entry.SignIn, "email", l.from); err != nil {
+			if err := h.Choose(h.Context(), entry.Attempt, "email", l.from); err != nil {
 				h.Fatal(err)
 			}
-			l.answer(entry.SignIn, false)
+			l.answer(entry.Attempt, false)
 		}
-		for n := range limit.TextsPerBlock {
+		for n := range ratelimit.TextsPerBlockHour {
 			if err := h.called(away(n)); err != nil {
 				h.Fatal(err)
 			}
 		}
-		h.refused("one more for strangers", h.called(away(100)), account.ErrWait)
+		h.refused("one more for strangers", h.called(away(100)), ratelimit.ErrLimited)
 		got := func(l *laptop, most int) (n int) {
 			for range most {
 				if err := h.called(l.from); err == nil {
 					n++
-				} else if !errors.Is(err, account.ErrWait) {
+				} else if !errors.Is(err, ratelimit.ErrLimited) {
 					h.Fatal(err)
 				}
 			}
@@ -59,7 +59,7 @@ func TestTextsOfOwner(t *testing.T) {
 			}
 			h.turn(time.Hour)
 		}
-		if n := got(other, 10); n != limit.TextsPerAccount-limit.KnownSendsDay {
+		if n := got(other, 10); n != ratelimit.TextsPerAccountDay-ratelimit.KnownMailsPerDay {
 			h.Errorf("%d in another known browser", n)
 		}
 	})
@@ -67,15 +67,15 @@ func TestTextsOfOwner(t *testing.T) {
 
 // Somebody who says that Anna's number is theirs uses up nothing of hers.
 func TestTextsToProve(t *testing.T) {
-	withAnna(t, func(h *house) {
-		session := h.enroll(h.in(), annaNumber)
-		for n := range limit.NewTextsPerNumber - 1 {
-			if err := h.Enroll(h.Context(), h.who(session), "spoken", url.Values{"number": {annaNumber}}, home); err != nil {
+	withAnna(t, func(h *fixture) {
+		sessionToken := h.enroll(h.in(), annaNumber)
+		for n := range ratelimit.NewNumberTextsPerDay - 1 {
+			if err := h.Enrollments.Start(h.Context(), h.who(sessionToken), "spoken", url.Values{"number": {annaNumber}}, home); err != nil {
 				h.Fatalf("number %d: %v", n, err)
 			}
 		}
-		err := h.Enroll(h.Context(), h.who(session), "spoken", url.Values{"number": {annaNumber}}, home)
-		h.refused("one more", err, account.ErrWait)
+		err := h.Enrollments.Start(h.Context(), h.who(sessionToken), "spoken", url.Values{"number": {annaNumber}}, home)
+		h.refused("one more", err, ratelimit.ErrLimited)
 		if err := h.called(away(1)); err != nil {
 			h.Errorf("Anna in a new browser: %v", err)
 		}
@@ -85,19 +85,19 @@ func TestTextsToProve(t *testing.T) {
 // One network begins sixty sign-ins of an account in an hour. Other networks, and browsers that the
 // account knows, begin their own.
 func TestSignInsPerNetwork(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		l := h.laptop().in(false)
-		begin := func(from account.From) error {
-			_, err := h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, from)
+		begin := func(from origin.Origin) error {
+			_, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, from)
 			return err
 		}
-		for n := range limit.SignInsPerNetwork - 1 { // one was the laptop's own, which was not known then
+		for n := range ratelimit.SignInsPerNetworkHour - 1 { // one was the laptop's own, which was not known then
 			if err := begin(home); err != nil {
 				h.Fatalf("sign-in %d: %v", n, err)
 			}
 		}
-		h.refused("one more", begin(home), account.ErrWait)
-		for what, from := range map[string]account.From{"another network": away(1), "a known browser": l.from} {
+		h.refused("one more", begin(home), ratelimit.ErrLimited)
+		for what, from := range map[string]origin.Origin{"another network": away(1), "a known browser": l.from} {
 			if err := begin(from); err != nil {
 				h.Errorf("%s: %v", what, err)
 			}

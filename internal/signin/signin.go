@@ -1,355 +1,212 @@
-// Package signin decides who may come in.
+// Package signin takes a person from the password to a session: password, trust, second step.
 //
-//	Begin ─▶ Next ─▶ Choose ─▶ Next ─▶ Verify ─▶ Next ─▶ a session
-//
-// A pending sign-in and a session are different tables, cookies and types; nothing
-// turns one into the other but Verify. The package knows no HTTP, no HTML and no SQL.
+//	Start ─▶ (trusted) ─▶ a session
+//	      └▶ challenge.Attempt ─▶ Choose ─▶ Verify ─▶ a session
 package signin
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
-	"twostep.example/twostep/factor"
 	"twostep.example/twostep/internal/account"
 	"twostep.example/twostep/internal/audit"
+	"twostep.example/twostep/internal/challenge"
 	"twostep.example/twostep/internal/device"
-	"twostep.example/twostep/internal/ledger"
-	"twostep.example/twostep/internal/seal"
+	"twostep.example/twostep/internal/odds"
+	"twostep.example/twostep/internal/origin"
+	"twostep.example/twostep/internal/ratelimit"
+	"twostep.example/twostep/internal/session"
 	"twostep.example/twostep/internal/store"
 	"twostep.example/twostep/internal/trust"
 )
 
-const (
-	// Life is how long a sign-in may take.
-	Life = 30 * time.Minute
-	// asking is the part of it in which new codes may be asked for: the last one is
-	// then still good for all of its own 15 minutes.
-	asking = 15 * time.Minute
-	// mailboxRest is for how long after a reset by mail the same mailbox does not
-	// prove step two as well, if there is another way.
-	mailboxRest = 24 * time.Hour
-)
-
-// Engine is the house's one way in. It stands on the accounts and
-// their browsers.
-type Engine struct {
-	*account.Registry
-	Devices  *device.Devices
-	Ledgers  *ledger.Ledgers
-	Methods  []factor.Method
-	Idle     time.Duration // a session ends after so long without a request
-	Absolute time.Duration // and after so long in any case
-	Texts    Texts
-}
-
-// Step is where somebody is on the way in.
-type Step int
-
-// The steps, in their order.
-const (
-	StepPassword Step = iota // to begin with, or again: this sign-in is over
-	StepMethod               // choose a way to prove it is you
-	StepVerify               // answer the challenge
-	StepIn                   // a session is due
-)
-
-// Next is the order of the steps, and the only place that knows it.
-func Next(p Pending, now time.Time) Step {
-	switch {
-	case p.Finished || now.After(p.Ends):
-		return StepPassword
-	case p.Trusted, p.Proven:
-		return StepIn
-	case p.Challenge != nil:
-		return StepVerify
-	default:
-		return StepMethod
-	}
-}
-
-// Pending is somebody on the way in: the password was right, there is no session.
-type Pending struct {
-	Email     string // masked
-	Began     time.Time
-	Ends      time.Time
-	ReturnTo  string     // a local path; "" if the person came from nowhere
-	StepUp    bool       // for somebody who is in already
-	Offers    []Offer    // the ways in which this account may prove itself, in the order of Methods
-	Challenge *Challenge // the open question; nil before the choice
-	Finished  bool       // passed or given up
-	Proven    bool       // the challenge was answered
-	Trusted   bool       // this browser, from this place, needs no challenge
-	Why       Why        // there is one
-	Trust     TrustOffer
-}
-
-// Offer is one way to prove it is you.
-type Offer struct {
-	Method string // "email"
-	Masked string // where its message goes: "j•••@example.com"
-	Spare  bool   // only for when nothing else is at hand
-	About  factor.About
-}
-
-// Challenge is the open question of a pending sign-in.
-type Challenge struct {
-	Offer
-	Valid     time.Duration // how long one code works; 0: there is no code that is sent
-	Delivery  Delivery
-	Again     time.Time // from when a new code may be asked for; zero: not in this sign-in any more
-	TriesLeft int
-	Hard      bool // it takes an answer that nobody can guess
-}
-
-// Delivery is what became of the newest message of a challenge.
-type Delivery struct {
-	State string // "waiting", "sent", "refused", "expired"; "" if nothing travels
-	At    time.Time
+// SignIns begin sign-ins and step-ups, and change passwords.
+type SignIns struct {
+	Store      *store.DB
+	Now        func() time.Time
+	Accounts   *account.Accounts
+	Limits     *ratelimit.Limiter
+	Devices    *device.Devices
+	Budgets    *odds.Budgets
+	Sessions   *session.Sessions
+	Challenges *challenge.Challenges
 }
 
 // Credentials are what the first page asks for.
 type Credentials struct {
-	Email    string
-	Password string
-	ReturnTo string // an address to go to afterwards, already checked
-	Full     bool   // both steps are wanted, whatever is trusted
-	Level    Level  // how much must be proven, if it can be
-	Current  string // the token of the sign-in this browser is in, or ""
+	Email        string
+	Password     string
+	ReturnTo     string        // an address to go to afterwards, already checked
+	SkipTrust    bool          // both steps are wanted, whatever is trusted
+	Level        session.Level // how much must be proven, if it can be
+	AttemptToken string        // of the attempt this browser is in; "" if it is in none
 }
 
-// Entry is what a browser is given on the way in, a cookie each; "" for none.
-type Entry struct {
-	SignIn  string // of the pending sign-in
-	Session string // of the session: the person is in
-	Device  string // of the browser itself
-}
-
-// Begin checks the password. Where this browser is trusted from this place, that opens a
-// session; everywhere else it opens a sign-in. If the browser is in the middle of a sign-in
-// of the same account, that one goes on under a new token, and no second message is sent.
-// account.ErrCredentials, *account.WaitError, seal.ErrBusy.
-func (e *Engine) Begin(ctx context.Context, c Credentials, from account.From) (Entry, error) {
-	known, err := e.Devices.Known(ctx, c.Email, from)
+// Start checks the password. Where this browser is trusted from this network, that opens a
+// session; everywhere else it begins an attempt. If the browser is in the middle of an attempt of
+// the same account, that one goes on under a new token, and no second message is sent. It returns
+// account.ErrCredentials, a *ratelimit.LimitedError or seal.ErrBusy.
+func (s *SignIns) Start(ctx context.Context, c Credentials, from origin.Origin) (session.Cookies, error) {
+	known, err := s.Devices.Known(ctx, c.Email, from)
 	if err != nil {
-		return Entry{}, err
+		return session.Cookies{}, err
 	}
-	a, err := e.CheckPassword(ctx, c.Email, c.Password, account.Guesser{Network: from.Network(), Device: known, From: from})
+	source := ratelimit.PasswordSource{Network: from.Network(), Device: known}
+	a, err := s.Accounts.VerifyPassword(ctx, c.Email, c.Password, source, from)
 	if err != nil {
-		return Entry{}, err
+		return session.Cookies{}, err
 	}
-	b, d, err := e.Devices.Look(ctx, a, from)
+	browser, decision, err := s.Devices.Look(ctx, a.Ref(), from)
 	if err != nil {
-		return Entry{}, err
+		return session.Cookies{}, err
 	}
-	now := e.Now()
-	if Next(Pending{Ends: now.Add(Life), Trusted: d.Reason == trust.Trusted && !c.Full}, now) == StepIn {
-		entry, err := e.enterTrusted(ctx, a, b, d, from)
+	now := s.Now()
+	trusted := challenge.State{ExpiresAt: now.Add(challenge.TTL), Trusted: decision.Reason == trust.Trusted && !c.SkipTrust}
+	if challenge.Next(trusted, now) == challenge.StepSignedIn {
+		cookies, err := s.enterTrusted(ctx, a, browser, decision, from)
 		if !errors.Is(err, store.ErrNotFound) {
-			return entry, err
+			return cookies, err
 		}
-		if b, d, err = e.Devices.Look(ctx, a, from); err != nil { // it ended this very moment
-			return Entry{}, err
-		}
-	}
-	if b.Copied {
-		if err := e.Devices.Betrayed(ctx, b, from); err != nil {
-			return Entry{}, err
+		if browser, decision, err = s.Devices.Look(ctx, a.Ref(), from); err != nil { // trust ended this very moment
+			return session.Cookies{}, err
 		}
 	}
-	token, err := e.pend(ctx, visit{account: a, why: &d, browser: b}, c, from)
-	return Entry{SignIn: token}, err
+	if browser.Copied {
+		if err := s.Devices.Betrayed(ctx, browser, from); err != nil {
+			return session.Cookies{}, err
+		}
+	}
+	token, err := s.begin(ctx, c, challenge.Beginning{
+		Account: a, Purpose: store.ForSession, ReturnTo: c.ReturnTo, Level: c.Level, Browser: browser, Decision: &decision,
+	}, from)
+	return session.Cookies{Attempt: token}, err
 }
 
-// pend opens a sign-in after the right password, or goes on with the one this browser is in.
-func (e *Engine) pend(ctx context.Context, v visit, c Credentials, from account.From) (token string, err error) {
-	v.SignIn = store.SignIn{Purpose: store.ForSession, ReturnTo: c.ReturnTo, Reason: string(v.why.Reason), Device: v.why.Device, Level: int64(c.Level)}
-	if old, ok := v.why.Old(); ok && v.why.Reason == trust.Expired {
-		v.VerifiedAt = store.Millis(old.Verified)
+// begin goes on with the attempt this browser is in, or begins one.
+func (s *SignIns) begin(ctx context.Context, c Credentials, b challenge.Beginning, from origin.Origin) (token string, err error) {
+	token, ok, err := s.Challenges.Resume(ctx, c.AttemptToken, b, from)
+	if err != nil || ok {
+		return token, err
 	}
-	current, err := e.Store.SignIn(ctx, seal.Hash(c.Current))
-	if err == nil && current.Account == v.account.ID && current.Purpose == store.ForSession && current.Level == v.Level {
-		if token, err = e.resume(ctx, v, current); err == nil {
-			return token, nil
-		}
-	}
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return "", fmt.Errorf("signin: resume: %w", err)
-	}
-	return e.begin(ctx, v, from)
+	return s.Challenges.Begin(ctx, b, from)
 }
 
-// resume goes on with a sign-in whose password was typed again. store.ErrNotFound: there
-// is nothing left of it.
-func (e *Engine) resume(ctx context.Context, v visit, s store.SignIn) (string, error) {
-	challenge, err := e.Store.Challenge(ctx, s.ID)
-	if err == nil && triesLeft(challenge) == 0 {
-		return "", store.ErrNotFound
-	}
-	token := seal.Token()
-	v.ID, v.Token = s.ID, seal.Hash(token)
-	err = e.Store.Tx(ctx, func(tx *store.DB) error {
-		if err := tx.RetokenSignIn(ctx, s.Token, v.SignIn, store.Millis(e.Now())); err != nil {
+// enterTrusted opens the session of somebody whose browser is trusted from here. It returns
+// store.ErrNotFound if that ended this very moment.
+func (s *SignIns) enterTrusted(ctx context.Context, a store.Account, b device.Browser, by device.Decision, from origin.Origin) (cookies session.Cookies, err error) {
+	record, _ := by.Old()
+	token, row := s.Sessions.New(a.Ref(), from)
+	row.AMR, row.Device, row.TrustedAt = "pwd", b.ID, store.Millis(record.Verified)
+	err = s.Store.Tx(ctx, func(tx *store.DB) (err error) {
+		cookies = session.Cookies{Session: token}
+		if cookies.Device, err = s.Devices.Use(ctx, tx, a.Ref(), b, by); err != nil {
 			return err
 		}
-		return e.Devices.Remember(ctx, tx, v.account, *v.why)
+		if err := tx.AddSession(ctx, row); err != nil {
+			return err
+		}
+		e := audit.Event{
+			Kind: audit.SessionCreated, Account: a.ID, Target: audit.Target("session", row.ID), Reason: audit.TrustedDevice, Trace: by.Trace,
+		}
+		return s.Accounts.Event(ctx, tx, e, from)
 	})
-	if err == nil {
-		e.Devices.LogDecision(v.account, *v.why)
+	if err != nil {
+		return session.Cookies{}, fmt.Errorf("signin: trusted: %w", err)
 	}
-	return token, err
+	s.Devices.LogDecision(a.Ref(), by)
+	return cookies, nil
 }
 
-// begin opens the sign-in that is drawn up in v so far.
-func (e *Engine) begin(ctx context.Context, v visit, from account.From) (string, error) {
-	token := e.drawSignIn(&v.SignIn, v.account, from)
-	v.from = from
-	first, err := e.firstQuestion(ctx, v, from)
+// StepUpRequest is what somebody who is signed in gives to take both steps again.
+type StepUpRequest struct {
+	Password string
+	ReturnTo string        // an address to go to afterwards, already checked
+	Level    session.Level // how much must be proven, if it can be
+}
+
+// StepUp begins another proof of both steps for somebody who is signed in. The token goes to the
+// browser like that of a sign-in; Attempt.Verify then proves the session again and gives it another
+// token. It returns account.ErrCredentials, a *ratelimit.LimitedError or seal.ErrBusy.
+func (s *SignIns) StepUp(ctx context.Context, who session.Session, r StepUpRequest, from origin.Origin) (token string, err error) {
+	a, err := s.verifyPassword(ctx, who, r.Password, from)
 	if err != nil {
 		return "", err
 	}
-	err = e.addSignIn(ctx, v, first, from)
-	if errors.Is(err, account.ErrWait) { // no message now; the page offers what else there is
-		err = e.addSignIn(ctx, v, nil, from)
-	}
-	if err != nil {
-		return "", fmt.Errorf("signin: begin: %w", err)
-	}
-	if v.why != nil {
-		e.Devices.LogDecision(v.account, *v.why)
-	}
-	e.Wake()
-	return token, nil
+	return s.Challenges.Begin(ctx, challenge.Beginning{
+		Account: a, Purpose: store.ForStepUp, Session: who.ID, ReturnTo: r.ReturnTo, Level: r.Level,
+	}, from)
 }
 
-// addSignIn saves a sign-in with its first question, if there is one.
-func (e *Engine) addSignIn(ctx context.Context, v visit, first *question, from account.From) error {
-	return e.Store.Tx(ctx, func(tx *store.DB) error {
-		if err := e.spendSignIn(ctx, tx, v, from); err != nil {
+// verifyPassword checks the password of somebody who is signed in. It takes a try from those that
+// the sessions of an account have: who holds a session that is not theirs must not find the password
+// by trying. Only somebody who is signed in can use them up.
+func (s *SignIns) verifyPassword(ctx context.Context, who session.Session, password string, from origin.Origin) (store.Account, error) {
+	a, err := s.Store.Account(ctx, who.Account.ID)
+	if err != nil {
+		return a, fmt.Errorf("signin: account: %w", err)
+	}
+	quota := ratelimit.PerHour("session_passwords_account", a.ID, ratelimit.SessionPasswordsPerHour)
+	if err := s.Limits.Spend(ctx, s.Store, quota); err != nil {
+		if errors.Is(err, ratelimit.ErrLimited) {
+			err = errors.Join(s.Accounts.Failure(ctx, audit.Event{Kind: audit.LimitReached, Account: a.ID, Reason: "password"}, from), err)
+		}
+		return a, err
+	}
+	same, _, err := s.Accounts.ComparePassword(ctx, a, password)
+	if err != nil {
+		return a, err
+	}
+	if !same {
+		e := audit.Event{Kind: audit.PasswordRejected, Account: a.ID, Actor: audit.Person(a.ID), Reason: "signed in"}
+		if err := s.Accounts.Failure(ctx, e, from); err != nil {
+			return a, err
+		}
+		return a, account.ErrCredentials
+	}
+	return a, nil
+}
+
+// ChangePassword sets a new password for somebody who is signed in and knows the current one.
+// Every other session ends; this one goes on under the new token it returns. It returns
+// session.ErrStepUpRequired, account.ErrCredentials, a *ratelimit.LimitedError,
+// session.ErrNoSession, or one of the errors of seal.Acceptable.
+func (s *SignIns) ChangePassword(ctx context.Context, who session.Session, current, password string, from origin.Origin) (token string, err error) {
+	if !who.RecentlyAuthenticated(s.Now()) {
+		return "", session.ErrStepUpRequired
+	}
+	a, err := s.verifyPassword(ctx, who, current, from)
+	if err != nil {
+		return "", err
+	}
+	sealed, err := s.Accounts.HashPassword(ctx, a, password)
+	if err != nil {
+		return "", err
+	}
+	err = s.Store.Tx(ctx, func(tx *store.DB) error {
+		ref := who.Ref()
+		if err := tx.SetPassword(ctx, ref.ID, ref.Epoch, sealed, 0); err != nil {
 			return err
 		}
-		if err := tx.AddSignIn(ctx, v.SignIn); err != nil {
+		if err := s.Accounts.EndTrust(ctx, tx, ref, trust.EndedPassword, who.Owner().Device); err != nil {
 			return err
 		}
-		if first != nil {
-			if err := e.open(ctx, tx, v, *first); err != nil {
-				return err
-			}
+		if token, err = s.Sessions.Replace(ctx, tx, who, from); err != nil {
+			return err
 		}
-		if v.why != nil {
-			if err := e.Devices.Remember(ctx, tx, v.account, *v.why); err != nil {
-				return err
-			}
+		if err := s.Budgets.Renew(ctx, tx, a, s.Now()); err != nil { // both steps are fresh
+			return err
 		}
-		return e.Event(ctx, tx, audit.Event{Kind: audit.PasswordAccepted, Account: v.account.ID, SignIn: v.ID}, from)
+		n := account.Notification{Event: audit.Event{Kind: audit.PasswordChanged}, Template: "changed", Account: a}
+		return s.Accounts.NotifyOwner(ctx, tx, n, from)
 	})
-}
-
-// drawSignIn fills row in for somebody who begins now, and makes its token.
-func (e *Engine) drawSignIn(row *store.SignIn, a store.Account, from account.From) (token string) {
-	now := e.Now()
-	token = seal.Token()
-	row.ID, row.Token, row.Account, row.Epoch = rand.Text(), seal.Hash(token), a.ID, a.Epoch
-	row.Address, row.Browser, row.Hints = from.AddressText(), from.UserAgent, from.Hints
-	row.BeganAt, row.EndsAt = store.Millis(now), store.Millis(now.Add(Life))
-	return token
-}
-
-// firstQuestion is asked at once where there is nothing to choose; otherwise nothing
-// is sent before the choice, and it is nil.
-func (e *Engine) firstQuestion(ctx context.Context, v visit, from account.From) (*question, error) {
-	all, err := e.factors(ctx, v.account)
-	if err != nil {
-		return nil, err
+	switch {
+	case errors.Is(err, store.ErrNotFound), errors.Is(err, session.ErrNoSession):
+		return "", session.ErrNoSession
+	case err != nil:
+		return "", fmt.Errorf("signin: change password: %w", err)
 	}
-	everyday := slices.DeleteFunc(offers(v.ways(all, e.Now())), func(o Offer) bool { return o.Spare })
-	if len(everyday) != 1 {
-		return nil, nil
-	}
-	q, err := e.ask(ctx, v, newChallenge(v), everyday[0].Method, from)
-	return &q, err
-}
-
-// visit is a sign-in with its account and, if it is there to prove one, its draft.
-type visit struct {
-	store.SignIn
-	account store.Account
-	draft   *enrolled
-	who     Session          // whose draft it is
-	why     *device.Decision // that led to it
-	from    account.From     // that asks now
-	browser device.Browser   // the same, as the account knows it
-}
-
-// visit finds the sign-in of a token, over or not. ErrNoSignIn.
-func (e *Engine) visit(ctx context.Context, token string) (visit, error) {
-	row, err := e.Store.SignIn(ctx, seal.Hash(token))
-	if errors.Is(err, store.ErrNotFound) {
-		return visit{}, ErrNoSignIn
-	}
-	if err != nil {
-		return visit{}, fmt.Errorf("signin: find: %w", err)
-	}
-	a, err := e.Store.Account(ctx, row.Account)
-	if err != nil {
-		return visit{}, fmt.Errorf("signin: find account: %w", err)
-	}
-	return visit{SignIn: row, account: a}, nil
-}
-
-// Pending is the sign-in of this token, over or not: ask Next. ErrNoSignIn.
-func (e *Engine) Pending(ctx context.Context, token string, from account.From) (Pending, error) {
-	v, err := e.visit(ctx, token)
-	if err != nil {
-		return Pending{}, err
-	}
-	if err := e.see(ctx, &v, from); err != nil {
-		return Pending{}, err
-	}
-	p, err := e.pending(ctx, v)
-	if err != nil {
-		return Pending{}, err
-	}
-	row, err := e.Store.Challenge(ctx, v.ID)
-	if errors.Is(err, store.ErrNotFound) {
-		return p, nil
-	}
-	if err != nil {
-		return Pending{}, fmt.Errorf("signin: find challenge: %w", err)
-	}
-	p.Proven = row.PassedAt != 0
-	p.Challenge, err = e.describe(ctx, v, row)
-	if err == nil {
-		p.Trust = e.offerTrust(v, p.Challenge.Spare, from)
-	}
-	return p, err
-}
-
-func (e *Engine) pending(ctx context.Context, v visit) (Pending, error) {
-	all, err := e.factors(ctx, v.account)
-	return Pending{
-		Email: account.MaskEmail(v.account.Email), Began: store.Time(v.BeganAt), Ends: store.Time(v.EndsAt),
-		ReturnTo: v.ReturnTo, StepUp: v.Purpose == store.ForStepUp, Finished: v.FinishedAt != 0,
-		Offers: offers(v.ways(all, e.Now())), Why: Why{trust.Reason(v.Reason), store.Time(v.VerifiedAt)},
-	}, err
-}
-
-// Cancel gives the sign-in up. A sign-in that is over or unknown is no error.
-func (e *Engine) Cancel(ctx context.Context, token string) error {
-	v, err := e.visit(ctx, token)
-	if errors.Is(err, ErrNoSignIn) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	err = e.Store.FinishSignIn(ctx, v.ID, store.Millis(e.Now()))
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return fmt.Errorf("signin: cancel: %w", err)
-	}
-	return nil
+	s.Accounts.NotifyOutbox()
+	return token, nil
 }

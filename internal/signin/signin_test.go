@@ -20,13 +20,16 @@ import (
 	"twostep.example/twostep/factor/recovery"
 	"twostep.example/twostep/factor/totp"
 	"twostep.example/twostep/internal/account"
-	"twostep.example/twostep/internal/device"
-	"twostep.example/twostep/internal/ledger"
-	"twostep.example/twostep/internal/limit"
+	"twostep.example/twostep/internal/challenge"
+	"twostep.example/twostep/internal/odds"
+	"twostep.example/twostep/internal/origin"
 	"twostep.example/twostep/internal/outbox"
+	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/seal"
+	"twostep.example/twostep/internal/session"
 	"twostep.example/twostep/internal/signin"
 	"twostep.example/twostep/internal/spoken"
+	"twostep.example/twostep/internal/store"
 	"twostep.example/twostep/internal/store/storetest"
 	"twostep.example/twostep/internal/trust"
 )
@@ -37,15 +40,17 @@ const (
 )
 
 var (
-	home     = account.From{Address: netip.MustParseAddr("203.0.113.5"), UserAgent: "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0", Language: "en"}
+	home     = origin.Origin{Address: netip.MustParseAddr("203.0.113.5"), UserAgent: "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0", Language: "en"}
 	codeLine = regexp.MustCompile(`(?m)^\d{6}$`)
 )
 
-// house is an engine on a real database with a clock that is turned by hand, and a
+// fixture is an engine on a real database with a clock that is turned by hand, and a
 // mailbox that everything arrives in.
-type house struct {
+type fixture struct {
 	*testing.T
-	*signin.Engine
+	*signin.Services
+	Store  *store.DB
+	Keys   *seal.Keys
 	url    string
 	keys   string // the lines of the key file
 	outbox *outbox.Outbox
@@ -55,33 +60,78 @@ type house struct {
 	mail []delivery.Message
 }
 
-func open(t *testing.T, url string) *house {
+func open(t *testing.T, url string) *fixture {
 	t.Helper()
 	lines := seal.NewKey()
 	keys, err := seal.ParseKeys(lines)
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &house{T: t, url: url, keys: lines, now: time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)}
+	h := &fixture{T: t, url: url, keys: lines, now: time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)}
 	db := storetest.Open(t, url)
 	send := map[delivery.Channel]delivery.Send{delivery.Email: h.send, spoken.Call: h.send}
 	h.outbox = outbox.New(db, keys, send, h.clock, slog.New(slog.DiscardHandler))
-	accounts := &account.Registry{
-		Store: db, Keys: keys, Passwords: seal.NewPasswords(seal.Cost{MemoryKiB: 64, Time: 1}, 4, 64), Now: h.clock, Log: slog.New(slog.DiscardHandler),
-		Settings: account.Settings{Site: "Example", PublicURL: "https://signin.example.com", SignUp: "open", Location: time.UTC},
-		Put:      h.outbox.Put, Wake: func() {},
-	}
-	h.Engine = &signin.Engine{
-		Registry: accounts, Devices: &device.Devices{Registry: accounts, Policy: trust.Policy{Life: trust.Life}},
-		Ledgers: &ledger.Ledgers{Registry: accounts, PerYear: limit.PerYear},
-		Methods: []factor.Method{email.Method{}, spoken.Method{}, totp.Method{}, recovery.New()},
-		Idle:    time.Hour, Absolute: 24 * time.Hour,
-	}
+	h.Store, h.Keys = db, keys
+	h.Services = h.services(db, keys)
 	return h
 }
 
-// withAnna runs a test on both databases, in a house with one account.
-func withAnna(t *testing.T, f func(h *house)) {
+// services are those of one server on a database.
+func (h *fixture) services(db *store.DB, keys *seal.Keys) *signin.Services {
+	return signin.New(signin.Config{
+		Store: db, Keys: keys, Passwords: seal.NewPasswords(seal.Cost{MemoryKiB: 64, Time: 1}, 4, 64), Now: h.clock, Log: slog.New(slog.DiscardHandler),
+		Settings: account.Settings{Site: "Example", PublicURL: "https://signin.example.com", SignUp: "open", Location: time.UTC},
+		Enqueue:  h.outbox.Put, NotifyOutbox: func() {}, Trust: trust.Policy{Life: trust.Life}, GuessBudget: odds.AccountBudgetPerYear,
+		Methods: []factor.Method{email.Method{}, spoken.Method{}, totp.Method{}, recovery.New()},
+		Idle:    time.Hour, Absolute: 24 * time.Hour,
+	})
+}
+
+// The verbs of an attempt, each on the attempt as it is stored.
+
+func (h *fixture) Pending(ctx context.Context, token string, from origin.Origin) (challenge.State, error) {
+	a, err := h.Challenges.Load(ctx, token, from)
+	if err != nil {
+		return challenge.State{}, err
+	}
+	return a.State, nil
+}
+
+func (h *fixture) Choose(ctx context.Context, token, method string, from origin.Origin) error {
+	a, err := h.Challenges.Load(ctx, token, from)
+	if err != nil {
+		return err
+	}
+	return a.Choose(ctx, method)
+}
+
+func (h *fixture) Resend(ctx context.Context, token string, from origin.Origin) error {
+	a, err := h.Challenges.Load(ctx, token, from)
+	if err != nil {
+		return err
+	}
+	return a.Resend(ctx)
+}
+
+func (h *fixture) Tick(ctx context.Context, token string, requested bool) error {
+	a, err := h.Challenges.Load(ctx, token, home)
+	if err != nil {
+		return err
+	}
+	a.SetTrust(requested)
+	return a.Save(ctx)
+}
+
+func (h *fixture) Verify(ctx context.Context, token string, form url.Values, from origin.Origin) (session.Cookies, error) {
+	a, err := h.Challenges.Load(ctx, token, from)
+	if err != nil {
+		return session.Cookies{}, err
+	}
+	return a.Verify(ctx, form)
+}
+
+// withAnna runs a test on both databases, with one account.
+func withAnna(t *testing.T, f func(h *fixture)) {
 	storetest.Each(t, func(t *testing.T, url string) {
 		h := open(t, url)
 		h.add(annaEmail, annaWord)
@@ -89,19 +139,19 @@ func withAnna(t *testing.T, f func(h *house)) {
 	})
 }
 
-func (h *house) clock() time.Time {
+func (h *fixture) clock() time.Time {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.now
 }
 
-func (h *house) turn(d time.Duration) {
+func (h *fixture) turn(d time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.now = h.now.Add(d)
 }
 
-func (h *house) send(_ context.Context, m delivery.Message) error {
+func (h *fixture) send(_ context.Context, m delivery.Message) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.mail = append(h.mail, m)
@@ -109,7 +159,7 @@ func (h *house) send(_ context.Context, m delivery.Message) error {
 }
 
 // arrived delivers what waits and returns all mails so far.
-func (h *house) arrived() []delivery.Message {
+func (h *fixture) arrived() []delivery.Message {
 	h.Helper()
 	for {
 		sent, err := h.outbox.Deliver(h.Context())
@@ -126,7 +176,7 @@ func (h *house) arrived() []delivery.Message {
 }
 
 // last is the newest mail.
-func (h *house) last() delivery.Message {
+func (h *fixture) last() delivery.Message {
 	h.Helper()
 	mail := h.arrived()
 	if len(mail) == 0 {
@@ -136,7 +186,7 @@ func (h *house) last() delivery.Message {
 }
 
 // code is the code in the newest mail.
-func (h *house) code() string {
+func (h *fixture) code() string {
 	h.Helper()
 	m := h.last()
 	code := codeLine.FindString(m.Text)
@@ -147,7 +197,7 @@ func (h *house) code() string {
 }
 
 // linkToken is the token in the newest mail.
-func (h *house) linkToken() string {
+func (h *fixture) linkToken() string {
 	h.Helper()
 	m := h.last()
 	_, rest, ok := strings.Cut(m.Text, "#")
@@ -157,42 +207,42 @@ func (h *house) linkToken() string {
 	return strings.Fields(rest)[0]
 }
 
-func (h *house) add(email, password string) {
+func (h *fixture) add(email, password string) {
 	h.Helper()
-	if err := h.AddAccount(h.Context(), account.NewAccount{Email: email, Name: "Anna", Password: password}); err != nil {
+	if err := h.Accounts.Create(h.Context(), account.NewAccount{Email: email, Name: "Anna", Password: password}); err != nil {
 		h.Fatal(err)
 	}
 }
 
 // begin takes the first step.
-func (h *house) begin() (token string) {
+func (h *fixture) begin() (token string) {
 	h.Helper()
 	h.turn(time.Millisecond) // so that its mail comes after all others
-	entry, err := h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, home)
+	entry, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, home)
 	if err != nil {
 		h.Fatal(err)
 	}
-	return entry.SignIn
+	return entry.Attempt
 }
 
-func (h *house) verify(token, code string) (session string, err error) {
+func (h *fixture) verify(token, code string) (sessionToken string, err error) {
 	entry, err := h.Verify(h.Context(), token, url.Values{"code": {code}}, home)
 	return entry.Session, err
 }
 
 // in signs in.
-func (h *house) in() (session string) {
+func (h *fixture) in() (sessionToken string) {
 	h.Helper()
 	token := h.begin()
-	session, err := h.verify(token, h.code())
+	sessionToken, err := h.verify(token, h.code())
 	if err != nil {
 		h.Fatal(err)
 	}
-	return session
+	return sessionToken
 }
 
 // refused fails the test unless err is want.
-func (h *house) refused(what string, err, want error) {
+func (h *fixture) refused(what string, err, want error) {
 	h.Helper()
 	if !errors.Is(err, want) {
 		h.Errorf("%s: got %v, want %v", what, err, want)
@@ -208,17 +258,17 @@ func wrong(code string) string {
 }
 
 func TestSignIn(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		token := h.begin()
 		p, err := h.Pending(h.Context(), token, home)
-		if err != nil || signin.Next(p, h.clock()) != signin.StepVerify {
-			h.Fatalf("after the password: step %v, %v", signin.Next(p, h.clock()), err)
+		if err != nil || challenge.Next(p, h.clock()) != challenge.StepVerify {
+			h.Fatalf("after the password: step %v, %v", challenge.Next(p, h.clock()), err)
 		}
 		if p.Challenge.Masked != "a•••@example.com" || p.Challenge.Delivery.State != "waiting" {
 			h.Errorf("challenge %+v", p.Challenge)
 		}
-		_, err = h.Session(h.Context(), token)
-		h.refused("the pending token as a session", err, signin.ErrNoSession)
+		_, err = h.Sessions.Get(h.Context(), token)
+		h.refused("the pending token as a session", err, session.ErrNoSession)
 		m := h.last()
 		if m.To != annaEmail || !strings.HasPrefix(m.Subject, h.code()+" is your Example verification code") {
 			h.Errorf("mail to %s: %s", m.To, m.Subject)
@@ -228,16 +278,16 @@ func TestSignIn(t *testing.T) {
 				h.Errorf("the mail does not say %q:\n%s", want, m.Text)
 			}
 		}
-		session, err := h.verify(token, h.code())
+		sessionToken, err := h.verify(token, h.code())
 		if err != nil {
 			h.Fatal(err)
 		}
-		who, err := h.Session(h.Context(), session)
+		who, err := h.Sessions.Get(h.Context(), sessionToken)
 		if err != nil || who.Account.Email != annaEmail || strings.Join(who.AMR, " ") != "pwd email" {
 			h.Errorf("session %+v, %v", who, err)
 		}
-		_, err = h.Pending(h.Context(), session, home)
-		h.refused("the session token as a sign-in", err, signin.ErrNoSignIn)
+		_, err = h.Pending(h.Context(), sessionToken, home)
+		h.refused("the session token as a sign-in", err, challenge.ErrNoAttempt)
 	})
 }
 
@@ -249,7 +299,7 @@ func TestFifteenMinutes(t *testing.T) {
 		15 * time.Minute:                nil,
 		15*time.Minute + time.Second:    factor.ErrIncorrect,
 	} {
-		withAnna(t, func(h *house) {
+		withAnna(t, func(h *fixture) {
 			token := h.begin()
 			code := h.code()
 			h.turn(age)
@@ -263,13 +313,13 @@ func TestFifteenMinutes(t *testing.T) {
 
 // The second code has its own fifteen minutes and leaves the first its own.
 func TestOverlappingCodes(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		token := h.begin()
 		codes := []string{h.code()}
 		for _, wait := range []time.Duration{30 * time.Second, time.Minute, 2 * time.Minute} {
 			h.turn(wait - time.Second)
-			var early *account.WaitError
-			if err := h.Resend(h.Context(), token, home); !errors.As(err, &early) || !early.Until.Equal(h.clock().Add(time.Second)) {
+			var early *ratelimit.LimitedError
+			if err := h.Resend(h.Context(), token, home); !errors.As(err, &early) || !early.RetryAt.Equal(h.clock().Add(time.Second)) {
 				h.Errorf("a second too early: %v", err)
 			}
 			h.turn(time.Second)
@@ -292,7 +342,7 @@ func TestOverlappingCodes(t *testing.T) {
 
 // Five tries for the sign-in, however many codes it had: a new code brings no new tries.
 func TestFiveTries(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		token := h.begin()
 		code := h.code()
 		for i := range 5 {
@@ -307,14 +357,14 @@ func TestFiveTries(t *testing.T) {
 			h.refused("wrong", err, factor.ErrIncorrect)
 		}
 		_, err := h.verify(token, code)
-		h.refused("the right one, too late", err, signin.ErrTooManyTries)
+		h.refused("the right one, too late", err, challenge.ErrTooManyGuesses)
 		h.turn(time.Minute)
-		h.refused("a new code", h.Resend(h.Context(), token, home), signin.ErrTooManyTries)
+		h.refused("a new code", h.Resend(h.Context(), token, home), challenge.ErrTooManyGuesses)
 	})
 }
 
 func TestMalformedIsNotCounted(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		token := h.begin()
 		for _, text := range []string{"", "12345", "1234567", "abcdef", "12345a", strings.Repeat("1", 1000), "123456 123457"} {
 			_, err := h.verify(token, text)
@@ -340,14 +390,14 @@ func atOnce(n int, f func()) {
 
 // Of many right answers at the same moment, one opens a session.
 func TestOneSession(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		token, code := h.begin(), h.code()
 		var sessions, others atomic.Int64
 		atOnce(32, func() {
 			switch _, err := h.verify(token, code); {
 			case err == nil:
 				sessions.Add(1)
-			case errors.Is(err, factor.ErrIncorrect), errors.Is(err, signin.ErrTooManyTries), errors.Is(err, account.ErrWait):
+			case errors.Is(err, factor.ErrIncorrect), errors.Is(err, challenge.ErrTooManyGuesses), errors.Is(err, ratelimit.ErrLimited):
 			default:
 				others.Add(1)
 				t.Log(err)
@@ -371,9 +421,9 @@ func (c counting) Verify(ctx context.Context, f *factor.Factor, a factor.Answer)
 }
 
 func TestFortyGuesses(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		var compared atomic.Int64
-		h.Methods = []factor.Method{counting{compared: &compared}}
+		h.Challenges.Methods = []factor.Method{counting{compared: &compared}}
 		token := h.begin()
 		guess := wrong(h.code())
 		for _, want := range []int64{2, 3, 4, 5, 5} { // two at once, and then one after each wait
@@ -389,23 +439,23 @@ func TestFortyGuesses(t *testing.T) {
 // Reload, back and a second tab show the same page and send nothing; the password
 // typed again goes on with the same sign-in under a new token.
 func TestNoSecondMessage(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		token := h.begin()
 		for range 3 {
 			if _, err := h.Pending(h.Context(), token, home); err != nil {
 				h.Fatal(err)
 			}
 		}
-		again, err := h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord, Current: token}, home)
-		if err != nil || again.SignIn == token {
+		again, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord, AttemptToken: token}, home)
+		if err != nil || again.Attempt == token {
 			h.Fatalf("again: %v", err)
 		}
 		if n := len(h.arrived()); n != 1 {
 			h.Errorf("%d mails, want 1", n)
 		}
 		_, err = h.Pending(h.Context(), token, home)
-		h.refused("the old token", err, signin.ErrNoSignIn)
-		if _, err := h.verify(again.SignIn, h.code()); err != nil {
+		h.refused("the old token", err, challenge.ErrNoAttempt)
+		if _, err := h.verify(again.Attempt, h.code()); err != nil {
 			h.Error(err)
 		}
 	})
@@ -413,7 +463,7 @@ func TestNoSecondMessage(t *testing.T) {
 
 // Two tabs that ask for a new code at the same moment cause one mail.
 func TestOneResend(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		token := h.begin()
 		h.turn(time.Minute)
 		var sent atomic.Int64
@@ -430,7 +480,7 @@ func TestOneResend(t *testing.T) {
 
 // A code belongs to the sign-in it was sent for, and a sign-in to its account.
 func TestCodeOfAnother(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		first := h.begin()
 		codeOfFirst := h.code()
 		second := h.begin()
@@ -446,20 +496,20 @@ func TestCodeOfAnother(t *testing.T) {
 }
 
 func TestSignInEnds(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		token := h.begin()
-		h.turn(signin.Life)
+		h.turn(challenge.TTL)
 		p, err := h.Pending(h.Context(), token, home)
-		if err != nil || signin.Next(p, h.clock()) != signin.StepVerify {
-			h.Errorf("at its end: step %v, %v", signin.Next(p, h.clock()), err)
+		if err != nil || challenge.Next(p, h.clock()) != challenge.StepVerify {
+			h.Errorf("at its end: step %v, %v", challenge.Next(p, h.clock()), err)
 		}
 		h.turn(time.Millisecond)
-		if p, _ := h.Pending(h.Context(), token, home); signin.Next(p, h.clock()) != signin.StepPassword {
-			h.Errorf("after its end: step %v", signin.Next(p, h.clock()))
+		if p, _ := h.Pending(h.Context(), token, home); challenge.Next(p, h.clock()) != challenge.StepPassword {
+			h.Errorf("after its end: step %v", challenge.Next(p, h.clock()))
 		}
-		h.refused("resend after the end", h.Resend(h.Context(), token, home), signin.ErrNoSignIn)
+		h.refused("resend after the end", h.Resend(h.Context(), token, home), challenge.ErrNoAttempt)
 		other := h.begin()
-		if err := h.Cancel(h.Context(), other); err != nil {
+		if err := h.Challenges.Cancel(h.Context(), other); err != nil {
 			h.Fatal(err)
 		}
 		_, err = h.verify(other, h.code())
@@ -468,7 +518,7 @@ func TestSignInEnds(t *testing.T) {
 }
 
 func TestWrongPassword(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		for _, c := range []signin.Credentials{
 			{Email: annaEmail, Password: "wrong horse battery"},
 			{Email: annaEmail, Password: ""},
@@ -476,11 +526,11 @@ func TestWrongPassword(t *testing.T) {
 			{Email: "not an address", Password: annaWord},
 			{Email: "\u212anna@example.com", Password: annaWord}, // Kelvin sign
 		} {
-			_, err := h.Begin(h.Context(), c, home)
+			_, err := h.SignIns.Start(h.Context(), c, home)
 			h.refused(c.Email, err, account.ErrCredentials)
 		}
 		for _, same := range []string{" anna@example.com ", "Anna@Example.COM"} {
-			if _, err := h.Begin(h.Context(), signin.Credentials{Email: same, Password: annaWord}, home); err != nil {
+			if _, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: same, Password: annaWord}, home); err != nil {
 				h.Errorf("%q: %v", same, err)
 			}
 		}
@@ -492,11 +542,11 @@ func TestWrongPassword(t *testing.T) {
 
 // A session ends after an hour without use, and after a day in any case.
 func TestSessionEnds(t *testing.T) {
-	withAnna(t, func(h *house) {
-		session := h.in()
+	withAnna(t, func(h *fixture) {
+		sessionToken := h.in()
 		alive := func(d time.Duration) bool {
 			h.turn(d)
-			_, err := h.Session(h.Context(), session)
+			_, err := h.Sessions.Get(h.Context(), sessionToken)
 			return err == nil
 		}
 		for range 24 {
@@ -507,7 +557,7 @@ func TestSessionEnds(t *testing.T) {
 		if alive(25 * time.Minute) {
 			h.Error("alive after 24:01 h")
 		}
-		session = h.in()
+		sessionToken = h.in()
 		if !alive(time.Hour) || alive(time.Hour+time.Millisecond) {
 			h.Error("an idle session does not end after one hour")
 		}
@@ -515,27 +565,27 @@ func TestSessionEnds(t *testing.T) {
 }
 
 func TestSignOut(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		first, second := h.in(), h.in()
 		pending := h.begin()
-		if err := h.SignOut(h.Context(), first, home); err != nil {
+		if err := h.Sessions.SignOut(h.Context(), first, home); err != nil {
 			h.Fatal(err)
 		}
-		_, err := h.Session(h.Context(), first)
-		h.refused("signed out", err, signin.ErrNoSession)
-		who, err := h.Session(h.Context(), second)
+		_, err := h.Sessions.Get(h.Context(), first)
+		h.refused("signed out", err, session.ErrNoSession)
+		who, err := h.Sessions.Get(h.Context(), second)
 		if err != nil {
 			h.Fatalf("the other browser: %v", err)
 		}
-		if list, err := h.Sessions(h.Context(), who); err != nil || len(list) != 1 {
+		if list, err := h.Sessions.List(h.Context(), who); err != nil || len(list) != 1 {
 			h.Errorf("%d sessions, %v, want 1", len(list), err)
 		}
-		if err := h.SignOutEverywhere(h.Context(), who, home); err != nil {
+		if err := h.Sessions.EndAll(h.Context(), who, home); err != nil {
 			h.Fatal(err)
 		}
-		_, err = h.Session(h.Context(), second)
-		h.refused("signed out everywhere", err, signin.ErrNoSession)
+		_, err = h.Sessions.Get(h.Context(), second)
+		h.refused("signed out everywhere", err, session.ErrNoSession)
 		_, err = h.verify(pending, h.code())
-		h.refused("somebody who was on the way in", err, signin.ErrNoSignIn)
+		h.refused("somebody who was on the way in", err, challenge.ErrNoAttempt)
 	})
 }

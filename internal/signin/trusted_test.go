@@ -12,8 +12,11 @@ import (
 
 	"twostep.example/twostep/factor"
 	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/challenge"
 	"twostep.example/twostep/internal/device"
+	"twostep.example/twostep/internal/origin"
 	"twostep.example/twostep/internal/seal"
+	"twostep.example/twostep/internal/session"
 	"twostep.example/twostep/internal/signin"
 	"twostep.example/twostep/internal/store"
 	"twostep.example/twostep/internal/store/storetest"
@@ -29,14 +32,14 @@ const (
 
 // laptop is a browser that somebody signs in with, and that keeps its cookie.
 type laptop struct {
-	*house
-	from        account.From
+	*fixture
+	from        origin.Origin
 	email, word string
 	session     string
 }
 
-func (h *house) laptop() *laptop {
-	return &laptop{house: h, from: home, email: annaEmail, word: annaWord}
+func (h *fixture) laptop() *laptop {
+	return &laptop{fixture: h, from: home, email: annaEmail, word: annaWord}
 }
 
 // at is the same laptop somewhere else.
@@ -46,18 +49,18 @@ func (l *laptop) at(address string) *laptop {
 }
 
 // keep takes the cookies of an answer.
-func (l *laptop) keep(e signin.Entry) {
+func (l *laptop) keep(e session.Cookies) {
 	if e.Device != "" {
-		l.from.Device = e.Device
+		l.from.DeviceToken = e.Device
 	}
 	l.session = e.Session
 }
 
 // begin takes the first step. It is over where the browser is trusted.
-func (l *laptop) begin() signin.Entry {
+func (l *laptop) begin() session.Cookies {
 	l.Helper()
 	l.turn(time.Millisecond)
-	entry, err := l.Begin(l.Context(), signin.Credentials{Email: l.email, Password: l.word}, l.from)
+	entry, err := l.SignIns.Start(l.Context(), signin.Credentials{Email: l.email, Password: l.word}, l.from)
 	if err != nil {
 		l.Fatal(err)
 	}
@@ -69,10 +72,10 @@ func (l *laptop) begin() signin.Entry {
 func (l *laptop) in(tick bool) *laptop {
 	l.Helper()
 	entry := l.begin()
-	if entry.SignIn == "" {
+	if entry.Attempt == "" {
 		l.Fatal("no second step was asked for")
 	}
-	l.answer(entry.SignIn, tick)
+	l.answer(entry.Attempt, tick)
 	return l
 }
 
@@ -93,7 +96,7 @@ func (l *laptop) answer(token string, tick bool) {
 }
 
 // mailed is the newest code to an address.
-func (h *house) mailed(to string) (code string) {
+func (h *fixture) mailed(to string) (code string) {
 	h.Helper()
 	for _, m := range h.arrived() {
 		if found := codeLine.FindString(m.Text); m.To == to && found != "" {
@@ -110,7 +113,7 @@ func (l *laptop) why() trust.Reason {
 	if entry.Session != "" {
 		return trust.Trusted
 	}
-	p, err := l.Pending(l.Context(), entry.SignIn, l.from)
+	p, err := l.Pending(l.Context(), entry.Attempt, l.from)
 	if err != nil {
 		l.Fatal(err)
 	}
@@ -127,19 +130,19 @@ func (l *laptop) wants(says string, want trust.Reason) {
 // Trust skips the second step for thirty days to the second, sends nothing, and is no proof
 // of anything but the password.
 func TestTrust(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		l := h.laptop().in(true)
 		began := h.clock()
 		n := len(h.arrived())
 		entry := l.begin()
-		if entry.Session == "" || entry.SignIn != "" {
+		if entry.Session == "" || entry.Attempt != "" {
 			h.Fatal("a trusted browser is asked")
 		}
 		who := h.who(entry.Session)
-		if who.Fresh(h.clock()) || !who.Proved.IsZero() || strings.Join(who.AMR, " ") != "pwd" || who.Trusted.UnixMilli() != began.UnixMilli() {
+		if who.RecentlyAuthenticated(h.clock()) || !who.AuthenticatedAt.IsZero() || strings.Join(who.AMR, " ") != "pwd" || who.TrustVerifiedAt.UnixMilli() != began.UnixMilli() {
 			h.Errorf("a session by trust: %+v", who)
 		}
-		if _, err := h.ChangePassword(h.Context(), who, annaWord, "brand new horse", home); !errors.Is(err, signin.ErrStepUp) {
+		if _, err := h.SignIns.ChangePassword(h.Context(), who, annaWord, "brand new horse", home); !errors.Is(err, session.ErrStepUpRequired) {
 			h.Errorf("a session by trust changes the password: %v", err)
 		}
 		if len(h.arrived()) != n {
@@ -154,13 +157,13 @@ func TestTrust(t *testing.T) {
 
 // Nobody is trusted who has not asked for it, and a browser without the record never is.
 func TestTrustIsAsked(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		l := h.laptop().in(false)
 		l.wants("the box was not ticked", trust.NoRecord)
 		l.in(true)
 		h.laptop().wants("another browser of the same make, in the same place", trust.NoRecord)
 		l.wants("the one that was ticked", trust.Trusted)
-		if n := storetest.Count(h.T, h.url, "owners"); n != 1 {
+		if n := storetest.Count(h.T, h.url, "known_devices"); n != 1 {
 			h.Errorf("the account knows %d browsers, want the one", n)
 		}
 	})
@@ -168,7 +171,7 @@ func TestTrustIsAsked(t *testing.T) {
 
 // Home and office are both trusted, each for its own thirty days.
 func TestPlaces(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		l := h.laptop().in(true)
 		h.turn(10 * 24 * time.Hour)
 		l.at(officeIP).wants("the office is new", trust.OtherNetwork)
@@ -186,14 +189,14 @@ func TestPlaces(t *testing.T) {
 // An IPv4 and an IPv6 address that were seen in the same verified sign-in are one place; one
 // that was not is another.
 func TestTwoFamilies(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		l := h.laptop()
 		entry := l.begin()
 		l.at(homeIPv6)
-		if _, err := h.Pending(h.Context(), entry.SignIn, l.from); err != nil {
+		if _, err := h.Pending(h.Context(), entry.Attempt, l.from); err != nil {
 			h.Fatal(err)
 		}
-		l.at("203.0.113.5").answer(entry.SignIn, true)
+		l.at("203.0.113.5").answer(entry.Attempt, true)
 		l.at(homeIPv6).wants("the other family", trust.Trusted)
 		l.at("2001:db8:1:2:ffff::1").wants("tomorrow's address of the same network", trust.Trusted)
 		l.at("2001:db8:1:3::1").wants("the network next door", trust.OtherNetwork)
@@ -210,10 +213,10 @@ func TestTwoFamilies(t *testing.T) {
 // was done in, and the next sign-in says which it was.
 func TestTrustEnds(t *testing.T) {
 	type scene struct {
-		*house
+		*fixture
 		did, other *laptop
 	}
-	fresh := func(s *scene) signin.Session { return s.who(s.did.session) }
+	fresh := func(s *scene) session.Session { return s.who(s.did.session) }
 	for _, row := range []struct {
 		says  string
 		do    func(s *scene)
@@ -221,73 +224,73 @@ func TestTrustEnds(t *testing.T) {
 		keeps bool // the browser it was done in is still trusted
 	}{
 		{"the password is changed", func(s *scene) {
-			_, err := s.ChangePassword(s.Context(), fresh(s), annaWord, "brand new horse", s.did.from)
+			_, err := s.SignIns.ChangePassword(s.Context(), fresh(s), annaWord, "brand new horse", s.did.from)
 			s.refused("change", err, nil)
 			s.did.word, s.other.word = "brand new horse", "brand new horse"
 		}, trust.EndedPassword, true},
 		{"the password is reset", func(s *scene) {
 			s.turn(time.Second)
-			s.refused("forgot", s.Forgot(s.Context(), annaEmail, home), nil)
-			s.refused("reset", s.Reset(s.Context(), s.linkToken(), "brand new horse", home), nil)
+			s.refused("forgot", s.Accounts.RequestPasswordReset(s.Context(), annaEmail, home), nil)
+			s.refused("reset", s.Accounts.ResetPassword(s.Context(), s.linkToken(), "brand new horse", home), nil)
 			s.did.word, s.other.word = "brand new horse", "brand new horse"
 		}, trust.EndedPassword, false},
 		{"a factor is added", func(s *scene) { s.app(s.did.session) }, trust.EndedFactor, true},
 		{"a number is added and replaced", func(s *scene) { s.enroll(s.enroll(s.did.session, "+15550100"), "+15550101") }, trust.EndedFactor, true},
 		{"a factor is removed", func(s *scene) {
-			session := s.enroll(s.did.session, "+15550100")
-			all, err := s.Factors(s.Context(), s.who(session))
+			sessionToken := s.enroll(s.did.session, "+15550100")
+			all, err := s.Enrollments.List(s.Context(), s.who(sessionToken))
 			s.refused("factors", err, nil)
 			for _, o := range all {
 				if o.Method == "spoken" {
-					_, err = s.RemoveFactor(s.Context(), s.who(session), o.Factors[0].ID, home)
+					_, err = s.Enrollments.Remove(s.Context(), s.who(sessionToken), o.Factors[0].ID, home)
 					s.refused("remove", err, nil)
 				}
 			}
 		}, trust.EndedFactor, true},
 		{"the address is changed", func(s *scene) {
-			s.refused("change", s.ChangeEmail(s.Context(), fresh(s), "eva@example.com", home), nil)
+			s.refused("change", s.Enrollments.StartEmailChange(s.Context(), fresh(s), "eva@example.com", home), nil)
 			_, err := s.confirm(s.did.session, "email", s.mailed("eva@example.com"))
 			s.refused("confirm", err, nil)
 			s.did.email, s.other.email = "eva@example.com", "eva@example.com"
 		}, trust.EndedFactor, true},
 		{"a recovery code is used", func(s *scene) {
-			session := s.did.session
-			s.refused("enroll", s.Enroll(s.Context(), s.who(session), "recovery", url.Values{}, home), nil)
-			d, err := s.Draft(s.Context(), s.who(session), "recovery", home)
+			sessionToken := s.did.session
+			s.refused("enroll", s.Enrollments.Start(s.Context(), s.who(sessionToken), "recovery", url.Values{}, home), nil)
+			d, err := s.Enrollments.Pending(s.Context(), s.who(sessionToken), "recovery", home)
 			s.refused("draft", err, nil)
-			_, err = s.confirm(session, "recovery", "")
+			_, err = s.confirm(sessionToken, "recovery", "")
 			s.refused("confirm", err, nil)
 			s.turn(time.Minute)
 			s.other.in(true) // the new factor has ended it there
 			entry := s.laptop().begin()
-			s.refused("choose", s.Choose(s.Context(), entry.SignIn, "recovery", home), nil)
-			_, err = s.Verify(s.Context(), entry.SignIn, url.Values{"code": {d.Show.Codes[0]}}, home)
+			s.refused("choose", s.Choose(s.Context(), entry.Attempt, "recovery", home), nil)
+			_, err = s.Verify(s.Context(), entry.Attempt, url.Values{"code": {d.Show.Codes[0]}}, home)
 			s.refused("verify", err, nil)
 		}, trust.EndedRecovery, false},
 		{"signed out everywhere", func(s *scene) {
-			s.refused("out", s.SignOutEverywhere(s.Context(), fresh(s), home), nil)
+			s.refused("out", s.Sessions.EndAll(s.Context(), fresh(s), home), nil)
 		}, trust.EndedEverywhere, false},
 		{"all browsers are forgotten", func(s *scene) {
 			s.refused("forget", s.Devices.ForgetDevices(s.Context(), fresh(s).Owner(), home), nil)
 		}, trust.EndedRevoked, false},
-		{"the operator ends it", func(s *scene) { s.refused("distrust", s.Distrust(s.Context(), annaEmail), nil) }, trust.EndedOperator, false},
+		{"the operator ends it", func(s *scene) { s.refused("distrust", s.Accounts.ForgetDevices(s.Context(), annaEmail), nil) }, trust.EndedOperator, false},
 		{"the account was disabled for a time", func(s *scene) {
-			s.refused("disable", s.Disable(s.Context(), annaEmail, true), nil)
-			_, err := s.Begin(s.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, s.other.from)
+			s.refused("disable", s.Accounts.Disable(s.Context(), annaEmail, true), nil)
+			_, err := s.SignIns.Start(s.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, s.other.from)
 			s.refused("begin", err, account.ErrCredentials)
-			s.refused("enable", s.Disable(s.Context(), annaEmail, false), nil)
+			s.refused("enable", s.Accounts.Disable(s.Context(), annaEmail, false), nil)
 		}, trust.EndedDisabled, false},
 		{"the change was taken back", func(s *scene) {
 			s.turn(time.Second)
 			s.app(s.did.session)
-			s.refused("undo", s.Undo(s.Context(), s.linkToken(), home), nil)
+			s.refused("undo", s.Accounts.UndoChange(s.Context(), s.linkToken(), home), nil)
 			s.turn(time.Second)
-			s.refused("forgot", s.Forgot(s.Context(), annaEmail, home), nil)
-			s.refused("reset", s.Reset(s.Context(), s.linkToken(), "brand new horse", home), nil)
+			s.refused("forgot", s.Accounts.RequestPasswordReset(s.Context(), annaEmail, home), nil)
+			s.refused("reset", s.Accounts.ResetPassword(s.Context(), s.linkToken(), "brand new horse", home), nil)
 			s.did.word, s.other.word = "brand new horse", "brand new horse"
 		}, trust.EndedFactor, false},
-		{"a backup was brought back", func(s *scene) { s.refused("restored", s.Restored(s.Context()), nil) }, trust.EndedRestored, false},
-		{"only signed out", func(s *scene) { s.refused("out", s.SignOut(s.Context(), s.did.session, home), nil) }, trust.Trusted, true},
+		{"a backup was brought back", func(s *scene) { s.refused("restored", s.SignIns.InvalidateAll(s.Context()), nil) }, trust.EndedRestored, false},
+		{"only signed out", func(s *scene) { s.refused("out", s.Sessions.SignOut(s.Context(), s.did.session, home), nil) }, trust.Trusted, true},
 	} {
 		t.Run(row.says, func(t *testing.T) {
 			t.Parallel()
@@ -307,19 +310,19 @@ func TestTrustEnds(t *testing.T) {
 
 // One browser, two people: each has a trust of their own, and none helps the other.
 func TestTwoAccounts(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		h.add("ben@example.com", "seventeen brown jars")
 		anna := h.laptop().in(true)
-		ben := &laptop{house: h, from: anna.from, email: "ben@example.com", word: "seventeen brown jars"}
+		ben := &laptop{fixture: h, from: anna.from, email: "ben@example.com", word: "seventeen brown jars"}
 		ben.wants("Anna's record for Ben", trust.NoRecord)
 		ben.in(true)
 		ben.wants("Ben", trust.Trusted)
-		anna.from.Device = ben.from.Device // it is one browser
+		anna.from.DeviceToken = ben.from.DeviceToken // it is one browser
 		anna.wants("Anna", trust.Trusted)
 		if err := h.Devices.ForgetDevices(h.Context(), h.who(anna.session).Owner(), home); err != nil {
 			h.Fatal(err)
 		}
-		ben.from.Device = anna.from.Device
+		ben.from.DeviceToken = anna.from.DeviceToken
 		anna.wants("Anna has forgotten it", trust.EndedRevoked)
 		ben.wants("Ben has not", trust.Trusted)
 		if n := storetest.Count(h.T, h.url, "devices"); n != 1 {
@@ -330,9 +333,9 @@ func TestTwoAccounts(t *testing.T) {
 
 // A cookie that is forged, cut short or of nobody is the same as none, in any of its parts.
 func TestForgedDevice(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		l := h.laptop().in(true)
-		token := l.from.Device
+		token := l.from.DeviceToken
 		forged := []string{"", "x", token[:68], token + "A", token[1:], strings.ToLower(token), strings.Repeat("A", 69), seal.DeviceToken(), token[26:] + token[:26]}
 		for i := 0; i < 26; i++ { // the series
 			forged = append(forged, token[:i]+string(token[i]^1)+token[i+1:])
@@ -342,7 +345,7 @@ func TestForgedDevice(t *testing.T) {
 				continue
 			}
 			thief := h.laptop()
-			thief.from.Device = one
+			thief.from.DeviceToken = one
 			thief.wants(one, trust.NoRecord)
 		}
 		l.wants("the real one", trust.Trusted)
@@ -352,30 +355,30 @@ func TestForgedDevice(t *testing.T) {
 // Sixteen tabs of one trusted browser sign in at the same moment: all come in, and the cookie
 // that the browser ends up with is good, whichever answer was the last.
 func TestTabsAtOnce(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		l := h.laptop().in(true)
-		entries := make(chan signin.Entry, 16)
+		entries := make(chan session.Cookies, 16)
 		atOnce(16, func() {
-			entry, err := h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, l.from)
+			entry, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, l.from)
 			if err != nil {
 				h.Error(err)
 			}
 			entries <- entry
 		})
 		close(entries)
-		before := l.from.Device
+		before := l.from.DeviceToken
 		for e := range entries {
 			if e.Session == "" {
 				h.Error("a tab was asked")
 			}
 			if e.Device != "" {
-				if l.from.Device != before && l.from.Device != e.Device {
+				if l.from.DeviceToken != before && l.from.DeviceToken != e.Device {
 					h.Error("two secrets were given out")
 				}
-				l.from.Device = e.Device
+				l.from.DeviceToken = e.Device
 			}
 		}
-		if l.from.Device == before {
+		if l.from.DeviceToken == before {
 			h.Error("no secret was given out")
 		}
 		h.turn(time.Hour)
@@ -386,7 +389,7 @@ func TestTabsAtOnce(t *testing.T) {
 // A sign-in by trust and the end of that trust at the same moment: none of them fails, and
 // afterwards it has ended.
 func TestTrustEndsMeanwhile(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		for range 10 {
 			h.turn(24 * time.Hour)
 			l := h.laptop().in(true)
@@ -397,7 +400,7 @@ func TestTrustEndsMeanwhile(t *testing.T) {
 				if turn.Add(1)%2 == 0 {
 					err = h.Devices.ForgetDevices(h.Context(), owner, home)
 				} else {
-					_, err = h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, l.from)
+					_, err = h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, l.from)
 				}
 				if err != nil {
 					h.Error(err)
@@ -410,18 +413,18 @@ func TestTrustEndsMeanwhile(t *testing.T) {
 
 // Somebody who began before the password was changed does not leave trust behind.
 func TestTrustOfYesterday(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		thief := h.laptop()
 		entry := thief.begin()
 		code := h.mailed(annaEmail)
 		l := h.laptop().in(false)
-		if _, err := h.ChangePassword(h.Context(), h.who(l.session), annaWord, "brand new horse", home); err != nil {
+		if _, err := h.SignIns.ChangePassword(h.Context(), h.who(l.session), annaWord, "brand new horse", home); err != nil {
 			h.Fatal(err)
 		}
-		h.refused("tick", h.Tick(h.Context(), entry.SignIn, true), signin.ErrNoSignIn)
-		_, err := h.Verify(h.Context(), entry.SignIn, url.Values{"code": {code}}, thief.from)
-		h.refused("verify", err, signin.ErrNoSignIn)
-		if n := storetest.Count(h.T, h.url, "places"); n != 0 {
+		h.refused("tick", h.Tick(h.Context(), entry.Attempt, true), challenge.ErrNoAttempt)
+		_, err := h.Verify(h.Context(), entry.Attempt, url.Values{"code": {code}}, thief.from)
+		h.refused("verify", err, challenge.ErrNoAttempt)
+		if n := storetest.Count(h.T, h.url, "trusted_networks"); n != 0 {
 			h.Errorf("%d places", n)
 		}
 	})
@@ -430,15 +433,15 @@ func TestTrustOfYesterday(t *testing.T) {
 // The box stays as it was over a wrong code, a new one and another method; it is not there
 // with a recovery code, and nothing comes of it where nobody knows the network.
 func TestTick(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		h.enroll(h.in(), "+15550100")
 		l := h.laptop()
-		token := l.begin().SignIn
+		token := l.begin().Attempt
 		h.refused("choose", h.Choose(h.Context(), token, "email", l.from), nil)
 		h.refused("tick", h.Tick(h.Context(), token, true), nil)
 		ticked := func(says string, want bool) {
 			p, err := h.Pending(h.Context(), token, l.from)
-			if err != nil || p.Trust.Ticked != want || p.Trust.Days != 30 {
+			if err != nil || p.Trust.Requested != want || p.Trust.Days != 30 {
 				h.Errorf("%s: %+v, %v", says, p.Trust, err)
 			}
 		}
@@ -456,14 +459,14 @@ func TestTick(t *testing.T) {
 		h.refused("tick", h.Tick(h.Context(), token, true), nil)
 		l.from.Address = netip.Addr{}
 		p, err := h.Pending(h.Context(), token, l.from)
-		if err != nil || !p.Trust.Lost || p.Trust.Ticked {
+		if err != nil || !p.Trust.NetworkUnknown || p.Trust.Requested {
 			h.Errorf("nobody knows the network: %+v, %v", p.Trust, err)
 		}
 		entry, err := h.Verify(h.Context(), token, url.Values{"code": {h.last().Text}}, l.from)
 		if err != nil || entry.Device == "" {
 			h.Fatalf("%+v, %v", entry, err)
 		}
-		if n := storetest.Count(h.T, h.url, "places"); n != 0 {
+		if n := storetest.Count(h.T, h.url, "trusted_networks"); n != 0 {
 			h.Errorf("%d places that nobody knows", n)
 		}
 	})
@@ -472,7 +475,7 @@ func TestTick(t *testing.T) {
 // A restart and a new key in front of the old one leave trust as it was; without the old
 // key a browser is asked, and nothing breaks.
 func TestTrustOverKeys(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		l := h.laptop().in(true)
 		new := seal.NewKey()
 		for _, lines := range []string{h.keys, new + "\n" + h.keys} {
@@ -480,19 +483,17 @@ func TestTrustOverKeys(t *testing.T) {
 			if err != nil {
 				h.Fatal(err)
 			}
-			accounts, devices, restarted := *h.Registry, *h.Devices, *h.Engine
-			accounts.Store, accounts.Keys = storetest.Open(h.T, h.url), keys
-			devices.Registry, restarted.Registry, restarted.Devices = &accounts, &accounts, &devices
-			entry, err := restarted.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, l.from)
+			restarted := h.services(storetest.Open(h.T, h.url), keys)
+			entry, err := restarted.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, l.from)
 			if err != nil || entry.Session == "" {
 				h.Errorf("%d lines of keys: %+v, %v", strings.Count(lines, "\n")+1, entry, err)
 			}
 			l.keep(entry)
 		}
 		if strings.HasPrefix(h.url, "postgres") {
-			storetest.Exec(h.T, h.url, `UPDATE places SET body = '\\x0102'::bytea`)
+			storetest.Exec(h.T, h.url, `UPDATE trusted_networks SET body = '\\x0102'::bytea`)
 		} else {
-			storetest.Exec(h.T, h.url, "UPDATE places SET body = x'0102'")
+			storetest.Exec(h.T, h.url, "UPDATE trusted_networks SET body = x'0102'")
 		}
 		h.turn(time.Hour)
 		l.wants("a place that does not open", trust.EndedChanged)
@@ -502,7 +503,7 @@ func TestTrustOverKeys(t *testing.T) {
 // With a clock that was set back nobody is trusted until it has caught up, or the operator
 // says that the database was restored.
 func TestClockSetBack(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		l := h.laptop().in(true)
 		h.turn(20 * 24 * time.Hour)
 		if err := h.Store.KeepTime(h.Context(), store.Millis(h.clock())); err != nil {
@@ -518,7 +519,7 @@ func TestClockSetBack(t *testing.T) {
 		h.turn(10 * 24 * time.Hour)
 		l.wants("it has caught up", trust.Trusted)
 		h.turn(-10 * 24 * time.Hour)
-		if err := h.Restored(h.Context()); err != nil {
+		if err := h.SignIns.InvalidateAll(h.Context()); err != nil {
 			h.Fatal(err)
 		}
 		l.wants("restored", trust.EndedRestored)
@@ -529,7 +530,7 @@ func TestClockSetBack(t *testing.T) {
 
 // At most eight places for a browser, and ten browsers for an account: the oldest leaves.
 func TestMost(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		l := h.laptop()
 		for i := range 9 {
 			h.turn(time.Minute)
@@ -553,7 +554,7 @@ func TestMost(t *testing.T) {
 // The same decision has the same trace in the log, in the history and when it is explained;
 // the history has the whole reason, and the page before it has not.
 func TestDecisions(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		l := h.laptop().in(true)
 		h.turn(time.Hour)
 		l.at(officeIP).wants("the office", trust.OtherNetwork)
@@ -569,7 +570,7 @@ func TestDecisions(t *testing.T) {
 			h.Errorf("question %+v", q)
 		}
 		h.turn(time.Hour)
-		explained, err := h.Devices.Explain(h.Context(), annaEmail, l.from.Request(), at)
+		explained, err := h.Devices.Explain(h.Context(), annaEmail, l.from.TrustRequest(), at)
 		if err != nil || len(explained) != 2 || explained[0].Trace != q.Trace || explained[0].Reason != trust.OtherNetwork || explained[1].Reason != trust.NoRecord {
 			h.Errorf("explained %+v, %v, want trace %s", explained, err, q.Trace)
 		}
@@ -584,7 +585,7 @@ func TestDecisions(t *testing.T) {
 		if _, err := h.Devices.Replay(h.Context(), "NOSUCHTRACE"); !errors.Is(err, account.ErrUnknown) {
 			h.Error(err)
 		}
-		if _, err := h.Devices.Explain(h.Context(), "nobody@example.com", l.from.Request(), at); !errors.Is(err, account.ErrUnknown) {
+		if _, err := h.Devices.Explain(h.Context(), "nobody@example.com", l.from.TrustRequest(), at); !errors.Is(err, account.ErrUnknown) {
 			h.Error(err)
 		}
 		outlook, err := h.Devices.Outlook(h.Context(), h.who(l.session).Owner(), l.from)
@@ -597,7 +598,7 @@ func TestDecisions(t *testing.T) {
 // What the owner sees: their browsers with their places, this one first, and one they can
 // forget; whose storage was deleted is told from whom nobody knows.
 func TestTrustedList(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		phone := h.laptop()
 		phone.from.UserAgent = chromium
 		phone.in(true)
@@ -618,7 +619,7 @@ func TestTrustedList(t *testing.T) {
 		}
 		l.wants("forgotten", trust.EndedRevoked)
 		phone.wants("not that one", trust.Trusted)
-		if err := h.Devices.ForgetDevice(h.Context(), device.Owner{Account: "somebody else", Device: owner.Device}, devices[0].ID, home); err != nil {
+		if err := h.Devices.ForgetDevice(h.Context(), device.Owner{AccountRef: store.AccountRef{ID: "somebody else"}, Device: owner.Device}, devices[0].ID, home); err != nil {
 			h.Fatal(err)
 		}
 		phone.wants("somebody else forgets nothing of mine", trust.Trusted)
@@ -636,7 +637,7 @@ func TestTrustedList(t *testing.T) {
 
 // A new record is told by mail, a renewed one is not.
 func TestTrustIsTold(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		told := func() (n int) {
 			for _, m := range h.arrived() {
 				if strings.Contains(m.Subject, "A device is trusted") && strings.Contains(m.Text, "Trust this device for 30 days") {
@@ -663,14 +664,14 @@ func TestTrustIsTold(t *testing.T) {
 
 // A store that does not answer is a fault, never trust.
 func TestTrustNeedsStore(t *testing.T) {
-	withAnna(t, func(h *house) {
+	withAnna(t, func(h *fixture) {
 		l := h.laptop().in(true)
-		storetest.Exec(h.T, h.url, "DROP TABLE decisions")
-		if entry, err := h.Begin(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, l.from); err == nil {
+		storetest.Exec(h.T, h.url, "DROP TABLE trust_decisions")
+		if entry, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, l.from); err == nil {
 			h.Errorf("in without a record of the decision: %+v", entry)
 		}
-		storetest.Exec(h.T, h.url, "DROP TABLE places")
-		if entry, err := h.Begin(context.Background(), signin.Credentials{Email: annaEmail, Password: annaWord}, l.from); err == nil {
+		storetest.Exec(h.T, h.url, "DROP TABLE trusted_networks")
+		if entry, err := h.SignIns.Start(context.Background(), signin.Credentials{Email: annaEmail, Password: annaWord}, l.from); err == nil {
 			h.Errorf("in without places: %+v", entry)
 		}
 	})

@@ -78,30 +78,3 @@ func TestPruneAudit(t *testing.T) {
 		}
 	})
 }
-
-// What waits for the commit runs once, after it, and not at all if there is none.
-func TestAfterCommit(t *testing.T) {
-	each(t, func(t *testing.T, db *store.DB) {
-		ran := 0
-		add := func(tx *store.DB, err error) error {
-			tx.AfterCommit(func() { ran++ })
-			if ran != 0 {
-				t.Error("it runs before the commit")
-			}
-			return err
-		}
-		if err := db.Tx(t.Context(), func(tx *store.DB) error { return add(tx, store.ErrConflict) }); err == nil || ran != 0 {
-			t.Errorf("rolled back: %v, ran %d times", err, ran)
-		}
-		err := db.Tx(t.Context(), func(tx *store.DB) error {
-			return tx.Tx(t.Context(), func(inner *store.DB) error { return add(inner, nil) })
-		})
-		if err != nil || ran != 1 {
-			t.Errorf("committed: %v, ran %d times", err, ran)
-		}
-		db.AfterCommit(func() { ran++ })
-		if ran != 2 {
-			t.Errorf("outside of a transaction: ran %d times", ran)
-		}
-	})
-}

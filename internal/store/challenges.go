@@ -29,19 +29,22 @@ type Code struct {
 	Cost      int64 // of one guess at it, in a thousand millionth
 }
 
-const challengeColumns = `id, signin, method, state, tries, tried_at, hard, sends, sent_at, version, passed_at`
+const challengeColumns = `id, attempt_id, method, state, guesses, guessed_at, needs_long_code, messages_sent,
+		last_sent_at, version, passed_at`
 
 // AddChallenge adds c.
 func (db *DB) AddChallenge(ctx context.Context, c Challenge) error {
-	_, err := db.change(ctx, `INSERT INTO challenges (`+challengeColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+	_, err := db.change(ctx, `INSERT INTO challenges (`+challengeColumns+`)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
 		c.ID, c.SignIn, c.Method, c.State, c.Tries, c.TriedAt, c.Hard, c.Sends, c.SentAt, c.Version, c.PassedAt)
 	return err
 }
 
 // Challenge is the challenge of this sign-in.
 func (db *DB) Challenge(ctx context.Context, signIn string) (c Challenge, err error) {
-	row := db.read.QueryRowContext(ctx, `SELECT `+challengeColumns+` FROM challenges WHERE signin = $1`, signIn)
-	err = row.Scan(&c.ID, &c.SignIn, &c.Method, &c.State, &c.Tries, &c.TriedAt, &c.Hard, &c.Sends, &c.SentAt, &c.Version, &c.PassedAt)
+	row := db.read.QueryRowContext(ctx, `SELECT `+challengeColumns+` FROM challenges WHERE attempt_id = $1`, signIn)
+	err = row.Scan(&c.ID, &c.SignIn, &c.Method, &c.State, &c.Tries, &c.TriedAt, &c.Hard, &c.Sends, &c.SentAt,
+		&c.Version, &c.PassedAt)
 	return c, found(err)
 }
 
@@ -49,16 +52,19 @@ func (db *DB) Challenge(ctx context.Context, signIn string) (c Challenge, err er
 // Hard, SentAt and Sends, if nobody did so since c was read (c.Version is one more than was
 // read). ErrNotFound: somebody did.
 func (db *DB) AskAgain(ctx context.Context, c Challenge) error {
-	return db.must(ctx, `UPDATE challenges SET method = $2, state = $3, sends = $4, sent_at = $5, version = $6, hard = $7
-		WHERE id = $1 AND version = $6 - 1 AND passed_at = 0`, c.ID, c.Method, c.State, c.Sends, c.SentAt, c.Version, c.Hard)
+	return db.must(ctx, `UPDATE challenges SET method = $2, state = $3, messages_sent = $4,
+			last_sent_at = $5, version = $6, needs_long_code = $7
+		WHERE id = $1 AND version = $6 - 1 AND passed_at = 0`,
+		c.ID, c.Method, c.State, c.Sends, c.SentAt, c.Version, c.Hard)
 }
 
 // Try spends one of the challenge's tries, if nobody did so since c was read. It must be
 // committed before anything is compared: forty guesses at once are then still no more than
 // limit. ErrNotFound: none is left, the challenge is over, or somebody was faster.
 func (db *DB) Try(ctx context.Context, c Challenge, limit, now int64) error {
-	return db.must(ctx, `UPDATE challenges SET tries = tries + 1, tried_at = $3 WHERE id = $1 AND tries < $2 AND tries = $4 AND passed_at = 0
-		AND EXISTS (SELECT 1 FROM signins WHERE signins.id = challenges.signin AND finished_at = 0 AND ends_at >= $3)`, c.ID, limit, now, c.Tries)
+	return db.must(ctx, `UPDATE challenges SET guesses = guesses + 1, guessed_at = $3
+		WHERE id = $1 AND guesses < $2 AND guesses = $4 AND passed_at = 0 AND EXISTS (SELECT 1 FROM attempts
+			WHERE attempts.id = challenges.attempt_id AND finished_at = 0 AND expires_at >= $3)`, c.ID, limit, now, c.Tries)
 }
 
 // PassChallenge marks an open challenge as answered, once.
@@ -66,26 +72,22 @@ func (db *DB) PassChallenge(ctx context.Context, id string, now int64) error {
 	return db.must(ctx, `UPDATE challenges SET passed_at = $2 WHERE id = $1 AND passed_at = 0`, id, now)
 }
 
-const codeColumns = `id, challenge, method, mac, message, sent_at, ends_at, cost`
+const codeColumns = `id, challenge_id, method, mac, message_id, sent_at, expires_at, guess_cost`
 
 // AddCode adds c.
 func (db *DB) AddCode(ctx context.Context, c Code) error {
-	_, err := db.change(ctx, `INSERT INTO codes (`+codeColumns+`, used_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0)`,
+	_, err := db.change(ctx, `INSERT INTO one_time_codes (`+codeColumns+`, used_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0)`,
 		c.ID, c.Challenge, c.Method, c.MAC, c.Message, c.SentAt, c.EndsAt, c.Cost)
 	return err
 }
 
 // LiveCodes are the codes that the challenge accepts now for this method, newest first.
 func (db *DB) LiveCodes(ctx context.Context, challenge, method string, now int64) ([]Code, error) {
-	rows, err := db.read.QueryContext(ctx, `SELECT `+codeColumns+` FROM codes
-		WHERE challenge = $1 AND method = $2 AND used_at = 0 AND ends_at >= $3 ORDER BY sent_at DESC, id`, challenge, method, now)
+	rows, err := db.read.QueryContext(ctx, `SELECT `+codeColumns+` FROM one_time_codes
+		WHERE challenge_id = $1 AND method = $2 AND used_at = 0 AND expires_at >= $3 ORDER BY sent_at DESC, id`,
+		challenge, method, now)
 	return all(rows, err, scanCode)
-}
-
-// NewestCode is the code that was sent last for this method, good or not.
-func (db *DB) NewestCode(ctx context.Context, challenge, method string) (Code, error) {
-	return scanCode(db.read.QueryRowContext(ctx, `SELECT `+codeColumns+` FROM codes
-		WHERE challenge = $1 AND method = $2 ORDER BY sent_at DESC, id LIMIT 1`, challenge, method))
 }
 
 func scanCode(s scanner) (c Code, err error) {
@@ -96,18 +98,22 @@ func scanCode(s scanner) (c Code, err error) {
 // UseCode uses a code up, if it is still good. ErrNotFound: it is not, or somebody
 // else was faster.
 func (db *DB) UseCode(ctx context.Context, id string, now int64) error {
-	return db.must(ctx, `UPDATE codes SET used_at = $2 WHERE id = $1 AND used_at = 0 AND ends_at >= $2`, id, now)
+	return db.must(ctx, `UPDATE one_time_codes SET used_at = $2 WHERE id = $1 AND used_at = 0 AND expires_at >= $2`, id,
+		now)
 }
 
 // KeepNewest pushes out all but the keep newest good codes of the challenge.
 func (db *DB) KeepNewest(ctx context.Context, challenge string, keep, now int64) error {
-	_, err := db.change(ctx, `UPDATE codes SET used_at = $3 WHERE challenge = $1 AND used_at = 0 AND id NOT IN
-		(SELECT id FROM codes WHERE challenge = $1 AND used_at = 0 ORDER BY sent_at DESC, id LIMIT $2)`, challenge, keep, now)
+	_, err := db.change(ctx, `UPDATE one_time_codes SET used_at = $3
+		WHERE challenge_id = $1 AND used_at = 0 AND id NOT IN
+		(SELECT id FROM one_time_codes WHERE challenge_id = $1 AND used_at = 0 ORDER BY sent_at DESC, id LIMIT $2)`,
+		challenge, keep, now)
 	return err
 }
 
 // DropShort pushes out all good codes of the challenge that can be guessed at.
 func (db *DB) DropShort(ctx context.Context, challenge string, now int64) error {
-	_, err := db.change(ctx, `UPDATE codes SET used_at = $2 WHERE challenge = $1 AND used_at = 0 AND cost > 0`, challenge, now)
+	_, err := db.change(ctx, `UPDATE one_time_codes SET used_at = $2 WHERE challenge_id = $1 AND used_at = 0
+			AND guess_cost > 0`, challenge, now)
 	return err
 }

@@ -20,7 +20,8 @@ type Device struct {
 
 // AddDevice adds d.
 func (db *DB) AddDevice(ctx context.Context, d Device) error {
-	_, err := db.change(ctx, `INSERT INTO devices (id, series, secret, next, next_at, past, past_at, ends_at, ended) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+	_, err := db.change(ctx, `INSERT INTO devices (id, series, secret, next_secret, next_issued_at, previous_secret,
+			previous_replaced_at, expires_at, revoke_reason) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
 		d.ID, d.Series, d.Secret, blob(d.Next), d.NextAt, blob(d.Past), d.PastAt, d.EndsAt, d.Ended)
 	return err
 }
@@ -28,30 +29,33 @@ func (db *DB) AddDevice(ctx context.Context, d Device) error {
 // TurnDevice replaces the secrets of a device as it was read, and when it ends.
 // ErrNotFound: somebody else was faster, or it has ended.
 func (db *DB) TurnDevice(ctx context.Context, was, is Device) error {
-	return db.must(ctx, `UPDATE devices SET secret = $4, next = $5, next_at = $6, past = $7, past_at = $8, ends_at = $9
-		WHERE id = $1 AND secret = $2 AND next = $3 AND ended = ''`, was.ID, was.Secret, blob(was.Next), is.Secret, blob(is.Next), is.NextAt, blob(is.Past), is.PastAt, is.EndsAt)
+	return db.must(ctx, `UPDATE devices SET secret = $4, next_secret = $5, next_issued_at = $6, previous_secret = $7,
+			previous_replaced_at = $8, expires_at = $9
+		WHERE id = $1 AND secret = $2 AND next_secret = $3 AND revoke_reason = ''`, was.ID, was.Secret, blob(was.Next),
+		is.Secret, blob(is.Next), is.NextAt, blob(is.Past), is.PastAt, is.EndsAt)
 }
 
 // RenewDevice sets when a device ends. ErrNotFound: it has ended.
 func (db *DB) RenewDevice(ctx context.Context, id string, ends int64) error {
-	return db.must(ctx, `UPDATE devices SET ends_at = $2 WHERE id = $1 AND ended = ''`, id, ends)
+	return db.must(ctx, `UPDATE devices SET expires_at = $2 WHERE id = $1 AND revoke_reason = ''`, id, ends)
 }
 
 // EndDevice ends a device for all accounts, with its places, its marks and the sessions
 // that began in it. ErrNotFound: it has ended.
 func (db *DB) EndDevice(ctx context.Context, id, why string, now int64) error {
-	if err := db.must(ctx, `UPDATE devices SET ended = $2 WHERE id = $1 AND ended = ''`, id, why); err != nil {
+	err := db.must(ctx, `UPDATE devices SET revoke_reason = $2 WHERE id = $1 AND revoke_reason = ''`, id, why)
+	if err != nil {
 		return err
 	}
-	if _, err := db.change(ctx, `UPDATE places SET ended_at = $3, ended = $2 WHERE device = $1 AND ended_at = 0`, id, why, now); err != nil {
+	if _, err := db.change(ctx, `UPDATE trusted_networks SET revoked_at = $3, revoke_reason = $2 WHERE device_id = $1
+			AND revoked_at = 0`, id, why, now); err != nil {
 		return err
 	}
-	for _, query := range []string{`DELETE FROM owners WHERE device = $1`, `DELETE FROM sessions WHERE device = $1`} {
-		if _, err := db.change(ctx, query, id); err != nil {
-			return err
-		}
+	if _, err := db.change(ctx, `DELETE FROM known_devices WHERE device_id = $1`, id); err != nil {
+		return err
 	}
-	return nil
+	_, err = db.endSessions(ctx, `device_id = $1 AND device_id <> ''`, id)
+	return err
 }
 
 // blob is b, which SQLite reads as nil when it is empty, as a value and not as NULL.
@@ -65,12 +69,15 @@ type Seen struct {
 	Latest   int64   // the latest time that KeepTime has kept; 0: none
 }
 
-const seen = `SELECT devices.id, devices.series, devices.secret, devices.next, devices.next_at, devices.past, devices.past_at,
-		devices.ends_at, devices.ended, COALESCE(owners.proved_at, 0), COALESCE((SELECT CAST(value AS BIGINT) FROM marks WHERE name = 'time'), 0),
-		places.id, places.epoch, places.body, places.verified_at, places.used_at, places.ended_at, places.ended
-	FROM devices LEFT JOIN owners ON owners.device = devices.id AND owners.account = $2
-	LEFT JOIN places ON places.device = devices.id AND places.account = $2
-	WHERE devices.series = $1 AND devices.ends_at >= $3 ORDER BY places.verified_at, places.id`
+const seen = `SELECT devices.id, devices.series, devices.secret, devices.next_secret, devices.next_issued_at,
+		devices.previous_secret, devices.previous_replaced_at,
+		devices.expires_at, devices.revoke_reason, COALESCE(known_devices.authenticated_at, 0),
+		COALESCE((SELECT CAST(value AS BIGINT) FROM server_state WHERE name = 'time'), 0),
+		trusted_networks.id, trusted_networks.epoch, trusted_networks.body, trusted_networks.verified_at,
+		trusted_networks.last_used_at, trusted_networks.revoked_at, trusted_networks.revoke_reason
+	FROM devices LEFT JOIN known_devices ON known_devices.device_id = devices.id AND known_devices.account_id = $2
+	LEFT JOIN trusted_networks ON trusted_networks.device_id = devices.id AND trusted_networks.account_id = $2
+	WHERE devices.series = $1 AND devices.expires_at >= $3 ORDER BY trusted_networks.verified_at, trusted_networks.id`
 
 // Device is the device of this series with all that an account's trust is decided by, in
 // one read.
@@ -104,7 +111,8 @@ func (db *DB) Device(ctx context.Context, series []byte, account string, now int
 func (s *Seen) scan(row scanner) (p Place, err error) {
 	var id, ended sql.NullString
 	var epoch, verified, used, endedAt sql.NullInt64
-	err = row.Scan(&s.ID, &s.Series, &s.Secret, &s.Next, &s.NextAt, &s.Past, &s.PastAt, &s.EndsAt, &s.Ended, &s.ProvedAt, &s.Latest,
+	err = row.Scan(&s.ID, &s.Series, &s.Secret, &s.Next, &s.NextAt, &s.Past, &s.PastAt, &s.EndsAt, &s.Ended,
+		&s.ProvedAt, &s.Latest,
 		&id, &epoch, &p.Body, &verified, &used, &endedAt, &ended)
 	p.ID, p.Ended = id.String, ended.String
 	p.Epoch, p.VerifiedAt, p.UsedAt, p.EndedAt = epoch.Int64, verified.Int64, used.Int64, endedAt.Int64
@@ -113,18 +121,20 @@ func (s *Seen) scan(row scanner) (p Place, err error) {
 
 // KnowDevice notes that the account took both steps in the browser.
 func (db *DB) KnowDevice(ctx context.Context, device, account string, now int64) error {
-	_, err := db.change(ctx, `INSERT INTO owners (device, account, proved_at) VALUES ($1, $2, $3)
-		ON CONFLICT (device, account) DO UPDATE SET proved_at = $3`, device, account, now)
+	_, err := db.change(ctx, `INSERT INTO known_devices (device_id, account_id, authenticated_at) VALUES ($1, $2, $3)
+		ON CONFLICT (device_id, account_id) DO UPDATE SET authenticated_at = $3`, device, account, now)
 	return err
 }
 
 // KeepOwners takes back the marks of all but the most browsers that the account proved
 // itself in last, and removes those that are nobody's then.
 func (db *DB) KeepOwners(ctx context.Context, account string, most int64) error {
-	const others = `SELECT device FROM owners WHERE account = $1 ORDER BY proved_at DESC, device LIMIT 1000 OFFSET $2`
+	const others = `SELECT device_id FROM known_devices WHERE account_id = $1 ORDER BY authenticated_at DESC, device_id
+			LIMIT 1000 OFFSET $2`
 	for _, query := range []string{
-		`DELETE FROM devices WHERE id IN (` + others + `) AND NOT EXISTS (SELECT 1 FROM owners WHERE device = devices.id AND account <> $1)`,
-		`DELETE FROM owners WHERE account = $1 AND device IN (` + others + `)`,
+		`DELETE FROM devices WHERE id IN (` + others + `) AND NOT EXISTS (SELECT 1 FROM known_devices
+				WHERE device_id = devices.id AND account_id <> $1)`,
+		`DELETE FROM known_devices WHERE account_id = $1 AND device_id IN (` + others + `)`,
 	} {
 		if _, err := db.change(ctx, query, account, most); err != nil {
 			return err
@@ -136,29 +146,32 @@ func (db *DB) KeepOwners(ctx context.Context, account string, most int64) error 
 // Owners are the accounts that know a device or trust it.
 func (db *DB) Owners(ctx context.Context, device string) ([]Account, error) {
 	rows, err := db.read.QueryContext(ctx, `SELECT `+accountColumns+` FROM accounts WHERE id IN
-		(SELECT account FROM owners WHERE device = $1 UNION SELECT account FROM places WHERE device = $1 AND ended_at = 0) ORDER BY id`, device)
+		(SELECT account_id FROM known_devices WHERE device_id = $1 UNION SELECT account_id FROM trusted_networks
+		WHERE device_id = $1 AND revoked_at = 0) ORDER BY id`, device)
 	return all(rows, err, scanAccount)
 }
 
 // ForgetOwner takes the mark of a known device back.
 func (db *DB) ForgetOwner(ctx context.Context, device, account string) error {
-	_, err := db.change(ctx, `DELETE FROM owners WHERE device = $1 AND account = $2`, device, account)
+	_, err := db.change(ctx, `DELETE FROM known_devices WHERE device_id = $1 AND account_id = $2`, device, account)
 	return err
 }
 
 // ForgetOwners takes all of an account's marks of known devices back.
 func (db *DB) ForgetOwners(ctx context.Context, account string) error {
-	_, err := db.change(ctx, `DELETE FROM owners WHERE account = $1`, account)
+	_, err := db.change(ctx, `DELETE FROM known_devices WHERE account_id = $1`, account)
 	return err
 }
 
 // KnownDevice is the device of this series, if the account of this address has taken both
 // steps in it. ErrNotFound.
 func (db *DB) KnownDevice(ctx context.Context, series []byte, email string, now int64) (d Device, err error) {
-	row := db.read.QueryRowContext(ctx, `SELECT devices.id, devices.series, devices.secret, devices.next, devices.next_at, devices.past, devices.past_at,
-			devices.ends_at, devices.ended FROM devices
-		JOIN owners ON owners.device = devices.id JOIN accounts ON accounts.id = owners.account
-		WHERE devices.series = $1 AND devices.ends_at >= $3 AND accounts.email = $2`, series, email, now)
+	row := db.read.QueryRowContext(ctx, `SELECT devices.id, devices.series, devices.secret, devices.next_secret,
+			devices.next_issued_at, devices.previous_secret, devices.previous_replaced_at,
+			devices.expires_at, devices.revoke_reason FROM devices
+		JOIN known_devices ON known_devices.device_id = devices.id
+		JOIN accounts ON accounts.id = known_devices.account_id
+		WHERE devices.series = $1 AND devices.expires_at >= $3 AND accounts.email = $2`, series, email, now)
 	err = row.Scan(&d.ID, &d.Series, &d.Secret, &d.Next, &d.NextAt, &d.Past, &d.PastAt, &d.EndsAt, &d.Ended)
 	return d, found(err)
 }

@@ -16,8 +16,8 @@ type Factor struct {
 
 // Factors are the factors of an account, the oldest first.
 func (db *DB) Factors(ctx context.Context, account string) ([]Factor, error) {
-	rows, err := db.read.QueryContext(ctx, `SELECT id, account, method, slot, body, version, added_at, used_at
-		FROM factors WHERE account = $1 ORDER BY added_at, id`, account)
+	rows, err := db.read.QueryContext(ctx, `SELECT id, account_id, method, slot, body, version, created_at, last_used_at
+		FROM factors WHERE account_id = $1 ORDER BY created_at, id`, account)
 	return all(rows, err, func(sc scanner) (f Factor, err error) {
 		return f, sc.Scan(&f.ID, &f.Account, &f.Method, &f.Slot, &f.Body, &f.Version, &f.AddedAt, &f.UsedAt)
 	})
@@ -25,7 +25,9 @@ func (db *DB) Factors(ctx context.Context, account string) ([]Factor, error) {
 
 // AddFactor adds f, or fails with ErrConflict if its slot is taken.
 func (db *DB) AddFactor(ctx context.Context, f Factor) error {
-	_, err := db.change(ctx, `INSERT INTO factors (id, account, method, slot, body, version, added_at, used_at)
+	defer db.changed(AccountKey(f.Account))
+	_, err := db.change(ctx, `INSERT INTO factors (id, account_id, method, slot, body, version, created_at,
+			last_used_at)
 		VALUES ($1, $2, $3, $4, $5, 1, $6, 0)`, f.ID, f.Account, f.Method, f.Slot, f.Body, f.AddedAt)
 	return err
 }
@@ -33,13 +35,15 @@ func (db *DB) AddFactor(ctx context.Context, f Factor) error {
 // UseFactor notes that f proved its account, and keeps its new body, if nobody did so
 // since f was read. ErrNotFound: somebody did, or it was removed.
 func (db *DB) UseFactor(ctx context.Context, f Factor, now int64) error {
-	return db.must(ctx, `UPDATE factors SET body = $4, version = version + 1, used_at = $5
-		WHERE id = $1 AND account = $2 AND version = $3`, f.ID, f.Account, f.Version, f.Body, now)
+	defer db.changed(AccountKey(f.Account)) // the last recovery code may be gone
+	return db.must(ctx, `UPDATE factors SET body = $4, version = version + 1, last_used_at = $5
+		WHERE id = $1 AND account_id = $2 AND version = $3`, f.ID, f.Account, f.Version, f.Body, now)
 }
 
 // RemoveFactor removes a factor of the account.
 func (db *DB) RemoveFactor(ctx context.Context, account, id string) error {
-	return db.must(ctx, `DELETE FROM factors WHERE account = $1 AND id = $2`, account, id)
+	defer db.changed(AccountKey(account))
+	return db.must(ctx, `DELETE FROM factors WHERE account_id = $1 AND id = $2`, account, id)
 }
 
 // Draft is a factor that is not proven yet. Its proof is the sign-in it belongs to.
@@ -59,23 +63,28 @@ func (db *DB) AddDraft(ctx context.Context, s SignIn, d Draft) error {
 	if err := db.AddSignIn(ctx, s); err != nil {
 		return err
 	}
-	_, err := db.change(ctx, `INSERT INTO drafts (signin, session, method, seen, body) VALUES ($1, $2, $3, $4, $5)`,
+	_, err := db.change(ctx, `INSERT INTO pending_factors (attempt_id, session_id, method, shown_only, body)
+			VALUES ($1, $2, $3, $4, $5)`,
 		d.SignIn, d.Session, d.Method, d.Seen, d.Body)
 	return err
 }
 
 // DropDraft forgets the draft of a session for a method, if there is one.
 func (db *DB) DropDraft(ctx context.Context, session, method string) error {
-	_, err := db.change(ctx, `DELETE FROM signins WHERE id IN (SELECT signin FROM drafts WHERE session = $1 AND method = $2)`, session, method)
+	_, err := db.change(ctx, `DELETE FROM attempts WHERE id IN (SELECT attempt_id FROM pending_factors
+			WHERE session_id = $1 AND method = $2)`, session, method)
 	return err
 }
 
 // Draft is the draft of a session for a method with its sign-in, if that is still open.
 func (db *DB) Draft(ctx context.Context, session, method string, now int64) (s SignIn, d Draft, err error) {
-	row := db.read.QueryRowContext(ctx, `SELECT `+signInColumns+`, drafts.signin, drafts.session, drafts.method, drafts.seen, drafts.body
-		FROM drafts JOIN signins ON signins.id = drafts.signin AND signins.finished_at = 0 AND signins.ends_at >= $3
-		JOIN accounts ON accounts.id = signins.account AND accounts.epoch = signins.epoch AND accounts.disabled_at = 0
-		WHERE drafts.session = $1 AND drafts.method = $2`, session, method, now)
+	row := db.read.QueryRowContext(ctx, `SELECT `+signInColumns+`, pending_factors.attempt_id,
+			pending_factors.session_id, pending_factors.method, pending_factors.shown_only, pending_factors.body
+		FROM pending_factors JOIN attempts ON attempts.id = pending_factors.attempt_id AND attempts.finished_at = 0
+		AND attempts.expires_at >= $3
+		JOIN accounts ON accounts.id = attempts.account_id AND accounts.epoch = attempts.epoch
+		AND accounts.disabled_at = 0
+		WHERE pending_factors.session_id = $1 AND pending_factors.method = $2`, session, method, now)
 	err = row.Scan(append(s.columns(), &d.SignIn, &d.Session, &d.Method, &d.Seen, &d.Body)...)
 	return s, d, found(err)
 }

@@ -86,7 +86,7 @@ func openPostgres(url string, _ bool) (*sql.DB, error) {
 		return nil, fmt.Errorf("postgres: %w", err) // pgx hides the password
 	}
 	c.RuntimeParams["default_transaction_isolation"] = "read committed"
-	c.RuntimeParams["application_name"] = "twostep.example/twostep"
+	c.RuntimeParams["application_name"] = "twostep"
 	db := stdlib.OpenDB(*c)
 	db.SetMaxOpenConns(20)
 	db.SetMaxIdleConns(20)

@@ -1,6 +1,9 @@
 package store
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
 // The kinds of token.
 const (
@@ -30,8 +33,10 @@ type Grant struct {
 	EndedAt       int64
 }
 
-const grantColumns = `grants.id, grants.app, grants.account, grants.epoch, grants.session, grants.session_ends_at, grants.scope, grants.body, grants.amr,
-	grants.proved_at, grants.offline, grants.code, grants.code_ends_at, grants.code_used_at, grants.began_at, grants.ends_at, grants.ended_at`
+const grantColumns = `grants.id, grants.client_id, grants.account_id, grants.epoch, grants.session_id,
+		grants.session_expires_at, grants.scope, grants.code_binding, grants.amr,
+	grants.authenticated_at, grants.offline, grants.code_hash, grants.code_expires_at, grants.code_used_at,
+	grants.created_at, grants.expires_at, grants.revoked_at`
 
 func (g *Grant) columns() []any {
 	return []any{&g.ID, &g.App, &g.Account, &g.Epoch, &g.Session, &g.SessionEndsAt, &g.Scope, &g.Body, &g.AMR,
@@ -40,15 +45,19 @@ func (g *Grant) columns() []any {
 
 // liveGrant: it was not ended, its account is enabled and of its epoch, and the session in
 // which it was allowed goes on, unless it may outlive that. $1 is now.
-const liveGrant = `grants.ended_at = 0 AND grants.ends_at >= $1 AND (grants.account = '' OR
-	EXISTS (SELECT 1 FROM accounts WHERE accounts.id = grants.account AND accounts.epoch = grants.epoch AND accounts.disabled_at = 0)
-	AND (grants.offline OR EXISTS (SELECT 1 FROM sessions WHERE sessions.id = grants.session AND sessions.epoch = grants.epoch AND sessions.ends_at >= $1)))`
+const liveGrant = `grants.revoked_at = 0 AND grants.expires_at >= $1 AND (grants.account_id = '' OR
+	EXISTS (SELECT 1 FROM accounts
+		WHERE accounts.id = grants.account_id AND accounts.epoch = grants.epoch AND accounts.disabled_at = 0)
+	AND (grants.offline OR EXISTS (SELECT 1 FROM sessions
+		WHERE sessions.id = grants.session_id AND sessions.epoch = grants.epoch AND sessions.expires_at >= $1)))`
 
 // AddGrant adds g.
 func (db *DB) AddGrant(ctx context.Context, g Grant) error {
-	_, err := db.change(ctx, `INSERT INTO grants (id, app, account, epoch, session, session_ends_at, scope, body, amr, proved_at, offline,
-			code, code_ends_at, code_used_at, began_at, ends_at, ended_at, told_at, tell_after)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 0, 0)`,
+	_, err := db.change(ctx, `INSERT INTO grants (id, client_id, account_id, epoch, session_id, session_expires_at,
+			scope, code_binding, amr, authenticated_at, offline,
+			code_hash, code_expires_at, code_used_at, created_at, expires_at, revoked_at,
+			logout_pending, logout_due_at, logout_sent_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, FALSE, 0, 0)`,
 		g.ID, g.App, g.Account, g.Epoch, g.Session, g.SessionEndsAt, g.Scope, g.Body, g.AMR, g.ProvedAt, g.Offline,
 		g.Code, g.CodeEndsAt, g.CodeUsedAt, g.BeganAt, g.EndsAt, g.EndedAt)
 	return err
@@ -56,33 +65,42 @@ func (db *DB) AddGrant(ctx context.Context, g Grant) error {
 
 // GrantOfCode is the grant with this code, good or not.
 func (db *DB) GrantOfCode(ctx context.Context, code []byte) (g Grant, err error) {
-	err = db.read.QueryRowContext(ctx, `SELECT `+grantColumns+` FROM grants WHERE code = $1`, code).Scan(g.columns()...)
+	err = db.read.QueryRowContext(ctx, `SELECT `+grantColumns+` FROM grants WHERE code_hash = $1`, code).
+		Scan(g.columns()...)
 	return g, found(err)
 }
 
 // UseGrant uses the code of a live grant up, for the app it was made for. ErrNotFound: it was
 // used, or is too old, or the grant is not live.
 func (db *DB) UseGrant(ctx context.Context, code []byte, app string, now int64) (g Grant, err error) {
-	err = db.returning(ctx, `UPDATE grants SET code_used_at = $1 WHERE code = $2 AND app = $3 AND code_used_at = 0 AND code_ends_at >= $1 AND `+liveGrant+`
+	// An offline grant can be used after its session has ended, and then the client is notified of that.
+	err = db.returning(ctx, `UPDATE grants SET code_used_at = $1, logout_pending = NOT EXISTS (SELECT 1 FROM sessions
+			WHERE sessions.id = grants.session_id AND sessions.epoch = grants.epoch)
+		WHERE code_hash = $2 AND client_id = $3 AND code_used_at = 0 AND code_expires_at >= $1
+			AND `+liveGrant+`
 		RETURNING `+grantColumns, []any{now, code, app}, g.columns())
 	return g, err
 }
 
 // EndGrant ends a grant, and with it all of its tokens.
 func (db *DB) EndGrant(ctx context.Context, id string, now int64) error {
-	_, err := db.change(ctx, `UPDATE grants SET ended_at = $2 WHERE id = $1 AND ended_at = 0`, id, now)
+	defer db.changed(GrantKey(id))
+	_, err := db.change(ctx, `UPDATE grants SET revoked_at = $2 WHERE id = $1 AND revoked_at = 0`, id, now)
 	return err
 }
 
 // EndGrants ends all grants of an account to an app.
 func (db *DB) EndGrants(ctx context.Context, account, app string, now int64) error {
-	_, err := db.change(ctx, `UPDATE grants SET ended_at = $3 WHERE account = $1 AND app = $2 AND ended_at = 0`, account, app, now)
+	defer db.changed(AccountKey(account))
+	_, err := db.change(ctx, `UPDATE grants SET revoked_at = $3 WHERE account_id = $1 AND client_id = $2
+			AND revoked_at = 0`, account, app, now)
 	return err
 }
 
 // GrantsOf are the live grants of an account, the newest first.
 func (db *DB) GrantsOf(ctx context.Context, account string, now int64) ([]Grant, error) {
-	rows, err := db.read.QueryContext(ctx, `SELECT `+grantColumns+` FROM grants WHERE `+liveGrant+` AND grants.account = $2 ORDER BY grants.began_at DESC, grants.id`, now, account)
+	rows, err := db.read.QueryContext(ctx, `SELECT `+grantColumns+` FROM grants WHERE `+liveGrant+`
+			AND grants.account_id = $2 ORDER BY grants.created_at DESC, grants.id`, now, account)
 	return all(rows, err, func(s scanner) (g Grant, err error) { return g, s.Scan(g.columns()...) })
 }
 
@@ -98,12 +116,13 @@ type Token struct {
 
 // AddToken adds t.
 func (db *DB) AddToken(ctx context.Context, t Token) error {
-	_, err := db.change(ctx, `INSERT INTO tokens (token, of_grant, kind, made_at, ends_at, used_at) VALUES ($1, $2, $3, $4, $5, 0)`,
+	_, err := db.change(ctx, `INSERT INTO tokens (hash, grant_id, kind, created_at, expires_at, used_at)
+			VALUES ($1, $2, $3, $4, $5, 0)`,
 		t.Token, t.Grant, t.Kind, t.MadeAt, t.EndsAt)
 	return err
 }
 
-const tokenColumns = `tokens.token, tokens.of_grant, tokens.kind, tokens.made_at, tokens.ends_at, tokens.used_at`
+const tokenColumns = `tokens.hash, tokens.grant_id, tokens.kind, tokens.created_at, tokens.expires_at, tokens.used_at`
 
 func (t *Token) columns() []any {
 	return []any{&t.Token, &t.Grant, &t.Kind, &t.MadeAt, &t.EndsAt, &t.UsedAt}
@@ -111,50 +130,71 @@ func (t *Token) columns() []any {
 
 // Token is the token with this hash and its grant, good or not.
 func (db *DB) Token(ctx context.Context, token []byte) (t Token, g Grant, err error) {
-	row := db.read.QueryRowContext(ctx, `SELECT `+tokenColumns+`, `+grantColumns+` FROM tokens JOIN grants ON grants.id = tokens.of_grant WHERE tokens.token = $1`, token)
+	row := db.read.QueryRowContext(ctx, `SELECT `+tokenColumns+`, `+grantColumns+` FROM tokens
+			JOIN grants ON grants.id = tokens.grant_id WHERE tokens.hash = $1`, token)
 	err = row.Scan(append(t.columns(), g.columns()...)...)
 	return t, g, found(err)
 }
 
 // LiveToken is the token with this hash if it and its grant are good.
 func (db *DB) LiveToken(ctx context.Context, token []byte, now int64) (t Token, g Grant, err error) {
-	row := db.read.QueryRowContext(ctx, `SELECT `+tokenColumns+`, `+grantColumns+` FROM tokens JOIN grants ON grants.id = tokens.of_grant
-		WHERE tokens.token = $2 AND tokens.used_at = 0 AND tokens.ends_at >= $1 AND `+liveGrant, now, token)
+	row := db.read.QueryRowContext(ctx, `SELECT `+tokenColumns+`, `+grantColumns+` FROM tokens
+			JOIN grants ON grants.id = tokens.grant_id
+		WHERE tokens.hash = $2 AND tokens.used_at = 0 AND tokens.expires_at >= $1 AND `+liveGrant, now, token)
 	err = row.Scan(append(t.columns(), g.columns()...)...)
 	return t, g, found(err)
 }
 
 // UseToken uses a token of a live grant up. ErrNotFound: it is not good, or somebody else was faster.
 func (db *DB) UseToken(ctx context.Context, token []byte, now int64) error {
-	return db.must(ctx, `UPDATE tokens SET used_at = $1 WHERE token = $2 AND used_at = 0 AND ends_at >= $1
-		AND EXISTS (SELECT 1 FROM grants WHERE grants.id = tokens.of_grant AND `+liveGrant+`)`, now, token)
+	return db.changeToken(ctx, `UPDATE tokens SET used_at = $1 WHERE hash = $2 AND used_at = 0 AND expires_at >= $1
+		AND EXISTS (SELECT 1 FROM grants WHERE grants.id = tokens.grant_id AND `+liveGrant+`)
+		RETURNING grant_id`, now, token)
 }
 
 // RemoveToken removes a token.
 func (db *DB) RemoveToken(ctx context.Context, token []byte) error {
-	_, err := db.change(ctx, `DELETE FROM tokens WHERE token = $1`, token)
+	err := db.changeToken(ctx, `DELETE FROM tokens WHERE hash = $1 RETURNING grant_id`, token)
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
 	return err
 }
 
-// Untold are the sessions, with their apps, that were ended before their time and of which the
-// app does not know: one grant of each.
+// changeToken runs a statement that changes one token and returns its grant, or fails with ErrNotFound.
+func (db *DB) changeToken(ctx context.Context, query string, args ...any) error {
+	var grant string
+	err := db.returning(ctx, query, args, []any{&grant})
+	switch {
+	case err == nil:
+		db.changed(GrantKey(grant))
+	case !errors.Is(err, ErrNotFound):
+		db.changed(everything) // it may have been committed, and nobody knows of which grant
+	}
+	return err
+}
+
+// Untold are the sessions, with their clients, that were ended before they expired and of which the client was not
+// notified: one grant of each.
 func (db *DB) Untold(ctx context.Context, now int64) ([]Grant, error) {
-	rows, err := db.read.QueryContext(ctx, `SELECT DISTINCT grants.app, grants.account, grants.session FROM grants
-		WHERE grants.told_at = 0 AND grants.tell_after <= $1 AND grants.session_ends_at >= $1 AND grants.code_used_at <> 0 AND grants.account <> ''
-		AND NOT EXISTS (SELECT 1 FROM sessions JOIN accounts ON accounts.id = sessions.account AND accounts.epoch = sessions.epoch AND accounts.disabled_at = 0
-			WHERE sessions.id = grants.session) LIMIT 100`, now)
+	rows, err := db.read.QueryContext(ctx, `SELECT DISTINCT client_id, account_id, session_id
+		FROM (SELECT client_id, account_id, session_id FROM grants
+			WHERE logout_pending AND session_expires_at >= $1 AND logout_due_at <= $1 AND code_used_at <> 0
+			LIMIT 100) AS due`, now)
 	return all(rows, err, func(s scanner) (g Grant, err error) { return g, s.Scan(&g.App, &g.Account, &g.Session) })
 }
 
 // Tell takes it upon the caller to tell an app about a session, until then. ErrNotFound:
 // somebody else does.
 func (db *DB) Tell(ctx context.Context, app, session string, now, until int64) error {
-	return db.must(ctx, `UPDATE grants SET tell_after = $4 WHERE app = $1 AND session = $2 AND told_at = 0 AND tell_after <= $3`, app, session, now, until)
+	return db.must(ctx, `UPDATE grants SET logout_due_at = $4
+		WHERE client_id = $1 AND session_id = $2 AND logout_pending AND logout_due_at <= $3`, app, session, now, until)
 }
 
 // Told notes that an app knows about a session.
 func (db *DB) Told(ctx context.Context, app, session string, now int64) error {
-	_, err := db.change(ctx, `UPDATE grants SET told_at = $3 WHERE app = $1 AND session = $2 AND told_at = 0`, app, session, now)
+	_, err := db.change(ctx, `UPDATE grants SET logout_sent_at = $3, logout_pending = FALSE
+		WHERE client_id = $1 AND session_id = $2 AND logout_sent_at = 0`, app, session, now)
 	return err
 }
 
@@ -168,12 +208,16 @@ type SigningKey struct {
 
 // AddSigningKey adds k.
 func (db *DB) AddSigningKey(ctx context.Context, k SigningKey) error {
-	_, err := db.change(ctx, `INSERT INTO signing_keys (id, algorithm, body, made_at) VALUES ($1, $2, $3, $4)`, k.ID, k.Algorithm, k.Body, k.MadeAt)
+	_, err := db.change(ctx, `INSERT INTO signing_keys (id, algorithm, body, created_at) VALUES ($1, $2, $3, $4)`,
+		k.ID, k.Algorithm, k.Body, k.MadeAt)
 	return err
 }
 
 // SigningKeys are all of them, the newest first.
 func (db *DB) SigningKeys(ctx context.Context) ([]SigningKey, error) {
-	rows, err := db.read.QueryContext(ctx, `SELECT id, algorithm, body, made_at FROM signing_keys ORDER BY made_at DESC, id`)
-	return all(rows, err, func(s scanner) (k SigningKey, err error) { return k, s.Scan(&k.ID, &k.Algorithm, &k.Body, &k.MadeAt) })
+	rows, err := db.read.QueryContext(ctx, `SELECT id, algorithm, body, created_at FROM signing_keys
+			ORDER BY created_at DESC, id`)
+	return all(rows, err, func(s scanner) (k SigningKey, err error) {
+		return k, s.Scan(&k.ID, &k.Algorithm, &k.Body, &k.MadeAt)
+	})
 }

@@ -28,21 +28,26 @@ type Link struct {
 
 // AddLink adds l.
 func (db *DB) AddLink(ctx context.Context, l Link) error {
-	_, err := db.change(ctx, `INSERT INTO links (token, purpose, email, account, factor, name, operator, epoch, made_at, ends_at, used_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0)`, l.Token, l.Purpose, l.Email, l.Account, l.Factor, l.Name, l.Operator, l.Epoch, l.MadeAt, l.EndsAt)
+	_, err := db.change(ctx, `INSERT INTO email_links (token_hash, purpose, email, account_id, factor_id, name,
+			operator, epoch, created_at, expires_at, used_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0)`, l.Token, l.Purpose, l.Email, l.Account, l.Factor, l.Name,
+		l.Operator, l.Epoch, l.MadeAt, l.EndsAt)
 	return err
 }
 
 // Link is the link with this token hash if it is still good.
 func (db *DB) Link(ctx context.Context, token []byte, now int64) (l Link, err error) {
-	err = db.read.QueryRowContext(ctx, `SELECT token, purpose, email, account, factor, name, operator, epoch, made_at, ends_at FROM links
-		WHERE token = $1 AND used_at = 0 AND ends_at >= $2`, token, now).
-		Scan(&l.Token, &l.Purpose, &l.Email, &l.Account, &l.Factor, &l.Name, &l.Operator, &l.Epoch, &l.MadeAt, &l.EndsAt)
+	err = db.read.QueryRowContext(ctx, `SELECT token_hash, purpose, email, account_id, factor_id, name, operator, epoch,
+			created_at, expires_at FROM email_links
+		WHERE token_hash = $1 AND used_at = 0 AND expires_at >= $2`, token, now).
+		Scan(&l.Token, &l.Purpose, &l.Email, &l.Account, &l.Factor, &l.Name, &l.Operator, &l.Epoch, &l.MadeAt,
+			&l.EndsAt)
 	return l, found(err)
 }
 
 // UseLink uses a link up, if it is still good. ErrNotFound: it is not, or somebody
 // else was faster.
 func (db *DB) UseLink(ctx context.Context, token []byte, now int64) error {
-	return db.must(ctx, `UPDATE links SET used_at = $2 WHERE token = $1 AND used_at = 0 AND ends_at >= $2`, token, now)
+	return db.must(ctx, `UPDATE email_links SET used_at = $2 WHERE token_hash = $1 AND used_at = 0
+			AND expires_at >= $2`, token, now)
 }

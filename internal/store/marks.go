@@ -9,24 +9,27 @@ import (
 // KeepMark writes a fact about this database down unless one of that name stands
 // there, and returns the one that stands.
 func (db *DB) KeepMark(ctx context.Context, name, value string) (kept string, err error) {
-	if _, err := db.change(ctx, `INSERT INTO marks (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING`, name, value); err != nil {
+	if _, err := db.change(ctx, `INSERT INTO server_state (name, value) VALUES ($1, $2)
+		ON CONFLICT (name) DO NOTHING`, name, value); err != nil {
 		return "", err
 	}
-	err = db.write.QueryRowContext(ctx, `SELECT value FROM marks WHERE name = $1`, name).Scan(&kept)
+	err = db.write.QueryRowContext(ctx, `SELECT value FROM server_state WHERE name = $1`, name).Scan(&kept)
 	return kept, found(err)
 }
 
 // KeepTime notes the time, if it is later than what stands there: a clock that is set
 // back is then seen to be behind (Seen.Latest).
 func (db *DB) KeepTime(ctx context.Context, now int64) error {
-	_, err := db.change(ctx, `INSERT INTO marks (name, value) VALUES ('time', $1) ON CONFLICT (name) DO UPDATE SET value = $1
-		WHERE CAST(marks.value AS BIGINT) < CAST($1 AS BIGINT)`, strconv.FormatInt(now, 10))
+	_, err := db.change(ctx, `INSERT INTO server_state (name, value) VALUES ('time', $1)
+		ON CONFLICT (name) DO UPDATE SET value = $1
+		WHERE CAST(server_state.value AS BIGINT) < CAST($1 AS BIGINT)`, strconv.FormatInt(now, 10))
 	return err
 }
 
 // SetTime notes the time, whatever stands there.
 func (db *DB) SetTime(ctx context.Context, now int64) error {
-	_, err := db.change(ctx, `INSERT INTO marks (name, value) VALUES ('time', $1) ON CONFLICT (name) DO UPDATE SET value = $1`, strconv.FormatInt(now, 10))
+	_, err := db.change(ctx, `INSERT INTO server_state (name, value) VALUES ('time', $1)
+		ON CONFLICT (name) DO UPDATE SET value = $1`, strconv.FormatInt(now, 10))
 	return err
 }
 
@@ -54,12 +57,13 @@ func (db *DB) FollowTime(ctx context.Context, now, most int64) (at int64, err er
 
 // Mark is the fact of this name. ErrNotFound.
 func (db *DB) Mark(ctx context.Context, name string) (value string, err error) {
-	err = found(db.read.QueryRowContext(ctx, `SELECT value FROM marks WHERE name = $1`, name).Scan(&value))
+	err = found(db.read.QueryRowContext(ctx, `SELECT value FROM server_state WHERE name = $1`, name).Scan(&value))
 	return value, err
 }
 
 // SetMark writes a fact about this database down, whatever stands there.
 func (db *DB) SetMark(ctx context.Context, name, value string) error {
-	_, err := db.change(ctx, `INSERT INTO marks (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = $2`, name, value)
+	_, err := db.change(ctx, `INSERT INTO server_state (name, value) VALUES ($1, $2)
+		ON CONFLICT (name) DO UPDATE SET value = $2`, name, value)
 	return err
 }

@@ -27,14 +27,16 @@ type Message struct {
 
 // AddMessage puts m into the outbox.
 func (db *DB) AddMessage(ctx context.Context, m Message) error {
-	_, err := db.change(ctx, `INSERT INTO messages (id, body, state, state_at, due_at, ends_at, tries, open_tries)
+	_, err := db.change(ctx, `INSERT INTO outbox_messages (id, body, state, state_at, due_at, expires_at, send_attempts,
+			open_attempts)
 		VALUES ($1, $2, $3, $4, $5, $6, 0, 0)`, m.ID, m.Body, m.State, m.StateAt, m.DueAt, m.EndsAt)
 	return err
 }
 
 // MessageState is what became of a message, and when.
 func (db *DB) MessageState(ctx context.Context, id string) (state string, at int64, err error) {
-	err = db.read.QueryRowContext(ctx, `SELECT state, state_at FROM messages WHERE id = $1`, id).Scan(&state, &at)
+	err = db.read.QueryRowContext(ctx, `SELECT state, state_at FROM outbox_messages WHERE id = $1`, id).Scan(&state,
+		&at)
 	return state, at, found(err)
 }
 
@@ -45,17 +47,19 @@ func (db *DB) MessageState(ctx context.Context, id string) (state string, at int
 func (db *DB) HoldMessage(ctx context.Context, now, until int64) (m Message, err error) {
 	// The conditions stand twice for PostgreSQL: a worker that waited for another
 	// one's row checks the outer ones anew, the inner SELECT is not repeated.
-	const due = `state = 'waiting' AND due_at <= $1 AND ends_at >= $1 AND open_tries < 2`
-	err = db.returning(ctx, `UPDATE messages SET due_at = $2, tries = tries + 1, open_tries = open_tries + 1
-		WHERE id = (SELECT id FROM messages WHERE `+due+` ORDER BY due_at, id LIMIT 1) AND `+due+`
-		RETURNING id, body, state, state_at, due_at, ends_at, tries`, []any{now, until}, []any{&m.ID, &m.Body, &m.State, &m.StateAt, &m.DueAt, &m.EndsAt, &m.Tries})
+	const due = `state = 'waiting' AND due_at <= $1 AND expires_at >= $1 AND open_attempts < 2`
+	err = db.returning(ctx, `UPDATE outbox_messages SET due_at = $2, send_attempts = send_attempts + 1,
+			open_attempts = open_attempts + 1
+		WHERE id = (SELECT id FROM outbox_messages WHERE `+due+` ORDER BY due_at, id LIMIT 1) AND `+due+`
+		RETURNING id, body, state, state_at, due_at, expires_at,
+		send_attempts`, []any{now, until}, []any{&m.ID, &m.Body, &m.State, &m.StateAt, &m.DueAt, &m.EndsAt, &m.Tries})
 	return m, err
 }
 
 // EndMessage writes down what became of a message for good and forgets its text. It
 // may have been given up meanwhile: what is known now is truer.
 func (db *DB) EndMessage(ctx context.Context, id, state string, now int64) error {
-	_, err := db.change(ctx, `UPDATE messages SET state = $2, state_at = $3, body = $4, open_tries = 0
+	_, err := db.change(ctx, `UPDATE outbox_messages SET state = $2, state_at = $3, body = $4, open_attempts = 0
 		WHERE id = $1 AND state IN ('waiting', 'expired', 'unknown')`, id, state, now, []byte{})
 	return err
 }
@@ -68,7 +72,7 @@ func (db *DB) KeepReceipt(ctx context.Context, id, state string, at int64) error
 	}
 	// A receipt can be faster than the gateway's own answer: then the text is not needed
 	// any more either.
-	_, err := db.change(ctx, `UPDATE messages SET state = $2, state_at = $3, body = $4, open_tries = 0
+	_, err := db.change(ctx, `UPDATE outbox_messages SET state = $2, state_at = $3, body = $4, open_attempts = 0
 		WHERE id = $1 AND state IN ('waiting', 'sent', 'unknown', 'failed')`, id, state, at, []byte{})
 	return err
 }
@@ -80,7 +84,8 @@ func (db *DB) RetryMessage(ctx context.Context, id string, due int64, certain bo
 	if certain {
 		known = 1
 	}
-	_, err := db.change(ctx, `UPDATE messages SET due_at = $2, open_tries = open_tries - $3 WHERE id = $1 AND state = 'waiting'`,
+	_, err := db.change(ctx, `UPDATE outbox_messages SET due_at = $2, open_attempts = open_attempts - $3 WHERE id = $1
+			AND state = 'waiting'`,
 		id, due, known)
 	return err
 }
@@ -88,20 +93,33 @@ func (db *DB) RetryMessage(ctx context.Context, id string, due int64, certain bo
 // ReleaseMessages makes every held message due now. Only for a database that has one
 // server, when that server starts: whoever held them is gone.
 func (db *DB) ReleaseMessages(ctx context.Context, now int64) error {
-	_, err := db.change(ctx, `UPDATE messages SET due_at = $1 WHERE state = 'waiting' AND open_tries > 0 AND due_at > $1`, now)
-	return err
+	for _, query := range []string{ // each by an index of its own
+		`UPDATE outbox_messages SET due_at = $1 WHERE state = 'waiting' AND open_attempts < 2 AND open_attempts > 0
+				AND due_at > $1`,
+		`UPDATE outbox_messages SET due_at = $1 WHERE state = 'waiting' AND open_attempts >= 2 AND due_at > $1`,
+	} {
+		if _, err := db.change(ctx, query, now); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // NextMessage is when the next message is due; ErrNotFound if none waits.
 func (db *DB) NextMessage(ctx context.Context, now int64) (due int64, err error) {
-	err = db.read.QueryRowContext(ctx, `SELECT due_at FROM messages
-		WHERE state = 'waiting' AND ends_at >= $1 AND open_tries < 2 ORDER BY due_at LIMIT 1`, now).Scan(&due)
+	// The + keeps SQLite from the index by expires_at: it would read all that waits to find the first.
+	err = db.read.QueryRowContext(ctx, `SELECT due_at FROM outbox_messages
+		WHERE state = 'waiting' AND +expires_at >= $1 AND open_attempts < 2 ORDER BY due_at LIMIT 1`, now).Scan(&due)
 	return due, found(err)
 }
 
 // ExpireMessages gives up what can no longer be sent and forgets its text.
 func (db *DB) ExpireMessages(ctx context.Context, now int64) error {
-	_, err := db.change(ctx, `UPDATE messages SET state = CASE WHEN open_tries > 0 THEN 'unknown' ELSE 'expired' END, state_at = $1, body = $2
-		WHERE state = 'waiting' AND (ends_at < $1 OR (open_tries >= 2 AND due_at <= $1))`, now, []byte{})
+	// Each half of the UNION has an index of its own. The outer conditions are for PostgreSQL, as in HoldMessage.
+	_, err := db.change(ctx, `UPDATE outbox_messages
+		SET state = CASE WHEN open_attempts > 0 THEN 'unknown' ELSE 'expired' END, state_at = $1, body = $2
+		WHERE id IN (SELECT id FROM outbox_messages WHERE state = 'waiting' AND expires_at < $1
+			UNION ALL SELECT id FROM outbox_messages WHERE state = 'waiting' AND open_attempts >= 2 AND due_at <= $1)
+		AND state = 'waiting' AND (expires_at < $1 OR (open_attempts >= 2 AND due_at <= $1))`, now, []byte{})
 	return err
 }

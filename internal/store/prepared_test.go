@@ -2,8 +2,20 @@ package store
 
 import (
 	"context"
+	"path/filepath"
 	"testing"
 )
+
+// opened is a new database on SQLite.
+func opened(t *testing.T) *DB {
+	t.Helper()
+	db, err := Open(t.Context(), filepath.Join(t.TempDir(), "twostep.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
 
 // A statement that is still being read is not given out again: somebody else gets another one. And
 // one that was interrupted is as good as new.

@@ -2,47 +2,109 @@ package store
 
 import (
 	"context"
-	"errors"
+	"fmt"
+	"slices"
+	"strings"
 )
 
-// Spend takes n out of a ration of limit for the window that ends then. It is exact,
-// however many take at once. ErrNotFound: not so much is left.
-func (db *DB) Spend(ctx context.Context, name string, ends, n, limit int64) error {
+// SiteGuesses is the kind of counter that Sweep keeps for as long as guesses count (Old.Odds). It deletes all others
+// with Old.Ended.
+const SiteGuesses = "site_guesses"
+
+// Counter says what is counted.
+type Counter struct {
+	Kind    string // what is counted
+	Subject string // for whom: an id or a keyed hash; "" for the whole site
+	Window  int64  // length of the window, milliseconds
+}
+
+// Spend takes n out of limit in the window that ends then. It is exact, however many take at once. It returns
+// ErrNotFound if less than n is left.
+func (db *DB) Spend(ctx context.Context, c Counter, ends, n, limit int64) error {
 	if n > limit {
 		return ErrNotFound
 	}
-	return db.must(ctx, `INSERT INTO rations (name, ends_at, used) VALUES ($1, $2, $3)
-		ON CONFLICT (name, ends_at) DO UPDATE SET used = rations.used + $3 WHERE rations.used + $3 <= $4`, name, ends, n, limit)
+	return db.must(ctx, `INSERT INTO rate_limit_counters (kind, subject, window_ms, ends_at, used)
+			VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (kind, subject, window_ms, ends_at) DO UPDATE SET used = rate_limit_counters.used + $5
+		WHERE rate_limit_counters.used + $5 <= $6`, c.Kind, c.Subject, c.Window, ends, n, limit)
 }
 
 // Count adds n, which may be negative, to what was used in the window that ends then.
-func (db *DB) Count(ctx context.Context, name string, ends, n int64) error {
-	_, err := db.change(ctx, `INSERT INTO rations (name, ends_at, used) VALUES ($1, $2, $3)
-		ON CONFLICT (name, ends_at) DO UPDATE SET used = rations.used + $3`, name, ends, n)
+func (db *DB) Count(ctx context.Context, c Counter, ends, n int64) error {
+	_, err := db.change(ctx, `INSERT INTO rate_limit_counters (kind, subject, window_ms, ends_at, used)
+			VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (kind, subject, window_ms, ends_at) DO UPDATE SET used = rate_limit_counters.used + $5`,
+		c.Kind, c.Subject, c.Window, ends, n)
 	return err
 }
 
-// Used is how much was used in the window that ends then.
-func (db *DB) Used(ctx context.Context, name string, ends int64) (used int64, err error) {
-	err = found(db.read.QueryRowContext(ctx, `SELECT used FROM rations WHERE name = $1 AND ends_at = $2`, name, ends).Scan(&used))
-	if errors.Is(err, ErrNotFound) {
-		err = nil
+// CounterWindow is a counter in one window of time.
+type CounterWindow struct {
+	Counter
+	EndsAt int64
+}
+
+// CountEach is Count for several windows, in one statement and in this order.
+func (db *DB) CountEach(ctx context.Context, windows []CounterWindow, n int64) error {
+	values := make([]string, len(windows))
+	args := []any{n}
+	for i, w := range windows {
+		k := len(args)
+		values[i] = fmt.Sprintf("($%d, $%d, $%d, $%d, $1)", k+1, k+2, k+3, k+4)
+		args = append(args, w.Kind, w.Subject, w.Window, w.EndsAt)
 	}
-	return used, err
-}
-
-// RemoveWindows removes those of a ration that end after since.
-func (db *DB) RemoveWindows(ctx context.Context, name string, since int64) error {
-	_, err := db.change(ctx, `DELETE FROM rations WHERE name = $1 AND ends_at > $2`, name, since)
+	_, err := db.change(ctx, `INSERT INTO rate_limit_counters (kind, subject, window_ms, ends_at, used)
+			VALUES `+strings.Join(values, ", ")+`
+		ON CONFLICT (kind, subject, window_ms, ends_at) DO UPDATE SET used = rate_limit_counters.used + $1`, args...)
 	return err
 }
 
-// Window is how much of something was used until then.
+// UsedEach is Used for several windows, in one statement and in this order.
+func (db *DB) UsedEach(ctx context.Context, windows []CounterWindow) ([]int64, error) {
+	var each []string
+	var args []any
+	for _, w := range windows {
+		n := len(args)
+		each = append(each, fmt.Sprintf("kind = $%d AND subject = $%d AND window_ms = $%d AND ends_at = $%d", n+1, n+2, n+3, n+4))
+		args = append(args, w.Kind, w.Subject, w.Window, w.EndsAt)
+	}
+	rows, err := db.read.QueryContext(ctx, `SELECT kind, subject, window_ms, ends_at, used FROM rate_limit_counters
+		WHERE `+strings.Join(each, " OR "), args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	used := make([]int64, len(windows))
+	for rows.Next() {
+		var w CounterWindow
+		var n int64
+		if err := rows.Scan(&w.Kind, &w.Subject, &w.Window, &w.EndsAt, &n); err != nil {
+			return nil, err
+		}
+		if i := slices.Index(windows, w); i >= 0 {
+			used[i] = n
+		}
+	}
+	return used, rows.Err()
+}
+
+// RemoveWindows deletes the windows of a counter that end after since.
+func (db *DB) RemoveWindows(ctx context.Context, c Counter, since int64) error {
+	_, err := db.change(ctx, `DELETE FROM rate_limit_counters WHERE kind = $1 AND subject = $2 AND window_ms = $3
+			AND ends_at > $4`,
+		c.Kind, c.Subject, c.Window, since)
+	return err
+}
+
+// Window is how much was used in one window of time.
 type Window struct{ EndsAt, Used int64 }
 
-// Windows are those of a ration that end after since.
-func (db *DB) Windows(ctx context.Context, name string, since int64) ([]Window, error) {
-	rows, err := db.read.QueryContext(ctx, `SELECT ends_at, used FROM rations WHERE name = $1 AND ends_at > $2 ORDER BY ends_at`, name, since)
+// Windows returns the windows of a counter that end after since, the oldest first.
+func (db *DB) Windows(ctx context.Context, c Counter, since int64) ([]Window, error) {
+	rows, err := db.read.QueryContext(ctx, `SELECT ends_at, used FROM rate_limit_counters
+		WHERE kind = $1 AND subject = $2 AND window_ms = $3 AND ends_at > $4
+		ORDER BY ends_at`, c.Kind, c.Subject, c.Window, since)
 	return all(rows, err, func(s scanner) (w Window, err error) {
 		err = s.Scan(&w.EndsAt, &w.Used)
 		return w, err

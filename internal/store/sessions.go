@@ -23,27 +23,35 @@ type Session struct {
 	TrustedAt int64
 }
 
-const sessionColumns = `sessions.id, sessions.token, sessions.account, sessions.epoch, sessions.signin, sessions.amr,
-	sessions.address, sessions.browser, sessions.hints, sessions.began_at, sessions.proved_at, sessions.seen_at, sessions.ends_at, sessions.device, sessions.trusted_at`
+const sessionColumns = `sessions.id, sessions.token_hash, sessions.account_id, sessions.epoch, sessions.attempt_id,
+		sessions.amr,
+	sessions.address, sessions.user_agent, sessions.client_hints, sessions.started_at, sessions.authenticated_at,
+	sessions.last_seen_at, sessions.expires_at, sessions.device_id, sessions.trust_verified_at`
 
 func (s *Session) columns() []any {
-	return []any{&s.ID, &s.Token, &s.Account, &s.Epoch, &s.SignIn, &s.AMR, &s.Address, &s.Browser, &s.Hints, &s.BeganAt, &s.ProvedAt, &s.SeenAt, &s.EndsAt, &s.Device, &s.TrustedAt}
+	return []any{&s.ID, &s.Token, &s.Account, &s.Epoch, &s.SignIn, &s.AMR, &s.Address, &s.Browser, &s.Hints, &s.BeganAt,
+		&s.ProvedAt, &s.SeenAt, &s.EndsAt, &s.Device, &s.TrustedAt}
 }
 
 // AddSession adds s.
 func (db *DB) AddSession(ctx context.Context, s Session) error {
-	_, err := db.change(ctx, `INSERT INTO sessions (id, token, account, epoch, signin, amr, address, browser, hints, began_at, proved_at, seen_at, ends_at, device, trusted_at)
+	_, err := db.change(ctx, `INSERT INTO sessions (id, token_hash, account_id, epoch, attempt_id, amr, address,
+			user_agent, client_hints, started_at, authenticated_at, last_seen_at, expires_at, device_id,
+			trust_verified_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
-		s.ID, s.Token, s.Account, s.Epoch, s.SignIn, s.AMR, s.Address, s.Browser, s.Hints, s.BeganAt, s.ProvedAt, s.SeenAt, s.EndsAt, s.Device, s.TrustedAt)
+		s.ID, s.Token, s.Account, s.Epoch, s.SignIn, s.AMR, s.Address, s.Browser, s.Hints, s.BeganAt, s.ProvedAt,
+		s.SeenAt, s.EndsAt, s.Device, s.TrustedAt)
 	return err
 }
 
-const liveSession = `JOIN accounts ON accounts.id = sessions.account AND accounts.epoch = sessions.epoch AND accounts.disabled_at = 0`
+const liveSession = `JOIN accounts
+	ON accounts.id = sessions.account_id AND accounts.epoch = sessions.epoch AND accounts.disabled_at = 0`
 
 // Session is the live session with this token hash and its account: it has not
 // ended, was seen at or after idle, and the account is enabled and of its epoch.
 func (db *DB) Session(ctx context.Context, token []byte, idle, now int64) (Session, Account, error) {
-	return scanSession(db.read.QueryRowContext(ctx, sessionAndAccount+` AND sessions.token = $3`, now, idle, token))
+	return scanSession(db.read.QueryRowContext(ctx, sessionAndAccount+` AND sessions.token_hash = $3`,
+		now, idle, token))
 }
 
 // SessionOf is the live session with this id and its account.
@@ -51,8 +59,9 @@ func (db *DB) SessionOf(ctx context.Context, id string, idle, now int64) (Sessio
 	return scanSession(db.read.QueryRowContext(ctx, sessionAndAccount+` AND sessions.id = $3`, now, idle, id))
 }
 
-const sessionAndAccount = `SELECT ` + sessionColumns + `, accounts.id, accounts.email, accounts.name, accounts.operator, accounts.epoch, accounts.member_of
-	FROM sessions ` + liveSession + ` WHERE sessions.ends_at >= $1 AND sessions.seen_at >= $2`
+const sessionAndAccount = `SELECT ` + sessionColumns + `, accounts.id, accounts.email, accounts.name, accounts.operator,
+		accounts.epoch, accounts.group_names
+	FROM sessions ` + liveSession + ` WHERE sessions.expires_at >= $1 AND sessions.last_seen_at >= $2`
 
 func scanSession(row scanner) (s Session, a Account, err error) {
 	err = row.Scan(append(s.columns(), &a.ID, &a.Email, &a.Name, &a.Operator, &a.Epoch, &a.Groups)...)
@@ -62,30 +71,64 @@ func scanSession(row scanner) (s Session, a Account, err error) {
 // Sessions are the live sessions of an account, the last used first.
 func (db *DB) Sessions(ctx context.Context, account string, idle, now int64) ([]Session, error) {
 	rows, err := db.read.QueryContext(ctx, `SELECT `+sessionColumns+` FROM sessions `+liveSession+`
-		WHERE sessions.account = $1 AND sessions.ends_at >= $2 AND sessions.seen_at >= $3 ORDER BY sessions.seen_at DESC, sessions.id`, account, now, idle)
+		WHERE sessions.account_id = $1 AND sessions.expires_at >= $2 AND sessions.last_seen_at >= $3
+		ORDER BY sessions.last_seen_at DESC, sessions.id`, account, now, idle)
 	return all(rows, err, func(sc scanner) (s Session, err error) { return s, sc.Scan(s.columns()...) })
 }
 
 // SeeSession notes that the session was used.
 func (db *DB) SeeSession(ctx context.Context, id string, now int64) error {
-	_, err := db.change(ctx, `UPDATE sessions SET seen_at = $2 WHERE id = $1 AND seen_at < $2`, id, now)
+	_, err := db.change(ctx, `UPDATE sessions SET last_seen_at = $2 WHERE id = $1 AND last_seen_at < $2`, id, now)
 	return err
 }
 
 // ProveSession notes that the person proved anew who they are, and gives the session a
 // new token; the old one is dead. ErrNotFound: it is not live.
 func (db *DB) ProveSession(ctx context.Context, s Session, idle, now int64) error {
-	return db.must(ctx, `UPDATE sessions SET token = $2, amr = $3, proved_at = $4, seen_at = $4
-		WHERE id = $1 AND account = $5 AND epoch = $6 AND ends_at >= $4 AND seen_at >= $7`,
+	defer db.changed(SessionKey(s.ID))
+	return db.must(ctx, `UPDATE sessions SET token_hash = $2, amr = $3, authenticated_at = $4, last_seen_at = $4
+		WHERE id = $1 AND account_id = $5 AND epoch = $6 AND expires_at >= $4 AND last_seen_at >= $7`,
 		s.ID, s.Token, s.AMR, now, s.Account, s.Epoch, idle)
 }
 
 // EndOneSession ends a session of the account by its id.
 func (db *DB) EndOneSession(ctx context.Context, account, id string) error {
-	return db.must(ctx, `DELETE FROM sessions WHERE account = $1 AND id = $2`, account, id)
+	return db.endSession(ctx, `account_id = $1 AND id = $2`, account, id)
 }
 
 // EndSession ends the session with this token hash.
 func (db *DB) EndSession(ctx context.Context, token []byte) error {
-	return db.must(ctx, `DELETE FROM sessions WHERE token = $1`, token)
+	return db.endSession(ctx, `token_hash = $1`, token)
+}
+
+// endSession deletes the session that fits, or fails with ErrNotFound.
+func (db *DB) endSession(ctx context.Context, fits string, args ...any) error {
+	n, err := db.endSessions(ctx, fits, args...)
+	if err == nil && n == 0 {
+		return ErrNotFound
+	}
+	return err
+}
+
+// endSessions deletes the sessions that fit, notes that the clients of each are to be notified, and returns how many
+// there were.
+func (db *DB) endSessions(ctx context.Context, fits string, args ...any) (n int, err error) {
+	err = db.Tx(ctx, func(tx *DB) error {
+		rows, err := tx.write.QueryContext(ctx, `DELETE FROM sessions WHERE `+fits+` RETURNING id`, args...)
+		ids, err := all(rows, err, func(s scanner) (id string, err error) { return id, s.Scan(&id) })
+		if err != nil {
+			return err
+		}
+		n = len(ids)
+		for _, id := range ids {
+			tx.changed(SessionKey(id))
+			_, err := tx.change(ctx, `UPDATE grants SET logout_pending = TRUE
+				WHERE session_id = $1 AND logout_sent_at = 0 AND NOT logout_pending`, id)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return n, err
 }

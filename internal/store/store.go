@@ -1,10 +1,14 @@
-// Package store keeps rows in SQLite or PostgreSQL. It decides nothing: what may
-// happen once is a conditional UPDATE here, and whether it may happen at all is
-// decided by the rooms above.
+// Package store keeps rows in SQLite or PostgreSQL. It decides nothing: what may happen once is a conditional UPDATE
+// here, and whether it may happen at all is decided by the packages that use it.
 //
-// One SQL text serves both databases. Times are Unix milliseconds of the caller's
-// clock; the database's own clock is never read. Text columns hold valid UTF-8
-// without NUL: the doors refuse anything else (PostgreSQL would).
+// One SQL text serves both databases. Times are Unix milliseconds of the caller's clock; the database's own clock is
+// never read. Text columns hold valid UTF-8 without NUL: the HTTP handlers refuse anything else (PostgreSQL would).
+//
+// Verbs: Create inserts a row. Get reads one by its id, Find by another key, and List reads many. Set and Update change
+// columns, Save inserts or replaces. Delete removes rows, Revoke ends them before their time and keeps them. Use uses
+// up what works once. Prune keeps the newest. Touch sets a last-seen time, Rotate replaces a secret. Claim takes work,
+// or the right to send a notice, so that nobody else does. Lock holds a row until the transaction ends. Spend takes out
+// of a limit, Refund gives back.
 package store
 
 import (
@@ -12,9 +16,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -35,8 +36,15 @@ type DB struct {
 	writers     *sql.DB
 	flavor      flavor
 	unlock      func() // nil: another process has the database too
-	version     atomic.Uint64
-	after       []func() // see AfterCommit
+	changes     *changes
+	observer    *observer
+	tx          *pending // nil outside a transaction
+}
+
+// pending is what a transaction does once it is committed.
+type pending struct {
+	keys []Key
+	then []func()
 }
 
 type querier interface {
@@ -65,7 +73,11 @@ func Open(ctx context.Context, url string) (*DB, error) {
 			return nil, fmt.Errorf("store: open: %w", errors.Join(err, writers.Close()))
 		}
 	}
-	db := &DB{read: readers, write: writers, readers: readers, writers: writers, flavor: f}
+	see := &observer{}
+	db := &DB{
+		read: observed{readers, see}, write: observed{writers, see}, readers: readers, writers: writers,
+		flavor: f, changes: &changes{last: map[Key]uint64{}}, observer: see,
+	}
 	if f.oneWriter {
 		db.unlock, _ = lockFile(url+".alone", false)
 	}
@@ -111,21 +123,37 @@ func (db *DB) Tx(ctx context.Context, f func(*DB) error) error {
 }
 
 func (db *DB) once(ctx context.Context, f func(*DB) error) error {
+	db.observer.see(Begin, nil)
 	tx, err := db.writers.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("store: begin: %w", err)
 	}
 	defer tx.Rollback() // does nothing after a commit
-	inner := &DB{read: tx, write: tx, flavor: db.flavor}
-	defer func() { db.version.Add(inner.version.Load()) }() // also if nobody knows whether the commit went through
+	see := observed{tx, db.observer}
+	inner := &DB{read: see, write: see, flavor: db.flavor, changes: db.changes, observer: db.observer, tx: &pending{}}
 	if err := f(inner); err != nil {
 		return err
 	}
-	if err := tx.Commit(); err != nil {
+	err = tx.Commit()
+	db.changes.publish(inner.tx.keys) // also after an error: it may have been committed
+	if err != nil {
 		return fmt.Errorf("store: commit: %w", err)
 	}
-	inner.committed()
+	for _, then := range inner.tx.then {
+		then()
+	}
 	return nil
+}
+
+// AfterCommit runs f once this transaction is committed, and not if it is rolled back. If Tx repeats the transaction,
+// only what the run that is committed has registered is run. Outside a transaction f runs at once. Not for what must
+// happen: the process may end between the commit and f.
+func (db *DB) AfterCommit(f func()) {
+	if db.tx == nil {
+		f()
+		return
+	}
+	db.tx.then = append(db.tx.then, f)
 }
 
 // again reports whether PostgreSQL gave the transaction up and asks for another
@@ -136,23 +164,8 @@ func again(err error) bool {
 	return errors.As(err, &pg) && (pg.Code == "40001" || pg.Code == "40P01")
 }
 
-// Version is another number once anything has changed here on which an answer to "who is it, and
-// what may they?" rests. What other processes change does not count.
-func (db *DB) Version() uint64 { return db.version.Load() }
-
-// rests are the tables on which such an answer rests.
-var rests = []string{"accounts", "sessions", "factors", "apps", "consents", "grants", "tokens"}
-
-// changed notes that a statement has run. It comes after: whoever has read before must read again.
-func (db *DB) changed(query string) {
-	if slices.ContainsFunc(rests, func(table string) bool { return strings.Contains(query, table) }) {
-		db.version.Add(1)
-	}
-}
-
 // change runs a statement and returns how many rows it changed.
 func (db *DB) change(ctx context.Context, query string, args ...any) (int64, error) {
-	defer db.changed(query)
 	res, err := db.write.ExecContext(ctx, query, args...)
 	if err != nil {
 		return 0, conflict(err)
@@ -172,7 +185,6 @@ func (db *DB) must(ctx context.Context, query string, args ...any) error {
 // returning runs a statement that changes one row and scans what it returns, or fails with
 // ErrNotFound.
 func (db *DB) returning(ctx context.Context, query string, args, into []any) error {
-	defer db.changed(query)
 	return found(db.write.QueryRowContext(ctx, query, args...).Scan(into...))
 }
 

@@ -362,7 +362,9 @@ func TestSweepTrust(t *testing.T) {
 		}
 		count := func(places, decisions, devices, owners int) {
 			t.Helper()
-			for table, want := range map[string]int{"places": places, "decisions": decisions, "devices": devices, "owners": owners} {
+			for table, want := range map[string]int{
+				"trusted_networks": places, "trust_decisions": decisions, "devices": devices, "known_devices": owners,
+			} {
 				if n := storetest.Count(t, url, table); n != want {
 					t.Errorf("%d %s, want %d", n, table, want)
 				}

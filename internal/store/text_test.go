@@ -58,8 +58,9 @@ func kept(ctx context.Context, db *store.DB, one, other string) (said []string) 
 		mark, err := tx.KeepMark(ctx, one, other)
 		same(mark, other, err)
 		must(tx.CreateAuditEvent(ctx, store.AuditEvent{ID: "e", Kind: "session.created", Address: one, Browser: other}))
-		must(tx.Spend(ctx, one, 9, 1, 1))
-		same(errors.Is(tx.Spend(ctx, other, 9, 1, 1), store.ErrNotFound), one == other, nil)
+		must(tx.Spend(ctx, store.Counter{Kind: "test", Subject: one}, 9, 1, 1))
+		err = tx.Spend(ctx, store.Counter{Kind: "test", Subject: other}, 9, 1, 1)
+		same(errors.Is(err, store.ErrNotFound), one == other, nil)
 		// The last one: PostgreSQL takes nothing more in a transaction after a conflict.
 		same(errors.Is(tx.AddAccount(ctx, store.Account{ID: "b", Email: other, Password: []byte{}}), store.ErrConflict), one == other, nil)
 		return undo

@@ -4,11 +4,11 @@ import (
 	"net/http"
 	"time"
 
-	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/challenge"
 	"twostep.example/twostep/internal/device"
 	"twostep.example/twostep/internal/i18n"
+	"twostep.example/twostep/internal/origin"
 	"twostep.example/twostep/internal/page"
-	"twostep.example/twostep/internal/signin"
 	"twostep.example/twostep/internal/trust"
 )
 
@@ -40,25 +40,25 @@ type questionRow struct {
 }
 
 func (s *Site) devicesSheet(w i18n.Words, p devicesPage) page.Sheet {
-	p.Days = s.Engine.Devices.Days()
+	p.Days = s.Devices.Days()
 	return page.Sheet{Name: "devices", Title: "devices.title", Wide: true, Page: p}
 }
 
 func (s *Site) showDevices(w http.ResponseWriter, r *http.Request, who person) error {
 	words := s.Pages.Words(r)
 	var p devicesPage
-	devices, err := s.Engine.Devices.Trusted(r.Context(), who.Owner())
+	devices, err := s.Devices.Trusted(r.Context(), who.Owner())
 	if err != nil {
 		return err
 	}
 	for _, d := range devices {
-		row := deviceRow{ID: d.ID, Browser: account.Browser(d.Browser, words.Tag()), This: d.This}
+		row := deviceRow{ID: d.ID, Browser: origin.DescribeBrowser(d.Browser, words.Tag()), This: d.This}
 		for _, place := range d.Places {
 			row.Places = append(row.Places, placeRow{network(words, place.Place), place.Since, place.Until, place.Used})
 		}
 		p.Devices = append(p.Devices, row)
 	}
-	questions, err := s.Engine.Devices.Questions(r.Context(), who.Owner())
+	questions, err := s.Devices.Questions(r.Context(), who.Owner())
 	if err != nil {
 		return err
 	}
@@ -70,25 +70,25 @@ func (s *Site) showDevices(w http.ResponseWriter, r *http.Request, who person) e
 
 // question is a decision for its owner, who may know where they have been.
 func (s *Site) question(w i18n.Words, d device.Decision) questionRow {
-	row := questionRow{At: d.At, Trace: d.Trace, Browser: account.Browser(d.Request.Browser, w.Tag()), Place: network(w, trust.At(d.Request.Address))}
-	why := signin.Why{Reason: d.Reason}
+	row := questionRow{At: d.At, Trace: d.Trace, Browser: origin.DescribeBrowser(d.Request.Browser, w.Tag()), Place: network(w, trust.At(d.Request.Address))}
+	why := challenge.StepReason{Reason: d.Reason}
 	if old, ok := d.Old(); ok {
-		why.Verified = old.Verified
-		row.OldBrowser, row.OldPlace = account.Browser(old.Browser, w.Tag()), network(w, old.Place)
+		why.VerifiedAt = old.Verified
+		row.OldBrowser, row.OldPlace = origin.DescribeBrowser(old.Browser, w.Tag()), network(w, old.Place)
 	}
 	row.Why = s.why(w, why)
 	return row
 }
 
 // network is a place for its owner, "unknown" where addresses are not looked at.
-func network(w i18n.Words, p trust.Place) string { return account.Address(p.String(), w.Tag()) }
+func network(w i18n.Words, p trust.Place) string { return origin.DescribeAddress(p.String(), w.Tag()) }
 
 // forgetDevice ends trust in one browser; the engine asks whose it is.
 func (s *Site) forgetDevice(w http.ResponseWriter, r *http.Request, who person) error {
 	if _, err := page.Form(w, r); err != nil {
 		return err
 	}
-	if err := s.Engine.Devices.ForgetDevice(r.Context(), who.Owner(), r.PathValue("id"), s.Pages.From(r)); err != nil {
+	if err := s.Devices.ForgetDevice(r.Context(), who.Owner(), r.PathValue("id"), s.Pages.From(r)); err != nil {
 		return err
 	}
 	return redirect(w, r, "/settings/devices")
@@ -98,7 +98,7 @@ func (s *Site) forgetDevices(w http.ResponseWriter, r *http.Request, who person)
 	if _, err := page.Form(w, r); err != nil {
 		return err
 	}
-	if err := s.Engine.Devices.ForgetDevices(r.Context(), who.Owner(), s.Pages.From(r)); err != nil {
+	if err := s.Devices.ForgetDevices(r.Context(), who.Owner(), s.Pages.From(r)); err != nil {
 		return err
 	}
 	return redirect(w, r, "/settings/devices")

@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"twostep.example/twostep/factor"
+	"twostep.example/twostep/internal/enroll"
 	"twostep.example/twostep/internal/page"
-	"twostep.example/twostep/internal/signin"
 )
 
 // enrollPage is the form of a new factor, with those that there are.
@@ -47,7 +47,7 @@ func (s *Site) enrollSheet(r *http.Request, e enrolment, typed url.Values) (page
 }
 
 // printEnroll is the form, filled in with what was typed (nil: nothing was).
-func (s *Site) printEnroll(r *http.Request, e enrolment, typed url.Values, all []signin.OwnedFactor) page.Sheet {
+func (s *Site) printEnroll(r *http.Request, e enrolment, typed url.Values, all []enroll.EnrolledFactor) page.Sheet {
 	p := enrollPage{Said: e.said, Base: e.base, Back: e.goal.back, Owned: s.ownedRows(r, e.said, all)}
 	p.Replace = len(all) > 0 && e.about.Most == 1
 	p.Full = len(all) >= e.about.Most && e.about.Most > 1
@@ -73,22 +73,22 @@ func (s *Site) printEnroll(r *http.Request, e enrolment, typed url.Values, all [
 	return sheet
 }
 
-func (s *Site) ownedRows(r *http.Request, said factor.Words, all []signin.OwnedFactor) []ownedRow {
+func (s *Site) ownedRows(r *http.Request, said factor.Words, all []enroll.EnrolledFactor) []ownedRow {
 	w := s.Pages.Words(r)
 	var rows []ownedRow
 	for _, f := range all {
 		row := ownedRow{ID: f.ID, Name: cmp.Or(f.Name, f.Destination, said.Title), Own: f.Name+f.Destination != ""}
 		var facts []string
-		if f.Left >= 0 {
-			facts = append(facts, w.Say("enroll.left", "Count", f.Left))
+		if f.UsesLeft >= 0 {
+			facts = append(facts, w.Say("enroll.left", "Count", f.UsesLeft))
 		}
-		if !f.Added.IsZero() {
-			facts = append(facts, w.Say("enroll.added", "Date", s.Pages.Date(w, f.Added)))
+		if !f.AddedAt.IsZero() {
+			facts = append(facts, w.Say("enroll.added", "Date", s.Pages.Date(w, f.AddedAt)))
 		}
 		switch {
-		case !f.Used.IsZero():
-			facts = append(facts, w.Say("enroll.used", "Date", s.Pages.Date(w, f.Used)))
-		case !f.Added.IsZero():
+		case !f.LastUsedAt.IsZero():
+			facts = append(facts, w.Say("enroll.used", "Date", s.Pages.Date(w, f.LastUsedAt)))
+		case !f.AddedAt.IsZero():
 			facts = append(facts, w.Say("enroll.unused"))
 		}
 		row.Facts = strings.Join(facts, " · ")
@@ -119,8 +119,8 @@ type draftPage struct {
 }
 
 // draftSheet is the page of what waits for its proof. signin.ErrNoDraft.
-func (s *Site) draftSheet(r *http.Request, e enrolment) (page.Sheet, signin.Draft, error) {
-	d, err := s.Engine.Draft(r.Context(), e.Session, e.about.Method, s.Pages.From(r))
+func (s *Site) draftSheet(r *http.Request, e enrolment) (page.Sheet, enroll.PendingFactor, error) {
+	d, err := s.Enrollments.Pending(r.Context(), e.Session, e.about.Method, s.Pages.From(r))
 	if err != nil {
 		return page.Sheet{}, d, err
 	}
@@ -128,7 +128,7 @@ func (s *Site) draftSheet(r *http.Request, e enrolment) (page.Sheet, signin.Draf
 	return sheet, d, err
 }
 
-func (s *Site) printDraft(r *http.Request, e enrolment, d signin.Draft) (page.Sheet, error) {
+func (s *Site) printDraft(r *http.Request, e enrolment, d enroll.PendingFactor) (page.Sheet, error) {
 	p := draftPage{
 		Said: e.said, Base: e.base, Back: e.goal.back, Destination: d.Destination, Codes: d.Show.Codes, Secret: groups(d.Show.Secret),
 		Link: appLink(d.Show.Link), Seen: d.Challenge == nil, answer: answer{Digits: digits(e.about)},
@@ -138,8 +138,8 @@ func (s *Site) printDraft(r *http.Request, e enrolment, d signin.Draft) (page.Sh
 	sheet := page.Sheet{Name: "draft", Titled: e.said.Title, Focus: "code"}
 	if c := d.Challenge; c != nil {
 		p.answer = answerTo(*c)
-		p.sending, p.Minutes = s.sending(s.Pages.Words(r), *c), int(c.Valid/time.Minute)
-		if p.Ended = c.TriesLeft == 0; p.Ended {
+		p.sending, p.Minutes = s.sending(s.Pages.Words(r), *c), int(c.CodeTTL/time.Minute)
+		if p.Ended = c.GuessesLeft == 0; p.Ended {
 			sheet.Status, sheet.Problems = http.StatusTooManyRequests, []page.Problem{{Key: "problem.tries"}}
 		}
 	}

@@ -12,7 +12,7 @@ import (
 // factor: by the method that every account has.
 func (s *Site) readdressing(method, below string, h func(http.ResponseWriter, *http.Request, enrolment) error) page.Route {
 	return s.session(method+" /settings/email"+below, func(w http.ResponseWriter, r *http.Request, who person) error {
-		for _, m := range s.Engine.Methods {
+		for _, m := range s.Challenges.Methods {
 			if about := m.About(); about.Given {
 				e, err := s.enrolment(w, r, who, about)
 				if err != nil {
@@ -20,7 +20,7 @@ func (s *Site) readdressing(method, below string, h func(http.ResponseWriter, *h
 				}
 				s.askForEmail(r, &e)
 				e.begin = func(form url.Values) error {
-					return s.Engine.ChangeEmail(r.Context(), who.Session, form.Get("email"), s.Pages.From(r))
+					return s.Enrollments.StartEmailChange(r.Context(), who.Session, form.Get("email"), s.Pages.From(r))
 				}
 				return h(w, r, e)
 			}

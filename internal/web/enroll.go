@@ -8,8 +8,11 @@ import (
 
 	"twostep.example/twostep/factor"
 	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/challenge"
+	"twostep.example/twostep/internal/enroll"
 	"twostep.example/twostep/internal/page"
-	"twostep.example/twostep/internal/signin"
+	"twostep.example/twostep/internal/ratelimit"
+	"twostep.example/twostep/internal/session"
 )
 
 // enrolment is somebody on the page of one method below /settings/2step/, or on the
@@ -41,7 +44,7 @@ func (e enrolment) needless() bool {
 // enrolling is a page below that of a method.
 func (s *Site) enrolling(method, below string, h func(http.ResponseWriter, *http.Request, enrolment) error) page.Route {
 	return s.session(method+" /settings/2step/{path}"+below, func(w http.ResponseWriter, r *http.Request, who person) error {
-		for _, m := range s.Engine.Methods {
+		for _, m := range s.Challenges.Methods {
 			if about := m.About(); about.Path != "" && about.Path == r.PathValue("path") {
 				e, err := s.enrolment(w, r, who, about)
 				if err != nil {
@@ -49,7 +52,7 @@ func (s *Site) enrolling(method, below string, h func(http.ResponseWriter, *http
 				}
 				e.base = "/settings/2step/" + about.Path
 				e.begin = func(form url.Values) error {
-					return s.Engine.Enroll(r.Context(), who.Session, about.Method, form, s.Pages.From(r))
+					return s.Enrollments.Start(r.Context(), who.Session, about.Method, form, s.Pages.From(r))
 				}
 				return h(w, r, e)
 			}
@@ -75,14 +78,14 @@ func (s *Site) form(w http.ResponseWriter, r *http.Request, e *enrolment, fields
 // showEnroll shows what waits for its proof, or else the form, to somebody who has
 // proven both steps lately; so nobody is asked after they have typed.
 func (s *Site) showEnroll(w http.ResponseWriter, r *http.Request, e enrolment) error {
-	if !e.Fresh(s.Pages.Clocked()) {
+	if !e.RecentlyAuthenticated(s.Pages.Clocked()) {
 		return confirmFirst(w, r, e.at(""))
 	}
 	sheet, _, err := s.draftSheet(r, e)
 	if err == nil {
 		return s.print(w, r, sheet)
 	}
-	if !errors.Is(err, signin.ErrNoDraft) {
+	if !errors.Is(err, enroll.ErrNoPendingFactor) {
 		return err
 	}
 	if sheet, err = s.enrollSheet(r, e, nil); err != nil {
@@ -112,15 +115,15 @@ func (s *Site) enroll(w http.ResponseWriter, r *http.Request, e enrolment) error
 
 // enrollAgain prints the form with what was wrong with it.
 func (s *Site) enrollAgain(w http.ResponseWriter, r *http.Request, e enrolment, typed url.Values, wrong error) error {
-	if errors.Is(wrong, signin.ErrStepUp) {
+	if errors.Is(wrong, session.ErrStepUpRequired) {
 		return confirmFirst(w, r, e.at(""))
 	}
 	sheet, err := s.enrollSheet(r, e, typed)
 	if err != nil {
 		return err
 	}
-	if early, ok := errors.AsType[*account.WaitError](wrong); ok {
-		return s.early(w, r, sheet, early.Until)
+	if early, ok := errors.AsType[*ratelimit.LimitedError](wrong); ok {
+		return s.early(w, r, sheet, early.RetryAt)
 	}
 	field := ""
 	if errors.Is(wrong, account.ErrEmail) {
@@ -140,9 +143,9 @@ func (s *Site) sendDraftCode(w http.ResponseWriter, r *http.Request, e enrolment
 	if _, err := s.form(w, r, &e, "code"); err != nil { // the button stands in the form of the code
 		return err
 	}
-	err := s.Engine.ResendDraft(r.Context(), e.Session, e.about.Method, s.Pages.From(r))
-	early, ok := errors.AsType[*account.WaitError](err)
-	if err == nil || errors.Is(err, signin.ErrNoDraft) || errors.Is(err, signin.ErrTooManyTries) {
+	err := s.Enrollments.Resend(r.Context(), e.Session, e.about.Method, s.Pages.From(r))
+	early, ok := errors.AsType[*ratelimit.LimitedError](err)
+	if err == nil || errors.Is(err, enroll.ErrNoPendingFactor) || errors.Is(err, challenge.ErrTooManyGuesses) {
 		return redirect(w, r, e.at(""))
 	}
 	if !ok {
@@ -153,18 +156,18 @@ func (s *Site) sendDraftCode(w http.ResponseWriter, r *http.Request, e enrolment
 		return err
 	}
 	if p, ok := sheet.Page.(draftPage); ok {
-		p.sending = p.waited(s.Pages.Left(early.Until))
+		p.sending = p.waited(s.Pages.Left(early.RetryAt))
 		sheet.Page = p
 	}
-	return s.early(w, r, sheet, early.Until)
+	return s.early(w, r, sheet, early.RetryAt)
 }
 
 // draftStatus says nothing once there is nothing to tell: a script may ask while the
 // page it belongs to is being left.
 func (s *Site) draftStatus(w http.ResponseWriter, r *http.Request, e enrolment) error {
-	d, err := s.Engine.Draft(r.Context(), e.Session, e.about.Method, s.Pages.From(r))
-	if errors.Is(err, signin.ErrNoDraft) || err == nil && d.Challenge == nil {
-		return s.writeStatus(w, r, signin.Challenge{})
+	d, err := s.Enrollments.Pending(r.Context(), e.Session, e.about.Method, s.Pages.From(r))
+	if errors.Is(err, enroll.ErrNoPendingFactor) || err == nil && d.Challenge == nil {
+		return s.writeStatus(w, r, challenge.Challenge{})
 	}
 	if err != nil {
 		return err
@@ -178,8 +181,8 @@ func (s *Site) confirmDraft(w http.ResponseWriter, r *http.Request, e enrolment)
 	if err != nil {
 		return err
 	}
-	token, err := s.Engine.Confirm(r.Context(), e.Session, e.about.Method, url.Values{"code": {form["code"]}}, s.Pages.From(r))
-	if errors.Is(err, signin.ErrNoDraft) || errors.Is(err, signin.ErrTooManyTries) || errors.Is(err, signin.ErrStepUp) {
+	token, err := s.Enrollments.Confirm(r.Context(), e.Session, e.about.Method, url.Values{"code": {form["code"]}}, s.Pages.From(r))
+	if errors.Is(err, enroll.ErrNoPendingFactor) || errors.Is(err, challenge.ErrTooManyGuesses) || errors.Is(err, session.ErrStepUpRequired) {
 		return redirect(w, r, e.at("")) // which says so
 	}
 	if err != nil {
@@ -192,12 +195,12 @@ func (s *Site) confirmDraft(w http.ResponseWriter, r *http.Request, e enrolment)
 // confirmAgain prints what waits for its proof with what was wrong with the code.
 func (s *Site) confirmAgain(w http.ResponseWriter, r *http.Request, e enrolment, wrong error) error {
 	status, key, ok := page.Explain(wrong)
-	early, wait := errors.AsType[*account.WaitError](wrong)
+	early, wait := errors.AsType[*ratelimit.LimitedError](wrong)
 	if !ok && !wait {
 		return wrong
 	}
 	sheet, d, err := s.draftSheet(r, e)
-	if errors.Is(err, signin.ErrNoDraft) {
+	if errors.Is(err, enroll.ErrNoPendingFactor) {
 		return redirect(w, r, e.at("")) // another tab was faster
 	}
 	if err != nil {
@@ -209,7 +212,7 @@ func (s *Site) confirmAgain(w http.ResponseWriter, r *http.Request, e enrolment,
 	sheet.Status, sheet.Problems = status, []page.Problem{{Key: key}}
 	switch {
 	case wait:
-		return s.slow(w, r, sheet, "code", early.Until)
+		return s.slow(w, r, sheet, "code", early.RetryAt)
 	case d.Challenge != nil && (errors.Is(wrong, factor.ErrIncorrect) || errors.Is(wrong, factor.ErrMalformed)):
 		sheet.Problems = []page.Problem{s.codeProblem(r, *d.Challenge, wrong)}
 	}
@@ -223,7 +226,7 @@ func (s *Site) dropDraft(w http.ResponseWriter, r *http.Request, e enrolment) er
 	if err != nil {
 		return err
 	}
-	if err := s.Engine.DropDraft(r.Context(), e.Session, e.about.Method); err != nil {
+	if err := s.Enrollments.Cancel(r.Context(), e.Session, e.about.Method); err != nil {
 		return err
 	}
 	if e.needless() && form["again"] == "" {
@@ -242,11 +245,11 @@ func (s *Site) removeFactor(w http.ResponseWriter, r *http.Request, e enrolment)
 	if err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(all, func(f signin.OwnedFactor) bool { return f.ID != "" && f.ID == form["id"] }) {
+	if !slices.ContainsFunc(all, func(f enroll.EnrolledFactor) bool { return f.ID != "" && f.ID == form["id"] }) {
 		return redirect(w, r, e.at("")) // another tab was faster
 	}
-	token, err := s.Engine.RemoveFactor(r.Context(), e.Session, form["id"], s.Pages.From(r))
-	if errors.Is(err, signin.ErrStepUp) {
+	token, err := s.Enrollments.Remove(r.Context(), e.Session, form["id"], s.Pages.From(r))
+	if errors.Is(err, session.ErrStepUpRequired) {
 		return confirmFirst(w, r, e.at(""))
 	}
 	if err != nil {
@@ -257,8 +260,8 @@ func (s *Site) removeFactor(w http.ResponseWriter, r *http.Request, e enrolment)
 }
 
 // owned are the factors of the method that the person has.
-func (s *Site) owned(r *http.Request, e enrolment) ([]signin.OwnedFactor, error) {
-	all, err := s.Engine.Factors(r.Context(), e.Session)
+func (s *Site) owned(r *http.Request, e enrolment) ([]enroll.EnrolledFactor, error) {
+	all, err := s.Enrollments.List(r.Context(), e.Session)
 	if err != nil {
 		return nil, err
 	}

@@ -9,8 +9,7 @@ import (
 	"time"
 
 	"rsc.io/qr"
-
-	"twostep.example/twostep/internal/signin"
+	"twostep.example/twostep/internal/challenge"
 )
 
 // A number: form, code, Continue, and back in the app it came from.
@@ -243,7 +242,7 @@ func TestMethodClosed(t *testing.T) {
 	b := h.in()
 	b.post("/settings/2step/call", "country", "DE", "number", "+491711234567")
 	b.leads(b.post("/settings/2step/call/verify", "code", h.code()), "/settings/2step/call/done")
-	h.Engine.Texts = signin.Texts{Price: 60, Day: 100}
+	h.Challenges.Texts = challenge.TextBudget{PricePerMessage: 60, PerDay: 100}
 	b.post("/signout")
 	b.post("/signin", "email", annaEmail, "password", annaWord)
 	b.leads(b.post("/signin/method", "method", "call"), "/signin/verify")

@@ -27,7 +27,7 @@ func (s *Site) forgot(w http.ResponseWriter, r *http.Request) error {
 		sheet.Status = http.StatusUnprocessableEntity
 		return s.print(w, r, sheet)
 	}
-	if err := s.Engine.Forgot(r.Context(), form["email"], s.Pages.From(r)); err != nil {
+	if err := s.Accounts.RequestPasswordReset(r.Context(), form["email"], s.Pages.From(r)); err != nil {
 		return s.reprint(w, r, sheet, "email", err)
 	}
 	return redirect(w, r, "/forgot/sent")

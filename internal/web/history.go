@@ -7,12 +7,12 @@ import (
 	"slices"
 	"time"
 
-	"twostep.example/twostep/internal/account"
 	"twostep.example/twostep/internal/audit"
+	"twostep.example/twostep/internal/challenge"
 	"twostep.example/twostep/internal/grant"
 	"twostep.example/twostep/internal/i18n"
+	"twostep.example/twostep/internal/origin"
 	"twostep.example/twostep/internal/page"
-	"twostep.example/twostep/internal/signin"
 	"twostep.example/twostep/internal/trust"
 )
 
@@ -21,8 +21,8 @@ const historyEvents = 50
 
 // unshown are the kinds that the owner of an account does not see in their history.
 var unshown = []audit.Kind{
-	// The sign-in is there, or an email explains it; or it is between an app and this server.
-	audit.CodeSent, audit.GuessBudgetExhausted, audit.CodeReused, audit.TokenReused, audit.GrantEnded,
+	// An email explains it, or it is between an app and this server.
+	audit.GuessBudgetExhausted, audit.CodeReused, audit.TokenReused, audit.GrantEnded,
 	// They are about no account.
 	audit.AccountInvited, audit.ClientCreated, audit.ClientUpdated, audit.ClientSecretRotated, audit.ClientDeleted,
 	audit.ClientRejected, audit.SiteAlarmRaised, audit.SiteAlarmCleared, audit.SigningKeyCreated, audit.BackupRestored,
@@ -65,7 +65,7 @@ func historySheet(p historyPage) page.Sheet {
 func (s *Site) showHistory(w http.ResponseWriter, r *http.Request, who person) error {
 	filter := audit.Filter{Account: who.Account.ID, Kinds: shown(), Limit: historyEvents + 1}
 	filter.Before, _ = audit.ParseCursor(r.URL.Query().Get("before")) // what is none begins at the newest
-	events, err := s.Engine.Audit().List(r.Context(), filter)
+	events, err := s.Accounts.Audit().List(r.Context(), filter)
 	if err != nil {
 		return err
 	}
@@ -102,13 +102,13 @@ func (s *Site) historyRow(w i18n.Words, e audit.Event) historyRow {
 	}
 	switch {
 	case e.Kind == audit.TrustDenied && trust.Reason(e.Reason) != trust.Expired: // which would name a day
-		row.Why = s.why(w, signin.Why{Reason: trust.Reason(e.Reason)})
+		row.Why = s.why(w, challenge.StepReason{Reason: trust.Reason(e.Reason)})
 	case e.Kind == audit.SessionCreated && e.Reason == audit.TrustedDevice:
 		row.What = w.Say("history.session.trusted")
 	}
 	if e.Address != "" || e.Browser != "" {
-		row.Browser = account.Browser(trust.ReadBrowser(e.Browser, ""), w.Tag())
-		row.Address = account.Address(e.Address, w.Tag())
+		row.Browser = origin.DescribeBrowser(trust.ReadBrowser(e.Browser, ""), w.Tag())
+		row.Address = origin.DescribeAddress(e.Address, w.Tag())
 	}
 	row.NotMe = !row.Operator && e.Actor.Type != audit.TypeSystem
 	return row

@@ -34,14 +34,14 @@ func TestHistory(t *testing.T) {
 func TestHistoryPages(t *testing.T) {
 	h := build(t)
 	b := h.in()
-	a, err := h.Engine.Find(t.Context(), annaEmail)
+	a, err := h.Accounts.Find(t.Context(), annaEmail)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := range 120 {
 		h.now = h.now.Add(time.Duration(i%2) * time.Second) // two at a time
-		err := h.Engine.Store.Tx(t.Context(), func(tx *store.DB) error {
-			return h.Engine.Audit().Record(t.Context(), tx, audit.Event{Kind: audit.GroupsChanged, Account: a.ID}, audit.Source{Address: fmt.Sprint("192.0.2.", i)})
+		err := h.Accounts.Store.Tx(t.Context(), func(tx *store.DB) error {
+			return h.Accounts.Audit().Record(t.Context(), tx, audit.Event{Kind: audit.GroupsChanged, Account: a.ID}, audit.Source{Address: fmt.Sprint("192.0.2.", i)})
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -16,9 +16,7 @@ import (
 	"twostep.example/twostep/delivery"
 	"twostep.example/twostep/factor"
 	"twostep.example/twostep/internal/account"
-	"twostep.example/twostep/internal/device"
-	"twostep.example/twostep/internal/ledger"
-	"twostep.example/twostep/internal/limit"
+	"twostep.example/twostep/internal/odds"
 	"twostep.example/twostep/internal/outbox"
 	"twostep.example/twostep/internal/page"
 	"twostep.example/twostep/internal/seal"
@@ -55,18 +53,15 @@ func build(t *testing.T) *house {
 	send := func(_ context.Context, m delivery.Message) error { h.mail = append(h.mail, m); return nil }
 	log := slog.New(slog.DiscardHandler)
 	h.outbox = outbox.New(db, keys, map[delivery.Channel]delivery.Send{delivery.Email: send, delivery.SMS: send}, clock, log)
-	accounts := &account.Registry{
+	services := signin.New(signin.Config{
 		Store: db, Keys: keys, Passwords: seal.NewPasswords(seal.Cost{MemoryKiB: 64, Time: 1}, 4, 64), Log: log, Now: clock,
 		Settings: account.Settings{Site: "Example", PublicURL: "https://signin.example.com", Location: time.UTC},
-		Put:      h.outbox.Put, Wake: func() {},
-	}
+		Enqueue:  h.outbox.Put, NotifyOutbox: func() {}, Trust: trust.Policy{Life: trust.Life}, GuessBudget: odds.AccountBudgetPerYear,
+		Methods: []factor.Method{post{}, call{}, app{}, paper{}}, Idle: time.Hour, Absolute: 24 * time.Hour,
+	})
 	h.Site = &Site{
-		Engine: &signin.Engine{
-			Registry: accounts, Devices: &device.Devices{Registry: accounts, Policy: trust.Policy{Life: trust.Life}},
-			Ledgers: &ledger.Ledgers{Registry: accounts, PerYear: limit.PerYear},
-			Methods: []factor.Method{post{}, call{}, app{}, paper{}},
-			Idle:    time.Hour, Absolute: 24 * time.Hour,
-		},
+		Accounts: services.Accounts, Devices: services.Devices, Sessions: services.Sessions, Challenges: services.Challenges,
+		Enrollments: services.Enrollments, SignIns: services.SignIns,
 		Pages: &page.Printer{Site: "Example", Secure: true, Now: clock},
 	}
 	h.door = h.Pages.Door(h.Pages.Mux(h.Routes()...))
@@ -76,7 +71,7 @@ func build(t *testing.T) *house {
 
 func (h *house) addAccount(email string) {
 	h.Helper()
-	if err := h.Engine.AddAccount(h.Context(), account.NewAccount{Email: email, Name: "Anna", Password: annaWord}); err != nil {
+	if err := h.Accounts.Create(h.Context(), account.NewAccount{Email: email, Name: "Anna", Password: annaWord}); err != nil {
 		h.Fatal(err)
 	}
 }

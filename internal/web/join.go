@@ -31,7 +31,7 @@ func (s *Site) join(w http.ResponseWriter, r *http.Request) error {
 		sheet.Status = http.StatusUnprocessableEntity
 		return s.print(w, r, sheet)
 	}
-	if err := s.Engine.Join(r.Context(), form["token"], form["name"], form["password"], s.Pages.From(r)); err != nil {
+	if err := s.Accounts.Join(r.Context(), form["token"], form["name"], form["password"], s.Pages.From(r)); err != nil {
 		return s.reprint(w, r, sheet, linkField(err), err)
 	}
 	return redirect(w, r, "/join/done")

@@ -5,9 +5,9 @@ import (
 	"net/http"
 	"time"
 
-	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/challenge"
 	"twostep.example/twostep/internal/page"
-	"twostep.example/twostep/internal/signin"
+	"twostep.example/twostep/internal/ratelimit"
 )
 
 type methodPage struct {
@@ -48,7 +48,7 @@ func (s *Site) methodSheet(r *http.Request, p pending, closed string) page.Sheet
 func (s *Site) showMethods(w http.ResponseWriter, r *http.Request, p pending) error {
 	switch step := s.step(p); {
 	case step == "":
-		return signin.ErrNoSignIn
+		return challenge.ErrNoAttempt
 	case step == "/signin/verify" && len(p.Offers) < 2:
 		return redirect(w, r, step)
 	}
@@ -60,9 +60,9 @@ func (s *Site) chooseMethod(w http.ResponseWriter, r *http.Request, p pending) e
 	if err != nil {
 		return err
 	}
-	err = s.Engine.Choose(r.Context(), p.token, form["method"], s.Pages.From(r))
-	if early, ok := errors.AsType[*account.WaitError](err); ok {
-		return s.methodClosed(w, r, p, form["method"], early.Until)
+	err = p.Choose(r.Context(), form["method"])
+	if early, ok := errors.AsType[*ratelimit.LimitedError](err); ok {
+		return s.methodClosed(w, r, p, form["method"], early.RetryAt)
 	}
 	if err != nil {
 		return s.reprint(w, r, s.methodSheet(r, p, ""), "", err)

@@ -14,8 +14,9 @@ import (
 	"twostep.example/twostep/factor"
 	"twostep.example/twostep/factor/sentcode"
 	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/challenge"
+	"twostep.example/twostep/internal/enroll"
 	"twostep.example/twostep/internal/page"
-	"twostep.example/twostep/internal/signin"
 )
 
 // Made-up methods, one of each sort: given with the address and without words of its
@@ -169,22 +170,22 @@ func (paper) Show(factor.Ask, factor.Factor) factor.Show { return factor.Show{Co
 
 func (paper) Left(factor.Factor) int { return 7 }
 
-func offer(m factor.Method, masked string) signin.Offer {
+func offer(m factor.Method, masked string) challenge.Offer {
 	about := m.About()
-	return signin.Offer{Method: about.Method, Masked: masked, Spare: about.Spare, About: about}
+	return challenge.Offer{Method: about.Method, Masked: masked, Spare: about.Spare, About: about}
 }
 
 // What Jane may have.
 var (
-	phone        = signin.OwnedFactor{ID: "f1", Name: "My phone", Added: now.Add(-96 * time.Hour), Used: now, Left: -1}
-	number       = signin.OwnedFactor{ID: "f2", Destination: "+49 171 2345678", Added: now, Left: -1}
-	sheetOfCodes = signin.OwnedFactor{ID: "f3", Added: now, Left: 7}
+	phone        = enroll.EnrolledFactor{ID: "f1", Name: "My phone", AddedAt: now.Add(-96 * time.Hour), LastUsedAt: now, UsesLeft: -1}
+	number       = enroll.EnrolledFactor{ID: "f2", Destination: "+49 171 2345678", AddedAt: now, UsesLeft: -1}
+	sheetOfCodes = enroll.EnrolledFactor{ID: "f3", AddedAt: now, UsesLeft: 7}
 )
 
 // ownedBy is what the engine tells of Jane.
-func ownedBy(factors ...signin.OwnedFactor) []signin.Owned {
-	all := []signin.Owned{
-		{About: post{}.About(), Factors: []signin.OwnedFactor{{Destination: "jane@example.com", Left: -1}}},
+func ownedBy(factors ...enroll.EnrolledFactor) []enroll.Enrolled {
+	all := []enroll.Enrolled{
+		{About: post{}.About(), Factors: []enroll.EnrolledFactor{{Destination: "jane@example.com", UsesLeft: -1}}},
 		{About: app{}.About()}, {About: call{}.About()}, {About: paper{}.About()},
 	}
 	for _, f := range factors {
@@ -208,25 +209,25 @@ func problem(sheet page.Sheet, p page.Problem) page.Sheet {
 func enrollStories(t *testing.T, lang string) []story {
 	s, r := site(), speaking(lang)
 	at := func(m factor.Method, back string) enrolment {
-		e, err := s.enrolment(httptest.NewRecorder(), r, person{jane, "token"}, m.About())
+		e, err := s.enrolment(httptest.NewRecorder(), r, person{jane}, m.About())
 		if err != nil {
 			t.Fatal(err)
 		}
 		e.base, e.goal.back = "/settings/2step/"+m.About().Path, back
 		return e
 	}
-	draft := func(e enrolment, d signin.Draft) page.Sheet {
+	draft := func(e enrolment, d enroll.PendingFactor) page.Sheet {
 		sheet, err := s.printDraft(r, e, d)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return sheet
 	}
-	sent := &signin.Challenge{Offer: offer(call{}, "•••• 678"), Valid: 15 * time.Minute, TriesLeft: 5,
-		Delivery: signin.Delivery{State: "sent", At: now}, Again: now.Add(24 * time.Second)}
-	quiet := &signin.Challenge{Offer: offer(app{}, ""), TriesLeft: 5}
-	toCall := signin.Draft{Destination: "+49 171 2345678", Challenge: sent}
-	toScan := signin.Draft{Show: factor.Show{Link: appLinkText, Secret: appSecret}, Challenge: quiet}
+	sent := &challenge.Challenge{Offer: offer(call{}, "•••• 678"), CodeTTL: 15 * time.Minute, GuessesLeft: 5,
+		Delivery: challenge.Delivery{State: "sent", At: now}, ResendAt: now.Add(24 * time.Second)}
+	quiet := &challenge.Challenge{Offer: offer(app{}, ""), GuessesLeft: 5}
+	toCall := enroll.PendingFactor{Destination: "+49 171 2345678", Challenge: sent}
+	toScan := enroll.PendingFactor{Show: factor.Show{Link: appLinkText, Secret: appSecret}, Challenge: quiet}
 	address := at(post{}, "")
 	s.askForEmail(r, &address)
 	typed := url.Values{"country": {"FR"}, "number": {"12<b>"}}
@@ -238,28 +239,28 @@ func enrollStories(t *testing.T, lang string) []story {
 			[]string{"form[data-auto]"}},
 		{"enroll-call-wrong", problem(s.printEnroll(r, at(call{}, ""), typed, nil), said), 422,
 			[]string{"Example & Söhne cannot call 12<b>.", "p#number-wrong[role=alert]", "input#number[value=12<b>]", "option[selected]", "input#number[autofocus]"}, []string{"input[name=return_to]"}},
-		{"enroll-call-edit", s.printEnroll(r, at(call{}, ""), nil, []signin.OwnedFactor{number}), 200,
+		{"enroll-call-edit", s.printEnroll(r, at(call{}, ""), nil, []enroll.EnrolledFactor{number}), 200,
 			[]string{"+49 171 2345678", "form[action=/settings/2step/call/remove]", "What you have stays good until the new one is confirmed."}, nil},
 		{"enroll-app", s.printEnroll(r, at(app{}, ""), nil, nil), 200, []string{"form[data-auto]", "input#name", "optional", "Set up an app"}, []string{"input#name[required]"}},
-		{"enroll-app-more", s.printEnroll(r, at(app{}, ""), nil, []signin.OwnedFactor{phone}), 200, []string{"My phone", "Remove", "form[action=/settings/2step/app]"}, []string{"form[data-auto]"}},
-		{"enroll-app-full", s.printEnroll(r, at(app{}, ""), nil, []signin.OwnedFactor{phone, phone}), 200, []string{"You have as many of these as you may have."}, []string{"form[action=/settings/2step/app]"}},
+		{"enroll-app-more", s.printEnroll(r, at(app{}, ""), nil, []enroll.EnrolledFactor{phone}), 200, []string{"My phone", "Remove", "form[action=/settings/2step/app]"}, []string{"form[data-auto]"}},
+		{"enroll-app-full", s.printEnroll(r, at(app{}, ""), nil, []enroll.EnrolledFactor{phone, phone}), 200, []string{"You have as many of these as you may have."}, []string{"form[action=/settings/2step/app]"}},
 		{"draft-app", draft(at(app{}, "/demo/settings"), toScan), 200,
 			[]string{"svg[role=img]", "a[href=" + appLinkText + "]", "JBSW Y3DP EHPK 3PXP", "input#code[inputmode=numeric]", "button#verify", "button[disabled]", "Continue", "Scan QR Code", "input[name=return_to]",
 				"button[data-copy=secret]", "form[action=/settings/2step/app/verify]"},
 			[]string{"button[formaction]", "p#delivery", "svg[style]"}},
-		{"draft-app-wrong", problem(draft(at(app{}, ""), toScan), s.codeProblem(r, signin.Challenge{Offer: signin.Offer{About: app{}.About()}}, slow)), 422, []string{"Your clock is 3 min behind.", "svg[role=img]"}, nil},
-		{"draft-app-ended", draft(at(app{}, ""), signin.Draft{Show: toScan.Show, Challenge: &signin.Challenge{Offer: quiet.Offer}}), 429,
+		{"draft-app-wrong", problem(draft(at(app{}, ""), toScan), s.codeProblem(r, challenge.Challenge{Offer: challenge.Offer{About: app{}.About()}}, slow)), 422, []string{"Your clock is 3 min behind.", "svg[role=img]"}, nil},
+		{"draft-app-ended", draft(at(app{}, ""), enroll.PendingFactor{Show: toScan.Show, Challenge: &challenge.Challenge{Offer: quiet.Offer}}), 429,
 			[]string{"input[name=again]", "Start again"}, []string{"svg[role=img]", "code", "JBSW"}},
 		{"draft-call", draft(at(call{}, ""), toCall), 200,
 			[]string{"+49 171 2345678", "Change", "button[formaction=/settings/2step/call/code]", "p#delivery[data-url=/settings/2step/call/status]", "input#code", "Verification code", "button[disabled]"},
 			[]string{"svg[role=img]", "We call you"}},
-		{"draft-paper", draft(at(paper{}, ""), signin.Draft{Show: factor.Show{Codes: paperCodes}}), 200,
+		{"draft-paper", draft(at(paper{}, ""), enroll.PendingFactor{Show: factor.Show{Codes: paperCodes}}), 200,
 			[]string{"ol#codes", paperCodes[9], "a[href=/settings/2step/paper/codes.txt]", "I have saved them", "button[data-print]", "button[data-copy=codes]"}, []string{"input#code"}},
 		{"enrolled", enrolledSheet(at(app{}, "/demo/settings")), 200, []string{"Verified", "a[href=/demo/settings]", "Continue", "Authenticator App"}, []string{"svg[role=img]"}},
 		{"enrolled-home", enrolledSheet(at(app{}, "")), 200, []string{"a[href=/settings]"}, nil},
 		{"email", s.printEnroll(r, address, nil, nil), 200, []string{"input#email[autofocus]", "New email address", "Send Code", "form[action=/settings/email]"}, nil},
 		{"email-wrong", with(t, s.printEnroll(r, address, url.Values{"email": {"nonsense"}}, nil), "email", account.ErrEmail), 422, []string{"p#email-wrong", "input#email[value=nonsense]"}, nil},
-		{"email-draft", draft(address, signin.Draft{Destination: "new@example.com", Challenge: sent}), 200, []string{"new@example.com", "form[action=/settings/email/verify]"}, nil},
+		{"email-draft", draft(address, enroll.PendingFactor{Destination: "new@example.com", Challenge: sent}), 200, []string{"new@example.com", "form[action=/settings/email/verify]"}, nil},
 		{"email-done", enrolledSheet(address), 200, []string{"Your email address is now jane@example.com."}, nil},
 	}
 }

@@ -7,13 +7,13 @@ import (
 
 	"twostep.example/twostep/internal/account"
 	"twostep.example/twostep/internal/page"
-	"twostep.example/twostep/internal/signin"
+	"twostep.example/twostep/internal/session"
 )
 
 // passwordPage has the address for password managers only.
 type passwordPage struct{ Email, ReturnTo string }
 
-func passwordSheet(who signin.Session, g goal) page.Sheet {
+func passwordSheet(who session.Session, g goal) page.Sheet {
 	return page.Sheet{Name: "password", Title: "password.title", Focus: "current", Page: passwordPage{who.Account.Email, g.back}}
 }
 
@@ -30,7 +30,7 @@ func (s *Site) showPassword(w http.ResponseWriter, r *http.Request, who person) 
 	if err != nil {
 		return err
 	}
-	if !who.Fresh(s.Pages.Clocked()) {
+	if !who.RecentlyAuthenticated(s.Pages.Clocked()) {
 		return confirmFirst(w, r, passwordAt("", goal))
 	}
 	return s.print(w, r, passwordSheet(who.Session, goal))
@@ -51,8 +51,8 @@ func (s *Site) changePassword(w http.ResponseWriter, r *http.Request, who person
 		sheet.Status = http.StatusUnprocessableEntity
 		return s.print(w, r, sheet)
 	}
-	token, err := s.Engine.ChangePassword(r.Context(), who.Session, form["current"], form["password"], s.Pages.From(r))
-	if errors.Is(err, signin.ErrStepUp) {
+	token, err := s.SignIns.ChangePassword(r.Context(), who.Session, form["current"], form["password"], s.Pages.From(r))
+	if errors.Is(err, session.ErrStepUpRequired) {
 		return confirmFirst(w, r, passwordAt("", goal))
 	}
 	if errors.Is(err, account.ErrCredentials) {

@@ -33,7 +33,7 @@ func (s *Site) reset(w http.ResponseWriter, r *http.Request) error {
 		sheet.Status = http.StatusUnprocessableEntity
 		return s.print(w, r, sheet)
 	}
-	if err := s.Engine.Reset(r.Context(), form["token"], form["password"], s.Pages.From(r)); err != nil {
+	if err := s.Accounts.ResetPassword(r.Context(), form["token"], form["password"], s.Pages.From(r)); err != nil {
 		return s.reprint(w, r, sheet, linkField(err), err)
 	}
 	return redirect(w, r, "/reset/done")

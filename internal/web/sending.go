@@ -5,9 +5,9 @@ import (
 	"strings"
 	"time"
 
+	"twostep.example/twostep/internal/challenge"
 	"twostep.example/twostep/internal/i18n"
 	"twostep.example/twostep/internal/page"
-	"twostep.example/twostep/internal/signin"
 )
 
 // sending is a message on its way, on the pages that wait for its code.
@@ -23,12 +23,12 @@ type sending struct {
 	Here, Status, Resend string
 }
 
-func (s *Site) sending(w i18n.Words, c signin.Challenge) sending {
-	return sending{State: c.Delivery.State, Told: s.told(w, c), Again: s.Pages.Left(c.Again), NoMore: c.Again.IsZero(), More: !c.About.Given}
+func (s *Site) sending(w i18n.Words, c challenge.Challenge) sending {
+	return sending{State: c.Delivery.State, Told: s.told(w, c), Again: s.Pages.Left(c.ResendAt), NoMore: c.ResendAt.IsZero(), More: !c.About.Given}
 }
 
 // told is what has become of the message, as a sentence.
-func (s *Site) told(w i18n.Words, c signin.Challenge) string {
+func (s *Site) told(w i18n.Words, c challenge.Challenge) string {
 	key := "delivery." + c.Delivery.State
 	if !c.About.Given && (c.Delivery.State == "sent" || c.Delivery.State == "refused") {
 		key += ".other" // only the default of every account is known to be mail
@@ -80,8 +80,8 @@ type status struct {
 	Again int    `json:"again"` // seconds
 }
 
-func (s *Site) writeStatus(w http.ResponseWriter, r *http.Request, c signin.Challenge) error {
-	return page.JSON(w, http.StatusOK, status{c.Delivery.State, s.told(s.Pages.Words(r), c), s.Pages.Left(c.Again)})
+func (s *Site) writeStatus(w http.ResponseWriter, r *http.Request, c challenge.Challenge) error {
+	return page.JSON(w, http.StatusOK, status{c.Delivery.State, s.told(s.Pages.Words(r), c), s.Pages.Left(c.ResendAt)})
 }
 
 // waited is the message of somebody who was told already to wait so many seconds.

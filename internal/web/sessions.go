@@ -4,9 +4,9 @@ import (
 	"net/http"
 	"time"
 
-	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/origin"
 	"twostep.example/twostep/internal/page"
-	"twostep.example/twostep/internal/signin"
+	"twostep.example/twostep/internal/session"
 )
 
 type sessionsPage struct{ Sessions []sessionRow }
@@ -17,16 +17,16 @@ type sessionRow struct {
 	This                 bool
 }
 
-func sessionsSheet(language string, who signin.Session, all []signin.Session) page.Sheet {
+func sessionsSheet(language string, who session.Session, all []session.Session) page.Sheet {
 	var rows []sessionRow
 	for _, s := range all {
-		rows = append(rows, sessionRow{s.ID, account.Browser(s.Browser, language), s.Address, s.Began, s.Seen, s.ID == who.ID})
+		rows = append(rows, sessionRow{s.ID, origin.DescribeBrowser(s.Browser, language), s.Address, s.StartedAt, s.LastSeenAt, s.ID == who.ID})
 	}
 	return page.Sheet{Name: "sessions", Title: "sessions.title", Wide: true, Page: sessionsPage{rows}}
 }
 
 func (s *Site) showSessions(w http.ResponseWriter, r *http.Request, who person) error {
-	all, err := s.Engine.Sessions(r.Context(), who.Session)
+	all, err := s.Sessions.List(r.Context(), who.Session)
 	if err != nil {
 		return err
 	}
@@ -38,7 +38,7 @@ func (s *Site) endSession(w http.ResponseWriter, r *http.Request, who person) er
 	if _, err := page.Form(w, r); err != nil {
 		return err
 	}
-	if err := s.Engine.EndSession(r.Context(), who.Session, r.PathValue("id"), s.Pages.From(r)); err != nil {
+	if err := s.Sessions.End(r.Context(), who.Session, r.PathValue("id"), s.Pages.From(r)); err != nil {
 		return err
 	}
 	return redirect(w, r, "/settings/sessions")
@@ -49,7 +49,7 @@ func (s *Site) endSessions(w http.ResponseWriter, r *http.Request, who person) e
 	if _, err := page.Form(w, r); err != nil {
 		return err
 	}
-	if err := s.Engine.SignOutEverywhere(r.Context(), who.Session, s.Pages.From(r)); err != nil {
+	if err := s.Sessions.EndAll(r.Context(), who.Session, s.Pages.From(r)); err != nil {
 		return err
 	}
 	s.Pages.SignedOut(w)

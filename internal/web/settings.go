@@ -4,12 +4,13 @@ import (
 	"net/http"
 	"time"
 
+	"twostep.example/twostep/internal/enroll"
 	"twostep.example/twostep/internal/page"
-	"twostep.example/twostep/internal/signin"
+	"twostep.example/twostep/internal/session"
 )
 
 type settingsPage struct {
-	Account   signin.Account
+	Account   session.Account
 	Methods   []methodRow
 	Recommend []methodRow // what to set up besides what every account has; none: nothing is recommended
 }
@@ -22,7 +23,7 @@ type methodRow struct {
 	Owned       []ownedRow
 }
 
-func (s *Site) settingsSheet(r *http.Request, who signin.Session, all []signin.Owned) page.Sheet {
+func (s *Site) settingsSheet(r *http.Request, who session.Session, all []enroll.Enrolled) page.Sheet {
 	p := settingsPage{Account: who.Account}
 	alone := true
 	for _, o := range all {
@@ -47,7 +48,7 @@ func (s *Site) settingsSheet(r *http.Request, who signin.Session, all []signin.O
 }
 
 func (s *Site) showSettings(w http.ResponseWriter, r *http.Request, who person) error {
-	all, err := s.Engine.Factors(r.Context(), who.Session)
+	all, err := s.Enrollments.List(r.Context(), who.Session)
 	if err != nil {
 		return err
 	}

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"net/http"
 
-	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/challenge"
 	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/ratelimit"
+	"twostep.example/twostep/internal/session"
 	"twostep.example/twostep/internal/signin"
 	"twostep.example/twostep/internal/trust"
 )
@@ -45,12 +47,12 @@ func (s *Site) blocked(r *http.Request) bool {
 func (s *Site) ahead(r *http.Request, goal goal) (string, error) {
 	_, err := s.in(r)
 	in := err == nil
-	if !in && !errors.Is(err, signin.ErrNoSession) {
+	if !in && !errors.Is(err, session.ErrNoSession) {
 		return "", err
 	}
 	p, err := s.onTheWay(r)
 	switch ahead := s.step(p); {
-	case errors.Is(err, signin.ErrNoSignIn):
+	case errors.Is(err, challenge.ErrNoAttempt):
 	case err != nil:
 		return "", err
 	case ahead != "" && in == p.StepUp && (goal.App == "" || goal.back == p.ReturnTo): // not on the way to another app
@@ -64,10 +66,13 @@ func (s *Site) ahead(r *http.Request, goal goal) (string, error) {
 
 // step is the page of the step that is next; "" when this sign-in is over.
 func (s *Site) step(p pending) string {
-	switch signin.Next(p.Pending, s.Pages.Clocked()) {
-	case signin.StepMethod:
+	if p.Attempt == nil {
+		return ""
+	}
+	switch challenge.Next(p.State, s.Pages.Clocked()) {
+	case challenge.StepMethod:
 		return "/signin/method"
-	case signin.StepVerify:
+	case challenge.StepVerify:
 		return "/signin/verify"
 	}
 	return ""
@@ -75,7 +80,7 @@ func (s *Site) step(p pending) string {
 
 // signInPage adds what the page says of this server.
 func (s *Site) signInPage(p signInPage) signInPage {
-	p.SignUp, p.Domain = s.Engine.SignUpOpen(), s.Engine.Settings.PublicURL
+	p.SignUp, p.Domain = s.Accounts.SignUpOpen(), s.Accounts.Settings.PublicURL
 	return p
 }
 
@@ -101,10 +106,10 @@ func (s *Site) signIn(w http.ResponseWriter, r *http.Request) error {
 		sheet.Status = http.StatusUnprocessableEntity
 		return s.print(w, r, sheet)
 	}
-	entry, err := s.Engine.Begin(r.Context(), signin.Credentials{Email: form["email"], Password: form["password"],
-		ReturnTo: goal.back, Full: goal.Full, Level: goal.Level, Current: s.Pages.Cookie(r, page.SignInCookie)}, s.Pages.From(r))
-	if early, ok := errors.AsType[*account.WaitError](err); ok {
-		return s.slow(w, r, sheet, "password", early.Until)
+	entry, err := s.SignIns.Start(r.Context(), signin.Credentials{Email: form["email"], Password: form["password"],
+		ReturnTo: goal.back, SkipTrust: goal.Full, Level: goal.Level, AttemptToken: s.Pages.Cookie(r, page.SignInCookie)}, s.Pages.From(r))
+	if early, ok := errors.AsType[*ratelimit.LimitedError](err); ok {
+		return s.slow(w, r, sheet, "password", early.RetryAt)
 	}
 	if err != nil {
 		return s.reprint(w, r, sheet, "", err)
@@ -113,7 +118,7 @@ func (s *Site) signIn(w http.ResponseWriter, r *http.Request) error {
 		return s.letIn(w, r, entry, goal)
 	}
 	s.Pages.Probe(w, r)
-	s.Pages.SetCookie(w, page.SignInCookie, entry.SignIn)
+	s.Pages.SetCookie(w, page.SignInCookie, entry.Attempt)
 	return redirect(w, r, "/signin/verify")
 }
 
@@ -122,13 +127,13 @@ const deviceKept = trust.Known
 
 // letIn gives the browser its session. The one that it was in goes with its cookie: nobody
 // would see it any more, and a stolen copy would still open it.
-func (s *Site) letIn(w http.ResponseWriter, r *http.Request, entry signin.Entry, goal goal) error {
+func (s *Site) letIn(w http.ResponseWriter, r *http.Request, entry session.Cookies, goal goal) error {
 	s.Pages.ClearCookie(w, page.SignInCookie)
 	s.Pages.SetCookie(w, page.SessionCookie, entry.Session)
 	if entry.Device != "" {
 		s.Pages.KeepCookie(w, page.DeviceCookie, entry.Device, deviceKept)
 	}
-	if err := s.Engine.SignOut(r.Context(), s.Pages.Cookie(r, page.SessionCookie), s.Pages.From(r)); err != nil {
+	if err := s.Sessions.SignOut(r.Context(), s.Pages.Cookie(r, page.SessionCookie), s.Pages.From(r)); err != nil {
 		return err
 	}
 	return redirect(w, r, goal.home())
@@ -151,7 +156,7 @@ func (s *Site) cancelSignIn(w http.ResponseWriter, r *http.Request) error {
 	token := s.Pages.Cookie(r, page.SignInCookie)
 	s.Pages.ClearCookie(w, page.SignInCookie)
 	if token != "" {
-		if err := s.Engine.Cancel(r.Context(), token); err != nil {
+		if err := s.Challenges.Cancel(r.Context(), token); err != nil {
 			return err
 		}
 	}

@@ -5,7 +5,7 @@ import (
 	"net/http"
 
 	"twostep.example/twostep/internal/page"
-	"twostep.example/twostep/internal/signin"
+	"twostep.example/twostep/internal/session"
 )
 
 // signOut forgets the session here first, so that this browser is out even if the
@@ -17,7 +17,7 @@ func (s *Site) signOut(w http.ResponseWriter, r *http.Request) error {
 	token := s.Pages.Cookie(r, page.SessionCookie)
 	s.Pages.SignedOut(w)
 	if token != "" {
-		if err := s.Engine.SignOut(r.Context(), token, s.Pages.From(r)); err != nil {
+		if err := s.Sessions.SignOut(r.Context(), token, s.Pages.From(r)); err != nil {
 			return err
 		}
 	}
@@ -27,7 +27,7 @@ func (s *Site) signOut(w http.ResponseWriter, r *http.Request) error {
 // signedOut says so, to whoever is.
 func (s *Site) signedOut(w http.ResponseWriter, r *http.Request) error {
 	_, err := s.in(r)
-	if errors.Is(err, signin.ErrNoSession) {
+	if errors.Is(err, session.ErrNoSession) {
 		return s.print(w, r, noticeSheet(signOutDone))
 	}
 	if err != nil {

@@ -14,7 +14,7 @@ func signUpSheet(p signUpPage) page.Sheet {
 }
 
 func (s *Site) showSignUp(w http.ResponseWriter, r *http.Request) error {
-	if !s.Engine.SignUpOpen() {
+	if !s.Accounts.SignUpOpen() {
 		return account.ErrSignUpClosed
 	}
 	return s.print(w, r, signUpSheet(signUpPage{}))
@@ -26,7 +26,7 @@ func (s *Site) signUp(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if !s.Engine.SignUpOpen() {
+	if !s.Accounts.SignUpOpen() {
 		return account.ErrSignUpClosed
 	}
 	sheet := signUpSheet(signUpPage{form["email"], form["name"]})
@@ -34,7 +34,7 @@ func (s *Site) signUp(w http.ResponseWriter, r *http.Request) error {
 		sheet.Status = http.StatusUnprocessableEntity
 		return s.print(w, r, sheet)
 	}
-	if err := s.Engine.SignUp(r.Context(), form["email"], form["name"], s.Pages.From(r)); err != nil {
+	if err := s.Accounts.SignUp(r.Context(), form["email"], form["name"], s.Pages.From(r)); err != nil {
 		return s.reprint(w, r, sheet, linkField(err), err)
 	}
 	return redirect(w, r, "/signup/sent")

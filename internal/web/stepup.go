@@ -6,6 +6,7 @@ import (
 
 	"twostep.example/twostep/internal/account"
 	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/session"
 	"twostep.example/twostep/internal/signin"
 )
 
@@ -17,7 +18,7 @@ type stepUpPage struct {
 	Meant           bool   // it can be nobody else
 }
 
-func stepUpSheet(who signin.Session, g goal) page.Sheet {
+func stepUpSheet(who session.Session, g goal) page.Sheet {
 	return page.Sheet{Name: "stepup", Title: "confirm.title", Focus: "password", Page: stepUpPage{who.Account.Email, g.back, g.App, g.Token, g.Meant}}
 }
 
@@ -29,7 +30,7 @@ func (s *Site) showStepUp(w http.ResponseWriter, r *http.Request, who person) er
 		return err
 	}
 	// An app knows how fresh it wants the proof to be; it sends nobody here for nothing.
-	if goal.App == "" && who.Fresh(s.Pages.Clocked()) {
+	if goal.App == "" && who.RecentlyAuthenticated(s.Pages.Clocked()) {
 		return redirect(w, r, goal.home())
 	}
 	return s.print(w, r, stepUpSheet(who.Session, goal))
@@ -49,7 +50,7 @@ func (s *Site) stepUp(w http.ResponseWriter, r *http.Request, who person) error 
 		sheet.Status = http.StatusUnprocessableEntity
 		return s.print(w, r, sheet)
 	}
-	token, err := s.Engine.StepUp(r.Context(), who.Session, signin.Proof{Password: form["password"], ReturnTo: goal.back, Level: goal.Level}, s.Pages.From(r))
+	token, err := s.SignIns.StepUp(r.Context(), who.Session, signin.StepUpRequest{Password: form["password"], ReturnTo: goal.back, Level: goal.Level}, s.Pages.From(r))
 	if errors.Is(err, account.ErrCredentials) {
 		sheet.Status, sheet.Problems = http.StatusUnprocessableEntity, []page.Problem{{Field: "password", Key: "problem.password.wrong"}}
 		return s.print(w, r, sheet)

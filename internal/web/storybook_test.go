@@ -19,12 +19,13 @@ import (
 	"twostep.example/twostep/factor"
 	"twostep.example/twostep/internal/account"
 	"twostep.example/twostep/internal/audit"
+	"twostep.example/twostep/internal/challenge"
 	"twostep.example/twostep/internal/device"
 	"twostep.example/twostep/internal/grant"
 	"twostep.example/twostep/internal/i18n"
 	"twostep.example/twostep/internal/page"
 	"twostep.example/twostep/internal/seal"
-	"twostep.example/twostep/internal/signin"
+	"twostep.example/twostep/internal/session"
 	"twostep.example/twostep/internal/trust"
 )
 
@@ -32,30 +33,31 @@ var now = time.Date(2026, 11, 5, 10, 2, 11, 0, time.UTC)
 
 func site() *Site {
 	return &Site{
-		Engine: &signin.Engine{Registry: &account.Registry{}, Devices: &device.Devices{Registry: &account.Registry{}, Policy: trust.Policy{Life: trust.Life}}, Methods: []factor.Method{post{}, call{}, app{}, paper{}}},
-		Pages:  &page.Printer{Site: "Example & Söhne", Now: func() time.Time { return now }},
+		Accounts: &account.Accounts{}, Devices: &device.Devices{Policy: trust.Policy{Life: trust.Life}},
+		Challenges: &challenge.Challenges{Methods: []factor.Method{post{}, call{}, app{}, paper{}}},
+		Pages:      &page.Printer{Site: "Example & Söhne", Now: func() time.Time { return now }},
 	}
 }
 
-func example(change func(*signin.Pending)) pending {
-	p := signin.Pending{
+func example(change func(*challenge.State)) pending {
+	p := challenge.State{
 		Email:  "j•••@example.com",
-		Offers: []signin.Offer{offer(post{}, "j•••@example.com")},
-		Challenge: &signin.Challenge{
+		Offers: []challenge.Offer{offer(post{}, "j•••@example.com")},
+		Challenge: &challenge.Challenge{
 			Offer:    offer(post{}, "j•••@example.com"),
-			Delivery: signin.Delivery{State: "sent", At: now},
-			Again:    now.Add(23500 * time.Millisecond),
-			Valid:    15 * time.Minute,
+			Delivery: challenge.Delivery{State: "sent", At: now},
+			ResendAt: now.Add(23500 * time.Millisecond),
+			CodeTTL:  15 * time.Minute,
 		},
 	}
 	change(&p)
-	return pending{Pending: p, token: "token", goal: goal{back: p.ReturnTo}}
+	return pending{Attempt: &challenge.Attempt{State: p}, goal: goal{back: p.ReturnTo}}
 }
 
-var jane = signin.Session{
-	ID:      "s1",
-	Account: signin.Account{ID: "a1", Email: "jane@example.com", Name: "Jane <b>Doe</b>"},
-	Began:   now.Add(-50 * time.Minute), Seen: now, Address: "2001:db8::1", Browser: trust.ReadBrowser("Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0", ""),
+var jane = session.Session{
+	ID:        "s1",
+	Account:   session.Account{ID: "a1", Email: "jane@example.com", Name: "Jane <b>Doe</b>"},
+	StartedAt: now.Add(-50 * time.Minute), LastSeenAt: now, Address: "2001:db8::1", Browser: trust.ReadBrowser("Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0", ""),
 }
 
 // story is one page as it is printed in one situation.
@@ -96,8 +98,8 @@ func stories(t *testing.T, lang string) []story {
 func signInStories(t *testing.T, lang string) []story {
 	typed := signInSheet(signInPage{Email: `"><script>alert(1)</script>`, ReturnTo: "/settings/sessions"})
 	s, r := site(), speaking(lang)
-	four := example(func(p *signin.Pending) {
-		p.Offers = []signin.Offer{p.Offers[0], offer(app{}, ""), offer(call{}, "•••• 123"), offer(paper{}, "")}
+	four := example(func(p *challenge.State) {
+		p.Offers = []challenge.Offer{p.Offers[0], offer(app{}, ""), offer(call{}, "•••• 123"), offer(paper{}, "")}
 		p.Challenge = nil
 	})
 	again := speaking(lang)
@@ -122,9 +124,9 @@ func signInStories(t *testing.T, lang string) []story {
 			[]string{"button[name=method]", "button[value=call]", "Authenticator App", "Call me at •••• 123", "Send a verification code to j•••@example.com", "If you have nothing else at hand:"},
 			[]string{"button[class=last]"}},
 		{"method-last", s.methodSheet(again, four, ""), 200, []string{"button[class=last]"}, nil},
-		{"method-wrong", with(t, s.methodSheet(r, four, ""), "", signin.ErrUnknownMethod), 422, []string{"p#problem"}, nil},
+		{"method-wrong", with(t, s.methodSheet(r, four, ""), "", challenge.ErrUnknownMethod), 422, []string{"p#problem"}, nil},
 		{"method-closed", closed, 429, []string{"Phone call: no more codes for now, again from 5 Nov 2026, 11:00 UTC.", "button[value=app]"}, []string{"button[value=call]"}},
-		{"method-none", s.methodSheet(r, example(func(p *signin.Pending) { p.Offers, p.Challenge = nil, nil }), ""), 200, []string{"form[action=/signin/cancel]"}, nil},
+		{"method-none", s.methodSheet(r, example(func(p *challenge.State) { p.Offers, p.Challenge = nil, nil }), ""), 200, []string{"form[action=/signin/cancel]"}, nil},
 	}
 }
 
@@ -133,15 +135,15 @@ const probe = "probe=1700000000"
 
 func verifyStories(t *testing.T, lang string) []story {
 	s, r := site(), speaking(lang)
-	sheet := func(change func(*signin.Pending)) page.Sheet {
+	sheet := func(change func(*challenge.State)) page.Sheet {
 		sheet, err := s.verifySheet(r, example(change))
 		if err != nil {
 			t.Fatal(err)
 		}
 		return sheet
 	}
-	same := func(*signin.Pending) {}
-	blind := func(change func(*signin.Pending)) page.Sheet {
+	same := func(*challenge.State) {}
+	blind := func(change func(*challenge.State)) page.Sheet {
 		r.Header.Del("Cookie")
 		defer r.Header.Set("Cookie", probe)
 		return sheet(change)
@@ -164,50 +166,52 @@ func verifyStories(t *testing.T, lang string) []story {
 				"button#verify", "button[formaction=/signin/code]", "p#delivery[role=status]", "Handed to the mail server at 10:02:11",
 				"You can ask for a new code in 24 s", "Codes work for 15 minutes.", "j•••@example.com", "form[action=/signin/cancel]", "Start again"},
 			[]string{"input[maxlength]", "button[formaction=/signin/other]", "a#check", "p[role=alert]"}},
-		{"verify-trust", sheet(func(p *signin.Pending) {
-			p.Trust, p.Why = signin.TrustOffer{Days: 30}, signin.Why{Reason: trust.OtherNetwork}
+		{"verify-trust", sheet(func(p *challenge.State) {
+			p.Trust, p.Why = challenge.TrustOffer{Days: 30}, challenge.StepReason{Reason: trust.OtherNetwork}
 		}), 200,
 			[]string{"input#trust[type=checkbox]", "input#trust[name=trust]", "Trust this device for 30 days", "Do not use this on a shared computer.",
 				"Why was I asked?", "Your network has changed.", "a[href=/help/trust]"},
 			[]string{"input#trust[checked]", "input#trust[disabled]"}},
-		{"verify-trust-ticked", sheet(func(p *signin.Pending) {
-			p.Trust, p.Why = signin.TrustOffer{Days: 1, Ticked: true}, signin.Why{Reason: trust.Expired, Verified: now.Add(-24 * 31 * time.Hour)}
+		{"verify-trust-ticked", sheet(func(p *challenge.State) {
+			p.Trust, p.Why = challenge.TrustOffer{Days: 1, Requested: true}, challenge.StepReason{Reason: trust.Expired, VerifiedAt: now.Add(-24 * 31 * time.Hour)}
 		}), 200,
 			[]string{"input#trust[checked]", "Trust this device for 1 day", "It is more than 30 days since 5 Oct 2026, when you were last verified here."}, nil},
-		{"verify-trust-lost", sheet(func(p *signin.Pending) { p.Trust = signin.TrustOffer{Days: 30, Lost: true} }), 200,
+		{"verify-trust-lost", sheet(func(p *challenge.State) { p.Trust = challenge.TrustOffer{Days: 30, NetworkUnknown: true} }), 200,
 			[]string{"input#trust[disabled]", "Not possible here: this server cannot see which network you come from."}, []string{"Why was I asked?"}},
-		{"verify-trust-blocked", blind(func(p *signin.Pending) { p.Trust = signin.TrustOffer{Days: 30} }), 200,
+		{"verify-trust-blocked", blind(func(p *challenge.State) { p.Trust = challenge.TrustOffer{Days: 30} }), 200,
 			[]string{"input#trust[disabled]", "Not possible here: your browser does not keep what would be needed for it.", "a[href=/help/trust]"}, nil},
-		{"verify-waiting", sheet(func(p *signin.Pending) { p.Challenge.Delivery = signin.Delivery{State: "waiting"} }), 200,
+		{"verify-waiting", sheet(func(p *challenge.State) { p.Challenge.Delivery = challenge.Delivery{State: "waiting"} }), 200,
 			[]string{"Waiting to be sent…", "a#check"}, nil},
-		{"verify-refused", sheet(func(p *signin.Pending) {
+		{"verify-refused", sheet(func(p *challenge.State) {
 			p.Challenge.Delivery.State = "refused"
 			p.Offers = append(p.Offers, offer(app{}, ""))
-			p.Challenge.Again = now.Add(-time.Second)
+			p.Challenge.ResendAt = now.Add(-time.Second)
 		}), 200,
 			[]string{"button[formaction=/signin/other]", "The mail server refused the message."}, []string{"You can ask for a new code in"}},
-		{"verify-call", sheet(func(p *signin.Pending) { p.Challenge.Offer = offer(call{}, "•••• 123") }), 200,
+		{"verify-call", sheet(func(p *challenge.State) { p.Challenge.Offer = offer(call{}, "•••• 123") }), 200,
 			[]string{"Enter the code that you hear. We are sending it to •••• 123.", "Handed over for sending at 10:02:11"}, nil},
-		{"verify-app", sheet(func(p *signin.Pending) { *p.Challenge = signin.Challenge{Offer: offer(app{}, ""), TriesLeft: 5} }), 200,
+		{"verify-app", sheet(func(p *challenge.State) { *p.Challenge = challenge.Challenge{Offer: offer(app{}, ""), GuessesLeft: 5} }), 200,
 			[]string{"Enter the code from your app for Example & Söhne"}, []string{"button[formaction]", "p#delivery", "Codes work"}},
-		{"verify-app-clock", problem(sheet(func(p *signin.Pending) { *p.Challenge = signin.Challenge{Offer: offer(app{}, ""), TriesLeft: 5} }),
-			s.codeProblem(r, signin.Challenge{Offer: signin.Offer{About: app{}.About()}}, slow)), 422, []string{"Your clock is 3 min behind.", "p#code-wrong", "input#code[autofocus]"}, []string{seed}},
-		{"verify-paper", sheet(func(p *signin.Pending) { *p.Challenge = signin.Challenge{Offer: offer(paper{}, ""), TriesLeft: 5} }), 200,
+		{"verify-app-clock", problem(sheet(func(p *challenge.State) { *p.Challenge = challenge.Challenge{Offer: offer(app{}, ""), GuessesLeft: 5} }),
+			s.codeProblem(r, challenge.Challenge{Offer: challenge.Offer{About: app{}.About()}}, slow)), 422, []string{"Your clock is 3 min behind.", "p#code-wrong", "input#code[autofocus]"}, []string{seed}},
+		{"verify-paper", sheet(func(p *challenge.State) {
+			*p.Challenge = challenge.Challenge{Offer: offer(paper{}, ""), GuessesLeft: 5}
+		}), 200,
 			[]string{"input#code[autocomplete=off]"}, []string{"input#code[inputmode]", "p#code-hint", "6-digit"}},
-		{"verify-hard", sheet(func(p *signin.Pending) { p.Challenge.Hard, p.Challenge.About.Given = true, true }), 200,
+		{"verify-hard", sheet(func(p *challenge.State) { p.Challenge.LongCode, p.Challenge.About.Given = true, true }), 200,
 			[]string{"input#code[autocomplete=off]", "input#code[data-link]", "Enter the longer code that we have sent", "needs a longer code", "Capital or small letters", "Change your password once you are in."},
 			[]string{"input#code[inputmode]", "6-digit", "p#code-hint[data-script]"}},
-		{"verify-hard-app", sheet(func(p *signin.Pending) {
-			*p.Challenge = signin.Challenge{Offer: offer(app{}, ""), TriesLeft: 5, Hard: true}
+		{"verify-hard-app", sheet(func(p *challenge.State) {
+			*p.Challenge = challenge.Challenge{Offer: offer(app{}, ""), GuessesLeft: 5, LongCode: true}
 			p.Challenge.About.Right = 2
 		}), 200, []string{"Two codes of 6 digits, one after the other.", "needs a longer code"}, []string{"input#code[data-link]", "p#code-hint[data-script]"}},
-		{"verify-longer", with(t, sheet(func(p *signin.Pending) { p.Challenge.Hard = true }), "code", signin.ErrLonger), 422,
+		{"verify-longer", with(t, sheet(func(p *challenge.State) { p.Challenge.LongCode = true }), "code", challenge.ErrLongCodeNeeded), 422,
 			[]string{"p#code-wrong[role=alert]", "That code cannot be checked any more"}, []string{seed}},
 		{"verify-slow", slowly(sheet(same), "code", 15), 429, []string{"p#code-wrong[role=alert]", "Too many wrong ones in a row. You can try again in 15 s.", "input#code[autofocus]"}, []string{seed}},
-		{"verify-stepup", sheet(func(p *signin.Pending) { p.StepUp = true }), 200, []string{"Cancel"}, []string{"Start again"}},
-		{"verify-stepup-ended", endedSheet(sheet(func(p *signin.Pending) { p.StepUp, p.ReturnTo = true, "/settings/email" })), 429,
+		{"verify-stepup", sheet(func(p *challenge.State) { p.StepUp = true }), 200, []string{"Cancel"}, []string{"Start again"}},
+		{"verify-stepup-ended", endedSheet(sheet(func(p *challenge.State) { p.StepUp, p.ReturnTo = true, "/settings/email" })), 429,
 			[]string{"a[href=/settings/confirm?return_to=%2Fsettings%2Femail]"}, []string{"form"}},
-		{"verify-nomore", sheet(func(p *signin.Pending) { p.Challenge.Again = time.Time{} }), 200,
+		{"verify-nomore", sheet(func(p *challenge.State) { p.Challenge.ResendAt = time.Time{} }), 200,
 			[]string{"No more codes can be sent"}, []string{"button[formaction]"}},
 		{"verify-wrong", with(t, sheet(same), "code", factor.ErrIncorrect), 422,
 			[]string{seed, "input#code[aria-invalid=true]", "p#code-wrong[role=alert]", "input#code[autofocus]", "Codes work for 15 minutes.", "button[formaction=/signin/code]"},
@@ -272,7 +276,7 @@ func settingsStories(t *testing.T, lang string) []story {
 		{"password-common", with(t, passwordSheet(jane, goal{}), "password", seal.ErrCommon), 422, []string{"p#password-wrong", "input#password[autofocus]"}, nil},
 		{"password-current", empty(passwordSheet(jane, goal{}), page.Problem{Field: "current", Key: "problem.password.current"}), 422, []string{"p#current-wrong"}, nil},
 		{"password-done", noticeSheet(passwordDone), 200, []string{"a[href=/settings]"}, nil},
-		{"sessions", sessionsSheet(lang, jane, []signin.Session{jane, other}), 200,
+		{"sessions", sessionsSheet(lang, jane, []session.Session{jane, other}), 200,
 			[]string{"This one", "Firefox on Windows", "an unknown browser", "form[action=/settings/sessions/s2/end]", "2001:db8::1", "form[action=/settings/sessions/end]", "5 Nov 2026, 10:02 UTC"}, nil},
 	}
 }
@@ -285,7 +289,7 @@ func deviceStories(lang string) []story {
 		Questions: []questionRow{{now, "Your network has changed.", "Firefox on Windows", "198.51.100.7", "Firefox on Windows", "203.0.113.5", "ABCDEFGHIJKLMNOP"}, {At: now, Why: "This browser has no trust record for your account.", Browser: "Safari on iOS", Place: "192.0.2.9", Trace: "QRSTUVWXYZ234567"}},
 	}
 	off := site()
-	off.Engine.Devices.Policy.Life = 0
+	off.Devices.Policy.Life = 0
 	return []story{
 		{"devices", s.devicesSheet(w, full), 200,
 			[]string{"This one", "Firefox on Windows", "203.0.113.5, 2001:db8::/64", "form[action=/settings/devices/d2/forget]", "form[action=/settings/devices/forget]", "not yet", "Your network has changed.", "ABCDEFGHIJKLMNOP", "a[href=/help/trust]"}, nil},

@@ -25,7 +25,7 @@ func (s *Site) undo(w http.ResponseWriter, r *http.Request) error {
 		sheet.Status = http.StatusUnprocessableEntity
 		return s.print(w, r, sheet)
 	}
-	if err := s.Engine.Undo(r.Context(), form["token"], s.Pages.From(r)); err != nil {
+	if err := s.Accounts.UndoChange(r.Context(), form["token"], s.Pages.From(r)); err != nil {
 		return s.reprint(w, r, sheet, "token", err)
 	}
 	return redirect(w, r, "/undo/done")

@@ -7,10 +7,10 @@ import (
 	"time"
 
 	"twostep.example/twostep/factor"
-	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/challenge"
 	"twostep.example/twostep/internal/i18n"
 	"twostep.example/twostep/internal/page"
-	"twostep.example/twostep/internal/signin"
+	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/trust"
 )
 
@@ -47,8 +47,8 @@ func (s *Site) verifySheet(r *http.Request, p pending) (page.Sheet, error) {
 		sending: s.sending(w, *c),
 		Lead:    s.lead(w, *c),
 		answer:  answerTo(*c),
-		Hard:    c.Hard,
-		Minutes: int(c.Valid / time.Minute),
+		Hard:    c.LongCode,
+		Minutes: int(c.CodeTTL / time.Minute),
 		Other:   len(p.Offers) > 1,
 		StepUp:  p.StepUp,
 		Trust:   s.trustBox(r, p.Trust),
@@ -65,21 +65,21 @@ func (s *Site) verifySheet(r *http.Request, p pending) (page.Sheet, error) {
 
 // why is why the second step is asked for, in one line. Where the person has been before is
 // not for somebody who has only given the password.
-func (s *Site) why(w i18n.Words, why signin.Why) string {
+func (s *Site) why(w i18n.Words, why challenge.StepReason) string {
 	if why.Reason == "" {
 		return ""
 	}
-	return w.Say("why."+string(why.Reason), "Date", s.Pages.Date(w, why.Verified), "Count", s.Engine.Devices.Days())
+	return w.Say("why."+string(why.Reason), "Date", s.Pages.Date(w, why.VerifiedAt), "Count", s.Devices.Days())
 }
 
 // trustBox is the checkbox as this browser may use it: one that does not bring back the
 // cookie that the page before gave it would not keep the record either.
-func (s *Site) trustBox(r *http.Request, offer signin.TrustOffer) trustBox {
-	box := trustBox{Days: offer.Days, Ticked: offer.Ticked}
+func (s *Site) trustBox(r *http.Request, offer challenge.TrustOffer) trustBox {
+	box := trustBox{Days: offer.Days, Ticked: offer.Requested}
 	if _, kept := s.Pages.Probed(r); !kept {
 		box.Closed = "trust.blocked"
 	}
-	if offer.Lost {
+	if offer.NetworkUnknown {
 		box.Closed = "trust.lost"
 	}
 	return box
@@ -88,7 +88,7 @@ func (s *Site) trustBox(r *http.Request, offer signin.TrustOffer) trustBox {
 func (s *Site) showVerify(w http.ResponseWriter, r *http.Request, p pending) error {
 	switch step := s.step(p); step {
 	case "":
-		return signin.ErrNoSignIn
+		return challenge.ErrNoAttempt
 	case "/signin/method":
 		return redirect(w, r, step)
 	}
@@ -96,7 +96,7 @@ func (s *Site) showVerify(w http.ResponseWriter, r *http.Request, p pending) err
 	if err != nil {
 		return err
 	}
-	if p.Challenge.TriesLeft == 0 {
+	if p.Challenge.GuessesLeft == 0 {
 		sheet = endedSheet(sheet)
 	}
 	return s.print(w, r, sheet)
@@ -110,10 +110,10 @@ func (s *Site) verify(w http.ResponseWriter, r *http.Request, p pending) error {
 	if err != nil {
 		return err
 	}
-	if err := s.tick(r, &p, form); err != nil {
+	if err := s.tick(&p, form); err != nil {
 		return err
 	}
-	entry, err := s.Engine.Verify(r.Context(), p.token, url.Values{"code": {form["code"]}}, s.Pages.From(r))
+	entry, err := p.Verify(r.Context(), url.Values{"code": {form["code"]}})
 	if err != nil {
 		return s.verifyAgain(w, r, p, err)
 	}
@@ -124,27 +124,26 @@ func (s *Site) verify(w http.ResponseWriter, r *http.Request, p pending) error {
 }
 
 // tick keeps whether the box was ticked when a button of its form was pressed.
-func (s *Site) tick(r *http.Request, p *pending, form page.Values) error {
+func (s *Site) tick(p *pending, form page.Values) error {
 	ticked := form["trust"] != ""
 	if ticked && form["trust"] != "1" && form["trust"] != "on" {
 		return page.ErrForm
 	}
-	if p.Trust.Days == 0 || p.Trust.Ticked == ticked {
+	if p.Trust.Days == 0 || p.Trust.Requested == ticked {
 		return nil
 	}
-	p.Trust.Ticked = ticked && !p.Trust.Lost
-	err := s.Engine.Tick(r.Context(), p.token, ticked)
-	if errors.Is(err, signin.ErrNoSignIn) {
-		return nil // it is over, and whatever was pressed says so
-	}
-	return err
+	p.SetTrust(ticked)
+	return nil
 }
 
 // tickTrust keeps the box as the script tells it, so that it is there after a reload.
 func (s *Site) tickTrust(w http.ResponseWriter, r *http.Request, p pending) error {
 	form, err := page.Form(w, r, "trust")
 	if err == nil {
-		err = s.tick(r, &p, form)
+		err = s.tick(&p, form)
+	}
+	if err == nil {
+		err = p.Save(r.Context())
 	}
 	if err == nil {
 		w.WriteHeader(http.StatusNoContent)
@@ -158,7 +157,10 @@ func (s *Site) otherMethod(w http.ResponseWriter, r *http.Request, p pending) er
 	if err != nil {
 		return err
 	}
-	if err := s.tick(r, &p, form); err != nil {
+	if err := s.tick(&p, form); err != nil {
+		return err
+	}
+	if err := p.Save(r.Context()); err != nil {
 		return err
 	}
 	return redirect(w, r, "/signin/method")
@@ -167,9 +169,9 @@ func (s *Site) otherMethod(w http.ResponseWriter, r *http.Request, p pending) er
 // verifyAgain prints the code page with what was wrong. A wrong, an expired and a used
 // code are one error and look the same to the byte.
 func (s *Site) verifyAgain(w http.ResponseWriter, r *http.Request, p pending, wrong error) error {
-	ended := errors.Is(wrong, signin.ErrTooManyTries)
-	early, wait := errors.AsType[*account.WaitError](wrong)
-	longer := errors.Is(wrong, signin.ErrLonger)
+	ended := errors.Is(wrong, challenge.ErrTooManyGuesses)
+	early, wait := errors.AsType[*ratelimit.LimitedError](wrong)
+	longer := errors.Is(wrong, challenge.ErrLongCodeNeeded)
 	if !ended && !wait && !longer && !errors.Is(wrong, factor.ErrIncorrect) && !errors.Is(wrong, factor.ErrMalformed) {
 		return wrong
 	}
@@ -178,7 +180,7 @@ func (s *Site) verifyAgain(w http.ResponseWriter, r *http.Request, p pending, wr
 		if err != nil {
 			return err
 		}
-		p.Pending = again.Pending
+		p.Attempt = again.Attempt
 	}
 	if p.Challenge == nil {
 		return wrong // nothing was asked: the error page says it
@@ -191,14 +193,14 @@ func (s *Site) verifyAgain(w http.ResponseWriter, r *http.Request, p pending, wr
 		return s.print(w, r, endedSheet(sheet))
 	}
 	if wait {
-		return s.slow(w, r, sheet, "code", early.Until)
+		return s.slow(w, r, sheet, "code", early.RetryAt)
 	}
 	sheet.Status, sheet.Problems = http.StatusUnprocessableEntity, []page.Problem{s.codeProblem(r, *p.Challenge, wrong)}
 	return s.print(w, r, sheet)
 }
 
 // codeProblem is what stands beside the field of a code that is not right.
-func (s *Site) codeProblem(r *http.Request, c signin.Challenge, wrong error) page.Problem {
+func (s *Site) codeProblem(r *http.Request, c challenge.Challenge, wrong error) page.Problem {
 	problem, ok := s.refusal(s.spoken(s.Pages.Words(r), c.About, ""), wrong)
 	if !ok {
 		_, problem.Key, _ = page.Explain(wrong)
@@ -223,12 +225,12 @@ func (s *Site) sendCode(w http.ResponseWriter, r *http.Request, p pending) error
 	if err != nil {
 		return err
 	}
-	if err := s.tick(r, &p, form); err != nil {
+	if err := s.tick(&p, form); err != nil {
 		return err
 	}
-	err = s.Engine.Resend(r.Context(), p.token, s.Pages.From(r))
-	if early, ok := errors.AsType[*account.WaitError](err); ok && p.Challenge != nil {
-		return s.tooEarly(w, r, p, early.Until)
+	err = p.Resend(r.Context())
+	if early, ok := errors.AsType[*ratelimit.LimitedError](err); ok && p.Challenge != nil {
+		return s.tooEarly(w, r, p, early.RetryAt)
 	}
 	if err != nil {
 		return err
@@ -250,12 +252,12 @@ func (s *Site) tooEarly(w http.ResponseWriter, r *http.Request, p pending, until
 // deliveryStatus answers a script, which a redirect to a page would not help. Without a
 // pending sign-in there is nothing to tell: it was asked while the code was being checked.
 func (s *Site) deliveryStatus(w http.ResponseWriter, r *http.Request) error {
-	p, err := s.onTheWay(r)
-	if errors.Is(err, signin.ErrNoSignIn) || err == nil && p.Challenge == nil {
-		return s.writeStatus(w, r, signin.Challenge{})
+	c, err := s.Challenges.LoadDelivery(r.Context(), s.Pages.Cookie(r, page.SignInCookie), s.Pages.From(r))
+	if errors.Is(err, challenge.ErrNoAttempt) || err == nil && c == nil {
+		return s.writeStatus(w, r, challenge.Challenge{})
 	}
 	if err != nil {
 		return err
 	}
-	return s.writeStatus(w, r, *p.Challenge)
+	return s.writeStatus(w, r, *c)
 }

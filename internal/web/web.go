@@ -12,18 +12,28 @@ import (
 	"time"
 
 	"twostep.example/twostep/delivery"
+	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/challenge"
+	"twostep.example/twostep/internal/device"
+	"twostep.example/twostep/internal/enroll"
 	"twostep.example/twostep/internal/grant"
 	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/session"
 	"twostep.example/twostep/internal/signin"
 )
 
 // Site is the pages of one server.
 type Site struct {
-	Engine *signin.Engine
-	Pages  *page.Printer
-	Grants *grant.Grants       // nil: nobody goes to an app
-	Inbox  *delivery.Inbox     // nil: there is no /inbox
-	Turn   func(time.Duration) // moves the server's clock forward; nil: the inbox has no such button
+	Accounts    *account.Accounts
+	Devices     *device.Devices
+	Sessions    *session.Sessions
+	Challenges  *challenge.Challenges
+	Enrollments *enroll.Enrollments
+	SignIns     *signin.SignIns
+	Pages       *page.Printer
+	Grants      *grant.Grants       // nil: nobody goes to an app
+	Inbox       *delivery.Inbox     // nil: there is no /inbox
+	Turn        func(time.Duration) // moves the server's clock forward; nil: the inbox has no such button
 }
 
 //go:embed pages/*.html
@@ -89,18 +99,16 @@ func (s *Site) Routes() []page.Route {
 	return slices.Concat(routes, s.enrollRoutes(), s.inboxRoutes())
 }
 
-// pending is somebody on the way in, with the token that says so. It is another type
-// than person, so that no handler can take one for the other.
+// pending is an attempt at a sign-in or a step-up. It is another type than person, so that no
+// handler can take one for the other.
 type pending struct {
-	signin.Pending
-	token string
-	goal  goal
+	*challenge.Attempt
+	goal goal
 }
 
 // person is somebody who is in.
 type person struct {
-	signin.Session
-	token string
+	session.Session
 }
 
 func (s *Site) open(pattern string, h page.Handler) page.Route {
@@ -134,20 +142,20 @@ func (s *Site) session(pattern string, h func(http.ResponseWriter, *http.Request
 func (s *Site) onTheWay(r *http.Request) (pending, error) {
 	token := s.Pages.Cookie(r, page.SignInCookie)
 	if token == "" {
-		return pending{}, signin.ErrNoSignIn
+		return pending{}, challenge.ErrNoAttempt
 	}
-	p, err := s.Engine.Pending(r.Context(), token, s.Pages.From(r))
-	return pending{Pending: p, token: token}, err
+	a, err := s.Challenges.Load(r.Context(), token, s.Pages.From(r))
+	return pending{Attempt: a}, err
 }
 
-// in is the session of the request, or signin.ErrNoSession.
+// in is the session of the request, or session.ErrNoSession.
 func (s *Site) in(r *http.Request) (person, error) {
 	token := s.Pages.Cookie(r, page.SessionCookie)
 	if token == "" {
-		return person{}, signin.ErrNoSession
+		return person{}, session.ErrNoSession
 	}
-	session, err := s.Engine.Session(r.Context(), token)
-	return person{session, token}, err
+	found, err := s.Sessions.Get(r.Context(), token)
+	return person{found}, err
 }
 
 // print prints a page of this room.

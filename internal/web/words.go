@@ -7,9 +7,9 @@ import (
 	"strings"
 
 	"twostep.example/twostep/factor"
+	"twostep.example/twostep/internal/challenge"
 	"twostep.example/twostep/internal/i18n"
 	"twostep.example/twostep/internal/page"
-	"twostep.example/twostep/internal/signin"
 )
 
 // spoken are the words of a method, with the place its messages go to. What a method
@@ -72,9 +72,9 @@ type answer struct {
 	Hint   string // a word key, beside other answers
 }
 
-func answerTo(c signin.Challenge) answer {
+func answerTo(c challenge.Challenge) answer {
 	switch {
-	case !c.Hard || !digits(c.About):
+	case !c.LongCode || !digits(c.About):
 		return answer{Digits: digits(c.About)}
 	case c.About.Right > 0:
 		return answer{Hint: "verify.hint.pair"}
@@ -83,9 +83,9 @@ func answerTo(c signin.Challenge) answer {
 }
 
 // lead is what to do about a challenge.
-func (s *Site) lead(w i18n.Words, c signin.Challenge) string {
+func (s *Site) lead(w i18n.Words, c challenge.Challenge) string {
 	said := s.spoken(w, c.About, c.Masked)
-	if c.Hard && digits(c.About) {
+	if c.LongCode && digits(c.About) {
 		return cmp.Or(said.Longer, w.Say("verify.longer"))
 	}
 	return said.Lead

@@ -12,16 +12,16 @@ import (
 	"testing"
 )
 
-// program are the files of the program itself, tests and test rooms left out.
-func program(t *testing.T) map[string]*ast.File {
+// programFiles are the files of the program itself, without tests and what serves them.
+func programFiles(t *testing.T) map[string]*ast.File {
 	t.Helper()
 	files := map[string]*ast.File{}
 	err := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-		for _, room := range []string{"../../test", "../../build", "../../tools", "../../internal/store/storetest", "../../.git"} {
-			if d.IsDir() && path == room {
+		for _, folder := range []string{"../../test", "../../build", "../../tools", "../../internal/store/storetest", "../../.git"} {
+			if d.IsDir() && path == folder {
 				return fs.SkipDir
 			}
 		}
@@ -37,7 +37,7 @@ func program(t *testing.T) map[string]*ast.File {
 	return files
 }
 
-// callers are the functions that call something of this name, as "file Function".
+// callers returns the functions that call something of this name, as "file Function".
 func callers(files map[string]*ast.File, name string) (all []string) {
 	for path, file := range files {
 		for _, decl := range file.Decls {
@@ -57,10 +57,11 @@ func callers(files map[string]*ast.File, name string) (all []string) {
 	return slices.Compact(all)
 }
 
-// ATT-004, ATT-037: another place makes sessions, compares codes or checks passwords, and
-// forgets what the first one counts.
-func TestATT004_037(t *testing.T) {
-	files := program(t)
+// Another place creates sessions, compares codes or checks passwords without what the known places
+// count. A new caller must be added here on purpose.
+func TestSecurityDecisionsHaveKnownCallers(t *testing.T) {
+	t.Parallel()
+	files := programFiles(t)
 	for name, want := range map[string][]string{
 		"AddSession":    {"internal/signin/challenge.go enter", "internal/signin/session.go carryOn", "internal/signin/trusted.go enterTrusted"},
 		"enterTrusted":  {"internal/signin/signin.go Begin"},
@@ -84,7 +85,7 @@ func TestATT004_037(t *testing.T) {
 		// Whatever raises the epoch ends trust, and only a full proof begins it.
 		"EndTrust":   {"internal/account/notice.go Undo", "internal/account/password.go Reset", "internal/account/trust.go Disable", "internal/account/trust.go Distrust", "internal/device/owned.go ForgetDevices", "internal/signin/factors.go tellUsed", "internal/signin/password.go ChangePassword", "internal/signin/session.go SignOutEverywhere", "internal/signin/session.go rekey"},
 		"RaiseEpoch": {"internal/signin/session.go SignOutEverywhere", "internal/signin/session.go rekey"},
-		// A code and a refresh token are used up in one place, and only the one door gives an app its code.
+		// A code and a refresh token are used up in one place, and one place gives an app its code.
 		"UseGrant":    {"internal/grant/grant.go use"},
 		"UseToken":    {"internal/grant/token.go rotate"},
 		"Issue":       {"internal/oidc/continue.go allow"},
@@ -92,6 +93,7 @@ func TestATT004_037(t *testing.T) {
 		"savePlaces":  {"internal/device/device.go AddPlace"},
 		"AddPlace":    {"internal/device/device.go savePlaces", "internal/signin/trusted.go meet"},
 		"meet":        {"internal/signin/challenge.go accept"},
+		"LowCost":     nil, // for tests alone
 	} {
 		if got := callers(files, name); !slices.Equal(got, want) {
 			t.Errorf("%s is called by %q, want %q", name, got, want)
@@ -99,17 +101,18 @@ func TestATT004_037(t *testing.T) {
 	}
 }
 
-// shortHashes is where SHA-1 is what others have chosen: the list of known passwords, the codes of
-// apps (RFC 6238) and the signature of one gateway.
+// shortHashes are the files that use SHA-1 because an outside format does: the list of known passwords,
+// the codes of authenticator apps (RFC 6238) and the signature of one gateway.
 var shortHashes = []string{"internal/check/methods.go", "internal/seal/blocklist.go", "factor/totp/code.go", "delivery/receipt.go"}
 
-// macs are the files outside internal/seal that make keyed hashes, for others to read.
+// macs are the files outside internal/seal that make keyed hashes, for formats of others.
 var macs = []string{"internal/check/methods.go", "factor/totp/code.go", "delivery/receipt.go", "delivery/gateway_sigv4.go"}
 
-// ATT-066, ATT-096, ATT-167, ATT-285: a random source that can be foretold, a comparison whose time
-// tells, a hole in the protection against other sites, a page made by the wrong template engine.
-func TestATT066_096_167_285(t *testing.T) {
-	files := program(t)
+// The program uses a predictable random source, a weak hash, a comparison that depends on the content
+// in time, a hole in the cross-site protection, or a template engine that does not escape.
+func TestNoWeakPackagesOrComparisons(t *testing.T) {
+	t.Parallel()
+	files := programFiles(t)
 	for path, file := range files {
 		for _, i := range file.Imports {
 			name, err := strconv.Unquote(i.Path.Value)
@@ -126,7 +129,7 @@ func TestATT066_096_167_285(t *testing.T) {
 			}
 		}
 	}
-	if got := callers(files, "AddInsecureBypassPattern"); !slices.Equal(got, []string{"twostep.go door"}) { // for the doors that TestATT165_doors names
+	if got := callers(files, "AddInsecureBypassPattern"); !slices.Equal(got, []string{"twostep.go door"}) { // for the routes that TestCrossSiteRoutesAreListed names
 		t.Errorf("AddInsecureBypassPattern is called by %q", got)
 	}
 	for _, name := range []string{"AddTrustedOrigin", "InsecureSkipVerify", "HTMLAttr", "JSStr", "DeepEqual"} {
@@ -149,9 +152,10 @@ func TestATT066_096_167_285(t *testing.T) {
 	}
 }
 
-// ATT-250, ATT-244: a query is put together from pieces.
-func TestATT244_250(t *testing.T) {
-	for path, file := range program(t) {
+// A query is put together from input.
+func TestQueriesAreConstants(t *testing.T) {
+	t.Parallel()
+	for path, file := range programFiles(t) {
 		if !strings.HasPrefix(path, "internal/store/") { // where alone there are queries, as TestHouse sees to
 			continue
 		}
@@ -167,7 +171,7 @@ func TestATT244_250(t *testing.T) {
 			if inside, ok := call.Args[1].(*ast.Ident); ok && (inside.Name == "query" || inside.Name == "old") {
 				return true // handed on, or one of a fixed list
 			}
-			if !fixed(call.Args[1]) {
+			if !isConstant(call.Args[1]) {
 				t.Errorf("%s: %s with a query that is not fixed", path, s.Sel.Name)
 			}
 			return true
@@ -175,15 +179,15 @@ func TestATT244_250(t *testing.T) {
 	}
 }
 
-// fixed tells whether an expression is made of literals and names of constants.
-func fixed(e ast.Expr) bool {
+// isConstant reports whether an expression is made of literals and names of constants.
+func isConstant(e ast.Expr) bool {
 	switch e := e.(type) {
 	case *ast.BasicLit:
 		return e.Kind == token.STRING
 	case *ast.Ident:
 		return slices.Contains([]string{"accountColumns", "signInColumns", "sessionColumns", "challengeColumns", "decisionColumns", "placeColumns", "debitColumns", "codeColumns", "grantColumns", "tokenColumns", "liveSession", "sessionAndAccount", "liveGrant", "seen", "due"}, e.Name)
 	case *ast.BinaryExpr:
-		return e.Op == token.ADD && fixed(e.X) && fixed(e.Y)
+		return e.Op == token.ADD && isConstant(e.X) && isConstant(e.Y)
 	}
 	return false
 }

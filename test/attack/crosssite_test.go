@@ -9,19 +9,19 @@ import (
 	"twostep.example/twostep/test/e2e/live"
 )
 
-// visitor is a browser that has all that a form on another site could use: a session and
-// a pending sign-in.
-func (h *house) visitor() *live.Browser {
+// visitor returns a browser that has all that a form on another site could use: a session and a pending
+// sign-in.
+func (h *server) visitor() *live.Browser {
 	h.Browser().Get("/oauth2/jwks") // the first look makes the keys
 	b := h.Browser()
 	b.SignIn()
 	b.Password()
-	h.settle()
+	h.WaitForOutbox()
 	return b
 }
 
-// foreign are the ways in which another site makes a browser send something.
-func (h *house) foreign() map[string][]string {
+// crossSiteHeaders returns the headers of every way in which another site can make a browser send a form.
+func (h *server) crossSiteHeaders() map[string][]string {
 	return map[string][]string{
 		"another origin":       {form, "Origin: https://evil.example"},
 		"no origin":            {form, "Origin: null"},
@@ -39,10 +39,11 @@ func (h *house) foreign() map[string][]string {
 	}
 }
 
-// ATT-165, ATT-168: another site posts a form of ours: its own password (to sign the
-// victim in as the attacker), a new password, sign out. Every POST route, every way.
-func TestATT165_168(t *testing.T) {
-	each(t, func(h *house) {
+// Another site posts a form of ours: its own password (to sign the victim in as the attacker), a new
+// password, sign out. Every POST route is tried in every way a browser can send it.
+func TestFormsFromOtherSitesAreRefused(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(h *server) {
 		b := h.visitor()
 		before := h.contents()
 		for _, r := range inventory {
@@ -50,7 +51,7 @@ func TestATT165_168(t *testing.T) {
 			if method != http.MethodPost || strings.HasPrefix(path, "/inbox") {
 				continue
 			}
-			for name, headers := range h.foreign() {
+			for name, headers := range h.crossSiteHeaders() {
 				form := r.form
 				if form == "" {
 					form = "x=" // so that there is a body, as in a form with its button
@@ -71,16 +72,17 @@ func TestATT165_168(t *testing.T) {
 		if h.contents() != before {
 			h.T.Error("a form from another site changed a row")
 		}
-		if _, in := isIn(b); !in {
+		if _, in := signedIn(b); !in {
 			h.T.Error("a form from another site signed the visitor out")
 		}
-	}, every(&phone{}))
+	}, allMethods(&phone{}))
 }
 
-// ATT-166: an image or a link changes something: GET and HEAD of every route, with what
-// its form would say in the query.
-func TestATT166(t *testing.T) {
-	each(t, func(h *house) {
+// An image or a link changes something: GET and HEAD of every route, with the content of its form in
+// the query.
+func TestReadingChangesNothing(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(h *server) {
 		b := h.visitor()
 		before, mails := h.contents(), h.Mail.Len()
 		for _, r := range inventory {
@@ -94,17 +96,17 @@ func TestATT166(t *testing.T) {
 		if now := h.contents(); now != before {
 			h.T.Errorf("reading changed a row:\n%s\n%s", before, now)
 		}
-		if h.settle(); h.Mail.Len() != mails {
+		if h.WaitForOutbox(); h.Mail.Len() != mails {
 			h.T.Error("reading sent a mail")
 		}
-		if _, in := isIn(b); !in || h.cookie(b, "signin") == "" {
+		if _, in := signedIn(b); !in || h.cookie(b, "signin") == "" {
 			h.T.Error("reading took a cookie away")
 		}
-	}, every(&phone{}))
+	}, allMethods(&phone{}))
 }
 
-// secured fails the test if an answer lacks one of the headers that every answer has.
-func (h *house) secured(what string, a live.Answer) {
+// wantSecurityHeaders fails the test if an answer lacks one of the headers that every answer has.
+func (h *server) wantSecurityHeaders(what string, a live.Answer) {
 	h.T.Helper()
 	resource, shared := "same-origin", a.Header.Get("Access-Control-Allow-Origin") != ""
 	if shared {
@@ -138,15 +140,17 @@ func (h *house) secured(what string, a live.Answer) {
 	}
 }
 
-// ATT-169, ATT-207, ATT-216: a page, or an error, can be framed, cached, sniffed or read from elsewhere.
-func TestATT169_207_216(t *testing.T) {
-	h := start(t, "", local(t))
+// A page or an error can be framed, cached, sniffed or read by another site, or repeats a header of
+// the request.
+func TestEveryAnswerHasSecurityHeaders(t *testing.T) {
+	t.Parallel()
+	h := start(t, "", withInbox(t))
 	b := h.visitor()
 	for _, r := range inventory {
 		method, path := path(r.pattern)
 		for _, headers := range [][]string{{form, "Sec-Fetch-Site: same-origin", "X-Forwarded-Host: evil.example"}, {"Content-Type: text/plain"}, {form, "Origin: null"}, {form, "Host: evil.example"}} {
 			a := b.Do(h.request(method, path, r.form, headers...))
-			h.secured(r.pattern, a)
+			h.wantSecurityHeaders(r.pattern, a)
 			if strings.Contains(a.Body, "evil.example") || strings.Contains(a.Header.Get("Location"), "evil") {
 				t.Errorf("%s: a header is reflected", r.pattern)
 			}
@@ -159,17 +163,18 @@ func TestATT169_207_216(t *testing.T) {
 		415: h.request("POST", "/signin", "{}", "Content-Type: application/json"), 421: h.request("GET", "/signin", "", "Host: evil.example"), 403: h.request("POST", "/signin", "", form, "Origin: null"),
 		500: h.request("POST", "/signin", "email=a%40example.com&password=x", form), 200: h.request("GET", "/healthz", ""),
 	} {
-		h.secured(http.StatusText(status), h.want(h.Browser().Do(r), status))
+		h.wantSecurityHeaders(http.StatusText(status), h.wantStatus(h.Browser().Do(r), status))
 	}
 	h.exec("ALTER TABLE gone RENAME TO accounts")
 	style := b.Get("/signin").Body
 	_, style, _ = strings.Cut(style, `stylesheet" href="`)
 	style, _, _ = strings.Cut(style, `"`)
-	h.secured(style, h.want(b.Get(style), 200))
+	h.wantSecurityHeaders(style, h.wantStatus(b.Get(style), 200))
 }
 
-// ATT-293: the address decides what a page says.
-func TestATT293(t *testing.T) {
+// A parameter of the URL puts text on a page.
+func TestQueryCannotPutTextOnAPage(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	for _, r := range inventory {
 		if method, path := path(r.pattern); method == "GET" && r.needs == page.Nothing && !strings.HasPrefix(path, "/inbox") {

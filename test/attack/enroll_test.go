@@ -8,18 +8,17 @@ import (
 	"time"
 
 	"twostep.example/twostep/internal/page"
-	"twostep.example/twostep/internal/store/storetest"
 	"twostep.example/twostep/test/e2e/live"
 )
 
-// settingsDoors are the routes that need a session, once for each method that is enrolled,
+// settingsRoutes are the routes that need a session, once for each method that is enrolled,
 // each with the form that a page of ours sends.
-func settingsDoors() (all []struct{ method, path, form string }) {
+func settingsRoutes() (all []struct{ method, path, form string }) {
 	for _, r := range inventory {
 		if r.needs != page.Session {
 			continue
 		}
-		for name, first := range enrolls {
+		for name, first := range enrolForms {
 			method, at := path(strings.ReplaceAll(r.pattern, "{path}", name))
 			form := r.form
 			if strings.HasSuffix(r.pattern, "{path}") && method == http.MethodPost {
@@ -33,22 +32,23 @@ func settingsDoors() (all []struct{ method, path, form string }) {
 	return all
 }
 
-// ATT-027, ATT-140, ATT-141, ATT-152, ATT-028: who has shown the password only walks through all pages that
-// change or show how the account proves itself, while the owner has a draft of each method open.
-func TestATT027_028_140_141_152(t *testing.T) {
-	each(t, func(h *house) {
-		owner := h.anna()
+// Somebody who has only given the password requests every settings page, while the owner has a draft
+// of each method open.
+func TestPasswordAloneOpensNoSettings(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(h *server) {
+		owner := h.annaSignedIn()
 		secret := h.addApp(owner)
-		h.leads(owner.Post("/settings/2step/recovery"), "/settings/2step/recovery")
-		printed := onPaper.FindAllString(owner.Get("/settings/2step/recovery").Body, -1)
+		h.wantRedirect(owner.Post("/settings/2step/recovery"), "/settings/2step/recovery")
+		printed := recoveryCode.FindAllString(owner.Get("/settings/2step/recovery").Body, -1)
 		drafted := h.draftApp(owner)
-		h.settle()
-		thief := h.Browser()
-		h.chosen(thief, live.AnnaEmail, live.AnnaPassword, "totp")
-		token := h.cookie(thief, "signin")
+		h.WaitForOutbox()
+		attacker := h.Browser()
+		h.choose(attacker, live.AnnaEmail, live.AnnaPassword, "totp")
+		token := h.cookie(attacker, "signin")
 		before, mails := h.contents(), h.Mail.Len()
-		for name, b := range map[string]*live.Browser{"its own cookie": thief, "the session's": h.with("session", token), "both": h.with("session", token, "signin", token)} {
-			for _, d := range settingsDoors() {
+		for name, b := range map[string]*live.Browser{"its own cookie": attacker, "the session's": h.withCookies("session", token), "both": h.withCookies("session", token, "signin", token)} {
+			for _, d := range settingsRoutes() {
 				a := b.Do(h.request(d.method, d.path, d.form, form, "Origin: "+h.URL, "Sec-Fetch-Site: same-origin"))
 				if a.StatusCode != http.StatusSeeOther || !strings.HasPrefix(a.Header.Get("Location"), "/signin") {
 					h.T.Errorf("%s %s with %s: %d to %q", d.method, d.path, name, a.StatusCode, a.Header.Get("Location"))
@@ -63,73 +63,74 @@ func TestATT027_028_140_141_152(t *testing.T) {
 		if h.contents() != before {
 			h.T.Error("half a sign-in changed a row")
 		}
-		if h.settle(); h.Mail.Len() != mails {
+		if h.WaitForOutbox(); h.Mail.Len() != mails {
 			h.T.Error("half a sign-in sent a message")
 		}
 		for _, path := range []string{"/settings/2step/app", "/settings", "/settings/2step/app/done"} { // and to the owner only while it waits
-			h.leads(owner.Post("/settings/2step/app/cancel"), "/settings")
+			h.wantRedirect(owner.Post("/settings/2step/app/cancel"), "/settings")
 			if a := owner.Get(path); strings.Contains(a.Body, secret) || strings.Contains(a.Body, drafted) {
 				h.T.Errorf("%s shows the secret again", path)
 			}
 		}
-	}, every(&phone{}))
+	}, allMethods(&phone{}))
 }
 
-// ATT-026, ATT-017, ATT-106: the token of a step-up is no session, the token of a sign-in proves no
-// session anew, and a step-up in another browser opens nothing of the other's.
-func TestATT026_tokens(t *testing.T) {
-	each(t, func(h *house) {
+// The token of a step-up is used as a session, the token of a sign-in proves a session again, and a
+// step-up in one browser is finished in another.
+func TestStepUpTokenIsNoSession(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(h *server) {
 		h.addBen()
-		b := h.anna()
+		b := h.annaSignedIn()
 		h.Turn(11 * time.Minute)
 		session := h.cookie(b, "session")
-		code := h.mailed(func() {
-			h.leads(b.Post("/settings/confirm", "password", live.AnnaPassword, "return_to", "/settings/2step/app"), "/signin/verify")
+		code := h.mailedCode(func() {
+			h.wantRedirect(b.Post("/settings/confirm", "password", live.AnnaPassword, "return_to", "/settings/2step/app"), "/signin/verify")
 		})
 		token := h.cookie(b, "signin")
-		for _, d := range settingsDoors() {
-			a := h.with("session", token, "signin", token).Do(h.request(d.method, d.path, d.form, form, "Origin: "+h.URL, "Sec-Fetch-Site: same-origin"))
+		for _, d := range settingsRoutes() {
+			a := h.withCookies("session", token, "signin", token).Do(h.request(d.method, d.path, d.form, form, "Origin: "+h.URL, "Sec-Fetch-Site: same-origin"))
 			if a.StatusCode != http.StatusSeeOther || !strings.HasPrefix(a.Header.Get("Location"), "/signin") {
 				h.T.Errorf("%s %s with the token of a step-up: %d to %q", d.method, d.path, a.StatusCode, a.Header.Get("Location"))
 			}
 		}
 		// An ordinary sign-in finishes beside it: the session stays as old as it was.
 		other := h.Browser()
-		ordinary := h.password(other, live.AnnaEmail, live.AnnaPassword)
-		h.want(other.Post("/signin/verify", "code", code), http.StatusUnprocessableEntity)
-		h.want(b.Post("/signin/verify", "code", ordinary), http.StatusUnprocessableEntity)
-		h.want(other.Post("/signin/verify", "code", ordinary), http.StatusSeeOther)
-		h.leads(b.Get("/settings/2step/sms"), "/settings/confirm")
-		// Typing the password again at the first door does not make a sign-in of the step-up.
-		again := h.with("signin", token)
-		h.want(again.Post("/signin", "email", live.AnnaEmail, "password", live.AnnaPassword), http.StatusSeeOther)
-		if h.one("SELECT count(*) FROM signins WHERE purpose = 'stepup'") != "1" || h.one("SELECT count(*) FROM signins WHERE purpose = 'signin' AND finished_at = 0") != "1" {
+		ordinary := h.passwordStep(other, live.AnnaEmail, live.AnnaPassword)
+		h.wantStatus(other.Post("/signin/verify", "code", code), http.StatusUnprocessableEntity)
+		h.wantStatus(b.Post("/signin/verify", "code", ordinary), http.StatusUnprocessableEntity)
+		h.wantStatus(other.Post("/signin/verify", "code", ordinary), http.StatusSeeOther)
+		h.wantRedirect(b.Get("/settings/2step/sms"), "/settings/confirm")
+		// Giving the password again on the sign-in page does not make a sign-in of the step-up.
+		again := h.withCookies("signin", token)
+		h.wantStatus(again.Post("/signin", "email", live.AnnaEmail, "password", live.AnnaPassword), http.StatusSeeOther)
+		if h.value("SELECT count(*) FROM attempts WHERE purpose = 'stepup'") != "1" || h.value("SELECT count(*) FROM attempts WHERE purpose = 'signin' AND finished_at = 0") != "1" {
 			h.T.Error("the sign-in goes on with the row of the step-up")
 		}
 		// Ben's session with Anna's step-up: she is proven, he is not.
-		ben := h.enter(h.Browser(), benEmail, benPassword)
+		ben := h.signIn(h.Browser(), benEmail, benPassword)
 		h.Turn(11 * time.Minute)
 		benSession := h.cookie(ben, "session")
-		sessions := storetest.Count(h.T, h.DB, "sessions")
-		mixed := h.with("session", benSession, "signin", token)
-		h.want(mixed.Post("/signin/verify", "code", live.Wrong(code)), http.StatusUnprocessableEntity)
-		h.leads(h.with("session", benSession).Get("/settings/2step/app"), "/settings/confirm")
-		h.want(b.Post("/signin/verify", "code", code), http.StatusSeeOther)
-		if storetest.Count(h.T, h.DB, "sessions") != sessions {
+		sessions := h.count("sessions")
+		mixed := h.withCookies("session", benSession, "signin", token)
+		h.wantStatus(mixed.Post("/signin/verify", "code", live.Wrong(code)), http.StatusUnprocessableEntity)
+		h.wantRedirect(h.withCookies("session", benSession).Get("/settings/2step/app"), "/settings/confirm")
+		h.wantStatus(b.Post("/signin/verify", "code", code), http.StatusSeeOther)
+		if h.count("sessions") != sessions {
 			h.T.Error("a step-up made a session more")
 		}
-		if _, in := isIn(h.with("session", session)); in {
+		if _, in := signedIn(h.withCookies("session", session)); in {
 			h.T.Error("the token of before the step-up still works")
 		}
-		h.leads(h.with("session", benSession).Get("/settings/2step/app"), "/settings/confirm")
-		h.want(b.Get("/settings/2step/sms"), http.StatusOK)
-	}, every(&phone{}))
+		h.wantRedirect(h.withCookies("session", benSession).Get("/settings/2step/app"), "/settings/confirm")
+		h.wantStatus(b.Get("/settings/2step/sms"), http.StatusOK)
+	}, allMethods(&phone{}))
 }
 
-// changes are the ways in which somebody who is in may change what proves them.
-func (h *house) changes(b *live.Browser) map[string]func() live.Answer {
-	id := func(method string) string { return h.one("SELECT id FROM factors WHERE method = '" + method + "'") }
-	app, sms, paper := id("totp"), id("sms"), id("recovery")
+// changes returns every way to change the factors of an account, by name.
+func (h *server) changes(b *live.Browser) map[string]func() live.Answer {
+	id := func(method string) string { return h.value("SELECT id FROM factors WHERE method = '" + method + "'") }
+	app, sms, codes := id("totp"), id("sms"), id("recovery")
 	return map[string]func() live.Answer{
 		"a second app":     func() live.Answer { return b.Post("/settings/2step/app", "name", "Other") },
 		"another number":   func() live.Answer { return b.Post("/settings/2step/sms", "country", "DE", "number", "015123456780") },
@@ -137,38 +138,38 @@ func (h *house) changes(b *live.Browser) map[string]func() live.Answer {
 		"other codes":      func() live.Answer { return b.Post("/settings/2step/recovery") },
 		"without the app":  func() live.Answer { return b.Post("/settings/2step/app/remove", "id", app) },
 		"without a number": func() live.Answer { return b.Post("/settings/2step/sms/remove", "id", sms) },
-		"without codes":    func() live.Answer { return b.Post("/settings/2step/recovery/remove", "id", paper) },
+		"without codes":    func() live.Answer { return b.Post("/settings/2step/recovery/remove", "id", codes) },
 	}
 }
 
-// ATT-026, ATT-144, ATT-148, ATT-149: a session alone, or one that was proven eleven minutes ago, changes how
-// the account proves itself. The mailbox is never removed.
-func TestATT026_144_148_149(t *testing.T) {
+// A session alone, or one whose proof is eleven minutes old, changes factors. Email is never removed.
+func TestFactorChangesNeedARecentProof(t *testing.T) {
+	t.Parallel()
 	var p phone
-	each(t, func(h *house) {
-		b := h.anna()
+	eachDatabase(t, func(h *server) {
+		b := h.annaSignedIn()
 		h.addApp(b)
 		h.addNumber(b, &p, annaNumber)
-		h.addPaper(b)
+		h.addRecoveryCodes(b)
 		h.Turn(10*time.Minute + time.Second)
-		before, texts := h.held(), len(p.all())
+		before, texts := h.factorState(), len(p.all())
 		for name, change := range h.changes(b) {
-			h.leads(change(), "/settings/confirm")
-			if h.held() != before {
+			h.wantRedirect(change(), "/settings/confirm")
+			if h.factorState() != before {
 				h.T.Errorf("%s: something changed", name)
 			}
 		}
-		h.leads(b.Post("/settings/password", "current", live.AnnaPassword, "password", "brand new horse"), "/settings/confirm")
-		h.want(b.Post("/settings/confirm", "password", "wrong horse battery"), http.StatusUnprocessableEntity)
-		h.leads(b.Post("/settings/2step/sms"), "/settings/confirm")
+		h.wantRedirect(b.Post("/settings/password", "current", live.AnnaPassword, "password", "brand new horse"), "/settings/confirm")
+		h.wantStatus(b.Post("/settings/confirm", "password", "wrong horse battery"), http.StatusUnprocessableEntity)
+		h.wantRedirect(b.Post("/settings/2step/sms"), "/settings/confirm")
 		// Half a step-up is none.
-		h.leads(b.Post("/settings/confirm", "password", live.AnnaPassword), "/signin/verify")
+		h.wantRedirect(b.Post("/settings/confirm", "password", live.AnnaPassword), "/signin/verify")
 		for _, method := range []string{"", "none", "password", "TOTP", "totp\u200b", "../email", strings.Repeat("x", 9000)} {
-			h.want(b.Post("/signin/method", "method", method), http.StatusUnprocessableEntity)
+			h.wantStatus(b.Post("/signin/method", "method", method), http.StatusUnprocessableEntity)
 		}
 		for name, change := range h.changes(b) {
-			h.leads(change(), "/settings/confirm")
-			if h.held() != before {
+			h.wantRedirect(change(), "/settings/confirm")
+			if h.factorState() != before {
 				h.T.Errorf("%s after the password alone: something changed", name)
 			}
 		}
@@ -176,67 +177,69 @@ func TestATT026_144_148_149(t *testing.T) {
 			h.T.Error("a text message was sent")
 		}
 		for _, at := range []string{"/settings/email/remove", "/settings/2step/email/remove", "/settings/2step//remove"} {
-			if a := b.Post(at, "id", "email"); a.StatusCode == http.StatusOK || h.held() != before {
+			if a := b.Post(at, "id", "email"); a.StatusCode == http.StatusOK || h.factorState() != before {
 				h.T.Errorf("%s: %d", at, a.StatusCode)
 			}
 		}
-		fresh := h.anna()
-		held := h.held()
+		fresh := h.annaSignedIn()
+		held := h.factorState()
 		for _, at := range []string{"app", "sms", "recovery"} {
-			h.leads(fresh.Post("/settings/2step/"+at+"/remove", "id", "email"), "/settings/2step/"+at)
-			h.leads(fresh.Post("/settings/2step/"+at+"/remove", "id", ""), "/settings/2step/"+at)
+			h.wantRedirect(fresh.Post("/settings/2step/"+at+"/remove", "id", "email"), "/settings/2step/"+at)
+			h.wantRedirect(fresh.Post("/settings/2step/"+at+"/remove", "id", ""), "/settings/2step/"+at)
 		}
-		if h.held() != held {
+		if h.factorState() != held {
 			h.T.Error("a factor went with the id of the mailbox")
 		}
-	}, every(&p))
+	}, allMethods(&p))
 }
 
-// ATT-142, ATT-143, ATT-105, ATT-014: the ids of another person's factor, session and draft.
-func TestATT142_143(t *testing.T) {
+// The ids of another person's factors, sessions and drafts are used in every form.
+func TestIDsOfAnotherAccountChangeNothing(t *testing.T) {
+	t.Parallel()
 	var p phone
-	each(t, func(h *house) {
+	eachDatabase(t, func(h *server) {
 		h.addBen()
-		b := h.anna()
+		b := h.annaSignedIn()
 		h.addApp(b)
 		h.addNumber(b, &p, annaNumber)
-		h.addPaper(b)
+		h.addRecoveryCodes(b)
 		h.draftApp(b)
-		h.leads(b.Post("/settings/2step/recovery"), "/settings/2step/recovery")
-		ben := h.enter(h.Browser(), benEmail, benPassword)
-		before := h.held()
-		for _, id := range slices.Concat(h.list("SELECT id FROM factors"), h.list("SELECT signin FROM drafts"), h.list("SELECT id FROM accounts"), h.list("SELECT id FROM sessions WHERE account <> (SELECT id FROM accounts WHERE email = '"+benEmail+"')")) {
+		h.wantRedirect(b.Post("/settings/2step/recovery"), "/settings/2step/recovery")
+		ben := h.signIn(h.Browser(), benEmail, benPassword)
+		before := h.factorState()
+		for _, id := range slices.Concat(h.column("SELECT id FROM factors"), h.column("SELECT attempt_id FROM pending_factors"), h.column("SELECT id FROM accounts"), h.column("SELECT id FROM sessions WHERE account_id <> (SELECT id FROM accounts WHERE email = '"+benEmail+"')")) {
 			for _, at := range []string{"app", "sms", "recovery"} {
-				h.leads(ben.Post("/settings/2step/"+at+"/remove", "id", id), "/settings/2step/"+at)
-				h.want(ben.Get("/settings/2step/"+at+"?id="+id+"&session="+id), http.StatusOK)
-				h.leads(ben.Post("/settings/2step/"+at+"/verify", "code", "123456"), "/settings/2step/"+at)
-				h.leads(ben.Get("/settings/2step/"+at+"/done?id="+id), "/settings/2step/"+at)
-				h.leads(ben.Get("/settings/2step/"+at+"/codes.txt?id="+id), "/settings")
+				h.wantRedirect(ben.Post("/settings/2step/"+at+"/remove", "id", id), "/settings/2step/"+at)
+				h.wantStatus(ben.Get("/settings/2step/"+at+"?id="+id+"&session="+id), http.StatusOK)
+				h.wantRedirect(ben.Post("/settings/2step/"+at+"/verify", "code", "123456"), "/settings/2step/"+at)
+				h.wantRedirect(ben.Get("/settings/2step/"+at+"/done?id="+id), "/settings/2step/"+at)
+				h.wantRedirect(ben.Get("/settings/2step/"+at+"/codes.txt?id="+id), "/settings")
 				for _, body := range []string{"id=" + id + "&account=" + id, "id=" + id + "&id=" + id, "account=" + id} {
-					h.want(h.post(ben, "/settings/2step/"+at+"/remove", body), http.StatusBadRequest)
+					h.wantStatus(h.post(ben, "/settings/2step/"+at+"/remove", body), http.StatusBadRequest)
 				}
 			}
-			h.want(ben.Get("/settings/2step/"+id), http.StatusNotFound)
-			h.leads(ben.Post("/settings/sessions/"+id+"/end"), "/settings/sessions")
-			if h.held() != before {
+			h.wantStatus(ben.Get("/settings/2step/"+id), http.StatusNotFound)
+			h.wantRedirect(ben.Post("/settings/sessions/"+id+"/end"), "/settings/sessions")
+			if h.factorState() != before {
 				h.T.Fatalf("Ben changed something by the id %s", id)
 			}
 		}
-		if _, in := isIn(b); !in {
+		if _, in := signedIn(b); !in {
 			h.T.Error("Ben ended Anna's session")
 		}
-	}, every(&p))
+	}, allMethods(&p))
 }
 
-// ATT-107, ATT-145: a change of a factor or of the address ends every other session and every sign-in on
-// its way, and the session that made it goes on under another token.
-func TestATT107_145(t *testing.T) {
+// A change of a factor or of the email address ends every other session and every pending sign-in, and
+// the session that made it gets a new token.
+func TestFactorChangeEndsOtherSessions(t *testing.T) {
+	t.Parallel()
 	var p phone
-	each(t, func(h *house) {
-		b := h.anna()
+	eachDatabase(t, func(h *server) {
+		b := h.annaSignedIn()
 		remove := func(at, method string) func() {
 			return func() {
-				h.leads(b.Post("/settings/2step/"+at+"/remove", "id", h.one("SELECT id FROM factors WHERE method = '"+method+"'")), "/settings")
+				h.wantRedirect(b.Post("/settings/2step/"+at+"/remove", "id", h.value("SELECT id FROM factors WHERE method = '"+method+"'")), "/settings")
 			}
 		}
 		for _, step := range []struct {
@@ -244,36 +247,38 @@ func TestATT107_145(t *testing.T) {
 			do   func()
 		}{
 			{"an app", func() { h.addApp(b) }}, {"a number", func() { h.addNumber(b, &p, annaNumber) }}, {"another number", func() { h.addNumber(b, &p, "015123456780") }},
-			{"codes", func() { h.addPaper(b) }}, {"new codes", func() { h.addPaper(b) }}, {"without an app", remove("app", "totp")}, {"without codes", remove("recovery", "recovery")},
+			{"codes", func() { h.addRecoveryCodes(b) }}, {"new codes", func() { h.addRecoveryCodes(b) }}, {"without an app", remove("app", "totp")}, {"without codes", remove("recovery", "recovery")},
 			{"address", func() {
-				code := h.mailed(func() { h.leads(b.Post("/settings/email", "email", "anna@example.net"), "/settings/email") })
-				h.leads(b.Post("/settings/email/verify", "code", code), "/settings/email/done")
+				code := h.mailedCode(func() { h.wantRedirect(b.Post("/settings/email", "email", "anna@example.net"), "/settings/email") })
+				h.wantRedirect(b.Post("/settings/email/verify", "code", code), "/settings/email/done")
 			}},
 		} {
-			elsewhere, onTheWay := h.anna(), h.Browser()
-			code := h.mailed(func() { h.chosen(onTheWay, live.AnnaEmail, live.AnnaPassword, "email") })
+			elsewhere, onTheWay := h.annaSignedIn(), h.Browser()
+			code := h.passwordStep(onTheWay, live.AnnaEmail, live.AnnaPassword)
 			before := h.cookie(b, "session")
 			step.do()
-			if _, in := isIn(elsewhere); in {
+			if _, in := signedIn(elsewhere); in {
 				h.T.Errorf("%s: another session goes on", step.name)
 			}
-			h.leads(onTheWay.Post("/signin/verify", "code", code), "/signin")
-			if _, in := isIn(h.with("session", before)); in || h.cookie(b, "session") == before {
+			h.wantRedirect(onTheWay.Post("/signin/verify", "code", code), "/signin")
+			if _, in := signedIn(h.withCookies("session", before)); in || h.cookie(b, "session") == before {
 				h.T.Errorf("%s: the old token works", step.name)
 			}
-			if _, in := isIn(b); !in {
+			if _, in := signedIn(b); !in {
 				h.T.Errorf("%s: the one who did it is out", step.name)
 			}
 		}
-	}, every(&p))
+	}, allMethods(&p))
 }
 
-// ATT-146, ATT-141, ATT-154: fields that no page of ours has, and who is told of a change.
-func TestATT146(t *testing.T) {
+// Factor forms are sent with fields that no page has. Every change is announced to the owner, by the
+// old number and address too.
+func TestFactorFormsRefuseUnknownFieldsAndTellTheOwner(t *testing.T) {
+	t.Parallel()
 	var p phone
-	each(t, func(h *house) {
-		b := h.anna()
-		before, sent := h.held(), len(p.all())
+	eachDatabase(t, func(h *server) {
+		b := h.annaSignedIn()
+		before, sent := h.factorState(), len(p.all())
 		for at, body := range map[string]string{
 			"/settings/2step/app": "name=x", "/settings/2step/sms": "country=DE&number=" + annaNumber, "/settings/2step/recovery": "", "/settings/email": "email=evil%40example.net",
 			"/settings/2step/app/verify": "code=123456", "/settings/email/verify": "code=123456", "/settings/confirm": "password=x", "/settings/2step/app/remove": "id=x",
@@ -284,14 +289,14 @@ func TestATT146(t *testing.T) {
 				}
 			}
 		}
-		if h.held() != before || len(p.all()) != sent {
+		if h.factorState() != before || len(p.all()) != sent {
 			h.T.Error("something was stored or sent")
 		}
 		told := func(what string, do func()) (mails []string) {
-			h.settle()
+			h.WaitForOutbox()
 			n := h.Mail.Len()
 			do()
-			h.settle()
+			h.WaitForOutbox()
 			for ; n < h.Mail.Len(); n++ {
 				if mail := h.Mail.Next(n); !strings.Contains(mail, "verification code") {
 					mails = append(mails, mail)
@@ -302,7 +307,7 @@ func TestATT146(t *testing.T) {
 			}
 			return mails
 		}
-		for what, do := range map[string]func(){"an app": func() { h.addApp(b) }, "codes": func() { h.addPaper(b) }, "a number": func() { h.addNumber(b, &p, annaNumber) }} {
+		for what, do := range map[string]func(){"an app": func() { h.addApp(b) }, "codes": func() { h.addRecoveryCodes(b) }, "a number": func() { h.addNumber(b, &p, annaNumber) }} {
 			if mails := told(what, do); len(mails) != 1 || !strings.Contains(mails[0], "To: <"+live.AnnaEmail+">") && !strings.Contains(mails[0], "To: "+live.AnnaEmail) {
 				h.T.Errorf("%s: told %q", what, mails)
 			}
@@ -311,7 +316,7 @@ func TestATT146(t *testing.T) {
 		told("another number", func() { h.addNumber(b, &p, "015123456780") })
 		var old bool
 		for _, m := range p.all()[n:] {
-			old = old || m.To == "+4915123456789" && !inText.MatchString(m.Text)
+			old = old || m.To == "+4915123456789" && !codeInText.MatchString(m.Text)
 		}
 		if !old {
 			h.T.Error("the old number is not told")
@@ -319,15 +324,15 @@ func TestATT146(t *testing.T) {
 		for _, at := range []string{"app", "sms", "recovery"} {
 			method := map[string]string{"app": "totp"}[at] + strings.TrimPrefix(at, "app")
 			told("without "+at, func() {
-				h.leads(b.Post("/settings/2step/"+at+"/remove", "id", h.one("SELECT id FROM factors WHERE method = '"+method+"'")), "/settings")
+				h.wantRedirect(b.Post("/settings/2step/"+at+"/remove", "id", h.value("SELECT id FROM factors WHERE method = '"+method+"'")), "/settings")
 			})
 		}
 		mails := told("address", func() {
-			code := h.mailed(func() { h.leads(b.Post("/settings/email", "email", "anna@example.net"), "/settings/email") })
-			h.leads(b.Post("/settings/email/verify", "code", code), "/settings/email/done")
+			code := h.mailedCode(func() { h.wantRedirect(b.Post("/settings/email", "email", "anna@example.net"), "/settings/email") })
+			h.wantRedirect(b.Post("/settings/email/verify", "code", code), "/settings/email/done")
 		})
 		if all := strings.Join(mails, "\n"); len(mails) != 2 || !strings.Contains(all, "To: <"+live.AnnaEmail) || !strings.Contains(all, "To: <anna@example.net") {
 			h.T.Errorf("address: told %q", mails)
 		}
-	}, every(&p))
+	}, allMethods(&p))
 }

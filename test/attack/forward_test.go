@@ -33,24 +33,24 @@ func behindProxy(o *twostep.Options) {
 	}
 }
 
-// caller is a person before hosts that a proxy guards. The proxy is the test: it asks.
-type caller struct {
-	h      *house
+// proxiedUser is a browser at hosts behind a forward-auth proxy. The test plays the proxy.
+type proxiedUser struct {
+	h      *server
 	person *live.Browser // at the sign-in server
 	proxy  *live.Browser
 	kept   map[string]map[string]string // what the browser keeps, by host
 }
 
-func (h *house) caller(person *live.Browser) *caller {
+func (h *server) proxiedUser(person *live.Browser) *proxiedUser {
 	proxy := h.BrowserAt("127.0.0.1")
 	proxy.Jar = nil
-	return &caller{h, person, proxy, map[string]map[string]string{}}
+	return &proxiedUser{h, person, proxy, map[string]map[string]string{}}
 }
 
 const navigate = "Sec-Fetch-Mode: navigate"
 
-// ask asks as a proxy does, with the cookies of the browser.
-func (v *caller) ask(method, host, uri string, headers ...string) live.Answer {
+// ask sends the check of a proxy, with the cookies of the browser.
+func (v *proxiedUser) ask(method, host, uri string, headers ...string) live.Answer {
 	v.h.T.Helper()
 	lines := append([]string{"X-Forwarded-Method: " + method, "X-Forwarded-Proto: https", "X-Forwarded-Host: " + host, "X-Forwarded-Uri: " + uri}, headers...)
 	for name, value := range v.kept[host] {
@@ -68,8 +68,8 @@ func (v *caller) ask(method, host, uri string, headers ...string) live.Answer {
 	return a
 }
 
-// open opens a page as a browser does, and follows wherever that leads.
-func (v *caller) open(host, uri string) live.Answer {
+// open opens a page as a browser does, and follows redirects.
+func (v *proxiedUser) open(host, uri string) live.Answer {
 	v.h.T.Helper()
 	a := v.ask("GET", host, uri, navigate)
 	for range 12 {
@@ -88,8 +88,8 @@ func (v *caller) open(host, uri string) live.Answer {
 	return a
 }
 
-// toEnter goes as far as the address at the host that brings the code.
-func (v *caller) toEnter(host, uri string) string {
+// enterURL follows redirects as far as the URL at the host that brings the code, and returns it.
+func (v *proxiedUser) enterURL(host, uri string) string {
 	v.h.T.Helper()
 	a := v.ask("GET", host, uri, navigate)
 	for range 6 {
@@ -103,13 +103,13 @@ func (v *caller) toEnter(host, uri string) string {
 	return ""
 }
 
-// confirms is toEnter for somebody whose proof is too old: they take both steps again on the way.
-func (v *caller) confirms(host, uri string) string {
+// confirmTo is enterURL for somebody whose proof is too old, and who takes both steps again on the way.
+func (v *proxiedUser) confirmTo(host, uri string) string {
 	v.h.T.Helper()
-	asked := v.h.want(v.open(host, uri), http.StatusOK)
+	asked := v.h.wantStatus(v.open(host, uri), http.StatusOK)
 	n := v.h.Mail.Len()
 	a := v.person.Post("/settings/confirm", "password", live.AnnaPassword, "return_to", asked.Request.URL.Query().Get("return_to"))
-	v.h.leads(a, "/signin/verify")
+	v.h.wantRedirect(a, "/signin/verify")
 	a = v.person.Post("/signin/verify", "code", v.h.Code(n))
 	to := v.h.location(v.person.Get(v.h.location(a).RequestURI()))
 	if to.Host != host || to.Path != "/.twostep/enter" {
@@ -118,24 +118,26 @@ func (v *caller) confirms(host, uri string) string {
 	return to.RequestURI()
 }
 
-// forwarded is a server before hosts, on both databases, and Anna who is in.
-func forwarded(t *testing.T, f func(h *house, anna *caller)) {
-	each(t, func(h *house) { f(h, h.caller(h.anna())) }, behindProxy)
+// withForwardAuth runs f on both databases, with a server that guards hosts and with Anna signed in.
+func withForwardAuth(t *testing.T, f func(h *server, anna *proxiedUser)) {
+	eachDatabase(t, func(h *server) { f(h, h.proxiedUser(h.annaSignedIn())) }, behindProxy)
 }
 
-// no wants an answer that lets nobody in and tells nobody's name.
-func (v *caller) no(what string, a live.Answer, status int) {
+// wantRefused fails the test if an answer does not have the status, or names a person to the app.
+func (v *proxiedUser) wantRefused(what string, a live.Answer, status int) {
 	v.h.T.Helper()
-	if v.h.want(a, status); a.Header.Get("Remote-User") != "" || a.Header.Get("Remote-Email") != "" {
+	if v.h.wantStatus(a, status); a.Header.Get("Remote-User") != "" || a.Header.Get("Remote-Email") != "" {
 		v.h.T.Errorf("%s: names somebody: %v", what, a.Header)
 	}
 }
 
-// The whole way: to sign in, and back to the page that was asked for.
-func TestATT282_forward(t *testing.T) {
-	each(t, func(h *house) {
-		anna := h.caller(h.Browser())
-		if a := h.want(anna.open(wiki, "/pages/one?edit=1"), http.StatusOK); !strings.Contains(a.Body, `name="password"`) {
+// The whole way: from a page behind a proxy to the sign-in and back to that page. Requests that are no
+// navigation get a plain 401.
+func TestForwardAuthSignsInAndReturns(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(h *server) {
+		anna := h.proxiedUser(h.Browser())
+		if a := h.wantStatus(anna.open(wiki, "/pages/one?edit=1"), http.StatusOK); !strings.Contains(a.Body, `name="password"`) {
 			t.Fatalf("no sign-in page: %s", a.Body)
 		}
 		for what, a := range map[string]live.Answer{ // a plain no, and nowhere to go
@@ -147,12 +149,12 @@ func TestATT282_forward(t *testing.T) {
 			"web socket": anna.ask("GET", wiki, "/", "Sec-Fetch-Mode: websocket"),
 			"curl":       anna.ask("GET", wiki, "/", "Accept: */*"),
 		} {
-			if anna.no(what, a, http.StatusUnauthorized); a.Header.Get("Location") != "" || len(a.Cookies()) > 0 {
+			if anna.wantRefused(what, a, http.StatusUnauthorized); a.Header.Get("Location") != "" || len(a.Cookies()) > 0 {
 				t.Errorf("%s: %v", what, a.Header)
 			}
 		}
-		h.enter(anna.person, live.AnnaEmail, live.AnnaPassword)
-		a := h.want(anna.ask("GET", wiki, anna.toEnter(wiki, "/pages/one?edit=1"), navigate), http.StatusFound)
+		h.signIn(anna.person, live.AnnaEmail, live.AnnaPassword)
+		a := h.wantStatus(anna.ask("GET", wiki, anna.enterURL(wiki, "/pages/one?edit=1"), navigate), http.StatusFound)
 		if to := a.Header.Get("Location"); to != "https://"+wiki+"/pages/one?edit=1" {
 			t.Errorf("back to %q", to)
 		}
@@ -162,8 +164,8 @@ func TestATT282_forward(t *testing.T) {
 			}
 		}
 		for _, method := range []string{"GET", "POST", "OPTIONS", "DELETE"} {
-			a := h.want(anna.ask(method, wiki, "/api", "Sec-Fetch-Mode: cors"), http.StatusOK)
-			want := map[string]string{"Remote-User": h.one("SELECT id FROM accounts WHERE email = '" + live.AnnaEmail + "'"), "Remote-Email": live.AnnaEmail,
+			a := h.wantStatus(anna.ask(method, wiki, "/api", "Sec-Fetch-Mode: cors"), http.StatusOK)
+			want := map[string]string{"Remote-User": h.value("SELECT id FROM accounts WHERE email = '" + live.AnnaEmail + "'"), "Remote-Email": live.AnnaEmail,
 				"Remote-Name": "Anna", "Remote-Groups": "", "Remote-Amr": "pwd email", "Remote-Acr": "urn:twostep:acr:email"}
 			for name, value := range want {
 				if got := a.Header[name]; len(got) != 1 || got[0] != value {
@@ -174,59 +176,60 @@ func TestATT282_forward(t *testing.T) {
 
 		// A browser that keeps no cookies is told, and not sent around in a circle.
 		anna.kept = map[string]map[string]string{}
-		enter := anna.toEnter(wiki, "/")
+		enter := anna.enterURL(wiki, "/")
 		anna.kept = map[string]map[string]string{}
-		if a := h.want(anna.ask("GET", wiki, enter, navigate), http.StatusBadRequest); a.Header.Get("Location") != "" {
+		if a := h.wantStatus(anna.ask("GET", wiki, enter, navigate), http.StatusBadRequest); a.Header.Get("Location") != "" {
 			t.Errorf("on to %s", a.Header.Get("Location"))
 		}
 	}, behindProxy)
 }
 
-// ATT-270, ATT-272, ATT-273, ATT-274, ATT-276: headers that a client has sent do not count, and no
-// address is an open one, whatever it is like.
-func TestATT270_272_273_274_276(t *testing.T) {
-	forwarded(t, func(h *house, anna *caller) {
-		h.want(anna.open(wiki, "/"), http.StatusOK)
+// Headers that a client has sent do not count, and no path is open without a session.
+func TestForwardAuthIgnoresClientHeaders(t *testing.T) {
+	t.Parallel()
+	withForwardAuth(t, func(h *server, anna *proxiedUser) {
+		h.wantStatus(anna.open(wiki, "/"), http.StatusOK)
 		good := h.request("GET", "/auth/check", "", "X-Forwarded-Method: GET", "X-Forwarded-Proto: https", "X-Forwarded-Host: "+wiki, "X-Forwarded-Uri: /",
 			"Cookie: __Host-twostep-app="+anna.kept[wiki]["__Host-twostep-app"])
-		anna.no("somebody who is no proxy", h.Browser().Do(good), http.StatusForbidden)
+		anna.wantRefused("somebody who is no proxy", h.Browser().Do(good), http.StatusForbidden)
 
 		names := []string{"Remote-User: admin", "Remote-Email: admin@example.com", "Remote-Groups: staff,admins", "Remote-Amr: hwk user mfa"}
-		nobody := h.caller(h.Browser())
-		nobody.no("nobody with names", nobody.ask("GET", wiki, "/", names...), http.StatusUnauthorized)
-		a := h.want(anna.ask("GET", wiki, "/", names...), http.StatusOK)
+		nobody := h.proxiedUser(h.Browser())
+		nobody.wantRefused("nobody with names", nobody.ask("GET", wiki, "/", names...), http.StatusUnauthorized)
+		a := h.wantStatus(anna.ask("GET", wiki, "/", names...), http.StatusOK)
 		if got := a.Header["Remote-Email"]; !slices.Equal(got, []string{live.AnnaEmail}) || !slices.Equal(a.Header["Remote-Groups"], []string{""}) || !slices.Equal(a.Header["Remote-Amr"], []string{"pwd email"}) {
 			t.Errorf("Anna with names: %v", a.Header)
 		}
 		for _, line := range []string{"X-Forwarded-Uri: /.twostep/enter", "X-Forwarded-Host: " + payroll, "X-Forwarded-Method: GET", "X-Forwarded-Proto: https",
 			"X-Original-URL: https://" + payroll + "/", "X-Original-URL: https://" + wiki + "/healthz", "X-Original-Method: OPTIONS"} {
-			anna.no(line, anna.ask("GET", wiki, "/", line), http.StatusBadRequest)
+			anna.wantRefused(line, anna.ask("GET", wiki, "/", line), http.StatusBadRequest)
 		}
 		for _, line := range []string{"X-HTTP-Method-Override: OPTIONS", "X-Rewrite-URL: /healthz", "X_Forwarded_Uri: /healthz", "X-Forwarded-Prefix: /public", "Forwarded: host=" + payroll, "Authorization: Bearer x"} {
-			nobody.no(line, nobody.ask("GET", wiki, "/", line), http.StatusUnauthorized)
+			nobody.wantRefused(line, nobody.ask("GET", wiki, "/", line), http.StatusUnauthorized)
 		}
 		for _, uri := range []string{"/", "/healthz", "/readyz", "/robots.txt", "/favicon.ico", "/.well-known/acme-challenge/x", "/assets/style.css", "/auth/check", "/auth/start",
 			"/.twostep", "/.twostep/", "/.twostep/enterprise", "/.twostep/enter/", "/.twostep/enter/x", "/.twostep//enter", "/.twostep/%65nter", "/.Twostep/enter", "/x/../.twostep/enter",
 			"/.twostep/enter;x", "/.twostep/enter%3f", "//.twostep/enter", "/admin?/.twostep/enter", "/admin?x=/public", "/public/..%2fadmin", "/%2e%2e/", "/a;b", "/%00"} {
-			nobody.no(uri, nobody.ask("GET", wiki, uri), http.StatusUnauthorized)
-			h.want(anna.ask("GET", wiki, uri), http.StatusOK)
+			nobody.wantRefused(uri, nobody.ask("GET", wiki, uri), http.StatusUnauthorized)
+			h.wantStatus(anna.ask("GET", wiki, uri), http.StatusOK)
 		}
 		for _, uri := range []string{"/.twostep/enter", "/.twostep/enter?", "/.twostep/enter?code=x&state=/", "/.twostep/enter?code=x&code=y", "/.twostep/enter?%zz"} {
 			for _, method := range []string{"GET", "POST", "HEAD", "OPTIONS"} {
-				nobody.no(uri, nobody.ask(method, wiki, uri), http.StatusBadRequest)
+				nobody.wantRefused(uri, nobody.ask(method, wiki, uri), http.StatusBadRequest)
 			}
 		}
 	})
 }
 
-// ATT-208: neither the way there nor the way back leads to anybody else.
-func TestATT208_forward(t *testing.T) {
-	forwarded(t, func(h *house, anna *caller) {
+// The redirects to the sign-in and back are pointed at other hosts.
+func TestForwardAuthRedirectsToItsHostsOnly(t *testing.T) {
+	t.Parallel()
+	withForwardAuth(t, func(h *server, anna *proxiedUser) {
 		challenge := challengeOf(verifier)
 		start := func(to string) live.Answer {
 			return anna.person.Get("/auth/start?" + url.Values{"to": {to}, "challenge": {challenge}}.Encode())
 		}
-		h.want(start("https://"+wiki+"/a"), http.StatusSeeOther)
+		h.wantStatus(start("https://"+wiki+"/a"), http.StatusSeeOther)
 		for _, to := range []string{"", "https://evil.example/", "http://wiki.example/", "//wiki.example/", "https:wiki.example/", "https://wiki.example", "https://wiki.example@evil.example/",
 			"https://evil.example\\@wiki.example/", "https://wiki.example.evil.example/", "https://evilwiki.example/", "https://wiki.example:444/", "https://wiki.example./", "https://wiki.example%2eevil.example/",
 			"\thttps://wiki.example/", "https://wiki.example/\r\nx", "javascript://wiki.example/", h.URL + "/"} {
@@ -235,17 +238,17 @@ func TestATT208_forward(t *testing.T) {
 			}
 		}
 		for _, query := range []string{"to=https://wiki.example/", "to=https://wiki.example/&challenge=x", "to=https://wiki.example/&to=https://wiki.example/&challenge=" + challenge} {
-			h.want(anna.person.Get("/auth/start?"+query), http.StatusBadRequest)
+			h.wantStatus(anna.person.Get("/auth/start?"+query), http.StatusBadRequest)
 		}
 		for _, state := range []string{"//evil.example", `/\evil.example`, "/%2f/evil.example", "https://evil.example/", "https:evil.example", "\thttps://evil.example", "/.//evil.example", "/a\r\nb", "@evil.example", ""} {
-			v := h.caller(anna.person)
-			to, err := url.Parse(v.toEnter(wiki, "/"))
+			v := h.proxiedUser(anna.person)
+			to, err := url.Parse(v.enterURL(wiki, "/"))
 			if err != nil {
 				t.Fatal(err)
 			}
 			query := to.Query()
 			query.Set("state", state)
-			a := h.want(v.ask("GET", wiki, "/.twostep/enter?"+query.Encode(), navigate), http.StatusFound)
+			a := h.wantStatus(v.ask("GET", wiki, "/.twostep/enter?"+query.Encode(), navigate), http.StatusFound)
 			if a.Header.Get("Location") != "https://"+wiki+"/" {
 				t.Errorf("state %q: on to %q", state, a.Header.Get("Location"))
 			}
@@ -256,191 +259,199 @@ func TestATT208_forward(t *testing.T) {
 	})
 }
 
-// ATT-275: a host is the one that the browser's cookies are for, and no other is answered.
-func TestATT275(t *testing.T) {
-	forwarded(t, func(h *house, anna *caller) {
-		h.want(anna.open(wiki, "/"), http.StatusOK)
+// Other spellings of a host, other ports and subdomains are asked for.
+func TestForwardAuthMatchesHostsExactly(t *testing.T) {
+	t.Parallel()
+	withForwardAuth(t, func(h *server, anna *proxiedUser) {
+		h.wantStatus(anna.open(wiki, "/"), http.StatusOK)
 		as := func(host string) live.Answer {
 			anna.kept[host] = anna.kept[wiki]
 			return anna.ask("GET", host, "/")
 		}
 		for _, host := range []string{wiki, "WIKI.example", wiki + ":443"} {
-			h.want(as(host), http.StatusOK)
+			h.wantStatus(as(host), http.StatusOK)
 		}
 		for host, status := range map[string]int{wiki + ".": 400, wiki + ":80": 403, wiki + ":8443": 403, wiki + ":": 400, "x." + wiki: 403, "wiki.example.evil.example": 403, "example": 403,
 			wiki + "," + payroll: 400, wiki + " " + payroll: 400, "a@" + wiki: 400, wiki + "/": 400, wiki + "%00": 400, "": 400, "[::1]": 400, "*": 400, "wiki_example": 400, strings.Repeat("a", 300) + "." + wiki: 400} {
-			anna.no(host, as(host), status)
+			anna.wantRefused(host, as(host), status)
 		}
 	})
 }
 
-// ATT-277: what was taken back ends at once, and nobody may keep an answer.
-func TestATT277(t *testing.T) {
-	for name, end := range map[string]func(*house, *caller){
-		"sign-out":   func(h *house, v *caller) { h.post(v.person, "/signout", "") },
-		"everywhere": func(h *house, v *caller) { h.post(v.person, "/settings/sessions/end", "") },
-		"disabled": func(h *house, v *caller) {
-			if err := h.Disable(t.Context(), live.AnnaEmail, true); err != nil {
+// Whatever ends a session or an app's access ends it at the proxy at once, and no answer may be
+// cached.
+func TestForwardAuthEndsWithTheSession(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(*server, *proxiedUser){
+		"sign-out":   func(h *server, v *proxiedUser) { h.post(v.person, "/signout", "") },
+		"everywhere": func(h *server, v *proxiedUser) { h.post(v.person, "/settings/sessions/end", "") },
+		"disabled": func(h *server, v *proxiedUser) {
+			if err := h.Disable(t.Context(), live.AnnaEmail); err != nil {
 				t.Error(err)
 			}
 		},
-		"restored": func(h *house, v *caller) {
+		"restored": func(h *server, v *proxiedUser) {
 			if err := h.Restored(t.Context()); err != nil {
 				t.Error(err)
 			}
 		},
-		"password": func(h *house, v *caller) {
-			h.want(h.post(v.person, "/settings/password", "current=correct+horse+battery&password=quite+another+horse"), http.StatusSeeOther)
+		"password": func(h *server, v *proxiedUser) {
+			h.wantStatus(h.post(v.person, "/settings/password", "current=correct+horse+battery&password=quite+another+horse"), http.StatusSeeOther)
 		},
-		"removed": func(h *house, v *caller) { h.post(v.person, "/settings/apps/wiki/remove", "") },
-		"idle":    func(h *house, v *caller) { h.Turn(61 * time.Minute) },
-		"a day":   func(h *house, v *caller) { h.Turn(25 * time.Hour) },
+		"removed": func(h *server, v *proxiedUser) { h.post(v.person, "/settings/apps/wiki/remove", "") },
+		"idle":    func(h *server, v *proxiedUser) { h.Turn(61 * time.Minute) },
+		"a day":   func(h *server, v *proxiedUser) { h.Turn(25 * time.Hour) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := start(t, "", behindProxy)
-			anna := h.caller(h.anna())
-			h.want(anna.open(wiki, "/"), http.StatusOK)
-			a := h.want(anna.ask("GET", wiki, "/"), http.StatusOK)
+			anna := h.proxiedUser(h.annaSignedIn())
+			h.wantStatus(anna.open(wiki, "/"), http.StatusOK)
+			a := h.wantStatus(anna.ask("GET", wiki, "/"), http.StatusOK)
 			if a.Header.Get("Cache-Control") != "no-store" || a.Header.Get("Strict-Transport-Security") != "" {
 				t.Errorf("headers: %v", a.Header)
 			}
 			end(h, anna)
-			anna.no(name, anna.ask("GET", wiki, "/"), http.StatusUnauthorized)
+			anna.wantRefused(name, anna.ask("GET", wiki, "/"), http.StatusUnauthorized)
 		})
 	}
-	forwarded(t, func(h *house, anna *caller) {
-		h.want(anna.open(wiki, "/"), http.StatusOK)
+	withForwardAuth(t, func(h *server, anna *proxiedUser) {
+		h.wantStatus(anna.open(wiki, "/"), http.StatusOK)
 		for range 5 { // a page at a host is a use of the session
 			h.Turn(40 * time.Minute)
-			h.want(anna.ask("GET", wiki, "/"), http.StatusOK)
+			h.wantStatus(anna.ask("GET", wiki, "/"), http.StatusOK)
 		}
 	})
 }
 
-// ATT-277: a yes is remembered for a second, whatever another process changes meanwhile, and for
-// a clock that was set back not at all.
-func TestATT277_remembered(t *testing.T) {
+// A positive answer is kept for one second, whatever another process changes meanwhile, and not at all
+// if the clock is set back.
+func TestForwardAuthAnswerIsKeptForOneSecond(t *testing.T) {
+	t.Parallel()
 	for name, on := range map[string]time.Duration{"a second later": time.Second, "an hour earlier": -time.Hour} {
 		t.Run(name, func(t *testing.T) {
-			c := stopped()
+			c := newClock()
 			h := start(t, "", behindProxy, c.set)
-			anna := h.caller(h.anna())
-			h.want(anna.open(wiki, "/"), http.StatusOK)
+			anna := h.proxiedUser(h.annaSignedIn())
+			h.wantStatus(anna.open(wiki, "/"), http.StatusOK)
 			h.exec("UPDATE accounts SET epoch = epoch + 1")
-			c.turn(time.Second - time.Millisecond)
-			if a := h.want(anna.ask("GET", wiki, "/"), http.StatusOK); a.Header.Get("Remote-Email") != live.AnnaEmail || a.Header.Get("Cache-Control") != "no-store" {
+			c.advance(time.Second - time.Millisecond)
+			if a := h.wantStatus(anna.ask("GET", wiki, "/"), http.StatusOK); a.Header.Get("Remote-Email") != live.AnnaEmail || a.Header.Get("Cache-Control") != "no-store" {
 				t.Errorf("a remembered yes: %v", a.Header)
 			}
 			anna.kept[files] = anna.kept[wiki]
-			anna.no("where nothing is remembered", anna.ask("GET", files, "/"), http.StatusUnauthorized)
-			c.turn(on + time.Millisecond - time.Second)
-			anna.no(name, anna.ask("GET", wiki, "/"), http.StatusUnauthorized)
+			anna.wantRefused("where nothing is remembered", anna.ask("GET", files, "/"), http.StatusUnauthorized)
+			c.advance(on + time.Millisecond - time.Second)
+			anna.wantRefused(name, anna.ask("GET", wiki, "/"), http.StatusUnauthorized)
 		})
 	}
 }
 
-// ATT-277: a remembered yes ends when the operator changes what the app wants.
-func TestATT277_app(t *testing.T) {
-	c := stopped()
+// A kept answer ends when an operator changes what the app requires.
+func TestForwardAuthFollowsAppChanges(t *testing.T) {
+	t.Parallel()
+	c := newClock()
 	h := start(t, "", behindProxy, c.set)
 	club := twostep.App{ID: "club", Hosts: []string{"club.example"}}
 	if err := h.AddApp(t.Context(), club); err != nil {
 		t.Fatal(err)
 	}
-	anna := h.caller(h.anna())
-	h.want(anna.open("club.example", "/"), http.StatusOK)
-	h.want(anna.ask("GET", "club.example", "/"), http.StatusOK)
+	anna := h.proxiedUser(h.annaSignedIn())
+	h.wantStatus(anna.open("club.example", "/"), http.StatusOK)
+	h.wantStatus(anna.ask("GET", "club.example", "/"), http.StatusOK)
 	club.Groups = []string{"members"}
 	if err := h.ChangeApp(t.Context(), club); err != nil {
 		t.Fatal(err)
 	}
-	anna.no("a group since now", anna.ask("GET", "club.example", "/"), http.StatusForbidden)
+	anna.wantRefused("a group since now", anna.ask("GET", "club.example", "/"), http.StatusForbidden)
 }
 
-// ATT-277: a sign-out everywhere counts at once where it was done, and within 5 s (in fact one) at
-// every other server.
-func TestATT277_servers(t *testing.T) {
-	url, c := storetest.Postgres(t), stopped()
+// Signing out everywhere takes effect at once at the server that did it, and within one second at the
+// others.
+func TestSignOutEverywhereReachesOtherServers(t *testing.T) {
+	t.Parallel()
+	url, c := storetest.Postgres(t), newClock()
 	first := start(t, url, behindProxy, c.set)
-	second := start(t, url, behindProxy, c.set, func(o *twostep.Options) { o.KeyFile = first.Keys })
-	here := first.caller(first.anna())
-	first.want(here.open(wiki, "/"), http.StatusOK)
-	there := second.caller(second.Browser())
+	second := start(t, url, behindProxy, c.set, func(o *twostep.Options) { o.KeyFile = first.KeyFile })
+	here := first.proxiedUser(first.annaSignedIn())
+	first.wantStatus(here.open(wiki, "/"), http.StatusOK)
+	there := second.proxiedUser(second.Browser())
 	there.kept = here.kept
-	second.want(there.ask("GET", wiki, "/"), http.StatusOK)
-	first.want(first.post(here.person, "/settings/sessions/end", ""), http.StatusSeeOther)
-	here.no("here", here.ask("GET", wiki, "/"), http.StatusUnauthorized)
-	c.turn(time.Second)
-	there.no("there", there.ask("GET", wiki, "/"), http.StatusUnauthorized)
+	second.wantStatus(there.ask("GET", wiki, "/"), http.StatusOK)
+	first.wantStatus(first.post(here.person, "/settings/sessions/end", ""), http.StatusSeeOther)
+	here.wantRefused("here", here.ask("GET", wiki, "/"), http.StatusUnauthorized)
+	c.advance(time.Second)
+	there.wantRefused("there", there.ask("GET", wiki, "/"), http.StatusUnauthorized)
 }
 
-// ATT-279, ATT-280: the cookie of the sign-in server is none at a host, and that of a host is none
-// anywhere else, nor a token of any other kind.
-func TestATT279_280(t *testing.T) {
-	forwarded(t, func(h *house, anna *caller) {
+// The cookie of the sign-in server is used at an app's host, and the cookie of a host at other hosts
+// and as any other token.
+func TestAppCookiesWorkAtTheirHostOnly(t *testing.T) {
+	t.Parallel()
+	withForwardAuth(t, func(h *server, anna *proxiedUser) {
 		if err := h.SetGroups(t.Context(), live.AnnaEmail, []string{"staff"}); err != nil {
 			t.Fatal(err)
 		}
 		for _, host := range []string{wiki, payroll, guests} {
-			h.want(anna.open(host, "/"), http.StatusOK)
+			h.wantStatus(anna.open(host, "/"), http.StatusOK)
 		}
 		token := anna.kept[wiki]["__Host-twostep-app"]
 		for _, host := range []string{files, payroll, vault, guests} {
-			v := h.caller(h.Browser())
+			v := h.proxiedUser(h.Browser())
 			v.kept[host] = map[string]string{"__Host-twostep-app": token}
-			v.no("the wiki's cookie at "+host, v.ask("GET", host, "/"), http.StatusUnauthorized)
+			v.wantRefused("the wiki's cookie at "+host, v.ask("GET", host, "/"), http.StatusUnauthorized)
 		}
 		for _, name := range []string{"session", "signin"} {
-			if _, in := isIn(h.with(name, token)); in {
+			if _, in := signedIn(h.withCookies(name, token)); in {
 				t.Errorf("the wiki's cookie as %s: in", name)
 			}
 		}
-		h.want(h.Browser().Do(h.request("GET", "/oauth2/userinfo", "", "Authorization: Bearer "+token)), http.StatusUnauthorized)
-		v := h.caller(h.Browser())
+		h.wantStatus(h.Browser().Do(h.request("GET", "/oauth2/userinfo", "", "Authorization: Bearer "+token)), http.StatusUnauthorized)
+		v := h.proxiedUser(h.Browser())
 		session := h.cookie(anna.person, "session")
 		for _, lines := range [][]string{{"Cookie: __Host-session=" + session}, {"Cookie: __Host-twostep-app=" + session}, {"Cookie: twostep-app=" + token}, {"Authorization: Bearer " + token},
 			{"Cookie: __Host-twostep-app=" + token + "; __Host-twostep-app=" + token}} {
-			v.no(lines[0], v.ask("GET", wiki, "/", lines...), http.StatusUnauthorized)
+			v.wantRefused(lines[0], v.ask("GET", wiki, "/", lines...), http.StatusUnauthorized)
 		}
 	})
 }
 
-// A way in is for the browser that began it: somebody else's code opens nothing, and is used up;
-// and each works once, at its own host.
-func TestATT280_code(t *testing.T) {
-	forwarded(t, func(h *house, anna *caller) {
+// A code is used in another browser, twice, at another host, and a minute late.
+func TestForwardAuthCodeIsBoundToItsBrowser(t *testing.T) {
+	t.Parallel()
+	withForwardAuth(t, func(h *server, anna *proxiedUser) {
 		h.addBen()
-		ben := h.caller(h.enter(h.Browser(), benEmail, benPassword))
-		bens := ben.toEnter(wiki, "/")
-		anna.no("without a cookie", h.caller(h.Browser()).ask("GET", wiki, bens, navigate), http.StatusBadRequest)
-		own := anna.toEnter(wiki, "/")
-		anna.no("Ben's way", anna.ask("GET", wiki, bens, navigate), http.StatusBadRequest)
-		anna.no("Ben's way, again", ben.ask("GET", wiki, bens, navigate), http.StatusBadRequest)
+		ben := h.proxiedUser(h.signIn(h.Browser(), benEmail, benPassword))
+		bens := ben.enterURL(wiki, "/")
+		anna.wantRefused("without a cookie", h.proxiedUser(h.Browser()).ask("GET", wiki, bens, navigate), http.StatusBadRequest)
+		own := anna.enterURL(wiki, "/")
+		anna.wantRefused("Ben's way", anna.ask("GET", wiki, bens, navigate), http.StatusBadRequest)
+		anna.wantRefused("Ben's way, again", ben.ask("GET", wiki, bens, navigate), http.StatusBadRequest)
 		anna.kept[payroll] = anna.kept[wiki]
-		anna.no("at another app", anna.ask("GET", payroll, own, navigate), http.StatusBadRequest)
-		h.want(anna.ask("GET", wiki, own, navigate), http.StatusFound)
-		h.want(anna.ask("GET", wiki, own, navigate), http.StatusFound) // a reload: in already
-		h.want(anna.ask("GET", wiki, "/"), http.StatusOK)
+		anna.wantRefused("at another app", anna.ask("GET", payroll, own, navigate), http.StatusBadRequest)
+		h.wantStatus(anna.ask("GET", wiki, own, navigate), http.StatusFound)
+		h.wantStatus(anna.ask("GET", wiki, own, navigate), http.StatusFound) // a reload: in already
+		h.wantStatus(anna.ask("GET", wiki, "/"), http.StatusOK)
 		first := anna.kept[wiki]["__Host-twostep-app"]
 		anna.kept = map[string]map[string]string{wiki: {"__Host-twostep-enter": "x"}}
-		anna.no("a used code", anna.ask("GET", wiki, own, navigate), http.StatusBadRequest)
+		anna.wantRefused("a used code", anna.ask("GET", wiki, own, navigate), http.StatusBadRequest)
 		anna.kept[wiki] = map[string]string{"__Host-twostep-app": first}
-		anna.no("what came of a code that came twice", anna.ask("GET", wiki, "/"), http.StatusUnauthorized)
+		anna.wantRefused("what came of a code that came twice", anna.ask("GET", wiki, "/"), http.StatusUnauthorized)
 
-		late := h.caller(anna.person)
-		enter := late.toEnter(wiki, "/")
+		late := h.proxiedUser(anna.person)
+		enter := late.enterURL(wiki, "/")
 		h.Turn(61 * time.Second)
-		late.no("a minute later", late.ask("GET", wiki, enter, navigate), http.StatusBadRequest)
+		late.wantRefused("a minute later", late.ask("GET", wiki, enter, navigate), http.StatusBadRequest)
 	})
 }
 
-// nginx and HAProxy ask first in a way that cannot be sent on. The way in is never the app's, even of
-// somebody who is in already: it is asked about once more, and leads to the page.
-func TestATT282_quiet(t *testing.T) {
-	forwarded(t, func(h *house, anna *caller) {
-		h.want(anna.open(guests, "/"), http.StatusOK)
+// nginx and HAProxy ask with a subrequest that cannot redirect. The URL that carries the code is
+// refused there even for somebody who is signed in, so that the app never sees it.
+func TestForwardAuthCodeIsNotPassedToTheApp(t *testing.T) {
+	t.Parallel()
+	withForwardAuth(t, func(h *server, anna *proxiedUser) {
+		h.wantStatus(anna.open(guests, "/"), http.StatusOK)
 		h.Turn(11 * time.Minute) // the proof is too old
-		enter := anna.confirms(guests, "/page")
+		enter := anna.confirmTo(guests, "/page")
 		quiet := func(uri string) live.Answer {
 			r := h.request(http.MethodGet, "/auth/check?reply=401", "", "X-Forwarded-Method: GET", "X-Forwarded-Proto: https", "X-Forwarded-Host: "+guests, "X-Forwarded-Uri: "+uri, navigate)
 			for name, value := range anna.kept[guests] {
@@ -448,20 +459,21 @@ func TestATT282_quiet(t *testing.T) {
 			}
 			return anna.proxy.Do(r)
 		}
-		h.want(quiet("/page"), http.StatusOK) // the session is good again, and so the cookie of before
-		anna.no("the way in", quiet(enter), http.StatusUnauthorized)
-		if a := h.want(anna.ask("GET", guests, enter, navigate), http.StatusFound); a.Header.Get("Location") != "https://"+guests+"/page" {
+		h.wantStatus(quiet("/page"), http.StatusOK) // the session is good again, and so the cookie of before
+		anna.wantRefused("the way in", quiet(enter), http.StatusUnauthorized)
+		if a := h.wantStatus(anna.ask("GET", guests, enter, navigate), http.StatusFound); a.Header.Get("Location") != "https://"+guests+"/page" {
 			t.Errorf("on to %s", a.Header.Get("Location"))
 		}
 	})
 }
 
-// Tabs that were opened at once come in one after the other, whichever signs in.
-func TestATT282_tabs(t *testing.T) {
-	forwarded(t, func(h *house, anna *caller) {
-		one, two := anna.toEnter(wiki, "/one"), anna.toEnter(wiki, "/two")
+// Two tabs start to sign in and finish one after the other.
+func TestForwardAuthTabsFinishInAnyOrder(t *testing.T) {
+	t.Parallel()
+	withForwardAuth(t, func(h *server, anna *proxiedUser) {
+		one, two := anna.enterURL(wiki, "/one"), anna.enterURL(wiki, "/two")
 		for i, uri := range []string{one, two} { // the tab that left first comes back first
-			a := h.want(anna.ask("GET", wiki, uri, navigate), http.StatusFound)
+			a := h.wantStatus(anna.ask("GET", wiki, uri, navigate), http.StatusFound)
 			if page := []string{"/one", "/two"}[i]; a.Header.Get("Location") != "https://"+wiki+page {
 				t.Errorf("%s: on to %s", page, a.Header.Get("Location"))
 			}
@@ -469,95 +481,98 @@ func TestATT282_tabs(t *testing.T) {
 	})
 }
 
-// ATT-283: what a host needs is asked for, and nothing less opens it.
-func TestATT283(t *testing.T) {
-	forwarded(t, func(h *house, anna *caller) {
-		anna.no("no group", anna.open(payroll, "/"), http.StatusForbidden)
-		h.want(anna.open(wiki, "/"), http.StatusOK)
+// A host that requires a group, a level or a recent proof gets less.
+func TestForwardAuthEnforcesGroupsLevelAndAge(t *testing.T) {
+	t.Parallel()
+	withForwardAuth(t, func(h *server, anna *proxiedUser) {
+		anna.wantRefused("no group", anna.open(payroll, "/"), http.StatusForbidden)
+		h.wantStatus(anna.open(wiki, "/"), http.StatusOK)
 		set := func(groups ...string) {
 			if err := h.SetGroups(t.Context(), live.AnnaEmail, groups); err != nil {
 				t.Fatal(err)
 			}
 		}
 		set("staffing", "astaff", "guests")
-		anna.no("other groups", anna.open(payroll, "/"), http.StatusForbidden)
+		anna.wantRefused("other groups", anna.open(payroll, "/"), http.StatusForbidden)
 		set("guests", "staff")
-		if a := h.want(anna.open(payroll, "/"), http.StatusOK); a.Header.Get("Remote-Groups") != "guests,staff" {
+		if a := h.wantStatus(anna.open(payroll, "/"), http.StatusOK); a.Header.Get("Remote-Groups") != "guests,staff" {
 			t.Errorf("groups: %q", a.Header.Get("Remote-Groups"))
 		}
 		set()
-		anna.no("a group that was left", anna.ask("GET", payroll, "/"), http.StatusForbidden)
-		anna.no("a level beyond reach", anna.open(vault, "/"), http.StatusForbidden)
+		anna.wantRefused("a group that was left", anna.ask("GET", payroll, "/"), http.StatusForbidden)
+		anna.wantRefused("a level beyond reach", anna.open(vault, "/"), http.StatusForbidden)
 
-		h.want(anna.open(guests, "/"), http.StatusOK)
-		h.want(anna.ask("GET", guests, "/"), http.StatusOK)
+		h.wantStatus(anna.open(guests, "/"), http.StatusOK)
+		h.wantStatus(anna.ask("GET", guests, "/"), http.StatusOK)
 		for amr, status := range map[string]int{"pwd": 401, "": 401, "email": 200, "pwd email": 200, "pwd otp sms": 200} {
 			h.exec("UPDATE sessions SET amr = '" + amr + "'")
 			h.Turn(time.Second)
-			if a := h.want(anna.ask("GET", guests, "/"), status); status == 200 && a.Header.Get("Remote-Amr") != amr {
+			if a := h.wantStatus(anna.ask("GET", guests, "/"), status); status == 200 && a.Header.Get("Remote-Amr") != amr {
 				t.Errorf("amr %q is told as %q", amr, a.Header.Get("Remote-Amr"))
 			}
 		}
 		h.exec("UPDATE sessions SET amr = 'pwd email'")
 		h.Turn(11 * time.Minute)
-		anna.no("an old proof", anna.ask("GET", guests, "/"), http.StatusUnauthorized)
-		if a := h.want(anna.open(guests, "/"), http.StatusOK); !strings.Contains(a.Body, `name="password"`) || a.Header.Get("Remote-User") != "" {
+		anna.wantRefused("an old proof", anna.ask("GET", guests, "/"), http.StatusUnauthorized)
+		if a := h.wantStatus(anna.open(guests, "/"), http.StatusOK); !strings.Contains(a.Body, `name="password"`) || a.Header.Get("Remote-User") != "" {
 			t.Errorf("an old proof leads to %s", a.Request.URL)
 		}
 	})
 }
 
-// ATT-284, as far as it is ours: whatever goes wrong is no yes.
-func TestATT284_store(t *testing.T) {
-	for _, table := range []string{"tokens", "sessions", "apps"} {
+// A part of the store fails while a proxy asks.
+func TestForwardAuthFailsClosed(t *testing.T) {
+	t.Parallel()
+	for _, table := range []string{"tokens", "sessions", "clients"} {
 		t.Run(table, func(t *testing.T) {
 			h := start(t, "", behindProxy)
-			anna := h.caller(h.anna())
-			h.want(anna.open(wiki, "/"), http.StatusOK)
+			anna := h.proxiedUser(h.annaSignedIn())
+			h.wantStatus(anna.open(wiki, "/"), http.StatusOK)
 			h.exec("ALTER TABLE " + table + " RENAME TO gone")
 			h.Turn(time.Second)
-			anna.no("without "+table, anna.ask("GET", wiki, "/"), http.StatusInternalServerError)
+			anna.wantRefused("without "+table, anna.ask("GET", wiki, "/"), http.StatusInternalServerError)
 			h.exec("ALTER TABLE gone RENAME TO " + table)
-			h.want(anna.ask("GET", wiki, "/"), http.StatusOK)
+			h.wantStatus(anna.ask("GET", wiki, "/"), http.StatusOK)
 		})
 	}
 	h := start(t, "", behindProxy)
-	anna := h.caller(h.anna())
-	h.want(anna.open(guests, "/"), http.StatusOK)
+	anna := h.proxiedUser(h.annaSignedIn())
+	h.wantStatus(anna.open(guests, "/"), http.StatusOK)
 	h.exec("UPDATE sessions SET amr = 'pwd'") // too little, so what they could prove matters
 	h.exec("ALTER TABLE factors RENAME TO gone")
 	h.Turn(time.Second)
-	anna.no("without factors", anna.ask("GET", guests, "/"), http.StatusInternalServerError)
+	anna.wantRefused("without factors", anna.ask("GET", guests, "/"), http.StatusInternalServerError)
 	h.exec("ALTER TABLE gone RENAME TO factors")
 	h.exec("UPDATE sessions SET amr = 'pwd email'")
 	if err := h.AddApp(t.Context(), twostep.App{ID: "club", Hosts: []string{"club.example"}, Foreign: true}); err != nil {
 		t.Fatal(err)
 	}
-	asked := h.want(anna.open("club.example", "/"), http.StatusOK)
-	h.want(anna.open("club.example", h.location(h.allow(anna.person, asked)).RequestURI()), http.StatusOK)
-	h.want(anna.ask("GET", "club.example", "/"), http.StatusOK)
+	asked := h.wantStatus(anna.open("club.example", "/"), http.StatusOK)
+	h.wantStatus(anna.open("club.example", h.location(h.allow(anna.person, asked)).RequestURI()), http.StatusOK)
+	h.wantStatus(anna.ask("GET", "club.example", "/"), http.StatusOK)
 	h.exec("ALTER TABLE consents RENAME TO gone")
 	h.Turn(time.Second)
-	anna.no("without consents", anna.ask("GET", "club.example", "/"), http.StatusInternalServerError)
+	anna.wantRefused("without consents", anna.ask("GET", "club.example", "/"), http.StatusInternalServerError)
 }
 
-// Envoy asks with the address behind the path, the method of the request and the host's name; any
-// body and origin may come with it. Only the question passes, not a page of ours.
-func TestATT281_forward(t *testing.T) {
-	forwarded(t, func(h *house, anna *caller) {
-		h.want(anna.open(wiki, "/"), http.StatusOK)
+// Envoy asks with the path appended, the method and host of the original request, and any body. Only
+// the check accepts that, and no page of ours.
+func TestForwardAuthTakesAnyMethodForTheCheckOnly(t *testing.T) {
+	t.Parallel()
+	withForwardAuth(t, func(h *server, anna *proxiedUser) {
+		h.wantStatus(anna.open(wiki, "/"), http.StatusOK)
 		lines := []string{"Host: " + wiki, "X-Forwarded-Proto: https", "Origin: https://evil.example", "Sec-Fetch-Site: cross-site", "Content-Type: application/json",
 			"Cookie: __Host-twostep-app=" + anna.kept[wiki]["__Host-twostep-app"]}
 		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PROPFIND"} {
-			a := h.want(anna.proxy.Do(h.request(method, "/auth/check/api/x?y=z", `{"a":1}`, lines...)), http.StatusOK)
+			a := h.wantStatus(anna.proxy.Do(h.request(method, "/auth/check/api/x?y=z", `{"a":1}`, lines...)), http.StatusOK)
 			if a.Header.Get("Remote-Email") != live.AnnaEmail {
 				t.Errorf("%s: %v", method, a.Header)
 			}
-			anna.no(method, anna.proxy.Do(h.request(method, "/auth/check/api/x?y=z", `{"a":1}`, lines[:5]...)), http.StatusUnauthorized)
-			anna.no(method, h.Browser().Do(h.request(method, "/auth/check/api/x?y=z", `{"a":1}`, lines...)), http.StatusForbidden)
+			anna.wantRefused(method, anna.proxy.Do(h.request(method, "/auth/check/api/x?y=z", `{"a":1}`, lines[:5]...)), http.StatusUnauthorized)
+			anna.wantRefused(method, h.Browser().Do(h.request(method, "/auth/check/api/x?y=z", `{"a":1}`, lines...)), http.StatusForbidden)
 		}
 		for _, path := range []string{"/settings", "/signin", "/auth/start", "/auth/checks", "/auth/check.css", "/.twostep/enter"} {
-			anna.no(path, anna.proxy.Do(h.request("GET", path, "", lines...)), http.StatusMisdirectedRequest)
+			anna.wantRefused(path, anna.proxy.Do(h.request("GET", path, "", lines...)), http.StatusMisdirectedRequest)
 		}
 	})
 }

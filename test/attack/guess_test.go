@@ -14,35 +14,36 @@ import (
 	"twostep.example/twostep/test/e2e/live"
 )
 
-// ATT-033, ATT-034: a new code brings new tries.
-func TestATT033_034(t *testing.T) {
-	each(t, func(h *house) {
+// A new code is asked for to get new attempts.
+func TestNewCodeGivesNoNewAttempts(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(h *server) {
 		b := h.Browser()
 		n := h.Mail.Len()
 		code := b.Password()
 		for range 4 {
-			h.want(b.Post("/signin/verify", "code", live.Wrong(code)), http.StatusUnprocessableEntity)
+			h.wantStatus(b.Post("/signin/verify", "code", live.Wrong(code)), http.StatusUnprocessableEntity)
 		}
-		h.settle()
+		h.WaitForOutbox()
 		h.Turn(time.Minute)
-		h.want(b.Post("/signin/code"), http.StatusSeeOther)
+		h.wantStatus(b.Post("/signin/code"), http.StatusSeeOther)
 		if h.tries() != "4" {
 			h.T.Errorf("after a new code %s tries are spent, want 4", h.tries())
 		}
 		fresh := h.Code(n + 1)
 		b.Post("/signin/verify", "code", live.Wrong(fresh))
-		h.want(b.Post("/signin/verify", "code", fresh), http.StatusTooManyRequests)
+		h.wantStatus(b.Post("/signin/verify", "code", fresh), http.StatusTooManyRequests)
 		h.Turn(3 * time.Minute)
-		h.want(b.Post("/signin/code"), http.StatusTooManyRequests)
-		h.want(b.Post("/signin/verify", "code", fresh), http.StatusTooManyRequests)
-		h.out("after five tries", b)
+		h.wantStatus(b.Post("/signin/code"), http.StatusTooManyRequests)
+		h.wantStatus(b.Post("/signin/verify", "code", fresh), http.StatusTooManyRequests)
+		h.wantNoSession("after five tries", b)
 	})
 }
 
-// ATT-046: the count goes down with the transaction of the failed sign-in. Read
-// over another connection after each guess, and once more when the store fails later on.
-func TestATT046(t *testing.T) {
-	each(t, func(h *house) {
+// The count of attempts is rolled back with a sign-in that fails later on.
+func TestAttemptStaysCountedWhenTheSignInFails(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(h *server) {
 		b := h.Browser()
 		code := b.Password()
 		for i := range 3 {
@@ -52,47 +53,48 @@ func TestATT046(t *testing.T) {
 			}
 		}
 		h.exec("ALTER TABLE sessions RENAME TO gone")
-		h.want(b.Post("/signin/verify", "code", code), http.StatusInternalServerError)
+		h.wantStatus(b.Post("/signin/verify", "code", code), http.StatusInternalServerError)
 		h.exec("ALTER TABLE gone RENAME TO sessions")
 		if h.tries() != "4" {
 			h.T.Errorf("a try whose sign-in failed was given back: %s", h.tries())
 		}
-		h.want(b.Post("/signin/verify", "code", code), http.StatusSeeOther)
+		h.wantStatus(b.Post("/signin/verify", "code", code), http.StatusSeeOther)
 	})
 }
 
-// ATT-049, ATT-064, ATT-268: blanks or other digits make one code look like two. However it is written, it
-// is one code, and each comparison is counted, the same guess again too.
-func TestATT049_064_268(t *testing.T) {
-	each(t, func(h *house) {
+// Blanks, hyphens and digits of another script make one code look like several, or the same guess is
+// repeated for free.
+func TestSpellingsOfACodeAreOneCode(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(h *server) {
 		b := h.Browser()
 		code := b.Password()
 		wrong := live.Wrong(code)
 		wide := strings.Map(func(r rune) rune { return r - '0' + '０' }, wrong)
 		for i, typed := range []string{wrong, " " + wrong[:3] + "-" + wrong[3:] + "\t", wide, strings.Map(func(r rune) rune { return r - '0' + '٠' }, wrong)} {
-			h.want(b.Post("/signin/verify", "code", typed), http.StatusUnprocessableEntity)
+			h.wantStatus(b.Post("/signin/verify", "code", typed), http.StatusUnprocessableEntity)
 			if h.tries() != fmt.Sprint(i+1) {
 				h.T.Errorf("%q: %s tries spent, want %d", typed, h.tries(), i+1)
 			}
 		}
-		h.want(b.Post("/signin/verify", "code", "߁߂߃߄߅߆"), http.StatusUnprocessableEntity)
+		h.wantStatus(b.Post("/signin/verify", "code", "߁߂߃߄߅߆"), http.StatusUnprocessableEntity)
 		if h.tries() != "4" {
 			h.T.Error("digits that we do not read were counted")
 		}
-		h.want(b.Post("/signin/verify", "code", code[:3]+" "+code[3:]), http.StatusSeeOther)
-		c := h.with("signin", h.cookie(b, "signin"))
+		h.wantStatus(b.Post("/signin/verify", "code", code[:3]+" "+code[3:]), http.StatusSeeOther)
+		c := h.withCookies("signin", h.cookie(b, "signin"))
 		c.Post("/signin/verify", "code", code)
-		if n := storetest.Count(h.T, h.DB, "sessions"); n != 1 {
+		if n := h.count("sessions"); n != 1 {
 			h.T.Errorf("%d sessions from one code", n)
 		}
 	})
 }
 
-// ATT-051, ATT-190, ATT-195: a code works a moment longer than it should, or as long as the client's
-// clock says. 15 minutes are in, a millisecond more is out.
-func TestATT051_190_195(t *testing.T) {
+// A code works a millisecond longer than 15 minutes, or for as long as the client's clock says.
+func TestCodeExpiresAfterFifteenMinutes(t *testing.T) {
+	t.Parallel()
 	storetest.Each(t, func(t *testing.T, url string) {
-		c := stopped()
+		c := newClock()
 		h := start(t, url, c.set)
 		for _, row := range []struct {
 			after time.Duration
@@ -101,18 +103,18 @@ func TestATT051_190_195(t *testing.T) {
 			b := h.Browser()
 			sent := c.Now()
 			code := b.Password()
-			c.turn(row.after)
+			c.advance(row.after)
 			a := h.post(b, "/signin/verify", "code="+code, "Date: "+sent.UTC().Format(http.TimeFormat), "If-Modified-Since: "+sent.UTC().Format(http.TimeFormat))
-			if _, in := isIn(b); in != row.in {
+			if _, in := signedIn(b); in != row.in {
 				t.Errorf("%v after sending: %d, in %v, want %v", row.after, a.StatusCode, in, row.in)
 			}
 		}
 	})
 }
 
-// ATT-052, ATT-067: more codes are good than were promised. Of all million answers exactly three fit
-// after four mails, and the oldest is none of them.
-func TestATT052_067(t *testing.T) {
+// After four mails exactly three of all million codes fit, and the oldest is not one of them.
+func TestOnlyTheLastThreeCodesFit(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	b := h.Browser()
 	codes := map[string]bool{b.Password(): true}
@@ -121,20 +123,20 @@ func TestATT052_067(t *testing.T) {
 		oldest = code
 	}
 	for range 3 {
-		h.settle() // a mail on its way would go twice once its worker seems late
+		h.WaitForOutbox() // a mail on its way would go twice once its worker seems late
 		h.Turn(2*time.Minute + time.Second)
 		n := h.Mail.Len()
-		h.want(b.Post("/signin/code"), http.StatusSeeOther)
+		h.wantStatus(b.Post("/signin/code"), http.StatusSeeOther)
 		codes[h.Code(n)] = true
 	}
 	if len(codes) != 4 {
 		t.Fatalf("%d different codes in 4 mails", len(codes))
 	}
-	keys, err := seal.OpenKeys(h.Keys)
+	keys, err := seal.OpenKeys(h.KeyFile)
 	if err != nil {
 		t.Fatal(err)
 	}
-	good := h.rows("SELECT mac, challenge, method FROM codes WHERE used_at = 0")
+	good := h.rows("SELECT mac, challenge_id, method FROM one_time_codes WHERE used_at = 0")
 	var fit []string
 	for i := range 1_000_000 {
 		candidate := fmt.Sprintf("%06d", i)
@@ -153,69 +155,71 @@ func TestATT052_067(t *testing.T) {
 	if len(fit) != 3 {
 		t.Errorf("%d of a million codes fit, want 3", len(fit))
 	}
-	h.want(b.Post("/signin/verify", "code", oldest), http.StatusUnprocessableEntity)
+	h.wantStatus(b.Post("/signin/verify", "code", oldest), http.StatusUnprocessableEntity)
 }
 
-// ATT-061, ATT-038: the pages tell a guesser how many tries the account has left, or the
-// button for a new code takes a password.
-func TestATT038_061(t *testing.T) {
+// A page tells a guesser how many attempts are left, or the button for a new code accepts a password.
+func TestPagesDoNotTellRemainingAttempts(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	b := h.Browser()
 	code := b.Password()
-	h.settle()
+	h.WaitForOutbox()
 	first := b.Post("/signin/verify", "code", live.Wrong(code)).Body
 	second := b.Post("/signin/verify", "code", live.Wrong(code)).Body
-	if plain(first) != plain(second) {
+	if withoutTimes(first) != withoutTimes(second) {
 		t.Error("the page changes with the tries that are left")
 	}
 	h.Turn(time.Minute)
 	stranger := h.Browser()
-	h.want(stranger.Post("/signin/code", "email", live.AnnaEmail, "password", live.AnnaPassword), http.StatusSeeOther)
-	h.want(b.Post("/signin/code", "password", live.AnnaPassword), http.StatusBadRequest)
-	if h.one("SELECT sends FROM challenges") != "1" {
+	h.wantStatus(stranger.Post("/signin/code", "email", live.AnnaEmail, "password", live.AnnaPassword), http.StatusSeeOther)
+	h.wantStatus(b.Post("/signin/code", "password", live.AnnaPassword), http.StatusBadRequest)
+	if h.value("SELECT messages_sent FROM challenges") != "1" {
 		t.Error("a message was sent to somebody who is not on the way in")
 	}
 }
 
-// ATT-057: a password can be reset by a code short enough to guess.
-func TestATT057(t *testing.T) {
+// The token of a reset link is short enough to guess.
+func TestResetTokenHas130Bits(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	n := h.Mail.Len()
-	h.want(h.Browser().Post("/forgot", "email", live.AnnaEmail), http.StatusSeeOther)
-	token := link(t, h.Mail.Next(n))
+	h.wantStatus(h.Browser().Post("/forgot", "email", live.AnnaEmail), http.StatusSeeOther)
+	token := tokenOfLink(t, h.Mail.Next(n))
 	if len(token) != 26 || strings.Trim(token, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") != "" {
 		t.Errorf("%d characters of %q: want 26 of base 32, 130 bits", len(token), token)
 	}
 }
 
-// ATT-044: two servers on one database count apart. Forty guesses, half at each, are
-// five; the right code at both at once is one session.
-func TestATT044(t *testing.T) {
+// Two servers on one database count separately. Forty guesses, half at each, are five attempts; the
+// right code at both at once gives one session.
+func TestGuessesAtOnceAreCountedAtTwoServers(t *testing.T) {
+	t.Parallel()
 	url := storetest.Postgres(t)
 	first := start(t, url)
-	second := start(t, url, func(o *twostep.Options) { o.KeyFile = first.Keys })
+	second := start(t, url, func(o *twostep.Options) { o.KeyFile = first.KeyFile })
 	b := first.Browser()
 	n, m := first.Mail.Len(), second.Mail.Len()
-	first.want(b.Post("/signin", "email", live.AnnaEmail, "password", live.AnnaPassword), http.StatusSeeOther)
-	code := either(t, first, n, second, m)
+	first.wantStatus(b.Post("/signin", "email", live.AnnaEmail, "password", live.AnnaPassword), http.StatusSeeOther)
+	code := codeFromEither(t, first, n, second, m)
 	token := first.cookie(b, "signin")
-	at := func(i int) *live.Browser { return []*house{first, second}[i%2].with("signin", token) }
+	at := func(i int) *live.Browser { return []*server{first, second}[i%2].withCookies("signin", token) }
 	var answers [5]status
-	together(40, func(i int) { answers[i%5].add(at(i).Post("/signin/verify", "code", live.Wrong(code)).StatusCode) })
+	atOnce(40, func(i int) { answers[i%5].add(at(i).Post("/signin/verify", "code", live.Wrong(code)).StatusCode) })
 	compared := sum(answers[:], http.StatusUnprocessableEntity)
 	if compared > 5 || first.tries() != fmt.Sprint(compared) {
 		t.Errorf("%d guesses compared, %s counted, want 5 at most", compared, first.tries())
 	}
 	for ; compared < 5; compared++ { // those for which nobody waited long enough
-		first.want(at(0).Post("/signin/verify", "code", live.Wrong(code)), http.StatusUnprocessableEntity)
+		first.wantStatus(at(0).Post("/signin/verify", "code", live.Wrong(code)), http.StatusUnprocessableEntity)
 	}
-	first.want(at(1).Post("/signin/verify", "code", code), http.StatusTooManyRequests)
+	first.wantStatus(at(1).Post("/signin/verify", "code", code), http.StatusTooManyRequests)
 	b = first.Browser()
 	n, m = first.Mail.Len(), second.Mail.Len()
-	first.want(b.Post("/signin", "email", live.AnnaEmail, "password", live.AnnaPassword), http.StatusSeeOther)
-	code, token = either(t, first, n, second, m), first.cookie(b, "signin")
-	together(8, func(i int) { at(i).Post("/signin/verify", "code", code) })
-	if n := storetest.Count(t, url, "sessions"); n != 1 {
+	first.wantStatus(b.Post("/signin", "email", live.AnnaEmail, "password", live.AnnaPassword), http.StatusSeeOther)
+	code, token = codeFromEither(t, first, n, second, m), first.cookie(b, "signin")
+	atOnce(8, func(i int) { at(i).Post("/signin/verify", "code", code) })
+	if n := first.count("sessions"); n != 1 {
 		t.Errorf("%d sessions from one code at two servers", n)
 	}
 }

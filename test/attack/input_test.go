@@ -11,23 +11,22 @@ import (
 
 	"twostep.example/twostep"
 	"twostep.example/twostep/internal/page"
-	"twostep.example/twostep/internal/store/storetest"
 	"twostep.example/twostep/test/e2e/live"
 )
 
-// lines are how many lines of the log tell of a request.
-func (h *house) lines() int { return strings.Count(h.Log.String(), `"msg":"request"`) }
+// requestLines counts the lines of the log that are about a request.
+func (h *server) requestLines() int { return strings.Count(h.Log.String(), `"msg":"request"`) }
 
-// faults are the faults in the log.
-func (h *house) faults() int { return strings.Count(h.Log.String(), `"msg":"fault"`) }
+// faults counts the faults in the log.
+func (h *server) faults() int { return strings.Count(h.Log.String(), `"msg":"fault"`) }
 
 // body is one odd form.
 type body struct {
 	name, kind, text string
 }
 
-// odd are bodies that no page of ours sends; the form itself is the first field's.
-func odd(r url.Values) (all []body) {
+// oddForms returns bodies that no page of ours sends, made of the form r.
+func oddForms(r url.Values) (all []body) {
 	const ours = "application/x-www-form-urlencoded"
 	for field := range r {
 		for name, value := range map[string]string{"NUL": "a%00b", "broken UTF-8": "%ff%fe", "cut UTF-8": "%e2%82", "surrogate": "%ed%a0%80", "overlong": "%c0%af", "twice": "x&" + field + "=y", "percent": "%zz", "semicolon": "a;b=c"} {
@@ -43,12 +42,13 @@ func odd(r url.Values) (all []body) {
 		body{"text", "text/plain", r.Encode()}, body{"other charset", ours + "; charset=utf-7", r.Encode()}, body{"two types", ours + ", application/json", r.Encode()}, body{"no type", "", "email=x"})
 }
 
-// ATT-250, ATT-251: odd text in any field of any form. Always a clear 4xx, never a fault,
-// one line in the log, no row, and the same on both databases. An app is told in JSON; what it
-// says more than is known is left out (RFC 6749 3.2), and so is what it says before it proves itself.
-func TestATT250_251(t *testing.T) {
+// Broken text comes in any field of any form. The answer is always a clear 4xx, one line in the log,
+// no row, and the same on both databases. An app gets JSON; unknown parameters are ignored (RFC 6749
+// section 3.2).
+func TestMalformedFormsAreRefused(t *testing.T) {
+	t.Parallel()
 	var answers []map[string]int
-	each(t, func(h *house) {
+	eachDatabase(t, func(h *server) {
 		b := h.visitor()
 		before, got := h.contents(), map[string]int{}
 		for _, r := range inventory {
@@ -60,9 +60,9 @@ func TestATT250_251(t *testing.T) {
 			if err != nil {
 				h.T.Fatal(err)
 			}
-			for _, o := range odd(fields) {
-				h.exec("DELETE FROM rations WHERE name LIKE 'wrong secrets%'")
-				n := h.lines()
+			for _, o := range oddForms(fields) {
+				h.exec("DELETE FROM rate_limit_counters WHERE kind = 'wrong_client_secrets_network'")
+				n := h.requestLines()
 				a := b.Do(h.request(method, path, o.text, "Content-Type: "+o.kind, "Origin: "+h.URL, "Sec-Fetch-Site: same-origin"))
 				got[r.pattern+" "+o.name] = a.StatusCode
 				told, clear := strings.Contains(a.Body, "<h1>"), a.StatusCode == 400 || a.StatusCode == 413 || a.StatusCode == 415
@@ -73,8 +73,8 @@ func TestATT250_251(t *testing.T) {
 				if !clear {
 					h.T.Errorf("%s, %s: %d", r.pattern, o.name, a.StatusCode)
 				}
-				if !told || h.lines() != n+1 {
-					h.T.Errorf("%s, %s: %d lines in the log, page %.80q", r.pattern, o.name, h.lines()-n, a.Body)
+				if !told || h.requestLines() != n+1 {
+					h.T.Errorf("%s, %s: %d lines in the log, page %.80q", r.pattern, o.name, h.requestLines()-n, a.Body)
 				}
 			}
 		}
@@ -82,14 +82,14 @@ func TestATT250_251(t *testing.T) {
 			h.T.Errorf("%d faults; rows changed: %v", h.faults(), h.contents() != before)
 		}
 		answers = append(answers, got)
-	}, every(&phone{}))
+	}, allMethods(&phone{}))
 	if len(answers) != 2 || !maps.Equal(answers[0], answers[1]) {
 		t.Error("the two databases answer differently")
 	}
 }
 
-// readable reports whether a body is a form in which a field is missing, or one too many: only those
-// come as far as the question who the app is.
+// readable reports whether a body is a well-formed form with a field missing or one too many: only those
+// get as far as the authentication of the app.
 func readable(name string) bool {
 	return strings.HasSuffix(name, " as an array") || strings.HasSuffix(name, " as a map") || strings.HasSuffix(name, " in upper case") || name == "a field more" || name == "no name"
 }
@@ -99,14 +99,15 @@ var injections = []string{
 	`${jndi:ldap://x}`, "a\r\nSet-Cookie: x=1", "a\nBcc: evil@example.com", "\u202eevil", "\u0085", "\u2028", "🙂", "ß", "\ufeff", "<script>alert(1)</script>", `"><img src=x onerror=alert(1)>`, "javascript:alert(1)",
 }
 
-// ATT-250, ATT-286, ATT-133, ATT-292: text that is a command to somebody further in: SQL, a template, a header, markup.
-// It comes back as text, in the same words on both databases, and is never a fault.
-func TestATT133_286_292(t *testing.T) {
-	each(t, func(h *house) {
+// Input is a command to a system further in: SQL, a template, a header, markup. It comes back as text,
+// in the same words on both databases, and never causes a fault.
+func TestInjectedTextStaysText(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(h *server) {
 		b := h.visitor()
 		h.draftApp(b)
 		for _, text := range injections {
-			h.exec("DELETE FROM rations") // of the password, for somebody who is in
+			h.exec("DELETE FROM rate_limit_counters") // of the password, for somebody who is in
 			for path, fields := range map[string][]string{
 				"/signin": {"email", text, "password", text, "return_to", text}, "/forgot": {"email", text}, "/reset": {"token", text, "password", text},
 				"/signup": {"email", text, "name", text}, "/join": {"token", text, "name", text, "password", text}, "/signin/verify": {"code", text}, "/signin/method": {"method", text},
@@ -120,17 +121,17 @@ func TestATT133_286_292(t *testing.T) {
 			}
 			r := h.request("GET", "/settings", "")
 			r.Header["User-Agent"], r.Header["Accept-Language"], r.Header["Cookie"] = []string{strings.NewReplacer("\r", "", "\n", "").Replace(text)}, []string{strings.NewReplacer("\r", "", "\n", "").Replace(text)}, []string{"__Host-session=" + url.QueryEscape(text)}
-			h.want(h.Browser().Do(r), http.StatusSeeOther)
+			h.wantStatus(h.Browser().Do(r), http.StatusSeeOther)
 		}
 		agent := "<script>alert(1)</script>' OR 1=1 \u202e" + strings.Repeat("x", 9000)
 		c := h.Browser()
 		n := h.Mail.Len()
-		h.want(h.post(c, "/signin", "email=anna%40example.com&password=correct+horse+battery", "User-Agent: "+agent), http.StatusSeeOther)
-		h.want(h.post(c, "/signin/verify", "code="+h.Code(n), "User-Agent: "+agent), http.StatusSeeOther)
+		h.wantStatus(h.post(c, "/signin", "email=anna%40example.com&password=correct+horse+battery", "User-Agent: "+agent), http.StatusSeeOther)
+		h.wantStatus(h.post(c, "/signin/verify", "code="+h.Code(n), "User-Agent: "+agent), http.StatusSeeOther)
 		if a := c.Get("/settings/sessions"); strings.Contains(a.Body, "<script>alert") || a.StatusCode != 200 {
 			h.T.Errorf("the page of sessions: %d", a.StatusCode)
 		}
-		for _, stored := range slices.Concat(h.list("SELECT browser FROM sessions"), h.list("SELECT browser FROM signins"), h.list("SELECT browser FROM audit_events")) {
+		for _, stored := range slices.Concat(h.column("SELECT user_agent FROM sessions"), h.column("SELECT user_agent FROM attempts"), h.column("SELECT browser FROM events")) {
 			if len(stored) > 256 {
 				h.T.Errorf("%d bytes of a browser's name are kept", len(stored))
 			}
@@ -138,11 +139,12 @@ func TestATT133_286_292(t *testing.T) {
 		if h.faults() != 0 {
 			h.T.Errorf("%d faults", h.faults())
 		}
-	}, every(&phone{}))
+	}, allMethods(&phone{}))
 }
 
-// ATT-329: a form comes back with what was typed, but for what is secret.
-func TestATT329(t *testing.T) {
+// A form that is shown again repeats a password or a code, or has lost what was typed.
+func TestFormsKeepInputButNoSecrets(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	b := h.visitor()
 	const secret, typed = "9x7-secret-9x7", "typed@here"
@@ -150,7 +152,7 @@ func TestATT329(t *testing.T) {
 		"/signin": {"email", typed, "password", secret}, "/forgot": {"email", typed}, "/signup": {"email", typed, "name", "Eva"}, "/join": {"name", typed, "token", "NOTATOKEN", "password", secret},
 		"/reset": {"token", typed, "password", secret}, "/settings/password": {"current", secret, "password", secret}, "/signin/verify": {"code", secret},
 	} {
-		a := h.want(b.Post(path, fields...), http.StatusUnprocessableEntity)
+		a := h.wantStatus(b.Post(path, fields...), http.StatusUnprocessableEntity)
 		if strings.Contains(a.Body, secret) {
 			t.Errorf("%s gives the secret back", path)
 		}
@@ -162,15 +164,16 @@ func TestATT329(t *testing.T) {
 		}
 	}
 	for _, path := range []string{"/signin", "/forgot", "/signup", "/join", "/reset", "/settings/password", "/signin/verify"} {
-		a := h.want(b.Post(path), http.StatusUnprocessableEntity)
+		a := h.wantStatus(b.Post(path), http.StatusUnprocessableEntity)
 		if !strings.Contains(a.Body, `role="alert"`) {
 			t.Errorf("%s, empty: nothing is said", path)
 		}
 	}
 }
 
-// ATT-252, ATT-267: the end of a long password does not count, or two ways of writing one differ.
-func TestATT252_267(t *testing.T) {
+// The end of a long password does not count, or two ways to write one password differ.
+func TestWholePasswordCounts(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	long := strings.Repeat("horse ", 166)
 	for i, row := range []struct {
@@ -182,19 +185,20 @@ func TestATT252_267(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := map[bool]int{true: 303, false: 422}[row.in]
-		h.want(h.Browser().Post("/signin", "email", email, "password", row.typed), want)
+		h.wantStatus(h.Browser().Post("/signin", "email", email, "password", row.typed), want)
 	}
 	token := h.signUp("eva@example.net", "Eva")
-	h.want(h.Browser().Post("/join", "token", token, "name", "Eva", "password", strings.Repeat("horse ", 171)), http.StatusUnprocessableEntity)
+	h.wantStatus(h.Browser().Post("/join", "token", token, "name", "Eva", "password", strings.Repeat("horse ", 171)), http.StatusUnprocessableEntity)
 }
 
-// ATT-254: hundreds of passwords at once take the server down. Those that find no place
-// are told so at once, and when.
-func TestATT254(t *testing.T) {
+// Two hundred passwords at once. Those that find no place in the queue are told so at once, and when
+// to come back.
+func TestPasswordsAtOnceAreTurnedAwayWhenBusy(t *testing.T) {
+	live.FullCost(t)
 	h := start(t, "")
 	b := h.Browser()
 	var answers status
-	together(200, func(int) {
+	atOnce(200, func(int) {
 		a := b.Post("/signin", "email", "nobody@example.com", "password", "wrong horse battery")
 		answers.add(a.StatusCode)
 		if a.StatusCode/100 != 4 && a.Header.Get("Retry-After") == "" {
@@ -204,13 +208,14 @@ func TestATT254(t *testing.T) {
 	if answers.n[422]+answers.n[429]+answers.n[503] != 200 || answers.n[503] == 0 {
 		t.Errorf("200 passwords at once: %v", answers.n)
 	}
-	h.want(b.Post("/signin", "email", live.AnnaEmail, "password", live.AnnaPassword), http.StatusSeeOther)
+	h.wantStatus(b.Post("/signin", "email", live.AnnaEmail, "password", live.AnnaPassword), http.StatusSeeOther)
 }
 
-// ATT-260, ATT-261, ATT-262, ATT-264: an address that looks like another's, or is read in two ways, leads to
-// somebody else's account or mail.
-func TestATT260_261_262_264(t *testing.T) {
-	each(t, func(h *house) {
+// An address that looks like another's, or can be read in two ways, reaches somebody else's account or
+// mailbox.
+func TestLookAlikeAddressesReachNobody(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(h *server) {
 		if err := h.AddAccount(h.T.Context(), twostep.NewAccount{Email: "mike@kiss.example", Name: "Mike", Password: benPassword}); err != nil {
 			h.T.Fatal(err)
 		}
@@ -221,25 +226,26 @@ func TestATT260_261_262_264(t *testing.T) {
 			"mike@-kiss.example", "mike@kiss.example.", "mike@xn--a.example", "@kiss.example", "mike@", strings.Repeat("m", 65) + "@kiss.example", "m@" + strings.Repeat("k.", 127) + "example", "mike@127.1",
 		} {
 			for path, more := range map[string][]string{"/forgot": nil, "/signup": {"name", "Eva"}} {
-				h.want(h.Browser().Post(path, append([]string{"email", email}, more...)...), http.StatusUnprocessableEntity)
+				h.wantStatus(h.Browser().Post(path, append([]string{"email", email}, more...)...), http.StatusUnprocessableEntity)
 			}
-			h.want(h.Browser().Post("/signin", "email", email, "password", benPassword), http.StatusUnprocessableEntity)
+			h.wantStatus(h.Browser().Post("/signin", "email", email, "password", benPassword), http.StatusUnprocessableEntity)
 		}
 		for _, other := range []string{"mike@ki\u00df.example", "mike@kis\u0455.example"} {
-			h.want(h.Browser().Post("/signin", "email", other, "password", benPassword), http.StatusUnprocessableEntity)
+			h.wantStatus(h.Browser().Post("/signin", "email", other, "password", benPassword), http.StatusUnprocessableEntity)
 		}
-		if h.settle(); h.Mail.Len() != mails || storetest.Count(h.T, h.DB, "links") != 0 {
+		if h.WaitForOutbox(); h.Mail.Len() != mails || h.count("email_links") != 0 {
 			h.T.Error("a look-alike got a mail")
 		}
-		h.want(h.Browser().Post("/forgot", "email", "MIKE@\u212aISS.example"), http.StatusSeeOther)
+		h.wantStatus(h.Browser().Post("/forgot", "email", "MIKE@\u212aISS.example"), http.StatusSeeOther)
 		if mail := h.Mail.Next(mails); !strings.Contains(mail, "To: <mike@kiss.example>") {
 			h.T.Errorf("the mail did not go to the stored address:\n%s", mail)
 		}
-	}, every(&phone{}))
+	}, allMethods(&phone{}))
 }
 
-// ATT-302, ATT-303: many or long headers, cookies, fields: a plain answer, never a fault.
-func TestATT302_303(t *testing.T) {
+// Many or long headers, cookies and fields get a plain answer and never cause a fault.
+func TestOversizedRequestsCauseNoFault(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	for name, value := range map[string]string{
 		"Accept-Language": strings.Repeat("en-a-b-c,", 50_000), "Cookie": strings.Repeat("a=b; ", 20_000), "User-Agent": strings.Repeat("Mozilla/5.0 (", 40_000), "Content-Type": strings.Repeat("a/b;", 50_000), "Origin": strings.Repeat("https://", 50_000),
@@ -252,9 +258,9 @@ func TestATT302_303(t *testing.T) {
 			}
 		}
 	}
-	h.want(h.Browser().Get("/signin?"+strings.Repeat("a=b&", 5000)), http.StatusBadRequest)
-	h.want(h.Browser().Get("/"+strings.Repeat("a", 20_000)), http.StatusNotFound)
-	h.want(h.Browser().Get("/"+strings.Repeat("a/", 10_000)), http.StatusNotFound)
+	h.wantStatus(h.Browser().Get("/signin?"+strings.Repeat("a=b&", 5000)), http.StatusBadRequest)
+	h.wantStatus(h.Browser().Get("/"+strings.Repeat("a", 20_000)), http.StatusNotFound)
+	h.wantStatus(h.Browser().Get("/"+strings.Repeat("a/", 10_000)), http.StatusNotFound)
 	if h.faults() != 0 {
 		t.Errorf("%d faults", h.faults())
 	}

@@ -21,13 +21,13 @@ const (
 	asksLong = "needs a longer code"
 )
 
-// guesses has a stranger guess by a method until nothing is compared any more, each sign-in
-// in another browser and network, with each spelling of the name in turn.
-func (h *house) guesses(method string, names ...string) (n int) {
+// guessUntilRefused guesses codes of a method until none is compared any more, and returns how many were.
+// Each sign-in uses another browser and network, and the spellings of the name in turn.
+func (h *server) guessUntilRefused(method string, names ...string) (n int) {
 	h.T.Helper()
 	for visit := range 40 {
-		b := h.visits(method, names[visit%len(names)])
-		more, over := h.guessesIn(b)
+		b := h.strangerAt(method, names[visit%len(names)])
+		more, over := h.guessIn(b)
 		if n += more; over {
 			return n
 		}
@@ -37,20 +37,20 @@ func (h *house) guesses(method string, names ...string) (n int) {
 	return n
 }
 
-// visits is a new browser of a stranger, at the second step by a method.
-func (h *house) visits(method, name string) *live.Browser {
+// strangerAt returns a new browser of somebody who knows the password, at the second step by a method.
+func (h *server) strangerAt(method, name string) *live.Browser {
 	h.T.Helper()
 	b := h.Browser()
-	h.want(b.Post("/signin", "email", name, "password", live.AnnaPassword), http.StatusSeeOther)
+	h.wantStatus(b.Post("/signin", "email", name, "password", live.AnnaPassword), http.StatusSeeOther)
 	if b.Get("/signin/verify").StatusCode != http.StatusOK {
 		b.Post("/signin/method", "method", method)
 	}
 	return b
 }
 
-// guessesIn has a stranger guess in a sign-in until it is over: how often that was compared,
-// and whether nothing is any more.
-func (h *house) guessesIn(b *live.Browser) (n int, over bool) {
+// guessIn guesses in one sign-in until it is over. It returns how many guesses were compared, and whether
+// the budget is used up.
+func (h *server) guessIn(b *live.Browser) (n int, over bool) {
 	h.T.Helper()
 	if strings.Contains(b.Get("/signin/verify").Body, asksLong) {
 		return 0, true
@@ -68,16 +68,16 @@ func (h *house) guessesIn(b *live.Browser) (n int, over bool) {
 
 var longCode = regexp.MustCompile(`\b[0-9A-HJKMNP-TV-Z]{5}-[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{4}\b`)
 
-// long takes the first step as Anna in a new browser and returns the longer code.
-func (h *house) long(b *live.Browser) string {
+// longerCode takes the first step as Anna in a new browser and returns the longer code.
+func (h *server) longerCode(b *live.Browser) string {
 	h.T.Helper()
-	h.settle()
+	h.WaitForOutbox()
 	n := h.Mail.Len()
-	h.want(b.Post("/signin", "email", live.AnnaEmail, "password", live.AnnaPassword), http.StatusSeeOther)
+	h.wantStatus(b.Post("/signin", "email", live.AnnaEmail, "password", live.AnnaPassword), http.StatusSeeOther)
 	if b.Get("/signin/verify").StatusCode != http.StatusOK {
-		h.want(b.Post("/signin/method", "method", "email"), http.StatusSeeOther)
+		h.wantStatus(b.Post("/signin/method", "method", "email"), http.StatusSeeOther)
 	}
-	h.settle()
+	h.WaitForOutbox()
 	for ; n < h.Mail.Len(); n++ {
 		if code := longCode.FindString(h.Mail.Next(n)); code != "" {
 			return code
@@ -87,57 +87,59 @@ func (h *house) long(b *live.Browser) string {
 	return ""
 }
 
-// ATT-030, ATT-031, ATT-032, ATT-036, ATT-040, ATT-041, ATT-042: sign-ins are free, cookies are
-// thrown away, names are spelt anew, addresses are many, and the owner signs in meanwhile:
-// twenty guesses by mail in a year are twenty.
-func TestATT030_031_032_036_040_041_042(t *testing.T) {
-	each(t, func(h *house) {
+// Sign-ins are started again, cookies dropped, names spelled differently, addresses changed, and the
+// owner signs in meanwhile. Twenty guesses at mailed codes in a year stay twenty.
+func TestGuessesAreCountedPerAccountAndYear(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(h *server) {
 		b := h.Browser() // three guesses and the right one give only themselves back
 		code := b.Password()
 		for range 3 {
-			h.want(b.Post("/signin/verify", "code", live.Wrong(code)), http.StatusUnprocessableEntity)
+			h.wantStatus(b.Post("/signin/verify", "code", live.Wrong(code)), http.StatusUnprocessableEntity)
 		}
-		h.want(b.Post("/signin/verify", "code", code), http.StatusSeeOther)
+		h.wantStatus(b.Post("/signin/verify", "code", code), http.StatusSeeOther)
 		half := h.Browser()
 		half.Password()
 		for range 4 {
 			half.Post("/signin/verify", "code", "000000")
 		}
 		h.Browser().SignIn() // the owner, elsewhere
-		if got := h.guesses("email", live.AnnaEmail, strings.ToUpper(live.AnnaEmail), " "+live.AnnaEmail); got != 16 {
+		if got := h.guessUntilRefused("email", live.AnnaEmail, strings.ToUpper(live.AnnaEmail), " "+live.AnnaEmail); got != 16 {
 			h.T.Errorf("4 guesses and %d more were compared, want 16 more", got)
 		}
 	})
 }
 
-// ATT-043: a restart forgets what was guessed.
-func TestATT043(t *testing.T) {
-	each(t, func(h *house) {
-		if got := h.guesses("email", live.AnnaEmail); got != 20 {
+// A restart forgets what was guessed.
+func TestRestartKeepsGuesses(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(h *server) {
+		if got := h.guessUntilRefused("email", live.AnnaEmail); got != 20 {
 			h.T.Errorf("%d compared, want 20", got)
 		}
-		again := start(h.T, h.DB, func(o *twostep.Options) { o.KeyFile, o.Now = h.Keys, h.Now })
-		if got := again.guesses("email", live.AnnaEmail); got != 0 {
+		again := start(h.T, h.Database, func(o *twostep.Options) { o.KeyFile, o.Now = h.KeyFile, h.Now })
+		if got := again.guessUntilRefused("email", live.AnnaEmail); got != 0 {
 			h.T.Errorf("%d more after a restart", got)
 		}
 	})
 }
 
-// ATT-043: the database dies in the middle of guesses, and another one that follows it takes over:
-// whatever was compared is counted there, and the year goes on with what is left.
-func TestATT043_failover(t *testing.T) {
+// The database dies while somebody is guessing, and its replica takes over. Whatever was compared is
+// counted there, and the year goes on with what is left.
+func TestFailoverKeepsGuesses(t *testing.T) {
+	t.Parallel()
 	url, failover := storetest.Replicated(t)
 	h := start(t, url)
 	var visits []*live.Browser
 	for range 4 {
 		h.Turn(3 * time.Minute) // until the next mail; a code lives for fifteen
-		visits = append(visits, h.visits("email", live.AnnaEmail))
+		visits = append(visits, h.strangerAt("email", live.AnnaEmail))
 	}
-	h.settle()
+	h.WaitForOutbox()
 	var before atomic.Int64
 	var second string
 	some := make(chan struct{})
-	together(5, func(i int) {
+	atOnce(5, func(i int) {
 		if i == 4 {
 			<-some
 			second = failover()
@@ -149,32 +151,33 @@ func TestATT043_failover(t *testing.T) {
 			}
 		}
 	})
-	again := start(t, second, func(o *twostep.Options) { o.KeyFile, o.Now = h.Keys, h.Now })
-	counted := storetest.Count(t, second, "debits WHERE kind = 'guess'")
+	again := start(t, second, func(o *twostep.Options) { o.KeyFile, o.Now = h.KeyFile, h.Now })
+	counted := again.count("guess_budget_entries WHERE kind = 'guess'")
 	if int64(counted) < before.Load() || counted > 16 {
 		t.Errorf("%d were compared, and %d are counted", before.Load(), counted)
 	}
-	if more := again.guesses("email", live.AnnaEmail); counted+more != 20 {
+	if more := again.guessUntilRefused("email", live.AnnaEmail); counted+more != 20 {
 		t.Errorf("%d were counted and %d more compared, want 20 in all", counted, more)
 	}
 	t.Logf("%d compared before, %d counted", before.Load(), counted)
 }
 
-// ATT-044: five hundred guesses at the app at the same moment, at two servers: ten are
-// compared, which is all that the ledger has.
-func TestATT044_ledger(t *testing.T) {
+// Five hundred guesses at app codes at the same moment, at two servers: ten are compared, which is the
+// whole budget.
+func TestAppGuessesAtOnceStayInBudgetAtTwoServers(t *testing.T) {
+	t.Parallel()
 	url := storetest.Postgres(t)
-	first := start(t, url, every(&phone{}))
-	second := start(t, url, every(&phone{}), func(o *twostep.Options) { o.KeyFile = first.Keys })
-	owner := first.anna()
+	first := start(t, url, allMethods(&phone{}))
+	second := start(t, url, allMethods(&phone{}), func(o *twostep.Options) { o.KeyFile = first.KeyFile })
+	owner := first.annaSignedIn()
 	key := first.draftApp(owner)
-	first.leads(owner.Post("/settings/2step/app/verify", "code", codeAt(key, first.Now(), 0)), "/settings/2step/app/done")
+	first.wantRedirect(owner.Post("/settings/2step/app/verify", "code", codeAt(key, first.Now(), 0)), "/settings/2step/app/done")
 	var visits []*live.Browser
 	for i := range 50 {
-		visits = append(visits, []*house{first, second}[i%2].asked())
+		visits = append(visits, []*server{first, second}[i%2].askedForApp())
 	}
 	var right, wrong, longer atomic.Int64
-	together(500, func(i int) {
+	atOnce(500, func(i int) {
 		a := visits[i%50].PostNow("/signin/verify", "code", "000000")
 		switch {
 		case a.StatusCode == http.StatusSeeOther:
@@ -188,22 +191,23 @@ func TestATT044_ledger(t *testing.T) {
 	if wrong.Load() != 10 || right.Load() != 0 || longer.Load() == 0 {
 		t.Errorf("%d compared, %d right, %d asked for more, want 10 compared", wrong.Load(), right.Load(), longer.Load())
 	}
-	if got := storetest.Count(t, url, "debits WHERE kind = 'guess'"); got != 10 {
+	if got := first.count("guess_budget_entries WHERE kind = 'guess'"); got != 10 {
 		t.Errorf("%d debits, want 10", got)
 	}
 }
 
-// ATT-053, ATT-062, ATT-181: guesses at the password wait, by name and network; all addresses
-// of an IPv6 network are one, a name without an account is no different, and neither another
-// network nor a browser that the account knows waits with them.
-func TestATT053_062_181(t *testing.T) {
+// Guesses at passwords wait by name and network. All addresses of an IPv6 network count as one, a name
+// without an account is no different, and neither another network nor a known browser has to wait with
+// them.
+func TestPasswordGuessesWaitByNameAndNetwork(t *testing.T) {
+	t.Parallel()
 	proxied := func(o *twostep.Options) {
 		var err error
 		if o.TrustedProxies, err = twostep.Proxies("127.0.0.0/8"); err != nil {
 			t.Fatal(err)
 		}
 	}
-	each(t, func(h *house) {
+	eachDatabase(t, func(h *server) {
 		owner := h.Browser()
 		owner.SignIn()
 		try := func(b *live.Browser, name, word, address string) live.Answer {
@@ -243,24 +247,24 @@ func TestATT053_062_181(t *testing.T) {
 	}, proxied)
 }
 
-// ATT-054, ATT-189: one guess each at very many accounts. All that strangers guess is
-// counted: then every new browser needs a longer code for an hour, and that is all that
-// somebody who does it on purpose can do to the others.
-func TestATT054_189(t *testing.T) {
-	each(t, func(h *house) {
+// One guess each at very many accounts. All of them are counted: for an hour every new browser needs a
+// longer code, and that is all the harm that can be done on purpose.
+func TestGuessesAtManyAccountsRaiseTheAlarm(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(h *server) {
 		h.addBen()
 		known := h.Browser()
 		known.SignIn()
 		hour := h.Now().Truncate(time.Hour).Add(time.Hour).UnixMilli()
-		h.exec("DELETE FROM rations WHERE name = 'odds of the hour'")
-		h.exec("INSERT INTO rations (name, ends_at, used) VALUES ('odds of the hour', " + strconv.FormatInt(hour, 10) + ", 1000000)")
+		h.exec("DELETE FROM rate_limit_counters WHERE kind = 'site_guesses' AND window_ms = 3600000")
+		h.exec("INSERT INTO rate_limit_counters (kind, subject, window_ms, ends_at, used) VALUES ('site_guesses', '', 3600000, " + strconv.FormatInt(hour, 10) + ", 1000000)")
 		b := h.Browser()
-		code := h.password(b, benEmail, benPassword)
-		h.want(b.Post("/signin/verify", "code", live.Wrong(code)), http.StatusUnprocessableEntity)
+		code := h.passwordStep(b, benEmail, benPassword)
+		h.wantStatus(b.Post("/signin/verify", "code", live.Wrong(code)), http.StatusUnprocessableEntity)
 		if got := b.Post("/signin/verify", "code", code); !strings.Contains(got.Body, refused) {
 			h.T.Errorf("a stranger is compared after the alarm: %d", got.StatusCode)
 		}
-		if code := h.long(h.Browser()); code == "" {
+		if code := h.longerCode(h.Browser()); code == "" {
 			h.T.Error("a new browser of Anna needs no longer code")
 		}
 		h.Turn(time.Minute)
@@ -273,19 +277,20 @@ func TestATT054_189(t *testing.T) {
 	})
 }
 
-// ATT-059: the owner is told, once, and is led to a new password by a link that is ours.
-func TestATT059(t *testing.T) {
-	each(t, func(h *house) {
+// The owner is told once, and is led to a new password by a link of ours.
+func TestOwnerIsToldOfGuesses(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(h *server) {
 		for range 3 {
-			h.guessesIn(h.visits("email", live.AnnaEmail))
+			h.guessIn(h.strangerAt("email", live.AnnaEmail))
 			h.Turn(3 * time.Hour)
 		}
-		first, second := h.visits("email", live.AnnaEmail), h.visits("email", live.AnnaEmail)
-		h.guessesIn(first)
+		first, second := h.strangerAt("email", live.AnnaEmail), h.strangerAt("email", live.AnnaEmail)
+		h.guessIn(first)
 		if a := second.Post("/signin/verify", "code", "000000"); !strings.Contains(a.Body, refused) {
 			h.T.Errorf("one guess more than there are: %d", a.StatusCode)
 		}
-		h.settle()
+		h.WaitForOutbox()
 		told := map[string]int{}
 		for n := range h.Mail.Len() {
 			mail := h.Mail.Next(n)
@@ -304,23 +309,24 @@ func TestATT059(t *testing.T) {
 	})
 }
 
-// ATT-060, ATT-180, ATT-188: when nothing is left, the longer code cannot be guessed either; nobody is locked
-// out: not in a known browser, not in a new one, not with the app, and no other account.
-func TestATT060_180_188(t *testing.T) {
+// When the budget is used up the longer code cannot be guessed either. The owner is not locked out:
+// not in a known browser, not in a new one, not with the app. No other account is affected.
+func TestGuessesDoNotLockTheOwnerOut(t *testing.T) {
+	t.Parallel()
 	var p phone
-	each(t, func(h *house) {
+	eachDatabase(t, func(h *server) {
 		h.addBen()
 		known := h.Browser()
 		known.SignIn()
-		owner := h.anna()
+		owner := h.annaSignedIn()
 		secret := h.draftApp(owner)
-		h.leads(owner.Post("/settings/2step/app/verify", "code", codeAt(secret, h.Now(), 0)), "/settings/2step/app/done")
+		h.wantRedirect(owner.Post("/settings/2step/app/verify", "code", codeAt(secret, h.Now(), 0)), "/settings/2step/app/done")
 		h.Turn(time.Minute)
-		if got := h.guesses("totp", live.AnnaEmail); got != 10 {
+		if got := h.guessUntilRefused("totp", live.AnnaEmail); got != 10 {
 			h.T.Errorf("%d guesses at the app, want 10", got)
 		}
 		b := h.Browser()
-		code := h.long(b)
+		code := h.longerCode(b)
 		for range 4 {
 			if a := b.Post("/signin/verify", "code", "0000000000000"); !strings.Contains(a.Body, compared) {
 				h.T.Errorf("a wrong longer code: %d", a.StatusCode)
@@ -329,22 +335,23 @@ func TestATT060_180_188(t *testing.T) {
 		if a := b.Post("/signin/verify", "code", "123456"); a.StatusCode != http.StatusUnprocessableEntity || strings.Contains(a.Body, compared) {
 			h.T.Error("six digits are compared with the longer code")
 		}
-		h.want(b.Post("/signin/verify", "code", strings.ToLower(strings.ReplaceAll(code, "-", " "))), http.StatusSeeOther)
-		app := h.asked()
+		h.wantStatus(b.Post("/signin/verify", "code", strings.ToLower(strings.ReplaceAll(code, "-", " "))), http.StatusSeeOther)
+		app := h.askedForApp()
 		first := codeAt(secret, h.Now(), 0)
 		h.Turn(30 * time.Second)
-		h.want(app.Post("/signin/verify", "code", first+codeAt(secret, h.Now(), 0)), http.StatusSeeOther)
-		if n := storetest.Count(h.T, h.DB, "factors"); n != 1 {
+		h.wantStatus(app.Post("/signin/verify", "code", first+codeAt(secret, h.Now(), 0)), http.StatusSeeOther)
+		if n := h.count("factors"); n != 1 {
 			h.T.Errorf("%d apps are left", n)
 		}
-		h.enter(known, live.AnnaEmail, live.AnnaPassword)
-		h.enter(h.Browser(), benEmail, benPassword)
-	}, every(&p))
+		h.signIn(known, live.AnnaEmail, live.AnnaPassword)
+		h.signIn(h.Browser(), benEmail, benPassword)
+	}, allMethods(&p))
 }
 
-// ATT-180: a flood of passwords from very many networks. The owner signs in meanwhile, in a
-// known browser and in a new one. FLOOD sets how many.
-func TestATT180_flood(t *testing.T) {
+// Passwords arrive from very many networks while the owner signs in, in a known browser and in a new
+// one. The environment variable FLOOD sets how many.
+func TestOwnerSignsInDuringAPasswordFlood(t *testing.T) {
+	live.FullCost(t)
 	networks := 1000
 	flood, err := strconv.Atoi(os.Getenv("FLOOD"))
 	if err != nil {
@@ -361,7 +368,7 @@ func TestATT180_flood(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		together(networks, func(i int) {
+		atOnce(networks, func(i int) {
 			for n := range flood / networks {
 				name := live.AnnaEmail
 				if n%2 == 1 {

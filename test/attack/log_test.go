@@ -19,16 +19,16 @@ import (
 	"twostep.example/twostep/test/e2e/live"
 )
 
-// canaries are the secrets of a run, and whatever was seen on the way.
+// canaries are the secrets of a run, and everything that was visible on the way.
 type canaries struct {
-	h       *house
+	h       *server
 	secrets map[string]string
 	seen    map[string]string
 }
 
-func (c *canaries) keep(what, secret string) { c.secrets[what] = secret }
+func (c *canaries) add(what, secret string) { c.secrets[what] = secret }
 
-// answer remembers the headers of an answer, its address, and its page.
+// answer keeps the headers of an answer, its URL and its page.
 func (c *canaries) answer(what string, a live.Answer) live.Answer {
 	headers := a.Header.Clone()
 	headers.Del("Set-Cookie") // where the tokens of cookies belong
@@ -41,7 +41,7 @@ func (c *canaries) answer(what string, a live.Answer) live.Answer {
 	return a
 }
 
-// spellings are the ways in which a secret may lie around.
+// spellings returns a secret in the usual encodings.
 func spellings(secret string) map[string]string {
 	all := map[string]string{"plain": secret, "base64": strings.TrimRight(base64.StdEncoding.EncodeToString([]byte(secret)), "="), "base64url": base64.RawURLEncoding.EncodeToString([]byte(secret)),
 		"hex": hex.EncodeToString([]byte(secret)), "upper hex": strings.ToUpper(hex.EncodeToString([]byte(secret))), "query": url.QueryEscape(secret), "path": url.PathEscape(secret)}
@@ -68,7 +68,7 @@ func (c *canaries) find() {
 	}
 }
 
-// alone tells whether the digits stand somewhere without a digit or letter beside them.
+// alone reports whether the digits stand somewhere without a digit or letter beside them.
 func alone(text, digits string) bool {
 	part := func(b byte) bool {
 		return b >= '0' && b <= '9' || b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b == '.' || b >= 0x80
@@ -86,68 +86,68 @@ func alone(text, digits string) bool {
 	}
 }
 
-// walk takes every way through the house with secrets that are known.
+// walk takes every way through the pages with known secrets.
 func (c *canaries) walk() {
 	h, b := c.h, c.h.Browser()
-	c.keep("password", live.AnnaPassword)
+	c.add("password", live.AnnaPassword)
 	for i := range 2 {
-		h.settle()
+		h.WaitForOutbox()
 		n := h.Mail.Len()
 		c.answer("wrong password", b.Post("/signin", "email", live.AnnaEmail, "password", "wrong-Canary-1"))
 		c.answer("password", b.Post("/signin", "email", live.AnnaEmail, "password", live.AnnaPassword))
 		code := h.Code(n)
-		c.keep("code "+string(rune('a'+i)), code)
-		c.keep("pending token "+string(rune('a'+i)), h.cookie(b, "signin"))
+		c.add("code "+string(rune('a'+i)), code)
+		c.add("pending token "+string(rune('a'+i)), h.cookie(b, "signin"))
 		c.answer("verify page", b.Get("/signin/verify"))
 		c.answer("status", b.Get("/signin/status"))
-		h.settle()
+		h.WaitForOutbox()
 		h.Turn(time.Minute)
 		c.answer("new code", b.Post("/signin/code"))
-		c.keep("second code "+string(rune('a'+i)), h.Code(n+1))
-		c.keep("mistyped code "+string(rune('a'+i)), live.Wrong(code))
+		c.add("second code "+string(rune('a'+i)), h.Code(n+1))
+		c.add("mistyped code "+string(rune('a'+i)), live.Wrong(code))
 		c.answer("wrong code", b.Post("/signin/verify", "code", live.Wrong(code)))
 		c.answer("right code", b.Post("/signin/verify", "code", code))
-		c.keep("session token "+string(rune('a'+i)), h.cookie(b, "session"))
+		c.add("session token "+string(rune('a'+i)), h.cookie(b, "session"))
 		for _, path := range []string{"/settings", "/settings/password", "/settings/sessions"} {
 			c.answer(path, b.Get(path))
 		}
 	}
-	c.keep("wrong password", "wrong-Canary-1")
-	c.keep("new password", "Canary horse 2 battery")
+	c.add("wrong password", "wrong-Canary-1")
+	c.add("new password", "Canary horse 2 battery")
 	c.answer("change", b.Post("/settings/password", "current", live.AnnaPassword, "password", "Canary horse 2 battery"))
-	c.keep("renewed token", h.cookie(b, "session"))
-	reset := h.forgot()
-	c.keep("reset token", reset)
-	c.keep("third password", "Canary horse 3 battery")
+	c.add("renewed token", h.cookie(b, "session"))
+	reset := h.requestReset()
+	c.add("reset token", reset)
+	c.add("third password", "Canary horse 3 battery")
 	c.answer("reset", b.Post("/reset", "token", reset, "password", "Canary horse 3 battery"))
 	c.answer("reset again", b.Post("/reset", "token", "x", "password", "Canary horse 3 battery"))
 	join := h.signUp("eva@example.net", "Eva")
-	c.keep("sign-up token", join)
+	c.add("sign-up token", join)
 	c.answer("join", b.Post("/join", "token", join, "name", "Eva", "password", "Canary horse 3 battery"))
 	h.exec("ALTER TABLE accounts RENAME TO gone")
 	c.answer("fault", b.Post("/signin", "email", live.AnnaEmail, "password", "Canary horse 3 battery"))
 	c.answer("fault", b.Post("/reset", "token", "x", "password", "Canary horse 3 battery"))
 	h.exec("ALTER TABLE gone RENAME TO accounts")
 	c.answer("sign out", b.Post("/signout"))
-	h.settle()
+	h.WaitForOutbox()
 }
 
-// ATT-068, ATT-155, ATT-211, ATT-212, ATT-213, ATT-214, ATT-215: a password, a code or a token lies somewhere it does not belong: the log at
-// its most talkative, a header, an address, a page, the database. Looked for plain and in
-// the usual encodings.
-func TestATT068_155_211_212_214_215(t *testing.T) {
-	each(t, func(h *house) {
+// A password, a code or a token appears where it does not belong: in the log at debug level, a header,
+// a URL, a page or the database. It is looked for as it is and in the usual encodings.
+func TestSecretsAppearNowhere(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(h *server) {
 		c := &canaries{h, map[string]string{}, map[string]string{}}
 		c.walk()
 		c.seen["the log"] = h.Log.String()
-		if strings.HasPrefix(h.DB, "postgres") {
+		if strings.HasPrefix(h.Database, "postgres") {
 			for _, table := range h.tables() {
 				for _, row := range h.rows("SELECT * FROM " + table) {
 					c.seen["table "+table] += strings.Join(row, "\n") + "\n"
 				}
 			}
 		} else {
-			files, err := filepath.Glob(h.DB + "*")
+			files, err := filepath.Glob(h.Database + "*")
 			if err != nil || len(files) < 2 {
 				h.T.Fatal(files, err)
 			}
@@ -174,10 +174,11 @@ func TestATT068_155_211_212_214_215(t *testing.T) {
 	})
 }
 
-// ATT-210, ATT-047: a name, an address or a browser writes lines of its own into the log, or one that has no end.
-func TestATT047_210(t *testing.T) {
+// A name, an address or a user agent writes lines of its own into the log, or one of any length.
+func TestInputCannotForgeLogLines(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
-	n := h.lines()
+	n := h.requestLines()
 	requests := 0
 	for _, text := range []string{"Accepted password for anna\n{\"level\":\"INFO\",\"msg\":\"request\"}", "\x1b[2J", "\u2028\u2029\u0085", strings.Repeat("x", 60_000), `"},"msg":"request","x":{"`} {
 		b := h.Browser()
@@ -208,11 +209,11 @@ func TestATT047_210(t *testing.T) {
 	}
 }
 
-// ATT-215, ATT-322: others on the machine can read the database or the keys, or the keys are the
-// same everywhere.
-func TestATT215_322(t *testing.T) {
+// Other users of the machine can read the database or the keys, or two servers have the same keys.
+func TestFilesArePrivateAndKeysDiffer(t *testing.T) {
+	t.Parallel()
 	h, other := start(t, ""), start(t, "")
-	for _, pattern := range []string{h.DB + "*", h.Keys} {
+	for _, pattern := range []string{h.Database + "*", h.KeyFile} {
 		files, err := filepath.Glob(pattern)
 		if err != nil || len(files) == 0 {
 			t.Fatal(pattern, err)
@@ -227,28 +228,31 @@ func TestATT215_322(t *testing.T) {
 			}
 		}
 	}
-	mine, err := os.ReadFile(h.Keys)
+	mine, err := os.ReadFile(h.KeyFile)
 	if err != nil {
 		t.Fatal(err)
 	}
-	theirs, err := os.ReadFile(other.Keys)
+	theirs, err := os.ReadFile(other.KeyFile)
 	if err != nil || string(mine) == string(theirs) {
 		t.Error("two servers made the same keys", err)
 	}
 }
 
-// fragile is the mail method, and breaks when it is asked for a code.
-type fragile struct{ email.Method }
+// panickingMethod is the mail method, and breaks when it is asked for a code.
+type panickingMethod struct{ email.Method }
 
-func (fragile) Challenge(context.Context, factor.Ask) (factor.Challenge, error) { panic("never mind") }
+func (panickingMethod) Challenge(context.Context, factor.Ask) (factor.Challenge, error) {
+	panic("never mind")
+}
 
-// ATT-099, ATT-307: a panic in the middle of a sign-in takes the server down, or the page
-// tells what it was doing. It names the line in the log, and nothing else.
-func TestATT307(t *testing.T) {
-	h := start(t, "", func(o *twostep.Options) { o.Methods = []factor.Method{fragile{}} })
+// A panic in the middle of a sign-in ends the server or shows its cause. The page shows the reference
+// of the log line and nothing else.
+func TestPanicShowsAReferenceOnly(t *testing.T) {
+	t.Parallel()
+	h := start(t, "", func(o *twostep.Options) { o.Methods = []factor.Method{panickingMethod{}} })
 	b := h.Browser()
 	before := h.contents()
-	a := h.want(b.Post("/signin", "email", live.AnnaEmail, "password", live.AnnaPassword), http.StatusInternalServerError)
+	a := h.wantStatus(b.Post("/signin", "email", live.AnnaEmail, "password", live.AnnaPassword), http.StatusInternalServerError)
 	var entry struct{ Request, Error string }
 	for _, line := range strings.Split(h.Log.String(), "\n") {
 		if strings.Contains(line, `"msg":"fault"`) {
@@ -263,6 +267,6 @@ func TestATT307(t *testing.T) {
 	if h.contents() != before {
 		t.Error("half a sign-in was written")
 	}
-	h.want(b.Get("/signin"), http.StatusOK)
-	h.out("after a panic", b)
+	h.wantStatus(b.Get("/signin"), http.StatusOK)
+	h.wantNoSession("after a panic", b)
 }

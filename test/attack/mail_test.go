@@ -9,34 +9,36 @@ import (
 	"twostep.example/twostep/test/e2e/live"
 )
 
-// ATT-185: somebody who knows the password begins a sign-in, gives his own up, asks for codes: the
-// owner's question stays open and her code good.
-func TestATT185(t *testing.T) {
-	each(t, func(h *house) {
+// Somebody who knows the password starts and cancels sign-ins and asks for codes. The owner's pending
+// sign-in stays open and its code good.
+func TestStrangerCannotEndTheOwnersCode(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(h *server) {
 		owner := h.Browser()
 		code := owner.Password()
 		for range 4 {
-			thief := h.Browser()
-			h.password(thief, live.AnnaEmail, live.AnnaPassword)
-			thief.Post("/signin/verify", "code", "000000")
+			attacker := h.Browser()
+			h.passwordStep(attacker, live.AnnaEmail, live.AnnaPassword)
+			attacker.Post("/signin/verify", "code", "000000")
 			h.Turn(31 * time.Second)
-			thief.Post("/signin/code")
-			thief.Post("/signin/cancel")
+			attacker.Post("/signin/code")
+			attacker.Post("/signin/cancel")
 		}
 		h.Browser().Post("/signin/cancel")
-		h.forgot()
-		h.want(owner.Post("/signin/verify", "code", code), http.StatusSeeOther)
-		if _, in := isIn(owner); !in {
+		h.requestReset()
+		h.wantStatus(owner.Post("/signin/verify", "code", code), http.StatusSeeOther)
+		if _, in := signedIn(owner); !in {
 			h.T.Error("the owner's code died of somebody else's sign-in")
 		}
 	})
 }
 
-// ATT-326, ATT-325: the mail lacks what the owner needs to see that it is not her sign-in.
-func TestATT326(t *testing.T) {
+// The mail lacks what the owner needs to see that somebody else is signing in.
+func TestCodeMailSaysWhoAsked(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	b := h.BrowserAt("127.0.0.1")
-	h.want(h.post(b, "/signin", "email=anna%40example.com&password=correct+horse+battery", "User-Agent: Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0"), http.StatusSeeOther)
+	h.wantStatus(h.post(b, "/signin", "email=anna%40example.com&password=correct+horse+battery", "User-Agent: Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0"), http.StatusSeeOther)
 	mail := strings.ReplaceAll(h.Mail.Next(0), "=\r\n", "")
 	for _, part := range []string{"We never ask for this code", "somebody has your password", "Firefox on Windows", "127.0.0.1", live.Code(t, mail)} {
 		if !strings.Contains(mail, part) {
@@ -48,13 +50,14 @@ func TestATT326(t *testing.T) {
 	}
 }
 
-// ATT-288, ATT-325: the name of the browser is the attacker's own text, and the mail with the code repeats it.
-func TestATT288_325(t *testing.T) {
+// The user agent is the attacker's own text, and the mail with the code repeats it.
+func TestUserAgentStaysOutOfMail(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	for _, agent := range []string{"https://evil.example/verify/1.0 (Windows NT 10.0)", "evil.example/1 (Windows NT 10.0)", "Calm.Enter.your.code.at.evil.example/1.0 (Windows NT 10.0; x)"} {
-		h.settle()
+		h.WaitForOutbox()
 		n := h.Mail.Len()
-		h.want(h.post(h.Browser(), "/signin", "email=anna%40example.com&password=correct+horse+battery", "User-Agent: "+agent), http.StatusSeeOther)
+		h.wantStatus(h.post(h.Browser(), "/signin", "email=anna%40example.com&password=correct+horse+battery", "User-Agent: "+agent), http.StatusSeeOther)
 		if mail := strings.ReplaceAll(h.Mail.Next(n), "=\r\n", ""); strings.Contains(mail, "evil") {
 			_, line, _ := strings.Cut(mail, "The sign-in began")
 			t.Errorf("%s:%.160s", agent, line)

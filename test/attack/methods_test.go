@@ -23,7 +23,7 @@ import (
 	"twostep.example/twostep/test/e2e/live"
 )
 
-// phone takes every text message and keeps it.
+// phone receives text messages and keeps them.
 type phone struct {
 	mu    sync.Mutex
 	texts []delivery.Message
@@ -42,23 +42,23 @@ func (p *phone) all() []delivery.Message {
 	return append([]delivery.Message(nil), p.texts...)
 }
 
-// every sets a server up with all methods, and p for its text messages.
-func every(p *phone) live.Setup {
+// allMethods sets a server up with all methods; its text messages go to p.
+func allMethods(p *phone) live.Setup {
 	return func(o *twostep.Options) {
 		o.Methods = []factor.Method{email.Method{}, totp.Method{}, sms.Method{}, recovery.New()}
 		o.Send[delivery.SMS] = p.send
 	}
 }
 
-// enrolls are the pages of the methods that are enrolled, with a form that each takes.
-var enrolls = map[string]string{"app": "name=Phone", "sms": "country=DE&number=" + annaNumber, "recovery": ""}
+// enrolForms are the paths of the methods that are enrolled, each with a form that it accepts.
+var enrolForms = map[string]string{"app": "name=Phone", "sms": "country=DE&number=" + annaNumber, "recovery": ""}
 
 const annaNumber = "015123456789"
 
-// text is the newest text message, once everything is sent.
-func (h *house) text(p *phone) delivery.Message {
+// lastText returns the newest text message, once everything is sent.
+func (h *server) lastText(p *phone) delivery.Message {
 	h.T.Helper()
-	h.settle()
+	h.WaitForOutbox()
 	all := p.all()
 	if len(all) == 0 {
 		h.T.Fatal("no text message has arrived")
@@ -66,20 +66,20 @@ func (h *house) text(p *phone) delivery.Message {
 	return all[len(all)-1]
 }
 
-var inText = regexp.MustCompile(`#(\d{6})$`)
+var codeInText = regexp.MustCompile(`#(\d{6})$`)
 
-// texted is the code in the newest text message.
-func (h *house) texted(p *phone) string {
+// textedCode returns the code in the newest text message.
+func (h *server) textedCode(p *phone) string {
 	h.T.Helper()
-	found := inText.FindStringSubmatch(h.text(p).Text)
+	found := codeInText.FindStringSubmatch(h.lastText(p).Text)
 	if found == nil {
-		h.T.Fatalf("no code in %q", h.text(p).Text)
+		h.T.Fatalf("no code in %q", h.lastText(p).Text)
 	}
 	return found[1]
 }
 
-// code is what an app with this secret shows so many steps after the server's time.
-func (h *house) code(secret string, steps int64) string { return codeAt(secret, h.Now(), steps) }
+// code returns what an app with this secret shows so many time steps after the server's time.
+func (h *server) code(secret string, steps int64) string { return codeAt(secret, h.Now(), steps) }
 
 func codeAt(secret string, now time.Time, steps int64) string {
 	key, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(secret)
@@ -94,9 +94,8 @@ func codeAt(secret string, now time.Time, steps int64) string {
 	return fmt.Sprintf("%06d", binary.BigEndian.Uint32(sum[sum[19]&15:])&0x7fffffff%1_000_000)
 }
 
-// calm waits for the server's clock to be away from the end of a step, where a test would
-// have to say in which one it is.
-func (h *house) calm() {
+// avoidStepEnd advances the server's clock if a time step is about to end, so that a test stays within it.
+func (h *server) avoidStepEnd() {
 	if left := 30 - h.Now().Unix()%30; left < 8 {
 		h.Turn(time.Duration(left+1) * time.Second)
 	}
@@ -104,13 +103,13 @@ func (h *house) calm() {
 
 var codeInMail = regexp.MustCompile(`(?m)^\d{6}\r?$`)
 
-// mailed takes a step that sends a code by mail, and returns it.
-func (h *house) mailed(step func()) string {
+// mailedCode runs a step that sends a code by email, and returns the code.
+func (h *server) mailedCode(step func()) string {
 	h.T.Helper()
-	h.settle()
+	h.WaitForOutbox()
 	n := h.Mail.Len()
 	step()
-	h.settle()
+	h.WaitForOutbox()
 	for ; n < h.Mail.Len(); n++ {
 		if mail := h.Mail.Next(n); codeInMail.MatchString(mail) {
 			return live.Code(h.T, mail)
@@ -120,29 +119,29 @@ func (h *house) mailed(step func()) string {
 	return ""
 }
 
-// chosen takes the first step as anybody and chooses a method.
-func (h *house) chosen(b *live.Browser, email, password, method string) {
+// choose takes the first step and chooses a method.
+func (h *server) choose(b *live.Browser, email, password, method string) {
 	h.T.Helper()
-	h.want(b.Post("/signin", "email", email, "password", password), http.StatusSeeOther)
-	h.want(b.Post("/signin/method", "method", method), http.StatusSeeOther)
+	h.wantStatus(b.Post("/signin", "email", email, "password", password), http.StatusSeeOther)
+	h.wantStatus(b.Post("/signin/method", "method", method), http.StatusSeeOther)
 }
 
-// enter takes both steps as anybody, the second by mail, whatever else the account has.
-func (h *house) enter(b *live.Browser, email, password string) *live.Browser {
+// signIn takes both steps, the second by email whatever other methods the account has, and returns b.
+func (h *server) signIn(b *live.Browser, email, password string) *live.Browser {
 	h.T.Helper()
-	code := h.mailed(func() { h.chosen(b, email, password, "email") })
-	h.want(b.Post("/signin/verify", "code", code), http.StatusSeeOther)
+	h.WaitForOutbox()
+	b.SignInAs(email, password)
 	return b
 }
 
-// anna is a new browser in which Anna is signed in.
-func (h *house) anna() *live.Browser {
+// annaSignedIn returns a new browser in which Anna is signed in.
+func (h *server) annaSignedIn() *live.Browser {
 	h.T.Helper()
-	return h.enter(h.Browser(), live.AnnaEmail, live.AnnaPassword)
+	return h.signIn(h.Browser(), live.AnnaEmail, live.AnnaPassword)
 }
 
-// leads wants the answer to lead to a page, and nowhere else.
-func (h *house) leads(a live.Answer, to string) live.Answer {
+// wantRedirect fails the test if an answer does not redirect to this path.
+func (h *server) wantRedirect(a live.Answer, to string) live.Answer {
 	h.T.Helper()
 	if at := a.Header.Get("Location"); a.StatusCode != http.StatusSeeOther || at != to && (to != "/settings/confirm" || !strings.HasPrefix(at, to)) {
 		h.T.Errorf("%s %s: %d to %q, want %q\n%.300s", a.Request.Method, a.Request.URL.Path, a.StatusCode, at, to, a.Body)
@@ -150,57 +149,57 @@ func (h *house) leads(a live.Answer, to string) live.Answer {
 	return a
 }
 
-var inApp = regexp.MustCompile(`otpauth://totp/[^"]*secret=([A-Z2-7]+)`)
+var otpauthLink = regexp.MustCompile(`otpauth://totp/[^"]*secret=([A-Z2-7]+)`)
 
-// draftApp begins to add an app and returns its secret.
-func (h *house) draftApp(b *live.Browser) string {
+// draftApp starts to add an authenticator app and returns its secret.
+func (h *server) draftApp(b *live.Browser) string {
 	h.T.Helper()
-	h.leads(b.Post("/settings/2step/app", "name", ""), "/settings/2step/app")
-	found := inApp.FindStringSubmatch(b.Get("/settings/2step/app").Body)
+	h.wantRedirect(b.Post("/settings/2step/app", "name", ""), "/settings/2step/app")
+	found := otpauthLink.FindStringSubmatch(b.Get("/settings/2step/app").Body)
 	if found == nil {
 		h.T.Fatal("the page of a new app has no link")
 	}
 	return found[1]
 }
 
-// addApp adds an app, with the step before this one.
-func (h *house) addApp(b *live.Browser) string {
+// addApp adds an authenticator app with the code of the previous time step, and returns its secret.
+func (h *server) addApp(b *live.Browser) string {
 	h.T.Helper()
-	h.calm()
+	h.avoidStepEnd()
 	secret := h.draftApp(b)
-	h.leads(b.Post("/settings/2step/app/verify", "code", h.code(secret, -1)), "/settings/2step/app/done")
+	h.wantRedirect(b.Post("/settings/2step/app/verify", "code", h.code(secret, -1)), "/settings/2step/app/done")
 	return secret
 }
 
-// addNumber adds a number.
-func (h *house) addNumber(b *live.Browser, p *phone, number string) {
+// addNumber adds a phone number.
+func (h *server) addNumber(b *live.Browser, p *phone, number string) {
 	h.T.Helper()
-	h.leads(b.Post("/settings/2step/sms", "country", "DE", "number", number), "/settings/2step/sms")
-	h.leads(b.Post("/settings/2step/sms/verify", "code", h.texted(p)), "/settings/2step/sms/done")
+	h.wantRedirect(b.Post("/settings/2step/sms", "country", "DE", "number", number), "/settings/2step/sms")
+	h.wantRedirect(b.Post("/settings/2step/sms/verify", "code", h.textedCode(p)), "/settings/2step/sms/done")
 }
 
-var onPaper = regexp.MustCompile(`\b[0-9A-HJKMNP-TV-Z]{5}-[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{4}\b`)
+var recoveryCode = regexp.MustCompile(`\b[0-9A-HJKMNP-TV-Z]{5}-[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{4}\b`)
 
-// addPaper prints recovery codes and returns them.
-func (h *house) addPaper(b *live.Browser) []string {
+// addRecoveryCodes creates recovery codes and returns them.
+func (h *server) addRecoveryCodes(b *live.Browser) []string {
 	h.T.Helper()
-	h.leads(b.Post("/settings/2step/recovery"), "/settings/2step/recovery")
-	codes := onPaper.FindAllString(b.Get("/settings/2step/recovery/codes.txt").Body, -1)
+	h.wantRedirect(b.Post("/settings/2step/recovery"), "/settings/2step/recovery")
+	codes := recoveryCode.FindAllString(b.Get("/settings/2step/recovery/codes.txt").Body, -1)
 	if len(codes) != 10 {
 		h.T.Fatalf("%d codes", len(codes))
 	}
-	h.leads(b.Post("/settings/2step/recovery/verify"), "/settings/2step/recovery/done")
+	h.wantRedirect(b.Post("/settings/2step/recovery/verify"), "/settings/2step/recovery/done")
 	return codes
 }
 
-// held is what the settings hold: everything that a refused change must leave alone.
-func (h *house) held() string {
+// factorState returns everything that a refused change of a factor must leave alone.
+func (h *server) factorState() string {
 	h.T.Helper()
-	h.settle()
+	h.WaitForOutbox()
 	var b strings.Builder
 	for _, query := range []string{
-		"SELECT id, email, name, password, epoch, mailed_at FROM accounts ORDER BY id", "SELECT id, account, method, slot, body, version FROM factors ORDER BY id",
-		"SELECT signin, session, method, body FROM drafts ORDER BY signin", "SELECT id, account, epoch FROM sessions ORDER BY id",
+		"SELECT id, email, name, password_hash, epoch, password_set_by_mail_at FROM accounts ORDER BY id", "SELECT id, account_id, method, slot, body, version FROM factors ORDER BY id",
+		"SELECT attempt_id, session_id, method, body FROM pending_factors ORDER BY attempt_id", "SELECT id, account_id, epoch FROM sessions ORDER BY id",
 	} {
 		fmt.Fprintf(&b, "%q\n", h.rows(query))
 	}

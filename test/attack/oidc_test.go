@@ -17,7 +17,6 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 
 	"twostep.example/twostep"
-	"twostep.example/twostep/internal/store/storetest"
 	"twostep.example/twostep/test/e2e/live"
 )
 
@@ -29,7 +28,7 @@ const (
 	verifier  = "a-verifier-of-forty-three-letters-or-more-0001"
 )
 
-// apps are what the tests sign in to, and the secrets of those that have one.
+// apps holds the secrets of the registered apps.
 type apps struct{ books, other, api string }
 
 func (a *apps) set(o *twostep.Options) {
@@ -51,10 +50,10 @@ func (a *apps) set(o *twostep.Options) {
 	}
 }
 
-// withApps is a server with these apps, on both databases, and a browser in which Anna is in.
-func withApps(t *testing.T, f func(h *house, a *apps, anna *live.Browser)) {
+// withApps runs f on both databases, with a server that knows these apps and with Anna signed in.
+func withApps(t *testing.T, f func(h *server, a *apps, anna *live.Browser)) {
 	a := &apps{}
-	each(t, func(h *house) { f(h, a, h.anna()) }, a.set)
+	eachDatabase(t, func(h *server) { f(h, a, h.annaSignedIn()) }, a.set)
 }
 
 func challengeOf(verifier string) string {
@@ -62,8 +61,8 @@ func challengeOf(verifier string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// asking are the parameters of an app that asks as it should, changed by pairs; an empty value
-// leaves one out.
+// asking returns the parameters of a correct authorization request, changed by pairs of name and value.
+// An empty value leaves a parameter out.
 func asking(app, back string, pairs ...string) url.Values {
 	v := url.Values{"client_id": {app}, "redirect_uri": {back}, "response_type": {"code"}, "scope": {"openid email offline_access"},
 		"state": {"the state"}, "nonce": {"the nonce"}, "code_challenge": {challengeOf(verifier)}, "code_challenge_method": {"S256"}}
@@ -75,13 +74,13 @@ func asking(app, back string, pairs ...string) url.Values {
 	return v
 }
 
-// sent is where a browser is sent with these parameters.
-func (h *house) sent(b *live.Browser, v url.Values) *url.URL {
+// authorize sends an authorization request and returns where the browser is redirected to.
+func (h *server) authorize(b *live.Browser, v url.Values) *url.URL {
 	h.T.Helper()
 	return h.location(b.Get("/oauth2/authorize?" + v.Encode()))
 }
 
-func (h *house) location(a live.Answer) *url.URL {
+func (h *server) location(a live.Answer) *url.URL {
 	h.T.Helper()
 	u, err := url.Parse(a.Header.Get("Location"))
 	if err != nil {
@@ -90,10 +89,10 @@ func (h *house) location(a live.Answer) *url.URL {
 	return u
 }
 
-// codeFor is a code for an app, for the person of the browser.
-func (h *house) codeFor(b *live.Browser, v url.Values) string {
+// codeFor returns an authorization code for the account of the browser.
+func (h *server) codeFor(b *live.Browser, v url.Values) string {
 	h.T.Helper()
-	to := h.sent(b, v)
+	to := h.authorize(b, v)
 	code := to.Query().Get("code")
 	if code == "" || !strings.HasPrefix(to.String(), v.Get("redirect_uri")) || to.Query().Get("state") != v.Get("state") || to.Query().Get("iss") != h.URL {
 		h.T.Fatalf("no code at %s", to)
@@ -101,20 +100,20 @@ func (h *house) codeFor(b *live.Browser, v url.Values) string {
 	return code
 }
 
-// said is what an endpoint says to an app.
-type said struct {
+// appAnswer is the answer of an endpoint to an app.
+type appAnswer struct {
 	status int
 	header http.Header
 	body   map[string]any
 }
 
-func (s said) text(name string) string {
+func (s appAnswer) text(name string) string {
 	text, _ := s.body[name].(string)
 	return text
 }
 
-// call sends a form to an endpoint, as an app does: without cookies, from somewhere.
-func (h *house) call(b *live.Browser, path string, pairs ...string) (s said) {
+// call sends a form to an endpoint, as an app does.
+func (h *server) call(b *live.Browser, path string, pairs ...string) (s appAnswer) {
 	h.T.Helper()
 	v := url.Values{}
 	for i := 0; i+1 < len(pairs); i += 2 {
@@ -126,8 +125,8 @@ func (h *house) call(b *live.Browser, path string, pairs ...string) (s said) {
 	return s
 }
 
-// redeem brings a code, as the app should.
-func (h *house) redeem(code, app, secret, back string, pairs ...string) said {
+// redeem exchanges a code for tokens.
+func (h *server) redeem(code, app, secret, back string, pairs ...string) appAnswer {
 	h.T.Helper()
 	all := append([]string{"grant_type", "authorization_code", "code", code, "client_id", app, "redirect_uri", back, "code_verifier", verifier}, pairs...)
 	if secret != "" {
@@ -136,22 +135,22 @@ func (h *house) redeem(code, app, secret, back string, pairs ...string) said {
 	return h.call(h.Browser(), "/oauth2/token", all...)
 }
 
-func (h *house) refresh(token, app, secret string) said {
+func (h *server) refresh(token, app, secret string) appAnswer {
 	h.T.Helper()
 	return h.call(h.Browser(), "/oauth2/token", "grant_type", "refresh_token", "refresh_token", token, "client_id", app, "client_secret", secret)
 }
 
-// knows asks who the person of an access token is.
-func (h *house) knows(token string) said {
+// userinfo asks for the claims of an access token.
+func (h *server) userinfo(token string) appAnswer {
 	h.T.Helper()
 	a := h.Browser().Do(h.request(http.MethodGet, "/oauth2/userinfo", "", "Authorization: Bearer "+token))
-	s := said{status: a.StatusCode, header: a.Header}
+	s := appAnswer{status: a.StatusCode, header: a.Header}
 	_ = json.Unmarshal([]byte(a.Body), &s.body)
 	return s
 }
 
-// claims are those of an ID token, by the keys that the server publishes.
-func (h *house) claims(token string) (claims map[string]any) {
+// claims verifies an ID token with the published keys and returns its claims.
+func (h *server) claims(token string) (claims map[string]any) {
 	h.T.Helper()
 	var set jose.JSONWebKeySet
 	if err := json.Unmarshal([]byte(h.Browser().Get("/oauth2/jwks").Body), &set); err != nil {
@@ -167,25 +166,26 @@ func (h *house) claims(token string) (claims map[string]any) {
 	return claims
 }
 
-// count runs the same call many times at once and counts what is said.
-func (h *house) count(n int, call func() said) map[int]int {
+// statuses makes the same call many times at once and counts the answers by status.
+func (h *server) statuses(n int, call func() appAnswer) map[int]int {
 	var mu sync.Mutex
-	statuses := map[int]int{}
-	together(n, func(int) {
+	all := map[int]int{}
+	atOnce(n, func(int) {
 		s := call()
 		mu.Lock()
 		defer mu.Unlock()
-		statuses[s.status]++
+		all[s.status]++
 	})
-	return statuses
+	return all
 }
 
-// ATT-001: who has taken the first step only gets no code, wherever they turn.
-func TestATT001_authorize(t *testing.T) {
-	withApps(t, func(h *house, _ *apps, _ *live.Browser) {
+// Somebody who has only given the password gets an authorization code.
+func TestPasswordAloneGetsNoAuthorizationCode(t *testing.T) {
+	t.Parallel()
+	withApps(t, func(h *server, _ *apps, _ *live.Browser) {
 		b := h.Browser()
-		h.password(b, live.AnnaEmail, live.AnnaPassword)
-		to := h.sent(b, asking("books", booksBack))
+		h.passwordStep(b, live.AnnaEmail, live.AnnaPassword)
+		to := h.authorize(b, asking("books", booksBack))
 		if to.Path != "/signin" {
 			h.T.Fatalf("a half sign-in is sent to %s", to)
 		}
@@ -195,13 +195,13 @@ func TestATT001_authorize(t *testing.T) {
 				h.T.Errorf("a half sign-in comes from %s to %s", back, to)
 			}
 		}
-		h.half(b)
+		h.checkNoCode(b)
 	})
 }
 
-// half asks in every way there is for somebody who has taken the first step only: by both
-// methods, with every mode, prompt, age and level. It always leads to sign in, or to no.
-func (h *house) half(b *live.Browser) {
+// checkNoCode sends authorization requests of every mode, prompt, age and level for somebody who has only
+// taken the first step. Each must lead to the sign-in or be refused.
+func (h *server) checkNoCode(b *live.Browser) {
 	h.T.Helper()
 	n := 0
 	for _, app := range [][2]string{{"books", booksBack}, {"other", otherBack}, {"phone", "http://127.0.0.1:7000/back"}} {
@@ -209,7 +209,7 @@ func (h *house) half(b *live.Browser) {
 			for _, prompt := range []string{"", "none", "login", "consent", "select_account", "login consent"} {
 				for _, age := range []string{"", "0", "1", "100000"} {
 					for _, level := range []string{"", "urn:twostep:acr:1", "urn:twostep:acr:email", "urn:twostep:acr:2", "urn:twostep:acr:3", "other"} {
-						h.refusedHalf(b, asking(app[0], app[1], "response_mode", mode, "prompt", prompt, "max_age", age, "acr_values", level))
+						h.wantNoCode(b, asking(app[0], app[1], "response_mode", mode, "prompt", prompt, "max_age", age, "acr_values", level))
 						n++
 					}
 				}
@@ -217,12 +217,12 @@ func (h *house) half(b *live.Browser) {
 		}
 	}
 	h.T.Logf("%d ways to ask", n)
-	if rows := storetest.Count(h.T, h.DB, "grants"); rows != 0 {
+	if rows := h.count("grants"); rows != 0 {
 		h.T.Errorf("%d grants", rows)
 	}
 }
 
-func (h *house) refusedHalf(b *live.Browser, v url.Values) {
+func (h *server) wantNoCode(b *live.Browser, v url.Values) {
 	h.T.Helper()
 	a := b.Get("/oauth2/authorize?" + v.Encode())
 	switch silent := v.Get("prompt") == "none"; {
@@ -236,10 +236,11 @@ func (h *house) refusedHalf(b *live.Browser, v url.Values) {
 	}
 }
 
-// ATT-220, ATT-221, ATT-222, ATT-223, ATT-235: nobody is sent to an address that is not registered to the letter,
-// whatever else is wrong with the request; the port of this machine alone is free.
-func TestATT220_221_222_223_235(t *testing.T) {
-	withApps(t, func(h *house, _ *apps, anna *live.Browser) {
+// A redirect URI differs in any way from the registered one, whatever else is wrong with the request.
+// Only the port of a loopback address is free.
+func TestRedirectURIMustMatchExactly(t *testing.T) {
+	t.Parallel()
+	withApps(t, func(h *server, _ *apps, anna *live.Browser) {
 		for _, back := range []string{
 			"https://books.example/callback/", "https://books.example/callback/../x", "https://books.example/callback?x=1", "https://books.example/callback#x",
 			"https://books.example/", "https://books.example", "http://books.example/callback", "https://books.example:443/callback", "https://books.example:8443/callback",
@@ -265,15 +266,15 @@ func TestATT220_221_222_223_235(t *testing.T) {
 		if err := h.AddApp(h.T.Context(), odd); err != nil {
 			h.T.Fatal(err)
 		}
-		if to := h.sent(anna, asking("odd", odd.Redirects[0])); !strings.HasPrefix(to.String(), odd.Redirects[0]+"&") || to.Query().Get("code") == "" {
+		if to := h.authorize(anna, asking("odd", odd.Redirects[0])); !strings.HasPrefix(to.String(), odd.Redirects[0]+"&") || to.Query().Get("code") == "" {
 			h.T.Errorf("an address with a query of its own is answered at %s", to)
 		}
-		if to := h.sent(anna, asking("nobody", booksBack)); to.String() != "" {
+		if to := h.authorize(anna, asking("nobody", booksBack)); to.String() != "" {
 			h.T.Errorf("an unknown app is answered at %s", to)
 		}
 		for back, good := range map[string]bool{"http://127.0.0.1:7000/back": true, "http://127.0.0.1:51234/back": true, "http://127.0.0.1:51234/other": false,
 			"http://127.0.0.1.evil.example:7000/back": false, "http://127.0.0.1:7000@evil.example/back": false, "https://127.0.0.1:51234/back": false, "http://localhost:7000/back": false} {
-			if got := h.sent(anna, asking("phone", back)).Query().Get("code") != ""; got != good {
+			if got := h.authorize(anna, asking("phone", back)).Query().Get("code") != ""; got != good {
 				h.T.Errorf("%s: a code is %v, want %v", back, got, good)
 			}
 		}
@@ -282,9 +283,9 @@ func TestATT220_221_222_223_235(t *testing.T) {
 
 var hidden = regexp.MustCompile(`<input type="hidden" name="([a-z]+)" value="([^"]+)">`)
 
-// allow says yes on the page that asks whether an app may, with other values in its form by pairs, and
-// returns where that leads in the end.
-func (h *house) allow(b *live.Browser, asked live.Answer, pairs ...string) live.Answer {
+// allow gives consent on the page asked, with other values in its form by pairs, and returns the answer
+// that this leads to.
+func (h *server) allow(b *live.Browser, asked live.Answer, pairs ...string) live.Answer {
 	h.T.Helper()
 	var form []string
 	if !slices.Contains(pairs, "answer") {
@@ -299,39 +300,40 @@ func (h *house) allow(b *live.Browser, asked live.Answer, pairs ...string) live.
 		h.T.Fatalf("nobody is asked: %s", asked.Body)
 	}
 	a := b.Post("/oauth2/consent", append(form, pairs...)...)
-	return h.goesOn(b, a)
+	return h.followContinue(b, a)
 }
 
-// asks follows an app to the page on which the person is asked something.
-func (h *house) asks(b *live.Browser, v url.Values) live.Answer {
+// authorizePage sends an authorization request and returns the page on which the person is asked something.
+func (h *server) authorizePage(b *live.Browser, v url.Values) live.Answer {
 	h.T.Helper()
-	return h.goesOn(b, b.Get("/oauth2/authorize?"+v.Encode()))
+	return h.followContinue(b, b.Get("/oauth2/authorize?"+v.Encode()))
 }
 
-func (h *house) goesOn(b *live.Browser, a live.Answer) live.Answer {
+func (h *server) followContinue(b *live.Browser, a live.Answer) live.Answer {
 	if to := h.location(a); to.Path == "/oauth2/continue" {
 		return b.Get(to.RequestURI())
 	}
 	return a
 }
 
-// ATT-235: only the word of the person who was asked, in the session in which they were, is a consent.
-func TestATT235_consent(t *testing.T) {
-	withApps(t, func(h *house, _ *apps, anna *live.Browser) {
+// Consent is given by another account, another session, or for another request.
+func TestConsentComesFromTheSessionThatWasAsked(t *testing.T) {
+	t.Parallel()
+	withApps(t, func(h *server, _ *apps, anna *live.Browser) {
 		h.addBen()
-		ben := h.enter(h.Browser(), benEmail, benPassword)
-		asked := h.asks(anna, asking("other", otherBack))
+		ben := h.signIn(h.Browser(), benEmail, benPassword)
+		asked := h.authorizePage(anna, asking("other", otherBack))
 		for what, a := range map[string]live.Answer{
 			"Ben": h.allow(ben, asked), "a session of nobody": h.allow(anna, asked, "session", "nobody"), "nobody who is in": h.allow(h.Browser(), asked), "another request": h.allow(anna, asked, "request", "nothing"),
 		} {
-			if n := storetest.Count(h.T, h.DB, "consents"); n != 0 || h.location(a).Query().Has("code") {
+			if n := h.count("consents"); n != 0 || h.location(a).Query().Has("code") {
 				h.T.Errorf("%s: %d consents, to %q", what, n, a.Header.Get("Location"))
 			}
 		}
-		if to := h.location(h.allow(anna, asked)); storetest.Count(h.T, h.DB, "consents") != 1 || !to.Query().Has("code") {
+		if to := h.location(h.allow(anna, asked)); h.count("consents") != 1 || !to.Query().Has("code") {
 			h.T.Errorf("her own word leads to %s", to)
 		}
-		asked = h.asks(anna, asking("books", booksBack, "prompt", "select_account"))
+		asked = h.authorizePage(anna, asking("books", booksBack, "prompt", "select_account"))
 		if a := h.allow(ben, asked, "answer", "same"); !strings.Contains(a.Body, "Continue as "+benEmail) {
 			h.T.Errorf("Ben answers for her: %s", a.Body)
 		}
@@ -346,15 +348,16 @@ func TestATT235_consent(t *testing.T) {
 	})
 }
 
-// ATT-235, on a machine that people share: whoever says that they are another ends the session that is there,
-// whatever has become of the request, and what waits goes on for them alone.
-func TestATT235_another(t *testing.T) {
-	withApps(t, func(h *house, a *apps, anna *live.Browser) {
+// On a shared computer, "use another account" ends the session that is there, whatever has become of
+// the request, and the request goes on for the new account alone.
+func TestAnotherAccountEndsTheSession(t *testing.T) {
+	t.Parallel()
+	withApps(t, func(h *server, a *apps, anna *live.Browser) {
 		h.addBen()
 		other := func(b *live.Browser, request string) live.Answer {
 			return b.Post("/oauth2/consent", "answer", "other", "request", request)
 		}
-		request := func(b *live.Browser, v url.Values) string { return h.sent(b, v).Query().Get("request") }
+		request := func(b *live.Browser, v url.Values) string { return h.authorize(b, v).Query().Get("request") }
 		hint := h.tokens(a, anna).text("id_token")
 
 		form := []string{"client_secret", a.books}
@@ -369,37 +372,37 @@ func TestATT235_another(t *testing.T) {
 			}
 		}
 		for range 2 { // and a button that is pressed twice does no harm
-			h.leads(other(anna, waits), "/oauth2/continue?request="+waits)
+			h.wantRedirect(other(anna, waits), "/oauth2/continue?request="+waits)
 		}
-		h.leads(anna.Get("/settings"), "/signin?return_to=%2Fsettings")
+		h.wantRedirect(anna.Get("/settings"), "/signin?return_to=%2Fsettings")
 		to := h.location(anna.Get("/oauth2/continue?request=" + waits))
 		if page := anna.Get(to.RequestURI()); to.Path != "/signin" || strings.Contains(page.Body, live.AnnaEmail) {
 			h.T.Errorf("%s fills in who has left: %s", to, page.Body)
 		}
-		ben := h.enter(anna, benEmail, benPassword)
+		ben := h.signIn(anna, benEmail, benPassword)
 		code := h.location(ben.Get("/oauth2/continue?request=" + waits)).Query().Get("code")
-		if who := h.knows(h.redeem(code, "books", a.books, booksBack).text("access_token")); who.text("email") != benEmail {
+		if who := h.userinfo(h.redeem(code, "books", a.books, booksBack).text("access_token")); who.text("email") != benEmail {
 			h.T.Errorf("the app knows %v", who.body)
 		}
 		if page := ben.Get("/oauth2/continue?request=" + waits); page.StatusCode != http.StatusBadRequest {
 			h.T.Errorf("a request goes on twice: %d", page.StatusCode)
 		}
 		other(ben, waits) // whose request is over by now
-		h.leads(ben.Get("/settings"), "/signin?return_to=%2Fsettings")
+		h.wantRedirect(ben.Get("/settings"), "/signin?return_to=%2Fsettings")
 
 		// Where the app says whom it means, nobody else would get there.
-		anna = h.anna()
+		anna = h.annaSignedIn()
 		offers := func(v url.Values) bool {
-			page := h.asks(anna, v)
+			page := h.authorizePage(anna, v)
 			if to := h.location(page); to.Path == "/settings/confirm" {
 				page = anna.Get(to.RequestURI())
 			}
-			return strings.Contains(h.want(page, http.StatusOK).Body, `value="other"`)
+			return strings.Contains(h.wantStatus(page, http.StatusOK).Body, `value="other"`)
 		}
 		if !offers(asking("books", booksBack, "prompt", "login")) || offers(asking("books", booksBack, "prompt", "login", "id_token_hint", hint)) {
 			h.T.Error("to confirm, another account is offered where it leads nowhere, or is not where it would")
 		}
-		allowed := h.location(h.allow(anna, h.asks(anna, asking("other", otherBack)))).Query().Get("code")
+		allowed := h.location(h.allow(anna, h.authorizePage(anna, asking("other", otherBack)))).Query().Get("code")
 		hint = h.redeem(allowed, "other", a.other, otherBack).text("id_token")
 		if !offers(asking("other", otherBack, "prompt", "consent")) || offers(asking("other", otherBack, "prompt", "consent", "id_token_hint", hint)) {
 			h.T.Error("to consent, another account is offered where it leads nowhere, or is not where it would")
@@ -407,25 +410,28 @@ func TestATT235_another(t *testing.T) {
 	})
 }
 
-// ATT-224, ATT-225, ATT-239: a code is good for its app, its address and its verifier, for a minute, once. The
-// second time ends what came of the first.
-func TestATT224_225_239(t *testing.T) {
-	withApps(t, func(h *house, a *apps, anna *live.Browser) {
+// A code is used by another client, at another redirect URI, with another verifier, after a minute,
+// and twice. The second use revokes the tokens of the first.
+func TestAuthorizationCodeWorksOnceForItsClient(t *testing.T) {
+	t.Parallel()
+	withApps(t, func(h *server, a *apps, anna *live.Browser) {
 		fresh := func() string { return h.codeFor(anna, asking("books", booksBack)) }
 		code := fresh()
 		if len(code) != 43 || code == fresh() {
 			h.T.Errorf("a code of %d letters", len(code))
 		}
-		for what, try := range map[string]func(code string) said{
-			"another app":        func(c string) said { return h.redeem(c, "other", a.other, booksBack) },
-			"another app's":      func(c string) said { return h.redeem(c, "phone", "", booksBack) },
-			"another address":    func(c string) said { return h.redeem(c, "books", a.books, booksBack+"/") },
-			"a wrong secret":     func(c string) said { return h.redeem(c, "books", "x", booksBack) },
-			"no secret":          func(c string) said { return h.redeem(c, "books", "", booksBack) },
-			"a wrong verifier":   func(c string) said { return h.redeem(c, "books", a.books, booksBack, "code_verifier", verifier+"x") },
-			"no verifier":        func(c string) said { return h.redeem(c, "books", a.books, booksBack, "code_verifier", "") },
-			"too late":           func(c string) said { h.Turn(61 * time.Second); return h.redeem(c, "books", a.books, booksBack) },
-			"no code of anybody": func(string) said { return h.redeem("x", "books", a.books, booksBack) },
+		for what, try := range map[string]func(code string) appAnswer{
+			"another app":     func(c string) appAnswer { return h.redeem(c, "other", a.other, booksBack) },
+			"another app's":   func(c string) appAnswer { return h.redeem(c, "phone", "", booksBack) },
+			"another address": func(c string) appAnswer { return h.redeem(c, "books", a.books, booksBack+"/") },
+			"a wrong secret":  func(c string) appAnswer { return h.redeem(c, "books", "x", booksBack) },
+			"no secret":       func(c string) appAnswer { return h.redeem(c, "books", "", booksBack) },
+			"a wrong verifier": func(c string) appAnswer {
+				return h.redeem(c, "books", a.books, booksBack, "code_verifier", verifier+"x")
+			},
+			"no verifier":        func(c string) appAnswer { return h.redeem(c, "books", a.books, booksBack, "code_verifier", "") },
+			"too late":           func(c string) appAnswer { h.Turn(61 * time.Second); return h.redeem(c, "books", a.books, booksBack) },
+			"no code of anybody": func(string) appAnswer { return h.redeem("x", "books", a.books, booksBack) },
 		} {
 			if s := try(fresh()); s.status == http.StatusOK || s.text("access_token") != "" {
 				h.T.Errorf("%s: %d %v", what, s.status, s.body)
@@ -433,57 +439,58 @@ func TestATT224_225_239(t *testing.T) {
 		}
 		code = fresh()
 		s := h.redeem(code, "books", a.books, booksBack)
-		if s.status != http.StatusOK || h.knows(s.text("access_token")).text("email") != live.AnnaEmail {
+		if s.status != http.StatusOK || h.userinfo(s.text("access_token")).text("email") != live.AnnaEmail {
 			h.T.Fatalf("the code of Anna: %d %v", s.status, s.body)
 		}
 		if again := h.redeem(code, "books", a.books, booksBack); again.status != http.StatusBadRequest || again.text("error") != "invalid_grant" {
 			h.T.Errorf("the second time: %d %v", again.status, again.body)
 		}
-		if got := h.knows(s.text("access_token")).status; got != http.StatusUnauthorized {
+		if got := h.userinfo(s.text("access_token")).status; got != http.StatusUnauthorized {
 			h.T.Errorf("after the second time the first token is worth %d", got)
 		}
 		if got := h.refresh(s.text("refresh_token"), "books", a.books); got.status != http.StatusBadRequest {
 			h.T.Errorf("and its refresh token %d", got.status)
 		}
 		code = fresh()
-		var won said
-		got := h.count(50, func() said {
+		var won appAnswer
+		got := h.statuses(50, func() appAnswer {
 			s := h.redeem(code, "books", a.books, booksBack)
 			if s.status == http.StatusOK {
 				won = s // one does
 			}
 			return s
 		})
-		if got[http.StatusOK] != 1 || h.knows(won.text("access_token")).status != http.StatusUnauthorized {
-			h.T.Errorf("fifty at once: %v; the one token is worth %v", got, h.knows(won.text("access_token")))
+		if got[http.StatusOK] != 1 || h.userinfo(won.text("access_token")).status != http.StatusUnauthorized {
+			h.T.Errorf("fifty at once: %v; the one token is worth %v", got, h.userinfo(won.text("access_token")))
 		}
-		h.twice(a, anna)
+		h.checkDuplicates(a, anna)
 	})
 }
 
-// ATT-225: a code dies with what it stands on.
-func TestATT225_ends(t *testing.T) {
-	withApps(t, func(h *house, a *apps, _ *live.Browser) {
+// A code is used after its session has ended.
+func TestAuthorizationCodeEndsWithItsSession(t *testing.T) {
+	t.Parallel()
+	withApps(t, func(h *server, a *apps, _ *live.Browser) {
 		for what, end := range map[string]func(b *live.Browser){
 			"signed out":            func(b *live.Browser) { b.Post("/signout") },
 			"signed out everywhere": func(b *live.Browser) { b.Post("/settings/sessions/end") },
 			"disabled": func(*live.Browser) {
-				if err := h.Disable(h.T.Context(), live.AnnaEmail, true); err != nil {
+				if err := h.Disable(h.T.Context(), live.AnnaEmail); err != nil {
 					h.T.Error(err)
 				}
 			},
 		} {
-			b := h.anna()
+			b := h.annaSignedIn()
 			code := h.codeFor(b, asking("books", booksBack, "scope", "openid email"))
 			live := h.redeem(h.codeFor(b, asking("books", booksBack, "scope", "openid email")), "books", a.books, booksBack)
 			end(b)
 			if s := h.redeem(code, "books", a.books, booksBack); s.status != http.StatusBadRequest {
 				h.T.Errorf("%s: the code is worth %d", what, s.status)
 			}
-			if s := h.knows(live.text("access_token")); s.status != http.StatusUnauthorized {
+			if s := h.userinfo(live.text("access_token")); s.status != http.StatusUnauthorized {
 				h.T.Errorf("%s: the token is worth %d", what, s.status)
 			}
-			_ = h.Disable(h.T.Context(), "anna@example.com", false)
+			_ = h.Enable(h.T.Context(), "anna@example.com")
 		}
 	})
 }

@@ -14,18 +14,17 @@ import (
 
 	"twostep.example/twostep"
 	"twostep.example/twostep/delivery"
-	"twostep.example/twostep/internal/signin"
-	"twostep.example/twostep/internal/store/storetest"
+	"twostep.example/twostep/internal/challenge"
 	"twostep.example/twostep/test/e2e/live"
 )
 
 var seconds = regexp.MustCompile(`(in \d+[\s\x{a0}\x{202f}]s|data-seconds="\d+"|\d\d:\d\d:\d\d)`)
 
-// plain is a page without what ticks.
-func plain(body string) string { return seconds.ReplaceAllString(body, "…") }
+// withoutTimes returns a page without the times and countdowns on it.
+func withoutTimes(body string) string { return seconds.ReplaceAllString(body, "…") }
 
-// seen is all that a stranger sees of an answer, without what he typed himself.
-func seen(a live.Answer, typed string) string {
+// visible returns all that a stranger sees of an answer, without what was typed.
+func visible(a live.Answer, typed string) string {
 	headers := maps.Clone(a.Header)
 	delete(headers, "Date")
 	for i, c := range headers["Set-Cookie"] {
@@ -35,19 +34,19 @@ func seen(a live.Answer, typed string) string {
 		headers["Set-Cookie"][i] = name + attributes
 	}
 	delete(headers, "Content-Length") // of what was typed
-	return fmt.Sprint(a.StatusCode, headers) + plain(strings.ReplaceAll(a.Body, typed, "TYPED"))
+	return fmt.Sprint(a.StatusCode, headers) + withoutTimes(strings.ReplaceAll(a.Body, typed, "TYPED"))
 }
 
-// strangers are the names that all look the same from outside.
-func (h *house) strangers() map[string][2]string {
+// failingSignIns returns addresses and passwords that must all be refused in the same way.
+func (h *server) failingSignIns() map[string][2]string {
 	h.addBen()
 	for email, sql := range map[string]string{"gone@example.com": "UPDATE accounts SET disabled_at = 1 WHERE email = 'gone@example.com'",
-		"none@example.com": "UPDATE accounts SET password = %s WHERE email = 'none@example.com'"} {
+		"none@example.com": "UPDATE accounts SET password_hash = %s WHERE email = 'none@example.com'"} {
 		if err := h.AddAccount(h.T.Context(), twostep.NewAccount{Email: email, Name: "X", Password: live.AnnaPassword}); err != nil {
 			h.T.Fatal(err)
 		}
 		empty := "x''"
-		if strings.HasPrefix(h.DB, "postgres") {
+		if strings.HasPrefix(h.Database, "postgres") {
 			empty = `'\x'`
 		}
 		h.exec(strings.ReplaceAll(sql, "%s", empty))
@@ -69,9 +68,9 @@ func (h *house) strangers() map[string][2]string {
 	}
 }
 
-// hashed counts the password hashes that f computes: each takes 19 MiB at once, and
+// hashCount counts the password hashes that f computes: each takes 19 MiB at once, and
 // nothing else here takes as much.
-func hashed(f func()) int {
+func hashCount(f func()) int {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	f()
@@ -79,18 +78,19 @@ func hashed(f func()) int {
 	return int((after.TotalAlloc - before.TotalAlloc) / (19 << 20))
 }
 
-// ATT-024, ATT-090, ATT-091, ATT-093, ATT-094, ATT-253: the answer to a sign-in tells who has an
-// account, by its text, a header, a cookie, a row or the work that was done.
-func TestATT024_090_091_093_094_253(t *testing.T) {
-	each(t, func(h *house) {
-		cases := h.strangers()
+// The answer to a sign-in tells who has an account, by its text, a header, a cookie, a row or the work
+// that was done.
+func TestSignInDoesNotRevealAccounts(t *testing.T) {
+	live.FullCost(t)
+	eachDatabase(t, func(h *server) {
+		cases := h.failingSignIns()
 		before := h.contents()
 		want, work := "", -1
 		for _, name := range slices.Sorted(maps.Keys(cases)) {
 			b := h.Browser()
 			var a live.Answer
-			did := hashed(func() { a = b.Post("/signin", "email", cases[name][0], "password", cases[name][1]) })
-			got := seen(a, cases[name][0])
+			did := hashCount(func() { a = b.Post("/signin", "email", cases[name][0], "password", cases[name][1]) })
+			got := visible(a, cases[name][0])
 			if want == "" {
 				want, work = got, did
 			}
@@ -110,26 +110,27 @@ func TestATT024_090_091_093_094_253(t *testing.T) {
 		for _, password := range []string{"null", "\x00", "undefined", "!", "*", "x''", " "} {
 			b := h.Browser()
 			b.Post("/signin", "email", "none@example.com", "password", password)
-			h.out("no password", b)
+			h.wantNoSession("no password", b)
 		}
 	})
 }
 
-// rowCounts are the numbers of rows of all tables.
-func (h *house) rowCounts() map[string]int {
+// rowCounts returns the number of rows of every table.
+func (h *server) rowCounts() map[string]int {
 	counts := map[string]int{}
 	for _, table := range h.tables() {
-		counts[table] = storetest.Count(h.T, h.DB, table)
+		counts[table] = h.count(table)
 	}
 	return counts
 }
 
-// ATT-092: asking for a new password or signing up tells who has an account, in the answer or
-// by the rows that are written for it.
-func TestATT092(t *testing.T) {
-	each(t, func(h *house) {
-		h.strangers()
-		for _, door := range []struct {
+// Asking for a new password or signing up tells who has an account, by the answer, the rows that are
+// written or the work that was done.
+func TestResetAndSignUpDoNotRevealAccounts(t *testing.T) {
+	live.FullCost(t)
+	eachDatabase(t, func(h *server) {
+		h.failingSignIns()
+		for _, form := range []struct {
 			path string
 			more []string
 		}{{"/forgot", nil}, {"/signup", []string{"name", "Somebody"}}} {
@@ -137,29 +138,30 @@ func TestATT092(t *testing.T) {
 			for _, email := range []string{live.AnnaEmail, "nobody@example.com", "gone@example.com", "none@example.com"} {
 				counts := h.rowCounts()
 				var a live.Answer
-				work := hashed(func() { a = h.Browser().Post(door.path, append([]string{"email", email}, door.more...)...) })
+				work := hashCount(func() { a = h.Browser().Post(form.path, append([]string{"email", email}, form.more...)...) })
 				grown := ""
 				for table, n := range h.rowCounts() {
-					if n != counts[table] && table != "rations" && table != "audit_counters" { // the network's, and the site's, are there from the first on
+					if n != counts[table] && table != "rate_limit_counters" && table != "audit_counters" { // the network's, and the site's, are there from the first on
 						grown += fmt.Sprint(" ", len(table), "+", n-counts[table])
 					}
 				}
 				parts := strings.Fields(grown)
 				slices.Sort(parts)
-				got := seen(a, email) + fmt.Sprint(parts, work)
+				got := visible(a, email) + fmt.Sprint(parts, work)
 				if want == "" {
 					want = got
 				}
 				if got != want || !strings.HasPrefix(got, "303") {
-					h.T.Errorf("%s %s: got\n%s\nwant\n%s", door.path, email, got, want)
+					h.T.Errorf("%s %s: got\n%s\nwant\n%s", form.path, email, got, want)
 				}
 			}
 		}
 	})
 }
 
-// ATT-095: the page of the second step shows the whole address, and any page before it some of it.
-func TestATT095(t *testing.T) {
+// The page of the second step shows the whole address, or a page before it shows some of it.
+func TestAddressIsMasked(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	b := h.Browser()
 	before := b.Get("/signin").Body + b.Post("/signin", "email", "x@example.net", "password", "wrong horse").Body
@@ -173,9 +175,10 @@ func TestATT095(t *testing.T) {
 	}
 }
 
-// ATT-097: the mail is sent while the browser waits, so a known address answers later, or
-// never if the mail server hangs.
-func TestATT097(t *testing.T) {
+// The browser waits while the mail is sent, so that a known address takes longer, or for ever if the
+// mail server hangs.
+func TestAnswersDoNotWaitForTheMailServer(t *testing.T) {
+	t.Parallel()
 	hanging := make(chan struct{})
 	begun := make(chan struct{}, 8)
 	h := start(t, "", func(o *twostep.Options) {
@@ -189,34 +192,35 @@ func TestATT097(t *testing.T) {
 		}}
 	})
 	defer close(hanging)
-	h.want(h.Browser().Post("/signin", "email", live.AnnaEmail, "password", live.AnnaPassword), http.StatusSeeOther)
+	h.wantStatus(h.Browser().Post("/signin", "email", live.AnnaEmail, "password", live.AnnaPassword), http.StatusSeeOther)
 	<-begun
 	for _, email := range []string{live.AnnaEmail, "nobody@example.com"} {
-		h.want(h.Browser().Post("/forgot", "email", email), http.StatusSeeOther)
+		h.wantStatus(h.Browser().Post("/forgot", "email", email), http.StatusSeeOther)
 	}
-	h.want(h.Browser().Post("/signup", "email", "eva@example.net", "name", "Eva"), http.StatusSeeOther)
+	h.wantStatus(h.Browser().Post("/signup", "email", "eva@example.net", "name", "Eva"), http.StatusSeeOther)
 }
 
-// ATT-098: the text about a used, expired, superseded or foreign code tells a guesser that
-// he was close. All are one text, to the byte, and all are counted.
-func TestATT098(t *testing.T) {
-	each(t, func(h *house) {
+// The text about a used, expired, superseded or foreign code tells a guesser that the guess was close.
+// All get the same page and cost an attempt.
+func TestRejectedCodesLookAlike(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(h *server) {
 		b := h.Browser()
 		old := b.Password()
 		for range 3 {
-			h.settle()
+			h.WaitForOutbox()
 			h.Turn(2*time.Minute + time.Second)
 			n := h.Mail.Len()
-			h.want(b.Post("/signin/code"), http.StatusSeeOther)
+			h.wantStatus(b.Post("/signin/code"), http.StatusSeeOther)
 			h.Mail.Next(n)
 		}
 		other := h.Browser().Password()
-		h.settle()
-		h.exec("UPDATE codes SET used_at = 1")
+		h.WaitForOutbox()
+		h.exec("UPDATE one_time_codes SET used_at = 1")
 		token := h.cookie(b, "signin")
 		want := ""
 		for what, code := range map[string]string{"superseded": old, "wrong": live.Wrong(old), "of another": other} {
-			got := seen(h.with("signin", token).Post("/signin/verify", "code", code), code)
+			got := visible(h.withCookies("signin", token).Post("/signin/verify", "code", code), code)
 			if want == "" {
 				want = got
 			}
@@ -224,8 +228,8 @@ func TestATT098(t *testing.T) {
 				h.T.Errorf("%s: got\n%s\nwant\n%s", what, got, want)
 			}
 		}
-		h.Turn(signin.Life)
-		if got := h.with("signin", token).Post("/signin/verify", "code", old); !strings.Contains(got.Body, "does not match our records") {
+		h.Turn(challenge.TTL)
+		if got := h.withCookies("signin", token).Post("/signin/verify", "code", old); !strings.Contains(got.Body, "does not match our records") {
 			h.T.Errorf("after the end: %d %.300s", got.StatusCode, got.Body)
 		}
 	})

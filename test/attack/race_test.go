@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"twostep.example/twostep/internal/store/storetest"
 	"twostep.example/twostep/test/e2e/live"
 )
 
@@ -35,8 +34,8 @@ func sum(all []status, code int) (n int) {
 	return n
 }
 
-// either is the code of the mail that one of two servers has sent.
-func either(t *testing.T, a *house, n int, b *house, m int) string {
+// codeFromEither returns the code of the mail that one of two servers has sent.
+func codeFromEither(t *testing.T, a *server, n int, b *server, m int) string {
 	t.Helper()
 	deadline := time.After(20 * time.Second)
 	for tick := time.NewTicker(5 * time.Millisecond); ; {
@@ -54,40 +53,40 @@ func either(t *testing.T, a *house, n int, b *house, m int) string {
 	}
 }
 
-var inLink = regexp.MustCompile(`#([A-Z2-7]{20,})`)
+var linkToken = regexp.MustCompile(`#([A-Z2-7]{20,})`)
 
-// link is the token of the link in a mail.
-func link(t testing.TB, mail string) string {
+// tokenOfLink returns the token of the link in a mail.
+func tokenOfLink(t testing.TB, mail string) string {
 	t.Helper()
-	found := inLink.FindStringSubmatch(strings.ReplaceAll(mail, "=\r\n", ""))
+	found := linkToken.FindStringSubmatch(strings.ReplaceAll(mail, "=\r\n", ""))
 	if found == nil {
 		t.Fatalf("no link in %s", mail)
 	}
 	return found[1]
 }
 
-// forgot asks for a link for Anna and returns its token.
-func (h *house) forgot() string {
+// requestReset asks for a link for Anna and returns its token.
+func (h *server) requestReset() string {
 	h.T.Helper()
-	h.settle()
+	h.WaitForOutbox()
 	n := h.Mail.Len()
-	h.want(h.Browser().Post("/forgot", "email", live.AnnaEmail), http.StatusSeeOther)
-	return link(h.T, h.Mail.Next(n))
+	h.wantStatus(h.Browser().Post("/forgot", "email", live.AnnaEmail), http.StatusSeeOther)
+	return tokenOfLink(h.T, h.Mail.Next(n))
 }
 
 // signUp asks for a link for somebody new and returns its token.
-func (h *house) signUp(email, name string) string {
+func (h *server) signUp(email, name string) string {
 	h.T.Helper()
-	h.settle()
+	h.WaitForOutbox()
 	n := h.Mail.Len()
-	h.want(h.Browser().Post("/signup", "email", email, "name", name), http.StatusSeeOther)
-	return link(h.T, h.Mail.Next(n))
+	h.wantStatus(h.Browser().Post("/signup", "email", email, "name", name), http.StatusSeeOther)
+	return tokenOfLink(h.T, h.Mail.Next(n))
 }
 
-// ATT-070, ATT-081: the same right code, 32 times at once, opens two sessions; or the
-// winner's cookie is handed out again.
-func TestATT070_081(t *testing.T) {
-	each(t, func(h *house) {
+// The same right code is sent 32 times at once, or the session cookie is handed out again.
+func TestCodeAtOnceGivesOneSession(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(h *server) {
 		for range 3 {
 			h.exec("DELETE FROM sessions")
 			b := h.Browser()
@@ -95,8 +94,8 @@ func TestATT070_081(t *testing.T) {
 			token := h.cookie(b, "signin")
 			var answers status
 			var cookies sync.Map
-			together(32, func(int) {
-				c := h.with("signin", token)
+			atOnce(32, func(int) {
+				c := h.withCookies("signin", token)
 				answers.add(c.Post("/signin/verify", "code", code).StatusCode)
 				if s := h.cookie(c, "session"); s != "" {
 					cookies.Store(s, true)
@@ -104,11 +103,11 @@ func TestATT070_081(t *testing.T) {
 			})
 			handed := 0
 			cookies.Range(func(any, any) bool { handed++; return true })
-			if n := storetest.Count(h.T, h.DB, "sessions"); n != 1 || handed != 1 || answers.n[http.StatusSeeOther] != 1 {
+			if n := h.count("sessions"); n != 1 || handed != 1 || answers.n[http.StatusSeeOther] != 1 {
 				h.T.Errorf("32 times the right code: %d sessions, %d cookies, answers %v", n, handed, answers.n)
 			}
 			for _, path := range []string{"/signin/verify", "/signin", "/signin/status", "/settings"} {
-				c := h.with("signin", token)
+				c := h.withCookies("signin", token)
 				c.Get(path)
 				if h.cookie(c, "session") != "" {
 					h.T.Errorf("GET %s hands out a session", path)
@@ -118,66 +117,69 @@ func TestATT070_081(t *testing.T) {
 	})
 }
 
-// ATT-039, ATT-063: forty guesses at once pass before the first is counted.
-func TestATT039_063(t *testing.T) {
-	each(t, func(h *house) {
+// Forty guesses arrive before the first is counted.
+func TestGuessesAtOnceAreCounted(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(h *server) {
 		b := h.Browser()
 		code := b.Password()
 		var answers status
-		together(40, func(int) { answers.add(b.Post("/signin/verify", "code", live.Wrong(code)).StatusCode) })
+		atOnce(40, func(int) { answers.add(b.Post("/signin/verify", "code", live.Wrong(code)).StatusCode) })
 		n := answers.n[http.StatusUnprocessableEntity]
 		if n > 5 || n+answers.n[http.StatusTooManyRequests] != 40 || h.tries() != fmt.Sprint(n) {
 			h.T.Errorf("40 guesses: %v, %s tries spent; want 5 compared at most", answers.n, h.tries())
 		}
 		for ; n < 5; n++ { // those for which nobody waited long enough
-			h.want(b.Post("/signin/verify", "code", live.Wrong(code)), http.StatusUnprocessableEntity)
+			h.wantStatus(b.Post("/signin/verify", "code", live.Wrong(code)), http.StatusUnprocessableEntity)
 		}
-		h.want(b.Post("/signin/verify", "code", code), http.StatusTooManyRequests)
-		h.out("after 40 guesses", b)
+		h.wantStatus(b.Post("/signin/verify", "code", code), http.StatusTooManyRequests)
+		h.wantNoSession("after 40 guesses", b)
 	})
 }
 
-// ATT-075: the same link at once: one password is set, one account is made.
-func TestATT075(t *testing.T) {
-	each(t, func(h *house) {
-		token := h.forgot()
+// The same link is used six times at once: one password is set, one account is created.
+func TestLinkAtOnceWorksOnce(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(h *server) {
+		token := h.requestReset()
 		var reset, join status
-		together(6, func(i int) {
+		atOnce(6, func(i int) {
 			reset.add(h.Browser().Post("/reset", "token", token, "password", "brand new horse "+string(rune('a'+i))).StatusCode)
 		})
 		if reset.n[http.StatusSeeOther] != 1 || reset.n[http.StatusUnprocessableEntity] != 5 {
 			h.T.Errorf("six resets by one link: %v", reset.n)
 		}
-		if epoch := h.one("SELECT epoch FROM accounts"); epoch != "2" {
+		if epoch := h.value("SELECT epoch FROM accounts"); epoch != "2" {
 			h.T.Errorf("the password was set more than once: epoch %s", epoch)
 		}
 		token = h.signUp("eva@example.net", "Eva")
-		together(6, func(i int) {
+		atOnce(6, func(i int) {
 			join.add(h.Browser().Post("/join", "token", token, "name", "Eva", "password", "brand new horse "+string(rune('a'+i))).StatusCode)
 		})
-		if join.n[http.StatusSeeOther] != 1 || join.n[http.StatusUnprocessableEntity] != 5 || storetest.Count(h.T, h.DB, "accounts") != 2 {
+		if join.n[http.StatusSeeOther] != 1 || join.n[http.StatusUnprocessableEntity] != 5 || h.count("accounts") != 2 {
 			h.T.Errorf("six accounts by one link: %v", join.n)
 		}
 		// A used link is dead by itself, not only because the account has moved on.
 		h.exec("DELETE FROM accounts WHERE email = 'eva@example.net'")
-		h.want(h.Browser().Post("/join", "token", token, "name", "Eva", "password", "brand new horse"), http.StatusUnprocessableEntity)
-		token = h.forgot()
-		h.want(h.Browser().Post("/reset", "token", token, "password", "other new horse"), http.StatusSeeOther)
+		h.wantStatus(h.Browser().Post("/join", "token", token, "name", "Eva", "password", "brand new horse"), http.StatusUnprocessableEntity)
+		token = h.requestReset()
+		h.wantStatus(h.Browser().Post("/reset", "token", token, "password", "other new horse"), http.StatusSeeOther)
 		h.exec("UPDATE accounts SET epoch = epoch - 1")
-		h.want(h.Browser().Post("/reset", "token", token, "password", "third new horse"), http.StatusUnprocessableEntity)
+		h.wantStatus(h.Browser().Post("/reset", "token", token, "password", "third new horse"), http.StatusUnprocessableEntity)
 	})
 }
 
-// ATT-080: a token that is cut short or changed in one place is still believed.
-func TestATT080(t *testing.T) {
+// A token is cut short or changed in one place.
+func TestAlteredTokensAreRefused(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	pending, in := h.Browser(), h.Browser()
 	pending.Password()
 	in.SignIn()
-	reset := h.forgot()
+	reset := h.requestReset()
 	b := h.Browser()
 	try := func(name, token string) {
-		c := h.with(name, token)
+		c := h.withCookies(name, token)
 		if a := c.Get(map[string]string{"signin": "/signin/verify", "session": "/settings"}[name]); a.StatusCode == http.StatusOK {
 			t.Errorf("the %s token changed to %q is believed", name, token)
 		}
@@ -198,48 +200,50 @@ func TestATT080(t *testing.T) {
 	for i := range reset {
 		for _, changed := range []string{reset[:i], reset[:i] + "7" + reset[i+1:], reset[:i] + strings.ToLower(reset[i:])} {
 			if changed != reset && changed != "" {
-				h.want(b.Post("/reset", "token", changed, "password", "brand new horse"), http.StatusUnprocessableEntity)
+				h.wantStatus(b.Post("/reset", "token", changed, "password", "brand new horse"), http.StatusUnprocessableEntity)
 			}
 		}
 	}
-	h.want(b.Post("/reset", "token", reset, "password", "brand new horse"), http.StatusSeeOther)
+	h.wantStatus(b.Post("/reset", "token", reset, "password", "brand new horse"), http.StatusSeeOther)
 }
 
-// ATT-083, ATT-243: the account is disabled, or its password changes, while somebody is
-// on the way in or in: nothing that was given before is worth anything afterwards.
-func TestATT083_243(t *testing.T) {
-	each(t, func(h *house) {
+// The account is disabled, or its password changes, while somebody is signed in or signing in. Nothing
+// that was given before works afterwards.
+func TestDisabledAccountKeepsNothing(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(h *server) {
 		for _, change := range []string{"disabled_at = 1", "epoch = epoch + 1"} {
 			in, pending := h.Browser(), h.Browser()
 			in.SignIn()
 			code := pending.Password()
-			reset := h.forgot()
+			reset := h.requestReset()
 			h.exec("UPDATE accounts SET " + change)
-			h.want(in.Get("/settings"), http.StatusSeeOther)
-			h.want(in.Post("/settings/password", "current", live.AnnaPassword, "password", "brand new horse"), http.StatusSeeOther)
+			h.wantStatus(in.Get("/settings"), http.StatusSeeOther)
+			h.wantStatus(in.Post("/settings/password", "current", live.AnnaPassword, "password", "brand new horse"), http.StatusSeeOther)
 			pending.Post("/signin/verify", "code", code)
-			if _, in := isIn(pending); in {
+			if _, in := signedIn(pending); in {
 				h.T.Errorf("after %s: a pending sign-in led in", change)
 			}
-			h.want(h.Browser().Post("/reset", "token", reset, "password", "brand new horse"), http.StatusUnprocessableEntity)
+			h.wantStatus(h.Browser().Post("/reset", "token", reset, "password", "brand new horse"), http.StatusUnprocessableEntity)
 			h.exec("UPDATE accounts SET disabled_at = 0")
 			h.exec("DELETE FROM sessions")
 		}
 	})
 }
 
-// ATT-082: the second click of the same person opens a second session.
-func TestATT082(t *testing.T) {
-	each(t, func(h *house) {
+// The second click of the same person opens a second session.
+func TestDoubleClickGivesOneSession(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(h *server) {
 		b := h.Browser()
 		code := b.Password()
 		token := h.cookie(b, "signin")
-		h.want(b.Post("/signin/verify", "code", code), http.StatusSeeOther)
-		h.with("signin", token).Post("/signin/verify", "code", code)
-		if n := storetest.Count(h.T, h.DB, "sessions"); n != 1 {
+		h.wantStatus(b.Post("/signin/verify", "code", code), http.StatusSeeOther)
+		h.withCookies("signin", token).Post("/signin/verify", "code", code)
+		if n := h.count("sessions"); n != 1 {
 			h.T.Errorf("two clicks: %d sessions", n)
 		}
-		if _, in := isIn(b); !in {
+		if _, in := signedIn(b); !in {
 			h.T.Error("the second click threw the first one out")
 		}
 	})

@@ -8,19 +8,19 @@ import (
 	"testing"
 	"time"
 
-	"twostep.example/twostep/internal/store/storetest"
 	"twostep.example/twostep/test/e2e/live"
 )
 
-// ATT-151, ATT-153, ATT-163, ATT-069, ATT-074: printed codes of somebody else, without a password, of an old set, in
-// another place; none of that uses one up.
-func TestATT069_151_153_163(t *testing.T) {
-	each(t, func(h *house) {
+// Recovery codes are used for another account, without a password, from a replaced set, and in place
+// of other proofs. None of that uses one up.
+func TestRecoveryCodesBelongToAccountAndSet(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(h *server) {
 		h.addBen()
-		annas := h.anna()
-		old := h.addPaper(annas)
-		set := h.addPaper(annas)
-		bens := h.addPaper(h.enter(h.Browser(), benEmail, benPassword))
+		annas := h.annaSignedIn()
+		old := h.addRecoveryCodes(annas)
+		set := h.addRecoveryCodes(annas)
+		bens := h.addRecoveryCodes(h.signIn(h.Browser(), benEmail, benPassword))
 		seen := map[string]bool{}
 		for _, code := range append(append(append([]string(nil), old...), set...), bens...) {
 			if bits := float64(len(strings.ReplaceAll(code, "-", ""))) * math.Log2(32); bits < 64 || seen[code] {
@@ -31,13 +31,13 @@ func TestATT069_151_153_163(t *testing.T) {
 		bodies := h.rows("SELECT id, body, version FROM factors WHERE method = 'recovery' ORDER BY id")
 		for _, code := range []string{set[0], old[0]} {
 			b := h.Browser()
-			h.chosen(b, benEmail, benPassword, "recovery")
-			h.want(b.Post("/signin/verify", "code", code), http.StatusUnprocessableEntity)
+			h.choose(b, benEmail, benPassword, "recovery")
+			h.wantStatus(b.Post("/signin/verify", "code", code), http.StatusUnprocessableEntity)
 		}
 		b := h.Browser()
-		h.chosen(b, live.AnnaEmail, live.AnnaPassword, "recovery")
+		h.choose(b, live.AnnaEmail, live.AnnaPassword, "recovery")
 		for _, code := range []string{old[0], bens[0]} {
-			h.want(b.Post("/signin/verify", "code", code), http.StatusUnprocessableEntity)
+			h.wantStatus(b.Post("/signin/verify", "code", code), http.StatusUnprocessableEntity)
 		}
 		for at, fields := range map[string][]string{
 			"/signin/verify": {"code", set[0]}, "/signin/method": {"method", "recovery"}, "/reset": {"token", set[0], "password", "brand new horse"}, "/join": {"token", set[0], "name", "x", "password", "brand new horse"},
@@ -46,17 +46,17 @@ func TestATT069_151_153_163(t *testing.T) {
 				h.T.Errorf("%s with a printed code alone: %d to %q", at, a.StatusCode, a.Header.Get("Location"))
 			}
 		}
-		h.want(h.Browser().Post("/signin", "email", live.AnnaEmail, "password", set[0]), http.StatusUnprocessableEntity)
+		h.wantStatus(h.Browser().Post("/signin", "email", live.AnnaEmail, "password", set[0]), http.StatusUnprocessableEntity)
 		mailed := h.Browser()
-		h.chosen(mailed, live.AnnaEmail, live.AnnaPassword, "email")
-		h.want(mailed.Post("/signin/verify", "code", set[0]), http.StatusUnprocessableEntity)
-		h.want(annas.Post("/settings/confirm", "password", set[0]), http.StatusUnprocessableEntity)
+		h.choose(mailed, live.AnnaEmail, live.AnnaPassword, "email")
+		h.wantStatus(mailed.Post("/signin/verify", "code", set[0]), http.StatusUnprocessableEntity)
+		h.wantStatus(annas.Post("/settings/confirm", "password", set[0]), http.StatusUnprocessableEntity)
 		if got := h.rows("SELECT id, body, version FROM factors WHERE method = 'recovery' ORDER BY id"); len(got) != len(bodies) || got[0][1] != bodies[0][1] || got[1][1] != bodies[1][1] {
 			h.T.Error("a refused code was used up")
 		}
 		n := h.Mail.Len()
-		h.want(b.Post("/signin/verify", "code", strings.ToLower(set[0])), http.StatusSeeOther)
-		h.settle()
+		h.wantStatus(b.Post("/signin/verify", "code", strings.ToLower(set[0])), http.StatusSeeOther)
+		h.WaitForOutbox()
 		told := false
 		for ; n < h.Mail.Len(); n++ {
 			told = told || strings.Contains(h.Mail.Next(n), "recovery code")
@@ -66,89 +66,92 @@ func TestATT069_151_153_163(t *testing.T) {
 		}
 		for _, spelt := range []string{set[0], strings.ReplaceAll(set[0], "-", ""), " " + strings.ReplaceAll(set[0], "-", " ")} {
 			c := h.Browser()
-			h.chosen(c, live.AnnaEmail, live.AnnaPassword, "recovery")
-			h.want(c.Post("/signin/verify", "code", spelt), http.StatusUnprocessableEntity)
+			h.choose(c, live.AnnaEmail, live.AnnaPassword, "recovery")
+			h.wantStatus(c.Post("/signin/verify", "code", spelt), http.StatusUnprocessableEntity)
 		}
-	}, every(&phone{}))
+	}, allMethods(&phone{}))
 }
 
-// ATT-076: one printed code at the same moment in many browsers.
-func TestATT076(t *testing.T) {
-	each(t, func(h *house) {
-		codes := h.addPaper(h.anna())
+// One recovery code is sent at the same moment from many browsers.
+func TestRecoveryCodeAtOnceWorksOnce(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(h *server) {
+		codes := h.addRecoveryCodes(h.annaSignedIn())
 		for _, code := range codes[:2] {
-			before := storetest.Count(h.T, h.DB, "sessions")
-			var doors []*live.Browser
+			before := h.count("sessions")
+			var browsers []*live.Browser
 			for range 6 {
 				b := h.Browser()
-				h.chosen(b, live.AnnaEmail, live.AnnaPassword, "recovery")
-				doors = append(doors, b)
+				h.choose(b, live.AnnaEmail, live.AnnaPassword, "recovery")
+				browsers = append(browsers, b)
 			}
 			var won atomic.Int64
-			together(len(doors), func(i int) {
-				if doors[i].Post("/signin/verify", "code", code).StatusCode == http.StatusSeeOther {
+			atOnce(len(browsers), func(i int) {
+				if browsers[i].Post("/signin/verify", "code", code).StatusCode == http.StatusSeeOther {
 					won.Add(1)
 				}
 			})
-			if n := storetest.Count(h.T, h.DB, "sessions") - before; n != 1 || won.Load() != 1 {
+			if n := h.count("sessions") - before; n != 1 || won.Load() != 1 {
 				h.T.Errorf("%d sessions, %d answers that lead in", n, won.Load())
 			}
 		}
-	}, every(&phone{}))
+	}, allMethods(&phone{}))
 }
 
-// ATT-150: the mailbox sets a new password and does not prove step two as well, if there is another way;
-// after a day, or where it is the only way, it does.
-func TestATT150_mailbox(t *testing.T) {
-	each(t, func(h *house) {
-		h.addApp(h.anna())
-		thief := h.Browser()
-		h.want(thief.Post("/reset", "token", h.forgot(), "password", "brand new horse"), http.StatusSeeOther)
-		h.settle()
+// The mailbox that has just reset the password is no second step as well if the account has another
+// method. After a day it is again.
+func TestResetMailboxIsNoSecondStep(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(h *server) {
+		h.addApp(h.annaSignedIn())
+		attacker := h.Browser()
+		h.wantStatus(attacker.Post("/reset", "token", h.requestReset(), "password", "brand new horse"), http.StatusSeeOther)
+		h.WaitForOutbox()
 		mails := h.Mail.Len()
-		h.want(thief.Post("/signin", "email", live.AnnaEmail, "password", "brand new horse"), http.StatusSeeOther)
-		h.want(thief.Post("/signin/method", "method", "email"), http.StatusUnprocessableEntity)
+		h.wantStatus(attacker.Post("/signin", "email", live.AnnaEmail, "password", "brand new horse"), http.StatusSeeOther)
+		h.wantStatus(attacker.Post("/signin/method", "method", "email"), http.StatusUnprocessableEntity)
 		for _, at := range []string{"/signin/code", "/signin/method"} {
-			thief.Post(at)
+			attacker.Post(at)
 		}
-		if h.settle(); h.Mail.Len() != mails {
+		if h.WaitForOutbox(); h.Mail.Len() != mails {
 			h.T.Error("the mailbox that set the password gets a code as well")
 		}
-		if a := thief.Get("/signin/verify"); strings.Contains(a.Body, "a•••@") {
+		if a := attacker.Get("/signin/verify"); strings.Contains(a.Body, "a•••@") {
 			h.T.Error("the mailbox is offered")
 		}
-		if _, in := isIn(thief); in {
+		if _, in := signedIn(attacker); in {
 			h.T.Error("the mailbox alone leads in")
 		}
 		h.Turn(23*time.Hour + 50*time.Minute)
 		late := h.Browser()
-		h.want(late.Post("/signin", "email", live.AnnaEmail, "password", "brand new horse"), http.StatusSeeOther)
-		h.want(late.Post("/signin/method", "method", "email"), http.StatusUnprocessableEntity)
+		h.wantStatus(late.Post("/signin", "email", live.AnnaEmail, "password", "brand new horse"), http.StatusSeeOther)
+		h.wantStatus(late.Post("/signin/method", "method", "email"), http.StatusUnprocessableEntity)
 		h.Turn(11 * time.Minute)
-		h.enter(h.Browser(), live.AnnaEmail, "brand new horse")
-	}, every(&phone{}))
+		h.signIn(h.Browser(), live.AnnaEmail, "brand new horse")
+	}, allMethods(&phone{}))
 }
 
-// ATT-160, ATT-017, ATT-073, ATT-074: every code and token at every door that is not its own.
-func TestATT160_doors(t *testing.T) {
+// Every code and token is sent to every place that takes another.
+func TestProofsWorkForTheirPurposeOnly(t *testing.T) {
+	t.Parallel()
 	var p phone
-	each(t, func(h *house) {
-		b := h.anna()
+	eachDatabase(t, func(h *server) {
+		b := h.annaSignedIn()
 		app := h.addApp(b)
 		h.addNumber(b, &p, annaNumber)
 		drafted := h.draftApp(b)
-		address := h.mailed(func() { h.leads(b.Post("/settings/email", "email", "anna@example.net"), "/settings/email") })
-		h.leads(b.Post("/settings/2step/sms", "country", "DE", "number", "015123456780"), "/settings/2step/sms")
-		number := h.texted(&p)
-		signIn, signUp, reset := h.Browser(), h.signUp("eva@example.net", "Eva"), h.forgot()
-		mailed := h.mailed(func() { h.chosen(signIn, live.AnnaEmail, live.AnnaPassword, "email") })
+		address := h.mailedCode(func() { h.wantRedirect(b.Post("/settings/email", "email", "anna@example.net"), "/settings/email") })
+		h.wantRedirect(b.Post("/settings/2step/sms", "country", "DE", "number", "015123456780"), "/settings/2step/sms")
+		number := h.textedCode(&p)
+		signIn, signUp, reset := h.Browser(), h.signUp("eva@example.net", "Eva"), h.requestReset()
+		mailed := h.passwordStep(signIn, live.AnnaEmail, live.AnnaPassword)
 		texted := h.Browser()
-		h.chosen(texted, live.AnnaEmail, live.AnnaPassword, "sms")
-		sms := h.texted(&p)
+		h.choose(texted, live.AnnaEmail, live.AnnaPassword, "sms")
+		sms := h.textedCode(&p)
 		asked := h.Browser()
-		h.chosen(asked, live.AnnaEmail, live.AnnaPassword, "totp")
+		h.choose(asked, live.AnnaEmail, live.AnnaPassword, "totp")
 		proofs := map[string]string{"new address": address, "new number": number, "sign-in by mail": mailed, "sign-in by text": sms, "app": h.code(app, 0), "new app": h.code(drafted, 0), "sign-up": signUp, "reset": reset, "cookie": h.cookie(signIn, "signin")}
-		doors := map[string]func(proof string) live.Answer{
+		places := map[string]func(proof string) live.Answer{
 			"sign-in by mail": func(p string) live.Answer { return signIn.Post("/signin/verify", "code", p) },
 			"sign-in by text": func(p string) live.Answer { return texted.Post("/signin/verify", "code", p) },
 			"app":             func(p string) live.Answer { return asked.Post("/signin/verify", "code", p) },
@@ -161,27 +164,27 @@ func TestATT160_doors(t *testing.T) {
 			"sign-up": func(p string) live.Answer {
 				return h.Browser().Post("/join", "token", p, "name", "Eva", "password", "brand new horse")
 			},
-			"cookie":  func(p string) live.Answer { return h.with("signin", p).Post("/signin/verify", "code", "000000") },
-			"session": func(p string) live.Answer { return h.with("session", p).Get("/settings") },
+			"cookie":  func(p string) live.Answer { return h.withCookies("signin", p).Post("/signin/verify", "code", "000000") },
+			"session": func(p string) live.Answer { return h.withCookies("session", p).Get("/settings") },
 		}
-		before := h.held()
-		for door, try := range doors {
+		before := h.factorState()
+		for place, try := range places {
 			for name, proof := range proofs {
-				if name == door {
+				if name == place {
 					continue
 				}
-				h.exec("UPDATE challenges SET tries = 0")
-				h.forget()
+				h.exec("UPDATE challenges SET guesses = 0")
+				h.resetLimits()
 				a := try(proof)
 				if a.StatusCode != http.StatusUnprocessableEntity && !(a.StatusCode == http.StatusSeeOther && strings.HasPrefix(a.Header.Get("Location"), "/signin")) {
-					h.T.Errorf("the proof of %s at the door of %s: %d to %q", name, door, a.StatusCode, a.Header.Get("Location"))
+					h.T.Errorf("the proof of %s in place of %s: %d to %q", name, place, a.StatusCode, a.Header.Get("Location"))
 				}
-				if h.held() != before {
-					h.T.Fatalf("the proof of %s at the door of %s changed something", name, door)
+				if h.factorState() != before {
+					h.T.Fatalf("the proof of %s in place of %s changed something", name, place)
 				}
 			}
 		}
-		h.want(signIn.Post("/signin/verify", "code", mailed), http.StatusSeeOther) // and each at its own
-		h.leads(b.Post("/settings/email/verify", "code", address), "/settings/email/done")
-	}, every(&p))
+		h.wantStatus(signIn.Post("/signin/verify", "code", mailed), http.StatusSeeOther) // and each at its own
+		h.wantRedirect(b.Post("/settings/email/verify", "code", address), "/settings/email/done")
+	}, allMethods(&p))
 }

@@ -17,8 +17,8 @@ import (
 	"twostep.example/twostep/test/e2e/live"
 )
 
-// inventory is every door of the server. A route that is not in it fails a test, so
-// that nobody adds one without saying here what it needs and what its form is.
+// inventory lists every route of the server. A route that is not listed fails a test, so that nobody adds
+// one without writing down what it needs and what its form is.
 var inventory = []struct {
 	pattern string
 	needs   page.Need
@@ -115,17 +115,17 @@ var inventory = []struct {
 	{"POST /oauth2/logout/confirm", page.Nothing, ""},
 }
 
-// besides are the doors that are no pages of the site.
-var besides = []string{"GET /healthz", "GET /readyz", "GET /assets/{name}"} // and two that ask for their own proof: receiptPath (receipt_test.go) and /auth/check (forward_test.go)
+// otherRoutes are the routes that are not pages.
+var otherRoutes = []string{"GET /healthz", "GET /readyz", "GET /assets/{name}"} // and two that ask for their own proof: receiptPath (receipt_test.go) and /auth/check (forward_test.go)
 
-// forApps reports whether a door is one that apps call, and browsers from their pages: it does not ask
-// where a request comes from, believes no cookie, and answers in JSON.
+// forApps reports whether a route is called by apps and by scripts on their pages: it accepts cross-site
+// requests, ignores cookies and answers in JSON.
 func forApps(pattern string) bool {
 	_, path := path(pattern)
 	return slices.ContainsFunc(oidc.Foreign(), func(p string) bool { return p == pattern || p == path })
 }
 
-// published are the documents of the OpenID provider, for everybody and to be kept for a while.
+// published reports whether a path is a public document of the OpenID provider, which may be cached.
 func published(path string) bool {
 	return strings.HasPrefix(path, "/.well-known/o") || path == "/oauth2/jwks"
 }
@@ -136,8 +136,9 @@ func path(pattern string) (method, path string) {
 	return method, path
 }
 
-// ATT-245: a route appears that nobody has looked at.
-func TestATT245(t *testing.T) {
+// A route is added that nobody has looked at.
+func TestEveryRouteIsListed(t *testing.T) {
+	t.Parallel()
 	site := &web.Site{Pages: &page.Printer{}, Inbox: &delivery.Inbox{}, Turn: func(time.Duration) {}}
 	var have, want []string
 	for _, r := range slices.Concat(site.Routes(), (&help.Site{}).Routes(), (&oidc.Provider{}).Routes(), (&forwardauth.Site{}).Routes()) {
@@ -158,8 +159,9 @@ func TestATT245(t *testing.T) {
 	}
 }
 
-// ATT-165: the doors to which other sites may send a form are these, and no others.
-func TestATT165_doors(t *testing.T) {
+// The routes to which other sites may send a form are these and no others.
+func TestCrossSiteRoutesAreListed(t *testing.T) {
+	t.Parallel()
 	var got []string
 	for _, r := range inventory {
 		if method, _ := path(r.pattern); method == http.MethodPost && forApps(r.pattern) {
@@ -172,20 +174,20 @@ func TestATT165_doors(t *testing.T) {
 	}
 }
 
-// local adds the pages of the inbox.
-func local(t *testing.T) live.Setup {
+// withInbox adds the pages of the inbox.
+func withInbox(t *testing.T) live.Setup {
 	return func(o *twostep.Options) {
 		o.Local = &twostep.Local{Inbox: &delivery.Inbox{Dir: t.TempDir()}, Turn: func(time.Duration) {}}
 	}
 }
 
-// ATT-002, ATT-005, ATT-213: the token of somebody who has passed the password only is
-// shown to every route in every place where a token could be believed: its own cookie,
-// the session's cookie, a bearer token, the query, Basic. No route may take it for a session.
-func TestATT002_005_213(t *testing.T) {
-	each(t, func(h *house) {
+// The token of somebody who has only given the password is sent to every route in every place where a
+// token could be believed: its own cookie, the session's cookie, a bearer token, a header, the query.
+func TestPendingTokenIsNoSession(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(h *server) {
 		b := h.Browser()
-		h.password(b, live.AnnaEmail, live.AnnaPassword)
+		h.passwordStep(b, live.AnnaEmail, live.AnnaPassword)
 		token := h.cookie(b, "signin")
 		for _, r := range inventory {
 			if r.needs != page.Session {
@@ -197,9 +199,9 @@ func TestATT002_005_213(t *testing.T) {
 				query  string
 				header string
 			}{
-				"its own cookie":   {h.with("signin", token), "", "X-None: 1"},
-				"session's cookie": {h.with("session", token), "", "X-None: 1"},
-				"both cookies":     {h.with("session", token, "signin", token), "", "X-None: 1"},
+				"its own cookie":   {h.withCookies("signin", token), "", "X-None: 1"},
+				"session's cookie": {h.withCookies("session", token), "", "X-None: 1"},
+				"both cookies":     {h.withCookies("session", token, "signin", token), "", "X-None: 1"},
 				"bearer":           {h.Browser(), "", "Authorization: Bearer " + token},
 				"header":           {h.Browser(), "", "X-Session: " + token},
 				"query":            {h.Browser(), "?session=" + token + "&token=" + token + "&__Host-session=" + token, "X-None: 1"},
@@ -214,20 +216,21 @@ func TestATT002_005_213(t *testing.T) {
 				}
 			}
 		}
-		h.out("after the walk", b)
+		h.wantNoSession("after the walk", b)
 	})
 }
 
-// The other way round: a session is no pending sign-in either.
-func TestATT106Session(t *testing.T) {
+// A session is used as a pending sign-in.
+func TestSessionTokenIsNoPendingSignIn(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	b := h.Browser()
 	b.SignIn()
-	thief := h.with("signin", h.cookie(b, "session"))
+	attacker := h.withCookies("signin", h.cookie(b, "session"))
 	for _, r := range inventory {
 		if r.needs == page.SignIn {
 			method, path := path(r.pattern)
-			a := thief.Do(h.request(method, path, r.form, form, "Sec-Fetch-Site: same-origin"))
+			a := attacker.Do(h.request(method, path, r.form, form, "Sec-Fetch-Site: same-origin"))
 			if a.StatusCode != http.StatusSeeOther || a.Header.Get("Location") != "/signin" {
 				t.Errorf("%s with a session as the pending token: %d to %q", r.pattern, a.StatusCode, a.Header.Get("Location"))
 			}
@@ -235,9 +238,10 @@ func TestATT106Session(t *testing.T) {
 	}
 }
 
-// ATT-006, ATT-281: another method reaches the same handler past the check of the first.
-func TestATT006_281(t *testing.T) {
-	h := start(t, "", local(t))
+// Another HTTP method reaches a handler past its checks.
+func TestOtherMethodsAreRefused(t *testing.T) {
+	t.Parallel()
+	h := start(t, "", withInbox(t))
 	b := h.Browser()
 	b.Password()
 	before := h.contents()
@@ -246,7 +250,7 @@ func TestATT006_281(t *testing.T) {
 		method, path := path(r.pattern)
 		allowed[path] = append(allowed[path], method)
 	}
-	for _, p := range besides {
+	for _, p := range otherRoutes {
 		method, path := path(p)
 		allowed[path] = append(allowed[path], method)
 	}
@@ -261,7 +265,7 @@ func TestATT006_281(t *testing.T) {
 				continue
 			}
 			for _, override := range []string{"X-None: 1", "X-HTTP-Method-Override: POST", "X-Method-Override: GET"} {
-				a := h.want(b.Do(h.request(method, path+"?_method=POST", "", form, "Sec-Fetch-Site: same-origin", override)), http.StatusMethodNotAllowed)
+				a := h.wantStatus(b.Do(h.request(method, path+"?_method=POST", "", form, "Sec-Fetch-Site: same-origin", override)), http.StatusMethodNotAllowed)
 				got := strings.Split(a.Header.Get("Allow"), ", ")
 				slices.Sort(got)
 				if !slices.Equal(got, methods) {

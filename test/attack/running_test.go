@@ -3,12 +3,12 @@ package attack
 import (
 	"cmp"
 	"crypto/tls"
-	"database/sql"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -25,22 +25,20 @@ const (
 	benPassword = "seventeen brown jars"
 )
 
-// house is a running server, its database and its key file.
-type house struct {
-	*live.Server
-	DB, Keys string
-}
+// server is a running server.
+type server struct{ *live.Server }
 
-// start runs a server on the database at url ("": a new SQLite file).
-func start(t testing.TB, url string, setups ...live.Setup) *house {
+// start runs a server on the database at url ("": a new SQLite file). Its clock begins a minute after
+// midnight UTC, so that no limit of an hour or a day is reset by chance.
+func start(t testing.TB, url string, setups ...live.Setup) *server {
 	t.Helper()
-	h := &house{}
-	h.Server = live.Start(t, url, append(setups, func(o *twostep.Options) { h.DB, h.Keys = o.Database, o.KeyFile })...)
+	h := &server{live.Start(t, url, setups...)}
+	h.Turn(time.Until(time.Now().Truncate(24 * time.Hour).Add(24*time.Hour + time.Minute)))
 	return h
 }
 
-// each runs a test on both databases.
-func each(t *testing.T, f func(h *house), setups ...live.Setup) {
+// eachDatabase runs a test on both databases.
+func eachDatabase(t *testing.T, f func(h *server), setups ...live.Setup) {
 	storetest.Each(t, func(t *testing.T, url string) { f(start(t, url, setups...)) })
 }
 
@@ -50,7 +48,7 @@ type clock struct {
 	now time.Time
 }
 
-func stopped() *clock { return &clock{now: time.Now().Truncate(time.Millisecond)} }
+func newClock() *clock { return &clock{now: time.Now().Truncate(time.Millisecond)} }
 
 func (c *clock) set(o *twostep.Options) { o.Now = c.Now }
 
@@ -60,13 +58,13 @@ func (c *clock) Now() time.Time {
 	return c.now
 }
 
-func (c *clock) turn(d time.Duration) {
+func (c *clock) advance(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.now = c.now.Add(d)
 }
 
-func (h *house) addBen() {
+func (h *server) addBen() {
 	h.T.Helper()
 	ben := twostep.NewAccount{Email: benEmail, Name: "Ben", Password: benPassword}
 	if err := h.AddAccount(h.T.Context(), ben); err != nil {
@@ -77,7 +75,7 @@ func (h *house) addBen() {
 const form = "Content-Type: application/x-www-form-urlencoded"
 
 // request is a request to the server with headers like "Origin: null".
-func (h *house) request(method, path, body string, headers ...string) *http.Request {
+func (h *server) request(method, path, body string, headers ...string) *http.Request {
 	h.T.Helper()
 	r, err := http.NewRequest(method, h.URL, strings.NewReader(body))
 	if err != nil {
@@ -85,7 +83,7 @@ func (h *house) request(method, path, body string, headers ...string) *http.Requ
 	}
 	raw, query, _ := strings.Cut(path, "?")
 	r.URL.Opaque = "" // the path goes out as it is written
-	r.URL.Path, r.URL.RawPath, r.URL.RawQuery = unescaped(raw), raw, query
+	r.URL.Path, r.URL.RawPath, r.URL.RawQuery = unescape(raw), raw, query
 	for _, line := range headers {
 		name, value, _ := strings.Cut(line, ": ")
 		if name == "Host" {
@@ -97,7 +95,7 @@ func (h *house) request(method, path, body string, headers ...string) *http.Requ
 	return r
 }
 
-func unescaped(path string) string {
+func unescape(path string) string {
 	plain, err := url.PathUnescape(path)
 	if err != nil {
 		return path
@@ -106,29 +104,27 @@ func unescaped(path string) string {
 }
 
 // post sends a form as a page of ours does, with more headers.
-func (h *house) post(b *live.Browser, path, body string, headers ...string) live.Answer {
+func (h *server) post(b *live.Browser, path, body string, headers ...string) live.Answer {
 	h.T.Helper()
 	return b.Do(h.request(http.MethodPost, path, body, append([]string{form, "Origin: " + h.URL, "Sec-Fetch-Site: same-origin"}, headers...)...))
 }
 
-// forget takes back what was guessed so far and how long to wait, for tests that try more than
+// resetLimits takes back what was guessed so far and how long to wait, for tests that try more than
 // may be tried. It gives no sign-in another try.
-func (h *house) forget() {
+func (h *server) resetLimits() {
 	h.T.Helper()
-	h.exec("DELETE FROM debits")
-	h.exec("UPDATE challenges SET tried_at = 0")
+	h.exec("DELETE FROM guess_budget_entries")
+	h.exec("UPDATE challenges SET guessed_at = 0")
 }
 
-// password takes the first step as anybody and returns the code that was mailed.
-func (h *house) password(b *live.Browser, email, password string) string {
+// passwordStep takes the first step and returns the code that was mailed, and not one that was on its way.
+func (h *server) passwordStep(b *live.Browser, email, password string) string {
 	h.T.Helper()
-	h.settle()
-	n := h.Mail.Len()
-	h.want(b.Post("/signin", "email", email, "password", password), http.StatusSeeOther)
-	return h.Code(n)
+	h.WaitForOutbox()
+	return b.FirstStep("/signin", "email", email, "password", password)
 }
 
-func (h *house) want(a live.Answer, status int) live.Answer {
+func (h *server) wantStatus(a live.Answer, status int) live.Answer {
 	h.T.Helper()
 	if a.StatusCode != status {
 		h.T.Errorf("%s %s: got %d, want %d\n%.600s", a.Request.Method, a.Request.URL.RequestURI(), a.StatusCode, status, a.Body)
@@ -137,7 +133,7 @@ func (h *house) want(a live.Answer, status int) live.Answer {
 }
 
 // cookie is the value that a browser keeps under one of our names, "" if it keeps none.
-func (h *house) cookie(b *live.Browser, name string) string {
+func (h *server) cookie(b *live.Browser, name string) string {
 	u, err := url.Parse(h.URL)
 	if err != nil {
 		h.T.Fatal(err)
@@ -150,8 +146,8 @@ func (h *house) cookie(b *live.Browser, name string) string {
 	return ""
 }
 
-// with is a new browser that sends these cookies, whoever they belong to.
-func (h *house) with(pairs ...string) *live.Browser {
+// withCookies is a new browser that sends these cookies, whoever they belong to.
+func (h *server) withCookies(pairs ...string) *live.Browser {
 	b := h.BrowserAt("127.0.0.1") // where its owner is: the network must not be what refuses it
 	u, err := url.Parse(h.URL)
 	if err != nil {
@@ -163,8 +159,8 @@ func (h *house) with(pairs ...string) *live.Browser {
 	return b
 }
 
-// raw sends bytes that no client would send, and reads the whole answer.
-func (h *house) raw(text string) string {
+// rawRequest sends bytes that no client would send, and reads the whole answer.
+func (h *server) rawRequest(text string) string {
 	h.T.Helper()
 	c, err := tls.Dial("tcp", strings.TrimPrefix(h.URL, "https://"), &tls.Config{InsecureSkipVerify: true}) // a server of this test
 	if err != nil {
@@ -181,48 +177,33 @@ func (h *house) raw(text string) string {
 	return string(answer)
 }
 
-// isIn tells whether a browser is signed in, and as whom, by asking the next protected page.
-func isIn(b *live.Browser) (page string, in bool) {
+// signedIn tells whether a browser is signed in, and as whom, by asking the next protected page.
+func signedIn(b *live.Browser) (page string, in bool) {
 	a := b.Get("/settings")
 	return a.Body, a.StatusCode == http.StatusOK
 }
 
-// out fails the test if the browser is in, or if there is any session at all.
-func (h *house) out(what string, b *live.Browser) {
+// wantNoSession fails the test if the browser is in, or if there is any session at all.
+func (h *server) wantNoSession(what string, b *live.Browser) {
 	h.T.Helper()
-	if _, in := isIn(b); in {
+	if _, in := signedIn(b); in {
 		h.T.Errorf("%s: signed in", what)
 	}
-	if n := storetest.Count(h.T, h.DB, "sessions"); n != 0 {
+	if n := h.count("sessions"); n != 0 {
 		h.T.Errorf("%s: %d sessions", what, n)
 	}
 }
 
-func (h *house) open() *sql.DB {
-	h.T.Helper()
-	driver, address := "sqlite", "file:"+h.DB+"?_pragma=busy_timeout(5000)&_pragma=foreign_keys(1)"
-	if strings.HasPrefix(h.DB, "postgres") {
-		driver, address = "pgx", h.DB
-	}
-	db, err := sql.Open(driver, address)
-	if err != nil {
-		h.T.Fatal(err)
-	}
-	return db
-}
-
 // exec runs a statement behind the server's back, and waits for its turn.
-func (h *house) exec(statement string) {
+func (h *server) exec(statement string) {
 	h.T.Helper()
-	db := h.open()
-	defer db.Close()
-	if _, err := db.ExecContext(h.T.Context(), statement); err != nil {
+	if _, err := h.Beside().ExecContext(h.T.Context(), statement); err != nil {
 		h.T.Fatal(err)
 	}
 }
 
-// list is the first column of a query, as text.
-func (h *house) list(query string) (all []string) {
+// column is the first column of a query, as text.
+func (h *server) column(query string) (all []string) {
 	h.T.Helper()
 	for _, row := range h.rows(query) {
 		all = append(all, row[0])
@@ -230,11 +211,9 @@ func (h *house) list(query string) (all []string) {
 	return all
 }
 
-func (h *house) rows(query string) (all [][]string) {
+func (h *server) rows(query string) (all [][]string) {
 	h.T.Helper()
-	db := h.open()
-	defer db.Close()
-	rows, err := db.QueryContext(h.T.Context(), query)
+	rows, err := h.Beside().QueryContext(h.T.Context(), query)
 	if err != nil {
 		h.T.Fatal(err)
 	}
@@ -265,50 +244,62 @@ func (h *house) rows(query string) (all [][]string) {
 	return all
 }
 
-// one is the only cell of a query.
-func (h *house) one(query string) string {
+// value is the only cell of a query.
+func (h *server) value(query string) string {
 	h.T.Helper()
-	all := h.list(query)
+	all := h.column(query)
 	if len(all) != 1 {
 		h.T.Fatalf("%s: %d rows", query, len(all))
 	}
 	return all[0]
 }
 
-// tries are those that the newest challenge has spent, read over a connection of our own.
-func (h *house) tries() string {
+// count is the number of rows of a table, or of "table WHERE condition".
+func (h *server) count(table string) int {
 	h.T.Helper()
-	return h.one("SELECT tries FROM challenges ORDER BY sent_at DESC LIMIT 1")
+	n, err := strconv.Atoi(h.value("SELECT count(*) FROM " + table))
+	if err != nil {
+		h.T.Fatal(err)
+	}
+	return n
+}
+
+// tries are those that the newest challenge has spent, read over a connection of our own.
+func (h *server) tries() string {
+	h.T.Helper()
+	return h.value("SELECT guesses FROM challenges ORDER BY last_sent_at DESC LIMIT 1")
 }
 
 // tables are all tables of ours.
-func (h *house) tables() []string {
-	if strings.HasPrefix(h.DB, "postgres") {
-		return h.list("SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' AND table_name NOT LIKE 'goose%' ORDER BY table_name")
+func (h *server) tables() []string {
+	if strings.HasPrefix(h.Database, "postgres") {
+		return h.column("SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' AND table_name NOT LIKE 'goose%' ORDER BY table_name")
 	}
-	return h.list("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%' AND name NOT LIKE 'goose%' ORDER BY name")
+	return h.column("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%' AND name NOT LIKE 'goose%' ORDER BY name")
 }
 
-// contents are all rows of all tables, but for the time a session was last seen and
-// what the outbox writes at its own pace, and for how often what was wrong: that is counted
-// for each network and name, in rows that go after a day. Nor are the security events of what failed: they are
-// all that a refusal leaves.
-func (h *house) contents() string {
+// contents are all rows of all tables, but for what is no act of a person: the time a session was last
+// seen, what the outbox and the sweep write at their own pace, and the counts of wrong passwords and
+// secrets, which are kept by network and name for a day. Nor are the security events of what failed: they
+// are all that a refusal leaves.
+func (h *server) contents() string {
 	h.T.Helper()
 	var b strings.Builder
 	for _, table := range h.tables() {
 		query := "SELECT * FROM " + table
 		switch table {
 		case "sessions":
-			query = "SELECT id, token, account, epoch, ends_at FROM sessions"
-		case "messages":
-			query = "SELECT id, ends_at FROM messages"
-		case "waits", "audit_counters":
+			query = "SELECT id, token_hash, account_id, epoch, expires_at FROM sessions"
+		case "outbox_messages":
+			query = "SELECT id, expires_at FROM outbox_messages"
+		case "failed_passwords", "audit_counters":
 			continue
 		case "audit_events":
 			query = "SELECT id, kind, account, target FROM audit_events WHERE result = 'success'"
-		case "rations":
-			query = "SELECT name, ends_at FROM rations WHERE name NOT LIKE 'wrong passwords%' AND name NOT LIKE 'wrong secrets%'"
+		case "server_state":
+			query = "SELECT name, value FROM server_state WHERE name NOT LIKE 'time%'" // 'time' and 'time that follows'
+		case "rate_limit_counters":
+			query = "SELECT kind, subject, ends_at FROM rate_limit_counters WHERE kind NOT LIKE 'wrong_%'"
 		}
 		all := h.rows(query)
 		slices.SortFunc(all, func(a, b []string) int { return cmp.Compare(a[0], b[0]) })
@@ -317,8 +308,8 @@ func (h *house) contents() string {
 	return b.String()
 }
 
-// together runs f n times at the same moment.
-func together(n int, f func(i int)) {
+// atOnce runs f n times at the same moment.
+func atOnce(n int, f func(i int)) {
 	var ready, done sync.WaitGroup
 	gate := make(chan struct{})
 	ready.Add(n)
@@ -332,17 +323,4 @@ func together(n int, f func(i int)) {
 	ready.Wait()
 	close(gate)
 	done.Wait()
-}
-
-// settle waits until the outbox has nothing left to send.
-func (h *house) settle() {
-	h.T.Helper()
-	late := time.After(20 * time.Second)
-	for tick := time.NewTicker(5 * time.Millisecond); h.one("SELECT count(*) FROM messages WHERE state = 'waiting'") != "0"; {
-		select {
-		case <-tick.C:
-		case <-late:
-			h.T.Fatal("the outbox is not done")
-		}
-	}
 }

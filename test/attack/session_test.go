@@ -10,15 +10,16 @@ import (
 	"twostep.example/twostep/test/e2e/live"
 )
 
-// ATT-100, ATT-103: the browser comes with tokens that an attacker chose; after each step
-// it must have others, and none of the planted ones may ever work.
-func TestATT100_103(t *testing.T) {
-	each(t, func(h *house) {
+// The browser comes with tokens that an attacker chose. Each step issues new ones, and the planted
+// ones never work.
+func TestTokensAreRenewedAtEachStep(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(h *server) {
 		planted := strings.Repeat("A", 43)
-		b := h.with("signin", planted, "session", planted)
+		b := h.withCookies("signin", planted, "session", planted)
 		code := b.Password()
 		pending := h.cookie(b, "signin")
-		h.want(b.Post("/signin/verify", "code", code), http.StatusSeeOther)
+		h.wantStatus(b.Post("/signin/verify", "code", code), http.StatusSeeOther)
 		session := h.cookie(b, "session")
 		if pending == planted || session == planted || session == pending || len(session) != 43 || len(pending) != 43 {
 			h.T.Errorf("tokens: planted %q, pending %q, session %q", planted, pending, session)
@@ -26,27 +27,28 @@ func TestATT100_103(t *testing.T) {
 		if h.cookie(b, "signin") != "" {
 			h.T.Error("the pending token stays in the browser after the sign-in")
 		}
-		h.want(b.Post("/settings/password", "current", live.AnnaPassword, "password", "brand new horse"), http.StatusSeeOther)
+		h.wantStatus(b.Post("/settings/password", "current", live.AnnaPassword, "password", "brand new horse"), http.StatusSeeOther)
 		renewed := h.cookie(b, "session")
 		if renewed == session || renewed == "" {
 			h.T.Error("the session keeps its token over a change of the password")
 		}
 		for name, token := range map[string]string{"planted": planted, "before the change": session, "pending": pending} {
-			if _, in := isIn(h.with("session", token)); in {
+			if _, in := signedIn(h.withCookies("session", token)); in {
 				h.T.Errorf("the token %s leads in", name)
 			}
 		}
 		b.Post("/signin", "email", live.AnnaEmail, "password", "brand new horse")
 		first := h.cookie(b, "signin")
 		b.Post("/signin", "email", live.AnnaEmail, "password", "brand new horse")
-		if second := h.cookie(b, "signin"); second == first || h.with("signin", first).Get("/signin/verify").StatusCode != http.StatusSeeOther {
+		if second := h.cookie(b, "signin"); second == first || h.withCookies("signin", first).Get("/signin/verify").StatusCode != http.StatusSeeOther {
 			h.T.Error("the password was typed again, and the pending token of before still works")
 		}
 	})
 }
 
-// ATT-101: a token in the address or in a form is believed.
-func TestATT101(t *testing.T) {
+// A token in the URL or in a form is believed.
+func TestTokenInURLOrFormIsIgnored(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	b := h.Browser()
 	b.SignIn()
@@ -57,15 +59,15 @@ func TestATT101(t *testing.T) {
 			t.Errorf("%s: signed in", query)
 		}
 	}
-	h.want(stranger.Post("/settings/password", "session", token, "current", live.AnnaPassword, "password", "brand new horse"), http.StatusSeeOther)
-	if h.one("SELECT epoch FROM accounts") != "1" {
+	h.wantStatus(stranger.Post("/settings/password", "session", token, "current", live.AnnaPassword, "password", "brand new horse"), http.StatusSeeOther)
+	if h.value("SELECT epoch FROM accounts") != "1" {
 		t.Error("the password was changed by a token in a form")
 	}
 }
 
-// ATT-102, ATT-134, ATT-291: our cookies can be planted or read by a neighbour, come
-// twice, or carry more than a token.
-func TestATT102_134_291(t *testing.T) {
+// Our cookies can be planted or read by a neighbouring host, come twice, or carry more than a token.
+func TestCookiesAreHostOnlyAndUnambiguous(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	b := h.Browser()
 	a := b.Post("/signin", "email", live.AnnaEmail, "password", live.AnnaPassword)
@@ -91,66 +93,69 @@ func TestATT102_134_291(t *testing.T) {
 	}
 	b.Post("/signin", "email", live.AnnaEmail, "password", "brand new horse")
 	in := h.Browser()
-	h.want(in.Post("/signin", "email", live.AnnaEmail, "password", "brand new horse"), http.StatusSeeOther)
+	h.wantStatus(in.Post("/signin", "email", live.AnnaEmail, "password", "brand new horse"), http.StatusSeeOther)
 	token := h.cookie(in, "signin")
 	for _, cookies := range []string{
 		"__Host-signin=" + token + "; __Host-signin=" + strings.Repeat("A", 43), "__Host-signin=AAAA; __Host-signin=" + token, "__Host-signin=" + token + "; __Host-signin=" + token,
 		"signin=" + token, "__Secure-signin=" + token, "__host-signin=" + token, `__Host-signin="` + token + `"`, "__Host-signin=" + token + "%20", "__Host-signin=" + strings.Repeat("A", 4000),
 	} {
-		h.want(h.Browser().Do(h.request("GET", "/signin/verify", "", "Cookie: "+cookies)), http.StatusSeeOther)
+		h.wantStatus(h.Browser().Do(h.request("GET", "/signin/verify", "", "Cookie: "+cookies)), http.StatusSeeOther)
 	}
-	h.want(h.Browser().Do(h.request("GET", "/signin/verify", "", "Cookie: other=1; __Host-signin="+token)), http.StatusOK)
+	h.wantStatus(h.Browser().Do(h.request("GET", "/signin/verify", "", "Cookie: other=1; __Host-signin="+token)), http.StatusOK)
 }
 
-// ATT-104: somebody else signs in over a session, and gets its token or its page.
-func TestATT104(t *testing.T) {
+// Somebody else signs in over a session, and gets its token or its page.
+func TestSigningInAsAnotherReplacesTheSession(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	h.addBen()
 	b := h.Browser()
 	b.SignIn()
 	anna := h.cookie(b, "session")
-	code := h.password(b, benEmail, benPassword)
-	if body, _ := isIn(b); !strings.Contains(body, live.AnnaEmail) {
+	code := h.passwordStep(b, benEmail, benPassword)
+	if body, _ := signedIn(b); !strings.Contains(body, live.AnnaEmail) {
 		t.Error("the password of another ended the session")
 	}
-	h.want(b.Post("/signin/verify", "code", code), http.StatusSeeOther)
+	h.wantStatus(b.Post("/signin/verify", "code", code), http.StatusSeeOther)
 	if h.cookie(b, "session") == anna {
 		t.Error("the token is the one of before")
 	}
-	if body, _ := isIn(b); !strings.Contains(body, benEmail) || strings.Contains(body, live.AnnaEmail) {
+	if body, _ := signedIn(b); !strings.Contains(body, benEmail) || strings.Contains(body, live.AnnaEmail) {
 		t.Error("not Ben's page")
 	}
 }
 
-// ATT-105: a session or a sign-in can be changed by its id, without its secret.
-func TestATT105(t *testing.T) {
+// A session or a sign-in can be changed by its id, without its secret.
+func TestIDsAreNoTokens(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	b := h.Browser()
 	b.SignIn()
 	h.Browser().Password()
-	for _, query := range []string{"SELECT id FROM sessions", "SELECT id FROM signins", "SELECT id FROM accounts", "SELECT id FROM challenges", "SELECT id FROM codes", "SELECT id FROM audit_events"} {
-		for _, id := range h.list(query) {
+	for _, query := range []string{"SELECT id FROM sessions", "SELECT id FROM attempts", "SELECT id FROM accounts", "SELECT id FROM challenges", "SELECT id FROM one_time_codes", "SELECT id FROM events"} {
+		for _, id := range h.column(query) {
 			for _, name := range []string{"session", "signin"} {
-				c := h.with(name, id)
-				h.want(c.Get("/settings"), http.StatusSeeOther)
-				h.want(c.Get("/signin/verify"), http.StatusSeeOther)
-				h.want(c.Post("/signout"), http.StatusSeeOther)
-				h.want(c.Post("/signin/cancel"), http.StatusSeeOther)
+				c := h.withCookies(name, id)
+				h.wantStatus(c.Get("/settings"), http.StatusSeeOther)
+				h.wantStatus(c.Get("/signin/verify"), http.StatusSeeOther)
+				h.wantStatus(c.Post("/signout"), http.StatusSeeOther)
+				h.wantStatus(c.Post("/signin/cancel"), http.StatusSeeOther)
 			}
-			h.want(b.Post("/settings/sessions/end", "id", id), http.StatusBadRequest)
+			h.wantStatus(b.Post("/settings/sessions/end", "id", id), http.StatusBadRequest)
 			if page := b.Get("/settings/sessions").Body + b.Get("/settings").Body; strings.Contains(page, id) {
 				t.Errorf("an id of %q stands in a page", query)
 			}
 		}
 	}
-	if _, in := isIn(b); !in || h.one("SELECT count(*) FROM signins WHERE finished_at = 0") != "1" {
+	if _, in := signedIn(b); !in || h.value("SELECT count(*) FROM attempts WHERE finished_at = 0") != "1" {
 		t.Error("something ended by its id")
 	}
 }
 
-// ATT-106: calls in an order that no page leads to. A session appears only after the right
-// code of this browser's own sign-in.
-func TestATT106(t *testing.T) {
+// Calls come in an order that no page leads to. A session appears only after the right code of this
+// browser's own sign-in.
+func TestCallsOutOfOrderGiveNoSession(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	calls := []func(b *live.Browser){
 		func(b *live.Browser) { b.Post("/signin/verify", "code", "000000") },
@@ -173,82 +178,84 @@ func TestATT106(t *testing.T) {
 			i := int(seed>>16) % len(calls)
 			calls[i](b)
 			cancelled = cancelled || i == 3
-			h.out("out of order", b)
+			h.wantNoSession("out of order", b)
 		}
 		b.Post("/signin/verify", "code", code)
-		if _, in := isIn(b); in && cancelled {
+		if _, in := signedIn(b); in && cancelled {
 			t.Error("a sign-in that was given up led in")
 		}
 		h.exec("DELETE FROM sessions")
 	}
 }
 
-// ATT-108: two accounts with the same password share a token, a hash or a sealed value.
-func TestATT108(t *testing.T) {
+// Two accounts with the same password share a hash or a sealed value.
+func TestSamePasswordIsStoredDifferently(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	token := h.signUp("eva@example.net", "Eva")
-	h.want(h.Browser().Post("/join", "token", token, "name", "Eva", "password", live.AnnaPassword), http.StatusSeeOther)
-	sealed := h.list("SELECT password FROM accounts")
+	h.wantStatus(h.Browser().Post("/join", "token", token, "name", "Eva", "password", live.AnnaPassword), http.StatusSeeOther)
+	sealed := h.column("SELECT password_hash FROM accounts")
 	if len(sealed) != 2 || sealed[0] == sealed[1] {
 		t.Error("the same password is stored alike")
 	}
-	h.exec("UPDATE accounts SET password = (SELECT password FROM accounts WHERE email = 'anna@example.com')")
+	h.exec("UPDATE accounts SET password_hash = (SELECT password_hash FROM accounts WHERE email = 'anna@example.com')")
 	if a := h.Browser().Post("/signin", "email", "eva@example.net", "password", live.AnnaPassword); a.StatusCode == http.StatusSeeOther {
 		t.Error("a password that was copied to another row opens it")
 	}
 }
 
-// ATT-109, ATT-217: signing out leaves something: the cookie still works somewhere, or
-// the browser shows the page again.
-func TestATT109_217(t *testing.T) {
-	each(t, func(h *house) {
-		for _, door := range []string{"/signout", "/settings/sessions/end"} {
+// After signing out the cookie still works somewhere, or the browser shows the page again.
+func TestSignOutEndsTheSession(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(h *server) {
+		for _, end := range []string{"/signout", "/settings/sessions/end"} {
 			b := h.Browser()
 			b.SignIn()
 			token := h.cookie(b, "session")
 			other := h.Browser()
 			other.SignIn()
-			a := h.want(b.Post(door), http.StatusSeeOther)
+			a := h.wantStatus(b.Post(end), http.StatusSeeOther)
 			if h.cookie(b, "session") != "" || a.Header.Get("Clear-Site-Data") != `"cache"` {
-				h.T.Errorf("%s: cookie %q, Clear-Site-Data %q", door, h.cookie(b, "session"), a.Header.Get("Clear-Site-Data"))
+				h.T.Errorf("%s: cookie %q, Clear-Site-Data %q", end, h.cookie(b, "session"), a.Header.Get("Clear-Site-Data"))
 			}
 			for _, r := range inventory {
 				if method, path := path(r.pattern); r.needs == page.Session {
-					h.want(h.with("session", token).Do(h.request(method, path, r.form, form, "Sec-Fetch-Site: same-origin")), http.StatusSeeOther)
+					h.wantStatus(h.withCookies("session", token).Do(h.request(method, path, r.form, form, "Sec-Fetch-Site: same-origin")), http.StatusSeeOther)
 				}
 			}
-			if _, in := isIn(other); in != (door == "/signout") {
-				h.T.Errorf("%s: the other browser is in: %v", door, in)
+			if _, in := signedIn(other); in != (end == "/signout") {
+				h.T.Errorf("%s: the other browser is in: %v", end, in)
 			}
 		}
 	})
 }
 
-// ATT-147, ATT-145: a session alone changes the password, or those who were in before stay in.
-func TestATT145_147(t *testing.T) {
-	each(t, func(h *house) {
-		b, thief, pending := h.Browser(), h.Browser(), h.Browser()
+// A session alone changes the password, or other sessions outlive the change.
+func TestPasswordChangeNeedsThePasswordAndEndsSessions(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(h *server) {
+		b, attacker, pending := h.Browser(), h.Browser(), h.Browser()
 		b.SignIn()
-		thief.SignIn()
+		attacker.SignIn()
 		code := pending.Password()
 		for _, current := range []string{"", "wrong horse battery", "brand new horse", benPassword} {
-			h.want(thief.Post("/settings/password", "current", current, "password", "brand new horse"), http.StatusUnprocessableEntity)
+			h.wantStatus(attacker.Post("/settings/password", "current", current, "password", "brand new horse"), http.StatusUnprocessableEntity)
 		}
-		h.want(thief.Post("/settings/password", "password", "brand new horse"), http.StatusUnprocessableEntity)
-		reset := h.forgot()
-		h.want(b.Post("/settings/password", "current", live.AnnaPassword, "password", "brand new horse"), http.StatusSeeOther)
-		if _, in := isIn(thief); in {
+		h.wantStatus(attacker.Post("/settings/password", "password", "brand new horse"), http.StatusUnprocessableEntity)
+		reset := h.requestReset()
+		h.wantStatus(b.Post("/settings/password", "current", live.AnnaPassword, "password", "brand new horse"), http.StatusSeeOther)
+		if _, in := signedIn(attacker); in {
 			h.T.Error("the other session outlives the change of the password")
 		}
-		if _, in := isIn(b); !in {
+		if _, in := signedIn(b); !in {
 			h.T.Error("who changed the password was thrown out")
 		}
 		pending.Post("/signin/verify", "code", code)
-		if _, in := isIn(pending); in {
+		if _, in := signedIn(pending); in {
 			h.T.Error("a sign-in begun with the old password led in")
 		}
-		h.want(h.Browser().Post("/reset", "token", reset, "password", "another new horse"), http.StatusUnprocessableEntity)
-		h.settle()
+		h.wantStatus(h.Browser().Post("/reset", "token", reset, "password", "another new horse"), http.StatusUnprocessableEntity)
+		h.WaitForOutbox()
 		told := false
 		for i := range h.Mail.Len() {
 			told = told || strings.Contains(h.Mail.Next(i), "Subject: Your password at Example was changed")
@@ -259,15 +266,16 @@ func TestATT145_147(t *testing.T) {
 	})
 }
 
-// ATT-104: whoever signs in again in a browser that was in leaves a session behind that no
-// browser shows and that a stolen cookie still opens.
-func TestATT104_rekey(t *testing.T) {
+// Signing in again in the same browser leaves the first session behind, which a stolen cookie still
+// opens.
+func TestSecondSignInEndsTheFirstSession(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	b := h.Browser()
 	b.SignIn()
 	old := h.cookie(b, "session")
 	b.SignIn()
-	if _, in := isIn(h.with("session", old)); in {
+	if _, in := signedIn(h.withCookies("session", old)); in {
 		t.Error("the session of before lives on")
 	}
 }

@@ -8,13 +8,13 @@ import (
 	"testing"
 	"time"
 
-	"twostep.example/twostep/internal/signin"
-	"twostep.example/twostep/internal/store/storetest"
+	"twostep.example/twostep/internal/challenge"
 	"twostep.example/twostep/test/e2e/live"
 )
 
-// ATT-003, ATT-153: another door checks the password alone and hands out a credential.
-func TestATT003_153(t *testing.T) {
+// A route checks the password alone and hands out a credential.
+func TestPasswordAloneGivesNoCredential(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	for _, r := range inventory {
 		method, path := path(r.pattern)
@@ -25,20 +25,20 @@ func TestATT003_153(t *testing.T) {
 		if h.cookie(b, "session") != "" {
 			t.Errorf("%s with Basic: a credential", r.pattern)
 		}
-		h.out(r.pattern+" with Basic", b)
+		h.wantNoSession(r.pattern+" with Basic", b)
 		b = h.Browser()
 		json := `{"email":"` + live.AnnaEmail + `","password":"` + live.AnnaPassword + `"}`
 		a := b.Do(h.request(method, path, json, "Content-Type: application/json", "Sec-Fetch-Site: same-origin"))
 		if method == http.MethodPost && a.StatusCode != http.StatusUnsupportedMediaType && a.StatusCode != http.StatusNotFound {
 			t.Errorf("%s with JSON: %d", r.pattern, a.StatusCode)
 		}
-		h.out(r.pattern+" with JSON", b)
+		h.wantNoSession(r.pattern+" with JSON", b)
 	}
 }
 
-// ATT-007, ATT-009, ATT-218, ATT-273: another spelling of an address leads past the check,
-// or to a page that a cache takes for a file.
-func TestATT007_009_218_273(t *testing.T) {
+// Another spelling of a path leads past the check, or to a page that a cache takes for a file.
+func TestPathSpellingsDoNotBypassChecks(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	pending, in := h.Browser(), h.Browser()
 	pending.Password()
@@ -67,8 +67,9 @@ func TestATT007_009_218_273(t *testing.T) {
 	}
 }
 
-// ATT-008, ATT-278: a browser name or a health check's header switches a check off.
-func TestATT008_278(t *testing.T) {
+// A user agent or the header of a health check switches a check off.
+func TestHeadersDoNotBypassChecks(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	b := h.Browser()
 	b.Password()
@@ -80,40 +81,41 @@ func TestATT008_278(t *testing.T) {
 		for _, header := range []string{"X-None: 1", "X-Health-Check: 1", "X-Forwarded-User: anna@example.com", "Remote-User: anna@example.com", "X-Original-URL: /settings", "X-Rewrite-URL: /settings"} {
 			r := h.request("GET", "/settings", "", header)
 			r.Header.Set("User-Agent", agent)
-			h.want(b.Do(r), http.StatusSeeOther)
+			h.wantStatus(b.Do(r), http.StatusSeeOther)
 		}
 	}
 }
 
-// ATT-010, ATT-193: the sign-in runs out while its page is open; reloading must not lead in.
-func TestATT010_193(t *testing.T) {
-	each(t, func(h *house) {
+// The sign-in expires while its page is open. Reloading must not lead in.
+func TestExpiredSignInLeadsNowhere(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(h *server) {
 		b := h.Browser()
 		code := b.Password()
-		h.Turn(signin.Life + time.Second)
+		h.Turn(challenge.TTL + time.Second)
 		for _, path := range []string{"/signin/verify", "/signin/method", "/signin/verify"} {
 			if a := b.Get(path); a.Header.Get("Location") != "/signin" {
 				h.T.Errorf("%s after the end: %d to %q", path, a.StatusCode, a.Header.Get("Location"))
 			}
 		}
-		h.out("right code after the end", h.with("signin", h.cookie(b, "signin")))
+		h.wantNoSession("right code after the end", h.withCookies("signin", h.cookie(b, "signin")))
 		b = h.Browser()
 		late := b.Password()
-		h.Turn(signin.Life + time.Second)
+		h.Turn(challenge.TTL + time.Second)
 		for _, c := range []string{late, code} {
 			if a := b.Post("/signin/verify", "code", c); a.StatusCode == http.StatusSeeOther && a.Header.Get("Location") != "/signin" {
 				h.T.Errorf("code after the end: to %q", a.Header.Get("Location"))
 			}
 		}
-		h.out("right code after the end", b)
+		h.wantNoSession("right code after the end", b)
 	})
 }
 
-// ATT-011, ATT-018, ATT-099: a part of the store fails, one table after the other, before the
-// password, before the code and before the reset: never a session, and the page tells
-// a number and nothing of the cause.
-func TestATT011_018_099(t *testing.T) {
-	each(t, func(h *house) {
+// Each table in turn is missing, before the password, before the code and before the reset. There is
+// never a session, and the page shows a reference and nothing of the cause.
+func TestStoreFailureGivesNoSession(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(h *server) {
 		for _, table := range h.tables() {
 			b := h.Browser()
 			code := b.Password()
@@ -126,25 +128,26 @@ func TestATT011_018_099(t *testing.T) {
 				func() live.Answer { return b.Get("/settings") },
 				func() live.Answer { return b.Post("/oauth2/token", "client_id", "nobody", "code", "x") },
 			} {
-				h.quiet(step(), table)
-				if !strings.Contains("marks links drafts rations audit_counters decisions places waits apps requests grants tokens consents signing_keys", table) && h.cookie(b, "session") != "" {
+				h.wantNoDetails(step(), table)
+				if !strings.Contains("server_state email_links pending_factors rate_limit_counters audit_counters trust_decisions trusted_networks failed_passwords clients "+
+					"authorization_requests grants tokens consents signing_keys", table) && h.cookie(b, "session") != "" {
 					h.T.Errorf("without %s: a session", table)
 				}
 			}
 			h.exec("ALTER TABLE gone RENAME TO " + table)
 			h.exec("DELETE FROM sessions")
-			h.exec("DELETE FROM links")
+			h.exec("DELETE FROM email_links")
 		}
 	})
 }
 
-// number is that of a fault, which may hold any word.
-var number = regexp.MustCompile(`\b[A-Z2-7]{12}\b`)
+// faultReference is that of a fault, which may hold any word.
+var faultReference = regexp.MustCompile(`\b[A-Z2-7]{12}\b`)
 
-// quiet checks that an answer shows nothing of a fault but its number.
-func (h *house) quiet(a live.Answer, table string) {
+// wantNoDetails checks that an answer shows nothing of a fault but its number.
+func (h *server) wantNoDetails(a live.Answer, table string) {
 	h.T.Helper()
-	low := strings.ToLower(number.ReplaceAllString(a.Body, ""))
+	low := strings.ToLower(faultReference.ReplaceAllString(a.Body, ""))
 	for _, word := range []string{"sql", "no such table", "relation", "goroutine", ".go:", "select ", "store:", table + "."} {
 		if strings.Contains(low, word) {
 			h.T.Errorf("%s without %s: the page says %q", a.Request.URL.Path, table, word)
@@ -155,42 +158,44 @@ func (h *house) quiet(a live.Answer, table string) {
 	}
 }
 
-// ATT-012: a method nobody has, or no method, counts as done.
-func TestATT012(t *testing.T) {
-	each(t, func(h *house) {
+// A method that does not exist, or no method, counts as done.
+func TestUnknownMethodIsRefused(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(h *server) {
 		b := h.Browser()
 		b.Password()
 		before := h.contents()
 		for _, name := range []string{"", "none", "EMAIL", "totp", "../email", "email ", "sms", "passkey", "recovery", "*", "null", "0", "email\tx", strings.Repeat("x", 10_000)} {
-			h.want(b.Post("/signin/method", "method", name), http.StatusUnprocessableEntity)
+			h.wantStatus(b.Post("/signin/method", "method", name), http.StatusUnprocessableEntity)
 		}
-		h.want(b.Post("/signin/method", "method", "totp\x00"), http.StatusBadRequest)
-		h.want(b.Post("/signin/method"), http.StatusUnprocessableEntity)
+		h.wantStatus(b.Post("/signin/method", "method", "totp\x00"), http.StatusBadRequest)
+		h.wantStatus(b.Post("/signin/method"), http.StatusUnprocessableEntity)
 		if h.contents() != before {
 			h.T.Error("an unknown method changed a row")
 		}
-		h.out("unknown method", b)
+		h.wantNoSession("unknown method", b)
 	})
 }
 
-var nothings = []string{"", "null", "undefined", "nil", "NaN", "0", "000000", "false", "[]", "{}", " ", "\t"}
+var emptyAnswers = []string{"", "null", "undefined", "nil", "NaN", "0", "000000", "false", "[]", "{}", " ", "\t"}
 
-// ATT-013, ATT-015: nothing equals nothing. Empty and odd answers meet no challenge, an expired
-// one, a used one; success is judged by asking the next protected page.
-func TestATT013_015(t *testing.T) {
-	each(t, func(h *house) {
+// Empty and odd answers meet no challenge, an expired one and a used one: nothing must not equal
+// nothing. The test judges by requesting a protected page.
+func TestEmptyAnswersAreRefused(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(h *server) {
 		answers := func(what string, b *live.Browser) {
-			for _, code := range nothings {
+			for _, code := range emptyAnswers {
 				b.Post("/signin/verify", "code", code)
-				h.out(what+" "+code, b)
+				h.wantNoSession(what+" "+code, b)
 			}
 			b.Post("/signin/verify")
-			h.out(what+" without the field", b)
+			h.wantNoSession(what+" without the field", b)
 		}
 		answers("no sign-in", h.Browser())
 		b := h.Browser()
 		b.Password()
-		h.exec("DELETE FROM codes")
+		h.exec("DELETE FROM one_time_codes")
 		answers("no code", b)
 		h.exec("DELETE FROM challenges")
 		answers("no challenge", b)
@@ -209,32 +214,34 @@ func TestATT013_015(t *testing.T) {
 	})
 }
 
-// ATT-014, ATT-127, ATT-146: the browser supplies what it is checked against, or a field that the form does not have.
-func TestATT014_127_146(t *testing.T) {
+// The browser supplies the value it is checked against, or a field that the form does not have.
+func TestFormsRefuseUnknownFields(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	b := h.Browser()
 	code := b.Password()
 	for _, field := range []string{"expected", "hash", "secret", "account", "email", "user_id", "challenge", "method", "trust", "Code", "CODE", "code[]", "verified", "epoch", "operator", "_method", "code "} {
-		h.want(b.Post("/signin/verify", "code", code, field, code), http.StatusBadRequest)
+		h.wantStatus(b.Post("/signin/verify", "code", code, field, code), http.StatusBadRequest)
 	}
 	for _, r := range inventory {
 		if method, path := path(r.pattern); method == http.MethodPost && !strings.HasPrefix(path, "/settings") && !strings.HasPrefix(path, "/inbox") && !forApps(r.pattern) {
-			h.want(h.post(b, path, r.form+"&operator=1"), http.StatusBadRequest)
-			h.want(h.post(b, path, r.form+"&Email=ben%40example.org"), http.StatusBadRequest)
+			h.wantStatus(h.post(b, path, r.form+"&operator=1"), http.StatusBadRequest)
+			h.wantStatus(h.post(b, path, r.form+"&Email=ben%40example.org"), http.StatusBadRequest)
 		}
 	}
 	if h.tries() != "0" {
 		t.Error("a form that is not ours was counted")
 	}
-	h.out("with fields of its own", b)
-	cookies := h.with("signin", h.cookie(b, "signin"), "code", "111111", "verified", "1", "session", "1", "account", "x")
-	h.want(cookies.Post("/signin/verify", "code", live.Wrong(code)), http.StatusUnprocessableEntity)
-	h.out("with cookies of its own", cookies)
+	h.wantNoSession("with fields of its own", b)
+	cookies := h.withCookies("signin", h.cookie(b, "signin"), "code", "111111", "verified", "1", "session", "1", "account", "x")
+	h.wantStatus(cookies.Post("/signin/verify", "code", live.Wrong(code)), http.StatusUnprocessableEntity)
+	h.wantNoSession("with cookies of its own", cookies)
 }
 
-// ATT-016, ATT-048: several codes in one answer, or a code that is no text.
-func TestATT016_048(t *testing.T) {
-	each(t, func(h *house) {
+// One request holds several codes, or a code that is no text.
+func TestRequestHoldsOneCode(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(h *server) {
 		b := h.Browser()
 		code := b.Password()
 		other := live.Wrong(code)
@@ -244,28 +251,29 @@ func TestATT016_048(t *testing.T) {
 			"code=" + other + "%20" + code: 422, "code=" + other + "%2C" + code: 422, "code=1e5": 422, "code=1.0e6": 422, "code=0x1E240": 422, "code=%2B" + code: 422,
 			"code=12345": 422, "code=" + code + "0": 422, "code=%5B%22" + code + "%22%5D": 422, "code=" + strings.Repeat("1", 40_000): 422, "code=" + code + strings.Repeat("%20", 60): 422,
 		} {
-			h.want(h.post(b, "/signin/verify", body), status)
+			h.wantStatus(h.post(b, "/signin/verify", body), status)
 		}
 		for _, kind := range []string{"application/json", "text/plain", "multipart/form-data; boundary=x", "application/x-www-form-urlencoded; charset=utf-16", ""} {
 			r := h.request("POST", "/signin/verify", `{"code":["`+code+`"]}`, "Content-Type: "+kind, "Sec-Fetch-Site: same-origin")
-			h.want(b.Do(r), http.StatusUnsupportedMediaType)
+			h.wantStatus(b.Do(r), http.StatusUnsupportedMediaType)
 		}
 		if h.tries() != "0" {
 			h.T.Errorf("no code was compared, but %s tries are spent", h.tries())
 		}
-		h.out("odd codes", b)
+		h.wantNoSession("odd codes", b)
 	})
 }
 
-// ATT-017, ATT-072, ATT-073: two accounts are on the way in, in one browser or in two; only the
-// code of the sign-in whose cookie comes with it opens a session, and for that account.
-func TestATT017_073(t *testing.T) {
-	each(t, func(h *house) {
+// Two accounts sign in, in one browser or in two. Only the code of the sign-in whose cookie comes with
+// it opens a session, and for that account.
+func TestCodeFromAnotherSignInIsRefused(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(h *server) {
 		h.addBen()
 		b := h.Browser()
 		anna := b.Password()
 		first := h.cookie(b, "signin")
-		ben := h.password(b, benEmail, benPassword)
+		ben := h.passwordStep(b, benEmail, benPassword)
 		second := h.cookie(b, "signin")
 		again := h.Browser()
 		other := again.Password() // Anna once more, elsewhere
@@ -273,94 +281,97 @@ func TestATT017_073(t *testing.T) {
 			h.T.Fatal("two codes alike: one in a million")
 		}
 		for _, mix := range [][2]string{{first, ben}, {second, anna}, {first, other}, {h.cookie(again, "signin"), anna}, {second, other}} {
-			c := h.with("signin", mix[0])
-			h.want(c.Post("/signin/verify", "code", mix[1]), http.StatusUnprocessableEntity)
-			h.out("a code of another sign-in", c)
+			c := h.withCookies("signin", mix[0])
+			h.wantStatus(c.Post("/signin/verify", "code", mix[1]), http.StatusUnprocessableEntity)
+			h.wantNoSession("a code of another sign-in", c)
 		}
-		c := h.with("signin", second)
-		h.want(c.Post("/signin/verify", "code", ben), http.StatusSeeOther)
-		if page, in := isIn(c); !in || !strings.Contains(page, benEmail) || strings.Contains(page, live.AnnaEmail) {
+		c := h.withCookies("signin", second)
+		h.wantStatus(c.Post("/signin/verify", "code", ben), http.StatusSeeOther)
+		if page, in := signedIn(c); !in || !strings.Contains(page, benEmail) || strings.Contains(page, live.AnnaEmail) {
 			h.T.Error("Ben's code did not lead to Ben")
 		}
 	})
 }
 
-// ATT-020, ATT-255, ATT-257, ATT-258: an address in a header is believed, or breaks the check.
-func TestATT020_255_257_258(t *testing.T) {
+// A client address in a header is believed, or breaks the check.
+func TestClientAddressHeadersAreIgnored(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	for _, value := range []string{"a", "999.1.1.1", "1.2.3.4, a", "::1%25x", "127.0.0.1", "10.0.0.1", "[::1]:80", "unknown", strings.Repeat("1.2.3.4, ", 7000)} {
-		h.forget()
+		h.resetLimits()
 		b := h.BrowserAt("127.0.0.1")
 		var headers []string
 		for _, name := range []string{"X-Forwarded-For", "X-Real-IP", "True-Client-IP", "CF-Connecting-IP", "Client-IP"} {
 			headers = append(headers, name+": "+value)
 		}
 		headers = append(headers, "Forwarded: for="+value[:min(len(value), 20)])
-		h.want(h.post(b, "/signin", "email=anna%40example.com&password=correct+horse+battery", headers...), http.StatusSeeOther)
-		h.want(b.Do(h.request("GET", "/settings", "", headers...)), http.StatusSeeOther)
-		h.out("with "+value[:min(len(value), 20)], b)
+		h.wantStatus(h.post(b, "/signin", "email=anna%40example.com&password=correct+horse+battery", headers...), http.StatusSeeOther)
+		h.wantStatus(b.Do(h.request("GET", "/settings", "", headers...)), http.StatusSeeOther)
+		h.wantNoSession("with "+value[:min(len(value), 20)], b)
 	}
-	for _, address := range h.list("SELECT DISTINCT address FROM signins") {
+	for _, address := range h.column("SELECT DISTINCT address FROM attempts") {
 		if address != "127.0.0.1" {
 			t.Errorf("the address %q came from a header", address)
 		}
 	}
 }
 
-// ATT-021, ATT-284: the mail server is down or refuses: nobody gets in without a code.
-func TestATT021(t *testing.T) {
+// The mail server is down or refuses. Nobody gets in without a code.
+func TestNoMailMeansNoSignIn(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	h.Mail.Refuse(errors.New("no"))
 	b := h.Browser()
-	h.want(b.Post("/signin", "email", live.AnnaEmail, "password", live.AnnaPassword), http.StatusSeeOther)
-	for _, code := range append(nothings, "123456") {
+	h.wantStatus(b.Post("/signin", "email", live.AnnaEmail, "password", live.AnnaPassword), http.StatusSeeOther)
+	for _, code := range append(emptyAnswers, "123456") {
 		b.Post("/signin/verify", "code", code)
-		h.out("without mail", b)
+		h.wantNoSession("without mail", b)
 	}
 	for range 3 {
 		h.Turn(time.Minute)
 		b.Post("/signin/code")
-		h.out("without mail, asked again", b)
+		h.wantNoSession("without mail, asked again", b)
 	}
 }
 
-// ATT-022: another spelling of the same name reaches the account past what is bound to it.
-func TestATT022(t *testing.T) {
-	each(t, func(h *house) {
+// Another spelling of the same address reaches the account without its limits.
+func TestSpellingsOfAnAddressAreOneAccount(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(h *server) {
 		for _, name := range []string{"ANNA@EXAMPLE.COM", " anna@example.com ", "Anna@Example.Com", "anna@example。com", "anna@ｅxample.com", "anna@example.com\u200b"} {
 			b := h.Browser()
-			h.password(b, name, live.AnnaPassword)
-			h.out(name, b)
+			h.passwordStep(b, name, live.AnnaPassword)
+			h.wantNoSession(name, b)
 		}
-		if n := h.list("SELECT DISTINCT account FROM signins"); len(n) != 1 {
+		if n := h.column("SELECT DISTINCT account_id FROM attempts"); len(n) != 1 {
 			h.T.Errorf("one address led to %d accounts", len(n))
 		}
 		for _, name := range []string{"anna+x@example.com", "an.na@example.com", "anna@example.com.", "anna", "\"anna\"@example.com", "anna\u200b@example.com"} {
-			h.want(h.Browser().Post("/signin", "email", name, "password", live.AnnaPassword), http.StatusUnprocessableEntity)
+			h.wantStatus(h.Browser().Post("/signin", "email", name, "password", live.AnnaPassword), http.StatusUnprocessableEntity)
 		}
 	})
 }
 
-// ATT-029, ATT-263: two people sign in at the same time, again and again: everybody gets
-// their own session.
-func TestATT029(t *testing.T) {
+// Two people sign in at the same time, again and again. Everybody sees their own sign-in.
+func TestSignInsAtOnceStaySeparate(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	h.addBen()
 	people := [][2]string{{live.AnnaEmail, live.AnnaPassword}, {benEmail, benPassword}}
-	together(16, func(i int) {
+	atOnce(16, func(i int) {
 		who := people[i%2]
 		b := h.Browser()
 		if a := b.Post("/signin", "email", who[0], "password", who[1]); a.StatusCode != http.StatusSeeOther {
 			t.Errorf("password: %d", a.StatusCode)
 		}
-		page, _ := isIn(b)
+		page, _ := signedIn(b)
 		other := people[1-i%2][0]
 		verify := b.Get("/signin/verify").Body
 		if strings.Contains(page+verify, other) || !strings.Contains(verify, "•••"+who[0][strings.IndexByte(who[0], '@'):]) {
 			t.Errorf("%s sees the way of another", who[0])
 		}
 	})
-	if n := storetest.Count(t, h.DB, "signins"); n != 16 {
+	if n := h.count("attempts"); n != 16 {
 		t.Errorf("%d sign-ins, want 16", n)
 	}
 }

@@ -11,12 +11,12 @@ import (
 	"twostep.example/twostep/delivery"
 	"twostep.example/twostep/factor"
 	"twostep.example/twostep/factor/email"
-	"twostep.example/twostep/internal/store/storetest"
 )
 
-// ATT-206, ATT-321: a server for everybody starts in the mode that shows everybody the mail, over
-// plain http, or without knowing its own address.
-func TestATT206_321(t *testing.T) {
+// A public server starts in the mode that shows everybody the mail, over plain http, or without its
+// own address.
+func TestUnsafeOptionsAreRefused(t *testing.T) {
+	t.Parallel()
 	for name, set := range map[string]func(*twostep.Options){
 		"local mode in public": func(o *twostep.Options) { o.Local, o.PublicURL = &twostep.Local{}, "https://signin.example.com" },
 		"plain http":           func(o *twostep.Options) { o.PublicURL = "http://signin.example.com" },
@@ -40,18 +40,18 @@ func TestATT206_321(t *testing.T) {
 	}
 }
 
-// ATT-058, ATT-241, ATT-320: a door for testers is left open: a fixed code, a first account,
-// pages for debugging, the inbox.
-func TestATT058_241_320(t *testing.T) {
+// Something for testers is left in: a fixed code, a first account, debugging pages, the inbox.
+func TestNoDebugPagesOrDefaultAccounts(t *testing.T) {
+	t.Parallel()
 	h := start(t, "", func(o *twostep.Options) { o.SignUp = "" })
 	for _, path := range []string{"/debug/pprof/", "/debug/vars", "/metrics", "/inbox", "/inbox/x", "/admin", "/admin/login", "/login", "/api", "/api/login", "/test", "/setup", "/install", "/graphql", "/.env", "/.git/config", "/swagger", "/actuator", "/oauth2/register", "/oauth2/clients"} {
-		h.want(h.Browser().Get(path), http.StatusNotFound)
+		h.wantStatus(h.Browser().Get(path), http.StatusNotFound)
 	}
-	h.want(h.Browser().Get("/signup"), http.StatusNotFound)
-	h.want(h.Browser().Post("/signup", "email", "eva@example.net", "name", "Eva"), http.StatusNotFound)
-	h.want(h.Browser().Post("/inbox/clock", "minutes", "16"), http.StatusNotFound)
-	if n := storetest.Count(t, h.DB, "accounts"); n != 1 {
-		t.Errorf("%d accounts in a new house, want Anna's", n)
+	h.wantStatus(h.Browser().Get("/signup"), http.StatusNotFound)
+	h.wantStatus(h.Browser().Post("/signup", "email", "eva@example.net", "name", "Eva"), http.StatusNotFound)
+	h.wantStatus(h.Browser().Post("/inbox/clock", "minutes", "16"), http.StatusNotFound)
+	if n := h.count("accounts"); n != 1 {
+		t.Errorf("%d accounts in a new database, want Anna's", n)
 	}
 	for range 3 {
 		b := h.Browser()
@@ -61,13 +61,14 @@ func TestATT058_241_320(t *testing.T) {
 				b.Post("/signin/verify", "code", fixed)
 			}
 		}
-		h.out("a code for testers", b)
+		h.wantNoSession("a code for testers", b)
 	}
 }
 
-// ATT-304: a stranger fills the tables: no row before a right password, and a bounded
-// number of links for one network.
-func TestATT304(t *testing.T) {
+// A stranger fills the tables. There is no row before a right password, and a bounded number of links
+// for each network.
+func TestStrangersCannotFillTables(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	before := h.contents()
 	for _, r := range inventory {
@@ -89,7 +90,7 @@ func TestATT304(t *testing.T) {
 			t.Errorf("link %d: %d, want %d", i, a.StatusCode, want)
 		}
 	}
-	if n := storetest.Count(t, h.DB, "links"); n != 30 {
+	if n := h.count("email_links"); n != 30 {
 		t.Errorf("%d links for one network in an hour, want 30", n)
 	}
 }

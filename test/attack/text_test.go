@@ -16,15 +16,15 @@ import (
 	"twostep.example/twostep/test/e2e/live"
 )
 
-// mornings starts the clock at the beginning of a day, so that no ration opens again by chance.
-func mornings() *clock {
-	c := stopped()
+// clockAtMidnight starts the clock at the beginning of a day, so that no ration opens again by chance.
+func clockAtMidnight() *clock {
+	c := newClock()
 	c.now = c.now.Truncate(24 * time.Hour).Add(24*time.Hour + time.Minute)
 	return c
 }
 
-// closed wants an answer that says when the way opens again, in its header and in its text.
-func (h *house) closed(what string, a live.Answer) {
+// wantLimited wants an answer that says when the way opens again, in its header and in its text.
+func (h *server) wantLimited(what string, a live.Answer) {
 	h.T.Helper()
 	seconds, err := strconv.Atoi(a.Header.Get("Retry-After"))
 	if a.StatusCode != http.StatusTooManyRequests || err != nil || seconds < 1 || seconds > 86400 || !strings.Contains(a.Body, "gain from") {
@@ -32,28 +32,29 @@ func (h *house) closed(what string, a live.Answer) {
 	}
 }
 
-// ATT-170, ATT-172, ATT-173: text messages to one number typed in ten ways, to its neighbours, for one
-// account from many sessions, and within one network. Each ration says when it opens again.
-func TestATT170_172_173(t *testing.T) {
+// Text messages go to one number spelled in ten ways, to its neighbours, from many sessions of one
+// account, and from one network. Each limit says when it ends.
+func TestTextMessagesAreLimited(t *testing.T) {
+	t.Parallel()
 	var p phone
 	storetest.Each(t, func(t *testing.T, url string) {
-		c := mornings()
-		h := start(t, url, every(&p), c.set)
+		c := clockAtMidnight()
+		h := start(t, url, allMethods(&p), c.set)
 		h.addBen()
-		b := h.anna()
+		b := h.annaSignedIn()
 		send := func(b *live.Browser, country, number string) live.Answer {
 			return b.Post("/settings/2step/sms", "country", country, "number", number)
 		}
 		texts := len(p.all())
-		sent := func() int { h.settle(); return len(p.all()) - texts }
+		sent := func() int { h.WaitForOutbox(); return len(p.all()) - texts }
 		for i, typed := range []string{"015123456789", "+4915123456789", "004915123456789", "0151 23456789", "(0151) 234-567-89", "+49 (0) 151 23456789", "０１５１２３４５６７８９", "tel:+49-151-2345-6789", "0151.2345.6789", "\u200e+49\u00a0151\u202f23456789"} {
-			if a := send(b, "DE", typed); a.StatusCode != http.StatusSeeOther || sent() != i+1 || h.text(&p).To != "+4915123456789" {
-				t.Errorf("%q: %d, sent to %s", typed, a.StatusCode, h.text(&p).To)
+			if a := send(b, "DE", typed); a.StatusCode != http.StatusSeeOther || sent() != i+1 || h.lastText(&p).To != "+4915123456789" {
+				t.Errorf("%q: %d, sent to %s", typed, a.StatusCode, h.lastText(&p).To)
 			}
 		}
-		h.closed("the eleventh to one number", send(b, "DE", "0151/23456789"))
-		h.closed("the same by another account", send(h.enter(h.Browser(), benEmail, benPassword), "GB", "+4915123456789"))
-		h.closed("a neighbour in its block", send(b, "DE", "+4915123499999"))
+		h.wantLimited("the eleventh to one number", send(b, "DE", "0151/23456789"))
+		h.wantLimited("the same by another account", send(h.signIn(h.Browser(), benEmail, benPassword), "GB", "+4915123456789"))
+		h.wantLimited("a neighbour in its block", send(b, "DE", "+4915123499999"))
 		if sent() != 10 {
 			t.Errorf("%d texts", sent())
 		}
@@ -67,71 +68,73 @@ func TestATT170_172_173(t *testing.T) {
 				t.Errorf("other number %d: %d", i, a.StatusCode)
 			}
 		}
-		h.closed("the twenty-first of the account", send(b, "DE", "+491701234567"))
-		c.turn(time.Hour)
-		b = h.anna()
-		h.closed("the next hour, in another session", send(b, "DE", "+491701234567"))
+		h.wantLimited("the twenty-first of the account", send(b, "DE", "+491701234567"))
+		c.advance(time.Hour)
+		b = h.annaSignedIn()
+		h.wantLimited("the next hour, in another session", send(b, "DE", "+491701234567"))
 		if sent() != 20 {
 			t.Errorf("%d texts", sent())
 		}
-		ben := h.enter(h.Browser(), benEmail, benPassword) // one account has 20 a day, one network 20 an hour
+		ben := h.signIn(h.Browser(), benEmail, benPassword) // one account has 20 a day, one network 20 an hour
 		for i := range 20 {
 			send(ben, "DE", "+49160"+strconv.Itoa(2000000+i*10000))
 		}
 		if sent() != 40 {
 			t.Errorf("%d texts, want Ben's twenty besides", sent())
 		}
-		h.exec("UPDATE rations SET used = 0 WHERE name LIKE 'texts of account %'")
-		h.closed("the twenty-first of a network", send(ben, "DE", "+491711234567"))
+		h.exec("UPDATE rate_limit_counters SET used = 0 WHERE kind = 'texts_account'")
+		h.wantLimited("the twenty-first of a network", send(ben, "DE", "+491711234567"))
 		if sent() != 40 {
 			t.Errorf("%d texts", sent())
 		}
 	})
 }
 
-// ATT-171, ATT-170, ATT-172: at a sign-in only the number that is stored gets a message; the money of the
-// day ends it, and another way is offered.
-func TestATT171_172(t *testing.T) {
+// At a sign-in only the stored number gets a message. The budget of the day ends that, and another
+// method is offered.
+func TestTextsGoToTheStoredNumberWithinBudget(t *testing.T) {
+	t.Parallel()
 	var p phone
 	storetest.Each(t, func(t *testing.T, url string) {
-		c := mornings()
-		h := start(t, url, every(&p), c.set, func(o *twostep.Options) { o.TextPrice, o.TextBudget = 70, 300 })
-		h.addNumber(h.anna(), &p, annaNumber)
+		c := clockAtMidnight()
+		h := start(t, url, allMethods(&p), c.set, func(o *twostep.Options) { o.TextPrice, o.TextBudget = 70, 300 })
+		h.addNumber(h.annaSignedIn(), &p, annaNumber)
 		texts := len(p.all())
 		b := h.Browser()
-		h.want(b.Post("/signin", "email", live.AnnaEmail, "password", live.AnnaPassword), http.StatusSeeOther)
+		h.wantStatus(b.Post("/signin", "email", live.AnnaEmail, "password", live.AnnaPassword), http.StatusSeeOther)
 		for _, body := range []string{"method=sms&number=%2B15005550006", "method=sms&to=%2B15005550006", "method=sms&destination=x", "method=sms&method=sms", "method=sms&country=DE"} {
-			h.want(h.post(b, "/signin/method", body), http.StatusBadRequest)
-			h.want(h.post(b, "/signin/code", strings.Replace(body, "method=sms", "code=", 1)), http.StatusBadRequest)
+			h.wantStatus(h.post(b, "/signin/method", body), http.StatusBadRequest)
+			h.wantStatus(h.post(b, "/signin/code", strings.Replace(body, "method=sms", "code=", 1)), http.StatusBadRequest)
 		}
 		for i := range 3 {
 			again := h.Browser()
-			h.chosen(again, live.AnnaEmail, live.AnnaPassword, "sms")
-			if m := h.text(&p); m.To != "+4915123456789" || len(p.all()) != texts+i+1 {
+			h.choose(again, live.AnnaEmail, live.AnnaPassword, "sms")
+			if m := h.lastText(&p); m.To != "+4915123456789" || len(p.all()) != texts+i+1 {
 				t.Errorf("text %d went to %s", i, m.To)
 			}
 		}
 		a := b.Post("/signin/method", "method", "sms")
-		h.closed("beyond the money of the day", a)
+		h.wantLimited("beyond the money of the day", a)
 		if strings.Contains(a.Body, `value="sms"`) || !strings.Contains(a.Body, `value="email"`) {
 			t.Error("the closed way is offered, or no other is")
 		}
-		if h.settle(); len(p.all()) != texts+3 {
+		if h.WaitForOutbox(); len(p.all()) != texts+3 {
 			t.Error("a text beyond the money of the day")
 		}
-		h.enter(b, live.AnnaEmail, live.AnnaPassword)
+		h.signIn(b, live.AnnaEmail, live.AnnaPassword)
 	})
 }
 
-// ATT-178: the name of the site and of the person write into the message. No mail can be composed with
-// a site whose name has a line end, so nobody comes this far; factor/sms has a test for its texts.
-func TestATT178(t *testing.T) {
+// The name of the site or of the person changes what the message says to a phone. factor/sms tests its
+// texts for names with line ends.
+func TestNamesCannotChangeATextMessage(t *testing.T) {
+	t.Parallel()
 	for _, site := range []string{"Evil @evil.example #000000", "@evil.example #999999", "999999 is your code", strings.Repeat("long ", 20), "日本語サイト"} {
 		var p phone
-		h := start(t, "", every(&p), func(o *twostep.Options) { o.Site = site })
+		h := start(t, "", allMethods(&p), func(o *twostep.Options) { o.Site = site })
 		h.exec(`UPDATE accounts SET name = '
 @evil.example #111111'`)
-		h.addNumber(h.anna(), &p, annaNumber)
+		h.addNumber(h.annaSignedIn(), &p, annaNumber)
 		for _, m := range p.all() {
 			lines := strings.Split(m.Text, "\n")
 			if len(lines) != 3 || lines[1] != "" || !strings.HasPrefix(lines[2], "@127.0.0.1 #") || strings.Count(m.Text, "@") != 1 || strings.Count(m.Text, "#") != 1 || len(m.Text) > 160 || !strings.HasPrefix(m.Text, lines[2][len(lines[2])-6:]) {
@@ -151,42 +154,43 @@ func gateway(t *testing.T, at *atomic.Value) live.Setup {
 	}))
 	t.Cleanup(g.Close)
 	return func(o *twostep.Options) {
-		o.Gateways = []delivery.Gateway{{Name: "house", URL: g.URL, Private: true, Fields: map[string]any{"to": "{to}", "text": "{text}"},
+		o.Gateways = []delivery.Gateway{{Name: "own", URL: g.URL, Private: true, Fields: map[string]any{"to": "{to}", "text": "{text}"},
 			CallbackFields: map[string]any{"receipt": "{callback}"}, StateField: "status", States: map[string]string{"delivered": delivery.Delivered, "failed": delivery.Failed}}}
 	}
 }
 
-// ATT-176, ATT-104: receipts that are forged, cut, of another message, of another gateway or a megabyte long. A
-// good one, also a second time, changes the word about the message and nothing about who may come in.
-func TestATT176(t *testing.T) {
+// Receipts are forged, cut, for another message, for another gateway or a megabyte long. A good one
+// changes the state of the message and nothing about who may sign in, also the second time.
+func TestForgedReceiptsAreRefused(t *testing.T) {
+	t.Parallel()
 	var at atomic.Value
 	var p phone
-	each(t, func(h *house) {
-		gatewayed := start(h.T, h.DB, every(&p), gateway(t, &at), func(o *twostep.Options) { o.KeyFile = h.Keys })
+	eachDatabase(t, func(h *server) {
+		gatewayed := start(h.T, h.Database, allMethods(&p), gateway(t, &at), func(o *twostep.Options) { o.KeyFile = h.KeyFile })
 		h = gatewayed
-		b := h.anna()
-		h.leads(b.Post("/settings/2step/sms", "country", "DE", "number", annaNumber), "/settings/2step/sms")
-		h.settle()
+		b := h.annaSignedIn()
+		h.wantRedirect(b.Post("/settings/2step/sms", "country", "DE", "number", annaNumber), "/settings/2step/sms")
+		h.WaitForOutbox()
 		got := at.Load().([2]string)
 		address, err := url.Parse(got[0])
-		if err != nil || !strings.HasPrefix(got[0], h.URL+"/sms/receipt/house/") {
+		if err != nil || !strings.HasPrefix(got[0], h.URL+"/sms/receipt/own/") {
 			h.T.Fatalf("the address for the receipt is %q", got[0])
 		}
 		good := address.Path
-		parts := strings.Split(good, "/") // "", sms, receipt, house, id, stamp.mac
+		parts := strings.Split(good, "/") // "", sms, receipt, own, id, stamp.mac
 		stamp, mac, _ := strings.Cut(parts[5], ".")
 		later, err := strconv.ParseInt(stamp, 36, 64)
 		if err != nil {
 			h.T.Fatal(err)
 		}
-		other := h.one("SELECT id FROM messages WHERE id <> '" + parts[4] + "' LIMIT 1")
-		before := h.contents() + strings.Join(h.list("SELECT state FROM messages ORDER BY id"), ",")
+		other := h.value("SELECT id FROM outbox_messages WHERE id <> '" + parts[4] + "' LIMIT 1")
+		before := h.contents() + strings.Join(h.column("SELECT state FROM outbox_messages ORDER BY id"), ",")
 		say := func(method, path, body string) live.Answer {
 			return h.Browser().Do(h.request(method, path, body, form))
 		}
 		for name, path := range map[string]string{
-			"no mac": "/sms/receipt/house/" + parts[4], "cut": good[:len(good)-1], "longer": good + "A", "other message": strings.Replace(good, parts[4], other, 1), "other gateway": strings.Replace(good, "/house/", "/twilio/", 1),
-			"other time": strings.Replace(good, stamp+".", strconv.FormatInt(later+1, 36)+".", 1), "mac alone": "/sms/receipt/house/" + parts[4] + "/." + mac, "empty mac": "/sms/receipt/house/" + parts[4] + "/" + stamp + ".", "nothing": "/sms/receipt/", "another path": strings.Replace(good, "/house/", "/house/x/", 1),
+			"no mac": "/sms/receipt/own/" + parts[4], "cut": good[:len(good)-1], "longer": good + "A", "other message": strings.Replace(good, parts[4], other, 1), "other gateway": strings.Replace(good, "/own/", "/twilio/", 1),
+			"other time": strings.Replace(good, stamp+".", strconv.FormatInt(later+1, 36)+".", 1), "mac alone": "/sms/receipt/own/" + parts[4] + "/." + mac, "empty mac": "/sms/receipt/own/" + parts[4] + "/" + stamp + ".", "nothing": "/sms/receipt/", "another path": strings.Replace(good, "/own/", "/own/x/", 1),
 		} {
 			for _, method := range []string{"POST", "GET", "PUT", "HEAD"} {
 				if a := say(method, path, "status=delivered"); a.StatusCode != http.StatusNotFound && name != "another path" || a.StatusCode < 300 {
@@ -199,7 +203,7 @@ func TestATT176(t *testing.T) {
 				h.T.Errorf("%s: %d", name, a.StatusCode)
 			}
 		}
-		if h.contents()+strings.Join(h.list("SELECT state FROM messages ORDER BY id"), ",") != before {
+		if h.contents()+strings.Join(h.column("SELECT state FROM outbox_messages ORDER BY id"), ",") != before {
 			h.T.Error("a forged receipt changed something")
 		}
 		rows := h.contents()
@@ -207,15 +211,15 @@ func TestATT176(t *testing.T) {
 			if a := say("POST", good, "status="+state+"&code=1&session=x"); a.StatusCode != http.StatusNoContent || len(a.Header["Set-Cookie"]) != 0 || a.Body != "" {
 				h.T.Errorf("%s: %d, cookies %q", state, a.StatusCode, a.Header["Set-Cookie"])
 			}
-			if got := h.one("SELECT state FROM messages WHERE id = '" + parts[4] + "'"); got != delivery.Delivered {
+			if got := h.value("SELECT state FROM outbox_messages WHERE id = '" + parts[4] + "'"); got != delivery.Delivered {
 				h.T.Errorf("%s after the delivery: the message is %s", state, got)
 			}
 		}
 		if h.contents() != rows {
 			h.T.Error("a receipt changed more than the state of its message")
 		}
-		h.want(b.Post("/settings/2step/sms/verify", "code", "000000"), http.StatusUnprocessableEntity)
+		h.wantStatus(b.Post("/settings/2step/sms/verify", "code", "000000"), http.StatusUnprocessableEntity)
 		h.Turn(3*24*time.Hour + time.Minute)
-		h.want(say("POST", good, "status=delivered"), http.StatusNotFound)
+		h.wantStatus(say("POST", good, "status=delivered"), http.StatusNotFound)
 	})
 }

@@ -1,6 +1,7 @@
 package attack
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -21,10 +22,11 @@ import (
 	"twostep.example/twostep/test/e2e/live"
 )
 
-// ATT-226, ATT-227: PKCE with S256 and nothing less, of everybody but the one app that is said to be too old; and
-// where there was no challenge no verifier may come, or one was taken out on the way.
-func TestATT226_227(t *testing.T) {
-	withApps(t, func(h *house, a *apps, anna *live.Browser) {
+// PKCE with S256 is required of every app but the one that is registered without it. Where there was
+// no challenge, no verifier is accepted.
+func TestPKCEIsRequired(t *testing.T) {
+	t.Parallel()
+	withApps(t, func(h *server, a *apps, anna *live.Browser) {
 		for what, wrong := range map[string][]string{
 			"no challenge":       {"code_challenge", "", "code_challenge_method", ""},
 			"no method":          {"code_challenge_method", ""},
@@ -35,7 +37,7 @@ func TestATT226_227(t *testing.T) {
 			"a long challenge":   {"code_challenge", challengeOf(verifier) + "x"},
 			"an empty challenge": {"code_challenge", " "},
 		} {
-			if to := h.sent(anna, asking("books", booksBack, wrong...)); to.Query().Get("code") != "" || to.Query().Get("error") != "invalid_request" {
+			if to := h.authorize(anna, asking("books", booksBack, wrong...)); to.Query().Get("code") != "" || to.Query().Get("error") != "invalid_request" {
 				h.T.Errorf("%s: %s", what, to)
 			}
 		}
@@ -62,7 +64,7 @@ func TestATT226_227(t *testing.T) {
 }
 
 // tokens are those of Anna for books.
-func (h *house) tokens(a *apps, anna *live.Browser) said {
+func (h *server) tokens(a *apps, anna *live.Browser) appAnswer {
 	h.T.Helper()
 	s := h.redeem(h.codeFor(anna, asking("books", booksBack)), "books", a.books, booksBack)
 	if s.status != http.StatusOK || s.text("refresh_token") == "" {
@@ -71,10 +73,11 @@ func (h *house) tokens(a *apps, anna *live.Browser) said {
 	return s
 }
 
-// ATT-228, ATT-229: a refresh token works once, and with its account as it was. The second time ends everything,
-// but two requests at once are one.
-func TestATT228_229(t *testing.T) {
-	withApps(t, func(h *house, a *apps, anna *live.Browser) {
+// A refresh token works once, while its account is as it was. Using it again later revokes the grant;
+// two requests at the same time count as one.
+func TestRefreshTokenWorksOnce(t *testing.T) {
+	t.Parallel()
+	withApps(t, func(h *server, a *apps, anna *live.Browser) {
 		first := h.tokens(a, anna)
 		second := h.refresh(first.text("refresh_token"), "books", a.books)
 		if second.status != http.StatusOK || second.text("refresh_token") == first.text("refresh_token") {
@@ -84,7 +87,7 @@ func TestATT228_229(t *testing.T) {
 		if again.status != http.StatusOK || again.text("refresh_token") != second.text("refresh_token") {
 			h.T.Errorf("the same request at the same time: %d, another family: %v", again.status, again.text("refresh_token") != second.text("refresh_token"))
 		}
-		for what, wrong := range map[string]said{
+		for what, wrong := range map[string]appAnswer{
 			"another app's": h.refresh(second.text("refresh_token"), "other", a.other),
 			"an access":     h.refresh(second.text("access_token"), "books", a.books),
 			"no secret":     h.refresh(second.text("refresh_token"), "books", ""),
@@ -102,16 +105,16 @@ func TestATT228_229(t *testing.T) {
 				h.T.Error("the family of a stolen refresh token lives on")
 			}
 		}
-		if s := h.knows(second.text("access_token")); s.status != http.StatusUnauthorized {
+		if s := h.userinfo(second.text("access_token")); s.status != http.StatusUnauthorized {
 			h.T.Errorf("its access token is worth %d", s.status)
 		}
-		h.endings(a)
+		h.checkRefreshTokenEnds(a)
 	})
 }
 
-// ATT-228: what the operator asks of an app since then counts for what it was given before, code and
-// refresh token alike.
-func TestATT228_policy(t *testing.T) {
+// What an operator requires of an app applies to codes and refresh tokens that were issued before.
+func TestTokensFollowAppChanges(t *testing.T) {
+	t.Parallel()
 	for what, tighten := range map[string]func(*twostep.App){
 		"a group":   func(a *twostep.App) { a.Groups = []string{"members"} },
 		"a level":   func(a *twostep.App) { a.ACR = "urn:twostep:acr:2" },
@@ -119,7 +122,7 @@ func TestATT228_policy(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			h := start(t, "")
-			anna := h.anna()
+			anna := h.annaSignedIn()
 			secret, hash := twostep.NewSecret()
 			news := twostep.App{ID: "news", Redirects: []string{"https://news.example/cb"}, Secrets: []string{hash}}
 			if err := h.AddApp(t.Context(), news); err != nil {
@@ -136,7 +139,7 @@ func TestATT228_policy(t *testing.T) {
 			if err := h.ChangeApp(t.Context(), news); err != nil {
 				t.Fatal(err)
 			}
-			for name, s := range map[string]said{"a code": h.redeem(late, "news", secret, news.Redirects[0]), "a refresh": h.refresh(s.text("refresh_token"), "news", secret)} {
+			for name, s := range map[string]appAnswer{"a code": h.redeem(late, "news", secret, news.Redirects[0]), "a refresh": h.refresh(s.text("refresh_token"), "news", secret)} {
 				if s.status != http.StatusBadRequest || s.text("error") != "invalid_grant" {
 					t.Errorf("%s without it: %d %v", name, s.status, s.body)
 				}
@@ -145,8 +148,8 @@ func TestATT228_policy(t *testing.T) {
 	}
 }
 
-// endings are what ends a refresh token that nobody has misused.
-func (h *house) endings(a *apps) {
+// checkRefreshTokenEnds are what ends a refresh token that nobody has misused.
+func (h *server) checkRefreshTokenEnds(a *apps) {
 	h.T.Helper()
 	for what, end := range map[string]func(b *live.Browser){
 		"signed out everywhere": func(b *live.Browser) { b.Post("/settings/sessions/end") },
@@ -156,28 +159,28 @@ func (h *house) endings(a *apps) {
 			}
 		},
 		"disabled and enabled": func(*live.Browser) {
-			for _, on := range []bool{true, false} {
-				if err := h.Disable(h.T.Context(), live.AnnaEmail, on); err != nil {
+			for _, change := range []func(context.Context, string) error{h.Disable, h.Enable} {
+				if err := change(h.T.Context(), live.AnnaEmail); err != nil {
 					h.T.Error(err)
 				}
 			}
 		},
 		"a month": func(*live.Browser) { h.Turn(30*24*time.Hour + time.Minute) },
 	} {
-		b := h.anna()
+		b := h.annaSignedIn()
 		s := h.tokens(a, b)
 		end(b)
 		if s := h.refresh(s.text("refresh_token"), "books", a.books); s.status != http.StatusBadRequest {
 			h.T.Errorf("%s: a refresh token is worth %d", what, s.status)
 		}
 	}
-	b := h.anna()
+	b := h.annaSignedIn()
 	s := h.tokens(a, b)
 	b.Post("/signout")
 	if s := h.refresh(s.text("refresh_token"), "books", a.books); s.status != http.StatusOK {
 		h.T.Errorf("signed out, an app that may go on while one is away gets %d", s.status)
 	}
-	if s := h.knows(s.text("access_token")); s.status != http.StatusOK {
+	if s := h.userinfo(s.text("access_token")); s.status != http.StatusOK {
 		h.T.Errorf("and knows %d", s.status)
 	}
 }
@@ -238,33 +241,34 @@ func forged(t *testing.T, real string) map[string]string {
 	return all
 }
 
-// ATT-230, ATT-306: a hint that was not signed here is refused at once, at both doors that take one.
-func TestATT230_306(t *testing.T) {
-	withApps(t, func(h *house, a *apps, anna *live.Browser) {
+// An ID token hint that was not signed here is refused at both endpoints that accept one.
+func TestForgedIDTokenHintIsRefused(t *testing.T) {
+	t.Parallel()
+	withApps(t, func(h *server, a *apps, anna *live.Browser) {
 		token := h.tokens(a, anna).text("id_token")
-		if to := h.sent(anna, asking("books", booksBack, "id_token_hint", token, "prompt", "none")); to.Query().Get("code") == "" {
+		if to := h.authorize(anna, asking("books", booksBack, "id_token_hint", token, "prompt", "none")); to.Query().Get("code") == "" {
 			h.T.Fatalf("a true hint: %s", to)
 		}
 		bad := forged(t, token)
 		bad["huge"] = token + strings.Repeat("A", 3000)
 		for what, hint := range bad {
-			if to := h.sent(anna, asking("books", booksBack, "id_token_hint", hint)); to.Query().Get("code") != "" {
+			if to := h.authorize(anna, asking("books", booksBack, "id_token_hint", hint)); to.Query().Get("code") != "" {
 				h.T.Errorf("%s: a code", what)
 			}
 			anna.Get("/oauth2/logout?" + url.Values{"id_token_hint": {hint}}.Encode())
-			if _, in := isIn(anna); !in {
+			if _, in := signedIn(anna); !in {
 				h.T.Fatalf("%s: signed out", what)
 			}
 		}
-		if to := h.sent(anna, asking("other", otherBack, "id_token_hint", token)); to.Query().Get("error") != "invalid_request" {
+		if to := h.authorize(anna, asking("other", otherBack, "id_token_hint", token)); to.Query().Get("error") != "invalid_request" {
 			h.T.Errorf("another app's hint: %s", to)
 		}
 	})
 }
 
-// ATT-230, ATT-078, ATT-197: an app that proves itself by a JWT signs it with its own key, for us, for a short
-// time, and each once.
-func TestATT078_197_230(t *testing.T) {
+// A client assertion is signed with another key, for another audience, for too long, or used twice.
+func TestClientAssertionIsVerifiedAndWorksOnce(t *testing.T) {
+	t.Parallel()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -274,7 +278,7 @@ func TestATT078_197_230(t *testing.T) {
 		t.Fatal(err)
 	}
 	with := func(o *twostep.Options) { o.Apps = []twostep.App{{ID: "signer", Keys: set}} }
-	each(t, func(h *house) {
+	eachDatabase(t, func(h *server) {
 		n := 0
 		assertion := func(change func(*jwt.Claims)) string {
 			n++
@@ -303,7 +307,7 @@ func TestATT078_197_230(t *testing.T) {
 			t.Error("it works twice")
 		}
 		once := assertion(func(*jwt.Claims) {})
-		if got := h.count(20, func() said { return said{status: ask(once)} }); got[http.StatusOK] != 1 {
+		if got := h.statuses(20, func() appAnswer { return appAnswer{status: ask(once)} }); got[http.StatusOK] != 1 {
 			t.Errorf("twenty at once: %v", got)
 		}
 		for what, change := range map[string]func(*jwt.Claims){
@@ -329,12 +333,13 @@ func TestATT078_197_230(t *testing.T) {
 	}, with)
 }
 
-// ATT-231: no token of one kind is good for another: every token that there is at every door.
-func TestATT231(t *testing.T) {
-	withApps(t, func(h *house, a *apps, anna *live.Browser) {
+// Every token is sent to every endpoint that takes another kind.
+func TestTokensWorkForTheirKindOnly(t *testing.T) {
+	t.Parallel()
+	withApps(t, func(h *server, a *apps, anna *live.Browser) {
 		s := h.tokens(a, anna)
 		own := h.call(h.Browser(), "/oauth2/token", "grant_type", "client_credentials", "client_id", "books", "client_secret", a.books)
-		waiting := h.sent(h.Browser(), asking("books", booksBack)).Query().Get("return_to")
+		waiting := h.authorize(h.Browser(), asking("books", booksBack)).Query().Get("return_to")
 		kinds := map[string]string{
 			"session": h.cookie(anna, "session"), "device": h.cookie(anna, "device"), "code": h.codeFor(anna, asking("books", booksBack)),
 			"access": s.text("access_token"), "refresh": s.text("refresh_token"), "id": s.text("id_token"), "own": own.text("access_token"),
@@ -344,33 +349,34 @@ func TestATT231(t *testing.T) {
 			if token == "" {
 				h.T.Fatalf("there is no %s", kind)
 			}
-			for door, open := range map[string]func() bool{
-				"session": func() bool { _, in := isIn(h.with("session", token)); return in },
-				"access":  func() bool { return h.knows(token).status == http.StatusOK },
+			for place, open := range map[string]func() bool{
+				"session": func() bool { _, in := signedIn(h.withCookies("session", token)); return in },
+				"access":  func() bool { return h.userinfo(token).status == http.StatusOK },
 				"refresh": func() bool { return kind != "refresh" && h.refresh(token, "books", a.books).status == http.StatusOK },
 				"code": func() bool {
 					return kind != "code" && h.redeem(token, "books", a.books, booksBack).status == http.StatusOK
 				},
 				"request": func() bool {
-					return kind != "request" && h.with("session", kinds["session"]).Get("/oauth2/continue?request="+url.QueryEscape(token)).StatusCode < 400
+					return kind != "request" && h.withCookies("session", kinds["session"]).Get("/oauth2/continue?request="+url.QueryEscape(token)).StatusCode < 400
 				},
 				"pushed": func() bool {
 					v := url.Values{"client_id": {"books"}, "request_uri": {"urn:ietf:params:oauth:request_uri:" + token}}
-					return h.sent(anna, v).Query().Get("code") != ""
+					return h.authorize(anna, v).Query().Get("code") != ""
 				},
 			} {
-				if open() && kind != door {
-					h.T.Errorf("a token of the kind %s opens the door for %s", kind, door)
+				if open() && kind != place {
+					h.T.Errorf("a token of the kind %s works as %s", kind, place)
 				}
 			}
 		}
 	})
 }
 
-// ATT-232, ATT-198: what the app has sent along comes back to the letter, the token is bound to its access token,
-// and a refresh makes no proof newer.
-func TestATT198_232(t *testing.T) {
-	withApps(t, func(h *house, a *apps, anna *live.Browser) {
+// The nonce comes back unchanged, the ID token is bound to its access token, and a refresh makes no
+// proof newer.
+func TestIDTokenIsBoundToItsRequest(t *testing.T) {
+	t.Parallel()
+	withApps(t, func(h *server, a *apps, anna *live.Browser) {
 		for _, nonce := range []string{"", "n", strings.Repeat("n", 1024), "ünïcödé ☃ <&>\"'"} {
 			s := h.redeem(h.codeFor(anna, asking("books", booksBack, "nonce", nonce)), "books", a.books, booksBack)
 			c := h.claims(s.text("id_token"))
@@ -402,12 +408,13 @@ func challengeHalf(token string) string {
 	return base64.RawURLEncoding.EncodeToString(whole[:16])
 }
 
-// ATT-233: an app learns nothing about the tokens of another, and nothing without the scope; a token that is not
-// its own looks like none.
-func TestATT233(t *testing.T) {
-	withApps(t, func(h *house, a *apps, anna *live.Browser) {
+// An app learns about the tokens of another, or about a person without the scope. A token of another
+// app looks like none.
+func TestIntrospectionTellsOwnTokensOnly(t *testing.T) {
+	t.Parallel()
+	withApps(t, func(h *server, a *apps, anna *live.Browser) {
 		s := h.tokens(a, anna)
-		look := func(id, secret, token string) said {
+		look := func(id, secret, token string) appAnswer {
 			return h.call(h.Browser(), "/oauth2/introspect", "client_id", id, "client_secret", secret, "token", token)
 		}
 		if got := look("books", a.books, s.text("access_token")); got.body["active"] != true || got.text("acr") != "urn:twostep:acr:email" {
@@ -429,11 +436,11 @@ func TestATT233(t *testing.T) {
 			}
 		}
 		bare := h.redeem(h.codeFor(anna, asking("books", booksBack, "scope", "openid")), "books", a.books, booksBack)
-		if got := h.knows(bare.text("access_token")); len(got.body) != 1 || got.text("sub") == "" {
+		if got := h.userinfo(bare.text("access_token")); len(got.body) != 1 || got.text("sub") == "" {
 			h.T.Errorf("without a scope it knows %v", got.body)
 		}
 		none = h.redeem(h.codeFor(anna, asking("books", booksBack, "scope", "email")), "books", a.books, booksBack)
-		if got := h.knows(none.text("access_token")); got.status != http.StatusForbidden || none.text("id_token") != "" {
+		if got := h.userinfo(none.text("access_token")); got.status != http.StatusForbidden || none.text("id_token") != "" {
 			h.T.Errorf("without openid: %d %v", got.status, got.body)
 		}
 		if got := h.Browser().Get("/oauth2/userinfo?access_token=" + s.text("access_token")); got.StatusCode != http.StatusUnauthorized {
@@ -442,20 +449,21 @@ func TestATT233(t *testing.T) {
 	})
 }
 
-// ATT-234: revoking ends the token, an app's own alone, and says no if it could not.
-func TestATT234(t *testing.T) {
-	withApps(t, func(h *house, a *apps, anna *live.Browser) {
+// Revoking ends a token of the app's own and no other, and fails if the store does.
+func TestRevocationEndsTokens(t *testing.T) {
+	t.Parallel()
+	withApps(t, func(h *server, a *apps, anna *live.Browser) {
 		s := h.tokens(a, anna)
 		revoke := func(id, secret, token string) int {
 			return h.call(h.Browser(), "/oauth2/revoke", "client_id", id, "client_secret", secret, "token", token).status
 		}
-		if got := revoke("other", a.other, s.text("refresh_token")); got != http.StatusOK || h.knows(s.text("access_token")).status != http.StatusOK {
+		if got := revoke("other", a.other, s.text("refresh_token")); got != http.StatusOK || h.userinfo(s.text("access_token")).status != http.StatusOK {
 			h.T.Errorf("another app ends it: %d", got)
 		}
 		if got := revoke("books", "x", s.text("access_token")); got != http.StatusUnauthorized {
 			h.T.Errorf("without a proof: %d", got)
 		}
-		if revoke("books", a.books, s.text("access_token")) != http.StatusOK || h.knows(s.text("access_token")).status != http.StatusUnauthorized {
+		if revoke("books", a.books, s.text("access_token")) != http.StatusOK || h.userinfo(s.text("access_token")).status != http.StatusUnauthorized {
 			h.T.Error("an access token that was revoked is good")
 		}
 		next := h.refresh(s.text("refresh_token"), "books", a.books)
@@ -467,7 +475,7 @@ func TestATT234(t *testing.T) {
 			h.T.Errorf("without a store: %d", got)
 		}
 		h.exec("ALTER TABLE hidden RENAME TO grants")
-		if revoke("books", a.books, next.text("refresh_token")) != http.StatusOK || h.knows(next.text("access_token")).status != http.StatusUnauthorized ||
+		if revoke("books", a.books, next.text("refresh_token")) != http.StatusOK || h.userinfo(next.text("access_token")).status != http.StatusUnauthorized ||
 			h.refresh(next.text("refresh_token"), "books", a.books).status == http.StatusOK {
 			h.T.Error("a grant whose refresh token was revoked is good")
 		}
@@ -477,14 +485,15 @@ func TestATT234(t *testing.T) {
 	})
 }
 
-// ATT-236: whoever asks for more gets a question or an error, never less in silence.
-func TestATT236(t *testing.T) {
+// An app that asks for more than was proven gets a step-up or an error, never less in silence.
+func TestRequestedLevelIsNeverLowered(t *testing.T) {
+	t.Parallel()
 	storetest.Each(t, func(t *testing.T, url string) {
 		a := &apps{}
-		h := start(t, url, every(&phone{}), a.set)
-		anna := h.anna()
+		h := start(t, url, allMethods(&phone{}), a.set)
+		anna := h.annaSignedIn()
 		one := func(b *live.Browser, pairs ...string) (to, err string) {
-			u := h.sent(b, asking("books", booksBack, pairs...))
+			u := h.authorize(b, asking("books", booksBack, pairs...))
 			if u.Query().Get("code") != "" {
 				return "code", ""
 			}
@@ -523,25 +532,25 @@ func TestATT236(t *testing.T) {
 				t.Errorf("%s: %s %s", row.pairs, path, err)
 			}
 		}
-		h.stepsUp(a)
+		h.checkStepUp(a)
 	})
 }
 
-// stepsUp has an app ask for more than was proven, of somebody who can prove it: only what is
+// checkStepUp has an app ask for more than was proven, of somebody who can prove it: only what is
 // enough is offered, and then the app is told so.
-func (h *house) stepsUp(a *apps) {
+func (h *server) checkStepUp(a *apps) {
 	h.T.Helper()
-	b := h.anna()
+	b := h.annaSignedIn()
 	secret := h.draftApp(b)
-	h.leads(b.Post("/settings/2step/app/verify", "code", codeAt(secret, h.Now(), 0)), "/settings/2step/app/done")
+	h.wantRedirect(b.Post("/settings/2step/app/verify", "code", codeAt(secret, h.Now(), 0)), "/settings/2step/app/done")
 	h.Turn(time.Minute)
 	v := asking("books", booksBack, "acr_values", "urn:twostep:acr:2")
-	to := h.sent(b, v)
+	to := h.authorize(b, v)
 	if to.Path != "/settings/confirm" {
 		h.T.Fatalf("asked for more, Anna is sent to %s", to)
 	}
-	h.leads(b.Post("/settings/confirm", "password", live.AnnaPassword, "return_to", to.Query().Get("return_to")), "/signin/verify")
-	h.want(b.Post("/signin/method", "method", "email"), http.StatusUnprocessableEntity)
+	h.wantRedirect(b.Post("/settings/confirm", "password", live.AnnaPassword, "return_to", to.Query().Get("return_to")), "/signin/verify")
+	h.wantStatus(b.Post("/signin/method", "method", "email"), http.StatusUnprocessableEntity)
 	back := h.location(b.Post("/signin/verify", "code", codeAt(secret, h.Now(), 0)))
 	code := h.location(b.Get(back.String())).Query().Get("code")
 	c := h.claims(h.redeem(code, "books", a.books, booksBack).text("id_token"))
@@ -549,18 +558,19 @@ func (h *house) stepsUp(a *apps) {
 		h.T.Errorf("after a step up: acr %v, amr %v", c["acr"], c["amr"])
 	}
 	fresh := h.Browser()
-	to = h.sent(fresh, v)
-	h.leads(fresh.Post("/signin", "email", live.AnnaEmail, "password", live.AnnaPassword, "return_to", to.Query().Get("return_to")), "/signin/verify")
-	h.want(fresh.Post("/signin/method", "method", "email"), http.StatusUnprocessableEntity)
+	to = h.authorize(fresh, v)
+	h.wantRedirect(fresh.Post("/signin", "email", live.AnnaEmail, "password", live.AnnaPassword, "return_to", to.Query().Get("return_to")), "/signin/verify")
+	h.wantStatus(fresh.Post("/signin/method", "method", "email"), http.StatusUnprocessableEntity)
 }
 
-// ATT-237: nobody is signed out by another site, and nobody is sent where no app has asked for.
-func TestATT237(t *testing.T) {
-	withApps(t, func(h *house, a *apps, anna *live.Browser) {
+// Another site signs somebody out, or sends them to an address that no app has registered.
+func TestLogoutNeedsProofAndARegisteredRedirect(t *testing.T) {
+	t.Parallel()
+	withApps(t, func(h *server, a *apps, anna *live.Browser) {
 		token := h.tokens(a, anna).text("id_token")
 		in := func(what string) {
 			h.T.Helper()
-			if _, in := isIn(anna); !in {
+			if _, in := signedIn(anna); !in {
 				h.T.Fatalf("%s: signed out", what)
 			}
 		}
@@ -577,29 +587,30 @@ func TestATT237(t *testing.T) {
 			}
 			in(what)
 		}
-		h.want(anna.Do(h.request(http.MethodPost, "/oauth2/logout/confirm", "", form, "Origin: https://evil.example", "Sec-Fetch-Site: cross-site")), http.StatusForbidden)
+		h.wantStatus(anna.Do(h.request(http.MethodPost, "/oauth2/logout/confirm", "", form, "Origin: https://evil.example", "Sec-Fetch-Site: cross-site")), http.StatusForbidden)
 		in("a form of another site")
-		other := h.anna()
-		if got := h.want(other.Get("/oauth2/logout?"+url.Values{"id_token_hint": {token}}.Encode()), http.StatusOK); !strings.Contains(got.Body, "<form") {
+		other := h.annaSignedIn()
+		if got := h.wantStatus(other.Get("/oauth2/logout?"+url.Values{"id_token_hint": {token}}.Encode()), http.StatusOK); !strings.Contains(got.Body, "<form") {
 			h.T.Error("the token of another session is enough to be signed out")
 		}
 		got := anna.Get("/oauth2/logout?" + url.Values{"id_token_hint": {token}, "post_logout_redirect_uri": {"https://books.example/"}, "state": {"s"}}.Encode())
 		if to := h.location(got); to.String() != "https://books.example/?state=s" {
 			h.T.Errorf("signed out, and sent to %s", to)
 		}
-		if _, in := isIn(anna); in {
+		if _, in := signedIn(anna); in {
 			h.T.Error("an app that may is not listened to")
 		}
 	})
 }
 
-// ATT-238, ATT-077: nobody registers an app, no app has the name of an account, and there are no request objects.
-func TestATT077_238(t *testing.T) {
-	withApps(t, func(h *house, _ *apps, anna *live.Browser) {
+// Anybody registers a client, a client has the id of an account, or a request object is accepted.
+func TestNoClientRegistrationOrRequestObjects(t *testing.T) {
+	t.Parallel()
+	withApps(t, func(h *server, _ *apps, anna *live.Browser) {
 		for _, path := range []string{"/oauth2/register", "/register", "/connect/register"} {
-			h.want(anna.Get(path), http.StatusNotFound)
+			h.wantStatus(anna.Get(path), http.StatusNotFound)
 		}
-		for _, account := range h.list("SELECT id FROM accounts") {
+		for _, account := range h.column("SELECT id FROM accounts") {
 			if err := h.AddApp(h.T.Context(), twostep.App{ID: account, Redirects: []string{booksBack}}); err == nil {
 				h.T.Error("an app has the name of an account")
 			}
@@ -613,8 +624,8 @@ func TestATT077_238(t *testing.T) {
 	})
 }
 
-// twice has every parameter come twice, at both doors: none of the two is believed.
-func (h *house) twice(a *apps, anna *live.Browser) {
+// checkDuplicates sends every parameter twice, to both endpoints: neither value is believed.
+func (h *server) checkDuplicates(a *apps, anna *live.Browser) {
 	h.T.Helper()
 	v := asking("books", booksBack)
 	for name := range v {
@@ -623,12 +634,13 @@ func (h *house) twice(a *apps, anna *live.Browser) {
 		}
 	}
 	body := "grant_type=client_credentials&grant_type=x&client_id=books&client_secret=" + a.books
-	h.want(h.Browser().Do(h.request(http.MethodPost, "/oauth2/token", body, form)), http.StatusBadRequest)
+	h.wantStatus(h.Browser().Do(h.request(http.MethodPost, "/oauth2/token", body, form)), http.StatusBadRequest)
 }
 
-// ATT-219: keys change with an overlap: a new one is known before it signs, and the old one after.
-func TestATT219(t *testing.T) {
-	withApps(t, func(h *house, a *apps, anna *live.Browser) {
+// Signing keys change with an overlap: a new key is published before it signs, and the old one after.
+func TestSigningKeysOverlap(t *testing.T) {
+	t.Parallel()
+	withApps(t, func(h *server, a *apps, anna *live.Browser) {
 		kid := func(token string) string {
 			head, _ := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[0])
 			var fields struct{ Kid string }
@@ -638,17 +650,17 @@ func TestATT219(t *testing.T) {
 		published := func() string { return h.Browser().Get("/oauth2/jwks").Body }
 		first := kid(h.tokens(a, anna).text("id_token"))
 		h.Turn(91 * 24 * time.Hour)
-		anna = h.anna()
+		anna = h.annaSignedIn()
 		token := h.tokens(a, anna).text("id_token")
 		if kid(token) != first || strings.Count(published(), `"ES256"`) != 2 {
 			h.T.Errorf("a new key signs at once, or is not told of: %s", published())
 		}
 		h.Turn(25 * time.Hour)
-		anna = h.anna()
+		anna = h.annaSignedIn()
 		if next := kid(h.tokens(a, anna).text("id_token")); next == first || !strings.Contains(published(), first) {
 			h.T.Errorf("after a day the key %s signs, and the old one is known: %v", next, strings.Contains(published(), first))
 		}
-		if to := h.sent(anna, asking("books", booksBack, "id_token_hint", token)); to.Query().Get("code") == "" {
+		if to := h.authorize(anna, asking("books", booksBack, "id_token_hint", token)); to.Query().Get("code") == "" {
 			h.T.Errorf("a hint signed with the old key: %s", to)
 		}
 		h.Turn(8 * 24 * time.Hour)

@@ -1,6 +1,7 @@
 package attack
 
 import (
+	"context"
 	"encoding/base64"
 	"log/slog"
 	"net/http"
@@ -30,50 +31,51 @@ const (
 )
 
 // firstStep gives a password and says whether a code is wanted.
-func (h *house) firstStep(b *live.Browser, who string, headers ...string) (asked bool) {
+func (h *server) firstStep(b *live.Browser, who string, headers ...string) (asked bool) {
 	h.T.Helper()
-	h.forget() // one network asks for more mails than strangers may
+	h.resetLimits() // one network asks for more mails than strangers may
 	b.Post("/signout")
 	b.Post("/signin/cancel")
-	a := h.want(h.post(b, "/signin", who, headers...), http.StatusSeeOther)
+	a := h.wantStatus(h.post(b, "/signin", who, headers...), http.StatusSeeOther)
 	return strings.HasPrefix(a.Header.Get("Location"), "/signin/")
 }
 
-// tick takes both steps with the box ticked.
-func (h *house) tick(b *live.Browser, who string, headers ...string) {
+// signInAndTrust takes both steps with the box ticked.
+func (h *server) signInAndTrust(b *live.Browser, who string, headers ...string) {
 	h.T.Helper()
-	h.settle()
+	h.WaitForOutbox()
 	n := h.Mail.Len()
 	if !h.firstStep(b, who, headers...) {
 		h.T.Fatal("no code is wanted")
 	}
 	code := h.Code(n)
-	h.want(h.post(b, "/signin/verify", "trust=1&code="+code, headers...), http.StatusSeeOther)
-	h.settle()
+	h.wantStatus(h.post(b, "/signin/verify", "trust=1&code="+code, headers...), http.StatusSeeOther)
+	h.WaitForOutbox()
 }
 
-func (h *house) trusted(says string, b *live.Browser, who string, headers ...string) {
+func (h *server) wantTrusted(says string, b *live.Browser, who string, headers ...string) {
 	h.T.Helper()
 	if h.firstStep(b, who, headers...) {
 		h.T.Errorf("%s: a code is wanted", says)
 	}
 }
 
-func (h *house) wanted(says string, b *live.Browser, who string, headers ...string) {
+func (h *server) wantAsked(says string, b *live.Browser, who string, headers ...string) {
 	h.T.Helper()
 	if !h.firstStep(b, who, headers...) {
 		h.T.Errorf("%s: no code is wanted", says)
 	}
-	h.settle()
+	h.WaitForOutbox()
 }
 
-// ATT-025: staying signed in, or trust alone, opens anything without the password.
-func TestATT025(t *testing.T) {
-	each(t, func(h *house) {
+// The device cookie opens something without the password.
+func TestTrustAloneOpensNothing(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(h *server) {
 		b := h.BrowserAt("127.0.0.1")
-		h.tick(b, anna)
+		h.signInAndTrust(b, anna)
 		record := h.cookie(b, "device")
-		alone := h.with("device", record)
+		alone := h.withCookies("device", record)
 		for _, r := range inventory {
 			method, path := path(r.pattern)
 			if r.needs == "" || method != http.MethodGet {
@@ -83,41 +85,41 @@ func TestATT025(t *testing.T) {
 				h.T.Errorf("%s with the record alone: %d", r.pattern, a.StatusCode)
 			}
 		}
-		h.want(alone.Post("/signin", "email", live.AnnaEmail, "password", "wrong horse"), http.StatusUnprocessableEntity)
+		h.wantStatus(alone.Post("/signin", "email", live.AnnaEmail, "password", "wrong horse"), http.StatusUnprocessableEntity)
 		for _, name := range []string{"session", "signin"} {
-			if _, in := isIn(h.with(name, record)); in {
+			if _, in := signedIn(h.withCookies(name, record)); in {
 				h.T.Errorf("the record as %s leads in", name)
 			}
 		}
 	})
 }
 
-// ATT-110, ATT-111, ATT-112, ATT-113: the record is made by somebody else: computed from what
-// they know, written in a form that is believed, derived, or bent.
-func TestATT110_113(t *testing.T) {
-	each(t, func(h *house) {
+// The device cookie is computed from known values, shortened, lengthened, changed or sent twice.
+func TestForgedTrustCookieIsRefused(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(h *server) {
 		b := h.BrowserAt("127.0.0.1")
-		h.tick(b, anna, firefox)
+		h.signInAndTrust(b, anna, firefox)
 		record := h.cookie(b, "device")
-		h.wanted("the same address and browser, no record", h.BrowserAt("127.0.0.1"), anna, firefox)
+		h.wantAsked("the same address and browser, no record", h.BrowserAt("127.0.0.1"), anna, firefox)
 		none := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none"}`)) + "-" + base64.RawURLEncoding.EncodeToString([]byte(`{"sub":"anna@example.com","ip":"127.0.0.1"}`)) + "-"
 		for says, forged := range map[string]string{
 			"a token that signs itself": none, "nothing": "", "the name": base64.RawURLEncoding.EncodeToString([]byte(live.AnnaEmail)),
 			"cut short": record[:len(record)-1], "cut in front": record[1:], "only the series": record[:26], "longer": record + "A", "twice": record + record, "much too long": strings.Repeat("A", 4000),
-			"ids": h.one("SELECT id FROM devices") + h.one("SELECT id FROM devices"), "another series": strings.Repeat("A", 26) + record[26:],
+			"ids": h.value("SELECT id FROM devices") + h.value("SELECT id FROM devices"), "another series": strings.Repeat("A", 26) + record[26:],
 		} {
-			h.wanted(says, h.with("device", forged), anna, firefox)
+			h.wantAsked(says, h.withCookies("device", forged), anna, firefox)
 		}
 		for _, i := range []int{0, 13, 25} { // of the series
 			bent := record[:i] + string(record[i]^1) + record[i+1:]
-			h.wanted("one bit of the series", h.with("device", bent), anna, firefox)
+			h.wantAsked("one bit of the series", h.withCookies("device", bent), anna, firefox)
 		}
 		two := h.BrowserAt("127.0.0.1")
-		h.want(two.Do(h.request(http.MethodPost, "/signin", anna, form, "Origin: "+h.URL, "Sec-Fetch-Site: same-origin", firefox, "Cookie: __Host-device="+record+"; __Host-device="+record)), http.StatusSeeOther)
-		if _, in := isIn(two); in {
+		h.wantStatus(two.Do(h.request(http.MethodPost, "/signin", anna, form, "Origin: "+h.URL, "Sec-Fetch-Site: same-origin", firefox, "Cookie: __Host-device="+record+"; __Host-device="+record)), http.StatusSeeOther)
+		if _, in := signedIn(two); in {
 			h.T.Error("two records are one")
 		}
-		h.trusted("the record itself, after all that", b, anna, firefox)
+		h.wantTrusted("the record itself, after all that", b, anna, firefox)
 		stored := h.contents()
 		for _, part := range []string{record, record[:26], record[26:]} {
 			if strings.Contains(stored, part) {
@@ -125,38 +127,39 @@ func TestATT110_113(t *testing.T) {
 			}
 		}
 		c := h.BrowserAt("127.0.0.1")
-		h.tick(c, anna, firefox)
+		h.signInAndTrust(c, anna, firefox)
 		if other := h.cookie(c, "device"); other[:26] == record[:26] || other[26:] == record[26:] {
 			h.T.Error("two records share a part")
 		}
 	})
 }
 
-// ATT-115, ATT-116: the record of one person helps another at the same computer, or is taken
-// from them.
-func TestATT115_116(t *testing.T) {
-	each(t, func(h *house) {
+// The trust of one account helps another on the same computer, or is taken away by it.
+func TestTrustIsPerAccount(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(h *server) {
 		h.addBen()
 		b := h.BrowserAt("127.0.0.1")
-		h.tick(b, anna)
-		h.wanted("Anna's record, Ben's password", b, ben)
-		h.trusted("Anna, after Ben was asked", b, anna)
-		h.tick(b, ben)
-		h.trusted("Ben", b, ben)
-		h.trusted("Anna", b, anna)
+		h.signInAndTrust(b, anna)
+		h.wantAsked("Anna's record, Ben's password", b, ben)
+		h.wantTrusted("Anna, after Ben was asked", b, anna)
+		h.signInAndTrust(b, ben)
+		h.wantTrusted("Ben", b, ben)
+		h.wantTrusted("Anna", b, anna)
 		if page := b.Get("/settings/devices").Body; strings.Contains(page, benEmail) || strings.Count(page, "/forget") != 2 {
 			h.T.Error("Anna sees what is Ben's")
 		}
-		h.want(b.Post("/settings/devices/forget"), http.StatusSeeOther)
-		h.wanted("Anna has forgotten it", b, anna)
-		h.trusted("Ben has not", b, ben)
+		h.wantStatus(b.Post("/settings/devices/forget"), http.StatusSeeOther)
+		h.wantAsked("Anna has forgotten it", b, anna)
+		h.wantTrusted("Ben has not", b, ben)
 	})
 }
 
-// ATT-117, ATT-118: the record outlives what should end it. Each ends it in the other browser
-// too, and a new account of the same name inherits nothing.
-func TestATT117_118(t *testing.T) {
-	each(t, func(h *house) {
+// Trust outlives what should end it. Each change ends it in the other browser too, and a new account
+// of the same address inherits nothing.
+func TestTrustEndsWithAccountChanges(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(h *server) {
 		password := live.AnnaPassword
 		who := func() string {
 			return "email=anna%40example.com&password=" + strings.ReplaceAll(password, " ", "+")
@@ -164,152 +167,157 @@ func TestATT117_118(t *testing.T) {
 		for says, end := range map[string]func(b *live.Browser){
 			"the password was changed": func(b *live.Browser) {
 				next := password + "s"
-				h.want(b.Post("/settings/password", "current", password, "password", next), http.StatusSeeOther)
+				h.wantStatus(b.Post("/settings/password", "current", password, "password", next), http.StatusSeeOther)
 				password = next
 			},
 			"the password was reset": func(*live.Browser) {
 				h.Turn(time.Hour)
-				token := h.forgot()
+				token := h.requestReset()
 				password += "r"
-				h.want(h.BrowserAt("127.0.0.1").Post("/reset", "token", token, "password", password), http.StatusSeeOther)
+				h.wantStatus(h.BrowserAt("127.0.0.1").Post("/reset", "token", token, "password", password), http.StatusSeeOther)
 			},
-			"signed out everywhere": func(b *live.Browser) { h.want(b.Post("/settings/sessions/end"), http.StatusSeeOther) },
-			"forgotten":             func(b *live.Browser) { h.want(b.Post("/settings/devices/forget"), http.StatusSeeOther) },
+			"signed out everywhere": func(b *live.Browser) { h.wantStatus(b.Post("/settings/sessions/end"), http.StatusSeeOther) },
+			"forgotten":             func(b *live.Browser) { h.wantStatus(b.Post("/settings/devices/forget"), http.StatusSeeOther) },
 			"disabled for a time": func(*live.Browser) {
-				for _, on := range []bool{true, false} {
-					if err := h.Disable(h.T.Context(), live.AnnaEmail, on); err != nil {
+				for _, change := range []func(context.Context, string) error{h.Disable, h.Enable} {
+					if err := change(h.T.Context(), live.AnnaEmail); err != nil {
 						h.T.Fatal(err)
 					}
 				}
 			},
 		} {
-			thief, b := h.BrowserAt("127.0.0.1"), h.BrowserAt("127.0.0.1")
-			h.tick(thief, who())
-			h.tick(b, who())
+			attacker, b := h.BrowserAt("127.0.0.1"), h.BrowserAt("127.0.0.1")
+			h.signInAndTrust(attacker, who())
+			h.signInAndTrust(b, who())
 			end(b)
-			h.wanted(says, thief, who())
+			h.wantAsked(says, attacker, who())
 		}
 		b := h.BrowserAt("127.0.0.1")
-		h.tick(b, who())
+		h.signInAndTrust(b, who())
 		h.exec("DELETE FROM accounts")
-		if storetest.Count(h.T, h.DB, "places")+storetest.Count(h.T, h.DB, "owners")+storetest.Count(h.T, h.DB, "decisions") != 0 {
+		if h.count("trusted_networks")+h.count("known_devices")+h.count("trust_decisions") != 0 {
 			h.T.Error("trust outlives its account")
 		}
 		if err := h.AddAccount(h.T.Context(), twostep.NewAccount{Email: live.AnnaEmail, Name: "Anna", Password: password}); err != nil {
 			h.T.Fatal(err)
 		}
-		h.wanted("a new account of the same name", b, who())
+		h.wantAsked("a new account of the same name", b, who())
 	})
 }
 
-// ATT-119: the feature is switched off, or shortened, and old records still count.
-func TestATT119(t *testing.T) {
+// Trust is switched off or shortened in the settings, and old trust still counts.
+func TestTrustSettingAppliesToOldTrust(t *testing.T) {
+	t.Parallel()
 	storetest.Each(t, func(t *testing.T, url string) {
 		keys := filepath.Join(t.TempDir(), "keys")
-		with := func(days int) *house {
+		with := func(days int) *server {
 			return start(t, url, func(o *twostep.Options) { o.KeyFile, o.TrustDays = keys, days })
 		}
 		h := with(30)
 		b := h.BrowserAt("127.0.0.1")
-		h.tick(b, anna)
+		h.signInAndTrust(b, anna)
 		record := h.cookie(b, "device")
 		off := with(-1)
-		other := off.with("device", record)
-		off.wanted("switched off", other, anna)
+		other := off.withCookies("device", record)
+		off.wantAsked("switched off", other, anna)
 		if page := other.Get("/signin/verify").Body; strings.Contains(page, "trust") {
 			t.Error("the box is offered where trust is switched off")
 		}
 		h.Turn(8 * 24 * time.Hour)
 		short := with(7)
 		short.Turn(8 * 24 * time.Hour)
-		short.wanted("seven days, after eight", short.with("device", record), anna)
-		h.trusted("thirty days, after eight", b, anna)
+		short.wantAsked("seven days, after eight", short.withCookies("device", record), anna)
+		h.wantTrusted("thirty days, after eight", b, anna)
 	})
 }
 
-// ATT-120, ATT-121: only the cookie ends, or use makes it last for ever. The server's row
-// decides, from the verification, whatever the browser keeps.
-func TestATT120_121(t *testing.T) {
-	clock := stopped()
-	each(t, func(h *house) {
+// Only the cookie ends, or use prolongs trust. The server's row decides, from the verification on,
+// whatever the browser keeps.
+func TestTrustEndsAfterThirtyDays(t *testing.T) {
+	t.Parallel()
+	clock := newClock()
+	eachDatabase(t, func(h *server) {
 		b := h.BrowserAt("127.0.0.1")
-		h.tick(b, anna)
+		h.signInAndTrust(b, anna)
 		began := clock.Now()
 		for range 29 {
-			clock.turn(24 * time.Hour)
-			h.trusted("every day", b, anna)
+			clock.advance(24 * time.Hour)
+			h.wantTrusted("every day", b, anna)
 		}
-		clock.turn(began.Add(month).Sub(clock.Now()))
-		h.trusted("thirty days", b, anna)
+		clock.advance(began.Add(month).Sub(clock.Now()))
+		h.wantTrusted("thirty days", b, anna)
 		record := h.cookie(b, "device")
-		clock.turn(time.Millisecond)
-		h.wanted("a millisecond later", b, anna)
-		h.wanted("the same cookie, kept for ten years", h.with("device", record), anna)
+		clock.advance(time.Millisecond)
+		h.wantAsked("a millisecond later", b, anna)
+		h.wantAsked("the same cookie, kept for ten years", h.withCookies("device", record), anna)
 	}, clock.set)
 }
 
-// ATT-122, ATT-131, ATT-132: a copy is used elsewhere, or a neighbour behind the same address
-// needs none; an update is no other browser, and an older one is. Another browser in another
-// place has a copy for certain: that ends the record, and its owner is told.
-func TestATT122_131_132(t *testing.T) {
-	each(t, func(h *house) {
+// A copy of the cookie is used elsewhere, or a neighbour behind the same address needs none. A browser
+// update is no other browser, and an older version is. A copy in another browser and network ends
+// trust, and the owner is told.
+func TestStolenTrustCookieFailsElsewhere(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(h *server) {
 		b := h.BrowserAt("127.0.0.1")
-		h.tick(b, anna, firefox)
-		copied := func() *live.Browser { return h.with("device", h.cookie(b, "device")) }
-		h.wanted("another network", copied().Move("127.0.0.2"), anna, firefox)
-		h.wanted("another browser", copied(), anna, chrome)
-		h.wanted("an older browser", copied(), anna, older)
-		h.wanted("no browser", copied(), anna, "User-Agent: ")
-		h.wanted("a neighbour", h.BrowserAt("127.0.0.1"), anna, firefox)
-		h.trusted("after an update", b, anna, newer)
-		h.wanted("with the version of before", b, anna, firefox)
-		h.trusted("itself", b, anna, newer)
+		h.signInAndTrust(b, anna, firefox)
+		copied := func() *live.Browser { return h.withCookies("device", h.cookie(b, "device")) }
+		h.wantAsked("another network", copied().Move("127.0.0.2"), anna, firefox)
+		h.wantAsked("another browser", copied(), anna, chrome)
+		h.wantAsked("an older browser", copied(), anna, older)
+		h.wantAsked("no browser", copied(), anna, "User-Agent: ")
+		h.wantAsked("a neighbour", h.BrowserAt("127.0.0.1"), anna, firefox)
+		h.wantTrusted("after an update", b, anna, newer)
+		h.wantAsked("with the version of before", b, anna, firefox)
+		h.wantTrusted("itself", b, anna, newer)
 		n := h.Mail.Len()
-		h.wanted("another browser in another network", copied().Move("127.0.0.2"), anna, chrome)
-		if !h.warned(n) {
+		h.wantAsked("another browser in another network", copied().Move("127.0.0.2"), anna, chrome)
+		if !h.toldOfCopy(n) {
 			h.T.Error("the owner was not told")
 		}
-		h.wanted("itself, after that", b, anna, newer)
+		h.wantAsked("itself, after that", b, anna, newer)
 	})
 }
 
-// warned says whether a mail after the first n tells that a record was copied.
-func (h *house) warned(n int) (told bool) {
+// toldOfCopy says whether a mail after the first n tells that a record was copied.
+func (h *server) toldOfCopy(n int) (told bool) {
 	for i := n; i < h.Mail.Len(); i++ {
 		told = told || strings.Contains(h.Mail.Next(i), "Trust in one of your browsers at Example was ended")
 	}
 	return told
 }
 
-// ATT-123: nobody notices that there are two of it. The secret changes with every use; one of
-// before ends trust and the sessions of that browser, and the owner is told.
-func TestATT123(t *testing.T) {
-	each(t, func(h *house) {
+// The secret changes with every use. An old one ends trust and the sessions of that browser, and the
+// owner is told.
+func TestReusedTrustCookieEndsTrust(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(h *server) {
 		b := h.BrowserAt("127.0.0.1")
-		h.tick(b, anna)
+		h.signInAndTrust(b, anna)
 		stolen := h.cookie(b, "device")
 		for range 2 {
 			h.Turn(10 * time.Minute)
-			h.trusted("the owner", b, anna)
+			h.wantTrusted("the owner", b, anna)
 		}
 		if h.cookie(b, "device") == stolen {
 			h.T.Fatal("the secret stays")
 		}
 		h.Turn(10 * time.Minute)
 		n := h.Mail.Len()
-		h.wanted("the copy", h.with("device", stolen), anna)
-		if _, in := isIn(b); in {
+		h.wantAsked("the copy", h.withCookies("device", stolen), anna)
+		if _, in := signedIn(b); in {
 			h.T.Error("the sessions of that browser live on")
 		}
-		h.wanted("the owner, too", b, anna)
-		if !h.warned(n) {
+		h.wantAsked("the owner, too", b, anna)
+		if !h.toldOfCopy(n) {
 			h.T.Error("the owner was not told")
 		}
 	})
 }
 
-// ATT-124: a script reads the record, or anything like it.
-func TestATT124(t *testing.T) {
+// A script reads the device cookie or stores anything like it.
+func TestTrustCookieIsHiddenFromScripts(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	b := h.BrowserAt("127.0.0.1")
 	code := b.Password()
@@ -337,7 +345,7 @@ func TestATT124(t *testing.T) {
 }
 
 // script is the one script of all pages.
-func (h *house) script(b *live.Browser) string {
+func (h *server) script(b *live.Browser) string {
 	h.T.Helper()
 	page := h.BrowserAt("127.0.0.1").Get("/signin").Body
 	_, rest, _ := strings.Cut(page, `<script src="`)
@@ -345,19 +353,20 @@ func (h *house) script(b *live.Browser) string {
 	if !ok {
 		h.T.Fatal("no script")
 	}
-	return h.want(b.Get(path), http.StatusOK).Body
+	return h.wantStatus(b.Get(path), http.StatusOK).Body
 }
 
-// ATT-125, ATT-126: trust counts as a second step, for apps or for pages that want a fresh one.
-func TestATT125_126(t *testing.T) {
-	each(t, func(h *house) {
+// Trust counts as a second step, for apps or for pages that need a recent one.
+func TestTrustIsNoSecondFactor(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(h *server) {
 		b := h.BrowserAt("127.0.0.1")
-		h.tick(b, anna)
-		h.trusted("trusted", b, anna)
-		if got := h.one("SELECT amr FROM sessions"); got != "pwd" {
+		h.signInAndTrust(b, anna)
+		h.wantTrusted("trusted", b, anna)
+		if got := h.value("SELECT amr FROM sessions"); got != "pwd" {
 			h.T.Errorf("amr %q", got)
 		}
-		if got := h.one("SELECT proved_at FROM sessions"); got != "0" {
+		if got := h.value("SELECT authenticated_at FROM sessions"); got != "0" {
 			h.T.Errorf("step two proven at %s", got)
 		}
 		for _, path := range []string{"/settings/password", "/settings/email"} {
@@ -371,29 +380,30 @@ func TestATT125_126(t *testing.T) {
 				h.T.Errorf("%s after trust: %d %s", path, a.StatusCode, a.Header.Get("Location"))
 			}
 		}
-		if h.one("SELECT epoch FROM accounts") != "1" {
+		if h.value("SELECT epoch FROM accounts") != "1" {
 			h.T.Error("something was changed")
 		}
-	}, every(&phone{}))
+	}, allMethods(&phone{}))
 }
 
-// ATT-127: the box counts on another form, or without a second step.
-func TestATT127(t *testing.T) {
-	each(t, func(h *house) {
+// The box counts on another form, or without a second step.
+func TestTrustNeedsTheBoxAndASecondStep(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(h *server) {
 		b := h.BrowserAt("127.0.0.1")
-		h.want(h.post(b, "/signin", anna+"&trust=1"), http.StatusBadRequest)
+		h.wantStatus(h.post(b, "/signin", anna+"&trust=1"), http.StatusBadRequest)
 		code := b.Password()
-		h.want(b.Post("/signin/trust", "trust", "1"), http.StatusNoContent)
-		h.want(b.Post("/signin/verify", "code", live.Wrong(code), "trust", "1"), http.StatusUnprocessableEntity)
-		h.want(b.Post("/signin/verify", "code", live.Wrong(code), "trust", "yes"), http.StatusBadRequest)
+		h.wantStatus(b.Post("/signin/trust", "trust", "1"), http.StatusNoContent)
+		h.wantStatus(b.Post("/signin/verify", "code", live.Wrong(code), "trust", "1"), http.StatusUnprocessableEntity)
+		h.wantStatus(b.Post("/signin/verify", "code", live.Wrong(code), "trust", "yes"), http.StatusBadRequest)
 		if page := b.Get("/signin/verify").Body; !strings.Contains(page, " checked") {
 			h.T.Error("the box did not stay")
 		}
-		if n := storetest.Count(h.T, h.DB, "places") + storetest.Count(h.T, h.DB, "devices"); n != 0 {
+		if n := h.count("trusted_networks") + h.count("devices"); n != 0 {
 			h.T.Errorf("%d rows before a second step", n)
 		}
-		h.want(b.Post("/signin/verify", "code", code), http.StatusSeeOther)
-		if n := storetest.Count(h.T, h.DB, "places"); n != 0 {
+		h.wantStatus(b.Post("/signin/verify", "code", code), http.StatusSeeOther)
+		if n := h.count("trusted_networks"); n != 0 {
 			h.T.Error("the box was unticked, and it is trusted")
 		}
 		fresh := h.BrowserAt("127.0.0.1").Get("/signin/verify").Body
@@ -403,13 +413,14 @@ func TestATT127(t *testing.T) {
 	})
 }
 
-// ATT-128: whoever passes once makes their browser trusted, and nobody notices.
-func TestATT128(t *testing.T) {
-	each(t, func(h *house) {
+// Somebody who passes once makes their browser trusted, and the owner does not notice.
+func TestOwnerIsToldOfTrust(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(h *server) {
 		n := h.Mail.Len()
 		b := h.BrowserAt("127.0.0.1")
-		h.tick(b, anna, firefox)
-		h.settle()
+		h.signInAndTrust(b, anna, firefox)
+		h.WaitForOutbox()
 		told := false
 		for i := n; i < h.Mail.Len(); i++ {
 			mail := h.Mail.Next(i)
@@ -419,7 +430,7 @@ func TestATT128(t *testing.T) {
 			h.T.Error("the owner was not told")
 		}
 		page := b.Get("/settings/devices").Body
-		for _, wanted := range []string{"Firefox on Windows", "127.0.0.1", "This one", "/settings/devices/" + h.one("SELECT id FROM devices") + "/forget"} {
+		for _, wanted := range []string{"Firefox on Windows", "127.0.0.1", "This one", "/settings/devices/" + h.value("SELECT id FROM devices") + "/forget"} {
 			if !strings.Contains(page, wanted) {
 				h.T.Errorf("the list does not say %q", wanted)
 			}
@@ -427,32 +438,33 @@ func TestATT128(t *testing.T) {
 	})
 }
 
-// ATT-129, ATT-255, ATT-256, ATT-258, ATT-259: a header supplies the address. Only a named
-// proxy is believed, only what it has written itself, and only if it can be read.
-func TestATT129_255_256_258_259(t *testing.T) {
+// A header supplies the client address. Only a configured proxy is believed, only for what it has
+// written itself, and only if that can be read.
+func TestOnlyNamedProxiesSupplyTheAddress(t *testing.T) {
+	t.Parallel()
 	named := func(o *twostep.Options) { o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.2/32")} }
-	each(t, func(h *house) {
+	eachDatabase(t, func(h *server) {
 		const home = "X-Forwarded-For: 203.0.113.5"
 		b := h.BrowserAt("127.0.0.2")
-		h.tick(b, anna, home)
-		h.trusted("through the proxy, at home", b, anna, home)
-		h.trusted("what the client wrote stands left of it", b, anna, "X-Forwarded-For: 198.51.100.7, 203.0.113.5")
-		h.trusted("the same address in another form", b, anna, "X-Forwarded-For: [::ffff:203.0.113.5]:4711")
-		h.trusted("Forwarded says the same", b, anna, "Forwarded: for=203.0.113.5")
-		record := func() *live.Browser { return h.with("device", h.cookie(b, "device")) }
+		h.signInAndTrust(b, anna, home)
+		h.wantTrusted("through the proxy, at home", b, anna, home)
+		h.wantTrusted("what the client wrote stands left of it", b, anna, "X-Forwarded-For: 198.51.100.7, 203.0.113.5")
+		h.wantTrusted("the same address in another form", b, anna, "X-Forwarded-For: [::ffff:203.0.113.5]:4711")
+		h.wantTrusted("Forwarded says the same", b, anna, "Forwarded: for=203.0.113.5")
+		record := func() *live.Browser { return h.withCookies("device", h.cookie(b, "device")) }
 		for says, header := range map[string]string{
 			"from somewhere else": "X-Forwarded-For: 198.51.100.7", "the client claims to be at home": "X-Forwarded-For: 203.0.113.5, 198.51.100.7",
 			"garbage": "X-Forwarded-For: 203.0.113.5, garbage", "empty": "X-Forwarded-For: ", "a number too large": "X-Forwarded-For: 999.1.1.1",
 			"another header": "X-Real-IP: 203.0.113.5", "yet another": "X-Client-IP: 203.0.113.5", "hidden": "Forwarded: for=_hidden", "a quote that swallows what the proxy adds": `Forwarded: for=203.0.113.5;x=", for=198.51.100.7`,
 			"the other one": "CF-Connecting-IP: 203.0.113.5", "and another": "True-Client-IP: 203.0.113.5",
 		} {
-			h.wanted("through the proxy: "+says, record().Move("127.0.0.2"), anna, header)
+			h.wantAsked("through the proxy: "+says, record().Move("127.0.0.2"), anna, header)
 		}
-		h.wanted("the two headers contradict each other", record().Move("127.0.0.2"), anna, home, "Forwarded: for=198.51.100.7")
+		h.wantAsked("the two headers contradict each other", record().Move("127.0.0.2"), anna, home, "Forwarded: for=198.51.100.7")
 		for _, header := range []string{home, "Forwarded: for=203.0.113.5", "X-Forwarded-For: 127.0.0.2"} {
-			h.wanted("not through the proxy: "+header, record().Move("127.0.0.3"), anna, header)
+			h.wantAsked("not through the proxy: "+header, record().Move("127.0.0.3"), anna, header)
 		}
-		h.trusted("at home, after all that", b, anna, home)
+		h.wantTrusted("at home, after all that", b, anna, home)
 	}, named)
 	for _, wide := range []string{"0.0.0.0/0", "::/0", "128.0.0.0/1", "::ffff:0.0.0.0/96"} {
 		dir := t.TempDir()
@@ -471,9 +483,10 @@ func TestATT129_255_256_258_259(t *testing.T) {
 	}
 }
 
-// ATT-129: in a public installation nobody is at home on this machine or in a private network:
-// that would be everybody behind a proxy that nobody has named.
-func TestATT129_private(t *testing.T) {
+// In a public installation a loopback or private address stands for everybody behind a proxy that is
+// not configured, so it cannot be trusted.
+func TestPrivateAddressesAreNotTrusted(t *testing.T) {
+	t.Parallel()
 	h := start(t, "", func(o *twostep.Options) {
 		o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
 		o.PublicURL = "https://signin.example.com"
@@ -484,65 +497,66 @@ func TestATT129_private(t *testing.T) {
 		n := h.Mail.Len()
 		origin := "Origin: https://signin.example.com"
 		a := b.Do(h.request(http.MethodPost, "/signin", anna, form, origin, "Sec-Fetch-Site: same-origin", host, header))
-		h.want(a, http.StatusSeeOther)
+		h.wantStatus(a, http.StatusSeeOther)
 		page := b.Do(h.request(http.MethodGet, "/signin/verify", "", host, header)).Body
 		if !strings.Contains(page, "this server cannot see which network you come from") || !strings.Contains(page, " disabled") {
 			t.Errorf("%s: the box is offered", header)
 		}
 		code := h.Code(n)
-		h.want(b.Do(h.request(http.MethodPost, "/signin/verify", "trust=1&code="+code, form, origin, "Sec-Fetch-Site: same-origin", host, header)), http.StatusSeeOther)
-		h.settle()
-		if n := storetest.Count(t, h.DB, "places"); n != 0 {
+		h.wantStatus(b.Do(h.request(http.MethodPost, "/signin/verify", "trust=1&code="+code, form, origin, "Sec-Fetch-Site: same-origin", host, header)), http.StatusSeeOther)
+		h.WaitForOutbox()
+		if n := h.count("trusted_networks"); n != 0 {
 			t.Errorf("%s: a place", header)
 		}
 	}
 }
 
-// ATT-130: addresses that change make people switch the feature off. Home and office are both
-// kept, and the last eight.
-func TestATT130(t *testing.T) {
-	each(t, func(h *house) {
+// Home and office are both trusted, so that people whose address changes are not asked each time.
+func TestSeveralNetworksAreTrusted(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(h *server) {
 		b := h.BrowserAt("127.0.0.1")
-		h.tick(b, anna)
-		h.tick(b.Move("127.0.0.2"), anna)
-		h.trusted("office", b, anna)
-		h.trusted("home", b.Move("127.0.0.1"), anna)
-		h.trusted("office again", b.Move("127.0.0.2"), anna)
-		h.wanted("a client's office", b.Move("127.0.0.3"), anna)
+		h.signInAndTrust(b, anna)
+		h.signInAndTrust(b.Move("127.0.0.2"), anna)
+		h.wantTrusted("office", b, anna)
+		h.wantTrusted("home", b.Move("127.0.0.1"), anna)
+		h.wantTrusted("office again", b.Move("127.0.0.2"), anna)
+		h.wantAsked("a client's office", b.Move("127.0.0.3"), anna)
 	})
 }
 
-// ATT-136: a backup brings trust back that had been taken away, and sessions that had ended.
-func TestATT136(t *testing.T) {
-	each(t, func(h *house) {
+// A backup brings back trust that was taken away, and sessions that had ended.
+func TestRestoredBackupRevivesNoTrust(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(h *server) {
 		b := h.BrowserAt("127.0.0.1")
-		h.tick(b, anna)
+		h.signInAndTrust(b, anna)
 		session := h.cookie(b, "session")
-		sessions := h.rows("SELECT id, seen_at FROM sessions")
-		h.want(b.Post("/settings/devices/forget"), http.StatusSeeOther)
-		h.wanted("forgotten", b, anna)
-		h.exec("UPDATE places SET ended_at = 0, ended = ''") // what the backup of yesterday says
-		h.trusted("brought back", b, anna)
+		sessions := h.rows("SELECT id, last_seen_at FROM sessions")
+		h.wantStatus(b.Post("/settings/devices/forget"), http.StatusSeeOther)
+		h.wantAsked("forgotten", b, anna)
+		h.exec("UPDATE trusted_networks SET revoked_at = 0, revoke_reason = ''") // what the backup of yesterday says
+		h.wantTrusted("brought back", b, anna)
 		if err := h.Restored(h.T.Context()); err != nil {
 			h.T.Fatal(err)
 		}
-		if _, in := isIn(b); in {
+		if _, in := signedIn(b); in {
 			h.T.Error("a session of before the restore is alive")
 		}
-		h.wanted("after the operator has said so", b, anna)
+		h.wantAsked("after the operator has said so", b, anna)
 		if session == "" || len(sessions) != 1 {
 			h.T.Error("there was nothing to bring back")
 		}
 	})
 }
 
-// ATT-138: where people were is kept for years, or the records by which they are trusted can
-// be read out of the database.
-func TestATT138(t *testing.T) {
-	each(t, func(h *house) {
+// The network and browser of a trusted device can be read in the database.
+func TestTrustStoresNoReadableAddress(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(h *server) {
 		b := h.BrowserAt("127.0.0.77")
-		h.tick(b, anna, firefox)
-		for _, row := range h.rows("SELECT body FROM places UNION ALL SELECT body FROM decisions") {
+		h.signInAndTrust(b, anna, firefox)
+		for _, row := range h.rows("SELECT body FROM trusted_networks UNION ALL SELECT body FROM trust_decisions") {
 			if strings.Contains(row[0], "127.0.0") || strings.Contains(row[0], "Firefox") {
 				h.T.Error("a place can be read in the database")
 			}

@@ -15,6 +15,7 @@ import (
 	"twostep.example/twostep/delivery"
 	"twostep.example/twostep/internal/account"
 	"twostep.example/twostep/internal/device"
+	"twostep.example/twostep/internal/origin"
 	"twostep.example/twostep/internal/seal"
 	"twostep.example/twostep/internal/store"
 	"twostep.example/twostep/internal/trust"
@@ -46,7 +47,7 @@ func trusts(ctx context.Context, database string) (items []item, err error) {
 	var reads int64
 	for range decisions {
 		began := time.Now()
-		if _, err := db.Account(ctx, who.Account); err != nil {
+		if _, err := db.Account(ctx, who.ID); err != nil {
 			return nil, err
 		}
 		read = append(read, time.Since(began))
@@ -69,20 +70,18 @@ func trusts(ctx context.Context, database string) (items []item, err error) {
 }
 
 // trusted is a browser with eight places, in the last of which its owner is now.
-func trusted(ctx context.Context, db *store.DB) (d *device.Devices, who device.Owner, from account.From, err error) {
+func trusted(ctx context.Context, db *store.DB) (d *device.Devices, who device.Owner, from origin.Origin, err error) {
 	keys, err := seal.ParseKeys(seal.NewKey())
 	if err != nil {
 		return nil, who, from, err
 	}
 	now := time.Now()
-	d = &device.Devices{
-		Registry: &account.Registry{
-			Store: db, Keys: keys, Now: func() time.Time { return now }, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
-			Settings: account.Settings{Site: "Example", Location: time.UTC},
-			Put:      func(context.Context, *store.DB, delivery.Message, time.Time) error { return nil },
-		},
-		Policy: trust.Policy{Life: trust.Life},
+	clock, log := func() time.Time { return now }, slog.New(slog.NewTextHandler(io.Discard, nil))
+	accounts := &account.Accounts{
+		Store: db, Keys: keys, Now: clock, Log: log, Settings: account.Settings{Site: "Example", Location: time.UTC},
+		Enqueue: func(context.Context, *store.DB, delivery.Message, time.Time) error { return nil },
 	}
+	d = &device.Devices{Store: db, Keys: keys, Now: clock, Log: log, Accounts: accounts, Policy: trust.Policy{Life: trust.Life}}
 	a := store.Account{ID: "trusted", Email: "trusted@example.com", Password: []byte{}, Epoch: 1}
 	if err := db.AddAccount(ctx, a); err != nil {
 		return nil, who, from, err
@@ -92,20 +91,20 @@ func trusted(ctx context.Context, db *store.DB) (d *device.Devices, who device.O
 		now = now.Add(time.Hour)
 		from.Address = netip.AddrFrom4([4]byte{203, 0, 113, byte(i)})
 		err := db.Tx(ctx, func(tx *store.DB) error {
-			b, err := d.Recognise(ctx, a, from)
+			b, err := d.Recognise(ctx, a.Ref(), from)
 			if err != nil {
 				return err
 			}
-			id, token, err := d.Meet(ctx, tx, a, b)
+			id, token, err := d.Meet(ctx, tx, a.Ref(), b)
 			if err != nil {
 				return err
 			}
-			from.Device = token
+			from.DeviceToken = token
 			return d.AddPlace(ctx, tx, device.Verified{Account: a, Device: id, Place: trust.At(from.Address)}, from)
 		})
 		if err != nil {
 			return nil, who, from, err
 		}
 	}
-	return d, device.Owner{Account: a.ID, Epoch: a.Epoch}, from, nil
+	return d, device.Owner{AccountRef: a.Ref()}, from, nil
 }

@@ -20,6 +20,8 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
+
+	"twostep.example/twostep/test/e2e/live"
 )
 
 // chromium is the one browser of this test binary. It starts with the first tab.
@@ -31,7 +33,7 @@ var chromium struct {
 }
 
 func TestMain(m *testing.M) {
-	code := m.Run()
+	code := live.Main(m)
 	if chromium.end != nil {
 		chromium.end()
 	}

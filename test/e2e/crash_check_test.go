@@ -13,55 +13,55 @@ import (
 // their moments as well as by their ids.
 var halves = map[string]string{
 	"session without its finished sign-in, passed challenge and one used code": `
-		SELECT count(*) FROM sessions WHERE NOT EXISTS (SELECT 1 FROM signins JOIN challenges ON challenges.signin = signins.id
-			WHERE signins.id = sessions.signin AND signins.account = sessions.account AND signins.epoch <= sessions.epoch
-			AND signins.finished_at = sessions.proved_at AND challenges.passed_at = sessions.proved_at
-			AND (SELECT count(*) FROM codes WHERE codes.challenge = challenges.id AND codes.used_at = sessions.proved_at) = 1
-			AND (SELECT count(*) FROM codes WHERE codes.challenge = challenges.id AND codes.used_at <> 0) = 1)`,
+		SELECT count(*) FROM sessions WHERE NOT EXISTS (SELECT 1 FROM attempts JOIN challenges ON challenges.attempt_id = attempts.id
+			WHERE attempts.id = sessions.attempt_id AND attempts.account_id = sessions.account_id AND attempts.epoch <= sessions.epoch
+			AND attempts.finished_at = sessions.authenticated_at AND challenges.passed_at = sessions.authenticated_at
+			AND (SELECT count(*) FROM one_time_codes WHERE one_time_codes.challenge_id = challenges.id AND one_time_codes.used_at = sessions.authenticated_at) = 1
+			AND (SELECT count(*) FROM one_time_codes WHERE one_time_codes.challenge_id = challenges.id AND one_time_codes.used_at <> 0) = 1)`,
 	"two sessions of one sign-in": `
-		SELECT count(*) FROM (SELECT signin FROM sessions GROUP BY signin, epoch HAVING count(*) > 1)`,
+		SELECT count(*) FROM (SELECT attempt_id FROM sessions GROUP BY attempt_id, epoch HAVING count(*) > 1)`,
 	"session of a later time without a change of password": `
-		SELECT count(*) FROM sessions JOIN signins ON signins.id = sessions.signin WHERE signins.epoch < sessions.epoch AND NOT EXISTS
-			(SELECT 1 FROM audit_events WHERE audit_events.account = sessions.account AND audit_events.kind = 'password.changed')`,
+		SELECT count(*) FROM sessions JOIN attempts ON attempts.id = sessions.attempt_id WHERE attempts.epoch < sessions.epoch AND NOT EXISTS
+			(SELECT 1 FROM audit_events WHERE audit_events.account = sessions.account_id AND audit_events.kind = 'password.changed')`,
 	"sign-in passed by half": `
-		SELECT count(*) FROM signins JOIN challenges ON challenges.signin = signins.id WHERE signins.finished_at <> challenges.passed_at
-			OR challenges.passed_at <> (SELECT coalesce(sum(used_at), 0) FROM codes WHERE codes.challenge = challenges.id)`,
+		SELECT count(*) FROM attempts JOIN challenges ON challenges.attempt_id = attempts.id WHERE attempts.finished_at <> challenges.passed_at
+			OR challenges.passed_at <> (SELECT coalesce(sum(used_at), 0) FROM one_time_codes WHERE one_time_codes.challenge_id = challenges.id)`,
 	"sign-in passed without a session that nobody signed out": `
 		SELECT abs((SELECT count(*) FROM challenges WHERE passed_at <> 0)
 			- (SELECT count(*) FROM sessions) - (SELECT count(*) FROM audit_events WHERE kind = 'session.ended'))`,
 	"sign-in passed without its event, or the event without it": `
 		SELECT count(*) FROM challenges WHERE (passed_at <> 0) <> (SELECT count(*) FROM audit_events
-			WHERE audit_events.kind = 'session.created' AND audit_events.sign_in = challenges.signin)`,
+			WHERE audit_events.kind = 'session.created' AND audit_events.sign_in = challenges.attempt_id)`,
 	"sign-in begun without its event": `
-		SELECT count(*) FROM signins WHERE 1 <> (SELECT count(*) FROM audit_events WHERE audit_events.kind = 'password.accepted' AND audit_events.sign_in = signins.id)`,
+		SELECT count(*) FROM attempts WHERE 1 <> (SELECT count(*) FROM audit_events WHERE audit_events.kind = 'password.accepted' AND audit_events.sign_in = attempts.id)`,
 	"event of a sign-in that does not exist": `
-		SELECT count(*) FROM audit_events WHERE sign_in <> '' AND sign_in NOT IN (SELECT id FROM signins)`,
+		SELECT count(*) FROM audit_events WHERE sign_in <> '' AND sign_in NOT IN (SELECT id FROM attempts)`,
 	"try without its debit, or a debit that is left of a challenge that was passed": `
-		SELECT count(*) FROM challenges WHERE (SELECT count(*) FROM debits WHERE debits.challenge = challenges.id AND debits.kind = 'guess')
-			<> CASE passed_at WHEN 0 THEN tries ELSE 0 END`,
-	"debit of a challenge that does not exist": `SELECT count(*) FROM debits WHERE kind = 'guess' AND challenge NOT IN (SELECT id FROM challenges)`,
-	"challenge passed without a try":           `SELECT count(*) FROM challenges WHERE passed_at <> 0 AND tries = 0`,
-	"sign-in without its challenge":            `SELECT count(*) FROM signins WHERE id NOT IN (SELECT signin FROM challenges)`,
+		SELECT count(*) FROM challenges WHERE (SELECT count(*) FROM guess_budget_entries WHERE guess_budget_entries.challenge_id = challenges.id AND guess_budget_entries.kind = 'guess')
+			<> CASE passed_at WHEN 0 THEN guesses ELSE 0 END`,
+	"debit of a challenge that does not exist": `SELECT count(*) FROM guess_budget_entries WHERE kind = 'guess' AND challenge_id NOT IN (SELECT id FROM challenges)`,
+	"challenge passed without a try":           `SELECT count(*) FROM challenges WHERE passed_at <> 0 AND guesses = 0`,
+	"sign-in without its challenge":            `SELECT count(*) FROM attempts WHERE id NOT IN (SELECT attempt_id FROM challenges)`,
 	"challenge with more or fewer codes than it sent": `
-		SELECT count(*) FROM challenges WHERE sends <> (SELECT count(*) FROM codes WHERE codes.challenge = challenges.id)`,
-	"code without its message": `SELECT count(*) FROM codes WHERE message NOT IN (SELECT id FROM messages)`,
+		SELECT count(*) FROM challenges WHERE messages_sent <> (SELECT count(*) FROM one_time_codes WHERE one_time_codes.challenge_id = challenges.id)`,
+	"code without its message": `SELECT count(*) FROM one_time_codes WHERE message_id NOT IN (SELECT id FROM outbox_messages)`,
 	"message without its code, link or notice, or one of these without it": `
-		SELECT abs((SELECT count(*) FROM messages) - (SELECT count(*) FROM codes) - (SELECT count(*) FROM links)
+		SELECT abs((SELECT count(*) FROM outbox_messages) - (SELECT count(*) FROM one_time_codes) - (SELECT count(*) FROM email_links)
 			- (SELECT count(*) FROM audit_events WHERE kind IN ('password.changed', 'password.reset')))`,
-	"message that was sent and is kept": `SELECT count(*) FROM messages WHERE state <> 'waiting' AND length(body) > 0`,
+	"message that was sent and is kept": `SELECT count(*) FROM outbox_messages WHERE state <> 'waiting' AND length(body) > 0`,
 	"epoch that does not fit the events": `
 		SELECT count(*) FROM accounts WHERE epoch <> 1 + (SELECT count(*) FROM audit_events WHERE audit_events.account = accounts.id
 			AND audit_events.kind IN ('password.changed', 'password.reset', 'sessions.ended'))`,
 	"reset link used without a reset, or a reset without it": `
-		SELECT abs((SELECT count(*) FROM links WHERE purpose = 'reset' AND used_at <> 0)
+		SELECT abs((SELECT count(*) FROM email_links WHERE purpose = 'reset' AND used_at <> 0)
 			- (SELECT count(*) FROM audit_events WHERE kind = 'password.reset'))`,
 	"reset without its mark on the account, or the mark without it": `
-		SELECT count(*) FROM accounts WHERE mailed_at <> (SELECT coalesce(max(used_at), 0) FROM links
-			WHERE links.email = accounts.email AND links.purpose = 'reset')`,
+		SELECT count(*) FROM accounts WHERE password_set_by_mail_at <> (SELECT coalesce(max(used_at), 0) FROM email_links
+			WHERE email_links.email = accounts.email AND email_links.purpose = 'reset')`,
 	"sign-up link used without an account, or the account without it": `
-		SELECT count(*) FROM links WHERE purpose = 'signup' AND (used_at <> 0) <> EXISTS (SELECT 1 FROM accounts
-			WHERE accounts.email = links.email) AND NOT EXISTS (SELECT 1 FROM links AS other
-			WHERE other.email = links.email AND other.used_at <> 0 AND links.used_at = 0)`,
+		SELECT count(*) FROM email_links WHERE purpose = 'signup' AND (used_at <> 0) <> EXISTS (SELECT 1 FROM accounts
+			WHERE accounts.email = email_links.email) AND NOT EXISTS (SELECT 1 FROM email_links AS other
+			WHERE other.email = email_links.email AND other.used_at <> 0 AND email_links.used_at = 0)`,
 	"account without its event": `
 		SELECT count(*) FROM accounts WHERE 1 <> (SELECT count(*) FROM audit_events WHERE audit_events.account = accounts.id AND audit_events.kind = 'account.created')`,
 	"row without the row it refers to": `SELECT count(*) FROM pragma_foreign_key_check`,
@@ -118,10 +118,10 @@ func (w *walk) facts(db *sql.DB) (f facts) {
 	f.account = w.count(db, `SELECT count(*) FROM accounts WHERE email = $1`, w.email) == 1
 	f.newPassword = w.count(db, `SELECT count(*) FROM audit_events JOIN accounts ON accounts.id = audit_events.account
 		WHERE accounts.email = $1 AND audit_events.kind IN ('password.changed', 'password.reset')`, w.email) > 0
-	f.openCode = w.text(db, `SELECT codes.message FROM codes JOIN challenges ON challenges.id = codes.challenge
-		JOIN signins ON signins.id = challenges.signin WHERE signins.token = $1 AND signins.finished_at = 0
-		ORDER BY codes.sent_at DESC LIMIT 1`, w.cookie("signin"))
-	f.openLink = w.text(db, `SELECT purpose FROM links WHERE email = $1 AND used_at = 0`, w.email)
+	f.openCode = w.text(db, `SELECT one_time_codes.message_id FROM one_time_codes JOIN challenges ON challenges.id = one_time_codes.challenge_id
+		JOIN attempts ON attempts.id = challenges.attempt_id WHERE attempts.token_hash = $1 AND attempts.finished_at = 0
+		ORDER BY one_time_codes.sent_at DESC LIMIT 1`, w.cookie("signin"))
+	f.openLink = w.text(db, `SELECT purpose FROM email_links WHERE email = $1 AND used_at = 0`, w.email)
 	return f
 }
 
@@ -140,7 +140,7 @@ func (w *walk) text(db *sql.DB, query string, args ...any) (s string) {
 func (w *walk) delivered(db *sql.DB) {
 	w.t.Helper()
 	sends := w.mail.sends()
-	rows, err := db.QueryContext(w.t.Context(), `SELECT id, state FROM messages`)
+	rows, err := db.QueryContext(w.t.Context(), `SELECT id, state FROM outbox_messages`)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -50,10 +50,10 @@ func TestCrashChild(t *testing.T) {
 	if err := json.Unmarshal([]byte(text), &o); err != nil {
 		t.Fatal(err)
 	}
-	f := &fuse{only: o.Only}
+	f := &crashPoints{only: o.Only}
 	f.left.Store(o.Kill)
 	sqlite.RegisterConnectionHook(f.hook)
-	c := &child{fuse: f}
+	c := &child{points: f}
 	c.ahead.Store(int64(o.Ahead))
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -70,19 +70,19 @@ func TestCrashChild(t *testing.T) {
 		}
 	}
 	fmt.Printf("ready %s\n", listener.Addr())
-	door := &http.Server{Handler: c.door(server)}
-	go door.Serve(listener)
+	web := &http.Server{Handler: c.handler(server)}
+	go web.Serve(listener)
 	// The parent closes the pipe to end us, and its own death closes it too.
 	_, _ = io.Copy(io.Discard, os.Stdin)
-	if err := errors.Join(door.Close(), server.Close()); err != nil {
+	if err := errors.Join(web.Close(), server.Close()); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// child is a server with a fuse and a clock that its parent turns.
+// child is a server that dies at one of its crash points, and whose clock its parent advances.
 type child struct {
-	fuse  *fuse
-	ahead atomic.Int64
+	points *crashPoints
+	ahead  atomic.Int64
 }
 
 func (c *child) options(o order, public string) twostep.Options {
@@ -94,10 +94,10 @@ func (c *child) options(o order, public string) twostep.Options {
 		Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 		Send: map[delivery.Channel]delivery.Send{
 			delivery.Email: func(ctx context.Context, m delivery.Message) error {
-				c.fuse.pass(beforeSend)
+				c.points.reach(beforeSend)
 				err := smtp.Send(ctx, m)
 				if err == nil {
-					c.fuse.pass(accepted)
+					c.points.reach(accepted)
 				}
 				return err
 			},
@@ -105,12 +105,12 @@ func (c *child) options(o order, public string) twostep.Options {
 	}
 }
 
-// door adds what only the parent uses.
-func (c *child) door(pages http.Handler) http.Handler {
+// handler adds what only the parent uses.
+func (c *child) handler(pages http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /crash/arm", func(_ http.ResponseWriter, r *http.Request) {
 		n, _ := strconv.ParseInt(r.FormValue("n"), 10, 64)
-		c.fuse.left.Store(n)
+		c.points.left.Store(n)
 	})
 	mux.HandleFunc("POST /crash/turn", func(_ http.ResponseWriter, r *http.Request) {
 		by, _ := time.ParseDuration(r.FormValue("by"))
@@ -118,32 +118,32 @@ func (c *child) door(pages http.Handler) http.Handler {
 	})
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost {
-			w = &fusedWriter{ResponseWriter: w, before: func() { c.fuse.pass("answer to " + r.URL.Path) }}
+			w = &crashingWriter{ResponseWriter: w, before: func() { c.points.reach("answer to " + r.URL.Path) }}
 		}
 		pages.ServeHTTP(w, r)
 	})
 	return mux
 }
 
-// fusedWriter calls before when the answer to a request is about to leave: whatever the
+// crashingWriter calls before when the answer to a request is about to leave: whatever the
 // request did is committed, and the browser does not know yet.
-type fusedWriter struct {
+type crashingWriter struct {
 	http.ResponseWriter
 	once   sync.Once
 	before func()
 }
 
-func (w *fusedWriter) WriteHeader(status int) {
+func (w *crashingWriter) WriteHeader(status int) {
 	w.once.Do(w.before)
 	w.ResponseWriter.WriteHeader(status)
 }
 
-func (w *fusedWriter) Write(b []byte) (int, error) {
+func (w *crashingWriter) Write(b []byte) (int, error) {
 	w.once.Do(w.before)
 	return w.ResponseWriter.Write(b)
 }
 
-func (w *fusedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+func (w *crashingWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // The points around a mail.
 const (
@@ -151,13 +151,13 @@ const (
 	accepted   = "mail accepted, not written down"
 )
 
-// fuse counts the points at which a process may die, and lets it die at one of them.
-type fuse struct {
+// crashPoints counts the points at which a process may die, and kills it at one of them.
+type crashPoints struct {
 	only string
 	left atomic.Int64 // points to live for; nothing happens unless it comes to be 0
 }
 
-func (f *fuse) pass(point string) {
+func (f *crashPoints) reach(point string) {
 	if f.only != "" && f.only != point || f.left.Add(-1) != 0 {
 		return
 	}
@@ -167,9 +167,9 @@ func (f *fuse) pass(point string) {
 }
 
 // hook makes every row that is written, every statement of a migration, the moment
-// before a commit and the next statement after it points of the fuse. A connection is
+// before a commit and the next statement after it crash points. A connection is
 // used by one goroutine at a time, so what is known of it needs no lock.
-func (f *fuse) hook(conn sqlite.ExecQuerierContext, _ string) error {
+func (f *crashPoints) hook(conn sqlite.ExecQuerierContext, _ string) error {
 	hooks, ok := conn.(sqlite.HookRegisterer)
 	guard, also := conn.(sqlite.AuthorizerRegisterer)
 	if !ok || !also {
@@ -177,12 +177,12 @@ func (f *fuse) hook(conn sqlite.ExecQuerierContext, _ string) error {
 	}
 	var wrote, committed bool
 	hooks.RegisterPreUpdateHook(func(d sqlite.SQLitePreUpdateData) {
-		f.pass(operations[d.Op] + " " + d.TableName)
+		f.reach(operations[d.Op] + " " + d.TableName)
 		wrote = true
 	})
 	hooks.RegisterCommitHook(func() int32 {
 		if wrote {
-			f.pass("before a commit")
+			f.reach("before a commit")
 		}
 		committed, wrote = wrote, false
 		return 0
@@ -191,10 +191,10 @@ func (f *fuse) hook(conn sqlite.ExecQuerierContext, _ string) error {
 	return guard.RegisterAuthorizer(func(action sqlite.AuthorizerActionCode, name, _, _, _ string) sqlite.AuthorizerReturnCode {
 		if committed {
 			committed = false
-			f.pass("after a commit")
+			f.reach("after a commit")
 		}
 		if action == sqlite.AuthCreateTable || action == sqlite.AuthCreateIndex {
-			f.pass("create " + name)
+			f.reach("create " + name)
 			wrote = true
 		}
 		return sqlite.AuthorizerOK

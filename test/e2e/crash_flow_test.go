@@ -48,7 +48,7 @@ func (w *walk) enter() error {
 	if err := w.step(http.StatusSeeOther, "/signin", "email", w.email, "password", w.password); err != nil {
 		return err
 	}
-	w.acked["sign-in"] = claim{`SELECT count(*) FROM signins WHERE token = $1`, []any{w.cookie("signin")}, 1}
+	w.acked["sign-in"] = claim{`SELECT count(*) FROM attempts WHERE token_hash = $1`, []any{w.cookie("signin")}, 1}
 	return nil
 }
 
@@ -62,8 +62,8 @@ func (w *walk) guessWrong() error {
 		return err
 	}
 	w.tries++
-	w.acked["tries"] = claim{`SELECT count(*) FROM challenges JOIN signins ON signins.id = challenges.signin
-		WHERE signins.token = $1 AND challenges.tries >= $2`, []any{w.cookie("signin"), w.tries}, 1}
+	w.acked["tries"] = claim{`SELECT count(*) FROM challenges JOIN attempts ON attempts.id = challenges.attempt_id
+		WHERE attempts.token_hash = $1 AND challenges.guesses >= $2`, []any{w.cookie("signin"), w.tries}, 1}
 	return nil
 }
 
@@ -88,8 +88,8 @@ func (w *walk) resend() error {
 	if err := w.step(http.StatusSeeOther, "/signin/code"); err != nil {
 		return err
 	}
-	w.acked["second code"] = claim{`SELECT count(*) FROM challenges JOIN signins ON signins.id = challenges.signin
-		WHERE signins.token = $1 AND challenges.sends = 2`, []any{w.cookie("signin")}, 1}
+	w.acked["second code"] = claim{`SELECT count(*) FROM challenges JOIN attempts ON attempts.id = challenges.attempt_id
+		WHERE attempts.token_hash = $1 AND challenges.messages_sent = 2`, []any{w.cookie("signin")}, 1}
 	return nil
 }
 
@@ -113,8 +113,8 @@ func (w *walk) verify(code string) error {
 
 // session claims that the session of the cookie is live, or is not there.
 func (w *walk) session(want int) claim {
-	return claim{`SELECT count(*) FROM sessions JOIN accounts ON accounts.id = sessions.account AND accounts.epoch = sessions.epoch
-		WHERE sessions.token = $1`, []any{w.cookie("session")}, want}
+	return claim{`SELECT count(*) FROM sessions JOIN accounts ON accounts.id = sessions.account_id AND accounts.epoch = sessions.epoch
+		WHERE sessions.token_hash = $1`, []any{w.cookie("session")}, want}
 }
 
 func (w *walk) settings() error { return w.page("/settings") }
@@ -164,7 +164,7 @@ func (w *walk) forgot() error {
 }
 
 func (w *walk) linked(purpose string) claim {
-	return claim{`SELECT count(*) FROM links WHERE email = $1 AND purpose = $2`, []any{w.email, purpose}, 1}
+	return claim{`SELECT count(*) FROM email_links WHERE email = $1 AND purpose = $2`, []any{w.email, purpose}, 1}
 }
 
 func (w *walk) reset() error {

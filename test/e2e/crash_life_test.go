@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// startLimit is what SECURITY.md promises for a start after a crash, without repair (FLT-001).
+// startLimit is what SECURITY.md promises for a start after a crash, without repair.
 const startLimit = 5 * time.Second
 
 // life is one process of the server, from its start to its end.
@@ -24,7 +24,7 @@ type life struct {
 	url   string        // "" if it died before it listened
 	took  time.Duration // from start to listening
 	over  context.Context
-	died  string // the point of the fuse, once over
+	died  string // the crash point, once over
 	end   io.Closer
 	cmd   *exec.Cmd
 	said  bytes.Buffer // its log, once over

@@ -5,11 +5,12 @@ import (
 	"testing"
 
 	"twostep.example/twostep/internal/store"
+	"twostep.example/twostep/internal/store/storetest"
 	"twostep.example/twostep/test/e2e/live"
 )
 
 // A server that is killed between "accepted by the mail server" and "written down" sends
-// the mail once more, and never a third time, even if it is killed there again (FLT-054).
+// the mail once more, and never a third time, even if it is killed there again.
 func TestCrashOutbox(t *testing.T) {
 	for _, c := range []struct {
 		name  string
@@ -24,7 +25,7 @@ func TestCrashOutbox(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			w := newWalk(t, t.TempDir())
+			w := newWalk(t, storetest.TempDir(t))
 			w.add = true
 			for i, point := range c.kills {
 				o := w.order()
@@ -48,7 +49,7 @@ func TestCrashOutbox(t *testing.T) {
 					t.Errorf("%s: accepted %d times, want %d", id, n, c.sends)
 				}
 			}
-			if n := w.count(db, `SELECT count(*) FROM messages WHERE state = $1`, c.state); n != 1 {
+			if n := w.count(db, `SELECT count(*) FROM outbox_messages WHERE state = $1`, c.state); n != 1 {
 				t.Errorf("%d messages are %s, want 1", n, c.state)
 			}
 			w.finishAfter(c.sends)

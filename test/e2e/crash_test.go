@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -15,24 +14,22 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"twostep.example/twostep/internal/store/storetest"
 )
 
 const (
 	// minKills is how many times TestCrash kills at least.
 	minKills = 200
-	// minPoints is a floor for the points it finds, so that a driver without its hooks,
+	// minPoints is the least number of points it must find, so that a driver without its hooks,
 	// or a flow that ends early, does not pass for a server without faults.
 	minPoints = 120
 )
 
 // A server that is killed at any write point of any act of a person leaves no half
 // state and loses nothing that it has acknowledged; the next server starts quickly and
-// lets the person go on; every mail is accepted once or twice (FLT-001, -002, -003, REL-012).
+// lets the person go on; every mail is accepted once or twice.
 func TestCrash(t *testing.T) {
-	if raced {
-		unraced(t)
-		return
-	}
 	k := &kills{points: map[string]int{}, took: map[string]time.Duration{}}
 	k.prepare(t)
 	t.Run("every point", func(t *testing.T) {
@@ -58,26 +55,6 @@ func TestCrash(t *testing.T) {
 	}
 }
 
-// unraced runs TestCrash in a binary without the race detector. Nobody would hear what it
-// has to say about a process that is killed, and it makes SQLite so slow that 200 kills
-// take minutes.
-func unraced(t *testing.T) {
-	binary := filepath.Join(t.TempDir(), "e2e.test")
-	if said, err := exec.CommandContext(t.Context(), "go", "test", "-c", "-o", binary, ".").CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, said)
-	}
-	said, err := exec.CommandContext(t.Context(), binary, "-test.run=^TestCrash$", "-test.v").CombinedOutput()
-	for line := range strings.Lines(string(said)) {
-		// Of hundreds of subtests only what they complain of.
-		if err != nil || strings.Contains(line, "crash_test.go:") {
-			t.Log(strings.TrimSuffix(line, "\n"))
-		}
-	}
-	if err != nil {
-		t.Error(err)
-	}
-}
-
 // kills keeps the accounts, and what every walk begins with.
 type kills struct {
 	folder  string          // a server's data after a good first day: Anna's account and a session of hers
@@ -100,7 +77,7 @@ func (k *kills) flows() []flow {
 
 func (k *kills) prepare(t *testing.T) {
 	t.Helper()
-	w := newWalk(t, t.TempDir())
+	w := newWalk(t, storetest.TempDir(t))
 	w.add = true
 	w.start()
 	k.took[firstStart] = w.life.took
@@ -120,7 +97,7 @@ func (k *kills) prepare(t *testing.T) {
 // walk begins a walk of the flow in a folder of its own.
 func (k *kills) walk(t *testing.T, f flow) *walk {
 	t.Helper()
-	w := newWalk(t, t.TempDir())
+	w := newWalk(t, storetest.TempDir(t))
 	if f.name == firstStart {
 		w.add = true
 		return w
@@ -190,7 +167,7 @@ func (w *walk) disturbed(f flow, n int, k *kills) bool {
 	return false
 }
 
-// died insists that a server that is over was killed by its fuse.
+// died insists that a server that is over was killed at a crash point.
 func (w *walk) died() bool {
 	w.t.Helper()
 	w.life.await()

@@ -205,7 +205,7 @@ func (w *walk) quiet(db *sql.DB) error {
 	w.t.Helper()
 	late := time.After(20 * time.Second)
 	for look := time.NewTicker(2 * time.Millisecond); ; {
-		if w.count(db, `SELECT count(*) FROM messages WHERE state = 'waiting'`) == 0 {
+		if w.count(db, `SELECT count(*) FROM outbox_messages WHERE state = 'waiting'`) == 0 {
 			look.Stop()
 			return nil
 		}

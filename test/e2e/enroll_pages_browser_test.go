@@ -19,7 +19,7 @@ func withEverything(texts chan<- delivery.Message) live.Setup {
 		withApp(o)
 		o.Methods = append(o.Methods, sms.Method{})
 		o.Methods = append(o.Methods, given...)
-		withPaper(o)
+		withRecoveryCodes(o)
 		o.Send[delivery.SMS] = func(_ context.Context, m delivery.Message) error {
 			texts <- m
 			return nil
@@ -111,7 +111,7 @@ func numberStory(b *tab, show func(string)) {
 	show("verify-other")
 }
 
-func paperStory(b *tab, show func(string)) {
+func recoveryStory(b *tab, show func(string)) {
 	s, _ := everything(b)
 	b.open("/settings/2step/recovery")
 	if b.look.noScript {
@@ -141,7 +141,7 @@ func paperStory(b *tab, show func(string)) {
 	show("confirm-verify")
 	b.click("Use another way")
 	show("confirm-method")
-	b.click(byPaper)
+	b.click(byRecoveryCode)
 	b.at("/signin/verify")
 	show("confirm-recovery")
 }

@@ -24,10 +24,10 @@ func startLocal(t *testing.T) (url string) {
 	var ahead atomic.Int64
 	now := func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
 	inbox := &delivery.Inbox{Dir: filepath.Join(dir, "inbox"), Now: now}
-	door := httptest.NewServer(nil)
-	t.Cleanup(door.Close)
+	web := httptest.NewServer(nil)
+	t.Cleanup(web.Close)
 	s, err := twostep.New(t.Context(), twostep.Options{
-		Database: filepath.Join(dir, "twostep.db"), KeyFile: filepath.Join(dir, "keys"), PublicURL: door.URL, Site: "Example",
+		Database: filepath.Join(dir, "twostep.db"), KeyFile: filepath.Join(dir, "keys"), PublicURL: web.URL, Site: "Example",
 		Methods: []factor.Method{email.Method{}},
 		Send:    map[delivery.Channel]delivery.Send{delivery.Email: inbox.Send},
 		Now:     now, Log: slog.New(slog.DiscardHandler),
@@ -36,9 +36,9 @@ func startLocal(t *testing.T) (url string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	door.Config.Handler = s
+	web.Config.Handler = s
 	t.Cleanup(func() {
-		door.Close()
+		web.Close()
 		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
@@ -47,7 +47,7 @@ func startLocal(t *testing.T) (url string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return door.URL
+	return web.URL
 }
 
 // On this machine alone, with no mail server: the code is read on the inbox page in a

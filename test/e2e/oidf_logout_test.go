@@ -153,8 +153,8 @@ func endSession(p *play) {
 	}
 }
 
-// farewell is where the relying party sends somebody who wants to leave, changed by pairs.
-func (p *play) farewell(g got, pairs ...string) string {
+// logoutURL is where the relying party sends somebody who wants to leave, changed by pairs.
+func (p *play) logoutURL(g got, pairs ...string) string {
 	v := url.Values{"id_token_hint": {g.raw}, "post_logout_redirect_uri": {p.URL + "/bye"}, "state": {"the state"}}
 	for i := 0; i+1 < len(pairs); i += 2 {
 		if v.Set(pairs[i], pairs[i+1]); pairs[i+1] == "" {
@@ -167,7 +167,7 @@ func (p *play) farewell(g got, pairs ...string) string {
 // leaves goes to the server and comes back to the relying party, and nobody is in.
 func (p *play) leaves(g got, state string) {
 	p.t.Helper()
-	a := p.to(p.farewell(g, "state", state))
+	a := p.to(p.logoutURL(g, "state", state))
 	p.says(a, p.URL)
 	if a.Request.URL.Path != "/bye" || a.Request.URL.Query().Get("state") != state || len(a.Request.URL.Query()) != min(len(state), 1) {
 		p.t.Errorf("out at %s", a.Request.URL)
@@ -188,7 +188,7 @@ func (p *play) mayNot(pairs ...string) {
 
 func (p *play) mayNotAs(g got, pairs ...string) {
 	p.t.Helper()
-	p.stays(p.to(p.farewell(g, pairs...)), http.StatusBadRequest)
+	p.stays(p.to(p.logoutURL(g, pairs...)), http.StatusBadRequest)
 	p.silent(g, "prompt", "none")
 }
 
@@ -199,7 +199,7 @@ var logoutField = regexp.MustCompile(`<input type="hidden" name="([^"]+)" value=
 func (p *play) isOut(pairs ...string) {
 	p.t.Helper()
 	g := p.signs()
-	a := p.to(p.farewell(g, pairs...))
+	a := p.to(p.logoutURL(g, pairs...))
 	if a.Request.URL.Path == "/oauth2/logout" {
 		p.stays(a, http.StatusOK)
 		a = p.confirmed(a)
@@ -264,7 +264,7 @@ func backChannel(p *play) {
 		p.t.Errorf("more than a logout token is told: %v", form)
 	}
 	said := p.verified(form.Get("logout_token"))
-	p.stays(p.to(p.farewell(got{raw: form.Get("logout_token")})), http.StatusBadRequest) // it is no ID token
+	p.stays(p.to(p.logoutURL(got{raw: form.Get("logout_token")})), http.StatusBadRequest) // it is no ID token
 	events, _ := said["events"].(map[string]any)
 	event, is := events["http://schemas.openid.net/event/backchannel-logout"].(map[string]any)
 	now, issued := p.s.Now().Unix(), got{id: said}

@@ -17,48 +17,48 @@ import (
 	"twostep.example/twostep/test/e2e/live"
 )
 
-func withPaper(o *twostep.Options) { o.Methods = append(o.Methods, recovery.New()) }
+func withRecoveryCodes(o *twostep.Options) { o.Methods = append(o.Methods, recovery.New()) }
 
-const byPaper = "Recovery code\nUse one of your recovery codes"
+const byRecoveryCode = "Recovery code\nUse one of your recovery codes"
 
-var paperCode = regexp.MustCompile(`^[0-9A-Z]{5}-[0-9A-Z]{4}-[0-9A-Z]{4}$`)
+var recoveryCodeText = regexp.MustCompile(`^[0-9A-Z]{5}-[0-9A-Z]{4}-[0-9A-Z]{4}$`)
 
 // Somebody makes ten codes, downloads them, says so, never sees them again, and comes in with
 // one of them, once.
-func TestEnrollPaper(t *testing.T) {
+func TestEnrollRecoveryCodes(t *testing.T) {
 	t.Parallel()
 	for _, l := range []look{dark, plain} {
 		t.Run(l.name, func(t *testing.T) {
 			t.Parallel()
-			s := live.Start(t, "", withPaper)
+			s := live.Start(t, "", withRecoveryCodes)
 			b := browse(t, s.URL, l)
 			b.signIn(s)
 			codes := b.makeCodes()
 			b.signOut()
 			b.credentials(live.AnnaEmail, live.AnnaPassword)
-			b.at("/signin/verify") // paper is never offered by itself
+			b.at("/signin/verify") // recovery codes are never offered first
 			b.click("Use another way")
-			b.offers(byMail, byPaper)
-			b.click(byPaper)
-			b.paper(codes[3])
+			b.offers(byMail, byRecoveryCode)
+			b.click(byRecoveryCode)
+			b.recoveryCode(codes[3])
 			b.at("/settings")
 			b.sees("9 codes left")
 			b.signOut()
 			b.credentials(live.AnnaEmail, live.AnnaPassword)
 			b.click("Use another way")
-			b.offers(byMail, byPaper)
-			b.click(byPaper)
-			b.paper(codes[3])
+			b.offers(byMail, byRecoveryCode)
+			b.click(byRecoveryCode)
+			b.recoveryCode(codes[3])
 			b.sees(incorrect)
-			b.paper(strings.ToLower(strings.ReplaceAll(codes[4], "-", " ")))
+			b.recoveryCode(strings.ToLower(strings.ReplaceAll(codes[4], "-", " ")))
 			b.at("/settings")
 			b.sees("8 codes left")
 		})
 	}
 }
 
-// paper enters a recovery code.
-func (b *tab) paper(code string) {
+// recoveryCode enters a recovery code.
+func (b *tab) recoveryCode(code string) {
 	b.t.Helper()
 	b.at("/signin/verify")
 	b.enter("code", code)
@@ -75,7 +75,7 @@ func (b *tab) makeCodes() []string {
 	b.sees("I have saved them")
 	b.fits()
 	codes := value[[]string](b, `[...document.querySelectorAll("#codes li")].map(li => li.innerText.trim())`)
-	if len(codes) != 10 || slices.ContainsFunc(codes, func(code string) bool { return !paperCode.MatchString(code) }) {
+	if len(codes) != 10 || slices.ContainsFunc(codes, func(code string) bool { return !recoveryCodeText.MatchString(code) }) {
 		b.t.Fatalf("the codes: %q", codes)
 	}
 	status, file := b.fetch(value[string](b, `document.querySelector("a[download]").getAttribute("href")`))

@@ -17,7 +17,7 @@ import (
 	"twostep.example/twostep/test/e2e/live"
 )
 
-// tab is one tab of a real browser, and the hands and eyes of whoever sits before it.
+// tab is one tab of a real browser.
 type tab struct {
 	t    *testing.T
 	ctx  context.Context

@@ -170,7 +170,7 @@ func TestBrowserTrust(t *testing.T) {
 // and without JavaScript, and with a recovery code there is none.
 func TestBrowserTick(t *testing.T) {
 	t.Parallel()
-	s := live.Start(t, "", withPaper)
+	s := live.Start(t, "", withRecoveryCodes)
 	setup := browse(t, s.URL, light)
 	setup.signIn(s)
 	setup.makeCodes()
@@ -204,7 +204,7 @@ func TestBrowserTick(t *testing.T) {
 			ticked("after a new code", true)
 			b.click("Use another way")
 			b.at("/signin/method")
-			b.click(byPaper)
+			b.click(byRecoveryCode)
 			if value[bool](b, `document.getElementById("trust") !== null`) {
 				t.Error("a recovery code makes trust")
 			}

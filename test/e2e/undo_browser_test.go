@@ -10,14 +10,14 @@ import (
 
 var undoLink = regexp.MustCompile(`/undo#(\S+)`)
 
-// undone changes Anna's address as a thief would, and opens the link in the mail that
+// undone changes Anna's address as an attacker would, and opens the link in the mail that
 // her old mailbox gets.
 func (b *tab) undone(s *live.Server) (token string) {
 	b.t.Helper()
 	b.signIn(s)
 	n := s.Mail.Len()
 	b.open("/settings/email")
-	b.enter("email", "thief@example.net")
+	b.enter("email", "attacker@example.net")
 	b.click("Send Code")
 	b.sees("@example.net")
 	b.code(s.Code(n))

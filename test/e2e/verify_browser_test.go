@@ -305,10 +305,10 @@ func TestBrowserLongerCode(t *testing.T) {
 func (b *tab) guessed(s *live.Server) (mail int) {
 	b.t.Helper()
 	for range 4 {
-		thief := s.Browser()
-		thief.Post("/signin", "email", live.AnnaEmail, "password", live.AnnaPassword)
+		attacker := s.Browser()
+		attacker.Post("/signin", "email", live.AnnaEmail, "password", live.AnnaPassword)
 		for range 5 {
-			thief.Post("/signin/verify", "code", "000000")
+			attacker.Post("/signin/verify", "code", "000000")
 		}
 	}
 	mail = s.Mail.Len()

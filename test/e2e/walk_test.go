@@ -63,11 +63,7 @@ func (w *walker) steps(path, page string) live.Answer {
 	w.t.Helper()
 	w.asked++
 	back := returnField.FindStringSubmatch(page)
-	n := w.s.Mail.Len()
-	if a := w.Post(path, "email", live.AnnaEmail, "password", live.AnnaPassword, "return_to", html.UnescapeString(back[1])); a.StatusCode != http.StatusSeeOther {
-		w.t.Fatalf("password: %d %s", a.StatusCode, a.Body)
-	}
-	return w.Post("/signin/verify", "code", w.s.Code(n))
+	return w.BothSteps(path, "email", live.AnnaEmail, "password", live.AnnaPassword, "return_to", html.UnescapeString(back[1]))
 }
 
 func (w *walker) send(method, address string, form url.Values) live.Answer {

@@ -14,7 +14,9 @@ import (
 
 	"twostep.example/twostep/factor"
 	"twostep.example/twostep/internal/account"
-	"twostep.example/twostep/internal/signin"
+	"twostep.example/twostep/internal/challenge"
+	"twostep.example/twostep/internal/ratelimit"
+	"twostep.example/twostep/internal/session"
 )
 
 // writing is asked before every row that SQLite writes, by a trigger: it is the one thing
@@ -155,8 +157,8 @@ func (w *world) call(what string, f func(ctx context.Context) error) (err error,
 }
 
 // expected are the errors that the contract of the engine names.
-var expected = []error{account.ErrCredentials, account.ErrWait, account.ErrLink, factor.ErrIncorrect, factor.ErrMalformed,
-	signin.ErrNoSignIn, signin.ErrNoSession, signin.ErrTooManyTries, signin.ErrLonger, signin.ErrUnknownMethod, signin.ErrStepUp}
+var expected = []error{account.ErrCredentials, ratelimit.ErrLimited, account.ErrLink, factor.ErrIncorrect, factor.ErrMalformed,
+	challenge.ErrNoAttempt, session.ErrNoSession, challenge.ErrTooManyGuesses, challenge.ErrLongCodeNeeded, challenge.ErrUnknownMethod, session.ErrStepUpRequired}
 
 // setRight is whoever sets the clock of the server right again, some time after it jumped.
 func (w *world) setRight(wait func(time.Duration)) {

@@ -6,12 +6,18 @@ import (
 	"testing"
 	"time"
 
-	"twostep.example/twostep/internal/limit"
+	"twostep.example/twostep/internal/odds"
 	"twostep.example/twostep/internal/signin"
 	"twostep.example/twostep/internal/store/storetest"
 )
 
-// Everything at once: owners of all kinds, thieves, guessers, floods, a stolen cookie, and
+// What goes wrong if a late answer is accepted.
+const (
+	afterEnd            = "an answer is accepted after its end"
+	afterPasswordChange = "an answer is accepted after the password was changed"
+)
+
+// Everything at once: owners of all kinds, attackers, guessers, floods, a stolen cookie, and
 // things that break.
 func TestMixed(t *testing.T) {
 	total := map[fault]int{}
@@ -30,7 +36,7 @@ func TestMixed(t *testing.T) {
 	}
 	t.Logf("%d sign-ins by both steps, %d by trust; right answers too late: %v; faults: %d bad writes, %d crashes, %d cancelled, %d jumps of the clock, %d lost answers, %d restarts",
 		in, trusted, late, total[badWrite], total[crash], total[cancelled], total[jump], total[lost], total[restart])
-	if *oneSeed == 0 && (in == 0 || trusted == 0 || late["INV-006"] == 0 || late["INV-007"] == 0) {
+	if *oneSeed == 0 && (in == 0 || trusted == 0 || late[afterPasswordChange] == 0 || late[afterEnd] == 0) {
 		t.Error("what should happen did not")
 	}
 }
@@ -65,10 +71,10 @@ func (w *world) mixed(d time.Duration) {
 	}
 	robbed := owners[0]
 	for i, method := range []string{"email", robbed.method} {
-		t := &thief{owner: robbed, method: method, from: 1000 + 100*i, networks: 1 + w.dice.IntN(6), every: day, relearns: 0.3}
+		t := &attacker{owner: robbed, method: method, from: 1000 + 100*i, networks: 1 + w.dice.IntN(6), every: day, relearns: 0.3}
 		w.enter(t.act)
 	}
-	flood := &thief{owner: owners[1], from: 3000, networks: 1 + w.dice.IntN(40), every: w.between(10*time.Minute, day)}
+	flood := &attacker{owner: owners[1], from: 3000, networks: 1 + w.dice.IntN(40), every: w.between(10*time.Minute, day)}
 	w.enter(flood.flood)
 	w.enter(func(wait func(time.Duration)) { w.guesser(owners[2], wait) })
 	w.enter(func(wait func(time.Duration)) {
@@ -116,26 +122,26 @@ func (o *owner) dawdle(wait func(time.Duration)) {
 		wait(o.between(day, 5*day))
 		b := &browser{agent: chrome, address: network(500_000 + n)}
 		entry, err, _ := o.begin(b, signin.Credentials{Email: o.email, Password: o.password})
-		if err != nil || entry.SignIn == "" {
+		if err != nil || entry.Attempt == "" {
 			continue
 		}
 		wait(time.Second)
-		p, err, _ := o.pending(b, entry.SignIn)
+		p, err, _ := o.pending(b, entry.Attempt)
 		if err == nil && p.Challenge == nil {
-			if err, _ := o.choose(b, entry.SignIn, o.method); err != nil {
+			if err, _ := o.choose(b, entry.Attempt, o.method); err != nil {
 				continue
 			}
-			p, err, _ = o.pending(b, entry.SignIn)
+			p, err, _ = o.pending(b, entry.Attempt)
 		}
 		if err != nil || p.Challenge == nil {
 			continue
 		}
-		typed, proof := o.answer(b, entry.SignIn, p, wait)
+		typed, proof := o.answer(b, entry.Attempt, p, wait)
 		if typed == "" {
 			continue
 		}
 		ahead := o.skew // a code lives by the clock by which it was sent
-		said := "INV-007: an answer is accepted a quarter of an hour late"
+		said := afterEnd
 		if o.chance(0.5) {
 			other, old := &browser{agent: firefox, address: network(1)}, o.password
 			v := o.signIn(other, wait)
@@ -145,12 +151,12 @@ func (o *owner) dawdle(wait func(time.Duration)) {
 			if o.changePassword(other, v.session, fmt.Sprintf("correct horse late %d of %s", n, o.email)); o.password == old {
 				continue
 			}
-			said = "INV-006: an answer is accepted after the password was changed"
+			said = afterPasswordChange
 		} else {
 			wait(15*time.Minute + o.between(time.Second, 10*time.Minute))
 		}
-		o.book.late[said[:7]]++
-		if _, err, _ := o.verify(b, entry.SignIn, typed, proof); err == nil && o.skew == 0 && ahead == 0 {
+		o.book.late[said]++
+		if _, err, _ := o.verify(b, entry.Attempt, typed, proof); err == nil && o.skew == 0 && ahead == 0 {
 			o.Error(said)
 		}
 	}
@@ -171,13 +177,13 @@ func (o *owner) told() bool {
 func (o *owner) robbery(from *browser) func(wait func(time.Duration)) {
 	cookie := from.cookie
 	return func(wait func(time.Duration)) {
-		t := &thief{owner: o, method: o.method, password: o.password}
+		t := &attacker{owner: o, method: o.method, password: o.password}
 		for range 5 {
 			wait(o.between(time.Minute, 2*day))
 			b := &browser{agent: from.agent, address: network(400_000), cookie: cookie}
 			t.password = o.password
 			t.visit(b, wait)
 		}
-		wait(limit.Year)
+		wait(odds.Year)
 	}
 }

@@ -15,7 +15,11 @@ import (
 
 	"twostep.example/twostep/factor"
 	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/challenge"
+	"twostep.example/twostep/internal/origin"
+	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/seal"
+	"twostep.example/twostep/internal/session"
 	"twostep.example/twostep/internal/signin"
 )
 
@@ -31,8 +35,8 @@ type browser struct {
 	cookie  string
 }
 
-func (b *browser) from() account.From {
-	return account.From{Address: b.address, UserAgent: b.agent, Language: "en", Device: b.cookie}
+func (b *browser) from() origin.Origin {
+	return origin.Origin{Address: b.address, UserAgent: b.agent, Language: "en", DeviceToken: b.cookie}
 }
 
 // network is the n-th of all networks.
@@ -59,11 +63,11 @@ func (p phone) code(step int64) string {
 }
 
 // begin gives a password.
-func (w *world) begin(b *browser, c signin.Credentials) (entry signin.Entry, err error, struck bool) {
+func (w *world) begin(b *browser, c signin.Credentials) (entry session.Cookies, err error, struck bool) {
 	w.Helper()
 	w.book.asked.from = b.from()
 	err, struck = w.call("begin", func(ctx context.Context) (err error) {
-		entry, err = w.Begin(ctx, c, b.from())
+		entry, err = w.SignIns.Start(ctx, c, b.from())
 		return err
 	})
 	if err == nil && entry.Device != "" {
@@ -73,11 +77,15 @@ func (w *world) begin(b *browser, c signin.Credentials) (entry signin.Entry, err
 }
 
 // verify gives an answer. The proof is what may never be used again.
-func (w *world) verify(b *browser, token, typed, proof string) (entry signin.Entry, err error, struck bool) {
+func (w *world) verify(b *browser, token, typed, proof string) (entry session.Cookies, err error, struck bool) {
 	w.Helper()
 	w.book.asked.from, w.book.asked.signIn, w.book.asked.proof = b.from(), token, proof
 	err, struck = w.call("verify", func(ctx context.Context) (err error) {
-		entry, err = w.Verify(ctx, token, url.Values{"code": {typed}}, b.from())
+		a, err := w.Challenges.Load(ctx, token, b.from())
+		if err != nil {
+			return err
+		}
+		entry, err = a.Verify(ctx, url.Values{"code": {typed}})
 		if err == nil {
 			w.learn(b, token, entry)
 		}
@@ -90,7 +98,7 @@ func (w *world) verify(b *browser, token, typed, proof string) (entry signin.Ent
 }
 
 // learn notes what a full proof has made of a browser.
-func (w *world) learn(b *browser, token string, entry signin.Entry) {
+func (w *world) learn(b *browser, token string, entry session.Cookies) {
 	cookie := b.cookie
 	if entry.Device != "" {
 		cookie = entry.Device
@@ -98,7 +106,7 @@ func (w *world) learn(b *browser, token string, entry signin.Entry) {
 	series, _, _ := seal.SplitDevice(cookie)
 	var g grant
 	var ticked bool
-	if !w.query(`SELECT s.account, s.trust, a.epoch FROM signins s JOIN accounts a ON a.id = s.account WHERE s.token = $1`, []any{seal.Hash(token)}, &g.account, &ticked, &g.epoch) {
+	if !w.query(`SELECT s.account_id, s.trust_requested, a.epoch FROM attempts s JOIN accounts a ON a.id = s.account_id WHERE s.token_hash = $1`, []any{seal.Hash(token)}, &g.account, &ticked, &g.epoch) {
 		return
 	}
 	w.book.known[series+g.account] = true
@@ -108,11 +116,15 @@ func (w *world) learn(b *browser, token string, entry signin.Entry) {
 	}
 }
 
-func (w *world) pending(b *browser, token string) (p signin.Pending, err error, struck bool) {
+func (w *world) pending(b *browser, token string) (p challenge.State, err error, struck bool) {
 	w.Helper()
 	err, struck = w.call("pending", func(ctx context.Context) (err error) {
-		p, err = w.Pending(ctx, token, b.from())
-		return err
+		a, err := w.Challenges.Load(ctx, token, b.from())
+		if err != nil {
+			return err
+		}
+		p = a.State
+		return nil
 	})
 	return p, err, struck
 }
@@ -120,13 +132,25 @@ func (w *world) pending(b *browser, token string) (p signin.Pending, err error, 
 func (w *world) choose(b *browser, token, method string) (error, bool) {
 	w.Helper()
 	w.book.asked.signIn = token
-	return w.call("choose", func(ctx context.Context) error { return w.Choose(ctx, token, method, b.from()) })
+	return w.call("choose", func(ctx context.Context) error {
+		a, err := w.Challenges.Load(ctx, token, b.from())
+		if err != nil {
+			return err
+		}
+		return a.Choose(ctx, method)
+	})
 }
 
 func (w *world) resend(b *browser, token string) (error, bool) {
 	w.Helper()
 	w.book.asked.signIn = token
-	return w.call("resend", func(ctx context.Context) error { return w.Resend(ctx, token, b.from()) })
+	return w.call("resend", func(ctx context.Context) error {
+		a, err := w.Challenges.Load(ctx, token, b.from())
+		if err != nil {
+			return err
+		}
+		return a.Resend(ctx)
+	})
 }
 
 // owner is somebody with an account.
@@ -155,7 +179,7 @@ type visit struct {
 func (w *world) addOwner(name, method string) *owner {
 	w.Helper()
 	o := &owner{world: w, email: name + "@example.com", password: "correct horse " + name, method: method}
-	if err := w.AddAccount(context.Background(), account.NewAccount{Email: o.email, Name: "Anna", Password: o.password}); err != nil {
+	if err := w.Accounts.Create(context.Background(), account.NewAccount{Email: o.email, Name: "Anna", Password: o.password}); err != nil {
 		w.Fatal(err)
 	}
 	a, err := w.db.AccountByEmail(context.Background(), o.email)
@@ -176,14 +200,14 @@ func (w *world) addOwner(name, method string) *owner {
 func (o *owner) enroll(session string) {
 	o.Helper()
 	ctx, from := context.Background(), (&browser{agent: firefox, address: network(1)}).from()
-	who, err := o.Session(ctx, session)
+	who, err := o.Sessions.Get(ctx, session)
 	if err != nil {
 		o.Fatal(err)
 	}
-	if err := o.Enroll(ctx, who, "totp", url.Values{}, from); err != nil {
+	if err := o.Enrollments.Start(ctx, who, "totp", url.Values{}, from); err != nil {
 		o.Fatal(err)
 	}
-	d, err := o.Draft(ctx, who, "totp", from)
+	d, err := o.Enrollments.Pending(ctx, who, "totp", from)
 	if err != nil {
 		o.Fatal(err)
 	}
@@ -196,7 +220,7 @@ func (o *owner) enroll(session string) {
 	}
 	o.book.asked.carries = true
 	if err, _ := o.call("enroll", func(ctx context.Context) error {
-		_, err := o.Confirm(ctx, who, "totp", url.Values{"code": {o.phone.code(o.phone.step(o.now))}}, from)
+		_, err := o.Enrollments.Confirm(ctx, who, "totp", url.Values{"code": {o.phone.code(o.phone.step(o.now))}}, from)
 		return err
 	}); err != nil {
 		o.Fatal(err)
@@ -221,7 +245,7 @@ func (o *owner) signIn(b *browser, wait func(time.Duration)) (v visit) {
 			return v
 		}
 		wait(o.between(time.Second, 5*time.Second))
-		if again := o.prove(b, entry.SignIn, &v, wait); !again {
+		if again := o.prove(b, entry.Attempt, &v, wait); !again {
 			return v
 		}
 		wait(o.between(time.Second, time.Minute))
@@ -239,10 +263,10 @@ func (o *owner) prove(b *browser, token string, v *visit, wait func(time.Duratio
 		case err != nil && struck:
 			wait(5 * time.Second)
 			continue
-		case err != nil, signin.Next(p, o.clock()) == signin.StepPassword:
+		case err != nil, challenge.Next(p, o.clock()) == challenge.StepPassword:
 			return true
 		case p.Challenge == nil:
-			if err, _ := o.choose(b, token, o.method); errors.Is(err, account.ErrWait) {
+			if err, _ := o.choose(b, token, o.method); errors.Is(err, ratelimit.ErrLimited) {
 				v.refused = "choose: no mail may be sent"
 				return false
 			}
@@ -254,13 +278,20 @@ func (o *owner) prove(b *browser, token string, v *visit, wait func(time.Duratio
 			v.refused = "no code has come"
 			return true
 		}
-		v.refused, v.hard = "", v.hard || p.Challenge.Hard
+		v.refused, v.hard = "", v.hard || p.Challenge.LongCode
 		right := !o.chance(o.typos)
 		if !right {
 			typed = wrong(typed)
 		}
 		if o.trusts {
-			o.call("tick", func(ctx context.Context) error { return o.Tick(ctx, token, true) })
+			o.call("tick", func(ctx context.Context) error {
+				a, err := o.Challenges.Load(ctx, token, b.from())
+				if err != nil {
+					return err
+				}
+				a.SetTrust(true)
+				return a.Save(ctx)
+			})
 		}
 		if done, again := o.give(b, token, typed, proof, right, v, wait); done {
 			return again
@@ -275,7 +306,7 @@ func (o *owner) give(b *browser, token, typed, proof string, right bool, v *visi
 	o.Helper()
 	for {
 		entry, err, struck := o.verify(b, token, typed, proof)
-		var later *account.WaitError
+		var later *ratelimit.LimitedError
 		switch {
 		case err == nil && !right:
 			o.Errorf("a wrong code is accepted")
@@ -289,13 +320,13 @@ func (o *owner) give(b *browser, token, typed, proof string, right bool, v *visi
 			return false, false
 		case errors.As(err, &later):
 			o.waits++
-			d := later.Until.Sub(o.clock())
+			d := later.RetryAt.Sub(o.clock())
 			if d > 2*time.Minute {
 				v.refused = "verify: wait for " + d.String()
 				return true, false
 			}
 			wait(d)
-		case errors.Is(err, signin.ErrTooManyTries):
+		case errors.Is(err, challenge.ErrTooManyGuesses):
 			return true, true
 		case errors.Is(err, factor.ErrIncorrect):
 			if v.refused = ""; right {
@@ -320,28 +351,28 @@ func (o *owner) replay(b *browser, token, typed, proof string) {
 		return
 	}
 	if _, err, _ := o.verify(b, token, typed, proof); err == nil {
-		o.Errorf("INV-002: %s is accepted again, in the same sign-in", proof)
+		o.Errorf("%s is accepted again, in the same sign-in", proof)
 	}
-	thief := &browser{agent: b.agent, address: network(99_999)}
-	entry, err, _ := o.begin(thief, signin.Credentials{Email: o.email, Password: o.password})
-	if err != nil || entry.SignIn == "" {
+	attacker := &browser{agent: b.agent, address: network(99_999)}
+	entry, err, _ := o.begin(attacker, signin.Credentials{Email: o.email, Password: o.password})
+	if err != nil || entry.Attempt == "" {
 		return
 	}
-	if p, err, _ := o.pending(thief, entry.SignIn); err != nil || p.Challenge == nil {
-		if err, _ := o.choose(thief, entry.SignIn, o.method); err != nil {
+	if p, err, _ := o.pending(attacker, entry.Attempt); err != nil || p.Challenge == nil {
+		if err, _ := o.choose(attacker, entry.Attempt, o.method); err != nil {
 			return
 		}
 	}
-	if _, err, _ := o.verify(thief, entry.SignIn, typed, proof); err == nil {
-		o.Errorf("INV-002: %s is accepted again", proof)
+	if _, err, _ := o.verify(attacker, entry.Attempt, typed, proof); err == nil {
+		o.Errorf("%s is accepted again", proof)
 	}
 }
 
 // answer reads a code from the phone or from the mailbox, when it has come.
-func (o *owner) answer(b *browser, token string, p signin.Pending, wait func(time.Duration)) (typed, proof string) {
+func (o *owner) answer(b *browser, token string, p challenge.State, wait func(time.Duration)) (typed, proof string) {
 	o.Helper()
 	if p.Challenge.Method == "totp" {
-		return o.fromPhone(p.Challenge.Hard, wait)
+		return o.fromPhone(p.Challenge.LongCode, wait)
 	}
 	for range 4 {
 		wait(o.between(5*time.Second, 40*time.Second))
@@ -349,14 +380,14 @@ func (o *owner) answer(b *browser, token string, p signin.Pending, wait func(tim
 		for i := len(letters) - 1; i >= 0; i-- {
 			l := letters[i]
 			code := strings.ReplaceAll(codeLine.FindString(l.Text), "-", "")
-			if code == "" || l.arrives.After(o.now) || o.now.Sub(l.sent) > 15*time.Minute || !strings.Contains(l.Text, b.address.String()) || (len(code) == seal.LongSize) != p.Challenge.Hard {
+			if code == "" || l.arrives.After(o.now) || o.now.Sub(l.sent) > 15*time.Minute || !strings.Contains(l.Text, b.address.String()) || (len(code) == seal.LongSize) != p.Challenge.LongCode {
 				continue
 			}
 			return code, "mail " + l.ID
 		}
 		wait(time.Minute)
 		o.deliver()
-		if err, _ := o.resend(b, token); err != nil && !errors.Is(err, account.ErrWait) {
+		if err, _ := o.resend(b, token); err != nil && !errors.Is(err, ratelimit.ErrLimited) {
 			break
 		}
 	}
@@ -383,17 +414,17 @@ func (o *owner) fromPhone(hard bool, wait func(time.Duration)) (typed, proof str
 func (o *owner) appProof(step int64) string { return fmt.Sprintf("app %s %d", o.email, step) }
 
 // changePassword chooses a new password, in a session that has just begun.
-func (o *owner) changePassword(b *browser, session, password string) {
+func (o *owner) changePassword(b *browser, token, password string) {
 	o.Helper()
 	o.book.asked.from, o.book.asked.carries = b.from(), true
 	err, _ := o.call("new password", func(ctx context.Context) error {
-		who, err := o.Session(ctx, session)
+		who, err := o.Sessions.Get(ctx, token)
 		if err != nil {
 			return err
 		}
 		var before int64
 		o.query(`SELECT epoch FROM accounts WHERE id = $1`, []any{o.id}, &before)
-		if _, err = o.ChangePassword(ctx, who, o.password, password, b.from()); err != nil {
+		if _, err = o.SignIns.ChangePassword(ctx, who, o.password, password, b.from()); err != nil {
 			return err
 		}
 		o.password = password
@@ -406,8 +437,8 @@ func (o *owner) changePassword(b *browser, session, password string) {
 		return nil
 	})
 	if err == nil || errors.Is(err, errLost) {
-		if _, err := o.Session(context.Background(), session); !errors.Is(err, signin.ErrNoSession) {
-			o.Errorf("INV-006: a session of before the new password: %v", err)
+		if _, err := o.Sessions.Get(context.Background(), token); !errors.Is(err, session.ErrNoSession) {
+			o.Errorf("a token of before the new password: %v", err)
 		}
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"iter"
 	"log/slog"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -20,13 +19,12 @@ import (
 	"twostep.example/twostep/delivery"
 	"twostep.example/twostep/factor"
 	"twostep.example/twostep/internal/account"
-	"twostep.example/twostep/internal/device"
-	"twostep.example/twostep/internal/ledger"
-	"twostep.example/twostep/internal/limit"
+	"twostep.example/twostep/internal/odds"
 	"twostep.example/twostep/internal/outbox"
 	"twostep.example/twostep/internal/seal"
 	"twostep.example/twostep/internal/signin"
 	"twostep.example/twostep/internal/store"
+	"twostep.example/twostep/internal/store/storetest"
 	"twostep.example/twostep/internal/trust"
 )
 
@@ -48,7 +46,7 @@ type world struct {
 	db     *store.DB
 	rows   *sql.DB // what is committed, read beside the store
 	outbox *outbox.Outbox
-	*signin.Engine
+	*signin.Services
 
 	now    time.Time     // in truth
 	skew   time.Duration // of the clock of the server
@@ -90,21 +88,11 @@ func seeds(few, many int) iter.Seq[uint64] {
 	}
 }
 
-// shelf is a folder for a database that need not outlive the power: in memory where there is such a place.
-func shelf(t *testing.T) string {
-	dir, err := os.MkdirTemp("/dev/shm", "twostep-sim-")
-	if err != nil {
-		return t.TempDir()
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	return dir
-}
-
 // play plays the story of a seed on an empty database: a new one on SQLite if url is "".
 func play(t *testing.T, seed uint64, url string, story func(w *world)) {
 	t.Helper()
 	if url == "" {
-		url = filepath.Join(shelf(t), "twostep.db")
+		url = filepath.Join(storetest.TempDir(t), "twostep.db")
 	}
 	name, _, _ := strings.Cut(t.Name(), "/")
 	defer func() {
@@ -139,17 +127,13 @@ func (w *world) open() {
 	}
 	w.db = db
 	w.outbox = outbox.New(db, w.keys, map[delivery.Channel]delivery.Send{delivery.Email: w.post}, w.clock, slog.New(slog.DiscardHandler))
-	accounts := &account.Registry{
+	w.Services = signin.New(signin.Config{
 		Store: db, Keys: w.keys, Passwords: seal.NewPasswords(seal.Cost{MemoryKiB: 64, Time: 1}, 4, 64), Now: w.clock, Log: slog.New(slog.DiscardHandler),
 		Settings: account.Settings{Site: "Example", PublicURL: "https://signin.example.com", SignUp: "open", Location: time.UTC},
-		Put:      w.outbox.Put, Wake: func() {},
-	}
-	w.Engine = &signin.Engine{
-		Registry: accounts, Devices: &device.Devices{Registry: accounts, Policy: trust.Policy{Life: trust.Life}},
-		Ledgers: &ledger.Ledgers{Registry: accounts, PerYear: limit.PerYear},
-		Methods: []factor.Method{mailbox{w: w}, app{w: w}, newPaper(w)},
+		Enqueue:  w.outbox.Put, NotifyOutbox: func() {}, Trust: trust.Policy{Life: trust.Life}, GuessBudget: odds.AccountBudgetPerYear,
+		Methods: []factor.Method{mailbox{w: w}, app{w: w}, newRecoveryCodes(w)},
 		Idle:    time.Hour, Absolute: 24 * time.Hour,
-	}
+	})
 }
 
 func (w *world) close() {
@@ -258,7 +242,7 @@ func (w *world) sweep() {
 	before := func(d time.Duration) int64 { return store.Millis(w.clock().Add(-d)) }
 	for more := int64(1); more > 0; {
 		var err error
-		old := store.Old{Ended: before(24 * time.Hour), Trust: before(2 * trust.Life), Odds: before(limit.Year + 24*time.Hour)}
+		old := store.Old{Ended: before(24 * time.Hour), Trust: before(2 * trust.Life), Odds: before(odds.Year + 24*time.Hour)}
 		if more, err = w.db.Sweep(context.Background(), old); err != nil {
 			w.Fatal(err)
 		}

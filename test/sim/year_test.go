@@ -4,7 +4,8 @@ import (
 	"testing"
 	"time"
 
-	"twostep.example/twostep/internal/limit"
+	"twostep.example/twostep/internal/challenge"
+	"twostep.example/twostep/internal/odds"
 )
 
 const (
@@ -76,7 +77,7 @@ func (w *world) settled(method string, h habits) (*owner, *browser) {
 	return o, b
 }
 
-// A thief has the password for a year, and takes every guess that there is, from one network
+// An attacker has the password for a year, and takes every guess that there is, from one network
 // or from many: there are as many as the ledger allows, and nobody who owns the account is
 // kept out by it.
 func TestYear(t *testing.T) {
@@ -101,10 +102,10 @@ func TestYear(t *testing.T) {
 				play(t, seed, "", func(w *world) {
 					o, b := w.settled(row.method, row.owner)
 					var n tally
-					thief := &thief{owner: o, method: row.method, from: 1000, networks: row.networks, every: row.every}
+					attacker := &attacker{owner: o, method: row.method, from: 1000, networks: row.networks, every: row.every}
 					w.enter(o.live(b, row.owner, &n))
-					w.enter(thief.act)
-					w.run(limit.Year - day)
+					w.enter(attacker.act)
+					w.run(odds.Year - day)
 					got := w.stolen(o)
 					t.Logf("seed %d: %d guesses compared and %d pairs; the owner: %+v, %d waits", seed, got, w.book.guesses[o.id+" hard"], n, o.waits)
 					if got != row.guesses || n.refused > 0 || n.in == 0 || row.owner.knows && n.hard+o.waits > 0 {
@@ -126,7 +127,7 @@ func (w *world) stolen(o *owner) (n int) {
 	return n
 }
 
-// Three years with a thief who never goes away, many times over: an owner in a browser that
+// Three years with an attacker who never goes away, many times over: an owner in a browser that
 // is known is never refused, never waits and never needs a longer code; one in unknown
 // browsers always comes in by the longer code.
 func TestThreeYears(t *testing.T) {
@@ -138,8 +139,8 @@ func TestThreeYears(t *testing.T) {
 			o, b := w.settled(method, h)
 			var n tally
 			w.enter(o.live(b, h, &n))
-			w.enter((&thief{owner: o, method: method, from: 1000, networks: 1, every: 2 * week}).act)
-			w.run(3 * limit.Year)
+			w.enter((&attacker{owner: o, method: method, from: 1000, networks: 1, every: 2 * week}).act)
+			w.run(3 * odds.Year)
 			if n.refused > 0 || n.in < 25 || h.knows && n.hard+o.waits > 0 {
 				t.Errorf("the owner: %+v, %d waits", n, o.waits)
 			}
@@ -153,7 +154,7 @@ func TestThreeYears(t *testing.T) {
 			runs++
 		})
 	}
-	t.Logf("%d runs: the owners: %+v; the thieves had %.2f guesses a year, as codes by email", runs, all, float64(guesses)/float64(3*runs))
+	t.Logf("%d runs: the owners: %+v; the attackers had %.2f guesses a year, as codes by email", runs, all, float64(guesses)/float64(3*runs))
 }
 
 // In peace nobody needs a longer code, however badly they type: what was wrong is given back
@@ -180,7 +181,7 @@ func peace(t *testing.T, seed uint64, method string, typos float64, knows bool) 
 		o.typos = typos
 		var n tally
 		w.enter(o.live(b, h, &n))
-		w.run(limit.Year / 6)
+		w.run(odds.Year / 6)
 		died := w.died(o)
 		t.Logf("seed %d, %s, %.0f %% typos, keeps the browser %v: %+v, %d sign-ins died", seed, method, 100*typos, knows, n, died)
 		enough := !knows && typos == 0.4 && died >= map[string]int{"email": 4, "totp": 2}[method]
@@ -197,15 +198,15 @@ func (w *world) died(o *owner) (n int) {
 	for _, c := range w.book.compares {
 		left[c.challenge]++
 	}
-	for challenge, wrong := range left {
-		if wrong != limit.Tries {
-			o.Errorf("%d wrong codes of the sign-in %s are not given back", wrong, challenge)
+	for id, wrong := range left {
+		if wrong != challenge.MaxGuesses {
+			o.Errorf("%d wrong codes of the sign-in %s are not given back", wrong, id)
 		}
 	}
 	return len(left)
 }
 
-// A thief takes all the pairs of app codes that there are. From few networks they keep nobody
+// An attacker takes all the pairs of app codes that there are. From few networks they keep nobody
 // out; from very many they keep the app out of an unknown browser in an unknown network: the
 // owner comes in another way there, and by app where they have been before.
 func TestAllPairs(t *testing.T) {
@@ -229,7 +230,7 @@ func TestAllPairs(t *testing.T) {
 					o.method = "totp"
 				}
 			})
-			w.enter((&thief{owner: o, method: "totp", from: 1000, networks: c.networks, every: day / 4, greedy: true}).act)
+			w.enter((&attacker{owner: o, method: "totp", from: 1000, networks: c.networks, every: day / 4, greedy: true}).act)
 			w.run(week + day)
 			t.Logf("%d networks: %d pairs; the owner by app: %+v, and then by email: %+v", c.networks, w.book.guesses[o.id+" hard"], n, other)
 			if n.in+other.in < 1 || other.refused > 0 || n.refused > 0 != c.refused {

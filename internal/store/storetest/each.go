@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"database/sql"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -9,10 +10,26 @@ import (
 	"twostep.example/twostep/internal/store"
 )
 
+// TempDir is t.TempDir for a database. It is in memory where that is possible: every commit waits for the
+// disk, and these waits were most of the time of a test.
+func TempDir(t testing.TB) string {
+	t.Helper()
+	parent := memory()
+	if parent == "" {
+		return t.TempDir()
+	}
+	dir, err := os.MkdirTemp(parent, "twostep-test-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
 // Each runs a test on an empty SQLite database and on an empty PostgreSQL database.
 func Each(t *testing.T, f func(t *testing.T, url string)) {
 	t.Helper()
-	t.Run("sqlite", func(t *testing.T) { f(t, filepath.Join(t.TempDir(), "twostep.db")) })
+	t.Run("sqlite", func(t *testing.T) { f(t, filepath.Join(TempDir(t), "twostep.db")) })
 	t.Run("postgres", func(t *testing.T) { f(t, Postgres(t)) })
 }
 

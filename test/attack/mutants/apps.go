@@ -2,7 +2,7 @@ package main
 
 // apps are what an app may learn, and where its people are sent.
 var apps = []mutation{
-	{test: "TestATT001_authorize", what: "a half sign-in is a session for apps", edits: []edit{
+	{test: "TestPasswordAloneGetsNoAuthorizationCode", what: "a half sign-in is a session for apps", edits: []edit{
 		{"internal/oidc/continue.go", "session, err := p.Engine.Session(r.Context(), p.Pages.Cookie(r, page.SessionCookie))\n\tif errors.Is(err, signin.ErrNoSession) {\n\t\treturn nil, nil\n\t}", `session, err := p.Engine.Session(r.Context(), p.Pages.Cookie(r, page.SessionCookie))
 	if errors.Is(err, signin.ErrNoSession) && p.Pages.Cookie(r, page.SignInCookie) == "" {
 		return nil, nil
@@ -11,131 +11,131 @@ var apps = []mutation{
 		return &session, nil
 	}`},
 	}},
-	{test: "TestATT220_221_222_223_235", what: "a redirect address fits by its beginning", edits: []edit{
+	{test: "TestRedirectURIMustMatchExactly", what: "a redirect address fits by its beginning", edits: []edit{
 		{"internal/grant/app.go", "func among(list []string, address string) bool {\n", "func among(list []string, address string) bool {\n\tif slices.ContainsFunc(list, func(one string) bool { return strings.HasPrefix(address, one) }) {\n\t\treturn true\n\t}\n"},
 	}},
-	{test: "TestATT220_221_222_223_235", what: "capital letters of an address do not count", edits: []edit{
+	{test: "TestRedirectURIMustMatchExactly", what: "capital letters of an address do not count", edits: []edit{
 		{"internal/grant/app.go", "if slices.Contains(list, address) {", "if slices.ContainsFunc(list, func(one string) bool { return strings.EqualFold(one, address) }) {"},
 	}},
-	{test: "TestATT220_221_222_223_235", what: "errors are sent to an address that nobody registered", edits: []edit{
+	{test: "TestRedirectURIMustMatchExactly", what: "errors are sent to an address that nobody registered", edits: []edit{
 		{"internal/oidc/authorize.go", "if !a.Redirect(redirect) {", `if !a.Redirect(redirect) && values.Get("response_type") == "code" {`},
 	}},
-	{test: "TestATT220_221_222_223_235", what: "every port of every host is free", edits: []edit{
+	{test: "TestRedirectURIMustMatchExactly", what: "every port of every host is free", edits: []edit{
 		{"internal/grant/app.go", `checkRedirect(address) != nil || u.Scheme != "http"`, `u.Host == ""`},
 		{"internal/grant/app.go", `after := strings.TrimPrefix(address, "http://")`, `_, after, _ := strings.Cut(address, "://")`},
 	}},
-	{test: "TestATT224_225_239", what: "a code is good for every app", edits: []edit{
-		{"internal/store/grants.go", "WHERE code = $2 AND app = $3 AND", "WHERE code = $2 AND $3 <> '' AND"},
+	{test: "TestAuthorizationCodeWorksOnceForItsClient", what: "a code is good for every app", edits: []edit{
+		{"internal/store/grants.go", "WHERE code_hash = $2 AND client_id = $3 AND", "WHERE code_hash = $2 AND $3 <> '' AND"},
 	}},
-	{test: "TestATT224_225_239", what: "a code works until it is swept", edits: []edit{
-		{"internal/store/grants.go", "code_used_at = 0 AND code_ends_at >= $1 AND", "code_used_at = 0 AND"},
+	{test: "TestAuthorizationCodeWorksOnceForItsClient", what: "a code works until it is swept", edits: []edit{
+		{"internal/store/grants.go", "code_used_at = 0 AND code_expires_at >= $1", "code_used_at = 0"},
 	}},
-	{test: "TestATT224_225_239", what: "a code works twice", edits: []edit{
-		{"internal/store/grants.go", "AND code_used_at = 0 AND code_ends_at", "AND code_ends_at"},
+	{test: "TestAuthorizationCodeWorksOnceForItsClient", what: "a code works twice", edits: []edit{
+		{"internal/store/grants.go", "AND code_used_at = 0 AND code_expires_at", "AND code_expires_at"},
 	}},
-	{test: "TestATT224_225_239", what: "the second use of a code ends nothing", edits: []edit{
+	{test: "TestAuthorizationCodeWorksOnceForItsClient", what: "the second use of a code ends nothing", edits: []edit{
 		{"internal/grant/grant.go", "return Grant{}, cmp.Or(g.cameTwice(ctx, r), ErrInvalid)", "return Grant{}, cmp.Or(error(nil), ErrInvalid)"},
 	}},
-	{test: "TestATT224_225_239", what: "of two parameters of one name the first counts", edits: []edit{
+	{test: "TestAuthorizationCodeWorksOnceForItsClient", what: "of two parameters of one name the first counts", edits: []edit{
 		{"internal/oidc/oidc.go", "len(all) != 1 ||", "len(all) == 0 ||"},
 	}},
-	{test: "TestATT225_ends", what: "codes and tokens outlive the session", edits: []edit{
-		{"internal/store/grants.go", "AND (grants.offline OR EXISTS", "AND (grants.code_ends_at > 0 OR EXISTS"},
+	{test: "TestAuthorizationCodeEndsWithItsSession", what: "codes and tokens outlive the session", edits: []edit{
+		{"internal/store/grants.go", "AND (grants.offline OR EXISTS", "AND (grants.code_expires_at > 0 OR EXISTS"},
 	}},
-	{test: "TestATT226_227", what: "PKCE is a wish", edits: []edit{
+	{test: "TestPKCEIsRequired", what: "PKCE is a wish", edits: []edit{
 		{"internal/oidc/authorize.go", `case challenge == "" && method == "" && a.NoPKCE:`, `case challenge == "" && method == "":`},
 	}},
-	{test: "TestATT226_227", what: "a verifier is taken where there was no challenge", edits: []edit{
+	{test: "TestPKCEIsRequired", what: "a verifier is taken where there was no challenge", edits: []edit{
 		{"internal/grant/grant.go", `return verifier == ""`, `return true`},
 	}},
-	{test: "TestATT226_227", what: "a weak verifier is good enough", edits: []edit{
+	{test: "TestPKCEIsRequired", what: "a weak verifier is good enough", edits: []edit{
 		{"internal/grant/grant.go", "return goodVerifier.MatchString(verifier) && Challenge", "return Challenge"},
 	}},
-	{test: "TestATT226_227", what: "a wrong verifier leaves the code", edits: []edit{
+	{test: "TestPKCEIsRequired", what: "a wrong verifier leaves the code", edits: []edit{
 		{"internal/grant/grant.go", "return of, false, tx.EndGrant(ctx, of.ID, now)", "return of, false, ErrInvalid"},
 	}},
-	{test: "TestATT228_229", what: "a stolen refresh token ends nothing", edits: []edit{
+	{test: "TestRefreshTokenWorksOnce", what: "a stolen refresh token ends nothing", edits: []edit{
 		{"internal/grant/grant.go", "if row.EndedAt != 0 {\n\t\treturn nil\n\t}\n\tctx = ", "if kind == audit.TokenReused {\n\t\treturn nil\n\t}\n\tctx = "},
 	}},
-	{test: "TestATT228_229", what: "a refresh token outlives what its account went through", edits: []edit{
+	{test: "TestRefreshTokenWorksOnce", what: "a refresh token outlives what its account went through", edits: []edit{
 		{"internal/store/grants.go", "accounts.epoch = grants.epoch AND accounts.disabled_at = 0)", "accounts.epoch >= grants.epoch)"},
 	}},
-	{test: "TestATT230_306", what: "whoever has signed a hint, it is believed", edits: []edit{
+	{test: "TestForgedIDTokenHintIsRefused", what: "whoever has signed a hint, it is believed", edits: []edit{
 		{"internal/grant/key.go", "if parsed.Claims(k.private.Public(), &claims, &more) != nil ||", "if k.private == nil || parsed.UnsafeClaimsWithoutVerification(&claims, &more) != nil ||"},
 	}},
-	{test: "TestATT078_197_230", what: "an assertion works twice", edits: []edit{
-		{"internal/grant/key.go", `"assertion of "+a.ID+" "+g.Keyed(claims.ID)`, `"assertion of "+a.ID+" "+rand.Text()`},
+	{test: "TestClientAssertionIsVerifiedAndWorksOnce", what: "an assertion works twice", edits: []edit{
+		{"internal/grant/key.go", `a.ID + " " + g.Keyed(claims.ID)`, `a.ID + " " + rand.Text()`},
 	}},
-	{test: "TestATT078_197_230", what: "an assertion is for anybody", edits: []edit{
+	{test: "TestClientAssertionIsVerifiedAndWorksOnce", what: "an assertion is for anybody", edits: []edit{
 		{"internal/grant/key.go", "AnyAudience: audiences, ", ""},
 	}},
-	{test: "TestATT078_197_230", what: "a token may be a minute late", edits: []edit{
+	{test: "TestClientAssertionIsVerifiedAndWorksOnce", what: "a token may be a minute late", edits: []edit{
 		{"internal/grant/key.go", "const leeway, longest = 30 * time.Second", "const leeway, longest = 60 * time.Second"},
 	}},
-	{test: "TestATT231", what: "a refresh token is shown like an access token", edits: []edit{
+	{test: "TestTokensWorkForTheirKindOnly", what: "a refresh token is shown like an access token", edits: []edit{
 		{"internal/grant/token.go", `(shown.Refresh || shown.Account == "")`, `shown.Account == ""`},
 	}},
-	{test: "TestATT198_232", what: "a refresh makes the proof newer", edits: []edit{
+	{test: "TestIDTokenIsBoundToItsRequest", what: "a refresh makes the proof newer", edits: []edit{
 		{"internal/oidc/idtoken.go", `claims["auth_time"], claims["acr"], claims["amr"], claims["sid"] = g.AuthTime.Unix()`, `claims["auth_time"], claims["acr"], claims["amr"], claims["sid"] = now.Unix()`},
 	}},
-	{test: "TestATT235_consent", what: "whoever is in says yes for somebody else", edits: []edit{
+	{test: "TestConsentComesFromTheSessionThatWasAsked", what: "whoever is in says yes for somebody else", edits: []edit{
 		{"internal/oidc/consent.go", `case form["session"] != p.SID(who.ID, q.App):`, `case form["session"] == "":`},
 	}},
-	{test: "TestATT235_another", what: "who says that they are another stays in if the request is over", edits: []edit{
+	{test: "TestAnotherAccountEndsTheSession", what: "who says that they are another stays in if the request is over", edits: []edit{
 		{"internal/oidc/consent.go", `if form["answer"] == "other" {`, `if _, err := p.Waiting(r.Context(), form["request"]); err == nil && form["answer"] == "other" {`},
 	}},
-	{test: "TestATT235_consent", what: "an app that asks which account is answered without a question", edits: []edit{
+	{test: "TestConsentComesFromTheSessionThatWasAsked", what: "an app that asks which account is answered without a question", edits: []edit{
 		{"internal/grant/request.go", "r.Subject == \"\" && r.Chosen", "r.Subject != \"\" && r.Chosen"},
 	}},
-	{test: "TestATT220_221_222_223_235", what: "a request_uri excuses the address", edits: []edit{
+	{test: "TestRedirectURIMustMatchExactly", what: "a request_uri excuses the address", edits: []edit{
 		{"internal/oidc/authorize.go", `if err != nil || grant.IsPushed(values.Get("request_uri")) {`, `if err != nil || values.Get("request_uri") != "" {`},
 	}},
-	{test: "TestATT228_policy", what: "what an app needs counts for new grants alone", both: true, edits: []edit{
+	{test: "TestTokensFollowAppChanges", what: "what an app needs counts for new grants alone", both: true, edits: []edit{
 		{"internal/grant/token.go", " || signin.LevelOf(of.AMR) < a.Least()", " || signin.LevelOf(of.AMR) < signin.LevelNone"},
 	}},
-	{test: "TestATT228_policy", what: "consent counts for new grants alone", both: true, edits: []edit{
+	{test: "TestTokensFollowAppChanges", what: "consent counts for new grants alone", both: true, edits: []edit{
 		{"internal/grant/token.go", "if !a.Foreign {", "if !a.Foreign || a.ID != \"\" {"},
 	}},
-	{test: "TestATT236", what: "of two places in which an app asks for a level the lower counts", edits: []edit{
+	{test: "TestRequestedLevelIsNeverLowered", what: "of two places in which an app asks for a level the lower counts", edits: []edit{
 		{"internal/oidc/authorize.go", "return max(wished, claimed), nil", "return min(wished, claimed), nil"},
 	}},
-	{test: "TestATT233", what: "every app may look at all tokens", edits: []edit{
+	{test: "TestIntrospectionTellsOwnTokensOnly", what: "every app may look at all tokens", edits: []edit{
 		{"internal/oidc/introspect.go", "shown.App != asks.ID && (shown.Refresh || !asks.Introspects)", "asks.ID == \"\""},
 	}},
-	{test: "TestATT220_221_222_223_235", what: "a request that says it was pushed needs no address", edits: []edit{
+	{test: "TestRedirectURIMustMatchExactly", what: "a request that says it was pushed needs no address", edits: []edit{
 		{"internal/oidc/authorize.go", `if err != nil || grant.IsPushed(values.Get("request_uri")) {`, `if err != nil || values.Has("request_uri") {`},
 		{"internal/oidc/authorize.go", "App: a.ID, Redirect: redirect, State", `App: a.ID, Redirect: values.Get("redirect_uri"), State`},
 		{"internal/grant/grant.go", "if !a.Redirect(r.Redirect) && !a.entrance(r.Redirect) {", "if a.ID == \"\" {"},
 	}},
-	{test: "TestATT233", what: "everybody may look at tokens", edits: []edit{
+	{test: "TestIntrospectionTellsOwnTokensOnly", what: "everybody may look at tokens", edits: []edit{
 		{"internal/oidc/introspect.go", "if asks.Public() {", "if asks.Public() && asks.ID == \"\" {"},
 	}},
-	{test: "TestATT234", what: "one app ends the tokens of another", edits: []edit{
+	{test: "TestRevocationEndsTokens", what: "one app ends the tokens of another", edits: []edit{
 		{"internal/grant/token.go", "errors.Is(err, store.ErrNotFound) || err == nil && of.App != a.ID:\n\t\treturn nil", "errors.Is(err, store.ErrNotFound):\n\t\treturn nil"},
 	}},
-	{test: "TestATT234", what: "revoking says yes whatever happens", edits: []edit{
-		{"internal/oidc/revoke.go", "if err := p.Revoke(r.Context(), a, values.Get(\"token\"), p.Pages.From(r)); err != nil {\n\t\treturn err\n\t}", "_ = p.Revoke(r.Context(), a, values.Get(\"token\"), p.Pages.From(r))"},
+	{test: "TestRevocationEndsTokens", what: "revoking says yes whatever happens", edits: []edit{
+		{"internal/oidc/revoke.go", "if err := p.Grants.Revoke(r.Context(), a, values.Get(\"token\"), p.Pages.From(r)); err != nil {\n\t\treturn err\n\t}", "_ = p.Grants.Revoke(r.Context(), a, values.Get(\"token\"), p.Pages.From(r))"},
 		{"internal/grant/token.go", "case err != nil:\n\t\treturn fmt.Errorf(\"grant: revoke: %w\", err)", "case err != nil:\n\t\treturn nil"},
 	}},
-	{test: "TestATT236", what: "who asks for more gets what there is", edits: []edit{
+	{test: "TestRequestedLevelIsNeverLowered", what: "who asks for more gets what there is", edits: []edit{
 		{"internal/grant/request.go", "return max(r.Level, a.Least())", "return min(r.Level, a.Least(), 0)"},
 	}},
-	{test: "TestATT236", what: "an old proof is as good as a new one", edits: []edit{
+	{test: "TestRequestedLevelIsNeverLowered", what: "an old proof is as good as a new one", edits: []edit{
 		{"internal/grant/request.go", "return r.stale(s) || s.Who.Level() < r.least(s.App)", "return s.Who.Level() < r.least(s.App)"},
 	}},
-	{test: "TestATT236", what: "a step up offers what is not enough", edits: []edit{
+	{test: "TestRequestedLevelIsNeverLowered", what: "a step up offers what is not enough", edits: []edit{
 		{"internal/signin/level.go", "if len(enough) == 0 {", "if len(enough) >= 0 {"},
 	}},
-	{test: "TestATT237", what: "another site signs people out", edits: []edit{
+	{test: "TestLogoutNeedsProofAndARegisteredRedirect", what: "another site signs people out", edits: []edit{
 		{"internal/oidc/logout.go", "if f.session != p.SID(who.ID, f.app) {", "if f.session != p.SID(who.ID, f.app) && false {"},
 	}},
-	{test: "TestATT237", what: "whoever is signed out is sent anywhere", edits: []edit{
+	{test: "TestLogoutNeedsProofAndARegisteredRedirect", what: "whoever is signed out is sent anywhere", edits: []edit{
 		{"internal/oidc/logout.go", "err == nil && !a.AfterSignOut(f.to) {", "err == nil && a.ID == \"\" {"},
 	}},
-	{test: "TestATT219", what: "a new key signs at once", edits: []edit{
+	{test: "TestSigningKeysOverlap", what: "a new key signs at once", edits: []edit{
 		{"internal/grant/key.go", "if now.Sub(k.made()) >= keyEarly {", "if now.Sub(k.made()) >= 0 {"},
 	}},
-	{test: "TestATT219", what: "an old key is known for ever", edits: []edit{
+	{test: "TestSigningKeysOverlap", what: "an old key is known for ever", edits: []edit{
 		{"internal/grant/key.go", "if i == 0 || now.Sub(list[i-1].made()) < keyEarly+keyLate {", "if i >= 0 && !now.IsZero() {"},
 	}},
 }

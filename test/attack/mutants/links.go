@@ -2,51 +2,51 @@ package main
 
 // links are those in mails.
 var links = []mutation{
-	{test: "TestATT075", what: "a link is not marked as used", edits: []edit{
+	{test: "TestLinkAtOnceWorksOnce", what: "a link is not marked as used", edits: []edit{
 		{"internal/store/links.go", `SET used_at = $2 WHERE`, `SET used_at = 0 WHERE`},
 	}},
-	{test: "TestATT155_327", what: "a page tells the next one where it was", edits: []edit{
+	{test: "TestOpeningALinkDoesNotUseIt", what: "a page tells the next one where it was", edits: []edit{
 		{"internal/page/headers.go", `"no-referrer"`, `"unsafe-url"`},
 	}},
-	{test: "TestATT156_160", what: "the purpose of a link is not looked at", edits: []edit{
+	{test: "TestLinkWorksForItsPurposeOnly", what: "the purpose of a link is not looked at", edits: []edit{
 		{"internal/account/link.go", `!slices.Contains(purposes, l.Purpose)`, `slices.Contains(purposes, "-")`},
 	}},
-	{test: "TestATT157", what: "a link lives a millisecond longer", edits: []edit{
+	{test: "TestLinkExpiresAndWorksOnce", what: "a link lives a millisecond longer", edits: []edit{
 		{"internal/account/link.go", `30 * time.Minute`, `30*time.Minute + time.Millisecond`},
 	}},
-	{test: "TestATT162", what: "a link lets in who was shut out", edits: []edit{
+	{test: "TestDisabledAccountCannotReset", what: "a link lets in who was shut out", edits: []edit{
 		{"internal/account/password.go", `a.Epoch != l.Epoch || a.DisabledAt != 0`, `a.Epoch != l.Epoch`},
 	}},
-	{test: "TestATT186", what: "a ration never opens again", edits: []edit{
+	{test: "TestResetMailsCannotBeUsedUp", what: "a ration never opens again", edits: []edit{
 		{"internal/account/ration.go", `Truncate(one.Window).Add(one.Window)`, `Truncate(400 * one.Window).Add(400 * one.Window)`},
 	}},
-	{test: "TestATT304", what: "one network may ask for any number of links", edits: []edit{
-		{"internal/account/link.go", `PerNetwork("links", from.Network(), limit.LinksPerNetwork)`, `PerNetwork("links", from.Network(), 0)`},
+	{test: "TestStrangersCannotFillTables", what: "one network may ask for any number of links", edits: []edit{
+		{"internal/account/link.go", `PerNetwork("email_links_network", from.Network(), limit.LinksPerNetwork)`, `PerNetwork("links", from.Network(), 0)`},
 	}},
 }
 
 // names are what tells who has an account, or takes one for another.
 var names = []mutation{
-	{test: "TestATT022", what: "an address counts as it was typed", edits: []edit{
+	{test: "TestSpellingsOfAnAddressAreOneAccount", what: "an address counts as it was typed", edits: []edit{
 		{"internal/account/email.go", `lowerASCII(local)`, `local`},
 	}},
-	{test: "TestATT024_090_091_093_094_253", what: "a disabled account signs in", edits: []edit{
+	{test: "TestSignInDoesNotRevealAccounts", what: "a disabled account signs in", edits: []edit{
 		{"internal/account/password.go", `known := err == nil && a.DisabledAt == 0`, `known := err == nil`},
 	}},
-	{test: "TestATT024_090_091_093_094_253", what: "an unknown name is not hashed", edits: []edit{
+	{test: "TestSignInDoesNotRevealAccounts", what: "an unknown name is not hashed", edits: []edit{
 		{"internal/account/password.go", `known := err == nil && a.DisabledAt == 0`, `known := err == nil && a.DisabledAt == 0
 	if !known {
 		return store.Account{}, ErrCredentials
 	}`},
 	}},
-	{test: "TestATT092", what: "asking for a new password writes nothing for an unknown name", edits: []edit{
+	{test: "TestResetAndSignUpDoNotRevealAccounts", what: "asking for a new password writes nothing for an unknown name", edits: []edit{
 		{"internal/account/password.go", `if err != nil || a.DisabledAt != 0 {`, `if err != nil || a.DisabledAt != 0 {
 		return nil`},
 	}},
-	{test: "TestATT095", what: "an address is not masked", edits: []edit{
+	{test: "TestAddressIsMasked", what: "an address is not masked", edits: []edit{
 		{"internal/account/email.go", `return email[:1] + "•••" + email[at:]`, `return email`},
 	}},
-	{test: "TestATT097", what: "mail is sent while the browser waits", edits: []edit{
+	{test: "TestAnswersDoNotWaitForTheMailServer", what: "mail is sent while the browser waits", edits: []edit{
 		{"internal/outbox/outbox.go", `return tx.AddMessage(ctx, row)`, `if send := o.Send[m.Channel]; send != nil {
 		if err := send(ctx, m); err != nil {
 			return err
@@ -54,10 +54,10 @@ var names = []mutation{
 	}
 	return tx.AddMessage(ctx, row)`},
 	}},
-	{test: "TestATT260_261_262_264", what: "Unicode in addresses is folded by us", edits: []edit{
+	{test: "TestLookAlikeAddressesReachNobody", what: "Unicode in addresses is folded by us", edits: []edit{
 		{"internal/account/email.go", `strings.TrimSpace(typed)`, `strings.ToLower(strings.TrimSpace(typed))`},
 	}},
-	{test: "TestATT288", what: "a name may hold what nobody sees", edits: []edit{
+	{test: "TestSignUpNameStaysOutOfMail", what: "a name may hold what nobody sees", edits: []edit{
 		{"internal/account/account.go", `n > 64 || hidden`, `n > 64 && hidden`},
 	}},
 }

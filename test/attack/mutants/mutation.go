@@ -5,13 +5,15 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
+	"sync"
+
+	"twostep.example/twostep/test/attack"
 )
 
 // mutation is one defence that is taken out, and the test that must notice.
 type mutation struct {
-	test  string // of attack; its name says the rows
+	test  string // of attack
 	what  string // is wrong without the defence
 	edits []edit
 	// both says that the test needs both databases: what it looks for is only seen with
@@ -26,10 +28,25 @@ type edit struct{ file, old, new string }
 // subjects are the mutations.
 var subjects = [][]mutation{steps, odds, guesses, codes, recoveries, sessions, factors, links, names, sites, texts, inputs, records, places, proxies, apps, hosts}
 
-var number = regexp.MustCompile(`\d{3}`)
+// rows are the numbers of the rows of the catalogue that name the test.
+func (m mutation) rows() string { return strings.Join(rowsOf()[m.test], " ") }
 
-// rows are the numbers in the catalogue, as the name of the test tells them.
-func (m mutation) rows() string { return strings.Join(number.FindAllString(m.test, -1), " ") }
+// rowsOf are the numbers of the rows of the catalogue, by the name of the test in attack.
+var rowsOf = sync.OnceValue(func() map[string][]string {
+	rows, err := attack.Catalogue()
+	if err != nil {
+		panic(err) // the tests of attack fail too
+	}
+	of := map[string][]string{}
+	for _, r := range rows {
+		for _, t := range r.Tests {
+			if t.Folder == "attack" {
+				of[t.Name] = append(of[t.Name], r.ID)
+			}
+		}
+	}
+	return of
+})
 
 // files are the changed files, whole, by their path below root.
 func (m mutation) files(root string) (map[string]string, error) {

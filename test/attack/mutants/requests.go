@@ -2,10 +2,10 @@ package main
 
 // sites are what other sites may make a browser do, or what a page may lead to.
 var sites = []mutation{
-	{test: "TestATT165_168", what: "there is no cross-origin protection", edits: []edit{
+	{test: "TestFormsFromOtherSitesAreRefused", what: "there is no cross-origin protection", edits: []edit{
 		{"twostep.go", `s.pages.Limits(sameOrigin.Handler(mux))`, `s.pages.Limits(mux)`},
 	}},
-	{test: "TestATT166", what: "GET /signin/verify gives the sign-in up when the query says so", edits: []edit{
+	{test: "TestReadingChangesNothing", what: "GET /signin/verify gives the sign-in up when the query says so", edits: []edit{
 		{"internal/web/verify.go", `switch step := s.step(p); step {`, `if r.URL.RawQuery != "" {
 		if err := s.Engine.Cancel(r.Context(), p.token); err != nil {
 			return err
@@ -13,22 +13,22 @@ var sites = []mutation{
 	}
 	switch step := s.step(p); step {`},
 	}},
-	{test: "TestATT169_207_216", what: "frame-ancestors is missing", edits: []edit{
+	{test: "TestEveryAnswerHasSecurityHeaders", what: "frame-ancestors is missing", edits: []edit{
 		{"internal/page/headers.go", `frame-ancestors 'none'; `, ``},
 	}},
-	{test: "TestATT169_207_216", what: "pages may be cached", edits: []edit{
+	{test: "TestEveryAnswerHasSecurityHeaders", what: "pages may be cached", edits: []edit{
 		{"internal/page/headers.go", `"no-store"`, `"private"`},
 	}},
-	{test: "TestATT200_201_202_203_204", what: "the host is not checked", edits: []edit{
+	{test: "TestForeignHostReachesNoMail", what: "the host is not checked", edits: []edit{
 		{"twostep.go", `if !o.knows(r) {`, `if !o.knows(r) && r.Host == "" {`},
 	}},
-	{test: "TestATT205_208_209", what: "paths are not cleaned", edits: []edit{
+	{test: "TestReturnAddressStaysOnThisSite", what: "paths are not cleaned", edits: []edit{
 		{"internal/page/headers.go", `case !clean(r.URL.Path):`, `case r.URL.Path == "":`},
 	}},
-	{test: "TestATT007_009_218_273", what: "paths are not cleaned", edits: []edit{
+	{test: "TestPathSpellingsDoNotBypassChecks", what: "paths are not cleaned", edits: []edit{
 		{"internal/page/headers.go", `case !clean(r.URL.Path):`, `case r.URL.Path == "":`},
 	}},
-	{test: "TestATT205_208_209", what: "the address to come back to is not checked", edits: []edit{
+	{test: "TestReturnAddressStaysOnThisSite", what: "the address to come back to is not checked", edits: []edit{
 		{"internal/page/path.go", `if len(address) > maxReturn ||`, `if address != "" {
 		return address, true
 	}
@@ -38,75 +38,75 @@ var sites = []mutation{
 
 // texts are messages to a phone, and mails.
 var texts = []mutation{
-	{test: "TestATT170_172_173", what: "numbers of a block are not counted together", edits: []edit{
-		{"internal/signin/ration.go", `"new texts to block "+block`, `"new texts to block "+block+to`},
+	{test: "TestTextMessagesAreLimited", what: "numbers of a block are not counted together", edits: []edit{
+		{"internal/signin/ration.go", `"new_texts_block", block`, `"new_texts_block", block+to`},
 	}},
-	{test: "TestATT170_172_173", what: "the texts of a network are not counted together", edits: []edit{
-		{"internal/signin/ration.go", `PerNetwork("texts", `, `PerNetwork("texts to "+to, `},
+	{test: "TestTextMessagesAreLimited", what: "the texts of a network are not counted together", edits: []edit{
+		{"internal/signin/ration.go", `PerNetwork("texts_network", `, `PerNetwork("texts to "+to, `},
 	}},
-	{test: "TestATT171_172", what: "money is not counted", edits: []edit{
+	{test: "TestTextsGoToTheStoredNumberWithinBudget", what: "money is not counted", edits: []edit{
 		{"internal/signin/ration.go", `N: t.Price`, `N: 0`},
 	}},
-	{test: "TestATT176", what: "the proof in the address of a receipt is not compared", edits: []edit{
+	{test: "TestForgedReceiptsAreRefused", what: "the proof in the address of a receipt is not compared", edits: []edit{
 		{"delivery/receipt.go", `!hmac.Equal([]byte(mac), []byte(g.receiptMAC(id, stamp)))`, `mac == "-"`},
 	}},
-	{test: "TestATT176", what: "a receipt says failed after delivered", edits: []edit{
+	{test: "TestForgedReceiptsAreRefused", what: "a receipt says failed after delivered", edits: []edit{
 		{"internal/store/messages.go", `'sent', 'unknown', 'failed')`, `'sent', 'unknown', 'failed', 'delivered')`},
 	}},
-	{test: "TestATT178", what: "the name of the site goes into the text as it is", edits: []edit{
+	{test: "TestNamesCannotChangeATextMessage", what: "the name of the site goes into the text as it is", edits: []edit{
 		{"factor/sms/text.go", `cut(plain(ask.Site), left)`, `cut(ask.Site, left)`},
 	}},
-	{test: "TestATT288_325", what: "a mail repeats what a browser calls itself", edits: []edit{
+	{test: "TestUserAgentStaysOutOfMail", what: "a mail repeats what a browser calls itself", edits: []edit{
 		{"internal/account/event.go", `!b.Named || b.System == ""`, `b.System == ""`},
 	}},
-	{test: "TestATT326", what: "the mail with the code does not say from which browser", edits: []edit{
+	{test: "TestCodeMailSaysWhoAsked", what: "the mail with the code does not say from which browser", edits: []edit{
 		{"factor/email/email.go", `"Browser", ask.Browser`, `"Browser", ""`},
 	}},
 }
 
 // inputs are forms and headers that no page of ours sends.
 var inputs = []mutation{
-	{test: "TestATT014_127_146", what: "unknown fields are ignored", edits: []edit{
+	{test: "TestFormsRefuseUnknownFields", what: "unknown fields are ignored", edits: []edit{
 		{"internal/page/form.go", `if !slices.Contains(fields, name) || len(texts) != 1 {`, `if !slices.Contains(fields, name) {
 			continue
 		}
 		if len(texts) != 1 {`},
 	}},
-	{test: "TestATT016_048", what: "the content type is not checked", edits: []edit{
+	{test: "TestRequestHoldsOneCode", what: "the content type is not checked", edits: []edit{
 		{"internal/page/form.go", `err != nil || media != "application/x-www-form-urlencoded"`, `err != nil && media != ""`},
 	}},
-	{test: "TestATT016_048", what: "of double fields the first counts", edits: []edit{
+	{test: "TestRequestHoldsOneCode", what: "of double fields the first counts", edits: []edit{
 		{"internal/page/form.go", `len(texts) != 1`, `len(texts) == 0`},
 	}},
-	{test: "TestATT154", what: "of double fields the first counts", edits: []edit{
+	{test: "TestResetLinkGoesToTheStoredAddress", what: "of double fields the first counts", edits: []edit{
 		{"internal/page/form.go", `len(texts) != 1`, `len(texts) == 0`},
 	}},
-	{test: "TestATT133_286_292", what: "the name of a browser is kept whole", edits: []edit{
+	{test: "TestInjectedTextStaysText", what: "the name of a browser is kept whole", edits: []edit{
 		{"internal/page/from.go", `if len(header) > maxHeader {`, `if len(header) < 0 {`},
 	}},
-	{test: "TestATT250_251", what: "NUL and broken text are taken", both: true, edits: []edit{
+	{test: "TestMalformedFormsAreRefused", what: "NUL and broken text are taken", both: true, edits: []edit{
 		{"internal/page/form.go", `!utf8.ValidString(texts[0]) ||`, `!utf8.ValidString(texts[0]) &&`},
 	}},
-	{test: "TestATT250_251", what: "the limit of a body is 8 MiB", both: true, edits: []edit{
+	{test: "TestMalformedFormsAreRefused", what: "the limit of a body is 8 MiB", both: true, edits: []edit{
 		{"internal/page/form.go", `MaxBody = 64 << 10`, `MaxBody = 8 << 20`},
 	}},
-	{test: "TestATT302_303", what: "a query may be endless", edits: []edit{
+	{test: "TestOversizedRequestsCauseNoFault", what: "a query may be endless", edits: []edit{
 		{"internal/page/headers.go", `len(r.URL.RawQuery) > maxQuery`, `len(r.URL.RawQuery) < 0`},
 	}},
 }
 
 // records are the log, and what lies on the disk.
 var records = []mutation{
-	{test: "TestATT047_210", what: "the path is logged whole", edits: []edit{
+	{test: "TestInputCannotForgeLogLines", what: "the path is logged whole", edits: []edit{
 		{"internal/page/headers.go", `cut(r.URL.Path, maxLoggedPath)`, `r.URL.Path`},
 	}},
-	{test: "TestATT068_155_211_212_214_215", what: "the log line of a request holds the cookies", edits: []edit{
+	{test: "TestSecretsAppearNowhere", what: "the log line of a request holds the cookies", edits: []edit{
 		{"internal/page/headers.go", `slog.String("method", r.Method)`, `slog.String("method", r.Method+" "+r.Header.Get("Cookie"))`},
 	}},
-	{test: "TestATT068_155_211_212_214_215", what: "the log line of a wrong code holds the code", edits: []edit{
+	{test: "TestSecretsAppearNowhere", what: "the log line of a wrong code holds the code", edits: []edit{
 		{"internal/signin/challenge.go", `"verification code incorrect"`, `"verification code incorrect", "code", text`},
 	}},
-	{test: "TestATT215_322", what: "others on the machine may read the keys", edits: []edit{
+	{test: "TestFilesArePrivateAndKeysDiffer", what: "others on the machine may read the keys", edits: []edit{
 		{"internal/seal/keyfile.go", `if _, err = f.WriteString(text); err == nil {`, `if _, err = f.WriteString(text); err == nil {
 		err = f.Chmod(0o644)
 	}

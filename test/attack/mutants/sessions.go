@@ -2,75 +2,75 @@ package main
 
 // sessions are those that live on, or belong to somebody else.
 var sessions = []mutation{
-	{test: "TestATT026_tokens", what: "a step-up keeps the token of the session", edits: []edit{
-		{"internal/store/sessions.go", `SET token = $2, amr`, `SET token = COALESCE(token, $2), amr`},
+	{test: "TestStepUpTokenIsNoSession", what: "a step-up keeps the token of the session", edits: []edit{
+		{"internal/store/sessions.go", `SET token_hash = $2, amr`, `SET token_hash = COALESCE(token_hash, $2), amr`},
 	}},
-	{test: "TestATT026_tokens", what: "typing the password again goes on with a step-up", edits: []edit{
+	{test: "TestStepUpTokenIsNoSession", what: "typing the password again goes on with a step-up", edits: []edit{
 		{"internal/signin/signin.go", ` && current.Purpose == store.ForSession`, ``},
 	}},
-	{test: "TestATT083_243", what: "a disabled account keeps its session", edits: []edit{
+	{test: "TestDisabledAccountKeepsNothing", what: "a disabled account keeps its session", edits: []edit{
 		{"internal/store/sessions.go", ` AND accounts.disabled_at = 0`, ``},
 	}},
-	{test: "TestATT100_103", what: "typing the password again keeps the pending token", edits: []edit{
+	{test: "TestTokensAreRenewedAtEachStep", what: "typing the password again keeps the pending token", edits: []edit{
 		{"internal/signin/signin.go", `token, err = e.resume(ctx, v, current); err == nil`, `token, err = c.Current, nil; err == nil`},
 	}},
-	{test: "TestATT102_134_291", what: "a cookie has no prefix", edits: []edit{
+	{test: "TestCookiesAreHostOnlyAndUnambiguous", what: "a cookie has no prefix", edits: []edit{
 		{"internal/page/cookies.go", `return "__Host-" + string(c)`, `return string(c)`},
 	}},
-	{test: "TestATT102_134_291", what: "of two cookies of one name the first counts", edits: []edit{
+	{test: "TestCookiesAreHostOnlyAndUnambiguous", what: "of two cookies of one name the first counts", edits: []edit{
 		{"internal/page/cookies.go", `len(found) != 1`, `len(found) == 0`},
 	}},
-	{test: "TestATT104_rekey", what: "the session that the browser was in lives on", edits: []edit{
+	{test: "TestSecondSignInEndsTheFirstSession", what: "the session that the browser was in lives on", edits: []edit{
 		{"internal/web/signin.go", `err := s.Engine.SignOut(r.Context(), s.Pages.Cookie(r, page.SessionCookie), s.Pages.From(r))`, `err := error(nil)`},
 	}},
-	{test: "TestATT107_145", what: "the epoch is not raised with a factor", edits: []edit{
+	{test: "TestFactorChangeEndsOtherSessions", what: "the epoch is not raised with a factor", edits: []edit{
 		{"internal/store/accounts.go", `SET epoch = epoch + 1 WHERE`, `SET epoch = epoch WHERE`},
 		{"internal/signin/session.go", `Epoch: who.epoch + 1`, `Epoch: who.epoch`},
 	}},
-	{test: "TestATT109_217", what: "sign-out only forgets the cookie", edits: []edit{
+	{test: "TestSignOutEndsTheSession", what: "sign-out only forgets the cookie", edits: []edit{
 		{"internal/web/signout.go", `if token != "" {`, `if token == "-" {`},
 	}},
-	{test: "TestATT109_217", what: "sign-out everywhere is sign-out here", edits: []edit{
+	{test: "TestSignOutEndsTheSession", what: "sign-out everywhere is sign-out here", edits: []edit{
 		{"internal/web/sessions.go", `SignOutEverywhere(r.Context(), who.Session,`, `SignOut(r.Context(), who.token,`},
 	}},
-	{test: "TestATT142_143", what: "a session is ended by its id, whosever it is", edits: []edit{
-		{"internal/store/sessions.go", `WHERE account = $1 AND id = $2`, `WHERE (account = $1 OR account <> '') AND id = $2`},
+	{test: "TestIDsOfAnotherAccountChangeNothing", what: "a session is ended by its id, whosever it is", edits: []edit{
+		{"internal/store/sessions.go", `account_id = $1 AND id = $2`, `(account_id = $1 OR account_id <> '') AND id = $2`},
 	}},
-	{test: "TestATT145_147", what: "the current password is not asked for", edits: []edit{
+	{test: "TestPasswordChangeNeedsThePasswordAndEndsSessions", what: "the current password is not asked for", edits: []edit{
 		{"internal/signin/password.go", `if !same {`, `if !same && current == "" {`},
 	}},
-	{test: "TestATT145_147", what: "a session is not bound to the account's epoch", edits: []edit{
+	{test: "TestPasswordChangeNeedsThePasswordAndEndsSessions", what: "a session is not bound to the account's epoch", edits: []edit{
 		{"internal/store/sessions.go", ` AND accounts.epoch = sessions.epoch`, ``},
 	}},
 }
 
 // factors are changes of what proves a person.
 var factors = []mutation{
-	{test: "TestATT026_144_148_149", what: "enrolling and removing need no fresh proof", edits: []edit{
+	{test: "TestFactorChangesNeedARecentProof", what: "enrolling and removing need no fresh proof", edits: []edit{
 		{"internal/signin/enroll.go", `return visit{}, ErrStepUp`, `_ = ErrStepUp`},
 	}},
-	{test: "TestATT026_144_148_149", what: "the password of a step-up is not compared", edits: []edit{
+	{test: "TestFactorChangesNeedARecentProof", what: "the password of a step-up is not compared", edits: []edit{
 		{"internal/signin/stepup.go", `if !same {`, `if !same && p.Password == "" {`},
 	}},
-	{test: "TestATT026_draft", what: "a stale session sees a draft", edits: []edit{
+	{test: "TestStaleSessionCannotUseADraft", what: "a stale session sees a draft", edits: []edit{
 		{"internal/signin/enroll.go", `return Draft{}, ErrStepUp`, `_ = ErrStepUp`},
 	}},
-	{test: "TestATT026_draft", what: "a stale session confirms a draft", edits: []edit{
+	{test: "TestStaleSessionCannotUseADraft", what: "a stale session confirms a draft", edits: []edit{
 		{"internal/signin/enroll.go", `return "", ErrStepUp`, `_ = ErrStepUp`},
 	}},
-	{test: "TestATT084", what: "a factor that is gone still answers", edits: []edit{
+	{test: "TestRemovedAppCannotAnswer", what: "a factor that is gone still answers", edits: []edit{
 		{"internal/signin/challenge.go", `return proof{}, ErrUnknownMethod`, `return proof{challenge: c.ID, by: enrolled{method: e.Methods[0]}}, nil`},
 	}},
-	{test: "TestATT085", what: "a new draft leaves the old one of its session", edits: []edit{
+	{test: "TestEnrolmentsAtOnceStaySeparate", what: "a new draft leaves the old one of its session", edits: []edit{
 		{"internal/store/factors.go", `err := db.DropDraft(ctx, d.Session, d.Method)`, `err := error(nil)`},
 	}},
-	{test: "TestATT146", what: "the old number is not told", edits: []edit{
+	{test: "TestFactorFormsRefuseUnknownFieldsAndTellTheOwner", what: "the old number is not told", edits: []edit{
 		{"internal/signin/enroll.go", `err := e.farewell(ctx, tx, row, m, from)`, `err := error(nil)`},
 	}},
-	{test: "TestATT146", what: "the old address is not told", edits: []edit{
+	{test: "TestFactorFormsRefuseUnknownFieldsAndTellTheOwner", what: "the old address is not told", edits: []edit{
 		{"internal/signin/enroll.go", `err := e.Tell(ctx, tx, n, from)`, `err := error(nil)`},
 	}},
-	{test: "TestATT288_device", what: "the name of a device stands in a mail", edits: []edit{
+	{test: "TestDeviceNameStaysOutOfMail", what: "the name of a device stands in a mail", edits: []edit{
 		{"internal/signin/enroll.go", `what := all[i].method.About().In(from.Language).Name`, `what := all[i].Name`},
 	}},
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"database/sql"
 	"encoding/pem"
 	"fmt"
 	"io"
@@ -29,6 +30,7 @@ import (
 	"twostep.example/twostep/delivery"
 	"twostep.example/twostep/factor"
 	"twostep.example/twostep/factor/email"
+	"twostep.example/twostep/internal/store/storetest"
 )
 
 // Anna has an account on every live server.
@@ -40,15 +42,20 @@ const (
 // Server is a running server with one account, Anna's.
 type Server struct {
 	*twostep.Server
-	T    testing.TB
-	URL  string // https://127.0.0.1:PORT
-	Mail *Mail
-	Log  *Log
+	T        testing.TB
+	URL      string // https://127.0.0.1:PORT
+	Mail     *Mail
+	Log      *Log
+	Database string // as in its options
+	KeyFile  string
 
-	roots *x509.CertPool
-	ahead atomic.Int64
-	homes atomic.Int64 // networks that browsers were started in
-	http  *httptest.Server
+	roots    *x509.CertPool
+	ahead    atomic.Int64
+	networks atomic.Int64 // that browsers were started in
+	methods  int
+	http     *httptest.Server
+	opening  sync.Once
+	beside   *sql.DB
 }
 
 // Setup changes the options of a server before it starts.
@@ -57,7 +64,7 @@ type Setup func(*twostep.Options)
 // Start runs a server on the database at url ("": a new SQLite file) until the test ends.
 func Start(t testing.TB, url string, setups ...Setup) *Server {
 	t.Helper()
-	dir := t.TempDir()
+	dir := storetest.TempDir(t)
 	if url == "" {
 		url = filepath.Join(dir, "twostep.db")
 	}
@@ -80,6 +87,7 @@ func Start(t testing.TB, url string, setups ...Setup) *Server {
 	for _, setup := range setups {
 		setup(&o)
 	}
+	s.Database, s.KeyFile, s.methods = o.Database, o.KeyFile, len(o.Methods)
 	var err error
 	if s.Server, err = twostep.New(context.Background(), o); err != nil {
 		t.Fatal(err)
@@ -123,7 +131,7 @@ type Browser struct {
 // Browser starts a new one, without any cookie, in a network of its own: what one of them has
 // used up is not another's.
 func (s *Server) Browser() *Browser {
-	n := s.homes.Add(1)
+	n := s.networks.Add(1)
 	return s.BrowserAt(fmt.Sprintf("127.0.%d.%d", 100+n/250, 1+n%250))
 }
 
@@ -212,16 +220,6 @@ func (b *Browser) PostNow(path string, pairs ...string) Answer {
 	return b.Do(r)
 }
 
-// Password takes the first step as Anna and returns the code that was mailed.
-func (b *Browser) Password() (code string) {
-	b.s.T.Helper()
-	n := b.s.Mail.Len()
-	if a := b.Post("/signin", "email", AnnaEmail, "password", AnnaPassword); a.StatusCode != http.StatusSeeOther {
-		b.s.T.Fatalf("password: %d %s", a.StatusCode, a.Body)
-	}
-	return b.s.Code(n)
-}
-
 // Code is the first verification code in the mails after the first n: a notice may come before it.
 func (s *Server) Code(n int) string {
 	s.T.Helper()
@@ -229,14 +227,6 @@ func (s *Server) Code(n int) string {
 		if code := strings.TrimSpace(codeLine.FindString(s.Mail.Next(n))); code != "" {
 			return code
 		}
-	}
-}
-
-// SignIn takes both steps as Anna.
-func (b *Browser) SignIn() {
-	b.s.T.Helper()
-	if a := b.Post("/signin/verify", "code", b.Password()); a.StatusCode != http.StatusSeeOther {
-		b.s.T.Fatalf("code: %d %s", a.StatusCode, a.Body)
 	}
 }
 

@@ -3,7 +3,7 @@
 import http from 'node:http'
 import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
-import * as client from '../../build/node_modules/openid-client/build/index.js'
+import * as client from '../../../build/node_modules/openid-client/build/index.js'
 
 const { ISSUER, CLIENT_ID, CLIENT_SECRET } = process.env
 const config = await client.discovery(new URL(ISSUER), CLIENT_ID, {}, client.ClientSecretBasic(CLIENT_SECRET))

@@ -1,0 +1,104 @@
+package factor_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"net/url"
+	"strings"
+	"time"
+
+	"twostep.example/twostep/delivery"
+	"twostep.example/twostep/factor"
+	"twostep.example/twostep/factor/sentcode"
+)
+
+// Call is the channel of phone calls. Options.Send has a function for it that makes the call.
+const Call delivery.Channel = "call"
+
+// PhoneCall is a method of its own: a machine calls and says a code. It composes what is said; it does not call, has no
+// database and does not count attempts.
+type PhoneCall struct{}
+
+// About says what the method is called, how long its codes are valid, and what its page asks for.
+func (PhoneCall) About() factor.About {
+	return factor.About{
+		Method: "call", Path: "call", Most: 1,
+		Valid: 5 * time.Minute, Digits: sentcode.Digits,
+		AMR:    []string{"otp", "tel"}, // RFC 8176
+		Fields: []factor.Field{{Name: "number", Kind: "tel", Autocomplete: "tel"}},
+		Words: map[string]factor.Words{"en": {
+			Title: "2-Step Call", Name: "Phone call", Does: "Call {Masked} and say a code", Lead: "We are calling {Masked}.",
+			Intro: []string{"A machine calls you and says a code."}, Button: "Call me",
+			Says: map[string]string{
+				"number": "Phone number", "number.wrong": "Start with + and the country code, like +49.",
+			},
+		}},
+	}
+}
+
+// Enroll makes a factor of a phone number, and asks for the first proof of it.
+func (m PhoneCall) Enroll(ctx context.Context, ask factor.Ask, form url.Values) (
+	factor.Factor, factor.Challenge, error) {
+	number := strings.ReplaceAll(form.Get("number"), " ", "")
+	if !strings.HasPrefix(number, "+") || len(number) < 8 {
+		wrong := &factor.Refusal{Err: factor.ErrRefused, Field: "number", Says: "number.wrong"}
+		return factor.Factor{}, factor.Challenge{}, wrong
+	}
+	ask.Factor = factor.Factor{Destination: number, Masked: "•••• " + number[len(number)-3:]}
+	challenge, err := m.Challenge(ctx, ask)
+	return ask.Factor, challenge, err
+}
+
+// Challenge draws a code and composes the call.
+func (PhoneCall) Challenge(_ context.Context, ask factor.Ask) (factor.Challenge, error) {
+	code := sentcode.New(ask.Hard)
+	spoken := "Your code for " + ask.Site + " is " + strings.Join(strings.Split(code, ""), ", ")
+	message := &delivery.Message{Channel: Call, To: ask.Factor.Destination, Text: spoken}
+	return factor.Challenge{Answer: code, Message: message}, nil
+}
+
+// Read takes the code from the form.
+func (PhoneCall) Read(form url.Values, hard bool) (string, error) { return sentcode.Read(form, hard) }
+
+// Verify compares it with the codes that are still good.
+func (PhoneCall) Verify(_ context.Context, _ *factor.Factor, answer factor.Answer) error {
+	return sentcode.Verify(answer)
+}
+
+// A method of your own is one type. Give it to the server in Options.Methods.
+func ExampleMethod() {
+	var m factor.Method = PhoneCall{}
+	ctx, ask := context.Background(), factor.Ask{Site: "Notes"}
+
+	var refusal *factor.Refusal
+	_, _, err := m.Enroll(ctx, ask, url.Values{"number": {"112"}})
+	if errors.As(err, &refusal) {
+		fmt.Println(m.About().In("en").Says[refusal.Says])
+	}
+
+	f, challenge, err := m.Enroll(ctx, ask, url.Values{"number": {"+49 30 901820"}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("calls", challenge.Message.To, "and shows", f.Masked)
+
+	// The server does this: it keeps a hash of the answer, reads the form, charges an attempt and compares.
+	matches := func(candidate string) bool { return candidate == challenge.Answer }
+	for _, typed := range []string{"", "abcdef", challenge.Answer} {
+		text, err := m.Read(url.Values{"code": {typed}}, false)
+		if err != nil {
+			fmt.Println(err)
+			continue
+		}
+		err = m.Verify(ctx, &f, factor.Answer{Text: text, Now: time.Now(), Matches: matches})
+		fmt.Println("verified:", err == nil)
+	}
+	// Output:
+	// Start with + and the country code, like +49.
+	// calls +4930901820 and shows •••• 820
+	// no verification code in the form
+	// no verification code in the form
+	// verified: true
+}

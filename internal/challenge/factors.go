@@ -1,0 +1,156 @@
+package challenge
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"twostep.example/twostep/factor"
+	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/session"
+	"twostep.example/twostep/internal/store"
+)
+
+// Enrolled is a factor of an account with its method and, unless every account has it, its row.
+type Enrolled struct {
+	factor.Factor
+	Method factor.Method
+	Row    store.Factor
+}
+
+// UsesLeft is how many proofs the factor has left; -1 if it does not wear out.
+func (f Enrolled) UsesLeft() int {
+	if m, ok := f.Method.(factor.Counted); ok {
+		return m.Left(f.Factor)
+	}
+	return -1
+}
+
+// factorBody is what the sealed body of a factor holds.
+type factorBody struct {
+	Name        string
+	Destination string
+	Shown       string
+	Masked      string
+	Secret      []byte
+}
+
+// Factors lists all factors of an account, in the order of Methods. A store that does not answer
+// is an error and never an account without factors.
+func (c *Challenges) Factors(ctx context.Context, a store.Account) ([]Enrolled, error) {
+	rows, err := c.Store.Factors(ctx, a.ID)
+	if err != nil {
+		return nil, fmt.Errorf("challenge: factors: %w", err)
+	}
+	var list []Enrolled
+	for _, m := range c.Methods {
+		about := m.About()
+		if about.Given {
+			f := factor.Factor{ID: about.Method, Method: about.Method, Destination: a.Email, Masked: account.MaskEmail(a.Email)}
+			list = append(list, Enrolled{Factor: f, Method: m})
+		}
+		for _, row := range rows {
+			if row.Method != about.Method {
+				continue
+			}
+			f, err := c.OpenFactor(row)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, Enrolled{Factor: f, Method: m, Row: row})
+		}
+	}
+	return list, nil
+}
+
+// OpenFactor opens the sealed body of a factor.
+func (c *Challenges) OpenFactor(row store.Factor) (factor.Factor, error) {
+	var b factorBody
+	body, err := c.Keys.Open("factor "+row.ID, row.Body)
+	if err == nil {
+		err = json.Unmarshal(body, &b)
+	}
+	if err != nil {
+		return factor.Factor{}, fmt.Errorf("challenge: factor %s: %w", row.ID, err)
+	}
+	return factor.Factor{
+		ID: row.ID, Method: row.Method, Name: b.Name, Destination: b.Destination, Shown: b.Shown, Masked: b.Masked, Secret: b.Secret,
+	}, nil
+}
+
+// SealFactor is the body of f in the row with this id.
+func (c *Challenges) SealFactor(id string, f factor.Factor) ([]byte, error) {
+	body, err := json.Marshal(factorBody{f.Name, f.Destination, f.Shown, f.Masked, f.Secret})
+	if err != nil {
+		return nil, fmt.Errorf("challenge: seal factor: %w", err)
+	}
+	return c.Keys.Seal("factor "+id, body), nil
+}
+
+// usable are the factors by which an account may prove itself now. The mailbox that has just
+// reset the password does not prove the second step as well, unless there is no other way.
+func usable(all []Enrolled, a store.Account, now time.Time) []Enrolled {
+	all = slices.DeleteFunc(slices.Clone(all), func(f Enrolled) bool { return f.UsesLeft() == 0 })
+	if a.MailedAt == 0 || now.Sub(store.Time(a.MailedAt)) >= mailboxCooldown {
+		return all
+	}
+	elsewhere := slices.DeleteFunc(slices.Clone(all), func(f Enrolled) bool { return f.Destination == a.Email })
+	if len(elsewhere) == 0 {
+		return all
+	}
+	return elsewhere
+}
+
+// levelBy is what a password and one more proof come to.
+func levelBy(m factor.Method) session.Level {
+	return session.LevelOf(append([]string{"pwd"}, m.About().AMR...))
+}
+
+// atLeast are the factors that come to a level; all of them if none does, so that nobody is kept
+// out: who has asked for the level sees that it was not reached.
+func atLeast(factors []Enrolled, level session.Level) []Enrolled {
+	enough := slices.DeleteFunc(slices.Clone(factors), func(f Enrolled) bool { return levelBy(f.Method) < level })
+	if len(enough) == 0 {
+		return factors
+	}
+	return enough
+}
+
+// HighestLevel is the highest level that the person of a session could prove now.
+func (c *Challenges) HighestLevel(ctx context.Context, who session.Session) (highest session.Level, err error) {
+	a, err := c.Store.Account(ctx, who.Account.ID)
+	if err != nil {
+		return session.LevelNone, fmt.Errorf("challenge: level: %w", err)
+	}
+	all, err := c.Factors(ctx, a)
+	for _, f := range usable(all, a, c.Now()) {
+		highest = max(highest, levelBy(f.Method))
+	}
+	return highest, err
+}
+
+// Offer is one way to prove it is you.
+type Offer struct {
+	Method string // "email"
+	Masked string // where its message goes: "j•••@example.com"
+	Spare  bool   // only for when nothing else is at hand
+	About  factor.About
+}
+
+// offers are the factors as the person may choose them: one for each method, those that are only
+// for emergencies last.
+func offers(factors []Enrolled) []Offer {
+	var list []Offer
+	for _, spare := range []bool{false, true} {
+		for _, f := range factors {
+			about := f.Method.About()
+			seen := slices.ContainsFunc(list, func(o Offer) bool { return o.Method == about.Method })
+			if about.Spare == spare && !seen {
+				list = append(list, Offer{Method: about.Method, Masked: f.Masked, Spare: spare, About: about})
+			}
+		}
+	}
+	return list
+}

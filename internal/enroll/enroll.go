@@ -1,0 +1,407 @@
+// Package enroll adds, replaces and removes the factors of an account, and changes its address.
+//
+//	Start ─▶ Pending (shown, or a code is sent) ─▶ Confirm ─▶ a factor
+//
+// A new factor counts once its proof was given; the one it replaces is good until then. Whatever
+// changes what proves a person ends their other sessions, and trust in their other browsers.
+package enroll
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"time"
+
+	"twostep.example/twostep/factor"
+	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/audit"
+	"twostep.example/twostep/internal/challenge"
+	"twostep.example/twostep/internal/origin"
+	"twostep.example/twostep/internal/ratelimit"
+	"twostep.example/twostep/internal/session"
+	"twostep.example/twostep/internal/store"
+)
+
+var (
+	// ErrNoPendingFactor says that no new factor of this method waits for its proof.
+	ErrNoPendingFactor = errors.New("no new factor")
+	// ErrTooManyFactors says that the account has as many factors of the method as it may.
+	ErrTooManyFactors = errors.New("too many factors")
+)
+
+// Enrollments are the factors of all accounts, as their owners change them.
+type Enrollments struct {
+	Store      *store.DB
+	Now        func() time.Time
+	Accounts   *account.Accounts
+	Limits     *ratelimit.Limiter
+	Sessions   *session.Sessions
+	Challenges *challenge.Challenges
+}
+
+// PendingFactor is a new factor that is not proven yet, as its owner may see it.
+type PendingFactor struct {
+	factor.About
+	Destination string // as it was typed
+	Show        factor.Show
+	Challenge   *challenge.Challenge // nil: seeing it is all the proof it needs
+}
+
+// Start draws up a new factor and asks for its proof. It returns session.ErrStepUpRequired,
+// challenge.ErrUnknownMethod, ErrTooManyFactors, a *factor.Refusal or a *ratelimit.LimitedError.
+func (e *Enrollments) Start(ctx context.Context, who session.Session, method string, form url.Values, from origin.Origin) error {
+	m, ok := e.Challenges.Method(method)
+	if !ok || m.About().Path == "" {
+		return challenge.ErrUnknownMethod
+	}
+	a, err := e.account(ctx, who)
+	if err != nil {
+		return err
+	}
+	if _, err := e.slot(ctx, e.Store, a.ID, m); err != nil {
+		return err
+	}
+	quota := ratelimit.PerHour("pending_factors_account", a.ID, ratelimit.PendingFactorsPerHour)
+	err = e.Limits.Spend(ctx, e.Store, quota)
+	if errors.Is(err, ratelimit.ErrLimited) {
+		return e.Accounts.Refused(ctx, err, audit.Event{Account: a.ID, Reason: "new factors"}, from)
+	}
+	if err != nil {
+		return err
+	}
+	f, asked, err := m.Enroll(ctx, e.Challenges.AskFor(a, factor.Factor{}, m, from), form)
+	if err != nil {
+		return err
+	}
+	return e.Challenges.BeginPending(ctx, who, a, challenge.Enrolled{Factor: f, Method: m}, asked, from)
+}
+
+// StartEmailChange sends a code to a new address; once that is proven it becomes the account's. An
+// address that has an account is answered alike and gets no mail. It returns
+// session.ErrStepUpRequired, account.ErrEmail or a *ratelimit.LimitedError.
+func (e *Enrollments) StartEmailChange(ctx context.Context, who session.Session, email string, from origin.Origin) error {
+	email, err := account.ParseEmail(email)
+	if err != nil {
+		return err
+	}
+	a, err := e.account(ctx, who)
+	if err != nil {
+		return err
+	}
+	methods := e.Challenges.Methods
+	i := slices.IndexFunc(methods, func(m factor.Method) bool { return m.About().Given })
+	if i < 0 {
+		return challenge.ErrUnknownMethod
+	}
+	m := methods[i]
+	f := factor.Factor{Method: m.About().Method, Destination: email, Masked: account.MaskEmail(email)}
+	asked, err := m.Challenge(ctx, e.Challenges.AskFor(a, f, m, from))
+	if err != nil {
+		return fmt.Errorf("enroll: email: %w", err)
+	}
+	return e.Challenges.BeginPending(ctx, who, a, challenge.Enrolled{Factor: f, Method: m}, asked, from)
+}
+
+// account is that of the session, whose person has taken both steps lately. It returns
+// session.ErrStepUpRequired if not.
+func (e *Enrollments) account(ctx context.Context, who session.Session) (store.Account, error) {
+	if !who.RecentlyAuthenticated(e.Now()) {
+		return store.Account{}, session.ErrStepUpRequired
+	}
+	a, err := e.Store.Account(ctx, who.Account.ID)
+	if err != nil {
+		return a, fmt.Errorf("enroll: account: %w", err)
+	}
+	return a, nil
+}
+
+func (e *Enrollments) load(ctx context.Context, who session.Session, method string, from origin.Origin) (*challenge.Attempt, store.Draft, error) {
+	a, row, err := e.Challenges.LoadPending(ctx, who, method, from)
+	if errors.Is(err, challenge.ErrNoAttempt) {
+		err = ErrNoPendingFactor
+	}
+	return a, row, err
+}
+
+// Pending is the new factor of a method that waits for its proof. It returns
+// session.ErrStepUpRequired, because it shows what nobody but the person may see, or
+// ErrNoPendingFactor.
+func (e *Enrollments) Pending(ctx context.Context, who session.Session, method string, from origin.Origin) (PendingFactor, error) {
+	if !who.RecentlyAuthenticated(e.Now()) {
+		return PendingFactor{}, session.ErrStepUpRequired
+	}
+	a, row, err := e.load(ctx, who, method, from)
+	if err != nil {
+		return PendingFactor{}, err
+	}
+	p := PendingFactor{About: a.Pending().Method.About(), Destination: a.Destination(), Show: a.Show()}
+	if !row.Seen {
+		p.Challenge = a.Challenge
+	}
+	return p, nil
+}
+
+// Resend sends a new code for the pending factor of a method. It returns ErrNoPendingFactor,
+// challenge.ErrTooManyGuesses or a *ratelimit.LimitedError.
+func (e *Enrollments) Resend(ctx context.Context, who session.Session, method string, from origin.Origin) error {
+	a, _, err := e.load(ctx, who, method, from)
+	if err != nil {
+		return err
+	}
+	return a.Resend(ctx)
+}
+
+// Cancel forgets the pending factor of a method, if there is one.
+func (e *Enrollments) Cancel(ctx context.Context, who session.Session, method string) error {
+	if err := e.Store.DropDraft(ctx, who.ID, method); err != nil {
+		return fmt.Errorf("enroll: cancel: %w", err)
+	}
+	return nil
+}
+
+// Confirm takes the proof of a pending factor and enrolls it. Every other session ends; this one
+// goes on under the new token it returns. It returns session.ErrStepUpRequired, ErrNoPendingFactor,
+// ErrTooManyFactors, or the errors of challenge.Attempt.Verify.
+func (e *Enrollments) Confirm(ctx context.Context, who session.Session, method string, form url.Values, from origin.Origin) (token string, err error) {
+	if !who.RecentlyAuthenticated(e.Now()) {
+		return "", session.ErrStepUpRequired
+	}
+	a, row, err := e.load(ctx, who, method, from)
+	if err != nil {
+		return "", err
+	}
+	proof := a.Unasked()
+	if !row.Seen {
+		if proof, err = a.Prove(ctx, form); err != nil {
+			return "", err
+		}
+	}
+	err = e.Store.Tx(ctx, func(tx *store.DB) error {
+		if err := a.Consume(ctx, tx, proof); err != nil {
+			return err
+		}
+		if err := e.save(ctx, tx, a.Account(), proof.By, from); err != nil {
+			return err
+		}
+		if err := tx.DropDraft(ctx, who.ID, method); err != nil {
+			return err // it held what the factor itself no longer does
+		}
+		token, err = e.Sessions.EndOthers(ctx, tx, who, from)
+		return err
+	})
+	switch {
+	case errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrConflict):
+		return "", factor.ErrIncorrect // another request was faster
+	case errors.Is(err, ErrTooManyFactors), errors.Is(err, session.ErrNoSession):
+		return "", err
+	case err != nil:
+		return "", fmt.Errorf("enroll: confirm: %w", err)
+	}
+	e.Accounts.NotifyOutbox()
+	return token, nil
+}
+
+// save makes the proven factor one of the account and tells the owner.
+func (e *Enrollments) save(ctx context.Context, tx *store.DB, a store.Account, by challenge.Enrolled, from origin.Origin) error {
+	about := by.Method.About()
+	if about.Given {
+		return e.saveEmail(ctx, tx, a, by.Destination, from)
+	}
+	slot, err := e.slot(ctx, tx, a.ID, by.Method)
+	if err != nil {
+		return err
+	}
+	kept := by.Factor
+	if s, ok := by.Method.(factor.Shower); ok {
+		if kept, err = s.Keep(kept); err != nil {
+			return err
+		}
+	}
+	row := store.Factor{ID: rand.Text(), Account: a.ID, Method: about.Method, Slot: slot, AddedAt: store.Millis(e.Now())}
+	if row.Body, err = e.Challenges.SealFactor(row.ID, kept); err != nil {
+		return err
+	}
+	kind := audit.FactorAdded
+	if about.Most == 1 {
+		replaced, err := e.replace(ctx, tx, a, by.Method, from)
+		if err != nil {
+			return err
+		}
+		if replaced {
+			kind = audit.FactorReplaced
+		}
+	}
+	if err := tx.AddFactor(ctx, row); err != nil {
+		return err
+	}
+	event := audit.Event{Kind: kind, Target: audit.Target("factor", row.ID), Reason: about.Method}
+	n := account.Notification{Event: event, Template: "added", Account: a, Detail: about.In(from.Language).Name}
+	if n.UndoToken, err = e.Accounts.CreateUndoLink(ctx, tx, a, row.ID); err != nil {
+		return err
+	}
+	return e.Accounts.NotifyOwner(ctx, tx, n, from)
+}
+
+// slot is the place for one more factor of a method: the first free one, or the only one, which is
+// then replaced. It returns ErrTooManyFactors if none is free.
+func (e *Enrollments) slot(ctx context.Context, db *store.DB, account string, m factor.Method) (int64, error) {
+	rows, err := db.Factors(ctx, account)
+	if err != nil {
+		return 0, fmt.Errorf("enroll: slot: %w", err)
+	}
+	about := m.About()
+	for slot := range int64(about.Most) {
+		taken := slices.ContainsFunc(rows, func(f store.Factor) bool { return f.Method == about.Method && f.Slot == slot })
+		if !taken || about.Most == 1 {
+			return slot, nil
+		}
+	}
+	return 0, ErrTooManyFactors
+}
+
+// replace removes the only factor of a method before another takes its place. The address or number
+// that it leaves is told, if messages reach it.
+func (e *Enrollments) replace(ctx context.Context, tx *store.DB, a store.Account, m factor.Method, from origin.Origin) (replaced bool, err error) {
+	rows, err := tx.Factors(ctx, a.ID)
+	if err != nil {
+		return false, err
+	}
+	for _, row := range rows {
+		if row.Method != m.About().Method {
+			continue
+		}
+		if err := tx.RemoveFactor(ctx, a.ID, row.ID); err != nil {
+			return false, err
+		}
+		if err := e.notifyReplaced(ctx, tx, row, m, from); err != nil {
+			return false, err
+		}
+		replaced = true
+	}
+	return replaced, nil
+}
+
+// notifyReplaced tells the address or number of a factor that it was replaced, in the method's own
+// words.
+func (e *Enrollments) notifyReplaced(ctx context.Context, tx *store.DB, row store.Factor, m factor.Method, from origin.Origin) error {
+	leaver, ok := m.(factor.Leaver)
+	if !ok {
+		return nil
+	}
+	f, err := e.Challenges.OpenFactor(row)
+	if err != nil {
+		return err
+	}
+	settings := e.Accounts.Settings
+	now := e.Now().In(settings.Location)
+	message := leaver.Farewell(factor.Ask{Factor: f, Site: settings.Site, Language: from.Language, Now: now})
+	message.ID = rand.Text()
+	if err := e.Challenges.SpendText(ctx, tx); err != nil {
+		return err
+	}
+	return e.Accounts.Enqueue(ctx, tx, message, now.Add(account.NotificationTTL))
+}
+
+// saveEmail gives the account its new address and tells the old one.
+func (e *Enrollments) saveEmail(ctx context.Context, tx *store.DB, a store.Account, email string, from origin.Origin) error {
+	if err := tx.SetEmail(ctx, a.ID, a.Epoch, email); err != nil { // ErrConflict: taken
+		return err
+	}
+	undo, err := e.Accounts.CreateUndoLink(ctx, tx, a, "")
+	if err != nil {
+		return err
+	}
+	event := audit.Event{Kind: audit.EmailChanged}
+	n := account.Notification{Event: event, Template: "email", Account: a, Detail: account.MaskEmail(email), UndoToken: undo}
+	if err := e.Accounts.NotifyOwner(ctx, tx, n, from); err != nil {
+		return err
+	}
+	n.Template, n.To, n.Detail, n.UndoToken = "welcome", email, email, ""
+	return e.Accounts.SendNotification(ctx, tx, n, from)
+}
+
+// Remove removes a factor. Every other session ends; this one goes on under the new token it
+// returns. The mailbox cannot be removed, so there is always a way in. It returns
+// session.ErrStepUpRequired, challenge.ErrUnknownMethod or session.ErrNoSession.
+func (e *Enrollments) Remove(ctx context.Context, who session.Session, id string, from origin.Origin) (token string, err error) {
+	a, err := e.account(ctx, who)
+	if err != nil {
+		return "", err
+	}
+	all, err := e.Challenges.Factors(ctx, a)
+	if err != nil {
+		return "", err
+	}
+	i := slices.IndexFunc(all, func(f challenge.Enrolled) bool { return f.Row.ID != "" && f.ID == id })
+	if i < 0 {
+		return "", challenge.ErrUnknownMethod
+	}
+	about := all[i].Method.About()
+	event := audit.Event{Kind: audit.FactorRemoved, Target: audit.Target("factor", id), Reason: about.Method}
+	// The mail names the method, and never a name that somebody typed.
+	n := account.Notification{Event: event, Template: "removed", Account: a, Detail: about.In(from.Language).Name}
+	err = e.Store.Tx(ctx, func(tx *store.DB) error {
+		if err := tx.RemoveFactor(ctx, who.Account.ID, id); err != nil {
+			return err
+		}
+		if token, err = e.Sessions.EndOthers(ctx, tx, who, from); err != nil {
+			return err
+		}
+		return e.Accounts.NotifyOwner(ctx, tx, n, from)
+	})
+	if errors.Is(err, store.ErrNotFound) || errors.Is(err, session.ErrNoSession) {
+		return "", session.ErrNoSession
+	}
+	if err != nil {
+		return "", fmt.Errorf("enroll: remove: %w", err)
+	}
+	e.Accounts.NotifyOutbox()
+	return token, nil
+}
+
+// Enrolled is one method of verification with what the person has of it.
+type Enrolled struct {
+	factor.About
+	Factors []EnrolledFactor
+}
+
+// EnrolledFactor is one factor as its owner sees it.
+type EnrolledFactor struct {
+	ID          string // "" if it cannot be removed
+	Name        string
+	Destination string
+	AddedAt     time.Time
+	LastUsedAt  time.Time
+	UsesLeft    int // how many proofs it has left; -1 if it does not wear out
+}
+
+// List lists all methods with what the person has of them.
+func (e *Enrollments) List(ctx context.Context, who session.Session) ([]Enrolled, error) {
+	a, err := e.Store.Account(ctx, who.Account.ID)
+	if err != nil {
+		return nil, fmt.Errorf("enroll: list: %w", err)
+	}
+	all, err := e.Challenges.Factors(ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	var list []Enrolled
+	for _, m := range e.Challenges.Methods {
+		one := Enrolled{About: m.About()}
+		for _, f := range all {
+			if f.Factor.Method != one.Method {
+				continue
+			}
+			one.Factors = append(one.Factors, EnrolledFactor{
+				ID: f.Row.ID, Name: f.Name, Destination: cmp.Or(f.Shown, f.Destination),
+				AddedAt: store.Time(f.Row.AddedAt), LastUsedAt: store.Time(f.Row.UsedAt), UsesLeft: f.UsesLeft(),
+			})
+		}
+		list = append(list, one)
+	}
+	return list, nil
+}

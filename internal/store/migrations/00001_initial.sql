@@ -1,0 +1,361 @@
+-- +goose Up
+
+-- Times are Unix milliseconds; 0 means never, unless a column says otherwise. Hashes are SHA-256. Sealed columns
+-- are encrypted with the keys of the key file. A column that ends in _id holds the id of a row of another table, '' for
+-- none.
+
+-- Facts about this database itself.
+CREATE TABLE server_state (
+	name  TEXT PRIMARY KEY,
+	value TEXT NOT NULL
+);
+
+-- One login: an email address and a password.
+CREATE TABLE accounts (
+	id                      TEXT PRIMARY KEY,
+	email                   TEXT NOT NULL UNIQUE,   -- canonical form
+	name                    TEXT NOT NULL,
+	operator                BOOLEAN NOT NULL,
+	password_hash           BYTEA NOT NULL,         -- sealed
+	password_set_by_mail_at BIGINT NOT NULL,        -- when the password was last set through a mailed link
+	epoch                   BIGINT NOT NULL,        -- raised to end every attempt, session and link made before
+	disabled_at             BIGINT NOT NULL,
+	created_at              BIGINT NOT NULL,
+	group_names             TEXT NOT NULL           -- separated by spaces
+);
+
+-- One attempt at a proof: a sign-in, a step-up, or the proof of a new factor.
+CREATE TABLE attempts (
+	id                 TEXT PRIMARY KEY,
+	token_hash         BYTEA NOT NULL UNIQUE,
+	account_id         TEXT NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+	epoch              BIGINT NOT NULL,             -- of the account, when the attempt started
+	purpose            TEXT NOT NULL,               -- signin, stepup, factor
+	session_id         TEXT NOT NULL,               -- stepup: the session to step up; factor: the one that enrolls
+	address            TEXT NOT NULL,               -- IP address
+	other_address      TEXT NOT NULL,               -- an address of the other family (IPv4, IPv6) that it was seen from
+	user_agent         TEXT NOT NULL,
+	client_hints       TEXT NOT NULL,               -- Sec-CH-UA
+	return_to          TEXT NOT NULL,
+	device_id          TEXT NOT NULL,               -- '' if the browser is not known
+	reason             TEXT NOT NULL,               -- why the second step is required; '' where it always is
+	device_verified_at BIGINT NOT NULL,             -- when the browser was last verified, if that is the reason
+	trust_requested    BOOLEAN NOT NULL,
+	required_level     BIGINT NOT NULL,             -- 0: the account's usual level
+	started_at         BIGINT NOT NULL,
+	expires_at         BIGINT NOT NULL,
+	finished_at        BIGINT NOT NULL              -- passed or given up
+);
+CREATE INDEX attempts_account ON attempts (account_id);
+CREATE INDEX attempts_expires ON attempts (expires_at);
+
+-- The challenge of an attempt. All of its codes share one limit of guesses.
+CREATE TABLE challenges (
+	id              TEXT PRIMARY KEY,
+	attempt_id      TEXT NOT NULL UNIQUE REFERENCES attempts (id) ON DELETE CASCADE,
+	method          TEXT NOT NULL,                  -- the current one; choosing another keeps the row
+	state           BYTEA NOT NULL,                 -- sealed
+	guesses         BIGINT NOT NULL,                -- answers compared, over all methods
+	guessed_at      BIGINT NOT NULL,                -- when the last of them was counted
+	needs_long_code BOOLEAN NOT NULL,
+	messages_sent   BIGINT NOT NULL,                -- over all methods
+	last_sent_at    BIGINT NOT NULL,                -- when it was issued last
+	version         BIGINT NOT NULL,                -- raised with every new issue
+	passed_at       BIGINT NOT NULL
+);
+
+-- One code that is accepted for one challenge, once, until it expires.
+CREATE TABLE one_time_codes (
+	id           TEXT PRIMARY KEY,
+	challenge_id TEXT NOT NULL REFERENCES challenges (id) ON DELETE CASCADE,
+	method       TEXT NOT NULL,
+	mac          BYTEA NOT NULL,
+	message_id   TEXT NOT NULL,                     -- the outbox message that carries it
+	sent_at      BIGINT NOT NULL,
+	expires_at   BIGINT NOT NULL,
+	used_at      BIGINT NOT NULL,                   -- also set when newer codes replace it
+	guess_cost   BIGINT NOT NULL                    -- of one guess at it, in billionths
+);
+CREATE INDEX one_time_codes_challenge ON one_time_codes (challenge_id);
+
+-- Messages to send, and what became of them.
+CREATE TABLE outbox_messages (
+	id            TEXT PRIMARY KEY,
+	body          BYTEA NOT NULL,                   -- sealed; emptied once there is nothing left to send
+	state         TEXT NOT NULL,                    -- waiting, sent, refused, expired, unknown, delivered, failed, void
+	state_at      BIGINT NOT NULL,
+	due_at        BIGINT NOT NULL,                  -- send not before; a worker that claims the message moves it
+	expires_at    BIGINT NOT NULL,                  -- send not after
+	send_attempts BIGINT NOT NULL,                  -- started
+	open_attempts BIGINT NOT NULL                   -- started, and their result is not known
+);
+CREATE INDEX outbox_messages_due ON outbox_messages (due_at, id) WHERE state = 'waiting' AND open_attempts < 2;
+CREATE INDEX outbox_messages_unknown ON outbox_messages (due_at) WHERE state = 'waiting' AND open_attempts >= 2;
+CREATE INDEX outbox_messages_waiting_expires ON outbox_messages (expires_at) WHERE state = 'waiting';
+CREATE INDEX outbox_messages_done_expires ON outbox_messages (expires_at) WHERE state <> 'waiting';
+
+-- A browser that is signed in.
+CREATE TABLE sessions (
+	id                TEXT PRIMARY KEY,
+	token_hash        BYTEA NOT NULL UNIQUE,
+	account_id        TEXT NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+	epoch             BIGINT NOT NULL,              -- of the account; the session has ended if it differs
+	attempt_id        TEXT NOT NULL,                -- the sign-in that it came from
+	amr               TEXT NOT NULL,                -- RFC 8176, separated by spaces
+	address           TEXT NOT NULL,
+	user_agent        TEXT NOT NULL,
+	client_hints      TEXT NOT NULL,
+	started_at        BIGINT NOT NULL,
+	authenticated_at  BIGINT NOT NULL,              -- when both steps were last taken; 0: trust skipped the second
+	last_seen_at      BIGINT NOT NULL,
+	expires_at        BIGINT NOT NULL,
+	device_id         TEXT NOT NULL,
+	trust_verified_at BIGINT NOT NULL               -- when the trust that skipped the second step was verified
+);
+CREATE INDEX sessions_account ON sessions (account_id);
+CREATE INDEX sessions_device ON sessions (device_id) WHERE device_id <> '';
+CREATE INDEX sessions_expires ON sessions (expires_at);
+
+-- A link on its way by mail.
+CREATE TABLE email_links (
+	token_hash BYTEA PRIMARY KEY,
+	purpose    TEXT NOT NULL,                       -- invite, signup, reset, undo, exists, decoy
+	email      TEXT NOT NULL,                       -- canonical form
+	account_id TEXT NOT NULL,                       -- reset, undo
+	factor_id  TEXT NOT NULL,                       -- undo: the factor to remove; '' to restore the address
+	name       TEXT NOT NULL,
+	operator   BOOLEAN NOT NULL,
+	epoch      BIGINT NOT NULL,                     -- reset: of the account, when the link was made
+	created_at BIGINT NOT NULL,
+	expires_at BIGINT NOT NULL,
+	used_at    BIGINT NOT NULL
+);
+CREATE INDEX email_links_expires ON email_links (expires_at);
+
+-- Security events, written in the transaction of the act. Columns that do not apply hold ''.
+CREATE TABLE audit_events (
+	id          TEXT PRIMARY KEY,
+	time        BIGINT NOT NULL,
+	kind        TEXT NOT NULL,
+	actor_type  TEXT NOT NULL,
+	actor_id    TEXT NOT NULL,
+	account     TEXT NOT NULL,                  -- the subject; '' if the name is unknown
+	target      TEXT NOT NULL,                  -- 'factor:ID', 'session:ID', 'client:ID', 'device:ID'
+	result      TEXT NOT NULL,                  -- 'success' or 'failure'
+	reason      TEXT NOT NULL,
+	client      TEXT NOT NULL,
+	sign_in     TEXT NOT NULL,
+	address     TEXT NOT NULL,
+	browser     TEXT NOT NULL,
+	trace       TEXT NOT NULL,
+	occurrences BIGINT NOT NULL                 -- 1; more of 'events.omitted'
+);
+CREATE INDEX audit_events_account ON audit_events (account, time, id);
+CREATE INDEX audit_events_time ON audit_events (time, id);
+CREATE INDEX audit_events_kind ON audit_events (kind, time, id);
+CREATE INDEX audit_events_address ON audit_events (address, time, id);
+
+-- How many events were recorded in an hour of those that are limited: of a network, of an account, of the site.
+CREATE TABLE audit_counters (
+	scope   TEXT NOT NULL,
+	ends_at BIGINT NOT NULL,
+	used    BIGINT NOT NULL,
+	PRIMARY KEY (scope, ends_at)
+);
+CREATE INDEX audit_counters_ends ON audit_counters (ends_at);
+
+-- What an account has enrolled: an authenticator app, a phone number, a set of recovery codes.
+CREATE TABLE factors (
+	id           TEXT PRIMARY KEY,
+	account_id   TEXT NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+	method       TEXT NOT NULL,
+	slot         BIGINT NOT NULL,                   -- 0 and up: limits how many of a method an account has
+	body         BYTEA NOT NULL,                    -- sealed: the address or the secret
+	version      BIGINT NOT NULL,                   -- raised with every change of the body
+	created_at   BIGINT NOT NULL,
+	last_used_at BIGINT NOT NULL
+);
+CREATE UNIQUE INDEX factors_account ON factors (account_id, method, slot);
+
+-- A factor that is not proven yet. Its attempt is the proof.
+CREATE TABLE pending_factors (
+	attempt_id TEXT PRIMARY KEY REFERENCES attempts (id) ON DELETE CASCADE,
+	session_id TEXT NOT NULL,
+	method     TEXT NOT NULL,
+	shown_only BOOLEAN NOT NULL,                    -- showing it to the person is enough, it needs no proof
+	body       BYTEA NOT NULL                       -- sealed
+);
+CREATE UNIQUE INDEX pending_factors_session ON pending_factors (session_id, method);
+
+-- How much of a rate limit or a budget is used, in one window of time.
+CREATE TABLE rate_limit_counters (
+	kind      TEXT NOT NULL,                        -- what is counted
+	subject   TEXT NOT NULL,                        -- for whom: an id or a keyed hash; '' for the whole site
+	window_ms BIGINT NOT NULL,                      -- length of the window, milliseconds
+	ends_at   BIGINT NOT NULL,                      -- end of the window
+	used      BIGINT NOT NULL,
+	PRIMARY KEY (kind, subject, window_ms, ends_at)
+);
+CREATE INDEX rate_limit_counters_ends ON rate_limit_counters (ends_at) WHERE kind <> 'site_guesses';
+
+-- One browser. Its cookie holds a series that stays and a random secret that is replaced with every use.
+CREATE TABLE devices (
+	id                   TEXT PRIMARY KEY,
+	series               BYTEA NOT NULL UNIQUE,     -- hash
+	secret               BYTEA NOT NULL,            -- hash
+	next_secret          BYTEA NOT NULL,            -- hash; the browser has not shown it yet; empty: none
+	next_issued_at       BIGINT NOT NULL,
+	previous_secret      BYTEA NOT NULL,            -- hash
+	previous_replaced_at BIGINT NOT NULL,
+	expires_at           BIGINT NOT NULL,
+	revoke_reason        TEXT NOT NULL              -- '' while its cookie is accepted
+);
+CREATE INDEX devices_expires ON devices (expires_at);
+
+-- Accounts that have taken both steps in a browser. It makes the browser known and skips nothing.
+CREATE TABLE known_devices (
+	device_id        TEXT NOT NULL REFERENCES devices (id) ON DELETE CASCADE,
+	account_id       TEXT NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+	authenticated_at BIGINT NOT NULL,               -- when both steps were last taken there
+	PRIMARY KEY (device_id, account_id)
+);
+CREATE INDEX known_devices_account ON known_devices (account_id);
+
+-- One network from which a browser was verified for an account. Trust is decided by these rows.
+CREATE TABLE trusted_networks (
+	id            TEXT PRIMARY KEY,
+	device_id     TEXT NOT NULL REFERENCES devices (id) ON DELETE CASCADE,
+	account_id    TEXT NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+	epoch         BIGINT NOT NULL,                  -- of the account; not trusted if it differs
+	body          BYTEA NOT NULL,                   -- sealed: the network and the browser
+	verified_at   BIGINT NOT NULL,
+	last_used_at  BIGINT NOT NULL,                  -- when it last skipped the second step
+	revoked_at    BIGINT NOT NULL,
+	revoke_reason TEXT NOT NULL
+);
+CREATE INDEX trusted_networks_device ON trusted_networks (device_id, account_id);
+CREATE INDEX trusted_networks_account ON trusted_networks (account_id);
+CREATE INDEX trusted_networks_verified ON trusted_networks (verified_at);
+
+-- What was decided after a correct password, and why: for the account holder and the operator.
+CREATE TABLE trust_decisions (
+	id         TEXT PRIMARY KEY,                    -- trace id
+	decided_at BIGINT NOT NULL,
+	account_id TEXT NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+	device_id  TEXT NOT NULL,                       -- '' if the browser is not known
+	reason     TEXT NOT NULL,
+	body       BYTEA NOT NULL                       -- sealed: all inputs of the decision
+);
+CREATE INDEX trust_decisions_account ON trust_decisions (account_id, decided_at);
+CREATE INDEX trust_decisions_decided ON trust_decisions (decided_at);
+
+-- The budget of guesses of an account, or of an address or number that is to be proven.
+CREATE TABLE guess_budgets (
+	name              TEXT PRIMARY KEY,             -- account id, or a keyed hash
+	version           BIGINT NOT NULL,              -- raised by each charge, which locks the row until it is committed
+	renewed_at        BIGINT NOT NULL,              -- entries before do not count
+	guess_notified_at BIGINT NOT NULL,              -- when the account holder was last told that somebody guesses
+	spent_notified_at BIGINT NOT NULL               -- when the account holder was last told that it is used up
+);
+
+-- What counts against a budget, until the challenge that it was for is passed.
+CREATE TABLE guess_budget_entries (
+	id           TEXT PRIMARY KEY,
+	budget       TEXT NOT NULL,
+	kind         TEXT NOT NULL,                     -- guess, pair, send, renewal, proof
+	challenge_id TEXT NOT NULL,
+	device_id    TEXT NOT NULL,                     -- the known browser that did it; '' for others
+	network      TEXT NOT NULL,                     -- keyed hash; '' if it is not known
+	created_at   BIGINT NOT NULL,
+	cost         BIGINT NOT NULL                    -- in billionths
+);
+CREATE INDEX guess_budget_entries_budget ON guess_budget_entries (budget, created_at);
+CREATE INDEX guess_budget_entries_challenge ON guess_budget_entries (challenge_id) WHERE challenge_id <> '';
+CREATE INDEX guess_budget_entries_shares ON guess_budget_entries (created_at) WHERE kind IN ('send', 'pair');
+CREATE INDEX guess_budget_entries_guesses ON guess_budget_entries (created_at) WHERE kind NOT IN ('send', 'pair');
+
+-- Wrong passwords in a row for one address, from one network or from one known browser.
+CREATE TABLE failed_passwords (
+	subject  TEXT PRIMARY KEY,                      -- keyed hash
+	failures BIGINT NOT NULL,
+	last_at  BIGINT NOT NULL
+);
+CREATE INDEX failed_passwords_last ON failed_passwords (last_at);
+
+-- OAuth clients that an operator registered. Those of the configuration file are not here.
+CREATE TABLE clients (
+	id           TEXT PRIMARY KEY,
+	registration TEXT NOT NULL,                     -- JSON
+	created_at   BIGINT NOT NULL
+);
+
+-- Authorization requests that wait for the person to sign in or to consent.
+CREATE TABLE authorization_requests (
+	id             BYTEA PRIMARY KEY,               -- hash
+	client_id      TEXT NOT NULL,
+	parameters     TEXT NOT NULL,                   -- JSON
+	pushed         BOOLEAN NOT NULL,                -- by the client (RFC 9126), and not used yet
+	settings_shown BOOLEAN NOT NULL,                -- the person was sent to their settings for it
+	created_at     BIGINT NOT NULL,
+	expires_at     BIGINT NOT NULL
+);
+CREATE INDEX authorization_requests_client ON authorization_requests (client_id);
+CREATE INDEX authorization_requests_expires ON authorization_requests (expires_at);
+
+-- What a client was granted: its authorization code, and the tokens issued for it.
+CREATE TABLE grants (
+	id                 TEXT PRIMARY KEY,
+	client_id          TEXT NOT NULL,
+	account_id         TEXT NOT NULL,               -- '': the client itself (client credentials)
+	epoch              BIGINT NOT NULL,             -- of the account; the grant has ended if it differs
+	session_id         TEXT NOT NULL,               -- the session in which it was granted
+	session_expires_at BIGINT NOT NULL,
+	scope              TEXT NOT NULL,               -- separated by spaces
+	code_binding       TEXT NOT NULL,               -- JSON: redirect URI, PKCE challenge, nonce
+	amr                TEXT NOT NULL,
+	authenticated_at   BIGINT NOT NULL,             -- auth_time of the ID token
+	offline            BOOLEAN NOT NULL,            -- it outlives the session (offline_access)
+	code_hash          BYTEA NOT NULL UNIQUE,
+	code_expires_at    BIGINT NOT NULL,
+	code_used_at       BIGINT NOT NULL,
+	created_at         BIGINT NOT NULL,
+	expires_at         BIGINT NOT NULL,
+	revoked_at         BIGINT NOT NULL,
+	logout_pending     BOOLEAN NOT NULL,            -- the session was ended, and the client has not been notified
+	logout_due_at      BIGINT NOT NULL,             -- notify not before; whoever claims the notification moves it
+	logout_sent_at     BIGINT NOT NULL              -- when the client was notified
+);
+CREATE INDEX grants_account ON grants (account_id, client_id);
+CREATE INDEX grants_client ON grants (client_id);
+CREATE INDEX grants_session ON grants (session_id);
+CREATE INDEX grants_logout_pending ON grants (session_expires_at, logout_due_at) WHERE logout_pending;
+CREATE INDEX grants_expires ON grants (expires_at);
+
+CREATE TABLE tokens (
+	hash       BYTEA PRIMARY KEY,
+	grant_id   TEXT NOT NULL REFERENCES grants (id) ON DELETE CASCADE,
+	kind       TEXT NOT NULL,                       -- access, refresh, host (the cookie of a host behind a proxy)
+	created_at BIGINT NOT NULL,
+	expires_at BIGINT NOT NULL,
+	used_at    BIGINT NOT NULL                      -- a refresh token works once
+);
+CREATE INDEX tokens_grant ON tokens (grant_id);
+CREATE INDEX tokens_expires ON tokens (expires_at);
+
+-- What a person has allowed a third-party client.
+CREATE TABLE consents (
+	account_id TEXT NOT NULL,
+	client_id  TEXT NOT NULL,
+	scope      TEXT NOT NULL,
+	granted_at BIGINT NOT NULL,
+	PRIMARY KEY (account_id, client_id)
+);
+CREATE INDEX consents_client ON consents (client_id);
+
+-- Keys that sign ID tokens and logout tokens.
+CREATE TABLE signing_keys (
+	id         TEXT PRIMARY KEY,
+	algorithm  TEXT NOT NULL,
+	body       BYTEA NOT NULL,                      -- sealed private key
+	created_at BIGINT NOT NULL
+);
