@@ -2,7 +2,6 @@ package twostep
 
 import (
 	"context"
-	"slices"
 
 	"twostep.example/twostep/internal/grant"
 )
@@ -46,20 +45,7 @@ func (s *Server) ChangeApp(ctx context.Context, a App) error { return s.grants.C
 // secrets still works, until the next rotation. RotateApp returns ErrNoApp if there is no such app, and ErrAppFixed if
 // it is one of Options.Apps.
 func (s *Server) RotateApp(ctx context.Context, id string, keep bool) (secret string, err error) {
-	a, err := s.grants.App(ctx, id)
-	if err != nil {
-		return "", err
-	}
-	secret, hash := grant.NewSecret()
-	old := a.Secrets
-	a.Secrets = []string{hash}
-	if keep && len(old) > 0 {
-		a.Secrets = slices.Concat(a.Secrets, old[:1])
-	}
-	if err := s.grants.ChangeApp(ctx, a); err != nil {
-		return "", err
-	}
-	return secret, nil
+	return s.grants.RotateApp(ctx, id, keep)
 }
 
 // RemoveApp removes an app from the database, with its tokens and what people have allowed it. It returns ErrNoApp if

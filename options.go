@@ -16,6 +16,7 @@ import (
 
 	"twostep.example/twostep/delivery"
 	"twostep.example/twostep/factor"
+	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/challenge"
 	"twostep.example/twostep/internal/odds"
 	"twostep.example/twostep/internal/trust"
@@ -79,6 +80,11 @@ type Options struct {
 	// Paused turns off the work in the background: no message is delivered and nothing old is deleted. It is for a
 	// second program that opens the database of a running server.
 	Paused bool
+	// Operator names the person who uses the methods of the Server that change accounts and apps, in security events.
+	// "": a program does.
+	Operator string
+	// AuditDays is for how many days security events are kept: 366 to 36,500, default 400.
+	AuditDays int
 	// Intranet accepts private client addresses (RFC 1918, RFC 4193). Without it a private address is taken for a
 	// proxy's, and the network of the client counts as unknown.
 	Intranet bool
@@ -143,6 +149,9 @@ func (o Options) completed() (Options, error) {
 		return o, fmt.Errorf("twostep: Odds is 1 in %d, not 1 in %d to %d: "+
 			"with %d new passwords in a year it may come to 1 in %d; and five apps need one guess",
 			o.Odds, leastOdds, mostOdds, odds.MaxRenewalsPerYear, int64(odds.Certainty/odds.MaxAccountBudgetPerYear))
+	}
+	if o.AuditDays = first(o.AuditDays, 400); o.AuditDays < leastAuditDays || o.AuditDays > mostAuditDays {
+		return o, fmt.Errorf("twostep: AuditDays is %d, want %d to %d", o.AuditDays, leastAuditDays, mostAuditDays)
 	}
 	o.Idle, o.Absolute = first(o.Idle, time.Hour), first(o.Absolute, 24*time.Hour)
 	if o.Idle < time.Minute || o.Absolute < o.Idle {
@@ -241,6 +250,17 @@ func (o *Options) completeTrust() (err error) {
 // Proxies parses addresses and networks like 10.0.0.0/8, separated by commas or white space, for
 // Options.TrustedProxies. It returns an error that names the part that is neither.
 func Proxies(text string) ([]netip.Prefix, error) { return trust.ParseProxies(text) }
+
+// Events are kept for at least one year, and at most about a hundred.
+const leastAuditDays, mostAuditDays = 366, 36_500
+
+// actor is who uses the Server's methods.
+func (o Options) actor() audit.Actor {
+	if o.Operator == "" {
+		return audit.Actor{Type: audit.TypeProgram}
+	}
+	return audit.Actor{Type: audit.TypeOperator, ID: o.Operator}
+}
 
 // policy is what the options say about trust.
 func (o Options) policy() trust.Policy {

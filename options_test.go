@@ -50,6 +50,7 @@ func TestNonsense(t *testing.T) {
 		"control character":    func(o *Options) { o.Site = "Example\n@evil" },
 		"SignUp is":            func(o *Options) { o.SignUp = "yes" },
 		"Idle must":            func(o *Options) { o.Idle = time.Second },
+		"AuditDays is 365":     func(o *Options) { o.AuditDays = 365 },
 		"Absolute at least":    func(o *Options) { o.Absolute = time.Minute },
 		`two methods are named "email"`: func(o *Options) {
 			o.Methods = append(o.Methods, totp.Method{}, email.Method{Valid: time.Minute})

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/challenge"
 	"twostep.example/twostep/internal/forwardauth"
 	"twostep.example/twostep/internal/grant"
@@ -44,6 +45,7 @@ type Server struct {
 	pages    *page.Printer
 	options  Options // completed
 	store    *store.DB
+	events   *audit.Log
 	log      *slog.Logger
 	now      func() time.Time
 	stop     context.CancelFunc // ends the work behind the pages
@@ -84,13 +86,15 @@ func build(ctx context.Context, o Options, keys *seal.Keys, db *store.DB) (*Serv
 	}
 	o.connect(keys)
 	out := outbox.New(db, keys, o.Send, o.Now, o.Log)
+	events := &audit.Log{Store: db, Now: o.Now, Logger: o.Log}
 	services := signin.New(signin.Config{
+		Events: events, Operator: o.actor(),
 		Store: db, Keys: keys, Passwords: seal.NewPasswords(seal.Cost{}, 0, 0), KnownDevicePasswords: seal.NewPasswords(seal.Cost{}, 1, 0),
 		Now: o.Now, Log: o.Log, Settings: account.Settings{Site: o.Site, PublicURL: o.PublicURL, SignUp: o.SignUp, Location: o.Location},
 		Enqueue: out.Put, NotifyOutbox: out.Wake, Trust: o.policy(), GuessBudget: o.perYear(), Methods: o.Methods,
 		Idle: o.Idle, Absolute: o.Absolute, Texts: challenge.TextBudget{PricePerMessage: o.TextPrice, PerDay: o.TextBudget},
 	})
-	s := &Server{services: services, options: o, store: db, log: o.Log, now: o.Now}
+	s := &Server{services: services, options: o, store: db, events: events, log: o.Log, now: o.Now}
 	s.grants = &grant.Grants{
 		Store: db, Keys: keys, Now: o.Now, Log: o.Log, Limits: services.Limits, Accounts: services.Accounts,
 		Challenges: services.Challenges, Issuer: o.PublicURL, Fixed: o.Apps,
@@ -143,9 +147,9 @@ func (s *Server) sweep(ctx context.Context, now func() time.Time) {
 	}
 }
 
-// sweepOnce removes what is long over now. What was guessed is removed by a time that follows the
-// clock a day at a time: one that jumps over a year and is set back would give every thief all
-// their guesses again.
+// sweepOnce removes what is long over now. What was guessed, and what happened, is removed by a time
+// that follows the clock a day at a time: a clock that jumps over a year and is set back would give
+// every thief all their guesses again, and leave no trace of them.
 func (s *Server) sweepOnce(ctx context.Context, now time.Time) error {
 	const day = 24 * time.Hour
 	before := func(d time.Duration) int64 { return store.Millis(now.Add(-d)) }
@@ -156,7 +160,8 @@ func (s *Server) sweepOnce(ctx context.Context, now time.Time) error {
 	old := store.Old{Ended: before(day), Trust: before(2 * trust.Life), Odds: follows - (odds.Year + day).Milliseconds()}
 	_, err = s.store.Sweep(ctx, old)
 	for more := int64(1); more > 0 && err == nil; {
-		more, err = s.store.PruneAudit(ctx, before(400*day), old.Ended)
+		days := time.Duration(max(s.options.AuditDays, leastAuditDays))
+		more, err = s.store.PruneAudit(ctx, follows-(days*day).Milliseconds(), old.Ended)
 	}
 	return err
 }

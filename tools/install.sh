@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need and is not there yet: PostgreSQL, a browser, an authenticator,
 # a reader of QR codes, an SMS gateway, reverse proxies, a web server with an OpenID Connect client,
-# axe-core, openid-client. What is
+# axe-core, openid-client, fail2ban. What is
 # there already is left as it is, so a second run does nothing and needs no network.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -15,6 +15,7 @@ command -v oathtool >/dev/null || missing+=(oathtool)
 command -v zbarimg >/dev/null || missing+=(zbar-tools)
 [ -x /usr/sbin/apache2 ] || missing+=(apache2-bin) # without the service that the package apache2 starts
 [ -e /usr/lib/apache2/modules/mod_auth_openidc.so ] || missing+=(libapache2-mod-auth-openidc)
+command -v fail2ban-regex >/dev/null || missing+=(fail2ban) # Debian starts its service, which watches sshd
 command -v npm >/dev/null || missing+=(npm)
 [ -x /usr/sbin/nginx ] || command -v nginx >/dev/null || missing+=(nginx)
 [ -x /usr/sbin/haproxy ] || command -v haproxy >/dev/null || missing+=(haproxy)

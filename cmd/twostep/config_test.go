@@ -80,6 +80,8 @@ network = "prefix"
 browser = "exact"
 [email]
 valid = "10m"
+[audit]
+days = 800
 [log]
 level = "debug"
 format = "json"
@@ -118,8 +120,8 @@ func TestFileArrives(t *testing.T) {
 		SMS:   smsSettings{Countries: "DE,AT", Price: "0.08", Budget: "5", Valid: "5m", price: 80, budget: 5000, valid: 5 * time.Minute},
 		Trust: trustSettings{Days: 7, Network: "prefix", Browser: "exact"}, Email: emailSettings{Valid: "10m", valid: 10 * time.Minute},
 		Proxies: "127.0.0.1,10.0.0.0/8", Intranet: true, proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("10.0.0.0/8")},
-		TLS: tlsSettings{Cert: "cert.pem", Key: "key.pem"},
-		Log: logSettings{Level: "debug", Format: "json"},
+		TLS:   tlsSettings{Cert: "cert.pem", Key: "key.pem"},
+		Audit: auditSettings{Days: 800}, Log: logSettings{Level: "debug", Format: "json"},
 		apps: []twostep.App{{
 			ID: "grafana", Name: "Grafana", Redirects: []string{"https://grafana.example.com/login/generic_oauth"},
 			SignedOut: []string{"https://grafana.example.com/login"}, BackChannel: "https://grafana.example.com/out",

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/user"
 	"path/filepath"
 
 	"twostep.example/twostep"
@@ -64,16 +65,29 @@ func withExisting(ctx context.Context, s *settings, to console, from *sources, f
 	return withServer(ctx, s, to, from, f)
 }
 
+// operator is the user who runs the command, for the audit.
+func operator() string {
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		return u.Username
+	}
+	return fmt.Sprintf("uid %d", os.Getuid())
+}
+
 // withServer opens the server that the settings describe, beside a running one or alone,
 // without listening, and closes it again.
 func withServer(ctx context.Context, s *settings, to console, from *sources, f func(*twostep.Server) error) (err error) {
 	if err := s.complete(from); err != nil {
 		return usageError{err}
 	}
-	options, err := s.options(s.Listen, s.Log.logger(to.err))
+	log := s.Log
+	if log.Level == "info" || log.Level == "debug" {
+		log.Level = "warn" // the command says itself what it did
+	}
+	options, err := s.options(s.Listen, log.logger(to.err))
 	if err != nil {
 		return err
 	}
+	options.Operator = operator()
 	if s.local() { // the clock of a demo may have been turned
 		if err := turnable(&options, s.Data); err != nil {
 			return err

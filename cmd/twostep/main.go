@@ -73,6 +73,7 @@ type commands struct {
 	Guesses struct {
 		Forget guessesForgetCommand `cmd:"" help:"Let what strangers have guessed on the whole site count no more: new browsers need no longer code because of it."`
 	} `cmd:"" help:"What strangers have guessed."`
+	Audit    auditCommand    `cmd:"" help:"List security events: who signed in, what was changed or refused, when and from where."`
 	Explain  explainCommand  `cmd:"" help:"Say whether somebody with the right password would be asked for the second step, and why."`
 	Odds     oddsCommand     `cmd:"" help:"Print the chance of somebody who knows a password to pass the second step by guessing."`
 	Restored restoredCommand `cmd:"" help:"Say that the database was brought back from a backup: everything that was let in, sent or trusted is void."`

@@ -44,6 +44,7 @@ type settings struct {
 	SMTP      smtpSettings    `toml:"smtp" embed:"" prefix:"smtp-"`
 	SMS       smsSettings     `toml:"sms" embed:"" prefix:"sms-"`
 	TLS       tlsSettings     `toml:"tls" embed:"" prefix:"tls-"`
+	Audit     auditSettings   `toml:"audit" embed:"" prefix:"audit-"`
 	Log       logSettings     `toml:"log" embed:"" prefix:"log-"`
 	AppTables []appTable      `toml:"app" kong:"-"` // they come to apps
 
@@ -119,6 +120,17 @@ type tlsSettings struct {
 	Key  string `toml:"key" placeholder:"FILE" help:"Its private key (PEM)."`
 }
 
+type auditSettings struct {
+	Days int `toml:"days" default:"400" placeholder:"N" help:"For how many days security events are kept, 366 or more. Default: ${default}."`
+}
+
+func (a auditSettings) complete() error {
+	if a.Days < 366 || a.Days > 36500 {
+		return fmt.Errorf("audit.days is %d, want 366 to 36500: events of at least one year are kept", a.Days)
+	}
+	return nil
+}
+
 type logSettings struct {
 	Level  string `toml:"level" default:"info" enum:"debug,info,warn,error" placeholder:"LEVEL" help:"debug, info, warn or error. Default: ${default}."`
 	Format string `toml:"format" default:"text" enum:"text,json" placeholder:"FORMAT" help:"text or json. Default: ${default}."`
@@ -141,6 +153,9 @@ func (s *settings) complete(from *sources) error {
 		return err
 	}
 	if err := s.Trust.complete(); err != nil {
+		return err
+	}
+	if err := s.Audit.complete(); err != nil {
 		return err
 	}
 	if s.odds, err = oneIn(s.Odds); err != nil {
@@ -228,7 +243,7 @@ func (s *settings) completePublic() error {
 // howToSet names a setting in the three ways in which it can be set.
 func howToSet(flag string) string {
 	key := strings.ReplaceAll(flag, "-", "_")
-	for _, section := range []string{"smtp", "sms", "session", "trust", "email", "tls", "log"} {
+	for _, section := range []string{"smtp", "sms", "session", "trust", "email", "tls", "audit", "log"} {
 		if rest, ok := strings.CutPrefix(flag, section+"-"); ok {
 			key = section + "." + rest
 		}
@@ -315,7 +330,7 @@ func (s *settings) options(listening string, log *slog.Logger) (twostep.Options,
 		Methods: methods(s), SignUp: s.SignUp, Location: zone, Log: log,
 		Idle: s.Session.idle, Absolute: s.Session.absolute,
 		TrustDays: s.Trust.Days, TrustNetwork: s.Trust.Network, TrustBrowser: s.Trust.Browser,
-		Apps: s.apps, Odds: s.odds, TrustedProxies: s.proxies, Intranet: s.Intranet,
+		Apps: s.apps, Odds: s.odds, AuditDays: s.Audit.Days, TrustedProxies: s.proxies, Intranet: s.Intranet,
 		Gateways: s.SMS.gateways, TextPrice: s.SMS.price, TextBudget: s.SMS.budget,
 	}
 	if o.TrustDays == 0 {

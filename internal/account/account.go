@@ -36,6 +36,9 @@ type Accounts struct {
 	Enqueue func(ctx context.Context, tx *store.DB, m delivery.Message, until time.Time) error
 	// Wake tells the outbox that such a transaction was committed.
 	NotifyOutbox func()
+	// Operator is the actor of the events of Create, Disable and so on. Zero: a program.
+	Operator audit.Actor
+	Events   *audit.Log // nil: one that remembers nothing
 }
 
 // Settings are the owner's choices.
@@ -72,7 +75,8 @@ func (r *Accounts) Create(ctx context.Context, n NewAccount) error {
 	if err != nil {
 		return err
 	}
-	return r.create(ctx, r.Store, row, origin.Origin{})
+	e := audit.Event{Kind: audit.AccountCreated, Actor: r.OperatorActor(), Account: row.ID}
+	return r.create(ctx, r.Store, row, e, origin.Origin{})
 }
 
 // newRow checks everything about a new account and hashes its password.
@@ -92,12 +96,13 @@ func (r *Accounts) newRow(ctx context.Context, n NewAccount) (store.Account, err
 	return row, err
 }
 
-func (r *Accounts) create(ctx context.Context, db *store.DB, row store.Account, from origin.Origin) error {
+// create adds an account, and records e about it. ErrExists.
+func (r *Accounts) create(ctx context.Context, db *store.DB, row store.Account, e audit.Event, from origin.Origin) error {
 	err := db.Tx(ctx, func(tx *store.DB) error {
 		if err := tx.AddAccount(ctx, row); err != nil {
 			return err
 		}
-		return r.Event(ctx, tx, audit.Event{Kind: audit.AccountCreated, Account: row.ID}, from)
+		return r.Event(ctx, tx, e, from)
 	})
 	if errors.Is(err, store.ErrConflict) {
 		return ErrExists
@@ -124,9 +129,16 @@ func (r *Accounts) Invite(ctx context.Context, email, name string, operator bool
 	}
 	now := r.Now()
 	token = seal.LinkToken()
-	return token, r.Store.AddLink(ctx, store.Link{
+	l := store.Link{
 		Token: seal.Hash(token), Purpose: store.Invite, Email: email, Name: name, Operator: operator,
 		MadeAt: store.Millis(now), EndsAt: store.Millis(now.Add(inviteTTL)),
+	}
+	return token, r.Store.Tx(ctx, func(tx *store.DB) error {
+		if err := tx.AddLink(ctx, l); err != nil {
+			return err
+		}
+		e := audit.Event{Kind: audit.AccountInvited, Actor: r.OperatorActor(), Target: linkTarget(l)}
+		return r.Event(ctx, tx, e, origin.Origin{})
 	})
 }
 
@@ -148,14 +160,16 @@ func (r *Accounts) SignUp(ctx context.Context, email, name string, from origin.O
 		return err
 	}
 	l := store.Link{Purpose: store.SignUp, Email: email, Name: name}
+	e := audit.Event{Kind: audit.SignUpRequested, Actor: audit.Anonymous(), Target: r.unknownName(email)}
 	words := signUpMail
-	switch _, err := r.Store.AccountByEmail(ctx, email); {
+	switch a, err := r.Store.AccountByEmail(ctx, email); {
 	case err == nil:
 		l.Purpose, words = store.Exists, existsMail
+		e.Account, e.Target = a.ID, ""
 	case !errors.Is(err, store.ErrNotFound):
 		return fmt.Errorf("account: sign up: %w", err)
 	}
-	return r.sendLink(ctx, l, words, from)
+	return r.sendLink(ctx, linkMail{l, words, e}, from)
 }
 
 // Join makes the account of an invitation or a sign-up; name may be "" to keep the
@@ -176,7 +190,8 @@ func (r *Accounts) Join(ctx context.Context, token, name, password string, from 
 		if err := tx.UseLink(ctx, l.Token, store.Millis(r.Now())); err != nil {
 			return err
 		}
-		return r.create(ctx, tx, row, from)
+		e := audit.Event{Kind: audit.AccountCreated, Account: row.ID, Target: linkTarget(l)}
+		return r.create(ctx, tx, row, e, from)
 	})
 	if errors.Is(err, store.ErrNotFound) || errors.Is(err, ErrExists) {
 		return ErrLink

@@ -3,6 +3,7 @@ package account
 import (
 	"context"
 	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"twostep.example/twostep/delivery"
+	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/i18n"
 	"twostep.example/twostep/internal/origin"
 	"twostep.example/twostep/internal/ratelimit"
@@ -30,32 +32,50 @@ const (
 	noMail     = "" // written and never sent
 )
 
-// sendLink makes the link l and mails it to its address. Beyond the rations of an
+// linkMail is a link to be mailed, with the words of the mail and the event that it is.
+type linkMail struct {
+	link  store.Link
+	words string
+	event audit.Event
+}
+
+// linkTarget is how events name a link: enough to know it again, and not enough to use it.
+func linkTarget(l store.Link) string { return audit.Target("link", hex.EncodeToString(l.Token[:8])) }
+
+// sendLink makes a link and mails it to its address. Beyond the rations of an
 // address the mail is not sent, and nobody is told: a stranger who asks would learn
 // that the address has an account. *WaitError if the network asks too often.
-func (r *Accounts) sendLink(ctx context.Context, l store.Link, words string, from origin.Origin) error {
+func (r *Accounts) sendLink(ctx context.Context, m linkMail, from origin.Origin) error {
 	now := r.Now()
 	token := seal.LinkToken()
+	l := m.link
 	l.Token, l.MadeAt, l.EndsAt = seal.Hash(token), store.Millis(now), store.Millis(now.Add(linkTTL))
 	err := r.Store.Tx(ctx, func(tx *store.DB) error {
 		if err := r.Limits.Spend(ctx, tx, ratelimit.PerNetwork("email_links_network", from.Network(), ratelimit.LinksPerNetworkHour)); err != nil {
 			return err
 		}
-		link, words := l, words
+		link, words, event := l, m.words, m.event
+		if event.Target == "" {
+			event.Target = linkTarget(l)
+		}
 		err := r.spendLinkQuota(ctx, tx, l.Email, from)
 		switch {
 		case errors.Is(err, ratelimit.ErrLimited):
 			link.Purpose, words = store.Decoy, noMail
+			event.Result, event.Reason = audit.Failure, "too many links to this address"
 		case err != nil:
 			return err
 		}
 		if err := tx.AddLink(ctx, link); err != nil {
 			return err
 		}
-		return r.Enqueue(ctx, tx, r.composeLink(link, words, token, from), now.Add(linkTTL))
+		if err := r.Enqueue(ctx, tx, r.composeLink(link, words, token, from), now.Add(linkTTL)); err != nil {
+			return err
+		}
+		return r.Event(ctx, tx, event, from)
 	})
 	if errors.Is(err, ratelimit.ErrLimited) {
-		return err
+		return r.Refused(ctx, err, audit.Event{Account: m.event.Account, Actor: audit.Anonymous(), Reason: "links"}, from)
 	}
 	if err != nil {
 		return fmt.Errorf("account: link: %w", err)

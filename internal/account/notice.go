@@ -99,7 +99,11 @@ func (r *Accounts) UndoChange(ctx context.Context, token string, from origin.Ori
 		if err := r.EndTrust(ctx, tx, a.Ref(), trust.EndedPassword, ""); err != nil {
 			return err
 		}
-		return r.Event(ctx, tx, audit.Event{Kind: audit.ChangeUndone, Account: a.ID}, from)
+		target := "email"
+		if l.Factor != "" {
+			target = audit.Target("factor", l.Factor)
+		}
+		return r.Event(ctx, tx, audit.Event{Kind: audit.ChangeUndone, Account: a.ID, Target: target}, from)
 	})
 	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrConflict) {
 		return ErrLink

@@ -29,9 +29,13 @@ func (r *Accounts) VerifyPassword(ctx context.Context, email, password string, b
 	}
 	known := err == nil && a.DisabledAt == 0
 	attempt, err := r.Limits.CheckPassword(ctx, name, by)
+	failed := audit.Event{Kind: audit.PasswordRejected, Account: a.ID, Actor: audit.Anonymous(), Reason: rejection(a)}
+	if a.ID == "" {
+		failed.Target = r.unknownName(name)
+	}
 	if errors.Is(err, ratelimit.ErrLimited) {
-		e := audit.Event{Kind: audit.LimitReached, Account: a.ID, Actor: audit.Anonymous(), Reason: "password"}
-		err = errors.Join(r.Failure(ctx, e, from), err)
+		e := audit.Event{Account: a.ID, Actor: audit.Anonymous(), Target: failed.Target, Reason: "password"}
+		return store.Account{}, r.Refused(ctx, err, e, from)
 	}
 	if err != nil {
 		return store.Account{}, err
@@ -44,8 +48,7 @@ func (r *Accounts) VerifyPassword(ctx context.Context, email, password string, b
 		if err := r.Limits.RecordPasswordFailure(ctx, attempt); err != nil {
 			return store.Account{}, err
 		}
-		e := audit.Event{Kind: audit.PasswordRejected, Account: a.ID, Actor: audit.Anonymous(), Reason: rejection(a, known)}
-		if err := r.Failure(ctx, e, from); err != nil {
+		if err := r.Failure(ctx, failed, from); err != nil {
 			return store.Account{}, err
 		}
 		return store.Account{}, ErrCredentials
@@ -59,12 +62,18 @@ func (r *Accounts) VerifyPassword(ctx context.Context, email, password string, b
 	return a, nil
 }
 
+// unknownName is how events name what was typed and is no account: the same for the same name, and
+// a keyed hash, since people type their password in its place.
+func (r *Accounts) unknownName(typed string) string {
+	return audit.Target("name", r.Keys.Pseudonym("name "+typed))
+}
+
 // rejection is why a password was rejected, for the audit log.
-func rejection(a store.Account, enabled bool) string {
+func rejection(a store.Account) string {
 	switch {
 	case a.ID == "":
 		return "unknown account"
-	case !enabled:
+	case a.DisabledAt != 0:
 		return "disabled account"
 	}
 	return "wrong password"
@@ -136,10 +145,15 @@ func (r *Accounts) RequestPasswordReset(ctx context.Context, email string, from 
 		return fmt.Errorf("account: forgot: %w", err)
 	}
 	l := store.Link{Purpose: store.Reset, Email: address, Account: a.ID, Epoch: a.Epoch}
+	e := audit.Event{Kind: audit.PasswordResetRequested, Actor: audit.Anonymous(), Account: a.ID}
 	if err != nil || a.DisabledAt != 0 {
-		return r.sendLink(ctx, store.Link{Purpose: store.Decoy, Email: address}, noMail, from)
+		e.Result, e.Reason = audit.Failure, rejection(a)
+		if a.ID == "" {
+			e.Target = r.unknownName(address)
+		}
+		return r.sendLink(ctx, linkMail{store.Link{Purpose: store.Decoy, Email: address}, noMail, e}, from)
 	}
-	return r.sendLink(ctx, l, resetMail, from)
+	return r.sendLink(ctx, linkMail{l, resetMail, e}, from)
 }
 
 // ResetPassword sets a new password by a link from Forgot. It ends every session and every

@@ -41,7 +41,7 @@ func (r *Accounts) Disable(ctx context.Context, email string, on bool) error {
 		if err := r.EndTrust(ctx, tx, a.Ref(), trust.EndedDisabled, ""); err != nil {
 			return err
 		}
-		return r.Event(ctx, tx, audit.Event{Kind: kind, Account: a.ID}, origin.Origin{})
+		return r.Event(ctx, tx, audit.Event{Kind: kind, Actor: r.OperatorActor(), Account: a.ID}, origin.Origin{})
 	})
 }
 
@@ -54,7 +54,7 @@ func (r *Accounts) ForgetDevices(ctx context.Context, email string) error {
 		if err := r.EndTrust(ctx, tx, a.Ref(), trust.EndedOperator, ""); err != nil {
 			return err
 		}
-		return r.Event(ctx, tx, audit.Event{Kind: audit.DevicesForgotten, Account: a.ID}, origin.Origin{})
+		return r.Event(ctx, tx, audit.Event{Kind: audit.DevicesForgotten, Actor: r.OperatorActor(), Account: a.ID}, origin.Origin{})
 	})
 }
 
@@ -82,7 +82,8 @@ func (r *Accounts) SetGroups(ctx context.Context, email string, groups []string)
 		if err := tx.SetGroups(ctx, a.ID, strings.Join(groups, " ")); err != nil {
 			return err
 		}
-		return r.Event(ctx, tx, audit.Event{Kind: audit.GroupsChanged, Account: a.ID}, origin.Origin{})
+		e := audit.Event{Kind: audit.GroupsChanged, Actor: r.OperatorActor(), Account: a.ID, Reason: strings.Join(groups, " ")}
+		return r.Event(ctx, tx, e, origin.Origin{})
 	})
 }
 

@@ -8,10 +8,11 @@ package audit
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base32"
 	"fmt"
 	"log/slog"
+	"regexp"
+	"strconv"
+	"strings"
 	"time"
 
 	"twostep.example/twostep/internal/store"
@@ -51,9 +52,6 @@ func Person(account string) Actor { return Actor{TypePerson, account} }
 // Client is the app with this id.
 func Client(id string) Actor { return Actor{TypeClient, id} }
 
-// Operator is whoever uses the command line.
-func Operator() Actor { return Actor{Type: TypeOperator} }
-
 // System is this program, which did something because it was due.
 func System() Actor { return Actor{Type: TypeSystem} }
 
@@ -80,44 +78,43 @@ type Event struct {
 	Address string // set by Record from the Source
 	Browser string // likewise
 	Trace   string // of a trust decision, see "twostep explain --trace"
-	// Occurrences is how many events this one stands for: 1, and more for FailuresOmitted.
+	// Occurrences is how many events this one stands for: 1, and more for EventsOmitted.
 	Occurrences int64
 }
+
+// TrustedDevice is the Reason of a SessionCreated for which no code was asked.
+const TrustedDevice = "trusted device"
 
 // Target names what an event is about beside the account: Target("factor", id).
 func Target(what, id string) string { return what + ":" + id }
 
-// Log records events and lists them. It has no state of its own.
+// Log records events and lists them. Make one for a database and keep it: it remembers which
+// limits are exceeded.
 type Log struct {
 	Store  *store.DB
 	Now    func() time.Time
-	Logger *slog.Logger
+	Logger *slog.Logger // nil: nothing is logged
+
+	exceeded exceeded
 }
 
-// The most failures that are recorded one by one in an hour, so that nobody fills the disk with
-// them. What exceeds a limit is counted in one event of the kind FailuresOmitted. The log line is
-// written for each of them.
-const (
-	PerAccount     = 30   // of one account
-	PerNetwork     = 60   // from one network
-	PerSite        = 2000 // of all accounts
-	PerSiteUnknown = 500  // of no account: the name is unknown, or there is none
-)
-
 // Record writes e in the transaction tx of the act, and its log line once that is committed.
-// Failures, and what anybody can cause, are recorded up to the limits above; beyond them Record
-// counts and returns nil. An error must fail the act.
+// Kinds that are Bounded are recorded one by one up to PerAccount and the other limits; beyond them
+// Record counts and returns nil. An error must fail the act.
 func (l *Log) Record(ctx context.Context, tx *store.DB, e Event, from Source) error {
 	e = l.complete(e, from)
 	tx.AfterCommit(func() { l.write(e) })
 	row := e
-	if d, _ := find(e.Kind); d.Bounded || e.Result == Failure {
-		over, err := l.count(ctx, tx, e, from.Network)
-		if err != nil {
+	if e.bounded() {
+		omitted, n, err := l.limit(ctx, tx, e, from.Network)
+		switch {
+		case err != nil:
 			return fmt.Errorf("audit: %s: %w", e.Kind, err)
-		}
-		if over != "" {
-			row = l.omitted(e, over, from.Network)
+		case omitted == "":
+		case n == 0:
+			return nil
+		default:
+			row = summary(e, omitted, n, from.Network)
 		}
 	}
 	if err := tx.CreateAuditEvent(ctx, rowOf(row)); err != nil {
@@ -132,9 +129,15 @@ const failureTime = 5 * time.Second
 // RecordFailure writes e as a failure in a transaction of its own: it is kept if the act is rolled
 // back, and if the client hangs up. Do not call it inside a transaction: it would wait for that one.
 func (l *Log) RecordFailure(ctx context.Context, e Event, from Source) error {
+	e.Result = Failure
+	if e.bounded() {
+		if _, _, ok := l.exceeded.count(scopes(e, from.Network), l.Now(), false); ok {
+			l.write(l.complete(e, from)) // a flood of refusals costs no transactions
+			return nil
+		}
+	}
 	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), failureTime)
 	defer stop()
-	e.Result = Failure
 	return l.Store.Tx(ctx, func(tx *store.DB) error { return l.Record(ctx, tx, e, from) })
 }
 
@@ -153,63 +156,12 @@ func (l *Log) complete(e Event, from Source) Event {
 	return e
 }
 
-// The scopes of the limits, which are also the reasons of FailuresOmitted.
-const (
-	scopeNetwork = "network"
-	scopeAccount = "account"
-	scopeSite    = "site"
-	scopeUnknown = "site, unknown account"
-)
-
-// count counts e against the limits and returns the scope whose limit it exceeds, or "". A
-// network or an account beyond its limit takes nothing from the limit of the site.
-func (l *Log) count(ctx context.Context, tx *store.DB, e Event, network string) (over string, err error) {
-	type limit struct {
-		scope, of string
-		most      int64
-	}
-	var limits []limit
-	if network != "" {
-		limits = append(limits, limit{scopeNetwork, network, PerNetwork})
-	}
-	if e.Account != "" {
-		limits = append(limits, limit{scopeAccount, e.Account, PerAccount}, limit{scopeSite, "", PerSite})
-	} else {
-		limits = append(limits, limit{scopeUnknown, "", PerSiteUnknown})
-	}
-	for _, one := range limits {
-		used, err := tx.CountFailure(ctx, one.scope+" "+one.of, store.Millis(hourEnds(e.At)), one.most)
-		if err != nil {
-			return "", err
-		}
-		if used > one.most {
-			return one.scope, nil
-		}
-	}
-	return "", nil
-}
-
-func hourEnds(t time.Time) time.Time { return t.Truncate(time.Hour).Add(time.Hour) }
-
-// omitted is the event that counts e and all others beyond the limit of a scope in this hour. Its
-// id is the same for all of them.
-func (l *Log) omitted(e Event, scope, network string) Event {
-	all := Event{At: e.At, Kind: FailuresOmitted, Actor: System(), Result: Failure, Reason: scope, Occurrences: 1}
-	of := ""
-	switch scope {
-	case scopeNetwork:
-		of, all.Address = network, e.Address
-	case scopeAccount:
-		of, all.Account = e.Account, e.Account
-	}
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s %s %d", scope, of, hourEnds(e.At).Unix()))
-	all.ID = base32.StdEncoding.EncodeToString(sum[:])[:26]
-	return all
-}
-
 // write writes the log line of an event. The first attributes are always there and in this order:
 // deploy/fail2ban reads them.
 func (l *Log) write(e Event) {
+	if l.Logger == nil {
+		return
+	}
 	level := slog.LevelInfo
 	if e.Result == Failure {
 		level = slog.LevelWarn
@@ -253,6 +205,22 @@ type Cursor struct {
 	At time.Time
 	ID string
 }
+
+// String is the cursor as a text that ParseCursor reads.
+func (c Cursor) String() string { return strconv.FormatInt(c.At.UnixMilli(), 10) + "-" + c.ID }
+
+// ParseCursor reads a text of Cursor.String. ok is false, and the cursor zero, if it is none.
+func ParseCursor(text string) (c Cursor, ok bool) {
+	millis, id, _ := strings.Cut(text, "-")
+	at, err := strconv.ParseInt(millis, 10, 64)
+	if err != nil || at <= 0 || !goodID.MatchString(id) {
+		return Cursor{}, false
+	}
+	return Cursor{time.UnixMilli(at), id}, true
+}
+
+// goodID is a random text of crypto/rand, or the id of an EventsOmitted.
+var goodID = regexp.MustCompile(`^[A-Z2-7]{1,64}$`)
 
 // Cursor is the place of e in the list.
 func (e Event) Cursor() Cursor { return Cursor{e.At, e.ID} }

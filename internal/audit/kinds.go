@@ -12,7 +12,6 @@ const (
 	PasswordReset          Kind = "password.reset"
 	PasswordResetRequested Kind = "password.reset_requested"
 
-	CodeSent         Kind = "code.sent"
 	CodeRejected     Kind = "code.rejected"
 	RecoveryCodeUsed Kind = "recovery_code.used"
 
@@ -63,15 +62,15 @@ const (
 
 	SigningKeyCreated Kind = "signing_key.created"
 	BackupRestored    Kind = "backup.restored"
-	FailuresOmitted   Kind = "failures.omitted"
+	EventsOmitted     Kind = "events.omitted"
 )
 
 // Description says what a kind of event means.
 type Description struct {
 	Kind Kind
 	When string // a sentence without a full stop: "a person signed in"
-	// Bounded: anybody can cause it without knowing a password, so that only so many are
-	// recorded in an hour, see Record. A failure is bounded whatever its kind.
+	// Bounded: it can be caused again and again and changes nothing, so that only so many are
+	// recorded in an hour, see Record.
 	Bounded bool
 }
 
@@ -83,7 +82,6 @@ func Describe() []Description {
 		{PasswordChanged, "a signed-in person chose a new password", false},
 		{PasswordReset, "a new password was chosen with a link from an email", false},
 		{PasswordResetRequested, "a link to choose a new password was requested", true},
-		{CodeSent, "a verification code was handed over to be sent", false},
 		{CodeRejected, "a wrong, used or expired verification code was entered", true},
 		{RecoveryCodeUsed, "a recovery code was used as the second step", false},
 		{SessionCreated, "a person signed in", false},
@@ -126,7 +124,7 @@ func Describe() []Description {
 		{TokenReused, "a refresh token was used twice, so its grant was ended", false},
 		{SigningKeyCreated, "a new signing key was created", false},
 		{BackupRestored, "everything valid before was made invalid after a restore", false},
-		{FailuresOmitted, "more failures in this hour are counted here and not recorded one by one", false},
+		{EventsOmitted, "more of the same in this hour are counted here, and not recorded one by one", false},
 	}
 }
 

@@ -399,7 +399,7 @@ func (c *Challenges) Begin(ctx context.Context, b Beginning, from origin.Origin)
 		err = a.create(ctx, "")
 	}
 	if err != nil {
-		return "", fmt.Errorf("challenge: begin: %w", err)
+		return "", fmt.Errorf("challenge: begin: %w", a.limited(ctx, "sign-ins", err))
 	}
 	if b.Decision != nil {
 		c.Devices.LogDecision(a.account.Ref(), *b.Decision)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/origin"
 	"twostep.example/twostep/internal/store"
 	"twostep.example/twostep/internal/trust"
@@ -103,7 +104,8 @@ func (d Decision) body() []byte {
 // mostDecisions are those that are kept of one account.
 const mostDecisions = 200
 
-// Remember keeps a decision for its owner and the operator.
+// Remember keeps a decision for its owner and the operator. That a browser of the account is asked
+// all the same is an event.
 func (d *Devices) Remember(ctx context.Context, tx *store.DB, a store.AccountRef, by Decision) error {
 	err := tx.AddDecision(ctx, store.Decision{
 		ID: by.Trace, At: store.Millis(by.At), Account: a.ID, Device: by.Device, Reason: string(by.Reason),
@@ -112,7 +114,12 @@ func (d *Devices) Remember(ctx context.Context, tx *store.DB, a store.AccountRef
 	if err != nil {
 		return err
 	}
-	return tx.KeepDecisions(ctx, a.ID, mostDecisions)
+	if err := tx.KeepDecisions(ctx, a.ID, mostDecisions); err != nil || by.Device == "" || by.Reason == trust.Trusted {
+		return err
+	}
+	e := audit.Event{Kind: audit.TrustDenied, Account: a.ID, Target: audit.Target("device", by.Device), Reason: string(by.Reason), Trace: by.Trace, Result: audit.Failure}
+	from := origin.Origin{Address: by.Request.Address, UserAgent: by.Request.Browser.Agent}
+	return d.Accounts.Event(ctx, tx, e, from)
 }
 
 // LogDecision writes a decision into the log, once it is kept.

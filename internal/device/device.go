@@ -241,7 +241,8 @@ func (d *Devices) AddPlace(ctx context.Context, tx *store.DB, v Verified, from o
 		return r.Ended == "" && (d.Policy.Network == trust.Anywhere || r.Place.Holds(from.Address, d.Policy.Network))
 	}
 	if slices.ContainsFunc(before, again) {
-		return d.Accounts.Event(ctx, tx, audit.Event{Kind: audit.DeviceTrusted, Account: v.Account.ID, SignIn: v.SignIn}, from)
+		e := audit.Event{Kind: audit.DeviceTrusted, Account: v.Account.ID, SignIn: v.SignIn, Target: audit.Target("device", v.Device), Reason: "again"}
+		return d.Accounts.Event(ctx, tx, e, from)
 	}
 	label := i18n.For(from.Language).Say("trust.label", "Count", d.Days())
 	return d.Accounts.NotifyOwner(ctx, tx, account.Notification{Event: audit.Event{Kind: audit.DeviceTrusted, SignIn: v.SignIn, Target: audit.Target("device", v.Device)}, Template: "trusted", Account: v.Account, Detail: label}, from)

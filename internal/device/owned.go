@@ -86,7 +86,8 @@ func (d *Devices) Lost(ctx context.Context, who Owner, from origin.Origin) (time
 // ForgetDevice ends trust in one browser of the person. One that is not trusted is no
 // error.
 func (d *Devices) ForgetDevice(ctx context.Context, who Owner, id string, from origin.Origin) error {
-	return d.forget(ctx, who, from, func(tx *store.DB) error {
+	e := audit.Event{Kind: audit.DeviceForgotten, Account: who.ID, Target: audit.Target("device", id)}
+	return d.forget(ctx, e, from, func(tx *store.DB) error {
 		if err := tx.ForgetOwner(ctx, id, who.ID); err != nil {
 			return err
 		}
@@ -96,7 +97,8 @@ func (d *Devices) ForgetDevice(ctx context.Context, who Owner, id string, from o
 
 // ForgetDevices ends trust in all browsers of the person.
 func (d *Devices) ForgetDevices(ctx context.Context, who Owner, from origin.Origin) error {
-	return d.forget(ctx, who, from, func(tx *store.DB) error {
+	e := audit.Event{Kind: audit.DevicesForgotten, Account: who.ID}
+	return d.forget(ctx, e, from, func(tx *store.DB) error {
 		if err := tx.ForgetOwners(ctx, who.ID); err != nil {
 			return err
 		}
@@ -104,12 +106,12 @@ func (d *Devices) ForgetDevices(ctx context.Context, who Owner, from origin.Orig
 	})
 }
 
-func (d *Devices) forget(ctx context.Context, who Owner, from origin.Origin, f func(*store.DB) error) error {
+func (d *Devices) forget(ctx context.Context, e audit.Event, from origin.Origin, f func(*store.DB) error) error {
 	err := d.Store.Tx(ctx, func(tx *store.DB) error {
 		if err := f(tx); err != nil {
 			return err
 		}
-		return d.Accounts.Event(ctx, tx, audit.Event{Kind: audit.DeviceForgotten, Account: who.ID}, from)
+		return d.Accounts.Event(ctx, tx, e, from)
 	})
 	if err != nil {
 		return fmt.Errorf("device: forget device: %w", err)

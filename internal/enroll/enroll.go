@@ -66,7 +66,11 @@ func (e *Enrollments) Start(ctx context.Context, who session.Session, method str
 		return err
 	}
 	quota := ratelimit.PerHour("pending_factors_account", a.ID, ratelimit.PendingFactorsPerHour)
-	if err := e.Limits.Spend(ctx, e.Store, quota); err != nil {
+	err = e.Limits.Spend(ctx, e.Store, quota)
+	if errors.Is(err, ratelimit.ErrLimited) {
+		return e.Accounts.Refused(ctx, err, audit.Event{Account: a.ID, Reason: "new factors"}, from)
+	}
+	if err != nil {
 		return err
 	}
 	f, asked, err := m.Enroll(ctx, e.Challenges.AskFor(a, factor.Factor{}, m, from), form)

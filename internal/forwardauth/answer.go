@@ -37,6 +37,11 @@ func (s *Site) answer(w http.ResponseWriter, r *http.Request, app grant.App, abo
 		said.say(w)
 		return nil
 	case v.step == grant.StepRefused:
+		if v.Who != nil && about.navigates(r) { // not for each part of a page
+			if err := s.Grants.Deny(r.Context(), *v.Who, app.ID, v.refusal, s.Pages.From(r)); err != nil {
+				return err
+			}
+		}
 		return s.no(w, r, app, v.refusal)
 	case about.quiet || !about.navigates(r):
 		return s.say(w, r, http.StatusUnauthorized, "forward.signin")

@@ -46,7 +46,7 @@ func (s *Site) start(w http.ResponseWriter, r *http.Request) error {
 	}
 	token, err := s.Grants.Wait(r.Context(), grant.Request{
 		App: app.ID, Redirect: about.redirect(), Scope: scope(), State: about.back(), Challenge: challenge, Mode: "query", Asked: s.Grants.Now(),
-	}, s.Pages.From(r).Network())
+	}, s.Pages.From(r))
 	if err != nil {
 		return err
 	}
@@ -107,7 +107,7 @@ func (s *Site) redeem(r *http.Request, app grant.App, about asked, code string) 
 	if verifier == "" || code == "" {
 		return grant.Grant{}, grant.ErrInvalid
 	}
-	return s.Grants.Redeem(r.Context(), grant.Redemption{App: app, Code: code, Redirect: about.redirect(), Verifier: verifier})
+	return s.Grants.Redeem(r.Context(), grant.Redemption{From: s.Pages.From(r), App: app, Code: code, Redirect: about.redirect(), Verifier: verifier})
 }
 
 // redirect sends a browser on. The address is written out in full: Traefik would complete it

@@ -386,7 +386,7 @@ func TestAppsKept(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = db.Close() })
 	host := func(id, host string) grant.App { return grant.App{ID: id, Hosts: []string{host}} }
-	g := grant.Grants{Accounts: &account.Accounts{Store: db, Now: time.Now}, Fixed: []grant.App{host("wiki", "wiki.example.com")}}
+	g := grant.Grants{Store: db, Now: time.Now, Accounts: &account.Accounts{Store: db, Now: time.Now}, Fixed: []grant.App{host("wiki", "wiki.example.com")}}
 	var flaw *grant.Flaw
 	for _, row := range []struct {
 		what string

@@ -23,7 +23,9 @@ import (
 	"time"
 
 	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/challenge"
+	"twostep.example/twostep/internal/origin"
 	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/seal"
 	"twostep.example/twostep/internal/session"
@@ -102,7 +104,7 @@ func read(row store.Grant) (g Grant, err error) {
 }
 
 // Issue gives a code for what was asked, to the person of the session.
-func (g *Grants) Issue(ctx context.Context, r Request, who session.Session) (code string, err error) {
+func (g *Grants) Issue(ctx context.Context, r Request, who session.Session, from origin.Origin) (code string, err error) {
 	a, err := g.App(ctx, r.App)
 	if err != nil {
 		return "", err
@@ -125,14 +127,26 @@ func (g *Grants) Issue(ctx context.Context, r Request, who session.Session) (cod
 	if row.Offline {
 		row.EndsAt = store.Millis(now.Add(OfflineLife))
 	}
-	if err := g.Store.AddGrant(ctx, row); err != nil {
+	err = g.Store.Tx(ctx, func(tx *store.DB) error {
+		if err := tx.AddGrant(ctx, row); err != nil {
+			return err
+		}
+		return g.Accounts.Event(ctx, tx, grantEvent(audit.GrantCreated, row), from)
+	})
+	if err != nil {
 		return "", fmt.Errorf("grant: issue: %w", err)
 	}
 	return code, nil
 }
 
+// grantEvent is something that happened to a grant.
+func grantEvent(kind audit.Kind, row store.Grant) audit.Event {
+	return audit.Event{Kind: kind, Account: row.Account, Target: audit.Target("grant", row.ID), Client: row.App}
+}
+
 // Redemption is what an app brings for a code.
 type Redemption struct {
+	From     origin.Origin
 	App      App
 	Code     string
 	Redirect string
@@ -202,8 +216,28 @@ func (g *Grants) cameTwice(ctx context.Context, r Redemption) error {
 	if err != nil {
 		return fmt.Errorf("grant: redeem: %w", err)
 	}
-	g.Log.Warn("a code came a second time: what came of it is ended", "app", row.App)
-	return g.Store.EndGrant(ctx, row.ID, store.Millis(g.Now()))
+	return g.stolen(ctx, audit.CodeReused, row, r.From)
+}
+
+// stolen ends a grant of which a code or a token was used twice, and records that, whether or not
+// the app waits for the answer.
+func (g *Grants) stolen(ctx context.Context, kind audit.Kind, row store.Grant, from origin.Origin) error {
+	if row.EndedAt != 0 {
+		return nil
+	}
+	ctx = context.WithoutCancel(ctx)
+	err := g.Store.Tx(ctx, func(tx *store.DB) error {
+		if err := tx.EndGrant(ctx, row.ID, store.Millis(g.Now())); err != nil {
+			return err
+		}
+		e := grantEvent(kind, row)
+		e.Actor, e.Result = audit.Client(row.App), audit.Failure
+		return g.Accounts.Event(ctx, tx, e, from)
+	})
+	if err != nil {
+		return fmt.Errorf("grant: stolen: %w", err)
+	}
+	return nil
 }
 
 // proves reports whether a verifier belongs to a challenge (RFC 7636, S256). Where there was
@@ -221,9 +255,20 @@ func Challenge(verifier string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// End ends a grant, and with it all of its tokens.
-func (g *Grants) End(ctx context.Context, id string) error {
-	if err := g.Store.EndGrant(ctx, id, store.Millis(g.Now())); err != nil {
+// end ends a grant for its app, and with it all of its tokens.
+func (g *Grants) end(ctx context.Context, row store.Grant, from origin.Origin) error {
+	if row.EndedAt != 0 {
+		return nil
+	}
+	err := g.Store.Tx(ctx, func(tx *store.DB) error {
+		if err := tx.EndGrant(ctx, row.ID, store.Millis(g.Now())); err != nil {
+			return err
+		}
+		e := grantEvent(audit.GrantEnded, row)
+		e.Actor = audit.Client(row.App)
+		return g.Accounts.Event(ctx, tx, e, from)
+	})
+	if err != nil {
 		return fmt.Errorf("grant: end: %w", err)
 	}
 	return nil
@@ -269,13 +314,21 @@ func (g *Grants) Given(ctx context.Context, who session.Session) (list []Allowed
 }
 
 // Withdraw takes from an app all that the person has allowed it.
-func (g *Grants) Withdraw(ctx context.Context, who session.Session, app string) error {
+func (g *Grants) Withdraw(ctx context.Context, who session.Session, app string, from origin.Origin) error {
 	return g.Store.Tx(ctx, func(tx *store.DB) error {
 		if err := tx.RemoveConsent(ctx, who.Account.ID, app); err != nil {
 			return err
 		}
-		return tx.EndGrants(ctx, who.Account.ID, app, store.Millis(g.Now()))
+		if err := tx.EndGrants(ctx, who.Account.ID, app, store.Millis(g.Now())); err != nil {
+			return err
+		}
+		return g.Accounts.Event(ctx, tx, clientEvent(audit.ConsentWithdrawn, who, app), from)
 	})
+}
+
+// clientEvent is something that happened between a person and an app.
+func clientEvent(kind audit.Kind, who session.Session, app string) audit.Event {
+	return audit.Event{Kind: kind, Account: who.Account.ID, Target: audit.Target("client", app), Client: app}
 }
 
 // Subject is the name of an account for an app: its id, or one that only this app has

@@ -16,6 +16,8 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
 
+	"twostep.example/twostep/internal/audit"
+	"twostep.example/twostep/internal/origin"
 	"twostep.example/twostep/internal/store"
 )
 
@@ -118,7 +120,13 @@ func (g *Grants) makeKey(ctx context.Context, algorithm string) (k signingKey, e
 	}
 	k.SigningKey = store.SigningKey{ID: rand.Text(), Algorithm: algorithm, MadeAt: store.Millis(g.Now())}
 	k.Body = g.Keys.Seal("signing key "+k.ID, body)
-	return k, g.Store.AddSigningKey(ctx, k.SigningKey)
+	return k, g.Store.Tx(ctx, func(tx *store.DB) error {
+		if err := tx.AddSigningKey(ctx, k.SigningKey); err != nil {
+			return err
+		}
+		e := audit.Event{Kind: audit.SigningKeyCreated, Actor: audit.System(), Target: audit.Target("signing_key", k.ID), Reason: algorithm}
+		return g.Accounts.Event(ctx, tx, e, origin.Origin{})
+	})
 }
 
 // signing is the key that signs now: the newest that was published for long enough, or the

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 
+	"twostep.example/twostep/internal/audit"
+	"twostep.example/twostep/internal/origin"
 	"twostep.example/twostep/internal/store"
 )
 
@@ -96,7 +98,9 @@ func (g *Grants) AddApp(ctx context.Context, a App) error {
 	}
 	body, err := json.Marshal(a)
 	if err == nil {
-		err = g.Store.AddApp(ctx, store.App{ID: a.ID, Body: string(body), MadeAt: store.Millis(g.Now())})
+		err = g.alter(ctx, audit.ClientCreated, a.ID, func(tx *store.DB) error {
+			return tx.AddApp(ctx, store.App{ID: a.ID, Body: string(body), MadeAt: store.Millis(g.Now())})
+		})
 	}
 	if errors.Is(err, store.ErrConflict) {
 		return ErrAppExists
@@ -104,8 +108,42 @@ func (g *Grants) AddApp(ctx context.Context, a App) error {
 	return err
 }
 
+// alter does something to the app with this id, and records it as the operator's.
+func (g *Grants) alter(ctx context.Context, kind audit.Kind, id string, f func(*store.DB) error) error {
+	return g.Store.Tx(ctx, func(tx *store.DB) error {
+		if err := f(tx); err != nil {
+			return err
+		}
+		e := audit.Event{Kind: kind, Actor: g.Accounts.OperatorActor(), Target: audit.Target("client", id), Client: id}
+		return g.Accounts.Event(ctx, tx, e, origin.Origin{})
+	})
+}
+
 // ChangeApp replaces what an added app may do. ErrNoApp, ErrAppFixed, or what is wrong with it.
 func (g *Grants) ChangeApp(ctx context.Context, a App) error {
+	return g.change(ctx, audit.ClientUpdated, a)
+}
+
+// RotateApp gives an added app a new secret, and keeps the newest of the old ones if keep is true.
+// ErrNoApp, ErrAppFixed.
+func (g *Grants) RotateApp(ctx context.Context, id string, keep bool) (secret string, err error) {
+	a, err := g.App(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	secret, hash := NewSecret()
+	old := a.Secrets
+	a.Secrets = []string{hash}
+	if keep && len(old) > 0 {
+		a.Secrets = append(a.Secrets, old[0])
+	}
+	if err := g.change(ctx, audit.ClientSecretRotated, a); err != nil {
+		return "", err
+	}
+	return secret, nil
+}
+
+func (g *Grants) change(ctx context.Context, kind audit.Kind, a App) error {
 	if g.fixed(a.ID) {
 		return ErrAppFixed
 	}
@@ -114,7 +152,7 @@ func (g *Grants) ChangeApp(ctx context.Context, a App) error {
 	}
 	body, err := json.Marshal(a)
 	if err == nil {
-		err = g.Store.ChangeApp(ctx, a.ID, string(body))
+		err = g.alter(ctx, kind, a.ID, func(tx *store.DB) error { return tx.ChangeApp(ctx, a.ID, string(body)) })
 	}
 	if errors.Is(err, store.ErrNotFound) {
 		return ErrNoApp
@@ -127,7 +165,7 @@ func (g *Grants) RemoveApp(ctx context.Context, id string) error {
 	if g.fixed(id) {
 		return ErrAppFixed
 	}
-	err := g.Store.Tx(ctx, func(tx *store.DB) error { return tx.RemoveApp(ctx, id) })
+	err := g.alter(ctx, audit.ClientDeleted, id, func(tx *store.DB) error { return tx.RemoveApp(ctx, id) })
 	if errors.Is(err, store.ErrNotFound) {
 		return ErrNoApp
 	}

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"twostep.example/twostep/internal/audit"
+	"twostep.example/twostep/internal/origin"
 	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/seal"
 	"twostep.example/twostep/internal/session"
@@ -145,13 +147,17 @@ func Continuing(token string) string {
 // prove anything to make one, and each takes room.
 const waitingPerHour = 3000
 
-func (g *Grants) spendRequest(ctx context.Context, network string) error {
-	return g.Limits.Spend(ctx, g.Store, ratelimit.PerNetwork("authorization_requests_network", network, waitingPerHour))
+func (g *Grants) spendRequest(ctx context.Context, app string, from origin.Origin) error {
+	err := g.Limits.Spend(ctx, g.Store, ratelimit.PerNetwork("authorization_requests_network", from.Network(), waitingPerHour))
+	if errors.Is(err, ratelimit.ErrLimited) {
+		return g.Accounts.Refused(ctx, err, audit.Event{Client: app, Reason: "authorization requests"}, from)
+	}
+	return err
 }
 
 // Wait keeps a request of a network until the person is back. *account.WaitError.
-func (g *Grants) Wait(ctx context.Context, r Request, network string) (token string, err error) {
-	if err := g.spendRequest(ctx, network); err != nil {
+func (g *Grants) Wait(ctx context.Context, r Request, from origin.Origin) (token string, err error) {
+	if err := g.spendRequest(ctx, r.App, from); err != nil {
 		return "", err
 	}
 	return g.keep(ctx, r, false, waiting)
@@ -159,9 +165,9 @@ func (g *Grants) Wait(ctx context.Context, r Request, network string) (token str
 
 // Push keeps a request that the app itself has sent, and returns its name. An app without a
 // proof may be anybody. *account.WaitError.
-func (g *Grants) Push(ctx context.Context, a App, r Request, network string) (name string, err error) {
+func (g *Grants) Push(ctx context.Context, a App, r Request, from origin.Origin) (name string, err error) {
 	if a.Public() {
-		if err := g.spendRequest(ctx, network); err != nil {
+		if err := g.spendRequest(ctx, a.ID, from); err != nil {
 			return "", err
 		}
 	}
@@ -288,7 +294,7 @@ func covers(c store.Consent, scope []string) bool {
 
 // Consent keeps that the person allows the app what it asks for, beside what they have allowed
 // it before.
-func (g *Grants) Consent(ctx context.Context, who session.Session, r Request) error {
+func (g *Grants) Consent(ctx context.Context, who session.Session, r Request, from origin.Origin) error {
 	err := g.Store.Tx(ctx, func(tx *store.DB) error {
 		c, err := tx.Consent(ctx, who.Account.ID, r.App)
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
@@ -296,12 +302,30 @@ func (g *Grants) Consent(ctx context.Context, who session.Session, r Request) er
 		}
 		scope := slices.Concat(strings.Fields(c.Scope), r.Scope)
 		slices.Sort(scope)
-		return tx.KeepConsent(ctx, store.Consent{Account: who.Account.ID, App: r.App, Scope: strings.Join(slices.Compact(scope), " "), At: store.Millis(g.Now())})
+		all := store.Consent{Account: who.Account.ID, App: r.App, Scope: strings.Join(slices.Compact(scope), " "), At: store.Millis(g.Now())}
+		if err := tx.KeepConsent(ctx, all); err != nil {
+			return err
+		}
+		e := clientEvent(audit.ConsentGiven, who, r.App)
+		e.Reason = all.Scope
+		return g.Accounts.Event(ctx, tx, e, from)
 	})
 	if err != nil {
 		return fmt.Errorf("grant: consent: %w", err)
 	}
 	return nil
+}
+
+// Decline records that the person does not allow the app what it asks for.
+func (g *Grants) Decline(ctx context.Context, who session.Session, app string, from origin.Origin) error {
+	return g.Accounts.Failure(ctx, clientEvent(audit.ConsentDenied, who, app), from)
+}
+
+// Deny records that the person may not use the app. The reason is an error of OpenID Connect.
+func (g *Grants) Deny(ctx context.Context, who session.Session, app, reason string, from origin.Origin) error {
+	e := clientEvent(audit.AccessDenied, who, app)
+	e.Reason = reason
+	return g.Accounts.Failure(ctx, e, from)
 }
 
 // Errand is what the pages know of where somebody is going to who is on the way in.

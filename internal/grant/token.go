@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"twostep.example/twostep/internal/audit"
+	"twostep.example/twostep/internal/origin"
 	"twostep.example/twostep/internal/seal"
 	"twostep.example/twostep/internal/session"
 	"twostep.example/twostep/internal/store"
@@ -44,7 +46,7 @@ const grace = 10 * time.Second
 
 // Refresh gives new tokens for a refresh token, once. One that comes a second time was stolen,
 // from the app or from the thief: the grant ends (RFC 9700 2.2.2). ErrInvalid.
-func (g *Grants) Refresh(ctx context.Context, a App, token string) (of Grant, t Tokens, err error) {
+func (g *Grants) Refresh(ctx context.Context, a App, token string, from origin.Origin) (of Grant, t Tokens, err error) {
 	old, row, err := g.Store.Token(ctx, seal.Hash(token))
 	if errors.Is(err, store.ErrNotFound) || err == nil && (old.Kind != store.Refresh || row.App != a.ID) {
 		return of, t, ErrInvalid
@@ -65,7 +67,7 @@ func (g *Grants) Refresh(ctx context.Context, a App, token string) (of Grant, t 
 		return err
 	})
 	if errors.Is(err, store.ErrNotFound) {
-		return of, Tokens{}, cmp.Or(g.reused(ctx, a, of, old), ErrInvalid)
+		return of, Tokens{}, cmp.Or(g.reused(ctx, old, from), ErrInvalid)
 	}
 	return of, t, err
 }
@@ -120,13 +122,12 @@ func (g *Grants) still(ctx context.Context, tx *store.DB, a App, of Grant) (*Per
 }
 
 // reused ends the grant of a refresh token that gave nothing, if it was used before.
-func (g *Grants) reused(ctx context.Context, a App, of Grant, old store.Token) error {
-	now, _, err := g.Store.Token(ctx, old.Token)
+func (g *Grants) reused(ctx context.Context, old store.Token, from origin.Origin) error {
+	now, row, err := g.Store.Token(ctx, old.Token)
 	if err != nil || now.UsedAt == 0 {
 		return err
 	}
-	g.Log.Warn("a refresh token came a second time: the grant is ended", "app", a.ID)
-	return g.Store.EndGrant(ctx, of.ID, store.Millis(g.Now()))
+	return g.stolen(ctx, audit.TokenReused, row, from)
 }
 
 // Own gives an app a token of its own, for no person (client_credentials).
@@ -184,7 +185,7 @@ func (g *Grants) Access(ctx context.Context, token string) (Grant, error) {
 
 // Revoke ends an access token, or with a refresh token the whole grant (RFC 7009 2.1). A token
 // that is unknown, or another app's, is no error.
-func (g *Grants) Revoke(ctx context.Context, a App, token string) error {
+func (g *Grants) Revoke(ctx context.Context, a App, token string, from origin.Origin) error {
 	row, of, err := g.Store.Token(ctx, seal.Hash(token))
 	switch {
 	case errors.Is(err, store.ErrNotFound) || err == nil && of.App != a.ID:
@@ -192,7 +193,7 @@ func (g *Grants) Revoke(ctx context.Context, a App, token string) error {
 	case err != nil:
 		return fmt.Errorf("grant: revoke: %w", err)
 	case row.Kind == store.Refresh:
-		return g.End(ctx, of.ID)
+		return g.end(ctx, of, from)
 	}
 	return g.Store.RemoveToken(ctx, row.Token)
 }

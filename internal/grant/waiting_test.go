@@ -3,11 +3,13 @@ package grant
 import (
 	"errors"
 	"log/slog"
+	"net/netip"
 	"path/filepath"
 	"testing"
 	"time"
 
 	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/origin"
 	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/seal"
 	"twostep.example/twostep/internal/store/storetest"
@@ -22,10 +24,14 @@ func TestWaitingPerHour(t *testing.T) {
 			t.Fatal(err)
 		}
 		now := time.Date(2026, 11, 25, 10, 0, 0, 0, time.UTC)
-		g := &Grants{Accounts: &account.Accounts{Store: storetest.Open(t, url), Keys: keys, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return now }}}
+		db, log, clock := storetest.Open(t, url), slog.New(slog.DiscardHandler), func() time.Time { return now }
+		g := &Grants{
+			Store: db, Keys: keys, Now: clock, Log: log, Limits: &ratelimit.Limiter{Store: db, Keys: keys, Now: clock, Log: log},
+			Accounts: &account.Accounts{Store: db, Keys: keys, Now: clock, Log: log},
+		}
 		public, known := App{ID: "phone"}, App{ID: "books", Secrets: []string{"x"}}
 		for range waitingPerHour {
-			if _, err := g.Wait(t.Context(), Request{App: "phone"}, "192.0.2.1"); err != nil {
+			if _, err := g.Wait(t.Context(), Request{App: "phone"}, at("192.0.2.1")); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -35,16 +41,19 @@ func TestWaitingPerHour(t *testing.T) {
 				t.Errorf("%s: %v", what, err)
 			}
 		}
-		_, err = g.Wait(t.Context(), Request{App: "phone"}, "192.0.2.1")
+		_, err = g.Wait(t.Context(), Request{App: "phone"}, at("192.0.2.1"))
 		wait("one more", true, err)
-		_, err = g.Push(t.Context(), public, Request{App: "phone"}, "192.0.2.1")
+		_, err = g.Push(t.Context(), public, Request{App: "phone"}, at("192.0.2.1"))
 		wait("pushed by nobody", true, err)
-		_, err = g.Push(t.Context(), known, Request{App: "books"}, "192.0.2.1")
+		_, err = g.Push(t.Context(), known, Request{App: "books"}, at("192.0.2.1"))
 		wait("pushed by an app with a secret", false, err)
-		_, err = g.Wait(t.Context(), Request{App: "phone"}, "192.0.2.2")
+		_, err = g.Wait(t.Context(), Request{App: "phone"}, at("192.0.2.2"))
 		wait("another network", false, err)
 		now = now.Add(time.Hour)
-		_, err = g.Wait(t.Context(), Request{App: "phone"}, "192.0.2.1")
+		_, err = g.Wait(t.Context(), Request{App: "phone"}, at("192.0.2.1"))
 		wait("an hour later", false, err)
 	})
 }
+
+// at is somebody at an address.
+func at(address string) origin.Origin { return origin.Origin{Address: netip.MustParseAddr(address)} }

@@ -101,7 +101,7 @@ func (l *Budgets) ResetSiteAlarm(ctx context.Context) error {
 		if err := tx.SetMark(ctx, alarmState, "0"); err != nil {
 			return err
 		}
-		return l.Accounts.Event(ctx, tx, audit.Event{Kind: audit.SiteAlarmCleared, Actor: audit.Operator()}, origin.Origin{})
+		return l.Accounts.Event(ctx, tx, audit.Event{Kind: audit.SiteAlarmCleared, Actor: l.Accounts.OperatorActor()}, origin.Origin{})
 	})
 	if err != nil {
 		return fmt.Errorf("odds: reset site alarm: %w", err)

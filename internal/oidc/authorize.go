@@ -37,7 +37,7 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if r.Method == http.MethodPost {
-		token, err := p.Grants.Wait(r.Context(), q, p.Pages.From(r).Network())
+		token, err := p.Grants.Wait(r.Context(), q, p.Pages.From(r))
 		if err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"time"
 
+	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/grant"
 	"twostep.example/twostep/internal/ratelimit"
 )
@@ -31,12 +32,19 @@ func (p *Provider) client(r *http.Request, values url.Values) (grant.App, error)
 		err = p.proven(r, a, given)
 	}
 	if errors.Is(err, errClient) || errors.Is(err, grant.ErrNoApp) || errors.Is(err, grant.ErrInvalid) {
-		network := p.Pages.From(r).Network()
-		wait := p.Grants.Limits.Spend(r.Context(), p.Grants.Store, ratelimit.Quota{Kind: "wrong_client_secrets_network", Subject: network, Window: time.Minute, Amount: 1, Limit: wrongSecrets})
+		from := p.Pages.From(r)
+		wait := p.Grants.Limits.Spend(r.Context(), p.Grants.Store, ratelimit.Quota{Kind: "wrong_client_secrets_network", Subject: from.Network(), Window: time.Minute, Amount: 1, Limit: wrongSecrets})
+		if errors.Is(wait, ratelimit.ErrLimited) {
+			e := audit.Event{Client: a.ID, Reason: "client secrets"}
+			return grant.App{}, p.Grants.Accounts.Refused(r.Context(), wait, e, from)
+		}
 		if wait != nil {
 			return grant.App{}, wait
 		}
-		p.Grants.Log.Warn("an app did not prove itself", "app", cut(given.id), "path", r.URL.Path, "problem", err)
+		rejected := audit.Event{Kind: audit.ClientRejected, Client: a.ID, Reason: cut(err.Error())}
+		if failed := p.Grants.Accounts.Failure(r.Context(), rejected, from); failed != nil {
+			return grant.App{}, failed
+		}
 		return grant.App{}, errClient
 	}
 	return a, err

@@ -71,12 +71,15 @@ func (p *Provider) consent(w http.ResponseWriter, r *http.Request) error {
 	}
 	switch answer := form["answer"]; {
 	case answer != "allow" && answer != "same":
+		if err := p.Grants.Decline(r.Context(), *who, q.App, p.Pages.From(r)); err != nil {
+			return err
+		}
 		return p.end(w, r, q, form["request"], failed("access_denied", ""))
 	case form["session"] != p.Grants.SID(who.ID, q.App): // somebody else is in by now, and is asked
 	case answer == "same":
 		err = p.Grants.Choose(r.Context(), form["request"], who.Account.ID)
 	default:
-		err = p.Grants.Consent(r.Context(), *who, q)
+		err = p.Grants.Consent(r.Context(), *who, q, p.Pages.From(r))
 	}
 	if err != nil {
 		return err

@@ -47,13 +47,16 @@ func (p *Provider) proceed(w http.ResponseWriter, r *http.Request, q grant.Reque
 	}
 	step, code := q.Next(standing)
 	if step == grant.StepRefused {
+		if err := p.denied(r, standing, code); err != nil {
+			return err
+		}
 		return p.end(w, r, q, token, failed(code, ""))
 	}
 	if step == grant.StepAllowed {
 		return p.allow(w, r, q, token, *who)
 	}
 	if token == "" {
-		if token, err = p.Grants.Wait(r.Context(), q, p.Pages.From(r).Network()); err != nil {
+		if token, err = p.Grants.Wait(r.Context(), q, p.Pages.From(r)); err != nil {
 			return err
 		}
 		if step == grant.StepChoose || step == grant.StepConsent { // pages of ours: they get an address that can be loaded again
@@ -61,6 +64,14 @@ func (p *Provider) proceed(w http.ResponseWriter, r *http.Request, q grant.Reque
 		}
 	}
 	return p.ask(w, r, asking{step, q, token, standing})
+}
+
+// denied records that somebody who is in may not use the app, if that is why they are sent back.
+func (p *Provider) denied(r *http.Request, s grant.Standing, code string) error {
+	if s.Who == nil || code != "access_denied" && code != "unmet_authentication_requirements" {
+		return nil
+	}
+	return p.Grants.Deny(r.Context(), *s.Who, s.App.ID, code, p.Pages.From(r))
 }
 
 // asking is a request whose person is asked something.
@@ -113,7 +124,7 @@ func (p *Provider) acts(action string) error {
 
 // allow gives the app its code.
 func (p *Provider) allow(w http.ResponseWriter, r *http.Request, q grant.Request, token string, who session.Session) error {
-	code, err := p.Grants.Issue(r.Context(), q, who)
+	code, err := p.Grants.Issue(r.Context(), q, who, p.Pages.From(r))
 	if err != nil {
 		return err
 	}

@@ -21,7 +21,7 @@ func (p *Provider) push(w http.ResponseWriter, r *http.Request, a grant.App, val
 	if err != nil {
 		return pushed(err)
 	}
-	name, err := p.Grants.Push(r.Context(), a, q, p.Pages.From(r).Network())
+	name, err := p.Grants.Push(r.Context(), a, q, p.Pages.From(r))
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,7 @@ func (p *Provider) revoke(w http.ResponseWriter, r *http.Request, a grant.App, v
 	if values.Get("token") == "" {
 		return invalid("token is missing")
 	}
-	if err := p.Grants.Revoke(r.Context(), a, values.Get("token")); err != nil {
+	if err := p.Grants.Revoke(r.Context(), a, values.Get("token"), p.Pages.From(r)); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusOK)

@@ -27,7 +27,7 @@ func (p *Provider) forCode(w http.ResponseWriter, r *http.Request, a grant.App, 
 	if redirect == "" && len(a.Redirects) == 1 {
 		redirect = a.Redirects[0]
 	}
-	g, t, err := p.Grants.Exchange(r.Context(), grant.Redemption{App: a, Code: values.Get("code"), Redirect: redirect, Verifier: values.Get("code_verifier")})
+	g, t, err := p.Grants.Exchange(r.Context(), grant.Redemption{From: p.Pages.From(r), App: a, Code: values.Get("code"), Redirect: redirect, Verifier: values.Get("code_verifier")})
 	if err != nil {
 		return err
 	}
@@ -36,7 +36,7 @@ func (p *Provider) forCode(w http.ResponseWriter, r *http.Request, a grant.App, 
 
 // forRefresh gives tokens of the same scope, whatever is asked for: the answer says which.
 func (p *Provider) forRefresh(w http.ResponseWriter, r *http.Request, a grant.App, values url.Values) error {
-	g, t, err := p.Grants.Refresh(r.Context(), a, values.Get("refresh_token"))
+	g, t, err := p.Grants.Refresh(r.Context(), a, values.Get("refresh_token"), p.Pages.From(r))
 	if err != nil {
 		return err
 	}

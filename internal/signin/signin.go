@@ -108,7 +108,7 @@ func (s *SignIns) enterTrusted(ctx context.Context, a store.Account, b device.Br
 			return err
 		}
 		e := audit.Event{
-			Kind: audit.SessionCreated, Account: a.ID, Target: audit.Target("session", row.ID), Reason: "trusted device", Trace: by.Trace,
+			Kind: audit.SessionCreated, Account: a.ID, Target: audit.Target("session", row.ID), Reason: audit.TrustedDevice, Trace: by.Trace,
 		}
 		return s.Accounts.Event(ctx, tx, e, from)
 	})

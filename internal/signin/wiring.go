@@ -41,6 +41,8 @@ type Config struct {
 	Idle         time.Duration // see session.Sessions
 	Absolute     time.Duration
 	Texts        challenge.TextBudget
+	Operator     audit.Actor // see account.Accounts
+	Events       *audit.Log  // likewise
 }
 
 // Services are those that take a person from the password to a session and that keep their account,
@@ -63,6 +65,7 @@ func New(c Config) *Services {
 	s.Accounts = &account.Accounts{
 		Store: c.Store, Keys: c.Keys, Passwords: c.Passwords, KnownDevicePasswords: c.KnownDevicePasswords, Limits: s.Limits,
 		Now: c.Now, Log: c.Log, Settings: c.Settings, Enqueue: c.Enqueue, NotifyOutbox: c.NotifyOutbox,
+		Operator: c.Operator, Events: c.Events,
 	}
 	s.Devices = &device.Devices{Store: c.Store, Keys: c.Keys, Now: c.Now, Log: c.Log, Accounts: s.Accounts, Policy: c.Trust}
 	s.Budgets = &odds.Budgets{Store: c.Store, Keys: c.Keys, Now: c.Now, Log: c.Log, Accounts: s.Accounts, PerYear: c.GuessBudget}
@@ -99,7 +102,7 @@ func (s *SignIns) InvalidateAll(ctx context.Context) error {
 		if err := tx.SetTime(ctx, now); err != nil {
 			return err
 		}
-		return s.Accounts.Event(ctx, tx, audit.Event{Kind: audit.BackupRestored, Actor: audit.Operator()}, origin.Origin{})
+		return s.Accounts.Event(ctx, tx, audit.Event{Kind: audit.BackupRestored, Actor: s.Accounts.OperatorActor()}, origin.Origin{})
 	})
 	if err != nil {
 		return fmt.Errorf("signin: invalidate all: %w", err)

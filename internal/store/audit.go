@@ -97,9 +97,9 @@ func scanAuditEvent(s scanner) (e AuditEvent, err error) {
 		&e.Client, &e.SignIn, &e.Address, &e.Browser, &e.Trace, &e.Occurrences)
 }
 
-// CountFailure counts one failure of a scope in the window that ends at ends, and returns how many
-// there are with it. It stops to count beyond limit: what it returns then is limit+1.
-func (db *DB) CountFailure(ctx context.Context, scope string, ends, limit int64) (used int64, err error) {
+// CountAudit counts one event of a scope in the window that ends at ends, and returns how many
+// there are with it. Beyond limit it stops counting and returns limit+1.
+func (db *DB) CountAudit(ctx context.Context, scope string, ends, limit int64) (used int64, err error) {
 	err = db.returning(ctx, `INSERT INTO audit_counters (scope, ends_at, used) VALUES ($1, $2, 1)
 		ON CONFLICT (scope, ends_at) DO UPDATE SET used = audit_counters.used + 1
 		WHERE audit_counters.used < $3 RETURNING used`, []any{scope, ends, limit}, []any{&used})

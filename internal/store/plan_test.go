@@ -111,7 +111,7 @@ func calls(ctx context.Context) map[string]func(db *store.DB) error {
 		"CountEach": func(d *db) error {
 			return d.CountEach(ctx, []store.CounterWindow{{Counter: c, EndsAt: 1}, {Counter: c, EndsAt: 2}}, 1)
 		},
-		"CountFailure": func(d *db) error { return no(d.CountFailure(ctx, "x1", 1, 9)) },
+		"CountAudit": func(d *db) error { return no(d.CountAudit(ctx, "x1", 1, 9)) },
 		"CreateAuditEvent": func(d *db) error {
 			return d.CreateAuditEvent(ctx, store.AuditEvent{ID: "y"})
 		},

@@ -46,7 +46,7 @@ func (s *Site) withdraw(w http.ResponseWriter, r *http.Request, who person) erro
 	if _, err := page.Form(w, r); err != nil {
 		return err
 	}
-	if err := s.Grants.Withdraw(r.Context(), who.Session, r.PathValue("id")); err != nil {
+	if err := s.Grants.Withdraw(r.Context(), who.Session, r.PathValue("id"), s.Pages.From(r)); err != nil {
 		return err
 	}
 	return redirect(w, r, "/settings/apps")

@@ -18,6 +18,7 @@ import (
 	"twostep.example/twostep/delivery"
 	"twostep.example/twostep/factor"
 	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/challenge"
 	"twostep.example/twostep/internal/device"
 	"twostep.example/twostep/internal/grant"
@@ -89,6 +90,7 @@ func stories(t *testing.T, lang string) []story {
 	all = append(all, mailedStories(t)...)
 	all = append(all, settingsStories(t, lang)...)
 	all = append(all, deviceStories(lang)...)
+	all = append(all, historyStories(lang)...)
 	all = append(all, enrollStories(t, lang)...)
 	return append(all, inboxStories()...)
 }
@@ -256,7 +258,7 @@ func settingsStories(t *testing.T, lang string) []story {
 	put.Header.Set("Cookie", "later=1")
 	return []story{
 		{"settings", s.settingsSheet(r, jane, ownedBy()), 200,
-			[]string{"a[href=/settings/password]", "a[href=/settings/sessions]", "a[href=/settings/email]", "a[href=/settings/2step/app]", "form[action=/signout]",
+			[]string{"a[href=/settings/password]", "a[href=/settings/sessions]", "a[href=/settings/history]", "a[href=/settings/email]", "a[href=/settings/2step/app]", "form[action=/signout]",
 				"Jane <b>Doe</b>", "jane@example.com", "default", "It is recommended that you set up an additional option besides Email.", "form[action=/settings/later]", "Not set up"}, []string{"small b"}},
 		{"settings-later", s.settingsSheet(put, jane, ownedBy()), 200, nil, []string{"It is recommended", "form[action=/settings/later]"}},
 		{"settings-all", s.settingsSheet(r, jane, ownedBy(phone, number, sheetOfCodes)), 200,
@@ -365,7 +367,7 @@ func checkStory(t *testing.T, st story, lang string, w *httptest.ResponseRecorde
 }
 
 // A raw word key in a page means that a template misspells it.
-var key = regexp.MustCompile(`\b(field|enroll|enrolled|draft|codes|confirm|signin|method|verify|forgot|reset|join|signup|settings|password|sessions|devices|questions|why|trust|help|checkup|inbox|problem|fault|delivery)\.[a-z0-9.]+\b`)
+var key = regexp.MustCompile(`\b(field|enroll|enrolled|draft|codes|confirm|signin|method|verify|forgot|reset|join|signup|settings|password|sessions|history|notme|devices|questions|why|trust|help|checkup|inbox|problem|fault|delivery)\.[a-z0-9.]+\b`)
 
 // sound checks what is true of every page.
 func sound(t *testing.T, doc *html.Node, lang string, problem bool) {
@@ -438,5 +440,47 @@ func TestFaultsAreNotExplained(t *testing.T) {
 	}
 	if _, err := again(page.Sheet{}, "", seal.ErrBusy); !errors.Is(err, seal.ErrBusy) {
 		t.Error("busy was printed beside a field")
+	}
+}
+
+func historyStories(lang string) []story {
+	s, w := site(), i18n.For(lang)
+	event := func(change func(*audit.Event)) historyRow {
+		e := audit.Event{
+			At: now, Kind: audit.SessionCreated, Actor: audit.Person("a1"), Account: "a1", Result: audit.Success, Address: "203.0.113.5",
+			Browser: "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0", Occurrences: 1,
+		}
+		change(&e)
+		return s.historyRow(w, e)
+	}
+	app := event(func(e *audit.Event) { e.Kind = audit.GrantCreated })
+	app.App = "Books <b>&</b>"
+	full := historyPage{Older: "/settings/history?before=1-A", First: true, Events: []historyRow{
+		event(func(*audit.Event) {}),
+		event(func(e *audit.Event) { e.Reason = audit.TrustedDevice }),
+		event(func(e *audit.Event) {
+			e.Kind, e.Result, e.Actor, e.Browser = audit.PasswordRejected, audit.Failure, audit.Anonymous(), "<script>alert(1)</script>"
+		}),
+		event(func(e *audit.Event) {
+			e.Kind, e.Result, e.Reason = audit.TrustDenied, audit.Failure, string(trust.OtherNetwork)
+		}),
+		event(func(e *audit.Event) {
+			e.Kind, e.Result, e.Actor, e.Occurrences, e.Browser = audit.EventsOmitted, audit.Failure, audit.System(), 12, ""
+		}),
+		event(func(e *audit.Event) {
+			e.Kind, e.Actor, e.Address, e.Browser = audit.AccountEnabled, audit.Actor{Type: audit.TypeOperator, ID: "root"}, "", ""
+		}),
+		app,
+	}}
+	return []story{
+		{"history", historySheet(full), 200,
+			[]string{"Signed in", "Signed in without a code, on a trusted device", "A wrong password was entered", "Failed", "Firefox on Windows", "an unknown browser",
+				"203.0.113.5", "Your network has changed.", "12 more failed attempts in this hour", "Your account was enabled", "By an administrator", "Books <b>&</b>",
+				"5 Nov 2026, 10:02 UTC", "This wasn't me", "a[href=/settings/history/not-me]", "a[href=/settings/history?before=1-A]", "a[rel=next]", "a[href=/settings]"},
+			[]string{"root", "a[href=/settings/history]"}},
+		{"history-older", historySheet(historyPage{Events: full.Events[:1]}), 200, []string{"a[href=/settings/history]"}, []string{"a[rel=next]"}},
+		{"history-none", historySheet(historyPage{First: true}), 200, []string{"Nothing has happened yet."}, []string{"ul", "a[rel=next]"}},
+		{"notme", page.Sheet{Name: "notme", Title: "notme.title"}, 200,
+			[]string{"a[href=/settings/password]", "form[action=/settings/devices/forget]", "form[action=/settings/sessions/end]", "a[href=/settings/history]"}, []string{"script"}},
 	}
 }

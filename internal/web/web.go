@@ -86,6 +86,8 @@ func (s *Site) Routes() []page.Route {
 		s.session("GET /settings/sessions", s.showSessions),
 		s.session("POST /settings/sessions/end", s.endSessions),
 		s.session("POST /settings/sessions/{id}/end", s.endSession),
+		s.session("GET /settings/history", s.showHistory),
+		s.session("GET /settings/history/not-me", s.showNotMe),
 		s.session("GET /settings/apps", s.showApps),
 		s.session("POST /settings/apps/{id}/remove", s.withdraw),
 		s.open("POST /signout", s.signOut),

@@ -65,6 +65,8 @@ var inventory = []struct {
 	{"GET /settings/sessions", page.Session, ""},
 	{"POST /settings/sessions/end", page.Session, ""},
 	{"POST /settings/sessions/{id}/end", page.Session, ""},
+	{"GET /settings/history", page.Session, ""},
+	{"GET /settings/history/not-me", page.Session, ""},
 	{"GET /settings/apps", page.Session, ""},
 	{"POST /settings/apps/{id}/remove", page.Session, ""},
 	{"GET /settings/2step/{path}", page.Session, ""},

@@ -280,7 +280,8 @@ func (h *server) tables() []string {
 
 // contents are all rows of all tables, but for what is no act of a person: the time a session was last
 // seen, what the outbox and the sweep write at their own pace, and the counts of wrong passwords and
-// secrets, which are kept by network and name for a day.
+// secrets, which are kept by network and name for a day. Nor are the security events of what failed: they
+// are all that a refusal leaves.
 func (h *server) contents() string {
 	h.T.Helper()
 	var b strings.Builder
@@ -291,11 +292,13 @@ func (h *server) contents() string {
 			query = "SELECT id, token_hash, account_id, epoch, expires_at FROM sessions"
 		case "outbox_messages":
 			query = "SELECT id, expires_at FROM outbox_messages"
-		case "waits":
+		case "failed_passwords", "audit_counters":
 			continue
-		case "marks":
+		case "audit_events":
+			query = "SELECT id, kind, account, target FROM audit_events WHERE result = 'success'"
+		case "server_state":
 			query = "SELECT name, value FROM server_state WHERE name NOT LIKE 'time%'" // 'time' and 'time that follows'
-		case "rations":
+		case "rate_limit_counters":
 			query = "SELECT kind, subject, ends_at FROM rate_limit_counters WHERE kind NOT LIKE 'wrong_%'"
 		}
 		all := h.rows(query)

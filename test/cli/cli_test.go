@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -44,6 +45,7 @@ func TestScript(t *testing.T) {
 			"freeaddress": freeAddress,
 			"waitserver":  waitServer,
 			"readpage":    readPage,
+			"postform":    postForm,
 		},
 		Setup: func(env *testscript.Env) error {
 			// The settings of whoever runs the test stay out of it.
@@ -139,4 +141,24 @@ func checkMode(ts *testscript.TestScript, neg bool, args []string) {
 	if got := info.Mode().Perm(); got != os.FileMode(want) {
 		ts.Fatalf("%s: got %o, want %o", args[0], got, want)
 	}
+}
+
+// postForm sends a form as a browser does that is at the page; the answer does not matter.
+func postForm(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 1 {
+		ts.Fatalf("usage: postform URL name=value…")
+	}
+	form := url.Values{}
+	for _, pair := range args[1:] {
+		name, value, _ := strings.Cut(pair, "=")
+		form.Set(name, value)
+	}
+	r, err := http.NewRequest(http.MethodPost, args[0], strings.NewReader(form.Encode()))
+	ts.Check(err)
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("User-Agent", `=HYPERLINK("https://evil.example")`)
+	r.Header.Set("Sec-Fetch-Site", "same-origin")
+	resp, err := (&http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}).Do(r)
+	ts.Check(err)
+	ts.Check(resp.Body.Close())
 }

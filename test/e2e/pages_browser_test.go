@@ -241,6 +241,12 @@ func settingsStory(b *tab, show func(string)) {
 	show("password-done")
 	b.open("/settings/sessions")
 	show("sessions")
+	b.open("/settings/history")
+	b.sees("Your password was changed")
+	show("history")
+	b.click("This wasn't me")
+	b.at("/settings/history/not-me")
+	show("notme")
 }
 
 func localStory(b *tab, show func(string)) {

@@ -247,6 +247,12 @@ func (w *world) sweep() {
 			w.Fatal(err)
 		}
 	}
+	for more := int64(1); more > 0; {
+		var err error
+		if more, err = w.db.PruneAudit(context.Background(), before(400*24*time.Hour), before(24*time.Hour)); err != nil {
+			w.Fatal(err)
+		}
+	}
 	for to, letters := range w.inbox {
 		w.inbox[to] = slices.DeleteFunc(letters, func(l letter) bool { return l.sent.Before(w.now.Add(-24 * time.Hour)) })
 	}

@@ -48,12 +48,14 @@ func Open(t testing.TB, url string) *store.DB {
 	return db
 }
 
-// Exec runs a statement behind the store's back.
+// Exec runs a statement behind the store's back. It waits for the transaction of a server that runs.
 func Exec(t testing.TB, url, statement string, args ...any) {
 	t.Helper()
 	driver := "sqlite"
 	if strings.HasPrefix(url, "postgres") {
 		driver = "pgx"
+	} else {
+		url += "?_pragma=busy_timeout(5000)"
 	}
 	db, err := sql.Open(driver, url)
 	if err != nil {

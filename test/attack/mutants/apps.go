@@ -55,7 +55,7 @@ var apps = []mutation{
 		{"internal/grant/grant.go", "return of, false, tx.EndGrant(ctx, of.ID, now)", "return of, false, ErrInvalid"},
 	}},
 	{test: "TestRefreshTokenWorksOnce", what: "a stolen refresh token ends nothing", edits: []edit{
-		{"internal/grant/token.go", "return g.Store.EndGrant(ctx, of.ID, store.Millis(g.Now()))\n}\n\n// Own", "return nil\n}\n\n// Own"},
+		{"internal/grant/grant.go", "if row.EndedAt != 0 {\n\t\treturn nil\n\t}\n\tctx = ", "if kind == audit.TokenReused {\n\t\treturn nil\n\t}\n\tctx = "},
 	}},
 	{test: "TestRefreshTokenWorksOnce", what: "a refresh token outlives what its account went through", edits: []edit{
 		{"internal/store/grants.go", "accounts.epoch = grants.epoch AND accounts.disabled_at = 0)", "accounts.epoch >= grants.epoch)"},
@@ -114,7 +114,7 @@ var apps = []mutation{
 		{"internal/grant/token.go", "errors.Is(err, store.ErrNotFound) || err == nil && of.App != a.ID:\n\t\treturn nil", "errors.Is(err, store.ErrNotFound):\n\t\treturn nil"},
 	}},
 	{test: "TestRevocationEndsTokens", what: "revoking says yes whatever happens", edits: []edit{
-		{"internal/oidc/revoke.go", "if err := p.Revoke(r.Context(), a, values.Get(\"token\")); err != nil {\n\t\treturn err\n\t}", "_ = p.Revoke(r.Context(), a, values.Get(\"token\"))"},
+		{"internal/oidc/revoke.go", "if err := p.Grants.Revoke(r.Context(), a, values.Get(\"token\"), p.Pages.From(r)); err != nil {\n\t\treturn err\n\t}", "_ = p.Grants.Revoke(r.Context(), a, values.Get(\"token\"), p.Pages.From(r))"},
 		{"internal/grant/token.go", "case err != nil:\n\t\treturn fmt.Errorf(\"grant: revoke: %w\", err)", "case err != nil:\n\t\treturn nil"},
 	}},
 	{test: "TestRequestedLevelIsNeverLowered", what: "who asks for more gets what there is", edits: []edit{

@@ -1,0 +1,97 @@
+package twostep
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/audit"
+	"twostep.example/twostep/internal/store"
+)
+
+// AuditEvent is a security event. docs/audit.md lists the kinds and says what the fields mean.
+type AuditEvent struct {
+	ID        string    `json:"id"`
+	Time      time.Time `json:"time"`
+	Event     string    `json:"event"`  // the kind, like "session.created"
+	Result    string    `json:"result"` // "success" or "failure"
+	ActorType string    `json:"actor_type"`
+	ActorID   string    `json:"actor_id"`
+	Account   string    `json:"account"` // id of the account it is about; "" if the name is unknown
+	Email     string    `json:"email"`   // the address that this account has today; "" if there is none
+	Target    string    `json:"target"`
+	Reason    string    `json:"reason"`
+	Client    string    `json:"client"`
+	SignIn    string    `json:"sign_in"`
+	Address   string    `json:"address"`
+	Browser   string    `json:"browser"`
+	Trace     string    `json:"trace"`
+	Count     int64     `json:"count"` // how many events it stands for
+}
+
+// AuditFilter selects events. A zero field does not restrict.
+type AuditFilter struct {
+	Account string      // an email address, or the id of an account
+	Kinds   []string    // see AuditKinds
+	Result  string      // "success" or "failure"
+	Address string      // a network address
+	Since   time.Time   // at or after
+	Until   time.Time   // before
+	Before  *AuditEvent // older than this one, to read on
+	Limit   int         // default 50
+}
+
+// AuditKinds are the ids of all kinds of events.
+func AuditKinds() (kinds []string) {
+	for _, d := range audit.Describe() {
+		kinds = append(kinds, string(d.Kind))
+	}
+	return kinds
+}
+
+// AuditEvents lists the events that f selects, newest first. It returns ErrUnknown if f names an
+// email address that no account has.
+func (s *Server) AuditEvents(ctx context.Context, f AuditFilter) ([]AuditEvent, error) {
+	filter := audit.Filter{
+		Account: f.Account, Result: audit.Result(f.Result), Address: f.Address, Since: f.Since, Until: f.Until, Limit: f.Limit,
+	}
+	for _, kind := range f.Kinds {
+		if !audit.Kind(kind).Known() {
+			return nil, fmt.Errorf("twostep: %q is no kind of event", kind)
+		}
+		filter.Kinds = append(filter.Kinds, audit.Kind(kind))
+	}
+	if f.Before != nil {
+		filter.Before = audit.Cursor{At: f.Before.Time, ID: f.Before.ID}
+	}
+	if a, err := s.services.Accounts.Find(ctx, f.Account); err == nil {
+		filter.Account = a.ID
+	} else if errors.Is(err, ErrUnknown) || !errors.Is(err, account.ErrEmail) {
+		return nil, err
+	}
+	events, err := s.events.List(ctx, filter)
+	if err != nil {
+		return nil, err
+	}
+	emails := map[string]string{"": ""}
+	list := make([]AuditEvent, len(events))
+	for i, e := range events {
+		email, ok := emails[e.Account]
+		if !ok {
+			a, err := s.store.Account(ctx, e.Account)
+			if err != nil && !errors.Is(err, store.ErrNotFound) {
+				return nil, err
+			}
+			email = a.Email
+			emails[e.Account] = email
+		}
+		list[i] = AuditEvent{
+			ID: e.ID, Time: e.At.UTC(), Event: string(e.Kind), Result: string(e.Result), ActorType: e.Actor.Type, ActorID: e.Actor.ID,
+			Account: e.Account, Email: email, Target: e.Target, Reason: e.Reason, Client: e.Client, SignIn: e.SignIn,
+			Address: e.Address, Browser: e.Browser, Trace: e.Trace, Count: e.Occurrences,
+		}
+	}
+	return list, nil
+}

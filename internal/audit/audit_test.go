@@ -1,0 +1,346 @@
+package audit_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"twostep.example/twostep/internal/audit"
+	"twostep.example/twostep/internal/store"
+	"twostep.example/twostep/internal/store/storetest"
+)
+
+// site is a log on a database, with a clock that the test sets.
+type site struct {
+	*testing.T
+	*audit.Log
+	url string
+	now time.Time
+	out bytes.Buffer // the log lines, JSON
+}
+
+func each(t *testing.T, f func(s *site)) {
+	storetest.Each(t, func(t *testing.T, url string) {
+		s := &site{T: t, url: url, now: time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)}
+		s.Log = &audit.Log{
+			Store: storetest.Open(t, url), Now: func() time.Time { return s.now }, Logger: slog.New(slog.NewJSONHandler(&s.out, nil)),
+		}
+		f(s)
+	})
+}
+
+func (s *site) record(e audit.Event, from audit.Source) {
+	s.Helper()
+	if err := s.Store.Tx(s.Context(), func(tx *store.DB) error { return s.Record(s.Context(), tx, e, from) }); err != nil {
+		s.Fatal(err)
+	}
+}
+
+func (s *site) fail(e audit.Event, from audit.Source) {
+	s.Helper()
+	if err := s.RecordFailure(s.Context(), e, from); err != nil {
+		s.Fatal(err)
+	}
+}
+
+func (s *site) list(f audit.Filter) []audit.Event {
+	s.Helper()
+	list, err := s.List(s.Context(), f)
+	if err != nil {
+		s.Fatal(err)
+	}
+	return list
+}
+
+// lines are the log lines.
+func (s *site) lines() (list []map[string]any) {
+	s.Helper()
+	for d := json.NewDecoder(bytes.NewReader(s.out.Bytes())); d.More(); {
+		var line map[string]any
+		if err := d.Decode(&line); err != nil {
+			s.Fatal(err)
+		}
+		list = append(list, line)
+	}
+	return list
+}
+
+// home is a network.
+var home = audit.Source{Address: "203.0.113.9", Network: "203.0.113.9", Browser: "Firefox"}
+
+// An event is read as it was recorded, with what Record fills in, and is one log line.
+func TestRecord(t *testing.T) {
+	each(t, func(s *site) {
+		s.record(audit.Event{
+			Kind: audit.FactorAdded, Account: "anna", Target: audit.Target("factor", "f"), Reason: "totp", Client: "wiki", SignIn: "s", Trace: "T",
+		}, home)
+		list := s.list(audit.Filter{})
+		if len(list) != 1 {
+			s.Fatalf("%d events", len(list))
+		}
+		got := list[0]
+		want := audit.Event{
+			ID: got.ID, At: s.now, Kind: audit.FactorAdded, Actor: audit.Person("anna"), Account: "anna", Target: "factor:f",
+			Result: audit.Success, Reason: "totp", Client: "wiki", SignIn: "s", Address: "203.0.113.9", Browser: "Firefox", Trace: "T", Occurrences: 1,
+		}
+		if !got.At.Equal(want.At) || len(got.ID) < 20 {
+			s.Errorf("id %q, time %s", got.ID, got.At)
+		}
+		if got.At = want.At; got != want {
+			s.Errorf("got  %+v\nwant %+v", got, want)
+		}
+		line := s.lines()[0]
+		for key, value := range map[string]any{
+			"msg": "audit", "level": "INFO", "event": "factor.added", "result": "success", "address": "203.0.113.9", "account": "anna",
+			"reason": "totp", "actor": "person:anna", "target": "factor:f", "client": "wiki", "sign_in": "s", "trace": "T", "browser": "Firefox", "id": got.ID,
+		} {
+			if line[key] != value {
+				s.Errorf("the line has %s=%v, want %v", key, line[key], value)
+			}
+		}
+	})
+}
+
+// What is rolled back leaves no event and no log line; a failure that is recorded beside it stays,
+// also if the client has hung up.
+func TestRollback(t *testing.T) {
+	each(t, func(s *site) {
+		ctx, hangUp := context.WithCancel(s.Context())
+		refused := errors.New("refused")
+		err := s.Store.Tx(ctx, func(tx *store.DB) error {
+			if err := s.Record(ctx, tx, audit.Event{Kind: audit.SessionCreated, Account: "anna"}, home); err != nil {
+				return err
+			}
+			return refused
+		})
+		if !errors.Is(err, refused) || len(s.list(audit.Filter{})) != 0 || s.out.Len() != 0 {
+			s.Fatalf("%v, %d events, log %q", err, len(s.list(audit.Filter{})), s.out.String())
+		}
+		hangUp()
+		if err := s.RecordFailure(ctx, audit.Event{Kind: audit.PasswordRejected, Account: "anna"}, home); err != nil {
+			s.Fatal(err)
+		}
+		list := s.list(audit.Filter{})
+		if len(list) != 1 || list[0].Result != audit.Failure || len(s.lines()) != 1 || s.lines()[0]["level"] != "WARN" {
+			s.Errorf("%+v, log %q", list, s.out.String())
+		}
+	})
+}
+
+// Who did it is the person of the account, or nobody who is known.
+func TestActor(t *testing.T) {
+	each(t, func(s *site) {
+		s.record(audit.Event{Kind: audit.PasswordChanged, Account: "anna"}, home)
+		s.fail(audit.Event{Kind: audit.PasswordRejected}, home)
+		s.record(audit.Event{Kind: audit.AccountDisabled, Account: "anna", Actor: audit.Actor{Type: audit.TypeOperator, ID: "root"}}, audit.Source{})
+		got := map[audit.Kind]string{}
+		for _, e := range s.list(audit.Filter{}) {
+			got[e.Kind] = e.Actor.String()
+		}
+		want := "map[account.disabled:operator:root password.changed:person:anna password.rejected:anonymous]"
+		if fmt.Sprint(got) != want {
+			s.Errorf("got %v, want %s", got, want)
+		}
+	})
+}
+
+// Each filter leaves out what does not fit; the list is newest first, and is read on without a gap.
+func TestList(t *testing.T) {
+	each(t, func(s *site) {
+		began := s.now
+		for i := range 30 {
+			e := audit.Event{Kind: audit.SessionCreated, Account: []string{"anna", "ben"}[i%2], Reason: fmt.Sprint(i)}
+			if i%3 == 0 {
+				e.Kind, e.Result = audit.CodeRejected, audit.Failure
+			}
+			from := home
+			if i%5 == 0 {
+				from.Address, from.Network = "2001:db8::1", "2001:db8::/64"
+			}
+			s.record(e, from)
+			if i%4 == 3 { // four at a time have the same time
+				s.now = s.now.Add(time.Minute)
+			}
+		}
+		for what, row := range map[string]struct {
+			filter audit.Filter
+			want   int
+		}{
+			"all":        {audit.Filter{}, 30},
+			"account":    {audit.Filter{Account: "anna"}, 15},
+			"nobody":     {audit.Filter{Account: "eve"}, 0},
+			"kind":       {audit.Filter{Kinds: []audit.Kind{audit.CodeRejected}}, 10},
+			"kinds":      {audit.Filter{Kinds: []audit.Kind{audit.CodeRejected, audit.SessionCreated}}, 30},
+			"result":     {audit.Filter{Result: audit.Failure}, 10},
+			"address":    {audit.Filter{Address: "2001:db8::1"}, 6},
+			"since":      {audit.Filter{Since: began.Add(time.Minute)}, 26},
+			"until":      {audit.Filter{Until: began.Add(time.Minute)}, 4},
+			"all of it":  {audit.Filter{Account: "anna", Result: audit.Failure, Address: "2001:db8::1", Since: began, Until: s.now.Add(time.Second)}, 1},
+			"one minute": {audit.Filter{Since: began.Add(time.Minute), Until: began.Add(2 * time.Minute)}, 4},
+		} {
+			seen := map[string]bool{}
+			row.filter.Limit = 7
+			var last audit.Event
+			for {
+				list := s.list(row.filter)
+				for _, e := range list {
+					if seen[e.ID] || last.ID != "" && e.At.After(last.At) {
+						s.Errorf("%s: %s comes twice or in the wrong order", what, e.Reason)
+					}
+					seen[e.ID], last = true, e
+				}
+				if len(list) < 7 {
+					break
+				}
+				row.filter.Before = last.Cursor()
+			}
+			if len(seen) != row.want {
+				s.Errorf("%s: %d events, want %d", what, len(seen), row.want)
+			}
+		}
+	})
+}
+
+// count is how many events of a kind are in the list, and for how many they stand.
+func (s *site) count(f audit.Filter, kind audit.Kind) (rows, stand int64) {
+	f.Kinds, f.Limit = []audit.Kind{kind}, 100_000
+	for _, e := range s.list(f) {
+		rows, stand = rows+1, stand+e.Occurrences
+	}
+	return rows, stand
+}
+
+// A flood from one network, at one account, or from anywhere at names that are unknown is recorded
+// up to its limit and then counted. Each has its log line, and the next hour begins anew.
+func TestFlood(t *testing.T) {
+	each(t, func(s *site) {
+		network := func(n int) audit.Source {
+			address := fmt.Sprintf("198.51.%d.%d", n/250, n%250)
+			return audit.Source{Address: address, Network: address}
+		}
+		wrong := func(account string) audit.Event { return audit.Event{Kind: audit.PasswordRejected, Account: account} }
+		for hour := range int64(2) {
+			for i := range 100 { // one network, many accounts
+				s.fail(wrong(fmt.Sprint("account ", i)), network(0))
+			}
+			for i := range 50 { // one account, many networks
+				s.fail(wrong("anna"), network(1+i))
+			}
+			for _, row := range []struct {
+				filter  audit.Filter
+				most    int64
+				omitted int64
+			}{
+				{audit.Filter{Address: network(0).Address}, audit.PerNetwork, 40},
+				{audit.Filter{Account: "anna"}, audit.PerAccount, 20},
+			} {
+				rows, _ := s.count(row.filter, audit.PasswordRejected)
+				if rows != row.most*(hour+1) {
+					s.Errorf("%+v: %d rows, want %d", row.filter, rows, row.most*(hour+1))
+				}
+				s.now = s.now.Add(11 * time.Second) // counts are written every 10 s
+				s.fail(wrong("anna"), network(0))
+				s.now = s.now.Add(11 * time.Second)
+				s.fail(wrong("anna"), network(99))
+				summaries, stand := s.count(row.filter, audit.EventsOmitted)
+				if summaries != hour+1 || stand < row.omitted*(hour+1) {
+					s.Errorf("%+v: %d events stand for %d, want %d for %d or more", row.filter, summaries, stand, hour+1, row.omitted*(hour+1))
+				}
+			}
+			s.now = s.now.Add(time.Hour)
+		}
+		if n := len(s.lines()); n != 2*(150+4) {
+			s.Errorf("%d log lines, want %d", n, 2*154)
+		}
+	})
+}
+
+// Whoever floods names that are unknown hides no failure at an account, and nothing that changes
+// something is ever only counted.
+func TestFloodHidesNothing(t *testing.T) {
+	each(t, func(s *site) {
+		for i := range audit.PerSiteUnknown + 50 {
+			s.fail(audit.Event{Kind: audit.PasswordRejected, Target: fmt.Sprint("name:", i%40)}, audit.Source{Network: fmt.Sprint(i)})
+		}
+		if rows, _ := s.count(audit.Filter{}, audit.PasswordRejected); rows != audit.PerSiteUnknown {
+			s.Errorf("%d rows, want %d", rows, audit.PerSiteUnknown)
+		}
+		for range audit.PerAccount + 5 {
+			s.fail(audit.Event{Kind: audit.PasswordRejected, Account: "anna"}, home)
+		}
+		if rows, _ := s.count(audit.Filter{Account: "anna"}, audit.PasswordRejected); rows != audit.PerAccount {
+			s.Errorf("%d failures of the account, want %d", rows, audit.PerAccount)
+		}
+		for range 3 * audit.PerAccount {
+			s.record(audit.Event{Kind: audit.DeviceSecretReused, Account: "anna", Result: audit.Failure}, home)
+		}
+		if rows, _ := s.count(audit.Filter{Account: "anna"}, audit.DeviceSecretReused); rows != 3*audit.PerAccount {
+			s.Errorf("%d changes are recorded, want %d", rows, 3*audit.PerAccount)
+		}
+	})
+}
+
+// A failure beyond a limit that is known to be exceeded asks nothing of the database.
+func TestFloodCostsNoTransaction(t *testing.T) {
+	each(t, func(s *site) {
+		for range audit.PerAccount + 1 {
+			s.fail(audit.Event{Kind: audit.PasswordRejected, Account: "anna"}, home)
+		}
+		if err := s.Store.Close(); err != nil {
+			s.Fatal(err)
+		}
+		s.fail(audit.Event{Kind: audit.PasswordRejected, Account: "anna"}, home)
+		if err := s.RecordFailure(s.Context(), audit.Event{Kind: audit.PasswordRejected, Account: "ben"}, home); err == nil {
+			s.Error("the database is closed, and a failure below the limit is recorded")
+		}
+	})
+}
+
+// Every kind is described once, has an id of lower-case words, and stands in the document.
+func TestKinds(t *testing.T) {
+	text, err := os.ReadFile("kinds.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile("../../docs/audit.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := regexp.MustCompile(`^[a-z_]+\.[a-z_]+$`)
+	seen := map[audit.Kind]bool{}
+	var rows []string
+	for _, d := range audit.Describe() {
+		if seen[d.Kind] || !id.MatchString(string(d.Kind)) || !d.Kind.Known() || d.When == "" || strings.HasSuffix(d.When, ".") {
+			t.Errorf("%+v", d)
+		}
+		seen[d.Kind] = true
+		limited := ""
+		if d.Bounded {
+			limited = "yes"
+		}
+		rows = append(rows, fmt.Sprintf("| `%s` | %s | %s |\n", d.Kind, d.When, limited))
+	}
+	for _, m := range regexp.MustCompile(`(?m)^\t(\w+)\s+Kind = "([^"]+)"$`).FindAllStringSubmatch(string(text), -1) {
+		if !seen[audit.Kind(m[2])] {
+			t.Errorf("%s is not described", m[1])
+		}
+		delete(seen, audit.Kind(m[2]))
+	}
+	if len(seen) > 0 {
+		t.Errorf("described and no constant: %v", seen)
+	}
+	if table := strings.Join(rows, ""); !strings.Contains(string(page), table) {
+		t.Errorf("docs/audit.md does not hold this table:\n%s", table)
+	}
+	if audit.Kind("no.such").Known() {
+		t.Error("an unknown kind is known")
+	}
+}

@@ -1,0 +1,159 @@
+package audit
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base32"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"twostep.example/twostep/internal/store"
+)
+
+// The most events that are recorded one by one in an hour (UTC) of those that change nothing and can
+// be caused again and again, so that nobody fills the disk with them. What exceeds a limit is counted in one event of the
+// kind EventsOmitted for that limit and hour. Each still has its log line.
+const (
+	PerAccount     = 30   // of one account
+	PerNetwork     = 60   // from one network
+	PerSite        = 2000 // of all accounts together
+	PerSiteUnknown = 500  // of no account: the name that was typed is unknown, or there was none
+)
+
+// bounded reports whether e counts against the limits.
+func (e Event) bounded() bool {
+	d, _ := find(e.Kind)
+	return d.Bounded
+}
+
+// The limits, by the reason that EventsOmitted gives.
+const (
+	ofNetwork = "network"
+	ofAccount = "account"
+	ofSite    = "site"
+	ofUnknown = "site, unknown account"
+)
+
+// scope is what a limit counts: the events of one network, of one account, of the site.
+type scope struct{ limit, of string }
+
+func (s scope) String() string { return s.limit + " " + s.of }
+
+var most = map[string]int64{ofNetwork: PerNetwork, ofAccount: PerAccount, ofSite: PerSite, ofUnknown: PerSiteUnknown}
+
+// unknownName begins the Target of an event whose account is unknown.
+const unknownName = "name:"
+
+// scopes are those of e. What exceeds the limit of a network or an account takes nothing from that
+// of the site, so that a flood in one place does not hide failures in others.
+func scopes(e Event, network string) (list []scope) {
+	if network != "" {
+		list = append(list, scope{ofNetwork, network})
+	}
+	switch {
+	case e.Account != "":
+		return append(list, scope{ofAccount, e.Account}, scope{ofSite, ""})
+	case strings.HasPrefix(e.Target, unknownName): // as many statements as for a name that is known
+		list = append(list, scope{ofAccount, e.Target})
+	}
+	return append(list, scope{ofUnknown, ""})
+}
+
+// exceeded remembers which limits are exceeded in this hour, so that what comes beyond costs no
+// transaction each: counts are written every flushEvery, with the next event. What has not been
+// written when the hour or the program ends is not counted, so a count is a lower bound.
+type exceeded struct {
+	mu    sync.Mutex
+	hour  time.Time
+	known map[scope]*tally
+}
+
+type tally struct {
+	waiting int64 // not yet written
+	written time.Time
+}
+
+const (
+	flushEvery  = 10 * time.Second
+	mostTallies = 10_000 // beyond it the database is asked
+)
+
+// count counts an event of one of the scopes if it is known that its limit is exceeded, and
+// returns that scope. n is how many are to be written now: 0 unless it is time to and write says
+// that the caller can. If it is time and the caller cannot, ok is false and nothing is counted.
+func (x *exceeded) count(list []scope, now time.Time, write bool) (s scope, n int64, ok bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if hour := hourEnds(now); !x.hour.Equal(hour) {
+		x.hour, x.known = hour, map[scope]*tally{}
+	}
+	for _, s := range list {
+		t := x.known[s]
+		if t == nil {
+			continue
+		}
+		age := now.Sub(t.written)
+		due := age < 0 || age >= flushEvery
+		if due && !write {
+			return scope{}, 0, false
+		}
+		t.waiting++
+		if due {
+			n, t.waiting, t.written = t.waiting, 0, now
+		}
+		return s, n, true
+	}
+	return scope{}, 0, false
+}
+
+// add remembers that the limit of a scope is exceeded.
+func (x *exceeded) add(s scope, now time.Time) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.hour.Equal(hourEnds(now)) && len(x.known) < mostTallies && x.known[s] == nil {
+		x.known[s] = &tally{written: now}
+	}
+}
+
+// limit counts e. It returns the limit that e exceeds and how many events are to be added to its
+// EventsOmitted now; "" if e is to be recorded itself.
+func (l *Log) limit(ctx context.Context, tx *store.DB, e Event, network string) (omitted string, n int64, err error) {
+	list := scopes(e, network)
+	if s, n, ok := l.exceeded.count(list, e.At, true); ok {
+		return s.limit, n, nil
+	}
+	for _, s := range list {
+		used, err := tx.CountAudit(ctx, s.String(), store.Millis(hourEnds(e.At)), most[s.limit])
+		if err != nil {
+			return "", 0, err
+		}
+		if used > most[s.limit] {
+			tx.AfterCommit(func() { l.exceeded.add(s, e.At) })
+			return s.limit, 1, nil
+		}
+	}
+	return "", 0, nil
+}
+
+func hourEnds(t time.Time) time.Time { return t.Truncate(time.Hour).Add(time.Hour) }
+
+// summary is the event that counts n more of a limit in this hour. Its id is the same for all of
+// them, on every server.
+func summary(e Event, limit string, n int64, network string) Event {
+	all := Event{At: e.At, Kind: EventsOmitted, Actor: System(), Result: Failure, Reason: limit, Occurrences: n}
+	of := ""
+	switch limit {
+	case ofNetwork:
+		of, all.Address = network, e.Address
+	case ofAccount:
+		of, all.Account = e.Account, e.Account
+		if of == "" {
+			of, all.Target = e.Target, e.Target
+		}
+	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %s %d", limit, of, hourEnds(e.At).Unix()))
+	all.ID = base32.StdEncoding.EncodeToString(sum[:])[:26]
+	return all
+}

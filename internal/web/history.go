@@ -1,0 +1,132 @@
+package web
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"twostep.example/twostep/internal/audit"
+	"twostep.example/twostep/internal/challenge"
+	"twostep.example/twostep/internal/grant"
+	"twostep.example/twostep/internal/i18n"
+	"twostep.example/twostep/internal/origin"
+	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/trust"
+)
+
+// historyEvents is how many events a page of the security history shows.
+const historyEvents = 50
+
+// unshown are the kinds that the owner of an account does not see in their history.
+var unshown = []audit.Kind{
+	// An email explains it, or it is between an app and this server.
+	audit.GuessBudgetExhausted, audit.CodeReused, audit.TokenReused, audit.GrantEnded,
+	// They are about no account.
+	audit.AccountInvited, audit.ClientCreated, audit.ClientUpdated, audit.ClientSecretRotated, audit.ClientDeleted,
+	audit.ClientRejected, audit.SiteAlarmRaised, audit.SiteAlarmCleared, audit.SigningKeyCreated, audit.BackupRestored,
+}
+
+// shown are the kinds that the history shows; each has its words, "history." and the kind.
+func shown() (kinds []audit.Kind) {
+	for _, d := range audit.Describe() {
+		if !slices.Contains(unshown, d.Kind) {
+			kinds = append(kinds, d.Kind)
+		}
+	}
+	return kinds
+}
+
+type historyPage struct {
+	Events []historyRow
+	Older  string // the address of the next page; "": there is none
+	First  bool   // the newest are here
+}
+
+// historyRow is one event in the words of the person whose it is.
+type historyRow struct {
+	At       time.Time
+	What     string
+	Why      string // "": that says it all
+	App      string // "": no app
+	Browser  string // "": it did not come over the network
+	Address  string
+	Failed   bool
+	Operator bool // an administrator did it
+	NotMe    bool // "This wasn't me" is an answer to it
+}
+
+func historySheet(p historyPage) page.Sheet {
+	return page.Sheet{Name: "history", Title: "history.title", Wide: true, Page: p}
+}
+
+// showHistory shows what happened to the account: sign-ins, failures and changes, newest first.
+func (s *Site) showHistory(w http.ResponseWriter, r *http.Request, who person) error {
+	filter := audit.Filter{Account: who.Account.ID, Kinds: shown(), Limit: historyEvents + 1}
+	filter.Before, _ = audit.ParseCursor(r.URL.Query().Get("before")) // what is none begins at the newest
+	events, err := s.Accounts.Audit().List(r.Context(), filter)
+	if err != nil {
+		return err
+	}
+	p := historyPage{First: filter.Before.ID == ""}
+	if len(events) > historyEvents {
+		events = events[:historyEvents]
+		p.Older = "/settings/history?before=" + url.QueryEscape(events[historyEvents-1].Cursor().String())
+	}
+	words := s.Pages.Words(r)
+	for _, e := range events {
+		if finished(e, events) {
+			continue
+		}
+		row := s.historyRow(words, e)
+		if row.App, err = s.appName(r, e.Client); err != nil {
+			return err
+		}
+		p.Events = append(p.Events, row)
+	}
+	return s.print(w, r, historySheet(p))
+}
+
+// finished reports whether e is the password of a sign-in that was finished: one line is enough.
+func finished(e audit.Event, all []audit.Event) bool {
+	return e.Kind == audit.PasswordAccepted && e.SignIn != "" && slices.ContainsFunc(all, func(other audit.Event) bool {
+		return other.Kind == audit.SessionCreated && other.SignIn == e.SignIn
+	})
+}
+
+func (s *Site) historyRow(w i18n.Words, e audit.Event) historyRow {
+	row := historyRow{
+		At: e.At, Failed: e.Result == audit.Failure, Operator: e.Actor.Type == audit.TypeOperator || e.Actor.Type == audit.TypeProgram,
+		What: w.Say("history."+string(e.Kind), "Count", int(e.Occurrences)),
+	}
+	switch {
+	case e.Kind == audit.TrustDenied && trust.Reason(e.Reason) != trust.Expired: // which would name a day
+		row.Why = s.why(w, challenge.StepReason{Reason: trust.Reason(e.Reason)})
+	case e.Kind == audit.SessionCreated && e.Reason == audit.TrustedDevice:
+		row.What = w.Say("history.session.trusted")
+	}
+	if e.Address != "" || e.Browser != "" {
+		row.Browser = origin.DescribeBrowser(trust.ReadBrowser(e.Browser, ""), w.Tag())
+		row.Address = origin.DescribeAddress(e.Address, w.Tag())
+	}
+	row.NotMe = !row.Operator && e.Actor.Type != audit.TypeSystem
+	return row
+}
+
+// appName is the name of an app; its id if it has been removed, "" if id is "".
+func (s *Site) appName(r *http.Request, id string) (string, error) {
+	if id == "" || s.Grants == nil {
+		return id, nil
+	}
+	a, err := s.Grants.App(r.Context(), id)
+	if errors.Is(err, grant.ErrNoApp) {
+		return id, nil
+	}
+	return a.Title(), err
+}
+
+// showNotMe says what to do about an event that was not the owner's.
+func (s *Site) showNotMe(w http.ResponseWriter, r *http.Request, _ person) error {
+	return s.print(w, r, page.Sheet{Name: "notme", Title: "notme.title"})
+}
