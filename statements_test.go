@@ -19,7 +19,7 @@ type overheard struct {
 	code *string
 }
 
-func (o overheard) Challenge(ctx context.Context, ask factor.Ask) (factor.Challenge, error) {
+func (o overheard) Challenge(ctx context.Context, ask factor.Request) (factor.Challenge, error) {
 	asked, err := o.Method.Challenge(ctx, ask)
 	*o.code = asked.Answer
 	return asked, err
@@ -28,16 +28,16 @@ func (o overheard) Challenge(ctx context.Context, ask factor.Ask) (factor.Challe
 // A sign-in runs no more statements than these: each is loaded once. The log has the statements.
 func TestStatementsOfASignIn(t *testing.T) {
 	const address, password = "anna@example.com", "correct horse battery"
-	storetest.Each(t, func(t *testing.T, database string) {
+	storetest.EachDatabase(t, func(t *testing.T, database string) {
 		var code string
 		o := options(t)
-		o.Database, o.Paused, o.Methods = database, true, []factor.Method{overheard{code: &code}}
+		o.Database, o.NoBackgroundWork, o.Methods = database, true, []factor.Method{overheard{code: &code}}
 		server, err := New(t.Context(), o)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer server.Close()
-		if err := server.AddAccount(t.Context(), NewAccount{Email: address, Name: "Anna", Password: password}); err != nil {
+		if err := server.CreateAccount(t.Context(), AccountParams{Email: address, Name: "Anna", Password: password}); err != nil {
 			t.Fatal(err)
 		}
 		count := storetest.Record(t, server.store)

@@ -25,9 +25,9 @@ import (
 // Config is what the services are made of.
 type Config struct {
 	Store                *store.DB
-	Keys                 *seal.Keys
-	Passwords            *seal.Passwords
-	KnownDevicePasswords *seal.Passwords // nil: Passwords
+	Keys                 *seal.KeyRing
+	Passwords            *seal.PasswordHasher
+	KnownDevicePasswords *seal.PasswordHasher // nil: Passwords
 	Now                  func() time.Time
 	Log                  *slog.Logger
 	Settings             account.Settings
@@ -93,13 +93,13 @@ func New(c Config) *Services {
 func (s *SignIns) InvalidateAll(ctx context.Context) error {
 	now, year := store.Millis(s.Now()), store.Millis(s.Now().Add(-odds.Year))
 	err := s.Store.Tx(ctx, func(tx *store.DB) error {
-		if err := tx.Void(ctx, string(trust.EndedRestored), now); err != nil {
+		if err := tx.RevokeAll(ctx, string(trust.RevokedBackupRestored), now); err != nil {
 			return err
 		}
-		if err := tx.RenewAll(ctx, year, now, odds.MaxRenewalsPerYear, int64(odds.AccountBudgetPerYear)); err != nil {
+		if err := tx.RenewAllGuessBudgets(ctx, year, now, odds.MaxRenewalsPerYear, int64(odds.AccountBudgetPerYear)); err != nil {
 			return err
 		}
-		if err := tx.SetTime(ctx, now); err != nil {
+		if err := tx.SetLatestTime(ctx, now); err != nil {
 			return err
 		}
 		return s.Accounts.Event(ctx, tx, audit.Event{Kind: audit.BackupRestored, Actor: s.Accounts.OperatorActor()}, origin.Origin{})

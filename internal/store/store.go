@@ -84,9 +84,9 @@ func Open(ctx context.Context, url string) (*DB, error) {
 	return db, nil
 }
 
-// Alone reports whether no other process had the database open when this one opened
+// Exclusive reports whether no other process had the database open when this one opened
 // it. Of a PostgreSQL database nobody can tell.
-func (db *DB) Alone() bool { return db.unlock != nil }
+func (db *DB) Exclusive() bool { return db.unlock != nil }
 
 // Close gives all connections back.
 func (db *DB) Close() error {

@@ -22,7 +22,7 @@ import (
 // 6th digit signs in. On both databases.
 func TestBrowserSignIn(t *testing.T) {
 	t.Parallel()
-	storetest.Each(t, func(t *testing.T, url string) {
+	storetest.EachDatabase(t, func(t *testing.T, url string) {
 		s := live.Start(t, url)
 		b := browse(t, s.URL, light)
 		b.open("/")
@@ -118,13 +118,13 @@ type slow struct {
 	asked, verified atomic.Int32
 }
 
-func (m *slow) Challenge(ctx context.Context, ask factor.Ask) (factor.Challenge, error) {
+func (m *slow) Challenge(ctx context.Context, ask factor.Request) (factor.Challenge, error) {
 	m.asked.Add(1)
 	m.wait()
 	return m.Method.Challenge(ctx, ask)
 }
 
-func (m *slow) Verify(ctx context.Context, f *factor.Factor, answer factor.Answer) error {
+func (m *slow) Verify(ctx context.Context, f *factor.Factor, answer factor.Response) error {
 	m.verified.Add(1)
 	m.wait()
 	return m.Method.Verify(ctx, f, answer)
