@@ -48,7 +48,10 @@ var services = map[string][]string{
 
 // withoutEvent are the methods of services that write and record no event of their own, and why.
 var withoutEvent = map[string]string{
-	"Accounts.Audit": "it is what records", "Accounts.Event": "it records what it is given", "Accounts.Failure": "likewise",
+	"Clients.Get":                  "reads: the test goes by names, and Sessions.Get writes",
+	"Grants.ListAuthorizedClients": "reads, by Clients.Get",
+	"Grants.ResolveReturnTarget":   "reads, by Clients.Get",
+	"Accounts.Audit":               "it is what records", "Accounts.Event": "it records what it is given", "Accounts.Failure": "likewise",
 	"Accounts.Refused": "likewise", "Accounts.NotifyOwner": "likewise, and puts a message",
 	"Accounts.SendNotification": "puts a message about a change whose event is recorded",
 	"Accounts.CreateUndoLink":   "part of the change that the link undoes",
