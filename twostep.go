@@ -82,7 +82,7 @@ func build(ctx context.Context, o Options, keys *seal.KeyRing, db *store.DB) (*S
 		return nil, err
 	}
 	if db.Exclusive() && !o.NoBackgroundWork {
-		if err := db.ReleaseClaimedMessages(ctx, store.Millis(o.Now())); err != nil {
+		if err := db.ReleaseClaimedMessages(ctx, o.Now()); err != nil {
 			return nil, fmt.Errorf("twostep: %w", err)
 		}
 	}
@@ -143,7 +143,7 @@ func (s *Server) sweep(ctx context.Context, now func() time.Time) {
 			tick.Stop()
 			return
 		case <-tick.C:
-			if err := s.store.AdvanceLatestTime(ctx, store.Millis(now())); err != nil {
+			if err := s.store.AdvanceLatestTime(ctx, now()); err != nil {
 				s.log.Error("sweep", "error", err)
 			}
 		}
@@ -155,16 +155,16 @@ func (s *Server) sweep(ctx context.Context, now func() time.Time) {
 // every thief all their guesses again, and leave no trace of them.
 func (s *Server) sweepOnce(ctx context.Context, now time.Time) error {
 	const day = 24 * time.Hour
-	before := func(d time.Duration) int64 { return store.Millis(now.Add(-d)) }
-	follows, err := s.store.AdvanceSweepTime(ctx, store.Millis(now), day.Milliseconds())
+	before := func(d time.Duration) time.Time { return now.Add(-d) }
+	follows, err := s.store.AdvanceSweepTime(ctx, now, day)
 	if err != nil {
 		return err
 	}
-	old := store.Cutoffs{Ended: before(day), Trust: before(2 * trust.MaxTTL), Guesses: follows - (odds.Year + day).Milliseconds()}
+	old := store.Cutoffs{Ended: before(day), Trust: before(2 * trust.MaxTTL), Guesses: follows.Add(-odds.Year - day)}
 	_, err = s.store.DeleteExpired(ctx, old)
 	for more := int64(1); more > 0 && err == nil; {
 		days := time.Duration(max(s.options.AuditDays, leastAuditDays))
-		more, err = s.store.PruneAudit(ctx, follows-(days*day).Milliseconds(), old.Ended)
+		more, err = s.store.PruneAudit(ctx, follows.Add(-days*day), old.Ended)
 	}
 	return err
 }

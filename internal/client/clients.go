@@ -138,7 +138,7 @@ func (c *Clients) Create(ctx context.Context, a Client) error {
 	body, err := json.Marshal(a)
 	if err == nil {
 		err = c.alter(ctx, audit.ClientCreated, a.ID, func(tx *store.DB) error {
-			return tx.CreateClient(ctx, store.Client{ID: a.ID, Registration: string(body), CreatedAt: store.Millis(c.Now())})
+			return tx.CreateClient(ctx, store.Client{ID: a.ID, Registration: string(body), CreatedAt: c.Now()})
 		})
 	}
 	if errors.Is(err, store.ErrConflict) {
