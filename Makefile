@@ -33,7 +33,7 @@ check: ## what needs no database and no browser
 	go mod verify
 	go mod tidy -diff
 	go -C test mod tidy -diff
-	go test -count=1 -run TestHouse .
+	go test -count=1 -run TestArchitecture .
 	@covered=$$(go test -count=1 -cover ./internal/trust); echo "$$covered"; case "$$covered" in *" 100.0%"*) ;; *) echo "trust: a branch is not tested"; exit 1;; esac
 
 mutants: ## whether the tests in test/attack notice when a protection is removed; a quarter of an hour

@@ -7,24 +7,24 @@ import (
 )
 
 var (
-	// ErrExists says that there is an account with this address already.
-	ErrExists = account.ErrExists
-	// ErrUnknown says that there is no account with this address, or no decision with this trace.
-	ErrUnknown = account.ErrUnknown
+	// ErrAccountExists says that there is an account with this address already.
+	ErrAccountExists = account.ErrExists
+	// ErrAccountNotFound says that there is no account with this address, or no decision with this trace.
+	ErrAccountNotFound = account.ErrUnknown
 )
 
-// NewAccount describes an account for Server.AddAccount.
-type NewAccount struct {
+// AccountParams describes an account for Server.AddAccount.
+type AccountParams struct {
 	Email    string // the address people sign in with
 	Name     string // what pages and mails call the person
 	Password string // at least 8 characters; common passwords are refused
 	Operator bool   // runs this server
 }
 
-// AddAccount creates an account whose password is known. For people, Invite is better: nobody but them ever sees their
+// CreateAccount creates an account whose password is known. For people, Invite is better: nobody but them ever sees their
 // password. AddAccount returns ErrExists if the address has an account, or an error that says what is wrong with the
 // address, the name or the password.
-func (s *Server) AddAccount(ctx context.Context, a NewAccount) error {
+func (s *Server) CreateAccount(ctx context.Context, a AccountParams) error {
 	return s.services.Accounts.Create(ctx, account.NewAccount(a))
 }
 
@@ -58,18 +58,20 @@ func (s *Server) SetGroups(ctx context.Context, email string, groups []string) e
 	return s.services.Accounts.SetGroups(ctx, email, groups)
 }
 
-// Distrust ends trust in all devices of an account: the next sign-in on each needs both steps. Sessions go on.
+// RevokeTrust ends trust in all devices of an account: the next sign-in on each needs both steps. Sessions go on.
 // Distrust returns ErrUnknown if there is no such account.
-func (s *Server) Distrust(ctx context.Context, email string) error {
+func (s *Server) RevokeTrust(ctx context.Context, email string) error {
 	return s.services.Accounts.ForgetDevices(ctx, email)
 }
 
-// ForgetGuesses resets the site-wide guessing alarm: new browsers no longer need a longer code because of wrong codes
+// ResetSiteGuesses resets the site-wide guessing alarm: new browsers no longer need a longer code because of wrong codes
 // on the whole site. The wrong codes of each account still count for that account.
-func (s *Server) ForgetGuesses(ctx context.Context) error {
+func (s *Server) ResetSiteGuesses(ctx context.Context) error {
 	return s.services.Budgets.ResetSiteAlarm(ctx)
 }
 
-// Restored ends every session, token, link, code and trusted device of before now. Call it after the database was
+// InvalidateAfterRestore ends every session, token, link, code and trusted device of before now. Call it after the database was
 // restored from a backup, because what has been ended since the backup would be valid again.
-func (s *Server) Restored(ctx context.Context) error { return s.services.SignIns.InvalidateAll(ctx) }
+func (s *Server) InvalidateAfterRestore(ctx context.Context) error {
+	return s.services.SignIns.InvalidateAll(ctx)
+}

@@ -8,46 +8,50 @@ import (
 
 // App is an app that lets people sign in here: an OpenID Connect client, or hosts behind a reverse proxy, or both.
 // App.Check returns what is wrong with one.
-type App = grant.App
+type App = grant.Client
 
-// NewSecret returns a random client secret of 256 bits, and its SHA-256 hash in hexadecimal for App.Secrets.
-func NewSecret() (secret, hash string) { return grant.NewSecret() }
+// NewAppSecret returns a random client secret of 256 bits, and its SHA-256 hash in hexadecimal for App.Secrets.
+func NewAppSecret() (secret, hash string) { return grant.NewSecret() }
 
-// AppFlaw is the error of App.Check and App.Clash. It names the setting that is wrong.
-type AppFlaw = grant.Flaw
+// AppError is the error of App.Check and App.Clash. It names the setting that is wrong.
+type AppError = grant.ValidationError
 
 var (
-	// ErrNoApp says that there is no app with this client ID.
-	ErrNoApp = grant.ErrNoApp
+	// ErrAppNotFound says that there is no app with this client ID.
+	ErrAppNotFound = grant.ErrClientNotFound
 	// ErrAppExists says that there is an app with this client ID already.
-	ErrAppExists = grant.ErrAppExists
-	// ErrAppFixed says that the app is one of Options.Apps, which is the only place to change it.
-	ErrAppFixed = grant.ErrAppFixed
+	ErrAppExists = grant.ErrClientExists
+	// ErrAppReadOnly says that the app is one of Options.Apps, which is the only place to change it.
+	ErrAppReadOnly = grant.ErrClientReadOnly
 )
 
 // Issuer returns the issuer URL of this server (OpenID Connect Discovery 1.0, 3), by which apps are configured.
 func (s *Server) Issuer() string { return s.services.Accounts.Settings.PublicURL }
 
-// Apps returns all apps, those of Options.Apps first.
-func (s *Server) Apps(ctx context.Context) ([]App, error) { return s.grants.Apps(ctx) }
+// ListApps returns all apps, those of Options.Apps first.
+func (s *Server) ListApps(ctx context.Context) ([]App, error) { return s.grants.ListClients(ctx) }
 
-// App returns the app with this client ID, or ErrNoApp.
-func (s *Server) App(ctx context.Context, id string) (App, error) { return s.grants.App(ctx, id) }
+// GetApp returns the app with this client ID, or ErrNoApp.
+func (s *Server) GetApp(ctx context.Context, id string) (App, error) {
+	return s.grants.GetClient(ctx, id)
+}
 
-// AddApp adds an app to the database. It returns ErrAppExists if its client ID is taken, or an *AppFlaw.
-func (s *Server) AddApp(ctx context.Context, a App) error { return s.grants.AddApp(ctx, a) }
+// CreateApp adds an app to the database. It returns ErrAppExists if its client ID is taken, or an *AppFlaw.
+func (s *Server) CreateApp(ctx context.Context, a App) error { return s.grants.CreateClient(ctx, a) }
 
-// ChangeApp replaces the app in the database that has the client ID of a. It returns ErrNoApp if there is none,
+// UpdateApp replaces the app in the database that has the client ID of a. It returns ErrNoApp if there is none,
 // ErrAppFixed if it is one of Options.Apps, or an *AppFlaw.
-func (s *Server) ChangeApp(ctx context.Context, a App) error { return s.grants.ChangeApp(ctx, a) }
+func (s *Server) UpdateApp(ctx context.Context, a App) error { return s.grants.UpdateClient(ctx, a) }
 
-// RotateApp gives an app in the database a new client secret and returns it. If keep is true the newest of the old
+// RotateAppSecret gives an app in the database a new client secret and returns it. If keep is true the newest of the old
 // secrets still works, until the next rotation. RotateApp returns ErrNoApp if there is no such app, and ErrAppFixed if
 // it is one of Options.Apps.
-func (s *Server) RotateApp(ctx context.Context, id string, keep bool) (secret string, err error) {
+func (s *Server) RotateAppSecret(ctx context.Context, id string, keep bool) (secret string, err error) {
 	return s.grants.RotateApp(ctx, id, keep)
 }
 
-// RemoveApp removes an app from the database, with its tokens and what people have allowed it. It returns ErrNoApp if
+// DeleteApp removes an app from the database, with its tokens and what people have allowed it. It returns ErrNoApp if
 // there is no such app, and ErrAppFixed if it is one of Options.Apps.
-func (s *Server) RemoveApp(ctx context.Context, id string) error { return s.grants.RemoveApp(ctx, id) }
+func (s *Server) DeleteApp(ctx context.Context, id string) error {
+	return s.grants.DeleteClient(ctx, id)
+}

@@ -68,7 +68,7 @@ func (s *Server) AuditEvents(ctx context.Context, f AuditFilter) ([]AuditEvent, 
 	}
 	if a, err := s.services.Accounts.Find(ctx, f.Account); err == nil {
 		filter.Account = a.ID
-	} else if errors.Is(err, ErrUnknown) || !errors.Is(err, account.ErrEmail) {
+	} else if errors.Is(err, ErrAccountNotFound) || !errors.Is(err, account.ErrEmail) {
 		return nil, err
 	}
 	events, err := s.events.List(ctx, filter)
@@ -80,7 +80,7 @@ func (s *Server) AuditEvents(ctx context.Context, f AuditFilter) ([]AuditEvent, 
 	for i, e := range events {
 		email, ok := emails[e.Account]
 		if !ok {
-			a, err := s.store.Account(ctx, e.Account)
+			a, err := s.store.GetAccount(ctx, e.Account)
 			if err != nil && !errors.Is(err, store.ErrNotFound) {
 				return nil, err
 			}

@@ -13,7 +13,7 @@ import (
 // Security events are kept for as many days as the options say, and a clock that jumps over a year
 // removes none of them.
 func TestSweepKeepsEvents(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, url string) {
+	storetest.EachDatabase(t, func(t *testing.T, url string) {
 		const day = 24 * time.Hour
 		now := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
 		clock := now
@@ -35,7 +35,7 @@ func TestSweepKeepsEvents(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		left := func() int { return storetest.Count(t, url, "audit_events") }
+		left := func() int { return storetest.CountRows(t, url, "audit_events") }
 		sweep(now.Add(1000 * day))
 		sweep(now.Add(time.Hour))
 		if left() != 2 {
@@ -47,7 +47,7 @@ func TestSweepKeepsEvents(t *testing.T) {
 		if left() != 2 {
 			t.Error("events are gone before 400 days are over")
 		}
-		if counters := storetest.Count(t, url, "audit_counters"); counters != 0 {
+		if counters := storetest.CountRows(t, url, "audit_counters"); counters != 0 {
 			t.Errorf("%d counters of an hour that is over are left", counters)
 		}
 		sweep(now.Add(401 * day))

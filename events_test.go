@@ -102,17 +102,17 @@ func newWalk(t *testing.T) *walk {
 	t.Helper()
 	w := &walk{T: t, database: filepath.Join(t.TempDir(), "twostep.db"), now: time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC), mail: make(chan string, 1000)}
 	o := options(t)
-	o.Database, o.SignUp, o.Operator, o.Log = w.database, "open", "root", slog.New(slog.DiscardHandler)
+	o.Database, o.SignUp, o.Operator, o.Logger = w.database, "open", "root", slog.New(slog.DiscardHandler)
 	o.Now = func() time.Time { return w.now }
 	o.Methods = append(o.Methods, recovery.New())
-	o.Send[delivery.Email] = func(_ context.Context, m delivery.Message) error { w.mail <- m.Text; return nil }
+	o.Senders[delivery.Email] = func(_ context.Context, m delivery.Message) error { w.mail <- m.Text; return nil }
 	var err error
 	if w.Server, err = New(t.Context(), o); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = w.Close() })
-	w.services.Accounts.Passwords, w.services.Accounts.KnownDevicePasswords = seal.NewPasswords(seal.Cost{MemoryKiB: 64, Time: 1}, 4, 64), nil
-	w.must(w.AddAccount(t.Context(), NewAccount{Email: annaEmail, Name: "Anna", Password: annaWord}))
+	w.services.Accounts.Passwords, w.services.Accounts.KnownDevicePasswords = seal.NewPasswordHasher(seal.HashCost{MemoryKiB: 64, Passes: 1}, 4, 64), nil
+	w.must(w.CreateAccount(t.Context(), AccountParams{Email: annaEmail, Name: "Anna", Password: annaWord}))
 	w.a, err = w.services.Accounts.Find(t.Context(), annaEmail)
 	w.must(err)
 	return w
@@ -169,7 +169,7 @@ func (w *walk) verify(waiting session.Cookies) session.Cookies {
 func (w *walk) browser() (id, cookie string) {
 	w.Helper()
 	w.must(w.tx(func(tx *store.DB) (err error) {
-		id, cookie, err = w.services.Devices.Meet(w.Context(), tx, w.a.Ref(), device.Browser{})
+		id, cookie, err = w.services.Devices.RegisterDevice(w.Context(), tx, w.a.Ref(), device.RequestDevice{})
 		return err
 	}))
 	return id, cookie
@@ -178,15 +178,15 @@ func (w *walk) browser() (id, cookie string) {
 // wiki adds an app.
 func (w *walk) wiki() App {
 	w.Helper()
-	_, hash := NewSecret()
-	a := App{ID: "wiki", Redirects: []string{"https://wiki.example.com/cb"}, Secrets: []string{hash}, NoPKCE: true}
-	w.must(w.AddApp(w.Context(), a))
+	_, hash := NewAppSecret()
+	a := App{ID: "wiki", RedirectURIs: []string{"https://wiki.example.com/cb"}, SecretHashes: []string{hash}, PKCEOptional: true}
+	w.must(w.CreateApp(w.Context(), a))
 	return a
 }
 
 func (w *walk) issue(a App, who session.Session, scope ...string) (code string) {
 	w.Helper()
-	code, err := w.grants.Issue(w.Context(), grant.Request{App: a.ID, Redirect: a.Redirects[0], Scope: scope}, who, here)
+	code, err := w.grants.IssueCode(w.Context(), grant.AuthRequest{ClientID: a.ID, RedirectURI: a.RedirectURIs[0], Scope: scope}, who, here)
 	w.must(err)
 	return code
 }
@@ -199,7 +199,7 @@ func (w *walk) debit(g odds.Guess) error {
 var acts = []act{
 	{"Accounts.Create", func(w *walk) func() error {
 		return func() error {
-			return w.AddAccount(w.Context(), NewAccount{Email: "ben@example.com", Name: "Ben", Password: annaWord})
+			return w.CreateAccount(w.Context(), AccountParams{Email: "ben@example.com", Name: "Ben", Password: annaWord})
 		}
 	}, []audit.Kind{audit.AccountCreated}, audit.TypeOperator, nil},
 	{"Accounts.Invite", func(w *walk) func() error {
@@ -252,13 +252,13 @@ var acts = []act{
 		return func() error { return w.Enable(w.Context(), annaEmail) }
 	}, []audit.Kind{audit.AccountEnabled}, audit.TypeOperator, nil},
 	{"Accounts.ForgetDevices", func(w *walk) func() error {
-		return func() error { return w.Distrust(w.Context(), annaEmail) }
+		return func() error { return w.RevokeTrust(w.Context(), annaEmail) }
 	}, []audit.Kind{audit.DevicesForgotten}, audit.TypeOperator, nil},
 	{"Accounts.SetGroups", func(w *walk) func() error {
 		return func() error { return w.SetGroups(w.Context(), annaEmail, []string{"staff"}) }
 	}, []audit.Kind{audit.GroupsChanged}, audit.TypeOperator, nil},
 	{"SignIns.InvalidateAll", func(w *walk) func() error {
-		return func() error { return w.Restored(w.Context()) }
+		return func() error { return w.InvalidateAfterRestore(w.Context()) }
 	}, []audit.Kind{audit.BackupRestored}, audit.TypeOperator, nil},
 	{"Accounts.VerifyPassword", func(w *walk) func() error { return w.password(annaEmail) }, []audit.Kind{audit.PasswordRejected}, audit.TypeAnonymous, account.ErrCredentials},
 	{"Accounts.VerifyPassword", func(w *walk) func() error { return w.password("nobody@example.com") }, []audit.Kind{audit.PasswordRejected}, audit.TypeAnonymous, account.ErrCredentials},
@@ -390,16 +390,16 @@ var acts = []act{
 	}, []audit.Kind{audit.FactorRemoved}, audit.TypePerson, nil},
 
 	{"Devices.Remember", func(w *walk) func() error {
-		is := device.Decision{Decision: trust.Decision{Reason: trust.OtherNetwork, Nearest: -1}, Trace: "TRACE", At: w.now, Device: "laptop"}
+		is := device.DecisionRecord{Decision: trust.Decision{Reason: trust.OtherNetwork, NearestIndex: -1}, Trace: "TRACE", At: w.now, Device: "laptop"}
 		return func() error {
-			return w.tx(func(tx *store.DB) error { return w.services.Devices.Remember(w.Context(), tx, w.a.Ref(), is) })
+			return w.tx(func(tx *store.DB) error { return w.services.Devices.RecordDecision(w.Context(), tx, w.a.Ref(), is) })
 		}
 	}, []audit.Kind{audit.TrustDenied}, audit.TypePerson, nil},
 	{"Devices.AddPlace", func(w *walk) func() error {
 		id, _ := w.browser()
 		return func() error {
 			return w.tx(func(tx *store.DB) error {
-				return w.services.Devices.AddPlace(w.Context(), tx, device.Verified{Account: w.a, Device: id, Place: trust.At(here.Address)}, here)
+				return w.services.Devices.AddTrustedNetwork(w.Context(), tx, device.VerifiedSignIn{Account: w.a, Device: id, Network: trust.NetworkOf(here.Address)}, here)
 			})
 		}
 	}, []audit.Kind{audit.DeviceTrusted}, audit.TypePerson, nil},
@@ -407,19 +407,19 @@ var acts = []act{
 		_, cookie := w.browser()
 		from := here
 		from.DeviceToken = cookie
-		b, err := w.services.Devices.Recognise(w.Context(), w.a.Ref(), from)
+		b, err := w.services.Devices.FindDevice(w.Context(), w.a.Ref(), from)
 		w.must(err)
-		return func() error { return w.services.Devices.Betrayed(w.Context(), b, from) }
+		return func() error { return w.services.Devices.RevokeCopiedDevice(w.Context(), b, from) }
 	}, []audit.Kind{audit.DeviceSecretReused}, audit.TypeAnonymous, nil},
 	{"Devices.ForgetDevice", func(w *walk) func() error {
 		id, _ := w.browser()
 		return func() error {
-			return w.services.Devices.ForgetDevice(w.Context(), device.Owner{AccountRef: w.a.Ref()}, id, here)
+			return w.services.Devices.RevokeDevice(w.Context(), device.SessionDevice{AccountRef: w.a.Ref()}, id, here)
 		}
 	}, []audit.Kind{audit.DeviceForgotten}, audit.TypePerson, nil},
 	{"Devices.ForgetDevices", func(w *walk) func() error {
 		return func() error {
-			return w.services.Devices.ForgetDevices(w.Context(), device.Owner{AccountRef: w.a.Ref()}, here)
+			return w.services.Devices.RevokeAllDevices(w.Context(), device.SessionDevice{AccountRef: w.a.Ref()}, here)
 		}
 	}, []audit.Kind{audit.DevicesForgotten}, audit.TypePerson, nil},
 
@@ -446,67 +446,67 @@ var acts = []act{
 		return func() error { return w.services.Budgets.NotifyGuessed(w.Context(), w.a, g, here) }
 	}, []audit.Kind{audit.GuessingReported}, audit.TypeSystem, nil},
 	{"Budgets.ResetSiteAlarm", func(w *walk) func() error {
-		return func() error { return w.ForgetGuesses(w.Context()) }
+		return func() error { return w.ResetSiteGuesses(w.Context()) }
 	}, []audit.Kind{audit.SiteAlarmCleared}, audit.TypeOperator, nil},
 
 	{"Grants.AddApp", func(w *walk) func() error {
-		return func() error { return w.AddApp(w.Context(), App{ID: "news", Hosts: []string{"news.example.com"}}) }
+		return func() error { return w.CreateApp(w.Context(), App{ID: "news", Hosts: []string{"news.example.com"}}) }
 	}, []audit.Kind{audit.ClientCreated}, audit.TypeOperator, nil},
 	{"Grants.ChangeApp", func(w *walk) func() error {
 		a := w.wiki()
 		a.Name = "Wiki"
-		return func() error { return w.ChangeApp(w.Context(), a) }
+		return func() error { return w.UpdateApp(w.Context(), a) }
 	}, []audit.Kind{audit.ClientUpdated}, audit.TypeOperator, nil},
 	{"Grants.RotateApp", func(w *walk) func() error {
 		w.wiki()
-		return func() error { _, err := w.RotateApp(w.Context(), "wiki", true); return err }
+		return func() error { _, err := w.RotateAppSecret(w.Context(), "wiki", true); return err }
 	}, []audit.Kind{audit.ClientSecretRotated}, audit.TypeOperator, nil},
 	{"Grants.RemoveApp", func(w *walk) func() error {
 		w.wiki()
-		return func() error { return w.RemoveApp(w.Context(), "wiki") }
+		return func() error { return w.DeleteApp(w.Context(), "wiki") }
 	}, []audit.Kind{audit.ClientDeleted}, audit.TypeOperator, nil},
 	{"Grants.Issue", func(w *walk) func() error {
 		a, who := w.wiki(), w.in()
 		return func() error {
-			_, err := w.grants.Issue(w.Context(), grant.Request{App: a.ID, Redirect: a.Redirects[0]}, who, here)
+			_, err := w.grants.IssueCode(w.Context(), grant.AuthRequest{ClientID: a.ID, RedirectURI: a.RedirectURIs[0]}, who, here)
 			return err
 		}
 	}, []audit.Kind{audit.GrantCreated}, audit.TypePerson, nil},
 	{"Grants.Redeem", func(w *walk) func() error { // a second time
 		a := w.wiki()
-		r := grant.Redemption{From: here, App: a, Code: w.issue(a, w.in()), Redirect: a.Redirects[0]}
-		_, err := w.grants.Redeem(w.Context(), r)
+		r := grant.CodeExchange{From: here, Client: a, Code: w.issue(a, w.in()), RedirectURI: a.RedirectURIs[0]}
+		_, err := w.grants.ConsumeCode(w.Context(), r)
 		w.must(err)
-		return func() error { _, err := w.grants.Redeem(w.Context(), r); return err }
+		return func() error { _, err := w.grants.ConsumeCode(w.Context(), r); return err }
 	}, []audit.Kind{audit.CodeReused}, audit.TypeClient, grant.ErrInvalid},
 	{"Grants.Exchange", func(w *walk) func() error { // a second time
 		a := w.wiki()
-		r := grant.Redemption{From: here, App: a, Code: w.issue(a, w.in()), Redirect: a.Redirects[0]}
-		_, _, err := w.grants.Exchange(w.Context(), r)
+		r := grant.CodeExchange{From: here, Client: a, Code: w.issue(a, w.in()), RedirectURI: a.RedirectURIs[0]}
+		_, _, err := w.grants.ExchangeCode(w.Context(), r)
 		w.must(err)
-		return func() error { _, _, err := w.grants.Exchange(w.Context(), r); return err }
+		return func() error { _, _, err := w.grants.ExchangeCode(w.Context(), r); return err }
 	}, []audit.Kind{audit.CodeReused}, audit.TypeClient, grant.ErrInvalid},
 	{"Grants.Refresh", func(w *walk) func() error { // a second time, beyond the grace
 		a := w.wiki()
 		refresh := w.refresh(a)
-		_, _, err := w.grants.Refresh(w.Context(), a, refresh, here)
+		_, _, err := w.grants.RefreshTokens(w.Context(), a, refresh, here)
 		w.must(err)
 		w.now = w.now.Add(time.Minute)
-		return func() error { _, _, err := w.grants.Refresh(w.Context(), a, refresh, here); return err }
+		return func() error { _, _, err := w.grants.RefreshTokens(w.Context(), a, refresh, here); return err }
 	}, []audit.Kind{audit.TokenReused}, audit.TypeClient, grant.ErrInvalid},
 	{"Grants.Revoke", func(w *walk) func() error {
 		a := w.wiki()
 		refresh := w.refresh(a)
-		return func() error { return w.grants.Revoke(w.Context(), a, refresh, here) }
+		return func() error { return w.grants.RevokeToken(w.Context(), a, refresh, here) }
 	}, []audit.Kind{audit.GrantEnded}, audit.TypeClient, nil},
 	{"Grants.Withdraw", func(w *walk) func() error {
 		a, who := w.wiki(), w.in()
-		return func() error { return w.grants.Withdraw(w.Context(), who, a.ID, here) }
+		return func() error { return w.grants.RevokeClientAccess(w.Context(), who, a.ID, here) }
 	}, []audit.Kind{audit.ConsentWithdrawn}, audit.TypePerson, nil},
 	{"Grants.Consent", func(w *walk) func() error {
 		a, who := w.wiki(), w.in()
 		return func() error {
-			return w.grants.Consent(w.Context(), who, grant.Request{App: a.ID, Scope: []string{"email"}}, here)
+			return w.grants.SaveConsent(w.Context(), who, grant.AuthRequest{ClientID: a.ID, Scope: []string{"email"}}, here)
 		}
 	}, []audit.Kind{audit.ConsentGiven}, audit.TypePerson, nil},
 	{"Grants.Decline", func(w *walk) func() error {
@@ -518,10 +518,10 @@ var acts = []act{
 		return func() error { return w.grants.Deny(w.Context(), who, a.ID, "access_denied", here) }
 	}, []audit.Kind{audit.AccessDenied}, audit.TypePerson, nil},
 	{"Grants.Sign", func(w *walk) func() error {
-		return func() error { _, err := w.grants.Sign(w.Context(), "ES256", grant.IDToken, nil); return err }
+		return func() error { _, err := w.grants.SignJWT(w.Context(), "ES256", grant.IDTokenType, nil); return err }
 	}, []audit.Kind{audit.SigningKeyCreated}, audit.TypeSystem, nil},
 	{"Grants.Published", func(w *walk) func() error { // one for each algorithm
-		return func() error { _, err := w.grants.Published(w.Context()); return err }
+		return func() error { _, err := w.grants.PublicJWKS(w.Context()); return err }
 	}, []audit.Kind{audit.SigningKeyCreated, audit.SigningKeyCreated}, audit.TypeSystem, nil},
 	{"Grants.Wait", func(w *walk) func() error { return w.requests((*walk).wait) }, []audit.Kind{audit.LimitReached}, audit.TypeAnonymous, ratelimit.ErrLimited},
 	{"Grants.Push", func(w *walk) func() error { return w.requests((*walk).push) }, []audit.Kind{audit.LimitReached}, audit.TypeAnonymous, ratelimit.ErrLimited},
@@ -581,18 +581,18 @@ func (w *walk) password(email string) func() error {
 // refresh is a refresh token of Anna for an app.
 func (w *walk) refresh(a App) string {
 	w.Helper()
-	_, t, err := w.grants.Exchange(w.Context(), grant.Redemption{From: here, App: a, Code: w.issue(a, w.in(), "openid", "offline_access"), Redirect: a.Redirects[0]})
+	_, t, err := w.grants.ExchangeCode(w.Context(), grant.CodeExchange{From: here, Client: a, Code: w.issue(a, w.in(), "openid", "offline_access"), RedirectURI: a.RedirectURIs[0]})
 	w.must(err)
-	return t.Refresh
+	return t.RefreshToken
 }
 
 func (w *walk) wait() error {
-	_, err := w.grants.Wait(w.Context(), grant.Request{App: "phone"}, here)
+	_, err := w.grants.SaveAuthRequest(w.Context(), grant.AuthRequest{ClientID: "phone"}, here)
 	return err
 }
 
 func (w *walk) push() error {
-	_, err := w.grants.Push(w.Context(), App{ID: "phone"}, grant.Request{App: "phone"}, here)
+	_, err := w.grants.PushAuthRequest(w.Context(), App{ID: "phone"}, grant.AuthRequest{ClientID: "phone"}, here)
 	return err
 }
 
@@ -811,8 +811,8 @@ func text(e ast.Expr) string {
 func TestDeniedAppIsRecorded(t *testing.T) {
 	w := newWalk(t)
 	a := w.wiki()
-	a.Groups, a.Hosts = []string{"staff"}, []string{"wiki.example.com"}
-	w.must(w.ChangeApp(t.Context(), a))
+	a.RequiredGroups, a.Hosts = []string{"staff"}, []string{"wiki.example.com"}
+	w.must(w.UpdateApp(t.Context(), a))
 	start, err := w.services.SignIns.Start(t.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, here)
 	w.must(err)
 	cookies := w.verify(start)
@@ -823,7 +823,7 @@ func TestDeniedAppIsRecorded(t *testing.T) {
 		r.RemoteAddr = "203.0.113.9:1"
 		return r
 	}
-	query := url.Values{"client_id": {"wiki"}, "redirect_uri": a.Redirects, "response_type": {"code"}, "scope": {"openid"}}.Encode()
+	query := url.Values{"client_id": {"wiki"}, "redirect_uri": a.RedirectURIs, "response_type": {"code"}, "scope": {"openid"}}.Encode()
 	wrong := request("POST", "/oauth2/token", "grant_type=authorization_code")
 	wrong.SetBasicAuth("wiki", "no secret of it")
 	for _, row := range []struct {

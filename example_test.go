@@ -28,7 +28,7 @@ func ExampleOptions() {
 		log.Fatal(err)
 	}
 	defer os.RemoveAll(data)
-	proxies, err := twostep.Proxies("10.0.0.0/24")
+	proxies, err := twostep.ParseProxies("10.0.0.0/24")
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -40,15 +40,15 @@ func ExampleOptions() {
 		KeyFile:   filepath.Join(data, "keys"),
 		PublicURL: "https://notes.example.com",
 		Site:      "Notes",
-		Methods:   []factor.Method{totp.Method{}, sms.Method{Countries: []string{"DE"}}, email.Method{}, recovery.New()},
-		Send:      map[delivery.Channel]delivery.Send{delivery.Email: mail.Send},
-		Gateways: []delivery.Gateway{
+		Methods:   []factor.Method{totp.Method{}, sms.Method{AllowedCountries: []string{"DE"}}, email.Method{}, recovery.New()},
+		Senders:   map[delivery.Channel]delivery.SendFunc{delivery.Email: mail.Send},
+		SMSGateways: []delivery.Gateway{
 			delivery.Twilio("AC0123", os.Getenv("TWILIO_TOKEN"), "Notes"),
 			delivery.Vonage("0123", os.Getenv("VONAGE_SECRET"), "Notes"),
 		},
-		TextPrice:      80,     // 0.08 of any unit of money
-		TextBudget:     20_000, // 20.00 a day
-		Idle:           30 * time.Minute,
+		SMSPrice:       80,     // 0.08 of any unit of money
+		SMSDailyBudget: 20_000, // 20.00 a day
+		IdleTimeout:    30 * time.Minute,
 		TrustDays:      14,
 		TrustedProxies: proxies,
 	})
@@ -65,15 +65,15 @@ func ExampleOptions_ComputeOdds() {
 	inbox := delivery.Inbox{Dir: "inbox"}
 	odds, err := twostep.Options{
 		Database: "twostep.db", KeyFile: "keys", PublicURL: "https://notes.example.com",
-		Methods: []factor.Method{email.Method{}},
-		Send:    map[delivery.Channel]delivery.Send{delivery.Email: inbox.Send},
-		Odds:    100_000,
+		Methods:        []factor.Method{email.Method{}},
+		Senders:        map[delivery.Channel]delivery.SendFunc{delivery.Email: inbox.Send},
+		GuessOddsOneIn: 100_000,
 	}.ComputeOdds()
 	if err != nil {
 		log.Fatal(err)
 	}
 	fmt.Printf("1 in %.0f a year\n", 1/odds.PerYear)
-	fmt.Printf("%s: %d guesses are compared\n", odds.Methods[0].Method, odds.Methods[0].Guesses)
+	fmt.Printf("%s: %d guesses are compared\n", odds.Methods[0].Method, odds.Methods[0].GuessesPerYear)
 	// Output:
 	// 1 in 100000 a year
 	// email: 10 guesses are compared
@@ -91,8 +91,8 @@ func exampleServer() (ts *twostep.Server, remove func()) {
 		KeyFile:   filepath.Join(data, "keys"),
 		PublicURL: "https://notes.example.com",
 		Methods:   []factor.Method{email.Method{}},
-		Send:      map[delivery.Channel]delivery.Send{delivery.Email: inbox.Send},
-		Log:       slog.New(slog.DiscardHandler),
+		Senders:   map[delivery.Channel]delivery.SendFunc{delivery.Email: inbox.Send},
+		Logger:    slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		log.Fatal(err)

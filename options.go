@@ -40,28 +40,28 @@ type Options struct {
 	// own page.
 	Methods []factor.Method
 	// Send has one function for each channel that the methods use. delivery.SMTP and delivery.Inbox have one.
-	Send map[delivery.Channel]delivery.Send
+	Senders map[delivery.Channel]delivery.SendFunc
 	// Gateways send text messages: each is tried if the one before did not take the message. They replace
 	// Send[delivery.SMS].
-	Gateways []delivery.Gateway
+	SMSGateways []delivery.Gateway
 	// SignUp says who may create an account: "invited" (default), "open" or "closed".
 	SignUp string
 	// Idle is how long a session lasts without a request: at least a minute, default 1 h.
-	Idle time.Duration
+	IdleTimeout time.Duration
 	// Absolute is how long a session lasts in any case: at least Idle, default 24 h.
-	Absolute time.Duration
+	AbsoluteTimeout time.Duration
 	// TextPrice is the price of one text message, in thousandths of any unit of money (80 is 0.08).
-	TextPrice int64
+	SMSPrice int64
 	// TextBudget is what all text messages of a day (UTC) may cost, in the unit of TextPrice. 0: no odds.
-	TextBudget int64
+	SMSDailyBudget int64
 	// Location is the time zone of the times in mails and on pages. Default: UTC.
 	Location *time.Location
 	// Log gets one line for each request and for each fault. Default: slog.Default().
-	Log *slog.Logger
+	Logger *slog.Logger
 	// Now is the clock. Default: time.Now.
 	Now func() time.Time
 	// Local turns on local mode: an inbox that everybody can read. It needs a PublicURL on loopback. Default: off.
-	Local *Local
+	Local *LocalMode
 	// TrustDays is for how many days a browser may be trusted: 1 to 30, default 30. -1: not at all.
 	TrustDays int
 	// TrustNetwork says which addresses are the same network: "exact" (default, the same address), "prefix" or
@@ -71,7 +71,7 @@ type Options struct {
 	TrustBrowser string
 	// Odds bounds the chance that somebody who knows a password passes the second step by guessing within a year:
 	// 1 in Odds, 50,000 (default) to 100,000. Beyond it a browser that is new to the account needs a longer code.
-	Odds int64
+	GuessOddsOneIn int64
 	// TrustedProxies are the networks of the reverse proxies in front of the server, whose X-Forwarded-For and
 	// Forwarded headers are believed. Proxies parses them from text.
 	TrustedProxies []netip.Prefix
@@ -79,7 +79,7 @@ type Options struct {
 	Apps []App
 	// Paused turns off the work in the background: no message is delivered and nothing old is deleted. It is for a
 	// second program that opens the database of a running server.
-	Paused bool
+	NoBackgroundWork bool
 	// Operator names the person who uses the methods of the Server that change accounts and apps, in security events.
 	// "": a program does.
 	Operator string
@@ -87,15 +87,15 @@ type Options struct {
 	AuditDays int
 	// Intranet accepts private client addresses (RFC 1918, RFC 4193). Without it a private address is taken for a
 	// proxy's, and the network of the client counts as unknown.
-	Intranet bool
+	PrivateClients bool
 }
 
-// Local is what only a server on loopback may have.
-type Local struct {
+// LocalMode is what only a server on loopback may have.
+type LocalMode struct {
 	// Inbox is where Send puts messages; everybody can read it at /inbox.
 	Inbox *delivery.Inbox
 	// Turn moves the clock of Options.Now forward. nil: the inbox has no button for it.
-	Turn func(time.Duration)
+	AdvanceClock func(time.Duration)
 }
 
 // completed fills in the defaults and refuses nonsense.
@@ -112,7 +112,7 @@ func (o Options) completed() (Options, error) {
 		return o, missing("KeyFile")
 	case len(o.Methods) == 0:
 		return o, missing("Methods")
-	case len(o.Send) == 0:
+	case len(o.Senders) == 0:
 		return o, missing("Send")
 	case public.Host == "" || strings.Trim(public.Path, "/") != "" ||
 		public.RawQuery != "" || public.Fragment != "" || public.User != nil:
@@ -127,7 +127,7 @@ func (o Options) completed() (Options, error) {
 	if public.Scheme == "https" { // browsers leave it out
 		public.Host = strings.TrimSuffix(public.Host, ":443")
 	}
-	if err := errors.Join(checkMethods(o.Methods), checkGateways(o.Gateways)); err != nil {
+	if err := errors.Join(checkMethods(o.Methods), checkGateways(o.SMSGateways)); err != nil {
 		return o, err
 	}
 	o.PublicURL = public.Scheme + "://" + public.Host
@@ -145,20 +145,20 @@ func (o Options) completed() (Options, error) {
 	if err := checkApps(o.Apps); err != nil {
 		return o, err
 	}
-	if o.Odds = first(o.Odds, leastOdds); o.Odds < leastOdds || o.Odds > mostOdds {
+	if o.GuessOddsOneIn = first(o.GuessOddsOneIn, leastOdds); o.GuessOddsOneIn < leastOdds || o.GuessOddsOneIn > mostOdds {
 		return o, fmt.Errorf("twostep: Odds is 1 in %d, not 1 in %d to %d: "+
 			"with %d new passwords in a year it may come to 1 in %d; and five apps need one guess",
-			o.Odds, leastOdds, mostOdds, odds.MaxRenewalsPerYear, int64(odds.Certainty/odds.MaxAccountBudgetPerYear))
+			o.GuessOddsOneIn, leastOdds, mostOdds, odds.MaxRenewalsPerYear, int64(odds.Certainty/odds.MaxAccountBudgetPerYear))
 	}
 	if o.AuditDays = first(o.AuditDays, 400); o.AuditDays < leastAuditDays || o.AuditDays > mostAuditDays {
 		return o, fmt.Errorf("twostep: AuditDays is %d, want %d to %d", o.AuditDays, leastAuditDays, mostAuditDays)
 	}
-	o.Idle, o.Absolute = first(o.Idle, time.Hour), first(o.Absolute, 24*time.Hour)
-	if o.Idle < time.Minute || o.Absolute < o.Idle {
+	o.IdleTimeout, o.AbsoluteTimeout = first(o.IdleTimeout, time.Hour), first(o.AbsoluteTimeout, 24*time.Hour)
+	if o.IdleTimeout < time.Minute || o.AbsoluteTimeout < o.IdleTimeout {
 		return o, errors.New("twostep: Idle must be at least a minute, and Absolute at least Idle")
 	}
 	o.Location = first(o.Location, time.UTC)
-	o.Log = first(o.Log, slog.Default())
+	o.Logger = first(o.Logger, slog.Default())
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -178,7 +178,7 @@ func checkMethods(methods []factor.Method) error {
 		if m == nil {
 			return fmt.Errorf("twostep: Methods[%d] is nil", i)
 		}
-		about := m.About()
+		about := m.Info()
 		switch {
 		case about.Method == "":
 			return fmt.Errorf("twostep: Methods[%d]: its About().Method is empty", i)
@@ -187,9 +187,9 @@ func checkMethods(methods []factor.Method) error {
 		case about.Path != "" && paths[about.Path] != "":
 			return fmt.Errorf("twostep: Methods: %q and %q have the same page, /settings/2step/%s",
 				paths[about.Path], about.Method, about.Path)
-		case about.Valid < 0 || about.Valid > challenge.MaxCodeTTL:
+		case about.CodeTTL < 0 || about.CodeTTL > challenge.MaxCodeTTL:
 			return fmt.Errorf("twostep: Methods: a code of %q is valid for %s, not for 0 to %s: it would outlive its sign-in",
-				about.Method, about.Valid, challenge.MaxCodeTTL)
+				about.Method, about.CodeTTL, challenge.MaxCodeTTL)
 		}
 		names[about.Method], paths[about.Path] = true, about.Method
 	}
@@ -210,9 +210,9 @@ func checkGateways(gateways []delivery.Gateway) error {
 // checkApps says what is wrong with one of the apps, or what two of them claim.
 func checkApps(apps []App) error {
 	for i, a := range apps {
-		err := a.Check()
+		err := a.Validate()
 		for _, other := range apps[:i] {
-			err = first(err, a.Clash(other))
+			err = first(err, a.CheckConflict(other))
 		}
 		if err != nil {
 			return fmt.Errorf("twostep: Apps: %w", err)
@@ -221,25 +221,25 @@ func checkApps(apps []App) error {
 	return nil
 }
 
-const maxTrustDays = int(trust.Life / (24 * time.Hour))
+const maxTrustDays = int(trust.MaxTTL / (24 * time.Hour))
 
 func (o *Options) completeTrust() (err error) {
 	o.TrustDays = first(o.TrustDays, maxTrustDays)
-	o.TrustNetwork = first(o.TrustNetwork, string(trust.Exact))
-	o.TrustBrowser = first(o.TrustBrowser, string(trust.Family))
+	o.TrustNetwork = first(o.TrustNetwork, string(trust.NetworkExact))
+	o.TrustBrowser = first(o.TrustBrowser, string(trust.BrowserFamily))
 	switch {
 	case o.TrustDays < -1 || o.TrustDays > maxTrustDays:
 		return fmt.Errorf("twostep: TrustDays is %d, not 1 to %d, or -1 for none", o.TrustDays, maxTrustDays)
-	case !slices.Contains([]trust.Network{trust.Exact, trust.Prefix, trust.Anywhere}, trust.Network(o.TrustNetwork)):
+	case !slices.Contains([]trust.NetworkMatch{trust.NetworkExact, trust.NetworkPrefix, trust.NetworkIgnored}, trust.NetworkMatch(o.TrustNetwork)):
 		return fmt.Errorf("twostep: TrustNetwork is %q, not exact, prefix or off", o.TrustNetwork)
-	case !slices.Contains([]trust.Rule{trust.Family, trust.SameText}, trust.Rule(o.TrustBrowser)):
+	case !slices.Contains([]trust.BrowserMatch{trust.BrowserFamily, trust.BrowserExact}, trust.BrowserMatch(o.TrustBrowser)):
 		return fmt.Errorf("twostep: TrustBrowser is %q, not family or exact", o.TrustBrowser)
 	}
-	if o.TrustedProxies, err = trust.Proxies(o.TrustedProxies).Checked(); err != nil {
+	if o.TrustedProxies, err = trust.TrustedProxies(o.TrustedProxies).Normalize(); err != nil {
 		return fmt.Errorf("twostep: TrustedProxies: %w", err)
 	}
 	for _, p := range o.TrustedProxies {
-		if o.Intranet && trust.Private(p.Addr()) && !p.Addr().IsLoopback() && p.Addr().BitLen()-p.Bits() > 3 {
+		if o.PrivateClients && trust.IsPrivateAddr(p.Addr()) && !p.Addr().IsLoopback() && p.Addr().BitLen()-p.Bits() > 3 {
 			return fmt.Errorf("twostep: TrustedProxies: in an intranet %s holds people too, and each of them "+
 				"could say where they are: name each proxy by its address", p)
 		}
@@ -247,9 +247,9 @@ func (o *Options) completeTrust() (err error) {
 	return nil
 }
 
-// Proxies parses addresses and networks like 10.0.0.0/8, separated by commas or white space, for
+// ParseProxies parses addresses and networks like 10.0.0.0/8, separated by commas or white space, for
 // Options.TrustedProxies. It returns an error that names the part that is neither.
-func Proxies(text string) ([]netip.Prefix, error) { return trust.ParseProxies(text) }
+func ParseProxies(text string) ([]netip.Prefix, error) { return trust.ParseTrustedProxies(text) }
 
 // Events are kept for at least one year, and at most about a hundred.
 const leastAuditDays, mostAuditDays = 366, 36_500
@@ -265,15 +265,15 @@ func (o Options) actor() audit.Actor {
 // policy is what the options say about trust.
 func (o Options) policy() trust.Policy {
 	return trust.Policy{
-		Life:    time.Duration(max(o.TrustDays, 0)) * 24 * time.Hour,
-		Network: trust.Network(o.TrustNetwork), Browser: trust.Rule(o.TrustBrowser),
+		TTL:     time.Duration(max(o.TrustDays, 0)) * 24 * time.Hour,
+		Network: trust.NetworkMatch(o.TrustNetwork), Browser: trust.BrowserMatch(o.TrustBrowser),
 	}
 }
 
 // private says whether people may come from addresses of this machine and of private
 // networks.
 func (o Options) private() bool {
-	return o.Intranet || isLoopback(name(strings.TrimPrefix(strings.TrimPrefix(o.PublicURL, "https://"), "http://")))
+	return o.PrivateClients || isLoopback(name(strings.TrimPrefix(strings.TrimPrefix(o.PublicURL, "https://"), "http://")))
 }
 
 // first is the first of its arguments that says something.

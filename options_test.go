@@ -20,7 +20,7 @@ func options(t *testing.T) Options {
 		Database: filepath.Join(dir, "twostep.db"), KeyFile: filepath.Join(dir, "keys"),
 		PublicURL: "https://Signin.example.com:443/",
 		Methods:   []factor.Method{email.Method{}},
-		Send: map[delivery.Channel]delivery.Send{
+		Senders: map[delivery.Channel]delivery.SendFunc{
 			delivery.Email: func(context.Context, delivery.Message) error { return nil },
 		},
 	}
@@ -29,10 +29,10 @@ func options(t *testing.T) Options {
 // described is a method with another description than its own.
 type described struct {
 	totp.Method
-	about factor.About
+	about factor.Info
 }
 
-func (d described) About() factor.About { return d.about }
+func (d described) About() factor.Info { return d.about }
 
 // Nonsense is refused before anything is opened, in words that name the option.
 func TestNonsense(t *testing.T) {
@@ -40,23 +40,23 @@ func TestNonsense(t *testing.T) {
 		"Database is missing":  func(o *Options) { o.Database = "" },
 		"KeyFile is missing":   func(o *Options) { o.KeyFile = "" },
 		"Methods is missing":   func(o *Options) { o.Methods = nil },
-		"Send is missing":      func(o *Options) { o.Send = nil },
+		"Send is missing":      func(o *Options) { o.Senders = nil },
 		"of the form":          func(o *Options) { o.PublicURL = "" },
 		"not of the form":      func(o *Options) { o.PublicURL = "https://example.com/path" },
 		"form https://host":    func(o *Options) { o.PublicURL = "https://me@example.com" },
 		"only https is safe":   func(o *Options) { o.PublicURL = "http://example.com" },
 		"https is safe":        func(o *Options) { o.PublicURL = "ftp://example.com" },
-		"on this machine only": func(o *Options) { o.Local = &Local{} },
+		"on this machine only": func(o *Options) { o.Local = &LocalMode{} },
 		"control character":    func(o *Options) { o.Site = "Example\n@evil" },
 		"SignUp is":            func(o *Options) { o.SignUp = "yes" },
-		"Idle must":            func(o *Options) { o.Idle = time.Second },
+		"Idle must":            func(o *Options) { o.IdleTimeout = time.Second },
 		"AuditDays is 365":     func(o *Options) { o.AuditDays = 365 },
-		"Absolute at least":    func(o *Options) { o.Absolute = time.Minute },
+		"Absolute at least":    func(o *Options) { o.AbsoluteTimeout = time.Minute },
 		`two methods are named "email"`: func(o *Options) {
-			o.Methods = append(o.Methods, totp.Method{}, email.Method{Valid: time.Minute})
+			o.Methods = append(o.Methods, totp.Method{}, email.Method{CodeTTL: time.Minute})
 		},
 		`"totp" and "other" have the same page, /settings/2step/app`: func(o *Options) {
-			other := totp.Method{}.About()
+			other := totp.Method{}.Info()
 			other.Method = "other"
 			o.Methods = append(o.Methods, totp.Method{}, described{about: other})
 		},
@@ -65,10 +65,10 @@ func TestNonsense(t *testing.T) {
 		},
 		`Methods[1] is nil`: func(o *Options) { o.Methods = append(o.Methods, nil) },
 		`a code of "email" is valid for 15m1s, not for 0 to 15m0s: it would outlive its sign-in`: func(o *Options) {
-			o.Methods = []factor.Method{email.Method{Valid: 15*time.Minute + time.Second}}
+			o.Methods = []factor.Method{email.Method{CodeTTL: 15*time.Minute + time.Second}}
 		},
 		`a code of "email" is valid for -1s`: func(o *Options) {
-			o.Methods = []factor.Method{email.Method{Valid: -time.Second}}
+			o.Methods = []factor.Method{email.Method{CodeTTL: -time.Second}}
 		},
 	} {
 		o := options(t)
@@ -83,8 +83,8 @@ func TestNonsense(t *testing.T) {
 func TestMethodsThatAreTaken(t *testing.T) {
 	o := options(t)
 	o.Methods = []factor.Method{
-		totp.Method{}, email.Method{Valid: 15 * time.Minute},
-		described{about: factor.About{Method: "a"}}, described{about: factor.About{Method: "b"}},
+		totp.Method{}, email.Method{CodeTTL: 15 * time.Minute},
+		described{about: factor.Info{Method: "a"}}, described{about: factor.Info{Method: "b"}},
 	}
 	s, err := New(t.Context(), o)
 	if err != nil {
@@ -99,7 +99,7 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	if o.PublicURL != "https://signin.example.com" || o.Site != "signin.example.com" || o.SignUp != "invited" ||
-		o.Idle != time.Hour || o.Absolute != 24*time.Hour {
+		o.IdleTimeout != time.Hour || o.AbsoluteTimeout != 24*time.Hour {
 		t.Errorf("got %+v", o)
 	}
 }

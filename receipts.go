@@ -13,33 +13,33 @@ const receiptPath = "/sms/receipt/"
 
 // connect makes the gateways the way of text messages, and gives them the address and
 // the key of their receipts.
-func (o *Options) connect(keys *seal.Keys) {
-	if len(o.Gateways) == 0 {
+func (o *Options) connect(keys *seal.KeyRing) {
+	if len(o.SMSGateways) == 0 {
 		return
 	}
-	gateways := make([]delivery.Gateway, len(o.Gateways))
-	var sends []delivery.Send
-	for i, g := range o.Gateways {
-		g.Callback, g.CallbackKey, g.Now = o.PublicURL+receiptPath, keys.MAC("receipt", g.Name), o.Now
+	gateways := make([]delivery.Gateway, len(o.SMSGateways))
+	var sends []delivery.SendFunc
+	for i, g := range o.SMSGateways {
+		g.CallbackURL, g.CallbackKey, g.Now = o.PublicURL+receiptPath, keys.MAC("receipt", g.Name), o.Now
 		gateways[i] = g
 		sends = append(sends, g.Send)
 	}
-	o.Gateways = gateways
-	o.Send = maps.Clone(o.Send)
-	o.Send[delivery.SMS] = delivery.Chain(sends...)
+	o.SMSGateways = gateways
+	o.Senders = maps.Clone(o.Senders)
+	o.Senders[delivery.SMS] = delivery.Failover(sends...)
 }
 
 // receipts takes what gateways call back about messages of ours. Whatever it says
 // changes what a page tells, and never who may come in.
 func (o *Options) receipts(s *Server) http.Handler {
-	gateways := o.Gateways
+	gateways := o.SMSGateways
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for _, g := range gateways {
 			receipt, err := g.Receipt(r)
 			if err != nil {
 				continue // of another gateway, or of nobody
 			}
-			if err := s.store.KeepReceipt(r.Context(), receipt.ID, receipt.State, receipt.At.UnixMilli()); err != nil {
+			if err := s.store.RecordDeliveryReceipt(r.Context(), receipt.ID, receipt.State, receipt.At.UnixMilli()); err != nil {
 				s.log.Error("receipt", "error", err)
 				w.WriteHeader(http.StatusServiceUnavailable)
 				return

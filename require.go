@@ -7,7 +7,7 @@ import (
 	"net/http"
 	"time"
 
-	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/render"
 )
 
 // Account is the person who is signed in.
@@ -72,7 +72,7 @@ type abortedKey struct{}
 
 // require is Require with a time limit for h; 0: none.
 func (s *Server) require(h http.Handler, limit time.Duration) http.Handler {
-	guarded := s.pages.Door(s.guard(func(w http.ResponseWriter, r *http.Request) error {
+	guarded := s.pages.Middleware(s.guard(func(w http.ResponseWriter, r *http.Request) error {
 		a, err := s.signedIn(r)
 		if err != nil {
 			return err
@@ -102,10 +102,10 @@ func (s *Server) require(h http.Handler, limit time.Duration) http.Handler {
 }
 
 // guard refuses requests for other hosts and requests that another site made the browser send.
-func (s *Server) guard(h page.Handler) http.Handler {
+func (s *Server) guard(h render.Handler) http.Handler {
 	sameOrigin := http.NewCrossOriginProtection()
-	sameOrigin.SetDenyHandler(s.pages.Refuse(page.ErrCrossSite))
-	guarded, otherHost := sameOrigin.Handler(s.pages.Handle(h)), s.pages.Refuse(page.ErrHost)
+	sameOrigin.SetDenyHandler(s.pages.ErrorHandler(render.ErrCrossSite))
+	guarded, otherHost := sameOrigin.Handler(s.pages.Handle(h)), s.pages.ErrorHandler(render.ErrUnknownHost)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.options.isHost(r.Host) {
 			guarded.ServeHTTP(w, r)
@@ -119,7 +119,7 @@ func (s *Server) guard(h page.Handler) http.Handler {
 func (s *Server) signedIn(r *http.Request) (Account, error) {
 	ctx, stop := context.WithTimeout(r.Context(), requestTime)
 	defer stop()
-	session, err := s.services.Sessions.Get(ctx, s.pages.Cookie(r, page.SessionCookie))
+	session, err := s.services.Sessions.Get(ctx, s.pages.Cookie(r, render.SessionCookie))
 	if err != nil {
 		return Account{}, err
 	}

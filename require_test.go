@@ -71,7 +71,7 @@ type app struct {
 func embed(t *testing.T) *app {
 	t.Helper()
 	a := start(t)
-	if err := a.ts.AddAccount(t.Context(), twostep.NewAccount{
+	if err := a.ts.CreateAccount(t.Context(), twostep.AccountParams{
 		Email: "anna@example.com", Name: "Anna", Password: "correct horse battery",
 	}); err != nil {
 		t.Fatal(err)
@@ -100,13 +100,13 @@ func start(t *testing.T) *app {
 	a.ts, err = twostep.New(t.Context(), twostep.Options{
 		Database: filepath.Join(dir, "db"), KeyFile: filepath.Join(dir, "keys"), PublicURL: a.url, Site: "Example",
 		Methods: []factor.Method{email.Method{}},
-		Send: map[delivery.Channel]delivery.Send{delivery.Email: func(_ context.Context, m delivery.Message) error {
+		Senders: map[delivery.Channel]delivery.SendFunc{delivery.Email: func(_ context.Context, m delivery.Message) error {
 			if code := digits.FindString(m.Text); code != "" {
 				a.codes <- code
 			}
 			return nil
 		}},
-		Log: slog.New(slog.NewJSONHandler(a.log, nil)),
+		Logger: slog.New(slog.NewJSONHandler(a.log, nil)),
 	})
 	if err != nil {
 		t.Fatal(err)

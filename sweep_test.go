@@ -13,7 +13,7 @@ import (
 // A clock that jumps over a year, for an hour, takes no guess with it; one that goes takes those
 // that are a year old.
 func TestSweepFollowsTheClock(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, url string) {
+	storetest.EachDatabase(t, func(t *testing.T, url string) {
 		s := &Server{store: storetest.Open(t, url), log: slog.New(slog.DiscardHandler)}
 		now := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
 		sweep := func(at time.Time) {
@@ -22,9 +22,9 @@ func TestSweepFollowsTheClock(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		left := func() int { return storetest.Count(t, url, "guess_budget_entries") }
+		left := func() int { return storetest.CountRows(t, url, "guess_budget_entries") }
 		sweep(now)
-		if err := s.store.AddDebit(t.Context(), store.Debit{ID: "1", Ledger: "anna", Kind: store.Guess, At: store.Millis(now)}); err != nil {
+		if err := s.store.CreateBudgetEntry(t.Context(), store.BudgetEntry{ID: "1", Budget: "anna", Kind: store.EntryGuess, CreatedAt: store.Millis(now)}); err != nil {
 			t.Fatal(err)
 		}
 		for n := range 7 {

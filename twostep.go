@@ -28,7 +28,7 @@ import (
 	"twostep.example/twostep/internal/odds"
 	"twostep.example/twostep/internal/oidc"
 	"twostep.example/twostep/internal/outbox"
-	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/render"
 	"twostep.example/twostep/internal/seal"
 	"twostep.example/twostep/internal/signin"
 	"twostep.example/twostep/internal/store"
@@ -42,7 +42,7 @@ type Server struct {
 	services *signin.Services
 	grants   *grant.Grants
 	provider *oidc.Provider
-	pages    *page.Printer
+	pages    *render.Renderer
 	options  Options // completed
 	store    *store.DB
 	events   *audit.Log
@@ -60,7 +60,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	keys, err := seal.OpenKeys(o.KeyFile)
+	keys, err := seal.LoadOrCreateKeyRing(o.KeyFile)
 	if err != nil {
 		return nil, fmt.Errorf("twostep: %w", err)
 	}
@@ -75,54 +75,54 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	return s, nil
 }
 
-func build(ctx context.Context, o Options, keys *seal.Keys, db *store.DB) (*Server, error) {
+func build(ctx context.Context, o Options, keys *seal.KeyRing, db *store.DB) (*Server, error) {
 	if err := sameKeys(ctx, db, keys, o.KeyFile); err != nil {
 		return nil, err
 	}
-	if db.Alone() && !o.Paused {
-		if err := db.ReleaseMessages(ctx, store.Millis(o.Now())); err != nil {
+	if db.Exclusive() && !o.NoBackgroundWork {
+		if err := db.ReleaseClaimedMessages(ctx, store.Millis(o.Now())); err != nil {
 			return nil, fmt.Errorf("twostep: %w", err)
 		}
 	}
 	o.connect(keys)
-	out := outbox.New(db, keys, o.Send, o.Now, o.Log)
-	events := &audit.Log{Store: db, Now: o.Now, Logger: o.Log}
+	out := outbox.New(db, keys, o.Senders, o.Now, o.Logger)
+	events := &audit.Log{Store: db, Now: o.Now, Logger: o.Logger}
 	services := signin.New(signin.Config{
 		Events: events, Operator: o.actor(),
-		Store: db, Keys: keys, Passwords: seal.NewPasswords(seal.Cost{}, 0, 0), KnownDevicePasswords: seal.NewPasswords(seal.Cost{}, 1, 0),
-		Now: o.Now, Log: o.Log, Settings: account.Settings{Site: o.Site, PublicURL: o.PublicURL, SignUp: o.SignUp, Location: o.Location},
-		Enqueue: out.Put, NotifyOutbox: out.Wake, Trust: o.policy(), GuessBudget: o.perYear(), Methods: o.Methods,
-		Idle: o.Idle, Absolute: o.Absolute, Texts: challenge.TextBudget{PricePerMessage: o.TextPrice, PerDay: o.TextBudget},
+		Store: db, Keys: keys, Passwords: seal.NewPasswordHasher(seal.HashCost{}, 0, 0), KnownDevicePasswords: seal.NewPasswordHasher(seal.HashCost{}, 1, 0),
+		Now: o.Now, Log: o.Logger, Settings: account.Settings{Site: o.Site, PublicURL: o.PublicURL, SignUp: o.SignUp, Location: o.Location},
+		Enqueue: out.Enqueue, NotifyOutbox: out.Notify, Trust: o.policy(), GuessBudget: o.perYear(), Methods: o.Methods,
+		Idle: o.IdleTimeout, Absolute: o.AbsoluteTimeout, Texts: challenge.TextBudget{PricePerMessage: o.SMSPrice, PerDay: o.SMSDailyBudget},
 	})
-	s := &Server{services: services, options: o, store: db, events: events, log: o.Log, now: o.Now}
+	s := &Server{services: services, options: o, store: db, events: events, log: o.Logger, now: o.Now}
 	s.grants = &grant.Grants{
-		Store: db, Keys: keys, Now: o.Now, Log: o.Log, Limits: services.Limits, Accounts: services.Accounts,
-		Challenges: services.Challenges, Issuer: o.PublicURL, Fixed: o.Apps,
+		Store: db, Keys: keys, Now: o.Now, Log: o.Logger, Limits: services.Limits, Accounts: services.Accounts,
+		Challenges: services.Challenges, Issuer: o.PublicURL, StaticClients: o.Apps,
 	}
-	s.pages = &page.Printer{
-		Site: o.Site, Secure: o.secure(), Location: o.Location, Log: o.Log, Now: o.Now,
-		Proxies: o.TrustedProxies, Private: o.private(), Programs: oidc.Programs(),
+	s.pages = &render.Renderer{
+		Site: o.Site, Secure: o.secure(), Location: o.Location, Log: o.Logger, Now: o.Now,
+		TrustedProxies: o.TrustedProxies, PrivateClients: o.private(), JSONErrorPaths: oidc.APIPaths(),
 	}
-	s.pages.Arrivals = &page.Arrivals{Proxies: o.TrustedProxies, Private: o.private()}
+	s.pages.ProxyDetector = &render.ProxyDetector{TrustedProxies: o.TrustedProxies, PrivateClients: o.private()}
 	s.handler = s.door(o)
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
-	if !o.Paused {
+	if !o.NoBackgroundWork {
 		s.work.Go(func() { out.Run(running) })
 		s.work.Go(func() { s.sweep(running, o.Now) })
-		s.work.Go(func() { s.provider.Tell(running) })
+		s.work.Go(func() { s.provider.RunBackChannelLogout(running) })
 	}
 	return s, nil
 }
 
 // sameKeys refuses a database whose secrets these keys do not open, before anything
 // is written that only they could open.
-func sameKeys(ctx context.Context, db *store.DB, keys *seal.Keys, file string) error {
-	mark, err := db.KeepMark(ctx, "keys", keys.Mark())
+func sameKeys(ctx context.Context, db *store.DB, keys *seal.KeyRing, file string) error {
+	mark, err := db.GetOrSetState(ctx, "keys", keys.Fingerprint())
 	if err != nil {
 		return fmt.Errorf("twostep: %w", err)
 	}
-	if !keys.HasMark(mark) {
+	if !keys.HasFingerprint(mark) {
 		return fmt.Errorf("twostep: the database was made with other keys than those in %s: bring that file back from where the database comes from", file)
 	}
 	return nil
@@ -140,7 +140,7 @@ func (s *Server) sweep(ctx context.Context, now func() time.Time) {
 			tick.Stop()
 			return
 		case <-tick.C:
-			if err := s.store.KeepTime(ctx, store.Millis(now())); err != nil {
+			if err := s.store.AdvanceLatestTime(ctx, store.Millis(now())); err != nil {
 				s.log.Error("sweep", "error", err)
 			}
 		}
@@ -153,12 +153,12 @@ func (s *Server) sweep(ctx context.Context, now func() time.Time) {
 func (s *Server) sweepOnce(ctx context.Context, now time.Time) error {
 	const day = 24 * time.Hour
 	before := func(d time.Duration) int64 { return store.Millis(now.Add(-d)) }
-	follows, err := s.store.FollowTime(ctx, store.Millis(now), day.Milliseconds())
+	follows, err := s.store.AdvanceSweepTime(ctx, store.Millis(now), day.Milliseconds())
 	if err != nil {
 		return err
 	}
-	old := store.Old{Ended: before(day), Trust: before(2 * trust.Life), Odds: follows - (odds.Year + day).Milliseconds()}
-	_, err = s.store.Sweep(ctx, old)
+	old := store.Cutoffs{Ended: before(day), Trust: before(2 * trust.MaxTTL), Guesses: follows - (odds.Year + day).Milliseconds()}
+	_, err = s.store.DeleteExpired(ctx, old)
 	for more := int64(1); more > 0 && err == nil; {
 		days := time.Duration(max(s.options.AuditDays, leastAuditDays))
 		more, err = s.store.PruneAudit(ctx, follows-(days*day).Milliseconds(), old.Ended)
@@ -182,30 +182,30 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.S
 // passed most of it.
 func (s *Server) door(o Options) http.Handler {
 	services := s.services
-	site := &web.Site{
+	site := &web.Handlers{
 		Accounts: services.Accounts, Devices: services.Devices, Sessions: services.Sessions, Challenges: services.Challenges,
 		Enrollments: services.Enrollments, SignIns: services.SignIns, Pages: s.pages, Grants: s.grants,
 	}
-	helps := &help.Site{Sessions: services.Sessions, Devices: services.Devices, Methods: o.Methods, Domain: o.PublicURL, Pages: s.pages}
-	hosts := &forwardauth.Site{Grants: s.grants, Sessions: services.Sessions, Pages: s.pages}
+	helps := &help.Handlers{Sessions: services.Sessions, Devices: services.Devices, Methods: o.Methods, Domain: o.PublicURL, Pages: s.pages}
+	hosts := &forwardauth.Authorizer{Grants: s.grants, Sessions: services.Sessions, Pages: s.pages}
 	s.provider = &oidc.Provider{Grants: s.grants, Sessions: services.Sessions, Methods: o.Methods, Pages: s.pages}
 	if o.Local != nil {
-		site.Inbox, site.Turn = o.Local.Inbox, o.Local.Turn
+		site.Inbox, site.AdvanceClock = o.Local.Inbox, o.Local.AdvanceClock
 	}
-	mux := s.pages.Mux(slices.Concat(site.Routes(), helps.Routes(), s.provider.Routes(), hosts.Routes())...)
+	mux := s.pages.NewMux(slices.Concat(site.Routes(), helps.Routes(), s.provider.Routes(), hosts.Routes())...)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /readyz", s.ready)
 	sameOrigin := http.NewCrossOriginProtection()
-	sameOrigin.SetDenyHandler(s.pages.Refuse(page.ErrCrossSite))
-	for _, pattern := range oidc.Foreign() {
+	sameOrigin.SetDenyHandler(s.pages.ErrorHandler(render.ErrCrossSite))
+	for _, pattern := range oidc.CSRFExemptPaths() {
 		sameOrigin.AddInsecureBypassPattern(pattern)
 	}
 	receipts, check := o.receipts(s), s.pages.Handle(hosts.Check)
-	guarded, stranger := s.pages.Limits(sameOrigin.Handler(mux)), s.pages.Refuse(page.ErrHost)
-	front := s.pages.Door(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	guarded, stranger := s.pages.CheckRequests(sameOrigin.Handler(mux)), s.pages.ErrorHandler(render.ErrUnknownHost)
+	front := s.pages.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, stop := context.WithTimeout(r.Context(), requestTime)
 		defer stop()
-		if forwardauth.Asks(r) { // a proxy asks, in the name of another host and with any method
+		if forwardauth.IsAuthCheck(r) { // a proxy asks, in the name of another host and with any method
 			check.ServeHTTP(w, r.WithContext(ctx))
 			return
 		}
@@ -219,13 +219,13 @@ func (s *Server) door(o Options) http.Handler {
 		}
 		guarded.ServeHTTP(w, r.WithContext(ctx))
 	}))
-	passed := s.pages.Limits(mux)
+	passed := s.pages.CheckRequests(mux)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, ok := s.passed(r); ok {
 			serveLimited(passed, w, r, r.Context(), requestTime)
 			return
 		}
-		if !hosts.Remembers(w, r) {
+		if !hosts.ServeFromCache(w, r) {
 			front.ServeHTTP(w, r)
 		}
 	})
@@ -239,8 +239,8 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	text := "ready"
-	if r.URL.Query().Has("verbose") && page.Insider(r) {
-		text += "\n" + s.pages.Arrivals.String()
+	if r.URL.Query().Has("verbose") && render.IsDirectFromPrivateNetwork(r) {
+		text += "\n" + s.pages.ProxyDetector.String()
 	}
 	say(w, http.StatusOK, text)
 }

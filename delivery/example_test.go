@@ -29,17 +29,17 @@ func ExampleGateway() {
 	defer service.Close()
 
 	pigeon := delivery.Gateway{
-		Name:     "pigeon",
-		URL:      service.URL + "/v1/messages",
-		Private:  true, // http, and on this machine: leave this out for a gateway on the internet
-		Auth:     delivery.AuthBearer,
-		Secret:   "token",
-		Encoding: delivery.EncodingJSON,
-		Header:   map[string]string{"Idempotency-Key": "{id}"},
-		Fields:   map[string]any{"to": []any{"{to}"}, "from": "{from}", "text": "{text}"},
-		From:     "Notes",
-		Accepted: []delivery.Answer{{Status: http.StatusOK, Field: "status", Match: "^(queued|sent)$"}},
-		Refused:  []delivery.Answer{{Status: http.StatusBadRequest, Field: "error", Match: "^unknown_number$"}},
+		Name:         "pigeon",
+		URL:          service.URL + "/v1/messages",
+		AllowPrivate: true, // http, and on this machine: leave this out for a gateway on the internet
+		Auth:         delivery.AuthBearer,
+		Secret:       "token",
+		Encoding:     delivery.EncodingJSON,
+		Header:       map[string]string{"Idempotency-Key": "{id}"},
+		Fields:       map[string]any{"to": []any{"{to}"}, "from": "{from}", "text": "{text}"},
+		From:         "Notes",
+		Accept:       []delivery.ResponseRule{{Status: http.StatusOK, Field: "status", Pattern: "^(queued|sent)$"}},
+		Reject:       []delivery.ResponseRule{{Status: http.StatusBadRequest, Field: "error", Pattern: "^unknown_number$"}},
 	}
 	if err := pigeon.Check(); err != nil {
 		log.Fatal(err)
@@ -48,7 +48,7 @@ func ExampleGateway() {
 		err := pigeon.Send(context.Background(), delivery.Message{
 			ID: id, Channel: delivery.SMS, To: "+4915112345678", Text: "123456 is your code for Notes",
 		})
-		fmt.Println("accepted:", err == nil, "refused for good:", errors.Is(err, delivery.ErrRefused))
+		fmt.Println("accepted:", err == nil, "refused for good:", errors.Is(err, delivery.ErrRejected))
 	}
 	// Output:
 	// POST /v1/messages Bearer token

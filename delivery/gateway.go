@@ -44,29 +44,29 @@ type Gateway struct {
 	User, Secret    string
 	Region, Service string // sigv4 only
 
-	Accepted []Answer // any of them means: taken; empty: every 2xx
-	Refused  []Answer // any of them means: never, to this number; looked at first
-	Code     string   // regular expression; its first group is the gateway's error code, for the log
+	Accept           []ResponseRule // any of them means: taken; empty: every 2xx
+	Reject           []ResponseRule // any of them means: never, to this number; looked at first
+	ErrorCodePattern string         // regular expression; its first group is the gateway's error code, for the log
 
-	Private bool           // the gateway may be on this machine or in a private network
-	RootCAs *x509.CertPool // nil: the system's
-	Timeout time.Duration  // for all of it; 0: 8 s
+	AllowPrivate bool           // the gateway may be on this machine or in a private network
+	RootCAs      *x509.CertPool // nil: the system's
+	Timeout      time.Duration  // for all of it; 0: 8 s
 
-	Callback       string            // our address for receipts, like https://login.example.com/sms/receipt; "": none wanted
+	CallbackURL    string            // our address for receipts, like https://login.example.com/sms/receipt; "": none wanted
 	CallbackKey    []byte            // proves that a receipt is about a message of ours; 32 bytes
 	CallbackFields map[string]any    // further fields where receipts are wanted
 	StateField     string            // of a receipt
-	States         map[string]string // its values, as Delivered or Failed; any other is Sent
+	StateMap       map[string]string // its values, as Delivered or Failed; any other is Sent
 	TwilioSigned   bool              // receipts carry X-Twilio-Signature, made with Secret
 
 	Now func() time.Time // nil: time.Now
 }
 
-// Answer is a form of answer. All that is set must hold.
-type Answer struct {
-	Status int    // 0: any
-	Field  string // of an answer in JSON, like "messages.0.status"; "": the whole text
-	Match  string // regular expression that it contains; "": it is there
+// ResponseRule is a form of answer. All that is set must hold.
+type ResponseRule struct {
+	Status  int    // 0: any
+	Field   string // of an answer in JSON, like "messages.0.status"; "": the whole text
+	Pattern string // regular expression that it contains; "": it is there
 }
 
 // String names the gateway. It keeps the secret out of anything that prints a Gateway.
@@ -78,7 +78,7 @@ func (g Gateway) GoString() string { return g.String() }
 // Check looks at the settings without touching the network. Its error names what is wrong and
 // holds no secret.
 func (g Gateway) Check() error {
-	for _, check := range []func() error{g.checkAddress, g.checkAuth, g.checkAnswers, g.checkCallback} {
+	for _, check := range []func() error{g.checkURL, g.checkAuth, g.checkResponseRules, g.checkCallback} {
 		if err := check(); err != nil {
 			return fmt.Errorf("delivery: sms gateway %s: %w", g.Name, err)
 		}
@@ -86,14 +86,14 @@ func (g Gateway) Check() error {
 	return nil
 }
 
-func (g Gateway) checkAddress() error {
+func (g Gateway) checkURL() error {
 	u, err := url.Parse(g.URL)
 	switch {
-	case !validID(g.Name):
+	case !validMessageID(g.Name):
 		return errors.New("name: want letters, digits, - and _")
 	case err != nil: // it would quote the address
 		return errors.New("url: cannot be read")
-	case u.Scheme != "https" && !(u.Scheme == "http" && g.Private):
+	case u.Scheme != "https" && !(u.Scheme == "http" && g.AllowPrivate):
 		return errors.New("url: want https; http is for a gateway in a private network")
 	case u.Host == "" || u.User != nil || strings.ContainsAny(g.URL, "{}"):
 		return errors.New("url: want a host, no password and no {placeholder}: values belong into fields")
@@ -118,14 +118,14 @@ func (g Gateway) checkAddress() error {
 // checkFields wants flat fields where the encoding knows no others.
 func (g Gateway) checkFields(fields map[string]any) error {
 	for name, value := range fields {
-		if err := checkValue(value, g.Encoding == EncodingJSON); err != nil {
+		if err := checkFieldValue(value, g.Encoding == EncodingJSON); err != nil {
 			return fmt.Errorf("field %s: %w", name, err)
 		}
 	}
 	return nil
 }
 
-func checkValue(value any, nested bool) error {
+func checkFieldValue(value any, nested bool) error {
 	switch v := value.(type) {
 	case string:
 		return checkPlaceholders(v)
@@ -133,13 +133,13 @@ func checkValue(value any, nested bool) error {
 		return nil
 	case []any:
 		for _, one := range v {
-			if err := checkValue(one, nested); err != nil {
+			if err := checkFieldValue(one, nested); err != nil {
 				return err
 			}
 		}
 	case map[string]any:
 		for _, one := range v {
-			if err := checkValue(one, nested); err != nil {
+			if err := checkFieldValue(one, nested); err != nil {
 				return err
 			}
 		}
@@ -183,31 +183,31 @@ func (g Gateway) checkAuth() error {
 	return nil
 }
 
-func (g Gateway) checkAnswers() error {
-	expressions := []string{g.Code}
-	for _, a := range slices.Concat(g.Accepted, g.Refused) {
-		expressions = append(expressions, a.Match)
+func (g Gateway) checkResponseRules() error {
+	expressions := []string{g.ErrorCodePattern}
+	for _, a := range slices.Concat(g.Accept, g.Reject) {
+		expressions = append(expressions, a.Pattern)
 	}
 	for _, e := range expressions {
 		if _, err := regexp.Compile(e); err != nil {
 			return fmt.Errorf("answers: %w", err)
 		}
 	}
-	if g.Code != "" && regexp.MustCompile(g.Code).NumSubexp() < 1 {
+	if g.ErrorCodePattern != "" && regexp.MustCompile(g.ErrorCodePattern).NumSubexp() < 1 {
 		return errors.New("code: want a group in the expression")
 	}
 	return nil
 }
 
 func (g Gateway) checkCallback() error {
-	if g.Callback == "" {
+	if g.CallbackURL == "" {
 		return nil
 	}
-	u, err := url.Parse(g.Callback)
+	u, err := url.Parse(g.CallbackURL)
 	switch {
 	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
 		return errors.New("callback: want an address like https://login.example.com/sms/receipt")
-	case u.RawQuery != "" || strings.ContainsAny(g.Callback, "%?#"): // Kannel puts values after a %
+	case u.RawQuery != "" || strings.ContainsAny(g.CallbackURL, "%?#"): // Kannel puts values after a %
 		return errors.New("callback: want no query, no fragment and no %")
 	case len(g.CallbackKey) < 16:
 		return errors.New("callback: needs a key of 16 bytes or more")
@@ -227,20 +227,20 @@ func (g Gateway) Send(ctx context.Context, m Message) error {
 		return err
 	}
 	if m.Channel != SMS {
-		return fmt.Errorf("delivery: sms gateway %s: %w: not a text message", g.Name, ErrRefused)
+		return fmt.Errorf("delivery: sms gateway %s: %w: not a text message", g.Name, ErrRejected)
 	}
 	if err := checkSMS(m); err != nil {
-		return fmt.Errorf("delivery: sms gateway %s: %w: %w", g.Name, ErrRefused, err)
+		return fmt.Errorf("delivery: sms gateway %s: %w: %w", g.Name, ErrRejected, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, cmp.Or(g.Timeout, 8*time.Second))
 	defer cancel()
-	r, err := g.request(ctx, m)
+	r, err := g.newRequest(ctx, m)
 	if err != nil {
 		return fmt.Errorf("delivery: sms gateway %s: %w", g.Name, err)
 	}
-	a, err := g.exchange(r)
+	a, err := g.roundTrip(r)
 	if err == nil {
-		err = g.judge(a, m)
+		err = g.responseError(a, m)
 	}
 	if err != nil {
 		return fmt.Errorf("delivery: sms gateway %s: %w", g.Name, err)

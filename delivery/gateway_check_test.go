@@ -10,15 +10,15 @@ import (
 )
 
 // Each mistake in the settings is named without a secret, and nothing is sent.
-func TestGatewayCheck(t *testing.T) {
-	for name, g := range presets() {
+func TestGatewayCheckRejectsBadSettings(t *testing.T) {
+	for name, g := range presetGateways() {
 		if err := g.Check(); err != nil {
 			t.Errorf("%s: got %v, want nil", name, err)
 		}
 	}
 	for want, change := range map[string]func(*Gateway){
 		"name":                      func(g *Gateway) { g.Name = "a/b" },
-		"url: cannot":               func(g *Gateway) { g.URL = "https://" + secret + "\x7f" },
+		"url: cannot":               func(g *Gateway) { g.URL = "https://" + testSecret + "\x7f" },
 		"url: want https":           func(g *Gateway) { g.URL = "http://sms.example.com" },
 		"url: want a host":          func(g *Gateway) { g.URL = "https://u:hunter2@sms.example.com" },
 		"no {placeholder}":          func(g *Gateway) { g.URL = "https://sms.example.com/{to}" },
@@ -32,39 +32,39 @@ func TestGatewayCheck(t *testing.T) {
 		"bearer needs":              func(g *Gateway) { g.Auth, g.Secret = AuthBearer, "" },
 		"sigv4 needs":               func(g *Gateway) { g.Auth = AuthSigV4 },
 		"auth: want":                func(g *Gateway) { g.Auth = "digest" },
-		"answers":                   func(g *Gateway) { g.Accepted = []Answer{{Match: "("}} },
-		"code: want a group":        func(g *Gateway) { g.Code = "x" },
-		"callback: want an address": func(g *Gateway) { g.Callback = "/sms/receipt" },
-		"callback: want no query":   func(g *Gateway) { g.Callback = "https://login.example.com/%41" },
-		"callback: needs a key":     func(g *Gateway) { g.Callback = "https://login.example.com" },
+		"answers":                   func(g *Gateway) { g.Accept = []ResponseRule{{Pattern: "("}} },
+		"code: want a group":        func(g *Gateway) { g.ErrorCodePattern = "x" },
+		"callback: want an address": func(g *Gateway) { g.CallbackURL = "/sms/receipt" },
+		"callback: want no query":   func(g *Gateway) { g.CallbackURL = "https://login.example.com/%41" },
+		"callback: needs a key":     func(g *Gateway) { g.CallbackURL = "https://login.example.com" },
 	} {
-		g := Twilio("AC0123", secret, "+15005550006")
+		g := Twilio("AC0123", testSecret, "+15005550006")
 		change(&g)
 		err := g.Check()
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
 		}
-		temporarySMS(t, g.Send(t.Context(), codeText()))
+		wantTemporaryGatewayError(t, g.Send(t.Context(), gatewayCodeSMS()))
 	}
 	for _, change := range []func(*Message){
 		func(m *Message) { m.Channel = Email }, func(m *Message) { m.To = "0171 2345678" }, func(m *Message) { m.To = "+49171;ext=5" },
 		func(m *Message) { m.Text = "" }, func(m *Message) { m.ID = "a/b" },
 	} {
-		m := codeText()
+		m := gatewayCodeSMS()
 		change(&m)
-		sameKind(t, "no text message", Twilio("AC0123", secret, "x").Send(t.Context(), m), ErrRefused)
+		sameErrorKind(t, "no text message", Twilio("AC0123", testSecret, "x").Send(t.Context(), m), ErrRejected)
 	}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
-		if got := fmt.Sprintf(verb, Twilio("AC0123", secret, "x")); strings.Contains(got, secret) {
+		if got := fmt.Sprintf(verb, Twilio("AC0123", testSecret, "x")); strings.Contains(got, testSecret) {
 			t.Errorf("%s prints %s", verb, got)
 		}
 	}
 }
 
 // The vectors that AWS publishes for Signature Version 4.
-func TestSigV4(t *testing.T) {
+func TestSigV4PublishedVectors(t *testing.T) {
 	const example = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
-	key := awsKey{"AKIDEXAMPLE", example, "us-east-1", "iam"}.signingKey("20120215")
+	key := awsCredentials{"AKIDEXAMPLE", example, "us-east-1", "iam"}.signingKey("20120215")
 	if got, want := hex.EncodeToString(key), "f4780e2d9f65fa895f9c67b32ce1baf0b0d8a43505a000a1a9e090d414db404d"; got != want {
 		t.Errorf("signing key: got %s, want %s", got, want)
 	}
@@ -83,7 +83,7 @@ func TestSigV4(t *testing.T) {
 		if c.kind != "" {
 			r.Header.Set("Content-Type", c.kind)
 		}
-		awsKey{"AKIDEXAMPLE", example, "us-east-1", c.service}.sign(r, []byte(c.body), time.Date(2015, 8, 30, 12, 36, 0, 0, time.UTC))
+		awsCredentials{"AKIDEXAMPLE", example, "us-east-1", c.service}.sign(r, []byte(c.body), time.Date(2015, 8, 30, 12, 36, 0, 0, time.UTC))
 		want := "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/" + c.service + "/aws4_request, SignedHeaders=" + c.headers + ", Signature=" + c.want
 		if got := r.Header.Get("Authorization"); got != want {
 			t.Errorf("%s: got %s, want %s", c.name, got, want)

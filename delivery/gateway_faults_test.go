@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// raw is a gateway on the wire: do gets the connection after the request was read, or at once.
-func raw(t *testing.T, read bool, do func(net.Conn)) Gateway {
+// rawGateway is a gateway on the wire: do gets the connection after the request was read, or at once.
+func rawGateway(t *testing.T, read bool, do func(net.Conn)) Gateway {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -42,52 +42,55 @@ func raw(t *testing.T, read bool, do func(net.Conn)) Gateway {
 			}()
 		}
 	}()
-	return Kannel("http://"+l.Addr().String(), "twostep", secret, "Example")
+	return Kannel("http://"+l.Addr().String(), "twostep", testSecret, "Example")
 }
 
 // FLT-051 to 053 and ATT-299: whatever a gateway does, Send ends in time, and it says
 // uncertain exactly when the gateway may have taken the message.
-func TestGatewayFaults(t *testing.T) {
+func TestGatewayFaultOutcomes(t *testing.T) {
 	const head = "HTTP/1.1 202 Accepted\r\n"
 	say := func(text string) func(net.Conn) { return func(c net.Conn) { io.WriteString(c, text) } }
 	sayAndClose := func(text string) func(net.Conn) { return func(c net.Conn) { io.WriteString(c, text); c.Close() } }
 	drip := func(c net.Conn) {
 		io.WriteString(c, head+"Content-Length: 1000\r\n\r\n")
-		dripFrom(c)
+		sendSlowly(c)
 	}
 	for name, f := range map[string]struct {
 		do   func(net.Conn)
 		want error
 	}{
-		"hangs (200 after 29 s)":      {func(net.Conn) {}, ErrUncertain},
-		"drops":                       {func(c net.Conn) { c.Close() }, ErrUncertain},
-		"resets":                      {func(c net.Conn) { c.(*net.TCPConn).SetLinger(0); c.Close() }, ErrUncertain},
-		"babbles":                     {sayAndClose("hello 747723 " + secret + "\r\n"), errOther},
-		"half a header":               {sayAndClose(head + "Content-Le"), ErrUncertain},
-		"half a header, then hangs":   {say(head + "Content-Le"), ErrUncertain},
-		"half a text":                 {sayAndClose(head + "Content-Length: 24\r\n\r\n0: Acc"), ErrUncertain},
-		"half a text, then hangs":     {say(head + "Content-Length: 24\r\n\r\n0: Acc"), ErrUncertain},
-		"drips its text":              {drip, ErrUncertain},
-		"drips its header":            {dripFrom, ErrUncertain},
-		"endless header":              {func(c net.Conn) { io.WriteString(c, head); flood(c, "X: y\r\n") }, ErrUncertain},
-		"endless text":                {func(c net.Conn) { io.WriteString(c, head+"\r\n"); flood(c, "0: Accepted") }, errOther},
-		"1 GB text":                   {func(c net.Conn) { io.WriteString(c, head+"Content-Length: 1073741824\r\n\r\n"); flood(c, "x") }, errOther},
-		"half a no":                   {sayAndClose("HTTP/1.1 503 No\r\nContent-Length: 24\r\n\r\nbus"), errOther},
+		"hangs (200 after 29 s)":    {func(net.Conn) {}, ErrUncertain},
+		"drops":                     {func(c net.Conn) { c.Close() }, ErrUncertain},
+		"resets":                    {func(c net.Conn) { c.(*net.TCPConn).SetLinger(0); c.Close() }, ErrUncertain},
+		"babbles":                   {sayAndClose("hello 747723 " + testSecret + "\r\n"), errTemporary},
+		"half a header":             {sayAndClose(head + "Content-Le"), ErrUncertain},
+		"half a header, then hangs": {say(head + "Content-Le"), ErrUncertain},
+		"half a text":               {sayAndClose(head + "Content-Length: 24\r\n\r\n0: Acc"), ErrUncertain},
+		"half a text, then hangs":   {say(head + "Content-Length: 24\r\n\r\n0: Acc"), ErrUncertain},
+		"drips its text":            {drip, ErrUncertain},
+		"drips its header":          {sendSlowly, ErrUncertain},
+		"endless header":            {func(c net.Conn) { io.WriteString(c, head); sendEndlessHeader(c, "X: y\r\n") }, ErrUncertain},
+		"endless text":              {func(c net.Conn) { io.WriteString(c, head+"\r\n"); sendEndlessHeader(c, "0: Accepted") }, errTemporary},
+		"1 GB text": {func(c net.Conn) {
+			io.WriteString(c, head+"Content-Length: 1073741824\r\n\r\n")
+			sendEndlessHeader(c, "x")
+		}, errTemporary},
+		"half a no":                   {sayAndClose("HTTP/1.1 503 No\r\nContent-Length: 24\r\n\r\nbus"), errTemporary},
 		"answers twice":               {sayAndClose(strings.Repeat(head+"Content-Length: 11\r\n\r\n0: Accepted", 2)), nil},
-		"no, then yes":                {sayAndClose("HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n" + head + "Content-Length: 11\r\n\r\n0: Accepted"), errOther},
+		"no, then yes":                {sayAndClose("HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n" + head + "Content-Length: 11\r\n\r\n0: Accepted"), errTemporary},
 		"100 first":                   {sayAndClose("HTTP/1.1 100 Continue\r\n\r\n" + head + "Content-Length: 11\r\n\r\n0: Accepted"), nil},
-		"compressed without asking":   {sayAndClose(head + "Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\n\x1f\x8b"), errOther},
-		"asks for another connection": {sayAndClose("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"), errOther},
+		"compressed without asking":   {sayAndClose(head + "Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\n\x1f\x8b"), errTemporary},
+		"asks for another connection": {sayAndClose("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"), errTemporary},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			g := raw(t, true, f.do)
+			g := rawGateway(t, true, f.do)
 			g.Timeout = 2 * time.Second
 			if strings.Contains(name, "hangs") || strings.Contains(name, "drips") {
 				g.Timeout = 150 * time.Millisecond
 			}
 			start := time.Now()
-			sameKind(t, name, g.Send(t.Context(), codeText()), f.want)
+			sameErrorKind(t, name, g.Send(t.Context(), gatewayCodeSMS()), f.want)
 			if took := time.Since(start); took > 5*time.Second {
 				t.Errorf("took %v", took)
 			}
@@ -95,7 +98,7 @@ func TestGatewayFaults(t *testing.T) {
 	}
 }
 
-func flood(c net.Conn, what string) {
+func sendEndlessHeader(c net.Conn, what string) {
 	block := strings.Repeat(what, 4096)
 	for {
 		if _, err := io.WriteString(c, block); err != nil {
@@ -104,7 +107,7 @@ func flood(c net.Conn, what string) {
 	}
 }
 
-func dripFrom(c net.Conn) {
+func sendSlowly(c net.Conn) {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for range tick.C {
@@ -115,39 +118,39 @@ func dripFrom(c net.Conn) {
 }
 
 // Where TLS never stands, nothing was sent, and another gateway may try.
-func TestNothingSent(t *testing.T) {
+func TestGatewayTLSFailureIsTemporary(t *testing.T) {
 	for name, do := range map[string]func(net.Conn){
 		"hangs": func(net.Conn) {}, "drops": func(c net.Conn) { c.Close() }, "babbles": func(c net.Conn) { io.WriteString(c, "HTTP/1.1 202 A\r\n\r\n") },
 	} {
-		g := raw(t, false, do)
+		g := rawGateway(t, false, do)
 		g.URL = strings.Replace(g.URL, "http:", "https:", 1)
 		g.Timeout = 150 * time.Millisecond
-		sameKind(t, name, g.Send(t.Context(), codeText()), errOther)
+		sameErrorKind(t, name, g.Send(t.Context(), gatewayCodeSMS()), errTemporary)
 	}
 	closed := httptest.NewServer(nil)
-	g := Kannel(closed.URL, "twostep", secret, "Example")
+	g := Kannel(closed.URL, "twostep", testSecret, "Example")
 	closed.Close()
-	temporarySMS(t, g.Send(t.Context(), codeText()))
+	wantTemporaryGatewayError(t, g.Send(t.Context(), gatewayCodeSMS()))
 
 	server, seen := fakeGateway(t, 202, "0: Accepted")
-	g = presets()["kannel"].at(server)
+	g = presetGateways()["kannel"].withServer(server)
 	g.RootCAs = nil // nobody knows its certificate
-	temporarySMS(t, g.Send(t.Context(), codeText()))
+	wantTemporaryGatewayError(t, g.Send(t.Context(), gatewayCodeSMS()))
 	if len(seen) != 0 {
 		t.Error("sent to an unknown certificate")
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	temporarySMS(t, g.Send(ctx, codeText()))
+	wantTemporaryGatewayError(t, g.Send(ctx, gatewayCodeSMS()))
 }
 
 // A redirect is not followed, so no secret and no message goes to where it points.
-func TestRedirect(t *testing.T) {
+func TestGatewayDoesNotFollowRedirects(t *testing.T) {
 	other, seen := fakeGateway(t, 202, "0: Accepted")
 	for _, status := range []int{301, 302, 303, 307, 308} {
-		for name, g := range presets() {
+		for name, g := range presetGateways() {
 			server := httptest.NewTLSServer(http.RedirectHandler(other.URL, status))
-			sameKind(t, fmt.Sprint(name, status), g.at(server).Send(t.Context(), codeText()), errOther)
+			sameErrorKind(t, fmt.Sprint(name, status), g.withServer(server).Send(t.Context(), gatewayCodeSMS()), errTemporary)
 			server.Close()
 		}
 	}
@@ -157,11 +160,11 @@ func TestRedirect(t *testing.T) {
 }
 
 // A GET on a connection that breaks is not repeated by net/http behind our back.
-func TestSentOnce(t *testing.T) {
+func TestGatewayDoesNotRepeatGET(t *testing.T) {
 	var requests atomic.Int32
-	g := raw(t, true, func(c net.Conn) { requests.Add(1); c.Close() })
+	g := rawGateway(t, true, func(c net.Conn) { requests.Add(1); c.Close() })
 	for range 3 {
-		sameKind(t, "drops", g.Send(t.Context(), codeText()), ErrUncertain)
+		sameErrorKind(t, "drops", g.Send(t.Context(), gatewayCodeSMS()), ErrUncertain)
 	}
 	if requests.Load() != 3 {
 		t.Errorf("got %d requests for 3 messages", requests.Load())
@@ -169,13 +172,13 @@ func TestSentOnce(t *testing.T) {
 }
 
 // A public gateway whose name leads inside is refused before a byte is sent (ATT-295, ATT-296).
-func TestInside(t *testing.T) {
+func TestPublicGatewayRefusesPrivateAddresses(t *testing.T) {
 	server, seen := fakeGateway(t, 202, "0: Accepted")
 	for _, name := range []string{"127.0.0.1", "localhost", "[::ffff:127.0.0.1]"} {
-		g := presets()["kannel"].at(server)
+		g := presetGateways()["kannel"].withServer(server)
 		g.URL = strings.Replace(g.URL, "127.0.0.1", name, 1)
-		g.Private = false
-		temporarySMS(t, g.Send(t.Context(), codeText()))
+		g.AllowPrivate = false
+		wantTemporaryGatewayError(t, g.Send(t.Context(), gatewayCodeSMS()))
 	}
 	if len(seen) != 0 {
 		t.Error("sent")
@@ -189,7 +192,7 @@ func TestInside(t *testing.T) {
 		"::127.0.0.1": "never", "224.0.0.1": "never", "255.255.255.255": "never", "ff02::1": "never", "2001::1": "never",
 		"64:ff9b:1::a00:1": "never", "192.0.2.1": "never", "2001:db8::1": "never",
 	} {
-		inside, allowed := classify(netip.MustParseAddr(address))
+		inside, allowed := classifyAddress(netip.MustParseAddr(address))
 		got := map[bool]map[bool]string{true: {true: "own", false: "public"}, false: {false: "never"}}[allowed][inside]
 		if got != want {
 			t.Errorf("%s: got %s, want %s", address, got, want)
@@ -201,7 +204,7 @@ func TestInside(t *testing.T) {
 		}{
 			{false, "https", want == "public"}, {true, "https", want != "never"}, {true, "http", want == "own"}, {false, "http", false},
 		} {
-			err := Gateway{Private: c.private}.guard(c.scheme)("tcp", netip.AddrPortFrom(netip.MustParseAddr(address), 443).String(), nil)
+			err := Gateway{AllowPrivate: c.private}.dialControl(c.scheme)("tcp", netip.AddrPortFrom(netip.MustParseAddr(address), 443).String(), nil)
 			if (err == nil) != c.want {
 				t.Errorf("%s private %t %s: got %v", address, c.private, c.scheme, err)
 			}

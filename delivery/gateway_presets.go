@@ -16,16 +16,16 @@ func Twilio(sid, token, from string) Gateway {
 		Name: "twilio",
 		URL:  "https://api.twilio.com/2010-04-01/Accounts/" + url.PathEscape(sid) + "/Messages.json",
 		Auth: AuthBasic, User: sid, Secret: token, From: from,
-		Fields:   map[string]any{"To": "{to}", sender: "{from}", "Body": "{text}"},
-		Accepted: []Answer{{Status: 201, Field: "sid", Match: "^[A-Z]{2}[0-9a-f]{32}$"}},
+		Fields: map[string]any{"To": "{to}", sender: "{from}", "Body": "{text}"},
+		Accept: []ResponseRule{{Status: 201, Field: "sid", Pattern: "^[A-Z]{2}[0-9a-f]{32}$"}},
 		// The number is invalid, out of reach, in a region we do not send to, has said STOP,
 		// is not verified for a trial account, or is no mobile number.
-		Refused:        []Answer{{Status: 400, Field: "code", Match: "^(21211|21214|21217|21408|21608|21610|21612|21614)$"}},
-		Code:           `"code": ?([0-9]+)`,
-		CallbackFields: map[string]any{"StatusCallback": "{callback}"},
-		StateField:     "MessageStatus",
-		States: map[string]string{"delivered": Delivered, "read": Delivered,
-			"undelivered": Failed, "failed": Failed, "canceled": Failed},
+		Reject:           []ResponseRule{{Status: 400, Field: "code", Pattern: "^(21211|21214|21217|21408|21608|21610|21612|21614)$"}},
+		ErrorCodePattern: `"code": ?([0-9]+)`,
+		CallbackFields:   map[string]any{"StatusCallback": "{callback}"},
+		StateField:       "MessageStatus",
+		StateMap: map[string]string{"delivered": StateDelivered, "read": StateDelivered,
+			"undelivered": StateFailed, "failed": StateFailed, "canceled": StateFailed},
 		TwilioSigned: true,
 	}
 }
@@ -39,14 +39,14 @@ func Vonage(key, secret, from string) Gateway {
 		User: key, Secret: secret, From: from,
 		Fields: map[string]any{"api_key": "{user}", "api_secret": "{secret}", "from": "{from}",
 			"to": "{digits}", "text": "{text}", "client-ref": "{id}"},
-		Accepted: []Answer{{Status: 200, Field: "messages.0.status", Match: "^0$"}},
+		Accept: []ResponseRule{{Status: 200, Field: "messages.0.status", Pattern: "^0$"}},
 		// A parameter (the number, most likely) is invalid, the message is, the number is
 		// barred or deactivated.
-		Refused:        []Answer{{Status: 200, Field: "messages.0.status", Match: "^(3|6|7|33|34)$"}},
-		Code:           `"status": ?"([0-9]+)"`,
-		CallbackFields: map[string]any{"callback": "{callback}"},
-		StateField:     "status",
-		States:         map[string]string{"delivered": Delivered, "failed": Failed, "rejected": Failed, "expired": Failed},
+		Reject:           []ResponseRule{{Status: 200, Field: "messages.0.status", Pattern: "^(3|6|7|33|34)$"}},
+		ErrorCodePattern: `"status": ?"([0-9]+)"`,
+		CallbackFields:   map[string]any{"callback": "{callback}"},
+		StateField:       "status",
+		StateMap:         map[string]string{"delivered": StateDelivered, "failed": StateFailed, "rejected": StateFailed, "expired": StateFailed},
 	}
 }
 
@@ -72,13 +72,13 @@ func SNS(region, accessKey, secret, sender string) Gateway {
 		Name: "sns",
 		URL:  "https://" + host + "/",
 		Auth: AuthSigV4, User: accessKey, Secret: secret, Region: region, Service: "sns", From: sender,
-		Fields:   fields,
-		Accepted: []Answer{{Status: 200, Match: "<MessageId>[^<]+</MessageId>"}},
-		Refused: []Answer{
-			{Status: 400, Match: "<Code>(InvalidParameter|ParameterValueInvalid|InvalidParameterValue)</Code>(?s:.*)PhoneNumber"},
-			{Match: "<Code>OptedOut(Exception)?</Code>"},
+		Fields: fields,
+		Accept: []ResponseRule{{Status: 200, Pattern: "<MessageId>[^<]+</MessageId>"}},
+		Reject: []ResponseRule{
+			{Status: 400, Pattern: "<Code>(InvalidParameter|ParameterValueInvalid|InvalidParameterValue)</Code>(?s:.*)PhoneNumber"},
+			{Pattern: "<Code>OptedOut(Exception)?</Code>"},
 		},
-		Code: "<Code>([A-Za-z]+)</Code>",
+		ErrorCodePattern: "<Code>([A-Za-z]+)</Code>",
 	}
 }
 
@@ -90,15 +90,15 @@ func Kannel(address, user, password, from string) Gateway {
 		address = u.JoinPath("/cgi-bin/sendsms").String()
 	}
 	return Gateway{
-		Name: "kannel", Method: "GET", URL: address, Encoding: EncodingQuery, Private: true,
+		Name: "kannel", Method: "GET", URL: address, Encoding: EncodingQuery, AllowPrivate: true,
 		User: user, Secret: password, From: from,
 		Fields: map[string]any{"username": "{user}", "password": "{secret}", "from": "{from}", "to": "{to}",
 			"text": "{text}", "charset": "UTF-8", "coding": "0"},
-		Accepted: []Answer{{Status: 202, Match: "^(0: Accepted|3: Queued)"}},
-		Refused:  []Answer{{Match: "denied by white- and/or black-lists|^Empty receiver number"}},
+		Accept: []ResponseRule{{Status: 202, Pattern: "^(0: Accepted|3: Queued)"}},
+		Reject: []ResponseRule{{Pattern: "denied by white- and/or black-lists|^Empty receiver number"}},
 		// Kannel puts the kind of report in place of %d; 31 asks for all of them.
 		CallbackFields: map[string]any{"dlr-mask": "31", "dlr-url": "{callback}?state=%d"},
 		StateField:     "state",
-		States:         map[string]string{"1": Delivered, "2": Failed, "16": Failed},
+		StateMap:       map[string]string{"1": StateDelivered, "2": StateFailed, "16": StateFailed},
 	}
 }

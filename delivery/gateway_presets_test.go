@@ -13,20 +13,20 @@ import (
 	"time"
 )
 
-// asked is a request as a gateway saw it.
-type asked struct {
+// receivedRequest is a request as a gateway saw it.
+type receivedRequest struct {
 	*http.Request
 	body   string
 	fields url.Values // of the query and of a form
 }
 
 // fakeGateway answers every request and hands over what it saw.
-func fakeGateway(t *testing.T, status int, text string) (*httptest.Server, chan asked) {
+func fakeGateway(t *testing.T, status int, text string) (*httptest.Server, chan receivedRequest) {
 	t.Helper()
-	seen := make(chan asked, 10)
+	seen := make(chan receivedRequest, 10)
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
-		a := asked{Request: r, body: string(body), fields: r.URL.Query()}
+		a := receivedRequest{Request: r, body: string(body), fields: r.URL.Query()}
 		if r.Header.Get("Content-Type") == "application/x-www-form-urlencoded" {
 			posted, err := url.ParseQuery(a.body)
 			if err != nil {
@@ -47,14 +47,14 @@ func fakeGateway(t *testing.T, status int, text string) (*httptest.Server, chan 
 	return server, seen
 }
 
-// at points a gateway to a server of the test.
-func (g Gateway) at(server *httptest.Server) Gateway {
+// withServer points a gateway to a server of the test.
+func (g Gateway) withServer(server *httptest.Server) Gateway {
 	u, err := url.Parse(g.URL)
 	if err != nil {
 		panic(err)
 	}
 	g.URL = server.URL + u.Path
-	g.Private = true
+	g.AllowPrivate = true
 	if server.Certificate() != nil {
 		g.RootCAs = x509.NewCertPool()
 		g.RootCAs.AddCert(server.Certificate())
@@ -63,46 +63,46 @@ func (g Gateway) at(server *httptest.Server) Gateway {
 }
 
 const (
-	twilioYes = `{"sid": "SM0123456789abcdef0123456789abcdef", "status": "queued", "body": "747723 is \"code\": 21211"}`
-	vonageYes = `{"message-count":"1","messages":[{"to":"491712345678","message-id":"0A","status":"0"}]}`
-	snsYes    = `<PublishResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/"><PublishResult><MessageId>94f20ce6-13c5-43a0-9a9e-ca52d816e90b</MessageId></PublishResult></PublishResponse>`
+	twilioAccepted = `{"sid": "SM0123456789abcdef0123456789abcdef", "status": "queued", "body": "747723 is \"code\": 21211"}`
+	vonageAccepted = `{"message-count":"1","messages":[{"to":"491712345678","message-id":"0A","status":"0"}]}`
+	snsAccepted    = `<PublishResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/"><PublishResult><MessageId>94f20ce6-13c5-43a0-9a9e-ca52d816e90b</MessageId></PublishResult></PublishResponse>`
 )
 
-func presets() map[string]Gateway {
+func presetGateways() map[string]Gateway {
 	return map[string]Gateway{
-		"twilio": Twilio("AC0123", secret, "+15005550006"),
-		"vonage": Vonage("key", secret, "Example"),
-		"sns":    SNS("eu-central-1", "AKIDEXAMPLE", secret, "Example"),
-		"kannel": Kannel("https://127.0.0.1", "twostep", secret, "Example"),
+		"twilio": Twilio("AC0123", testSecret, "+15005550006"),
+		"vonage": Vonage("key", testSecret, "Example"),
+		"sns":    SNS("eu-central-1", "AKIDEXAMPLE", testSecret, "Example"),
+		"kannel": Kannel("https://127.0.0.1", "twostep", testSecret, "Example"),
 	}
 }
 
 // Every preset sends its fields as they are, whatever stands in the values.
-func TestPresets(t *testing.T) {
-	texts := []string{codeText().Text, `a"b&c=d+e%20f\g` + "\r\n" + `{to}{secret}</x>ä€`}
+func TestPresetsSendFieldsUnchanged(t *testing.T) {
+	texts := []string{gatewayCodeSMS().Text, `a"b&c=d+e%20f\g` + "\r\n" + `{to}{secret}</x>ä€`}
 	for name, want := range map[string]struct {
 		path, text, to, answer string
 		status                 int
 		more                   map[string]string
 	}{
-		"twilio": {"/2010-04-01/Accounts/AC0123/Messages.json", "Body", "+491712345678", twilioYes, 201,
+		"twilio": {"/2010-04-01/Accounts/AC0123/Messages.json", "Body", "+491712345678", twilioAccepted, 201,
 			map[string]string{"To": "+491712345678", "From": "+15005550006", "StatusCallback": "callback"}},
-		"vonage": {"/sms/json", "text", "491712345678", vonageYes, 200,
-			map[string]string{"api_key": "key", "api_secret": secret, "from": "Example", "to": "491712345678",
-				"client-ref": codeText().ID, "callback": "callback"}},
-		"sns": {"/", "Message", "+491712345678", snsYes, 200,
+		"vonage": {"/sms/json", "text", "491712345678", vonageAccepted, 200,
+			map[string]string{"api_key": "key", "api_secret": testSecret, "from": "Example", "to": "491712345678",
+				"client-ref": gatewayCodeSMS().ID, "callback": "callback"}},
+		"sns": {"/", "Message", "+491712345678", snsAccepted, 200,
 			map[string]string{"Action": "Publish", "Version": "2010-03-31", "PhoneNumber": "+491712345678",
 				"MessageAttributes.entry.2.Value.StringValue": "Example"}},
 		"kannel": {"/cgi-bin/sendsms", "text", "+491712345678", "0: Accepted for delivery", 202,
-			map[string]string{"username": "twostep", "password": secret, "from": "Example", "to": "+491712345678",
+			map[string]string{"username": "twostep", "password": testSecret, "from": "Example", "to": "+491712345678",
 				"charset": "UTF-8", "coding": "0", "dlr-mask": "31", "dlr-url": "callback?state=%d"}},
 	} {
 		for _, text := range texts {
 			server, seen := fakeGateway(t, want.status, want.answer)
-			g := presets()[name].at(server)
-			g.Callback, g.CallbackKey = "https://login.example.com/sms/receipt", make([]byte, 32)
+			g := presetGateways()[name].withServer(server)
+			g.CallbackURL, g.CallbackKey = "https://login.example.com/sms/receipt", make([]byte, 32)
 			g.Now = func() time.Time { return time.Unix(1_800_000_000, 0) }
-			m := codeText()
+			m := gatewayCodeSMS()
 			m.Text = text
 			if err := g.Send(t.Context(), m); err != nil {
 				t.Errorf("%s: %v", name, err)
@@ -113,13 +113,13 @@ func TestPresets(t *testing.T) {
 				t.Errorf("%s: got %q at %s, want %q at %s", name, a.fields.Get(want.text), a.URL.Path, text, want.path)
 			}
 			for field, value := range want.more {
-				value = strings.ReplaceAll(value, "callback", g.callback(m.ID))
+				value = strings.ReplaceAll(value, "callback", g.receiptURL(m.ID))
 				if got := a.fields[field]; len(got) != 1 || got[0] != value {
 					t.Errorf("%s: %s is %q, want %q", name, field, got, value)
 				}
 			}
 			if name == "twilio" {
-				if user, password, _ := a.BasicAuth(); user != "AC0123" || password != secret {
+				if user, password, _ := a.BasicAuth(); user != "AC0123" || password != testSecret {
 					t.Errorf("twilio: signed in as %s", user)
 				}
 			}
@@ -131,10 +131,10 @@ func TestPresets(t *testing.T) {
 }
 
 // Without an address for receipts none are asked for.
-func TestNoCallback(t *testing.T) {
-	for name, answer := range map[string]string{"twilio": twilioYes, "kannel": "0: Accepted for delivery", "vonage": vonageYes} {
+func TestPresetsWithoutReceipts(t *testing.T) {
+	for name, answer := range map[string]string{"twilio": twilioAccepted, "kannel": "0: Accepted for delivery", "vonage": vonageAccepted} {
 		server, seen := fakeGateway(t, map[string]int{"twilio": 201, "kannel": 202, "vonage": 200}[name], answer)
-		if err := presets()[name].at(server).Send(t.Context(), codeText()); err != nil {
+		if err := presetGateways()[name].withServer(server).Send(t.Context(), gatewayCodeSMS()); err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
@@ -148,85 +148,85 @@ func TestNoCallback(t *testing.T) {
 }
 
 // What each gateway's answer is worth.
-func TestAnswers(t *testing.T) {
+func TestPresetResponseRules(t *testing.T) {
 	for _, c := range []struct {
 		gateway string
 		status  int
 		text    string
 		want    error // nil: taken; errOther: try again
 	}{
-		{"twilio", 201, twilioYes, nil},
-		{"twilio", 400, `{"code": 21211, "message": "The 'To' number +491712345678 is not a valid phone number."}`, ErrRefused},
-		{"twilio", 400, `{"code": 21614, "message": "is not a mobile number"}`, ErrRefused},
-		{"twilio", 400, `{"code": 21606, "message": "the From number is not yours"}`, errOther},
-		{"twilio", 400, `{"code": 747723}`, errOther},
-		{"twilio", 401, `{"code": 20003}`, errOther},
-		{"twilio", 404, `{"code": 21211}`, errOther},
-		{"twilio", 429, ``, errOther},
-		{"twilio", 500, twilioYes, errOther},
-		{"twilio", 503, ``, errOther},
+		{"twilio", 201, twilioAccepted, nil},
+		{"twilio", 400, `{"code": 21211, "message": "The 'To' number +491712345678 is not a valid phone number."}`, ErrRejected},
+		{"twilio", 400, `{"code": 21614, "message": "is not a mobile number"}`, ErrRejected},
+		{"twilio", 400, `{"code": 21606, "message": "the From number is not yours"}`, errTemporary},
+		{"twilio", 400, `{"code": 747723}`, errTemporary},
+		{"twilio", 401, `{"code": 20003}`, errTemporary},
+		{"twilio", 404, `{"code": 21211}`, errTemporary},
+		{"twilio", 429, ``, errTemporary},
+		{"twilio", 500, twilioAccepted, errTemporary},
+		{"twilio", 503, ``, errTemporary},
 		{"twilio", 504, ``, ErrUncertain},
-		{"twilio", 200, `<html>welcome to the café</html>`, errOther},
-		{"twilio", 201, `{"sid": "`, errOther},
-		{"twilio", 201, ``, errOther},
-		{"twilio", 201, `{"status": "x", "body": "\"sid\": \"SM0123456789abcdef0123456789abcdef\""}`, errOther},
-		{"vonage", 200, vonageYes, nil},
-		{"vonage", 200, `{"messages":[{"status":"3","error-text":"Invalid to param"}]}`, ErrRefused},
-		{"vonage", 200, `{"messages":[{"status":"7","error-text":"barred"}]}`, ErrRefused},
-		{"vonage", 200, `{"messages":[{"status":"1","error-text":"Throughput exceeded"}]}`, errOther},
-		{"vonage", 200, `{"messages":[{"status":"4","error-text":"Bad Credentials ` + secret + `"}]}`, errOther},
-		{"vonage", 200, `{"messages":[]}`, errOther},
-		{"vonage", 200, `[[[[`, errOther},
-		{"sns", 200, snsYes, nil},
-		{"sns", 400, `<ErrorResponse><Error><Type>Sender</Type><Code>InvalidParameter</Code><Message>Invalid parameter: PhoneNumber Reason: +1 is not valid to publish to</Message></Error></ErrorResponse>`, ErrRefused},
-		{"sns", 400, `<ErrorResponse><Error><Code>InvalidParameter</Code><Message>Invalid parameter: SenderID</Message></Error></ErrorResponse>`, errOther},
-		{"sns", 403, `<ErrorResponse><Error><Code>SignatureDoesNotMatch</Code></Error></ErrorResponse>`, errOther},
-		{"sns", 400, `<ErrorResponse><Error><Code>Throttling</Code></Error></ErrorResponse>`, errOther},
+		{"twilio", 200, `<html>welcome to the café</html>`, errTemporary},
+		{"twilio", 201, `{"sid": "`, errTemporary},
+		{"twilio", 201, ``, errTemporary},
+		{"twilio", 201, `{"status": "x", "body": "\"sid\": \"SM0123456789abcdef0123456789abcdef\""}`, errTemporary},
+		{"vonage", 200, vonageAccepted, nil},
+		{"vonage", 200, `{"messages":[{"status":"3","error-text":"Invalid to param"}]}`, ErrRejected},
+		{"vonage", 200, `{"messages":[{"status":"7","error-text":"barred"}]}`, ErrRejected},
+		{"vonage", 200, `{"messages":[{"status":"1","error-text":"Throughput exceeded"}]}`, errTemporary},
+		{"vonage", 200, `{"messages":[{"status":"4","error-text":"Bad Credentials ` + testSecret + `"}]}`, errTemporary},
+		{"vonage", 200, `{"messages":[]}`, errTemporary},
+		{"vonage", 200, `[[[[`, errTemporary},
+		{"sns", 200, snsAccepted, nil},
+		{"sns", 400, `<ErrorResponse><Error><Type>Sender</Type><Code>InvalidParameter</Code><Message>Invalid parameter: PhoneNumber Reason: +1 is not valid to publish to</Message></Error></ErrorResponse>`, ErrRejected},
+		{"sns", 400, `<ErrorResponse><Error><Code>InvalidParameter</Code><Message>Invalid parameter: SenderID</Message></Error></ErrorResponse>`, errTemporary},
+		{"sns", 403, `<ErrorResponse><Error><Code>SignatureDoesNotMatch</Code></Error></ErrorResponse>`, errTemporary},
+		{"sns", 400, `<ErrorResponse><Error><Code>Throttling</Code></Error></ErrorResponse>`, errTemporary},
 		{"kannel", 202, "0: Accepted for delivery", nil},
 		{"kannel", 202, "3: Queued for later delivery", nil},
-		{"kannel", 400, "Number(s) has/have been denied by white- and/or black-lists.", ErrRefused},
-		{"kannel", 403, "Authorization failed for sendsms", errOther},
-		{"kannel", 503, "Temporary failure, try again later.", errOther},
-		{"kannel", 202, "\x00\xff\xfe garbage", errOther},
+		{"kannel", 400, "Number(s) has/have been denied by white- and/or black-lists.", ErrRejected},
+		{"kannel", 403, "Authorization failed for sendsms", errTemporary},
+		{"kannel", 503, "Temporary failure, try again later.", errTemporary},
+		{"kannel", 202, "\x00\xff\xfe garbage", errTemporary},
 	} {
 		server, _ := fakeGateway(t, c.status, c.text)
-		err := presets()[c.gateway].at(server).Send(t.Context(), codeText())
-		sameKind(t, c.gateway+" "+c.text, err, c.want)
+		err := presetGateways()[c.gateway].withServer(server).Send(t.Context(), gatewayCodeSMS())
+		sameErrorKind(t, c.gateway+" "+c.text, err, c.want)
 	}
 }
 
-// errOther stands for any error that says neither refused nor uncertain.
-var errOther = errors.New("other")
+// errTemporary stands for any error that says neither refused nor uncertain.
+var errTemporary = errors.New("other")
 
-func sameKind(t *testing.T, name string, err, want error) {
+func sameErrorKind(t *testing.T, name string, err, want error) {
 	t.Helper()
 	switch {
 	case want == nil && err != nil, want != nil && err == nil,
-		errors.Is(err, ErrRefused) != (want == ErrRefused), errors.Is(err, ErrUncertain) != (want == ErrUncertain):
+		errors.Is(err, ErrRejected) != (want == ErrRejected), errors.Is(err, ErrUncertain) != (want == ErrUncertain):
 		t.Errorf("%s: got %v, want %v", name, err, want)
 	}
-	noSecretsSMS(t, err)
+	wantNoSMSSecrets(t, err)
 }
 
 // The operator reads the gateway's own code in the log.
-func TestErrorSaysCode(t *testing.T) {
+func TestGatewayErrorIncludesCode(t *testing.T) {
 	server, _ := fakeGateway(t, 400, `{"code": 21606}`)
-	err := presets()["twilio"].at(server).Send(t.Context(), codeText())
+	err := presetGateways()["twilio"].withServer(server).Send(t.Context(), gatewayCodeSMS())
 	if want := "delivery: sms gateway twilio: answered 400, code 21606"; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 }
 
 // A gateway that nobody has heard of is a few fields, nested ones too.
-func TestOwnGateway(t *testing.T) {
+func TestCustomGateway(t *testing.T) {
 	server, seen := fakeGateway(t, 200, "")
 	g := Gateway{
-		Name: "own", URL: "https://sms.example.net/v1?tenant=7", Encoding: EncodingJSON, Auth: AuthBearer, Secret: secret, From: `Ex"ample`,
+		Name: "own", URL: "https://sms.example.net/v1?tenant=7", Encoding: EncodingJSON, Auth: AuthBearer, Secret: testSecret, From: `Ex"ample`,
 		Header: map[string]string{"Idempotency-Key": "{id}"},
 		Fields: map[string]any{"urgent": true, "parts": int64(1), "unset": "{callback}",
 			"message": map[string]any{"to": []any{"{to}"}, "content": "{text}", "from": "{from}"}},
-	}.at(server)
-	m := codeText()
+	}.withServer(server)
+	m := gatewayCodeSMS()
 	m.Text = "quote \" backslash \\ brace } newline \n & {id}"
 	if err := g.Send(t.Context(), m); err != nil {
 		t.Fatal(err)
@@ -247,11 +247,11 @@ func TestOwnGateway(t *testing.T) {
 	if !got.Urgent || got.Parts != 1 || got.Unset != nil || got.Message.Content != m.Text || got.Message.From != g.From || got.Message.To[0] != m.To {
 		t.Errorf("got %s", a.body)
 	}
-	if a.Header.Get("Idempotency-Key") != m.ID || a.Header.Get("Authorization") != "Bearer "+secret {
+	if a.Header.Get("Idempotency-Key") != m.ID || a.Header.Get("Authorization") != "Bearer "+testSecret {
 		t.Errorf("got headers %v", a.Header)
 	}
 	g.Header = map[string]string{"X-Text": "{text}"} // several lines
-	temporarySMS(t, g.Send(t.Context(), m))
+	wantTemporaryGatewayError(t, g.Send(t.Context(), m))
 	if len(seen) != 0 {
 		t.Error("a text broke into the headers")
 	}

@@ -12,13 +12,13 @@ import (
 	"strings"
 )
 
-// request is the one request that sends m.
-func (g Gateway) request(ctx context.Context, m Message) (*http.Request, error) {
+// newRequest is the one request that sends m.
+func (g Gateway) newRequest(ctx context.Context, m Message) (*http.Request, error) {
 	fields := make(map[string]any, len(g.Fields)+len(g.CallbackFields))
-	values := g.values(m)
-	fill(fields, g.Fields, values)
-	if g.Callback != "" {
-		fill(fields, g.CallbackFields, values)
+	values := g.placeholderReplacer(m)
+	expandFields(fields, g.Fields, values)
+	if g.CallbackURL != "" {
+		expandFields(fields, g.CallbackFields, values)
 	}
 	u, err := url.Parse(g.URL)
 	if err != nil {
@@ -33,10 +33,10 @@ func (g Gateway) request(ctx context.Context, m Message) (*http.Request, error) 
 			return nil, errors.New("fields: cannot be JSON")
 		}
 	case EncodingQuery:
-		u.RawQuery = strings.TrimPrefix(u.RawQuery+"&"+form(fields).Encode(), "&")
+		u.RawQuery = strings.TrimPrefix(u.RawQuery+"&"+formValues(fields).Encode(), "&")
 	default:
 		kind = "application/x-www-form-urlencoded"
-		body = []byte(form(fields).Encode())
+		body = []byte(formValues(fields).Encode())
 	}
 	method := g.Method
 	if method == "" {
@@ -57,38 +57,38 @@ func (g Gateway) request(ctx context.Context, m Message) (*http.Request, error) 
 		}
 		r.Header.Set(name, value)
 	}
-	g.authorize(r, body)
+	g.setAuthorization(r, body)
 	return r, nil
 }
 
-func (g Gateway) authorize(r *http.Request, body []byte) {
+func (g Gateway) setAuthorization(r *http.Request, body []byte) {
 	switch g.Auth {
 	case AuthBasic:
 		r.SetBasicAuth(g.User, g.Secret)
 	case AuthBearer:
 		r.Header.Set("Authorization", "Bearer "+g.Secret)
 	case AuthSigV4:
-		awsKey{g.User, g.Secret, g.Region, g.Service}.sign(r, body, g.now())
+		awsCredentials{g.User, g.Secret, g.Region, g.Service}.sign(r, body, g.now())
 	}
 }
 
-// values replaces each placeholder once; what comes out is not looked at again.
-func (g Gateway) values(m Message) *strings.Replacer {
+// placeholderReplacer replaces each placeholder once; what comes out is not looked at again.
+func (g Gateway) placeholderReplacer(m Message) *strings.Replacer {
 	return strings.NewReplacer(
 		"{to}", m.To, "{digits}", strings.TrimPrefix(m.To, "+"), "{text}", m.Text, "{id}", m.ID,
-		"{from}", g.From, "{user}", g.User, "{secret}", g.Secret, "{callback}", g.callback(m.ID))
+		"{from}", g.From, "{user}", g.User, "{secret}", g.Secret, "{callback}", g.receiptURL(m.ID))
 }
 
-func fill(to, from map[string]any, values *strings.Replacer) {
+func expandFields(to, from map[string]any, values *strings.Replacer) {
 	for name, value := range from {
-		if filled := filled(value, values); filled != nil {
+		if filled := expandPlaceholders(value, values); filled != nil {
 			to[name] = filled
 		}
 	}
 }
 
-// filled is value with its placeholders replaced; nil for a placeholder that stands for nothing.
-func filled(value any, values *strings.Replacer) any {
+// expandPlaceholders is value with its placeholders replaced; nil for a placeholder that stands for nothing.
+func expandPlaceholders(value any, values *strings.Replacer) any {
 	switch v := value.(type) {
 	case string:
 		text := values.Replace(v)
@@ -99,20 +99,20 @@ func filled(value any, values *strings.Replacer) any {
 	case []any:
 		all := make([]any, 0, len(v))
 		for _, one := range v {
-			if one = filled(one, values); one != nil {
+			if one = expandPlaceholders(one, values); one != nil {
 				all = append(all, one)
 			}
 		}
 		return all
 	case map[string]any:
 		all := make(map[string]any, len(v))
-		fill(all, v, values)
+		expandFields(all, v, values)
 		return all
 	}
 	return value
 }
 
-func form(fields map[string]any) url.Values {
+func formValues(fields map[string]any) url.Values {
 	all := make(url.Values, len(fields))
 	for name, value := range fields {
 		all.Set(name, fmt.Sprint(value))

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// carried are all fields of a request by name, as the gateway reads them.
-func carried(t *testing.T, r *http.Request) map[string]string {
+// requestFields are all fields of a request by name, as the gateway reads them.
+func requestFields(t *testing.T, r *http.Request) map[string]string {
 	t.Helper()
 	all := map[string]string{}
 	list := func(text string) {
@@ -44,11 +44,11 @@ func carried(t *testing.T, r *http.Request) map[string]string {
 
 // FUZ-007: whatever the text is, a gateway reads exactly that in the field of the text, and
 // the same as ever in all others and in the address.
-func FuzzRequest(f *testing.F) {
-	for _, text := range []string{codeText().Text, `a"b&c=d+e%20f\g` + "\r\n", "{to}{secret}{text}", "</x>ä€\u2028", "\x00\xff;"} {
+func FuzzGatewayRequest(f *testing.F) {
+	for _, text := range []string{gatewayCodeSMS().Text, `a"b&c=d+e%20f\g` + "\r\n", "{to}{secret}{text}", "</x>ä€\u2028", "\x00\xff;"} {
 		f.Add(text)
 	}
-	all := presets()
+	all := presetGateways()
 	all["own"] = Gateway{Name: "own", URL: "https://sms.example.com/send?a=b", Encoding: EncodingJSON, Fields: map[string]any{"text": []any{"{text}", "{to}"}}}
 	f.Fuzz(func(t *testing.T, text string) {
 		text = strings.ToValidUTF8(text, "") // as everything is that composes one
@@ -58,13 +58,13 @@ func FuzzRequest(f *testing.F) {
 		for name, g := range all {
 			g.Now = func() time.Time { return sentAt }
 			read := func(text string) (string, map[string]string) {
-				m := codeText()
+				m := gatewayCodeSMS()
 				m.Text = text
-				r, err := g.request(t.Context(), m)
+				r, err := g.newRequest(t.Context(), m)
 				if err != nil {
 					t.Fatalf("%s: %v", name, err)
 				}
-				return r.Method + " " + r.URL.Host + r.URL.Path, carried(t, r)
+				return r.Method + " " + r.URL.Host + r.URL.Path, requestFields(t, r)
 			}
 			where, want := read("TEXT")
 			got, fields := read(text)

@@ -10,11 +10,11 @@ import (
 	"time"
 )
 
-// awsKey signs requests as AWS wants them (Signature Version 4).
-type awsKey struct{ id, secret, region, service string }
+// awsCredentials signs requests as AWS wants them (Signature Version 4).
+type awsCredentials struct{ accessKeyID, secretAccessKey, region, service string }
 
 // sign sets X-Amz-Date and Authorization. It covers the host, the content type and the time.
-func (k awsKey) sign(r *http.Request, body []byte, now time.Time) {
+func (k awsCredentials) sign(r *http.Request, body []byte, now time.Time) {
 	stamp := now.UTC().Format("20060102T150405Z")
 	r.Header.Set("X-Amz-Date", stamp)
 	headers := map[string]string{"host": r.URL.Host, "x-amz-date": stamp}
@@ -35,17 +35,17 @@ func (k awsKey) sign(r *http.Request, body []byte, now time.Time) {
 		path = "/"
 	}
 	query := strings.ReplaceAll(r.URL.Query().Encode(), "+", "%20")
-	canonical := strings.Join([]string{r.Method, path, query, lines.String(), strings.Join(names, ";"), hexSum(body)}, "\n")
+	canonical := strings.Join([]string{r.Method, path, query, lines.String(), strings.Join(names, ";"), hexSHA256(body)}, "\n")
 	scope := strings.Join([]string{stamp[:8], k.region, k.service, "aws4_request"}, "/")
-	text := strings.Join([]string{"AWS4-HMAC-SHA256", stamp, scope, hexSum([]byte(canonical))}, "\n")
+	text := strings.Join([]string{"AWS4-HMAC-SHA256", stamp, scope, hexSHA256([]byte(canonical))}, "\n")
 	signature := hex.EncodeToString(hmacSHA256(k.signingKey(stamp[:8]), text))
-	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential="+k.id+"/"+scope+
+	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential="+k.accessKeyID+"/"+scope+
 		", SignedHeaders="+strings.Join(names, ";")+", Signature="+signature)
 }
 
 // signingKey is the key of one day ("20150830") for one service in one region.
-func (k awsKey) signingKey(day string) []byte {
-	key := []byte("AWS4" + k.secret)
+func (k awsCredentials) signingKey(day string) []byte {
+	key := []byte("AWS4" + k.secretAccessKey)
 	for _, part := range []string{day, k.region, k.service, "aws4_request"} {
 		key = hmacSHA256(key, part)
 	}
@@ -58,7 +58,7 @@ func hmacSHA256(key []byte, text string) []byte {
 	return mac.Sum(nil)
 }
 
-func hexSum(data []byte) string {
+func hexSHA256(data []byte) string {
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:])
 }

@@ -15,12 +15,12 @@ import (
 	"time"
 )
 
-// maxArrived is how many messages an inbox keeps, besides the first, which says how to get
+// maxInboxMessages is how many messages an inbox keeps, besides the first, which says how to get
 // in where there is one that does.
-const maxArrived = 100
+const maxInboxMessages = 100
 
-// ErrNoMessage says that the inbox has no message with this id, or that this cannot be an id.
-var ErrNoMessage = errors.New("no such message")
+// ErrMessageNotFound says that the inbox has no message with this id, or that this cannot be an id.
+var ErrMessageNotFound = errors.New("no such message")
 
 // Inbox is a delivery that keeps every message in a folder instead of sending it, for local
 // mode: codes lie there for whoever may read the folder. Several processes may share one.
@@ -30,8 +30,8 @@ type Inbox struct {
 	Now  func() time.Time // nil: time.Now
 }
 
-// Arrived is a message in the inbox.
-type Arrived struct {
+// InboxMessage is a message in the inbox.
+type InboxMessage struct {
 	At time.Time // when it arrived, in UTC
 	Message
 	Raw string // email: what would have been sent (RFC 5322, CRLF line ends); sms: ""
@@ -43,23 +43,23 @@ func (i Inbox) Send(ctx context.Context, m Message) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("delivery: inbox: %w", err)
 	}
-	a := Arrived{At: time.Now().UTC(), Message: m}
+	a := InboxMessage{At: time.Now().UTC(), Message: m}
 	if i.Now != nil {
 		a.At = i.Now().UTC()
 	}
 	switch m.Channel {
 	case Email:
-		mail, err := compose(cmp.Or(i.From, "signin@localhost"), m, a.At)
+		mail, err := composeMail(cmp.Or(i.From, "signin@localhost"), m, a.At)
 		if err != nil {
 			return err
 		}
 		a.Raw = string(mail.raw)
 	case SMS:
 		if err := checkSMS(m); err != nil {
-			return fmt.Errorf("delivery: inbox: %w: %w", ErrRefused, err)
+			return fmt.Errorf("delivery: inbox: %w: %w", ErrRejected, err)
 		}
 	default:
-		return fmt.Errorf("delivery: inbox: %w: unknown channel", ErrRefused)
+		return fmt.Errorf("delivery: inbox: %w: unknown channel", ErrRejected)
 	}
 	if err := i.write(a); err != nil {
 		return fmt.Errorf("delivery: inbox: write: %w", err)
@@ -72,7 +72,7 @@ func (i Inbox) Send(ctx context.Context, m Message) error {
 
 func checkSMS(m Message) error {
 	switch {
-	case !validID(m.ID):
+	case !validMessageID(m.ID):
 		return errors.New("id: want letters, digits, - and _")
 	case !regexp.MustCompile(`^\+[1-9][0-9]{1,14}$`).MatchString(m.To):
 		return errors.New("to: not an E.164 number")
@@ -83,15 +83,15 @@ func checkSMS(m Message) error {
 }
 
 // List returns the newest 100 messages, the newest first. An inbox nothing was sent to is empty.
-func (i Inbox) List() ([]Arrived, error) {
-	files, err := i.files()
+func (i Inbox) List() ([]InboxMessage, error) {
+	files, err := i.listFiles()
 	if err != nil {
 		return nil, fmt.Errorf("delivery: list inbox: %w", err)
 	}
-	var all []Arrived
+	var all []InboxMessage
 	for _, f := range files {
 		a, err := i.Message(f.id)
-		if errors.Is(err, ErrNoMessage) {
+		if errors.Is(err, ErrMessageNotFound) {
 			continue // another process has just removed it
 		}
 		if err != nil {
@@ -99,27 +99,27 @@ func (i Inbox) List() ([]Arrived, error) {
 		}
 		all = append(all, a)
 	}
-	slices.SortFunc(all, func(a, b Arrived) int {
+	slices.SortFunc(all, func(a, b InboxMessage) int {
 		return cmp.Or(b.At.Compare(a.At), strings.Compare(a.ID, b.ID))
 	})
-	return kept(all), nil
+	return newestAndFirst(all), nil
 }
 
 // Message returns one message, or ErrNoMessage. The id may come from anybody.
-func (i Inbox) Message(id string) (Arrived, error) {
-	if !validID(id) { // no dot and no separator, so it cannot leave the folder
-		return Arrived{}, fmt.Errorf("delivery: read inbox: %w", ErrNoMessage)
+func (i Inbox) Message(id string) (InboxMessage, error) {
+	if !validMessageID(id) { // no dot and no separator, so it cannot leave the folder
+		return InboxMessage{}, fmt.Errorf("delivery: read inbox: %w", ErrMessageNotFound)
 	}
 	data, err := os.ReadFile(i.path(id))
 	if errors.Is(err, fs.ErrNotExist) {
-		return Arrived{}, fmt.Errorf("delivery: read inbox: %w", ErrNoMessage)
+		return InboxMessage{}, fmt.Errorf("delivery: read inbox: %w", ErrMessageNotFound)
 	}
 	if err != nil {
-		return Arrived{}, fmt.Errorf("delivery: read inbox: %w", err)
+		return InboxMessage{}, fmt.Errorf("delivery: read inbox: %w", err)
 	}
-	var a Arrived
+	var a InboxMessage
 	if err := json.Unmarshal(data, &a); err != nil {
-		return Arrived{}, fmt.Errorf("delivery: read inbox: message %s: %w", id, err)
+		return InboxMessage{}, fmt.Errorf("delivery: read inbox: message %s: %w", id, err)
 	}
 	return a, nil
 }
@@ -128,7 +128,7 @@ func (i Inbox) path(id string) string { return filepath.Join(i.Dir, id+".json") 
 
 // write goes through a temporary file, so a reader sees the whole message or none. It does not wait for
 // the disk: nobody needs these messages after a power cut.
-func (i Inbox) write(a Arrived) error {
+func (i Inbox) write(a InboxMessage) error {
 	if err := os.MkdirAll(i.Dir, 0o700); err != nil {
 		return err
 	}
@@ -152,14 +152,14 @@ func (i Inbox) write(a Arrived) error {
 	return os.Rename(f.Name(), i.path(a.ID))
 }
 
-// file is what the folder says about a message without opening it.
-type file struct {
-	id string
-	at time.Time
+// inboxFile is what the folder says about a message without opening it.
+type inboxFile struct {
+	id      string
+	modTime time.Time
 }
 
-// files returns the messages in the folder, the newest first.
-func (i Inbox) files() ([]file, error) {
+// listFiles returns the messages in the folder, the newest first.
+func (i Inbox) listFiles() ([]inboxFile, error) {
 	entries, err := os.ReadDir(i.Dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -167,10 +167,10 @@ func (i Inbox) files() ([]file, error) {
 	if err != nil {
 		return nil, err
 	}
-	var files []file
+	var files []inboxFile
 	for _, e := range entries {
 		id, ok := strings.CutSuffix(e.Name(), ".json")
-		if !ok || !validID(id) {
+		if !ok || !validMessageID(id) {
 			continue
 		}
 		info, err := e.Info()
@@ -180,28 +180,28 @@ func (i Inbox) files() ([]file, error) {
 		if err != nil {
 			return nil, err
 		}
-		files = append(files, file{id, info.ModTime()})
+		files = append(files, inboxFile{id, info.ModTime()})
 	}
-	slices.SortFunc(files, func(a, b file) int {
-		return cmp.Or(b.at.Compare(a.at), strings.Compare(a.id, b.id))
+	slices.SortFunc(files, func(a, b inboxFile) int {
+		return cmp.Or(b.modTime.Compare(a.modTime), strings.Compare(a.id, b.id))
 	})
 	return files, nil
 }
 
-// kept are the newest of a list that begins with them, and the first.
-func kept[T any](all []T) []T {
-	if len(all) <= maxArrived+1 {
+// newestAndFirst are the newest of a list that begins with them, and the first.
+func newestAndFirst[T any](all []T) []T {
+	if len(all) <= maxInboxMessages+1 {
 		return all
 	}
-	return append(slices.Clone(all[:maxArrived]), all[len(all)-1])
+	return append(slices.Clone(all[:maxInboxMessages]), all[len(all)-1])
 }
 
 func (i Inbox) prune() error {
-	files, err := i.files()
+	files, err := i.listFiles()
 	if err != nil {
 		return err
 	}
-	stay := kept(files)
+	stay := newestAndFirst(files)
 	for _, f := range files {
 		if slices.Contains(stay, f) {
 			continue

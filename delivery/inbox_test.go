@@ -13,39 +13,39 @@ import (
 	"time"
 )
 
-func codeSMS() Message {
+func inboxCodeSMS() Message {
 	return Message{ID: "SMS1", Channel: SMS, To: "+15550100", Text: "747723 is your code\n\n@example.com #747723"}
 }
 
 // The inbox shows a mail as it would have arrived, and a text as it was written.
-func TestInbox(t *testing.T) {
+func TestInboxStoresMessages(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "a", "inbox")
 	now := noon
 	in := Inbox{Dir: dir, From: "Example <signin@example.com>", Now: func() time.Time { return now }}
 	if all, err := in.List(); err != nil || len(all) != 0 {
 		t.Errorf("got %v, %v before the first message, want none", all, err)
 	}
-	if err := in.Send(t.Context(), codeMail()); err != nil {
+	if err := in.Send(t.Context(), testCodeMail()); err != nil {
 		t.Fatal(err)
 	}
 	now = now.Add(time.Minute)
-	if err := in.Send(t.Context(), codeSMS()); err != nil {
+	if err := in.Send(t.Context(), inboxCodeSMS()); err != nil {
 		t.Fatal(err)
 	}
 	all, err := in.List()
 	if err != nil || len(all) != 2 {
 		t.Fatalf("got %d messages, %v, want 2", len(all), err)
 	}
-	if want := (Arrived{At: now, Message: codeSMS()}); !reflect.DeepEqual(all[0], want) {
+	if want := (InboxMessage{At: now, Message: inboxCodeSMS()}); !reflect.DeepEqual(all[0], want) {
 		t.Errorf("got %+v first, want %+v", all[0], want)
 	}
-	if all[1].Message != codeMail() || !all[1].At.Equal(noon) {
-		t.Errorf("got %+v, want %+v", all[1].Message, codeMail())
+	if all[1].Message != testCodeMail() || !all[1].At.Equal(noon) {
+		t.Errorf("got %+v, want %+v", all[1].Message, testCodeMail())
 	}
-	if o := open(t, []byte(all[1].Raw)); o.subject != codeMail().Subject || o.text != crlf(codeMail().Text) {
+	if o := parseMail(t, []byte(all[1].Raw)); o.subject != testCodeMail().Subject || o.text != normalizeLineEndings(testCodeMail().Text) {
 		t.Errorf("got subject %q and text %q", o.subject, o.text)
 	}
-	one, err := in.Message(codeMail().ID)
+	one, err := in.Message(testCodeMail().ID)
 	if err != nil || !reflect.DeepEqual(one, all[1]) {
 		t.Errorf("got %+v, %v, want %+v", one, err, all[1])
 	}
@@ -58,16 +58,16 @@ func TestInbox(t *testing.T) {
 }
 
 // The mail in the inbox is byte for byte the mail on the wire, apart from the random boundary.
-func TestInboxLikeSMTP(t *testing.T) {
-	m := codeMail()
+func TestInboxMailEqualsSMTPMail(t *testing.T) {
+	m := testCodeMail()
 	m.HTML = ""
-	server := serve(t, nil, false)
-	s := sender(server, nil)
+	server := startMailServer(t, nil, false)
+	s := smtpFor(server, nil)
 	s.Security = "none"
 	if err := s.Send(t.Context(), m); err != nil {
 		t.Fatal(err)
 	}
-	sent := server.all()[0].raw
+	sent := server.acceptedMails()[0].raw
 	in := Inbox{Dir: t.TempDir(), From: s.From, Now: func() time.Time {
 		_, rest, _ := strings.Cut(sent, "\r\nDate: ")
 		date, _, _ := strings.Cut(rest, "\r\n")
@@ -93,10 +93,10 @@ func TestInboxLikeSMTP(t *testing.T) {
 }
 
 // A second attempt at the same message replaces the first.
-func TestInboxTwice(t *testing.T) {
+func TestInboxReplacesSameID(t *testing.T) {
 	in := Inbox{Dir: t.TempDir()}
 	for range 2 {
-		if err := in.Send(t.Context(), codeMail()); err != nil {
+		if err := in.Send(t.Context(), testCodeMail()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -110,11 +110,11 @@ func TestInboxTwice(t *testing.T) {
 }
 
 // The inbox keeps the newest hundred and the very first, and removes what is between.
-func TestInboxFull(t *testing.T) {
+func TestInboxPrunes(t *testing.T) {
 	now := noon
 	in := Inbox{Dir: t.TempDir(), Now: func() time.Time { now = now.Add(time.Millisecond); return now }}
 	for n := range 105 {
-		m := codeSMS()
+		m := inboxCodeSMS()
 		m.ID = fmt.Sprint("id", n)
 		if err := in.Send(t.Context(), m); err != nil {
 			t.Fatal(err)
@@ -130,7 +130,7 @@ func TestInboxFull(t *testing.T) {
 }
 
 // No id from a URL reaches a file outside, or a file of ours that is no message.
-func TestInboxTraversal(t *testing.T) {
+func TestInboxPathTraversal(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{"secret.json", "inbox/.new-1.json"} {
 		path := filepath.Join(dir, name)
@@ -146,15 +146,15 @@ func TestInboxTraversal(t *testing.T) {
 		"../secret", "..%2fsecret", `..\secret`, "./../secret", filepath.Join(dir, "secret"), ".new-1", "", ".", "..",
 		"secret\x00", "a/b", "secret.json", "nothing",
 	} {
-		if a, err := in.Message(id); !errors.Is(err, ErrNoMessage) {
+		if a, err := in.Message(id); !errors.Is(err, ErrMessageNotFound) {
 			t.Errorf("%q: got %v, %v, want ErrNoMessage", id, a, err)
 		}
 		if id == "nothing" {
 			continue
 		}
-		m := codeSMS()
+		m := inboxCodeSMS()
 		m.ID = id
-		if err := in.Send(t.Context(), m); !errors.Is(err, ErrRefused) {
+		if err := in.Send(t.Context(), m); !errors.Is(err, ErrRejected) {
 			t.Errorf("%q: got %v, want ErrRefused", id, err)
 		}
 	}
@@ -163,7 +163,7 @@ func TestInboxTraversal(t *testing.T) {
 	}
 }
 
-func TestInboxRefuses(t *testing.T) {
+func TestInboxRejectsInvalidMessages(t *testing.T) {
 	in := Inbox{Dir: t.TempDir()}
 	for name, change := range map[string]func(*Message){
 		"number":  func(m *Message) { m.To = "5550100" },
@@ -173,29 +173,29 @@ func TestInboxRefuses(t *testing.T) {
 		"channel": func(m *Message) { m.Channel = "fax" },
 		"as mail": func(m *Message) { m.Channel = Email },
 	} {
-		m := codeSMS()
+		m := inboxCodeSMS()
 		change(&m)
 		err := in.Send(t.Context(), m)
-		if !errors.Is(err, ErrRefused) {
+		if !errors.Is(err, ErrRejected) {
 			t.Errorf("%s: got %v, want ErrRefused", name, err)
 		}
-		noSecrets(t, err)
+		wantNoSecrets(t, err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if err := in.Send(ctx, codeSMS()); !errors.Is(err, context.Canceled) {
+	if err := in.Send(ctx, inboxCodeSMS()); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want context.Canceled", err)
 	}
 }
 
 // Sending, listing and pruning at once, as several instances on one folder do.
-func TestInboxAtOnce(t *testing.T) {
+func TestInboxConcurrentUse(t *testing.T) {
 	in := Inbox{Dir: t.TempDir()}
 	var wg sync.WaitGroup
 	for w := range 4 {
 		wg.Go(func() {
 			for n := range 50 {
-				m := codeSMS()
+				m := inboxCodeSMS()
 				m.ID = fmt.Sprintf("%d-%d", w, n)
 				if err := in.Send(context.Background(), m); err != nil {
 					t.Error(err)

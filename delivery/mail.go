@@ -13,76 +13,76 @@ import (
 )
 
 const (
-	maxAddress = 254 // bytes; RFC 5321 section 4.5.3.1.3, without the angle brackets
-	maxLocal   = 64  // bytes before the @; RFC 5321 section 4.5.3.1.1
-	maxSubject = 255 // characters; keeps every header line far below maxLine
-	maxName    = 128 // characters of a sender's name
-	maxID      = 100 // bytes; an ID is also a file name
-	maxLine    = 998 // bytes without CRLF; RFC 5322 section 2.1.1
+	maxAddressBytes    = 254 // bytes; RFC 5321 section 4.5.3.1.3, without the angle brackets
+	maxLocalPartBytes  = 64  // bytes before the @; RFC 5321 section 4.5.3.1.1
+	maxSubjectChars    = 255 // characters; keeps every header line far below maxLine
+	maxSenderNameChars = 128 // characters of a sender's name
+	maxMessageIDBytes  = 100 // bytes; an ID is also a file name
+	maxLineBytes       = 998 // bytes without CRLF; RFC 5322 section 2.1.1
 )
 
-// letter is a mail ready to travel: the envelope of RFC 5321 and the bytes of RFC 5322.
+// composedMail is a mail ready to travel: the envelope of RFC 5321 and the bytes of RFC 5322.
 // The bytes are ASCII with CRLF line ends, so no relay reads another end into them.
-type letter struct {
+type composedMail struct {
 	from, to string // bare addresses
 	raw      []byte
 }
 
-// compose draws up m as mail from the given sender at the given time. SMTP and Inbox both use it,
+// composeMail draws up m as mail from the given sender at the given time. SMTP and Inbox both use it,
 // so the inbox shows what would arrive. Every error wraps ErrRefused: the same message
 // would fail again. No error quotes the message.
-func compose(from string, m Message, date time.Time) (letter, error) {
+func composeMail(from string, m Message, date time.Time) (composedMail, error) {
 	sender, err := parseSender(from)
 	if err == nil {
 		err = checkMail(m)
 	}
 	if err != nil {
-		return letter{}, fmt.Errorf("delivery: compose mail: %w: %w", ErrRefused, err)
+		return composedMail{}, fmt.Errorf("delivery: compose mail: %w: %w", ErrRejected, err)
 	}
-	raw, err := render(sender, m, date)
+	raw, err := renderMail(sender, m, date)
 	if err != nil {
-		return letter{}, fmt.Errorf("delivery: compose mail: %w: %w", ErrRefused, err)
+		return composedMail{}, fmt.Errorf("delivery: compose mail: %w: %w", ErrRejected, err)
 	}
-	return letter{from: sender.Address, to: m.To, raw: raw}, nil
+	return composedMail{from: sender.Address, to: m.To, raw: raw}, nil
 }
 
-// render has the library write what was checked, and then looks at every byte of it, so that
+// renderMail has the library write what was checked, and then looks at every byte of it, so that
 // no mistake of the library ends a mail early (ATT-289, ATT-290).
-func render(sender *mail.Address, m Message, date time.Time) ([]byte, error) {
+func renderMail(sender *mail.Address, m Message, date time.Time) ([]byte, error) {
 	_, domain, _ := strings.Cut(sender.Address, "@")
 	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent(), gomail.WithEncoding(gomail.EncodingQP))
 	msg.FromMailAddress(sender)
 	msg.ToMailAddress(&mail.Address{Address: m.To})
-	msg.Subject(plainSubject(m.Subject))
+	msg.Subject(sanitizeSubject(m.Subject))
 	msg.SetDateWithValue(date)
 	msg.SetMessageIDWithValue(m.ID + "@" + domain)
 	msg.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834: no holiday notes, please
-	msg.SetBodyString(gomail.TypeTextPlain, crlf(m.Text))
+	msg.SetBodyString(gomail.TypeTextPlain, normalizeLineEndings(m.Text))
 	if m.HTML != "" {
-		msg.AddAlternativeString(gomail.TypeTextHTML, crlf(m.HTML))
+		msg.AddAlternativeString(gomail.TypeTextHTML, normalizeLineEndings(m.HTML))
 	}
 	var buf bytes.Buffer
 	if _, err := msg.WriteTo(&buf); err != nil {
 		return nil, fmt.Errorf("write: %w", err)
 	}
-	return buf.Bytes(), checkRaw(buf.Bytes())
+	return buf.Bytes(), checkMailBytes(buf.Bytes())
 }
 
 func checkMail(m Message) error {
 	switch {
 	case m.Channel != Email:
 		return errors.New("not a message for a mailbox")
-	case !validID(m.ID):
+	case !validMessageID(m.ID):
 		return errors.New("id: want letters, digits, - and _")
 	case m.Text == "":
 		return errors.New("text: empty")
-	case strings.TrimSpace(m.Subject) == "" || utf8.RuneCountInString(m.Subject) > maxSubject:
-		return fmt.Errorf("subject: want 1 to %d characters", maxSubject)
+	case strings.TrimSpace(m.Subject) == "" || utf8.RuneCountInString(m.Subject) > maxSubjectChars:
+		return fmt.Errorf("subject: want 1 to %d characters", maxSubjectChars)
 	}
-	if err := checkHeader(m.Subject); err != nil {
+	if err := checkHeaderValue(m.Subject); err != nil {
 		return fmt.Errorf("subject: %w", err)
 	}
-	if err := checkAddress(m.To); err != nil {
+	if err := checkEmailAddress(m.To); err != nil {
 		return fmt.Errorf("to: %w", err)
 	}
 	return nil
@@ -90,29 +90,29 @@ func checkMail(m Message) error {
 
 // parseSender reads "Example <signin@example.com>" or a bare address.
 func parseSender(from string) (*mail.Address, error) {
-	if err := checkHeader(from); err != nil {
+	if err := checkHeaderValue(from); err != nil {
 		return nil, fmt.Errorf("sender: %w", err)
 	}
 	a, err := mail.ParseAddress(from)
 	if err != nil {
 		return nil, errors.New(`sender: want "Example <signin@example.com>", a name with special characters in quotes`)
 	}
-	if err := checkAddress(a.Address); err != nil {
+	if err := checkEmailAddress(a.Address); err != nil {
 		return nil, fmt.Errorf("sender: %w", err)
 	}
-	if utf8.RuneCountInString(a.Name) > maxName {
-		return nil, fmt.Errorf("sender: name longer than %d characters", maxName)
+	if utf8.RuneCountInString(a.Name) > maxSenderNameChars {
+		return nil, fmt.Errorf("sender: name longer than %d characters", maxSenderNameChars)
 	}
 	// The parser has decoded encoded words, so the name is looked at once more.
-	if err := checkHeader(a.Name); err != nil {
+	if err := checkHeaderValue(a.Name); err != nil {
 		return nil, fmt.Errorf("sender: name: %w", err)
 	}
 	return a, nil
 }
 
-// checkHeader refuses what any mail program might take for the end of a line: C0, DEL, U+0085
+// checkHeaderValue refuses what any mail program might take for the end of a line: C0, DEL, U+0085
 // with the rest of C1, U+2028, U+2029.
-func checkHeader(s string) error {
+func checkHeaderValue(s string) error {
 	if !utf8.ValidString(s) {
 		return errors.New("not UTF-8")
 	}
@@ -124,12 +124,12 @@ func checkHeader(s string) error {
 	return nil
 }
 
-// checkAddress accepts one plain address: an ASCII dot-atom, @, and a host name. Quoted local
+// checkEmailAddress accepts one plain address: an ASCII dot-atom, @, and a host name. Quoted local
 // parts, address literals, comments and lists, all of them legal mail, are where commands get
 // smuggled; nobody signs in with them. International domains come in their xn-- form, as browsers send them.
-func checkAddress(a string) error {
+func checkEmailAddress(a string) error {
 	local, domain, ok := strings.Cut(a, "@")
-	if !ok || len(a) > maxAddress || len(local) > maxLocal {
+	if !ok || len(a) > maxAddressBytes || len(local) > maxLocalPartBytes {
 		return errors.New("not a plain address")
 	}
 	for atom := range strings.SplitSeq(local, ".") {
@@ -137,7 +137,7 @@ func checkAddress(a string) error {
 			return errors.New("not a plain address")
 		}
 	}
-	if !validHost(domain) {
+	if !validHostname(domain) {
 		return errors.New("not a plain address")
 	}
 	return nil
@@ -148,8 +148,8 @@ func notAtext(r rune) bool {
 	return !isAlnum(r) && !strings.ContainsRune("!#$%&'*+-/=?^_`{|}~", r)
 }
 
-// validHost accepts a host name of RFC 1123 section 2.1, with or without dots.
-func validHost(h string) bool {
+// validHostname accepts a host name of RFC 1123 section 2.1, with or without dots.
+func validHostname(h string) bool {
 	for label := range strings.SplitSeq(h, ".") {
 		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
 			return false
@@ -161,9 +161,9 @@ func validHost(h string) bool {
 	return true
 }
 
-// validID accepts what is safe as a file name, in a URL and in a Message-ID.
-func validID(id string) bool {
-	return id != "" && len(id) <= maxID &&
+// validMessageID accepts what is safe as a file name, in a URL and in a Message-ID.
+func validMessageID(id string) bool {
+	return id != "" && len(id) <= maxMessageIDBytes &&
 		!strings.ContainsFunc(id, func(r rune) bool { return !isAlnum(r) && r != '-' && r != '_' })
 }
 
@@ -171,24 +171,24 @@ func isAlnum(r rune) bool {
 	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
 }
 
-// plainSubject makes runs of spaces one, since folding could leave a line of spaces only, which
+// sanitizeSubject makes runs of spaces one, since folding could leave a line of spaces only, which
 // some programs take for the end of the headers. It also breaks "=?", which would otherwise be
 // read as an encoded word and show other text than was written.
-func plainSubject(s string) string {
+func sanitizeSubject(s string) string {
 	return strings.ReplaceAll(strings.Join(strings.Fields(s), " "), "=?", "= ?")
 }
 
-// crlf ends every line with CRLF, whatever ended it before, and mends broken UTF-8.
-func crlf(s string) string {
+// normalizeLineEndings ends every line with CRLF, whatever ended it before, and mends broken UTF-8.
+func normalizeLineEndings(s string) string {
 	s = strings.ReplaceAll(strings.ReplaceAll(s, "\r\n", "\n"), "\r", "\n")
 	return strings.ToValidUTF8(strings.ReplaceAll(s, "\n", "\r\n"), "\uFFFD")
 }
 
-// checkRaw looks for what a relay could read in two ways: bare CR, bare LF, bytes that are not
+// checkMailBytes looks for what a relay could read in two ways: bare CR, bare LF, bytes that are not
 // ASCII, NUL, overlong lines.
-func checkRaw(raw []byte) error {
+func checkMailBytes(raw []byte) error {
 	for line := range bytes.SplitSeq(raw, []byte("\r\n")) {
-		if len(line) > maxLine {
+		if len(line) > maxLineBytes {
 			return errors.New("line too long")
 		}
 		for _, b := range line {

@@ -16,20 +16,20 @@ import (
 
 var noon = time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
 
-// opened is a mail as a mail program reads it.
-type opened struct {
+// parsedMail is a mail as a mail program reads it.
+type parsedMail struct {
 	header     mail.Header
 	subject    string
 	text, html string
 }
 
-func open(t *testing.T, raw []byte) opened {
+func parseMail(t *testing.T, raw []byte) parsedMail {
 	t.Helper()
 	m, err := mail.ReadMessage(bytes.NewReader(raw))
 	if err != nil {
 		t.Fatalf("read mail: %v\n%s", err, raw)
 	}
-	o := opened{header: m.Header}
+	o := parsedMail{header: m.Header}
 	if o.subject, err = new(mime.WordDecoder).DecodeHeader(m.Header.Get("Subject")); err != nil {
 		t.Fatal(err)
 	}
@@ -74,8 +74,8 @@ func readAll(t *testing.T, r io.Reader) string {
 	return string(b)
 }
 
-// wantHeaders is every header of a mail; another one is an injection.
-func wantHeaders(html bool) []string {
+// allowedHeaders is every header of a mail; another one is an injection.
+func allowedHeaders(html bool) []string {
 	want := []string{"Auto-Submitted", "Content-Type", "Date", "From", "Message-Id", "Mime-Version", "Subject", "To"}
 	if !html {
 		want = append(want, "Content-Transfer-Encoding")
@@ -84,7 +84,7 @@ func wantHeaders(html bool) []string {
 	return want
 }
 
-func headers(t *testing.T, h mail.Header) []string {
+func headerNames(t *testing.T, h mail.Header) []string {
 	t.Helper()
 	var names []string
 	for name, values := range h {
@@ -97,21 +97,21 @@ func headers(t *testing.T, h mail.Header) []string {
 	return names
 }
 
-func TestCompose(t *testing.T) {
-	m := codeMail()
+func TestComposeMail(t *testing.T) {
+	m := testCodeMail()
 	m.Subject = "747723 ist Ihr Code für Grüße & Söhne – 検証コード, und noch einiges mehr, damit die Zeile gefaltet wird"
 	m.Text = "747723\n\nGrüße\n.\nEnde\n"
-	l, err := compose("Grüße, GmbH <a@b>", m, noon)
+	l, err := composeMail("Grüße, GmbH <a@b>", m, noon)
 	if err == nil {
 		t.Error("a comma in a bare name was accepted")
 	}
-	l, err = compose(`"Grüße, GmbH" <signin@example.com>`, m, noon)
+	l, err = composeMail(`"Grüße, GmbH" <signin@example.com>`, m, noon)
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := open(t, l.raw)
-	if got := headers(t, o.header); !slices.Equal(got, wantHeaders(true)) {
-		t.Errorf("got headers %v, want %v", got, wantHeaders(true))
+	o := parseMail(t, l.raw)
+	if got := headerNames(t, o.header); !slices.Equal(got, allowedHeaders(true)) {
+		t.Errorf("got headers %v, want %v", got, allowedHeaders(true))
 	}
 	from, err := mail.ParseAddress(o.header.Get("From"))
 	if err != nil || from.Name != "Grüße, GmbH" || from.Address != "signin@example.com" {
@@ -134,31 +134,31 @@ func TestCompose(t *testing.T) {
 }
 
 // Without HTML the mail is its text and nothing else.
-func TestComposeText(t *testing.T) {
-	m := codeMail()
+func TestComposeMailTextOnly(t *testing.T) {
+	m := testCodeMail()
 	m.HTML = ""
-	l, err := compose("signin@example.com", m, noon)
+	l, err := composeMail("signin@example.com", m, noon)
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := open(t, l.raw)
-	if got := headers(t, o.header); !slices.Equal(got, wantHeaders(false)) {
-		t.Errorf("got headers %v, want %v", got, wantHeaders(false))
+	o := parseMail(t, l.raw)
+	if got := headerNames(t, o.header); !slices.Equal(got, allowedHeaders(false)) {
+		t.Errorf("got headers %v, want %v", got, allowedHeaders(false))
 	}
-	if want := crlf(m.Text); o.text != want {
+	if want := normalizeLineEndings(m.Text); o.text != want {
 		t.Errorf("got %q, want %q", o.text, want)
 	}
 }
 
 // A second attempt is the same mail to everyone who counts by Message-ID.
-func TestMessageIDTwice(t *testing.T) {
+func TestRetryKeepsMessageID(t *testing.T) {
 	var ids []string
 	for _, date := range []time.Time{noon, noon.Add(time.Hour)} {
-		l, err := compose("Example <signin@example.com>", codeMail(), date)
+		l, err := composeMail("Example <signin@example.com>", testCodeMail(), date)
 		if err != nil {
 			t.Fatal(err)
 		}
-		ids = append(ids, open(t, l.raw).header.Get("Message-Id"))
+		ids = append(ids, parseMail(t, l.raw).header.Get("Message-Id"))
 	}
 	if ids[0] != ids[1] || ids[0] == "" {
 		t.Errorf("got %v, want the same twice", ids)
@@ -166,17 +166,17 @@ func TestMessageIDTwice(t *testing.T) {
 }
 
 // No value of a header or the envelope starts another line or another recipient (ATT-289).
-func TestInjection(t *testing.T) {
+func TestHeaderInjection(t *testing.T) {
 	var tried int
 	try := func(what string, change func(m *Message)) {
 		tried++
-		m := codeMail()
+		m := testCodeMail()
 		change(&m)
-		_, err := compose("Example <signin@example.com>", m, noon)
-		if !errors.Is(err, ErrRefused) {
+		_, err := composeMail("Example <signin@example.com>", m, noon)
+		if !errors.Is(err, ErrRejected) {
 			t.Errorf("%s: got %v, want ErrRefused", what, err)
 		}
-		noSecrets(t, err)
+		wantNoSecrets(t, err)
 	}
 	var evil []string
 	for r := rune(0); r < 0x20; r++ {
@@ -188,7 +188,7 @@ func TestInjection(t *testing.T) {
 		try("address", func(m *Message) { m.To = "ann@example.org" + e })
 		try("address", func(m *Message) { m.To = "an" + e + "n@example.org" })
 		try("id", func(m *Message) { m.ID = "a" + e + "b" })
-		if _, err := compose("Exam"+e+"ple <signin@example.com>", codeMail(), noon); !errors.Is(err, ErrRefused) {
+		if _, err := composeMail("Exam"+e+"ple <signin@example.com>", testCodeMail(), noon); !errors.Is(err, ErrRejected) {
 			t.Errorf("sender with %q: got %v, want ErrRefused", e, err)
 		}
 	}
@@ -214,32 +214,32 @@ func TestInjection(t *testing.T) {
 	}
 }
 
-func TestAddresses(t *testing.T) {
+func TestCheckEmailAddress(t *testing.T) {
 	for _, a := range []string{
 		"a@b", "ann@example.org", "ann+tag@example.org", "o'neil@example.org", "a.b.c@x.y.example", "ann@xn--exmple-cua.org",
 		"{a}!#$%&*-/=?^_`|~@example.org", "1@2.example",
 	} {
-		if err := checkAddress(a); err != nil {
+		if err := checkEmailAddress(a); err != nil {
 			t.Errorf("%s: got %v, want nil", a, err)
 		}
 	}
 }
 
 // No text ends the mail early or starts a second one (ATT-290), on a real server.
-func TestSmuggling(t *testing.T) {
+func TestSMTPSmuggling(t *testing.T) {
 	second := "MAIL FROM:<signin@example.com>\r\nRCPT TO:<eve@example.net>\r\nDATA\r\nSubject: evil\r\n\r\nevil\r\n.\r\n"
-	server := serve(t, nil, false)
-	s := sender(server, nil)
+	server := startMailServer(t, nil, false)
+	s := smtpFor(server, nil)
 	s.Security = "none"
 	ends := []string{"\r\n.\r\n", "\n.\n", "\n.\r\n", "\r.\r", "\r\n.\n", "\r\n.\r", "\r\n\x00.\r\n", "\n.\r", ".\r\n"}
 	for n, end := range ends {
-		m := codeMail()
+		m := testCodeMail()
 		m.Text = "hello" + end + second + "\r\nthe end"
 		m.HTML = "<p>hello" + end + second + "</p>"
 		if err := s.Send(t.Context(), m); err != nil {
 			t.Fatalf("%q: %v", end, err)
 		}
-		mails := server.all()
+		mails := server.acceptedMails()
 		if len(mails) != n+1 {
 			t.Fatalf("%q: got %d mails, want %d", end, len(mails), n+1)
 		}
@@ -247,8 +247,8 @@ func TestSmuggling(t *testing.T) {
 		if !slices.Equal(got.to, []string{"ann@example.org"}) {
 			t.Errorf("%q: got recipients %v, want ann@example.org alone", end, got.to)
 		}
-		if o := open(t, []byte(got.raw)); o.text != crlf(m.Text) || o.html != crlf(m.HTML) {
-			t.Errorf("%q: got text %q, want %q", end, o.text, crlf(m.Text))
+		if o := parseMail(t, []byte(got.raw)); o.text != normalizeLineEndings(m.Text) || o.html != normalizeLineEndings(m.HTML) {
+			t.Errorf("%q: got text %q, want %q", end, o.text, normalizeLineEndings(m.Text))
 		}
 	}
 	if server.sessions != len(ends) {
@@ -257,16 +257,16 @@ func TestSmuggling(t *testing.T) {
 }
 
 // What cannot be read in two ways is all that checkRaw lets through.
-func TestCheckRaw(t *testing.T) {
+func TestCheckMailBytes(t *testing.T) {
 	for _, bad := range []string{"a\nb", "a\rb", "a\r\r\nb", "a\x00b", "a\x7fb", "ü", strings.Repeat("a", 999)} {
-		if checkRaw([]byte(bad)) == nil {
+		if checkMailBytes([]byte(bad)) == nil {
 			t.Errorf("%.20q was let through", bad)
 		}
 	}
 }
 
 // FUZ-006: whatever is written, it is one mail with a fixed set of headers that reads back as it was written.
-func FuzzCompose(f *testing.F) {
+func FuzzComposeMail(f *testing.F) {
 	f.Add("747723 is your code", "747723\n", "<p>747723</p>", "ann@example.org", "Example")
 	f.Add("=?utf-8?q?=0D=0ABcc:_eve?=", ".\r\n.\n.\r", "\r\n.\r\n", "ann@example.org", `a"b\c`)
 	f.Add("a\r\nBcc: eve@example.net", "\r\n--boundary--\r\n", "", "a@b,c@d", "=?utf-8?q?=0A?=")
@@ -275,29 +275,29 @@ func FuzzCompose(f *testing.F) {
 	f.Fuzz(func(t *testing.T, subject, text, html, to, name string) {
 		m := Message{ID: "ID1", Channel: Email, To: to, Subject: subject, Text: text, HTML: html}
 		from := (&mail.Address{Name: name, Address: "signin@example.com"}).String()
-		l, err := compose(from, m, noon)
+		l, err := composeMail(from, m, noon)
 		if err != nil {
-			if !errors.Is(err, ErrRefused) {
+			if !errors.Is(err, ErrRejected) {
 				t.Errorf("got %v, want ErrRefused", err)
 			}
 			return
 		}
-		if err := checkRaw(l.raw); err != nil {
+		if err := checkMailBytes(l.raw); err != nil {
 			t.Errorf("got %v, want nil", err)
 		}
-		o := open(t, l.raw)
-		if got := headers(t, o.header); !slices.Equal(got, wantHeaders(html != "")) {
-			t.Errorf("got headers %v, want %v", got, wantHeaders(html != ""))
+		o := parseMail(t, l.raw)
+		if got := headerNames(t, o.header); !slices.Equal(got, allowedHeaders(html != "")) {
+			t.Errorf("got headers %v, want %v", got, allowedHeaders(html != ""))
 		}
-		if o.subject != plainSubject(subject) {
-			t.Errorf("got subject %q, want %q", o.subject, plainSubject(subject))
+		if o.subject != sanitizeSubject(subject) {
+			t.Errorf("got subject %q, want %q", o.subject, sanitizeSubject(subject))
 		}
 		list, err := o.header.AddressList("To")
 		if err != nil || len(list) != 1 || list[0].Address != to || l.to != to {
 			t.Errorf("got recipients %v, %v, want %s", list, err, to)
 		}
-		if o.text != crlf(text) || o.html != crlf(html) {
-			t.Errorf("got %q and %q, want %q and %q", o.text, o.html, crlf(text), crlf(html))
+		if o.text != normalizeLineEndings(text) || o.html != normalizeLineEndings(html) {
+			t.Errorf("got %q and %q, want %q and %q", o.text, o.html, normalizeLineEndings(text), normalizeLineEndings(html))
 		}
 	})
 }

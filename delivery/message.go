@@ -26,13 +26,13 @@ type Message struct {
 	HTML    string // email only; "" sends plain text alone
 }
 
-// Send hands m over and returns nil once the other side has accepted it.
-type Send func(ctx context.Context, m Message) error
+// SendFunc hands m over and returns nil once the other side has accepted it.
+type SendFunc func(ctx context.Context, m Message) error
 
 var (
-	// ErrRefused says that the other side refused this message for good, or that it is
+	// ErrRejected says that the other side refused this message for good, or that it is
 	// no message anybody could send: trying again is useless. It was not delivered.
-	ErrRefused = errors.New("delivery refused")
+	ErrRejected = errors.New("delivery refused")
 	// ErrUncertain says that the connection broke after the message was handed over
 	// and before the answer: it may or may not arrive.
 	ErrUncertain = errors.New("delivery uncertain")

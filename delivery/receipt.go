@@ -18,19 +18,19 @@ import (
 
 // What a receipt may say.
 const (
-	Sent      = "sent"      // on its way: the network has it
-	Delivered = "delivered" // the phone has it
-	Failed    = "failed"    // the phone will not get it
+	StateSent      = "sent"      // on its way: the network has it
+	StateDelivered = "delivered" // the phone has it
+	StateFailed    = "failed"    // the phone will not get it
 )
 
-// ErrReceipt says that a request is no receipt of this gateway about a message of ours:
+// ErrInvalidReceipt says that a request is no receipt of this gateway about a message of ours:
 // forged, too old, or not in its form. Nothing may be concluded from it.
-var ErrReceipt = errors.New("not a delivery receipt")
+var ErrInvalidReceipt = errors.New("not a delivery receipt")
 
 const (
-	maxReceipt    = 64 << 10           // bytes
-	maxReceiptAge = 3 * 24 * time.Hour // from sending; networks try for two days at most
-	receiptSkew   = 5 * time.Minute    // between the clocks of our instances
+	maxReceiptBytes  = 64 << 10           // bytes
+	maxReceiptAge    = 3 * 24 * time.Hour // from sending; networks try for two days at most
+	receiptClockSkew = 5 * time.Minute    // between the clocks of our instances
 )
 
 // Receipt is what a gateway says later about a message it took. It is for the page that waits
@@ -42,15 +42,15 @@ type Receipt struct {
 	At    time.Time // when we heard of it
 }
 
-// callback is the address for the receipts of one message: ours, then /gateway/id/mac. The mac
+// receiptURL is the address for the receipts of one message: ours, then /gateway/id/mac. The mac
 // holds the time and, over gateway, id and time, a keyed hash that only we can make. "" if no
 // receipts are wanted.
-func (g Gateway) callback(id string) string {
-	if g.Callback == "" {
+func (g Gateway) receiptURL(id string) string {
+	if g.CallbackURL == "" {
 		return ""
 	}
 	stamp := strconv.FormatInt(g.now().Unix(), 36)
-	return strings.TrimSuffix(g.Callback, "/") + "/" + g.Name + "/" + id + "/" + stamp + "." + g.receiptMAC(id, stamp)
+	return strings.TrimSuffix(g.CallbackURL, "/") + "/" + g.Name + "/" + id + "/" + stamp + "." + g.receiptMAC(id, stamp)
 }
 
 func (g Gateway) receiptMAC(id, stamp string) string {
@@ -63,43 +63,43 @@ func (g Gateway) receiptMAC(id, stamp string) string {
 // gateway that signs must have signed it. Its body is read up to 64 KiB. Errors wrap
 // ErrReceipt and quote nothing of the request.
 func (g Gateway) Receipt(r *http.Request) (Receipt, error) {
-	id, ours, err := g.receiptID(r.URL.Path)
+	id, ours, err := g.parseReceiptPath(r.URL.Path)
 	if err != nil {
-		return Receipt{}, fmt.Errorf("delivery: sms gateway %s: %w: %w", g.Name, ErrReceipt, err)
+		return Receipt{}, fmt.Errorf("delivery: sms gateway %s: %w: %w", g.Name, ErrInvalidReceipt, err)
 	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, maxReceipt+1))
-	if err != nil || len(body) > maxReceipt {
-		return Receipt{}, fmt.Errorf("delivery: sms gateway %s: %w: too much, or broken off", g.Name, ErrReceipt)
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxReceiptBytes+1))
+	if err != nil || len(body) > maxReceiptBytes {
+		return Receipt{}, fmt.Errorf("delivery: sms gateway %s: %w: too much, or broken off", g.Name, ErrInvalidReceipt)
 	}
-	state, err := g.receiptState(r, ours, body)
+	state, err := g.parseReceiptState(r, ours, body)
 	if err != nil {
-		return Receipt{}, fmt.Errorf("delivery: sms gateway %s: %w: %w", g.Name, ErrReceipt, err)
+		return Receipt{}, fmt.Errorf("delivery: sms gateway %s: %w: %w", g.Name, ErrInvalidReceipt, err)
 	}
 	return Receipt{ID: id, State: state, At: g.now()}, nil
 }
 
-// receiptID checks a path and returns the message's id and the whole address as we made it.
-func (g Gateway) receiptID(path string) (id, ours string, err error) {
+// parseReceiptPath checks a path and returns the message's id and the whole address as we made it.
+func (g Gateway) parseReceiptPath(path string) (id, receiptURL string, err error) {
 	parts := strings.Split(path, "/")
-	if len(parts) < 4 || g.Callback == "" || len(g.CallbackKey) < 16 {
+	if len(parts) < 4 || g.CallbackURL == "" || len(g.CallbackKey) < 16 {
 		return "", "", errors.New("address")
 	}
 	name, id, last := parts[len(parts)-3], parts[len(parts)-2], parts[len(parts)-1]
 	stamp, mac, _ := strings.Cut(last, ".")
-	if name != g.Name || !validID(id) || !hmac.Equal([]byte(mac), []byte(g.receiptMAC(id, stamp))) {
+	if name != g.Name || !validMessageID(id) || !hmac.Equal([]byte(mac), []byte(g.receiptMAC(id, stamp))) {
 		return "", "", errors.New("address")
 	}
 	seconds, err := strconv.ParseInt(stamp, 36, 64)
 	if err != nil {
 		return "", "", errors.New("time")
 	}
-	if age := g.now().Sub(time.Unix(seconds, 0)); age > maxReceiptAge || age < -receiptSkew {
+	if age := g.now().Sub(time.Unix(seconds, 0)); age > maxReceiptAge || age < -receiptClockSkew {
 		return "", "", errors.New("time")
 	}
-	return id, strings.TrimSuffix(g.Callback, "/") + "/" + name + "/" + id + "/" + last, nil
+	return id, strings.TrimSuffix(g.CallbackURL, "/") + "/" + name + "/" + id + "/" + last, nil
 }
 
-func (g Gateway) receiptState(r *http.Request, ours string, body []byte) (string, error) {
+func (g Gateway) parseReceiptState(r *http.Request, receiptURL string, body []byte) (string, error) {
 	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	value, found := "", false
 	var posted url.Values
@@ -113,7 +113,7 @@ func (g Gateway) receiptState(r *http.Request, ours string, body []byte) (string
 		}
 		value, found = posted.Get(g.StateField), posted.Has(g.StateField)
 	}
-	if g.TwilioSigned && (posted == nil || !hmac.Equal([]byte(r.Header.Get("X-Twilio-Signature")), []byte(twilioSignature(g.Secret, ours, posted)))) {
+	if g.TwilioSigned && (posted == nil || !hmac.Equal([]byte(r.Header.Get("X-Twilio-Signature")), []byte(twilioSignature(g.Secret, receiptURL, posted)))) {
 		return "", errors.New("signature")
 	}
 	if !found && !g.TwilioSigned { // Twilio signs what it posts, and nothing else counts
@@ -126,10 +126,10 @@ func (g Gateway) receiptState(r *http.Request, ours string, body []byte) (string
 	if !found {
 		return "", errors.New("no state")
 	}
-	if state, known := g.States[value]; known {
+	if state, known := g.StateMap[value]; known {
 		return state, nil
 	}
-	return Sent, nil
+	return StateSent, nil
 }
 
 // twilioSignature is what Twilio sends in X-Twilio-Signature: HMAC-SHA1, by the account's

@@ -13,16 +13,16 @@ import (
 
 var sentAt = time.Unix(1_800_000_000, 0)
 
-// receiving is a gateway that wants receipts, with a clock.
-func receiving(name string) (Gateway, *time.Time) {
-	g, now := presets()[name], sentAt
-	g.Callback, g.CallbackKey = "https://login.example.com/sms/receipt", []byte("a key of at least 16 bytes")
+// receiptGateway is a gateway that wants receipts, with a clock.
+func receiptGateway(name string) (Gateway, *time.Time) {
+	g, now := presetGateways()[name], sentAt
+	g.CallbackURL, g.CallbackKey = "https://login.example.com/sms/receipt", []byte("a key of at least 16 bytes")
 	g.Now = func() time.Time { return now }
 	return g, &now
 }
 
-// calledBack is the request a gateway makes; fields go where it puts them.
-func calledBack(g Gateway, address string, fields url.Values) *http.Request {
+// newReceiptRequest is the request a gateway makes; fields go where it puts them.
+func newReceiptRequest(g Gateway, address string, fields url.Values) *http.Request {
 	switch g.Name {
 	case "kannel":
 		return httptest.NewRequest("GET", address+"?"+fields.Encode(), nil)
@@ -35,101 +35,101 @@ func calledBack(g Gateway, address string, fields url.Values) *http.Request {
 }
 
 // What each gateway says becomes one of three states.
-func TestReceipt(t *testing.T) {
+func TestReceiptStates(t *testing.T) {
 	for _, c := range []struct{ gateway, value, want string }{
-		{"twilio", "queued", Sent}, {"twilio", "sent", Sent}, {"twilio", "delivered", Delivered}, {"twilio", "undelivered", Failed}, {"twilio", "failed", Failed},
-		{"vonage", "accepted", Sent}, {"vonage", "delivered", Delivered}, {"vonage", "expired", Failed}, {"vonage", "rejected", Failed},
-		{"kannel", "8", Sent}, {"kannel", "4", Sent}, {"kannel", "1", Delivered}, {"kannel", "2", Failed}, {"kannel", "16", Failed},
+		{"twilio", "queued", StateSent}, {"twilio", "sent", StateSent}, {"twilio", "delivered", StateDelivered}, {"twilio", "undelivered", StateFailed}, {"twilio", "failed", StateFailed},
+		{"vonage", "accepted", StateSent}, {"vonage", "delivered", StateDelivered}, {"vonage", "expired", StateFailed}, {"vonage", "rejected", StateFailed},
+		{"kannel", "8", StateSent}, {"kannel", "4", StateSent}, {"kannel", "1", StateDelivered}, {"kannel", "2", StateFailed}, {"kannel", "16", StateFailed},
 	} {
-		g, now := receiving(c.gateway)
-		id := codeText().ID
-		address := g.callback(id)
+		g, now := receiptGateway(c.gateway)
+		id := gatewayCodeSMS().ID
+		address := g.receiptURL(id)
 		*now = sentAt.Add(time.Minute)
-		got, err := g.Receipt(calledBack(g, address, url.Values{g.StateField: {c.value}, "msisdn": {"491712345678"}}))
+		got, err := g.Receipt(newReceiptRequest(g, address, url.Values{g.StateField: {c.value}, "msisdn": {"491712345678"}}))
 		if err != nil || got != (Receipt{id, c.want, *now}) {
 			t.Errorf("%s %s: got %+v, %v, want %s", c.gateway, c.value, got, err, c.want)
 		}
 	}
-	g, _ := receiving("vonage")
+	g, _ := receiptGateway("vonage")
 	for _, r := range []*http.Request{
-		httptest.NewRequest("GET", g.callback("a")+"?status=delivered", nil),
-		httptest.NewRequest("POST", g.callback("a"), strings.NewReader(`{"status":"delivered"}`)),
+		httptest.NewRequest("GET", g.receiptURL("a")+"?status=delivered", nil),
+		httptest.NewRequest("POST", g.receiptURL("a"), strings.NewReader(`{"status":"delivered"}`)),
 	} {
 		if r.Method == "POST" {
 			r.Header.Set("Content-Type", "application/json; charset=utf-8")
 		}
-		if got, err := g.Receipt(r); err != nil || got.State != Delivered {
+		if got, err := g.Receipt(r); err != nil || got.State != StateDelivered {
 			t.Errorf("vonage %s: got %+v, %v", r.Method, got, err)
 		}
 	}
 }
 
 // Nobody but who got the address from us can say anything, and not for long (ATT-176).
-func TestReceiptForged(t *testing.T) {
+func TestReceiptRejectsForgedURL(t *testing.T) {
 	for _, name := range []string{"twilio", "vonage", "kannel"} {
-		g, now := receiving(name)
-		good := g.callback("ABC")
+		g, now := receiptGateway(name)
+		good := g.receiptURL("ABC")
 		fields := url.Values{g.StateField: {"delivered"}}
 		refuse := func(what string, r *http.Request) {
 			t.Helper()
-			if got, err := g.Receipt(r); !errors.Is(err, ErrReceipt) || got != (Receipt{}) {
+			if got, err := g.Receipt(r); !errors.Is(err, ErrInvalidReceipt) || got != (Receipt{}) {
 				t.Errorf("%s, %s: got %+v, %v", name, what, got, err)
 			}
 		}
-		other, _ := receiving(name)
+		other, _ := receiptGateway(name)
 		other.CallbackKey = []byte("another key of 16 bytes")
-		refuse("other key", calledBack(g, other.callback("ABC"), fields))
-		other, _ = receiving(name)
+		refuse("other key", newReceiptRequest(g, other.receiptURL("ABC"), fields))
+		other, _ = receiptGateway(name)
 		other.Name = "other"
-		refuse("other gateway", calledBack(g, other.callback("ABC"), fields))
-		refuse("other gateway's name", calledBack(g, strings.Replace(other.callback("ABC"), "/other/", "/"+name+"/", 1), fields))
-		refuse("addressed to another gateway", calledBack(g, strings.Replace(good, "/"+name+"/", "/other/", 1), fields))
-		refuse("other message", calledBack(g, strings.Replace(good, "/ABC/", "/ABD/", 1), fields))
-		refuse("other time", calledBack(g, strings.Replace(good, "/ABC/", "/ABC/1", 1), fields))
-		refuse("no mac", calledBack(g, good[:strings.LastIndex(good, ".")], fields))
-		refuse("short mac", calledBack(g, good[:len(good)-1], fields))
-		refuse("more path", calledBack(g, good+"/", fields))
-		refuse("no path", calledBack(g, "https://login.example.com/", fields))
-		refuse("no state", calledBack(g, good, url.Values{"x": {"y"}}))
-		refuse("too much", calledBack(g, good, url.Values{"x": {strings.Repeat("y", maxReceipt)}}))
+		refuse("other gateway", newReceiptRequest(g, other.receiptURL("ABC"), fields))
+		refuse("other gateway's name", newReceiptRequest(g, strings.Replace(other.receiptURL("ABC"), "/other/", "/"+name+"/", 1), fields))
+		refuse("addressed to another gateway", newReceiptRequest(g, strings.Replace(good, "/"+name+"/", "/other/", 1), fields))
+		refuse("other message", newReceiptRequest(g, strings.Replace(good, "/ABC/", "/ABD/", 1), fields))
+		refuse("other time", newReceiptRequest(g, strings.Replace(good, "/ABC/", "/ABC/1", 1), fields))
+		refuse("no mac", newReceiptRequest(g, good[:strings.LastIndex(good, ".")], fields))
+		refuse("short mac", newReceiptRequest(g, good[:len(good)-1], fields))
+		refuse("more path", newReceiptRequest(g, good+"/", fields))
+		refuse("no path", newReceiptRequest(g, "https://login.example.com/", fields))
+		refuse("no state", newReceiptRequest(g, good, url.Values{"x": {"y"}}))
+		refuse("too much", newReceiptRequest(g, good, url.Values{"x": {strings.Repeat("y", maxReceiptBytes)}}))
 		*now = sentAt.Add(maxReceiptAge + time.Second)
-		refuse("too old", calledBack(g, good, fields))
-		*now = sentAt.Add(-receiptSkew - time.Second)
-		refuse("too early", calledBack(g, good, fields))
+		refuse("too old", newReceiptRequest(g, good, fields))
+		*now = sentAt.Add(-receiptClockSkew - time.Second)
+		refuse("too early", newReceiptRequest(g, good, fields))
 		*now = sentAt.Add(maxReceiptAge)
-		if _, err := g.Receipt(calledBack(g, good, fields)); err != nil {
+		if _, err := g.Receipt(newReceiptRequest(g, good, fields)); err != nil {
 			t.Errorf("%s: after three days: %v", name, err)
 		}
-		g.Callback = ""
-		refuse("not wanted", calledBack(g, good, fields))
+		g.CallbackURL = ""
+		refuse("not wanted", newReceiptRequest(g, good, fields))
 	}
 }
 
 // Twilio signs too, and then the address alone is not enough.
-func TestReceiptTwilio(t *testing.T) {
+func TestReceiptTwilioSignature(t *testing.T) {
 	// The example of Twilio's own libraries.
 	got := twilioSignature("12345", "https://mycompany.com/myapp.php?foo=1&bar=2", url.Values{
 		"CallSid": {"CA1234567890ABCDE"}, "Digits": {"1234"}, "From": {"+14158675309"}, "To": {"+18005551212"}, "Caller": {"+14158675309"}})
 	if want := "RSOYDt4T1cUTdK1PDd93/VVr8B8="; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
-	g, _ := receiving("twilio")
+	g, _ := receiptGateway("twilio")
 	for what, change := range map[string]func(*http.Request){
 		"no signature":    func(r *http.Request) { r.Header.Del("X-Twilio-Signature") },
 		"other signature": func(r *http.Request) { r.Header.Set("X-Twilio-Signature", got) },
 		"state in the query": func(r *http.Request) {
-			*r = *httptest.NewRequest("POST", g.callback("ABC")+"?MessageStatus=delivered", nil)
-			r.Header.Set("X-Twilio-Signature", twilioSignature(g.Secret, g.callback("ABC"), nil))
+			*r = *httptest.NewRequest("POST", g.receiptURL("ABC")+"?MessageStatus=delivered", nil)
+			r.Header.Set("X-Twilio-Signature", twilioSignature(g.Secret, g.receiptURL("ABC"), nil))
 		},
 		"json": func(r *http.Request) {
-			*r = *httptest.NewRequest("POST", g.callback("ABC"), strings.NewReader(`{"MessageStatus":"delivered"}`))
+			*r = *httptest.NewRequest("POST", g.receiptURL("ABC"), strings.NewReader(`{"MessageStatus":"delivered"}`))
 			r.Header.Set("Content-Type", "application/json")
-			r.Header.Set("X-Twilio-Signature", twilioSignature(g.Secret, g.callback("ABC"), nil))
+			r.Header.Set("X-Twilio-Signature", twilioSignature(g.Secret, g.receiptURL("ABC"), nil))
 		},
 	} {
-		r := calledBack(g, g.callback("ABC"), url.Values{"MessageStatus": {"delivered"}})
+		r := newReceiptRequest(g, g.receiptURL("ABC"), url.Values{"MessageStatus": {"delivered"}})
 		change(r)
-		if receipt, err := g.Receipt(r); !errors.Is(err, ErrReceipt) {
+		if receipt, err := g.Receipt(r); !errors.Is(err, ErrInvalidReceipt) {
 			t.Errorf("%s: got %+v, %v", what, receipt, err)
 		}
 	}
@@ -140,8 +140,8 @@ func TestReceiptTwilio(t *testing.T) {
 // its signature from a gateway that signs.
 func FuzzReceipt(f *testing.F) {
 	at := func(name string) string {
-		g, _ := receiving(name)
-		return strings.TrimPrefix(g.callback("ABC"), "https://login.example.com")
+		g, _ := receiptGateway(name)
+		return strings.TrimPrefix(g.receiptURL("ABC"), "https://login.example.com")
 	}
 	const form = "application/x-www-form-urlencoded"
 	for _, name := range []string{"twilio", "vonage", "kannel"} {
@@ -151,22 +151,22 @@ func FuzzReceipt(f *testing.F) {
 		f.Add(name, at("vonage")+"/../"+name, "status=%zz", form+";", "status=a;status=b")
 	}
 	f.Fuzz(func(t *testing.T, name, path, query, kind, body string) {
-		if presets()[name].StateField == "" {
+		if presetGateways()[name].StateField == "" {
 			return
 		}
-		g, now := receiving(name)
+		g, now := receiptGateway(name)
 		r := &http.Request{Method: "POST", URL: &url.URL{Path: path, RawQuery: query}, Header: http.Header{"Content-Type": {kind}}, Body: io.NopCloser(strings.NewReader(body))}
 		got, err := g.Receipt(r)
 		switch {
 		case err != nil:
-			if !errors.Is(err, ErrReceipt) || got != (Receipt{}) {
+			if !errors.Is(err, ErrInvalidReceipt) || got != (Receipt{}) {
 				t.Errorf("%s: got %+v, %v", name, got, err)
 			}
 		case name == "twilio":
 			t.Errorf("without a signature: %+v", got)
-		case !strings.HasSuffix(path, strings.TrimPrefix(g.callback(got.ID), "https://login.example.com/sms/receipt")):
+		case !strings.HasSuffix(path, strings.TrimPrefix(g.receiptURL(got.ID), "https://login.example.com/sms/receipt")):
 			t.Errorf("%s: %q is not an address of %s", name, path, got.ID)
-		case got.State != Sent && got.State != Delivered && got.State != Failed || got.At != *now:
+		case got.State != StateSent && got.State != StateDelivered && got.State != StateFailed || got.At != *now:
 			t.Errorf("%s: got %+v", name, got)
 		}
 	})

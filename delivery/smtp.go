@@ -52,7 +52,7 @@ func (s SMTP) Check() error {
 	if (s.User == "") != (s.Password == "") {
 		return errors.New("delivery: smtp.user and smtp.password: set both, or neither")
 	}
-	if s.security() == securityNone && !loopbackHost(s.Host) {
+	if s.security() == securityNone && !isLoopbackHost(s.Host) {
 		if s.User != "" {
 			return errors.New(`delivery: smtp.security = "none" would show smtp.password to the whole network: use "starttls" or "tls"`)
 		}
@@ -65,13 +65,13 @@ func (s SMTP) checkServer() error {
 	switch {
 	case s.Host == "":
 		return errors.New("smtp.host is not set: name the mail server, like mail.example.com")
-	case net.ParseIP(s.Host) == nil && !validHost(s.Host):
+	case net.ParseIP(s.Host) == nil && !validHostname(s.Host):
 		return errors.New("smtp.host: want a host name or an address; the port goes into smtp.port")
 	case s.Port < 0 || s.Port > 65535:
 		return errors.New("smtp.port: want 1 to 65535, or 0 for the usual one")
 	case s.Timeout < 0:
 		return errors.New("smtp.timeout: want a positive time")
-	case s.HELO != "" && !validHost(s.HELO):
+	case s.HELO != "" && !validHostname(s.HELO):
 		return errors.New("smtp.helo: want a host name")
 	}
 	switch s.security() {
@@ -91,18 +91,18 @@ func (s SMTP) Send(ctx context.Context, m Message) error {
 	if err := s.Check(); err != nil {
 		return err
 	}
-	mail, err := compose(s.From, m, time.Now())
+	mail, err := composeMail(s.From, m, time.Now())
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.timeout())
 	defer cancel()
-	c, err := s.open(ctx)
+	c, err := s.dial(ctx)
 	if err != nil {
 		return err
 	}
-	defer c.cut()
-	err = c.deliver(mail)
+	defer c.closeConn()
+	err = c.sendMail(mail)
 	var answer *textproto.Error
 	if err == nil || errors.As(err, &answer) {
 		c.quit() // only while the server is listening for commands: in the text, QUIT would be text
@@ -117,11 +117,11 @@ func (s SMTP) Probe(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.timeout())
 	defer cancel()
-	c, err := s.open(ctx)
+	c, err := s.dial(ctx)
 	if err != nil {
 		return err
 	}
-	defer c.cut()
+	defer c.closeConn()
 	c.quit()
 	return nil
 }
@@ -151,8 +151,8 @@ func (s SMTP) address() string {
 	return net.JoinHostPort(s.Host, fmt.Sprint(port))
 }
 
-// loopbackHost trusts the name localhost here; open looks again at the address it led to.
-func loopbackHost(h string) bool {
+// isLoopbackHost trusts the name localhost here; open looks again at the address it led to.
+func isLoopbackHost(h string) bool {
 	ip := net.ParseIP(h)
 	return strings.EqualFold(h, "localhost") || ip != nil && ip.IsLoopback()
 }

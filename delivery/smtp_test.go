@@ -14,7 +14,7 @@ import (
 	"github.com/emersion/go-smtp"
 )
 
-func codeMail() Message {
+func testCodeMail() Message {
 	return Message{
 		ID: "ABCDEFGHIJKLMNOPQRSTUVWXYZ", Channel: Email, To: "ann@example.org",
 		Subject: "747723 is your Example verification code",
@@ -23,27 +23,27 @@ func codeMail() Message {
 	}
 }
 
-func sender(s *mailServer, a *authority) SMTP {
+func smtpFor(s *testMailServer, a *testCA) SMTP {
 	out := SMTP{Host: "localhost", Port: s.port, From: "Example <signin@example.com>", Timeout: 10 * time.Second}
 	if a != nil {
-		out.RootCAs = a.pool()
+		out.RootCAs = a.certPool()
 	}
 	return out
 }
 
 // A mail travels with each kind of security and each way of signing in, as one message to one address.
-func TestSend(t *testing.T) {
+func TestSMTPSend(t *testing.T) {
 	for _, security := range []string{"", "starttls", "tls", "none"} {
 		for _, mechanism := range []string{"", "PLAIN", "LOGIN"} {
 			t.Run(security+" "+mechanism, func(t *testing.T) {
 				t.Parallel()
-				ca := newAuthority(t)
-				config := ca.good()
+				ca := newTestCA(t)
+				config := ca.validConfig()
 				if security == "none" {
 					config = nil
 				}
-				server := serve(t, config, security == "tls")
-				s := sender(server, ca)
+				server := startMailServer(t, config, security == "tls")
+				s := smtpFor(server, ca)
 				s.Security = security
 				if mechanism != "" {
 					server.users = map[string]string{"u": "hunter2"}
@@ -53,10 +53,10 @@ func TestSend(t *testing.T) {
 				if err := s.Probe(t.Context()); err != nil {
 					t.Fatalf("Probe: %v", err)
 				}
-				if err := s.Send(t.Context(), codeMail()); err != nil {
+				if err := s.Send(t.Context(), testCodeMail()); err != nil {
 					t.Fatalf("Send: %v", err)
 				}
-				mails := server.all()
+				mails := server.acceptedMails()
 				if len(mails) != 1 {
 					t.Fatalf("got %d mails, want 1", len(mails))
 				}
@@ -69,30 +69,30 @@ func TestSend(t *testing.T) {
 }
 
 // A server whose certificate is not good for its name gets nothing, and the mail may be tried again.
-func TestCertificate(t *testing.T) {
-	ca, other := newAuthority(t), newAuthority(t)
+func TestSMTPRejectsBadCertificate(t *testing.T) {
+	ca, other := newTestCA(t), newTestCA(t)
 	for _, c := range []struct {
 		name   string
-		server *mailServer
+		server *testMailServer
 		tls    string
 	}{
-		{"wrong name", serve(t, ca.config("mail.example.net", time.Now().Add(time.Hour)), false), "starttls"},
-		{"wrong name, tls", serve(t, ca.config("mail.example.net", time.Now().Add(time.Hour)), true), "tls"},
-		{"expired", serve(t, ca.config("localhost", time.Now().Add(-time.Hour)), false), "starttls"},
-		{"expired, tls", serve(t, ca.config("localhost", time.Now().Add(-time.Hour)), true), "tls"},
-		{"unknown authority", serve(t, other.good(), false), "starttls"},
-		{"unknown authority, tls", serve(t, other.good(), true), "tls"},
-		{"STARTTLS stripped", serve(t, nil, false), "starttls"},
-		{"no TLS at all", serve(t, nil, false), "tls"},
+		{"wrong name", startMailServer(t, ca.serverConfig("mail.example.net", time.Now().Add(time.Hour)), false), "starttls"},
+		{"wrong name, tls", startMailServer(t, ca.serverConfig("mail.example.net", time.Now().Add(time.Hour)), true), "tls"},
+		{"expired", startMailServer(t, ca.serverConfig("localhost", time.Now().Add(-time.Hour)), false), "starttls"},
+		{"expired, tls", startMailServer(t, ca.serverConfig("localhost", time.Now().Add(-time.Hour)), true), "tls"},
+		{"unknown authority", startMailServer(t, other.validConfig(), false), "starttls"},
+		{"unknown authority, tls", startMailServer(t, other.validConfig(), true), "tls"},
+		{"STARTTLS stripped", startMailServer(t, nil, false), "starttls"},
+		{"no TLS at all", startMailServer(t, nil, false), "tls"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.server.users = map[string]string{"u": "hunter2"}
 			c.server.mechanisms = []string{"PLAIN"}
-			s := sender(c.server, ca)
+			s := smtpFor(c.server, ca)
 			s.Security, s.User, s.Password = c.tls, "u", "hunter2"
-			temporary(t, s.Send(t.Context(), codeMail()))
-			temporary(t, s.Probe(t.Context()))
-			if got := len(c.server.all()); got != 0 {
+			wantTemporaryError(t, s.Send(t.Context(), testCodeMail()))
+			wantTemporaryError(t, s.Probe(t.Context()))
+			if got := len(c.server.acceptedMails()); got != 0 {
 				t.Errorf("got %d mails, want 0", got)
 			}
 		})
@@ -100,23 +100,23 @@ func TestCertificate(t *testing.T) {
 }
 
 // Old TLS is refused.
-func TestOldTLS(t *testing.T) {
-	ca := newAuthority(t)
-	config := ca.good()
+func TestSMTPRefusesOldTLS(t *testing.T) {
+	ca := newTestCA(t)
+	config := ca.validConfig()
 	config.MinVersion, config.MaxVersion = 0x0301, 0x0302
-	temporary(t, sender(serve(t, config, false), ca).Send(t.Context(), codeMail()))
+	wantTemporaryError(t, smtpFor(startMailServer(t, config, false), ca).Send(t.Context(), testCodeMail()))
 }
 
-// temporary reports an error that is nil, or that says more than "try again".
-func temporary(t *testing.T, err error) {
+// wantTemporaryError reports an error that is nil, or that says more than "try again".
+func wantTemporaryError(t *testing.T, err error) {
 	t.Helper()
-	if err == nil || errors.Is(err, ErrRefused) || errors.Is(err, ErrUncertain) {
+	if err == nil || errors.Is(err, ErrRejected) || errors.Is(err, ErrUncertain) {
 		t.Errorf("got %v, want a temporary error", err)
 	}
-	noSecrets(t, err)
+	wantNoSecrets(t, err)
 }
 
-func noSecrets(t *testing.T, err error) {
+func wantNoSecrets(t *testing.T, err error) {
 	t.Helper()
 	for _, secret := range []string{"747723", "hunter2"} {
 		if strings.Contains(fmt.Sprint(err), secret) {
@@ -126,7 +126,7 @@ func noSecrets(t *testing.T, err error) {
 }
 
 // What a server says no to, and how long that no is worth.
-func TestRefusal(t *testing.T) {
+func TestSMTPResponseCodes(t *testing.T) {
 	no := func(code int) error {
 		return &smtp.SMTPError{Code: code, EnhancedCode: smtp.EnhancedCode{code / 100, 1, 1}, Message: "because of 747723\r\nforged"}
 	}
@@ -146,11 +146,11 @@ func TestRefusal(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			ca := newAuthority(t)
-			server := serve(t, ca.good(), false)
-			server.refuseMail, server.refuseTo, server.refuseIt = c.mail, c.to, c.it
-			err := sender(server, ca).Send(t.Context(), codeMail())
-			if errors.Is(err, ErrRefused) != c.wantRefused || errors.Is(err, ErrUncertain) || err == nil {
+			ca := newTestCA(t)
+			server := startMailServer(t, ca.validConfig(), false)
+			server.refuseMail, server.refuseRcpt, server.refuseData = c.mail, c.to, c.it
+			err := smtpFor(server, ca).Send(t.Context(), testCodeMail())
+			if errors.Is(err, ErrRejected) != c.wantRefused || errors.Is(err, ErrUncertain) || err == nil {
 				t.Errorf("got %v, want refused %t", err, c.wantRefused)
 			}
 			var answer *textproto.Error
@@ -158,7 +158,7 @@ func TestRefusal(t *testing.T) {
 				t.Errorf("got %v, want code %d", err, c.wantCode)
 			}
 			if c.it != nil { // only now has the server seen the code
-				noSecrets(t, err)
+				wantNoSecrets(t, err)
 			}
 			if strings.ContainsAny(err.Error(), "\r\n") {
 				t.Errorf("error %q has several lines", err)
@@ -169,20 +169,20 @@ func TestRefusal(t *testing.T) {
 
 // A wrong password is ours to mend, so the mail waits; the password stays out of the error
 // even if the server repeats it.
-func TestWrongPassword(t *testing.T) {
+func TestSMTPWrongPasswordIsTemporary(t *testing.T) {
 	for _, mechanism := range []string{"PLAIN", "LOGIN", "XOAUTH2"} {
-		ca := newAuthority(t)
-		server := serve(t, ca.good(), false)
+		ca := newTestCA(t)
+		server := startMailServer(t, ca.validConfig(), false)
 		server.users = map[string]string{"u": "other"}
 		server.mechanisms = []string{mechanism}
-		s := sender(server, ca)
+		s := smtpFor(server, ca)
 		s.User, s.Password = "u", "hunter2"
-		temporary(t, s.Send(t.Context(), codeMail()))
-		temporary(t, s.Probe(t.Context()))
+		wantTemporaryError(t, s.Send(t.Context(), testCodeMail()))
+		wantTemporaryError(t, s.Probe(t.Context()))
 	}
 }
 
-func TestMechanism(t *testing.T) {
+func TestSMTPAuthMechanism(t *testing.T) {
 	s := SMTP{User: "u", Password: "hunter2"}
 	for offered, want := range map[string]string{
 		"CRAM-MD5 PLAIN LOGIN":              "*smtp.plainAuth",
@@ -192,14 +192,14 @@ func TestMechanism(t *testing.T) {
 		"CRAM-MD5":                          "*smtp.cramMD5Auth",
 		"XOAUTH2 PLAIN-CLIENTTOKEN GSSAPI ": "<nil>",
 	} {
-		if got := fmt.Sprintf("%T", s.mechanism(strings.Fields(offered))); got != want {
+		if got := fmt.Sprintf("%T", s.chooseAuth(strings.Fields(offered))); got != want {
 			t.Errorf("%s: got %s, want %s", offered, got, want)
 		}
 	}
 }
 
 // Each mistake in the settings is named, and nothing is sent.
-func TestCheck(t *testing.T) {
+func TestSMTPCheck(t *testing.T) {
 	good := SMTP{Host: "mail.example.com", From: "Example <signin@example.com>"}
 	if err := good.Check(); err != nil {
 		t.Errorf("got %v, want nil", err)
@@ -224,8 +224,8 @@ func TestCheck(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
 		}
-		temporary(t, s.Send(t.Context(), codeMail()))
-		temporary(t, s.Probe(t.Context()))
+		wantTemporaryError(t, s.Send(t.Context(), testCodeMail()))
+		wantTemporaryError(t, s.Probe(t.Context()))
 	}
 	for _, host := range []string{"localhost", "127.0.0.1", "127.9.9.9", "::1"} {
 		s := good
@@ -236,7 +236,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-func TestAddress(t *testing.T) {
+func TestSMTPAddress(t *testing.T) {
 	for want, s := range map[string]SMTP{
 		"h:587":    {Host: "h"},
 		"h:465":    {Host: "h", Security: "tls"},
@@ -250,7 +250,7 @@ func TestAddress(t *testing.T) {
 }
 
 // The password does not leave by printing the settings.
-func TestPrint(t *testing.T) {
+func TestSMTPStringHidesPassword(t *testing.T) {
 	s := SMTP{Host: "h", User: "u", Password: "hunter2"}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
 		if got := fmt.Sprintf(verb, s); strings.Contains(got, "hunter2") {
@@ -260,14 +260,14 @@ func TestPrint(t *testing.T) {
 }
 
 // Many at once do not disturb each other.
-func TestSendAtOnce(t *testing.T) {
-	ca := newAuthority(t)
-	server := serve(t, ca.good(), false)
-	s := sender(server, ca)
+func TestSMTPConcurrentSends(t *testing.T) {
+	ca := newTestCA(t)
+	server := startMailServer(t, ca.validConfig(), false)
+	s := smtpFor(server, ca)
 	var wg sync.WaitGroup
 	for n := range 20 {
 		wg.Go(func() {
-			m := codeMail()
+			m := testCodeMail()
 			m.ID = fmt.Sprint("id", n)
 			if err := s.Send(context.Background(), m); err != nil {
 				t.Error(err)
@@ -275,19 +275,19 @@ func TestSendAtOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if got := len(server.all()); got != 20 {
+	if got := len(server.acceptedMails()); got != 20 {
 		t.Errorf("got %d mails, want 20", got)
 	}
 }
 
 // From the call to "accepted", with STARTTLS and a new connection each time.
 func BenchmarkSMTPSend(b *testing.B) {
-	ca := newAuthority(b)
-	s := sender(serve(b, ca.good(), false), ca)
+	ca := newTestCA(b)
+	s := smtpFor(startMailServer(b, ca.validConfig(), false), ca)
 	var times []time.Duration
 	for b.Loop() {
 		start := time.Now()
-		if err := s.Send(b.Context(), codeMail()); err != nil {
+		if err := s.Send(b.Context(), testCodeMail()); err != nil {
 			b.Fatal(err)
 		}
 		times = append(times, time.Since(start))

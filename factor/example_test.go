@@ -21,17 +21,17 @@ const Call delivery.Channel = "call"
 // database and does not count attempts.
 type PhoneCall struct{}
 
-// About says what the method is called, how long its codes are valid, and what its page asks for.
-func (PhoneCall) About() factor.About {
-	return factor.About{
-		Method: "call", Path: "call", Most: 1,
-		Valid: 5 * time.Minute, Digits: sentcode.Digits,
+// Info says what the method is called, how long its codes are valid, and what its page asks for.
+func (PhoneCall) Info() factor.Info {
+	return factor.Info{
+		Method: "call", Path: "call", MaxPerAccount: 1,
+		CodeTTL: 5 * time.Minute, Digits: sentcode.Digits,
 		AMR:    []string{"otp", "tel"}, // RFC 8176
 		Fields: []factor.Field{{Name: "number", Kind: "tel", Autocomplete: "tel"}},
 		Words: map[string]factor.Words{"en": {
-			Title: "2-Step Call", Name: "Phone call", Does: "Call {Masked} and say a code", Lead: "We are calling {Masked}.",
+			Title: "2-Step Call", Name: "Phone call", ChoiceLabel: "Call {Masked} and say a code", Prompt: "We are calling {Masked}.",
 			Intro: []string{"A machine calls you and says a code."}, Button: "Call me",
-			Says: map[string]string{
+			Messages: map[string]string{
 				"number": "Phone number", "number.wrong": "Start with + and the country code, like +49.",
 			},
 		}},
@@ -39,11 +39,11 @@ func (PhoneCall) About() factor.About {
 }
 
 // Enroll makes a factor of a phone number, and asks for the first proof of it.
-func (m PhoneCall) Enroll(ctx context.Context, ask factor.Ask, form url.Values) (
+func (m PhoneCall) Enroll(ctx context.Context, ask factor.Request, form url.Values) (
 	factor.Factor, factor.Challenge, error) {
 	number := strings.ReplaceAll(form.Get("number"), " ", "")
 	if !strings.HasPrefix(number, "+") || len(number) < 8 {
-		wrong := &factor.Refusal{Err: factor.ErrRefused, Field: "number", Says: "number.wrong"}
+		wrong := &factor.UserError{Err: factor.ErrCannotEnroll, Field: "number", MessageKey: "number.wrong"}
 		return factor.Factor{}, factor.Challenge{}, wrong
 	}
 	ask.Factor = factor.Factor{Destination: number, Masked: "•••• " + number[len(number)-3:]}
@@ -52,30 +52,32 @@ func (m PhoneCall) Enroll(ctx context.Context, ask factor.Ask, form url.Values) 
 }
 
 // Challenge draws a code and composes the call.
-func (PhoneCall) Challenge(_ context.Context, ask factor.Ask) (factor.Challenge, error) {
-	code := sentcode.New(ask.Hard)
+func (PhoneCall) Challenge(_ context.Context, ask factor.Request) (factor.Challenge, error) {
+	code := sentcode.New(ask.LongCode)
 	spoken := "Your code for " + ask.Site + " is " + strings.Join(strings.Split(code, ""), ", ")
 	message := &delivery.Message{Channel: Call, To: ask.Factor.Destination, Text: spoken}
 	return factor.Challenge{Answer: code, Message: message}, nil
 }
 
-// Read takes the code from the form.
-func (PhoneCall) Read(form url.Values, hard bool) (string, error) { return sentcode.Read(form, hard) }
+// ParseResponse takes the code from the form.
+func (PhoneCall) ParseResponse(form url.Values, hard bool) (string, error) {
+	return sentcode.Parse(form, hard)
+}
 
 // Verify compares it with the codes that are still good.
-func (PhoneCall) Verify(_ context.Context, _ *factor.Factor, answer factor.Answer) error {
+func (PhoneCall) Verify(_ context.Context, _ *factor.Factor, answer factor.Response) error {
 	return sentcode.Verify(answer)
 }
 
 // A method of your own is one type. Give it to the server in Options.Methods.
 func ExampleMethod() {
 	var m factor.Method = PhoneCall{}
-	ctx, ask := context.Background(), factor.Ask{Site: "Notes"}
+	ctx, ask := context.Background(), factor.Request{Site: "Notes"}
 
-	var refusal *factor.Refusal
+	var refusal *factor.UserError
 	_, _, err := m.Enroll(ctx, ask, url.Values{"number": {"112"}})
 	if errors.As(err, &refusal) {
-		fmt.Println(m.About().In("en").Says[refusal.Says])
+		fmt.Println(m.Info().WordsIn("en").Messages[refusal.MessageKey])
 	}
 
 	f, challenge, err := m.Enroll(ctx, ask, url.Values{"number": {"+49 30 901820"}})
@@ -87,12 +89,12 @@ func ExampleMethod() {
 	// The server does this: it keeps a hash of the answer, reads the form, charges an attempt and compares.
 	matches := func(candidate string) bool { return candidate == challenge.Answer }
 	for _, typed := range []string{"", "abcdef", challenge.Answer} {
-		text, err := m.Read(url.Values{"code": {typed}}, false)
+		text, err := m.ParseResponse(url.Values{"code": {typed}}, false)
 		if err != nil {
 			fmt.Println(err)
 			continue
 		}
-		err = m.Verify(ctx, &f, factor.Answer{Text: text, Now: time.Now(), Matches: matches})
+		err = m.Verify(ctx, &f, factor.Response{Text: text, Now: time.Now(), Matches: matches})
 		fmt.Println("verified:", err == nil)
 	}
 	// Output:

@@ -23,84 +23,84 @@ var (
 	// ErrMalformed says that the form holds no answer at all (empty, too long, not a
 	// code). Nothing is compared and nothing is counted.
 	ErrMalformed = errors.New("no verification code in the form")
-	// ErrRefused says that no factor can be made of what the form says; a *Refusal
+	// ErrCannotEnroll says that no factor can be made of what the form says; a *Refusal
 	// says why.
-	ErrRefused = errors.New("not a factor")
+	ErrCannotEnroll = errors.New("not a factor")
 )
 
-// Refusal is an error that a person can do something about, in the method's own words.
-type Refusal struct {
-	Err   error    // ErrIncorrect or ErrRefused
-	Field string   // the field of the form it belongs to; "" for the whole form
-	Says  string   // which of Words.Says
-	Pairs []string // names and values for it: "Minutes", "3"
+// UserError is an error that a person can do something about, in the method's own words.
+type UserError struct {
+	Err         error    // ErrIncorrect or ErrRefused
+	Field       string   // the field of the form it belongs to; "" for the whole form
+	MessageKey  string   // which of Words.Says
+	MessageArgs []string // names and values for it: "Minutes", "3"
 }
 
-func (r *Refusal) Error() string { return r.Err.Error() + ": " + r.Says }
+func (r *UserError) Error() string { return r.Err.Error() + ": " + r.MessageKey }
 
 // Unwrap is Err.
-func (r *Refusal) Unwrap() error { return r.Err }
+func (r *UserError) Unwrap() error { return r.Err }
 
 // A Method is one kind of proof.
 type Method interface {
-	About() About
+	Info() Info
 	// Enroll draws up a new factor from the form and opens the first challenge about
 	// it. The factor counts only once Verify has accepted it. *Refusal.
-	Enroll(ctx context.Context, ask Ask, form url.Values) (Factor, Challenge, error)
+	Enroll(ctx context.Context, ask Request, form url.Values) (Factor, Challenge, error)
 	// Challenge asks for proof of the enrolled factor ask.Factor.
-	Challenge(ctx context.Context, ask Ask) (Challenge, error)
+	Challenge(ctx context.Context, ask Request) (Challenge, error)
 	// Read takes the answer from the form, tidied up, or returns ErrMalformed. It runs
 	// before a try is spent, so it must not compare.
 	// hard is the Ask.Hard of the challenge.
-	Read(form url.Values, hard bool) (string, error)
+	ParseResponse(form url.Values, hard bool) (string, error)
 	// Verify returns nil if the answer proves the factor, and ErrIncorrect (or a
 	// *Refusal of it, which says more) if it does not. It may change f.Secret (a step
 	// that is used up); the engine saves that in the transaction that accepts.
-	Verify(ctx context.Context, f *Factor, answer Answer) error
+	Verify(ctx context.Context, f *Factor, answer Response) error
 }
 
 // A Shower is a method whose new factor must be shown to the person before it is
 // proven: a QR code, a list of printed codes.
-type Shower interface {
-	Show(ask Ask, draft Factor) Show
+type Provisioner interface {
+	Provision(ask Request, draft Factor) Provisioning
 	// Keep is what is stored of draft once Verify has accepted it, as Verify left it, or
 	// the person has said that they saw it (Challenge.Seen). After that Show has nothing
 	// to show any more that the method can do without. It is quick and has no effects.
-	Keep(draft Factor) (Factor, error)
+	Finalize(draft Factor) (Factor, error)
 }
 
-// Counted is a method whose factors wear out.
-type Counted interface {
+// Consumable is a method whose factors wear out.
+type Consumable interface {
 	// Left is how many proofs the factor has left.
-	Left(f Factor) int
+	Remaining(f Factor) int
 }
 
-// Leaver is a method that tells the place a factor leaves that it was replaced.
-type Leaver interface {
-	Farewell(ask Ask) delivery.Message
+// ReplacementNotifier is a method that tells the place a factor leaves that it was replaced.
+type ReplacementNotifier interface {
+	ReplacedMessage(ask Request) delivery.Message
 }
 
-// Show is what the page of a new factor shows. It is shown until the factor is proven
+// Provisioning is what the page of a new factor shows. It is shown until the factor is proven
 // and never again.
-type Show struct {
-	Link   string   // for another program on the phone; shown as a QR code too
+type Provisioning struct {
+	URI    string   // for another program on the phone; shown as a QR code too
 	Secret string   // what the link holds, to be typed
 	Codes  []string // to be kept on paper
 }
 
-// About is what the engine and the pages need to know of a method.
-type About struct {
-	Method string        // "email"; also the name of its folder
-	Path   string        // of its page below /settings/2step/; "" if it is not enrolled there
-	Given  bool          // every account has this factor, derived from its address; it is never stored or removed
-	Spare  bool          // only for when nothing else is at hand: offered last, never by itself, and no trust comes of it
-	Most   int           // how many of them one account may have; a new one takes the place of the only one
-	Valid  time.Duration // how long one sent secret answers, counted from its own sending; 0: nothing is sent
-	Digits int           // how many digits an answer has; 0: it is text
-	Right  int           // how many answers of a factor are right at a time, where none is sent; 0: they cannot be guessed
-	AMR    []string      // authentication method references (RFC 8176) that a proof adds to "pwd"
-	Fields []Field       // what its page asks for before there is a factor
-	Words  map[string]Words
+// Info is what the engine and the pages need to know of a method.
+type Info struct {
+	Method        string        // "email"; also the name of its folder
+	Path          string        // of its page below /settings/2step/; "" if it is not enrolled there
+	Implicit      bool          // every account has this factor, derived from its address; it is never stored or removed
+	Backup        bool          // only for when nothing else is at hand: offered last, never by itself, and no trust comes of it
+	MaxPerAccount int           // how many of them one account may have; a new one takes the place of the only one
+	CodeTTL       time.Duration // how long one sent secret answers, counted from its own sending; 0: nothing is sent
+	Digits        int           // how many digits an answer has; 0: it is text
+	ValidAnswers  int           // how many answers of a factor are right at a time, where none is sent; 0: they cannot be guessed
+	AMR           []string      // authentication method references (RFC 8176) that a proof adds to "pwd"
+	Fields        []Field       // what its page asks for before there is a factor
+	Words         map[string]Words
 }
 
 // Field is one field of an enrolment form.
@@ -112,7 +112,7 @@ type Field struct {
 	// Options are what a choice offers to readers of a language, in their order.
 	Options func(language string) []Option
 	// Guess is the option for a reader with this Accept-Language header; "" for none.
-	Guess func(acceptLanguage string) string
+	Default func(acceptLanguage string) string
 }
 
 // Option is one option of a choice.
@@ -121,18 +121,18 @@ type Option struct{ Value, Label string }
 // Words are what a method says to people, by language ("en", "de"); English is always
 // there. {Masked} stands for the destination and {Site} for the site.
 type Words struct {
-	Title  string   // of its page: "2-Step Auth App"
-	Name   string   // "Authenticator App"
-	Does   string   // in the choice of methods: "Send a code to {Masked}"
-	Lead   string   // on the code page: "Enter the code from your app"
-	Longer string   // the same, for the answer to a hard challenge; "" if that is no different
-	Intro  []string // on its own page, one paragraph each
-	Button string   // that draws the factor up: "Send Code"
-	Says   map[string]string
+	Title          string   // of its page: "2-Step Auth App"
+	Name           string   // "Authenticator App"
+	ChoiceLabel    string   // in the choice of methods: "Send a code to {Masked}"
+	Prompt         string   // on the code page: "Enter the code from your app"
+	LongCodePrompt string   // the same, for the answer to a hard challenge; "" if that is no different
+	Intro          []string // on its own page, one paragraph each
+	Button         string   // that draws the factor up: "Send Code"
+	Messages       map[string]string
 }
 
-// In are the words of a language, or the English ones.
-func (a About) In(language string) Words {
+// WordsIn are the words of a language, or the English ones.
+func (a Info) WordsIn(language string) Words {
 	if w, ok := a.Words[language]; ok {
 		return w
 	}
@@ -152,28 +152,28 @@ type Factor struct {
 	Method      string
 	Name        string // what the person calls it; "" if there is only one
 	Destination string // where a challenge travels: a mailbox, an E.164 number; "" if nothing travels
-	Shown       string // the destination as its owner reads it; "" if that is the same
+	Display     string // the destination as its owner reads it; "" if that is the same
 	Masked      string // the destination as a stranger with the password may see it
 	Secret      []byte // what Verify compares with; sealed at rest
 }
 
-// Ask is what a method is told when proof is wanted.
-type Ask struct {
-	Account  Account
-	Factor   Factor    // empty while it is drawn up
-	New      bool      // the factor is not proven yet: this is no sign-in
-	Site     string    // the name of the site, for the person
-	Host     string    // its host name, for machines
-	Language string    // BCP 47
-	Began    time.Time // when the sign-in began, in the site's time zone
-	Now      time.Time
-	Until    time.Time // the last moment at which the answer is accepted, same zone
-	Browser  string    // "Firefox on Windows"
-	Address  string    // the network address the sign-in came from
+// Request is what a method is told when proof is wanted.
+type Request struct {
+	Account   Account
+	Factor    Factor    // empty while it is drawn up
+	Enrolling bool      // the factor is not proven yet: this is no sign-in
+	Site      string    // the name of the site, for the person
+	Host      string    // its host name, for machines
+	Language  string    // BCP 47
+	StartedAt time.Time // when the sign-in began, in the site's time zone
+	Now       time.Time
+	ExpiresAt time.Time // the last moment at which the answer is accepted, same zone
+	Browser   string    // "Firefox on Windows"
+	Address   string    // the network address the sign-in came from
 	// Hard asks for an answer that cannot be guessed, of 64 bits and more: somebody has
 	// guessed at this account, or address, so often that six digits are not enough.
-	Hard bool
-	Page string // the address of the code page, which takes a hard answer as its fragment; "" if it does not
+	LongCode  bool
+	VerifyURL string // the address of the code page, which takes a hard answer as its fragment; "" if it does not
 }
 
 // Challenge is one question to a person.
@@ -187,15 +187,15 @@ type Challenge struct {
 	// State is kept sealed, for Verify, where there is more to remember than an answer.
 	State []byte
 	// Seen says that a new factor needs no proof but that the person has seen it.
-	Seen bool
+	AcknowledgeOnly bool
 }
 
-// Answer is what came back.
-type Answer struct {
-	Text  string // what Read returned
-	State []byte // Challenge.State
-	Now   time.Time
-	Hard  bool // Ask.Hard
+// Response is what came back.
+type Response struct {
+	Text     string // what Read returned
+	State    []byte // Challenge.State
+	Now      time.Time
+	LongCode bool // Ask.Hard
 	// Matches compares a candidate in constant time with the answers of this
 	// challenge that are still good, and remembers which one it was, so that the
 	// engine uses up exactly that one.

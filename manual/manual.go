@@ -41,10 +41,10 @@ type Section struct {
 
 // Sentence is one sentence of the page, or one of ours that explains it.
 type Sentence struct {
-	ID   string // "email.valid"
-	Kind string // "" a paragraph, "*" a step, "-" an item, "!" a note
-	Text string
-	Ours bool // it is not on the page that the feature follows
+	ID            string // "email.valid"
+	Kind          string // "" a paragraph, "*" a step, "-" an item, "!" a note
+	Text          string
+	Supplementary bool // it is not on the page that the feature follows
 }
 
 var (
@@ -52,9 +52,9 @@ var (
 	sentence = regexp.MustCompile(`^(\+?)([*!-]?)([a-z.]+): (.+)$`)
 )
 
-// Page is the page in a language ("de"; any other: English), without what the server
+// Sections is the page in a language ("de"; any other: English), without what the server
 // does not have.
-func Page(language string, f Facts) []Section {
+func Sections(language string, f Facts) []Section {
 	if language != "de" {
 		language = "en"
 	}
@@ -62,47 +62,47 @@ func Page(language string, f Facts) []Section {
 	if err != nil {
 		panic(err) // embedded
 	}
-	fill := strings.NewReplacer("{Site}", f.Site, "{Domain}", f.Domain, "{Minutes}", strconv.Itoa(f.Minutes), "{Days}", strconv.Itoa(f.Days), "{Ways}", f.ways(language))
+	replacer := strings.NewReplacer("{Site}", f.Site, "{Domain}", f.Domain, "{Minutes}", strconv.Itoa(f.Minutes), "{Days}", strconv.Itoa(f.Days), "{Ways}", f.methodsText(language))
 	var all []Section
-	var left bool // the chapter that is left out
+	var skipping bool // the chapter that is left out
 	for line := range strings.Lines(string(text)) {
 		line = strings.TrimSpace(line)
 		if h := heading.FindStringSubmatch(line); h != nil {
-			if left = left && len(h[1]) > 1 || !f.has(h[3]); !left {
-				all = append(all, Section{ID: h[2], Level: len(h[1]), Title: fill.Replace(h[4])})
+			if skipping = skipping && len(h[1]) > 1 || !f.includes(h[3]); !skipping {
+				all = append(all, Section{ID: h[2], Level: len(h[1]), Title: replacer.Replace(h[4])})
 			}
 			continue
 		}
 		s := sentence.FindStringSubmatch(line)
-		if s == nil || left {
+		if s == nil || skipping {
 			continue
 		}
 		section := &all[len(all)-1]
-		section.Sentences = append(section.Sentences, Sentence{ID: section.ID + "." + s[3], Kind: s[2], Text: fill.Replace(s[4]), Ours: s[1] != ""})
+		section.Sentences = append(section.Sentences, Sentence{ID: section.ID + "." + s[3], Kind: s[2], Text: replacer.Replace(s[4]), Supplementary: s[1] != ""})
 	}
 	return all
 }
 
-// has says whether the server has what a chapter is about: trust, a method, or nothing of
+// includes says whether the server has what a chapter is about: trust, a method, or nothing of
 // the kind.
-func (f Facts) has(what string) bool {
+func (f Facts) includes(what string) bool {
 	if what == "trust" {
 		return f.Days > 0
 	}
 	return what == "" || slices.Contains(f.Methods, what)
 }
 
-// ways are where a code may come from, as the rest of a sentence.
-func (f Facts) ways(language string) string {
+// methodsText are where a code may come from, as the rest of a sentence.
+func (f Facts) methodsText(language string) string {
 	all := map[string][4]string{
 		"en": {"your Email", "either your Email or SMS", "either your Email or an Authenticator App on your phone", "either your Email, SMS or an Authenticator App on your phone"},
 		"de": {"per E-Mail", "per E-Mail oder SMS", "per E-Mail oder aus einer Authenticator-App auf Ihrem Telefon", "per E-Mail, per SMS oder aus einer Authenticator-App auf Ihrem Telefon"},
 	}[language]
 	i := 0
-	if f.has("sms") {
+	if f.includes("sms") {
 		i++
 	}
-	if f.has("totp") {
+	if f.includes("totp") {
 		i += 2
 	}
 	return all[i]

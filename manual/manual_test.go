@@ -10,7 +10,7 @@ var facts = Facts{Site: "Example", Domain: "https://signin.example.com", Minutes
 
 // Both languages say the same things, each sentence has a name of its own, and nothing is
 // left to fill in.
-func TestLanguages(t *testing.T) {
+func TestLanguagesHaveTheSameSentences(t *testing.T) {
 	type shape struct {
 		section, id, kind string
 		level             int
@@ -27,11 +27,11 @@ func TestLanguages(t *testing.T) {
 				lines++
 			}
 		}
-		for _, s := range Page(language, facts) {
+		for _, s := range Sections(language, facts) {
 			lines--
 			for _, one := range s.Sentences {
 				lines--
-				all = append(all, shape{s.ID, one.ID, one.Kind, s.Level, one.Ours})
+				all = append(all, shape{s.ID, one.ID, one.Kind, s.Level, one.Supplementary})
 				if strings.ContainsAny(one.Text+s.Title, "{}") {
 					t.Errorf("%s: %s: %s", language, one.ID, one.Text)
 				}
@@ -56,9 +56,9 @@ func TestLanguages(t *testing.T) {
 }
 
 // What a server does not have is not described, and its figures are its own.
-func TestFacts(t *testing.T) {
+func TestSectionsMatchServerFacts(t *testing.T) {
 	says := func(f Facts, text string) bool {
-		for _, s := range Page("en", f) {
+		for _, s := range Sections("en", f) {
 			if strings.Contains(s.Title, text) {
 				return true
 			}

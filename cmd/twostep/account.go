@@ -18,16 +18,16 @@ type accountAddCommand struct {
 
 // Run prints the link on which the invited person chooses a password, so that no password ever
 // stands on a command line. It works beside a running server: both use the same database.
-func (c *accountAddCommand) Run(ctx context.Context, to console, from *sources) error {
+func (c *accountAddCommand) Run(ctx context.Context, to console, from *settingSources) error {
 	if err := c.Settings.complete(from); err != nil {
 		return usageError{err}
 	}
-	if err := c.Settings.openPort(); err != nil {
+	if err := c.Settings.checkPortIsFixed(); err != nil {
 		return usageError{err}
 	}
 	return withServer(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
 		link, err := server.Invite(ctx, c.Email, c.Name, c.Operator)
-		if errors.Is(err, twostep.ErrExists) {
+		if errors.Is(err, twostep.ErrAccountExists) {
 			return fmt.Errorf("%s has an account already", c.Email)
 		}
 		if err != nil {
@@ -44,9 +44,9 @@ type accountDisableCommand struct {
 }
 
 // Run shuts an account: whoever is in is out at once.
-func (c *accountDisableCommand) Run(ctx context.Context, to console, from *sources) error {
-	return withExisting(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
-		return said(to, c.Email, server.Disable(ctx, c.Email), "%s is disabled\n")
+func (c *accountDisableCommand) Run(ctx context.Context, to console, from *settingSources) error {
+	return withExistingDatabase(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
+		return printResult(to, c.Email, server.Disable(ctx, c.Email), "%s is disabled\n")
 	})
 }
 
@@ -56,9 +56,9 @@ type accountEnableCommand struct {
 }
 
 // Run opens an account that was disabled. Its owner signs in with both steps.
-func (c *accountEnableCommand) Run(ctx context.Context, to console, from *sources) error {
-	return withExisting(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
-		return said(to, c.Email, server.Enable(ctx, c.Email), "%s is enabled\n")
+func (c *accountEnableCommand) Run(ctx context.Context, to console, from *settingSources) error {
+	return withExistingDatabase(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
+		return printResult(to, c.Email, server.Enable(ctx, c.Email), "%s is enabled\n")
 	})
 }
 
@@ -69,12 +69,12 @@ type accountGroupsCommand struct {
 }
 
 // Run replaces the groups of an account. They count from its next request to a host on, and at the next refresh of an app.
-func (c *accountGroupsCommand) Run(ctx context.Context, to console, from *sources) error {
-	return withExisting(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
+func (c *accountGroupsCommand) Run(ctx context.Context, to console, from *settingSources) error {
+	return withExistingDatabase(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
 		done := "%s is in no group\n"
 		if len(c.Groups) > 0 {
 			done = "%s is in " + strings.Join(c.Groups, ", ") + "\n"
 		}
-		return said(to, c.Email, server.SetGroups(ctx, c.Email, c.Groups), done)
+		return printResult(to, c.Email, server.SetGroups(ctx, c.Email, c.Groups), done)
 	})
 }

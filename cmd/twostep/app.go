@@ -14,40 +14,40 @@ import (
 	"twostep.example/twostep"
 )
 
-// knownApp is what the commands about one app that is there have in common.
-type knownApp struct {
+// existingAppCommand is what the commands about one app that is there have in common.
+type existingAppCommand struct {
 	Settings settings `embed:"" group:"settings"`
 	ID       string   `arg:"" help:"Its client id."`
 }
 
-// with opens the server and finds the app.
-func (c *knownApp) with(ctx context.Context, to console, from *sources, f func(*twostep.Server, twostep.App) error) error {
-	return withExisting(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
-		a, err := server.App(ctx, c.ID)
+// withApp opens the server and finds the app.
+func (c *existingAppCommand) withApp(ctx context.Context, to console, from *settingSources, f func(*twostep.Server, twostep.App) error) error {
+	return withExistingDatabase(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
+		a, err := server.GetApp(ctx, c.ID)
 		if err == nil {
 			err = f(server, a)
 		}
-		return plain(c.ID, err)
+		return appError(c.ID, err)
 	})
 }
 
-// plain says in an operator's words why nothing was done to the app.
-func plain(id string, err error) error {
+// appError says in an operator's words why nothing was done to the app.
+func appError(id string, err error) error {
 	switch {
-	case errors.Is(err, twostep.ErrNoApp):
+	case errors.Is(err, twostep.ErrAppNotFound):
 		return fmt.Errorf("there is no app %s; twostep app list prints all", id)
 	case errors.Is(err, twostep.ErrAppExists):
 		return fmt.Errorf("there is an app %s already; twostep app set changes it", id)
-	case errors.Is(err, twostep.ErrAppFixed):
+	case errors.Is(err, twostep.ErrAppReadOnly):
 		return fmt.Errorf("the app %s stands in the configuration file: change it there, and start the server anew. twostep app secret makes a secret for it", id)
-	case errors.As(err, new(*twostep.AppFlaw)):
+	case errors.As(err, new(*twostep.AppError)):
 		return usageError{err}
 	}
 	return err
 }
 
-// fixed says whether an app is one of the configuration file.
-func (s *settings) fixed(id string) bool {
+// isConfiguredApp says whether an app is one of the configuration file.
+func (s *settings) isConfiguredApp(id string) bool {
 	return slices.ContainsFunc(s.apps, func(a twostep.App) bool { return a.ID == id })
 }
 
@@ -59,57 +59,57 @@ type appAddCommand struct {
 
 // Run adds an app to the database, where a running server finds it. The secret is printed this
 // once: only its hash is kept.
-func (c *appAddCommand) Run(ctx context.Context, to console, from *sources) error {
+func (c *appAddCommand) Run(ctx context.Context, to console, from *settingSources) error {
 	a := twostep.App{ID: c.ID}
 	secret, err := c.apply(&a)
 	if err == nil {
-		err = a.Check() // before anything is made
+		err = a.Validate() // before anything is made
 	}
 	if err == nil {
 		err = c.Settings.complete(from)
 	}
-	if err = cmp.Or(err, c.Settings.openPort()); err != nil {
+	if err = cmp.Or(err, c.Settings.checkPortIsFixed()); err != nil {
 		return usageError{err}
 	}
-	return withExisting(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
-		if c.Settings.fixed(c.ID) {
-			return plain(c.ID, twostep.ErrAppFixed)
+	return withExistingDatabase(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
+		if c.Settings.isConfiguredApp(c.ID) {
+			return appError(c.ID, twostep.ErrAppReadOnly)
 		}
-		if err := server.AddApp(ctx, a); err != nil {
-			return plain(c.ID, err)
+		if err := server.CreateApp(ctx, a); err != nil {
+			return appError(c.ID, err)
 		}
-		_, err := fmt.Fprint(to.out, credentials(a, secret, server.Issuer()))
+		_, err := fmt.Fprint(to.out, formatCredentials(a, secret, server.Issuer()))
 		return err
 	})
 }
 
 type appSetCommand struct {
-	knownApp
+	existingAppCommand
 	appFlags
 }
 
 // Run changes an app, and prints what it is now.
-func (c *appSetCommand) Run(ctx context.Context, to console, from *sources) error {
+func (c *appSetCommand) Run(ctx context.Context, to console, from *settingSources) error {
 	if reflect.ValueOf(c.appFlags).IsZero() {
 		return usageError{errors.New("give what is to change, like --name; an empty text takes away")}
 	}
-	return c.with(ctx, to, from, func(server *twostep.Server, a twostep.App) error {
+	return c.withApp(ctx, to, from, func(server *twostep.Server, a twostep.App) error {
 		was := a
 		secret, err := c.apply(&a)
 		if err != nil {
 			return usageError{err}
 		}
-		if err := server.ChangeApp(ctx, a); err != nil {
+		if err := server.UpdateApp(ctx, a); err != nil {
 			return err
 		}
-		var rows []row
+		var rows []outputRow
 		if secret != "" {
-			rows = append(rows, row{"client secret", []string{secret}})
+			rows = append(rows, outputRow{"client secret", []string{secret}})
 		}
 		if a.Pairwise != was.Pairwise {
 			fmt.Fprintln(to.err, "the app is told other subjects now, and takes everybody for somebody new")
 		}
-		_, err = fmt.Fprint(to.out, table(append(rows, details(a, false)...)))
+		_, err = fmt.Fprint(to.out, formatTable(append(rows, appDetails(a, false)...)))
 		return err
 	})
 }
@@ -119,9 +119,9 @@ type appListCommand struct {
 }
 
 // Run prints one line for each app, those of the configuration file first.
-func (c *appListCommand) Run(ctx context.Context, to console, from *sources) error {
-	return withExisting(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
-		apps, err := server.Apps(ctx)
+func (c *appListCommand) Run(ctx context.Context, to console, from *settingSources) error {
+	return withExistingDatabase(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
+		apps, err := server.ListApps(ctx)
 		if err != nil {
 			return err
 		}
@@ -130,8 +130,8 @@ func (c *appListCommand) Run(ctx context.Context, to console, from *sources) err
 		}
 		w := tabwriter.NewWriter(to.out, 0, 0, 2, ' ', 0)
 		for _, a := range apps {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s", a.ID, a.Title(), kind(a), strings.Join(slices.Concat(a.Redirects, a.Hosts), " "))
-			if c.Settings.fixed(a.ID) {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s", a.ID, a.DisplayName(), clientAuthMethod(a), strings.Join(slices.Concat(a.RedirectURIs, a.Hosts), " "))
+			if c.Settings.isConfiguredApp(a.ID) {
 				fmt.Fprint(w, "\tfrom the settings")
 			}
 			fmt.Fprintln(w)
@@ -141,16 +141,16 @@ func (c *appListCommand) Run(ctx context.Context, to console, from *sources) err
 }
 
 type appShowCommand struct {
-	knownApp
+	existingAppCommand
 	JSON bool `name:"json" help:"Print JSON."`
 }
 
 // Run prints an app without its hashes: a hash in a ticket is one more place that it leaks from.
-func (c *appShowCommand) Run(ctx context.Context, to console, from *sources) error {
-	return c.with(ctx, to, from, func(_ *twostep.Server, a twostep.App) error {
-		fixed := c.Settings.fixed(a.ID)
+func (c *appShowCommand) Run(ctx context.Context, to console, from *settingSources) error {
+	return c.withApp(ctx, to, from, func(_ *twostep.Server, a twostep.App) error {
+		fixed := c.Settings.isConfiguredApp(a.ID)
 		if !c.JSON {
-			_, err := fmt.Fprint(to.out, table(details(a, fixed)))
+			_, err := fmt.Fprint(to.out, formatTable(appDetails(a, fixed)))
 			return err
 		}
 		out := struct {
@@ -158,8 +158,8 @@ func (c *appShowCommand) Run(ctx context.Context, to console, from *sources) err
 			Kind    string `json:"kind"`
 			Secrets int    `json:"secret_count"`
 			Fixed   bool   `json:"from_settings"`
-		}{a, kind(a), len(a.Secrets), fixed}
-		out.App.Secrets = nil
+		}{a, clientAuthMethod(a), len(a.SecretHashes), fixed}
+		out.App.SecretHashes = nil
 		e := json.NewEncoder(to.out)
 		e.SetEscapeHTML(false)
 		e.SetIndent("", "  ")
@@ -168,30 +168,30 @@ func (c *appShowCommand) Run(ctx context.Context, to console, from *sources) err
 }
 
 type appRotateCommand struct {
-	knownApp
+	existingAppCommand
 	KeepOld bool `name:"keep-old" xor:"old" help:"The secret that it has works as well, until --drop-old."`
 	DropOld bool `name:"drop-old" xor:"old" help:"Make none: only end what --keep-old kept."`
 }
 
 // Run gives an app a new secret. With --keep-old and then --drop-old the app is never out.
-func (c *appRotateCommand) Run(ctx context.Context, to console, from *sources) error {
-	return c.with(ctx, to, from, func(server *twostep.Server, a twostep.App) error {
+func (c *appRotateCommand) Run(ctx context.Context, to console, from *settingSources) error {
+	return c.withApp(ctx, to, from, func(server *twostep.Server, a twostep.App) error {
 		switch {
-		case c.Settings.fixed(c.ID):
-			return twostep.ErrAppFixed
-		case len(a.Secrets) == 0 && len(a.Keys) > 0:
+		case c.Settings.isConfiguredApp(c.ID):
+			return twostep.ErrAppReadOnly
+		case len(a.SecretHashes) == 0 && len(a.JWKSet) > 0:
 			return usageError{fmt.Errorf("the app %s proves itself by keys: twostep app set %s --keys FILE gives it others", c.ID, c.ID)}
-		case len(a.Secrets) == 0:
+		case len(a.SecretHashes) == 0:
 			return usageError{fmt.Errorf("the app %s has no secret: twostep app set %s --public=false gives it one", c.ID, c.ID)}
 		case c.DropOld:
-			a.Secrets = a.Secrets[:1]
-			if err := server.ChangeApp(ctx, a); err != nil {
+			a.SecretHashes = a.SecretHashes[:1]
+			if err := server.UpdateApp(ctx, a); err != nil {
 				return err
 			}
 			_, err := fmt.Fprintf(to.out, "only the newest secret of %s works now\n", c.ID)
 			return err
 		}
-		secret, err := server.RotateApp(ctx, c.ID, c.KeepOld)
+		secret, err := server.RotateAppSecret(ctx, c.ID, c.KeepOld)
 		if err != nil {
 			return err
 		}
@@ -199,21 +199,21 @@ func (c *appRotateCommand) Run(ctx context.Context, to console, from *sources) e
 		if c.KeepOld {
 			old = "the one before works too, until twostep app rotate " + c.ID + " --drop-old"
 		}
-		_, err = fmt.Fprintf(to.out, "%s\n%s\n%s\n", table([]row{{"client secret", []string{secret}}}), shownOnce, old)
+		_, err = fmt.Fprintf(to.out, "%s\n%s\n%s\n", formatTable([]outputRow{{"client secret", []string{secret}}}), secretShownOnce, old)
 		return err
 	})
 }
 
-type appRemoveCommand struct{ knownApp }
+type appRemoveCommand struct{ existingAppCommand }
 
 // Run removes an app, and says what it was: an id that was mistyped is noticed while its
 // addresses are still on the screen.
-func (c *appRemoveCommand) Run(ctx context.Context, to console, from *sources) error {
-	return c.with(ctx, to, from, func(server *twostep.Server, a twostep.App) error {
-		if err := server.RemoveApp(ctx, c.ID); err != nil {
+func (c *appRemoveCommand) Run(ctx context.Context, to console, from *settingSources) error {
+	return c.withApp(ctx, to, from, func(server *twostep.Server, a twostep.App) error {
+		if err := server.DeleteApp(ctx, c.ID); err != nil {
 			return err
 		}
-		_, err := fmt.Fprintf(to.out, "%s\n%s is removed: what people had allowed it is gone, and none of its tokens works any more\n", table(details(a, false)), c.ID)
+		_, err := fmt.Fprintf(to.out, "%s\n%s is removed: what people had allowed it is gone, and none of its tokens works any more\n", formatTable(appDetails(a, false)), c.ID)
 		return err
 	})
 }
@@ -222,8 +222,8 @@ type appSecretCommand struct{}
 
 // Run prints a secret for the app, and its hash for the configuration file.
 func (appSecretCommand) Run(to console) error {
-	secret, hash := twostep.NewSecret()
+	secret, hash := twostep.NewAppSecret()
 	_, err := fmt.Fprintf(to.out, "%s\nThe secret is for the app, its hash for the configuration file: secrets = [%q]\n",
-		table([]row{{"client secret", []string{secret}}, {"hash", []string{hash}}}), hash)
+		formatTable([]outputRow{{"client secret", []string{secret}}, {"hash", []string{hash}}}), hash)
 	return err
 }

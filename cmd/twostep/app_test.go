@@ -14,10 +14,10 @@ import (
 	"twostep.example/twostep"
 )
 
-const keySet = `{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`
+const testJWKSet = `{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`
 
 // Mistakes in [[app]] name the app, and the line where that can be known.
-func TestAppsOfFile(t *testing.T) {
+func TestAppsOfConfigFile(t *testing.T) {
 	const redirects = `redirects = ["https://app.example.com/cb"]`
 	hash := `secrets = ["` + strings.Repeat("0a", 32) + `"]`
 	keys := filepath.Join(t.TempDir(), "keys.json")
@@ -25,7 +25,7 @@ func TestAppsOfFile(t *testing.T) {
 		"a secret":        {"[[app]]\nid = \"a\"\n" + redirects + "\n" + hash, ""},
 		"public":          {"[[app]]\nid = \"a\"\npublic = true\n" + redirects, ""},
 		"hosts":           {"[[app]]\nid = \"a\"\nhosts = [\"a.example.com\"]", ""},
-		"keys":            {"[[app]]\nid = \"a\"\n" + redirects + "\nkeys = '" + keySet + "'", ""},
+		"keys":            {"[[app]]\nid = \"a\"\n" + redirects + "\nkeys = '" + testJWKSet + "'", ""},
 		"a quoted key":    {"[[app]]\nid = \"a\"\n" + redirects + "\n\"\\u0070ublic\" = true", ""},
 		"one list":        {"app = [{id = \"a\", hosts = [\"a.example.com\"]}]", ""},
 		"unknown":         {"[[app]]\nid = \"a\"\nredirect = \"x\"", "f.toml:3: unknown key app.redirect"},
@@ -47,7 +47,7 @@ func TestAppsOfFile(t *testing.T) {
 		"host twice":      {"[[app]]\nid = \"a\"\nhosts = [\"a.example.com\"]\n[[app]]\nid = \"b\"\nhosts = [\"a.example.com\"]", `f.toml:6: app "b": the host "a.example.com" is of the app "a"`},
 		"list, no line":   {"app = [{id = \"A\", hosts = [\"a.example.com\"]}]", `f.toml: app "A": the id is`},
 	} {
-		flat, apps, err := parseFile("f.toml", []byte(row.text))
+		flat, apps, err := parseConfigFile("f.toml", []byte(row.text))
 		switch {
 		case row.want == "" && (err != nil || len(apps) != 1 || apps[0].ID != "a"):
 			t.Errorf("%s: got %v, %v", name, apps, err)
@@ -63,7 +63,7 @@ func TestAppsOfFile(t *testing.T) {
 		}
 	}
 	two := "[[app]]\nid = \"A\"\nhosts = [\"a\"]\n[[app]]\nid = \"B\"\nhosts = [\"b\"]"
-	if _, _, err := parseFile("f.toml", []byte(two)); err == nil || !strings.Contains(err.Error(), "f.toml:2: ") || !strings.Contains(err.Error(), "f.toml:5: ") {
+	if _, _, err := parseConfigFile("f.toml", []byte(two)); err == nil || !strings.Contains(err.Error(), "f.toml:2: ") || !strings.Contains(err.Error(), "f.toml:5: ") {
 		t.Errorf("two mistakes: got %v", err)
 	}
 }
@@ -71,7 +71,7 @@ func TestAppsOfFile(t *testing.T) {
 // A running server sees at once what a command does to an app.
 func TestRunningServerSeesApps(t *testing.T) {
 	data := t.TempDir()
-	_, s := parse(t, nil, "--data", data)
+	_, s := parseServe(t, nil, "--data", data)
 	options, err := s.options(s.Listen, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
@@ -95,47 +95,47 @@ func TestRunningServerSeesApps(t *testing.T) {
 	}
 	app := func() twostep.App {
 		t.Helper()
-		a, err := server.App(t.Context(), "grafana")
+		a, err := server.GetApp(t.Context(), "grafana")
 		if err != nil {
 			t.Fatal(err)
 		}
 		return a
 	}
-	if _, err := server.App(t.Context(), "grafana"); !errors.Is(err, twostep.ErrNoApp) {
+	if _, err := server.GetApp(t.Context(), "grafana"); !errors.Is(err, twostep.ErrAppNotFound) {
 		t.Fatal(err)
 	}
 	first := secretIn(run("add", "grafana", "--redirect", "https://grafana.example.com/cb"))
-	if a := app(); !a.Secret(first) || !a.Redirect("https://grafana.example.com/cb") {
+	if a := app(); !a.MatchesSecret(first) || !a.AllowsRedirectURI("https://grafana.example.com/cb") {
 		t.Errorf("added: got %+v", a)
 	}
 	second := secretIn(run("rotate", "grafana", "--keep-old"))
-	if a := app(); !a.Secret(first) || !a.Secret(second) || first == second {
+	if a := app(); !a.MatchesSecret(first) || !a.MatchesSecret(second) || first == second {
 		t.Error("rotated: one of the two secrets does not work")
 	}
 	run("rotate", "grafana", "--drop-old")
-	if a := app(); a.Secret(first) || !a.Secret(second) {
+	if a := app(); a.MatchesSecret(first) || !a.MatchesSecret(second) {
 		t.Error("the old secret works, or the new one does not")
 	}
 	third := secretIn(run("rotate", "grafana"))
-	if a := app(); a.Secret(second) || !a.Secret(third) {
+	if a := app(); a.MatchesSecret(second) || !a.MatchesSecret(third) {
 		t.Error("the old secret works, or the new one does not")
 	}
-	if shown := run("show", "grafana") + run("show", "grafana", "--json") + run("list"); strings.Contains(shown, app().Secrets[0]) || strings.Contains(shown, third) {
+	if shown := run("show", "grafana") + run("show", "grafana", "--json") + run("list"); strings.Contains(shown, app().SecretHashes[0]) || strings.Contains(shown, third) {
 		t.Errorf("the hash is shown: %s", shown)
 	}
 	run("remove", "grafana")
-	if _, err := server.App(t.Context(), "grafana"); !errors.Is(err, twostep.ErrNoApp) {
+	if _, err := server.GetApp(t.Context(), "grafana"); !errors.Is(err, twostep.ErrAppNotFound) {
 		t.Error("it is still there:", err)
 	}
 }
 
 // What an app proves itself by is one thing, and nothing becomes public that was not said to.
-func TestAppProof(t *testing.T) {
+func TestAppClientAuth(t *testing.T) {
 	data := t.TempDir()
 	if err := realMain(t.Context(), []string{"account", "add", "you@example.com", "--data", data}, io.Discard, io.Discard); err != nil {
 		t.Fatal(err)
 	}
-	keys := write(t, keySet)
+	keys := writeTempFile(t, testJWKSet)
 	run := func(args ...string) (twostep.App, int, string) {
 		t.Helper()
 		var out bytes.Buffer
@@ -178,11 +178,11 @@ func TestAppProof(t *testing.T) {
 		{"set both --max-age 90m --group a --group b", "secret, told false"},
 	} {
 		a, count, got := run(strings.Fields(row.args)...)
-		if got != row.want || count > 0 != strings.HasPrefix(got, "secret") || len(a.Secrets) > 0 {
+		if got != row.want || count > 0 != strings.HasPrefix(got, "secret") || len(a.SecretHashes) > 0 {
 			t.Errorf("%s: got %s with %d secrets, want %s", row.args, got, count, row.want)
 		}
 	}
-	if a, _, _ := run("set", "both", "--group="); len(a.Groups) > 0 || a.MaxAge != 90*60 || len(a.Hosts) != 1 {
+	if a, _, _ := run("set", "both", "--group="); len(a.RequiredGroups) > 0 || a.MaxAge != 90*60 || len(a.Hosts) != 1 {
 		t.Errorf("only the groups are taken away: got %+v", a)
 	}
 }

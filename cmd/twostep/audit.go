@@ -33,15 +33,15 @@ type auditCommand struct {
 }
 
 // Run prints security events, newest first.
-func (c *auditCommand) Run(ctx context.Context, to console, from *sources) error {
+func (c *auditCommand) Run(ctx context.Context, to console, from *settingSources) error {
 	filter, err := c.filter(time.Now())
 	if err != nil {
 		return usageError{err}
 	}
 	out := c.printer(to.out)
-	return withExisting(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
+	return withExistingDatabase(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
 		events, err := pages(ctx, server, filter, c.Limit)
-		if errors.Is(err, twostep.ErrUnknown) {
+		if errors.Is(err, twostep.ErrAccountNotFound) {
 			return fmt.Errorf("there is no account %s", c.Account)
 		}
 		if err != nil {

@@ -16,7 +16,7 @@ type checkCommand struct {
 // Run walks the sentences of the page that describes the feature against a running
 // server and says of each whether it is true.
 func (c *checkCommand) Run(ctx context.Context, to console) error {
-	err := check.Walk(ctx, check.Visitor{URL: c.URL, Email: c.Account, Password: os.Getenv("TWOSTEP_CHECK_PASSWORD")}, to.out)
+	err := check.Run(ctx, check.Target{URL: c.URL, Email: c.Account, Password: os.Getenv("TWOSTEP_CHECK_PASSWORD")}, to.out)
 	if errors.Is(err, check.ErrUsage) {
 		return usageError{err}
 	}

@@ -17,37 +17,37 @@ import (
 // settingsGroup marks the flags that are settings, as opposed to the arguments of one command.
 const settingsGroup = "settings"
 
-// secrets are the settings that can also come from a file of their own.
-var secrets = []string{"smtp-password", "sms-gateways", "database"}
+// secretSettings are the settings that can also come from a file of their own.
+var secretSettings = []string{"smtp-password", "sms-gateways", "database"}
 
-// sources finds the value of a setting that has no flag on the command line: in the environment,
+// settingSources finds the value of a setting that has no flag on the command line: in the environment,
 // else in the configuration file.
-type sources struct {
-	lookup func(name string) (string, bool) // os.LookupEnv
-	opened bool
-	file   map[string]string // by flag name
-	apps   []twostep.App     // of the file, which alone can name some
-	err    error             // what was wrong with the file; kept, since kong would blame it on a flag
+type settingSources struct {
+	lookupEnv  func(name string) (string, bool) // os.LookupEnv
+	fileRead   bool
+	fileValues map[string]string // by flag name
+	apps       []twostep.App     // of the file, which alone can name some
+	fileErr    error             // what was wrong with the file; kept, since kong would blame it on a flag
 }
 
 // Validate is there for kong; nothing can be said before the command is known.
-func (s *sources) Validate(*kong.Application) error { return nil }
+func (s *settingSources) Validate(*kong.Application) error { return nil }
 
 // Resolve returns the text of a setting, or nil for the default.
-func (s *sources) Resolve(command *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+func (s *settingSources) Resolve(command *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
 	if flag.Group == nil || flag.Group.Key != settingsGroup {
 		return nil, nil
 	}
-	if !s.opened {
-		s.opened = true
-		s.file, s.apps, s.err = s.open(command)
+	if !s.fileRead {
+		s.fileRead = true
+		s.fileValues, s.apps, s.fileErr = s.readFile(command)
 	}
-	text, err := s.environment(flag.Name)
+	text, err := s.fromEnvironment(flag.Name)
 	if err != nil {
 		return nil, err
 	}
 	if text == "" {
-		text = s.file[flag.Name]
+		text = s.fileValues[flag.Name]
 	}
 	if text == "" {
 		return nil, nil
@@ -55,8 +55,8 @@ func (s *sources) Resolve(command *kong.Context, _ *kong.Path, flag *kong.Flag) 
 	return text, nil
 }
 
-// open reads the configuration file, if there is one.
-func (s *sources) open(command *kong.Context) (map[string]string, []twostep.App, error) {
+// readFile reads the configuration file, if there is one.
+func (s *settingSources) readFile(command *kong.Context) (map[string]string, []twostep.App, error) {
 	var name string
 	for _, flag := range command.Flags() {
 		if flag.Name == "config" {
@@ -64,7 +64,7 @@ func (s *sources) open(command *kong.Context) (map[string]string, []twostep.App,
 		}
 	}
 	if name == "" {
-		name, _ = s.lookup("TWOSTEP_CONFIG")
+		name, _ = s.lookupEnv("TWOSTEP_CONFIG")
 	}
 	if name == "" {
 		return nil, nil, nil
@@ -73,18 +73,18 @@ func (s *sources) open(command *kong.Context) (map[string]string, []twostep.App,
 	if err != nil {
 		return nil, nil, fmt.Errorf("configuration: %w", err)
 	}
-	return parseFile(name, text)
+	return parseConfigFile(name, text)
 }
 
-// environment returns the value of TWOSTEP_NAME, or for a secret the content of the file that
+// fromEnvironment returns the value of TWOSTEP_NAME, or for a secret the content of the file that
 // TWOSTEP_NAME_FILE names. An empty variable counts as none, as compose files leave them.
-func (s *sources) environment(flag string) (string, error) {
-	name := variable(flag)
-	text, _ := s.lookup(name)
-	if !slices.Contains(secrets, flag) {
+func (s *settingSources) fromEnvironment(flag string) (string, error) {
+	name := environmentName(flag)
+	text, _ := s.lookupEnv(name)
+	if !slices.Contains(secretSettings, flag) {
 		return text, nil
 	}
-	path, _ := s.lookup(name + "_FILE")
+	path, _ := s.lookupEnv(name + "_FILE")
 	switch {
 	case path == "":
 		return text, nil
@@ -102,51 +102,51 @@ func (s *sources) environment(flag string) (string, error) {
 	return secret, nil
 }
 
-// secret returns a setting that has no flag, so kong does not ask for it. It also returns
+// secretSetting returns a setting that has no flag, so kong does not ask for it. It also returns
 // the mistakes of the configuration file.
-func (s *sources) secret(name string) (string, error) {
-	if s.err != nil {
-		return "", s.err
+func (s *settingSources) secretSetting(name string) (string, error) {
+	if s.fileErr != nil {
+		return "", s.fileErr
 	}
-	text, err := s.environment(name)
+	text, err := s.fromEnvironment(name)
 	if text == "" {
-		text = s.file[name]
+		text = s.fileValues[name]
 	}
 	return text, err
 }
 
-// variable returns the name of a setting in the environment.
-func variable(flag string) string {
+// environmentName returns the name of a setting in the environment.
+func environmentName(flag string) string {
 	return "TWOSTEP_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
-// parseFile reads a configuration file twice: into settings, which refuses unknown keys and
+// parseConfigFile reads a configuration file twice: into settings, which refuses unknown keys and
 // wrong types with their line, and into a map, which knows what the file left out. The apps are
 // no flags, so they come apart from the rest.
-func parseFile(name string, text []byte) (map[string]string, []twostep.App, error) {
+func parseConfigFile(name string, text []byte) (map[string]string, []twostep.App, error) {
 	strict := toml.NewDecoder(bytes.NewReader(text)).DisallowUnknownFields()
 	var typed settings
 	if err := strict.Decode(&typed); err != nil {
-		return nil, nil, explain(name, err)
+		return nil, nil, describeTOMLError(name, err)
 	}
 	tree := map[string]any{}
 	if err := toml.Unmarshal(text, &tree); err != nil {
-		return nil, nil, explain(name, err)
+		return nil, nil, describeTOMLError(name, err)
 	}
 	flat := map[string]string{}
-	flatten(flat, "", tree)
+	flattenTable(flat, "", tree)
 	apps, err := readApps(name, text, typed.AppTables)
 	return flat, apps, err
 }
 
-func flatten(flat map[string]string, prefix string, tree map[string]any) {
+func flattenTable(flat map[string]string, prefix string, tree map[string]any) {
 	for key, value := range tree {
 		key = prefix + strings.ReplaceAll(strings.ToLower(key), "_", "-")
 		if key == "app" { // a list of tables, which has no flag
 			continue
 		}
 		if table, ok := value.(map[string]any); ok {
-			flatten(flat, key+"-", table)
+			flattenTable(flat, key+"-", table)
 			continue
 		}
 		if list, ok := value.([]any); ok {
@@ -156,8 +156,8 @@ func flatten(flat map[string]string, prefix string, tree map[string]any) {
 	}
 }
 
-// explain says in which line of the file the mistake is.
-func explain(name string, err error) error {
+// describeTOMLError says in which line of the file the mistake is.
+func describeTOMLError(name string, err error) error {
 	if unknown := new(toml.StrictMissingError); errors.As(err, &unknown) {
 		var all []error
 		for _, one := range unknown.Errors {

@@ -14,10 +14,10 @@ import (
 	"twostep.example/twostep"
 )
 
-// parse reads the arguments of serve with the given environment.
-func parse(t *testing.T, environment map[string]string, args ...string) (*kong.Context, *settings) {
+// parseServe reads the arguments of serve with the given environment.
+func parseServe(t *testing.T, environment map[string]string, args ...string) (*kong.Context, *settings) {
 	t.Helper()
-	from := &sources{lookup: func(name string) (string, bool) { v, ok := environment[name]; return v, ok }}
+	from := &settingSources{lookupEnv: func(name string) (string, bool) { v, ok := environment[name]; return v, ok }}
 	c := &commands{}
 	parser, err := kong.New(c, kong.Resolvers(from))
 	if err != nil {
@@ -33,7 +33,7 @@ func parse(t *testing.T, environment map[string]string, args ...string) (*kong.C
 	return command, &c.Serve.Settings
 }
 
-func write(t *testing.T, text string) string {
+func writeTempFile(t *testing.T, text string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
@@ -42,7 +42,7 @@ func write(t *testing.T, text string) string {
 	return file
 }
 
-const everything = `
+const completeConfig = `
 listen = "127.0.0.1:1"
 data = "/var/lib/twostep"
 database = "postgres://file"
@@ -107,28 +107,28 @@ public = true
 `
 
 // Every key of a file arrives, also the one that has no flag.
-func TestFileArrives(t *testing.T) {
-	file := write(t, everything)
-	_, got := parse(t, nil, "--config", file)
+func TestConfigFileSetsEverySetting(t *testing.T) {
+	file := writeTempFile(t, completeConfig)
+	_, got := parseServe(t, nil, "--config", file)
 	want := &settings{
 		Config: file, Listen: "127.0.0.1:1", Data: "/var/lib/twostep", Database: "postgres://file",
 		PublicURL: "https://signin.example.com", Site: "Example", SignUp: "open", Timezone: "Europe/Berlin",
-		KeyFile: "/etc/twostep/keys", Odds: "1/60000", odds: 60_000,
-		Session: sessionSettings{Idle: "5m", Absolute: "8h", idle: 5 * time.Minute, absolute: 8 * time.Hour},
+		KeyFile: "/etc/twostep/keys", Odds: "1/60000", oddsOneIn: 60_000,
+		Session: sessionSettings{Idle: "5m", Absolute: "8h", idleTimeout: 5 * time.Minute, absoluteTimeout: 8 * time.Hour},
 		SMTP: smtpSettings{Host: "mail.example.com", Port: 2525, User: "twostep", Password: "hunter2",
 			From: "signin@example.com", Security: "tls"},
-		SMS:   smsSettings{Countries: "DE,AT", Price: "0.08", Budget: "5", Valid: "5m", price: 80, budget: 5000, valid: 5 * time.Minute},
-		Trust: trustSettings{Days: 7, Network: "prefix", Browser: "exact"}, Email: emailSettings{Valid: "10m", valid: 10 * time.Minute},
+		SMS:   smsSettings{Countries: "DE,AT", Price: "0.08", Budget: "5", Valid: "5m", price: 80, budget: 5000, codeTTL: 5 * time.Minute},
+		Trust: trustSettings{Days: 7, Network: "prefix", Browser: "exact"}, Email: emailSettings{Valid: "10m", codeTTL: 10 * time.Minute},
 		Proxies: "127.0.0.1,10.0.0.0/8", Intranet: true, proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("10.0.0.0/8")},
 		TLS:   tlsSettings{Cert: "cert.pem", Key: "key.pem"},
 		Audit: auditSettings{Days: 800}, Log: logSettings{Level: "debug", Format: "json"},
 		apps: []twostep.App{{
-			ID: "grafana", Name: "Grafana", Redirects: []string{"https://grafana.example.com/login/generic_oauth"},
-			SignedOut: []string{"https://grafana.example.com/login"}, BackChannel: "https://grafana.example.com/out",
-			Secrets: []string{"ba7a6da12f370e9bf2d1769d0992a8ce0d1cef86ea01da2a37837f52a2cadf20"},
-			Foreign: true, NoPKCE: true, Algorithm: "RS256", Pairwise: true, Hosts: []string{"grafana.example.com"},
-			ACR: "urn:twostep:acr:2", MaxAge: 8 * 60 * 60, Groups: []string{"staff", "admins"},
-		}, {ID: "phone", Redirects: []string{"com.example.app:/cb"}}},
+			ID: "grafana", Name: "Grafana", RedirectURIs: []string{"https://grafana.example.com/login/generic_oauth"},
+			PostLogoutRedirectURIs: []string{"https://grafana.example.com/login"}, BackChannelLogoutURI: "https://grafana.example.com/out",
+			SecretHashes: []string{"ba7a6da12f370e9bf2d1769d0992a8ce0d1cef86ea01da2a37837f52a2cadf20"},
+			ThirdParty:   true, PKCEOptional: true, IDTokenAlg: "RS256", Pairwise: true, Hosts: []string{"grafana.example.com"},
+			RequiredACR: "urn:twostep:acr:2", MaxAge: 8 * 60 * 60, RequiredGroups: []string{"staff", "admins"},
+		}, {ID: "phone", RedirectURIs: []string{"com.example.app:/cb"}}},
 	}
 	if fmt.Sprint(*got) != fmt.Sprint(*want) {
 		t.Errorf("got  %+v\nwant %+v", *got, *want)
@@ -136,21 +136,21 @@ func TestFileArrives(t *testing.T) {
 }
 
 // Variables win over the file, flags over variables, and a secret comes without its newline.
-func TestOrder(t *testing.T) {
+func TestSettingPrecedence(t *testing.T) {
 	environment := map[string]string{
-		"TWOSTEP_CONFIG":             write(t, everything),
+		"TWOSTEP_CONFIG":             writeTempFile(t, completeConfig),
 		"TWOSTEP_SITE":               "from a variable",
 		"TWOSTEP_TIMEZONE":           "Asia/Tokyo",
 		"TWOSTEP_SESSION_IDLE":       "7m",
 		"TWOSTEP_KEY_FILE":           "a setting, not a secret in a file",
-		"TWOSTEP_SMTP_PASSWORD_FILE": write(t, "from a file\r\n"),
-		"TWOSTEP_DATABASE_FILE":      write(t, "postgres://secret\n"),
+		"TWOSTEP_SMTP_PASSWORD_FILE": writeTempFile(t, "from a file\r\n"),
+		"TWOSTEP_DATABASE_FILE":      writeTempFile(t, "postgres://secret\n"),
 	}
-	_, got := parse(t, environment, "--timezone", "UTC")
+	_, got := parseServe(t, environment, "--timezone", "UTC")
 	for _, row := range []struct{ name, got, want string }{
 		{"site", got.Site, "from a variable"},
 		{"timezone", got.Timezone, "UTC"},
-		{"session.idle", got.Session.idle.String(), "7m0s"},
+		{"session.idle", got.Session.idleTimeout.String(), "7m0s"},
 		{"key_file", got.KeyFile, "a setting, not a secret in a file"},
 		{"smtp.password", got.SMTP.Password, "from a file"},
 		{"database", got.Database, "postgres://secret"},
@@ -168,7 +168,7 @@ func TestSettingsAreDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	command, _ := parse(t, nil)
+	command, _ := parseServe(t, nil)
 	keys := []string{"smtp.password"}
 	for _, flag := range command.Flags() {
 		if flag.Group == nil || flag.Name == "config" {
@@ -183,7 +183,7 @@ func TestSettingsAreDocumented(t *testing.T) {
 		case flag.IsBool():
 			value = "true"
 		}
-		if _, _, err := parseFile("test.toml", fmt.Appendf(nil, "%s = %s\n", key, value)); err != nil {
+		if _, _, err := parseConfigFile("test.toml", fmt.Appendf(nil, "%s = %s\n", key, value)); err != nil {
 			t.Errorf("--%s: %v", flag.Name, err)
 		}
 	}

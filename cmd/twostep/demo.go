@@ -16,21 +16,21 @@ import (
 	"twostep.example/twostep/delivery"
 )
 
-// clock is a clock that can be turned forward. Nobody waits 15 minutes to see a code expire, or
+// demoClock is a clock that can be turned forward. Nobody waits 15 minutes to see a code expire, or
 // 30 days to see the trust in a browser end: in the demo, a button shows both.
 //
 // How far it was turned is kept in a file. A restart that turned it back would leave waits and
 // codes from the future, and the person would have to wait for real.
-type clock struct {
-	file  string
-	mu    sync.Mutex
-	ahead time.Duration
+type demoClock struct {
+	file   string
+	mu     sync.Mutex
+	offset time.Duration
 }
 
-func openClock(file string) (*clock, error) {
+func openDemoClock(file string) (*demoClock, error) {
 	text, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		return &clock{file: file}, nil
+		return &demoClock{file: file}, nil
 	}
 	if err != nil {
 		return nil, err
@@ -39,39 +39,39 @@ func openClock(file string) (*clock, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	return &clock{file: file, ahead: ahead}, nil
+	return &demoClock{file: file, offset: ahead}, nil
 }
 
 // Now returns the time on this clock.
-func (c *clock) Now() time.Time {
+func (c *demoClock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return time.Now().Add(c.ahead)
+	return time.Now().Add(c.offset)
 }
 
-// Turn moves the clock forward by d, never back.
-func (c *clock) Turn(d time.Duration) {
+// Advance moves the clock forward by d, never back.
+func (c *demoClock) Advance(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.ahead += max(d, 0)
+	c.offset += max(d, 0)
 	// A file that cannot be written matters only after a restart of a demo.
-	_ = os.WriteFile(c.file, []byte(c.ahead.String()), 0o600)
+	_ = os.WriteFile(c.file, []byte(c.offset.String()), 0o600)
 }
 
-// turnable gives o a clock that its inbox page can turn forward.
-func turnable(o *twostep.Options, data string) error {
-	c, err := openClock(filepath.Join(data, "demo-clock"))
+// useDemoClock gives o a clock that its inbox page can turn forward.
+func useDemoClock(o *twostep.Options, data string) error {
+	c, err := openDemoClock(filepath.Join(data, "demo-clock"))
 	if err != nil {
 		return err
 	}
-	o.Now, o.Local.Turn, o.Local.Inbox.Now = c.Now, c.Turn, c.Now
+	o.Now, o.Local.AdvanceClock, o.Local.Inbox.Now = c.Now, c.Advance, c.Now
 	return nil
 }
 
 // addDemoAccount makes sure that the demo account exists. Its password is made once and kept in
 // the data folder, so that it is the same after a restart.
-func addDemoAccount(ctx context.Context, server *twostep.Server, inbox *delivery.Inbox, data, public string) (twostep.NewAccount, error) {
-	account := twostep.NewAccount{Email: "demo@example.com", Name: "Demo"}
+func addDemoAccount(ctx context.Context, server *twostep.Server, inbox *delivery.Inbox, data, public string) (twostep.AccountParams, error) {
+	account := twostep.AccountParams{Email: "demo@example.com", Name: "Demo"}
 	file := filepath.Join(data, "demo-account")
 	text, err := os.ReadFile(file)
 	fresh := errors.Is(err, fs.ErrNotExist)
@@ -85,11 +85,11 @@ func addDemoAccount(ctx context.Context, server *twostep.Server, inbox *delivery
 	if err != nil {
 		return account, err
 	}
-	err = server.AddAccount(ctx, account)
+	err = server.CreateAccount(ctx, account)
 	switch {
 	case err == nil:
-		return account, inbox.Send(ctx, welcome(account, public))
-	case !errors.Is(err, twostep.ErrExists):
+		return account, inbox.Send(ctx, welcomeMessage(account, public))
+	case !errors.Is(err, twostep.ErrAccountExists):
 		return account, err
 	case fresh: // and so not the password of the account that exists
 		return account, errors.Join(fmt.Errorf("the demo account exists, but %s with its password is gone: remove %s to start afresh", file, data), os.Remove(file))
@@ -97,8 +97,8 @@ func addDemoAccount(ctx context.Context, server *twostep.Server, inbox *delivery
 	return account, nil
 }
 
-// welcome is the first message of the demo: it shows where mail arrives.
-func welcome(account twostep.NewAccount, public string) delivery.Message {
+// welcomeMessage is the first message of the demo: it shows where mail arrives.
+func welcomeMessage(account twostep.AccountParams, public string) delivery.Message {
 	return delivery.Message{
 		ID:      "welcome-to-the-demo",
 		Channel: delivery.Email,

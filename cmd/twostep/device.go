@@ -18,9 +18,9 @@ type deviceForgetCommand struct {
 
 // Run ends trust in all browsers of an account: its owner is asked for the second step
 // everywhere.
-func (c *deviceForgetCommand) Run(ctx context.Context, to console, from *sources) error {
-	return withExisting(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
-		return said(to, c.Email, server.Distrust(ctx, c.Email), "no browser of %s is trusted any more\n")
+func (c *deviceForgetCommand) Run(ctx context.Context, to console, from *settingSources) error {
+	return withExistingDatabase(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
+		return printResult(to, c.Email, server.RevokeTrust(ctx, c.Email), "no browser of %s is trusted any more\n")
 	})
 }
 
@@ -30,9 +30,9 @@ type restoredCommand struct {
 
 // Run makes void what a backup has brought back: sessions that had ended, codes that were
 // used, trust that had been taken away.
-func (c *restoredCommand) Run(ctx context.Context, to console, from *sources) error {
-	return withExisting(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
-		if err := server.Restored(ctx); err != nil {
+func (c *restoredCommand) Run(ctx context.Context, to console, from *settingSources) error {
+	return withExistingDatabase(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
+		if err := server.InvalidateAfterRestore(ctx); err != nil {
 			return err
 		}
 		_, err := fmt.Fprintln(to.out, "everybody is signed out, every link and every code that was sent is void, and no browser is trusted any more\n"+
@@ -41,9 +41,9 @@ func (c *restoredCommand) Run(ctx context.Context, to console, from *sources) er
 	})
 }
 
-// said prints what was done, or why it was not.
-func said(to console, email string, err error, done string) error {
-	if errors.Is(err, twostep.ErrUnknown) {
+// printResult prints what was done, or why it was not.
+func printResult(to console, email string, err error, done string) error {
+	if errors.Is(err, twostep.ErrAccountNotFound) {
 		return fmt.Errorf("there is no account %s", email)
 	}
 	if err != nil {
@@ -53,9 +53,9 @@ func said(to console, email string, err error, done string) error {
 	return err
 }
 
-// withExisting is withServer for a command about what is there: in a folder that was
+// withExistingDatabase is withServer for a command about what is there: in a folder that was
 // mistyped it makes nothing.
-func withExisting(ctx context.Context, s *settings, to console, from *sources, f func(*twostep.Server) error) error {
+func withExistingDatabase(ctx context.Context, s *settings, to console, from *settingSources, f func(*twostep.Server) error) error {
 	if err := s.complete(from); err != nil {
 		return usageError{err}
 	}
@@ -75,7 +75,7 @@ func operator() string {
 
 // withServer opens the server that the settings describe, beside a running one or alone,
 // without listening, and closes it again.
-func withServer(ctx context.Context, s *settings, to console, from *sources, f func(*twostep.Server) error) (err error) {
+func withServer(ctx context.Context, s *settings, to console, from *settingSources, f func(*twostep.Server) error) (err error) {
 	if err := s.complete(from); err != nil {
 		return usageError{err}
 	}
@@ -83,17 +83,17 @@ func withServer(ctx context.Context, s *settings, to console, from *sources, f f
 	if log.Level == "info" || log.Level == "debug" {
 		log.Level = "warn" // the command says itself what it did
 	}
-	options, err := s.options(s.Listen, log.logger(to.err))
+	options, err := s.options(s.Listen, log.newLogger(to.err))
 	if err != nil {
 		return err
 	}
 	options.Operator = operator()
-	if s.local() { // the clock of a demo may have been turned
-		if err := turnable(&options, s.Data); err != nil {
+	if s.isLocal() { // the clock of a demo may have been turned
+		if err := useDemoClock(&options, s.Data); err != nil {
 			return err
 		}
 	}
-	options.Paused = true
+	options.NoBackgroundWork = true
 	server, err := twostep.New(ctx, options)
 	if err != nil {
 		return err

@@ -23,21 +23,21 @@ type explainCommand struct {
 
 // Run prints what is decided about a right password, and by what: trusted, or the first
 // reason why the second step is asked for. It decides and sends nothing.
-func (c *explainCommand) Run(ctx context.Context, to console, from *sources) error {
-	q, err := c.question()
+func (c *explainCommand) Run(ctx context.Context, to console, from *settingSources) error {
+	q, err := c.trustQuery()
 	if err != nil {
 		return usageError{err}
 	}
-	return withExisting(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
-		var all []twostep.Explanation
+	return withExistingDatabase(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
+		var all []twostep.TrustDecision
 		if c.Trace != "" {
-			var one twostep.Explanation
-			one, err = server.Replay(ctx, c.Trace)
+			var one twostep.TrustDecision
+			one, err = server.ReplayDecision(ctx, c.Trace)
 			all = append(all, one)
 		} else {
-			all, err = server.Explain(ctx, q)
+			all, err = server.ExplainTrust(ctx, q)
 		}
-		if errors.Is(err, twostep.ErrUnknown) {
+		if errors.Is(err, twostep.ErrAccountNotFound) {
 			return fmt.Errorf("nothing is known of %s%s", c.Account, c.Trace)
 		}
 		if err != nil {
@@ -45,16 +45,16 @@ func (c *explainCommand) Run(ctx context.Context, to console, from *sources) err
 		}
 		for i, e := range all {
 			if c.Trace == "" {
-				fmt.Fprintln(to.out, heading(i, len(all)))
+				fmt.Fprintln(to.out, decisionHeading(i, len(all)))
 			}
-			fmt.Fprint(to.out, printed(e))
+			fmt.Fprint(to.out, formatDecision(e))
 		}
 		return nil
 	})
 }
 
-func (c *explainCommand) question() (q twostep.Question, err error) {
-	q = twostep.Question{Email: c.Account, UserAgent: c.UserAgent, Hints: c.Hints}
+func (c *explainCommand) trustQuery() (q twostep.TrustQuery, err error) {
+	q = twostep.TrustQuery{Email: c.Account, UserAgent: c.UserAgent, ClientHints: c.Hints}
 	if (c.Account == "") == (c.Trace == "") {
 		return q, errors.New("give --account, or --trace")
 	}
@@ -71,8 +71,8 @@ func (c *explainCommand) question() (q twostep.Question, err error) {
 	return q, nil
 }
 
-// heading says which browser a decision is about: the last one has no record.
-func heading(i, n int) string {
+// decisionHeading says which browser a decision is about: the last one has no record.
+func decisionHeading(i, n int) string {
 	before := ""
 	if i > 0 {
 		before = "\n"
@@ -83,8 +83,8 @@ func heading(i, n int) string {
 	return fmt.Sprintf("%sin browser %d of %d that were verified:", before, i+1, n-1)
 }
 
-// printed is a decision for people, and the same text for the same decision.
-func printed(e twostep.Explanation) string {
+// formatDecision is a decision for people, and the same text for the same decision.
+func formatDecision(e twostep.TrustDecision) string {
 	var b strings.Builder
 	verdict := "asked: " + e.Reason
 	if e.Reason == "trusted" {
@@ -96,10 +96,10 @@ func printed(e twostep.Explanation) string {
 	}
 	for _, r := range e.Records {
 		mark := " "
-		if r.Decided {
+		if r.Decisive {
 			mark = "→"
 		}
-		fmt.Fprintf(&b, "%s record   %s: verified %s from %s with %s\n", mark, r.Reason, r.Verified.UTC().Format(time.RFC3339Nano), orNone(r.Place), orNone(r.Browser))
+		fmt.Fprintf(&b, "%s record   %s: verified %s from %s with %s\n", mark, r.Reason, r.VerifiedAt.UTC().Format(time.RFC3339Nano), orNone(r.Network), orNone(r.Browser))
 	}
 	return b.String()
 }

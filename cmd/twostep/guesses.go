@@ -13,9 +13,9 @@ type guessesForgetCommand struct {
 
 // Run ends the alarm of the whole site, for an operator who knows what it was. The next guess does
 // not begin it again.
-func (c *guessesForgetCommand) Run(ctx context.Context, to console, from *sources) error {
-	return withExisting(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
-		if err := server.ForgetGuesses(ctx); err != nil {
+func (c *guessesForgetCommand) Run(ctx context.Context, to console, from *settingSources) error {
+	return withExistingDatabase(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
+		if err := server.ResetSiteGuesses(ctx); err != nil {
 			return err
 		}
 		_, err := fmt.Fprintln(to.out, "what strangers have guessed on the whole site counts no more: only accounts at which too much was guessed need a longer code")

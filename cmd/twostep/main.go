@@ -86,7 +86,7 @@ type console struct{ out, err io.Writer }
 
 func realMain(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	exited := false
-	from := &sources{lookup: os.LookupEnv}
+	from := &settingSources{lookupEnv: os.LookupEnv}
 	parser, err := kong.New(&commands{},
 		kong.Name("twostep"),
 		kong.Description("A self-hosted sign-in server with 2-Step verification."),

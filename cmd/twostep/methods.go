@@ -10,18 +10,18 @@ import (
 	"twostep.example/twostep/factor/totp"
 )
 
-// methods is the list of all verification methods, in the order in which they are offered. A new
+// verificationMethods is the list of all verification methods, in the order in which they are offered. A new
 // method is its folder and one line here; a test fails if a folder is missing.
-func methods(s *settings) []factor.Method {
+func verificationMethods(s *settings) []factor.Method {
 	all := []factor.Method{
 		totp.Method{},
-		sms.Method{Countries: s.SMS.countries(), Valid: s.SMS.valid},
-		email.Method{Valid: s.Email.valid},
+		sms.Method{AllowedCountries: s.SMS.allowedCountries(), CodeTTL: s.SMS.codeTTL},
+		email.Method{CodeTTL: s.Email.codeTTL},
 		recovery.New(),
 	}
-	if len(s.SMS.gateways) == 0 && !s.local() {
+	if len(s.SMS.gateways) == 0 && !s.isLocal() {
 		// Nothing could carry a text message.
-		return slices.DeleteFunc(all, func(m factor.Method) bool { return m.About().Method == "sms" })
+		return slices.DeleteFunc(all, func(m factor.Method) bool { return m.Info().Method == "sms" })
 	}
 	return all
 }

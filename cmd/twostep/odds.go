@@ -20,17 +20,17 @@ type oddsCommand struct {
 
 // Run prints the chances that the settings come to. It needs no database, and refuses the
 // settings that a server would refuse.
-func (c *oddsCommand) Run(_ context.Context, to console, from *sources) error {
+func (c *oddsCommand) Run(_ context.Context, to console, from *settingSources) error {
 	if err := c.Settings.complete(from); err != nil {
 		return usageError{err}
 	}
 	s := &c.Settings
-	public, err := s.url(s.Listen)
+	public, err := s.publicURL(s.Listen)
 	if err != nil {
 		return usageError{err}
 	}
 	// Where it is kept and how it is sent has no part in it.
-	o := twostep.Options{Database: "-", KeyFile: "-", PublicURL: public, Methods: methods(s), Odds: s.odds, Send: map[delivery.Channel]delivery.Send{delivery.Email: nil}}
+	o := twostep.Options{Database: "-", KeyFile: "-", PublicURL: public, Methods: verificationMethods(s), GuessOddsOneIn: s.oddsOneIn, Senders: map[delivery.Channel]delivery.SendFunc{delivery.Email: nil}}
 	odds, err := o.ComputeOdds()
 	if err != nil {
 		return usageError{err}
@@ -39,29 +39,29 @@ func (c *oddsCommand) Run(_ context.Context, to console, from *sources) error {
 	case c.JSON:
 		return writeOddsJSON(to, odds)
 	case c.Page:
-		_, err = fmt.Fprint(to.out, oddsPage(odds))
+		_, err = fmt.Fprint(to.out, formatOddsPage(odds))
 	default:
-		_, err = fmt.Fprint(to.out, oddsTable(odds)+"\n"+assumptions)
+		_, err = fmt.Fprint(to.out, formatOddsTable(odds)+"\n"+oddsAssumptions)
 	}
 	return err
 }
 
 type methodJSON struct {
-	Method   string  `json:"method"`
-	Digits   int     `json:"digits"`
-	Right    int     `json:"right_at_a_time"`
-	PerGuess float64 `json:"per_guess"`
-	Guesses  int64   `json:"guesses_per_year"`
-	PerYear  float64 `json:"per_year"`
+	Method         string  `json:"method"`
+	Digits         int     `json:"digits"`
+	ValidAnswers   int     `json:"right_at_a_time"`
+	PerGuess       float64 `json:"per_guess"`
+	GuessesPerYear int64   `json:"guesses_per_year"`
+	PerYear        float64 `json:"per_year"`
 }
 
-func writeOddsJSON(to console, odds twostep.Odds) error {
+func writeOddsJSON(to console, odds twostep.GuessOdds) error {
 	out := struct {
 		Total   float64      `json:"total_per_year"`
 		Pairs   float64      `json:"of_it_pairs"`
 		Renewed float64      `json:"with_new_passwords_per_year"`
 		Methods []methodJSON `json:"methods"`
-	}{Total: odds.PerYear, Pairs: odds.OfPairs, Renewed: odds.Renewed}
+	}{Total: odds.PerYear, Pairs: odds.PairsShare, Renewed: odds.PerYearWithResets}
 	for _, m := range odds.Methods {
 		out.Methods = append(out.Methods, methodJSON(m))
 	}
@@ -70,7 +70,7 @@ func writeOddsJSON(to console, odds twostep.Odds) error {
 	return e.Encode(out)
 }
 
-const assumptions = `Assumed: somebody knows the password, guesses without end from any number of browsers and networks, and
+const oddsAssumptions = `Assumed: somebody knows the password, guesses without end from any number of browsers and networks, and
 nobody notices. A mail tells the owner of the second sign-in in 30 days that has wrong codes; a new password ends it.
 One guess passes with (right answers at a time) / 10^digits. Each is paid for before it is compared, and given
 back only by the very sign-in that is passed. All methods of an account share one ledger of a rolling year.
@@ -79,14 +79,14 @@ codes in a row, or a recovery code. Browsers in which the account has signed in 
 With several apps a pair is compared with each of them, and there are so many fewer.
 `
 
-// chance is a probability of ours as people say it, and no smaller than it is.
-func chance(p float64) string {
+// formatChance is a probability of ours as people say it, and no smaller than it is.
+func formatChance(p float64) string {
 	const slip = 1e-9 // of the arithmetic: 1 in 50,000 is not 1 in 49,900
-	return rarity(p, func(n float64) float64 { return math.Floor(n * (1 + slip)) })
+	return formatProbability(p, func(n float64) float64 { return math.Floor(n * (1 + slip)) })
 }
 
-// rarity is a probability as people say it, with three digits of how rare it is.
-func rarity(p float64, round func(float64) float64) string {
+// formatProbability is a probability as people say it, with three digits of how rare it is.
+func formatProbability(p float64, round func(float64) float64) string {
 	switch {
 	case p <= 0:
 		return "none"
@@ -97,11 +97,11 @@ func rarity(p float64, round func(float64) float64) string {
 	}
 	n := 1 / p
 	unit := math.Pow(10, math.Floor(math.Log10(n))-2)
-	return "1 in " + grouped(int64(round(n/unit)*unit))
+	return "1 in " + groupDigits(int64(round(n/unit)*unit))
 }
 
-// grouped is a number with a comma at every third digit.
-func grouped(n int64) string {
+// groupDigits is a number with a comma at every third digit.
+func groupDigits(n int64) string {
 	text := fmt.Sprint(n)
 	for i := len(text) - 3; i > 0; i -= 3 {
 		text = text[:i] + "," + text[i:]
@@ -109,22 +109,22 @@ func grouped(n int64) string {
 	return text
 }
 
-func oddsTable(odds twostep.Odds) string {
+func formatOddsTable(odds twostep.GuessOdds) string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "method\tone guess\tguesses a year\tchance a year")
 	for _, m := range odds.Methods {
-		if m.Guesses == 0 {
+		if m.GuessesPerYear == 0 {
 			fmt.Fprintf(w, "%s\tcannot be guessed\t\t\n", m.Method)
 			continue
 		}
-		fmt.Fprintf(w, "%s\t%s\t%d\t%s\n", m.Method, chance(m.PerGuess), m.Guesses, chance(m.PerYear))
+		fmt.Fprintf(w, "%s\t%s\t%d\t%s\n", m.Method, formatChance(m.PerGuess), m.GuessesPerYear, formatChance(m.PerYear))
 	}
-	if odds.Pairs > 0 {
-		fmt.Fprintf(w, "pairs of app codes, once that is used up\t%s\t%d\t%s\n", chance(odds.Pair), odds.Pairs, chance(odds.OfPairs))
+	if odds.PairsPerYear > 0 {
+		fmt.Fprintf(w, "pairs of app codes, once that is used up\t%s\t%d\t%s\n", formatChance(odds.PerPair), odds.PairsPerYear, formatChance(odds.PairsShare))
 	}
-	fmt.Fprintf(w, "all together\t\t\t%s\n", chance(odds.PerYear))
-	fmt.Fprintf(w, "with a new password four times, each known again\t\t\t%s\n", chance(odds.Renewed))
+	fmt.Fprintf(w, "all together\t\t\t%s\n", formatChance(odds.PerYear))
+	fmt.Fprintf(w, "with a new password four times, each known again\t\t\t%s\n", formatChance(odds.PerYearWithResets))
 	_ = w.Flush() // into memory
 	return b.String()
 }

@@ -15,8 +15,8 @@ import (
 	"twostep.example/twostep/internal/demo"
 )
 
-// patience is how long requests in flight may take to finish once the server is told to stop.
-const patience = 15 * time.Second
+// shutdownTimeout is how long requests in flight may take to finish once the server is told to stop.
+const shutdownTimeout = 15 * time.Second
 
 type serveCommand struct {
 	Settings settings `embed:"" group:"settings"`
@@ -24,16 +24,16 @@ type serveCommand struct {
 }
 
 // Run serves until ctx ends.
-func (c *serveCommand) Run(ctx context.Context, to console, from *sources) (err error) {
+func (c *serveCommand) Run(ctx context.Context, to console, from *settingSources) (err error) {
 	s := &c.Settings
 	if err := s.complete(from); err != nil {
 		return usageError{err}
 	}
-	if c.Demo && !s.local() {
+	if c.Demo && !s.isLocal() {
 		return usageError{errors.New("--demo prints a password and shows everybody the mail, so it cannot have a public_url")}
 	}
-	log := s.Log.logger(to.err)
-	certificate, err := s.TLS.load()
+	log := s.Log.newLogger(to.err)
+	certificate, err := s.TLS.loadCertificate()
 	if err != nil {
 		return usageError{err}
 	}
@@ -48,7 +48,7 @@ func (c *serveCommand) Run(ctx context.Context, to console, from *sources) (err 
 	}
 	var app *demo.App
 	if c.Demo {
-		if err := turnable(&options, s.Data); err != nil {
+		if err := useDemoClock(&options, s.Data); err != nil {
 			return err
 		}
 		app = addDemoApp(&options)
@@ -67,17 +67,17 @@ func (c *serveCommand) Run(ctx context.Context, to console, from *sources) (err 
 		fmt.Fprintf(to.out, "demo account: %s %s\n", account.Email, account.Password)
 	}
 	fmt.Fprintf(to.out, "Twostep is listening on %s\n", public)
-	if s.local() {
-		s.sayNext(to.out, public, c.Demo)
+	if s.isLocal() {
+		s.printNextSteps(to.out, public, c.Demo)
 	}
-	if s.behindProxy() {
+	if s.lacksTrustedProxies() {
 		log.Warn("public_url is https, and this server does not serve https itself, so a proxy stands in front: "+
 			"name it in trusted_proxies, or nobody's network is known and no browser can be trusted", "trusted_proxies", "none")
 	}
 	log.Info("listening", "address", listener.Addr().String(), "url", public)
-	web := webServer(server, log)
+	web := newHTTPServer(server, log)
 	if c.Demo {
-		web.Handler = beside(app, server)
+		web.Handler = mountDemoApp(app, server)
 	}
 	web.TLSConfig = certificate
 	return serveUntil(ctx, listener, web, log)
@@ -94,15 +94,15 @@ func (s *settings) listen() (net.Listener, error) {
 		return nil, err
 	}
 	// The name localhost is whatever the machine's hosts file says.
-	if at, ok := listener.Addr().(*net.TCPAddr); s.local() && (!ok || !at.IP.IsLoopback()) {
+	if at, ok := listener.Addr().(*net.TCPAddr); s.isLocal() && (!ok || !at.IP.IsLoopback()) {
 		listener.Close()
 		return nil, usageError{fmt.Errorf("listen is %s, which is not this machine only", s.Listen)}
 	}
 	return listener, nil
 }
 
-// sayNext tells somebody who has just started a local server what to do with it.
-func (s *settings) sayNext(out io.Writer, public string, demo bool) {
+// printNextSteps tells somebody who has just started a local server what to do with it.
+func (s *settings) printNextSteps(out io.Writer, public string, demo bool) {
 	if demo {
 		fmt.Fprintf(out, "\n  %-36s sign in with the demo account\n", public+"/signin")
 		fmt.Fprintf(out, "  %-36s an app that you come in to by it\n", public+"/demo/")
@@ -113,8 +113,8 @@ func (s *settings) sayNext(out io.Writer, public string, demo bool) {
 	fmt.Fprintf(out, "  %-36s the data; remove it to start afresh\n\n", s.Data)
 }
 
-// webServer bounds what one connection may cost, however slow or long-winded the other side is.
-func webServer(handler http.Handler, log *slog.Logger) *http.Server {
+// newHTTPServer bounds what one connection may cost, however slow or long-winded the other side is.
+func newHTTPServer(handler http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler: handler,
 		// OPTIONS * would be answered past the handler, without its headers and its log.
@@ -144,7 +144,7 @@ func serveUntil(ctx context.Context, listener net.Listener, server *http.Server,
 	case <-ctx.Done():
 	}
 	log.Info("stopping")
-	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 	defer cancel()
 	if err := server.Shutdown(ending); err != nil {
 		return errors.Join(fmt.Errorf("requests were cut off: %w", err), server.Close())

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// answering starts a server on a free port. stop tells it to end; ended says how it did.
-func answering(t *testing.T, h http.HandlerFunc) (address string, stop func(), ended chan error) {
+// startTestServer starts a server on a free port. stop tells it to end; ended says how it did.
+func startTestServer(t *testing.T, h http.HandlerFunc) (address string, stop func(), ended chan error) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -22,15 +22,15 @@ func answering(t *testing.T, h http.HandlerFunc) (address string, stop func(), e
 	ctx, stop := context.WithCancel(t.Context())
 	ended = make(chan error, 1)
 	log := slog.New(slog.DiscardHandler)
-	go func() { ended <- serveUntil(ctx, listener, webServer(h, log), log) }()
+	go func() { ended <- serveUntil(ctx, listener, newHTTPServer(h, log), log) }()
 	t.Cleanup(stop)
 	return listener.Addr().String(), stop, ended
 }
 
 // Whoever is being served when the server is told to stop still gets the whole answer.
-func TestStopWaits(t *testing.T) {
+func TestShutdownFinishesRequests(t *testing.T) {
 	begun, finish := make(chan bool), make(chan bool)
-	address, stop, ended := answering(t, func(w http.ResponseWriter, _ *http.Request) {
+	address, stop, ended := startTestServer(t, func(w http.ResponseWriter, _ *http.Request) {
 		close(begun)
 		<-finish
 		_, _ = io.WriteString(w, "whole")
@@ -73,8 +73,8 @@ func TestStopWaits(t *testing.T) {
 }
 
 // Headers without end are cut off.
-func TestLongHeader(t *testing.T) {
-	address, _, _ := answering(t, func(http.ResponseWriter, *http.Request) { t.Error("reached the handler") })
+func TestLongHeaderIsRefused(t *testing.T) {
+	address, _, _ := startTestServer(t, func(http.ResponseWriter, *http.Request) { t.Error("reached the handler") })
 	req, err := http.NewRequest("GET", "http://"+address, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -91,7 +91,7 @@ func TestLongHeader(t *testing.T) {
 }
 
 // The port that is printed is the one that was taken.
-func TestURL(t *testing.T) {
+func TestPublicURLHasTakenPort(t *testing.T) {
 	for _, row := range []struct{ public, listen, listening, want string }{
 		{"", "127.0.0.1:0", "127.0.0.1:4711", "http://127.0.0.1:4711"},
 		{"", "localhost:8080", "127.0.0.1:8080", "http://localhost:8080"},
@@ -99,26 +99,26 @@ func TestURL(t *testing.T) {
 		{"https://a.example", "127.0.0.1:0", "127.0.0.1:4711", "https://a.example"},
 	} {
 		s := settings{PublicURL: row.public, Listen: row.listen}
-		if got, err := s.url(row.listening); got != row.want || err != nil {
+		if got, err := s.publicURL(row.listening); got != row.want || err != nil {
 			t.Errorf("%+v: got %q, %v", row, got, err)
 		}
 	}
 }
 
 // The demo's clock goes forward, never back, and stays where it was over a restart.
-func TestClock(t *testing.T) {
+func TestDemoClock(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "clock")
-	c, err := openClock(file)
+	c, err := openDemoClock(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.Turn(30 * 24 * time.Hour)
-	c.Turn(-time.Hour)
-	again, err := openClock(file)
+	c.Advance(30 * 24 * time.Hour)
+	c.Advance(-time.Hour)
+	again, err := openDemoClock(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range []*clock{c, again} {
+	for _, c := range []*demoClock{c, again} {
 		if ahead := time.Until(c.Now()).Round(time.Minute); ahead != 30*24*time.Hour {
 			t.Errorf("ahead by %v", ahead)
 		}

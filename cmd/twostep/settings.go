@@ -48,9 +48,9 @@ type settings struct {
 	Log       logSettings     `toml:"log" embed:"" prefix:"log-"`
 	AppTables []appTable      `toml:"app" kong:"-"` // they come to apps
 
-	apps    []twostep.App
-	proxies []netip.Prefix
-	odds    int64
+	apps      []twostep.App
+	proxies   []netip.Prefix
+	oddsOneIn int64
 }
 
 // The times are text until complete has read them: a bare number in the file is a wrong type then,
@@ -59,7 +59,7 @@ type sessionSettings struct {
 	Idle     string `toml:"idle" default:"1h" placeholder:"TIME" help:"A session ends after so long without a request. Default: ${default}."`
 	Absolute string `toml:"absolute" default:"24h" placeholder:"TIME" help:"And after so long in any case. Default: ${default}."`
 
-	idle, absolute time.Duration
+	idleTimeout, absoluteTimeout time.Duration
 }
 
 type trustSettings struct {
@@ -71,11 +71,11 @@ type trustSettings struct {
 type emailSettings struct {
 	Valid string `toml:"valid" default:"15m" placeholder:"TIME" help:"How long a code sent by email works, 1m to 15m. Default: ${default}."`
 
-	valid time.Duration
+	codeTTL time.Duration
 }
 
-// codeLife reads how long a code works, in whole minutes: people are told so.
-func codeLife(key, text string) (time.Duration, error) {
+// parseCodeTTL reads how long a code works, in whole minutes: people are told so.
+func parseCodeTTL(key, text string) (time.Duration, error) {
 	if text == "" {
 		return manual.Minutes * time.Minute, nil
 	}
@@ -86,8 +86,8 @@ func codeLife(key, text string) (time.Duration, error) {
 	return d, nil
 }
 
-// oneIn reads a chance like 1/50000. What it may be is said by the server itself.
-func oneIn(text string) (int64, error) {
+// parseOdds reads a chance like 1/50000. What it may be is said by the server itself.
+func parseOdds(text string) (int64, error) {
 	if text == "" {
 		return 0, nil
 	}
@@ -137,12 +137,12 @@ type logSettings struct {
 }
 
 // complete adds the setting that has no flag and refuses what contradicts itself.
-func (s *settings) complete(from *sources) error {
+func (s *settings) complete(from *settingSources) error {
 	var err error
-	if s.SMTP.Password, err = from.secret("smtp-password"); err != nil {
+	if s.SMTP.Password, err = from.secretSetting("smtp-password"); err != nil {
 		return err
 	}
-	if s.SMS.Gateways, err = from.secret("sms-gateways"); err != nil {
+	if s.SMS.Gateways, err = from.secretSetting("sms-gateways"); err != nil {
 		return err
 	}
 	s.apps = from.apps
@@ -158,13 +158,13 @@ func (s *settings) complete(from *sources) error {
 	if err := s.Audit.complete(); err != nil {
 		return err
 	}
-	if s.odds, err = oneIn(s.Odds); err != nil {
+	if s.oddsOneIn, err = parseOdds(s.Odds); err != nil {
 		return err
 	}
-	if s.proxies, err = twostep.Proxies(s.Proxies); err != nil {
+	if s.proxies, err = twostep.ParseProxies(s.Proxies); err != nil {
 		return fmt.Errorf("trusted_proxies: %w", err)
 	}
-	if s.Email.valid, err = codeLife("email.valid", s.Email.Valid); err != nil {
+	if s.Email.codeTTL, err = parseCodeTTL("email.valid", s.Email.Valid); err != nil {
 		return err
 	}
 	host, _, err := net.SplitHostPort(s.Listen)
@@ -181,7 +181,7 @@ func (s *settings) complete(from *sources) error {
 	if (s.TLS.Cert == "") != (s.TLS.Key == "") {
 		return errors.New("tls.cert and tls.key: set both, or neither")
 	}
-	if s.local() {
+	if s.isLocal() {
 		return s.completeLocal(host)
 	}
 	return s.completePublic()
@@ -189,26 +189,26 @@ func (s *settings) complete(from *sources) error {
 
 func (s *sessionSettings) complete() error {
 	var err error
-	if s.idle, err = time.ParseDuration(s.Idle); err != nil || s.idle <= 0 {
+	if s.idleTimeout, err = time.ParseDuration(s.Idle); err != nil || s.idleTimeout <= 0 {
 		return fmt.Errorf("session.idle is %q, want a time like 90m or 24h", s.Idle)
 	}
-	if s.absolute, err = time.ParseDuration(s.Absolute); err != nil || s.absolute <= 0 {
+	if s.absoluteTimeout, err = time.ParseDuration(s.Absolute); err != nil || s.absoluteTimeout <= 0 {
 		return fmt.Errorf("session.absolute is %q, want a time like 90m or 24h", s.Absolute)
 	}
-	if s.idle > s.absolute {
+	if s.idleTimeout > s.absoluteTimeout {
 		return fmt.Errorf("session.idle is %s, longer than session.absolute with %s", s.Idle, s.Absolute)
 	}
 	return nil
 }
 
-// behindProxy says whether there must be a proxy that nobody has named.
-func (s *settings) behindProxy() bool {
+// lacksTrustedProxies says whether there must be a proxy that nobody has named.
+func (s *settings) lacksTrustedProxies() bool {
 	return strings.HasPrefix(s.PublicURL, "https://") && s.TLS.Cert == "" && len(s.proxies) == 0 && s.Trust.Days > 0 && s.Trust.Network != "off"
 }
 
-// local says whether the server is for this machine only. Then mail stays in the inbox, where
+// isLocal says whether the server is for this machine only. Then mail stays in the inbox, where
 // everybody who reaches the server can read it.
-func (s *settings) local() bool { return s.PublicURL == "" }
+func (s *settings) isLocal() bool { return s.PublicURL == "" }
 
 func (s *settings) completeLocal(host string) error {
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
@@ -237,7 +237,7 @@ func (s *settings) completePublic() error {
 			return errors.New("a server with a public URL sends its codes by mail: " + howToSet(needed.flag))
 		}
 	}
-	return s.server().Check()
+	return s.smtpServer().Check()
 }
 
 // howToSet names a setting in the three ways in which it can be set.
@@ -248,20 +248,20 @@ func howToSet(flag string) string {
 			key = section + "." + rest
 		}
 	}
-	return fmt.Sprintf("set %s in the configuration file, %s in the environment, or --%s", key, variable(flag), flag)
+	return fmt.Sprintf("set %s in the configuration file, %s in the environment, or --%s", key, environmentName(flag), flag)
 }
 
-func (s *settings) server() delivery.SMTP {
+func (s *settings) smtpServer() delivery.SMTP {
 	return delivery.SMTP{
 		Host: s.SMTP.Host, Port: s.SMTP.Port, Security: s.SMTP.Security,
 		User: s.SMTP.User, Password: s.SMTP.Password, From: s.SMTP.From,
 	}
 }
 
-// url returns the address that people use. Without a public URL it is the one of the listener,
+// publicURL returns the address that people use. Without a public URL it is the one of the listener,
 // whose port counts: the setting may leave it open with 0.
-func (s *settings) url(listening string) (string, error) {
-	if !s.local() {
+func (s *settings) publicURL(listening string) (string, error) {
+	if !s.isLocal() {
 		return s.PublicURL, nil
 	}
 	host, _, err := net.SplitHostPort(s.Listen)
@@ -275,9 +275,9 @@ func (s *settings) url(listening string) (string, error) {
 	return "http://" + net.JoinHostPort(host, port), nil
 }
 
-// makeData makes the data folder. A folder that exists keeps its permissions, since it might be
+// createDataDir makes the data folder. A folder that exists keeps its permissions, since it might be
 // anything, but the log says when others can read it.
-func (s *settings) makeData(log *slog.Logger) error {
+func (s *settings) createDataDir(log *slog.Logger) error {
 	if err := os.MkdirAll(s.Data, 0o700); err != nil {
 		return fmt.Errorf("data folder: %w", err)
 	}
@@ -291,8 +291,8 @@ func (s *settings) makeData(log *slog.Logger) error {
 	return nil
 }
 
-// load reads the certificate before anything has begun: nil without one.
-func (t tlsSettings) load() (*tls.Config, error) {
+// loadCertificate reads the certificate before anything has begun: nil without one.
+func (t tlsSettings) loadCertificate() (*tls.Config, error) {
 	if t.Cert == "" {
 		return nil, nil
 	}
@@ -303,9 +303,9 @@ func (t tlsSettings) load() (*tls.Config, error) {
 	return &tls.Config{Certificates: []tls.Certificate{pair}}, nil
 }
 
-// openPort says that nobody knows the address of the server, for commands that print one.
-func (s *settings) openPort() error {
-	if _, port, _ := net.SplitHostPort(s.Listen); s.local() && port == "0" {
+// checkPortIsFixed says that nobody knows the address of the server, for commands that print one.
+func (s *settings) checkPortIsFixed() error {
+	if _, port, _ := net.SplitHostPort(s.Listen); s.isLocal() && port == "0" {
 		return errors.New("listen leaves the port open, so the address would lead nowhere: give --listen as the server says it")
 	}
 	return nil
@@ -314,11 +314,11 @@ func (s *settings) openPort() error {
 // options makes the data folder and says to the front door what the settings say. The address
 // people use is made with listening, see url.
 func (s *settings) options(listening string, log *slog.Logger) (twostep.Options, error) {
-	public, err := s.url(listening)
+	public, err := s.publicURL(listening)
 	if err != nil {
 		return twostep.Options{}, err
 	}
-	if err := s.makeData(log); err != nil {
+	if err := s.createDataDir(log); err != nil {
 		return twostep.Options{}, err
 	}
 	zone, err := time.LoadLocation(s.Timezone)
@@ -327,11 +327,11 @@ func (s *settings) options(listening string, log *slog.Logger) (twostep.Options,
 	}
 	o := twostep.Options{
 		Database: s.Database, KeyFile: s.KeyFile, PublicURL: public, Site: s.Site,
-		Methods: methods(s), SignUp: s.SignUp, Location: zone, Log: log,
-		Idle: s.Session.idle, Absolute: s.Session.absolute,
+		Methods: verificationMethods(s), SignUp: s.SignUp, Location: zone, Logger: log,
+		IdleTimeout: s.Session.idleTimeout, AbsoluteTimeout: s.Session.absoluteTimeout,
 		TrustDays: s.Trust.Days, TrustNetwork: s.Trust.Network, TrustBrowser: s.Trust.Browser,
-		Apps: s.apps, Odds: s.odds, AuditDays: s.Audit.Days, TrustedProxies: s.proxies, Intranet: s.Intranet,
-		Gateways: s.SMS.gateways, TextPrice: s.SMS.price, TextBudget: s.SMS.budget,
+		Apps: s.apps, GuessOddsOneIn: s.oddsOneIn, AuditDays: s.Audit.Days, TrustedProxies: s.proxies, PrivateClients: s.Intranet,
+		SMSGateways: s.SMS.gateways, SMSPrice: s.SMS.price, SMSDailyBudget: s.SMS.budget,
 	}
 	if o.TrustDays == 0 {
 		o.TrustDays = -1 // the option's own zero is the default
@@ -342,14 +342,14 @@ func (s *settings) options(listening string, log *slog.Logger) (twostep.Options,
 	if o.KeyFile == "" {
 		o.KeyFile = filepath.Join(s.Data, "keys")
 	}
-	if !s.local() {
-		o.Send = map[delivery.Channel]delivery.Send{delivery.Email: s.server().Send}
+	if !s.isLocal() {
+		o.Senders = map[delivery.Channel]delivery.SendFunc{delivery.Email: s.smtpServer().Send}
 		return o, nil
 	}
 	if o.Site == "" {
 		o.Site = "Twostep" // an address is no name
 	}
-	if o.Gateways = nil; s.SMS.Gateways != "" {
+	if o.SMSGateways = nil; s.SMS.Gateways != "" {
 		log.Warn("text messages stay in the inbox: sms.gateways counts only together with public_url")
 	}
 	if s.SMTP.Host != "" {
@@ -358,13 +358,13 @@ func (s *settings) options(listening string, log *slog.Logger) (twostep.Options,
 	inbox := &delivery.Inbox{Dir: filepath.Join(s.Data, "inbox"), Now: time.Now}
 	// inbox.Send would be that of the inbox as it is now; the demo gives it another clock.
 	keep := func(ctx context.Context, m delivery.Message) error { return inbox.Send(ctx, m) }
-	o.Send = map[delivery.Channel]delivery.Send{delivery.Email: keep, delivery.SMS: keep}
-	o.Local = &twostep.Local{Inbox: inbox}
+	o.Senders = map[delivery.Channel]delivery.SendFunc{delivery.Email: keep, delivery.SMS: keep}
+	o.Local = &twostep.LocalMode{Inbox: inbox}
 	return o, nil
 }
 
-// logger writes to w what the level lets through.
-func (l logSettings) logger(w io.Writer) *slog.Logger {
+// newLogger writes to w what the level lets through.
+func (l logSettings) newLogger(w io.Writer) *slog.Logger {
 	var level slog.Level
 	// The flag admits only names that slog knows; the zero level is info.
 	_ = level.UnmarshalText([]byte(l.Level))

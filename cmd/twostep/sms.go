@@ -21,30 +21,30 @@ type smsSettings struct {
 	Valid string `toml:"valid" default:"15m" placeholder:"TIME" help:"How long a code sent by text message works, 1m to 15m. Default: ${default}."`
 
 	gateways      []delivery.Gateway
-	valid         time.Duration
+	codeTTL       time.Duration
 	price, budget int64 // thousandths
 }
 
 // complete reads what was written as text.
 func (s *smsSettings) complete() error {
 	var err error
-	if s.valid, err = codeLife("sms.valid", s.Valid); err != nil {
+	if s.codeTTL, err = parseCodeTTL("sms.valid", s.Valid); err != nil {
 		return err
 	}
-	if s.price, err = thousandths(s.Price); err != nil {
+	if s.price, err = parseThousandths(s.Price); err != nil {
 		return fmt.Errorf("sms.price is %q, want an amount like 0.08", s.Price)
 	}
-	if s.budget, err = thousandths(s.Budget); err != nil {
+	if s.budget, err = parseThousandths(s.Budget); err != nil {
 		return fmt.Errorf("sms.budget is %q, want an amount like 20", s.Budget)
 	}
-	for _, code := range s.countries() {
+	for _, code := range s.allowedCountries() {
 		if len(code) != 2 || strings.ToUpper(code) != code {
 			return fmt.Errorf("sms.countries is %q, want codes of two letters like DE,AT,CH", s.Countries)
 		}
 	}
 	s.gateways = nil
 	for i, text := range strings.Fields(s.Gateways) {
-		g, err := gateway(text)
+		g, err := parseGateway(text)
 		if err == nil {
 			err = g.Check()
 		}
@@ -56,11 +56,11 @@ func (s *smsSettings) complete() error {
 	return nil
 }
 
-func (s *smsSettings) countries() []string {
+func (s *smsSettings) allowedCountries() []string {
 	return strings.FieldsFunc(s.Countries, func(r rune) bool { return r == ',' || r == ' ' })
 }
 
-func thousandths(text string) (int64, error) {
+func parseThousandths(text string) (int64, error) {
 	amount, err := strconv.ParseFloat(text, 64)
 	if err != nil || amount < 0 || amount > 1e9 {
 		return 0, errors.New("not an amount")
@@ -68,13 +68,13 @@ func thousandths(text string) (int64, error) {
 	return int64(math.Round(amount * 1000)), nil
 }
 
-// gateway reads one gateway, written as an address:
+// parseGateway reads one gateway, written as an address:
 //
 //	twilio://ACCOUNT:TOKEN@FROM   vonage://KEY:SECRET@FROM
 //	sns://KEY:SECRET@REGION/SENDER   kannel://USER:PASSWORD@HOST:PORT/FROM
 //
 // Its errors quote nothing of it.
-func gateway(text string) (delivery.Gateway, error) {
+func parseGateway(text string) (delivery.Gateway, error) {
 	kind, rest, _ := strings.Cut(text, "://")
 	login, place, ok := cutLast(rest, "@")
 	user, secret, both := strings.Cut(login, ":")

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestGateways(t *testing.T) {
+func TestParseGateway(t *testing.T) {
 	s := smsSettings{Price: "0.08", Budget: "20", Countries: "DE, AT", Gateways: `
 		twilio://AC0123:to%3Aken@+15005550006
 		vonage://key:secret@Example
@@ -14,7 +14,7 @@ func TestGateways(t *testing.T) {
 	if err := s.complete(); err != nil {
 		t.Fatal(err)
 	}
-	if len(s.gateways) != 4 || s.price != 80 || s.budget != 20000 || len(s.countries()) != 2 {
+	if len(s.gateways) != 4 || s.price != 80 || s.budget != 20000 || len(s.allowedCountries()) != 2 {
 		t.Fatalf("got %d gateways, price %d, budget %d", len(s.gateways), s.price, s.budget)
 	}
 	for i, want := range []struct{ name, user, secret, from string }{
@@ -28,7 +28,7 @@ func TestGateways(t *testing.T) {
 }
 
 // A mistake is told without the secret it stands beside.
-func TestGatewayMistakes(t *testing.T) {
+func TestParseGatewayErrorHidesSecret(t *testing.T) {
 	for _, c := range []struct {
 		s    smsSettings
 		want string

@@ -19,54 +19,56 @@ import (
 
 // Method sends codes by mail. The zero value is ready.
 type Method struct {
-	Valid time.Duration // of a code, from its own sending; 0: sentcode.Valid
+	CodeTTL time.Duration // of a code, from its own sending; 0: sentcode.Valid
 }
 
-// About says that every account has it.
-func (m Method) About() factor.About {
+// Info says that every account has it.
+func (m Method) Info() factor.Info {
 	// "email" is not a registered RFC 8176 value: there is none, and "otp" would
 	// claim more than a mailbox proves.
-	return factor.About{Method: "email", Given: true, Valid: cmp.Or(m.Valid, sentcode.Valid), Digits: sentcode.Digits, AMR: []string{"email"}, Words: words()}
+	return factor.Info{Method: "email", Implicit: true, CodeTTL: cmp.Or(m.CodeTTL, sentcode.CodeTTL), Digits: sentcode.Digits, AMR: []string{"email"}, Words: localizedWords()}
 }
 
 // Enroll never happens: the address of the account is the factor.
-func (Method) Enroll(context.Context, factor.Ask, url.Values) (factor.Factor, factor.Challenge, error) {
+func (Method) Enroll(context.Context, factor.Request, url.Values) (factor.Factor, factor.Challenge, error) {
 	return factor.Factor{}, factor.Challenge{}, errors.New("email: is not enrolled")
 }
 
 // Challenge composes the mail.
-func (Method) Challenge(_ context.Context, ask factor.Ask) (factor.Challenge, error) {
-	code := sentcode.New(ask.Hard)
-	m := compose(ask, code)
+func (Method) Challenge(_ context.Context, ask factor.Request) (factor.Challenge, error) {
+	code := sentcode.New(ask.LongCode)
+	m := composeCodeMail(ask, code)
 	return factor.Challenge{Message: &m, Answer: code}, nil
 }
 
-// Read takes the code from the form.
-func (Method) Read(form url.Values, hard bool) (string, error) { return sentcode.Read(form, hard) }
+// ParseResponse takes the code from the form.
+func (Method) ParseResponse(form url.Values, hard bool) (string, error) {
+	return sentcode.Parse(form, hard)
+}
 
 // Verify compares it.
-func (Method) Verify(_ context.Context, _ *factor.Factor, answer factor.Answer) error {
+func (Method) Verify(_ context.Context, _ *factor.Factor, answer factor.Response) error {
 	return sentcode.Verify(answer)
 }
 
-// compose puts the code first, in the subject too: it saves opening the mail, and it
+// composeCodeMail puts the code first, in the subject too: it saves opening the mail, and it
 // is useless to anybody without the sign-in it belongs to. There is no link: a mail
 // that asks for a click would teach people to click. Only a code that is hard to type
 // comes with one, which opens nothing but the page it is asked for on.
-func compose(ask factor.Ask, code string) delivery.Message {
-	w := i18n.For(ask.Language)
-	written, link := sentcode.Written(code), ""
+func composeCodeMail(ask factor.Request, code string) delivery.Message {
+	w := i18n.ForTag(ask.Language)
+	written, link := sentcode.Format(code), ""
 	say := func(key string) string {
-		return w.Say(key, "Code", written, "Link", link, "Site", ask.Site,
-			"Minutes", int(ask.Until.Sub(ask.Now)/time.Minute), "Until", ask.Until.Format("15:04 MST"),
-			"Began", ask.Began.Format("2006-01-02, 15:04 MST"), "Browser", ask.Browser, "Address", ask.Address)
+		return w.Translate(key, "Code", written, "Link", link, "Site", ask.Site,
+			"Minutes", int(ask.ExpiresAt.Sub(ask.Now)/time.Minute), "Until", ask.ExpiresAt.Format("15:04 MST"),
+			"Began", ask.StartedAt.Format("2006-01-02, 15:04 MST"), "Browser", ask.Browser, "Address", ask.Address)
 	}
 	text, lines := "mail.code.text", []string{"mail.code.valid", "mail.code.where", "mail.code.notyou", "mail.code.never"}
 	switch {
-	case ask.New: // to an address that is to be an account's
+	case ask.Enrolling: // to an address that is to be an account's
 		text, lines = "mail.code.new.text", []string{"mail.code.valid", "mail.code.new", "mail.code.never"}
-	case ask.Hard && ask.Page != "":
-		link = ask.Page + "#" + code
+	case ask.LongCode && ask.VerifyURL != "":
+		link = ask.VerifyURL + "#" + code
 		text, lines = "mail.code.long.text", append([]string{"mail.code.long"}, lines...)
 	}
 	for i, line := range lines {
@@ -82,11 +84,11 @@ func compose(ask factor.Ask, code string) delivery.Message {
 	}
 }
 
-func words() map[string]factor.Words {
+func localizedWords() map[string]factor.Words {
 	return map[string]factor.Words{
-		"en": {Name: "Email", Does: "Send a verification code to {Masked}", Lead: "Enter the 6-digit code from the mail to {Masked}.",
-			Longer: "Enter the 13 letters and digits from the mail to {Masked}, or open the link in it in this browser."},
-		"de": {Name: "E-Mail", Does: "Bestätigungscode an {Masked} senden", Lead: "Geben Sie den 6-stelligen Code aus der Mail an {Masked} ein.",
-			Longer: "Geben Sie die 13 Buchstaben und Ziffern aus der Mail an {Masked} ein, oder öffnen Sie den Link darin in diesem Browser."},
+		"en": {Name: "Email", ChoiceLabel: "Send a verification code to {Masked}", Prompt: "Enter the 6-digit code from the mail to {Masked}.",
+			LongCodePrompt: "Enter the 13 letters and digits from the mail to {Masked}, or open the link in it in this browser."},
+		"de": {Name: "E-Mail", ChoiceLabel: "Bestätigungscode an {Masked} senden", Prompt: "Geben Sie den 6-stelligen Code aus der Mail an {Masked} ein.",
+			LongCodePrompt: "Geben Sie die 13 Buchstaben und Ziffern aus der Mail an {Masked} ein, oder öffnen Sie den Link darin in diesem Browser."},
 	}
 }

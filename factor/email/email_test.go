@@ -10,24 +10,24 @@ import (
 	"twostep.example/twostep/factor"
 )
 
-func ask(language string) factor.Ask {
+func testRequest(language string) factor.Request {
 	zone := time.FixedZone("CET", 3600)
-	return factor.Ask{
+	return factor.Request{
 		Account: factor.Account{ID: "a", Email: "anna@example.com", Name: "Anna"},
 		Factor:  factor.Factor{ID: "email", Method: "email", Destination: "anna@example.com"},
 		Site:    "Example <b>", Language: language, Browser: "Firefox on Windows", Address: "203.0.113.5",
-		Began: time.Date(2026, 11, 23, 14, 17, 0, 0, zone), Now: time.Date(2026, 11, 23, 14, 17, 0, 0, zone), Until: time.Date(2026, 11, 23, 14, 32, 0, 0, zone),
+		StartedAt: time.Date(2026, 11, 23, 14, 17, 0, 0, zone), Now: time.Date(2026, 11, 23, 14, 17, 0, 0, zone), ExpiresAt: time.Date(2026, 11, 23, 14, 32, 0, 0, zone),
 	}
 }
 
 // The code stands first in the subject and alone on its line, the mail says until when
 // it works and what it is for, and there is nothing to click.
-func TestMail(t *testing.T) {
+func TestCodeMail(t *testing.T) {
 	for language, says := range map[string][]string{
 		"en": {"is your Example <b> verification code", "Works for 15 minutes, until 14:32 CET.", "We never ask for this code"},
 		"de": {"Bestätigungscode", "Gilt 15 Minuten, bis 14:32 CET."},
 	} {
-		c, err := Method{}.Challenge(t.Context(), ask(language))
+		c, err := Method{}.Challenge(t.Context(), testRequest(language))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -49,10 +49,10 @@ func TestMail(t *testing.T) {
 	}
 }
 
-func TestNewCodeEachTime(t *testing.T) {
+func TestChallengeDrawsNewCode(t *testing.T) {
 	seen := map[string]bool{}
 	for range 50 {
-		c, err := Method{}.Challenge(t.Context(), ask("en"))
+		c, err := Method{}.Challenge(t.Context(), testRequest("en"))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -9,9 +9,9 @@ import (
 	"twostep.example/twostep/factor"
 )
 
-func read(text string) (string, error) { return Read(url.Values{"code": {text}}, false) }
+func parseCode(text string) (string, error) { return Parse(url.Values{"code": {text}}, false) }
 
-func TestRead(t *testing.T) {
+func TestParse(t *testing.T) {
 	for text, want := range map[string]string{
 		"012345":             "012345",
 		" 012 345 ":          "012345",
@@ -23,7 +23,7 @@ func TestRead(t *testing.T) {
 		"۰۱۲۳۴۵":             "012345",
 		"０１２３４５":             "012345",
 	} {
-		if got, err := read(text); got != want || err != nil {
+		if got, err := parseCode(text); got != want || err != nil {
 			t.Errorf("%q: got %q, %v, want %q", text, got, err, want)
 		}
 	}
@@ -31,15 +31,15 @@ func TestRead(t *testing.T) {
 		"", " ", "12345", "1234567", "12345x", "1e5", "-", "null", "123456 123457", "12345½", "⑫③④⑤⑥", "१२३४५६", // Devanagari is not on the list
 		strings.Repeat(" ", 65) + "123456", strings.Repeat("1", 1<<20), "123456\x00",
 	} {
-		if got, err := read(text); err != factor.ErrMalformed {
+		if got, err := parseCode(text); err != factor.ErrMalformed {
 			t.Errorf("%.20q: got %q, %v, want ErrMalformed", text, got, err)
 		}
 	}
 }
 
-// shown is what a person sees in a field: the digits of any script as ASCII, and everything
+// visibleDigits is what a person sees in a field: the digits of any script as ASCII, and everything
 // else but blanks, dashes and what is invisible.
-func shown(text string) string {
+func visibleDigits(text string) string {
 	var seen strings.Builder
 	for _, r := range text {
 		switch {
@@ -58,23 +58,23 @@ func shown(text string) string {
 
 // FUZ-002: what is read is six ASCII digits, the ones that a person sees, so no two fields
 // with different codes are ever the same.
-func FuzzRead(f *testing.F) {
+func FuzzParse(f *testing.F) {
 	for _, s := range []string{"123456", "12 34-56", "\u200b123456\ufeff", "123–456\r\n", "٠١٢٣٤٥", "۰۱۲۳۴۵", "０１２３４５", "१२३४५६", "⑫③④⑤⑥", "123456½", "12१३3456", "123456x", "abc"} {
 		f.Add(s, "123456")
 		f.Add("012345", s)
 	}
 	f.Fuzz(func(t *testing.T, one, other string) {
-		first, err := read(one)
+		first, err := parseCode(one)
 		if err != nil {
 			return
 		}
-		if len(first) != Digits || strings.Trim(first, "0123456789") != "" || first != shown(one) {
-			t.Errorf("%q: read %q, want %q", one, first, shown(one))
+		if len(first) != Digits || strings.Trim(first, "0123456789") != "" || first != visibleDigits(one) {
+			t.Errorf("%q: read %q, want %q", one, first, visibleDigits(one))
 		}
-		if again, err := read(first); again != first || err != nil {
+		if again, err := parseCode(first); again != first || err != nil {
 			t.Errorf("%q: read %q, then %q, %v", one, first, again, err)
 		}
-		if second, err := read(other); err == nil && second == first && shown(one) != shown(other) {
+		if second, err := parseCode(other); err == nil && second == first && visibleDigits(one) != visibleDigits(other) {
 			t.Errorf("%q and %q are both %q", one, other, first)
 		}
 	})

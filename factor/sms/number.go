@@ -10,12 +10,12 @@ import (
 	"twostep.example/twostep/factor"
 )
 
-// maxTyped is how many bytes of a typed number are looked at; the longest number has 15 digits.
-const maxTyped = 64
+// maxNumberInputBytes is how many bytes of a typed number are looked at; the longest number has 15 digits.
+const maxNumberInputBytes = 64
 
-// kinds are the numbers that get no message, and what is said about each. What is not here, a
+// refusedNumberTypes are the numbers that get no message, and what is said about each. What is not here, a
 // mobile number or one that may be either, gets one.
-var kinds = map[phonenumbers.PhoneNumberType]string{
+var refusedNumberTypes = map[phonenumbers.PhoneNumberType]string{
 	phonenumbers.FIXED_LINE:      "number.landline",
 	phonenumbers.PREMIUM_RATE:    "number.premium",
 	phonenumbers.SHARED_COST:     "number.shared",
@@ -28,15 +28,15 @@ var kinds = map[phonenumbers.PhoneNumberType]string{
 	phonenumbers.UNKNOWN:         "number.impossible",
 }
 
-func refusal(field, says string, pairs ...string) error {
-	return &factor.Refusal{Err: factor.ErrRefused, Field: field, Says: says, Pairs: pairs}
+func newUserError(field, says string, pairs ...string) error {
+	return &factor.UserError{Err: factor.ErrCannotEnroll, Field: field, MessageKey: says, MessageArgs: pairs}
 }
 
-// number makes an E.164 number of what was typed, or a *factor.Refusal.
-func (m Method) number(country, typed, language string) (string, error) {
-	digits, says := tidy(typed)
+// parseNumber makes an E.164 number of what was typed, or a *factor.Refusal.
+func (m Method) parseNumber(country, typed, language string) (string, error) {
+	digits, says := normalizeDigits(typed)
 	if says != "" {
-		return "", refusal("number", says)
+		return "", newUserError("number", says)
 	}
 	country = strings.ToUpper(country)
 	international := strings.HasPrefix(digits, "+")
@@ -44,34 +44,34 @@ func (m Method) number(country, typed, language string) (string, error) {
 	case international:
 		country = phonenumbers.UNKNOWN_REGION
 	case !phonenumbers.GetSupportedRegions()[country]:
-		return "", refusal("country", "country.empty")
+		return "", newUserError("country", "country.empty")
 	}
 	n, err := phonenumbers.Parse(digits, country)
 	if err != nil {
-		return "", refusal("number", shortOr(digits, country))
+		return "", newUserError("number", invalidNumberMessage(digits, country))
 	}
 	if !phonenumbers.IsPossibleNumber(n) || !phonenumbers.IsValidNumber(n) {
-		return "", refusal("number", shortOr(digits, country))
+		return "", newUserError("number", invalidNumberMessage(digits, country))
 	}
 	region := phonenumbers.GetRegionCodeForNumber(n)
 	if region == phonenumbers.REGION_CODE_FOR_NON_GEO_ENTITY { // satellites and the like: dear, and no country's
-		return "", refusal("number", "number.world")
+		return "", newUserError("number", "number.world")
 	}
-	if len(m.Countries) > 0 && !containsFold(m.Countries, region) {
+	if len(m.AllowedCountries) > 0 && !containsFold(m.AllowedCountries, region) {
 		field := "country"
 		if international {
 			field = "number"
 		}
-		return "", refusal(field, "country.refused", "Country", regionName(region, language))
+		return "", newUserError(field, "country.refused", "Country", regionName(region, language))
 	}
-	if says, no := kinds[phonenumbers.GetNumberType(n)]; no {
-		return "", refusal("number", says)
+	if says, no := refusedNumberTypes[phonenumbers.GetNumberType(n)]; no {
+		return "", newUserError("number", says)
 	}
 	return phonenumbers.Format(n, phonenumbers.E164), nil
 }
 
-// shortOr says whether an impossible number is a short one, like 110.
-func shortOr(digits, country string) string {
+// invalidNumberMessage says whether an impossible number is a short one, like 110.
+func invalidNumberMessage(digits, country string) string {
 	if !strings.HasPrefix(digits, "+") && len(digits) >= 3 && len(digits) <= 6 {
 		if n, err := phonenumbers.Parse(digits, country); err == nil && phonenumbers.IsValidShortNumberForRegion(n, country) {
 			return "number.short"
@@ -84,11 +84,11 @@ func containsFold(all []string, one string) bool {
 	return slices.ContainsFunc(all, func(s string) bool { return strings.EqualFold(s, one) })
 }
 
-// tidy leaves ASCII digits, after a + if there was one in front. People type and paste
+// normalizeDigits leaves ASCII digits, after a + if there was one in front. People type and paste
 // spaces, brackets, dots, dashes, slashes and invisible marks, and other digits than ASCII;
 // anything else is no number, and letters are never turned into digits. says is what is wrong.
-func tidy(typed string) (digits, says string) {
-	if len(typed) > maxTyped {
+func normalizeDigits(typed string) (digits, says string) {
+	if len(typed) > maxNumberInputBytes {
 		return "", "number.impossible"
 	}
 	typed = strings.TrimSpace(typed)
@@ -97,13 +97,13 @@ func tidy(typed string) (digits, says string) {
 	}
 	var b strings.Builder
 	for _, r := range typed {
-		digit, isDigit := digitOf(r)
+		digit, isDigit := asciiDigit(r)
 		switch {
 		case isDigit:
 			b.WriteByte(digit)
 		case (r == '+' || r == '＋') && b.Len() == 0:
 			b.WriteByte('+')
-		case !separates(r):
+		case !isSeparator(r):
 			if _, extension := phonenumbers.MaybeSeparateExtensionFromPhone(typed); extension != "" {
 				return "", "number.extension"
 			}
@@ -116,8 +116,8 @@ func tidy(typed string) (digits, says string) {
 	return b.String(), ""
 }
 
-// digitOf is the ASCII digit of an ASCII, Arabic-Indic, Persian or full-width one.
-func digitOf(r rune) (byte, bool) {
+// asciiDigit is the ASCII digit of an ASCII, Arabic-Indic, Persian or full-width one.
+func asciiDigit(r rune) (byte, bool) {
 	for _, zero := range []rune{'0', '\u0660', '\u06f0', '\uff10'} {
 		if r >= zero && r <= zero+9 {
 			return byte('0' + r - zero), true
@@ -126,13 +126,13 @@ func digitOf(r rune) (byte, bool) {
 	return 0, false
 }
 
-func separates(r rune) bool {
+func isSeparator(r rune) bool {
 	return unicode.IsSpace(r) || unicode.In(r, unicode.Cf, unicode.Pd) || strings.ContainsRune("()[]./·\u2212\uff08\uff09\uff0e\uff0f", r)
 }
 
-// Display writes a stored number as people do, "+49 171 2345678". Anything that is no number
+// FormatNumber writes a stored number as people do, "+49 171 2345678". Anything that is no number
 // comes back as it is.
-func Display(e164 string) string {
+func FormatNumber(e164 string) string {
 	n, err := phonenumbers.Parse(e164, phonenumbers.UNKNOWN_REGION)
 	if err != nil {
 		return e164

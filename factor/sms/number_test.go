@@ -13,11 +13,11 @@ import (
 	"twostep.example/twostep/factor"
 )
 
-func enroll(t *testing.T, m Method, country, number string) (factor.Factor, factor.Challenge, *factor.Refusal) {
+func enrollNumber(t *testing.T, m Method, country, number string) (factor.Factor, factor.Challenge, *factor.UserError) {
 	t.Helper()
-	f, c, err := m.Enroll(t.Context(), ask("en"), url.Values{"country": {country}, "number": {number}})
-	var no *factor.Refusal
-	if err != nil && (!errors.As(err, &no) || !errors.Is(err, factor.ErrRefused)) {
+	f, c, err := m.Enroll(t.Context(), testRequest("en"), url.Values{"country": {country}, "number": {number}})
+	var no *factor.UserError
+	if err != nil && (!errors.As(err, &no) || !errors.Is(err, factor.ErrCannotEnroll)) {
 		t.Fatalf("%s %q: got %v, want a refusal", country, number, err)
 	}
 	if no != nil && (c.Message != nil || f.Destination != "") {
@@ -26,11 +26,11 @@ func enroll(t *testing.T, m Method, country, number string) (factor.Factor, fact
 	return f, c, no
 }
 
-var forty = strings.Fields("AR AT AU BE BG BR CA CH CL CN CZ DE DK EG ES FI FR GB GR HK HU IE IL IN IT JP KE KR MX NG NL NO NZ PL PT RO SE SG TR US ZA")
+var mobileNumbers = strings.Fields("AR AT AU BE BG BR CA CH CL CN CZ DE DK EG ES FI FR GB GR HK HU IE IL IN IT JP KE KR MX NG NL NO NZ PL PT RO SE SG TR US ZA")
 
 // A mobile number of forty countries, however it is typed, becomes the same E.164 number.
-func TestCountries(t *testing.T) {
-	for _, country := range forty {
+func TestMobileNumbersOfFortyCountries(t *testing.T) {
+	for _, country := range mobileNumbers {
 		example := phonenumbers.GetExampleNumberForType(country, phonenumbers.MOBILE)
 		want := phonenumbers.Format(example, phonenumbers.E164)
 		national := phonenumbers.Format(example, phonenumbers.NATIONAL)
@@ -42,26 +42,26 @@ func TestCountries(t *testing.T) {
 		for _, typed := range []struct{ country, number string }{
 			{country, national}, {country, digits}, {strings.ToLower(country), " " + national + " "},
 			{country, strings.ReplaceAll(national, " ", ".")}, {country, strings.ReplaceAll(national, " ", "/")},
-			{country, strings.ReplaceAll(national, " ", "\u00a0–\u2009")}, {country, "\u202a" + national + "\u202c"}, {country, wide(national)},
+			{country, strings.ReplaceAll(national, " ", "\u00a0–\u2009")}, {country, "\u202a" + national + "\u202c"}, {country, toFullWidth(national)},
 			{country, international}, {"", international}, {"", want}, {"DE", want}, {"US", want}, {"XX", want}, {"", "＋" + want[1:]},
 			{"", "tel:" + want}, {"", "+ " + international[1:]}, {"DE", "00" + want[1:]}, {"GB", "00 " + international[1:]}, {"US", "011 " + international[1:]}, {"AU", "0011" + want[1:]},
 		} {
-			f, c, no := enroll(t, Method{}, typed.country, typed.number)
+			f, c, no := enrollNumber(t, Method{}, typed.country, typed.number)
 			if no != nil {
-				t.Errorf("%s: %s %q: %s", country, typed.country, typed.number, no.Says)
+				t.Errorf("%s: %s %q: %s", country, typed.country, typed.number, no.MessageKey)
 				continue
 			}
 			if f.Destination != want || c.Message.To != want || f.Method != "sms" {
 				t.Errorf("%s: %s %q: got %s, want %s", country, typed.country, typed.number, f.Destination, want)
 			}
 		}
-		if got := Display(want); got != international {
+		if got := FormatNumber(want); got != international {
 			t.Errorf("%s: shown as %s, want %s", country, got, international)
 		}
 	}
 }
 
-func wide(s string) string {
+func toFullWidth(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r >= '!' && r <= '~' && r != '-' {
 			return r - '!' + '！'
@@ -70,20 +70,20 @@ func wide(s string) string {
 	}, s)
 }
 
-func TestDisplay(t *testing.T) {
+func TestFormatNumber(t *testing.T) {
 	for number, want := range map[string]string{
 		"+491712345678": "+49 171 2345678", "+12015550123": "+1 201-555-0123", "+447400123456": "+44 7400 123456",
 		"+33612345678": "+33 6 12 34 56 78", "+5491123456789": "+54 9 11 2345-6789", "+61412345678": "+61 412 345 678", "+819012345678": "+81 90-1234-5678",
 		"": "", "x": "x",
 	} {
-		if got := Display(number); got != want {
+		if got := FormatNumber(number); got != want {
 			t.Errorf("%s: got %q, want %q", number, got, want)
 		}
 	}
 }
 
 // Of every region and every kind of number, exactly those that can get a text message pass.
-func TestKinds(t *testing.T) {
+func TestNumberTypes(t *testing.T) {
 	tried := map[string]int{}
 	for country := range phonenumbers.GetSupportedRegions() {
 		for kind := phonenumbers.FIXED_LINE; kind <= phonenumbers.VOICEMAIL; kind++ {
@@ -95,12 +95,12 @@ func TestKinds(t *testing.T) {
 			is := phonenumbers.GetNumberType(example)
 			want := ""
 			if is != phonenumbers.MOBILE && is != phonenumbers.FIXED_LINE_OR_MOBILE {
-				want = kinds[is]
+				want = refusedNumberTypes[is]
 			}
 			got := ""
-			_, _, no := enroll(t, Method{}, "", phonenumbers.Format(example, phonenumbers.E164))
+			_, _, no := enrollNumber(t, Method{}, "", phonenumbers.Format(example, phonenumbers.E164))
 			if no != nil {
-				got = no.Says
+				got = no.MessageKey
 			}
 			if got != want {
 				t.Errorf("%s: %v: got %q, want %q", country, example, got, want)
@@ -108,7 +108,7 @@ func TestKinds(t *testing.T) {
 			tried[got]++
 		}
 	}
-	for _, says := range kinds {
+	for _, says := range refusedNumberTypes {
 		if says != "number.impossible" && says != "number.voicemail" && tried[says] == 0 {
 			t.Errorf("%s was never said", says)
 		}
@@ -116,7 +116,7 @@ func TestKinds(t *testing.T) {
 	t.Log(tried)
 }
 
-func TestRefusals(t *testing.T) {
+func TestRefusedNumbers(t *testing.T) {
 	for _, c := range []struct{ country, number, field, says string }{
 		{"DE", "", "number", "number.empty"},
 		{"DE", " - ", "number", "number.empty"},
@@ -159,21 +159,21 @@ func TestRefusals(t *testing.T) {
 		{"DE", strings.Repeat("1", 1<<20), "number", "number.impossible"},
 		{"DE", "\xff\xfe", "number", "number.impossible"},
 	} {
-		f, _, no := enroll(t, Method{}, c.country, c.number)
-		if no == nil || no.Field != c.field || no.Says != c.says {
+		f, _, no := enrollNumber(t, Method{}, c.country, c.number)
+		if no == nil || no.Field != c.field || no.MessageKey != c.says {
 			t.Errorf("%s %.40q: got %s %+v, want %s: %s", c.country, c.number, f.Destination, no, c.field, c.says)
 		}
 	}
 	for _, typed := range []string{"+49 (0)171 2345678", "+49-(0)-171/234 56 78", "0049 171 2345678", "٠١٧١ ٢٣٤٥٦٧٨"} {
-		if f, _, no := enroll(t, Method{}, "DE", typed); no != nil || f.Destination != "+491712345678" {
+		if f, _, no := enrollNumber(t, Method{}, "DE", typed); no != nil || f.Destination != "+491712345678" {
 			t.Errorf("%q: got %s, %v", typed, f.Destination, no)
 		}
 	}
 }
 
 // The list counts for the number, whatever was chosen or sent as the country.
-func TestAllowList(t *testing.T) {
-	m := Method{Countries: []string{"DE", "at"}}
+func TestAllowedCountries(t *testing.T) {
+	m := Method{AllowedCountries: []string{"DE", "at"}}
 	for _, c := range []struct{ country, number, field, name string }{
 		{"DE", "0171 2345678", "", ""},
 		{"AT", "0664 123456", "", ""},
@@ -185,54 +185,54 @@ func TestAllowList(t *testing.T) {
 		{"DE", "+1 242 359 1234", "number", "Bahamas"},
 		{"DE", "+44 7797 712345", "number", "Jersey"},
 	} {
-		_, _, no := enroll(t, m, c.country, c.number)
+		_, _, no := enrollNumber(t, m, c.country, c.number)
 		if c.name == "" {
 			if no != nil {
 				t.Errorf("%s: %+v", c.number, no)
 			}
 			continue
 		}
-		if no == nil || no.Says != "country.refused" || no.Field != c.field || strings.Join(no.Pairs, " ") != "Country "+c.name {
+		if no == nil || no.MessageKey != "country.refused" || no.Field != c.field || strings.Join(no.MessageArgs, " ") != "Country "+c.name {
 			t.Errorf("%s %s: got %+v, want %s", c.country, c.number, no, c.name)
 		}
 	}
 	// Of one numbering plan, only the listed country.
-	us := Method{Countries: []string{"US"}}
-	if _, _, no := enroll(t, us, "US", "+1 201 555 0123"); no != nil {
+	us := Method{AllowedCountries: []string{"US"}}
+	if _, _, no := enrollNumber(t, us, "US", "+1 201 555 0123"); no != nil {
 		t.Errorf("US: %+v", no)
 	}
-	if _, _, no := enroll(t, us, "US", "876 210 1234"); no == nil || no.Says != "country.refused" {
+	if _, _, no := enrollNumber(t, us, "US", "876 210 1234"); no == nil || no.MessageKey != "country.refused" {
 		t.Errorf("Jamaica: %+v", no)
 	}
 }
 
 // Whatever is typed: a refusal in words we have, or an E.164 number that is stored as it is.
-func FuzzNumber(f *testing.F) {
+func FuzzParseNumber(f *testing.F) {
 	for _, s := range []string{"0171 2345678", "+49 171 2345678", "1-800-FLOWERS", "201-555-0123 ext. 5", "٠١٧١", "110", "+", "＋４９"} {
 		f.Add("DE", s)
 		f.Add("US", s)
 	}
-	says := Method{}.About().Words["en"].Says
+	says := Method{}.Info().Words["en"].Messages
 	f.Fuzz(func(t *testing.T, country, typed string) {
-		got, _, no := enroll(t, Method{}, country, typed)
+		got, _, no := enrollNumber(t, Method{}, country, typed)
 		if no != nil {
-			if says[no.Says] == "" {
-				t.Errorf("says %q", no.Says)
+			if says[no.MessageKey] == "" {
+				t.Errorf("says %q", no.MessageKey)
 			}
 			return
 		}
 		if !regexp.MustCompile(`^\+[1-9][0-9]{4,14}$`).MatchString(got.Destination) {
 			t.Errorf("%s %q: got %q", country, typed, got.Destination)
 		}
-		again, _, no := enroll(t, Method{}, "", Display(got.Destination))
+		again, _, no := enrollNumber(t, Method{}, "", FormatNumber(got.Destination))
 		if no != nil || again.Destination != got.Destination {
 			t.Errorf("%s is %q the second time", got.Destination, again.Destination)
 		}
 	})
 }
 
-func TestMasked(t *testing.T) {
-	f, c, _ := enroll(t, Method{}, "DE", "0171 2345678")
+func TestMaskNumber(t *testing.T) {
+	f, c, _ := enrollNumber(t, Method{}, "DE", "0171 2345678")
 	if f.Masked != "•••• 678" || c.Message.Channel != delivery.SMS {
 		t.Errorf("got %+v", f)
 	}

@@ -11,27 +11,27 @@ import (
 	"twostep.example/twostep/internal/i18n"
 )
 
-// names are the regions that have phone numbers, by language, in the order of that language.
+// regionNames are the regions that have phone numbers, by language, in the order of that language.
 // gen/main.go made them from Unicode CLDR 48.2 (licence: docs/decisions/sms.md).
 //
 //go:embed names/*.txt
-var names embed.FS
+var regionNames embed.FS
 
-// maxHeader bounds what is parsed of an Accept-Language header.
-const maxHeader = 256
+// maxAcceptLanguageBytes bounds what is parsed of an Accept-Language header.
+const maxAcceptLanguageBytes = 256
 
 // Region is one entry of the field Country/Region.
 type Region struct {
-	Code string // ISO 3166 alpha-2, "DE"
-	Name string // in the reader's language, "Germany"
-	Dial string // "+49"
+	Code        string // ISO 3166 alpha-2, "DE"
+	Name        string // in the reader's language, "Germany"
+	CallingCode string // "+49"
 }
 
-// Regions are the countries and regions that have phone numbers, named in language (BCP 47)
+// ListRegions are the countries and regions that have phone numbers, named in language (BCP 47)
 // and in its order. If allowed is not empty, only those.
-func Regions(language string, allowed []string) []Region {
+func ListRegions(language string, allowed []string) []Region {
 	var all []Region
-	for line := range strings.Lines(list(language)) {
+	for line := range strings.Lines(regionList(language)) {
 		code, name, _ := strings.Cut(strings.TrimSpace(line), " ")
 		if len(allowed) > 0 && !containsFold(allowed, code) {
 			continue
@@ -41,17 +41,17 @@ func Regions(language string, allowed []string) []Region {
 	return all
 }
 
-func list(language string) string {
-	text, err := names.ReadFile("names/" + i18n.For(language).Tag() + ".txt")
+func regionList(language string) string {
+	text, err := regionNames.ReadFile("names/" + i18n.ForTag(language).Tag() + ".txt")
 	if err != nil { // a language that pages have and this room does not know yet
-		text, _ = names.ReadFile("names/en.txt")
+		text, _ = regionNames.ReadFile("names/en.txt")
 	}
 	return string(text)
 }
 
 // regionName is the code itself for a region nobody has named.
 func regionName(code, language string) string {
-	for line := range strings.Lines(list(language)) {
+	for line := range strings.Lines(regionList(language)) {
 		if name, ok := strings.CutPrefix(strings.TrimSpace(line), code+" "); ok {
 			return name
 		}
@@ -59,11 +59,11 @@ func regionName(code, language string) string {
 	return code
 }
 
-// RegionFor is the region that an Accept-Language header stands for: that of the first
+// RegionFromAcceptLanguage is the region that an Accept-Language header stands for: that of the first
 // language with one ("de-AT"). "" if none has one: where a language is at home is a guess, and
 // x/text calls each such guess a bad one. Nothing may be locked to the region.
-func RegionFor(acceptLanguage string) string {
-	if len(acceptLanguage) > maxHeader {
+func RegionFromAcceptLanguage(acceptLanguage string) string {
+	if len(acceptLanguage) > maxAcceptLanguageBytes {
 		return ""
 	}
 	tags, _, err := language.ParseAcceptLanguage(acceptLanguage)

@@ -10,15 +10,15 @@ import (
 )
 
 // Every region that has phone numbers is there once, by name, in the order of the language.
-func TestRegions(t *testing.T) {
+func TestListRegions(t *testing.T) {
 	for _, tag := range []string{"en", "de"} {
-		all := Regions(tag, nil)
+		all := ListRegions(tag, nil)
 		if len(all) != len(phonenumbers.GetSupportedRegions()) {
 			t.Errorf("%s: %d regions, want %d: generate names anew", tag, len(all), len(phonenumbers.GetSupportedRegions()))
 		}
 		seen := map[string]bool{}
 		for _, r := range all {
-			if !phonenumbers.GetSupportedRegions()[r.Code] || seen[r.Code] || r.Name == "" || r.Dial == "+0" {
+			if !phonenumbers.GetSupportedRegions()[r.Code] || seen[r.Code] || r.Name == "" || r.CallingCode == "+0" {
 				t.Errorf("%s: %+v", tag, r)
 			}
 			seen[r.Code] = true
@@ -31,27 +31,27 @@ func TestRegions(t *testing.T) {
 	for tag, want := range map[string]Region{
 		"en": {"DE", "Germany", "+49"}, "de": {"DE", "Deutschland", "+49"}, "de-AT": {"AT", "Österreich", "+43"}, "ja": {"TR", "Türkiye", "+90"}, "": {"US", "United States", "+1"},
 	} {
-		if !slices.Contains(Regions(tag, nil), want) {
+		if !slices.Contains(ListRegions(tag, nil), want) {
 			t.Errorf("%s: no %+v", tag, want)
 		}
 	}
 	// Ä sorts as A: Ägypten comes before Albanien.
-	de := Regions("de", nil)
+	de := ListRegions("de", nil)
 	if i := slices.IndexFunc(de, func(r Region) bool { return r.Code == "EG" }); i < 0 || i > 5 {
 		t.Errorf("Ägypten is at %d", i)
 	}
-	if got := Regions("de", []string{"AT", "de"}); len(got) != 2 || got[0].Code != "DE" || got[1].Code != "AT" {
+	if got := ListRegions("de", []string{"AT", "de"}); len(got) != 2 || got[0].Code != "DE" || got[1].Code != "AT" {
 		t.Errorf("allowed: got %v", got)
 	}
 }
 
-func TestRegionFor(t *testing.T) {
+func TestRegionFromAcceptLanguage(t *testing.T) {
 	for header, want := range map[string]string{
 		"de-AT": "AT", "de-AT,de;q=0.9,en-US;q=0.8": "AT", "de,en-US;q=0.7,en;q=0.3": "US", "en-GB": "GB", "ja": "", "da-DK": "DK", "de, en": "",
 		"fr": "", "de-CH-1996": "CH", "zh-Hant-TW": "TW", "sr-Latn-RS": "RS", "es-419": "", "en-001": "", "": "", "*": "", "x": "", ";;;": "",
 		"de;q=0.5,pt-BR;q=0.9": "BR", "en-AQ": "",
 	} {
-		if got := RegionFor(header); got != want {
+		if got := RegionFromAcceptLanguage(header); got != want {
 			t.Errorf("%s: got %q, want %q", header, got, want)
 		}
 	}
@@ -59,7 +59,7 @@ func TestRegionFor(t *testing.T) {
 	for i := range long {
 		long[i] = "de-AT,"[i%6]
 	}
-	if got := RegionFor(string(long)); got != "" {
+	if got := RegionFromAcceptLanguage(string(long)); got != "" {
 		t.Errorf("a megabyte: got %q", got)
 	}
 }

@@ -2,19 +2,19 @@ package sms
 
 import "twostep.example/twostep/factor"
 
-func english() factor.Words {
+func englishWords() factor.Words {
 	return factor.Words{
-		Title:  "2-Step SMS Number",
-		Name:   "SMS",
-		Does:   "Send a text message to {Masked}",
-		Lead:   "Enter the code from the text message (SMS)",
-		Longer: "Enter the 13 letters and digits from the text message (SMS)",
+		Title:          "2-Step SMS Number",
+		Name:           "SMS",
+		ChoiceLabel:    "Send a text message to {Masked}",
+		Prompt:         "Enter the code from the text message (SMS)",
+		LongCodePrompt: "Enter the 13 letters and digits from the text message (SMS)",
 		Intro: []string{
 			"Select your Country/Region and enter your phone number. We'll send a text message (SMS) with a verification code to your phone.",
 			"Note: the number provided must be able to receive a text message (SMS).",
 		},
 		Button: "Send Code",
-		Says: map[string]string{
+		Messages: map[string]string{
 			"country":           "Country/Region",
 			"number":            "Phone number",
 			"country.empty":     "Select your country or region.",
@@ -37,19 +37,19 @@ func english() factor.Words {
 	}
 }
 
-func german() factor.Words {
+func germanWords() factor.Words {
 	return factor.Words{
-		Title:  "2-Schritt-SMS-Nummer",
-		Name:   "SMS",
-		Does:   "Eine SMS an {Masked} senden",
-		Lead:   "Geben Sie den Code aus der SMS ein",
-		Longer: "Geben Sie die 13 Buchstaben und Ziffern aus der SMS ein",
+		Title:          "2-Schritt-SMS-Nummer",
+		Name:           "SMS",
+		ChoiceLabel:    "Eine SMS an {Masked} senden",
+		Prompt:         "Geben Sie den Code aus der SMS ein",
+		LongCodePrompt: "Geben Sie die 13 Buchstaben und Ziffern aus der SMS ein",
 		Intro: []string{
 			"Wählen Sie Ihr Land oder Ihre Region und geben Sie Ihre Telefonnummer ein. Wir senden eine SMS mit einem Bestätigungscode an Ihr Telefon.",
 			"Hinweis: Die Nummer muss SMS empfangen können.",
 		},
 		Button: "Code senden",
-		Says: map[string]string{
+		Messages: map[string]string{
 			"country":           "Land/Region",
 			"number":            "Telefonnummer",
 			"country.empty":     "Wählen Sie Ihr Land oder Ihre Region.",

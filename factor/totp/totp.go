@@ -19,72 +19,72 @@ import (
 )
 
 const (
-	keySize = 20 // bytes; RFC 4226 section 4 advises 160 bits
-	maxName = 40 // characters
-	apps    = 5  // per account
+	keyBytes     = 20 // bytes; RFC 4226 section 4 advises 160 bits
+	maxNameChars = 40 // characters
+	maxApps      = 5  // per account
 )
 
 // Method compares codes by RFC 6238 with SHA-1, 6 digits and steps of 30 seconds, the
 // only values that every app knows. The zero value is ready.
 type Method struct{}
 
-var _ factor.Shower = Method{}
+var _ factor.Provisioner = Method{}
 
-// About says that an account may have several apps.
-func (Method) About() factor.About {
-	return factor.About{
-		Method: "totp", Path: "app", Most: apps, Digits: sentcode.Digits, Right: steps, AMR: []string{"otp", "mfa"},
+// Info says that an account may have several apps.
+func (Method) Info() factor.Info {
+	return factor.Info{
+		Method: "totp", Path: "app", MaxPerAccount: maxApps, Digits: sentcode.Digits, ValidAnswers: acceptedSteps, AMR: []string{"otp", "mfa"},
 		Fields: []factor.Field{{Name: "name", Kind: "text", Autocomplete: "off", Optional: true}},
-		Words:  words(),
+		Words:  localizedWords(),
 	}
 }
 
 // Enroll draws a key of 160 bits for the device named in the field "name". A *Refusal
 // of factor.ErrRefused is about that name.
-func (m Method) Enroll(_ context.Context, ask factor.Ask, form url.Values) (factor.Factor, factor.Challenge, error) {
-	name, err := nameOf(form.Get("name"))
+func (m Method) Enroll(_ context.Context, ask factor.Request, form url.Values) (factor.Factor, factor.Challenge, error) {
+	name, err := parseDeviceName(form.Get("name"))
 	if err != nil {
 		return factor.Factor{}, factor.Challenge{}, err
 	}
 	if name == "" {
-		name = m.About().In(ask.Language).Says["name.default"]
+		name = m.Info().WordsIn(ask.Language).Messages["name.default"]
 	}
-	s := secret{Key: make([]byte, keySize)}
+	s := secret{Key: make([]byte, keyBytes)}
 	rand.Read(s.Key)
-	return factor.Factor{Method: "totp", Name: name, Secret: s.seal()}, factor.Challenge{}, nil
+	return factor.Factor{Method: "totp", Name: name, Secret: s.marshal()}, factor.Challenge{}, nil
 }
 
-// nameOf tidies up what a person calls a device. "" is fine. *factor.Refusal.
-func nameOf(text string) (string, error) {
+// parseDeviceName tidies up what a person calls a device. "" is fine. *factor.Refusal.
+func parseDeviceName(text string) (string, error) {
 	name := strings.Join(strings.Fields(text), " ")
 	no := func(says string) error {
-		return &factor.Refusal{Err: factor.ErrRefused, Field: "name", Says: says}
+		return &factor.UserError{Err: factor.ErrCannotEnroll, Field: "name", MessageKey: says}
 	}
 	switch {
-	case utf8.RuneCountInString(name) > maxName:
+	case utf8.RuneCountInString(name) > maxNameChars:
 		return "", no("name.long")
-	case !utf8.ValidString(name) || strings.ContainsFunc(name, unseen):
+	case !utf8.ValidString(name) || strings.ContainsFunc(name, isInvisible):
 		return "", no("name.text")
 	}
 	return name, nil
 }
 
-// unseen are characters that make a name look like another one. The two joiners belong
+// isInvisible are characters that make a name look like another one. The two joiners belong
 // to Persian words and to emoji.
-func unseen(r rune) bool { return r != '\u200c' && r != '\u200d' && !unicode.IsPrint(r) }
+func isInvisible(r rune) bool { return r != '\u200c' && r != '\u200d' && !unicode.IsPrint(r) }
 
 // Challenge has nothing to send and nothing to remember.
-func (Method) Challenge(context.Context, factor.Ask) (factor.Challenge, error) {
+func (Method) Challenge(context.Context, factor.Request) (factor.Challenge, error) {
 	return factor.Challenge{}, nil
 }
 
-// Read takes six digits from the field "code", or those of two codes in a row if hard.
+// ParseResponse takes six digits from the field "code", or those of two codes in a row if hard.
 // factor.ErrMalformed.
-func (Method) Read(form url.Values, hard bool) (string, error) {
+func (Method) ParseResponse(form url.Values, hard bool) (string, error) {
 	if hard {
-		return sentcode.ReadDigits(form, 2*sentcode.Digits)
+		return sentcode.ParseDigits(form, 2*sentcode.Digits)
 	}
-	return sentcode.Read(form, false)
+	return sentcode.Parse(form, false)
 }
 
 // Verify accepts a code of the current step or the one before, counted on the clock of
@@ -92,46 +92,46 @@ func (Method) Read(form url.Values, hard bool) (string, error) {
 // accepted. It changes f.Secret only then. factor.ErrIncorrect, and a *Refusal of it
 // where a wrong clock may be the reason. If the challenge is hard it takes two codes in a
 // row, the second of which is such a one.
-func (Method) Verify(_ context.Context, f *factor.Factor, answer factor.Answer) error {
-	s, err := unseal(f.Secret)
+func (Method) Verify(_ context.Context, f *factor.Factor, answer factor.Response) error {
+	s, err := unmarshalSecret(f.Secret)
 	if err != nil {
 		return err
 	}
 	now := answer.Now.Unix()
-	if answer.Hard {
-		return s.pair(f, answer.Text, now)
+	if answer.LongCode {
+		return s.verifyTwoCodes(f, answer.Text, now)
 	}
-	taken, stray := s.find(s.around(now/period), answer.Text, now)
+	taken, outOfWindow := s.findStep(s.codesAround(now/stepSeconds), answer.Text, now)
 	if taken == 0 {
-		return s.refuse(stray, now)
+		return s.rejectionError(outOfWindow, now)
 	}
-	s.take(taken, now)
-	f.Secret = s.seal()
+	s.markUsed(taken, now)
+	f.Secret = s.marshal()
 	return nil
 }
 
-// Show is the link for the app and the key to be typed; nothing once a code was
+// Provision is the link for the app and the key to be typed; nothing once a code was
 // accepted, because whoever is signed in later must not read the key.
-func (Method) Show(ask factor.Ask, draft factor.Factor) factor.Show {
-	s, err := unseal(draft.Secret)
-	if err != nil || !s.unproven() {
-		return factor.Show{}
+func (Method) Provision(ask factor.Request, draft factor.Factor) factor.Provisioning {
+	s, err := unmarshalSecret(draft.Secret)
+	if err != nil || !s.enrolling() {
+		return factor.Provisioning{}
 	}
 	site := ask.Site
 	if site == "" {
 		site = ask.Host
 	}
-	return factor.Show{Link: link(site, ask.Account.Email, s.Key), Secret: groups(s.Key)}
+	return factor.Provisioning{URI: otpauthURI(site, ask.Account.Email, s.Key), Secret: groupedBase32Key(s.Key)}
 }
 
-// Keep is the draft itself. It is an error if Verify has not accepted a code of it: what
+// Finalize is the draft itself. It is an error if Verify has not accepted a code of it: what
 // is kept then would take the same code again, and codes of five steps instead of two.
-func (Method) Keep(draft factor.Factor) (factor.Factor, error) {
-	s, err := unseal(draft.Secret)
+func (Method) Finalize(draft factor.Factor) (factor.Factor, error) {
+	s, err := unmarshalSecret(draft.Secret)
 	if err != nil {
 		return factor.Factor{}, err
 	}
-	if s.unproven() {
+	if s.enrolling() {
 		return factor.Factor{}, errors.New("totp: keep: no code was accepted yet")
 	}
 	return draft, nil

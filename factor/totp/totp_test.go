@@ -14,54 +14,54 @@ import (
 // noon is the first second of a step.
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
-func asking() factor.Ask {
-	return factor.Ask{Account: factor.Account{ID: "a", Email: "anna@example.com", Name: "Anna"}, Site: "Example", Host: "id.example.com", Language: "en", Now: noon}
+func testRequest() factor.Request {
+	return factor.Request{Account: factor.Account{ID: "a", Email: "anna@example.com", Name: "Anna"}, Site: "Example", Host: "id.example.com", Language: "en", Now: noon}
 }
 
-func stepOf(now time.Time) int64 { return now.Unix() / period }
+func stepAt(now time.Time) int64 { return now.Unix() / stepSeconds }
 
-// enrolled is a draft and what its page shows.
-func enrolled(t *testing.T) (factor.Factor, factor.Show) {
+// enrollApp is a draft and what its page shows.
+func enrollApp(t *testing.T) (factor.Factor, factor.Provisioning) {
 	t.Helper()
-	f, c, err := Method{}.Enroll(t.Context(), asking(), url.Values{})
+	f, c, err := Method{}.Enroll(t.Context(), testRequest(), url.Values{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Message != nil || c.Answer != "" || c.State != nil || c.Seen {
+	if c.Message != nil || c.Answer != "" || c.State != nil || c.AcknowledgeOnly {
 		t.Fatalf("enrolling opened %+v, want nothing that travels and a proof", c)
 	}
-	return f, Method{}.Show(asking(), f)
+	return f, Method{}.Provision(testRequest(), f)
 }
 
-// app is an enrolled app with the key of the RFCs.
-func app(last, drift int64) factor.Factor {
-	return factor.Factor{Method: "totp", Secret: secret{Key: rfcKey, Last: last, Drift: drift}.seal()}
+// storedApp is an enrolled app with the key of the RFCs.
+func storedApp(last, drift int64) factor.Factor {
+	return factor.Factor{Method: "totp", Secret: secret{Key: rfcKey, LastUsedStep: last, DriftSeconds: drift}.marshal()}
 }
 
-func verify(t *testing.T, f *factor.Factor, text string, now time.Time) error {
+func verifyCode(t *testing.T, f *factor.Factor, text string, now time.Time) error {
 	t.Helper()
-	return Method{}.Verify(t.Context(), f, factor.Answer{Text: text, Now: now})
+	return Method{}.Verify(t.Context(), f, factor.Response{Text: text, Now: now})
 }
 
-// says is which words a refusal says; "" if it is a plain one.
-func says(t *testing.T, err error) string {
+// messageKey is which words a refusal says; "" if it is a plain one.
+func messageKey(t *testing.T, err error) string {
 	t.Helper()
 	if !errors.Is(err, factor.ErrIncorrect) {
 		t.Fatalf("got %v, want ErrIncorrect", err)
 	}
-	var r *factor.Refusal
+	var r *factor.UserError
 	if !errors.As(err, &r) {
 		return ""
 	}
-	if _, ok := words()["en"].Says[r.Says]; !ok || r.Field != "code" {
+	if _, ok := localizedWords()["en"].Messages[r.MessageKey]; !ok || r.Field != "code" {
 		t.Errorf("refusal %+v: no such words or another field", r)
 	}
-	return strings.Join(append([]string{r.Says}, r.Pairs...), " ")
+	return strings.Join(append([]string{r.MessageKey}, r.MessageArgs...), " ")
 }
 
-func stateOf(t *testing.T, f factor.Factor) secret {
+func secretOf(t *testing.T, f factor.Factor) secret {
 	t.Helper()
-	s, err := unseal(f.Secret)
+	s, err := unmarshalSecret(f.Secret)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,43 +69,43 @@ func stateOf(t *testing.T, f factor.Factor) secret {
 }
 
 // From the QR code to the first sign-in: the code that set the app up is used.
-func TestEnrolThenSignIn(t *testing.T) {
-	f, show := enrolled(t)
-	if f.Method != "totp" || f.Name != "Authenticator app" || f.Destination != "" || !strings.HasPrefix(show.Link, "otpauth://totp/Example:anna%40example.com?secret=") || show.Codes != nil {
+func TestEnrollThenSignIn(t *testing.T) {
+	f, show := enrollApp(t)
+	if f.Method != "totp" || f.Name != "Authenticator app" || f.Destination != "" || !strings.HasPrefix(show.URI, "otpauth://totp/Example:anna%40example.com?secret=") || show.Codes != nil {
 		t.Errorf("drew up %s %q with %+v", f.Method, f.Name, show)
 	}
-	s := stateOf(t, f)
-	if len(s.Key) != 20 || !s.unproven() {
-		t.Errorf("a key of %d bytes, last step %d", len(s.Key), s.Last)
+	s := secretOf(t, f)
+	if len(s.Key) != 20 || !s.enrolling() {
+		t.Errorf("a key of %d bytes, last step %d", len(s.Key), s.LastUsedStep)
 	}
-	if _, err := (Method{}).Keep(f); err == nil {
+	if _, err := (Method{}).Finalize(f); err == nil {
 		t.Error("an app that was never proven is kept")
 	}
-	first := code(s.Key, stepOf(noon))
-	if err := verify(t, &f, first, noon); err != nil {
+	first := hotpCode(s.Key, stepAt(noon))
+	if err := verifyCode(t, &f, first, noon); err != nil {
 		t.Fatal(err)
 	}
-	kept, err := Method{}.Keep(f)
+	kept, err := Method{}.Finalize(f)
 	if err != nil || string(kept.Secret) != string(f.Secret) {
 		t.Errorf("kept %v, want it as it was accepted", err)
 	}
-	if again := (Method{}).Show(asking(), kept); again.Link != "" || again.Secret != "" {
+	if again := (Method{}).Provision(testRequest(), kept); again.URI != "" || again.Secret != "" {
 		t.Error("the key is shown after it was proven")
 	}
 	for _, after := range []time.Duration{0, time.Second, 29 * time.Second, 31 * time.Second} {
-		if got := says(t, verify(t, &kept, first, noon.Add(after))); got != "" {
+		if got := messageKey(t, verifyCode(t, &kept, first, noon.Add(after))); got != "" {
 			t.Errorf("the code that set up the app, after %s: says %q, want nothing special", after, got)
 		}
 	}
-	if err := verify(t, &kept, code(s.Key, stepOf(noon)+1), noon.Add(30*time.Second)); err != nil {
+	if err := verifyCode(t, &kept, hotpCode(s.Key, stepAt(noon)+1), noon.Add(30*time.Second)); err != nil {
 		t.Errorf("the next code: %v", err)
 	}
 }
 
-func TestEveryKeyIsNew(t *testing.T) {
+func TestEnrollDrawsNewKey(t *testing.T) {
 	seen := map[string]bool{}
 	for range 100 {
-		_, show := enrolled(t)
+		_, show := enrollApp(t)
 		seen[show.Secret] = true
 		if groups := strings.Fields(show.Secret); len(groups) != 8 || len(groups[0]) != 4 {
 			t.Errorf("%q is not eight groups of four", show.Secret)
@@ -116,12 +116,12 @@ func TestEveryKeyIsNew(t *testing.T) {
 	}
 }
 
-func TestName(t *testing.T) {
+func TestDeviceName(t *testing.T) {
 	for text, want := range map[string]string{
 		"": "Authenticator app", "  ": "Authenticator app", " Anna's \t phone ": "Anna's phone", "👩\u200d💻 Telefon": "👩\u200d💻 Telefon",
 		strings.Repeat("ü", 40): strings.Repeat("ü", 40),
 	} {
-		f, _, err := Method{}.Enroll(t.Context(), asking(), url.Values{"name": {text}})
+		f, _, err := Method{}.Enroll(t.Context(), testRequest(), url.Values{"name": {text}})
 		if err != nil || f.Name != want {
 			t.Errorf("%q: got %q, %v, want %q", text, f.Name, err, want)
 		}
@@ -129,9 +129,9 @@ func TestName(t *testing.T) {
 	for text, want := range map[string]string{
 		strings.Repeat("x", 41): "name.long", strings.Repeat("x", 1<<20): "name.long", "a\x00b": "name.text", "\u202eenohp": "name.text", "\xff": "name.text",
 	} {
-		_, _, err := Method{}.Enroll(t.Context(), asking(), url.Values{"name": {text}})
-		var r *factor.Refusal
-		if !errors.As(err, &r) || !errors.Is(err, factor.ErrRefused) || r.Field != "name" || r.Says != want {
+		_, _, err := Method{}.Enroll(t.Context(), testRequest(), url.Values{"name": {text}})
+		var r *factor.UserError
+		if !errors.As(err, &r) || !errors.Is(err, factor.ErrCannotEnroll) || r.Field != "name" || r.MessageKey != want {
 			t.Errorf("%.10q: got %v, want %s", text, err, want)
 		}
 	}
@@ -139,26 +139,26 @@ func TestName(t *testing.T) {
 
 // Two codes of a million open the door at any moment, whatever was learned, and they are
 // those of two steps side by side. No other answer tells of a code that is still to come.
-func TestTwoCodesOfAMillion(t *testing.T) {
-	million := make([]string, 0, modulo)
-	for n := range modulo {
+func TestTwoCodesAcceptedAtATime(t *testing.T) {
+	million := make([]string, 0, codeModulus)
+	for n := range codeModulus {
 		million = append(million, fmt.Sprintf("%06d", n))
 	}
 	for _, drift := range []int64{0, -60, -31, -1, 5, 60} {
 		unix := noon.Unix() + 7
-		s := secret{Key: rfcKey, Last: 1, Drift: drift}
-		all := s.around(unix / period)
+		s := secret{Key: rfcKey, LastUsedStep: 1, DriftSeconds: drift}
+		all := s.codesAround(unix / stepSeconds)
 		guesses := all[:]
 		if drift == 0 {
 			guesses = million // for the others, those that could match anything
 		}
 		accepted, told := map[int64]bool{}, map[int64]bool{}
 		for _, guess := range guesses {
-			taken, stray := s.find(all, guess, unix)
+			taken, stray := s.findStep(all, guess, unix)
 			accepted[taken], told[stray] = true, true
 		}
 		delete(accepted, 0)
-		phone := (unix + drift) / period
+		phone := (unix + drift) / stepSeconds
 		if len(accepted) != 2 || !accepted[phone] || !accepted[phone-1] {
 			t.Errorf("drift %d: steps %v are accepted, want %d and the one before", drift, accepted, phone)
 		}
@@ -171,12 +171,12 @@ func TestTwoCodesOfAMillion(t *testing.T) {
 }
 
 // On a right clock those are the step of now and the one before, in every second of it.
-func TestWindow(t *testing.T) {
-	for second := range period {
+func TestAcceptedWindow(t *testing.T) {
+	for second := range stepSeconds {
 		now := noon.Add(time.Duration(second) * time.Second)
 		for off := int64(-4); off <= 4; off++ {
-			f := app(1, 0)
-			if err := verify(t, &f, code(rfcKey, stepOf(noon)+off), now); (err == nil) != (off == 0 || off == -1) {
+			f := storedApp(1, 0)
+			if err := verifyCode(t, &f, hotpCode(rfcKey, stepAt(noon)+off), now); (err == nil) != (off == 0 || off == -1) {
 				t.Errorf("step %+d at second %d: %v", off, second, err)
 			}
 		}
@@ -185,33 +185,33 @@ func TestWindow(t *testing.T) {
 
 // While the person enrols it is five, and the phone's clock is learned: the next code is
 // accepted, whenever it comes.
-func TestEnrolmentWindow(t *testing.T) {
-	for second := range int64(period) {
+func TestEnrollmentWindow(t *testing.T) {
+	for second := range int64(stepSeconds) {
 		for off := int64(-21); off <= 21; off++ {
-			f := app(0, 0)
+			f := storedApp(0, 0)
 			before := string(f.Secret)
-			err := verify(t, &f, code(rfcKey, stepOf(noon)+off), time.Unix(noon.Unix()+second, 0))
+			err := verifyCode(t, &f, hotpCode(rfcKey, stepAt(noon)+off), time.Unix(noon.Unix()+second, 0))
 			if off < -2 || off > 2 {
 				if !errors.Is(err, factor.ErrIncorrect) || string(f.Secret) != before {
 					t.Errorf("step %+d: %v, or the factor changed", off, err)
 				}
 				continue
 			}
-			s := stateOf(t, f)
-			first, last := s.accepted(noon.Unix() + second)
+			s := secretOf(t, f)
+			first, last := s.acceptedWindow(noon.Unix() + second)
 			switch right := off == 0 || off == -1; {
-			case err != nil || s.Last != stepOf(noon)+off || right != (s.Drift == 0) || s.Drift < -60 || s.Drift > 60:
-				t.Errorf("step %+d at second %d: %v, learned %d, used %+d", off, second, err, s.Drift, s.Last-stepOf(noon))
-			case s.Last < first || s.Last > last:
-				t.Errorf("step %+d at second %d: learned %d, which accepts %+d and %+d", off, second, s.Drift, first-stepOf(noon), last-stepOf(noon))
+			case err != nil || s.LastUsedStep != stepAt(noon)+off || right != (s.DriftSeconds == 0) || s.DriftSeconds < -60 || s.DriftSeconds > 60:
+				t.Errorf("step %+d at second %d: %v, learned %d, used %+d", off, second, err, s.DriftSeconds, s.LastUsedStep-stepAt(noon))
+			case s.LastUsedStep < first || s.LastUsedStep > last:
+				t.Errorf("step %+d at second %d: learned %d, which accepts %+d and %+d", off, second, s.DriftSeconds, first-stepAt(noon), last-stepAt(noon))
 			}
 		}
 	}
 }
 
 // What a refusal says, and that it never changes anything.
-func TestClockTutor(t *testing.T) {
-	now := stepOf(noon)
+func TestClockErrorMessages(t *testing.T) {
+	now := stepAt(noon)
 	for _, row := range []struct {
 		last, drift, off int64
 		want             string
@@ -228,9 +228,9 @@ func TestClockTutor(t *testing.T) {
 		{1, 30, -2, "clock.late Minutes 1"}, {1, -60, -6, "clock.behind Minutes 3"},
 		{now, 0, 0, ""}, {now, 0, -1, ""}, {now, 0, -6, ""}, // used, or older than one that was used
 	} {
-		f := app(row.last, row.drift)
+		f := storedApp(row.last, row.drift)
 		before := string(f.Secret)
-		if got := says(t, verify(t, &f, code(rfcKey, now+row.off), noon)); got != row.want {
+		if got := messageKey(t, verifyCode(t, &f, hotpCode(rfcKey, now+row.off), noon)); got != row.want {
 			t.Errorf("last %d, drift %d, step %+d: says %q, want %q", row.last, row.drift, row.off, got, row.want)
 		}
 		if string(f.Secret) != before {
@@ -240,10 +240,10 @@ func TestClockTutor(t *testing.T) {
 }
 
 // Each step once, and none after a newer one.
-func TestEachStepOnce(t *testing.T) {
-	now := stepOf(noon)
-	at := func(off int64) string { return code(rfcKey, now+off) }
-	f := app(now-10, 0)
+func TestReplayedStepIsRefused(t *testing.T) {
+	now := stepAt(noon)
+	at := func(off int64) string { return hotpCode(rfcKey, now+off) }
+	f := storedApp(now-10, 0)
 	for i, row := range []struct {
 		step    int64
 		seconds int
@@ -252,7 +252,7 @@ func TestEachStepOnce(t *testing.T) {
 		{-1, 0, true}, {-1, 1, false}, {0, 2, true}, {0, 3, false}, {-1, 3, false}, {0, 31, false},
 		{2, 60, true}, {1, 60, false}, {1, 61, false}, {2, 89, false},
 	} {
-		err := verify(t, &f, at(row.step), noon.Add(time.Duration(row.seconds)*time.Second))
+		err := verifyCode(t, &f, at(row.step), noon.Add(time.Duration(row.seconds)*time.Second))
 		if (err == nil) != row.ok {
 			t.Errorf("%d: step %+d after %d s: %v, want accepted %v", i, row.step, row.seconds, err, row.ok)
 		}
@@ -261,32 +261,32 @@ func TestEachStepOnce(t *testing.T) {
 
 // Steps 910737 and 910738 have the same code. Each takes it once, and where both are open
 // both are used up.
-func TestSameCodeInTwoSteps(t *testing.T) {
+func TestSameCodeInNeighboringSteps(t *testing.T) {
 	const text = "911617"
-	first, second := time.Unix(910737*period, 0), time.Unix(910738*period, 0)
-	f := app(1, 0)
+	first, second := time.Unix(910737*stepSeconds, 0), time.Unix(910738*stepSeconds, 0)
+	f := storedApp(1, 0)
 	for i, row := range []struct {
 		now time.Time
 		ok  bool
-	}{{first, true}, {first, false}, {second, true}, {second, false}, {second.Add(period * time.Second), false}} {
-		if err := verify(t, &f, text, row.now); (err == nil) != row.ok {
+	}{{first, true}, {first, false}, {second, true}, {second, false}, {second.Add(stepSeconds * time.Second), false}} {
+		if err := verifyCode(t, &f, text, row.now); (err == nil) != row.ok {
 			t.Errorf("%d: %v, want accepted %v", i, err, row.ok)
 		}
 	}
-	f = app(1, 0)
-	if err := verify(t, &f, text, second); err != nil {
+	f = storedApp(1, 0)
+	if err := verifyCode(t, &f, text, second); err != nil {
 		t.Fatal(err)
 	}
-	if err := verify(t, &f, text, second); err == nil {
+	if err := verifyCode(t, &f, text, second); err == nil {
 		t.Error("read over a shoulder and used again")
 	}
 }
 
-func TestZerosInFront(t *testing.T) {
-	now := time.Unix(25193*period, 0)
+func TestVerifyWithLeadingZeros(t *testing.T) {
+	now := time.Unix(25193*stepSeconds, 0)
 	for text, ok := range map[string]bool{"39": false, "0039": false, "0000039": false, "": false, "000039": true} {
-		f := app(1, 0)
-		if err := verify(t, &f, text, now); (err == nil) != ok {
+		f := storedApp(1, 0)
+		if err := verifyCode(t, &f, text, now); (err == nil) != ok {
 			t.Errorf("%q: %v, want accepted %v", text, err, ok)
 		}
 	}
@@ -300,58 +300,58 @@ func TestDamagedSecret(t *testing.T) {
 		`{"key":"MTIzNDU2Nzg5MDEyMzQ1Njc4OTA="} x`, `{"key":` + strings.Repeat("[", 1000),
 	} {
 		f := factor.Factor{Secret: []byte(text)}
-		if err := verify(t, &f, "123456", noon); err == nil || errors.Is(err, factor.ErrIncorrect) || strings.Contains(err.Error(), "MTIz") {
+		if err := verifyCode(t, &f, "123456", noon); err == nil || errors.Is(err, factor.ErrIncorrect) || strings.Contains(err.Error(), "MTIz") {
 			t.Errorf("%.30s: got %v, want a fault without the secret", text, err)
 		}
-		if show := (Method{}).Show(asking(), f); show.Link != "" || show.Secret != "" {
+		if show := (Method{}).Provision(testRequest(), f); show.URI != "" || show.Secret != "" {
 			t.Errorf("%.30s: shows %+v", text, show)
 		}
-		if _, err := (Method{}).Keep(f); err == nil {
+		if _, err := (Method{}).Finalize(f); err == nil {
 			t.Errorf("%.30s: is kept", text)
 		}
 	}
 }
 
 // FUZ-004: what is stored comes back as it was, and nothing that is read goes beyond the bounds.
-func FuzzSecret(f *testing.F) {
-	f.Add(app(0, 0).Secret)
-	f.Add(app(59_000_000, -60).Secret)
+func FuzzUnmarshalSecret(f *testing.F) {
+	f.Add(storedApp(0, 0).Secret)
+	f.Add(storedApp(59_000_000, -60).Secret)
 	f.Add([]byte(`{"key":"MTIzNDU2Nzg5MDEyMzQ1Njc4OTA=","last":9223372036854775807,"drift":60}`))
 	f.Add([]byte(`{"key":null}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		s, err := unseal(text)
+		s, err := unmarshalSecret(text)
 		if err != nil {
 			return
 		}
-		if len(s.Key) < 16 || s.Last < 0 || s.Drift < -60 || s.Drift > 60 {
+		if len(s.Key) < 16 || s.LastUsedStep < 0 || s.DriftSeconds < -60 || s.DriftSeconds > 60 {
 			t.Errorf("read %+v", s)
 		}
-		again, err := unseal(s.seal())
+		again, err := unmarshalSecret(s.marshal())
 		if err != nil || fmt.Sprint(again) != fmt.Sprint(s) {
 			t.Errorf("read %+v, then %+v, %v", s, again, err)
 		}
 		got := factor.Factor{Secret: text}
-		if err := verify(t, &got, code(s.Key, stepOf(noon)), noon); err == nil && stateOf(t, got).Last <= s.Last {
-			t.Errorf("last step %d became %d", s.Last, stateOf(t, got).Last)
+		if err := verifyCode(t, &got, hotpCode(s.Key, stepAt(noon)), noon); err == nil && secretOf(t, got).LastUsedStep <= s.LastUsedStep {
+			t.Errorf("last step %d became %d", s.LastUsedStep, secretOf(t, got).LastUsedStep)
 		}
 	})
 }
 
 // The words of all languages have the same keys and the same gaps, and every field a label.
-func TestWords(t *testing.T) {
-	about := Method{}.About()
+func TestWordsOfAllLanguages(t *testing.T) {
+	about := Method{}.Info()
 	en := about.Words["en"]
 	for language, w := range about.Words {
-		if w.Title == "" || w.Name == "" || w.Does == "" || w.Lead == "" || w.Button == "" || len(w.Intro) != len(en.Intro) || len(w.Says) != len(en.Says) {
+		if w.Title == "" || w.Name == "" || w.ChoiceLabel == "" || w.Prompt == "" || w.Button == "" || len(w.Intro) != len(en.Intro) || len(w.Messages) != len(en.Messages) {
 			t.Errorf("%s lacks words", language)
 		}
-		for key, text := range en.Says {
-			if w.Says[key] == "" || strings.Contains(w.Says[key], "{Minutes}") != strings.Contains(text, "{Minutes}") {
-				t.Errorf("%s: %s: %q", language, key, w.Says[key])
+		for key, text := range en.Messages {
+			if w.Messages[key] == "" || strings.Contains(w.Messages[key], "{Minutes}") != strings.Contains(text, "{Minutes}") {
+				t.Errorf("%s: %s: %q", language, key, w.Messages[key])
 			}
 		}
 		for _, field := range about.Fields {
-			if w.Says[field.Name] == "" {
+			if w.Messages[field.Name] == "" {
 				t.Errorf("%s: no label for %s", language, field.Name)
 			}
 		}

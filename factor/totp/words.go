@@ -2,25 +2,25 @@ package totp
 
 import "twostep.example/twostep/factor"
 
-// words are what the method says. "min" is the same for one and for several.
-func words() map[string]factor.Words {
-	return map[string]factor.Words{"en": english(), "de": german()}
+// localizedWords are what the method says. "min" is the same for one and for several.
+func localizedWords() map[string]factor.Words {
+	return map[string]factor.Words{"en": englishWords(), "de": germanWords()}
 }
 
-func english() factor.Words {
+func englishWords() factor.Words {
 	return factor.Words{
-		Title:  "2-Step Auth App",
-		Name:   "Authenticator App",
-		Does:   "Enter a code from your Authenticator App",
-		Lead:   "Open the Authenticator App on your phone and enter the code that it shows for {Site}.",
-		Longer: "Open the Authenticator App on your phone and enter the code that it shows for {Site}. Wait until it shows the next one, and enter that one too, behind the first.",
+		Title:          "2-Step Auth App",
+		Name:           "Authenticator App",
+		ChoiceLabel:    "Enter a code from your Authenticator App",
+		Prompt:         "Open the Authenticator App on your phone and enter the code that it shows for {Site}.",
+		LongCodePrompt: "Open the Authenticator App on your phone and enter the code that it shows for {Site}. Wait until it shows the next one, and enter that one too, behind the first.",
 		Intro: []string{
 			"Download an authenticator app. We suggest Google Authenticator or Microsoft Authenticator; any other app works as well.",
 			"Scan QR Code to sync app with {Site}.",
 			"Enter passcode provided in the Authenticator App.",
 		},
 		Button: "Set up an app",
-		Says: map[string]string{
+		Messages: map[string]string{
 			"name":         "Name of the device",
 			"name.default": "Authenticator app",
 			"name.long":    "Use at most 40 characters for the name.",
@@ -33,20 +33,20 @@ func english() factor.Words {
 	}
 }
 
-func german() factor.Words {
+func germanWords() factor.Words {
 	return factor.Words{
-		Title:  "2-Schritt-App",
-		Name:   "Authenticator-App",
-		Does:   "Einen Code aus Ihrer Authenticator-App eingeben",
-		Lead:   "Öffnen Sie die Authenticator-App auf Ihrem Telefon und geben Sie den Code ein, den sie für {Site} anzeigt.",
-		Longer: "Öffnen Sie die Authenticator-App auf Ihrem Telefon und geben Sie den Code ein, den sie für {Site} anzeigt. Warten Sie auf den nächsten und geben Sie auch ihn ein, hinter dem ersten.",
+		Title:          "2-Schritt-App",
+		Name:           "Authenticator-App",
+		ChoiceLabel:    "Einen Code aus Ihrer Authenticator-App eingeben",
+		Prompt:         "Öffnen Sie die Authenticator-App auf Ihrem Telefon und geben Sie den Code ein, den sie für {Site} anzeigt.",
+		LongCodePrompt: "Öffnen Sie die Authenticator-App auf Ihrem Telefon und geben Sie den Code ein, den sie für {Site} anzeigt. Warten Sie auf den nächsten und geben Sie auch ihn ein, hinter dem ersten.",
 		Intro: []string{
 			"Laden Sie eine Authenticator-App. Wir empfehlen Google Authenticator oder Microsoft Authenticator; jede andere geht auch.",
 			"Scannen Sie den QR-Code, um die App mit {Site} zu verbinden.",
 			"Geben Sie den Code ein, den die Authenticator-App anzeigt.",
 		},
 		Button: "App einrichten",
-		Says: map[string]string{
+		Messages: map[string]string{
 			"name":         "Name des Geräts",
 			"name.default": "Authenticator-App",
 			"name.long":    "Der Name darf höchstens 40 Zeichen lang sein.",

@@ -1,6 +1,6 @@
-// Package account is whose login it is: addresses, passwords, mailed links, and what
-// an owner is told. It knows no sign-in and no session: a change that voids them
-// raises the account's epoch, which they carry.
+// Package account is the accounts: addresses, passwords, mailed links, and what an owner is notified of.
+// It knows no attempt and no session: a change that ends them raises the account's epoch, which they
+// carry.
 package account
 
 import (
@@ -25,9 +25,9 @@ import (
 // Accounts are all accounts.
 type Accounts struct {
 	Store                *store.DB
-	Keys                 *seal.Keys
-	Passwords            *seal.Passwords
-	KnownDevicePasswords *seal.Passwords // for browsers that the account knows; nil: Passwords
+	Keys                 *seal.KeyRing
+	Passwords            *seal.PasswordHasher
+	KnownDevicePasswords *seal.PasswordHasher // for browsers that the account knows; nil: Passwords
 	Limits               *ratelimit.Limiter
 	Now                  func() time.Time
 	Log                  *slog.Logger
@@ -92,14 +92,14 @@ func (r *Accounts) newRow(ctx context.Context, n NewAccount) (store.Account, err
 	row := store.Account{
 		ID: rand.Text(), Email: email, Name: name, Operator: n.Operator, Epoch: 1, CreatedAt: store.Millis(r.Now()),
 	}
-	row.Password, err = r.HashPassword(ctx, row, n.Password)
+	row.PasswordHash, err = r.HashPassword(ctx, row, n.Password)
 	return row, err
 }
 
 // create adds an account, and records e about it. ErrExists.
 func (r *Accounts) create(ctx context.Context, db *store.DB, row store.Account, e audit.Event, from origin.Origin) error {
 	err := db.Tx(ctx, func(tx *store.DB) error {
-		if err := tx.AddAccount(ctx, row); err != nil {
+		if err := tx.CreateAccount(ctx, row); err != nil {
 			return err
 		}
 		return r.Event(ctx, tx, e, from)
@@ -121,20 +121,20 @@ func (r *Accounts) Invite(ctx context.Context, email, name string, operator bool
 			return "", err
 		}
 	}
-	switch _, err := r.Store.AccountByEmail(ctx, email); {
+	switch _, err := r.Store.FindAccountByEmail(ctx, email); {
 	case err == nil:
 		return "", ErrExists
 	case !errors.Is(err, store.ErrNotFound):
 		return "", fmt.Errorf("account: invite: %w", err)
 	}
 	now := r.Now()
-	token = seal.LinkToken()
-	l := store.Link{
-		Token: seal.Hash(token), Purpose: store.Invite, Email: email, Name: name, Operator: operator,
-		MadeAt: store.Millis(now), EndsAt: store.Millis(now.Add(inviteTTL)),
+	token = seal.NewLinkToken()
+	l := store.EmailLink{
+		TokenHash: seal.HashToken(token), Purpose: store.LinkInvite, Email: email, Name: name, Operator: operator,
+		CreatedAt: store.Millis(now), ExpiresAt: store.Millis(now.Add(inviteTTL)),
 	}
 	return token, r.Store.Tx(ctx, func(tx *store.DB) error {
-		if err := tx.AddLink(ctx, l); err != nil {
+		if err := tx.CreateEmailLink(ctx, l); err != nil {
 			return err
 		}
 		e := audit.Event{Kind: audit.AccountInvited, Actor: r.OperatorActor(), Target: linkTarget(l)}
@@ -159,12 +159,12 @@ func (r *Accounts) SignUp(ctx context.Context, email, name string, from origin.O
 	if name, err = validateName(name); err != nil {
 		return err
 	}
-	l := store.Link{Purpose: store.SignUp, Email: email, Name: name}
+	l := store.EmailLink{Purpose: store.LinkSignUp, Email: email, Name: name}
 	e := audit.Event{Kind: audit.SignUpRequested, Actor: audit.Anonymous(), Target: r.unknownName(email)}
 	words := signUpMail
-	switch a, err := r.Store.AccountByEmail(ctx, email); {
+	switch a, err := r.Store.FindAccountByEmail(ctx, email); {
 	case err == nil:
-		l.Purpose, words = store.Exists, existsMail
+		l.Purpose, words = store.LinkAccountExists, existsMail
 		e.Account, e.Target = a.ID, ""
 	case !errors.Is(err, store.ErrNotFound):
 		return fmt.Errorf("account: sign up: %w", err)
@@ -175,7 +175,7 @@ func (r *Accounts) SignUp(ctx context.Context, email, name string, from origin.O
 // Join makes the account of an invitation or a sign-up; name may be "" to keep the
 // one that stands in it. It does not sign in. ErrLink, ErrName, seal.Err….
 func (r *Accounts) Join(ctx context.Context, token, name, password string, from origin.Origin) error {
-	l, err := r.findLink(ctx, token, store.Invite, store.SignUp)
+	l, err := r.findLink(ctx, token, store.LinkInvite, store.LinkSignUp)
 	if err != nil {
 		return err
 	}
@@ -187,7 +187,7 @@ func (r *Accounts) Join(ctx context.Context, token, name, password string, from 
 		return err
 	}
 	err = r.Store.Tx(ctx, func(tx *store.DB) error {
-		if err := tx.UseLink(ctx, l.Token, store.Millis(r.Now())); err != nil {
+		if err := tx.UseEmailLink(ctx, l.TokenHash, store.Millis(r.Now())); err != nil {
 			return err
 		}
 		e := audit.Event{Kind: audit.AccountCreated, Account: row.ID, Target: linkTarget(l)}

@@ -34,22 +34,24 @@ const (
 
 // linkMail is a link to be mailed, with the words of the mail and the event that it is.
 type linkMail struct {
-	link  store.Link
+	link  store.EmailLink
 	words string
 	event audit.Event
 }
 
 // linkTarget is how events name a link: enough to know it again, and not enough to use it.
-func linkTarget(l store.Link) string { return audit.Target("link", hex.EncodeToString(l.Token[:8])) }
+func linkTarget(l store.EmailLink) string {
+	return audit.Target("link", hex.EncodeToString(l.TokenHash[:8]))
+}
 
 // sendLink makes a link and mails it to its address. Beyond the rations of an
 // address the mail is not sent, and nobody is told: a stranger who asks would learn
 // that the address has an account. *WaitError if the network asks too often.
 func (r *Accounts) sendLink(ctx context.Context, m linkMail, from origin.Origin) error {
 	now := r.Now()
-	token := seal.LinkToken()
+	token := seal.NewLinkToken()
 	l := m.link
-	l.Token, l.MadeAt, l.EndsAt = seal.Hash(token), store.Millis(now), store.Millis(now.Add(linkTTL))
+	l.TokenHash, l.CreatedAt, l.ExpiresAt = seal.HashToken(token), store.Millis(now), store.Millis(now.Add(linkTTL))
 	err := r.Store.Tx(ctx, func(tx *store.DB) error {
 		if err := r.Limits.Spend(ctx, tx, ratelimit.PerNetwork("email_links_network", from.Network(), ratelimit.LinksPerNetworkHour)); err != nil {
 			return err
@@ -61,12 +63,12 @@ func (r *Accounts) sendLink(ctx context.Context, m linkMail, from origin.Origin)
 		err := r.spendLinkQuota(ctx, tx, l.Email, from)
 		switch {
 		case errors.Is(err, ratelimit.ErrLimited):
-			link.Purpose, words = store.Decoy, noMail
+			link.Purpose, words = store.LinkDecoy, noMail
 			event.Result, event.Reason = audit.Failure, "too many links to this address"
 		case err != nil:
 			return err
 		}
-		if err := tx.AddLink(ctx, link); err != nil {
+		if err := tx.CreateEmailLink(ctx, link); err != nil {
 			return err
 		}
 		if err := r.Enqueue(ctx, tx, r.composeLink(link, words, token, from), now.Add(linkTTL)); err != nil {
@@ -103,15 +105,15 @@ func (r *Accounts) spendLinkQuota(ctx context.Context, tx *store.DB, email strin
 // composeLink writes the mail. The token stands in the fragment of the link, which a
 // browser keeps to itself: it reaches no log, no proxy and no Referer header. It also
 // stands alone, to be pasted where there is no script.
-func (r *Accounts) composeLink(l store.Link, words string, token string, from origin.Origin) delivery.Message {
+func (r *Accounts) composeLink(l store.EmailLink, words string, token string, from origin.Origin) delivery.Message {
 	m := delivery.Message{ID: rand.Text(), To: l.Email}
 	if words == noMail {
 		return m
 	}
 	m.Channel = delivery.Email
-	w := i18n.For(from.Language)
+	w := i18n.ForTag(from.Language)
 	say := func(part string) string {
-		return w.Say("mail."+words+"."+part, "Site", r.Settings.Site, "URL", r.Settings.PublicURL, "Token", token,
+		return w.Translate("mail."+words+"."+part, "Site", r.Settings.Site, "URL", r.Settings.PublicURL, "Token", token,
 			"Minutes", int(linkTTL/time.Minute))
 	}
 	m.Subject, m.Text = say("subject"), say("text")
@@ -119,8 +121,8 @@ func (r *Accounts) composeLink(l store.Link, words string, token string, from or
 }
 
 // findLink is the link of this token, if it is good for one of the purposes. ErrLink.
-func (r *Accounts) findLink(ctx context.Context, token string, purposes ...string) (store.Link, error) {
-	l, err := r.Store.Link(ctx, seal.Hash(strings.TrimSpace(token)), store.Millis(r.Now()))
+func (r *Accounts) findLink(ctx context.Context, token string, purposes ...string) (store.EmailLink, error) {
+	l, err := r.Store.FindEmailLink(ctx, seal.HashToken(strings.TrimSpace(token)), store.Millis(r.Now()))
 	if errors.Is(err, store.ErrNotFound) || err == nil && !slices.Contains(purposes, l.Purpose) {
 		return l, ErrLink
 	}

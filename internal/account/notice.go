@@ -42,9 +42,9 @@ func (r *Accounts) NotifyOwner(ctx context.Context, tx *store.DB, n Notification
 // SendNotification tells the owner.
 func (r *Accounts) SendNotification(ctx context.Context, tx *store.DB, n Notification, from origin.Origin) error {
 	now := r.Now()
-	w := i18n.For(from.Language)
+	w := i18n.ForTag(from.Language)
 	say := func(part string) string {
-		return w.Say("mail."+n.Template+"."+part, "Site", r.Settings.Site, "URL", r.Settings.PublicURL, "Token", n.UndoToken, "What", n.Detail, "Count", n.Remaining,
+		return w.Translate("mail."+n.Template+"."+part, "Site", r.Settings.Site, "URL", r.Settings.PublicURL, "Token", n.UndoToken, "What", n.Detail, "Count", n.Remaining,
 			"When", now.In(r.Settings.Location).Format("2006-01-02, 15:04 MST"),
 			"Address", origin.DescribeAddress(from.AddressString(), from.Language), "Browser", origin.DescribeBrowser(from.TrustRequest().Browser, from.Language))
 	}
@@ -62,10 +62,10 @@ const undoTTL = 7 * 24 * time.Hour
 // account's present address back if factor is "". It goes to the present address.
 func (r *Accounts) CreateUndoLink(ctx context.Context, tx *store.DB, a store.Account, factor string) (token string, err error) {
 	now := r.Now()
-	token = seal.LinkToken()
-	return token, tx.AddLink(ctx, store.Link{
-		Token: seal.Hash(token), Purpose: store.Undo, Email: a.Email, Account: a.ID, Factor: factor,
-		MadeAt: store.Millis(now), EndsAt: store.Millis(now.Add(undoTTL)),
+	token = seal.NewLinkToken()
+	return token, tx.CreateEmailLink(ctx, store.EmailLink{
+		TokenHash: seal.HashToken(token), Purpose: store.LinkUndo, Email: a.Email, AccountID: a.ID, FactorID: factor,
+		CreatedAt: store.Millis(now), ExpiresAt: store.Millis(now.Add(undoTTL)),
 	})
 }
 
@@ -73,35 +73,35 @@ func (r *Accounts) CreateUndoLink(ctx context.Context, tx *store.DB, a store.Acc
 // so that is void too, with every session and sign-in. The owner then chooses a new one
 // by Forgot, at the address that counts again. ErrLink.
 func (r *Accounts) UndoChange(ctx context.Context, token string, from origin.Origin) error {
-	l, err := r.findLink(ctx, token, store.Undo)
+	l, err := r.findLink(ctx, token, store.LinkUndo)
 	if err != nil {
 		return err
 	}
 	err = r.Store.Tx(ctx, func(tx *store.DB) error {
-		if err := tx.UseLink(ctx, l.Token, store.Millis(r.Now())); err != nil {
+		if err := tx.UseEmailLink(ctx, l.TokenHash, store.Millis(r.Now())); err != nil {
 			return err
 		}
-		a, err := tx.Account(ctx, l.Account)
+		a, err := tx.GetAccount(ctx, l.AccountID)
 		if err != nil {
 			return err
 		}
-		if l.Factor == "" {
+		if l.FactorID == "" {
 			err = tx.SetEmail(ctx, a.ID, a.Epoch, l.Email)
-		} else if err = tx.RemoveFactor(ctx, a.ID, l.Factor); errors.Is(err, store.ErrNotFound) {
+		} else if err = tx.DeleteFactor(ctx, a.ID, l.FactorID); errors.Is(err, store.ErrNotFound) {
 			err = nil // it is gone already
 		}
 		if err != nil {
 			return err
 		}
-		if err := tx.SetPassword(ctx, a.ID, a.Epoch, []byte{}, a.MailedAt); err != nil {
+		if err := tx.SetPassword(ctx, a.ID, a.Epoch, []byte{}, a.PasswordSetByMailAt); err != nil {
 			return err
 		}
-		if err := r.EndTrust(ctx, tx, a.Ref(), trust.EndedPassword, ""); err != nil {
+		if err := r.EndTrust(ctx, tx, a.Ref(), trust.RevokedPasswordChanged, ""); err != nil {
 			return err
 		}
 		target := "email"
-		if l.Factor != "" {
-			target = audit.Target("factor", l.Factor)
+		if l.FactorID != "" {
+			target = audit.Target("factor", l.FactorID)
 		}
 		return r.Event(ctx, tx, audit.Event{Kind: audit.ChangeUndone, Account: a.ID, Target: target}, from)
 	})

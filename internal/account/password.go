@@ -22,7 +22,7 @@ func (r *Accounts) VerifyPassword(ctx context.Context, email, password string, b
 	address, err := ParseEmail(email)
 	if err == nil {
 		name = address
-		a, err = r.Store.AccountByEmail(ctx, address)
+		a, err = r.Store.FindAccountByEmail(ctx, address)
 	}
 	if err != nil && !errors.Is(err, ErrEmail) && !errors.Is(err, store.ErrNotFound) {
 		return a, fmt.Errorf("account: password: %w", err)
@@ -87,33 +87,33 @@ func (r *Accounts) ComparePassword(ctx context.Context, a store.Account, passwor
 
 // hasherFor compute the password of somebody. A flood of strangers keeps nobody waiting in
 // a browser that their account knows.
-func (r *Accounts) hasherFor(by ratelimit.PasswordSource) *seal.Passwords {
+func (r *Accounts) hasherFor(by ratelimit.PasswordSource) *seal.PasswordHasher {
 	if by.Device != "" && r.KnownDevicePasswords != nil {
 		return r.KnownDevicePasswords
 	}
 	return r.Passwords
 }
 
-func (r *Accounts) comparePassword(ctx context.Context, p *seal.Passwords, a store.Account, password string) (same, stale bool, err error) {
+func (r *Accounts) comparePassword(ctx context.Context, p *seal.PasswordHasher, a store.Account, password string) (same, stale bool, err error) {
 	var hash string
-	if len(a.Password) > 0 {
-		plain, err := r.Keys.Open("password "+a.ID, a.Password)
+	if len(a.PasswordHash) > 0 {
+		plain, err := r.Keys.Open("password "+a.ID, a.PasswordHash)
 		if err != nil {
 			return false, false, fmt.Errorf("account: password of %s: %w", a.ID, err)
 		}
 		hash = string(plain)
 	}
-	return p.Same(ctx, hash, password)
+	return p.Verify(ctx, hash, password)
 }
 
 // rehash brings an old hash up to date.
 func (r *Accounts) rehash(ctx context.Context, a store.Account, password string) error {
 	fresh, err := r.Passwords.Hash(ctx, password)
-	if errors.Is(err, seal.ErrBusy) {
+	if errors.Is(err, seal.ErrHashQueueFull) {
 		return nil // the next sign-in will do it
 	}
 	if err == nil {
-		err = r.Store.Rehash(ctx, a.ID, a.Password, r.Keys.Seal("password "+a.ID, []byte(fresh)))
+		err = r.Store.ReplacePasswordHash(ctx, a.ID, a.PasswordHash, r.Keys.Seal("password "+a.ID, []byte(fresh)))
 	}
 	if err != nil {
 		return fmt.Errorf("account: rehash: %w", err)
@@ -123,7 +123,7 @@ func (r *Accounts) rehash(ctx context.Context, a store.Account, password string)
 
 // HashPassword checks a new password for the account and hashes it. seal.Err….
 func (r *Accounts) HashPassword(ctx context.Context, a store.Account, password string) ([]byte, error) {
-	if err := seal.Acceptable(password, a.Email, a.Name, r.Settings.Site); err != nil {
+	if err := seal.CheckNewPassword(password, a.Email, a.Name, r.Settings.Site); err != nil {
 		return nil, err
 	}
 	hash, err := r.Passwords.Hash(ctx, password)
@@ -140,18 +140,18 @@ func (r *Accounts) RequestPasswordReset(ctx context.Context, email string, from 
 	if err != nil {
 		return err
 	}
-	a, err := r.Store.AccountByEmail(ctx, address)
+	a, err := r.Store.FindAccountByEmail(ctx, address)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return fmt.Errorf("account: forgot: %w", err)
 	}
-	l := store.Link{Purpose: store.Reset, Email: address, Account: a.ID, Epoch: a.Epoch}
+	l := store.EmailLink{Purpose: store.LinkReset, Email: address, AccountID: a.ID, Epoch: a.Epoch}
 	e := audit.Event{Kind: audit.PasswordResetRequested, Actor: audit.Anonymous(), Account: a.ID}
 	if err != nil || a.DisabledAt != 0 {
 		e.Result, e.Reason = audit.Failure, rejection(a)
 		if a.ID == "" {
 			e.Target = r.unknownName(address)
 		}
-		return r.sendLink(ctx, linkMail{store.Link{Purpose: store.Decoy, Email: address}, noMail, e}, from)
+		return r.sendLink(ctx, linkMail{store.EmailLink{Purpose: store.LinkDecoy, Email: address}, noMail, e}, from)
 	}
 	return r.sendLink(ctx, linkMail{l, resetMail, e}, from)
 }
@@ -162,11 +162,11 @@ func (r *Accounts) RequestPasswordReset(ctx context.Context, email string, from 
 // counts no more, or they would keep the owner out with a password that is void.
 // ErrLink, seal.Err….
 func (r *Accounts) ResetPassword(ctx context.Context, token, password string, from origin.Origin) error {
-	l, err := r.findLink(ctx, token, store.Reset)
+	l, err := r.findLink(ctx, token, store.LinkReset)
 	if err != nil {
 		return err
 	}
-	a, err := r.Store.Account(ctx, l.Account)
+	a, err := r.Store.GetAccount(ctx, l.AccountID)
 	if errors.Is(err, store.ErrNotFound) || err == nil && (a.Epoch != l.Epoch || a.DisabledAt != 0) {
 		return ErrLink
 	}
@@ -179,16 +179,16 @@ func (r *Accounts) ResetPassword(ctx context.Context, token, password string, fr
 	}
 	now := store.Millis(r.Now())
 	err = r.Store.Tx(ctx, func(tx *store.DB) error {
-		if err := tx.UseLink(ctx, l.Token, now); err != nil {
+		if err := tx.UseEmailLink(ctx, l.TokenHash, now); err != nil {
 			return err
 		}
 		if err := tx.SetPassword(ctx, a.ID, a.Epoch, sealed, now); err != nil {
 			return err
 		}
-		if err := tx.RemoveShares(ctx, a.ID); err != nil {
+		if err := tx.DeleteShareEntries(ctx, a.ID); err != nil {
 			return err
 		}
-		if err := r.EndTrust(ctx, tx, a.Ref(), trust.EndedPassword, ""); err != nil {
+		if err := r.EndTrust(ctx, tx, a.Ref(), trust.RevokedPasswordChanged, ""); err != nil {
 			return err
 		}
 		return r.NotifyOwner(ctx, tx, Notification{Event: audit.Event{Kind: audit.PasswordReset}, Template: "changed", Account: a}, from)

@@ -18,13 +18,13 @@ import (
 // the epoch void that the account had: a password or a factor that was changed, and the
 // like. The browser in which it was done ("": there is none) keeps its own.
 func (r *Accounts) EndTrust(ctx context.Context, tx *store.DB, a store.AccountRef, why trust.Reason, keep string) error {
-	if err := tx.EndPlaces(ctx, a.ID, keep, string(why), store.Millis(r.Now())); err != nil {
+	if err := tx.RevokeTrust(ctx, a.ID, keep, string(why), store.Millis(r.Now())); err != nil {
 		return err
 	}
 	if keep == "" {
 		return nil
 	}
-	return tx.KeepPlaces(ctx, a.ID, keep, a.Epoch, a.Epoch+1)
+	return tx.UpdateTrustEpoch(ctx, a.ID, keep, a.Epoch, a.Epoch+1)
 }
 
 // Disable shuts an account, or opens it again: on is false. Nothing that began before goes
@@ -38,7 +38,7 @@ func (r *Accounts) Disable(ctx context.Context, email string, on bool) error {
 		if err := tx.SetDisabled(ctx, a.ID, a.Epoch, at); err != nil {
 			return err
 		}
-		if err := r.EndTrust(ctx, tx, a.Ref(), trust.EndedDisabled, ""); err != nil {
+		if err := r.EndTrust(ctx, tx, a.Ref(), trust.RevokedAccountDisabled, ""); err != nil {
 			return err
 		}
 		return r.Event(ctx, tx, audit.Event{Kind: kind, Actor: r.OperatorActor(), Account: a.ID}, origin.Origin{})
@@ -48,10 +48,10 @@ func (r *Accounts) Disable(ctx context.Context, email string, on bool) error {
 // ForgetDevices ends trust in all browsers of an account, for the operator. ErrEmail, ErrUnknown.
 func (r *Accounts) ForgetDevices(ctx context.Context, email string) error {
 	return r.update(ctx, email, func(tx *store.DB, a store.Account) error {
-		if err := tx.ForgetOwners(ctx, a.ID); err != nil {
+		if err := tx.DeleteKnownDevices(ctx, a.ID); err != nil {
 			return err
 		}
-		if err := r.EndTrust(ctx, tx, a.Ref(), trust.EndedOperator, ""); err != nil {
+		if err := r.EndTrust(ctx, tx, a.Ref(), trust.RevokedByOperator, ""); err != nil {
 			return err
 		}
 		return r.Event(ctx, tx, audit.Event{Kind: audit.DevicesForgotten, Actor: r.OperatorActor(), Account: a.ID}, origin.Origin{})
@@ -105,7 +105,7 @@ func (r *Accounts) Find(ctx context.Context, email string) (store.Account, error
 	if err != nil {
 		return store.Account{}, err
 	}
-	a, err := r.Store.AccountByEmail(ctx, address)
+	a, err := r.Store.FindAccountByEmail(ctx, address)
 	if errors.Is(err, store.ErrNotFound) {
 		return a, ErrUnknown
 	}

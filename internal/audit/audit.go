@@ -238,7 +238,7 @@ func (l *Log) List(ctx context.Context, f Filter) ([]Event, error) {
 	for _, k := range f.Kinds {
 		query.Kinds = append(query.Kinds, string(k))
 	}
-	rows, err := l.Store.AuditEvents(ctx, query)
+	rows, err := l.Store.ListAuditEvents(ctx, query)
 	if err != nil {
 		return nil, fmt.Errorf("audit: list: %w", err)
 	}

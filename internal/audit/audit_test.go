@@ -28,7 +28,7 @@ type site struct {
 }
 
 func each(t *testing.T, f func(s *site)) {
-	storetest.Each(t, func(t *testing.T, url string) {
+	storetest.EachDatabase(t, func(t *testing.T, url string) {
 		s := &site{T: t, url: url, now: time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)}
 		s.Log = &audit.Log{
 			Store: storetest.Open(t, url), Now: func() time.Time { return s.now }, Logger: slog.New(slog.NewJSONHandler(&s.out, nil)),

@@ -26,19 +26,19 @@ func (a *Attempt) ask(ctx context.Context, tx *store.DB, method string) error {
 	if len(factors) == 0 {
 		return ErrUnknownMethod
 	}
-	about := factors[0].Method.About()
+	about := factors[0].Method.Info()
 	budget, err := a.budget(ctx, tx, about)
 	if err != nil {
 		return err
 	}
 	c := a.newOrOpen()
-	if c.Hard = c.Hard && c.Method == method; !c.Hard {
-		if c.Hard, err = budget.NeedsLongCode(a.reissued(c, about, len(factors))); err != nil {
+	if c.NeedsLongCode = c.NeedsLongCode && c.Method == method; !c.NeedsLongCode {
+		if c.NeedsLongCode, err = budget.NeedsLongCode(a.reissued(c, about, len(factors))); err != nil {
 			return err
 		}
 	}
 	c.Method = method
-	asked, err := a.askMethod(ctx, tx, factors[0], c.Hard)
+	asked, err := a.askMethod(ctx, tx, factors[0], c.NeedsLongCode)
 	if err != nil {
 		return err
 	}
@@ -48,19 +48,19 @@ func (a *Attempt) ask(ctx context.Context, tx *store.DB, method string) error {
 // askFirst is ask for a new factor, by what its method has asked already, unless the code must be
 // long.
 func (a *Attempt) askFirst(ctx context.Context, tx *store.DB, asked factor.Challenge) error {
-	about := a.pending.Method.About()
+	about := a.pending.Method.Info()
 	budget, err := a.budget(ctx, tx, about)
 	if err != nil {
 		return err
 	}
 	c := a.newOrOpen()
 	c.Method = about.Method
-	if c.Hard, err = budget.NeedsLongCode(a.reissued(c, about, 1)); err != nil {
+	if c.NeedsLongCode, err = budget.NeedsLongCode(a.reissued(c, about, 1)); err != nil {
 		return err
 	}
-	if c.Hard {
+	if c.NeedsLongCode {
 		asked, err = a.askMethod(ctx, tx, *a.pending, true)
-	} else if about.Given {
+	} else if about.Implicit {
 		err = a.silence(ctx, tx, &asked)
 	}
 	if err != nil {
@@ -70,12 +70,12 @@ func (a *Attempt) askFirst(ctx context.Context, tx *store.DB, asked factor.Chall
 }
 
 // budget is that of what may be guessed at; locked where a message is to be sent for an account.
-func (a *Attempt) budget(ctx context.Context, tx *store.DB, about factor.About) (odds.Budget, error) {
+func (a *Attempt) budget(ctx context.Context, tx *store.DB, about factor.Info) (odds.Budget, error) {
 	name := a.guess(a.open).Budget
 	if name == "" {
 		return odds.Budget{}, nil
 	}
-	if a.pending == nil && about.Valid > 0 {
+	if a.pending == nil && about.CodeTTL > 0 {
 		return a.c.Budgets.Lock(ctx, tx, name)
 	}
 	return a.c.Budgets.Load(ctx, tx, name)
@@ -84,7 +84,7 @@ func (a *Attempt) budget(ctx context.Context, tx *store.DB, about factor.About) 
 // newOrOpen is the open challenge, or a new one where nothing was asked yet.
 func (a *Attempt) newOrOpen() store.Challenge {
 	if a.open.ID == "" {
-		return store.Challenge{ID: rand.Text(), SignIn: a.row.ID}
+		return store.Challenge{ID: rand.Text(), AttemptID: a.row.ID}
 	}
 	return a.open
 }
@@ -93,9 +93,9 @@ func (a *Attempt) newOrOpen() store.Challenge {
 func (a *Attempt) askMethod(ctx context.Context, tx *store.DB, f Enrolled, long bool) (factor.Challenge, error) {
 	asked, err := f.Method.Challenge(ctx, a.askBy(f, long))
 	if err != nil {
-		return asked, fmt.Errorf("challenge: ask by %s: %w", f.Method.About().Method, err)
+		return asked, fmt.Errorf("challenge: ask by %s: %w", f.Method.Info().Method, err)
 	}
-	if a.pending != nil && f.Method.About().Given {
+	if a.pending != nil && f.Method.Info().Implicit {
 		err = a.silence(ctx, tx, &asked)
 	}
 	return asked, err
@@ -104,7 +104,7 @@ func (a *Attempt) askMethod(ctx context.Context, tx *store.DB, f Enrolled, long 
 // silence sends what was to go to a new address to nobody, if somebody has an account there. The
 // person who typed it sees no difference.
 func (a *Attempt) silence(ctx context.Context, tx *store.DB, asked *factor.Challenge) error {
-	_, err := tx.AccountByEmail(ctx, a.pending.Destination)
+	_, err := tx.FindAccountByEmail(ctx, a.pending.Destination)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
 	}
@@ -116,7 +116,7 @@ func (a *Attempt) silence(ctx context.Context, tx *store.DB, asked *factor.Chall
 }
 
 // askBy is what a method is told.
-func (a *Attempt) askBy(f Enrolled, long bool) factor.Ask {
+func (a *Attempt) askBy(f Enrolled, long bool) factor.Request {
 	settings := a.c.Accounts.Settings
 	now := a.c.Now().In(settings.Location)
 	_, host, _ := strings.Cut(settings.PublicURL, "://")
@@ -124,11 +124,11 @@ func (a *Attempt) askBy(f Enrolled, long bool) factor.Ask {
 	if a.pending == nil {
 		page = settings.PublicURL + "/signin/verify"
 	}
-	return factor.Ask{
-		Page: page, Account: factorAccount(a.account), Factor: f.Factor, New: a.pending != nil, Hard: long,
+	return factor.Request{
+		VerifyURL: page, Account: factorAccount(a.account), Factor: f.Factor, Enrolling: a.pending != nil, LongCode: long,
 		Site: settings.Site, Host: host, Language: a.from.Language,
-		Began: store.Time(a.row.BeganAt).In(settings.Location), Now: now, Until: now.Add(f.Method.About().Valid),
-		Browser: origin.DescribeBrowser(trust.ReadBrowser(a.row.Browser, a.row.Hints), a.from.Language),
+		StartedAt: store.Time(a.row.StartedAt).In(settings.Location), Now: now, ExpiresAt: now.Add(f.Method.Info().CodeTTL),
+		Browser: origin.DescribeBrowser(trust.ParseBrowser(a.row.UserAgent, a.row.ClientHints), a.from.Language),
 		Address: origin.DescribeAddress(a.row.Address, a.from.Language),
 	}
 }
@@ -136,17 +136,17 @@ func (a *Attempt) askBy(f Enrolled, long bool) factor.Ask {
 // issue stores a challenge that is asked now, with its code and its message.
 func (a *Attempt) issue(ctx context.Context, tx *store.DB, budget odds.Budget, c store.Challenge, m factor.Method, asked factor.Challenge) error {
 	now := a.c.Now()
-	until := now.Add(m.About().Valid)
+	until := now.Add(m.Info().CodeTTL)
 	isNew := c.Version == 0
-	c.SentAt, c.Version = store.Millis(now), c.Version+1
+	c.LastSentAt, c.Version = store.Millis(now), c.Version+1
 	if asked.Message != nil {
 		asked.Message.ID = rand.Text()
-		c.Sends++
+		c.MessagesSent++
 	}
 	c.State = a.c.Keys.Seal("challenge "+c.ID, asked.State)
-	save := tx.AskAgain
+	save := tx.ReissueChallenge
 	if isNew {
-		save = tx.AddChallenge
+		save = tx.CreateChallenge
 	}
 	if err := save(ctx, c); err != nil {
 		return err
@@ -168,29 +168,29 @@ func (a *Attempt) issue(ctx context.Context, tx *store.DB, budget odds.Budget, c
 
 // storeCode stores the code of a challenge, and lets go of those that it replaces.
 func (a *Attempt) storeCode(ctx context.Context, tx *store.DB, c store.Challenge, asked factor.Challenge, until time.Time, isNew bool) error {
-	if c.Hard && !isNew {
-		if err := tx.DropShort(ctx, c.ID, c.SentAt); err != nil {
+	if c.NeedsLongCode && !isNew {
+		if err := tx.RevokeShortCodes(ctx, c.ID, c.LastSentAt); err != nil {
 			return err
 		}
 	}
 	if asked.Answer == "" {
 		return nil
 	}
-	cost, err := codeCost(asked.Answer, c.Hard)
+	cost, err := codeCost(asked.Answer, c.NeedsLongCode)
 	if err != nil {
 		return err
 	}
-	code := store.Code{
-		ID: rand.Text(), Challenge: c.ID, Method: c.Method, SentAt: c.SentAt, EndsAt: store.Millis(until),
-		MAC: a.c.Keys.MAC("code", c.ID, c.Method, asked.Answer), Cost: int64(cost),
+	code := store.OneTimeCode{
+		ID: rand.Text(), ChallengeID: c.ID, Method: c.Method, SentAt: c.LastSentAt, ExpiresAt: store.Millis(until),
+		MAC: a.c.Keys.MAC("code", c.ID, c.Method, asked.Answer), GuessCost: int64(cost),
 	}
 	if asked.Message != nil {
-		code.Message = asked.Message.ID
+		code.MessageID = asked.Message.ID
 	}
-	if err := tx.AddCode(ctx, code); err != nil || isNew {
+	if err := tx.CreateCode(ctx, code); err != nil || isNew {
 		return err
 	}
-	return tx.KeepNewest(ctx, c.ID, MaxLiveCodes, c.SentAt)
+	return tx.PruneCodes(ctx, c.ID, MaxLiveCodes, c.LastSentAt)
 }
 
 // errGuessable says that a method asks for what nobody can count guesses at: it is a fault of ours.
@@ -199,7 +199,7 @@ var errGuessable = errors.New("challenge: an answer that is no number, or is to 
 // codeCost is what one guess at a code that was sent costs. It returns errGuessable for one that
 // is not a number, or must be long, and is too short for that.
 func codeCost(answer string, long bool) (odds.Chance, error) {
-	isLong := utf8.RuneCountInString(answer) >= seal.LongSize
+	isLong := utf8.RuneCountInString(answer) >= seal.LongCodeLength
 	switch number := strings.Trim(answer, "0123456789") == ""; {
 	case (long || !number) && !isLong:
 		return 0, errGuessable

@@ -29,17 +29,17 @@ type Attempt struct {
 
 	c       *Challenges
 	from    origin.Origin
-	row     store.SignIn
+	row     store.Attempt
 	account store.Account
 	open    store.Challenge  // has no ID before something was asked
 	codes   []store.SentCode // of the open challenge, the newest first
 	factors []Enrolled       // of the account
 	pending *Enrolled        // the new factor that is to be proven; nil in a sign-in and a step-up
 
-	browser    device.Browser // the one that asks, as the account knows it; see recognize
+	browser    device.RequestDevice // the one that asks, as the account knows it; see recognize
 	recognized bool
-	decision   *device.Decision // that led to the attempt, where it begins
-	trustSaved bool             // row.Trust is what is stored
+	decision   *device.DecisionRecord // that led to the attempt, where it begins
+	trustSaved bool                   // row.Trust is what is stored
 }
 
 // Load reads the attempt of a token, over or not (see Next). It returns ErrNoAttempt if there is
@@ -74,7 +74,7 @@ func (c *Challenges) LoadDelivery(ctx context.Context, token string, from origin
 	}
 	d := a.describe(c.Now())
 	if m, ok := c.Method(a.open.Method); ok {
-		d.About = m.About()
+		d.About = m.Info()
 	}
 	return d, nil
 }
@@ -83,7 +83,7 @@ func (c *Challenges) find(ctx context.Context, token string, from origin.Origin)
 	if token == "" {
 		return nil, ErrNoAttempt
 	}
-	row, owner, open, err := c.Store.LoadSignIn(ctx, seal.Hash(token))
+	row, owner, open, err := c.Store.LoadAttempt(ctx, seal.HashToken(token))
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, ErrNoAttempt
 	}
@@ -95,12 +95,12 @@ func (c *Challenges) find(ctx context.Context, token string, from origin.Origin)
 
 // LoadPending reads the attempt at proving a new factor of a method, for the session that enrolls
 // it, with the factor's row. It returns ErrNoAttempt if there is none.
-func (c *Challenges) LoadPending(ctx context.Context, who session.Session, method string, from origin.Origin) (*Attempt, store.Draft, error) {
+func (c *Challenges) LoadPending(ctx context.Context, who session.Session, method string, from origin.Origin) (*Attempt, store.PendingFactor, error) {
 	m, ok := c.Method(method)
 	if !ok {
-		return nil, store.Draft{}, ErrNoAttempt
+		return nil, store.PendingFactor{}, ErrNoAttempt
 	}
-	row, owner, draft, open, err := c.Store.LoadDraft(ctx, who.ID, method, store.Millis(c.Now()))
+	row, owner, draft, open, err := c.Store.LoadPendingFactor(ctx, who.ID, method, store.Millis(c.Now()))
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, draft, ErrNoAttempt
 	}
@@ -123,7 +123,7 @@ func (a *Attempt) loadCodes(ctx context.Context) (err error) {
 	if a.open.ID == "" {
 		return nil
 	}
-	if a.codes, err = a.c.Store.Codes(ctx, a.open.ID); err != nil {
+	if a.codes, err = a.c.Store.ListCodes(ctx, a.open.ID); err != nil {
 		return fmt.Errorf("challenge: codes: %w", err)
 	}
 	return nil
@@ -146,13 +146,13 @@ func (a *Attempt) by(method string) []Enrolled {
 	if a.pending != nil {
 		return []Enrolled{*a.pending}
 	}
-	return slices.DeleteFunc(a.usable(), func(f Enrolled) bool { return f.Method.About().Method != method })
+	return slices.DeleteFunc(a.usable(), func(f Enrolled) bool { return f.Method.Info().Method != method })
 }
 
 // liveCodes are the codes that the open challenge accepts now for its method, the newest first.
 func (a *Attempt) liveCodes(now time.Time) (live []store.SentCode) {
 	for _, code := range a.codes {
-		if code.Method == a.open.Method && code.UsedAt == 0 && code.EndsAt >= store.Millis(now) {
+		if code.Method == a.open.Method && code.UsedAt == 0 && code.ExpiresAt >= store.Millis(now) {
 			live = append(live, code)
 		}
 	}
@@ -170,17 +170,17 @@ func (a *Attempt) newestCode(method string) (store.SentCode, bool) {
 }
 
 // guessesLeft are the answers that may still be compared.
-func (a *Attempt) guessesLeft() int { return int(max(MaxGuesses-a.open.Tries, 0)) }
+func (a *Attempt) guessesLeft() int { return int(max(MaxGuesses-a.open.Guesses, 0)) }
 
 // resendAt is from when another code may be asked for, if the last one was sent at a time (0:
 // none was); zero if not in this attempt any more.
 func (a *Attempt) resendAt(lastSent int64, now time.Time) time.Time {
 	again := now
 	if lastSent != 0 {
-		again = store.Time(lastSent).Add(ResendDelay(a.open.Sends))
+		again = store.Time(lastSent).Add(ResendDelay(a.open.MessagesSent))
 	}
-	last := store.Time(a.row.BeganAt).Add(resendWindow)
-	if a.open.Sends >= MaxMessages || again.After(last) || now.After(last) {
+	last := store.Time(a.row.StartedAt).Add(resendWindow)
+	if a.open.MessagesSent >= MaxMessages || again.After(last) || now.After(last) {
 		return time.Time{}
 	}
 	return again
@@ -190,7 +190,7 @@ func (a *Attempt) resendAt(lastSent int64, now time.Time) time.Time {
 // whether the browser is known: see guess.
 func (a *Attempt) recognize(ctx context.Context) (err error) {
 	if !a.recognized && a.pending == nil {
-		a.browser, err = a.c.Devices.Recognise(ctx, a.account.Ref(), a.from)
+		a.browser, err = a.c.Devices.FindDevice(ctx, a.account.Ref(), a.from)
 		a.recognized = err == nil
 	}
 	return err
@@ -220,7 +220,7 @@ func (a *Attempt) Choose(ctx context.Context, method string) error {
 	case a.open.ID != "" && a.guessesLeft() == 0:
 		return ErrTooManyGuesses
 	}
-	if factors[0].Method.About().Valid > 0 {
+	if factors[0].Method.Info().CodeTTL > 0 {
 		last, _ := a.newestCode(method)
 		if err := a.mayResend(last.SentAt); err != nil {
 			return a.limited(ctx, "send code", err)
@@ -245,7 +245,7 @@ func (a *Attempt) Resend(ctx context.Context) error {
 	if err := a.saveTrust(ctx); err != nil {
 		return err
 	}
-	if err := a.mayResend(a.open.SentAt); err != nil {
+	if err := a.mayResend(a.open.LastSentAt); err != nil {
 		return a.limited(ctx, "send code", err)
 	}
 	return a.limited(ctx, "send code", a.send(ctx, a.open.Method))
@@ -257,7 +257,7 @@ func (a *Attempt) mayResend(lastSent int64) error {
 	now := a.c.Now()
 	switch again := a.resendAt(lastSent, now); {
 	case again.IsZero():
-		return &ratelimit.LimitedError{RetryAt: store.Time(a.row.EndsAt)}
+		return &ratelimit.LimitedError{RetryAt: store.Time(a.row.ExpiresAt)}
 	case now.Before(again):
 		return &ratelimit.LimitedError{RetryAt: again}
 	}
@@ -269,7 +269,7 @@ func (a *Attempt) send(ctx context.Context, method string) error {
 	if err := a.recognize(ctx); err != nil {
 		return err
 	}
-	sent := a.open.Sends
+	sent := a.open.MessagesSent
 	err := a.c.Store.Tx(ctx, func(tx *store.DB) error { return a.ask(ctx, tx, method) })
 	switch {
 	case errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrConflict):
@@ -297,10 +297,10 @@ func (a *Attempt) limited(ctx context.Context, what string, err error) error {
 // SetTrust notes whether the person wants this browser to be trusted. It is stored by whatever the
 // attempt does next, or by Save.
 func (a *Attempt) SetTrust(requested bool) {
-	if a.row.Trust == requested {
+	if a.row.TrustRequested == requested {
 		return
 	}
-	a.row.Trust, a.trustSaved = requested, false
+	a.row.TrustRequested, a.trustSaved = requested, false
 	if a.Challenge != nil {
 		a.Trust = a.trustOffer(a.Challenge.Spare)
 	}
@@ -318,7 +318,7 @@ func (a *Attempt) saveTrust(ctx context.Context) error {
 	if a.trustSaved {
 		return nil
 	}
-	if err := a.c.Store.TickSignIn(ctx, a.row.ID, a.row.Trust); err != nil {
+	if err := a.c.Store.SetTrustRequested(ctx, a.row.ID, a.row.TrustRequested); err != nil {
 		return fmt.Errorf("challenge: trust: %w", err)
 	}
 	a.trustSaved = true
@@ -327,26 +327,26 @@ func (a *Attempt) saveTrust(ctx context.Context) error {
 
 // network is where the attempt was verified from: the address of the answer, and the one of the
 // other family (IPv4, IPv6) that it was seen from too. Both are then one place.
-func (a *Attempt) network() trust.Place {
-	now := trust.Plain(a.from.Address)
-	for _, text := range []string{a.row.Address, a.row.Other} {
+func (a *Attempt) network() trust.ClientNetwork {
+	now := trust.CanonicalAddr(a.from.Address)
+	for _, text := range []string{a.row.Address, a.row.OtherAddress} {
 		if addr, err := netip.ParseAddr(text); err == nil && addr.Is4() != now.Is4() {
-			return trust.At(addr, now)
+			return trust.NetworkOf(addr, now)
 		}
 	}
-	return trust.At(now)
+	return trust.NetworkOf(now)
 }
 
 // saveOtherAddress stores the address of a request if it is of the other family than the one the
 // attempt began from.
 func (a *Attempt) saveOtherAddress(ctx context.Context) error {
 	began, err := netip.ParseAddr(a.row.Address)
-	now := trust.Plain(a.from.Address)
-	if err != nil || !now.IsValid() || began.Is4() == now.Is4() || a.row.Other == now.String() {
+	now := trust.CanonicalAddr(a.from.Address)
+	if err != nil || !now.IsValid() || began.Is4() == now.Is4() || a.row.OtherAddress == now.String() {
 		return nil
 	}
-	a.row.Other = now.String()
-	if err := a.c.Store.SeeSignIn(ctx, a.row.ID, a.row.Other); err != nil {
+	a.row.OtherAddress = now.String()
+	if err := a.c.Store.SetOtherAddress(ctx, a.row.ID, a.row.OtherAddress); err != nil {
 		return fmt.Errorf("challenge: address: %w", err)
 	}
 	return nil
@@ -361,7 +361,7 @@ func (c *Challenges) Cancel(ctx context.Context, token string) error {
 	if err != nil {
 		return err
 	}
-	err = c.Store.FinishSignIn(ctx, a.row.ID, store.Millis(c.Now()))
+	err = c.Store.FinishAttempt(ctx, a.row.ID, store.Millis(c.Now()))
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return fmt.Errorf("challenge: cancel: %w", err)
 	}
@@ -375,15 +375,15 @@ type Beginning struct {
 	Session  string // store.ForStepUp: the session that is to be proven again
 	ReturnTo string // a local path, checked
 	Level    session.Level
-	Browser  device.Browser
-	Decision *device.Decision // why the second step is asked for; nil: it always is
+	Browser  device.RequestDevice
+	Decision *device.DecisionRecord // why the second step is asked for; nil: it always is
 }
 
 // Begin opens an attempt after the right password. Where there is only one way to prove it is
 // you, it is asked at once; otherwise nothing is sent before the choice.
 func (c *Challenges) Begin(ctx context.Context, b Beginning, from origin.Origin) (token string, err error) {
 	a := &Attempt{c: c, from: from, account: b.Account, browser: b.Browser, recognized: true, decision: b.Decision, trustSaved: true}
-	a.row = store.SignIn{Purpose: b.Purpose, Session: b.Session, ReturnTo: b.ReturnTo, Level: int64(b.Level)}
+	a.row = store.Attempt{Purpose: b.Purpose, SessionID: b.Session, ReturnTo: b.ReturnTo, RequiredLevel: int64(b.Level)}
 	a.explain(b.Decision)
 	token = a.start(TTL)
 	if a.factors, err = c.Factors(ctx, a.account); err != nil {
@@ -409,23 +409,23 @@ func (c *Challenges) Begin(ctx context.Context, b Beginning, from origin.Origin)
 }
 
 // explain stores in the row why the second step is asked for.
-func (a *Attempt) explain(by *device.Decision) {
+func (a *Attempt) explain(by *device.DecisionRecord) {
 	if by == nil {
 		return
 	}
-	a.row.Reason, a.row.Device = string(by.Reason), by.Device
-	if old, ok := by.Old(); ok && by.Reason == trust.Expired {
-		a.row.VerifiedAt = store.Millis(old.Verified)
+	a.row.Reason, a.row.DeviceID = string(by.Reason), by.Device
+	if old, ok := by.NearestRecord(); ok && by.Reason == trust.Expired {
+		a.row.DeviceVerifiedAt = store.Millis(old.VerifiedAt)
 	}
 }
 
 // start fills the row in for an attempt that begins now, and makes its token.
 func (a *Attempt) start(ttl time.Duration) (token string) {
 	now := a.c.Now()
-	token = seal.Token()
-	a.row.ID, a.row.Token, a.row.Account, a.row.Epoch = rand.Text(), seal.Hash(token), a.account.ID, a.account.Epoch
-	a.row.Address, a.row.Browser, a.row.Hints = a.from.AddressString(), a.from.UserAgent, a.from.ClientHints
-	a.row.BeganAt, a.row.EndsAt = store.Millis(now), store.Millis(now.Add(ttl))
+	token = seal.NewToken()
+	a.row.ID, a.row.TokenHash, a.row.AccountID, a.row.Epoch = rand.Text(), seal.HashToken(token), a.account.ID, a.account.Epoch
+	a.row.Address, a.row.UserAgent, a.row.ClientHints = a.from.AddressString(), a.from.UserAgent, a.from.ClientHints
+	a.row.StartedAt, a.row.ExpiresAt = store.Millis(now), store.Millis(now.Add(ttl))
 	return token
 }
 
@@ -435,7 +435,7 @@ func (a *Attempt) create(ctx context.Context, method string) error {
 		if err := a.spendAttempt(ctx, tx); err != nil {
 			return err
 		}
-		if err := tx.AddSignIn(ctx, a.row); err != nil {
+		if err := tx.CreateAttempt(ctx, a.row); err != nil {
 			return err
 		}
 		if method != "" {
@@ -446,7 +446,7 @@ func (a *Attempt) create(ctx context.Context, method string) error {
 		trace := ""
 		if a.decision != nil {
 			trace = a.decision.Trace
-			if err := a.c.Devices.Remember(ctx, tx, a.account.Ref(), *a.decision); err != nil {
+			if err := a.c.Devices.RecordDecision(ctx, tx, a.account.Ref(), *a.decision); err != nil {
 				return err
 			}
 		}
@@ -469,15 +469,15 @@ func (c *Challenges) Resume(ctx context.Context, token string, b Beginning, from
 	if !same || a.open.ID != "" && a.guessesLeft() == 0 {
 		return "", false, nil
 	}
-	next = seal.Token()
-	old := a.row.Token
-	a.row.Token, a.row.ReturnTo, a.row.Device, a.row.Reason, a.row.VerifiedAt = seal.Hash(next), b.ReturnTo, "", "", 0
+	next = seal.NewToken()
+	old := a.row.TokenHash
+	a.row.TokenHash, a.row.ReturnTo, a.row.DeviceID, a.row.Reason, a.row.DeviceVerifiedAt = seal.HashToken(next), b.ReturnTo, "", "", 0
 	a.explain(b.Decision)
 	err = c.Store.Tx(ctx, func(tx *store.DB) error {
-		if err := tx.RetokenSignIn(ctx, old, a.row, store.Millis(c.Now())); err != nil {
+		if err := tx.RotateAttemptToken(ctx, old, a.row, store.Millis(c.Now())); err != nil {
 			return err
 		}
-		if err := c.Devices.Remember(ctx, tx, b.Account.Ref(), *b.Decision); err != nil {
+		if err := c.Devices.RecordDecision(ctx, tx, b.Account.Ref(), *b.Decision); err != nil {
 			return err
 		}
 		e := audit.Event{Kind: audit.PasswordAccepted, Account: a.account.ID, SignIn: a.row.ID, Trace: b.Decision.Trace}
@@ -498,10 +498,10 @@ func (c *Challenges) Resume(ctx context.Context, token string, b Beginning, from
 // asked is what Enroll asked.
 func (c *Challenges) BeginPending(ctx context.Context, who session.Session, owner store.Account, f Enrolled, asked factor.Challenge, from origin.Origin) error {
 	a := &Attempt{c: c, from: from, account: owner, pending: &f, recognized: true, trustSaved: true}
-	a.row = store.SignIn{Purpose: store.ForFactor, Session: who.ID}
-	about := f.Method.About()
+	a.row = store.Attempt{Purpose: store.PurposeFactor, SessionID: who.ID}
+	about := f.Method.Info()
 	ttl := TTL
-	if about.Valid == 0 {
+	if about.CodeTTL == 0 {
 		ttl = pendingTTL
 	}
 	a.start(ttl)
@@ -510,8 +510,8 @@ func (c *Challenges) BeginPending(ctx context.Context, who session.Session, owne
 		return err
 	}
 	err = c.Store.Tx(ctx, func(tx *store.DB) error {
-		row := store.Draft{SignIn: a.row.ID, Session: who.ID, Method: about.Method, Seen: asked.Seen, Body: body}
-		if err := tx.AddDraft(ctx, a.row, row); err != nil {
+		row := store.PendingFactor{AttemptID: a.row.ID, SessionID: who.ID, Method: about.Method, ShownOnly: asked.AcknowledgeOnly, Body: body}
+		if err := tx.CreatePendingFactor(ctx, a.row, row); err != nil {
 			return err
 		}
 		return a.askFirst(ctx, tx, asked)
@@ -532,21 +532,21 @@ func (c *Challenges) BeginPending(ctx context.Context, who session.Session, owne
 const pendingTTL = 15 * time.Minute
 
 // AskFor is what a method is told when a new factor of an account is drawn up.
-func (c *Challenges) AskFor(owner store.Account, f factor.Factor, m factor.Method, from origin.Origin) factor.Ask {
+func (c *Challenges) AskFor(owner store.Account, f factor.Factor, m factor.Method, from origin.Origin) factor.Request {
 	a := &Attempt{c: c, from: from, account: owner, pending: &Enrolled{}}
 	return a.askBy(Enrolled{Factor: f, Method: m}, false)
 }
 
 // Show is what the page of a new factor shows.
-func (a *Attempt) Show() (shown factor.Show) {
-	if s, ok := a.pending.Method.(factor.Shower); ok {
-		shown = s.Show(a.askBy(*a.pending, false), a.pending.Factor)
+func (a *Attempt) Show() (shown factor.Provisioning) {
+	if s, ok := a.pending.Method.(factor.Provisioner); ok {
+		shown = s.Provision(a.askBy(*a.pending, false), a.pending.Factor)
 	}
 	return shown
 }
 
 // Destination is the address or number of the new factor, as it was typed.
-func (a *Attempt) Destination() string { return cmp.Or(a.pending.Shown, a.pending.Destination) }
+func (a *Attempt) Destination() string { return cmp.Or(a.pending.Display, a.pending.Destination) }
 
 // Verify checks the answer to the open challenge and, if it is right, opens a session or proves
 // the one of the step-up again. It returns ErrNoAttempt, factor.ErrMalformed, ErrTooManyGuesses,

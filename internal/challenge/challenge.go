@@ -74,7 +74,7 @@ func ResendDelay(sent int64) time.Duration {
 // Challenges are the attempts of all accounts.
 type Challenges struct {
 	Store    *store.DB
-	Keys     *seal.Keys
+	Keys     *seal.KeyRing
 	Now      func() time.Time
 	Log      *slog.Logger
 	Accounts *account.Accounts
@@ -89,7 +89,7 @@ type Challenges struct {
 // Method is the method of this name.
 func (c *Challenges) Method(name string) (factor.Method, bool) {
 	for _, m := range c.Methods {
-		if m.About().Method == name {
+		if m.Info().Method == name {
 			return m, true
 		}
 	}

@@ -22,8 +22,8 @@ type Enrolled struct {
 
 // UsesLeft is how many proofs the factor has left; -1 if it does not wear out.
 func (f Enrolled) UsesLeft() int {
-	if m, ok := f.Method.(factor.Counted); ok {
-		return m.Left(f.Factor)
+	if m, ok := f.Method.(factor.Consumable); ok {
+		return m.Remaining(f.Factor)
 	}
 	return -1
 }
@@ -40,14 +40,14 @@ type factorBody struct {
 // Factors lists all factors of an account, in the order of Methods. A store that does not answer
 // is an error and never an account without factors.
 func (c *Challenges) Factors(ctx context.Context, a store.Account) ([]Enrolled, error) {
-	rows, err := c.Store.Factors(ctx, a.ID)
+	rows, err := c.Store.ListFactors(ctx, a.ID)
 	if err != nil {
 		return nil, fmt.Errorf("challenge: factors: %w", err)
 	}
 	var list []Enrolled
 	for _, m := range c.Methods {
-		about := m.About()
-		if about.Given {
+		about := m.Info()
+		if about.Implicit {
 			f := factor.Factor{ID: about.Method, Method: about.Method, Destination: a.Email, Masked: account.MaskEmail(a.Email)}
 			list = append(list, Enrolled{Factor: f, Method: m})
 		}
@@ -76,13 +76,13 @@ func (c *Challenges) OpenFactor(row store.Factor) (factor.Factor, error) {
 		return factor.Factor{}, fmt.Errorf("challenge: factor %s: %w", row.ID, err)
 	}
 	return factor.Factor{
-		ID: row.ID, Method: row.Method, Name: b.Name, Destination: b.Destination, Shown: b.Shown, Masked: b.Masked, Secret: b.Secret,
+		ID: row.ID, Method: row.Method, Name: b.Name, Destination: b.Destination, Display: b.Shown, Masked: b.Masked, Secret: b.Secret,
 	}, nil
 }
 
 // SealFactor is the body of f in the row with this id.
 func (c *Challenges) SealFactor(id string, f factor.Factor) ([]byte, error) {
-	body, err := json.Marshal(factorBody{f.Name, f.Destination, f.Shown, f.Masked, f.Secret})
+	body, err := json.Marshal(factorBody{f.Name, f.Destination, f.Display, f.Masked, f.Secret})
 	if err != nil {
 		return nil, fmt.Errorf("challenge: seal factor: %w", err)
 	}
@@ -93,7 +93,7 @@ func (c *Challenges) SealFactor(id string, f factor.Factor) ([]byte, error) {
 // reset the password does not prove the second step as well, unless there is no other way.
 func usable(all []Enrolled, a store.Account, now time.Time) []Enrolled {
 	all = slices.DeleteFunc(slices.Clone(all), func(f Enrolled) bool { return f.UsesLeft() == 0 })
-	if a.MailedAt == 0 || now.Sub(store.Time(a.MailedAt)) >= mailboxCooldown {
+	if a.PasswordSetByMailAt == 0 || now.Sub(store.Time(a.PasswordSetByMailAt)) >= mailboxCooldown {
 		return all
 	}
 	elsewhere := slices.DeleteFunc(slices.Clone(all), func(f Enrolled) bool { return f.Destination == a.Email })
@@ -105,7 +105,7 @@ func usable(all []Enrolled, a store.Account, now time.Time) []Enrolled {
 
 // levelBy is what a password and one more proof come to.
 func levelBy(m factor.Method) session.Level {
-	return session.LevelOf(append([]string{"pwd"}, m.About().AMR...))
+	return session.LevelOf(append([]string{"pwd"}, m.Info().AMR...))
 }
 
 // atLeast are the factors that come to a level; all of them if none does, so that nobody is kept
@@ -120,7 +120,7 @@ func atLeast(factors []Enrolled, level session.Level) []Enrolled {
 
 // HighestLevel is the highest level that the person of a session could prove now.
 func (c *Challenges) HighestLevel(ctx context.Context, who session.Session) (highest session.Level, err error) {
-	a, err := c.Store.Account(ctx, who.Account.ID)
+	a, err := c.Store.GetAccount(ctx, who.Account.ID)
 	if err != nil {
 		return session.LevelNone, fmt.Errorf("challenge: level: %w", err)
 	}
@@ -136,7 +136,7 @@ type Offer struct {
 	Method string // "email"
 	Masked string // where its message goes: "j•••@example.com"
 	Spare  bool   // only for when nothing else is at hand
-	About  factor.About
+	About  factor.Info
 }
 
 // offers are the factors as the person may choose them: one for each method, those that are only
@@ -145,9 +145,9 @@ func offers(factors []Enrolled) []Offer {
 	var list []Offer
 	for _, spare := range []bool{false, true} {
 		for _, f := range factors {
-			about := f.Method.About()
+			about := f.Method.Info()
 			seen := slices.ContainsFunc(list, func(o Offer) bool { return o.Method == about.Method })
-			if about.Spare == spare && !seen {
+			if about.Backup == spare && !seen {
 				list = append(list, Offer{Method: about.Method, Masked: f.Masked, Spare: spare, About: about})
 			}
 		}

@@ -37,12 +37,12 @@ func (a *Attempt) Prove(ctx context.Context, form url.Values) (Proof, error) {
 	if len(factors) == 0 {
 		return Proof{}, ErrUnknownMethod // it was removed while it was asked for
 	}
-	text, err := factors[0].Method.Read(form, a.open.Hard)
+	text, err := factors[0].Method.ParseResponse(form, a.open.NeedsLongCode)
 	if err != nil {
 		return Proof{}, err
 	}
 	codes := a.liveCodes(a.c.Now())
-	g := a.answered(factors[0].Method.About(), len(factors), codes)
+	g := a.answered(factors[0].Method.Info(), len(factors), codes)
 	if err := a.charge(ctx, g); err != nil {
 		return Proof{}, a.limited(ctx, "verify code", err)
 	}
@@ -67,32 +67,32 @@ func (a *Attempt) guess(c store.Challenge) odds.Guess {
 	if a.pending != nil {
 		g.Budget = a.c.Budgets.DestinationBudget(a.pending.Destination)
 	}
-	if a.row.Purpose == store.ForSession {
-		g.Device = a.browser.Knows()
+	if a.row.Purpose == store.PurposeSignIn {
+		g.Device = a.browser.KnownID()
 	}
 	return g
 }
 
 // reissued is what one guess costs at a challenge that is about to be asked in the usual way.
-func (a *Attempt) reissued(c store.Challenge, about factor.About, factors int) odds.Guess {
+func (a *Attempt) reissued(c store.Challenge, about factor.Info, factors int) odds.Guess {
 	g := a.guess(c)
-	g.Cost = odds.Cost(max(about.Right*factors, 1), about.Digits)
+	g.Cost = odds.Cost(max(about.ValidAnswers*factors, 1), about.Digits)
 	return g
 }
 
 // answered is what comparing one answer costs: with the codes that it is compared with, and with
 // what the factors take beside them.
-func (a *Attempt) answered(about factor.About, factors int, codes []store.SentCode) odds.Guess {
+func (a *Attempt) answered(about factor.Info, factors int, codes []store.SentCode) odds.Guess {
 	g := a.guess(a.open)
 	g.CostIfReissued = a.reissued(a.open, about, factors).Cost
 	for _, code := range codes {
-		g.Cost += odds.Chance(code.Cost)
+		g.Cost += odds.Chance(code.GuessCost)
 	}
 	switch {
-	case about.Right > 0 && a.open.Hard:
+	case about.ValidAnswers > 0 && a.open.NeedsLongCode:
 		g.AppsPaired = int64(factors)
-	case about.Right > 0:
-		g.Cost += odds.Cost(about.Right*factors, about.Digits)
+	case about.ValidAnswers > 0:
+		g.Cost += odds.Cost(about.ValidAnswers*factors, about.Digits)
 	}
 	return g
 }
@@ -104,14 +104,14 @@ func (a *Attempt) answered(about factor.About, factors int, codes []store.SentCo
 func (a *Attempt) charge(ctx context.Context, g odds.Guess) error {
 	for {
 		now := a.c.Now()
-		last := store.Time(a.open.TriedAt)
-		again := last.Add(odds.GuessDelay(a.open.Tries))
-		counted := !g.Free() && g.Device == "" && a.open.TriedAt != 0 && a.open.PassedAt == 0 && a.guessesLeft() > 0
+		last := store.Time(a.open.GuessedAt)
+		again := last.Add(odds.GuessDelay(a.open.Guesses))
+		counted := !g.Free() && g.Device == "" && a.open.GuessedAt != 0 && a.open.PassedAt == 0 && a.guessesLeft() > 0
 		if counted && now.Before(again) && !last.After(now) {
 			return &ratelimit.LimitedError{RetryAt: again}
 		}
 		err := a.c.Store.Tx(ctx, func(tx *store.DB) error {
-			if err := tx.Try(ctx, a.open, MaxGuesses, store.Millis(now)); err != nil {
+			if err := tx.SpendGuess(ctx, a.open, MaxGuesses, store.Millis(now)); err != nil {
 				return err
 			}
 			return a.c.Budgets.Charge(ctx, tx, g, a.from)
@@ -124,14 +124,14 @@ func (a *Attempt) charge(ctx context.Context, g odds.Guess) error {
 		case !errors.Is(err, store.ErrNotFound):
 			return fmt.Errorf("challenge: charge: %w", err)
 		}
-		before := a.open.Tries
-		if a.open, err = a.c.Store.Challenge(ctx, a.row.ID); err != nil {
+		before := a.open.Guesses
+		if a.open, err = a.c.Store.FindChallenge(ctx, a.row.ID); err != nil {
 			return fmt.Errorf("challenge: charge: %w", err)
 		}
 		switch {
 		case a.open.PassedAt == 0 && a.guessesLeft() == 0:
 			return ErrTooManyGuesses
-		case a.open.Tries == before:
+		case a.open.Guesses == before:
 			return factor.ErrIncorrect // the attempt is over
 		}
 	}
@@ -145,7 +145,7 @@ func (a *Attempt) lengthen(ctx context.Context, g odds.Guess) error {
 	if err := a.c.Budgets.NotifyExhausted(ctx, a.account, g, a.from); err != nil {
 		return err
 	}
-	a.open.Hard = true
+	a.open.NeedsLongCode = true
 	if err := a.send(ctx, a.open.Method); err != nil {
 		return err
 	}
@@ -160,11 +160,11 @@ func (a *Attempt) compare(ctx context.Context, factors []Enrolled, codes []store
 		return Proof{}, fmt.Errorf("challenge: state: %w", err)
 	}
 	p := Proof{challenge: a.open.ID}
-	answer := factor.Answer{
-		Text: text, State: state, Now: a.c.Now(), Hard: a.open.Hard,
+	answer := factor.Response{
+		Text: text, State: state, Now: a.c.Now(), LongCode: a.open.NeedsLongCode,
 		Matches: func(candidate string) bool {
 			for _, code := range codes { // all of them, so that the time does not tell which
-				if a.c.Keys.SameMAC(code.MAC, "code", a.open.ID, a.open.Method, candidate) {
+				if a.c.Keys.VerifyMAC(code.MAC, "code", a.open.ID, a.open.Method, candidate) {
 					p.code = code.ID
 				}
 			}
@@ -178,7 +178,7 @@ func (a *Attempt) compare(ctx context.Context, factors []Enrolled, codes []store
 			p.By = f
 			return p, err
 		}
-		if said := (*factor.Refusal)(nil); errors.As(err, &said) {
+		if said := (*factor.UserError)(nil); errors.As(err, &said) {
 			wrong = err // it says more
 		}
 	}
@@ -212,14 +212,14 @@ func (a *Attempt) Consume(ctx context.Context, tx *store.DB, p Proof) error {
 	if err := a.refund(ctx, tx, p); err != nil {
 		return err
 	}
-	return tx.FinishSignIn(ctx, a.row.ID, now)
+	return tx.FinishAttempt(ctx, a.row.ID, now)
 }
 
 // refund gives back what a proof cost, and renews the budget of somebody who has taken both steps
 // since the mailbox set a new password.
 func (a *Attempt) refund(ctx context.Context, tx *store.DB, p Proof) error {
-	if a.account.MailedAt != 0 && a.pending == nil {
-		if err := a.c.Budgets.Renew(ctx, tx, a.account, store.Time(a.account.MailedAt)); err != nil {
+	if a.account.PasswordSetByMailAt != 0 && a.pending == nil {
+		if err := a.c.Budgets.Renew(ctx, tx, a.account, store.Time(a.account.PasswordSetByMailAt)); err != nil {
 			return err
 		}
 	}
@@ -233,16 +233,16 @@ func (a *Attempt) accept(ctx context.Context, p Proof) (cookies session.Cookies,
 	if Next(over, a.c.Now()) != StepSignedIn {
 		return session.Cookies{}, factor.ErrIncorrect
 	}
-	about := p.By.Method.About()
+	about := p.By.Method.Info()
 	token, row := a.c.Sessions.New(a.account.Ref(), a.from)
-	row.SignIn, row.ProvedAt = a.row.ID, store.Millis(a.c.Now())
+	row.AttemptID, row.AuthenticatedAt = a.row.ID, store.Millis(a.c.Now())
 	row.AMR = strings.Join(append([]string{"pwd"}, about.AMR...), " ")
 	err = a.c.Store.Tx(ctx, func(tx *store.DB) error {
 		cookies = session.Cookies{Session: token}
 		if err := a.Consume(ctx, tx, p); err != nil {
 			return err
 		}
-		if row.Device, cookies.Device, err = a.registerDevice(ctx, tx, about.Spare); err != nil {
+		if row.DeviceID, cookies.Device, err = a.registerDevice(ctx, tx, about.Backup); err != nil {
 			return err
 		}
 		if err := a.saveSession(ctx, tx, &row); err != nil {
@@ -252,7 +252,7 @@ func (a *Attempt) accept(ctx context.Context, p Proof) (cookies session.Cookies,
 			return err
 		}
 		kind := audit.SessionCreated
-		if a.row.Purpose == store.ForStepUp {
+		if a.row.Purpose == store.PurposeStepUp {
 			kind = audit.SessionUpgraded
 		}
 		e := audit.Event{Kind: kind, Account: a.account.ID, SignIn: a.row.ID, Target: audit.Target("session", row.ID), Reason: a.open.Method}
@@ -272,10 +272,10 @@ func (a *Attempt) accept(ctx context.Context, p Proof) (cookies session.Cookies,
 
 // saveSession stores the session that was proven, or proves the one of a step-up again.
 func (a *Attempt) saveSession(ctx context.Context, tx *store.DB, row *store.Session) error {
-	if a.row.Purpose != store.ForStepUp {
-		return tx.AddSession(ctx, *row)
+	if a.row.Purpose != store.PurposeStepUp {
+		return tx.CreateSession(ctx, *row)
 	}
-	row.ID = a.row.Session
+	row.ID = a.row.SessionID
 	return a.c.Sessions.Reauthenticate(ctx, tx, *row)
 }
 
@@ -283,26 +283,26 @@ func (a *Attempt) saveSession(ctx context.Context, tx *store.DB, row *store.Sess
 // from now on, and trusts it from here if the person wants that. The token is "" if the browser
 // keeps the one it has.
 func (a *Attempt) registerDevice(ctx context.Context, tx *store.DB, spare bool) (id, token string, err error) {
-	if a.row.Purpose != store.ForSession {
+	if a.row.Purpose != store.PurposeSignIn {
 		return "", "", nil // the session that is proven again has one
 	}
-	if id, token, err = a.c.Devices.Meet(ctx, tx, a.account.Ref(), a.browser); err != nil {
+	if id, token, err = a.c.Devices.RegisterDevice(ctx, tx, a.account.Ref(), a.browser); err != nil {
 		return "", "", err
 	}
 	if offer := a.trustOffer(spare); offer.Days == 0 || !offer.Requested {
 		return id, token, nil
 	}
-	verified := device.Verified{Account: a.account, SignIn: a.row.ID, Device: id, Place: a.network()}
-	return id, token, a.c.Devices.AddPlace(ctx, tx, verified, a.from)
+	verified := device.VerifiedSignIn{Account: a.account, SignIn: a.row.ID, Device: id, NewDevice: id != a.browser.ID, Network: a.network()}
+	return id, token, a.c.Devices.AddTrustedNetwork(ctx, tx, verified, a.from)
 }
 
 // notifySpareUsed tells the owner that a factor for emergencies was used, and how much of it is
 // left. Whatever was lost may have been a trusted browser, so trust ends.
 func (a *Attempt) notifySpareUsed(ctx context.Context, tx *store.DB, by Enrolled) error {
-	if !by.Method.About().Spare {
+	if !by.Method.Info().Backup {
 		return nil
 	}
-	if err := a.c.Accounts.EndTrust(ctx, tx, a.account.Ref(), trust.EndedRecovery, ""); err != nil {
+	if err := a.c.Accounts.EndTrust(ctx, tx, a.account.Ref(), trust.RevokedRecoveryCodeUsed, ""); err != nil {
 		return err
 	}
 	e := audit.Event{Kind: audit.RecoveryCodeUsed, SignIn: a.row.ID, Target: audit.Target("factor", by.ID)}

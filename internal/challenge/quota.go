@@ -38,7 +38,7 @@ func (a *Attempt) spendMessage(ctx context.Context, tx *store.DB, budget odds.Bu
 	to, network := a.c.Keys.Pseudonym(m.To), a.from.Network()
 	switch mail := m.Channel == delivery.Email || m.Channel == ""; {
 	case mail && a.pending == nil:
-		g := odds.Guess{Budget: budget.Name, Challenge: c.ID, Device: a.browser.Knows()}
+		g := odds.Guess{Budget: budget.Name, Challenge: c.ID, Device: a.browser.KnownID()}
 		return a.c.Budgets.SpendMail(ctx, tx, budget, g, a.from)
 	case mail:
 		return limits.Spend(ctx, tx,
@@ -55,7 +55,7 @@ func (a *Attempt) spendMessage(ctx context.Context, tx *store.DB, budget odds.Bu
 // be new messages. A number that is to be proven has its own too: anybody may type it.
 func (a *Attempt) textQuotas(number string) []ratelimit.Quota {
 	of := a.account.ID
-	if known := a.browser.Knows(); known != "" && a.pending == nil {
+	if known := a.browser.KnownID(); known != "" && a.pending == nil {
 		its := known + " " + of
 		return []ratelimit.Quota{
 			ratelimit.PerHour("texts_device", its, ratelimit.KnownMailsPerHour), ratelimit.PerDay("texts_device", its, ratelimit.KnownMailsPerDay),
@@ -82,7 +82,7 @@ func (a *Attempt) textQuotas(number string) []ratelimit.Quota {
 // spendAttempt takes a sign-in from those that a network may begin for an account: who has the
 // password cannot fill the tables with them.
 func (a *Attempt) spendAttempt(ctx context.Context, tx *store.DB) error {
-	if a.row.Purpose != store.ForSession || a.browser.Knows() != "" {
+	if a.row.Purpose != store.PurposeSignIn || a.browser.KnownID() != "" {
 		return nil
 	}
 	q := ratelimit.PerNetwork("sign_ins_account_network", a.from.Network(), ratelimit.SignInsPerNetworkHour)

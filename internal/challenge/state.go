@@ -85,9 +85,9 @@ type TrustOffer struct {
 func (a *Attempt) refresh() {
 	now := a.c.Now()
 	a.State = State{
-		Email: account.MaskEmail(a.account.Email), StartedAt: store.Time(a.row.BeganAt), ExpiresAt: store.Time(a.row.EndsAt),
-		ReturnTo: a.row.ReturnTo, StepUp: a.row.Purpose == store.ForStepUp, Finished: a.row.FinishedAt != 0,
-		Why: StepReason{trust.Reason(a.row.Reason), store.Time(a.row.VerifiedAt)},
+		Email: account.MaskEmail(a.account.Email), StartedAt: store.Time(a.row.StartedAt), ExpiresAt: store.Time(a.row.ExpiresAt),
+		ReturnTo: a.row.ReturnTo, StepUp: a.row.Purpose == store.PurposeStepUp, Finished: a.row.FinishedAt != 0,
+		Why: StepReason{trust.Reason(a.row.Reason), store.Time(a.row.DeviceVerifiedAt)},
 	}
 	if a.pending == nil {
 		a.Offers = offers(a.usable())
@@ -102,11 +102,11 @@ func (a *Attempt) refresh() {
 
 // describe is the open challenge as the person may see it.
 func (a *Attempt) describe(now time.Time) *Challenge {
-	d := &Challenge{LongCode: a.open.Hard, ResendAt: a.resendAt(a.open.SentAt, now), GuessesLeft: a.guessesLeft()}
+	d := &Challenge{LongCode: a.open.NeedsLongCode, ResendAt: a.resendAt(a.open.LastSentAt, now), GuessesLeft: a.guessesLeft()}
 	d.Method = a.open.Method
 	if factors := a.by(a.open.Method); len(factors) > 0 {
-		d.About = factors[0].Method.About()
-		d.Masked, d.Spare, d.CodeTTL = factors[0].Masked, d.About.Spare, d.About.Valid
+		d.About = factors[0].Method.Info()
+		d.Masked, d.Spare, d.CodeTTL = factors[0].Masked, d.About.Backup, d.About.CodeTTL
 	}
 	if code, ok := a.newestCode(a.open.Method); ok {
 		d.Delivery = delivered(code)
@@ -118,19 +118,19 @@ func (a *Attempt) describe(now time.Time) *Challenge {
 // as it would to anybody.
 func delivered(code store.SentCode) Delivery {
 	d := Delivery{code.State, store.Time(code.StateAt)}
-	if d.State == store.Void {
-		d.State = store.Sent
+	if d.State == store.MessageVoid {
+		d.State = store.MessageSent
 	}
 	return d
 }
 
 // trustOffer says whether a proof by a method may make this browser trusted.
 func (a *Attempt) trustOffer(spare bool) TrustOffer {
-	if a.row.Purpose != store.ForSession || spare {
+	if a.row.Purpose != store.PurposeSignIn || spare {
 		return TrustOffer{}
 	}
-	unknown := a.c.Devices.Policy.Network != trust.Anywhere && !a.from.Address.IsValid()
-	return TrustOffer{Days: a.c.Devices.Days(), Requested: a.row.Trust && !unknown, NetworkUnknown: unknown}
+	unknown := a.c.Devices.Policy.Network != trust.NetworkIgnored && !a.from.Address.IsValid()
+	return TrustOffer{Days: a.c.Devices.TrustDays(), Requested: a.row.TrustRequested && !unknown, NetworkUnknown: unknown}
 }
 
 // factorAccount is what a method is told of the account.
@@ -139,4 +139,4 @@ func factorAccount(a store.Account) factor.Account {
 }
 
 // level is how much the attempt must prove, if it can be.
-func (a *Attempt) level() session.Level { return session.Level(a.row.Level) }
+func (a *Attempt) level() session.Level { return session.Level(a.row.RequiredLevel) }

@@ -1,4 +1,4 @@
-// Package check says of each sentence of the manual whether it is true of a running server.
+// Package check runs the help page as a test against a running server.
 // It sees what a person with a browser sees: pages.
 package check
 
@@ -19,35 +19,35 @@ var ErrUsage = errors.New("cannot check this server")
 // ErrFailed says that not every sentence is true.
 var ErrFailed = errors.New("not every sentence is true")
 
-// Visitor is the person who walks through the server.
-type Visitor struct {
+// Target is the person who walks through the server.
+type Target struct {
 	URL      string // of the server, in local mode: its inbox is read
 	Email    string // "": the demo account
 	Password string
 }
 
-// Walk tries each sentence and writes what came of it. It turns the clock of a demo forward,
+// Run tries each sentence and writes what came of it. It turns the clock of a demo forward,
 // and adds and removes factors of the account. ErrUsage, ErrFailed.
-func Walk(ctx context.Context, who Visitor, out io.Writer) error {
-	base, err := url.Parse(strings.TrimRight(who.URL, "/"))
+func Run(ctx context.Context, target Target, out io.Writer) error {
+	base, err := url.Parse(strings.TrimRight(target.URL, "/"))
 	if err != nil || base.Host == "" {
-		return fmt.Errorf("%w: url is %q, want one like http://127.0.0.1:8080", ErrUsage, who.URL)
+		return fmt.Errorf("%w: url is %q, want one like http://127.0.0.1:8080", ErrUsage, target.URL)
 	}
-	v := &visitor{ctx: ctx, base: base, email: who.Email, password: who.Password}
-	if err := v.arrive(); err != nil {
+	v := &testUser{ctx: ctx, base: base, email: target.Email, password: target.Password}
+	if err := v.connect(); err != nil {
 		return err
 	}
-	tries := tries()
+	checks := checksBySentence()
 	var passed, failed, notYet int
-	for _, s := range sentences(v.site, base.Scheme+"://"+base.Host) {
-		try, ok := tries[s.ID]
+	for _, s := range helpSentences(v.siteName, base.Scheme+"://"+base.Host) {
+		check, ok := checks[s.ID]
 		if !ok {
 			notYet++
 			fmt.Fprintf(out, "not yet  %s\n", s.Text)
 			continue
 		}
-		_ = v.turn(6 * time.Hour) // the mails of the tries before count no more; the clock of a real server stands
-		if err := try(v.fresh()); err != nil {
+		_ = v.advanceClock(6 * time.Hour) // the mails of the tries before count no more; the clock of a real server stands
+		if err := check(v.newBrowser()); err != nil {
 			failed++
 			fmt.Fprintf(out, "fail     %s\n         %v\n", s.Text, strings.ReplaceAll(err.Error(), "\n", "\n         "))
 			continue

@@ -9,8 +9,8 @@ import (
 )
 
 // passwordIsNotEnough: no page of the account opens for the right password alone.
-func passwordIsNotEnough(v *visitor) error {
-	if err := v.signIn(); err != nil {
+func passwordIsNotEnough(v *testUser) error {
+	if err := v.enterPassword(); err != nil {
 		return err
 	}
 	for _, path := range []string{"/settings", "/settings/password", "/settings/sessions"} {
@@ -26,8 +26,8 @@ func passwordIsNotEnough(v *visitor) error {
 }
 
 // emailIsTheDefault: an account that has set up nothing is asked for a code by mail.
-func emailIsTheDefault(v *visitor) error {
-	if err := v.signIn(); err != nil {
+func emailIsTheDefault(v *testUser) error {
+	if err := v.enterPassword(); err != nil {
 		return err
 	}
 	a, err := v.get("/signin/verify")
@@ -43,21 +43,21 @@ func emailIsTheDefault(v *visitor) error {
 
 // codeIsSent: one mail, to the account's address, without anything being pressed, and
 // looking at the page again sends no other.
-func codeIsSent(v *visitor) error {
-	before, err := v.mails()
+func codeIsSent(v *testUser) error {
+	before, err := v.inboxIDs()
 	if err != nil {
 		return err
 	}
-	if err := v.signIn(); err != nil {
+	if err := v.enterPassword(); err != nil {
 		return err
 	}
-	if v.mailedTo != v.email {
-		return fmt.Errorf("the mail went to %s, not to %s", v.mailedTo, v.email)
+	if v.codeSentTo != v.email {
+		return fmt.Errorf("the mail went to %s, not to %s", v.codeSentTo, v.email)
 	}
 	if _, err := v.get("/signin/verify"); err != nil {
 		return err
 	}
-	after, err := v.mails()
+	after, err := v.inboxIDs()
 	if err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func codeIsSent(v *visitor) error {
 		if slices.Contains(before, id) {
 			continue
 		}
-		coded, err := v.read(id)
+		coded, err := v.readCode(id)
 		if err != nil {
 			return err
 		}
@@ -81,8 +81,8 @@ func codeIsSent(v *visitor) error {
 }
 
 // codeIsValid: after fourteen minutes and some moments the code opens the account.
-func codeIsValid(v *visitor) error {
-	a, err := v.enterAfter(14)
+func codeIsValid(v *testUser) error {
+	a, err := v.enterCodeAfter(14)
 	if err != nil {
 		return err
 	}
@@ -99,28 +99,28 @@ func codeIsValid(v *visitor) error {
 }
 
 // codeExpires: a code of fifteen minutes and some moments is answered like a wrong one.
-func codeExpires(v *visitor) error {
-	expired, err := v.enterAfter(15)
+func codeExpires(v *testUser) error {
+	expired, err := v.enterCodeAfter(15)
 	if err != nil {
 		return err
 	}
-	wrong, err := v.post("/signin/verify", url.Values{"code": {other(v.code)}})
+	wrong, err := v.post("/signin/verify", url.Values{"code": {differentCode(v.code)}})
 	if err != nil {
 		return err
 	}
 	if expired.status != wrong.status || expired.status < 400 {
 		return fmt.Errorf("an expired code is answered with %d, a wrong one with %d", expired.status, wrong.status)
 	}
-	for name, a := range map[string]answer{"an expired": expired, "a wrong": wrong} {
-		if !strings.Contains(a.body, wrongCode) {
-			return fmt.Errorf("%s code is not answered with %q", name, wrongCode)
+	for name, a := range map[string]response{"an expired": expired, "a wrong": wrong} {
+		if !strings.Contains(a.body, wrongCodeText) {
+			return fmt.Errorf("%s code is not answered with %q", name, wrongCodeText)
 		}
 	}
 	return nil
 }
 
-// other is a code that is not this one.
-func other(code string) string {
+// differentCode is a code that is not this one.
+func differentCode(code string) string {
 	if strings.HasPrefix(code, "9") {
 		return "0" + code[1:]
 	}

@@ -2,12 +2,12 @@ package check
 
 import "twostep.example/twostep/manual"
 
-// tries say for each sentence of the page that describes the feature (package manual) what
+// checksBySentence say for each sentence of the page that describes the feature (package manual) what
 // must happen on a running server for it to be true.
-func tries() map[string]func(*visitor) error {
-	app, text, chrome := once(appProves), once(smsArrives), browserHelp
-	trusted, moved := once(trustSkips), once(placesAreApart)
-	return map[string]func(*visitor) error{
+func checksBySentence() map[string]func(*testUser) error {
+	appEnrolls, smsEnrolls, browserSection := runOnce(appEnrollsByCode), runOnce(smsEnrollsByCode), helpHasBrowserSection
+	trusted, networksSeparate := runOnce(trustSkipsChallenge), runOnce(networksAreSeparate)
+	return map[string]func(*testUser) error{
 		"intro.extra":     passwordIsNotEnough,
 		"intro.steps":     threeMethods,
 		"intro.recommend": anotherIsRecommended,
@@ -19,66 +19,66 @@ func tries() map[string]func(*visitor) error {
 
 		"app.optional":     appIsOptional,
 		"app.set.download": appIsSuggested,
-		"app.set.menu":     menuLeads,
+		"app.set.menu":     menuIsThere,
 		"app.set.window":   opensWindow("2-Step Auth App", appPage),
 		"app.set.scan":     appScans,
-		"app.set.enter":    app,
+		"app.set.enter":    appEnrolls,
 		"app.set.auto":     appVerifiesItself,
-		"app.set.continue": app,
+		"app.set.continue": appEnrolls,
 		"app.set.choose":   appIsOffered,
 
 		"sms.optional":     smsIsOptional,
-		"sms.set.one":      text,
+		"sms.set.one":      smsEnrolls,
 		"sms.set.signedin": smsNeedsSession,
-		"sms.set.menu":     menuLeads,
+		"sms.set.menu":     menuIsThere,
 		"sms.set.window":   opensWindow("2-Step SMS Number", smsPage),
 		"sms.set.country":  smsFields,
 		"sms.set.able":     smsNeedsMobile,
-		"sms.set.send":     text,
-		"sms.set.text":     text,
-		"sms.set.auto":     text,
-		"sms.set.continue": text,
-		"sms.set.choose":   text,
+		"sms.set.send":     smsEnrolls,
+		"sms.set.text":     smsEnrolls,
+		"sms.set.auto":     smsEnrolls,
+		"sms.set.continue": smsEnrolls,
+		"sms.set.choose":   smsEnrolls,
 
 		"trust.skip": trusted,
-		"trust.box":  boxIsOffered,
+		"trust.box":  trustCheckboxIsOffered,
 
-		"trouble.how.record":     recordIsKept,
-		"trouble.how.details":    detailsAreKept,
-		"trouble.address.moves":  moved,
-		"trouble.address.visits": moved,
-		"trouble.address.isp":    addressChanges,
-		"trouble.agent.browser":  asksWith(chromeOnWindows),
-		"trouble.agent.machine":  asksWith(firefoxOnMac),
+		"trouble.how.record":     trustRecordIsStored,
+		"trouble.how.details":    trustDetailsAreShown,
+		"trouble.address.moves":  networksSeparate,
+		"trouble.address.visits": networksSeparate,
+		"trouble.address.isp":    newAddressIsChallenged,
+		"trouble.agent.browser":  otherBrowserIsChallenged(chromeOnWindows),
+		"trouble.agent.machine":  otherBrowserIsChallenged(firefoxOnMac),
 		"trouble.time.expired":   trusted,
-		"trouble.time.same":      nothingChanges,
+		"trouble.time.same":      unchangedIsNotChallenged,
 
-		"storage.save":      blockedIsTold,
-		"storage.kept":      deletedIsTold,
-		"chrome.path":       chrome("chrome", "Cookies and other site data", chromeOnWindows),
-		"chrome.either":     chrome("chrome", "Either ensure:", chromeOnWindows),
-		"chrome.block":      chrome("chrome", "Block all cookies", chromeOnWindows),
-		"chrome.exception":  chrome("chrome", "Sites that can always use cookies", chromeOnWindows),
-		"edge.path":         chrome("edge", "Privacy, search, and services", edgeOnWindows),
-		"edge.either":       chrome("edge", "Either ensure:", edgeOnWindows),
-		"edge.block":        chrome("edge", "Tracking prevention = Strict", edgeOnWindows),
-		"edge.exception":    chrome("edge", "Tracking prevention -> Exceptions", edgeOnWindows),
-		"firefox.path":      chrome("firefox", "Privacy & Security", firefoxOnWindows),
-		"firefox.either":    chrome("firefox", "Either ensure:", firefoxOnWindows),
-		"firefox.block":     chrome("firefox", "Delete cookies and site data when Firefox is closed", firefoxOnWindows),
-		"firefox.exception": chrome("firefox", "shield icon", firefoxOnWindows),
-		"safari.path":       chrome("safari", "Safari -> Preferences -> Privacy", safariOnMac),
-		"safari.block":      chrome("safari", "Block all cookies", safariOnMac),
+		"storage.save":      blockedCookiesAreReported,
+		"storage.kept":      deletedCookiesAreReported,
+		"chrome.path":       browserSection("chrome", "Cookies and other site data", chromeOnWindows),
+		"chrome.either":     browserSection("chrome", "Either ensure:", chromeOnWindows),
+		"chrome.block":      browserSection("chrome", "Block all cookies", chromeOnWindows),
+		"chrome.exception":  browserSection("chrome", "Sites that can always use cookies", chromeOnWindows),
+		"edge.path":         browserSection("edge", "Privacy, search, and services", edgeOnWindows),
+		"edge.either":       browserSection("edge", "Either ensure:", edgeOnWindows),
+		"edge.block":        browserSection("edge", "Tracking prevention = Strict", edgeOnWindows),
+		"edge.exception":    browserSection("edge", "Tracking prevention -> Exceptions", edgeOnWindows),
+		"firefox.path":      browserSection("firefox", "Privacy & Security", firefoxOnWindows),
+		"firefox.either":    browserSection("firefox", "Either ensure:", firefoxOnWindows),
+		"firefox.block":     browserSection("firefox", "Delete cookies and site data when Firefox is closed", firefoxOnWindows),
+		"firefox.exception": browserSection("firefox", "shield icon", firefoxOnWindows),
+		"safari.path":       browserSection("safari", "Safari -> Preferences -> Privacy", safariOnMac),
+		"safari.block":      browserSection("safari", "Block all cookies", safariOnMac),
 	}
 }
 
-// sentences are all sentences of the page that the feature follows, with the names of a
+// helpSentences are all sentences of the page that the feature follows, with the names of a
 // server and the figures of that page.
-func sentences(site, domain string) []manual.Sentence {
+func helpSentences(site, domain string) []manual.Sentence {
 	var all []manual.Sentence
-	for _, section := range manual.Page("en", manual.Facts{Site: site, Domain: domain, Minutes: manual.Minutes, Days: manual.Days, Methods: []string{"totp", "sms"}}) {
+	for _, section := range manual.Sections("en", manual.Facts{Site: site, Domain: domain, Minutes: manual.Minutes, Days: manual.Days, Methods: []string{"totp", "sms"}}) {
 		for _, s := range section.Sentences {
-			if !s.Ours {
+			if !s.Supplementary {
 				all = append(all, s)
 			}
 		}
@@ -86,17 +86,17 @@ func sentences(site, domain string) []manual.Sentence {
 	return all
 }
 
-// once is for sentences that are true of one walk, which is then taken once.
-func once(try func(*visitor) error) func(*visitor) error {
+// runOnce is for sentences that are true of one walk, which is then taken once.
+func runOnce(check func(*testUser) error) func(*testUser) error {
 	var err error
 	var done bool
-	return func(v *visitor) error {
+	return func(v *testUser) error {
 		if !done {
-			err, done = try(v), true
+			err, done = check(v), true
 		}
 		return err
 	}
 }
 
-// wrongCode is what a wrong, an expired and a used code are answered with.
-const wrongCode = "The verification code you have entered does not match our records. Please try again, or request a new code."
+// wrongCodeText is what a wrong, an expired and a used code are answered with.
+const wrongCodeText = "The verification code you have entered does not match our records. Please try again, or request a new code."

@@ -24,27 +24,27 @@ const (
 )
 
 var (
-	home   = net.IPv4(127, 0, 0, 1)
-	office = net.IPv4(127, 0, 0, 2)
-	client = net.IPv4(127, 0, 0, 3)
+	homeIP         = net.IPv4(127, 0, 0, 1)
+	officeIP       = net.IPv4(127, 0, 0, 2)
+	clientOfficeIP = net.IPv4(127, 0, 0, 3)
 )
 
-// moved is the same browser on another network.
-func (v *visitor) moved(to net.IP) *visitor {
+// withLocalIP is the same browser on another network.
+func (v *testUser) withLocalIP(to net.IP) *testUser {
 	m := *v
-	jar := v.browser.Jar
-	m.at = to
-	m = *m.fresh()
-	m.browser.Jar = jar
+	jar := v.httpClient.Jar
+	m.localIP = to
+	m = *m.newBrowser()
+	m.httpClient.Jar = jar
 	return &m
 }
 
-// tick takes both steps with the box ticked.
-func (v *visitor) tick() error {
+// signInAndTrust takes both steps with the box ticked.
+func (v *testUser) signInAndTrust() error {
 	if _, err := v.post("/signin/cancel", nil); err != nil {
 		return err
 	}
-	if err := v.signIn(); err != nil {
+	if err := v.enterPassword(); err != nil {
 		return err
 	}
 	a, err := v.post("/signin/verify", url.Values{"code": {v.code}, "trust": {"1"}})
@@ -54,14 +54,14 @@ func (v *visitor) tick() error {
 	return err
 }
 
-// asked signs in again in this browser and says whether a code is wanted.
-func (v *visitor) asked() (bool, error) {
+// challenged signs in again in this browser and says whether a code is wanted.
+func (v *testUser) challenged() (bool, error) {
 	for _, end := range []string{"/signout", "/signin/cancel"} {
 		if _, err := v.post(end, nil); err != nil {
 			return false, err
 		}
 	}
-	before, err := v.mails()
+	before, err := v.inboxIDs()
 	if err != nil {
 		return false, err
 	}
@@ -75,32 +75,32 @@ func (v *visitor) asked() (bool, error) {
 	if !strings.HasPrefix(a.location, "/signin/") {
 		return false, nil
 	}
-	return true, v.await(before) // so that nobody takes its mail for another
+	return true, v.waitForCode(before) // so that nobody takes its mail for another
 }
 
 // want fails unless a code is wanted, or is not.
-func (v *visitor) wantAsked(want bool, when string) error {
-	asked, err := v.asked()
+func (v *testUser) wantChallenged(want bool, when string) error {
+	asked, err := v.challenged()
 	if err == nil && asked != want {
 		err = fmt.Errorf("%s: a code is wanted: %v", when, asked)
 	}
 	return err
 }
 
-// trusting runs f in a browser that was trusted at home, and forgets it afterwards.
-func (v *visitor) trusting(f func() error) error {
-	if v.base.Hostname() != home.String() {
-		return errors.New("places can be tried on a server at " + home.String() + " only, from other addresses of this machine")
+// whileTrusted runs f in a browser that was trusted at home, and forgets it afterwards.
+func (v *testUser) whileTrusted(f func() error) error {
+	if v.base.Hostname() != homeIP.String() {
+		return errors.New("places can be tried on a server at " + homeIP.String() + " only, from other addresses of this machine")
 	}
-	if err := v.tick(); err != nil {
+	if err := v.signInAndTrust(); err != nil {
 		return err
 	}
 	err := f()
-	in := v.fresh()
-	return errors.Join(err, in.enter(), forget(in))
+	in := v.newBrowser()
+	return errors.Join(err, in.signInWithCode(), forgetDevices(in))
 }
 
-func forget(v *visitor) error {
+func forgetDevices(v *testUser) error {
 	a, err := v.post("/settings/devices/forget", nil)
 	if err == nil && a.status != http.StatusSeeOther {
 		err = fmt.Errorf("/settings/devices/forget answers %d", a.status)
@@ -108,8 +108,8 @@ func forget(v *visitor) error {
 	return err
 }
 
-// turn moves the clock of a demo server forward.
-func (v *visitor) turn(d time.Duration) error {
+// advanceClock moves the clock of a demo server forward.
+func (v *testUser) advanceClock(d time.Duration) error {
 	a, err := v.post("/inbox/clock", url.Values{"minutes": {strconv.Itoa(int(d / time.Minute))}})
 	if err == nil && a.status != http.StatusSeeOther {
 		err = errors.New("the clock of this server cannot be turned: start it with serve --demo")
@@ -118,27 +118,27 @@ func (v *visitor) turn(d time.Duration) error {
 }
 
 // trustSkips: for 30 days less some minutes no code is wanted, and after them one is.
-func trustSkips(v *visitor) error {
-	return v.trusting(func() error {
-		if err := v.wantAsked(false, "at once"); err != nil {
+func trustSkipsChallenge(v *testUser) error {
+	return v.whileTrusted(func() error {
+		if err := v.wantChallenged(false, "at once"); err != nil {
 			return err
 		}
-		if err := v.turn(manual.Days*24*time.Hour - 10*time.Minute); err != nil {
+		if err := v.advanceClock(manual.Days*24*time.Hour - 10*time.Minute); err != nil {
 			return err
 		}
-		if err := v.wantAsked(false, "after nearly 30 days"); err != nil {
+		if err := v.wantChallenged(false, "after nearly 30 days"); err != nil {
 			return err
 		}
-		if err := v.turn(11 * time.Minute); err != nil {
+		if err := v.advanceClock(11 * time.Minute); err != nil {
 			return err
 		}
-		return v.wantAsked(true, "after 30 days")
+		return v.wantChallenged(true, "after 30 days")
 	})
 }
 
 // boxIsOffered: the box is there, with its label, and not ticked.
-func boxIsOffered(v *visitor) error {
-	if err := v.signIn(); err != nil {
+func trustCheckboxIsOffered(v *testUser) error {
+	if err := v.enterPassword(); err != nil {
 		return err
 	}
 	a, err := v.get("/signin/verify")
@@ -156,110 +156,110 @@ func boxIsOffered(v *visitor) error {
 
 // recordIsKept: the browser keeps a record for longer than it is trusted, and one without it
 // is asked in the same place.
-func recordIsKept(v *visitor) error {
-	return v.trusting(func() error {
+func trustRecordIsStored(v *testUser) error {
+	return v.whileTrusted(func() error {
 		kept := false
-		for _, c := range v.browser.Jar.Cookies(v.base) {
+		for _, c := range v.httpClient.Jar.Cookies(v.base) {
 			kept = kept || strings.HasSuffix(c.Name, "device")
 		}
 		if !kept {
 			return errors.New("the browser was given no record")
 		}
-		return v.fresh().wantAsked(true, "without the record")
+		return v.newBrowser().wantChallenged(true, "without the record")
 	})
 }
 
 // detailsAreKept: the settings show the address, the browser and the time.
-func detailsAreKept(v *visitor) error {
-	return v.trusting(func() error {
-		return v.want("/settings/devices", home.String(), "Firefox on Windows", v.now().UTC().Format("2006"))
+func trustDetailsAreShown(v *testUser) error {
+	return v.whileTrusted(func() error {
+		return v.wantPage("/settings/devices", homeIP.String(), "Firefox on Windows", v.now().UTC().Format("2006"))
 	})
 }
 
 // placesAreApart: home, office and a client's office are validated one by one, and stay so.
-func placesAreApart(v *visitor) error {
-	return v.trusting(func() error {
-		for _, place := range []net.IP{office, client} {
-			there := v.moved(place)
-			if err := there.wantAsked(true, "in a new place"); err != nil {
+func networksAreSeparate(v *testUser) error {
+	return v.whileTrusted(func() error {
+		for _, place := range []net.IP{officeIP, clientOfficeIP} {
+			there := v.withLocalIP(place)
+			if err := there.wantChallenged(true, "in a new place"); err != nil {
 				return err
 			}
-			if err := there.tick(); err != nil {
+			if err := there.signInAndTrust(); err != nil {
 				return err
 			}
-			if err := there.wantAsked(false, "in a place that was validated"); err != nil {
+			if err := there.wantChallenged(false, "in a place that was validated"); err != nil {
 				return err
 			}
 		}
-		if err := v.wantAsked(false, "back at home"); err != nil {
+		if err := v.wantChallenged(false, "back at home"); err != nil {
 			return err
 		}
-		return v.moved(office).wantAsked(false, "back in the office")
+		return v.withLocalIP(officeIP).wantChallenged(false, "back in the office")
 	})
 }
 
 // addressChanges: a new address is validated like a new place.
-func addressChanges(v *visitor) error {
-	return v.trusting(func() error {
-		return v.moved(office).wantAsked(true, "after the address has changed")
+func newAddressIsChallenged(v *testUser) error {
+	return v.whileTrusted(func() error {
+		return v.withLocalIP(officeIP).wantChallenged(true, "after the address has changed")
 	})
 }
 
 // asksWith: the record does not help another browser, not even one that has a copy of it.
-func asksWith(agent string) func(*visitor) error {
-	return func(v *visitor) error {
-		return v.trusting(func() error {
-			other := v.fresh()
-			other.agent = agent
-			if err := other.wantAsked(true, "in another browser"); err != nil {
+func otherBrowserIsChallenged(agent string) func(*testUser) error {
+	return func(v *testUser) error {
+		return v.whileTrusted(func() error {
+			other := v.newBrowser()
+			other.userAgent = agent
+			if err := other.wantChallenged(true, "in another browser"); err != nil {
 				return err
 			}
-			copied := v.moved(home)
-			copied.agent = agent
-			return copied.wantAsked(true, "in another browser with a copy of the record")
+			copied := v.withLocalIP(homeIP)
+			copied.userAgent = agent
+			return copied.wantChallenged(true, "in another browser with a copy of the record")
 		})
 	}
 }
 
 // nothingChanges: as long as all stays the same no code is wanted, and the code page says
 // what has not.
-func nothingChanges(v *visitor) error {
-	return v.trusting(func() error {
+func unchangedIsNotChallenged(v *testUser) error {
+	return v.whileTrusted(func() error {
 		for range 3 {
-			if err := v.wantAsked(false, "with all the same"); err != nil {
+			if err := v.wantChallenged(false, "with all the same"); err != nil {
 				return err
 			}
 		}
-		there := v.moved(office)
-		if err := there.wantAsked(true, "in a new place"); err != nil {
+		there := v.withLocalIP(officeIP)
+		if err := there.wantChallenged(true, "in a new place"); err != nil {
 			return err
 		}
-		return there.want("/signin/verify", "Why was I asked?", "Your network has changed.")
+		return there.wantPage("/signin/verify", "Why was I asked?", "Your network has changed.")
 	})
 }
 
-// forgetful is a browser that keeps no cookies.
-func (v *visitor) forgetful() *visitor {
-	f := v.fresh()
-	f.browser.Jar = nil
+// withoutCookies is a browser that keeps no cookies.
+func (v *testUser) withoutCookies() *testUser {
+	f := v.newBrowser()
+	f.httpClient.Jar = nil
 	return f
 }
 
 // blockedIsTold: a browser that stores nothing is told so, with the domain to allow.
-func blockedIsTold(v *visitor) error {
-	a, err := v.forgetful().follow("/help/trust")
+func blockedCookiesAreReported(v *testUser) error {
+	a, err := v.withoutCookies().follow("/help/trust")
 	if err != nil {
 		return err
 	}
 	if !strings.Contains(a.body, "has not stored anything") {
 		return errors.New("the check-up does not see that nothing is stored")
 	}
-	return v.want("/help", "allow the browser to save data for the sign in domain "+v.base.Scheme+"://"+v.base.Host)
+	return v.wantPage("/help", "allow the browser to save data for the sign in domain "+v.base.Scheme+"://"+v.base.Host)
 }
 
 // deletedIsTold: a browser that has lost what it had stored is told that from one that never
 // stored it.
-func deletedIsTold(v *visitor) error {
+func deletedCookiesAreReported(v *testUser) error {
 	a, err := v.follow("/help/trust")
 	if err != nil {
 		return err
@@ -267,7 +267,7 @@ func deletedIsTold(v *visitor) error {
 	if !strings.Contains(a.body, "has stored what it was given") {
 		return errors.New("the check-up does not see that the record was stored")
 	}
-	a, err = v.forgetful().get(a.path)
+	a, err = v.withoutCookies().get(a.path)
 	if err == nil && !strings.Contains(a.body, "deletes its data when it closes") {
 		err = errors.New("the check-up does not see that the record was deleted")
 	}
@@ -276,9 +276,9 @@ func deletedIsTold(v *visitor) error {
 
 // browserHelp: the help has the sentence in the section of the browser, which is opened for
 // whoever comes with it.
-func browserHelp(section, sentence, agent string) func(*visitor) error {
-	return func(v *visitor) error {
-		v.agent = agent
+func helpHasBrowserSection(section, sentence, agent string) func(*testUser) error {
+	return func(v *testUser) error {
+		v.userAgent = agent
 		a, err := v.get("/help")
 		if err != nil {
 			return err

@@ -10,59 +10,59 @@ import (
 )
 
 // claim is a line of the table of what the app knows.
-type claim struct{ Name, Means, Value string }
+type claim struct{ Name, Meaning, Value string }
 
-// meanings are in the order of the table: first whom, then how well, then for whom.
-func meanings() []claim {
+// knownClaims are in the order of the table: first whom, then how well, then for whom.
+func knownClaims() []claim {
 	return []claim{
-		{Name: "sub", Means: "Who you are: always the same for your account, also when your email address changes"},
-		{Name: "name", Means: "Your name"},
-		{Name: "email", Means: "Your email address"},
-		{Name: "email_verified", Means: "Whether the address was proven to be yours"},
-		{Name: "groups", Means: "The groups you are in"},
-		{Name: "acr", Means: "How much was proven in all"},
-		{Name: "amr", Means: "By what you have proven it"},
-		{Name: "auth_time", Means: "When both steps were last taken"},
-		{Name: "sid", Means: "Which session it is: when it ends, this app is told"},
-		{Name: "iss", Means: "Who says all this"},
-		{Name: "aud", Means: "For which app it is said"},
-		{Name: "iat", Means: "When it was said"},
-		{Name: "exp", Means: "Until when this app may take it in"},
-		{Name: "nonce", Means: "That it was said for this sign-in, and not for an earlier one"},
-		{Name: "at_hash", Means: "That the access token that came with it belongs to it"},
+		{Name: "sub", Meaning: "Who you are: always the same for your account, also when your email address changes"},
+		{Name: "name", Meaning: "Your name"},
+		{Name: "email", Meaning: "Your email address"},
+		{Name: "email_verified", Meaning: "Whether the address was proven to be yours"},
+		{Name: "groups", Meaning: "The groups you are in"},
+		{Name: "acr", Meaning: "How much was proven in all"},
+		{Name: "amr", Meaning: "By what you have proven it"},
+		{Name: "auth_time", Meaning: "When both steps were last taken"},
+		{Name: "sid", Meaning: "Which session it is: when it ends, this app is told"},
+		{Name: "iss", Meaning: "Who says all this"},
+		{Name: "aud", Meaning: "For which app it is said"},
+		{Name: "iat", Meaning: "When it was said"},
+		{Name: "exp", Meaning: "Until when this app may take it in"},
+		{Name: "nonce", Meaning: "That it was said for this sign-in, and not for an earlier one"},
+		{Name: "at_hash", Meaning: "That the access token that came with it belongs to it"},
 	}
 }
 
-// levels say an acr in plain words.
-var levels = map[string]string{
+// acrTexts say an acr in plain words.
+var acrTexts = map[string]string{
 	"urn:twostep:acr:1":     "the password; this browser is trusted",
 	"urn:twostep:acr:email": "the password, and a code sent by email",
 	"urn:twostep:acr:2":     "the password, and a code from an app or a phone",
 	"urn:twostep:acr:3":     "a passkey",
 }
 
-// explain is the table for the claims of an ID token. One that we have no word for is there too.
-func explain(all map[string]any) (list []claim) {
-	left := maps.Clone(all)
-	for _, c := range meanings() {
+// describeClaims is the table for the claims of an ID token. One that we have no word for is there too.
+func describeClaims(all map[string]any) (list []claim) {
+	unknown := maps.Clone(all)
+	for _, c := range knownClaims() {
 		value, ok := all[c.Name]
 		if !ok {
 			continue
 		}
-		delete(left, c.Name)
-		c.Value = text(c.Name, value)
-		if words := levels[c.Value]; c.Name == "acr" && words != "" {
-			c.Means += ": " + words
+		delete(unknown, c.Name)
+		c.Value = claimText(c.Name, value)
+		if words := acrTexts[c.Value]; c.Name == "acr" && words != "" {
+			c.Meaning += ": " + words
 		}
 		list = append(list, c)
 	}
-	for _, name := range slices.Sorted(maps.Keys(left)) {
-		list = append(list, claim{Name: name, Value: text(name, left[name])})
+	for _, name := range slices.Sorted(maps.Keys(unknown)) {
+		list = append(list, claim{Name: name, Value: claimText(name, unknown[name])})
 	}
 	return list
 }
 
-func text(name string, value any) string {
+func claimText(name string, value any) string {
 	switch v := value.(type) {
 	case string:
 		return v

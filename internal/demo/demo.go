@@ -19,78 +19,78 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// Base is the path below which the app lives.
-const Base = "/demo/"
+// BasePath is the path below which the app lives.
+const BasePath = "/demo/"
 
 // The addresses that the app is registered with at the sign-in server, below its origin.
 const (
-	Callback    = Base + "callback"
-	SignedOut   = Base
-	BackChannel = Base + "backchannel"
+	CallbackPath          = BasePath + "callback"
+	PostLogoutRedirect    = BasePath
+	BackChannelLogoutPath = BasePath + "backchannel"
 )
 
 // Options say where the app signs people in, and as whom.
 type Options struct {
-	Issuer string // the sign-in server; the app itself is on the same origin
-	ID     string // the client_id
-	Secret string
-	Now    func() time.Time
-	Log    *slog.Logger
+	Issuer       string // the sign-in server; the app itself is on the same origin
+	ClientID     string // the client_id
+	ClientSecret string
+	Now          func() time.Time
+	Log          *slog.Logger
 }
 
 // App is the app.
 type App struct {
 	Options
-	flows    shelf[flow]
-	sessions shelf[session]
+	flows    expiringMap[authorization]
+	sessions expiringMap[session]
 	client   *http.Client
 
-	mu    sync.Mutex
-	known *provider // nil until somebody needed it
+	mu             sync.Mutex
+	cachedProvider *provider // nil until somebody needed it
 }
 
 // How long things live, and how many of them: a small app has little memory.
 const (
-	flowLife    = time.Hour // somebody may set up an authenticator app on the way
-	sessionLife = 8 * time.Hour
-	most        = 1000
+	flowTTL    = time.Hour // somebody may set up an authenticator app on the way
+	sessionTTL = 8 * time.Hour
+	maxEntries = 1000
 )
 
 // New makes the app. It asks the sign-in server for nothing before somebody comes.
 func New(o Options) *App {
 	return &App{
 		Options: o, client: &http.Client{Timeout: 8 * time.Second},
-		flows: shelf[flow]{now: o.Now, life: flowLife}, sessions: shelf[session]{now: o.Now, life: sessionLife},
+		flows: expiringMap[authorization]{now: o.Now, ttl: flowTTL}, sessions: expiringMap[session]{now: o.Now, ttl: sessionTTL},
 	}
 }
 
 //go:embed pages
-var files embed.FS
+var templateFiles embed.FS
 
 // Handler is all pages of the app, below Base.
 func (a *App) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET "+Base+"{$}", a.home)
-	mux.HandleFunc("GET "+Base+"settings", a.settings)
-	mux.HandleFunc("GET "+Base+"claims", a.claims)
-	mux.HandleFunc("GET "+Base+"pay/{id}", a.pay)
-	mux.HandleFunc("POST "+Base+"pay/{id}", a.confirmPay)
-	mux.HandleFunc("GET "+Base+"pay/{id}/setup", a.setup)
-	mux.HandleFunc("GET "+Base+"signin", a.signIn)
-	mux.HandleFunc("GET "+Base+"2step/{action}", a.secondStep)
-	mux.HandleFunc("GET "+Callback, a.callback)
-	mux.HandleFunc("GET "+Base+"sorry", a.sorry)
-	mux.HandleFunc("POST "+Base+"signout", a.signOut)
-	mux.HandleFunc("POST "+BackChannel, a.backChannel)
-	mux.HandleFunc("GET "+Base+"style.css", a.style)
+	mux.HandleFunc("GET "+BasePath+"{$}", a.showHome)
+	mux.HandleFunc("GET "+BasePath+"settings", a.showSettings)
+	mux.HandleFunc("GET "+BasePath+"claims", a.showClaims)
+	mux.HandleFunc("GET "+BasePath+"pay/{id}", a.showPay)
+	mux.HandleFunc("POST "+BasePath+"pay/{id}", a.handlePay)
+	mux.HandleFunc("GET "+BasePath+"pay/{id}/setup", a.showSetup)
+	mux.HandleFunc("GET "+BasePath+"signin", a.startSignIn)
+	mux.HandleFunc("GET "+BasePath+"2step/{action}", a.startEnrollment)
+	mux.HandleFunc("GET "+CallbackPath, a.handleCallback)
+	mux.HandleFunc("GET "+BasePath+"sorry", a.showSignInFailed)
+	mux.HandleFunc("POST "+BasePath+"signout", a.handleSignOut)
+	mux.HandleFunc("POST "+BackChannelLogoutPath, a.handleBackChannelLogout)
+	mux.HandleFunc("GET "+BasePath+"style.css", a.serveStyle)
 	sameOrigin := http.NewCrossOriginProtection() // the sign-in server is no browser, and passes
-	return a.door(sameOrigin.Handler(mux))
+	return a.middleware(sameOrigin.Handler(mux))
 }
 
-// door is what every request passes. Who comes by another name of this machine is sent to the
+// middleware is what every request passes. Who comes by another name of this machine is sent to the
 // one to which the sign-in server sends people back: a cookie counts for one name only.
-func (a *App) door(next http.Handler) http.Handler {
-	home, err := url.Parse(a.Issuer)
+func (a *App) middleware(next http.Handler) http.Handler {
+	issuer, err := url.Parse(a.Issuer)
 	policy := "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self' " + a.Issuer
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -98,7 +98,7 @@ func (a *App) door(next http.Handler) http.Handler {
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cache-Control", "no-store")
-		if err != nil || r.Host != home.Host {
+		if err != nil || r.Host != issuer.Host {
 			if r.Method != http.MethodGet {
 				http.Error(w, "another host", http.StatusMisdirectedRequest)
 				return
@@ -114,8 +114,8 @@ func (a *App) door(next http.Handler) http.Handler {
 // provider is what the sign-in server says of itself.
 type provider struct {
 	oauth2.Config
-	verifier *oidc.IDTokenVerifier
-	signOut  string // its end_session_endpoint
+	verifier           *oidc.IDTokenVerifier
+	endSessionEndpoint string // its end_session_endpoint
 }
 
 // provider asks the sign-in server where everything is, the first time that somebody needs it:
@@ -123,26 +123,26 @@ type provider struct {
 func (a *App) provider(ctx context.Context) (*provider, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.known != nil {
-		return a.known, nil
+	if a.cachedProvider != nil {
+		return a.cachedProvider, nil
 	}
-	found, err := oidc.NewProvider(oidc.ClientContext(ctx, a.client), a.Issuer)
+	discovered, err := oidc.NewProvider(oidc.ClientContext(ctx, a.client), a.Issuer)
 	if err != nil {
 		return nil, err
 	}
 	var more struct {
 		SignOut string `json:"end_session_endpoint"`
 	}
-	if err := found.Claims(&more); err != nil {
+	if err := discovered.Claims(&more); err != nil {
 		return nil, err
 	}
-	a.known = &provider{
+	a.cachedProvider = &provider{
 		Config: oauth2.Config{
-			ClientID: a.ID, ClientSecret: a.Secret, Endpoint: found.Endpoint(), RedirectURL: a.Issuer + Callback,
+			ClientID: a.ClientID, ClientSecret: a.ClientSecret, Endpoint: discovered.Endpoint(), RedirectURL: a.Issuer + CallbackPath,
 			Scopes: []string{oidc.ScopeOpenID, "profile", "email", "groups"},
 		},
-		verifier: found.Verifier(&oidc.Config{ClientID: a.ID, Now: a.Now}),
-		signOut:  more.SignOut,
+		verifier:           discovered.Verifier(&oidc.Config{ClientID: a.ClientID, Now: a.Now}),
+		endSessionEndpoint: more.SignOut,
 	}
-	return a.known, nil
+	return a.cachedProvider, nil
 }

@@ -20,9 +20,9 @@ type session struct {
 	ACR      string `json:"acr"`
 	AuthTime int64  `json:"auth_time"`
 
-	raw  string         // the ID token itself: at sign-out it says whose
-	all  map[string]any // its claims
-	paid []string
+	rawIDToken string         // the ID token itself: at sign-out it says whose
+	claims     map[string]any // its claims
+	paid       []string
 }
 
 type invoice struct{ ID, Customer, Due, Amount string }
@@ -36,7 +36,7 @@ func invoices() []invoice {
 	}
 }
 
-func invoiceOf(id string) (invoice, bool) {
+func findInvoice(id string) (invoice, bool) {
 	all := invoices()
 	i := slices.IndexFunc(all, func(one invoice) bool { return one.ID == id })
 	if i < 0 {
@@ -45,37 +45,37 @@ func invoiceOf(id string) (invoice, bool) {
 	return all[i], true
 }
 
-// sheet is a page.
-type sheet struct {
-	Name, Title string
-	Status      int
-	Who         *session
-	At          string // the path, for the menu
-	Invoice     invoice
-	Ready       bool // a proof that is good enough was given
-	Paid        bool
-	Invoices    []row
-	Claims      []claim
+// pageData is a page.
+type pageData struct {
+	Template, Title string
+	Status          int
+	Session         *session
+	Path            string // the path, for the menu
+	Invoice         invoice
+	ProofFresh      bool // a proof that is good enough was given
+	Paid            bool
+	Invoices        []invoiceRow
+	Claims          []claim
 }
 
-type row struct {
+type invoiceRow struct {
 	invoice
 	Paid bool
 }
 
-var templates = sync.OnceValue(func() *template.Template { return template.Must(template.ParseFS(files, "pages/*.html")) })
+var templates = sync.OnceValue(func() *template.Template { return template.Must(template.ParseFS(templateFiles, "pages/*.html")) })
 
-func (a *App) print(w http.ResponseWriter, r *http.Request, s sheet) {
-	if s.Who == nil {
+func (a *App) render(w http.ResponseWriter, r *http.Request, s pageData) {
+	if s.Session == nil {
 		if who, ok := a.sessions.get(cookie(r, sessionCookie)); ok {
-			s.Who = &who
+			s.Session = &who
 		}
 	}
-	s.At = r.URL.Path
+	s.Path = r.URL.Path
 	var body bytes.Buffer
 	t, err := templates().Clone()
 	if err == nil {
-		t, err = t.AddParseTree("main", t.Lookup(s.Name).Tree)
+		t, err = t.AddParseTree("main", t.Lookup(s.Template).Tree)
 	}
 	if err == nil {
 		err = t.ExecuteTemplate(&body, "frame.html", s)
@@ -90,99 +90,99 @@ func (a *App) print(w http.ResponseWriter, r *http.Request, s sheet) {
 	_, _ = w.Write(body.Bytes())
 }
 
-// in is who is in; whoever is not is sent to sign in, and comes back to the same page.
-func (a *App) in(w http.ResponseWriter, r *http.Request) (session, bool) {
+// requireSession is who is in; whoever is not is sent to sign in, and comes back to the same page.
+func (a *App) requireSession(w http.ResponseWriter, r *http.Request) (session, bool) {
 	s, ok := a.sessions.get(cookie(r, sessionCookie))
 	if !ok {
-		a.begin(w, r, r.URL.Path)
+		a.startAuthorization(w, r, r.URL.Path)
 	}
 	return s, ok
 }
 
-func (a *App) home(w http.ResponseWriter, r *http.Request) {
+func (a *App) showHome(w http.ResponseWriter, r *http.Request) {
 	who, ok := a.sessions.get(cookie(r, sessionCookie))
 	if !ok {
-		a.print(w, r, sheet{Name: "welcome", Title: "Welcome to Demo Books"})
+		a.render(w, r, pageData{Template: "welcome", Title: "Welcome to Demo Books"})
 		return
 	}
-	s := sheet{Name: "home", Title: "Invoices", Who: &who}
+	s := pageData{Template: "home", Title: "Invoices", Session: &who}
 	for _, i := range invoices() {
-		s.Invoices = append(s.Invoices, row{i, slices.Contains(who.paid, i.ID)})
+		s.Invoices = append(s.Invoices, invoiceRow{i, slices.Contains(who.paid, i.ID)})
 	}
-	a.print(w, r, s)
+	a.render(w, r, s)
 }
 
-func (a *App) settings(w http.ResponseWriter, r *http.Request) {
-	if who, ok := a.in(w, r); ok {
-		a.print(w, r, sheet{Name: "settings", Title: "Settings › Billing & Admin", Who: &who})
+func (a *App) showSettings(w http.ResponseWriter, r *http.Request) {
+	if who, ok := a.requireSession(w, r); ok {
+		a.render(w, r, pageData{Template: "settings", Title: "Settings › Billing & Admin", Session: &who})
 	}
 }
 
-func (a *App) claims(w http.ResponseWriter, r *http.Request) {
-	if who, ok := a.in(w, r); ok {
-		a.print(w, r, sheet{Name: "claims", Title: "What this app knows", Who: &who, Claims: explain(who.all)})
+func (a *App) showClaims(w http.ResponseWriter, r *http.Request) {
+	if who, ok := a.requireSession(w, r); ok {
+		a.render(w, r, pageData{Template: "claims", Title: "What this app knows", Session: &who, Claims: describeClaims(who.claims)})
 	}
 }
 
 // What paying needs: a second step that is not a mail, and not long ago. Who asks for such a
 // thing must look at the answer too (RFC 9470 6.2).
 const (
-	payLevel  = "urn:twostep:acr:2"
-	payBetter = "urn:twostep:acr:3"
-	payAge    = 5 * time.Minute
+	payACR         = "urn:twostep:acr:2"
+	payStrongerACR = "urn:twostep:acr:3"
+	payMaxAge      = 5 * time.Minute
 )
 
-func (a *App) ready(s session) bool {
-	return (s.ACR == payLevel || s.ACR == payBetter) && a.Now().Sub(time.Unix(s.AuthTime, 0)) <= payAge
+func (a *App) hasFreshProof(s session) bool {
+	return (s.ACR == payACR || s.ACR == payStrongerACR) && a.Now().Sub(time.Unix(s.AuthTime, 0)) <= payMaxAge
 }
 
-// bill is the invoice of a request, and who is in.
-func (a *App) bill(w http.ResponseWriter, r *http.Request) (i invoice, who session, ok bool) {
-	if i, ok = invoiceOf(r.PathValue("id")); !ok {
+// requireInvoice is the invoice of a request, and who is in.
+func (a *App) requireInvoice(w http.ResponseWriter, r *http.Request) (i invoice, who session, ok bool) {
+	if i, ok = findInvoice(r.PathValue("id")); !ok {
 		http.NotFound(w, r)
 		return i, who, false
 	}
 	who, ok = a.sessions.get(cookie(r, sessionCookie))
 	if !ok {
-		a.begin(w, r, Base+"pay/"+i.ID)
+		a.startAuthorization(w, r, BasePath+"pay/"+i.ID)
 	}
 	return i, who, ok
 }
 
-func (a *App) pay(w http.ResponseWriter, r *http.Request) {
-	if i, who, ok := a.bill(w, r); ok {
-		a.print(w, r, sheet{Name: "pay", Title: "Pay an invoice", Who: &who, Invoice: i, Ready: a.ready(who), Paid: slices.Contains(who.paid, i.ID)})
+func (a *App) showPay(w http.ResponseWriter, r *http.Request) {
+	if i, who, ok := a.requireInvoice(w, r); ok {
+		a.render(w, r, pageData{Template: "pay", Title: "Pay an invoice", Session: &who, Invoice: i, ProofFresh: a.hasFreshProof(who), Paid: slices.Contains(who.paid, i.ID)})
 	}
 }
 
-// confirmPay pays, if the proof is good enough, and else asks for one.
-func (a *App) confirmPay(w http.ResponseWriter, r *http.Request) {
-	i, who, ok := a.bill(w, r)
+// handlePay pays, if the proof is good enough, and else asks for one.
+func (a *App) handlePay(w http.ResponseWriter, r *http.Request) {
+	i, who, ok := a.requireInvoice(w, r)
 	if !ok {
 		return
 	}
-	to := Base + "pay/" + i.ID
-	if !a.ready(who) {
-		a.begin(w, r, to, oauth2.SetAuthURLParam("acr_values", payLevel), oauth2.SetAuthURLParam("max_age", "300"))
+	returnTo := BasePath + "pay/" + i.ID
+	if !a.hasFreshProof(who) {
+		a.startAuthorization(w, r, returnTo, oauth2.SetAuthURLParam("acr_values", payACR), oauth2.SetAuthURLParam("max_age", "300"))
 		return
 	}
-	a.sessions.change(cookie(r, sessionCookie), func(s *session) { s.paid = append(slices.Clone(s.paid), i.ID) })
-	http.Redirect(w, r, to, http.StatusSeeOther)
+	a.sessions.update(cookie(r, sessionCookie), func(s *session) { s.paid = append(slices.Clone(s.paid), i.ID) })
+	http.Redirect(w, r, returnTo, http.StatusSeeOther)
 }
 
-// setup says that the account has no second step that paying needs.
-func (a *App) setup(w http.ResponseWriter, r *http.Request) {
-	if i, who, ok := a.bill(w, r); ok {
-		a.print(w, r, sheet{Name: "setup", Title: "One thing is missing", Who: &who, Invoice: i})
+// showSetup says that the account has no second step that paying needs.
+func (a *App) showSetup(w http.ResponseWriter, r *http.Request) {
+	if i, who, ok := a.requireInvoice(w, r); ok {
+		a.render(w, r, pageData{Template: "setup", Title: "One thing is missing", Session: &who, Invoice: i})
 	}
 }
 
-func (a *App) sorry(w http.ResponseWriter, r *http.Request) {
-	a.print(w, r, sheet{Name: "sorry", Title: "The sign-in was not finished"})
+func (a *App) showSignInFailed(w http.ResponseWriter, r *http.Request) {
+	a.render(w, r, pageData{Template: "sorry", Title: "The sign-in was not finished"})
 }
 
-func (a *App) style(w http.ResponseWriter, _ *http.Request) {
-	text, err := files.ReadFile("pages/style.css")
+func (a *App) serveStyle(w http.ResponseWriter, _ *http.Request) {
+	text, err := templateFiles.ReadFile("pages/style.css")
 	if err != nil {
 		http.Error(w, "no style", http.StatusInternalServerError)
 		return

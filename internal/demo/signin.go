@@ -13,12 +13,12 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// flow is somebody on the way to the sign-in server and back, under its state.
-type flow struct {
-	browser  string // the cookie of the browser that began it: no other may end it
-	nonce    string
-	verifier string // of PKCE
-	to       string // the page that was wanted
+// authorization is somebody on the way to the sign-in server and back, under its state.
+type authorization struct {
+	browser      string // the cookie of the browser that began it: no other may end it
+	nonce        string
+	codeVerifier string // of PKCE
+	returnTo     string // the page that was wanted
 }
 
 // The cookies. The first one stays when somebody signs in, so that two windows of a browser
@@ -29,7 +29,7 @@ const (
 )
 
 func (a *App) setCookie(w http.ResponseWriter, name, value string) {
-	c := &http.Cookie{Name: name, Value: value, Path: Base, HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: strings.HasPrefix(a.Issuer, "https:")}
+	c := &http.Cookie{Name: name, Value: value, Path: BasePath, HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: strings.HasPrefix(a.Issuer, "https:")}
 	if value == "" {
 		c.MaxAge = -1
 	}
@@ -44,68 +44,68 @@ func cookie(r *http.Request, name string) string {
 	return c.Value
 }
 
-// begin sends somebody to the sign-in server, and from there back to a page of the app.
-func (a *App) begin(w http.ResponseWriter, r *http.Request, to string, more ...oauth2.AuthCodeOption) {
+// startAuthorization sends somebody to the sign-in server, and from there back to a page of the app.
+func (a *App) startAuthorization(w http.ResponseWriter, r *http.Request, returnTo string, options ...oauth2.AuthCodeOption) {
 	p, err := a.provider(r.Context())
 	if err != nil {
-		a.away(w, r, err)
+		a.renderProviderError(w, r, err)
 		return
 	}
-	f := flow{browser: cookie(r, browserCookie), nonce: rand.Text(), verifier: oauth2.GenerateVerifier(), to: to}
+	f := authorization{browser: cookie(r, browserCookie), nonce: rand.Text(), codeVerifier: oauth2.GenerateVerifier(), returnTo: returnTo}
 	if f.browser == "" {
 		f.browser = rand.Text()
 		a.setCookie(w, browserCookie, f.browser)
 	}
-	more = append(more, oidc.Nonce(f.nonce), oauth2.S256ChallengeOption(f.verifier))
-	http.Redirect(w, r, p.AuthCodeURL(a.flows.put(f), more...), http.StatusSeeOther)
+	options = append(options, oidc.Nonce(f.nonce), oauth2.S256ChallengeOption(f.codeVerifier))
+	http.Redirect(w, r, p.AuthCodeURL(a.flows.add(f), options...), http.StatusSeeOther)
 }
 
-// away says that the sign-in server does not answer, or not as it should.
-func (a *App) away(w http.ResponseWriter, r *http.Request, err error) {
+// renderProviderError says that the sign-in server does not answer, or not as it should.
+func (a *App) renderProviderError(w http.ResponseWriter, r *http.Request, err error) {
 	a.Log.Error("demo app: sign-in server", "error", err)
-	a.print(w, r, sheet{Name: "away", Title: "Please try again", Status: http.StatusServiceUnavailable})
+	a.render(w, r, pageData{Template: "away", Title: "Please try again", Status: http.StatusServiceUnavailable})
 }
 
-// callback is where the sign-in server sends people back to.
-func (a *App) callback(w http.ResponseWriter, r *http.Request) {
-	answer := r.URL.Query()
-	f, ok := a.flows.take(answer.Get("state"))
+// handleCallback is where the sign-in server sends people back to.
+func (a *App) handleCallback(w http.ResponseWriter, r *http.Request) {
+	params := r.URL.Query()
+	f, ok := a.flows.getAndDelete(params.Get("state"))
 	if browser := cookie(r, browserCookie); !ok || browser == "" || browser != f.browser {
-		a.print(w, r, sheet{Name: "lost", Title: "This sign-in is over", Status: http.StatusBadRequest})
+		a.render(w, r, pageData{Template: "lost", Title: "This sign-in is over", Status: http.StatusBadRequest})
 		return
 	}
-	if answer.Get("iss") != a.Issuer { // the answer of another server (RFC 9207)
-		a.away(w, r, errors.New("the answer is from another issuer"))
+	if params.Get("iss") != a.Issuer { // the answer of another server (RFC 9207)
+		a.renderProviderError(w, r, errors.New("the answer is from another issuer"))
 		return
 	}
-	switch code := answer.Get("error"); {
-	case code == "unmet_authentication_requirements" && strings.HasPrefix(f.to, Base+"pay/"):
-		http.Redirect(w, r, f.to+"/setup", http.StatusSeeOther)
+	switch code := params.Get("error"); {
+	case code == "unmet_authentication_requirements" && strings.HasPrefix(f.returnTo, BasePath+"pay/"):
+		http.Redirect(w, r, f.returnTo+"/setup", http.StatusSeeOther)
 		return
 	case code != "":
 		a.Log.Info("demo app: nobody was signed in", "error", code)
-		http.Redirect(w, r, Base+"sorry", http.StatusSeeOther)
+		http.Redirect(w, r, BasePath+"sorry", http.StatusSeeOther)
 		return
 	}
-	fresh, err := a.redeem(r.Context(), f, answer.Get("code"))
+	newSession, err := a.exchangeCode(r.Context(), f, params.Get("code"))
 	if err != nil {
-		a.away(w, r, err)
+		a.renderProviderError(w, r, err)
 		return
 	}
-	if old, ok := a.sessions.take(cookie(r, sessionCookie)); ok && old.Subject == fresh.Subject {
-		fresh.paid = old.paid
+	if old, ok := a.sessions.getAndDelete(cookie(r, sessionCookie)); ok && old.Subject == newSession.Subject {
+		newSession.paid = old.paid
 	}
-	a.setCookie(w, sessionCookie, a.sessions.put(fresh))
-	http.Redirect(w, r, f.to, http.StatusSeeOther)
+	a.setCookie(w, sessionCookie, a.sessions.add(newSession))
+	http.Redirect(w, r, f.returnTo, http.StatusSeeOther)
 }
 
-// redeem gets the tokens for a code, and believes no more than what the ID token proves.
-func (a *App) redeem(ctx context.Context, f flow, code string) (s session, err error) {
+// exchangeCode gets the tokens for a code, and believes no more than what the ID token proves.
+func (a *App) exchangeCode(ctx context.Context, f authorization, code string) (s session, err error) {
 	p, err := a.provider(ctx)
 	if err != nil {
 		return s, err
 	}
-	tokens, err := p.Exchange(oidc.ClientContext(ctx, a.client), code, oauth2.VerifierOption(f.verifier))
+	tokens, err := p.Exchange(oidc.ClientContext(ctx, a.client), code, oauth2.VerifierOption(f.codeVerifier))
 	if err != nil {
 		return s, err
 	}
@@ -123,47 +123,49 @@ func (a *App) redeem(ctx context.Context, f flow, code string) (s session, err e
 	if err := token.VerifyAccessToken(tokens.AccessToken); err != nil {
 		return s, err
 	}
-	s.raw = raw
-	if err := errors.Join(token.Claims(&s), token.Claims(&s.all)); err != nil {
+	s.rawIDToken = raw
+	if err := errors.Join(token.Claims(&s), token.Claims(&s.claims)); err != nil {
 		return s, fmt.Errorf("claims: %w", err)
 	}
 	return s, nil
 }
 
-func (a *App) signIn(w http.ResponseWriter, r *http.Request) { a.begin(w, r, Base) }
+func (a *App) startSignIn(w http.ResponseWriter, r *http.Request) {
+	a.startAuthorization(w, r, BasePath)
+}
 
-// secondStep leads to a page of the sign-in server where somebody sets up their second step;
+// startEnrollment leads to a page of the sign-in server where somebody sets up their second step;
 // Continue brings them back.
-func (a *App) secondStep(w http.ResponseWriter, r *http.Request) {
-	action, to := r.PathValue("action"), Base+"settings"
+func (a *App) startEnrollment(w http.ResponseWriter, r *http.Request) {
+	action, returnTo := r.PathValue("action"), BasePath+"settings"
 	if action != "app" && action != "sms" {
 		http.NotFound(w, r)
 		return
 	}
-	if i, ok := invoiceOf(r.URL.Query().Get("invoice")); ok {
-		to = Base + "pay/" + i.ID
+	if i, ok := findInvoice(r.URL.Query().Get("invoice")); ok {
+		returnTo = BasePath + "pay/" + i.ID
 	}
-	a.begin(w, r, to, oauth2.SetAuthURLParam("twostep_action", action))
+	a.startAuthorization(w, r, returnTo, oauth2.SetAuthURLParam("twostep_action", action))
 }
 
-// signOut ends the session here, and then at the sign-in server (RP-Initiated Logout).
-func (a *App) signOut(w http.ResponseWriter, r *http.Request) {
-	s, _ := a.sessions.take(cookie(r, sessionCookie))
+// handleSignOut ends the session here, and then at the sign-in server (RP-Initiated Logout).
+func (a *App) handleSignOut(w http.ResponseWriter, r *http.Request) {
+	s, _ := a.sessions.getAndDelete(cookie(r, sessionCookie))
 	a.setCookie(w, sessionCookie, "")
 	p, err := a.provider(r.Context())
 	if err != nil {
-		a.away(w, r, err)
+		a.renderProviderError(w, r, err)
 		return
 	}
-	ask := url.Values{"client_id": {a.ID}, "post_logout_redirect_uri": {a.Issuer + SignedOut}}
-	if s.raw != "" {
-		ask.Set("id_token_hint", s.raw)
+	params := url.Values{"client_id": {a.ClientID}, "post_logout_redirect_uri": {a.Issuer + PostLogoutRedirect}}
+	if s.rawIDToken != "" {
+		params.Set("id_token_hint", s.rawIDToken)
 	}
-	http.Redirect(w, r, p.signOut+"?"+ask.Encode(), http.StatusSeeOther)
+	http.Redirect(w, r, p.endSessionEndpoint+"?"+params.Encode(), http.StatusSeeOther)
 }
 
-// backChannel hears from the sign-in server that a session is over, wherever that was done.
-func (a *App) backChannel(w http.ResponseWriter, r *http.Request) {
+// handleBackChannelLogout hears from the sign-in server that a session is over, wherever that was done.
+func (a *App) handleBackChannelLogout(w http.ResponseWriter, r *http.Request) {
 	p, err := a.provider(r.Context())
 	if err != nil {
 		http.Error(w, "try again", http.StatusServiceUnavailable)
@@ -175,7 +177,7 @@ func (a *App) backChannel(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "not a logout token", http.StatusBadRequest)
 		return
 	}
-	a.sessions.drop(func(s session) bool {
+	a.sessions.deleteFunc(func(s session) bool {
 		if token.SessionID == "" {
 			return s.Subject == token.Subject
 		}

@@ -45,9 +45,9 @@ type Enrollments struct {
 
 // PendingFactor is a new factor that is not proven yet, as its owner may see it.
 type PendingFactor struct {
-	factor.About
+	factor.Info
 	Destination string // as it was typed
-	Show        factor.Show
+	Show        factor.Provisioning
 	Challenge   *challenge.Challenge // nil: seeing it is all the proof it needs
 }
 
@@ -55,7 +55,7 @@ type PendingFactor struct {
 // challenge.ErrUnknownMethod, ErrTooManyFactors, a *factor.Refusal or a *ratelimit.LimitedError.
 func (e *Enrollments) Start(ctx context.Context, who session.Session, method string, form url.Values, from origin.Origin) error {
 	m, ok := e.Challenges.Method(method)
-	if !ok || m.About().Path == "" {
+	if !ok || m.Info().Path == "" {
 		return challenge.ErrUnknownMethod
 	}
 	a, err := e.account(ctx, who)
@@ -93,12 +93,12 @@ func (e *Enrollments) StartEmailChange(ctx context.Context, who session.Session,
 		return err
 	}
 	methods := e.Challenges.Methods
-	i := slices.IndexFunc(methods, func(m factor.Method) bool { return m.About().Given })
+	i := slices.IndexFunc(methods, func(m factor.Method) bool { return m.Info().Implicit })
 	if i < 0 {
 		return challenge.ErrUnknownMethod
 	}
 	m := methods[i]
-	f := factor.Factor{Method: m.About().Method, Destination: email, Masked: account.MaskEmail(email)}
+	f := factor.Factor{Method: m.Info().Method, Destination: email, Masked: account.MaskEmail(email)}
 	asked, err := m.Challenge(ctx, e.Challenges.AskFor(a, f, m, from))
 	if err != nil {
 		return fmt.Errorf("enroll: email: %w", err)
@@ -112,14 +112,14 @@ func (e *Enrollments) account(ctx context.Context, who session.Session) (store.A
 	if !who.RecentlyAuthenticated(e.Now()) {
 		return store.Account{}, session.ErrStepUpRequired
 	}
-	a, err := e.Store.Account(ctx, who.Account.ID)
+	a, err := e.Store.GetAccount(ctx, who.Account.ID)
 	if err != nil {
 		return a, fmt.Errorf("enroll: account: %w", err)
 	}
 	return a, nil
 }
 
-func (e *Enrollments) load(ctx context.Context, who session.Session, method string, from origin.Origin) (*challenge.Attempt, store.Draft, error) {
+func (e *Enrollments) load(ctx context.Context, who session.Session, method string, from origin.Origin) (*challenge.Attempt, store.PendingFactor, error) {
 	a, row, err := e.Challenges.LoadPending(ctx, who, method, from)
 	if errors.Is(err, challenge.ErrNoAttempt) {
 		err = ErrNoPendingFactor
@@ -138,8 +138,8 @@ func (e *Enrollments) Pending(ctx context.Context, who session.Session, method s
 	if err != nil {
 		return PendingFactor{}, err
 	}
-	p := PendingFactor{About: a.Pending().Method.About(), Destination: a.Destination(), Show: a.Show()}
-	if !row.Seen {
+	p := PendingFactor{Info: a.Pending().Method.Info(), Destination: a.Destination(), Show: a.Show()}
+	if !row.ShownOnly {
 		p.Challenge = a.Challenge
 	}
 	return p, nil
@@ -157,7 +157,7 @@ func (e *Enrollments) Resend(ctx context.Context, who session.Session, method st
 
 // Cancel forgets the pending factor of a method, if there is one.
 func (e *Enrollments) Cancel(ctx context.Context, who session.Session, method string) error {
-	if err := e.Store.DropDraft(ctx, who.ID, method); err != nil {
+	if err := e.Store.DeletePendingFactor(ctx, who.ID, method); err != nil {
 		return fmt.Errorf("enroll: cancel: %w", err)
 	}
 	return nil
@@ -175,7 +175,7 @@ func (e *Enrollments) Confirm(ctx context.Context, who session.Session, method s
 		return "", err
 	}
 	proof := a.Unasked()
-	if !row.Seen {
+	if !row.ShownOnly {
 		if proof, err = a.Prove(ctx, form); err != nil {
 			return "", err
 		}
@@ -187,7 +187,7 @@ func (e *Enrollments) Confirm(ctx context.Context, who session.Session, method s
 		if err := e.save(ctx, tx, a.Account(), proof.By, from); err != nil {
 			return err
 		}
-		if err := tx.DropDraft(ctx, who.ID, method); err != nil {
+		if err := tx.DeletePendingFactor(ctx, who.ID, method); err != nil {
 			return err // it held what the factor itself no longer does
 		}
 		token, err = e.Sessions.EndOthers(ctx, tx, who, from)
@@ -207,8 +207,8 @@ func (e *Enrollments) Confirm(ctx context.Context, who session.Session, method s
 
 // save makes the proven factor one of the account and tells the owner.
 func (e *Enrollments) save(ctx context.Context, tx *store.DB, a store.Account, by challenge.Enrolled, from origin.Origin) error {
-	about := by.Method.About()
-	if about.Given {
+	about := by.Method.Info()
+	if about.Implicit {
 		return e.saveEmail(ctx, tx, a, by.Destination, from)
 	}
 	slot, err := e.slot(ctx, tx, a.ID, by.Method)
@@ -216,17 +216,17 @@ func (e *Enrollments) save(ctx context.Context, tx *store.DB, a store.Account, b
 		return err
 	}
 	kept := by.Factor
-	if s, ok := by.Method.(factor.Shower); ok {
-		if kept, err = s.Keep(kept); err != nil {
+	if s, ok := by.Method.(factor.Provisioner); ok {
+		if kept, err = s.Finalize(kept); err != nil {
 			return err
 		}
 	}
-	row := store.Factor{ID: rand.Text(), Account: a.ID, Method: about.Method, Slot: slot, AddedAt: store.Millis(e.Now())}
+	row := store.Factor{ID: rand.Text(), AccountID: a.ID, Method: about.Method, Slot: slot, CreatedAt: store.Millis(e.Now())}
 	if row.Body, err = e.Challenges.SealFactor(row.ID, kept); err != nil {
 		return err
 	}
 	kind := audit.FactorAdded
-	if about.Most == 1 {
+	if about.MaxPerAccount == 1 {
 		replaced, err := e.replace(ctx, tx, a, by.Method, from)
 		if err != nil {
 			return err
@@ -235,11 +235,11 @@ func (e *Enrollments) save(ctx context.Context, tx *store.DB, a store.Account, b
 			kind = audit.FactorReplaced
 		}
 	}
-	if err := tx.AddFactor(ctx, row); err != nil {
+	if err := tx.CreateFactor(ctx, row); err != nil {
 		return err
 	}
 	event := audit.Event{Kind: kind, Target: audit.Target("factor", row.ID), Reason: about.Method}
-	n := account.Notification{Event: event, Template: "added", Account: a, Detail: about.In(from.Language).Name}
+	n := account.Notification{Event: event, Template: "added", Account: a, Detail: about.WordsIn(from.Language).Name}
 	if n.UndoToken, err = e.Accounts.CreateUndoLink(ctx, tx, a, row.ID); err != nil {
 		return err
 	}
@@ -249,14 +249,14 @@ func (e *Enrollments) save(ctx context.Context, tx *store.DB, a store.Account, b
 // slot is the place for one more factor of a method: the first free one, or the only one, which is
 // then replaced. It returns ErrTooManyFactors if none is free.
 func (e *Enrollments) slot(ctx context.Context, db *store.DB, account string, m factor.Method) (int64, error) {
-	rows, err := db.Factors(ctx, account)
+	rows, err := db.ListFactors(ctx, account)
 	if err != nil {
 		return 0, fmt.Errorf("enroll: slot: %w", err)
 	}
-	about := m.About()
-	for slot := range int64(about.Most) {
+	about := m.Info()
+	for slot := range int64(about.MaxPerAccount) {
 		taken := slices.ContainsFunc(rows, func(f store.Factor) bool { return f.Method == about.Method && f.Slot == slot })
-		if !taken || about.Most == 1 {
+		if !taken || about.MaxPerAccount == 1 {
 			return slot, nil
 		}
 	}
@@ -266,15 +266,15 @@ func (e *Enrollments) slot(ctx context.Context, db *store.DB, account string, m 
 // replace removes the only factor of a method before another takes its place. The address or number
 // that it leaves is told, if messages reach it.
 func (e *Enrollments) replace(ctx context.Context, tx *store.DB, a store.Account, m factor.Method, from origin.Origin) (replaced bool, err error) {
-	rows, err := tx.Factors(ctx, a.ID)
+	rows, err := tx.ListFactors(ctx, a.ID)
 	if err != nil {
 		return false, err
 	}
 	for _, row := range rows {
-		if row.Method != m.About().Method {
+		if row.Method != m.Info().Method {
 			continue
 		}
-		if err := tx.RemoveFactor(ctx, a.ID, row.ID); err != nil {
+		if err := tx.DeleteFactor(ctx, a.ID, row.ID); err != nil {
 			return false, err
 		}
 		if err := e.notifyReplaced(ctx, tx, row, m, from); err != nil {
@@ -288,7 +288,7 @@ func (e *Enrollments) replace(ctx context.Context, tx *store.DB, a store.Account
 // notifyReplaced tells the address or number of a factor that it was replaced, in the method's own
 // words.
 func (e *Enrollments) notifyReplaced(ctx context.Context, tx *store.DB, row store.Factor, m factor.Method, from origin.Origin) error {
-	leaver, ok := m.(factor.Leaver)
+	leaver, ok := m.(factor.ReplacementNotifier)
 	if !ok {
 		return nil
 	}
@@ -298,7 +298,7 @@ func (e *Enrollments) notifyReplaced(ctx context.Context, tx *store.DB, row stor
 	}
 	settings := e.Accounts.Settings
 	now := e.Now().In(settings.Location)
-	message := leaver.Farewell(factor.Ask{Factor: f, Site: settings.Site, Language: from.Language, Now: now})
+	message := leaver.ReplacedMessage(factor.Request{Factor: f, Site: settings.Site, Language: from.Language, Now: now})
 	message.ID = rand.Text()
 	if err := e.Challenges.SpendText(ctx, tx); err != nil {
 		return err
@@ -340,12 +340,12 @@ func (e *Enrollments) Remove(ctx context.Context, who session.Session, id string
 	if i < 0 {
 		return "", challenge.ErrUnknownMethod
 	}
-	about := all[i].Method.About()
+	about := all[i].Method.Info()
 	event := audit.Event{Kind: audit.FactorRemoved, Target: audit.Target("factor", id), Reason: about.Method}
 	// The mail names the method, and never a name that somebody typed.
-	n := account.Notification{Event: event, Template: "removed", Account: a, Detail: about.In(from.Language).Name}
+	n := account.Notification{Event: event, Template: "removed", Account: a, Detail: about.WordsIn(from.Language).Name}
 	err = e.Store.Tx(ctx, func(tx *store.DB) error {
-		if err := tx.RemoveFactor(ctx, who.Account.ID, id); err != nil {
+		if err := tx.DeleteFactor(ctx, who.Account.ID, id); err != nil {
 			return err
 		}
 		if token, err = e.Sessions.EndOthers(ctx, tx, who, from); err != nil {
@@ -365,7 +365,7 @@ func (e *Enrollments) Remove(ctx context.Context, who session.Session, id string
 
 // Enrolled is one method of verification with what the person has of it.
 type Enrolled struct {
-	factor.About
+	factor.Info
 	Factors []EnrolledFactor
 }
 
@@ -381,7 +381,7 @@ type EnrolledFactor struct {
 
 // List lists all methods with what the person has of them.
 func (e *Enrollments) List(ctx context.Context, who session.Session) ([]Enrolled, error) {
-	a, err := e.Store.Account(ctx, who.Account.ID)
+	a, err := e.Store.GetAccount(ctx, who.Account.ID)
 	if err != nil {
 		return nil, fmt.Errorf("enroll: list: %w", err)
 	}
@@ -391,14 +391,14 @@ func (e *Enrollments) List(ctx context.Context, who session.Session) ([]Enrolled
 	}
 	var list []Enrolled
 	for _, m := range e.Challenges.Methods {
-		one := Enrolled{About: m.About()}
+		one := Enrolled{Info: m.Info()}
 		for _, f := range all {
 			if f.Factor.Method != one.Method {
 				continue
 			}
 			one.Factors = append(one.Factors, EnrolledFactor{
-				ID: f.Row.ID, Name: f.Name, Destination: cmp.Or(f.Shown, f.Destination),
-				AddedAt: store.Time(f.Row.AddedAt), LastUsedAt: store.Time(f.Row.UsedAt), UsesLeft: f.UsesLeft(),
+				ID: f.Row.ID, Name: f.Name, Destination: cmp.Or(f.Display, f.Destination),
+				AddedAt: store.Time(f.Row.CreatedAt), LastUsedAt: store.Time(f.Row.LastUsedAt), UsesLeft: f.UsesLeft(),
 			})
 		}
 		list = append(list, one)

@@ -17,73 +17,73 @@ import (
 	"strings"
 
 	"twostep.example/twostep/internal/grant"
-	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/render"
 	"twostep.example/twostep/internal/session"
 )
 
-// Site answers the proxies of one server.
-type Site struct {
+// Authorizer answers the proxies of one server.
+type Authorizer struct {
 	Grants   *grant.Grants
 	Sessions *session.Sessions
-	Pages    *page.Printer
+	Pages    *render.Renderer
 
-	memory memory
+	cache allowCache
 }
 
-// Checking is the path that proxies ask. Envoy writes the path that it asks about behind it.
-const Checking = "/auth/check"
+// CheckPath is the path that proxies ask. Envoy writes the path that it asks about behind it.
+const CheckPath = "/auth/check"
 
 const (
-	starting = "/auth/start"
-	// entering is where a code comes back to, at every host. It must be behind the proxy too.
-	entering = grant.Entrance
+	startPath = "/auth/start"
+	// callbackPath is where a code comes back to, at every host. It must be behind the proxy too.
+	callbackPath = grant.HostCallbackPath
 )
 
-// Asks reports whether a request is a proxy's question. The host that it names may be that of
+// IsAuthCheck reports whether a request is a proxy's question. The host that it names may be that of
 // an app, so whoever refuses strange hosts lets it pass: Check believes proxies only.
-func Asks(r *http.Request) bool {
-	return r.URL.Path == Checking || strings.HasPrefix(r.URL.Path, Checking+"/")
+func IsAuthCheck(r *http.Request) bool {
+	return r.URL.Path == CheckPath || strings.HasPrefix(r.URL.Path, CheckPath+"/")
 }
 
 // Routes are the pages of this room on the sign-in server. Check is no page.
-func (s *Site) Routes() []page.Route {
-	return []page.Route{{Pattern: "GET " + starting, Needs: page.Nothing, Serve: s.start}}
+func (s *Authorizer) Routes() []render.Route {
+	return []render.Route{{Pattern: "GET " + startPath, Access: render.AccessPublic, Handler: s.saveAuthRequest}}
 }
 
 // Check answers the question of a proxy.
-func (s *Site) Check(w http.ResponseWriter, r *http.Request) error {
+func (s *Authorizer) Check(w http.ResponseWriter, r *http.Request) error {
 	// A proxy passes our headers on, and this one would speak for all below the app's host.
 	w.Header().Del("Strict-Transport-Security")
-	about, err := s.read(r)
+	req, err := s.parseProxiedRequest(r)
 	if err != nil {
-		return s.strange(w, r, about, err)
+		return s.writeRejected(w, r, req, err)
 	}
-	began := s.now()
-	app, err := s.appAt(r.Context(), about.host)
-	if errors.Is(err, grant.ErrNoApp) {
-		return s.strange(w, r, about, errHost)
+	version := s.currentVersion()
+	app, err := s.findClientByHost(r.Context(), req.host)
+	if errors.Is(err, grant.ErrClientNotFound) {
+		return s.writeRejected(w, r, req, errUnknownHost)
 	}
 	if err != nil {
 		return err
 	}
-	if about.path() != entering {
-		return s.answer(w, r, app, about, began)
+	if req.path() != callbackPath {
+		return s.respond(w, r, app, req, version)
 	}
-	if about.quiet { // it is asked about once more; the way in is never the app's
-		return s.say(w, r, http.StatusUnauthorized, "forward.signin")
+	if req.noRedirect { // it is asked about once more; the way in is never the app's
+		return s.writeText(w, r, http.StatusUnauthorized, "forward.signin")
 	}
-	return s.enter(w, r, app, about)
+	return s.handleCallback(w, r, app, req)
 }
 
-// appAt is the app that a host belongs to. grant.ErrNoApp.
-func (s *Site) appAt(ctx context.Context, host string) (found grant.App, err error) {
-	apps, err := s.Grants.Apps(ctx)
+// findClientByHost is the app that a host belongs to. grant.ErrNoApp.
+func (s *Authorizer) findClientByHost(ctx context.Context, host string) (found grant.Client, err error) {
+	apps, err := s.Grants.ListClients(ctx)
 	if err != nil {
 		return found, err
 	}
 	for _, a := range apps {
 		for _, one := range a.Hosts {
-			if s.usual(one) != host {
+			if s.trimDefaultPort(one) != host {
 				continue
 			}
 			if found.ID != "" && found.ID != a.ID {
@@ -93,28 +93,28 @@ func (s *Site) appAt(ctx context.Context, host string) (found grant.App, err err
 		}
 	}
 	if found.ID == "" {
-		return found, grant.ErrNoApp
+		return found, grant.ErrClientNotFound
 	}
 	return found, nil
 }
 
-// strange refuses a question that no configured proxy asks like this. A browser is never sent
+// writeRejected refuses a question that no configured proxy asks like this. A browser is never sent
 // anywhere for it.
-func (s *Site) strange(w http.ResponseWriter, r *http.Request, about asked, why error) error {
+func (s *Authorizer) writeRejected(w http.ResponseWriter, r *http.Request, req proxiedRequest, why error) error {
 	status := http.StatusForbidden
-	if errors.Is(why, errUnclear) {
+	if errors.Is(why, errAmbiguousHeaders) {
 		status = http.StatusBadRequest
 	}
-	s.Grants.Log.Warn("forward-auth: refused", "why", why, "peer", r.RemoteAddr, "host", about.host)
-	return s.say(w, r, status, "forward.strange")
+	s.Grants.Log.Warn("forward-auth: refused", "why", why, "peer", r.RemoteAddr, "host", req.host)
+	return s.writeText(w, r, status, "forward.strange")
 }
 
-// say is an answer that a browser shows as it is: on the app's host our pages have no style.
-func (s *Site) say(w http.ResponseWriter, r *http.Request, status int, key string, pairs ...any) error {
-	words := s.Pages.Words(r)
+// writeText is an answer that a browser shows as it is: on the app's host our pages have no style.
+func (s *Authorizer) writeText(w http.ResponseWriter, r *http.Request, status int, key string, pairs ...any) error {
+	words := s.Pages.Localizer(r)
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Content-Language", words.Tag())
 	w.WriteHeader(status)
-	_, _ = fmt.Fprintln(w, words.Say(key, pairs...))
+	_, _ = fmt.Fprintln(w, words.Translate(key, pairs...))
 	return nil
 }

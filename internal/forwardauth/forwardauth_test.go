@@ -7,18 +7,18 @@ import (
 	"strings"
 	"testing"
 
-	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/render"
 	"twostep.example/twostep/internal/trust"
 )
 
-const proxy, stranger = "192.0.2.7:4000", "192.0.2.8:4000"
+const trustedPeer, untrustedPeer = "192.0.2.7:4000", "192.0.2.8:4000"
 
-func site(secure bool) *Site {
-	return &Site{Pages: &page.Printer{Secure: secure, Proxies: trust.Proxies{netip.MustParsePrefix("192.0.2.7/32")}}}
+func newTestAuthorizer(secure bool) *Authorizer {
+	return &Authorizer{Pages: &render.Renderer{Secure: secure, TrustedProxies: trust.TrustedProxies{netip.MustParsePrefix("192.0.2.7/32")}}}
 }
 
-// question is a request with headers like "X-Forwarded-Host: wiki.example".
-func question(method, target, peer string, lines ...string) *http.Request {
+// newProxyRequest is a request with headers like "X-Forwarded-Host: wiki.example".
+func newProxyRequest(method, target, peer string, lines ...string) *http.Request {
 	r := httptest.NewRequest(method, target, nil)
 	r.RemoteAddr, r.Host = peer, "signin.example"
 	for _, line := range lines {
@@ -33,7 +33,7 @@ func question(method, target, peer string, lines ...string) *http.Request {
 }
 
 // What a proxy says is read once and clearly, or not at all.
-func TestRead(t *testing.T) {
+func TestParseProxiedRequest(t *testing.T) {
 	const method, proto, host, uri = "X-Forwarded-Method: GET", "X-Forwarded-Proto: https", "X-Forwarded-Host: wiki.example", "X-Forwarded-Uri: /a?b=c"
 	const clear = "GET https://wiki.example /a?b=c"
 	for _, row := range []struct {
@@ -53,71 +53,71 @@ func TestRead(t *testing.T) {
 		{"another query", "/auth/check?reply=401&x", clear, nil, []string{method, proto, host, uri}},
 		{"quietly behind the path", "/auth/check/?reply=401", "GET https://wiki.example /?reply=401", nil, []string{proto, "Host: wiki.example"}},
 
-		{"nothing", "/auth/check", "", errUnclear, nil},
-		{"no method", "/auth/check", "", errUnclear, []string{proto, host, uri}},
-		{"no scheme", "/auth/check", "", errUnclear, []string{method, host, uri}},
-		{"no host", "/auth/check", "", errUnclear, []string{method, proto, uri, "Host: wiki.example"}},
-		{"no address", "/auth/check", "", errUnclear, []string{method, proto, host}},
-		{"an empty address", "/auth/check", "", errUnclear, []string{method, proto, host, "X-Forwarded-Uri: "}},
-		{"http", "/auth/check", "", errScheme, []string{method, "X-Forwarded-Proto: http", host, uri}},
-		{"ftp", "/auth/check", "", errScheme, []string{method, "X-Forwarded-Proto: ftp", host, uri}},
-		{"two schemes", "/auth/check", "", errScheme, []string{method, "X-Forwarded-Proto: https,http", host, uri}},
-		{"two hosts", "/auth/check", "", errUnclear, []string{method, proto, host, host, uri}},
-		{"two hosts in a line", "/auth/check", "", errUnclear, []string{method, proto, "X-Forwarded-Host: wiki.example, evil.example", uri}},
-		{"two addresses", "/auth/check", "", errUnclear, []string{method, proto, host, uri, "X-Forwarded-Uri: /.twostep/enter"}},
-		{"two methods", "/auth/check", "", errUnclear, []string{method, method, proto, host, uri}},
-		{"a user", "/auth/check", "", errUnclear, []string{method, proto, "X-Forwarded-Host: good@wiki.example", uri}},
-		{"a dot at the end", "/auth/check", "", errUnclear, []string{method, proto, "X-Forwarded-Host: wiki.example.", uri}},
-		{"a path in the host", "/auth/check", "", errUnclear, []string{method, proto, "X-Forwarded-Host: wiki.example/x", uri}},
-		{"no path", "/auth/check", "", errUnclear, []string{method, proto, host, "X-Forwarded-Uri: a"}},
-		{"a whole address", "/auth/check", "", errUnclear, []string{method, proto, host, "X-Forwarded-Uri: https://evil.example/"}},
-		{"a star", "/auth/check", "", errUnclear, []string{method, proto, host, "X-Forwarded-Uri: *"}},
-		{"a fragment", "/auth/check", "", errUnclear, []string{method, proto, host, "X-Forwarded-Uri: /a#b"}},
-		{"a line end", "/auth/check", "", errUnclear, []string{method, proto, host, "X-Forwarded-Uri: /a\r\nSet-Cookie: a"}},
-		{"a backslash", "/auth/check", "", errUnclear, []string{method, proto, host, `X-Forwarded-Uri: /\evil.example`}},
-		{"a space", "/auth/check", "", errUnclear, []string{method, proto, host, "X-Forwarded-Uri: /a b"}},
-		{"a small method", "/auth/check", "", errUnclear, []string{"X-Forwarded-Method: get", proto, host, uri}},
-		{"another host in one", "/auth/check", "", errUnclear, []string{method, proto, host, uri, "X-Original-URL: https://evil.example/a?b=c"}},
-		{"another path in one", "/auth/check", "", errUnclear, []string{method, proto, host, uri, "X-Original-URL: https://wiki.example/"}},
-		{"another scheme in one", "/auth/check", "", errUnclear, []string{method, proto, host, uri, "X-Original-URL: http://wiki.example/a?b=c"}},
-		{"another method in one", "/auth/check", "", errUnclear, []string{method, proto, host, uri, "X-Original-Method: POST"}},
-		{"half of one", "/auth/check", "", errUnclear, []string{method, proto, host, uri, "X-Original-URL: wiki.example"}},
-		{"another host behind the path", "/auth/check/a?b=c", "", errUnclear, []string{method, proto, host, uri, "Host: evil.example"}},
-		{"another address behind the path", "/auth/check/x", "", errUnclear, []string{method, proto, host, uri, "Host: wiki.example"}},
+		{"nothing", "/auth/check", "", errAmbiguousHeaders, nil},
+		{"no method", "/auth/check", "", errAmbiguousHeaders, []string{proto, host, uri}},
+		{"no scheme", "/auth/check", "", errAmbiguousHeaders, []string{method, host, uri}},
+		{"no host", "/auth/check", "", errAmbiguousHeaders, []string{method, proto, uri, "Host: wiki.example"}},
+		{"no address", "/auth/check", "", errAmbiguousHeaders, []string{method, proto, host}},
+		{"an empty address", "/auth/check", "", errAmbiguousHeaders, []string{method, proto, host, "X-Forwarded-Uri: "}},
+		{"http", "/auth/check", "", errSchemeMismatch, []string{method, "X-Forwarded-Proto: http", host, uri}},
+		{"ftp", "/auth/check", "", errSchemeMismatch, []string{method, "X-Forwarded-Proto: ftp", host, uri}},
+		{"two schemes", "/auth/check", "", errSchemeMismatch, []string{method, "X-Forwarded-Proto: https,http", host, uri}},
+		{"two hosts", "/auth/check", "", errAmbiguousHeaders, []string{method, proto, host, host, uri}},
+		{"two hosts in a line", "/auth/check", "", errAmbiguousHeaders, []string{method, proto, "X-Forwarded-Host: wiki.example, evil.example", uri}},
+		{"two addresses", "/auth/check", "", errAmbiguousHeaders, []string{method, proto, host, uri, "X-Forwarded-Uri: /.twostep/enter"}},
+		{"two methods", "/auth/check", "", errAmbiguousHeaders, []string{method, method, proto, host, uri}},
+		{"a user", "/auth/check", "", errAmbiguousHeaders, []string{method, proto, "X-Forwarded-Host: good@wiki.example", uri}},
+		{"a dot at the end", "/auth/check", "", errAmbiguousHeaders, []string{method, proto, "X-Forwarded-Host: wiki.example.", uri}},
+		{"a path in the host", "/auth/check", "", errAmbiguousHeaders, []string{method, proto, "X-Forwarded-Host: wiki.example/x", uri}},
+		{"no path", "/auth/check", "", errAmbiguousHeaders, []string{method, proto, host, "X-Forwarded-Uri: a"}},
+		{"a whole address", "/auth/check", "", errAmbiguousHeaders, []string{method, proto, host, "X-Forwarded-Uri: https://evil.example/"}},
+		{"a star", "/auth/check", "", errAmbiguousHeaders, []string{method, proto, host, "X-Forwarded-Uri: *"}},
+		{"a fragment", "/auth/check", "", errAmbiguousHeaders, []string{method, proto, host, "X-Forwarded-Uri: /a#b"}},
+		{"a line end", "/auth/check", "", errAmbiguousHeaders, []string{method, proto, host, "X-Forwarded-Uri: /a\r\nSet-Cookie: a"}},
+		{"a backslash", "/auth/check", "", errAmbiguousHeaders, []string{method, proto, host, `X-Forwarded-Uri: /\evil.example`}},
+		{"a space", "/auth/check", "", errAmbiguousHeaders, []string{method, proto, host, "X-Forwarded-Uri: /a b"}},
+		{"a small method", "/auth/check", "", errAmbiguousHeaders, []string{"X-Forwarded-Method: get", proto, host, uri}},
+		{"another host in one", "/auth/check", "", errAmbiguousHeaders, []string{method, proto, host, uri, "X-Original-URL: https://evil.example/a?b=c"}},
+		{"another path in one", "/auth/check", "", errAmbiguousHeaders, []string{method, proto, host, uri, "X-Original-URL: https://wiki.example/"}},
+		{"another scheme in one", "/auth/check", "", errAmbiguousHeaders, []string{method, proto, host, uri, "X-Original-URL: http://wiki.example/a?b=c"}},
+		{"another method in one", "/auth/check", "", errAmbiguousHeaders, []string{method, proto, host, uri, "X-Original-Method: POST"}},
+		{"half of one", "/auth/check", "", errAmbiguousHeaders, []string{method, proto, host, uri, "X-Original-URL: wiki.example"}},
+		{"another host behind the path", "/auth/check/a?b=c", "", errAmbiguousHeaders, []string{method, proto, host, uri, "Host: evil.example"}},
+		{"another address behind the path", "/auth/check/x", "", errAmbiguousHeaders, []string{method, proto, host, uri, "Host: wiki.example"}},
 	} {
 		verb := "GET"
 		if len(row.lines) > 0 && strings.HasPrefix(row.lines[0], "METHOD: ") {
 			verb = strings.TrimPrefix(row.lines[0], "METHOD: ")
 			row.lines = row.lines[1:]
 		}
-		a, err := site(true).read(question(verb, row.target, proxy, row.lines...))
+		a, err := newTestAuthorizer(true).parseProxiedRequest(newProxyRequest(verb, row.target, trustedPeer, row.lines...))
 		got := a.method + " " + a.origin + " " + a.uri
-		if a.quiet {
+		if a.noRedirect {
 			got += " quiet"
 		}
 		if err != row.why || err == nil && got != row.want {
 			t.Errorf("%s: got %q, %v, want %q, %v", row.name, got, err, row.want, row.why)
 		}
-		if _, err := site(true).read(question(verb, row.target, stranger, row.lines...)); err != errStranger {
-			t.Errorf("%s, from a stranger: got %v, want %v", row.name, err, errStranger)
+		if _, err := newTestAuthorizer(true).parseProxiedRequest(newProxyRequest(verb, row.target, untrustedPeer, row.lines...)); err != errUntrustedProxy {
+			t.Errorf("%s, from a stranger: got %v, want %v", row.name, err, errUntrustedProxy)
 		}
 	}
 }
 
 // A site of this machine alone has hosts of http.
-func TestReadLocal(t *testing.T) {
+func TestParseProxiedRequestOverHTTP(t *testing.T) {
 	lines := []string{"X-Forwarded-Method: GET", "X-Forwarded-Host: wiki.localhost:80", "X-Forwarded-Uri: /"}
-	a, err := site(false).read(question("GET", "/auth/check", proxy, append(lines, "X-Forwarded-Proto: http")...))
+	a, err := newTestAuthorizer(false).parseProxiedRequest(newProxyRequest("GET", "/auth/check", trustedPeer, append(lines, "X-Forwarded-Proto: http")...))
 	if err != nil || a.origin != "http://wiki.localhost" {
 		t.Errorf("got %q, %v", a.origin, err)
 	}
-	if _, err := site(false).read(question("GET", "/auth/check", proxy, append(lines, "X-Forwarded-Proto: https")...)); err != errScheme {
-		t.Errorf("https: got %v, want %v", err, errScheme)
+	if _, err := newTestAuthorizer(false).parseProxiedRequest(newProxyRequest("GET", "/auth/check", trustedPeer, append(lines, "X-Forwarded-Proto: https")...)); err != errSchemeMismatch {
+		t.Errorf("https: got %v, want %v", err, errSchemeMismatch)
 	}
 }
 
 // Only a browser that opens a page in a window of its own is sent to sign in.
-func TestNavigates(t *testing.T) {
+func TestIsNavigation(t *testing.T) {
 	for _, row := range []struct {
 		method string
 		lines  []string
@@ -136,45 +136,45 @@ func TestNavigates(t *testing.T) {
 		{"POST", []string{"Sec-Fetch-Mode: navigate", "Accept: text/html"}, false},
 		{"OPTIONS", []string{"Accept: text/html"}, false},
 	} {
-		if got := (asked{method: row.method}).navigates(question("GET", "/auth/check", proxy, row.lines...)); got != row.want {
+		if got := (proxiedRequest{method: row.method}).isNavigation(newProxyRequest("GET", "/auth/check", trustedPeer, row.lines...)); got != row.want {
 			t.Errorf("%s %q: got %v, want %v", row.method, row.lines, got, row.want)
 		}
 	}
 }
 
 // The way back leads to a page of the same host, whatever the address looks like.
-func TestBack(t *testing.T) {
+func TestReturnPathStaysOnHost(t *testing.T) {
 	for uri, want := range map[string]string{
 		"/": "/", "/a/b?c=d&e": "/a/b?c=d&e", "/%C3%A4": "/%C3%A4",
 		"//evil.example": "/", "/%2f/evil.example": "/", "/./": "/", "/a/../b": "/", "/.twostep/enter?code=x": "/", "/" + strings.Repeat("a", 2000): "/",
 	} {
-		if got := (asked{uri: uri}).back(); got != want {
+		if got := (proxiedRequest{uri: uri}).returnPath(); got != want {
 			t.Errorf("%.40s: got %s, want %s", uri, got, want)
 		}
 	}
 }
 
 // Whatever a header holds, what is read is a host, a path and a method, and nothing else.
-func FuzzRead(f *testing.F) {
+func FuzzParseProxiedRequest(f *testing.F) {
 	f.Add("GET", "https", "wiki.example", "/a?b", "")
 	f.Add("GET", "wss", "WIKI.example:443", "/%2f/", "https://wiki.example/%2f/")
 	f.Add("", "", "a,b", "//x", "https://a@b/")
 	f.Fuzz(func(t *testing.T, method, proto, host, uri, whole string) {
-		r := question("GET", "/auth/check", proxy)
+		r := newProxyRequest("GET", "/auth/check", trustedPeer)
 		for name, value := range map[string]string{"X-Forwarded-Method": method, "X-Forwarded-Proto": proto, "X-Forwarded-Host": host, "X-Forwarded-Uri": uri, "X-Original-Url": whole} {
 			if value != "" {
 				r.Header[name] = []string{value}
 			}
 		}
-		a, err := site(true).read(r)
+		a, err := newTestAuthorizer(true).parseProxiedRequest(r)
 		if err != nil {
 			return
 		}
-		back, ok := page.LocalPath(a.back())
+		back, ok := render.LocalPath(a.returnPath())
 		if !ok || a.origin != "https://"+a.host || strings.ContainsAny(a.host+a.method, "/@,\\ \r\n\t?#") || strings.ContainsAny(a.uri, " \r\n#\\") {
 			t.Errorf("%+v leads back to %q", a, back)
 		}
-		if again, ok := site(true).wayBack(a.origin + a.back()); !ok || again.redirect() != a.redirect() || again.back() != a.back() {
+		if again, ok := newTestAuthorizer(true).parseReturnURL(a.origin + a.returnPath()); !ok || again.redirectURI() != a.redirectURI() || again.returnPath() != a.returnPath() {
 			t.Errorf("%+v is another after its way: %+v", a, again)
 		}
 	})

@@ -10,26 +10,26 @@ import (
 // A yes is remembered for a second, unless what it was read from has changed since it was read. That it was read
 // before a change and remembered after it makes no difference.
 func TestMemory(t *testing.T) {
-	var m memory
-	read := moment{at: time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)}
-	one, other := browser{origin: "https://wiki.example"}, browser{origin: "https://files.example"}
-	m.keep(one, read, yes{"Remote-User": {"anna"}})
+	var m allowCache
+	read := dataVersion{readAt: time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)}
+	one, other := cacheKey{origin: "https://wiki.example"}, cacheKey{origin: "https://files.example"}
+	m.put(one, read, identityHeaders{"Remote-User": {"anna"}})
 	for _, c := range []struct {
 		name    string
-		of      browser
+		of      cacheKey
 		after   time.Duration
 		changed bool
 		want    bool
 	}{
 		{"at once", one, 0, false, true},
 		{"another host", other, 0, false, false},
-		{"within a second", one, fresh - time.Nanosecond, false, true},
-		{"a second later", one, fresh, false, false},
+		{"within a second", one, cacheTTL - time.Nanosecond, false, true},
+		{"a second later", one, cacheTTL, false, false},
 		{"with the clock set back", one, -time.Nanosecond, false, false},
 		{"after a change", one, 0, true, false},
 	} {
 		asked := false
-		said, ok := m.recall(c.of, moment{at: read.at.Add(c.after)}, func(grant.Basis) bool { asked = true; return c.changed })
+		said, ok := m.get(c.of, dataVersion{readAt: read.readAt.Add(c.after)}, func(grant.Basis) bool { asked = true; return c.changed })
 		if ok != c.want || ok && said["Remote-User"][0] != "anna" || ok && !asked {
 			t.Errorf("%s: remembered %v, want %v; whether it has changed was asked: %v", c.name, ok, c.want, asked)
 		}

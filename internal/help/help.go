@@ -15,37 +15,37 @@ import (
 
 	"twostep.example/twostep/factor"
 	"twostep.example/twostep/internal/device"
-	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/render"
 	"twostep.example/twostep/internal/session"
 	"twostep.example/twostep/internal/trust"
 	"twostep.example/twostep/manual"
 )
 
-// Site is the help pages of one server.
-type Site struct {
+// Handlers is the help pages of one server.
+type Handlers struct {
 	Sessions *session.Sessions
 	Devices  *device.Devices
 	Methods  []factor.Method
 	Domain   string // the public URL
-	Pages    *page.Printer
+	Pages    *render.Renderer
 }
 
 //go:embed pages
-var files embed.FS
+var templateFiles embed.FS
 
-var templates = sync.OnceValue(func() page.Templates { return page.Parse(files, "pages") })
+var templates = sync.OnceValue(func() render.Templates { return render.Parse(templateFiles, "pages") })
 
 // Routes are the help pages; anybody may come.
-func (s *Site) Routes() []page.Route {
-	return []page.Route{
-		{Pattern: "GET /help", Serve: s.showHelp},
-		{Pattern: "GET /help/trust", Serve: s.showCheckup},
+func (s *Handlers) Routes() []render.Route {
+	return []render.Route{
+		{Pattern: "GET /help", Handler: s.showHelp},
+		{Pattern: "GET /help/trust", Handler: s.showCheckup},
 	}
 }
 
 type helpPage struct {
-	Chapters []chapter
-	Trust    bool // browsers can be trusted
+	Chapters     []chapter
+	TrustEnabled bool // browsers can be trusted
 }
 
 // chapter is a heading with what stands below it, up to the next of its level.
@@ -62,17 +62,17 @@ type block struct {
 	Texts []string
 }
 
-func (s *Site) showHelp(w http.ResponseWriter, r *http.Request) error {
-	own := guide(s.Pages.From(r).TrustRequest().Browser)
-	p := helpPage{Chapters: chapters(s.Pages.Words(r).Tag(), own, s.facts()), Trust: s.facts().Days > 0}
-	return s.Pages.Print(w, r, page.Sheet{Of: templates(), Name: "help", Title: "help.title", Wide: true, Page: p})
+func (s *Handlers) showHelp(w http.ResponseWriter, r *http.Request) error {
+	own := browserSection(s.Pages.Origin(r).TrustRequest().Browser)
+	p := helpPage{Chapters: chapters(s.Pages.Localizer(r).Tag(), own, s.serverFacts()), TrustEnabled: s.serverFacts().Days > 0}
+	return s.Pages.Render(w, r, render.View{Templates: templates(), Template: "help", Title: "help.title", Wide: true, Data: p})
 }
 
 // chapters are the sections of the page, the reader's own browser before the others.
 func chapters(language, own string, f manual.Facts) []chapter {
 	var all []chapter
 	first := -1 // of the browsers
-	for _, section := range manual.Page(language, f) {
+	for _, section := range manual.Sections(language, f) {
 		c := chapter{ID: section.ID, Title: section.Title, Level: section.Level, Blocks: blocks(section.Sentences), Open: section.ID == own}
 		if first < 0 && c.Level == browserLevel {
 			first = len(all)
@@ -103,22 +103,22 @@ func blocks(sentences []manual.Sentence) []block {
 	return all
 }
 
-// facts are what the sentences say about this server.
-func (s *Site) facts() manual.Facts {
-	f := manual.Facts{Site: s.Pages.Site, Domain: s.Domain, Days: s.Devices.Days()}
+// serverFacts are what the sentences say about this server.
+func (s *Handlers) serverFacts() manual.Facts {
+	f := manual.Facts{Site: s.Pages.Site, Domain: s.Domain, Days: s.Devices.TrustDays()}
 	for _, m := range s.Methods {
-		about := m.About()
+		about := m.Info()
 		f.Methods = append(f.Methods, about.Method)
-		if about.Given {
-			f.Minutes = int(about.Valid / time.Minute)
+		if about.Implicit {
+			f.Minutes = int(about.CodeTTL / time.Minute)
 		}
 	}
 	return f
 }
 
-// guide is the section with the steps for a browser; "" if there is none.
-func guide(b trust.Browser) string {
-	switch b.System {
+// browserSection is the section with the steps for a browser; "" if there is none.
+func browserSection(b trust.Browser) string {
+	switch b.OS {
 	case "iOS":
 		return "ios"
 	case "Android":

@@ -14,24 +14,24 @@ import (
 	"twostep.example/twostep/factor/sms"
 	"twostep.example/twostep/factor/totp"
 	"twostep.example/twostep/internal/device"
-	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/render"
 	"twostep.example/twostep/internal/session"
 	"twostep.example/twostep/internal/trust"
 )
 
 var now = time.Date(2026, 11, 5, 10, 2, 11, 0, time.UTC)
 
-func site(methods ...factor.Method) *Site {
+func newTestHandlers(methods ...factor.Method) *Handlers {
 	clock := func() time.Time { return now }
-	return &Site{
-		Devices: &device.Devices{Now: clock, Policy: trust.Policy{Life: trust.Life}}, Sessions: &session.Sessions{Now: clock}, Methods: methods,
+	return &Handlers{
+		Devices: &device.Devices{Now: clock, Policy: trust.Policy{TTL: trust.MaxTTL}}, Sessions: &session.Sessions{Now: clock}, Methods: methods,
 		Domain: "https://signin.example.com",
-		Pages:  &page.Printer{Site: "Example & Söhne", Now: func() time.Time { return now }},
+		Pages:  &render.Renderer{Site: "Example & Söhne", Now: func() time.Time { return now }},
 	}
 }
 
-// open asks for a page with headers like "Cookie: probe=1".
-func open(t *testing.T, s *Site, target string, headers ...string) *httptest.ResponseRecorder {
+// getPage asks for a page with headers like "Cookie: probe=1".
+func getPage(t *testing.T, s *Handlers, target string, headers ...string) *httptest.ResponseRecorder {
 	t.Helper()
 	r := httptest.NewRequest("GET", target, nil)
 	for _, line := range headers {
@@ -39,7 +39,7 @@ func open(t *testing.T, s *Site, target string, headers ...string) *httptest.Res
 		r.Header.Add(name, value)
 	}
 	w := httptest.NewRecorder()
-	s.Pages.Mux(s.Routes()...).ServeHTTP(w, r)
+	s.Pages.NewMux(s.Routes()...).ServeHTTP(w, r)
 	if folder := os.Getenv("TWOSTEP_PAGES"); folder != "" && w.Code == 200 {
 		name := strings.NewReplacer("/", "-", "?", "-", "=", "-", "%", "-").Replace(strings.TrimPrefix(target, "/")) + ".html"
 		if err := os.WriteFile(filepath.Join(folder, name), w.Body.Bytes(), 0o644); err != nil {
@@ -51,10 +51,10 @@ func open(t *testing.T, s *Site, target string, headers ...string) *httptest.Res
 
 // The page has this server's own names and figures, in the reader's language, and opens the
 // section of their browser before the others.
-func TestHelp(t *testing.T) {
-	s := site(totp.Method{}, sms.Method{}, email.Method{Valid: 10 * time.Minute})
-	s.Devices.Policy.Life = 7 * 24 * time.Hour
-	body := open(t, s, "/help", "User-Agent: Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0").Body.String()
+func TestHelpHasServerNamesAndFigures(t *testing.T) {
+	s := newTestHandlers(totp.Method{}, sms.Method{}, email.Method{CodeTTL: 10 * time.Minute})
+	s.Devices.Policy.TTL = 7 * 24 * time.Hour
+	body := getPage(t, s, "/help", "User-Agent: Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0").Body.String()
 	for _, want := range []string{"valid for 10 mins", "Trust this device for 7 Days", "https://signin.example.com", "Example &amp; Söhne will send", "Table of contents", `<a href="#sms">`, `<details id="firefox" open>`, "<ol>\n<li>Download an authenticator app"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the page does not say %q", want)
@@ -63,18 +63,18 @@ func TestHelp(t *testing.T) {
 	if strings.Index(body, `id="firefox"`) > strings.Index(body, `id="chrome"`) || strings.Count(body, " open>") != 1 {
 		t.Error("the reader's own browser is not the first")
 	}
-	if german := open(t, s, "/help", "Accept-Language: de").Body.String(); !strings.Contains(german, "gilt 10 Minuten lang") || strings.Contains(german, " open>") {
+	if german := getPage(t, s, "/help", "Accept-Language: de").Body.String(); !strings.Contains(german, "gilt 10 Minuten lang") || strings.Contains(german, " open>") {
 		t.Error("not in German, or with a browser that nobody has")
 	}
-	small := site(email.Method{})
-	small.Devices.Policy.Life = 0
-	if body := open(t, small, "/help").Body.String(); strings.Contains(body, "SMS") || strings.Contains(body, "Authenticator") || strings.Contains(body, "/help/trust") {
+	small := newTestHandlers(email.Method{})
+	small.Devices.Policy.TTL = 0
+	if body := getPage(t, small, "/help").Body.String(); strings.Contains(body, "SMS") || strings.Contains(body, "Authenticator") || strings.Contains(body, "/help/trust") {
 		t.Error("the page describes what the server does not have")
 	}
 }
 
 // The browsers of the world find the steps that are theirs.
-func TestGuide(t *testing.T) {
+func TestBrowserSectionByUserAgent(t *testing.T) {
 	for agent, want := range map[string]string{
 		"Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) CriOS/142.0.0.0 Mobile/15E148 Safari/604.1": "ios",
 		"Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Mobile Safari/537.36":                            "android",
@@ -83,33 +83,33 @@ func TestGuide(t *testing.T) {
 		"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36 OPR/125.0.0.0":              "",
 		"curl/8": "",
 	} {
-		if got := guide(trust.ReadBrowser(agent, "")); got != want {
+		if got := browserSection(trust.ParseBrowser(agent, "")); got != want {
 			t.Errorf("%s: got %q, want %q", agent, got, want)
 		}
 	}
-	if got := guide(trust.ReadBrowser("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36", `"Brave";v="142"`)); got != "brave" {
+	if got := browserSection(trust.ParseBrowser("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36", `"Brave";v="142"`)); got != "brave" {
 		t.Errorf("Brave: %q", got)
 	}
 }
 
 // The check-up tells a browser that keeps its cookies from one that never stored any and
 // from one that has deleted them.
-func TestCheckup(t *testing.T) {
-	s := site(email.Method{})
-	first := open(t, s, "/help/trust")
+func TestCheckupDetectsCookieStorage(t *testing.T) {
+	s := newTestHandlers(email.Method{})
+	first := getPage(t, s, "/help/trust")
 	second, err := url.Parse(first.Header().Get("Location"))
 	cookie, _, _ := strings.Cut(first.Header().Get("Set-Cookie"), ";")
 	if err != nil || first.Code != 303 || !strings.HasPrefix(second.String(), "/help/trust?set=") || !strings.HasPrefix(cookie, "probe=") {
 		t.Fatalf("%d %s %s", first.Code, second, cookie)
 	}
-	if body := open(t, s, second.String()).Body.String(); !strings.Contains(body, "has not stored anything") || !strings.Contains(body, "nothing is stored") {
+	if body := getPage(t, s, second.String()).Body.String(); !strings.Contains(body, "has not stored anything") || !strings.Contains(body, "nothing is stored") {
 		t.Error("a browser that stores nothing is not told so")
 	}
-	third := open(t, s, second.String(), "Cookie: "+cookie).Header().Get("Location")
+	third := getPage(t, s, second.String(), "Cookie: "+cookie).Header().Get("Location")
 	if !strings.HasPrefix(third, "/help/trust?kept=") {
 		t.Fatal(third)
 	}
-	kept := open(t, s, third, "Cookie: "+cookie).Body.String()
+	kept := getPage(t, s, third, "Cookie: "+cookie).Body.String()
 	if !strings.Contains(kept, "has stored what it was given") || !strings.Contains(kept, "stored since 5 Nov 2026, 10:02 UTC") {
 		t.Error("a browser that keeps everything is not told so")
 	}
@@ -117,19 +117,19 @@ func TestCheckup(t *testing.T) {
 	for says, headers := range map[string][]string{
 		"it comes without its cookie": nil, "it has a newer one": {"Cookie: probe=1794045000"}, "it has garbage": {"Cookie: probe=x"}, "it has one of tomorrow": {"Cookie: probe=1999999999"}, "it has two": {"Cookie: " + cookie + "; " + cookie},
 	} {
-		if body := open(t, s, third, headers...).Body.String(); !strings.Contains(body, "deletes its data when it closes") {
+		if body := getPage(t, s, third, headers...).Body.String(); !strings.Contains(body, "deletes its data when it closes") {
 			t.Errorf("%s: a browser that deletes its data is not told so", says)
 		}
 	}
-	if body := open(t, s, third, "Cookie: "+cookie).Body.String(); !strings.Contains(body, "has stored what it was given") {
+	if body := getPage(t, s, third, "Cookie: "+cookie).Body.String(); !strings.Contains(body, "has stored what it was given") {
 		t.Error("it was kept for a day, and is not told so")
 	}
-	s.Devices.Policy.Life = 0
-	if body := open(t, s, second.String()).Body.String(); !strings.Contains(body, "Block all cookies") {
+	s.Devices.Policy.TTL = 0
+	if body := getPage(t, s, second.String()).Body.String(); !strings.Contains(body, "Block all cookies") {
 		t.Error("without trust, nobody is told how to let a browser store what a sign-in needs")
 	}
 	for _, odd := range []string{"?set=x", "?kept=-1", "?kept=99999999999999999999", "?kept=1099511627775", "?kept=", "?set=%00"} {
-		if a := open(t, s, "/help/trust"+odd); a.Code != 303 {
+		if a := getPage(t, s, "/help/trust"+odd); a.Code != 303 {
 			t.Errorf("%s: %d", odd, a.Code)
 		}
 	}

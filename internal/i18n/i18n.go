@@ -23,23 +23,23 @@ var files embed.FS
 // nothing matches, and it fills what another language lacks.
 var languages = [...]string{"en", "de"}
 
-// maxHeader bounds what is parsed of an Accept-Language header; browsers send less
+// maxAcceptLanguage bounds what is parsed of an Accept-Language header; browsers send less
 // than a hundred bytes.
-const maxHeader = 256
+const maxAcceptLanguage = 256
 
-// Words speaks one language. The zero value speaks English.
-type Words struct{ language int }
+// Localizer speaks one language. The zero value speaks English.
+type Localizer struct{ language int }
 
-type library struct {
+type catalog struct {
 	matcher    language.Matcher
 	localizers []*i18n.Localizer
 }
 
-// read parses all files once, at the first word that is said.
-var read = sync.OnceValue(func() library {
+// loadCatalog parses all files once, at the first word that is said.
+var loadCatalog = sync.OnceValue(func() catalog {
 	bundle := i18n.NewBundle(language.English)
 	bundle.RegisterUnmarshalFunc("json", unmarshal)
-	var l library
+	var l catalog
 	var tags []language.Tag
 	for _, name := range languages {
 		if _, err := bundle.LoadMessageFileFS(files, "words/"+name+".json"); err != nil {
@@ -52,9 +52,9 @@ var read = sync.OnceValue(func() library {
 	return l
 })
 
-// quoted is a key inside the text of another key. It stands for that key's text, so
+// keyReference is a key inside the text of another key. It stands for that key's text, so
 // that a mail as a whole and its parts have one source.
-var quoted = regexp.MustCompile(`\[\[([a-z0-9.]+)\]\]`)
+var keyReference = regexp.MustCompile(`\[\[([a-z0-9.]+)\]\]`)
 
 func unmarshal(data []byte, v any) error {
 	var texts map[string]any
@@ -66,7 +66,7 @@ func unmarshal(data []byte, v any) error {
 		if !ok {
 			continue // plural forms
 		}
-		texts[key] = quoted.ReplaceAllStringFunc(s, func(q string) string {
+		texts[key] = keyReference.ReplaceAllStringFunc(s, func(q string) string {
 			part, ok := texts[q[2:len(q)-2]].(string)
 			if !ok {
 				panic("i18n: " + key + " quotes " + q)
@@ -80,27 +80,27 @@ func unmarshal(data []byte, v any) error {
 
 // Match is the language that suits an Accept-Language header best; English when the
 // header is missing, too long or garbage.
-func Match(acceptLanguage string) Words {
-	if acceptLanguage == "" || len(acceptLanguage) > maxHeader {
-		return Words{}
+func Match(acceptLanguage string) Localizer {
+	if acceptLanguage == "" || len(acceptLanguage) > maxAcceptLanguage {
+		return Localizer{}
 	}
 	wanted, _, err := language.ParseAcceptLanguage(acceptLanguage)
 	if err != nil || len(wanted) == 0 {
-		return Words{}
+		return Localizer{}
 	}
 	// The index, not the tag: the tag carries parts of what was asked for.
-	_, index, confidence := read().matcher.Match(wanted...)
+	_, index, confidence := loadCatalog().matcher.Match(wanted...)
 	if confidence == language.No {
-		return Words{}
+		return Localizer{}
 	}
-	return Words{index}
+	return Localizer{index}
 }
 
-// For is the language of a tag that Tag has returned, English for any other tag.
-func For(tag string) Words {
+// ForTag is the language of a tag that Tag has returned, English for any other tag.
+func ForTag(tag string) Localizer {
 	for i, name := range languages {
 		if name == tag {
-			return Words{i}
+			return Localizer{i}
 		}
 	}
 	return Match(tag)
@@ -110,12 +110,12 @@ func For(tag string) Words {
 func Languages() []string { return slices.Clone(languages[:]) }
 
 // Tag is the BCP 47 tag of the language, "en".
-func (w Words) Tag() string { return languages[w.language] }
+func (w Localizer) Tag() string { return languages[w.language] }
 
-// Say is the sentence of a key. Pairs are names and values for it: "Site", "Example".
+// Translate is the sentence of a key. Pairs are names and values for it: "Site", "Example".
 // The pair "Count" also chooses the plural form. A key that the language lacks is said
 // in English; a key that nobody has comes back as it is, which is ugly and harmless.
-func (w Words) Say(key string, pairs ...any) string {
+func (w Localizer) Translate(key string, pairs ...any) string {
 	c := i18n.LocalizeConfig{MessageID: key}
 	if len(pairs) > 1 {
 		values := make(map[string]any, len(pairs)/2)
@@ -125,7 +125,7 @@ func (w Words) Say(key string, pairs ...any) string {
 		c.TemplateData = values
 		c.PluralCount = values["Count"]
 	}
-	text, err := read().localizers[w.language].Localize(&c)
+	text, err := loadCatalog().localizers[w.language].Localize(&c)
 	if err != nil && text == "" {
 		return key
 	}

@@ -42,14 +42,14 @@ func TestLanguagesAreComplete(t *testing.T) {
 			}
 		}
 		for k := range english {
-			if e, o := names(english[k]), names(other[k]); !slices.Equal(e, o) {
+			if e, o := placeholderNames(english[k]), placeholderNames(other[k]); !slices.Equal(e, o) {
 				t.Errorf("%s: %s names %v, English %v", name, k, o, e)
 			}
 		}
 	}
 }
 
-func names(text any) []string {
+func placeholderNames(text any) []string {
 	data, _ := json.Marshal(text)
 	var found []string
 	for _, m := range placeholder.FindAllStringSubmatch(string(data), -1) {
@@ -60,19 +60,19 @@ func names(text any) []string {
 }
 
 // Every sentence can be said, and says the values it was given.
-func TestSayEveryKey(t *testing.T) {
+func TestEveryKeyTranslates(t *testing.T) {
 	for _, name := range languages {
-		w := For(name)
+		w := ForTag(name)
 		for key, text := range texts(t, name) {
 			pairs := []any{}
-			for _, n := range names(text) {
+			for _, n := range placeholderNames(text) {
 				if n == "Count" {
 					pairs = append(pairs, n, 2)
 					continue
 				}
 				pairs = append(pairs, n, "‹"+n+"›")
 			}
-			got := w.Say(key, pairs...)
+			got := w.Translate(key, pairs...)
 			if got == key || got == "" || strings.Contains(got, "<no value>") || strings.Contains(got, "[[") || strings.Contains(got, "{{") {
 				t.Errorf("%s: %s = %q", name, key, got)
 			}
@@ -80,7 +80,7 @@ func TestSayEveryKey(t *testing.T) {
 	}
 }
 
-func TestMatch(t *testing.T) {
+func TestMatchAcceptLanguage(t *testing.T) {
 	for header, want := range map[string]string{
 		"":                                    "en",
 		"de":                                  "de",
@@ -100,15 +100,15 @@ func TestMatch(t *testing.T) {
 	}
 }
 
-func TestFor(t *testing.T) {
+func TestForTag(t *testing.T) {
 	for tag, want := range map[string]string{"de": "de", "en": "en", "": "en", "xx": "en", "de-AT": "de"} {
-		if got := For(tag).Tag(); got != want {
+		if got := ForTag(tag).Tag(); got != want {
 			t.Errorf("For(%q) = %s, want %s", tag, got, want)
 		}
 	}
 }
 
-func TestPlurals(t *testing.T) {
+func TestPluralForms(t *testing.T) {
 	for _, c := range []struct {
 		tag   string
 		count int
@@ -119,15 +119,15 @@ func TestPlurals(t *testing.T) {
 		{"de", 1, "Codes gelten 1 Minute."},
 		{"de", 15, "Codes gelten 15 Minuten."},
 	} {
-		if got := For(c.tag).Say("verify.valid", "Count", c.count); got != c.want {
+		if got := ForTag(c.tag).Translate("verify.valid", "Count", c.count); got != c.want {
 			t.Errorf("%s %d: %q, want %q", c.tag, c.count, got, c.want)
 		}
 	}
 }
 
 // The mail's code stands on a line by itself, and no value is read as a template.
-func TestCodeMail(t *testing.T) {
-	got := For("en").Say("mail.code.text", "Code", "012345", "Site", "{{.Code}} [[mail.code.never]]",
+func TestCodeMailDoesNotExpandValues(t *testing.T) {
+	got := ForTag("en").Translate("mail.code.text", "Code", "012345", "Site", "{{.Code}} [[mail.code.never]]",
 		"Minutes", 15, "Until", "14:32", "Began", "14:17", "Browser", "Firefox on Windows", "Address", "192.0.2.1")
 	if !strings.Contains(got, "\n012345\n") || !strings.Contains(got, "for {{.Code}} [[mail.code.never]]:") ||
 		!strings.Contains(got, "Works for 15 minutes, until 14:32.") || strings.Contains(got, "http") {
@@ -136,19 +136,19 @@ func TestCodeMail(t *testing.T) {
 }
 
 // The sentence of the seed, to the letter, and the key itself where there is none.
-func TestExactWords(t *testing.T) {
-	if got := (Words{}).Say("problem.code"); got != "The verification code you have entered does not match our records. Please try again, or request a new code." {
+func TestWrongCodeTextAndUnknownKey(t *testing.T) {
+	if got := (Localizer{}).Translate("problem.code"); got != "The verification code you have entered does not match our records. Please try again, or request a new code." {
 		t.Error(got)
 	}
-	if got := (Words{}).Say("no.such.key"); got != "no.such.key" {
+	if got := (Localizer{}).Translate("no.such.key"); got != "no.such.key" {
 		t.Error(got)
 	}
 }
 
-func TestParallel(t *testing.T) {
+func TestTranslateConcurrently(t *testing.T) {
 	done := make(chan string)
 	for range 8 {
-		go func() { done <- Match("de").Say("verify.again.wait", "Seconds", 3) }()
+		go func() { done <- Match("de").Translate("verify.again.wait", "Seconds", 3) }()
 	}
 	for range 8 {
 		if got := <-done; got != "Einen neuen Code können Sie in 3 s anfordern" {
@@ -157,9 +157,9 @@ func TestParallel(t *testing.T) {
 	}
 }
 
-func BenchmarkSay(b *testing.B) {
-	w := For("de")
+func BenchmarkTranslate(b *testing.B) {
+	w := ForTag("de")
 	for b.Loop() {
-		w.Say("verify.again.wait", "Seconds", 3)
+		w.Translate("verify.again.wait", "Seconds", 3)
 	}
 }

@@ -33,7 +33,7 @@ var ErrExhausted = errors.New("odds: budget exhausted")
 // Budgets are the guess budgets of all accounts.
 type Budgets struct {
 	Store    *store.DB
-	Keys     *seal.Keys
+	Keys     *seal.KeyRing
 	Now      func() time.Time
 	Log      *slog.Logger
 	Accounts *account.Accounts // whose owners are notified
@@ -72,7 +72,7 @@ func isAccountBudget(name string) bool { return !strings.HasPrefix(name, destina
 
 // Budget is a budget with its entries, as they were at one time.
 type Budget struct {
-	store.BudgetView
+	store.GuessBudgetView
 	now  time.Time
 	year Chance // Budgets.PerYear
 }
@@ -80,7 +80,7 @@ type Budget struct {
 // Load reads a budget. One that was never charged is empty.
 func (l *Budgets) Load(ctx context.Context, db *store.DB, name string) (Budget, error) {
 	now := l.Now()
-	v, err := db.LoadBudget(ctx, name, store.Millis(now.Add(-Year)), alarmState)
+	v, err := db.LoadGuessBudget(ctx, name, store.Millis(now.Add(-Year)), alarmState)
 	if err != nil {
 		return Budget{}, fmt.Errorf("odds: load: %w", err)
 	}
@@ -89,7 +89,7 @@ func (l *Budgets) Load(ctx context.Context, db *store.DB, name string) (Budget, 
 
 // Lock is Load for who changes the budget: nobody else does until the transaction ends.
 func (l *Budgets) Lock(ctx context.Context, tx *store.DB, name string) (Budget, error) {
-	if _, err := tx.HoldLedger(ctx, name); err != nil {
+	if _, err := tx.LockGuessBudget(ctx, name); err != nil {
 		return Budget{}, fmt.Errorf("odds: lock: %w", err)
 	}
 	return l.Load(ctx, tx, name)
@@ -99,17 +99,19 @@ func (l *Budgets) Lock(ctx context.Context, tx *store.DB, name string) (Budget, 
 const skew = time.Minute
 
 // inFuture reports whether an entry was made by a clock that was ahead and has been set back.
-func (b Budget) inFuture(d store.Debit) bool { return store.Time(d.At).After(b.now.Add(skew)) }
+func (b Budget) inFuture(d store.BudgetEntry) bool {
+	return store.Time(d.CreatedAt).After(b.now.Add(skew))
+}
 
 // count is how many entries of the last d satisfy such, and when the oldest of them was made.
 // Entries in the future do not count, or they would for as long as the clock was ahead. Renewals
 // do, which are few in a year.
-func (b Budget) count(d time.Duration, such func(store.Debit) bool) (n int64, oldest time.Time) {
-	for _, one := range b.Debits {
-		if b.inFuture(one) && one.Kind != store.Renewal {
+func (b Budget) count(d time.Duration, such func(store.BudgetEntry) bool) (n int64, oldest time.Time) {
+	for _, one := range b.Entries {
+		if b.inFuture(one) && one.Kind != store.EntryRenewal {
 			continue
 		}
-		if at := store.Time(one.At); at.After(b.now.Add(-d)) && such(one) {
+		if at := store.Time(one.CreatedAt); at.After(b.now.Add(-d)) && such(one) {
 			if n++; n == 1 {
 				oldest = at
 			}
@@ -132,8 +134,8 @@ func (b Budget) renewed() time.Time {
 }
 
 func (b Budget) spentAfter(t time.Time) (sum Chance) {
-	for _, one := range b.Debits {
-		if one.Kind == store.Guess && one.Device == "" && one.At > store.Millis(t) {
+	for _, one := range b.Entries {
+		if one.Kind == store.EntryGuess && one.DeviceID == "" && one.CreatedAt > store.Millis(t) {
 			sum += Chance(one.Cost)
 		}
 	}
@@ -145,8 +147,8 @@ func (b Budget) allows(cost Chance) bool { return Allows(b.spent(), cost, b.year
 
 // knownDeviceHasGuesses reports whether a known device has guesses left of its own.
 func (b Budget) knownDeviceHasGuesses(device string) bool {
-	its := func(d store.Debit) bool {
-		return d.Device == device && (d.Kind == store.Guess || d.Kind == store.Pair)
+	its := func(d store.BudgetEntry) bool {
+		return d.DeviceID == device && (d.Kind == store.EntryGuess || d.Kind == store.EntryPair)
 	}
 	lastHour, _ := b.count(time.Hour, its)
 	lastMonth, _ := b.count(Month, its)
@@ -155,15 +157,15 @@ func (b Budget) knownDeviceHasGuesses(device string) bool {
 
 // failedAttempts are the other challenges that unknown devices which satisfy such have given up
 // with wrong codes within the last d, and when the last wrong code came.
-func (b Budget) failedAttempts(d time.Duration, challenge string, such func(store.Debit) bool) (n int64, last time.Time) {
+func (b Budget) failedAttempts(d time.Duration, challenge string, such func(store.BudgetEntry) bool) (n int64, last time.Time) {
 	seen := map[string]bool{challenge: true}
-	for _, one := range b.Debits {
-		at := store.Time(one.At)
-		if one.Kind != store.Guess || one.Device != "" || one.Challenge == challenge || !at.After(b.now.Add(-d)) || b.inFuture(one) || !such(one) {
+	for _, one := range b.Entries {
+		at := store.Time(one.CreatedAt)
+		if one.Kind != store.EntryGuess || one.DeviceID != "" || one.ChallengeID == challenge || !at.After(b.now.Add(-d)) || b.inFuture(one) || !such(one) {
 			continue
 		}
-		if last = at; !seen[one.Challenge] {
-			seen[one.Challenge] = true
+		if last = at; !seen[one.ChallengeID] {
+			seen[one.ChallengeID] = true
 			n++
 		}
 	}
@@ -192,14 +194,14 @@ func (l *Budgets) Charge(ctx context.Context, tx *store.DB, g Guess, from origin
 	if err != nil {
 		return err
 	}
-	d := l.newEntry(g.Budget, store.Guess, g.Challenge, from)
+	d := l.newEntry(g.Budget, store.EntryGuess, g.Challenge, from)
 	d.Cost = int64(g.Cost)
 	if g.AppsPaired > 0 {
-		d.Kind, d.Cost = store.Pair, g.AppsPaired
+		d.Kind, d.Cost = store.EntryPair, g.AppsPaired
 	}
 	if b.knownDeviceHasGuesses(g.Device) {
-		d.Device = g.Device
-		return tx.AddDebit(ctx, d)
+		d.DeviceID = g.Device
+		return tx.CreateBudgetEntry(ctx, d)
 	}
 	if g.AppsPaired > 0 {
 		return b.add(ctx, tx, d, b.pairAvailableAt)
@@ -207,17 +209,17 @@ func (l *Budgets) Charge(ctx context.Context, tx *store.DB, g Guess, from origin
 	if err := l.chargeUnknownDevice(ctx, tx, b, d); err != nil {
 		return err
 	}
-	return tx.AddDebit(ctx, d)
+	return tx.CreateBudgetEntry(ctx, d)
 }
 
 // lockForGuess is Lock, with what was spent of the budget of the site.
 func (l *Budgets) lockForGuess(ctx context.Context, tx *store.DB, name string) (Budget, error) {
-	if _, err := tx.HoldLedger(ctx, name); err != nil {
+	if _, err := tx.LockGuessBudget(ctx, name); err != nil {
 		return Budget{}, fmt.Errorf("odds: lock: %w", err)
 	}
 	now := l.Now()
 	year := store.Millis(now.Add(-Year))
-	v, err := tx.LoadBudgetForGuess(ctx, name, year, store.SiteSums{
+	v, err := tx.LoadGuessBudgetForCharge(ctx, name, year, store.SiteSums{
 		State: alarmState, Counter: daily(), Recent: store.Millis(now.Add(-day)), Year: year,
 	})
 	if err != nil {
@@ -227,8 +229,8 @@ func (l *Budgets) lockForGuess(ctx context.Context, tx *store.DB, name string) (
 }
 
 // chargeUnknownDevice says whether an unknown device may guess now, and charges the site for it.
-func (l *Budgets) chargeUnknownDevice(ctx context.Context, tx *store.DB, b Budget, d store.Debit) error {
-	n, last := b.failedAttempts(day, d.Challenge, func(one store.Debit) bool { return one.Network == d.Network })
+func (l *Budgets) chargeUnknownDevice(ctx context.Context, tx *store.DB, b Budget, d store.BudgetEntry) error {
+	n, last := b.failedAttempts(day, d.ChallengeID, func(one store.BudgetEntry) bool { return one.Network == d.Network })
 	if again := last.Add(AttemptDelay(n)); d.Network != "" && b.now.Before(again) {
 		return &ratelimit.LimitedError{RetryAt: again}
 	}
@@ -240,8 +242,8 @@ func (l *Budgets) chargeUnknownDevice(ctx context.Context, tx *store.DB, b Budge
 
 // newEntry draws up an entry. The network is "" if it is unknown: behind a proxy that is not
 // configured all share one, and no delay and no share may belong to that one alone.
-func (l *Budgets) newEntry(name, kind, challenge string, from origin.Origin) store.Debit {
-	d := store.Debit{ID: rand.Text(), Ledger: name, Kind: kind, Challenge: challenge, At: store.Millis(l.Now())}
+func (l *Budgets) newEntry(name, kind, challenge string, from origin.Origin) store.BudgetEntry {
+	d := store.BudgetEntry{ID: rand.Text(), Budget: name, Kind: kind, ChallengeID: challenge, CreatedAt: store.Millis(l.Now())}
 	if from.Network() != "" {
 		d.Network = l.Keys.Pseudonym("network " + from.Network())
 	}
@@ -259,35 +261,35 @@ func (l *Budgets) Refund(ctx context.Context, tx *store.DB, g Guess, both bool, 
 	if !both || from.Network() == "" || from.Unclear {
 		return nil // it is unknown where it was done
 	}
-	return tx.KeepProof(ctx, l.newEntry(g.Budget, store.Proof, "", from))
+	return tx.SaveProofEntry(ctx, l.newEntry(g.Budget, store.EntryProof, "", from))
 }
 
 // refundChallenge removes what a challenge has cost. Where that lets unknown devices guess again,
 // the owner was told for nothing that they cannot, and is to be told when it comes true.
 func (l *Budgets) refundChallenge(ctx context.Context, tx *store.DB, g Guess) error {
-	row, err := tx.HoldLedger(ctx, g.Budget)
+	row, err := tx.LockGuessBudget(ctx, g.Budget)
 	if err != nil {
 		return err
 	}
-	entries, err := tx.Refund(ctx, g.Challenge)
+	entries, err := tx.RefundChallenge(ctx, g.Challenge)
 	if err != nil {
 		return err
 	}
-	guesses := slices.DeleteFunc(entries, func(d store.Debit) bool { return d.Kind != store.Guess || d.Device != "" })
+	guesses := slices.DeleteFunc(entries, func(d store.BudgetEntry) bool { return d.Kind != store.EntryGuess || d.DeviceID != "" })
 	if len(guesses) == 0 {
 		return nil
 	}
 	if err := l.refundSite(ctx, tx, guesses); err != nil {
 		return err
 	}
-	if row.LongerAt == 0 {
+	if row.SpentNotifiedAt == 0 {
 		return nil
 	}
 	b, err := l.Load(ctx, tx, g.Budget)
 	if err != nil || b.spent() >= l.PerYear {
 		return err
 	}
-	return tx.TakeLongerBack(ctx, b.Name)
+	return tx.ResetSpentNotice(ctx, b.Name)
 }
 
 // Renew starts the budget of an account again after its password was changed, in the transaction
@@ -299,13 +301,13 @@ func (l *Budgets) Renew(ctx context.Context, tx *store.DB, a store.Account, chan
 	if err != nil || changed.After(b.now) {
 		return err
 	}
-	used, _ := b.count(Year, func(d store.Debit) bool { return d.Kind == store.Renewal })
+	used, _ := b.count(Year, func(d store.BudgetEntry) bool { return d.Kind == store.EntryRenewal })
 	if used >= MaxRenewalsPerYear || b.spent() == b.spentAfter(changed) {
 		return nil
 	}
-	entry := store.Debit{ID: rand.Text(), Ledger: b.Name, Kind: store.Renewal, At: store.Millis(b.now)}
-	if err := tx.AddDebit(ctx, entry); err != nil {
+	entry := store.BudgetEntry{ID: rand.Text(), Budget: b.Name, Kind: store.EntryRenewal, CreatedAt: store.Millis(b.now)}
+	if err := tx.CreateBudgetEntry(ctx, entry); err != nil {
 		return err
 	}
-	return tx.RenewLedger(ctx, b.Name, store.Millis(changed))
+	return tx.RenewGuessBudget(ctx, b.Name, store.Millis(changed))
 }

@@ -26,7 +26,7 @@ type house struct {
 }
 
 func each(t *testing.T, f func(h *house)) {
-	storetest.Each(t, func(t *testing.T, url string) {
+	storetest.EachDatabase(t, func(t *testing.T, url string) {
 		h := &house{T: t, now: time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)}
 		h.Budgets = budgets(t, url, func() time.Time { return h.now })
 		f(h)
@@ -36,7 +36,7 @@ func each(t *testing.T, f func(h *house)) {
 // budgets are those of a database.
 func budgets(t *testing.T, url string, now func() time.Time) *odds.Budgets {
 	t.Helper()
-	keys, err := seal.OpenKeys(filepath.Join(t.TempDir(), "keys"))
+	keys, err := seal.LoadOrCreateKeyRing(filepath.Join(t.TempDir(), "keys"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -237,7 +237,7 @@ func TestPairs(t *testing.T) {
 // A restore takes one renewal, and everything from an account that has none left.
 func TestRestored(t *testing.T) {
 	each(t, func(h *house) {
-		if err := h.Store.AddAccount(h.Context(), store.Account{ID: "anna", Email: "anna@example.com", Password: []byte{}}); err != nil {
+		if err := h.Store.CreateAccount(h.Context(), store.Account{ID: "anna", Email: "anna@example.com", PasswordHash: []byte{}}); err != nil {
 			h.Fatal(err)
 		}
 		g := odds.Guess{Budget: "anna", Challenge: "c", Cost: 1000}
@@ -258,7 +258,7 @@ func TestRestored(t *testing.T) {
 		if err != nil {
 			h.Fatal(err)
 		}
-		rows, err := h.Store.Debits(h.Context(), "anna", 0)
+		rows, err := h.Store.ListBudgetEntries(h.Context(), "anna", 0)
 		if err != nil || len(rows) != 2*odds.MaxRenewalsPerYear {
 			h.Errorf("%d debits, %v: what was spent before the restore still counts, and there is no renewal left", len(rows), err)
 		}
@@ -307,7 +307,7 @@ func TestRenewBeforeTheChange(t *testing.T) {
 		for range odds.MaxRenewalsPerYear {
 			renew(changed)
 		}
-		if rows, err := h.Store.Debits(h.Context(), "anna", 0); err != nil || len(rows) != 1 {
+		if rows, err := h.Store.ListBudgetEntries(h.Context(), "anna", 0); err != nil || len(rows) != 1 {
 			h.Errorf("%d debits, %v: a renewal is taken that renews nothing", len(rows), err)
 		}
 		if longer, err := h.needsLongCode(g); err != nil || !longer {

@@ -14,14 +14,14 @@ import (
 // untouched: that of a known device, and of a known network. g is the guess that will answer it.
 // It returns a *ratelimit.LimitedError if nothing is left.
 func (l *Budgets) SpendMail(ctx context.Context, tx *store.DB, b Budget, g Guess, from origin.Origin) error {
-	d := l.newEntry(b.Name, store.Send, g.Challenge, from)
-	d.Device = g.Device
+	d := l.newEntry(b.Name, store.EntrySend, g.Challenge, from)
+	d.DeviceID = g.Device
 	return b.add(ctx, tx, d, b.mailAvailableAt)
 }
 
 // mailAvailableAt is from when something may be sent; in the past, or zero, if now.
-func (b Budget) mailAvailableAt(d store.Debit) time.Time {
-	if d.Device != "" {
+func (b Budget) mailAvailableAt(d store.BudgetEntry) time.Time {
+	if d.DeviceID != "" {
 		return later(b.availableAt(hour, ratelimit.KnownMailsPerHour, sameSource(d)), b.availableAt(day, ratelimit.KnownMailsPerDay, sameSource(d)))
 	}
 	if d.Network == "" { // it may be everybody's

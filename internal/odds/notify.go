@@ -22,11 +22,11 @@ func (l *Budgets) NotifyGuessed(ctx context.Context, a store.Account, g Guess, f
 		return err
 	}
 	return l.notify(ctx, a, account.Notification{Event: audit.Event{Kind: audit.GuessingReported, Actor: audit.System()}, Template: "guessed", Account: a}, from, func(tx *store.DB, b Budget) error {
-		anywhere := func(store.Debit) bool { return true }
+		anywhere := func(store.BudgetEntry) bool { return true }
 		if n, _ := b.failedAttempts(Month, g.Challenge, anywhere); n == 0 || b.knownDeviceHasGuesses(g.Device) {
 			return store.ErrNotFound
 		}
-		return tx.TellGuessed(ctx, b.Name, store.Millis(b.now.Add(-day)), store.Millis(b.now))
+		return tx.ClaimGuessNotice(ctx, b.Name, store.Millis(b.now.Add(-day)), store.Millis(b.now))
 	})
 }
 
@@ -40,7 +40,7 @@ func (l *Budgets) NotifyExhausted(ctx context.Context, a store.Account, g Guess,
 		if b.allows(g.CostIfReissued) {
 			return store.ErrNotFound // it is not this account that is guessed at
 		}
-		return tx.TellLonger(ctx, b.Name, max(store.Millis(b.renewed()), store.Millis(b.now.Add(-Year))), store.Millis(b.now))
+		return tx.ClaimSpentNotice(ctx, b.Name, max(store.Millis(b.renewed()), store.Millis(b.now.Add(-Year))), store.Millis(b.now))
 	})
 }
 

@@ -36,19 +36,19 @@ func windowEnd(at time.Time, length time.Duration) int64 {
 // addSite adds an amount to the day and the hour in which an entry was made. The day comes first
 // everywhere: transactions that lock the rows the other way round would wait for each other.
 func addSite(ctx context.Context, tx *store.DB, at time.Time, amount int64) error {
-	return tx.CountEach(ctx, []store.CounterWindow{
+	return tx.AddToCounters(ctx, []store.CounterKey{
 		{Counter: daily(), EndsAt: windowEnd(at, day)}, {Counter: hourly(), EndsAt: windowEnd(at, hour)},
 	}, amount)
 }
 
 // refundSite gives guesses at one budget back to the site, hour by hour.
-func (l *Budgets) refundSite(ctx context.Context, tx *store.DB, guesses []store.Debit) error {
-	if !isAccountBudget(guesses[0].Ledger) {
+func (l *Budgets) refundSite(ctx context.Context, tx *store.DB, guesses []store.BudgetEntry) error {
+	if !isAccountBudget(guesses[0].Budget) {
 		return nil
 	}
 	back := map[int64]int64{}
 	for _, d := range guesses {
-		back[store.Millis(store.Time(d.At).Truncate(hour))] -= d.Cost
+		back[store.Millis(store.Time(d.CreatedAt).Truncate(hour))] -= d.Cost
 	}
 	for _, at := range slices.Sorted(maps.Keys(back)) {
 		if err := addSite(ctx, tx, store.Time(at), back[at]); err != nil {
@@ -60,7 +60,7 @@ func (l *Budgets) refundSite(ctx context.Context, tx *store.DB, guesses []store.
 
 // chargeSite charges the site for a guess at an account. It returns ErrExhausted while the alarm is
 // on: unknown devices have guessed at so many accounts that somebody must have many passwords.
-func (l *Budgets) chargeSite(ctx context.Context, tx *store.DB, b Budget, d store.Debit) error {
+func (l *Budgets) chargeSite(ctx context.Context, tx *store.DB, b Budget, d store.BudgetEntry) error {
 	active, err := alarmActive(b.State, b.now)
 	if err != nil {
 		return err
@@ -68,10 +68,10 @@ func (l *Budgets) chargeSite(ctx context.Context, tx *store.DB, b Budget, d stor
 	if active {
 		return ErrExhausted
 	}
-	if !isAccountBudget(d.Ledger) {
+	if !isAccountBudget(d.Budget) {
 		return nil // who proves an address of their own has no password of somebody else's
 	}
-	if err := addSite(ctx, tx, store.Time(d.At), d.Cost); err != nil {
+	if err := addSite(ctx, tx, store.Time(d.CreatedAt), d.Cost); err != nil {
 		return err
 	}
 	due, err := l.alarmDue(ctx, tx, b, Chance(d.Cost))
@@ -81,7 +81,7 @@ func (l *Budgets) chargeSite(ctx context.Context, tx *store.DB, b Budget, d stor
 	until := b.now.Add(AlarmDuration)
 	l.Log.Error("unknown devices guess codes at many accounts: new browsers need a longer code, an hour at a time while it goes on; "+
 		"twostep guesses forget ends it", "until", until)
-	if err := tx.SetMark(ctx, alarmState, strconv.FormatInt(store.Millis(until), 10)); err != nil {
+	if err := tx.SetState(ctx, alarmState, strconv.FormatInt(store.Millis(until), 10)); err != nil {
 		return err
 	}
 	e := audit.Event{Kind: audit.SiteAlarmRaised, Actor: audit.System()}
@@ -92,13 +92,13 @@ func (l *Budgets) chargeSite(ctx context.Context, tx *store.DB, b Budget, d stor
 // alarm. What was spent of each account stays, and what is usual in an hour.
 func (l *Budgets) ResetSiteAlarm(ctx context.Context) error {
 	err := l.Store.Tx(ctx, func(tx *store.DB) error {
-		if err := tx.RemoveWindows(ctx, daily(), 0); err != nil {
+		if err := tx.DeleteCounterWindows(ctx, daily(), 0); err != nil {
 			return err
 		}
-		if err := tx.RemoveWindows(ctx, hourly(), store.Millis(l.Now().Add(-day))); err != nil {
+		if err := tx.DeleteCounterWindows(ctx, hourly(), store.Millis(l.Now().Add(-day))); err != nil {
 			return err
 		}
-		if err := tx.SetMark(ctx, alarmState, "0"); err != nil {
+		if err := tx.SetState(ctx, alarmState, "0"); err != nil {
 			return err
 		}
 		return l.Accounts.Event(ctx, tx, audit.Event{Kind: audit.SiteAlarmCleared, Actor: l.Accounts.OperatorActor()}, origin.Origin{})
@@ -114,7 +114,7 @@ func (l *Budgets) ResetSiteAlarm(ctx context.Context) error {
 // where it may matter.
 func (l *Budgets) alarmDue(ctx context.Context, tx *store.DB, b Budget, cost Chance) (bool, error) {
 	if Chance(b.Recent)+cost > SiteBudgetPerDay {
-		rows, err := tx.Windows(ctx, hourly(), store.Millis(b.now.Add(-(AlarmBaselineDays+1)*day)))
+		rows, err := tx.ListCounterWindows(ctx, hourly(), store.Millis(b.now.Add(-(AlarmBaselineDays+1)*day)))
 		if err != nil {
 			return false, err
 		}

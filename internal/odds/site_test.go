@@ -122,7 +122,7 @@ func TestSiteOfAccounts(t *testing.T) {
 		if err := h.Store.Tx(h.Context(), func(tx *store.DB) error { return h.Refund(h.Context(), tx, g, false, at(1)) }); err != nil {
 			h.Fatal(err)
 		}
-		rows, err := h.Store.Windows(h.Context(), guesses(24*time.Hour), 0)
+		rows, err := h.Store.ListCounterWindows(h.Context(), guesses(24*time.Hour), 0)
 		if err != nil || len(rows) != 0 {
 			h.Errorf("%v is counted, %v", rows, err)
 		}
@@ -138,7 +138,7 @@ func guesses(window time.Duration) store.Counter {
 // the same order: neither waits for the other in a circle, which PostgreSQL would have to break.
 func TestSiteInOrder(t *testing.T) {
 	h := &house{T: t, now: time.Date(2026, 11, 23, 10, 59, 0, 0, time.UTC)}
-	url := storetest.Postgres(t)
+	url := storetest.NewPostgres(t)
 	h.Budgets = budgets(t, url, func() time.Time { return h.now })
 	first, g := h.now, odds.Guess{Budget: "anna", Challenge: "c", Cost: 1000}
 	for range 2 {
@@ -156,7 +156,7 @@ func TestSiteInOrder(t *testing.T) {
 		if runs.Add(1); runs.Load() > 1 {
 			return errors.New("it was given up")
 		}
-		if err := tx.Count(ctx, guesses(24*time.Hour), ends(24*time.Hour), 0); err != nil {
+		if err := tx.AddToCounter(ctx, guesses(24*time.Hour), ends(24*time.Hour), 0); err != nil {
 			return err
 		}
 		go func() {
@@ -165,12 +165,12 @@ func TestSiteInOrder(t *testing.T) {
 				return h.Refund(ctx, tx, g, false, at(1))
 			})
 		}()
-		for storetest.Count(t, url, "pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'") == 0 {
+		for storetest.CountRows(t, url, "pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'") == 0 {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
 		}
-		return tx.Count(ctx, guesses(time.Hour), ends(time.Hour), 0)
+		return tx.AddToCounter(ctx, guesses(time.Hour), ends(time.Hour), 0)
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -10,178 +10,181 @@ import (
 	"strings"
 
 	"twostep.example/twostep/internal/grant"
-	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/render"
 	"twostep.example/twostep/internal/session"
 )
 
 // authorize is where an app sends somebody (OpenID Connect Core 3.1.2). A form from another
 // site brings no cookies, so it is kept and goes on with a GET of ours.
 func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) error {
-	values, err := parameters(r)
+	values, err := parseParameters(r)
 	if err != nil {
 		return err
 	}
-	a, redirect, err := p.whose(r, values)
+	a, redirect, err := p.resolveClient(r, values)
 	if err != nil {
-		return p.stray(w, r, err)
+		return p.showErrorPage(w, r, err)
 	}
-	q, err := p.request(r, a, redirect, values)
-	if told, ok := errors.AsType[*refusal](err); ok {
+	authReq, err := p.parseAuthRequest(r, a, redirect, values)
+	if told, ok := errors.AsType[*oauthError](err); ok {
 		mode := values.Get("response_mode")
-		return p.back(w, r, grant.Request{Redirect: redirect, State: values.Get("state"), Mode: mode}, failed(told.code, told.text))
+		return p.sendAuthResponse(w, r, grant.AuthRequest{RedirectURI: redirect, State: values.Get("state"), ResponseMode: mode}, errorParameters(told.code, told.description))
 	}
 	if errors.Is(err, grant.ErrInvalid) {
-		return p.stray(w, r, err)
+		return p.showErrorPage(w, r, err)
 	}
 	if err != nil {
 		return err
 	}
 	if r.Method == http.MethodPost {
-		token, err := p.Grants.Wait(r.Context(), q, p.Pages.From(r))
+		token, err := p.Grants.SaveAuthRequest(r.Context(), authReq, p.Pages.Origin(r))
 		if err != nil {
 			return err
 		}
-		return see(w, r, grant.Continuing(token))
+		return seeOther(w, r, grant.ContinueURL(token))
 	}
-	return p.proceed(w, r, q, "")
+	return p.advanceRequest(w, r, authReq, "")
 }
 
-// errStray says that nobody knows where the person may be sent back to.
-type errStray struct{ key, detail string }
+// pageError says that nobody knows where the person may be sent back to.
+type pageError struct{ messageKey, logDetail string }
 
-func (e *errStray) Error() string { return e.detail }
+func (e *pageError) Error() string { return e.logDetail }
 
-// whose is the app that asks, and where its answer goes. Until both are known nobody is sent
+// resolveClient is the app that asks, and where its answer goes. Until both are known nobody is sent
 // anywhere (RFC 9700 4.11.2).
-func (p *Provider) whose(r *http.Request, values url.Values) (a grant.App, redirect string, err error) {
-	a, err = p.Grants.App(r.Context(), values.Get("client_id"))
-	if errors.Is(err, grant.ErrNoApp) {
-		return a, "", &errStray{"oidc.noapp", "there is no app with the client_id " + strconv.Quote(cut(values.Get("client_id")))}
+func (p *Provider) resolveClient(r *http.Request, values url.Values) (a grant.Client, redirect string, err error) {
+	a, err = p.Grants.GetClient(r.Context(), values.Get("client_id"))
+	if errors.Is(err, grant.ErrClientNotFound) {
+		return a, "", &pageError{"oidc.noapp", "there is no app with the client_id " + strconv.Quote(truncate(values.Get("client_id")))}
 	}
-	if err != nil || grant.IsPushed(values.Get("request_uri")) {
+	if err != nil || grant.IsPushedRequestURI(values.Get("request_uri")) {
 		return a, "", err
 	}
 	redirect = values.Get("redirect_uri")
-	if redirect == "" && len(a.Redirects) == 1 && !slices.Contains(strings.Fields(values.Get("scope")), "openid") {
-		redirect = a.Redirects[0] // RFC 6749 3.1.2.3; OpenID Connect wants it in full
+	if redirect == "" && len(a.RedirectURIs) == 1 && !slices.Contains(strings.Fields(values.Get("scope")), "openid") {
+		redirect = a.RedirectURIs[0] // RFC 6749 3.1.2.3; OpenID Connect wants it in full
 	}
-	if !a.Redirect(redirect) {
-		return a, "", &errStray{"oidc.redirect", "app " + a.ID + ": the redirect_uri " + strconv.Quote(cut(redirect)) + " is not registered: " + grant.Mismatch(a.Redirects, redirect)}
+	if !a.AllowsRedirectURI(redirect) {
+		return a, "", &pageError{"oidc.redirect", "app " + a.ID + ": the redirect_uri " + strconv.Quote(truncate(redirect)) + " is not registered: " + grant.ExplainRedirectMismatch(a.RedirectURIs, redirect)}
 	}
 	return a, redirect, nil
 }
 
-func cut(s string) string { return s[:min(len(s), 200)] }
+func truncate(s string) string { return s[:min(len(s), 200)] }
 
-// stray tells the person that the app has sent them here wrongly, and the operator why.
-func (p *Provider) stray(w http.ResponseWriter, r *http.Request, err error) error {
+// showErrorPage tells the person that the app has sent them here wrongly, and the operator why.
+func (p *Provider) showErrorPage(w http.ResponseWriter, r *http.Request, err error) error {
 	title, key := "oidc.over.title", "oidc.over"
-	if e, ok := errors.AsType[*errStray](err); ok {
-		p.Grants.Log.Warn("an app asks wrongly", "problem", e.detail)
-		title, key = "oidc.stray.title", e.key
+	if e, ok := errors.AsType[*pageError](err); ok {
+		p.Grants.Log.Warn("an app asks wrongly", "problem", e.logDetail)
+		title, key = "oidc.stray.title", e.messageKey
 	} else if !errors.Is(err, grant.ErrInvalid) {
 		return err
 	}
-	return p.Pages.Print(w, r, page.Sheet{Of: templates(), Name: "stray", Status: http.StatusBadRequest, Title: title, Page: key})
+	return p.Pages.Render(w, r, render.View{Templates: templates(), Template: "stray", Status: http.StatusBadRequest, Title: title, Data: key})
 }
 
-// request reads what an app asks for; the redirect address is one that whose has looked at.
+// parseAuthRequest reads what an app asks for; the redirect address is one that whose has looked at.
 // *refusal.
-func (p *Provider) request(r *http.Request, a grant.App, redirect string, values url.Values) (q grant.Request, err error) {
-	if name := values.Get("request_uri"); grant.IsPushed(name) {
-		return p.Grants.Pushed(r.Context(), a.ID, name)
+func (p *Provider) parseAuthRequest(r *http.Request, a grant.Client, redirect string, values url.Values) (authReq grant.AuthRequest, err error) {
+	if requestURI := values.Get("request_uri"); grant.IsPushedRequestURI(requestURI) {
+		return p.Grants.ConsumePushedRequest(r.Context(), a.ID, requestURI)
 	}
-	q = grant.Request{
-		App: a.ID, Redirect: redirect, State: values.Get("state"), Nonce: values.Get("nonce"), Mode: values.Get("response_mode"),
-		Prompt: strings.Fields(values.Get("prompt")), LoginHint: values.Get("login_hint"), Locales: values.Get("ui_locales"),
-		Action: values.Get("twostep_action"), Challenge: values.Get("code_challenge"), Asked: p.Grants.Now(),
+	authReq = grant.AuthRequest{
+		ClientID: a.ID, RedirectURI: redirect, State: values.Get("state"), Nonce: values.Get("nonce"), ResponseMode: values.Get("response_mode"),
+		Prompt: strings.Fields(values.Get("prompt")), LoginHint: values.Get("login_hint"), UILocales: values.Get("ui_locales"),
+		Action: values.Get("twostep_action"), CodeChallenge: values.Get("code_challenge"), RequestedAt: p.Grants.Now(),
 	}
 	for _, one := range strings.Fields(values.Get("scope")) {
-		if slices.Contains(scopes, one) && !slices.Contains(q.Scope, one) {
-			q.Scope = append(q.Scope, one)
+		if slices.Contains(supportedScopes, one) && !slices.Contains(authReq.Scope, one) {
+			authReq.Scope = append(authReq.Scope, one)
 		}
 	}
 	for _, check := range []func() error{
-		func() error { return plain(values) },
-		func() error { return challenged(a, values) },
-		func() error { return prompted(q.Prompt) },
-		func() error { return p.acts(q.Action) },
-		func() (err error) { q.MaxAge, err = age(values); return err },
-		func() (err error) { q.Level, err = level(values); return err },
-		func() (err error) { q.Subject, err = p.hinted(r, a, values.Get("id_token_hint")); return err },
+		func() error { return checkSupportedParameters(values) },
+		func() error { return checkPKCE(a, values) },
+		func() error { return checkPrompt(authReq.Prompt) },
+		func() error { return p.checkAction(authReq.Action) },
+		func() (err error) { authReq.MaxAge, err = parseMaxAge(values); return err },
+		func() (err error) { authReq.MinLevel, err = parseACR(values); return err },
+		func() (err error) {
+			authReq.HintedSubject, err = p.parseIDTokenHint(r, a, values.Get("id_token_hint"))
+			return err
+		},
 	} {
 		if err := check(); err != nil {
-			return q, err
+			return authReq, err
 		}
 	}
-	return q, nil
+	return authReq, nil
 }
 
-// plain refuses what we do not do.
-func plain(values url.Values) error {
+// checkSupportedParameters refuses what we do not do.
+func checkSupportedParameters(values url.Values) error {
 	switch mode := values.Get("response_mode"); {
 	case values.Get("request") != "":
-		return refuse(0, "request_not_supported", "send the parameters themselves, or push them")
+		return newOAuthError(0, "request_not_supported", "send the parameters themselves, or push them")
 	case values.Get("request_uri") != "":
-		return refuse(0, "request_uri_not_supported", "push the request, and send the request_uri of the answer")
+		return newOAuthError(0, "request_uri_not_supported", "push the request, and send the request_uri of the answer")
 	case values.Get("response_type") == "":
-		return invalid("response_type is missing")
+		return invalidRequest("response_type is missing")
 	case values.Get("response_type") != "code":
-		return refuse(0, "unsupported_response_type", "the only response_type here is code")
+		return newOAuthError(0, "unsupported_response_type", "the only response_type here is code")
 	case mode == "form_post" && !strings.HasPrefix(values.Get("redirect_uri"), "http"):
-		return invalid("an app on a phone gets no form")
+		return invalidRequest("an app on a phone gets no form")
 	case mode != "" && mode != "query" && mode != "form_post":
-		return invalid("response_mode is neither query nor form_post")
+		return invalidRequest("response_mode is neither query nor form_post")
 	case len(values.Get("state")) > 2048 || len(values.Get("nonce")) > 1024 || len(values.Get("login_hint")) > 254 || len(values.Get("ui_locales")) > 100:
-		return invalid("state, nonce, login_hint or ui_locales is too long")
+		return invalidRequest("state, nonce, login_hint or ui_locales is too long")
 	}
 	return nil
 }
 
-// challenged wants PKCE with S256 (RFC 7636), of everybody but an app that is said to be too old.
-func challenged(a grant.App, values url.Values) error {
+// checkPKCE wants PKCE with S256 (RFC 7636), of everybody but an app that is said to be too old.
+func checkPKCE(a grant.Client, values url.Values) error {
 	challenge, method := values.Get("code_challenge"), values.Get("code_challenge_method")
 	switch {
-	case challenge == "" && method == "" && a.NoPKCE:
+	case challenge == "" && method == "" && a.PKCEOptional:
 		return nil
 	case challenge == "":
-		return invalid("code_challenge is missing: PKCE is required")
+		return invalidRequest("code_challenge is missing: PKCE is required")
 	case method != "S256":
-		return invalid("code_challenge_method must be S256")
-	case !grant.GoodChallenge(challenge):
-		return invalid("code_challenge is no SHA-256 in base64url")
+		return invalidRequest("code_challenge_method must be S256")
+	case !grant.ValidS256Challenge(challenge):
+		return invalidRequest("code_challenge is no SHA-256 in base64url")
 	}
 	return nil
 }
 
-func prompted(prompt []string) error {
+func checkPrompt(prompt []string) error {
 	for _, one := range prompt {
-		if !slices.Contains(prompts, one) {
-			return invalid("prompt is none of " + strings.Join(prompts, ", "))
+		if !slices.Contains(supportedPrompts, one) {
+			return invalidRequest("prompt is none of " + strings.Join(supportedPrompts, ", "))
 		}
 	}
 	if len(prompt) > 4 || len(prompt) > 1 && slices.Contains(prompt, "none") {
-		return invalid("prompt is none and something else, or too long")
+		return invalidRequest("prompt is none and something else, or too long")
 	}
 	return nil
 }
 
-func age(values url.Values) (*int64, error) {
+func parseMaxAge(values url.Values) (*int64, error) {
 	if values.Get("max_age") == "" {
 		return nil, nil
 	}
 	seconds, err := strconv.ParseInt(values.Get("max_age"), 10, 32)
 	if err != nil || seconds < 0 {
-		return nil, invalid("max_age is no number of seconds")
+		return nil, invalidRequest("max_age is no number of seconds")
 	}
 	return &seconds, nil
 }
 
-// level is how much an app wants proven, at least: any one of the levels that it names in one place
+// parseACR is how much an app wants proven, at least: any one of the levels that it names in one place
 // will do, so the lowest, and of two places both count. A level that it must have and that is none
 // of ours is refused, never left out.
-func level(values url.Values) (session.Level, error) {
-	wished := lowest(strings.Fields(values.Get("acr_values")))
+func parseACR(values url.Values) (session.Level, error) {
+	wished := lowestLevel(strings.Fields(values.Get("acr_values")))
 	var claims struct {
 		IDToken struct {
 			ACR *struct {
@@ -193,7 +196,7 @@ func level(values url.Values) (session.Level, error) {
 	}
 	if text := values.Get("claims"); text != "" {
 		if json.Unmarshal([]byte(text), &claims) != nil {
-			return 0, invalid("claims is no JSON object")
+			return 0, invalidRequest("claims is no JSON object")
 		}
 	}
 	acr := claims.IDToken.ACR
@@ -204,15 +207,15 @@ func level(values url.Values) (session.Level, error) {
 	if acr.Value != "" {
 		names = append(names, acr.Value)
 	}
-	claimed := lowest(names)
+	claimed := lowestLevel(names)
 	if acr.Essential && len(names) > 0 && claimed == session.LevelNone {
-		return 0, refuse(0, "unmet_authentication_requirements", "no acr of those that must be is one of ours")
+		return 0, newOAuthError(0, "unmet_authentication_requirements", "no acr of those that must be is one of ours")
 	}
 	return max(wished, claimed), nil
 }
 
-// lowest is the lowest level that has one of the names.
-func lowest(names []string) session.Level {
+// lowestLevel is the lowest level that has one of the names.
+func lowestLevel(names []string) session.Level {
 	found := session.LevelNone
 	for _, name := range names {
 		if l := session.ParseACR(name); l != session.LevelNone && (found == session.LevelNone || l < found) {
@@ -222,20 +225,20 @@ func lowest(names []string) session.Level {
 	return found
 }
 
-// hinted is the subject of an ID token of ours, made for the app.
-func (p *Provider) hinted(r *http.Request, a grant.App, token string) (string, error) {
+// parseIDTokenHint is the subject of an ID token of ours, made for the app.
+func (p *Provider) parseIDTokenHint(r *http.Request, a grant.Client, token string) (string, error) {
 	if token == "" {
 		return "", nil
 	}
-	claims, _, err := p.Grants.Known(r.Context(), token)
+	claims, _, err := p.Grants.ParseIDToken(r.Context(), token)
 	if errors.Is(err, grant.ErrInvalid) || err == nil && !claims.Audience.Contains(a.ID) {
-		return "", invalid("id_token_hint is no ID token that was made here for this app")
+		return "", invalidRequest("id_token_hint is no ID token that was made here for this app")
 	}
 	return claims.Subject, err
 }
 
-// failed is an error as the app gets it.
-func failed(code, text string) url.Values {
+// errorParameters is an error as the app gets it.
+func errorParameters(code, text string) url.Values {
 	v := url.Values{"error": {code}}
 	if text != "" {
 		v.Set("error_description", text)
@@ -243,8 +246,8 @@ func failed(code, text string) url.Values {
 	return v
 }
 
-// see sends a browser on with a GET.
-func see(w http.ResponseWriter, r *http.Request, to string) error {
+// seeOther sends a browser on with a GET.
+func seeOther(w http.ResponseWriter, r *http.Request, to string) error {
 	http.Redirect(w, r, to, http.StatusSeeOther)
 	return nil
 }

@@ -6,36 +6,36 @@ import (
 	"slices"
 
 	"twostep.example/twostep/internal/grant"
-	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/render"
 	"twostep.example/twostep/internal/session"
 )
 
 type consentPage struct {
-	App     string
-	Host    string // where the answer goes
-	Email   string // whose
-	Knows   []string
-	Request string
-	Session string // to whom this was shown
-	Meant   bool   // it can be nobody else
+	ClientName   string
+	RedirectHost string // where the answer goes
+	Email        string // whose
+	ScopeKeys    []string
+	RequestToken string
+	SID          string // to whom this was shown
+	SubjectFixed bool   // it can be nobody else
 }
 
-// showChoice asks somebody who is in whether it is with this account that they go on.
-func (p *Provider) showChoice(w http.ResponseWriter, r *http.Request, a asking) error {
-	said := consentPage{App: a.standing.App.Title(), Email: a.standing.Who.Account.Email, Request: a.token, Session: p.Grants.SID(a.standing.Who.ID, a.q.App)}
-	page.Lead(w, grant.Origin(a.q.Redirect))
-	return p.Pages.Print(w, r, page.Sheet{Of: templates(), Name: "choose", Title: "oidc.choose.title", Page: said})
+// showAccountSelection asks somebody who is in whether it is with this account that they go on.
+func (p *Provider) showAccountSelection(w http.ResponseWriter, r *http.Request, a pendingStep) error {
+	said := consentPage{ClientName: a.progress.Client.DisplayName(), Email: a.progress.Session.Account.Email, RequestToken: a.requestToken, SID: p.Grants.SID(a.progress.Session.ID, a.request.ClientID)}
+	render.AllowFormAction(w, grant.CSPOrigin(a.request.RedirectURI))
+	return p.Pages.Render(w, r, render.View{Templates: templates(), Template: "choose", Title: "oidc.choose.title", Data: said})
 }
 
 // showConsent asks whether somebody else's app may know what it wants to know.
-func (p *Provider) showConsent(w http.ResponseWriter, r *http.Request, a asking) error {
+func (p *Provider) showConsent(w http.ResponseWriter, r *http.Request, a pendingStep) error {
 	var knows []string
 	for _, scope := range []string{"openid", "email", "profile", "groups", "offline_access"} {
-		if slices.Contains(a.q.Scope, scope) {
+		if slices.Contains(a.request.Scope, scope) {
 			knows = append(knows, "oidc.scope."+scope)
 		}
 	}
-	u, err := url.Parse(a.q.Redirect)
+	u, err := url.Parse(a.request.RedirectURI)
 	if err != nil {
 		return err
 	}
@@ -43,57 +43,57 @@ func (p *Provider) showConsent(w http.ResponseWriter, r *http.Request, a asking)
 	if host == "" {
 		host = u.Scheme
 	}
-	said := consentPage{a.standing.App.Title(), host, a.standing.Who.Account.Email, knows, a.token, p.Grants.SID(a.standing.Who.ID, a.q.App), a.q.Subject != ""}
-	page.Lead(w, grant.Origin(a.q.Redirect))
-	return p.Pages.Print(w, r, page.Sheet{Of: templates(), Name: "consent", Titled: p.Pages.Words(r).Say("oidc.consent.title", "App", said.App), Page: said})
+	said := consentPage{a.progress.Client.DisplayName(), host, a.progress.Session.Account.Email, knows, a.requestToken, p.Grants.SID(a.progress.Session.ID, a.request.ClientID), a.request.HintedSubject != ""}
+	render.AllowFormAction(w, grant.CSPOrigin(a.request.RedirectURI))
+	return p.Pages.Render(w, r, render.View{Templates: templates(), Template: "consent", TitleText: p.Pages.Localizer(r).Translate("oidc.consent.title", "App", said.ClientName), Data: said})
 }
 
-// consent is what the person says to it; a no, and that it is somebody else, also come from the
+// submitConsent is what the person says to it; a no, and that it is somebody else, also come from the
 // page on which they are to confirm.
-func (p *Provider) consent(w http.ResponseWriter, r *http.Request) error {
-	form, err := page.Form(w, r, "request", "session", "answer")
+func (p *Provider) submitConsent(w http.ResponseWriter, r *http.Request) error {
+	form, err := render.ParseForm(w, r, "request", "session", "answer")
 	if err != nil {
 		return err
 	}
 	if form["answer"] == "other" { // whatever has become of the request or the session
-		return p.another(w, r, form["request"])
+		return p.switchAccount(w, r, form["request"])
 	}
-	who, err := p.who(r)
+	who, err := p.currentSession(r)
 	if err != nil {
 		return err
 	}
 	if who == nil {
 		return session.ErrNoSession
 	}
-	q, err := p.Grants.Waiting(r.Context(), form["request"])
+	authReq, err := p.Grants.GetAuthRequest(r.Context(), form["request"])
 	if err != nil {
-		return p.stray(w, r, err)
+		return p.showErrorPage(w, r, err)
 	}
 	switch answer := form["answer"]; {
 	case answer != "allow" && answer != "same":
-		if err := p.Grants.Decline(r.Context(), *who, q.App, p.Pages.From(r)); err != nil {
+		if err := p.Grants.Decline(r.Context(), *who, authReq.ClientID, p.Pages.Origin(r)); err != nil {
 			return err
 		}
-		return p.end(w, r, q, form["request"], failed("access_denied", ""))
-	case form["session"] != p.Grants.SID(who.ID, q.App): // somebody else is in by now, and is asked
+		return p.completeRequest(w, r, authReq, form["request"], errorParameters("access_denied", ""))
+	case form["session"] != p.Grants.SID(who.ID, authReq.ClientID): // somebody else is in by now, and is asked
 	case answer == "same":
-		err = p.Grants.Choose(r.Context(), form["request"], who.Account.ID)
+		err = p.Grants.SelectAccount(r.Context(), form["request"], who.Account.ID)
 	default:
-		err = p.Grants.Consent(r.Context(), *who, q, p.Pages.From(r))
+		err = p.Grants.SaveConsent(r.Context(), *who, authReq, p.Pages.Origin(r))
 	}
 	if err != nil {
 		return err
 	}
-	return see(w, r, grant.Continuing(form["request"]))
+	return seeOther(w, r, grant.ContinueURL(form["request"]))
 }
 
-// another signs out whoever is in; the request goes on with somebody else.
-func (p *Provider) another(w http.ResponseWriter, r *http.Request, token string) error {
+// switchAccount signs out whoever is in; the request goes on with somebody else.
+func (p *Provider) switchAccount(w http.ResponseWriter, r *http.Request, token string) error {
 	if err := p.signOut(w, r); err != nil {
 		return err
 	}
-	if err := p.Grants.Choose(r.Context(), token, ""); err != nil {
+	if err := p.Grants.SelectAccount(r.Context(), token, ""); err != nil {
 		return err
 	}
-	return see(w, r, grant.Continuing(token))
+	return seeOther(w, r, grant.ContinueURL(token))
 }

@@ -7,44 +7,44 @@ import (
 	"strings"
 
 	"twostep.example/twostep/internal/grant"
-	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/render"
 )
 
 // introspect tells an app what a token of its own is worth now, and an API those of all apps (RFC 7662), with how
 // much was proven, so that an API may ask for more (RFC 9470).
-func (p *Provider) introspect(w http.ResponseWriter, r *http.Request, asks grant.App, values url.Values) error {
-	if asks.Public() { // which anybody may say to be
-		return errClient
+func (p *Provider) introspect(w http.ResponseWriter, r *http.Request, caller grant.Client, values url.Values) error {
+	if caller.IsPublic() { // which anybody may say to be
+		return errInvalidClient
 	}
 	if values.Get("token") == "" {
-		return invalid("token is missing")
+		return invalidRequest("token is missing")
 	}
-	shown, err := p.Grants.Show(r.Context(), values.Get("token"))
-	if errors.Is(err, grant.ErrInvalid) || err == nil && shown.App != asks.ID && (shown.Refresh || !asks.Introspects) {
-		return page.JSON(w, http.StatusOK, map[string]bool{"active": false})
-	}
-	if err != nil {
-		return err
-	}
-	a, err := p.Grants.App(r.Context(), shown.App)
-	if errors.Is(err, grant.ErrNoApp) {
-		return page.JSON(w, http.StatusOK, map[string]bool{"active": false})
+	info, err := p.Grants.IntrospectToken(r.Context(), values.Get("token"))
+	if errors.Is(err, grant.ErrInvalid) || err == nil && info.ClientID != caller.ID && (info.IsRefreshToken || !caller.CanIntrospect) {
+		return render.JSON(w, http.StatusOK, map[string]bool{"active": false})
 	}
 	if err != nil {
 		return err
 	}
-	said := map[string]any{
-		"active": true, "client_id": shown.App, "aud": shown.App, "iss": p.Grants.Issuer, "scope": strings.Join(shown.Scope, " "),
-		"iat": shown.Made.Unix(), "exp": shown.Until.Unix(), "sub": shown.App,
+	a, err := p.Grants.GetClient(r.Context(), info.ClientID)
+	if errors.Is(err, grant.ErrClientNotFound) {
+		return render.JSON(w, http.StatusOK, map[string]bool{"active": false})
 	}
-	if !shown.Refresh {
-		said["token_type"] = "Bearer"
+	if err != nil {
+		return err
 	}
-	if shown.Account != "" {
-		if said["sub"], err = p.Grants.Subject(r.Context(), a, shown.Account); err != nil {
+	response := map[string]any{
+		"active": true, "client_id": info.ClientID, "aud": info.ClientID, "iss": p.Grants.Issuer, "scope": strings.Join(info.Scope, " "),
+		"iat": info.TokenIssuedAt.Unix(), "exp": info.TokenExpiresAt.Unix(), "sub": info.ClientID,
+	}
+	if !info.IsRefreshToken {
+		response["token_type"] = "Bearer"
+	}
+	if info.AccountID != "" {
+		if response["sub"], err = p.Grants.Subject(r.Context(), a, info.AccountID); err != nil {
 			return err
 		}
-		said["auth_time"], said["acr"], said["amr"] = shown.AuthTime.Unix(), shown.ACR(), shown.AMR
+		response["auth_time"], response["acr"], response["amr"] = info.AuthTime.Unix(), info.ACR(), info.AMR
 	}
-	return page.JSON(w, http.StatusOK, said)
+	return render.JSON(w, http.StatusOK, response)
 }

@@ -17,7 +17,7 @@ import (
 
 	"twostep.example/twostep/factor"
 	"twostep.example/twostep/internal/grant"
-	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/render"
 	"twostep.example/twostep/internal/session"
 )
 
@@ -26,13 +26,13 @@ type Provider struct {
 	Grants   *grant.Grants
 	Sessions *session.Sessions
 	Methods  []factor.Method
-	Pages    *page.Printer
+	Pages    *render.Renderer
 }
 
 //go:embed pages
 var files embed.FS
 
-var templates = sync.OnceValue(func() page.Templates { return page.Parse(files, "pages") })
+var templates = sync.OnceValue(func() render.Templates { return render.Parse(files, "pages") })
 
 // The paths of the contract.
 const (
@@ -40,71 +40,71 @@ const (
 	consentPath    = "/oauth2/consent"
 	tokenPath      = "/oauth2/token"
 	userinfoPath   = "/oauth2/userinfo"
-	keysPath       = "/oauth2/jwks"
+	jwksPath       = "/oauth2/jwks"
 	introspectPath = "/oauth2/introspect"
 	revokePath     = "/oauth2/revoke"
-	pushPath       = "/oauth2/par"
+	parPath        = "/oauth2/par"
 	logoutPath     = "/oauth2/logout"
 )
 
-// Programs are the paths that apps ask, and no person.
-func Programs() []string {
-	return []string{tokenPath, userinfoPath, introspectPath, revokePath, pushPath}
+// APIPaths are the paths that apps ask, and no person.
+func APIPaths() []string {
+	return []string{tokenPath, userinfoPath, introspectPath, revokePath, parPath}
 }
 
-// Foreign are the paths to which other sites may send forms: none of them lets a cookie alone
+// CSRFExemptPaths are the paths to which other sites may send forms: none of them lets a cookie alone
 // do anything.
-func Foreign() []string {
-	return append(Programs(), "POST "+authorizePath, "POST "+logoutPath)
+func CSRFExemptPaths() []string {
+	return append(APIPaths(), "POST "+authorizePath, "POST "+logoutPath)
 }
 
 // Routes are the endpoints.
-func (p *Provider) Routes() []page.Route {
-	open := func(pattern string, h page.Handler) page.Route { return page.Route{Pattern: pattern, Serve: h} }
-	return []page.Route{
+func (p *Provider) Routes() []render.Route {
+	open := func(pattern string, h render.Handler) render.Route { return render.Route{Pattern: pattern, Handler: h} }
+	return []render.Route{
 		open("GET /.well-known/openid-configuration", p.discovery),
 		open("GET /.well-known/oauth-authorization-server", p.discovery),
-		open("GET "+keysPath, p.keys),
+		open("GET "+jwksPath, p.jwks),
 		open("GET "+authorizePath, p.authorize),
 		open("POST "+authorizePath, p.authorize),
-		open("GET "+grant.Continue, p.goOn),
-		{Pattern: "POST " + consentPath, Needs: page.Session, Serve: p.consent},
-		open("POST "+tokenPath, p.api(p.token)),
+		open("GET "+grant.ContinuePath, p.continueRequest),
+		{Pattern: "POST " + consentPath, Access: render.AccessSession, Handler: p.submitConsent},
+		open("POST "+tokenPath, p.clientEndpoint(p.token)),
 		open("OPTIONS "+tokenPath, p.preflight),
 		open("GET "+userinfoPath, p.userinfo),
 		open("POST "+userinfoPath, p.userinfo),
 		open("OPTIONS "+userinfoPath, p.preflight),
-		open("POST "+introspectPath, p.api(p.introspect)),
-		open("POST "+revokePath, p.api(p.revoke)),
+		open("POST "+introspectPath, p.clientEndpoint(p.introspect)),
+		open("POST "+revokePath, p.clientEndpoint(p.revoke)),
 		open("OPTIONS "+revokePath, p.preflight),
-		open("POST "+pushPath, p.api(p.push)),
+		open("POST "+parPath, p.clientEndpoint(p.pushAuthRequest)),
 		open("GET "+logoutPath, p.logout),
-		open("POST "+logoutPath, p.postLogout),
+		open("POST "+logoutPath, p.logoutByPost),
 		open("POST "+logoutPath+"/confirm", p.confirmLogout),
 	}
 }
 
-// at is the whole address of a path.
-func (p *Provider) at(path string) string { return p.Grants.Issuer + path }
+// absoluteURL is the whole address of a path.
+func (p *Provider) absoluteURL(path string) string { return p.Grants.Issuer + path }
 
-// parameters are those of the query of a GET, or of the body of a POST: each once at most, as
+// parseParameters are those of the query of a GET, or of the body of a POST: each once at most, as
 // OAuth wants it (RFC 6749 3.1). Unknown ones are no error.
-func parameters(r *http.Request) (url.Values, error) {
+func parseParameters(r *http.Request) (url.Values, error) {
 	text := r.URL.RawQuery
 	if r.Method == http.MethodPost {
 		body, err := io.ReadAll(r.Body) // page.Limits has bounded it
 		if err != nil {
-			return nil, page.ErrTooLarge
+			return nil, render.ErrBodyTooLarge
 		}
 		text = string(body)
 	}
 	values, err := url.ParseQuery(text)
 	if err != nil || len(values) > 64 {
-		return nil, page.ErrForm
+		return nil, render.ErrInvalidForm
 	}
 	for _, all := range values {
 		if len(all) != 1 || !utf8.ValidString(all[0]) || strings.ContainsRune(all[0], 0) {
-			return nil, page.ErrForm
+			return nil, render.ErrInvalidForm
 		}
 	}
 	return values, nil
@@ -112,7 +112,7 @@ func parameters(r *http.Request) (url.Values, error) {
 
 // preflight answers a browser that asks whether a page of another origin may send a token.
 func (p *Provider) preflight(w http.ResponseWriter, _ *http.Request) error {
-	page.Share(w)
+	render.AllowCORS(w)
 	h := w.Header()
 	h.Set("Access-Control-Allow-Methods", "GET, POST")
 	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type")

@@ -5,33 +5,33 @@ import (
 	"net/url"
 
 	"twostep.example/twostep/internal/grant"
-	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/render"
 )
 
-// push keeps a request that an app sends before it sends the person (RFC 9126), so that nobody
+// pushAuthRequest keeps a request that an app sends before it sends the person (RFC 9126), so that nobody
 // on the way can read or change it.
-func (p *Provider) push(w http.ResponseWriter, r *http.Request, a grant.App, values url.Values) error {
+func (p *Provider) pushAuthRequest(w http.ResponseWriter, r *http.Request, a grant.Client, values url.Values) error {
 	if values.Has("request_uri") {
-		return invalid("request_uri cannot be pushed")
+		return invalidRequest("request_uri cannot be pushed")
 	}
-	if redirect := values.Get("redirect_uri"); !a.Redirect(redirect) {
-		return invalid("redirect_uri is not registered: " + grant.Mismatch(a.Redirects, redirect)) // the app may know
+	if redirect := values.Get("redirect_uri"); !a.AllowsRedirectURI(redirect) {
+		return invalidRequest("redirect_uri is not registered: " + grant.ExplainRedirectMismatch(a.RedirectURIs, redirect)) // the app may know
 	}
-	q, err := p.request(r, a, values.Get("redirect_uri"), values)
+	authReq, err := p.parseAuthRequest(r, a, values.Get("redirect_uri"), values)
 	if err != nil {
-		return pushed(err)
+		return parError(err)
 	}
-	name, err := p.Grants.Push(r.Context(), a, q, p.Pages.From(r))
+	requestURI, err := p.Grants.PushAuthRequest(r.Context(), a, authReq, p.Pages.Origin(r))
 	if err != nil {
 		return err
 	}
-	return page.JSON(w, http.StatusCreated, map[string]any{"request_uri": name, "expires_in": int(grant.PushedLife.Seconds())})
+	return render.JSON(w, http.StatusCreated, map[string]any{"request_uri": requestURI, "expires_in": int(grant.PushedRequestTTL.Seconds())})
 }
 
-// pushed is an error of the request as the app itself gets it.
-func pushed(err error) error {
-	if told, ok := explained(err); ok {
-		return refuse(http.StatusBadRequest, told.code, told.text)
+// parError is an error of the request as the app itself gets it.
+func parError(err error) error {
+	if told, ok := oauthErrorFor(err); ok {
+		return newOAuthError(http.StatusBadRequest, told.code, told.description)
 	}
 	return err
 }

@@ -23,7 +23,7 @@ type Origin struct {
 
 // TrustRequest is what the trust decision looks at.
 func (o Origin) TrustRequest() trust.Request {
-	return trust.Request{Address: trust.Plain(o.Address), Browser: trust.ReadBrowser(o.UserAgent, o.ClientHints)}
+	return trust.Request{Address: trust.CanonicalAddr(o.Address), Browser: trust.ParseBrowser(o.UserAgent, o.ClientHints)}
 }
 
 // Source is what audit events record of it.
@@ -37,7 +37,7 @@ func (o Origin) AddressString() string {
 	if !o.Address.IsValid() {
 		return ""
 	}
-	return trust.Plain(o.Address).String()
+	return trust.CanonicalAddr(o.Address).String()
 }
 
 // Network is what one party can be expected to hold: an IPv4 address or an IPv6 /64. All
@@ -46,13 +46,13 @@ func (o Origin) Network() string {
 	if o.Unclear {
 		return "unclear"
 	}
-	return trust.At(o.Address).String()
+	return trust.NetworkOf(o.Address).String()
 }
 
 // DescribeAddress is a network address for people, who are told if it is unknown.
 func DescribeAddress(address, language string) string {
 	if address == "" {
-		return i18n.For(language).Say("address.unknown")
+		return i18n.ForTag(language).Translate("address.unknown")
 	}
 	return address
 }
@@ -61,9 +61,9 @@ func DescribeAddress(address, language string) string {
 // The header is whatever its sender likes, and the name is sent by mail: only names that we
 // know are repeated.
 func DescribeBrowser(b trust.Browser, language string) string {
-	w := i18n.For(language)
-	if !b.Named || b.System == "" {
-		return w.Say("browser.unknown")
+	w := i18n.ForTag(language)
+	if !b.Recognized || b.OS == "" {
+		return w.Translate("browser.unknown")
 	}
-	return w.Say("browser.on", "Browser", b.Family, "System", b.System)
+	return w.Translate("browser.on", "Browser", b.Family, "System", b.OS)
 }

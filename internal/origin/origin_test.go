@@ -17,7 +17,7 @@ func TestBrowser(t *testing.T) {
 		"Firefox on evil.example": "an unknown browser",
 		"":                        "an unknown browser",
 	} {
-		if got := origin.DescribeBrowser(trust.ReadBrowser(agent, ""), "en"); got != want {
+		if got := origin.DescribeBrowser(trust.ParseBrowser(agent, ""), "en"); got != want {
 			t.Errorf("%q: got %q, want %q", agent, got, want)
 		}
 	}

@@ -1,4 +1,4 @@
-// Package outbox is the durable queue between a challenge and its delivery. It never
+// Package outbox is the durable queue of messages. It never
 // decides that a message should be sent; it sees to it that one that was committed is.
 //
 //	Put (in the transaction of the challenge) ─▶ Wake ─▶ hold ─▶ send ─▶ write down
@@ -27,53 +27,53 @@ import (
 )
 
 const (
-	attempt = 20 * time.Second // the longest that one attempt may take
-	hold    = 30 * time.Second // for so long no other worker takes the message; longer than an attempt
-	look    = 5 * time.Second  // how often to look for what a fallen instance left behind
-	workers = 4                // so that one slow conversation holds up nobody else
+	attemptTimeout = 20 * time.Second // the longest that one attempt may take
+	claimDuration  = 30 * time.Second // for so long no other worker takes the message; longer than an attempt
+	pollInterval   = 5 * time.Second  // how often to look for what a fallen instance left behind
+	workerCount    = 4                // so that one slow conversation holds up nobody else
 )
 
 // Outbox sends what was put into it.
 type Outbox struct {
-	Store *store.DB
-	Keys  *seal.Keys
-	Send  map[delivery.Channel]delivery.Send
-	Now   func() time.Time
-	Log   *slog.Logger
+	Store   *store.DB
+	Keys    *seal.KeyRing
+	Senders map[delivery.Channel]delivery.SendFunc
+	Now     func() time.Time
+	Log     *slog.Logger
 
-	wake chan struct{}
+	notified chan struct{}
 }
 
 // New makes an outbox; Run starts it.
-func New(db *store.DB, keys *seal.Keys, send map[delivery.Channel]delivery.Send, now func() time.Time, log *slog.Logger) *Outbox {
-	return &Outbox{Store: db, Keys: keys, Send: send, Now: now, Log: log, wake: make(chan struct{}, workers)}
+func New(db *store.DB, keys *seal.KeyRing, send map[delivery.Channel]delivery.SendFunc, now func() time.Time, log *slog.Logger) *Outbox {
+	return &Outbox{Store: db, Keys: keys, Senders: send, Now: now, Log: log, notified: make(chan struct{}, workerCount)}
 }
 
-// Put commits m with the rest of the transaction tx; it is sent until the given time
+// Enqueue commits m with the rest of the transaction tx; it is sent until the given time
 // and not after. A message without a channel is written and never sent: it makes a
 // known and an unknown name cost the same.
-func (o *Outbox) Put(ctx context.Context, tx *store.DB, m delivery.Message, until time.Time) error {
+func (o *Outbox) Enqueue(ctx context.Context, tx *store.DB, m delivery.Message, expiresAt time.Time) error {
 	body, err := json.Marshal(m)
 	if err != nil {
 		return fmt.Errorf("outbox: put: %w", err)
 	}
 	now := store.Millis(o.Now())
-	row := store.Message{
-		ID: m.ID, Body: o.Keys.Seal(place(m.ID), body), State: store.Waiting,
-		StateAt: now, DueAt: now, EndsAt: store.Millis(until),
+	row := store.OutboxMessage{
+		ID: m.ID, Body: o.Keys.Seal(boundTo(m.ID), body), State: store.MessageWaiting,
+		StateAt: now, DueAt: now, ExpiresAt: store.Millis(expiresAt),
 	}
 	if m.Channel == "" {
-		row.State, row.Body = store.Void, []byte{}
+		row.State, row.Body = store.MessageVoid, []byte{}
 	}
-	return tx.AddMessage(ctx, row)
+	return tx.EnqueueMessage(ctx, row)
 }
 
-func place(id string) string { return "message " + id }
+func boundTo(id string) string { return "message " + id }
 
-// Wake says that a transaction with a message was committed.
-func (o *Outbox) Wake() {
+// Notify says that a transaction with a message was committed.
+func (o *Outbox) Notify() {
 	select {
-	case o.wake <- struct{}{}:
+	case o.notified <- struct{}{}:
 	default: // every worker has been called already
 	}
 }
@@ -81,15 +81,15 @@ func (o *Outbox) Wake() {
 // Run sends until ctx ends, then finishes what it has begun.
 func (o *Outbox) Run(ctx context.Context) {
 	var all sync.WaitGroup
-	for range workers {
-		all.Go(func() { o.work(ctx) })
+	for range workerCount {
+		all.Go(func() { o.runWorker(ctx) })
 	}
 	all.Wait()
 }
 
-func (o *Outbox) work(ctx context.Context) {
+func (o *Outbox) runWorker(ctx context.Context) {
 	for ctx.Err() == nil {
-		sent, err := o.Deliver(ctx)
+		sent, err := o.DeliverNext(ctx)
 		if err != nil && ctx.Err() == nil {
 			o.Log.Error("outbox", "error", err)
 		}
@@ -98,26 +98,26 @@ func (o *Outbox) work(ctx context.Context) {
 		}
 		select {
 		case <-ctx.Done():
-		case <-o.wake:
-		case <-time.After(o.pause(ctx)):
+		case <-o.notified:
+		case <-time.After(o.untilNextDue(ctx)):
 		}
 	}
 }
 
-// pause is how long to wait if nobody calls: until the next message is due.
-func (o *Outbox) pause(ctx context.Context) time.Duration {
+// untilNextDue is how long to wait if nobody calls: until the next message is due.
+func (o *Outbox) untilNextDue(ctx context.Context) time.Duration {
 	now := o.Now()
-	due, err := o.Store.NextMessage(ctx, store.Millis(now))
+	due, err := o.Store.GetNextMessageTime(ctx, store.Millis(now))
 	if err != nil {
-		return look // nothing waits, or the store does not answer
+		return pollInterval // nothing waits, or the store does not answer
 	}
-	return min(max(store.Time(due).Sub(now), time.Millisecond), look)
+	return min(max(store.Time(due).Sub(now), time.Millisecond), pollInterval)
 }
 
-// Deliver sends the message that has been due longest and reports whether there was one.
-func (o *Outbox) Deliver(ctx context.Context) (bool, error) {
+// DeliverNext sends the message that has been due longest and reports whether there was one.
+func (o *Outbox) DeliverNext(ctx context.Context) (bool, error) {
 	now := o.Now()
-	row, err := o.Store.HoldMessage(ctx, store.Millis(now), store.Millis(now.Add(hold)))
+	row, err := o.Store.ClaimMessage(ctx, store.Millis(now), store.Millis(now.Add(claimDuration)))
 	if errors.Is(err, store.ErrNotFound) {
 		return false, o.Store.ExpireMessages(ctx, store.Millis(now))
 	}
@@ -125,46 +125,46 @@ func (o *Outbox) Deliver(ctx context.Context) (bool, error) {
 		return false, fmt.Errorf("outbox: hold: %w", err)
 	}
 	// From here on the attempt ends well even if the server is told to stop.
-	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), min(attempt, store.Time(row.EndsAt).Sub(now)+time.Millisecond))
+	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), min(attemptTimeout, store.Time(row.ExpiresAt).Sub(now)+time.Millisecond))
 	defer stop()
-	return true, o.write(row, o.send(ctx, row))
+	return true, o.recordAttempt(row, o.attempt(ctx, row))
 }
 
-func (o *Outbox) send(ctx context.Context, row store.Message) error {
-	body, err := o.Keys.Open(place(row.ID), row.Body)
+func (o *Outbox) attempt(ctx context.Context, row store.OutboxMessage) error {
+	body, err := o.Keys.Open(boundTo(row.ID), row.Body)
 	if err != nil {
-		return fmt.Errorf("%w: message of another key", delivery.ErrRefused)
+		return fmt.Errorf("%w: message of another key", delivery.ErrRejected)
 	}
 	var m delivery.Message
 	if err := json.Unmarshal(body, &m); err != nil {
-		return fmt.Errorf("%w: message of another program", delivery.ErrRefused)
+		return fmt.Errorf("%w: message of another program", delivery.ErrRejected)
 	}
-	send := o.Send[m.Channel]
+	send := o.Senders[m.Channel]
 	if send == nil {
-		return fmt.Errorf("%w: nothing is set up for %s", delivery.ErrRefused, m.Channel)
+		return fmt.Errorf("%w: nothing is set up for %s", delivery.ErrRejected, m.Channel)
 	}
 	return send(ctx, m)
 }
 
-// write writes down how the attempt ended. The request that put the message is long
+// recordAttempt writes down how the attempt ended. The request that put the message is long
 // answered, so it has its own time.
-func (o *Outbox) write(row store.Message, sent error) error {
-	ctx, stop := context.WithTimeout(context.Background(), attempt)
+func (o *Outbox) recordAttempt(row store.OutboxMessage, result error) error {
+	ctx, stop := context.WithTimeout(context.Background(), attemptTimeout)
 	defer stop()
 	now := o.Now()
-	log := o.Log.With("message", row.ID, "try", row.Tries)
+	log := o.Log.With("message", row.ID, "try", row.SendAttempts)
 	var err error
 	switch {
-	case sent == nil:
+	case result == nil:
 		log.Info("message handed over")
-		err = o.Store.EndMessage(ctx, row.ID, store.Sent, store.Millis(now))
-	case errors.Is(sent, delivery.ErrRefused):
-		log.Warn("message refused", "error", sent)
-		err = o.Store.EndMessage(ctx, row.ID, store.Refused, store.Millis(now))
+		err = o.Store.FinishMessage(ctx, row.ID, store.MessageSent, store.Millis(now))
+	case errors.Is(result, delivery.ErrRejected):
+		log.Warn("message refused", "error", result)
+		err = o.Store.FinishMessage(ctx, row.ID, store.MessageRefused, store.Millis(now))
 	default:
-		log.Warn("message not handed over yet", "error", sent)
-		due := now.Add(Backoff(row.Tries))
-		err = o.Store.RetryMessage(ctx, row.ID, store.Millis(due), !errors.Is(sent, delivery.ErrUncertain))
+		log.Warn("message not handed over yet", "error", result)
+		due := now.Add(Backoff(row.SendAttempts))
+		err = o.Store.RetryMessage(ctx, row.ID, store.Millis(due), !errors.Is(result, delivery.ErrUncertain))
 	}
 	if err != nil {
 		return fmt.Errorf("outbox: write down: %w", err)

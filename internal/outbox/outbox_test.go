@@ -20,15 +20,15 @@ import (
 // server is a mail server of one line: it answers each attempt with the next answer,
 // and with the last one from then on.
 type server struct {
-	mu      sync.Mutex
-	answers []error
-	got     []delivery.Message
+	mu       sync.Mutex
+	answers  []error
+	received []delivery.Message
 }
 
 func (s *server) send(_ context.Context, m delivery.Message) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.got = append(s.got, m)
+	s.received = append(s.received, m)
 	if len(s.answers) == 0 {
 		return nil
 	}
@@ -42,42 +42,42 @@ func (s *server) send(_ context.Context, m delivery.Message) error {
 func (s *server) count() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.got)
+	return len(s.received)
 }
 
-type box struct {
+type fixture struct {
 	*testing.T
 	*outbox.Outbox
 	*server
 	now time.Time
 }
 
-func each(t *testing.T, f func(b *box)) {
-	storetest.Each(t, func(t *testing.T, url string) {
-		keys, err := seal.ParseKeys(seal.NewKey())
+func eachDatabase(t *testing.T, f func(b *fixture)) {
+	storetest.EachDatabase(t, func(t *testing.T, url string) {
+		keys, err := seal.ParseKeyRing(seal.NewKeyLine())
 		if err != nil {
 			t.Fatal(err)
 		}
-		b := &box{T: t, server: &server{}, now: time.Unix(1000, 0)}
-		b.Outbox = outbox.New(storetest.Open(t, url), keys, map[delivery.Channel]delivery.Send{delivery.Email: b.send},
+		b := &fixture{T: t, server: &server{}, now: time.Unix(1000, 0)}
+		b.Outbox = outbox.New(storetest.Open(t, url), keys, map[delivery.Channel]delivery.SendFunc{delivery.Email: b.send},
 			func() time.Time { return b.now }, slog.New(slog.DiscardHandler))
 		f(b)
 	})
 }
 
-func (b *box) put(id string, life time.Duration) {
+func (b *fixture) enqueue(id string, life time.Duration) {
 	b.Helper()
 	m := delivery.Message{ID: id, Channel: delivery.Email, To: "anna@example.com", Subject: "123456", Text: "123456"}
-	if err := b.Put(b.Context(), b.Store, m, b.now.Add(life)); err != nil {
+	if err := b.Enqueue(b.Context(), b.Store, m, b.now.Add(life)); err != nil {
 		b.Fatal(err)
 	}
 }
 
-// deliver works until nothing is due and checks how many attempts there have been.
-func (b *box) deliver(want int) {
+// deliverAllDue works until nothing is due and checks how many attempts there have been.
+func (b *fixture) deliverAllDue(want int) {
 	b.Helper()
 	for {
-		any, err := b.Deliver(b.Context())
+		any, err := b.DeliverNext(b.Context())
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -90,114 +90,114 @@ func (b *box) deliver(want int) {
 	}
 }
 
-func (b *box) state(id, want string) {
+func (b *fixture) wantState(id, want string) {
 	b.Helper()
-	if got, _, err := b.Store.MessageState(b.Context(), id); got != want || err != nil {
+	if got, _, err := b.Store.GetMessageState(b.Context(), id); got != want || err != nil {
 		b.Errorf("state %q, %v, want %q", got, err, want)
 	}
 }
 
-func TestDeliver(t *testing.T) {
-	each(t, func(b *box) {
-		b.put("a", time.Minute)
-		b.state("a", store.Waiting)
-		b.deliver(1)
-		b.state("a", store.Sent)
-		if m := b.got[0]; m.ID != "a" || m.To != "anna@example.com" || m.Text != "123456" {
+func TestMessageIsSentOnce(t *testing.T) {
+	eachDatabase(t, func(b *fixture) {
+		b.enqueue("a", time.Minute)
+		b.wantState("a", store.MessageWaiting)
+		b.deliverAllDue(1)
+		b.wantState("a", store.MessageSent)
+		if m := b.received[0]; m.ID != "a" || m.To != "anna@example.com" || m.Text != "123456" {
 			b.Errorf("got %+v", m)
 		}
-		b.deliver(1)
+		b.deliverAllDue(1)
 	})
 }
 
 // A server that is not ready is asked again, after longer and longer waits, until the
 // code is no longer valid, and never after that.
-func TestRetryUntilTheEnd(t *testing.T) {
-	each(t, func(b *box) {
+func TestRetryWithBackoffUntilExpiry(t *testing.T) {
+	eachDatabase(t, func(b *fixture) {
 		b.answers = []error{errors.New("451 later")}
-		b.put("a", 15*time.Minute)
-		b.deliver(1)
+		b.enqueue("a", 15*time.Minute)
+		b.deliverAllDue(1)
 		for want, wait := range []time.Duration{time.Second, 2 * time.Second, 4 * time.Second} {
 			b.now = b.now.Add(wait - time.Millisecond)
-			b.deliver(want + 1)
+			b.deliverAllDue(want + 1)
 			b.now = b.now.Add(time.Millisecond)
-			b.deliver(want + 2)
+			b.deliverAllDue(want + 2)
 		}
 		b.now = time.Unix(1000, 0).Add(15 * time.Minute)
-		b.deliver(5)
+		b.deliverAllDue(5)
 		b.now = b.now.Add(time.Millisecond)
-		b.deliver(5)
+		b.deliverAllDue(5)
 		b.now = b.now.Add(time.Hour)
-		b.deliver(5)
-		b.state("a", store.Expired)
+		b.deliverAllDue(5)
+		b.wantState("a", store.MessageExpired)
 	})
 }
 
-func TestRefused(t *testing.T) {
-	each(t, func(b *box) {
-		b.answers = []error{fmt.Errorf("550: %w", delivery.ErrRefused)}
-		b.put("a", time.Hour)
-		b.deliver(1)
-		b.state("a", store.Refused)
+func TestRejectedIsNotRetried(t *testing.T) {
+	eachDatabase(t, func(b *fixture) {
+		b.answers = []error{fmt.Errorf("550: %w", delivery.ErrRejected)}
+		b.enqueue("a", time.Hour)
+		b.deliverAllDue(1)
+		b.wantState("a", store.MessageRefused)
 		b.now = b.now.Add(time.Minute)
-		b.deliver(1)
+		b.deliverAllDue(1)
 	})
 }
 
 // An attempt of which nobody knows how it ended is repeated once.
-func TestUncertain(t *testing.T) {
-	each(t, func(b *box) {
+func TestUncertainIsRetriedOnce(t *testing.T) {
+	eachDatabase(t, func(b *fixture) {
 		b.answers = []error{delivery.ErrUncertain}
-		b.put("a", time.Hour)
-		b.deliver(1)
+		b.enqueue("a", time.Hour)
+		b.deliverAllDue(1)
 		for range 10 {
 			b.now = b.now.Add(5 * time.Minute)
-			b.deliver(2)
+			b.deliverAllDue(2)
 		}
-		b.state("a", store.Unknown)
+		b.wantState("a", store.MessageUnknown)
 	})
 }
 
 // A worker that dies while it holds a message leaves it to the others, once its hold
 // is over; the person has the code once or twice.
-func TestWorkerDies(t *testing.T) {
-	each(t, func(b *box) {
-		b.put("a", 15*time.Minute)
-		if _, err := b.Store.HoldMessage(b.Context(), store.Millis(b.now), store.Millis(b.now.Add(30*time.Second))); err != nil {
+func TestClaimExpiresWhenWorkerDies(t *testing.T) {
+	eachDatabase(t, func(b *fixture) {
+		b.enqueue("a", 15*time.Minute)
+		if _, err := b.Store.ClaimMessage(b.Context(), store.Millis(b.now), store.Millis(b.now.Add(30*time.Second))); err != nil {
 			b.Fatal(err)
 		}
-		b.deliver(0)
+		b.deliverAllDue(0)
 		b.now = b.now.Add(30 * time.Second)
-		b.deliver(1)
-		b.state("a", store.Sent)
+		b.deliverAllDue(1)
+		b.wantState("a", store.MessageSent)
 	})
 }
 
 // The only server of a database does not wait for the hold of a process that is gone.
-func TestRelease(t *testing.T) {
-	each(t, func(b *box) {
-		b.put("a", 15*time.Minute)
-		if _, err := b.Store.HoldMessage(b.Context(), store.Millis(b.now), store.Millis(b.now.Add(30*time.Second))); err != nil {
+func TestReleasedClaimIsDeliveredAtOnce(t *testing.T) {
+	eachDatabase(t, func(b *fixture) {
+		b.enqueue("a", 15*time.Minute)
+		if _, err := b.Store.ClaimMessage(b.Context(), store.Millis(b.now), store.Millis(b.now.Add(30*time.Second))); err != nil {
 			b.Fatal(err)
 		}
-		if err := b.Store.ReleaseMessages(b.Context(), store.Millis(b.now)); err != nil {
+		if err := b.Store.ReleaseClaimedMessages(b.Context(), store.Millis(b.now)); err != nil {
 			b.Fatal(err)
 		}
-		b.deliver(1)
+		b.deliverAllDue(1)
 	})
 }
 
 // Several workers on several instances send each message once.
-func TestManyWorkers(t *testing.T) {
-	each(t, func(b *box) {
+func TestConcurrentWorkersSendOnce(t *testing.T) {
+	eachDatabase(t, func(b *fixture) {
 		for i := range 40 {
-			b.put(fmt.Sprint("m", i), time.Hour)
+			b.enqueue(fmt.Sprint("m", i), time.Hour)
 		}
 		var all sync.WaitGroup
 		for range 8 {
 			all.Go(func() {
 				for range 40 {
-					if _, err := b.Deliver(b.Context()); err != nil {
+					if _, err := b.DeliverNext(b.Context()); err != nil {
 						b.Error(err)
 					}
 				}
@@ -205,64 +205,64 @@ func TestManyWorkers(t *testing.T) {
 		}
 		all.Wait()
 		seen := map[string]int{}
-		for _, m := range b.got {
+		for _, m := range b.received {
 			seen[m.ID]++
 		}
-		if len(seen) != 40 || len(b.got) != 40 {
-			b.Errorf("%d messages in %d attempts, want 40 in 40", len(seen), len(b.got))
+		if len(seen) != 40 || len(b.received) != 40 {
+			b.Errorf("%d messages in %d attempts, want 40 in 40", len(seen), len(b.received))
 		}
 	})
 }
 
-func TestNobody(t *testing.T) {
-	each(t, func(b *box) {
-		if err := b.Put(b.Context(), b.Store, delivery.Message{ID: "a", To: "nobody@example.com"}, b.now.Add(time.Hour)); err != nil {
+func TestMessageWithoutChannelIsNotSent(t *testing.T) {
+	eachDatabase(t, func(b *fixture) {
+		if err := b.Enqueue(b.Context(), b.Store, delivery.Message{ID: "a", To: "nobody@example.com"}, b.now.Add(time.Hour)); err != nil {
 			b.Fatal(err)
 		}
-		b.deliver(0)
-		b.state("a", store.Void)
+		b.deliverAllDue(0)
+		b.wantState("a", store.MessageVoid)
 	})
 }
 
 // A message that does not open, or for which there is no way, is refused and leaves
 // the queue to the others.
-func TestNoWay(t *testing.T) {
-	each(t, func(b *box) {
-		if err := b.Put(b.Context(), b.Store, delivery.Message{ID: "sms", Channel: delivery.SMS, To: "+491712345678"}, b.now.Add(time.Hour)); err != nil {
+func TestUndeliverableDoesNotBlockQueue(t *testing.T) {
+	eachDatabase(t, func(b *fixture) {
+		if err := b.Enqueue(b.Context(), b.Store, delivery.Message{ID: "sms", Channel: delivery.SMS, To: "+491712345678"}, b.now.Add(time.Hour)); err != nil {
 			b.Fatal(err)
 		}
-		other := store.Message{ID: "other", Body: []byte("of another key"), State: store.Waiting, DueAt: 1, EndsAt: store.Millis(b.now.Add(time.Hour))}
-		if err := b.Store.AddMessage(b.Context(), other); err != nil {
+		other := store.OutboxMessage{ID: "other", Body: []byte("of another key"), State: store.MessageWaiting, DueAt: 1, ExpiresAt: store.Millis(b.now.Add(time.Hour))}
+		if err := b.Store.EnqueueMessage(b.Context(), other); err != nil {
 			b.Fatal(err)
 		}
-		b.put("a", time.Hour)
-		b.deliver(1)
-		b.state("sms", store.Refused)
-		b.state("other", store.Refused)
-		b.state("a", store.Sent)
+		b.enqueue("a", time.Hour)
+		b.deliverAllDue(1)
+		b.wantState("sms", store.MessageRefused)
+		b.wantState("other", store.MessageRefused)
+		b.wantState("a", store.MessageSent)
 	})
 }
 
 // The words of a message do not stand in the database, and go once it is sent.
-func TestSealed(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, url string) {
-		keys, err := seal.ParseKeys(seal.NewKey())
+func TestBodyIsSealedAndDeletedWhenSent(t *testing.T) {
+	storetest.EachDatabase(t, func(t *testing.T, url string) {
+		keys, err := seal.ParseKeyRing(seal.NewKeyLine())
 		if err != nil {
 			t.Fatal(err)
 		}
 		db := storetest.Open(t, url)
 		o := outbox.New(db, keys, nil, time.Now, slog.New(slog.DiscardHandler))
-		if err := o.Put(t.Context(), db, delivery.Message{ID: "a", Channel: delivery.Email, Subject: "123456"}, time.Now().Add(time.Hour)); err != nil {
+		if err := o.Enqueue(t.Context(), db, delivery.Message{ID: "a", Channel: delivery.Email, Subject: "123456"}, time.Now().Add(time.Hour)); err != nil {
 			t.Fatal(err)
 		}
-		row, err := db.HoldMessage(t.Context(), store.Millis(time.Now()), store.Millis(time.Now().Add(time.Minute)))
+		row, err := db.ClaimMessage(t.Context(), store.Millis(time.Now()), store.Millis(time.Now().Add(time.Minute)))
 		if err != nil || strings.Contains(string(row.Body), "123456") || len(row.Body) == 0 {
 			t.Errorf("the body is %q, %v", row.Body, err)
 		}
-		if err := db.EndMessage(t.Context(), "a", store.Sent, 1); err != nil {
+		if err := db.FinishMessage(t.Context(), "a", store.MessageSent, 1); err != nil {
 			t.Fatal(err)
 		}
-		if n := storetest.Count(t, url, "outbox_messages WHERE length(body) > 0"); n != 0 {
+		if n := storetest.CountRows(t, url, "outbox_messages WHERE length(body) > 0"); n != 0 {
 			t.Error("the body of a sent message is kept")
 		}
 	})
@@ -270,10 +270,10 @@ func TestSealed(t *testing.T) {
 
 // A worker that was woken sends at once, and what was begun is finished when the
 // server stops.
-func TestRun(t *testing.T) {
-	each(t, func(b *box) {
+func TestNotifyAndGracefulStop(t *testing.T) {
+	eachDatabase(t, func(b *fixture) {
 		arrived := make(chan delivery.Message)
-		b.Outbox.Send[delivery.Email] = func(_ context.Context, m delivery.Message) error {
+		b.Outbox.Senders[delivery.Email] = func(_ context.Context, m delivery.Message) error {
 			arrived <- m
 			return nil
 		}
@@ -282,8 +282,8 @@ func TestRun(t *testing.T) {
 		ended := make(chan struct{})
 		go func() { b.Outbox.Run(ctx); close(ended) }()
 		for i := range 20 {
-			b.put(fmt.Sprint("m", i), time.Hour)
-			b.Wake()
+			b.enqueue(fmt.Sprint("m", i), time.Hour)
+			b.Notify()
 			if i == 19 {
 				stop() // in the middle of the last one, or before it
 				break

@@ -43,32 +43,29 @@ func (l *Limiter) failureKey(name string, by PasswordSource) string {
 // CheckPassword says whether another password for a name may be compared now. It returns a
 // *LimitedError if not: passwords are delayed and never locked.
 func (l *Limiter) CheckPassword(ctx context.Context, name string, by PasswordSource) (PasswordAttempt, error) {
+	now := l.Now()
 	a := PasswordAttempt{key: l.failureKey(name, by), by: by}
-	if a.key != "" {
-		w, err := l.Store.Wait(ctx, a.key)
-		if err != nil {
-			return a, fmt.Errorf("ratelimit: password: %w", err)
-		}
-		a.Failures = w.Wrong
-		now, last := l.Now(), store.Time(w.At)
-		if again := last.Add(PasswordDelay(w.Wrong)); now.Before(again) && !last.After(now) {
-			return a, &LimitedError{RetryAt: again}
-		}
+	var windows []store.CounterKey
+	if by.Device == "" {
+		windows = l.failureWindows(by.Network, now)
+	}
+	failed, used, err := l.Store.GetFailedPasswords(ctx, a.key, windows)
+	if err != nil {
+		return a, fmt.Errorf("ratelimit: password: %w", err)
+	}
+	a.Failures = failed.Failures
+	last := store.Time(failed.LastAt)
+	if again := last.Add(PasswordDelay(failed.Failures)); now.Before(again) && !last.After(now) {
+		return a, &LimitedError{RetryAt: again}
 	}
 	if by.Device != "" {
 		return a, nil
 	}
-	return a, l.checkNetwork(ctx, by.Network)
+	return a, checkNetwork(by.Network, windows, used)
 }
 
 // checkNetwork says whether a network may try another password, of whatever account.
-func (l *Limiter) checkNetwork(ctx context.Context, network string) error {
-	now := l.Now()
-	windows := l.failureWindows(network, now)
-	used, err := l.Store.UsedEach(ctx, windows)
-	if err != nil {
-		return fmt.Errorf("ratelimit: password: %w", err)
-	}
+func checkNetwork(network string, windows []store.CounterKey, used []int64) error {
 	minute, hour := NetworkPasswordLimit(used[2]), int64(NetworkPasswordFailuresPerHour)
 	if network == "" {
 		minute, hour = minute*UnknownNetworkFactor, hour*UnknownNetworkFactor
@@ -83,12 +80,12 @@ func (l *Limiter) checkNetwork(ctx context.Context, network string) error {
 
 // failureWindows are what counts the wrong passwords of a network: in a minute, in an hour, and with
 // those of all others in a minute.
-func (l *Limiter) failureWindows(network string, now time.Time) []store.CounterWindow {
+func (l *Limiter) failureWindows(network string, now time.Time) []store.CounterKey {
 	subject := l.Keys.Pseudonym("network " + network)
-	window := func(kind, subject string, length time.Duration) store.CounterWindow {
-		return store.CounterWindow{Counter: counter(kind, subject, length), EndsAt: store.Millis(windowEnd(now, length))}
+	window := func(kind, subject string, length time.Duration) store.CounterKey {
+		return store.CounterKey{Counter: counter(kind, subject, length), EndsAt: store.Millis(windowEnd(now, length))}
 	}
-	return []store.CounterWindow{
+	return []store.CounterKey{
 		window(networkFailures, subject, time.Minute), window(networkFailures, subject, time.Hour), window(siteFailures, "", time.Minute),
 	}
 }
@@ -99,12 +96,12 @@ func (l *Limiter) RecordPasswordFailure(ctx context.Context, a PasswordAttempt) 
 	err := l.Store.Tx(ctx, func(tx *store.DB) error {
 		if a.key != "" {
 			since := store.Millis(now.Add(-PasswordFailureTTL))
-			if err := tx.AddWrong(ctx, a.key, since, store.Millis(now)); err != nil || a.by.Device != "" {
+			if err := tx.CountFailedPassword(ctx, a.key, since, store.Millis(now)); err != nil || a.by.Device != "" {
 				return err
 			}
 		}
 		for _, w := range l.failureWindows(a.by.Network, now) {
-			if err := tx.Count(ctx, w.Counter, w.EndsAt, 1); err != nil {
+			if err := tx.AddToCounter(ctx, w.Counter, w.EndsAt, 1); err != nil {
 				return err
 			}
 		}
@@ -121,7 +118,7 @@ func (l *Limiter) ResetPasswordFailures(ctx context.Context, a PasswordAttempt) 
 	if a.Failures == 0 {
 		return nil
 	}
-	if err := l.Store.Forgive(ctx, a.key); err != nil {
+	if err := l.Store.DeleteFailedPasswords(ctx, a.key); err != nil {
 		return fmt.Errorf("ratelimit: password: %w", err)
 	}
 	return nil

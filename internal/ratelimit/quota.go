@@ -28,7 +28,7 @@ func (e *LimitedError) Unwrap() error { return ErrLimited }
 // Limiter counts in the database, so that all servers share one count.
 type Limiter struct {
 	Store *store.DB
-	Keys  *seal.Keys
+	Keys  *seal.KeyRing
 	Now   func() time.Time
 	Log   *slog.Logger
 }
@@ -49,7 +49,7 @@ func (l *Limiter) Spend(ctx context.Context, tx *store.DB, quotas ...Quota) erro
 			continue
 		}
 		ends := windowEnd(l.Now(), q.Window)
-		err := tx.Spend(ctx, counter(q.Kind, q.Subject, q.Window), store.Millis(ends), q.Amount, q.Limit)
+		err := tx.SpendQuota(ctx, counter(q.Kind, q.Subject, q.Window), store.Millis(ends), q.Amount, q.Limit)
 		if errors.Is(err, store.ErrNotFound) {
 			l.Log.Warn("quota used up", "kind", q.Kind, "subject", q.Subject)
 			return &LimitedError{RetryAt: ends}

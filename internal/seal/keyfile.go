@@ -10,32 +10,32 @@ import (
 	"runtime"
 )
 
-// maxKeyFile is room for some thousand keys; a longer file is not a key file.
-const maxKeyFile = 256 << 10
+// maxKeyFileBytes is room for some thousand keys; a longer file is not a key file.
+const maxKeyFileBytes = 256 << 10
 
-// OpenKeys reads the key ring in the file at path (see ParseKeys). If there is no file it
+// LoadOrCreateKeyRing reads the key ring in the file at path (see ParseKeys). If there is no file it
 // makes one with a fresh key that only its owner can read; the folder must exist. Any
 // number of processes may do so at once and all get the same keys. A file that others
 // than its owner may touch is refused, because the keys are as good as published then.
-func OpenKeys(path string) (*Keys, error) {
-	text, err := readKeys(path)
+func LoadOrCreateKeyRing(path string) (*KeyRing, error) {
+	text, err := readKeyFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err := makeKeys(path); err != nil {
+		if err := createKeyFile(path); err != nil {
 			return nil, fmt.Errorf("seal: make key file: %w", err)
 		}
-		text, err = readKeys(path)
+		text, err = readKeyFile(path)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("seal: read key file: %w", err)
 	}
-	keys, err := ParseKeys(text)
+	keys, err := ParseKeyRing(text)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return keys, nil
 }
 
-func readKeys(path string) (string, error) {
+func readKeyFile(path string) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return "", err
@@ -52,27 +52,27 @@ func readKeys(path string) (string, error) {
 	if mode := info.Mode().Perm(); mode&0o077 != 0 && runtime.GOOS != "windows" {
 		return "", fmt.Errorf("%s is open to others than its owner (mode %04o): run `chmod 600 %s`, and if somebody may have read it put a new key in front", path, mode, path)
 	}
-	text, err := io.ReadAll(io.LimitReader(f, maxKeyFile+1))
+	text, err := io.ReadAll(io.LimitReader(f, maxKeyFileBytes+1))
 	if err != nil {
 		return "", err
 	}
-	if len(text) > maxKeyFile {
+	if len(text) > maxKeyFileBytes {
 		return "", fmt.Errorf("%s is too long for a key file", path)
 	}
 	return string(text), nil
 }
 
-// makeKeys puts a complete file in place in one step that fails if there is one already.
+// createKeyFile puts a complete file in place in one step that fails if there is one already.
 // link and not rename: rename would replace the keys of a process that was faster and
 // has begun to seal with them.
-func makeKeys(path string) error {
+func createKeyFile(path string) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".keys-*") // O_EXCL and mode 0600
 	if err != nil {
 		return err
 	}
 	defer os.Remove(f.Name())
 	text := "# The keys of this server, the current one first. Without them its database is of no use:\n" +
-		"# keep a copy, but not beside the copy of the database.\n" + NewKey() + "\n"
+		"# keep a copy, but not beside the copy of the database.\n" + NewKeyLine() + "\n"
 	if _, err = f.WriteString(text); err == nil {
 		err = f.Sync()
 	}
@@ -82,12 +82,12 @@ func makeKeys(path string) error {
 	if err := os.Link(f.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	return syncFolder(filepath.Dir(path))
+	return syncDir(filepath.Dir(path))
 }
 
-// syncFolder makes the new name last through a power cut: a database sealed with keys
+// syncDir makes the new name last through a power cut: a database sealed with keys
 // that are gone is lost.
-func syncFolder(folder string) error {
+func syncDir(folder string) error {
 	if runtime.GOOS == "windows" { // cannot sync folders
 		return nil
 	}

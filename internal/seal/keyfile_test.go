@@ -10,9 +10,9 @@ import (
 	"testing"
 )
 
-func TestOpenKeysMakesThem(t *testing.T) {
+func TestKeyFileIsCreated(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys")
-	first, err := OpenKeys(path)
+	first, err := LoadOrCreateKeyRing(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -23,15 +23,15 @@ func TestOpenKeysMakesThem(t *testing.T) {
 	if got := info.Mode().Perm(); got != 0o600 && runtime.GOOS != "windows" {
 		t.Errorf("mode is %04o, want 0600", got)
 	}
-	second, err := OpenKeys(path)
-	if err != nil || second.Mark() != first.Mark() {
+	second, err := LoadOrCreateKeyRing(path)
+	if err != nil || second.Fingerprint() != first.Fingerprint() {
 		t.Errorf("opened again (%v): want the same keys", err)
 	}
-	onlyOne(t, path)
+	wantOnlyKeyFile(t, path)
 }
 
-// onlyOne fails if anything is left beside the key file.
-func onlyOne(t *testing.T, path string) {
+// wantOnlyKeyFile fails if anything is left beside the key file.
+func wantOnlyKeyFile(t *testing.T, path string) {
 	t.Helper()
 	files, err := os.ReadDir(filepath.Dir(path))
 	if err != nil || len(files) != 1 {
@@ -39,9 +39,9 @@ func onlyOne(t *testing.T, path string) {
 	}
 }
 
-func TestOpenKeysRefusesOpenFile(t *testing.T) {
+func TestKeyFileReadableByOthersIsRefused(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys")
-	line := NewKey()
+	line := NewKeyLine()
 	if err := os.WriteFile(path, []byte(line), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +49,7 @@ func TestOpenKeysRefusesOpenFile(t *testing.T) {
 		if err := os.Chmod(path, mode); err != nil {
 			t.Fatal(err)
 		}
-		_, err := OpenKeys(path)
+		_, err := LoadOrCreateKeyRing(path)
 		if err == nil || !strings.Contains(err.Error(), "chmod 600 "+path) {
 			t.Errorf("mode %04o: got %v, want a refusal that says what to do", mode, err)
 		} else if strings.Contains(err.Error(), line) {
@@ -60,54 +60,54 @@ func TestOpenKeysRefusesOpenFile(t *testing.T) {
 		if err := os.Chmod(path, mode); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := OpenKeys(path); err != nil {
+		if _, err := LoadOrCreateKeyRing(path); err != nil {
 			t.Errorf("mode %04o: got %v, want keys", mode, err)
 		}
 	}
 }
 
-func TestOpenKeysRefusesOthers(t *testing.T) {
+func TestInvalidKeyFileIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	empty, long := filepath.Join(dir, "empty"), filepath.Join(dir, "long")
-	for path, text := range map[string]string{empty: "", long: NewKey() + strings.Repeat("\n", maxKeyFile)} {
+	for path, text := range map[string]string{empty: "", long: NewKeyLine() + strings.Repeat("\n", maxKeyFileBytes)} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, path := range []string{dir, empty, long, filepath.Join(dir, "no folder", "keys")} {
-		if _, err := OpenKeys(path); err == nil {
+		if _, err := LoadOrCreateKeyRing(path); err == nil {
 			t.Errorf("%s: got keys, want an error", path)
 		}
 	}
 }
 
 // Who comes second to an empty place leaves the first one's keys alone.
-func TestMakeKeysTwice(t *testing.T) {
+func TestCreateKeyFileKeepsExisting(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys")
-	first, err := OpenKeys(path)
+	first, err := LoadOrCreateKeyRing(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := makeKeys(path); err != nil {
+	if err := createKeyFile(path); err != nil {
 		t.Errorf("got %v, want nil", err)
 	}
-	if second, err := OpenKeys(path); err != nil || second.Mark() != first.Mark() {
+	if second, err := LoadOrCreateKeyRing(path); err != nil || second.Fingerprint() != first.Fingerprint() {
 		t.Errorf("the keys were replaced (%v)", err)
 	}
-	onlyOne(t, path)
+	wantOnlyKeyFile(t, path)
 }
 
 // Goroutines that all find no file end up with the same keys.
-func TestOpenKeysAtOnce(t *testing.T) {
+func TestKeyFileCreatedOnceByGoroutines(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys")
 	marks := make([]string, 32)
 	var wg sync.WaitGroup
 	for i := range marks {
 		wg.Go(func() {
-			if k, err := OpenKeys(path); err != nil {
+			if k, err := LoadOrCreateKeyRing(path); err != nil {
 				t.Error(err)
 			} else {
-				marks[i] = k.Mark()
+				marks[i] = k.Fingerprint()
 			}
 		})
 	}
@@ -117,17 +117,17 @@ func TestOpenKeysAtOnce(t *testing.T) {
 			t.Errorf("got keys %q and %q, want the same", mark, marks[0])
 		}
 	}
-	onlyOne(t, path)
+	wantOnlyKeyFile(t, path)
 }
 
 // The same with processes. Each is this test again, told the path, and prints its mark.
 func TestOpenKeysProcesses(t *testing.T) {
 	if path := os.Getenv("SEAL_TEST_KEYS"); path != "" {
-		k, err := OpenKeys(path)
+		k, err := LoadOrCreateKeyRing(path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		os.Stdout.WriteString("mark=" + k.Mark() + "\n")
+		os.Stdout.WriteString("mark=" + k.Fingerprint() + "\n")
 		return
 	}
 	path := filepath.Join(t.TempDir(), "keys")
@@ -145,12 +145,12 @@ func TestOpenKeysProcesses(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	k, err := OpenKeys(path)
+	k, err := LoadOrCreateKeyRing(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, out := range outs {
-		if want := "mark=" + k.Mark(); out != want {
+		if want := "mark=" + k.Fingerprint(); out != want {
 			t.Errorf("got %q, want %q", out, want)
 		}
 	}

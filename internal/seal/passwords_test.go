@@ -10,12 +10,12 @@ import (
 	"testing/synctest"
 )
 
-// quick returns Passwords that cost next to nothing.
-func quick() *Passwords {
-	return NewPasswords(Cost{MemoryKiB: 64, Time: 1}, 2, 0)
+// cheapHasher returns Passwords that cost next to nothing.
+func cheapHasher() *PasswordHasher {
+	return NewPasswordHasher(HashCost{MemoryKiB: 64, Passes: 1}, 2, 0)
 }
 
-func hash(t *testing.T, p *Passwords, password string) string {
+func mustHash(t *testing.T, p *PasswordHasher, password string) string {
 	t.Helper()
 	h, err := p.Hash(t.Context(), password)
 	if err != nil {
@@ -24,22 +24,22 @@ func hash(t *testing.T, p *Passwords, password string) string {
 	return h
 }
 
-func same(t *testing.T, p *Passwords, hash, password string) bool {
+func mustVerify(t *testing.T, p *PasswordHasher, hash, password string) bool {
 	t.Helper()
-	same, _, err := p.Same(t.Context(), hash, password)
+	same, _, err := p.Verify(t.Context(), hash, password)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return same
 }
 
-func TestPasswordToday(t *testing.T) {
-	p := NewPasswords(Cost{}, 0, 0)
-	h := hash(t, p, "correct horse")
+func TestHashAndVerifyWithDefaults(t *testing.T) {
+	p := NewPasswordHasher(HashCost{}, 0, 0)
+	h := mustHash(t, p, "correct horse")
 	if want := "$argon2id$v=19$m=19456,t=2,p=1$"; !strings.HasPrefix(h, want) {
 		t.Errorf("Hash = %q, want %q in front", h, want)
 	}
-	if !same(t, p, h, "correct horse") || same(t, p, h, "Correct horse") || same(t, p, h, "") {
+	if !mustVerify(t, p, h, "correct horse") || mustVerify(t, p, h, "Correct horse") || mustVerify(t, p, h, "") {
 		t.Error("want this password and no other")
 	}
 }
@@ -48,98 +48,98 @@ func TestPasswordToday(t *testing.T) {
 func TestLowCost(t *testing.T) {
 	LowCost(true)
 	defer LowCost(false)
-	if h := hash(t, NewPasswords(Cost{}, 0, 0), "correct horse"); !strings.HasPrefix(h, "$argon2id$v=19$m=64,t=1,p=1$") {
+	if h := mustHash(t, NewPasswordHasher(HashCost{}, 0, 0), "correct horse"); !strings.HasPrefix(h, "$argon2id$v=19$m=64,t=1,p=1$") {
 		t.Errorf("Hash = %q, want testCost", h)
 	}
-	asked := Cost{MemoryKiB: 128, Time: 1}
-	if h := hash(t, NewPasswords(asked, 0, 0), "correct horse"); !strings.HasPrefix(h, "$argon2id$v=19$m=128,t=1,p=1$") {
+	asked := HashCost{MemoryKiB: 128, Passes: 1}
+	if h := mustHash(t, NewPasswordHasher(asked, 0, 0), "correct horse"); !strings.HasPrefix(h, "$argon2id$v=19$m=128,t=1,p=1$") {
 		t.Errorf("Hash = %q, want the cost that was asked for", h)
 	}
 }
 
 // From the tests of the reference implementation.
-func TestPasswordVector(t *testing.T) {
+func TestArgon2Vector(t *testing.T) {
 	const vector = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc"
-	same, stale, err := quick().Same(t.Context(), vector, "password")
+	same, stale, err := cheapHasher().Verify(t.Context(), vector, "password")
 	if !same || !stale || err != nil {
 		t.Errorf("got same %v, stale %v, %v; want true, true", same, stale, err)
 	}
 }
 
-func TestPasswordSalted(t *testing.T) {
-	p := quick()
-	one, other := hash(t, p, "correct horse"), hash(t, p, "correct horse")
+func TestHashIsSalted(t *testing.T) {
+	p := cheapHasher()
+	one, other := mustHash(t, p, "correct horse"), mustHash(t, p, "correct horse")
 	if one == other {
 		t.Error("one hash for two accounts: want a salt")
 	}
 }
 
 // Long passwords count to the last character.
-func TestPasswordWhole(t *testing.T) {
-	p := quick()
+func TestPasswordIsNotTruncated(t *testing.T) {
+	p := cheapHasher()
 	long := strings.Repeat("x", 999)
-	h := hash(t, p, long+"a")
-	if !same(t, p, h, long+"a") || same(t, p, h, long+"b") || same(t, p, h, long) || same(t, p, h, long+"aa") {
+	h := mustHash(t, p, long+"a")
+	if !mustVerify(t, p, h, long+"a") || mustVerify(t, p, h, long+"b") || mustVerify(t, p, h, long) || mustVerify(t, p, h, long+"aa") {
 		t.Error("the end of a long password does not count")
 	}
 }
 
 // One keyboard sends é as one character, another as e and an accent; one sends wide letters.
-func TestPasswordNormalised(t *testing.T) {
-	p := quick()
+func TestPasswordIsNormalized(t *testing.T) {
+	p := cheapHasher()
 	composed, decomposed, wide := "caf\u00e9 cr\u00e8me", "cafe\u0301 cre\u0300me", "\uff43\uff41f\u00e9 cr\u00e8me"
 	for _, set := range []string{composed, decomposed, wide} {
-		h := hash(t, p, set)
+		h := mustHash(t, p, set)
 		for _, typed := range []string{composed, decomposed, wide} {
-			if !same(t, p, h, typed) {
+			if !mustVerify(t, p, h, typed) {
 				t.Errorf("set as %+q, typed as %+q: want the same", set, typed)
 			}
 		}
-		if same(t, p, h, "cafe creme") {
+		if mustVerify(t, p, h, "cafe creme") {
 			t.Error("the accents do not count")
 		}
 	}
 }
 
-func TestPasswordStale(t *testing.T) {
-	today := quick()
-	for name, p := range map[string]*Passwords{
-		"memory": NewPasswords(Cost{MemoryKiB: 128, Time: 1}, 0, 0),
-		"time":   NewPasswords(Cost{MemoryKiB: 64, Time: 2}, 0, 0),
+func TestVerifyReportsStaleHash(t *testing.T) {
+	today := cheapHasher()
+	for name, p := range map[string]*PasswordHasher{
+		"memory": NewPasswordHasher(HashCost{MemoryKiB: 128, Passes: 1}, 0, 0),
+		"time":   NewPasswordHasher(HashCost{MemoryKiB: 64, Passes: 2}, 0, 0),
 	} {
-		same, stale, err := today.Same(t.Context(), hash(t, p, "correct horse"), "correct horse")
+		same, stale, err := today.Verify(t.Context(), mustHash(t, p, "correct horse"), "correct horse")
 		if !same || !stale || err != nil {
 			t.Errorf("other %s: got same %v, stale %v, %v; want true, true", name, same, stale, err)
 		}
 	}
-	h := hash(t, today, "correct horse")
-	if same, stale, err := today.Same(t.Context(), h, "correct horse"); !same || stale || err != nil {
+	h := mustHash(t, today, "correct horse")
+	if same, stale, err := today.Verify(t.Context(), h, "correct horse"); !same || stale || err != nil {
 		t.Errorf("today's: got same %v, stale %v, %v; want true, false", same, stale, err)
 	}
-	if same, stale, err := NewPasswords(Cost{}, 0, 0).Same(t.Context(), h, "wrong"); same || stale || err != nil {
+	if same, stale, err := NewPasswordHasher(HashCost{}, 0, 0).Verify(t.Context(), h, "wrong"); same || stale || err != nil {
 		t.Errorf("wrong: got same %v, stale %v, %v; want false, false", same, stale, err)
 	}
 }
 
 // An account that does not exist costs the same work, and no password is its password.
-func TestPasswordUnknownAccount(t *testing.T) {
-	p := quick()
-	h := hash(t, p, "correct horse")
+func TestVerifyWithoutHashDoesFullWork(t *testing.T) {
+	p := cheapHasher()
+	h := mustHash(t, p, "correct horse")
 	type work struct {
 		time, memory, size uint32
 		threads            uint8
 		salt               int
 	}
 	var done []work
-	real := p.work
-	p.work = func(password, salt []byte, time, memory uint32, threads uint8, size uint32) []byte {
+	real := p.hashFunc
+	p.hashFunc = func(password, salt []byte, time, memory uint32, threads uint8, size uint32) []byte {
 		done = append(done, work{time, memory, size, threads, len(salt)})
 		return real(password, salt, time, memory, threads, size)
 	}
 	for _, password := range []string{"", "correct horse", "null", "x"} {
 		done = nil
-		same(t, p, h, password)
-		if same(t, p, "", password) {
+		mustVerify(t, p, h, password)
+		if mustVerify(t, p, "", password) {
 			t.Errorf("%q is the password of nobody", password)
 		}
 		if len(done) != 2 || done[0] != done[1] {
@@ -147,42 +147,42 @@ func TestPasswordUnknownAccount(t *testing.T) {
 		}
 	}
 	// Not even if the work gives exactly the dummy's sum.
-	p.work = func(_, _ []byte, _, _ uint32, _ uint8, _ uint32) []byte { return p.dummy.sum }
-	if same(t, p, "", "x") {
+	p.hashFunc = func(_, _ []byte, _, _ uint32, _ uint8, _ uint32) []byte { return p.dummyHash.tag }
+	if mustVerify(t, p, "", "x") {
 		t.Error("the dummy has a password")
 	}
 }
 
 // What Hash refuses is nobody's password, and costs nothing to say so.
-func TestPasswordRefused(t *testing.T) {
-	p := quick()
-	h := hash(t, p, "correct horse")
-	p.work = func(_, _ []byte, _, _ uint32, _ uint8, _ uint32) []byte {
+func TestVerifyInvalidPasswordDoesNoWork(t *testing.T) {
+	p := cheapHasher()
+	h := mustHash(t, p, "correct horse")
+	p.hashFunc = func(_, _ []byte, _, _ uint32, _ uint8, _ uint32) []byte {
 		t.Error("work was done")
 		return nil
 	}
 	for password, want := range map[string]error{
-		strings.Repeat("x", 4097): ErrTooLong,
-		strings.Repeat("x", 9e6):  ErrTooLong,
-		"nul\x00nul":              ErrNotText,
-		"broken\xff":              ErrNotText,
+		strings.Repeat("x", 4097): ErrPasswordTooLong,
+		strings.Repeat("x", 9e6):  ErrPasswordTooLong,
+		"nul\x00nul":              ErrPasswordNotText,
+		"broken\xff":              ErrPasswordNotText,
 	} {
 		if got, err := p.Hash(t.Context(), password); got != "" || !errors.Is(err, want) {
 			t.Errorf("Hash of %d bytes: got %v, want %v", len(password), err, want)
 		}
-		if same(t, p, h, password) || same(t, p, "", password) {
+		if mustVerify(t, p, h, password) || mustVerify(t, p, "", password) {
 			t.Errorf("a password of %d bytes is the same", len(password))
 		}
 	}
-	if _, err := p.Hash(t.Context(), ""); !errors.Is(err, ErrTooShort) {
+	if _, err := p.Hash(t.Context(), ""); !errors.Is(err, ErrPasswordTooShort) {
 		t.Errorf("Hash of nothing: got %v, want ErrTooShort", err)
 	}
 }
 
-func TestPasswordTooCostly(t *testing.T) {
-	for _, cost := range []Cost{{MemoryKiB: maxMemoryKiB + 1}, {Time: maxTime + 1}, {MemoryKiB: 7}} {
-		p := NewPasswords(cost, 0, 0)
-		p.work = func(_, _ []byte, _, _ uint32, _ uint8, _ uint32) []byte {
+func TestHashRefusesExcessiveCost(t *testing.T) {
+	for _, cost := range []HashCost{{MemoryKiB: maxMemoryKiB + 1}, {Passes: maxPasses + 1}, {MemoryKiB: 7}} {
+		p := NewPasswordHasher(cost, 0, 0)
+		p.hashFunc = func(_, _ []byte, _, _ uint32, _ uint8, _ uint32) []byte {
 			t.Errorf("%+v: work was done", cost)
 			return nil
 		}
@@ -192,20 +192,20 @@ func TestPasswordTooCostly(t *testing.T) {
 	}
 }
 
-func TestCost(t *testing.T) {
-	for cost, good := range map[Cost]bool{
-		{}:                              true,
-		{MemoryKiB: 19456}:              true,
-		{MemoryKiB: 19455}:              false,
-		{MemoryKiB: 19456, Time: 1}:     false,
-		{MemoryKiB: 47104, Time: 1}:     true,
-		{MemoryKiB: 47103, Time: 1}:     false,
-		{MemoryKiB: 12288, Time: 3}:     true,
-		{MemoryKiB: 12287, Time: 3}:     false,
-		{MemoryKiB: 262144, Time: 10}:   true,
-		{MemoryKiB: 262145}:             false,
-		{MemoryKiB: 65536, Time: 11}:    false,
-		{MemoryKiB: 4194304, Time: 200}: false,
+func TestHashCostCheck(t *testing.T) {
+	for cost, good := range map[HashCost]bool{
+		{}:                                true,
+		{MemoryKiB: 19456}:                true,
+		{MemoryKiB: 19455}:                false,
+		{MemoryKiB: 19456, Passes: 1}:     false,
+		{MemoryKiB: 47104, Passes: 1}:     true,
+		{MemoryKiB: 47103, Passes: 1}:     false,
+		{MemoryKiB: 12288, Passes: 3}:     true,
+		{MemoryKiB: 12287, Passes: 3}:     false,
+		{MemoryKiB: 262144, Passes: 10}:   true,
+		{MemoryKiB: 262145}:               false,
+		{MemoryKiB: 65536, Passes: 11}:    false,
+		{MemoryKiB: 4194304, Passes: 200}: false,
 	} {
 		if err := cost.Check(); (err == nil) != good {
 			t.Errorf("%+v: got %v, want good %v", cost, err, good)
@@ -213,11 +213,11 @@ func TestCost(t *testing.T) {
 	}
 }
 
-// held returns Passwords whose work waits until the channel is closed, and the number at work.
-func held(slots, queue int) (*Passwords, chan struct{}, *atomic.Int32) {
-	p := NewPasswords(Cost{MemoryKiB: 64, Time: 1}, slots, queue)
+// newBlockedHasher returns Passwords whose work waits until the channel is closed, and the number at work.
+func newBlockedHasher(slots, queue int) (*PasswordHasher, chan struct{}, *atomic.Int32) {
+	p := NewPasswordHasher(HashCost{MemoryKiB: 64, Passes: 1}, slots, queue)
 	free, working := make(chan struct{}), new(atomic.Int32)
-	p.work = func(_, _ []byte, _, _ uint32, _ uint8, size uint32) []byte {
+	p.hashFunc = func(_, _ []byte, _, _ uint32, _ uint8, size uint32) []byte {
 		working.Add(1)
 		<-free
 		return bytes.Repeat([]byte{1}, int(size))
@@ -226,9 +226,9 @@ func held(slots, queue int) (*Passwords, chan struct{}, *atomic.Int32) {
 }
 
 // Two at work, three waiting: the sixth is told at once. Later all five are done.
-func TestPasswordBusy(t *testing.T) {
+func TestHashQueueFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, free, working := held(2, 3)
+		p, free, working := newBlockedHasher(2, 3)
 		results := make(chan error, 5)
 		for range 5 {
 			go func() {
@@ -240,10 +240,10 @@ func TestPasswordBusy(t *testing.T) {
 		if got := working.Load(); got != 2 || len(results) != 0 {
 			t.Fatalf("%d at work and %d done, want 2 and 0", got, len(results))
 		}
-		if h, err := p.Hash(t.Context(), "correct horse"); h != "" || !errors.Is(err, ErrBusy) {
+		if h, err := p.Hash(t.Context(), "correct horse"); h != "" || !errors.Is(err, ErrHashQueueFull) {
 			t.Errorf("Hash: got %v, want ErrBusy", err)
 		}
-		if same, _, err := p.Same(t.Context(), "", "correct horse"); same || !errors.Is(err, ErrBusy) {
+		if same, _, err := p.Verify(t.Context(), "", "correct horse"); same || !errors.Is(err, ErrHashQueueFull) {
 			t.Errorf("Same: got %v, %v, want ErrBusy", same, err)
 		}
 		close(free)
@@ -259,21 +259,21 @@ func TestPasswordBusy(t *testing.T) {
 }
 
 // Who goes away while waiting gives the place in the queue back.
-func TestPasswordWaiterLeaves(t *testing.T) {
+func TestCancelledWaiterLeavesQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, free, working := held(1, 1)
+		p, free, working := newBlockedHasher(1, 1)
 		first, second := make(chan error, 1), make(chan error, 1)
 		go func() { _, err := p.Hash(t.Context(), "correct horse"); first <- err }()
 		synctest.Wait()
 		ctx, cancel := context.WithCancel(t.Context())
-		go func() { _, _, err := p.Same(ctx, "", "correct horse"); second <- err }()
+		go func() { _, _, err := p.Verify(ctx, "", "correct horse"); second <- err }()
 		synctest.Wait()
 		cancel()
 		if err := <-second; !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v, want context.Canceled", err)
 		}
-		if len(p.queue) != 0 || working.Load() != 1 {
-			t.Errorf("%d in the queue and %d at work, want 0 and 1", len(p.queue), working.Load())
+		if len(p.waiters) != 0 || working.Load() != 1 {
+			t.Errorf("%d in the queue and %d at work, want 0 and 1", len(p.waiters), working.Load())
 		}
 		close(free)
 		if err := <-first; err != nil {
@@ -286,13 +286,13 @@ func TestPasswordWaiterLeaves(t *testing.T) {
 }
 
 // With no queue the second is told at once.
-func TestPasswordNoQueue(t *testing.T) {
+func TestHasherWithoutQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, free, _ := held(1, -1)
+		p, free, _ := newBlockedHasher(1, -1)
 		first := make(chan error, 1)
 		go func() { _, err := p.Hash(t.Context(), "correct horse"); first <- err }()
 		synctest.Wait()
-		if _, err := p.Hash(t.Context(), "correct horse"); !errors.Is(err, ErrBusy) {
+		if _, err := p.Hash(t.Context(), "correct horse"); !errors.Is(err, ErrHashQueueFull) {
 			t.Errorf("got %v, want ErrBusy", err)
 		}
 		close(free)
@@ -301,7 +301,7 @@ func TestPasswordNoQueue(t *testing.T) {
 }
 
 func BenchmarkHash(b *testing.B) {
-	p := NewPasswords(Cost{}, 0, 0)
+	p := NewPasswordHasher(HashCost{}, 0, 0)
 	for b.Loop() {
 		if _, err := p.Hash(b.Context(), "correct horse"); err != nil {
 			b.Fatal(err)

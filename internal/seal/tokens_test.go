@@ -12,7 +12,7 @@ import (
 func TestTokens(t *testing.T) {
 	seen := make(map[string]bool)
 	for range 1000 {
-		token, link := Token(), LinkToken()
+		token, link := NewToken(), NewLinkToken()
 		if b, err := base64.RawURLEncoding.DecodeString(token); err != nil || len(b) != 32 {
 			t.Fatalf("Token() is %d bytes (%v), want 32", len(b), err)
 		}
@@ -26,16 +26,16 @@ func TestTokens(t *testing.T) {
 	}
 }
 
-func TestHash(t *testing.T) {
+func TestHashToken(t *testing.T) {
 	want, _ := hex.DecodeString("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad") // FIPS 180-2
-	if got := Hash("abc"); !bytes.Equal(got, want) {
+	if got := HashToken("abc"); !bytes.Equal(got, want) {
 		t.Errorf("Hash(abc) = %x, want %x", got, want)
 	}
 }
 
-func TestDigitsLength(t *testing.T) {
+func TestRandomDigitsLength(t *testing.T) {
 	for n, want := range map[int]int{-1: 0, 0: 0, 1: 1, 6: 6, 40: 40} {
-		got := Digits(n)
+		got := RandomDigits(n)
 		if len(got) != want || strings.Trim(got, "0123456789") != "" {
 			t.Errorf("Digits(%d) = %q, want %d digits", n, got, want)
 		}
@@ -44,11 +44,11 @@ func TestDigitsLength(t *testing.T) {
 
 // A million codes, by their first three and their last three digits. Without the rejection
 // of the last six byte values the sum is about 2100.
-func TestDigitsUniform(t *testing.T) {
+func TestRandomDigitsAreUniform(t *testing.T) {
 	const codes, bins = 1_000_000, 1000
 	var first, last [bins]int
 	for range codes {
-		code := Digits(6)
+		code := RandomDigits(6)
 		a, err1 := strconv.Atoi(code[:3])
 		b, err2 := strconv.Atoi(code[3:])
 		if err1 != nil || err2 != nil {
@@ -73,12 +73,12 @@ func TestDigitsUniform(t *testing.T) {
 // Whatever a device cookie holds, it is taken apart without loss or it is none, and its
 // successor is another one of the same series, which nobody can tell without the keys.
 func FuzzDeviceToken(f *testing.F) {
-	keys, others := ring(f, NewKey()), ring(f, NewKey())
+	keys, others := mustParseKeyRing(f, NewKeyLine()), mustParseKeyRing(f, NewKeyLine())
 	for _, token := range []string{"ABCDEFGHIJKLMNOPQRSTUVWXYZ" + strings.Repeat("-_9", 14) + "A", strings.Repeat("A", 69), strings.Repeat("A", 68), strings.Repeat("A", 70), strings.Repeat("\xff", 69), "", "a"} {
 		f.Add(token)
 	}
 	f.Fuzz(func(t *testing.T, token string) {
-		series, secret, ok := SplitDevice(token)
+		series, secret, ok := SplitDeviceToken(token)
 		if !ok {
 			if series != "" || secret != "" {
 				t.Errorf("%q is none, and %q and %q", token, series, secret)
@@ -89,7 +89,7 @@ func FuzzDeviceToken(f *testing.F) {
 			t.Errorf("%q: %q and %q", token, series, secret)
 		}
 		next := keys.NextDeviceToken(token)
-		stays, turned, ok := SplitDevice(next)
+		stays, turned, ok := SplitDeviceToken(next)
 		if b, err := base64.RawURLEncoding.DecodeString(turned); !ok || err != nil || len(b) != 32 || stays != series || turned == secret {
 			t.Errorf("%q is followed by %q", token, next)
 		}

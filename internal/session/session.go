@@ -85,7 +85,9 @@ type Cookies struct {
 func (s Session) Ref() store.AccountRef { return store.AccountRef{ID: s.Account.ID, Epoch: s.epoch} }
 
 // Owner is the person, for what is stored about their browsers.
-func (s Session) Owner() device.Owner { return device.Owner{AccountRef: s.Ref(), Device: s.device} }
+func (s Session) Owner() device.SessionDevice {
+	return device.SessionDevice{AccountRef: s.Ref(), DeviceID: s.device}
+}
 
 // RecentlyAuthenticated reports whether the person has taken both steps so lately that they
 // may change a factor, the address or the password.
@@ -106,11 +108,11 @@ func (s Session) AuthTime() time.Time {
 // it a session.
 func (s *Sessions) New(a store.AccountRef, from origin.Origin) (token string, row store.Session) {
 	now := s.Now()
-	token = seal.Token()
+	token = seal.NewToken()
 	return token, store.Session{
-		ID: rand.Text(), Token: seal.Hash(token), Account: a.ID, Epoch: a.Epoch,
-		Address: from.AddressString(), Browser: from.UserAgent, Hints: from.ClientHints,
-		BeganAt: store.Millis(now), SeenAt: store.Millis(now), EndsAt: store.Millis(now.Add(s.Absolute)),
+		ID: rand.Text(), TokenHash: seal.HashToken(token), AccountID: a.ID, Epoch: a.Epoch,
+		Address: from.AddressString(), UserAgent: from.UserAgent, ClientHints: from.ClientHints,
+		StartedAt: store.Millis(now), LastSeenAt: store.Millis(now), ExpiresAt: store.Millis(now.Add(s.Absolute)),
 	}
 }
 
@@ -118,23 +120,23 @@ func (s *Sessions) New(a store.AccountRef, from origin.Origin) (token string, ro
 // epoch that follows who's: all other sessions are void by then. It returns ErrNoSession if who's
 // was ended meanwhile.
 func (s *Sessions) Replace(ctx context.Context, tx *store.DB, who Session, from origin.Origin) (token string, err error) {
-	if err := tx.EndOneSession(ctx, who.Account.ID, who.ID); err != nil {
+	if err := tx.DeleteSession(ctx, who.Account.ID, who.ID); err != nil {
 		return "", endedMeanwhile(err)
 	}
 	token, row := s.New(store.AccountRef{ID: who.Account.ID, Epoch: who.epoch + 1}, from)
-	row.BeganAt, row.ProvedAt, row.EndsAt = store.Millis(who.StartedAt), store.Millis(who.AuthenticatedAt), store.Millis(who.ExpiresAt)
-	row.AMR, row.SignIn, row.Device, row.TrustedAt = strings.Join(who.AMR, " "), who.attempt, who.device, store.Millis(who.TrustVerifiedAt)
-	return token, tx.AddSession(ctx, row)
+	row.StartedAt, row.AuthenticatedAt, row.ExpiresAt = store.Millis(who.StartedAt), store.Millis(who.AuthenticatedAt), store.Millis(who.ExpiresAt)
+	row.AMR, row.AttemptID, row.DeviceID, row.TrustVerifiedAt = strings.Join(who.AMR, " "), who.attempt, who.device, store.Millis(who.TrustVerifiedAt)
+	return token, tx.CreateSession(ctx, row)
 }
 
 // EndOthers ends every other session and every sign-in attempt of the person after a factor was
 // changed, and trust in their other browsers; theirs goes on under the token it returns. It
 // returns ErrNoSession if it was ended meanwhile.
 func (s *Sessions) EndOthers(ctx context.Context, tx *store.DB, who Session, from origin.Origin) (token string, err error) {
-	if err := tx.RaiseEpoch(ctx, who.Account.ID, who.epoch); err != nil {
+	if err := tx.IncrementEpoch(ctx, who.Account.ID, who.epoch); err != nil {
 		return "", endedMeanwhile(err)
 	}
-	if err := s.Accounts.EndTrust(ctx, tx, who.Ref(), trust.EndedFactor, who.device); err != nil {
+	if err := s.Accounts.EndTrust(ctx, tx, who.Ref(), trust.RevokedFactorChanged, who.device); err != nil {
 		return "", err
 	}
 	return s.Replace(ctx, tx, who, from)
@@ -151,7 +153,7 @@ func endedMeanwhile(err error) error {
 // if the session ended while its person took the steps.
 func (s *Sessions) Reauthenticate(ctx context.Context, tx *store.DB, row store.Session) error {
 	now := s.Now()
-	return endedMeanwhile(tx.ProveSession(ctx, row, store.Millis(now.Add(-s.Idle)), store.Millis(now)))
+	return endedMeanwhile(tx.ReauthenticateSession(ctx, row, store.Millis(now.Add(-s.Idle)), store.Millis(now)))
 }
 
 // Get returns the live session of a token, and notes that it was used. It returns ErrNoSession
@@ -161,7 +163,7 @@ func (s *Sessions) Get(ctx context.Context, token string) (Session, error) {
 		return Session{}, ErrNoSession
 	}
 	now := s.Now()
-	row, a, err := s.Store.Session(ctx, seal.Hash(token), store.Millis(now.Add(-s.Idle)), store.Millis(now))
+	row, a, err := s.Store.FindSession(ctx, seal.HashToken(token), store.Millis(now.Add(-s.Idle)), store.Millis(now))
 	return s.used(ctx, row, a, err)
 }
 
@@ -169,7 +171,7 @@ func (s *Sessions) Get(ctx context.Context, token string) (Session, error) {
 // proxy: it is used as if its browser had come here. It returns ErrNoSession if there is none.
 func (s *Sessions) GetByID(ctx context.Context, id string) (Session, error) {
 	now := s.Now()
-	row, a, err := s.Store.SessionOf(ctx, id, store.Millis(now.Add(-s.Idle)), store.Millis(now))
+	row, a, err := s.Store.GetSession(ctx, id, store.Millis(now.Add(-s.Idle)), store.Millis(now))
 	return s.used(ctx, row, a, err)
 }
 
@@ -182,8 +184,8 @@ func (s *Sessions) used(ctx context.Context, row store.Session, a store.Account,
 	if err != nil {
 		return Session{}, fmt.Errorf("session: get: %w", err)
 	}
-	if now.Sub(store.Time(row.SeenAt)) >= min(touchInterval, s.Idle/2) {
-		if err := s.Store.SeeSession(ctx, row.ID, store.Millis(now)); err != nil {
+	if now.Sub(store.Time(row.LastSeenAt)) >= min(touchInterval, s.Idle/2) {
+		if err := s.Store.TouchSession(ctx, row.ID, store.Millis(now)); err != nil {
 			return Session{}, fmt.Errorf("session: touch: %w", err)
 		}
 	}
@@ -195,17 +197,17 @@ func (s *Sessions) used(ctx context.Context, row store.Session, a store.Account,
 
 func read(row store.Session) Session {
 	return Session{
-		ID: row.ID, StartedAt: store.Time(row.BeganAt), AuthenticatedAt: store.Time(row.ProvedAt), LastSeenAt: store.Time(row.SeenAt),
-		ExpiresAt: store.Time(row.EndsAt), AMR: strings.Fields(row.AMR), Address: row.Address,
-		Browser:         trust.ReadBrowser(row.Browser, row.Hints),
-		TrustVerifiedAt: store.Time(row.TrustedAt), device: row.Device, attempt: row.SignIn,
+		ID: row.ID, StartedAt: store.Time(row.StartedAt), AuthenticatedAt: store.Time(row.AuthenticatedAt), LastSeenAt: store.Time(row.LastSeenAt),
+		ExpiresAt: store.Time(row.ExpiresAt), AMR: strings.Fields(row.AMR), Address: row.Address,
+		Browser:         trust.ParseBrowser(row.UserAgent, row.ClientHints),
+		TrustVerifiedAt: store.Time(row.TrustVerifiedAt), device: row.DeviceID, attempt: row.AttemptID,
 	}
 }
 
 // List lists the live sessions of the person, the last used first.
 func (s *Sessions) List(ctx context.Context, who Session) ([]Session, error) {
 	now := s.Now()
-	rows, err := s.Store.Sessions(ctx, who.Account.ID, store.Millis(now.Add(-s.Idle)), store.Millis(now))
+	rows, err := s.Store.ListSessions(ctx, who.Account.ID, store.Millis(now.Add(-s.Idle)), store.Millis(now))
 	if err != nil {
 		return nil, fmt.Errorf("session: list: %w", err)
 	}
@@ -223,14 +225,14 @@ func (s *Sessions) SignOut(ctx context.Context, token string, from origin.Origin
 	if token == "" {
 		return nil
 	}
-	row, _, err := s.Store.Session(ctx, seal.Hash(token), 0, store.Millis(s.Now()))
+	row, _, err := s.Store.FindSession(ctx, seal.HashToken(token), 0, store.Millis(s.Now()))
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("session: sign out: %w", err)
 	}
-	return s.end(ctx, row.Account, row.ID, "signed out", from)
+	return s.end(ctx, row.AccountID, row.ID, "signed out", from)
 }
 
 // End ends another session of the person by its id. One that has ended is no error.
@@ -240,7 +242,7 @@ func (s *Sessions) End(ctx context.Context, who Session, id string, from origin.
 
 func (s *Sessions) end(ctx context.Context, account, id, why string, from origin.Origin) error {
 	err := s.Store.Tx(ctx, func(tx *store.DB) error {
-		if err := tx.EndOneSession(ctx, account, id); err != nil {
+		if err := tx.DeleteSession(ctx, account, id); err != nil {
 			return err
 		}
 		e := audit.Event{Kind: audit.SessionEnded, Account: account, Target: audit.Target("session", id), Reason: why}
@@ -256,10 +258,10 @@ func (s *Sessions) end(ctx context.Context, account, id, why string, from origin
 // in all their browsers.
 func (s *Sessions) EndAll(ctx context.Context, who Session, from origin.Origin) error {
 	err := s.Store.Tx(ctx, func(tx *store.DB) error {
-		if err := tx.RaiseEpoch(ctx, who.Account.ID, who.epoch); err != nil {
+		if err := tx.IncrementEpoch(ctx, who.Account.ID, who.epoch); err != nil {
 			return err
 		}
-		if err := s.Accounts.EndTrust(ctx, tx, who.Ref(), trust.EndedEverywhere, ""); err != nil {
+		if err := s.Accounts.EndTrust(ctx, tx, who.Ref(), trust.RevokedSignOutEverywhere, ""); err != nil {
 			return err
 		}
 		return s.Accounts.Event(ctx, tx, audit.Event{Kind: audit.SessionsEnded, Account: who.Account.ID}, from)

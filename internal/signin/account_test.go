@@ -22,13 +22,13 @@ func TestInvite(t *testing.T) {
 		}
 		h.refused("a reset by an invitation", h.Accounts.ResetPassword(h.Context(), token, "another horse battery", home), account.ErrLink)
 		h.refused("no name", h.Accounts.Join(h.Context(), token, " ", "another horse battery", home), account.ErrName)
-		h.refused("too short", h.Accounts.Join(h.Context(), token, "Bob", "short", home), seal.ErrTooShort)
+		h.refused("too short", h.Accounts.Join(h.Context(), token, "Bob", "short", home), seal.ErrPasswordTooShort)
 		h.turn(7 * 24 * time.Hour)
 		if err := h.Accounts.Join(h.Context(), token, "Bob", "another horse battery", home); err != nil {
 			h.Fatal(err)
 		}
 		h.refused("again", h.Accounts.Join(h.Context(), token, "Bob", "another horse battery", home), account.ErrLink)
-		a, err := h.Store.AccountByEmail(h.Context(), "bob@example.com")
+		a, err := h.Store.FindAccountByEmail(h.Context(), "bob@example.com")
 		if err != nil || !a.Operator || a.Name != "Bob" {
 			h.Errorf("account %+v, %v", a, err)
 		}
@@ -76,12 +76,12 @@ func TestSignUp(t *testing.T) {
 // Nobody without a password hash, and nobody disabled, comes in with any password.
 func TestNoPassword(t *testing.T) {
 	withAnna(t, func(h *fixture) {
-		a, err := h.Store.AccountByEmail(h.Context(), annaEmail)
+		a, err := h.Store.FindAccountByEmail(h.Context(), annaEmail)
 		if err != nil {
 			h.Fatal(err)
 		}
-		a.ID, a.Email, a.Password = "bob", "bob@example.com", []byte{}
-		if err := h.Store.AddAccount(h.Context(), a); err != nil {
+		a.ID, a.Email, a.PasswordHash = "bob", "bob@example.com", []byte{}
+		if err := h.Store.CreateAccount(h.Context(), a); err != nil {
 			h.Fatal(err)
 		}
 		for _, p := range []string{"", "null", "bob", annaWord} {

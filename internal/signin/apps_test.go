@@ -44,7 +44,7 @@ func (h *fixture) app(sessionToken string) (phone, string) {
 	if err != nil {
 		h.Fatal(err)
 	}
-	link, err := url.Parse(d.Show.Link)
+	link, err := url.Parse(d.Show.URI)
 	if err != nil {
 		h.Fatal(err)
 	}
@@ -93,7 +93,7 @@ func TestAppCodeOnce(t *testing.T) {
 
 // The same code in many sign-ins at the same moment, on two instances: one is accepted.
 func TestAppCodeParallel(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, address string) {
+	storetest.EachDatabase(t, func(t *testing.T, address string) {
 		h := open(t, address)
 		h.add(annaEmail, annaWord)
 		app, _ := h.app(h.in())
@@ -161,8 +161,8 @@ func TestClockTutor(t *testing.T) {
 		h.turn(time.Hour)
 		token := h.choose("totp")
 		_, err := h.verify(token, app.code(h.clock().Add(-3*time.Minute)))
-		var says *factor.Refusal
-		if !errors.Is(err, factor.ErrIncorrect) || !errors.As(err, &says) || says.Says != "clock.behind" {
+		var says *factor.UserError
+		if !errors.Is(err, factor.ErrIncorrect) || !errors.As(err, &says) || says.MessageKey != "clock.behind" {
 			h.Errorf("three minutes behind: %v", err)
 		}
 		p, err := h.Pending(h.Context(), token, home)

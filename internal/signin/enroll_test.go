@@ -177,7 +177,7 @@ func TestOneNumber(t *testing.T) {
 func TestDraftEnds(t *testing.T) {
 	withAnna(t, func(h *fixture) {
 		token := h.in()
-		var no *factor.Refusal
+		var no *factor.UserError
 		err := h.Enrollments.Start(h.Context(), h.who(token), "spoken", url.Values{"number": {"nonsense"}}, home)
 		if !errors.As(err, &no) || no.Field != "number" {
 			h.Errorf("nonsense: %v", err)
@@ -243,14 +243,14 @@ func TestStepUp(t *testing.T) {
 		if err := h.Choose(h.Context(), token, "spoken", home); err != nil {
 			h.Fatal(err)
 		}
-		before := storetest.Count(t, h.url, "sessions")
+		before := storetest.CountRows(t, h.url, "sessions")
 		proven, err := h.verify(token, h.last().Text)
 		if err != nil {
 			h.Fatal(err)
 		}
 		_, err = h.Sessions.Get(h.Context(), sessionToken)
 		h.refused("the old token", err, session.ErrNoSession)
-		if now := h.who(proven); now.ID != who.ID || !now.RecentlyAuthenticated(h.clock()) || storetest.Count(t, h.url, "sessions") != before {
+		if now := h.who(proven); now.ID != who.ID || !now.RecentlyAuthenticated(h.clock()) || storetest.CountRows(t, h.url, "sessions") != before {
 			h.Errorf("session %+v, want the same one, proven now", now)
 		}
 		if _, err := h.Enrollments.Remove(h.Context(), h.who(proven), id, home); err != nil {
@@ -460,7 +460,7 @@ func TestUndoFactor(t *testing.T) {
 		if err := h.Accounts.UndoChange(h.Context(), strings.Fields(rest)[0], home); err != nil {
 			h.Fatal(err)
 		}
-		if n := storetest.Count(t, h.url, "factors"); n != 0 {
+		if n := storetest.CountRows(t, h.url, "factors"); n != 0 {
 			h.Errorf("%d factors left", n)
 		}
 	})

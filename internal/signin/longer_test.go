@@ -64,7 +64,7 @@ func (h *fixture) stranger(method string) (compared int) {
 // anna is the name of Anna's ledger.
 func (h *fixture) anna() string {
 	h.Helper()
-	a, err := h.Store.AccountByEmail(h.Context(), annaEmail)
+	a, err := h.Store.FindAccountByEmail(h.Context(), annaEmail)
 	if err != nil {
 		h.Fatal(err)
 	}
@@ -74,12 +74,12 @@ func (h *fixture) anna() string {
 // debited writes down what strangers have done just now.
 func (h *fixture) debited(ledger, kind string, cost odds.Chance) {
 	h.Helper()
-	d := store.Debit{ID: rand.Text(), Ledger: ledger, Kind: kind, Challenge: "of a stranger", Network: "elsewhere", At: store.Millis(h.clock()), Cost: int64(cost)}
+	d := store.BudgetEntry{ID: rand.Text(), Budget: ledger, Kind: kind, ChallengeID: "of a stranger", Network: "elsewhere", CreatedAt: store.Millis(h.clock()), Cost: int64(cost)}
 	err := h.Store.Tx(h.Context(), func(tx *store.DB) error {
-		if _, err := tx.HoldLedger(h.Context(), ledger); err != nil {
+		if _, err := tx.LockGuessBudget(h.Context(), ledger); err != nil {
 			return err
 		}
-		return tx.AddDebit(h.Context(), d)
+		return tx.CreateBudgetEntry(h.Context(), d)
 	})
 	if err != nil {
 		h.Fatal(err)
@@ -298,7 +298,7 @@ func TestUsedUpAtOnce(t *testing.T) {
 // that the guesses are used up, which they are not.
 func TestResentIsLonger(t *testing.T) {
 	withAnna(t, func(h *fixture) {
-		h.debited(h.anna(), store.Guess, 18_000)
+		h.debited(h.anna(), store.EntryGuess, 18_000)
 		token := h.begin()
 		resend := func() {
 			h.turn(2 * time.Minute)
@@ -333,7 +333,7 @@ func TestResentDraftIsLonger(t *testing.T) {
 		const number = "+491711234567"
 		sessionToken := h.in()
 		h.draft(sessionToken, number)
-		h.debited(h.Budgets.DestinationBudget(number), store.Guess, 18_000)
+		h.debited(h.Budgets.DestinationBudget(number), store.EntryGuess, 18_000)
 		for range 2 {
 			h.turn(2 * time.Minute)
 			if err := h.Enrollments.Resend(h.Context(), h.who(sessionToken), "spoken", home); err != nil {
@@ -398,8 +398,8 @@ func TestToldOnceBehindTheClock(t *testing.T) {
 			}
 			tokens = append(tokens, entry.Attempt)
 		}
-		h.debited(h.anna(), store.Guess, odds.AccountBudgetPerYear)
-		if err := h.Store.RenewLedger(h.Context(), h.anna(), store.Millis(h.clock().Add(24*time.Hour))); err != nil {
+		h.debited(h.anna(), store.EntryGuess, odds.AccountBudgetPerYear)
+		if err := h.Store.RenewGuessBudget(h.Context(), h.anna(), store.Millis(h.clock().Add(24*time.Hour))); err != nil {
 			h.Fatal(err)
 		}
 		for n, token := range tokens {
@@ -417,7 +417,7 @@ func TestToldOnceBehindTheClock(t *testing.T) {
 // told when it is true.
 func TestToldAgain(t *testing.T) {
 	withAnna(t, func(h *fixture) {
-		h.debited(h.anna(), store.Guess, 16_000)
+		h.debited(h.anna(), store.EntryGuess, 16_000)
 		token := h.begin()
 		code := h.code()
 		for range 4 {

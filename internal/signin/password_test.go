@@ -34,7 +34,7 @@ func TestReset(t *testing.T) {
 			h.Fatal(err)
 		}
 		token := h.linkToken()
-		h.refused("a common password", h.Accounts.ResetPassword(h.Context(), token, "password1", home), seal.ErrCommon)
+		h.refused("a common password", h.Accounts.ResetPassword(h.Context(), token, "password1", home), seal.ErrPasswordCommon)
 		if err := h.Accounts.ResetPassword(h.Context(), token, "another horse battery", home); err != nil {
 			h.Fatal(err)
 		}
@@ -85,7 +85,7 @@ func TestResetLinkEnds(t *testing.T) {
 // An address with an account, one without, and one whose ration is spent look alike,
 // and cost the same rows.
 func TestForgotAlike(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, url string) {
+	storetest.EachDatabase(t, func(t *testing.T, url string) {
 		h := open(t, url)
 		h.add(annaEmail, annaWord)
 		for range 10 {
@@ -99,7 +99,7 @@ func TestForgotAlike(t *testing.T) {
 			t.Errorf("%d mails in an hour, want 3", n)
 		}
 		for _, table := range []string{"email_links", "outbox_messages"} {
-			if n := storetest.Count(t, url, table); n != 20 {
+			if n := storetest.CountRows(t, url, table); n != 20 {
 				t.Errorf("%d rows in %s, want 20: one for each question, known or not", n, table)
 			}
 		}
@@ -136,9 +136,9 @@ func TestResetFreesPairs(t *testing.T) {
 	withAnna(t, func(h *fixture) {
 		app, _ := h.app(h.in())
 		h.turn(time.Hour)
-		h.debited(h.anna(), store.Guess, odds.AccountBudgetPerYear)
+		h.debited(h.anna(), store.EntryGuess, odds.AccountBudgetPerYear)
 		for range odds.CodePairsPerDay {
-			h.debited(h.anna(), store.Pair, 0)
+			h.debited(h.anna(), store.EntryPair, 0)
 		}
 		far := away(1)
 		pair := func() error {
@@ -168,7 +168,7 @@ func TestResetFreesPairs(t *testing.T) {
 func TestResetFreesMails(t *testing.T) {
 	withAnna(t, func(h *fixture) {
 		for range ratelimit.MailsNewNetworksPerDay {
-			h.debited(h.anna(), store.Send, 0)
+			h.debited(h.anna(), store.EntrySend, 0)
 		}
 		far := away(1)
 		entry, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, far)
@@ -200,7 +200,7 @@ func TestChangePassword(t *testing.T) {
 		_, err = change("wrong horse battery", "another horse battery")
 		h.refused("wrong current password", err, account.ErrCredentials)
 		_, err = change(annaWord, "anna1234")
-		h.refused("own name", err, seal.ErrGuessable)
+		h.refused("own name", err, seal.ErrPasswordContextSpecific)
 		h.turn(10*time.Minute + time.Second)
 		_, err = change(annaWord, "another horse battery")
 		h.refused("a proof too old", err, session.ErrStepUpRequired)
@@ -266,11 +266,11 @@ func TestForgotFlood(t *testing.T) {
 func TestRehash(t *testing.T) {
 	withAnna(t, func(h *fixture) {
 		read := func() string {
-			a, err := h.Store.AccountByEmail(h.Context(), annaEmail)
+			a, err := h.Store.FindAccountByEmail(h.Context(), annaEmail)
 			if err != nil {
 				h.Fatal(err)
 			}
-			hash, err := h.Keys.Open("password "+a.ID, a.Password)
+			hash, err := h.Keys.Open("password "+a.ID, a.PasswordHash)
 			if err != nil {
 				h.Fatal(err)
 			}
@@ -281,7 +281,7 @@ func TestRehash(t *testing.T) {
 		if read() != before {
 			h.Error("replaced though the cost is the same")
 		}
-		h.Accounts.Passwords = seal.NewPasswords(seal.Cost{MemoryKiB: 128, Time: 1}, 4, 64)
+		h.Accounts.Passwords = seal.NewPasswordHasher(seal.HashCost{MemoryKiB: 128, Passes: 1}, 4, 64)
 		h.begin()
 		if after := read(); !strings.Contains(after, "m=128,") {
 			h.Errorf("still %s", after)
@@ -335,20 +335,20 @@ func TestMailboxRests(t *testing.T) {
 // broken is a store of words: it fails a method's challenge.
 type broken struct{ email.Method }
 
-func (broken) Challenge(context.Context, factor.Ask) (factor.Challenge, error) {
+func (broken) Challenge(context.Context, factor.Request) (factor.Challenge, error) {
 	return factor.Challenge{}, errors.New("broken")
 }
 
 // A method that cannot ask lets nobody in and leaves nothing behind.
 func TestMethodFails(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, address string) {
+	storetest.EachDatabase(t, func(t *testing.T, address string) {
 		h := open(t, address)
 		h.add(annaEmail, annaWord)
 		h.Challenges.Methods = []factor.Method{broken{}}
 		if _, err := h.SignIns.Start(t.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, home); err == nil {
 			t.Error("began without a challenge")
 		}
-		if n := storetest.Count(t, address, "attempts"); n != 0 {
+		if n := storetest.CountRows(t, address, "attempts"); n != 0 {
 			t.Errorf("%d sign-ins left behind", n)
 		}
 	})
@@ -360,14 +360,14 @@ type lettered struct {
 	answer string
 }
 
-func (m lettered) Challenge(context.Context, factor.Ask) (factor.Challenge, error) {
+func (m lettered) Challenge(context.Context, factor.Request) (factor.Challenge, error) {
 	return factor.Challenge{Answer: m.answer}, nil
 }
 
 // What nobody can count the guesses at is not asked: letters and digits that are few, and few of
 // anything where it must be an answer that nobody can guess.
 func TestShortAnswers(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, address string) {
+	storetest.EachDatabase(t, func(t *testing.T, address string) {
 		h := open(t, address)
 		h.add(annaEmail, annaWord)
 		who := h.who(h.in())
@@ -388,7 +388,7 @@ func TestShortAnswers(t *testing.T) {
 					t.Errorf("%q, with the guesses used up %v: %v", answer, used, err)
 				}
 			}
-			h.debited(h.anna(), store.Guess, odds.AccountBudgetPerYear)
+			h.debited(h.anna(), store.EntryGuess, odds.AccountBudgetPerYear)
 		}
 	})
 }

@@ -49,7 +49,7 @@ type Credentials struct {
 // the same account, that one goes on under a new token, and no second message is sent. It returns
 // account.ErrCredentials, a *ratelimit.LimitedError or seal.ErrBusy.
 func (s *SignIns) Start(ctx context.Context, c Credentials, from origin.Origin) (session.Cookies, error) {
-	known, err := s.Devices.Known(ctx, c.Email, from)
+	known, err := s.Devices.FindKnownDevice(ctx, c.Email, from)
 	if err != nil {
 		return session.Cookies{}, err
 	}
@@ -58,7 +58,7 @@ func (s *SignIns) Start(ctx context.Context, c Credentials, from origin.Origin) 
 	if err != nil {
 		return session.Cookies{}, err
 	}
-	browser, decision, err := s.Devices.Look(ctx, a.Ref(), from)
+	browser, decision, err := s.Devices.FindAndDecide(ctx, a.Ref(), from)
 	if err != nil {
 		return session.Cookies{}, err
 	}
@@ -69,17 +69,17 @@ func (s *SignIns) Start(ctx context.Context, c Credentials, from origin.Origin) 
 		if !errors.Is(err, store.ErrNotFound) {
 			return cookies, err
 		}
-		if browser, decision, err = s.Devices.Look(ctx, a.Ref(), from); err != nil { // trust ended this very moment
+		if browser, decision, err = s.Devices.FindAndDecide(ctx, a.Ref(), from); err != nil { // trust ended this very moment
 			return session.Cookies{}, err
 		}
 	}
-	if browser.Copied {
-		if err := s.Devices.Betrayed(ctx, browser, from); err != nil {
+	if browser.TokenReused {
+		if err := s.Devices.RevokeCopiedDevice(ctx, browser, from); err != nil {
 			return session.Cookies{}, err
 		}
 	}
 	token, err := s.begin(ctx, c, challenge.Beginning{
-		Account: a, Purpose: store.ForSession, ReturnTo: c.ReturnTo, Level: c.Level, Browser: browser, Decision: &decision,
+		Account: a, Purpose: store.PurposeSignIn, ReturnTo: c.ReturnTo, Level: c.Level, Browser: browser, Decision: &decision,
 	}, from)
 	return session.Cookies{Attempt: token}, err
 }
@@ -95,16 +95,16 @@ func (s *SignIns) begin(ctx context.Context, c Credentials, b challenge.Beginnin
 
 // enterTrusted opens the session of somebody whose browser is trusted from here. It returns
 // store.ErrNotFound if that ended this very moment.
-func (s *SignIns) enterTrusted(ctx context.Context, a store.Account, b device.Browser, by device.Decision, from origin.Origin) (cookies session.Cookies, err error) {
-	record, _ := by.Old()
+func (s *SignIns) enterTrusted(ctx context.Context, a store.Account, b device.RequestDevice, by device.DecisionRecord, from origin.Origin) (cookies session.Cookies, err error) {
+	record, _ := by.NearestRecord()
 	token, row := s.Sessions.New(a.Ref(), from)
-	row.AMR, row.Device, row.TrustedAt = "pwd", b.ID, store.Millis(record.Verified)
+	row.AMR, row.DeviceID, row.TrustVerifiedAt = "pwd", b.ID, store.Millis(record.VerifiedAt)
 	err = s.Store.Tx(ctx, func(tx *store.DB) (err error) {
 		cookies = session.Cookies{Session: token}
-		if cookies.Device, err = s.Devices.Use(ctx, tx, a.Ref(), b, by); err != nil {
+		if cookies.Device, err = s.Devices.UseTrust(ctx, tx, a.Ref(), b, by); err != nil {
 			return err
 		}
-		if err := tx.AddSession(ctx, row); err != nil {
+		if err := tx.CreateSession(ctx, row); err != nil {
 			return err
 		}
 		e := audit.Event{
@@ -135,7 +135,7 @@ func (s *SignIns) StepUp(ctx context.Context, who session.Session, r StepUpReque
 		return "", err
 	}
 	return s.Challenges.Begin(ctx, challenge.Beginning{
-		Account: a, Purpose: store.ForStepUp, Session: who.ID, ReturnTo: r.ReturnTo, Level: r.Level,
+		Account: a, Purpose: store.PurposeStepUp, Session: who.ID, ReturnTo: r.ReturnTo, Level: r.Level,
 	}, from)
 }
 
@@ -143,7 +143,7 @@ func (s *SignIns) StepUp(ctx context.Context, who session.Session, r StepUpReque
 // the sessions of an account have: who holds a session that is not theirs must not find the password
 // by trying. Only somebody who is signed in can use them up.
 func (s *SignIns) verifyPassword(ctx context.Context, who session.Session, password string, from origin.Origin) (store.Account, error) {
-	a, err := s.Store.Account(ctx, who.Account.ID)
+	a, err := s.Store.GetAccount(ctx, who.Account.ID)
 	if err != nil {
 		return a, fmt.Errorf("signin: account: %w", err)
 	}
@@ -189,7 +189,7 @@ func (s *SignIns) ChangePassword(ctx context.Context, who session.Session, curre
 		if err := tx.SetPassword(ctx, ref.ID, ref.Epoch, sealed, 0); err != nil {
 			return err
 		}
-		if err := s.Accounts.EndTrust(ctx, tx, ref, trust.EndedPassword, who.Owner().Device); err != nil {
+		if err := s.Accounts.EndTrust(ctx, tx, ref, trust.RevokedPasswordChanged, who.Owner().DeviceID); err != nil {
 			return err
 		}
 		if token, err = s.Sessions.Replace(ctx, tx, who, from); err != nil {

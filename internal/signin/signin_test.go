@@ -50,7 +50,7 @@ type fixture struct {
 	*testing.T
 	*signin.Services
 	Store  *store.DB
-	Keys   *seal.Keys
+	Keys   *seal.KeyRing
 	url    string
 	keys   string // the lines of the key file
 	outbox *outbox.Outbox
@@ -62,14 +62,14 @@ type fixture struct {
 
 func open(t *testing.T, url string) *fixture {
 	t.Helper()
-	lines := seal.NewKey()
-	keys, err := seal.ParseKeys(lines)
+	lines := seal.NewKeyLine()
+	keys, err := seal.ParseKeyRing(lines)
 	if err != nil {
 		t.Fatal(err)
 	}
 	h := &fixture{T: t, url: url, keys: lines, now: time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)}
 	db := storetest.Open(t, url)
-	send := map[delivery.Channel]delivery.Send{delivery.Email: h.send, spoken.Call: h.send}
+	send := map[delivery.Channel]delivery.SendFunc{delivery.Email: h.send, spoken.CallChannel: h.send}
 	h.outbox = outbox.New(db, keys, send, h.clock, slog.New(slog.DiscardHandler))
 	h.Store, h.Keys = db, keys
 	h.Services = h.services(db, keys)
@@ -77,11 +77,11 @@ func open(t *testing.T, url string) *fixture {
 }
 
 // services are those of one server on a database.
-func (h *fixture) services(db *store.DB, keys *seal.Keys) *signin.Services {
+func (h *fixture) services(db *store.DB, keys *seal.KeyRing) *signin.Services {
 	return signin.New(signin.Config{
-		Store: db, Keys: keys, Passwords: seal.NewPasswords(seal.Cost{MemoryKiB: 64, Time: 1}, 4, 64), Now: h.clock, Log: slog.New(slog.DiscardHandler),
+		Store: db, Keys: keys, Passwords: seal.NewPasswordHasher(seal.HashCost{MemoryKiB: 64, Passes: 1}, 4, 64), Now: h.clock, Log: slog.New(slog.DiscardHandler),
 		Settings: account.Settings{Site: "Example", PublicURL: "https://signin.example.com", SignUp: "open", Location: time.UTC},
-		Enqueue:  h.outbox.Put, NotifyOutbox: func() {}, Trust: trust.Policy{Life: trust.Life}, GuessBudget: odds.AccountBudgetPerYear,
+		Enqueue:  h.outbox.Enqueue, NotifyOutbox: func() {}, Trust: trust.Policy{TTL: trust.MaxTTL}, GuessBudget: odds.AccountBudgetPerYear,
 		Methods: []factor.Method{email.Method{}, spoken.Method{}, totp.Method{}, recovery.New()},
 		Idle:    time.Hour, Absolute: 24 * time.Hour,
 	})
@@ -132,7 +132,7 @@ func (h *fixture) Verify(ctx context.Context, token string, form url.Values, fro
 
 // withAnna runs a test on both databases, with one account.
 func withAnna(t *testing.T, f func(h *fixture)) {
-	storetest.Each(t, func(t *testing.T, url string) {
+	storetest.EachDatabase(t, func(t *testing.T, url string) {
 		h := open(t, url)
 		h.add(annaEmail, annaWord)
 		f(h)
@@ -162,7 +162,7 @@ func (h *fixture) send(_ context.Context, m delivery.Message) error {
 func (h *fixture) arrived() []delivery.Message {
 	h.Helper()
 	for {
-		sent, err := h.outbox.Deliver(h.Context())
+		sent, err := h.outbox.DeliverNext(h.Context())
 		if err != nil {
 			h.Fatal(err)
 		}
@@ -415,7 +415,7 @@ type counting struct {
 	compared *atomic.Int64
 }
 
-func (c counting) Verify(ctx context.Context, f *factor.Factor, a factor.Answer) error {
+func (c counting) Verify(ctx context.Context, f *factor.Factor, a factor.Response) error {
 	c.compared.Add(1)
 	return c.Method.Verify(ctx, f, a)
 }

@@ -79,16 +79,16 @@ func TestStolenDevice(t *testing.T) {
 		}
 		sessionToken := lost.session
 		h.turn(2 * time.Minute)
-		thief.wants("a copy of the first", trust.EndedStolen)
+		thief.wants("a copy of the first", trust.RevokedTokenReuse)
 		if _, err := h.Sessions.Get(h.Context(), sessionToken); !errors.Is(err, session.ErrNoSession) {
 			h.Error("the sessions of the browser live on")
 		}
-		thief.wants("and again", trust.EndedStolen)
-		lost.wants("the browser itself is asked, and says why", trust.EndedStolen)
+		thief.wants("and again", trust.RevokedTokenReuse)
+		lost.wants("the browser itself is asked, and says why", trust.RevokedTokenReuse)
 		h.wantsWarned(1, 0)
 		lost.in(true)
 		lost.wants("and is trusted again", trust.Trusted)
-		thief.wants("but not with what was copied", trust.EndedStolen)
+		thief.wants("but not with what was copied", trust.RevokedTokenReuse)
 		lost.wants("which ends nothing any more", trust.Trusted)
 		h.wantsWarned(1, 0)
 	})
@@ -110,7 +110,7 @@ func TestStolenFromTwo(t *testing.T) {
 		ben.wants("Ben", trust.Trusted)
 		h.add("mallory@example.com", "one two three four five")
 		thief.email, thief.word = "mallory@example.com", "one two three four five"
-		thief.wants("Mallory", trust.EndedStolen)
+		thief.wants("Mallory", trust.RevokedTokenReuse)
 		h.wantsWarned(1, 1)
 		if h.warned("mallory@example.com") != 0 {
 			h.Error("the one who has no part in it is told")
@@ -120,9 +120,9 @@ func TestStolenFromTwo(t *testing.T) {
 				h.Errorf("a session lives on: %v", err)
 			}
 		}
-		anna.wants("Anna's", trust.EndedStolen)
+		anna.wants("Anna's", trust.RevokedTokenReuse)
 		anna.in(true)
-		thief.wants("Mallory again", trust.EndedStolen)
+		thief.wants("Mallory again", trust.RevokedTokenReuse)
 		anna.wants("Anna's new one", trust.Trusted)
 		h.wantsWarned(1, 1)
 	})
@@ -166,7 +166,7 @@ func TestElsewhere(t *testing.T) {
 		h.wantsWarned(0, 0)
 		other.at(officeIP).wants("in another browser at the office", trust.OtherBrowser)
 		h.wantsWarned(1, 0)
-		l.wants("the browser itself", trust.EndedStolen)
+		l.wants("the browser itself", trust.RevokedTokenReuse)
 	})
 }
 
@@ -221,7 +221,7 @@ func TestForgetWhileVerifying(t *testing.T) {
 				verify <- entry
 				done <- err
 			}()
-			go func() { done <- h.Devices.ForgetDevices(h.Context(), owner, l.from) }()
+			go func() { done <- h.Devices.RevokeAllDevices(h.Context(), owner, l.from) }()
 			if err := errors.Join(<-done, <-done); err != nil {
 				h.Fatal(err)
 			}
@@ -248,13 +248,13 @@ func TestRestoredCopy(t *testing.T) {
 		l.wants("after the backup", trust.Trusted)
 	}
 	h.Store = storetest.Open(t, backup)
-	h.outbox = outbox.New(h.Store, h.Keys, map[delivery.Channel]delivery.Send{delivery.Email: h.send}, h.clock, h.Accounts.Log)
+	h.outbox = outbox.New(h.Store, h.Keys, map[delivery.Channel]delivery.SendFunc{delivery.Email: h.send}, h.clock, h.Accounts.Log)
 	h.Services = h.services(h.Store, h.Keys)
 	h.turn(time.Hour)
 	if err := h.SignIns.InvalidateAll(h.Context()); err != nil {
 		t.Fatal(err)
 	}
-	l.wants("brought back", trust.EndedRestored)
+	l.wants("brought back", trust.RevokedBackupRestored)
 	h.wantsWarned(0, 0)
 	l.in(true)
 	l.wants("and trusted again", trust.Trusted)

@@ -163,7 +163,7 @@ func TestTrustIsAsked(t *testing.T) {
 		l.in(true)
 		h.laptop().wants("another browser of the same make, in the same place", trust.NoRecord)
 		l.wants("the one that was ticked", trust.Trusted)
-		if n := storetest.Count(h.T, h.url, "known_devices"); n != 1 {
+		if n := storetest.CountRows(h.T, h.url, "known_devices"); n != 1 {
 			h.Errorf("the account knows %d browsers, want the one", n)
 		}
 	})
@@ -200,8 +200,8 @@ func TestTwoFamilies(t *testing.T) {
 		l.at(homeIPv6).wants("the other family", trust.Trusted)
 		l.at("2001:db8:1:2:ffff::1").wants("tomorrow's address of the same network", trust.Trusted)
 		l.at("2001:db8:1:3::1").wants("the network next door", trust.OtherNetwork)
-		devices, err := h.Devices.Trusted(h.Context(), h.who(h.laptop().in(false).session).Owner())
-		if err != nil || len(devices) != 1 || len(devices[0].Places) != 1 || devices[0].Places[0].String() != "203.0.113.5, 2001:db8:1:2::/64" {
+		devices, err := h.Devices.ListTrustedDevices(h.Context(), h.who(h.laptop().in(false).session).Owner())
+		if err != nil || len(devices) != 1 || len(devices[0].Networks) != 1 || devices[0].Networks[0].String() != "203.0.113.5, 2001:db8:1:2::/64" {
 			h.Errorf("devices %+v, %v", devices, err)
 		}
 		other := h.laptop().at(officeIP).in(true)
@@ -227,15 +227,15 @@ func TestTrustEnds(t *testing.T) {
 			_, err := s.SignIns.ChangePassword(s.Context(), fresh(s), annaWord, "brand new horse", s.did.from)
 			s.refused("change", err, nil)
 			s.did.word, s.other.word = "brand new horse", "brand new horse"
-		}, trust.EndedPassword, true},
+		}, trust.RevokedPasswordChanged, true},
 		{"the password is reset", func(s *scene) {
 			s.turn(time.Second)
 			s.refused("forgot", s.Accounts.RequestPasswordReset(s.Context(), annaEmail, home), nil)
 			s.refused("reset", s.Accounts.ResetPassword(s.Context(), s.linkToken(), "brand new horse", home), nil)
 			s.did.word, s.other.word = "brand new horse", "brand new horse"
-		}, trust.EndedPassword, false},
-		{"a factor is added", func(s *scene) { s.app(s.did.session) }, trust.EndedFactor, true},
-		{"a number is added and replaced", func(s *scene) { s.enroll(s.enroll(s.did.session, "+15550100"), "+15550101") }, trust.EndedFactor, true},
+		}, trust.RevokedPasswordChanged, false},
+		{"a factor is added", func(s *scene) { s.app(s.did.session) }, trust.RevokedFactorChanged, true},
+		{"a number is added and replaced", func(s *scene) { s.enroll(s.enroll(s.did.session, "+15550100"), "+15550101") }, trust.RevokedFactorChanged, true},
 		{"a factor is removed", func(s *scene) {
 			sessionToken := s.enroll(s.did.session, "+15550100")
 			all, err := s.Enrollments.List(s.Context(), s.who(sessionToken))
@@ -246,13 +246,13 @@ func TestTrustEnds(t *testing.T) {
 					s.refused("remove", err, nil)
 				}
 			}
-		}, trust.EndedFactor, true},
+		}, trust.RevokedFactorChanged, true},
 		{"the address is changed", func(s *scene) {
 			s.refused("change", s.Enrollments.StartEmailChange(s.Context(), fresh(s), "eva@example.com", home), nil)
 			_, err := s.confirm(s.did.session, "email", s.mailed("eva@example.com"))
 			s.refused("confirm", err, nil)
 			s.did.email, s.other.email = "eva@example.com", "eva@example.com"
-		}, trust.EndedFactor, true},
+		}, trust.RevokedFactorChanged, true},
 		{"a recovery code is used", func(s *scene) {
 			sessionToken := s.did.session
 			s.refused("enroll", s.Enrollments.Start(s.Context(), s.who(sessionToken), "recovery", url.Values{}, home), nil)
@@ -266,20 +266,20 @@ func TestTrustEnds(t *testing.T) {
 			s.refused("choose", s.Choose(s.Context(), entry.Attempt, "recovery", home), nil)
 			_, err = s.Verify(s.Context(), entry.Attempt, url.Values{"code": {d.Show.Codes[0]}}, home)
 			s.refused("verify", err, nil)
-		}, trust.EndedRecovery, false},
+		}, trust.RevokedRecoveryCodeUsed, false},
 		{"signed out everywhere", func(s *scene) {
 			s.refused("out", s.Sessions.EndAll(s.Context(), fresh(s), home), nil)
-		}, trust.EndedEverywhere, false},
+		}, trust.RevokedSignOutEverywhere, false},
 		{"all browsers are forgotten", func(s *scene) {
-			s.refused("forget", s.Devices.ForgetDevices(s.Context(), fresh(s).Owner(), home), nil)
-		}, trust.EndedRevoked, false},
-		{"the operator ends it", func(s *scene) { s.refused("distrust", s.Accounts.ForgetDevices(s.Context(), annaEmail), nil) }, trust.EndedOperator, false},
+			s.refused("forget", s.Devices.RevokeAllDevices(s.Context(), fresh(s).Owner(), home), nil)
+		}, trust.RevokedByOwner, false},
+		{"the operator ends it", func(s *scene) { s.refused("distrust", s.Accounts.ForgetDevices(s.Context(), annaEmail), nil) }, trust.RevokedByOperator, false},
 		{"the account was disabled for a time", func(s *scene) {
 			s.refused("disable", s.Accounts.Disable(s.Context(), annaEmail, true), nil)
 			_, err := s.SignIns.Start(s.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, s.other.from)
 			s.refused("begin", err, account.ErrCredentials)
 			s.refused("enable", s.Accounts.Disable(s.Context(), annaEmail, false), nil)
-		}, trust.EndedDisabled, false},
+		}, trust.RevokedAccountDisabled, false},
 		{"the change was taken back", func(s *scene) {
 			s.turn(time.Second)
 			s.app(s.did.session)
@@ -288,13 +288,13 @@ func TestTrustEnds(t *testing.T) {
 			s.refused("forgot", s.Accounts.RequestPasswordReset(s.Context(), annaEmail, home), nil)
 			s.refused("reset", s.Accounts.ResetPassword(s.Context(), s.linkToken(), "brand new horse", home), nil)
 			s.did.word, s.other.word = "brand new horse", "brand new horse"
-		}, trust.EndedFactor, false},
-		{"a backup was brought back", func(s *scene) { s.refused("restored", s.SignIns.InvalidateAll(s.Context()), nil) }, trust.EndedRestored, false},
+		}, trust.RevokedFactorChanged, false},
+		{"a backup was brought back", func(s *scene) { s.refused("restored", s.SignIns.InvalidateAll(s.Context()), nil) }, trust.RevokedBackupRestored, false},
 		{"only signed out", func(s *scene) { s.refused("out", s.Sessions.SignOut(s.Context(), s.did.session, home), nil) }, trust.Trusted, true},
 	} {
 		t.Run(row.says, func(t *testing.T) {
 			t.Parallel()
-			storetest.Each(t, func(t *testing.T, url string) {
+			storetest.EachDatabase(t, func(t *testing.T, url string) {
 				h := open(t, url)
 				h.add(annaEmail, annaWord)
 				s := &scene{h, h.laptop().in(true), h.laptop().in(true)}
@@ -319,13 +319,13 @@ func TestTwoAccounts(t *testing.T) {
 		ben.wants("Ben", trust.Trusted)
 		anna.from.DeviceToken = ben.from.DeviceToken // it is one browser
 		anna.wants("Anna", trust.Trusted)
-		if err := h.Devices.ForgetDevices(h.Context(), h.who(anna.session).Owner(), home); err != nil {
+		if err := h.Devices.RevokeAllDevices(h.Context(), h.who(anna.session).Owner(), home); err != nil {
 			h.Fatal(err)
 		}
 		ben.from.DeviceToken = anna.from.DeviceToken
-		anna.wants("Anna has forgotten it", trust.EndedRevoked)
+		anna.wants("Anna has forgotten it", trust.RevokedByOwner)
 		ben.wants("Ben has not", trust.Trusted)
-		if n := storetest.Count(h.T, h.url, "devices"); n != 1 {
+		if n := storetest.CountRows(h.T, h.url, "devices"); n != 1 {
 			h.Errorf("%d browsers, want one", n)
 		}
 	})
@@ -336,7 +336,7 @@ func TestForgedDevice(t *testing.T) {
 	withAnna(t, func(h *fixture) {
 		l := h.laptop().in(true)
 		token := l.from.DeviceToken
-		forged := []string{"", "x", token[:68], token + "A", token[1:], strings.ToLower(token), strings.Repeat("A", 69), seal.DeviceToken(), token[26:] + token[:26]}
+		forged := []string{"", "x", token[:68], token + "A", token[1:], strings.ToLower(token), strings.Repeat("A", 69), seal.NewDeviceToken(), token[26:] + token[:26]}
 		for i := 0; i < 26; i++ { // the series
 			forged = append(forged, token[:i]+string(token[i]^1)+token[i+1:])
 		}
@@ -398,7 +398,7 @@ func TestTrustEndsMeanwhile(t *testing.T) {
 			atOnce(8, func() {
 				var err error
 				if turn.Add(1)%2 == 0 {
-					err = h.Devices.ForgetDevices(h.Context(), owner, home)
+					err = h.Devices.RevokeAllDevices(h.Context(), owner, home)
 				} else {
 					_, err = h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, l.from)
 				}
@@ -406,7 +406,7 @@ func TestTrustEndsMeanwhile(t *testing.T) {
 					h.Error(err)
 				}
 			})
-			l.wants("afterwards", trust.EndedRevoked)
+			l.wants("afterwards", trust.RevokedByOwner)
 		}
 	})
 }
@@ -424,7 +424,7 @@ func TestTrustOfYesterday(t *testing.T) {
 		h.refused("tick", h.Tick(h.Context(), entry.Attempt, true), challenge.ErrNoAttempt)
 		_, err := h.Verify(h.Context(), entry.Attempt, url.Values{"code": {code}}, thief.from)
 		h.refused("verify", err, challenge.ErrNoAttempt)
-		if n := storetest.Count(h.T, h.url, "trusted_networks"); n != 0 {
+		if n := storetest.CountRows(h.T, h.url, "trusted_networks"); n != 0 {
 			h.Errorf("%d places", n)
 		}
 	})
@@ -466,7 +466,7 @@ func TestTick(t *testing.T) {
 		if err != nil || entry.Device == "" {
 			h.Fatalf("%+v, %v", entry, err)
 		}
-		if n := storetest.Count(h.T, h.url, "trusted_networks"); n != 0 {
+		if n := storetest.CountRows(h.T, h.url, "trusted_networks"); n != 0 {
 			h.Errorf("%d places that nobody knows", n)
 		}
 	})
@@ -477,9 +477,9 @@ func TestTick(t *testing.T) {
 func TestTrustOverKeys(t *testing.T) {
 	withAnna(t, func(h *fixture) {
 		l := h.laptop().in(true)
-		new := seal.NewKey()
+		new := seal.NewKeyLine()
 		for _, lines := range []string{h.keys, new + "\n" + h.keys} {
-			keys, err := seal.ParseKeys(lines)
+			keys, err := seal.ParseKeyRing(lines)
 			if err != nil {
 				h.Fatal(err)
 			}
@@ -496,7 +496,7 @@ func TestTrustOverKeys(t *testing.T) {
 			storetest.Exec(h.T, h.url, "UPDATE trusted_networks SET body = x'0102'")
 		}
 		h.turn(time.Hour)
-		l.wants("a place that does not open", trust.EndedChanged)
+		l.wants("a place that does not open", trust.RevokedEpochChanged)
 	})
 }
 
@@ -506,23 +506,23 @@ func TestClockSetBack(t *testing.T) {
 	withAnna(t, func(h *fixture) {
 		l := h.laptop().in(true)
 		h.turn(20 * 24 * time.Hour)
-		if err := h.Store.KeepTime(h.Context(), store.Millis(h.clock())); err != nil {
+		if err := h.Store.AdvanceLatestTime(h.Context(), store.Millis(h.clock())); err != nil {
 			h.Fatal(err)
 		}
 		l.wants("in time", trust.Trusted)
 		h.turn(-10 * 24 * time.Hour)
-		l.wants("ten days back", trust.BehindTime)
-		if err := h.Store.KeepTime(h.Context(), store.Millis(h.clock())); err != nil {
+		l.wants("ten days back", trust.ClockSetBack)
+		if err := h.Store.AdvanceLatestTime(h.Context(), store.Millis(h.clock())); err != nil {
 			h.Fatal(err)
 		}
-		l.wants("what was noted stays", trust.BehindTime)
+		l.wants("what was noted stays", trust.ClockSetBack)
 		h.turn(10 * 24 * time.Hour)
 		l.wants("it has caught up", trust.Trusted)
 		h.turn(-10 * 24 * time.Hour)
 		if err := h.SignIns.InvalidateAll(h.Context()); err != nil {
 			h.Fatal(err)
 		}
-		l.wants("restored", trust.EndedRestored)
+		l.wants("restored", trust.RevokedBackupRestored)
 		l.in(true)
 		l.wants("and trusted anew", trust.Trusted)
 	})
@@ -544,7 +544,7 @@ func TestMost(t *testing.T) {
 			h.laptop().in(true)
 		}
 		l.at("192.0.2.9").wants("the oldest of eleven browsers", trust.NoRecord)
-		devices, err := h.Devices.Trusted(h.Context(), h.who(h.laptop().in(false).session).Owner())
+		devices, err := h.Devices.ListTrustedDevices(h.Context(), h.who(h.laptop().in(false).session).Owner())
 		if err != nil || len(devices) != 10 {
 			h.Errorf("%d browsers, %v, want 10", len(devices), err)
 		}
@@ -560,21 +560,21 @@ func TestDecisions(t *testing.T) {
 		l.at(officeIP).wants("the office", trust.OtherNetwork)
 		at := h.clock()
 		l.in(false)
-		questions, err := h.Devices.Questions(h.Context(), h.who(l.session).Owner())
+		questions, err := h.Devices.ListSecondStepDecisions(h.Context(), h.who(l.session).Owner())
 		if err != nil || len(questions) != 3 {
 			h.Fatalf("%d questions, %v", len(questions), err)
 		}
 		q := questions[1]
-		old, ok := q.Old()
-		if q.Reason != trust.OtherNetwork || q.Request.Address.String() != officeIP || !ok || old.Place.String() != "203.0.113.5" || old.Browser.Family != "Firefox" {
+		old, ok := q.NearestRecord()
+		if q.Reason != trust.OtherNetwork || q.Request.Address.String() != officeIP || !ok || old.Network.String() != "203.0.113.5" || old.Browser.Family != "Firefox" {
 			h.Errorf("question %+v", q)
 		}
 		h.turn(time.Hour)
-		explained, err := h.Devices.Explain(h.Context(), annaEmail, l.from.TrustRequest(), at)
+		explained, err := h.Devices.ExplainTrust(h.Context(), annaEmail, l.from.TrustRequest(), at)
 		if err != nil || len(explained) != 2 || explained[0].Trace != q.Trace || explained[0].Reason != trust.OtherNetwork || explained[1].Reason != trust.NoRecord {
 			h.Errorf("explained %+v, %v, want trace %s", explained, err, q.Trace)
 		}
-		replayed, err := h.Devices.Replay(h.Context(), q.Trace)
+		replayed, err := h.Devices.ReplayDecision(h.Context(), q.Trace)
 		if err != nil || replayed.Reason != q.Reason || replayed.Trace != q.Trace || !replayed.At.Equal(q.At) {
 			h.Errorf("replayed %+v, %v", replayed, err)
 		}
@@ -582,13 +582,13 @@ func TestDecisions(t *testing.T) {
 		if again.Reason != q.Reason {
 			h.Errorf("decided again: %q", again.Reason)
 		}
-		if _, err := h.Devices.Replay(h.Context(), "NOSUCHTRACE"); !errors.Is(err, account.ErrUnknown) {
+		if _, err := h.Devices.ReplayDecision(h.Context(), "NOSUCHTRACE"); !errors.Is(err, account.ErrUnknown) {
 			h.Error(err)
 		}
-		if _, err := h.Devices.Explain(h.Context(), "nobody@example.com", l.from.TrustRequest(), at); !errors.Is(err, account.ErrUnknown) {
+		if _, err := h.Devices.ExplainTrust(h.Context(), "nobody@example.com", l.from.TrustRequest(), at); !errors.Is(err, account.ErrUnknown) {
 			h.Error(err)
 		}
-		outlook, err := h.Devices.Outlook(h.Context(), h.who(l.session).Owner(), l.from)
+		outlook, err := h.Devices.PreviewDecision(h.Context(), h.who(l.session).Owner(), l.from)
 		if err != nil || outlook.Reason != trust.OtherNetwork {
 			h.Errorf("outlook %+v, %v", outlook, err)
 		}
@@ -607,29 +607,29 @@ func TestTrustedList(t *testing.T) {
 		l.at(officeIP).in(true)
 		l.begin()
 		owner := h.who(phone.session).Owner()
-		devices, err := h.Devices.Trusted(h.Context(), owner)
-		if err != nil || len(devices) != 2 || !devices[0].This || devices[0].Browser.Family != "Chrome" || len(devices[1].Places) != 2 {
+		devices, err := h.Devices.ListTrustedDevices(h.Context(), owner)
+		if err != nil || len(devices) != 2 || !devices[0].Current || devices[0].Browser.Family != "Chrome" || len(devices[1].Networks) != 2 {
 			h.Fatalf("devices %+v, %v", devices, err)
 		}
-		if p := devices[1].Places; p[0].String() != officeIP || p[0].Used.IsZero() || !p[1].Used.IsZero() || p[0].Until.Sub(p[0].Since) != month {
+		if p := devices[1].Networks; p[0].String() != officeIP || p[0].LastUsedAt.IsZero() || !p[1].LastUsedAt.IsZero() || p[0].ExpiresAt.Sub(p[0].VerifiedAt) != month {
 			h.Errorf("places %+v", p)
 		}
-		if err := h.Devices.ForgetDevice(h.Context(), owner, devices[1].ID, home); err != nil {
+		if err := h.Devices.RevokeDevice(h.Context(), owner, devices[1].ID, home); err != nil {
 			h.Fatal(err)
 		}
-		l.wants("forgotten", trust.EndedRevoked)
+		l.wants("forgotten", trust.RevokedByOwner)
 		phone.wants("not that one", trust.Trusted)
-		if err := h.Devices.ForgetDevice(h.Context(), device.Owner{AccountRef: store.AccountRef{ID: "somebody else"}, Device: owner.Device}, devices[0].ID, home); err != nil {
+		if err := h.Devices.RevokeDevice(h.Context(), device.SessionDevice{AccountRef: store.AccountRef{ID: "somebody else"}, DeviceID: owner.DeviceID}, devices[0].ID, home); err != nil {
 			h.Fatal(err)
 		}
 		phone.wants("somebody else forgets nothing of mine", trust.Trusted)
 		bare := h.laptop()
 		bare.from.UserAgent = chromium
-		lost, err := h.Devices.Lost(h.Context(), owner, bare.from)
+		lost, err := h.Devices.FindSimilarTrust(h.Context(), owner, bare.from)
 		if err != nil || lost.IsZero() {
 			h.Errorf("a browser like it, whose record is gone: %v, %v", lost, err)
 		}
-		if lost, err := h.Devices.Lost(h.Context(), owner, bare.at("192.0.2.99").from); err != nil || !lost.IsZero() {
+		if lost, err := h.Devices.FindSimilarTrust(h.Context(), owner, bare.at("192.0.2.99").from); err != nil || !lost.IsZero() {
 			h.Errorf("somewhere else: %v, %v", lost, err)
 		}
 	})

@@ -12,30 +12,30 @@ import (
 	"twostep.example/twostep/factor/sentcode"
 )
 
-// Call is the channel its messages travel on.
-const Call delivery.Channel = "call"
+// CallChannel is the channel its messages travel on.
+const CallChannel delivery.Channel = "call"
 
 // Method says codes. The zero value is ready.
 type Method struct{}
 
-// About says what it is called.
-func (Method) About() factor.About {
-	return factor.About{
-		Method: "spoken", Path: "call", Most: 1, Valid: sentcode.Valid, Digits: sentcode.Digits, AMR: []string{"otp", "tel"},
+// Info says what it is called.
+func (Method) Info() factor.Info {
+	return factor.Info{
+		Method: "spoken", Path: "call", MaxPerAccount: 1, CodeTTL: sentcode.CodeTTL, Digits: sentcode.Digits, AMR: []string{"otp", "tel"},
 		Fields: []factor.Field{{Name: "number", Kind: "tel", Autocomplete: "tel"}},
 		Words: map[string]factor.Words{"en": {
-			Title: "2-Step Call", Name: "Phone call", Does: "Call {Masked} and say a code", Lead: "We are calling {Masked}.",
+			Title: "2-Step Call", Name: "Phone call", ChoiceLabel: "Call {Masked} and say a code", Prompt: "We are calling {Masked}.",
 			Intro: []string{"A machine calls you and says the code."}, Button: "Call me",
-			Says: map[string]string{"number": "Phone number", "number.wrong": "Begin with + and the country's code."},
+			Messages: map[string]string{"number": "Phone number", "number.wrong": "Begin with + and the country's code."},
 		}},
 	}
 }
 
 // Enroll takes any number that begins with a plus.
-func (m Method) Enroll(ctx context.Context, ask factor.Ask, form url.Values) (factor.Factor, factor.Challenge, error) {
+func (m Method) Enroll(ctx context.Context, ask factor.Request, form url.Values) (factor.Factor, factor.Challenge, error) {
 	number := form.Get("number")
 	if !strings.HasPrefix(number, "+") || len(number) < 4 {
-		return factor.Factor{}, factor.Challenge{}, &factor.Refusal{Err: factor.ErrRefused, Field: "number", Says: "number.wrong"}
+		return factor.Factor{}, factor.Challenge{}, &factor.UserError{Err: factor.ErrCannotEnroll, Field: "number", MessageKey: "number.wrong"}
 	}
 	ask.Factor = factor.Factor{Destination: number, Masked: "•••• " + number[len(number)-3:]}
 	c, err := m.Challenge(ctx, ask)
@@ -43,20 +43,22 @@ func (m Method) Enroll(ctx context.Context, ask factor.Ask, form url.Values) (fa
 }
 
 // Challenge says a code.
-func (Method) Challenge(_ context.Context, ask factor.Ask) (factor.Challenge, error) {
-	code := sentcode.New(ask.Hard)
-	return factor.Challenge{Answer: code, Message: &delivery.Message{Channel: Call, To: ask.Factor.Destination, Text: code}}, nil
+func (Method) Challenge(_ context.Context, ask factor.Request) (factor.Challenge, error) {
+	code := sentcode.New(ask.LongCode)
+	return factor.Challenge{Answer: code, Message: &delivery.Message{Channel: CallChannel, To: ask.Factor.Destination, Text: code}}, nil
 }
 
-// Read takes the code from the form.
-func (Method) Read(form url.Values, hard bool) (string, error) { return sentcode.Read(form, hard) }
+// ParseResponse takes the code from the form.
+func (Method) ParseResponse(form url.Values, hard bool) (string, error) {
+	return sentcode.Parse(form, hard)
+}
 
 // Verify compares it.
-func (Method) Verify(_ context.Context, _ *factor.Factor, a factor.Answer) error {
+func (Method) Verify(_ context.Context, _ *factor.Factor, a factor.Response) error {
 	return sentcode.Verify(a)
 }
 
-// Farewell is said to a number that another one replaces.
-func (Method) Farewell(ask factor.Ask) delivery.Message {
-	return delivery.Message{Channel: Call, To: ask.Factor.Destination, Text: "goodbye"}
+// ReplacedMessage is said to a number that another one replaces.
+func (Method) ReplacedMessage(ask factor.Request) delivery.Message {
+	return delivery.Message{Channel: CallChannel, To: ask.Factor.Destination, Text: "goodbye"}
 }

@@ -4,16 +4,16 @@ import "context"
 
 // Account is one login.
 type Account struct {
-	ID         string
-	Email      string // canonical form
-	Name       string
-	Operator   bool
-	Password   []byte // sealed hash
-	MailedAt   int64  // when the password was last set by way of the mailbox; 0: never
-	Epoch      int64
-	DisabledAt int64
-	CreatedAt  int64
-	Groups     string // separated by spaces
+	ID                  string
+	Email               string // canonical form
+	Name                string
+	Operator            bool
+	PasswordHash        []byte // sealed hash
+	PasswordSetByMailAt int64  // when the password was last set by way of the mailbox; 0: never
+	Epoch               int64
+	DisabledAt          int64
+	CreatedAt           int64
+	Groups              string // separated by spaces
 }
 
 // AccountRef is an account as it was at one epoch. Whatever is written for it holds only while
@@ -34,7 +34,7 @@ const accountOf = `accounts.id, accounts.email, accounts.name, accounts.operator
 
 func (a *Account) columns() []any {
 	return []any{
-		&a.ID, &a.Email, &a.Name, &a.Operator, &a.Password, &a.MailedAt, &a.Epoch, &a.DisabledAt, &a.CreatedAt, &a.Groups,
+		&a.ID, &a.Email, &a.Name, &a.Operator, &a.PasswordHash, &a.PasswordSetByMailAt, &a.Epoch, &a.DisabledAt, &a.CreatedAt, &a.Groups,
 	}
 }
 
@@ -43,27 +43,27 @@ func scanAccount(s scanner) (a Account, err error) {
 	return a, found(err)
 }
 
-// AddAccount adds a, or fails with ErrConflict if its address has an account.
-func (db *DB) AddAccount(ctx context.Context, a Account) error {
+// CreateAccount adds a, or fails with ErrConflict if its address has an account.
+func (db *DB) CreateAccount(ctx context.Context, a Account) error {
 	_, err := db.change(ctx, `INSERT INTO accounts (`+accountColumns+`)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-		a.ID, a.Email, a.Name, a.Operator, a.Password, a.MailedAt, a.Epoch, a.DisabledAt, a.CreatedAt, a.Groups)
+		a.ID, a.Email, a.Name, a.Operator, a.PasswordHash, a.PasswordSetByMailAt, a.Epoch, a.DisabledAt, a.CreatedAt, a.Groups)
 	return err
 }
 
-// Account is the account with this id.
-func (db *DB) Account(ctx context.Context, id string) (Account, error) {
+// GetAccount is the account with this id.
+func (db *DB) GetAccount(ctx context.Context, id string) (Account, error) {
 	return scanAccount(db.read.QueryRowContext(ctx, `SELECT `+accountColumns+` FROM accounts WHERE id = $1`, id))
 }
 
-// AccountByEmail is the account with this address, in canonical form.
-func (db *DB) AccountByEmail(ctx context.Context, email string) (Account, error) {
+// FindAccountByEmail is the account with this address, in canonical form.
+func (db *DB) FindAccountByEmail(ctx context.Context, email string) (Account, error) {
 	return scanAccount(db.read.QueryRowContext(ctx, `SELECT `+accountColumns+` FROM accounts WHERE email = $1`, email))
 }
 
-// Rehash replaces the stored password hash by one of the same password, unless the
+// ReplacePasswordHash replaces the stored password hash by one of the same password, unless the
 // password was changed meanwhile.
-func (db *DB) Rehash(ctx context.Context, id string, old, hash []byte) error {
+func (db *DB) ReplacePasswordHash(ctx context.Context, id string, old, hash []byte) error {
 	_, err := db.change(ctx, `UPDATE accounts SET password_hash = $3 WHERE id = $1 AND password_hash = $2`, id, old,
 		hash)
 	return err
@@ -84,9 +84,9 @@ func (db *DB) SetEmail(ctx context.Context, id string, epoch int64, email string
 	return db.must(ctx, `UPDATE accounts SET email = $3 WHERE id = $1 AND epoch = $2`, id, epoch, email)
 }
 
-// RaiseEpoch voids every sign-in, session and link of the account as it was at epoch.
+// IncrementEpoch voids every sign-in, session and link of the account as it was at epoch.
 // ErrNotFound: somebody else was faster.
-func (db *DB) RaiseEpoch(ctx context.Context, id string, epoch int64) error {
+func (db *DB) IncrementEpoch(ctx context.Context, id string, epoch int64) error {
 	return db.endEpoch(ctx, id, `UPDATE accounts SET epoch = epoch + 1 WHERE id = $1 AND epoch = $2`, id, epoch)
 }
 
@@ -117,8 +117,8 @@ func (db *DB) endEpoch(ctx context.Context, id, query string, args ...any) error
 	})
 }
 
-// Void ends every attempt, session and link of all accounts, and all trust.
-func (db *DB) Void(ctx context.Context, why string, now int64) error {
+// RevokeAll ends every attempt, session and link of all accounts, and all trust.
+func (db *DB) RevokeAll(ctx context.Context, why string, now int64) error {
 	defer db.changed(everything)
 	for _, query := range []string{`DELETE FROM known_devices`, `UPDATE accounts SET epoch = epoch + 1`} {
 		if _, err := db.change(ctx, query); err != nil {

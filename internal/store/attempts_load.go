@@ -5,11 +5,11 @@ import (
 	"database/sql"
 )
 
-// LoadSignIn reads the sign-in with this token hash, for a session or a step-up, with its account
+// LoadAttempt reads the sign-in with this token hash, for a session or a step-up, with its account
 // and its challenge, in one statement. The challenge has no ID if nothing was asked yet. It returns
 // ErrNotFound if the account is disabled or has been through a change that voids the sign-in. The
 // sign-in may be over: see FinishedAt and EndsAt.
-func (db *DB) LoadSignIn(ctx context.Context, token []byte) (i SignIn, a Account, c Challenge, err error) {
+func (db *DB) LoadAttempt(ctx context.Context, token []byte) (i Attempt, a Account, c Challenge, err error) {
 	row := db.read.QueryRowContext(ctx, `SELECT `+signInColumns+`, `+accountOf+`, `+challengeOf+` FROM attempts
 		JOIN accounts ON accounts.id = attempts.account_id AND accounts.epoch = attempts.epoch AND accounts.disabled_at = 0
 		LEFT JOIN challenges ON challenges.attempt_id = attempts.id
@@ -19,9 +19,9 @@ func (db *DB) LoadSignIn(ctx context.Context, token []byte) (i SignIn, a Account
 	return i, a, open.challenge(), found(err)
 }
 
-// LoadDraft reads the pending factor of a session for a method with its sign-in, if that is still
+// LoadPendingFactor reads the pending factor of a session for a method with its sign-in, if that is still
 // open, its account and its challenge, in one statement.
-func (db *DB) LoadDraft(ctx context.Context, session, method string, now int64) (i SignIn, a Account, d Draft, c Challenge, err error) {
+func (db *DB) LoadPendingFactor(ctx context.Context, session, method string, now int64) (i Attempt, a Account, d PendingFactor, c Challenge, err error) {
 	row := db.read.QueryRowContext(ctx, `SELECT `+signInColumns+`, `+accountOf+`, `+challengeOf+`,
 			pending_factors.attempt_id, pending_factors.session_id, pending_factors.method, pending_factors.shown_only,
 			pending_factors.body
@@ -30,7 +30,7 @@ func (db *DB) LoadDraft(ctx context.Context, session, method string, now int64) 
 		LEFT JOIN challenges ON challenges.attempt_id = attempts.id
 		WHERE pending_factors.session_id = $1 AND pending_factors.method = $2`, session, method, now)
 	var open maybeChallenge
-	err = row.Scan(join(i.columns(), a.columns(), open.columns(), []any{&d.SignIn, &d.Session, &d.Method, &d.Seen, &d.Body})...)
+	err = row.Scan(join(i.columns(), a.columns(), open.columns(), []any{&d.AttemptID, &d.SessionID, &d.Method, &d.ShownOnly, &d.Body})...)
 	return i, a, d, open.challenge(), found(err)
 }
 
@@ -59,27 +59,27 @@ func (m *maybeChallenge) columns() []any {
 
 func (m *maybeChallenge) challenge() Challenge {
 	return Challenge{
-		ID: m.id.String, SignIn: m.signIn.String, Method: m.method.String, State: m.state, Tries: m.tries.Int64, TriedAt: m.triedAt.Int64,
-		Hard: m.hard.Bool, Sends: m.sends.Int64, SentAt: m.sentAt.Int64, Version: m.version.Int64, PassedAt: m.passedAt.Int64,
+		ID: m.id.String, AttemptID: m.signIn.String, Method: m.method.String, State: m.state, Guesses: m.tries.Int64, GuessedAt: m.triedAt.Int64,
+		NeedsLongCode: m.hard.Bool, MessagesSent: m.sends.Int64, LastSentAt: m.sentAt.Int64, Version: m.version.Int64, PassedAt: m.passedAt.Int64,
 	}
 }
 
 // SentCode is a code with what became of the message that carries it.
 type SentCode struct {
-	Code
+	OneTimeCode
 	UsedAt  int64
 	State   string // of the message; "" if there is none
 	StateAt int64
 }
 
-// Codes lists all codes of a challenge with the states of their messages, the newest first.
-func (db *DB) Codes(ctx context.Context, challenge string) ([]SentCode, error) {
+// ListCodes lists all codes of a challenge with the states of their messages, the newest first.
+func (db *DB) ListCodes(ctx context.Context, challenge string) ([]SentCode, error) {
 	rows, err := db.read.QueryContext(ctx, `SELECT codes.id, codes.challenge_id, codes.method, codes.mac, codes.message_id, codes.sent_at,
 			codes.expires_at, codes.guess_cost, codes.used_at, COALESCE(messages.state, ''), COALESCE(messages.state_at, 0)
 		FROM one_time_codes AS codes LEFT JOIN outbox_messages AS messages ON messages.id = codes.message_id
 		WHERE codes.challenge_id = $1 ORDER BY codes.sent_at DESC, codes.id`, challenge)
 	return all(rows, err, func(s scanner) (c SentCode, err error) {
-		err = s.Scan(&c.ID, &c.Challenge, &c.Method, &c.MAC, &c.Message, &c.SentAt, &c.EndsAt, &c.Cost, &c.UsedAt, &c.State, &c.StateAt)
+		err = s.Scan(&c.ID, &c.ChallengeID, &c.Method, &c.MAC, &c.MessageID, &c.SentAt, &c.ExpiresAt, &c.GuessCost, &c.UsedAt, &c.State, &c.StateAt)
 		return c, err
 	})
 }

@@ -51,9 +51,9 @@ type AuditFilter struct {
 	Limit    int // at least 1
 }
 
-// AuditEvents lists the events that f selects, newest first, then by id from the last to the
+// ListAuditEvents lists the events that f selects, newest first, then by id from the last to the
 // first. To read on, set BeforeAt and BeforeID to the last one that was read.
-func (db *DB) AuditEvents(ctx context.Context, f AuditFilter) ([]AuditEvent, error) {
+func (db *DB) ListAuditEvents(ctx context.Context, f AuditFilter) ([]AuditEvent, error) {
 	var where []string
 	var args []any
 	arg := func(value any) string {

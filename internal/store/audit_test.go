@@ -19,7 +19,7 @@ func TestAuditEventAgain(t *testing.T) {
 			e.At, e.Reason = 9, "another"
 		}
 		want := store.AuditEvent{ID: "e", At: 1, Kind: "events.omitted", ActorType: "system", Result: "failure", Reason: "site", Occurrences: 7}
-		if list, err := db.AuditEvents(t.Context(), store.AuditFilter{Limit: 5}); err != nil || len(list) != 1 || list[0] != want {
+		if list, err := db.ListAuditEvents(t.Context(), store.AuditFilter{Limit: 5}); err != nil || len(list) != 1 || list[0] != want {
 			t.Errorf("got %+v, %v, want %+v", list, err, want)
 		}
 	})
@@ -69,7 +69,7 @@ func TestPruneAudit(t *testing.T) {
 				t.Errorf("step %d: %d rows, %v, want %d", i, n, err, want)
 			}
 		}
-		list, err := db.AuditEvents(t.Context(), store.AuditFilter{Limit: 2000})
+		list, err := db.ListAuditEvents(t.Context(), store.AuditFilter{Limit: 2000})
 		if err != nil || len(list) != 100 || list[99].At != 1000 {
 			t.Errorf("%d events are left, %v", len(list), err)
 		}

@@ -5,11 +5,11 @@ import (
 	"database/sql"
 )
 
-// BudgetView is a budget with its entries, and what counts for the whole site.
-type BudgetView struct {
-	Ledger
-	Debits []Debit // the oldest first
-	State  string  // the fact of the given name; "" if there is none
+// GuessBudgetView is a budget with its entries, and what counts for the whole site.
+type GuessBudgetView struct {
+	GuessBudget
+	Entries []BudgetEntry // the oldest first
+	State   string        // the fact of the given name; "" if there is none
 	// Recent and Year are sums of SiteSums; 0 unless LoadBudgetForGuess was called.
 	Recent, Year int64
 }
@@ -22,10 +22,10 @@ type SiteSums struct {
 	Recent, Year int64
 }
 
-// LoadBudget reads the budget of this name with its entries after since, those that a clock which was
+// LoadGuessBudget reads the budget of this name with its entries after since, those that a clock which was
 // set back has left in the future included, and a fact about this database, in one statement. A
 // budget that does not exist is an empty one.
-func (db *DB) LoadBudget(ctx context.Context, name string, since int64, state string) (v BudgetView, err error) {
+func (db *DB) LoadGuessBudget(ctx context.Context, name string, since int64, state string) (v GuessBudgetView, err error) {
 	rows, err := db.read.QueryContext(ctx, `SELECT COALESCE(b.renewed_at, 0), COALESCE(b.guess_notified_at, 0),
 			COALESCE(b.spent_notified_at, 0), COALESCE((SELECT value FROM server_state WHERE name = $3), ''),
 			CAST(0 AS BIGINT), CAST(0 AS BIGINT), `+entryOf+`
@@ -35,8 +35,8 @@ func (db *DB) LoadBudget(ctx context.Context, name string, since int64, state st
 	return scanBudget(name, rows, err)
 }
 
-// LoadBudgetForGuess is LoadBudget with sums for the whole site.
-func (db *DB) LoadBudgetForGuess(ctx context.Context, name string, since int64, s SiteSums) (v BudgetView, err error) {
+// LoadGuessBudgetForCharge is LoadBudget with sums for the whole site.
+func (db *DB) LoadGuessBudgetForCharge(ctx context.Context, name string, since int64, s SiteSums) (v GuessBudgetView, err error) {
 	const sum = `(SELECT CAST(COALESCE(SUM(used), 0) AS BIGINT) FROM rate_limit_counters
 		WHERE kind = $4 AND subject = $5 AND window_ms = $6 AND ends_at > `
 	rows, err := db.read.QueryContext(ctx, `SELECT COALESCE(b.renewed_at, 0), COALESCE(b.guess_notified_at, 0),
@@ -51,23 +51,23 @@ func (db *DB) LoadBudgetForGuess(ctx context.Context, name string, since int64, 
 
 const entryOf = `e.id, e.kind, e.challenge_id, e.device_id, e.network, e.created_at, e.cost`
 
-func scanBudget(name string, rows *sql.Rows, err error) (BudgetView, error) {
+func scanBudget(name string, rows *sql.Rows, err error) (GuessBudgetView, error) {
 	if err != nil {
-		return BudgetView{}, err
+		return GuessBudgetView{}, err
 	}
 	defer rows.Close()
-	v := BudgetView{Ledger: Ledger{Name: name}}
+	v := GuessBudgetView{GuessBudget: GuessBudget{Name: name}}
 	for rows.Next() {
 		var id, kind, challenge, device, network sql.NullString
 		var at, cost sql.NullInt64
-		if err := rows.Scan(&v.RenewedAt, &v.ToldAt, &v.LongerAt, &v.State, &v.Recent, &v.Year,
+		if err := rows.Scan(&v.RenewedAt, &v.GuessNotifiedAt, &v.SpentNotifiedAt, &v.State, &v.Recent, &v.Year,
 			&id, &kind, &challenge, &device, &network, &at, &cost); err != nil {
-			return BudgetView{}, err
+			return GuessBudgetView{}, err
 		}
 		if id.Valid {
-			v.Debits = append(v.Debits, Debit{
-				ID: id.String, Ledger: name, Kind: kind.String, Challenge: challenge.String,
-				Device: device.String, Network: network.String, At: at.Int64, Cost: cost.Int64,
+			v.Entries = append(v.Entries, BudgetEntry{
+				ID: id.String, Budget: name, Kind: kind.String, ChallengeID: challenge.String,
+				DeviceID: device.String, Network: network.String, CreatedAt: at.Int64, Cost: cost.Int64,
 			})
 		}
 	}

@@ -19,21 +19,21 @@ func allowed(t *testing.T, db *store.DB, id string) {
 	t.Helper()
 	ctx, hash := t.Context(), []byte(id)
 	for _, err := range []error{
-		db.AddAccount(ctx, store.Account{ID: id, Email: id, Password: hash, Epoch: 1}),
-		db.AddDevice(ctx, store.Device{ID: id, Series: hash, Secret: hash, EndsAt: 1000}),
-		db.AddSession(ctx, store.Session{ID: id, Token: hash, Account: id, Epoch: 1, EndsAt: 1000, Device: id}),
-		db.AddGrant(ctx, store.Grant{
-			ID: id, App: "app", Account: id, Epoch: 1, Session: id, SessionEndsAt: 1000, Code: hash, CodeEndsAt: 1000,
-			EndsAt: 1000,
+		db.CreateAccount(ctx, store.Account{ID: id, Email: id, PasswordHash: hash, Epoch: 1}),
+		db.CreateDevice(ctx, store.Device{ID: id, Series: hash, Secret: hash, ExpiresAt: 1000}),
+		db.CreateSession(ctx, store.Session{ID: id, TokenHash: hash, AccountID: id, Epoch: 1, ExpiresAt: 1000, DeviceID: id}),
+		db.CreateGrant(ctx, store.Grant{
+			ID: id, ClientID: "app", AccountID: id, Epoch: 1, SessionID: id, SessionExpiresAt: 1000, CodeHash: hash, CodeExpiresAt: 1000,
+			ExpiresAt: 1000,
 		}),
-		db.AddToken(ctx, store.Token{Token: hash, Grant: id, Kind: store.Host, EndsAt: 1000}),
-		db.AddFactor(ctx, store.Factor{ID: id, Account: id, Method: "totp", Body: hash}),
+		db.CreateToken(ctx, store.Token{Hash: hash, GrantID: id, Kind: store.ForwardAuthToken, ExpiresAt: 1000}),
+		db.CreateFactor(ctx, store.Factor{ID: id, AccountID: id, Method: "totp", Body: hash}),
 	} {
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := db.UseGrant(ctx, hash, "app", 10); err != nil {
+	if _, err := db.UseAuthorizationCode(ctx, hash, "app", 10); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -47,49 +47,49 @@ func TestChanged(t *testing.T) {
 		write func(db *store.DB, id string) error
 		want  string // the keys that change; "": none
 	}{
-		{"a last-seen time", func(db *store.DB, id string) error { return db.SeeSession(ctx, id, 50) }, ""},
+		{"a last-seen time", func(db *store.DB, id string) error { return db.TouchSession(ctx, id, 50) }, ""},
 		{"a new hash of the same password", func(db *store.DB, id string) error {
-			return db.Rehash(ctx, id, []byte(id), []byte("new"))
+			return db.ReplacePasswordHash(ctx, id, []byte(id), []byte("new"))
 		}, ""},
 		{"a password", func(db *store.DB, id string) error { return db.SetPassword(ctx, id, 1, []byte(id), 0) },
 			account},
 		{"an address", func(db *store.DB, id string) error { return db.SetEmail(ctx, id, 1, "new "+id) }, account},
-		{"an epoch", func(db *store.DB, id string) error { return db.RaiseEpoch(ctx, id, 1) }, account},
+		{"an epoch", func(db *store.DB, id string) error { return db.IncrementEpoch(ctx, id, 1) }, account},
 		{"groups", func(db *store.DB, id string) error { return db.SetGroups(ctx, id, "staff") }, account},
 		{"disabled", func(db *store.DB, id string) error { return db.SetDisabled(ctx, id, 1, 9) }, account},
 		{"a factor more", func(db *store.DB, id string) error {
-			return db.AddFactor(ctx, store.Factor{ID: "another of " + id, Account: id, Method: "sms", Body: []byte(id)})
+			return db.CreateFactor(ctx, store.Factor{ID: "another of " + id, AccountID: id, Method: "sms", Body: []byte(id)})
 		}, account},
 		{"a factor used", func(db *store.DB, id string) error {
-			return db.UseFactor(ctx, store.Factor{ID: id, Account: id, Version: 1, Body: []byte(id)}, 9)
+			return db.UseFactor(ctx, store.Factor{ID: id, AccountID: id, Version: 1, Body: []byte(id)}, 9)
 		}, account},
-		{"a factor less", func(db *store.DB, id string) error { return db.RemoveFactor(ctx, id, id) }, account},
+		{"a factor less", func(db *store.DB, id string) error { return db.DeleteFactor(ctx, id, id) }, account},
 		{"a consent", func(db *store.DB, id string) error {
-			return db.KeepConsent(ctx, store.Consent{Account: id, App: "app"})
+			return db.SaveConsent(ctx, store.Consent{AccountID: id, ClientID: "app"})
 		}, account},
-		{"no consent", func(db *store.DB, id string) error { return db.RemoveConsent(ctx, id, "app") }, account},
-		{"the grants of a client", func(db *store.DB, id string) error { return db.EndGrants(ctx, id, "app", 9) },
+		{"no consent", func(db *store.DB, id string) error { return db.DeleteConsent(ctx, id, "app") }, account},
+		{"the grants of a client", func(db *store.DB, id string) error { return db.RevokeClientGrants(ctx, id, "app", 9) },
 			account},
 		{"a new proof", func(db *store.DB, id string) error {
-			return db.ProveSession(ctx, store.Session{ID: id, Token: []byte("new " + id), Account: id, Epoch: 1}, 0, 9)
+			return db.ReauthenticateSession(ctx, store.Session{ID: id, TokenHash: []byte("new " + id), AccountID: id, Epoch: 1}, 0, 9)
 		}, session},
-		{"signed out", func(db *store.DB, id string) error { return db.EndSession(ctx, []byte(id)) }, session},
-		{"a session ended", func(db *store.DB, id string) error { return db.EndOneSession(ctx, id, id) }, session},
-		{"a device ended", func(db *store.DB, id string) error { return db.EndDevice(ctx, id, "why", 9) }, session},
-		{"a grant ended", func(db *store.DB, id string) error { return db.EndGrant(ctx, id, 9) }, grant},
+		{"signed out", func(db *store.DB, id string) error { return db.DeleteSessionByToken(ctx, []byte(id)) }, session},
+		{"a session ended", func(db *store.DB, id string) error { return db.DeleteSession(ctx, id, id) }, session},
+		{"a device ended", func(db *store.DB, id string) error { return db.RevokeDevice(ctx, id, "why", 9) }, session},
+		{"a grant ended", func(db *store.DB, id string) error { return db.RevokeGrant(ctx, id, 9) }, grant},
 		{"a token used", func(db *store.DB, id string) error { return db.UseToken(ctx, []byte(id), 9) }, grant},
-		{"a token removed", func(db *store.DB, id string) error { return db.RemoveToken(ctx, []byte(id)) }, grant},
-		{"a client more", func(db *store.DB, id string) error { return db.AddApp(ctx, store.App{ID: id}) }, clients},
-		{"a client changed", func(db *store.DB, id string) error { return db.ChangeApp(ctx, "app", "{}") }, clients},
-		{"a client less", func(db *store.DB, id string) error { return db.RemoveApp(ctx, "app") }, clients},
-		{"a restore", func(db *store.DB, id string) error { return db.Void(ctx, "why", 9) }, all},
+		{"a token removed", func(db *store.DB, id string) error { return db.DeleteToken(ctx, []byte(id)) }, grant},
+		{"a client more", func(db *store.DB, id string) error { return db.CreateClient(ctx, store.Client{ID: id}) }, clients},
+		{"a client changed", func(db *store.DB, id string) error { return db.UpdateClient(ctx, "app", "{}") }, clients},
+		{"a client less", func(db *store.DB, id string) error { return db.DeleteClient(ctx, "app") }, clients},
+		{"a restore", func(db *store.DB, id string) error { return db.RevokeAll(ctx, "why", 9) }, all},
 	}
 	each(t, func(t *testing.T, db *store.DB) {
 		for i, c := range writes {
 			one, other := fmt.Sprint("one ", i), fmt.Sprint("other ", i)
 			allowed(t, db, one)
 			allowed(t, db, other)
-			if err := db.AddApp(t.Context(), store.App{ID: "app"}); err != nil && !errors.Is(err, store.ErrConflict) {
+			if err := db.CreateClient(t.Context(), store.Client{ID: "app"}); err != nil && !errors.Is(err, store.ErrConflict) {
 				t.Fatal(err)
 			}
 			keys := map[store.Key]bool{
@@ -135,7 +135,7 @@ func TestManyChanges(t *testing.T) {
 	}
 	for i := range 10_001 {
 		err := db.Tx(t.Context(), func(tx *store.DB) error {
-			return tx.RemoveConsent(t.Context(), fmt.Sprint(i),
+			return tx.DeleteConsent(t.Context(), fmt.Sprint(i),
 				"app")
 		})
 		if err != nil {
@@ -168,7 +168,7 @@ func TestAfterCommit(t *testing.T) {
 			tx.AfterCommit(note(fmt.Sprint("first of run ", run)))
 			err := tx.Tx(t.Context(), func(tx *store.DB) error {
 				tx.AfterCommit(note(fmt.Sprint("inner of run ", run)))
-				return tx.SetMark(t.Context(), "a", "b")
+				return tx.SetState(t.Context(), "a", "b")
 			})
 			if run == 1 { // PostgreSQL asks for a repetition
 				return errors.Join(err, &pgconn.PgError{Code: "40001"})
@@ -198,31 +198,31 @@ func TestAfterCommit(t *testing.T) {
 func TestDueLogouts(t *testing.T) {
 	ctx := t.Context()
 	for name, end := range map[string]func(db *store.DB) error{
-		"signed out": func(db *store.DB) error { return db.EndSession(ctx, []byte("a")) },
-		"ended":      func(db *store.DB) error { return db.EndOneSession(ctx, "a", "a") },
-		"its device": func(db *store.DB) error { return db.EndDevice(ctx, "a", "why", 9) },
+		"signed out": func(db *store.DB) error { return db.DeleteSessionByToken(ctx, []byte("a")) },
+		"ended":      func(db *store.DB) error { return db.DeleteSession(ctx, "a", "a") },
+		"its device": func(db *store.DB) error { return db.RevokeDevice(ctx, "a", "why", 9) },
 		"a password": func(db *store.DB) error { return db.SetPassword(ctx, "a", 1, []byte("a"), 0) },
-		"everywhere": func(db *store.DB) error { return db.RaiseEpoch(ctx, "a", 1) },
+		"everywhere": func(db *store.DB) error { return db.IncrementEpoch(ctx, "a", 1) },
 		"disabled":   func(db *store.DB) error { return db.SetDisabled(ctx, "a", 1, 9) },
 		"both": func(db *store.DB) error {
-			return errors.Join(db.EndSession(ctx, []byte("a")), db.RaiseEpoch(ctx, "a", 1))
+			return errors.Join(db.DeleteSessionByToken(ctx, []byte("a")), db.IncrementEpoch(ctx, "a", 1))
 		},
 		"before its grant":  nil,
-		"a restore of both": func(db *store.DB) error { return db.Void(ctx, "why", 9) },
+		"a restore of both": func(db *store.DB) error { return db.RevokeAll(ctx, "why", 9) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			each(t, func(t *testing.T, db *store.DB) {
 				due := func(now int64) (n int) {
 					t.Helper()
-					list, err := db.Untold(ctx, now)
+					list, err := db.ListDueLogouts(ctx, now)
 					if err != nil {
 						t.Fatal(err)
 					}
 					for _, g := range list {
-						if g.App != "app" || g.Account != g.Session {
+						if g.ClientID != "app" || g.AccountID != g.SessionID {
 							t.Errorf("due: %+v", g)
 						}
-						if g.Session == "a" {
+						if g.SessionID == "a" {
 							n++
 						}
 					}
@@ -234,14 +234,14 @@ func TestDueLogouts(t *testing.T) {
 					t.Error("due before the session has ended")
 				}
 				if end == nil { // the code of an offline grant is used when the session is over
-					g := store.Grant{ID: "late", App: "app", Account: "a", Epoch: 1, Session: "a", SessionEndsAt: 1000,
+					g := store.Grant{ID: "late", ClientID: "app", AccountID: "a", Epoch: 1, SessionID: "a", SessionExpiresAt: 1000,
 						Offline: true}
-					g.Code, g.CodeEndsAt, g.EndsAt = []byte("late"), 1000, 1000
-					if err := errors.Join(db.EndSession(ctx, []byte("a")), db.Told(ctx, "app", "a", 20),
-						db.AddGrant(ctx, g)); err != nil {
+					g.CodeHash, g.CodeExpiresAt, g.ExpiresAt = []byte("late"), 1000, 1000
+					if err := errors.Join(db.DeleteSessionByToken(ctx, []byte("a")), db.FinishLogout(ctx, "app", "a", 20),
+						db.CreateGrant(ctx, g)); err != nil {
 						t.Fatal(err)
 					}
-					if _, err := db.UseGrant(ctx, g.Code, "app", 20); err != nil {
+					if _, err := db.UseAuthorizationCode(ctx, g.CodeHash, "app", 20); err != nil {
 						t.Fatal(err)
 					}
 				} else if err := end(db); err != nil {
@@ -250,16 +250,16 @@ func TestDueLogouts(t *testing.T) {
 				if due(20) != 1 || due(1001) != 0 {
 					t.Errorf("%d due, and %d after it would have expired; want 1 and 0", due(20), due(1001))
 				}
-				if err := db.Tell(ctx, "app", "a", 20, 80); err != nil {
+				if err := db.ClaimLogout(ctx, "app", "a", 20, 80); err != nil {
 					t.Fatal(err)
 				}
-				if err := db.Tell(ctx, "app", "a", 20, 80); !errors.Is(err, store.ErrNotFound) {
+				if err := db.ClaimLogout(ctx, "app", "a", 20, 80); !errors.Is(err, store.ErrNotFound) {
 					t.Errorf("claimed twice: %v", err)
 				}
 				if due(79) != 0 || due(80) != 1 {
 					t.Errorf("%d due while claimed, %d after it; want 0 and 1", due(79), due(80))
 				}
-				if err := db.Told(ctx, "app", "a", 81); err != nil {
+				if err := db.FinishLogout(ctx, "app", "a", 81); err != nil {
 					t.Fatal(err)
 				}
 				if due(500) != 0 {
@@ -272,7 +272,7 @@ func TestDueLogouts(t *testing.T) {
 
 // Sweep deletes everything that is over, in bounded statements, and repeats only the one that has more to do.
 func TestSweepRepeats(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, url string) {
+	storetest.EachDatabase(t, func(t *testing.T, url string) {
 		db := storetest.Open(t, url)
 		numbers := `WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 1100)`
 		storetest.Exec(t, url, `INSERT INTO failed_passwords (subject, failures, last_at) `+numbers+` SELECT 'x' || n,
@@ -280,14 +280,14 @@ func TestSweepRepeats(t *testing.T) {
 		storetest.Exec(t, url, `INSERT INTO rate_limit_counters (kind, subject, window_ms, ends_at, used) `+numbers+`
 			SELECT CASE n % 2 WHEN 0 THEN 'site_guesses' ELSE 'x' END, '', 1, n, 1 FROM n`)
 		count := storetest.Record(t, db)
-		n, err := db.Sweep(t.Context(), store.Old{Ended: 2000})
-		if err != nil || n != 1100+550 || storetest.Count(t, url, "rate_limit_counters") != 550 {
+		n, err := db.DeleteExpired(t.Context(), store.Cutoffs{Ended: 2000})
+		if err != nil || n != 1100+550 || storetest.CountRows(t, url, "rate_limit_counters") != 550 {
 			t.Errorf("%d rows, %v", n, err)
 		}
 		if got := len(count.Statements()); got != 15+2+1 {
 			t.Errorf("%d statements for 1,650 rows, want 18:\n%s", got, count)
 		}
-		if n, err := db.Sweep(t.Context(), store.Old{Odds: 2000}); n != 550 || err != nil {
+		if n, err := db.DeleteExpired(t.Context(), store.Cutoffs{Guesses: 2000}); n != 550 || err != nil {
 			t.Errorf("%d guesses, %v", n, err)
 		}
 	})
@@ -298,7 +298,7 @@ func TestRecord(t *testing.T) {
 	each(t, func(t *testing.T, db *store.DB) {
 		ctx := t.Context()
 		r := storetest.Record(t, db)
-		write := func(tx *store.DB) error { return errors.Join(tx.SetMark(ctx, "a", "b"), tx.SetMark(ctx, "c", "d")) }
+		write := func(tx *store.DB) error { return errors.Join(tx.SetState(ctx, "a", "b"), tx.SetState(ctx, "c", "d")) }
 		if err := errors.Join(db.Ping(ctx), db.Tx(ctx, write), write(db)); err != nil {
 			t.Fatal(err)
 		}

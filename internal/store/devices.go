@@ -7,42 +7,42 @@ import (
 
 // Device is one browser. Its secrets are hashes.
 type Device struct {
-	ID     string
-	Series []byte // finds it
-	Secret []byte // the one that counts
-	Next   []byte // its successor, not shown yet; empty: none
-	NextAt int64
-	Past   []byte // its predecessor
-	PastAt int64
-	EndsAt int64
-	Ended  string // why it counts no more; "": it does
+	ID                 string
+	Series             []byte // finds it
+	Secret             []byte // the one that counts
+	NextSecret         []byte // its successor, not shown yet; empty: none
+	NextIssuedAt       int64
+	PreviousSecret     []byte // its predecessor
+	PreviousReplacedAt int64
+	ExpiresAt          int64
+	RevokeReason       string // why it counts no more; "": it does
 }
 
-// AddDevice adds d.
-func (db *DB) AddDevice(ctx context.Context, d Device) error {
+// CreateDevice adds d.
+func (db *DB) CreateDevice(ctx context.Context, d Device) error {
 	_, err := db.change(ctx, `INSERT INTO devices (id, series, secret, next_secret, next_issued_at, previous_secret,
 			previous_replaced_at, expires_at, revoke_reason) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-		d.ID, d.Series, d.Secret, blob(d.Next), d.NextAt, blob(d.Past), d.PastAt, d.EndsAt, d.Ended)
+		d.ID, d.Series, d.Secret, blob(d.NextSecret), d.NextIssuedAt, blob(d.PreviousSecret), d.PreviousReplacedAt, d.ExpiresAt, d.RevokeReason)
 	return err
 }
 
-// TurnDevice replaces the secrets of a device as it was read, and when it ends.
+// RotateDeviceSecrets replaces the secrets of a device as it was read, and when it ends.
 // ErrNotFound: somebody else was faster, or it has ended.
-func (db *DB) TurnDevice(ctx context.Context, was, is Device) error {
+func (db *DB) RotateDeviceSecrets(ctx context.Context, was, is Device) error {
 	return db.must(ctx, `UPDATE devices SET secret = $4, next_secret = $5, next_issued_at = $6, previous_secret = $7,
 			previous_replaced_at = $8, expires_at = $9
-		WHERE id = $1 AND secret = $2 AND next_secret = $3 AND revoke_reason = ''`, was.ID, was.Secret, blob(was.Next),
-		is.Secret, blob(is.Next), is.NextAt, blob(is.Past), is.PastAt, is.EndsAt)
+		WHERE id = $1 AND secret = $2 AND next_secret = $3 AND revoke_reason = ''`, was.ID, was.Secret, blob(was.NextSecret),
+		is.Secret, blob(is.NextSecret), is.NextIssuedAt, blob(is.PreviousSecret), is.PreviousReplacedAt, is.ExpiresAt)
 }
 
-// RenewDevice sets when a device ends. ErrNotFound: it has ended.
-func (db *DB) RenewDevice(ctx context.Context, id string, ends int64) error {
+// ExtendDevice sets when a device ends. ErrNotFound: it has ended.
+func (db *DB) ExtendDevice(ctx context.Context, id string, ends int64) error {
 	return db.must(ctx, `UPDATE devices SET expires_at = $2 WHERE id = $1 AND revoke_reason = ''`, id, ends)
 }
 
-// EndDevice ends a device for all accounts, with its places, its marks and the sessions
+// RevokeDevice ends a device for all accounts, with its places, its marks and the sessions
 // that began in it. ErrNotFound: it has ended.
-func (db *DB) EndDevice(ctx context.Context, id, why string, now int64) error {
+func (db *DB) RevokeDevice(ctx context.Context, id, why string, now int64) error {
 	err := db.must(ctx, `UPDATE devices SET revoke_reason = $2 WHERE id = $1 AND revoke_reason = ''`, id, why)
 	if err != nil {
 		return err
@@ -61,12 +61,12 @@ func (db *DB) EndDevice(ctx context.Context, id, why string, now int64) error {
 // blob is b, which SQLite reads as nil when it is empty, as a value and not as NULL.
 func blob(b []byte) []byte { return append([]byte{}, b...) }
 
-// Seen is a device as one account knows it.
-type Seen struct {
+// DeviceView is a device as one account knows it.
+type DeviceView struct {
 	Device
-	ProvedAt int64   // when the account last took both steps there; 0: never
-	Places   []Place // of the account, the longest verified first
-	Latest   int64   // the latest time that KeepTime has kept; 0: none
+	AuthenticatedAt int64            // when the account last took both steps there; 0: never
+	TrustedNetworks []TrustedNetwork // of the account, the longest verified first
+	LatestTime      int64            // the latest time that KeepTime has kept; 0: none
 }
 
 const seen = `SELECT devices.id, devices.series, devices.secret, devices.next_secret, devices.next_issued_at,
@@ -79,99 +79,102 @@ const seen = `SELECT devices.id, devices.series, devices.secret, devices.next_se
 	LEFT JOIN trusted_networks ON trusted_networks.device_id = devices.id AND trusted_networks.account_id = $2
 	WHERE devices.series = $1 AND devices.expires_at >= $3 ORDER BY trusted_networks.verified_at, trusted_networks.id`
 
-// Device is the device of this series with all that an account's trust is decided by, in
+// FindDeviceView is the device of this series with all that an account's trust is decided by, in
 // one read.
-func (db *DB) Device(ctx context.Context, series []byte, account string, now int64) (Seen, error) {
+func (db *DB) FindDeviceView(ctx context.Context, series []byte, account string, now int64) (DeviceView, error) {
 	rows, err := db.read.QueryContext(ctx, seen, series, account, now)
 	if err != nil {
-		return Seen{}, err
+		return DeviceView{}, err
 	}
 	defer rows.Close()
-	var s Seen
+	var s DeviceView
 	for rows.Next() {
 		p, err := s.scan(rows)
 		if err != nil {
-			return Seen{}, err
+			return DeviceView{}, err
 		}
 		if p.ID != "" {
-			p.Device, p.Account = s.ID, account
-			s.Places = append(s.Places, p)
+			p.DeviceID, p.AccountID = s.ID, account
+			s.TrustedNetworks = append(s.TrustedNetworks, p)
 		}
 	}
 	if err := rows.Err(); err != nil {
-		return Seen{}, err
+		return DeviceView{}, err
 	}
 	if s.ID == "" {
-		return Seen{}, ErrNotFound
+		return DeviceView{}, ErrNotFound
 	}
 	return s, nil
 }
 
 // scan reads one row; a device without a place has one too.
-func (s *Seen) scan(row scanner) (p Place, err error) {
+func (s *DeviceView) scan(row scanner) (p TrustedNetwork, err error) {
 	var id, ended sql.NullString
 	var epoch, verified, used, endedAt sql.NullInt64
-	err = row.Scan(&s.ID, &s.Series, &s.Secret, &s.Next, &s.NextAt, &s.Past, &s.PastAt, &s.EndsAt, &s.Ended,
-		&s.ProvedAt, &s.Latest,
+	err = row.Scan(&s.ID, &s.Series, &s.Secret, &s.NextSecret, &s.NextIssuedAt, &s.PreviousSecret, &s.PreviousReplacedAt, &s.ExpiresAt, &s.RevokeReason,
+		&s.AuthenticatedAt, &s.LatestTime,
 		&id, &epoch, &p.Body, &verified, &used, &endedAt, &ended)
-	p.ID, p.Ended = id.String, ended.String
-	p.Epoch, p.VerifiedAt, p.UsedAt, p.EndedAt = epoch.Int64, verified.Int64, used.Int64, endedAt.Int64
+	p.ID, p.RevokeReason = id.String, ended.String
+	p.Epoch, p.VerifiedAt, p.LastUsedAt, p.RevokedAt = epoch.Int64, verified.Int64, used.Int64, endedAt.Int64
 	return p, err
 }
 
-// KnowDevice notes that the account took both steps in the browser.
-func (db *DB) KnowDevice(ctx context.Context, device, account string, now int64) error {
+// SaveKnownDevice notes that the account took both steps in the browser.
+func (db *DB) SaveKnownDevice(ctx context.Context, device, account string, now int64) error {
 	_, err := db.change(ctx, `INSERT INTO known_devices (device_id, account_id, authenticated_at) VALUES ($1, $2, $3)
 		ON CONFLICT (device_id, account_id) DO UPDATE SET authenticated_at = $3`, device, account, now)
 	return err
 }
 
-// KeepOwners takes back the marks of all but the most browsers that the account proved
+// PruneKnownDevices takes back the marks of all but the most browsers that the account proved
 // itself in last, and removes those that are nobody's then.
-func (db *DB) KeepOwners(ctx context.Context, account string, most int64) error {
-	const others = `SELECT device_id FROM known_devices WHERE account_id = $1 ORDER BY authenticated_at DESC, device_id
-			LIMIT 1000 OFFSET $2`
-	for _, query := range []string{
-		`DELETE FROM devices WHERE id IN (` + others + `) AND NOT EXISTS (SELECT 1 FROM known_devices
-				WHERE device_id = devices.id AND account_id <> $1)`,
-		`DELETE FROM known_devices WHERE account_id = $1 AND device_id IN (` + others + `)`,
-	} {
-		if _, err := db.change(ctx, query, account, most); err != nil {
+func (db *DB) PruneKnownDevices(ctx context.Context, account string, most int64) error {
+	rows, err := db.write.QueryContext(ctx, `DELETE FROM known_devices WHERE account_id = $1 AND device_id IN
+			(SELECT device_id FROM known_devices WHERE account_id = $1
+				ORDER BY authenticated_at DESC, device_id LIMIT 1000 OFFSET $2)
+		RETURNING device_id`, account, most)
+	removed, err := all(rows, err, func(s scanner) (id string, err error) { return id, s.Scan(&id) })
+	if err != nil {
+		return err
+	}
+	for _, id := range removed {
+		if _, err := db.change(ctx, `DELETE FROM devices WHERE id = $1
+				AND NOT EXISTS (SELECT 1 FROM known_devices WHERE device_id = $1)`, id); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// Owners are the accounts that know a device or trust it.
-func (db *DB) Owners(ctx context.Context, device string) ([]Account, error) {
+// ListDeviceAccounts are the accounts that know a device or trust it.
+func (db *DB) ListDeviceAccounts(ctx context.Context, device string) ([]Account, error) {
 	rows, err := db.read.QueryContext(ctx, `SELECT `+accountColumns+` FROM accounts WHERE id IN
 		(SELECT account_id FROM known_devices WHERE device_id = $1 UNION SELECT account_id FROM trusted_networks
 		WHERE device_id = $1 AND revoked_at = 0) ORDER BY id`, device)
 	return all(rows, err, scanAccount)
 }
 
-// ForgetOwner takes the mark of a known device back.
-func (db *DB) ForgetOwner(ctx context.Context, device, account string) error {
+// DeleteKnownDevice takes the mark of a known device back.
+func (db *DB) DeleteKnownDevice(ctx context.Context, device, account string) error {
 	_, err := db.change(ctx, `DELETE FROM known_devices WHERE device_id = $1 AND account_id = $2`, device, account)
 	return err
 }
 
-// ForgetOwners takes all of an account's marks of known devices back.
-func (db *DB) ForgetOwners(ctx context.Context, account string) error {
+// DeleteKnownDevices takes all of an account's marks of known devices back.
+func (db *DB) DeleteKnownDevices(ctx context.Context, account string) error {
 	_, err := db.change(ctx, `DELETE FROM known_devices WHERE account_id = $1`, account)
 	return err
 }
 
-// KnownDevice is the device of this series, if the account of this address has taken both
+// FindKnownDevice is the device of this series, if the account of this address has taken both
 // steps in it. ErrNotFound.
-func (db *DB) KnownDevice(ctx context.Context, series []byte, email string, now int64) (d Device, err error) {
+func (db *DB) FindKnownDevice(ctx context.Context, series []byte, email string, now int64) (d Device, err error) {
 	row := db.read.QueryRowContext(ctx, `SELECT devices.id, devices.series, devices.secret, devices.next_secret,
 			devices.next_issued_at, devices.previous_secret, devices.previous_replaced_at,
 			devices.expires_at, devices.revoke_reason FROM devices
 		JOIN known_devices ON known_devices.device_id = devices.id
 		JOIN accounts ON accounts.id = known_devices.account_id
 		WHERE devices.series = $1 AND devices.expires_at >= $3 AND accounts.email = $2`, series, email, now)
-	err = row.Scan(&d.ID, &d.Series, &d.Secret, &d.Next, &d.NextAt, &d.Past, &d.PastAt, &d.EndsAt, &d.Ended)
+	err = row.Scan(&d.ID, &d.Series, &d.Secret, &d.NextSecret, &d.NextIssuedAt, &d.PreviousSecret, &d.PreviousReplacedAt, &d.ExpiresAt, &d.RevokeReason)
 	return d, found(err)
 }

@@ -4,80 +4,80 @@ import "context"
 
 // Factor is one thing an account enrolled.
 type Factor struct {
-	ID      string
-	Account string
-	Method  string
-	Slot    int64
-	Body    []byte // sealed
-	Version int64
-	AddedAt int64
-	UsedAt  int64
+	ID         string
+	AccountID  string
+	Method     string
+	Slot       int64
+	Body       []byte // sealed
+	Version    int64
+	CreatedAt  int64
+	LastUsedAt int64
 }
 
-// Factors are the factors of an account, the oldest first.
-func (db *DB) Factors(ctx context.Context, account string) ([]Factor, error) {
+// ListFactors are the factors of an account, the oldest first.
+func (db *DB) ListFactors(ctx context.Context, account string) ([]Factor, error) {
 	rows, err := db.read.QueryContext(ctx, `SELECT id, account_id, method, slot, body, version, created_at, last_used_at
 		FROM factors WHERE account_id = $1 ORDER BY created_at, id`, account)
 	return all(rows, err, func(sc scanner) (f Factor, err error) {
-		return f, sc.Scan(&f.ID, &f.Account, &f.Method, &f.Slot, &f.Body, &f.Version, &f.AddedAt, &f.UsedAt)
+		return f, sc.Scan(&f.ID, &f.AccountID, &f.Method, &f.Slot, &f.Body, &f.Version, &f.CreatedAt, &f.LastUsedAt)
 	})
 }
 
-// AddFactor adds f, or fails with ErrConflict if its slot is taken.
-func (db *DB) AddFactor(ctx context.Context, f Factor) error {
-	defer db.changed(AccountKey(f.Account))
+// CreateFactor adds f, or fails with ErrConflict if its slot is taken.
+func (db *DB) CreateFactor(ctx context.Context, f Factor) error {
+	defer db.changed(AccountKey(f.AccountID))
 	_, err := db.change(ctx, `INSERT INTO factors (id, account_id, method, slot, body, version, created_at,
 			last_used_at)
-		VALUES ($1, $2, $3, $4, $5, 1, $6, 0)`, f.ID, f.Account, f.Method, f.Slot, f.Body, f.AddedAt)
+		VALUES ($1, $2, $3, $4, $5, 1, $6, 0)`, f.ID, f.AccountID, f.Method, f.Slot, f.Body, f.CreatedAt)
 	return err
 }
 
 // UseFactor notes that f proved its account, and keeps its new body, if nobody did so
 // since f was read. ErrNotFound: somebody did, or it was removed.
 func (db *DB) UseFactor(ctx context.Context, f Factor, now int64) error {
-	defer db.changed(AccountKey(f.Account)) // the last recovery code may be gone
+	defer db.changed(AccountKey(f.AccountID)) // the last recovery code may be gone
 	return db.must(ctx, `UPDATE factors SET body = $4, version = version + 1, last_used_at = $5
-		WHERE id = $1 AND account_id = $2 AND version = $3`, f.ID, f.Account, f.Version, f.Body, now)
+		WHERE id = $1 AND account_id = $2 AND version = $3`, f.ID, f.AccountID, f.Version, f.Body, now)
 }
 
-// RemoveFactor removes a factor of the account.
-func (db *DB) RemoveFactor(ctx context.Context, account, id string) error {
+// DeleteFactor removes a factor of the account.
+func (db *DB) DeleteFactor(ctx context.Context, account, id string) error {
 	defer db.changed(AccountKey(account))
 	return db.must(ctx, `DELETE FROM factors WHERE account_id = $1 AND id = $2`, account, id)
 }
 
-// Draft is a factor that is not proven yet. Its proof is the sign-in it belongs to.
-type Draft struct {
-	SignIn  string
-	Session string
-	Method  string
-	Seen    bool
-	Body    []byte // sealed
+// PendingFactor is a factor that is not proven yet. Its proof is the sign-in it belongs to.
+type PendingFactor struct {
+	AttemptID string
+	SessionID string
+	Method    string
+	ShownOnly bool
+	Body      []byte // sealed
 }
 
-// AddDraft adds d with its sign-in; the one that the session had for the method goes.
-func (db *DB) AddDraft(ctx context.Context, s SignIn, d Draft) error {
-	if err := db.DropDraft(ctx, d.Session, d.Method); err != nil {
+// CreatePendingFactor adds d with its sign-in; the one that the session had for the method goes.
+func (db *DB) CreatePendingFactor(ctx context.Context, s Attempt, d PendingFactor) error {
+	if err := db.DeletePendingFactor(ctx, d.SessionID, d.Method); err != nil {
 		return err
 	}
-	if err := db.AddSignIn(ctx, s); err != nil {
+	if err := db.CreateAttempt(ctx, s); err != nil {
 		return err
 	}
 	_, err := db.change(ctx, `INSERT INTO pending_factors (attempt_id, session_id, method, shown_only, body)
 			VALUES ($1, $2, $3, $4, $5)`,
-		d.SignIn, d.Session, d.Method, d.Seen, d.Body)
+		d.AttemptID, d.SessionID, d.Method, d.ShownOnly, d.Body)
 	return err
 }
 
-// DropDraft forgets the draft of a session for a method, if there is one.
-func (db *DB) DropDraft(ctx context.Context, session, method string) error {
+// DeletePendingFactor forgets the draft of a session for a method, if there is one.
+func (db *DB) DeletePendingFactor(ctx context.Context, session, method string) error {
 	_, err := db.change(ctx, `DELETE FROM attempts WHERE id IN (SELECT attempt_id FROM pending_factors
 			WHERE session_id = $1 AND method = $2)`, session, method)
 	return err
 }
 
-// Draft is the draft of a session for a method with its sign-in, if that is still open.
-func (db *DB) Draft(ctx context.Context, session, method string, now int64) (s SignIn, d Draft, err error) {
+// FindPendingFactor is the draft of a session for a method with its sign-in, if that is still open.
+func (db *DB) FindPendingFactor(ctx context.Context, session, method string, now int64) (s Attempt, d PendingFactor, err error) {
 	row := db.read.QueryRowContext(ctx, `SELECT `+signInColumns+`, pending_factors.attempt_id,
 			pending_factors.session_id, pending_factors.method, pending_factors.shown_only, pending_factors.body
 		FROM pending_factors JOIN attempts ON attempts.id = pending_factors.attempt_id AND attempts.finished_at = 0
@@ -85,6 +85,6 @@ func (db *DB) Draft(ctx context.Context, session, method string, now int64) (s S
 		JOIN accounts ON accounts.id = attempts.account_id AND accounts.epoch = attempts.epoch
 		AND accounts.disabled_at = 0
 		WHERE pending_factors.session_id = $1 AND pending_factors.method = $2`, session, method, now)
-	err = row.Scan(append(s.columns(), &d.SignIn, &d.Session, &d.Method, &d.Seen, &d.Body)...)
+	err = row.Scan(append(s.columns(), &d.AttemptID, &d.SessionID, &d.Method, &d.ShownOnly, &d.Body)...)
 	return s, d, found(err)
 }

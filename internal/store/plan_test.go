@@ -19,16 +19,16 @@ import (
 
 // fullReads are the statements that may read a whole table, by method and table, and why.
 var fullReads = map[string]string{
-	"Apps clients":             "the operator's list: there are as many rows as registered clients",
-	"SigningKeys signing_keys": "a handful of rows: one more each 90 days",
-	"CountAccounts accounts":   "only after strangers have guessed a year's worth of codes",
-	"RenewAll accounts":        "once after a restore, for every account",
-	"Void accounts":            "once after a restore, for every row",
-	"Void devices":             "once after a restore, for every row",
-	"Void email_links":         "once after a restore, for every row",
-	"Void grants":              "once after a restore, for every row",
-	"Void known_devices":       "once after a restore, for every row",
-	"Void trusted_networks":    "once after a restore, for every row",
+	"ListClients clients":           "the operator's list: there are as many rows as registered clients",
+	"ListSigningKeys signing_keys":  "a handful of rows: one more each 90 days",
+	"CountAccounts accounts":        "only after strangers have guessed a year's worth of codes",
+	"RenewAllGuessBudgets accounts": "once after a restore, for every account",
+	"RevokeAll accounts":            "once after a restore, for every row",
+	"RevokeAll devices":             "once after a restore, for every row",
+	"RevokeAll email_links":         "once after a restore, for every row",
+	"RevokeAll grants":              "once after a restore, for every row",
+	"RevokeAll known_devices":       "once after a restore, for every row",
+	"RevokeAll trusted_networks":    "once after a restore, for every row",
 }
 
 // smallIndexes are partial indexes that hold only work to do. A statement may read all of one.
@@ -40,7 +40,7 @@ var smallIndexes = []string{
 var noTables = []string{"CONSTANT", "due", "always", "2-ROW"}
 
 // withoutSQL are the exported methods that run no statement of their own.
-var withoutSQL = []string{"AfterCommit", "Alone", "Changed", "Close", "Observe", "Tx", "Version"}
+var withoutSQL = []string{"AfterCommit", "Exclusive", "Changed", "Close", "Observe", "Tx", "Version"}
 
 // calls run every exported method of a database in which each table has rows whose ids, texts and hashes are x1, x2
 // and so on. Each must succeed: one that stops early does not run all of its statements.
@@ -48,212 +48,214 @@ func calls(ctx context.Context) map[string]func(db *store.DB) error {
 	type db = store.DB
 	x := []byte("x1")
 	c := store.Counter{Kind: "x1", Subject: "x1", Window: 1}
-	attempt := store.SignIn{ID: "x1", Token: x, Account: "x1", Epoch: 1}
-	draft := store.Draft{SignIn: "y", Session: "x1", Method: "x1", Body: x}
+	attempt := store.Attempt{ID: "x1", TokenHash: x, AccountID: "x1", Epoch: 1}
+	draft := store.PendingFactor{AttemptID: "y", SessionID: "x1", Method: "x1", Body: x}
 	no := func(_ any, err error) error { return err }
 	return map[string]func(*db) error{
-		"Account":        func(d *db) error { return no(d.Account(ctx, "x1")) },
-		"AccountByEmail": func(d *db) error { return no(d.AccountByEmail(ctx, "x1")) },
-		"ActRequest":     func(d *db) error { return d.ActRequest(ctx, x) },
-		"AddAccount": func(d *db) error {
-			return d.AddAccount(ctx, store.Account{ID: "y", Email: "y", Password: x})
+		"GetAccount":         func(d *db) error { return no(d.GetAccount(ctx, "x1")) },
+		"FindAccountByEmail": func(d *db) error { return no(d.FindAccountByEmail(ctx, "x1")) },
+		"SetSettingsShown":   func(d *db) error { return d.SetSettingsShown(ctx, x) },
+		"CreateAccount": func(d *db) error {
+			return d.CreateAccount(ctx, store.Account{ID: "y", Email: "y", PasswordHash: x})
 		},
-		"AddApp": func(d *db) error { return d.AddApp(ctx, store.App{ID: "y"}) },
-		"AddChallenge": func(d *db) error {
-			return d.AddChallenge(ctx, store.Challenge{ID: "y", SignIn: "x1000", State: x})
+		"CreateClient": func(d *db) error { return d.CreateClient(ctx, store.Client{ID: "y"}) },
+		"CreateChallenge": func(d *db) error {
+			return d.CreateChallenge(ctx, store.Challenge{ID: "y", AttemptID: "x1000", State: x})
 		},
-		"AddCode": func(d *db) error {
-			return d.AddCode(ctx, store.Code{ID: "y", Challenge: "x1", MAC: x})
+		"CreateCode": func(d *db) error {
+			return d.CreateCode(ctx, store.OneTimeCode{ID: "y", ChallengeID: "x1", MAC: x})
 		},
-		"AddDebit": func(d *db) error { return d.AddDebit(ctx, store.Debit{ID: "y"}) },
-		"AddDecision": func(d *db) error {
-			return d.AddDecision(ctx, store.Decision{ID: "y", Account: "x1", Body: x})
+		"CreateBudgetEntry": func(d *db) error { return d.CreateBudgetEntry(ctx, store.BudgetEntry{ID: "y"}) },
+		"CreateTrustDecision": func(d *db) error {
+			return d.CreateTrustDecision(ctx, store.TrustDecision{ID: "y", AccountID: "x1", Body: x})
 		},
-		"AddDevice": func(d *db) error {
-			return d.AddDevice(ctx, store.Device{ID: "y", Series: []byte("y"), Secret: x})
+		"CreateDevice": func(d *db) error {
+			return d.CreateDevice(ctx, store.Device{ID: "y", Series: []byte("y"), Secret: x})
 		},
-		"AddDraft": func(d *db) error {
+		"CreatePendingFactor": func(d *db) error {
 			s := attempt
-			s.ID, s.Token = "y", []byte("y")
-			return d.AddDraft(ctx, s, draft)
+			s.ID, s.TokenHash = "y", []byte("y")
+			return d.CreatePendingFactor(ctx, s, draft)
 		},
-		"AddFactor": func(d *db) error {
-			return d.AddFactor(ctx, store.Factor{ID: "y", Account: "x1", Body: x})
+		"CreateFactor": func(d *db) error {
+			return d.CreateFactor(ctx, store.Factor{ID: "y", AccountID: "x1", Body: x})
 		},
-		"AddGrant": func(d *db) error {
-			return d.AddGrant(ctx, store.Grant{ID: "y", Code: []byte("y")})
+		"CreateGrant": func(d *db) error {
+			return d.CreateGrant(ctx, store.Grant{ID: "y", CodeHash: []byte("y")})
 		},
-		"AddLink":    func(d *db) error { return d.AddLink(ctx, store.Link{Token: []byte("y")}) },
-		"AddMessage": func(d *db) error { return d.AddMessage(ctx, store.Message{ID: "y", Body: x}) },
-		"AddPlace": func(d *db) error {
-			return d.AddPlace(ctx, store.Place{ID: "y", Device: "x1", Account: "x1", Body: x})
+		"CreateEmailLink": func(d *db) error { return d.CreateEmailLink(ctx, store.EmailLink{TokenHash: []byte("y")}) },
+		"EnqueueMessage":  func(d *db) error { return d.EnqueueMessage(ctx, store.OutboxMessage{ID: "y", Body: x}) },
+		"CreateTrustedNetwork": func(d *db) error {
+			return d.CreateTrustedNetwork(ctx, store.TrustedNetwork{ID: "y", DeviceID: "x1", AccountID: "x1", Body: x})
 		},
-		"AddRequest": func(d *db) error { return d.AddRequest(ctx, store.Request{ID: []byte("y")}) },
-		"AddSession": func(d *db) error {
-			return d.AddSession(ctx, store.Session{ID: "y", Token: []byte("y"), Account: "x1"})
+		"CreateAuthorizationRequest": func(d *db) error {
+			return d.CreateAuthorizationRequest(ctx, store.AuthorizationRequest{ID: []byte("y")})
 		},
-		"AddSignIn": func(d *db) error {
+		"CreateSession": func(d *db) error {
+			return d.CreateSession(ctx, store.Session{ID: "y", TokenHash: []byte("y"), AccountID: "x1"})
+		},
+		"CreateAttempt": func(d *db) error {
 			s := attempt
-			s.ID, s.Token = "y", []byte("y")
-			return d.AddSignIn(ctx, s)
+			s.ID, s.TokenHash = "y", []byte("y")
+			return d.CreateAttempt(ctx, s)
 		},
-		"AddSigningKey": func(d *db) error {
-			return d.AddSigningKey(ctx, store.SigningKey{ID: "y", Body: x})
+		"CreateSigningKey": func(d *db) error {
+			return d.CreateSigningKey(ctx, store.SigningKey{ID: "y", Body: x})
 		},
-		"AddToken": func(d *db) error {
-			return d.AddToken(ctx, store.Token{Token: []byte("y"), Grant: "x1"})
+		"CreateToken": func(d *db) error {
+			return d.CreateToken(ctx, store.Token{Hash: []byte("y"), GrantID: "x1"})
 		},
-		"AddWrong":    func(d *db) error { return d.AddWrong(ctx, "x1", 1, 2) },
-		"App":         func(d *db) error { return no(d.App(ctx, "x1")) },
-		"Apps":        func(d *db) error { return no(d.Apps(ctx)) },
-		"AuditEvents": func(d *db) error { return no(d.AuditEvents(ctx, store.AuditFilter{Account: "x1", Limit: 5})) },
-		"Codes":       func(d *db) error { return no(d.Codes(ctx, "x1")) },
-		"CountEach": func(d *db) error {
-			return d.CountEach(ctx, []store.CounterWindow{{Counter: c, EndsAt: 1}, {Counter: c, EndsAt: 2}}, 1)
+		"CountFailedPassword": func(d *db) error { return d.CountFailedPassword(ctx, "x1", 1, 2) },
+		"GetClient":           func(d *db) error { return no(d.GetClient(ctx, "x1")) },
+		"ListClients":         func(d *db) error { return no(d.ListClients(ctx)) },
+		"ListAuditEvents":     func(d *db) error { return no(d.ListAuditEvents(ctx, store.AuditFilter{Account: "x1", Limit: 5})) },
+		"ListCodes":           func(d *db) error { return no(d.ListCodes(ctx, "x1")) },
+		"AddToCounters": func(d *db) error {
+			return d.AddToCounters(ctx, []store.CounterKey{{Counter: c, EndsAt: 1}, {Counter: c, EndsAt: 2}}, 1)
 		},
 		"CountAudit": func(d *db) error { return no(d.CountAudit(ctx, "x1", 1, 9)) },
 		"CreateAuditEvent": func(d *db) error {
 			return d.CreateAuditEvent(ctx, store.AuditEvent{ID: "y"})
 		},
-		"LoadBudget": func(d *db) error { return no(d.LoadBudget(ctx, "x1", 0, "x1")) },
-		"LoadBudgetForGuess": func(d *db) error {
-			return no(d.LoadBudgetForGuess(ctx, "x1", 0, store.SiteSums{State: "x1", Counter: c}))
+		"LoadGuessBudget": func(d *db) error { return no(d.LoadGuessBudget(ctx, "x1", 0, "x1")) },
+		"LoadGuessBudgetForCharge": func(d *db) error {
+			return no(d.LoadGuessBudgetForCharge(ctx, "x1", 0, store.SiteSums{State: "x1", Counter: c}))
 		},
-		"LoadDraft":  func(d *db) error { _, _, _, _, err := d.LoadDraft(ctx, "x1", "x1", 0); return err },
-		"LoadSignIn": func(d *db) error { _, _, _, err := d.LoadSignIn(ctx, x); return err },
-		"PruneAudit": func(d *db) error { return no(d.PruneAudit(ctx, 1, 1)) },
-		"UsedEach": func(d *db) error {
-			return no(d.UsedEach(ctx, []store.CounterWindow{{Counter: c, EndsAt: 1}, {Counter: c, EndsAt: 2}}))
+		"LoadPendingFactor": func(d *db) error { _, _, _, _, err := d.LoadPendingFactor(ctx, "x1", "x1", 0); return err },
+		"LoadAttempt":       func(d *db) error { _, _, _, err := d.LoadAttempt(ctx, x); return err },
+		"PruneAudit":        func(d *db) error { return no(d.PruneAudit(ctx, 1, 1)) },
+		"ReissueChallenge": func(d *db) error {
+			return d.ReissueChallenge(ctx, store.Challenge{ID: "x1", State: x, Version: 2})
 		},
-		"AskAgain": func(d *db) error {
-			return d.AskAgain(ctx, store.Challenge{ID: "x1", State: x, Version: 2})
+		"FindChallenge":         func(d *db) error { return no(d.FindChallenge(ctx, "x1")) },
+		"UpdateClient":          func(d *db) error { return d.UpdateClient(ctx, "x1", "y") },
+		"UpdateTrustedNetwork":  func(d *db) error { return d.UpdateTrustedNetwork(ctx, store.TrustedNetwork{ID: "x1", Body: x}) },
+		"GetConsent":            func(d *db) error { return no(d.GetConsent(ctx, "x1", "x1")) },
+		"ListConsents":          func(d *db) error { return no(d.ListConsents(ctx, "x1")) },
+		"AddToCounter":          func(d *db) error { return d.AddToCounter(ctx, c, 1, 1) },
+		"CountAccounts":         func(d *db) error { return no(d.CountAccounts(ctx)) },
+		"ListBudgetEntries":     func(d *db) error { return no(d.ListBudgetEntries(ctx, "x1", 0)) },
+		"GetTrustDecision":      func(d *db) error { return no(d.GetTrustDecision(ctx, "x1")) },
+		"FindDeviceView":        func(d *db) error { return no(d.FindDeviceView(ctx, x, "x1", 0)) },
+		"FindPendingFactor":     func(d *db) error { _, _, err := d.FindPendingFactor(ctx, "x1", "x1", 0); return err },
+		"DeletePendingFactor":   func(d *db) error { return d.DeletePendingFactor(ctx, "x1", "x1") },
+		"RevokeShortCodes":      func(d *db) error { return d.RevokeShortCodes(ctx, "x1", 1) },
+		"RevokeDevice":          func(d *db) error { return d.RevokeDevice(ctx, "x1", "y", 1) },
+		"RevokeGrant":           func(d *db) error { return d.RevokeGrant(ctx, "x1", 1) },
+		"RevokeClientGrants":    func(d *db) error { return d.RevokeClientGrants(ctx, "x1", "x1", 1) },
+		"FinishMessage":         func(d *db) error { return d.FinishMessage(ctx, "x1", store.MessageSent, 1) },
+		"DeleteSession":         func(d *db) error { return d.DeleteSession(ctx, "x1", "x1") },
+		"RevokeTrust":           func(d *db) error { return d.RevokeTrust(ctx, "x1", "", "y", 1) },
+		"RevokeDeviceTrust":     func(d *db) error { return d.RevokeDeviceTrust(ctx, "x1", "x1", "y", 1) },
+		"DeleteSessionByToken":  func(d *db) error { return d.DeleteSessionByToken(ctx, x) },
+		"ExpireMessages":        func(d *db) error { return d.ExpireMessages(ctx, 1) },
+		"ListFactors":           func(d *db) error { return no(d.ListFactors(ctx, "x1")) },
+		"FinishAttempt":         func(d *db) error { return d.FinishAttempt(ctx, "x1", 1) },
+		"AdvanceSweepTime":      func(d *db) error { return no(d.AdvanceSweepTime(ctx, 1, 1)) },
+		"DeleteKnownDevice":     func(d *db) error { return d.DeleteKnownDevice(ctx, "x1", "x1") },
+		"DeleteKnownDevices":    func(d *db) error { return d.DeleteKnownDevices(ctx, "x1") },
+		"DeleteFailedPasswords": func(d *db) error { return d.DeleteFailedPasswords(ctx, "x1") },
+		"FindGrantByCode":       func(d *db) error { return no(d.FindGrantByCode(ctx, x)) },
+		"ListGrants":            func(d *db) error { return no(d.ListGrants(ctx, "x1", 1)) },
+		"LockGuessBudget":       func(d *db) error { return no(d.LockGuessBudget(ctx, "x1")) },
+		"ClaimMessage":          func(d *db) error { return no(d.ClaimMessage(ctx, 50, 60)) },
+		"SaveConsent": func(d *db) error {
+			return d.SaveConsent(ctx, store.Consent{AccountID: "x1", ClientID: "x1"})
 		},
-		"Challenge":      func(d *db) error { return no(d.Challenge(ctx, "x1")) },
-		"ChangeApp":      func(d *db) error { return d.ChangeApp(ctx, "x1", "y") },
-		"ChangePlace":    func(d *db) error { return d.ChangePlace(ctx, store.Place{ID: "x1", Body: x}) },
-		"Consent":        func(d *db) error { return no(d.Consent(ctx, "x1", "x1")) },
-		"Consents":       func(d *db) error { return no(d.Consents(ctx, "x1")) },
-		"Count":          func(d *db) error { return d.Count(ctx, c, 1, 1) },
-		"CountAccounts":  func(d *db) error { return no(d.CountAccounts(ctx)) },
-		"Debits":         func(d *db) error { return no(d.Debits(ctx, "x1", 0)) },
-		"Decision":       func(d *db) error { return no(d.Decision(ctx, "x1")) },
-		"Device":         func(d *db) error { return no(d.Device(ctx, x, "x1", 0)) },
-		"Draft":          func(d *db) error { _, _, err := d.Draft(ctx, "x1", "x1", 0); return err },
-		"DropDraft":      func(d *db) error { return d.DropDraft(ctx, "x1", "x1") },
-		"DropShort":      func(d *db) error { return d.DropShort(ctx, "x1", 1) },
-		"EndDevice":      func(d *db) error { return d.EndDevice(ctx, "x1", "y", 1) },
-		"EndGrant":       func(d *db) error { return d.EndGrant(ctx, "x1", 1) },
-		"EndGrants":      func(d *db) error { return d.EndGrants(ctx, "x1", "x1", 1) },
-		"EndMessage":     func(d *db) error { return d.EndMessage(ctx, "x1", store.Sent, 1) },
-		"EndOneSession":  func(d *db) error { return d.EndOneSession(ctx, "x1", "x1") },
-		"EndPlaces":      func(d *db) error { return d.EndPlaces(ctx, "x1", "", "y", 1) },
-		"EndPlacesOf":    func(d *db) error { return d.EndPlacesOf(ctx, "x1", "x1", "y", 1) },
-		"EndSession":     func(d *db) error { return d.EndSession(ctx, x) },
-		"ExpireMessages": func(d *db) error { return d.ExpireMessages(ctx, 1) },
-		"Factors":        func(d *db) error { return no(d.Factors(ctx, "x1")) },
-		"FinishSignIn":   func(d *db) error { return d.FinishSignIn(ctx, "x1", 1) },
-		"FollowTime":     func(d *db) error { return no(d.FollowTime(ctx, 1, 1)) },
-		"ForgetOwner":    func(d *db) error { return d.ForgetOwner(ctx, "x1", "x1") },
-		"ForgetOwners":   func(d *db) error { return d.ForgetOwners(ctx, "x1") },
-		"Forgive":        func(d *db) error { return d.Forgive(ctx, "x1") },
-		"GrantOfCode":    func(d *db) error { return no(d.GrantOfCode(ctx, x)) },
-		"GrantsOf":       func(d *db) error { return no(d.GrantsOf(ctx, "x1", 1)) },
-		"HoldLedger":     func(d *db) error { return no(d.HoldLedger(ctx, "x1")) },
-		"HoldMessage":    func(d *db) error { return no(d.HoldMessage(ctx, 50, 60)) },
-		"KeepConsent": func(d *db) error {
-			return d.KeepConsent(ctx, store.Consent{Account: "x1", App: "x1"})
+		"PruneTrustDecisions":   func(d *db) error { return d.PruneTrustDecisions(ctx, "x1", 1) },
+		"PruneTrustedDevices":   func(d *db) error { return d.PruneTrustedDevices(ctx, "x1", 1) },
+		"GetOrSetState":         func(d *db) error { return no(d.GetOrSetState(ctx, "x1", "y")) },
+		"PruneCodes":            func(d *db) error { return d.PruneCodes(ctx, "x1", 1, 1) },
+		"PruneKnownDevices":     func(d *db) error { return d.PruneKnownDevices(ctx, "x1", 1) },
+		"UpdateTrustEpoch":      func(d *db) error { return d.UpdateTrustEpoch(ctx, "x1", "x1", 1, 2) },
+		"SaveProofEntry":        func(d *db) error { return d.SaveProofEntry(ctx, store.BudgetEntry{ID: "y", Budget: "x1"}) },
+		"RecordDeliveryReceipt": func(d *db) error { return d.RecordDeliveryReceipt(ctx, "x1", store.MessageDelivered, 1) },
+		"AdvanceLatestTime":     func(d *db) error { return d.AdvanceLatestTime(ctx, 1) },
+		"SaveKnownDevice":       func(d *db) error { return d.SaveKnownDevice(ctx, "x1", "x1", 1) },
+		"FindKnownDevice":       func(d *db) error { return no(d.FindKnownDevice(ctx, x, "x1", 1)) },
+		"FindEmailLink":         func(d *db) error { return no(d.FindEmailLink(ctx, x, 1)) },
+		"ListLiveCodes":         func(d *db) error { return no(d.ListLiveCodes(ctx, "x1", "x1", 1)) },
+		"FindLiveToken":         func(d *db) error { _, _, err := d.FindLiveToken(ctx, x, 1); return err },
+		"GetState":              func(d *db) error { return no(d.GetState(ctx, "x1")) },
+		"GetMessageState":       func(d *db) error { _, _, err := d.GetMessageState(ctx, "x1"); return err },
+		"GetNextMessageTime":    func(d *db) error { return no(d.GetNextMessageTime(ctx, 1)) },
+		"ListDeviceAccounts":    func(d *db) error { return no(d.ListDeviceAccounts(ctx, "x1")) },
+		"PassChallenge":         func(d *db) error { return d.PassChallenge(ctx, "x1", 1) },
+		"Ping":                  func(d *db) error { return d.Ping(ctx) },
+		"ListTrustedNetworks":   func(d *db) error { return no(d.ListTrustedNetworks(ctx, "x1")) },
+		"ListDeviceNetworks":    func(d *db) error { return no(d.ListDeviceNetworks(ctx, "x1", "x1")) },
+		"ReauthenticateSession": func(d *db) error {
+			return d.ReauthenticateSession(ctx, store.Session{ID: "x1", TokenHash: []byte("y"), AccountID: "x1", Epoch: 1}, 0, 1)
 		},
-		"KeepDecisions": func(d *db) error { return d.KeepDecisions(ctx, "x1", 1) },
-		"KeepDevices":   func(d *db) error { return d.KeepDevices(ctx, "x1", 1) },
-		"KeepMark":      func(d *db) error { return no(d.KeepMark(ctx, "x1", "y")) },
-		"KeepNewest":    func(d *db) error { return d.KeepNewest(ctx, "x1", 1, 1) },
-		"KeepOwners":    func(d *db) error { return d.KeepOwners(ctx, "x1", 1) },
-		"KeepPlaces":    func(d *db) error { return d.KeepPlaces(ctx, "x1", "x1", 1, 2) },
-		"KeepProof":     func(d *db) error { return d.KeepProof(ctx, store.Debit{ID: "y", Ledger: "x1"}) },
-		"KeepReceipt":   func(d *db) error { return d.KeepReceipt(ctx, "x1", store.Delivered, 1) },
-		"KeepTime":      func(d *db) error { return d.KeepTime(ctx, 1) },
-		"KnowDevice":    func(d *db) error { return d.KnowDevice(ctx, "x1", "x1", 1) },
-		"KnownDevice":   func(d *db) error { return no(d.KnownDevice(ctx, x, "x1", 1)) },
-		"Link":          func(d *db) error { return no(d.Link(ctx, x, 1)) },
-		"LiveCodes":     func(d *db) error { return no(d.LiveCodes(ctx, "x1", "x1", 1)) },
-		"LiveToken":     func(d *db) error { _, _, err := d.LiveToken(ctx, x, 1); return err },
-		"Mark":          func(d *db) error { return no(d.Mark(ctx, "x1")) },
-		"MessageState":  func(d *db) error { _, _, err := d.MessageState(ctx, "x1"); return err },
-		"NextMessage":   func(d *db) error { return no(d.NextMessage(ctx, 1)) },
-		"Owners":        func(d *db) error { return no(d.Owners(ctx, "x1")) },
-		"PassChallenge": func(d *db) error { return d.PassChallenge(ctx, "x1", 1) },
-		"Ping":          func(d *db) error { return d.Ping(ctx) },
-		"Places":        func(d *db) error { return no(d.Places(ctx, "x1")) },
-		"PlacesIn":      func(d *db) error { return no(d.PlacesIn(ctx, "x1", "x1")) },
-		"ProveSession": func(d *db) error {
-			return d.ProveSession(ctx, store.Session{ID: "x1", Token: []byte("y"), Account: "x1", Epoch: 1}, 0, 1)
-		},
-		"Questions":       func(d *db) error { return no(d.Questions(ctx, "x1", 1)) },
-		"RaiseEpoch":      func(d *db) error { return d.RaiseEpoch(ctx, "x1", 1) },
-		"Refund":          func(d *db) error { return no(d.Refund(ctx, "x1")) },
-		"Rehash":          func(d *db) error { return d.Rehash(ctx, "x1", x, x) },
-		"ReleaseMessages": func(d *db) error { return d.ReleaseMessages(ctx, 1) },
-		"RemoveApp":       func(d *db) error { return d.RemoveApp(ctx, "x1") },
-		"RemoveConsent":   func(d *db) error { return d.RemoveConsent(ctx, "x1", "x1") },
-		"RemoveFactor":    func(d *db) error { return d.RemoveFactor(ctx, "x1", "x1") },
-		"RemovePlace":     func(d *db) error { return d.RemovePlace(ctx, "x1") },
-		"RemoveRequest":   func(d *db) error { return d.RemoveRequest(ctx, x) },
-		"RemoveShares":    func(d *db) error { return d.RemoveShares(ctx, "x1") },
-		"RemoveToken":     func(d *db) error { return d.RemoveToken(ctx, x) },
-		"RemoveWindows":   func(d *db) error { return d.RemoveWindows(ctx, c, 1) },
-		"RenewAll":        func(d *db) error { return d.RenewAll(ctx, 1, 2, 1, 1) },
-		"RenewDevice":     func(d *db) error { return d.RenewDevice(ctx, "x1", 1) },
-		"RenewLedger":     func(d *db) error { return d.RenewLedger(ctx, "x1", 1) },
-		"Request":         func(d *db) error { return no(d.Request(ctx, x, 1)) },
-		"RetokenSignIn": func(d *db) error {
+		"ListSecondStepDecisions":    func(d *db) error { return no(d.ListSecondStepDecisions(ctx, "x1", 1)) },
+		"IncrementEpoch":             func(d *db) error { return d.IncrementEpoch(ctx, "x1", 1) },
+		"RefundChallenge":            func(d *db) error { return no(d.RefundChallenge(ctx, "x1")) },
+		"ReplacePasswordHash":        func(d *db) error { return d.ReplacePasswordHash(ctx, "x1", x, x) },
+		"ReleaseClaimedMessages":     func(d *db) error { return d.ReleaseClaimedMessages(ctx, 1) },
+		"DeleteClient":               func(d *db) error { return d.DeleteClient(ctx, "x1") },
+		"DeleteConsent":              func(d *db) error { return d.DeleteConsent(ctx, "x1", "x1") },
+		"DeleteFactor":               func(d *db) error { return d.DeleteFactor(ctx, "x1", "x1") },
+		"DeleteTrustedNetwork":       func(d *db) error { return d.DeleteTrustedNetwork(ctx, "x1") },
+		"DeleteAuthorizationRequest": func(d *db) error { return d.DeleteAuthorizationRequest(ctx, x) },
+		"DeleteShareEntries":         func(d *db) error { return d.DeleteShareEntries(ctx, "x1") },
+		"DeleteToken":                func(d *db) error { return d.DeleteToken(ctx, x) },
+		"DeleteCounterWindows":       func(d *db) error { return d.DeleteCounterWindows(ctx, c, 1) },
+		"RenewAllGuessBudgets":       func(d *db) error { return d.RenewAllGuessBudgets(ctx, 1, 2, 1, 1) },
+		"ExtendDevice":               func(d *db) error { return d.ExtendDevice(ctx, "x1", 1) },
+		"RenewGuessBudget":           func(d *db) error { return d.RenewGuessBudget(ctx, "x1", 1) },
+		"GetAuthorizationRequest":    func(d *db) error { return no(d.GetAuthorizationRequest(ctx, x, 1)) },
+		"RotateAttemptToken": func(d *db) error {
 			s := attempt
-			s.Token = []byte("y")
-			return d.RetokenSignIn(ctx, x, s, 1)
+			s.TokenHash = []byte("y")
+			return d.RotateAttemptToken(ctx, x, s, 1)
 		},
-		"RetryMessage":   func(d *db) error { return d.RetryMessage(ctx, "x1", 1, true) },
-		"RewriteRequest": func(d *db) error { return d.RewriteRequest(ctx, x, "y") },
-		"SeeSession":     func(d *db) error { return d.SeeSession(ctx, "x1", 99) },
-		"SeeSignIn":      func(d *db) error { return d.SeeSignIn(ctx, "x1", "y") },
-		"Session":        func(d *db) error { _, _, err := d.Session(ctx, x, 0, 1); return err },
-		"SessionOf":      func(d *db) error { _, _, err := d.SessionOf(ctx, "x1", 0, 1); return err },
-		"Sessions":       func(d *db) error { return no(d.Sessions(ctx, "x1", 0, 1)) },
-		"SetDisabled":    func(d *db) error { return d.SetDisabled(ctx, "x1", 1, 1) },
-		"SetEmail":       func(d *db) error { return d.SetEmail(ctx, "x1", 1, "y") },
-		"SetGroups":      func(d *db) error { return d.SetGroups(ctx, "x1", "y") },
-		"SetMark":        func(d *db) error { return d.SetMark(ctx, "x1", "y") },
-		"SetPassword":    func(d *db) error { return d.SetPassword(ctx, "x1", 1, x, 1) },
-		"SetTime":        func(d *db) error { return d.SetTime(ctx, 1) },
-		"SignIn":         func(d *db) error { return no(d.SignIn(ctx, x)) },
-		"SigningKeys":    func(d *db) error { return no(d.SigningKeys(ctx)) },
-		"Spend":          func(d *db) error { return d.Spend(ctx, c, 1, 1, 9) },
-		"Sweep":          func(d *db) error { return no(d.Sweep(ctx, store.Old{})) },
-		"TakeLongerBack": func(d *db) error { return d.TakeLongerBack(ctx, "x1") },
-		"TakePushed":     func(d *db) error { return d.TakePushed(ctx, x, "x1", 1) },
-		"Tell":           func(d *db) error { return d.Tell(ctx, "x1", "x1", 1, 2) },
-		"TellGuessed":    func(d *db) error { return d.TellGuessed(ctx, "x1", 0, 1) },
-		"TellLonger":     func(d *db) error { return d.TellLonger(ctx, "x1", 0, 1) },
-		"TickSignIn":     func(d *db) error { return d.TickSignIn(ctx, "x1", true) },
-		"Token":          func(d *db) error { _, _, err := d.Token(ctx, x); return err },
-		"Told":           func(d *db) error { return d.Told(ctx, "x1", "x1", 1) },
-		"Try":            func(d *db) error { return d.Try(ctx, store.Challenge{ID: "x1"}, 5, 1) },
-		"TurnDevice": func(d *db) error {
-			v := store.Device{ID: "x1", Secret: x, Next: x}
-			return d.TurnDevice(ctx, v, v)
+		"RetryMessage":               func(d *db) error { return d.RetryMessage(ctx, "x1", 1, true) },
+		"UpdateAuthorizationRequest": func(d *db) error { return d.UpdateAuthorizationRequest(ctx, x, "y") },
+		"TouchSession":               func(d *db) error { return d.TouchSession(ctx, "x1", 99) },
+		"SetOtherAddress":            func(d *db) error { return d.SetOtherAddress(ctx, "x1", "y") },
+		"FindSession":                func(d *db) error { _, _, err := d.FindSession(ctx, x, 0, 1); return err },
+		"GetSession":                 func(d *db) error { _, _, err := d.GetSession(ctx, "x1", 0, 1); return err },
+		"ListSessions":               func(d *db) error { return no(d.ListSessions(ctx, "x1", 0, 1)) },
+		"SetDisabled":                func(d *db) error { return d.SetDisabled(ctx, "x1", 1, 1) },
+		"SetEmail":                   func(d *db) error { return d.SetEmail(ctx, "x1", 1, "y") },
+		"SetGroups":                  func(d *db) error { return d.SetGroups(ctx, "x1", "y") },
+		"SetState":                   func(d *db) error { return d.SetState(ctx, "x1", "y") },
+		"SetPassword":                func(d *db) error { return d.SetPassword(ctx, "x1", 1, x, 1) },
+		"SetLatestTime":              func(d *db) error { return d.SetLatestTime(ctx, 1) },
+		"FindAttempt":                func(d *db) error { return no(d.FindAttempt(ctx, x)) },
+		"ListSigningKeys":            func(d *db) error { return no(d.ListSigningKeys(ctx)) },
+		"SpendQuota":                 func(d *db) error { return d.SpendQuota(ctx, c, 1, 1, 9) },
+		"DeleteExpired":              func(d *db) error { return no(d.DeleteExpired(ctx, store.Cutoffs{})) },
+		"ResetSpentNotice":           func(d *db) error { return d.ResetSpentNotice(ctx, "x1") },
+		"UsePushedRequest":           func(d *db) error { return d.UsePushedRequest(ctx, x, "x1", 1) },
+		"ClaimLogout":                func(d *db) error { return d.ClaimLogout(ctx, "x1", "x1", 1, 2) },
+		"ClaimGuessNotice":           func(d *db) error { return d.ClaimGuessNotice(ctx, "x1", 0, 1) },
+		"ClaimSpentNotice":           func(d *db) error { return d.ClaimSpentNotice(ctx, "x1", 0, 1) },
+		"SetTrustRequested":          func(d *db) error { return d.SetTrustRequested(ctx, "x1", true) },
+		"FindToken":                  func(d *db) error { _, _, err := d.FindToken(ctx, x); return err },
+		"FinishLogout":               func(d *db) error { return d.FinishLogout(ctx, "x1", "x1", 1) },
+		"SpendGuess":                 func(d *db) error { return d.SpendGuess(ctx, store.Challenge{ID: "x1"}, 5, 1) },
+		"RotateDeviceSecrets": func(d *db) error {
+			v := store.Device{ID: "x1", Secret: x, NextSecret: x}
+			return d.RotateDeviceSecrets(ctx, v, v)
 		},
-		"Untold":  func(d *db) error { return no(d.Untold(ctx, 1)) },
-		"UseCode": func(d *db) error { return d.UseCode(ctx, "x1", 1) },
+		"ListDueLogouts": func(d *db) error { return no(d.ListDueLogouts(ctx, 1)) },
+		"UseCode":        func(d *db) error { return d.UseCode(ctx, "x1", 1) },
 		"UseFactor": func(d *db) error {
-			return d.UseFactor(ctx, store.Factor{ID: "x1", Account: "x1", Version: 1, Body: x}, 1)
+			return d.UseFactor(ctx, store.Factor{ID: "x1", AccountID: "x1", Version: 1, Body: x}, 1)
 		},
-		"UseGrant": func(d *db) error { return no(d.UseGrant(ctx, x, "x1", 1)) },
-		"UseLink":  func(d *db) error { return d.UseLink(ctx, x, 1) },
-		"UsePlace": func(d *db) error {
-			return d.UsePlace(ctx, store.Place{ID: "x1", Epoch: 1, Body: x}, 1)
+		"UseAuthorizationCode": func(d *db) error { return no(d.UseAuthorizationCode(ctx, x, "x1", 1)) },
+		"UseEmailLink":         func(d *db) error { return d.UseEmailLink(ctx, x, 1) },
+		"UseTrustedNetwork": func(d *db) error {
+			return d.UseTrustedNetwork(ctx, store.TrustedNetwork{ID: "x1", Epoch: 1, Body: x}, 1)
 		},
-		"UseToken": func(d *db) error { return d.UseToken(ctx, x, 1) },
-		"Void":     func(d *db) error { return d.Void(ctx, "y", 1) },
-		"Wait":     func(d *db) error { return no(d.Wait(ctx, "x1")) },
-		"Windows":  func(d *db) error { return no(d.Windows(ctx, c, 1)) },
+		"UseToken":  func(d *db) error { return d.UseToken(ctx, x, 1) },
+		"RevokeAll": func(d *db) error { return d.RevokeAll(ctx, "y", 1) },
+		"GetFailedPasswords": func(d *db) error {
+			_, _, err := d.GetFailedPasswords(ctx, "x1", []store.CounterKey{{Counter: c, EndsAt: 1}, {Counter: c, EndsAt: 2}})
+			return err
+		},
+		"ListCounterWindows": func(d *db) error { return no(d.ListCounterWindows(ctx, c, 1)) },
 	}
 }
 
@@ -261,7 +263,7 @@ func calls(ctx context.Context) map[string]func(db *store.DB) error {
 // the index that each uses.
 func TestPlans(t *testing.T) {
 	used := map[string]bool{} // of fullReads
-	storetest.Each(t, func(t *testing.T, url string) {
+	storetest.EachDatabase(t, func(t *testing.T, url string) {
 		db := storetest.Open(t, url)
 		raw := connect(t, url)
 		fill(t, raw, url)

@@ -4,23 +4,23 @@ import "context"
 
 // Session is somebody who is in.
 type Session struct {
-	ID       string
-	Token    []byte // hash
-	Account  string
-	Epoch    int64
-	SignIn   string // the sign-in it came from
-	AMR      string
-	Address  string
-	Browser  string // User-Agent
-	Hints    string // Sec-CH-UA
-	BeganAt  int64
-	ProvedAt int64
-	SeenAt   int64
-	EndsAt   int64
+	ID              string
+	TokenHash       []byte // hash
+	AccountID       string
+	Epoch           int64
+	AttemptID       string // the sign-in it came from
+	AMR             string
+	Address         string
+	UserAgent       string // User-Agent
+	ClientHints     string // Sec-CH-UA
+	StartedAt       int64
+	AuthenticatedAt int64
+	LastSeenAt      int64
+	ExpiresAt       int64
 	// Device is the browser it began in. TrustedAt is when that was verified, if trust
 	// in it skipped step two; 0 if it did not.
-	Device    string
-	TrustedAt int64
+	DeviceID        string
+	TrustVerifiedAt int64
 }
 
 const sessionColumns = `sessions.id, sessions.token_hash, sessions.account_id, sessions.epoch, sessions.attempt_id,
@@ -29,33 +29,33 @@ const sessionColumns = `sessions.id, sessions.token_hash, sessions.account_id, s
 	sessions.last_seen_at, sessions.expires_at, sessions.device_id, sessions.trust_verified_at`
 
 func (s *Session) columns() []any {
-	return []any{&s.ID, &s.Token, &s.Account, &s.Epoch, &s.SignIn, &s.AMR, &s.Address, &s.Browser, &s.Hints, &s.BeganAt,
-		&s.ProvedAt, &s.SeenAt, &s.EndsAt, &s.Device, &s.TrustedAt}
+	return []any{&s.ID, &s.TokenHash, &s.AccountID, &s.Epoch, &s.AttemptID, &s.AMR, &s.Address, &s.UserAgent, &s.ClientHints, &s.StartedAt,
+		&s.AuthenticatedAt, &s.LastSeenAt, &s.ExpiresAt, &s.DeviceID, &s.TrustVerifiedAt}
 }
 
-// AddSession adds s.
-func (db *DB) AddSession(ctx context.Context, s Session) error {
+// CreateSession adds s.
+func (db *DB) CreateSession(ctx context.Context, s Session) error {
 	_, err := db.change(ctx, `INSERT INTO sessions (id, token_hash, account_id, epoch, attempt_id, amr, address,
 			user_agent, client_hints, started_at, authenticated_at, last_seen_at, expires_at, device_id,
 			trust_verified_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
-		s.ID, s.Token, s.Account, s.Epoch, s.SignIn, s.AMR, s.Address, s.Browser, s.Hints, s.BeganAt, s.ProvedAt,
-		s.SeenAt, s.EndsAt, s.Device, s.TrustedAt)
+		s.ID, s.TokenHash, s.AccountID, s.Epoch, s.AttemptID, s.AMR, s.Address, s.UserAgent, s.ClientHints, s.StartedAt, s.AuthenticatedAt,
+		s.LastSeenAt, s.ExpiresAt, s.DeviceID, s.TrustVerifiedAt)
 	return err
 }
 
 const liveSession = `JOIN accounts
 	ON accounts.id = sessions.account_id AND accounts.epoch = sessions.epoch AND accounts.disabled_at = 0`
 
-// Session is the live session with this token hash and its account: it has not
+// FindSession is the live session with this token hash and its account: it has not
 // ended, was seen at or after idle, and the account is enabled and of its epoch.
-func (db *DB) Session(ctx context.Context, token []byte, idle, now int64) (Session, Account, error) {
+func (db *DB) FindSession(ctx context.Context, token []byte, idle, now int64) (Session, Account, error) {
 	return scanSession(db.read.QueryRowContext(ctx, sessionAndAccount+` AND sessions.token_hash = $3`,
 		now, idle, token))
 }
 
-// SessionOf is the live session with this id and its account.
-func (db *DB) SessionOf(ctx context.Context, id string, idle, now int64) (Session, Account, error) {
+// GetSession is the live session with this id and its account.
+func (db *DB) GetSession(ctx context.Context, id string, idle, now int64) (Session, Account, error) {
 	return scanSession(db.read.QueryRowContext(ctx, sessionAndAccount+` AND sessions.id = $3`, now, idle, id))
 }
 
@@ -68,36 +68,36 @@ func scanSession(row scanner) (s Session, a Account, err error) {
 	return s, a, found(err)
 }
 
-// Sessions are the live sessions of an account, the last used first.
-func (db *DB) Sessions(ctx context.Context, account string, idle, now int64) ([]Session, error) {
+// ListSessions are the live sessions of an account, the last used first.
+func (db *DB) ListSessions(ctx context.Context, account string, idle, now int64) ([]Session, error) {
 	rows, err := db.read.QueryContext(ctx, `SELECT `+sessionColumns+` FROM sessions `+liveSession+`
 		WHERE sessions.account_id = $1 AND sessions.expires_at >= $2 AND sessions.last_seen_at >= $3
 		ORDER BY sessions.last_seen_at DESC, sessions.id`, account, now, idle)
 	return all(rows, err, func(sc scanner) (s Session, err error) { return s, sc.Scan(s.columns()...) })
 }
 
-// SeeSession notes that the session was used.
-func (db *DB) SeeSession(ctx context.Context, id string, now int64) error {
+// TouchSession notes that the session was used.
+func (db *DB) TouchSession(ctx context.Context, id string, now int64) error {
 	_, err := db.change(ctx, `UPDATE sessions SET last_seen_at = $2 WHERE id = $1 AND last_seen_at < $2`, id, now)
 	return err
 }
 
-// ProveSession notes that the person proved anew who they are, and gives the session a
+// ReauthenticateSession notes that the person proved anew who they are, and gives the session a
 // new token; the old one is dead. ErrNotFound: it is not live.
-func (db *DB) ProveSession(ctx context.Context, s Session, idle, now int64) error {
+func (db *DB) ReauthenticateSession(ctx context.Context, s Session, idle, now int64) error {
 	defer db.changed(SessionKey(s.ID))
 	return db.must(ctx, `UPDATE sessions SET token_hash = $2, amr = $3, authenticated_at = $4, last_seen_at = $4
 		WHERE id = $1 AND account_id = $5 AND epoch = $6 AND expires_at >= $4 AND last_seen_at >= $7`,
-		s.ID, s.Token, s.AMR, now, s.Account, s.Epoch, idle)
+		s.ID, s.TokenHash, s.AMR, now, s.AccountID, s.Epoch, idle)
 }
 
-// EndOneSession ends a session of the account by its id.
-func (db *DB) EndOneSession(ctx context.Context, account, id string) error {
+// DeleteSession ends a session of the account by its id.
+func (db *DB) DeleteSession(ctx context.Context, account, id string) error {
 	return db.endSession(ctx, `account_id = $1 AND id = $2`, account, id)
 }
 
-// EndSession ends the session with this token hash.
-func (db *DB) EndSession(ctx context.Context, token []byte) error {
+// DeleteSessionByToken ends the session with this token hash.
+func (db *DB) DeleteSessionByToken(ctx context.Context, token []byte) error {
 	return db.endSession(ctx, `token_hash = $1`, token)
 }
 

@@ -1,4 +1,4 @@
-// Package store keeps rows in SQLite or PostgreSQL. It decides nothing: what may happen once is a conditional UPDATE
+// Package store reads and writes rows in SQLite or PostgreSQL. It decides nothing: what may happen once is a conditional UPDATE
 // here, and whether it may happen at all is decided by the packages that use it.
 //
 // One SQL text serves both databases. Times are Unix milliseconds of the caller's clock; the database's own clock is
@@ -84,9 +84,9 @@ func Open(ctx context.Context, url string) (*DB, error) {
 	return db, nil
 }
 
-// Alone reports whether no other process had the database open when this one opened
+// Exclusive reports whether no other process had the database open when this one opened
 // it. Of a PostgreSQL database nobody can tell.
-func (db *DB) Alone() bool { return db.unlock != nil }
+func (db *DB) Exclusive() bool { return db.unlock != nil }
 
 // Close gives all connections back.
 func (db *DB) Close() error {

@@ -14,26 +14,26 @@ import (
 )
 
 func each(t *testing.T, f func(t *testing.T, db *store.DB)) {
-	storetest.Each(t, func(t *testing.T, url string) { f(t, storetest.Open(t, url)) })
+	storetest.EachDatabase(t, func(t *testing.T, url string) { f(t, storetest.Open(t, url)) })
 }
 
 func anna(t *testing.T, db *store.DB) store.Account {
 	t.Helper()
-	a := store.Account{ID: "anna", Email: "anna@example.com", Name: "Anna", Password: []byte("sealed"), Epoch: 1, CreatedAt: 5}
-	if err := db.AddAccount(t.Context(), a); err != nil {
+	a := store.Account{ID: "anna", Email: "anna@example.com", Name: "Anna", PasswordHash: []byte("sealed"), Epoch: 1, CreatedAt: 5}
+	if err := db.CreateAccount(t.Context(), a); err != nil {
 		t.Fatal(err)
 	}
 	return a
 }
 
 // signIn adds an account, a sign-in that ends at 1000 and its challenge with one code.
-func signIn(t *testing.T, db *store.DB) (store.SignIn, store.Challenge, store.Code) {
+func signIn(t *testing.T, db *store.DB) (store.Attempt, store.Challenge, store.OneTimeCode) {
 	t.Helper()
 	a := anna(t, db)
-	s := store.SignIn{ID: "s", Token: []byte("token"), Account: a.ID, Epoch: 1, BeganAt: 10, EndsAt: 1000}
-	c := store.Challenge{ID: "c", SignIn: "s", Method: "email", State: []byte{}, Sends: 1, SentAt: 10, Version: 1}
-	code := store.Code{ID: "k", Challenge: "c", Method: "email", MAC: []byte("mac"), Message: "m", SentAt: 10, EndsAt: 900}
-	for _, err := range []error{db.AddSignIn(t.Context(), s), db.AddChallenge(t.Context(), c), db.AddCode(t.Context(), code)} {
+	s := store.Attempt{ID: "s", TokenHash: []byte("token"), AccountID: a.ID, Epoch: 1, StartedAt: 10, ExpiresAt: 1000}
+	c := store.Challenge{ID: "c", AttemptID: "s", Method: "email", State: []byte{}, MessagesSent: 1, LastSentAt: 10, Version: 1}
+	code := store.OneTimeCode{ID: "k", ChallengeID: "c", Method: "email", MAC: []byte("mac"), MessageID: "m", SentAt: 10, ExpiresAt: 900}
+	for _, err := range []error{db.CreateAttempt(t.Context(), s), db.CreateChallenge(t.Context(), c), db.CreateCode(t.Context(), code)} {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -45,19 +45,19 @@ func TestAccount(t *testing.T) {
 	each(t, func(t *testing.T, db *store.DB) {
 		want := anna(t, db)
 		for _, find := range []func() (store.Account, error){
-			func() (store.Account, error) { return db.Account(t.Context(), "anna") },
-			func() (store.Account, error) { return db.AccountByEmail(t.Context(), "anna@example.com") },
+			func() (store.Account, error) { return db.GetAccount(t.Context(), "anna") },
+			func() (store.Account, error) { return db.FindAccountByEmail(t.Context(), "anna@example.com") },
 		} {
 			got, err := find()
 			if err != nil || fmt.Sprint(got) != fmt.Sprint(want) {
 				t.Errorf("got %v, %v, want %v", got, err, want)
 			}
 		}
-		if _, err := db.AccountByEmail(t.Context(), "Anna@example.com"); !errors.Is(err, store.ErrNotFound) {
+		if _, err := db.FindAccountByEmail(t.Context(), "Anna@example.com"); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("another spelling: got %v, want ErrNotFound", err)
 		}
 		want.ID = "other"
-		if err := db.AddAccount(t.Context(), want); !errors.Is(err, store.ErrConflict) {
+		if err := db.CreateAccount(t.Context(), want); !errors.Is(err, store.ErrConflict) {
 			t.Errorf("same address again: got %v, want ErrConflict", err)
 		}
 	})
@@ -68,19 +68,19 @@ func TestEpochVoids(t *testing.T) {
 	each(t, func(t *testing.T, db *store.DB) {
 		ctx := t.Context()
 		s, _, _ := signIn(t, db)
-		if err := db.AddSession(ctx, store.Session{ID: "x", Token: []byte("in"), Account: "anna", Epoch: 1, SeenAt: 10, EndsAt: 1000}); err != nil {
+		if err := db.CreateSession(ctx, store.Session{ID: "x", TokenHash: []byte("in"), AccountID: "anna", Epoch: 1, LastSeenAt: 10, ExpiresAt: 1000}); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := db.Session(ctx, []byte("in"), 0, 20); err != nil {
+		if _, _, err := db.FindSession(ctx, []byte("in"), 0, 20); err != nil {
 			t.Fatalf("before: %v", err)
 		}
 		if err := db.SetPassword(ctx, "anna", 1, []byte("new"), 0); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := db.Session(ctx, []byte("in"), 0, 20); !errors.Is(err, store.ErrNotFound) {
+		if _, _, err := db.FindSession(ctx, []byte("in"), 0, 20); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("session after a new password: got %v, want ErrNotFound", err)
 		}
-		if _, err := db.SignIn(ctx, s.Token); !errors.Is(err, store.ErrNotFound) {
+		if _, err := db.FindAttempt(ctx, s.TokenHash); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("sign-in after a new password: got %v, want ErrNotFound", err)
 		}
 		if err := db.SetPassword(ctx, "anna", 1, []byte("late"), 0); !errors.Is(err, store.ErrNotFound) {
@@ -93,14 +93,14 @@ func TestEpochVoids(t *testing.T) {
 func TestSessionLife(t *testing.T) {
 	each(t, func(t *testing.T, db *store.DB) {
 		anna(t, db)
-		if err := db.AddSession(t.Context(), store.Session{ID: "x", Token: []byte("in"), Account: "anna", Epoch: 1, SeenAt: 100, EndsAt: 1000}); err != nil {
+		if err := db.CreateSession(t.Context(), store.Session{ID: "x", TokenHash: []byte("in"), AccountID: "anna", Epoch: 1, LastSeenAt: 100, ExpiresAt: 1000}); err != nil {
 			t.Fatal(err)
 		}
 		for _, c := range []struct {
 			idle, now int64
 			live      bool
 		}{{100, 1000, true}, {101, 1000, false}, {100, 1001, false}} {
-			_, _, err := db.Session(t.Context(), []byte("in"), c.idle, c.now)
+			_, _, err := db.FindSession(t.Context(), []byte("in"), c.idle, c.now)
 			if (err == nil) != c.live {
 				t.Errorf("seen since %d, now %d: got %v, want live %v", c.idle, c.now, err, c.live)
 			}
@@ -134,7 +134,7 @@ func TestOnce(t *testing.T) {
 	each(t, func(t *testing.T, db *store.DB) {
 		ctx := t.Context()
 		_, c, code := signIn(t, db)
-		if err := db.AddLink(ctx, store.Link{Token: []byte("l"), Purpose: store.Reset, Email: "anna@example.com", EndsAt: 1000}); err != nil {
+		if err := db.CreateEmailLink(ctx, store.EmailLink{TokenHash: []byte("l"), Purpose: store.LinkReset, Email: "anna@example.com", ExpiresAt: 1000}); err != nil {
 			t.Fatal(err)
 		}
 		c.Version++
@@ -143,12 +143,12 @@ func TestOnce(t *testing.T) {
 			n    int64
 			f    func() error
 		}{
-			{"try", 1, func() error { return db.Try(ctx, store.Challenge{ID: c.ID}, 5, 20) }},
-			{"ask again", 1, func() error { return db.AskAgain(ctx, c) }},
+			{"try", 1, func() error { return db.SpendGuess(ctx, store.Challenge{ID: c.ID}, 5, 20) }},
+			{"ask again", 1, func() error { return db.ReissueChallenge(ctx, c) }},
 			{"use code", 1, func() error { return db.UseCode(ctx, code.ID, 20) }},
-			{"use link", 1, func() error { return db.UseLink(ctx, []byte("l"), 20) }},
+			{"use link", 1, func() error { return db.UseEmailLink(ctx, []byte("l"), 20) }},
 			{"pass challenge", 1, func() error { return db.PassChallenge(ctx, c.ID, 20) }},
-			{"finish", 1, func() error { return db.FinishSignIn(ctx, "s", 20) }},
+			{"finish", 1, func() error { return db.FinishAttempt(ctx, "s", 20) }},
 		} {
 			if got := race(t, 40, once.f); got != once.n {
 				t.Errorf("%s: %d of 40 succeeded, want %d", once.name, got, once.n)
@@ -162,15 +162,15 @@ func TestEnds(t *testing.T) {
 	each(t, func(t *testing.T, db *store.DB) {
 		ctx := t.Context()
 		_, c, code := signIn(t, db)
-		for _, late := range []error{db.Try(ctx, c, 5, 1001), db.UseCode(ctx, code.ID, 901), db.FinishSignIn(ctx, "s", 1001)} {
+		for _, late := range []error{db.SpendGuess(ctx, c, 5, 1001), db.UseCode(ctx, code.ID, 901), db.FinishAttempt(ctx, "s", 1001)} {
 			if !errors.Is(late, store.ErrNotFound) {
 				t.Errorf("after the end: got %v, want ErrNotFound", late)
 			}
 		}
-		if live, err := db.LiveCodes(ctx, "c", "email", 901); err != nil || len(live) != 0 {
+		if live, err := db.ListLiveCodes(ctx, "c", "email", 901); err != nil || len(live) != 0 {
 			t.Errorf("codes after their end: %v, %v", live, err)
 		}
-		for _, last := range []error{db.Try(ctx, c, 5, 1000), db.UseCode(ctx, code.ID, 900), db.FinishSignIn(ctx, "s", 1000)} {
+		for _, last := range []error{db.SpendGuess(ctx, c, 5, 1000), db.UseCode(ctx, code.ID, 900), db.FinishAttempt(ctx, "s", 1000)} {
 			if last != nil {
 				t.Errorf("at the end: %v", last)
 			}
@@ -183,12 +183,12 @@ func TestKeepNewest(t *testing.T) {
 		ctx := t.Context()
 		signIn(t, db)
 		for i := range int64(4) {
-			c := store.Code{ID: fmt.Sprint("k", i), Challenge: "c", Method: "email", MAC: []byte{}, SentAt: 20 + i, EndsAt: 900}
-			if err := errors.Join(db.AddCode(ctx, c), db.KeepNewest(ctx, "c", 3, 20+i)); err != nil {
+			c := store.OneTimeCode{ID: fmt.Sprint("k", i), ChallengeID: "c", Method: "email", MAC: []byte{}, SentAt: 20 + i, ExpiresAt: 900}
+			if err := errors.Join(db.CreateCode(ctx, c), db.PruneCodes(ctx, "c", 3, 20+i)); err != nil {
 				t.Fatal(err)
 			}
 		}
-		live, err := db.LiveCodes(ctx, "c", "email", 30)
+		live, err := db.ListLiveCodes(ctx, "c", "email", 30)
 		if err != nil || len(live) != 3 || live[0].ID != "k3" || live[2].ID != "k1" {
 			t.Errorf("got %v, %v, want k3, k2, k1", live, err)
 		}
@@ -199,14 +199,14 @@ func TestHoldMessage(t *testing.T) {
 	each(t, func(t *testing.T, db *store.DB) {
 		ctx := t.Context()
 		for i := range 20 {
-			m := store.Message{ID: fmt.Sprint("m", i), Body: []byte("b"), State: store.Waiting, DueAt: 10, EndsAt: 100}
-			if err := db.AddMessage(ctx, m); err != nil {
+			m := store.OutboxMessage{ID: fmt.Sprint("m", i), Body: []byte("b"), State: store.MessageWaiting, DueAt: 10, ExpiresAt: 100}
+			if err := db.EnqueueMessage(ctx, m); err != nil {
 				t.Fatal(err)
 			}
 		}
 		var held sync.Map
 		for race(t, 8, func() error {
-			m, err := db.HoldMessage(ctx, 10, 50)
+			m, err := db.ClaimMessage(ctx, 10, 50)
 			if _, twice := held.LoadOrStore(m.ID, true); err == nil && twice {
 				t.Errorf("%s is held by two", m.ID)
 			}
@@ -231,10 +231,10 @@ func TestHoldMessage(t *testing.T) {
 func TestMessageTries(t *testing.T) {
 	each(t, func(t *testing.T, db *store.DB) {
 		ctx := t.Context()
-		if err := db.AddMessage(ctx, store.Message{ID: "m", Body: []byte("b"), State: store.Waiting, DueAt: 10, EndsAt: 100}); err != nil {
+		if err := db.EnqueueMessage(ctx, store.OutboxMessage{ID: "m", Body: []byte("b"), State: store.MessageWaiting, DueAt: 10, ExpiresAt: 100}); err != nil {
 			t.Fatal(err)
 		}
-		hold := func(now int64) error { _, err := db.HoldMessage(ctx, now, now+5); return err }
+		hold := func(now int64) error { _, err := db.ClaimMessage(ctx, now, now+5); return err }
 		for now := int64(10); now < 50; now += 10 {
 			if err := errors.Join(hold(now), db.RetryMessage(ctx, "m", now+10, true)); err != nil {
 				t.Fatalf("known failure at %d: %v", now, err)
@@ -255,7 +255,7 @@ func TestMessageTries(t *testing.T) {
 		if err := db.ExpireMessages(ctx, 90); err != nil {
 			t.Fatal(err)
 		}
-		if state, _, err := db.MessageState(ctx, "m"); state != store.Unknown || err != nil {
+		if state, _, err := db.GetMessageState(ctx, "m"); state != store.MessageUnknown || err != nil {
 			t.Errorf("state %q, %v, want unknown", state, err)
 		}
 	})
@@ -268,10 +268,10 @@ func TestTx(t *testing.T) {
 		broken := errors.New("broken")
 		err := db.Tx(ctx, func(tx *store.DB) error {
 			anna(t, tx)
-			if _, err := tx.Account(ctx, "anna"); err != nil {
+			if _, err := tx.GetAccount(ctx, "anna"); err != nil {
 				t.Errorf("inside: %v", err)
 			}
-			if _, err := db.Account(ctx, "anna"); !errors.Is(err, store.ErrNotFound) {
+			if _, err := db.GetAccount(ctx, "anna"); !errors.Is(err, store.ErrNotFound) {
 				t.Errorf("outside, before the end: got %v, want ErrNotFound", err)
 			}
 			return broken
@@ -279,7 +279,7 @@ func TestTx(t *testing.T) {
 		if !errors.Is(err, broken) {
 			t.Errorf("got %v, want the error of the function", err)
 		}
-		if _, err := db.Account(ctx, "anna"); !errors.Is(err, store.ErrNotFound) {
+		if _, err := db.GetAccount(ctx, "anna"); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("after a rollback: got %v, want ErrNotFound", err)
 		}
 	})
@@ -287,7 +287,7 @@ func TestTx(t *testing.T) {
 
 // Programs that start together on a new database migrate it once.
 func TestOpenTogether(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, url string) {
+	storetest.EachDatabase(t, func(t *testing.T, url string) {
 		if n := race(t, 6, func() error {
 			db, err := store.Open(context.Background(), url)
 			if err != nil {
@@ -302,7 +302,7 @@ func TestOpenTogether(t *testing.T) {
 
 // A schema that a newer program made is refused.
 func TestNewerSchema(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, url string) {
+	storetest.EachDatabase(t, func(t *testing.T, url string) {
 		storetest.Open(t, url)
 		storetest.Exec(t, url, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, TRUE)`)
 		if db, err := store.Open(t.Context(), url); err == nil {
@@ -317,7 +317,7 @@ func TestOddPath(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "100% #1?mode=memory.db")
 	anna(t, storetest.Open(t, path))
 	db := storetest.Open(t, path)
-	if _, err := db.Account(t.Context(), "anna"); err != nil {
+	if _, err := db.GetAccount(t.Context(), "anna"); err != nil {
 		t.Error(err)
 	}
 }
@@ -325,16 +325,16 @@ func TestOddPath(t *testing.T) {
 func TestSweep(t *testing.T) {
 	each(t, func(t *testing.T, db *store.DB) {
 		s, _, _ := signIn(t, db)
-		if n, err := db.Sweep(t.Context(), store.Old{Ended: 1000}); n != 0 || err != nil {
+		if n, err := db.DeleteExpired(t.Context(), store.Cutoffs{Ended: 1000}); n != 0 || err != nil {
 			t.Errorf("too early: %d, %v", n, err)
 		}
-		if n, err := db.Sweep(t.Context(), store.Old{Ended: 1001}); n != 1 || err != nil {
+		if n, err := db.DeleteExpired(t.Context(), store.Cutoffs{Ended: 1001}); n != 1 || err != nil {
 			t.Errorf("got %d, %v, want 1", n, err)
 		}
-		if _, err := db.SignIn(t.Context(), s.Token); !errors.Is(err, store.ErrNotFound) {
+		if _, err := db.FindAttempt(t.Context(), s.TokenHash); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("got %v, want ErrNotFound", err)
 		}
-		if _, err := db.Challenge(t.Context(), s.ID); !errors.Is(err, store.ErrNotFound) {
+		if _, err := db.FindChallenge(t.Context(), s.ID); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("its challenge: got %v, want ErrNotFound", err)
 		}
 	})
@@ -343,7 +343,7 @@ func TestSweep(t *testing.T) {
 // A place, and the decisions about it, go thirty days after they end; a browser that nobody
 // has used for long goes with all that is known of it.
 func TestSweepTrust(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, url string) {
+	storetest.EachDatabase(t, func(t *testing.T, url string) {
 		db := storetest.Open(t, url)
 		ctx := t.Context()
 		must := func(err error) {
@@ -352,31 +352,31 @@ func TestSweepTrust(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		must(db.AddAccount(ctx, store.Account{ID: "a", Email: "anna@example.com", Password: []byte{}, Epoch: 1}))
+		must(db.CreateAccount(ctx, store.Account{ID: "a", Email: "anna@example.com", PasswordHash: []byte{}, Epoch: 1}))
 		for i, id := range []string{"old", "new"} {
-			must(db.AddDevice(ctx, store.Device{ID: id, Series: []byte(id), Secret: []byte("s"), EndsAt: int64(100 + 100*i)}))
-			must(db.KnowDevice(ctx, id, "a", 1))
-			must(db.AddPlace(ctx, store.Place{ID: "early " + id, Device: id, Account: "a", Epoch: 1, Body: []byte("b"), VerifiedAt: 10}))
-			must(db.AddPlace(ctx, store.Place{ID: "late " + id, Device: id, Account: "a", Epoch: 1, Body: []byte("b"), VerifiedAt: 20}))
-			must(db.AddDecision(ctx, store.Decision{ID: id, At: int64(10 + 10*i), Account: "a", Reason: "none", Body: []byte("b")}))
+			must(db.CreateDevice(ctx, store.Device{ID: id, Series: []byte(id), Secret: []byte("s"), ExpiresAt: int64(100 + 100*i)}))
+			must(db.SaveKnownDevice(ctx, id, "a", 1))
+			must(db.CreateTrustedNetwork(ctx, store.TrustedNetwork{ID: "early " + id, DeviceID: id, AccountID: "a", Epoch: 1, Body: []byte("b"), VerifiedAt: 10}))
+			must(db.CreateTrustedNetwork(ctx, store.TrustedNetwork{ID: "late " + id, DeviceID: id, AccountID: "a", Epoch: 1, Body: []byte("b"), VerifiedAt: 20}))
+			must(db.CreateTrustDecision(ctx, store.TrustDecision{ID: id, DecidedAt: int64(10 + 10*i), AccountID: "a", Reason: "none", Body: []byte("b")}))
 		}
 		count := func(places, decisions, devices, owners int) {
 			t.Helper()
 			for table, want := range map[string]int{
 				"trusted_networks": places, "trust_decisions": decisions, "devices": devices, "known_devices": owners,
 			} {
-				if n := storetest.Count(t, url, table); n != want {
+				if n := storetest.CountRows(t, url, table); n != want {
 					t.Errorf("%d %s, want %d", n, table, want)
 				}
 			}
 		}
-		_, err := db.Sweep(ctx, store.Old{Trust: 10})
+		_, err := db.DeleteExpired(ctx, store.Cutoffs{Trust: 10})
 		must(err)
 		count(4, 2, 2, 2)
-		_, err = db.Sweep(ctx, store.Old{Trust: 20})
+		_, err = db.DeleteExpired(ctx, store.Cutoffs{Trust: 20})
 		must(err)
 		count(2, 1, 2, 2)
-		_, err = db.Sweep(ctx, store.Old{Ended: 150})
+		_, err = db.DeleteExpired(ctx, store.Cutoffs{Ended: 150})
 		must(err)
 		count(1, 1, 1, 1)
 	})
@@ -384,10 +384,10 @@ func TestSweepTrust(t *testing.T) {
 
 // The secrets of a browser are replaced once, however many try at the same moment.
 func TestTurnDevice(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, url string) {
+	storetest.EachDatabase(t, func(t *testing.T, url string) {
 		db := storetest.Open(t, url)
-		was := store.Device{ID: "d", Series: []byte("series"), Secret: []byte("first"), EndsAt: 1000}
-		if err := db.AddDevice(t.Context(), was); err != nil {
+		was := store.Device{ID: "d", Series: []byte("series"), Secret: []byte("first"), ExpiresAt: 1000}
+		if err := db.CreateDevice(t.Context(), was); err != nil {
 			t.Fatal(err)
 		}
 		var won atomic.Int64
@@ -395,8 +395,8 @@ func TestTurnDevice(t *testing.T) {
 		for i := range 16 {
 			all.Go(func() {
 				is := was
-				is.Next = []byte{byte('a' + i)}
-				switch err := db.TurnDevice(t.Context(), was, is); {
+				is.NextSecret = []byte{byte('a' + i)}
+				switch err := db.RotateDeviceSecrets(t.Context(), was, is); {
 				case err == nil:
 					won.Add(1)
 				case !errors.Is(err, store.ErrNotFound):

@@ -37,32 +37,32 @@ func kept(ctx context.Context, db *store.DB, one, other string) (said []string) 
 				said = append(said, fmt.Sprintf("got %q, want %q", got, want))
 			}
 		}
-		a := store.Account{ID: "a", Email: one, Name: other, Password: []byte(one), Epoch: 1, CreatedAt: 5}
-		must(tx.AddAccount(ctx, a))
-		found, err := tx.AccountByEmail(ctx, one)
+		a := store.Account{ID: "a", Email: one, Name: other, PasswordHash: []byte(one), Epoch: 1, CreatedAt: 5}
+		must(tx.CreateAccount(ctx, a))
+		found, err := tx.FindAccountByEmail(ctx, one)
 		same(found, a, err)
-		_, err = tx.AccountByEmail(ctx, other)
+		_, err = tx.FindAccountByEmail(ctx, other)
 		same(errors.Is(err, store.ErrNotFound), one != other, nil)
-		i := store.SignIn{ID: "i", Token: []byte("i"), Account: "a", Epoch: 1, Purpose: store.ForSession, Address: one, Browser: other, Hints: one, ReturnTo: other, EndsAt: 9, Device: one, Other: other, Reason: one}
-		must(tx.AddSignIn(ctx, i))
-		signIn, err := tx.SignIn(ctx, i.Token)
+		i := store.Attempt{ID: "i", TokenHash: []byte("i"), AccountID: "a", Epoch: 1, Purpose: store.PurposeSignIn, Address: one, UserAgent: other, ClientHints: one, ReturnTo: other, ExpiresAt: 9, DeviceID: one, OtherAddress: other, Reason: one}
+		must(tx.CreateAttempt(ctx, i))
+		signIn, err := tx.FindAttempt(ctx, i.TokenHash)
 		same(signIn, i, err)
-		s := store.Session{ID: "s", Token: []byte("s"), Account: "a", Epoch: 1, SignIn: "i", AMR: one, Address: other, Browser: one, Hints: other, SeenAt: 5, EndsAt: 9, Device: one}
-		must(tx.AddSession(ctx, s))
-		session, _, err := tx.Session(ctx, s.Token, 5, 5)
+		s := store.Session{ID: "s", TokenHash: []byte("s"), AccountID: "a", Epoch: 1, AttemptID: "i", AMR: one, Address: other, UserAgent: one, ClientHints: other, LastSeenAt: 5, ExpiresAt: 9, DeviceID: one}
+		must(tx.CreateSession(ctx, s))
+		session, _, err := tx.FindSession(ctx, s.TokenHash, 5, 5)
 		same(session, s, err)
-		l := store.Link{Token: []byte(one), Purpose: store.Invite, Email: one, Account: "a", Factor: other, Name: other, EndsAt: 9}
-		must(tx.AddLink(ctx, l))
-		link, err := tx.Link(ctx, l.Token, 5)
+		l := store.EmailLink{TokenHash: []byte(one), Purpose: store.LinkInvite, Email: one, AccountID: "a", FactorID: other, Name: other, ExpiresAt: 9}
+		must(tx.CreateEmailLink(ctx, l))
+		link, err := tx.FindEmailLink(ctx, l.TokenHash, 5)
 		same(link, l, err)
-		mark, err := tx.KeepMark(ctx, one, other)
+		mark, err := tx.GetOrSetState(ctx, one, other)
 		same(mark, other, err)
 		must(tx.CreateAuditEvent(ctx, store.AuditEvent{ID: "e", Kind: "session.created", Address: one, Browser: other}))
-		must(tx.Spend(ctx, store.Counter{Kind: "test", Subject: one}, 9, 1, 1))
-		err = tx.Spend(ctx, store.Counter{Kind: "test", Subject: other}, 9, 1, 1)
+		must(tx.SpendQuota(ctx, store.Counter{Kind: "test", Subject: one}, 9, 1, 1))
+		err = tx.SpendQuota(ctx, store.Counter{Kind: "test", Subject: other}, 9, 1, 1)
 		same(errors.Is(err, store.ErrNotFound), one == other, nil)
 		// The last one: PostgreSQL takes nothing more in a transaction after a conflict.
-		same(errors.Is(tx.AddAccount(ctx, store.Account{ID: "b", Email: other, Password: []byte{}}), store.ErrConflict), one == other, nil)
+		same(errors.Is(tx.CreateAccount(ctx, store.Account{ID: "b", Email: other, PasswordHash: []byte{}}), store.ErrConflict), one == other, nil)
 		return undo
 	})
 	if !errors.Is(err, undo) {
@@ -81,7 +81,7 @@ func FuzzText(f *testing.F) {
 		f.Add(text, "a")
 		f.Add("a\u0308", text)
 	}
-	lite, postgres := storetest.Open(f, filepath.Join(f.TempDir(), "twostep.db")), storetest.Open(f, storetest.Postgres(f))
+	lite, postgres := storetest.Open(f, filepath.Join(f.TempDir(), "twostep.db")), storetest.Open(f, storetest.NewPostgres(f))
 	f.Fuzz(func(t *testing.T, one, other string) {
 		if refused(one) || refused(other) {
 			return

@@ -10,12 +10,12 @@ import (
 	"unicode"
 )
 
-// Proxies are the networks whose forwarding headers are believed.
-type Proxies []netip.Prefix
+// TrustedProxies are the networks whose forwarding headers are believed.
+type TrustedProxies []netip.Prefix
 
-// ParseProxies reads addresses and networks (CIDR), separated by commas or white space.
-func ParseProxies(text string) (Proxies, error) {
-	var list Proxies
+// ParseTrustedProxies reads addresses and networks (CIDR), separated by commas or white space.
+func ParseTrustedProxies(text string) (TrustedProxies, error) {
+	var list TrustedProxies
 	for _, word := range strings.FieldsFunc(text, func(c rune) bool { return c == ',' || unicode.IsSpace(c) }) {
 		p, err := netip.ParsePrefix(word)
 		if err != nil {
@@ -27,13 +27,13 @@ func ParseProxies(text string) (Proxies, error) {
 		}
 		list = append(list, p)
 	}
-	return list.Checked()
+	return list.Normalize()
 }
 
-// Checked are the proxies in the form in which they are compared. A network that holds
+// Normalize are the proxies in the form in which they are compared. A network that holds
 // everybody is refused: then anybody could say where they are.
-func (p Proxies) Checked() (Proxies, error) {
-	var list Proxies
+func (p TrustedProxies) Normalize() (TrustedProxies, error) {
+	var list TrustedProxies
 	for _, network := range p {
 		if a := network.Addr(); a.Is4In6() && network.Bits() >= 96 {
 			network = netip.PrefixFrom(a.Unmap(), network.Bits()-96)
@@ -46,9 +46,9 @@ func (p Proxies) Checked() (Proxies, error) {
 	return list, nil
 }
 
-// Has reports whether an address is a proxy's.
-func (p Proxies) Has(a netip.Addr) bool {
-	a = Plain(a)
+// Contains reports whether an address is a proxy's.
+func (p TrustedProxies) Contains(a netip.Addr) bool {
+	a = CanonicalAddr(a)
 	for _, network := range p {
 		if network.Contains(a) {
 			return true
@@ -57,95 +57,95 @@ func (p Proxies) Has(a netip.Addr) bool {
 	return false
 }
 
-// Hops is how a request came: the address of the connection ("192.0.2.1:443") and the
+// ForwardingInfo is how a request came: the address of the connection ("192.0.2.1:443") and the
 // forwarding headers, a line each.
-type Hops struct {
-	Peer         string
+type ForwardingInfo struct {
+	PeerAddr     string
 	ForwardedFor []string // X-Forwarded-For
 	Forwarded    []string // Forwarded (RFC 7239)
 }
 
-// Told reports whether a header says that the request was passed on.
-func (h Hops) Told() bool { return len(h.ForwardedFor)+len(h.Forwarded) > 0 }
+// HasHeaders reports whether a header says that the request was passed on.
+func (h ForwardingInfo) HasHeaders() bool { return len(h.ForwardedFor)+len(h.Forwarded) > 0 }
 
-// ErrUnclear says that the headers of a proxy do not tell where a request comes from:
+// ErrInvalidForwarding says that the headers of a proxy do not tell where a request comes from:
 // they are not there, cannot be read, or contradict each other. The sender may have had a part in that.
-var ErrUnclear = errors.New("trust: the forwarding headers are unclear")
+var ErrInvalidForwarding = errors.New("trust: the forwarding headers are unclear")
 
-// Client is the address that a request comes from; zero if nobody knows. It is that of the
+// ClientAddr is the address that a request comes from; zero if nobody knows. It is that of the
 // connection, unless that is a proxy's: then the headers are walked from the right, over
 // proxies, to the first address that is none. What stands left of it anybody may have
 // written. Where both headers are there, they must agree. ErrUnclear.
-func (p Proxies) Client(h Hops) (netip.Addr, error) {
-	peer := peerOf(h.Peer)
+func (p TrustedProxies) ClientAddr(h ForwardingInfo) (netip.Addr, error) {
+	peer := parseAddr(h.PeerAddr)
 	switch {
-	case !p.Has(peer):
+	case !p.Contains(peer):
 		return peer, nil
-	case !h.Told():
-		return netip.Addr{}, ErrUnclear // a proxy is not where people are
+	case !h.HasHeaders():
+		return netip.Addr{}, ErrInvalidForwarding // a proxy is not where people are
 	}
-	chain, err := forwarded(h.Forwarded)
+	chain, err := parseForwarded(h.Forwarded)
 	if err != nil {
 		return netip.Addr{}, err
 	}
 	var found []netip.Addr
-	for _, told := range []struct{ lines, chain []string }{{h.ForwardedFor, listed(h.ForwardedFor)}, {h.Forwarded, chain}} {
+	for _, told := range []struct{ lines, chain []string }{{h.ForwardedFor, splitList(h.ForwardedFor)}, {h.Forwarded, chain}} {
 		if len(told.lines) == 0 {
 			continue
 		}
-		a, err := p.walk(told.chain)
+		a, err := p.rightmostUntrusted(told.chain)
 		if err != nil {
 			return netip.Addr{}, err
 		}
 		found = append(found, a)
 	}
 	if found[0] != found[len(found)-1] {
-		return netip.Addr{}, ErrUnclear
+		return netip.Addr{}, ErrInvalidForwarding
 	}
 	return found[0], nil
 }
 
-// walk goes from the right to the first address that is no proxy's, or to the end.
-func (p Proxies) walk(chain []string) (a netip.Addr, err error) {
+// rightmostUntrusted goes from the right to the first address that is no proxy's, or to the end.
+func (p TrustedProxies) rightmostUntrusted(chain []string) (a netip.Addr, err error) {
 	for _, node := range slices.Backward(chain) {
 		var ok bool
-		if a, ok = nodeOf(node); !ok {
-			return netip.Addr{}, ErrUnclear
+		if a, ok = parseForwardedNode(node); !ok {
+			return netip.Addr{}, ErrInvalidForwarding
 		}
-		if !p.Has(a) {
+		if !p.Contains(a) {
 			return a, nil
 		}
 	}
 	if !a.IsValid() {
-		return a, ErrUnclear // the header is there, and empty
+		return a, ErrInvalidForwarding // the header is there, and empty
 	}
 	return a, nil
 }
 
-func peerOf(remote string) netip.Addr {
+func parseAddr(remote string) netip.Addr {
 	if a, err := netip.ParseAddrPort(remote); err == nil {
-		return Plain(a.Addr())
+		return CanonicalAddr(a.Addr())
 	}
 	if a, err := netip.ParseAddr(remote); err == nil {
-		return Plain(a)
+		return CanonicalAddr(a)
 	}
 	return netip.Addr{} // a Unix socket has none
 }
 
-// nodeOf reads "192.0.2.1", "192.0.2.1:443", "2001:db8::1" or "[2001:db8::1]:443".
-func nodeOf(text string) (netip.Addr, bool) {
+// parseForwardedNode reads "192.0.2.1", "192.0.2.1:443", "2001:db8::1" or "[2001:db8::1]:443".
+func parseForwardedNode(text string) (netip.Addr, bool) {
 	text = strings.TrimSpace(text)
 	if inner, ok := strings.CutPrefix(text, "["); ok {
 		if inner, ok = strings.CutSuffix(inner, "]"); ok {
 			text = inner
 		}
 	}
-	a := peerOf(text)
+	a := parseAddr(text)
 	return a, a.IsValid() && !a.IsUnspecified()
 }
 
-// listed cuts header lines at their commas and leaves out what is empty.
-func listed(lines []string) []string {
+// splitList cuts header lines at their commas and leaves out what is empty.
+func splitList(lines []string) []string {
 	var parts []string
 	for _, line := range lines {
 		for part := range strings.SplitSeq(line, ",") {
@@ -157,17 +157,17 @@ func listed(lines []string) []string {
 	return parts
 }
 
-// forwarded is the chain of a Forwarded header (RFC 7239, 4): the "for" of each hop, ""
+// parseForwarded is the chain of a Forwarded header (RFC 7239, 4): the "for" of each hop, ""
 // where it is missing or hidden. Whoever wrote the left of a line wrote it before the proxy
 // added its own: a quote that they left open would swallow that, so a line that is not
 // wholly right says nothing. ErrUnclear.
-func forwarded(lines []string) ([]string, error) {
+func parseForwarded(lines []string) ([]string, error) {
 	var chain []string
 	for _, line := range lines {
 		for rest := line; strings.Trim(rest, " \t") != ""; {
-			hop, tail, ok := forwardedHop(rest)
+			hop, tail, ok := parseForwardedElement(rest)
 			if !ok {
-				return nil, ErrUnclear
+				return nil, ErrInvalidForwarding
 			}
 			chain, rest = append(chain, hop), tail
 		}
@@ -175,12 +175,12 @@ func forwarded(lines []string) ([]string, error) {
 	return chain, nil
 }
 
-// forwardedHop reads the pairs of one hop, and the comma behind it if there is one. An
+// parseForwardedElement reads the pairs of one hop, and the comma behind it if there is one. An
 // address may stand there without its quotes: many proxies forget them.
-func forwardedHop(text string) (node string, rest string, ok bool) {
+func parseForwardedElement(text string) (node string, rest string, ok bool) {
 	told := false
 	for {
-		pair := hopPair.FindStringSubmatch(text)
+		pair := forwardedPair.FindStringSubmatch(text)
 		if pair == nil {
 			return "", "", false
 		}
@@ -200,4 +200,4 @@ func forwardedHop(text string) (node string, rest string, ok bool) {
 	}
 }
 
-var hopPair = regexp.MustCompile("^[ \t]*([!#$%&'*+.^_`|~0-9A-Za-z-]+)=([!#$%&'*+.^_`|~0-9A-Za-z:\\[\\]-]*|\"(?:[^\"\\\\]|\\\\.)*\")[ \t]*([,;]|$)")
+var forwardedPair = regexp.MustCompile("^[ \t]*([!#$%&'*+.^_`|~0-9A-Za-z-]+)=([!#$%&'*+.^_`|~0-9A-Za-z:\\[\\]-]*|\"(?:[^\"\\\\]|\\\\.)*\")[ \t]*([,;]|$)")

@@ -10,9 +10,9 @@ import (
 	"twostep.example/twostep/internal/trust"
 )
 
-func proxies(t testing.TB, text string) trust.Proxies {
+func mustParseProxies(t testing.TB, text string) trust.TrustedProxies {
 	t.Helper()
-	p, err := trust.ParseProxies(text)
+	p, err := trust.ParseTrustedProxies(text)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -20,7 +20,7 @@ func proxies(t testing.TB, text string) trust.Proxies {
 }
 
 // Where a request comes from. Each row that should not be believed names the trick.
-func TestClient(t *testing.T) {
+func TestClientAddr(t *testing.T) {
 	const none, own = "", "127.0.0.1, 10.0.0.0/8, 2001:db8:f::/48"
 	long := strings.Repeat("10.0.0.1, ", 6000)
 	for _, row := range []struct {
@@ -112,9 +112,9 @@ func TestClient(t *testing.T) {
 		{"for twice in one hop", own, "127.0.0.1:1", nil, []string{"for=198.51.100.7;for=203.0.113.5"}, "unclear"},
 		{"blanks where none belong", own, "127.0.0.1:1", nil, []string{"for = 203.0.113.5"}, "unclear"},
 	} {
-		got, err := proxies(t, row.trusted).Client(trust.Hops{Peer: row.peer, ForwardedFor: row.xff, Forwarded: row.fwd})
+		got, err := mustParseProxies(t, row.trusted).ClientAddr(trust.ForwardingInfo{PeerAddr: row.peer, ForwardedFor: row.xff, Forwarded: row.fwd})
 		text := "unclear"
-		if !errors.Is(err, trust.ErrUnclear) {
+		if !errors.Is(err, trust.ErrInvalidForwarding) {
 			if text = ""; got.IsValid() {
 				text = got.String()
 			}
@@ -129,25 +129,25 @@ func TestClient(t *testing.T) {
 }
 
 // What would let anybody say where they are is refused, and so is what is no network.
-func TestParseProxies(t *testing.T) {
+func TestParseTrustedProxies(t *testing.T) {
 	for _, bad := range []string{"*", "0.0.0.0/0", "::/0", "0.0.0.0/1", "128.0.0.0/1", "0/0", "any", "10.0.0.0/33", "10.0.0", "proxy.example.com", "::ffff:0.0.0.0/96", "10.0.0.1-10.0.0.9", "2000::/3"} {
-		if p, err := trust.ParseProxies(bad); err == nil {
+		if p, err := trust.ParseTrustedProxies(bad); err == nil {
 			t.Errorf("%q: %v", bad, p)
 		}
 	}
-	p := proxies(t, " 127.0.0.1,10.1.2.3/8\n ::ffff:192.168.0.0/112 fc00::/7 ")
+	p := mustParseProxies(t, " 127.0.0.1,10.1.2.3/8\n ::ffff:192.168.0.0/112 fc00::/7 ")
 	for text, want := range map[string]bool{"127.0.0.1": true, "127.0.0.2": false, "10.255.0.1": true, "192.168.9.9": true, "192.169.0.1": false, "fd00::1": true, "::ffff:10.0.0.1": true, "fe80::1": false} {
-		if got := p.Has(netip.MustParseAddr(text)); got != want {
+		if got := p.Contains(netip.MustParseAddr(text)); got != want {
 			t.Errorf("%s: got %v", text, got)
 		}
 	}
-	if p := proxies(t, " ,\n"); len(p) != 0 || p.Has(netip.MustParseAddr("127.0.0.1")) || p.Has(netip.Addr{}) {
+	if p := mustParseProxies(t, " ,\n"); len(p) != 0 || p.Contains(netip.MustParseAddr("127.0.0.1")) || p.Contains(netip.Addr{}) {
 		t.Errorf("nothing: %v", p)
 	}
 }
 
-// told are the lines of a header; none if there is no text.
-func told(text string) []string {
+// headerLines are the lines of a header; none if there is no text.
+func headerLines(text string) []string {
 	if text == "" {
 		return nil
 	}
@@ -156,7 +156,7 @@ func told(text string) []string {
 
 // rightmost is the first address from the right of an X-Forwarded-For that is not ours, as
 // whoever reads the header by hand finds it; zero if there is something unreadable before it.
-func rightmost(p trust.Proxies, xff string) (a netip.Addr) {
+func rightmost(p trust.TrustedProxies, xff string) (a netip.Addr) {
 	hops := strings.Split(strings.ReplaceAll(xff, "\n", ","), ",")
 	for _, hop := range slices.Backward(hops) {
 		if hop = strings.TrimSpace(hop); hop == "" {
@@ -167,7 +167,7 @@ func rightmost(p trust.Proxies, xff string) (a netip.Addr) {
 			port, _ := netip.ParseAddrPort(hop)
 			a = port.Addr()
 		}
-		if a = a.WithZone("").Unmap(); !p.Has(a) {
+		if a = a.WithZone("").Unmap(); !p.Contains(a) {
 			return a
 		}
 	}
@@ -177,7 +177,7 @@ func rightmost(p trust.Proxies, xff string) (a netip.Addr) {
 // FUZ-001: whatever the headers say, what an untrusted peer wrote is never returned, nor what
 // stands left of the first address that is no proxy's; and who comes from the address that is
 // returned comes from there.
-func FuzzClient(f *testing.F) {
+func FuzzClientAddr(f *testing.F) {
 	const own = "127.0.0.1 10.0.0.0/8"
 	f.Add(own, "127.0.0.1:1", "203.0.113.5, 10.0.0.9", "")
 	f.Add(own, "127.0.0.1:1", "198.51.100.7\n203.0.113.5:80", "for=198.51.100.7\nfor=203.0.113.5")
@@ -186,30 +186,30 @@ func FuzzClient(f *testing.F) {
 	f.Add("2001:db8:f::/48, ::ffff:10.0.0.0/104", "[2001:db8:f::1%eth0]:443", "fe80::1%eth0, [2001:db8:f::2]:1,,", "")
 	f.Add("", "@", "0.0.0.0", "for=unknown")
 	f.Fuzz(func(t *testing.T, own, peer, xff, fwd string) {
-		p, err := trust.ParseProxies(own)
+		p, err := trust.ParseTrustedProxies(own)
 		if err != nil {
 			return
 		}
-		h := trust.Hops{Peer: peer, ForwardedFor: told(xff), Forwarded: told(fwd)}
-		got, err := p.Client(h)
-		direct, _ := trust.Proxies(nil).Client(trust.Hops{Peer: peer}) // no proxies, no error
+		h := trust.ForwardingInfo{PeerAddr: peer, ForwardedFor: headerLines(xff), Forwarded: headerLines(fwd)}
+		got, err := p.ClientAddr(h)
+		direct, _ := trust.TrustedProxies(nil).ClientAddr(trust.ForwardingInfo{PeerAddr: peer}) // no proxies, no error
 		switch {
-		case err != nil && (got.IsValid() || !errors.Is(err, trust.ErrUnclear)):
+		case err != nil && (got.IsValid() || !errors.Is(err, trust.ErrInvalidForwarding)):
 			t.Errorf("%v and %v", got, err)
-		case got != trust.Plain(got):
+		case got != trust.CanonicalAddr(got):
 			t.Errorf("%v is not plain", got)
-		case !p.Has(direct) && (err != nil || got != direct):
+		case !p.Contains(direct) && (err != nil || got != direct):
 			t.Errorf("the peer %v is no proxy: got %v, %v", direct, got, err)
-		case p.Has(direct) && err == nil && xff != "" && got != rightmost(p, xff):
+		case p.Contains(direct) && err == nil && xff != "" && got != rightmost(p, xff):
 			t.Errorf("%q: got %v, want %v", xff, got, rightmost(p, xff))
 		}
-		if again, _ := p.Client(h); again != got {
+		if again, _ := p.ClientAddr(h); again != got {
 			t.Errorf("got %v, then %v", got, again)
 		}
 		if !got.IsValid() {
 			return
 		}
-		if passed, err := p.Client(trust.Hops{Peer: peer, ForwardedFor: []string{got.String()}}); passed != got || err != nil {
+		if passed, err := p.ClientAddr(trust.ForwardingInfo{PeerAddr: peer, ForwardedFor: []string{got.String()}}); passed != got || err != nil {
 			t.Errorf("passed on, %v becomes %v, %v", got, passed, err)
 		}
 	})
@@ -217,22 +217,22 @@ func FuzzClient(f *testing.F) {
 
 // FUZ-001: whatever a client writes before the proxy adds its own hop to the same line, the
 // client is where the proxy saw it, or nobody knows.
-func FuzzClientWritesLeft(f *testing.F) {
+func FuzzClientAddrWithForgedLeftPart(f *testing.F) {
 	f.Add("198.51.100.7", "for=198.51.100.7")
 	f.Add("10.0.0.9", `for=198.51.100.7;x="`)
 	f.Add("", `for=198.51.100.7;x="\`)
 	f.Fuzz(func(t *testing.T, xff, fwd string) {
-		p := proxies(t, "127.0.0.1 10.0.0.0/8")
+		p := mustParseProxies(t, "127.0.0.1 10.0.0.0/8")
 		saw := netip.MustParseAddr("203.0.113.5")
-		for _, h := range []trust.Hops{
+		for _, h := range []trust.ForwardingInfo{
 			{ForwardedFor: []string{xff + ", 203.0.113.5"}},
 			{Forwarded: []string{fwd + ", for=203.0.113.5"}},
 			{Forwarded: []string{fwd + `, for="203.0.113.5:4711";proto=https`}},
 			{Forwarded: []string{fwd + `,for=203.0.113.5;by="10.0.0.1:443"`, "for=10.0.0.9"}},
 			{ForwardedFor: []string{xff, "203.0.113.5"}, Forwarded: []string{fwd}},
 		} {
-			h.Peer = "127.0.0.1:1"
-			if got, err := p.Client(h); err == nil && got != saw {
+			h.PeerAddr = "127.0.0.1:1"
+			if got, err := p.ClientAddr(h); err == nil && got != saw {
 				t.Fatalf("%v is believed: %q", got, h)
 			}
 		}

@@ -1,5 +1,5 @@
-// Package trust tells whether this browser, from this place, is still trusted, and if
-// not, why.
+// Package trust decides whether this browser, on this network, is still trusted, and if not,
+// why.
 //
 //	request ─▶ Proxies.Client ─▶ ReadBrowser ─▶ Decide ─▶ Trusted, or the first reason why not
 //
@@ -13,19 +13,19 @@ import (
 )
 
 const (
-	// Life is the longest that trust lasts, from the verification it comes of; the
+	// MaxTTL is the longest that trust lasts, from the verification it comes of; the
 	// window is fixed and does not slide ("up to 30 days").
-	Life = 30 * 24 * time.Hour
-	// MostPlaces are the places of one browser and account; the oldest leaves.
-	MostPlaces = 8
-	// MostDevices are the browsers that one account trusts; the one that was verified
+	MaxTTL = 30 * 24 * time.Hour
+	// MaxNetworks are the places of one browser and account; the oldest leaves.
+	MaxNetworks = 8
+	// MaxTrustedDevices are the browsers that one account trusts; the one that was verified
 	// longest ago leaves.
-	MostDevices = 10
-	// MostKnown are the browsers that are known to be an account's.
-	MostKnown = 50
-	// Known is for how long a browser that passed step two is known to be its owner's.
+	MaxTrustedDevices = 10
+	// MaxKnownDevices are the browsers that are known to be an account's.
+	MaxKnownDevices = 50
+	// KnownDeviceTTL is for how long a browser that passed step two is known to be its owner's.
 	// It skips nothing.
-	Known = 400 * 24 * time.Hour
+	KnownDeviceTTL = 400 * 24 * time.Hour
 )
 
 // Reason is why somebody is asked for the second step. The zero value is no reason to
@@ -37,34 +37,34 @@ const Trusted Reason = "trusted"
 
 // The reasons why not.
 const (
-	Off             Reason = "off"       // trust is switched off
-	NoRecord        Reason = "none"      // this browser has none for this account
-	EndedPassword   Reason = "password"  // the password was changed or reset
-	EndedFactor     Reason = "factor"    // a factor was added, changed or removed
-	EndedRecovery   Reason = "recovery"  // a recovery code was used
-	EndedRevoked    Reason = "revoked"   // by the person
-	EndedEverywhere Reason = "signedout" // the person signed out everywhere
-	EndedOperator   Reason = "operator"  // by the operator
-	EndedDisabled   Reason = "disabled"  // the account was disabled
-	EndedRestored   Reason = "restored"  // the database was brought back from a backup
-	EndedStolen     Reason = "stolen"    // its secret was used in two places
-	EndedChanged    Reason = "changed"   // something else has made everything before void
-	OtherBrowser    Reason = "browser"   // another browser, system or kind of device
-	OlderBrowser    Reason = "older"     // the same browser in an older version
-	UnknownNetwork  Reason = "unknown"   // nobody knows where the request comes from
-	OtherNetwork    Reason = "network"   // another place
-	BehindTime      Reason = "clock"     // the server's clock has been set back
-	Expired         Reason = "expired"   // it was verified too long ago
+	TrustDisabled            Reason = "off"       // trust is switched off
+	NoRecord                 Reason = "none"      // this browser has none for this account
+	RevokedPasswordChanged   Reason = "password"  // the password was changed or reset
+	RevokedFactorChanged     Reason = "factor"    // a factor was added, changed or removed
+	RevokedRecoveryCodeUsed  Reason = "recovery"  // a recovery code was used
+	RevokedByOwner           Reason = "revoked"   // by the person
+	RevokedSignOutEverywhere Reason = "signedout" // the person signed out everywhere
+	RevokedByOperator        Reason = "operator"  // by the operator
+	RevokedAccountDisabled   Reason = "disabled"  // the account was disabled
+	RevokedBackupRestored    Reason = "restored"  // the database was brought back from a backup
+	RevokedTokenReuse        Reason = "stolen"    // its secret was used in two places
+	RevokedEpochChanged      Reason = "changed"   // something else has made everything before void
+	OtherBrowser             Reason = "browser"   // another browser, system or kind of device
+	BrowserDowngrade         Reason = "older"     // the same browser in an older version
+	UnknownNetwork           Reason = "unknown"   // nobody knows where the request comes from
+	OtherNetwork             Reason = "network"   // another place
+	ClockSetBack             Reason = "clock"     // the server's clock has been set back
+	Expired                  Reason = "expired"   // it was verified too long ago
 )
 
 // Record is what one verification left behind: the browser, the place and the time. Who
 // owns it, and the secret that finds it, are the engine's business.
 type Record struct {
-	ID       string
-	Place    Place
-	Browser  Browser
-	Verified time.Time
-	Ended    Reason // why it ended early; "" if it did not
+	ID           string
+	Network      ClientNetwork
+	Browser      Browser
+	VerifiedAt   time.Time
+	RevokeReason Reason // why it ended early; "" if it did not
 }
 
 // Request is who asks to come in.
@@ -75,122 +75,122 @@ type Request struct {
 
 // Policy is what the owner of the server has chosen.
 type Policy struct {
-	Life    time.Duration // 0: no trust
-	Network Network
-	Browser Rule
+	TTL     time.Duration // 0: no trust
+	Network NetworkMatch
+	Browser BrowserMatch
 }
 
-// Network says which addresses are one place.
-type Network string
+// NetworkMatch says which addresses are one place.
+type NetworkMatch string
 
 // The choices. The zero value is Exact.
 const (
-	Exact    Network = "exact"  // one IPv4 address, one IPv6 /64
-	Prefix   Network = "prefix" // an IPv4 /24, an IPv6 /56
-	Anywhere Network = "off"    // places are not compared
+	NetworkExact   NetworkMatch = "exact"  // one IPv4 address, one IPv6 /64
+	NetworkPrefix  NetworkMatch = "prefix" // an IPv4 /24, an IPv6 /56
+	NetworkIgnored NetworkMatch = "off"    // places are not compared
 )
 
-// Rule says which browsers are one.
-type Rule string
+// BrowserMatch says which browsers are one.
+type BrowserMatch string
 
 // The choices. The zero value is Family.
 const (
-	Family   Rule = "family" // the same browser, system and kind of device, not older
-	SameText Rule = "exact"  // the same User-Agent header, letter by letter
+	BrowserFamily BrowserMatch = "family" // the same browser, system and kind of device, not older
+	BrowserExact  BrowserMatch = "exact"  // the same User-Agent header, letter by letter
 )
 
-// Check is the trust decision for one record: Trusted, or the first reason why not.
-func Check(r Record, q Request, p Policy, now time.Time) Reason {
+// CheckRecord is the trust decision for one record: Trusted, or the first reason why not.
+func CheckRecord(r Record, q Request, p Policy, now time.Time) Reason {
 	switch {
-	case p.Life <= 0:
-		return Off
-	case r.Ended != "":
-		return r.Ended
-	case !r.Browser.same(q.Browser, p.Browser):
+	case p.TTL <= 0:
+		return TrustDisabled
+	case r.RevokeReason != "":
+		return r.RevokeReason
+	case !r.Browser.matches(q.Browser, p.Browser):
 		return OtherBrowser
-	case p.Browser != SameText && q.Browser.Major < r.Browser.Major:
-		return OlderBrowser
-	case p.Network != Anywhere && !q.Address.IsValid():
+	case p.Browser != BrowserExact && q.Browser.MajorVersion < r.Browser.MajorVersion:
+		return BrowserDowngrade
+	case p.Network != NetworkIgnored && !q.Address.IsValid():
 		return UnknownNetwork
-	case p.Network != Anywhere && !r.Place.Holds(q.Address, p.Network):
+	case p.Network != NetworkIgnored && !r.Network.Contains(q.Address, p.Network):
 		return OtherNetwork
-	case now.Before(r.Verified.Add(-skew)):
-		return BehindTime
-	case now.Sub(r.Verified) > p.Life:
+	case now.Before(r.VerifiedAt.Add(-clockSkew)):
+		return ClockSetBack
+	case now.Sub(r.VerifiedAt) > p.TTL:
 		return Expired
 	}
 	return Trusted
 }
 
-// skew is how far the clocks of equal servers may differ.
-const skew = time.Minute
+// clockSkew is how far the clocks of equal servers may differ.
+const clockSkew = time.Minute
 
 // Decision is the answer for all records of one browser and account.
 type Decision struct {
-	Reason  Reason
-	Nearest int      // the record that decided; -1: there is none
-	Each    []Reason // for every record
+	Reason        Reason
+	NearestIndex  int      // the record that decided; -1: there is none
+	RecordReasons []Reason // for every record
 }
 
 // Decide trusts if one record does. If none does, the one that came nearest says why: at
 // home after 31 days it is the time and not the network of the office.
 func Decide(records []Record, q Request, p Policy, now time.Time) Decision {
-	d := Decision{Reason: NoRecord, Nearest: -1}
-	if p.Life <= 0 {
-		d.Reason = Off
+	d := Decision{Reason: NoRecord, NearestIndex: -1}
+	if p.TTL <= 0 {
+		d.Reason = TrustDisabled
 	}
 	for i, r := range records {
-		reason := Check(r, q, p, now)
-		d.Each = append(d.Each, reason)
-		if d.Nearest < 0 || nearer(reason, r, d.Reason, records[d.Nearest]) {
-			d.Reason, d.Nearest = reason, i
+		reason := CheckRecord(r, q, p, now)
+		d.RecordReasons = append(d.RecordReasons, reason)
+		if d.NearestIndex < 0 || isNearer(reason, r, d.Reason, records[d.NearestIndex]) {
+			d.Reason, d.NearestIndex = reason, i
 		}
 	}
 	return d
 }
 
-// nearer compares how far two records came, and of two that came equally far, which is
+// isNearer compares how far two records came, and of two that came equally far, which is
 // the newer.
-func nearer(reason Reason, r Record, best Reason, of Record) bool {
-	if a, b := reason.rank(), best.rank(); a != b {
+func isNearer(reason Reason, r Record, best Reason, of Record) bool {
+	if a, b := reason.checksPassed(), best.checksPassed(); a != b {
 		return a > b
 	}
-	return r.Verified.After(of.Verified)
+	return r.VerifiedAt.After(of.VerifiedAt)
 }
 
-// rank is how many of the checks were passed.
-func (r Reason) rank() int {
+// checksPassed is how many of the checks were passed.
+func (r Reason) checksPassed() int {
 	switch r {
 	case Trusted:
 		return 5
-	case Expired, BehindTime:
+	case Expired, ClockSetBack:
 		return 4
 	case OtherNetwork, UnknownNetwork:
 		return 3
-	case OtherBrowser, OlderBrowser:
+	case OtherBrowser, BrowserDowngrade:
 		return 2
-	case Off, NoRecord:
+	case TrustDisabled, NoRecord:
 		return 0
 	}
 	return 1 // ended
 }
 
-// Ended reports whether trust was there and ended before its time.
-func (r Reason) Ended() bool { return r.rank() == 1 }
+// IsRevoked reports whether trust was there and ended before its time.
+func (r Reason) IsRevoked() bool { return r.checksPassed() == 1 }
 
-// Elsewhere reports whether a request with the right secret comes from another kind of
+// IsLikelyCopy reports whether a request with the right secret comes from another kind of
 // browser and from another place than every record that has not ended: a browser that is
 // updated, or carried about, changes the one or the other.
-func Elsewhere(records []Record, q Request, p Policy) bool {
-	if p.Network == Anywhere || !q.Address.IsValid() || !q.Browser.Named {
+func IsLikelyCopy(records []Record, q Request, p Policy) bool {
+	if p.Network == NetworkIgnored || !q.Address.IsValid() || !q.Browser.Recognized {
 		return false
 	}
 	some := false
 	for _, r := range records {
-		if r.Ended != "" {
+		if r.RevokeReason != "" {
 			continue
 		}
-		if r.Browser.Family == q.Browser.Family || r.Place.Holds(q.Address, p.Network) {
+		if r.Browser.Family == q.Browser.Family || r.Network.Contains(q.Address, p.Network) {
 			return false
 		}
 		some = true
@@ -198,17 +198,17 @@ func Elsewhere(records []Record, q Request, p Policy) bool {
 	return some
 }
 
-// Added are the records of a browser and account, the longest verified first, after one
+// AddRecord are the records of a browser and account, the longest verified first, after one
 // more verification. An address
 // is in one of them only, so each place keeps the time of its own verification; what has
 // ended says nothing any more; and of too many the oldest leaves.
-func Added(records []Record, fresh Record) []Record {
+func AddRecord(records []Record, fresh Record) []Record {
 	var kept []Record
 	for _, r := range records {
-		if r.Place = r.Place.without(fresh.Place); r.Ended == "" && r.Place != (Place{}) {
+		if r.Network = r.Network.without(fresh.Network); r.RevokeReason == "" && r.Network != (ClientNetwork{}) {
 			kept = append(kept, r)
 		}
 	}
 	kept = append(kept, fresh)
-	return kept[max(0, len(kept)-MostPlaces):]
+	return kept[max(0, len(kept)-MaxNetworks):]
 }

@@ -6,47 +6,47 @@ import (
 	"time"
 
 	"twostep.example/twostep/internal/grant"
-	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/render"
 )
 
 type appsPage struct{ Apps []appRow }
 
 // appRow is an app as the person sees it who uses it.
 type appRow struct {
-	ID, Name string
-	Knows    []string // word keys
-	Since    time.Time
+	ID, Name  string
+	ScopeKeys []string // word keys
+	Since     time.Time
 }
 
-func appsSheet(given []grant.Allowed) page.Sheet {
+func appsView(allowed []grant.AuthorizedClient) render.View {
 	var rows []appRow
-	for _, a := range given {
-		row := appRow{ID: a.App.ID, Name: a.App.Title(), Since: a.Since}
+	for _, a := range allowed {
+		row := appRow{ID: a.Client.ID, Name: a.Client.DisplayName(), Since: a.AuthorizedAt}
 		for _, scope := range []string{"email", "profile", "groups", "offline_access"} {
 			if slices.Contains(a.Scope, scope) {
-				row.Knows = append(row.Knows, "apps.knows."+scope)
+				row.ScopeKeys = append(row.ScopeKeys, "apps.knows."+scope)
 			}
 		}
 		rows = append(rows, row)
 	}
-	return page.Sheet{Name: "apps", Title: "apps.title", Wide: true, Page: appsPage{rows}}
+	return render.View{Template: "apps", Title: "apps.title", Wide: true, Data: appsPage{rows}}
 }
 
-func (s *Site) showApps(w http.ResponseWriter, r *http.Request, who person) error {
-	given, err := s.Grants.Given(r.Context(), who.Session)
+func (s *Handlers) showApps(w http.ResponseWriter, r *http.Request, who signedIn) error {
+	allowed, err := s.Grants.ListAuthorizedClients(r.Context(), who.Session)
 	if err != nil {
 		return err
 	}
-	return s.print(w, r, appsSheet(given))
+	return s.render(w, r, appsView(allowed))
 }
 
-// withdraw takes from an app what the person has allowed it. The next time it asks, they sign
+// handleRevokeApp takes from an app what the person has allowed it. The next time it asks, they sign
 // in to it anew, and say again whether it may know them if it is somebody else's.
-func (s *Site) withdraw(w http.ResponseWriter, r *http.Request, who person) error {
-	if _, err := page.Form(w, r); err != nil {
+func (s *Handlers) handleRevokeApp(w http.ResponseWriter, r *http.Request, who signedIn) error {
+	if _, err := render.ParseForm(w, r); err != nil {
 		return err
 	}
-	if err := s.Grants.Withdraw(r.Context(), who.Session, r.PathValue("id"), s.Pages.From(r)); err != nil {
+	if err := s.Grants.RevokeClientAccess(r.Context(), who.Session, r.PathValue("id"), s.Pages.Origin(r)); err != nil {
 		return err
 	}
 	return redirect(w, r, "/settings/apps")

@@ -8,97 +8,99 @@ import (
 	"twostep.example/twostep/internal/device"
 	"twostep.example/twostep/internal/i18n"
 	"twostep.example/twostep/internal/origin"
-	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/render"
 	"twostep.example/twostep/internal/trust"
 )
 
 type devicesPage struct {
 	Days      int // that trust lasts; 0: it is switched off
 	Devices   []deviceRow
-	Questions []questionRow
+	Decisions []decisionRow
 	Now       string // what the next sign-in in this browser would do, and why
 }
 
 type deviceRow struct {
 	ID, Browser string
-	This        bool
-	Places      []placeRow
+	Current     bool
+	Networks    []networkRow
 }
 
-type placeRow struct {
-	Place        string
+type networkRow struct {
+	Network      string
 	Since, Until time.Time
 	Used         time.Time // zero: never
 }
 
-// questionRow is one time that the second step was asked for.
-type questionRow struct {
-	At                   time.Time
-	Why, Browser, Place  string
-	OldBrowser, OldPlace string // "": there was none
-	Trace                string
+// decisionRow is one time that the second step was asked for.
+type decisionRow struct {
+	At                       time.Time
+	Reason, Browser, Network string
+	OldBrowser, OldNetwork   string // "": there was none
+	Trace                    string
 }
 
-func (s *Site) devicesSheet(w i18n.Words, p devicesPage) page.Sheet {
-	p.Days = s.Devices.Days()
-	return page.Sheet{Name: "devices", Title: "devices.title", Wide: true, Page: p}
+func (s *Handlers) devicesView(w i18n.Localizer, p devicesPage) render.View {
+	p.Days = s.Devices.TrustDays()
+	return render.View{Template: "devices", Title: "devices.title", Wide: true, Data: p}
 }
 
-func (s *Site) showDevices(w http.ResponseWriter, r *http.Request, who person) error {
-	words := s.Pages.Words(r)
+func (s *Handlers) showDevices(w http.ResponseWriter, r *http.Request, who signedIn) error {
+	localizer := s.Pages.Localizer(r)
 	var p devicesPage
-	devices, err := s.Devices.Trusted(r.Context(), who.Owner())
+	devices, err := s.Devices.ListTrustedDevices(r.Context(), who.Owner())
 	if err != nil {
 		return err
 	}
 	for _, d := range devices {
-		row := deviceRow{ID: d.ID, Browser: origin.DescribeBrowser(d.Browser, words.Tag()), This: d.This}
-		for _, place := range d.Places {
-			row.Places = append(row.Places, placeRow{network(words, place.Place), place.Since, place.Until, place.Used})
+		row := deviceRow{ID: d.ID, Browser: origin.DescribeBrowser(d.Browser, localizer.Tag()), Current: d.Current}
+		for _, place := range d.Networks {
+			row.Networks = append(row.Networks, networkRow{networkText(localizer, place.ClientNetwork), place.VerifiedAt, place.ExpiresAt, place.LastUsedAt})
 		}
 		p.Devices = append(p.Devices, row)
 	}
-	questions, err := s.Devices.Questions(r.Context(), who.Owner())
+	decisions, err := s.Devices.ListSecondStepDecisions(r.Context(), who.Owner())
 	if err != nil {
 		return err
 	}
-	for _, q := range questions {
-		p.Questions = append(p.Questions, s.question(words, q))
+	for _, q := range decisions {
+		p.Decisions = append(p.Decisions, s.newDecisionRow(localizer, q))
 	}
-	return s.print(w, r, s.devicesSheet(words, p))
+	return s.render(w, r, s.devicesView(localizer, p))
 }
 
-// question is a decision for its owner, who may know where they have been.
-func (s *Site) question(w i18n.Words, d device.Decision) questionRow {
-	row := questionRow{At: d.At, Trace: d.Trace, Browser: origin.DescribeBrowser(d.Request.Browser, w.Tag()), Place: network(w, trust.At(d.Request.Address))}
+// newDecisionRow is a decision for its owner, who may know where they have been.
+func (s *Handlers) newDecisionRow(w i18n.Localizer, d device.DecisionRecord) decisionRow {
+	row := decisionRow{At: d.At, Trace: d.Trace, Browser: origin.DescribeBrowser(d.Request.Browser, w.Tag()), Network: networkText(w, trust.NetworkOf(d.Request.Address))}
 	why := challenge.StepReason{Reason: d.Reason}
-	if old, ok := d.Old(); ok {
-		why.VerifiedAt = old.Verified
-		row.OldBrowser, row.OldPlace = origin.DescribeBrowser(old.Browser, w.Tag()), network(w, old.Place)
+	if old, ok := d.NearestRecord(); ok {
+		why.VerifiedAt = old.VerifiedAt
+		row.OldBrowser, row.OldNetwork = origin.DescribeBrowser(old.Browser, w.Tag()), networkText(w, old.Network)
 	}
-	row.Why = s.why(w, why)
+	row.Reason = s.reasonText(w, why)
 	return row
 }
 
-// network is a place for its owner, "unknown" where addresses are not looked at.
-func network(w i18n.Words, p trust.Place) string { return origin.DescribeAddress(p.String(), w.Tag()) }
+// networkText is a place for its owner, "unknown" where addresses are not looked at.
+func networkText(w i18n.Localizer, p trust.ClientNetwork) string {
+	return origin.DescribeAddress(p.String(), w.Tag())
+}
 
-// forgetDevice ends trust in one browser; the engine asks whose it is.
-func (s *Site) forgetDevice(w http.ResponseWriter, r *http.Request, who person) error {
-	if _, err := page.Form(w, r); err != nil {
+// handleForgetDevice ends trust in one browser; the engine asks whose it is.
+func (s *Handlers) handleForgetDevice(w http.ResponseWriter, r *http.Request, who signedIn) error {
+	if _, err := render.ParseForm(w, r); err != nil {
 		return err
 	}
-	if err := s.Devices.ForgetDevice(r.Context(), who.Owner(), r.PathValue("id"), s.Pages.From(r)); err != nil {
+	if err := s.Devices.RevokeDevice(r.Context(), who.Owner(), r.PathValue("id"), s.Pages.Origin(r)); err != nil {
 		return err
 	}
 	return redirect(w, r, "/settings/devices")
 }
 
-func (s *Site) forgetDevices(w http.ResponseWriter, r *http.Request, who person) error {
-	if _, err := page.Form(w, r); err != nil {
+func (s *Handlers) handleForgetAllDevices(w http.ResponseWriter, r *http.Request, who signedIn) error {
+	if _, err := render.ParseForm(w, r); err != nil {
 		return err
 	}
-	if err := s.Devices.ForgetDevices(r.Context(), who.Owner(), s.Pages.From(r)); err != nil {
+	if err := s.Devices.RevokeAllDevices(r.Context(), who.Owner(), s.Pages.Origin(r)); err != nil {
 		return err
 	}
 	return redirect(w, r, "/settings/devices")

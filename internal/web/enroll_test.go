@@ -13,46 +13,46 @@ import (
 )
 
 // A number: form, code, Continue, and back in the app it came from.
-func TestEnrollByCode(t *testing.T) {
-	h := build(t)
-	b := h.in()
+func TestEnrollMethodThatSendsCode(t *testing.T) {
+	h := newTestServer(t)
+	b := h.signInAnna()
 	const page, back = "/settings/2step/call", "?return_to=%2Fdemo%2Fsettings"
-	b.shows(b.get(page+back), 200, "select#country", "input[name=return_to]")
-	b.shows(b.post(page, "country", "DE", "number", "171", "return_to", "/demo/settings"), 422,
+	b.wantPage(b.get(page+back), 200, "select#country", "input[name=return_to]")
+	b.wantPage(b.post(page, "country", "DE", "number", "171", "return_to", "/demo/settings"), 422,
 		"Example cannot call 171.", "input#number[value=171]", "option[value=DE]", "input[name=return_to]")
-	b.leads(b.post(page, "country", "DE", "number", "+49171", "return_to", "/demo/settings"), page+back)
-	b.shows(b.get(page), 200, "+49171", "button[disabled]", "Waiting to be sent…", "a#check")
+	b.wantRedirect(b.post(page, "country", "DE", "number", "+49171", "return_to", "/demo/settings"), page+back)
+	b.wantPage(b.get(page), 200, "+49171", "button[disabled]", "Waiting to be sent…", "a#check")
 	if w := b.get(page + "/status"); w.Code != 200 || !strings.Contains(w.Body.String(), `"state":"waiting"`) {
 		t.Error(w.Code, w.Body)
 	}
-	code := h.code()
-	b.shows(b.post(page+"/code", "code", "", "return_to", "/demo/settings"), 429, "You can ask for a new code in 30 s", "input[name=return_to]")
-	b.shows(b.post(page+"/verify", "code", ""), 422, "Enter the 6-digit code.")
-	b.shows(b.post(page+"/verify", "code", wrong(code)), 422, "The verification code you have entered does not match our records.")
+	code := h.deliverCode()
+	b.wantPage(b.post(page+"/code", "code", "", "return_to", "/demo/settings"), 429, "You can ask for a new code in 30 s", "input[name=return_to]")
+	b.wantPage(b.post(page+"/verify", "code", ""), 422, "Enter the 6-digit code.")
+	b.wantPage(b.post(page+"/verify", "code", differentCode(code)), 422, "The verification code you have entered does not match our records.")
 	h.now = h.now.Add(31 * time.Second)
-	b.leads(b.post(page+"/code", "return_to", "/demo/settings"), page+back)
+	b.wantRedirect(b.post(page+"/code", "return_to", "/demo/settings"), page+back)
 	before := b.cookies["__Host-session"]
-	b.leads(b.post(page+"/verify", "code", h.code(), "return_to", "/demo/settings"), page+"/done"+back)
+	b.wantRedirect(b.post(page+"/verify", "code", h.deliverCode(), "return_to", "/demo/settings"), page+"/done"+back)
 	if b.cookies["__Host-session"] == before {
 		t.Error("the session goes on under its old token")
 	}
-	b.shows(b.get(page+"/done"+back), 200, "Verified", "a[href=/demo/settings]")
-	b.shows(b.get("/settings"), 200, "+49171", "Not used yet")
+	b.wantPage(b.get(page+"/done"+back), 200, "Verified", "a[href=/demo/settings]")
+	b.wantPage(b.get("/settings"), 200, "+49171", "Not used yet")
 	if w := b.get("/settings"); strings.Contains(w.Body.String(), "It is recommended") {
 		t.Error("something is recommended to somebody who has it")
 	}
 }
 
 // An app: what the page shows is shown while the draft lives, and never again.
-func TestEnrollByQR(t *testing.T) {
-	h := build(t)
-	b := h.in()
+func TestEnrollAppShowsSecretOnlyWhilePending(t *testing.T) {
+	h := newTestServer(t)
+	b := h.signInAnna()
 	const page = "/settings/2step/app"
-	b.shows(b.get(page), 200, "form[data-auto]")
-	b.leads(b.post(page, "name", ""), page)
-	b.shows(b.get(page), 200, "svg[role=img]", "JBSW Y3DP", "input#code")
-	b.shows(b.post(page+"/verify", "code", "333333"), 422, "Your clock is 3 min behind.", "svg[role=img]")
-	b.leads(b.post(page+"/verify", "code", appCode), page+"/done")
+	b.wantPage(b.get(page), 200, "form[data-auto]")
+	b.wantRedirect(b.post(page, "name", ""), page)
+	b.wantPage(b.get(page), 200, "svg[role=img]", "JBSW Y3DP", "input#code")
+	b.wantPage(b.post(page+"/verify", "code", "333333"), 422, "Your clock is 3 min behind.", "svg[role=img]")
+	b.wantRedirect(b.post(page+"/verify", "code", appCode), page+"/done")
 	for _, target := range []string{page, page + "/done", "/settings", page + "/codes.txt", page + "/status"} {
 		w := b.get(target)
 		if text := w.Body.String(); strings.Contains(text, "JBSW") || strings.Contains(text, "otpauth") || strings.Contains(text, appCode) {
@@ -60,92 +60,92 @@ func TestEnrollByQR(t *testing.T) {
 		}
 	}
 	w := b.get(page)
-	b.shows(w, 200, "form[action=/settings/2step/app/remove]")
-	if matches(parsed(w), "form[data-auto]") {
+	b.wantPage(w, 200, "form[action=/settings/2step/app/remove]")
+	if matches(parseHTML(w), "form[data-auto]") {
 		t.Error("a second app is begun by itself")
 	}
-	b.leads(b.post(page, "name", "Tablet"), page)
-	b.leads(b.post(page+"/cancel"), "/settings")
-	b.leads(b.post(page, "name", "Tablet"), page)
-	b.leads(b.post(page+"/cancel", "again", "1"), page)
-	id := attr(first(parsed(w), "input[name=id]"), "value")
-	b.leads(b.post(page+"/remove", "id", "other"), page)
-	b.leads(b.post(page+"/remove", "id", id), "/settings")
-	b.shows(b.get(page), 200, "form[data-auto]")
+	b.wantRedirect(b.post(page, "name", "Tablet"), page)
+	b.wantRedirect(b.post(page+"/cancel"), "/settings")
+	b.wantRedirect(b.post(page, "name", "Tablet"), page)
+	b.wantRedirect(b.post(page+"/cancel", "again", "1"), page)
+	id := attr(findFirst(parseHTML(w), "input[name=id]"), "value")
+	b.wantRedirect(b.post(page+"/remove", "id", "other"), page)
+	b.wantRedirect(b.post(page+"/remove", "id", id), "/settings")
+	b.wantPage(b.get(page), 200, "form[data-auto]")
 }
 
-func TestEnrollOnPaper(t *testing.T) {
-	h := build(t)
-	b := h.in()
+func TestEnrollBackupShowsCodesOnlyWhilePending(t *testing.T) {
+	h := newTestServer(t)
+	b := h.signInAnna()
 	const page = "/settings/2step/paper"
-	b.leads(b.get(page+"/codes.txt"), "/settings")
-	b.leads(b.post(page), page)
-	b.shows(b.get(page), 200, append([]string{"I have saved them"}, paperCodes...)...)
+	b.wantRedirect(b.get(page+"/codes.txt"), "/settings")
+	b.wantRedirect(b.post(page), page)
+	b.wantPage(b.get(page), 200, append([]string{"I have saved them"}, paperCodes...)...)
 	w := b.get(page + "/codes.txt")
 	if text := w.Body.String(); !strings.Contains(text, strings.Join(paperCodes, "\n")) || !strings.Contains(text, annaEmail) || w.Header().Get("Content-Type") != "text/plain; charset=utf-8" {
 		t.Error(w.Header(), text)
 	}
-	b.leads(b.post(page+"/verify"), page+"/done")
+	b.wantRedirect(b.post(page+"/verify"), page+"/done")
 	for _, target := range []string{page, page + "/done", page + "/codes.txt"} {
 		if strings.Contains(b.get(target).Body.String(), paperCodes[0]) {
 			t.Errorf("%s tells a code", target)
 		}
 	}
-	b.shows(b.get("/settings"), 200, "7 codes left", "It is recommended")
-	b.leads(b.post("/settings/later"), "/settings")
+	b.wantPage(b.get("/settings"), 200, "7 codes left", "It is recommended")
+	b.wantRedirect(b.post("/settings/later"), "/settings")
 	if strings.Contains(b.get("/settings").Body.String(), "It is recommended") {
 		t.Error("it is recommended to somebody who said not now")
 	}
 }
 
 // Five wrong codes end a draft; a new one can be begun.
-func TestDraftEnds(t *testing.T) {
-	b := build(t).in()
+func TestFiveWrongCodesEndPendingFactor(t *testing.T) {
+	b := newTestServer(t).signInAnna()
 	const page = "/settings/2step/app"
 	b.post(page)
 	for range 5 {
 		b.post(page+"/verify", "code", "000000")
 	}
-	b.leads(b.post(page+"/verify", "code", appCode), page)
-	b.shows(b.get(page), 429, "Start again", "input[name=again]")
-	b.leads(b.post(page+"/cancel", "again", "1"), page)
-	b.leads(b.post(page+"/verify", "code", appCode), page)
-	b.shows(b.get(page), 200, "form[data-auto]")
+	b.wantRedirect(b.post(page+"/verify", "code", appCode), page)
+	b.wantPage(b.get(page), 429, "Start again", "input[name=again]")
+	b.wantRedirect(b.post(page+"/cancel", "again", "1"), page)
+	b.wantRedirect(b.post(page+"/verify", "code", appCode), page)
+	b.wantPage(b.get(page), 200, "form[data-auto]")
 }
 
 // Whoever changes how they sign in proves both steps again, before anything is typed.
-func TestStepUp(t *testing.T) {
-	h := build(t)
-	b := h.in()
+func TestFactorAndEmailChangesRequireStepUp(t *testing.T) {
+	h := newTestServer(t)
+	b := h.signInAnna()
 	h.now = h.now.Add(11 * time.Minute)
 	const confirm = "/settings/confirm?return_to=%2Fsettings%2F2step%2Fcall%3Freturn_to%3D%252Fdemo%252Fsettings"
-	b.leads(b.get("/settings/2step/call?return_to=/demo/settings"), confirm)
-	b.leads(b.post("/settings/2step/call", "country", "DE", "number", "+49171", "return_to", "/demo/settings"), confirm)
-	b.leads(b.get("/settings/email"), "/settings/confirm?return_to=%2Fsettings%2Femail")
-	b.leads(b.post("/settings/email", "email", "new@example.com"), "/settings/confirm?return_to=%2Fsettings%2Femail")
-	b.shows(b.get(confirm), 200, "You are about to change how you sign in. Please confirm it is you.", "input[name=return_to]")
+	b.wantRedirect(b.get("/settings/2step/call?return_to=/demo/settings"), confirm)
+	b.wantRedirect(b.post("/settings/2step/call", "country", "DE", "number", "+49171", "return_to", "/demo/settings"), confirm)
+	b.wantRedirect(b.get("/settings/email"), "/settings/confirm?return_to=%2Fsettings%2Femail")
+	b.wantRedirect(b.post("/settings/email", "email", "new@example.com"), "/settings/confirm?return_to=%2Fsettings%2Femail")
+	b.wantPage(b.get(confirm), 200, "You are about to change how you sign in. Please confirm it is you.", "input[name=return_to]")
 	const back = "/settings/2step/call?return_to=%2Fdemo%2Fsettings"
-	b.shows(b.post("/settings/confirm", "password", "", "return_to", back), 422, "Enter your password.")
-	b.shows(b.post("/settings/confirm", "password", "wrong horse battery", "return_to", back), 422, "The password is not correct.", "input[name=return_to]")
-	b.leads(b.post("/settings/confirm", "email", annaEmail, "password", annaWord, "return_to", back), "/signin/verify")
-	b.leads(b.get("/signin"), "/signin/verify")
-	b.shows(b.get("/signin/verify"), 200, "Cancel", "a•••@example.com")
-	b.shows(b.get("/settings"), 200)
+	b.wantPage(b.post("/settings/confirm", "password", "", "return_to", back), 422, "Enter your password.")
+	b.wantPage(b.post("/settings/confirm", "password", "wrong horse battery", "return_to", back), 422, "The password is not correct.", "input[name=return_to]")
+	b.wantRedirect(b.post("/settings/confirm", "email", annaEmail, "password", annaPassword, "return_to", back), "/signin/verify")
+	b.wantRedirect(b.get("/signin"), "/signin/verify")
+	b.wantPage(b.get("/signin/verify"), 200, "Cancel", "a•••@example.com")
+	b.wantPage(b.get("/settings"), 200)
 	before := b.cookies["__Host-session"]
-	b.leads(b.post("/signin/verify", "code", h.code()), back)
+	b.wantRedirect(b.post("/signin/verify", "code", h.deliverCode()), back)
 	if b.cookies["__Host-session"] == before || b.cookies["__Host-signin"] != "" {
 		t.Error("the cookies stay as they were")
 	}
-	b.shows(b.get(back), 200, "select#country")
-	b.leads(b.get("/settings/confirm?return_to=/settings/email"), "/settings/email")
-	b.leads(b.get("/signin"), "/settings")
+	b.wantPage(b.get(back), 200, "select#country")
+	b.wantRedirect(b.get("/settings/confirm?return_to=/settings/email"), "/settings/email")
+	b.wantRedirect(b.get("/signin"), "/settings")
 }
 
 // Somebody on the way in is not in: no settings page opens for them.
-func TestNoSettingsOnTheWay(t *testing.T) {
-	h := build(t)
-	b := h.browser()
-	b.leads(b.post("/signin", "email", annaEmail, "password", annaWord), "/signin/verify")
+func TestAttemptOpensNoSettings(t *testing.T) {
+	h := newTestServer(t)
+	b := h.newBrowser()
+	b.wantRedirect(b.post("/signin", "email", annaEmail, "password", annaPassword), "/signin/verify")
 	for _, route := range h.Routes() {
 		method, target, _ := strings.Cut(route.Pattern, " ")
 		if !strings.HasPrefix(target, "/settings") {
@@ -159,11 +159,11 @@ func TestNoSettingsOnTheWay(t *testing.T) {
 }
 
 // Continue leads to a path of this site or to the settings, whatever the address says.
-func TestContinue(t *testing.T) {
-	b := build(t).in()
+func TestContinueLeadsToLocalPathsOnly(t *testing.T) {
+	b := newTestServer(t).signInAnna()
 	const page = "/settings/2step/paper"
 	b.post(page)
-	b.leads(b.post(page+"/verify", "return_to", "//evil.example"), page+"/done")
+	b.wantRedirect(b.post(page+"/verify", "return_to", "//evil.example"), page+"/done")
 	for back, want := range map[string]string{
 		"/demo/settings": "/demo/settings", "/demo/?a=b": "/demo/?a=b", "": "/settings",
 		"https://evil.example": "/settings", "//evil.example": "/settings", `/\evil.example`: "/settings", "/%2f/evil.example": "/settings",
@@ -171,56 +171,56 @@ func TestContinue(t *testing.T) {
 		"/a\r\nLocation: //evil": "/settings", "https:evil.example": "/settings", "example.com@evil.example": "/settings", "/" + strings.Repeat("a", 2000): "/settings",
 	} {
 		w := b.get(page + "/done?return_to=" + escaped(back))
-		if got := attr(first(parsed(w), "a[autofocus]"), "href"); got != want {
+		if got := attr(findFirst(parseHTML(w), "a[autofocus]"), "href"); got != want {
 			t.Errorf("%.40q: Continue leads to %q, want %q", back, got, want)
 		}
 	}
 }
 
 // A new address is proven like a factor.
-func TestChangeEmail(t *testing.T) {
-	h := build(t)
+func TestChangeEmailIsConfirmedByCode(t *testing.T) {
+	h := newTestServer(t)
 	h.addAccount("bob@example.com")
-	b := h.in()
+	b := h.signInAnna()
 	const page = "/settings/email"
-	b.shows(b.get(page), 200, "input#email", annaEmail)
-	b.shows(b.post(page, "email", "nonsense"), 422, "p#email-wrong", "input#email[value=nonsense]")
-	b.leads(b.post(page, "email", "bob@example.com"), page)
-	taken := words(parsed(b.get(page)))
-	b.leads(b.post(page+"/cancel"), page)
-	b.leads(b.post(page, "email", "New@example.com"), page)
-	free := words(parsed(b.get(page)))
+	b.wantPage(b.get(page), 200, "input#email", annaEmail)
+	b.wantPage(b.post(page, "email", "nonsense"), 422, "p#email-wrong", "input#email[value=nonsense]")
+	b.wantRedirect(b.post(page, "email", "bob@example.com"), page)
+	taken := textOf(parseHTML(b.get(page)))
+	b.wantRedirect(b.post(page+"/cancel"), page)
+	b.wantRedirect(b.post(page, "email", "New@example.com"), page)
+	free := textOf(parseHTML(b.get(page)))
 	if strings.ReplaceAll(taken, "bob@", "new@") != free {
 		t.Errorf("an address with an account looks different:\n%s\n%s", taken, free)
 	}
-	b.leads(b.post(page+"/verify", "code", h.code()), page+"/done")
-	b.shows(b.get(page+"/done"), 200, "Your email address is now new@example.com.", "a[href=/settings]")
+	b.wantRedirect(b.post(page+"/verify", "code", h.deliverCode()), page+"/done")
+	b.wantPage(b.get(page+"/done"), 200, "Your email address is now new@example.com.", "a[href=/settings]")
 }
 
 // What this browser signed in by last comes first; what is for emergencies comes last.
-func TestMethodOfLastTime(t *testing.T) {
-	h := build(t)
-	b := h.in()
+func TestLastUsedMethodIsOfferedFirst(t *testing.T) {
+	h := newTestServer(t)
+	b := h.signInAnna()
 	b.post("/settings/2step/app")
 	b.post("/settings/2step/app/verify", "code", appCode)
 	b.post("/settings/2step/paper")
 	b.post("/settings/2step/paper/verify")
-	order := func(b *browser) string {
-		b.leads(b.post("/signin", "email", annaEmail, "password", annaWord), "/signin/verify")
-		b.leads(b.get("/signin/verify"), "/signin/method")
+	order := func(b *testBrowser) string {
+		b.wantRedirect(b.post("/signin", "email", annaEmail, "password", annaPassword), "/signin/verify")
+		b.wantRedirect(b.get("/signin/verify"), "/signin/method")
 		var list []string
 		for _, m := range regexp.MustCompile(`name="method" value="([a-z]+)"( class="last")?`).FindAllStringSubmatch(b.get("/signin/method").Body.String(), -1) {
 			list = append(list, m[1]+strings.TrimSuffix(m[2], `class="last"`))
 		}
 		return strings.Join(list, ",")
 	}
-	fresh := h.browser()
+	fresh := h.newBrowser()
 	if got := order(fresh); got != "post,app,paper" {
 		t.Errorf("a new browser: %s", got)
 	}
-	b.leads(fresh.post("/signin/method", "method", "app"), "/signin/verify")
-	b.shows(fresh.get("/signin/verify"), 200, "Enter the code from your app for Example", "button[formaction=/signin/other]")
-	b.shows(fresh.post("/signin/verify", "code", "333333"), 422, "Your clock is 3 min behind.")
+	b.wantRedirect(fresh.post("/signin/method", "method", "app"), "/signin/verify")
+	b.wantPage(fresh.get("/signin/verify"), 200, "Enter the code from your app for Example", "button[formaction=/signin/other]")
+	b.wantPage(fresh.post("/signin/verify", "code", "333333"), 422, "Your clock is 3 min behind.")
 	w := fresh.post("/signin/verify", "code", appCode)
 	if set := w.Header()["Set-Cookie"]; !slices.Contains(set, "__Host-method=app; Path=/; Max-Age=34560000; HttpOnly; Secure; SameSite=Lax") {
 		t.Errorf("cookies %q", set)
@@ -237,45 +237,45 @@ func TestMethodOfLastTime(t *testing.T) {
 }
 
 // A way that is closed for now says when it opens again, and the others are offered.
-func TestMethodClosed(t *testing.T) {
-	h := build(t)
-	b := h.in()
+func TestMethodOverSendLimitIsUnavailable(t *testing.T) {
+	h := newTestServer(t)
+	b := h.signInAnna()
 	b.post("/settings/2step/call", "country", "DE", "number", "+491711234567")
-	b.leads(b.post("/settings/2step/call/verify", "code", h.code()), "/settings/2step/call/done")
+	b.wantRedirect(b.post("/settings/2step/call/verify", "code", h.deliverCode()), "/settings/2step/call/done")
 	h.Challenges.Texts = challenge.TextBudget{PricePerMessage: 60, PerDay: 100}
 	b.post("/signout")
-	b.post("/signin", "email", annaEmail, "password", annaWord)
-	b.leads(b.post("/signin/method", "method", "call"), "/signin/verify")
-	other := h.browser()
-	other.post("/signin", "email", annaEmail, "password", annaWord)
+	b.post("/signin", "email", annaEmail, "password", annaPassword)
+	b.wantRedirect(b.post("/signin/method", "method", "call"), "/signin/verify")
+	other := h.newBrowser()
+	other.post("/signin", "email", annaEmail, "password", annaPassword)
 	w := other.post("/signin/method", "method", "call")
-	other.shows(w, 429, "Phone call: no more codes for now, again from 6 Nov 2026, 00:00 UTC.", "button[value=post]")
-	if w.Header().Get("Retry-After") == "" || matches(parsed(w), "button[value=call]") {
+	other.wantPage(w, 429, "Phone call: no more codes for now, again from 6 Nov 2026, 00:00 UTC.", "button[value=post]")
+	if w.Header().Get("Retry-After") == "" || matches(parseHTML(w), "button[value=call]") {
 		t.Error("the closed way is offered, or Retry-After is missing")
 	}
 	h.now = h.now.Add(31 * time.Second)
 	w = b.post("/signin/code")
-	b.shows(w, 429, "Try again from 6 Nov 2026, 00:00 UTC, or use another way.", "button[formaction=/signin/other]")
+	b.wantPage(w, 429, "Try again from 6 Nov 2026, 00:00 UTC, or use another way.", "button[formaction=/signin/other]")
 }
 
 // A person ends their own sessions and nobody else's.
-func TestEndSession(t *testing.T) {
-	h := build(t)
-	mine, other := h.in(), h.in()
+func TestEndSessionOnlyOfSameAccount(t *testing.T) {
+	h := newTestServer(t)
+	mine, other := h.signInAnna(), h.signInAnna()
 	w := mine.get("/settings/sessions")
 	target := regexp.MustCompile(`/settings/sessions/[^/"]+/end`).FindString(w.Body.String())
 	h.addAccount("bob@example.com")
-	bob := h.browser()
-	bob.post("/signin", "email", "bob@example.com", "password", annaWord)
-	bob.post("/signin/verify", "code", h.code())
-	bob.leads(bob.post(target), "/settings/sessions")
-	other.shows(other.get("/settings"), 200)
-	mine.leads(mine.post(target), "/settings/sessions")
-	other.leads(other.get("/settings"), "/signin?return_to=%2Fsettings")
+	bob := h.newBrowser()
+	bob.post("/signin", "email", "bob@example.com", "password", annaPassword)
+	bob.post("/signin/verify", "code", h.deliverCode())
+	bob.wantRedirect(bob.post(target), "/settings/sessions")
+	other.wantPage(other.get("/settings"), 200)
+	mine.wantRedirect(mine.post(target), "/settings/sessions")
+	other.wantRedirect(other.get("/settings"), "/signin?return_to=%2Fsettings")
 }
 
 // The path of the drawing holds exactly the modules of the code.
-func TestQR(t *testing.T) {
+func TestQRPathHasExactlyTheModules(t *testing.T) {
 	drawn, err := drawQR(appLinkText)
 	if err != nil {
 		t.Fatal(err)
@@ -312,26 +312,26 @@ func TestQR(t *testing.T) {
 }
 
 // Nothing but an app's link becomes one.
-func TestAppLink(t *testing.T) {
+func TestOTPAuthURLRejectsOtherSchemes(t *testing.T) {
 	for link, want := range map[string]string{
 		appLinkText: appLinkText, "": "", "javascript:alert(1)": "", "https://evil.example": "", " otpauth://x": "", "otpauth:x": "", "OTPAUTH://x": "",
 	} {
-		if got := string(appLink(link)); got != want {
+		if got := string(otpauthURL(link)); got != want {
 			t.Errorf("appLink(%q) = %q", link, got)
 		}
 	}
 }
 
-func TestFill(t *testing.T) {
-	if got := fill("{A} and {B}, {C}", "A", "{B}", "B", "b"); got != "{B} and b, {C}" {
+func TestFillPlaceholdersAndGroupByFour(t *testing.T) {
+	if got := fillPlaceholders("{A} and {B}, {C}", "A", "{B}", "B", "b"); got != "{B} and b, {C}" {
 		t.Error(got)
 	}
-	if got := groups(" JBSW y3dp 12"); got != "JBSW y3dp 12" {
+	if got := groupByFour(" JBSW y3dp 12"); got != "JBSW y3dp 12" {
 		t.Error(got)
 	}
 }
 
-func wrong(code string) string {
+func differentCode(code string) string {
 	if code[0] == '9' {
 		return "0" + code[1:]
 	}

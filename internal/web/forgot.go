@@ -3,32 +3,32 @@ package web
 import (
 	"net/http"
 
-	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/render"
 )
 
 type forgotPage struct{ Email string }
 
-func forgotSheet(p forgotPage) page.Sheet {
-	return page.Sheet{Name: "forgot", Title: "forgot.title", Focus: "email", Page: p}
+func forgotView(p forgotPage) render.View {
+	return render.View{Template: "forgot", Title: "forgot.title", Focus: "email", Data: p}
 }
 
-func (s *Site) showForgot(w http.ResponseWriter, r *http.Request) error {
-	return s.print(w, r, forgotSheet(forgotPage{}))
+func (s *Handlers) showForgotPassword(w http.ResponseWriter, r *http.Request) error {
+	return s.render(w, r, forgotView(forgotPage{}))
 }
 
-// forgot answers the same for an address with and without an account.
-func (s *Site) forgot(w http.ResponseWriter, r *http.Request) error {
-	form, err := page.Form(w, r, "email")
+// handleForgotPassword answers the same for an address with and without an account.
+func (s *Handlers) handleForgotPassword(w http.ResponseWriter, r *http.Request) error {
+	form, err := render.ParseForm(w, r, "email")
 	if err != nil {
 		return err
 	}
-	sheet := forgotSheet(forgotPage{form["email"]})
-	if sheet.Problems = missing(form, page.Problem{Field: "email", Key: "problem.email.empty"}); sheet.Problems != nil {
-		sheet.Status = http.StatusUnprocessableEntity
-		return s.print(w, r, sheet)
+	view := forgotView(forgotPage{form["email"]})
+	if view.Problems = emptyFieldProblems(form, render.Problem{Field: "email", Key: "problem.email.empty"}); view.Problems != nil {
+		view.Status = http.StatusUnprocessableEntity
+		return s.render(w, r, view)
 	}
-	if err := s.Accounts.RequestPasswordReset(r.Context(), form["email"], s.Pages.From(r)); err != nil {
-		return s.reprint(w, r, sheet, "email", err)
+	if err := s.Accounts.RequestPasswordReset(r.Context(), form["email"], s.Pages.Origin(r)); err != nil {
+		return s.renderFormError(w, r, view, "email", err)
 	}
 	return redirect(w, r, "/forgot/sent")
 }

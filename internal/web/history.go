@@ -12,7 +12,7 @@ import (
 	"twostep.example/twostep/internal/grant"
 	"twostep.example/twostep/internal/i18n"
 	"twostep.example/twostep/internal/origin"
-	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/render"
 	"twostep.example/twostep/internal/trust"
 )
 
@@ -57,12 +57,12 @@ type historyRow struct {
 	NotMe    bool // "This wasn't me" is an answer to it
 }
 
-func historySheet(p historyPage) page.Sheet {
-	return page.Sheet{Name: "history", Title: "history.title", Wide: true, Page: p}
+func historySheet(p historyPage) render.View {
+	return render.View{Template: "history", Title: "history.title", Wide: true, Data: p}
 }
 
 // showHistory shows what happened to the account: sign-ins, failures and changes, newest first.
-func (s *Site) showHistory(w http.ResponseWriter, r *http.Request, who person) error {
+func (s *Handlers) showHistory(w http.ResponseWriter, r *http.Request, who signedIn) error {
 	filter := audit.Filter{Account: who.Account.ID, Kinds: shown(), Limit: historyEvents + 1}
 	filter.Before, _ = audit.ParseCursor(r.URL.Query().Get("before")) // what is none begins at the newest
 	events, err := s.Accounts.Audit().List(r.Context(), filter)
@@ -74,7 +74,7 @@ func (s *Site) showHistory(w http.ResponseWriter, r *http.Request, who person) e
 		events = events[:historyEvents]
 		p.Older = "/settings/history?before=" + url.QueryEscape(events[historyEvents-1].Cursor().String())
 	}
-	words := s.Pages.Words(r)
+	words := s.Pages.Localizer(r)
 	for _, e := range events {
 		if finished(e, events) {
 			continue
@@ -85,7 +85,7 @@ func (s *Site) showHistory(w http.ResponseWriter, r *http.Request, who person) e
 		}
 		p.Events = append(p.Events, row)
 	}
-	return s.print(w, r, historySheet(p))
+	return s.render(w, r, historySheet(p))
 }
 
 // finished reports whether e is the password of a sign-in that was finished: one line is enough.
@@ -95,19 +95,19 @@ func finished(e audit.Event, all []audit.Event) bool {
 	})
 }
 
-func (s *Site) historyRow(w i18n.Words, e audit.Event) historyRow {
+func (s *Handlers) historyRow(w i18n.Localizer, e audit.Event) historyRow {
 	row := historyRow{
 		At: e.At, Failed: e.Result == audit.Failure, Operator: e.Actor.Type == audit.TypeOperator || e.Actor.Type == audit.TypeProgram,
-		What: w.Say("history."+string(e.Kind), "Count", int(e.Occurrences)),
+		What: w.Translate("history."+string(e.Kind), "Count", int(e.Occurrences)),
 	}
 	switch {
 	case e.Kind == audit.TrustDenied && trust.Reason(e.Reason) != trust.Expired: // which would name a day
-		row.Why = s.why(w, challenge.StepReason{Reason: trust.Reason(e.Reason)})
+		row.Why = s.reasonText(w, challenge.StepReason{Reason: trust.Reason(e.Reason)})
 	case e.Kind == audit.SessionCreated && e.Reason == audit.TrustedDevice:
-		row.What = w.Say("history.session.trusted")
+		row.What = w.Translate("history.session.trusted")
 	}
 	if e.Address != "" || e.Browser != "" {
-		row.Browser = origin.DescribeBrowser(trust.ReadBrowser(e.Browser, ""), w.Tag())
+		row.Browser = origin.DescribeBrowser(trust.ParseBrowser(e.Browser, ""), w.Tag())
 		row.Address = origin.DescribeAddress(e.Address, w.Tag())
 	}
 	row.NotMe = !row.Operator && e.Actor.Type != audit.TypeSystem
@@ -115,18 +115,18 @@ func (s *Site) historyRow(w i18n.Words, e audit.Event) historyRow {
 }
 
 // appName is the name of an app; its id if it has been removed, "" if id is "".
-func (s *Site) appName(r *http.Request, id string) (string, error) {
+func (s *Handlers) appName(r *http.Request, id string) (string, error) {
 	if id == "" || s.Grants == nil {
 		return id, nil
 	}
-	a, err := s.Grants.App(r.Context(), id)
-	if errors.Is(err, grant.ErrNoApp) {
+	a, err := s.Grants.GetClient(r.Context(), id)
+	if errors.Is(err, grant.ErrClientNotFound) {
 		return id, nil
 	}
-	return a.Title(), err
+	return a.DisplayName(), err
 }
 
 // showNotMe says what to do about an event that was not the owner's.
-func (s *Site) showNotMe(w http.ResponseWriter, r *http.Request, _ person) error {
-	return s.print(w, r, page.Sheet{Name: "notme", Title: "notme.title"})
+func (s *Handlers) showNotMe(w http.ResponseWriter, r *http.Request, _ signedIn) error {
+	return s.render(w, r, render.View{Template: "notme", Title: "notme.title"})
 }

@@ -16,24 +16,24 @@ import (
 
 // A person sees their own sign-ins, failures and changes, and those of nobody else.
 func TestHistory(t *testing.T) {
-	h := build(t)
+	h := newTestServer(t)
 	h.addAccount("ben@example.com")
-	b := h.browser()
-	b.shows(b.post("/signin", "email", annaEmail, "password", "not her password"), http.StatusUnprocessableEntity)
-	b = h.in()
-	b.shows(b.get("/settings/history"), http.StatusOK, "Signed in", "A wrong password was entered", "Failed", "Your account was created", "By an administrator",
+	b := h.newBrowser()
+	b.wantPage(b.post("/signin", "email", annaEmail, "password", "not her password"), http.StatusUnprocessableEntity)
+	b = h.signInAnna()
+	b.wantPage(b.get("/settings/history"), http.StatusOK, "Signed in", "A wrong password was entered", "Failed", "Your account was created", "By an administrator",
 		"192.0.2.1", "This wasn't me", "a[href=/settings/history/not-me]")
-	if text := words(parsed(b.get("/settings/history"))); strings.Count(text, "Your account was created") != 1 || strings.Contains(text, "a verification code was requested") {
+	if text := textOf(parseHTML(b.get("/settings/history"))); strings.Count(text, "Your account was created") != 1 || strings.Contains(text, "a verification code was requested") {
 		t.Errorf("another account's events, or the password of a sign-in that was finished: %s", text)
 	}
-	b.shows(b.get("/settings/history/not-me"), http.StatusOK, "form[action=/settings/sessions/end]", "form[action=/settings/devices/forget]", "a[href=/settings/password]")
-	b.leads(h.browser().get("/settings/history"), "/signin?return_to="+escaped("/settings/history"))
+	b.wantPage(b.get("/settings/history/not-me"), http.StatusOK, "form[action=/settings/sessions/end]", "form[action=/settings/devices/forget]", "a[href=/settings/password]")
+	b.wantRedirect(h.newBrowser().get("/settings/history"), "/signin?return_to="+escaped("/settings/history"))
 }
 
 // There are 50 on a page; Older leads on to the first of all, without a gap and without one twice.
 func TestHistoryPages(t *testing.T) {
-	h := build(t)
-	b := h.in()
+	h := newTestServer(t)
+	b := h.signInAnna()
 	a, err := h.Accounts.Find(t.Context(), annaEmail)
 	if err != nil {
 		t.Fatal(err)
@@ -51,13 +51,13 @@ func TestHistoryPages(t *testing.T) {
 	address := "/settings/history"
 	var sizes []int
 	for address != "" {
-		doc := parsed(b.get(address))
+		doc := parseHTML(b.get(address))
 		address = ""
 		n := 0
 		for node := range doc.Descendants() {
 			switch {
-			case node.Data == "dd" && strings.HasPrefix(words(node), "192.0.2."):
-				seen[words(node)]++
+			case node.Data == "dd" && strings.HasPrefix(textOf(node), "192.0.2."):
+				seen[textOf(node)]++
 				n++
 			case attr(node, "rel") == "next":
 				address = attr(node, "href")
@@ -74,7 +74,7 @@ func TestHistoryPages(t *testing.T) {
 		}
 	}
 	for _, wrong := range []string{"x", "-", "1-", "0-A", "-1-A", "1-a", "1-" + strings.Repeat("A", 65), "99999999999999999999-A"} {
-		b.shows(b.get("/settings/history?before="+url.QueryEscape(wrong)), http.StatusOK, "192.0.2.119", "a[rel=next]")
+		b.wantPage(b.get("/settings/history?before="+url.QueryEscape(wrong)), http.StatusOK, "192.0.2.119", "a[rel=next]")
 	}
 }
 
@@ -82,7 +82,7 @@ func TestHistoryPages(t *testing.T) {
 func TestHistoryKinds(t *testing.T) {
 	for _, lang := range []string{"en", "de"} {
 		for _, k := range shown() {
-			if key := "history." + string(k); i18n.For(lang).Say(key, "Count", 2) == key {
+			if key := "history." + string(k); i18n.ForTag(lang).Translate(key, "Count", 2) == key {
 				t.Errorf("%s: no words for %s", lang, key)
 			}
 		}

@@ -11,16 +11,16 @@ import (
 // them with a blank between for inside.
 var selector = regexp.MustCompile(`^(html|h1|title|input|select|option|button|a|p|form|main|article|dd|small|svg|code|ol)(#[\w-]+)?(\[[\w-]+(=[^\]]*)?\])?( \w+)?$`)
 
-func matches(doc *html.Node, want string) bool { return first(doc, want) != nil }
+func matches(doc *html.Node, want string) bool { return findFirst(doc, want) != nil }
 
-func first(doc *html.Node, want string) *html.Node {
+func findFirst(doc *html.Node, want string) *html.Node {
 	outer, inner, nested := strings.Cut(want, " ")
 	m := selector.FindStringSubmatch(outer)
 	for n := range doc.Descendants() {
 		if n.Type != html.ElementNode || n.Data != m[1] || m[2] != "" && attr(n, "id") != m[2][1:] {
 			continue
 		}
-		if name, value, given := strings.Cut(strings.Trim(m[3], "[]"), "="); name != "" && (!has(n, name) || given && attr(n, name) != value) {
+		if name, value, given := strings.Cut(strings.Trim(m[3], "[]"), "="); name != "" && (!hasAttr(n, name) || given && attr(n, name) != value) {
 			continue
 		}
 		if !nested {
@@ -35,7 +35,7 @@ func first(doc *html.Node, want string) *html.Node {
 	return nil
 }
 
-func has(n *html.Node, name string) bool {
+func hasAttr(n *html.Node, name string) bool {
 	for _, a := range n.Attr {
 		if a.Key == name {
 			return true
@@ -53,8 +53,8 @@ func attr(n *html.Node, name string) string {
 	return ""
 }
 
-// words are the text of a page with single blanks.
-func words(n *html.Node) string {
+// textOf are the text of a page with single blanks.
+func textOf(n *html.Node) string {
 	if n == nil {
 		return ""
 	}

@@ -3,36 +3,36 @@ package web
 import (
 	"net/http"
 
-	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/render"
 )
 
 type joinPage struct{ Token, Name string }
 
-func joinSheet(p joinPage) page.Sheet {
+func joinView(p joinPage) render.View {
 	focus := "token"
 	if p.Token != "" {
 		focus = "name"
 	}
-	return page.Sheet{Name: "join", Title: "join.title", Focus: focus, Page: p}
+	return render.View{Template: "join", Title: "join.title", Focus: focus, Data: p}
 }
 
-func (s *Site) showJoin(w http.ResponseWriter, r *http.Request) error {
-	return s.print(w, r, joinSheet(joinPage{}))
+func (s *Handlers) showJoin(w http.ResponseWriter, r *http.Request) error {
+	return s.render(w, r, joinView(joinPage{}))
 }
 
-// join accepts an invitation or a sign-up.
-func (s *Site) join(w http.ResponseWriter, r *http.Request) error {
-	form, err := page.Form(w, r, "token", "name", "password")
+// handleJoin accepts an invitation or a sign-up.
+func (s *Handlers) handleJoin(w http.ResponseWriter, r *http.Request) error {
+	form, err := render.ParseForm(w, r, "token", "name", "password")
 	if err != nil {
 		return err
 	}
-	sheet := joinSheet(joinPage{form["token"], form["name"]})
-	if sheet.Problems = missing(form, tokenEmpty, nameEmpty, passwordEmpty); sheet.Problems != nil {
-		sheet.Status = http.StatusUnprocessableEntity
-		return s.print(w, r, sheet)
+	view := joinView(joinPage{form["token"], form["name"]})
+	if view.Problems = emptyFieldProblems(form, tokenEmpty, nameEmpty, passwordEmpty); view.Problems != nil {
+		view.Status = http.StatusUnprocessableEntity
+		return s.render(w, r, view)
 	}
-	if err := s.Accounts.Join(r.Context(), form["token"], form["name"], form["password"], s.Pages.From(r)); err != nil {
-		return s.reprint(w, r, sheet, linkField(err), err)
+	if err := s.Accounts.Join(r.Context(), form["token"], form["name"], form["password"], s.Pages.Origin(r)); err != nil {
+		return s.renderFormError(w, r, view, mailedLinkErrorField(err), err)
 	}
 	return redirect(w, r, "/join/done")
 }

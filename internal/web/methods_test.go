@@ -16,42 +16,44 @@ import (
 	"twostep.example/twostep/internal/account"
 	"twostep.example/twostep/internal/challenge"
 	"twostep.example/twostep/internal/enroll"
-	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/render"
 )
 
 // Made-up methods, one of each sort: given with the address and without words of its
 // own, one that travels, one with a QR code, and one on paper.
 type (
-	post  struct{ travels }
-	call  struct{ travels }
-	app   struct{ still }
-	paper struct{ still }
+	post  struct{ sentCodeMethod }
+	call  struct{ sentCodeMethod }
+	app   struct{ storedSecretMethod }
+	paper struct{ storedSecretMethod }
 )
 
-// travels is what the methods have in common whose codes are sent.
-type travels struct{}
+// sentCodeMethod is what the methods have in common whose codes are sent.
+type sentCodeMethod struct{}
 
-func (travels) Challenge(_ context.Context, ask factor.Ask) (factor.Challenge, error) {
+func (sentCodeMethod) Challenge(_ context.Context, ask factor.Request) (factor.Challenge, error) {
 	code := sentcode.New(false)
 	m := delivery.Message{Channel: channel(ask.Factor.Destination), To: ask.Factor.Destination, Subject: "code", Text: code}
 	return factor.Challenge{Answer: code, Message: &m}, nil
 }
 
-func (travels) Read(form url.Values, hard bool) (string, error) { return sentcode.Read(form, hard) }
+func (sentCodeMethod) ParseResponse(form url.Values, hard bool) (string, error) {
+	return sentcode.Parse(form, hard)
+}
 
-func (travels) Verify(_ context.Context, _ *factor.Factor, a factor.Answer) error {
+func (sentCodeMethod) Verify(_ context.Context, _ *factor.Factor, a factor.Response) error {
 	return sentcode.Verify(a)
 }
 
-func (post) About() factor.About {
-	return factor.About{Method: "post", Given: true, Valid: sentcode.Valid, Digits: sentcode.Digits, AMR: []string{"email"}}
+func (post) Info() factor.Info {
+	return factor.Info{Method: "post", Implicit: true, CodeTTL: sentcode.CodeTTL, Digits: sentcode.Digits, AMR: []string{"email"}}
 }
 
-func (post) Enroll(context.Context, factor.Ask, url.Values) (factor.Factor, factor.Challenge, error) {
+func (post) Enroll(context.Context, factor.Request, url.Values) (factor.Factor, factor.Challenge, error) {
 	return factor.Factor{}, factor.Challenge{}, errors.New("not enrolled")
 }
 
-func (call) About() factor.About {
+func (call) Info() factor.Info {
 	countries := func(language string) []factor.Option {
 		if language == "de" {
 			return []factor.Option{{Value: "DE", Label: "Deutschland (+49)"}, {Value: "FR", Label: "Frankreich (+33)"}}
@@ -64,55 +66,55 @@ func (call) About() factor.About {
 		}
 		return ""
 	}
-	return factor.About{Digits: 6,
-		Method: "call", Path: "call", Most: 1, Valid: sentcode.Valid, AMR: []string{"otp", "tel"},
+	return factor.Info{Digits: 6,
+		Method: "call", Path: "call", MaxPerAccount: 1, CodeTTL: sentcode.CodeTTL, AMR: []string{"otp", "tel"},
 		Fields: []factor.Field{
-			{Name: "country", Kind: "choice", Autocomplete: "tel-country-code", Options: countries, Guess: guess},
+			{Name: "country", Kind: "choice", Autocomplete: "tel-country-code", Options: countries, Default: guess},
 			{Name: "number", Kind: "tel", Autocomplete: "tel-national"},
 		},
 		Words: map[string]factor.Words{
-			"en": {Title: "2-Step Call Number", Name: "Phone call", Does: "Call me at {Masked}", Lead: "Enter the code that you hear", Button: "Call me",
-				Intro: []string{"We call you and say a verification code."},
-				Says:  map[string]string{"country": "Country/Region", "number": "Phone number", "bad": "{Site} cannot call {Number}."}},
-			"de": {Title: "2-Schritt-Anrufnummer", Name: "Anruf", Does: "{Masked} anrufen", Lead: "Geben Sie den Code ein, den Sie hören", Button: "Anrufen",
-				Intro: []string{"Wir rufen Sie an und sagen Ihnen einen Bestätigungscode."},
-				Says:  map[string]string{"country": "Land/Region", "number": "Telefonnummer", "bad": "{Site} kann {Number} nicht anrufen."}},
+			"en": {Title: "2-Step Call Number", Name: "Phone call", ChoiceLabel: "Call me at {Masked}", Prompt: "Enter the code that you hear", Button: "Call me",
+				Intro:    []string{"We call you and say a verification code."},
+				Messages: map[string]string{"country": "Country/Region", "number": "Phone number", "bad": "{Site} cannot call {Number}."}},
+			"de": {Title: "2-Schritt-Anrufnummer", Name: "Anruf", ChoiceLabel: "{Masked} anrufen", Prompt: "Geben Sie den Code ein, den Sie hören", Button: "Anrufen",
+				Intro:    []string{"Wir rufen Sie an und sagen Ihnen einen Bestätigungscode."},
+				Messages: map[string]string{"country": "Land/Region", "number": "Telefonnummer", "bad": "{Site} kann {Number} nicht anrufen."}},
 		},
 	}
 }
 
-func (c call) Enroll(ctx context.Context, ask factor.Ask, form url.Values) (factor.Factor, factor.Challenge, error) {
+func (c call) Enroll(ctx context.Context, ask factor.Request, form url.Values) (factor.Factor, factor.Challenge, error) {
 	number := form.Get("number")
 	if !strings.HasPrefix(number, "+") || form.Get("country") == "" {
-		return factor.Factor{}, factor.Challenge{}, &factor.Refusal{Err: factor.ErrRefused, Field: "number", Says: "bad", Pairs: []string{"Number", number}}
+		return factor.Factor{}, factor.Challenge{}, &factor.UserError{Err: factor.ErrCannotEnroll, Field: "number", MessageKey: "bad", MessageArgs: []string{"Number", number}}
 	}
 	ask.Factor = factor.Factor{Destination: number, Masked: "•••• " + number[len(number)-3:]}
 	asked, err := c.Challenge(ctx, ask)
 	return ask.Factor, asked, err
 }
 
-// still is what the methods have in common that send nothing: the secret is the answer.
-type still struct{}
+// storedSecretMethod is what the methods have in common that send nothing: the secret is the answer.
+type storedSecretMethod struct{}
 
-func (still) Challenge(context.Context, factor.Ask) (factor.Challenge, error) {
+func (storedSecretMethod) Challenge(context.Context, factor.Request) (factor.Challenge, error) {
 	return factor.Challenge{}, nil
 }
 
-func (still) Read(form url.Values, _ bool) (string, error) {
+func (storedSecretMethod) ParseResponse(form url.Values, _ bool) (string, error) {
 	if form.Get("code") == "" {
 		return "", factor.ErrMalformed
 	}
 	return form.Get("code"), nil
 }
 
-func (still) Keep(f factor.Factor) (factor.Factor, error) { return f, nil }
+func (storedSecretMethod) Finalize(f factor.Factor) (factor.Factor, error) { return f, nil }
 
-var slow = &factor.Refusal{Err: factor.ErrIncorrect, Field: "code", Says: "slow", Pairs: []string{"Minutes", "3"}}
+var clockBehind = &factor.UserError{Err: factor.ErrIncorrect, Field: "code", MessageKey: "slow", MessageArgs: []string{"Minutes", "3"}}
 
-func (still) Verify(_ context.Context, f *factor.Factor, a factor.Answer) error {
+func (storedSecretMethod) Verify(_ context.Context, f *factor.Factor, a factor.Response) error {
 	switch {
 	case a.Text == "333333":
-		return slow
+		return clockBehind
 	case a.Text != string(f.Secret):
 		return factor.ErrIncorrect
 	}
@@ -125,54 +127,56 @@ const (
 	appCode     = "123456"
 )
 
-func (app) About() factor.About {
-	return factor.About{Digits: 6,
-		Method: "app", Path: "app", Most: 2, AMR: []string{"otp", "mfa"},
+func (app) Info() factor.Info {
+	return factor.Info{Digits: 6,
+		Method: "app", Path: "app", MaxPerAccount: 2, AMR: []string{"otp", "mfa"},
 		Fields: []factor.Field{{Name: "name", Kind: "text", Autocomplete: "off", Optional: true}},
 		Words: map[string]factor.Words{
-			"en": {Title: "2-Step Auth App", Name: "Authenticator App", Does: "Enter a code from your app", Lead: "Enter the code from your app for {Site}", Button: "Set up an app",
-				Intro: []string{"Download an authenticator app. We suggest Google Authenticator or Microsoft Authenticator.", "Scan QR Code to sync app with {Site}, and enter the passcode that it shows."},
-				Says:  map[string]string{"name": "Name of the device", "slow": "Your clock is {Minutes} min behind."}},
-			"de": {Title: "2-Schritt-App", Name: "Authenticator-App", Does: "Einen Code aus Ihrer App eingeben", Lead: "Geben Sie den Code aus Ihrer App für {Site} ein", Button: "App einrichten",
-				Intro: []string{"Laden Sie eine Authenticator-App. Wir empfehlen Google Authenticator oder Microsoft Authenticator.", "Scannen Sie den QR-Code, um die App mit {Site} zu verbinden, und geben Sie den Code ein, den sie zeigt."},
-				Says:  map[string]string{"name": "Name des Geräts", "slow": "Ihre Uhr geht {Minutes} min nach."}},
+			"en": {Title: "2-Step Auth App", Name: "Authenticator App", ChoiceLabel: "Enter a code from your app", Prompt: "Enter the code from your app for {Site}", Button: "Set up an app",
+				Intro:    []string{"Download an authenticator app. We suggest Google Authenticator or Microsoft Authenticator.", "Scan QR Code to sync app with {Site}, and enter the passcode that it shows."},
+				Messages: map[string]string{"name": "Name of the device", "slow": "Your clock is {Minutes} min behind."}},
+			"de": {Title: "2-Schritt-App", Name: "Authenticator-App", ChoiceLabel: "Einen Code aus Ihrer App eingeben", Prompt: "Geben Sie den Code aus Ihrer App für {Site} ein", Button: "App einrichten",
+				Intro:    []string{"Laden Sie eine Authenticator-App. Wir empfehlen Google Authenticator oder Microsoft Authenticator.", "Scannen Sie den QR-Code, um die App mit {Site} zu verbinden, und geben Sie den Code ein, den sie zeigt."},
+				Messages: map[string]string{"name": "Name des Geräts", "slow": "Ihre Uhr geht {Minutes} min nach."}},
 		},
 	}
 }
 
-func (app) Enroll(_ context.Context, _ factor.Ask, form url.Values) (factor.Factor, factor.Challenge, error) {
+func (app) Enroll(_ context.Context, _ factor.Request, form url.Values) (factor.Factor, factor.Challenge, error) {
 	return factor.Factor{Name: form.Get("name"), Secret: []byte(appCode)}, factor.Challenge{}, nil
 }
 
-func (app) Show(factor.Ask, factor.Factor) factor.Show {
-	return factor.Show{Link: appLinkText, Secret: appSecret}
+func (app) Provision(factor.Request, factor.Factor) factor.Provisioning {
+	return factor.Provisioning{URI: appLinkText, Secret: appSecret}
 }
 
 var paperCodes = []string{"4F7Q2-9XKD-31MW", "8HNA0-5TCV-77PZ", "6JRB3-1QEG-20YS", "KD2M8-4WXN-95FT", "0CPV7-6ZHA-13RJ", "2YSE5-8GQB-46NK", "WT9X1-3DMF-80CP", "5NKJ4-7RVH-62ZA", "QB6G0-2ESY-94TW", "1FXD8-5MPC-37VN"}
 
-func (paper) About() factor.About {
-	return factor.About{
-		Method: "paper", Path: "paper", Spare: true, Most: 1, AMR: []string{"otp"},
+func (paper) Info() factor.Info {
+	return factor.Info{
+		Method: "paper", Path: "paper", Backup: true, MaxPerAccount: 1, AMR: []string{"otp"},
 		Words: map[string]factor.Words{
-			"en": {Title: "Codes on paper", Name: "Code on paper", Does: "Use one of your codes", Lead: "Enter one of your codes", Button: "Make new codes",
+			"en": {Title: "Codes on paper", Name: "Code on paper", ChoiceLabel: "Use one of your codes", Prompt: "Enter one of your codes", Button: "Make new codes",
 				Intro: []string{"Each code works once."}},
-			"de": {Title: "Codes auf Papier", Name: "Code auf Papier", Does: "Einen Ihrer Codes verwenden", Lead: "Geben Sie einen Ihrer Codes ein", Button: "Neue Codes erstellen",
+			"de": {Title: "Codes auf Papier", Name: "Code auf Papier", ChoiceLabel: "Einen Ihrer Codes verwenden", Prompt: "Geben Sie einen Ihrer Codes ein", Button: "Neue Codes erstellen",
 				Intro: []string{"Jeder Code gilt einmal."}},
 		},
 	}
 }
 
-func (paper) Enroll(context.Context, factor.Ask, url.Values) (factor.Factor, factor.Challenge, error) {
-	return factor.Factor{Secret: []byte(paperCodes[0])}, factor.Challenge{Seen: true}, nil
+func (paper) Enroll(context.Context, factor.Request, url.Values) (factor.Factor, factor.Challenge, error) {
+	return factor.Factor{Secret: []byte(paperCodes[0])}, factor.Challenge{AcknowledgeOnly: true}, nil
 }
 
-func (paper) Show(factor.Ask, factor.Factor) factor.Show { return factor.Show{Codes: paperCodes} }
+func (paper) Provision(factor.Request, factor.Factor) factor.Provisioning {
+	return factor.Provisioning{Codes: paperCodes}
+}
 
 func (paper) Left(factor.Factor) int { return 7 }
 
-func offer(m factor.Method, masked string) challenge.Offer {
-	about := m.About()
-	return challenge.Offer{Method: about.Method, Masked: masked, Spare: about.Spare, About: about}
+func offerOf(m factor.Method, masked string) challenge.Offer {
+	about := m.Info()
+	return challenge.Offer{Method: about.Method, Masked: masked, Spare: about.Backup, About: about}
 }
 
 // What Jane may have.
@@ -185,8 +189,8 @@ var (
 // ownedBy is what the engine tells of Jane.
 func ownedBy(factors ...enroll.EnrolledFactor) []enroll.Enrolled {
 	all := []enroll.Enrolled{
-		{About: post{}.About(), Factors: []enroll.EnrolledFactor{{Destination: "jane@example.com", UsesLeft: -1}}},
-		{About: app{}.About()}, {About: call{}.About()}, {About: paper{}.About()},
+		{Info: post{}.Info(), Factors: []enroll.EnrolledFactor{{Destination: "jane@example.com", UsesLeft: -1}}},
+		{Info: app{}.Info()}, {Info: call{}.Info()}, {Info: paper{}.Info()},
 	}
 	for _, f := range factors {
 		i := map[string]int{"f1": 1, "f2": 2, "f3": 3}[f.ID]
@@ -195,73 +199,73 @@ func ownedBy(factors ...enroll.EnrolledFactor) []enroll.Enrolled {
 	return all
 }
 
-func speaking(lang string) *http.Request {
+func requestInLanguage(lang string) *http.Request {
 	r := httptest.NewRequest("GET", "/", nil)
 	r.Header.Set("Accept-Language", lang)
 	return r
 }
 
-func problem(sheet page.Sheet, p page.Problem) page.Sheet {
-	sheet.Status, sheet.Problems = http.StatusUnprocessableEntity, []page.Problem{p}
-	return sheet
+func withProblem(view render.View, p render.Problem) render.View {
+	view.Status, view.Problems = http.StatusUnprocessableEntity, []render.Problem{p}
+	return view
 }
 
 func enrollStories(t *testing.T, lang string) []story {
-	s, r := site(), speaking(lang)
-	at := func(m factor.Method, back string) enrolment {
-		e, err := s.enrolment(httptest.NewRecorder(), r, person{jane}, m.About())
+	s, r := newTestHandlers(), requestInLanguage(lang)
+	at := func(m factor.Method, back string) enrollment {
+		e, err := s.newEnrollment(httptest.NewRecorder(), r, signedIn{jane}, m.Info())
 		if err != nil {
 			t.Fatal(err)
 		}
-		e.base, e.goal.back = "/settings/2step/"+m.About().Path, back
+		e.path, e.target.returnTo = "/settings/2step/"+m.Info().Path, back
 		return e
 	}
-	draft := func(e enrolment, d enroll.PendingFactor) page.Sheet {
-		sheet, err := s.printDraft(r, e, d)
+	draft := func(e enrollment, d enroll.PendingFactor) render.View {
+		view, err := s.buildPendingFactorView(r, e, d)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return sheet
+		return view
 	}
-	sent := &challenge.Challenge{Offer: offer(call{}, "•••• 678"), CodeTTL: 15 * time.Minute, GuessesLeft: 5,
+	sent := &challenge.Challenge{Offer: offerOf(call{}, "•••• 678"), CodeTTL: 15 * time.Minute, GuessesLeft: 5,
 		Delivery: challenge.Delivery{State: "sent", At: now}, ResendAt: now.Add(24 * time.Second)}
-	quiet := &challenge.Challenge{Offer: offer(app{}, ""), GuessesLeft: 5}
+	quiet := &challenge.Challenge{Offer: offerOf(app{}, ""), GuessesLeft: 5}
 	toCall := enroll.PendingFactor{Destination: "+49 171 2345678", Challenge: sent}
-	toScan := enroll.PendingFactor{Show: factor.Show{Link: appLinkText, Secret: appSecret}, Challenge: quiet}
+	toScan := enroll.PendingFactor{Show: factor.Provisioning{URI: appLinkText, Secret: appSecret}, Challenge: quiet}
 	address := at(post{}, "")
-	s.askForEmail(r, &address)
+	s.useEmailChangeForm(r, &address)
 	typed := url.Values{"country": {"FR"}, "number": {"12<b>"}}
-	no := &factor.Refusal{Err: factor.ErrRefused, Field: "number", Says: "bad", Pairs: []string{"Number", "12<b>"}}
-	said, _ := s.refusal(at(call{}, "").said, no)
+	no := &factor.UserError{Err: factor.ErrCannotEnroll, Field: "number", MessageKey: "bad", MessageArgs: []string{"Number", "12<b>"}}
+	said, _ := s.userErrorProblem(at(call{}, "").words, no)
 	return []story{
-		{"enroll-call", s.printEnroll(r, at(call{}, "/demo/settings"), nil, nil), 200,
+		{"enroll-call", s.buildEnrollView(r, at(call{}, "/demo/settings"), nil, nil), 200,
 			[]string{"select#country[autocomplete=tel-country-code]", "input#number[type=tel]", "Country/Region", "Phone number", "Call me", "input[name=return_to]", "Choose…", "2-Step Call Number"},
 			[]string{"form[data-auto]"}},
-		{"enroll-call-wrong", problem(s.printEnroll(r, at(call{}, ""), typed, nil), said), 422,
+		{"enroll-call-wrong", withProblem(s.buildEnrollView(r, at(call{}, ""), typed, nil), said), 422,
 			[]string{"Example & Söhne cannot call 12<b>.", "p#number-wrong[role=alert]", "input#number[value=12<b>]", "option[selected]", "input#number[autofocus]"}, []string{"input[name=return_to]"}},
-		{"enroll-call-edit", s.printEnroll(r, at(call{}, ""), nil, []enroll.EnrolledFactor{number}), 200,
+		{"enroll-call-edit", s.buildEnrollView(r, at(call{}, ""), nil, []enroll.EnrolledFactor{number}), 200,
 			[]string{"+49 171 2345678", "form[action=/settings/2step/call/remove]", "What you have stays good until the new one is confirmed."}, nil},
-		{"enroll-app", s.printEnroll(r, at(app{}, ""), nil, nil), 200, []string{"form[data-auto]", "input#name", "optional", "Set up an app"}, []string{"input#name[required]"}},
-		{"enroll-app-more", s.printEnroll(r, at(app{}, ""), nil, []enroll.EnrolledFactor{phone}), 200, []string{"My phone", "Remove", "form[action=/settings/2step/app]"}, []string{"form[data-auto]"}},
-		{"enroll-app-full", s.printEnroll(r, at(app{}, ""), nil, []enroll.EnrolledFactor{phone, phone}), 200, []string{"You have as many of these as you may have."}, []string{"form[action=/settings/2step/app]"}},
+		{"enroll-app", s.buildEnrollView(r, at(app{}, ""), nil, nil), 200, []string{"form[data-auto]", "input#name", "optional", "Set up an app"}, []string{"input#name[required]"}},
+		{"enroll-app-more", s.buildEnrollView(r, at(app{}, ""), nil, []enroll.EnrolledFactor{phone}), 200, []string{"My phone", "Remove", "form[action=/settings/2step/app]"}, []string{"form[data-auto]"}},
+		{"enroll-app-full", s.buildEnrollView(r, at(app{}, ""), nil, []enroll.EnrolledFactor{phone, phone}), 200, []string{"You have as many of these as you may have."}, []string{"form[action=/settings/2step/app]"}},
 		{"draft-app", draft(at(app{}, "/demo/settings"), toScan), 200,
 			[]string{"svg[role=img]", "a[href=" + appLinkText + "]", "JBSW Y3DP EHPK 3PXP", "input#code[inputmode=numeric]", "button#verify", "button[disabled]", "Continue", "Scan QR Code", "input[name=return_to]",
 				"button[data-copy=secret]", "form[action=/settings/2step/app/verify]"},
 			[]string{"button[formaction]", "p#delivery", "svg[style]"}},
-		{"draft-app-wrong", problem(draft(at(app{}, ""), toScan), s.codeProblem(r, challenge.Challenge{Offer: challenge.Offer{About: app{}.About()}}, slow)), 422, []string{"Your clock is 3 min behind.", "svg[role=img]"}, nil},
+		{"draft-app-wrong", withProblem(draft(at(app{}, ""), toScan), s.codeProblem(r, challenge.Challenge{Offer: challenge.Offer{About: app{}.Info()}}, clockBehind)), 422, []string{"Your clock is 3 min behind.", "svg[role=img]"}, nil},
 		{"draft-app-ended", draft(at(app{}, ""), enroll.PendingFactor{Show: toScan.Show, Challenge: &challenge.Challenge{Offer: quiet.Offer}}), 429,
 			[]string{"input[name=again]", "Start again"}, []string{"svg[role=img]", "code", "JBSW"}},
 		{"draft-call", draft(at(call{}, ""), toCall), 200,
 			[]string{"+49 171 2345678", "Change", "button[formaction=/settings/2step/call/code]", "p#delivery[data-url=/settings/2step/call/status]", "input#code", "Verification code", "button[disabled]"},
 			[]string{"svg[role=img]", "We call you"}},
-		{"draft-paper", draft(at(paper{}, ""), enroll.PendingFactor{Show: factor.Show{Codes: paperCodes}}), 200,
+		{"draft-paper", draft(at(paper{}, ""), enroll.PendingFactor{Show: factor.Provisioning{Codes: paperCodes}}), 200,
 			[]string{"ol#codes", paperCodes[9], "a[href=/settings/2step/paper/codes.txt]", "I have saved them", "button[data-print]", "button[data-copy=codes]"}, []string{"input#code"}},
-		{"enrolled", enrolledSheet(at(app{}, "/demo/settings")), 200, []string{"Verified", "a[href=/demo/settings]", "Continue", "Authenticator App"}, []string{"svg[role=img]"}},
-		{"enrolled-home", enrolledSheet(at(app{}, "")), 200, []string{"a[href=/settings]"}, nil},
-		{"email", s.printEnroll(r, address, nil, nil), 200, []string{"input#email[autofocus]", "New email address", "Send Code", "form[action=/settings/email]"}, nil},
-		{"email-wrong", with(t, s.printEnroll(r, address, url.Values{"email": {"nonsense"}}, nil), "email", account.ErrEmail), 422, []string{"p#email-wrong", "input#email[value=nonsense]"}, nil},
+		{"enrolled", enrolledView(at(app{}, "/demo/settings")), 200, []string{"Verified", "a[href=/demo/settings]", "Continue", "Authenticator App"}, []string{"svg[role=img]"}},
+		{"enrolled-home", enrolledView(at(app{}, "")), 200, []string{"a[href=/settings]"}, nil},
+		{"email", s.buildEnrollView(r, address, nil, nil), 200, []string{"input#email[autofocus]", "New email address", "Send Code", "form[action=/settings/email]"}, nil},
+		{"email-wrong", mustWithFieldError(t, s.buildEnrollView(r, address, url.Values{"email": {"nonsense"}}, nil), "email", account.ErrEmail), 422, []string{"p#email-wrong", "input#email[value=nonsense]"}, nil},
 		{"email-draft", draft(address, enroll.PendingFactor{Destination: "new@example.com", Challenge: sent}), 200, []string{"new@example.com", "form[action=/settings/email/verify]"}, nil},
-		{"email-done", enrolledSheet(address), 200, []string{"Your email address is now jane@example.com."}, nil},
+		{"email-done", enrolledView(address), 200, []string{"Your email address is now jane@example.com."}, nil},
 	}
 }
 

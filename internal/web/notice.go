@@ -3,7 +3,7 @@ package web
 import (
 	"net/http"
 
-	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/render"
 )
 
 // notice is a page that says that something has been done, and where to go now. It
@@ -28,10 +28,10 @@ var (
 	passwordDone = notice{Title: "password.done.title", Texts: []string{"password.done.text"}, Link: "settings.back", To: "/settings"}
 )
 
-func noticeSheet(n notice) page.Sheet {
-	return page.Sheet{Name: "notice", Title: n.Title, Page: n}
+func noticeView(n notice) render.View {
+	return render.View{Template: "notice", Title: n.Title, Data: n}
 }
 
-func (s *Site) notice(n notice) page.Handler {
-	return func(w http.ResponseWriter, r *http.Request) error { return s.print(w, r, noticeSheet(n)) }
+func (s *Handlers) showNotice(n notice) render.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error { return s.render(w, r, noticeView(n)) }
 }

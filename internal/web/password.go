@@ -6,74 +6,74 @@ import (
 	"net/url"
 
 	"twostep.example/twostep/internal/account"
-	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/render"
 	"twostep.example/twostep/internal/session"
 )
 
 // passwordPage has the address for password managers only.
 type passwordPage struct{ Email, ReturnTo string }
 
-func passwordSheet(who session.Session, g goal) page.Sheet {
-	return page.Sheet{Name: "password", Title: "password.title", Focus: "current", Page: passwordPage{who.Account.Email, g.back}}
+func passwordView(who session.Session, g returnTarget) render.View {
+	return render.View{Template: "password", Title: "password.title", Focus: "current", Data: passwordPage{who.Account.Email, g.returnTo}}
 }
 
-// passwordAt is the page of the password, or below it, that knows the way back.
-func passwordAt(below string, g goal) string {
-	if g.back == "" {
+// passwordURL is the page of the password, or below it, that knows the way back.
+func passwordURL(below string, g returnTarget) string {
+	if g.returnTo == "" {
 		return "/settings/password" + below
 	}
-	return "/settings/password" + below + "?" + url.Values{"return_to": {g.back}}.Encode()
+	return "/settings/password" + below + "?" + url.Values{"return_to": {g.returnTo}}.Encode()
 }
 
-func (s *Site) showPassword(w http.ResponseWriter, r *http.Request, who person) error {
-	goal, err := s.goal(w, r, r.URL.Query()["return_to"]...)
+func (s *Handlers) showPassword(w http.ResponseWriter, r *http.Request, who signedIn) error {
+	target, err := s.parseReturnTarget(w, r, r.URL.Query()["return_to"]...)
 	if err != nil {
 		return err
 	}
-	if !who.RecentlyAuthenticated(s.Pages.Clocked()) {
-		return confirmFirst(w, r, passwordAt("", goal))
+	if !who.RecentlyAuthenticated(s.Pages.CurrentTime()) {
+		return redirectToStepUp(w, r, passwordURL("", target))
 	}
-	return s.print(w, r, passwordSheet(who.Session, goal))
+	return s.render(w, r, passwordView(who.Session, target))
 }
 
-func (s *Site) changePassword(w http.ResponseWriter, r *http.Request, who person) error {
+func (s *Handlers) handleChangePassword(w http.ResponseWriter, r *http.Request, who signedIn) error {
 	// The address comes along because the browser sends it; the session says whose it is.
-	form, err := page.Form(w, r, "email", "current", "password", "return_to")
+	form, err := render.ParseForm(w, r, "email", "current", "password", "return_to")
 	if err != nil {
 		return err
 	}
-	goal, err := s.goal(w, r, form["return_to"])
+	target, err := s.parseReturnTarget(w, r, form["return_to"])
 	if err != nil {
 		return err
 	}
-	sheet := passwordSheet(who.Session, goal)
-	if sheet.Problems = missing(form, page.Problem{Field: "current", Key: "problem.password.empty"}, passwordEmpty); sheet.Problems != nil {
-		sheet.Status = http.StatusUnprocessableEntity
-		return s.print(w, r, sheet)
+	view := passwordView(who.Session, target)
+	if view.Problems = emptyFieldProblems(form, render.Problem{Field: "current", Key: "problem.password.empty"}, passwordEmpty); view.Problems != nil {
+		view.Status = http.StatusUnprocessableEntity
+		return s.render(w, r, view)
 	}
-	token, err := s.SignIns.ChangePassword(r.Context(), who.Session, form["current"], form["password"], s.Pages.From(r))
+	token, err := s.SignIns.ChangePassword(r.Context(), who.Session, form["current"], form["password"], s.Pages.Origin(r))
 	if errors.Is(err, session.ErrStepUpRequired) {
-		return confirmFirst(w, r, passwordAt("", goal))
+		return redirectToStepUp(w, r, passwordURL("", target))
 	}
 	if errors.Is(err, account.ErrCredentials) {
-		sheet.Status, sheet.Problems = http.StatusUnprocessableEntity, []page.Problem{{Field: "current", Key: "problem.password.current"}}
-		return s.print(w, r, sheet)
+		view.Status, view.Problems = http.StatusUnprocessableEntity, []render.Problem{{Field: "current", Key: "problem.password.current"}}
+		return s.render(w, r, view)
 	}
 	if err != nil {
-		return s.reprint(w, r, sheet, "password", err)
+		return s.renderFormError(w, r, view, "password", err)
 	}
-	s.Pages.SetCookie(w, page.SessionCookie, token)
-	return redirect(w, r, passwordAt("/done", goal))
+	s.Pages.SetCookie(w, render.SessionCookie, token)
+	return redirect(w, r, passwordURL("/done", target))
 }
 
-func (s *Site) passwordDone(w http.ResponseWriter, r *http.Request, _ person) error {
-	goal, err := s.goal(w, r, r.URL.Query()["return_to"]...)
+func (s *Handlers) showPasswordChanged(w http.ResponseWriter, r *http.Request, _ signedIn) error {
+	target, err := s.parseReturnTarget(w, r, r.URL.Query()["return_to"]...)
 	if err != nil {
 		return err
 	}
 	done := passwordDone
-	if goal.back != "" {
-		done.Link, done.To = "draft.continue", goal.back
+	if target.returnTo != "" {
+		done.Link, done.To = "draft.continue", target.returnTo
 	}
-	return s.print(w, r, noticeSheet(done))
+	return s.render(w, r, noticeView(done))
 }

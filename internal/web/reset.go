@@ -5,48 +5,48 @@ import (
 	"net/http"
 
 	"twostep.example/twostep/internal/account"
-	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/render"
 )
 
 type resetPage struct{ Token string }
 
-func resetSheet(p resetPage) page.Sheet {
+func resetView(p resetPage) render.View {
 	focus := "token"
 	if p.Token != "" {
 		focus = "password"
 	}
-	return page.Sheet{Name: "reset", Title: "reset.title", Focus: focus, Page: p}
+	return render.View{Template: "reset", Title: "reset.title", Focus: focus, Data: p}
 }
 
-func (s *Site) showReset(w http.ResponseWriter, r *http.Request) error {
-	return s.print(w, r, resetSheet(resetPage{}))
+func (s *Handlers) showResetPassword(w http.ResponseWriter, r *http.Request) error {
+	return s.render(w, r, resetView(resetPage{}))
 }
 
-// reset never signs anybody in: who can read a mailbox has one step, not two.
-func (s *Site) reset(w http.ResponseWriter, r *http.Request) error {
-	form, err := page.Form(w, r, "token", "password")
+// handleResetPassword never signs anybody in: who can read a mailbox has one step, not two.
+func (s *Handlers) handleResetPassword(w http.ResponseWriter, r *http.Request) error {
+	form, err := render.ParseForm(w, r, "token", "password")
 	if err != nil {
 		return err
 	}
-	sheet := resetSheet(resetPage{form["token"]})
-	if sheet.Problems = missing(form, tokenEmpty, passwordEmpty); sheet.Problems != nil {
-		sheet.Status = http.StatusUnprocessableEntity
-		return s.print(w, r, sheet)
+	view := resetView(resetPage{form["token"]})
+	if view.Problems = emptyFieldProblems(form, tokenEmpty, passwordEmpty); view.Problems != nil {
+		view.Status = http.StatusUnprocessableEntity
+		return s.render(w, r, view)
 	}
-	if err := s.Accounts.ResetPassword(r.Context(), form["token"], form["password"], s.Pages.From(r)); err != nil {
-		return s.reprint(w, r, sheet, linkField(err), err)
+	if err := s.Accounts.ResetPassword(r.Context(), form["token"], form["password"], s.Pages.Origin(r)); err != nil {
+		return s.renderFormError(w, r, view, mailedLinkErrorField(err), err)
 	}
 	return redirect(w, r, "/reset/done")
 }
 
 var (
-	tokenEmpty    = page.Problem{Field: "token", Key: "problem.token.empty"}
-	passwordEmpty = page.Problem{Field: "password", Key: "problem.password.new.empty"}
-	nameEmpty     = page.Problem{Field: "name", Key: "problem.name.empty"}
+	tokenEmpty    = render.Problem{Field: "token", Key: "problem.token.empty"}
+	passwordEmpty = render.Problem{Field: "password", Key: "problem.password.new.empty"}
+	nameEmpty     = render.Problem{Field: "name", Key: "problem.name.empty"}
 )
 
-// linkField is the field that an error of a mailed link's form belongs to.
-func linkField(err error) string {
+// mailedLinkErrorField is the field that an error of a mailed link's form belongs to.
+func mailedLinkErrorField(err error) string {
 	switch {
 	case errors.Is(err, account.ErrLink):
 		return "token"

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"twostep.example/twostep/internal/origin"
-	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/render"
 	"twostep.example/twostep/internal/session"
 )
 
@@ -14,44 +14,44 @@ type sessionsPage struct{ Sessions []sessionRow }
 type sessionRow struct {
 	ID, Browser, Address string
 	Since, Used          time.Time
-	This                 bool
+	Current              bool
 }
 
-func sessionsSheet(language string, who session.Session, all []session.Session) page.Sheet {
+func sessionsView(language string, who session.Session, all []session.Session) render.View {
 	var rows []sessionRow
 	for _, s := range all {
 		rows = append(rows, sessionRow{s.ID, origin.DescribeBrowser(s.Browser, language), s.Address, s.StartedAt, s.LastSeenAt, s.ID == who.ID})
 	}
-	return page.Sheet{Name: "sessions", Title: "sessions.title", Wide: true, Page: sessionsPage{rows}}
+	return render.View{Template: "sessions", Title: "sessions.title", Wide: true, Data: sessionsPage{rows}}
 }
 
-func (s *Site) showSessions(w http.ResponseWriter, r *http.Request, who person) error {
+func (s *Handlers) showSessions(w http.ResponseWriter, r *http.Request, who signedIn) error {
 	all, err := s.Sessions.List(r.Context(), who.Session)
 	if err != nil {
 		return err
 	}
-	return s.print(w, r, sessionsSheet(s.Pages.Words(r).Tag(), who.Session, all))
+	return s.render(w, r, sessionsView(s.Pages.Localizer(r).Tag(), who.Session, all))
 }
 
-// endSession ends another session of the same person; the engine asks whose it is.
-func (s *Site) endSession(w http.ResponseWriter, r *http.Request, who person) error {
-	if _, err := page.Form(w, r); err != nil {
+// handleEndSession ends another session of the same person; the engine asks whose it is.
+func (s *Handlers) handleEndSession(w http.ResponseWriter, r *http.Request, who signedIn) error {
+	if _, err := render.ParseForm(w, r); err != nil {
 		return err
 	}
-	if err := s.Sessions.End(r.Context(), who.Session, r.PathValue("id"), s.Pages.From(r)); err != nil {
+	if err := s.Sessions.End(r.Context(), who.Session, r.PathValue("id"), s.Pages.Origin(r)); err != nil {
 		return err
 	}
 	return redirect(w, r, "/settings/sessions")
 }
 
-// endSessions signs out everywhere, here too.
-func (s *Site) endSessions(w http.ResponseWriter, r *http.Request, who person) error {
-	if _, err := page.Form(w, r); err != nil {
+// handleSignOutEverywhere signs out everywhere, here too.
+func (s *Handlers) handleSignOutEverywhere(w http.ResponseWriter, r *http.Request, who signedIn) error {
+	if _, err := render.ParseForm(w, r); err != nil {
 		return err
 	}
-	if err := s.Sessions.EndAll(r.Context(), who.Session, s.Pages.From(r)); err != nil {
+	if err := s.Sessions.EndAll(r.Context(), who.Session, s.Pages.Origin(r)); err != nil {
 		return err
 	}
-	s.Pages.SignedOut(w)
+	s.Pages.ClearSessionCookies(w)
 	return redirect(w, r, "/signin")
 }

@@ -5,63 +5,63 @@ import (
 	"time"
 
 	"twostep.example/twostep/internal/enroll"
-	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/render"
 	"twostep.example/twostep/internal/session"
 )
 
 type settingsPage struct {
-	Account   session.Account
-	Methods   []methodRow
-	Recommend []methodRow // what to set up besides what every account has; none: nothing is recommended
+	Account            session.Account
+	Methods            []methodRow
+	RecommendedMethods []methodRow // what to set up besides what every account has; none: nothing is recommended
 }
 
 // methodRow is a method with what the person has of it.
 type methodRow struct {
 	Name, Title string
 	To          string // its page; "" if it has none
-	Given       bool
-	Owned       []ownedRow
+	Implicit    bool
+	Factors     []factorRow
 }
 
-func (s *Site) settingsSheet(r *http.Request, who session.Session, all []enroll.Enrolled) page.Sheet {
+func (s *Handlers) settingsView(r *http.Request, who session.Session, all []enroll.Enrolled) render.View {
 	p := settingsPage{Account: who.Account}
-	alone := true
+	onlyImplicit := true
 	for _, o := range all {
-		said := s.spoken(s.Pages.Words(r), o.About, "")
-		row := methodRow{Name: said.Name, Title: said.Title, Given: o.Given, Owned: s.ownedRows(r, said, o.Factors)}
+		words := s.methodWords(s.Pages.Localizer(r), o.Info, "")
+		row := methodRow{Name: words.Name, Title: words.Title, Implicit: o.Implicit, Factors: s.factorRows(r, words, o.Factors)}
 		switch {
-		case o.Given:
+		case o.Implicit:
 			row.To = "/settings/email"
 		case o.Path != "":
 			row.To = "/settings/2step/" + o.Path
 		}
 		p.Methods = append(p.Methods, row)
-		if !o.Given && !o.Spare && o.Path != "" {
-			p.Recommend = append(p.Recommend, row)
+		if !o.Implicit && !o.Backup && o.Path != "" {
+			p.RecommendedMethods = append(p.RecommendedMethods, row)
 		}
-		alone = alone && (o.Given || o.Spare || len(o.Factors) == 0)
+		onlyImplicit = onlyImplicit && (o.Implicit || o.Backup || len(o.Factors) == 0)
 	}
-	if !alone || s.Pages.Cookie(r, page.LaterCookie) != "" {
-		p.Recommend = nil
+	if !onlyImplicit || s.Pages.Cookie(r, render.RecommendationDismissedCookie) != "" {
+		p.RecommendedMethods = nil
 	}
-	return page.Sheet{Name: "settings", Title: "settings.title", Wide: true, Page: p}
+	return render.View{Template: "settings", Title: "settings.title", Wide: true, Data: p}
 }
 
-func (s *Site) showSettings(w http.ResponseWriter, r *http.Request, who person) error {
+func (s *Handlers) showSettings(w http.ResponseWriter, r *http.Request, who signedIn) error {
 	all, err := s.Enrollments.List(r.Context(), who.Session)
 	if err != nil {
 		return err
 	}
-	return s.print(w, r, s.settingsSheet(r, who.Session, all))
+	return s.render(w, r, s.settingsView(r, who.Session, all))
 }
 
-// later is for how long the recommendation is put off.
-const later = 90 * 24 * time.Hour
+// recommendationDismissedFor is for how long the recommendation is put off.
+const recommendationDismissedFor = 90 * 24 * time.Hour
 
-func (s *Site) putOff(w http.ResponseWriter, r *http.Request, _ person) error {
-	if _, err := page.Form(w, r); err != nil {
+func (s *Handlers) handleDismissRecommendation(w http.ResponseWriter, r *http.Request, _ signedIn) error {
+	if _, err := render.ParseForm(w, r); err != nil {
 		return err
 	}
-	s.Pages.KeepCookie(w, page.LaterCookie, "1", later)
+	s.Pages.SetPersistentCookie(w, render.RecommendationDismissedCookie, "1", recommendationDismissedFor)
 	return redirect(w, r, "/settings")
 }

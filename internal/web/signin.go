@@ -5,8 +5,8 @@ import (
 	"net/http"
 
 	"twostep.example/twostep/internal/challenge"
-	"twostep.example/twostep/internal/page"
 	"twostep.example/twostep/internal/ratelimit"
+	"twostep.example/twostep/internal/render"
 	"twostep.example/twostep/internal/session"
 	"twostep.example/twostep/internal/signin"
 	"twostep.example/twostep/internal/trust"
@@ -14,62 +14,62 @@ import (
 
 type signInPage struct {
 	Email, ReturnTo string
-	App             string // that they come from; "" if from none
+	ClientName      string // that they come from; "" if from none
 	SignUp          bool
-	Blocked         bool   // this browser keeps no cookies
+	CookiesBlocked  bool   // this browser keeps no cookies
 	Domain          string // that it must allow to
 }
 
-func (s *Site) showSignIn(w http.ResponseWriter, r *http.Request) error {
-	goal, err := s.goal(w, r, r.URL.Query()["return_to"]...)
+func (s *Handlers) showSignIn(w http.ResponseWriter, r *http.Request) error {
+	target, err := s.parseReturnTarget(w, r, r.URL.Query()["return_to"]...)
 	if err != nil {
 		return err
 	}
-	ahead, err := s.ahead(r, goal)
+	next, err := s.resumeURL(r, target)
 	if err != nil {
 		return err
 	}
-	if ahead != "" {
-		return redirect(w, r, ahead)
+	if next != "" {
+		return redirect(w, r, next)
 	}
-	s.Pages.Probe(w, r)
-	return s.print(w, r, signInSheet(s.signInPage(signInPage{Email: goal.Hint, ReturnTo: goal.back, App: goal.App, Blocked: s.blocked(r)})))
+	s.Pages.SetProbeCookie(w, r)
+	return s.render(w, r, signInView(s.newSignInPage(signInPage{Email: target.LoginHint, ReturnTo: target.returnTo, ClientName: target.ClientName, CookiesBlocked: s.cookiesBlocked(r)})))
 }
 
-// blocked tells whether somebody came here because their browser keeps no cookies, see
+// cookiesBlocked tells whether somebody came here because their browser keeps no cookies, see
 // page.BlockedQuery.
-func (s *Site) blocked(r *http.Request) bool {
-	_, kept := s.Pages.Probed(r)
-	return r.URL.Query().Has(page.BlockedQuery) && !kept
+func (s *Handlers) cookiesBlocked(r *http.Request) bool {
+	_, stored := s.Pages.CookiesStoredSince(r)
+	return r.URL.Query().Has(render.CookiesBlockedQuery) && !stored
 }
 
-// ahead is where somebody belongs who is on the way in or in already; "" for anybody else.
-func (s *Site) ahead(r *http.Request, goal goal) (string, error) {
-	_, err := s.in(r)
-	in := err == nil
-	if !in && !errors.Is(err, session.ErrNoSession) {
+// resumeURL is where somebody belongs who is on the way in or in already; "" for anybody else.
+func (s *Handlers) resumeURL(r *http.Request, target returnTarget) (string, error) {
+	_, err := s.requireSession(r)
+	hasSession := err == nil
+	if !hasSession && !errors.Is(err, session.ErrNoSession) {
 		return "", err
 	}
-	p, err := s.onTheWay(r)
-	switch ahead := s.step(p); {
+	p, err := s.requireAttempt(r)
+	switch next := s.nextStepPath(p); {
 	case errors.Is(err, challenge.ErrNoAttempt):
 	case err != nil:
 		return "", err
-	case ahead != "" && in == p.StepUp && (goal.App == "" || goal.back == p.ReturnTo): // not on the way to another app
-		return ahead, nil
+	case next != "" && hasSession == p.StepUp && (target.ClientName == "" || target.returnTo == p.ReturnTo): // not on the way to another app
+		return next, nil
 	}
-	if in {
-		return goal.home(), nil
+	if hasSession {
+		return target.urlOrSettings(), nil
 	}
 	return "", nil
 }
 
-// step is the page of the step that is next; "" when this sign-in is over.
-func (s *Site) step(p pending) string {
+// nextStepPath is the page of the step that is next; "" when this sign-in is over.
+func (s *Handlers) nextStepPath(p attempt) string {
 	if p.Attempt == nil {
 		return ""
 	}
-	switch challenge.Next(p.State, s.Pages.Clocked()) {
+	switch challenge.Next(p.State, s.Pages.CurrentTime()) {
 	case challenge.StepMethod:
 		return "/signin/method"
 	case challenge.StepVerify:
@@ -78,83 +78,83 @@ func (s *Site) step(p pending) string {
 	return ""
 }
 
-// signInPage adds what the page says of this server.
-func (s *Site) signInPage(p signInPage) signInPage {
+// newSignInPage adds what the page says of this server.
+func (s *Handlers) newSignInPage(p signInPage) signInPage {
 	p.SignUp, p.Domain = s.Accounts.SignUpOpen(), s.Accounts.Settings.PublicURL
 	return p
 }
 
-func signInSheet(p signInPage) page.Sheet {
+func signInView(p signInPage) render.View {
 	focus := "email"
 	if p.Email != "" {
 		focus = "password"
 	}
-	return page.Sheet{Name: "signin", Title: "signin.title", Focus: focus, Page: p}
+	return render.View{Template: "signin", Title: "signin.title", Focus: focus, Data: p}
 }
 
-func (s *Site) signIn(w http.ResponseWriter, r *http.Request) error {
-	form, err := page.Form(w, r, "email", "password", "return_to")
+func (s *Handlers) handleSignIn(w http.ResponseWriter, r *http.Request) error {
+	form, err := render.ParseForm(w, r, "email", "password", "return_to")
 	if err != nil {
 		return err
 	}
-	goal, err := s.goal(w, r, form["return_to"])
+	target, err := s.parseReturnTarget(w, r, form["return_to"])
 	if err != nil {
 		return err
 	}
-	sheet := signInSheet(s.signInPage(signInPage{Email: form["email"], ReturnTo: goal.back, App: goal.App}))
-	if sheet.Problems = missing(form, page.Problem{Field: "email", Key: "problem.email.empty"}, page.Problem{Field: "password", Key: "problem.password.empty"}); sheet.Problems != nil {
-		sheet.Status = http.StatusUnprocessableEntity
-		return s.print(w, r, sheet)
+	view := signInView(s.newSignInPage(signInPage{Email: form["email"], ReturnTo: target.returnTo, ClientName: target.ClientName}))
+	if view.Problems = emptyFieldProblems(form, render.Problem{Field: "email", Key: "problem.email.empty"}, render.Problem{Field: "password", Key: "problem.password.empty"}); view.Problems != nil {
+		view.Status = http.StatusUnprocessableEntity
+		return s.render(w, r, view)
 	}
-	entry, err := s.SignIns.Start(r.Context(), signin.Credentials{Email: form["email"], Password: form["password"],
-		ReturnTo: goal.back, SkipTrust: goal.Full, Level: goal.Level, AttemptToken: s.Pages.Cookie(r, page.SignInCookie)}, s.Pages.From(r))
-	if early, ok := errors.AsType[*ratelimit.LimitedError](err); ok {
-		return s.slow(w, r, sheet, "password", early.RetryAt)
+	result, err := s.SignIns.Start(r.Context(), signin.Credentials{Email: form["email"], Password: form["password"],
+		ReturnTo: target.returnTo, SkipTrust: target.NeedsFullSignIn, Level: target.MinLevel, AttemptToken: s.Pages.Cookie(r, render.SignInCookie)}, s.Pages.Origin(r))
+	if waitError, ok := errors.AsType[*ratelimit.LimitedError](err); ok {
+		return s.renderBackoff(w, r, view, "password", waitError.RetryAt)
 	}
 	if err != nil {
-		return s.reprint(w, r, sheet, "", err)
+		return s.renderFormError(w, r, view, "", err)
 	}
-	if entry.Session != "" {
-		return s.letIn(w, r, entry, goal)
+	if result.Session != "" {
+		return s.completeSignIn(w, r, result, target)
 	}
-	s.Pages.Probe(w, r)
-	s.Pages.SetCookie(w, page.SignInCookie, entry.Attempt)
+	s.Pages.SetProbeCookie(w, r)
+	s.Pages.SetCookie(w, render.SignInCookie, result.Attempt)
 	return redirect(w, r, "/signin/verify")
 }
 
-// deviceKept is for how long a browser is known.
-const deviceKept = trust.Known
+// deviceCookieMaxAge is for how long a browser is known.
+const deviceCookieMaxAge = trust.KnownDeviceTTL
 
-// letIn gives the browser its session. The one that it was in goes with its cookie: nobody
+// completeSignIn gives the browser its session. The one that it was in goes with its cookie: nobody
 // would see it any more, and a stolen copy would still open it.
-func (s *Site) letIn(w http.ResponseWriter, r *http.Request, entry session.Cookies, goal goal) error {
-	s.Pages.ClearCookie(w, page.SignInCookie)
-	s.Pages.SetCookie(w, page.SessionCookie, entry.Session)
-	if entry.Device != "" {
-		s.Pages.KeepCookie(w, page.DeviceCookie, entry.Device, deviceKept)
+func (s *Handlers) completeSignIn(w http.ResponseWriter, r *http.Request, result session.Cookies, target returnTarget) error {
+	s.Pages.ClearCookie(w, render.SignInCookie)
+	s.Pages.SetCookie(w, render.SessionCookie, result.Session)
+	if result.Device != "" {
+		s.Pages.SetPersistentCookie(w, render.DeviceCookie, result.Device, deviceCookieMaxAge)
 	}
-	if err := s.Sessions.SignOut(r.Context(), s.Pages.Cookie(r, page.SessionCookie), s.Pages.From(r)); err != nil {
+	if err := s.Sessions.SignOut(r.Context(), s.Pages.Cookie(r, render.SessionCookie), s.Pages.Origin(r)); err != nil {
 		return err
 	}
-	return redirect(w, r, goal.home())
+	return redirect(w, r, target.urlOrSettings())
 }
 
-// reprint prints the form again with the error beside a field ("": the whole form).
-func (s *Site) reprint(w http.ResponseWriter, r *http.Request, sheet page.Sheet, field string, err error) error {
-	sheet, err = again(sheet, field, err)
+// renderFormError prints the form again with the error beside a field ("": the whole form).
+func (s *Handlers) renderFormError(w http.ResponseWriter, r *http.Request, view render.View, field string, err error) error {
+	view, err = withFieldError(view, field, err)
 	if err != nil {
 		return err
 	}
-	return s.print(w, r, sheet)
+	return s.render(w, r, view)
 }
 
-// cancelSignIn works without a pending sign-in too: the wish is to have none.
-func (s *Site) cancelSignIn(w http.ResponseWriter, r *http.Request) error {
-	if _, err := page.Form(w, r); err != nil {
+// handleCancelSignIn works without a pending sign-in too: the wish is to have none.
+func (s *Handlers) handleCancelSignIn(w http.ResponseWriter, r *http.Request) error {
+	if _, err := render.ParseForm(w, r); err != nil {
 		return err
 	}
-	token := s.Pages.Cookie(r, page.SignInCookie)
-	s.Pages.ClearCookie(w, page.SignInCookie)
+	token := s.Pages.Cookie(r, render.SignInCookie)
+	s.Pages.ClearCookie(w, render.SignInCookie)
 	if token != "" {
 		if err := s.Challenges.Cancel(r.Context(), token); err != nil {
 			return err

@@ -4,38 +4,38 @@ import (
 	"net/http"
 
 	"twostep.example/twostep/internal/account"
-	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/render"
 )
 
 type signUpPage struct{ Email, Name string }
 
-func signUpSheet(p signUpPage) page.Sheet {
-	return page.Sheet{Name: "signup", Title: "signup.title", Focus: "email", Page: p}
+func signUpView(p signUpPage) render.View {
+	return render.View{Template: "signup", Title: "signup.title", Focus: "email", Data: p}
 }
 
-func (s *Site) showSignUp(w http.ResponseWriter, r *http.Request) error {
+func (s *Handlers) showSignUp(w http.ResponseWriter, r *http.Request) error {
 	if !s.Accounts.SignUpOpen() {
 		return account.ErrSignUpClosed
 	}
-	return s.print(w, r, signUpSheet(signUpPage{}))
+	return s.render(w, r, signUpView(signUpPage{}))
 }
 
-// signUp answers the same for a known and an unknown address.
-func (s *Site) signUp(w http.ResponseWriter, r *http.Request) error {
-	form, err := page.Form(w, r, "email", "name")
+// handleSignUp answers the same for a known and an unknown address.
+func (s *Handlers) handleSignUp(w http.ResponseWriter, r *http.Request) error {
+	form, err := render.ParseForm(w, r, "email", "name")
 	if err != nil {
 		return err
 	}
 	if !s.Accounts.SignUpOpen() {
 		return account.ErrSignUpClosed
 	}
-	sheet := signUpSheet(signUpPage{form["email"], form["name"]})
-	if sheet.Problems = missing(form, page.Problem{Field: "email", Key: "problem.email.empty"}, nameEmpty); sheet.Problems != nil {
-		sheet.Status = http.StatusUnprocessableEntity
-		return s.print(w, r, sheet)
+	view := signUpView(signUpPage{form["email"], form["name"]})
+	if view.Problems = emptyFieldProblems(form, render.Problem{Field: "email", Key: "problem.email.empty"}, nameEmpty); view.Problems != nil {
+		view.Status = http.StatusUnprocessableEntity
+		return s.render(w, r, view)
 	}
-	if err := s.Accounts.SignUp(r.Context(), form["email"], form["name"], s.Pages.From(r)); err != nil {
-		return s.reprint(w, r, sheet, linkField(err), err)
+	if err := s.Accounts.SignUp(r.Context(), form["email"], form["name"], s.Pages.Origin(r)); err != nil {
+		return s.renderFormError(w, r, view, mailedLinkErrorField(err), err)
 	}
 	return redirect(w, r, "/signup/sent")
 }

@@ -5,7 +5,7 @@ import (
 	"net/http"
 
 	"twostep.example/twostep/internal/account"
-	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/render"
 	"twostep.example/twostep/internal/session"
 	"twostep.example/twostep/internal/signin"
 )
@@ -13,56 +13,56 @@ import (
 // stepUpPage has the address for password managers only.
 type stepUpPage struct {
 	Email, ReturnTo string
-	App             string // that wants it; "": this site does
-	Request         string // of the app, under which it waits; "": it cannot be told no
-	Meant           bool   // it can be nobody else
+	ClientName      string // that wants it; "": this site does
+	RequestToken    string // of the app, under which it waits; "": it cannot be told no
+	SubjectFixed    bool   // it can be nobody else
 }
 
-func stepUpSheet(who session.Session, g goal) page.Sheet {
-	return page.Sheet{Name: "stepup", Title: "confirm.title", Focus: "password", Page: stepUpPage{who.Account.Email, g.back, g.App, g.Token, g.Meant}}
+func stepUpView(who session.Session, g returnTarget) render.View {
+	return render.View{Template: "stepup", Title: "confirm.title", Focus: "password", Data: stepUpPage{who.Account.Email, g.returnTo, g.ClientName, g.RequestToken, g.SubjectFixed}}
 }
 
 // showStepUp asks for the password before somebody changes what proves them. The step
 // after it is the same as in a sign-in.
-func (s *Site) showStepUp(w http.ResponseWriter, r *http.Request, who person) error {
-	goal, err := s.goal(w, r, r.URL.Query()["return_to"]...)
+func (s *Handlers) showStepUp(w http.ResponseWriter, r *http.Request, who signedIn) error {
+	target, err := s.parseReturnTarget(w, r, r.URL.Query()["return_to"]...)
 	if err != nil {
 		return err
 	}
 	// An app knows how fresh it wants the proof to be; it sends nobody here for nothing.
-	if goal.App == "" && who.RecentlyAuthenticated(s.Pages.Clocked()) {
-		return redirect(w, r, goal.home())
+	if target.ClientName == "" && who.RecentlyAuthenticated(s.Pages.CurrentTime()) {
+		return redirect(w, r, target.urlOrSettings())
 	}
-	return s.print(w, r, stepUpSheet(who.Session, goal))
+	return s.render(w, r, stepUpView(who.Session, target))
 }
 
-func (s *Site) stepUp(w http.ResponseWriter, r *http.Request, who person) error {
-	form, err := page.Form(w, r, "email", "password", "return_to")
+func (s *Handlers) handleStepUp(w http.ResponseWriter, r *http.Request, who signedIn) error {
+	form, err := render.ParseForm(w, r, "email", "password", "return_to")
 	if err != nil {
 		return err
 	}
-	goal, err := s.goal(w, r, form["return_to"])
+	target, err := s.parseReturnTarget(w, r, form["return_to"])
 	if err != nil {
 		return err
 	}
-	sheet := stepUpSheet(who.Session, goal)
-	if sheet.Problems = missing(form, page.Problem{Field: "password", Key: "problem.password.empty"}); sheet.Problems != nil {
-		sheet.Status = http.StatusUnprocessableEntity
-		return s.print(w, r, sheet)
+	view := stepUpView(who.Session, target)
+	if view.Problems = emptyFieldProblems(form, render.Problem{Field: "password", Key: "problem.password.empty"}); view.Problems != nil {
+		view.Status = http.StatusUnprocessableEntity
+		return s.render(w, r, view)
 	}
-	token, err := s.SignIns.StepUp(r.Context(), who.Session, signin.StepUpRequest{Password: form["password"], ReturnTo: goal.back, Level: goal.Level}, s.Pages.From(r))
+	token, err := s.SignIns.StepUp(r.Context(), who.Session, signin.StepUpRequest{Password: form["password"], ReturnTo: target.returnTo, Level: target.MinLevel}, s.Pages.Origin(r))
 	if errors.Is(err, account.ErrCredentials) {
-		sheet.Status, sheet.Problems = http.StatusUnprocessableEntity, []page.Problem{{Field: "password", Key: "problem.password.wrong"}}
-		return s.print(w, r, sheet)
+		view.Status, view.Problems = http.StatusUnprocessableEntity, []render.Problem{{Field: "password", Key: "problem.password.wrong"}}
+		return s.render(w, r, view)
 	}
 	if err != nil {
 		return err
 	}
-	s.Pages.SetCookie(w, page.SignInCookie, token)
+	s.Pages.SetCookie(w, render.SignInCookie, token)
 	return redirect(w, r, "/signin/verify")
 }
 
-// confirmFirst sends somebody to prove themselves before they go to the address.
-func confirmFirst(w http.ResponseWriter, r *http.Request, address string) error {
-	return redirect(w, r, page.ConfirmFor(address, http.MethodGet))
+// redirectToStepUp sends somebody to prove themselves before they go to the address.
+func redirectToStepUp(w http.ResponseWriter, r *http.Request, address string) error {
+	return redirect(w, r, render.StepUpURL(address, http.MethodGet))
 }

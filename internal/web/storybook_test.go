@@ -23,7 +23,7 @@ import (
 	"twostep.example/twostep/internal/device"
 	"twostep.example/twostep/internal/grant"
 	"twostep.example/twostep/internal/i18n"
-	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/render"
 	"twostep.example/twostep/internal/seal"
 	"twostep.example/twostep/internal/session"
 	"twostep.example/twostep/internal/trust"
@@ -31,56 +31,56 @@ import (
 
 var now = time.Date(2026, 11, 5, 10, 2, 11, 0, time.UTC)
 
-func site() *Site {
-	return &Site{
-		Accounts: &account.Accounts{}, Devices: &device.Devices{Policy: trust.Policy{Life: trust.Life}},
+func newTestHandlers() *Handlers {
+	return &Handlers{
+		Accounts: &account.Accounts{}, Devices: &device.Devices{Policy: trust.Policy{TTL: trust.MaxTTL}},
 		Challenges: &challenge.Challenges{Methods: []factor.Method{post{}, call{}, app{}, paper{}}},
-		Pages:      &page.Printer{Site: "Example & Söhne", Now: func() time.Time { return now }},
+		Pages:      &render.Renderer{Site: "Example & Söhne", Now: func() time.Time { return now }},
 	}
 }
 
-func example(change func(*challenge.State)) pending {
+func exampleAttempt(change func(*challenge.State)) attempt {
 	p := challenge.State{
 		Email:  "j•••@example.com",
-		Offers: []challenge.Offer{offer(post{}, "j•••@example.com")},
+		Offers: []challenge.Offer{offerOf(post{}, "j•••@example.com")},
 		Challenge: &challenge.Challenge{
-			Offer:    offer(post{}, "j•••@example.com"),
+			Offer:    offerOf(post{}, "j•••@example.com"),
 			Delivery: challenge.Delivery{State: "sent", At: now},
 			ResendAt: now.Add(23500 * time.Millisecond),
 			CodeTTL:  15 * time.Minute,
 		},
 	}
 	change(&p)
-	return pending{Attempt: &challenge.Attempt{State: p}, goal: goal{back: p.ReturnTo}}
+	return attempt{Attempt: &challenge.Attempt{State: p}, target: returnTarget{returnTo: p.ReturnTo}}
 }
 
 var jane = session.Session{
 	ID:        "s1",
 	Account:   session.Account{ID: "a1", Email: "jane@example.com", Name: "Jane <b>Doe</b>"},
-	StartedAt: now.Add(-50 * time.Minute), LastSeenAt: now, Address: "2001:db8::1", Browser: trust.ReadBrowser("Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0", ""),
+	StartedAt: now.Add(-50 * time.Minute), LastSeenAt: now, Address: "2001:db8::1", Browser: trust.ParseBrowser("Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0", ""),
 }
 
 // story is one page as it is printed in one situation.
 type story struct {
 	name   string
-	sheet  page.Sheet
+	sheet  render.View
 	status int
 	has    []string // "tag#id[attribute=value]" or a sentence in English
 	hasNot []string
 }
 
-func with(t *testing.T, sheet page.Sheet, field string, err error) page.Sheet {
+func mustWithFieldError(t *testing.T, view render.View, field string, err error) render.View {
 	t.Helper()
-	sheet, err = again(sheet, field, err)
+	view, err = withFieldError(view, field, err)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return sheet
+	return view
 }
 
-func empty(sheet page.Sheet, problems ...page.Problem) page.Sheet {
-	sheet.Status, sheet.Problems = http.StatusUnprocessableEntity, problems
-	return sheet
+func withProblems(view render.View, problems ...render.Problem) render.View {
+	view.Status, view.Problems = http.StatusUnprocessableEntity, problems
+	return view
 }
 
 func stories(t *testing.T, lang string) []story {
@@ -96,37 +96,37 @@ func stories(t *testing.T, lang string) []story {
 }
 
 func signInStories(t *testing.T, lang string) []story {
-	typed := signInSheet(signInPage{Email: `"><script>alert(1)</script>`, ReturnTo: "/settings/sessions"})
-	s, r := site(), speaking(lang)
-	four := example(func(p *challenge.State) {
-		p.Offers = []challenge.Offer{p.Offers[0], offer(app{}, ""), offer(call{}, "•••• 123"), offer(paper{}, "")}
+	typed := signInView(signInPage{Email: `"><script>alert(1)</script>`, ReturnTo: "/settings/sessions"})
+	s, r := newTestHandlers(), requestInLanguage(lang)
+	four := exampleAttempt(func(p *challenge.State) {
+		p.Offers = []challenge.Offer{p.Offers[0], offerOf(app{}, ""), offerOf(call{}, "•••• 123"), offerOf(paper{}, "")}
 		p.Challenge = nil
 	})
-	again := speaking(lang)
+	again := requestInLanguage(lang)
 	again.Header.Set("Cookie", "method=app")
-	closed := s.methodSheet(r, four, "call")
-	closed.Status, closed.Problems = 429, []page.Problem{{Key: "method.closed", Pairs: []any{"Name", "Phone call", "Time", "5 Nov 2026, 11:00 UTC"}}}
+	closed := s.methodView(r, four, "call")
+	closed.Status, closed.Problems = 429, []render.Problem{{Key: "method.closed", Args: []any{"Name", "Phone call", "Time", "5 Nov 2026, 11:00 UTC"}}}
 	return []story{
-		{"signin", signInSheet(signInPage{SignUp: true}), 200,
+		{"signin", signInView(signInPage{SignUp: true}), 200,
 			[]string{"input#email[autocomplete=username]", "input#email[autofocus]", "input#email[name=email]", "input#password[autocomplete=current-password]",
 				"form[action=/signin]", "a[href=/forgot]", "a[href=/signup]", "button[aria-controls=password]", "Sign in"},
 			[]string{"input[name=return_to]", "input#password[value]", "input[maxlength]", "p[role=alert]"}},
-		{"signin-wrong", with(t, typed, "", account.ErrCredentials), 422,
+		{"signin-wrong", mustWithFieldError(t, typed, "", account.ErrCredentials), 422,
 			[]string{"p#problem[role=alert]", "The email or password is not correct.", "input#password[autofocus]", "input[name=return_to]", "Error: Sign in"},
 			[]string{"input#password[value]", "a[href=/signup]", "main script"}},
-		{"signin-app", signInSheet(signInPage{App: "Books", Email: "jane@example.com", ReturnTo: "/oauth2/continue?request=x"}), 200,
+		{"signin-app", signInView(signInPage{ClientName: "Books", Email: "jane@example.com", ReturnTo: "/oauth2/continue?request=x"}), 200,
 			[]string{"Books uses Example & Söhne to know who you are.", "input#email[value=jane@example.com]", "input#password[autofocus]"}, nil},
-		{"signin-blocked", signInSheet(signInPage{Blocked: true, Domain: "https://login.example.com"}), 200,
+		{"signin-blocked", signInView(signInPage{CookiesBlocked: true, Domain: "https://login.example.com"}), 200,
 			[]string{"p[role=alert]", "Allow it to save data for https://login.example.com", "a[href=/help/trust]"}, nil},
-		{"signin-empty", empty(signInSheet(signInPage{}), page.Problem{Field: "email", Key: "problem.email.empty"}, page.Problem{Field: "password", Key: "problem.password.empty"}), 422,
+		{"signin-empty", withProblems(signInView(signInPage{}), render.Problem{Field: "email", Key: "problem.email.empty"}, render.Problem{Field: "password", Key: "problem.password.empty"}), 422,
 			[]string{"input#email[aria-describedby=email-wrong]", "p#email-wrong[role=alert]", "Enter your password.", "input#email[autofocus]"}, nil},
-		{"method", s.methodSheet(r, four, ""), 200,
+		{"method", s.methodView(r, four, ""), 200,
 			[]string{"button[name=method]", "button[value=call]", "Authenticator App", "Call me at •••• 123", "Send a verification code to j•••@example.com", "If you have nothing else at hand:"},
 			[]string{"button[class=last]"}},
-		{"method-last", s.methodSheet(again, four, ""), 200, []string{"button[class=last]"}, nil},
-		{"method-wrong", with(t, s.methodSheet(r, four, ""), "", challenge.ErrUnknownMethod), 422, []string{"p#problem"}, nil},
+		{"method-last", s.methodView(again, four, ""), 200, []string{"button[class=last]"}, nil},
+		{"method-wrong", mustWithFieldError(t, s.methodView(r, four, ""), "", challenge.ErrUnknownMethod), 422, []string{"p#problem"}, nil},
 		{"method-closed", closed, 429, []string{"Phone call: no more codes for now, again from 5 Nov 2026, 11:00 UTC.", "button[value=app]"}, []string{"button[value=call]"}},
-		{"method-none", s.methodSheet(r, example(func(p *challenge.State) { p.Offers, p.Challenge = nil, nil }), ""), 200, []string{"form[action=/signin/cancel]"}, nil},
+		{"method-none", s.methodView(r, exampleAttempt(func(p *challenge.State) { p.Offers, p.Challenge = nil, nil }), ""), 200, []string{"form[action=/signin/cancel]"}, nil},
 	}
 }
 
@@ -134,118 +134,122 @@ func signInStories(t *testing.T, lang string) []story {
 const probe = "probe=1700000000"
 
 func verifyStories(t *testing.T, lang string) []story {
-	s, r := site(), speaking(lang)
-	sheet := func(change func(*challenge.State)) page.Sheet {
-		sheet, err := s.verifySheet(r, example(change))
+	s, r := newTestHandlers(), requestInLanguage(lang)
+	view := func(change func(*challenge.State)) render.View {
+		view, err := s.verifyView(r, exampleAttempt(change))
 		if err != nil {
 			t.Fatal(err)
 		}
-		return sheet
+		return view
 	}
 	same := func(*challenge.State) {}
-	blind := func(change func(*challenge.State)) page.Sheet {
+	blind := func(change func(*challenge.State)) render.View {
 		r.Header.Del("Cookie")
 		defer r.Header.Set("Cookie", probe)
-		return sheet(change)
+		return view(change)
 	}
 	r.Header.Set("Cookie", probe)
-	early := func(sheet page.Sheet, seconds int) page.Sheet {
-		v := sheet.Page.(verifyPage)
-		v.sending = v.waited(seconds)
-		sheet.Page, sheet.Status, sheet.Problems = v, 429, []page.Problem{s.wait(i18n.For(lang), now.Add(time.Duration(seconds)*time.Second))}
-		return sheet
+	early := func(view render.View, seconds int) render.View {
+		v := view.Data.(verifyPage)
+		v.deliveryStatus = v.withResendWait(seconds)
+		view.Data, view.Status, view.Problems = v, 429, []render.Problem{s.resendWaitProblem(i18n.ForTag(lang), now.Add(time.Duration(seconds)*time.Second))}
+		return view
 	}
-	slowly := func(sheet page.Sheet, field string, seconds int) page.Sheet {
-		sheet.Status, sheet.Problems = 429, []page.Problem{s.slowness(i18n.For(lang), field, now.Add(time.Duration(seconds)*time.Second))}
-		return sheet
+	slowly := func(view render.View, field string, seconds int) render.View {
+		view.Status, view.Problems = 429, []render.Problem{s.backoffProblem(i18n.ForTag(lang), field, now.Add(time.Duration(seconds)*time.Second))}
+		return view
 	}
 	seed := "The verification code you have entered does not match our records. Please try again, or request a new code."
 	return []story{
-		{"verify", sheet(same), 200,
+		{"verify", view(same), 200,
 			[]string{"input#code[autocomplete=one-time-code]", "input#code[inputmode=numeric]", "input#code[autofocus]", "input#code[type=text]",
 				"button#verify", "button[formaction=/signin/code]", "p#delivery[role=status]", "Handed to the mail server at 10:02:11",
 				"You can ask for a new code in 24 s", "Codes work for 15 minutes.", "j•••@example.com", "form[action=/signin/cancel]", "Start again"},
 			[]string{"input[maxlength]", "button[formaction=/signin/other]", "a#check", "p[role=alert]"}},
-		{"verify-trust", sheet(func(p *challenge.State) {
+		{"verify-trust", view(func(p *challenge.State) {
 			p.Trust, p.Why = challenge.TrustOffer{Days: 30}, challenge.StepReason{Reason: trust.OtherNetwork}
 		}), 200,
 			[]string{"input#trust[type=checkbox]", "input#trust[name=trust]", "Trust this device for 30 days", "Do not use this on a shared computer.",
 				"Why was I asked?", "Your network has changed.", "a[href=/help/trust]"},
 			[]string{"input#trust[checked]", "input#trust[disabled]"}},
-		{"verify-trust-ticked", sheet(func(p *challenge.State) {
+		{"verify-trust-ticked", view(func(p *challenge.State) {
 			p.Trust, p.Why = challenge.TrustOffer{Days: 1, Requested: true}, challenge.StepReason{Reason: trust.Expired, VerifiedAt: now.Add(-24 * 31 * time.Hour)}
 		}), 200,
 			[]string{"input#trust[checked]", "Trust this device for 1 day", "It is more than 30 days since 5 Oct 2026, when you were last verified here."}, nil},
-		{"verify-trust-lost", sheet(func(p *challenge.State) { p.Trust = challenge.TrustOffer{Days: 30, NetworkUnknown: true} }), 200,
+		{"verify-trust-lost", view(func(p *challenge.State) { p.Trust = challenge.TrustOffer{Days: 30, NetworkUnknown: true} }), 200,
 			[]string{"input#trust[disabled]", "Not possible here: this server cannot see which network you come from."}, []string{"Why was I asked?"}},
 		{"verify-trust-blocked", blind(func(p *challenge.State) { p.Trust = challenge.TrustOffer{Days: 30} }), 200,
 			[]string{"input#trust[disabled]", "Not possible here: your browser does not keep what would be needed for it.", "a[href=/help/trust]"}, nil},
-		{"verify-waiting", sheet(func(p *challenge.State) { p.Challenge.Delivery = challenge.Delivery{State: "waiting"} }), 200,
+		{"verify-waiting", view(func(p *challenge.State) { p.Challenge.Delivery = challenge.Delivery{State: "waiting"} }), 200,
 			[]string{"Waiting to be sent…", "a#check"}, nil},
-		{"verify-refused", sheet(func(p *challenge.State) {
+		{"verify-refused", view(func(p *challenge.State) {
 			p.Challenge.Delivery.State = "refused"
-			p.Offers = append(p.Offers, offer(app{}, ""))
+			p.Offers = append(p.Offers, offerOf(app{}, ""))
 			p.Challenge.ResendAt = now.Add(-time.Second)
 		}), 200,
 			[]string{"button[formaction=/signin/other]", "The mail server refused the message."}, []string{"You can ask for a new code in"}},
-		{"verify-call", sheet(func(p *challenge.State) { p.Challenge.Offer = offer(call{}, "•••• 123") }), 200,
+		{"verify-call", view(func(p *challenge.State) { p.Challenge.Offer = offerOf(call{}, "•••• 123") }), 200,
 			[]string{"Enter the code that you hear. We are sending it to •••• 123.", "Handed over for sending at 10:02:11"}, nil},
-		{"verify-app", sheet(func(p *challenge.State) { *p.Challenge = challenge.Challenge{Offer: offer(app{}, ""), GuessesLeft: 5} }), 200,
+		{"verify-app", view(func(p *challenge.State) {
+			*p.Challenge = challenge.Challenge{Offer: offerOf(app{}, ""), GuessesLeft: 5}
+		}), 200,
 			[]string{"Enter the code from your app for Example & Söhne"}, []string{"button[formaction]", "p#delivery", "Codes work"}},
-		{"verify-app-clock", problem(sheet(func(p *challenge.State) { *p.Challenge = challenge.Challenge{Offer: offer(app{}, ""), GuessesLeft: 5} }),
-			s.codeProblem(r, challenge.Challenge{Offer: challenge.Offer{About: app{}.About()}}, slow)), 422, []string{"Your clock is 3 min behind.", "p#code-wrong", "input#code[autofocus]"}, []string{seed}},
-		{"verify-paper", sheet(func(p *challenge.State) {
-			*p.Challenge = challenge.Challenge{Offer: offer(paper{}, ""), GuessesLeft: 5}
+		{"verify-app-clock", withProblem(view(func(p *challenge.State) {
+			*p.Challenge = challenge.Challenge{Offer: offerOf(app{}, ""), GuessesLeft: 5}
+		}),
+			s.codeProblem(r, challenge.Challenge{Offer: challenge.Offer{About: app{}.Info()}}, clockBehind)), 422, []string{"Your clock is 3 min behind.", "p#code-wrong", "input#code[autofocus]"}, []string{seed}},
+		{"verify-paper", view(func(p *challenge.State) {
+			*p.Challenge = challenge.Challenge{Offer: offerOf(paper{}, ""), GuessesLeft: 5}
 		}), 200,
 			[]string{"input#code[autocomplete=off]"}, []string{"input#code[inputmode]", "p#code-hint", "6-digit"}},
-		{"verify-hard", sheet(func(p *challenge.State) { p.Challenge.LongCode, p.Challenge.About.Given = true, true }), 200,
+		{"verify-hard", view(func(p *challenge.State) { p.Challenge.LongCode, p.Challenge.About.Implicit = true, true }), 200,
 			[]string{"input#code[autocomplete=off]", "input#code[data-link]", "Enter the longer code that we have sent", "needs a longer code", "Capital or small letters", "Change your password once you are in."},
 			[]string{"input#code[inputmode]", "6-digit", "p#code-hint[data-script]"}},
-		{"verify-hard-app", sheet(func(p *challenge.State) {
-			*p.Challenge = challenge.Challenge{Offer: offer(app{}, ""), GuessesLeft: 5, LongCode: true}
-			p.Challenge.About.Right = 2
+		{"verify-hard-app", view(func(p *challenge.State) {
+			*p.Challenge = challenge.Challenge{Offer: offerOf(app{}, ""), GuessesLeft: 5, LongCode: true}
+			p.Challenge.About.ValidAnswers = 2
 		}), 200, []string{"Two codes of 6 digits, one after the other.", "needs a longer code"}, []string{"input#code[data-link]", "p#code-hint[data-script]"}},
-		{"verify-longer", with(t, sheet(func(p *challenge.State) { p.Challenge.LongCode = true }), "code", challenge.ErrLongCodeNeeded), 422,
+		{"verify-longer", mustWithFieldError(t, view(func(p *challenge.State) { p.Challenge.LongCode = true }), "code", challenge.ErrLongCodeNeeded), 422,
 			[]string{"p#code-wrong[role=alert]", "That code cannot be checked any more"}, []string{seed}},
-		{"verify-slow", slowly(sheet(same), "code", 15), 429, []string{"p#code-wrong[role=alert]", "Too many wrong ones in a row. You can try again in 15 s.", "input#code[autofocus]"}, []string{seed}},
-		{"verify-stepup", sheet(func(p *challenge.State) { p.StepUp = true }), 200, []string{"Cancel"}, []string{"Start again"}},
-		{"verify-stepup-ended", endedSheet(sheet(func(p *challenge.State) { p.StepUp, p.ReturnTo = true, "/settings/email" })), 429,
+		{"verify-slow", slowly(view(same), "code", 15), 429, []string{"p#code-wrong[role=alert]", "Too many wrong ones in a row. You can try again in 15 s.", "input#code[autofocus]"}, []string{seed}},
+		{"verify-stepup", view(func(p *challenge.State) { p.StepUp = true }), 200, []string{"Cancel"}, []string{"Start again"}},
+		{"verify-stepup-ended", attemptsExhaustedView(view(func(p *challenge.State) { p.StepUp, p.ReturnTo = true, "/settings/email" })), 429,
 			[]string{"a[href=/settings/confirm?return_to=%2Fsettings%2Femail]"}, []string{"form"}},
-		{"verify-nomore", sheet(func(p *challenge.State) { p.Challenge.ResendAt = time.Time{} }), 200,
+		{"verify-nomore", view(func(p *challenge.State) { p.Challenge.ResendAt = time.Time{} }), 200,
 			[]string{"No more codes can be sent"}, []string{"button[formaction]"}},
-		{"verify-wrong", with(t, sheet(same), "code", factor.ErrIncorrect), 422,
+		{"verify-wrong", mustWithFieldError(t, view(same), "code", factor.ErrIncorrect), 422,
 			[]string{seed, "input#code[aria-invalid=true]", "p#code-wrong[role=alert]", "input#code[autofocus]", "Codes work for 15 minutes.", "button[formaction=/signin/code]"},
 			[]string{"input#code[value]"}},
-		{"verify-malformed", with(t, sheet(same), "code", factor.ErrMalformed), 422, []string{"p#code-wrong", "Enter the 6-digit code."}, []string{seed}},
-		{"verify-early", early(sheet(same), 24), 429, []string{"You can ask for a new code in 24 s", "p#problem[role=alert]", "p#again[hidden]"}, nil},
-		{"verify-early-long", early(sheet(same), 3600), 429, []string{"Try again from 5 Nov 2026, 11:02 UTC, or use another way."}, nil},
-		{"verify-ended", endedSheet(sheet(same)), 429,
+		{"verify-malformed", mustWithFieldError(t, view(same), "code", factor.ErrMalformed), 422, []string{"p#code-wrong", "Enter the 6-digit code."}, []string{seed}},
+		{"verify-early", early(view(same), 24), 429, []string{"You can ask for a new code in 24 s", "p#problem[role=alert]", "p#again[hidden]"}, nil},
+		{"verify-early-long", early(view(same), 3600), 429, []string{"Try again from 5 Nov 2026, 11:02 UTC, or use another way."}, nil},
+		{"verify-ended", attemptsExhaustedView(view(same)), 429,
 			[]string{"Too many wrong codes. Start again to get a new one.", "form[action=/signin/cancel]"}, []string{"input#code"}},
 	}
 }
 
 func mailedStories(t *testing.T) []story {
-	reset, join := resetSheet(resetPage{"TOKEN"}), joinSheet(joinPage{"TOKEN", "Jane"})
-	signUp := signUpSheet(signUpPage{"jane@", "Jane"})
+	reset, join := resetView(resetPage{"TOKEN"}), joinView(joinPage{"TOKEN", "Jane"})
+	signUp := signUpView(signUpPage{"jane@", "Jane"})
 	all := []story{
-		{"forgot", forgotSheet(forgotPage{}), 200, []string{"input#email[autofocus]"}, nil},
-		{"forgot-wrong", with(t, forgotSheet(forgotPage{"nonsense"}), "email", account.ErrEmail), 422, []string{"p#email-wrong", "input#email[value=nonsense]"}, nil},
-		{"forgot-sent", noticeSheet(forgotSent), 200, []string{"If there is an account", "a[href=/signin]"}, []string{"example.com"}},
-		{"undo", undoSheet(""), 200, []string{"input#token[autofocus]", "form[action=/undo]", "Take it back"}, nil},
-		{"signout-done", noticeSheet(signOutDone), 200, []string{"You are signed out", "a[href=/signin]"}, nil},
-		{"undo-done", noticeSheet(undoDone), 200, []string{"a[href=/forgot]"}, nil},
-		{"reset", resetSheet(resetPage{}), 200, []string{"input#token[autofocus]", "input#password[autocomplete=new-password]", "input#password[aria-describedby=password-hint]"}, nil},
-		{"reset-link", with(t, reset, "token", account.ErrLink), 422, []string{"p#token-wrong", "a[href=/forgot]", "input#token[value=TOKEN]"}, nil},
-		{"reset-done", noticeSheet(resetDone), 200, []string{"Your password has been changed", "a[href=/signin]"}, nil},
-		{"join", joinSheet(joinPage{}), 200, []string{"input#name[autocomplete=name]", "form[action=/join]"}, nil},
-		{"join-name", with(t, join, linkField(account.ErrName), account.ErrName), 422, []string{"p#name-wrong", "input#name[value=Jane]", "input#token[value=TOKEN]"}, nil},
-		{"join-done", noticeSheet(joinDone), 200, nil, nil},
-		{"signup", signUpSheet(signUpPage{}), 200, []string{"form[action=/signup]"}, nil},
-		{"signup-wrong", with(t, signUp, linkField(account.ErrEmail), account.ErrEmail), 422, []string{"p#email-wrong"}, nil},
-		{"signup-sent", noticeSheet(signUpSent), 200, nil, nil},
+		{"forgot", forgotView(forgotPage{}), 200, []string{"input#email[autofocus]"}, nil},
+		{"forgot-wrong", mustWithFieldError(t, forgotView(forgotPage{"nonsense"}), "email", account.ErrEmail), 422, []string{"p#email-wrong", "input#email[value=nonsense]"}, nil},
+		{"forgot-sent", noticeView(forgotSent), 200, []string{"If there is an account", "a[href=/signin]"}, []string{"example.com"}},
+		{"undo", undoView(""), 200, []string{"input#token[autofocus]", "form[action=/undo]", "Take it back"}, nil},
+		{"signout-done", noticeView(signOutDone), 200, []string{"You are signed out", "a[href=/signin]"}, nil},
+		{"undo-done", noticeView(undoDone), 200, []string{"a[href=/forgot]"}, nil},
+		{"reset", resetView(resetPage{}), 200, []string{"input#token[autofocus]", "input#password[autocomplete=new-password]", "input#password[aria-describedby=password-hint]"}, nil},
+		{"reset-link", mustWithFieldError(t, reset, "token", account.ErrLink), 422, []string{"p#token-wrong", "a[href=/forgot]", "input#token[value=TOKEN]"}, nil},
+		{"reset-done", noticeView(resetDone), 200, []string{"Your password has been changed", "a[href=/signin]"}, nil},
+		{"join", joinView(joinPage{}), 200, []string{"input#name[autocomplete=name]", "form[action=/join]"}, nil},
+		{"join-name", mustWithFieldError(t, join, mailedLinkErrorField(account.ErrName), account.ErrName), 422, []string{"p#name-wrong", "input#name[value=Jane]", "input#token[value=TOKEN]"}, nil},
+		{"join-done", noticeView(joinDone), 200, nil, nil},
+		{"signup", signUpView(signUpPage{}), 200, []string{"form[action=/signup]"}, nil},
+		{"signup-wrong", mustWithFieldError(t, signUp, mailedLinkErrorField(account.ErrEmail), account.ErrEmail), 422, []string{"p#email-wrong"}, nil},
+		{"signup-sent", noticeView(signUpSent), 200, nil, nil},
 	}
-	for i, err := range []error{seal.ErrTooShort, seal.ErrTooLong, seal.ErrCommon, seal.ErrGuessable, seal.ErrNotText} {
-		all = append(all, story{fmt.Sprint("reset-password-", i), with(t, reset, linkField(err), err), 422,
+	for i, err := range []error{seal.ErrPasswordTooShort, seal.ErrPasswordTooLong, seal.ErrPasswordCommon, seal.ErrPasswordContextSpecific, seal.ErrPasswordNotText} {
+		all = append(all, story{fmt.Sprint("reset-password-", i), mustWithFieldError(t, reset, mailedLinkErrorField(err), err), 422,
 			[]string{"p#password-wrong[role=alert]", "input#password[autofocus]", "input#token[value=TOKEN]"}, []string{"input#password[value]"}})
 	}
 	return all
@@ -254,84 +258,84 @@ func mailedStories(t *testing.T) []story {
 func settingsStories(t *testing.T, lang string) []story {
 	other := jane
 	other.ID, other.Browser, other.Address = "s2", trust.Browser{}, "192.0.2.7"
-	s, r, put := site(), speaking(lang), speaking(lang)
+	s, r, put := newTestHandlers(), requestInLanguage(lang), requestInLanguage(lang)
 	put.Header.Set("Cookie", "later=1")
 	return []story{
-		{"settings", s.settingsSheet(r, jane, ownedBy()), 200,
+		{"settings", s.settingsView(r, jane, ownedBy()), 200,
 			[]string{"a[href=/settings/password]", "a[href=/settings/sessions]", "a[href=/settings/history]", "a[href=/settings/email]", "a[href=/settings/2step/app]", "form[action=/signout]",
 				"Jane <b>Doe</b>", "jane@example.com", "default", "It is recommended that you set up an additional option besides Email.", "form[action=/settings/later]", "Not set up"}, []string{"small b"}},
-		{"settings-later", s.settingsSheet(put, jane, ownedBy()), 200, nil, []string{"It is recommended", "form[action=/settings/later]"}},
-		{"settings-all", s.settingsSheet(r, jane, ownedBy(phone, number, sheetOfCodes)), 200,
+		{"settings-later", s.settingsView(put, jane, ownedBy()), 200, nil, []string{"It is recommended", "form[action=/settings/later]"}},
+		{"settings-all", s.settingsView(r, jane, ownedBy(phone, number, sheetOfCodes)), 200,
 			[]string{"My phone · Added 1 Nov 2026 · Last used 5 Nov 2026", "+49 171 2345678", "7 codes left"}, []string{"It is recommended"}},
-		{"apps", appsSheet([]grant.Allowed{{App: grant.App{ID: "books", Name: "Books"}, Scope: []string{"openid", "email", "offline_access"}, Since: now}}), 200,
+		{"apps", appsView([]grant.AuthorizedClient{{Client: grant.Client{ID: "books", Name: "Books"}, Scope: []string{"openid", "email", "offline_access"}, AuthorizedAt: now}}), 200,
 			[]string{"Books", "your email address, also while you are away", "form[action=/settings/apps/books/remove]"}, nil},
-		{"apps-none", appsSheet(nil), 200, []string{"No app at the moment."}, []string{"form"}},
-		{"stepup-app", stepUpSheet(jane, goal{back: "/oauth2/continue?request=x", Errand: grant.Errand{App: "Books", Token: "x"}}), 200,
+		{"apps-none", appsView(nil), 200, []string{"No app at the moment."}, []string{"form"}},
+		{"stepup-app", stepUpView(jane, returnTarget{returnTo: "/oauth2/continue?request=x", ReturnTarget: grant.ReturnTarget{ClientName: "Books", RequestToken: "x"}}), 200,
 			[]string{"Books wants to be sure that it is you.", "input[name=return_to]", "form[action=/oauth2/consent]", "input[value=x]", "button[value=deny]"}, []string{"a[href=/settings]"}},
-		{"stepup", stepUpSheet(jane, goal{back: "/settings/email"}), 200,
+		{"stepup", stepUpView(jane, returnTarget{returnTo: "/settings/email"}), 200,
 			[]string{"You are about to change how you sign in. Please confirm it is you.", "input#password[autofocus]", "input[name=return_to]", "input[autocomplete=username]"}, nil},
-		{"stepup-wrong", problem(stepUpSheet(jane, goal{}), page.Problem{Field: "password", Key: "problem.password.wrong"}), 422, []string{"p#password-wrong"}, []string{"input[name=return_to]"}},
-		{"password", passwordSheet(jane, goal{}), 200,
+		{"stepup-wrong", withProblem(stepUpView(jane, returnTarget{}), render.Problem{Field: "password", Key: "problem.password.wrong"}), 422, []string{"p#password-wrong"}, []string{"input[name=return_to]"}},
+		{"password", passwordView(jane, returnTarget{}), 200,
 			[]string{"input[autocomplete=username]", "input#current[autocomplete=current-password]", "input#password[autocomplete=new-password]", "input#current[autofocus]"}, nil},
-		{"password-common", with(t, passwordSheet(jane, goal{}), "password", seal.ErrCommon), 422, []string{"p#password-wrong", "input#password[autofocus]"}, nil},
-		{"password-current", empty(passwordSheet(jane, goal{}), page.Problem{Field: "current", Key: "problem.password.current"}), 422, []string{"p#current-wrong"}, nil},
-		{"password-done", noticeSheet(passwordDone), 200, []string{"a[href=/settings]"}, nil},
-		{"sessions", sessionsSheet(lang, jane, []session.Session{jane, other}), 200,
+		{"password-common", mustWithFieldError(t, passwordView(jane, returnTarget{}), "password", seal.ErrPasswordCommon), 422, []string{"p#password-wrong", "input#password[autofocus]"}, nil},
+		{"password-current", withProblems(passwordView(jane, returnTarget{}), render.Problem{Field: "current", Key: "problem.password.current"}), 422, []string{"p#current-wrong"}, nil},
+		{"password-done", noticeView(passwordDone), 200, []string{"a[href=/settings]"}, nil},
+		{"sessions", sessionsView(lang, jane, []session.Session{jane, other}), 200,
 			[]string{"This one", "Firefox on Windows", "an unknown browser", "form[action=/settings/sessions/s2/end]", "2001:db8::1", "form[action=/settings/sessions/end]", "5 Nov 2026, 10:02 UTC"}, nil},
 	}
 }
 
 func deviceStories(lang string) []story {
-	s, w := site(), i18n.For(lang)
-	places := []placeRow{{"203.0.113.5, 2001:db8::/64", now.Add(-time.Hour), now.Add(29 * 24 * time.Hour), now}, {"198.51.100.7", now, now.Add(30 * 24 * time.Hour), time.Time{}}}
+	s, w := newTestHandlers(), i18n.ForTag(lang)
+	places := []networkRow{{"203.0.113.5, 2001:db8::/64", now.Add(-time.Hour), now.Add(29 * 24 * time.Hour), now}, {"198.51.100.7", now, now.Add(30 * 24 * time.Hour), time.Time{}}}
 	full := devicesPage{
 		Devices:   []deviceRow{{"d1", "Firefox on Windows", true, places}, {"d2", "an unknown browser", false, places[:1]}},
-		Questions: []questionRow{{now, "Your network has changed.", "Firefox on Windows", "198.51.100.7", "Firefox on Windows", "203.0.113.5", "ABCDEFGHIJKLMNOP"}, {At: now, Why: "This browser has no trust record for your account.", Browser: "Safari on iOS", Place: "192.0.2.9", Trace: "QRSTUVWXYZ234567"}},
+		Decisions: []decisionRow{{now, "Your network has changed.", "Firefox on Windows", "198.51.100.7", "Firefox on Windows", "203.0.113.5", "ABCDEFGHIJKLMNOP"}, {At: now, Reason: "This browser has no trust record for your account.", Browser: "Safari on iOS", Network: "192.0.2.9", Trace: "QRSTUVWXYZ234567"}},
 	}
-	off := site()
-	off.Devices.Policy.Life = 0
+	off := newTestHandlers()
+	off.Devices.Policy.TTL = 0
 	return []story{
-		{"devices", s.devicesSheet(w, full), 200,
+		{"devices", s.devicesView(w, full), 200,
 			[]string{"This one", "Firefox on Windows", "203.0.113.5, 2001:db8::/64", "form[action=/settings/devices/d2/forget]", "form[action=/settings/devices/forget]", "not yet", "Your network has changed.", "ABCDEFGHIJKLMNOP", "a[href=/help/trust]"}, nil},
-		{"devices-none", s.devicesSheet(w, devicesPage{}), 200, []string{"No browser is trusted.", "Nobody was asked"}, []string{"form"}},
-		{"devices-off", off.devicesSheet(w, devicesPage{}), 200, []string{"the second step is always asked for"}, []string{"a[href=/help/trust]"}},
+		{"devices-none", s.devicesView(w, devicesPage{}), 200, []string{"No browser is trusted.", "Nobody was asked"}, []string{"form"}},
+		{"devices-off", off.devicesView(w, devicesPage{}), 200, []string{"the second step is always asked for"}, []string{"a[href=/help/trust]"}},
 	}
 }
 
 func inboxStories() []story {
-	mails := []delivery.Arrived{
+	mails := []delivery.InboxMessage{
 		{At: now.Add(-time.Hour), Message: delivery.Message{ID: "one", Channel: delivery.SMS, To: "+49 171 2345678", Text: "747723 is your Example verification code. Don't share it.\n\n@login.example.com #747723"}},
-		{At: now, Message: delivery.Message{ID: "two", To: "jane@example.com", Subject: "012345 is your Example verification code", HTML: "<p>x", Text: i18n.For("en").Say("mail.code.text",
+		{At: now, Message: delivery.Message{ID: "two", To: "jane@example.com", Subject: "012345 is your Example verification code", HTML: "<p>x", Text: i18n.ForTag("en").Translate("mail.code.text",
 			"Code", "012345", "Site", "Example", "Minutes", 15, "Until", "10:17", "Began", "5 Nov 2026, 10:02", "Browser", "Firefox on Windows", "Address", "192.0.2.1")}},
 	}
-	wrong := inboxSheet(mails, now, true)
-	wrong.Status, wrong.Problems = 422, []page.Problem{{Field: "minutes", Key: "inbox.clock.problem"}}
+	wrong := inboxView(mails, now, true)
+	wrong.Status, wrong.Problems = 422, []render.Problem{{Field: "minutes", Key: "inbox.clock.problem"}}
 	return []story{
-		{"inbox", inboxSheet(mails, now, true), 200, []string{"article#m-two", "a[href=/inbox/two]", "a[href=/inbox/one/text]", "form[action=/inbox/clock]", "012345"}, []string{"a[href=/inbox/one]"}},
+		{"inbox", inboxView(mails, now, true), 200, []string{"article#m-two", "a[href=/inbox/two]", "a[href=/inbox/one/text]", "form[action=/inbox/clock]", "012345"}, []string{"a[href=/inbox/one]"}},
 		{"inbox-wrong", wrong, 422, []string{"p#minutes-wrong"}, nil},
-		{"inbox-empty", inboxSheet(nil, now, false), 200, []string{"Nothing here yet."}, []string{"form"}},
+		{"inbox-empty", inboxView(nil, now, false), 200, []string{"Nothing here yet."}, []string{"form"}},
 	}
 }
 
 // Every page in every situation, in every language. TWOSTEP_PAGES=folder keeps them.
 func TestStorybook(t *testing.T) {
-	s := site()
+	s := newTestHandlers()
 	for _, lang := range []string{"en", "de"} {
 		for _, st := range stories(t, lang) {
 			t.Run(lang+"/"+st.name, func(t *testing.T) {
 				w, r := httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil)
 				r.Header.Set("Accept-Language", lang)
-				if err := s.print(w, r, st.sheet); err != nil {
+				if err := s.render(w, r, st.sheet); err != nil {
 					t.Fatal(err)
 				}
-				keep(t, lang+"-"+st.name+".html", w.Body.String())
+				saveStory(t, lang+"-"+st.name+".html", w.Body.String())
 				checkStory(t, st, lang, w)
 			})
 		}
 	}
 }
 
-func keep(t *testing.T, name, text string) {
+func saveStory(t *testing.T, name, text string) {
 	if folder := os.Getenv("TWOSTEP_PAGES"); folder != "" {
 		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
@@ -348,7 +352,7 @@ func checkStory(t *testing.T, st story, lang string, w *httptest.ResponseRecorde
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := words(doc)
+	text := textOf(doc)
 	for _, want := range st.has {
 		if selector.MatchString(want) {
 			if !matches(doc, want) {
@@ -363,14 +367,14 @@ func checkStory(t *testing.T, st story, lang string, w *httptest.ResponseRecorde
 			t.Errorf("has %s", not)
 		}
 	}
-	sound(t, doc, lang, len(st.sheet.Problems) > 0)
+	checkMarkup(t, doc, lang, len(st.sheet.Problems) > 0)
 }
 
 // A raw word key in a page means that a template misspells it.
-var key = regexp.MustCompile(`\b(field|enroll|enrolled|draft|codes|confirm|signin|method|verify|forgot|reset|join|signup|settings|password|sessions|history|notme|devices|questions|why|trust|help|checkup|inbox|problem|fault|delivery)\.[a-z0-9.]+\b`)
+var textKey = regexp.MustCompile(`\b(field|enroll|enrolled|draft|codes|confirm|signin|method|verify|forgot|reset|join|signup|settings|password|sessions|history|notme|devices|questions|why|trust|help|checkup|inbox|problem|fault|delivery)\.[a-z0-9.]+\b`)
 
-// sound checks what is true of every page.
-func sound(t *testing.T, doc *html.Node, lang string, problem bool) {
+// checkMarkup checks what is true of every page.
+func checkMarkup(t *testing.T, doc *html.Node, lang string, problem bool) {
 	t.Helper()
 	ids, described, labels := map[string]int{}, []string{}, map[string]bool{}
 	focus := 0
@@ -383,10 +387,10 @@ func sound(t *testing.T, doc *html.Node, lang string, problem bool) {
 		}
 		described = append(described, strings.Fields(attr(n, "aria-describedby"))...)
 		labels[attr(n, "for")] = true
-		if has(n, "autofocus") {
+		if hasAttr(n, "autofocus") {
 			focus++
 		}
-		if has(n, "style") || n.Data == "style" || n.Data == "script" && !has(n, "src") || slices.ContainsFunc(n.Attr, func(a html.Attribute) bool { return strings.HasPrefix(a.Key, "on") }) {
+		if hasAttr(n, "style") || n.Data == "style" || n.Data == "script" && !hasAttr(n, "src") || slices.ContainsFunc(n.Attr, func(a html.Attribute) bool { return strings.HasPrefix(a.Key, "on") }) {
 			t.Errorf("inline style or script in %s", n.Data)
 		}
 	}
@@ -401,7 +405,7 @@ func sound(t *testing.T, doc *html.Node, lang string, problem bool) {
 		}
 	}
 	for n := range doc.Descendants() {
-		if (n.Data == "input" || n.Data == "select") && attr(n, "type") != "hidden" && !has(n, "hidden") && !labels[attr(n, "id")] {
+		if (n.Data == "input" || n.Data == "select") && attr(n, "type") != "hidden" && !hasAttr(n, "hidden") && !labels[attr(n, "id")] {
 			t.Errorf("input %s without label", attr(n, "id"))
 		}
 	}
@@ -411,20 +415,20 @@ func sound(t *testing.T, doc *html.Node, lang string, problem bool) {
 	if !matches(doc, "html[lang="+lang+"]") || !matches(doc, "h1") || !matches(doc, "title") {
 		t.Error("no lang, h1 or title")
 	}
-	text := words(doc)
-	if found := key.FindString(text); found != "" || strings.Contains(text, "<no value>") || strings.Contains(text, "%!") {
+	text := textOf(doc)
+	if found := textKey.FindString(text); found != "" || strings.Contains(text, "<no value>") || strings.Contains(text, "%!") {
 		t.Errorf("unsaid word %q", found)
 	}
-	if title := words(first(doc, "title")); problem != (strings.HasPrefix(title, "Error: ") || strings.HasPrefix(title, "Fehler: ")) {
+	if title := textOf(findFirst(doc, "title")); problem != (strings.HasPrefix(title, "Error: ") || strings.HasPrefix(title, "Fehler: ")) {
 		t.Errorf("title %q", title)
 	}
 }
 
 // No text that came from a person is printed as markup, on any page.
-func TestNothingIsMarkup(t *testing.T) {
+func TestUserInputIsEscapedOnEveryPage(t *testing.T) {
 	for _, st := range stories(t, "en") {
 		w := httptest.NewRecorder()
-		if err := site().print(w, httptest.NewRequest("GET", "/", nil), st.sheet); err != nil {
+		if err := newTestHandlers().render(w, httptest.NewRequest("GET", "/", nil), st.sheet); err != nil {
 			t.Fatal(err)
 		}
 		if strings.Contains(w.Body.String(), "<b>") || strings.Contains(w.Body.String(), "<script>") {
@@ -434,17 +438,17 @@ func TestNothingIsMarkup(t *testing.T) {
 }
 
 // A wrong, an expired and a used code are the same error here, so the same page.
-func TestFaultsAreNotExplained(t *testing.T) {
-	if _, err := again(page.Sheet{}, "", errors.New("disk full")); err == nil {
+func TestInternalErrorsAreNoFieldErrors(t *testing.T) {
+	if _, err := withFieldError(render.View{}, "", errors.New("disk full")); err == nil {
 		t.Error("a fault was printed beside a field")
 	}
-	if _, err := again(page.Sheet{}, "", seal.ErrBusy); !errors.Is(err, seal.ErrBusy) {
+	if _, err := withFieldError(render.View{}, "", seal.ErrHashQueueFull); !errors.Is(err, seal.ErrHashQueueFull) {
 		t.Error("busy was printed beside a field")
 	}
 }
 
 func historyStories(lang string) []story {
-	s, w := site(), i18n.For(lang)
+	s, w := newTestHandlers(), i18n.ForTag(lang)
 	event := func(change func(*audit.Event)) historyRow {
 		e := audit.Event{
 			At: now, Kind: audit.SessionCreated, Actor: audit.Person("a1"), Account: "a1", Result: audit.Success, Address: "203.0.113.5",
@@ -480,7 +484,7 @@ func historyStories(lang string) []story {
 			[]string{"root", "a[href=/settings/history]"}},
 		{"history-older", historySheet(historyPage{Events: full.Events[:1]}), 200, []string{"a[href=/settings/history]"}, []string{"a[rel=next]"}},
 		{"history-none", historySheet(historyPage{First: true}), 200, []string{"Nothing has happened yet."}, []string{"ul", "a[rel=next]"}},
-		{"notme", page.Sheet{Name: "notme", Title: "notme.title"}, 200,
+		{"notme", render.View{Template: "notme", Title: "notme.title"}, 200,
 			[]string{"a[href=/settings/password]", "form[action=/settings/devices/forget]", "form[action=/settings/sessions/end]", "a[href=/settings/history]"}, []string{"script"}},
 	}
 }

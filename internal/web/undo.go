@@ -3,30 +3,30 @@ package web
 import (
 	"net/http"
 
-	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/render"
 )
 
-func undoSheet(token string) page.Sheet {
-	return page.Sheet{Name: "undo", Title: "undo.title", Focus: "token", Page: resetPage{token}}
+func undoView(token string) render.View {
+	return render.View{Template: "undo", Title: "undo.title", Focus: "token", Data: resetPage{token}}
 }
 
 // showUndo changes nothing: whatever looks at the links of a mail takes nothing back.
-func (s *Site) showUndo(w http.ResponseWriter, r *http.Request) error {
-	return s.print(w, r, undoSheet(""))
+func (s *Handlers) showUndo(w http.ResponseWriter, r *http.Request) error {
+	return s.render(w, r, undoView(""))
 }
 
-func (s *Site) undo(w http.ResponseWriter, r *http.Request) error {
-	form, err := page.Form(w, r, "token")
+func (s *Handlers) handleUndo(w http.ResponseWriter, r *http.Request) error {
+	form, err := render.ParseForm(w, r, "token")
 	if err != nil {
 		return err
 	}
-	sheet := undoSheet(form["token"])
-	if sheet.Problems = missing(form, tokenEmpty); sheet.Problems != nil {
-		sheet.Status = http.StatusUnprocessableEntity
-		return s.print(w, r, sheet)
+	view := undoView(form["token"])
+	if view.Problems = emptyFieldProblems(form, tokenEmpty); view.Problems != nil {
+		view.Status = http.StatusUnprocessableEntity
+		return s.render(w, r, view)
 	}
-	if err := s.Accounts.UndoChange(r.Context(), form["token"], s.Pages.From(r)); err != nil {
-		return s.reprint(w, r, sheet, "token", err)
+	if err := s.Accounts.UndoChange(r.Context(), form["token"], s.Pages.Origin(r)); err != nil {
+		return s.renderFormError(w, r, view, "token", err)
 	}
 	return redirect(w, r, "/undo/done")
 }

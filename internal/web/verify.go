@@ -9,138 +9,138 @@ import (
 	"twostep.example/twostep/factor"
 	"twostep.example/twostep/internal/challenge"
 	"twostep.example/twostep/internal/i18n"
-	"twostep.example/twostep/internal/page"
 	"twostep.example/twostep/internal/ratelimit"
+	"twostep.example/twostep/internal/render"
 	"twostep.example/twostep/internal/trust"
 )
 
 type verifyPage struct {
-	sending
+	deliveryStatus
 	Lead    string
 	Minutes int // how long a code works; 0: it has no life of its own
-	answer
-	Hard    bool   // somebody has guessed, so the answer is longer
-	Other   bool   // there is another way
-	StepUp  bool   // for somebody who is in already
-	Ended   bool   // too many wrong codes
-	Restart string // where somebody who is in begins again
-	Why     string // the second step is asked for; ""
-	Trust   trustBox
+	codeInput
+	LongCode          bool   // somebody has guessed, so the answer is longer
+	HasOtherMethods   bool   // there is another way
+	StepUp            bool   // for somebody who is in already
+	AttemptsExhausted bool   // too many wrong codes
+	RestartURL        string // where somebody who is in begins again
+	Reason            string // the second step is asked for; ""
+	Trust             trustCheckbox
 }
 
-// trustBox is the checkbox "Trust this device for 30 days".
-type trustBox struct {
-	Days   int // 0: there is none
-	Ticked bool
-	Closed string // why it cannot be ticked, a word key; ""
+// trustCheckbox is the checkbox "Trust this device for 30 days".
+type trustCheckbox struct {
+	Days           int // 0: there is none
+	Checked        bool
+	DisabledReason string // why it cannot be ticked, a word key; ""
 }
 
 var errNoChallenge = errors.New("web: step verify without a challenge")
 
-func (s *Site) verifySheet(r *http.Request, p pending) (page.Sheet, error) {
+func (s *Handlers) verifyView(r *http.Request, p attempt) (render.View, error) {
 	c := p.Challenge
 	if c == nil {
-		return page.Sheet{}, errNoChallenge
+		return render.View{}, errNoChallenge
 	}
-	w := s.Pages.Words(r)
+	w := s.Pages.Localizer(r)
 	v := verifyPage{
-		sending: s.sending(w, *c),
-		Lead:    s.lead(w, *c),
-		answer:  answerTo(*c),
-		Hard:    c.LongCode,
-		Minutes: int(c.CodeTTL / time.Minute),
-		Other:   len(p.Offers) > 1,
-		StepUp:  p.StepUp,
-		Trust:   s.trustBox(r, p.Trust),
+		deliveryStatus:  s.newDeliveryStatus(w, *c),
+		Lead:            s.promptText(w, *c),
+		codeInput:       codeInputFor(*c),
+		LongCode:        c.LongCode,
+		Minutes:         int(c.CodeTTL / time.Minute),
+		HasOtherMethods: len(p.Offers) > 1,
+		StepUp:          p.StepUp,
+		Trust:           s.newTrustCheckbox(r, p.Trust),
 	}
-	v.Here, v.Status, v.Resend = "/signin/verify", "/signin/status", "/signin/code"
-	if p.Why.Reason != trust.Off { // it is what everybody expects
-		v.Why = s.why(w, p.Why)
+	v.PageURL, v.StatusURL, v.ResendURL = "/signin/verify", "/signin/status", "/signin/code"
+	if p.Why.Reason != trust.TrustDisabled { // it is what everybody expects
+		v.Reason = s.reasonText(w, p.Why)
 	}
 	if p.StepUp {
-		v.Restart = page.ConfirmFor(p.goal.home(), http.MethodGet)
+		v.RestartURL = render.StepUpURL(p.target.urlOrSettings(), http.MethodGet)
 	}
-	return page.Sheet{Name: "verify", Title: "verify.title", Focus: "code", Page: v}, nil
+	return render.View{Template: "verify", Title: "verify.title", Focus: "code", Data: v}, nil
 }
 
-// why is why the second step is asked for, in one line. Where the person has been before is
+// reasonText is why the second step is asked for, in one line. Where the person has been before is
 // not for somebody who has only given the password.
-func (s *Site) why(w i18n.Words, why challenge.StepReason) string {
+func (s *Handlers) reasonText(w i18n.Localizer, why challenge.StepReason) string {
 	if why.Reason == "" {
 		return ""
 	}
-	return w.Say("why."+string(why.Reason), "Date", s.Pages.Date(w, why.VerifiedAt), "Count", s.Devices.Days())
+	return w.Translate("why."+string(why.Reason), "Date", s.Pages.FormatDate(w, why.VerifiedAt), "Count", s.Devices.TrustDays())
 }
 
-// trustBox is the checkbox as this browser may use it: one that does not bring back the
+// newTrustCheckbox is the checkbox as this browser may use it: one that does not bring back the
 // cookie that the page before gave it would not keep the record either.
-func (s *Site) trustBox(r *http.Request, offer challenge.TrustOffer) trustBox {
-	box := trustBox{Days: offer.Days, Ticked: offer.Requested}
-	if _, kept := s.Pages.Probed(r); !kept {
-		box.Closed = "trust.blocked"
+func (s *Handlers) newTrustCheckbox(r *http.Request, offer challenge.TrustOffer) trustCheckbox {
+	checkbox := trustCheckbox{Days: offer.Days, Checked: offer.Requested}
+	if _, stored := s.Pages.CookiesStoredSince(r); !stored {
+		checkbox.DisabledReason = "trust.blocked"
 	}
 	if offer.NetworkUnknown {
-		box.Closed = "trust.lost"
+		checkbox.DisabledReason = "trust.lost"
 	}
-	return box
+	return checkbox
 }
 
-func (s *Site) showVerify(w http.ResponseWriter, r *http.Request, p pending) error {
-	switch step := s.step(p); step {
+func (s *Handlers) showVerify(w http.ResponseWriter, r *http.Request, p attempt) error {
+	switch step := s.nextStepPath(p); step {
 	case "":
 		return challenge.ErrNoAttempt
 	case "/signin/method":
 		return redirect(w, r, step)
 	}
-	sheet, err := s.verifySheet(r, p)
+	view, err := s.verifyView(r, p)
 	if err != nil {
 		return err
 	}
 	if p.Challenge.GuessesLeft == 0 {
-		sheet = endedSheet(sheet)
+		view = attemptsExhaustedView(view)
 	}
-	return s.print(w, r, sheet)
+	return s.render(w, r, view)
 }
 
-// methodKept is for how long a browser remembers by which method it signed in.
-const methodKept = 400 * 24 * time.Hour
+// methodCookieMaxAge is for how long a browser remembers by which method it signed in.
+const methodCookieMaxAge = 400 * 24 * time.Hour
 
-func (s *Site) verify(w http.ResponseWriter, r *http.Request, p pending) error {
-	form, err := page.Form(w, r, "code", "trust")
+func (s *Handlers) handleVerify(w http.ResponseWriter, r *http.Request, p attempt) error {
+	form, err := render.ParseForm(w, r, "code", "trust")
 	if err != nil {
 		return err
 	}
-	if err := s.tick(&p, form); err != nil {
+	if err := s.saveTrustChoice(&p, form); err != nil {
 		return err
 	}
-	entry, err := p.Verify(r.Context(), url.Values{"code": {form["code"]}})
+	result, err := p.Verify(r.Context(), url.Values{"code": {form["code"]}})
 	if err != nil {
-		return s.verifyAgain(w, r, p, err)
+		return s.renderVerifyError(w, r, p, err)
 	}
 	if c := p.Challenge; c != nil && !c.Spare {
-		s.Pages.KeepCookie(w, page.MethodCookie, c.Method, methodKept)
+		s.Pages.SetPersistentCookie(w, render.MethodCookie, c.Method, methodCookieMaxAge)
 	}
-	return s.letIn(w, r, entry, p.goal)
+	return s.completeSignIn(w, r, result, p.target)
 }
 
-// tick keeps whether the box was ticked when a button of its form was pressed.
-func (s *Site) tick(p *pending, form page.Values) error {
-	ticked := form["trust"] != ""
-	if ticked && form["trust"] != "1" && form["trust"] != "on" {
-		return page.ErrForm
+// saveTrustChoice keeps whether the box was ticked when a button of its form was pressed.
+func (s *Handlers) saveTrustChoice(p *attempt, form render.FormValues) error {
+	checked := form["trust"] != ""
+	if checked && form["trust"] != "1" && form["trust"] != "on" {
+		return render.ErrInvalidForm
 	}
-	if p.Trust.Days == 0 || p.Trust.Requested == ticked {
+	if p.Trust.Days == 0 || p.Trust.Requested == checked {
 		return nil
 	}
-	p.SetTrust(ticked)
+	p.SetTrust(checked)
 	return nil
 }
 
-// tickTrust keeps the box as the script tells it, so that it is there after a reload.
-func (s *Site) tickTrust(w http.ResponseWriter, r *http.Request, p pending) error {
-	form, err := page.Form(w, r, "trust")
+// handleTrustChoice keeps the box as the script tells it, so that it is there after a reload.
+func (s *Handlers) handleTrustChoice(w http.ResponseWriter, r *http.Request, p attempt) error {
+	form, err := render.ParseForm(w, r, "trust")
 	if err == nil {
-		err = s.tick(&p, form)
+		err = s.saveTrustChoice(&p, form)
 	}
 	if err == nil {
 		err = p.Save(r.Context())
@@ -151,13 +151,13 @@ func (s *Site) tickTrust(w http.ResponseWriter, r *http.Request, p pending) erro
 	return err
 }
 
-// otherMethod leads to the choice of methods and takes the box along.
-func (s *Site) otherMethod(w http.ResponseWriter, r *http.Request, p pending) error {
-	form, err := page.Form(w, r, "code", "trust")
+// handleOtherMethod leads to the choice of methods and takes the box along.
+func (s *Handlers) handleOtherMethod(w http.ResponseWriter, r *http.Request, p attempt) error {
+	form, err := render.ParseForm(w, r, "code", "trust")
 	if err != nil {
 		return err
 	}
-	if err := s.tick(&p, form); err != nil {
+	if err := s.saveTrustChoice(&p, form); err != nil {
 		return err
 	}
 	if err := p.Save(r.Context()); err != nil {
@@ -166,71 +166,71 @@ func (s *Site) otherMethod(w http.ResponseWriter, r *http.Request, p pending) er
 	return redirect(w, r, "/signin/method")
 }
 
-// verifyAgain prints the code page with what was wrong. A wrong, an expired and a used
+// renderVerifyError prints the code page with what was wrong. A wrong, an expired and a used
 // code are one error and look the same to the byte.
-func (s *Site) verifyAgain(w http.ResponseWriter, r *http.Request, p pending, wrong error) error {
-	ended := errors.Is(wrong, challenge.ErrTooManyGuesses)
-	early, wait := errors.AsType[*ratelimit.LimitedError](wrong)
-	longer := errors.Is(wrong, challenge.ErrLongCodeNeeded)
-	if !ended && !wait && !longer && !errors.Is(wrong, factor.ErrIncorrect) && !errors.Is(wrong, factor.ErrMalformed) {
-		return wrong
+func (s *Handlers) renderVerifyError(w http.ResponseWriter, r *http.Request, p attempt, cause error) error {
+	exhausted := errors.Is(cause, challenge.ErrTooManyGuesses)
+	waitError, mustWait := errors.AsType[*ratelimit.LimitedError](cause)
+	needsLongCode := errors.Is(cause, challenge.ErrLongCodeNeeded)
+	if !exhausted && !mustWait && !needsLongCode && !errors.Is(cause, factor.ErrIncorrect) && !errors.Is(cause, factor.ErrMalformed) {
+		return cause
 	}
-	if longer { // the question is another one now
-		again, err := s.onTheWay(r)
+	if needsLongCode { // the question is another one now
+		reloaded, err := s.requireAttempt(r)
 		if err != nil {
 			return err
 		}
-		p.Attempt = again.Attempt
+		p.Attempt = reloaded.Attempt
 	}
 	if p.Challenge == nil {
-		return wrong // nothing was asked: the error page says it
+		return cause // nothing was asked: the error page says it
 	}
-	sheet, err := s.verifySheet(r, p)
+	view, err := s.verifyView(r, p)
 	if err != nil {
 		return err
 	}
-	if ended {
-		return s.print(w, r, endedSheet(sheet))
+	if exhausted {
+		return s.render(w, r, attemptsExhaustedView(view))
 	}
-	if wait {
-		return s.slow(w, r, sheet, "code", early.RetryAt)
+	if mustWait {
+		return s.renderBackoff(w, r, view, "code", waitError.RetryAt)
 	}
-	sheet.Status, sheet.Problems = http.StatusUnprocessableEntity, []page.Problem{s.codeProblem(r, *p.Challenge, wrong)}
-	return s.print(w, r, sheet)
+	view.Status, view.Problems = http.StatusUnprocessableEntity, []render.Problem{s.codeProblem(r, *p.Challenge, cause)}
+	return s.render(w, r, view)
 }
 
 // codeProblem is what stands beside the field of a code that is not right.
-func (s *Site) codeProblem(r *http.Request, c challenge.Challenge, wrong error) page.Problem {
-	problem, ok := s.refusal(s.spoken(s.Pages.Words(r), c.About, ""), wrong)
+func (s *Handlers) codeProblem(r *http.Request, c challenge.Challenge, cause error) render.Problem {
+	problem, ok := s.userErrorProblem(s.methodWords(s.Pages.Localizer(r), c.About, ""), cause)
 	if !ok {
-		_, problem.Key, _ = page.Explain(wrong)
+		_, problem.Key, _ = render.FieldErrorText(cause)
 	}
-	if errors.Is(wrong, factor.ErrMalformed) && !answerTo(c).Digits {
+	if errors.Is(cause, factor.ErrMalformed) && !codeInputFor(c).Digits {
 		problem.Key = "problem.code.text"
 	}
 	problem.Field = "code"
 	return problem
 }
 
-// endedSheet leaves nothing to do but to start again.
-func endedSheet(sheet page.Sheet) page.Sheet {
-	sheet.Status = http.StatusTooManyRequests
-	sheet.Title, sheet.Problems = "verify.over", []page.Problem{{Key: "problem.tries"}}
-	sheet.Page = verifyPage{Ended: true, Restart: sheet.Page.(verifyPage).Restart}
-	return sheet
+// attemptsExhaustedView leaves nothing to do but to start again.
+func attemptsExhaustedView(view render.View) render.View {
+	view.Status = http.StatusTooManyRequests
+	view.Title, view.Problems = "verify.over", []render.Problem{{Key: "problem.tries"}}
+	view.Data = verifyPage{AttemptsExhausted: true, RestartURL: view.Data.(verifyPage).RestartURL}
+	return view
 }
 
-func (s *Site) sendCode(w http.ResponseWriter, r *http.Request, p pending) error {
-	form, err := page.Form(w, r, "code", "trust") // the button stands in the form of the code
+func (s *Handlers) handleResendCode(w http.ResponseWriter, r *http.Request, p attempt) error {
+	form, err := render.ParseForm(w, r, "code", "trust") // the button stands in the form of the code
 	if err != nil {
 		return err
 	}
-	if err := s.tick(&p, form); err != nil {
+	if err := s.saveTrustChoice(&p, form); err != nil {
 		return err
 	}
 	err = p.Resend(r.Context())
-	if early, ok := errors.AsType[*ratelimit.LimitedError](err); ok && p.Challenge != nil {
-		return s.tooEarly(w, r, p, early.RetryAt)
+	if waitError, ok := errors.AsType[*ratelimit.LimitedError](err); ok && p.Challenge != nil {
+		return s.renderVerifyResendWait(w, r, p, waitError.RetryAt)
 	}
 	if err != nil {
 		return err
@@ -238,26 +238,26 @@ func (s *Site) sendCode(w http.ResponseWriter, r *http.Request, p pending) error
 	return redirect(w, r, "/signin/verify")
 }
 
-func (s *Site) tooEarly(w http.ResponseWriter, r *http.Request, p pending, until time.Time) error {
-	sheet, err := s.verifySheet(r, p)
+func (s *Handlers) renderVerifyResendWait(w http.ResponseWriter, r *http.Request, p attempt, until time.Time) error {
+	view, err := s.verifyView(r, p)
 	if err != nil {
 		return err
 	}
-	v := sheet.Page.(verifyPage)
-	v.sending = v.waited(s.Pages.Left(until))
-	sheet.Page = v
-	return s.early(w, r, sheet, until)
+	v := view.Data.(verifyPage)
+	v.deliveryStatus = v.withResendWait(s.Pages.SecondsUntil(until))
+	view.Data = v
+	return s.renderResendWait(w, r, view, until)
 }
 
-// deliveryStatus answers a script, which a redirect to a page would not help. Without a
+// serveDeliveryStatus answers a script, which a redirect to a page would not help. Without a
 // pending sign-in there is nothing to tell: it was asked while the code was being checked.
-func (s *Site) deliveryStatus(w http.ResponseWriter, r *http.Request) error {
-	c, err := s.Challenges.LoadDelivery(r.Context(), s.Pages.Cookie(r, page.SignInCookie), s.Pages.From(r))
+func (s *Handlers) serveDeliveryStatus(w http.ResponseWriter, r *http.Request) error {
+	c, err := s.Challenges.LoadDelivery(r.Context(), s.Pages.Cookie(r, render.SignInCookie), s.Pages.Origin(r))
 	if errors.Is(err, challenge.ErrNoAttempt) || err == nil && c == nil {
-		return s.writeStatus(w, r, challenge.Challenge{})
+		return s.writeDeliveryStatus(w, r, challenge.Challenge{})
 	}
 	if err != nil {
 		return err
 	}
-	return s.writeStatus(w, r, *c)
+	return s.writeDeliveryStatus(w, r, *c)
 }

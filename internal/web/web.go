@@ -17,109 +17,109 @@ import (
 	"twostep.example/twostep/internal/device"
 	"twostep.example/twostep/internal/enroll"
 	"twostep.example/twostep/internal/grant"
-	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/render"
 	"twostep.example/twostep/internal/session"
 	"twostep.example/twostep/internal/signin"
 )
 
-// Site is the pages of one server.
-type Site struct {
-	Accounts    *account.Accounts
-	Devices     *device.Devices
-	Sessions    *session.Sessions
-	Challenges  *challenge.Challenges
-	Enrollments *enroll.Enrollments
-	SignIns     *signin.SignIns
-	Pages       *page.Printer
-	Grants      *grant.Grants       // nil: nobody goes to an app
-	Inbox       *delivery.Inbox     // nil: there is no /inbox
-	Turn        func(time.Duration) // moves the server's clock forward; nil: the inbox has no such button
+// Handlers is the pages of one server.
+type Handlers struct {
+	Accounts     *account.Accounts
+	Devices      *device.Devices
+	Sessions     *session.Sessions
+	Challenges   *challenge.Challenges
+	Enrollments  *enroll.Enrollments
+	SignIns      *signin.SignIns
+	Pages        *render.Renderer
+	Grants       *grant.Grants       // nil: nobody goes to an app
+	Inbox        *delivery.Inbox     // nil: there is no /inbox
+	AdvanceClock func(time.Duration) // moves the server's clock forward; nil: the inbox has no such button
 }
 
 //go:embed pages/*.html
-var files embed.FS
+var templateFiles embed.FS
 
-var templates = sync.OnceValue(func() page.Templates { return page.Parse(files, "pages") })
+var templates = sync.OnceValue(func() render.Templates { return render.Parse(templateFiles, "pages") })
 
 // Routes are all pages, in the order in which a person meets them.
-func (s *Site) Routes() []page.Route {
-	routes := []page.Route{
-		s.open("GET /{$}", goTo("/settings")),
-		s.open("GET /signin", s.showSignIn),
-		s.open("POST /signin", s.signIn),
-		s.pending("GET /signin/method", s.showMethods),
-		s.pending("POST /signin/method", s.chooseMethod),
-		s.pending("GET /signin/verify", s.showVerify),
-		s.pending("POST /signin/verify", s.verify),
-		s.pending("POST /signin/trust", s.tickTrust),
-		s.pending("POST /signin/other", s.otherMethod),
-		s.open("GET /signin/status", s.deliveryStatus),
-		s.pending("POST /signin/code", s.sendCode),
-		s.open("POST /signin/cancel", s.cancelSignIn),
+func (s *Handlers) Routes() []render.Route {
+	routes := []render.Route{
+		s.public("GET /{$}", redirectTo("/settings")),
+		s.public("GET /signin", s.showSignIn),
+		s.public("POST /signin", s.handleSignIn),
+		s.withAttempt("GET /signin/method", s.showMethods),
+		s.withAttempt("POST /signin/method", s.handleChooseMethod),
+		s.withAttempt("GET /signin/verify", s.showVerify),
+		s.withAttempt("POST /signin/verify", s.handleVerify),
+		s.withAttempt("POST /signin/trust", s.handleTrustChoice),
+		s.withAttempt("POST /signin/other", s.handleOtherMethod),
+		s.public("GET /signin/status", s.serveDeliveryStatus),
+		s.withAttempt("POST /signin/code", s.handleResendCode),
+		s.public("POST /signin/cancel", s.handleCancelSignIn),
 
-		s.open("GET /forgot", s.showForgot),
-		s.open("POST /forgot", s.forgot),
-		s.open("GET /forgot/sent", s.notice(forgotSent)),
-		s.open("GET /reset", s.showReset),
-		s.open("POST /reset", s.reset),
-		s.open("GET /reset/done", s.notice(resetDone)),
-		s.open("GET /undo", s.showUndo),
-		s.open("POST /undo", s.undo),
-		s.open("GET /undo/done", s.notice(undoDone)),
-		s.open("GET /signup", s.showSignUp),
-		s.open("POST /signup", s.signUp),
-		s.open("GET /signup/sent", s.notice(signUpSent)),
-		s.open("GET /join", s.showJoin),
-		s.open("POST /join", s.join),
-		s.open("GET /join/done", s.notice(joinDone)),
+		s.public("GET /forgot", s.showForgotPassword),
+		s.public("POST /forgot", s.handleForgotPassword),
+		s.public("GET /forgot/sent", s.showNotice(forgotSent)),
+		s.public("GET /reset", s.showResetPassword),
+		s.public("POST /reset", s.handleResetPassword),
+		s.public("GET /reset/done", s.showNotice(resetDone)),
+		s.public("GET /undo", s.showUndo),
+		s.public("POST /undo", s.handleUndo),
+		s.public("GET /undo/done", s.showNotice(undoDone)),
+		s.public("GET /signup", s.showSignUp),
+		s.public("POST /signup", s.handleSignUp),
+		s.public("GET /signup/sent", s.showNotice(signUpSent)),
+		s.public("GET /join", s.showJoin),
+		s.public("POST /join", s.handleJoin),
+		s.public("GET /join/done", s.showNotice(joinDone)),
 
-		s.session("GET /settings", s.showSettings),
-		s.session("POST /settings/later", s.putOff),
-		s.session("GET /settings/confirm", s.showStepUp),
-		s.session("POST /settings/confirm", s.stepUp),
-		s.session("GET /settings/password", s.showPassword),
-		s.session("POST /settings/password", s.changePassword),
-		s.session("GET /settings/password/done", s.passwordDone),
-		s.session("GET /settings/devices", s.showDevices),
-		s.session("POST /settings/devices/forget", s.forgetDevices),
-		s.session("POST /settings/devices/{id}/forget", s.forgetDevice),
-		s.session("GET /settings/sessions", s.showSessions),
-		s.session("POST /settings/sessions/end", s.endSessions),
-		s.session("POST /settings/sessions/{id}/end", s.endSession),
-		s.session("GET /settings/history", s.showHistory),
-		s.session("GET /settings/history/not-me", s.showNotMe),
-		s.session("GET /settings/apps", s.showApps),
-		s.session("POST /settings/apps/{id}/remove", s.withdraw),
-		s.open("POST /signout", s.signOut),
-		s.open("GET /signout/done", s.signedOut),
+		s.withSession("GET /settings", s.showSettings),
+		s.withSession("POST /settings/later", s.handleDismissRecommendation),
+		s.withSession("GET /settings/confirm", s.showStepUp),
+		s.withSession("POST /settings/confirm", s.handleStepUp),
+		s.withSession("GET /settings/password", s.showPassword),
+		s.withSession("POST /settings/password", s.handleChangePassword),
+		s.withSession("GET /settings/password/done", s.showPasswordChanged),
+		s.withSession("GET /settings/devices", s.showDevices),
+		s.withSession("POST /settings/devices/forget", s.handleForgetAllDevices),
+		s.withSession("POST /settings/devices/{id}/forget", s.handleForgetDevice),
+		s.withSession("GET /settings/sessions", s.showSessions),
+		s.withSession("POST /settings/sessions/end", s.handleSignOutEverywhere),
+		s.withSession("POST /settings/sessions/{id}/end", s.handleEndSession),
+		s.withSession("GET /settings/history", s.showHistory),
+		s.withSession("GET /settings/history/not-me", s.showNotMe),
+		s.withSession("GET /settings/apps", s.showApps),
+		s.withSession("POST /settings/apps/{id}/remove", s.handleRevokeApp),
+		s.public("POST /signout", s.handleSignOut),
+		s.public("GET /signout/done", s.showSignedOut),
 
-		s.open("GET /.well-known/change-password", goTo("/settings/password")),
-		s.open("GET /robots.txt", robots),
+		s.public("GET /.well-known/change-password", redirectTo("/settings/password")),
+		s.public("GET /robots.txt", serveRobots),
 	}
 	return slices.Concat(routes, s.enrollRoutes(), s.inboxRoutes())
 }
 
-// pending is an attempt at a sign-in or a step-up. It is another type than person, so that no
+// attempt is an attempt at a sign-in or a step-up. It is another type than person, so that no
 // handler can take one for the other.
-type pending struct {
+type attempt struct {
 	*challenge.Attempt
-	goal goal
+	target returnTarget
 }
 
-// person is somebody who is in.
-type person struct {
+// signedIn is somebody who is in.
+type signedIn struct {
 	session.Session
 }
 
-func (s *Site) open(pattern string, h page.Handler) page.Route {
-	return page.Route{Pattern: pattern, Needs: page.Nothing, Serve: h}
+func (s *Handlers) public(pattern string, h render.Handler) render.Route {
+	return render.Route{Pattern: pattern, Access: render.AccessPublic, Handler: h}
 }
 
-func (s *Site) pending(pattern string, h func(http.ResponseWriter, *http.Request, pending) error) page.Route {
-	return page.Route{Pattern: pattern, Needs: page.SignIn, Serve: func(w http.ResponseWriter, r *http.Request) error {
-		p, err := s.onTheWay(r)
+func (s *Handlers) withAttempt(pattern string, h func(http.ResponseWriter, *http.Request, attempt) error) render.Route {
+	return render.Route{Pattern: pattern, Access: render.AccessAttempt, Handler: func(w http.ResponseWriter, r *http.Request) error {
+		p, err := s.requireAttempt(r)
 		if err == nil {
-			p.goal, err = s.goal(w, r, p.ReturnTo)
+			p.target, err = s.parseReturnTarget(w, r, p.ReturnTo)
 		}
 		if err != nil {
 			return err
@@ -128,9 +128,9 @@ func (s *Site) pending(pattern string, h func(http.ResponseWriter, *http.Request
 	}}
 }
 
-func (s *Site) session(pattern string, h func(http.ResponseWriter, *http.Request, person) error) page.Route {
-	return page.Route{Pattern: pattern, Needs: page.Session, Serve: func(w http.ResponseWriter, r *http.Request) error {
-		who, err := s.in(r)
+func (s *Handlers) withSession(pattern string, h func(http.ResponseWriter, *http.Request, signedIn) error) render.Route {
+	return render.Route{Pattern: pattern, Access: render.AccessSession, Handler: func(w http.ResponseWriter, r *http.Request) error {
+		who, err := s.requireSession(r)
 		if err != nil {
 			return err
 		}
@@ -138,47 +138,47 @@ func (s *Site) session(pattern string, h func(http.ResponseWriter, *http.Request
 	}}
 }
 
-// onTheWay is the pending sign-in of the request, or signin.ErrNoSignIn.
-func (s *Site) onTheWay(r *http.Request) (pending, error) {
-	token := s.Pages.Cookie(r, page.SignInCookie)
+// requireAttempt is the pending sign-in of the request, or signin.ErrNoSignIn.
+func (s *Handlers) requireAttempt(r *http.Request) (attempt, error) {
+	token := s.Pages.Cookie(r, render.SignInCookie)
 	if token == "" {
-		return pending{}, challenge.ErrNoAttempt
+		return attempt{}, challenge.ErrNoAttempt
 	}
-	a, err := s.Challenges.Load(r.Context(), token, s.Pages.From(r))
-	return pending{Attempt: a}, err
+	a, err := s.Challenges.Load(r.Context(), token, s.Pages.Origin(r))
+	return attempt{Attempt: a}, err
 }
 
-// in is the session of the request, or session.ErrNoSession.
-func (s *Site) in(r *http.Request) (person, error) {
-	token := s.Pages.Cookie(r, page.SessionCookie)
+// requireSession is the session of the request, or session.ErrNoSession.
+func (s *Handlers) requireSession(r *http.Request) (signedIn, error) {
+	token := s.Pages.Cookie(r, render.SessionCookie)
 	if token == "" {
-		return person{}, session.ErrNoSession
+		return signedIn{}, session.ErrNoSession
 	}
 	found, err := s.Sessions.Get(r.Context(), token)
-	return person{found}, err
+	return signedIn{found}, err
 }
 
-// print prints a page of this room.
-func (s *Site) print(w http.ResponseWriter, r *http.Request, sheet page.Sheet) error {
-	sheet.Of = templates()
-	return s.Pages.Print(w, r, sheet)
+// render prints a page of this room.
+func (s *Handlers) render(w http.ResponseWriter, r *http.Request, view render.View) error {
+	view.Templates = templates()
+	return s.Pages.Render(w, r, view)
 }
 
-// again is the sheet with the error beside a field, or the error itself when it has no
+// withFieldError is the sheet with the error beside a field, or the error itself when it has no
 // sentence there.
-func again(sheet page.Sheet, field string, err error) (page.Sheet, error) {
-	status, key, ok := page.Explain(err)
+func withFieldError(view render.View, field string, err error) (render.View, error) {
+	status, key, ok := render.FieldErrorText(err)
 	if !ok {
-		return page.Sheet{}, err
+		return render.View{}, err
 	}
-	sheet.Status = status
-	sheet.Problems = []page.Problem{{Field: field, Key: key}}
-	return sheet, nil
+	view.Status = status
+	view.Problems = []render.Problem{{Field: field, Key: key}}
+	return view, nil
 }
 
-// missing are the problems of the fields that were left empty.
-func missing(form page.Values, problems ...page.Problem) []page.Problem {
-	var found []page.Problem
+// emptyFieldProblems are the problems of the fields that were left empty.
+func emptyFieldProblems(form render.FormValues, problems ...render.Problem) []render.Problem {
+	var found []render.Problem
 	for _, p := range problems {
 		if form[p.Field] == "" {
 			found = append(found, p)
@@ -187,7 +187,7 @@ func missing(form page.Values, problems ...page.Problem) []page.Problem {
 	return found
 }
 
-func goTo(path string) page.Handler {
+func redirectTo(path string) render.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error { return redirect(w, r, path) }
 }
 
@@ -197,7 +197,7 @@ func redirect(w http.ResponseWriter, r *http.Request, path string) error {
 	return nil
 }
 
-func robots(w http.ResponseWriter, _ *http.Request) error {
+func serveRobots(w http.ResponseWriter, _ *http.Request) error {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	_, _ = w.Write([]byte("User-agent: *\nDisallow: /\n"))
 	return nil

@@ -17,22 +17,22 @@ import (
 
 	"twostep.example/twostep/delivery"
 	"twostep.example/twostep/internal/i18n"
-	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/render"
 )
 
-// everything is a site with all its doors. Its engine has nothing behind it, so these
+// newTestHandlersAndMux is a site with all its doors. Its engine has nothing behind it, so these
 // tests reach whatever is refused before the engine is asked.
-func everything() (*Site, http.Handler) {
-	s := site()
+func newTestHandlersAndMux() (*Handlers, http.Handler) {
+	s := newTestHandlers()
 	s.Pages.Secure = true
 	s.Inbox = &delivery.Inbox{}
-	s.Turn = func(time.Duration) {}
-	return s, s.Pages.Door(s.Pages.Mux(s.Routes()...))
+	s.AdvanceClock = func(time.Duration) {}
+	return s, s.Pages.Middleware(s.Pages.NewMux(s.Routes()...))
 }
 
 const urlencoded = "application/x-www-form-urlencoded"
 
-func ask(h http.Handler, method, target, kind, body string, cookies ...string) *httptest.ResponseRecorder {
+func sendRequest(h http.Handler, method, target, kind, body string, cookies ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, target, strings.NewReader(body))
 	if kind != "" {
 		r.Header.Set("Content-Type", kind)
@@ -45,19 +45,19 @@ func ask(h http.Handler, method, target, kind, body string, cookies ...string) *
 
 // Every door is closed to somebody who brings nothing, and the other way round: a
 // pending sign-in's cookie opens no session's door.
-func TestNeeds(t *testing.T) {
-	s, h := everything()
+func TestRoutesRequireTheirAccess(t *testing.T) {
+	s, h := newTestHandlersAndMux()
 	for _, route := range s.Routes() {
 		method, target, _ := strings.Cut(route.Pattern, " ")
-		if route.Needs == page.Nothing {
+		if route.Access == render.AccessPublic {
 			continue
 		}
 		wrong := "__Host-signin=abc"
-		if route.Needs == page.SignIn {
+		if route.Access == render.AccessAttempt {
 			wrong = "__Host-session=abc"
 		}
 		for _, cookies := range []string{"", wrong, "session=abc; signin=abc", "__Host-session=a; __Host-session=b; __Host-signin=a; __Host-signin=b"} {
-			w := ask(h, method, target, urlencoded, "", cookies)
+			w := sendRequest(h, method, target, urlencoded, "", cookies)
 			if w.Code != 303 || !strings.HasPrefix(w.Header().Get("Location"), "/signin") || strings.HasPrefix(w.Header().Get("Location"), "/signin/") {
 				t.Errorf("%s with %q: %d %s", route.Pattern, cookies, w.Code, w.Header().Get("Location"))
 			}
@@ -67,14 +67,14 @@ func TestNeeds(t *testing.T) {
 
 // Whatever a route answers, even a fault, it answers with the headers, and to no
 // method but its own.
-func TestEveryRoute(t *testing.T) {
-	s, h := everything()
+func TestEveryRouteSendsHeadersAndRefusesOtherMethods(t *testing.T) {
+	s, h := newTestHandlersAndMux()
 	methods := map[string][]string{}
 	for _, route := range s.Routes() {
 		method, target, _ := strings.Cut(route.Pattern, " ")
 		target = strings.NewReplacer("{id}", "x", "{path}", "app").Replace(strings.TrimSuffix(target, "{$}"))
 		methods[target] = append(methods[target], method)
-		w := ask(h, method, target, urlencoded, "")
+		w := sendRequest(h, method, target, urlencoded, "")
 		for _, name := range []string{"Content-Security-Policy", "X-Content-Type-Options", "X-Frame-Options", "Referrer-Policy", "Cross-Origin-Opener-Policy",
 			"Cross-Origin-Resource-Policy", "Permissions-Policy", "Strict-Transport-Security", "Cache-Control", "Vary"} {
 			if len(w.Header()[name]) != 1 {
@@ -88,7 +88,7 @@ func TestEveryRoute(t *testing.T) {
 	for target, known := range methods {
 		for _, method := range []string{"PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "GET", "HEAD", "POST"} {
 			allowed := strings.Contains(strings.Join(known, " "), method) || method == "HEAD" && strings.Contains(strings.Join(known, " "), "GET")
-			if w := ask(h, method, target, urlencoded, ""); !allowed && target != "/inbox/clock" && (w.Code != 405 || w.Header().Get("Allow") == "") {
+			if w := sendRequest(h, method, target, urlencoded, ""); !allowed && target != "/inbox/clock" && (w.Code != 405 || w.Header().Get("Allow") == "") {
 				t.Errorf("%s %s: %d, Allow %q", method, target, w.Code, w.Header().Get("Allow"))
 			}
 		}
@@ -96,8 +96,8 @@ func TestEveryRoute(t *testing.T) {
 }
 
 // A form that is not ours is refused before the engine is asked.
-func TestForeignForms(t *testing.T) {
-	_, h := everything()
+func TestUnexpectedFormsAreRefused(t *testing.T) {
+	_, h := newTestHandlersAndMux()
 	for _, target := range []string{"/signin", "/signin/cancel", "/forgot", "/reset", "/signup", "/join", "/signout", "/inbox/clock"} {
 		for _, c := range []struct {
 			kind, body string
@@ -110,15 +110,15 @@ func TestForeignForms(t *testing.T) {
 			{"text/plain", "email=a", 415},
 			{urlencoded, strings.Repeat("a", 1<<20), 413},
 		} {
-			if w := ask(h, "POST", target, c.kind, c.body); w.Code != c.status {
+			if w := sendRequest(h, "POST", target, c.kind, c.body); w.Code != c.status {
 				t.Errorf("POST %s %.20s: %d, want %d", target, c.body, w.Code, c.status)
 			}
 		}
 	}
 }
 
-func TestFixedPages(t *testing.T) {
-	_, h := everything()
+func TestPublicPagesStatusAndRedirect(t *testing.T) {
+	_, h := newTestHandlersAndMux()
 	for _, c := range []struct {
 		target, location string
 		status           int
@@ -139,7 +139,7 @@ func TestFixedPages(t *testing.T) {
 		{"/signin/status", "", 200},
 		{"/login", "", 404},
 	} {
-		w := ask(h, "GET", c.target, "", "")
+		w := sendRequest(h, "GET", c.target, "", "")
 		if w.Code != c.status || w.Header().Get("Location") != c.location {
 			t.Errorf("%s: %d %q, want %d %q", c.target, w.Code, w.Header().Get("Location"), c.status, c.location)
 		}
@@ -150,47 +150,47 @@ func TestFixedPages(t *testing.T) {
 }
 
 // Signing out works for somebody who is out.
-func TestSignOut(t *testing.T) {
-	_, h := everything()
-	w := ask(h, "POST", "/signout", urlencoded, "")
+func TestSignOutWithoutSession(t *testing.T) {
+	_, h := newTestHandlersAndMux()
+	w := sendRequest(h, "POST", "/signout", urlencoded, "")
 	if w.Code != 303 || w.Header().Get("Location") != "/signin" || w.Header().Get("Clear-Site-Data") != `"cache"` || !strings.Contains(w.Header().Get("Set-Cookie"), "__Host-session=; Path=/; Max-Age=0") {
 		t.Error(w.Code, w.Header())
 	}
 }
 
-func TestEmptyFields(t *testing.T) {
-	_, h := everything()
+func TestEmptyFieldsAreReported(t *testing.T) {
+	_, h := newTestHandlersAndMux()
 	for target, want := range map[string]string{
 		"/forgot": "Enter your email address.",
 		"/reset":  "Choose a password.",
 		"/join":   "Enter your name.",
 	} {
-		if w := ask(h, "POST", target, urlencoded, ""); w.Code != 422 || !strings.Contains(w.Body.String(), want) {
+		if w := sendRequest(h, "POST", target, urlencoded, ""); w.Code != 422 || !strings.Contains(w.Body.String(), want) {
 			t.Errorf("%s: %d", target, w.Code)
 		}
 	}
 }
 
-func TestNoInboxInPublic(t *testing.T) {
-	s := site()
-	h := s.Pages.Door(s.Pages.Mux(s.Routes()...))
+func TestInboxOnlyInLocalMode(t *testing.T) {
+	s := newTestHandlers()
+	h := s.Pages.Middleware(s.Pages.NewMux(s.Routes()...))
 	for _, target := range []string{"/inbox", "/inbox/one", "/inbox/one/text"} {
-		if w := ask(h, "GET", target, "", ""); w.Code != 404 {
+		if w := sendRequest(h, "GET", target, "", ""); w.Code != 404 {
 			t.Errorf("%s: %d", target, w.Code)
 		}
 	}
-	if w := ask(h, "POST", "/inbox/clock", urlencoded, "minutes=1"); w.Code != 404 {
+	if w := sendRequest(h, "POST", "/inbox/clock", urlencoded, "minutes=1"); w.Code != 404 {
 		t.Error(w.Code)
 	}
 }
 
-func TestReturnTo(t *testing.T) {
+func TestReturnTargetRejectsOtherSites(t *testing.T) {
 	home := func(addresses ...string) string {
-		g, err := site().goal(httptest.NewRecorder(), speaking("en"), addresses...)
+		g, err := newTestHandlers().parseReturnTarget(httptest.NewRecorder(), requestInLanguage("en"), addresses...)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return g.home()
+		return g.urlOrSettings()
 	}
 	if got := home("/settings/sessions"); got != "/settings/sessions" {
 		t.Errorf("a path of ours leads to %q", got)
@@ -202,20 +202,20 @@ func TestReturnTo(t *testing.T) {
 	}
 }
 
-var said = regexp.MustCompile(`Say "([^"]+)"|"((?:field|inbox)\.[a-z.]+)"`)
+var textKeyInTemplate = regexp.MustCompile(`Translate "([^"]+)"|"((?:field|inbox)\.[a-z.]+)"`)
 
 // Every word a template says is in every language, also those in attributes.
-func TestTemplatesSayKnownWords(t *testing.T) {
-	names, _ := fs.Glob(files, "pages/*.html")
+func TestTemplatesUseKnownTextKeys(t *testing.T) {
+	names, _ := fs.Glob(templateFiles, "pages/*.html")
 	for _, name := range names {
-		text, err := fs.ReadFile(files, name)
+		text, err := fs.ReadFile(templateFiles, name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, m := range said.FindAllStringSubmatch(string(text), -1) {
+		for _, m := range textKeyInTemplate.FindAllStringSubmatch(string(text), -1) {
 			key := m[1] + m[2]
 			for _, lang := range []string{"en", "de"} {
-				if i18n.For(lang).Say(key) == key {
+				if i18n.ForTag(lang).Translate(key) == key {
 					t.Errorf("%s: no word %s in %s", name, key, lang)
 				}
 			}
@@ -223,7 +223,7 @@ func TestTemplatesSayKnownWords(t *testing.T) {
 	}
 }
 
-func squeezed(data []byte) int {
+func gzipSize(data []byte) int {
 	var b bytes.Buffer
 	z, _ := gzip.NewWriterLevel(&b, gzip.BestCompression)
 	_, _ = z.Write(data)
@@ -233,14 +233,14 @@ func squeezed(data []byte) int {
 
 // The first page fits into the first flight of a connection: 10 packets of 1,460
 // bytes. The page itself travels as it is, only the assets are compressed.
-func TestBudget(t *testing.T) {
-	s, h := everything()
+func TestFirstPageFitsSizeBudget(t *testing.T) {
+	s, h := newTestHandlersAndMux()
 	for _, st := range stories(t, "en") {
 		if st.name != "signin" && st.name != "verify" {
 			continue
 		}
 		w := httptest.NewRecorder()
-		if err := s.print(w, httptest.NewRequest("GET", "/", nil), st.sheet); err != nil {
+		if err := s.render(w, httptest.NewRequest("GET", "/", nil), st.sheet); err != nil {
 			t.Fatal(err)
 		}
 		total := w.Body.Len()
@@ -253,15 +253,15 @@ func TestBudget(t *testing.T) {
 			if target == "" {
 				continue
 			}
-			asset := ask(h, "GET", target, "", "")
+			asset := sendRequest(h, "GET", target, "", "")
 			if asset.Code != 200 {
 				t.Errorf("%s: %d", target, asset.Code)
 			}
-			size := squeezed(asset.Body.Bytes())
+			size := gzipSize(asset.Body.Bytes())
 			t.Logf("%s: %d bytes compressed", filepath.Ext(target), size)
 			total += size
 		}
-		t.Logf("%s: %d bytes of HTML (%d if it were compressed), %d in all", st.name, w.Body.Len(), squeezed(w.Body.Bytes()), total)
+		t.Logf("%s: %d bytes of HTML (%d if it were compressed), %d in all", st.name, w.Body.Len(), gzipSize(w.Body.Bytes()), total)
 		if total > 8<<10 {
 			t.Errorf("%s: %d bytes, more than 8 KB", st.name, total)
 		}
@@ -269,8 +269,8 @@ func TestBudget(t *testing.T) {
 }
 
 // Colours that text is printed with have a contrast of at least 4.5:1 in both themes.
-func TestContrast(t *testing.T) {
-	css, err := os.ReadFile("../page/assets/style.css")
+func TestTextColoursMeetContrast(t *testing.T) {
+	css, err := os.ReadFile("../render/assets/style.css")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -278,11 +278,11 @@ func TestContrast(t *testing.T) {
 	for name, theme := range map[string]string{"light": light, "dark": dark} {
 		for _, pair := range [][2]string{{"text", "card"}, {"text", "ground"}, {"quiet", "card"}, {"quiet", "ground"}, {"accent", "card"}, {"accent", "tint"},
 			{"on-accent", "accent"}, {"on-accent", "accent-over"}, {"wrong", "card"}, {"wrong", "wrong-tint"}, {"text", "tint"}, {"quiet", "tint"}} {
-			if c := contrast(colour(t, theme, pair[0]), colour(t, theme, pair[1])); c < 4.5 {
+			if c := contrast(luminance(t, theme, pair[0]), luminance(t, theme, pair[1])); c < 4.5 {
 				t.Errorf("%s: %s on %s has %.2f", name, pair[0], pair[1], c)
 			}
 		}
-		if c := contrast(colour(t, theme, "edge"), colour(t, theme, "card")); c < 3 {
+		if c := contrast(luminance(t, theme, "edge"), luminance(t, theme, "card")); c < 3 {
 			t.Errorf("%s: edges of fields have %.2f", name, c)
 		}
 	}

@@ -15,7 +15,7 @@ import (
 // withApp runs f on both databases, on a server whose clock stands in the middle of a time step and where
 // Anna has an authenticator app.
 func withApp(t *testing.T, f func(h *server, c *clock, secret string)) {
-	storetest.Each(t, func(t *testing.T, url string) {
+	storetest.EachDatabase(t, func(t *testing.T, url string) {
 		c := newClock()
 		c.now = c.now.Truncate(30 * time.Second).Add(15 * time.Second)
 		h := start(t, url, allMethods(&phone{}), c.set)
@@ -105,7 +105,7 @@ func TestAppCodeAtOnceWorksOnceAtTwoServers(t *testing.T) {
 	t.Parallel()
 	c := newClock()
 	c.now = c.now.Truncate(30 * time.Second).Add(15 * time.Second)
-	h := start(t, storetest.Postgres(t), allMethods(&phone{}), c.set)
+	h := start(t, storetest.NewPostgres(t), allMethods(&phone{}), c.set)
 	g := start(t, h.Database, allMethods(&phone{}), c.set, func(o *twostep.Options) { o.KeyFile = h.KeyFile })
 	b := h.annaSignedIn()
 	secret := h.draftApp(b)
@@ -232,7 +232,7 @@ func TestRemovedAppCannotAnswer(t *testing.T) {
 func TestEnrolmentsAtOnceStaySeparate(t *testing.T) {
 	t.Parallel()
 	var p phone
-	storetest.Each(t, func(t *testing.T, url string) {
+	storetest.EachDatabase(t, func(t *testing.T, url string) {
 		c := newClock()
 		c.now = c.now.Truncate(30 * time.Second).Add(15 * time.Second)
 		h := start(t, url, allMethods(&p), c.set)

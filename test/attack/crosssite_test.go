@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/render"
 	"twostep.example/twostep/test/e2e/live"
 )
 
@@ -156,7 +156,7 @@ func TestEveryAnswerHasSecurityHeaders(t *testing.T) {
 			}
 		}
 	}
-	large := strings.Repeat("x", page.MaxBody+1)
+	large := strings.Repeat("x", render.MaxBodyBytes+1)
 	h.exec("ALTER TABLE accounts RENAME TO gone")
 	for status, r := range map[int]*http.Request{
 		404: h.request("GET", "/nobody", ""), 405: h.request("PUT", "/signin", ""), 400: h.request("POST", "/signin", "a=1", form), 413: h.request("POST", "/signin", large, form),
@@ -177,7 +177,7 @@ func TestQueryCannotPutTextOnAPage(t *testing.T) {
 	t.Parallel()
 	h := start(t, "")
 	for _, r := range inventory {
-		if method, path := path(r.pattern); method == "GET" && r.needs == page.Nothing && !strings.HasPrefix(path, "/inbox") {
+		if method, path := path(r.pattern); method == "GET" && r.needs == render.AccessPublic && !strings.HasPrefix(path, "/inbox") {
 			for _, name := range []string{"message", "error", "notice", "title", "email", "site", "lang", "return_to", "token", "name", "problem"} {
 				if a := h.Browser().Get(path + "?" + name + "=call+0900-12345"); strings.Contains(a.Body, "0900-12345") {
 					t.Errorf("%s?%s=… is said on the page", path, name)

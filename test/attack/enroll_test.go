@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/render"
 	"twostep.example/twostep/test/e2e/live"
 )
 
@@ -15,7 +15,7 @@ import (
 // each with the form that a page of ours sends.
 func settingsRoutes() (all []struct{ method, path, form string }) {
 	for _, r := range inventory {
-		if r.needs != page.Session {
+		if r.needs != render.AccessSession {
 			continue
 		}
 		for name, first := range enrolForms {

@@ -27,9 +27,9 @@ func behindProxy(o *twostep.Options) {
 	o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
 	o.Apps = []twostep.App{
 		{ID: "wiki", Name: "Wiki", Hosts: []string{wiki, files}},
-		{ID: "payroll", Hosts: []string{payroll}, Groups: []string{"staff"}},
-		{ID: "vault", Hosts: []string{vault, "vault.example:8443"}, ACR: "urn:twostep:acr:2"},
-		{ID: "guests", Hosts: []string{guests}, ACR: "urn:twostep:acr:email", MaxAge: 600},
+		{ID: "payroll", Hosts: []string{payroll}, RequiredGroups: []string{"staff"}},
+		{ID: "vault", Hosts: []string{vault, "vault.example:8443"}, RequiredACR: "urn:twostep:acr:2"},
+		{ID: "guests", Hosts: []string{guests}, RequiredACR: "urn:twostep:acr:email", MaxAge: 600},
 	}
 }
 
@@ -291,7 +291,7 @@ func TestForwardAuthEndsWithTheSession(t *testing.T) {
 			}
 		},
 		"restored": func(h *server, v *proxiedUser) {
-			if err := h.Restored(t.Context()); err != nil {
+			if err := h.InvalidateAfterRestore(t.Context()); err != nil {
 				t.Error(err)
 			}
 		},
@@ -352,14 +352,14 @@ func TestForwardAuthFollowsAppChanges(t *testing.T) {
 	c := newClock()
 	h := start(t, "", behindProxy, c.set)
 	club := twostep.App{ID: "club", Hosts: []string{"club.example"}}
-	if err := h.AddApp(t.Context(), club); err != nil {
+	if err := h.CreateApp(t.Context(), club); err != nil {
 		t.Fatal(err)
 	}
 	anna := h.proxiedUser(h.annaSignedIn())
 	h.wantStatus(anna.open("club.example", "/"), http.StatusOK)
 	h.wantStatus(anna.ask("GET", "club.example", "/"), http.StatusOK)
-	club.Groups = []string{"members"}
-	if err := h.ChangeApp(t.Context(), club); err != nil {
+	club.RequiredGroups = []string{"members"}
+	if err := h.UpdateApp(t.Context(), club); err != nil {
 		t.Fatal(err)
 	}
 	anna.wantRefused("a group since now", anna.ask("GET", "club.example", "/"), http.StatusForbidden)
@@ -369,7 +369,7 @@ func TestForwardAuthFollowsAppChanges(t *testing.T) {
 // others.
 func TestSignOutEverywhereReachesOtherServers(t *testing.T) {
 	t.Parallel()
-	url, c := storetest.Postgres(t), newClock()
+	url, c := storetest.NewPostgres(t), newClock()
 	first := start(t, url, behindProxy, c.set)
 	second := start(t, url, behindProxy, c.set, func(o *twostep.Options) { o.KeyFile = first.KeyFile })
 	here := first.proxiedUser(first.annaSignedIn())
@@ -544,7 +544,7 @@ func TestForwardAuthFailsClosed(t *testing.T) {
 	anna.wantRefused("without factors", anna.ask("GET", guests, "/"), http.StatusInternalServerError)
 	h.exec("ALTER TABLE gone RENAME TO factors")
 	h.exec("UPDATE sessions SET amr = 'pwd email'")
-	if err := h.AddApp(t.Context(), twostep.App{ID: "club", Hosts: []string{"club.example"}, Foreign: true}); err != nil {
+	if err := h.CreateApp(t.Context(), twostep.App{ID: "club", Hosts: []string{"club.example"}, ThirdParty: true}); err != nil {
 		t.Fatal(err)
 	}
 	asked := h.wantStatus(anna.open("club.example", "/"), http.StatusOK)

@@ -93,7 +93,7 @@ func TestSpellingsOfACodeAreOneCode(t *testing.T) {
 // A code works a millisecond longer than 15 minutes, or for as long as the client's clock says.
 func TestCodeExpiresAfterFifteenMinutes(t *testing.T) {
 	t.Parallel()
-	storetest.Each(t, func(t *testing.T, url string) {
+	storetest.EachDatabase(t, func(t *testing.T, url string) {
 		c := newClock()
 		h := start(t, url, c.set)
 		for _, row := range []struct {
@@ -132,7 +132,7 @@ func TestOnlyTheLastThreeCodesFit(t *testing.T) {
 	if len(codes) != 4 {
 		t.Fatalf("%d different codes in 4 mails", len(codes))
 	}
-	keys, err := seal.OpenKeys(h.KeyFile)
+	keys, err := seal.LoadOrCreateKeyRing(h.KeyFile)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,7 +195,7 @@ func TestResetTokenHas130Bits(t *testing.T) {
 // right code at both at once gives one session.
 func TestGuessesAtOnceAreCountedAtTwoServers(t *testing.T) {
 	t.Parallel()
-	url := storetest.Postgres(t)
+	url := storetest.NewPostgres(t)
 	first := start(t, url)
 	second := start(t, url, func(o *twostep.Options) { o.KeyFile = first.KeyFile })
 	b := first.Browser()

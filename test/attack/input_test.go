@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"twostep.example/twostep"
-	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/render"
 	"twostep.example/twostep/test/e2e/live"
 )
 
@@ -37,7 +37,7 @@ func oddForms(r url.Values) (all []body) {
 		all = append(all, body{field + " as an array", ours, field + "[]=x"}, body{field + " as a map", ours, field + "[a]=x"}, body{field + " in upper case", ours, strings.ToUpper(field) + "=x"})
 	}
 	return append(all, body{"a field more", ours, r.Encode() + "&more=1"}, body{"no name", ours, r.Encode() + "&=x"}, body{"a thousand fields", ours, strings.Repeat("x=1&", 1000)},
-		body{"a megabyte", ours, "email=" + strings.Repeat("x", 1<<20)}, body{"just too large", ours, strings.Repeat("x", page.MaxBody+1)},
+		body{"a megabyte", ours, "email=" + strings.Repeat("x", 1<<20)}, body{"just too large", ours, strings.Repeat("x", render.MaxBodyBytes+1)},
 		body{"JSON", "application/json", `{"email":"x"}`}, body{"multipart", "multipart/form-data; boundary=x", "--x\r\nContent-Disposition: form-data; name=\"email\"\r\n\r\nx\r\n--x--\r\n"},
 		body{"text", "text/plain", r.Encode()}, body{"other charset", ours + "; charset=utf-7", r.Encode()}, body{"two types", ours + ", application/json", r.Encode()}, body{"no type", "", "email=x"})
 }
@@ -181,7 +181,7 @@ func TestWholePasswordCounts(t *testing.T) {
 		in         bool
 	}{{long + "a", long + "b", false}, {long + "a", long, false}, {long + "a", long + "a", true}, {"cafe\u0301 au lait noir", "caf\u00e9 au lait noir", true}, {"brown jars\u00a0and more", "brown jars and more", true}} {
 		email := fmt.Sprintf("p%d@example.net", i)
-		if err := h.AddAccount(t.Context(), twostep.NewAccount{Email: email, Name: "P", Password: row.set}); err != nil {
+		if err := h.CreateAccount(t.Context(), twostep.AccountParams{Email: email, Name: "P", Password: row.set}); err != nil {
 			t.Fatal(err)
 		}
 		want := map[bool]int{true: 303, false: 422}[row.in]
@@ -193,7 +193,7 @@ func TestWholePasswordCounts(t *testing.T) {
 
 // Two hundred passwords at once. Those that find no place in the queue are told so at once, and when
 // to come back.
-func TestPasswordsAtOnceAreTurnedAwayWhenBusy(t *testing.T) {
+func TestBusyServerTurnsPasswordsAway(t *testing.T) {
 	live.FullCost(t)
 	h := start(t, "")
 	b := h.Browser()
@@ -216,7 +216,7 @@ func TestPasswordsAtOnceAreTurnedAwayWhenBusy(t *testing.T) {
 func TestLookAlikeAddressesReachNobody(t *testing.T) {
 	t.Parallel()
 	eachDatabase(t, func(h *server) {
-		if err := h.AddAccount(h.T.Context(), twostep.NewAccount{Email: "mike@kiss.example", Name: "Mike", Password: benPassword}); err != nil {
+		if err := h.CreateAccount(h.T.Context(), twostep.AccountParams{Email: "mike@kiss.example", Name: "Mike", Password: benPassword}); err != nil {
 			h.T.Fatal(err)
 		}
 		mails := h.Mail.Len()

@@ -128,7 +128,7 @@ func TestRestartKeepsGuesses(t *testing.T) {
 // counted there, and the year goes on with what is left.
 func TestFailoverKeepsGuesses(t *testing.T) {
 	t.Parallel()
-	url, failover := storetest.Replicated(t)
+	url, failover := storetest.NewReplicatedPostgres(t)
 	h := start(t, url)
 	var visits []*live.Browser
 	for range 4 {
@@ -166,7 +166,7 @@ func TestFailoverKeepsGuesses(t *testing.T) {
 // whole budget.
 func TestAppGuessesAtOnceStayInBudgetAtTwoServers(t *testing.T) {
 	t.Parallel()
-	url := storetest.Postgres(t)
+	url := storetest.NewPostgres(t)
 	first := start(t, url, allMethods(&phone{}))
 	second := start(t, url, allMethods(&phone{}), func(o *twostep.Options) { o.KeyFile = first.KeyFile })
 	owner := first.annaSignedIn()
@@ -203,7 +203,7 @@ func TestPasswordGuessesWaitByNameAndNetwork(t *testing.T) {
 	t.Parallel()
 	proxied := func(o *twostep.Options) {
 		var err error
-		if o.TrustedProxies, err = twostep.Proxies("127.0.0.0/8"); err != nil {
+		if o.TrustedProxies, err = twostep.ParseProxies("127.0.0.0/8"); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -169,7 +169,7 @@ func TestLinkWorksForItsPurposeOnly(t *testing.T) {
 		}
 		// The purpose alone decides, whatever the account looks like.
 		signUp = h.signUp("gil@example.net", "Gil")
-		if err := h.AddAccount(h.T.Context(), twostep.NewAccount{Email: "gil@example.net", Name: "Gil", Password: benPassword}); err != nil {
+		if err := h.CreateAccount(h.T.Context(), twostep.AccountParams{Email: "gil@example.net", Name: "Gil", Password: benPassword}); err != nil {
 			h.T.Fatal(err)
 		}
 		h.exec("UPDATE accounts SET epoch = 0 WHERE email = 'gil@example.net'")
@@ -183,7 +183,7 @@ func TestLinkWorksForItsPurposeOnly(t *testing.T) {
 // A link works a millisecond too long, after it was used, or after a newer one was used.
 func TestLinkExpiresAndWorksOnce(t *testing.T) {
 	t.Parallel()
-	storetest.Each(t, func(t *testing.T, url string) {
+	storetest.EachDatabase(t, func(t *testing.T, url string) {
 		c := newClock()
 		h := start(t, url, c.set)
 		for _, row := range []struct {
@@ -273,7 +273,7 @@ func TestSignUpNameStaysOutOfMail(t *testing.T) {
 	for _, name := range []string{"a\r\nBcc: evil@evil.example", "a\u2028b", "\u202e", strings.Repeat("x", 65), "\x7f", "\u200b"} {
 		h.wantStatus(h.Browser().Post("/signup", "email", "eva@example.net", "name", name), map[bool]int{true: 303, false: 422}[strings.HasPrefix(name, "a")]) // a line's end becomes a blank
 	}
-	if err := h.AddAccount(t.Context(), twostep.NewAccount{Email: "x@example.com\r\nRCPT TO:<y@example.com>", Name: "x", Password: benPassword}); err == nil {
+	if err := h.CreateAccount(t.Context(), twostep.AccountParams{Email: "x@example.com\r\nRCPT TO:<y@example.com>", Name: "x", Password: benPassword}); err == nil {
 		t.Error("an address with a command in it has an account")
 	}
 }

@@ -241,7 +241,7 @@ func TestFilesArePrivateAndKeysDiffer(t *testing.T) {
 // panickingMethod is the mail method, and breaks when it is asked for a code.
 type panickingMethod struct{ email.Method }
 
-func (panickingMethod) Challenge(context.Context, factor.Ask) (factor.Challenge, error) {
+func (panickingMethod) Challenge(context.Context, factor.Request) (factor.Challenge, error) {
 	panic("never mind")
 }
 

@@ -46,7 +46,7 @@ func (p *phone) all() []delivery.Message {
 func allMethods(p *phone) live.Setup {
 	return func(o *twostep.Options) {
 		o.Methods = []factor.Method{email.Method{}, totp.Method{}, sms.Method{}, recovery.New()}
-		o.Send[delivery.SMS] = p.send
+		o.Senders[delivery.SMS] = p.send
 	}
 }
 

@@ -33,7 +33,7 @@ type apps struct{ books, other, api string }
 
 func (a *apps) set(o *twostep.Options) {
 	secret := func() (string, []string) {
-		s, hash := twostep.NewSecret()
+		s, hash := twostep.NewAppSecret()
 		return s, []string{hash}
 	}
 	var books, other, api []string
@@ -41,12 +41,12 @@ func (a *apps) set(o *twostep.Options) {
 	a.other, other = secret()
 	a.api, api = secret()
 	o.Apps = []twostep.App{
-		{ID: "books", Name: "Books", Redirects: []string{booksBack}, SignedOut: []string{"https://books.example/"}, Secrets: books},
-		{ID: "phone", Redirects: []string{phoneBack, "http://127.0.0.1:7000/back"}},
-		{ID: "other", Redirects: []string{otherBack}, Secrets: other, Foreign: true, Pairwise: true, Algorithm: "RS256"},
-		{ID: "old", Redirects: []string{"https://old.example/cb"}, Secrets: books, NoPKCE: true},
-		{ID: "members", Redirects: []string{"https://members.example/cb"}, Groups: []string{"members"}},
-		{ID: "api", Secrets: api, Introspects: true},
+		{ID: "books", Name: "Books", RedirectURIs: []string{booksBack}, PostLogoutRedirectURIs: []string{"https://books.example/"}, SecretHashes: books},
+		{ID: "phone", RedirectURIs: []string{phoneBack, "http://127.0.0.1:7000/back"}},
+		{ID: "other", RedirectURIs: []string{otherBack}, SecretHashes: other, ThirdParty: true, Pairwise: true, IDTokenAlg: "RS256"},
+		{ID: "old", RedirectURIs: []string{"https://old.example/cb"}, SecretHashes: books, PKCEOptional: true},
+		{ID: "members", RedirectURIs: []string{"https://members.example/cb"}, RequiredGroups: []string{"members"}},
+		{ID: "api", SecretHashes: api, CanIntrospect: true},
 	}
 }
 
@@ -262,11 +262,11 @@ func TestRedirectURIMustMatchExactly(t *testing.T) {
 				h.T.Errorf("%s: %d to %q", name, a.StatusCode, a.Header.Get("Location"))
 			}
 		}
-		odd := twostep.App{ID: "odd", Redirects: []string{"https://odd.example/cb?b=1;c=2&a"}, NoPKCE: true, Secrets: []string{strings.Repeat("0", 64)}}
-		if err := h.AddApp(h.T.Context(), odd); err != nil {
+		odd := twostep.App{ID: "odd", RedirectURIs: []string{"https://odd.example/cb?b=1;c=2&a"}, PKCEOptional: true, SecretHashes: []string{strings.Repeat("0", 64)}}
+		if err := h.CreateApp(h.T.Context(), odd); err != nil {
 			h.T.Fatal(err)
 		}
-		if to := h.authorize(anna, asking("odd", odd.Redirects[0])); !strings.HasPrefix(to.String(), odd.Redirects[0]+"&") || to.Query().Get("code") == "" {
+		if to := h.authorize(anna, asking("odd", odd.RedirectURIs[0])); !strings.HasPrefix(to.String(), odd.RedirectURIs[0]+"&") || to.Query().Get("code") == "" {
 			h.T.Errorf("an address with a query of its own is answered at %s", to)
 		}
 		if to := h.authorize(anna, asking("nobody", booksBack)); to.String() != "" {

@@ -42,7 +42,7 @@ func (h *server) failingSignIns() map[string][2]string {
 	h.addBen()
 	for email, sql := range map[string]string{"gone@example.com": "UPDATE accounts SET disabled_at = 1 WHERE email = 'gone@example.com'",
 		"none@example.com": "UPDATE accounts SET password_hash = %s WHERE email = 'none@example.com'"} {
-		if err := h.AddAccount(h.T.Context(), twostep.NewAccount{Email: email, Name: "X", Password: live.AnnaPassword}); err != nil {
+		if err := h.CreateAccount(h.T.Context(), twostep.AccountParams{Email: email, Name: "X", Password: live.AnnaPassword}); err != nil {
 			h.T.Fatal(err)
 		}
 		empty := "x''"
@@ -182,7 +182,7 @@ func TestAnswersDoNotWaitForTheMailServer(t *testing.T) {
 	hanging := make(chan struct{})
 	begun := make(chan struct{}, 8)
 	h := start(t, "", func(o *twostep.Options) {
-		o.Send = map[delivery.Channel]delivery.Send{delivery.Email: func(ctx context.Context, _ delivery.Message) error {
+		o.Senders = map[delivery.Channel]delivery.SendFunc{delivery.Email: func(ctx context.Context, _ delivery.Message) error {
 			begun <- struct{}{}
 			select {
 			case <-hanging:

@@ -12,7 +12,7 @@ import (
 	"twostep.example/twostep/internal/forwardauth"
 	"twostep.example/twostep/internal/help"
 	"twostep.example/twostep/internal/oidc"
-	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/render"
 	"twostep.example/twostep/internal/web"
 	"twostep.example/twostep/test/e2e/live"
 )
@@ -21,98 +21,98 @@ import (
 // one without writing down what it needs and what its form is.
 var inventory = []struct {
 	pattern string
-	needs   page.Need
+	needs   render.Access
 	form    string // of a POST: what a page of ours would send
 }{
-	{"GET /{$}", page.Nothing, ""},
-	{"GET /signin", page.Nothing, ""},
-	{"POST /signin", page.Nothing, "email=anna%40example.com&password=correct+horse+battery"},
-	{"GET /signin/method", page.SignIn, ""},
-	{"POST /signin/method", page.SignIn, "method=email"},
-	{"GET /signin/verify", page.SignIn, ""},
-	{"POST /signin/verify", page.SignIn, "code=123456"},
-	{"GET /signin/status", page.Nothing, ""},
-	{"POST /signin/trust", page.SignIn, "trust=1"},
-	{"POST /signin/other", page.SignIn, "code=&trust=1"},
-	{"POST /signin/code", page.SignIn, ""},
-	{"POST /signin/cancel", page.Nothing, ""},
-	{"GET /signout/done", page.Nothing, ""},
-	{"GET /forgot", page.Nothing, ""},
-	{"POST /forgot", page.Nothing, "email=anna%40example.com"},
-	{"GET /forgot/sent", page.Nothing, ""},
-	{"GET /reset", page.Nothing, ""},
-	{"POST /reset", page.Nothing, "token=ABCDEFGHIJKLMNOPQRSTUVWXYZ&password=quite+another+horse"},
-	{"GET /reset/done", page.Nothing, ""},
-	{"GET /undo", page.Nothing, ""},
-	{"POST /undo", page.Nothing, "token=ABCDEFGHIJKLMNOPQRSTUVWXYZ"},
-	{"GET /undo/done", page.Nothing, ""},
-	{"GET /signup", page.Nothing, ""},
-	{"POST /signup", page.Nothing, "email=eva%40example.net&name=Eva"},
-	{"GET /signup/sent", page.Nothing, ""},
-	{"GET /join", page.Nothing, ""},
-	{"POST /join", page.Nothing, "token=ABCDEFGHIJKLMNOPQRSTUVWXYZ&name=Eva&password=quite+another+horse"},
-	{"GET /join/done", page.Nothing, ""},
-	{"GET /settings", page.Session, ""},
-	{"POST /settings/later", page.Session, ""},
-	{"GET /settings/confirm", page.Session, ""},
-	{"POST /settings/confirm", page.Session, "password=correct+horse+battery"},
-	{"GET /settings/password", page.Session, ""},
-	{"POST /settings/password", page.Session, "current=correct+horse+battery&password=quite+another+horse"},
-	{"GET /settings/password/done", page.Session, ""},
-	{"GET /settings/devices", page.Session, ""},
-	{"POST /settings/devices/forget", page.Session, ""},
-	{"POST /settings/devices/{id}/forget", page.Session, ""},
-	{"GET /settings/sessions", page.Session, ""},
-	{"POST /settings/sessions/end", page.Session, ""},
-	{"POST /settings/sessions/{id}/end", page.Session, ""},
-	{"GET /settings/history", page.Session, ""},
-	{"GET /settings/history/not-me", page.Session, ""},
-	{"GET /settings/apps", page.Session, ""},
-	{"POST /settings/apps/{id}/remove", page.Session, ""},
-	{"GET /settings/2step/{path}", page.Session, ""},
-	{"POST /settings/2step/{path}", page.Session, "name=Phone"},
-	{"POST /settings/2step/{path}/code", page.Session, ""},
-	{"POST /settings/2step/{path}/verify", page.Session, "code=123456"},
-	{"POST /settings/2step/{path}/cancel", page.Session, ""},
-	{"GET /settings/2step/{path}/done", page.Session, ""},
-	{"GET /settings/2step/{path}/status", page.Session, ""},
-	{"GET /settings/2step/{path}/codes.txt", page.Session, ""},
-	{"POST /settings/2step/{path}/remove", page.Session, "id=nobody"},
-	{"GET /settings/email", page.Session, ""},
-	{"POST /settings/email", page.Session, "email=anna%40example.net"},
-	{"POST /settings/email/code", page.Session, ""},
-	{"POST /settings/email/verify", page.Session, "code=123456"},
-	{"POST /settings/email/cancel", page.Session, ""},
-	{"GET /settings/email/done", page.Session, ""},
-	{"GET /help", page.Nothing, ""},
-	{"GET /help/trust", page.Nothing, ""},
-	{"POST /signout", page.Nothing, ""},
-	{"GET /.well-known/change-password", page.Nothing, ""},
-	{"GET /robots.txt", page.Nothing, ""},
-	{"GET /inbox", page.Nothing, ""},
-	{"GET /inbox/{id}", page.Nothing, ""},
-	{"GET /inbox/{id}/text", page.Nothing, ""},
-	{"POST /inbox/clock", page.Nothing, "minutes=16"},
-	{"GET /.well-known/openid-configuration", page.Nothing, ""},
-	{"GET /.well-known/oauth-authorization-server", page.Nothing, ""},
-	{"GET /oauth2/jwks", page.Nothing, ""},
-	{"GET /oauth2/authorize", page.Nothing, ""},
-	{"POST /oauth2/authorize", page.Nothing, "client_id=nobody"},
-	{"GET /oauth2/continue", page.Nothing, ""},
-	{"GET /auth/start", page.Nothing, ""},
-	{"POST /oauth2/consent", page.Session, "request=nothing&session=nobody&answer=allow"},
-	{"POST /oauth2/token", page.Nothing, "grant_type=authorization_code&code=x&client_id=nobody"},
-	{"OPTIONS /oauth2/token", page.Nothing, ""},
-	{"GET /oauth2/userinfo", page.Nothing, ""},
-	{"POST /oauth2/userinfo", page.Nothing, "access_token=x"},
-	{"OPTIONS /oauth2/userinfo", page.Nothing, ""},
-	{"POST /oauth2/introspect", page.Nothing, "token=x&client_id=nobody"},
-	{"POST /oauth2/revoke", page.Nothing, "token=x&client_id=nobody"},
-	{"OPTIONS /oauth2/revoke", page.Nothing, ""},
-	{"POST /oauth2/par", page.Nothing, "client_id=nobody"},
-	{"GET /oauth2/logout", page.Nothing, ""},
-	{"POST /oauth2/logout", page.Nothing, ""},
-	{"POST /oauth2/logout/confirm", page.Nothing, ""},
+	{"GET /{$}", render.AccessPublic, ""},
+	{"GET /signin", render.AccessPublic, ""},
+	{"POST /signin", render.AccessPublic, "email=anna%40example.com&password=correct+horse+battery"},
+	{"GET /signin/method", render.AccessAttempt, ""},
+	{"POST /signin/method", render.AccessAttempt, "method=email"},
+	{"GET /signin/verify", render.AccessAttempt, ""},
+	{"POST /signin/verify", render.AccessAttempt, "code=123456"},
+	{"GET /signin/status", render.AccessPublic, ""},
+	{"POST /signin/trust", render.AccessAttempt, "trust=1"},
+	{"POST /signin/other", render.AccessAttempt, "code=&trust=1"},
+	{"POST /signin/code", render.AccessAttempt, ""},
+	{"POST /signin/cancel", render.AccessPublic, ""},
+	{"GET /signout/done", render.AccessPublic, ""},
+	{"GET /forgot", render.AccessPublic, ""},
+	{"POST /forgot", render.AccessPublic, "email=anna%40example.com"},
+	{"GET /forgot/sent", render.AccessPublic, ""},
+	{"GET /reset", render.AccessPublic, ""},
+	{"POST /reset", render.AccessPublic, "token=ABCDEFGHIJKLMNOPQRSTUVWXYZ&password=quite+another+horse"},
+	{"GET /reset/done", render.AccessPublic, ""},
+	{"GET /undo", render.AccessPublic, ""},
+	{"POST /undo", render.AccessPublic, "token=ABCDEFGHIJKLMNOPQRSTUVWXYZ"},
+	{"GET /undo/done", render.AccessPublic, ""},
+	{"GET /signup", render.AccessPublic, ""},
+	{"POST /signup", render.AccessPublic, "email=eva%40example.net&name=Eva"},
+	{"GET /signup/sent", render.AccessPublic, ""},
+	{"GET /join", render.AccessPublic, ""},
+	{"POST /join", render.AccessPublic, "token=ABCDEFGHIJKLMNOPQRSTUVWXYZ&name=Eva&password=quite+another+horse"},
+	{"GET /join/done", render.AccessPublic, ""},
+	{"GET /settings", render.AccessSession, ""},
+	{"POST /settings/later", render.AccessSession, ""},
+	{"GET /settings/confirm", render.AccessSession, ""},
+	{"POST /settings/confirm", render.AccessSession, "password=correct+horse+battery"},
+	{"GET /settings/password", render.AccessSession, ""},
+	{"POST /settings/password", render.AccessSession, "current=correct+horse+battery&password=quite+another+horse"},
+	{"GET /settings/password/done", render.AccessSession, ""},
+	{"GET /settings/devices", render.AccessSession, ""},
+	{"POST /settings/devices/forget", render.AccessSession, ""},
+	{"POST /settings/devices/{id}/forget", render.AccessSession, ""},
+	{"GET /settings/sessions", render.AccessSession, ""},
+	{"POST /settings/sessions/end", render.AccessSession, ""},
+	{"POST /settings/sessions/{id}/end", render.AccessSession, ""},
+	{"GET /settings/history", render.AccessSession, ""},
+	{"GET /settings/history/not-me", render.AccessSession, ""},
+	{"GET /settings/apps", render.AccessSession, ""},
+	{"POST /settings/apps/{id}/remove", render.AccessSession, ""},
+	{"GET /settings/2step/{path}", render.AccessSession, ""},
+	{"POST /settings/2step/{path}", render.AccessSession, "name=Phone"},
+	{"POST /settings/2step/{path}/code", render.AccessSession, ""},
+	{"POST /settings/2step/{path}/verify", render.AccessSession, "code=123456"},
+	{"POST /settings/2step/{path}/cancel", render.AccessSession, ""},
+	{"GET /settings/2step/{path}/done", render.AccessSession, ""},
+	{"GET /settings/2step/{path}/status", render.AccessSession, ""},
+	{"GET /settings/2step/{path}/codes.txt", render.AccessSession, ""},
+	{"POST /settings/2step/{path}/remove", render.AccessSession, "id=nobody"},
+	{"GET /settings/email", render.AccessSession, ""},
+	{"POST /settings/email", render.AccessSession, "email=anna%40example.net"},
+	{"POST /settings/email/code", render.AccessSession, ""},
+	{"POST /settings/email/verify", render.AccessSession, "code=123456"},
+	{"POST /settings/email/cancel", render.AccessSession, ""},
+	{"GET /settings/email/done", render.AccessSession, ""},
+	{"GET /help", render.AccessPublic, ""},
+	{"GET /help/trust", render.AccessPublic, ""},
+	{"POST /signout", render.AccessPublic, ""},
+	{"GET /.well-known/change-password", render.AccessPublic, ""},
+	{"GET /robots.txt", render.AccessPublic, ""},
+	{"GET /inbox", render.AccessPublic, ""},
+	{"GET /inbox/{id}", render.AccessPublic, ""},
+	{"GET /inbox/{id}/text", render.AccessPublic, ""},
+	{"POST /inbox/clock", render.AccessPublic, "minutes=16"},
+	{"GET /.well-known/openid-configuration", render.AccessPublic, ""},
+	{"GET /.well-known/oauth-authorization-server", render.AccessPublic, ""},
+	{"GET /oauth2/jwks", render.AccessPublic, ""},
+	{"GET /oauth2/authorize", render.AccessPublic, ""},
+	{"POST /oauth2/authorize", render.AccessPublic, "client_id=nobody"},
+	{"GET /oauth2/continue", render.AccessPublic, ""},
+	{"GET /auth/start", render.AccessPublic, ""},
+	{"POST /oauth2/consent", render.AccessSession, "request=nothing&session=nobody&answer=allow"},
+	{"POST /oauth2/token", render.AccessPublic, "grant_type=authorization_code&code=x&client_id=nobody"},
+	{"OPTIONS /oauth2/token", render.AccessPublic, ""},
+	{"GET /oauth2/userinfo", render.AccessPublic, ""},
+	{"POST /oauth2/userinfo", render.AccessPublic, "access_token=x"},
+	{"OPTIONS /oauth2/userinfo", render.AccessPublic, ""},
+	{"POST /oauth2/introspect", render.AccessPublic, "token=x&client_id=nobody"},
+	{"POST /oauth2/revoke", render.AccessPublic, "token=x&client_id=nobody"},
+	{"OPTIONS /oauth2/revoke", render.AccessPublic, ""},
+	{"POST /oauth2/par", render.AccessPublic, "client_id=nobody"},
+	{"GET /oauth2/logout", render.AccessPublic, ""},
+	{"POST /oauth2/logout", render.AccessPublic, ""},
+	{"POST /oauth2/logout/confirm", render.AccessPublic, ""},
 }
 
 // otherRoutes are the routes that are not pages.
@@ -122,7 +122,7 @@ var otherRoutes = []string{"GET /healthz", "GET /readyz", "GET /assets/{name}"} 
 // requests, ignores cookies and answers in JSON.
 func forApps(pattern string) bool {
 	_, path := path(pattern)
-	return slices.ContainsFunc(oidc.Foreign(), func(p string) bool { return p == pattern || p == path })
+	return slices.ContainsFunc(oidc.CSRFExemptPaths(), func(p string) bool { return p == pattern || p == path })
 }
 
 // published reports whether a path is a public document of the OpenID provider, which may be cached.
@@ -139,10 +139,10 @@ func path(pattern string) (method, path string) {
 // A route is added that nobody has looked at.
 func TestEveryRouteIsListed(t *testing.T) {
 	t.Parallel()
-	site := &web.Site{Pages: &page.Printer{}, Inbox: &delivery.Inbox{}, Turn: func(time.Duration) {}}
+	site := &web.Handlers{Pages: &render.Renderer{}, Inbox: &delivery.Inbox{}, AdvanceClock: func(time.Duration) {}}
 	var have, want []string
-	for _, r := range slices.Concat(site.Routes(), (&help.Site{}).Routes(), (&oidc.Provider{}).Routes(), (&forwardauth.Site{}).Routes()) {
-		have = append(have, r.Pattern+" needs "+string(r.Needs))
+	for _, r := range slices.Concat(site.Routes(), (&help.Handlers{}).Routes(), (&oidc.Provider{}).Routes(), (&forwardauth.Authorizer{}).Routes()) {
+		have = append(have, r.Pattern+" needs "+string(r.Access))
 	}
 	for _, r := range inventory {
 		want = append(want, r.pattern+" needs "+string(r.needs))
@@ -177,7 +177,7 @@ func TestCrossSiteRoutesAreListed(t *testing.T) {
 // withInbox adds the pages of the inbox.
 func withInbox(t *testing.T) live.Setup {
 	return func(o *twostep.Options) {
-		o.Local = &twostep.Local{Inbox: &delivery.Inbox{Dir: t.TempDir()}, Turn: func(time.Duration) {}}
+		o.Local = &twostep.LocalMode{Inbox: &delivery.Inbox{Dir: t.TempDir()}, AdvanceClock: func(time.Duration) {}}
 	}
 }
 
@@ -190,7 +190,7 @@ func TestPendingTokenIsNoSession(t *testing.T) {
 		h.passwordStep(b, live.AnnaEmail, live.AnnaPassword)
 		token := h.cookie(b, "signin")
 		for _, r := range inventory {
-			if r.needs != page.Session {
+			if r.needs != render.AccessSession {
 				continue
 			}
 			method, path := path(r.pattern)
@@ -228,7 +228,7 @@ func TestSessionTokenIsNoPendingSignIn(t *testing.T) {
 	b.SignIn()
 	attacker := h.withCookies("signin", h.cookie(b, "session"))
 	for _, r := range inventory {
-		if r.needs == page.SignIn {
+		if r.needs == render.AccessAttempt {
 			method, path := path(r.pattern)
 			a := attacker.Do(h.request(method, path, r.form, form, "Sec-Fetch-Site: same-origin"))
 			if a.StatusCode != http.StatusSeeOther || a.Header.Get("Location") != "/signin" {

@@ -39,7 +39,7 @@ func start(t testing.TB, url string, setups ...live.Setup) *server {
 
 // eachDatabase runs a test on both databases.
 func eachDatabase(t *testing.T, f func(h *server), setups ...live.Setup) {
-	storetest.Each(t, func(t *testing.T, url string) { f(start(t, url, setups...)) })
+	storetest.EachDatabase(t, func(t *testing.T, url string) { f(start(t, url, setups...)) })
 }
 
 // clock is a clock that stands still until it is turned.
@@ -66,8 +66,8 @@ func (c *clock) advance(d time.Duration) {
 
 func (h *server) addBen() {
 	h.T.Helper()
-	ben := twostep.NewAccount{Email: benEmail, Name: "Ben", Password: benPassword}
-	if err := h.AddAccount(h.T.Context(), ben); err != nil {
+	ben := twostep.AccountParams{Email: benEmail, Name: "Ben", Password: benPassword}
+	if err := h.CreateAccount(h.T.Context(), ben); err != nil {
 		h.T.Fatal(err)
 	}
 }

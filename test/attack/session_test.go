@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"twostep.example/twostep/internal/page"
+	"twostep.example/twostep/internal/render"
 	"twostep.example/twostep/test/e2e/live"
 )
 
@@ -219,7 +219,7 @@ func TestSignOutEndsTheSession(t *testing.T) {
 				h.T.Errorf("%s: cookie %q, Clear-Site-Data %q", end, h.cookie(b, "session"), a.Header.Get("Clear-Site-Data"))
 			}
 			for _, r := range inventory {
-				if method, path := path(r.pattern); r.needs == page.Session {
+				if method, path := path(r.pattern); r.needs == render.AccessSession {
 					h.wantStatus(h.withCookies("session", token).Do(h.request(method, path, r.form, form, "Sec-Fetch-Site: same-origin")), http.StatusSeeOther)
 				}
 			}

@@ -18,20 +18,20 @@ import (
 func TestUnsafeOptionsAreRefused(t *testing.T) {
 	t.Parallel()
 	for name, set := range map[string]func(*twostep.Options){
-		"local mode in public": func(o *twostep.Options) { o.Local, o.PublicURL = &twostep.Local{}, "https://signin.example.com" },
+		"local mode in public": func(o *twostep.Options) { o.Local, o.PublicURL = &twostep.LocalMode{}, "https://signin.example.com" },
 		"plain http":           func(o *twostep.Options) { o.PublicURL = "http://signin.example.com" },
 		"http, name like ours": func(o *twostep.Options) { o.PublicURL = "http://127.0.0.1.example.com" },
 		"no address":           func(o *twostep.Options) { o.PublicURL = "" },
 		"a name in it":         func(o *twostep.Options) { o.PublicURL = "https://anna@signin.example.com" },
 		"a path in it":         func(o *twostep.Options) { o.PublicURL = "https://signin.example.com/x" },
-		"no way to send":       func(o *twostep.Options) { o.Send = nil },
+		"no way to send":       func(o *twostep.Options) { o.Senders = nil },
 		"no second step":       func(o *twostep.Options) { o.Methods = nil },
 		"no keys":              func(o *twostep.Options) { o.KeyFile = "" },
 		"sign-up for anybody?": func(o *twostep.Options) { o.SignUp = "yes" },
 	} {
 		dir := t.TempDir()
 		o := twostep.Options{Database: filepath.Join(dir, "db"), KeyFile: filepath.Join(dir, "keys"), PublicURL: "https://signin.example.com", Methods: []factor.Method{email.Method{}},
-			Send: map[delivery.Channel]delivery.Send{delivery.Email: delivery.Inbox{Dir: dir}.Send}, Log: slog.New(slog.DiscardHandler)}
+			Senders: map[delivery.Channel]delivery.SendFunc{delivery.Email: delivery.Inbox{Dir: dir}.Send}, Logger: slog.New(slog.DiscardHandler)}
 		set(&o)
 		if s, err := twostep.New(t.Context(), o); err == nil {
 			s.Close()

@@ -37,7 +37,7 @@ func (h *server) wantLimited(what string, a live.Answer) {
 func TestTextMessagesAreLimited(t *testing.T) {
 	t.Parallel()
 	var p phone
-	storetest.Each(t, func(t *testing.T, url string) {
+	storetest.EachDatabase(t, func(t *testing.T, url string) {
 		c := clockAtMidnight()
 		h := start(t, url, allMethods(&p), c.set)
 		h.addBen()
@@ -95,9 +95,9 @@ func TestTextMessagesAreLimited(t *testing.T) {
 func TestTextsGoToTheStoredNumberWithinBudget(t *testing.T) {
 	t.Parallel()
 	var p phone
-	storetest.Each(t, func(t *testing.T, url string) {
+	storetest.EachDatabase(t, func(t *testing.T, url string) {
 		c := clockAtMidnight()
-		h := start(t, url, allMethods(&p), c.set, func(o *twostep.Options) { o.TextPrice, o.TextBudget = 70, 300 })
+		h := start(t, url, allMethods(&p), c.set, func(o *twostep.Options) { o.SMSPrice, o.SMSDailyBudget = 70, 300 })
 		h.addNumber(h.annaSignedIn(), &p, annaNumber)
 		texts := len(p.all())
 		b := h.Browser()
@@ -154,8 +154,8 @@ func gateway(t *testing.T, at *atomic.Value) live.Setup {
 	}))
 	t.Cleanup(g.Close)
 	return func(o *twostep.Options) {
-		o.Gateways = []delivery.Gateway{{Name: "own", URL: g.URL, Private: true, Fields: map[string]any{"to": "{to}", "text": "{text}"},
-			CallbackFields: map[string]any{"receipt": "{callback}"}, StateField: "status", States: map[string]string{"delivered": delivery.Delivered, "failed": delivery.Failed}}}
+		o.SMSGateways = []delivery.Gateway{{Name: "own", URL: g.URL, AllowPrivate: true, Fields: map[string]any{"to": "{to}", "text": "{text}"},
+			CallbackFields: map[string]any{"receipt": "{callback}"}, StateField: "status", StateMap: map[string]string{"delivered": delivery.StateDelivered, "failed": delivery.StateFailed}}}
 	}
 }
 
@@ -211,7 +211,7 @@ func TestForgedReceiptsAreRefused(t *testing.T) {
 			if a := say("POST", good, "status="+state+"&code=1&session=x"); a.StatusCode != http.StatusNoContent || len(a.Header["Set-Cookie"]) != 0 || a.Body != "" {
 				h.T.Errorf("%s: %d, cookies %q", state, a.StatusCode, a.Header["Set-Cookie"])
 			}
-			if got := h.value("SELECT state FROM outbox_messages WHERE id = '" + parts[4] + "'"); got != delivery.Delivered {
+			if got := h.value("SELECT state FROM outbox_messages WHERE id = '" + parts[4] + "'"); got != delivery.StateDelivered {
 				h.T.Errorf("%s after the delivery: the message is %s", state, got)
 			}
 		}

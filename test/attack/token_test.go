@@ -116,30 +116,30 @@ func TestRefreshTokenWorksOnce(t *testing.T) {
 func TestTokensFollowAppChanges(t *testing.T) {
 	t.Parallel()
 	for what, tighten := range map[string]func(*twostep.App){
-		"a group":   func(a *twostep.App) { a.Groups = []string{"members"} },
-		"a level":   func(a *twostep.App) { a.ACR = "urn:twostep:acr:2" },
-		"a consent": func(a *twostep.App) { a.Foreign = true },
+		"a group":   func(a *twostep.App) { a.RequiredGroups = []string{"members"} },
+		"a level":   func(a *twostep.App) { a.RequiredACR = "urn:twostep:acr:2" },
+		"a consent": func(a *twostep.App) { a.ThirdParty = true },
 	} {
 		t.Run(what, func(t *testing.T) {
 			h := start(t, "")
 			anna := h.annaSignedIn()
-			secret, hash := twostep.NewSecret()
-			news := twostep.App{ID: "news", Redirects: []string{"https://news.example/cb"}, Secrets: []string{hash}}
-			if err := h.AddApp(t.Context(), news); err != nil {
+			secret, hash := twostep.NewAppSecret()
+			news := twostep.App{ID: "news", RedirectURIs: []string{"https://news.example/cb"}, SecretHashes: []string{hash}}
+			if err := h.CreateApp(t.Context(), news); err != nil {
 				t.Fatal(err)
 			}
-			code := func() string { return h.codeFor(anna, asking("news", news.Redirects[0])) }
-			s := h.redeem(code(), "news", secret, news.Redirects[0])
+			code := func() string { return h.codeFor(anna, asking("news", news.RedirectURIs[0])) }
+			s := h.redeem(code(), "news", secret, news.RedirectURIs[0])
 			s = h.refresh(s.text("refresh_token"), "news", secret)
 			if s.status != http.StatusOK {
 				t.Fatalf("before: %d %v", s.status, s.body)
 			}
 			late := code()
 			tighten(&news)
-			if err := h.ChangeApp(t.Context(), news); err != nil {
+			if err := h.UpdateApp(t.Context(), news); err != nil {
 				t.Fatal(err)
 			}
-			for name, s := range map[string]appAnswer{"a code": h.redeem(late, "news", secret, news.Redirects[0]), "a refresh": h.refresh(s.text("refresh_token"), "news", secret)} {
+			for name, s := range map[string]appAnswer{"a code": h.redeem(late, "news", secret, news.RedirectURIs[0]), "a refresh": h.refresh(s.text("refresh_token"), "news", secret)} {
 				if s.status != http.StatusBadRequest || s.text("error") != "invalid_grant" {
 					t.Errorf("%s without it: %d %v", name, s.status, s.body)
 				}
@@ -154,7 +154,7 @@ func (h *server) checkRefreshTokenEnds(a *apps) {
 	for what, end := range map[string]func(b *live.Browser){
 		"signed out everywhere": func(b *live.Browser) { b.Post("/settings/sessions/end") },
 		"restored": func(*live.Browser) {
-			if err := h.Restored(h.T.Context()); err != nil {
+			if err := h.InvalidateAfterRestore(h.T.Context()); err != nil {
 				h.T.Error(err)
 			}
 		},
@@ -277,7 +277,7 @@ func TestClientAssertionIsVerifiedAndWorksOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	with := func(o *twostep.Options) { o.Apps = []twostep.App{{ID: "signer", Keys: set}} }
+	with := func(o *twostep.Options) { o.Apps = []twostep.App{{ID: "signer", JWKSet: set}} }
 	eachDatabase(t, func(h *server) {
 		n := 0
 		assertion := func(change func(*jwt.Claims)) string {
@@ -488,7 +488,7 @@ func TestRevocationEndsTokens(t *testing.T) {
 // An app that asks for more than was proven gets a step-up or an error, never less in silence.
 func TestRequestedLevelIsNeverLowered(t *testing.T) {
 	t.Parallel()
-	storetest.Each(t, func(t *testing.T, url string) {
+	storetest.EachDatabase(t, func(t *testing.T, url string) {
 		a := &apps{}
 		h := start(t, url, allMethods(&phone{}), a.set)
 		anna := h.annaSignedIn()
@@ -611,7 +611,7 @@ func TestNoClientRegistrationOrRequestObjects(t *testing.T) {
 			h.wantStatus(anna.Get(path), http.StatusNotFound)
 		}
 		for _, account := range h.column("SELECT id FROM accounts") {
-			if err := h.AddApp(h.T.Context(), twostep.App{ID: account, Redirects: []string{booksBack}}); err == nil {
+			if err := h.CreateApp(h.T.Context(), twostep.App{ID: account, RedirectURIs: []string{booksBack}}); err == nil {
 				h.T.Error("an app has the name of an account")
 			}
 		}

@@ -198,7 +198,7 @@ func TestTrustEndsWithAccountChanges(t *testing.T) {
 		if h.count("trusted_networks")+h.count("known_devices")+h.count("trust_decisions") != 0 {
 			h.T.Error("trust outlives its account")
 		}
-		if err := h.AddAccount(h.T.Context(), twostep.NewAccount{Email: live.AnnaEmail, Name: "Anna", Password: password}); err != nil {
+		if err := h.CreateAccount(h.T.Context(), twostep.AccountParams{Email: live.AnnaEmail, Name: "Anna", Password: password}); err != nil {
 			h.T.Fatal(err)
 		}
 		h.wantAsked("a new account of the same name", b, who())
@@ -208,7 +208,7 @@ func TestTrustEndsWithAccountChanges(t *testing.T) {
 // Trust is switched off or shortened in the settings, and old trust still counts.
 func TestTrustSettingAppliesToOldTrust(t *testing.T) {
 	t.Parallel()
-	storetest.Each(t, func(t *testing.T, url string) {
+	storetest.EachDatabase(t, func(t *testing.T, url string) {
 		keys := filepath.Join(t.TempDir(), "keys")
 		with := func(days int) *server {
 			return start(t, url, func(o *twostep.Options) { o.KeyFile, o.TrustDays = keys, days })
@@ -469,7 +469,7 @@ func TestOnlyNamedProxiesSupplyTheAddress(t *testing.T) {
 	for _, wide := range []string{"0.0.0.0/0", "::/0", "128.0.0.0/1", "::ffff:0.0.0.0/96"} {
 		dir := t.TempDir()
 		o := twostep.Options{Database: filepath.Join(dir, "db"), KeyFile: filepath.Join(dir, "keys"), PublicURL: "https://signin.example.com",
-			Methods: []factor.Method{email.Method{}}, Send: map[delivery.Channel]delivery.Send{delivery.Email: delivery.Inbox{Dir: dir}.Send}, Log: slog.New(slog.DiscardHandler),
+			Methods: []factor.Method{email.Method{}}, Senders: map[delivery.Channel]delivery.SendFunc{delivery.Email: delivery.Inbox{Dir: dir}.Send}, Logger: slog.New(slog.DiscardHandler),
 			TrustedProxies: []netip.Prefix{netip.MustParsePrefix(wide)}}
 		if s, err := twostep.New(t.Context(), o); err == nil {
 			s.Close()
@@ -477,7 +477,7 @@ func TestOnlyNamedProxiesSupplyTheAddress(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"*", "all", "0.0.0.0/0"} {
-		if p, err := twostep.Proxies(text); err == nil {
+		if p, err := twostep.ParseProxies(text); err == nil {
 			t.Errorf("%q: %v", text, p)
 		}
 	}
@@ -537,7 +537,7 @@ func TestRestoredBackupRevivesNoTrust(t *testing.T) {
 		h.wantAsked("forgotten", b, anna)
 		h.exec("UPDATE trusted_networks SET revoked_at = 0, revoke_reason = ''") // what the backup of yesterday says
 		h.wantTrusted("brought back", b, anna)
-		if err := h.Restored(h.T.Context()); err != nil {
+		if err := h.InvalidateAfterRestore(h.T.Context()); err != nil {
 			h.T.Fatal(err)
 		}
 		if _, in := signedIn(b); in {

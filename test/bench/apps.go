@@ -24,7 +24,7 @@ const (
 // behind are the apps, and the proxy in front of one of them.
 func behind(o *twostep.Options, hash string) {
 	o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
-	o.Apps = []twostep.App{{ID: "wiki", Hosts: []string{wiki}}, {ID: "books", Redirects: []string{books}, Secrets: []string{hash}}}
+	o.Apps = []twostep.App{{ID: "wiki", Hosts: []string{wiki}}, {ID: "books", RedirectURIs: []string{books}, SecretHashes: []string{hash}}}
 }
 
 // asked is the question of a proxy about a page at the host.
@@ -116,10 +116,10 @@ func (s *site) codes(context.Context, hashes) ([]item, error) {
 	if err != nil {
 		return nil, err
 	}
-	session, verifier := s.cookies(b), seal.Token()
+	session, verifier := s.cookies(b), seal.NewToken()
 	ask := s.url + "/oauth2/authorize?" + url.Values{
 		"client_id": {"books"}, "response_type": {"code"}, "redirect_uri": {books}, "scope": {"openid email"}, "nonce": {"n"},
-		"code_challenge": {grant.Challenge(verifier)}, "code_challenge_method": {"S256"},
+		"code_challenge": {grant.S256Challenge(verifier)}, "code_challenge_method": {"S256"},
 	}.Encode()
 	exchange := func(int) error {
 		r, err := get(ask, session)

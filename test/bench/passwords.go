@@ -18,7 +18,7 @@ type hashes struct {
 
 // passwords measures the password hash at today's cost.
 func passwords(ctx context.Context) ([]item, hashes, error) {
-	p := seal.NewPasswords(seal.Cost{}, 0, 0)
+	p := seal.NewPasswordHasher(seal.HashCost{}, 0, 0)
 	var times []time.Duration
 	for range 30 {
 		began := time.Now()

@@ -20,7 +20,7 @@ func postgres() (url string, drop func(), err error) {
 			err = refused
 		}
 	}()
-	url = storetest.Postgres(b)
+	url = storetest.NewPostgres(b)
 	return url, b.drop, nil
 }
 

@@ -56,18 +56,18 @@ func open(ctx context.Context, database, dir string) (*site, error) {
 	o := twostep.Options{
 		Database: database, KeyFile: filepath.Join(dir, "keys"), PublicURL: s.url, Site: "Example",
 		Methods: []factor.Method{email.Method{}},
-		Send:    map[delivery.Channel]delivery.Send{delivery.Email: s.smtp.Send},
+		Senders: map[delivery.Channel]delivery.SendFunc{delivery.Email: s.smtp.Send},
 		Now:     func() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) },
-		Log:     slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Logger:  slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}
 	var hash string
-	s.secret, hash = twostep.NewSecret()
+	s.secret, hash = twostep.NewAppSecret()
 	behind(&o, hash)
 	if s.Server, err = twostep.New(ctx, o); err != nil {
 		return nil, err
 	}
 	s.http.Config.Handler = s.Server
-	return s, s.AddAccount(ctx, twostep.NewAccount{Email: person, Name: "Anna", Password: secret})
+	return s, s.CreateAccount(ctx, twostep.AccountParams{Email: person, Name: "Anna", Password: secret})
 }
 
 func (s *site) close() error {

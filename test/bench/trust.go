@@ -47,13 +47,13 @@ func trusts(ctx context.Context, database string) (items []item, err error) {
 	var reads int64
 	for range decisions {
 		began := time.Now()
-		if _, err := db.Account(ctx, who.ID); err != nil {
+		if _, err := db.GetAccount(ctx, who.ID); err != nil {
 			return nil, err
 		}
 		read = append(read, time.Since(began))
 		before := counted.executed.Load()
 		began = time.Now()
-		by, err := d.Outlook(ctx, who, from)
+		by, err := d.PreviewDecision(ctx, who, from)
 		if err != nil || by.Reason != trust.Trusted {
 			return nil, fmt.Errorf("not trusted: %s, %w", by.Reason, err)
 		}
@@ -70,8 +70,8 @@ func trusts(ctx context.Context, database string) (items []item, err error) {
 }
 
 // trusted is a browser with eight places, in the last of which its owner is now.
-func trusted(ctx context.Context, db *store.DB) (d *device.Devices, who device.Owner, from origin.Origin, err error) {
-	keys, err := seal.ParseKeys(seal.NewKey())
+func trusted(ctx context.Context, db *store.DB) (d *device.Devices, who device.SessionDevice, from origin.Origin, err error) {
+	keys, err := seal.ParseKeyRing(seal.NewKeyLine())
 	if err != nil {
 		return nil, who, from, err
 	}
@@ -81,30 +81,30 @@ func trusted(ctx context.Context, db *store.DB) (d *device.Devices, who device.O
 		Store: db, Keys: keys, Now: clock, Log: log, Settings: account.Settings{Site: "Example", Location: time.UTC},
 		Enqueue: func(context.Context, *store.DB, delivery.Message, time.Time) error { return nil },
 	}
-	d = &device.Devices{Store: db, Keys: keys, Now: clock, Log: log, Accounts: accounts, Policy: trust.Policy{Life: trust.Life}}
-	a := store.Account{ID: "trusted", Email: "trusted@example.com", Password: []byte{}, Epoch: 1}
-	if err := db.AddAccount(ctx, a); err != nil {
+	d = &device.Devices{Store: db, Keys: keys, Now: clock, Log: log, Accounts: accounts, Policy: trust.Policy{TTL: trust.MaxTTL}}
+	a := store.Account{ID: "trusted", Email: "trusted@example.com", PasswordHash: []byte{}, Epoch: 1}
+	if err := db.CreateAccount(ctx, a); err != nil {
 		return nil, who, from, err
 	}
 	from.UserAgent = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0"
-	for i := range trust.MostPlaces {
+	for i := range trust.MaxNetworks {
 		now = now.Add(time.Hour)
 		from.Address = netip.AddrFrom4([4]byte{203, 0, 113, byte(i)})
 		err := db.Tx(ctx, func(tx *store.DB) error {
-			b, err := d.Recognise(ctx, a.Ref(), from)
+			b, err := d.FindDevice(ctx, a.Ref(), from)
 			if err != nil {
 				return err
 			}
-			id, token, err := d.Meet(ctx, tx, a.Ref(), b)
+			id, token, err := d.RegisterDevice(ctx, tx, a.Ref(), b)
 			if err != nil {
 				return err
 			}
 			from.DeviceToken = token
-			return d.AddPlace(ctx, tx, device.Verified{Account: a, Device: id, Place: trust.At(from.Address)}, from)
+			return d.AddTrustedNetwork(ctx, tx, device.VerifiedSignIn{Account: a, Device: id, Network: trust.NetworkOf(from.Address)}, from)
 		})
 		if err != nil {
 			return nil, who, from, err
 		}
 	}
-	return d, device.Owner{AccountRef: a.Ref()}, from, nil
+	return d, device.SessionDevice{AccountRef: a.Ref()}, from, nil
 }

@@ -15,7 +15,7 @@ import (
 func withCalls(said chan<- delivery.Message) live.Setup {
 	return func(o *twostep.Options) {
 		o.Methods = append(o.Methods, spoken.Method{})
-		o.Send[spoken.Call] = func(_ context.Context, m delivery.Message) error {
+		o.Senders[spoken.CallChannel] = func(_ context.Context, m delivery.Message) error {
 			said <- m
 			return nil
 		}

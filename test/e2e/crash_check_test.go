@@ -75,7 +75,7 @@ func (w *walk) inspect() facts {
 	if err != nil {
 		w.t.Fatalf("the store does not open: %v", err)
 	}
-	if !opened.Alone() {
+	if !opened.Exclusive() {
 		w.t.Error("a dead server still holds the store")
 	}
 	if err := opened.Close(); err != nil {
@@ -151,7 +151,7 @@ func (w *walk) delivered(db *sql.DB) {
 			w.t.Fatal(err)
 		}
 		// What the template has sent went to another mail server.
-		if n := sends[id]; (n < 1 || n > 2 || state != store.Sent) && !w.before[id] {
+		if n := sends[id]; (n < 1 || n > 2 || state != store.MessageSent) && !w.before[id] {
 			w.t.Errorf("message %s: %s, accepted %d times", id, state, n)
 		}
 		delete(sends, id)

@@ -64,8 +64,8 @@ func TestCrashChild(t *testing.T) {
 		t.Fatal(err)
 	}
 	if o.Add {
-		anna := twostep.NewAccount{Email: live.AnnaEmail, Name: "Anna", Password: live.AnnaPassword}
-		if err := server.AddAccount(context.Background(), anna); err != nil && !errors.Is(err, twostep.ErrExists) {
+		anna := twostep.AccountParams{Email: live.AnnaEmail, Name: "Anna", Password: live.AnnaPassword}
+		if err := server.CreateAccount(context.Background(), anna); err != nil && !errors.Is(err, twostep.ErrAccountExists) {
 			t.Fatal(err)
 		}
 	}
@@ -90,9 +90,9 @@ func (c *child) options(o order, public string) twostep.Options {
 	return twostep.Options{
 		Database: filepath.Join(o.Folder, "twostep.db"), KeyFile: filepath.Join(o.Folder, "keys"),
 		PublicURL: public, Site: "Example", SignUp: "open", Methods: []factor.Method{email.Method{}},
-		Now: func() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) },
-		Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
-		Send: map[delivery.Channel]delivery.Send{
+		Now:    func() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) },
+		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+		Senders: map[delivery.Channel]delivery.SendFunc{
 			delivery.Email: func(ctx context.Context, m delivery.Message) error {
 				c.points.reach(beforeSend)
 				err := smtp.Send(ctx, m)

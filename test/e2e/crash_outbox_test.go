@@ -18,10 +18,10 @@ func TestCrashOutbox(t *testing.T) {
 		sends int
 		state string
 	}{
-		{"accepted", []string{accepted}, 2, store.Sent},
-		{"accepted twice", []string{accepted, accepted}, 2, store.Unknown},
-		{"before", []string{beforeSend}, 1, store.Sent},
-		{"before, then accepted", []string{beforeSend, accepted}, 1, store.Unknown},
+		{"accepted", []string{accepted}, 2, store.MessageSent},
+		{"accepted twice", []string{accepted, accepted}, 2, store.MessageUnknown},
+		{"before", []string{beforeSend}, 1, store.MessageSent},
+		{"before, then accepted", []string{beforeSend, accepted}, 1, store.MessageUnknown},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -43,7 +43,7 @@ func TestCrash(t *testing.T) {
 	points := k.sum
 	t.Run("any moment", func(t *testing.T) {
 		for lane := range 2 {
-			t.Run(strconv.Itoa(lane), func(t *testing.T) { t.Parallel(); k.anyMoment(t, max(30, (minKills-points+1)/2)) })
+			t.Run(fmt.Sprintf("lane %d", lane), func(t *testing.T) { t.Parallel(); k.anyMoment(t, max(30, (minKills-points+1)/2)) })
 		}
 	})
 	for _, point := range slices.Sorted(maps.Keys(k.points)) {
@@ -118,7 +118,7 @@ func (k *kills) walk(t *testing.T, f flow) *walk {
 func (k *kills) everyPoint(t *testing.T, f flow) {
 	for n, died := 1, true; died && !t.Failed(); n++ {
 		died = false
-		t.Run(strconv.Itoa(n), func(t *testing.T) {
+		t.Run(fmt.Sprintf("point %d", n), func(t *testing.T) {
 			w := k.walk(t, f)
 			if died = w.disturbed(f, n, k); died {
 				k.afterwards(w)

@@ -155,7 +155,7 @@ func (w *walk) page(path string) error {
 func (w *walk) cookie(name string) []byte {
 	for _, c := range w.jar.Cookies(home) {
 		if c.Name == name {
-			return seal.Hash(c.Value)
+			return seal.HashToken(c.Value)
 		}
 	}
 	return nil

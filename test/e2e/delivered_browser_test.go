@@ -32,8 +32,8 @@ func TestBrowserTextDelivered(t *testing.T) {
 func TestBrowserCountryElsewhere(t *testing.T) {
 	t.Parallel()
 	s := live.Start(t, "", func(o *twostep.Options) {
-		o.Methods = append(o.Methods, sms.Method{Countries: []string{"AT", "DE"}})
-		o.Send[delivery.SMS] = func(context.Context, delivery.Message) error { return nil }
+		o.Methods = append(o.Methods, sms.Method{AllowedCountries: []string{"AT", "DE"}})
+		o.Senders[delivery.SMS] = func(context.Context, delivery.Message) error { return nil }
 	})
 	b := browse(t, s.URL, light) // in the USA
 	b.signIn(s)

@@ -20,11 +20,11 @@ func withEverything(texts chan<- delivery.Message) live.Setup {
 		o.Methods = append(o.Methods, sms.Method{})
 		o.Methods = append(o.Methods, given...)
 		withRecoveryCodes(o)
-		o.Send[delivery.SMS] = func(_ context.Context, m delivery.Message) error {
+		o.Senders[delivery.SMS] = func(_ context.Context, m delivery.Message) error {
 			texts <- m
 			return nil
 		}
-		o.TextPrice, o.TextBudget = 1, 1
+		o.SMSPrice, o.SMSDailyBudget = 1, 1
 	}
 }
 

@@ -41,7 +41,7 @@ func TestFail2ban(t *testing.T) {
 	} {
 		t.Run(format, func(t *testing.T) {
 			log := &live.Log{}
-			s := live.Start(t, "", func(o *twostep.Options) { o.Log = slog.New(handler(log)) })
+			s := live.Start(t, "", func(o *twostep.Options) { o.Logger = slog.New(handler(log)) })
 			s.BrowserAt("127.0.7.1").SignIn()
 			s.BrowserAt("127.0.7.2").Post("/signin", "email", live.AnnaEmail, "password", "not her password")
 			s.BrowserAt("127.0.7.3").Post("/signin", "email", "nobody@example.com", "password", "not a password")

@@ -29,9 +29,9 @@ func startLocal(t *testing.T) (url string) {
 	s, err := twostep.New(t.Context(), twostep.Options{
 		Database: filepath.Join(dir, "twostep.db"), KeyFile: filepath.Join(dir, "keys"), PublicURL: web.URL, Site: "Example",
 		Methods: []factor.Method{email.Method{}},
-		Send:    map[delivery.Channel]delivery.Send{delivery.Email: inbox.Send},
-		Now:     now, Log: slog.New(slog.DiscardHandler),
-		Local: &twostep.Local{Inbox: inbox, Turn: func(d time.Duration) { ahead.Add(int64(d)) }},
+		Senders: map[delivery.Channel]delivery.SendFunc{delivery.Email: inbox.Send},
+		Now:     now, Logger: slog.New(slog.DiscardHandler),
+		Local: &twostep.LocalMode{Inbox: inbox, AdvanceClock: func(d time.Duration) { ahead.Add(int64(d)) }},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -43,7 +43,7 @@ func startLocal(t *testing.T) (url string) {
 			t.Error(err)
 		}
 	})
-	err = s.AddAccount(context.Background(), twostep.NewAccount{Email: live.AnnaEmail, Name: "Anna", Password: live.AnnaPassword})
+	err = s.CreateAccount(context.Background(), twostep.AccountParams{Email: live.AnnaEmail, Name: "Anna", Password: live.AnnaPassword})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,7 @@ import (
 func withTexts(k *kannel.Kannel) live.Setup {
 	return func(o *twostep.Options) {
 		o.Methods = append(o.Methods, sms.Method{})
-		o.Gateways = []delivery.Gateway{delivery.Kannel(k.URL, k.User, k.Password, "Example")}
+		o.SMSGateways = []delivery.Gateway{delivery.Kannel(k.URL, k.User, k.Password, "Example")}
 	}
 }
 

@@ -24,8 +24,8 @@ func TestClientApache(t *testing.T) {
 	t.Parallel()
 	port := freePort(t)
 	site := "http://localhost:" + port
-	secret, hash := twostep.NewSecret()
-	app := twostep.App{ID: "apache", Secrets: []string{hash}, Redirects: []string{site + "/private/back"}, SignedOut: []string{site + "/"}, BackChannel: site + "/private/back?logout=backchannel"}
+	secret, hash := twostep.NewAppSecret()
+	app := twostep.App{ID: "apache", SecretHashes: []string{hash}, RedirectURIs: []string{site + "/private/back"}, PostLogoutRedirectURIs: []string{site + "/"}, BackChannelLogoutURI: site + "/private/back?logout=backchannel"}
 	s := live.Start(t, "", func(o *twostep.Options) { o.Apps = []twostep.App{app} })
 	startApache(t, s, port, secret)
 	w := newWalker(t, s)

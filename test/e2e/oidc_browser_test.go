@@ -79,7 +79,7 @@ func foreign(t *testing.T, story func(x *shop, s *live.Server, b *tab)) {
 		t.Run(l.name, func(t *testing.T) {
 			t.Parallel()
 			x := openShop(t)
-			x.Foreign = true
+			x.ThirdParty = true
 			s := live.Start(t, "", x.at)
 			x.connect(s)
 			story(x, s, browse(t, x.URL, l))
@@ -114,7 +114,7 @@ func TestBrowserAppConsent(t *testing.T) {
 func TestBrowserAppAnotherAccount(t *testing.T) {
 	const benEmail, benPassword = "ben@example.com", "another long password"
 	foreign(t, func(x *shop, s *live.Server, b *tab) {
-		if err := s.AddAccount(b.t.Context(), twostep.NewAccount{Email: benEmail, Name: "Ben", Password: benPassword}); err != nil {
+		if err := s.CreateAccount(b.t.Context(), twostep.AccountParams{Email: benEmail, Name: "Ben", Password: benPassword}); err != nil {
 			b.t.Fatal(err)
 		}
 		b.open("/signin?prompt=select_account") // nobody is in: who signs in has chosen
@@ -258,17 +258,17 @@ func (x *shop) hears(sid string) {
 
 // foreignShop is one that somebody else runs, for the pages that people see then.
 func foreignShop(o *twostep.Options) {
-	x := twostep.App{ID: "shop", Name: "Corner Shop", Foreign: true, Redirects: []string{"https://shop.example/callback"}, NoPKCE: true}
+	x := twostep.App{ID: "shop", Name: "Corner Shop", ThirdParty: true, RedirectURIs: []string{"https://shop.example/callback"}, PKCEOptional: true}
 	secret := strings.Repeat("0", 64)
-	x.Secrets = []string{secret}
+	x.SecretHashes = []string{secret}
 	o.Apps = slices.Concat(o.Apps, []twostep.App{x})
 }
 
 // shopStory shows the pages that somebody sees whom an app sends here.
 func shopStory(b *tab, show func(string)) {
 	s := b.on(foreignShop, func(o *twostep.Options) { // and one of our own, whose way back stays here
-		_, hash := twostep.NewSecret()
-		o.Apps = append(o.Apps, twostep.App{ID: "notes", Name: "Notes", Redirects: []string{o.PublicURL + "/help"}, Secrets: []string{hash}, NoPKCE: true})
+		_, hash := twostep.NewAppSecret()
+		o.Apps = append(o.Apps, twostep.App{ID: "notes", Name: "Notes", RedirectURIs: []string{o.PublicURL + "/help"}, SecretHashes: []string{hash}, PKCEOptional: true})
 	})
 	const ask = "/oauth2/authorize?client_id=shop&response_type=code&redirect_uri=https://shop.example/callback&scope=openid+email+profile+groups+offline_access"
 	b.open(ask)

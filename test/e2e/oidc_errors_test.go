@@ -17,9 +17,9 @@ import (
 func TestProgramsReadErrors(t *testing.T) {
 	t.Parallel()
 	s := live.Start(t, "", func(o *twostep.Options) {
-		o.Apps = []twostep.App{{ID: "phone", Redirects: []string{"com.example.phone:/back"}}}
+		o.Apps = []twostep.App{{ID: "phone", RedirectURIs: []string{"com.example.phone:/back"}}}
 	})
-	for _, path := range oidc.Programs() {
+	for _, path := range oidc.APIPaths() {
 		for _, c := range []struct {
 			method, kind, body, host string
 			status                   int

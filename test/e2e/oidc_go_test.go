@@ -35,7 +35,7 @@ func TestClientGoOIDC(t *testing.T) {
 		t.Run(algorithm, func(t *testing.T) {
 			t.Parallel()
 			x := openShop(t)
-			x.Algorithm = algorithm
+			x.IDTokenAlg = algorithm
 			s := live.Start(t, "", x.at)
 			x.connect(s).oauth.Scopes = []string{"openid", "email", "profile", "offline_access"}
 			w := newWalker(t, s)
@@ -115,7 +115,7 @@ func TestClientZitadel(t *testing.T) {
 	mux := http.NewServeMux()
 	web := httptest.NewServer(mux)
 	t.Cleanup(web.Close)
-	app := twostep.App{ID: "zitadel", Keys: public, Algorithm: "RS256", Redirects: []string{web.URL + "/callback"}, SignedOut: []string{web.URL + "/"}}
+	app := twostep.App{ID: "zitadel", JWKSet: public, IDTokenAlg: "RS256", RedirectURIs: []string{web.URL + "/callback"}, PostLogoutRedirectURIs: []string{web.URL + "/"}}
 	s := live.Start(t, "", func(o *twostep.Options) { o.Apps = []twostep.App{app} })
 	secret := []byte("0123456789abcdef0123456789abcdef")
 	cookies := httphelper.NewCookieHandler(secret, secret, httphelper.WithUnsecure())

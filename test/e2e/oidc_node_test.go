@@ -21,8 +21,8 @@ import (
 // proof is fresh. Its port is whatever the machine gives it: on loopback that is no other address.
 func TestClientNode(t *testing.T) {
 	t.Parallel()
-	secret, hash := twostep.NewSecret()
-	app := twostep.App{ID: "node", Secrets: []string{hash}, Redirects: []string{"http://127.0.0.1:9/callback"}, SignedOut: []string{"http://127.0.0.1:9/"}}
+	secret, hash := twostep.NewAppSecret()
+	app := twostep.App{ID: "node", SecretHashes: []string{hash}, RedirectURIs: []string{"http://127.0.0.1:9/callback"}, PostLogoutRedirectURIs: []string{"http://127.0.0.1:9/"}}
 	s := live.Start(t, "", func(o *twostep.Options) { o.Apps = []twostep.App{app} })
 	roots := filepath.Join(t.TempDir(), "roots.pem")
 	if err := os.WriteFile(roots, s.Certificate(), 0o600); err != nil {

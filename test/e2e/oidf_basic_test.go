@@ -114,8 +114,8 @@ func TestOIDFBasic(t *testing.T) {
 		}},
 		{"oidcc-refresh-token", refreshes},
 		{"oidcc-ensure-request-with-valid-pkce-succeeds", func(p *play) {
-			verifier := seal.Token()
-			v := p.request("code_challenge", grant.Challenge(verifier), "code_challenge_method", "S256")
+			verifier := seal.NewToken()
+			v := p.request("code_challenge", grant.S256Challenge(verifier), "code_challenge_method", "S256")
 			p.exchange(v, p.code(v), "code_verifier", verifier)
 		}},
 	})
@@ -123,8 +123,8 @@ func TestOIDFBasic(t *testing.T) {
 
 // unsigned: no app can have ID tokens without a signature, and none is promised.
 func unsigned(p *play) {
-	var flaw *grant.Flaw
-	if err := p.s.AddApp(p.t.Context(), appWith("none")); !errors.As(err, &flaw) || flaw.Key != "algorithm" {
+	var flaw *grant.ValidationError
+	if err := p.s.CreateApp(p.t.Context(), appWith("none")); !errors.As(err, &flaw) || flaw.Field != "algorithm" {
 		p.t.Errorf("an app with ID tokens that nobody signs: %v", err)
 	}
 	if algorithms := p.discovered()["id_token_signing_alg_values_supported"]; slices.Contains(algorithms.([]any), any("none")) {

@@ -64,7 +64,7 @@ func TestOIDFBackChannel(t *testing.T) {
 
 // appWith is an app with an algorithm for its ID tokens.
 func appWith(algorithm string) twostep.App {
-	return twostep.App{ID: "unsigned", Algorithm: algorithm, Redirects: []string{"https://unsigned.example/cb"}}
+	return twostep.App{ID: "unsigned", IDTokenAlg: algorithm, RedirectURIs: []string{"https://unsigned.example/cb"}}
 }
 
 // discovered is the discovery document.
@@ -253,7 +253,7 @@ func backChannel(p *play) {
 		<-p.Told
 	}
 	g := p.signs()
-	p.leaves(g, seal.Token())
+	p.leaves(g, seal.NewToken())
 	var form url.Values
 	select {
 	case form = <-p.Told:

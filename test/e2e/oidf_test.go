@@ -39,7 +39,7 @@ const certified, another = "certified", "another"
 // and hours of its own, so that no module uses up what the next one needs.
 func modules(t *testing.T, plan []module) {
 	t.Parallel()
-	storetest.Each(t, func(t *testing.T, database string) {
+	storetest.EachDatabase(t, func(t *testing.T, database string) {
 		c := openCertifier(t, database)
 		for _, m := range plan {
 			t.Run(m.name, func(t *testing.T) {
@@ -77,11 +77,11 @@ func openCertifier(t *testing.T, database string) *certifier {
 	})
 	c.server = live.Start(t, database, func(o *twostep.Options) {
 		for _, id := range []string{certified, another} {
-			secret, hash := twostep.NewSecret()
+			secret, hash := twostep.NewAppSecret()
 			c.secret[id] = secret
 			o.Apps = append(o.Apps, twostep.App{
-				ID: id, Secrets: []string{hash}, Algorithm: "RS256", NoPKCE: true,
-				Redirects: []string{c.URL + "/cb"}, SignedOut: []string{c.URL + "/bye"}, BackChannel: c.URL + "/backchannel",
+				ID: id, SecretHashes: []string{hash}, IDTokenAlg: "RS256", PKCEOptional: true,
+				RedirectURIs: []string{c.URL + "/cb"}, PostLogoutRedirectURIs: []string{c.URL + "/bye"}, BackChannelLogoutURI: c.URL + "/backchannel",
 			})
 		}
 	})
@@ -91,7 +91,7 @@ func openCertifier(t *testing.T, database string) *certifier {
 // request are the parameters of an authorization request, with others in their place by pairs;
 // an empty value leaves one out.
 func (p *play) request(pairs ...string) url.Values {
-	v := url.Values{"client_id": {certified}, "redirect_uri": {p.URL + "/cb"}, "response_type": {"code"}, "scope": {"openid"}, "state": {seal.Token()}, "nonce": {seal.Token()}}
+	v := url.Values{"client_id": {certified}, "redirect_uri": {p.URL + "/cb"}, "response_type": {"code"}, "scope": {"openid"}, "state": {seal.NewToken()}, "nonce": {seal.NewToken()}}
 	for i := 0; i+1 < len(pairs); i += 2 {
 		if v.Set(pairs[i], pairs[i+1]); pairs[i+1] == "" {
 			v.Del(pairs[i])

@@ -73,9 +73,9 @@ func openShop(t *testing.T) *shop {
 	mux.HandleFunc("GET /signout", x.leave)
 	mux.HandleFunc("POST /backchannel", x.told)
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { shopPage(w, "The shop", "Nobody is in.") })
-	secret, hash := twostep.NewSecret()
+	secret, hash := twostep.NewAppSecret()
 	x.oauth.ClientSecret = secret
-	x.App = twostep.App{ID: "shop", Name: "Corner Shop", Secrets: []string{hash}, Redirects: []string{x.URL + "/callback"}, SignedOut: []string{x.URL + "/"}, BackChannel: x.URL + "/backchannel"}
+	x.App = twostep.App{ID: "shop", Name: "Corner Shop", SecretHashes: []string{hash}, RedirectURIs: []string{x.URL + "/callback"}, PostLogoutRedirectURIs: []string{x.URL + "/"}, BackChannelLogoutURI: x.URL + "/backchannel"}
 	return x
 }
 

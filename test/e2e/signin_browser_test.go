@@ -22,7 +22,7 @@ import (
 // 6th digit signs in. On both databases.
 func TestBrowserSignIn(t *testing.T) {
 	t.Parallel()
-	storetest.Each(t, func(t *testing.T, url string) {
+	storetest.EachDatabase(t, func(t *testing.T, url string) {
 		s := live.Start(t, url)
 		b := browse(t, s.URL, light)
 		b.open("/")
@@ -111,41 +111,60 @@ func TestBrowserWrongPassword(t *testing.T) {
 	b.at("/signin/verify")
 }
 
-// slow is codes by mail on a server that takes its time.
+// slow sends codes by email, and does not answer before somebody has clicked often enough.
 type slow struct {
 	email.Method
+	wait            func() // until the clicks of this page are done
 	asked, verified atomic.Int32
 }
 
-func (m *slow) Challenge(ctx context.Context, ask factor.Ask) (factor.Challenge, error) {
+func (m *slow) Challenge(ctx context.Context, ask factor.Request) (factor.Challenge, error) {
 	m.asked.Add(1)
-	<-time.After(time.Second)
+	m.wait()
 	return m.Method.Challenge(ctx, ask)
 }
 
-func (m *slow) Verify(ctx context.Context, f *factor.Factor, answer factor.Answer) error {
+func (m *slow) Verify(ctx context.Context, f *factor.Factor, answer factor.Response) error {
 	m.verified.Add(1)
-	<-time.After(time.Second)
+	m.wait()
 	return m.Method.Verify(ctx, f, answer)
 }
 
-// impatient clicks on a button, and again twice while the server works. The clicks come
-// from the page: a debugger has to wait for the answer.
-const impatient = `(button => { for (const wait of [0, 200, 400]) setTimeout(() => button.click(), wait) })(document.querySelector("button[type=submit]"))`
+// impatient clicks on a button, twice again while the server works, and then tells the server that it is
+// done. The clicks come from the page: a debugger has to wait for the answer.
+const impatient = `(button => {
+	let clicks = 0;
+	const again = () => { button.click(); ++clicks < 3 ? setTimeout(again, 100) : fetch("/clicked") };
+	again();
+})(document.querySelector("button[type=submit]"))`
 
 // Impatient clicks sign in once, with one mail, and cost one try of a wrong code.
 func TestBrowserImpatient(t *testing.T) {
 	t.Parallel()
 	var m slow
 	s := live.Start(t, "", func(o *twostep.Options) { o.Methods = []factor.Method{&m} })
+	var pages atomic.Int32
+	m.wait = func() {
+		look, late := time.NewTicker(5*time.Millisecond), time.After(patience)
+		defer look.Stop()
+		for strings.Count(s.Log.String(), `"path":"/clicked"`) < int(pages.Load()) {
+			select {
+			case <-look.C:
+			case <-late:
+				return // and the counts are wrong
+			}
+		}
+	}
 	b := browse(t, s.URL, light)
 	b.open("/signin")
 	b.enter("email", live.AnnaEmail)
 	b.enter("password", live.AnnaPassword)
+	pages.Store(1)
 	b.turn(chromedp.Evaluate(impatient, nil))
 	b.at("/signin/verify")
 	code := live.Wrong(s.Code(0))
 	b.do(chromedp.Evaluate(`code.value = "`+code+`"`, nil)) // the script does not hear that
+	pages.Store(2)
 	b.turn(chromedp.Evaluate(impatient, nil))
 	b.sees(incorrect)
 	if asked, verified, mails := m.asked.Load(), m.verified.Load(), s.Mail.Len(); asked != 1 || verified != 1 || mails != 1 {

@@ -11,7 +11,7 @@ import (
 
 // A whole sign-in over HTTPS with a code that travels through a real mail server.
 func TestSignIn(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, url string) {
+	storetest.EachDatabase(t, func(t *testing.T, url string) {
 		s := live.Start(t, url)
 		b := s.Browser()
 		code := b.Password()

@@ -100,7 +100,7 @@ func quoted(text string) string { return `"` + text + `"` }
 // in the browser that did it.
 func TestBrowserTrust(t *testing.T) {
 	t.Parallel()
-	storetest.Each(t, func(t *testing.T, url string) {
+	storetest.EachDatabase(t, func(t *testing.T, url string) {
 		clock := &still{now: time.Now()}
 		keys := filepath.Join(t.TempDir(), "keys")
 		setup := func(o *twostep.Options) { named(o); o.Now, o.KeyFile = clock.Now, keys }

@@ -78,9 +78,9 @@ type mailbox struct {
 	w *world
 }
 
-func (m mailbox) Verify(ctx context.Context, f *factor.Factor, a factor.Answer) error {
-	m.w.comparing(m.About(), a)
-	return m.w.compared(m.About(), m.Method.Verify(ctx, f, a))
+func (m mailbox) Verify(ctx context.Context, f *factor.Factor, a factor.Response) error {
+	m.w.comparing(m.Info(), a)
+	return m.w.compared(m.Info(), m.Method.Verify(ctx, f, a))
 }
 
 type app struct {
@@ -88,9 +88,9 @@ type app struct {
 	w *world
 }
 
-func (m app) Verify(ctx context.Context, f *factor.Factor, a factor.Answer) error {
-	m.w.comparing(m.About(), a)
-	return m.w.compared(m.About(), m.Method.Verify(ctx, f, a))
+func (m app) Verify(ctx context.Context, f *factor.Factor, a factor.Response) error {
+	m.w.comparing(m.Info(), a)
+	return m.w.compared(m.Info(), m.Method.Verify(ctx, f, a))
 }
 
 type recoveryCodes struct {
@@ -100,12 +100,12 @@ type recoveryCodes struct {
 
 func newRecoveryCodes(w *world) recoveryCodes { return recoveryCodes{recovery.New(), w} }
 
-func (m recoveryCodes) Verify(ctx context.Context, f *factor.Factor, a factor.Answer) error {
-	m.w.comparing(m.About(), a)
-	return m.w.compared(m.About(), m.Method.Verify(ctx, f, a))
+func (m recoveryCodes) Verify(ctx context.Context, f *factor.Factor, a factor.Response) error {
+	m.w.comparing(m.Info(), a)
+	return m.w.compared(m.Info(), m.Method.Verify(ctx, f, a))
 }
 
-func (w *world) compared(about factor.About, err error) error {
+func (w *world) compared(about factor.Info, err error) error {
 	if err == nil {
 		w.book.asked.fits = about.AMR
 	}
@@ -114,7 +114,7 @@ func (w *world) compared(about factor.About, err error) error {
 
 // comparing is called at the moment before an answer is compared, and looks whether all of
 // what it costs is debited, for this challenge and over all that was ever compared.
-func (w *world) comparing(about factor.About, a factor.Answer) {
+func (w *world) comparing(about factor.Info, a factor.Response) {
 	w.Helper()
 	ask := &w.book.asked
 	if ask.signIn == "" {
@@ -122,12 +122,12 @@ func (w *world) comparing(about factor.About, a factor.Answer) {
 	}
 	var who string
 	if !w.query(`SELECT challenges.id, attempts.account_id FROM attempts JOIN challenges ON challenges.attempt_id = attempts.id WHERE attempts.token_hash = $1`,
-		[]any{seal.Hash(ask.signIn)}, &ask.challenge, &who) {
+		[]any{seal.HashToken(ask.signIn)}, &ask.challenge, &who) {
 		w.Errorf("something is compared for no challenge")
 		return
 	}
 	chance := w.oddsOf(about, a)
-	if about.Spare || about.Right == 0 && chance == 0 {
+	if about.Backup || about.ValidAnswers == 0 && chance == 0 {
 		return // nobody guesses it, or every code is too old: nothing is right
 	}
 	ask.compared = true
@@ -140,9 +140,9 @@ func (w *world) comparing(about factor.About, a factor.Answer) {
 	if cost < ask.odds {
 		w.Errorf("odds of %d compared, %d debited", ask.odds, cost)
 	}
-	switch series, _, _ := seal.SplitDevice(ask.from.DeviceToken); {
+	switch series, _, _ := seal.SplitDeviceToken(ask.from.DeviceToken); {
 	case device == "", device == "near": // a place is no secret
-		w.strangers(who, about.Method, chance, a.Hard)
+		w.strangers(who, about.Method, chance, a.LongCode)
 	case !w.book.known[series+who]:
 		w.Errorf("a stranger guesses as if in a known browser")
 	}
@@ -150,9 +150,9 @@ func (w *world) comparing(about factor.About, a factor.Answer) {
 
 // oddsOf is what of all answers is right now, as one guess has it. The engine compares with the codes that it
 // has read and debited, which may be before the clock was set back: one that was over then is not among them.
-func (w *world) oddsOf(about factor.About, a factor.Answer) odds.Chance {
+func (w *world) oddsOf(about factor.Info, a factor.Response) odds.Chance {
 	if about.Method == "totp" {
-		if a.Hard {
+		if a.LongCode {
 			return 0
 		}
 		return 2000
@@ -236,7 +236,7 @@ func (w *world) checkChallenge(what string, struck bool) {
 	if !w.query(`SELECT challenges.id, guesses, messages_sent, needs_long_code,
 			(SELECT COUNT(*) FROM one_time_codes WHERE challenge_id = challenges.id AND used_at = 0 AND expires_at >= $2)
 		FROM attempts JOIN challenges ON challenges.attempt_id = attempts.id WHERE attempts.token_hash = $1`,
-		[]any{seal.Hash(ask.signIn), store.Millis(w.now.Add(w.skew))}, &id, &tries, &sends, &hard, &live) {
+		[]any{seal.HashToken(ask.signIn), store.Millis(w.now.Add(w.skew))}, &id, &tries, &sends, &hard, &live) {
 		return
 	}
 	most := challenge.MaxMessages
@@ -360,11 +360,11 @@ func (w *world) refunded(what, challenge string) {
 
 // granted says whether the test knows of such trust.
 func (w *world) granted(from origin.Origin, s sessionRow) bool {
-	series, _, _ := seal.SplitDevice(from.DeviceToken)
+	series, _, _ := seal.SplitDeviceToken(from.DeviceToken)
 	now := min(w.book.asked.begins.UnixMilli(), w.now.Add(w.skew).UnixMilli()) // the clock may jump within the call
 	for _, g := range w.book.grants[series] {
 		age := time.UnixMilli(now).Sub(g.at)
-		if g.account == s.account && g.address == from.AddressString() && family(g.agent) == family(from.UserAgent) && g.epoch == s.current && age <= trust.Life+time.Second {
+		if g.account == s.account && g.address == from.AddressString() && family(g.agent) == family(from.UserAgent) && g.epoch == s.current && age <= trust.MaxTTL+time.Second {
 			return true
 		}
 	}

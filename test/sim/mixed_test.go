@@ -43,7 +43,7 @@ func TestMixed(t *testing.T) {
 
 // The same on both databases.
 func TestMixedOnBoth(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, url string) {
+	storetest.EachDatabase(t, func(t *testing.T, url string) {
 		for seed := range seeds(1, 1) {
 			play(t, seed, url, func(w *world) { w.mixed(6 * day) })
 		}

@@ -103,10 +103,10 @@ func (w *world) learn(b *browser, token string, entry session.Cookies) {
 	if entry.Device != "" {
 		cookie = entry.Device
 	}
-	series, _, _ := seal.SplitDevice(cookie)
+	series, _, _ := seal.SplitDeviceToken(cookie)
 	var g grant
 	var ticked bool
-	if !w.query(`SELECT s.account_id, s.trust_requested, a.epoch FROM attempts s JOIN accounts a ON a.id = s.account_id WHERE s.token_hash = $1`, []any{seal.Hash(token)}, &g.account, &ticked, &g.epoch) {
+	if !w.query(`SELECT s.account_id, s.trust_requested, a.epoch FROM attempts s JOIN accounts a ON a.id = s.account_id WHERE s.token_hash = $1`, []any{seal.HashToken(token)}, &g.account, &ticked, &g.epoch) {
 		return
 	}
 	w.book.known[series+g.account] = true
@@ -182,7 +182,7 @@ func (w *world) addOwner(name, method string) *owner {
 	if err := w.Accounts.Create(context.Background(), account.NewAccount{Email: o.email, Name: "Anna", Password: o.password}); err != nil {
 		w.Fatal(err)
 	}
-	a, err := w.db.AccountByEmail(context.Background(), o.email)
+	a, err := w.db.FindAccountByEmail(context.Background(), o.email)
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -211,7 +211,7 @@ func (o *owner) enroll(session string) {
 	if err != nil {
 		o.Fatal(err)
 	}
-	link, err := url.Parse(d.Show.Link)
+	link, err := url.Parse(d.Show.URI)
 	if err != nil {
 		o.Fatal(err)
 	}
@@ -380,7 +380,7 @@ func (o *owner) answer(b *browser, token string, p challenge.State, wait func(ti
 		for i := len(letters) - 1; i >= 0; i-- {
 			l := letters[i]
 			code := strings.ReplaceAll(codeLine.FindString(l.Text), "-", "")
-			if code == "" || l.arrives.After(o.now) || o.now.Sub(l.sent) > 15*time.Minute || !strings.Contains(l.Text, b.address.String()) || (len(code) == seal.LongSize) != p.Challenge.LongCode {
+			if code == "" || l.arrives.After(o.now) || o.now.Sub(l.sent) > 15*time.Minute || !strings.Contains(l.Text, b.address.String()) || (len(code) == seal.LongCodeLength) != p.Challenge.LongCode {
 				continue
 			}
 			return code, "mail " + l.ID
@@ -428,7 +428,7 @@ func (o *owner) changePassword(b *browser, token, password string) {
 			return err
 		}
 		o.password = password
-		series, _, _ := seal.SplitDevice(b.cookie)
+		series, _, _ := seal.SplitDeviceToken(b.cookie)
 		for i, g := range o.book.grants[series] { // the browser in which it is done keeps its trust
 			if g.account == o.id && g.epoch == before {
 				o.book.grants[series][i].epoch++

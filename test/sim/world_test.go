@@ -42,7 +42,7 @@ type world struct {
 	seed   uint64
 	dice   *rand.Rand
 	url    string
-	keys   *seal.Keys
+	keys   *seal.KeyRing
 	db     *store.DB
 	rows   *sql.DB // what is committed, read beside the store
 	outbox *outbox.Outbox
@@ -101,7 +101,7 @@ func play(t *testing.T, seed uint64, url string, story func(w *world)) {
 		}
 	}()
 	cryptotest.SetGlobalRandom(t, seed)
-	keys, err := seal.ParseKeys(seal.NewKey())
+	keys, err := seal.ParseKeyRing(seal.NewKeyLine())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,11 +126,11 @@ func (w *world) open() {
 		w.Fatal(err)
 	}
 	w.db = db
-	w.outbox = outbox.New(db, w.keys, map[delivery.Channel]delivery.Send{delivery.Email: w.post}, w.clock, slog.New(slog.DiscardHandler))
+	w.outbox = outbox.New(db, w.keys, map[delivery.Channel]delivery.SendFunc{delivery.Email: w.post}, w.clock, slog.New(slog.DiscardHandler))
 	w.Services = signin.New(signin.Config{
-		Store: db, Keys: w.keys, Passwords: seal.NewPasswords(seal.Cost{MemoryKiB: 64, Time: 1}, 4, 64), Now: w.clock, Log: slog.New(slog.DiscardHandler),
+		Store: db, Keys: w.keys, Passwords: seal.NewPasswordHasher(seal.HashCost{MemoryKiB: 64, Passes: 1}, 4, 64), Now: w.clock, Log: slog.New(slog.DiscardHandler),
 		Settings: account.Settings{Site: "Example", PublicURL: "https://signin.example.com", SignUp: "open", Location: time.UTC},
-		Enqueue:  w.outbox.Put, NotifyOutbox: func() {}, Trust: trust.Policy{Life: trust.Life}, GuessBudget: odds.AccountBudgetPerYear,
+		Enqueue:  w.outbox.Enqueue, NotifyOutbox: func() {}, Trust: trust.Policy{TTL: trust.MaxTTL}, GuessBudget: odds.AccountBudgetPerYear,
 		Methods: []factor.Method{mailbox{w: w}, app{w: w}, newRecoveryCodes(w)},
 		Idle:    time.Hour, Absolute: 24 * time.Hour,
 	})
@@ -227,7 +227,7 @@ func (w *world) post(_ context.Context, m delivery.Message) error {
 // deliver sends what is due.
 func (w *world) deliver() {
 	for range 20 {
-		sent, err := w.outbox.Deliver(context.Background())
+		sent, err := w.outbox.DeliverNext(context.Background())
 		if err != nil {
 			w.Errorf("deliver: %v", err)
 		}
@@ -242,8 +242,8 @@ func (w *world) sweep() {
 	before := func(d time.Duration) int64 { return store.Millis(w.clock().Add(-d)) }
 	for more := int64(1); more > 0; {
 		var err error
-		old := store.Old{Ended: before(24 * time.Hour), Trust: before(2 * trust.Life), Odds: before(odds.Year + 24*time.Hour)}
-		if more, err = w.db.Sweep(context.Background(), old); err != nil {
+		old := store.Cutoffs{Ended: before(24 * time.Hour), Trust: before(2 * trust.MaxTTL), Guesses: before(odds.Year + 24*time.Hour)}
+		if more, err = w.db.DeleteExpired(context.Background(), old); err != nil {
 			w.Fatal(err)
 		}
 	}

@@ -28,15 +28,15 @@ import (
 // Whoever may connect to 127.0.0.1 may use it, so nothing but made-up data belongs into it.
 type cluster struct{ dir string }
 
-// shared is the cluster of this user on this machine. `make clean` knows the same path.
-func shared() cluster {
+// sharedCluster is the cluster of this user on this machine. `make clean` knows the same path.
+func sharedCluster() cluster {
 	return cluster{filepath.Join(os.TempDir(), fmt.Sprintf("twostep-postgres-%d-v1", os.Getuid()))}
 }
 
-// ensure returns the URL of the running cluster and starts it if need be. Of any number of
+// ensureRunning returns the URL of the running cluster and starts it if need be. Of any number of
 // processes that ask at once, one starts it and the others wait.
-func (c cluster) ensure() (string, error) {
-	if err := c.own(); err != nil {
+func (c cluster) ensureRunning() (string, error) {
+	if err := c.createDir(); err != nil {
 		return "", err
 	}
 	lock, err := os.OpenFile(filepath.Join(c.dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
@@ -53,18 +53,18 @@ func (c cluster) ensure() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if address, err := os.ReadFile(c.urlFile()); err == nil && c.answers(string(address)) {
+	if address, err := os.ReadFile(c.urlFile()); err == nil && c.isRunningAt(string(address)) {
 		return string(address), nil
 	}
-	return c.start("-c full_page_writes=off -c synchronous_commit=off")
+	return c.initAndStart("-c full_page_writes=off -c synchronous_commit=off")
 }
 
 func (c cluster) urlFile() string { return filepath.Join(c.dir, "url") }
-func (c cluster) data() string    { return filepath.Join(c.dir, "data") }
+func (c cluster) dataDir() string { return filepath.Join(c.dir, "data") }
 
-// own makes the folder. The name is predictable and the place is everybody's, so a folder that
+// createDir makes the folder. The name is predictable and the place is everybody's, so a folder that
 // another user has put there first is refused.
-func (c cluster) own() error {
+func (c cluster) createDir() error {
 	if err := os.Mkdir(c.dir, 0o711); err != nil && !errors.Is(err, os.ErrExist) {
 		return err
 	}
@@ -79,61 +79,61 @@ func (c cluster) own() error {
 	return nil
 }
 
-// answers says whether our server is the one at address: after a restart of the machine the
+// isRunningAt says whether our server is the one at address: after a restart of the machine the
 // port may be another program's.
-func (c cluster) answers(address string) bool {
+func (c cluster) isRunningAt(address string) bool {
 	var data string
-	err := with(address, func(ctx context.Context, db *sql.DB) error {
+	err := withDB(address, func(ctx context.Context, db *sql.DB) error {
 		return db.QueryRowContext(ctx, "SHOW data_directory").Scan(&data)
 	})
-	return err == nil && data == c.data()
+	return err == nil && data == c.dataDir()
 }
 
-// start makes a new cluster in place of whatever is left of an old one, with more options.
-func (c cluster) start(more string) (string, error) {
-	if _, err := os.Stat(filepath.Join(c.data(), "postmaster.pid")); err == nil {
+// initAndStart makes a new cluster in place of whatever is left of an old one, with more options.
+func (c cluster) initAndStart(more string) (string, error) {
+	if _, err := os.Stat(filepath.Join(c.dataDir(), "postmaster.pid")); err == nil {
 		// An error means that nothing is left to stop.
-		_ = c.pg("pg_ctl", "-m", "immediate", "stop")
+		_ = c.runTool("pg_ctl", "-m", "immediate", "stop")
 	}
-	if err := os.RemoveAll(c.data()); err != nil {
+	if err := os.RemoveAll(c.dataDir()); err != nil {
 		return "", err
 	}
-	if err := c.give(); err != nil {
+	if err := c.createDataDir(); err != nil {
 		return "", err
 	}
-	if err := c.pg("initdb", "-U", "twostep", "--auth=trust", "--locale=C.UTF-8", "--encoding=UTF8", "--no-sync"); err != nil {
+	if err := c.runTool("initdb", "-U", "twostep", "--auth=trust", "--locale=C.UTF-8", "--encoding=UTF8", "--no-sync"); err != nil {
 		return "", err
 	}
-	port, err := c.launch(more)
+	port, err := c.startServer(more)
 	if err != nil {
 		return "", err
 	}
-	address := at(port)
+	address := postgresURL(port)
 	return address, os.WriteFile(c.urlFile(), []byte(address), 0o600)
 }
 
-// launch starts the server on the files that are there.
-func (c cluster) launch(more string) (port int, err error) {
+// startServer starts the server on the files that are there.
+func (c cluster) startServer(more string) (port int, err error) {
 	if port, err = freePort(); err != nil {
 		return 0, err
 	}
 	options := fmt.Sprintf("-p %d -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=300"+
 		" -c fsync=off -c log_min_messages=fatal -c log_min_error_statement=panic %s", port, more)
-	return port, c.pg("pg_ctl", "-l", filepath.Join(c.dir, "log"), "-w", "-t", "60", "-o", options, "start")
+	return port, c.runTool("pg_ctl", "-l", filepath.Join(c.dir, "log"), "-w", "-t", "60", "-o", options, "start")
 }
 
-func at(port int) string {
+func postgresURL(port int) string {
 	return fmt.Sprintf("postgres://twostep@127.0.0.1:%d/postgres?sslmode=disable", port)
 }
 
-// give makes what the server writes, and hands it to the account that runs the server.
-func (c cluster) give() error {
-	as, err := unprivileged()
+// createDataDir makes what the server writes, and hands it to the account that runs the server.
+func (c cluster) createDataDir() error {
+	as, err := serverCredential()
 	if err != nil {
 		return err
 	}
 	log := filepath.Join(c.dir, "log")
-	if err := os.Mkdir(c.data(), 0o700); err != nil {
+	if err := os.Mkdir(c.dataDir(), 0o700); err != nil {
 		return err
 	}
 	if err := os.WriteFile(log, nil, 0o600); err != nil {
@@ -142,20 +142,20 @@ func (c cluster) give() error {
 	if as == nil {
 		return nil
 	}
-	return errors.Join(os.Chown(c.data(), int(as.Uid), int(as.Gid)), os.Chown(log, int(as.Uid), int(as.Gid)))
+	return errors.Join(os.Chown(c.dataDir(), int(as.Uid), int(as.Gid)), os.Chown(log, int(as.Uid), int(as.Gid)))
 }
 
-// pg runs one of PostgreSQL's programs on the files of this cluster.
-func (c cluster) pg(name string, args ...string) error {
-	programs, err := programs()
+// runTool runs one of PostgreSQL's programs on the files of this cluster.
+func (c cluster) runTool(name string, args ...string) error {
+	programs, err := findBinDir()
 	if err != nil {
 		return err
 	}
-	as, err := unprivileged()
+	as, err := serverCredential()
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command(filepath.Join(programs, name), append([]string{"-D", c.data()}, args...)...)
+	cmd := exec.Command(filepath.Join(programs, name), append([]string{"-D", c.dataDir()}, args...)...)
 	cmd.Dir = "/" // the account that runs it may not enter where the test runs
 	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: as}
@@ -169,8 +169,8 @@ func (c cluster) pg(name string, args ...string) error {
 
 var errNotInstalled = errors.New("PostgreSQL is not installed: run make test, it installs what the tests need")
 
-// programs returns the folder of the newest initdb. Debian keeps it out of PATH.
-func programs() (string, error) {
+// findBinDir returns the folder of the newest initdb. Debian keeps it out of PATH.
+func findBinDir() (string, error) {
 	newest, folder := -1, ""
 	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
 	if err != nil {
@@ -192,8 +192,8 @@ func programs() (string, error) {
 	return filepath.Dir(path), nil
 }
 
-// unprivileged returns the account to run PostgreSQL as, nil for our own: initdb refuses root.
-func unprivileged() (*syscall.Credential, error) {
+// serverCredential returns the account to run PostgreSQL as, nil for our own: initdb refuses root.
+func serverCredential() (*syscall.Credential, error) {
 	if os.Getuid() != 0 {
 		return nil, nil
 	}

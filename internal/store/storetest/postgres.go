@@ -17,21 +17,21 @@ import (
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
 )
 
-// patience bounds everything that is asked of PostgreSQL here, on a machine busy with other tests.
-const patience = 60 * time.Second
+// postgresTimeout bounds everything that is asked of PostgreSQL here, on a machine busy with other tests.
+const postgresTimeout = 60 * time.Second
 
-// Postgres returns the URL of a new, empty PostgreSQL database that belongs to this test alone
+// NewPostgres returns the URL of a new, empty PostgreSQL database that belongs to this test alone
 // and is dropped after it, whoever is still connected.
 //
 // The server is the one TWOSTEP_TEST_POSTGRES names (a postgres:// URL of somebody who may
 // create databases); if that is not set, a throw-away server of this user on this machine, which
 // all test binaries share and which stays up for the next run.
-func Postgres(t testing.TB) string {
+func NewPostgres(t testing.TB) string {
 	t.Helper()
 	admin := os.Getenv("TWOSTEP_TEST_POSTGRES")
 	if admin == "" {
 		var err error
-		if admin, err = shared().ensure(); err != nil {
+		if admin, err = sharedCluster().ensureRunning(); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -41,11 +41,11 @@ func Postgres(t testing.TB) string {
 	}
 	name := "t_" + strings.ToLower(rand.Text())
 	// template0 is never in use, so any number of tests may copy it at once.
-	if err := run(admin, "CREATE DATABASE "+name+" TEMPLATE template0"); err != nil {
+	if err := execSQL(admin, "CREATE DATABASE "+name+" TEMPLATE template0"); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := run(admin, "DROP DATABASE "+name+" WITH (FORCE)"); err != nil {
+		if err := execSQL(admin, "DROP DATABASE "+name+" WITH (FORCE)"); err != nil {
 			t.Error(err)
 		}
 	})
@@ -53,17 +53,17 @@ func Postgres(t testing.TB) string {
 	return address.String()
 }
 
-// run executes one statement on a connection of its own.
-func run(address, statement string) error {
-	return with(address, func(ctx context.Context, db *sql.DB) error {
+// execSQL executes one statement on a connection of its own.
+func execSQL(address, statement string) error {
+	return withDB(address, func(ctx context.Context, db *sql.DB) error {
 		_, err := db.ExecContext(ctx, statement)
 		return err
 	})
 }
 
-// with opens a database for as long as f takes.
-func with(address string, f func(context.Context, *sql.DB) error) error {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+// withDB opens a database for as long as f takes.
+func withDB(address string, f func(context.Context, *sql.DB) error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), postgresTimeout)
 	defer cancel()
 	db, err := sql.Open("pgx", address)
 	if err != nil {

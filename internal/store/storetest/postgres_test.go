@@ -13,21 +13,21 @@ import (
 
 // Two tests never see each other's tables, and what a test leaves behind goes with it, even
 // while it is still connected.
-func TestPostgres(t *testing.T) {
+func TestDatabasesAreIsolatedAndDropped(t *testing.T) {
 	t.Run("own", func(t *testing.T) {
-		one, two := Postgres(t), Postgres(t)
+		one, two := NewPostgres(t), NewPostgres(t)
 		if one == two {
 			t.Fatalf("the same database twice: %s", one)
 		}
 		for _, address := range []string{one, two} {
-			if err := run(address, "CREATE TABLE thing (id TEXT)"); err != nil {
+			if err := execSQL(address, "CREATE TABLE thing (id TEXT)"); err != nil {
 				t.Error(err)
 			}
 		}
 	})
 	var gone string
 	t.Run("dropped", func(inner *testing.T) {
-		gone = Postgres(inner)
+		gone = NewPostgres(inner)
 		db, err := sql.Open("pgx", gone)
 		if err != nil {
 			inner.Fatal(err)
@@ -37,14 +37,14 @@ func TestPostgres(t *testing.T) {
 			inner.Fatal(err)
 		}
 	})
-	if err := run(gone, "SELECT 1"); err == nil || !strings.Contains(err.Error(), "does not exist") {
+	if err := execSQL(gone, "SELECT 1"); err == nil || !strings.Contains(err.Error(), "does not exist") {
 		t.Errorf("after the test: got %v, want that the database does not exist", err)
 	}
 }
 
 // Text sorts by code point, as SQLite sorts it.
 func TestPostgresSortsLikeSQLite(t *testing.T) {
-	db, err := sql.Open("pgx", Postgres(t))
+	db, err := sql.Open("pgx", NewPostgres(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,22 +57,22 @@ func TestPostgresSortsLikeSQLite(t *testing.T) {
 }
 
 // What was committed before the first server died is at the other, which takes writes now.
-func TestReplicated(t *testing.T) {
-	first, failover := Replicated(t)
-	if err := run(first, "CREATE TABLE thing (id TEXT)"); err != nil {
+func TestFailoverKeepsCommits(t *testing.T) {
+	first, failover := NewReplicatedPostgres(t)
+	if err := execSQL(first, "CREATE TABLE thing (id TEXT)"); err != nil {
 		t.Fatal(err)
 	}
 	second := failover()
-	if err := run(second, "INSERT INTO thing (id) VALUES ('x')"); err != nil {
+	if err := execSQL(second, "INSERT INTO thing (id) VALUES ('x')"); err != nil {
 		t.Error(err)
 	}
-	if err := run(first, "SELECT 1"); err == nil {
+	if err := execSQL(first, "SELECT 1"); err == nil {
 		t.Error("the first server answers")
 	}
 }
 
 // Many that come at once start one server; one that has died is started again.
-func TestCluster(t *testing.T) {
+func TestClusterStartsOnceAndRestarts(t *testing.T) {
 	// Not t.TempDir: the account postgres may not enter it.
 	dir, err := os.MkdirTemp("", "twostep-cluster-")
 	if err != nil {
@@ -83,13 +83,13 @@ func TestCluster(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := cluster{filepath.Join(dir, "c")}
-	t.Cleanup(func() { stop(t, c) })
+	t.Cleanup(func() { stopCluster(t, c) })
 
 	addresses := make([]string, 8)
 	var all sync.WaitGroup
 	for i := range addresses {
 		all.Go(func() {
-			address, err := c.ensure()
+			address, err := c.ensureRunning()
 			if err != nil {
 				t.Error(err)
 			}
@@ -103,19 +103,19 @@ func TestCluster(t *testing.T) {
 		}
 	}
 
-	stop(t, c)
-	again, err := c.ensure()
+	stopCluster(t, c)
+	again, err := c.ensureRunning()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := run(again, "SELECT 1"); err != nil {
+	if err := execSQL(again, "SELECT 1"); err != nil {
 		t.Error(err)
 	}
 }
 
-func stop(t *testing.T, c cluster) {
+func stopCluster(t *testing.T, c cluster) {
 	t.Helper()
-	if err := c.pg("pg_ctl", "-m", "immediate", "stop"); err != nil {
+	if err := c.runTool("pg_ctl", "-m", "immediate", "stop"); err != nil {
 		t.Error(err)
 	}
 }

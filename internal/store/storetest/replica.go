@@ -12,10 +12,10 @@ import (
 	"time"
 )
 
-// Replicated returns the URL of a PostgreSQL server of this test's own, whose every commit is on a
+// NewReplicatedPostgres returns the URL of a PostgreSQL server of this test's own, whose every commit is on a
 // second server before it is answered, and what lets the first die without a word and the second
 // take over, which has another URL.
-func Replicated(t testing.TB) (first string, failover func() (second string)) {
+func NewReplicatedPostgres(t testing.TB) (first string, failover func() (second string)) {
 	t.Helper()
 	must := func(err error) {
 		t.Helper()
@@ -29,36 +29,36 @@ func Replicated(t testing.TB) (first string, failover func() (second string)) {
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	must(os.Chmod(dir, 0o711))
 	one, two := cluster{filepath.Join(dir, "one")}, cluster{filepath.Join(dir, "two")}
-	must(errors.Join(one.own(), two.own()))
-	first, err = one.start("")
+	must(errors.Join(one.createDir(), two.createDir()))
+	first, err = one.initAndStart("")
 	must(err)
-	died := func() error { return one.pg("pg_ctl", "-m", "immediate", "stop") }
+	died := func() error { return one.runTool("pg_ctl", "-m", "immediate", "stop") }
 	t.Cleanup(func() { _ = died() }) // if it lives
-	must(two.copy(first))
-	port, err := two.launch("")
+	must(two.cloneFrom(first))
+	port, err := two.startServer("")
 	must(err)
-	t.Cleanup(func() { _ = two.pg("pg_ctl", "-m", "immediate", "stop") })
-	must(run(first, "ALTER SYSTEM SET synchronous_standby_names = '*'"))
-	must(synchronous(first))
+	t.Cleanup(func() { _ = two.runTool("pg_ctl", "-m", "immediate", "stop") })
+	must(execSQL(first, "ALTER SYSTEM SET synchronous_standby_names = '*'"))
+	must(waitSynchronous(first))
 	return first, func() string {
 		t.Helper()
 		must(died())
-		must(two.pg("pg_ctl", "-w", "promote"))
-		return at(port)
+		must(two.runTool("pg_ctl", "-w", "promote"))
+		return postgresURL(port)
 	}
 }
 
-// copy makes the cluster one that follows another.
-func (c cluster) copy(first string) error {
-	if err := c.give(); err != nil {
+// cloneFrom makes the cluster one that follows another.
+func (c cluster) cloneFrom(first string) error {
+	if err := c.createDataDir(); err != nil {
 		return err
 	}
-	return c.pg("pg_basebackup", "-d", first, "-R", "-X", "stream", "-c", "fast", "--no-sync")
+	return c.runTool("pg_basebackup", "-d", first, "-R", "-X", "stream", "-c", "fast", "--no-sync")
 }
 
-// synchronous waits until a commit at the server waits for the other one.
-func synchronous(address string) error {
-	return with(address, func(ctx context.Context, db *sql.DB) error {
+// waitSynchronous waits until a commit at the server waits for the other one.
+func waitSynchronous(address string) error {
+	return withDB(address, func(ctx context.Context, db *sql.DB) error {
 		if _, err := db.ExecContext(ctx, "SELECT pg_reload_conf()"); err != nil {
 			return err
 		}

@@ -33,7 +33,7 @@ var guesses = []mutation{
 	{test: "TestWholePasswordCounts", what: "the end of a long password does not count", edits: []edit{
 		{"internal/seal/passwords.go", `p.work([]byte(text)`, `p.work([]byte(text[:min(len(text), 72)])`},
 	}},
-	{test: "TestPasswordsAtOnceAreTurnedAwayWhenBusy", what: "nobody is told when to come back", edits: []edit{
+	{test: "TestBusyServerTurnsPasswordsAway", what: "nobody is told when to come back", edits: []edit{
 		{"internal/page/errors.go", `page.Seconds = busySeconds`, `page.Seconds = 0`},
 	}},
 }

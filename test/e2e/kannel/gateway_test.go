@@ -32,7 +32,7 @@ func TestKannel(t *testing.T) {
 	}))
 	defer server.Close()
 	// The handler runs only once something was sent, and so after this.
-	g.Callback = server.URL + "/sms/receipt"
+	g.CallbackURL = server.URL + "/sms/receipt"
 
 	m := delivery.Message{ID: "ABCDEFGHIJKLMNOPQRSTUVWXYZ", Channel: delivery.SMS, To: "+491712345678"}
 	m.Text = "747723 is your Exämple & Söhne \"A+B\" verification code. Don't share it.\n\n@login.example.com #747723"
@@ -43,7 +43,7 @@ func TestKannel(t *testing.T) {
 		t.Errorf("got %+v, want %q to %s", got, m.Text, m.To)
 	}
 	late := time.After(20 * time.Second)
-	for state := ""; state != delivery.Delivered; {
+	for state := ""; state != delivery.StateDelivered; {
 		select {
 		case r := <-receipts:
 			if state = r.State; r.ID != m.ID {
@@ -58,7 +58,7 @@ func TestKannel(t *testing.T) {
 
 	g.Secret = "wrong"
 	err := g.Send(t.Context(), m)
-	if err == nil || errors.Is(err, delivery.ErrRefused) || errors.Is(err, delivery.ErrUncertain) {
+	if err == nil || errors.Is(err, delivery.ErrRejected) || errors.Is(err, delivery.ErrUncertain) {
 		t.Errorf("got %v, want a temporary error", err)
 	}
 	for _, secret := range []string{"747723", "1712345678", "wrong"} {

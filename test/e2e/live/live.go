@@ -80,9 +80,9 @@ func Start(t testing.TB, url string, setups ...Setup) *Server {
 	o := twostep.Options{
 		Database: url, KeyFile: filepath.Join(dir, "keys"), PublicURL: s.URL, Site: "Example",
 		Methods: []factor.Method{email.Method{}},
-		Send:    map[delivery.Channel]delivery.Send{delivery.Email: smtp.Send},
+		Senders: map[delivery.Channel]delivery.SendFunc{delivery.Email: smtp.Send},
 		SignUp:  "open", Now: s.Now,
-		Log: slog.New(slog.NewJSONHandler(s.Log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Logger: slog.New(slog.NewJSONHandler(s.Log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	for _, setup := range setups {
 		setup(&o)
@@ -99,8 +99,8 @@ func Start(t testing.TB, url string, setups ...Setup) *Server {
 			t.Error(err)
 		}
 	})
-	anna := twostep.NewAccount{Email: AnnaEmail, Name: "Anna", Password: AnnaPassword}
-	if err := s.AddAccount(t.Context(), anna); err != nil && err != twostep.ErrExists {
+	anna := twostep.AccountParams{Email: AnnaEmail, Name: "Anna", Password: AnnaPassword}
+	if err := s.CreateAccount(t.Context(), anna); err != nil && err != twostep.ErrAccountExists {
 		t.Fatal(err)
 	}
 	return s

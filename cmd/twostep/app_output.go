@@ -1,0 +1,120 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"text/tabwriter"
+
+	"twostep.example/twostep"
+)
+
+const secretShownOnce = "The secret is shown this once: only its hash is kept."
+
+// outputRow is a word and what there is to say of it, a line each.
+type outputRow struct {
+	label string
+	lines []string
+}
+
+// formatTable prints the rows that say something.
+func formatTable(rows []outputRow) string {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for _, r := range rows {
+		word := r.label
+		for _, line := range r.lines {
+			if line != "" {
+				fmt.Fprintf(w, "%s\t%s\n", word, line)
+				word = ""
+			}
+		}
+	}
+	_ = w.Flush() // into memory
+	return b.String()
+}
+
+// clientAuthMethod is what the app proves itself by, in one word.
+func clientAuthMethod(a twostep.App) string {
+	switch {
+	case len(a.JWKSet) > 0:
+		return "keys"
+	case len(a.SecretHashes) > 0:
+		return "secret"
+	case len(a.RedirectURIs) > 0:
+		return "public"
+	}
+	return "hosts"
+}
+
+// formatCredentials are what the operator writes into the settings of the app, or of its proxy.
+func formatCredentials(a twostep.App, secret, issuer string) string {
+	rows := []outputRow{{"client id", []string{a.ID}}, {"client secret", []string{secret}}}
+	var remarks []string
+	if secret != "" {
+		remarks = append(remarks, secretShownOnce)
+	}
+	if !a.IsPublic() || len(a.RedirectURIs) > 0 {
+		rows = append(rows, outputRow{"issuer", []string{issuer}}, outputRow{"discovery", []string{issuer + "/.well-known/openid-configuration"}})
+	}
+	rows = append(rows, outputRow{"redirects", a.RedirectURIs}, outputRow{"hosts", a.Hosts})
+	if len(a.Hosts) > 0 {
+		rows = append(rows, outputRow{"auth check", []string{"/auth/check"}})
+		remarks = append(remarks, "The proxy asks at the address where Twostep listens, and from one that trusted_proxies names: docs/forward-auth.md.")
+	}
+	switch {
+	case len(a.RedirectURIs) > 0:
+		remarks = append(remarks, "The app must send a redirect address letter for letter: with a slash at the end it is another one.")
+	case len(a.Hosts) == 0:
+		remarks = append(remarks, "It has no redirect address, so nobody can sign in to it: twostep app set "+a.ID+" --redirect URL gives it one.")
+	}
+	if len(remarks) == 0 {
+		return formatTable(rows)
+	}
+	return formatTable(rows) + "\n" + strings.Join(remarks, "\n") + "\n"
+}
+
+// appDetails are all that is known of an app, but for its hashes.
+func appDetails(a twostep.App, fixed bool) []outputRow {
+	only := func(is bool, text string) []string {
+		if is {
+			return []string{text}
+		}
+		return nil
+	}
+	proof := map[string]string{
+		"keys": "keys (private_key_jwt)", "secret": "a secret", "public": "nothing: it is public", "hosts": "nothing: hosts behind a proxy",
+	}[clientAuthMethod(a)]
+	if len(a.SecretHashes) > 1 {
+		proof = fmt.Sprintf("%d secrets, of which each works", len(a.SecretHashes))
+	}
+	return []outputRow{
+		{"client id", []string{a.ID}},
+		{"name", []string{a.Name}},
+		{"proves itself by", []string{proof}},
+		{"redirects", a.RedirectURIs},
+		{"signed out", a.PostLogoutRedirectURIs},
+		{"back channel", []string{a.BackChannelLogoutURI}},
+		{"hosts", a.Hosts},
+		{"introspects", only(a.CanIntrospect, "it may ask what the tokens of other apps are worth")},
+		{"foreign", only(a.ThirdParty, "people are asked before it learns anything")},
+		{"PKCE", only(a.PKCEOptional, "not needed")},
+		{"ID tokens", only(clientAuthMethod(a) != "hosts", a.SigningAlg())},
+		{"subjects", only(a.Pairwise, "other ones than all other apps have")},
+		{"acr", []string{a.RequiredACR}},
+		{"max age", only(a.MaxAge > 0, formatMaxAge(a))},
+		{"groups", a.RequiredGroups},
+		{"kept", only(fixed, "from the settings: in the configuration file")},
+	}
+}
+
+// formatMaxAge is the oldest proof the app takes, as people write it: 8h, and not 8h0m0s.
+func formatMaxAge(a twostep.App) string {
+	text := a.MaxAuthAge().String()
+	if short, ok := strings.CutSuffix(text, "m0s"); ok {
+		text = short + "m"
+	}
+	if short, ok := strings.CutSuffix(text, "h0m"); ok {
+		text = short + "h"
+	}
+	return text
+}

@@ -1,0 +1,273 @@
+package delivery
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/textproto"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/wneessen/go-mail/smtp"
+)
+
+const (
+	// maxSMTPResponseBytes is how many bytes a server may say in one conversation, TLS included. An honest one
+	// needs less than ten thousand; the library would keep an endless line in memory.
+	maxSMTPResponseBytes = 1 << 20
+	// quitTimeout bounds the farewell: the person is waiting for "accepted", which is already known.
+	quitTimeout = time.Second
+)
+
+// smtpConn is one connection to a mail server.
+//
+//	greeting ─▶ EHLO ─▶ STARTTLS ─▶ EHLO ─▶ AUTH ─▶ MAIL ─▶ RCPT ─▶ DATA ─▶ text ─▶ QUIT
+//	└────────────────── open ─────────────────────┘└──────── deliver ────────────┘└ quit
+type smtpConn struct {
+	*smtp.Client
+	ctx           context.Context // ends the conversation by closing raw
+	netConn       net.Conn        // beneath TLS: closing it never waits for the other side
+	stopAfterFunc func() bool
+}
+
+// limitedConn reads at most left bytes.
+type limitedConn struct {
+	net.Conn
+	remaining int
+}
+
+// Read reads like the connection it wraps, until the other side has said too much.
+func (c *limitedConn) Read(p []byte) (int, error) {
+	if c.remaining <= 0 {
+		return 0, errors.New("server says too much")
+	}
+	n, err := c.Conn.Read(p)
+	c.remaining -= n
+	return n, err
+}
+
+// dial connects and goes as far as AUTH. The end of ctx ends the conversation at any point. Its errors
+// are temporary: none of them is about a message.
+func (s SMTP) dial(ctx context.Context) (*smtpConn, error) {
+	raw, err := new(net.Dialer).DialContext(ctx, "tcp", s.address())
+	if err != nil {
+		return nil, fmt.Errorf("delivery: smtp: connect: %w", err)
+	}
+	c := &smtpConn{ctx: ctx, netConn: &limitedConn{raw, maxSMTPResponseBytes}}
+	c.stopAfterFunc = context.AfterFunc(ctx, func() { raw.Close() })
+	if step, err := c.handshake(s); err != nil {
+		c.closeConn()
+		return nil, c.temporaryError(step, err)
+	}
+	return c, nil
+}
+
+// handshake returns the step that failed together with its error.
+func (c *smtpConn) handshake(s SMTP) (string, error) {
+	config := &tls.Config{ServerName: s.Host, RootCAs: s.RootCAs, MinVersion: tls.VersionTLS12}
+	conn := c.netConn
+	switch s.security() {
+	case securityTLS:
+		secured := tls.Client(c.netConn, config)
+		if err := secured.HandshakeContext(c.ctx); err != nil {
+			return "tls", err
+		}
+		conn = secured
+	case securityNone: // localhost is only a name: what matters is where it led
+		if a, ok := conn.RemoteAddr().(*net.TCPAddr); !ok || !a.IP.IsLoopback() {
+			return "connect", errors.New("smtp.security = none, but the server is not on this machine")
+		}
+	}
+	var err error
+	if c.Client, err = smtp.NewClient(conn, s.Host); err != nil {
+		return "greeting", err
+	}
+	c.SkipSMTPUTF8(true) // our addresses are ASCII; asking would limit where mail may travel
+	if err := c.Hello(s.heloName(c.netConn.LocalAddr())); err != nil {
+		return "ehlo", err
+	}
+	if s.security() == securityStartTLS {
+		// Never without: somebody on the way may have removed the offer (STD-063).
+		if ok, _ := c.Extension("STARTTLS"); !ok {
+			return "starttls", errors.New("server does not offer it")
+		}
+		if err := c.StartTLS(config); err != nil {
+			return "starttls", err
+		}
+	}
+	if s.User == "" {
+		return "", nil
+	}
+	return "auth", c.authenticate(s)
+}
+
+// heloName is a full host name or an address literal; RFC 5321 section 4.1.4 wants one of the two.
+func (s SMTP) heloName(local net.Addr) string {
+	if s.HELO != "" {
+		return s.HELO
+	}
+	if name, err := os.Hostname(); err == nil && strings.Contains(name, ".") && validHostname(name) {
+		return name
+	}
+	a, ok := local.(*net.TCPAddr)
+	switch {
+	case !ok:
+		return "localhost"
+	case a.IP.To4() != nil:
+		return "[" + a.IP.String() + "]"
+	default:
+		return "[IPv6:" + a.IP.String() + "]"
+	}
+}
+
+// authenticate authenticates. What goes wrong here never carries the server's words, which may
+// repeat what we said.
+func (c *smtpConn) authenticate(s SMTP) error {
+	_, offered := c.Extension("AUTH")
+	auth := s.chooseAuth(strings.Fields(strings.ToUpper(offered)))
+	if auth == nil {
+		return errors.New("server offers no way of signing in that we know")
+	}
+	err := c.Auth(auth)
+	var answer *textproto.Error
+	var broken net.Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &answer):
+		return &textproto.Error{Code: answer.Code, Msg: enhancedStatusCode(answer.Msg)}
+	case errors.As(err, &broken), errors.Is(err, io.EOF):
+		return err
+	default:
+		return errors.New("unexpected answer")
+	}
+}
+
+// chooseAuth picks from what the server offers. PLAIN comes first: the line is secured by now, or
+// does not leave the machine, and PLAIN takes one round trip instead of three.
+func (s SMTP) chooseAuth(offered []string) smtp.Auth {
+	const secured = true // Check and prepare have seen to it; the library's idea of loopback is narrower
+	switch {
+	case slices.Contains(offered, "PLAIN"):
+		return smtp.PlainAuth("", s.User, s.Password, s.Host, secured)
+	case slices.Contains(offered, "LOGIN"):
+		return smtp.LoginAuth(s.User, s.Password, s.Host, secured)
+	case slices.Contains(offered, "SCRAM-SHA-256"):
+		return smtp.ScramSHA256Auth(s.User, s.Password)
+	case slices.Contains(offered, "SCRAM-SHA-1"):
+		return smtp.ScramSHA1Auth(s.User, s.Password)
+	case slices.Contains(offered, "CRAM-MD5"):
+		return smtp.CRAMMD5Auth(s.User, s.Password)
+	}
+	return nil
+}
+
+// sendMail sends one mail to one address.
+func (c *smtpConn) sendMail(l composedMail) error {
+	if err := c.Mail("<" + l.from + ">"); err != nil {
+		return c.responseError("mail", err)
+	}
+	if err := c.Rcpt("<" + l.to + ">"); err != nil {
+		return c.responseError("rcpt", err)
+	}
+	w, err := c.Data()
+	if err != nil {
+		return c.responseError("data", err)
+	}
+	// The library's own Close drops the error of writing the final dot, and with it the difference
+	// between "cannot have arrived" and "may have arrived".
+	dot := w.(*smtp.DataCloser).WriteCloser
+	if _, err := dot.Write(l.raw); err != nil {
+		return c.temporaryError("text", err)
+	}
+	if err := dot.Close(); err != nil {
+		return c.temporaryError("text", err) // the final dot did not leave this machine
+	}
+	_, _, err = c.Text.ReadResponse(250)
+	var answer *textproto.Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &answer) && answer.Code >= 400 && answer.Code <= 599:
+		// The server has read the message now and may quote it.
+		return c.responseError("text", &textproto.Error{Code: answer.Code, Msg: enhancedStatusCode(answer.Msg)})
+	case errors.As(err, &answer), c.ctx.Err() == nil && isProtocolError(err):
+		return fmt.Errorf("delivery: smtp text: %w: strange answer", ErrUncertain)
+	default:
+		return fmt.Errorf("delivery: smtp text: %w: %w", ErrUncertain, c.contextCause(err))
+	}
+}
+
+// responseError turns the answer to a message's command into the error of Send.
+func (c *smtpConn) responseError(step string, err error) error {
+	var answer *textproto.Error
+	if !errors.As(err, &answer) || answer.Code < 500 || answer.Code > 599 {
+		return c.temporaryError(step, err)
+	}
+	switch answer.Code {
+	case 530, 534, 535, 538: // RFC 4954 section 6: about our sign-in, not about this message
+		return c.temporaryError(step, err)
+	}
+	return fmt.Errorf("delivery: smtp %s: %w: server says %w", step, ErrRejected, sanitizeResponse(answer))
+}
+
+// temporaryError is a temporary error.
+func (c *smtpConn) temporaryError(step string, err error) error {
+	var answer *textproto.Error
+	switch {
+	case errors.As(err, &answer):
+		return fmt.Errorf("delivery: smtp %s: server says %w", step, sanitizeResponse(answer))
+	case c.ctx.Err() == nil && isProtocolError(err):
+		return fmt.Errorf("delivery: smtp %s: server does not speak SMTP", step)
+	}
+	return fmt.Errorf("delivery: smtp %s: %w", step, c.contextCause(err))
+}
+
+// contextCause prefers the reason why we closed the connection to the noise that closing made.
+func (c *smtpConn) contextCause(err error) error {
+	if ctxErr := c.ctx.Err(); ctxErr != nil {
+		return ctxErr
+	}
+	return err
+}
+
+// quit says goodbye and waits a moment for the answer, as RFC 5321 section 4.1.1.10 asks.
+func (c *smtpConn) quit() {
+	c.netConn.SetDeadline(time.Now().Add(quitTimeout))
+	c.Quit() // nothing depends on it
+}
+
+// closeConn closes the connection at once. It may be called after quit.
+func (c *smtpConn) closeConn() {
+	c.stopAfterFunc()
+	c.netConn.Close()
+}
+
+// sanitizeResponse is an answer without anything that could forge another line of a log.
+func sanitizeResponse(e *textproto.Error) *textproto.Error {
+	const enough = 200 // bytes
+	text := strings.Map(func(r rune) rune {
+		if !strconv.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, e.Msg[:min(len(e.Msg), enough)])
+	return &textproto.Error{Code: e.Code, Msg: strings.TrimSpace(text)}
+}
+
+// enhancedStatusCode keeps of an answer only its enhanced status code (RFC 3463), like 5.7.1.
+func enhancedStatusCode(msg string) string {
+	return regexp.MustCompile(`^[245]\.\d{1,3}\.\d{1,3}\b`).FindString(msg)
+}
+
+func isProtocolError(err error) bool {
+	var p textproto.ProtocolError
+	return errors.As(err, &p)
+}

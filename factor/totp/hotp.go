@@ -1,0 +1,29 @@
+package totp
+
+import (
+	"crypto/hmac"
+	"crypto/sha1"
+	"encoding/binary"
+	"fmt"
+)
+
+const (
+	stepSeconds = 30        // seconds of a step; Google's app ignores any other value
+	codeModulus = 1_000_000 // six digits
+)
+
+// hotpTruncate is the 31-bit number of a step (T in RFC 6238, section 4.2) before digits are taken from it (RFC 4226,
+// section 5.3).
+func hotpTruncate(key []byte, step int64) uint32 {
+	mac := hmac.New(sha1.New, key)
+	var counter [8]byte
+	binary.BigEndian.PutUint64(counter[:], uint64(step))
+	mac.Write(counter[:])
+	sum := mac.Sum(nil)
+	return binary.BigEndian.Uint32(sum[sum[len(sum)-1]&15:]) & 0x7fffffff
+}
+
+// hotpCode is the six digits of a step, leading zeros kept.
+func hotpCode(key []byte, step int64) string {
+	return fmt.Sprintf("%06d", hotpTruncate(key, step)%codeModulus)
+}

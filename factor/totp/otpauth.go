@@ -1,0 +1,49 @@
+package totp
+
+import (
+	"encoding/base32"
+	"net/url"
+	"slices"
+	"strings"
+	"unicode"
+)
+
+// otpauthURI is the otpauth URI of a key, as Google's Key Uri Format has it. The issuer stands
+// in the label and in a parameter, because some apps read the one and some the other.
+// What every app assumes is said all the same: some refuse a link without it.
+func otpauthURI(site, account string, key []byte) string {
+	issuer := cleanLabel(site)
+	label, parameter := percentEncode(cleanLabel(account)), ""
+	if issuer != "" {
+		label, parameter = percentEncode(issuer)+":"+label, "&issuer="+percentEncode(issuer)
+	}
+	return "otpauth://totp/" + label + "?secret=" + base32Key(key) + parameter + "&algorithm=SHA1&digits=6&period=30"
+}
+
+// cleanLabel takes out what would end the issuer early (a colon), and what no app shows.
+func cleanLabel(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if r == ':' || unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(text, ""))
+	return strings.Join(strings.Fields(text), " ")
+}
+
+// percentEncode writes a space as %20: apps show a plus sign as it is.
+func percentEncode(text string) string { return strings.ReplaceAll(url.QueryEscape(text), "+", "%20") }
+
+// base32Key is the key as apps take it: base32 without padding.
+func base32Key(key []byte) string {
+	return base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(key)
+}
+
+// groupedBase32Key is the key in groups of four, to be read and typed.
+func groupedBase32Key(key []byte) string {
+	var list []string
+	for group := range slices.Chunk([]byte(base32Key(key)), 4) {
+		list = append(list, string(group))
+	}
+	return strings.Join(list, " ")
+}

@@ -1,0 +1,413 @@
+package grant_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/json"
+	"errors"
+	"math/big"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/grant"
+	"twostep.example/twostep/internal/store"
+)
+
+// registeredURIs are the redirect addresses of the app in TestRedirect.
+var registeredURIs = []string{
+	"https://app.example.com/cb",
+	"https://app.example.com/deep/cb?tenant=a",
+	"https://bare.example.com",
+	"https://[2001:db8::1]/cb",
+	"http://127.0.0.1:8000/cb",
+	"http://localhost:8000/cb",
+	"http://[::1]:1/cb",
+	"http://127.0.0.2/cb",
+	"com.example.app:/cb",
+}
+
+// A code goes to the addresses that were registered, and to nothing that looks like one.
+func TestAllowsRedirectURIOnlyExactMatches(t *testing.T) {
+	a := grant.Client{ID: "app", RedirectURIs: registeredURIs}
+	if err := a.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	passes := slices.Concat(registeredURIs, []string{
+		// A program on the person's own machine listens where there is room (RFC 8252 7.3).
+		"http://127.0.0.1:9/cb", "http://127.0.0.1:65535/cb", "http://localhost:51004/cb", "http://[::1]:51004/cb", "http://[::1]:8000/cb",
+		"http://127.0.0.1/cb", "http://127.0.0.2:9000/cb", // with a port or without, on either side
+	})
+	for _, address := range passes {
+		if !a.AllowsRedirectURI(address) {
+			t.Errorf("%q is registered", address)
+		}
+	}
+	refused := slices.Concat(unregisteredURIs, confusableURIs, loopbackVariants)
+	for _, address := range refused {
+		if a.AllowsRedirectURI(address) {
+			t.Errorf("%q is not registered", address)
+		}
+		if a.AllowsPostLogoutRedirectURI(address) {
+			t.Errorf("%q is not registered for after signing out", address)
+		}
+		if grant.ExplainRedirectMismatch(a.RedirectURIs, address) == "" {
+			t.Errorf("nobody learns why %q does not pass", address)
+		}
+	}
+	if len(refused) < 60 {
+		t.Errorf("%d variants, want at least 60", len(refused))
+	}
+}
+
+// unregisteredURIs are other addresses: of other hosts, other paths, other schemes.
+var unregisteredURIs = []string{
+	"",
+	"https://app.example.com",
+	"https://app.example.com/",
+	"https://app.example.com/cb/", // a slash more
+	"https://app.example.com/c",   // a prefix
+	"https://app.example.com/cbx", // a suffix
+	"https://app.example.com/cb/more",
+	"https://app.example.com/CB", // capitals
+	"https://APP.example.com/cb",
+	"HTTPS://app.example.com/cb",
+	"https://app.example.com//cb",
+	"https://app.example.com/cb?",
+	"https://app.example.com/cb?x=1",
+	"https://app.example.com/cb#",
+	"https://app.example.com/cb#x",
+	"https://app.example.com/cb;x",
+	"https://app.example.com/deep/cb",
+	"https://app.example.com/deep/cb?tenant=b",
+	"https://app.example.com/deep/cb?tenant=a&x=1",
+	"https://bare.example.com/",
+	"http://app.example.com/cb", // http instead of https
+	"https://app.example.com:443/cb",
+	"https://app.example.com:8443/cb",
+	"https://app.example.com:/cb",
+	"https://app.example.com./cb",
+	"https://example.com/cb", // the domain above, and one below
+	"https://x.app.example.com/cb",
+	"https://appaexample.com/cb", // what a pattern whose dots mean anything lets through
+	"https://app.example.com.evil.example/cb",
+	"https://evil.example/app.example.com/cb",
+	"https://evil.example/?https://app.example.com/cb",
+	"https://*.example.com/cb",
+	"https://app.example.com/*",
+	"https://[2001:db8::2]/cb",
+	"https://[2001:db8:0:0:0:0:0:1]/cb", // the same, written otherwise
+	"https://[2001:DB8::1]/cb",
+	"https://[2001:db8::1]:443/cb",
+	"com.example.app:/cb/",
+	"com.example.app:cb",
+	"com.example.app://cb",
+	"com.example.app2:/cb",
+	"com.example:/cb",
+	"javascript:alert(1)",
+	"javascript://app.example.com/cb",
+	"data:text/html,x",
+	"intent://app.example.com/cb#Intent;scheme=https;end",
+	"vbscript:x",
+	"file:///cb",
+	"//app.example.com/cb",
+	"/cb",
+	"app.example.com/cb",
+}
+
+// confusableURIs are addresses that one reader takes for the registered one, and another does not.
+var confusableURIs = []string{
+	"https://app.example.com@evil.example/cb",
+	"https://app.example.com:x@evil.example/cb",
+	"https://x@app.example.com/cb",
+	"https://evil.example\\@app.example.com/cb",
+	"https://app.example.com\\@evil.example/cb",
+	"https:\\\\app.example.com\\cb",
+	"https:/\\app.example.com/cb",
+	"https://app.example.com\\cb",
+	"https://evil.example/\\app.example.com/cb",
+	"https://app.example.com%40evil.example/cb",
+	"https://app.example.com%2fcb",
+	"https://app.example.com/%63b", // encoded, once and twice
+	"https://app.example.com/%2563b",
+	"https://app.example.com%2Fevil.example/cb",
+	"https://app.example.com%252fevil.example/cb",
+	"https://evil.example%2f@app.example.com/cb",
+	"https://app.example.com/x/../cb",
+	"https://app.example.com/cb/../x",
+	"https://app.example.com/./cb",
+	"https://app.example.com/%2e%2e/cb",
+	"https://app.example.com/cb%2f..%2fx",
+	"https://app.example.com/cb%00",
+	"https://app.example.com/cb%0d%0aLocation:x",
+	" https://app.example.com/cb",
+	"https://app.example.com/cb ",
+	"https://app.example.com/cb\t",
+	"https://app.exa\tmple.com/cb",
+	"ht\ntps://app.example.com/cb",
+	"https://app.example.com/cb\r\n",
+	"https://app.example.com/cb\x00",
+	"\ufeffhttps://app.example.com/cb",
+	"https://аpp.example.com/cb", // a Cyrillic а
+	"https://app。example.com/cb", // an ideographic full stop
+	"https://app.example.com／cb", // a wide slash
+	"https:app.example.com/cb",
+	"https:///app.example.com/cb",
+	"https:/app.example.com/cb",
+	"https://https://app.example.com/cb",
+	"https://app.example.com/cb https://evil.example/",
+	"https://app.example.com/cb,https://evil.example/",
+}
+
+// loopbackVariants are addresses around those whose port is free.
+var loopbackVariants = []string{
+	"http://127.0.0.1:/cb",
+	"http://127.0.0.1:0/cb",
+	"http://127.0.0.1:65536/cb",
+	"http://127.0.0.1:x/cb",
+	"http://127.0.0.1:9000:8000/cb",
+	"http://127.0.0.1:9000/",
+	"http://127.0.0.1:9000/cb/",
+	"http://127.0.0.1:9000/cb?x=1",
+	"http://127.0.0.1:9000/cb#x",
+	"http://127.0.0.1:9000/CB",
+	"http://127.0.0.1:9000/x/../cb",
+	"https://127.0.0.1:9000/cb",
+	"http://127.0.0.3:9000/cb", // another address of the machine, and names and spellings of it
+	"http://127.1:9000/cb",
+	"http://0177.0.0.1:9000/cb",
+	"http://2130706433:9000/cb",
+	"http://0.0.0.0:9000/cb",
+	"http://[::ffff:127.0.0.1]:9000/cb",
+	"http://[0:0:0:0:0:0:0:1]:9000/cb",
+	"http://[::2]:9000/cb",
+	"http://[::1%25lo]:9000/cb",
+	"http://[:]:1/cb",
+	"http://LOCALHOST:9000/cb",
+	"HTTP://localhost:9000/cb",
+	"http://localhost.:9000/cb",
+	"http://localhost.evil.example:9000/cb",
+	"http://127.0.0.1.evil.example:9000/cb",
+	"http://127.0.0.1:8000.evil.example/cb",
+	"http://127.0.0.1:9000@evil.example/cb",
+	"http://127.0.0.1:9000@evil.example:8000/cb",
+	"http://evil.example:9000@127.0.0.1:9000/cb",
+	"http://evil.example#@127.0.0.1:9000/cb",
+	"http://evil.example/127.0.0.1:9000/cb",
+	"http://evil.example\\127.0.0.1:9000/cb",
+	"http://127.0.0.1%3a9000/cb",
+}
+
+// An address that could not be told from another is not even registered.
+func TestValidateRejectsAmbiguousRedirectURIs(t *testing.T) {
+	for address, want := range map[string]string{
+		"https://app.example.com/cb":                     "",
+		"https://app.example.com":                        "",
+		"https://my_app:3000/cb":                         "",
+		"https://192.0.2.7:8443/cb?tenant=a":             "",
+		"https://xn--bcher-kva.example/cb":               "",
+		"http://localhost:3000/cb":                       "",
+		"http://127.0.0.1/cb":                            "",
+		"com.example.app:/cb":                            "",
+		"com.example.app://cb":                           "",
+		"com.example.app:///cb":                          "",
+		"":                                               "with https:// in front",
+		"app.example.com/cb":                             "with https:// in front",
+		"//app.example.com/cb":                           "with https:// in front",
+		"localhost:3000/cb":                              "with https:// in front",
+		"app.example.com:3000/cb":                        "with https:// in front",
+		"http://app.example.com/cb":                      "use https",
+		"http://localhost.evil.example/cb":               "use https",
+		"http://0.0.0.0:8000/cb":                         "use https",
+		"https://*.example.com/cb":                       "wildcard",
+		"https://app.example.com/*":                      "wildcard",
+		"https://app.example.com/cb#":                    "fragment",
+		"https://app.example.com/#/cb":                   "fragment",
+		"https://good.example@evil.example/cb":           "has a user",
+		"https://@evil.example/cb":                       "has a user",
+		"https://evil.example\\@good.example/cb":         "backslash",
+		"https://app.example.com/cb ":                    "holds a space",
+		"https://app.exa\tmple.com/cb":                   "holds a space",
+		"https://bücher.example/cb":                      "xn--",
+		"https://app.example.com%40evil.example/cb":      "is not an address",
+		"https://app.example.com:x/cb":                   "is not an address",
+		"https://app.example.com:0/cb":                   "port",
+		"https://app.example.com:65536/cb":               "port",
+		"https://app.example.com:/cb":                    "port",
+		"https:///cb":                                    "names no host",
+		"https://:443/cb":                                "names no host",
+		"https:app.example.com/cb":                       "names no host",
+		"https://a;script-src%20x/cb":                    "is not an address",
+		"https://a;b.example/cb":                         "neither a name nor an address",
+		"https://a'b.example/cb":                         "neither a name nor an address",
+		"https://a..example/cb":                          "neither a name nor an address",
+		"https://app.example.com/x/../cb":                "..",
+		"https://app.example.com/%2e%2e/cb":              "..",
+		"HTTPS://app.example.com/cb":                     "capital letters",
+		"javascript:alert(1)":                            "has the scheme javascript",
+		"JavaScript:alert(1)":                            "capital letters",
+		"javascript://app.example.com/%0aalert(1)":       "has the scheme javascript",
+		"data:text/html,x":                               "has the scheme data",
+		"intent://app.example.com/cb":                    "has the scheme intent",
+		"vbscript:x":                                     "has the scheme vbscript",
+		"file:///etc/passwd":                             "has the scheme file",
+		"blob:https://app.example.com/1":                 "has the scheme blob",
+		"urn:ietf:wg:oauth:2.0:oob":                      "has the scheme urn",
+		"myapp://cb":                                     "backwards",
+		"com.example.app:cb":                             "no slash",
+		"com.example.app:":                               "no slash",
+		"com.example.app://a;b/cb":                       "no name",
+		"https://app.example.com/cb, https://b.example/": "holds a space",
+	} {
+		err := grant.Client{ID: "app", RedirectURIs: []string{address}}.Validate()
+		if errorText(err) != want && !(want != "" && strings.Contains(errorText(err), want)) {
+			t.Errorf("%q: got %q, want %q", address, errorText(err), want)
+		}
+		if err := (grant.Client{ID: "app", RedirectURIs: registeredURIs, PostLogoutRedirectURIs: []string{address}}).Validate(); (err == nil) != (want == "") {
+			t.Errorf("after signing out, %q: got %q", address, errorText(err))
+		}
+	}
+}
+
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+func newJWKSet(t *testing.T, key any) json.RawMessage {
+	t.Helper()
+	text, err := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: key, KeyID: "1"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// What is wrong is said in the words of whoever wrote it, with the key it stands under.
+func TestValidateNamesFieldAndReason(t *testing.T) {
+	const redirect = "https://app.example.com/cb"
+	secret, hash := grant.NewSecret()
+	curve, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	short := &rsa.PublicKey{N: new(big.Int).Lsh(big.NewInt(1), 1023), E: 65537}
+	for name, row := range map[string]struct {
+		change func(*grant.Client)
+		key    string
+		want   string
+	}{
+		"fine":             {func(*grant.Client) {}, "", ""},
+		"no id":            {func(a *grant.Client) { a.ID = "" }, "id", "small letters"},
+		"capital id":       {func(a *grant.Client) { a.ID = "Grafana" }, "id", "small letters"},
+		"id of dots":       {func(a *grant.Client) { a.ID = ".." }, "id", "begins with"},
+		"name":             {func(a *grant.Client) { a.Name = strings.Repeat("ß", 64) }, "", ""},
+		"long name":        {func(a *grant.Client) { a.Name = strings.Repeat("x", 65) }, "name", "at most 64"},
+		"name turned":      {func(a *grant.Client) { a.Name = "knaB \u202e" }, "name", "cannot be seen"},
+		"name on lines":    {func(a *grant.Client) { a.Name = "a\nb" }, "name", "cannot be seen"},
+		"nothing":          {func(a *grant.Client) { a.RedirectURIs, a.SecretHashes = nil, nil }, "redirects", "nobody could use it"},
+		"algorithm":        {func(a *grant.Client) { a.IDTokenAlg = "none" }, "algorithm", "not ES256 or RS256"},
+		"HMAC":             {func(a *grant.Client) { a.IDTokenAlg = "HS256" }, "algorithm", "not ES256 or RS256"},
+		"public, no PKCE":  {func(a *grant.Client) { a.PKCEOptional, a.SecretHashes = true, nil }, "no_pkce", "PKCE is all"},
+		"acr":              {func(a *grant.Client) { a.RequiredACR = "2" }, "acr", "urn:twostep:acr:2"},
+		"max_age":          {func(a *grant.Client) { a.MaxAge = -1 }, "max_age", "less than nothing"},
+		"secret":           {func(a *grant.Client) { a.SecretHashes = []string{hash, secret} }, "secrets", "do not use it any more"},
+		"capital hash":     {func(a *grant.Client) { a.SecretHashes = []string{strings.ToUpper(hash)} }, "secrets", "small letters"},
+		"empty hash":       {func(a *grant.Client) { a.SecretHashes = []string{""} }, "secrets", "is not a hash"},
+		"http":             {func(a *grant.Client) { a.RedirectURIs = []string{"http://app.example.com/cb"} }, "redirects", "use https"},
+		"signed out":       {func(a *grant.Client) { a.PostLogoutRedirectURIs = []string{"/"} }, "signed_out", "after signing out \"/\" does not say"},
+		"back channel":     {func(a *grant.Client) { a.BackChannelLogoutURI = "http://app:3000/out" }, "back_channel", "use https"},
+		"back to phone":    {func(a *grant.Client) { a.BackChannelLogoutURI = "com.example.app:/out" }, "back_channel", "cannot call"},
+		"keys":             {func(a *grant.Client) { a.JWKSet = newJWKSet(t, curve.Public()) }, "", ""},
+		"private key":      {func(a *grant.Client) { a.JWKSet = newJWKSet(t, curve) }, "keys", "only public keys"},
+		"shared key":       {func(a *grant.Client) { a.JWKSet = newJWKSet(t, []byte("0123456789abcdef")) }, "keys", "only public keys"},
+		"short key":        {func(a *grant.Client) { a.JWKSet = newJWKSet(t, short) }, "keys", "2048 or more"},
+		"no key":           {func(a *grant.Client) { a.JWKSet = json.RawMessage(`{"keys":[]}`) }, "keys", "at least one key"},
+		"a key, no set":    {func(a *grant.Client) { a.JWKSet = json.RawMessage(`{"kty":"EC"}`) }, "keys", "no JWK set"},
+		"null":             {func(a *grant.Client) { a.JWKSet = json.RawMessage(`null`) }, "keys", "no JWK set"},
+		"host":             {func(a *grant.Client) { a.Hosts = []string{"wiki.example.com", "wiki:8443"} }, "", ""},
+		"host as address":  {func(a *grant.Client) { a.Hosts = []string{"https://wiki.example.com"} }, "hosts", "name the host alone"},
+		"host with path":   {func(a *grant.Client) { a.Hosts = []string{"wiki.example.com/"} }, "hosts", "has a path"},
+		"host by pattern":  {func(a *grant.Client) { a.Hosts = []string{"*.example.com"} }, "hosts", "wildcard"},
+		"host in capitals": {func(a *grant.Client) { a.Hosts = []string{"Wiki.example.com"} }, "hosts", "capital letters"},
+		"host and port":    {func(a *grant.Client) { a.Hosts = []string{"wiki.example.com:99999"} }, "hosts", "is not a name"},
+		"host and https":   {func(a *grant.Client) { a.Hosts = []string{"wiki.example.com:443"} }, "hosts", "leave out"},
+		"host with user":   {func(a *grant.Client) { a.Hosts = []string{"x@wiki.example.com"} }, "hosts", "is not a name"},
+		"group":            {func(a *grant.Client) { a.RequiredGroups = []string{"All Staff"} }, "groups", "All Staff"},
+	} {
+		a := grant.Client{ID: "app", RedirectURIs: []string{redirect}, SecretHashes: []string{hash}}
+		row.change(&a)
+		err := a.Validate()
+		var flaw *grant.ValidationError
+		errors.As(err, &flaw)
+		switch {
+		case row.want == "" && err != nil, row.want != "" && !strings.Contains(errorText(err), row.want):
+			t.Errorf("%s: got %q, want %q", name, errorText(err), row.want)
+		case flaw != nil && (flaw.Field != row.key || flaw.ClientID != a.ID):
+			t.Errorf("%s: got %s of %s, want %s", name, flaw.Field, flaw.ClientID, row.key)
+		case strings.Contains(errorText(err), secret):
+			t.Errorf("%s: the sentence holds the secret", name)
+		}
+	}
+}
+
+// The operator's log says which classic mistake it was.
+func TestExplainRedirectMismatch(t *testing.T) {
+	a := grant.Client{ID: "app", RedirectURIs: []string{"https://app.example.com/cb"}}
+	for address, want := range map[string]string{
+		"https://app.example.com/cb/": "a slash at the end makes it another address than https://app.example.com/cb",
+		"http://app.example.com/cb":   "it is http, and registered is https://app.example.com/cb",
+		"https://app.example.com/CB":  "only capital letters differ from https://app.example.com/cb",
+		"https://evil.example/cb":     "registered are: https://app.example.com/cb",
+	} {
+		if got := grant.ExplainRedirectMismatch(a.RedirectURIs, address); got != want {
+			t.Errorf("%s: got %q, want %q", address, got, want)
+		}
+	}
+	if got := grant.ExplainRedirectMismatch(nil, "https://app.example.com/cb"); got != "none is, as yet" {
+		t.Errorf("without any: got %q", got)
+	}
+}
+
+// What the settings say nothing in the database changes, and what is of one app is of no other.
+func TestClientIDsAndHostsAreUniqueAndStaticClientsFixed(t *testing.T) {
+	db, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	host := func(id, host string) grant.Client { return grant.Client{ID: id, Hosts: []string{host}} }
+	g := grant.Grants{Store: db, Now: time.Now, Accounts: &account.Accounts{Store: db, Now: time.Now}, StaticClients: []grant.Client{host("wiki", "wiki.example.com")}}
+	var flaw *grant.ValidationError
+	for _, row := range []struct {
+		what string
+		err  error
+		good bool
+	}{
+		{"an app of the settings is added", g.CreateClient(t.Context(), host("wiki", "other.example.com")), false},
+		{"a host is added twice", g.CreateClient(t.Context(), host("thief", "wiki.example.com")), false},
+		{"a new app", g.CreateClient(t.Context(), host("news", "news.example.com")), true},
+		{"it is added again", g.CreateClient(t.Context(), host("news", "news.example.com")), false},
+		{"it is changed", g.UpdateClient(t.Context(), host("news", "paper.example.com")), true},
+		{"it takes a host", g.UpdateClient(t.Context(), host("news", "wiki.example.com")), false},
+		{"one that is not there is changed", g.UpdateClient(t.Context(), host("none", "none.example.com")), false},
+		{"one of the settings is changed", g.UpdateClient(t.Context(), host("wiki", "wiki.example.com")), false},
+		{"one of the settings is removed", g.DeleteClient(t.Context(), "wiki"), false},
+		{"it is removed", g.DeleteClient(t.Context(), "news"), true},
+		{"it is removed again", g.DeleteClient(t.Context(), "news"), false},
+	} {
+		known := errors.Is(row.err, grant.ErrClientExists) || errors.Is(row.err, grant.ErrClientReadOnly) || errors.Is(row.err, grant.ErrClientNotFound) || errors.As(row.err, &flaw)
+		if (row.err == nil) != row.good || row.err != nil && !known {
+			t.Errorf("%s: got %v", row.what, row.err)
+		}
+	}
+}

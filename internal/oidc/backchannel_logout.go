@@ -1,0 +1,80 @@
+package oidc
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"twostep.example/twostep/internal/grant"
+)
+
+// How often apps are told that a session is over, and how long they may take to listen.
+const (
+	backChannelInterval = 2 * time.Second
+	backChannelTimeout  = 5 * time.Second
+)
+
+// RunBackChannelLogout tells apps about sessions that were ended, until ctx ends (OpenID Connect Back-Channel
+// Logout). All servers of one database share the work.
+func (p *Provider) RunBackChannelLogout(ctx context.Context) {
+	for tick := time.NewTicker(backChannelInterval); ; {
+		select {
+		case <-ctx.Done():
+			tick.Stop()
+			return
+		case <-tick.C:
+			p.DeliverLogoutTokens(ctx)
+		}
+	}
+}
+
+// DeliverLogoutTokens tells what is due, all at once, and waits until that is done.
+func (p *Provider) DeliverLogoutTokens(ctx context.Context) {
+	list, err := p.Grants.ClaimLogoutTokens(ctx)
+	if err != nil && ctx.Err() == nil {
+		p.Grants.Log.Error("sign-outs for apps", "error", err)
+	}
+	var all sync.WaitGroup
+	for _, f := range list {
+		all.Go(func() { p.deliverLogoutToken(ctx, f) })
+	}
+	all.Wait()
+}
+
+func (p *Provider) deliverLogoutToken(ctx context.Context, f grant.LogoutToken) {
+	err := sendLogoutToken(ctx, f)
+	if err == nil {
+		err = p.Grants.MarkLogoutDelivered(ctx, f)
+	}
+	if err != nil && ctx.Err() == nil {
+		p.Grants.Log.Warn("an app could not be told that a session is over, and is told again", "app", f.Client.ID, "error", err)
+	}
+}
+
+// sendLogoutToken sends one logout token. Redirects are not followed: it is for the registered address.
+func sendLogoutToken(ctx context.Context, f grant.LogoutToken) error {
+	ctx, stop := context.WithTimeout(ctx, backChannelTimeout)
+	defer stop()
+	body := url.Values{"logout_token": {f.JWT}}.Encode()
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, f.Client.BackChannelLogoutURI, strings.NewReader(body))
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	httpClient := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	res, err := httpClient.Do(r)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, 64<<10))
+	if res.StatusCode != http.StatusOK && res.StatusCode != http.StatusNoContent {
+		return fmt.Errorf("oidc: the app answers %d", res.StatusCode)
+	}
+	return nil
+}

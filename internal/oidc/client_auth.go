@@ -1,0 +1,92 @@
+package oidc
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"twostep.example/twostep/internal/audit"
+	"twostep.example/twostep/internal/grant"
+	"twostep.example/twostep/internal/ratelimit"
+)
+
+// clientAuthFailuresPerMinute are those of one network in a minute. Nobody guesses 256 bits; but whoever
+// tries costs us something.
+const clientAuthFailuresPerMinute = 10
+
+// clientCredentials is what an app brings to say who it is.
+type clientCredentials struct {
+	id, secret, assertion string
+}
+
+// authenticateClient is the app that a request comes from, by one proof alone. errClient, *account.WaitError.
+func (p *Provider) authenticateClient(r *http.Request, values url.Values) (grant.Client, error) {
+	credentials, err := parseClientCredentials(r, values)
+	if err != nil {
+		return grant.Client{}, err
+	}
+	a, err := p.Grants.GetClient(r.Context(), credentials.id)
+	if err == nil {
+		err = p.verifyClientCredentials(r, a, credentials)
+	}
+	if errors.Is(err, errInvalidClient) || errors.Is(err, grant.ErrClientNotFound) || errors.Is(err, grant.ErrInvalid) {
+		from := p.Pages.Origin(r)
+		wait := p.Grants.Limits.Spend(r.Context(), p.Grants.Store, ratelimit.Quota{Kind: "wrong_client_secrets_network", Subject: from.Network(), Window: time.Minute, Amount: 1, Limit: clientAuthFailuresPerMinute})
+		if errors.Is(wait, ratelimit.ErrLimited) {
+			e := audit.Event{Client: a.ID, Reason: "client secrets"}
+			return grant.Client{}, p.Grants.Accounts.Refused(r.Context(), wait, e, from)
+		}
+		if wait != nil {
+			return grant.Client{}, wait
+		}
+		rejected := audit.Event{Kind: audit.ClientRejected, Client: a.ID, Reason: truncate(err.Error())}
+		if failed := p.Grants.Accounts.Failure(r.Context(), rejected, from); failed != nil {
+			return grant.Client{}, failed
+		}
+		return grant.Client{}, errInvalidClient
+	}
+	return a, err
+}
+
+// parseClientCredentials reads the proof. Two of them are an error (RFC 6749 2.3).
+func parseClientCredentials(r *http.Request, values url.Values) (credentials clientCredentials, err error) {
+	credentials = clientCredentials{values.Get("client_id"), values.Get("client_secret"), values.Get("client_assertion")}
+	user, password, basic := r.BasicAuth()
+	if basic {
+		// Both are encoded as in a form before they are joined (RFC 6749 2.3.1).
+		id, err1 := url.QueryUnescape(user)
+		secret, err2 := url.QueryUnescape(password)
+		if err1 != nil || err2 != nil || credentials.secret != "" || credentials.id != "" && credentials.id != id {
+			return credentials, invalidRequest("the app proves itself in two ways at once, or names itself twice")
+		}
+		credentials.id, credentials.secret = id, secret
+	}
+	if credentials.assertion == "" {
+		return credentials, nil
+	}
+	if credentials.secret != "" || values.Get("client_assertion_type") != "urn:ietf:params:oauth:client-assertion-type:jwt-bearer" {
+		return credentials, invalidRequest("client_assertion stands beside a secret, or its type is not that of a JWT")
+	}
+	named := grant.AssertionIssuer(credentials.assertion)
+	if credentials.id != "" && credentials.id != named {
+		return credentials, errInvalidClient
+	}
+	credentials.id = named
+	return credentials, nil
+}
+
+func (p *Provider) verifyClientCredentials(r *http.Request, a grant.Client, credentials clientCredentials) error {
+	switch {
+	case credentials.assertion != "":
+		return p.Grants.VerifyClientAssertion(r.Context(), a, credentials.assertion, p.Grants.Issuer, p.absoluteURL(tokenPath), p.absoluteURL(r.URL.Path))
+	case credentials.secret != "" && a.MatchesSecret(credentials.secret):
+		return nil
+	case credentials.secret == "" && a.IsPublic():
+		return nil
+	case credentials.secret == "":
+		return fmt.Errorf("%w: it came without one, and has one", errInvalidClient)
+	}
+	return fmt.Errorf("%w: it is another secret", errInvalidClient)
+}

@@ -1,0 +1,91 @@
+package render
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"io"
+	"net/http"
+	"path"
+	"strings"
+	"sync"
+)
+
+//go:embed assets
+var assetFiles embed.FS
+
+// asset is a file that never changes under its address.
+type asset struct {
+	path        string // "/assets/style.0123456789abcdef.css"
+	contentType string
+	data, gzip  []byte
+}
+
+// assets are our files by name ("style.css"), packed when the first page is printed.
+// Only they are compressed: a page mixes secrets with what was typed (BREACH).
+var assets = sync.OnceValue(func() map[string]asset {
+	entries, err := assetFiles.ReadDir("assets")
+	if err != nil {
+		panic(err) // embedded
+	}
+	all := map[string]asset{}
+	for _, e := range entries {
+		data, err := assetFiles.ReadFile("assets/" + e.Name())
+		if err != nil {
+			panic(err)
+		}
+		all[e.Name()] = newAsset(e.Name(), data)
+	}
+	return all
+})
+
+// contentTypes does not ask the machine, whose tables differ.
+var contentTypes = map[string]string{
+	".css": "text/css; charset=utf-8",
+	".js":  "text/javascript; charset=utf-8",
+	".svg": "image/svg+xml",
+}
+
+func newAsset(name string, data []byte) asset {
+	sum := sha256.Sum256(data)
+	ext := path.Ext(name)
+	return asset{
+		path:        "/assets/" + strings.TrimSuffix(name, ext) + "." + hex.EncodeToString(sum[:8]) + ext,
+		contentType: contentTypes[ext],
+		data:        data,
+		gzip:        compress(data),
+	}
+}
+
+func compress(data []byte) []byte {
+	var b bytes.Buffer
+	z, _ := gzip.NewWriterLevel(&b, gzip.BestCompression) // fails only on an unknown level
+	_, _ = io.Copy(z, bytes.NewReader(data))              // a buffer does not fail
+	_ = z.Close()
+	return b.Bytes()
+}
+
+func serveAsset(w http.ResponseWriter, r *http.Request) error {
+	for _, a := range assets() {
+		if a.path == r.URL.Path {
+			writeAsset(w, r, a)
+			return nil
+		}
+	}
+	return ErrNotFound
+}
+
+func writeAsset(w http.ResponseWriter, r *http.Request, a asset) {
+	h := w.Header()
+	h.Set("Content-Type", a.contentType)
+	h.Set("Cache-Control", "public, max-age=31536000, immutable")
+	h.Set("Vary", "Accept-Encoding")
+	body := a.data
+	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+		h.Set("Content-Encoding", "gzip")
+		body = a.gzip
+	}
+	_, _ = w.Write(body)
+}

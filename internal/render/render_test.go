@@ -1,0 +1,566 @@
+package render
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"twostep.example/twostep/factor"
+	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/challenge"
+	"twostep.example/twostep/internal/enroll"
+	"twostep.example/twostep/internal/i18n"
+	"twostep.example/twostep/internal/ratelimit"
+	"twostep.example/twostep/internal/seal"
+	"twostep.example/twostep/internal/session"
+)
+
+var now = time.Date(2026, 11, 5, 10, 2, 11, 0, time.UTC)
+
+func newTestRenderer(log *bytes.Buffer) *Renderer {
+	return &Renderer{Site: "Example", Secure: true, Now: func() time.Time { return now },
+		Log: slog.New(slog.NewTextHandler(log, nil))}
+}
+
+// newTestServer answers as a whole server would, with a page for each way to go wrong.
+func newTestServer(p *Renderer) http.Handler {
+	fails := func(err error) Handler {
+		return func(http.ResponseWriter, *http.Request) error { return err }
+	}
+	routes := []Route{
+		{Pattern: "GET /fine", Handler: func(w http.ResponseWriter, r *http.Request) error {
+			return p.Render(w, r, View{Templates: errorTemplates(), Template: "error", Title: "signin.title", Data: errorPage{Text: "fault.text"}})
+		}},
+		{Pattern: "GET /broken", Handler: fails(errors.New("secret detail <b>"))},
+		{Pattern: "GET /panics", Handler: func(http.ResponseWriter, *http.Request) error { panic("secret detail <b>") }},
+		{Pattern: "GET /busy", Handler: fails(fmt.Errorf("begin: %w", seal.ErrHashQueueFull))},
+		{Pattern: "GET /wait", Handler: fails(&ratelimit.LimitedError{RetryAt: now.Add(23500 * time.Millisecond)})},
+		{Pattern: "GET /settings", Access: AccessSession, Handler: fails(session.ErrNoSession)},
+		{Pattern: "POST /settings", Access: AccessSession, Handler: fails(session.ErrNoSession)},
+		{Pattern: "GET /change", Access: AccessSession, Handler: fails(session.ErrStepUpRequired)},
+		{Pattern: "POST /change", Access: AccessSession, Handler: fails(session.ErrStepUpRequired)},
+		{Pattern: "POST /draft", Access: AccessSession, Handler: fails(enroll.ErrNoPendingFactor)},
+		{Pattern: "GET /signin/verify", Access: AccessAttempt, Handler: fails(challenge.ErrNoAttempt)},
+		{Pattern: "POST /form", Handler: func(w http.ResponseWriter, r *http.Request) error {
+			_, err := ParseForm(w, r, "email")
+			return err
+		}},
+	}
+	return p.Middleware(p.CheckRequests(p.NewMux(routes...)))
+}
+
+func sendRequest(h http.Handler, method, target, kind, body string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(method, target, strings.NewReader(body))
+	if kind != "" {
+		r.Header.Set("Content-Type", kind)
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
+const urlencoded = "application/x-www-form-urlencoded"
+
+// Every answer, good or bad, has every header.
+func TestSecurityHeadersOnEveryResponse(t *testing.T) {
+	h := newTestServer(newTestRenderer(&bytes.Buffer{}))
+	for _, c := range []struct {
+		method, target, kind, body string
+		status                     int
+	}{
+		{"GET", "/fine", "", "", 200},
+		{"HEAD", "/fine", "", "", 200},
+		{"GET", "/nothing", "", "", 404},
+		{"GET", "/fine/x.css", "", "", 404},
+		{"GET", "/assets/style.css", "", "", 404},
+		{"GET", "/.well-known/resource-that-should-not-exist-whose-status-code-should-not-be-200", "", "", 404},
+		{"GET", "//evil.example/", "", "", 404},
+		{"GET", "/fine/../fine", "", "", 404},
+		{"POST", "/fine", urlencoded, "", 405},
+		{"PUT", "/form", "", "", 405},
+		{"OPTIONS", "/form", "", "", 405},
+		{"GET", "/form", "", "", 405},
+		{"POST", "/form", urlencoded, strings.Repeat("a", MaxBodyBytes+1), 413},
+		{"POST", "/form", "application/json", "{}", 415},
+		{"POST", "/form", urlencoded, "x=1", 400},
+		{"GET", "/fine?" + strings.Repeat("a", maxQueryBytes+1), "", "", 400},
+		{"GET", "/broken", "", "", 500},
+		{"GET", "/panics", "", "", 500},
+		{"GET", "/busy", "", "", 503},
+		{"GET", "/wait", "", "", 429},
+		{"GET", "/settings", "", "", 303},
+	} {
+		w := sendRequest(h, c.method, c.target, c.kind, c.body)
+		if w.Code != c.status {
+			t.Errorf("%s %.60s: %d, want %d", c.method, c.target, w.Code, c.status)
+		}
+		checkSecurityHeaders(t, c.method+" "+c.target[:min(40, len(c.target))], w.Header())
+		if w.Code != 303 && w.Header().Get("Content-Type") != "text/html; charset=utf-8" {
+			t.Errorf("%s %.60s: type %q", c.method, c.target, w.Header().Get("Content-Type"))
+		}
+	}
+}
+
+// A program is told what a person would be, as JSON with the words of RFC 6749 5.2, and of a fault
+// nothing but its number.
+func TestJSONErrorsForAPIPaths(t *testing.T) {
+	p := newTestRenderer(&bytes.Buffer{})
+	p.JSONErrorPaths = []string{"/form", "/fine", "/broken", "/panics", "/busy", "/wait"}
+	h := newTestServer(p)
+	for _, c := range []struct {
+		method, target, kind, body string
+		status                     int
+		code, says                 string
+	}{
+		{"GET", "/form", "", "", 405, "invalid_request", "^method not allowed$"},
+		{"POST", "/form", urlencoded, strings.Repeat("a", MaxBodyBytes+1), 413, "invalid_request", "^body too large$"},
+		{"POST", "/form", "application/json", "{}", 415, "invalid_request", "^the body is not application/x-www-form-urlencoded in UTF-8$"},
+		{"POST", "/form", urlencoded, "secret=1", 400, "invalid_request", "^form not readable$"},
+		{"GET", "/fine?" + strings.Repeat("a", maxQueryBytes+1), "", "", 400, "invalid_request", "^form not readable$"},
+		{"GET", "/wait", "", "", 429, "invalid_request", "."},
+		{"GET", "/busy", "", "", 503, "temporarily_unavailable", "."},
+		{"GET", "/broken", "", "", 500, "server_error", "^a fault of the server, number [A-Z2-7]{12}$"},
+		{"GET", "/panics", "", "", 500, "server_error", "^a fault of the server, number [A-Z2-7]{12}$"},
+	} {
+		w := sendRequest(h, c.method, c.target, c.kind, c.body)
+		if got := w.Header(); got.Get("Access-Control-Allow-Origin") != "*" || got.Get("Cross-Origin-Resource-Policy") != "cross-origin" {
+			t.Errorf("%s %.40s: no page of another origin can read it: %v", c.method, c.target, got)
+		}
+		w.Header().Set("Cross-Origin-Resource-Policy", "same-origin") // in all else it is like a page
+		checkSecurityHeaders(t, c.method+" "+c.target[:min(40, len(c.target))], w.Header())
+		var said map[string]string
+		if err := json.Unmarshal(w.Body.Bytes(), &said); err != nil || w.Code != c.status || w.Header().Get("Content-Type") != "application/json" ||
+			len(said) != 2 || said["error"] != c.code || !regexp.MustCompile(c.says).MatchString(said["error_description"]) {
+			t.Errorf("%s %.40s: %d %q\n%.300s", c.method, c.target, w.Code, w.Header().Get("Content-Type"), w.Body)
+		}
+	}
+	for _, e := range errorTable { // RFC 6749 5.2: printable ASCII without quotes
+		if !regexp.MustCompile(`^[ !#-\[\]-~]+$`).MatchString(e.err.Error()) {
+			t.Errorf("%q cannot be an error_description", e.err)
+		}
+	}
+}
+
+func checkSecurityHeaders(t *testing.T, name string, h http.Header) {
+	t.Helper()
+	for key, want := range map[string]string{
+		"Content-Security-Policy":      "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; object-src 'none'; require-trusted-types-for 'script'",
+		"X-Content-Type-Options":       "nosniff",
+		"X-Frame-Options":              "DENY",
+		"Referrer-Policy":              "no-referrer",
+		"Cross-Origin-Opener-Policy":   "same-origin",
+		"Cross-Origin-Resource-Policy": "same-origin",
+		"Permissions-Policy":           "publickey-credentials-get=(self), publickey-credentials-create=(self), otp-credentials=(self), camera=(), microphone=(), geolocation=()",
+		"Cache-Control":                "no-store",
+		"Vary":                         "Cookie, Accept-Language",
+		"Strict-Transport-Security":    "max-age=31536000; includeSubDomains",
+	} {
+		if got := h[key]; len(got) != 1 || got[0] != want {
+			t.Errorf("%s: %s = %q", name, key, got)
+		}
+	}
+}
+
+func TestNoHSTSWithoutHTTPS(t *testing.T) {
+	p := newTestRenderer(&bytes.Buffer{})
+	p.Secure = false
+	if got := sendRequest(newTestServer(p), "GET", "/fine", "", "").Header().Get("Strict-Transport-Security"); got != "" {
+		t.Error(got)
+	}
+}
+
+func TestMethodNotAllowedSendsAllowHeader(t *testing.T) {
+	h := newTestServer(newTestRenderer(&bytes.Buffer{}))
+	for target, want := range map[string]string{"/fine": "GET, HEAD", "/form": "POST", "/settings": "GET, HEAD, POST"} {
+		if got := sendRequest(h, "DELETE", target, "", "").Header().Get("Allow"); got != want {
+			t.Errorf("%s: %q, want %q", target, got, want)
+		}
+	}
+}
+
+// The reader sees a number, the log sees the fault, and neither sees a form.
+func TestInternalErrorShowsOnlyRequestID(t *testing.T) {
+	for _, target := range []string{"/broken?code=012345", "/panics?code=012345"} {
+		var log bytes.Buffer
+		w := sendRequest(newTestServer(newTestRenderer(&log)), "GET", target, "", "")
+		if strings.Contains(w.Body.String(), "secret") || strings.Contains(w.Body.String(), "goroutine") {
+			t.Error(w.Body)
+		}
+		_, rest, _ := strings.Cut(log.String(), "request=")
+		id, _, _ := strings.Cut(rest, " ")
+		if len(id) != 12 || !strings.Contains(w.Body.String(), id) {
+			t.Errorf("%s: id %q is not on the page", target, id)
+		}
+		if !strings.Contains(log.String(), "secret detail") || !strings.Contains(log.String(), "status=500") || strings.Contains(log.String(), "012345") {
+			t.Error(log.String())
+		}
+	}
+}
+
+func TestRequestLogHasOneLineAndNoSecrets(t *testing.T) {
+	var log bytes.Buffer
+	h := newTestServer(newTestRenderer(&log))
+	r := httptest.NewRequest("POST", "/form?secret=1", strings.NewReader("email=secret"))
+	r.Header.Set("Content-Type", urlencoded)
+	r.Header.Set("Cookie", "__Host-session=secret")
+	h.ServeHTTP(httptest.NewRecorder(), r)
+	if got := log.String(); strings.Count(got, "\n") != 1 || strings.Contains(got, "secret") || !strings.Contains(got, "path=/form status=200") {
+		t.Error(got)
+	}
+}
+
+func TestMissingSessionRedirectsToSignIn(t *testing.T) {
+	h := newTestServer(newTestRenderer(&bytes.Buffer{}))
+	for _, c := range []struct{ method, target, location string }{
+		{"GET", "/settings", "/signin?return_to=%2Fsettings"},
+		{"GET", "/settings?a=b", "/signin?return_to=%2Fsettings%3Fa%3Db"},
+		{"POST", "/settings", "/signin"},
+		{"GET", "/signin/verify", "/signin"},
+	} {
+		w := sendRequest(h, c.method, c.target, "", "")
+		if w.Code != 303 || w.Header().Get("Location") != c.location {
+			t.Errorf("%s %s: %d %q, want %q", c.method, c.target, w.Code, w.Header().Get("Location"), c.location)
+		}
+		if got := w.Header()["Set-Cookie"]; got != nil { // another tab may just have got one
+			t.Errorf("%s: cookies %q", c.target, got)
+		}
+	}
+}
+
+func TestRetryAfterHeader(t *testing.T) {
+	h := newTestServer(newTestRenderer(&bytes.Buffer{}))
+	for target, want := range map[string]string{"/busy": "5", "/wait": "24"} {
+		if got := sendRequest(h, "GET", target, "", "").Header().Get("Retry-After"); got != want {
+			t.Errorf("%s: %q, want %s", target, got, want)
+		}
+	}
+	if w := sendRequest(h, "GET", "/wait", "", ""); !strings.Contains(w.Body.String(), "You can try again in 24 s.") {
+		t.Error(w.Body)
+	}
+}
+
+// A sentinel that a room promises has a sentence, in every language.
+func TestErrorTableCoversEveryError(t *testing.T) {
+	packages := map[string]map[string]error{
+		"../account": {"ErrCredentials": account.ErrCredentials, "ErrWait": ratelimit.ErrLimited, "ErrEmail": account.ErrEmail, "ErrName": account.ErrName,
+			"ErrExists": account.ErrExists, "ErrUnknown": account.ErrUnknown, "ErrLink": account.ErrLink, "ErrSignUpClosed": account.ErrSignUpClosed},
+		"../signin": {"ErrNoSignIn": challenge.ErrNoAttempt, "ErrNoSession": session.ErrNoSession, "ErrUnknownMethod": challenge.ErrUnknownMethod,
+			"ErrTooManyTries": challenge.ErrTooManyGuesses, "ErrLonger": challenge.ErrLongCodeNeeded, "ErrStepUp": session.ErrStepUpRequired, "ErrNoDraft": enroll.ErrNoPendingFactor, "ErrTooMany": enroll.ErrTooManyFactors},
+		"../seal": {"ErrBusy": seal.ErrHashQueueFull, "ErrTooShort": seal.ErrPasswordTooShort, "ErrTooLong": seal.ErrPasswordTooLong,
+			"ErrCommon": seal.ErrPasswordCommon, "ErrGuessable": seal.ErrPasswordContextSpecific, "ErrNotText": seal.ErrPasswordNotText},
+		"../../factor": {"ErrIncorrect": factor.ErrIncorrect, "ErrRefused": factor.ErrCannotEnroll, "ErrMalformed": factor.ErrMalformed},
+		".": {"ErrNotFound": ErrNotFound, "ErrMethod": ErrMethodNotAllowed, "ErrForm": ErrInvalidForm, "ErrTooLarge": ErrBodyTooLarge,
+			"ErrContentType": ErrContentType, "ErrCrossSite": ErrCrossSite, "ErrHost": ErrUnknownHost},
+	}
+	for folder, known := range packages {
+		for _, name := range errorVariables(t, folder) {
+			if name == "ErrSealed" {
+				continue // a fault of ours: nobody is told more than that
+			}
+			e, ok := findErrorEntry(known[name])
+			if known[name] == nil || !ok {
+				t.Errorf("%s.%s is not in the table of errors.go (or not in this test)", folder, name)
+				continue
+			}
+			checkErrorTexts(t, name, e)
+		}
+	}
+}
+
+func checkErrorTexts(t *testing.T, name string, e errorEntry) {
+	t.Helper()
+	for _, lang := range []string{"en", "de"} {
+		for _, key := range []string{e.title, e.text} {
+			if key != "" && i18n.ForTag(lang).Translate(key) == key {
+				t.Errorf("%s: no word %s in %s", name, key, lang)
+			}
+		}
+	}
+	if e.text == "" && e.status != http.StatusSeeOther {
+		t.Errorf("%s has no sentence", name)
+	}
+}
+
+// errorVariables are the exported Err… variables of a package.
+func errorVariables(t *testing.T, folder string) []string {
+	t.Helper()
+	sources, err := filepath.Glob(filepath.Join(folder, "*.go"))
+	if err != nil || len(sources) == 0 {
+		t.Fatalf("no sources in %s: %v", folder, err)
+	}
+	var names []string
+	for _, source := range sources {
+		if strings.HasSuffix(source, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), source, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, o := range declaredVariables(file) {
+			if strings.HasPrefix(o, "Err") {
+				names = append(names, o)
+			}
+		}
+	}
+	if len(names) == 0 {
+		t.Fatalf("no sentinels in %s", folder)
+	}
+	return names
+}
+
+func declaredVariables(file *ast.File) []string {
+	var names []string
+	for _, d := range file.Decls {
+		g, ok := d.(*ast.GenDecl)
+		if !ok || g.Tok != token.VAR {
+			continue
+		}
+		for _, spec := range g.Specs {
+			for _, n := range spec.(*ast.ValueSpec).Names {
+				names = append(names, n.Name)
+			}
+		}
+	}
+	return names
+}
+
+// Every field by itself, and everything a form of ours never is.
+func TestParseFormRejectsUnexpectedInput(t *testing.T) {
+	long := url.Values{"password": {strings.Repeat("ä", 2000)}}.Encode()
+	for _, c := range []struct {
+		name, kind, body string
+		want             error
+	}{
+		{"plain", urlencoded, "email=a%40b&password=x", nil},
+		{"charset", urlencoded + "; charset=UTF-8", "email=a", nil},
+		{"nothing", urlencoded, "", nil},
+		{"a long password", urlencoded, long, nil},
+		{"twice", urlencoded, "email=a&email=b", ErrInvalidForm},
+		{"array", urlencoded, "email%5B%5D=a&email%5B%5D=b", ErrInvalidForm},
+		{"unknown", urlencoded, "email=a&_method=PUT", ErrInvalidForm},
+		{"NUL", urlencoded, "email=a%00", ErrInvalidForm},
+		{"not UTF-8", urlencoded, "email=%ff", ErrInvalidForm},
+		{"lone surrogate", urlencoded, "email=%ed%a0%80", ErrInvalidForm},
+		{"bad escape", urlencoded, "email=%zz", ErrInvalidForm},
+		{"semicolon", urlencoded, "email=a;password=b", ErrInvalidForm},
+		{"65 keys", urlencoded, strings.Repeat("email=a&", 65), ErrInvalidForm},
+		{"1 MB", urlencoded, "email=" + strings.Repeat("a", 1<<20), ErrBodyTooLarge},
+		{"JSON", "application/json", `{"email":"a"}`, ErrContentType},
+		{"text", "text/plain", "email=a", ErrContentType},
+		{"multipart", "multipart/form-data; boundary=x", "--x--", ErrContentType},
+		{"latin", urlencoded + "; charset=iso-8859-1", "email=a", ErrContentType},
+		{"no type", "", "email=a", ErrContentType},
+	} {
+		r := httptest.NewRequest("POST", "/signin?password=query", strings.NewReader(c.body))
+		if c.kind != "" {
+			r.Header.Set("Content-Type", c.kind)
+		}
+		v, err := ParseForm(httptest.NewRecorder(), r, "email", "password")
+		if !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", c.name, err, c.want)
+		}
+		if v["password"] == "query" {
+			t.Errorf("%s: the query was read", c.name)
+		}
+	}
+}
+
+// A body without a length is cut off too.
+func TestParseFormLimitsBodyOfUnknownLength(t *testing.T) {
+	r := httptest.NewRequest("POST", "/form", io.MultiReader(strings.NewReader("email="), strings.NewReader(strings.Repeat("a", 1<<20))))
+	r.Header.Set("Content-Type", urlencoded)
+	w := httptest.NewRecorder()
+	newTestServer(newTestRenderer(&bytes.Buffer{})).ServeHTTP(w, r)
+	if w.Code != 413 {
+		t.Error(w.Code)
+	}
+}
+
+func TestLocalPathRejectsOpenRedirects(t *testing.T) {
+	for address, want := range map[string]bool{
+		"/settings": true, "/": true, "/settings/": true, "/oauth2/authorize?a=b&c=https%3A%2F%2Fapp.example%2F": true, "/a%20b": true,
+		"": false, "settings": false, "//evil.com": false, "///evil.com": false, `/\evil.com`: false, `\/evil.com`: false, `/\\evil`: false,
+		"/%2f": false, "/%2f?a=b": false, "/%2f/evil.com": false, "/%2F%2Fevil.com": false, "/%5cevil.com": false, "/.//evil": false, "/..//evil.com": false, "/./evil": false, "/a/../b": false,
+		"https://evil.com": false, "https:evil.com": false, "\thttps:evil": false, "/\t/evil.com": false, "/\n/evil": false, "/a\r\nSet-Cookie: x": false,
+		"good.com@evil": false, "//good.com@evil": false, "javascript:alert(1)": false, "/a#b": false, " /a": false, "/ä": false, "/%00": false, "/%0d%0a": false, "/%zz": false,
+		"/" + strings.Repeat("a", maxReturnToLength): false,
+	} {
+		got, ok := LocalPath(address)
+		if ok != want || ok && got != address || !ok && got != "" {
+			t.Errorf("LocalPath(%.40q) = %.40q, %v, want %v", address, got, ok, want)
+		}
+	}
+}
+
+func TestCookieAttributesAndParsing(t *testing.T) {
+	p := newTestRenderer(&bytes.Buffer{})
+	w := httptest.NewRecorder()
+	p.ClearCookie(w, SessionCookie)
+	p.SetCookie(w, SignInCookie, "abc")
+	p.SetCookie(w, SessionCookie, "Tok-en_1")
+	want := []string{"__Host-signin=abc; Path=/; HttpOnly; Secure; SameSite=Lax", "__Host-session=Tok-en_1; Path=/; HttpOnly; Secure; SameSite=Lax"}
+	if got := w.Header()["Set-Cookie"]; fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("got %q", got)
+	}
+	local := &Renderer{}
+	w = httptest.NewRecorder()
+	local.SetCookie(w, SessionCookie, "abc")
+	if got := w.Header().Get("Set-Cookie"); got != "session=abc; Path=/; HttpOnly; SameSite=Lax" {
+		t.Error(got)
+	}
+	for header, want := range map[string]string{
+		"__Host-session=abc":                                       "abc",
+		"a=b; __Host-session=abc; __Host-signin=x":                 "abc",
+		"__Host-session=abc; __Host-session=abd":                   "",
+		"__Host-session=abc; __Host-session=abc":                   "",
+		"session=abc":                                              "",
+		"__Host-session=":                                          "",
+		"__Host-session=a.b":                                       "",
+		`__Host-session="abc"`:                                     "",
+		"__Host-session=" + strings.Repeat("a", maxCookieLength+1): "",
+	} {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Header.Set("Cookie", header)
+		if got := p.Cookie(r, SessionCookie); got != want {
+			t.Errorf("%.60s: %q, want %q", header, got, want)
+		}
+	}
+}
+
+// A token that would change the cookie's attributes is a fault, not a cookie.
+func TestSetCookiePanicsOnInvalidValue(t *testing.T) {
+	for _, token := range []string{"", "a; Domain=example.com", "a\r\nX: y", "ä"} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%q was set", token)
+				}
+			}()
+			newTestRenderer(&bytes.Buffer{}).SetCookie(httptest.NewRecorder(), SessionCookie, token)
+		}()
+	}
+}
+
+func TestAssetsAreImmutableAndCompressed(t *testing.T) {
+	h := newTestServer(newTestRenderer(&bytes.Buffer{}))
+	for name, a := range assets() {
+		for _, encoding := range []string{"", "gzip, br"} {
+			r := httptest.NewRequest("GET", a.path, nil)
+			r.Header.Set("Accept-Encoding", encoding)
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			if w.Code != 200 || w.Header().Get("Cache-Control") != "public, max-age=31536000, immutable" || w.Header().Get("Vary") != "Accept-Encoding" ||
+				(w.Header().Get("Content-Encoding") == "gzip") != (encoding != "") || w.Header().Get("Content-Type") == "" || w.Header()["Set-Cookie"] != nil {
+				t.Errorf("%s: %d %v", name, w.Code, w.Header())
+			}
+		}
+	}
+}
+
+// The error page is whole HTML in the reader's language and needs no other room.
+func TestErrorPageIsCompleteAndTranslated(t *testing.T) {
+	r := httptest.NewRequest("GET", "/nothing", nil)
+	r.Header.Set("Accept-Language", "de")
+	w := httptest.NewRecorder()
+	newTestServer(newTestRenderer(&bytes.Buffer{})).ServeHTTP(w, r)
+	for _, want := range []string{`<html lang="de"`, "Diese Seite gibt es nicht", "</html>"} {
+		if !strings.Contains(w.Body.String(), want) {
+			t.Errorf("no %s in %s", want, w.Body)
+		}
+	}
+	if folder := os.Getenv("TWOSTEP_PAGES"); folder != "" {
+		_ = os.WriteFile(filepath.Join(folder, "de-error.html"), w.Body.Bytes(), 0o644)
+	}
+}
+
+func TestErrorHandlerRendersItsError(t *testing.T) {
+	p := newTestRenderer(&bytes.Buffer{})
+	if w := sendRequest(p.Middleware(p.CheckRequests(p.ErrorHandler(ErrCrossSite))), "POST", "/signin", urlencoded, ""); w.Code != 403 || !strings.Contains(w.Body.String(), "another site") {
+		t.Error(w.Code, w.Body)
+	}
+	if w := sendRequest(p.Middleware(p.ErrorHandler(ErrUnknownHost)), "GET", "/", "", ""); w.Code != 421 {
+		t.Error(w.Code)
+	}
+}
+
+// A page that cannot be printed is a fault, and no half of it is sent.
+func TestRenderWritesNothingOnTemplateError(t *testing.T) {
+	p := newTestRenderer(&bytes.Buffer{})
+	h := p.Middleware(p.Handle(func(w http.ResponseWriter, r *http.Request) error {
+		return p.Render(w, r, View{Templates: errorTemplates(), Template: "error", Data: struct{}{}})
+	}))
+	w := sendRequest(h, "GET", "/", "", "")
+	if w.Code != 500 || strings.Count(w.Body.String(), "<h1>") != 1 || !strings.Contains(w.Body.String(), "Something went wrong") {
+		t.Error(w.Code, w.Body)
+	}
+}
+
+// The script makes no markup and no code, as the Content-Security-Policy demands.
+func TestScriptUsesNoDOMInjectionSinks(t *testing.T) {
+	script := string(assets()["script.js"].data)
+	for _, sink := range []string{"innerHTML", "outerHTML", "insertAdjacent", "document.write", "eval(", "Function(", "Storage", "cookie"} {
+		if strings.Contains(script, sink) {
+			t.Errorf("script.js has %s", sink)
+		}
+	}
+}
+
+// A proof that is too old leads to another one, and back if that is a page.
+func TestStepUpRequiredRedirectsToConfirm(t *testing.T) {
+	h := newTestServer(newTestRenderer(&bytes.Buffer{}))
+	for request, want := range map[string]string{
+		"GET /change?a=b": "/settings/confirm?return_to=%2Fchange%3Fa%3Db",
+		"POST /change":    "/settings/confirm",
+		"POST /draft":     "/settings",
+	} {
+		method, target, _ := strings.Cut(request, " ")
+		if w := sendRequest(h, method, target, urlencoded, ""); w.Code != 303 || w.Header().Get("Location") != want {
+			t.Errorf("%s: %d %s", request, w.Code, w.Header().Get("Location"))
+		}
+	}
+	if got := StepUpURL("//evil.example", "GET"); got != "/settings/confirm" {
+		t.Error(got)
+	}
+}
+
+// Another room's words are printed as they are, and escaped.
+func TestLiteralTitlesAndProblemsAreEscaped(t *testing.T) {
+	w := httptest.NewRecorder()
+	p := newTestRenderer(&bytes.Buffer{})
+	err := p.Render(w, httptest.NewRequest("GET", "/", nil), View{Templates: errorTemplates(), Template: "error", TitleText: "fault.title <b>",
+		Problems: []Problem{{Key: "fault.text", Text: "fault.text <i>"}}, Data: errorPage{Text: "fault.text"}})
+	if text := w.Body.String(); err != nil || !strings.Contains(text, "<h1>fault.title &lt;b&gt;</h1>") || !strings.Contains(text, "fault.text &lt;i&gt;") {
+		t.Error(err, text)
+	}
+}
+
+// A word that stays is a cookie with the same guard as a token's.
+func TestSetPersistentCookie(t *testing.T) {
+	w := httptest.NewRecorder()
+	newTestRenderer(&bytes.Buffer{}).SetPersistentCookie(w, MethodCookie, "email", 48*time.Hour)
+	if got := w.Header().Get("Set-Cookie"); got != "__Host-method=email; Path=/; Max-Age=172800; HttpOnly; Secure; SameSite=Lax" {
+		t.Error(got)
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("a word that is none was set")
+		}
+	}()
+	newTestRenderer(&bytes.Buffer{}).SetPersistentCookie(w, MethodCookie, "a; Domain=example.com", time.Hour)
+}

@@ -1,0 +1,111 @@
+package signin
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"twostep.example/twostep/delivery"
+	"twostep.example/twostep/factor"
+	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/audit"
+	"twostep.example/twostep/internal/challenge"
+	"twostep.example/twostep/internal/device"
+	"twostep.example/twostep/internal/enroll"
+	"twostep.example/twostep/internal/odds"
+	"twostep.example/twostep/internal/origin"
+	"twostep.example/twostep/internal/ratelimit"
+	"twostep.example/twostep/internal/seal"
+	"twostep.example/twostep/internal/session"
+	"twostep.example/twostep/internal/store"
+	"twostep.example/twostep/internal/trust"
+)
+
+// Config is what the services are made of.
+type Config struct {
+	Store                *store.DB
+	Keys                 *seal.KeyRing
+	Passwords            *seal.PasswordHasher
+	KnownDevicePasswords *seal.PasswordHasher // nil: Passwords
+	Now                  func() time.Time
+	Log                  *slog.Logger
+	Settings             account.Settings
+	// Enqueue adds a message to the outbox within a transaction; NotifyOutbox says that it was
+	// committed.
+	Enqueue      func(ctx context.Context, tx *store.DB, m delivery.Message, until time.Time) error
+	NotifyOutbox func()
+	Trust        trust.Policy
+	GuessBudget  odds.Chance // what unknown devices may spend of each account in a year
+	Methods      []factor.Method
+	Idle         time.Duration // see session.Sessions
+	Absolute     time.Duration
+	Texts        challenge.TextBudget
+	Operator     audit.Actor // see account.Accounts
+	Events       *audit.Log  // likewise
+}
+
+// Services are those that take a person from the password to a session and that keep their account,
+// each with what it uses of the others.
+type Services struct {
+	Accounts    *account.Accounts
+	Limits      *ratelimit.Limiter
+	Devices     *device.Devices
+	Budgets     *odds.Budgets
+	Sessions    *session.Sessions
+	Challenges  *challenge.Challenges
+	Enrollments *enroll.Enrollments
+	SignIns     *SignIns
+}
+
+// New makes the services.
+func New(c Config) *Services {
+	s := &Services{}
+	s.Limits = &ratelimit.Limiter{Store: c.Store, Keys: c.Keys, Now: c.Now, Log: c.Log}
+	s.Accounts = &account.Accounts{
+		Store: c.Store, Keys: c.Keys, Passwords: c.Passwords, KnownDevicePasswords: c.KnownDevicePasswords, Limits: s.Limits,
+		Now: c.Now, Log: c.Log, Settings: c.Settings, Enqueue: c.Enqueue, NotifyOutbox: c.NotifyOutbox,
+		Operator: c.Operator, Events: c.Events,
+	}
+	s.Devices = &device.Devices{Store: c.Store, Keys: c.Keys, Now: c.Now, Log: c.Log, Accounts: s.Accounts, Policy: c.Trust}
+	s.Budgets = &odds.Budgets{Store: c.Store, Keys: c.Keys, Now: c.Now, Log: c.Log, Accounts: s.Accounts, PerYear: c.GuessBudget}
+	s.Sessions = &session.Sessions{Store: c.Store, Now: c.Now, Accounts: s.Accounts, Idle: c.Idle, Absolute: c.Absolute}
+	s.Challenges = &challenge.Challenges{
+		Store: c.Store, Keys: c.Keys, Now: c.Now, Log: c.Log, Accounts: s.Accounts, Limits: s.Limits, Devices: s.Devices,
+		Budgets: s.Budgets, Sessions: s.Sessions, Methods: c.Methods, Texts: c.Texts,
+	}
+	s.Enrollments = &enroll.Enrollments{
+		Store: c.Store, Now: c.Now, Accounts: s.Accounts, Limits: s.Limits, Sessions: s.Sessions, Challenges: s.Challenges,
+	}
+	s.SignIns = &SignIns{
+		Store: c.Store, Now: c.Now, Accounts: s.Accounts, Limits: s.Limits, Devices: s.Devices, Budgets: s.Budgets,
+		Sessions: s.Sessions, Challenges: s.Challenges,
+	}
+	return s
+}
+
+// InvalidateAll makes everything void that was let in, sent or trusted before: a backup that was
+// restored has ended sessions and used codes in it as if they were good. It also forgets the latest
+// time that was seen. Nobody knows what was guessed after the backup was made, so each account has
+// one renewal less, which pays for one budget that was spent. It does not pay for renewals that came
+// after the backup: an account that had n of them may have had n × odds.AccountBudgetPerYear more
+// compared than the database can tell.
+func (s *SignIns) InvalidateAll(ctx context.Context) error {
+	now, year := store.Millis(s.Now()), store.Millis(s.Now().Add(-odds.Year))
+	err := s.Store.Tx(ctx, func(tx *store.DB) error {
+		if err := tx.RevokeAll(ctx, string(trust.RevokedBackupRestored), now); err != nil {
+			return err
+		}
+		if err := tx.RenewAllGuessBudgets(ctx, year, now, odds.MaxRenewalsPerYear, int64(odds.AccountBudgetPerYear)); err != nil {
+			return err
+		}
+		if err := tx.SetLatestTime(ctx, now); err != nil {
+			return err
+		}
+		return s.Accounts.Event(ctx, tx, audit.Event{Kind: audit.BackupRestored, Actor: s.Accounts.OperatorActor()}, origin.Origin{})
+	})
+	if err != nil {
+		return fmt.Errorf("signin: invalidate all: %w", err)
+	}
+	return nil
+}

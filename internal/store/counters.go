@@ -1,0 +1,94 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strings"
+)
+
+// SiteGuesses is the kind of counter that Sweep keeps for as long as guesses count (Old.Odds). It deletes all others
+// with Old.Ended.
+const SiteGuesses = "site_guesses"
+
+// Counter says what is counted.
+type Counter struct {
+	Kind    string // what is counted
+	Subject string // for whom: an id or a keyed hash; "" for the whole site
+	Window  int64  // length of the window, milliseconds
+}
+
+// SpendQuota takes n out of limit in the window that ends then. It is exact, however many take at once. It returns
+// ErrNotFound if less than n is left.
+func (db *DB) SpendQuota(ctx context.Context, c Counter, ends, n, limit int64) error {
+	if n > limit {
+		return ErrNotFound
+	}
+	return db.must(ctx, `INSERT INTO rate_limit_counters (kind, subject, window_ms, ends_at, used)
+			VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (kind, subject, window_ms, ends_at) DO UPDATE SET used = rate_limit_counters.used + $5
+		WHERE rate_limit_counters.used + $5 <= $6`, c.Kind, c.Subject, c.Window, ends, n, limit)
+}
+
+// AddToCounter adds n, which may be negative, to what was used in the window that ends then.
+func (db *DB) AddToCounter(ctx context.Context, c Counter, ends, n int64) error {
+	_, err := db.change(ctx, `INSERT INTO rate_limit_counters (kind, subject, window_ms, ends_at, used)
+			VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (kind, subject, window_ms, ends_at) DO UPDATE SET used = rate_limit_counters.used + $5`,
+		c.Kind, c.Subject, c.Window, ends, n)
+	return err
+}
+
+// CounterKey is a counter in one window of time.
+type CounterKey struct {
+	Counter
+	EndsAt int64
+}
+
+// AddToCounters is Count for several windows, in one statement and in this order.
+func (db *DB) AddToCounters(ctx context.Context, windows []CounterKey, n int64) error {
+	values := make([]string, len(windows))
+	args := []any{n}
+	for i, w := range windows {
+		k := len(args)
+		values[i] = fmt.Sprintf("($%d, $%d, $%d, $%d, $1)", k+1, k+2, k+3, k+4)
+		args = append(args, w.Kind, w.Subject, w.Window, w.EndsAt)
+	}
+	_, err := db.change(ctx, `INSERT INTO rate_limit_counters (kind, subject, window_ms, ends_at, used)
+			VALUES `+strings.Join(values, ", ")+`
+		ON CONFLICT (kind, subject, window_ms, ends_at) DO UPDATE SET used = rate_limit_counters.used + $1`, args...)
+	return err
+}
+
+// matchWindows is the condition that a row is one of the windows, and the arguments of the statement,
+// of which the given ones come first.
+func matchWindows(windows []CounterKey, args ...any) (string, []any) {
+	var each []string
+	for _, w := range windows {
+		n := len(args)
+		each = append(each, fmt.Sprintf("kind = $%d AND subject = $%d AND window_ms = $%d AND ends_at = $%d", n+1, n+2, n+3, n+4))
+		args = append(args, w.Kind, w.Subject, w.Window, w.EndsAt)
+	}
+	return strings.Join(each, " OR "), args
+}
+
+// DeleteCounterWindows deletes the windows of a counter that end after since.
+func (db *DB) DeleteCounterWindows(ctx context.Context, c Counter, since int64) error {
+	_, err := db.change(ctx, `DELETE FROM rate_limit_counters WHERE kind = $1 AND subject = $2 AND window_ms = $3
+			AND ends_at > $4`,
+		c.Kind, c.Subject, c.Window, since)
+	return err
+}
+
+// CounterWindow is how much was used in one window of time.
+type CounterWindow struct{ EndsAt, Used int64 }
+
+// ListCounterWindows returns the windows of a counter that end after since, the oldest first.
+func (db *DB) ListCounterWindows(ctx context.Context, c Counter, since int64) ([]CounterWindow, error) {
+	rows, err := db.read.QueryContext(ctx, `SELECT ends_at, used FROM rate_limit_counters
+		WHERE kind = $1 AND subject = $2 AND window_ms = $3 AND ends_at > $4
+		ORDER BY ends_at`, c.Kind, c.Subject, c.Window, since)
+	return all(rows, err, func(s scanner) (w CounterWindow, err error) {
+		err = s.Scan(&w.EndsAt, &w.Used)
+		return w, err
+	})
+}

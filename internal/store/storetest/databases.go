@@ -1,0 +1,86 @@
+package storetest
+
+import (
+	"database/sql"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"twostep.example/twostep/internal/store"
+)
+
+// TempDir is t.TempDir for a database. It is in memory where that is possible: every commit waits for the
+// disk, and these waits were most of the time of a test.
+func TempDir(t testing.TB) string {
+	t.Helper()
+	parent := memory()
+	if parent == "" {
+		return t.TempDir()
+	}
+	dir, err := os.MkdirTemp(parent, "twostep-test-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
+// EachDatabase runs a test on an empty SQLite database and on an empty PostgreSQL database.
+func EachDatabase(t *testing.T, f func(t *testing.T, url string)) {
+	t.Helper()
+	t.Run("sqlite", func(t *testing.T) { f(t, filepath.Join(TempDir(t), "twostep.db")) })
+	t.Run("postgres", func(t *testing.T) { f(t, NewPostgres(t)) })
+}
+
+// Open opens the database at url until the test ends.
+func Open(t testing.TB, url string) *store.DB {
+	t.Helper()
+	db, err := store.Open(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return db
+}
+
+// Exec runs a statement behind the store's back. It waits for the transaction of a server that runs.
+func Exec(t testing.TB, url, statement string, args ...any) {
+	t.Helper()
+	driver := "sqlite"
+	if strings.HasPrefix(url, "postgres") {
+		driver = "pgx"
+	} else {
+		url += "?_pragma=busy_timeout(5000)"
+	}
+	db, err := sql.Open(driver, url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(t.Context(), statement, args...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// CountRows counts the rows of a table.
+func CountRows(t testing.TB, url, table string) (n int) {
+	t.Helper()
+	driver := "sqlite"
+	if strings.HasPrefix(url, "postgres") {
+		driver = "pgx"
+	}
+	db, err := sql.Open(driver, url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if err := db.QueryRowContext(t.Context(), "SELECT count(*) FROM "+table).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}

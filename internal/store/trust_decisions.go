@@ -1,0 +1,49 @@
+package store
+
+import "context"
+
+// TrustDecision is what was decided about one right password.
+type TrustDecision struct {
+	ID        string // the trace
+	DecidedAt int64
+	AccountID string
+	DeviceID  string // "" if the browser is not known
+	Reason    string
+	Body      []byte // sealed: all that was looked at
+}
+
+// CreateTrustDecision adds d. The same of the same moment stands there once.
+func (db *DB) CreateTrustDecision(ctx context.Context, d TrustDecision) error {
+	_, err := db.change(ctx, `INSERT INTO trust_decisions (id, decided_at, account_id, device_id, reason, body)
+			VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO NOTHING`,
+		d.ID, d.DecidedAt, d.AccountID, d.DeviceID, d.Reason, d.Body)
+	return err
+}
+
+// PruneTrustDecisions removes all but the last decisions about an account.
+func (db *DB) PruneTrustDecisions(ctx context.Context, account string, most int64) error {
+	_, err := db.change(ctx, `DELETE FROM trust_decisions WHERE account_id = $1 AND id NOT IN
+		(SELECT id FROM trust_decisions WHERE account_id = $1 ORDER BY decided_at DESC, id LIMIT $2)`, account, most)
+	return err
+}
+
+const decisionColumns = `id, decided_at, account_id, device_id, reason, body`
+
+func scanDecision(s scanner) (d TrustDecision, err error) {
+	err = s.Scan(&d.ID, &d.DecidedAt, &d.AccountID, &d.DeviceID, &d.Reason, &d.Body)
+	return d, found(err)
+}
+
+// GetTrustDecision is the decision of this trace.
+func (db *DB) GetTrustDecision(ctx context.Context, id string) (TrustDecision, error) {
+	return scanDecision(db.read.QueryRowContext(ctx, `SELECT `+decisionColumns+` FROM trust_decisions WHERE id = $1`,
+		id))
+}
+
+// ListSecondStepDecisions are the last decisions about an account that asked for step two, the newest first.
+func (db *DB) ListSecondStepDecisions(ctx context.Context, account string, most int64) ([]TrustDecision, error) {
+	rows, err := db.read.QueryContext(ctx, `SELECT `+decisionColumns+` FROM trust_decisions WHERE account_id = $1
+			AND reason <> 'trusted'
+		ORDER BY decided_at DESC, id LIMIT $2`, account, most)
+	return all(rows, err, scanDecision)
+}

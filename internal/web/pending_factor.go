@@ -1,0 +1,209 @@
+package web
+
+import (
+	"cmp"
+	"fmt"
+	"html/template"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"twostep.example/twostep/factor"
+	"twostep.example/twostep/internal/enroll"
+	"twostep.example/twostep/internal/render"
+)
+
+// enrollPage is the form of a new factor, with those that there are.
+type enrollPage struct {
+	Words            factor.Words
+	BasePath         string
+	ReturnTo         string
+	Fields           []enrollField
+	Factors          []factorRow
+	ReplacesExisting bool // the new one takes the place of the old one
+	LimitReached     bool // there are as many as there may be
+	AutoSubmit       bool // the script begins by itself
+}
+
+// enrollField is one field of the form as it is printed.
+type enrollField struct {
+	factor.Field
+	Label, Value string
+	Choices      []factor.Option
+}
+
+// factorRow is one factor as its owner sees it.
+type factorRow struct {
+	ID, Name   string // the name is never empty
+	HasOwnName bool   // and belongs to this factor alone
+	Details    string // when it was added and used, and what is left of it
+}
+
+func (s *Handlers) enrollView(r *http.Request, e enrollment, typed url.Values) (render.View, error) {
+	all, err := s.enrolledFactors(r, e)
+	return s.buildEnrollView(r, e, typed, all), err
+}
+
+// buildEnrollView is the form, filled in with what was typed (nil: nothing was).
+func (s *Handlers) buildEnrollView(r *http.Request, e enrollment, typed url.Values, all []enroll.EnrolledFactor) render.View {
+	p := enrollPage{Words: e.words, BasePath: e.path, ReturnTo: e.target.returnTo, Factors: s.factorRows(r, e.words, all)}
+	p.ReplacesExisting = len(all) > 0 && e.about.MaxPerAccount == 1
+	p.LimitReached = len(all) >= e.about.MaxPerAccount && e.about.MaxPerAccount > 1
+	p.AutoSubmit = typed == nil && len(all) == 0 && e.needsNoInput()
+	view := render.View{Template: "enroll", TitleText: e.words.Title, Data: p}
+	for _, f := range e.about.Fields {
+		a := enrollField{Field: f, Label: e.words.Messages[f.Name], Value: typed.Get(f.Name)}
+		if f.Options != nil {
+			a.Choices = f.Options(s.Pages.Localizer(r).Tag())
+		}
+		if typed == nil && f.Default != nil {
+			a.Value = f.Default(r.Header.Get("Accept-Language"))
+			if !slices.ContainsFunc(a.Choices, func(o factor.Option) bool { return o.Value == a.Value }) {
+				a.Value = "" // or the browser would choose the first one
+			}
+		}
+		if view.Focus == "" && a.Value == "" && !f.Optional {
+			view.Focus = f.Name
+		}
+		p.Fields = append(p.Fields, a)
+	}
+	view.Data = p
+	return view
+}
+
+func (s *Handlers) factorRows(r *http.Request, words factor.Words, all []enroll.EnrolledFactor) []factorRow {
+	w := s.Pages.Localizer(r)
+	var rows []factorRow
+	for _, f := range all {
+		row := factorRow{ID: f.ID, Name: cmp.Or(f.Name, f.Destination, words.Title), HasOwnName: f.Name+f.Destination != ""}
+		var details []string
+		if f.UsesLeft >= 0 {
+			details = append(details, w.Translate("enroll.left", "Count", f.UsesLeft))
+		}
+		if !f.AddedAt.IsZero() {
+			details = append(details, w.Translate("enroll.added", "Date", s.Pages.FormatDate(w, f.AddedAt)))
+		}
+		switch {
+		case !f.LastUsedAt.IsZero():
+			details = append(details, w.Translate("enroll.used", "Date", s.Pages.FormatDate(w, f.LastUsedAt)))
+		case !f.AddedAt.IsZero():
+			details = append(details, w.Translate("enroll.unused"))
+		}
+		row.Details = strings.Join(details, " · ")
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// pendingFactorPage is a new factor that waits for its proof. Secrets are on it, and on no
+// other page.
+type pendingFactorPage struct {
+	deliveryStatus
+	Words              factor.Words
+	BasePath, ReturnTo string
+	Destination        string
+	Intro              []string
+	QR                 qrCode
+	Link               template.URL // for an app on this very device
+	Secret             string       // in groups of four
+	Codes              []string
+	AcknowledgeOnly    bool   // no proof is needed but that it was seen
+	AcknowledgeLabel   string // the button for that
+	codeInput
+	Minutes           int
+	AttemptsExhausted bool // too many wrong codes
+	Email             string
+	Today             time.Time
+}
+
+// pendingFactorView is the page of what waits for its proof. signin.ErrNoDraft.
+func (s *Handlers) pendingFactorView(r *http.Request, e enrollment) (render.View, enroll.PendingFactor, error) {
+	d, err := s.Enrollments.Pending(r.Context(), e.Session, e.about.Method, s.Pages.Origin(r))
+	if err != nil {
+		return render.View{}, d, err
+	}
+	view, err := s.buildPendingFactorView(r, e, d)
+	return view, d, err
+}
+
+func (s *Handlers) buildPendingFactorView(r *http.Request, e enrollment, d enroll.PendingFactor) (render.View, error) {
+	p := pendingFactorPage{
+		Words: e.words, BasePath: e.path, ReturnTo: e.target.returnTo, Destination: d.Destination, Codes: d.Show.Codes, Secret: groupByFour(d.Show.Secret),
+		Link: otpauthURL(d.Show.URI), AcknowledgeOnly: d.Challenge == nil, codeInput: codeInput{Digits: hasNumericCode(e.about)},
+		Email: e.Account.Email, Today: s.Pages.CurrentTime(),
+		AcknowledgeLabel: cmp.Or(e.words.Messages["saved"], s.Pages.Localizer(r).Translate("codes.saved")),
+	}
+	view := render.View{Template: "draft", TitleText: e.words.Title, Focus: "code"}
+	if c := d.Challenge; c != nil {
+		p.codeInput = codeInputFor(*c)
+		p.deliveryStatus, p.Minutes = s.newDeliveryStatus(s.Pages.Localizer(r), *c), int(c.CodeTTL/time.Minute)
+		if p.AttemptsExhausted = c.GuessesLeft == 0; p.AttemptsExhausted {
+			view.Status, view.Problems = http.StatusTooManyRequests, []render.Problem{{Key: "problem.tries"}}
+		}
+	}
+	if d.Destination == "" && !p.AttemptsExhausted {
+		p.Intro = e.words.Intro
+	}
+	// An address that has an account gets no mail, and must not be told apart by that.
+	p.Hidden = e.about.Implicit
+	p.PageURL, p.StatusURL, p.ResendURL = e.url(""), e.url("/status"), e.url("/code")
+	if d.Show.URI != "" {
+		var err error
+		if p.QR, err = drawQR(d.Show.URI); err != nil {
+			return render.View{}, err
+		}
+	}
+	view.Data = p
+	return view, nil
+}
+
+// otpauthURL is the link for an authenticator app, which the template would take for a
+// script. Nothing but what begins like one is believed.
+func otpauthURL(link string) template.URL {
+	if !strings.HasPrefix(link, "otpauth://") {
+		return ""
+	}
+	return template.URL(link)
+}
+
+// groupByFour sets a secret in groups of four, to be read and typed.
+func groupByFour(secret string) string {
+	var list []string
+	for group := range slices.Chunk([]rune(strings.Join(strings.Fields(secret), "")), 4) {
+		list = append(list, string(group))
+	}
+	return strings.Join(list, " ")
+}
+
+// serveCodesFile gives the codes as a text file, while they may be seen.
+func (s *Handlers) serveCodesFile(w http.ResponseWriter, r *http.Request, e enrollment) error {
+	_, d, err := s.pendingFactorView(r, e)
+	if err != nil {
+		return err
+	}
+	if len(d.Show.Codes) == 0 {
+		return render.ErrNotFound
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Content-Disposition", `attachment; filename="`+e.about.Method+`-codes.txt"`)
+	fmt.Fprintf(w, "%s: %s\n%s\n%s\n\n%s\n", s.Pages.Site, e.words.Title, e.Account.Email,
+		s.Pages.FormatDate(s.Pages.Localizer(r), s.Pages.CurrentTime()), strings.Join(d.Show.Codes, "\n"))
+	return nil
+}
+
+type enrolledPage struct {
+	Words       factor.Words
+	ContinueURL string
+	Email       string // the address, where that was proven
+}
+
+// enrolledView is where Continue works.
+func enrolledView(e enrollment) render.View {
+	p := enrolledPage{Words: e.words, ContinueURL: e.target.urlOrSettings()}
+	if e.about.Implicit {
+		p.Email = e.Account.Email
+	}
+	return render.View{Template: "enrolled", TitleText: e.words.Title, Data: p}
+}

@@ -1,0 +1,48 @@
+package web
+
+import (
+	"net/http"
+
+	"twostep.example/twostep/internal/grant"
+	"twostep.example/twostep/internal/render"
+)
+
+// returnTarget is where somebody goes once they are done here, and what that wants of them.
+type returnTarget struct {
+	returnTo string // "": nowhere in particular
+	grant.ReturnTarget
+}
+
+// parseReturnTarget reads the one address to come back to: a path of this site, or an address of a
+// registered app. Any other is ignored. It makes the answer one whose form may lead there,
+// in the language that the app wants.
+func (s *Handlers) parseReturnTarget(w http.ResponseWriter, r *http.Request, addresses ...string) (target returnTarget, err error) {
+	if len(addresses) != 1 || addresses[0] == "" {
+		return target, nil
+	}
+	target.returnTo = addresses[0]
+	_, local := render.LocalPath(target.returnTo)
+	if s.Grants == nil {
+		if !local {
+			target.returnTo = ""
+		}
+		return target, nil
+	}
+	if target.ReturnTarget, err = s.Grants.ResolveReturnTarget(r.Context(), target.returnTo); err != nil {
+		return target, err
+	}
+	if !local && target.Origin == "" {
+		return returnTarget{}, nil
+	}
+	render.AllowFormAction(w, target.Origin)
+	render.PreferUILocales(r, target.UILocales)
+	return target, nil
+}
+
+// urlOrSettings is the address itself; for whoever came from nowhere, the settings.
+func (g returnTarget) urlOrSettings() string {
+	if g.returnTo == "" {
+		return "/settings"
+	}
+	return g.returnTo
+}
