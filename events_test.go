@@ -41,14 +41,17 @@ import (
 
 // services are the folders whose types decide and write, each with its type.
 var services = map[string][]string{
-	"internal/account": {"Accounts"}, "internal/device": {"Devices"}, "internal/odds": {"Budgets"}, "internal/grant": {"Grants"},
+	"internal/account": {"Accounts"}, "internal/device": {"Devices"}, "internal/odds": {"Budgets"}, "internal/grant": {"Grants"}, "internal/client": {"Clients"},
 	"internal/signin": {"SignIns"}, "internal/session": {"Sessions"}, "internal/enroll": {"Enrollments"},
 	"internal/challenge": {"Challenges", "Attempt"},
 }
 
 // withoutEvent are the methods of services that write and record no event of their own, and why.
 var withoutEvent = map[string]string{
-	"Accounts.Audit": "it is what records", "Accounts.Event": "it records what it is given", "Accounts.Failure": "likewise",
+	"Clients.Get":                  "reads: the test goes by names, and Sessions.Get writes",
+	"Grants.ListAuthorizedClients": "reads, by Clients.Get",
+	"Grants.ResolveReturnTarget":   "reads, by Clients.Get",
+	"Accounts.Audit":               "it is what records", "Accounts.Event": "it records what it is given", "Accounts.Failure": "likewise",
 	"Accounts.Refused": "likewise", "Accounts.NotifyOwner": "likewise, and puts a message",
 	"Accounts.SendNotification": "puts a message about a change whose event is recorded",
 	"Accounts.CreateUndoLink":   "part of the change that the link undoes",
@@ -449,19 +452,19 @@ var acts = []act{
 		return func() error { return w.ResetSiteGuesses(w.Context()) }
 	}, []audit.Kind{audit.SiteAlarmCleared}, audit.TypeOperator, nil},
 
-	{"Grants.CreateClient", func(w *walk) func() error {
+	{"Clients.Create", func(w *walk) func() error {
 		return func() error { return w.CreateApp(w.Context(), App{ID: "news", Hosts: []string{"news.example.com"}}) }
 	}, []audit.Kind{audit.ClientCreated}, audit.TypeOperator, nil},
-	{"Grants.UpdateClient", func(w *walk) func() error {
+	{"Clients.Update", func(w *walk) func() error {
 		a := w.wiki()
 		a.Name = "Wiki"
 		return func() error { return w.UpdateApp(w.Context(), a) }
 	}, []audit.Kind{audit.ClientUpdated}, audit.TypeOperator, nil},
-	{"Grants.RotateApp", func(w *walk) func() error {
+	{"Clients.RotateSecret", func(w *walk) func() error {
 		w.wiki()
 		return func() error { _, err := w.RotateAppSecret(w.Context(), "wiki", true); return err }
 	}, []audit.Kind{audit.ClientSecretRotated}, audit.TypeOperator, nil},
-	{"Grants.DeleteClient", func(w *walk) func() error {
+	{"Clients.Delete", func(w *walk) func() error {
 		w.wiki()
 		return func() error { return w.DeleteApp(w.Context(), "wiki") }
 	}, []audit.Kind{audit.ClientDeleted}, audit.TypeOperator, nil},
@@ -687,7 +690,7 @@ func TestEveryWritingMethodIsAnAct(t *testing.T) {
 			}
 		}
 	}
-	if len(writes) < 50 || writes["AuditEvents"] || !writes["CreateAuditEvent"] {
+	if len(writes) < 50 || writes["FindSession"] || !writes["CreateSession"] {
 		t.Fatalf("%d methods of the store write", len(writes))
 	}
 	var all []*ast.FuncDecl
@@ -701,7 +704,7 @@ func TestEveryWritingMethodIsAnAct(t *testing.T) {
 			own := recvName(f)
 			if !writing[f.Name.Name] && calls(f, func(x, name string, called bool) bool {
 				store := x == "tx" || x == "db" || strings.HasSuffix(x, ".Store")
-				service := x == "" || own != "" && (x == own || strings.HasPrefix(x, own+"."))
+				service := (x == "" || own != "" && (x == own || strings.HasPrefix(x, own+"."))) && !strings.HasSuffix(strings.ToLower(x), "mu")
 				return store && writes[name] || called && service && !store && writing[name]
 			}) {
 				writing[f.Name.Name], changed = true, true
