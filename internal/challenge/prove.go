@@ -1,11 +1,13 @@
 package challenge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/url"
 	"strings"
+	"time"
 
 	"twostep.example/twostep/factor"
 	"twostep.example/twostep/internal/account"
@@ -22,7 +24,8 @@ import (
 type Proof struct {
 	By        Enrolled // the factor that it proves, with its new secret
 	challenge string
-	code      string // the code that fitted; "" if the method compares with something else
+	code      string    // the code that fitted; "" if the method compares with something else
+	at        time.Time // when it is used up; zero: now
 }
 
 // Unasked is the proof of a new factor that needs none but that the person has seen it.
@@ -188,7 +191,7 @@ func (a *Attempt) compare(ctx context.Context, factors []Enrolled, codes []store
 // Consume uses a proof up and ends the attempt, in the transaction of what is proven, and gives
 // back what its guesses cost. It returns store.ErrNotFound if another request was faster.
 func (a *Attempt) Consume(ctx context.Context, tx *store.DB, p Proof) error {
-	now := a.c.Now()
+	now := cmp.Or(p.at, a.c.Now())
 	if p.code != "" {
 		if err := tx.UseCode(ctx, p.code, now); err != nil {
 			return err
@@ -234,8 +237,9 @@ func (a *Attempt) accept(ctx context.Context, p Proof) (cookies session.Cookies,
 		return session.Cookies{}, factor.ErrIncorrect
 	}
 	about := p.By.Method.Info()
+	p.at = a.c.Now()
 	token, row := a.c.Sessions.New(a.account.Ref(), a.from)
-	row.AttemptID, row.AuthenticatedAt = a.row.ID, a.c.Now()
+	row.AttemptID, row.AuthenticatedAt = a.row.ID, p.at
 	row.AMR = strings.Join(append([]string{"pwd"}, about.AMR...), " ")
 	err = a.c.Store.Tx(ctx, func(tx *store.DB) error {
 		cookies = session.Cookies{Session: token}

@@ -459,7 +459,7 @@ func historyStories(lang string) []story {
 		return s.historyRow(w, e)
 	}
 	app := event(func(e *audit.Event) { e.Kind = audit.GrantCreated })
-	app.App = "Books <b>&</b>"
+	app.ClientName = "Books <b>&</b>"
 	full := historyPage{Older: "/settings/history?before=1-A", First: true, Events: []historyRow{
 		event(func(*audit.Event) {}),
 		event(func(e *audit.Event) { e.Reason = audit.TrustedDevice }),

@@ -114,7 +114,7 @@ var apps = []mutation{
 		{"internal/grant/token.go", "errors.Is(err, store.ErrNotFound) || err == nil && of.App != a.ID:\n\t\treturn nil", "errors.Is(err, store.ErrNotFound):\n\t\treturn nil"},
 	}},
 	{test: "TestRevocationEndsTokens", what: "revoking says yes whatever happens", edits: []edit{
-		{"internal/oidc/revoke.go", "if err := p.Grants.Revoke(r.Context(), a, values.Get(\"token\"), p.Pages.From(r)); err != nil {\n\t\treturn err\n\t}", "_ = p.Grants.Revoke(r.Context(), a, values.Get(\"token\"), p.Pages.From(r))"},
+		{"internal/oidc/revoke.go", "if err := p.Grants.RevokeToken(r.Context(), a, values.Get(\"token\"), p.Pages.Origin(r)); err != nil {\n\t\treturn err\n\t}", "_ = p.Grants.RevokeToken(r.Context(), a, values.Get(\"token\"), p.Pages.Origin(r))"},
 		{"internal/grant/token.go", "case err != nil:\n\t\treturn fmt.Errorf(\"grant: revoke: %w\", err)", "case err != nil:\n\t\treturn nil"},
 	}},
 	{test: "TestRequestedLevelIsNeverLowered", what: "who asks for more gets what there is", edits: []edit{
