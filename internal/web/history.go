@@ -46,15 +46,15 @@ type historyPage struct {
 
 // historyRow is one event in the words of the person whose it is.
 type historyRow struct {
-	At       time.Time
-	What     string
-	Why      string // "": that says it all
-	App      string // "": no app
-	Browser  string // "": it did not come over the network
-	Address  string
-	Failed   bool
-	Operator bool // an administrator did it
-	NotMe    bool // "This wasn't me" is an answer to it
+	At         time.Time
+	What       string
+	Reason     string // "": What is enough
+	ClientName string // "": no app
+	Browser    string // "": it did not come over the network
+	Address    string
+	Failed     bool
+	Operator   bool // an administrator did it
+	NotMe      bool // "This wasn't me" is an answer to it
 }
 
 func historySheet(p historyPage) render.View {
@@ -80,7 +80,7 @@ func (s *Handlers) showHistory(w http.ResponseWriter, r *http.Request, who signe
 			continue
 		}
 		row := s.historyRow(words, e)
-		if row.App, err = s.appName(r, e.Client); err != nil {
+		if row.ClientName, err = s.appName(r, e.Client); err != nil {
 			return err
 		}
 		p.Events = append(p.Events, row)
@@ -102,7 +102,7 @@ func (s *Handlers) historyRow(w i18n.Localizer, e audit.Event) historyRow {
 	}
 	switch {
 	case e.Kind == audit.TrustDenied && trust.Reason(e.Reason) != trust.Expired: // which would name a day
-		row.Why = s.reasonText(w, challenge.StepReason{Reason: trust.Reason(e.Reason)})
+		row.Reason = s.reasonText(w, challenge.StepReason{Reason: trust.Reason(e.Reason)})
 	case e.Kind == audit.SessionCreated && e.Reason == audit.TrustedDevice:
 		row.What = w.Translate("history.session.trusted")
 	}

@@ -24,10 +24,10 @@ func (s *Handlers) methodWords(w i18n.Localizer, about factor.Info, masked strin
 		words.ChoiceLabel = cmp.Or(words.ChoiceLabel, w.Translate("method.sends", "Masked", "{Masked}"))
 		words.Prompt = cmp.Or(words.Prompt, w.Translate("verify.sends", "Masked", "{Masked}"))
 		if !strings.Contains(words.Prompt, "{Masked}") {
-			words.Prompt = strings.TrimSuffix(words.Prompt, ".") + ". " + w.Translate("verify.to", "Masked", "{Masked}")
+			words.Prompt = appendSentence(words.Prompt, w.Translate("verify.to", "Masked", "{Masked}"))
 		}
 		if words.LongCodePrompt != "" && !strings.Contains(words.LongCodePrompt, "{Masked}") {
-			words.LongCodePrompt = strings.TrimSuffix(words.LongCodePrompt, ".") + ". " + w.Translate("verify.to", "Masked", "{Masked}")
+			words.LongCodePrompt = appendSentence(words.LongCodePrompt, w.Translate("verify.to", "Masked", "{Masked}"))
 		}
 	}
 	words.Title, words.Button = cmp.Or(words.Title, words.Name), cmp.Or(words.Button, w.Translate("enroll.button"))
@@ -40,6 +40,11 @@ func (s *Handlers) methodWords(w i18n.Localizer, about factor.Info, masked strin
 	}
 	words.Intro = intro
 	return words
+}
+
+// appendSentence returns text, which may lack its full stop, followed by a sentence.
+func appendSentence(text, sentence string) string {
+	return strings.TrimSuffix(text, ".") + ". " + sentence
 }
 
 // fillPlaceholders puts values into the words of a method: pairs are names and values. A value is

@@ -213,7 +213,7 @@ func withProblem(view render.View, p render.Problem) render.View {
 func enrollStories(t *testing.T, lang string) []story {
 	s, r := newTestHandlers(), requestInLanguage(lang)
 	at := func(m factor.Method, back string) enrollment {
-		e, err := s.newEnrollment(httptest.NewRecorder(), r, signedIn{jane}, m.Info())
+		_, e, err := s.newEnrollment(httptest.NewRecorder(), r, signedIn{jane}, m.Info())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -221,19 +221,21 @@ func enrollStories(t *testing.T, lang string) []story {
 		return e
 	}
 	draft := func(e enrollment, d enroll.PendingFactor) render.View {
-		view, err := s.buildPendingFactorView(r, e, d)
+		p, err := s.newPendingFactorPage(r, e, d)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return view
+		return pendingFactorView(p)
 	}
 	sent := &challenge.Challenge{Offer: offerOf(call{}, "•••• 678"), CodeTTL: 15 * time.Minute, GuessesLeft: 5,
 		Delivery: challenge.Delivery{State: "sent", At: now}, ResendAt: now.Add(24 * time.Second)}
 	quiet := &challenge.Challenge{Offer: offerOf(app{}, ""), GuessesLeft: 5}
 	toCall := enroll.PendingFactor{Destination: "+49 171 2345678", Challenge: sent}
 	toScan := enroll.PendingFactor{Show: factor.Provisioning{URI: appLinkText, Secret: appSecret}, Challenge: quiet}
-	address := at(post{}, "")
-	s.useEmailChangeForm(r, &address)
+	_, address, err := s.newEmailChange(httptest.NewRecorder(), r, signedIn{jane}, post{}.Info())
+	if err != nil {
+		t.Fatal(err)
+	}
 	typed := url.Values{"country": {"FR"}, "number": {"12<b>"}}
 	no := &factor.UserError{Err: factor.ErrCannotEnroll, Field: "number", MessageKey: "bad", MessageArgs: []string{"Number", "12<b>"}}
 	said, _ := s.userErrorProblem(at(call{}, "").words, no)

@@ -26,7 +26,7 @@ func passwordURL(below string, g returnTarget) string {
 }
 
 func (s *Handlers) showPassword(w http.ResponseWriter, r *http.Request, who signedIn) error {
-	target, err := s.parseReturnTarget(w, r, r.URL.Query()["return_to"]...)
+	r, target, err := s.parseReturnTarget(w, r, r.URL.Query()["return_to"]...)
 	if err != nil {
 		return err
 	}
@@ -42,7 +42,7 @@ func (s *Handlers) handleChangePassword(w http.ResponseWriter, r *http.Request, 
 	if err != nil {
 		return err
 	}
-	target, err := s.parseReturnTarget(w, r, form["return_to"])
+	r, target, err := s.parseReturnTarget(w, r, form["return_to"])
 	if err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func (s *Handlers) handleChangePassword(w http.ResponseWriter, r *http.Request, 
 }
 
 func (s *Handlers) showPasswordChanged(w http.ResponseWriter, r *http.Request, _ signedIn) error {
-	target, err := s.parseReturnTarget(w, r, r.URL.Query()["return_to"]...)
+	r, target, err := s.parseReturnTarget(w, r, r.URL.Query()["return_to"]...)
 	if err != nil {
 		return err
 	}

@@ -21,7 +21,7 @@ type signInPage struct {
 }
 
 func (s *Handlers) showSignIn(w http.ResponseWriter, r *http.Request) error {
-	target, err := s.parseReturnTarget(w, r, r.URL.Query()["return_to"]...)
+	r, target, err := s.parseReturnTarget(w, r, r.URL.Query()["return_to"]...)
 	if err != nil {
 		return err
 	}
@@ -97,7 +97,7 @@ func (s *Handlers) handleSignIn(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	target, err := s.parseReturnTarget(w, r, form["return_to"])
+	r, target, err := s.parseReturnTarget(w, r, form["return_to"])
 	if err != nil {
 		return err
 	}

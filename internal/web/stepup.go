@@ -25,7 +25,7 @@ func stepUpView(who session.Session, g returnTarget) render.View {
 // showStepUp asks for the password before somebody changes what proves them. The step
 // after it is the same as in a sign-in.
 func (s *Handlers) showStepUp(w http.ResponseWriter, r *http.Request, who signedIn) error {
-	target, err := s.parseReturnTarget(w, r, r.URL.Query()["return_to"]...)
+	r, target, err := s.parseReturnTarget(w, r, r.URL.Query()["return_to"]...)
 	if err != nil {
 		return err
 	}
@@ -41,7 +41,7 @@ func (s *Handlers) handleStepUp(w http.ResponseWriter, r *http.Request, who sign
 	if err != nil {
 		return err
 	}
-	target, err := s.parseReturnTarget(w, r, form["return_to"])
+	r, target, err := s.parseReturnTarget(w, r, form["return_to"])
 	if err != nil {
 		return err
 	}

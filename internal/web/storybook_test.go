@@ -89,7 +89,7 @@ func stories(t *testing.T, lang string) []story {
 	all = append(all, verifyStories(t, lang)...)
 	all = append(all, mailedStories(t)...)
 	all = append(all, settingsStories(t, lang)...)
-	all = append(all, deviceStories(lang)...)
+	all = append(all, deviceStories()...)
 	all = append(all, historyStories(lang)...)
 	all = append(all, enrollStories(t, lang)...)
 	return append(all, inboxStories()...)
@@ -135,13 +135,14 @@ const probe = "probe=1700000000"
 
 func verifyStories(t *testing.T, lang string) []story {
 	s, r := newTestHandlers(), requestInLanguage(lang)
-	view := func(change func(*challenge.State)) render.View {
-		view, err := s.verifyView(r, exampleAttempt(change))
+	page := func(change func(*challenge.State)) verifyPage {
+		v, err := s.newVerifyPage(r, exampleAttempt(change))
 		if err != nil {
 			t.Fatal(err)
 		}
-		return view
+		return v
 	}
+	view := func(change func(*challenge.State)) render.View { return verifyView(page(change)) }
 	same := func(*challenge.State) {}
 	blind := func(change func(*challenge.State)) render.View {
 		r.Header.Del("Cookie")
@@ -213,7 +214,7 @@ func verifyStories(t *testing.T, lang string) []story {
 			[]string{"p#code-wrong[role=alert]", "That code cannot be checked any more"}, []string{seed}},
 		{"verify-slow", slowly(view(same), "code", 15), 429, []string{"p#code-wrong[role=alert]", "Too many wrong ones in a row. You can try again in 15 s.", "input#code[autofocus]"}, []string{seed}},
 		{"verify-stepup", view(func(p *challenge.State) { p.StepUp = true }), 200, []string{"Cancel"}, []string{"Start again"}},
-		{"verify-stepup-ended", attemptsExhaustedView(view(func(p *challenge.State) { p.StepUp, p.ReturnTo = true, "/settings/email" })), 429,
+		{"verify-stepup-ended", attemptsExhaustedView(page(func(p *challenge.State) { p.StepUp, p.ReturnTo = true, "/settings/email" })), 429,
 			[]string{"a[href=/settings/confirm?return_to=%2Fsettings%2Femail]"}, []string{"form"}},
 		{"verify-nomore", view(func(p *challenge.State) { p.Challenge.ResendAt = time.Time{} }), 200,
 			[]string{"No more codes can be sent"}, []string{"button[formaction]"}},
@@ -223,7 +224,7 @@ func verifyStories(t *testing.T, lang string) []story {
 		{"verify-malformed", mustWithFieldError(t, view(same), "code", factor.ErrMalformed), 422, []string{"p#code-wrong", "Enter the 6-digit code."}, []string{seed}},
 		{"verify-early", early(view(same), 24), 429, []string{"You can ask for a new code in 24 s", "p#problem[role=alert]", "p#again[hidden]"}, nil},
 		{"verify-early-long", early(view(same), 3600), 429, []string{"Try again from 5 Nov 2026, 11:02 UTC, or use another way."}, nil},
-		{"verify-ended", attemptsExhaustedView(view(same)), 429,
+		{"verify-ended", attemptsExhaustedView(page(same)), 429,
 			[]string{"Too many wrong codes. Start again to get a new one.", "form[action=/signin/cancel]"}, []string{"input#code"}},
 	}
 }
@@ -285,8 +286,8 @@ func settingsStories(t *testing.T, lang string) []story {
 	}
 }
 
-func deviceStories(lang string) []story {
-	s, w := newTestHandlers(), i18n.ForTag(lang)
+func deviceStories() []story {
+	s := newTestHandlers()
 	places := []networkRow{{"203.0.113.5, 2001:db8::/64", now.Add(-time.Hour), now.Add(29 * 24 * time.Hour), now}, {"198.51.100.7", now, now.Add(30 * 24 * time.Hour), time.Time{}}}
 	full := devicesPage{
 		Devices:   []deviceRow{{"d1", "Firefox on Windows", true, places}, {"d2", "an unknown browser", false, places[:1]}},
@@ -295,10 +296,10 @@ func deviceStories(lang string) []story {
 	off := newTestHandlers()
 	off.Devices.Policy.TTL = 0
 	return []story{
-		{"devices", s.devicesView(w, full), 200,
+		{"devices", s.devicesView(full), 200,
 			[]string{"This one", "Firefox on Windows", "203.0.113.5, 2001:db8::/64", "form[action=/settings/devices/d2/forget]", "form[action=/settings/devices/forget]", "not yet", "Your network has changed.", "ABCDEFGHIJKLMNOP", "a[href=/help/trust]"}, nil},
-		{"devices-none", s.devicesView(w, devicesPage{}), 200, []string{"No browser is trusted.", "Nobody was asked"}, []string{"form"}},
-		{"devices-off", off.devicesView(w, devicesPage{}), 200, []string{"the second step is always asked for"}, []string{"a[href=/help/trust]"}},
+		{"devices-none", s.devicesView(devicesPage{}), 200, []string{"No browser is trusted.", "Nobody was asked"}, []string{"form"}},
+		{"devices-off", off.devicesView(devicesPage{}), 200, []string{"the second step is always asked for"}, []string{"a[href=/help/trust]"}},
 	}
 }
 
@@ -308,12 +309,12 @@ func inboxStories() []story {
 		{At: now, Message: delivery.Message{ID: "two", To: "jane@example.com", Subject: "012345 is your Example verification code", HTML: "<p>x", Text: i18n.ForTag("en").Translate("mail.code.text",
 			"Code", "012345", "Site", "Example", "Minutes", 15, "Until", "10:17", "Began", "5 Nov 2026, 10:02", "Browser", "Firefox on Windows", "Address", "192.0.2.1")}},
 	}
-	wrong := inboxView(mails, now, true)
+	wrong := inboxView(newInboxPage(mails, now, true))
 	wrong.Status, wrong.Problems = 422, []render.Problem{{Field: "minutes", Key: "inbox.clock.problem"}}
 	return []story{
-		{"inbox", inboxView(mails, now, true), 200, []string{"article#m-two", "a[href=/inbox/two]", "a[href=/inbox/one/text]", "form[action=/inbox/clock]", "012345"}, []string{"a[href=/inbox/one]"}},
+		{"inbox", inboxView(newInboxPage(mails, now, true)), 200, []string{"article#m-two", "a[href=/inbox/two]", "a[href=/inbox/one/text]", "form[action=/inbox/clock]", "012345"}, []string{"a[href=/inbox/one]"}},
 		{"inbox-wrong", wrong, 422, []string{"p#minutes-wrong"}, nil},
-		{"inbox-empty", inboxView(nil, now, false), 200, []string{"Nothing here yet."}, []string{"form"}},
+		{"inbox-empty", inboxView(newInboxPage(nil, now, false)), 200, []string{"Nothing here yet."}, []string{"form"}},
 	}
 }
 
@@ -458,7 +459,7 @@ func historyStories(lang string) []story {
 		return s.historyRow(w, e)
 	}
 	app := event(func(e *audit.Event) { e.Kind = audit.GrantCreated })
-	app.App = "Books <b>&</b>"
+	app.ClientName = "Books <b>&</b>"
 	full := historyPage{Older: "/settings/history?before=1-A", First: true, Events: []historyRow{
 		event(func(*audit.Event) {}),
 		event(func(e *audit.Event) { e.Reason = audit.TrustedDevice }),

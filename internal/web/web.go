@@ -119,7 +119,7 @@ func (s *Handlers) withAttempt(pattern string, h func(http.ResponseWriter, *http
 	return render.Route{Pattern: pattern, Access: render.AccessAttempt, Handler: func(w http.ResponseWriter, r *http.Request) error {
 		p, err := s.requireAttempt(r)
 		if err == nil {
-			p.target, err = s.parseReturnTarget(w, r, p.ReturnTo)
+			r, p.target, err = s.parseReturnTarget(w, r, p.ReturnTo)
 		}
 		if err != nil {
 			return err

@@ -186,7 +186,7 @@ func TestInboxOnlyInLocalMode(t *testing.T) {
 
 func TestReturnTargetRejectsOtherSites(t *testing.T) {
 	home := func(addresses ...string) string {
-		g, err := newTestHandlers().parseReturnTarget(httptest.NewRecorder(), requestInLanguage("en"), addresses...)
+		_, g, err := newTestHandlers().parseReturnTarget(httptest.NewRecorder(), requestInLanguage("en"), addresses...)
 		if err != nil {
 			t.Fatal(err)
 		}

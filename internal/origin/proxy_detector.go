@@ -1,4 +1,4 @@
-package render
+package origin
 
 import (
 	"fmt"
@@ -13,8 +13,7 @@ import (
 // everybody would then come from one place, and nobody could be trusted from theirs. It is
 // advice for the operator and decides nothing. Health checks do not count.
 type ProxyDetector struct {
-	TrustedProxies trust.TrustedProxies
-	PrivateClients bool // people come from private addresses
+	Resolver
 
 	mu                  sync.Mutex
 	counts              requestCounts
@@ -48,9 +47,11 @@ func (a *ProxyDetector) Observe(r *http.Request) (warning string) {
 	if r.URL.Path == "/healthz" || r.URL.Path == "/readyz" {
 		return ""
 	}
-	a.mu.Lock()
+	if !a.mu.TryLock() {
+		return ""
+	}
 	defer a.mu.Unlock()
-	a.count(forwardingHops(r))
+	a.count(forwardingInfo(r))
 	kind, warning := a.diagnose()
 	if warning == "" || a.warned[kind] {
 		return ""
@@ -68,7 +69,7 @@ func (a *ProxyDetector) count(h trust.ForwardingInfo) {
 	}
 	a.counts.total++
 	client, err := a.TrustedProxies.ClientAddr(h)
-	peer, _ := trust.TrustedProxies(nil).ClientAddr(trust.ForwardingInfo{PeerAddr: h.PeerAddr}) // no proxies, no error
+	peer := peerAddr(h.PeerAddr)
 	switch known := a.TrustedProxies.Contains(peer); {
 	case known && !h.HasHeaders():
 		a.counts.missingHeaders++
@@ -124,11 +125,4 @@ func (a *ProxyDetector) String() string {
 		text += "\nwarning: " + warning
 	}
 	return text
-}
-
-// IsDirectFromPrivateNetwork reports whether a request comes from this machine or its network, and not over
-// a proxy.
-func IsDirectFromPrivateNetwork(r *http.Request) bool {
-	peer, _ := trust.TrustedProxies(nil).ClientAddr(trust.ForwardingInfo{PeerAddr: r.RemoteAddr}) // no proxies, no error
-	return trust.IsPrivateAddr(peer) && !forwardingHops(r).HasHeaders()
 }
