@@ -22,6 +22,7 @@ import (
 	"twostep.example/twostep/internal/account"
 	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/challenge"
+	"twostep.example/twostep/internal/client"
 	"twostep.example/twostep/internal/forwardauth"
 	"twostep.example/twostep/internal/grant"
 	"twostep.example/twostep/internal/help"
@@ -42,6 +43,7 @@ type Server struct {
 	handler  http.Handler
 	services *signin.Services
 	grants   *grant.Grants
+	clients  *client.Clients
 	provider *oidc.Provider
 	pages    *render.Renderer
 	options  Options // completed
@@ -96,9 +98,10 @@ func build(ctx context.Context, o Options, keys *seal.KeyRing, db *store.DB) (*S
 		Idle: o.IdleTimeout, Absolute: o.AbsoluteTimeout, Texts: challenge.TextBudget{PricePerMessage: o.SMSPrice, PerDay: o.SMSDailyBudget},
 	})
 	s := &Server{services: services, options: o, store: db, events: events, log: o.Logger, now: o.Now}
+	s.clients = &client.Clients{Store: db, Now: o.Now, Accounts: services.Accounts, Static: o.Apps}
 	s.grants = &grant.Grants{
 		Store: db, Keys: keys, Now: o.Now, Log: o.Logger, Limits: services.Limits, Accounts: services.Accounts,
-		Challenges: services.Challenges, Issuer: o.PublicURL, StaticClients: o.Apps,
+		Challenges: services.Challenges, Issuer: o.PublicURL, Clients: s.clients,
 	}
 	s.pages = &render.Renderer{
 		Site: o.Site, Secure: o.secure(), Location: o.Location, Log: o.Logger, Now: o.Now,

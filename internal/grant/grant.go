@@ -19,12 +19,13 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"twostep.example/twostep/internal/account"
 	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/challenge"
+	"twostep.example/twostep/internal/client"
 	"twostep.example/twostep/internal/origin"
 	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/seal"
@@ -43,18 +44,18 @@ const (
 
 // Grants are all of them.
 type Grants struct {
-	Store         *store.DB
-	Keys          *seal.KeyRing
-	Now           func() time.Time
-	Log           *slog.Logger
-	Limits        *ratelimit.Limiter
-	Accounts      *account.Accounts // for audit events
-	Challenges    *challenge.Challenges
-	Issuer        string   // the public URL
-	StaticClients []Client // those of the settings
+	Store      *store.DB
+	Keys       *seal.KeyRing
+	Now        func() time.Time
+	Log        *slog.Logger
+	Limits     *ratelimit.Limiter
+	Accounts   *account.Accounts // for audit events
+	Challenges *challenge.Challenges
+	Clients    *client.Clients
+	Issuer     string // the public URL
 
-	signingKeyMu    sync.Mutex // of a signing key: one is enough
-	signingKeyCache sync.Map   // signing keys, by their ids
+	signingKeys signingKeys
+	salt        atomic.Pointer[string] // of pairwise subjects
 }
 
 // ErrInvalid says that a code or a token is not good (any more).
@@ -105,11 +106,11 @@ func grantFromRow(row store.Grant) (g Grant, err error) {
 
 // IssueCode gives a code for what was asked, to the person of the session.
 func (g *Grants) IssueCode(ctx context.Context, r AuthRequest, who session.Session, from origin.Origin) (code string, err error) {
-	a, err := g.GetClient(ctx, r.ClientID)
+	a, err := g.Clients.Get(ctx, r.ClientID)
 	if err != nil {
 		return "", err
 	}
-	if !a.AllowsRedirectURI(r.RedirectURI) && !a.isHostCallback(r.RedirectURI) {
+	if !a.AllowsRedirectURI(r.RedirectURI) && !a.IsHostCallback(r.RedirectURI) {
 		return "", fmt.Errorf("grant: issue: %q is no address of the app %s", r.RedirectURI, r.ClientID)
 	}
 	body, err := json.Marshal(codeBinding{r.RedirectURI, r.CodeChallenge, r.Nonce})
@@ -147,7 +148,7 @@ func grantEvent(kind audit.Kind, row store.Grant) audit.Event {
 // CodeExchange is what an app brings for a code.
 type CodeExchange struct {
 	From         origin.Origin
-	Client       Client
+	Client       client.Client
 	Code         string
 	RedirectURI  string
 	CodeVerifier string // of PKCE
@@ -276,7 +277,7 @@ func (g *Grants) end(ctx context.Context, row store.Grant, from origin.Origin) e
 
 // AuthorizedClient is what an app may know of a person, for the list in their settings.
 type AuthorizedClient struct {
-	Client       Client
+	Client       client.Client
 	Scope        []string
 	AuthorizedAt time.Time
 }
@@ -301,8 +302,8 @@ func (g *Grants) ListAuthorizedClients(ctx context.Context, who session.Session)
 			list[i].Scope = append(list[i].Scope, scope...)
 			continue
 		}
-		a, err := g.GetClient(ctx, row.ClientID)
-		if errors.Is(err, ErrClientNotFound) {
+		a, err := g.Clients.Get(ctx, row.ClientID)
+		if errors.Is(err, client.ErrNotFound) {
 			continue
 		}
 		if err != nil {
@@ -333,16 +334,32 @@ func clientEvent(kind audit.Kind, who session.Session, app string) audit.Event {
 
 // Subject is the name of an account for an app: its id, or one that only this app has
 // (OpenID Connect Core 8.1).
-func (g *Grants) Subject(ctx context.Context, a Client, id string) (string, error) {
+func (g *Grants) Subject(ctx context.Context, a client.Client, id string) (string, error) {
 	if !a.Pairwise || id == "" {
 		return id, nil
 	}
-	salt, err := g.Store.GetOrSetState(ctx, "subjects", seal.NewToken())
+	salt, err := g.subjectSalt(ctx)
 	if err != nil {
 		return "", fmt.Errorf("grant: subject: %w", err)
 	}
 	sum := sha256.Sum256([]byte(salt + " " + a.ID + " " + id))
 	return base64.RawURLEncoding.EncodeToString(sum[:]), nil
+}
+
+// subjectSalt is the secret of all pairwise subjects. It is made once for a database and never changes.
+func (g *Grants) subjectSalt(ctx context.Context) (string, error) {
+	const name = "subjects"
+	if salt := g.salt.Load(); salt != nil {
+		return *salt, nil
+	}
+	salt, err := g.Store.GetState(ctx, name)
+	if errors.Is(err, store.ErrNotFound) {
+		salt, err = g.Store.GetOrSetState(ctx, name, seal.NewToken())
+	}
+	if err == nil {
+		g.salt.Store(&salt)
+	}
+	return salt, err
 }
 
 // UserInfo is what an app may know of somebody, by scope.
@@ -371,7 +388,7 @@ func userInfoFromRow(a store.Account) UserInfo {
 // LoadAuthProgress is where a request stands with the person of a session; nil: nobody is in.
 func (g *Grants) LoadAuthProgress(ctx context.Context, r AuthRequest, who *session.Session) (s AuthProgress, err error) {
 	s.Now, s.Session = g.Now(), who
-	if s.Client, err = g.GetClient(ctx, r.ClientID); err != nil || who == nil {
+	if s.Client, err = g.Clients.Get(ctx, r.ClientID); err != nil || who == nil {
 		return s, err
 	}
 	if s.Subject, err = g.Subject(ctx, s.Client, who.Account.ID); err != nil {

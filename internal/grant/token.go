@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"twostep.example/twostep/internal/audit"
+	"twostep.example/twostep/internal/client"
 	"twostep.example/twostep/internal/origin"
 	"twostep.example/twostep/internal/seal"
 	"twostep.example/twostep/internal/session"
@@ -46,7 +47,7 @@ const refreshReuseGrace = 10 * time.Second
 
 // RefreshTokens gives new tokens for a refresh token, once. One that comes a second time was stolen,
 // from the app or from the thief: the grant ends (RFC 9700 2.2.2). ErrInvalid.
-func (g *Grants) RefreshTokens(ctx context.Context, a Client, token string, from origin.Origin) (of Grant, t Tokens, err error) {
+func (g *Grants) RefreshTokens(ctx context.Context, a client.Client, token string, from origin.Origin) (of Grant, t Tokens, err error) {
 	old, row, err := g.Store.FindToken(ctx, seal.HashToken(token))
 	if errors.Is(err, store.ErrNotFound) || err == nil && (old.Kind != store.RefreshToken || row.ClientID != a.ID) {
 		return of, t, ErrInvalid
@@ -80,7 +81,7 @@ type refreshRotation struct {
 
 // rotateRefreshToken uses a refresh token up and adds the next one. Within the grace it is there already,
 // and must be unused. store.ErrNotFound: there is nothing to be had for it.
-func (g *Grants) rotateRefreshToken(ctx context.Context, tx *store.DB, a Client, of Grant, r refreshRotation) error {
+func (g *Grants) rotateRefreshToken(ctx context.Context, tx *store.DB, a client.Client, of Grant, r refreshRotation) error {
 	if _, err := g.recheckPolicy(ctx, tx, a, of); err != nil {
 		return err
 	}
@@ -102,13 +103,13 @@ func (g *Grants) rotateRefreshToken(ctx context.Context, tx *store.DB, a Client,
 // recheckPolicy looks whether the app would get such a grant today: the person is in a group that it is
 // for, has proven what it needs, and allows it to know what it does. Everything else that may have
 // changed ends the grant by itself. store.ErrNotFound: it would not.
-func (g *Grants) recheckPolicy(ctx context.Context, tx *store.DB, a Client, of Grant) (*UserInfo, error) {
+func (g *Grants) recheckPolicy(ctx context.Context, tx *store.DB, a client.Client, of Grant) (*UserInfo, error) {
 	account, err := tx.GetAccount(ctx, of.AccountID)
 	if err != nil {
 		return nil, err
 	}
 	who := userInfoFromRow(account)
-	if !a.allowsGroups(who.Groups) || session.LevelOf(of.AMR) < a.RequiredLevel() {
+	if !a.AllowsGroups(who.Groups) || session.LevelOf(of.AMR) < a.RequiredLevel() {
 		return nil, store.ErrNotFound
 	}
 	if !a.ThirdParty {
@@ -131,7 +132,7 @@ func (g *Grants) revokeIfReused(ctx context.Context, old store.Token, from origi
 }
 
 // IssueClientCredentialsToken gives an app a token of its own, for no person (client_credentials).
-func (g *Grants) IssueClientCredentialsToken(ctx context.Context, a Client, scope []string) (of Grant, t Tokens, err error) {
+func (g *Grants) IssueClientCredentialsToken(ctx context.Context, a client.Client, scope []string) (of Grant, t Tokens, err error) {
 	now := g.Now()
 	row := store.Grant{
 		ID: rand.Text(), ClientID: a.ID, Scope: strings.Join(scope, " "), CodeBinding: "{}", CodeHash: seal.HashToken(seal.NewToken()),
@@ -185,7 +186,7 @@ func (g *Grants) FindGrantByAccessToken(ctx context.Context, token string) (Gran
 
 // RevokeToken ends an access token, or with a refresh token the whole grant (RFC 7009 2.1). A token
 // that is unknown, or another app's, is no error.
-func (g *Grants) RevokeToken(ctx context.Context, a Client, token string, from origin.Origin) error {
+func (g *Grants) RevokeToken(ctx context.Context, a client.Client, token string, from origin.Origin) error {
 	row, of, err := g.Store.FindToken(ctx, seal.HashToken(token))
 	switch {
 	case errors.Is(err, store.ErrNotFound) || err == nil && of.ClientID != a.ID:

@@ -1,4 +1,4 @@
-// Package page prints pages: templates, layout, error table, security headers, cookies.
+// Package render prints pages: templates, layout, error table, security headers, cookies.
 //
 //	request ─▶ Door ─▶ Limits ─▶ mux ─▶ Handle ─▶ a handler ─▶ Print ─▶ answer
 //	                             └── error ─▶ the table ─▶ Print ─┘

@@ -9,7 +9,7 @@ import (
 
 	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/challenge"
-	"twostep.example/twostep/internal/grant"
+	"twostep.example/twostep/internal/client"
 	"twostep.example/twostep/internal/i18n"
 	"twostep.example/twostep/internal/origin"
 	"twostep.example/twostep/internal/render"
@@ -119,8 +119,8 @@ func (s *Handlers) appName(r *http.Request, id string) (string, error) {
 	if id == "" || s.Grants == nil {
 		return id, nil
 	}
-	a, err := s.Grants.GetClient(r.Context(), id)
-	if errors.Is(err, grant.ErrClientNotFound) {
+	a, err := s.Grants.Clients.Get(r.Context(), id)
+	if errors.Is(err, client.ErrNotFound) {
 		return id, nil
 	}
 	return a.DisplayName(), err

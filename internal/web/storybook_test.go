@@ -20,6 +20,7 @@ import (
 	"twostep.example/twostep/internal/account"
 	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/challenge"
+	"twostep.example/twostep/internal/client"
 	"twostep.example/twostep/internal/device"
 	"twostep.example/twostep/internal/grant"
 	"twostep.example/twostep/internal/i18n"
@@ -268,7 +269,7 @@ func settingsStories(t *testing.T, lang string) []story {
 		{"settings-later", s.settingsView(put, jane, ownedBy()), 200, nil, []string{"It is recommended", "form[action=/settings/later]"}},
 		{"settings-all", s.settingsView(r, jane, ownedBy(phone, number, sheetOfCodes)), 200,
 			[]string{"My phone · Added 1 Nov 2026 · Last used 5 Nov 2026", "+49 171 2345678", "7 codes left"}, []string{"It is recommended"}},
-		{"apps", appsView([]grant.AuthorizedClient{{Client: grant.Client{ID: "books", Name: "Books"}, Scope: []string{"openid", "email", "offline_access"}, AuthorizedAt: now}}), 200,
+		{"apps", appsView([]grant.AuthorizedClient{{Client: client.Client{ID: "books", Name: "Books"}, Scope: []string{"openid", "email", "offline_access"}, AuthorizedAt: now}}), 200,
 			[]string{"Books", "your email address, also while you are away", "form[action=/settings/apps/books/remove]"}, nil},
 		{"apps-none", appsView(nil), 200, []string{"No app at the moment."}, []string{"form"}},
 		{"stepup-app", stepUpView(jane, returnTarget{returnTo: "/oauth2/continue?request=x", ReturnTarget: grant.ReturnTarget{ClientName: "Books", RequestToken: "x"}}), 200,
