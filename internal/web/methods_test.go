@@ -172,7 +172,7 @@ func (paper) Provision(factor.Request, factor.Factor) factor.Provisioning {
 	return factor.Provisioning{Codes: paperCodes}
 }
 
-func (paper) Left(factor.Factor) int { return 7 }
+func (paper) Remaining(factor.Factor) int { return 7 }
 
 func offerOf(m factor.Method, masked string) challenge.Offer {
 	about := m.Info()
