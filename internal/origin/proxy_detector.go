@@ -65,7 +65,16 @@ func (a *ProxyDetector) Observe(r *http.Request) (warning string) {
 
 func (a *ProxyDetector) count(h trust.ForwardingInfo) {
 	if s := &a.counts; s.total >= decayAfter {
-		*s = requestCounts{s.total / 2, s.viaTrustedProxy / 2, s.viaUntrustedProxy / 2, s.invalidHeaders / 2, s.missingHeaders / 2, s.ignoredHeaders / 2, s.ignoredHeadersPrivate / 2, s.directPrivate / 2}
+		*s = requestCounts{
+			s.total / 2,
+			s.viaTrustedProxy / 2,
+			s.viaUntrustedProxy / 2,
+			s.invalidHeaders / 2,
+			s.missingHeaders / 2,
+			s.ignoredHeaders / 2,
+			s.ignoredHeadersPrivate / 2,
+			s.directPrivate / 2,
+		}
 	}
 	a.counts.total++
 	client, err := a.TrustedProxies.ClientAddr(h)
@@ -107,7 +116,10 @@ func (a *ProxyDetector) diagnose() (warningKind, string) {
 	case s.directPrivate >= minRequests && s.directPrivate == s.total && !a.severalPrivatePeers:
 		return 3, "every request comes from one private address: if that is a proxy, let it pass X-Forwarded-For on and name it in trusted_proxies; if it is people, set intranet"
 	case s.viaUntrustedProxy >= minRequests && s.viaUntrustedProxy > s.viaTrustedProxy:
-		return 4, fmt.Sprintf("a trusted proxy passes on requests from %s: if that is a proxy too, name it in trusted_proxies; if it is people, set intranet", a.untrustedProxy)
+		return 4, fmt.Sprintf(
+			"a trusted proxy passes on requests from %s: if that is a proxy too, name it in trusted_proxies; if it is people, set intranet",
+			a.untrustedProxy,
+		)
 	case s.invalidHeaders >= minRequests && s.invalidHeaders*2 > s.viaTrustedProxy:
 		return 5, "the forwarding headers of a trusted proxy cannot be read or contradict each other: let it write X-Forwarded-For, and nothing else, anew"
 	case s.missingHeaders >= minRequests && s.missingHeaders > 9*s.viaTrustedProxy:

@@ -23,13 +23,15 @@ func TestOriginTrustsForwardingHeadersOfTrustedProxiesOnly(t *testing.T) {
 	}
 	inside := Resolver{PrivateClients: true}
 	for remote, want := range map[string]string{
-		"192.0.2.1:1234": "192.0.2.1", "[::ffff:192.0.2.1]:1": "192.0.2.1", "[fe80::1%eth0]:1": "fe80::1", "[2001:db8::1]:443": "2001:db8::1", "127.0.0.1:1": "127.0.0.1", "@": "", "": "",
+		"192.0.2.1:1234": "192.0.2.1", "[::ffff:192.0.2.1]:1": "192.0.2.1", "[fe80::1%eth0]:1": "fe80::1",
+		"[2001:db8::1]:443": "2001:db8::1", "127.0.0.1:1": "127.0.0.1", "@": "", "": "",
 	} {
 		if got := ask(inside, remote).AddressString(); got != want {
 			t.Errorf("%q is %q, want %q", remote, got, want)
 		}
 	}
-	for remote, want := range map[string]string{"127.0.0.1:1": "", "10.0.0.7:1": "", "[fe80::1%eth0]:1": "", "100.64.0.1:1": "", "192.0.2.1:1": "192.0.2.1"} {
+	for remote, want := range map[string]string{"127.0.0.1:1": "", "10.0.0.7:1": "", "[fe80::1%eth0]:1": "",
+		"100.64.0.1:1": "", "192.0.2.1:1": "192.0.2.1"} {
 		if got := ask(Resolver{}, remote).AddressString(); got != want {
 			t.Errorf("in public, %q is %q, want %q", remote, got, want)
 		}
@@ -57,7 +59,15 @@ func TestOriginTrustsForwardingHeadersOfTrustedProxiesOnly(t *testing.T) {
 	} {
 		from := ask(proxied, row.remote, row.header)
 		if from.AddressString() != row.want || from.Network() != row.network {
-			t.Errorf("%s, %s: address %q, network %q, want %q, %q", row.remote, row.header, from.AddressString(), from.Network(), row.want, row.network)
+			t.Errorf(
+				"%s, %s: address %q, network %q, want %q, %q",
+				row.remote,
+				row.header,
+				from.AddressString(),
+				from.Network(),
+				row.want,
+				row.network,
+			)
 		}
 	}
 	if got := ask(proxied, "192.0.2.1:1", `Sec-Ch-Ua: "Brave";v="1"`); got.ClientHints != `"Brave";v="1"` {
@@ -87,16 +97,19 @@ func TestProxyDetectorWarnsOnceOfUnconfiguredProxy(t *testing.T) {
 		{"a stranger writes headers", nil, many(10, hop{"192.0.2.1:1", "1.2.3.4"}, person), ""},
 		{"a proxy on this machine", nil, many(1, hop{"127.0.0.1:1", "203.0.113.9"}), "a proxy in a private network"},
 		{"a proxy outside", nil, many(30, hop{"192.0.2.1:1", "203.0.113.9"}), "nearly every request"},
-		{"a proxy that says nothing", nil, many(30, hop{"10.0.0.1:1", ""}), "every request comes from one private address"},
+		{"a proxy that says nothing", nil, many(30, hop{"10.0.0.1:1", ""}),
+			"every request comes from one private address"},
 		{"an office", nil, many(30, hop{"10.0.0.1:1", ""}, hop{"10.0.0.2:1", ""}), ""},
 		{"too few to say", nil, many(5, hop{"10.0.0.1:1", ""}), ""},
 		{"a named proxy", own, many(30, hop{"10.0.0.1:1", "203.0.113.9"}), ""},
 		{"a named proxy that says nothing", own, many(30, hop{"10.0.0.1:1", ""}), "without X-Forwarded-For"},
 		{"a named proxy that writes garbage", own, many(30, hop{"10.0.0.1:1", "?"}), "cannot be read"},
-		{"a second proxy that is not named", own, many(30, hop{"10.0.0.1:1", "203.0.113.9, 172.17.0.1"}), "from 172.17.0.1"},
+		{"a second proxy that is not named", own, many(30, hop{"10.0.0.1:1", "203.0.113.9, 172.17.0.1"}),
+			"from 172.17.0.1"},
 		{"people of the intranet", own, many(30, hop{"10.0.0.1:1", "192.168.0.1"}), "from 192.168.0.1"},
 		{"a curl of the operator", nil, append(many(30, person), many(1, hop{"127.0.0.1:1", "203.0.113.9"})...), ""},
-		{"one of many writes garbage", own, many(30, hop{"10.0.0.1:1", "203.0.113.9"}, hop{"10.0.0.1:1", "203.0.113.9"}, hop{"10.0.0.1:1", "203.0.113.8, ?"}), ""},
+		{"one of many writes garbage", own, many(30, hop{"10.0.0.1:1", "203.0.113.9"},
+			hop{"10.0.0.1:1", "203.0.113.9"}, hop{"10.0.0.1:1", "203.0.113.8, ?"}), ""},
 	} {
 		a := ProxyDetector{Resolver: Resolver{TrustedProxies: row.proxies}}
 		var said []string
@@ -157,7 +170,8 @@ func TestProxyDetectorWithPrivateClients(t *testing.T) {
 // FUZ-011: whatever a header says, what is kept of it is one line of text that both databases,
 // a log, a mail and a terminal take as it is.
 func FuzzSanitizeHeader(f *testing.F) {
-	for _, header := range []string{"Mozilla/5.0 (X11)", "a\x00b\tc\u0085d\xffe", strings.Repeat("a", 255) + "ä", strings.Repeat("a", 250) + "\u202e\ufffd\xf0\x9f", "\u2028\ue000\U000e0001\x1b[31m"} {
+	for _, header := range []string{"Mozilla/5.0 (X11)", "a\x00b\tc\u0085d\xffe", strings.Repeat("a", 255) + "ä",
+		strings.Repeat("a", 250) + "\u202e\ufffd\xf0\x9f", "\u2028\ue000\U000e0001\x1b[31m"} {
 		f.Add(header)
 	}
 	f.Fuzz(func(t *testing.T, header string) {

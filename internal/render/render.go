@@ -64,7 +64,9 @@ func Parse(files fs.FS, folder string) Templates {
 		if len(parts) > 0 {
 			template.Must(t.ParseFS(files, parts...))
 		}
-		pages[strings.TrimSuffix(path.Base(name), ".html")] = template.Must(t.ParseFS(files, name)).Option("missingkey=error")
+		pages[strings.TrimSuffix(path.Base(name), ".html")] = template.Must(t.ParseFS(files, name)).Option(
+			"missingkey=error",
+		)
 	}
 	return pages
 }

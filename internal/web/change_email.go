@@ -12,18 +12,21 @@ import (
 // changeEmailRoute is a route at or below /settings/email. A new address is verified like a new factor, with the
 // implicit method: a code is sent to it.
 func (s *Handlers) changeEmailRoute(method, below string, h enrollmentHandler) render.Route {
-	return s.withSession(method+" /settings/email"+below, func(w http.ResponseWriter, r *http.Request, who signedIn) error {
-		for _, m := range s.Challenges.Methods {
-			if info := m.Info(); info.Implicit {
-				r, e, err := s.newEmailChange(w, r, who, info)
-				if err != nil {
-					return err
+	return s.withSession(
+		method+" /settings/email"+below,
+		func(w http.ResponseWriter, r *http.Request, who signedIn) error {
+			for _, m := range s.Challenges.Methods {
+				if info := m.Info(); info.Implicit {
+					r, e, err := s.newEmailChange(w, r, who, info)
+					if err != nil {
+						return err
+					}
+					return h(w, r, e)
 				}
-				return h(w, r, e)
 			}
-		}
-		return render.ErrNotFound
-	})
+			return render.ErrNotFound
+		},
+	)
 }
 
 // newEmailChange returns the enrollment of a new address: the form has one field, and the new address replaces the old

@@ -53,7 +53,12 @@ func (s *Handlers) showDevices(w http.ResponseWriter, r *http.Request, who signe
 	for _, d := range devices {
 		row := deviceRow{ID: d.ID, Browser: origin.DescribeBrowser(d.Browser, localizer.Tag()), Current: d.Current}
 		for _, place := range d.Networks {
-			row.Networks = append(row.Networks, networkRow{networkText(localizer, place.ClientNetwork), place.VerifiedAt, place.ExpiresAt, place.LastUsedAt})
+			row.Networks = append(
+				row.Networks,
+				networkRow{
+					networkText(localizer, place.ClientNetwork), place.VerifiedAt, place.ExpiresAt, place.LastUsedAt,
+				},
+			)
 		}
 		p.Devices = append(p.Devices, row)
 	}
@@ -69,7 +74,12 @@ func (s *Handlers) showDevices(w http.ResponseWriter, r *http.Request, who signe
 
 // newDecisionRow is a decision for its owner, who may know where they have been.
 func (s *Handlers) newDecisionRow(w i18n.Localizer, d device.DecisionRecord) decisionRow {
-	row := decisionRow{At: d.At, Trace: d.Trace, Browser: origin.DescribeBrowser(d.Request.Browser, w.Tag()), Network: networkText(w, trust.NetworkOf(d.Request.Address))}
+	row := decisionRow{
+		At:      d.At,
+		Trace:   d.Trace,
+		Browser: origin.DescribeBrowser(d.Request.Browser, w.Tag()),
+		Network: networkText(w, trust.NetworkOf(d.Request.Address)),
+	}
 	why := challenge.StepReason{Reason: d.Reason}
 	if old, ok := d.NearestRecord(); ok {
 		why.VerifiedAt = old.VerifiedAt

@@ -47,25 +47,33 @@ type enrollmentHandler func(http.ResponseWriter, *http.Request, enrollment) erro
 
 // enrollRoute is a page below that of a method.
 func (s *Handlers) enrollRoute(method, below string, h enrollmentHandler) render.Route {
-	return s.withSession(method+" /settings/2step/{path}"+below, func(w http.ResponseWriter, r *http.Request, who signedIn) error {
-		for _, m := range s.Challenges.Methods {
-			if about := m.Info(); about.Path != "" && about.Path == r.PathValue("path") {
-				r, e, err := s.newEnrollment(w, r, who, about)
-				if err != nil {
-					return err
+	return s.withSession(
+		method+" /settings/2step/{path}"+below,
+		func(w http.ResponseWriter, r *http.Request, who signedIn) error {
+			for _, m := range s.Challenges.Methods {
+				if about := m.Info(); about.Path != "" && about.Path == r.PathValue("path") {
+					r, e, err := s.newEnrollment(w, r, who, about)
+					if err != nil {
+						return err
+					}
+					e.path = "/settings/2step/" + about.Path
+					e.start = func(form url.Values) error {
+						return s.Enrollments.Start(r.Context(), who.Session, about.Method, form, s.Pages.Origin(r))
+					}
+					return h(w, r, e)
 				}
-				e.path = "/settings/2step/" + about.Path
-				e.start = func(form url.Values) error {
-					return s.Enrollments.Start(r.Context(), who.Session, about.Method, form, s.Pages.Origin(r))
-				}
-				return h(w, r, e)
 			}
-		}
-		return render.ErrNotFound
-	})
+			return render.ErrNotFound
+		},
+	)
 }
 
-func (s *Handlers) newEnrollment(w http.ResponseWriter, r *http.Request, who signedIn, about factor.Info) (*http.Request, enrollment, error) {
+func (s *Handlers) newEnrollment(
+	w http.ResponseWriter,
+	r *http.Request,
+	who signedIn,
+	about factor.Info,
+) (*http.Request, enrollment, error) {
 	r, target, err := s.parseReturnTarget(w, r, r.URL.Query()["return_to"]...)
 	return r, enrollment{
 		signedIn: who, about: about, fields: about.Fields, maxFactors: about.MaxPerAccount,
@@ -74,7 +82,12 @@ func (s *Handlers) newEnrollment(w http.ResponseWriter, r *http.Request, who sig
 }
 
 // parseForm reads the fields of a form and return_to, which every form here carries along.
-func (s *Handlers) parseForm(w http.ResponseWriter, r *http.Request, e *enrollment, fields ...string) (*http.Request, render.FormValues, error) {
+func (s *Handlers) parseForm(
+	w http.ResponseWriter,
+	r *http.Request,
+	e *enrollment,
+	fields ...string,
+) (*http.Request, render.FormValues, error) {
 	form, err := render.ParseForm(w, r, append(fields, "return_to")...)
 	if returnTo := form["return_to"]; returnTo != "" && err == nil {
 		r, e.target, err = s.parseReturnTarget(w, r, returnTo)
@@ -122,7 +135,13 @@ func (s *Handlers) handleEnroll(w http.ResponseWriter, r *http.Request, e enroll
 }
 
 // renderEnrollError prints the form with what was wrong with it.
-func (s *Handlers) renderEnrollError(w http.ResponseWriter, r *http.Request, e enrollment, typed url.Values, cause error) error {
+func (s *Handlers) renderEnrollError(
+	w http.ResponseWriter,
+	r *http.Request,
+	e enrollment,
+	typed url.Values,
+	cause error,
+) error {
 	if errors.Is(cause, session.ErrStepUpRequired) {
 		return redirectToStepUp(w, r, e.url(""))
 	}
@@ -187,8 +206,11 @@ func (s *Handlers) handleConfirmFactor(w http.ResponseWriter, r *http.Request, e
 	if err != nil {
 		return err
 	}
-	token, err := s.Enrollments.Confirm(r.Context(), e.Session, e.about.Method, url.Values{"code": {form["code"]}}, s.Pages.Origin(r))
-	if errors.Is(err, enroll.ErrNoPendingFactor) || errors.Is(err, challenge.ErrTooManyGuesses) || errors.Is(err, session.ErrStepUpRequired) {
+	token, err := s.Enrollments.Confirm(
+		r.Context(), e.Session, e.about.Method, url.Values{"code": {form["code"]}}, s.Pages.Origin(r),
+	)
+	if errors.Is(err, enroll.ErrNoPendingFactor) || errors.Is(err, challenge.ErrTooManyGuesses) ||
+		errors.Is(err, session.ErrStepUpRequired) {
 		return redirect(w, r, e.url("")) // which says so
 	}
 	if err != nil {

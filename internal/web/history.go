@@ -97,7 +97,8 @@ func finished(e audit.Event, all []audit.Event) bool {
 
 func (s *Handlers) historyRow(w i18n.Localizer, e audit.Event) historyRow {
 	row := historyRow{
-		At: e.At, Failed: e.Result == audit.Failure, Operator: e.Actor.Type == audit.TypeOperator || e.Actor.Type == audit.TypeProgram,
+		At: e.At, Failed: e.Result == audit.Failure, Operator: e.Actor.Type == audit.TypeOperator ||
+			e.Actor.Type == audit.TypeProgram,
 		What: w.Translate("history."+string(e.Kind), "Count", int(e.Occurrences)),
 	}
 	switch {

@@ -31,7 +31,8 @@ func (s *Handlers) methodWords(w i18n.Localizer, about factor.Info, masked strin
 		}
 	}
 	words.Title, words.Button = cmp.Or(words.Title, words.Name), cmp.Or(words.Button, w.Translate("enroll.button"))
-	for _, text := range []*string{&words.Title, &words.Name, &words.ChoiceLabel, &words.Prompt, &words.LongCodePrompt, &words.Button} {
+	for _, text := range []*string{&words.Title, &words.Name, &words.ChoiceLabel, &words.Prompt,
+		&words.LongCodePrompt, &words.Button} {
 		*text = fillPlaceholders(*text, "Masked", masked, "Site", s.Pages.Site)
 	}
 	intro := make([]string, len(words.Intro))
@@ -64,7 +65,12 @@ func (s *Handlers) userErrorProblem(words factor.Words, err error) (render.Probl
 	if !ok || words.Messages[userError.MessageKey] == "" {
 		return render.Problem{}, false
 	}
-	return render.Problem{Field: userError.Field, Text: fillPlaceholders(words.Messages[userError.MessageKey], slices.Concat(userError.MessageArgs, []string{"Site", s.Pages.Site})...)}, true
+	return render.Problem{
+		Field: userError.Field,
+		Text: fillPlaceholders(
+			words.Messages[userError.MessageKey],
+			slices.Concat(userError.MessageArgs, []string{"Site", s.Pages.Site})...),
+	}, true
 }
 
 // hasNumericCode tells whether the answers of a method are six digits, so that the field can

@@ -47,7 +47,12 @@ func (s *Handlers) enrollView(r *http.Request, e enrollment, typed url.Values) (
 }
 
 // buildEnrollView is the form, filled in with what was typed (nil: nothing was).
-func (s *Handlers) buildEnrollView(r *http.Request, e enrollment, typed url.Values, all []enroll.EnrolledFactor) render.View {
+func (s *Handlers) buildEnrollView(
+	r *http.Request,
+	e enrollment,
+	typed url.Values,
+	all []enroll.EnrolledFactor,
+) render.View {
 	p := enrollPage{
 		Words: e.words, BasePath: e.path, ReturnTo: e.target.returnTo, Factors: s.factorRows(r, e.words, all),
 		ReplacesExisting: len(all) > 0 && e.maxFactors == 1,
@@ -79,7 +84,9 @@ func (s *Handlers) factorRows(r *http.Request, words factor.Words, all []enroll.
 	w := s.Pages.Localizer(r)
 	var rows []factorRow
 	for _, f := range all {
-		row := factorRow{ID: f.ID, Name: cmp.Or(f.Name, f.Destination, words.Title), HasOwnName: f.Name+f.Destination != ""}
+		row := factorRow{
+			ID: f.ID, Name: cmp.Or(f.Name, f.Destination, words.Title), HasOwnName: f.Name+f.Destination != "",
+		}
 		var details []string
 		if f.UsesLeft >= 0 {
 			details = append(details, w.Translate("enroll.left", "Count", f.UsesLeft))
@@ -121,7 +128,10 @@ type pendingFactorPage struct {
 }
 
 // pendingFactorView is the page of what waits for its proof. signin.ErrNoDraft.
-func (s *Handlers) loadPendingFactorPage(r *http.Request, e enrollment) (pendingFactorPage, enroll.PendingFactor, error) {
+func (s *Handlers) loadPendingFactorPage(
+	r *http.Request,
+	e enrollment,
+) (pendingFactorPage, enroll.PendingFactor, error) {
 	d, err := s.Enrollments.Pending(r.Context(), e.Session, e.about.Method, s.Pages.Origin(r))
 	if err != nil {
 		return pendingFactorPage{}, d, err
@@ -130,10 +140,17 @@ func (s *Handlers) loadPendingFactorPage(r *http.Request, e enrollment) (pending
 	return p, d, err
 }
 
-func (s *Handlers) newPendingFactorPage(r *http.Request, e enrollment, d enroll.PendingFactor) (pendingFactorPage, error) {
+func (s *Handlers) newPendingFactorPage(
+	r *http.Request,
+	e enrollment,
+	d enroll.PendingFactor,
+) (pendingFactorPage, error) {
 	p := pendingFactorPage{
-		Words: e.words, BasePath: e.path, ReturnTo: e.target.returnTo, Destination: d.Destination, Codes: d.Show.Codes, Secret: groupByFour(d.Show.Secret),
-		Link: otpauthURL(d.Show.URI), AcknowledgeOnly: d.Challenge == nil, codeInput: codeInput{Digits: hasNumericCode(e.about)},
+		Words: e.words, BasePath: e.path, ReturnTo: e.target.returnTo, Destination: d.Destination,
+		Codes: d.Show.Codes, Secret: groupByFour(d.Show.Secret),
+		Link: otpauthURL(
+			d.Show.URI,
+		), AcknowledgeOnly: d.Challenge == nil, codeInput: codeInput{Digits: hasNumericCode(e.about)},
 		Email: e.Account.Email, Today: s.Pages.CurrentTime(),
 		AcknowledgeLabel: cmp.Or(e.words.Messages["saved"], s.Pages.Localizer(r).Translate("codes.saved")),
 	}

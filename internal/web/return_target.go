@@ -16,7 +16,11 @@ type returnTarget struct {
 // parseReturnTarget reads the one address to come back to: a path of this site, or an address of a
 // registered app. Any other is ignored. It makes the answer one whose form may lead there,
 // in the language that the app wants.
-func (s *Handlers) parseReturnTarget(w http.ResponseWriter, r *http.Request, addresses ...string) (*http.Request, returnTarget, error) {
+func (s *Handlers) parseReturnTarget(
+	w http.ResponseWriter,
+	r *http.Request,
+	addresses ...string,
+) (*http.Request, returnTarget, error) {
 	var target returnTarget
 	if len(addresses) != 1 || addresses[0] == "" {
 		return r, target, nil

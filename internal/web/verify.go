@@ -73,7 +73,9 @@ func (s *Handlers) reasonText(w i18n.Localizer, why challenge.StepReason) string
 	if why.Reason == "" {
 		return ""
 	}
-	return w.Translate("why."+string(why.Reason), "Date", s.Pages.FormatDate(w, why.VerifiedAt), "Count", s.Devices.TrustDays())
+	return w.Translate(
+		"why."+string(why.Reason), "Date", s.Pages.FormatDate(w, why.VerifiedAt), "Count", s.Devices.TrustDays(),
+	)
 }
 
 // newTrustCheckbox is the checkbox as this browser may use it: one that does not bring back the
@@ -176,7 +178,8 @@ func (s *Handlers) renderVerifyError(w http.ResponseWriter, r *http.Request, p a
 	exhausted := errors.Is(cause, challenge.ErrTooManyGuesses)
 	waitError, mustWait := errors.AsType[*ratelimit.LimitedError](cause)
 	needsLongCode := errors.Is(cause, challenge.ErrLongCodeNeeded)
-	if !exhausted && !mustWait && !needsLongCode && !errors.Is(cause, factor.ErrIncorrect) && !errors.Is(cause, factor.ErrMalformed) {
+	if !exhausted && !mustWait && !needsLongCode && !errors.Is(cause, factor.ErrIncorrect) &&
+		!errors.Is(cause, factor.ErrMalformed) {
 		return cause
 	}
 	if needsLongCode { // the question is another one now
