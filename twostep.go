@@ -28,6 +28,7 @@ import (
 	"twostep.example/twostep/internal/help"
 	"twostep.example/twostep/internal/odds"
 	"twostep.example/twostep/internal/oidc"
+	"twostep.example/twostep/internal/origin"
 	"twostep.example/twostep/internal/outbox"
 	"twostep.example/twostep/internal/render"
 	"twostep.example/twostep/internal/seal"
@@ -104,9 +105,10 @@ func build(ctx context.Context, o Options, keys *seal.KeyRing, db *store.DB) (*S
 	}
 	s.pages = &render.Renderer{
 		Site: o.Site, Secure: o.secure(), Location: o.Location, Log: o.Logger, Now: o.Now,
-		TrustedProxies: o.TrustedProxies, PrivateClients: o.private(), JSONErrorPaths: oidc.APIPaths(),
+		JSONErrorPaths: oidc.APIPaths(),
+		Origins:        origin.Resolver{TrustedProxies: o.TrustedProxies, PrivateClients: o.private()},
 	}
-	s.pages.ProxyDetector = &render.ProxyDetector{TrustedProxies: o.TrustedProxies, PrivateClients: o.private()}
+	s.pages.ProxyDetector = &origin.ProxyDetector{Resolver: s.pages.Origins}
 	s.handler = s.door(o)
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
@@ -242,7 +244,7 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	text := "ready"
-	if r.URL.Query().Has("verbose") && render.IsDirectFromPrivateNetwork(r) {
+	if r.URL.Query().Has("verbose") && origin.IsDirectFromPrivateNetwork(r) {
 		text += "\n" + s.pages.ProxyDetector.String()
 	}
 	say(w, http.StatusOK, text)

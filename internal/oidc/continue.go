@@ -34,7 +34,7 @@ func (p *Provider) currentSession(r *http.Request) (*session.Session, error) {
 // advanceRequest takes a request one step further. The token is that under which it waits; "" if it
 // does not yet.
 func (p *Provider) advanceRequest(w http.ResponseWriter, r *http.Request, authReq grant.AuthRequest, token string) error {
-	render.PreferUILocales(r, authReq.UILocales)
+	r = render.WithUILocales(r, authReq.UILocales)
 	who, err := p.currentSession(r)
 	if err != nil {
 		return err

@@ -27,7 +27,7 @@ func (p *Provider) logout(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	render.PreferUILocales(r, values.Get("ui_locales"))
+	r = render.WithUILocales(r, values.Get("ui_locales"))
 	f, err := p.parseLogoutRequest(r, values)
 	if err != nil {
 		return p.showErrorPage(w, r, err)

@@ -48,7 +48,7 @@ type historyPage struct {
 type historyRow struct {
 	At         time.Time
 	What       string
-	Reason     string // "": that says it all
+	Reason     string // "": What is enough
 	ClientName string // "": no app
 	Browser    string // "": it did not come over the network
 	Address    string
@@ -97,7 +97,8 @@ func finished(e audit.Event, all []audit.Event) bool {
 
 func (s *Handlers) historyRow(w i18n.Localizer, e audit.Event) historyRow {
 	row := historyRow{
-		At: e.At, Failed: e.Result == audit.Failure, Operator: e.Actor.Type == audit.TypeOperator || e.Actor.Type == audit.TypeProgram,
+		At: e.At, Failed: e.Result == audit.Failure, Operator: e.Actor.Type == audit.TypeOperator ||
+			e.Actor.Type == audit.TypeProgram,
 		What: w.Translate("history."+string(e.Kind), "Count", int(e.Occurrences)),
 	}
 	switch {
