@@ -42,8 +42,9 @@ func (m Method) Info() factor.Info {
 // Enroll reads the form fields country and number. A number with + or with the country's own
 // international prefix overrides the field country. Every error is a *factor.UserError; nothing is
 // sent to a rejected number.
-func (m Method) Enroll(_ context.Context, ask factor.Request, form url.Values) (factor.Factor, factor.Challenge,
-	error) {
+func (m Method) Enroll(_ context.Context, ask factor.Request, form url.Values) (
+	factor.Factor, factor.Challenge, error,
+) {
 	number, err := m.parseNumber(form.Get("country"), form.Get("number"), ask.Language)
 	if err != nil {
 		return factor.Factor{}, factor.Challenge{}, err

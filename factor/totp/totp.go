@@ -42,8 +42,9 @@ func (Method) Info() factor.Info {
 
 // Enroll generates a key of 160 bits for the device named in the form field "name". It returns a
 // *factor.UserError that wraps factor.ErrCannotEnroll if the name is too long or not printable.
-func (m Method) Enroll(_ context.Context, ask factor.Request, form url.Values) (factor.Factor, factor.Challenge,
-	error) {
+func (m Method) Enroll(_ context.Context, ask factor.Request, form url.Values) (
+	factor.Factor, factor.Challenge, error,
+) {
 	name, err := parseDeviceName(form.Get("name"))
 	if err != nil {
 		return factor.Factor{}, factor.Challenge{}, err

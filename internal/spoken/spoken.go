@@ -35,8 +35,9 @@ func (Method) Info() factor.Info {
 }
 
 // Enroll accepts any number that begins with a plus.
-func (m Method) Enroll(ctx context.Context, ask factor.Request, form url.Values) (factor.Factor, factor.Challenge,
-	error) {
+func (m Method) Enroll(ctx context.Context, ask factor.Request, form url.Values) (
+	factor.Factor, factor.Challenge, error,
+) {
 	number := form.Get("number")
 	if !strings.HasPrefix(number, "+") || len(number) < 4 {
 		return factor.Factor{}, factor.Challenge{}, &factor.UserError{Err: factor.ErrCannotEnroll, Field: "number",
