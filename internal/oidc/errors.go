@@ -13,7 +13,7 @@ import (
 
 // oauthError is an error response for a client (RFC 6749 4.1.2.1, 5.2).
 type oauthError struct {
-	status      int // of token and other back-channel responses; 0 for authorization responses
+	status      int // of a direct response; not used in authorization responses
 	code        string
 	description string // for the app's developers
 }

@@ -28,8 +28,7 @@ func (p *Provider) pushAuthRequest(w http.ResponseWriter, r *http.Request, a cli
 	return render.JSON(w, http.StatusCreated, map[string]any{"request_uri": requestURI, "expires_in": int(grant.PushedRequestTTL.Seconds())})
 }
 
-// parError turns an error of parseAuthRequest, which has no status, into an error response with status 400 (RFC
-// 9126 2.3).
+// parError returns an error of parseAuthRequest as an error response with status 400 (RFC 9126 2.3).
 func parError(err error) error {
 	if told, ok := oauthErrorFor(err); ok {
 		return newOAuthError(http.StatusBadRequest, told.code, told.description)

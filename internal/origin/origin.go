@@ -1,4 +1,4 @@
-// Package origin says who is asking: network address, browser and language.
+// Package origin determines where a request comes from: network address, browser and language.
 package origin
 
 import (
@@ -9,32 +9,31 @@ import (
 	"twostep.example/twostep/internal/trust"
 )
 
-// Origin is where a request came from.
+// Origin is the source of a request.
 type Origin struct {
-	Address netip.Addr // zero: unknown
-	// Unclear says that the headers of a proxy do not tell the address, and that the sender may
-	// have written some of them.
+	Address netip.Addr // zero if unknown
+	// Unclear is true if the headers of a trusted proxy are unreadable or contradictory: the client may have forged
+	// some of them.
 	Unclear     bool
 	UserAgent   string // valid UTF-8 without control characters, at most 256 bytes
 	ClientHints string // Sec-CH-UA, likewise
-	Language    string // BCP 47, of the page the request came from
-	DeviceToken string // in the cookie of the browser; "" if there is none
+	Language    string // BCP 47, of the page that sent the request
+	DeviceToken string // from the device cookie; "" if there is none
 }
 
-// TrustRequest is what the trust decision looks at.
+// TrustRequest returns the input of the trust decision.
 func (o Origin) TrustRequest() trust.Request {
 	return trust.Request{
 		Address: trust.CanonicalAddr(o.Address), Browser: trust.ParseBrowser(o.UserAgent, o.ClientHints),
 	}
 }
 
-// Source is what audit events record of it.
+// Source returns what audit events record of the origin.
 func (o Origin) Source() audit.Source {
 	return audit.Source{Address: o.AddressString(), Network: o.Network(), Browser: o.UserAgent}
 }
 
-// AddressString is the address without zone and IPv4 mapping; "" if it is unknown, as for what
-// did not come over the network.
+// AddressString returns the address without zone and IPv4 mapping, or "" if it is unknown.
 func (o Origin) AddressString() string {
 	if !o.Address.IsValid() {
 		return ""
@@ -42,8 +41,8 @@ func (o Origin) AddressString() string {
 	return trust.CanonicalAddr(o.Address).String()
 }
 
-// Network is what one party can be expected to hold: an IPv4 address or an IPv6 /64. All
-// origins whose address is unclear are one network, so that garbage headers evade no limit.
+// Network returns the network that limits count by: an IPv4 address or an IPv6 /64, or "" if the address is
+// unknown. All unclear origins share one network, so that broken headers evade no limit.
 func (o Origin) Network() string {
 	if o.Unclear {
 		return "unclear"
@@ -51,7 +50,7 @@ func (o Origin) Network() string {
 	return trust.NetworkOf(o.Address).String()
 }
 
-// DescribeAddress is a network address for people, who are told if it is unknown.
+// DescribeAddress returns an address for display, or a text that says it is unknown.
 func DescribeAddress(address, language string) string {
 	if address == "" {
 		return i18n.ForTag(language).Translate("address.unknown")
@@ -59,9 +58,8 @@ func DescribeAddress(address, language string) string {
 	return address
 }
 
-// DescribeBrowser names the browser of a User-Agent header for people: "Firefox on Windows".
-// The header is whatever its sender likes, and the name is sent by mail: only names that we
-// know are repeated.
+// DescribeBrowser returns the name of a browser for display, such as "Firefox on Windows". The User-Agent
+// header can contain any text and the name is sent by email, so only known names are shown.
 func DescribeBrowser(b trust.Browser, language string) string {
 	w := i18n.ForTag(language)
 	if !b.Recognized || b.OS == "" {

@@ -44,7 +44,7 @@ func TestOriginTrustsForwardingHeadersOfTrustedProxiesOnly(t *testing.T) {
 		strings.Repeat("b", 10000):     strings.Repeat("b", 256),
 	} {
 		if got := sanitizeHeader(header); got != want {
-			t.Errorf("plain(%.20q) = %.300q", header, got)
+			t.Errorf("sanitizeHeader(%.20q) = %.300q", header, got)
 		}
 	}
 	proxied := Resolver{TrustedProxies: trust.TrustedProxies{netip.MustParsePrefix("10.0.0.0/8")}}
@@ -75,8 +75,8 @@ func TestOriginTrustsForwardingHeadersOfTrustedProxiesOnly(t *testing.T) {
 	}
 }
 
-// A proxy that nobody has named is noticed, and said once; people who come by themselves, and a
-// stranger who plays proxy, are not taken for one.
+// A proxy that is not configured causes one warning. Direct clients, and clients that forge forwarding headers, cause
+// none.
 func TestProxyDetectorWarnsOnceOfUnconfiguredProxy(t *testing.T) {
 	type hop struct{ remote, xff string }
 	many := func(n int, h ...hop) (all []hop) {
@@ -92,23 +92,23 @@ func TestProxyDetectorWarnsOnceOfUnconfiguredProxy(t *testing.T) {
 		hops    []hop
 		want    string
 	}{
-		{"people", nil, many(50, person), ""},
+		{"direct clients", nil, many(50, person), ""},
 		{"a health check from this machine", nil, many(50, hop{"127.0.0.1:1", ""}, person), ""},
-		{"a stranger writes headers", nil, many(10, hop{"192.0.2.1:1", "1.2.3.4"}, person), ""},
+		{"forged headers", nil, many(10, hop{"192.0.2.1:1", "1.2.3.4"}, person), ""},
 		{"a proxy on this machine", nil, many(1, hop{"127.0.0.1:1", "203.0.113.9"}), "a proxy in a private network"},
-		{"a proxy outside", nil, many(30, hop{"192.0.2.1:1", "203.0.113.9"}), "nearly every request"},
-		{"a proxy that says nothing", nil, many(30, hop{"10.0.0.1:1", ""}),
+		{"a public proxy", nil, many(30, hop{"192.0.2.1:1", "203.0.113.9"}), "nearly every request"},
+		{"a proxy without headers", nil, many(30, hop{"10.0.0.1:1", ""}),
 			"every request comes from one private address"},
 		{"an office", nil, many(30, hop{"10.0.0.1:1", ""}, hop{"10.0.0.2:1", ""}), ""},
-		{"too few to say", nil, many(5, hop{"10.0.0.1:1", ""}), ""},
-		{"a named proxy", own, many(30, hop{"10.0.0.1:1", "203.0.113.9"}), ""},
-		{"a named proxy that says nothing", own, many(30, hop{"10.0.0.1:1", ""}), "without X-Forwarded-For"},
-		{"a named proxy that writes garbage", own, many(30, hop{"10.0.0.1:1", "?"}), "cannot be read"},
-		{"a second proxy that is not named", own, many(30, hop{"10.0.0.1:1", "203.0.113.9, 172.17.0.1"}),
+		{"too few requests", nil, many(5, hop{"10.0.0.1:1", ""}), ""},
+		{"a trusted proxy", own, many(30, hop{"10.0.0.1:1", "203.0.113.9"}), ""},
+		{"a trusted proxy without headers", own, many(30, hop{"10.0.0.1:1", ""}), "without X-Forwarded-For"},
+		{"a trusted proxy with invalid headers", own, many(30, hop{"10.0.0.1:1", "?"}), "cannot be read"},
+		{"a second, untrusted proxy", own, many(30, hop{"10.0.0.1:1", "203.0.113.9, 172.17.0.1"}),
 			"from 172.17.0.1"},
-		{"people of the intranet", own, many(30, hop{"10.0.0.1:1", "192.168.0.1"}), "from 192.168.0.1"},
+		{"clients of the intranet", own, many(30, hop{"10.0.0.1:1", "192.168.0.1"}), "from 192.168.0.1"},
 		{"a curl of the operator", nil, append(many(30, person), many(1, hop{"127.0.0.1:1", "203.0.113.9"})...), ""},
-		{"one of many writes garbage", own, many(30, hop{"10.0.0.1:1", "203.0.113.9"},
+		{"a few invalid headers", own, many(30, hop{"10.0.0.1:1", "203.0.113.9"},
 			hop{"10.0.0.1:1", "203.0.113.9"}, hop{"10.0.0.1:1", "203.0.113.8, ?"}), ""},
 	} {
 		a := ProxyDetector{Resolver: Resolver{TrustedProxies: row.proxies}}
@@ -133,8 +133,8 @@ func TestProxyDetectorWarnsOnceOfUnconfiguredProxy(t *testing.T) {
 	}
 }
 
-// In an intranet a proxy that nobody has named is the worst case: everybody has its address.
-// A warning goes when what it was about is over; health checks are not people.
+// With PrivateClients a proxy that is not configured is the worst case: everybody has its address. The warning ends when
+// the requests do; health checks are not counted.
 func TestProxyDetectorWithPrivateClients(t *testing.T) {
 	a := ProxyDetector{Resolver: Resolver{PrivateClients: true}}
 	ask := func(path, remote, xff string) string {
@@ -147,7 +147,7 @@ func TestProxyDetectorWithPrivateClients(t *testing.T) {
 	}
 	for range 50 {
 		if got := ask("/signin", "10.0.0.1:1", "") + ask("/healthz", "127.0.0.1:1", "10.0.0.9"); got != "" {
-			t.Errorf("people: %q", got)
+			t.Errorf("direct clients: %q", got)
 		}
 	}
 	var said []string
@@ -163,12 +163,11 @@ func TestProxyDetectorWithPrivateClients(t *testing.T) {
 		ask("/signin", "10.0.0.1:1", "")
 	}
 	if got := a.String(); strings.Contains(got, "warning") {
-		t.Errorf("long over: %s", got)
+		t.Errorf("after the last such request: %s", got)
 	}
 }
 
-// FUZ-011: whatever a header says, what is kept of it is one line of text that both databases,
-// a log, a mail and a terminal take as it is.
+// FUZ-011: the stored form of any header is one line of text that is safe in both databases, logs, emails and terminals.
 func FuzzSanitizeHeader(f *testing.F) {
 	for _, header := range []string{"Mozilla/5.0 (X11)", "a\x00b\tc\u0085d\xffe", strings.Repeat("a", 255) + "ä",
 		strings.Repeat("a", 250) + "\u202e\ufffd\xf0\x9f", "\u2028\ue000\U000e0001\x1b[31m"} {
