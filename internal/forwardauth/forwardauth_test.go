@@ -39,7 +39,7 @@ func TestParseProxiedRequest(t *testing.T) {
 	const clear = "GET https://wiki.example /a?b=c"
 	for _, row := range []struct {
 		name, target, want string
-		why                error
+		reason             error
 		lines              []string
 	}{
 		{"all four", "/auth/check", clear, nil, []string{method, proto, host, uri}},
@@ -96,8 +96,8 @@ func TestParseProxiedRequest(t *testing.T) {
 		if a.noRedirect {
 			got += " quiet"
 		}
-		if err != row.why || err == nil && got != row.want {
-			t.Errorf("%s: got %q, %v, want %q, %v", row.name, got, err, row.want, row.why)
+		if err != row.reason || err == nil && got != row.want {
+			t.Errorf("%s: got %q, %v, want %q, %v", row.name, got, err, row.want, row.reason)
 		}
 		if _, err := newTestAuthorizer(true).parseProxiedRequest(newProxyRequest(verb, row.target, untrustedPeer, row.lines...)); err != errUntrustedProxy {
 			t.Errorf("%s, from an untrusted peer: got %v, want %v", row.name, err, errUntrustedProxy)
@@ -171,9 +171,9 @@ func FuzzParseProxiedRequest(f *testing.F) {
 		if err != nil {
 			return
 		}
-		back, ok := render.LocalPath(a.returnPath())
+		page, ok := render.LocalPath(a.returnPath())
 		if !ok || a.origin != "https://"+a.host || strings.ContainsAny(a.host+a.method, "/@,\\ \r\n\t?#") || strings.ContainsAny(a.uri, " \r\n#\\") {
-			t.Errorf("%+v returns to %q", a, back)
+			t.Errorf("%+v returns to %q", a, page)
 		}
 		if again, ok := newTestAuthorizer(true).parseReturnURL(a.origin + a.returnPath()); !ok || again.redirectURI() != a.redirectURI() || again.returnPath() != a.returnPath() {
 			t.Errorf("%+v does not survive the round trip: %+v", a, again)

@@ -13,8 +13,8 @@ func TestNextStepOrder(t *testing.T) {
 	now := time.Date(2026, 11, 25, 9, 0, 0, 0, time.UTC)
 	ago := func(d time.Duration) time.Time { return now.Add(-d) }
 	seconds := func(n int64) *int64 { return &n }
-	in := func(proved, trusted time.Time, amr ...string) *session.Session {
-		return &session.Session{ID: "s", AuthenticatedAt: proved, TrustVerifiedAt: trusted, AMR: amr, Account: session.Account{ID: "anna", Groups: []string{"staff"}}}
+	in := func(authenticatedAt, trusted time.Time, amr ...string) *session.Session {
+		return &session.Session{ID: "s", AuthenticatedAt: authenticatedAt, TrustVerifiedAt: trusted, AMR: amr, Account: session.Account{ID: "anna", Groups: []string{"staff"}}}
 	}
 	byMail := in(ago(time.Hour), time.Time{}, "pwd", "email")
 	byTrust := in(time.Time{}, ago(10*24*time.Hour), "pwd")
@@ -24,7 +24,7 @@ func TestNextStepOrder(t *testing.T) {
 	for _, c := range []struct {
 		what  string
 		r     AuthRequest
-		s     AuthProgress
+		p     AuthProgress
 		step  AuthStep
 		error string
 	}{
@@ -68,8 +68,8 @@ func TestNextStepOrder(t *testing.T) {
 		{"the account, and then the proof", AuthRequest{Prompt: append(which, "login"), SelectedAccountID: "anna"}, AuthProgress{Session: byMail}, StepReauthenticate, ""},
 		{"first the proof, then the consent", AuthRequest{MinLevel: session.LevelCode}, AuthProgress{Session: byMail, ReachableLevel: session.LevelCode, Client: client.Client{ThirdParty: true}}, StepReauthenticate, ""},
 	} {
-		c.r.RequestedAt, c.s.Now = now, now
-		if step, code := c.r.NextStep(c.s); step != c.step || code != c.error {
+		c.r.RequestedAt, c.p.Now = now, now
+		if step, code := c.r.NextStep(c.p); step != c.step || code != c.error {
 			t.Errorf("%s: step %d %q, want %d %q", c.what, step, code, c.step, c.error)
 		}
 	}

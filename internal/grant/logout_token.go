@@ -45,7 +45,8 @@ func (g *Grants) ClaimLogoutTokens(ctx context.Context) (list []LogoutToken, err
 		f := LogoutToken{sessionID: row.SessionID}
 		f.Client, err = g.Clients.Get(ctx, row.ClientID)
 		if errors.Is(err, client.ErrNotFound) || err == nil && f.Client.BackChannelLogoutURI == "" {
-			err = g.Store.FinishLogout(ctx, row.ClientID, row.SessionID, now) // the client was removed or has no back-channel logout URI
+			err = g.Store.FinishLogout(ctx, row.ClientID, row.SessionID,
+				now) // the client was removed or has no back-channel logout URI
 		} else if err == nil {
 			f.JWT, err = g.signLogoutToken(ctx, f.Client, row)
 		}
@@ -60,18 +61,18 @@ func (g *Grants) ClaimLogoutTokens(ctx context.Context) (list []LogoutToken, err
 }
 
 // MarkLogoutDelivered records that the client has received the logout token.
-func (g *Grants) MarkLogoutDelivered(ctx context.Context, f LogoutToken) error {
-	return g.Store.FinishLogout(ctx, f.Client.ID, f.sessionID, g.Now())
+func (g *Grants) MarkLogoutDelivered(ctx context.Context, t LogoutToken) error {
+	return g.Store.FinishLogout(ctx, t.Client.ID, t.sessionID, g.Now())
 }
 
-func (g *Grants) signLogoutToken(ctx context.Context, a client.Client, row store.Grant) (string, error) {
-	subject, err := g.Subject(ctx, a, row.AccountID)
+func (g *Grants) signLogoutToken(ctx context.Context, cl client.Client, row store.Grant) (string, error) {
+	subject, err := g.Subject(ctx, cl, row.AccountID)
 	if err != nil {
 		return "", err
 	}
 	now := g.Now()
-	return g.SignJWT(ctx, a.SigningAlg(), logoutTokenType, map[string]any{
-		"iss": g.Issuer, "aud": a.ID, "sub": subject, "sid": g.SID(row.SessionID, a.ID), "jti": rand.Text(),
+	return g.SignJWT(ctx, cl.SigningAlg(), logoutTokenType, map[string]any{
+		"iss": g.Issuer, "aud": cl.ID, "sub": subject, "sid": g.SID(row.SessionID, cl.ID), "jti": rand.Text(),
 		"iat": now.Unix(), "exp": now.Add(logoutTokenTTL).Unix(),
 		"events": map[string]any{"http://schemas.openid.net/event/backchannel-logout": struct{}{}},
 	})

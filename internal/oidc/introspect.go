@@ -22,7 +22,8 @@ func (p *Provider) introspect(w http.ResponseWriter, r *http.Request, caller cli
 		return invalidRequest("token is missing")
 	}
 	info, err := p.Grants.IntrospectToken(r.Context(), values.Get("token"))
-	if errors.Is(err, grant.ErrInvalid) || err == nil && info.ClientID != caller.ID && (info.IsRefreshToken || !caller.CanIntrospect) {
+	if errors.Is(err, grant.ErrInvalid) ||
+		err == nil && info.ClientID != caller.ID && (info.IsRefreshToken || !caller.CanIntrospect) {
 		return render.JSON(w, http.StatusOK, map[string]bool{"active": false})
 	}
 	if err != nil {
@@ -36,8 +37,9 @@ func (p *Provider) introspect(w http.ResponseWriter, r *http.Request, caller cli
 		return err
 	}
 	response := map[string]any{
-		"active": true, "client_id": info.ClientID, "aud": info.ClientID, "iss": p.Grants.Issuer, "scope": strings.Join(info.Scope, " "),
-		"iat": info.TokenIssuedAt.Unix(), "exp": info.TokenExpiresAt.Unix(), "sub": info.ClientID,
+		"active": true, "client_id": info.ClientID, "aud": info.ClientID, "iss": p.Grants.Issuer,
+		"scope": strings.Join(info.Scope, " "),
+		"iat":   info.TokenIssuedAt.Unix(), "exp": info.TokenExpiresAt.Unix(), "sub": info.ClientID,
 	}
 	if !info.IsRefreshToken {
 		response["token_type"] = "Bearer"

@@ -48,8 +48,8 @@ func (p *Provider) userinfo(w http.ResponseWriter, r *http.Request) error {
 // bearerToken returns the access token of a request (RFC 6750 2.1, 2.2), or "" if there is none. It returns an
 // error if there are two.
 func bearerToken(r *http.Request) (string, error) {
-	kind, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if !strings.EqualFold(kind, "bearer") {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "bearer") {
 		token = ""
 	}
 	if r.Method != http.MethodPost {
@@ -59,11 +59,11 @@ func bearerToken(r *http.Request) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	sent := values.Get("access_token")
-	if sent != "" && token != "" {
+	inForm := values.Get("access_token")
+	if inForm != "" && token != "" {
 		return "", invalidRequest("use one method to send the access token")
 	}
-	return token + sent, nil
+	return token + inForm, nil
 }
 
 func writeBearerError(w http.ResponseWriter, status int, code string) error {

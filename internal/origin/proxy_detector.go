@@ -43,28 +43,28 @@ const (
 )
 
 // Observe counts a request. It returns a warning the first time that one is due, and "" otherwise.
-func (a *ProxyDetector) Observe(r *http.Request) (warning string) {
+func (d *ProxyDetector) Observe(r *http.Request) (warning string) {
 	if r.URL.Path == "/healthz" || r.URL.Path == "/readyz" {
 		return ""
 	}
-	if !a.mu.TryLock() {
+	if !d.mu.TryLock() {
 		return ""
 	}
-	defer a.mu.Unlock()
-	a.count(forwardingInfo(r))
-	kind, warning := a.diagnose()
-	if warning == "" || a.warned[kind] {
+	defer d.mu.Unlock()
+	d.count(forwardingInfo(r))
+	kind, warning := d.diagnose()
+	if warning == "" || d.warned[kind] {
 		return ""
 	}
-	if a.warned == nil {
-		a.warned = map[warningKind]bool{}
+	if d.warned == nil {
+		d.warned = map[warningKind]bool{}
 	}
-	a.warned[kind] = true
+	d.warned[kind] = true
 	return warning
 }
 
-func (a *ProxyDetector) count(h trust.ForwardingInfo) {
-	if s := &a.counts; s.total >= decayAfter {
+func (d *ProxyDetector) count(info trust.ForwardingInfo) {
+	if s := &d.counts; s.total >= decayAfter {
 		*s = requestCounts{
 			s.total / 2,
 			s.viaTrustedProxy / 2,
@@ -76,63 +76,70 @@ func (a *ProxyDetector) count(h trust.ForwardingInfo) {
 			s.directPrivate / 2,
 		}
 	}
-	a.counts.total++
-	client, err := a.TrustedProxies.ClientAddr(h)
-	peer := peerAddr(h.PeerAddr)
-	switch known := a.TrustedProxies.Contains(peer); {
-	case known && !h.HasHeaders():
-		a.counts.missingHeaders++
-	case known && err != nil:
-		a.counts.invalidHeaders++
-	case known && !a.PrivateClients && trust.IsPrivateAddr(client):
-		a.counts.viaUntrustedProxy++
-		a.untrustedProxy = client
-	case known:
-		a.counts.viaTrustedProxy++
-	case h.HasHeaders() && trust.IsPrivateAddr(peer):
-		a.counts.ignoredHeadersPrivate++
-	case h.HasHeaders():
-		a.counts.ignoredHeaders++
-	case trust.IsPrivateAddr(peer) && !a.PrivateClients:
-		a.counts.directPrivate++
-		a.severalPrivatePeers = a.severalPrivatePeers || a.lastPrivatePeer.IsValid() && a.lastPrivatePeer != peer
-		a.lastPrivatePeer = peer
+	d.counts.total++
+	client, err := d.TrustedProxies.ClientAddr(info)
+	peer := peerAddr(info.PeerAddr)
+	switch trusted := d.TrustedProxies.Contains(peer); {
+	case trusted && !info.HasHeaders():
+		d.counts.missingHeaders++
+	case trusted && err != nil:
+		d.counts.invalidHeaders++
+	case trusted && !d.PrivateClients && trust.IsPrivateAddr(client):
+		d.counts.viaUntrustedProxy++
+		d.untrustedProxy = client
+	case trusted:
+		d.counts.viaTrustedProxy++
+	case info.HasHeaders() && trust.IsPrivateAddr(peer):
+		d.counts.ignoredHeadersPrivate++
+	case info.HasHeaders():
+		d.counts.ignoredHeaders++
+	case trust.IsPrivateAddr(peer) && !d.PrivateClients:
+		d.counts.directPrivate++
+		d.severalPrivatePeers = d.severalPrivatePeers || d.lastPrivatePeer.IsValid() && d.lastPrivatePeer != peer
+		d.lastPrivatePeer = peer
 	}
 }
 
+// warningKind numbers the warnings of diagnose.
 type warningKind int
 
 // diagnose returns a warning for the operator, or "".
-func (a *ProxyDetector) diagnose() (warningKind, string) {
-	s := a.counts
+func (d *ProxyDetector) diagnose() (warningKind, string) {
+	counts := d.counts
 	switch {
-	case s.ignoredHeadersPrivate*10 > s.total && a.PrivateClients:
-		return 1, "a proxy in a private network forwards requests, but is not in trusted_proxies: everybody behind it has its address, and is trusted from everywhere"
-	case s.ignoredHeadersPrivate*10 > s.total:
-		return 1, "a proxy in a private network forwards requests, but is not in trusted_proxies: nobody's address is known, and no browser can be trusted"
-	case s.ignoredHeaders >= minRequests && s.ignoredHeaders*10 > s.total*9:
-		return 2, "nearly every request has forwarding headers, but comes from no proxy in trusted_proxies: if there is a proxy, everybody has its address"
-	case s.directPrivate >= minRequests && s.directPrivate == s.total && !a.severalPrivatePeers:
-		return 3, "every request comes from one private address: if that is a proxy, let it send X-Forwarded-For and add it to trusted_proxies; if these are people, set intranet"
-	case s.viaUntrustedProxy >= minRequests && s.viaUntrustedProxy > s.viaTrustedProxy:
+	case counts.ignoredHeadersPrivate*10 > counts.total && d.PrivateClients:
+		return 1, "a proxy in a private network forwards requests, but is not in trusted_proxies: " +
+			"everybody behind it has its address, and is trusted from everywhere"
+	case counts.ignoredHeadersPrivate*10 > counts.total:
+		return 1, "a proxy in a private network forwards requests, but is not in trusted_proxies: " +
+			"nobody's address is known, and no browser can be trusted"
+	case counts.ignoredHeaders >= minRequests && counts.ignoredHeaders*10 > counts.total*9:
+		return 2, "nearly every request has forwarding headers, but comes from no proxy in trusted_proxies: " +
+			"if there is a proxy, everybody has its address"
+	case counts.directPrivate >= minRequests && counts.directPrivate == counts.total && !d.severalPrivatePeers:
+		return 3, "every request comes from one private address: if that is a proxy, let it send X-Forwarded-For " +
+			"and add it to trusted_proxies; if these are people, set intranet"
+	case counts.viaUntrustedProxy >= minRequests && counts.viaUntrustedProxy > counts.viaTrustedProxy:
 		return 4, fmt.Sprintf(
-			"a trusted proxy forwards requests from %s: if that is a proxy too, add it to trusted_proxies; if these are people, set intranet",
-			a.untrustedProxy,
+			"a trusted proxy forwards requests from %s: if that is a proxy too, add it to trusted_proxies; "+
+				"if these are people, set intranet",
+			d.untrustedProxy,
 		)
-	case s.invalidHeaders >= minRequests && s.invalidHeaders*2 > s.viaTrustedProxy:
-		return 5, "the forwarding headers of a trusted proxy cannot be read or contradict each other: let it replace X-Forwarded-For, and send no other forwarding header"
-	case s.missingHeaders >= minRequests && s.missingHeaders > 9*s.viaTrustedProxy:
+	case counts.invalidHeaders >= minRequests && counts.invalidHeaders*2 > counts.viaTrustedProxy:
+		return 5, "the forwarding headers of a trusted proxy cannot be read or contradict each other: " +
+			"let it replace X-Forwarded-For, and send no other forwarding header"
+	case counts.missingHeaders >= minRequests && counts.missingHeaders > 9*counts.viaTrustedProxy:
 		return 6, "a trusted proxy forwards requests without X-Forwarded-For or Forwarded: nobody's address is known"
 	}
 	return 0, ""
 }
 
 // String summarizes recent requests and the current warning.
-func (a *ProxyDetector) String() string {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	text := fmt.Sprintf("requests: %d, %d of them through trusted proxies", a.counts.total, a.counts.viaTrustedProxy)
-	if _, warning := a.diagnose(); warning != "" {
+func (d *ProxyDetector) String() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	text := fmt.Sprintf("requests: %d, %d of them through trusted proxies", d.counts.total, d.counts.viaTrustedProxy)
+	if _, warning := d.diagnose(); warning != "" {
 		text += "\nwarning: " + warning
 	}
 	return text

@@ -12,14 +12,14 @@ import (
 )
 
 func TestOriginTrustsForwardingHeadersOfTrustedProxiesOnly(t *testing.T) {
-	ask := func(v Resolver, remote string, headers ...string) Origin {
+	ask := func(res Resolver, remote string, headers ...string) Origin {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.RemoteAddr = remote
 		for _, line := range headers {
 			name, value, _ := strings.Cut(line, ": ")
 			r.Header.Add(name, value)
 		}
-		return v.Resolve(r)
+		return res.Resolve(r)
 	}
 	inside := Resolver{PrivateClients: true}
 	for remote, want := range map[string]string{
@@ -112,7 +112,7 @@ func TestProxyDetectorWarnsOnceOfUnconfiguredProxy(t *testing.T) {
 			hop{"10.0.0.1:1", "203.0.113.9"}, hop{"10.0.0.1:1", "203.0.113.8, ?"}), ""},
 	} {
 		a := ProxyDetector{Resolver: Resolver{TrustedProxies: row.proxies}}
-		var said []string
+		var warnings []string
 		for _, h := range row.hops {
 			r := httptest.NewRequest("GET", "/", nil)
 			r.RemoteAddr = h.remote
@@ -120,12 +120,12 @@ func TestProxyDetectorWarnsOnceOfUnconfiguredProxy(t *testing.T) {
 				r.Header.Set("X-Forwarded-For", h.xff)
 			}
 			if warning := a.Observe(r); warning != "" {
-				said = append(said, warning)
+				warnings = append(warnings, warning)
 			}
 		}
-		text := strings.Join(said, "; ")
-		if (text == "") != (row.want == "") || !strings.Contains(text, row.want) || len(said) > 1 {
-			t.Errorf("%s: said %q, want %q once", row.says, said, row.want)
+		text := strings.Join(warnings, "; ")
+		if (text == "") != (row.want == "") || !strings.Contains(text, row.want) || len(warnings) > 1 {
+			t.Errorf("%s: said %q, want %q once", row.says, warnings, row.want)
 		}
 		if strings.Contains(a.String(), "warning") != (row.want != "") {
 			t.Errorf("%s: %s", row.says, a.String())
@@ -150,14 +150,14 @@ func TestProxyDetectorWithPrivateClients(t *testing.T) {
 			t.Errorf("direct clients: %q", got)
 		}
 	}
-	var said []string
+	var warnings []string
 	for range 100 {
 		if got := ask("/signin", "127.0.0.1:1", "10.0.0.9"); got != "" {
-			said = append(said, got)
+			warnings = append(warnings, got)
 		}
 	}
-	if len(said) != 1 || !strings.Contains(said[0], "everybody behind it has its address") {
-		t.Errorf("said %q", said)
+	if len(warnings) != 1 || !strings.Contains(warnings[0], "everybody behind it has its address") {
+		t.Errorf("said %q", warnings)
 	}
 	for range 10 * decayAfter {
 		ask("/signin", "10.0.0.1:1", "")
