@@ -46,8 +46,13 @@ func (a *Authorizer) saveAuthRequest(w http.ResponseWriter, r *http.Request) err
 		return err
 	}
 	token, err := a.Grants.SaveAuthRequest(r.Context(), grant.AuthRequest{
-		ClientID: app.ID, RedirectURI: req.redirectURI(), Scope: hostScopes(), State: req.returnPath(),
-		CodeChallenge: challenge, ResponseMode: "query", RequestedAt: a.Grants.Now(),
+		ClientID:      app.ID,
+		RedirectURI:   req.redirectURI(),
+		Scope:         hostScopes(),
+		State:         req.returnPath(),
+		CodeChallenge: challenge,
+		ResponseMode:  "query",
+		RequestedAt:   a.Grants.Now(),
 	}, a.Pages.Origin(r))
 	if err != nil {
 		return err
@@ -69,8 +74,9 @@ func (a *Authorizer) parseReturnURL(address string) (proxiedRequest, bool) {
 }
 
 // handleCallback exchanges the code at HostCallbackPath for the cookie of the host.
-func (a *Authorizer) handleCallback(w http.ResponseWriter, r *http.Request, cl client.Client,
-	req proxiedRequest) error {
+func (a *Authorizer) handleCallback(
+	w http.ResponseWriter, r *http.Request, cl client.Client, req proxiedRequest,
+) error {
 	query, err := url.ParseQuery(req.query())
 	if err != nil || req.method != http.MethodGet {
 		return a.writeText(w, r, http.StatusBadRequest, "forward.enter")
@@ -105,14 +111,20 @@ func (a *Authorizer) handleCallback(w http.ResponseWriter, r *http.Request, cl c
 
 // consumeCode uses the code of this browser. It returns grant.ErrInvalid if the code or the verifier cookie is
 // missing or wrong. The caller shows an error then: redirecting a browser without cookies would loop.
-func (a *Authorizer) consumeCode(r *http.Request, cl client.Client, req proxiedRequest, code string) (grant.Grant,
-	error) {
+func (a *Authorizer) consumeCode(
+	r *http.Request, cl client.Client, req proxiedRequest, code string,
+) (grant.Grant, error) {
 	verifier := a.Pages.Cookie(r, render.ForwardAuthVerifierCookie)
 	if verifier == "" || code == "" {
 		return grant.Grant{}, grant.ErrInvalid
 	}
-	return a.Grants.ConsumeCode(r.Context(), grant.CodeExchange{From: a.Pages.Origin(r), Client: cl, Code: code,
-		RedirectURI: req.redirectURI(), CodeVerifier: verifier})
+	return a.Grants.ConsumeCode(r.Context(), grant.CodeExchange{
+		From:         a.Pages.Origin(r),
+		Client:       cl,
+		Code:         code,
+		RedirectURI:  req.redirectURI(),
+		CodeVerifier: verifier,
+	})
 }
 
 // redirectAbsolute redirects to an absolute URL. Traefik resolves a relative one against the address of this

@@ -25,8 +25,9 @@ type authDecision struct {
 func hostScopes() []string { return []string{"email", "profile", "groups"} }
 
 // respond decides about a request and answers the proxy.
-func (a *Authorizer) respond(w http.ResponseWriter, r *http.Request, cl client.Client, req proxiedRequest,
-	version dataVersion) error {
+func (a *Authorizer) respond(
+	w http.ResponseWriter, r *http.Request, cl client.Client, req proxiedRequest, version dataVersion,
+) error {
 	v, err := a.decide(r, cl, req)
 	switch {
 	case err != nil:
@@ -57,8 +58,12 @@ func (a *Authorizer) decide(r *http.Request, cl client.Client, req proxiedReques
 		return d, err
 	}
 	d.grant = id
-	request := grant.AuthRequest{ClientID: cl.ID, RedirectURI: req.redirectURI(), Scope: hostScopes(),
-		RequestedAt: a.Grants.Now()}
+	request := grant.AuthRequest{
+		ClientID:    cl.ID,
+		RedirectURI: req.redirectURI(),
+		Scope:       hostScopes(),
+		RequestedAt: a.Grants.Now(),
+	}
 	if d.AuthProgress, err = a.Grants.LoadAuthProgress(r.Context(), request, who); err != nil {
 		return d, err
 	}
@@ -68,8 +73,9 @@ func (a *Authorizer) decide(r *http.Request, cl client.Client, req proxiedReques
 
 // hostSession returns the session behind the host's cookie and the id of the cookie's grant, or nil if there is
 // no live session.
-func (a *Authorizer) hostSession(r *http.Request, cl client.Client, req proxiedRequest) (who *session.Session,
-	id string, err error) {
+func (a *Authorizer) hostSession(
+	r *http.Request, cl client.Client, req proxiedRequest,
+) (who *session.Session, id string, err error) {
 	token := a.Pages.Cookie(r, render.ForwardAuthSessionCookie)
 	if token == "" {
 		return nil, "", nil
@@ -101,10 +107,12 @@ type identityHeaders map[string][]string
 func newIdentityHeaders(p grant.AuthProgress) identityHeaders {
 	who := p.Session.Account
 	return identityHeaders{
-		"Remote-User": {stripControl(p.Subject)}, "Remote-Email": {stripControl(who.Email)},
+		"Remote-User":   {stripControl(p.Subject)},
+		"Remote-Email":  {stripControl(who.Email)},
 		"Remote-Name":   {stripControl(who.Name)},
-		"Remote-Groups": {stripControl(strings.Join(who.Groups, ","))}, "Remote-Amr": {strings.Join(p.Session.AMR,
-			" ")}, "Remote-Acr": {p.Session.Level().ACR()},
+		"Remote-Groups": {stripControl(strings.Join(who.Groups, ","))},
+		"Remote-Amr":    {strings.Join(p.Session.AMR, " ")},
+		"Remote-Acr":    {p.Session.Level().ACR()},
 	}
 }
 

@@ -181,8 +181,9 @@ func (g *Grants) SaveAuthRequest(ctx context.Context, r AuthRequest, from origin
 // PushAuthRequest stores a pushed authorization request (RFC 9126) for PushedRequestTTL and returns its
 // request_uri. Requests of public clients count against the limit of the network, because a public client is
 // not authenticated. It returns an error that is ratelimit.ErrLimited if that limit is reached.
-func (g *Grants) PushAuthRequest(ctx context.Context, cl client.Client, r AuthRequest,
-	from origin.Origin) (requestURI string, err error) {
+func (g *Grants) PushAuthRequest(
+	ctx context.Context, cl client.Client, r AuthRequest, from origin.Origin,
+) (requestURI string, err error) {
 	if cl.IsPublic() {
 		if err := g.chargeAuthRequest(ctx, cl.ID, from); err != nil {
 			return "", err
@@ -218,16 +219,23 @@ func (g *Grants) ConsumePushedRequest(ctx context.Context, clientID, requestURI 
 	return r, err
 }
 
-func (g *Grants) insertAuthRequest(ctx context.Context, r AuthRequest, pushed bool, ttl time.Duration) (token string,
-	err error) {
+func (g *Grants) insertAuthRequest(
+	ctx context.Context, r AuthRequest, pushed bool, ttl time.Duration,
+) (token string, err error) {
 	body, err := json.Marshal(r)
 	if err != nil {
 		return "", err
 	}
 	now := g.Now()
 	token = seal.NewToken()
-	row := store.AuthorizationRequest{ID: seal.HashToken(token), ClientID: r.ClientID, Parameters: string(body),
-		Pushed: pushed, CreatedAt: now, ExpiresAt: now.Add(ttl)}
+	row := store.AuthorizationRequest{
+		ID:         seal.HashToken(token),
+		ClientID:   r.ClientID,
+		Parameters: string(body),
+		Pushed:     pushed,
+		CreatedAt:  now,
+		ExpiresAt:  now.Add(ttl),
+	}
 	if err := g.Store.CreateAuthorizationRequest(ctx, row); err != nil {
 		return "", fmt.Errorf("grant: save authorization request: %w", err)
 	}
@@ -327,8 +335,12 @@ func (g *Grants) SaveConsent(ctx context.Context, who session.Session, r AuthReq
 		}
 		scope := slices.Concat(strings.Fields(c.Scope), r.Scope)
 		slices.Sort(scope)
-		all := store.Consent{AccountID: who.Account.ID, ClientID: r.ClientID, Scope: strings.Join(slices.Compact(scope),
-			" "), GrantedAt: g.Now()}
+		all := store.Consent{
+			AccountID: who.Account.ID,
+			ClientID:  r.ClientID,
+			Scope:     strings.Join(slices.Compact(scope), " "),
+			GrantedAt: g.Now(),
+		}
 		if err := tx.SaveConsent(ctx, all); err != nil {
 			return err
 		}
@@ -388,9 +400,16 @@ func (g *Grants) ResolveReturnTarget(ctx context.Context, back string) (ReturnTa
 	if errors.Is(err, client.ErrNotFound) {
 		return ReturnTarget{}, nil
 	}
-	return ReturnTarget{ClientName: a.DisplayName(), Origin: client.CSPOrigin(r.RedirectURI),
-		NeedsFullSignIn: r.needsFullSignIn(a), MinLevel: r.requiredLevel(a), LoginHint: r.LoginHint,
-		UILocales: r.UILocales, RequestToken: values.Get("request"), SubjectFixed: r.HintedSubject != ""}, err
+	return ReturnTarget{
+		ClientName:      a.DisplayName(),
+		Origin:          client.CSPOrigin(r.RedirectURI),
+		NeedsFullSignIn: r.needsFullSignIn(a),
+		MinLevel:        r.requiredLevel(a),
+		LoginHint:       r.LoginHint,
+		UILocales:       r.UILocales,
+		RequestToken:    values.Get("request"),
+		SubjectFixed:    r.HintedSubject != "",
+	}, err
 }
 
 // returnTargetByOrigin finds the client that has a redirect URI or a host with the origin of the address.

@@ -96,9 +96,15 @@ func (g Grant) HasScope(scope string) bool { return slices.Contains(g.Scope, sco
 
 func grantFromRow(row store.Grant) (g Grant, err error) {
 	g = Grant{
-		ID: row.ID, ClientID: row.ClientID, AccountID: row.AccountID, SessionID: row.SessionID,
-		Scope: strings.Fields(row.Scope), AMR: strings.Fields(row.AMR),
-		AuthTime: row.AuthenticatedAt, Offline: row.Offline, ExpiresAt: row.ExpiresAt,
+		ID:        row.ID,
+		ClientID:  row.ClientID,
+		AccountID: row.AccountID,
+		SessionID: row.SessionID,
+		Scope:     strings.Fields(row.Scope),
+		AMR:       strings.Fields(row.AMR),
+		AuthTime:  row.AuthenticatedAt,
+		Offline:   row.Offline,
+		ExpiresAt: row.ExpiresAt,
 	}
 	if err := json.Unmarshal([]byte(row.CodeBinding), &g.binding); err != nil {
 		return g, fmt.Errorf("grant: %s: %w", row.ID, err)
@@ -108,8 +114,9 @@ func grantFromRow(row store.Grant) (g Grant, err error) {
 
 // IssueCode creates a grant for the request and the person of the session and returns its authorization code,
 // which is valid for CodeTTL. It returns client.ErrNotFound if the client was removed.
-func (g *Grants) IssueCode(ctx context.Context, r AuthRequest, who session.Session, from origin.Origin) (code string,
-	err error) {
+func (g *Grants) IssueCode(
+	ctx context.Context, r AuthRequest, who session.Session, from origin.Origin,
+) (code string, err error) {
 	a, err := g.Clients.Get(ctx, r.ClientID)
 	if err != nil {
 		return "", err
@@ -124,13 +131,21 @@ func (g *Grants) IssueCode(ctx context.Context, r AuthRequest, who session.Sessi
 	now := g.Now()
 	code = seal.NewToken()
 	row := store.Grant{
-		ID: rand.Text(), ClientID: r.ClientID, AccountID: who.Account.ID, Epoch: who.Ref().Epoch, SessionID: who.ID,
+		ID:               rand.Text(),
+		ClientID:         r.ClientID,
+		AccountID:        who.Account.ID,
+		Epoch:            who.Ref().Epoch,
+		SessionID:        who.ID,
 		SessionExpiresAt: who.ExpiresAt,
-		Scope:            strings.Join(r.Scope, " "), CodeBinding: string(body), AMR: strings.Join(who.AMR, " "),
-		AuthenticatedAt: who.AuthTime(),
-		Offline:         slices.Contains(r.Scope, "offline_access"), CodeHash: seal.HashToken(code),
-		CodeExpiresAt: now.Add(CodeTTL),
-		CreatedAt:     now, ExpiresAt: who.ExpiresAt,
+		Scope:            strings.Join(r.Scope, " "),
+		CodeBinding:      string(body),
+		AMR:              strings.Join(who.AMR, " "),
+		AuthenticatedAt:  who.AuthTime(),
+		Offline:          slices.Contains(r.Scope, "offline_access"),
+		CodeHash:         seal.HashToken(code),
+		CodeExpiresAt:    now.Add(CodeTTL),
+		CreatedAt:        now,
+		ExpiresAt:        who.ExpiresAt,
 	}
 	if row.Offline {
 		row.ExpiresAt = now.Add(OfflineGrantTTL)
@@ -176,8 +191,9 @@ func (g *Grants) ExchangeCode(ctx context.Context, r CodeExchange) (grant Grant,
 	return grant, t, err
 }
 
-func (g *Grants) consumeCodeInTx(ctx context.Context, r CodeExchange, then func(*store.DB, Grant) error) (grant Grant,
-	err error) {
+func (g *Grants) consumeCodeInTx(
+	ctx context.Context, r CodeExchange, then func(*store.DB, Grant) error,
+) (grant Grant, err error) {
 	good := false
 	err = g.Store.Tx(ctx, func(tx *store.DB) (err error) {
 		if grant, good, err = g.verifyAndConsumeCode(ctx, tx, r); err == nil && good {
@@ -199,8 +215,9 @@ func (g *Grants) consumeCodeInTx(ctx context.Context, r CodeExchange, then func(
 // verifyAndConsumeCode uses a code and reports whether the request matches it and the client's policy still
 // allows the grant. If not, it revokes the grant. It returns store.ErrNotFound if the code is unknown, used,
 // expired or of another client.
-func (g *Grants) verifyAndConsumeCode(ctx context.Context, tx *store.DB, r CodeExchange) (grant Grant, valid bool,
-	err error) {
+func (g *Grants) verifyAndConsumeCode(
+	ctx context.Context, tx *store.DB, r CodeExchange,
+) (grant Grant, valid bool, err error) {
 	now := g.Now()
 	row, err := tx.UseAuthorizationCode(ctx, seal.HashToken(r.Code), r.Client.ID, now)
 	if err == nil {
@@ -326,8 +343,9 @@ func (g *Grants) ListAuthorizedClients(ctx context.Context, who session.Session)
 }
 
 // RevokeClientAccess deletes the person's consent for a client and revokes all its grants for them.
-func (g *Grants) RevokeClientAccess(ctx context.Context, who session.Session, clientID string,
-	from origin.Origin) error {
+func (g *Grants) RevokeClientAccess(
+	ctx context.Context, who session.Session, clientID string, from origin.Origin,
+) error {
 	return g.Store.Tx(ctx, func(tx *store.DB) error {
 		if err := tx.DeleteConsent(ctx, who.Account.ID, clientID); err != nil {
 			return err
@@ -399,8 +417,9 @@ func userInfoFromRow(a store.Account) UserInfo {
 
 // LoadAuthProgress loads what NextStep needs to know; who is nil if nobody is signed in. It returns
 // client.ErrNotFound if the client was removed.
-func (g *Grants) LoadAuthProgress(ctx context.Context, r AuthRequest, who *session.Session) (p AuthProgress,
-	err error) {
+func (g *Grants) LoadAuthProgress(
+	ctx context.Context, r AuthRequest, who *session.Session,
+) (p AuthProgress, err error) {
 	p.Now, p.Session = g.Now(), who
 	if p.Client, err = g.Clients.Get(ctx, r.ClientID); err != nil || who == nil {
 		return p, err

@@ -176,8 +176,12 @@ func (g *Grants) createSigningKey(ctx context.Context, algorithm string) (k sign
 		if err := tx.CreateSigningKey(ctx, k.SigningKey); err != nil {
 			return err
 		}
-		e := audit.Event{Kind: audit.SigningKeyCreated, Actor: audit.System(), Target: audit.Target("signing_key",
-			k.ID), Reason: algorithm}
+		e := audit.Event{
+			Kind:   audit.SigningKeyCreated,
+			Actor:  audit.System(),
+			Target: audit.Target("signing_key", k.ID),
+			Reason: algorithm,
+		}
 		return g.Accounts.Event(ctx, tx, e, origin.Origin{})
 	})
 }

@@ -34,14 +34,20 @@ func (g *Grants) issueTokens(ctx context.Context, tx *store.DB, grant Grant) (t 
 }
 
 // insertToken creates a token that expires with its grant at the latest.
-func (g *Grants) insertToken(ctx context.Context, tx *store.DB, grant Grant, kind string, ends time.Time) (string,
-	error) {
+func (g *Grants) insertToken(
+	ctx context.Context, tx *store.DB, grant Grant, kind string, ends time.Time,
+) (string, error) {
 	if ends.After(grant.ExpiresAt) {
 		ends = grant.ExpiresAt
 	}
 	token := seal.NewToken()
-	return token, tx.CreateToken(ctx, store.Token{Hash: seal.HashToken(token), GrantID: grant.ID, Kind: kind,
-		CreatedAt: g.Now(), ExpiresAt: ends})
+	return token, tx.CreateToken(ctx, store.Token{
+		Hash:      seal.HashToken(token),
+		GrantID:   grant.ID,
+		Kind:      kind,
+		CreatedAt: g.Now(),
+		ExpiresAt: ends,
+	})
 }
 
 // refreshReuseGrace is how long a used refresh token returns the same successor again, so that two concurrent
@@ -51,8 +57,9 @@ const refreshReuseGrace = 10 * time.Second
 // RefreshTokens exchanges a refresh token for new tokens (RFC 6749 6). A refresh token is used once. If it is
 // used again after refreshReuseGrace, it was stolen, and the grant is revoked (RFC 9700 2.2.2). It returns
 // ErrInvalid if the token is unknown, expired, used, or of another client.
-func (g *Grants) RefreshTokens(ctx context.Context, cl client.Client, token string, from origin.Origin) (grant Grant,
-	t Tokens, err error) {
+func (g *Grants) RefreshTokens(
+	ctx context.Context, cl client.Client, token string, from origin.Origin,
+) (grant Grant, t Tokens, err error) {
 	old, row, err := g.Store.FindToken(ctx, seal.HashToken(token))
 	if errors.Is(err, store.ErrNotFound) || err == nil && (old.Kind != store.RefreshToken || row.ClientID != cl.ID) {
 		return grant, t, ErrInvalid
@@ -86,16 +93,22 @@ type refreshRotation struct {
 
 // rotateRefreshToken uses a refresh token and creates its successor. Within refreshReuseGrace the successor
 // exists already and must be unused. It returns store.ErrNotFound if the token is not usable.
-func (g *Grants) rotateRefreshToken(ctx context.Context, tx *store.DB, cl client.Client, grant Grant,
-	r refreshRotation) error {
+func (g *Grants) rotateRefreshToken(
+	ctx context.Context, tx *store.DB, cl client.Client, grant Grant, r refreshRotation,
+) error {
 	if _, err := g.recheckPolicy(ctx, tx, cl, grant); err != nil {
 		return err
 	}
 	now := g.Now()
 	err := tx.UseToken(ctx, r.old.Hash, now)
 	if err == nil {
-		return tx.CreateToken(ctx, store.Token{Hash: seal.HashToken(r.next), GrantID: grant.ID,
-			Kind: store.RefreshToken, CreatedAt: now, ExpiresAt: grant.ExpiresAt})
+		return tx.CreateToken(ctx, store.Token{
+			Hash:      seal.HashToken(r.next),
+			GrantID:   grant.ID,
+			Kind:      store.RefreshToken,
+			CreatedAt: now,
+			ExpiresAt: grant.ExpiresAt,
+		})
 	}
 	if !errors.Is(err, store.ErrNotFound) {
 		return err
@@ -140,13 +153,19 @@ func (g *Grants) revokeIfReused(ctx context.Context, old store.Token, from origi
 }
 
 // IssueClientCredentialsToken issues an access token to a client for itself (RFC 6749 4.4).
-func (g *Grants) IssueClientCredentialsToken(ctx context.Context, cl client.Client, scope []string) (grant Grant,
-	t Tokens, err error) {
+func (g *Grants) IssueClientCredentialsToken(
+	ctx context.Context, cl client.Client, scope []string,
+) (grant Grant, t Tokens, err error) {
 	now := g.Now()
 	row := store.Grant{
-		ID: rand.Text(), ClientID: cl.ID, Scope: strings.Join(scope, " "), CodeBinding: "{}",
-		CodeHash:  seal.HashToken(seal.NewToken()),
-		CreatedAt: now, ExpiresAt: now.Add(AccessTokenTTL), CodeUsedAt: now,
+		ID:          rand.Text(),
+		ClientID:    cl.ID,
+		Scope:       strings.Join(scope, " "),
+		CodeBinding: "{}",
+		CodeHash:    seal.HashToken(seal.NewToken()),
+		CreatedAt:   now,
+		ExpiresAt:   now.Add(AccessTokenTTL),
+		CodeUsedAt:  now,
 	}
 	if grant, err = grantFromRow(row); err != nil {
 		return grant, t, err

@@ -30,8 +30,11 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) error {
 	authReq, err := p.parseAuthRequest(r, a, redirect, values)
 	if oauthErr, ok := errors.AsType[*oauthError](err); ok {
 		mode := values.Get("response_mode")
-		return p.sendAuthResponse(w, r, grant.AuthRequest{RedirectURI: redirect, State: values.Get("state"),
-			ResponseMode: mode}, errorParameters(oauthErr.code, oauthErr.description))
+		return p.sendAuthResponse(w, r, grant.AuthRequest{
+			RedirectURI:  redirect,
+			State:        values.Get("state"),
+			ResponseMode: mode,
+		}, errorParameters(oauthErr.code, oauthErr.description))
 	}
 	if errors.Is(err, grant.ErrInvalid) {
 		return p.showErrorPage(w, r, err)
@@ -89,14 +92,20 @@ func (p *Provider) showErrorPage(w http.ResponseWriter, r *http.Request, err err
 	} else if !errors.Is(err, grant.ErrInvalid) {
 		return err
 	}
-	return p.Pages.Render(w, r, render.View{Templates: templates(), Template: "stray", Status: http.StatusBadRequest,
-		Title: title, Data: key})
+	return p.Pages.Render(w, r, render.View{
+		Templates: templates(),
+		Template:  "stray",
+		Status:    http.StatusBadRequest,
+		Title:     title,
+		Data:      key,
+	})
 }
 
 // parseAuthRequest reads an authorization request whose redirect URI resolveClient has checked. It returns an
 // *oauthError if the request is invalid, and grant.ErrInvalid if a request_uri is.
-func (p *Provider) parseAuthRequest(r *http.Request, cl client.Client, redirect string,
-	values url.Values) (authReq grant.AuthRequest, err error) {
+func (p *Provider) parseAuthRequest(
+	r *http.Request, cl client.Client, redirect string, values url.Values,
+) (authReq grant.AuthRequest, err error) {
 	if requestURI := values.Get("request_uri"); grant.IsPushedRequestURI(requestURI) {
 		return p.Grants.ConsumePushedRequest(r.Context(), cl.ID, requestURI)
 	}

@@ -39,8 +39,13 @@ func (p *Provider) authenticateClient(r *http.Request, values url.Values) (clien
 	}
 	if errors.Is(err, errInvalidClient) || errors.Is(err, client.ErrNotFound) || errors.Is(err, grant.ErrInvalid) {
 		from := p.Pages.Origin(r)
-		wait := p.Grants.Limits.Spend(r.Context(), p.Grants.Store, ratelimit.Quota{Kind: "wrong_client_secrets_network",
-			Subject: from.Network(), Window: time.Minute, Amount: 1, Limit: clientAuthFailuresPerMinute})
+		wait := p.Grants.Limits.Spend(r.Context(), p.Grants.Store, ratelimit.Quota{
+			Kind:    "wrong_client_secrets_network",
+			Subject: from.Network(),
+			Window:  time.Minute,
+			Amount:  1,
+			Limit:   clientAuthFailuresPerMinute,
+		})
 		if errors.Is(wait, ratelimit.ErrLimited) {
 			e := audit.Event{Client: a.ID, Reason: "client secrets"}
 			return client.Client{}, p.Grants.Accounts.Refused(r.Context(), wait, e, from)

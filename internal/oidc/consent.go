@@ -24,11 +24,19 @@ type consentPage struct {
 
 // showAccountSelection asks whether to continue with the signed-in account.
 func (p *Provider) showAccountSelection(w http.ResponseWriter, r *http.Request, s pendingStep) error {
-	page := consentPage{ClientName: s.progress.Client.DisplayName(), Email: s.progress.Session.Account.Email,
-		RequestToken: s.requestToken, SID: p.Grants.SID(s.progress.Session.ID, s.request.ClientID)}
+	page := consentPage{
+		ClientName:   s.progress.Client.DisplayName(),
+		Email:        s.progress.Session.Account.Email,
+		RequestToken: s.requestToken,
+		SID:          p.Grants.SID(s.progress.Session.ID, s.request.ClientID),
+	}
 	render.AllowFormAction(w, client.CSPOrigin(s.request.RedirectURI))
-	return p.Pages.Render(w, r, render.View{Templates: templates(), Template: "choose", Title: "oidc.choose.title",
-		Data: page})
+	return p.Pages.Render(w, r, render.View{
+		Templates: templates(),
+		Template:  "choose",
+		Title:     "oidc.choose.title",
+		Data:      page,
+	})
 }
 
 // showConsent asks whether a third-party client may have the data of the requested scope.
@@ -50,8 +58,12 @@ func (p *Provider) showConsent(w http.ResponseWriter, r *http.Request, s pending
 	page := consentPage{s.progress.Client.DisplayName(), host, s.progress.Session.Account.Email, scopeKeys,
 		s.requestToken, p.Grants.SID(s.progress.Session.ID, s.request.ClientID), s.request.HintedSubject != ""}
 	render.AllowFormAction(w, client.CSPOrigin(s.request.RedirectURI))
-	return p.Pages.Render(w, r, render.View{Templates: templates(), Template: "consent",
-		TitleText: p.Pages.Localizer(r).Translate("oidc.consent.title", "App", page.ClientName), Data: page})
+	return p.Pages.Render(w, r, render.View{
+		Templates: templates(),
+		Template:  "consent",
+		TitleText: p.Pages.Localizer(r).Translate("oidc.consent.title", "App", page.ClientName),
+		Data:      page,
+	})
 }
 
 // submitConsent handles the forms of the consent and account selection pages.

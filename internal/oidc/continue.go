@@ -32,8 +32,9 @@ func (p *Provider) currentSession(r *http.Request) (*session.Session, error) {
 }
 
 // advanceRequest performs the next step of a request. The token is "" if the request is not stored yet.
-func (p *Provider) advanceRequest(w http.ResponseWriter, r *http.Request, authReq grant.AuthRequest,
-	token string) error {
+func (p *Provider) advanceRequest(
+	w http.ResponseWriter, r *http.Request, authReq grant.AuthRequest, token string,
+) error {
 	r = render.WithUILocales(r, authReq.UILocales)
 	who, err := p.currentSession(r)
 	if err != nil {
@@ -125,8 +126,9 @@ func (p *Provider) checkAction(action string) error {
 }
 
 // respondWithCode sends an authorization code to the client.
-func (p *Provider) respondWithCode(w http.ResponseWriter, r *http.Request, authReq grant.AuthRequest, token string,
-	who session.Session) error {
+func (p *Provider) respondWithCode(
+	w http.ResponseWriter, r *http.Request, authReq grant.AuthRequest, token string, who session.Session,
+) error {
 	code, err := p.Grants.IssueCode(r.Context(), authReq, who, p.Pages.Origin(r))
 	if err != nil {
 		return err
@@ -135,8 +137,9 @@ func (p *Provider) respondWithCode(w http.ResponseWriter, r *http.Request, authR
 }
 
 // completeRequest deletes the stored request and sends its response, so that each request is answered once.
-func (p *Provider) completeRequest(w http.ResponseWriter, r *http.Request, authReq grant.AuthRequest, token string,
-	values url.Values) error {
+func (p *Provider) completeRequest(
+	w http.ResponseWriter, r *http.Request, authReq grant.AuthRequest, token string, values url.Values,
+) error {
 	if token != "" {
 		if err := p.Grants.ConsumeAuthRequest(r.Context(), token); err != nil {
 			return p.showErrorPage(w, r, err)
@@ -146,8 +149,9 @@ func (p *Provider) completeRequest(w http.ResponseWriter, r *http.Request, authR
 }
 
 // sendAuthResponse sends an authorization response with state and iss (RFC 6749 4.1.2, RFC 9207).
-func (p *Provider) sendAuthResponse(w http.ResponseWriter, r *http.Request, authReq grant.AuthRequest,
-	values url.Values) error {
+func (p *Provider) sendAuthResponse(
+	w http.ResponseWriter, r *http.Request, authReq grant.AuthRequest, values url.Values,
+) error {
 	values.Set("iss", p.Grants.Issuer)
 	if authReq.State != "" {
 		values.Set("state", authReq.State)
@@ -175,6 +179,10 @@ type formPostPage struct {
 // sendFormPost sends the response as a form that submits itself (OAuth 2.0 Form Post Response Mode).
 func (p *Provider) sendFormPost(w http.ResponseWriter, r *http.Request, to string, values url.Values) error {
 	render.AllowFormAction(w, client.CSPOrigin(to))
-	return p.Pages.Render(w, r, render.View{Templates: templates(), Template: "post", Title: "oidc.post.title",
-		Data: formPostPage{to, values}})
+	return p.Pages.Render(w, r, render.View{
+		Templates: templates(),
+		Template:  "post",
+		Title:     "oidc.post.title",
+		Data:      formPostPage{to, values},
+	})
 }

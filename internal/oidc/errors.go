@@ -62,8 +62,9 @@ func oauthErrorFor(err error) (*oauthError, bool) {
 
 // clientEndpoint wraps a handler for authenticated clients. Errors that oauthErrorFor knows are sent as JSON
 // (RFC 6749 5.2); all others are returned.
-func (p *Provider) clientEndpoint(h func(http.ResponseWriter, *http.Request, client.Client,
-	url.Values) error) render.Handler {
+func (p *Provider) clientEndpoint(
+	h func(http.ResponseWriter, *http.Request, client.Client, url.Values) error,
+) render.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		render.AllowCORS(w)
 		values, err := parseParameters(r)

@@ -40,8 +40,12 @@ func (p *Provider) logout(w http.ResponseWriter, r *http.Request) error {
 	}
 	if f.sid != p.Grants.SID(who.ID, f.clientID) {
 		render.AllowFormAction(w, client.CSPOrigin(f.postLogoutRedirectURI))
-		return p.Pages.Render(w, r, render.View{Templates: templates(), Template: "logout", Title: "oidc.logout.title",
-			Data: logoutParameters(values)})
+		return p.Pages.Render(w, r, render.View{
+			Templates: templates(),
+			Template:  "logout",
+			Title:     "oidc.logout.title",
+			Data:      logoutParameters(values),
+		})
 	}
 	return p.finishLogout(w, r, f)
 }
@@ -86,8 +90,11 @@ func (p *Provider) confirmLogout(w http.ResponseWriter, r *http.Request) error {
 // parseLogoutRequest reads a logout request. It returns a *pageError if the post_logout_redirect_uri is not
 // registered, or if the id_token_hint was not issued here or contradicts the client_id.
 func (p *Provider) parseLogoutRequest(r *http.Request, values url.Values) (req logoutRequest, err error) {
-	req = logoutRequest{clientID: values.Get("client_id"),
-		postLogoutRedirectURI: values.Get("post_logout_redirect_uri"), state: values.Get("state")}
+	req = logoutRequest{
+		clientID:              values.Get("client_id"),
+		postLogoutRedirectURI: values.Get("post_logout_redirect_uri"),
+		state:                 values.Get("state"),
+	}
 	if hint := values.Get("id_token_hint"); hint != "" {
 		claims, extra, err := p.Grants.ParseIDToken(r.Context(), hint)
 		if errors.Is(err, grant.ErrInvalid) ||

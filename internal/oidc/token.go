@@ -25,14 +25,20 @@ func (p *Provider) token(w http.ResponseWriter, r *http.Request, cl client.Clien
 		"grant_type must be authorization_code, refresh_token or client_credentials")
 }
 
-func (p *Provider) authorizationCodeGrant(w http.ResponseWriter, r *http.Request, cl client.Client,
-	values url.Values) error {
+func (p *Provider) authorizationCodeGrant(
+	w http.ResponseWriter, r *http.Request, cl client.Client, values url.Values,
+) error {
 	redirect := values.Get("redirect_uri")
 	if redirect == "" && len(cl.RedirectURIs) == 1 {
 		redirect = cl.RedirectURIs[0]
 	}
-	g, t, err := p.Grants.ExchangeCode(r.Context(), grant.CodeExchange{From: p.Pages.Origin(r), Client: cl,
-		Code: values.Get("code"), RedirectURI: redirect, CodeVerifier: values.Get("code_verifier")})
+	g, t, err := p.Grants.ExchangeCode(r.Context(), grant.CodeExchange{
+		From:         p.Pages.Origin(r),
+		Client:       cl,
+		Code:         values.Get("code"),
+		RedirectURI:  redirect,
+		CodeVerifier: values.Get("code_verifier"),
+	})
 	if err != nil {
 		return err
 	}
@@ -41,8 +47,9 @@ func (p *Provider) authorizationCodeGrant(w http.ResponseWriter, r *http.Request
 
 // refreshTokenGrant issues tokens with the scope of the grant. A scope parameter is ignored; the response
 // contains the scope.
-func (p *Provider) refreshTokenGrant(w http.ResponseWriter, r *http.Request, cl client.Client,
-	values url.Values) error {
+func (p *Provider) refreshTokenGrant(
+	w http.ResponseWriter, r *http.Request, cl client.Client, values url.Values,
+) error {
 	g, t, err := p.Grants.RefreshTokens(r.Context(), cl, values.Get("refresh_token"), p.Pages.Origin(r))
 	if err != nil {
 		return err

@@ -24,7 +24,8 @@ type Origin struct {
 // TrustRequest returns the input of the trust decision.
 func (o Origin) TrustRequest() trust.Request {
 	return trust.Request{
-		Address: trust.CanonicalAddr(o.Address), Browser: trust.ParseBrowser(o.UserAgent, o.ClientHints),
+		Address: trust.CanonicalAddr(o.Address),
+		Browser: trust.ParseBrowser(o.UserAgent, o.ClientHints),
 	}
 }
 

@@ -57,7 +57,9 @@ func peerAddr(remote string) netip.Addr {
 
 func forwardingInfo(r *http.Request) trust.ForwardingInfo {
 	return trust.ForwardingInfo{
-		PeerAddr: r.RemoteAddr, ForwardedFor: r.Header["X-Forwarded-For"], Forwarded: r.Header["Forwarded"],
+		PeerAddr:     r.RemoteAddr,
+		ForwardedFor: r.Header["X-Forwarded-For"],
+		Forwarded:    r.Header["Forwarded"],
 	}
 }
 

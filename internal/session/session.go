@@ -108,16 +108,24 @@ func (s *Sessions) New(a store.AccountRef, from origin.Origin) (token string, ro
 	now := s.Now()
 	token = seal.NewToken()
 	return token, store.Session{
-		ID: rand.Text(), TokenHash: seal.HashToken(token), AccountID: a.ID, Epoch: a.Epoch,
-		Address: from.AddressString(), UserAgent: from.UserAgent, ClientHints: from.ClientHints,
-		StartedAt: now, LastSeenAt: now, ExpiresAt: now.Add(s.Absolute),
+		ID:          rand.Text(),
+		TokenHash:   seal.HashToken(token),
+		AccountID:   a.ID,
+		Epoch:       a.Epoch,
+		Address:     from.AddressString(),
+		UserAgent:   from.UserAgent,
+		ClientHints: from.ClientHints,
+		StartedAt:   now,
+		LastSeenAt:  now,
+		ExpiresAt:   now.Add(s.Absolute),
 	}
 }
 
 // Replace replaces the session who by a new one with the same authentication, device and expiry, at the next
 // epoch of the account, which ends all other sessions. It returns ErrNoSession if the session has ended.
-func (s *Sessions) Replace(ctx context.Context, tx *store.DB, who Session, from origin.Origin) (token string,
-	err error) {
+func (s *Sessions) Replace(
+	ctx context.Context, tx *store.DB, who Session, from origin.Origin,
+) (token string, err error) {
 	if err := tx.DeleteSession(ctx, who.Account.ID, who.ID); err != nil {
 		return "", endedMeanwhile(err)
 	}
@@ -131,8 +139,9 @@ func (s *Sessions) Replace(ctx context.Context, tx *store.DB, who Session, from 
 // EndOthers ends all other sessions and all sign-in attempts of the person after a factor was changed, and
 // trust in their other browsers. It returns the new token of the current session. It returns ErrNoSession if
 // the session has ended.
-func (s *Sessions) EndOthers(ctx context.Context, tx *store.DB, who Session, from origin.Origin) (token string,
-	err error) {
+func (s *Sessions) EndOthers(
+	ctx context.Context, tx *store.DB, who Session, from origin.Origin,
+) (token string, err error) {
 	if err := tx.IncrementEpoch(ctx, who.Account.ID, who.epoch); err != nil {
 		return "", endedMeanwhile(err)
 	}
@@ -190,18 +199,30 @@ func (s *Sessions) used(ctx context.Context, row store.Session, a store.Account,
 		}
 	}
 	found := sessionFromRow(row)
-	found.Account = Account{ID: a.ID, Email: a.Email, Name: a.Name, Operator: a.Operator,
-		Groups: strings.Fields(a.Groups)}
+	found.Account = Account{
+		ID:       a.ID,
+		Email:    a.Email,
+		Name:     a.Name,
+		Operator: a.Operator,
+		Groups:   strings.Fields(a.Groups),
+	}
 	found.epoch = a.Epoch
 	return found, nil
 }
 
 func sessionFromRow(row store.Session) Session {
 	return Session{
-		ID: row.ID, StartedAt: row.StartedAt, AuthenticatedAt: row.AuthenticatedAt, LastSeenAt: row.LastSeenAt,
-		ExpiresAt: row.ExpiresAt, AMR: strings.Fields(row.AMR), Address: row.Address,
+		ID:              row.ID,
+		StartedAt:       row.StartedAt,
+		AuthenticatedAt: row.AuthenticatedAt,
+		LastSeenAt:      row.LastSeenAt,
+		ExpiresAt:       row.ExpiresAt,
+		AMR:             strings.Fields(row.AMR),
+		Address:         row.Address,
 		Browser:         trust.ParseBrowser(row.UserAgent, row.ClientHints),
-		TrustVerifiedAt: row.TrustVerifiedAt, deviceID: row.DeviceID, attemptID: row.AttemptID,
+		TrustVerifiedAt: row.TrustVerifiedAt,
+		deviceID:        row.DeviceID,
+		attemptID:       row.AttemptID,
 	}
 }
 
@@ -246,8 +267,12 @@ func (s *Sessions) end(ctx context.Context, account, id, reason string, from ori
 		if err := tx.DeleteSession(ctx, account, id); err != nil {
 			return err
 		}
-		e := audit.Event{Kind: audit.SessionEnded, Account: account, Target: audit.Target("session", id),
-			Reason: reason}
+		e := audit.Event{
+			Kind:    audit.SessionEnded,
+			Account: account,
+			Target:  audit.Target("session", id),
+			Reason:  reason,
+		}
 		return s.Accounts.Event(ctx, tx, e, from)
 	})
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
