@@ -177,17 +177,17 @@ func (c *Clients) Update(ctx context.Context, cl Client) error {
 // RotateSecret gives a client a new secret. If keep is true, the newest of the old ones stays valid. It returns
 // ErrNotFound if there is no such client, and ErrReadOnly if it is one of the settings.
 func (c *Clients) RotateSecret(ctx context.Context, id string, keep bool) (secret string, err error) {
-	a, err := c.Get(ctx, id)
+	cl, err := c.Get(ctx, id)
 	if err != nil {
 		return "", err
 	}
 	secret, hash := NewSecret()
-	previous := a.SecretHashes
-	a.SecretHashes = []string{hash}
+	previous := cl.SecretHashes
+	cl.SecretHashes = []string{hash}
 	if keep && len(previous) > 0 {
-		a.SecretHashes = append(a.SecretHashes, previous[0])
+		cl.SecretHashes = append(cl.SecretHashes, previous[0])
 	}
-	if err := c.change(ctx, audit.ClientSecretRotated, a); err != nil {
+	if err := c.change(ctx, audit.ClientSecretRotated, cl); err != nil {
 		return "", err
 	}
 	return secret, nil

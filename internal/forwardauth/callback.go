@@ -38,7 +38,7 @@ func (a *Authorizer) saveAuthRequest(w http.ResponseWriter, r *http.Request) err
 	if !ok || !grant.ValidS256Challenge(challenge) {
 		return render.ErrInvalidForm
 	}
-	app, err := a.findClientByHost(r.Context(), req.host)
+	cl, err := a.findClientByHost(r.Context(), req.host)
 	if errors.Is(err, client.ErrNotFound) {
 		return render.ErrNotFound
 	}
@@ -46,7 +46,7 @@ func (a *Authorizer) saveAuthRequest(w http.ResponseWriter, r *http.Request) err
 		return err
 	}
 	token, err := a.Grants.SaveAuthRequest(r.Context(), grant.AuthRequest{
-		ClientID:      app.ID,
+		ClientID:      cl.ID,
 		RedirectURI:   req.redirectURI(),
 		Scope:         hostScopes(),
 		State:         req.returnPath(),
@@ -82,25 +82,25 @@ func (a *Authorizer) handleCallback(
 		return a.writeText(w, r, http.StatusBadRequest, "forward.enter")
 	}
 	page := proxiedRequest{origin: req.origin, uri: singleValue(query["state"])}
-	v, err := a.decide(r, cl, req)
+	d, err := a.decide(r, cl, req)
 	switch {
 	case err != nil:
 		return err
-	case v.step == grant.StepIssueCode: // another tab has finished the sign-in
+	case d.step == grant.StepIssueCode: // another tab has finished the sign-in
 		return redirectAbsolute(w, page.origin+page.returnPath())
-	case v.step != grant.StepError && query.Get("error") == "access_denied": // the person refused consent
+	case d.step != grant.StepError && query.Get("error") == "access_denied": // the person refused consent
 		return a.writeText(w, r, http.StatusForbidden, "forward.declined", "App", cl.DisplayName())
 	case query.Has("error"):
 		return a.writeDenied(w, r, cl, query.Get("error"))
 	}
-	of, err := a.consumeCode(r, cl, req, singleValue(query["code"]))
+	g, err := a.consumeCode(r, cl, req, singleValue(query["code"]))
 	if errors.Is(err, grant.ErrInvalid) {
 		return a.writeText(w, r, http.StatusBadRequest, "forward.enter")
 	}
 	if err != nil {
 		return err
 	}
-	token, err := a.Grants.IssueHostToken(r.Context(), of)
+	token, err := a.Grants.IssueHostToken(r.Context(), g)
 	if err != nil {
 		return err
 	}

@@ -28,23 +28,23 @@ func hostScopes() []string { return []string{"email", "profile", "groups"} }
 func (a *Authorizer) respond(
 	w http.ResponseWriter, r *http.Request, cl client.Client, req proxiedRequest, version dataVersion,
 ) error {
-	v, err := a.decide(r, cl, req)
+	d, err := a.decide(r, cl, req)
 	switch {
 	case err != nil:
 		return err
-	case v.step == grant.StepIssueCode:
-		headers := newIdentityHeaders(v.AuthProgress)
-		version.basis = version.basis.Of(v.grant, *v.Session)
+	case d.step == grant.StepIssueCode:
+		headers := newIdentityHeaders(d.AuthProgress)
+		version.basis = version.basis.Of(d.grant, *d.Session)
 		a.cache.put(a.cacheKeyFor(r, req), version, headers)
 		headers.write(w)
 		return nil
-	case v.step == grant.StepError:
-		if v.Session != nil && req.isNavigation(r) { // one event per page, not one for each image
-			if err := a.Grants.Deny(r.Context(), *v.Session, cl.ID, v.errorCode, a.Pages.Origin(r)); err != nil {
+	case d.step == grant.StepError:
+		if d.Session != nil && req.isNavigation(r) { // one event per page, not one for each image
+			if err := a.Grants.Deny(r.Context(), *d.Session, cl.ID, d.errorCode, a.Pages.Origin(r)); err != nil {
 				return err
 			}
 		}
-		return a.writeDenied(w, r, cl, v.errorCode)
+		return a.writeDenied(w, r, cl, d.errorCode)
 	case req.noRedirect || !req.isNavigation(r):
 		return a.writeText(w, r, http.StatusUnauthorized, "forward.signin")
 	}
@@ -80,24 +80,24 @@ func (a *Authorizer) hostSession(
 	if token == "" {
 		return nil, "", nil
 	}
-	of, err := a.Grants.FindGrantByHostToken(r.Context(), token)
+	g, err := a.Grants.FindGrantByHostToken(r.Context(), token)
 	if errors.Is(err, grant.ErrInvalid) {
 		return nil, "", nil
 	}
 	if err != nil {
 		return nil, "", err
 	}
-	if of.ClientID != cl.ID || of.RedirectURI() != req.redirectURI() {
+	if g.ClientID != cl.ID || g.RedirectURI() != req.redirectURI() {
 		return nil, "", nil // the cookie belongs to another host
 	}
-	found, err := a.Sessions.GetByID(r.Context(), of.SessionID)
+	found, err := a.Sessions.GetByID(r.Context(), g.SessionID)
 	if errors.Is(err, session.ErrNoSession) {
 		return nil, "", nil
 	}
-	if err != nil || found.Account.ID != of.AccountID {
+	if err != nil || found.Account.ID != g.AccountID {
 		return nil, "", err
 	}
-	return &found, of.ID, nil
+	return &found, g.ID, nil
 }
 
 // identityHeaders are the response headers with the person's data. All of them are always present, if necessary

@@ -61,7 +61,7 @@ func (a *Authorizer) Check(w http.ResponseWriter, r *http.Request) error {
 		return a.writeRejected(w, r, req, err)
 	}
 	version := a.currentVersion()
-	app, err := a.findClientByHost(r.Context(), req.host)
+	cl, err := a.findClientByHost(r.Context(), req.host)
 	if errors.Is(err, client.ErrNotFound) {
 		return a.writeRejected(w, r, req, errUnknownHost)
 	}
@@ -69,12 +69,12 @@ func (a *Authorizer) Check(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if req.path() != callbackPath {
-		return a.respond(w, r, app, req, version)
+		return a.respond(w, r, cl, req, version)
 	}
 	if req.noRedirect { // the proxy calls again without reply=401; the callback never reaches the app
 		return a.writeText(w, r, http.StatusUnauthorized, "forward.signin")
 	}
-	return a.handleCallback(w, r, app, req)
+	return a.handleCallback(w, r, cl, req)
 }
 
 // findClientByHost returns the client that a host belongs to. It returns client.ErrNotFound if there is none.

@@ -380,10 +380,10 @@ type ReturnTarget struct {
 
 // ResolveReturnTarget describes a return_to address: one that resumes a stored request, or one with the origin
 // of a client. It returns a zero ReturnTarget for every other address.
-func (g *Grants) ResolveReturnTarget(ctx context.Context, back string) (ReturnTarget, error) {
-	query, ok := strings.CutPrefix(back, ContinuePath+"?")
+func (g *Grants) ResolveReturnTarget(ctx context.Context, returnTo string) (ReturnTarget, error) {
+	query, ok := strings.CutPrefix(returnTo, ContinuePath+"?")
 	if !ok {
-		return g.returnTargetByOrigin(ctx, back)
+		return g.returnTargetByOrigin(ctx, returnTo)
 	}
 	values, err := url.ParseQuery(query)
 	if err != nil {
@@ -396,15 +396,15 @@ func (g *Grants) ResolveReturnTarget(ctx context.Context, back string) (ReturnTa
 	if err != nil {
 		return ReturnTarget{}, err
 	}
-	a, err := g.Clients.Get(ctx, r.ClientID)
+	cl, err := g.Clients.Get(ctx, r.ClientID)
 	if errors.Is(err, client.ErrNotFound) {
 		return ReturnTarget{}, nil
 	}
 	return ReturnTarget{
-		ClientName:      a.DisplayName(),
+		ClientName:      cl.DisplayName(),
 		Origin:          client.CSPOrigin(r.RedirectURI),
-		NeedsFullSignIn: r.needsFullSignIn(a),
-		MinLevel:        r.requiredLevel(a),
+		NeedsFullSignIn: r.needsFullSignIn(cl),
+		MinLevel:        r.requiredLevel(cl),
 		LoginHint:       r.LoginHint,
 		UILocales:       r.UILocales,
 		RequestToken:    values.Get("request"),

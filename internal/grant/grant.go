@@ -117,11 +117,11 @@ func grantFromRow(row store.Grant) (g Grant, err error) {
 func (g *Grants) IssueCode(
 	ctx context.Context, r AuthRequest, who session.Session, from origin.Origin,
 ) (code string, err error) {
-	a, err := g.Clients.Get(ctx, r.ClientID)
+	cl, err := g.Clients.Get(ctx, r.ClientID)
 	if err != nil {
 		return "", err
 	}
-	if !a.AllowsRedirectURI(r.RedirectURI) && !a.IsHostCallback(r.RedirectURI) {
+	if !cl.AllowsRedirectURI(r.RedirectURI) && !cl.IsHostCallback(r.RedirectURI) {
 		return "", fmt.Errorf("grant: issue code: %q is not a redirect URI of the app %s", r.RedirectURI, r.ClientID)
 	}
 	body, err := json.Marshal(codeBinding{r.RedirectURI, r.CodeChallenge, r.Nonce})
@@ -194,9 +194,9 @@ func (g *Grants) ExchangeCode(ctx context.Context, r CodeExchange) (grant Grant,
 func (g *Grants) consumeCodeInTx(
 	ctx context.Context, r CodeExchange, then func(*store.DB, Grant) error,
 ) (grant Grant, err error) {
-	good := false
+	valid := false
 	err = g.Store.Tx(ctx, func(tx *store.DB) (err error) {
-		if grant, good, err = g.verifyAndConsumeCode(ctx, tx, r); err == nil && good {
+		if grant, valid, err = g.verifyAndConsumeCode(ctx, tx, r); err == nil && valid {
 			err = then(tx, grant)
 		}
 		return err
@@ -206,7 +206,7 @@ func (g *Grants) consumeCodeInTx(
 		return Grant{}, cmp.Or(g.revokeReusedCode(ctx, r), ErrInvalid)
 	case err != nil:
 		return Grant{}, fmt.Errorf("grant: exchange code: %w", err)
-	case !good:
+	case !valid:
 		return Grant{}, ErrInvalid
 	}
 	return grant, nil
@@ -330,14 +330,14 @@ func (g *Grants) ListAuthorizedClients(ctx context.Context, who session.Session)
 			list[i].Scope = append(list[i].Scope, scope...)
 			continue
 		}
-		a, err := g.Clients.Get(ctx, row.ClientID)
+		cl, err := g.Clients.Get(ctx, row.ClientID)
 		if errors.Is(err, client.ErrNotFound) {
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, AuthorizedClient{a, scope, row.CreatedAt})
+		list = append(list, AuthorizedClient{cl, scope, row.CreatedAt})
 	}
 	return list, nil
 }

@@ -42,19 +42,19 @@ func (g *Grants) ClaimLogoutTokens(ctx context.Context) (list []LogoutToken, err
 		if err != nil {
 			return list, fmt.Errorf("grant: farewells: %w", err)
 		}
-		f := LogoutToken{sessionID: row.SessionID}
-		f.Client, err = g.Clients.Get(ctx, row.ClientID)
-		if errors.Is(err, client.ErrNotFound) || err == nil && f.Client.BackChannelLogoutURI == "" {
+		t := LogoutToken{sessionID: row.SessionID}
+		t.Client, err = g.Clients.Get(ctx, row.ClientID)
+		if errors.Is(err, client.ErrNotFound) || err == nil && t.Client.BackChannelLogoutURI == "" {
 			err = g.Store.FinishLogout(ctx, row.ClientID, row.SessionID,
 				now) // the client was removed or has no back-channel logout URI
 		} else if err == nil {
-			f.JWT, err = g.signLogoutToken(ctx, f.Client, row)
+			t.JWT, err = g.signLogoutToken(ctx, t.Client, row)
 		}
 		if err != nil {
 			return list, fmt.Errorf("grant: farewells: %w", err)
 		}
-		if f.JWT != "" {
-			list = append(list, f)
+		if t.JWT != "" {
+			list = append(list, t)
 		}
 	}
 	return list, nil

@@ -102,13 +102,13 @@ func (g *Grants) isCurrent(list []signingKey) bool {
 // expired or refresh is true.
 func (g *Grants) listSigningKeys(ctx context.Context, algorithm string, refresh bool) (list []signingKey, err error) {
 	now := g.Now()
-	read := g.signingKeys.last.Load()
-	if read == nil || refresh || now.Sub(read.at) < 0 || now.Sub(read.at) >= signingKeysTTL {
-		if read, err = g.readSigningKeys(ctx, now); err != nil {
+	snapshot := g.signingKeys.last.Load()
+	if snapshot == nil || refresh || now.Sub(snapshot.at) < 0 || now.Sub(snapshot.at) >= signingKeysTTL {
+		if snapshot, err = g.readSigningKeys(ctx, now); err != nil {
 			return nil, err
 		}
 	}
-	for _, k := range read.keys {
+	for _, k := range snapshot.keys {
 		if k.Algorithm == algorithm {
 			list = append(list, k)
 		}
@@ -121,7 +121,7 @@ func (g *Grants) readSigningKeys(ctx context.Context, now time.Time) (*keySnapsh
 	if err != nil {
 		return nil, fmt.Errorf("grant: keys: %w", err)
 	}
-	read := &keySnapshot{at: now}
+	snapshot := &keySnapshot{at: now}
 	for _, row := range rows {
 		k, err := g.unsealSigningKey(row)
 		if err != nil {
@@ -130,10 +130,10 @@ func (g *Grants) readSigningKeys(ctx context.Context, now time.Time) (*keySnapsh
 			g.Log.Error("cannot unseal a signing key", "error", err)
 			continue
 		}
-		read.keys = append(read.keys, k)
+		snapshot.keys = append(snapshot.keys, k)
 	}
-	g.signingKeys.last.Store(read)
-	return read, nil
+	g.signingKeys.last.Store(snapshot)
+	return snapshot, nil
 }
 
 func (g *Grants) unsealSigningKey(row store.SigningKey) (signingKey, error) {

@@ -113,8 +113,8 @@ func (g *Grants) rotateRefreshToken(
 	if !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	again, _, err := tx.FindLiveToken(ctx, seal.HashToken(r.next), now)
-	if err == nil && now.Sub(again.CreatedAt) > refreshReuseGrace {
+	successor, _, err := tx.FindLiveToken(ctx, seal.HashToken(r.next), now)
+	if err == nil && now.Sub(successor.CreatedAt) > refreshReuseGrace {
 		err = store.ErrNotFound
 	}
 	return err
@@ -145,8 +145,8 @@ func (g *Grants) recheckPolicy(ctx context.Context, tx *store.DB, cl client.Clie
 // revokeIfReused revokes the grant of a refresh token that was rejected, if the reason is that it was used
 // before.
 func (g *Grants) revokeIfReused(ctx context.Context, old store.Token, from origin.Origin) error {
-	now, row, err := g.Store.FindToken(ctx, old.Hash)
-	if err != nil || now.UsedAt.IsZero() {
+	token, row, err := g.Store.FindToken(ctx, old.Hash)
+	if err != nil || token.UsedAt.IsZero() {
 		return err
 	}
 	return g.revokeReused(ctx, audit.TokenReused, row, from)
@@ -194,14 +194,14 @@ type TokenInfo struct {
 // IntrospectToken returns a live access or refresh token and its grant (RFC 7662). It returns ErrInvalid if
 // there is none.
 func (g *Grants) IntrospectToken(ctx context.Context, token string) (TokenInfo, error) {
-	row, of, err := g.Store.FindLiveToken(ctx, seal.HashToken(token), g.Now())
+	row, grantRow, err := g.Store.FindLiveToken(ctx, seal.HashToken(token), g.Now())
 	if errors.Is(err, store.ErrNotFound) || err == nil && row.Kind == store.ForwardAuthToken {
 		return TokenInfo{}, ErrInvalid
 	}
 	if err != nil {
 		return TokenInfo{}, fmt.Errorf("grant: introspect token: %w", err)
 	}
-	found, err := grantFromRow(of)
+	found, err := grantFromRow(grantRow)
 	return TokenInfo{found, row.Kind == store.RefreshToken, row.CreatedAt, row.ExpiresAt}, err
 }
 
@@ -218,14 +218,14 @@ func (g *Grants) FindGrantByAccessToken(ctx context.Context, token string) (Gran
 // RevokeToken revokes an access token or, with a refresh token, the whole grant (RFC 7009 2.1). It returns nil
 // if the token is unknown or of another client.
 func (g *Grants) RevokeToken(ctx context.Context, cl client.Client, token string, from origin.Origin) error {
-	row, of, err := g.Store.FindToken(ctx, seal.HashToken(token))
+	row, grantRow, err := g.Store.FindToken(ctx, seal.HashToken(token))
 	switch {
-	case errors.Is(err, store.ErrNotFound) || err == nil && of.ClientID != cl.ID:
+	case errors.Is(err, store.ErrNotFound) || err == nil && grantRow.ClientID != cl.ID:
 		return nil
 	case err != nil:
 		return fmt.Errorf("grant: revoke token: %w", err)
 	case row.Kind == store.RefreshToken:
-		return g.end(ctx, of, from)
+		return g.end(ctx, grantRow, from)
 	}
 	return g.Store.DeleteToken(ctx, row.Hash)
 }
@@ -242,12 +242,12 @@ func (g *Grants) IssueHostToken(ctx context.Context, grant Grant) (token string,
 // FindGrantByHostToken returns the grant of the cookie of a host behind a reverse proxy. It returns ErrInvalid
 // if there is no live one.
 func (g *Grants) FindGrantByHostToken(ctx context.Context, token string) (Grant, error) {
-	row, of, err := g.Store.FindLiveToken(ctx, seal.HashToken(token), g.Now())
+	row, grantRow, err := g.Store.FindLiveToken(ctx, seal.HashToken(token), g.Now())
 	if errors.Is(err, store.ErrNotFound) || err == nil && row.Kind != store.ForwardAuthToken {
 		return Grant{}, ErrInvalid
 	}
 	if err != nil {
 		return Grant{}, fmt.Errorf("grant: find host token: %w", err)
 	}
-	return grantFromRow(of)
+	return grantFromRow(grantRow)
 }

@@ -23,11 +23,11 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	a, redirect, err := p.resolveClient(r, values)
+	cl, redirect, err := p.resolveClient(r, values)
 	if err != nil {
 		return p.showErrorPage(w, r, err)
 	}
-	authReq, err := p.parseAuthRequest(r, a, redirect, values)
+	authReq, err := p.parseAuthRequest(r, cl, redirect, values)
 	if oauthErr, ok := errors.AsType[*oauthError](err); ok {
 		mode := values.Get("response_mode")
 		return p.sendAuthResponse(w, r, grant.AuthRequest{

@@ -39,8 +39,8 @@ func (p *Provider) DeliverLogoutTokens(ctx context.Context) {
 		p.Grants.Log.Error("cannot load logout tokens", "error", err)
 	}
 	var group sync.WaitGroup
-	for _, f := range list {
-		group.Go(func() { p.deliverLogoutToken(ctx, f) })
+	for _, t := range list {
+		group.Go(func() { p.deliverLogoutToken(ctx, t) })
 	}
 	group.Wait()
 }

@@ -33,33 +33,33 @@ func (p *Provider) authenticateClient(r *http.Request, values url.Values) (clien
 	if err != nil {
 		return client.Client{}, err
 	}
-	a, err := p.Grants.Clients.Get(r.Context(), credentials.id)
+	cl, err := p.Grants.Clients.Get(r.Context(), credentials.id)
 	if err == nil {
-		err = p.verifyClientCredentials(r, a, credentials)
+		err = p.verifyClientCredentials(r, cl, credentials)
 	}
 	if errors.Is(err, errInvalidClient) || errors.Is(err, client.ErrNotFound) || errors.Is(err, grant.ErrInvalid) {
 		from := p.Pages.Origin(r)
-		wait := p.Grants.Limits.Spend(r.Context(), p.Grants.Store, ratelimit.Quota{
+		limitErr := p.Grants.Limits.Spend(r.Context(), p.Grants.Store, ratelimit.Quota{
 			Kind:    "wrong_client_secrets_network",
 			Subject: from.Network(),
 			Window:  time.Minute,
 			Amount:  1,
 			Limit:   clientAuthFailuresPerMinute,
 		})
-		if errors.Is(wait, ratelimit.ErrLimited) {
-			e := audit.Event{Client: a.ID, Reason: "client secrets"}
-			return client.Client{}, p.Grants.Accounts.Refused(r.Context(), wait, e, from)
+		if errors.Is(limitErr, ratelimit.ErrLimited) {
+			e := audit.Event{Client: cl.ID, Reason: "client secrets"}
+			return client.Client{}, p.Grants.Accounts.Refused(r.Context(), limitErr, e, from)
 		}
-		if wait != nil {
-			return client.Client{}, wait
+		if limitErr != nil {
+			return client.Client{}, limitErr
 		}
-		rejected := audit.Event{Kind: audit.ClientRejected, Client: a.ID, Reason: truncate(err.Error())}
-		if failed := p.Grants.Accounts.Failure(r.Context(), rejected, from); failed != nil {
-			return client.Client{}, failed
+		rejected := audit.Event{Kind: audit.ClientRejected, Client: cl.ID, Reason: truncate(err.Error())}
+		if eventErr := p.Grants.Accounts.Failure(r.Context(), rejected, from); eventErr != nil {
+			return client.Client{}, eventErr
 		}
 		return client.Client{}, errInvalidClient
 	}
-	return a, err
+	return cl, err
 }
 
 // parseClientCredentials reads the credentials. A request may use one method only (RFC 6749 2.3).

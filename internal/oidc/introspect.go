@@ -29,7 +29,7 @@ func (p *Provider) introspect(w http.ResponseWriter, r *http.Request, caller cli
 	if err != nil {
 		return err
 	}
-	a, err := p.Grants.Clients.Get(r.Context(), info.ClientID)
+	cl, err := p.Grants.Clients.Get(r.Context(), info.ClientID)
 	if errors.Is(err, client.ErrNotFound) {
 		return render.JSON(w, http.StatusOK, map[string]bool{"active": false})
 	}
@@ -45,7 +45,7 @@ func (p *Provider) introspect(w http.ResponseWriter, r *http.Request, caller cli
 		response["token_type"] = "Bearer"
 	}
 	if info.AccountID != "" {
-		if response["sub"], err = p.Grants.Subject(r.Context(), a, info.AccountID); err != nil {
+		if response["sub"], err = p.Grants.Subject(r.Context(), cl, info.AccountID); err != nil {
 			return err
 		}
 		response["auth_time"], response["acr"], response["amr"] = info.AuthTime.Unix(), info.ACR(), info.AMR

@@ -27,7 +27,7 @@ func (p *Provider) logout(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	r = render.WithUILocales(r, values.Get("ui_locales"))
-	f, err := p.parseLogoutRequest(r, values)
+	req, err := p.parseLogoutRequest(r, values)
 	if err != nil {
 		return p.showErrorPage(w, r, err)
 	}
@@ -36,10 +36,10 @@ func (p *Provider) logout(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if who == nil {
-		return p.finishLogout(w, r, f)
+		return p.finishLogout(w, r, req)
 	}
-	if f.sid != p.Grants.SID(who.ID, f.clientID) {
-		render.AllowFormAction(w, client.CSPOrigin(f.postLogoutRedirectURI))
+	if req.sid != p.Grants.SID(who.ID, req.clientID) {
+		render.AllowFormAction(w, client.CSPOrigin(req.postLogoutRedirectURI))
 		return p.Pages.Render(w, r, render.View{
 			Templates: templates(),
 			Template:  "logout",
@@ -47,7 +47,7 @@ func (p *Provider) logout(w http.ResponseWriter, r *http.Request) error {
 			Data:      logoutParameters(values),
 		})
 	}
-	return p.finishLogout(w, r, f)
+	return p.finishLogout(w, r, req)
 }
 
 // logoutByPost handles a cross-site POST, which brings no cookies, by redirecting to a GET.
@@ -80,11 +80,11 @@ func (p *Provider) confirmLogout(w http.ResponseWriter, r *http.Request) error {
 	for name, text := range form {
 		values.Set(name, text)
 	}
-	f, err := p.parseLogoutRequest(r, values)
+	req, err := p.parseLogoutRequest(r, values)
 	if err != nil {
 		return p.showErrorPage(w, r, err)
 	}
-	return p.finishLogout(w, r, f)
+	return p.finishLogout(w, r, req)
 }
 
 // parseLogoutRequest reads a logout request. It returns a *pageError if the post_logout_redirect_uri is not

@@ -31,14 +31,14 @@ func (p *Provider) userinfo(w http.ResponseWriter, r *http.Request) error {
 	if !g.HasScope("openid") {
 		return writeBearerError(w, http.StatusForbidden, "insufficient_scope")
 	}
-	a, err := p.Grants.Clients.Get(r.Context(), g.ClientID)
+	cl, err := p.Grants.Clients.Get(r.Context(), g.ClientID)
 	if errors.Is(err, client.ErrNotFound) {
 		return writeBearerError(w, http.StatusUnauthorized, "invalid_token")
 	}
 	if err != nil {
 		return err
 	}
-	claims, err := p.userInfoClaims(r, a, g)
+	claims, err := p.userInfoClaims(r, cl, g)
 	if err != nil {
 		return err
 	}

@@ -111,7 +111,7 @@ func TestProxyDetectorWarnsOnceOfUnconfiguredProxy(t *testing.T) {
 		{"a few invalid headers", own, many(30, hop{"10.0.0.1:1", "203.0.113.9"},
 			hop{"10.0.0.1:1", "203.0.113.9"}, hop{"10.0.0.1:1", "203.0.113.8, ?"}), ""},
 	} {
-		a := ProxyDetector{Resolver: Resolver{TrustedProxies: row.proxies}}
+		d := ProxyDetector{Resolver: Resolver{TrustedProxies: row.proxies}}
 		var warnings []string
 		for _, h := range row.hops {
 			r := httptest.NewRequest("GET", "/", nil)
@@ -119,7 +119,7 @@ func TestProxyDetectorWarnsOnceOfUnconfiguredProxy(t *testing.T) {
 			if h.xff != "" {
 				r.Header.Set("X-Forwarded-For", h.xff)
 			}
-			if warning := a.Observe(r); warning != "" {
+			if warning := d.Observe(r); warning != "" {
 				warnings = append(warnings, warning)
 			}
 		}
@@ -127,8 +127,8 @@ func TestProxyDetectorWarnsOnceOfUnconfiguredProxy(t *testing.T) {
 		if (text == "") != (row.want == "") || !strings.Contains(text, row.want) || len(warnings) > 1 {
 			t.Errorf("%s: said %q, want %q once", row.says, warnings, row.want)
 		}
-		if strings.Contains(a.String(), "warning") != (row.want != "") {
-			t.Errorf("%s: %s", row.says, a.String())
+		if strings.Contains(d.String(), "warning") != (row.want != "") {
+			t.Errorf("%s: %s", row.says, d.String())
 		}
 	}
 }
@@ -136,14 +136,14 @@ func TestProxyDetectorWarnsOnceOfUnconfiguredProxy(t *testing.T) {
 // With PrivateClients a proxy that is not configured is the worst case: everybody has its address. The warning ends when
 // the requests do; health checks are not counted.
 func TestProxyDetectorWithPrivateClients(t *testing.T) {
-	a := ProxyDetector{Resolver: Resolver{PrivateClients: true}}
+	d := ProxyDetector{Resolver: Resolver{PrivateClients: true}}
 	ask := func(path, remote, xff string) string {
 		r := httptest.NewRequest("GET", path, nil)
 		r.RemoteAddr = remote
 		if xff != "" {
 			r.Header.Set("X-Forwarded-For", xff)
 		}
-		return a.Observe(r)
+		return d.Observe(r)
 	}
 	for range 50 {
 		if got := ask("/signin", "10.0.0.1:1", "") + ask("/healthz", "127.0.0.1:1", "10.0.0.9"); got != "" {
@@ -162,7 +162,7 @@ func TestProxyDetectorWithPrivateClients(t *testing.T) {
 	for range 10 * decayAfter {
 		ask("/signin", "10.0.0.1:1", "")
 	}
-	if got := a.String(); strings.Contains(got, "warning") {
+	if got := d.String(); strings.Contains(got, "warning") {
 		t.Errorf("after the last such request: %s", got)
 	}
 }

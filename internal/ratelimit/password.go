@@ -55,8 +55,8 @@ func (l *Limiter) CheckPassword(ctx context.Context, name string, source Passwor
 	}
 	a.Failures = failed.Failures
 	last := failed.LastAt
-	if again := last.Add(PasswordDelay(failed.Failures)); now.Before(again) && !last.After(now) {
-		return a, &LimitedError{RetryAt: again}
+	if retryAt := last.Add(PasswordDelay(failed.Failures)); now.Before(retryAt) && !last.After(now) {
+		return a, &LimitedError{RetryAt: retryAt}
 	}
 	if source.Device != "" {
 		return a, nil
