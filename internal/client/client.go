@@ -62,8 +62,8 @@ type Client struct {
 
 // AllowsGroups reports whether a person with these groups may use the client.
 func (c Client) AllowsGroups(groups []string) bool {
-	return len(c.RequiredGroups) == 0 || slices.ContainsFunc(c.RequiredGroups,
-		func(group string) bool { return slices.Contains(groups, group) })
+	isMember := func(group string) bool { return slices.Contains(groups, group) }
+	return len(c.RequiredGroups) == 0 || slices.ContainsFunc(c.RequiredGroups, isMember)
 }
 
 // RequiredLevel returns the level of RequiredACR, or session.LevelNone if there is none.
@@ -135,20 +135,19 @@ func (c Client) Validate() error {
 		return c.validationError("id",
 			"the id must have 1 to 64 small letters, digits, dots, dashes and underscores, "+
 				"and begin with a letter or digit")
-	case utf8.RuneCountInString(c.Name) > 64 || !utf8.ValidString(c.Name) || strings.ContainsFunc(c.Name,
-		func(r rune) bool { return !unicode.IsPrint(r) }):
+	case !validName(c.Name):
 		return c.validationError("name",
 			"the name must have at most 64 characters, and none that cannot be seen: people read it")
 	case len(c.RedirectURIs) == 0 && len(c.Hosts) == 0 && c.IsPublic():
 		return c.validationError("redirects",
-			"it needs a redirect address, a host or a secret: without one nobody could use it")
+			"it needs a redirect address, a host or a secret")
 	case c.SigningAlg() != string(jose.ES256) && c.SigningAlg() != string(jose.RS256):
 		return c.validationError("algorithm", "the algorithm is %q, not ES256 or RS256", c.IDTokenAlg)
 	case c.PKCEOptional && c.IsPublic():
 		return c.validationError("no_pkce", "no_pkce needs a secret: without one, PKCE is all that protects the code")
 	case c.RequiredACR != "" && c.RequiredLevel() == session.LevelNone:
-		return c.validationError("acr", "the acr is %q, not one of %s", c.RequiredACR, strings.Join(session.ACRs(),
-			", "))
+		return c.validationError("acr", "the acr is %q, not one of %s",
+			c.RequiredACR, strings.Join(session.ACRs(), ", "))
 	case c.CanIntrospect && c.IsPublic():
 		return c.validationError("introspects",
 			"an app that introspects tokens must authenticate: give it a secret or keys")
@@ -167,6 +166,11 @@ func (c Client) Validate() error {
 		return c.validationError("keys", "the keys: %v", err)
 	}
 	return c.validateURIs()
+}
+
+func validName(name string) bool {
+	return utf8.RuneCountInString(name) <= 64 && utf8.ValidString(name) &&
+		!strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
 func (c Client) validateURIs() error {
@@ -210,8 +214,8 @@ func (c Client) CheckConflict(other Client) error {
 	}
 	for _, host := range c.Hosts {
 		if slices.Contains(other.Hosts, host) {
-			return c.validationError("hosts", "the host %q is of the app %q already, and each host has one", host,
-				other.ID)
+			return c.validationError("hosts", "the host %q is of the app %q already: each host has one app",
+				host, other.ID)
 		}
 	}
 	return nil
@@ -282,8 +286,8 @@ func ValidateRedirectURI(address string) error {
 	case u.Scheme == "https" || u.Scheme == "http":
 		return validateWebURI(u)
 	case !strings.Contains(u.Scheme, "."):
-		return fmt.Errorf(
-			"has the scheme %s: use https, or for an app on a phone a domain name backwards, like com.example.app", u.Scheme)
+		return fmt.Errorf("has the scheme %s: use https, or for an app on a phone a domain name backwards, "+
+			"like com.example.app", u.Scheme)
 	case u.Opaque != "" || u.Path == "" && u.Host == "":
 		return fmt.Errorf("has no slash after %s: – write it like com.example.app:/callback", u.Scheme)
 	case u.Host != "" && !hostnamePattern.MatchString(u.Host):

@@ -89,8 +89,8 @@ func (a *Authorizer) findClientByHost(ctx context.Context, host string) (found c
 				continue
 			}
 			if found.ID != "" && found.ID != cl.ID {
-				return found, fmt.Errorf(
-					"forwardauth: the apps %s and %s both have the host %s: remove it from one of them", found.ID, cl.ID, host)
+				return found, fmt.Errorf("forwardauth: the apps %s and %s both have the host %s: "+
+					"remove it from one of them", found.ID, cl.ID, host)
 			}
 			found = cl
 		}

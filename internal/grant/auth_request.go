@@ -161,8 +161,8 @@ func ContinueURL(token string) string {
 const authRequestsPerHour = 3000
 
 func (g *Grants) chargeAuthRequest(ctx context.Context, clientID string, from origin.Origin) error {
-	err := g.Limits.Spend(ctx, g.Store, ratelimit.PerNetwork("authorization_requests_network", from.Network(),
-		authRequestsPerHour))
+	quota := ratelimit.PerNetwork("authorization_requests_network", from.Network(), authRequestsPerHour)
+	err := g.Limits.Spend(ctx, g.Store, quota)
 	if errors.Is(err, ratelimit.ErrLimited) {
 		return g.Accounts.Refused(ctx, err, audit.Event{Client: clientID, Reason: "authorization requests"}, from)
 	}
@@ -419,11 +419,11 @@ func (g *Grants) returnTargetByOrigin(ctx context.Context, address string) (Retu
 	}
 	origin := client.CSPOrigin(address)
 	clients, err := g.Clients.List(ctx)
-	for _, a := range clients {
-		hosts := func(host string) bool { return origin == "https://"+host || origin == "http://"+host }
-		if slices.ContainsFunc(a.RedirectURIs,
-			func(r string) bool { return client.CSPOrigin(r) == origin }) || slices.ContainsFunc(a.Hosts, hosts) {
-			return ReturnTarget{ClientName: a.DisplayName(), Origin: origin}, nil
+	isRedirect := func(uri string) bool { return client.CSPOrigin(uri) == origin }
+	isHost := func(host string) bool { return origin == "https://"+host || origin == "http://"+host }
+	for _, cl := range clients {
+		if slices.ContainsFunc(cl.RedirectURIs, isRedirect) || slices.ContainsFunc(cl.Hosts, isHost) {
+			return ReturnTarget{ClientName: cl.DisplayName(), Origin: origin}, nil
 		}
 	}
 	return ReturnTarget{}, err

@@ -32,7 +32,7 @@ func (g *Grants) ClaimLogoutTokens(ctx context.Context) (list []LogoutToken, err
 	now := g.Now()
 	rows, err := g.Store.ListDueLogouts(ctx, now)
 	if err != nil {
-		return nil, fmt.Errorf("grant: farewells: %w", err)
+		return nil, fmt.Errorf("grant: claim logout tokens: %w", err)
 	}
 	for _, row := range rows {
 		err := g.Store.ClaimLogout(ctx, row.ClientID, row.SessionID, now, now.Add(logoutRetryDelay))
@@ -40,18 +40,18 @@ func (g *Grants) ClaimLogoutTokens(ctx context.Context) (list []LogoutToken, err
 			continue
 		}
 		if err != nil {
-			return list, fmt.Errorf("grant: farewells: %w", err)
+			return list, fmt.Errorf("grant: claim logout tokens: %w", err)
 		}
 		t := LogoutToken{sessionID: row.SessionID}
 		t.Client, err = g.Clients.Get(ctx, row.ClientID)
 		if errors.Is(err, client.ErrNotFound) || err == nil && t.Client.BackChannelLogoutURI == "" {
-			err = g.Store.FinishLogout(ctx, row.ClientID, row.SessionID,
-				now) // the client was removed or has no back-channel logout URI
+			// The client was removed or no longer has a back-channel logout URI.
+			err = g.Store.FinishLogout(ctx, row.ClientID, row.SessionID, now)
 		} else if err == nil {
 			t.JWT, err = g.signLogoutToken(ctx, t.Client, row)
 		}
 		if err != nil {
-			return list, fmt.Errorf("grant: farewells: %w", err)
+			return list, fmt.Errorf("grant: claim logout tokens: %w", err)
 		}
 		if t.JWT != "" {
 			list = append(list, t)

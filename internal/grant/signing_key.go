@@ -223,8 +223,8 @@ func (g *Grants) SignJWT(ctx context.Context, algorithm, typ string, claims map[
 	}
 	key := currentSigningKey(list, g.Now())
 	private := jose.JSONWebKey{Key: key.private, KeyID: key.ID}
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.SignatureAlgorithm(algorithm), Key: private},
-		(&jose.SignerOptions{}).WithType(jose.ContentType(typ)))
+	signingKey := jose.SigningKey{Algorithm: jose.SignatureAlgorithm(algorithm), Key: private}
+	signer, err := jose.NewSigner(signingKey, (&jose.SignerOptions{}).WithType(jose.ContentType(typ)))
 	if err != nil {
 		return "", fmt.Errorf("grant: sign JWT: %w", err)
 	}
@@ -292,7 +292,7 @@ func (g *Grants) VerifyClientAssertion(ctx context.Context, cl client.Client, to
 	}
 	var claims jwt.Claims
 	if !verifySignature(parsed, set, &claims) {
-		return fmt.Errorf("%w: the signature matches no key of the app; if there is a kid, a key must have it", ErrInvalid)
+		return fmt.Errorf("%w: the signature matches no key of the app (a kid must be that of a key)", ErrInvalid)
 	}
 	now := g.Now()
 	expected := jwt.Expected{Issuer: cl.ID, Subject: cl.ID, AnyAudience: audiences, Time: now}

@@ -25,8 +25,8 @@ type Tokens struct {
 
 // issueTokens creates an access token for a grant, and a refresh token if the grant is offline.
 func (g *Grants) issueTokens(ctx context.Context, tx *store.DB, grant Grant) (t Tokens, err error) {
-	if t.AccessToken, err = g.insertToken(ctx, tx, grant, store.AccessToken,
-		g.Now().Add(AccessTokenTTL)); err != nil || !grant.Offline {
+	t.AccessToken, err = g.insertToken(ctx, tx, grant, store.AccessToken, g.Now().Add(AccessTokenTTL))
+	if err != nil || !grant.Offline {
 		return t, err
 	}
 	t.RefreshToken, err = g.insertToken(ctx, tx, grant, store.RefreshToken, grant.ExpiresAt)

@@ -29,12 +29,12 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) error {
 	}
 	authReq, err := p.parseAuthRequest(r, cl, redirect, values)
 	if oauthErr, ok := errors.AsType[*oauthError](err); ok {
-		mode := values.Get("response_mode")
-		return p.sendAuthResponse(w, r, grant.AuthRequest{
+		invalid := grant.AuthRequest{
 			RedirectURI:  redirect,
 			State:        values.Get("state"),
-			ResponseMode: mode,
-		}, errorParameters(oauthErr.code, oauthErr.description))
+			ResponseMode: values.Get("response_mode"),
+		}
+		return p.sendAuthResponse(w, r, invalid, errorParameters(oauthErr.code, oauthErr.description))
 	}
 	if errors.Is(err, grant.ErrInvalid) {
 		return p.showErrorPage(w, r, err)

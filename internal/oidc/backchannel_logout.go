@@ -65,10 +65,9 @@ func sendLogoutToken(ctx context.Context, t grant.LogoutToken) error {
 		return err
 	}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	httpClient := http.Client{CheckRedirect: func(*http.Request,
-		[]*http.Request) error {
-		return http.ErrUseLastResponse
-	}}
+	httpClient := http.Client{
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 	res, err := httpClient.Do(r)
 	if err != nil {
 		return err

@@ -55,8 +55,15 @@ func (p *Provider) showConsent(w http.ResponseWriter, r *http.Request, s pending
 	if host == "" {
 		host = u.Scheme
 	}
-	page := consentPage{s.progress.Client.DisplayName(), host, s.progress.Session.Account.Email, scopeKeys,
-		s.requestToken, p.Grants.SID(s.progress.Session.ID, s.request.ClientID), s.request.HintedSubject != ""}
+	page := consentPage{
+		ClientName:   s.progress.Client.DisplayName(),
+		RedirectHost: host,
+		Email:        s.progress.Session.Account.Email,
+		ScopeKeys:    scopeKeys,
+		RequestToken: s.requestToken,
+		SID:          p.Grants.SID(s.progress.Session.ID, s.request.ClientID),
+		SubjectFixed: s.request.HintedSubject != "",
+	}
 	render.AllowFormAction(w, client.CSPOrigin(s.request.RedirectURI))
 	return p.Pages.Render(w, r, render.View{
 		Templates: templates(),

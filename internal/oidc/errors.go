@@ -85,7 +85,8 @@ func (p *Provider) clientEndpoint(
 		if oauthErr.code == "invalid_client" && r.Header.Get("Authorization") != "" {
 			w.Header().Set("WWW-Authenticate", `Basic realm="twostep"`)
 		}
-		return render.JSON(w, oauthErr.status, map[string]string{"error": oauthErr.code,
-			"error_description": oauthErr.description})
+		return render.JSON(w, oauthErr.status, map[string]string{
+			"error": oauthErr.code, "error_description": oauthErr.description,
+		})
 	}
 }

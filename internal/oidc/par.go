@@ -15,8 +15,9 @@ func (p *Provider) pushAuthRequest(w http.ResponseWriter, r *http.Request, cl cl
 		return invalidRequest("request_uri is not allowed here")
 	}
 	if redirect := values.Get("redirect_uri"); !cl.AllowsRedirectURI(redirect) {
-		return invalidRequest("redirect_uri is not registered: " + client.ExplainRedirectMismatch(cl.RedirectURIs,
-			redirect)) // the client is registered, so it may see its URIs
+		// The client is registered, so it may see its own redirect URIs.
+		return invalidRequest(
+			"redirect_uri is not registered: " + client.ExplainRedirectMismatch(cl.RedirectURIs, redirect))
 	}
 	authReq, err := p.parseAuthRequest(r, cl, values.Get("redirect_uri"), values)
 	if err != nil {
@@ -26,8 +27,9 @@ func (p *Provider) pushAuthRequest(w http.ResponseWriter, r *http.Request, cl cl
 	if err != nil {
 		return err
 	}
-	return render.JSON(w, http.StatusCreated, map[string]any{"request_uri": requestURI,
-		"expires_in": int(grant.PushedRequestTTL.Seconds())})
+	return render.JSON(w, http.StatusCreated, map[string]any{
+		"request_uri": requestURI, "expires_in": int(grant.PushedRequestTTL.Seconds()),
+	})
 }
 
 // parError returns an error of parseAuthRequest as an error response with status 400 (RFC 9126 2.3).

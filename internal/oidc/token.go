@@ -78,8 +78,12 @@ type issuedTokens struct {
 
 func (p *Provider) writeTokenResponse(w http.ResponseWriter, r *http.Request, cl client.Client, g issuedTokens) error {
 	ttl := min(grant.AccessTokenTTL, g.ExpiresAt.Sub(p.Grants.Now()))
-	body := map[string]any{"access_token": g.AccessToken, "token_type": "Bearer", "expires_in": int(ttl.Seconds()),
-		"scope": strings.Join(g.Scope, " ")}
+	body := map[string]any{
+		"access_token": g.AccessToken,
+		"token_type":   "Bearer",
+		"expires_in":   int(ttl.Seconds()),
+		"scope":        strings.Join(g.Scope, " "),
+	}
 	if g.RefreshToken != "" {
 		body["refresh_token"] = g.RefreshToken
 	}

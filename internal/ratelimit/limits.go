@@ -17,8 +17,8 @@ const (
 	// TextsPerNetworkHour limits the text messages that one network may request.
 	TextsPerNetworkHour = 20
 	// NewNumberTextsPerDay limits the text messages that verify a new number, which anyone can enter. They count
-	// against the block too. A browser that the account knows has its own quota (KnownMailsPerHour, KnownMailsPerDay) within
-	// TextsPerAccountDay.
+	// against the block too. A browser that the account knows has its own quota (KnownMailsPerHour,
+	// KnownMailsPerDay) within TextsPerAccountDay.
 	NewNumberTextsPerDay = 10
 	// BlockDigits is the number of leading digits that the numbers of a block share.
 	BlockDigits = 7

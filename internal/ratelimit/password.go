@@ -86,8 +86,9 @@ func (l *Limiter) failureWindows(network string, now time.Time) []store.CounterK
 		return store.CounterKey{Counter: counter(kind, subject, length), EndsAt: windowEnd(now, length)}
 	}
 	return []store.CounterKey{
-		window(networkFailures, subject, time.Minute), window(networkFailures, subject, time.Hour), window(siteFailures,
-			"", time.Minute),
+		window(networkFailures, subject, time.Minute),
+		window(networkFailures, subject, time.Hour),
+		window(siteFailures, "", time.Minute),
 	}
 }
 

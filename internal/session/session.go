@@ -131,8 +131,8 @@ func (s *Sessions) Replace(
 	}
 	token, row := s.New(store.AccountRef{ID: who.Account.ID, Epoch: who.epoch + 1}, from)
 	row.StartedAt, row.AuthenticatedAt, row.ExpiresAt = who.StartedAt, who.AuthenticatedAt, who.ExpiresAt
-	row.AMR, row.AttemptID, row.DeviceID, row.TrustVerifiedAt = strings.Join(who.AMR, " "), who.attemptID, who.deviceID,
-		who.TrustVerifiedAt
+	row.AMR, row.TrustVerifiedAt = strings.Join(who.AMR, " "), who.TrustVerifiedAt
+	row.AttemptID, row.DeviceID = who.attemptID, who.deviceID
 	return token, tx.CreateSession(ctx, row)
 }
 
