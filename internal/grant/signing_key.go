@@ -223,8 +223,8 @@ func (g *Grants) SignJWT(ctx context.Context, algorithm, typ string, claims map[
 	}
 	key := currentSigningKey(list, g.Now())
 	private := jose.JSONWebKey{Key: key.private, KeyID: key.ID}
-	signingKey := jose.SigningKey{Algorithm: jose.SignatureAlgorithm(algorithm), Key: private}
-	signer, err := jose.NewSigner(signingKey, (&jose.SignerOptions{}).WithType(jose.ContentType(typ)))
+	joseKey := jose.SigningKey{Algorithm: jose.SignatureAlgorithm(algorithm), Key: private}
+	signer, err := jose.NewSigner(joseKey, (&jose.SignerOptions{}).WithType(jose.ContentType(typ)))
 	if err != nil {
 		return "", fmt.Errorf("grant: sign JWT: %w", err)
 	}
