@@ -64,7 +64,7 @@ func TestAppsOfConfigFile(t *testing.T) {
 		case row.want != "" && (err == nil || !strings.HasPrefix(err.Error(), row.want)):
 			t.Errorf("%s: got %v, want %s", name, err, row.want)
 		case err != nil && strings.Contains(err.Error(), "hunter2"):
-			t.Errorf("%s: the secret is told: %v", name, err)
+			t.Errorf("%s: the error contains the secret: %v", name, err)
 		}
 		for key := range flat {
 			if strings.HasPrefix(key, "app") {
