@@ -41,13 +41,13 @@ func (s *Server) Invite(ctx context.Context, email, name string, operator bool) 
 // Disable ends all sessions, tokens and trusted devices of an account, and lets nobody sign in to it until Enable.
 // Disable returns ErrUnknown if there is no such account.
 func (s *Server) Disable(ctx context.Context, email string) error {
-	return s.services.Accounts.Disable(ctx, email, true)
+	return s.services.Accounts.Disable(ctx, email)
 }
 
 // Enable lets people sign in to a disabled account again. What Disable ended stays ended: the next sign-in needs both
 // steps. Enable returns ErrUnknown if there is no such account.
 func (s *Server) Enable(ctx context.Context, email string) error {
-	return s.services.Accounts.Disable(ctx, email, false)
+	return s.services.Accounts.Enable(ctx, email)
 }
 
 // SetGroups replaces the groups of an account, by which apps decide who may use them. A group is 1 to 32 lower-case

@@ -3,55 +3,55 @@ package twostep
 import (
 	"context"
 
-	"twostep.example/twostep/internal/grant"
+	"twostep.example/twostep/internal/client"
 )
 
 // App is an app that lets people sign in here: an OpenID Connect client, or hosts behind a reverse proxy, or both.
 // App.Check returns what is wrong with one.
-type App = grant.Client
+type App = client.Client
 
 // NewAppSecret returns a random client secret of 256 bits, and its SHA-256 hash in hexadecimal for App.Secrets.
-func NewAppSecret() (secret, hash string) { return grant.NewSecret() }
+func NewAppSecret() (secret, hash string) { return client.NewSecret() }
 
 // AppError is the error of App.Check and App.Clash. It names the setting that is wrong.
-type AppError = grant.ValidationError
+type AppError = client.ValidationError
 
 var (
 	// ErrAppNotFound says that there is no app with this client ID.
-	ErrAppNotFound = grant.ErrClientNotFound
+	ErrAppNotFound = client.ErrNotFound
 	// ErrAppExists says that there is an app with this client ID already.
-	ErrAppExists = grant.ErrClientExists
+	ErrAppExists = client.ErrExists
 	// ErrAppReadOnly says that the app is one of Options.Apps, which is the only place to change it.
-	ErrAppReadOnly = grant.ErrClientReadOnly
+	ErrAppReadOnly = client.ErrReadOnly
 )
 
 // Issuer returns the issuer URL of this server (OpenID Connect Discovery 1.0, 3), by which apps are configured.
 func (s *Server) Issuer() string { return s.services.Accounts.Settings.PublicURL }
 
 // ListApps returns all apps, those of Options.Apps first.
-func (s *Server) ListApps(ctx context.Context) ([]App, error) { return s.grants.ListClients(ctx) }
+func (s *Server) ListApps(ctx context.Context) ([]App, error) { return s.grants.Clients.List(ctx) }
 
 // GetApp returns the app with this client ID, or ErrNoApp.
 func (s *Server) GetApp(ctx context.Context, id string) (App, error) {
-	return s.grants.GetClient(ctx, id)
+	return s.grants.Clients.Get(ctx, id)
 }
 
 // CreateApp adds an app to the database. It returns ErrAppExists if its client ID is taken, or an *AppFlaw.
-func (s *Server) CreateApp(ctx context.Context, a App) error { return s.grants.CreateClient(ctx, a) }
+func (s *Server) CreateApp(ctx context.Context, a App) error { return s.clients.Create(ctx, a) }
 
 // UpdateApp replaces the app in the database that has the client ID of a. It returns ErrNoApp if there is none,
 // ErrAppFixed if it is one of Options.Apps, or an *AppFlaw.
-func (s *Server) UpdateApp(ctx context.Context, a App) error { return s.grants.UpdateClient(ctx, a) }
+func (s *Server) UpdateApp(ctx context.Context, a App) error { return s.clients.Update(ctx, a) }
 
 // RotateAppSecret gives an app in the database a new client secret and returns it. If keep is true the newest of the old
 // secrets still works, until the next rotation. RotateApp returns ErrNoApp if there is no such app, and ErrAppFixed if
 // it is one of Options.Apps.
 func (s *Server) RotateAppSecret(ctx context.Context, id string, keep bool) (secret string, err error) {
-	return s.grants.RotateApp(ctx, id, keep)
+	return s.clients.RotateSecret(ctx, id, keep)
 }
 
 // DeleteApp removes an app from the database, with its tokens and what people have allowed it. It returns ErrNoApp if
 // there is no such app, and ErrAppFixed if it is one of Options.Apps.
 func (s *Server) DeleteApp(ctx context.Context, id string) error {
-	return s.grants.DeleteClient(ctx, id)
+	return s.clients.Delete(ctx, id)
 }

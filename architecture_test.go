@@ -35,7 +35,7 @@ var importers = map[string][]string{
 	},
 	"database/sql": {"internal/store"},
 	"net/http": {
-		"internal/web", "internal/help", "internal/admin", "internal/oidc", "internal/forwardauth", "internal/render",
+		"internal/web", "internal/help", "internal/admin", "internal/oidc", "internal/forwardauth", "internal/render", "internal/origin",
 		"internal/check", "internal/demo", "", "cmd/*", "delivery",
 	},
 	"html/template": {"internal/render", "internal/web", "internal/admin", "internal/demo"},

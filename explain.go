@@ -44,7 +44,7 @@ func (s *Server) ExplainTrust(ctx context.Context, q TrustQuery) ([]TrustDecisio
 	if q.At.IsZero() {
 		q.At = s.now()
 	}
-	asked := s.pages.NewOrigin(q.Address, q.UserAgent, q.ClientHints)
+	asked := s.pages.Origins.New(q.Address, q.UserAgent, q.ClientHints)
 	decisions, err := s.services.Devices.ExplainTrust(ctx, q.Email, asked.TrustRequest(), q.At)
 	if err != nil {
 		return nil, err

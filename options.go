@@ -181,7 +181,7 @@ func checkMethods(methods []factor.Method) error {
 		about := m.Info()
 		switch {
 		case about.Method == "":
-			return fmt.Errorf("twostep: Methods[%d]: its About().Method is empty", i)
+			return fmt.Errorf("twostep: Methods[%d]: its Info().Method is empty", i)
 		case names[about.Method]:
 			return fmt.Errorf("twostep: Methods: two methods are named %q", about.Method)
 		case about.Path != "" && paths[about.Path] != "":

@@ -32,7 +32,7 @@ type described struct {
 	about factor.Info
 }
 
-func (d described) About() factor.Info { return d.about }
+func (d described) Info() factor.Info { return d.about }
 
 // Nonsense is refused before anything is opened, in words that name the option.
 func TestNonsense(t *testing.T) {
@@ -60,7 +60,7 @@ func TestNonsense(t *testing.T) {
 			other.Method = "other"
 			o.Methods = append(o.Methods, totp.Method{}, described{about: other})
 		},
-		`Methods[1]: its About().Method is empty`: func(o *Options) {
+		`Methods[1]: its Info().Method is empty`: func(o *Options) {
 			o.Methods = append(o.Methods, described{})
 		},
 		`Methods[1] is nil`: func(o *Options) { o.Methods = append(o.Methods, nil) },

@@ -39,7 +39,7 @@ func (o *Options) receipts(s *Server) http.Handler {
 			if err != nil {
 				continue // of another gateway, or of nobody
 			}
-			if err := s.store.RecordDeliveryReceipt(r.Context(), receipt.ID, receipt.State, receipt.At.UnixMilli()); err != nil {
+			if err := s.store.RecordDeliveryReceipt(r.Context(), receipt.ID, receipt.State, receipt.At); err != nil {
 				s.log.Error("receipt", "error", err)
 				w.WriteHeader(http.StatusServiceUnavailable)
 				return

@@ -22,11 +22,13 @@ import (
 	"twostep.example/twostep/internal/account"
 	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/challenge"
+	"twostep.example/twostep/internal/client"
 	"twostep.example/twostep/internal/forwardauth"
 	"twostep.example/twostep/internal/grant"
 	"twostep.example/twostep/internal/help"
 	"twostep.example/twostep/internal/odds"
 	"twostep.example/twostep/internal/oidc"
+	"twostep.example/twostep/internal/origin"
 	"twostep.example/twostep/internal/outbox"
 	"twostep.example/twostep/internal/render"
 	"twostep.example/twostep/internal/seal"
@@ -41,6 +43,7 @@ type Server struct {
 	handler  http.Handler
 	services *signin.Services
 	grants   *grant.Grants
+	clients  *client.Clients
 	provider *oidc.Provider
 	pages    *render.Renderer
 	options  Options // completed
@@ -80,7 +83,7 @@ func build(ctx context.Context, o Options, keys *seal.KeyRing, db *store.DB) (*S
 		return nil, err
 	}
 	if db.Exclusive() && !o.NoBackgroundWork {
-		if err := db.ReleaseClaimedMessages(ctx, store.Millis(o.Now())); err != nil {
+		if err := db.ReleaseClaimedMessages(ctx, o.Now()); err != nil {
 			return nil, fmt.Errorf("twostep: %w", err)
 		}
 	}
@@ -95,15 +98,17 @@ func build(ctx context.Context, o Options, keys *seal.KeyRing, db *store.DB) (*S
 		Idle: o.IdleTimeout, Absolute: o.AbsoluteTimeout, Texts: challenge.TextBudget{PricePerMessage: o.SMSPrice, PerDay: o.SMSDailyBudget},
 	})
 	s := &Server{services: services, options: o, store: db, events: events, log: o.Logger, now: o.Now}
+	s.clients = &client.Clients{Store: db, Now: o.Now, Accounts: services.Accounts, Static: o.Apps}
 	s.grants = &grant.Grants{
 		Store: db, Keys: keys, Now: o.Now, Log: o.Logger, Limits: services.Limits, Accounts: services.Accounts,
-		Challenges: services.Challenges, Issuer: o.PublicURL, StaticClients: o.Apps,
+		Challenges: services.Challenges, Issuer: o.PublicURL, Clients: s.clients,
 	}
 	s.pages = &render.Renderer{
 		Site: o.Site, Secure: o.secure(), Location: o.Location, Log: o.Logger, Now: o.Now,
-		TrustedProxies: o.TrustedProxies, PrivateClients: o.private(), JSONErrorPaths: oidc.APIPaths(),
+		JSONErrorPaths: oidc.APIPaths(),
+		Origins:        origin.Resolver{TrustedProxies: o.TrustedProxies, PrivateClients: o.private()},
 	}
-	s.pages.ProxyDetector = &render.ProxyDetector{TrustedProxies: o.TrustedProxies, PrivateClients: o.private()}
+	s.pages.ProxyDetector = &origin.ProxyDetector{Resolver: s.pages.Origins}
 	s.handler = s.door(o)
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
@@ -140,7 +145,7 @@ func (s *Server) sweep(ctx context.Context, now func() time.Time) {
 			tick.Stop()
 			return
 		case <-tick.C:
-			if err := s.store.AdvanceLatestTime(ctx, store.Millis(now())); err != nil {
+			if err := s.store.AdvanceLatestTime(ctx, now()); err != nil {
 				s.log.Error("sweep", "error", err)
 			}
 		}
@@ -152,16 +157,16 @@ func (s *Server) sweep(ctx context.Context, now func() time.Time) {
 // every thief all their guesses again, and leave no trace of them.
 func (s *Server) sweepOnce(ctx context.Context, now time.Time) error {
 	const day = 24 * time.Hour
-	before := func(d time.Duration) int64 { return store.Millis(now.Add(-d)) }
-	follows, err := s.store.AdvanceSweepTime(ctx, store.Millis(now), day.Milliseconds())
+	before := func(d time.Duration) time.Time { return now.Add(-d) }
+	follows, err := s.store.AdvanceSweepTime(ctx, now, day)
 	if err != nil {
 		return err
 	}
-	old := store.Cutoffs{Ended: before(day), Trust: before(2 * trust.MaxTTL), Guesses: follows - (odds.Year + day).Milliseconds()}
+	old := store.Cutoffs{Ended: before(day), Trust: before(2 * trust.MaxTTL), Guesses: follows.Add(-odds.Year - day)}
 	_, err = s.store.DeleteExpired(ctx, old)
 	for more := int64(1); more > 0 && err == nil; {
 		days := time.Duration(max(s.options.AuditDays, leastAuditDays))
-		more, err = s.store.PruneAudit(ctx, follows-(days*day).Milliseconds(), old.Ended)
+		more, err = s.store.PruneAudit(ctx, follows.Add(-days*day), old.Ended)
 	}
 	return err
 }
@@ -239,7 +244,7 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	text := "ready"
-	if r.URL.Query().Has("verbose") && render.IsDirectFromPrivateNetwork(r) {
+	if r.URL.Query().Has("verbose") && origin.IsDirectFromPrivateNetwork(r) {
 		text += "\n" + s.pages.ProxyDetector.String()
 	}
 	say(w, http.StatusOK, text)

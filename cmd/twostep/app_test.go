@@ -9,7 +9,9 @@ import (
 	"log/slog"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"twostep.example/twostep"
 )
@@ -87,6 +89,9 @@ func TestRunningServerSeesApps(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// What another process changes counts within a second. The sweeps read the clock too.
+	var later atomic.Int64
+	options.Now = func() time.Time { return time.Now().Add(time.Duration(later.Load())) }
 	server, err := twostep.New(t.Context(), options)
 	if err != nil {
 		t.Fatal(err)
@@ -94,6 +99,7 @@ func TestRunningServerSeesApps(t *testing.T) {
 	t.Cleanup(func() { _ = server.Close() })
 	run := func(args ...string) string {
 		t.Helper()
+		defer later.Add(int64(time.Second))
 		var out bytes.Buffer
 		if err := realMain(t.Context(), append([]string{"app"}, append(args, "--data", data)...), &out,
 			io.Discard); err != nil {

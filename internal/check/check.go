@@ -46,7 +46,9 @@ func Run(ctx context.Context, target Target, out io.Writer) error {
 			fmt.Fprintf(out, "not yet  %s\n", s.Text)
 			continue
 		}
-		_ = v.advanceClock(6 * time.Hour) // the mails of the tries before count no more; the clock of a real server stands
+		_ = v.advanceClock(
+			6 * time.Hour,
+		) // the mails of the tries before count no more; the clock of a real server stands
 		if err := check(v.newBrowser()); err != nil {
 			failed++
 			fmt.Fprintf(out, "fail     %s\n         %v\n", s.Text, strings.ReplaceAll(err.Error(), "\n", "\n         "))

@@ -77,7 +77,8 @@ func (v *testUser) removeFactors(path string) error {
 		if id == nil {
 			return nil
 		}
-		if a, err = v.post(path+"/remove", url.Values{"id": {id[1]}}); err != nil || a.status != 303 || strings.Contains(a.location, "confirm") {
+		if a, err = v.post(path+"/remove", url.Values{"id": {id[1]}}); err != nil || a.status != 303 ||
+			strings.Contains(a.location, "confirm") {
 			return fmt.Errorf("%s cannot be removed: %d %s %w", path, a.status, a.location, err)
 		}
 	}
@@ -156,7 +157,9 @@ func appIsOptional(v *testUser) error {
 }
 
 func appIsSuggested(v *testUser) error {
-	return v.whileSignedIn(func() error { return v.wantPage(appPage, "Google Authenticator", "Microsoft Authenticator") })
+	return v.whileSignedIn(
+		func() error { return v.wantPage(appPage, "Google Authenticator", "Microsoft Authenticator") },
+	)
 }
 
 // openAppMenu is the page of the app behind the server that leads to 2-Step verification; a server
@@ -185,7 +188,8 @@ func opensWindow(entry, path string) func(*testUser) error {
 				if m[2] != entry {
 					continue
 				}
-				if a, err = v.follow(m[1]); err == nil && (a.status != 200 || !strings.HasPrefix(a.path, path+"?return_to=")) {
+				if a, err = v.follow(m[1]); err == nil &&
+					(a.status != 200 || !strings.HasPrefix(a.path, path+"?return_to=")) {
 					err = fmt.Errorf("the entry leads to %s, which answers %d", a.path, a.status)
 				}
 				return err

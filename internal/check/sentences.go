@@ -5,7 +5,9 @@ import "twostep.example/twostep/manual"
 // checksBySentence say for each sentence of the page that describes the feature (package manual) what
 // must happen on a running server for it to be true.
 func checksBySentence() map[string]func(*testUser) error {
-	appEnrolls, smsEnrolls, browserSection := runOnce(appEnrollsByCode), runOnce(smsEnrollsByCode), helpHasBrowserSection
+	appEnrolls, smsEnrolls, browserSection := runOnce(appEnrollsByCode), runOnce(
+		smsEnrollsByCode,
+	), helpHasBrowserSection
 	trusted, networksSeparate := runOnce(trustSkipsChallenge), runOnce(networksAreSeparate)
 	return map[string]func(*testUser) error{
 		"intro.extra":     passwordIsNotEnough,
@@ -53,19 +55,21 @@ func checksBySentence() map[string]func(*testUser) error {
 		"trouble.time.expired":   trusted,
 		"trouble.time.same":      unchangedIsNotChallenged,
 
-		"storage.save":      blockedCookiesAreReported,
-		"storage.kept":      deletedCookiesAreReported,
-		"chrome.path":       browserSection("chrome", "Cookies and other site data", chromeOnWindows),
-		"chrome.either":     browserSection("chrome", "Either ensure:", chromeOnWindows),
-		"chrome.block":      browserSection("chrome", "Block all cookies", chromeOnWindows),
-		"chrome.exception":  browserSection("chrome", "Sites that can always use cookies", chromeOnWindows),
-		"edge.path":         browserSection("edge", "Privacy, search, and services", edgeOnWindows),
-		"edge.either":       browserSection("edge", "Either ensure:", edgeOnWindows),
-		"edge.block":        browserSection("edge", "Tracking prevention = Strict", edgeOnWindows),
-		"edge.exception":    browserSection("edge", "Tracking prevention -> Exceptions", edgeOnWindows),
-		"firefox.path":      browserSection("firefox", "Privacy & Security", firefoxOnWindows),
-		"firefox.either":    browserSection("firefox", "Either ensure:", firefoxOnWindows),
-		"firefox.block":     browserSection("firefox", "Delete cookies and site data when Firefox is closed", firefoxOnWindows),
+		"storage.save":     blockedCookiesAreReported,
+		"storage.kept":     deletedCookiesAreReported,
+		"chrome.path":      browserSection("chrome", "Cookies and other site data", chromeOnWindows),
+		"chrome.either":    browserSection("chrome", "Either ensure:", chromeOnWindows),
+		"chrome.block":     browserSection("chrome", "Block all cookies", chromeOnWindows),
+		"chrome.exception": browserSection("chrome", "Sites that can always use cookies", chromeOnWindows),
+		"edge.path":        browserSection("edge", "Privacy, search, and services", edgeOnWindows),
+		"edge.either":      browserSection("edge", "Either ensure:", edgeOnWindows),
+		"edge.block":       browserSection("edge", "Tracking prevention = Strict", edgeOnWindows),
+		"edge.exception":   browserSection("edge", "Tracking prevention -> Exceptions", edgeOnWindows),
+		"firefox.path":     browserSection("firefox", "Privacy & Security", firefoxOnWindows),
+		"firefox.either":   browserSection("firefox", "Either ensure:", firefoxOnWindows),
+		"firefox.block": browserSection(
+			"firefox", "Delete cookies and site data when Firefox is closed", firefoxOnWindows,
+		),
 		"firefox.exception": browserSection("firefox", "shield icon", firefoxOnWindows),
 		"safari.path":       browserSection("safari", "Safari -> Preferences -> Privacy", safariOnMac),
 		"safari.block":      browserSection("safari", "Block all cookies", safariOnMac),
@@ -76,7 +80,8 @@ func checksBySentence() map[string]func(*testUser) error {
 // server and the figures of that page.
 func helpSentences(site, domain string) []manual.Sentence {
 	var all []manual.Sentence
-	for _, section := range manual.Sections("en", manual.Facts{Site: site, Domain: domain, Minutes: manual.Minutes, Days: manual.Days, Methods: []string{"totp", "sms"}}) {
+	for _, section := range manual.Sections("en", manual.Facts{Site: site, Domain: domain, Minutes: manual.Minutes,
+		Days: manual.Days, Methods: []string{"totp", "sms"}}) {
 		for _, s := range section.Sentences {
 			if !s.Supplementary {
 				all = append(all, s)

@@ -90,7 +90,9 @@ func (v *testUser) wantChallenged(want bool, when string) error {
 // whileTrusted runs f in a browser that was trusted at home, and forgets it afterwards.
 func (v *testUser) whileTrusted(f func() error) error {
 	if v.base.Hostname() != homeIP.String() {
-		return errors.New("places can be tried on a server at " + homeIP.String() + " only, from other addresses of this machine")
+		return errors.New(
+			"places can be tried on a server at " + homeIP.String() + " only, from other addresses of this machine",
+		)
 	}
 	if err := v.signInAndTrust(); err != nil {
 		return err
@@ -147,7 +149,8 @@ func trustCheckboxIsOffered(v *testUser) error {
 	}
 	_, box, _ := strings.Cut(a.body, `<input type="checkbox"`)
 	input, label, _ := strings.Cut(box, ">")
-	if !strings.Contains(input, `name="trust"`) || strings.Contains(input, " checked") || strings.Contains(input, " disabled") ||
+	if !strings.Contains(input, `name="trust"`) || strings.Contains(input, " checked") ||
+		strings.Contains(input, " disabled") ||
 		!strings.Contains(label, ">Trust this device for 30 days<") {
 		return errors.New(`the code page has no box "Trust this device for 30 days" that can be ticked and is not`)
 	}
@@ -286,7 +289,9 @@ func helpHasBrowserSection(section, sentence, agent string) func(*testUser) erro
 		_, from, found := strings.Cut(a.body, `<details id="`+section+`" open>`)
 		text, _, _ := strings.Cut(from, "</details>")
 		if !found || !strings.Contains(strings.ReplaceAll(text, "→", "->"), sentence) {
-			return fmt.Errorf("/help does not say %q below the browser %s, or does not open it for this browser", sentence, section)
+			return fmt.Errorf(
+				"/help does not say %q below the browser %s, or does not open it for this browser", sentence, section,
+			)
 		}
 		return nil
 	}

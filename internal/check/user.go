@@ -136,7 +136,10 @@ func (v *testUser) connect() error {
 			return nil
 		}
 	}
-	return fmt.Errorf("%w: no account to sign in with; start the server with serve --demo, or give --account and TWOSTEP_CHECK_PASSWORD", ErrUsage)
+	return fmt.Errorf(
+		"%w: no account to sign in with; start the server with serve --demo, or give --account and TWOSTEP_CHECK_PASSWORD",
+		ErrUsage,
+	)
 }
 
 // inboxIDs are the ids of the mails in the inbox, newest first.
@@ -146,7 +149,9 @@ func (v *testUser) inboxIDs() ([]string, error) {
 		return nil, err
 	}
 	if a.status != http.StatusOK {
-		return nil, fmt.Errorf("%w: %s/inbox answers %d; it must be in local mode, for its mail to be read", ErrUsage, v.base, a.status)
+		return nil, fmt.Errorf(
+			"%w: %s/inbox answers %d; it must be in local mode, for its mail to be read", ErrUsage, v.base, a.status,
+		)
 	}
 	var ids []string
 	for _, m := range messageID.FindAllStringSubmatch(a.body, -1) {

@@ -60,7 +60,9 @@ const (
 func New(o Options) *App {
 	return &App{
 		Options: o, client: &http.Client{Timeout: 8 * time.Second},
-		flows: expiringMap[authorization]{now: o.Now, ttl: flowTTL}, sessions: expiringMap[session]{now: o.Now, ttl: sessionTTL},
+		flows: expiringMap[authorization]{
+			now: o.Now, ttl: flowTTL,
+		}, sessions: expiringMap[session]{now: o.Now, ttl: sessionTTL},
 	}
 }
 
@@ -138,8 +140,9 @@ func (a *App) provider(ctx context.Context) (*provider, error) {
 	}
 	a.cachedProvider = &provider{
 		Config: oauth2.Config{
-			ClientID: a.ClientID, ClientSecret: a.ClientSecret, Endpoint: discovered.Endpoint(), RedirectURL: a.Issuer + CallbackPath,
-			Scopes: []string{oidc.ScopeOpenID, "profile", "email", "groups"},
+			ClientID: a.ClientID, ClientSecret: a.ClientSecret, Endpoint: discovered.Endpoint(),
+			RedirectURL: a.Issuer + CallbackPath,
+			Scopes:      []string{oidc.ScopeOpenID, "profile", "email", "groups"},
 		},
 		verifier:           discovered.Verifier(&oidc.Config{ClientID: a.ClientID, Now: a.Now}),
 		endSessionEndpoint: more.SignOut,

@@ -63,7 +63,9 @@ type invoiceRow struct {
 	Paid bool
 }
 
-var templates = sync.OnceValue(func() *template.Template { return template.Must(template.ParseFS(templateFiles, "pages/*.html")) })
+var templates = sync.OnceValue(
+	func() *template.Template { return template.Must(template.ParseFS(templateFiles, "pages/*.html")) },
+)
 
 func (a *App) render(w http.ResponseWriter, r *http.Request, s pageData) {
 	if s.Session == nil {
@@ -120,7 +122,13 @@ func (a *App) showSettings(w http.ResponseWriter, r *http.Request) {
 
 func (a *App) showClaims(w http.ResponseWriter, r *http.Request) {
 	if who, ok := a.requireSession(w, r); ok {
-		a.render(w, r, pageData{Template: "claims", Title: "What this app knows", Session: &who, Claims: describeClaims(who.claims)})
+		a.render(
+			w,
+			r,
+			pageData{
+				Template: "claims", Title: "What this app knows", Session: &who, Claims: describeClaims(who.claims),
+			},
+		)
 	}
 }
 
@@ -151,7 +159,18 @@ func (a *App) requireInvoice(w http.ResponseWriter, r *http.Request) (i invoice,
 
 func (a *App) showPay(w http.ResponseWriter, r *http.Request) {
 	if i, who, ok := a.requireInvoice(w, r); ok {
-		a.render(w, r, pageData{Template: "pay", Title: "Pay an invoice", Session: &who, Invoice: i, ProofFresh: a.hasFreshProof(who), Paid: slices.Contains(who.paid, i.ID)})
+		a.render(
+			w,
+			r,
+			pageData{
+				Template:   "pay",
+				Title:      "Pay an invoice",
+				Session:    &who,
+				Invoice:    i,
+				ProofFresh: a.hasFreshProof(who),
+				Paid:       slices.Contains(who.paid, i.ID),
+			},
+		)
 	}
 }
 
@@ -163,7 +182,9 @@ func (a *App) handlePay(w http.ResponseWriter, r *http.Request) {
 	}
 	returnTo := BasePath + "pay/" + i.ID
 	if !a.hasFreshProof(who) {
-		a.startAuthorization(w, r, returnTo, oauth2.SetAuthURLParam("acr_values", payACR), oauth2.SetAuthURLParam("max_age", "300"))
+		a.startAuthorization(
+			w, r, returnTo, oauth2.SetAuthURLParam("acr_values", payACR), oauth2.SetAuthURLParam("max_age", "300"),
+		)
 		return
 	}
 	a.sessions.update(cookie(r, sessionCookie), func(s *session) { s.paid = append(slices.Clone(s.paid), i.ID) })

@@ -29,7 +29,14 @@ const (
 )
 
 func (a *App) setCookie(w http.ResponseWriter, name, value string) {
-	c := &http.Cookie{Name: name, Value: value, Path: BasePath, HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: strings.HasPrefix(a.Issuer, "https:")}
+	c := &http.Cookie{
+		Name:     name,
+		Value:    value,
+		Path:     BasePath,
+		HttpOnly: true,
+		SameSite: http.SameSiteLaxMode,
+		Secure:   strings.HasPrefix(a.Issuer, "https:"),
+	}
 	if value == "" {
 		c.MaxAge = -1
 	}
@@ -45,13 +52,23 @@ func cookie(r *http.Request, name string) string {
 }
 
 // startAuthorization sends somebody to the sign-in server, and from there back to a page of the app.
-func (a *App) startAuthorization(w http.ResponseWriter, r *http.Request, returnTo string, options ...oauth2.AuthCodeOption) {
+func (a *App) startAuthorization(
+	w http.ResponseWriter,
+	r *http.Request,
+	returnTo string,
+	options ...oauth2.AuthCodeOption,
+) {
 	p, err := a.provider(r.Context())
 	if err != nil {
 		a.renderProviderError(w, r, err)
 		return
 	}
-	f := authorization{browser: cookie(r, browserCookie), nonce: rand.Text(), codeVerifier: oauth2.GenerateVerifier(), returnTo: returnTo}
+	f := authorization{
+		browser:      cookie(r, browserCookie),
+		nonce:        rand.Text(),
+		codeVerifier: oauth2.GenerateVerifier(),
+		returnTo:     returnTo,
+	}
 	if f.browser == "" {
 		f.browser = rand.Text()
 		a.setCookie(w, browserCookie, f.browser)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"twostep.example/twostep/internal/client"
 	"twostep.example/twostep/internal/grant"
 	"twostep.example/twostep/internal/render"
 	"twostep.example/twostep/internal/seal"
@@ -38,7 +39,7 @@ func (s *Authorizer) saveAuthRequest(w http.ResponseWriter, r *http.Request) err
 		return render.ErrInvalidForm
 	}
 	app, err := s.findClientByHost(r.Context(), req.host)
-	if errors.Is(err, grant.ErrClientNotFound) {
+	if errors.Is(err, client.ErrNotFound) {
 		return render.ErrNotFound
 	}
 	if err != nil {
@@ -67,7 +68,7 @@ func (s *Authorizer) parseReturnURL(address string) (proxiedRequest, bool) {
 }
 
 // handleCallback takes a code for the cookie of the host.
-func (s *Authorizer) handleCallback(w http.ResponseWriter, r *http.Request, app grant.Client, req proxiedRequest) error {
+func (s *Authorizer) handleCallback(w http.ResponseWriter, r *http.Request, app client.Client, req proxiedRequest) error {
 	query, err := url.ParseQuery(req.query())
 	if err != nil || req.method != http.MethodGet {
 		return s.writeText(w, r, http.StatusBadRequest, "forward.enter")
@@ -102,7 +103,7 @@ func (s *Authorizer) handleCallback(w http.ResponseWriter, r *http.Request, app 
 
 // consumeCode uses up a code that this browser was sent for. A browser without the cookie keeps
 // none, or never asked: it is told, and not sent around in a circle. grant.ErrInvalid.
-func (s *Authorizer) consumeCode(r *http.Request, app grant.Client, req proxiedRequest, code string) (grant.Grant, error) {
+func (s *Authorizer) consumeCode(r *http.Request, app client.Client, req proxiedRequest, code string) (grant.Grant, error) {
 	verifier := s.Pages.Cookie(r, render.ForwardAuthVerifierCookie)
 	if verifier == "" || code == "" {
 		return grant.Grant{}, grant.ErrInvalid

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode"
 
+	"twostep.example/twostep/internal/client"
 	"twostep.example/twostep/internal/grant"
 	"twostep.example/twostep/internal/render"
 	"twostep.example/twostep/internal/session"
@@ -25,7 +26,7 @@ type authDecision struct {
 func hostScopes() []string { return []string{"email", "profile", "groups"} }
 
 // respond is yes with who it is, or no.
-func (s *Authorizer) respond(w http.ResponseWriter, r *http.Request, app grant.Client, req proxiedRequest, version dataVersion) error {
+func (s *Authorizer) respond(w http.ResponseWriter, r *http.Request, app client.Client, req proxiedRequest, version dataVersion) error {
 	v, err := s.decide(r, app, req)
 	switch {
 	case err != nil:
@@ -50,7 +51,7 @@ func (s *Authorizer) respond(w http.ResponseWriter, r *http.Request, app grant.C
 }
 
 // decide says what is missing until the host may answer this browser.
-func (s *Authorizer) decide(r *http.Request, app grant.Client, req proxiedRequest) (v authDecision, err error) {
+func (s *Authorizer) decide(r *http.Request, app client.Client, req proxiedRequest) (v authDecision, err error) {
 	who, id, err := s.hostSession(r, app, req)
 	if err != nil {
 		return v, err
@@ -65,7 +66,7 @@ func (s *Authorizer) decide(r *http.Request, app grant.Client, req proxiedReques
 }
 
 // hostSession is the person whose session the host's cookie goes back to, and the id of the cookie's grant; nil: nobody.
-func (s *Authorizer) hostSession(r *http.Request, app grant.Client, req proxiedRequest) (who *session.Session, id string, err error) {
+func (s *Authorizer) hostSession(r *http.Request, app client.Client, req proxiedRequest) (who *session.Session, id string, err error) {
 	token := s.Pages.Cookie(r, render.ForwardAuthSessionCookie)
 	if token == "" {
 		return nil, "", nil
@@ -118,7 +119,7 @@ func stripControl(text string) string {
 }
 
 // writeDenied is for somebody whom signing in again would not help.
-func (s *Authorizer) writeDenied(w http.ResponseWriter, r *http.Request, app grant.Client, errorCode string) error {
+func (s *Authorizer) writeDenied(w http.ResponseWriter, r *http.Request, app client.Client, errorCode string) error {
 	key := "forward.denied"
 	if errorCode == "unmet_authentication_requirements" {
 		key = "forward.unmet"

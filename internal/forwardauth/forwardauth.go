@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"strings"
 
+	"twostep.example/twostep/internal/client"
 	"twostep.example/twostep/internal/grant"
 	"twostep.example/twostep/internal/render"
 	"twostep.example/twostep/internal/session"
@@ -36,7 +37,7 @@ const CheckPath = "/auth/check"
 const (
 	startPath = "/auth/start"
 	// callbackPath is where a code comes back to, at every host. It must be behind the proxy too.
-	callbackPath = grant.HostCallbackPath
+	callbackPath = client.HostCallbackPath
 )
 
 // IsAuthCheck reports whether a request is a proxy's question. The host that it names may be that of
@@ -60,7 +61,7 @@ func (s *Authorizer) Check(w http.ResponseWriter, r *http.Request) error {
 	}
 	version := s.currentVersion()
 	app, err := s.findClientByHost(r.Context(), req.host)
-	if errors.Is(err, grant.ErrClientNotFound) {
+	if errors.Is(err, client.ErrNotFound) {
 		return s.writeRejected(w, r, req, errUnknownHost)
 	}
 	if err != nil {
@@ -76,8 +77,8 @@ func (s *Authorizer) Check(w http.ResponseWriter, r *http.Request) error {
 }
 
 // findClientByHost is the app that a host belongs to. grant.ErrNoApp.
-func (s *Authorizer) findClientByHost(ctx context.Context, host string) (found grant.Client, err error) {
-	apps, err := s.Grants.ListClients(ctx)
+func (s *Authorizer) findClientByHost(ctx context.Context, host string) (found client.Client, err error) {
+	apps, err := s.Grants.Clients.List(ctx)
 	if err != nil {
 		return found, err
 	}
@@ -93,7 +94,7 @@ func (s *Authorizer) findClientByHost(ctx context.Context, host string) (found g
 		}
 	}
 	if found.ID == "" {
-		return found, grant.ErrClientNotFound
+		return found, client.ErrNotFound
 	}
 	return found, nil
 }

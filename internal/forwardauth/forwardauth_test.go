@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"twostep.example/twostep/internal/origin"
 	"twostep.example/twostep/internal/render"
 	"twostep.example/twostep/internal/trust"
 )
@@ -14,7 +15,7 @@ import (
 const trustedPeer, untrustedPeer = "192.0.2.7:4000", "192.0.2.8:4000"
 
 func newTestAuthorizer(secure bool) *Authorizer {
-	return &Authorizer{Pages: &render.Renderer{Secure: secure, TrustedProxies: trust.TrustedProxies{netip.MustParsePrefix("192.0.2.7/32")}}}
+	return &Authorizer{Pages: &render.Renderer{Secure: secure, Origins: origin.Resolver{TrustedProxies: trust.TrustedProxies{netip.MustParsePrefix("192.0.2.7/32")}}}}
 }
 
 // newProxyRequest is a request with headers like "X-Forwarded-Host: wiki.example".

@@ -65,7 +65,7 @@ func (a proxiedRequest) isNavigation(r *http.Request) bool {
 // headers say twice must be the same each time, since one of the two might be from a client
 // and passed on unseen: errUnclear.
 func (s *Authorizer) parseProxiedRequest(r *http.Request) (proxiedRequest, error) {
-	if !s.Pages.FromTrustedProxy(r) {
+	if !s.Pages.Origins.IsFromTrustedProxy(r) {
 		return proxiedRequest{}, errUntrustedProxy
 	}
 	t := forwardedHeaders{header: r.Header}

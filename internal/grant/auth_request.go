@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"twostep.example/twostep/internal/audit"
+	"twostep.example/twostep/internal/client"
 	"twostep.example/twostep/internal/origin"
 	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/seal"
@@ -61,7 +62,7 @@ type AuthProgress struct {
 	Subject        string           // theirs, for the app
 	ReachableLevel session.Level    // the most that they could prove; known if that matters
 	Consented      bool             // likewise
-	Client         Client
+	Client         client.Client
 	Now            time.Time
 }
 
@@ -81,7 +82,7 @@ func (r AuthRequest) NextStep(s AuthProgress) (AuthStep, string) {
 		return StepError, "login_required"
 	case r.needsAccountSelection(*s.Session):
 		return StepSelectAccount, "" // prompt has no "none" beside it
-	case !s.Client.allowsGroups(s.Session.Account.Groups):
+	case !s.Client.AllowsGroups(s.Session.Account.Groups):
 		return StepError, "access_denied"
 	case r.needsStepUp(s) && s.ReachableLevel < r.requiredLevel(s.Client):
 		// Before anything is asked: nobody proves themselves to hear that it was in vain.
@@ -103,7 +104,9 @@ func (r AuthRequest) needsAccountSelection(who session.Session) bool {
 }
 
 // requiredLevel is the level that has to be proven.
-func (r AuthRequest) requiredLevel(a Client) session.Level { return max(r.MinLevel, a.RequiredLevel()) }
+func (r AuthRequest) requiredLevel(a client.Client) session.Level {
+	return max(r.MinLevel, a.RequiredLevel())
+}
 
 // needsStepUp reports whether what the person has proven is too little, or too old.
 func (r AuthRequest) needsStepUp(s AuthProgress) bool {
@@ -124,7 +127,7 @@ func (r AuthRequest) authTooOld(s AuthProgress) bool {
 }
 
 // needsFullSignIn reports whether trust in a browser is not enough for the request.
-func (r AuthRequest) needsFullSignIn(a Client) bool {
+func (r AuthRequest) needsFullSignIn(a client.Client) bool {
 	return slices.Contains(r.Prompt, "login") || r.MaxAge != nil || a.MaxAge > 0 || r.requiredLevel(a) > session.LevelPassword
 }
 
@@ -167,7 +170,7 @@ func (g *Grants) SaveAuthRequest(ctx context.Context, r AuthRequest, from origin
 
 // PushAuthRequest keeps a request that the app itself has sent, and returns its name. An app without a
 // proof may be anybody. *account.WaitError.
-func (g *Grants) PushAuthRequest(ctx context.Context, a Client, r AuthRequest, from origin.Origin) (requestURI string, err error) {
+func (g *Grants) PushAuthRequest(ctx context.Context, a client.Client, r AuthRequest, from origin.Origin) (requestURI string, err error) {
 	if a.IsPublic() {
 		if err := g.chargeAuthRequest(ctx, a.ID, from); err != nil {
 			return "", err
@@ -194,7 +197,7 @@ func (g *Grants) ConsumePushedRequest(ctx context.Context, app, requestURI strin
 	if err != nil {
 		return AuthRequest{}, err
 	}
-	err = g.Store.UsePushedRequest(ctx, seal.HashToken(token), app, store.Millis(g.Now()))
+	err = g.Store.UsePushedRequest(ctx, seal.HashToken(token), app, g.Now())
 	if errors.Is(err, store.ErrNotFound) {
 		return AuthRequest{}, ErrInvalid
 	}
@@ -208,7 +211,7 @@ func (g *Grants) insertAuthRequest(ctx context.Context, r AuthRequest, pushed bo
 	}
 	now := g.Now()
 	token = seal.NewToken()
-	row := store.AuthorizationRequest{ID: seal.HashToken(token), ClientID: r.ClientID, Parameters: string(body), Pushed: pushed, CreatedAt: store.Millis(now), ExpiresAt: store.Millis(now.Add(life))}
+	row := store.AuthorizationRequest{ID: seal.HashToken(token), ClientID: r.ClientID, Parameters: string(body), Pushed: pushed, CreatedAt: now, ExpiresAt: now.Add(life)}
 	if err := g.Store.CreateAuthorizationRequest(ctx, row); err != nil {
 		return "", fmt.Errorf("grant: keep request: %w", err)
 	}
@@ -221,7 +224,7 @@ func (g *Grants) GetAuthRequest(ctx context.Context, token string) (AuthRequest,
 }
 
 func (g *Grants) loadAuthRequest(ctx context.Context, token string, pushed bool) (r AuthRequest, err error) {
-	row, err := g.Store.GetAuthorizationRequest(ctx, seal.HashToken(token), store.Millis(g.Now()))
+	row, err := g.Store.GetAuthorizationRequest(ctx, seal.HashToken(token), g.Now())
 	if errors.Is(err, store.ErrNotFound) || err == nil && row.Pushed != pushed {
 		return r, ErrInvalid
 	}
@@ -284,7 +287,7 @@ func (g *Grants) HasConsent(ctx context.Context, who session.Session, r AuthRequ
 	if errors.Is(err, store.ErrNotFound) {
 		return false, nil
 	}
-	if slices.Contains(r.Prompt, "consent") && c.GrantedAt < store.Millis(r.RequestedAt) {
+	if slices.Contains(r.Prompt, "consent") && c.GrantedAt.Before(r.RequestedAt.Truncate(time.Millisecond)) {
 		return false, err
 	}
 	return consentCovers(c, r.Scope), err
@@ -306,7 +309,7 @@ func (g *Grants) SaveConsent(ctx context.Context, who session.Session, r AuthReq
 		}
 		scope := slices.Concat(strings.Fields(c.Scope), r.Scope)
 		slices.Sort(scope)
-		all := store.Consent{AccountID: who.Account.ID, ClientID: r.ClientID, Scope: strings.Join(slices.Compact(scope), " "), GrantedAt: store.Millis(g.Now())}
+		all := store.Consent{AccountID: who.Account.ID, ClientID: r.ClientID, Scope: strings.Join(slices.Compact(scope), " "), GrantedAt: g.Now()}
 		if err := tx.SaveConsent(ctx, all); err != nil {
 			return err
 		}
@@ -362,23 +365,23 @@ func (g *Grants) ResolveReturnTarget(ctx context.Context, back string) (ReturnTa
 	if err != nil {
 		return ReturnTarget{}, err
 	}
-	a, err := g.GetClient(ctx, r.ClientID)
-	if errors.Is(err, ErrClientNotFound) {
+	a, err := g.Clients.Get(ctx, r.ClientID)
+	if errors.Is(err, client.ErrNotFound) {
 		return ReturnTarget{}, nil
 	}
-	return ReturnTarget{ClientName: a.DisplayName(), Origin: CSPOrigin(r.RedirectURI), NeedsFullSignIn: r.needsFullSignIn(a), MinLevel: r.requiredLevel(a), LoginHint: r.LoginHint, UILocales: r.UILocales, RequestToken: values.Get("request"), SubjectFixed: r.HintedSubject != ""}, err
+	return ReturnTarget{ClientName: a.DisplayName(), Origin: client.CSPOrigin(r.RedirectURI), NeedsFullSignIn: r.needsFullSignIn(a), MinLevel: r.requiredLevel(a), LoginHint: r.LoginHint, UILocales: r.UILocales, RequestToken: values.Get("request"), SubjectFixed: r.HintedSubject != ""}, err
 }
 
 // returnTargetByOrigin is the app whose origin an address has.
 func (g *Grants) returnTargetByOrigin(ctx context.Context, address string) (ReturnTarget, error) {
-	if validateRedirectURI(address) != nil || !strings.HasPrefix(address, "http") {
+	if client.ValidateRedirectURI(address) != nil || !strings.HasPrefix(address, "http") {
 		return ReturnTarget{}, nil
 	}
-	origin := CSPOrigin(address)
-	apps, err := g.ListClients(ctx)
+	origin := client.CSPOrigin(address)
+	apps, err := g.Clients.List(ctx)
 	for _, a := range apps {
 		hosts := func(host string) bool { return origin == "https://"+host || origin == "http://"+host }
-		if slices.ContainsFunc(a.RedirectURIs, func(r string) bool { return CSPOrigin(r) == origin }) || slices.ContainsFunc(a.Hosts, hosts) {
+		if slices.ContainsFunc(a.RedirectURIs, func(r string) bool { return client.CSPOrigin(r) == origin }) || slices.ContainsFunc(a.Hosts, hosts) {
 			return ReturnTarget{ClientName: a.DisplayName(), Origin: origin}, nil
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/client"
 	"twostep.example/twostep/internal/origin"
 	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/seal"
@@ -29,7 +30,7 @@ func TestAuthRequestLimitPerNetwork(t *testing.T) {
 			Store: db, Keys: keys, Now: clock, Log: log, Limits: &ratelimit.Limiter{Store: db, Keys: keys, Now: clock, Log: log},
 			Accounts: &account.Accounts{Store: db, Keys: keys, Now: clock, Log: log},
 		}
-		public, known := Client{ID: "phone"}, Client{ID: "books", SecretHashes: []string{"x"}}
+		public, known := client.Client{ID: "phone"}, client.Client{ID: "books", SecretHashes: []string{"x"}}
 		for range authRequestsPerHour {
 			if _, err := g.SaveAuthRequest(t.Context(), AuthRequest{ClientID: "phone"}, at("192.0.2.1")); err != nil {
 				t.Fatal(err)

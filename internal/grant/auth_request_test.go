@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"twostep.example/twostep/internal/client"
 	"twostep.example/twostep/internal/session"
 )
 
@@ -42,17 +43,17 @@ func TestNextStepOrder(t *testing.T) {
 		{"trust is no proof of any age", AuthRequest{MaxAge: seconds(24 * 3600)}, AuthProgress{Session: byTrust}, StepReauthenticate, ""},
 		{"not even of a long one", AuthRequest{MaxAge: seconds(11 * 24 * 3600)}, AuthProgress{Session: byTrust}, StepReauthenticate, ""},
 		{"given for this request", AuthRequest{MaxAge: seconds(0)}, AuthProgress{Session: justNow}, StepIssueCode, ""},
-		{"too old for the app itself", AuthRequest{}, AuthProgress{Session: byMail, Client: Client{MaxAge: 60}}, StepReauthenticate, ""},
+		{"too old for the app itself", AuthRequest{}, AuthProgress{Session: byMail, Client: client.Client{MaxAge: 60}}, StepReauthenticate, ""},
 		{"more, and can", AuthRequest{MinLevel: session.LevelEmail}, AuthProgress{Session: byTrust, ReachableLevel: session.LevelEmail}, StepReauthenticate, ""},
 		{"more, and cannot", AuthRequest{MinLevel: session.LevelCode}, AuthProgress{Session: byMail, ReachableLevel: session.LevelEmail}, StepError, "unmet_authentication_requirements"},
 		{"more, silently", AuthRequest{MinLevel: session.LevelCode, Prompt: []string{"none"}}, AuthProgress{Session: byMail, ReachableLevel: session.LevelCode}, StepError, "login_required"},
-		{"more for the app itself", AuthRequest{}, AuthProgress{Session: byMail, ReachableLevel: session.LevelCode, Client: Client{RequiredACR: "urn:twostep:acr:2"}}, StepReauthenticate, ""},
+		{"more for the app itself", AuthRequest{}, AuthProgress{Session: byMail, ReachableLevel: session.LevelCode, Client: client.Client{RequiredACR: "urn:twostep:acr:2"}}, StepReauthenticate, ""},
 		{"enough", AuthRequest{MinLevel: session.LevelCode}, AuthProgress{Session: byApp}, StepIssueCode, ""},
-		{"not in the group", AuthRequest{}, AuthProgress{Session: byMail, Client: Client{RequiredGroups: []string{"board"}}}, StepError, "access_denied"},
-		{"in the group", AuthRequest{}, AuthProgress{Session: byMail, Client: Client{RequiredGroups: []string{"board", "staff"}}}, StepIssueCode, ""},
-		{"foreign", AuthRequest{}, AuthProgress{Session: byMail, Client: Client{ThirdParty: true}}, StepConsent, ""},
-		{"foreign, silently", AuthRequest{Prompt: []string{"none"}}, AuthProgress{Session: byMail, Client: Client{ThirdParty: true}}, StepError, "consent_required"},
-		{"foreign and allowed", AuthRequest{}, AuthProgress{Session: byMail, Client: Client{ThirdParty: true}, Consented: true}, StepIssueCode, ""},
+		{"not in the group", AuthRequest{}, AuthProgress{Session: byMail, Client: client.Client{RequiredGroups: []string{"board"}}}, StepError, "access_denied"},
+		{"in the group", AuthRequest{}, AuthProgress{Session: byMail, Client: client.Client{RequiredGroups: []string{"board", "staff"}}}, StepIssueCode, ""},
+		{"foreign", AuthRequest{}, AuthProgress{Session: byMail, Client: client.Client{ThirdParty: true}}, StepConsent, ""},
+		{"foreign, silently", AuthRequest{Prompt: []string{"none"}}, AuthProgress{Session: byMail, Client: client.Client{ThirdParty: true}}, StepError, "consent_required"},
+		{"foreign and allowed", AuthRequest{}, AuthProgress{Session: byMail, Client: client.Client{ThirdParty: true}, Consented: true}, StepIssueCode, ""},
 		{"an action", AuthRequest{Action: "app"}, AuthProgress{Session: byMail}, StepAction, ""},
 		{"an action, silently", AuthRequest{Action: "app", Prompt: []string{"none"}}, AuthProgress{Session: byMail}, StepError, "interaction_required"},
 		{"an action, and was there", AuthRequest{Action: "app", actionStarted: true}, AuthProgress{Session: byMail}, StepIssueCode, ""},
@@ -62,10 +63,10 @@ func TestNextStepOrder(t *testing.T) {
 		{"which account, said somebody else", AuthRequest{Prompt: which, SelectedAccountID: "ben"}, AuthProgress{Session: byMail}, StepSelectAccount, ""},
 		{"which account, and came in for it", AuthRequest{Prompt: which}, AuthProgress{Session: &session.Session{ID: "s", StartedAt: now, AuthenticatedAt: now, AMR: byMail.AMR}}, StepIssueCode, ""},
 		{"which account, and this one is meant", AuthRequest{Prompt: which, HintedSubject: "anna"}, AuthProgress{Session: byMail, Subject: "anna"}, StepIssueCode, ""},
-		{"which account, and this one may not", AuthRequest{Prompt: which}, AuthProgress{Session: byMail, Client: Client{RequiredGroups: []string{"board"}}}, StepSelectAccount, ""},
+		{"which account, and this one may not", AuthRequest{Prompt: which}, AuthProgress{Session: byMail, Client: client.Client{RequiredGroups: []string{"board"}}}, StepSelectAccount, ""},
 		{"first the account, then the proof", AuthRequest{Prompt: append(which, "login")}, AuthProgress{Session: byMail}, StepSelectAccount, ""},
 		{"the account, and then the proof", AuthRequest{Prompt: append(which, "login"), SelectedAccountID: "anna"}, AuthProgress{Session: byMail}, StepReauthenticate, ""},
-		{"first the proof, then the consent", AuthRequest{MinLevel: session.LevelCode}, AuthProgress{Session: byMail, ReachableLevel: session.LevelCode, Client: Client{ThirdParty: true}}, StepReauthenticate, ""},
+		{"first the proof, then the consent", AuthRequest{MinLevel: session.LevelCode}, AuthProgress{Session: byMail, ReachableLevel: session.LevelCode, Client: client.Client{ThirdParty: true}}, StepReauthenticate, ""},
 	} {
 		c.r.RequestedAt, c.s.Now = now, now
 		if step, code := c.r.NextStep(c.s); step != c.step || code != c.error {

@@ -19,12 +19,13 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"twostep.example/twostep/internal/account"
 	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/challenge"
+	"twostep.example/twostep/internal/client"
 	"twostep.example/twostep/internal/origin"
 	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/seal"
@@ -43,18 +44,18 @@ const (
 
 // Grants are all of them.
 type Grants struct {
-	Store         *store.DB
-	Keys          *seal.KeyRing
-	Now           func() time.Time
-	Log           *slog.Logger
-	Limits        *ratelimit.Limiter
-	Accounts      *account.Accounts // for audit events
-	Challenges    *challenge.Challenges
-	Issuer        string   // the public URL
-	StaticClients []Client // those of the settings
+	Store      *store.DB
+	Keys       *seal.KeyRing
+	Now        func() time.Time
+	Log        *slog.Logger
+	Limits     *ratelimit.Limiter
+	Accounts   *account.Accounts // for audit events
+	Challenges *challenge.Challenges
+	Clients    *client.Clients
+	Issuer     string // the public URL
 
-	signingKeyMu    sync.Mutex // of a signing key: one is enough
-	signingKeyCache sync.Map   // signing keys, by their ids
+	signingKeys signingKeys
+	salt        atomic.Pointer[string] // of pairwise subjects
 }
 
 // ErrInvalid says that a code or a token is not good (any more).
@@ -95,7 +96,7 @@ func (g Grant) HasScope(scope string) bool { return slices.Contains(g.Scope, sco
 func grantFromRow(row store.Grant) (g Grant, err error) {
 	g = Grant{
 		ID: row.ID, ClientID: row.ClientID, AccountID: row.AccountID, SessionID: row.SessionID, Scope: strings.Fields(row.Scope), AMR: strings.Fields(row.AMR),
-		AuthTime: store.Time(row.AuthenticatedAt), Offline: row.Offline, ExpiresAt: store.Time(row.ExpiresAt),
+		AuthTime: row.AuthenticatedAt, Offline: row.Offline, ExpiresAt: row.ExpiresAt,
 	}
 	if err := json.Unmarshal([]byte(row.CodeBinding), &g.binding); err != nil {
 		return g, fmt.Errorf("grant: %s: %w", row.ID, err)
@@ -105,11 +106,11 @@ func grantFromRow(row store.Grant) (g Grant, err error) {
 
 // IssueCode gives a code for what was asked, to the person of the session.
 func (g *Grants) IssueCode(ctx context.Context, r AuthRequest, who session.Session, from origin.Origin) (code string, err error) {
-	a, err := g.GetClient(ctx, r.ClientID)
+	a, err := g.Clients.Get(ctx, r.ClientID)
 	if err != nil {
 		return "", err
 	}
-	if !a.AllowsRedirectURI(r.RedirectURI) && !a.isHostCallback(r.RedirectURI) {
+	if !a.AllowsRedirectURI(r.RedirectURI) && !a.IsHostCallback(r.RedirectURI) {
 		return "", fmt.Errorf("grant: issue: %q is no address of the app %s", r.RedirectURI, r.ClientID)
 	}
 	body, err := json.Marshal(codeBinding{r.RedirectURI, r.CodeChallenge, r.Nonce})
@@ -119,13 +120,13 @@ func (g *Grants) IssueCode(ctx context.Context, r AuthRequest, who session.Sessi
 	now := g.Now()
 	code = seal.NewToken()
 	row := store.Grant{
-		ID: rand.Text(), ClientID: r.ClientID, AccountID: who.Account.ID, Epoch: who.Ref().Epoch, SessionID: who.ID, SessionExpiresAt: store.Millis(who.ExpiresAt),
-		Scope: strings.Join(r.Scope, " "), CodeBinding: string(body), AMR: strings.Join(who.AMR, " "), AuthenticatedAt: store.Millis(who.AuthTime()),
-		Offline: slices.Contains(r.Scope, "offline_access"), CodeHash: seal.HashToken(code), CodeExpiresAt: store.Millis(now.Add(CodeTTL)),
-		CreatedAt: store.Millis(now), ExpiresAt: store.Millis(who.ExpiresAt),
+		ID: rand.Text(), ClientID: r.ClientID, AccountID: who.Account.ID, Epoch: who.Ref().Epoch, SessionID: who.ID, SessionExpiresAt: who.ExpiresAt,
+		Scope: strings.Join(r.Scope, " "), CodeBinding: string(body), AMR: strings.Join(who.AMR, " "), AuthenticatedAt: who.AuthTime(),
+		Offline: slices.Contains(r.Scope, "offline_access"), CodeHash: seal.HashToken(code), CodeExpiresAt: now.Add(CodeTTL),
+		CreatedAt: now, ExpiresAt: who.ExpiresAt,
 	}
 	if row.Offline {
-		row.ExpiresAt = store.Millis(now.Add(OfflineGrantTTL))
+		row.ExpiresAt = now.Add(OfflineGrantTTL)
 	}
 	err = g.Store.Tx(ctx, func(tx *store.DB) error {
 		if err := tx.CreateGrant(ctx, row); err != nil {
@@ -147,7 +148,7 @@ func grantEvent(kind audit.Kind, row store.Grant) audit.Event {
 // CodeExchange is what an app brings for a code.
 type CodeExchange struct {
 	From         origin.Origin
-	Client       Client
+	Client       client.Client
 	Code         string
 	RedirectURI  string
 	CodeVerifier string // of PKCE
@@ -190,7 +191,7 @@ func (g *Grants) consumeCodeInTx(ctx context.Context, r CodeExchange, then func(
 // verifyAndConsumeCode uses a code up, and reports whether it is good for what was brought with it. If not, the
 // grant ends. store.ErrNotFound: it is another app's, was used, or is too old.
 func (g *Grants) verifyAndConsumeCode(ctx context.Context, tx *store.DB, r CodeExchange) (of Grant, good bool, err error) {
-	now := store.Millis(g.Now())
+	now := g.Now()
 	row, err := tx.UseAuthorizationCode(ctx, seal.HashToken(r.Code), r.Client.ID, now)
 	if err == nil {
 		of, err = grantFromRow(row)
@@ -210,7 +211,7 @@ func (g *Grants) verifyAndConsumeCode(ctx context.Context, tx *store.DB, r CodeE
 // moment. One of another app stays as it is.
 func (g *Grants) revokeReusedCode(ctx context.Context, r CodeExchange) error {
 	row, err := g.Store.FindGrantByCode(ctx, seal.HashToken(r.Code))
-	if errors.Is(err, store.ErrNotFound) || err == nil && (row.ClientID != r.Client.ID || row.CodeUsedAt == 0) {
+	if errors.Is(err, store.ErrNotFound) || err == nil && (row.ClientID != r.Client.ID || row.CodeUsedAt.IsZero()) {
 		return nil
 	}
 	if err != nil {
@@ -222,12 +223,12 @@ func (g *Grants) revokeReusedCode(ctx context.Context, r CodeExchange) error {
 // stolen ends a grant of which a code or a token was used twice, and records that, whether or not
 // the app waits for the answer.
 func (g *Grants) stolen(ctx context.Context, kind audit.Kind, row store.Grant, from origin.Origin) error {
-	if row.RevokedAt != 0 {
+	if !row.RevokedAt.IsZero() {
 		return nil
 	}
 	ctx = context.WithoutCancel(ctx)
 	err := g.Store.Tx(ctx, func(tx *store.DB) error {
-		if err := tx.RevokeGrant(ctx, row.ID, store.Millis(g.Now())); err != nil {
+		if err := tx.RevokeGrant(ctx, row.ID, g.Now()); err != nil {
 			return err
 		}
 		e := grantEvent(kind, row)
@@ -257,11 +258,11 @@ func S256Challenge(verifier string) string {
 
 // end ends a grant for its app, and with it all of its tokens.
 func (g *Grants) end(ctx context.Context, row store.Grant, from origin.Origin) error {
-	if row.RevokedAt != 0 {
+	if !row.RevokedAt.IsZero() {
 		return nil
 	}
 	err := g.Store.Tx(ctx, func(tx *store.DB) error {
-		if err := tx.RevokeGrant(ctx, row.ID, store.Millis(g.Now())); err != nil {
+		if err := tx.RevokeGrant(ctx, row.ID, g.Now()); err != nil {
 			return err
 		}
 		e := grantEvent(audit.GrantEnded, row)
@@ -276,7 +277,7 @@ func (g *Grants) end(ctx context.Context, row store.Grant, from origin.Origin) e
 
 // AuthorizedClient is what an app may know of a person, for the list in their settings.
 type AuthorizedClient struct {
-	Client       Client
+	Client       client.Client
 	Scope        []string
 	AuthorizedAt time.Time
 }
@@ -284,7 +285,7 @@ type AuthorizedClient struct {
 // ListAuthorizedClients are the apps that the person uses, or has allowed something, once each, with all that
 // each may know.
 func (g *Grants) ListAuthorizedClients(ctx context.Context, who session.Session) (list []AuthorizedClient, err error) {
-	rows, err := g.Store.ListGrants(ctx, who.Account.ID, store.Millis(g.Now()))
+	rows, err := g.Store.ListGrants(ctx, who.Account.ID, g.Now())
 	if err != nil {
 		return nil, fmt.Errorf("grant: given: %w", err)
 	}
@@ -301,14 +302,14 @@ func (g *Grants) ListAuthorizedClients(ctx context.Context, who session.Session)
 			list[i].Scope = append(list[i].Scope, scope...)
 			continue
 		}
-		a, err := g.GetClient(ctx, row.ClientID)
-		if errors.Is(err, ErrClientNotFound) {
+		a, err := g.Clients.Get(ctx, row.ClientID)
+		if errors.Is(err, client.ErrNotFound) {
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, AuthorizedClient{a, scope, store.Time(row.CreatedAt)})
+		list = append(list, AuthorizedClient{a, scope, row.CreatedAt})
 	}
 	return list, nil
 }
@@ -319,7 +320,7 @@ func (g *Grants) RevokeClientAccess(ctx context.Context, who session.Session, ap
 		if err := tx.DeleteConsent(ctx, who.Account.ID, app); err != nil {
 			return err
 		}
-		if err := tx.RevokeClientGrants(ctx, who.Account.ID, app, store.Millis(g.Now())); err != nil {
+		if err := tx.RevokeClientGrants(ctx, who.Account.ID, app, g.Now()); err != nil {
 			return err
 		}
 		return g.Accounts.Event(ctx, tx, clientEvent(audit.ConsentWithdrawn, who, app), from)
@@ -333,16 +334,32 @@ func clientEvent(kind audit.Kind, who session.Session, app string) audit.Event {
 
 // Subject is the name of an account for an app: its id, or one that only this app has
 // (OpenID Connect Core 8.1).
-func (g *Grants) Subject(ctx context.Context, a Client, id string) (string, error) {
+func (g *Grants) Subject(ctx context.Context, a client.Client, id string) (string, error) {
 	if !a.Pairwise || id == "" {
 		return id, nil
 	}
-	salt, err := g.Store.GetOrSetState(ctx, "subjects", seal.NewToken())
+	salt, err := g.subjectSalt(ctx)
 	if err != nil {
 		return "", fmt.Errorf("grant: subject: %w", err)
 	}
 	sum := sha256.Sum256([]byte(salt + " " + a.ID + " " + id))
 	return base64.RawURLEncoding.EncodeToString(sum[:]), nil
+}
+
+// subjectSalt is the secret of all pairwise subjects. It is made once for a database and never changes.
+func (g *Grants) subjectSalt(ctx context.Context) (string, error) {
+	const name = "subjects"
+	if salt := g.salt.Load(); salt != nil {
+		return *salt, nil
+	}
+	salt, err := g.Store.GetState(ctx, name)
+	if errors.Is(err, store.ErrNotFound) {
+		salt, err = g.Store.GetOrSetState(ctx, name, seal.NewToken())
+	}
+	if err == nil {
+		g.salt.Store(&salt)
+	}
+	return salt, err
 }
 
 // UserInfo is what an app may know of somebody, by scope.
@@ -371,7 +388,7 @@ func userInfoFromRow(a store.Account) UserInfo {
 // LoadAuthProgress is where a request stands with the person of a session; nil: nobody is in.
 func (g *Grants) LoadAuthProgress(ctx context.Context, r AuthRequest, who *session.Session) (s AuthProgress, err error) {
 	s.Now, s.Session = g.Now(), who
-	if s.Client, err = g.GetClient(ctx, r.ClientID); err != nil || who == nil {
+	if s.Client, err = g.Clients.Get(ctx, r.ClientID); err != nil || who == nil {
 		return s, err
 	}
 	if s.Subject, err = g.Subject(ctx, s.Client, who.Account.ID); err != nil {

@@ -11,12 +11,15 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
 
 	"twostep.example/twostep/internal/audit"
+	"twostep.example/twostep/internal/client"
 	"twostep.example/twostep/internal/origin"
 	"twostep.example/twostep/internal/store"
 )
@@ -48,44 +51,92 @@ type signingKey struct {
 	private crypto.Signer
 }
 
-func (k signingKey) createdAt() time.Time { return store.Time(k.CreatedAt) }
+func (k signingKey) createdAt() time.Time { return k.CreatedAt }
 
 func (k signingKey) publicJWK() jose.JSONWebKey {
 	return jose.JSONWebKey{Key: k.private.Public(), KeyID: k.ID, Algorithm: k.Algorithm, Use: "sig"}
 }
 
-// loadSigningKeys are all signing keys of one algorithm, the newest first. There is always one, and
+// signingKeys are those of the database, as they were read last. Reading them takes no lock; only who
+// creates one holds mu.
+type signingKeys struct {
+	mu     sync.Mutex
+	last   atomic.Pointer[keySnapshot]
+	opened sync.Map // signingKey, by its id
+}
+
+type keySnapshot struct {
+	at   time.Time
+	keys []signingKey // the newest first, of all algorithms
+}
+
+// signingKeysTTL is for how long the keys are remembered: another server may have created the first
+// one a moment ago, and signs with it at once.
+const signingKeysTTL = time.Second
+
+// loadSigningKeys returns all signing keys of one algorithm, the newest first. There is always one, and
 // another soon enough.
-func (g *Grants) loadSigningKeys(ctx context.Context, algorithm string) (list []signingKey, err error) {
-	g.signingKeyMu.Lock()
-	defer g.signingKeyMu.Unlock()
-	rows, err := g.Store.ListSigningKeys(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("grant: keys: %w", err)
+func (g *Grants) loadSigningKeys(ctx context.Context, algorithm string) ([]signingKey, error) {
+	list, err := g.listSigningKeys(ctx, algorithm, false)
+	if err != nil || g.isCurrent(list) {
+		return list, err
 	}
-	for _, row := range rows {
-		if row.Algorithm != algorithm {
-			continue
-		}
-		k, err := g.unsealSigningKey(row)
-		if err != nil { // the key that sealed it is gone; what it has signed is lost, and a new one is made
-			g.Log.Error("a signing key does not open", "error", err)
-			continue
-		}
-		list = append(list, k)
-	}
-	if len(list) > 0 && g.Now().Sub(list[0].createdAt()) < signingKeyRotation {
-		return list, nil
+	g.signingKeys.mu.Lock()
+	defer g.signingKeys.mu.Unlock()
+	if list, err = g.listSigningKeys(ctx, algorithm, true); err != nil || g.isCurrent(list) {
+		return list, err
 	}
 	fresh, err := g.createSigningKey(ctx, algorithm)
 	if err != nil {
 		return nil, fmt.Errorf("grant: keys: %w", err)
 	}
+	g.signingKeys.last.Store(nil)
 	return slices.Insert(list, 0, fresh), nil
 }
 
+// isCurrent reports whether the newest key need not be replaced yet.
+func (g *Grants) isCurrent(list []signingKey) bool {
+	return len(list) > 0 && g.Now().Sub(list[0].createdAt()) < signingKeyRotation
+}
+
+// listSigningKeys returns the keys of one algorithm, from the database if the remembered ones are too
+// old or are not wanted.
+func (g *Grants) listSigningKeys(ctx context.Context, algorithm string, again bool) (list []signingKey, err error) {
+	now := g.Now()
+	read := g.signingKeys.last.Load()
+	if read == nil || again || now.Sub(read.at) < 0 || now.Sub(read.at) >= signingKeysTTL {
+		if read, err = g.readSigningKeys(ctx, now); err != nil {
+			return nil, err
+		}
+	}
+	for _, k := range read.keys {
+		if k.Algorithm == algorithm {
+			list = append(list, k)
+		}
+	}
+	return list, nil
+}
+
+func (g *Grants) readSigningKeys(ctx context.Context, now time.Time) (*keySnapshot, error) {
+	rows, err := g.Store.ListSigningKeys(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("grant: keys: %w", err)
+	}
+	read := &keySnapshot{at: now}
+	for _, row := range rows {
+		k, err := g.unsealSigningKey(row)
+		if err != nil { // the key that sealed it is gone; what it has signed is lost, and a new one is made
+			g.Log.Error("a signing key does not open", "error", err)
+			continue
+		}
+		read.keys = append(read.keys, k)
+	}
+	g.signingKeys.last.Store(read)
+	return read, nil
+}
+
 func (g *Grants) unsealSigningKey(row store.SigningKey) (signingKey, error) {
-	if k, ok := g.signingKeyCache.Load(row.ID); ok {
+	if k, ok := g.signingKeys.opened.Load(row.ID); ok {
 		return k.(signingKey), nil
 	}
 	body, err := g.Keys.Open("signing key "+row.ID, row.Body)
@@ -101,7 +152,7 @@ func (g *Grants) unsealSigningKey(row store.SigningKey) (signingKey, error) {
 		return signingKey{}, fmt.Errorf("grant: signing key %s signs nothing", row.ID)
 	}
 	k := signingKey{row, signer}
-	g.signingKeyCache.Store(row.ID, k)
+	g.signingKeys.opened.Store(row.ID, k)
 	return k, nil
 }
 
@@ -118,7 +169,7 @@ func (g *Grants) createSigningKey(ctx context.Context, algorithm string) (k sign
 	if err != nil {
 		return k, err
 	}
-	k.SigningKey = store.SigningKey{ID: rand.Text(), Algorithm: algorithm, CreatedAt: store.Millis(g.Now())}
+	k.SigningKey = store.SigningKey{ID: rand.Text(), Algorithm: algorithm, CreatedAt: g.Now()}
 	k.Body = g.Keys.Seal("signing key "+k.ID, body)
 	return k, g.Store.Tx(ctx, func(tx *store.DB) error {
 		if err := tx.CreateSigningKey(ctx, k.SigningKey); err != nil {
@@ -185,7 +236,7 @@ func (g *Grants) ParseIDToken(ctx context.Context, token string) (claims jwt.Cla
 		return claims, nil, fmt.Errorf("grant: known: %w", err)
 	}
 	for _, row := range rows {
-		if row.ID != parsed.Headers[0].KeyID || row.Algorithm != parsed.Headers[0].Algorithm || g.Now().Sub(store.Time(row.CreatedAt)) > signingKeyRetention {
+		if row.ID != parsed.Headers[0].KeyID || row.Algorithm != parsed.Headers[0].Algorithm || g.Now().Sub(row.CreatedAt) > signingKeyRetention {
 			continue
 		}
 		k, err := g.unsealSigningKey(row)
@@ -217,7 +268,7 @@ func AssertionIssuer(token string) (id string) {
 var assertionAlgorithms = []jose.SignatureAlgorithm{jose.ES256, jose.RS256, jose.PS256, jose.EdDSA}
 
 // VerifyClientAssertion reads the JWT by which an app proves itself (RFC 7523), once. ErrInvalid.
-func (g *Grants) VerifyClientAssertion(ctx context.Context, a Client, token string, audiences ...string) error {
+func (g *Grants) VerifyClientAssertion(ctx context.Context, a client.Client, token string, audiences ...string) error {
 	const leeway, longest = 30 * time.Second, time.Hour // which is what zitadel/oidc's client takes
 	parsed, err := jwt.ParseSigned(token, assertionAlgorithms)
 	if err != nil {
@@ -242,7 +293,7 @@ func (g *Grants) VerifyClientAssertion(ctx context.Context, a Client, token stri
 		return fmt.Errorf("%w: it has no jti, or one of more than 256 letters", ErrInvalid)
 	}
 	once := store.Counter{Kind: "client_assertion", Subject: a.ID + " " + g.Keys.Pseudonym(claims.ID)}
-	err = g.Store.SpendQuota(ctx, once, store.Millis(claims.Expiry.Time().Add(leeway)), 1, 1)
+	err = g.Store.SpendQuota(ctx, once, claims.Expiry.Time().Add(leeway), 1, 1)
 	if errors.Is(err, store.ErrNotFound) {
 		return fmt.Errorf("%w: its jti came before", ErrInvalid)
 	}

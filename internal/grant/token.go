@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"twostep.example/twostep/internal/audit"
+	"twostep.example/twostep/internal/client"
 	"twostep.example/twostep/internal/origin"
 	"twostep.example/twostep/internal/seal"
 	"twostep.example/twostep/internal/session"
@@ -37,7 +38,7 @@ func (g *Grants) insertToken(ctx context.Context, tx *store.DB, of Grant, kind s
 		ends = of.ExpiresAt
 	}
 	token := seal.NewToken()
-	return token, tx.CreateToken(ctx, store.Token{Hash: seal.HashToken(token), GrantID: of.ID, Kind: kind, CreatedAt: store.Millis(g.Now()), ExpiresAt: store.Millis(ends)})
+	return token, tx.CreateToken(ctx, store.Token{Hash: seal.HashToken(token), GrantID: of.ID, Kind: kind, CreatedAt: g.Now(), ExpiresAt: ends})
 }
 
 // refreshReuseGrace is for how long a refresh token that was used gives the same next one again: two
@@ -46,7 +47,7 @@ const refreshReuseGrace = 10 * time.Second
 
 // RefreshTokens gives new tokens for a refresh token, once. One that comes a second time was stolen,
 // from the app or from the thief: the grant ends (RFC 9700 2.2.2). ErrInvalid.
-func (g *Grants) RefreshTokens(ctx context.Context, a Client, token string, from origin.Origin) (of Grant, t Tokens, err error) {
+func (g *Grants) RefreshTokens(ctx context.Context, a client.Client, token string, from origin.Origin) (of Grant, t Tokens, err error) {
 	old, row, err := g.Store.FindToken(ctx, seal.HashToken(token))
 	if errors.Is(err, store.ErrNotFound) || err == nil && (old.Kind != store.RefreshToken || row.ClientID != a.ID) {
 		return of, t, ErrInvalid
@@ -80,20 +81,20 @@ type refreshRotation struct {
 
 // rotateRefreshToken uses a refresh token up and adds the next one. Within the grace it is there already,
 // and must be unused. store.ErrNotFound: there is nothing to be had for it.
-func (g *Grants) rotateRefreshToken(ctx context.Context, tx *store.DB, a Client, of Grant, r refreshRotation) error {
+func (g *Grants) rotateRefreshToken(ctx context.Context, tx *store.DB, a client.Client, of Grant, r refreshRotation) error {
 	if _, err := g.recheckPolicy(ctx, tx, a, of); err != nil {
 		return err
 	}
-	now := store.Millis(g.Now())
+	now := g.Now()
 	err := tx.UseToken(ctx, r.old.Hash, now)
 	if err == nil {
-		return tx.CreateToken(ctx, store.Token{Hash: seal.HashToken(r.next), GrantID: of.ID, Kind: store.RefreshToken, CreatedAt: now, ExpiresAt: store.Millis(of.ExpiresAt)})
+		return tx.CreateToken(ctx, store.Token{Hash: seal.HashToken(r.next), GrantID: of.ID, Kind: store.RefreshToken, CreatedAt: now, ExpiresAt: of.ExpiresAt})
 	}
 	if !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
 	again, _, err := tx.FindLiveToken(ctx, seal.HashToken(r.next), now)
-	if err == nil && now-again.CreatedAt > refreshReuseGrace.Milliseconds() {
+	if err == nil && now.Sub(again.CreatedAt) > refreshReuseGrace {
 		err = store.ErrNotFound
 	}
 	return err
@@ -102,13 +103,13 @@ func (g *Grants) rotateRefreshToken(ctx context.Context, tx *store.DB, a Client,
 // recheckPolicy looks whether the app would get such a grant today: the person is in a group that it is
 // for, has proven what it needs, and allows it to know what it does. Everything else that may have
 // changed ends the grant by itself. store.ErrNotFound: it would not.
-func (g *Grants) recheckPolicy(ctx context.Context, tx *store.DB, a Client, of Grant) (*UserInfo, error) {
+func (g *Grants) recheckPolicy(ctx context.Context, tx *store.DB, a client.Client, of Grant) (*UserInfo, error) {
 	account, err := tx.GetAccount(ctx, of.AccountID)
 	if err != nil {
 		return nil, err
 	}
 	who := userInfoFromRow(account)
-	if !a.allowsGroups(who.Groups) || session.LevelOf(of.AMR) < a.RequiredLevel() {
+	if !a.AllowsGroups(who.Groups) || session.LevelOf(of.AMR) < a.RequiredLevel() {
 		return nil, store.ErrNotFound
 	}
 	if !a.ThirdParty {
@@ -124,18 +125,18 @@ func (g *Grants) recheckPolicy(ctx context.Context, tx *store.DB, a Client, of G
 // revokeIfReused ends the grant of a refresh token that gave nothing, if it was used before.
 func (g *Grants) revokeIfReused(ctx context.Context, old store.Token, from origin.Origin) error {
 	now, row, err := g.Store.FindToken(ctx, old.Hash)
-	if err != nil || now.UsedAt == 0 {
+	if err != nil || now.UsedAt.IsZero() {
 		return err
 	}
 	return g.stolen(ctx, audit.TokenReused, row, from)
 }
 
 // IssueClientCredentialsToken gives an app a token of its own, for no person (client_credentials).
-func (g *Grants) IssueClientCredentialsToken(ctx context.Context, a Client, scope []string) (of Grant, t Tokens, err error) {
+func (g *Grants) IssueClientCredentialsToken(ctx context.Context, a client.Client, scope []string) (of Grant, t Tokens, err error) {
 	now := g.Now()
 	row := store.Grant{
 		ID: rand.Text(), ClientID: a.ID, Scope: strings.Join(scope, " "), CodeBinding: "{}", CodeHash: seal.HashToken(seal.NewToken()),
-		CreatedAt: store.Millis(now), ExpiresAt: store.Millis(now.Add(AccessTokenTTL)), CodeUsedAt: store.Millis(now),
+		CreatedAt: now, ExpiresAt: now.Add(AccessTokenTTL), CodeUsedAt: now,
 	}
 	if of, err = grantFromRow(row); err != nil {
 		return of, t, err
@@ -163,7 +164,7 @@ type TokenInfo struct {
 
 // IntrospectToken is the grant of a live access or refresh token. ErrInvalid.
 func (g *Grants) IntrospectToken(ctx context.Context, token string) (TokenInfo, error) {
-	row, of, err := g.Store.FindLiveToken(ctx, seal.HashToken(token), store.Millis(g.Now()))
+	row, of, err := g.Store.FindLiveToken(ctx, seal.HashToken(token), g.Now())
 	if errors.Is(err, store.ErrNotFound) || err == nil && row.Kind == store.ForwardAuthToken {
 		return TokenInfo{}, ErrInvalid
 	}
@@ -171,7 +172,7 @@ func (g *Grants) IntrospectToken(ctx context.Context, token string) (TokenInfo, 
 		return TokenInfo{}, fmt.Errorf("grant: show: %w", err)
 	}
 	found, err := grantFromRow(of)
-	return TokenInfo{found, row.Kind == store.RefreshToken, store.Time(row.CreatedAt), store.Time(row.ExpiresAt)}, err
+	return TokenInfo{found, row.Kind == store.RefreshToken, row.CreatedAt, row.ExpiresAt}, err
 }
 
 // FindGrantByAccessToken is the grant of a live access token of a person. ErrInvalid.
@@ -185,7 +186,7 @@ func (g *Grants) FindGrantByAccessToken(ctx context.Context, token string) (Gran
 
 // RevokeToken ends an access token, or with a refresh token the whole grant (RFC 7009 2.1). A token
 // that is unknown, or another app's, is no error.
-func (g *Grants) RevokeToken(ctx context.Context, a Client, token string, from origin.Origin) error {
+func (g *Grants) RevokeToken(ctx context.Context, a client.Client, token string, from origin.Origin) error {
 	row, of, err := g.Store.FindToken(ctx, seal.HashToken(token))
 	switch {
 	case errors.Is(err, store.ErrNotFound) || err == nil && of.ClientID != a.ID:
@@ -210,7 +211,7 @@ func (g *Grants) IssueHostToken(ctx context.Context, of Grant) (token string, er
 
 // FindGrantByHostToken is the grant of a browser's cookie at a host behind a proxy. ErrInvalid.
 func (g *Grants) FindGrantByHostToken(ctx context.Context, token string) (Grant, error) {
-	row, of, err := g.Store.FindLiveToken(ctx, seal.HashToken(token), store.Millis(g.Now()))
+	row, of, err := g.Store.FindLiveToken(ctx, seal.HashToken(token), g.Now())
 	if errors.Is(err, store.ErrNotFound) || err == nil && row.Kind != store.ForwardAuthToken {
 		return Grant{}, ErrInvalid
 	}

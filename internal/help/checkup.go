@@ -76,7 +76,9 @@ func (s *Handlers) renderCheckup(w http.ResponseWriter, r *http.Request, p check
 	facts := s.serverFacts()
 	p.TrustDays = facts.Days
 	facts.Days = max(facts.Days, 1) // the steps help with every cookie
-	p.Address, p.Browser = origin.DescribeAddress(from.AddressString(), localizer.Tag()), origin.DescribeBrowser(q.Browser, localizer.Tag())
+	p.Address, p.Browser = origin.DescribeAddress(
+		from.AddressString(), localizer.Tag(),
+	), origin.DescribeBrowser(q.Browser, localizer.Tag())
 	own := browserSection(q.Browser)
 	for _, c := range chapters(localizer.Tag(), own, facts) {
 		if c.Level == browserLevel && (c.Open || own == "" || c.ID == "private") {
@@ -92,7 +94,9 @@ func (s *Handlers) renderCheckup(w http.ResponseWriter, r *http.Request, p check
 			return err
 		}
 	}
-	return s.Pages.Render(w, r, render.View{Templates: templates(), Template: "checkup", Title: "checkup.title", Wide: true, Data: p})
+	return s.Pages.Render(
+		w, r, render.View{Templates: templates(), Template: "checkup", Title: "checkup.title", Wide: true, Data: p},
+	)
 }
 
 // predictNextSignIn is what the next sign-in would do, for somebody who is in.
@@ -107,7 +111,9 @@ func (s *Handlers) predictNextSignIn(r *http.Request, who session.Session, p *ch
 		p.TrustedUntil = old.VerifiedAt.Add(d.Policy.TTL)
 		return nil
 	}
-	p.ChallengeReason = localizer.Translate("why."+string(d.Reason), "Date", s.Pages.FormatDate(localizer, old.VerifiedAt), "Count", p.TrustDays)
+	p.ChallengeReason = localizer.Translate(
+		"why."+string(d.Reason), "Date", s.Pages.FormatDate(localizer, old.VerifiedAt), "Count", p.TrustDays,
+	)
 	if d.Reason == trust.NoRecord {
 		p.LostRecordFrom, err = s.Devices.FindSimilarTrust(r.Context(), who.Owner(), from)
 	}

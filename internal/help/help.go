@@ -64,8 +64,12 @@ type block struct {
 
 func (s *Handlers) showHelp(w http.ResponseWriter, r *http.Request) error {
 	own := browserSection(s.Pages.Origin(r).TrustRequest().Browser)
-	p := helpPage{Chapters: chapters(s.Pages.Localizer(r).Tag(), own, s.serverFacts()), TrustEnabled: s.serverFacts().Days > 0}
-	return s.Pages.Render(w, r, render.View{Templates: templates(), Template: "help", Title: "help.title", Wide: true, Data: p})
+	p := helpPage{
+		Chapters: chapters(s.Pages.Localizer(r).Tag(), own, s.serverFacts()), TrustEnabled: s.serverFacts().Days > 0,
+	}
+	return s.Pages.Render(
+		w, r, render.View{Templates: templates(), Template: "help", Title: "help.title", Wide: true, Data: p},
+	)
 }
 
 // chapters are the sections of the page, the reader's own browser before the others.
@@ -73,7 +77,13 @@ func chapters(language, own string, f manual.Facts) []chapter {
 	var all []chapter
 	first := -1 // of the browsers
 	for _, section := range manual.Sections(language, f) {
-		c := chapter{ID: section.ID, Title: section.Title, Level: section.Level, Blocks: blocks(section.Sentences), Open: section.ID == own}
+		c := chapter{
+			ID:     section.ID,
+			Title:  section.Title,
+			Level:  section.Level,
+			Blocks: blocks(section.Sentences),
+			Open:   section.ID == own,
+		}
 		if first < 0 && c.Level == browserLevel {
 			first = len(all)
 		}
@@ -124,5 +134,6 @@ func browserSection(b trust.Browser) string {
 	case "Android":
 		return "android"
 	}
-	return map[string]string{"Chrome": "chrome", "Edge": "edge", "Firefox": "firefox", "Safari": "safari", "Brave": "brave"}[b.Family]
+	return map[string]string{"Chrome": "chrome", "Edge": "edge", "Firefox": "firefox", "Safari": "safari",
+		"Brave": "brave"}[b.Family]
 }

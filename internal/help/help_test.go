@@ -24,7 +24,9 @@ var now = time.Date(2026, 11, 5, 10, 2, 11, 0, time.UTC)
 func newTestHandlers(methods ...factor.Method) *Handlers {
 	clock := func() time.Time { return now }
 	return &Handlers{
-		Devices: &device.Devices{Now: clock, Policy: trust.Policy{TTL: trust.MaxTTL}}, Sessions: &session.Sessions{Now: clock}, Methods: methods,
+		Devices: &device.Devices{
+			Now: clock, Policy: trust.Policy{TTL: trust.MaxTTL},
+		}, Sessions: &session.Sessions{Now: clock}, Methods: methods,
 		Domain: "https://signin.example.com",
 		Pages:  &render.Renderer{Site: "Example & Söhne", Now: func() time.Time { return now }},
 	}
@@ -41,7 +43,9 @@ func getPage(t *testing.T, s *Handlers, target string, headers ...string) *httpt
 	w := httptest.NewRecorder()
 	s.Pages.NewMux(s.Routes()...).ServeHTTP(w, r)
 	if folder := os.Getenv("TWOSTEP_PAGES"); folder != "" && w.Code == 200 {
-		name := strings.NewReplacer("/", "-", "?", "-", "=", "-", "%", "-").Replace(strings.TrimPrefix(target, "/")) + ".html"
+		name := strings.NewReplacer("/", "-", "?", "-", "=", "-", "%", "-").Replace(
+			strings.TrimPrefix(target, "/"),
+		) + ".html"
 		if err := os.WriteFile(filepath.Join(folder, name), w.Body.Bytes(), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -54,8 +58,12 @@ func getPage(t *testing.T, s *Handlers, target string, headers ...string) *httpt
 func TestHelpHasServerNamesAndFigures(t *testing.T) {
 	s := newTestHandlers(totp.Method{}, sms.Method{}, email.Method{CodeTTL: 10 * time.Minute})
 	s.Devices.Policy.TTL = 7 * 24 * time.Hour
-	body := getPage(t, s, "/help", "User-Agent: Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0").Body.String()
-	for _, want := range []string{"valid for 10 mins", "Trust this device for 7 Days", "https://signin.example.com", "Example &amp; Söhne will send", "Table of contents", `<a href="#sms">`, `<details id="firefox" open>`, "<ol>\n<li>Download an authenticator app"} {
+	body := getPage(
+		t, s, "/help", "User-Agent: Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0",
+	).Body.String()
+	for _, want := range []string{"valid for 10 mins", "Trust this device for 7 Days", "https://signin.example.com",
+		"Example &amp; Söhne will send", "Table of contents", `<a href="#sms">`, `<details id="firefox" open>`,
+		"<ol>\n<li>Download an authenticator app"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the page does not say %q", want)
 		}
@@ -63,12 +71,18 @@ func TestHelpHasServerNamesAndFigures(t *testing.T) {
 	if strings.Index(body, `id="firefox"`) > strings.Index(body, `id="chrome"`) || strings.Count(body, " open>") != 1 {
 		t.Error("the reader's own browser is not the first")
 	}
-	if german := getPage(t, s, "/help", "Accept-Language: de").Body.String(); !strings.Contains(german, "gilt 10 Minuten lang") || strings.Contains(german, " open>") {
+	if german := getPage(t, s, "/help", "Accept-Language: de").Body.String(); !strings.Contains(
+		german,
+		"gilt 10 Minuten lang",
+	) ||
+		strings.Contains(german, " open>") {
 		t.Error("not in German, or with a browser that nobody has")
 	}
 	small := newTestHandlers(email.Method{})
 	small.Devices.Policy.TTL = 0
-	if body := getPage(t, small, "/help").Body.String(); strings.Contains(body, "SMS") || strings.Contains(body, "Authenticator") || strings.Contains(body, "/help/trust") {
+	if body := getPage(t, small, "/help").Body.String(); strings.Contains(body, "SMS") ||
+		strings.Contains(body, "Authenticator") ||
+		strings.Contains(body, "/help/trust") {
 		t.Error("the page describes what the server does not have")
 	}
 }
@@ -99,10 +113,12 @@ func TestCheckupDetectsCookieStorage(t *testing.T) {
 	first := getPage(t, s, "/help/trust")
 	second, err := url.Parse(first.Header().Get("Location"))
 	cookie, _, _ := strings.Cut(first.Header().Get("Set-Cookie"), ";")
-	if err != nil || first.Code != 303 || !strings.HasPrefix(second.String(), "/help/trust?set=") || !strings.HasPrefix(cookie, "probe=") {
+	if err != nil || first.Code != 303 || !strings.HasPrefix(second.String(), "/help/trust?set=") ||
+		!strings.HasPrefix(cookie, "probe=") {
 		t.Fatalf("%d %s %s", first.Code, second, cookie)
 	}
-	if body := getPage(t, s, second.String()).Body.String(); !strings.Contains(body, "has not stored anything") || !strings.Contains(body, "nothing is stored") {
+	if body := getPage(t, s, second.String()).Body.String(); !strings.Contains(body, "has not stored anything") ||
+		!strings.Contains(body, "nothing is stored") {
 		t.Error("a browser that stores nothing is not told so")
 	}
 	third := getPage(t, s, second.String(), "Cookie: "+cookie).Header().Get("Location")
@@ -110,25 +126,35 @@ func TestCheckupDetectsCookieStorage(t *testing.T) {
 		t.Fatal(third)
 	}
 	kept := getPage(t, s, third, "Cookie: "+cookie).Body.String()
-	if !strings.Contains(kept, "has stored what it was given") || !strings.Contains(kept, "stored since 5 Nov 2026, 10:02 UTC") {
+	if !strings.Contains(kept, "has stored what it was given") ||
+		!strings.Contains(kept, "stored since 5 Nov 2026, 10:02 UTC") {
 		t.Error("a browser that keeps everything is not told so")
 	}
 	now = now.Add(24 * time.Hour)
 	for says, headers := range map[string][]string{
-		"it comes without its cookie": nil, "it has a newer one": {"Cookie: probe=1794045000"}, "it has garbage": {"Cookie: probe=x"}, "it has one of tomorrow": {"Cookie: probe=1999999999"}, "it has two": {"Cookie: " + cookie + "; " + cookie},
+		"it comes without its cookie": nil, "it has a newer one": {"Cookie: probe=1794045000"},
+		"it has garbage": {"Cookie: probe=x"}, "it has one of tomorrow": {"Cookie: probe=1999999999"},
+		"it has two": {"Cookie: " + cookie + "; " + cookie},
 	} {
-		if body := getPage(t, s, third, headers...).Body.String(); !strings.Contains(body, "deletes its data when it closes") {
+		if body := getPage(t, s, third, headers...).Body.String(); !strings.Contains(
+			body,
+			"deletes its data when it closes",
+		) {
 			t.Errorf("%s: a browser that deletes its data is not told so", says)
 		}
 	}
-	if body := getPage(t, s, third, "Cookie: "+cookie).Body.String(); !strings.Contains(body, "has stored what it was given") {
+	if body := getPage(t, s, third, "Cookie: "+cookie).Body.String(); !strings.Contains(
+		body,
+		"has stored what it was given",
+	) {
 		t.Error("it was kept for a day, and is not told so")
 	}
 	s.Devices.Policy.TTL = 0
 	if body := getPage(t, s, second.String()).Body.String(); !strings.Contains(body, "Block all cookies") {
 		t.Error("without trust, nobody is told how to let a browser store what a sign-in needs")
 	}
-	for _, odd := range []string{"?set=x", "?kept=-1", "?kept=99999999999999999999", "?kept=1099511627775", "?kept=", "?set=%00"} {
+	for _, odd := range []string{"?set=x", "?kept=-1", "?kept=99999999999999999999", "?kept=1099511627775",
+		"?kept=", "?set=%00"} {
 		if a := getPage(t, s, "/help/trust"+odd); a.Code != 303 {
 			t.Errorf("%s: %d", odd, a.Code)
 		}

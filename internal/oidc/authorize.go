@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"twostep.example/twostep/internal/client"
 	"twostep.example/twostep/internal/grant"
 	"twostep.example/twostep/internal/render"
 	"twostep.example/twostep/internal/session"
@@ -53,9 +54,9 @@ func (e *pageError) Error() string { return e.logDetail }
 
 // resolveClient is the app that asks, and where its answer goes. Until both are known nobody is sent
 // anywhere (RFC 9700 4.11.2).
-func (p *Provider) resolveClient(r *http.Request, values url.Values) (a grant.Client, redirect string, err error) {
-	a, err = p.Grants.GetClient(r.Context(), values.Get("client_id"))
-	if errors.Is(err, grant.ErrClientNotFound) {
+func (p *Provider) resolveClient(r *http.Request, values url.Values) (a client.Client, redirect string, err error) {
+	a, err = p.Grants.Clients.Get(r.Context(), values.Get("client_id"))
+	if errors.Is(err, client.ErrNotFound) {
 		return a, "", &pageError{"oidc.noapp", "there is no app with the client_id " + strconv.Quote(truncate(values.Get("client_id")))}
 	}
 	if err != nil || grant.IsPushedRequestURI(values.Get("request_uri")) {
@@ -66,7 +67,7 @@ func (p *Provider) resolveClient(r *http.Request, values url.Values) (a grant.Cl
 		redirect = a.RedirectURIs[0] // RFC 6749 3.1.2.3; OpenID Connect wants it in full
 	}
 	if !a.AllowsRedirectURI(redirect) {
-		return a, "", &pageError{"oidc.redirect", "app " + a.ID + ": the redirect_uri " + strconv.Quote(truncate(redirect)) + " is not registered: " + grant.ExplainRedirectMismatch(a.RedirectURIs, redirect)}
+		return a, "", &pageError{"oidc.redirect", "app " + a.ID + ": the redirect_uri " + strconv.Quote(truncate(redirect)) + " is not registered: " + client.ExplainRedirectMismatch(a.RedirectURIs, redirect)}
 	}
 	return a, redirect, nil
 }
@@ -87,7 +88,7 @@ func (p *Provider) showErrorPage(w http.ResponseWriter, r *http.Request, err err
 
 // parseAuthRequest reads what an app asks for; the redirect address is one that whose has looked at.
 // *refusal.
-func (p *Provider) parseAuthRequest(r *http.Request, a grant.Client, redirect string, values url.Values) (authReq grant.AuthRequest, err error) {
+func (p *Provider) parseAuthRequest(r *http.Request, a client.Client, redirect string, values url.Values) (authReq grant.AuthRequest, err error) {
 	if requestURI := values.Get("request_uri"); grant.IsPushedRequestURI(requestURI) {
 		return p.Grants.ConsumePushedRequest(r.Context(), a.ID, requestURI)
 	}
@@ -142,7 +143,7 @@ func checkSupportedParameters(values url.Values) error {
 }
 
 // checkPKCE wants PKCE with S256 (RFC 7636), of everybody but an app that is said to be too old.
-func checkPKCE(a grant.Client, values url.Values) error {
+func checkPKCE(a client.Client, values url.Values) error {
 	challenge, method := values.Get("code_challenge"), values.Get("code_challenge_method")
 	switch {
 	case challenge == "" && method == "" && a.PKCEOptional:
@@ -226,7 +227,7 @@ func lowestLevel(names []string) session.Level {
 }
 
 // parseIDTokenHint is the subject of an ID token of ours, made for the app.
-func (p *Provider) parseIDTokenHint(r *http.Request, a grant.Client, token string) (string, error) {
+func (p *Provider) parseIDTokenHint(r *http.Request, a client.Client, token string) (string, error) {
 	if token == "" {
 		return "", nil
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"twostep.example/twostep/internal/audit"
+	"twostep.example/twostep/internal/client"
 	"twostep.example/twostep/internal/grant"
 	"twostep.example/twostep/internal/ratelimit"
 )
@@ -22,30 +23,30 @@ type clientCredentials struct {
 }
 
 // authenticateClient is the app that a request comes from, by one proof alone. errClient, *account.WaitError.
-func (p *Provider) authenticateClient(r *http.Request, values url.Values) (grant.Client, error) {
+func (p *Provider) authenticateClient(r *http.Request, values url.Values) (client.Client, error) {
 	credentials, err := parseClientCredentials(r, values)
 	if err != nil {
-		return grant.Client{}, err
+		return client.Client{}, err
 	}
-	a, err := p.Grants.GetClient(r.Context(), credentials.id)
+	a, err := p.Grants.Clients.Get(r.Context(), credentials.id)
 	if err == nil {
 		err = p.verifyClientCredentials(r, a, credentials)
 	}
-	if errors.Is(err, errInvalidClient) || errors.Is(err, grant.ErrClientNotFound) || errors.Is(err, grant.ErrInvalid) {
+	if errors.Is(err, errInvalidClient) || errors.Is(err, client.ErrNotFound) || errors.Is(err, grant.ErrInvalid) {
 		from := p.Pages.Origin(r)
 		wait := p.Grants.Limits.Spend(r.Context(), p.Grants.Store, ratelimit.Quota{Kind: "wrong_client_secrets_network", Subject: from.Network(), Window: time.Minute, Amount: 1, Limit: clientAuthFailuresPerMinute})
 		if errors.Is(wait, ratelimit.ErrLimited) {
 			e := audit.Event{Client: a.ID, Reason: "client secrets"}
-			return grant.Client{}, p.Grants.Accounts.Refused(r.Context(), wait, e, from)
+			return client.Client{}, p.Grants.Accounts.Refused(r.Context(), wait, e, from)
 		}
 		if wait != nil {
-			return grant.Client{}, wait
+			return client.Client{}, wait
 		}
 		rejected := audit.Event{Kind: audit.ClientRejected, Client: a.ID, Reason: truncate(err.Error())}
 		if failed := p.Grants.Accounts.Failure(r.Context(), rejected, from); failed != nil {
-			return grant.Client{}, failed
+			return client.Client{}, failed
 		}
-		return grant.Client{}, errInvalidClient
+		return client.Client{}, errInvalidClient
 	}
 	return a, err
 }
@@ -77,7 +78,7 @@ func parseClientCredentials(r *http.Request, values url.Values) (credentials cli
 	return credentials, nil
 }
 
-func (p *Provider) verifyClientCredentials(r *http.Request, a grant.Client, credentials clientCredentials) error {
+func (p *Provider) verifyClientCredentials(r *http.Request, a client.Client, credentials clientCredentials) error {
 	switch {
 	case credentials.assertion != "":
 		return p.Grants.VerifyClientAssertion(r.Context(), a, credentials.assertion, p.Grants.Issuer, p.absoluteURL(tokenPath), p.absoluteURL(r.URL.Path))

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"slices"
 
+	"twostep.example/twostep/internal/client"
 	"twostep.example/twostep/internal/grant"
 	"twostep.example/twostep/internal/render"
 	"twostep.example/twostep/internal/session"
@@ -23,7 +24,7 @@ type consentPage struct {
 // showAccountSelection asks somebody who is in whether it is with this account that they go on.
 func (p *Provider) showAccountSelection(w http.ResponseWriter, r *http.Request, a pendingStep) error {
 	said := consentPage{ClientName: a.progress.Client.DisplayName(), Email: a.progress.Session.Account.Email, RequestToken: a.requestToken, SID: p.Grants.SID(a.progress.Session.ID, a.request.ClientID)}
-	render.AllowFormAction(w, grant.CSPOrigin(a.request.RedirectURI))
+	render.AllowFormAction(w, client.CSPOrigin(a.request.RedirectURI))
 	return p.Pages.Render(w, r, render.View{Templates: templates(), Template: "choose", Title: "oidc.choose.title", Data: said})
 }
 
@@ -44,7 +45,7 @@ func (p *Provider) showConsent(w http.ResponseWriter, r *http.Request, a pending
 		host = u.Scheme
 	}
 	said := consentPage{a.progress.Client.DisplayName(), host, a.progress.Session.Account.Email, knows, a.requestToken, p.Grants.SID(a.progress.Session.ID, a.request.ClientID), a.request.HintedSubject != ""}
-	render.AllowFormAction(w, grant.CSPOrigin(a.request.RedirectURI))
+	render.AllowFormAction(w, client.CSPOrigin(a.request.RedirectURI))
 	return p.Pages.Render(w, r, render.View{Templates: templates(), Template: "consent", TitleText: p.Pages.Localizer(r).Translate("oidc.consent.title", "App", said.ClientName), Data: said})
 }
 

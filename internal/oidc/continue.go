@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 
+	"twostep.example/twostep/internal/client"
 	"twostep.example/twostep/internal/grant"
 	"twostep.example/twostep/internal/render"
 	"twostep.example/twostep/internal/session"
@@ -33,13 +34,13 @@ func (p *Provider) currentSession(r *http.Request) (*session.Session, error) {
 // advanceRequest takes a request one step further. The token is that under which it waits; "" if it
 // does not yet.
 func (p *Provider) advanceRequest(w http.ResponseWriter, r *http.Request, authReq grant.AuthRequest, token string) error {
-	render.PreferUILocales(r, authReq.UILocales)
+	r = render.WithUILocales(r, authReq.UILocales)
 	who, err := p.currentSession(r)
 	if err != nil {
 		return err
 	}
 	progress, err := p.Grants.LoadAuthProgress(r.Context(), authReq, who)
-	if errors.Is(err, grant.ErrClientNotFound) {
+	if errors.Is(err, client.ErrNotFound) {
 		return p.showErrorPage(w, r, &pageError{"oidc.noapp", "the app " + authReq.ClientID + " was removed"})
 	}
 	if err != nil {
@@ -170,6 +171,6 @@ type formPostPage struct {
 
 // sendFormPost is the answer as a form that sends itself (OAuth 2.0 Form Post Response Mode).
 func (p *Provider) sendFormPost(w http.ResponseWriter, r *http.Request, to string, values url.Values) error {
-	render.AllowFormAction(w, grant.CSPOrigin(to))
+	render.AllowFormAction(w, client.CSPOrigin(to))
 	return p.Pages.Render(w, r, render.View{Templates: templates(), Template: "post", Title: "oidc.post.title", Data: formPostPage{to, values}})
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 
+	"twostep.example/twostep/internal/client"
 	"twostep.example/twostep/internal/grant"
 	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/render"
@@ -43,7 +44,7 @@ func oauthErrorFor(err error) (*oauthError, bool) {
 		told error
 	}{
 		{grant.ErrInvalid, errInvalidGrant},
-		{grant.ErrClientNotFound, errInvalidClient},
+		{client.ErrNotFound, errInvalidClient},
 		{render.ErrInvalidForm, invalidRequest("a parameter comes twice, or is no text")},
 		{render.ErrBodyTooLarge, invalidRequest("the request is too large")},
 		{ratelimit.ErrLimited, newOAuthError(http.StatusTooManyRequests, "slow_down", "too many wrong secrets, or requests that nobody proves, from this network")},
@@ -57,11 +58,11 @@ func oauthErrorFor(err error) (*oauthError, bool) {
 
 // clientEndpoint is a handler that answers an app which has said who it is: errors too are JSON. What is
 // not in the table is a fault of ours, and printed and logged like any other.
-func (p *Provider) clientEndpoint(h func(http.ResponseWriter, *http.Request, grant.Client, url.Values) error) render.Handler {
+func (p *Provider) clientEndpoint(h func(http.ResponseWriter, *http.Request, client.Client, url.Values) error) render.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		render.AllowCORS(w)
 		values, err := parseParameters(r)
-		var a grant.Client
+		var a client.Client
 		if err == nil {
 			a, err = p.authenticateClient(r, values)
 		}

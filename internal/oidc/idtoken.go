@@ -5,11 +5,12 @@ import (
 	"encoding/base64"
 	"net/http"
 
+	"twostep.example/twostep/internal/client"
 	"twostep.example/twostep/internal/grant"
 )
 
 // signIDToken says who is in, how they have proven it and when (OpenID Connect Core 2).
-func (p *Provider) signIDToken(r *http.Request, a grant.Client, g issuedTokens) (string, error) {
+func (p *Provider) signIDToken(r *http.Request, a client.Client, g issuedTokens) (string, error) {
 	claims, err := p.userInfoClaims(r, a, g.Grant)
 	if err != nil {
 		return "", err
@@ -27,7 +28,7 @@ func (p *Provider) signIDToken(r *http.Request, a grant.Client, g issuedTokens) 
 }
 
 // userInfoClaims are what the scopes of a grant allow to know of its person.
-func (p *Provider) userInfoClaims(r *http.Request, a grant.Client, g grant.Grant) (map[string]any, error) {
+func (p *Provider) userInfoClaims(r *http.Request, a client.Client, g grant.Grant) (map[string]any, error) {
 	subject, err := p.Grants.Subject(r.Context(), a, g.AccountID)
 	if err != nil {
 		return nil, err

@@ -6,13 +6,14 @@ import (
 	"net/url"
 	"strings"
 
+	"twostep.example/twostep/internal/client"
 	"twostep.example/twostep/internal/grant"
 	"twostep.example/twostep/internal/render"
 )
 
 // introspect tells an app what a token of its own is worth now, and an API those of all apps (RFC 7662), with how
 // much was proven, so that an API may ask for more (RFC 9470).
-func (p *Provider) introspect(w http.ResponseWriter, r *http.Request, caller grant.Client, values url.Values) error {
+func (p *Provider) introspect(w http.ResponseWriter, r *http.Request, caller client.Client, values url.Values) error {
 	if caller.IsPublic() { // which anybody may say to be
 		return errInvalidClient
 	}
@@ -26,8 +27,8 @@ func (p *Provider) introspect(w http.ResponseWriter, r *http.Request, caller gra
 	if err != nil {
 		return err
 	}
-	a, err := p.Grants.GetClient(r.Context(), info.ClientID)
-	if errors.Is(err, grant.ErrClientNotFound) {
+	a, err := p.Grants.Clients.Get(r.Context(), info.ClientID)
+	if errors.Is(err, client.ErrNotFound) {
 		return render.JSON(w, http.StatusOK, map[string]bool{"active": false})
 	}
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strconv"
 
+	"twostep.example/twostep/internal/client"
 	"twostep.example/twostep/internal/grant"
 	"twostep.example/twostep/internal/render"
 )
@@ -26,7 +27,7 @@ func (p *Provider) logout(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	render.PreferUILocales(r, values.Get("ui_locales"))
+	r = render.WithUILocales(r, values.Get("ui_locales"))
 	f, err := p.parseLogoutRequest(r, values)
 	if err != nil {
 		return p.showErrorPage(w, r, err)
@@ -39,7 +40,7 @@ func (p *Provider) logout(w http.ResponseWriter, r *http.Request) error {
 		return p.finishLogout(w, r, f) // nobody is in, or was for long
 	}
 	if f.sid != p.Grants.SID(who.ID, f.clientID) {
-		render.AllowFormAction(w, grant.CSPOrigin(f.postLogoutRedirectURI))
+		render.AllowFormAction(w, client.CSPOrigin(f.postLogoutRedirectURI))
 		return p.Pages.Render(w, r, render.View{Templates: templates(), Template: "logout", Title: "oidc.logout.title", Data: logoutParameters(values)})
 	}
 	return p.finishLogout(w, r, f)
@@ -101,12 +102,12 @@ func (p *Provider) parseLogoutRequest(r *http.Request, values url.Values) (f log
 	if f.postLogoutRedirectURI == "" {
 		return f, nil
 	}
-	a, err := p.Grants.GetClient(r.Context(), f.clientID)
-	if errors.Is(err, grant.ErrClientNotFound) {
+	a, err := p.Grants.Clients.Get(r.Context(), f.clientID)
+	if errors.Is(err, client.ErrNotFound) {
 		return f, &pageError{"oidc.redirect", "a post_logout_redirect_uri, and neither id_token_hint nor client_id says of which app"}
 	}
 	if err == nil && !a.AllowsPostLogoutRedirectURI(f.postLogoutRedirectURI) {
-		return f, &pageError{"oidc.redirect", "app " + a.ID + ": the post_logout_redirect_uri " + strconv.Quote(truncate(f.postLogoutRedirectURI)) + " is not registered: " + grant.ExplainRedirectMismatch(a.PostLogoutRedirectURIs, f.postLogoutRedirectURI)}
+		return f, &pageError{"oidc.redirect", "app " + a.ID + ": the post_logout_redirect_uri " + strconv.Quote(truncate(f.postLogoutRedirectURI)) + " is not registered: " + client.ExplainRedirectMismatch(a.PostLogoutRedirectURIs, f.postLogoutRedirectURI)}
 	}
 	return f, err
 }

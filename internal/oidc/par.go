@@ -4,18 +4,19 @@ import (
 	"net/http"
 	"net/url"
 
+	"twostep.example/twostep/internal/client"
 	"twostep.example/twostep/internal/grant"
 	"twostep.example/twostep/internal/render"
 )
 
 // pushAuthRequest keeps a request that an app sends before it sends the person (RFC 9126), so that nobody
 // on the way can read or change it.
-func (p *Provider) pushAuthRequest(w http.ResponseWriter, r *http.Request, a grant.Client, values url.Values) error {
+func (p *Provider) pushAuthRequest(w http.ResponseWriter, r *http.Request, a client.Client, values url.Values) error {
 	if values.Has("request_uri") {
 		return invalidRequest("request_uri cannot be pushed")
 	}
 	if redirect := values.Get("redirect_uri"); !a.AllowsRedirectURI(redirect) {
-		return invalidRequest("redirect_uri is not registered: " + grant.ExplainRedirectMismatch(a.RedirectURIs, redirect)) // the app may know
+		return invalidRequest("redirect_uri is not registered: " + client.ExplainRedirectMismatch(a.RedirectURIs, redirect)) // the app may know
 	}
 	authReq, err := p.parseAuthRequest(r, a, values.Get("redirect_uri"), values)
 	if err != nil {

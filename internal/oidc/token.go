@@ -5,12 +5,13 @@ import (
 	"net/url"
 	"strings"
 
+	"twostep.example/twostep/internal/client"
 	"twostep.example/twostep/internal/grant"
 	"twostep.example/twostep/internal/render"
 )
 
 // token gives tokens for a code, for a refresh token, or to the app itself (RFC 6749 4.1.3, 6, 4.4).
-func (p *Provider) token(w http.ResponseWriter, r *http.Request, a grant.Client, values url.Values) error {
+func (p *Provider) token(w http.ResponseWriter, r *http.Request, a client.Client, values url.Values) error {
 	switch values.Get("grant_type") {
 	case "authorization_code":
 		return p.authorizationCodeGrant(w, r, a, values)
@@ -22,7 +23,7 @@ func (p *Provider) token(w http.ResponseWriter, r *http.Request, a grant.Client,
 	return newOAuthError(http.StatusBadRequest, "unsupported_grant_type", "grant_type is none of authorization_code, refresh_token and client_credentials")
 }
 
-func (p *Provider) authorizationCodeGrant(w http.ResponseWriter, r *http.Request, a grant.Client, values url.Values) error {
+func (p *Provider) authorizationCodeGrant(w http.ResponseWriter, r *http.Request, a client.Client, values url.Values) error {
 	redirect := values.Get("redirect_uri")
 	if redirect == "" && len(a.RedirectURIs) == 1 {
 		redirect = a.RedirectURIs[0]
@@ -35,7 +36,7 @@ func (p *Provider) authorizationCodeGrant(w http.ResponseWriter, r *http.Request
 }
 
 // refreshTokenGrant gives tokens of the same scope, whatever is asked for: the answer says which.
-func (p *Provider) refreshTokenGrant(w http.ResponseWriter, r *http.Request, a grant.Client, values url.Values) error {
+func (p *Provider) refreshTokenGrant(w http.ResponseWriter, r *http.Request, a client.Client, values url.Values) error {
 	g, t, err := p.Grants.RefreshTokens(r.Context(), a, values.Get("refresh_token"), p.Pages.Origin(r))
 	if err != nil {
 		return err
@@ -43,7 +44,7 @@ func (p *Provider) refreshTokenGrant(w http.ResponseWriter, r *http.Request, a g
 	return p.writeTokenResponse(w, r, a, issuedTokens{g, t, ""})
 }
 
-func (p *Provider) clientCredentialsGrant(w http.ResponseWriter, r *http.Request, a grant.Client) error {
+func (p *Provider) clientCredentialsGrant(w http.ResponseWriter, r *http.Request, a client.Client) error {
 	if a.IsPublic() {
 		return newOAuthError(http.StatusBadRequest, "unauthorized_client", "an app that keeps no secret is nobody by itself")
 	}
@@ -61,7 +62,7 @@ type issuedTokens struct {
 	nonce string
 }
 
-func (p *Provider) writeTokenResponse(w http.ResponseWriter, r *http.Request, a grant.Client, g issuedTokens) error {
+func (p *Provider) writeTokenResponse(w http.ResponseWriter, r *http.Request, a client.Client, g issuedTokens) error {
 	life := min(grant.AccessTokenTTL, g.ExpiresAt.Sub(p.Grants.Now()))
 	body := map[string]any{"access_token": g.AccessToken, "token_type": "Bearer", "expires_in": int(life.Seconds()), "scope": strings.Join(g.Scope, " ")}
 	if g.RefreshToken != "" {

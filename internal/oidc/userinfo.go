@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 
+	"twostep.example/twostep/internal/client"
 	"twostep.example/twostep/internal/grant"
 	"twostep.example/twostep/internal/render"
 )
@@ -30,8 +31,8 @@ func (p *Provider) userinfo(w http.ResponseWriter, r *http.Request) error {
 	if !g.HasScope("openid") {
 		return writeBearerError(w, http.StatusForbidden, "insufficient_scope")
 	}
-	a, err := p.Grants.GetClient(r.Context(), g.ClientID)
-	if errors.Is(err, grant.ErrClientNotFound) {
+	a, err := p.Grants.Clients.Get(r.Context(), g.ClientID)
+	if errors.Is(err, client.ErrNotFound) {
 		return writeBearerError(w, http.StatusUnauthorized, "invalid_token")
 	}
 	if err != nil {

@@ -23,7 +23,9 @@ type Origin struct {
 
 // TrustRequest is what the trust decision looks at.
 func (o Origin) TrustRequest() trust.Request {
-	return trust.Request{Address: trust.CanonicalAddr(o.Address), Browser: trust.ParseBrowser(o.UserAgent, o.ClientHints)}
+	return trust.Request{
+		Address: trust.CanonicalAddr(o.Address), Browser: trust.ParseBrowser(o.UserAgent, o.ClientHints),
+	}
 }
 
 // Source is what audit events record of it.

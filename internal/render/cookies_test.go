@@ -21,9 +21,13 @@ func countCookies(header, name string) (n int) {
 // read beside it, and one of another name never is.
 func FuzzCookie(f *testing.F) {
 	for _, planted := range []string{
-		"", "a=b", "session=evil", "__Host-session=evil", "__host-session=evil", "__HOST-SESSION=evil", "__Host-session", "=__Host-session=evil", " __Host-session =evil", "__Host-session=Tok-en_1",
-		`a="`, `a="; __Host-session=evil; b="`, "__Host-session\x00=evil", "__Host-session=evil; __Host-session=worse", "a=b\n__Host-session=evil", ";;,", "__Host-session=evil, b=c",
-		"$Version=1; __Host-session=evil", "__Host-session=a.b", `__Host-session=";__Host-session=0`, "__Host-session=\"evil\"", "%5F%5FHost-session=evil", "\u00a0__Host-session=evil", "__Host-sessio\u1e45=evil", "\x0b__Host-session=evil",
+		"", "a=b", "session=evil", "__Host-session=evil", "__host-session=evil", "__HOST-SESSION=evil",
+		"__Host-session", "=__Host-session=evil", " __Host-session =evil", "__Host-session=Tok-en_1",
+		`a="`, `a="; __Host-session=evil; b="`, "__Host-session\x00=evil",
+		"__Host-session=evil; __Host-session=worse", "a=b\n__Host-session=evil", ";;,", "__Host-session=evil, b=c",
+		"$Version=1; __Host-session=evil", "__Host-session=a.b", `__Host-session=";__Host-session=0`,
+		"__Host-session=\"evil\"", "%5F%5FHost-session=evil", "\u00a0__Host-session=evil",
+		"__Host-sessio\u1e45=evil", "\x0b__Host-session=evil",
 	} {
 		f.Add(planted, true, true)
 		f.Add(planted, true, false)

@@ -207,7 +207,13 @@ func SetRetryAfter(w http.ResponseWriter, seconds int) {
 func (p *Renderer) renderInternalError(w http.ResponseWriter, r *http.Request, err error) {
 	id := requestID(r.Context())
 	p.logger().LogAttrs(r.Context(), slog.LevelError, "fault", slog.String("request", id), slog.Any("error", err))
-	p.renderError(w, r, http.StatusInternalServerError, "fault.title", errorPage{Text: "fault.text", Description: "a fault of the server, number " + id, ID: id})
+	p.renderError(
+		w,
+		r,
+		http.StatusInternalServerError,
+		"fault.title",
+		errorPage{Text: "fault.text", Description: "a fault of the server, number " + id, ID: id},
+	)
 }
 
 // errorPage is what error.html prints.
@@ -230,7 +236,9 @@ func (p *Renderer) renderError(w http.ResponseWriter, r *http.Request, status in
 	if title == "" {
 		title = "fault.refused.title"
 	}
-	err := p.Render(w, r, View{Templates: errorTemplates(), Template: "error", Status: status, Title: title, Data: data})
+	err := p.Render(
+		w, r, View{Templates: errorTemplates(), Template: "error", Status: status, Title: title, Data: data},
+	)
 	if err != nil {
 		p.logger().Error("fault", "request", data.ID, "error", err)
 		http.Error(w, http.StatusText(status)+" "+data.ID, status)

@@ -39,12 +39,16 @@ func formDecode(text string) string {
 // address line, and nothing out of a body of another type.
 func FuzzParseForm(f *testing.F) {
 	for _, body := range []string{
-		"email=a%40b&password=x", "", "email=a&email=b", "Email=a", "email%5B%5D=a", "email=a&_method=PUT", "email=a%00", "email=%ff", "email=%ed%a0%80", "email=%zz", "email=a;password=b",
-		"email", "=a", "&&email=a&", "e%6dail=a&email=b", " email=a", "email=a=b&password=%26", `{"email":"a"}`, "email=a\x00", "email=\u2028+%2B", "email%00=a", "password=%C3%A4%f0%9f%92%a9",
+		"email=a%40b&password=x", "", "email=a&email=b", "Email=a", "email%5B%5D=a", "email=a&_method=PUT",
+		"email=a%00", "email=%ff", "email=%ed%a0%80", "email=%zz", "email=a;password=b",
+		"email", "=a", "&&email=a&", "e%6dail=a&email=b", " email=a", "email=a=b&password=%26", `{"email":"a"}`,
+		"email=a\x00", "email=\u2028+%2B", "email%00=a", "password=%C3%A4%f0%9f%92%a9",
 	} {
 		f.Add(urlencoded, body)
 	}
-	for _, kind := range []string{"", urlencoded + "; charset=UTF-8", urlencoded + "; charset=utf-16", "application/json", "text/plain", "multipart/form-data; boundary=x", urlencoded + ", text/plain", "Application/X-WWW-Form-Urlencoded ;"} {
+	for _, kind := range []string{"", urlencoded + "; charset=UTF-8", urlencoded + "; charset=utf-16",
+		"application/json", "text/plain", "multipart/form-data; boundary=x", urlencoded + ", text/plain",
+		"Application/X-WWW-Form-Urlencoded ;"} {
 		f.Add(kind, "email=a")
 	}
 	f.Fuzz(func(t *testing.T, kind, body string) {
@@ -52,7 +56,8 @@ func FuzzParseForm(f *testing.F) {
 		r.Header["Content-Type"] = []string{kind}
 		got, err := ParseForm(httptest.NewRecorder(), r, "email", "password")
 		if err != nil {
-			if got != nil || !errors.Is(err, ErrInvalidForm) && !errors.Is(err, ErrContentType) && !errors.Is(err, ErrBodyTooLarge) {
+			if got != nil ||
+				!errors.Is(err, ErrInvalidForm) && !errors.Is(err, ErrContentType) && !errors.Is(err, ErrBodyTooLarge) {
 				t.Errorf("got %q, %v", got, err)
 			}
 			return
@@ -61,7 +66,9 @@ func FuzzParseForm(f *testing.F) {
 		for pair := range strings.SplitSeq(body, "&") {
 			name, text, _ := strings.Cut(pair, "=")
 			name, text = formDecode(name), formDecode(text)
-			if _, twice := want[name]; pair != "" && (twice || name != "email" && name != "password" || !utf8.ValidString(text) || strings.ContainsRune(text, 0)) {
+			if _, twice := want[name]; pair != "" &&
+				(twice || name != "email" && name != "password" || !utf8.ValidString(text) ||
+					strings.ContainsRune(text, 0)) {
 				t.Errorf("%q: %q passed", body, pair)
 			}
 			if pair != "" {

@@ -25,7 +25,8 @@ func LocalPath(address string) (string, bool) {
 		return "", false
 	}
 	// The decoded path counts: "/%2f/evil.com" is "///evil.com" to whoever decodes first.
-	if !isCleanPath(u.Path) || strings.ContainsFunc(u.Path, func(c rune) bool { return c < ' ' || c == '\\' || c == 0x7f }) {
+	if !isCleanPath(u.Path) ||
+		strings.ContainsFunc(u.Path, func(c rune) bool { return c < ' ' || c == '\\' || c == 0x7f }) {
 		return "", false
 	}
 	return address, true

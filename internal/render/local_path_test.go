@@ -57,10 +57,14 @@ func resolveLikeBrowser(reference string) (host, path string) {
 // The model goes where browsers go; each row is one of their own tests (WPT, url/resources).
 func TestResolveLikeBrowserFollowsWPT(t *testing.T) {
 	for reference, want := range map[string]string{
-		"/a/b": "site /a/b", "a": "site /signin/a", "../a": "site /a", "/../a": "site /a", "/a/%2E%2e/b?c/../d": "site /b", "": "site /signin/", "/.//x": "site //x",
-		"//evil/a": "evil /a", "///evil/a": "evil /a", `/\evil`: "evil /", `\\evil`: "evil /", `\a\..\b`: "site /b", "/\t/evil": "evil /", "\x00 //evil ": "evil /", "/\n\\evil": "evil /",
-		"https://evil/": "evil /", "https:/a": "site /a", "https:a": "site /signin/a", "HTTPS:\\\\evil": "evil /", "http:a": "a /", "http:/a": "a /", "//site@evil": "evil /", "ht\ntps://evil": "evil /",
-		"javascript:alert(1)": " ", "data:a": " ", "/a#//evil": "site /a", "/a?//evil": "site /a", "1http://evil": "site /signin/1http://evil",
+		"/a/b": "site /a/b", "a": "site /signin/a", "../a": "site /a", "/../a": "site /a",
+		"/a/%2E%2e/b?c/../d": "site /b", "": "site /signin/", "/.//x": "site //x",
+		"//evil/a": "evil /a", "///evil/a": "evil /a", `/\evil`: "evil /", `\\evil`: "evil /", `\a\..\b`: "site /b",
+		"/\t/evil": "evil /", "\x00 //evil ": "evil /", "/\n\\evil": "evil /",
+		"https://evil/": "evil /", "https:/a": "site /a", "https:a": "site /signin/a", "HTTPS:\\\\evil": "evil /",
+		"http:a": "a /", "http:/a": "a /", "//site@evil": "evil /", "ht\ntps://evil": "evil /",
+		"javascript:alert(1)": " ", "data:a": " ", "/a#//evil": "site /a", "/a?//evil": "site /a",
+		"1http://evil": "site /signin/1http://evil",
 	} {
 		if host, path := resolveLikeBrowser(reference); host+" "+path != want {
 			t.Errorf("%q leads to %s %s, want %s", reference, host, path, want)
@@ -72,9 +76,12 @@ func TestResolveLikeBrowserFollowsWPT(t *testing.T) {
 // comes to that very path: as a link, in a redirect of ours, and behind a proxy that decodes.
 func FuzzLocalPath(f *testing.F) {
 	for _, address := range []string{
-		"/settings", "/", "/settings/", "/oauth2/authorize?a=b&c=https%3A%2F%2Fapp.example%2F", "/a%20b", "//evil.com", "///evil.com", `/\evil.com`, `\/evil.com`,
-		"/%2f", "/%2f/evil.com", "/%5cevil.com", "/.//evil", "/..//evil.com", "/%2e%2e//evil.com", "/a/%2e%2e/b", "/%252e%252e//evil", "https:evil.com", "https:/evil.com", "\thttps:evil",
-		"/\t/evil.com", "/a\r\nSet-Cookie: x", "//good.com@evil", "javascript:alert(1)", "/a#b", " /a", "/%09/evil.com", "/%00", "/a%3f/../b", "/?/../..//evil", "/a%23//evil", "/a;b=c/.;/d",
+		"/settings", "/", "/settings/", "/oauth2/authorize?a=b&c=https%3A%2F%2Fapp.example%2F", "/a%20b",
+		"//evil.com", "///evil.com", `/\evil.com`, `\/evil.com`,
+		"/%2f", "/%2f/evil.com", "/%5cevil.com", "/.//evil", "/..//evil.com", "/%2e%2e//evil.com", "/a/%2e%2e/b",
+		"/%252e%252e//evil", "https:evil.com", "https:/evil.com", "\thttps:evil",
+		"/\t/evil.com", "/a\r\nSet-Cookie: x", "//good.com@evil", "javascript:alert(1)", "/a#b", " /a",
+		"/%09/evil.com", "/%00", "/a%3f/../b", "/?/../..//evil", "/a%23//evil", "/a;b=c/.;/d",
 	} {
 		f.Add(address)
 	}
@@ -90,7 +97,9 @@ func FuzzLocalPath(f *testing.F) {
 			t.Errorf("%q became %q, then %q, %v", address, back, again, ok)
 		}
 		w := httptest.NewRecorder()
-		http.Redirect(w, &http.Request{Method: "POST", URL: &url.URL{Path: "/signin/verify"}}, back, http.StatusSeeOther)
+		http.Redirect(
+			w, &http.Request{Method: "POST", URL: &url.URL{Path: "/signin/verify"}}, back, http.StatusSeeOther,
+		)
 		if got := w.Header()["Location"]; len(got) != 1 || got[0] != address {
 			t.Errorf("%q: sent to %q", address, got)
 		}

@@ -24,7 +24,10 @@ const contentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 
 // and an app may pass people on to another host of its own.
 func AllowFormAction(w http.ResponseWriter, origin string) {
 	if origin != "" {
-		w.Header().Set("Content-Security-Policy", strings.Replace(contentSecurityPolicy, "form-action 'self'", "form-action 'self' https: "+origin, 1))
+		w.Header().Set(
+			"Content-Security-Policy",
+			strings.Replace(contentSecurityPolicy, "form-action 'self'", "form-action 'self' https: "+origin, 1),
+		)
 	}
 }
 
@@ -85,10 +88,16 @@ func (p *Renderer) LogAndRecover(next http.Handler) http.Handler {
 				}
 				p.renderInternalError(recorder, r, fmt.Errorf("panic: %v\n%s", recovered, debug.Stack()))
 			}
-			p.logger().LogAttrs(r.Context(), slog.LevelInfo, "request",
-				slog.String("request", id), slog.String("method", r.Method),
-				slog.String("path", truncate(r.URL.Path, maxLoggedPath)), slog.Int("status", max(recorder.status, http.StatusOK)),
-				slog.Duration("took", time.Since(start)))
+			p.logger().LogAttrs(
+				r.Context(),
+				slog.LevelInfo,
+				"request",
+				slog.String("request", id),
+				slog.String("method", r.Method),
+				slog.String("path", truncate(r.URL.Path, maxLoggedPath)),
+				slog.Int("status", max(recorder.status, http.StatusOK)),
+				slog.Duration("took", time.Since(start)),
+			)
 		}()
 		next.ServeHTTP(recorder, r)
 	})

@@ -1,4 +1,4 @@
-// Package page prints pages: templates, layout, error table, security headers, cookies.
+// Package render prints pages: templates, layout, error table, security headers, cookies.
 //
 //	request ─▶ Door ─▶ Limits ─▶ mux ─▶ Handle ─▶ a handler ─▶ Print ─▶ answer
 //	                             └── error ─▶ the table ─▶ Print ─┘
@@ -9,6 +9,7 @@ package render
 
 import (
 	"bytes"
+	"context"
 	"embed"
 	"encoding/json"
 	"fmt"
@@ -23,7 +24,7 @@ import (
 	"time"
 
 	"twostep.example/twostep/internal/i18n"
-	"twostep.example/twostep/internal/trust"
+	"twostep.example/twostep/internal/origin"
 )
 
 //go:embed layout.html fields.html pages
@@ -32,15 +33,14 @@ var templateFiles embed.FS
 // Renderer prints every page of a server. Copying it is fine; its fields do not change
 // once it prints.
 type Renderer struct {
-	Site           string               // the name people see
-	Secure         bool                 // pages travel over https; false only in local mode
-	Location       *time.Location       // the zone in which pages tell the time; nil: UTC
-	Log            *slog.Logger         // nil: nothing is logged
-	Now            func() time.Time     // nil: the clock of the machine
-	TrustedProxies trust.TrustedProxies // whose forwarding headers are believed
-	PrivateClients bool                 // addresses of private networks are people's: local mode, an intranet
-	ProxyDetector  *ProxyDetector       // nil: nobody watches for proxies
-	JSONErrorPaths []string             // the paths that programs ask: errors there are JSON
+	Site           string                // the name people see
+	Secure         bool                  // pages travel over https; false only in local mode
+	Location       *time.Location        // the zone in which pages tell the time; nil: UTC
+	Log            *slog.Logger          // nil: nothing is logged
+	Now            func() time.Time      // nil: the clock of the machine
+	Origins        origin.Resolver       // finds the client address of requests
+	ProxyDetector  *origin.ProxyDetector // nil: nothing is detected
+	JSONErrorPaths []string              // the paths that programs ask: errors there are JSON
 }
 
 // Templates are the parsed pages of one room.
@@ -64,7 +64,9 @@ func Parse(files fs.FS, folder string) Templates {
 		if len(parts) > 0 {
 			template.Must(t.ParseFS(files, parts...))
 		}
-		pages[strings.TrimSuffix(path.Base(name), ".html")] = template.Must(t.ParseFS(files, name)).Option("missingkey=error")
+		pages[strings.TrimSuffix(path.Base(name), ".html")] = template.Must(t.ParseFS(files, name)).Option(
+			"missingkey=error",
+		)
 	}
 	return pages
 }
@@ -129,16 +131,31 @@ func (p *Renderer) Languages() []string { return i18n.Languages() }
 
 // Localizer is the language of the reader.
 func (p *Renderer) Localizer(r *http.Request) i18n.Localizer {
-	return i18n.Match(r.Header.Get("Accept-Language"))
+	return i18n.Match(AcceptLanguage(r))
 }
 
-// PreferUILocales puts languages that an app asks for (ui_locales, separated by spaces) before those of
-// the browser.
-func PreferUILocales(r *http.Request, locales string) {
-	if locales == "" || len(locales) > 100 || strings.ContainsAny(locales, ",;") {
-		return
+type uiLocalesKey struct{}
+
+// maxUILocalesBytes bounds the ui_locales parameter; a longer one is ignored.
+const maxUILocalesBytes = 100
+
+// WithUILocales returns a copy of the request whose pages prefer the languages that an app asks for (ui_locales,
+// separated by spaces: OpenID Connect Core 3.1.2.1) to those of the browser.
+func WithUILocales(r *http.Request, locales string) *http.Request {
+	if locales == "" || len(locales) > maxUILocalesBytes || strings.ContainsAny(locales, ",;") {
+		return r
 	}
-	r.Header.Set("Accept-Language", strings.TrimSuffix(strings.Join(strings.Fields(locales), ",")+","+r.Header.Get("Accept-Language"), ","))
+	return r.WithContext(context.WithValue(r.Context(), uiLocalesKey{}, strings.Fields(locales)))
+}
+
+// AcceptLanguage returns the languages of the reader in the form of the Accept-Language header: those of
+// WithUILocales first, then those of the browser.
+func AcceptLanguage(r *http.Request) string {
+	preferred, _ := r.Context().Value(uiLocalesKey{}).([]string)
+	if len(preferred) == 0 {
+		return r.Header.Get("Accept-Language")
+	}
+	return strings.TrimSuffix(strings.Join(preferred, ",")+","+r.Header.Get("Accept-Language"), ",")
 }
 
 // CurrentTime is the time for this server.

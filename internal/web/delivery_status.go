@@ -24,7 +24,13 @@ type deliveryStatus struct {
 }
 
 func (s *Handlers) newDeliveryStatus(w i18n.Localizer, c challenge.Challenge) deliveryStatus {
-	return deliveryStatus{State: c.Delivery.State, StateText: s.deliveryStateText(w, c), ResendSeconds: s.Pages.SecondsUntil(c.ResendAt), ResendExhausted: c.ResendAt.IsZero(), KeepPolling: !c.About.Implicit}
+	return deliveryStatus{
+		State:           c.Delivery.State,
+		StateText:       s.deliveryStateText(w, c),
+		ResendSeconds:   s.Pages.SecondsUntil(c.ResendAt),
+		ResendExhausted: c.ResendAt.IsZero(),
+		KeepPolling:     !c.About.Implicit,
+	}
 }
 
 // deliveryStateText is what has become of the message, as a sentence.
@@ -59,7 +65,13 @@ func (s *Handlers) renderResendWait(w http.ResponseWriter, r *http.Request, view
 }
 
 // renderBackoff answers that it was wrong too often for another try now.
-func (s *Handlers) renderBackoff(w http.ResponseWriter, r *http.Request, view render.View, field string, until time.Time) error {
+func (s *Handlers) renderBackoff(
+	w http.ResponseWriter,
+	r *http.Request,
+	view render.View,
+	field string,
+	until time.Time,
+) error {
 	render.SetRetryAfter(w, max(1, s.Pages.SecondsUntil(until)))
 	view.Status = http.StatusTooManyRequests
 	view.Problems = []render.Problem{s.backoffProblem(s.Pages.Localizer(r), field, until)}
@@ -81,7 +93,13 @@ type deliveryStatusJSON struct {
 }
 
 func (s *Handlers) writeDeliveryStatus(w http.ResponseWriter, r *http.Request, c challenge.Challenge) error {
-	return render.JSON(w, http.StatusOK, deliveryStatusJSON{c.Delivery.State, s.deliveryStateText(s.Pages.Localizer(r), c), s.Pages.SecondsUntil(c.ResendAt)})
+	return render.JSON(
+		w,
+		http.StatusOK,
+		deliveryStatusJSON{
+			c.Delivery.State, s.deliveryStateText(s.Pages.Localizer(r), c), s.Pages.SecondsUntil(c.ResendAt),
+		},
+	)
 }
 
 // withResendWait is the message of somebody who was told already to wait so many seconds.

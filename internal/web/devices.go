@@ -16,7 +16,6 @@ type devicesPage struct {
 	Days      int // that trust lasts; 0: it is switched off
 	Devices   []deviceRow
 	Decisions []decisionRow
-	Now       string // what the next sign-in in this browser would do, and why
 }
 
 type deviceRow struct {
@@ -39,7 +38,7 @@ type decisionRow struct {
 	Trace                    string
 }
 
-func (s *Handlers) devicesView(w i18n.Localizer, p devicesPage) render.View {
+func (s *Handlers) devicesView(p devicesPage) render.View {
 	p.Days = s.Devices.TrustDays()
 	return render.View{Template: "devices", Title: "devices.title", Wide: true, Data: p}
 }
@@ -54,7 +53,12 @@ func (s *Handlers) showDevices(w http.ResponseWriter, r *http.Request, who signe
 	for _, d := range devices {
 		row := deviceRow{ID: d.ID, Browser: origin.DescribeBrowser(d.Browser, localizer.Tag()), Current: d.Current}
 		for _, place := range d.Networks {
-			row.Networks = append(row.Networks, networkRow{networkText(localizer, place.ClientNetwork), place.VerifiedAt, place.ExpiresAt, place.LastUsedAt})
+			row.Networks = append(
+				row.Networks,
+				networkRow{
+					networkText(localizer, place.ClientNetwork), place.VerifiedAt, place.ExpiresAt, place.LastUsedAt,
+				},
+			)
 		}
 		p.Devices = append(p.Devices, row)
 	}
@@ -65,12 +69,17 @@ func (s *Handlers) showDevices(w http.ResponseWriter, r *http.Request, who signe
 	for _, q := range decisions {
 		p.Decisions = append(p.Decisions, s.newDecisionRow(localizer, q))
 	}
-	return s.render(w, r, s.devicesView(localizer, p))
+	return s.render(w, r, s.devicesView(p))
 }
 
 // newDecisionRow is a decision for its owner, who may know where they have been.
 func (s *Handlers) newDecisionRow(w i18n.Localizer, d device.DecisionRecord) decisionRow {
-	row := decisionRow{At: d.At, Trace: d.Trace, Browser: origin.DescribeBrowser(d.Request.Browser, w.Tag()), Network: networkText(w, trust.NetworkOf(d.Request.Address))}
+	row := decisionRow{
+		At:      d.At,
+		Trace:   d.Trace,
+		Browser: origin.DescribeBrowser(d.Request.Browser, w.Tag()),
+		Network: networkText(w, trust.NetworkOf(d.Request.Address)),
+	}
 	why := challenge.StepReason{Reason: d.Reason}
 	if old, ok := d.NearestRecord(); ok {
 		why.VerifiedAt = old.VerifiedAt

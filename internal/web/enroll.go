@@ -21,11 +21,13 @@ import (
 //	form ─▶ draft: the code, or what is to be seen ─▶ done, and Continue
 type enrollment struct {
 	signedIn
-	about  factor.Info
-	words  factor.Words // of the method, in the reader's language
-	path   string       // the address of the page: "/settings/2step/app"
-	target returnTarget // where Continue leads to
-	start  func(form url.Values) error
+	about      factor.Info
+	fields     []factor.Field // of the form
+	maxFactors int            // how many the account may have; 1: a new one replaces the old one
+	words      factor.Words   // of the method, in the reader's language
+	path       string         // the address of the page: "/settings/2step/app"
+	target     returnTarget   // where Continue leads to
+	start      func(form url.Values) error
 }
 
 // url is an address below the page, and knows the way back.
@@ -38,41 +40,59 @@ func (e enrollment) url(below string) string {
 
 // needsNoInput tells whether the page can begin without asking for anything.
 func (e enrollment) needsNoInput() bool {
-	return !slices.ContainsFunc(e.about.Fields, func(f factor.Field) bool { return !f.Optional })
+	return !slices.ContainsFunc(e.fields, func(f factor.Field) bool { return !f.Optional })
 }
+
+type enrollmentHandler func(http.ResponseWriter, *http.Request, enrollment) error
 
 // enrollRoute is a page below that of a method.
-func (s *Handlers) enrollRoute(method, below string, h func(http.ResponseWriter, *http.Request, enrollment) error) render.Route {
-	return s.withSession(method+" /settings/2step/{path}"+below, func(w http.ResponseWriter, r *http.Request, who signedIn) error {
-		for _, m := range s.Challenges.Methods {
-			if about := m.Info(); about.Path != "" && about.Path == r.PathValue("path") {
-				e, err := s.newEnrollment(w, r, who, about)
-				if err != nil {
-					return err
+func (s *Handlers) enrollRoute(method, below string, h enrollmentHandler) render.Route {
+	return s.withSession(
+		method+" /settings/2step/{path}"+below,
+		func(w http.ResponseWriter, r *http.Request, who signedIn) error {
+			for _, m := range s.Challenges.Methods {
+				if about := m.Info(); about.Path != "" && about.Path == r.PathValue("path") {
+					r, e, err := s.newEnrollment(w, r, who, about)
+					if err != nil {
+						return err
+					}
+					e.path = "/settings/2step/" + about.Path
+					e.start = func(form url.Values) error {
+						return s.Enrollments.Start(r.Context(), who.Session, about.Method, form, s.Pages.Origin(r))
+					}
+					return h(w, r, e)
 				}
-				e.path = "/settings/2step/" + about.Path
-				e.start = func(form url.Values) error {
-					return s.Enrollments.Start(r.Context(), who.Session, about.Method, form, s.Pages.Origin(r))
-				}
-				return h(w, r, e)
 			}
-		}
-		return render.ErrNotFound
-	})
+			return render.ErrNotFound
+		},
+	)
 }
 
-func (s *Handlers) newEnrollment(w http.ResponseWriter, r *http.Request, who signedIn, about factor.Info) (enrollment, error) {
-	target, err := s.parseReturnTarget(w, r, r.URL.Query()["return_to"]...)
-	return enrollment{signedIn: who, about: about, words: s.methodWords(s.Pages.Localizer(r), about, ""), target: target}, err
+func (s *Handlers) newEnrollment(
+	w http.ResponseWriter,
+	r *http.Request,
+	who signedIn,
+	about factor.Info,
+) (*http.Request, enrollment, error) {
+	r, target, err := s.parseReturnTarget(w, r, r.URL.Query()["return_to"]...)
+	return r, enrollment{
+		signedIn: who, about: about, fields: about.Fields, maxFactors: about.MaxPerAccount,
+		words: s.methodWords(s.Pages.Localizer(r), about, ""), target: target,
+	}, err
 }
 
 // parseForm reads the fields of a form and return_to, which every form here carries along.
-func (s *Handlers) parseForm(w http.ResponseWriter, r *http.Request, e *enrollment, fields ...string) (render.FormValues, error) {
+func (s *Handlers) parseForm(
+	w http.ResponseWriter,
+	r *http.Request,
+	e *enrollment,
+	fields ...string,
+) (*http.Request, render.FormValues, error) {
 	form, err := render.ParseForm(w, r, append(fields, "return_to")...)
 	if returnTo := form["return_to"]; returnTo != "" && err == nil {
-		e.target, err = s.parseReturnTarget(w, r, returnTo)
+		r, e.target, err = s.parseReturnTarget(w, r, returnTo)
 	}
-	return form, err
+	return r, form, err
 }
 
 // showEnroll shows what waits for its proof, or else the form, to somebody who has
@@ -81,14 +101,15 @@ func (s *Handlers) showEnroll(w http.ResponseWriter, r *http.Request, e enrollme
 	if !e.RecentlyAuthenticated(s.Pages.CurrentTime()) {
 		return redirectToStepUp(w, r, e.url(""))
 	}
-	view, _, err := s.pendingFactorView(r, e)
+	p, _, err := s.loadPendingFactorPage(r, e)
 	if err == nil {
-		return s.render(w, r, view)
+		return s.render(w, r, pendingFactorView(p))
 	}
 	if !errors.Is(err, enroll.ErrNoPendingFactor) {
 		return err
 	}
-	if view, err = s.enrollView(r, e, nil); err != nil {
+	view, err := s.enrollView(r, e, nil)
+	if err != nil {
 		return err
 	}
 	return s.render(w, r, view)
@@ -96,10 +117,10 @@ func (s *Handlers) showEnroll(w http.ResponseWriter, r *http.Request, e enrollme
 
 func (s *Handlers) handleEnroll(w http.ResponseWriter, r *http.Request, e enrollment) error {
 	var fields []string
-	for _, f := range e.about.Fields {
+	for _, f := range e.fields {
 		fields = append(fields, f.Name)
 	}
-	form, err := s.parseForm(w, r, &e, fields...)
+	r, form, err := s.parseForm(w, r, &e, fields...)
 	if err != nil {
 		return err
 	}
@@ -114,7 +135,13 @@ func (s *Handlers) handleEnroll(w http.ResponseWriter, r *http.Request, e enroll
 }
 
 // renderEnrollError prints the form with what was wrong with it.
-func (s *Handlers) renderEnrollError(w http.ResponseWriter, r *http.Request, e enrollment, typed url.Values, cause error) error {
+func (s *Handlers) renderEnrollError(
+	w http.ResponseWriter,
+	r *http.Request,
+	e enrollment,
+	typed url.Values,
+	cause error,
+) error {
 	if errors.Is(cause, session.ErrStepUpRequired) {
 		return redirectToStepUp(w, r, e.url(""))
 	}
@@ -140,10 +167,11 @@ func (s *Handlers) renderEnrollError(w http.ResponseWriter, r *http.Request, e e
 
 // handleResendFactorCode sends a new code for what waits for its proof.
 func (s *Handlers) handleResendFactorCode(w http.ResponseWriter, r *http.Request, e enrollment) error {
-	if _, err := s.parseForm(w, r, &e, "code"); err != nil { // the button stands in the form of the code
+	r, _, err := s.parseForm(w, r, &e, "code") // the button is part of the form of the code
+	if err != nil {
 		return err
 	}
-	err := s.Enrollments.Resend(r.Context(), e.Session, e.about.Method, s.Pages.Origin(r))
+	err = s.Enrollments.Resend(r.Context(), e.Session, e.about.Method, s.Pages.Origin(r))
 	waitError, ok := errors.AsType[*ratelimit.LimitedError](err)
 	if err == nil || errors.Is(err, enroll.ErrNoPendingFactor) || errors.Is(err, challenge.ErrTooManyGuesses) {
 		return redirect(w, r, e.url(""))
@@ -151,15 +179,12 @@ func (s *Handlers) handleResendFactorCode(w http.ResponseWriter, r *http.Request
 	if !ok {
 		return err
 	}
-	view, _, err := s.pendingFactorView(r, e)
+	p, _, err := s.loadPendingFactorPage(r, e)
 	if err != nil {
 		return err
 	}
-	if p, ok := view.Data.(pendingFactorPage); ok {
-		p.deliveryStatus = p.withResendWait(s.Pages.SecondsUntil(waitError.RetryAt))
-		view.Data = p
-	}
-	return s.renderResendWait(w, r, view, waitError.RetryAt)
+	p.deliveryStatus = p.withResendWait(s.Pages.SecondsUntil(waitError.RetryAt))
+	return s.renderResendWait(w, r, pendingFactorView(p), waitError.RetryAt)
 }
 
 // servePendingFactorStatus says nothing once there is nothing to tell: a script may ask while the
@@ -177,12 +202,15 @@ func (s *Handlers) servePendingFactorStatus(w http.ResponseWriter, r *http.Reque
 
 // handleConfirmFactor takes the proof. The session goes on under a new token.
 func (s *Handlers) handleConfirmFactor(w http.ResponseWriter, r *http.Request, e enrollment) error {
-	form, err := s.parseForm(w, r, &e, "code")
+	r, form, err := s.parseForm(w, r, &e, "code")
 	if err != nil {
 		return err
 	}
-	token, err := s.Enrollments.Confirm(r.Context(), e.Session, e.about.Method, url.Values{"code": {form["code"]}}, s.Pages.Origin(r))
-	if errors.Is(err, enroll.ErrNoPendingFactor) || errors.Is(err, challenge.ErrTooManyGuesses) || errors.Is(err, session.ErrStepUpRequired) {
+	token, err := s.Enrollments.Confirm(
+		r.Context(), e.Session, e.about.Method, url.Values{"code": {form["code"]}}, s.Pages.Origin(r),
+	)
+	if errors.Is(err, enroll.ErrNoPendingFactor) || errors.Is(err, challenge.ErrTooManyGuesses) ||
+		errors.Is(err, session.ErrStepUpRequired) {
 		return redirect(w, r, e.url("")) // which says so
 	}
 	if err != nil {
@@ -199,15 +227,16 @@ func (s *Handlers) renderConfirmError(w http.ResponseWriter, r *http.Request, e 
 	if !ok && !mustWait {
 		return cause
 	}
-	view, d, err := s.pendingFactorView(r, e)
+	p, d, err := s.loadPendingFactorPage(r, e)
 	if errors.Is(err, enroll.ErrNoPendingFactor) {
 		return redirect(w, r, e.url("")) // another tab was faster
 	}
 	if err != nil {
 		return err
 	}
-	if p, ok := view.Data.(pendingFactorPage); ok && p.AttemptsExhausted {
-		return s.render(w, r, view) // that was the last try: there is no field to say more beside
+	view := pendingFactorView(p)
+	if p.AttemptsExhausted { // the page has no field any more
+		return s.render(w, r, view)
 	}
 	view.Status, view.Problems = status, []render.Problem{{Key: key}}
 	switch {
@@ -222,7 +251,7 @@ func (s *Handlers) renderConfirmError(w http.ResponseWriter, r *http.Request, e 
 // handleCancelPendingFactor forgets what waits for its proof. Where there is nothing to change, the
 // page would only begin anew; so it is left, unless that is what is wanted.
 func (s *Handlers) handleCancelPendingFactor(w http.ResponseWriter, r *http.Request, e enrollment) error {
-	form, err := s.parseForm(w, r, &e, "again")
+	r, form, err := s.parseForm(w, r, &e, "again")
 	if err != nil {
 		return err
 	}
@@ -237,7 +266,7 @@ func (s *Handlers) handleCancelPendingFactor(w http.ResponseWriter, r *http.Requ
 
 // handleRemoveFactor removes one factor of this method. The session goes on under a new token.
 func (s *Handlers) handleRemoveFactor(w http.ResponseWriter, r *http.Request, e enrollment) error {
-	form, err := s.parseForm(w, r, &e, "id")
+	r, form, err := s.parseForm(w, r, &e, "id")
 	if err != nil {
 		return err
 	}
@@ -289,7 +318,7 @@ func (s *Handlers) showEnrolled(w http.ResponseWriter, r *http.Request, e enroll
 // the order in which a person meets them.
 func (s *Handlers) enrollRoutes() []render.Route {
 	var routes []render.Route
-	for _, route := range []func(string, string, func(http.ResponseWriter, *http.Request, enrollment) error) render.Route{s.enrollRoute, s.changeEmailRoute} {
+	for _, route := range []func(string, string, enrollmentHandler) render.Route{s.enrollRoute, s.changeEmailRoute} {
 		routes = append(routes,
 			route("GET", "", s.showEnroll),
 			route("POST", "", s.handleEnroll),

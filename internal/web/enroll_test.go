@@ -26,9 +26,18 @@ func TestEnrollMethodThatSendsCode(t *testing.T) {
 		t.Error(w.Code, w.Body)
 	}
 	code := h.deliverCode()
-	b.wantPage(b.post(page+"/code", "code", "", "return_to", "/demo/settings"), 429, "You can ask for a new code in 30 s", "input[name=return_to]")
+	b.wantPage(
+		b.post(page+"/code", "code", "", "return_to", "/demo/settings"),
+		429,
+		"You can ask for a new code in 30 s",
+		"input[name=return_to]",
+	)
 	b.wantPage(b.post(page+"/verify", "code", ""), 422, "Enter the 6-digit code.")
-	b.wantPage(b.post(page+"/verify", "code", differentCode(code)), 422, "The verification code you have entered does not match our records.")
+	b.wantPage(
+		b.post(page+"/verify", "code", differentCode(code)),
+		422,
+		"The verification code you have entered does not match our records.",
+	)
 	h.now = h.now.Add(31 * time.Second)
 	b.wantRedirect(b.post(page+"/code", "return_to", "/demo/settings"), page+back)
 	before := b.cookies["__Host-session"]
@@ -55,7 +64,8 @@ func TestEnrollAppShowsSecretOnlyWhilePending(t *testing.T) {
 	b.wantRedirect(b.post(page+"/verify", "code", appCode), page+"/done")
 	for _, target := range []string{page, page + "/done", "/settings", page + "/codes.txt", page + "/status"} {
 		w := b.get(target)
-		if text := w.Body.String(); strings.Contains(text, "JBSW") || strings.Contains(text, "otpauth") || strings.Contains(text, appCode) {
+		if text := w.Body.String(); strings.Contains(text, "JBSW") || strings.Contains(text, "otpauth") ||
+			strings.Contains(text, appCode) {
 			t.Errorf("%s tells the secret", target)
 		}
 	}
@@ -82,7 +92,9 @@ func TestEnrollBackupShowsCodesOnlyWhilePending(t *testing.T) {
 	b.wantRedirect(b.post(page), page)
 	b.wantPage(b.get(page), 200, append([]string{"I have saved them"}, paperCodes...)...)
 	w := b.get(page + "/codes.txt")
-	if text := w.Body.String(); !strings.Contains(text, strings.Join(paperCodes, "\n")) || !strings.Contains(text, annaEmail) || w.Header().Get("Content-Type") != "text/plain; charset=utf-8" {
+	if text := w.Body.String(); !strings.Contains(text, strings.Join(paperCodes, "\n")) ||
+		!strings.Contains(text, annaEmail) ||
+		w.Header().Get("Content-Type") != "text/plain; charset=utf-8" {
 		t.Error(w.Header(), text)
 	}
 	b.wantRedirect(b.post(page+"/verify"), page+"/done")
@@ -120,14 +132,31 @@ func TestFactorAndEmailChangesRequireStepUp(t *testing.T) {
 	h.now = h.now.Add(11 * time.Minute)
 	const confirm = "/settings/confirm?return_to=%2Fsettings%2F2step%2Fcall%3Freturn_to%3D%252Fdemo%252Fsettings"
 	b.wantRedirect(b.get("/settings/2step/call?return_to=/demo/settings"), confirm)
-	b.wantRedirect(b.post("/settings/2step/call", "country", "DE", "number", "+49171", "return_to", "/demo/settings"), confirm)
+	b.wantRedirect(
+		b.post("/settings/2step/call", "country", "DE", "number", "+49171", "return_to", "/demo/settings"), confirm,
+	)
 	b.wantRedirect(b.get("/settings/email"), "/settings/confirm?return_to=%2Fsettings%2Femail")
-	b.wantRedirect(b.post("/settings/email", "email", "new@example.com"), "/settings/confirm?return_to=%2Fsettings%2Femail")
-	b.wantPage(b.get(confirm), 200, "You are about to change how you sign in. Please confirm it is you.", "input[name=return_to]")
+	b.wantRedirect(
+		b.post("/settings/email", "email", "new@example.com"), "/settings/confirm?return_to=%2Fsettings%2Femail",
+	)
+	b.wantPage(
+		b.get(confirm),
+		200,
+		"You are about to change how you sign in. Please confirm it is you.",
+		"input[name=return_to]",
+	)
 	const back = "/settings/2step/call?return_to=%2Fdemo%2Fsettings"
 	b.wantPage(b.post("/settings/confirm", "password", "", "return_to", back), 422, "Enter your password.")
-	b.wantPage(b.post("/settings/confirm", "password", "wrong horse battery", "return_to", back), 422, "The password is not correct.", "input[name=return_to]")
-	b.wantRedirect(b.post("/settings/confirm", "email", annaEmail, "password", annaPassword, "return_to", back), "/signin/verify")
+	b.wantPage(
+		b.post("/settings/confirm", "password", "wrong horse battery", "return_to", back),
+		422,
+		"The password is not correct.",
+		"input[name=return_to]",
+	)
+	b.wantRedirect(
+		b.post("/settings/confirm", "email", annaEmail, "password", annaPassword, "return_to", back),
+		"/signin/verify",
+	)
 	b.wantRedirect(b.get("/signin"), "/signin/verify")
 	b.wantPage(b.get("/signin/verify"), 200, "Cancel", "a•••@example.com")
 	b.wantPage(b.get("/settings"), 200)
@@ -166,9 +195,12 @@ func TestContinueLeadsToLocalPathsOnly(t *testing.T) {
 	b.wantRedirect(b.post(page+"/verify", "return_to", "//evil.example"), page+"/done")
 	for back, want := range map[string]string{
 		"/demo/settings": "/demo/settings", "/demo/?a=b": "/demo/?a=b", "": "/settings",
-		"https://evil.example": "/settings", "//evil.example": "/settings", `/\evil.example`: "/settings", "/%2f/evil.example": "/settings",
-		"javascript:alert(1)": "/settings", "data:text/html,x": "/settings", "\thttps://evil.example": "/settings", "/.//evil.example": "/settings",
-		"/a\r\nLocation: //evil": "/settings", "https:evil.example": "/settings", "example.com@evil.example": "/settings", "/" + strings.Repeat("a", 2000): "/settings",
+		"https://evil.example": "/settings", "//evil.example": "/settings", `/\evil.example`: "/settings",
+		"/%2f/evil.example":   "/settings",
+		"javascript:alert(1)": "/settings", "data:text/html,x": "/settings", "\thttps://evil.example": "/settings",
+		"/.//evil.example":       "/settings",
+		"/a\r\nLocation: //evil": "/settings", "https:evil.example": "/settings",
+		"example.com@evil.example": "/settings", "/" + strings.Repeat("a", 2000): "/settings",
 	} {
 		w := b.get(page + "/done?return_to=" + escaped(back))
 		if got := attr(findFirst(parseHTML(w), "a[autofocus]"), "href"); got != want {
@@ -219,10 +251,18 @@ func TestLastUsedMethodIsOfferedFirst(t *testing.T) {
 		t.Errorf("a new browser: %s", got)
 	}
 	b.wantRedirect(fresh.post("/signin/method", "method", "app"), "/signin/verify")
-	b.wantPage(fresh.get("/signin/verify"), 200, "Enter the code from your app for Example", "button[formaction=/signin/other]")
+	b.wantPage(
+		fresh.get("/signin/verify"),
+		200,
+		"Enter the code from your app for Example",
+		"button[formaction=/signin/other]",
+	)
 	b.wantPage(fresh.post("/signin/verify", "code", "333333"), 422, "Your clock is 3 min behind.")
 	w := fresh.post("/signin/verify", "code", appCode)
-	if set := w.Header()["Set-Cookie"]; !slices.Contains(set, "__Host-method=app; Path=/; Max-Age=34560000; HttpOnly; Secure; SameSite=Lax") {
+	if set := w.Header()["Set-Cookie"]; !slices.Contains(
+		set,
+		"__Host-method=app; Path=/; Max-Age=34560000; HttpOnly; Secure; SameSite=Lax",
+	) {
 		t.Errorf("cookies %q", set)
 	}
 	fresh.post("/signout")
@@ -314,7 +354,8 @@ func TestQRPathHasExactlyTheModules(t *testing.T) {
 // Nothing but an app's link becomes one.
 func TestOTPAuthURLRejectsOtherSchemes(t *testing.T) {
 	for link, want := range map[string]string{
-		appLinkText: appLinkText, "": "", "javascript:alert(1)": "", "https://evil.example": "", " otpauth://x": "", "otpauth:x": "", "OTPAUTH://x": "",
+		appLinkText: appLinkText, "": "", "javascript:alert(1)": "", "https://evil.example": "", " otpauth://x": "",
+		"otpauth:x": "", "OTPAUTH://x": "",
 	} {
 		if got := string(otpauthURL(link)); got != want {
 			t.Errorf("appLink(%q) = %q", link, got)

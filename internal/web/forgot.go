@@ -23,7 +23,8 @@ func (s *Handlers) handleForgotPassword(w http.ResponseWriter, r *http.Request) 
 		return err
 	}
 	view := forgotView(forgotPage{form["email"]})
-	if view.Problems = emptyFieldProblems(form, render.Problem{Field: "email", Key: "problem.email.empty"}); view.Problems != nil {
+	if view.Problems = emptyFieldProblems(form, render.Problem{Field: "email",
+		Key: "problem.email.empty"}); view.Problems != nil {
 		view.Status = http.StatusUnprocessableEntity
 		return s.render(w, r, view)
 	}

@@ -9,7 +9,7 @@ import (
 
 	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/challenge"
-	"twostep.example/twostep/internal/grant"
+	"twostep.example/twostep/internal/client"
 	"twostep.example/twostep/internal/i18n"
 	"twostep.example/twostep/internal/origin"
 	"twostep.example/twostep/internal/render"
@@ -46,15 +46,15 @@ type historyPage struct {
 
 // historyRow is one event in the words of the person whose it is.
 type historyRow struct {
-	At       time.Time
-	What     string
-	Why      string // "": that says it all
-	App      string // "": no app
-	Browser  string // "": it did not come over the network
-	Address  string
-	Failed   bool
-	Operator bool // an administrator did it
-	NotMe    bool // "This wasn't me" is an answer to it
+	At         time.Time
+	What       string
+	Reason     string // "": What is enough
+	ClientName string // "": no app
+	Browser    string // "": it did not come over the network
+	Address    string
+	Failed     bool
+	Operator   bool // an administrator did it
+	NotMe      bool // "This wasn't me" is an answer to it
 }
 
 func historySheet(p historyPage) render.View {
@@ -80,7 +80,7 @@ func (s *Handlers) showHistory(w http.ResponseWriter, r *http.Request, who signe
 			continue
 		}
 		row := s.historyRow(words, e)
-		if row.App, err = s.appName(r, e.Client); err != nil {
+		if row.ClientName, err = s.clientName(r, e.Client); err != nil {
 			return err
 		}
 		p.Events = append(p.Events, row)
@@ -97,12 +97,13 @@ func finished(e audit.Event, all []audit.Event) bool {
 
 func (s *Handlers) historyRow(w i18n.Localizer, e audit.Event) historyRow {
 	row := historyRow{
-		At: e.At, Failed: e.Result == audit.Failure, Operator: e.Actor.Type == audit.TypeOperator || e.Actor.Type == audit.TypeProgram,
+		At: e.At, Failed: e.Result == audit.Failure, Operator: e.Actor.Type == audit.TypeOperator ||
+			e.Actor.Type == audit.TypeProgram,
 		What: w.Translate("history."+string(e.Kind), "Count", int(e.Occurrences)),
 	}
 	switch {
 	case e.Kind == audit.TrustDenied && trust.Reason(e.Reason) != trust.Expired: // which would name a day
-		row.Why = s.reasonText(w, challenge.StepReason{Reason: trust.Reason(e.Reason)})
+		row.Reason = s.reasonText(w, challenge.StepReason{Reason: trust.Reason(e.Reason)})
 	case e.Kind == audit.SessionCreated && e.Reason == audit.TrustedDevice:
 		row.What = w.Translate("history.session.trusted")
 	}
@@ -114,13 +115,13 @@ func (s *Handlers) historyRow(w i18n.Localizer, e audit.Event) historyRow {
 	return row
 }
 
-// appName is the name of an app; its id if it has been removed, "" if id is "".
-func (s *Handlers) appName(r *http.Request, id string) (string, error) {
+// clientName is the name of an app; its id if it has been removed, "" if id is "".
+func (s *Handlers) clientName(r *http.Request, id string) (string, error) {
 	if id == "" || s.Grants == nil {
 		return id, nil
 	}
-	a, err := s.Grants.GetClient(r.Context(), id)
-	if errors.Is(err, grant.ErrClientNotFound) {
+	a, err := s.Grants.Clients.Get(r.Context(), id)
+	if errors.Is(err, client.ErrNotFound) {
 		return id, nil
 	}
 	return a.DisplayName(), err

@@ -21,12 +21,29 @@ func TestHistory(t *testing.T) {
 	b := h.newBrowser()
 	b.wantPage(b.post("/signin", "email", annaEmail, "password", "not her password"), http.StatusUnprocessableEntity)
 	b = h.signInAnna()
-	b.wantPage(b.get("/settings/history"), http.StatusOK, "Signed in", "A wrong password was entered", "Failed", "Your account was created", "By an administrator",
-		"192.0.2.1", "This wasn't me", "a[href=/settings/history/not-me]")
-	if text := textOf(parseHTML(b.get("/settings/history"))); strings.Count(text, "Your account was created") != 1 || strings.Contains(text, "a verification code was requested") {
+	b.wantPage(
+		b.get("/settings/history"),
+		http.StatusOK,
+		"Signed in",
+		"A wrong password was entered",
+		"Failed",
+		"Your account was created",
+		"By an administrator",
+		"192.0.2.1",
+		"This wasn't me",
+		"a[href=/settings/history/not-me]",
+	)
+	if text := textOf(parseHTML(b.get("/settings/history"))); strings.Count(text, "Your account was created") != 1 ||
+		strings.Contains(text, "a verification code was requested") {
 		t.Errorf("another account's events, or the password of a sign-in that was finished: %s", text)
 	}
-	b.wantPage(b.get("/settings/history/not-me"), http.StatusOK, "form[action=/settings/sessions/end]", "form[action=/settings/devices/forget]", "a[href=/settings/password]")
+	b.wantPage(
+		b.get("/settings/history/not-me"),
+		http.StatusOK,
+		"form[action=/settings/sessions/end]",
+		"form[action=/settings/devices/forget]",
+		"a[href=/settings/password]",
+	)
 	b.wantRedirect(h.newBrowser().get("/settings/history"), "/signin?return_to="+escaped("/settings/history"))
 }
 
@@ -41,7 +58,12 @@ func TestHistoryPages(t *testing.T) {
 	for i := range 120 {
 		h.now = h.now.Add(time.Duration(i%2) * time.Second) // two at a time
 		err := h.Accounts.Store.Tx(t.Context(), func(tx *store.DB) error {
-			return h.Accounts.Audit().Record(t.Context(), tx, audit.Event{Kind: audit.GroupsChanged, Account: a.ID}, audit.Source{Address: fmt.Sprint("192.0.2.", i)})
+			return h.Accounts.Audit().Record(
+				t.Context(),
+				tx,
+				audit.Event{Kind: audit.GroupsChanged, Account: a.ID},
+				audit.Source{Address: fmt.Sprint("192.0.2.", i)},
+			)
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -69,12 +91,16 @@ func TestHistoryPages(t *testing.T) {
 		t.Errorf("pages of %v events, %d addresses", sizes, len(seen))
 	}
 	for address, n := range seen {
-		if want := map[bool]int{true: 2, false: 1}[address == "192.0.2.1"]; n != want { // the sign-in came from there too
+		if want := map[bool]int{true: 2,
+			false: 1}[address == "192.0.2.1"]; n != want { // the sign-in came from there too
 			t.Errorf("%s comes %d times, want %d", address, n, want)
 		}
 	}
-	for _, wrong := range []string{"x", "-", "1-", "0-A", "-1-A", "1-a", "1-" + strings.Repeat("A", 65), "99999999999999999999-A"} {
-		b.wantPage(b.get("/settings/history?before="+url.QueryEscape(wrong)), http.StatusOK, "192.0.2.119", "a[rel=next]")
+	for _, wrong := range []string{"x", "-", "1-", "0-A", "-1-A", "1-a", "1-" + strings.Repeat("A", 65),
+		"99999999999999999999-A"} {
+		b.wantPage(
+			b.get("/settings/history?before="+url.QueryEscape(wrong)), http.StatusOK, "192.0.2.119", "a[rel=next]",
+		)
 	}
 }
 

@@ -9,7 +9,9 @@ import (
 
 // selector is "tag", "tag#id", "tag[attribute]" or "tag#id[attribute=value]", two of
 // them with a blank between for inside.
-var selector = regexp.MustCompile(`^(html|h1|title|input|select|option|button|a|p|form|main|article|dd|small|svg|code|ol)(#[\w-]+)?(\[[\w-]+(=[^\]]*)?\])?( \w+)?$`)
+var selector = regexp.MustCompile(
+	`^(html|h1|title|input|select|option|button|a|p|form|main|article|dd|small|svg|code|ol)(#[\w-]+)?(\[[\w-]+(=[^\]]*)?\])?( \w+)?$`,
+)
 
 func matches(doc *html.Node, want string) bool { return findFirst(doc, want) != nil }
 
@@ -20,7 +22,8 @@ func findFirst(doc *html.Node, want string) *html.Node {
 		if n.Type != html.ElementNode || n.Data != m[1] || m[2] != "" && attr(n, "id") != m[2][1:] {
 			continue
 		}
-		if name, value, given := strings.Cut(strings.Trim(m[3], "[]"), "="); name != "" && (!hasAttr(n, name) || given && attr(n, name) != value) {
+		if name, value, given := strings.Cut(strings.Trim(m[3], "[]"), "="); name != "" &&
+			(!hasAttr(n, name) || given && attr(n, name) != value) {
 			continue
 		}
 		if !nested {

@@ -34,24 +34,27 @@ func (s *Handlers) inboxRoutes() []render.Route {
 	return routes
 }
 
-func inboxView(all []delivery.InboxMessage, now time.Time, canAdvanceClock bool) render.View {
+func newInboxPage(all []delivery.InboxMessage, now time.Time, canAdvanceClock bool) inboxPage {
 	sorted := slices.Clone(all)
 	slices.SortStableFunc(sorted, func(a, b delivery.InboxMessage) int { return b.At.Compare(a.At) })
-	return render.View{Template: "inbox", Title: "inbox.title", Wide: true,
-		Data: inboxPage{Messages: sorted, Now: now, CanAdvanceClock: canAdvanceClock, Minutes: "16"}}
+	return inboxPage{Messages: sorted, Now: now, CanAdvanceClock: canAdvanceClock, Minutes: "16"}
 }
 
-func (s *Handlers) inboxView() (render.View, error) {
+func inboxView(p inboxPage) render.View {
+	return render.View{Template: "inbox", Title: "inbox.title", Wide: true, Data: p}
+}
+
+func (s *Handlers) loadInboxPage() (inboxPage, error) {
 	all, err := s.Inbox.List()
-	return inboxView(all, s.Pages.CurrentTime(), s.AdvanceClock != nil), err
+	return newInboxPage(all, s.Pages.CurrentTime(), s.AdvanceClock != nil), err
 }
 
 func (s *Handlers) showInbox(w http.ResponseWriter, r *http.Request) error {
-	view, err := s.inboxView()
+	p, err := s.loadInboxPage()
 	if err != nil {
 		return err
 	}
-	return s.render(w, r, view)
+	return s.render(w, r, inboxView(p))
 }
 
 // sandboxPolicy is the policy for a document that is not ours: it may do nothing at all.
@@ -117,13 +120,12 @@ func (s *Handlers) handleAdvanceClock(w http.ResponseWriter, r *http.Request) er
 }
 
 func (s *Handlers) renderClockError(w http.ResponseWriter, r *http.Request, typed string) error {
-	view, err := s.inboxView()
+	p, err := s.loadInboxPage()
 	if err != nil {
 		return err
 	}
-	p := view.Data.(inboxPage)
 	p.Minutes = typed
-	view.Data = p
+	view := inboxView(p)
 	view.Status = http.StatusUnprocessableEntity
 	view.Problems = []render.Problem{{Field: "minutes", Key: "inbox.clock.problem"}}
 	return s.render(w, r, view)

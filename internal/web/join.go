@@ -31,7 +31,8 @@ func (s *Handlers) handleJoin(w http.ResponseWriter, r *http.Request) error {
 		view.Status = http.StatusUnprocessableEntity
 		return s.render(w, r, view)
 	}
-	if err := s.Accounts.Join(r.Context(), form["token"], form["name"], form["password"], s.Pages.Origin(r)); err != nil {
+	if err := s.Accounts.Join(r.Context(), form["token"], form["name"], form["password"],
+		s.Pages.Origin(r)); err != nil {
 		return s.renderFormError(w, r, view, mailedLinkErrorField(err), err)
 	}
 	return redirect(w, r, "/join/done")

@@ -71,7 +71,13 @@ func (s *Handlers) handleChooseMethod(w http.ResponseWriter, r *http.Request, p 
 }
 
 // renderMethodUnavailable says when a way opens again, and offers the others.
-func (s *Handlers) renderMethodUnavailable(w http.ResponseWriter, r *http.Request, p attempt, method string, until time.Time) error {
+func (s *Handlers) renderMethodUnavailable(
+	w http.ResponseWriter,
+	r *http.Request,
+	p attempt,
+	method string,
+	until time.Time,
+) error {
 	localizer := s.Pages.Localizer(r)
 	view := s.methodView(r, p, method)
 	name := method
@@ -82,6 +88,8 @@ func (s *Handlers) renderMethodUnavailable(w http.ResponseWriter, r *http.Reques
 	}
 	render.SetRetryAfter(w, max(1, s.Pages.SecondsUntil(until)))
 	view.Status = http.StatusTooManyRequests
-	view.Problems = []render.Problem{{Key: "method.closed", Args: []any{"Name", name, "Time", s.Pages.FormatTime(localizer, until)}}}
+	view.Problems = []render.Problem{
+		{Key: "method.closed", Args: []any{"Name", name, "Time", s.Pages.FormatTime(localizer, until)}},
+	}
 	return s.render(w, r, view)
 }

@@ -24,14 +24,15 @@ func (s *Handlers) methodWords(w i18n.Localizer, about factor.Info, masked strin
 		words.ChoiceLabel = cmp.Or(words.ChoiceLabel, w.Translate("method.sends", "Masked", "{Masked}"))
 		words.Prompt = cmp.Or(words.Prompt, w.Translate("verify.sends", "Masked", "{Masked}"))
 		if !strings.Contains(words.Prompt, "{Masked}") {
-			words.Prompt = strings.TrimSuffix(words.Prompt, ".") + ". " + w.Translate("verify.to", "Masked", "{Masked}")
+			words.Prompt = appendSentence(words.Prompt, w.Translate("verify.to", "Masked", "{Masked}"))
 		}
 		if words.LongCodePrompt != "" && !strings.Contains(words.LongCodePrompt, "{Masked}") {
-			words.LongCodePrompt = strings.TrimSuffix(words.LongCodePrompt, ".") + ". " + w.Translate("verify.to", "Masked", "{Masked}")
+			words.LongCodePrompt = appendSentence(words.LongCodePrompt, w.Translate("verify.to", "Masked", "{Masked}"))
 		}
 	}
 	words.Title, words.Button = cmp.Or(words.Title, words.Name), cmp.Or(words.Button, w.Translate("enroll.button"))
-	for _, text := range []*string{&words.Title, &words.Name, &words.ChoiceLabel, &words.Prompt, &words.LongCodePrompt, &words.Button} {
+	for _, text := range []*string{&words.Title, &words.Name, &words.ChoiceLabel, &words.Prompt,
+		&words.LongCodePrompt, &words.Button} {
 		*text = fillPlaceholders(*text, "Masked", masked, "Site", s.Pages.Site)
 	}
 	intro := make([]string, len(words.Intro))
@@ -40,6 +41,11 @@ func (s *Handlers) methodWords(w i18n.Localizer, about factor.Info, masked strin
 	}
 	words.Intro = intro
 	return words
+}
+
+// appendSentence returns text, which may lack its full stop, followed by a sentence.
+func appendSentence(text, sentence string) string {
+	return strings.TrimSuffix(text, ".") + ". " + sentence
 }
 
 // fillPlaceholders puts values into the words of a method: pairs are names and values. A value is
@@ -59,7 +65,12 @@ func (s *Handlers) userErrorProblem(words factor.Words, err error) (render.Probl
 	if !ok || words.Messages[userError.MessageKey] == "" {
 		return render.Problem{}, false
 	}
-	return render.Problem{Field: userError.Field, Text: fillPlaceholders(words.Messages[userError.MessageKey], slices.Concat(userError.MessageArgs, []string{"Site", s.Pages.Site})...)}, true
+	return render.Problem{
+		Field: userError.Field,
+		Text: fillPlaceholders(
+			words.Messages[userError.MessageKey],
+			slices.Concat(userError.MessageArgs, []string{"Site", s.Pages.Site})...),
+	}, true
 }
 
 // hasNumericCode tells whether the answers of a method are six digits, so that the field can

@@ -33,7 +33,9 @@ type sentCodeMethod struct{}
 
 func (sentCodeMethod) Challenge(_ context.Context, ask factor.Request) (factor.Challenge, error) {
 	code := sentcode.New(false)
-	m := delivery.Message{Channel: channel(ask.Factor.Destination), To: ask.Factor.Destination, Subject: "code", Text: code}
+	m := delivery.Message{
+		Channel: channel(ask.Factor.Destination), To: ask.Factor.Destination, Subject: "code", Text: code,
+	}
 	return factor.Challenge{Answer: code, Message: &m}, nil
 }
 
@@ -46,7 +48,9 @@ func (sentCodeMethod) Verify(_ context.Context, _ *factor.Factor, a factor.Respo
 }
 
 func (post) Info() factor.Info {
-	return factor.Info{Method: "post", Implicit: true, CodeTTL: sentcode.CodeTTL, Digits: sentcode.Digits, AMR: []string{"email"}}
+	return factor.Info{
+		Method: "post", Implicit: true, CodeTTL: sentcode.CodeTTL, Digits: sentcode.Digits, AMR: []string{"email"},
+	}
 }
 
 func (post) Enroll(context.Context, factor.Request, url.Values) (factor.Factor, factor.Challenge, error) {
@@ -73,20 +77,44 @@ func (call) Info() factor.Info {
 			{Name: "number", Kind: "tel", Autocomplete: "tel-national"},
 		},
 		Words: map[string]factor.Words{
-			"en": {Title: "2-Step Call Number", Name: "Phone call", ChoiceLabel: "Call me at {Masked}", Prompt: "Enter the code that you hear", Button: "Call me",
-				Intro:    []string{"We call you and say a verification code."},
-				Messages: map[string]string{"country": "Country/Region", "number": "Phone number", "bad": "{Site} cannot call {Number}."}},
-			"de": {Title: "2-Schritt-Anrufnummer", Name: "Anruf", ChoiceLabel: "{Masked} anrufen", Prompt: "Geben Sie den Code ein, den Sie hören", Button: "Anrufen",
-				Intro:    []string{"Wir rufen Sie an und sagen Ihnen einen Bestätigungscode."},
-				Messages: map[string]string{"country": "Land/Region", "number": "Telefonnummer", "bad": "{Site} kann {Number} nicht anrufen."}},
+			"en": {
+				Title:       "2-Step Call Number",
+				Name:        "Phone call",
+				ChoiceLabel: "Call me at {Masked}",
+				Prompt:      "Enter the code that you hear",
+				Button:      "Call me",
+				Intro:       []string{"We call you and say a verification code."},
+				Messages: map[string]string{
+					"country": "Country/Region", "number": "Phone number", "bad": "{Site} cannot call {Number}.",
+				},
+			},
+			"de": {
+				Title:       "2-Schritt-Anrufnummer",
+				Name:        "Anruf",
+				ChoiceLabel: "{Masked} anrufen",
+				Prompt:      "Geben Sie den Code ein, den Sie hören",
+				Button:      "Anrufen",
+				Intro:       []string{"Wir rufen Sie an und sagen Ihnen einen Bestätigungscode."},
+				Messages: map[string]string{
+					"country": "Land/Region",
+					"number":  "Telefonnummer",
+					"bad":     "{Site} kann {Number} nicht anrufen.",
+				},
+			},
 		},
 	}
 }
 
-func (c call) Enroll(ctx context.Context, ask factor.Request, form url.Values) (factor.Factor, factor.Challenge, error) {
+func (c call) Enroll(
+	ctx context.Context,
+	ask factor.Request,
+	form url.Values,
+) (factor.Factor, factor.Challenge, error) {
 	number := form.Get("number")
 	if !strings.HasPrefix(number, "+") || form.Get("country") == "" {
-		return factor.Factor{}, factor.Challenge{}, &factor.UserError{Err: factor.ErrCannotEnroll, Field: "number", MessageKey: "bad", MessageArgs: []string{"Number", number}}
+		return factor.Factor{}, factor.Challenge{}, &factor.UserError{
+			Err: factor.ErrCannotEnroll, Field: "number", MessageKey: "bad", MessageArgs: []string{"Number", number},
+		}
 	}
 	ask.Factor = factor.Factor{Destination: number, Masked: "•••• " + number[len(number)-3:]}
 	asked, err := c.Challenge(ctx, ask)
@@ -109,7 +137,9 @@ func (storedSecretMethod) ParseResponse(form url.Values, _ bool) (string, error)
 
 func (storedSecretMethod) Finalize(f factor.Factor) (factor.Factor, error) { return f, nil }
 
-var clockBehind = &factor.UserError{Err: factor.ErrIncorrect, Field: "code", MessageKey: "slow", MessageArgs: []string{"Minutes", "3"}}
+var clockBehind = &factor.UserError{
+	Err: factor.ErrIncorrect, Field: "code", MessageKey: "slow", MessageArgs: []string{"Minutes", "3"},
+}
 
 func (storedSecretMethod) Verify(_ context.Context, f *factor.Factor, a factor.Response) error {
 	switch {
@@ -132,12 +162,32 @@ func (app) Info() factor.Info {
 		Method: "app", Path: "app", MaxPerAccount: 2, AMR: []string{"otp", "mfa"},
 		Fields: []factor.Field{{Name: "name", Kind: "text", Autocomplete: "off", Optional: true}},
 		Words: map[string]factor.Words{
-			"en": {Title: "2-Step Auth App", Name: "Authenticator App", ChoiceLabel: "Enter a code from your app", Prompt: "Enter the code from your app for {Site}", Button: "Set up an app",
-				Intro:    []string{"Download an authenticator app. We suggest Google Authenticator or Microsoft Authenticator.", "Scan QR Code to sync app with {Site}, and enter the passcode that it shows."},
-				Messages: map[string]string{"name": "Name of the device", "slow": "Your clock is {Minutes} min behind."}},
-			"de": {Title: "2-Schritt-App", Name: "Authenticator-App", ChoiceLabel: "Einen Code aus Ihrer App eingeben", Prompt: "Geben Sie den Code aus Ihrer App für {Site} ein", Button: "App einrichten",
-				Intro:    []string{"Laden Sie eine Authenticator-App. Wir empfehlen Google Authenticator oder Microsoft Authenticator.", "Scannen Sie den QR-Code, um die App mit {Site} zu verbinden, und geben Sie den Code ein, den sie zeigt."},
-				Messages: map[string]string{"name": "Name des Geräts", "slow": "Ihre Uhr geht {Minutes} min nach."}},
+			"en": {
+				Title:       "2-Step Auth App",
+				Name:        "Authenticator App",
+				ChoiceLabel: "Enter a code from your app",
+				Prompt:      "Enter the code from your app for {Site}",
+				Button:      "Set up an app",
+				Intro: []string{
+					"Download an authenticator app. We suggest Google Authenticator or Microsoft Authenticator.",
+					"Scan QR Code to sync app with {Site}, and enter the passcode that it shows.",
+				},
+				Messages: map[string]string{
+					"name": "Name of the device", "slow": "Your clock is {Minutes} min behind.",
+				},
+			},
+			"de": {
+				Title:       "2-Schritt-App",
+				Name:        "Authenticator-App",
+				ChoiceLabel: "Einen Code aus Ihrer App eingeben",
+				Prompt:      "Geben Sie den Code aus Ihrer App für {Site} ein",
+				Button:      "App einrichten",
+				Intro: []string{
+					"Laden Sie eine Authenticator-App. Wir empfehlen Google Authenticator oder Microsoft Authenticator.",
+					"Scannen Sie den QR-Code, um die App mit {Site} zu verbinden, und geben Sie den Code ein, den sie zeigt.",
+				},
+				Messages: map[string]string{"name": "Name des Geräts", "slow": "Ihre Uhr geht {Minutes} min nach."},
+			},
 		},
 	}
 }
@@ -150,16 +200,39 @@ func (app) Provision(factor.Request, factor.Factor) factor.Provisioning {
 	return factor.Provisioning{URI: appLinkText, Secret: appSecret}
 }
 
-var paperCodes = []string{"4F7Q2-9XKD-31MW", "8HNA0-5TCV-77PZ", "6JRB3-1QEG-20YS", "KD2M8-4WXN-95FT", "0CPV7-6ZHA-13RJ", "2YSE5-8GQB-46NK", "WT9X1-3DMF-80CP", "5NKJ4-7RVH-62ZA", "QB6G0-2ESY-94TW", "1FXD8-5MPC-37VN"}
+var paperCodes = []string{
+	"4F7Q2-9XKD-31MW",
+	"8HNA0-5TCV-77PZ",
+	"6JRB3-1QEG-20YS",
+	"KD2M8-4WXN-95FT",
+	"0CPV7-6ZHA-13RJ",
+	"2YSE5-8GQB-46NK",
+	"WT9X1-3DMF-80CP",
+	"5NKJ4-7RVH-62ZA",
+	"QB6G0-2ESY-94TW",
+	"1FXD8-5MPC-37VN",
+}
 
 func (paper) Info() factor.Info {
 	return factor.Info{
 		Method: "paper", Path: "paper", Backup: true, MaxPerAccount: 1, AMR: []string{"otp"},
 		Words: map[string]factor.Words{
-			"en": {Title: "Codes on paper", Name: "Code on paper", ChoiceLabel: "Use one of your codes", Prompt: "Enter one of your codes", Button: "Make new codes",
-				Intro: []string{"Each code works once."}},
-			"de": {Title: "Codes auf Papier", Name: "Code auf Papier", ChoiceLabel: "Einen Ihrer Codes verwenden", Prompt: "Geben Sie einen Ihrer Codes ein", Button: "Neue Codes erstellen",
-				Intro: []string{"Jeder Code gilt einmal."}},
+			"en": {
+				Title:       "Codes on paper",
+				Name:        "Code on paper",
+				ChoiceLabel: "Use one of your codes",
+				Prompt:      "Enter one of your codes",
+				Button:      "Make new codes",
+				Intro:       []string{"Each code works once."},
+			},
+			"de": {
+				Title:       "Codes auf Papier",
+				Name:        "Code auf Papier",
+				ChoiceLabel: "Einen Ihrer Codes verwenden",
+				Prompt:      "Geben Sie einen Ihrer Codes ein",
+				Button:      "Neue Codes erstellen",
+				Intro:       []string{"Jeder Code gilt einmal."},
+			},
 		},
 	}
 }
@@ -172,7 +245,7 @@ func (paper) Provision(factor.Request, factor.Factor) factor.Provisioning {
 	return factor.Provisioning{Codes: paperCodes}
 }
 
-func (paper) Left(factor.Factor) int { return 7 }
+func (paper) Remaining(factor.Factor) int { return 7 }
 
 func offerOf(m factor.Method, masked string) challenge.Offer {
 	about := m.Info()
@@ -181,7 +254,9 @@ func offerOf(m factor.Method, masked string) challenge.Offer {
 
 // What Jane may have.
 var (
-	phone        = enroll.EnrolledFactor{ID: "f1", Name: "My phone", AddedAt: now.Add(-96 * time.Hour), LastUsedAt: now, UsesLeft: -1}
+	phone = enroll.EnrolledFactor{
+		ID: "f1", Name: "My phone", AddedAt: now.Add(-96 * time.Hour), LastUsedAt: now, UsesLeft: -1,
+	}
 	number       = enroll.EnrolledFactor{ID: "f2", Destination: "+49 171 2345678", AddedAt: now, UsesLeft: -1}
 	sheetOfCodes = enroll.EnrolledFactor{ID: "f3", AddedAt: now, UsesLeft: 7}
 )
@@ -213,7 +288,7 @@ func withProblem(view render.View, p render.Problem) render.View {
 func enrollStories(t *testing.T, lang string) []story {
 	s, r := newTestHandlers(), requestInLanguage(lang)
 	at := func(m factor.Method, back string) enrollment {
-		e, err := s.newEnrollment(httptest.NewRecorder(), r, signedIn{jane}, m.Info())
+		_, e, err := s.newEnrollment(httptest.NewRecorder(), r, signedIn{jane}, m.Info())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -221,50 +296,160 @@ func enrollStories(t *testing.T, lang string) []story {
 		return e
 	}
 	draft := func(e enrollment, d enroll.PendingFactor) render.View {
-		view, err := s.buildPendingFactorView(r, e, d)
+		p, err := s.newPendingFactorPage(r, e, d)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return view
+		return pendingFactorView(p)
 	}
 	sent := &challenge.Challenge{Offer: offerOf(call{}, "•••• 678"), CodeTTL: 15 * time.Minute, GuessesLeft: 5,
 		Delivery: challenge.Delivery{State: "sent", At: now}, ResendAt: now.Add(24 * time.Second)}
 	quiet := &challenge.Challenge{Offer: offerOf(app{}, ""), GuessesLeft: 5}
 	toCall := enroll.PendingFactor{Destination: "+49 171 2345678", Challenge: sent}
 	toScan := enroll.PendingFactor{Show: factor.Provisioning{URI: appLinkText, Secret: appSecret}, Challenge: quiet}
-	address := at(post{}, "")
-	s.useEmailChangeForm(r, &address)
+	_, address, err := s.newEmailChange(httptest.NewRecorder(), r, signedIn{jane}, post{}.Info())
+	if err != nil {
+		t.Fatal(err)
+	}
 	typed := url.Values{"country": {"FR"}, "number": {"12<b>"}}
-	no := &factor.UserError{Err: factor.ErrCannotEnroll, Field: "number", MessageKey: "bad", MessageArgs: []string{"Number", "12<b>"}}
+	no := &factor.UserError{
+		Err: factor.ErrCannotEnroll, Field: "number", MessageKey: "bad", MessageArgs: []string{"Number", "12<b>"},
+	}
 	said, _ := s.userErrorProblem(at(call{}, "").words, no)
 	return []story{
 		{"enroll-call", s.buildEnrollView(r, at(call{}, "/demo/settings"), nil, nil), 200,
-			[]string{"select#country[autocomplete=tel-country-code]", "input#number[type=tel]", "Country/Region", "Phone number", "Call me", "input[name=return_to]", "Choose…", "2-Step Call Number"},
+			[]string{
+				"select#country[autocomplete=tel-country-code]",
+				"input#number[type=tel]",
+				"Country/Region",
+				"Phone number",
+				"Call me",
+				"input[name=return_to]",
+				"Choose…",
+				"2-Step Call Number",
+			},
 			[]string{"form[data-auto]"}},
 		{"enroll-call-wrong", withProblem(s.buildEnrollView(r, at(call{}, ""), typed, nil), said), 422,
-			[]string{"Example & Söhne cannot call 12<b>.", "p#number-wrong[role=alert]", "input#number[value=12<b>]", "option[selected]", "input#number[autofocus]"}, []string{"input[name=return_to]"}},
+			[]string{
+				"Example & Söhne cannot call 12<b>.",
+				"p#number-wrong[role=alert]",
+				"input#number[value=12<b>]",
+				"option[selected]",
+				"input#number[autofocus]",
+			}, []string{"input[name=return_to]"}},
 		{"enroll-call-edit", s.buildEnrollView(r, at(call{}, ""), nil, []enroll.EnrolledFactor{number}), 200,
-			[]string{"+49 171 2345678", "form[action=/settings/2step/call/remove]", "What you have stays good until the new one is confirmed."}, nil},
-		{"enroll-app", s.buildEnrollView(r, at(app{}, ""), nil, nil), 200, []string{"form[data-auto]", "input#name", "optional", "Set up an app"}, []string{"input#name[required]"}},
-		{"enroll-app-more", s.buildEnrollView(r, at(app{}, ""), nil, []enroll.EnrolledFactor{phone}), 200, []string{"My phone", "Remove", "form[action=/settings/2step/app]"}, []string{"form[data-auto]"}},
-		{"enroll-app-full", s.buildEnrollView(r, at(app{}, ""), nil, []enroll.EnrolledFactor{phone, phone}), 200, []string{"You have as many of these as you may have."}, []string{"form[action=/settings/2step/app]"}},
+			[]string{
+				"+49 171 2345678",
+				"form[action=/settings/2step/call/remove]",
+				"What you have stays good until the new one is confirmed.",
+			}, nil},
+		{
+			"enroll-app",
+			s.buildEnrollView(r, at(app{}, ""), nil, nil),
+			200,
+			[]string{"form[data-auto]", "input#name", "optional", "Set up an app"},
+			[]string{"input#name[required]"},
+		},
+		{
+			"enroll-app-more",
+			s.buildEnrollView(r, at(app{}, ""), nil, []enroll.EnrolledFactor{phone}),
+			200,
+			[]string{"My phone", "Remove", "form[action=/settings/2step/app]"},
+			[]string{"form[data-auto]"},
+		},
+		{
+			"enroll-app-full",
+			s.buildEnrollView(r, at(app{}, ""), nil, []enroll.EnrolledFactor{phone, phone}),
+			200,
+			[]string{"You have as many of these as you may have."},
+			[]string{"form[action=/settings/2step/app]"},
+		},
 		{"draft-app", draft(at(app{}, "/demo/settings"), toScan), 200,
-			[]string{"svg[role=img]", "a[href=" + appLinkText + "]", "JBSW Y3DP EHPK 3PXP", "input#code[inputmode=numeric]", "button#verify", "button[disabled]", "Continue", "Scan QR Code", "input[name=return_to]",
-				"button[data-copy=secret]", "form[action=/settings/2step/app/verify]"},
+			[]string{
+				"svg[role=img]",
+				"a[href=" + appLinkText + "]",
+				"JBSW Y3DP EHPK 3PXP",
+				"input#code[inputmode=numeric]",
+				"button#verify",
+				"button[disabled]",
+				"Continue",
+				"Scan QR Code",
+				"input[name=return_to]",
+				"button[data-copy=secret]",
+				"form[action=/settings/2step/app/verify]",
+			},
 			[]string{"button[formaction]", "p#delivery", "svg[style]"}},
-		{"draft-app-wrong", withProblem(draft(at(app{}, ""), toScan), s.codeProblem(r, challenge.Challenge{Offer: challenge.Offer{About: app{}.Info()}}, clockBehind)), 422, []string{"Your clock is 3 min behind.", "svg[role=img]"}, nil},
-		{"draft-app-ended", draft(at(app{}, ""), enroll.PendingFactor{Show: toScan.Show, Challenge: &challenge.Challenge{Offer: quiet.Offer}}), 429,
-			[]string{"input[name=again]", "Start again"}, []string{"svg[role=img]", "code", "JBSW"}},
+		{
+			"draft-app-wrong",
+			withProblem(
+				draft(at(app{}, ""), toScan),
+				s.codeProblem(r, challenge.Challenge{Offer: challenge.Offer{About: app{}.Info()}}, clockBehind),
+			),
+			422,
+			[]string{"Your clock is 3 min behind.", "svg[role=img]"},
+			nil,
+		},
+		{
+			"draft-app-ended",
+			draft(
+				at(app{}, ""),
+				enroll.PendingFactor{Show: toScan.Show, Challenge: &challenge.Challenge{Offer: quiet.Offer}},
+			),
+			429,
+			[]string{"input[name=again]", "Start again"},
+			[]string{"svg[role=img]", "code", "JBSW"},
+		},
 		{"draft-call", draft(at(call{}, ""), toCall), 200,
-			[]string{"+49 171 2345678", "Change", "button[formaction=/settings/2step/call/code]", "p#delivery[data-url=/settings/2step/call/status]", "input#code", "Verification code", "button[disabled]"},
+			[]string{
+				"+49 171 2345678",
+				"Change",
+				"button[formaction=/settings/2step/call/code]",
+				"p#delivery[data-url=/settings/2step/call/status]",
+				"input#code",
+				"Verification code",
+				"button[disabled]",
+			},
 			[]string{"svg[role=img]", "We call you"}},
 		{"draft-paper", draft(at(paper{}, ""), enroll.PendingFactor{Show: factor.Provisioning{Codes: paperCodes}}), 200,
-			[]string{"ol#codes", paperCodes[9], "a[href=/settings/2step/paper/codes.txt]", "I have saved them", "button[data-print]", "button[data-copy=codes]"}, []string{"input#code"}},
-		{"enrolled", enrolledView(at(app{}, "/demo/settings")), 200, []string{"Verified", "a[href=/demo/settings]", "Continue", "Authenticator App"}, []string{"svg[role=img]"}},
+			[]string{
+				"ol#codes",
+				paperCodes[9],
+				"a[href=/settings/2step/paper/codes.txt]",
+				"I have saved them",
+				"button[data-print]",
+				"button[data-copy=codes]",
+			}, []string{"input#code"}},
+		{
+			"enrolled",
+			enrolledView(at(app{}, "/demo/settings")),
+			200,
+			[]string{"Verified", "a[href=/demo/settings]", "Continue", "Authenticator App"},
+			[]string{"svg[role=img]"},
+		},
 		{"enrolled-home", enrolledView(at(app{}, "")), 200, []string{"a[href=/settings]"}, nil},
-		{"email", s.buildEnrollView(r, address, nil, nil), 200, []string{"input#email[autofocus]", "New email address", "Send Code", "form[action=/settings/email]"}, nil},
-		{"email-wrong", mustWithFieldError(t, s.buildEnrollView(r, address, url.Values{"email": {"nonsense"}}, nil), "email", account.ErrEmail), 422, []string{"p#email-wrong", "input#email[value=nonsense]"}, nil},
-		{"email-draft", draft(address, enroll.PendingFactor{Destination: "new@example.com", Challenge: sent}), 200, []string{"new@example.com", "form[action=/settings/email/verify]"}, nil},
+		{
+			"email",
+			s.buildEnrollView(r, address, nil, nil),
+			200,
+			[]string{"input#email[autofocus]", "New email address", "Send Code", "form[action=/settings/email]"},
+			nil,
+		},
+		{
+			"email-wrong",
+			mustWithFieldError(
+				t, s.buildEnrollView(r, address, url.Values{"email": {"nonsense"}}, nil), "email", account.ErrEmail,
+			),
+			422,
+			[]string{"p#email-wrong", "input#email[value=nonsense]"},
+			nil,
+		},
+		{
+			"email-draft",
+			draft(address, enroll.PendingFactor{Destination: "new@example.com", Challenge: sent}),
+			200,
+			[]string{"new@example.com", "form[action=/settings/email/verify]"},
+			nil,
+		},
 		{"email-done", enrolledView(address), 200, []string{"Your email address is now jane@example.com."}, nil},
 	}
 }

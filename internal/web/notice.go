@@ -21,11 +21,19 @@ var (
 		Link: "forgot.back", To: "/signin", More: "forgot.again", MoreTo: "/forgot"}
 	signUpSent = notice{Title: "signup.sent.title", Texts: []string{"signup.sent.text", "forgot.sent.none"},
 		Link: "forgot.back", To: "/signin", More: "signup.again", MoreTo: "/signup"}
-	resetDone    = notice{Title: "reset.done.title", Texts: []string{"reset.done.text"}, Link: "signin.button", To: "/signin"}
-	joinDone     = notice{Title: "join.done.title", Texts: []string{"join.done.text"}, Link: "signin.button", To: "/signin"}
-	signOutDone  = notice{Title: "signout.done.title", Texts: []string{"signout.done.text"}, Link: "signin.button", To: "/signin"}
+	resetDone = notice{
+		Title: "reset.done.title", Texts: []string{"reset.done.text"}, Link: "signin.button", To: "/signin",
+	}
+	joinDone = notice{
+		Title: "join.done.title", Texts: []string{"join.done.text"}, Link: "signin.button", To: "/signin",
+	}
+	signOutDone = notice{
+		Title: "signout.done.title", Texts: []string{"signout.done.text"}, Link: "signin.button", To: "/signin",
+	}
 	undoDone     = notice{Title: "undo.done.title", Texts: []string{"undo.done"}, Link: "undo.forgot", To: "/forgot"}
-	passwordDone = notice{Title: "password.done.title", Texts: []string{"password.done.text"}, Link: "settings.back", To: "/settings"}
+	passwordDone = notice{
+		Title: "password.done.title", Texts: []string{"password.done.text"}, Link: "settings.back", To: "/settings",
+	}
 )
 
 func noticeView(n notice) render.View {

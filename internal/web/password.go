@@ -14,7 +14,12 @@ import (
 type passwordPage struct{ Email, ReturnTo string }
 
 func passwordView(who session.Session, g returnTarget) render.View {
-	return render.View{Template: "password", Title: "password.title", Focus: "current", Data: passwordPage{who.Account.Email, g.returnTo}}
+	return render.View{
+		Template: "password",
+		Title:    "password.title",
+		Focus:    "current",
+		Data:     passwordPage{who.Account.Email, g.returnTo},
+	}
 }
 
 // passwordURL is the page of the password, or below it, that knows the way back.
@@ -26,7 +31,7 @@ func passwordURL(below string, g returnTarget) string {
 }
 
 func (s *Handlers) showPassword(w http.ResponseWriter, r *http.Request, who signedIn) error {
-	target, err := s.parseReturnTarget(w, r, r.URL.Query()["return_to"]...)
+	r, target, err := s.parseReturnTarget(w, r, r.URL.Query()["return_to"]...)
 	if err != nil {
 		return err
 	}
@@ -42,21 +47,26 @@ func (s *Handlers) handleChangePassword(w http.ResponseWriter, r *http.Request, 
 	if err != nil {
 		return err
 	}
-	target, err := s.parseReturnTarget(w, r, form["return_to"])
+	r, target, err := s.parseReturnTarget(w, r, form["return_to"])
 	if err != nil {
 		return err
 	}
 	view := passwordView(who.Session, target)
-	if view.Problems = emptyFieldProblems(form, render.Problem{Field: "current", Key: "problem.password.empty"}, passwordEmpty); view.Problems != nil {
+	if view.Problems = emptyFieldProblems(form, render.Problem{Field: "current", Key: "problem.password.empty"},
+		passwordEmpty); view.Problems != nil {
 		view.Status = http.StatusUnprocessableEntity
 		return s.render(w, r, view)
 	}
-	token, err := s.SignIns.ChangePassword(r.Context(), who.Session, form["current"], form["password"], s.Pages.Origin(r))
+	token, err := s.SignIns.ChangePassword(
+		r.Context(), who.Session, form["current"], form["password"], s.Pages.Origin(r),
+	)
 	if errors.Is(err, session.ErrStepUpRequired) {
 		return redirectToStepUp(w, r, passwordURL("", target))
 	}
 	if errors.Is(err, account.ErrCredentials) {
-		view.Status, view.Problems = http.StatusUnprocessableEntity, []render.Problem{{Field: "current", Key: "problem.password.current"}}
+		view.Status, view.Problems = http.StatusUnprocessableEntity, []render.Problem{
+			{Field: "current", Key: "problem.password.current"},
+		}
 		return s.render(w, r, view)
 	}
 	if err != nil {
@@ -67,7 +77,7 @@ func (s *Handlers) handleChangePassword(w http.ResponseWriter, r *http.Request, 
 }
 
 func (s *Handlers) showPasswordChanged(w http.ResponseWriter, r *http.Request, _ signedIn) error {
-	target, err := s.parseReturnTarget(w, r, r.URL.Query()["return_to"]...)
+	r, target, err := s.parseReturnTarget(w, r, r.URL.Query()["return_to"]...)
 	if err != nil {
 		return err
 	}

@@ -47,19 +47,26 @@ func (s *Handlers) enrollView(r *http.Request, e enrollment, typed url.Values) (
 }
 
 // buildEnrollView is the form, filled in with what was typed (nil: nothing was).
-func (s *Handlers) buildEnrollView(r *http.Request, e enrollment, typed url.Values, all []enroll.EnrolledFactor) render.View {
-	p := enrollPage{Words: e.words, BasePath: e.path, ReturnTo: e.target.returnTo, Factors: s.factorRows(r, e.words, all)}
-	p.ReplacesExisting = len(all) > 0 && e.about.MaxPerAccount == 1
-	p.LimitReached = len(all) >= e.about.MaxPerAccount && e.about.MaxPerAccount > 1
-	p.AutoSubmit = typed == nil && len(all) == 0 && e.needsNoInput()
-	view := render.View{Template: "enroll", TitleText: e.words.Title, Data: p}
-	for _, f := range e.about.Fields {
+func (s *Handlers) buildEnrollView(
+	r *http.Request,
+	e enrollment,
+	typed url.Values,
+	all []enroll.EnrolledFactor,
+) render.View {
+	p := enrollPage{
+		Words: e.words, BasePath: e.path, ReturnTo: e.target.returnTo, Factors: s.factorRows(r, e.words, all),
+		ReplacesExisting: len(all) > 0 && e.maxFactors == 1,
+		LimitReached:     len(all) >= e.maxFactors && e.maxFactors > 1,
+		AutoSubmit:       typed == nil && len(all) == 0 && e.needsNoInput(),
+	}
+	view := render.View{Template: "enroll", TitleText: e.words.Title}
+	for _, f := range e.fields {
 		a := enrollField{Field: f, Label: e.words.Messages[f.Name], Value: typed.Get(f.Name)}
 		if f.Options != nil {
 			a.Choices = f.Options(s.Pages.Localizer(r).Tag())
 		}
 		if typed == nil && f.Default != nil {
-			a.Value = f.Default(r.Header.Get("Accept-Language"))
+			a.Value = f.Default(render.AcceptLanguage(r))
 			if !slices.ContainsFunc(a.Choices, func(o factor.Option) bool { return o.Value == a.Value }) {
 				a.Value = "" // or the browser would choose the first one
 			}
@@ -77,7 +84,9 @@ func (s *Handlers) factorRows(r *http.Request, words factor.Words, all []enroll.
 	w := s.Pages.Localizer(r)
 	var rows []factorRow
 	for _, f := range all {
-		row := factorRow{ID: f.ID, Name: cmp.Or(f.Name, f.Destination, words.Title), HasOwnName: f.Name+f.Destination != ""}
+		row := factorRow{
+			ID: f.ID, Name: cmp.Or(f.Name, f.Destination, words.Title), HasOwnName: f.Name+f.Destination != "",
+		}
 		var details []string
 		if f.UsesLeft >= 0 {
 			details = append(details, w.Translate("enroll.left", "Count", f.UsesLeft))
@@ -119,29 +128,36 @@ type pendingFactorPage struct {
 }
 
 // pendingFactorView is the page of what waits for its proof. signin.ErrNoDraft.
-func (s *Handlers) pendingFactorView(r *http.Request, e enrollment) (render.View, enroll.PendingFactor, error) {
+func (s *Handlers) loadPendingFactorPage(
+	r *http.Request,
+	e enrollment,
+) (pendingFactorPage, enroll.PendingFactor, error) {
 	d, err := s.Enrollments.Pending(r.Context(), e.Session, e.about.Method, s.Pages.Origin(r))
 	if err != nil {
-		return render.View{}, d, err
+		return pendingFactorPage{}, d, err
 	}
-	view, err := s.buildPendingFactorView(r, e, d)
-	return view, d, err
+	p, err := s.newPendingFactorPage(r, e, d)
+	return p, d, err
 }
 
-func (s *Handlers) buildPendingFactorView(r *http.Request, e enrollment, d enroll.PendingFactor) (render.View, error) {
+func (s *Handlers) newPendingFactorPage(
+	r *http.Request,
+	e enrollment,
+	d enroll.PendingFactor,
+) (pendingFactorPage, error) {
 	p := pendingFactorPage{
-		Words: e.words, BasePath: e.path, ReturnTo: e.target.returnTo, Destination: d.Destination, Codes: d.Show.Codes, Secret: groupByFour(d.Show.Secret),
-		Link: otpauthURL(d.Show.URI), AcknowledgeOnly: d.Challenge == nil, codeInput: codeInput{Digits: hasNumericCode(e.about)},
+		Words: e.words, BasePath: e.path, ReturnTo: e.target.returnTo, Destination: d.Destination,
+		Codes: d.Show.Codes, Secret: groupByFour(d.Show.Secret),
+		Link: otpauthURL(
+			d.Show.URI,
+		), AcknowledgeOnly: d.Challenge == nil, codeInput: codeInput{Digits: hasNumericCode(e.about)},
 		Email: e.Account.Email, Today: s.Pages.CurrentTime(),
 		AcknowledgeLabel: cmp.Or(e.words.Messages["saved"], s.Pages.Localizer(r).Translate("codes.saved")),
 	}
-	view := render.View{Template: "draft", TitleText: e.words.Title, Focus: "code"}
 	if c := d.Challenge; c != nil {
 		p.codeInput = codeInputFor(*c)
 		p.deliveryStatus, p.Minutes = s.newDeliveryStatus(s.Pages.Localizer(r), *c), int(c.CodeTTL/time.Minute)
-		if p.AttemptsExhausted = c.GuessesLeft == 0; p.AttemptsExhausted {
-			view.Status, view.Problems = http.StatusTooManyRequests, []render.Problem{{Key: "problem.tries"}}
-		}
+		p.AttemptsExhausted = c.GuessesLeft == 0
 	}
 	if d.Destination == "" && !p.AttemptsExhausted {
 		p.Intro = e.words.Intro
@@ -152,11 +168,18 @@ func (s *Handlers) buildPendingFactorView(r *http.Request, e enrollment, d enrol
 	if d.Show.URI != "" {
 		var err error
 		if p.QR, err = drawQR(d.Show.URI); err != nil {
-			return render.View{}, err
+			return pendingFactorPage{}, err
 		}
 	}
-	view.Data = p
-	return view, nil
+	return p, nil
+}
+
+func pendingFactorView(p pendingFactorPage) render.View {
+	view := render.View{Template: "draft", TitleText: p.Words.Title, Focus: "code", Data: p}
+	if p.AttemptsExhausted {
+		view.Status, view.Problems = http.StatusTooManyRequests, []render.Problem{{Key: "problem.tries"}}
+	}
+	return view
 }
 
 // otpauthURL is the link for an authenticator app, which the template would take for a
@@ -179,7 +202,7 @@ func groupByFour(secret string) string {
 
 // serveCodesFile gives the codes as a text file, while they may be seen.
 func (s *Handlers) serveCodesFile(w http.ResponseWriter, r *http.Request, e enrollment) error {
-	_, d, err := s.pendingFactorView(r, e)
+	d, err := s.Enrollments.Pending(r.Context(), e.Session, e.about.Method, s.Pages.Origin(r))
 	if err != nil {
 		return err
 	}

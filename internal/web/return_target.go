@@ -16,9 +16,14 @@ type returnTarget struct {
 // parseReturnTarget reads the one address to come back to: a path of this site, or an address of a
 // registered app. Any other is ignored. It makes the answer one whose form may lead there,
 // in the language that the app wants.
-func (s *Handlers) parseReturnTarget(w http.ResponseWriter, r *http.Request, addresses ...string) (target returnTarget, err error) {
+func (s *Handlers) parseReturnTarget(
+	w http.ResponseWriter,
+	r *http.Request,
+	addresses ...string,
+) (*http.Request, returnTarget, error) {
+	var target returnTarget
 	if len(addresses) != 1 || addresses[0] == "" {
-		return target, nil
+		return r, target, nil
 	}
 	target.returnTo = addresses[0]
 	_, local := render.LocalPath(target.returnTo)
@@ -26,17 +31,17 @@ func (s *Handlers) parseReturnTarget(w http.ResponseWriter, r *http.Request, add
 		if !local {
 			target.returnTo = ""
 		}
-		return target, nil
+		return r, target, nil
 	}
+	var err error
 	if target.ReturnTarget, err = s.Grants.ResolveReturnTarget(r.Context(), target.returnTo); err != nil {
-		return target, err
+		return r, target, err
 	}
 	if !local && target.Origin == "" {
-		return returnTarget{}, nil
+		return r, returnTarget{}, nil
 	}
 	render.AllowFormAction(w, target.Origin)
-	render.PreferUILocales(r, target.UILocales)
-	return target, nil
+	return render.WithUILocales(r, target.UILocales), target, nil
 }
 
 // urlOrSettings is the address itself; for whoever came from nowhere, the settings.

@@ -52,15 +52,20 @@ func newTestServer(t *testing.T) *testServer {
 	clock := func() time.Time { return h.now }
 	send := func(_ context.Context, m delivery.Message) error { h.sent = append(h.sent, m); return nil }
 	log := slog.New(slog.DiscardHandler)
-	h.outbox = outbox.New(db, keys, map[delivery.Channel]delivery.SendFunc{delivery.Email: send, delivery.SMS: send}, clock, log)
+	h.outbox = outbox.New(
+		db, keys, map[delivery.Channel]delivery.SendFunc{delivery.Email: send, delivery.SMS: send}, clock, log,
+	)
 	services := signin.New(signin.Config{
-		Store: db, Keys: keys, Passwords: seal.NewPasswordHasher(seal.HashCost{MemoryKiB: 64, Passes: 1}, 4, 64), Log: log, Now: clock,
+		Store: db, Keys: keys, Passwords: seal.NewPasswordHasher(seal.HashCost{MemoryKiB: 64, Passes: 1}, 4, 64),
+		Log: log, Now: clock,
 		Settings: account.Settings{Site: "Example", PublicURL: "https://signin.example.com", Location: time.UTC},
-		Enqueue:  h.outbox.Enqueue, NotifyOutbox: func() {}, Trust: trust.Policy{TTL: trust.MaxTTL}, GuessBudget: odds.AccountBudgetPerYear,
-		Methods: []factor.Method{post{}, call{}, app{}, paper{}}, Idle: time.Hour, Absolute: 24 * time.Hour,
+		Enqueue:  h.outbox.Enqueue, NotifyOutbox: func() {}, Trust: trust.Policy{TTL: trust.MaxTTL},
+		GuessBudget: odds.AccountBudgetPerYear,
+		Methods:     []factor.Method{post{}, call{}, app{}, paper{}}, Idle: time.Hour, Absolute: 24 * time.Hour,
 	})
 	h.Handlers = &Handlers{
-		Accounts: services.Accounts, Devices: services.Devices, Sessions: services.Sessions, Challenges: services.Challenges,
+		Accounts: services.Accounts, Devices: services.Devices, Sessions: services.Sessions,
+		Challenges:  services.Challenges,
 		Enrollments: services.Enrollments, SignIns: services.SignIns,
 		Pages: &render.Renderer{Site: "Example", Secure: true, Now: clock},
 	}
@@ -71,7 +76,8 @@ func newTestServer(t *testing.T) *testServer {
 
 func (h *testServer) addAccount(email string) {
 	h.Helper()
-	if err := h.Accounts.Create(h.Context(), account.NewAccount{Email: email, Name: "Anna", Password: annaPassword}); err != nil {
+	if err := h.Accounts.Create(h.Context(), account.NewAccount{Email: email, Name: "Anna",
+		Password: annaPassword}); err != nil {
 		h.Fatal(err)
 	}
 }
@@ -152,7 +158,8 @@ func (b *testBrowser) wantPage(w *httptest.ResponseRecorder, status int, has ...
 		b.Fatalf("%d to %q, want a page with %d: %s", w.Code, w.Header().Get("Location"), status, textOf(doc))
 	}
 	for _, want := range has {
-		if selector.MatchString(want) && !matches(doc, want) || !selector.MatchString(want) && !strings.Contains(textOf(doc), want) {
+		if selector.MatchString(want) && !matches(doc, want) ||
+			!selector.MatchString(want) && !strings.Contains(textOf(doc), want) {
 			b.Errorf("no %s in %s", want, textOf(doc))
 		}
 	}

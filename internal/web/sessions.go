@@ -20,7 +20,17 @@ type sessionRow struct {
 func sessionsView(language string, who session.Session, all []session.Session) render.View {
 	var rows []sessionRow
 	for _, s := range all {
-		rows = append(rows, sessionRow{s.ID, origin.DescribeBrowser(s.Browser, language), s.Address, s.StartedAt, s.LastSeenAt, s.ID == who.ID})
+		rows = append(
+			rows,
+			sessionRow{
+				s.ID,
+				origin.DescribeBrowser(s.Browser, language),
+				s.Address,
+				s.StartedAt,
+				s.LastSeenAt,
+				s.ID == who.ID,
+			},
+		)
 	}
 	return render.View{Template: "sessions", Title: "sessions.title", Wide: true, Data: sessionsPage{rows}}
 }

@@ -28,7 +28,9 @@ func (s *Handlers) settingsView(r *http.Request, who session.Session, all []enro
 	onlyImplicit := true
 	for _, o := range all {
 		words := s.methodWords(s.Pages.Localizer(r), o.Info, "")
-		row := methodRow{Name: words.Name, Title: words.Title, Implicit: o.Implicit, Factors: s.factorRows(r, words, o.Factors)}
+		row := methodRow{
+			Name: words.Name, Title: words.Title, Implicit: o.Implicit, Factors: s.factorRows(r, words, o.Factors),
+		}
 		switch {
 		case o.Implicit:
 			row.To = "/settings/email"

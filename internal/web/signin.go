@@ -21,7 +21,7 @@ type signInPage struct {
 }
 
 func (s *Handlers) showSignIn(w http.ResponseWriter, r *http.Request) error {
-	target, err := s.parseReturnTarget(w, r, r.URL.Query()["return_to"]...)
+	r, target, err := s.parseReturnTarget(w, r, r.URL.Query()["return_to"]...)
 	if err != nil {
 		return err
 	}
@@ -33,7 +33,20 @@ func (s *Handlers) showSignIn(w http.ResponseWriter, r *http.Request) error {
 		return redirect(w, r, next)
 	}
 	s.Pages.SetProbeCookie(w, r)
-	return s.render(w, r, signInView(s.newSignInPage(signInPage{Email: target.LoginHint, ReturnTo: target.returnTo, ClientName: target.ClientName, CookiesBlocked: s.cookiesBlocked(r)})))
+	return s.render(
+		w,
+		r,
+		signInView(
+			s.newSignInPage(
+				signInPage{
+					Email:          target.LoginHint,
+					ReturnTo:       target.returnTo,
+					ClientName:     target.ClientName,
+					CookiesBlocked: s.cookiesBlocked(r),
+				},
+			),
+		),
+	)
 }
 
 // cookiesBlocked tells whether somebody came here because their browser keeps no cookies, see
@@ -55,7 +68,8 @@ func (s *Handlers) resumeURL(r *http.Request, target returnTarget) (string, erro
 	case errors.Is(err, challenge.ErrNoAttempt):
 	case err != nil:
 		return "", err
-	case next != "" && hasSession == p.StepUp && (target.ClientName == "" || target.returnTo == p.ReturnTo): // not on the way to another app
+	case next != "" && hasSession == p.StepUp && (target.ClientName == "" ||
+		target.returnTo == p.ReturnTo): // not on the way to another app
 		return next, nil
 	}
 	if hasSession {
@@ -97,12 +111,15 @@ func (s *Handlers) handleSignIn(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	target, err := s.parseReturnTarget(w, r, form["return_to"])
+	r, target, err := s.parseReturnTarget(w, r, form["return_to"])
 	if err != nil {
 		return err
 	}
-	view := signInView(s.newSignInPage(signInPage{Email: form["email"], ReturnTo: target.returnTo, ClientName: target.ClientName}))
-	if view.Problems = emptyFieldProblems(form, render.Problem{Field: "email", Key: "problem.email.empty"}, render.Problem{Field: "password", Key: "problem.password.empty"}); view.Problems != nil {
+	view := signInView(
+		s.newSignInPage(signInPage{Email: form["email"], ReturnTo: target.returnTo, ClientName: target.ClientName}),
+	)
+	if view.Problems = emptyFieldProblems(form, render.Problem{Field: "email", Key: "problem.email.empty"},
+		render.Problem{Field: "password", Key: "problem.password.empty"}); view.Problems != nil {
 		view.Status = http.StatusUnprocessableEntity
 		return s.render(w, r, view)
 	}
@@ -127,7 +144,12 @@ const deviceCookieMaxAge = trust.KnownDeviceTTL
 
 // completeSignIn gives the browser its session. The one that it was in goes with its cookie: nobody
 // would see it any more, and a stolen copy would still open it.
-func (s *Handlers) completeSignIn(w http.ResponseWriter, r *http.Request, result session.Cookies, target returnTarget) error {
+func (s *Handlers) completeSignIn(
+	w http.ResponseWriter,
+	r *http.Request,
+	result session.Cookies,
+	target returnTarget,
+) error {
 	s.Pages.ClearCookie(w, render.SignInCookie)
 	s.Pages.SetCookie(w, render.SessionCookie, result.Session)
 	if result.Device != "" {
@@ -140,7 +162,13 @@ func (s *Handlers) completeSignIn(w http.ResponseWriter, r *http.Request, result
 }
 
 // renderFormError prints the form again with the error beside a field ("": the whole form).
-func (s *Handlers) renderFormError(w http.ResponseWriter, r *http.Request, view render.View, field string, err error) error {
+func (s *Handlers) renderFormError(
+	w http.ResponseWriter,
+	r *http.Request,
+	view render.View,
+	field string,
+	err error,
+) error {
 	view, err = withFieldError(view, field, err)
 	if err != nil {
 		return err

@@ -30,7 +30,8 @@ func (s *Handlers) handleSignUp(w http.ResponseWriter, r *http.Request) error {
 		return account.ErrSignUpClosed
 	}
 	view := signUpView(signUpPage{form["email"], form["name"]})
-	if view.Problems = emptyFieldProblems(form, render.Problem{Field: "email", Key: "problem.email.empty"}, nameEmpty); view.Problems != nil {
+	if view.Problems = emptyFieldProblems(form, render.Problem{Field: "email", Key: "problem.email.empty"},
+		nameEmpty); view.Problems != nil {
 		view.Status = http.StatusUnprocessableEntity
 		return s.render(w, r, view)
 	}

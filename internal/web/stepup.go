@@ -19,13 +19,18 @@ type stepUpPage struct {
 }
 
 func stepUpView(who session.Session, g returnTarget) render.View {
-	return render.View{Template: "stepup", Title: "confirm.title", Focus: "password", Data: stepUpPage{who.Account.Email, g.returnTo, g.ClientName, g.RequestToken, g.SubjectFixed}}
+	return render.View{
+		Template: "stepup",
+		Title:    "confirm.title",
+		Focus:    "password",
+		Data:     stepUpPage{who.Account.Email, g.returnTo, g.ClientName, g.RequestToken, g.SubjectFixed},
+	}
 }
 
 // showStepUp asks for the password before somebody changes what proves them. The step
 // after it is the same as in a sign-in.
 func (s *Handlers) showStepUp(w http.ResponseWriter, r *http.Request, who signedIn) error {
-	target, err := s.parseReturnTarget(w, r, r.URL.Query()["return_to"]...)
+	r, target, err := s.parseReturnTarget(w, r, r.URL.Query()["return_to"]...)
 	if err != nil {
 		return err
 	}
@@ -41,18 +46,26 @@ func (s *Handlers) handleStepUp(w http.ResponseWriter, r *http.Request, who sign
 	if err != nil {
 		return err
 	}
-	target, err := s.parseReturnTarget(w, r, form["return_to"])
+	r, target, err := s.parseReturnTarget(w, r, form["return_to"])
 	if err != nil {
 		return err
 	}
 	view := stepUpView(who.Session, target)
-	if view.Problems = emptyFieldProblems(form, render.Problem{Field: "password", Key: "problem.password.empty"}); view.Problems != nil {
+	if view.Problems = emptyFieldProblems(form, render.Problem{Field: "password",
+		Key: "problem.password.empty"}); view.Problems != nil {
 		view.Status = http.StatusUnprocessableEntity
 		return s.render(w, r, view)
 	}
-	token, err := s.SignIns.StepUp(r.Context(), who.Session, signin.StepUpRequest{Password: form["password"], ReturnTo: target.returnTo, Level: target.MinLevel}, s.Pages.Origin(r))
+	token, err := s.SignIns.StepUp(
+		r.Context(),
+		who.Session,
+		signin.StepUpRequest{Password: form["password"], ReturnTo: target.returnTo, Level: target.MinLevel},
+		s.Pages.Origin(r),
+	)
 	if errors.Is(err, account.ErrCredentials) {
-		view.Status, view.Problems = http.StatusUnprocessableEntity, []render.Problem{{Field: "password", Key: "problem.password.wrong"}}
+		view.Status, view.Problems = http.StatusUnprocessableEntity, []render.Problem{
+			{Field: "password", Key: "problem.password.wrong"},
+		}
 		return s.render(w, r, view)
 	}
 	if err != nil {

@@ -20,6 +20,7 @@ import (
 	"twostep.example/twostep/internal/account"
 	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/challenge"
+	"twostep.example/twostep/internal/client"
 	"twostep.example/twostep/internal/device"
 	"twostep.example/twostep/internal/grant"
 	"twostep.example/twostep/internal/i18n"
@@ -55,9 +56,12 @@ func exampleAttempt(change func(*challenge.State)) attempt {
 }
 
 var jane = session.Session{
-	ID:        "s1",
-	Account:   session.Account{ID: "a1", Email: "jane@example.com", Name: "Jane <b>Doe</b>"},
-	StartedAt: now.Add(-50 * time.Minute), LastSeenAt: now, Address: "2001:db8::1", Browser: trust.ParseBrowser("Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0", ""),
+	ID:      "s1",
+	Account: session.Account{ID: "a1", Email: "jane@example.com", Name: "Jane <b>Doe</b>"},
+	StartedAt: now.Add(
+		-50 * time.Minute,
+	), LastSeenAt: now, Address: "2001:db8::1",
+	Browser: trust.ParseBrowser("Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0", ""),
 }
 
 // story is one page as it is printed in one situation.
@@ -89,7 +93,7 @@ func stories(t *testing.T, lang string) []story {
 	all = append(all, verifyStories(t, lang)...)
 	all = append(all, mailedStories(t)...)
 	all = append(all, settingsStories(t, lang)...)
-	all = append(all, deviceStories(lang)...)
+	all = append(all, deviceStories()...)
 	all = append(all, historyStories(lang)...)
 	all = append(all, enrollStories(t, lang)...)
 	return append(all, inboxStories()...)
@@ -105,28 +109,97 @@ func signInStories(t *testing.T, lang string) []story {
 	again := requestInLanguage(lang)
 	again.Header.Set("Cookie", "method=app")
 	closed := s.methodView(r, four, "call")
-	closed.Status, closed.Problems = 429, []render.Problem{{Key: "method.closed", Args: []any{"Name", "Phone call", "Time", "5 Nov 2026, 11:00 UTC"}}}
+	closed.Status, closed.Problems = 429, []render.Problem{
+		{Key: "method.closed", Args: []any{"Name", "Phone call", "Time", "5 Nov 2026, 11:00 UTC"}},
+	}
 	return []story{
 		{"signin", signInView(signInPage{SignUp: true}), 200,
-			[]string{"input#email[autocomplete=username]", "input#email[autofocus]", "input#email[name=email]", "input#password[autocomplete=current-password]",
-				"form[action=/signin]", "a[href=/forgot]", "a[href=/signup]", "button[aria-controls=password]", "Sign in"},
+			[]string{
+				"input#email[autocomplete=username]",
+				"input#email[autofocus]",
+				"input#email[name=email]",
+				"input#password[autocomplete=current-password]",
+				"form[action=/signin]",
+				"a[href=/forgot]",
+				"a[href=/signup]",
+				"button[aria-controls=password]",
+				"Sign in",
+			},
 			[]string{"input[name=return_to]", "input#password[value]", "input[maxlength]", "p[role=alert]"}},
 		{"signin-wrong", mustWithFieldError(t, typed, "", account.ErrCredentials), 422,
-			[]string{"p#problem[role=alert]", "The email or password is not correct.", "input#password[autofocus]", "input[name=return_to]", "Error: Sign in"},
+			[]string{
+				"p#problem[role=alert]",
+				"The email or password is not correct.",
+				"input#password[autofocus]",
+				"input[name=return_to]",
+				"Error: Sign in",
+			},
 			[]string{"input#password[value]", "a[href=/signup]", "main script"}},
-		{"signin-app", signInView(signInPage{ClientName: "Books", Email: "jane@example.com", ReturnTo: "/oauth2/continue?request=x"}), 200,
-			[]string{"Books uses Example & Söhne to know who you are.", "input#email[value=jane@example.com]", "input#password[autofocus]"}, nil},
+		{
+			"signin-app",
+			signInView(
+				signInPage{ClientName: "Books", Email: "jane@example.com", ReturnTo: "/oauth2/continue?request=x"},
+			),
+			200,
+			[]string{
+				"Books uses Example & Söhne to know who you are.",
+				"input#email[value=jane@example.com]",
+				"input#password[autofocus]",
+			},
+			nil,
+		},
 		{"signin-blocked", signInView(signInPage{CookiesBlocked: true, Domain: "https://login.example.com"}), 200,
-			[]string{"p[role=alert]", "Allow it to save data for https://login.example.com", "a[href=/help/trust]"}, nil},
-		{"signin-empty", withProblems(signInView(signInPage{}), render.Problem{Field: "email", Key: "problem.email.empty"}, render.Problem{Field: "password", Key: "problem.password.empty"}), 422,
-			[]string{"input#email[aria-describedby=email-wrong]", "p#email-wrong[role=alert]", "Enter your password.", "input#email[autofocus]"}, nil},
+			[]string{
+				"p[role=alert]", "Allow it to save data for https://login.example.com", "a[href=/help/trust]",
+			}, nil},
+		{
+			"signin-empty",
+			withProblems(
+				signInView(signInPage{}),
+				render.Problem{Field: "email", Key: "problem.email.empty"},
+				render.Problem{Field: "password", Key: "problem.password.empty"},
+			),
+			422,
+			[]string{
+				"input#email[aria-describedby=email-wrong]",
+				"p#email-wrong[role=alert]",
+				"Enter your password.",
+				"input#email[autofocus]",
+			},
+			nil,
+		},
 		{"method", s.methodView(r, four, ""), 200,
-			[]string{"button[name=method]", "button[value=call]", "Authenticator App", "Call me at •••• 123", "Send a verification code to j•••@example.com", "If you have nothing else at hand:"},
+			[]string{
+				"button[name=method]",
+				"button[value=call]",
+				"Authenticator App",
+				"Call me at •••• 123",
+				"Send a verification code to j•••@example.com",
+				"If you have nothing else at hand:",
+			},
 			[]string{"button[class=last]"}},
 		{"method-last", s.methodView(again, four, ""), 200, []string{"button[class=last]"}, nil},
-		{"method-wrong", mustWithFieldError(t, s.methodView(r, four, ""), "", challenge.ErrUnknownMethod), 422, []string{"p#problem"}, nil},
-		{"method-closed", closed, 429, []string{"Phone call: no more codes for now, again from 5 Nov 2026, 11:00 UTC.", "button[value=app]"}, []string{"button[value=call]"}},
-		{"method-none", s.methodView(r, exampleAttempt(func(p *challenge.State) { p.Offers, p.Challenge = nil, nil }), ""), 200, []string{"form[action=/signin/cancel]"}, nil},
+		{
+			"method-wrong",
+			mustWithFieldError(t, s.methodView(r, four, ""), "", challenge.ErrUnknownMethod),
+			422,
+			[]string{"p#problem"},
+			nil,
+		},
+		{
+			"method-closed",
+			closed,
+			429,
+			[]string{"Phone call: no more codes for now, again from 5 Nov 2026, 11:00 UTC.", "button[value=app]"},
+			[]string{"button[value=call]"},
+		},
+		{
+			"method-none",
+			s.methodView(r, exampleAttempt(func(p *challenge.State) { p.Offers, p.Challenge = nil, nil }), ""),
+			200,
+			[]string{"form[action=/signin/cancel]"},
+			nil,
+		},
 	}
 }
 
@@ -135,13 +208,14 @@ const probe = "probe=1700000000"
 
 func verifyStories(t *testing.T, lang string) []story {
 	s, r := newTestHandlers(), requestInLanguage(lang)
-	view := func(change func(*challenge.State)) render.View {
-		view, err := s.verifyView(r, exampleAttempt(change))
+	page := func(change func(*challenge.State)) verifyPage {
+		v, err := s.newVerifyPage(r, exampleAttempt(change))
 		if err != nil {
 			t.Fatal(err)
 		}
-		return view
+		return v
 	}
+	view := func(change func(*challenge.State)) render.View { return verifyView(page(change)) }
 	same := func(*challenge.State) {}
 	blind := func(change func(*challenge.State)) render.View {
 		r.Header.Del("Cookie")
@@ -152,79 +226,202 @@ func verifyStories(t *testing.T, lang string) []story {
 	early := func(view render.View, seconds int) render.View {
 		v := view.Data.(verifyPage)
 		v.deliveryStatus = v.withResendWait(seconds)
-		view.Data, view.Status, view.Problems = v, 429, []render.Problem{s.resendWaitProblem(i18n.ForTag(lang), now.Add(time.Duration(seconds)*time.Second))}
+		view.Data, view.Status, view.Problems = v, 429, []render.Problem{
+			s.resendWaitProblem(i18n.ForTag(lang), now.Add(time.Duration(seconds)*time.Second)),
+		}
 		return view
 	}
 	slowly := func(view render.View, field string, seconds int) render.View {
-		view.Status, view.Problems = 429, []render.Problem{s.backoffProblem(i18n.ForTag(lang), field, now.Add(time.Duration(seconds)*time.Second))}
+		view.Status, view.Problems = 429, []render.Problem{
+			s.backoffProblem(i18n.ForTag(lang), field, now.Add(time.Duration(seconds)*time.Second)),
+		}
 		return view
 	}
 	seed := "The verification code you have entered does not match our records. Please try again, or request a new code."
 	return []story{
 		{"verify", view(same), 200,
-			[]string{"input#code[autocomplete=one-time-code]", "input#code[inputmode=numeric]", "input#code[autofocus]", "input#code[type=text]",
-				"button#verify", "button[formaction=/signin/code]", "p#delivery[role=status]", "Handed to the mail server at 10:02:11",
-				"You can ask for a new code in 24 s", "Codes work for 15 minutes.", "j•••@example.com", "form[action=/signin/cancel]", "Start again"},
+			[]string{
+				"input#code[autocomplete=one-time-code]",
+				"input#code[inputmode=numeric]",
+				"input#code[autofocus]",
+				"input#code[type=text]",
+				"button#verify",
+				"button[formaction=/signin/code]",
+				"p#delivery[role=status]",
+				"Handed to the mail server at 10:02:11",
+				"You can ask for a new code in 24 s",
+				"Codes work for 15 minutes.",
+				"j•••@example.com",
+				"form[action=/signin/cancel]",
+				"Start again",
+			},
 			[]string{"input[maxlength]", "button[formaction=/signin/other]", "a#check", "p[role=alert]"}},
 		{"verify-trust", view(func(p *challenge.State) {
 			p.Trust, p.Why = challenge.TrustOffer{Days: 30}, challenge.StepReason{Reason: trust.OtherNetwork}
 		}), 200,
-			[]string{"input#trust[type=checkbox]", "input#trust[name=trust]", "Trust this device for 30 days", "Do not use this on a shared computer.",
-				"Why was I asked?", "Your network has changed.", "a[href=/help/trust]"},
+			[]string{
+				"input#trust[type=checkbox]",
+				"input#trust[name=trust]",
+				"Trust this device for 30 days",
+				"Do not use this on a shared computer.",
+				"Why was I asked?",
+				"Your network has changed.",
+				"a[href=/help/trust]",
+			},
 			[]string{"input#trust[checked]", "input#trust[disabled]"}},
 		{"verify-trust-ticked", view(func(p *challenge.State) {
-			p.Trust, p.Why = challenge.TrustOffer{Days: 1, Requested: true}, challenge.StepReason{Reason: trust.Expired, VerifiedAt: now.Add(-24 * 31 * time.Hour)}
+			p.Trust, p.Why = challenge.TrustOffer{Days: 1, Requested: true}, challenge.StepReason{
+				Reason: trust.Expired, VerifiedAt: now.Add(-24 * 31 * time.Hour),
+			}
 		}), 200,
-			[]string{"input#trust[checked]", "Trust this device for 1 day", "It is more than 30 days since 5 Oct 2026, when you were last verified here."}, nil},
-		{"verify-trust-lost", view(func(p *challenge.State) { p.Trust = challenge.TrustOffer{Days: 30, NetworkUnknown: true} }), 200,
-			[]string{"input#trust[disabled]", "Not possible here: this server cannot see which network you come from."}, []string{"Why was I asked?"}},
+			[]string{
+				"input#trust[checked]",
+				"Trust this device for 1 day",
+				"It is more than 30 days since 5 Oct 2026, when you were last verified here.",
+			}, nil},
+		{
+			"verify-trust-lost",
+			view(func(p *challenge.State) { p.Trust = challenge.TrustOffer{Days: 30, NetworkUnknown: true} }),
+			200,
+			[]string{
+				"input#trust[disabled]", "Not possible here: this server cannot see which network you come from.",
+			},
+			[]string{"Why was I asked?"},
+		},
 		{"verify-trust-blocked", blind(func(p *challenge.State) { p.Trust = challenge.TrustOffer{Days: 30} }), 200,
-			[]string{"input#trust[disabled]", "Not possible here: your browser does not keep what would be needed for it.", "a[href=/help/trust]"}, nil},
-		{"verify-waiting", view(func(p *challenge.State) { p.Challenge.Delivery = challenge.Delivery{State: "waiting"} }), 200,
-			[]string{"Waiting to be sent…", "a#check"}, nil},
+			[]string{
+				"input#trust[disabled]",
+				"Not possible here: your browser does not keep what would be needed for it.",
+				"a[href=/help/trust]",
+			}, nil},
+		{
+			"verify-waiting",
+			view(func(p *challenge.State) { p.Challenge.Delivery = challenge.Delivery{State: "waiting"} }),
+			200,
+			[]string{"Waiting to be sent…", "a#check"},
+			nil,
+		},
 		{"verify-refused", view(func(p *challenge.State) {
 			p.Challenge.Delivery.State = "refused"
 			p.Offers = append(p.Offers, offerOf(app{}, ""))
 			p.Challenge.ResendAt = now.Add(-time.Second)
 		}), 200,
-			[]string{"button[formaction=/signin/other]", "The mail server refused the message."}, []string{"You can ask for a new code in"}},
+			[]string{
+				"button[formaction=/signin/other]", "The mail server refused the message.",
+			}, []string{"You can ask for a new code in"}},
 		{"verify-call", view(func(p *challenge.State) { p.Challenge.Offer = offerOf(call{}, "•••• 123") }), 200,
-			[]string{"Enter the code that you hear. We are sending it to •••• 123.", "Handed over for sending at 10:02:11"}, nil},
+			[]string{
+				"Enter the code that you hear. We are sending it to •••• 123.", "Handed over for sending at 10:02:11",
+			}, nil},
 		{"verify-app", view(func(p *challenge.State) {
 			*p.Challenge = challenge.Challenge{Offer: offerOf(app{}, ""), GuessesLeft: 5}
 		}), 200,
-			[]string{"Enter the code from your app for Example & Söhne"}, []string{"button[formaction]", "p#delivery", "Codes work"}},
-		{"verify-app-clock", withProblem(view(func(p *challenge.State) {
-			*p.Challenge = challenge.Challenge{Offer: offerOf(app{}, ""), GuessesLeft: 5}
-		}),
-			s.codeProblem(r, challenge.Challenge{Offer: challenge.Offer{About: app{}.Info()}}, clockBehind)), 422, []string{"Your clock is 3 min behind.", "p#code-wrong", "input#code[autofocus]"}, []string{seed}},
+			[]string{
+				"Enter the code from your app for Example & Söhne",
+			}, []string{"button[formaction]", "p#delivery", "Codes work"}},
+		{"verify-app-clock", withProblem(
+			view(func(p *challenge.State) {
+				*p.Challenge = challenge.Challenge{Offer: offerOf(app{}, ""), GuessesLeft: 5}
+			}),
+			s.codeProblem(r, challenge.Challenge{Offer: challenge.Offer{About: app{}.Info()}}, clockBehind),
+		), 422, []string{"Your clock is 3 min behind.", "p#code-wrong", "input#code[autofocus]"}, []string{seed}},
 		{"verify-paper", view(func(p *challenge.State) {
 			*p.Challenge = challenge.Challenge{Offer: offerOf(paper{}, ""), GuessesLeft: 5}
 		}), 200,
 			[]string{"input#code[autocomplete=off]"}, []string{"input#code[inputmode]", "p#code-hint", "6-digit"}},
-		{"verify-hard", view(func(p *challenge.State) { p.Challenge.LongCode, p.Challenge.About.Implicit = true, true }), 200,
-			[]string{"input#code[autocomplete=off]", "input#code[data-link]", "Enter the longer code that we have sent", "needs a longer code", "Capital or small letters", "Change your password once you are in."},
-			[]string{"input#code[inputmode]", "6-digit", "p#code-hint[data-script]"}},
+		{
+			"verify-hard",
+			view(func(p *challenge.State) { p.Challenge.LongCode, p.Challenge.About.Implicit = true, true }),
+			200,
+			[]string{
+				"input#code[autocomplete=off]",
+				"input#code[data-link]",
+				"Enter the longer code that we have sent",
+				"needs a longer code",
+				"Capital or small letters",
+				"Change your password once you are in.",
+			},
+			[]string{"input#code[inputmode]", "6-digit", "p#code-hint[data-script]"},
+		},
 		{"verify-hard-app", view(func(p *challenge.State) {
 			*p.Challenge = challenge.Challenge{Offer: offerOf(app{}, ""), GuessesLeft: 5, LongCode: true}
 			p.Challenge.About.ValidAnswers = 2
-		}), 200, []string{"Two codes of 6 digits, one after the other.", "needs a longer code"}, []string{"input#code[data-link]", "p#code-hint[data-script]"}},
-		{"verify-longer", mustWithFieldError(t, view(func(p *challenge.State) { p.Challenge.LongCode = true }), "code", challenge.ErrLongCodeNeeded), 422,
-			[]string{"p#code-wrong[role=alert]", "That code cannot be checked any more"}, []string{seed}},
-		{"verify-slow", slowly(view(same), "code", 15), 429, []string{"p#code-wrong[role=alert]", "Too many wrong ones in a row. You can try again in 15 s.", "input#code[autofocus]"}, []string{seed}},
-		{"verify-stepup", view(func(p *challenge.State) { p.StepUp = true }), 200, []string{"Cancel"}, []string{"Start again"}},
-		{"verify-stepup-ended", attemptsExhaustedView(view(func(p *challenge.State) { p.StepUp, p.ReturnTo = true, "/settings/email" })), 429,
-			[]string{"a[href=/settings/confirm?return_to=%2Fsettings%2Femail]"}, []string{"form"}},
+		}), 200, []string{"Two codes of 6 digits, one after the other.", "needs a longer code"},
+			[]string{"input#code[data-link]", "p#code-hint[data-script]"}},
+		{
+			"verify-longer",
+			mustWithFieldError(
+				t,
+				view(func(p *challenge.State) { p.Challenge.LongCode = true }),
+				"code",
+				challenge.ErrLongCodeNeeded,
+			),
+			422,
+			[]string{"p#code-wrong[role=alert]", "That code cannot be checked any more"},
+			[]string{seed},
+		},
+		{
+			"verify-slow",
+			slowly(view(same), "code", 15),
+			429,
+			[]string{
+				"p#code-wrong[role=alert]",
+				"Too many wrong ones in a row. You can try again in 15 s.",
+				"input#code[autofocus]",
+			},
+			[]string{seed},
+		},
+		{
+			"verify-stepup",
+			view(func(p *challenge.State) { p.StepUp = true }),
+			200,
+			[]string{"Cancel"},
+			[]string{"Start again"},
+		},
+		{
+			"verify-stepup-ended",
+			attemptsExhaustedView(page(func(p *challenge.State) { p.StepUp, p.ReturnTo = true, "/settings/email" })),
+			429,
+			[]string{"a[href=/settings/confirm?return_to=%2Fsettings%2Femail]"},
+			[]string{"form"},
+		},
 		{"verify-nomore", view(func(p *challenge.State) { p.Challenge.ResendAt = time.Time{} }), 200,
 			[]string{"No more codes can be sent"}, []string{"button[formaction]"}},
 		{"verify-wrong", mustWithFieldError(t, view(same), "code", factor.ErrIncorrect), 422,
-			[]string{seed, "input#code[aria-invalid=true]", "p#code-wrong[role=alert]", "input#code[autofocus]", "Codes work for 15 minutes.", "button[formaction=/signin/code]"},
+			[]string{
+				seed,
+				"input#code[aria-invalid=true]",
+				"p#code-wrong[role=alert]",
+				"input#code[autofocus]",
+				"Codes work for 15 minutes.",
+				"button[formaction=/signin/code]",
+			},
 			[]string{"input#code[value]"}},
-		{"verify-malformed", mustWithFieldError(t, view(same), "code", factor.ErrMalformed), 422, []string{"p#code-wrong", "Enter the 6-digit code."}, []string{seed}},
-		{"verify-early", early(view(same), 24), 429, []string{"You can ask for a new code in 24 s", "p#problem[role=alert]", "p#again[hidden]"}, nil},
-		{"verify-early-long", early(view(same), 3600), 429, []string{"Try again from 5 Nov 2026, 11:02 UTC, or use another way."}, nil},
-		{"verify-ended", attemptsExhaustedView(view(same)), 429,
-			[]string{"Too many wrong codes. Start again to get a new one.", "form[action=/signin/cancel]"}, []string{"input#code"}},
+		{
+			"verify-malformed",
+			mustWithFieldError(t, view(same), "code", factor.ErrMalformed),
+			422,
+			[]string{"p#code-wrong", "Enter the 6-digit code."},
+			[]string{seed},
+		},
+		{
+			"verify-early",
+			early(view(same), 24),
+			429,
+			[]string{"You can ask for a new code in 24 s", "p#problem[role=alert]", "p#again[hidden]"},
+			nil,
+		},
+		{
+			"verify-early-long",
+			early(view(same), 3600),
+			429,
+			[]string{"Try again from 5 Nov 2026, 11:02 UTC, or use another way."},
+			nil,
+		},
+		{"verify-ended", attemptsExhaustedView(page(same)), 429,
+			[]string{
+				"Too many wrong codes. Start again to get a new one.", "form[action=/signin/cancel]",
+			}, []string{"input#code"}},
 	}
 }
 
@@ -233,24 +430,70 @@ func mailedStories(t *testing.T) []story {
 	signUp := signUpView(signUpPage{"jane@", "Jane"})
 	all := []story{
 		{"forgot", forgotView(forgotPage{}), 200, []string{"input#email[autofocus]"}, nil},
-		{"forgot-wrong", mustWithFieldError(t, forgotView(forgotPage{"nonsense"}), "email", account.ErrEmail), 422, []string{"p#email-wrong", "input#email[value=nonsense]"}, nil},
-		{"forgot-sent", noticeView(forgotSent), 200, []string{"If there is an account", "a[href=/signin]"}, []string{"example.com"}},
+		{
+			"forgot-wrong",
+			mustWithFieldError(t, forgotView(forgotPage{"nonsense"}), "email", account.ErrEmail),
+			422,
+			[]string{"p#email-wrong", "input#email[value=nonsense]"},
+			nil,
+		},
+		{
+			"forgot-sent",
+			noticeView(forgotSent),
+			200,
+			[]string{"If there is an account", "a[href=/signin]"},
+			[]string{"example.com"},
+		},
 		{"undo", undoView(""), 200, []string{"input#token[autofocus]", "form[action=/undo]", "Take it back"}, nil},
 		{"signout-done", noticeView(signOutDone), 200, []string{"You are signed out", "a[href=/signin]"}, nil},
 		{"undo-done", noticeView(undoDone), 200, []string{"a[href=/forgot]"}, nil},
-		{"reset", resetView(resetPage{}), 200, []string{"input#token[autofocus]", "input#password[autocomplete=new-password]", "input#password[aria-describedby=password-hint]"}, nil},
-		{"reset-link", mustWithFieldError(t, reset, "token", account.ErrLink), 422, []string{"p#token-wrong", "a[href=/forgot]", "input#token[value=TOKEN]"}, nil},
+		{
+			"reset",
+			resetView(resetPage{}),
+			200,
+			[]string{
+				"input#token[autofocus]",
+				"input#password[autocomplete=new-password]",
+				"input#password[aria-describedby=password-hint]",
+			},
+			nil,
+		},
+		{
+			"reset-link",
+			mustWithFieldError(t, reset, "token", account.ErrLink),
+			422,
+			[]string{"p#token-wrong", "a[href=/forgot]", "input#token[value=TOKEN]"},
+			nil,
+		},
 		{"reset-done", noticeView(resetDone), 200, []string{"Your password has been changed", "a[href=/signin]"}, nil},
 		{"join", joinView(joinPage{}), 200, []string{"input#name[autocomplete=name]", "form[action=/join]"}, nil},
-		{"join-name", mustWithFieldError(t, join, mailedLinkErrorField(account.ErrName), account.ErrName), 422, []string{"p#name-wrong", "input#name[value=Jane]", "input#token[value=TOKEN]"}, nil},
+		{
+			"join-name",
+			mustWithFieldError(t, join, mailedLinkErrorField(account.ErrName), account.ErrName),
+			422,
+			[]string{"p#name-wrong", "input#name[value=Jane]", "input#token[value=TOKEN]"},
+			nil,
+		},
 		{"join-done", noticeView(joinDone), 200, nil, nil},
 		{"signup", signUpView(signUpPage{}), 200, []string{"form[action=/signup]"}, nil},
-		{"signup-wrong", mustWithFieldError(t, signUp, mailedLinkErrorField(account.ErrEmail), account.ErrEmail), 422, []string{"p#email-wrong"}, nil},
+		{
+			"signup-wrong",
+			mustWithFieldError(t, signUp, mailedLinkErrorField(account.ErrEmail), account.ErrEmail),
+			422,
+			[]string{"p#email-wrong"},
+			nil,
+		},
 		{"signup-sent", noticeView(signUpSent), 200, nil, nil},
 	}
-	for i, err := range []error{seal.ErrPasswordTooShort, seal.ErrPasswordTooLong, seal.ErrPasswordCommon, seal.ErrPasswordContextSpecific, seal.ErrPasswordNotText} {
-		all = append(all, story{fmt.Sprint("reset-password-", i), mustWithFieldError(t, reset, mailedLinkErrorField(err), err), 422,
-			[]string{"p#password-wrong[role=alert]", "input#password[autofocus]", "input#token[value=TOKEN]"}, []string{"input#password[value]"}})
+	for i, err := range []error{seal.ErrPasswordTooShort, seal.ErrPasswordTooLong, seal.ErrPasswordCommon,
+		seal.ErrPasswordContextSpecific, seal.ErrPasswordNotText} {
+		all = append(
+			all,
+			story{fmt.Sprint("reset-password-", i), mustWithFieldError(t, reset, mailedLinkErrorField(err), err), 422,
+				[]string{
+					"p#password-wrong[role=alert]", "input#password[autofocus]", "input#token[value=TOKEN]",
+				}, []string{"input#password[value]"}},
+		)
 	}
 	return all
 }
@@ -262,58 +505,238 @@ func settingsStories(t *testing.T, lang string) []story {
 	put.Header.Set("Cookie", "later=1")
 	return []story{
 		{"settings", s.settingsView(r, jane, ownedBy()), 200,
-			[]string{"a[href=/settings/password]", "a[href=/settings/sessions]", "a[href=/settings/history]", "a[href=/settings/email]", "a[href=/settings/2step/app]", "form[action=/signout]",
-				"Jane <b>Doe</b>", "jane@example.com", "default", "It is recommended that you set up an additional option besides Email.", "form[action=/settings/later]", "Not set up"}, []string{"small b"}},
-		{"settings-later", s.settingsView(put, jane, ownedBy()), 200, nil, []string{"It is recommended", "form[action=/settings/later]"}},
+			[]string{
+				"a[href=/settings/password]",
+				"a[href=/settings/sessions]",
+				"a[href=/settings/history]",
+				"a[href=/settings/email]",
+				"a[href=/settings/2step/app]",
+				"form[action=/signout]",
+				"Jane <b>Doe</b>",
+				"jane@example.com",
+				"default",
+				"It is recommended that you set up an additional option besides Email.",
+				"form[action=/settings/later]",
+				"Not set up",
+			}, []string{"small b"}},
+		{
+			"settings-later",
+			s.settingsView(put, jane, ownedBy()),
+			200,
+			nil,
+			[]string{"It is recommended", "form[action=/settings/later]"},
+		},
 		{"settings-all", s.settingsView(r, jane, ownedBy(phone, number, sheetOfCodes)), 200,
-			[]string{"My phone · Added 1 Nov 2026 · Last used 5 Nov 2026", "+49 171 2345678", "7 codes left"}, []string{"It is recommended"}},
-		{"apps", appsView([]grant.AuthorizedClient{{Client: grant.Client{ID: "books", Name: "Books"}, Scope: []string{"openid", "email", "offline_access"}, AuthorizedAt: now}}), 200,
-			[]string{"Books", "your email address, also while you are away", "form[action=/settings/apps/books/remove]"}, nil},
+			[]string{
+				"My phone · Added 1 Nov 2026 · Last used 5 Nov 2026", "+49 171 2345678", "7 codes left",
+			}, []string{"It is recommended"}},
+		{
+			"apps",
+			appsView(
+				[]grant.AuthorizedClient{
+					{
+						Client:       client.Client{ID: "books", Name: "Books"},
+						Scope:        []string{"openid", "email", "offline_access"},
+						AuthorizedAt: now,
+					},
+				},
+			),
+			200,
+			[]string{
+				"Books", "your email address, also while you are away", "form[action=/settings/apps/books/remove]",
+			},
+			nil,
+		},
 		{"apps-none", appsView(nil), 200, []string{"No app at the moment."}, []string{"form"}},
-		{"stepup-app", stepUpView(jane, returnTarget{returnTo: "/oauth2/continue?request=x", ReturnTarget: grant.ReturnTarget{ClientName: "Books", RequestToken: "x"}}), 200,
-			[]string{"Books wants to be sure that it is you.", "input[name=return_to]", "form[action=/oauth2/consent]", "input[value=x]", "button[value=deny]"}, []string{"a[href=/settings]"}},
+		{
+			"stepup-app",
+			stepUpView(
+				jane,
+				returnTarget{
+					returnTo:     "/oauth2/continue?request=x",
+					ReturnTarget: grant.ReturnTarget{ClientName: "Books", RequestToken: "x"},
+				},
+			),
+			200,
+			[]string{
+				"Books wants to be sure that it is you.",
+				"input[name=return_to]",
+				"form[action=/oauth2/consent]",
+				"input[value=x]",
+				"button[value=deny]",
+			},
+			[]string{"a[href=/settings]"},
+		},
 		{"stepup", stepUpView(jane, returnTarget{returnTo: "/settings/email"}), 200,
-			[]string{"You are about to change how you sign in. Please confirm it is you.", "input#password[autofocus]", "input[name=return_to]", "input[autocomplete=username]"}, nil},
-		{"stepup-wrong", withProblem(stepUpView(jane, returnTarget{}), render.Problem{Field: "password", Key: "problem.password.wrong"}), 422, []string{"p#password-wrong"}, []string{"input[name=return_to]"}},
+			[]string{
+				"You are about to change how you sign in. Please confirm it is you.",
+				"input#password[autofocus]",
+				"input[name=return_to]",
+				"input[autocomplete=username]",
+			}, nil},
+		{
+			"stepup-wrong",
+			withProblem(
+				stepUpView(jane, returnTarget{}), render.Problem{Field: "password", Key: "problem.password.wrong"},
+			),
+			422,
+			[]string{"p#password-wrong"},
+			[]string{"input[name=return_to]"},
+		},
 		{"password", passwordView(jane, returnTarget{}), 200,
-			[]string{"input[autocomplete=username]", "input#current[autocomplete=current-password]", "input#password[autocomplete=new-password]", "input#current[autofocus]"}, nil},
-		{"password-common", mustWithFieldError(t, passwordView(jane, returnTarget{}), "password", seal.ErrPasswordCommon), 422, []string{"p#password-wrong", "input#password[autofocus]"}, nil},
-		{"password-current", withProblems(passwordView(jane, returnTarget{}), render.Problem{Field: "current", Key: "problem.password.current"}), 422, []string{"p#current-wrong"}, nil},
+			[]string{
+				"input[autocomplete=username]",
+				"input#current[autocomplete=current-password]",
+				"input#password[autocomplete=new-password]",
+				"input#current[autofocus]",
+			}, nil},
+		{
+			"password-common",
+			mustWithFieldError(t, passwordView(jane, returnTarget{}), "password", seal.ErrPasswordCommon),
+			422,
+			[]string{"p#password-wrong", "input#password[autofocus]"},
+			nil,
+		},
+		{
+			"password-current",
+			withProblems(
+				passwordView(jane, returnTarget{}), render.Problem{Field: "current", Key: "problem.password.current"},
+			),
+			422,
+			[]string{"p#current-wrong"},
+			nil,
+		},
 		{"password-done", noticeView(passwordDone), 200, []string{"a[href=/settings]"}, nil},
 		{"sessions", sessionsView(lang, jane, []session.Session{jane, other}), 200,
-			[]string{"This one", "Firefox on Windows", "an unknown browser", "form[action=/settings/sessions/s2/end]", "2001:db8::1", "form[action=/settings/sessions/end]", "5 Nov 2026, 10:02 UTC"}, nil},
+			[]string{
+				"This one",
+				"Firefox on Windows",
+				"an unknown browser",
+				"form[action=/settings/sessions/s2/end]",
+				"2001:db8::1",
+				"form[action=/settings/sessions/end]",
+				"5 Nov 2026, 10:02 UTC",
+			}, nil},
 	}
 }
 
-func deviceStories(lang string) []story {
-	s, w := newTestHandlers(), i18n.ForTag(lang)
-	places := []networkRow{{"203.0.113.5, 2001:db8::/64", now.Add(-time.Hour), now.Add(29 * 24 * time.Hour), now}, {"198.51.100.7", now, now.Add(30 * 24 * time.Hour), time.Time{}}}
+func deviceStories() []story {
+	s := newTestHandlers()
+	places := []networkRow{
+		{"203.0.113.5, 2001:db8::/64", now.Add(-time.Hour), now.Add(29 * 24 * time.Hour), now},
+		{"198.51.100.7", now, now.Add(30 * 24 * time.Hour), time.Time{}},
+	}
 	full := devicesPage{
-		Devices:   []deviceRow{{"d1", "Firefox on Windows", true, places}, {"d2", "an unknown browser", false, places[:1]}},
-		Decisions: []decisionRow{{now, "Your network has changed.", "Firefox on Windows", "198.51.100.7", "Firefox on Windows", "203.0.113.5", "ABCDEFGHIJKLMNOP"}, {At: now, Reason: "This browser has no trust record for your account.", Browser: "Safari on iOS", Network: "192.0.2.9", Trace: "QRSTUVWXYZ234567"}},
+		Devices: []deviceRow{
+			{"d1", "Firefox on Windows", true, places}, {"d2", "an unknown browser", false, places[:1]},
+		},
+		Decisions: []decisionRow{
+			{
+				now,
+				"Your network has changed.",
+				"Firefox on Windows",
+				"198.51.100.7",
+				"Firefox on Windows",
+				"203.0.113.5",
+				"ABCDEFGHIJKLMNOP",
+			},
+			{
+				At:      now,
+				Reason:  "This browser has no trust record for your account.",
+				Browser: "Safari on iOS",
+				Network: "192.0.2.9",
+				Trace:   "QRSTUVWXYZ234567",
+			},
+		},
 	}
 	off := newTestHandlers()
 	off.Devices.Policy.TTL = 0
 	return []story{
-		{"devices", s.devicesView(w, full), 200,
-			[]string{"This one", "Firefox on Windows", "203.0.113.5, 2001:db8::/64", "form[action=/settings/devices/d2/forget]", "form[action=/settings/devices/forget]", "not yet", "Your network has changed.", "ABCDEFGHIJKLMNOP", "a[href=/help/trust]"}, nil},
-		{"devices-none", s.devicesView(w, devicesPage{}), 200, []string{"No browser is trusted.", "Nobody was asked"}, []string{"form"}},
-		{"devices-off", off.devicesView(w, devicesPage{}), 200, []string{"the second step is always asked for"}, []string{"a[href=/help/trust]"}},
+		{"devices", s.devicesView(full), 200,
+			[]string{
+				"This one",
+				"Firefox on Windows",
+				"203.0.113.5, 2001:db8::/64",
+				"form[action=/settings/devices/d2/forget]",
+				"form[action=/settings/devices/forget]",
+				"not yet",
+				"Your network has changed.",
+				"ABCDEFGHIJKLMNOP",
+				"a[href=/help/trust]",
+			}, nil},
+		{
+			"devices-none",
+			s.devicesView(devicesPage{}),
+			200,
+			[]string{"No browser is trusted.", "Nobody was asked"},
+			[]string{"form"},
+		},
+		{
+			"devices-off",
+			off.devicesView(devicesPage{}),
+			200,
+			[]string{"the second step is always asked for"},
+			[]string{"a[href=/help/trust]"},
+		},
 	}
 }
 
 func inboxStories() []story {
 	mails := []delivery.InboxMessage{
-		{At: now.Add(-time.Hour), Message: delivery.Message{ID: "one", Channel: delivery.SMS, To: "+49 171 2345678", Text: "747723 is your Example verification code. Don't share it.\n\n@login.example.com #747723"}},
-		{At: now, Message: delivery.Message{ID: "two", To: "jane@example.com", Subject: "012345 is your Example verification code", HTML: "<p>x", Text: i18n.ForTag("en").Translate("mail.code.text",
-			"Code", "012345", "Site", "Example", "Minutes", 15, "Until", "10:17", "Began", "5 Nov 2026, 10:02", "Browser", "Firefox on Windows", "Address", "192.0.2.1")}},
+		{
+			At: now.Add(-time.Hour),
+			Message: delivery.Message{
+				ID:      "one",
+				Channel: delivery.SMS,
+				To:      "+49 171 2345678",
+				Text:    "747723 is your Example verification code. Don't share it.\n\n@login.example.com #747723",
+			},
+		},
+		{
+			At: now,
+			Message: delivery.Message{
+				ID:      "two",
+				To:      "jane@example.com",
+				Subject: "012345 is your Example verification code",
+				HTML:    "<p>x",
+				Text: i18n.ForTag("en").Translate(
+					"mail.code.text",
+					"Code",
+					"012345",
+					"Site",
+					"Example",
+					"Minutes",
+					15,
+					"Until",
+					"10:17",
+					"Began",
+					"5 Nov 2026, 10:02",
+					"Browser",
+					"Firefox on Windows",
+					"Address",
+					"192.0.2.1",
+				),
+			},
+		},
 	}
-	wrong := inboxView(mails, now, true)
+	wrong := inboxView(newInboxPage(mails, now, true))
 	wrong.Status, wrong.Problems = 422, []render.Problem{{Field: "minutes", Key: "inbox.clock.problem"}}
 	return []story{
-		{"inbox", inboxView(mails, now, true), 200, []string{"article#m-two", "a[href=/inbox/two]", "a[href=/inbox/one/text]", "form[action=/inbox/clock]", "012345"}, []string{"a[href=/inbox/one]"}},
+		{
+			"inbox",
+			inboxView(newInboxPage(mails, now, true)),
+			200,
+			[]string{
+				"article#m-two",
+				"a[href=/inbox/two]",
+				"a[href=/inbox/one/text]",
+				"form[action=/inbox/clock]",
+				"012345",
+			},
+			[]string{"a[href=/inbox/one]"},
+		},
 		{"inbox-wrong", wrong, 422, []string{"p#minutes-wrong"}, nil},
-		{"inbox-empty", inboxView(nil, now, false), 200, []string{"Nothing here yet."}, []string{"form"}},
+		{"inbox-empty", inboxView(newInboxPage(nil, now, false)), 200, []string{"Nothing here yet."}, []string{"form"}},
 	}
 }
 
@@ -371,7 +794,9 @@ func checkStory(t *testing.T, st story, lang string, w *httptest.ResponseRecorde
 }
 
 // A raw word key in a page means that a template misspells it.
-var textKey = regexp.MustCompile(`\b(field|enroll|enrolled|draft|codes|confirm|signin|method|verify|forgot|reset|join|signup|settings|password|sessions|history|notme|devices|questions|why|trust|help|checkup|inbox|problem|fault|delivery)\.[a-z0-9.]+\b`)
+var textKey = regexp.MustCompile(
+	`\b(field|enroll|enrolled|draft|codes|confirm|signin|method|verify|forgot|reset|join|signup|settings|password|sessions|history|notme|devices|questions|why|trust|help|checkup|inbox|problem|fault|delivery)\.[a-z0-9.]+\b`,
+)
 
 // checkMarkup checks what is true of every page.
 func checkMarkup(t *testing.T, doc *html.Node, lang string, problem bool) {
@@ -390,7 +815,8 @@ func checkMarkup(t *testing.T, doc *html.Node, lang string, problem bool) {
 		if hasAttr(n, "autofocus") {
 			focus++
 		}
-		if hasAttr(n, "style") || n.Data == "style" || n.Data == "script" && !hasAttr(n, "src") || slices.ContainsFunc(n.Attr, func(a html.Attribute) bool { return strings.HasPrefix(a.Key, "on") }) {
+		if hasAttr(n, "style") || n.Data == "style" || n.Data == "script" && !hasAttr(n, "src") ||
+			slices.ContainsFunc(n.Attr, func(a html.Attribute) bool { return strings.HasPrefix(a.Key, "on") }) {
 			t.Errorf("inline style or script in %s", n.Data)
 		}
 	}
@@ -405,7 +831,8 @@ func checkMarkup(t *testing.T, doc *html.Node, lang string, problem bool) {
 		}
 	}
 	for n := range doc.Descendants() {
-		if (n.Data == "input" || n.Data == "select") && attr(n, "type") != "hidden" && !hasAttr(n, "hidden") && !labels[attr(n, "id")] {
+		if (n.Data == "input" || n.Data == "select") && attr(n, "type") != "hidden" && !hasAttr(n, "hidden") &&
+			!labels[attr(n, "id")] {
 			t.Errorf("input %s without label", attr(n, "id"))
 		}
 	}
@@ -416,10 +843,12 @@ func checkMarkup(t *testing.T, doc *html.Node, lang string, problem bool) {
 		t.Error("no lang, h1 or title")
 	}
 	text := textOf(doc)
-	if found := textKey.FindString(text); found != "" || strings.Contains(text, "<no value>") || strings.Contains(text, "%!") {
+	if found := textKey.FindString(text); found != "" || strings.Contains(text, "<no value>") ||
+		strings.Contains(text, "%!") {
 		t.Errorf("unsaid word %q", found)
 	}
-	if title := textOf(findFirst(doc, "title")); problem != (strings.HasPrefix(title, "Error: ") || strings.HasPrefix(title, "Fehler: ")) {
+	if title := textOf(findFirst(doc, "title")); problem != (strings.HasPrefix(title, "Error: ") ||
+		strings.HasPrefix(title, "Fehler: ")) {
 		t.Errorf("title %q", title)
 	}
 }
@@ -451,14 +880,15 @@ func historyStories(lang string) []story {
 	s, w := newTestHandlers(), i18n.ForTag(lang)
 	event := func(change func(*audit.Event)) historyRow {
 		e := audit.Event{
-			At: now, Kind: audit.SessionCreated, Actor: audit.Person("a1"), Account: "a1", Result: audit.Success, Address: "203.0.113.5",
+			At: now, Kind: audit.SessionCreated, Actor: audit.Person("a1"), Account: "a1", Result: audit.Success,
+			Address: "203.0.113.5",
 			Browser: "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0", Occurrences: 1,
 		}
 		change(&e)
 		return s.historyRow(w, e)
 	}
 	app := event(func(e *audit.Event) { e.Kind = audit.GrantCreated })
-	app.App = "Books <b>&</b>"
+	app.ClientName = "Books <b>&</b>"
 	full := historyPage{Older: "/settings/history?before=1-A", First: true, Events: []historyRow{
 		event(func(*audit.Event) {}),
 		event(func(e *audit.Event) { e.Reason = audit.TrustedDevice }),
@@ -472,19 +902,55 @@ func historyStories(lang string) []story {
 			e.Kind, e.Result, e.Actor, e.Occurrences, e.Browser = audit.EventsOmitted, audit.Failure, audit.System(), 12, ""
 		}),
 		event(func(e *audit.Event) {
-			e.Kind, e.Actor, e.Address, e.Browser = audit.AccountEnabled, audit.Actor{Type: audit.TypeOperator, ID: "root"}, "", ""
+			e.Kind, e.Actor, e.Address, e.Browser = audit.AccountEnabled, audit.Actor{
+				Type: audit.TypeOperator, ID: "root",
+			}, "", ""
 		}),
 		app,
 	}}
 	return []story{
 		{"history", historySheet(full), 200,
-			[]string{"Signed in", "Signed in without a code, on a trusted device", "A wrong password was entered", "Failed", "Firefox on Windows", "an unknown browser",
-				"203.0.113.5", "Your network has changed.", "12 more failed attempts in this hour", "Your account was enabled", "By an administrator", "Books <b>&</b>",
-				"5 Nov 2026, 10:02 UTC", "This wasn't me", "a[href=/settings/history/not-me]", "a[href=/settings/history?before=1-A]", "a[rel=next]", "a[href=/settings]"},
+			[]string{
+				"Signed in",
+				"Signed in without a code, on a trusted device",
+				"A wrong password was entered",
+				"Failed",
+				"Firefox on Windows",
+				"an unknown browser",
+				"203.0.113.5",
+				"Your network has changed.",
+				"12 more failed attempts in this hour",
+				"Your account was enabled",
+				"By an administrator",
+				"Books <b>&</b>",
+				"5 Nov 2026, 10:02 UTC",
+				"This wasn't me",
+				"a[href=/settings/history/not-me]",
+				"a[href=/settings/history?before=1-A]",
+				"a[rel=next]",
+				"a[href=/settings]",
+			},
 			[]string{"root", "a[href=/settings/history]"}},
-		{"history-older", historySheet(historyPage{Events: full.Events[:1]}), 200, []string{"a[href=/settings/history]"}, []string{"a[rel=next]"}},
-		{"history-none", historySheet(historyPage{First: true}), 200, []string{"Nothing has happened yet."}, []string{"ul", "a[rel=next]"}},
+		{
+			"history-older",
+			historySheet(historyPage{Events: full.Events[:1]}),
+			200,
+			[]string{"a[href=/settings/history]"},
+			[]string{"a[rel=next]"},
+		},
+		{
+			"history-none",
+			historySheet(historyPage{First: true}),
+			200,
+			[]string{"Nothing has happened yet."},
+			[]string{"ul", "a[rel=next]"},
+		},
 		{"notme", render.View{Template: "notme", Title: "notme.title"}, 200,
-			[]string{"a[href=/settings/password]", "form[action=/settings/devices/forget]", "form[action=/settings/sessions/end]", "a[href=/settings/history]"}, []string{"script"}},
+			[]string{
+				"a[href=/settings/password]",
+				"form[action=/settings/devices/forget]",
+				"form[action=/settings/sessions/end]",
+				"a[href=/settings/history]",
+			}, []string{"script"}},
 	}
 }

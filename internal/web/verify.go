@@ -37,10 +37,10 @@ type trustCheckbox struct {
 
 var errNoChallenge = errors.New("web: step verify without a challenge")
 
-func (s *Handlers) verifyView(r *http.Request, p attempt) (render.View, error) {
+func (s *Handlers) newVerifyPage(r *http.Request, p attempt) (verifyPage, error) {
 	c := p.Challenge
 	if c == nil {
-		return render.View{}, errNoChallenge
+		return verifyPage{}, errNoChallenge
 	}
 	w := s.Pages.Localizer(r)
 	v := verifyPage{
@@ -60,7 +60,11 @@ func (s *Handlers) verifyView(r *http.Request, p attempt) (render.View, error) {
 	if p.StepUp {
 		v.RestartURL = render.StepUpURL(p.target.urlOrSettings(), http.MethodGet)
 	}
-	return render.View{Template: "verify", Title: "verify.title", Focus: "code", Data: v}, nil
+	return v, nil
+}
+
+func verifyView(v verifyPage) render.View {
+	return render.View{Template: "verify", Title: "verify.title", Focus: "code", Data: v}
 }
 
 // reasonText is why the second step is asked for, in one line. Where the person has been before is
@@ -69,7 +73,9 @@ func (s *Handlers) reasonText(w i18n.Localizer, why challenge.StepReason) string
 	if why.Reason == "" {
 		return ""
 	}
-	return w.Translate("why."+string(why.Reason), "Date", s.Pages.FormatDate(w, why.VerifiedAt), "Count", s.Devices.TrustDays())
+	return w.Translate(
+		"why."+string(why.Reason), "Date", s.Pages.FormatDate(w, why.VerifiedAt), "Count", s.Devices.TrustDays(),
+	)
 }
 
 // newTrustCheckbox is the checkbox as this browser may use it: one that does not bring back the
@@ -92,14 +98,14 @@ func (s *Handlers) showVerify(w http.ResponseWriter, r *http.Request, p attempt)
 	case "/signin/method":
 		return redirect(w, r, step)
 	}
-	view, err := s.verifyView(r, p)
+	v, err := s.newVerifyPage(r, p)
 	if err != nil {
 		return err
 	}
 	if p.Challenge.GuessesLeft == 0 {
-		view = attemptsExhaustedView(view)
+		return s.render(w, r, attemptsExhaustedView(v))
 	}
-	return s.render(w, r, view)
+	return s.render(w, r, verifyView(v))
 }
 
 // methodCookieMaxAge is for how long a browser remembers by which method it signed in.
@@ -172,7 +178,8 @@ func (s *Handlers) renderVerifyError(w http.ResponseWriter, r *http.Request, p a
 	exhausted := errors.Is(cause, challenge.ErrTooManyGuesses)
 	waitError, mustWait := errors.AsType[*ratelimit.LimitedError](cause)
 	needsLongCode := errors.Is(cause, challenge.ErrLongCodeNeeded)
-	if !exhausted && !mustWait && !needsLongCode && !errors.Is(cause, factor.ErrIncorrect) && !errors.Is(cause, factor.ErrMalformed) {
+	if !exhausted && !mustWait && !needsLongCode && !errors.Is(cause, factor.ErrIncorrect) &&
+		!errors.Is(cause, factor.ErrMalformed) {
 		return cause
 	}
 	if needsLongCode { // the question is another one now
@@ -185,13 +192,14 @@ func (s *Handlers) renderVerifyError(w http.ResponseWriter, r *http.Request, p a
 	if p.Challenge == nil {
 		return cause // nothing was asked: the error page says it
 	}
-	view, err := s.verifyView(r, p)
+	v, err := s.newVerifyPage(r, p)
 	if err != nil {
 		return err
 	}
 	if exhausted {
-		return s.render(w, r, attemptsExhaustedView(view))
+		return s.render(w, r, attemptsExhaustedView(v))
 	}
+	view := verifyView(v)
 	if mustWait {
 		return s.renderBackoff(w, r, view, "code", waitError.RetryAt)
 	}
@@ -213,11 +221,12 @@ func (s *Handlers) codeProblem(r *http.Request, c challenge.Challenge, cause err
 }
 
 // attemptsExhaustedView leaves nothing to do but to start again.
-func attemptsExhaustedView(view render.View) render.View {
-	view.Status = http.StatusTooManyRequests
-	view.Title, view.Problems = "verify.over", []render.Problem{{Key: "problem.tries"}}
-	view.Data = verifyPage{AttemptsExhausted: true, RestartURL: view.Data.(verifyPage).RestartURL}
-	return view
+func attemptsExhaustedView(v verifyPage) render.View {
+	return render.View{
+		Template: "verify", Title: "verify.over", Focus: "code",
+		Status: http.StatusTooManyRequests, Problems: []render.Problem{{Key: "problem.tries"}},
+		Data: verifyPage{AttemptsExhausted: true, RestartURL: v.RestartURL},
+	}
 }
 
 func (s *Handlers) handleResendCode(w http.ResponseWriter, r *http.Request, p attempt) error {
@@ -239,14 +248,12 @@ func (s *Handlers) handleResendCode(w http.ResponseWriter, r *http.Request, p at
 }
 
 func (s *Handlers) renderVerifyResendWait(w http.ResponseWriter, r *http.Request, p attempt, until time.Time) error {
-	view, err := s.verifyView(r, p)
+	v, err := s.newVerifyPage(r, p)
 	if err != nil {
 		return err
 	}
-	v := view.Data.(verifyPage)
 	v.deliveryStatus = v.withResendWait(s.Pages.SecondsUntil(until))
-	view.Data = v
-	return s.renderResendWait(w, r, view, until)
+	return s.renderResendWait(w, r, verifyView(v), until)
 }
 
 // serveDeliveryStatus answers a script, which a redirect to a page would not help. Without a

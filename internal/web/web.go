@@ -116,26 +116,37 @@ func (s *Handlers) public(pattern string, h render.Handler) render.Route {
 }
 
 func (s *Handlers) withAttempt(pattern string, h func(http.ResponseWriter, *http.Request, attempt) error) render.Route {
-	return render.Route{Pattern: pattern, Access: render.AccessAttempt, Handler: func(w http.ResponseWriter, r *http.Request) error {
-		p, err := s.requireAttempt(r)
-		if err == nil {
-			p.target, err = s.parseReturnTarget(w, r, p.ReturnTo)
-		}
-		if err != nil {
-			return err
-		}
-		return h(w, r, p)
-	}}
+	return render.Route{
+		Pattern: pattern,
+		Access:  render.AccessAttempt,
+		Handler: func(w http.ResponseWriter, r *http.Request) error {
+			p, err := s.requireAttempt(r)
+			if err == nil {
+				r, p.target, err = s.parseReturnTarget(w, r, p.ReturnTo)
+			}
+			if err != nil {
+				return err
+			}
+			return h(w, r, p)
+		},
+	}
 }
 
-func (s *Handlers) withSession(pattern string, h func(http.ResponseWriter, *http.Request, signedIn) error) render.Route {
-	return render.Route{Pattern: pattern, Access: render.AccessSession, Handler: func(w http.ResponseWriter, r *http.Request) error {
-		who, err := s.requireSession(r)
-		if err != nil {
-			return err
-		}
-		return h(w, r, who)
-	}}
+func (s *Handlers) withSession(
+	pattern string,
+	h func(http.ResponseWriter, *http.Request, signedIn) error,
+) render.Route {
+	return render.Route{
+		Pattern: pattern,
+		Access:  render.AccessSession,
+		Handler: func(w http.ResponseWriter, r *http.Request) error {
+			who, err := s.requireSession(r)
+			if err != nil {
+				return err
+			}
+			return h(w, r, who)
+		},
+	}
 }
 
 // requireAttempt is the pending sign-in of the request, or signin.ErrNoSignIn.

@@ -56,9 +56,11 @@ func TestRoutesRequireTheirAccess(t *testing.T) {
 		if route.Access == render.AccessAttempt {
 			wrong = "__Host-session=abc"
 		}
-		for _, cookies := range []string{"", wrong, "session=abc; signin=abc", "__Host-session=a; __Host-session=b; __Host-signin=a; __Host-signin=b"} {
+		for _, cookies := range []string{"", wrong, "session=abc; signin=abc",
+			"__Host-session=a; __Host-session=b; __Host-signin=a; __Host-signin=b"} {
 			w := sendRequest(h, method, target, urlencoded, "", cookies)
-			if w.Code != 303 || !strings.HasPrefix(w.Header().Get("Location"), "/signin") || strings.HasPrefix(w.Header().Get("Location"), "/signin/") {
+			if w.Code != 303 || !strings.HasPrefix(w.Header().Get("Location"), "/signin") ||
+				strings.HasPrefix(w.Header().Get("Location"), "/signin/") {
 				t.Errorf("%s with %q: %d %s", route.Pattern, cookies, w.Code, w.Header().Get("Location"))
 			}
 		}
@@ -75,7 +77,8 @@ func TestEveryRouteSendsHeadersAndRefusesOtherMethods(t *testing.T) {
 		target = strings.NewReplacer("{id}", "x", "{path}", "app").Replace(strings.TrimSuffix(target, "{$}"))
 		methods[target] = append(methods[target], method)
 		w := sendRequest(h, method, target, urlencoded, "")
-		for _, name := range []string{"Content-Security-Policy", "X-Content-Type-Options", "X-Frame-Options", "Referrer-Policy", "Cross-Origin-Opener-Policy",
+		for _, name := range []string{"Content-Security-Policy", "X-Content-Type-Options", "X-Frame-Options",
+			"Referrer-Policy", "Cross-Origin-Opener-Policy",
 			"Cross-Origin-Resource-Policy", "Permissions-Policy", "Strict-Transport-Security", "Cache-Control", "Vary"} {
 			if len(w.Header()[name]) != 1 {
 				t.Errorf("%s: %s = %q", route.Pattern, name, w.Header()[name])
@@ -87,8 +90,10 @@ func TestEveryRouteSendsHeadersAndRefusesOtherMethods(t *testing.T) {
 	}
 	for target, known := range methods {
 		for _, method := range []string{"PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "GET", "HEAD", "POST"} {
-			allowed := strings.Contains(strings.Join(known, " "), method) || method == "HEAD" && strings.Contains(strings.Join(known, " "), "GET")
-			if w := sendRequest(h, method, target, urlencoded, ""); !allowed && target != "/inbox/clock" && (w.Code != 405 || w.Header().Get("Allow") == "") {
+			allowed := strings.Contains(strings.Join(known, " "), method) ||
+				method == "HEAD" && strings.Contains(strings.Join(known, " "), "GET")
+			if w := sendRequest(h, method, target, urlencoded, ""); !allowed && target != "/inbox/clock" &&
+				(w.Code != 405 || w.Header().Get("Allow") == "") {
 				t.Errorf("%s %s: %d, Allow %q", method, target, w.Code, w.Header().Get("Allow"))
 			}
 		}
@@ -98,7 +103,8 @@ func TestEveryRouteSendsHeadersAndRefusesOtherMethods(t *testing.T) {
 // A form that is not ours is refused before the engine is asked.
 func TestUnexpectedFormsAreRefused(t *testing.T) {
 	_, h := newTestHandlersAndMux()
-	for _, target := range []string{"/signin", "/signin/cancel", "/forgot", "/reset", "/signup", "/join", "/signout", "/inbox/clock"} {
+	for _, target := range []string{"/signin", "/signin/cancel", "/forgot", "/reset", "/signup", "/join",
+		"/signout", "/inbox/clock"} {
 		for _, c := range []struct {
 			kind, body string
 			status     int
@@ -153,7 +159,8 @@ func TestPublicPagesStatusAndRedirect(t *testing.T) {
 func TestSignOutWithoutSession(t *testing.T) {
 	_, h := newTestHandlersAndMux()
 	w := sendRequest(h, "POST", "/signout", urlencoded, "")
-	if w.Code != 303 || w.Header().Get("Location") != "/signin" || w.Header().Get("Clear-Site-Data") != `"cache"` || !strings.Contains(w.Header().Get("Set-Cookie"), "__Host-session=; Path=/; Max-Age=0") {
+	if w.Code != 303 || w.Header().Get("Location") != "/signin" || w.Header().Get("Clear-Site-Data") != `"cache"` ||
+		!strings.Contains(w.Header().Get("Set-Cookie"), "__Host-session=; Path=/; Max-Age=0") {
 		t.Error(w.Code, w.Header())
 	}
 }
@@ -165,7 +172,8 @@ func TestEmptyFieldsAreReported(t *testing.T) {
 		"/reset":  "Choose a password.",
 		"/join":   "Enter your name.",
 	} {
-		if w := sendRequest(h, "POST", target, urlencoded, ""); w.Code != 422 || !strings.Contains(w.Body.String(), want) {
+		if w := sendRequest(h, "POST", target, urlencoded, ""); w.Code != 422 ||
+			!strings.Contains(w.Body.String(), want) {
 			t.Errorf("%s: %d", target, w.Code)
 		}
 	}
@@ -186,7 +194,7 @@ func TestInboxOnlyInLocalMode(t *testing.T) {
 
 func TestReturnTargetRejectsOtherSites(t *testing.T) {
 	home := func(addresses ...string) string {
-		g, err := newTestHandlers().parseReturnTarget(httptest.NewRecorder(), requestInLanguage("en"), addresses...)
+		_, g, err := newTestHandlers().parseReturnTarget(httptest.NewRecorder(), requestInLanguage("en"), addresses...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -261,7 +269,13 @@ func TestFirstPageFitsSizeBudget(t *testing.T) {
 			t.Logf("%s: %d bytes compressed", filepath.Ext(target), size)
 			total += size
 		}
-		t.Logf("%s: %d bytes of HTML (%d if it were compressed), %d in all", st.name, w.Body.Len(), gzipSize(w.Body.Bytes()), total)
+		t.Logf(
+			"%s: %d bytes of HTML (%d if it were compressed), %d in all",
+			st.name,
+			w.Body.Len(),
+			gzipSize(w.Body.Bytes()),
+			total,
+		)
 		if total > 8<<10 {
 			t.Errorf("%s: %d bytes, more than 8 KB", st.name, total)
 		}
@@ -276,8 +290,10 @@ func TestTextColoursMeetContrast(t *testing.T) {
 	}
 	light, dark, _ := strings.Cut(string(css), "@media (prefers-color-scheme: dark)")
 	for name, theme := range map[string]string{"light": light, "dark": dark} {
-		for _, pair := range [][2]string{{"text", "card"}, {"text", "ground"}, {"quiet", "card"}, {"quiet", "ground"}, {"accent", "card"}, {"accent", "tint"},
-			{"on-accent", "accent"}, {"on-accent", "accent-over"}, {"wrong", "card"}, {"wrong", "wrong-tint"}, {"text", "tint"}, {"quiet", "tint"}} {
+		for _, pair := range [][2]string{{"text", "card"}, {"text", "ground"}, {"quiet", "card"},
+			{"quiet", "ground"}, {"accent", "card"}, {"accent", "tint"},
+			{"on-accent", "accent"}, {"on-accent", "accent-over"}, {"wrong", "card"}, {"wrong",
+				"wrong-tint"}, {"text", "tint"}, {"quiet", "tint"}} {
 			if c := contrast(luminance(t, theme, pair[0]), luminance(t, theme, pair[1])); c < 4.5 {
 				t.Errorf("%s: %s on %s has %.2f", name, pair[0], pair[1], c)
 			}

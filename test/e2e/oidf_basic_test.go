@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"twostep.example/twostep"
 	"twostep.example/twostep/internal/grant"
 	"twostep.example/twostep/internal/seal"
 )
@@ -123,7 +124,7 @@ func TestOIDFBasic(t *testing.T) {
 
 // unsigned: no app can have ID tokens without a signature, and none is promised.
 func unsigned(p *play) {
-	var flaw *grant.ValidationError
+	var flaw *twostep.AppError
 	if err := p.s.CreateApp(p.t.Context(), appWith("none")); !errors.As(err, &flaw) || flaw.Field != "algorithm" {
 		p.t.Errorf("an app with ID tokens that nobody signs: %v", err)
 	}

@@ -1,17 +1,16 @@
-// Everything here is a convenience: each page works without it.
+// Every page works without this script.
 "use strict";
 (() => {
   const byID = (id) => document.getElementById(id);
 
-  // A page that answers a refused form stands in the history as the page of that form,
-  // so that reload and Back never send it again.
+  // A refused form is answered in place. The history gets the address of the form instead, so that
+  // reload and Back do not send it again.
   if (document.querySelector("[role=alert]")) {
     const here = location.pathname;
     history.replaceState(null, "", here === "/signin/verify" ? here : here.replace(/\/(code|verify|remove|cancel|clock)$/, ""));
   }
 
-  // A form is sent once. Coming back by the Back button, or after a while without an
-  // answer, it may be sent again.
+  // Send each form once. After Back, or after 8 seconds without an answer, it can be sent again.
   for (const form of document.forms) {
     form.addEventListener("submit", (event) => {
       if (form.dataset.sent) {
@@ -26,8 +25,7 @@
     for (const form of document.forms) delete form.dataset.sent;
   });
 
-  // Show and hide a password. It is hidden again before it is sent, so that browsers
-  // do not remember it as text.
+  // Show and hide a password. Hide it before it is sent, so that browsers do not store it as text.
   for (const button of document.querySelectorAll("button.show")) {
     const input = byID(button.getAttribute("aria-controls"));
     const label = button.getAttribute("aria-label");
@@ -41,9 +39,9 @@
     input.form.addEventListener("submit", () => show(false));
   }
 
-  // The secret of a mailed link is in the fragment, which no server and no log sees.
-  // It moves into the form and out of the address bar.
-  const token = byID("token") ?? document.querySelector("#code[data-link]"); // a long code, that is
+  // The secret of a mailed link is in the fragment, which is not sent to servers. Move it from the
+  // address bar into the form.
+  const token = byID("token") ?? document.querySelector("#code[data-link]"); // the field of a long code
   const take = () => {
     if (!token || location.hash.length < 2) return;
     token.value = location.hash.slice(1);
@@ -54,11 +52,11 @@
   addEventListener("hashchange", take);
   take();
 
-  // The answer to an app, as a form.
+  // Send the response to an app (response_mode=form_post).
   document.querySelector("form[data-go]")?.requestSubmit();
 
-  // The code is checked at the 6th digit: once for each page, and never again after
-  // an error, so that somebody can correct it in peace.
+  // Submit the code at the 6th digit: once per page, and not after an error, so that people can correct
+  // a digit.
   const code = byID("code");
   const hint = byID("code-hint");
   const digits = hint?.dataset.script;
@@ -73,28 +71,26 @@
     });
   }
 
-  // Whether this browser is to be trusted is kept as soon as it is said, so that it is still
-  // there after a reload.
+  // Save the trust checkbox when it changes, so that a reload keeps it.
   const trust = byID("trust");
   if (trust) {
     trust.addEventListener("change", () => {
       const body = new URLSearchParams(trust.checked ? { trust: "1" } : {});
-      fetch(trust.dataset.url, { method: "POST", body, keepalive: true, redirect: "manual" }).catch(() => {}); // the form says it too
+      fetch(trust.dataset.url, { method: "POST", body, keepalive: true, redirect: "manual" }).catch(() => {}); // the form sends it as well
     });
   }
 
-  // A browser that may read the text message offers to fill its code in (WebOTP). It stops
-  // listening when the form is sent.
+  // Offer to fill in the code of a text message (WebOTP), until the form is sent.
   if (code && digits && "OTPCredential" in window && byID("delivery")?.dataset.more !== undefined) {
     const enough = new AbortController();
     code.form.addEventListener("submit", () => enough.abort());
     navigator.credentials.get({ otp: { transport: ["sms"] }, signal: enough.signal }).then((otp) => {
       code.value = otp.code;
       code.dispatchEvent(new Event("input"));
-    }, () => {}); // refused, or not wanted
+    }, () => {}); // refused or dismissed
   }
 
-  // The wait for a new code ticks for the eye; it is announced once, at its end.
+  // Count down to when a new code can be sent. Screen readers hear only the end.
   const again = byID("again");
   let until = 0;
   const tick = () => {
@@ -113,31 +109,43 @@
     tick();
   }
 
-  // What has become of the message, until there is nothing more to hear.
-  // A text message may be heard of again when it has arrived.
+  // Poll the delivery state until it is final or the code has expired: every second for 10 seconds
+  // after each change, then less often, up to every 15 seconds. A text message can be reported again
+  // after "sent".
   const delivery = byID("delivery");
-  let looks = 60;
-  const awaited = (state) => state === "waiting" || (state === "sent" && "more" in delivery.dataset && --looks > 0);
+  const pollUntil = Date.now() + (delivery?.dataset.minutes ?? 15) * 60000;
+  let changed = Date.now();
+  let interval = 1000;
+  const pending = (state) =>
+    Date.now() < pollUntil && (state === "waiting" || (state === "sent" && "more" in delivery.dataset));
+  const pollLater = (least) => {
+    if (Date.now() - changed > 10000) interval = Math.min(interval * 1.5, 15000);
+    setTimeout(poll, Math.max(interval, least));
+  };
   const poll = async () => {
     try {
       const answer = await fetch(delivery.dataset.url, { redirect: "manual" });
       if (!answer.ok) return;
       const now = await answer.json();
-      if (!now.state) return; // it is over, and the next page is on its way
+      if (!now.state) return; // the sign-in has ended; the next page is loading
       if (delivery.textContent !== now.text) delivery.textContent = now.text;
+      if (delivery.dataset.state !== now.state) {
+        changed = Date.now();
+        interval = 1000;
+      }
       delivery.dataset.state = now.state;
       if (until && now.again > 0) until = Date.now() + now.again * 1000;
-      if (awaited(now.state)) setTimeout(poll, 1000);
+      if (pending(now.state)) pollLater(0);
     } catch {
-      setTimeout(poll, 5000); // offline for a moment
+      if (Date.now() < pollUntil) pollLater(5000); // offline
     }
   };
-  if (delivery && awaited(delivery.dataset.state)) {
+  if (delivery && pending(delivery.dataset.state)) {
     if (byID("check")) byID("check").hidden = true;
-    setTimeout(poll, 1000);
+    pollLater(0);
   }
 
-  // Copy what stands on the page: a key without its blanks, a list line by line.
+  // Copy text from the page: a key without its spaces, a list line by line.
   for (const button of document.querySelectorAll("[data-copy]")) {
     const from = byID(button.dataset.copy);
     const lines = from.children.length ? [...from.children] : [from];
@@ -152,7 +160,7 @@
     button.addEventListener("click", () => print());
   }
 
-  // A page that has nothing to ask begins by itself.
+  // Submit a form that needs no input.
   const auto = document.querySelector("form[data-auto]");
   if (auto) auto.requestSubmit();
 })();

@@ -1,4 +1,4 @@
-package render
+package origin
 
 import (
 	"fmt"
@@ -13,8 +13,7 @@ import (
 // everybody would then come from one place, and nobody could be trusted from theirs. It is
 // advice for the operator and decides nothing. Health checks do not count.
 type ProxyDetector struct {
-	TrustedProxies trust.TrustedProxies
-	PrivateClients bool // people come from private addresses
+	Resolver
 
 	mu                  sync.Mutex
 	counts              requestCounts
@@ -48,9 +47,11 @@ func (a *ProxyDetector) Observe(r *http.Request) (warning string) {
 	if r.URL.Path == "/healthz" || r.URL.Path == "/readyz" {
 		return ""
 	}
-	a.mu.Lock()
+	if !a.mu.TryLock() {
+		return ""
+	}
 	defer a.mu.Unlock()
-	a.count(forwardingHops(r))
+	a.count(forwardingInfo(r))
 	kind, warning := a.diagnose()
 	if warning == "" || a.warned[kind] {
 		return ""
@@ -64,11 +65,20 @@ func (a *ProxyDetector) Observe(r *http.Request) (warning string) {
 
 func (a *ProxyDetector) count(h trust.ForwardingInfo) {
 	if s := &a.counts; s.total >= decayAfter {
-		*s = requestCounts{s.total / 2, s.viaTrustedProxy / 2, s.viaUntrustedProxy / 2, s.invalidHeaders / 2, s.missingHeaders / 2, s.ignoredHeaders / 2, s.ignoredHeadersPrivate / 2, s.directPrivate / 2}
+		*s = requestCounts{
+			s.total / 2,
+			s.viaTrustedProxy / 2,
+			s.viaUntrustedProxy / 2,
+			s.invalidHeaders / 2,
+			s.missingHeaders / 2,
+			s.ignoredHeaders / 2,
+			s.ignoredHeadersPrivate / 2,
+			s.directPrivate / 2,
+		}
 	}
 	a.counts.total++
 	client, err := a.TrustedProxies.ClientAddr(h)
-	peer, _ := trust.TrustedProxies(nil).ClientAddr(trust.ForwardingInfo{PeerAddr: h.PeerAddr}) // no proxies, no error
+	peer := peerAddr(h.PeerAddr)
 	switch known := a.TrustedProxies.Contains(peer); {
 	case known && !h.HasHeaders():
 		a.counts.missingHeaders++
@@ -106,7 +116,10 @@ func (a *ProxyDetector) diagnose() (warningKind, string) {
 	case s.directPrivate >= minRequests && s.directPrivate == s.total && !a.severalPrivatePeers:
 		return 3, "every request comes from one private address: if that is a proxy, let it pass X-Forwarded-For on and name it in trusted_proxies; if it is people, set intranet"
 	case s.viaUntrustedProxy >= minRequests && s.viaUntrustedProxy > s.viaTrustedProxy:
-		return 4, fmt.Sprintf("a trusted proxy passes on requests from %s: if that is a proxy too, name it in trusted_proxies; if it is people, set intranet", a.untrustedProxy)
+		return 4, fmt.Sprintf(
+			"a trusted proxy passes on requests from %s: if that is a proxy too, name it in trusted_proxies; if it is people, set intranet",
+			a.untrustedProxy,
+		)
 	case s.invalidHeaders >= minRequests && s.invalidHeaders*2 > s.viaTrustedProxy:
 		return 5, "the forwarding headers of a trusted proxy cannot be read or contradict each other: let it write X-Forwarded-For, and nothing else, anew"
 	case s.missingHeaders >= minRequests && s.missingHeaders > 9*s.viaTrustedProxy:
@@ -124,11 +137,4 @@ func (a *ProxyDetector) String() string {
 		text += "\nwarning: " + warning
 	}
 	return text
-}
-
-// IsDirectFromPrivateNetwork reports whether a request comes from this machine or its network, and not over
-// a proxy.
-func IsDirectFromPrivateNetwork(r *http.Request) bool {
-	peer, _ := trust.TrustedProxies(nil).ClientAddr(trust.ForwardingInfo{PeerAddr: r.RemoteAddr}) // no proxies, no error
-	return trust.IsPrivateAddr(peer) && !forwardingHops(r).HasHeaders()
 }

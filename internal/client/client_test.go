@@ -1,4 +1,4 @@
-package grant_test
+package client_test
 
 import (
 	"crypto/ecdsa"
@@ -17,7 +17,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"twostep.example/twostep/internal/account"
-	"twostep.example/twostep/internal/grant"
+	"twostep.example/twostep/internal/client"
 	"twostep.example/twostep/internal/store"
 )
 
@@ -36,7 +36,7 @@ var registeredURIs = []string{
 
 // A code goes to the addresses that were registered, and to nothing that looks like one.
 func TestAllowsRedirectURIOnlyExactMatches(t *testing.T) {
-	a := grant.Client{ID: "app", RedirectURIs: registeredURIs}
+	a := client.Client{ID: "app", RedirectURIs: registeredURIs}
 	if err := a.Validate(); err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +58,7 @@ func TestAllowsRedirectURIOnlyExactMatches(t *testing.T) {
 		if a.AllowsPostLogoutRedirectURI(address) {
 			t.Errorf("%q is not registered for after signing out", address)
 		}
-		if grant.ExplainRedirectMismatch(a.RedirectURIs, address) == "" {
+		if client.ExplainRedirectMismatch(a.RedirectURIs, address) == "" {
 			t.Errorf("nobody learns why %q does not pass", address)
 		}
 	}
@@ -266,11 +266,11 @@ func TestValidateRejectsAmbiguousRedirectURIs(t *testing.T) {
 		"com.example.app://a;b/cb":                       "no name",
 		"https://app.example.com/cb, https://b.example/": "holds a space",
 	} {
-		err := grant.Client{ID: "app", RedirectURIs: []string{address}}.Validate()
+		err := client.Client{ID: "app", RedirectURIs: []string{address}}.Validate()
 		if errorText(err) != want && !(want != "" && strings.Contains(errorText(err), want)) {
 			t.Errorf("%q: got %q, want %q", address, errorText(err), want)
 		}
-		if err := (grant.Client{ID: "app", RedirectURIs: registeredURIs, PostLogoutRedirectURIs: []string{address}}).Validate(); (err == nil) != (want == "") {
+		if err := (client.Client{ID: "app", RedirectURIs: registeredURIs, PostLogoutRedirectURIs: []string{address}}).Validate(); (err == nil) != (want == "") {
 			t.Errorf("after signing out, %q: got %q", address, errorText(err))
 		}
 	}
@@ -295,59 +295,59 @@ func newJWKSet(t *testing.T, key any) json.RawMessage {
 // What is wrong is said in the words of whoever wrote it, with the key it stands under.
 func TestValidateNamesFieldAndReason(t *testing.T) {
 	const redirect = "https://app.example.com/cb"
-	secret, hash := grant.NewSecret()
+	secret, hash := client.NewSecret()
 	curve, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	short := &rsa.PublicKey{N: new(big.Int).Lsh(big.NewInt(1), 1023), E: 65537}
 	for name, row := range map[string]struct {
-		change func(*grant.Client)
+		change func(*client.Client)
 		key    string
 		want   string
 	}{
-		"fine":             {func(*grant.Client) {}, "", ""},
-		"no id":            {func(a *grant.Client) { a.ID = "" }, "id", "small letters"},
-		"capital id":       {func(a *grant.Client) { a.ID = "Grafana" }, "id", "small letters"},
-		"id of dots":       {func(a *grant.Client) { a.ID = ".." }, "id", "begins with"},
-		"name":             {func(a *grant.Client) { a.Name = strings.Repeat("ß", 64) }, "", ""},
-		"long name":        {func(a *grant.Client) { a.Name = strings.Repeat("x", 65) }, "name", "at most 64"},
-		"name turned":      {func(a *grant.Client) { a.Name = "knaB \u202e" }, "name", "cannot be seen"},
-		"name on lines":    {func(a *grant.Client) { a.Name = "a\nb" }, "name", "cannot be seen"},
-		"nothing":          {func(a *grant.Client) { a.RedirectURIs, a.SecretHashes = nil, nil }, "redirects", "nobody could use it"},
-		"algorithm":        {func(a *grant.Client) { a.IDTokenAlg = "none" }, "algorithm", "not ES256 or RS256"},
-		"HMAC":             {func(a *grant.Client) { a.IDTokenAlg = "HS256" }, "algorithm", "not ES256 or RS256"},
-		"public, no PKCE":  {func(a *grant.Client) { a.PKCEOptional, a.SecretHashes = true, nil }, "no_pkce", "PKCE is all"},
-		"acr":              {func(a *grant.Client) { a.RequiredACR = "2" }, "acr", "urn:twostep:acr:2"},
-		"max_age":          {func(a *grant.Client) { a.MaxAge = -1 }, "max_age", "less than nothing"},
-		"secret":           {func(a *grant.Client) { a.SecretHashes = []string{hash, secret} }, "secrets", "do not use it any more"},
-		"capital hash":     {func(a *grant.Client) { a.SecretHashes = []string{strings.ToUpper(hash)} }, "secrets", "small letters"},
-		"empty hash":       {func(a *grant.Client) { a.SecretHashes = []string{""} }, "secrets", "is not a hash"},
-		"http":             {func(a *grant.Client) { a.RedirectURIs = []string{"http://app.example.com/cb"} }, "redirects", "use https"},
-		"signed out":       {func(a *grant.Client) { a.PostLogoutRedirectURIs = []string{"/"} }, "signed_out", "after signing out \"/\" does not say"},
-		"back channel":     {func(a *grant.Client) { a.BackChannelLogoutURI = "http://app:3000/out" }, "back_channel", "use https"},
-		"back to phone":    {func(a *grant.Client) { a.BackChannelLogoutURI = "com.example.app:/out" }, "back_channel", "cannot call"},
-		"keys":             {func(a *grant.Client) { a.JWKSet = newJWKSet(t, curve.Public()) }, "", ""},
-		"private key":      {func(a *grant.Client) { a.JWKSet = newJWKSet(t, curve) }, "keys", "only public keys"},
-		"shared key":       {func(a *grant.Client) { a.JWKSet = newJWKSet(t, []byte("0123456789abcdef")) }, "keys", "only public keys"},
-		"short key":        {func(a *grant.Client) { a.JWKSet = newJWKSet(t, short) }, "keys", "2048 or more"},
-		"no key":           {func(a *grant.Client) { a.JWKSet = json.RawMessage(`{"keys":[]}`) }, "keys", "at least one key"},
-		"a key, no set":    {func(a *grant.Client) { a.JWKSet = json.RawMessage(`{"kty":"EC"}`) }, "keys", "no JWK set"},
-		"null":             {func(a *grant.Client) { a.JWKSet = json.RawMessage(`null`) }, "keys", "no JWK set"},
-		"host":             {func(a *grant.Client) { a.Hosts = []string{"wiki.example.com", "wiki:8443"} }, "", ""},
-		"host as address":  {func(a *grant.Client) { a.Hosts = []string{"https://wiki.example.com"} }, "hosts", "name the host alone"},
-		"host with path":   {func(a *grant.Client) { a.Hosts = []string{"wiki.example.com/"} }, "hosts", "has a path"},
-		"host by pattern":  {func(a *grant.Client) { a.Hosts = []string{"*.example.com"} }, "hosts", "wildcard"},
-		"host in capitals": {func(a *grant.Client) { a.Hosts = []string{"Wiki.example.com"} }, "hosts", "capital letters"},
-		"host and port":    {func(a *grant.Client) { a.Hosts = []string{"wiki.example.com:99999"} }, "hosts", "is not a name"},
-		"host and https":   {func(a *grant.Client) { a.Hosts = []string{"wiki.example.com:443"} }, "hosts", "leave out"},
-		"host with user":   {func(a *grant.Client) { a.Hosts = []string{"x@wiki.example.com"} }, "hosts", "is not a name"},
-		"group":            {func(a *grant.Client) { a.RequiredGroups = []string{"All Staff"} }, "groups", "All Staff"},
+		"fine":             {func(*client.Client) {}, "", ""},
+		"no id":            {func(a *client.Client) { a.ID = "" }, "id", "small letters"},
+		"capital id":       {func(a *client.Client) { a.ID = "Grafana" }, "id", "small letters"},
+		"id of dots":       {func(a *client.Client) { a.ID = ".." }, "id", "begins with"},
+		"name":             {func(a *client.Client) { a.Name = strings.Repeat("ß", 64) }, "", ""},
+		"long name":        {func(a *client.Client) { a.Name = strings.Repeat("x", 65) }, "name", "at most 64"},
+		"name turned":      {func(a *client.Client) { a.Name = "knaB \u202e" }, "name", "cannot be seen"},
+		"name on lines":    {func(a *client.Client) { a.Name = "a\nb" }, "name", "cannot be seen"},
+		"nothing":          {func(a *client.Client) { a.RedirectURIs, a.SecretHashes = nil, nil }, "redirects", "nobody could use it"},
+		"algorithm":        {func(a *client.Client) { a.IDTokenAlg = "none" }, "algorithm", "not ES256 or RS256"},
+		"HMAC":             {func(a *client.Client) { a.IDTokenAlg = "HS256" }, "algorithm", "not ES256 or RS256"},
+		"public, no PKCE":  {func(a *client.Client) { a.PKCEOptional, a.SecretHashes = true, nil }, "no_pkce", "PKCE is all"},
+		"acr":              {func(a *client.Client) { a.RequiredACR = "2" }, "acr", "urn:twostep:acr:2"},
+		"max_age":          {func(a *client.Client) { a.MaxAge = -1 }, "max_age", "less than nothing"},
+		"secret":           {func(a *client.Client) { a.SecretHashes = []string{hash, secret} }, "secrets", "do not use it any more"},
+		"capital hash":     {func(a *client.Client) { a.SecretHashes = []string{strings.ToUpper(hash)} }, "secrets", "small letters"},
+		"empty hash":       {func(a *client.Client) { a.SecretHashes = []string{""} }, "secrets", "is not a hash"},
+		"http":             {func(a *client.Client) { a.RedirectURIs = []string{"http://app.example.com/cb"} }, "redirects", "use https"},
+		"signed out":       {func(a *client.Client) { a.PostLogoutRedirectURIs = []string{"/"} }, "signed_out", "after signing out \"/\" does not say"},
+		"back channel":     {func(a *client.Client) { a.BackChannelLogoutURI = "http://app:3000/out" }, "back_channel", "use https"},
+		"back to phone":    {func(a *client.Client) { a.BackChannelLogoutURI = "com.example.app:/out" }, "back_channel", "cannot call"},
+		"keys":             {func(a *client.Client) { a.JWKSet = newJWKSet(t, curve.Public()) }, "", ""},
+		"private key":      {func(a *client.Client) { a.JWKSet = newJWKSet(t, curve) }, "keys", "only public keys"},
+		"shared key":       {func(a *client.Client) { a.JWKSet = newJWKSet(t, []byte("0123456789abcdef")) }, "keys", "only public keys"},
+		"short key":        {func(a *client.Client) { a.JWKSet = newJWKSet(t, short) }, "keys", "2048 or more"},
+		"no key":           {func(a *client.Client) { a.JWKSet = json.RawMessage(`{"keys":[]}`) }, "keys", "at least one key"},
+		"a key, no set":    {func(a *client.Client) { a.JWKSet = json.RawMessage(`{"kty":"EC"}`) }, "keys", "no JWK set"},
+		"null":             {func(a *client.Client) { a.JWKSet = json.RawMessage(`null`) }, "keys", "no JWK set"},
+		"host":             {func(a *client.Client) { a.Hosts = []string{"wiki.example.com", "wiki:8443"} }, "", ""},
+		"host as address":  {func(a *client.Client) { a.Hosts = []string{"https://wiki.example.com"} }, "hosts", "name the host alone"},
+		"host with path":   {func(a *client.Client) { a.Hosts = []string{"wiki.example.com/"} }, "hosts", "has a path"},
+		"host by pattern":  {func(a *client.Client) { a.Hosts = []string{"*.example.com"} }, "hosts", "wildcard"},
+		"host in capitals": {func(a *client.Client) { a.Hosts = []string{"Wiki.example.com"} }, "hosts", "capital letters"},
+		"host and port":    {func(a *client.Client) { a.Hosts = []string{"wiki.example.com:99999"} }, "hosts", "is not a name"},
+		"host and https":   {func(a *client.Client) { a.Hosts = []string{"wiki.example.com:443"} }, "hosts", "leave out"},
+		"host with user":   {func(a *client.Client) { a.Hosts = []string{"x@wiki.example.com"} }, "hosts", "is not a name"},
+		"group":            {func(a *client.Client) { a.RequiredGroups = []string{"All Staff"} }, "groups", "All Staff"},
 	} {
-		a := grant.Client{ID: "app", RedirectURIs: []string{redirect}, SecretHashes: []string{hash}}
+		a := client.Client{ID: "app", RedirectURIs: []string{redirect}, SecretHashes: []string{hash}}
 		row.change(&a)
 		err := a.Validate()
-		var flaw *grant.ValidationError
+		var flaw *client.ValidationError
 		errors.As(err, &flaw)
 		switch {
 		case row.want == "" && err != nil, row.want != "" && !strings.Contains(errorText(err), row.want):
@@ -362,18 +362,18 @@ func TestValidateNamesFieldAndReason(t *testing.T) {
 
 // The operator's log says which classic mistake it was.
 func TestExplainRedirectMismatch(t *testing.T) {
-	a := grant.Client{ID: "app", RedirectURIs: []string{"https://app.example.com/cb"}}
+	a := client.Client{ID: "app", RedirectURIs: []string{"https://app.example.com/cb"}}
 	for address, want := range map[string]string{
 		"https://app.example.com/cb/": "a slash at the end makes it another address than https://app.example.com/cb",
 		"http://app.example.com/cb":   "it is http, and registered is https://app.example.com/cb",
 		"https://app.example.com/CB":  "only capital letters differ from https://app.example.com/cb",
 		"https://evil.example/cb":     "registered are: https://app.example.com/cb",
 	} {
-		if got := grant.ExplainRedirectMismatch(a.RedirectURIs, address); got != want {
+		if got := client.ExplainRedirectMismatch(a.RedirectURIs, address); got != want {
 			t.Errorf("%s: got %q, want %q", address, got, want)
 		}
 	}
-	if got := grant.ExplainRedirectMismatch(nil, "https://app.example.com/cb"); got != "none is, as yet" {
+	if got := client.ExplainRedirectMismatch(nil, "https://app.example.com/cb"); got != "none is, as yet" {
 		t.Errorf("without any: got %q", got)
 	}
 }
@@ -385,27 +385,27 @@ func TestClientIDsAndHostsAreUniqueAndStaticClientsFixed(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	host := func(id, host string) grant.Client { return grant.Client{ID: id, Hosts: []string{host}} }
-	g := grant.Grants{Store: db, Now: time.Now, Accounts: &account.Accounts{Store: db, Now: time.Now}, StaticClients: []grant.Client{host("wiki", "wiki.example.com")}}
-	var flaw *grant.ValidationError
+	host := func(id, host string) client.Client { return client.Client{ID: id, Hosts: []string{host}} }
+	g := client.Clients{Store: db, Now: time.Now, Accounts: &account.Accounts{Store: db, Now: time.Now}, Static: []client.Client{host("wiki", "wiki.example.com")}}
+	var flaw *client.ValidationError
 	for _, row := range []struct {
 		what string
 		err  error
 		good bool
 	}{
-		{"an app of the settings is added", g.CreateClient(t.Context(), host("wiki", "other.example.com")), false},
-		{"a host is added twice", g.CreateClient(t.Context(), host("thief", "wiki.example.com")), false},
-		{"a new app", g.CreateClient(t.Context(), host("news", "news.example.com")), true},
-		{"it is added again", g.CreateClient(t.Context(), host("news", "news.example.com")), false},
-		{"it is changed", g.UpdateClient(t.Context(), host("news", "paper.example.com")), true},
-		{"it takes a host", g.UpdateClient(t.Context(), host("news", "wiki.example.com")), false},
-		{"one that is not there is changed", g.UpdateClient(t.Context(), host("none", "none.example.com")), false},
-		{"one of the settings is changed", g.UpdateClient(t.Context(), host("wiki", "wiki.example.com")), false},
-		{"one of the settings is removed", g.DeleteClient(t.Context(), "wiki"), false},
-		{"it is removed", g.DeleteClient(t.Context(), "news"), true},
-		{"it is removed again", g.DeleteClient(t.Context(), "news"), false},
+		{"an app of the settings is added", g.Create(t.Context(), host("wiki", "other.example.com")), false},
+		{"a host is added twice", g.Create(t.Context(), host("thief", "wiki.example.com")), false},
+		{"a new app", g.Create(t.Context(), host("news", "news.example.com")), true},
+		{"it is added again", g.Create(t.Context(), host("news", "news.example.com")), false},
+		{"it is changed", g.Update(t.Context(), host("news", "paper.example.com")), true},
+		{"it takes a host", g.Update(t.Context(), host("news", "wiki.example.com")), false},
+		{"one that is not there is changed", g.Update(t.Context(), host("none", "none.example.com")), false},
+		{"one of the settings is changed", g.Update(t.Context(), host("wiki", "wiki.example.com")), false},
+		{"one of the settings is removed", g.Delete(t.Context(), "wiki"), false},
+		{"it is removed", g.Delete(t.Context(), "news"), true},
+		{"it is removed again", g.Delete(t.Context(), "news"), false},
 	} {
-		known := errors.Is(row.err, grant.ErrClientExists) || errors.Is(row.err, grant.ErrClientReadOnly) || errors.Is(row.err, grant.ErrClientNotFound) || errors.As(row.err, &flaw)
+		known := errors.Is(row.err, client.ErrExists) || errors.Is(row.err, client.ErrReadOnly) || errors.Is(row.err, client.ErrNotFound) || errors.As(row.err, &flaw)
 		if (row.err == nil) != row.good || row.err != nil && !known {
 			t.Errorf("%s: got %v", row.what, row.err)
 		}

@@ -1,4 +1,7 @@
-package grant
+// Package client is the registered apps: what each may do, and what is wrong with a registration.
+//
+// In text for people and in the settings a client is called an app.
+package client
 
 import (
 	"crypto/rsa"
@@ -53,8 +56,8 @@ type Client struct {
 	CanIntrospect bool `json:"introspects,omitempty"`
 }
 
-// allowsGroups reports whether somebody who is in these groups may use the app.
-func (a Client) allowsGroups(groups []string) bool {
+// AllowsGroups reports whether somebody who is in these groups may use the app.
+func (a Client) AllowsGroups(groups []string) bool {
 	return len(a.RequiredGroups) == 0 || slices.ContainsFunc(a.RequiredGroups, func(one string) bool { return slices.Contains(groups, one) })
 }
 
@@ -155,17 +158,17 @@ func (a Client) Validate() error {
 
 func (a Client) validateURIs() error {
 	for _, address := range a.RedirectURIs {
-		if err := validateRedirectURI(address); err != nil {
+		if err := ValidateRedirectURI(address); err != nil {
 			return a.validationError("redirects", "the redirect address %q %v", address, err)
 		}
 	}
 	for _, address := range a.PostLogoutRedirectURIs {
-		if err := validateRedirectURI(address); err != nil {
+		if err := ValidateRedirectURI(address); err != nil {
 			return a.validationError("signed_out", "the address after signing out %q %v", address, err)
 		}
 	}
 	if a.BackChannelLogoutURI != "" {
-		err := validateRedirectURI(a.BackChannelLogoutURI)
+		err := ValidateRedirectURI(a.BackChannelLogoutURI)
 		if err == nil && !strings.HasPrefix(a.BackChannelLogoutURI, "http") {
 			err = errors.New("is of an app on a phone, which a server cannot call: it must begin with https://")
 		}
@@ -240,9 +243,9 @@ func validateHost(host string) error {
 	return nil
 }
 
-// validateRedirectURI says what is wrong with an address that people are sent to: it must be told
+// ValidateRedirectURI says what is wrong with an address that people are sent to: it must be told
 // from every other by its letters alone (RFC 9700 2.1).
-func validateRedirectURI(address string) error {
+func ValidateRedirectURI(address string) error {
 	u, err := url.Parse(address)
 	switch {
 	case strings.ContainsFunc(address, func(r rune) bool { return r <= ' ' || r >= 0x7f }):
@@ -311,8 +314,8 @@ func (a Client) AllowsRedirectURI(address string) bool {
 // HostCallbackPath is the path at which a code for a host behind a proxy comes back.
 const HostCallbackPath = "/.twostep/enter"
 
-// isHostCallback reports whether an address is that of one of the app's hosts.
-func (a Client) isHostCallback(address string) bool {
+// IsHostCallback reports whether an address is that of one of the app's hosts.
+func (a Client) IsHostCallback(address string) bool {
 	return slices.ContainsFunc(a.Hosts, func(host string) bool {
 		return address == "https://"+host+HostCallbackPath || address == "http://"+host+HostCallbackPath
 	})
@@ -338,7 +341,7 @@ func matchesRegisteredURI(list []string, address string) bool {
 // any other. The rest stays letter for letter.
 func trimLoopbackPort(address string) (rest string, ok bool) {
 	u, err := url.Parse(address)
-	if err != nil || validateRedirectURI(address) != nil || u.Scheme != "http" {
+	if err != nil || ValidateRedirectURI(address) != nil || u.Scheme != "http" {
 		return "", false
 	}
 	after := strings.TrimPrefix(address, "http://")
