@@ -89,7 +89,7 @@ func TestRunningServerSeesApps(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// What another process changes counts within a second. The sweeps read the clock too.
+	// The server sees a change by another process within a second. Background work reads the clock too.
 	var later atomic.Int64
 	options.Now = func() time.Time { return time.Now().Add(time.Duration(later.Load())) }
 	server, err := twostep.New(t.Context(), options)

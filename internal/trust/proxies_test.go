@@ -211,7 +211,8 @@ func FuzzClientAddr(f *testing.F) {
 		}
 		h := trust.ForwardingInfo{PeerAddr: peer, ForwardedFor: headerLines(xff), Forwarded: headerLines(fwd)}
 		got, err := p.ClientAddr(h)
-		direct, _ := trust.TrustedProxies(nil).ClientAddr(trust.ForwardingInfo{PeerAddr: peer}) // without proxies there is no error
+		// Without proxies there is no error.
+		direct, _ := trust.TrustedProxies(nil).ClientAddr(trust.ForwardingInfo{PeerAddr: peer})
 		switch {
 		case err != nil && (got.IsValid() || !errors.Is(err, trust.ErrInvalidForwarding)):
 			t.Errorf("%v and %v", got, err)
