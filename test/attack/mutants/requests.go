@@ -54,7 +54,7 @@ var texts = []mutation{
 		{"internal/store/outbox_messages.go", `'sent', 'unknown', 'failed')`, `'sent', 'unknown', 'failed', 'delivered')`},
 	}},
 	{test: "TestNamesCannotChangeATextMessage", what: "the name of the site goes into the text as it is", edits: []edit{
-		{"factor/sms/message.go", `truncateName(toGSMAlphabet(ask.Site), left)`, `truncateName(ask.Site, left)`},
+		{"factor/sms/message.go", `site := truncateName(toGSMAlphabet(ask.Site), siteLimit)`, `site := truncateName(ask.Site, siteLimit)`},
 	}},
 	{test: "TestUserAgentStaysOutOfMail", what: "a mail repeats what a browser calls itself", edits: []edit{
 		{"internal/origin/origin.go", `!b.Recognized || b.OS == ""`, `b.OS == ""`},
@@ -82,7 +82,7 @@ var inputs = []mutation{
 		{"internal/render/form.go", `len(texts) != 1`, `len(texts) == 0`},
 	}},
 	{test: "TestInjectedTextStaysText", what: "the name of a browser is kept whole", edits: []edit{
-		{"internal/render/origin.go", `if len(header) > maxHeaderLength {`, `if len(header) < 0 {`},
+		{"internal/origin/resolver.go", `if len(header) > maxHeaderBytes {`, `if len(header) < 0 {`},
 	}},
 	{test: "TestMalformedFormsAreRefused", what: "NUL and broken text are taken", both: true, edits: []edit{
 		{"internal/render/form.go", `!utf8.ValidString(texts[0]) ||`, `!utf8.ValidString(texts[0]) &&`},
