@@ -312,3 +312,14 @@ func TestReasonIsRevoked(t *testing.T) {
 		}
 	}
 }
+
+func TestIsLoopbackHost(t *testing.T) {
+	for host, want := range map[string]bool{
+		"localhost": true, "LocalHost": true, "127.0.0.1": true, "127.8.9.1": true, "::1": true,
+		"": false, "localhost.example.com": false, "10.0.0.1": false, "127.0.0.1.example.com": false,
+	} {
+		if got := trust.IsLoopbackHost(host); got != want {
+			t.Errorf("%q: got %v, want %v", host, got, want)
+		}
+	}
+}
