@@ -35,51 +35,37 @@ type Attempt struct {
 	RequiredLevel    int64     // how much must be proven; 0: as much as anybody
 }
 
-const signInColumns = `attempts.id, attempts.token_hash, attempts.account_id, attempts.epoch, attempts.purpose,
+const attemptColumns = `attempts.id, attempts.token_hash, attempts.account_id, attempts.epoch, attempts.purpose,
 		attempts.session_id, attempts.address, attempts.user_agent, attempts.client_hints,
 	attempts.return_to, attempts.started_at, attempts.expires_at, attempts.finished_at, attempts.device_id,
 	attempts.other_address, attempts.reason, attempts.device_verified_at, attempts.trust_requested,
 	attempts.required_level`
 
-func scanSignIn(s scanner) (i Attempt, err error) {
-	return i, found(s.Scan(i.columns()...))
-}
-
-func (i *Attempt) columns() []any {
-	return []any{&i.ID, &i.TokenHash, &i.AccountID, &i.Epoch, &i.Purpose, &i.SessionID, &i.Address, &i.UserAgent, &i.ClientHints,
-		&i.ReturnTo, (*Time)(&i.StartedAt), (*Time)(&i.ExpiresAt), (*Time)(&i.FinishedAt),
-		&i.DeviceID, &i.OtherAddress, &i.Reason, (*Time)(&i.DeviceVerifiedAt), &i.TrustRequested, &i.RequiredLevel}
+func (a *Attempt) columns() []any {
+	return []any{&a.ID, &a.TokenHash, &a.AccountID, &a.Epoch, &a.Purpose, &a.SessionID, &a.Address, &a.UserAgent, &a.ClientHints,
+		&a.ReturnTo, (*Time)(&a.StartedAt), (*Time)(&a.ExpiresAt), (*Time)(&a.FinishedAt),
+		&a.DeviceID, &a.OtherAddress, &a.Reason, (*Time)(&a.DeviceVerifiedAt), &a.TrustRequested, &a.RequiredLevel}
 }
 
 // CreateAttempt adds i.
-func (db *DB) CreateAttempt(ctx context.Context, i Attempt) error {
+func (db *DB) CreateAttempt(ctx context.Context, a Attempt) error {
 	_, err := db.change(ctx, `INSERT INTO attempts (id, token_hash, account_id, epoch, purpose, session_id, address,
 			user_agent, client_hints, return_to, started_at, expires_at, finished_at,
 			device_id, other_address, reason, device_verified_at, trust_requested, required_level)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)`,
-		i.ID, i.TokenHash, i.AccountID, i.Epoch, i.Purpose, i.SessionID, i.Address, i.UserAgent, i.ClientHints, i.ReturnTo, i.StartedAt,
-		i.ExpiresAt, i.FinishedAt,
-		i.DeviceID, i.OtherAddress, i.Reason, i.DeviceVerifiedAt, i.TrustRequested, i.RequiredLevel)
+		a.ID, a.TokenHash, a.AccountID, a.Epoch, a.Purpose, a.SessionID, a.Address, a.UserAgent, a.ClientHints, a.ReturnTo, a.StartedAt,
+		a.ExpiresAt, a.FinishedAt,
+		a.DeviceID, a.OtherAddress, a.Reason, a.DeviceVerifiedAt, a.TrustRequested, a.RequiredLevel)
 	return err
-}
-
-// FindAttempt is the sign-in with this token hash, for a session or a step-up, if its
-// account is enabled and has not been through a change that voids it. It may be over:
-// see FinishedAt and EndsAt.
-func (db *DB) FindAttempt(ctx context.Context, token []byte) (Attempt, error) {
-	return scanSignIn(db.read.QueryRowContext(ctx, `SELECT `+signInColumns+` FROM attempts
-		JOIN accounts ON accounts.id = attempts.account_id AND accounts.epoch = attempts.epoch
-		AND accounts.disabled_at = 0
-		WHERE attempts.token_hash = $1 AND attempts.purpose <> 'factor'`, token))
 }
 
 // RotateAttemptToken gives the open sign-in the token of s, and why it asks; the old token is
 // dead. ErrNotFound: it is over, or somebody else was faster.
-func (db *DB) RotateAttemptToken(ctx context.Context, old []byte, s Attempt, now time.Time) error {
+func (db *DB) RotateAttemptToken(ctx context.Context, old []byte, a Attempt, now time.Time) error {
 	return db.must(ctx, `UPDATE attempts SET token_hash = $3, device_id = $5, reason = $6, device_verified_at = $7,
 			return_to = $8
 		WHERE id = $1 AND token_hash = $2 AND finished_at = 0 AND expires_at >= $4`,
-		s.ID, old, s.TokenHash, now, s.DeviceID, s.Reason, s.DeviceVerifiedAt, s.ReturnTo)
+		a.ID, old, a.TokenHash, now, a.DeviceID, a.Reason, a.DeviceVerifiedAt, a.ReturnTo)
 }
 
 // FinishAttempt ends an open sign-in, once. ErrNotFound: it is over already.

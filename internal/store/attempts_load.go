@@ -10,20 +10,20 @@ import (
 // and its challenge, in one statement. The challenge has no ID if nothing was asked yet. It returns
 // ErrNotFound if the account is disabled or has been through a change that voids the sign-in. The
 // sign-in may be over: see FinishedAt and EndsAt.
-func (db *DB) LoadAttempt(ctx context.Context, token []byte) (i Attempt, a Account, c Challenge, err error) {
-	row := db.read.QueryRowContext(ctx, `SELECT `+signInColumns+`, `+accountOf+`, `+challengeOf+` FROM attempts
+func (db *DB) LoadAttempt(ctx context.Context, token []byte) (attempt Attempt, account Account, c Challenge, err error) {
+	row := db.read.QueryRowContext(ctx, `SELECT `+attemptColumns+`, `+accountOf+`, `+challengeOf+` FROM attempts
 		JOIN accounts ON accounts.id = attempts.account_id AND accounts.epoch = attempts.epoch AND accounts.disabled_at = 0
 		LEFT JOIN challenges ON challenges.attempt_id = attempts.id
 		WHERE attempts.token_hash = $1 AND attempts.purpose <> 'factor'`, token)
 	var open maybeChallenge
-	err = row.Scan(join(i.columns(), a.columns(), open.columns())...)
-	return i, a, open.challenge(), found(err)
+	err = row.Scan(join(attempt.columns(), account.columns(), open.columns())...)
+	return attempt, account, open.challenge(), found(err)
 }
 
 // LoadPendingFactor reads the pending factor of a session for a method with its sign-in, if that is still
 // open, its account and its challenge, in one statement.
-func (db *DB) LoadPendingFactor(ctx context.Context, session, method string, now time.Time) (i Attempt, a Account, d PendingFactor, c Challenge, err error) {
-	row := db.read.QueryRowContext(ctx, `SELECT `+signInColumns+`, `+accountOf+`, `+challengeOf+`,
+func (db *DB) LoadPendingFactor(ctx context.Context, session, method string, now time.Time) (attempt Attempt, account Account, pending PendingFactor, c Challenge, err error) {
+	row := db.read.QueryRowContext(ctx, `SELECT `+attemptColumns+`, `+accountOf+`, `+challengeOf+`,
 			pending_factors.attempt_id, pending_factors.session_id, pending_factors.method, pending_factors.shown_only,
 			pending_factors.body
 		FROM pending_factors JOIN attempts ON attempts.id = pending_factors.attempt_id AND attempts.finished_at = 0 AND attempts.expires_at >= $3
@@ -31,8 +31,8 @@ func (db *DB) LoadPendingFactor(ctx context.Context, session, method string, now
 		LEFT JOIN challenges ON challenges.attempt_id = attempts.id
 		WHERE pending_factors.session_id = $1 AND pending_factors.method = $2`, session, method, now)
 	var open maybeChallenge
-	err = row.Scan(join(i.columns(), a.columns(), open.columns(), []any{&d.AttemptID, &d.SessionID, &d.Method, &d.ShownOnly, &d.Body})...)
-	return i, a, d, open.challenge(), found(err)
+	err = row.Scan(join(attempt.columns(), account.columns(), open.columns(), []any{&pending.AttemptID, &pending.SessionID, &pending.Method, &pending.ShownOnly, &pending.Body})...)
+	return attempt, account, pending, open.challenge(), found(err)
 }
 
 func join(parts ...[]any) (all []any) {

@@ -29,7 +29,7 @@ type SiteSums struct {
 func (db *DB) LoadGuessBudget(ctx context.Context, name string, since time.Time, state string) (v GuessBudgetView, err error) {
 	rows, err := db.read.QueryContext(ctx, `SELECT COALESCE(b.renewed_at, 0), COALESCE(b.guess_notified_at, 0),
 			COALESCE(b.spent_notified_at, 0), COALESCE((SELECT value FROM server_state WHERE name = $3), ''),
-			CAST(0 AS BIGINT), CAST(0 AS BIGINT), `+entryOf+`
+			CAST(0 AS BIGINT), CAST(0 AS BIGINT), `+entryOfBudget+`
 		FROM (SELECT 1 AS one) AS always LEFT JOIN guess_budgets AS b ON b.name = $1
 		LEFT JOIN guess_budget_entries AS e ON e.budget = $1 AND e.created_at > $2
 		ORDER BY e.created_at, e.id`, name, since, state)
@@ -42,7 +42,7 @@ func (db *DB) LoadGuessBudgetForCharge(ctx context.Context, name string, since t
 		WHERE kind = $4 AND subject = $5 AND window_ms = $6 AND ends_at > `
 	rows, err := db.read.QueryContext(ctx, `SELECT COALESCE(b.renewed_at, 0), COALESCE(b.guess_notified_at, 0),
 			COALESCE(b.spent_notified_at, 0), COALESCE((SELECT value FROM server_state WHERE name = $3), ''),
-			`+sum+`$7), `+sum+`$8), `+entryOf+`
+			`+sum+`$7), `+sum+`$8), `+entryOfBudget+`
 		FROM (SELECT 1 AS one) AS always LEFT JOIN guess_budgets AS b ON b.name = $1
 		LEFT JOIN guess_budget_entries AS e ON e.budget = $1 AND e.created_at > $2
 		ORDER BY e.created_at, e.id`,
@@ -50,7 +50,7 @@ func (db *DB) LoadGuessBudgetForCharge(ctx context.Context, name string, since t
 	return scanBudget(name, rows, err)
 }
 
-const entryOf = `e.id, e.kind, e.challenge_id, e.device_id, e.network, e.created_at, e.cost`
+const entryOfBudget = `e.id, e.kind, e.challenge_id, e.device_id, e.network, e.created_at, e.cost`
 
 func scanBudget(name string, rows *sql.Rows, err error) (GuessBudgetView, error) {
 	if err != nil {

@@ -44,8 +44,8 @@ func (db *DB) CreateChallenge(ctx context.Context, c Challenge) error {
 }
 
 // FindChallenge is the challenge of this sign-in.
-func (db *DB) FindChallenge(ctx context.Context, signIn string) (c Challenge, err error) {
-	row := db.read.QueryRowContext(ctx, `SELECT `+challengeColumns+` FROM challenges WHERE attempt_id = $1`, signIn)
+func (db *DB) FindChallenge(ctx context.Context, attempt string) (c Challenge, err error) {
+	row := db.read.QueryRowContext(ctx, `SELECT `+challengeColumns+` FROM challenges WHERE attempt_id = $1`, attempt)
 	err = row.Scan(&c.ID, &c.AttemptID, &c.Method, &c.State, &c.Guesses, (*Time)(&c.GuessedAt), &c.NeedsLongCode, &c.MessagesSent, (*Time)(&c.LastSentAt),
 		&c.Version, (*Time)(&c.PassedAt))
 	return c, found(err)
@@ -83,19 +83,6 @@ func (db *DB) CreateCode(ctx context.Context, c OneTimeCode) error {
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0)`,
 		c.ID, c.ChallengeID, c.Method, c.MAC, c.MessageID, c.SentAt, c.ExpiresAt, c.GuessCost)
 	return err
-}
-
-// ListLiveCodes are the codes that the challenge accepts now for this method, newest first.
-func (db *DB) ListLiveCodes(ctx context.Context, challenge, method string, now time.Time) ([]OneTimeCode, error) {
-	rows, err := db.read.QueryContext(ctx, `SELECT `+codeColumns+` FROM one_time_codes
-		WHERE challenge_id = $1 AND method = $2 AND used_at = 0 AND expires_at >= $3 ORDER BY sent_at DESC, id`,
-		challenge, method, now)
-	return all(rows, err, scanCode)
-}
-
-func scanCode(s scanner) (c OneTimeCode, err error) {
-	err = s.Scan(&c.ID, &c.ChallengeID, &c.Method, &c.MAC, &c.MessageID, (*Time)(&c.SentAt), (*Time)(&c.ExpiresAt), &c.GuessCost)
-	return c, found(err)
 }
 
 // UseCode uses a code up, if it is still good. ErrNotFound: it is not, or somebody

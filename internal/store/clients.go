@@ -13,30 +13,23 @@ type Client struct {
 }
 
 // CreateClient adds a. ErrConflict: there is one of this id.
-func (db *DB) CreateClient(ctx context.Context, a Client) error {
+func (db *DB) CreateClient(ctx context.Context, c Client) error {
 	defer db.changed(ClientsKey())
-	_, err := db.change(ctx, `INSERT INTO clients (id, registration, created_at) VALUES ($1, $2, $3)`, a.ID, a.Registration,
-		a.CreatedAt)
+	_, err := db.change(ctx, `INSERT INTO clients (id, registration, created_at) VALUES ($1, $2, $3)`, c.ID, c.Registration,
+		c.CreatedAt)
 	return err
-}
-
-// GetClient is the app of this id.
-func (db *DB) GetClient(ctx context.Context, id string) (a Client, err error) {
-	err = db.read.QueryRowContext(ctx, `SELECT id, registration, created_at FROM clients WHERE id = $1`, id).
-		Scan(&a.ID, &a.Registration, (*Time)(&a.CreatedAt))
-	return a, found(err)
 }
 
 // ListClients are all of them, by their ids.
 func (db *DB) ListClients(ctx context.Context) ([]Client, error) {
 	rows, err := db.read.QueryContext(ctx, `SELECT id, registration, created_at FROM clients ORDER BY id`)
-	return all(rows, err, func(s scanner) (a Client, err error) { return a, s.Scan(&a.ID, &a.Registration, (*Time)(&a.CreatedAt)) })
+	return all(rows, err, func(s scanner) (c Client, err error) { return c, s.Scan(&c.ID, &c.Registration, (*Time)(&c.CreatedAt)) })
 }
 
 // UpdateClient gives an app another body.
-func (db *DB) UpdateClient(ctx context.Context, id, body string) error {
+func (db *DB) UpdateClient(ctx context.Context, id, registration string) error {
 	defer db.changed(ClientsKey())
-	return db.must(ctx, `UPDATE clients SET registration = $2 WHERE id = $1`, id, body)
+	return db.must(ctx, `UPDATE clients SET registration = $2 WHERE id = $1`, id, registration)
 }
 
 // DeleteClient removes an app with all that it was allowed.
@@ -82,9 +75,9 @@ func (db *DB) GetAuthorizationRequest(ctx context.Context, id []byte, now time.T
 }
 
 // UsePushedRequest takes a request that an app has pushed, once.
-func (db *DB) UsePushedRequest(ctx context.Context, id []byte, app string, now time.Time) error {
+func (db *DB) UsePushedRequest(ctx context.Context, id []byte, client string, now time.Time) error {
 	return db.must(ctx, `DELETE FROM authorization_requests WHERE id = $1 AND client_id = $2 AND pushed
-			AND expires_at >= $3`, id, app, now)
+			AND expires_at >= $3`, id, client, now)
 }
 
 // SetSettingsShown notes that the person was sent to their settings, once.
@@ -94,8 +87,8 @@ func (db *DB) SetSettingsShown(ctx context.Context, id []byte) error {
 }
 
 // UpdateAuthorizationRequest gives a request that waits another body. ErrNotFound: it was answered.
-func (db *DB) UpdateAuthorizationRequest(ctx context.Context, id []byte, body string) error {
-	return db.must(ctx, `UPDATE authorization_requests SET parameters = $2 WHERE id = $1`, id, body)
+func (db *DB) UpdateAuthorizationRequest(ctx context.Context, id []byte, parameters string) error {
+	return db.must(ctx, `UPDATE authorization_requests SET parameters = $2 WHERE id = $1`, id, parameters)
 }
 
 // DeleteAuthorizationRequest removes a request that was answered. ErrNotFound: somebody else was faster.
@@ -121,9 +114,9 @@ func (db *DB) SaveConsent(ctx context.Context, c Consent) error {
 }
 
 // GetConsent is what an account has allowed an app.
-func (db *DB) GetConsent(ctx context.Context, account, app string) (c Consent, err error) {
+func (db *DB) GetConsent(ctx context.Context, account, client string) (c Consent, err error) {
 	err = db.read.QueryRowContext(ctx, `SELECT account_id, client_id, scope, granted_at FROM consents
-			WHERE account_id = $1 AND client_id = $2`, account, app).
+			WHERE account_id = $1 AND client_id = $2`, account, client).
 		Scan(&c.AccountID, &c.ClientID, &c.Scope, (*Time)(&c.GrantedAt))
 	return c, found(err)
 }
@@ -138,8 +131,8 @@ func (db *DB) ListConsents(ctx context.Context, account string) ([]Consent, erro
 }
 
 // DeleteConsent takes back what an account has allowed an app.
-func (db *DB) DeleteConsent(ctx context.Context, account, app string) error {
+func (db *DB) DeleteConsent(ctx context.Context, account, client string) error {
 	defer db.changed(AccountKey(account))
-	_, err := db.change(ctx, `DELETE FROM consents WHERE account_id = $1 AND client_id = $2`, account, app)
+	_, err := db.change(ctx, `DELETE FROM consents WHERE account_id = $1 AND client_id = $2`, account, client)
 	return err
 }

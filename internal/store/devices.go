@@ -70,7 +70,7 @@ type DeviceView struct {
 	LatestTime      time.Time        // the latest time that KeepTime has kept; 0: none
 }
 
-const seen = `SELECT devices.id, devices.series, devices.secret, devices.next_secret, devices.next_issued_at,
+const deviceViewQuery = `SELECT devices.id, devices.series, devices.secret, devices.next_secret, devices.next_issued_at,
 		devices.previous_secret, devices.previous_replaced_at,
 		devices.expires_at, devices.revoke_reason, COALESCE(known_devices.authenticated_at, 0),
 		COALESCE((SELECT CAST(value AS BIGINT) FROM server_state WHERE name = 'time'), 0),
@@ -83,40 +83,40 @@ const seen = `SELECT devices.id, devices.series, devices.secret, devices.next_se
 // FindDeviceView is the device of this series with all that an account's trust is decided by, in
 // one read.
 func (db *DB) FindDeviceView(ctx context.Context, series []byte, account string, now time.Time) (DeviceView, error) {
-	rows, err := db.read.QueryContext(ctx, seen, series, account, now)
+	rows, err := db.read.QueryContext(ctx, deviceViewQuery, series, account, now)
 	if err != nil {
 		return DeviceView{}, err
 	}
 	defer rows.Close()
-	var s DeviceView
+	var v DeviceView
 	for rows.Next() {
-		p, err := s.scan(rows)
+		n, err := v.scan(rows)
 		if err != nil {
 			return DeviceView{}, err
 		}
-		if p.ID != "" {
-			p.DeviceID, p.AccountID = s.ID, account
-			s.TrustedNetworks = append(s.TrustedNetworks, p)
+		if n.ID != "" {
+			n.DeviceID, n.AccountID = v.ID, account
+			v.TrustedNetworks = append(v.TrustedNetworks, n)
 		}
 	}
 	if err := rows.Err(); err != nil {
 		return DeviceView{}, err
 	}
-	if s.ID == "" {
+	if v.ID == "" {
 		return DeviceView{}, ErrNotFound
 	}
-	return s, nil
+	return v, nil
 }
 
 // scan reads one row; a device without a place has one too.
-func (s *DeviceView) scan(row scanner) (p TrustedNetwork, err error) {
+func (v *DeviceView) scan(row scanner) (n TrustedNetwork, err error) {
 	var id, ended sql.NullString
 	var epoch sql.NullInt64
-	err = row.Scan(&s.ID, &s.Series, &s.Secret, &s.NextSecret, (*Time)(&s.NextIssuedAt), &s.PreviousSecret, (*Time)(&s.PreviousReplacedAt), (*Time)(&s.ExpiresAt), &s.RevokeReason,
-		(*Time)(&s.AuthenticatedAt), (*Time)(&s.LatestTime),
-		&id, &epoch, &p.Body, (*Time)(&p.VerifiedAt), (*Time)(&p.LastUsedAt), (*Time)(&p.RevokedAt), &ended)
-	p.ID, p.Epoch, p.RevokeReason = id.String, epoch.Int64, ended.String
-	return p, err
+	err = row.Scan(&v.ID, &v.Series, &v.Secret, &v.NextSecret, (*Time)(&v.NextIssuedAt), &v.PreviousSecret, (*Time)(&v.PreviousReplacedAt), (*Time)(&v.ExpiresAt), &v.RevokeReason,
+		(*Time)(&v.AuthenticatedAt), (*Time)(&v.LatestTime),
+		&id, &epoch, &n.Body, (*Time)(&n.VerifiedAt), (*Time)(&n.LastUsedAt), (*Time)(&n.RevokedAt), &ended)
+	n.ID, n.Epoch, n.RevokeReason = id.String, epoch.Int64, ended.String
+	return n, err
 }
 
 // SaveKnownDevice notes that the account took both steps in the browser.

@@ -21,8 +21,8 @@ type Factor struct {
 func (db *DB) ListFactors(ctx context.Context, account string) ([]Factor, error) {
 	rows, err := db.read.QueryContext(ctx, `SELECT id, account_id, method, slot, body, version, created_at, last_used_at
 		FROM factors WHERE account_id = $1 ORDER BY created_at, id`, account)
-	return all(rows, err, func(sc scanner) (f Factor, err error) {
-		return f, sc.Scan(&f.ID, &f.AccountID, &f.Method, &f.Slot, &f.Body, &f.Version, (*Time)(&f.CreatedAt), (*Time)(&f.LastUsedAt))
+	return all(rows, err, func(s scanner) (f Factor, err error) {
+		return f, s.Scan(&f.ID, &f.AccountID, &f.Method, &f.Slot, &f.Body, &f.Version, (*Time)(&f.CreatedAt), (*Time)(&f.LastUsedAt))
 	})
 }
 
@@ -59,16 +59,16 @@ type PendingFactor struct {
 }
 
 // CreatePendingFactor adds d with its sign-in; the one that the session had for the method goes.
-func (db *DB) CreatePendingFactor(ctx context.Context, s Attempt, d PendingFactor) error {
-	if err := db.DeletePendingFactor(ctx, d.SessionID, d.Method); err != nil {
+func (db *DB) CreatePendingFactor(ctx context.Context, attempt Attempt, pending PendingFactor) error {
+	if err := db.DeletePendingFactor(ctx, pending.SessionID, pending.Method); err != nil {
 		return err
 	}
-	if err := db.CreateAttempt(ctx, s); err != nil {
+	if err := db.CreateAttempt(ctx, attempt); err != nil {
 		return err
 	}
 	_, err := db.change(ctx, `INSERT INTO pending_factors (attempt_id, session_id, method, shown_only, body)
 			VALUES ($1, $2, $3, $4, $5)`,
-		d.AttemptID, d.SessionID, d.Method, d.ShownOnly, d.Body)
+		pending.AttemptID, pending.SessionID, pending.Method, pending.ShownOnly, pending.Body)
 	return err
 }
 
@@ -77,17 +77,4 @@ func (db *DB) DeletePendingFactor(ctx context.Context, session, method string) e
 	_, err := db.change(ctx, `DELETE FROM attempts WHERE id IN (SELECT attempt_id FROM pending_factors
 			WHERE session_id = $1 AND method = $2)`, session, method)
 	return err
-}
-
-// FindPendingFactor is the draft of a session for a method with its sign-in, if that is still open.
-func (db *DB) FindPendingFactor(ctx context.Context, session, method string, now time.Time) (s Attempt, d PendingFactor, err error) {
-	row := db.read.QueryRowContext(ctx, `SELECT `+signInColumns+`, pending_factors.attempt_id,
-			pending_factors.session_id, pending_factors.method, pending_factors.shown_only, pending_factors.body
-		FROM pending_factors JOIN attempts ON attempts.id = pending_factors.attempt_id AND attempts.finished_at = 0
-		AND attempts.expires_at >= $3
-		JOIN accounts ON accounts.id = attempts.account_id AND accounts.epoch = attempts.epoch
-		AND accounts.disabled_at = 0
-		WHERE pending_factors.session_id = $1 AND pending_factors.method = $2`, session, method, now)
-	err = row.Scan(append(s.columns(), &d.AttemptID, &d.SessionID, &d.Method, &d.ShownOnly, &d.Body)...)
-	return s, d, found(err)
 }

@@ -73,13 +73,13 @@ func (db *DB) FindGrantByCode(ctx context.Context, code []byte) (g Grant, err er
 
 // UseAuthorizationCode uses the code of a live grant up, for the app it was made for. ErrNotFound: it was
 // used, or is too old, or the grant is not live.
-func (db *DB) UseAuthorizationCode(ctx context.Context, code []byte, app string, now time.Time) (g Grant, err error) {
+func (db *DB) UseAuthorizationCode(ctx context.Context, code []byte, client string, now time.Time) (g Grant, err error) {
 	// An offline grant can be used after its session has ended, and then the client is notified of that.
 	err = db.returning(ctx, `UPDATE grants SET code_used_at = $1, logout_pending = NOT EXISTS (SELECT 1 FROM sessions
 			WHERE sessions.id = grants.session_id AND sessions.epoch = grants.epoch)
 		WHERE code_hash = $2 AND client_id = $3 AND code_used_at = 0 AND code_expires_at >= $1
 			AND `+liveGrant+`
-		RETURNING `+grantColumns, []any{now, code, app}, g.columns())
+		RETURNING `+grantColumns, []any{now, code, client}, g.columns())
 	return g, err
 }
 
@@ -91,10 +91,10 @@ func (db *DB) RevokeGrant(ctx context.Context, id string, now time.Time) error {
 }
 
 // RevokeClientGrants ends all grants of an account to an app.
-func (db *DB) RevokeClientGrants(ctx context.Context, account, app string, now time.Time) error {
+func (db *DB) RevokeClientGrants(ctx context.Context, account, client string, now time.Time) error {
 	defer db.changed(AccountKey(account))
 	_, err := db.change(ctx, `UPDATE grants SET revoked_at = $3 WHERE account_id = $1 AND client_id = $2
-			AND revoked_at = 0`, account, app, now)
+			AND revoked_at = 0`, account, client, now)
 	return err
 }
 
@@ -187,15 +187,15 @@ func (db *DB) ListDueLogouts(ctx context.Context, now time.Time) ([]Grant, error
 
 // ClaimLogout takes it upon the caller to tell an app about a session, until then. ErrNotFound:
 // somebody else does.
-func (db *DB) ClaimLogout(ctx context.Context, app, session string, now, until time.Time) error {
+func (db *DB) ClaimLogout(ctx context.Context, client, session string, now, until time.Time) error {
 	return db.must(ctx, `UPDATE grants SET logout_due_at = $4
-		WHERE client_id = $1 AND session_id = $2 AND logout_pending AND logout_due_at <= $3`, app, session, now, until)
+		WHERE client_id = $1 AND session_id = $2 AND logout_pending AND logout_due_at <= $3`, client, session, now, until)
 }
 
 // FinishLogout notes that an app knows about a session.
-func (db *DB) FinishLogout(ctx context.Context, app, session string, now time.Time) error {
+func (db *DB) FinishLogout(ctx context.Context, client, session string, now time.Time) error {
 	_, err := db.change(ctx, `UPDATE grants SET logout_sent_at = $3, logout_pending = FALSE
-		WHERE client_id = $1 AND session_id = $2 AND logout_sent_at = 0`, app, session, now)
+		WHERE client_id = $1 AND session_id = $2 AND logout_sent_at = 0`, client, session, now)
 	return err
 }
 

@@ -35,54 +35,54 @@ type GuessBudget struct {
 	SpentNotifiedAt time.Time
 }
 
-const debitColumns = `id, budget, kind, challenge_id, device_id, network, created_at, cost`
+const entryColumns = `id, budget, kind, challenge_id, device_id, network, created_at, cost`
 
 // LockGuessBudget makes the ledger if there is none, and holds it until the transaction ends:
 // whoever else debits it waits, and then sees what was debited here.
-func (db *DB) LockGuessBudget(ctx context.Context, name string) (l GuessBudget, err error) {
+func (db *DB) LockGuessBudget(ctx context.Context, name string) (b GuessBudget, err error) {
 	err = db.returning(ctx, `INSERT INTO guess_budgets (name, version, renewed_at, guess_notified_at,
 			spent_notified_at) VALUES ($1, 1, 0, 0, 0)
 		ON CONFLICT (name) DO UPDATE SET version = guess_budgets.version + 1
 		RETURNING name, renewed_at, guess_notified_at, spent_notified_at`,
-		[]any{name}, []any{&l.Name, (*Time)(&l.RenewedAt), (*Time)(&l.GuessNotifiedAt), (*Time)(&l.SpentNotifiedAt)})
-	return l, err
+		[]any{name}, []any{&b.Name, (*Time)(&b.RenewedAt), (*Time)(&b.GuessNotifiedAt), (*Time)(&b.SpentNotifiedAt)})
+	return b, err
 }
 
 // CreateBudgetEntry adds d.
-func (db *DB) CreateBudgetEntry(ctx context.Context, d BudgetEntry) error {
-	_, err := db.change(ctx, `INSERT INTO guess_budget_entries (`+debitColumns+`)
+func (db *DB) CreateBudgetEntry(ctx context.Context, e BudgetEntry) error {
+	_, err := db.change(ctx, `INSERT INTO guess_budget_entries (`+entryColumns+`)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-		d.ID, d.Budget, d.Kind, d.ChallengeID, d.DeviceID, d.Network, d.CreatedAt, d.Cost)
+		e.ID, e.Budget, e.Kind, e.ChallengeID, e.DeviceID, e.Network, e.CreatedAt, e.Cost)
 	return err
 }
 
 // ListBudgetEntries are those of a ledger since then, and those that a clock which was set back has
 // left in the future; the oldest first.
-func (db *DB) ListBudgetEntries(ctx context.Context, ledger string, since time.Time) ([]BudgetEntry, error) {
-	rows, err := db.read.QueryContext(ctx, `SELECT `+debitColumns+` FROM guess_budget_entries WHERE budget = $1
-			AND created_at > $2 ORDER BY created_at, id`, ledger, since)
-	return all(rows, err, scanDebit)
+func (db *DB) ListBudgetEntries(ctx context.Context, budget string, since time.Time) ([]BudgetEntry, error) {
+	rows, err := db.read.QueryContext(ctx, `SELECT `+entryColumns+` FROM guess_budget_entries WHERE budget = $1
+			AND created_at > $2 ORDER BY created_at, id`, budget, since)
+	return all(rows, err, scanEntry)
 }
 
-func scanDebit(s scanner) (d BudgetEntry, err error) {
-	err = s.Scan(&d.ID, &d.Budget, &d.Kind, &d.ChallengeID, &d.DeviceID, &d.Network, (*Time)(&d.CreatedAt), &d.Cost)
-	return d, err
+func scanEntry(s scanner) (e BudgetEntry, err error) {
+	err = s.Scan(&e.ID, &e.Budget, &e.Kind, &e.ChallengeID, &e.DeviceID, &e.Network, (*Time)(&e.CreatedAt), &e.Cost)
+	return e, err
 }
 
 // RefundChallenge deletes all entries of a challenge and returns them.
 func (db *DB) RefundChallenge(ctx context.Context, challenge string) ([]BudgetEntry, error) {
 	rows, err := db.write.QueryContext(ctx, `DELETE FROM guess_budget_entries
-		WHERE challenge_id = $1 AND challenge_id <> '' RETURNING `+debitColumns, challenge)
-	return all(rows, err, scanDebit)
+		WHERE challenge_id = $1 AND challenge_id <> '' RETURNING `+entryColumns, challenge)
+	return all(rows, err, scanEntry)
 }
 
 // SaveProofEntry notes that both steps were taken from a network, instead of the last time.
-func (db *DB) SaveProofEntry(ctx context.Context, d BudgetEntry) error {
-	d.ID = "proof " + d.Budget + " " + d.Network
-	_, err := db.change(ctx, `INSERT INTO guess_budget_entries (`+debitColumns+`)
+func (db *DB) SaveProofEntry(ctx context.Context, e BudgetEntry) error {
+	e.ID = "proof " + e.Budget + " " + e.Network
+	_, err := db.change(ctx, `INSERT INTO guess_budget_entries (`+entryColumns+`)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 		ON CONFLICT (id) DO UPDATE SET created_at = excluded.created_at`,
-		d.ID, d.Budget, d.Kind, d.ChallengeID, d.DeviceID, d.Network, d.CreatedAt, d.Cost)
+		e.ID, e.Budget, e.Kind, e.ChallengeID, e.DeviceID, e.Network, e.CreatedAt, e.Cost)
 	return err
 }
 
@@ -111,8 +111,8 @@ func (db *DB) ResetSpentNotice(ctx context.Context, name string) error {
 }
 
 // DeleteShareEntries removes what a ledger says about messages that were sent and pairs that were compared.
-func (db *DB) DeleteShareEntries(ctx context.Context, ledger string) error {
-	_, err := db.change(ctx, `DELETE FROM guess_budget_entries WHERE budget = $1 AND kind IN ('send', 'pair')`, ledger)
+func (db *DB) DeleteShareEntries(ctx context.Context, budget string) error {
+	_, err := db.change(ctx, `DELETE FROM guess_budget_entries WHERE budget = $1 AND kind IN ('send', 'pair')`, budget)
 	return err
 }
 
@@ -120,14 +120,14 @@ func (db *DB) DeleteShareEntries(ctx context.Context, ledger string) error {
 // the backup was made is not known. An account that has none left has nothing left at all.
 func (db *DB) RenewAllGuessBudgets(ctx context.Context, since, now time.Time, most, all int64) error {
 	tag := strconv.FormatInt(now.UnixMilli(), 10)
-	_, err := db.change(ctx, `INSERT INTO guess_budget_entries (`+debitColumns+`)
+	_, err := db.change(ctx, `INSERT INTO guess_budget_entries (`+entryColumns+`)
 		SELECT id || ' used up ' || $5, id, 'guess', '', '', '', $2, $4 FROM accounts
 		WHERE (SELECT COUNT(*) FROM guess_budget_entries WHERE budget = accounts.id AND kind = 'renewal'
 		AND created_at > $1) >= $3`, since, now, most, all, tag)
 	if err != nil {
 		return err
 	}
-	_, err = db.change(ctx, `INSERT INTO guess_budget_entries (`+debitColumns+`)
+	_, err = db.change(ctx, `INSERT INTO guess_budget_entries (`+entryColumns+`)
 		SELECT id || ' restored ' || $2, id, 'renewal', '', '', '', $1, 0 FROM accounts`, now, tag)
 	return err
 }

@@ -36,7 +36,7 @@ func (db *DB) SetLatestTime(ctx context.Context, now time.Time) error {
 
 // AdvanceSweepTime is a time that follows the clock: to now from where it stood, but most further at
 // once. What is removed by it survives a clock that jumps ahead and is set right in time.
-func (db *DB) AdvanceSweepTime(ctx context.Context, now time.Time, most time.Duration) (at time.Time, err error) {
+func (db *DB) AdvanceSweepTime(ctx context.Context, now time.Time, maxStep time.Duration) (at time.Time, err error) {
 	const name = "time that follows"
 	err = db.Tx(ctx, func(tx *DB) error {
 		at = now
@@ -49,7 +49,7 @@ func (db *DB) AdvanceSweepTime(ctx context.Context, now time.Time, most time.Dur
 			if err != nil {
 				return err
 			}
-			if limit := time.UnixMilli(was).Add(most); limit.Before(now) {
+			if limit := time.UnixMilli(was).Add(maxStep); limit.Before(now) {
 				at = limit
 			}
 		}

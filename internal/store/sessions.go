@@ -76,7 +76,7 @@ func (db *DB) ListSessions(ctx context.Context, account string, idle, now time.T
 	rows, err := db.read.QueryContext(ctx, `SELECT `+sessionColumns+` FROM sessions `+liveSession+`
 		WHERE sessions.account_id = $1 AND sessions.expires_at >= $2 AND sessions.last_seen_at >= $3
 		ORDER BY sessions.last_seen_at DESC, sessions.id`, account, now, idle)
-	return all(rows, err, func(sc scanner) (s Session, err error) { return s, sc.Scan(s.columns()...) })
+	return all(rows, err, func(row scanner) (s Session, err error) { return s, row.Scan(s.columns()...) })
 }
 
 // TouchSession notes that the session was used.
@@ -99,14 +99,9 @@ func (db *DB) DeleteSession(ctx context.Context, account, id string) error {
 	return db.endSession(ctx, `account_id = $1 AND id = $2`, account, id)
 }
 
-// DeleteSessionByToken ends the session with this token hash.
-func (db *DB) DeleteSessionByToken(ctx context.Context, token []byte) error {
-	return db.endSession(ctx, `token_hash = $1`, token)
-}
-
 // endSession deletes the session that fits, or fails with ErrNotFound.
-func (db *DB) endSession(ctx context.Context, fits string, args ...any) error {
-	n, err := db.endSessions(ctx, fits, args...)
+func (db *DB) endSession(ctx context.Context, where string, args ...any) error {
+	n, err := db.endSessions(ctx, where, args...)
 	if err == nil && n == 0 {
 		return ErrNotFound
 	}
@@ -115,9 +110,9 @@ func (db *DB) endSession(ctx context.Context, fits string, args ...any) error {
 
 // endSessions deletes the sessions that fit, notes that the clients of each are to be notified, and returns how many
 // there were.
-func (db *DB) endSessions(ctx context.Context, fits string, args ...any) (n int, err error) {
+func (db *DB) endSessions(ctx context.Context, where string, args ...any) (n int, err error) {
 	err = db.Tx(ctx, func(tx *DB) error {
-		rows, err := tx.write.QueryContext(ctx, `DELETE FROM sessions WHERE `+fits+` RETURNING id`, args...)
+		rows, err := tx.write.QueryContext(ctx, `DELETE FROM sessions WHERE `+where+` RETURNING id`, args...)
 		ids, err := all(rows, err, func(s scanner) (id string, err error) { return id, s.Scan(&id) })
 		if err != nil {
 			return err

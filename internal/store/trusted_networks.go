@@ -19,16 +19,16 @@ type TrustedNetwork struct {
 }
 
 // CreateTrustedNetwork adds p.
-func (db *DB) CreateTrustedNetwork(ctx context.Context, p TrustedNetwork) error {
+func (db *DB) CreateTrustedNetwork(ctx context.Context, n TrustedNetwork) error {
 	_, err := db.change(ctx, `INSERT INTO trusted_networks (id, device_id, account_id, epoch, body, verified_at,
 			last_used_at, revoked_at, revoke_reason) VALUES ($1, $2, $3, $4, $5, $6, 0, 0, '')`,
-		p.ID, p.DeviceID, p.AccountID, p.Epoch, p.Body, p.VerifiedAt)
+		n.ID, n.DeviceID, n.AccountID, n.Epoch, n.Body, n.VerifiedAt)
 	return err
 }
 
 // UpdateTrustedNetwork gives a place another body. One that has ended stays as it is.
-func (db *DB) UpdateTrustedNetwork(ctx context.Context, p TrustedNetwork) error {
-	_, err := db.change(ctx, `UPDATE trusted_networks SET body = $2 WHERE id = $1 AND revoked_at = 0`, p.ID, p.Body)
+func (db *DB) UpdateTrustedNetwork(ctx context.Context, n TrustedNetwork) error {
+	_, err := db.change(ctx, `UPDATE trusted_networks SET body = $2 WHERE id = $1 AND revoked_at = 0`, n.ID, n.Body)
 	return err
 }
 
@@ -40,9 +40,9 @@ func (db *DB) DeleteTrustedNetwork(ctx context.Context, id string) error {
 
 // UseTrustedNetwork notes that a place skipped step two, and in which browser. ErrNotFound: it has
 // ended, or is of another epoch, and must not.
-func (db *DB) UseTrustedNetwork(ctx context.Context, p TrustedNetwork, now time.Time) error {
+func (db *DB) UseTrustedNetwork(ctx context.Context, n TrustedNetwork, now time.Time) error {
 	return db.must(ctx, `UPDATE trusted_networks SET last_used_at = $4, body = $3
-		WHERE id = $1 AND epoch = $2 AND revoked_at = 0`, p.ID, p.Epoch, p.Body, now)
+		WHERE id = $1 AND epoch = $2 AND revoked_at = 0`, n.ID, n.Epoch, n.Body, now)
 }
 
 // RevokeTrust ends all places of an account but those of the browser keep ("": of none).
@@ -75,22 +75,22 @@ func (db *DB) PruneTrustedDevices(ctx context.Context, account string, most int6
 	return err
 }
 
-const placeColumns = `id, device_id, account_id, epoch, body, verified_at, last_used_at, revoked_at, revoke_reason`
+const networkColumns = `id, device_id, account_id, epoch, body, verified_at, last_used_at, revoked_at, revoke_reason`
 
-func scanPlace(s scanner) (p TrustedNetwork, err error) {
-	return p, s.Scan(&p.ID, &p.DeviceID, &p.AccountID, &p.Epoch, &p.Body, (*Time)(&p.VerifiedAt), (*Time)(&p.LastUsedAt), (*Time)(&p.RevokedAt), &p.RevokeReason)
+func scanNetwork(s scanner) (n TrustedNetwork, err error) {
+	return n, s.Scan(&n.ID, &n.DeviceID, &n.AccountID, &n.Epoch, &n.Body, (*Time)(&n.VerifiedAt), (*Time)(&n.LastUsedAt), (*Time)(&n.RevokedAt), &n.RevokeReason)
 }
 
 // ListTrustedNetworks are all places of an account, the longest verified first.
 func (db *DB) ListTrustedNetworks(ctx context.Context, account string) ([]TrustedNetwork, error) {
-	rows, err := db.read.QueryContext(ctx, `SELECT `+placeColumns+` FROM trusted_networks WHERE account_id = $1
+	rows, err := db.read.QueryContext(ctx, `SELECT `+networkColumns+` FROM trusted_networks WHERE account_id = $1
 			ORDER BY verified_at, id`, account)
-	return all(rows, err, scanPlace)
+	return all(rows, err, scanNetwork)
 }
 
 // ListDeviceNetworks are the places of an account in one browser, the longest verified first.
 func (db *DB) ListDeviceNetworks(ctx context.Context, device, account string) ([]TrustedNetwork, error) {
-	rows, err := db.read.QueryContext(ctx, `SELECT `+placeColumns+` FROM trusted_networks WHERE device_id = $1
+	rows, err := db.read.QueryContext(ctx, `SELECT `+networkColumns+` FROM trusted_networks WHERE device_id = $1
 			AND account_id = $2 ORDER BY verified_at, id`, device, account)
-	return all(rows, err, scanPlace)
+	return all(rows, err, scanNetwork)
 }
