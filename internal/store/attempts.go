@@ -5,34 +5,34 @@ import (
 	"time"
 )
 
-// The purposes of a sign-in.
+// Purposes of an attempt.
 const (
-	PurposeSignIn = "signin" // a new session
-	PurposeStepUp = "stepup" // a new proof for a session that exists
-	PurposeFactor = "factor" // the proof of a draft
+	PurposeSignIn = "signin" // create a session
+	PurposeStepUp = "stepup" // authenticate an existing session again
+	PurposeFactor = "factor" // verify a pending factor
 )
 
-// Attempt is somebody who is to prove something: on the way in, anew, or a new factor.
+// Attempt is a row of attempts: a sign-in, a step-up, or the verification of a new factor.
 type Attempt struct {
 	ID               string
-	TokenHash        []byte // hash
+	TokenHash        []byte
 	AccountID        string
 	Epoch            int64
 	Purpose          string
-	SessionID        string // the session that is to be proven anew, or that enrolls; "" for a new one
+	SessionID        string // the session to step up, or the one that adds the factor; "" for a sign-in
 	Address          string
-	UserAgent        string // User-Agent
-	ClientHints      string // Sec-CH-UA
+	UserAgent        string // the User-Agent header
+	ClientHints      string // the Sec-CH-UA header
 	ReturnTo         string
 	StartedAt        time.Time
 	ExpiresAt        time.Time
-	FinishedAt       time.Time // passed or given up; 0: still open
-	DeviceID         string    // the browser, if it is known; "" otherwise
-	OtherAddress     string    // an address of the other family (IPv4, IPv6) that it was seen from too
-	Reason           string    // why the second step is asked for; "" where it always is
+	FinishedAt       time.Time // passed or abandoned; zero: open
+	DeviceID         string    // "" if the browser is not known
+	OtherAddress     string    // the client's address in the other family (IPv4 or IPv6), if it was seen
+	Reason           string    // why the second step is required; "" where it always is
 	DeviceVerifiedAt time.Time // when the browser was last verified, if that is the reason
-	TrustRequested   bool      // the person wants this browser to be trusted
-	RequiredLevel    int64     // how much must be proven; 0: as much as anybody
+	TrustRequested   bool      // the person asked to trust this browser
+	RequiredLevel    int64     // 0: the usual level of the account
 }
 
 const attemptColumns = `attempts.id, attempts.token_hash, attempts.account_id, attempts.epoch, attempts.purpose,
@@ -47,7 +47,7 @@ func (a *Attempt) columns() []any {
 		&a.DeviceID, &a.OtherAddress, &a.Reason, (*Time)(&a.DeviceVerifiedAt), &a.TrustRequested, &a.RequiredLevel}
 }
 
-// CreateAttempt adds i.
+// CreateAttempt inserts a.
 func (db *DB) CreateAttempt(ctx context.Context, a Attempt) error {
 	_, err := db.change(ctx, `INSERT INTO attempts (id, token_hash, account_id, epoch, purpose, session_id, address,
 			user_agent, client_hints, return_to, started_at, expires_at, finished_at,
@@ -59,8 +59,9 @@ func (db *DB) CreateAttempt(ctx context.Context, a Attempt) error {
 	return err
 }
 
-// RotateAttemptToken gives the open sign-in the token of s, and why it asks; the old token is
-// dead. ErrNotFound: it is over, or somebody else was faster.
+// RotateAttemptToken replaces the token, device, reason and return target of an open attempt by those of a. The token
+// whose hash is old is no longer accepted. It returns ErrNotFound if the attempt is over or no longer has the token
+// old.
 func (db *DB) RotateAttemptToken(ctx context.Context, old []byte, a Attempt, now time.Time) error {
 	return db.must(ctx, `UPDATE attempts SET token_hash = $3, device_id = $5, reason = $6, device_verified_at = $7,
 			return_to = $8
@@ -68,19 +69,19 @@ func (db *DB) RotateAttemptToken(ctx context.Context, old []byte, a Attempt, now
 		a.ID, old, a.TokenHash, now, a.DeviceID, a.Reason, a.DeviceVerifiedAt, a.ReturnTo)
 }
 
-// FinishAttempt ends an open sign-in, once. ErrNotFound: it is over already.
+// FinishAttempt ends an open attempt. It returns ErrNotFound if the attempt is over.
 func (db *DB) FinishAttempt(ctx context.Context, id string, now time.Time) error {
 	return db.must(ctx, `UPDATE attempts SET finished_at = $2 WHERE id = $1 AND finished_at = 0 AND expires_at >= $2`,
 		id, now)
 }
 
-// SetTrustRequested keeps whether the person wants this browser to be trusted.
+// SetTrustRequested stores whether the person asked to trust this browser.
 func (db *DB) SetTrustRequested(ctx context.Context, id string, trust bool) error {
 	_, err := db.change(ctx, `UPDATE attempts SET trust_requested = $2 WHERE id = $1`, id, trust)
 	return err
 }
 
-// SetOtherAddress keeps the address of the other family that a sign-in was seen from.
+// SetOtherAddress stores the client's address in the other family (IPv4 or IPv6).
 func (db *DB) SetOtherAddress(ctx context.Context, id, other string) error {
 	_, err := db.change(ctx, `UPDATE attempts SET other_address = $2 WHERE id = $1`, id, other)
 	return err

@@ -6,10 +6,9 @@ import (
 	"time"
 )
 
-// LoadAttempt reads the sign-in with this token hash, for a session or a step-up, with its account
-// and its challenge, in one statement. The challenge has no ID if nothing was asked yet. It returns
-// ErrNotFound if the account is disabled or has been through a change that voids the sign-in. The
-// sign-in may be over: see FinishedAt and EndsAt.
+// LoadAttempt reads the sign-in or step-up with this token hash, its account and its challenge, in one statement. The
+// challenge has no ID if there is none yet. The attempt may be over: check FinishedAt and ExpiresAt. It returns
+// ErrNotFound if the account is disabled or its epoch was raised since the attempt started.
 func (db *DB) LoadAttempt(ctx context.Context, token []byte) (attempt Attempt, account Account, c Challenge, err error) {
 	row := db.read.QueryRowContext(ctx, `SELECT `+attemptColumns+`, `+accountOf+`, `+challengeOf+` FROM attempts
 		JOIN accounts ON accounts.id = attempts.account_id AND accounts.epoch = attempts.epoch AND accounts.disabled_at = 0
@@ -20,8 +19,9 @@ func (db *DB) LoadAttempt(ctx context.Context, token []byte) (attempt Attempt, a
 	return attempt, account, open.challenge(), found(err)
 }
 
-// LoadPendingFactor reads the pending factor of a session for a method with its sign-in, if that is still
-// open, its account and its challenge, in one statement.
+// LoadPendingFactor reads the pending factor of a session for a method, with its open attempt, the account and the
+// challenge, in one statement. The challenge has no ID if there is none yet. It returns ErrNotFound if there is no
+// pending factor, its attempt is over, or the account is disabled or its epoch was raised.
 func (db *DB) LoadPendingFactor(ctx context.Context, session, method string, now time.Time) (attempt Attempt, account Account, pending PendingFactor, c Challenge, err error) {
 	row := db.read.QueryRowContext(ctx, `SELECT `+attemptColumns+`, `+accountOf+`, `+challengeOf+`,
 			pending_factors.attempt_id, pending_factors.session_id, pending_factors.method, pending_factors.shown_only,
@@ -46,13 +46,13 @@ const challengeOf = `challenges.id, challenges.attempt_id, challenges.method, ch
 		challenges.guessed_at, challenges.needs_long_code, challenges.messages_sent, challenges.last_sent_at,
 		challenges.version, challenges.passed_at`
 
-// maybeChallenge is a challenge that an outer join may not have.
+// maybeChallenge scans the challenge columns of an outer join, which are NULL if there is none.
 type maybeChallenge struct {
 	id, attempt, method        sql.NullString
 	state                      []byte
 	guesses, messages, version sql.NullInt64
 	long                       sql.NullBool
-	found                      Challenge // its times
+	found                      Challenge // holds only the times
 }
 
 func (m *maybeChallenge) columns() []any {
@@ -69,15 +69,15 @@ func (m *maybeChallenge) challenge() Challenge {
 	return c
 }
 
-// SentCode is a code with what became of the message that carries it.
+// SentCode is a one-time code with the state of the message that carries it.
 type SentCode struct {
 	OneTimeCode
 	UsedAt  time.Time
-	State   string // of the message; "" if there is none
+	State   string // of the message, see MessageWaiting; "" if there is none
 	StateAt time.Time
 }
 
-// ListCodes lists all codes of a challenge with the states of their messages, the newest first.
+// ListCodes lists all codes of a challenge with the states of their messages, newest first.
 func (db *DB) ListCodes(ctx context.Context, challenge string) ([]SentCode, error) {
 	rows, err := db.read.QueryContext(ctx, `SELECT codes.id, codes.challenge_id, codes.method, codes.mac, codes.message_id, codes.sent_at,
 			codes.expires_at, codes.guess_cost, codes.used_at, COALESCE(messages.state, ''), COALESCE(messages.state_at, 0)

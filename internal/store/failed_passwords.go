@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// FailedPasswords is how often something was wrong.
+// FailedPasswords is the number of wrong passwords in a row for one subject.
 type FailedPasswords struct {
 	Failures int64
-	LastAt   time.Time // the last time
+	LastAt   time.Time // the last wrong password
 }
 
-// GetFailedPasswords is the one of this name, and how much was used of each of the windows, in one statement. None is
-// one of 0.
+// GetFailedPasswords returns the failures of a subject, 0 if there are none, and how much of each window is used, in
+// one statement.
 func (db *DB) GetFailedPasswords(ctx context.Context, subject string, windows []CounterKey) (f FailedPasswords, used []int64, err error) {
 	each, args := matchWindows(windows, subject)
 	query := `SELECT '' AS kind, subject, CAST(0 AS BIGINT) AS window_ms, last_at AS ends_at, failures AS used
@@ -43,7 +43,7 @@ func (db *DB) GetFailedPasswords(ctx context.Context, subject string, windows []
 	return f, used, rows.Err()
 }
 
-// CountFailedPassword counts one more; if the last was not after since, it is the first.
+// CountFailedPassword counts one failure. The count starts at 1 if the last failure was not after since.
 func (db *DB) CountFailedPassword(ctx context.Context, subject string, since, now time.Time) error {
 	_, err := db.change(ctx, `INSERT INTO failed_passwords (subject, failures, last_at) VALUES ($1, 1, $3)
 		ON CONFLICT (subject) DO UPDATE
@@ -52,7 +52,7 @@ func (db *DB) CountFailedPassword(ctx context.Context, subject string, since, no
 	return err
 }
 
-// DeleteFailedPasswords removes the one of this name.
+// DeleteFailedPasswords resets the failures of a subject.
 func (db *DB) DeleteFailedPasswords(ctx context.Context, subject string) error {
 	_, err := db.change(ctx, `DELETE FROM failed_passwords WHERE subject = $1`, subject)
 	return err
