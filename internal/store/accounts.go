@@ -32,11 +32,13 @@ const accountColumns = `id, email, name, operator, password_hash, password_set_b
 		created_at, group_names`
 
 const accountOf = `accounts.id, accounts.email, accounts.name, accounts.operator, accounts.password_hash,
-		accounts.password_set_by_mail_at, accounts.epoch, accounts.disabled_at, accounts.created_at, accounts.group_names`
+		accounts.password_set_by_mail_at, accounts.epoch, accounts.disabled_at, accounts.created_at,
+		accounts.group_names`
 
 func (a *Account) columns() []any {
 	return []any{
-		&a.ID, &a.Email, &a.Name, &a.Operator, &a.PasswordHash, (*Time)(&a.PasswordSetByMailAt), &a.Epoch, (*Time)(&a.DisabledAt), (*Time)(&a.CreatedAt), &a.Groups,
+		&a.ID, &a.Email, &a.Name, &a.Operator, &a.PasswordHash, (*Time)(&a.PasswordSetByMailAt), &a.Epoch,
+		(*Time)(&a.DisabledAt), (*Time)(&a.CreatedAt), &a.Groups,
 	}
 }
 
@@ -49,7 +51,8 @@ func scanAccount(s scanner) (a Account, err error) {
 func (db *DB) CreateAccount(ctx context.Context, a Account) error {
 	_, err := db.change(ctx, `INSERT INTO accounts (`+accountColumns+`)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-		a.ID, a.Email, a.Name, a.Operator, a.PasswordHash, a.PasswordSetByMailAt, a.Epoch, a.DisabledAt, a.CreatedAt, a.Groups)
+		a.ID, a.Email, a.Name, a.Operator, a.PasswordHash, a.PasswordSetByMailAt, a.Epoch, a.DisabledAt, a.CreatedAt,
+		a.Groups)
 	return err
 }
 

@@ -26,7 +26,8 @@ type AuditEvent struct {
 	Occurrences int64
 }
 
-const auditColumns = `id, time, kind, actor_type, actor_id, account, target, result, reason, client, sign_in, address, browser, trace, occurrences`
+const auditColumns = `id, time, kind, actor_type, actor_id, account, target, result, reason, client, sign_in, address,
+		browser, trace, occurrences`
 
 // CreateAuditEvent inserts e. If an event with its id exists, CreateAuditEvent adds e.Occurrences to that event and
 // changes nothing else of it.
@@ -94,7 +95,8 @@ func (db *DB) ListAuditEvents(ctx context.Context, f AuditFilter) ([]AuditEvent,
 }
 
 func scanAuditEvent(s scanner) (e AuditEvent, err error) {
-	return e, s.Scan(&e.ID, (*Time)(&e.At), &e.Kind, &e.ActorType, &e.ActorID, &e.Account, &e.Target, &e.Result, &e.Reason,
+	return e, s.Scan(&e.ID, (*Time)(&e.At), &e.Kind, &e.ActorType, &e.ActorID, &e.Account, &e.Target, &e.Result,
+		&e.Reason,
 		&e.Client, &e.SignIn, &e.Address, &e.Browser, &e.Trace, &e.Occurrences)
 }
 
@@ -117,7 +119,8 @@ func (db *DB) PruneAudit(ctx context.Context, before, countersEnded time.Time) (
 		query  string
 		before time.Time
 	}{
-		{`DELETE FROM audit_events WHERE id IN (SELECT id FROM audit_events WHERE time < $1 ORDER BY time LIMIT 500)`, before},
+		{`DELETE FROM audit_events WHERE id IN (SELECT id FROM audit_events WHERE time < $1 ORDER BY time LIMIT 500)`,
+			before},
 		{`DELETE FROM audit_counters WHERE (scope, ends_at) IN
 			(SELECT scope, ends_at FROM audit_counters WHERE ends_at < $1 ORDER BY ends_at LIMIT 500)`, countersEnded},
 	} {

@@ -26,7 +26,8 @@ type SiteSums struct {
 // LoadGuessBudget reads the budget of this name, its entries created after since, and the server state named state, in
 // one statement. Entries in the future, which a clock that was set back leaves behind, are included. A budget that does
 // not exist is returned empty.
-func (db *DB) LoadGuessBudget(ctx context.Context, name string, since time.Time, state string) (v GuessBudgetView, err error) {
+func (db *DB) LoadGuessBudget(ctx context.Context, name string, since time.Time,
+	state string) (v GuessBudgetView, err error) {
 	rows, err := db.read.QueryContext(ctx, `SELECT COALESCE(b.renewed_at, 0), COALESCE(b.guess_notified_at, 0),
 			COALESCE(b.spent_notified_at, 0), COALESCE((SELECT value FROM server_state WHERE name = $3), ''),
 			CAST(0 AS BIGINT), CAST(0 AS BIGINT), `+entryOfBudget+`
@@ -37,7 +38,8 @@ func (db *DB) LoadGuessBudget(ctx context.Context, name string, since time.Time,
 }
 
 // LoadGuessBudgetForCharge is like LoadGuessBudget and also reads the sums of s.
-func (db *DB) LoadGuessBudgetForCharge(ctx context.Context, name string, since time.Time, s SiteSums) (v GuessBudgetView, err error) {
+func (db *DB) LoadGuessBudgetForCharge(ctx context.Context, name string, since time.Time,
+	s SiteSums) (v GuessBudgetView, err error) {
 	const sum = `(SELECT CAST(COALESCE(SUM(used), 0) AS BIGINT) FROM rate_limit_counters
 		WHERE kind = $4 AND subject = $5 AND window_ms = $6 AND ends_at > `
 	rows, err := db.read.QueryContext(ctx, `SELECT COALESCE(b.renewed_at, 0), COALESCE(b.guess_notified_at, 0),
@@ -62,7 +64,8 @@ func scanBudget(name string, rows *sql.Rows, err error) (GuessBudgetView, error)
 		var id, kind, challenge, device, network sql.NullString
 		var at time.Time
 		var cost sql.NullInt64
-		if err := rows.Scan((*Time)(&v.RenewedAt), (*Time)(&v.GuessNotifiedAt), (*Time)(&v.SpentNotifiedAt), &v.State, &v.Recent, &v.Year,
+		if err := rows.Scan((*Time)(&v.RenewedAt), (*Time)(&v.GuessNotifiedAt), (*Time)(&v.SpentNotifiedAt), &v.State,
+			&v.Recent, &v.Year,
 			&id, &kind, &challenge, &device, &network, (*Time)(&at), &cost); err != nil {
 			return GuessBudgetView{}, err
 		}

@@ -39,14 +39,16 @@ const challengeColumns = `id, attempt_id, method, state, guesses, guessed_at, ne
 func (db *DB) CreateChallenge(ctx context.Context, c Challenge) error {
 	_, err := db.change(ctx, `INSERT INTO challenges (`+challengeColumns+`)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
-		c.ID, c.AttemptID, c.Method, c.State, c.Guesses, c.GuessedAt, c.NeedsLongCode, c.MessagesSent, c.LastSentAt, c.Version, c.PassedAt)
+		c.ID, c.AttemptID, c.Method, c.State, c.Guesses, c.GuessedAt, c.NeedsLongCode, c.MessagesSent, c.LastSentAt,
+		c.Version, c.PassedAt)
 	return err
 }
 
 // FindChallenge returns the challenge of this attempt, or ErrNotFound.
 func (db *DB) FindChallenge(ctx context.Context, attempt string) (c Challenge, err error) {
 	row := db.read.QueryRowContext(ctx, `SELECT `+challengeColumns+` FROM challenges WHERE attempt_id = $1`, attempt)
-	err = row.Scan(&c.ID, &c.AttemptID, &c.Method, &c.State, &c.Guesses, (*Time)(&c.GuessedAt), &c.NeedsLongCode, &c.MessagesSent, (*Time)(&c.LastSentAt),
+	err = row.Scan(&c.ID, &c.AttemptID, &c.Method, &c.State, &c.Guesses, (*Time)(&c.GuessedAt), &c.NeedsLongCode,
+		&c.MessagesSent, (*Time)(&c.LastSentAt),
 		&c.Version, (*Time)(&c.PassedAt))
 	return c, found(err)
 }
@@ -67,7 +69,8 @@ func (db *DB) ReissueChallenge(ctx context.Context, c Challenge) error {
 func (db *DB) SpendGuess(ctx context.Context, c Challenge, limit int64, now time.Time) error {
 	return db.must(ctx, `UPDATE challenges SET guesses = guesses + 1, guessed_at = $3
 		WHERE id = $1 AND guesses < $2 AND guesses = $4 AND passed_at = 0 AND EXISTS (SELECT 1 FROM attempts
-			WHERE attempts.id = challenges.attempt_id AND finished_at = 0 AND expires_at >= $3)`, c.ID, limit, now, c.Guesses)
+			WHERE attempts.id = challenges.attempt_id AND finished_at = 0 AND expires_at >= $3)`, c.ID, limit, now,
+		c.Guesses)
 }
 
 // PassChallenge sets an open challenge to passed. It returns ErrNotFound if it was passed before.

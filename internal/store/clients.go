@@ -15,7 +15,8 @@ type Client struct {
 // CreateClient inserts c. It returns ErrConflict if a client has its id.
 func (db *DB) CreateClient(ctx context.Context, c Client) error {
 	defer db.changed(ClientsKey())
-	_, err := db.change(ctx, `INSERT INTO clients (id, registration, created_at) VALUES ($1, $2, $3)`, c.ID, c.Registration,
+	_, err := db.change(ctx, `INSERT INTO clients (id, registration, created_at) VALUES ($1, $2, $3)`, c.ID,
+		c.Registration,
 		c.CreatedAt)
 	return err
 }
@@ -23,7 +24,10 @@ func (db *DB) CreateClient(ctx context.Context, c Client) error {
 // ListClients lists all registered clients by id.
 func (db *DB) ListClients(ctx context.Context) ([]Client, error) {
 	rows, err := db.read.QueryContext(ctx, `SELECT id, registration, created_at FROM clients ORDER BY id`)
-	return all(rows, err, func(s scanner) (c Client, err error) { return c, s.Scan(&c.ID, &c.Registration, (*Time)(&c.CreatedAt)) })
+	return all(rows, err, func(s scanner) (c Client, err error) {
+		return c, s.Scan(&c.ID, &c.Registration,
+			(*Time)(&c.CreatedAt))
+	})
 }
 
 // UpdateClient replaces the registration of a client. It returns ErrNotFound if there is no such client.
@@ -69,10 +73,12 @@ func (db *DB) CreateAuthorizationRequest(ctx context.Context, r AuthorizationReq
 
 // GetAuthorizationRequest returns the request whose hashed id is id. It returns ErrNotFound if there is none or it has
 // expired.
-func (db *DB) GetAuthorizationRequest(ctx context.Context, id []byte, now time.Time) (r AuthorizationRequest, err error) {
+func (db *DB) GetAuthorizationRequest(ctx context.Context, id []byte,
+	now time.Time) (r AuthorizationRequest, err error) {
 	err = db.read.QueryRowContext(ctx, `SELECT id, client_id, parameters, pushed, settings_shown, created_at, expires_at
 			FROM authorization_requests WHERE id = $1 AND expires_at >= $2`, id, now).
-		Scan(&r.ID, &r.ClientID, &r.Parameters, &r.Pushed, &r.SettingsShown, (*Time)(&r.CreatedAt), (*Time)(&r.ExpiresAt))
+		Scan(&r.ID, &r.ClientID, &r.Parameters, &r.Pushed, &r.SettingsShown, (*Time)(&r.CreatedAt),
+			(*Time)(&r.ExpiresAt))
 	return r, found(err)
 }
 

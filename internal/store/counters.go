@@ -70,7 +70,8 @@ func matchWindows(windows []CounterKey, args ...any) (string, []any) {
 	var each []string
 	for _, w := range windows {
 		n := len(args)
-		each = append(each, fmt.Sprintf("kind = $%d AND subject = $%d AND window_ms = $%d AND ends_at = $%d", n+1, n+2, n+3, n+4))
+		each = append(each, fmt.Sprintf("kind = $%d AND subject = $%d AND window_ms = $%d AND ends_at = $%d", n+1, n+2,
+			n+3, n+4))
 		args = append(args, w.Kind, w.Subject, w.Window, w.EndsAt)
 	}
 	return strings.Join(each, " OR "), args

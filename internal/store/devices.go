@@ -23,7 +23,8 @@ type Device struct {
 func (db *DB) CreateDevice(ctx context.Context, d Device) error {
 	_, err := db.change(ctx, `INSERT INTO devices (id, series, secret, next_secret, next_issued_at, previous_secret,
 			previous_replaced_at, expires_at, revoke_reason) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-		d.ID, d.Series, d.Secret, blob(d.NextSecret), d.NextIssuedAt, blob(d.PreviousSecret), d.PreviousReplacedAt, d.ExpiresAt, d.RevokeReason)
+		d.ID, d.Series, d.Secret, blob(d.NextSecret), d.NextIssuedAt, blob(d.PreviousSecret), d.PreviousReplacedAt,
+		d.ExpiresAt, d.RevokeReason)
 	return err
 }
 
@@ -32,7 +33,8 @@ func (db *DB) CreateDevice(ctx context.Context, d Device) error {
 func (db *DB) RotateDeviceSecrets(ctx context.Context, was, is Device) error {
 	return db.must(ctx, `UPDATE devices SET secret = $4, next_secret = $5, next_issued_at = $6, previous_secret = $7,
 			previous_replaced_at = $8, expires_at = $9
-		WHERE id = $1 AND secret = $2 AND next_secret = $3 AND revoke_reason = ''`, was.ID, was.Secret, blob(was.NextSecret),
+		WHERE id = $1 AND secret = $2 AND next_secret = $3 AND revoke_reason = ''`, was.ID, was.Secret,
+		blob(was.NextSecret),
 		is.Secret, blob(is.NextSecret), is.NextIssuedAt, blob(is.PreviousSecret), is.PreviousReplacedAt, is.ExpiresAt)
 }
 
@@ -112,7 +114,8 @@ func (db *DB) FindDeviceView(ctx context.Context, series []byte, account string,
 func (v *DeviceView) scan(row scanner) (n TrustedNetwork, err error) {
 	var id, ended sql.NullString
 	var epoch sql.NullInt64
-	err = row.Scan(&v.ID, &v.Series, &v.Secret, &v.NextSecret, (*Time)(&v.NextIssuedAt), &v.PreviousSecret, (*Time)(&v.PreviousReplacedAt), (*Time)(&v.ExpiresAt), &v.RevokeReason,
+	err = row.Scan(&v.ID, &v.Series, &v.Secret, &v.NextSecret, (*Time)(&v.NextIssuedAt), &v.PreviousSecret,
+		(*Time)(&v.PreviousReplacedAt), (*Time)(&v.ExpiresAt), &v.RevokeReason,
 		(*Time)(&v.AuthenticatedAt), (*Time)(&v.LatestTime),
 		&id, &epoch, &n.Body, (*Time)(&n.VerifiedAt), (*Time)(&n.LastUsedAt), (*Time)(&n.RevokedAt), &ended)
 	n.ID, n.Epoch, n.RevokeReason = id.String, epoch.Int64, ended.String
@@ -175,6 +178,7 @@ func (db *DB) FindKnownDevice(ctx context.Context, series []byte, email string, 
 		JOIN known_devices ON known_devices.device_id = devices.id
 		JOIN accounts ON accounts.id = known_devices.account_id
 		WHERE devices.series = $1 AND devices.expires_at >= $3 AND accounts.email = $2`, series, email, now)
-	err = row.Scan(&d.ID, &d.Series, &d.Secret, &d.NextSecret, (*Time)(&d.NextIssuedAt), &d.PreviousSecret, (*Time)(&d.PreviousReplacedAt), (*Time)(&d.ExpiresAt), &d.RevokeReason)
+	err = row.Scan(&d.ID, &d.Series, &d.Secret, &d.NextSecret, (*Time)(&d.NextIssuedAt), &d.PreviousSecret,
+		(*Time)(&d.PreviousReplacedAt), (*Time)(&d.ExpiresAt), &d.RevokeReason)
 	return d, found(err)
 }

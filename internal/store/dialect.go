@@ -37,9 +37,10 @@ func flavorOf(url string) flavor {
 	return flavor{
 		dialect:   goose.DialectSQLite3,
 		oneWriter: true,
-		types:     strings.NewReplacer("BYTEA", "BLOB", "BIGINT", "INTEGER", "BOOLEAN", "INTEGER", "\n);", "\n) STRICT;"),
-		prepare:   prepareSQLite,
-		open:      openSQLite,
+		types: strings.NewReplacer("BYTEA", "BLOB", "BIGINT", "INTEGER", "BOOLEAN", "INTEGER", "\n);",
+			"\n) STRICT;"),
+		prepare: prepareSQLite,
+		open:    openSQLite,
 	}
 }
 

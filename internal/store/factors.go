@@ -23,7 +23,8 @@ func (db *DB) ListFactors(ctx context.Context, account string) ([]Factor, error)
 	rows, err := db.read.QueryContext(ctx, `SELECT id, account_id, method, slot, body, version, created_at, last_used_at
 		FROM factors WHERE account_id = $1 ORDER BY created_at, id`, account)
 	return all(rows, err, func(s scanner) (f Factor, err error) {
-		return f, s.Scan(&f.ID, &f.AccountID, &f.Method, &f.Slot, &f.Body, &f.Version, (*Time)(&f.CreatedAt), (*Time)(&f.LastUsedAt))
+		return f, s.Scan(&f.ID, &f.AccountID, &f.Method, &f.Slot, &f.Body, &f.Version, (*Time)(&f.CreatedAt),
+			(*Time)(&f.LastUsedAt))
 	})
 }
 

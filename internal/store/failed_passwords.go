@@ -14,7 +14,8 @@ type FailedPasswords struct {
 
 // GetFailedPasswords returns the failures of a subject, 0 if there are none, and how much of each window is used, in
 // one statement.
-func (db *DB) GetFailedPasswords(ctx context.Context, subject string, windows []CounterKey) (f FailedPasswords, used []int64, err error) {
+func (db *DB) GetFailedPasswords(ctx context.Context, subject string,
+	windows []CounterKey) (f FailedPasswords, used []int64, err error) {
 	each, args := matchWindows(windows, subject)
 	query := `SELECT '' AS kind, subject, CAST(0 AS BIGINT) AS window_ms, last_at AS ends_at, failures AS used
 		FROM failed_passwords WHERE subject = $1`
