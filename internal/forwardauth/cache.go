@@ -11,29 +11,30 @@ import (
 )
 
 const (
-	// cacheTTL is how long a yes is remembered. What this server changes takes effect at once; what another server on
-	// the same database changes, when this is over.
+	// cacheTTL is how long an allowed request is cached. Changes by this server take effect at once, changes by
+	// other servers when it expires.
 	cacheTTL = time.Second
-	// cachePurgeInterval and most are when all are forgotten: the answers hold names of people.
+	// cachePurgeInterval is the time after which the whole cache is emptied, as it is when it has
+	// cacheMaxEntries: it holds personal data.
 	cachePurgeInterval = time.Minute
 	cacheMaxEntries    = 20_000
 )
 
-// allowCache is what was answered with yes a moment ago. No no is in it, so nobody fills it who is
-// not in.
+// allowCache holds decisions to allow requests. Denials are not cached, so that nobody can fill the cache
+// without being signed in.
 type allowCache struct {
 	mu      sync.RWMutex
 	entries map[cacheKey]cacheEntry
-	since   time.Time
+	since   time.Time // when entries was last emptied
 }
 
-// cacheKey is one at a host, by its cookie there.
+// cacheKey identifies a browser at a host.
 type cacheKey struct {
-	tokenHash [sha256.Size]byte // the hash of the cookie
+	tokenHash [sha256.Size]byte // of the host's cookie
 	origin    string
 }
 
-// dataVersion is when the database was read: by the clock, and by how much had changed until then.
+// dataVersion is the time and the database version of a decision.
 type dataVersion struct {
 	readAt time.Time
 	basis  grant.Basis
@@ -44,13 +45,13 @@ type cacheEntry struct {
 	headers identityHeaders
 }
 
-// fresh reports whether what was read then is recent enough now.
+// fresh reports whether then is less than cacheTTL before now. It is false if the clock was set back.
 func (then dataVersion) fresh(now dataVersion) bool {
 	age := now.readAt.Sub(then.readAt)
 	return age >= 0 && age < cacheTTL
 }
 
-// currentVersion is by the wall clock: the monotonic one stops while the machine sleeps.
+// currentVersion uses the wall clock, because the monotonic clock stops while the machine sleeps.
 func (s *Authorizer) currentVersion() dataVersion {
 	return dataVersion{s.Grants.Now().Round(0), s.Grants.Basis()}
 }
@@ -75,8 +76,8 @@ func (m *allowCache) get(b cacheKey, now dataVersion, changed func(grant.Basis) 
 	return found.headers, ok && found.fresh(now) && !changed(found.basis)
 }
 
-// ServeFromCache answers a question that was answered with yes a moment ago, and reports whether it
-// has. It is asked before everything else, since pages of an app have many parts.
+// ServeFromCache answers a proxy from the cache and reports whether it did. It runs before all other handlers,
+// because a page of an app causes many checks.
 func (s *Authorizer) ServeFromCache(w http.ResponseWriter, r *http.Request) bool {
 	if !IsAuthCheck(r) {
 		return false

@@ -13,12 +13,12 @@ import (
 	"twostep.example/twostep/internal/seal"
 )
 
-// signInTimeout is for how long somebody may take to sign in, as long as a request waits.
+// signInTimeout is the time to sign in, the same as the lifetime of a stored authorization request.
 const signInTimeout = time.Hour
 
-// redirectToSignIn sends a browser to sign in. What binds the way back to this browser is PKCE whose
-// verifier is in a cookie of the host: a code that somebody else was given opens nothing here,
-// and one that was taken from here opens nothing there. Tabs that leave at once share it.
+// redirectToSignIn redirects the browser to the sign-in server. The PKCE verifier is in a cookie of the host,
+// which binds the code to this browser: an injected code does not work, and neither does a stolen one in
+// another browser (RFC 9700 4.5.3). Tabs that are redirected at the same time share the verifier.
 func (s *Authorizer) redirectToSignIn(w http.ResponseWriter, r *http.Request, req proxiedRequest) error {
 	verifier := s.Pages.Cookie(r, render.ForwardAuthVerifierCookie)
 	if len(verifier) != len(seal.NewToken()) {
@@ -29,8 +29,8 @@ func (s *Authorizer) redirectToSignIn(w http.ResponseWriter, r *http.Request, re
 	return redirectAbsolute(w, s.Grants.Issuer+startPath+"?"+query.Encode())
 }
 
-// saveAuthRequest keeps what a host asks for, on the sign-in server. The way back can only be to a host
-// of an app.
+// saveAuthRequest stores an authorization request for a host, on the sign-in server. The return URL must be on
+// the host of a client.
 func (s *Authorizer) saveAuthRequest(w http.ResponseWriter, r *http.Request) error {
 	query := r.URL.Query()
 	req, ok := s.parseReturnURL(singleValue(query["to"]))
@@ -55,7 +55,7 @@ func (s *Authorizer) saveAuthRequest(w http.ResponseWriter, r *http.Request) err
 	return nil
 }
 
-// parseReturnURL reads the address of a page at a host behind a proxy.
+// parseReturnURL parses the URL of a page on a host behind a proxy; ok is false if it is not one.
 func (s *Authorizer) parseReturnURL(address string) (proxiedRequest, bool) {
 	rest, ok := strings.CutPrefix(address, s.scheme()+"://")
 	slash := strings.IndexByte(rest, '/')
@@ -67,7 +67,7 @@ func (s *Authorizer) parseReturnURL(address string) (proxiedRequest, bool) {
 	return a, hostPattern.MatchString(a.host) && requestURIPattern.MatchString(a.uri)
 }
 
-// handleCallback takes a code for the cookie of the host.
+// handleCallback exchanges the code at HostCallbackPath for the cookie of the host.
 func (s *Authorizer) handleCallback(w http.ResponseWriter, r *http.Request, app client.Client, req proxiedRequest) error {
 	query, err := url.ParseQuery(req.query())
 	if err != nil || req.method != http.MethodGet {
@@ -78,9 +78,9 @@ func (s *Authorizer) handleCallback(w http.ResponseWriter, r *http.Request, app 
 	switch {
 	case err != nil:
 		return err
-	case v.step == grant.StepIssueCode: // another tab was faster
+	case v.step == grant.StepIssueCode: // another tab has finished the sign-in
 		return redirectAbsolute(w, back.origin+back.returnPath())
-	case v.step != grant.StepError && query.Get("error") == "access_denied": // by the person
+	case v.step != grant.StepError && query.Get("error") == "access_denied": // the person refused consent
 		return s.writeText(w, r, http.StatusForbidden, "forward.declined", "App", app.DisplayName())
 	case query.Has("error"):
 		return s.writeDenied(w, r, app, query.Get("error"))
@@ -101,8 +101,8 @@ func (s *Authorizer) handleCallback(w http.ResponseWriter, r *http.Request, app 
 	return redirectAbsolute(w, back.origin+back.returnPath())
 }
 
-// consumeCode uses up a code that this browser was sent for. A browser without the cookie keeps
-// none, or never asked: it is told, and not sent around in a circle. grant.ErrInvalid.
+// consumeCode uses the code of this browser. It returns grant.ErrInvalid if the code or the verifier cookie is
+// missing or wrong. The caller shows an error then: redirecting a browser without cookies would loop.
 func (s *Authorizer) consumeCode(r *http.Request, app client.Client, req proxiedRequest, code string) (grant.Grant, error) {
 	verifier := s.Pages.Cookie(r, render.ForwardAuthVerifierCookie)
 	if verifier == "" || code == "" {
@@ -111,15 +111,15 @@ func (s *Authorizer) consumeCode(r *http.Request, app client.Client, req proxied
 	return s.Grants.ConsumeCode(r.Context(), grant.CodeExchange{From: s.Pages.Origin(r), Client: app, Code: code, RedirectURI: req.redirectURI(), CodeVerifier: verifier})
 }
 
-// redirectAbsolute sends a browser on. The address is written out in full: Traefik would complete it
-// with the address under which it asks us.
+// redirectAbsolute redirects to an absolute URL. Traefik resolves a relative one against the address of this
+// server.
 func redirectAbsolute(w http.ResponseWriter, address string) error {
 	w.Header().Set("Location", address)
 	w.WriteHeader(http.StatusFound)
 	return nil
 }
 
-// singleValue is the only value of a parameter.
+// singleValue returns the value of a parameter that is given once, or "".
 func singleValue(values []string) string {
 	if len(values) != 1 {
 		return ""

@@ -13,19 +13,18 @@ import (
 	"twostep.example/twostep/internal/session"
 )
 
-// authDecision is where a request stands: grant.Request.Next decides here as for OpenID Connect.
+// authDecision is the result of grant.AuthRequest.NextStep for a request to a host.
 type authDecision struct {
 	grant.AuthProgress
-	grant     string // the id of the grant of the host's cookie
+	grant     string // id of the grant of the host's cookie
 	step      grant.AuthStep
 	errorCode string
 }
 
-// hostScopes is what a host learns of a person, for the page on which somebody allows an app of
-// somebody else's.
+// hostScopes returns the scope that a host gets; it is shown on the consent page.
 func hostScopes() []string { return []string{"email", "profile", "groups"} }
 
-// respond is yes with who it is, or no.
+// respond decides about a request and answers the proxy.
 func (s *Authorizer) respond(w http.ResponseWriter, r *http.Request, app client.Client, req proxiedRequest, version dataVersion) error {
 	v, err := s.decide(r, app, req)
 	switch {
@@ -38,7 +37,7 @@ func (s *Authorizer) respond(w http.ResponseWriter, r *http.Request, app client.
 		headers.write(w)
 		return nil
 	case v.step == grant.StepError:
-		if v.Session != nil && req.isNavigation(r) { // not for each part of a page
+		if v.Session != nil && req.isNavigation(r) { // one event per page, not one for each image
 			if err := s.Grants.Deny(r.Context(), *v.Session, app.ID, v.errorCode, s.Pages.Origin(r)); err != nil {
 				return err
 			}
@@ -50,7 +49,7 @@ func (s *Authorizer) respond(w http.ResponseWriter, r *http.Request, app client.
 	return s.redirectToSignIn(w, r, req)
 }
 
-// decide says what is missing until the host may answer this browser.
+// decide returns the next step until the browser may use the host.
 func (s *Authorizer) decide(r *http.Request, app client.Client, req proxiedRequest) (v authDecision, err error) {
 	who, id, err := s.hostSession(r, app, req)
 	if err != nil {
@@ -65,7 +64,8 @@ func (s *Authorizer) decide(r *http.Request, app client.Client, req proxiedReque
 	return v, nil
 }
 
-// hostSession is the person whose session the host's cookie goes back to, and the id of the cookie's grant; nil: nobody.
+// hostSession returns the session behind the host's cookie and the id of the cookie's grant, or nil if there is
+// no live session.
 func (s *Authorizer) hostSession(r *http.Request, app client.Client, req proxiedRequest) (who *session.Session, id string, err error) {
 	token := s.Pages.Cookie(r, render.ForwardAuthSessionCookie)
 	if token == "" {
@@ -79,7 +79,7 @@ func (s *Authorizer) hostSession(r *http.Request, app client.Client, req proxied
 		return nil, "", err
 	}
 	if of.ClientID != app.ID || of.RedirectURI() != req.redirectURI() {
-		return nil, "", nil // it is another host's
+		return nil, "", nil // the cookie belongs to another host
 	}
 	found, err := s.Sessions.GetByID(r.Context(), of.SessionID)
 	if errors.Is(err, session.ErrNoSession) {
@@ -91,8 +91,8 @@ func (s *Authorizer) hostSession(r *http.Request, app client.Client, req proxied
 	return &found, of.ID, nil
 }
 
-// identityHeaders is who it is, as headers. Every header is there in every yes, if need be empty, so that a
-// proxy that copies them overwrites what a client has sent under these names.
+// identityHeaders are the response headers with the person's data. All of them are always present, if necessary
+// empty, so that a proxy that copies them replaces forged ones of the client.
 type identityHeaders map[string][]string
 
 func newIdentityHeaders(of grant.AuthProgress) identityHeaders {
@@ -108,7 +108,7 @@ func (y identityHeaders) write(w http.ResponseWriter) {
 	w.WriteHeader(http.StatusOK)
 }
 
-// stripControl is a text without what would end a header.
+// stripControl removes control characters, which could end a header line.
 func stripControl(text string) string {
 	return strings.Map(func(c rune) rune {
 		if unicode.IsControl(c) {
@@ -118,7 +118,7 @@ func stripControl(text string) string {
 	}, text)
 }
 
-// writeDenied is for somebody whom signing in again would not help.
+// writeDenied responds to a person who is signed in and may not use the client.
 func (s *Authorizer) writeDenied(w http.ResponseWriter, r *http.Request, app client.Client, errorCode string) error {
 	key := "forward.denied"
 	if errorCode == "unmet_authentication_requirements" {

@@ -33,7 +33,7 @@ func newProxyRequest(method, target, peer string, lines ...string) *http.Request
 	return r
 }
 
-// What a proxy says is read once and clearly, or not at all.
+// Headers of a proxy that are missing, repeated or contradictory are rejected.
 func TestParseProxiedRequest(t *testing.T) {
 	const method, proto, host, uri = "X-Forwarded-Method: GET", "X-Forwarded-Proto: https", "X-Forwarded-Host: wiki.example", "X-Forwarded-Uri: /a?b=c"
 	const clear = "GET https://wiki.example /a?b=c"
@@ -100,12 +100,12 @@ func TestParseProxiedRequest(t *testing.T) {
 			t.Errorf("%s: got %q, %v, want %q, %v", row.name, got, err, row.want, row.why)
 		}
 		if _, err := newTestAuthorizer(true).parseProxiedRequest(newProxyRequest(verb, row.target, untrustedPeer, row.lines...)); err != errUntrustedProxy {
-			t.Errorf("%s, from a stranger: got %v, want %v", row.name, err, errUntrustedProxy)
+			t.Errorf("%s, from an untrusted peer: got %v, want %v", row.name, err, errUntrustedProxy)
 		}
 	}
 }
 
-// A site of this machine alone has hosts of http.
+// With an http public URL the hosts use http too.
 func TestParseProxiedRequestOverHTTP(t *testing.T) {
 	lines := []string{"X-Forwarded-Method: GET", "X-Forwarded-Host: wiki.localhost:80", "X-Forwarded-Uri: /"}
 	a, err := newTestAuthorizer(false).parseProxiedRequest(newProxyRequest("GET", "/auth/check", trustedPeer, append(lines, "X-Forwarded-Proto: http")...))
@@ -117,7 +117,7 @@ func TestParseProxiedRequestOverHTTP(t *testing.T) {
 	}
 }
 
-// Only a browser that opens a page in a window of its own is sent to sign in.
+// Only top-level navigations are redirected to sign in.
 func TestIsNavigation(t *testing.T) {
 	for _, row := range []struct {
 		method string
@@ -143,7 +143,7 @@ func TestIsNavigation(t *testing.T) {
 	}
 }
 
-// The way back leads to a page of the same host, whatever the address looks like.
+// The return path always stays on the same host.
 func TestReturnPathStaysOnHost(t *testing.T) {
 	for uri, want := range map[string]string{
 		"/": "/", "/a/b?c=d&e": "/a/b?c=d&e", "/%C3%A4": "/%C3%A4",
@@ -155,7 +155,7 @@ func TestReturnPathStaysOnHost(t *testing.T) {
 	}
 }
 
-// Whatever a header holds, what is read is a host, a path and a method, and nothing else.
+// Whatever the headers contain, the result is a valid host, path and method, or an error.
 func FuzzParseProxiedRequest(f *testing.F) {
 	f.Add("GET", "https", "wiki.example", "/a?b", "")
 	f.Add("GET", "wss", "WIKI.example:443", "/%2f/", "https://wiki.example/%2f/")
@@ -173,10 +173,10 @@ func FuzzParseProxiedRequest(f *testing.F) {
 		}
 		back, ok := render.LocalPath(a.returnPath())
 		if !ok || a.origin != "https://"+a.host || strings.ContainsAny(a.host+a.method, "/@,\\ \r\n\t?#") || strings.ContainsAny(a.uri, " \r\n#\\") {
-			t.Errorf("%+v leads back to %q", a, back)
+			t.Errorf("%+v returns to %q", a, back)
 		}
 		if again, ok := newTestAuthorizer(true).parseReturnURL(a.origin + a.returnPath()); !ok || again.redirectURI() != a.redirectURI() || again.returnPath() != a.returnPath() {
-			t.Errorf("%+v is another after its way: %+v", a, again)
+			t.Errorf("%+v does not survive the round trip: %+v", a, again)
 		}
 	})
 }

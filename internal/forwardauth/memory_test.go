@@ -7,9 +7,9 @@ import (
 	"twostep.example/twostep/internal/grant"
 )
 
-// A yes is remembered for a second, unless what it was read from has changed since it was read. That it was read
-// before a change and remembered after it makes no difference.
-func TestMemory(t *testing.T) {
+// Allowed requests are cached for a second, unless their data has changed since it was read, even if the change came
+// before they were put into the cache.
+func TestAllowCache(t *testing.T) {
 	var m allowCache
 	read := dataVersion{readAt: time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)}
 	one, other := cacheKey{origin: "https://wiki.example"}, cacheKey{origin: "https://files.example"}
@@ -31,7 +31,7 @@ func TestMemory(t *testing.T) {
 		asked := false
 		said, ok := m.get(c.of, dataVersion{readAt: read.readAt.Add(c.after)}, func(grant.Basis) bool { asked = true; return c.changed })
 		if ok != c.want || ok && said["Remote-User"][0] != "anna" || ok && !asked {
-			t.Errorf("%s: remembered %v, want %v; whether it has changed was asked: %v", c.name, ok, c.want, asked)
+			t.Errorf("%s: cached %v, want %v; checked for changes: %v", c.name, ok, c.want, asked)
 		}
 	}
 }

@@ -10,21 +10,21 @@ import (
 	"twostep.example/twostep/internal/render"
 )
 
-// Why a question gets no answer, for the operator's log.
+// Why a check is rejected, for the operator's log.
 var (
-	errUntrustedProxy   = errors.New("it does not come from one of trusted_proxies")
-	errAmbiguousHeaders = errors.New("it does not say once and clearly what was asked of which host: X-Forwarded-Method, -Proto, -Host and -Uri")
-	errSchemeMismatch   = errors.New("the scheme of the host is not that of the sign-in server: people's cookies would travel in the clear")
+	errUntrustedProxy   = errors.New("the peer is not in trusted_proxies")
+	errAmbiguousHeaders = errors.New("X-Forwarded-Method, -Proto, -Host or -Uri is missing, repeated, invalid or contradicts another header")
+	errSchemeMismatch   = errors.New("the host's scheme differs from the sign-in server's: cookies could be sent unencrypted")
 	errUnknownHost      = errors.New("no app has this host")
 )
 
-// proxiedRequest is what a proxy asks about: one request to a host behind it.
+// proxiedRequest is the request to a host that a proxy asks about.
 type proxiedRequest struct {
 	method     string
 	origin     string // https:// and the host
-	host       string // in small letters, with its port unless that is the usual one
-	uri        string // path and query, as they were sent
-	noRedirect bool   // the proxy cannot pass a redirect on: nginx takes it for a failure
+	host       string // lower case, with the port unless it is the default
+	uri        string // path and query, unchanged
+	noRedirect bool   // the proxy can't pass on redirects: nginx treats them as errors
 }
 
 func (a proxiedRequest) path() string {
@@ -37,11 +37,11 @@ func (a proxiedRequest) query() string {
 	return query
 }
 
-// redirectURI is where a code for the host goes. A cookie is bound to it, so that one of another
-// host of the same app is none.
+// redirectURI returns the redirect URI of the host. The host's cookie is bound to it, so that a cookie of
+// another host of the same client is not accepted.
 func (a proxiedRequest) redirectURI() string { return a.origin + callbackPath }
 
-// returnPath is where somebody goes on who has signed in.
+// returnPath returns the path to go to after signing in; "/" if the requested one is not safe.
 func (a proxiedRequest) returnPath() string {
 	if path, ok := render.LocalPath(a.uri); ok && a.path() != callbackPath {
 		return path
@@ -49,8 +49,8 @@ func (a proxiedRequest) returnPath() string {
 	return "/"
 }
 
-// isNavigation reports whether a browser opens a page in a window of its own, and would show a
-// page to sign in on. Anything else is better off with a plain no (ATT-282).
+// isNavigation reports whether the request is a top-level navigation, in which a sign-in page would be visible.
+// Other requests get a plain error instead of a redirect.
 func (a proxiedRequest) isNavigation(r *http.Request) bool {
 	if a.method != http.MethodGet {
 		return false
@@ -61,9 +61,10 @@ func (a proxiedRequest) isNavigation(r *http.Request) bool {
 	return strings.Contains(r.Header.Get("Accept"), "text/html") && r.Header.Get("X-Requested-With") == ""
 }
 
-// parseProxiedRequest is what a proxy asks. Only those in trusted_proxies are believed: errStranger. What the
-// headers say twice must be the same each time, since one of the two might be from a client
-// and passed on unseen: errUnclear.
+// parseProxiedRequest reads the request that a proxy asks about. Values that come in several headers must
+// agree, since one of them may have been forged by the client. It returns errUntrustedProxy if the peer is not
+// a trusted proxy, errAmbiguousHeaders if the headers are not clear, and errSchemeMismatch if the host uses
+// another scheme than this server.
 func (s *Authorizer) parseProxiedRequest(r *http.Request) (proxiedRequest, error) {
 	if !s.Pages.Origins.IsFromTrustedProxy(r) {
 		return proxiedRequest{}, errUntrustedProxy
@@ -97,14 +98,14 @@ func (s *Authorizer) parseProxiedRequest(r *http.Request) (proxiedRequest, error
 
 var (
 	methodPattern = regexp.MustCompile(`^[A-Z]{1,32}$`)
-	// hostPattern is as grant.App has it: no user, no comma, no dot at the end, which would be
-	// another host for a browser's cookies.
+	// hostPattern is the host pattern of package client. It excludes a trailing dot, which browsers treat as another
+	// host for cookies.
 	hostPattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:[0-9]{1,5})?$`)
-	// requestURIPattern is a path from the root, with an optional query.
+	// requestURIPattern matches an absolute path with an optional query.
 	requestURIPattern = regexp.MustCompile(`^/[!"$-\[\]-~]*$`)
 )
 
-// scheme is how people reach the sign-in server, and so every host behind it.
+// scheme returns the scheme of the sign-in server, which every host must share.
 func (s *Authorizer) scheme() string {
 	if s.Pages.Secure {
 		return "https"
@@ -112,7 +113,7 @@ func (s *Authorizer) scheme() string {
 	return "http"
 }
 
-// trimDefaultPort is a host without the port that goes without saying.
+// trimDefaultPort returns a host without the default port of the scheme.
 func (s *Authorizer) trimDefaultPort(host string) string {
 	if s.Pages.Secure {
 		return strings.TrimSuffix(host, ":443")
@@ -120,7 +121,7 @@ func (s *Authorizer) trimDefaultPort(host string) string {
 	return strings.TrimSuffix(host, ":80")
 }
 
-// normalizeScheme is the scheme of a page that would open such a connection.
+// normalizeScheme maps ws and wss to http and https, and unknown schemes to "?".
 func normalizeScheme(proto string) string {
 	switch proto {
 	case "http", "ws":
@@ -133,7 +134,7 @@ func normalizeScheme(proto string) string {
 	return "?"
 }
 
-// forwardedHeaders reads headers of which each must be there once at most.
+// forwardedHeaders reads headers that may be present once at most.
 type forwardedHeaders struct {
 	header    http.Header
 	ambiguous bool
@@ -150,7 +151,7 @@ func (t *forwardedHeaders) get(name string) string {
 	return values[0]
 }
 
-// requireEqual is what two places say, of which one may be silent.
+// requireEqual returns the value of two sources that must agree unless one of them is empty.
 func (t *forwardedHeaders) requireEqual(a, b string) string {
 	if a != "" && b != "" && a != b {
 		t.ambiguous = true
@@ -158,7 +159,7 @@ func (t *forwardedHeaders) requireEqual(a, b string) string {
 	return cmp.Or(a, b)
 }
 
-// splitURL takes an address apart where its writer has put it together.
+// splitURL splits the absolute URL in a header at fixed places, without decoding.
 func (t *forwardedHeaders) splitURL(name string) (scheme, host, uri string) {
 	whole := t.get(name)
 	scheme, rest, ok := strings.Cut(whole, "://")

@@ -8,7 +8,7 @@ import (
 	"twostep.example/twostep/internal/session"
 )
 
-// The order of the steps, for everybody who may come with everything that may be asked.
+// The order of the steps for all combinations of person, request and client.
 func TestNextStepOrder(t *testing.T) {
 	now := time.Date(2026, 11, 25, 9, 0, 0, 0, time.UTC)
 	ago := func(d time.Duration) time.Time { return now.Add(-d) }

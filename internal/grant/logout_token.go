@@ -11,8 +11,7 @@ import (
 	"twostep.example/twostep/internal/store"
 )
 
-// LogoutToken is what an app is told about a session that was ended (OpenID Connect Back-Channel
-// Logout 2.4).
+// LogoutToken is a logout token to send to a client (OpenID Connect Back-Channel Logout 2.4).
 type LogoutToken struct {
 	Client    client.Client
 	JWT       string
@@ -20,15 +19,15 @@ type LogoutToken struct {
 }
 
 const (
-	// logoutTokenTTL is for how long a farewell may travel.
+	// logoutTokenTTL is how long a logout token is valid.
 	logoutTokenTTL = 2 * time.Minute
-	// logoutRetryDelay is when an app that was not reached is told again.
+	// logoutRetryDelay is the time until a delivery that failed is tried again.
 	logoutRetryDelay = time.Minute
 )
 
-// ClaimLogoutTokens are those that are due: of sessions that were ended before their time. Who takes one
-// delivers it and says so by Told; what was not delivered is due again a minute later, on
-// whichever server, for as long as the session would have lasted.
+// ClaimLogoutTokens returns the logout tokens that are due, for sessions that ended before they expired. Each
+// one is claimed for logoutRetryDelay, so that only one server sends it. After sending it, call
+// MarkLogoutDelivered; otherwise it becomes due again, until the session would have expired.
 func (g *Grants) ClaimLogoutTokens(ctx context.Context) (list []LogoutToken, err error) {
 	now := g.Now()
 	rows, err := g.Store.ListDueLogouts(ctx, now)
@@ -46,7 +45,7 @@ func (g *Grants) ClaimLogoutTokens(ctx context.Context) (list []LogoutToken, err
 		f := LogoutToken{sessionID: row.SessionID}
 		f.Client, err = g.Clients.Get(ctx, row.ClientID)
 		if errors.Is(err, client.ErrNotFound) || err == nil && f.Client.BackChannelLogoutURI == "" {
-			err = g.Store.FinishLogout(ctx, row.ClientID, row.SessionID, now) // there is nobody to tell
+			err = g.Store.FinishLogout(ctx, row.ClientID, row.SessionID, now) // the client was removed or has no back-channel logout URI
 		} else if err == nil {
 			f.JWT, err = g.signLogoutToken(ctx, f.Client, row)
 		}
@@ -60,7 +59,7 @@ func (g *Grants) ClaimLogoutTokens(ctx context.Context) (list []LogoutToken, err
 	return list, nil
 }
 
-// MarkLogoutDelivered notes that a farewell has arrived.
+// MarkLogoutDelivered records that the client has received the logout token.
 func (g *Grants) MarkLogoutDelivered(ctx context.Context, f LogoutToken) error {
 	return g.Store.FinishLogout(ctx, f.Client.ID, f.sessionID, g.Now())
 }

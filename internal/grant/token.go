@@ -17,13 +17,13 @@ import (
 	"twostep.example/twostep/internal/store"
 )
 
-// Tokens are what an app is given.
+// Tokens is the content of a token response (RFC 6749 5.1).
 type Tokens struct {
 	AccessToken  string
-	RefreshToken string // "" unless the grant is offline
+	RefreshToken string // "" without offline_access
 }
 
-// issueTokens draws tokens for a grant.
+// issueTokens creates an access token for a grant, and a refresh token if the grant is offline.
 func (g *Grants) issueTokens(ctx context.Context, tx *store.DB, of Grant) (t Tokens, err error) {
 	if t.AccessToken, err = g.insertToken(ctx, tx, of, store.AccessToken, g.Now().Add(AccessTokenTTL)); err != nil || !of.Offline {
 		return t, err
@@ -32,7 +32,7 @@ func (g *Grants) issueTokens(ctx context.Context, tx *store.DB, of Grant) (t Tok
 	return t, err
 }
 
-// insertToken adds a token that ends with its grant at the latest.
+// insertToken creates a token that expires with its grant at the latest.
 func (g *Grants) insertToken(ctx context.Context, tx *store.DB, of Grant, kind string, ends time.Time) (string, error) {
 	if ends.After(of.ExpiresAt) {
 		ends = of.ExpiresAt
@@ -41,12 +41,13 @@ func (g *Grants) insertToken(ctx context.Context, tx *store.DB, of Grant, kind s
 	return token, tx.CreateToken(ctx, store.Token{Hash: seal.HashToken(token), GrantID: of.ID, Kind: kind, CreatedAt: g.Now(), ExpiresAt: ends})
 }
 
-// refreshReuseGrace is for how long a refresh token that was used gives the same next one again: two
-// requests of an app at once are no theft.
+// refreshReuseGrace is how long a used refresh token returns the same successor again, so that two concurrent
+// requests of a client are not taken for theft.
 const refreshReuseGrace = 10 * time.Second
 
-// RefreshTokens gives new tokens for a refresh token, once. One that comes a second time was stolen,
-// from the app or from the thief: the grant ends (RFC 9700 2.2.2). ErrInvalid.
+// RefreshTokens exchanges a refresh token for new tokens (RFC 6749 6). A refresh token is used once. If it is
+// used again after refreshReuseGrace, it was stolen, and the grant is revoked (RFC 9700 2.2.2). It returns
+// ErrInvalid if the token is unknown, expired, used, or of another client.
 func (g *Grants) RefreshTokens(ctx context.Context, a client.Client, token string, from origin.Origin) (of Grant, t Tokens, err error) {
 	old, row, err := g.Store.FindToken(ctx, seal.HashToken(token))
 	if errors.Is(err, store.ErrNotFound) || err == nil && (old.Kind != store.RefreshToken || row.ClientID != a.ID) {
@@ -56,9 +57,9 @@ func (g *Grants) RefreshTokens(ctx context.Context, a client.Client, token strin
 		of, err = grantFromRow(row)
 	}
 	if err != nil {
-		return of, t, fmt.Errorf("grant: refresh: %w", err)
+		return of, t, fmt.Errorf("grant: refresh tokens: %w", err)
 	}
-	// The one after it is the same each time, and nobody without the keys can say what it is.
+	// The successor is derived from the token with a secret key: each call returns the same one.
 	t.RefreshToken = g.Keys.NextToken(token)
 	err = g.Store.Tx(ctx, func(tx *store.DB) error {
 		if err := g.rotateRefreshToken(ctx, tx, a, of, refreshRotation{old, t.RefreshToken}); err != nil {
@@ -73,14 +74,14 @@ func (g *Grants) RefreshTokens(ctx context.Context, a client.Client, token strin
 	return of, t, err
 }
 
-// refreshRotation is a refresh token and the one that follows it.
+// refreshRotation is a refresh token and its successor.
 type refreshRotation struct {
 	old  store.Token
 	next string
 }
 
-// rotateRefreshToken uses a refresh token up and adds the next one. Within the grace it is there already,
-// and must be unused. store.ErrNotFound: there is nothing to be had for it.
+// rotateRefreshToken uses a refresh token and creates its successor. Within refreshReuseGrace the successor
+// exists already and must be unused. It returns store.ErrNotFound if the token is not usable.
 func (g *Grants) rotateRefreshToken(ctx context.Context, tx *store.DB, a client.Client, of Grant, r refreshRotation) error {
 	if _, err := g.recheckPolicy(ctx, tx, a, of); err != nil {
 		return err
@@ -100,9 +101,9 @@ func (g *Grants) rotateRefreshToken(ctx context.Context, tx *store.DB, a client.
 	return err
 }
 
-// recheckPolicy looks whether the app would get such a grant today: the person is in a group that it is
-// for, has proven what it needs, and allows it to know what it does. Everything else that may have
-// changed ends the grant by itself. store.ErrNotFound: it would not.
+// recheckPolicy checks that the client would get the same grant today: the groups, the required level and the
+// consent. Every other change revokes the grant by itself. It returns store.ErrNotFound if the client would not
+// get it.
 func (g *Grants) recheckPolicy(ctx context.Context, tx *store.DB, a client.Client, of Grant) (*UserInfo, error) {
 	account, err := tx.GetAccount(ctx, of.AccountID)
 	if err != nil {
@@ -122,16 +123,17 @@ func (g *Grants) recheckPolicy(ctx context.Context, tx *store.DB, a client.Clien
 	return &who, err
 }
 
-// revokeIfReused ends the grant of a refresh token that gave nothing, if it was used before.
+// revokeIfReused revokes the grant of a refresh token that was rejected, if the reason is that it was used
+// before.
 func (g *Grants) revokeIfReused(ctx context.Context, old store.Token, from origin.Origin) error {
 	now, row, err := g.Store.FindToken(ctx, old.Hash)
 	if err != nil || now.UsedAt.IsZero() {
 		return err
 	}
-	return g.stolen(ctx, audit.TokenReused, row, from)
+	return g.revokeReused(ctx, audit.TokenReused, row, from)
 }
 
-// IssueClientCredentialsToken gives an app a token of its own, for no person (client_credentials).
+// IssueClientCredentialsToken issues an access token to a client for itself (RFC 6749 4.4).
 func (g *Grants) IssueClientCredentialsToken(ctx context.Context, a client.Client, scope []string) (of Grant, t Tokens, err error) {
 	now := g.Now()
 	row := store.Grant{
@@ -149,12 +151,12 @@ func (g *Grants) IssueClientCredentialsToken(ctx context.Context, a client.Clien
 		return err
 	})
 	if err != nil {
-		return of, t, fmt.Errorf("grant: own: %w", err)
+		return of, t, fmt.Errorf("grant: client credentials: %w", err)
 	}
 	return of, t, nil
 }
 
-// TokenInfo is what a live token tells.
+// TokenInfo describes a live token.
 type TokenInfo struct {
 	Grant
 	IsRefreshToken bool
@@ -162,20 +164,22 @@ type TokenInfo struct {
 	TokenExpiresAt time.Time
 }
 
-// IntrospectToken is the grant of a live access or refresh token. ErrInvalid.
+// IntrospectToken returns a live access or refresh token and its grant (RFC 7662). It returns ErrInvalid if
+// there is none.
 func (g *Grants) IntrospectToken(ctx context.Context, token string) (TokenInfo, error) {
 	row, of, err := g.Store.FindLiveToken(ctx, seal.HashToken(token), g.Now())
 	if errors.Is(err, store.ErrNotFound) || err == nil && row.Kind == store.ForwardAuthToken {
 		return TokenInfo{}, ErrInvalid
 	}
 	if err != nil {
-		return TokenInfo{}, fmt.Errorf("grant: show: %w", err)
+		return TokenInfo{}, fmt.Errorf("grant: introspect token: %w", err)
 	}
 	found, err := grantFromRow(of)
 	return TokenInfo{found, row.Kind == store.RefreshToken, row.CreatedAt, row.ExpiresAt}, err
 }
 
-// FindGrantByAccessToken is the grant of a live access token of a person. ErrInvalid.
+// FindGrantByAccessToken returns the grant of a person's live access token. It returns ErrInvalid if the token
+// is unknown, expired, a refresh token, or of a client acting for itself.
 func (g *Grants) FindGrantByAccessToken(ctx context.Context, token string) (Grant, error) {
 	shown, err := g.IntrospectToken(ctx, token)
 	if err == nil && (shown.IsRefreshToken || shown.AccountID == "") {
@@ -184,39 +188,39 @@ func (g *Grants) FindGrantByAccessToken(ctx context.Context, token string) (Gran
 	return shown.Grant, err
 }
 
-// RevokeToken ends an access token, or with a refresh token the whole grant (RFC 7009 2.1). A token
-// that is unknown, or another app's, is no error.
+// RevokeToken revokes an access token or, with a refresh token, the whole grant (RFC 7009 2.1). It returns nil
+// if the token is unknown or of another client.
 func (g *Grants) RevokeToken(ctx context.Context, a client.Client, token string, from origin.Origin) error {
 	row, of, err := g.Store.FindToken(ctx, seal.HashToken(token))
 	switch {
 	case errors.Is(err, store.ErrNotFound) || err == nil && of.ClientID != a.ID:
 		return nil
 	case err != nil:
-		return fmt.Errorf("grant: revoke: %w", err)
+		return fmt.Errorf("grant: revoke token: %w", err)
 	case row.Kind == store.RefreshToken:
 		return g.end(ctx, of, from)
 	}
 	return g.Store.DeleteToken(ctx, row.Hash)
 }
 
-// IssueHostToken gives a browser the token of its cookie at a host behind a proxy, for a code that was
-// issued for that host. It lasts as long as the session.
+// IssueHostToken creates the token of the cookie of a host behind a reverse proxy. It expires with the session.
 func (g *Grants) IssueHostToken(ctx context.Context, of Grant) (token string, err error) {
 	token, err = g.insertToken(ctx, g.Store, of, store.ForwardAuthToken, of.ExpiresAt)
 	if err != nil {
-		return "", fmt.Errorf("grant: enter: %w", err)
+		return "", fmt.Errorf("grant: issue host token: %w", err)
 	}
 	return token, nil
 }
 
-// FindGrantByHostToken is the grant of a browser's cookie at a host behind a proxy. ErrInvalid.
+// FindGrantByHostToken returns the grant of the cookie of a host behind a reverse proxy. It returns ErrInvalid
+// if there is no live one.
 func (g *Grants) FindGrantByHostToken(ctx context.Context, token string) (Grant, error) {
 	row, of, err := g.Store.FindLiveToken(ctx, seal.HashToken(token), g.Now())
 	if errors.Is(err, store.ErrNotFound) || err == nil && row.Kind != store.ForwardAuthToken {
 		return Grant{}, ErrInvalid
 	}
 	if err != nil {
-		return Grant{}, fmt.Errorf("grant: at host: %w", err)
+		return Grant{}, fmt.Errorf("grant: find host token: %w", err)
 	}
 	return grantFromRow(of)
 }

@@ -13,16 +13,18 @@ import (
 	"twostep.example/twostep/internal/ratelimit"
 )
 
-// clientAuthFailuresPerMinute are those of one network in a minute. Nobody guesses 256 bits; but whoever
-// tries costs us something.
+// clientAuthFailuresPerMinute limits failed client authentications per network. Secrets of 256 bits can't be
+// guessed, but each failure costs work and an audit event.
 const clientAuthFailuresPerMinute = 10
 
-// clientCredentials is what an app brings to say who it is.
+// clientCredentials is what a request contains for client authentication (RFC 6749 2.3, RFC 7523 2.2).
 type clientCredentials struct {
 	id, secret, assertion string
 }
 
-// authenticateClient is the app that a request comes from, by one proof alone. errClient, *account.WaitError.
+// authenticateClient authenticates the client of a request. It returns errInvalidClient if that fails, an
+// *oauthError if the request uses several methods, and an error that is ratelimit.ErrLimited if the network has
+// failed too often.
 func (p *Provider) authenticateClient(r *http.Request, values url.Values) (client.Client, error) {
 	credentials, err := parseClientCredentials(r, values)
 	if err != nil {
@@ -51,16 +53,16 @@ func (p *Provider) authenticateClient(r *http.Request, values url.Values) (clien
 	return a, err
 }
 
-// parseClientCredentials reads the proof. Two of them are an error (RFC 6749 2.3).
+// parseClientCredentials reads the credentials. A request may use one method only (RFC 6749 2.3).
 func parseClientCredentials(r *http.Request, values url.Values) (credentials clientCredentials, err error) {
 	credentials = clientCredentials{values.Get("client_id"), values.Get("client_secret"), values.Get("client_assertion")}
 	user, password, basic := r.BasicAuth()
 	if basic {
-		// Both are encoded as in a form before they are joined (RFC 6749 2.3.1).
+		// Both are form-encoded (RFC 6749 2.3.1).
 		id, err1 := url.QueryUnescape(user)
 		secret, err2 := url.QueryUnescape(password)
 		if err1 != nil || err2 != nil || credentials.secret != "" || credentials.id != "" && credentials.id != id {
-			return credentials, invalidRequest("the app proves itself in two ways at once, or names itself twice")
+			return credentials, invalidRequest("use one client authentication method, and one client_id")
 		}
 		credentials.id, credentials.secret = id, secret
 	}
@@ -68,7 +70,7 @@ func parseClientCredentials(r *http.Request, values url.Values) (credentials cli
 		return credentials, nil
 	}
 	if credentials.secret != "" || values.Get("client_assertion_type") != "urn:ietf:params:oauth:client-assertion-type:jwt-bearer" {
-		return credentials, invalidRequest("client_assertion stands beside a secret, or its type is not that of a JWT")
+		return credentials, invalidRequest("client_assertion comes with a secret, or client_assertion_type is not jwt-bearer")
 	}
 	named := grant.AssertionIssuer(credentials.assertion)
 	if credentials.id != "" && credentials.id != named {
@@ -87,7 +89,7 @@ func (p *Provider) verifyClientCredentials(r *http.Request, a client.Client, cre
 	case credentials.secret == "" && a.IsPublic():
 		return nil
 	case credentials.secret == "":
-		return fmt.Errorf("%w: it came without one, and has one", errInvalidClient)
+		return fmt.Errorf("%w: the app has a secret and sent none", errInvalidClient)
 	}
-	return fmt.Errorf("%w: it is another secret", errInvalidClient)
+	return fmt.Errorf("%w: wrong client secret", errInvalidClient)
 }

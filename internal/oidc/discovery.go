@@ -8,16 +8,16 @@ import (
 	"twostep.example/twostep/internal/session"
 )
 
-// supportedScopes are those that mean something here; others are left out of what is granted.
+// supportedScopes are the known scope values. Others are ignored (OpenID Connect Core 3.1.2.1).
 var supportedScopes = []string{"openid", "profile", "email", "groups", "offline_access"}
 
-// supportedPrompts are what an app may want a person to be asked (OpenID Connect Core 3.1.2.1).
+// supportedPrompts are the known values of prompt (OpenID Connect Core 3.1.2.1).
 var supportedPrompts = []string{"none", "login", "consent", "select_account"}
 
-// clientAuthMethods are the ways in which an app may prove itself.
+// clientAuthMethods are the client authentication methods (OpenID Connect Core 9).
 var clientAuthMethods = []string{"client_secret_basic", "client_secret_post", "private_key_jwt", "none"}
 
-// discovery tells apps where everything is (OpenID Connect Discovery 3, RFC 8414).
+// discovery returns the provider's metadata (OpenID Connect Discovery 3, RFC 8414 2).
 func (p *Provider) discovery(w http.ResponseWriter, _ *http.Request) error {
 	render.AllowCORS(w)
 	w.Header().Set("Cache-Control", "public, max-age=300")
@@ -55,7 +55,7 @@ func (p *Provider) discovery(w http.ResponseWriter, _ *http.Request) error {
 	})
 }
 
-// jwks are the public keys of our tokens. A new one stands here a day before it signs.
+// jwks returns the public signing keys. A new key is published a day before it signs.
 func (p *Provider) jwks(w http.ResponseWriter, r *http.Request) error {
 	set, err := p.Grants.PublicJWKS(r.Context())
 	if err != nil {

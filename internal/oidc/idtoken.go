@@ -9,7 +9,7 @@ import (
 	"twostep.example/twostep/internal/grant"
 )
 
-// signIDToken says who is in, how they have proven it and when (OpenID Connect Core 2).
+// signIDToken returns an ID token (OpenID Connect Core 2, 3.1.3.6).
 func (p *Provider) signIDToken(r *http.Request, a client.Client, g issuedTokens) (string, error) {
 	claims, err := p.userInfoClaims(r, a, g.Grant)
 	if err != nil {
@@ -27,7 +27,7 @@ func (p *Provider) signIDToken(r *http.Request, a client.Client, g issuedTokens)
 	return p.Grants.SignJWT(r.Context(), a.SigningAlg(), grant.IDTokenType, claims)
 }
 
-// userInfoClaims are what the scopes of a grant allow to know of its person.
+// userInfoClaims returns the sub claim and the claims of the grant's scope (OpenID Connect Core 5.4).
 func (p *Provider) userInfoClaims(r *http.Request, a client.Client, g grant.Grant) (map[string]any, error) {
 	subject, err := p.Grants.Subject(r.Context(), a, g.AccountID)
 	if err != nil {

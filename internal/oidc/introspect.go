@@ -11,10 +11,11 @@ import (
 	"twostep.example/twostep/internal/render"
 )
 
-// introspect tells an app what a token of its own is worth now, and an API those of all apps (RFC 7662), with how
-// much was proven, so that an API may ask for more (RFC 9470).
+// introspect is the introspection endpoint (RFC 7662). A client may introspect its own tokens and, with
+// CanIntrospect, the access tokens of all clients. The response contains acr, amr and auth_time, so that a
+// resource server can require a step-up (RFC 9470 6.2).
 func (p *Provider) introspect(w http.ResponseWriter, r *http.Request, caller client.Client, values url.Values) error {
-	if caller.IsPublic() { // which anybody may say to be
+	if caller.IsPublic() { // not authenticated
 		return errInvalidClient
 	}
 	if values.Get("token") == "" {

@@ -9,14 +9,13 @@ import (
 	"twostep.example/twostep/internal/render"
 )
 
-// pushAuthRequest keeps a request that an app sends before it sends the person (RFC 9126), so that nobody
-// on the way can read or change it.
+// pushAuthRequest is the pushed authorization request endpoint (RFC 9126).
 func (p *Provider) pushAuthRequest(w http.ResponseWriter, r *http.Request, a client.Client, values url.Values) error {
 	if values.Has("request_uri") {
-		return invalidRequest("request_uri cannot be pushed")
+		return invalidRequest("request_uri is not allowed here")
 	}
 	if redirect := values.Get("redirect_uri"); !a.AllowsRedirectURI(redirect) {
-		return invalidRequest("redirect_uri is not registered: " + client.ExplainRedirectMismatch(a.RedirectURIs, redirect)) // the app may know
+		return invalidRequest("redirect_uri is not registered: " + client.ExplainRedirectMismatch(a.RedirectURIs, redirect)) // the client is registered, so it may see its URIs
 	}
 	authReq, err := p.parseAuthRequest(r, a, values.Get("redirect_uri"), values)
 	if err != nil {
@@ -29,7 +28,7 @@ func (p *Provider) pushAuthRequest(w http.ResponseWriter, r *http.Request, a cli
 	return render.JSON(w, http.StatusCreated, map[string]any{"request_uri": requestURI, "expires_in": int(grant.PushedRequestTTL.Seconds())})
 }
 
-// parError is an error of the request as the app itself gets it.
+// parError returns an error of parseAuthRequest as an error response with status 400 (RFC 9126 2.3).
 func parError(err error) error {
 	if told, ok := oauthErrorFor(err); ok {
 		return newOAuthError(http.StatusBadRequest, told.code, told.description)

@@ -10,7 +10,8 @@ import (
 	"twostep.example/twostep/internal/render"
 )
 
-// token gives tokens for a code, for a refresh token, or to the app itself (RFC 6749 4.1.3, 6, 4.4).
+// token is the token endpoint, for authorization codes, refresh tokens and client credentials (RFC 6749 4.1.3,
+// 6, 4.4).
 func (p *Provider) token(w http.ResponseWriter, r *http.Request, a client.Client, values url.Values) error {
 	switch values.Get("grant_type") {
 	case "authorization_code":
@@ -20,7 +21,7 @@ func (p *Provider) token(w http.ResponseWriter, r *http.Request, a client.Client
 	case "client_credentials":
 		return p.clientCredentialsGrant(w, r, a)
 	}
-	return newOAuthError(http.StatusBadRequest, "unsupported_grant_type", "grant_type is none of authorization_code, refresh_token and client_credentials")
+	return newOAuthError(http.StatusBadRequest, "unsupported_grant_type", "grant_type must be authorization_code, refresh_token or client_credentials")
 }
 
 func (p *Provider) authorizationCodeGrant(w http.ResponseWriter, r *http.Request, a client.Client, values url.Values) error {
@@ -35,7 +36,8 @@ func (p *Provider) authorizationCodeGrant(w http.ResponseWriter, r *http.Request
 	return p.writeTokenResponse(w, r, a, issuedTokens{g, t, g.Nonce()})
 }
 
-// refreshTokenGrant gives tokens of the same scope, whatever is asked for: the answer says which.
+// refreshTokenGrant issues tokens with the scope of the grant. A scope parameter is ignored; the response
+// contains the scope.
 func (p *Provider) refreshTokenGrant(w http.ResponseWriter, r *http.Request, a client.Client, values url.Values) error {
 	g, t, err := p.Grants.RefreshTokens(r.Context(), a, values.Get("refresh_token"), p.Pages.Origin(r))
 	if err != nil {
@@ -46,7 +48,7 @@ func (p *Provider) refreshTokenGrant(w http.ResponseWriter, r *http.Request, a c
 
 func (p *Provider) clientCredentialsGrant(w http.ResponseWriter, r *http.Request, a client.Client) error {
 	if a.IsPublic() {
-		return newOAuthError(http.StatusBadRequest, "unauthorized_client", "an app that keeps no secret is nobody by itself")
+		return newOAuthError(http.StatusBadRequest, "unauthorized_client", "client_credentials needs an app with a secret or keys")
 	}
 	g, t, err := p.Grants.IssueClientCredentialsToken(r.Context(), a, nil)
 	if err != nil {
@@ -55,7 +57,7 @@ func (p *Provider) clientCredentialsGrant(w http.ResponseWriter, r *http.Request
 	return p.writeTokenResponse(w, r, a, issuedTokens{g, t, ""})
 }
 
-// issuedTokens is what an app is given.
+// issuedTokens is what a token response is made of.
 type issuedTokens struct {
 	grant.Grant
 	grant.Tokens

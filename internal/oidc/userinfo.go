@@ -10,8 +10,8 @@ import (
 	"twostep.example/twostep/internal/render"
 )
 
-// userinfo says who the person of an access token is (OpenID Connect Core 5.3). The token
-// comes in the header or in a form, never in an address.
+// userinfo is the UserInfo endpoint (OpenID Connect Core 5.3). It accepts the access token in the Authorization
+// header or in a form, not in the query.
 func (p *Provider) userinfo(w http.ResponseWriter, r *http.Request) error {
 	render.AllowCORS(w)
 	token, err := bearerToken(r)
@@ -45,7 +45,8 @@ func (p *Provider) userinfo(w http.ResponseWriter, r *http.Request) error {
 	return render.JSON(w, http.StatusOK, claims)
 }
 
-// bearerToken is the token of a request (RFC 6750 2); two are an error.
+// bearerToken returns the access token of a request (RFC 6750 2.1, 2.2), or "" if there is none. It returns an
+// error if there are two.
 func bearerToken(r *http.Request) (string, error) {
 	kind, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(kind, "bearer") {
@@ -60,7 +61,7 @@ func bearerToken(r *http.Request) (string, error) {
 	}
 	sent := values.Get("access_token")
 	if sent != "" && token != "" {
-		return "", invalidRequest("two tokens")
+		return "", invalidRequest("use one method to send the access token")
 	}
 	return token + sent, nil
 }

@@ -8,28 +8,28 @@ import (
 	"twostep.example/twostep/internal/store"
 )
 
-// PasswordSource is who tries a password, as far as a server can tell.
+// PasswordSource identifies who tries a password.
 type PasswordSource struct {
-	Network string // "": unknown
-	Device  string // the browser, if the account of the name that is tried knows it
+	Network string // "" if unknown
+	Device  string // id of the browser if the account knows it, else ""
 }
 
 const (
-	siteFailures    = "wrong_passwords"         // of all sources that are not known devices
+	siteFailures    = "wrong_passwords"         // of all sources except known devices
 	networkFailures = "wrong_passwords_network" // of one network
 )
 
-// PasswordAttempt is a password that may be compared.
+// PasswordAttempt is an attempt that CheckPassword has allowed.
 type PasswordAttempt struct {
-	key      string // of the failures; "": none are counted for this source
+	key      string // the failures are counted under; "" if they are not counted
 	by       PasswordSource
-	Failures int64 // wrong passwords from this source for this name so far
+	Failures int64 // wrong passwords of this source for this name so far
 }
 
-// failureKey is by what the failures of a name are counted: for a browser that the account
-// knows, and otherwise for each network by itself. Who shares neither with the owner cannot
-// delay them. A name without an account is counted too. It is "" for all whose network is
-// unknown: behind a proxy that is not configured that is everybody.
+// failureKey returns the key that the failures for a name are counted under: one per known browser, or else one
+// per network. Someone who shares neither with the account's owner cannot delay them. Names without an account
+// are counted too. The key is "" if the network is unknown, because behind a proxy that is not configured it is
+// for everybody.
 func (l *Limiter) failureKey(name string, by PasswordSource) string {
 	if by.Device != "" {
 		return "password " + l.Keys.Pseudonym("password "+name+" device "+by.Device)
@@ -40,8 +40,8 @@ func (l *Limiter) failureKey(name string, by PasswordSource) string {
 	return "password " + l.Keys.Pseudonym("password "+name+" network "+by.Network)
 }
 
-// CheckPassword says whether another password for a name may be compared now. It returns a
-// *LimitedError if not: passwords are delayed and never locked.
+// CheckPassword decides whether a password for a name may be compared now. It returns a *LimitedError with the
+// time of the next attempt if not. It never locks an account.
 func (l *Limiter) CheckPassword(ctx context.Context, name string, by PasswordSource) (PasswordAttempt, error) {
 	now := l.Now()
 	a := PasswordAttempt{key: l.failureKey(name, by), by: by}
@@ -64,7 +64,7 @@ func (l *Limiter) CheckPassword(ctx context.Context, name string, by PasswordSou
 	return a, checkNetwork(by.Network, windows, used)
 }
 
-// checkNetwork says whether a network may try another password, of whatever account.
+// checkNetwork decides whether a network may try another password, for any account.
 func checkNetwork(network string, windows []store.CounterKey, used []int64) error {
 	minute, hour := NetworkPasswordLimit(used[2]), int64(NetworkPasswordFailuresPerHour)
 	if network == "" {
@@ -78,8 +78,8 @@ func checkNetwork(network string, windows []store.CounterKey, used []int64) erro
 	return nil
 }
 
-// failureWindows are what counts the wrong passwords of a network: in a minute, in an hour, and with
-// those of all others in a minute.
+// failureWindows returns the counters of wrong passwords of a network: per minute, per hour, and of all
+// networks per minute.
 func (l *Limiter) failureWindows(network string, now time.Time) []store.CounterKey {
 	subject := l.Keys.Pseudonym("network " + network)
 	window := func(kind, subject string, length time.Duration) store.CounterKey {
@@ -113,7 +113,7 @@ func (l *Limiter) RecordPasswordFailure(ctx context.Context, a PasswordAttempt) 
 	return nil
 }
 
-// ResetPasswordFailures forgets the failures of a source after a right password.
+// ResetPasswordFailures deletes the failures of a source after a correct password.
 func (l *Limiter) ResetPasswordFailures(ctx context.Context, a PasswordAttempt) error {
 	if a.Failures == 0 {
 		return nil
