@@ -70,7 +70,7 @@ func (bs *Budgets) chargeSite(ctx context.Context, tx *store.DB, b Budget, e sto
 		return ErrExhausted
 	}
 	if !isAccountBudget(e.Budget) {
-		return nil // confirming an own address takes nobody else's password
+		return nil // guesses at an address that is being confirmed need no leaked password
 	}
 	if err := addSite(ctx, tx, e.CreatedAt, e.Cost); err != nil {
 		return err
