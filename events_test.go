@@ -250,7 +250,7 @@ var acts = []act{
 	{"Accounts.Disable", func(w *walk) func() error {
 		return func() error { return w.Disable(w.Context(), annaEmail) }
 	}, []audit.Kind{audit.AccountDisabled}, audit.TypeOperator, nil},
-	{"Accounts.Disable", func(w *walk) func() error {
+	{"Accounts.Enable", func(w *walk) func() error {
 		w.must(w.Disable(w.Context(), annaEmail))
 		return func() error { return w.Enable(w.Context(), annaEmail) }
 	}, []audit.Kind{audit.AccountEnabled}, audit.TypeOperator, nil},

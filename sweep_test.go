@@ -24,7 +24,7 @@ func TestSweepFollowsTheClock(t *testing.T) {
 		}
 		left := func() int { return storetest.CountRows(t, url, "guess_budget_entries") }
 		sweep(now)
-		if err := s.store.CreateBudgetEntry(t.Context(), store.BudgetEntry{ID: "1", Budget: "anna", Kind: store.EntryGuess, CreatedAt: store.Millis(now)}); err != nil {
+		if err := s.store.CreateBudgetEntry(t.Context(), store.BudgetEntry{ID: "1", Budget: "anna", Kind: store.EntryGuess, CreatedAt: now}); err != nil {
 			t.Fatal(err)
 		}
 		for n := range 7 {

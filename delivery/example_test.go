@@ -12,8 +12,8 @@ import (
 	"twostep.example/twostep/delivery"
 )
 
-// A gateway that has no function of its own is described by its request and its answers. This one takes JSON, and
-// refuses numbers for good with the error "unknown_number".
+// A gateway without a function of its own is described by its request and its responses. This one
+// takes JSON, and rejects numbers for good with the error "unknown_number".
 func ExampleGateway() {
 	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -31,7 +31,7 @@ func ExampleGateway() {
 	pigeon := delivery.Gateway{
 		Name:         "pigeon",
 		URL:          service.URL + "/v1/messages",
-		AllowPrivate: true, // http, and on this machine: leave this out for a gateway on the internet
+		AllowPrivate: true, // http on this machine: leave this out for a gateway on the internet
 		Auth:         delivery.AuthBearer,
 		Secret:       "token",
 		Encoding:     delivery.EncodingJSON,
@@ -39,7 +39,8 @@ func ExampleGateway() {
 		Fields:       map[string]any{"to": []any{"{to}"}, "from": "{from}", "text": "{text}"},
 		From:         "Notes",
 		Accept:       []delivery.ResponseRule{{Status: http.StatusOK, Field: "status", Pattern: "^(queued|sent)$"}},
-		Reject:       []delivery.ResponseRule{{Status: http.StatusBadRequest, Field: "error", Pattern: "^unknown_number$"}},
+		Reject: []delivery.ResponseRule{{Status: http.StatusBadRequest, Field: "error",
+			Pattern: "^unknown_number$"}},
 	}
 	if err := pigeon.Check(); err != nil {
 		log.Fatal(err)

@@ -8,16 +8,17 @@ import (
 	"time"
 )
 
-// failoverCooldown is how long a gateway that did not answer is tried last.
+// failoverCooldown is how long a gateway that timed out is tried last.
 const failoverCooldown = time.Minute
 
-// Failover sends by the first of the gateways that takes the message, in their order. The next
-// one is tried only if the one before certainly did not take it: it was not there, said no, or
-// answered nonsense. After ErrUncertain the chain stops and returns it, because a second text
-// costs money and confuses; but for a minute that gateway comes last, so that whoever tries
-// again gets another way.
+// Failover returns a SendFunc that tries the gateways in order until one accepts the message. It
+// tries the next gateway only if the one before certainly did not accept: no connection, a refusal,
+// or an unreadable response. It stops at the first error that wraps ErrUncertain and returns it,
+// because a second text message costs money and confuses people. For one minute after that, the
+// gateway comes last, so that a retry uses another one.
 //
-// The error wraps ErrRefused only if every gateway refused. The time is bounded by ctx alone.
+// The returned error wraps ErrRejected only if every gateway rejected the message. Only ctx limits
+// the time.
 func Failover(gateways ...SendFunc) SendFunc {
 	c := &failoverChain{gateways: gateways, now: time.Now, lastTimeout: make([]atomic.Int64, len(gateways))}
 	return c.send
@@ -26,12 +27,12 @@ func Failover(gateways ...SendFunc) SendFunc {
 type failoverChain struct {
 	gateways    []SendFunc
 	now         func() time.Time
-	lastTimeout []atomic.Int64 // when each last gave no answer, Unix milliseconds
+	lastTimeout []atomic.Int64 // when each gateway last timed out, Unix milliseconds
 }
 
 func (c *failoverChain) send(ctx context.Context, m Message) error {
 	var refusal, fault error
-	earlierErrors := "" // what those before have said, for whoever reads the log
+	earlierErrors := "" // for the log
 	for _, i := range c.gatewayOrder() {
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("delivery: sms: %w%s", err, earlierErrors)
@@ -59,7 +60,7 @@ func (c *failoverChain) send(ctx context.Context, m Message) error {
 	return errors.New("delivery: sms: no gateway is set up")
 }
 
-// gatewayOrder is the order of the gateways, with those that were silent lately at the end.
+// gatewayOrder returns the indexes of the gateways, those that timed out lately last.
 func (c *failoverChain) gatewayOrder() []int {
 	since := c.now().Add(-failoverCooldown).UnixMilli()
 	var healthy, unresponsive []int

@@ -12,14 +12,14 @@ import (
 	"time"
 )
 
-// The next gateway is asked exactly if the one before certainly did not take the message.
+// The next gateway is tried only if the one before certainly did not accept the message.
 func TestFailoverToNextGateway(t *testing.T) {
 	busy := errors.New("busy")
 	refused, uncertain := fmt.Errorf("a: %w", ErrRejected), fmt.Errorf("b: %w", ErrUncertain)
 	for _, c := range []struct {
 		answers []error
 		asked   int
-		want    error // as in sameKind
+		want    error // compared as in sameErrorKind
 	}{
 		{nil, 0, errTemporary},
 		{[]error{nil, nil}, 1, nil},
@@ -37,7 +37,7 @@ func TestFailoverToNextGateway(t *testing.T) {
 		for i, answer := range c.answers {
 			all = append(all, func(context.Context, Message) error {
 				if i != asked {
-					t.Errorf("asked %d after %d others", i, asked)
+					t.Errorf("gateway %d tried after %d others", i, asked)
 				}
 				asked++
 				return answer
@@ -46,12 +46,12 @@ func TestFailoverToNextGateway(t *testing.T) {
 		err := Failover(all...)(t.Context(), gatewayCodeSMS())
 		sameErrorKind(t, fmt.Sprint(c.answers), err, c.want)
 		if asked != c.asked {
-			t.Errorf("%v: asked %d, want %d", c.answers, asked, c.asked)
+			t.Errorf("%v: tried %d, want %d", c.answers, asked, c.asked)
 		}
 	}
 }
 
-// The log says what each gateway said.
+// The error lists what each gateway answered.
 func TestFailoverErrorListsEveryGateway(t *testing.T) {
 	say := func(text string) SendFunc { return func(context.Context, Message) error { return errors.New(text) } }
 	err := Failover(say("one"), say("two"))(t.Context(), gatewayCodeSMS())
@@ -60,7 +60,7 @@ func TestFailoverErrorListsEveryGateway(t *testing.T) {
 	}
 }
 
-// When the time is over, nobody else is asked.
+// No other gateway is tried after the context has ended.
 func TestFailoverStopsWithContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	err := Failover(
@@ -72,7 +72,7 @@ func TestFailoverStopsWithContext(t *testing.T) {
 	}
 }
 
-// A gateway that was silent comes last for a minute, so that a second attempt takes another way.
+// A gateway that timed out comes last for a minute, so that a retry uses another one.
 func TestFailoverTriesTimedOutGatewayLast(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	said := ""
@@ -90,17 +90,18 @@ func TestFailoverTriesTimedOutGatewayLast(t *testing.T) {
 		said += " "
 	}
 	if said != "a b b a " {
-		t.Errorf("asked %q, want a, then b for a minute, then a", said)
+		t.Errorf("tried %q, want a, then b for a minute, then a", said)
 	}
 }
 
-// Real gateways in a chain: the first does not speak HTTP, the second refuses, the third takes it.
+// Real gateways in a chain: the first does not speak HTTP, the second rejects, the third accepts.
 func TestFailoverWithRealGateways(t *testing.T) {
 	babbling := rawGateway(t, true, func(c net.Conn) { io.WriteString(c, "hello\r\n"); c.Close() })
 	no, _ := fakeGateway(t, 400, `{"code": 21408}`)
 	yes, seen := fakeGateway(t, 200, vonageAccepted)
 	start := time.Now()
-	err := Failover(babbling.Send, presetGateways()["twilio"].withServer(no).Send, presetGateways()["vonage"].withServer(yes).Send)(t.Context(), gatewayCodeSMS())
+	err := Failover(babbling.Send, presetGateways()["twilio"].withServer(no).Send,
+		presetGateways()["vonage"].withServer(yes).Send)(t.Context(), gatewayCodeSMS())
 	if err != nil || len(seen) != 1 {
 		t.Errorf("got %v, %d messages", err, len(seen))
 	}

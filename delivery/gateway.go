@@ -13,70 +13,71 @@ import (
 	"time"
 )
 
-// How a gateway may want its fields, and how it may want to know us.
+// Values of Gateway.Encoding (Encoding…) and Gateway.Auth (Auth…).
 const (
 	EncodingForm  = "form"
 	EncodingJSON  = "json"
-	EncodingQuery = "query" // in the address; for gateways that know no other way
+	EncodingQuery = "query" // in the query string; for gateways that support nothing else
 
-	AuthBasic  = "basic"  // User and Secret
-	AuthBearer = "bearer" // Secret
-	AuthSigV4  = "sigv4"  // User and Secret are an AWS key, with Region and Service
+	AuthBasic  = "basic"  // HTTP Basic with User and Secret
+	AuthBearer = "bearer" // Secret as a bearer token
+	AuthSigV4  = "sigv4"  // User and Secret are an AWS access key; needs Region and Service
 )
 
-// Gateway is a service that takes text messages, described by the one HTTP request it wants.
-// Twilio, Vonage, SNS and Kannel return ready ones; any other is a few fields.
+// Gateway describes an SMS gateway by the one HTTP request that sends a message. Twilio, Vonage,
+// SNS and Kannel return a complete Gateway; any other service needs a few fields.
 //
-// In the strings of Header, Fields and CallbackFields these stand for a value: {to} (E.164),
-// {digits} (the same without +), {text}, {from}, {id} (of the message, the same at each
-// attempt), {callback}, {user} and {secret}. Values are put in first and encoded afterwards,
-// so no value can break out of its field. A field that is nothing but an empty value is left out.
+// The strings in Header, Fields and CallbackFields may contain placeholders: {to} (E.164), {digits}
+// (the same without +), {text}, {from}, {id} (the message ID, the same on each attempt),
+// {callback}, {user} and {secret}. Placeholders are replaced before encoding, so no value can break
+// out of its field. A field that consists of one placeholder with an empty value is left out.
 type Gateway struct {
-	Name     string            // in errors and in the address of its receipts; letters, digits, - and _
-	Method   string            // "": POST
-	URL      string            // https; http only to a private address
-	Header   map[string]string // further headers
-	Encoding string            // "": form
-	Fields   map[string]any    // strings, numbers and truth values; in JSON also lists and maps of them
-	From     string            // sender: a number or a name, as the gateway has it
+	Name     string            // appears in errors and in receipt URLs; letters, digits, - and _
+	Method   string            // "" is POST
+	URL      string            // https; http only with AllowPrivate
+	Header   map[string]string // additional headers
+	Encoding string            // "" is form
+	Fields   map[string]any    // strings, numbers and booleans; with EncodingJSON also lists and maps
+	From     string            // sender: a number or a name, in the gateway's format
 
-	Auth            string // "": none, or by the fields {user} and {secret}
+	Auth            string // "" is none, or the placeholders {user} and {secret}
 	User, Secret    string
-	Region, Service string // sigv4 only
+	Region, Service string // AuthSigV4 only
 
-	Accept           []ResponseRule // any of them means: taken; empty: every 2xx
-	Reject           []ResponseRule // any of them means: never, to this number; looked at first
-	ErrorCodePattern string         // regular expression; its first group is the gateway's error code, for the log
+	Accept           []ResponseRule // the message is accepted if any rule matches; empty: any 2xx
+	Reject           []ResponseRule // the message is rejected for good if any rule matches; checked first
+	ErrorCodePattern string         // regular expression; group 1 is the gateway's error code, for the log
 
 	AllowPrivate bool           // the gateway may be on this machine or in a private network
-	RootCAs      *x509.CertPool // nil: the system's
-	Timeout      time.Duration  // for all of it; 0: 8 s
+	RootCAs      *x509.CertPool // nil uses the system's
+	Timeout      time.Duration  // for the whole request; 0 is 8 s
 
-	CallbackURL    string            // our address for receipts, like https://login.example.com/sms/receipt; "": none wanted
-	CallbackKey    []byte            // proves that a receipt is about a message of ours; 32 bytes
-	CallbackFields map[string]any    // further fields where receipts are wanted
-	StateField     string            // of a receipt
-	StateMap       map[string]string // its values, as Delivered or Failed; any other is Sent
-	TwilioSigned   bool              // receipts carry X-Twilio-Signature, made with Secret
+	CallbackURL    string            // our URL for receipts, https://login.example.com/sms/receipt; "" is none
+	CallbackKey    []byte            // 32 random bytes; key of the MAC in the receipt URL
+	CallbackFields map[string]any    // additional fields, sent if CallbackURL is set
+	StateField     string            // the receipt's field with the delivery state
+	StateMap       map[string]string // from the gateway's states to State…; any other is StateSent
+	TwilioSigned   bool              // receipts must carry a valid X-Twilio-Signature, keyed with Secret
 
-	Now func() time.Time // nil: time.Now
+	Now func() time.Time // nil is time.Now
 }
 
-// ResponseRule is a form of answer. All that is set must hold.
+// ResponseRule describes a class of responses. A response matches if all fields that are set match.
 type ResponseRule struct {
-	Status  int    // 0: any
-	Field   string // of an answer in JSON, like "messages.0.status"; "": the whole text
-	Pattern string // regular expression that it contains; "": it is there
+	Status  int    // 0 is any
+	Field   string // path in a JSON response, like "messages.0.status"; "" is the whole body
+	Pattern string // regular expression; "" requires only that Field exists
 }
 
-// String names the gateway. It keeps the secret out of anything that prints a Gateway.
+// String returns "sms gateway " and the name. It keeps the secret out of anything that prints a
+// Gateway.
 func (g Gateway) String() string { return "sms gateway " + g.Name }
 
-// GoString does for %#v what String does for %v.
+// GoString does the same for %#v.
 func (g Gateway) GoString() string { return g.String() }
 
-// Check looks at the settings without touching the network. Its error names what is wrong and
-// holds no secret.
+// Check validates the settings without using the network. Its error names the wrong setting and
+// contains no secret.
 func (g Gateway) Check() error {
 	for _, check := range []func() error{g.checkURL, g.checkAuth, g.checkResponseRules, g.checkCallback} {
 		if err := check(); err != nil {
@@ -91,12 +92,12 @@ func (g Gateway) checkURL() error {
 	switch {
 	case !validMessageID(g.Name):
 		return errors.New("name: want letters, digits, - and _")
-	case err != nil: // it would quote the address
+	case err != nil: // err would quote the URL
 		return errors.New("url: cannot be read")
 	case u.Scheme != "https" && !(u.Scheme == "http" && g.AllowPrivate):
 		return errors.New("url: want https; http is for a gateway in a private network")
 	case u.Host == "" || u.User != nil || strings.ContainsAny(g.URL, "{}"):
-		return errors.New("url: want a host, no password and no {placeholder}: values belong into fields")
+		return errors.New("url: want a host, no password and no {placeholder}: put values into fields")
 	case g.Timeout < 0:
 		return errors.New("timeout: want a positive time")
 	case !slices.Contains([]string{"", EncodingForm, EncodingJSON, EncodingQuery}, g.Encoding):
@@ -115,7 +116,7 @@ func (g Gateway) checkURL() error {
 	return nil
 }
 
-// checkFields wants flat fields where the encoding knows no others.
+// checkFields rejects nested fields unless the encoding is JSON.
 func (g Gateway) checkFields(fields map[string]any) error {
 	for name, value := range fields {
 		if err := checkFieldValue(value, g.Encoding == EncodingJSON); err != nil {
@@ -152,10 +153,11 @@ func checkFieldValue(value any, nested bool) error {
 	return nil
 }
 
-// checkPlaceholders finds the misspelt one, which would travel to people's phones.
+// checkPlaceholders rejects unknown placeholders: a misspelt one would be sent to people's phones.
 func checkPlaceholders(s string) error {
+	known := []string{"{to}", "{digits}", "{text}", "{from}", "{id}", "{callback}", "{user}", "{secret}"}
 	for _, p := range regexp.MustCompile(`\{[a-z]+\}`).FindAllString(s, -1) {
-		if !slices.Contains([]string{"{to}", "{digits}", "{text}", "{from}", "{id}", "{callback}", "{user}", "{secret}"}, p) {
+		if !slices.Contains(known, p) {
 			return fmt.Errorf("%s is unknown", p)
 		}
 	}
@@ -207,7 +209,7 @@ func (g Gateway) checkCallback() error {
 	switch {
 	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
 		return errors.New("callback: want an address like https://login.example.com/sms/receipt")
-	case u.RawQuery != "" || strings.ContainsAny(g.CallbackURL, "%?#"): // Kannel puts values after a %
+	case u.RawQuery != "" || strings.ContainsAny(g.CallbackURL, "%?#"): // Kannel replaces % sequences
 		return errors.New("callback: want no query, no fragment and no %")
 	case len(g.CallbackKey) < 16:
 		return errors.New("callback: needs a key of 16 bytes or more")
@@ -215,13 +217,14 @@ func (g Gateway) checkCallback() error {
 	return nil
 }
 
-// Send hands m to the gateway and returns nil once the gateway has taken it. An error wraps
-// ErrRefused if the gateway refused this number or message in a way that Refused describes, or
-// m is no text message, and ErrUncertain if the request was sent and no answer came, or only
-// half of one, or one from a server in between that gave up waiting (504). Anything else was
-// not taken: no connection, a wrong certificate or password, too many messages, a redirect
-// (never followed), an answer in a form that is not Accepted. No error quotes the message,
-// the number, the fields or the secret.
+// Send sends m and returns nil once the gateway has accepted it.
+//
+// Send returns an error that wraps ErrRejected if the response matches a Reject rule or m is not a
+// valid text message. It returns an error that wraps ErrUncertain if the request was sent and the
+// response is missing, incomplete, or a 504 from a proxy in between. After any other error the
+// message was not accepted and may be sent again: no connection, a bad certificate or password, too
+// many requests, a redirect (never followed), a response that matches no Accept rule. No error
+// quotes the message, the number, the fields or the secret.
 func (g Gateway) Send(ctx context.Context, m Message) error {
 	if err := g.Check(); err != nil {
 		return err

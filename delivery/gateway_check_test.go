@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Each mistake in the settings is named without a secret, and nothing is sent.
+// Each wrong setting is named without a secret, and nothing is sent.
 func TestGatewayCheckRejectsBadSettings(t *testing.T) {
 	for name, g := range presetGateways() {
 		if err := g.Check(); err != nil {
@@ -47,7 +47,8 @@ func TestGatewayCheckRejectsBadSettings(t *testing.T) {
 		wantTemporaryGatewayError(t, g.Send(t.Context(), gatewayCodeSMS()))
 	}
 	for _, change := range []func(*Message){
-		func(m *Message) { m.Channel = Email }, func(m *Message) { m.To = "0171 2345678" }, func(m *Message) { m.To = "+49171;ext=5" },
+		func(m *Message) { m.Channel = Email }, func(m *Message) { m.To = "0171 2345678" },
+		func(m *Message) { m.To = "+49171;ext=5" },
 		func(m *Message) { m.Text = "" }, func(m *Message) { m.ID = "a/b" },
 	} {
 		m := gatewayCodeSMS()
@@ -61,7 +62,7 @@ func TestGatewayCheckRejectsBadSettings(t *testing.T) {
 	}
 }
 
-// The vectors that AWS publishes for Signature Version 4.
+// The test vectors that AWS publishes for Signature Version 4.
 func TestSigV4PublishedVectors(t *testing.T) {
 	const example = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 	key := awsCredentials{"AKIDEXAMPLE", example, "us-east-1", "iam"}.signingKey("20120215")
@@ -71,9 +72,11 @@ func TestSigV4PublishedVectors(t *testing.T) {
 	for _, c := range []struct{ name, service, method, url, kind, body, headers, want string }{
 		{"get-vanilla", "service", "GET", "https://example.amazonaws.com/", "", "", "host;x-amz-date",
 			"5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31"},
-		{"post-x-www-form-urlencoded", "service", "POST", "https://example.amazonaws.com/", "application/x-www-form-urlencoded", "Param1=value1",
+		{"post-x-www-form-urlencoded", "service", "POST", "https://example.amazonaws.com/",
+			"application/x-www-form-urlencoded", "Param1=value1",
 			"content-type;host;x-amz-date", "ff11897932ad3f4e8b18135d722051e5ac45fc38421b1da7b9d196a0fe09473a"},
-		{"ListUsers", "iam", "GET", "https://iam.amazonaws.com/?Action=ListUsers&Version=2010-05-08", "application/x-www-form-urlencoded; charset=utf-8", "",
+		{"ListUsers", "iam", "GET", "https://iam.amazonaws.com/?Action=ListUsers&Version=2010-05-08",
+			"application/x-www-form-urlencoded; charset=utf-8", "",
 			"content-type;host;x-amz-date", "5d672d79c15b13162d9279b0855cfba6789a8edb4c82c400e06b5924a6f2b5d7"},
 	} {
 		r, err := http.NewRequest(c.method, c.url, nil)
@@ -83,8 +86,10 @@ func TestSigV4PublishedVectors(t *testing.T) {
 		if c.kind != "" {
 			r.Header.Set("Content-Type", c.kind)
 		}
-		awsCredentials{"AKIDEXAMPLE", example, "us-east-1", c.service}.sign(r, []byte(c.body), time.Date(2015, 8, 30, 12, 36, 0, 0, time.UTC))
-		want := "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/" + c.service + "/aws4_request, SignedHeaders=" + c.headers + ", Signature=" + c.want
+		awsCredentials{"AKIDEXAMPLE", example, "us-east-1", c.service}.sign(r, []byte(c.body),
+			time.Date(2015, 8, 30, 12, 36, 0, 0, time.UTC))
+		want := "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/" + c.service +
+			"/aws4_request, SignedHeaders=" + c.headers + ", Signature=" + c.want
 		if got := r.Header.Get("Authorization"); got != want {
 			t.Errorf("%s: got %s, want %s", c.name, got, want)
 		}

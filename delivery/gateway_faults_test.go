@@ -15,7 +15,8 @@ import (
 	"time"
 )
 
-// rawGateway is a gateway on the wire: do gets the connection after the request was read, or at once.
+// rawGateway is a TCP or TLS listener; do gets the connection after the request was read, or at
+// once.
 func rawGateway(t *testing.T, read bool, do func(net.Conn)) Gateway {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -45,8 +46,8 @@ func rawGateway(t *testing.T, read bool, do func(net.Conn)) Gateway {
 	return Kannel("http://"+l.Addr().String(), "twostep", testSecret, "Example")
 }
 
-// FLT-051 to 053 and ATT-299: whatever a gateway does, Send ends in time, and it says
-// uncertain exactly when the gateway may have taken the message.
+// Whatever a gateway does, Send returns in time, and returns ErrUncertain exactly if the gateway
+// may have accepted the message.
 func TestGatewayFaultOutcomes(t *testing.T) {
 	const head = "HTTP/1.1 202 Accepted\r\n"
 	say := func(text string) func(net.Conn) { return func(c net.Conn) { io.WriteString(c, text) } }
@@ -69,17 +70,25 @@ func TestGatewayFaultOutcomes(t *testing.T) {
 		"half a text, then hangs":   {say(head + "Content-Length: 24\r\n\r\n0: Acc"), ErrUncertain},
 		"drips its text":            {drip, ErrUncertain},
 		"drips its header":          {sendSlowly, ErrUncertain},
-		"endless header":            {func(c net.Conn) { io.WriteString(c, head); sendEndlessHeader(c, "X: y\r\n") }, ErrUncertain},
-		"endless text":              {func(c net.Conn) { io.WriteString(c, head+"\r\n"); sendEndlessHeader(c, "0: Accepted") }, errTemporary},
+		"endless header": {func(c net.Conn) { io.WriteString(c, head); sendEndlessHeader(c, "X: y\r\n") },
+			ErrUncertain},
+		"endless text": {func(c net.Conn) {
+			io.WriteString(c, head+"\r\n")
+			sendEndlessHeader(c, "0: Accepted")
+		}, errTemporary},
 		"1 GB text": {func(c net.Conn) {
 			io.WriteString(c, head+"Content-Length: 1073741824\r\n\r\n")
 			sendEndlessHeader(c, "x")
 		}, errTemporary},
-		"half a no":                   {sayAndClose("HTTP/1.1 503 No\r\nContent-Length: 24\r\n\r\nbus"), errTemporary},
-		"answers twice":               {sayAndClose(strings.Repeat(head+"Content-Length: 11\r\n\r\n0: Accepted", 2)), nil},
-		"no, then yes":                {sayAndClose("HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n" + head + "Content-Length: 11\r\n\r\n0: Accepted"), errTemporary},
-		"100 first":                   {sayAndClose("HTTP/1.1 100 Continue\r\n\r\n" + head + "Content-Length: 11\r\n\r\n0: Accepted"), nil},
-		"compressed without asking":   {sayAndClose(head + "Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\n\x1f\x8b"), errTemporary},
+		"half a no": {sayAndClose("HTTP/1.1 503 No\r\nContent-Length: 24\r\n\r\nbus"), errTemporary},
+		"answers twice": {sayAndClose(strings.Repeat(head+"Content-Length: 11\r\n\r\n0: Accepted", 2)),
+			nil},
+		"no, then yes": {sayAndClose("HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n" + head +
+			"Content-Length: 11\r\n\r\n0: Accepted"), errTemporary},
+		"100 first": {sayAndClose("HTTP/1.1 100 Continue\r\n\r\n" + head +
+			"Content-Length: 11\r\n\r\n0: Accepted"), nil},
+		"compressed without asking": {sayAndClose(head +
+			"Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\n\x1f\x8b"), errTemporary},
 		"asks for another connection": {sayAndClose("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"), errTemporary},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -117,10 +126,11 @@ func sendSlowly(c net.Conn) {
 	}
 }
 
-// Where TLS never stands, nothing was sent, and another gateway may try.
+// If the TLS handshake fails nothing was sent, and another gateway may be tried.
 func TestGatewayTLSFailureIsTemporary(t *testing.T) {
 	for name, do := range map[string]func(net.Conn){
-		"hangs": func(net.Conn) {}, "drops": func(c net.Conn) { c.Close() }, "babbles": func(c net.Conn) { io.WriteString(c, "HTTP/1.1 202 A\r\n\r\n") },
+		"hangs": func(net.Conn) {}, "drops": func(c net.Conn) { c.Close() },
+		"babbles": func(c net.Conn) { io.WriteString(c, "HTTP/1.1 202 A\r\n\r\n") },
 	} {
 		g := rawGateway(t, false, do)
 		g.URL = strings.Replace(g.URL, "http:", "https:", 1)
@@ -134,7 +144,7 @@ func TestGatewayTLSFailureIsTemporary(t *testing.T) {
 
 	server, seen := fakeGateway(t, 202, "0: Accepted")
 	g = presetGateways()["kannel"].withServer(server)
-	g.RootCAs = nil // nobody knows its certificate
+	g.RootCAs = nil // so that its certificate is not trusted
 	wantTemporaryGatewayError(t, g.Send(t.Context(), gatewayCodeSMS()))
 	if len(seen) != 0 {
 		t.Error("sent to an unknown certificate")
@@ -144,13 +154,14 @@ func TestGatewayTLSFailureIsTemporary(t *testing.T) {
 	wantTemporaryGatewayError(t, g.Send(ctx, gatewayCodeSMS()))
 }
 
-// A redirect is not followed, so no secret and no message goes to where it points.
+// A redirect is not followed, so that no secret and no message goes to its target.
 func TestGatewayDoesNotFollowRedirects(t *testing.T) {
 	other, seen := fakeGateway(t, 202, "0: Accepted")
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		for name, g := range presetGateways() {
 			server := httptest.NewTLSServer(http.RedirectHandler(other.URL, status))
-			sameErrorKind(t, fmt.Sprint(name, status), g.withServer(server).Send(t.Context(), gatewayCodeSMS()), errTemporary)
+			sameErrorKind(t, fmt.Sprint(name, status), g.withServer(server).Send(t.Context(), gatewayCodeSMS()),
+				errTemporary)
 			server.Close()
 		}
 	}
@@ -159,7 +170,7 @@ func TestGatewayDoesNotFollowRedirects(t *testing.T) {
 	}
 }
 
-// A GET on a connection that breaks is not repeated by net/http behind our back.
+// net/http does not repeat a GET by itself when the connection breaks.
 func TestGatewayDoesNotRepeatGET(t *testing.T) {
 	var requests atomic.Int32
 	g := rawGateway(t, true, func(c net.Conn) { requests.Add(1); c.Close() })
@@ -171,7 +182,8 @@ func TestGatewayDoesNotRepeatGET(t *testing.T) {
 	}
 }
 
-// A public gateway whose name leads inside is refused before a byte is sent (ATT-295, ATT-296).
+// A public gateway whose name resolves to a private address is refused before a byte is sent (SSRF,
+// DNS rebinding).
 func TestPublicGatewayRefusesPrivateAddresses(t *testing.T) {
 	server, seen := fakeGateway(t, 202, "0: Accepted")
 	for _, name := range []string{"127.0.0.1", "localhost", "[::ffff:127.0.0.1]"} {
@@ -184,12 +196,18 @@ func TestPublicGatewayRefusesPrivateAddresses(t *testing.T) {
 		t.Error("sent")
 	}
 	for address, want := range map[string]string{
-		"93.184.215.14": "public", "2606:4700::1111": "public", "64:ff9b::5db8:d70e": "public", "2002:5db8:d70e::1": "public",
-		"127.0.0.1": "own", "127.9.9.9": "own", "::1": "own", "10.0.0.1": "own", "172.31.255.255": "own", "192.168.1.1": "own",
-		"100.64.0.1": "own", "fd12::1": "own", "::ffff:10.0.0.1": "own", "64:ff9b::a00:1": "own", "2002:7f00:1::": "own",
-		"169.254.169.254": "never", "::ffff:169.254.169.254": "never", "64:ff9b::a9fe:a9fe": "never", "2002:a9fe:a9fe::": "never",
-		"fd00:ec2::254": "never", "100.100.100.200": "never", "fe80::1": "never", "fe80::1%eth0": "never", "0.0.0.0": "never", "::": "never",
-		"::127.0.0.1": "never", "224.0.0.1": "never", "255.255.255.255": "never", "ff02::1": "never", "2001::1": "never",
+		"93.184.215.14": "public", "2606:4700::1111": "public", "64:ff9b::5db8:d70e": "public",
+		"2002:5db8:d70e::1": "public",
+		"127.0.0.1":         "own", "127.9.9.9": "own", "::1": "own", "10.0.0.1": "own", "172.31.255.255": "own",
+		"192.168.1.1": "own",
+		"100.64.0.1":  "own", "fd12::1": "own", "::ffff:10.0.0.1": "own", "64:ff9b::a00:1": "own",
+		"2002:7f00:1::":   "own",
+		"169.254.169.254": "never", "::ffff:169.254.169.254": "never", "64:ff9b::a9fe:a9fe": "never",
+		"2002:a9fe:a9fe::": "never",
+		"fd00:ec2::254":    "never", "100.100.100.200": "never", "fe80::1": "never", "fe80::1%eth0": "never",
+		"0.0.0.0": "never", "::": "never",
+		"::127.0.0.1": "never", "224.0.0.1": "never", "255.255.255.255": "never", "ff02::1": "never",
+		"2001::1":          "never",
 		"64:ff9b:1::a00:1": "never", "192.0.2.1": "never", "2001:db8::1": "never",
 	} {
 		inside, allowed := classifyAddress(netip.MustParseAddr(address))
@@ -202,9 +220,11 @@ func TestPublicGatewayRefusesPrivateAddresses(t *testing.T) {
 			scheme  string
 			want    bool
 		}{
-			{false, "https", want == "public"}, {true, "https", want != "never"}, {true, "http", want == "own"}, {false, "http", false},
+			{false, "https", want == "public"}, {true, "https", want != "never"}, {true, "http", want == "own"},
+			{false, "http", false},
 		} {
-			err := Gateway{AllowPrivate: c.private}.dialControl(c.scheme)("tcp", netip.AddrPortFrom(netip.MustParseAddr(address), 443).String(), nil)
+			err := Gateway{AllowPrivate: c.private}.dialControl(c.scheme)("tcp",
+				netip.AddrPortFrom(netip.MustParseAddr(address), 443).String(), nil)
 			if (err == nil) != c.want {
 				t.Errorf("%s private %t %s: got %v", address, c.private, c.scheme, err)
 			}

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Twilio sends by Programmable Messaging. from is a number in E.164, a sender name, or the id of
-// a messaging service (MG…). It knows no idempotency key for messages.
+// Twilio returns a Gateway for Twilio Programmable Messaging. from is an E.164 number, a sender
+// name, or the SID of a messaging service (MG…). Twilio has no idempotency key for messages.
 func Twilio(sid, token, from string) Gateway {
 	sender := "From"
 	if strings.HasPrefix(from, "MG") {
@@ -18,9 +18,10 @@ func Twilio(sid, token, from string) Gateway {
 		Auth: AuthBasic, User: sid, Secret: token, From: from,
 		Fields: map[string]any{"To": "{to}", sender: "{from}", "Body": "{text}"},
 		Accept: []ResponseRule{{Status: 201, Field: "sid", Pattern: "^[A-Z]{2}[0-9a-f]{32}$"}},
-		// The number is invalid, out of reach, in a region we do not send to, has said STOP,
-		// is not verified for a trial account, or is no mobile number.
-		Reject:           []ResponseRule{{Status: 400, Field: "code", Pattern: "^(21211|21214|21217|21408|21608|21610|21612|21614)$"}},
+		// Invalid number, not reachable, region not enabled, opted out (STOP), not verified for a
+		// trial account, or not a mobile number.
+		Reject: []ResponseRule{{Status: 400, Field: "code",
+			Pattern: "^(21211|21214|21217|21408|21608|21610|21612|21614)$"}},
 		ErrorCodePattern: `"code": ?([0-9]+)`,
 		CallbackFields:   map[string]any{"StatusCallback": "{callback}"},
 		StateField:       "MessageStatus",
@@ -30,8 +31,8 @@ func Twilio(sid, token, from string) Gateway {
 	}
 }
 
-// Vonage sends by the SMS API. from is a number or a sender name. Our id travels as client-ref,
-// which Vonage shows but does not use against doubles.
+// Vonage returns a Gateway for the Vonage SMS API. from is a number or a sender name. The message
+// ID is sent as client-ref, which Vonage shows but does not use to detect duplicates.
 func Vonage(key, secret, from string) Gateway {
 	return Gateway{
 		Name: "vonage",
@@ -40,18 +41,20 @@ func Vonage(key, secret, from string) Gateway {
 		Fields: map[string]any{"api_key": "{user}", "api_secret": "{secret}", "from": "{from}",
 			"to": "{digits}", "text": "{text}", "client-ref": "{id}"},
 		Accept: []ResponseRule{{Status: 200, Field: "messages.0.status", Pattern: "^0$"}},
-		// A parameter (the number, most likely) is invalid, the message is, the number is
-		// barred or deactivated.
+		// Invalid parameter (most likely the number), invalid message, barred or deactivated
+		// number.
 		Reject:           []ResponseRule{{Status: 200, Field: "messages.0.status", Pattern: "^(3|6|7|33|34)$"}},
 		ErrorCodePattern: `"status": ?"([0-9]+)"`,
 		CallbackFields:   map[string]any{"callback": "{callback}"},
 		StateField:       "status",
-		StateMap:         map[string]string{"delivered": StateDelivered, "failed": StateFailed, "rejected": StateFailed, "expired": StateFailed},
+		StateMap: map[string]string{"delivered": StateDelivered, "failed": StateFailed,
+			"rejected": StateFailed, "expired": StateFailed},
 	}
 }
 
-// SNS sends by Amazon Simple Notification Service, as a transactional message. sender is a
-// sender name where the country allows one; "" leaves it to Amazon. It calls nobody back.
+// SNS returns a Gateway for Amazon Simple Notification Service that sends transactional messages.
+// sender is a sender name where the country allows one; "" leaves the choice to Amazon. SNS sends
+// no receipts.
 func SNS(region, accessKey, secret, sender string) Gateway {
 	host := "sns." + region + ".amazonaws.com"
 	if strings.HasPrefix(region, "cn-") {
@@ -82,9 +85,9 @@ func SNS(region, accessKey, secret, sender string) Gateway {
 	}
 }
 
-// Kannel sends by the sendsms interface of a Kannel smsbox, and through it by SMPP. address is
-// that of the smsbox, like http://127.0.0.1:13013; it may be in a private network. Kannel knows
-// its fields only in the address, where its access log writes them down: keep that log shut.
+// Kannel returns a Gateway for the sendsms interface of a Kannel smsbox, and through it for SMPP.
+// address is the URL of the smsbox, like http://127.0.0.1:13013; it may be in a private network.
+// Kannel takes its fields only in the query string and logs it: protect its access log.
 func Kannel(address, user, password, from string) Gateway {
 	if u, err := url.Parse(address); err == nil && strings.Trim(u.Path, "/") == "" {
 		address = u.JoinPath("/cgi-bin/sendsms").String()
@@ -96,7 +99,7 @@ func Kannel(address, user, password, from string) Gateway {
 			"text": "{text}", "charset": "UTF-8", "coding": "0"},
 		Accept: []ResponseRule{{Status: 202, Pattern: "^(0: Accepted|3: Queued)"}},
 		Reject: []ResponseRule{{Pattern: "denied by white- and/or black-lists|^Empty receiver number"}},
-		// Kannel puts the kind of report in place of %d; 31 asks for all of them.
+		// Kannel replaces %d with the kind of report; 31 asks for all kinds.
 		CallbackFields: map[string]any{"dlr-mask": "31", "dlr-url": "{callback}?state=%d"},
 		StateField:     "state",
 		StateMap:       map[string]string{"1": StateDelivered, "2": StateFailed, "16": StateFailed},

@@ -13,14 +13,14 @@ import (
 	"time"
 )
 
-// receivedRequest is a request as a gateway saw it.
+// receivedRequest is a request as a gateway received it.
 type receivedRequest struct {
 	*http.Request
 	body   string
-	fields url.Values // of the query and of a form
+	fields url.Values // from the query and the form
 }
 
-// fakeGateway answers every request and hands over what it saw.
+// fakeGateway answers every request alike and returns a channel with the requests.
 func fakeGateway(t *testing.T, status int, text string) (*httptest.Server, chan receivedRequest) {
 	t.Helper()
 	seen := make(chan receivedRequest, 10)
@@ -38,7 +38,7 @@ func fakeGateway(t *testing.T, status int, text string) (*httptest.Server, chan 
 		}
 		select {
 		case seen <- a:
-		default: // the test will count ten of them
+		default: // full: no test needs more
 		}
 		w.WriteHeader(status)
 		io.WriteString(w, text)
@@ -47,7 +47,7 @@ func fakeGateway(t *testing.T, status int, text string) (*httptest.Server, chan 
 	return server, seen
 }
 
-// withServer points a gateway to a server of the test.
+// withServer points a gateway to a test server.
 func (g Gateway) withServer(server *httptest.Server) Gateway {
 	u, err := url.Parse(g.URL)
 	if err != nil {
@@ -77,7 +77,7 @@ func presetGateways() map[string]Gateway {
 	}
 }
 
-// Every preset sends its fields as they are, whatever stands in the values.
+// Every preset sends its fields unchanged, whatever characters the values contain.
 func TestPresetsSendFieldsUnchanged(t *testing.T) {
 	texts := []string{gatewayCodeSMS().Text, `a"b&c=d+e%20f\g` + "\r\n" + `{to}{secret}</x>ä€`}
 	for name, want := range map[string]struct {
@@ -123,16 +123,18 @@ func TestPresetsSendFieldsUnchanged(t *testing.T) {
 					t.Errorf("twilio: signed in as %s", user)
 				}
 			}
-			if name == "sns" && !strings.Contains(a.Header.Get("Authorization"), "SignedHeaders=content-type;host;x-amz-date, Signature=") {
+			if name == "sns" && !strings.Contains(a.Header.Get("Authorization"),
+				"SignedHeaders=content-type;host;x-amz-date, Signature=") {
 				t.Errorf("sns: got %s", a.Header.Get("Authorization"))
 			}
 		}
 	}
 }
 
-// Without an address for receipts none are asked for.
+// Without a CallbackURL no receipts are requested.
 func TestPresetsWithoutReceipts(t *testing.T) {
-	for name, answer := range map[string]string{"twilio": twilioAccepted, "kannel": "0: Accepted for delivery", "vonage": vonageAccepted} {
+	for name, answer := range map[string]string{"twilio": twilioAccepted, "kannel": "0: Accepted for delivery",
+		"vonage": vonageAccepted} {
 		server, seen := fakeGateway(t, map[string]int{"twilio": 201, "kannel": 202, "vonage": 200}[name], answer)
 		if err := presetGateways()[name].withServer(server).Send(t.Context(), gatewayCodeSMS()); err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -147,16 +149,17 @@ func TestPresetsWithoutReceipts(t *testing.T) {
 	}
 }
 
-// What each gateway's answer is worth.
+// Responses of each gateway map to accepted, rejected or temporary.
 func TestPresetResponseRules(t *testing.T) {
 	for _, c := range []struct {
 		gateway string
 		status  int
 		text    string
-		want    error // nil: taken; errOther: try again
+		want    error // nil: accepted; errTemporary: may be sent again
 	}{
 		{"twilio", 201, twilioAccepted, nil},
-		{"twilio", 400, `{"code": 21211, "message": "The 'To' number +491712345678 is not a valid phone number."}`, ErrRejected},
+		{"twilio", 400, `{"code": 21211, "message": "The 'To' number +491712345678 is not a valid phone number."}`,
+			ErrRejected},
 		{"twilio", 400, `{"code": 21614, "message": "is not a mobile number"}`, ErrRejected},
 		{"twilio", 400, `{"code": 21606, "message": "the From number is not yours"}`, errTemporary},
 		{"twilio", 400, `{"code": 747723}`, errTemporary},
@@ -174,7 +177,8 @@ func TestPresetResponseRules(t *testing.T) {
 		{"vonage", 200, `{"messages":[{"status":"3","error-text":"Invalid to param"}]}`, ErrRejected},
 		{"vonage", 200, `{"messages":[{"status":"7","error-text":"barred"}]}`, ErrRejected},
 		{"vonage", 200, `{"messages":[{"status":"1","error-text":"Throughput exceeded"}]}`, errTemporary},
-		{"vonage", 200, `{"messages":[{"status":"4","error-text":"Bad Credentials ` + testSecret + `"}]}`, errTemporary},
+		{"vonage", 200, `{"messages":[{"status":"4","error-text":"Bad Credentials ` + testSecret + `"}]}`,
+			errTemporary},
 		{"vonage", 200, `{"messages":[]}`, errTemporary},
 		{"vonage", 200, `[[[[`, errTemporary},
 		{"sns", 200, snsAccepted, nil},
@@ -195,7 +199,7 @@ func TestPresetResponseRules(t *testing.T) {
 	}
 }
 
-// errTemporary stands for any error that says neither refused nor uncertain.
+// errTemporary represents any error that wraps neither ErrRejected nor ErrUncertain.
 var errTemporary = errors.New("other")
 
 func sameErrorKind(t *testing.T, name string, err, want error) {
@@ -208,7 +212,7 @@ func sameErrorKind(t *testing.T, name string, err, want error) {
 	wantNoSMSSecrets(t, err)
 }
 
-// The operator reads the gateway's own code in the log.
+// The error contains the gateway's own code, for the log.
 func TestGatewayErrorIncludesCode(t *testing.T) {
 	server, _ := fakeGateway(t, 400, `{"code": 21606}`)
 	err := presetGateways()["twilio"].withServer(server).Send(t.Context(), gatewayCodeSMS())
@@ -217,11 +221,12 @@ func TestGatewayErrorIncludesCode(t *testing.T) {
 	}
 }
 
-// A gateway that nobody has heard of is a few fields, nested ones too.
+// A gateway without a preset is described by a few fields, nested ones too.
 func TestCustomGateway(t *testing.T) {
 	server, seen := fakeGateway(t, 200, "")
 	g := Gateway{
-		Name: "own", URL: "https://sms.example.net/v1?tenant=7", Encoding: EncodingJSON, Auth: AuthBearer, Secret: testSecret, From: `Ex"ample`,
+		Name: "own", URL: "https://sms.example.net/v1?tenant=7", Encoding: EncodingJSON, Auth: AuthBearer,
+		Secret: testSecret, From: `Ex"ample`,
 		Header: map[string]string{"Idempotency-Key": "{id}"},
 		Fields: map[string]any{"urgent": true, "parts": int64(1), "unset": "{callback}",
 			"message": map[string]any{"to": []any{"{to}"}, "content": "{text}", "from": "{from}"}},
@@ -244,15 +249,16 @@ func TestCustomGateway(t *testing.T) {
 	if err := json.Unmarshal([]byte(a.body), &got); err != nil {
 		t.Fatal(err)
 	}
-	if !got.Urgent || got.Parts != 1 || got.Unset != nil || got.Message.Content != m.Text || got.Message.From != g.From || got.Message.To[0] != m.To {
+	if !got.Urgent || got.Parts != 1 || got.Unset != nil || got.Message.Content != m.Text ||
+		got.Message.From != g.From || got.Message.To[0] != m.To {
 		t.Errorf("got %s", a.body)
 	}
 	if a.Header.Get("Idempotency-Key") != m.ID || a.Header.Get("Authorization") != "Bearer "+testSecret {
 		t.Errorf("got headers %v", a.Header)
 	}
-	g.Header = map[string]string{"X-Text": "{text}"} // several lines
+	g.Header = map[string]string{"X-Text": "{text}"} // {text} has several lines
 	wantTemporaryGatewayError(t, g.Send(t.Context(), m))
 	if len(seen) != 0 {
-		t.Error("a text broke into the headers")
+		t.Error("a text added a header")
 	}
 }

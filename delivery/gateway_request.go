@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// newRequest is the one request that sends m.
+// newRequest builds the request that sends m.
 func (g Gateway) newRequest(ctx context.Context, m Message) (*http.Request, error) {
 	fields := make(map[string]any, len(g.Fields)+len(g.CallbackFields))
 	values := g.placeholderReplacer(m)
@@ -72,7 +72,8 @@ func (g Gateway) setAuthorization(r *http.Request, body []byte) {
 	}
 }
 
-// placeholderReplacer replaces each placeholder once; what comes out is not looked at again.
+// placeholderReplacer returns a Replacer that replaces each placeholder once: placeholders within
+// values stay as they are.
 func (g Gateway) placeholderReplacer(m Message) *strings.Replacer {
 	return strings.NewReplacer(
 		"{to}", m.To, "{digits}", strings.TrimPrefix(m.To, "+"), "{text}", m.Text, "{id}", m.ID,
@@ -87,7 +88,8 @@ func expandFields(to, from map[string]any, values *strings.Replacer) {
 	}
 }
 
-// expandPlaceholders is value with its placeholders replaced; nil for a placeholder that stands for nothing.
+// expandPlaceholders returns value with its placeholders replaced, or nil if value is one
+// placeholder whose value is empty.
 func expandPlaceholders(value any, values *strings.Replacer) any {
 	switch v := value.(type) {
 	case string:

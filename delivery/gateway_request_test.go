@@ -42,16 +42,18 @@ func requestFields(t *testing.T, r *http.Request) map[string]string {
 	return all
 }
 
-// FUZ-007: whatever the text is, a gateway reads exactly that in the field of the text, and
-// the same as ever in all others and in the address.
+// Whatever the text is, a gateway reads exactly it in the text field, and the usual values in all
+// other fields and in the URL.
 func FuzzGatewayRequest(f *testing.F) {
-	for _, text := range []string{gatewayCodeSMS().Text, `a"b&c=d+e%20f\g` + "\r\n", "{to}{secret}{text}", "</x>ä€\u2028", "\x00\xff;"} {
+	for _, text := range []string{gatewayCodeSMS().Text, `a"b&c=d+e%20f\g` + "\r\n", "{to}{secret}{text}",
+		"</x>ä€\u2028", "\x00\xff;"} {
 		f.Add(text)
 	}
 	all := presetGateways()
-	all["own"] = Gateway{Name: "own", URL: "https://sms.example.com/send?a=b", Encoding: EncodingJSON, Fields: map[string]any{"text": []any{"{text}", "{to}"}}}
+	all["own"] = Gateway{Name: "own", URL: "https://sms.example.com/send?a=b", Encoding: EncodingJSON,
+		Fields: map[string]any{"text": []any{"{text}", "{to}"}}}
 	f.Fuzz(func(t *testing.T, text string) {
-		text = strings.ToValidUTF8(text, "") // as everything is that composes one
+		text = strings.ToValidUTF8(text, "") // messages are composed of valid UTF-8 only
 		if text == "" {
 			return
 		}

@@ -18,23 +18,24 @@ import (
 )
 
 const (
-	maxGatewayResponseBytes = 64 << 10        // bytes of an answer's text, and again of its headers
-	connectTimeout          = 3 * time.Second // until TLS stands, so that there is time left for another gateway
+	maxGatewayResponseBytes = 64 << 10        // limit of the body, and again of the headers
+	connectTimeout          = 3 * time.Second // TCP and TLS; leaves time for another gateway
 )
 
-// gatewayResponse is what a gateway said. text is empty if it said too much.
+// gatewayResponse is a gateway's response. body is empty if it exceeded maxGatewayResponseBytes.
 type gatewayResponse struct {
 	status int
 	body   string
 }
 
-// httpClient makes one connection for one request. A kept one would save three round trips, but
-// when it breaks, net/http sends a GET a second time on its own: a second text.
+// httpClient returns a client that makes one connection for one request. Keeping connections would
+// save three round trips, but when a kept connection breaks, net/http repeats a GET by itself,
+// which would send a second text message.
 func (g Gateway) httpClient(scheme string) *http.Client {
 	dialer := net.Dialer{Timeout: connectTimeout, Control: g.dialControl(scheme)}
 	return &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport: &http.Transport{ // without a proxy: behind one, guard would look at the wrong address
+		Transport: &http.Transport{ // no Proxy: dialControl would check the proxy's address instead of the gateway's
 			DialContext:            dialer.DialContext,
 			TLSClientConfig:        &tls.Config{RootCAs: g.RootCAs, MinVersion: tls.VersionTLS12},
 			TLSHandshakeTimeout:    connectTimeout,
@@ -45,9 +46,10 @@ func (g Gateway) httpClient(scheme string) *http.Client {
 	}
 }
 
-// roundTrip sends r. Its error wraps ErrUncertain if the gateway may have read the whole request.
+// roundTrip sends r. It returns an error that wraps ErrUncertain if the gateway may have read the
+// whole request.
 func (g Gateway) roundTrip(r *http.Request) (gatewayResponse, error) {
-	// On the way are: nothing (no connection yet), perhaps all, certainly not all.
+	// connected: the request may have been sent whole. broken: it certainly was not.
 	var connected, broken atomic.Bool
 	ctx := httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{
 		GotConn:      func(httptrace.GotConnInfo) { connected.Store(true) },
@@ -55,21 +57,21 @@ func (g Gateway) roundTrip(r *http.Request) (gatewayResponse, error) {
 	})
 	response, err := g.httpClient(r.URL.Scheme).Do(r.WithContext(ctx))
 	if err != nil {
-		quiet, lost := classifyTransportError(ctx, err)
-		if connected.Load() && !broken.Load() && lost {
-			return gatewayResponse{}, fmt.Errorf("%w: %w", ErrUncertain, quiet)
+		safeErr, uncertain := classifyTransportError(ctx, err)
+		if connected.Load() && !broken.Load() && uncertain {
+			return gatewayResponse{}, fmt.Errorf("%w: %w", ErrUncertain, safeErr)
 		}
-		return gatewayResponse{}, quiet
+		return gatewayResponse{}, safeErr
 	}
 	defer response.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(response.Body, maxGatewayResponseBytes+1))
 	a := gatewayResponse{status: response.StatusCode, body: string(text)}
 	if err != nil {
-		quiet, _ := classifyTransportError(ctx, err)
+		safeErr, _ := classifyTransportError(ctx, err)
 		if a.status/100 == 2 {
-			return gatewayResponse{}, fmt.Errorf("%w: answered %d and broke off: %w", ErrUncertain, a.status, quiet)
+			return gatewayResponse{}, fmt.Errorf("%w: answered %d and broke off: %w", ErrUncertain, a.status, safeErr)
 		}
-		a.body = "" // a no is a no, even half of one
+		a.body = "" // an error status counts even without a complete body
 	}
 	if len(a.body) > maxGatewayResponseBytes {
 		a.body = ""
@@ -77,9 +79,9 @@ func (g Gateway) roundTrip(r *http.Request) (gatewayResponse, error) {
 	return a, nil
 }
 
-// classifyTransportError is what may be said of an error of net/http, which quotes the address with all its fields,
-// and sometimes the answer. lost says that the other side may have been about to say yes: only
-// what does not even begin like HTTP is nobody's yes.
+// classifyTransportError returns an error that is safe to log in place of one of net/http, which
+// quotes the URL with all its fields and sometimes the response. uncertain reports whether the
+// gateway may have accepted the request: only a response that is not HTTP at all rules that out.
 func classifyTransportError(ctx context.Context, err error) (safeErr error, uncertain bool) {
 	var network *net.OpError
 	var certificate *tls.CertificateVerificationError
@@ -94,13 +96,14 @@ func classifyTransportError(ctx context.Context, err error) (safeErr error, unce
 		return network, true
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return io.ErrUnexpectedEOF, true
-	case strings.Contains(err.Error(), "malformed HTTP "): // version, status or first line; net/http has no other sign
+	// Bad version, status or first line; net/http has no type for it.
+	case strings.Contains(err.Error(), "malformed HTTP "):
 		return errors.New("does not speak HTTP"), false
 	}
-	return errors.New("answer broken"), true
+	return errors.New("incomplete answer"), true
 }
 
-// responseError turns an answer into the error of Send.
+// responseError maps a response to the error of Send.
 func (g Gateway) responseError(a gatewayResponse, m Message) error {
 	for _, form := range g.Reject {
 		if form.matches(a) {
@@ -118,14 +121,15 @@ func (g Gateway) responseError(a gatewayResponse, m Message) error {
 	case a.status == http.StatusGatewayTimeout:
 		return fmt.Errorf("%w: answered %d", ErrUncertain, a.status)
 	case a.status/100 == 3:
-		return fmt.Errorf("answered %d: it has moved, and we do not follow", a.status)
+		return fmt.Errorf("answered %d: redirects are not followed", a.status)
 	case a.status/100 == 2:
-		return fmt.Errorf("answered %d, but not in the form that means accepted%s", a.status, g.errorCode(a, m))
+		return fmt.Errorf("answered %d, but matches no accept rule%s", a.status, g.errorCode(a, m))
 	}
 	return fmt.Errorf("answered %d%s", a.status, g.errorCode(a, m))
 }
 
-// errorCode is the gateway's own error code, for the log. Nothing that could be of the message passes.
+// errorCode returns the gateway's own error code for the log. It returns nothing that could be part
+// of the message or of the credentials.
 func (g Gateway) errorCode(a gatewayResponse, m Message) string {
 	if g.ErrorCodePattern == "" {
 		return ""
@@ -149,8 +153,8 @@ func (f ResponseRule) matches(a gatewayResponse) bool {
 	return ok && regexp.MustCompile(f.Pattern).MatchString(text)
 }
 
-// jsonField is a text, number or truth value in JSON: "messages.0.status" is the field status
-// of the first of messages.
+// jsonField returns a string, number or boolean from JSON: "messages.0.status" is the field status
+// of the first element of messages.
 func jsonField(text, path string) (string, bool) {
 	var value any
 	decoder := json.NewDecoder(strings.NewReader(text))

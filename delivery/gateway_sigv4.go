@@ -10,10 +10,11 @@ import (
 	"time"
 )
 
-// awsCredentials signs requests as AWS wants them (Signature Version 4).
+// awsCredentials signs requests with AWS Signature Version 4.
 type awsCredentials struct{ accessKeyID, secretAccessKey, region, service string }
 
-// sign sets X-Amz-Date and Authorization. It covers the host, the content type and the time.
+// sign sets X-Amz-Date and Authorization. The signature covers the host, the content type, the time
+// and the body.
 func (k awsCredentials) sign(r *http.Request, body []byte, now time.Time) {
 	stamp := now.UTC().Format("20060102T150405Z")
 	r.Header.Set("X-Amz-Date", stamp)
@@ -35,7 +36,9 @@ func (k awsCredentials) sign(r *http.Request, body []byte, now time.Time) {
 		path = "/"
 	}
 	query := strings.ReplaceAll(r.URL.Query().Encode(), "+", "%20")
-	canonical := strings.Join([]string{r.Method, path, query, lines.String(), strings.Join(names, ";"), hexSHA256(body)}, "\n")
+	canonical := strings.Join([]string{
+		r.Method, path, query, lines.String(), strings.Join(names, ";"), hexSHA256(body),
+	}, "\n")
 	scope := strings.Join([]string{stamp[:8], k.region, k.service, "aws4_request"}, "/")
 	text := strings.Join([]string{"AWS4-HMAC-SHA256", stamp, scope, hexSHA256([]byte(canonical))}, "\n")
 	signature := hex.EncodeToString(hmacSHA256(k.signingKey(stamp[:8]), text))
@@ -43,7 +46,7 @@ func (k awsCredentials) sign(r *http.Request, body []byte, now time.Time) {
 		", SignedHeaders="+strings.Join(names, ";")+", Signature="+signature)
 }
 
-// signingKey is the key of one day ("20150830") for one service in one region.
+// signingKey derives the key for one day ("20150830"), region and service.
 func (k awsCredentials) signingKey(day string) []byte {
 	key := []byte("AWS4" + k.secretAccessKey)
 	for _, part := range []string{day, k.region, k.service, "aws4_request"} {

@@ -7,8 +7,10 @@ import (
 	"syscall"
 )
 
-// errAddressNotAllowed says that the gateway's name led to an address that is no gateway's.
-var errAddressNotAllowed = errors.New("leads to an address that is not allowed: set private if the gateway is in your own network")
+// errAddressNotAllowed says that the gateway's host name resolves to an address that is not
+// allowed.
+var errAddressNotAllowed = errors.New("leads to an address that is not allowed: " +
+	"set private if the gateway is in your own network")
 
 func parsePrefixes(all ...string) []netip.Prefix {
 	parsed := make([]netip.Prefix, len(all))
@@ -19,13 +21,17 @@ func parsePrefixes(all ...string) []netip.Prefix {
 }
 
 var (
-	// privateNetworks are the networks that Private opens: this machine, RFC 1918, RFC 6598, RFC 4193.
-	privateNetworks = parsePrefixes("127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
-	// forbiddenNetworks are addresses that nothing opens: clouds tell their secrets there, or nobody is there
-	// (IANA special-purpose registries), or they hide another address (Teredo, site-own NAT64).
-	forbiddenNetworks = parsePrefixes("169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128", "100.100.100.200/32", "fd20:ce::254/128",
-		"0.0.0.0/8", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24",
-		"224.0.0.0/3", "::/96", "64:ff9b:1::/48", "100::/64", "2001::/23", "2001:db8::/32", "3fff::/20", "5f00::/16", "fec0::/10", "ff00::/8")
+	// privateNetworks are allowed with AllowPrivate: loopback, RFC 1918, RFC 6598, RFC 4193.
+	privateNetworks = parsePrefixes("127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16",
+		"100.64.0.0/10", "fc00::/7")
+	// forbiddenNetworks are never allowed: cloud metadata services, the IANA special-purpose
+	// address registries, and prefixes that embed another address (Teredo, local NAT64).
+	forbiddenNetworks = parsePrefixes("169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128", "100.100.100.200/32",
+		"fd20:ce::254/128",
+		"0.0.0.0/8", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "198.18.0.0/15", "198.51.100.0/24",
+		"203.0.113.0/24",
+		"224.0.0.0/3", "::/96", "64:ff9b:1::/48", "100::/64", "2001::/23", "2001:db8::/32", "3fff::/20", "5f00::/16",
+		"fec0::/10", "ff00::/8")
 	nat64Prefix     = netip.MustParsePrefix("64:ff9b::/96")
 	sixToFourPrefix = netip.MustParsePrefix("2002::/16")
 )
@@ -34,8 +40,9 @@ func inAnyPrefix(a netip.Addr, all []netip.Prefix) bool {
 	return slices.ContainsFunc(all, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
-// dialControl looks at each address after the name was looked up and right before connecting, so
-// that no second answer of the name server can get past it. Plain http stays inside.
+// dialControl checks each address after name resolution and right before connecting, so that a
+// second DNS response cannot bypass the check (DNS rebinding). Plain http is allowed to private
+// networks only.
 func (g Gateway) dialControl(scheme string) func(string, string, syscall.RawConn) error {
 	return func(_, address string, _ syscall.RawConn) error {
 		to, err := netip.ParseAddrPort(address)
@@ -50,8 +57,8 @@ func (g Gateway) dialControl(scheme string) func(string, string, syscall.RawConn
 	}
 }
 
-// classifyAddress says whether an address is in an own network, and whether it may be used at all.
-// What stands inside another address counts as itself.
+// classifyAddress reports whether an address is in privateNetworks, and whether it may be used at
+// all. NAT64 and 6to4 addresses are classified by the IPv4 address within them.
 func classifyAddress(a netip.Addr) (inside, allowed bool) {
 	a = a.Unmap().WithZone("")
 	switch bytes := a.As16(); {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// testSecret is in every gateway under test, so that no error may hold it.
+// testSecret is in every gateway under test; no error may contain it.
 const testSecret = "hunter2&more"
 
 func gatewayCodeSMS() Message {
@@ -17,7 +17,8 @@ func gatewayCodeSMS() Message {
 	}
 }
 
-// wantTemporaryGatewayError reports an error that is nil, says more than "try again", or says too much.
+// wantTemporaryGatewayError fails the test if err is nil, wraps ErrRejected or ErrUncertain, or
+// contains a secret.
 func wantTemporaryGatewayError(t *testing.T, err error) {
 	t.Helper()
 	if err == nil || errors.Is(err, ErrRejected) || errors.Is(err, ErrUncertain) {

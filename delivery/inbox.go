@@ -15,30 +15,30 @@ import (
 	"time"
 )
 
-// maxInboxMessages is how many messages an inbox keeps, besides the first, which says how to get
-// in where there is one that does.
+// maxInboxMessages is how many messages an inbox keeps, besides the very first: in demo mode that
+// one has the sign-in credentials.
 const maxInboxMessages = 100
 
-// ErrMessageNotFound says that the inbox has no message with this id, or that this cannot be an id.
+// ErrMessageNotFound says that the inbox has no message with this ID, or that the ID is not valid.
 var ErrMessageNotFound = errors.New("no such message")
 
-// Inbox is a delivery that keeps every message in a folder instead of sending it, for local
-// mode: codes lie there for whoever may read the folder. Several processes may share one.
+// Inbox stores every message in a folder instead of sending it, for demo mode and development.
+// Everybody who can read the folder can read the codes. Several processes may share one folder.
 type Inbox struct {
-	Dir  string           // made when needed, readable by its owner only
-	From string           // sender of mail; "": signin@localhost
-	Now  func() time.Time // nil: time.Now
+	Dir  string           // created when needed, with mode 0700
+	From string           // sender of mail; "" is signin@localhost
+	Now  func() time.Time // nil is time.Now
 }
 
-// InboxMessage is a message in the inbox.
+// InboxMessage is a stored message.
 type InboxMessage struct {
-	At time.Time // when it arrived, in UTC
+	At time.Time // time of arrival, UTC
 	Message
-	Raw string // email: what would have been sent (RFC 5322, CRLF line ends); sms: ""
+	Raw string // email: the whole mail (RFC 5322, CRLF line ends); sms: ""
 }
 
-// Send puts m into the folder. A message with the id of an earlier one takes its place. Errors
-// wrap ErrRefused if m could not be sent by mail or as text either.
+// Send stores m. A message with the ID of an earlier one replaces it. Send returns an error that
+// wraps ErrRejected if SMTP or an SMS gateway could not send m either.
 func (i Inbox) Send(ctx context.Context, m Message) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("delivery: inbox: %w", err)
@@ -82,7 +82,8 @@ func checkSMS(m Message) error {
 	return nil
 }
 
-// List returns the newest 100 messages, the newest first. An inbox nothing was sent to is empty.
+// List returns the newest 100 messages and the very first, newest first. The list is empty if
+// nothing was sent yet.
 func (i Inbox) List() ([]InboxMessage, error) {
 	files, err := i.listFiles()
 	if err != nil {
@@ -105,7 +106,8 @@ func (i Inbox) List() ([]InboxMessage, error) {
 	return newestAndFirst(all), nil
 }
 
-// Message returns one message, or ErrNoMessage. The id may come from anybody.
+// Message returns one message. It returns an error that wraps ErrMessageNotFound if there is none.
+// The ID may be untrusted input.
 func (i Inbox) Message(id string) (InboxMessage, error) {
 	if !validMessageID(id) { // no dot and no separator, so it cannot leave the folder
 		return InboxMessage{}, fmt.Errorf("delivery: read inbox: %w", ErrMessageNotFound)
@@ -126,8 +128,8 @@ func (i Inbox) Message(id string) (InboxMessage, error) {
 
 func (i Inbox) path(id string) string { return filepath.Join(i.Dir, id+".json") }
 
-// write goes through a temporary file, so a reader sees the whole message or none. It does not wait for
-// the disk: nobody needs these messages after a power cut.
+// write renames a temporary file, so that readers see the whole message or none. It does not sync
+// to disk: after a power failure nobody needs these messages.
 func (i Inbox) write(a InboxMessage) error {
 	if err := os.MkdirAll(i.Dir, 0o700); err != nil {
 		return err
@@ -145,20 +147,20 @@ func (i Inbox) write(a InboxMessage) error {
 	if err := errors.Join(err, f.Close()); err != nil {
 		return err
 	}
-	// The file carries the time of arrival, so prune need not open a hundred files at each message.
+	// prune orders files by this time, so that it need not open them.
 	if err := os.Chtimes(f.Name(), a.At, a.At); err != nil {
 		return err
 	}
 	return os.Rename(f.Name(), i.path(a.ID))
 }
 
-// inboxFile is what the folder says about a message without opening it.
+// inboxFile is what a directory listing says about a message.
 type inboxFile struct {
 	id      string
 	modTime time.Time
 }
 
-// listFiles returns the messages in the folder, the newest first.
+// listFiles returns the message files, newest first.
 func (i Inbox) listFiles() ([]inboxFile, error) {
 	entries, err := os.ReadDir(i.Dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -188,7 +190,8 @@ func (i Inbox) listFiles() ([]inboxFile, error) {
 	return files, nil
 }
 
-// newestAndFirst are the newest of a list that begins with them, and the first.
+// newestAndFirst returns the newest maxInboxMessages elements of all, which is sorted newest first,
+// and the oldest.
 func newestAndFirst[T any](all []T) []T {
 	if len(all) <= maxInboxMessages+1 {
 		return all

@@ -17,7 +17,7 @@ func inboxCodeSMS() Message {
 	return Message{ID: "SMS1", Channel: SMS, To: "+15550100", Text: "747723 is your code\n\n@example.com #747723"}
 }
 
-// The inbox shows a mail as it would have arrived, and a text as it was written.
+// The inbox shows a mail as it would arrive, and a text message as composed.
 func TestInboxStoresMessages(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "a", "inbox")
 	now := noon
@@ -42,7 +42,8 @@ func TestInboxStoresMessages(t *testing.T) {
 	if all[1].Message != testCodeMail() || !all[1].At.Equal(noon) {
 		t.Errorf("got %+v, want %+v", all[1].Message, testCodeMail())
 	}
-	if o := parseMail(t, []byte(all[1].Raw)); o.subject != testCodeMail().Subject || o.text != normalizeLineEndings(testCodeMail().Text) {
+	if o := parseMail(t, []byte(all[1].Raw)); o.subject != testCodeMail().Subject ||
+		o.text != normalizeLineEndings(testCodeMail().Text) {
 		t.Errorf("got subject %q and text %q", o.subject, o.text)
 	}
 	one, err := in.Message(testCodeMail().ID)
@@ -57,7 +58,7 @@ func TestInboxStoresMessages(t *testing.T) {
 	}
 }
 
-// The mail in the inbox is byte for byte the mail on the wire, apart from the random boundary.
+// The mail in the inbox is byte for byte the mail that SMTP sends, except the random boundary.
 func TestInboxMailEqualsSMTPMail(t *testing.T) {
 	m := testCodeMail()
 	m.HTML = ""
@@ -109,7 +110,7 @@ func TestInboxReplacesSameID(t *testing.T) {
 	}
 }
 
-// The inbox keeps the newest hundred and the very first, and removes what is between.
+// The inbox keeps the newest hundred and the very first, and removes the rest.
 func TestInboxPrunes(t *testing.T) {
 	now := noon
 	in := Inbox{Dir: t.TempDir(), Now: func() time.Time { now = now.Add(time.Millisecond); return now }}
@@ -129,7 +130,7 @@ func TestInboxPrunes(t *testing.T) {
 	}
 }
 
-// No id from a URL reaches a file outside, or a file of ours that is no message.
+// No ID reads a file outside of the folder, or one within it that is not a message.
 func TestInboxPathTraversal(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{"secret.json", "inbox/.new-1.json"} {
@@ -147,7 +148,7 @@ func TestInboxPathTraversal(t *testing.T) {
 		"secret\x00", "a/b", "secret.json", "nothing",
 	} {
 		if a, err := in.Message(id); !errors.Is(err, ErrMessageNotFound) {
-			t.Errorf("%q: got %v, %v, want ErrNoMessage", id, a, err)
+			t.Errorf("%q: got %v, %v, want ErrMessageNotFound", id, a, err)
 		}
 		if id == "nothing" {
 			continue
@@ -155,7 +156,7 @@ func TestInboxPathTraversal(t *testing.T) {
 		m := inboxCodeSMS()
 		m.ID = id
 		if err := in.Send(t.Context(), m); !errors.Is(err, ErrRejected) {
-			t.Errorf("%q: got %v, want ErrRefused", id, err)
+			t.Errorf("%q: got %v, want ErrRejected", id, err)
 		}
 	}
 	if all, err := in.List(); err != nil || len(all) != 0 {
@@ -177,7 +178,7 @@ func TestInboxRejectsInvalidMessages(t *testing.T) {
 		change(&m)
 		err := in.Send(t.Context(), m)
 		if !errors.Is(err, ErrRejected) {
-			t.Errorf("%s: got %v, want ErrRefused", name, err)
+			t.Errorf("%s: got %v, want ErrRejected", name, err)
 		}
 		wantNoSecrets(t, err)
 	}
@@ -188,7 +189,7 @@ func TestInboxRejectsInvalidMessages(t *testing.T) {
 	}
 }
 
-// Sending, listing and pruning at once, as several instances on one folder do.
+// Sending, listing and pruning run concurrently, as with several instances on one folder.
 func TestInboxConcurrentUse(t *testing.T) {
 	in := Inbox{Dir: t.TempDir()}
 	var wg sync.WaitGroup

@@ -13,24 +13,24 @@ import (
 )
 
 const (
-	maxAddressBytes    = 254 // bytes; RFC 5321 section 4.5.3.1.3, without the angle brackets
-	maxLocalPartBytes  = 64  // bytes before the @; RFC 5321 section 4.5.3.1.1
-	maxSubjectChars    = 255 // characters; keeps every header line far below maxLine
-	maxSenderNameChars = 128 // characters of a sender's name
-	maxMessageIDBytes  = 100 // bytes; an ID is also a file name
-	maxLineBytes       = 998 // bytes without CRLF; RFC 5322 section 2.1.1
+	maxAddressBytes    = 254 // RFC 5321 4.5.3.1.3, without the angle brackets
+	maxLocalPartBytes  = 64  // before the @; RFC 5321 4.5.3.1.1
+	maxSubjectChars    = 255 // keeps every header line far below maxLineBytes
+	maxSenderNameChars = 128
+	maxMessageIDBytes  = 100 // an ID is also a file name
+	maxLineBytes       = 998 // without CRLF; RFC 5322 2.1.1
 )
 
-// composedMail is a mail ready to travel: the envelope of RFC 5321 and the bytes of RFC 5322.
-// The bytes are ASCII with CRLF line ends, so no relay reads another end into them.
+// composedMail is a mail that is ready to send: the envelope of RFC 5321 and the content of RFC
+// 5322. The content is ASCII with CRLF line ends, so that no relay sees another end of line in it.
 type composedMail struct {
-	from, to string // bare addresses
+	from, to string // addr-specs, without a display name
 	raw      []byte
 }
 
-// composeMail draws up m as mail from the given sender at the given time. SMTP and Inbox both use it,
-// so the inbox shows what would arrive. Every error wraps ErrRefused: the same message
-// would fail again. No error quotes the message.
+// composeMail composes m as mail. SMTP and Inbox share it, so that the inbox shows what would
+// arrive. Every error wraps ErrRejected: the same message would fail again. No error quotes the
+// message.
 func composeMail(from string, m Message, date time.Time) (composedMail, error) {
 	sender, err := parseSender(from)
 	if err == nil {
@@ -46,8 +46,8 @@ func composeMail(from string, m Message, date time.Time) (composedMail, error) {
 	return composedMail{from: sender.Address, to: m.To, raw: raw}, nil
 }
 
-// renderMail has the library write what was checked, and then looks at every byte of it, so that
-// no mistake of the library ends a mail early (ATT-289, ATT-290).
+// renderMail lets the library write the checked values and then checks every byte, so that no
+// mistake of the library ends a mail early (SMTP smuggling) or adds a header.
 func renderMail(sender *mail.Address, m Message, date time.Time) ([]byte, error) {
 	_, domain, _ := strings.Cut(sender.Address, "@")
 	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent(), gomail.WithEncoding(gomail.EncodingQP))
@@ -56,7 +56,7 @@ func renderMail(sender *mail.Address, m Message, date time.Time) ([]byte, error)
 	msg.Subject(sanitizeSubject(m.Subject))
 	msg.SetDateWithValue(date)
 	msg.SetMessageIDWithValue(m.ID + "@" + domain)
-	msg.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834: no holiday notes, please
+	msg.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834 5: suppresses automatic replies
 	msg.SetBodyString(gomail.TypeTextPlain, normalizeLineEndings(m.Text))
 	if m.HTML != "" {
 		msg.AddAlternativeString(gomail.TypeTextHTML, normalizeLineEndings(m.HTML))
@@ -88,7 +88,7 @@ func checkMail(m Message) error {
 	return nil
 }
 
-// parseSender reads "Example <signin@example.com>" or a bare address.
+// parseSender parses "Example <signin@example.com>" or a bare address.
 func parseSender(from string) (*mail.Address, error) {
 	if err := checkHeaderValue(from); err != nil {
 		return nil, fmt.Errorf("sender: %w", err)
@@ -103,15 +103,15 @@ func parseSender(from string) (*mail.Address, error) {
 	if utf8.RuneCountInString(a.Name) > maxSenderNameChars {
 		return nil, fmt.Errorf("sender: name longer than %d characters", maxSenderNameChars)
 	}
-	// The parser has decoded encoded words, so the name is looked at once more.
+	// ParseAddress decodes encoded words, which may contain control characters.
 	if err := checkHeaderValue(a.Name); err != nil {
 		return nil, fmt.Errorf("sender: name: %w", err)
 	}
 	return a, nil
 }
 
-// checkHeaderValue refuses what any mail program might take for the end of a line: C0, DEL, U+0085
-// with the rest of C1, U+2028, U+2029.
+// checkHeaderValue rejects everything that some mail software treats as the end of a line: C0, DEL,
+// C1 with U+0085, U+2028, U+2029.
 func checkHeaderValue(s string) error {
 	if !utf8.ValidString(s) {
 		return errors.New("not UTF-8")
@@ -124,9 +124,10 @@ func checkHeaderValue(s string) error {
 	return nil
 }
 
-// checkEmailAddress accepts one plain address: an ASCII dot-atom, @, and a host name. Quoted local
-// parts, address literals, comments and lists, all of them legal mail, are where commands get
-// smuggled; nobody signs in with them. International domains come in their xn-- form, as browsers send them.
+// checkEmailAddress accepts one plain address: an ASCII dot-atom, @ and a host name. It rejects
+// quoted local parts, address literals, comments and lists: they are legal, nobody signs in with
+// them, and they are a way to smuggle commands. Internationalized domains must be A-labels (xn--),
+// as browsers send them.
 func checkEmailAddress(a string) error {
 	local, domain, ok := strings.Cut(a, "@")
 	if !ok || len(a) > maxAddressBytes || len(local) > maxLocalPartBytes {
@@ -143,12 +144,12 @@ func checkEmailAddress(a string) error {
 	return nil
 }
 
-// notAtext is the complement of atext in RFC 5322 section 3.2.3.
+// notAtext reports whether r is not atext of RFC 5322 3.2.3.
 func notAtext(r rune) bool {
 	return !isAlnum(r) && !strings.ContainsRune("!#$%&'*+-/=?^_`{|}~", r)
 }
 
-// validHostname accepts a host name of RFC 1123 section 2.1, with or without dots.
+// validHostname accepts a host name of RFC 1123 2.1, with or without dots.
 func validHostname(h string) bool {
 	for label := range strings.SplitSeq(h, ".") {
 		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
@@ -171,21 +172,21 @@ func isAlnum(r rune) bool {
 	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
 }
 
-// sanitizeSubject makes runs of spaces one, since folding could leave a line of spaces only, which
-// some programs take for the end of the headers. It also breaks "=?", which would otherwise be
-// read as an encoded word and show other text than was written.
+// sanitizeSubject collapses spaces, since folding could leave a line of spaces only, which some
+// programs take for the end of the headers. It also breaks "=?", which would otherwise be decoded
+// as an encoded word and show other text.
 func sanitizeSubject(s string) string {
 	return strings.ReplaceAll(strings.Join(strings.Fields(s), " "), "=?", "= ?")
 }
 
-// normalizeLineEndings ends every line with CRLF, whatever ended it before, and mends broken UTF-8.
+// normalizeLineEndings ends every line with CRLF and replaces invalid UTF-8.
 func normalizeLineEndings(s string) string {
 	s = strings.ReplaceAll(strings.ReplaceAll(s, "\r\n", "\n"), "\r", "\n")
 	return strings.ToValidUTF8(strings.ReplaceAll(s, "\n", "\r\n"), "\uFFFD")
 }
 
-// checkMailBytes looks for what a relay could read in two ways: bare CR, bare LF, bytes that are not
-// ASCII, NUL, overlong lines.
+// checkMailBytes rejects what two relays could parse differently: bare CR, bare LF, bytes that are
+// not ASCII, NUL, overlong lines.
 func checkMailBytes(raw []byte) error {
 	for line := range bytes.SplitSeq(raw, []byte("\r\n")) {
 		if len(line) > maxLineBytes {

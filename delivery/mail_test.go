@@ -16,7 +16,7 @@ import (
 
 var noon = time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
 
-// parsedMail is a mail as a mail program reads it.
+// parsedMail is a mail as a mail program parses it.
 type parsedMail struct {
 	header     mail.Header
 	subject    string
@@ -45,7 +45,7 @@ func parseMail(t *testing.T, raw []byte) parsedMail {
 		t.Fatalf("got %s, want multipart/alternative", kind)
 	}
 	parts := multipart.NewReader(m.Body, params["boundary"])
-	for _, want := range []string{"text/plain", "text/html"} { // the last is the richest: RFC 2046 section 5.1.4
+	for _, want := range []string{"text/plain", "text/html"} { // the last is the richest: RFC 2046 5.1.4
 		part, err := parts.NextPart()
 		if err != nil {
 			t.Fatal(err)
@@ -74,7 +74,7 @@ func readAll(t *testing.T, r io.Reader) string {
 	return string(b)
 }
 
-// allowedHeaders is every header of a mail; another one is an injection.
+// allowedHeaders are all headers of a mail; any other is an injection.
 func allowedHeaders(html bool) []string {
 	want := []string{"Auto-Submitted", "Content-Type", "Date", "From", "Message-Id", "Mime-Version", "Subject", "To"}
 	if !html {
@@ -133,7 +133,7 @@ func TestComposeMail(t *testing.T) {
 	}
 }
 
-// Without HTML the mail is its text and nothing else.
+// Without HTML the mail has a single text part.
 func TestComposeMailTextOnly(t *testing.T) {
 	m := testCodeMail()
 	m.HTML = ""
@@ -150,7 +150,7 @@ func TestComposeMailTextOnly(t *testing.T) {
 	}
 }
 
-// A second attempt is the same mail to everyone who counts by Message-ID.
+// A second attempt has the same Message-ID, so that mail programs can detect the duplicate.
 func TestRetryKeepsMessageID(t *testing.T) {
 	var ids []string
 	for _, date := range []time.Time{noon, noon.Add(time.Hour)} {
@@ -165,7 +165,7 @@ func TestRetryKeepsMessageID(t *testing.T) {
 	}
 }
 
-// No value of a header or the envelope starts another line or another recipient (ATT-289).
+// No header or envelope value adds a line or a recipient.
 func TestHeaderInjection(t *testing.T) {
 	var tried int
 	try := func(what string, change func(m *Message)) {
@@ -174,7 +174,7 @@ func TestHeaderInjection(t *testing.T) {
 		change(&m)
 		_, err := composeMail("Example <signin@example.com>", m, noon)
 		if !errors.Is(err, ErrRejected) {
-			t.Errorf("%s: got %v, want ErrRefused", what, err)
+			t.Errorf("%s: got %v, want ErrRejected", what, err)
 		}
 		wantNoSecrets(t, err)
 	}
@@ -188,15 +188,17 @@ func TestHeaderInjection(t *testing.T) {
 		try("address", func(m *Message) { m.To = "ann@example.org" + e })
 		try("address", func(m *Message) { m.To = "an" + e + "n@example.org" })
 		try("id", func(m *Message) { m.ID = "a" + e + "b" })
-		if _, err := composeMail("Exam"+e+"ple <signin@example.com>", testCodeMail(), noon); !errors.Is(err, ErrRejected) {
-			t.Errorf("sender with %q: got %v, want ErrRefused", e, err)
+		if _, err := composeMail("Exam"+e+"ple <signin@example.com>", testCodeMail(), noon); !errors.Is(err,
+			ErrRejected) {
+			t.Errorf("sender with %q: got %v, want ErrRejected", e, err)
 		}
 	}
 	for _, to := range []string{
 		"", "@", "ann", "ann@", "@example.org", "ann@example.org,eve@example.net", "ann@example.org eve@example.net",
 		"Ann <ann@example.org>", "<ann@example.org>", `"a b"@example.org`, "ann@[127.0.0.1]", "ann(x)@example.org",
 		"ann@example.org> SIZE=1", "a@b@example.org", ".ann@example.org", "ann.@example.org", "a..b@example.org",
-		"ünï@example.org", "ann@exämple.org", "ann@\u00a0example.org", "ann\u00a0@example.org", "ann@-a.org", "ann@a-.org",
+		"ünï@example.org", "ann@exämple.org", "ann@\u00a0example.org", "ann\u00a0@example.org", "ann@-a.org",
+		"ann@a-.org",
 		"ann@example..org", "ann@example.org.", "ann@exa_mple.org", strings.Repeat("a", 65) + "@example.org",
 		"ann@" + strings.Repeat("a", 64) + ".org", "ann@" + strings.Repeat("abcdefgh.", 28) + "org",
 	} {
@@ -216,7 +218,8 @@ func TestHeaderInjection(t *testing.T) {
 
 func TestCheckEmailAddress(t *testing.T) {
 	for _, a := range []string{
-		"a@b", "ann@example.org", "ann+tag@example.org", "o'neil@example.org", "a.b.c@x.y.example", "ann@xn--exmple-cua.org",
+		"a@b", "ann@example.org", "ann+tag@example.org", "o'neil@example.org", "a.b.c@x.y.example",
+		"ann@xn--exmple-cua.org",
 		"{a}!#$%&*-/=?^_`|~@example.org", "1@2.example",
 	} {
 		if err := checkEmailAddress(a); err != nil {
@@ -225,7 +228,7 @@ func TestCheckEmailAddress(t *testing.T) {
 	}
 }
 
-// No text ends the mail early or starts a second one (ATT-290), on a real server.
+// No text ends the mail early or starts a second one (SMTP smuggling), on a real server.
 func TestSMTPSmuggling(t *testing.T) {
 	second := "MAIL FROM:<signin@example.com>\r\nRCPT TO:<eve@example.net>\r\nDATA\r\nSubject: evil\r\n\r\nevil\r\n.\r\n"
 	server := startMailServer(t, nil, false)
@@ -247,7 +250,8 @@ func TestSMTPSmuggling(t *testing.T) {
 		if !slices.Equal(got.to, []string{"ann@example.org"}) {
 			t.Errorf("%q: got recipients %v, want ann@example.org alone", end, got.to)
 		}
-		if o := parseMail(t, []byte(got.raw)); o.text != normalizeLineEndings(m.Text) || o.html != normalizeLineEndings(m.HTML) {
+		if o := parseMail(t, []byte(got.raw)); o.text != normalizeLineEndings(m.Text) ||
+			o.html != normalizeLineEndings(m.HTML) {
 			t.Errorf("%q: got text %q, want %q", end, o.text, normalizeLineEndings(m.Text))
 		}
 	}
@@ -256,16 +260,17 @@ func TestSMTPSmuggling(t *testing.T) {
 	}
 }
 
-// What cannot be read in two ways is all that checkRaw lets through.
+// checkMailBytes rejects everything that can be parsed in two ways.
 func TestCheckMailBytes(t *testing.T) {
 	for _, bad := range []string{"a\nb", "a\rb", "a\r\r\nb", "a\x00b", "a\x7fb", "ü", strings.Repeat("a", 999)} {
 		if checkMailBytes([]byte(bad)) == nil {
-			t.Errorf("%.20q was let through", bad)
+			t.Errorf("%.20q was accepted", bad)
 		}
 	}
 }
 
-// FUZ-006: whatever is written, it is one mail with a fixed set of headers that reads back as it was written.
+// Whatever the values are, the result is one mail with a fixed set of headers that parses back to
+// the same values.
 func FuzzComposeMail(f *testing.F) {
 	f.Add("747723 is your code", "747723\n", "<p>747723</p>", "ann@example.org", "Example")
 	f.Add("=?utf-8?q?=0D=0ABcc:_eve?=", ".\r\n.\n.\r", "\r\n.\r\n", "ann@example.org", `a"b\c`)
@@ -278,7 +283,7 @@ func FuzzComposeMail(f *testing.F) {
 		l, err := composeMail(from, m, noon)
 		if err != nil {
 			if !errors.Is(err, ErrRejected) {
-				t.Errorf("got %v, want ErrRefused", err)
+				t.Errorf("got %v, want ErrRejected", err)
 			}
 			return
 		}
@@ -297,7 +302,8 @@ func FuzzComposeMail(f *testing.F) {
 			t.Errorf("got recipients %v, %v, want %s", list, err, to)
 		}
 		if o.text != normalizeLineEndings(text) || o.html != normalizeLineEndings(html) {
-			t.Errorf("got %q and %q, want %q and %q", o.text, o.html, normalizeLineEndings(text), normalizeLineEndings(html))
+			t.Errorf("got %q and %q, want %q and %q", o.text, o.html, normalizeLineEndings(text),
+				normalizeLineEndings(html))
 		}
 	})
 }

@@ -1,5 +1,5 @@
-// Package delivery takes a message to a person: by SMTP, through SMS gateways, or into the local inbox.
-// It does not decide whether, when or how often; that is the outbox.
+// Package delivery sends a message to a person: by SMTP, through SMS gateways, or into a local
+// inbox. Retries and limits are not its task; the server's outbox does both.
 package delivery
 
 import (
@@ -7,35 +7,34 @@ import (
 	"errors"
 )
 
-// Channel is the kind of way a message travels.
+// Channel is how a message is sent.
 type Channel string
 
-// The channels.
+// The channels of this package. A method may define others.
 const (
 	Email Channel = "email"
 	SMS   Channel = "sms"
 )
 
-// Message is one message to one person. It is the same on every attempt to send it.
+// Message is one message to one recipient. It is the same on every attempt to send it.
 type Message struct {
-	ID      string // unique; letters, digits, - and _; the local part of the Message-ID
+	ID      string // unique; letters, digits, - and _; at most 100 bytes; the local part of the Message-ID
 	Channel Channel
 	To      string // one plain address (ASCII, local@domain) or one E.164 number
 	Subject string // email only
-	Text    string // plain text, always complete
-	HTML    string // email only; "" sends plain text alone
+	Text    string // plain text, complete without HTML
+	HTML    string // email only; "" sends plain text only
 }
 
-// SendFunc hands m over and returns nil once the other side has accepted it.
+// SendFunc sends m and returns nil once the other side has accepted it. An error that wraps neither
+// ErrRejected nor ErrUncertain means that m was not accepted now and may be sent again later.
 type SendFunc func(ctx context.Context, m Message) error
 
 var (
-	// ErrRejected says that the other side refused this message for good, or that it is
-	// no message anybody could send: trying again is useless. It was not delivered.
+	// ErrRejected says that the other side rejected this message for good, or that the message is
+	// invalid. It was not delivered, and sending it again is useless.
 	ErrRejected = errors.New("delivery refused")
-	// ErrUncertain says that the connection broke after the message was handed over
-	// and before the answer: it may or may not arrive.
+	// ErrUncertain says that the connection broke after the message was sent and before the
+	// response came: the message may or may not arrive.
 	ErrUncertain = errors.New("delivery uncertain")
 )
-
-// Any other error of a Send means: not accepted now, try again later.

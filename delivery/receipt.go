@@ -16,41 +16,41 @@ import (
 	"time"
 )
 
-// What a receipt may say.
+// Delivery states of a text message, in Gateway.StateMap and Receipt.State.
 const (
-	StateSent      = "sent"      // on its way: the network has it
-	StateDelivered = "delivered" // the phone has it
-	StateFailed    = "failed"    // the phone will not get it
+	StateSent      = "sent"      // accepted by the network
+	StateDelivered = "delivered" // arrived at the phone
+	StateFailed    = "failed"    // will not arrive
 )
 
-// ErrInvalidReceipt says that a request is no receipt of this gateway about a message of ours:
-// forged, too old, or not in its form. Nothing may be concluded from it.
+// ErrInvalidReceipt says that a request is not a receipt of this gateway about a message of ours:
+// it is forged, expired or malformed.
 var ErrInvalidReceipt = errors.New("not a delivery receipt")
 
 const (
-	maxReceiptBytes  = 64 << 10           // bytes
-	maxReceiptAge    = 3 * 24 * time.Hour // from sending; networks try for two days at most
+	maxReceiptBytes  = 64 << 10
+	maxReceiptAge    = 3 * 24 * time.Hour // from sending; mobile networks retry for two days at most
 	receiptClockSkew = 5 * time.Minute    // between the clocks of our instances
 )
 
-// Receipt is what a gateway says later about a message it took. It is for the page that waits
-// with the person; it never changes who may come in, however it was signed. Receipts may
-// come twice and in any order.
+// Receipt is a gateway's later report about a message it accepted. It informs the person who waits
+// for the message and never affects authentication. Receipts may arrive twice and in any order.
 type Receipt struct {
 	ID    string    // Message.ID
-	State string    // Sent, Delivered or Failed
-	At    time.Time // when we heard of it
+	State string    // StateSent, StateDelivered or StateFailed
+	At    time.Time // time of arrival of the receipt
 }
 
-// receiptURL is the address for the receipts of one message: ours, then /gateway/id/mac. The mac
-// holds the time and, over gateway, id and time, a keyed hash that only we can make. "" if no
-// receipts are wanted.
+// receiptURL returns the URL for the receipts of one message: CallbackURL followed by
+// /gateway/id/stamp.mac. The stamp is a time, the MAC covers gateway, id and stamp. It returns ""
+// without a CallbackURL.
 func (g Gateway) receiptURL(id string) string {
 	if g.CallbackURL == "" {
 		return ""
 	}
 	stamp := strconv.FormatInt(g.now().Unix(), 36)
-	return strings.TrimSuffix(g.CallbackURL, "/") + "/" + g.Name + "/" + id + "/" + stamp + "." + g.receiptMAC(id, stamp)
+	base := strings.TrimSuffix(g.CallbackURL, "/")
+	return base + "/" + g.Name + "/" + id + "/" + stamp + "." + g.receiptMAC(id, stamp)
 }
 
 func (g Gateway) receiptMAC(id, stamp string) string {
@@ -58,27 +58,28 @@ func (g Gateway) receiptMAC(id, stamp string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:16])
 }
 
-// Receipt reads a request that came to the address of a receipt. The request may come from
-// anybody: the last three parts of its path must be ones we made within three days, and a
-// gateway that signs must have signed it. Its body is read up to 64 KiB. Errors wrap
-// ErrReceipt and quote nothing of the request.
+// Receipt parses a request to a receipt URL. The request is untrusted: the last three segments of
+// its path must be from receiptURL, at most three days old, and a gateway that signs must have
+// signed it. At most 64 KiB of the body are read. Receipt returns an error that wraps
+// ErrInvalidReceipt and quotes nothing of the request.
 func (g Gateway) Receipt(r *http.Request) (Receipt, error) {
-	id, ours, err := g.parseReceiptPath(r.URL.Path)
+	id, receiptURL, err := g.parseReceiptPath(r.URL.Path)
 	if err != nil {
 		return Receipt{}, fmt.Errorf("delivery: sms gateway %s: %w: %w", g.Name, ErrInvalidReceipt, err)
 	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxReceiptBytes+1))
 	if err != nil || len(body) > maxReceiptBytes {
-		return Receipt{}, fmt.Errorf("delivery: sms gateway %s: %w: too much, or broken off", g.Name, ErrInvalidReceipt)
+		return Receipt{}, fmt.Errorf("delivery: sms gateway %s: %w: body too long or incomplete", g.Name,
+			ErrInvalidReceipt)
 	}
-	state, err := g.parseReceiptState(r, ours, body)
+	state, err := g.parseReceiptState(r, receiptURL, body)
 	if err != nil {
 		return Receipt{}, fmt.Errorf("delivery: sms gateway %s: %w: %w", g.Name, ErrInvalidReceipt, err)
 	}
 	return Receipt{ID: id, State: state, At: g.now()}, nil
 }
 
-// parseReceiptPath checks a path and returns the message's id and the whole address as we made it.
+// parseReceiptPath checks a path and returns the message ID and the whole receipt URL.
 func (g Gateway) parseReceiptPath(path string) (id, receiptURL string, err error) {
 	parts := strings.Split(path, "/")
 	if len(parts) < 4 || g.CallbackURL == "" || len(g.CallbackKey) < 16 {
@@ -113,10 +114,13 @@ func (g Gateway) parseReceiptState(r *http.Request, receiptURL string, body []by
 		}
 		value, found = posted.Get(g.StateField), posted.Has(g.StateField)
 	}
-	if g.TwilioSigned && (posted == nil || !hmac.Equal([]byte(r.Header.Get("X-Twilio-Signature")), []byte(twilioSignature(g.Secret, receiptURL, posted)))) {
-		return "", errors.New("signature")
+	if g.TwilioSigned {
+		signature := twilioSignature(g.Secret, receiptURL, posted)
+		if posted == nil || !hmac.Equal([]byte(r.Header.Get("X-Twilio-Signature")), []byte(signature)) {
+			return "", errors.New("signature")
+		}
 	}
-	if !found && !g.TwilioSigned { // Twilio signs what it posts, and nothing else counts
+	if !found && !g.TwilioSigned { // Twilio signs only what it posts
 		query, err := url.ParseQuery(r.URL.RawQuery)
 		if err != nil {
 			return "", errors.New("query")
@@ -132,8 +136,8 @@ func (g Gateway) parseReceiptState(r *http.Request, receiptURL string, body []by
 	return StateSent, nil
 }
 
-// twilioSignature is what Twilio sends in X-Twilio-Signature: HMAC-SHA1, by the account's
-// token, over the address it was given and the posted fields in order.
+// twilioSignature returns the X-Twilio-Signature of a request: HMAC-SHA1, keyed with the auth
+// token, over the URL and the posted fields in order of their names.
 func twilioSignature(token, address string, posted url.Values) string {
 	var text strings.Builder
 	text.WriteString(address)

@@ -13,7 +13,7 @@ import (
 
 var sentAt = time.Unix(1_800_000_000, 0)
 
-// receiptGateway is a gateway that wants receipts, with a clock.
+// receiptGateway returns a gateway with a CallbackURL, and its clock.
 func receiptGateway(name string) (Gateway, *time.Time) {
 	g, now := presetGateways()[name], sentAt
 	g.CallbackURL, g.CallbackKey = "https://login.example.com/sms/receipt", []byte("a key of at least 16 bytes")
@@ -21,7 +21,7 @@ func receiptGateway(name string) (Gateway, *time.Time) {
 	return g, &now
 }
 
-// newReceiptRequest is the request a gateway makes; fields go where it puts them.
+// newReceiptRequest is a receipt as the gateway sends it.
 func newReceiptRequest(g Gateway, address string, fields url.Values) *http.Request {
 	switch g.Name {
 	case "kannel":
@@ -34,18 +34,22 @@ func newReceiptRequest(g Gateway, address string, fields url.Values) *http.Reque
 	}
 }
 
-// What each gateway says becomes one of three states.
+// Each gateway's states map to one of three.
 func TestReceiptStates(t *testing.T) {
 	for _, c := range []struct{ gateway, value, want string }{
-		{"twilio", "queued", StateSent}, {"twilio", "sent", StateSent}, {"twilio", "delivered", StateDelivered}, {"twilio", "undelivered", StateFailed}, {"twilio", "failed", StateFailed},
-		{"vonage", "accepted", StateSent}, {"vonage", "delivered", StateDelivered}, {"vonage", "expired", StateFailed}, {"vonage", "rejected", StateFailed},
-		{"kannel", "8", StateSent}, {"kannel", "4", StateSent}, {"kannel", "1", StateDelivered}, {"kannel", "2", StateFailed}, {"kannel", "16", StateFailed},
+		{"twilio", "queued", StateSent}, {"twilio", "sent", StateSent}, {"twilio", "delivered", StateDelivered},
+		{"twilio", "undelivered", StateFailed}, {"twilio", "failed", StateFailed},
+		{"vonage", "accepted", StateSent}, {"vonage", "delivered", StateDelivered}, {"vonage", "expired", StateFailed},
+		{"vonage", "rejected", StateFailed},
+		{"kannel", "8", StateSent}, {"kannel", "4", StateSent}, {"kannel", "1", StateDelivered},
+		{"kannel", "2", StateFailed}, {"kannel", "16", StateFailed},
 	} {
 		g, now := receiptGateway(c.gateway)
 		id := gatewayCodeSMS().ID
 		address := g.receiptURL(id)
 		*now = sentAt.Add(time.Minute)
-		got, err := g.Receipt(newReceiptRequest(g, address, url.Values{g.StateField: {c.value}, "msisdn": {"491712345678"}}))
+		got, err := g.Receipt(newReceiptRequest(g, address,
+			url.Values{g.StateField: {c.value}, "msisdn": {"491712345678"}}))
 		if err != nil || got != (Receipt{id, c.want, *now}) {
 			t.Errorf("%s %s: got %+v, %v, want %s", c.gateway, c.value, got, err, c.want)
 		}
@@ -64,7 +68,7 @@ func TestReceiptStates(t *testing.T) {
 	}
 }
 
-// Nobody but who got the address from us can say anything, and not for long (ATT-176).
+// Only a receipt URL of ours is accepted, and for three days only.
 func TestReceiptRejectsForgedURL(t *testing.T) {
 	for _, name := range []string{"twilio", "vonage", "kannel"} {
 		g, now := receiptGateway(name)
@@ -82,8 +86,10 @@ func TestReceiptRejectsForgedURL(t *testing.T) {
 		other, _ = receiptGateway(name)
 		other.Name = "other"
 		refuse("other gateway", newReceiptRequest(g, other.receiptURL("ABC"), fields))
-		refuse("other gateway's name", newReceiptRequest(g, strings.Replace(other.receiptURL("ABC"), "/other/", "/"+name+"/", 1), fields))
-		refuse("addressed to another gateway", newReceiptRequest(g, strings.Replace(good, "/"+name+"/", "/other/", 1), fields))
+		refuse("other gateway's name", newReceiptRequest(g,
+			strings.Replace(other.receiptURL("ABC"), "/other/", "/"+name+"/", 1), fields))
+		refuse("addressed to another gateway",
+			newReceiptRequest(g, strings.Replace(good, "/"+name+"/", "/other/", 1), fields))
 		refuse("other message", newReceiptRequest(g, strings.Replace(good, "/ABC/", "/ABD/", 1), fields))
 		refuse("other time", newReceiptRequest(g, strings.Replace(good, "/ABC/", "/ABC/1", 1), fields))
 		refuse("no mac", newReceiptRequest(g, good[:strings.LastIndex(good, ".")], fields))
@@ -105,7 +111,7 @@ func TestReceiptRejectsForgedURL(t *testing.T) {
 	}
 }
 
-// Twilio signs too, and then the address alone is not enough.
+// Twilio signs its receipts, and the receipt URL alone is not enough.
 func TestReceiptTwilioSignature(t *testing.T) {
 	// The example of Twilio's own libraries.
 	got := twilioSignature("12345", "https://mycompany.com/myapp.php?foo=1&bar=2", url.Values{
@@ -135,9 +141,9 @@ func TestReceiptTwilioSignature(t *testing.T) {
 	}
 }
 
-// FUZ-010: whatever comes to the address of a receipt, it is one of three states of the message
-// that we made the address for, or nothing; and nothing at all at another address, or without
-// its signature from a gateway that signs.
+// Whatever is sent to a receipt URL, the result is one of three states of the message that the URL
+// was made for, or an error. Any other URL and, for a gateway that signs, a missing signature is an
+// error.
 func FuzzReceipt(f *testing.F) {
 	at := func(name string) string {
 		g, _ := receiptGateway(name)
@@ -146,7 +152,8 @@ func FuzzReceipt(f *testing.F) {
 	const form = "application/x-www-form-urlencoded"
 	for _, name := range []string{"twilio", "vonage", "kannel"} {
 		f.Add(name, at(name), "state=1&status=delivered", form, "MessageStatus=delivered&status=delivered")
-		f.Add(name, at(name), "", "application/json", `{"status":"delivered","status":["rejected",1e9],"MessageStatus":{"a":null}}`)
+		f.Add(name, at(name), "", "application/json",
+			`{"status":"delivered","status":["rejected",1e9],"MessageStatus":{"a":null}}`)
 		f.Add(name, strings.Replace(at(name), "ABC", "ABD", 1), "state=1", form, "status=delivered")
 		f.Add(name, at("vonage")+"/../"+name, "status=%zz", form+";", "status=a;status=b")
 	}
@@ -155,7 +162,8 @@ func FuzzReceipt(f *testing.F) {
 			return
 		}
 		g, now := receiptGateway(name)
-		r := &http.Request{Method: "POST", URL: &url.URL{Path: path, RawQuery: query}, Header: http.Header{"Content-Type": {kind}}, Body: io.NopCloser(strings.NewReader(body))}
+		r := &http.Request{Method: "POST", URL: &url.URL{Path: path, RawQuery: query},
+			Header: http.Header{"Content-Type": {kind}}, Body: io.NopCloser(strings.NewReader(body))}
 		got, err := g.Receipt(r)
 		switch {
 		case err != nil:
@@ -164,7 +172,8 @@ func FuzzReceipt(f *testing.F) {
 			}
 		case name == "twilio":
 			t.Errorf("without a signature: %+v", got)
-		case !strings.HasSuffix(path, strings.TrimPrefix(g.receiptURL(got.ID), "https://login.example.com/sms/receipt")):
+		case !strings.HasSuffix(path, strings.TrimPrefix(g.receiptURL(got.ID),
+			"https://login.example.com/sms/receipt")):
 			t.Errorf("%s: %q is not an address of %s", name, path, got.ID)
 		case got.State != StateSent && got.State != StateDelivered && got.State != StateFailed || got.At != *now:
 			t.Errorf("%s: got %+v", name, got)

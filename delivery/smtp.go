@@ -11,34 +11,35 @@ import (
 	"time"
 )
 
-// The words of SMTP.Security.
+// Values of SMTP.Security.
 const (
 	securityStartTLS = "starttls"
 	securityTLS      = "tls"
 	securityNone     = "none"
 )
 
-// SMTP sends mail through a mail server. It is a value: copies are independent, every Send has
-// its own connection, and any number may run at once.
+// SMTP sends mail through a mail server. Each Send uses a connection of its own, and any number may
+// run concurrently. Copies are independent.
 type SMTP struct {
-	Host           string         // name or address of the server, without port; the certificate must name it
-	Port           int            // 0: 587 for starttls, 465 for tls, 25 for none
+	Host           string         // host name or address, without port; the certificate must match it
+	Port           int            // 0 is 587 for starttls, 465 for tls, 25 for none
 	User, Password string         // both empty: no authentication
 	From           string         // "Example <signin@example.com>" or a bare address
-	Security       string         // "starttls" (default), "tls" from the first byte, "none" on loopback only
-	RootCAs        *x509.CertPool // nil: the system's
-	Timeout        time.Duration  // for the whole conversation; 0: 15 s
-	HELO           string         // how we greet; "": this machine's full name, else its address literal
+	Security       string         // "starttls" (default), "tls" (implicit TLS), "none" (loopback only)
+	RootCAs        *x509.CertPool // nil uses the system's
+	Timeout        time.Duration  // for the whole session; 0 is 15 s
+	HELO           string         // EHLO name; "" is this machine's full name, or else its address literal
 }
 
-// String names the server. It keeps the password out of anything that prints an SMTP.
+// String returns "smtp server " and the address. It keeps the password out of anything that prints
+// an SMTP.
 func (s SMTP) String() string { return "smtp server " + s.address() }
 
-// GoString does for %#v what String does for %v.
+// GoString does the same for %#v.
 func (s SMTP) GoString() string { return s.String() }
 
-// Check looks at the settings without touching the network. Its error names the setting and
-// says how to mend it.
+// Check validates the settings without using the network. Its error names the setting and what is
+// allowed.
 func (s SMTP) Check() error {
 	if err := s.checkServer(); err != nil {
 		return fmt.Errorf("delivery: %w", err)
@@ -54,9 +55,11 @@ func (s SMTP) Check() error {
 	}
 	if s.security() == securityNone && !isLoopbackHost(s.Host) {
 		if s.User != "" {
-			return errors.New(`delivery: smtp.security = "none" would show smtp.password to the whole network: use "starttls" or "tls"`)
+			return errors.New(`delivery: smtp.security = "none" would show smtp.password to the whole network: ` +
+				`use "starttls" or "tls"`)
 		}
-		return errors.New(`delivery: smtp.security = "none" is for a server on this machine only: use "starttls" or "tls"`)
+		return errors.New(`delivery: smtp.security = "none" is for a server on this machine only: ` +
+			`use "starttls" or "tls"`)
 	}
 	return nil
 }
@@ -81,12 +84,14 @@ func (s SMTP) checkServer() error {
 	return fmt.Errorf("smtp.security: %q is unknown: want starttls, tls or none", s.Security)
 }
 
-// Send hands m to the server and returns nil once the server has taken it. An error wraps
-// ErrRefused if the server said no to this message for good (5yz to MAIL, RCPT, DATA or the
-// text) or it cannot be mail, and ErrUncertain if the whole message was sent and no
-// answer came. Anything else, from a dead server to a wrong certificate or
-// password, is worth another attempt. If the server answered, the error wraps a
-// *textproto.Error with its code. No error quotes the message or the password.
+// Send sends m and returns nil once the server has accepted it.
+//
+// Send returns an error that wraps ErrRejected if the server answered MAIL, RCPT, DATA or the
+// content with a permanent error (5yz), or m is not valid mail. It returns an error that wraps
+// ErrUncertain if the whole message was sent and no response came. After any other error, from no
+// connection to a bad certificate or password, the message may be sent again. If the server
+// answered, the error wraps a *textproto.Error with its code. No error quotes the message or the
+// password.
 func (s SMTP) Send(ctx context.Context, m Message) error {
 	if err := s.Check(); err != nil {
 		return err
@@ -105,12 +110,12 @@ func (s SMTP) Send(ctx context.Context, m Message) error {
 	err = c.sendMail(mail)
 	var answer *textproto.Error
 	if err == nil || errors.As(err, &answer) {
-		c.quit() // only while the server is listening for commands: in the text, QUIT would be text
+		c.quit() // only while the server expects commands: within the content, QUIT would be text
 	}
 	return err
 }
 
-// Probe connects, starts TLS and signs in, and sends nothing: the start-up check.
+// Probe connects, starts TLS and authenticates, and sends nothing. It is the check at start-up.
 func (s SMTP) Probe(ctx context.Context) error {
 	if err := s.Check(); err != nil {
 		return err
@@ -151,7 +156,7 @@ func (s SMTP) address() string {
 	return net.JoinHostPort(s.Host, fmt.Sprint(port))
 }
 
-// isLoopbackHost trusts the name localhost here; open looks again at the address it led to.
+// isLoopbackHost accepts the name localhost; handshake checks the address that it resolved to.
 func isLoopbackHost(h string) bool {
 	ip := net.ParseIP(h)
 	return strings.EqualFold(h, "localhost") || ip != nil && ip.IsLoopback()

@@ -19,42 +19,42 @@ import (
 )
 
 const (
-	// maxSMTPResponseBytes is how many bytes a server may say in one conversation, TLS included. An honest one
-	// needs less than ten thousand; the library would keep an endless line in memory.
+	// maxSMTPResponseBytes limits what a server may send in one session, TLS included. A usual
+	// session needs less than 10 kB; the library would buffer an endless line.
 	maxSMTPResponseBytes = 1 << 20
-	// quitTimeout bounds the farewell: the person is waiting for "accepted", which is already known.
+	// quitTimeout limits QUIT: the message is already accepted, and the person is waiting.
 	quitTimeout = time.Second
 )
 
-// smtpConn is one connection to a mail server.
+// smtpConn is one SMTP session.
 //
-//	greeting ─▶ EHLO ─▶ STARTTLS ─▶ EHLO ─▶ AUTH ─▶ MAIL ─▶ RCPT ─▶ DATA ─▶ text ─▶ QUIT
-//	└────────────────── open ─────────────────────┘└──────── deliver ────────────┘└ quit
+//	greeting ─▶ EHLO ─▶ STARTTLS ─▶ EHLO ─▶ AUTH ─▶ MAIL ─▶ RCPT ─▶ DATA ─▶ content ─▶ QUIT
+//	└────────────────── dial ─────────────────────┘└──────── sendMail ──────────────┘└ quit
 type smtpConn struct {
 	*smtp.Client
-	ctx           context.Context // ends the conversation by closing raw
-	netConn       net.Conn        // beneath TLS: closing it never waits for the other side
+	ctx           context.Context // its end closes netConn
+	netConn       net.Conn        // below TLS: closing it never waits for the other side
 	stopAfterFunc func() bool
 }
 
-// limitedConn reads at most left bytes.
+// limitedConn reads at most remaining bytes.
 type limitedConn struct {
 	net.Conn
 	remaining int
 }
 
-// Read reads like the connection it wraps, until the other side has said too much.
+// Read reads from the connection and returns an error once the limit is reached.
 func (c *limitedConn) Read(p []byte) (int, error) {
 	if c.remaining <= 0 {
-		return 0, errors.New("server says too much")
+		return 0, errors.New("server sent too much")
 	}
 	n, err := c.Conn.Read(p)
 	c.remaining -= n
 	return n, err
 }
 
-// dial connects and goes as far as AUTH. The end of ctx ends the conversation at any point. Its errors
-// are temporary: none of them is about a message.
+// dial connects and proceeds up to AUTH. The end of ctx closes the connection at any point. Its
+// errors are temporary: none of them is about a message.
 func (s SMTP) dial(ctx context.Context) (*smtpConn, error) {
 	raw, err := new(net.Dialer).DialContext(ctx, "tcp", s.address())
 	if err != nil {
@@ -80,7 +80,7 @@ func (c *smtpConn) handshake(s SMTP) (string, error) {
 			return "tls", err
 		}
 		conn = secured
-	case securityNone: // localhost is only a name: what matters is where it led
+	case securityNone: // a name like localhost may resolve to anything
 		if a, ok := conn.RemoteAddr().(*net.TCPAddr); !ok || !a.IP.IsLoopback() {
 			return "connect", errors.New("smtp.security = none, but the server is not on this machine")
 		}
@@ -89,12 +89,13 @@ func (c *smtpConn) handshake(s SMTP) (string, error) {
 	if c.Client, err = smtp.NewClient(conn, s.Host); err != nil {
 		return "greeting", err
 	}
-	c.SkipSMTPUTF8(true) // our addresses are ASCII; asking would limit where mail may travel
+	c.SkipSMTPUTF8(true) // our addresses are ASCII; SMTPUTF8 would restrict which relays may take the mail
 	if err := c.Hello(s.heloName(c.netConn.LocalAddr())); err != nil {
 		return "ehlo", err
 	}
 	if s.security() == securityStartTLS {
-		// Never without: somebody on the way may have removed the offer (STD-063).
+		// Never continue without it: an attacker may have removed it from the response (RFC 3207
+		// 6).
 		if ok, _ := c.Extension("STARTTLS"); !ok {
 			return "starttls", errors.New("server does not offer it")
 		}
@@ -108,7 +109,7 @@ func (c *smtpConn) handshake(s SMTP) (string, error) {
 	return "auth", c.authenticate(s)
 }
 
-// heloName is a full host name or an address literal; RFC 5321 section 4.1.4 wants one of the two.
+// heloName returns a fully qualified host name or an address literal, as RFC 5321 4.1.4 requires.
 func (s SMTP) heloName(local net.Addr) string {
 	if s.HELO != "" {
 		return s.HELO
@@ -127,13 +128,13 @@ func (s SMTP) heloName(local net.Addr) string {
 	}
 }
 
-// authenticate authenticates. What goes wrong here never carries the server's words, which may
-// repeat what we said.
+// authenticate runs AUTH. Its errors never contain the server's text, which may repeat the
+// credentials.
 func (c *smtpConn) authenticate(s SMTP) error {
 	_, offered := c.Extension("AUTH")
 	auth := s.chooseAuth(strings.Fields(strings.ToUpper(offered)))
 	if auth == nil {
-		return errors.New("server offers no way of signing in that we know")
+		return errors.New("server offers no supported AUTH mechanism")
 	}
 	err := c.Auth(auth)
 	var answer *textproto.Error
@@ -150,10 +151,10 @@ func (c *smtpConn) authenticate(s SMTP) error {
 	}
 }
 
-// chooseAuth picks from what the server offers. PLAIN comes first: the line is secured by now, or
-// does not leave the machine, and PLAIN takes one round trip instead of three.
+// chooseAuth picks from the mechanisms that the server offers. PLAIN comes first: the connection
+// uses TLS or loopback here, and PLAIN takes one round trip instead of three.
 func (s SMTP) chooseAuth(offered []string) smtp.Auth {
-	const secured = true // Check and prepare have seen to it; the library's idea of loopback is narrower
+	const secured = true // Check and handshake have verified it; the library's check of loopback is narrower
 	switch {
 	case slices.Contains(offered, "PLAIN"):
 		return smtp.PlainAuth("", s.User, s.Password, s.Host, secured)
@@ -169,7 +170,7 @@ func (s SMTP) chooseAuth(offered []string) smtp.Auth {
 	return nil
 }
 
-// sendMail sends one mail to one address.
+// sendMail runs MAIL, RCPT and DATA for one recipient.
 func (c *smtpConn) sendMail(l composedMail) error {
 	if err := c.Mail("<" + l.from + ">"); err != nil {
 		return c.responseError("mail", err)
@@ -181,14 +182,14 @@ func (c *smtpConn) sendMail(l composedMail) error {
 	if err != nil {
 		return c.responseError("data", err)
 	}
-	// The library's own Close drops the error of writing the final dot, and with it the difference
-	// between "cannot have arrived" and "may have arrived".
+	// The library's own Close drops the error of writing the final dot, which separates "cannot
+	// have arrived" from "may have arrived".
 	dot := w.(*smtp.DataCloser).WriteCloser
 	if _, err := dot.Write(l.raw); err != nil {
 		return c.temporaryError("text", err)
 	}
 	if err := dot.Close(); err != nil {
-		return c.temporaryError("text", err) // the final dot did not leave this machine
+		return c.temporaryError("text", err) // the final dot was not sent
 	}
 	_, _, err = c.Text.ReadResponse(250)
 	var answer *textproto.Error
@@ -199,26 +200,26 @@ func (c *smtpConn) sendMail(l composedMail) error {
 		// The server has read the message now and may quote it.
 		return c.responseError("text", &textproto.Error{Code: answer.Code, Msg: enhancedStatusCode(answer.Msg)})
 	case errors.As(err, &answer), c.ctx.Err() == nil && isProtocolError(err):
-		return fmt.Errorf("delivery: smtp text: %w: strange answer", ErrUncertain)
+		return fmt.Errorf("delivery: smtp text: %w: unexpected answer", ErrUncertain)
 	default:
 		return fmt.Errorf("delivery: smtp text: %w: %w", ErrUncertain, c.contextCause(err))
 	}
 }
 
-// responseError turns the answer to a message's command into the error of Send.
+// responseError maps a response to MAIL, RCPT, DATA or the content to the error of Send.
 func (c *smtpConn) responseError(step string, err error) error {
 	var answer *textproto.Error
 	if !errors.As(err, &answer) || answer.Code < 500 || answer.Code > 599 {
 		return c.temporaryError(step, err)
 	}
 	switch answer.Code {
-	case 530, 534, 535, 538: // RFC 4954 section 6: about our sign-in, not about this message
+	case 530, 534, 535, 538: // RFC 4954 6: about our authentication, not about this message
 		return c.temporaryError(step, err)
 	}
 	return fmt.Errorf("delivery: smtp %s: %w: server says %w", step, ErrRejected, sanitizeResponse(answer))
 }
 
-// temporaryError is a temporary error.
+// temporaryError returns an error after which the message may be sent again.
 func (c *smtpConn) temporaryError(step string, err error) error {
 	var answer *textproto.Error
 	switch {
@@ -230,7 +231,7 @@ func (c *smtpConn) temporaryError(step string, err error) error {
 	return fmt.Errorf("delivery: smtp %s: %w", step, c.contextCause(err))
 }
 
-// contextCause prefers the reason why we closed the connection to the noise that closing made.
+// contextCause prefers the reason why we closed the connection to the error that closing caused.
 func (c *smtpConn) contextCause(err error) error {
 	if ctxErr := c.ctx.Err(); ctxErr != nil {
 		return ctxErr
@@ -238,10 +239,10 @@ func (c *smtpConn) contextCause(err error) error {
 	return err
 }
 
-// quit says goodbye and waits a moment for the answer, as RFC 5321 section 4.1.1.10 asks.
+// quit sends QUIT and waits up to quitTimeout for the response (RFC 5321 4.1.1.10).
 func (c *smtpConn) quit() {
 	c.netConn.SetDeadline(time.Now().Add(quitTimeout))
-	c.Quit() // nothing depends on it
+	c.Quit() // the result does not matter
 }
 
 // closeConn closes the connection at once. It may be called after quit.
@@ -250,7 +251,7 @@ func (c *smtpConn) closeConn() {
 	c.netConn.Close()
 }
 
-// sanitizeResponse is an answer without anything that could forge another line of a log.
+// sanitizeResponse removes what could forge another line of a log from a response.
 func sanitizeResponse(e *textproto.Error) *textproto.Error {
 	const enough = 200 // bytes
 	text := strings.Map(func(r rune) rune {
@@ -262,7 +263,7 @@ func sanitizeResponse(e *textproto.Error) *textproto.Error {
 	return &textproto.Error{Code: e.Code, Msg: strings.TrimSpace(text)}
 }
 
-// enhancedStatusCode keeps of an answer only its enhanced status code (RFC 3463), like 5.7.1.
+// enhancedStatusCode returns only the enhanced status code (RFC 3463) of a response, like 5.7.1.
 func enhancedStatusCode(msg string) string {
 	return regexp.MustCompile(`^[245]\.\d{1,3}\.\d{1,3}\b`).FindString(msg)
 }

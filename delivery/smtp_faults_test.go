@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// The faults of FLT-050: what a mail server does wrong, and what Send makes of it.
+// Faults of a mail server, and the error of Send for each.
 
 func stall(net.Conn) bool              { return false }
 func dropConnection(c net.Conn) bool   { c.Close(); return false }
@@ -18,7 +18,7 @@ func resetConnection(c net.Conn) bool  { c.(*net.TCPConn).SetLinger(0); c.Close(
 func sendGarbage(c net.Conn) bool      { io.WriteString(c, "hello 747723\r\n"); return false }
 func sendUnknownReply(c net.Conn) bool { io.WriteString(c, "299 what\r\n"); return false }
 
-// sendEndlessLine is an answer without an end.
+// sendEndlessLine sends a response without an end.
 func sendEndlessLine(c net.Conn) bool {
 	for {
 		if _, err := io.WriteString(c, strings.Repeat("x", 4096)); err != nil {
@@ -50,8 +50,9 @@ func plaintextSMTP(port int) SMTP {
 
 func TestSMTPServerFaults(t *testing.T) {
 	for name, do := range map[string]func(net.Conn) bool{
-		"hang": stall, "drop": dropConnection, "reset": resetConnection, "babble": sendGarbage, "nonsense": sendUnknownReply,
-		"endless": sendEndlessLine, "drip": sendByteByByte,
+		"hang": stall, "drop": dropConnection, "reset": resetConnection, "babble": sendGarbage,
+		"nonsense": sendUnknownReply,
+		"endless":  sendEndlessLine, "drip": sendByteByByte,
 	} {
 		for _, at := range smtpStages {
 			t.Run(name+" at "+at, func(t *testing.T) {
@@ -80,11 +81,12 @@ func TestSMTPServerFaults(t *testing.T) {
 	}
 }
 
-// The same on the way into TLS.
+// The same faults during STARTTLS.
 func TestSMTPFaultsDuringSTARTTLS(t *testing.T) {
 	ca := newTestCA(t)
 	for name, do := range map[string]func(net.Conn) bool{
-		"hang": stall, "drop": dropConnection, "babble": sendGarbage, "endless": sendEndlessLine, "drip": sendByteByByte,
+		"hang": stall, "drop": dropConnection, "babble": sendGarbage, "endless": sendEndlessLine,
+		"drip":              sendByteByByte,
 		"no":                func(c net.Conn) bool { io.WriteString(c, "454 not now\r\n"); return false },
 		"then hang":         func(c net.Conn) bool { io.WriteString(c, "220 go\r\n"); return false },
 		"then babble":       func(c net.Conn) bool { io.WriteString(c, "220 go\r\n"); return sendGarbage(c) },
@@ -105,7 +107,7 @@ func TestSMTPFaultsDuringSTARTTLS(t *testing.T) {
 	}
 }
 
-// The caller's context ends the conversation too.
+// The caller's context closes the connection too.
 func TestSMTPSendStopsWithContext(t *testing.T) {
 	for _, at := range smtpStages {
 		ctx, cancel := context.WithCancel(context.Background())
@@ -118,7 +120,7 @@ func TestSMTPSendStopsWithContext(t *testing.T) {
 	}
 }
 
-// Once the server has taken the mail, nothing makes it untaken.
+// Send succeeds once the server has accepted the mail, even if QUIT fails.
 func TestSMTPSendSucceedsWhenQuitFails(t *testing.T) {
 	for _, do := range []func(net.Conn) bool{stall, dropConnection, resetConnection, sendGarbage, sendByteByByte} {
 		port, said := faultySMTPServer{faultAt: "QUIT", fault: do}.start(t)
@@ -139,7 +141,7 @@ func TestSMTPSendSucceedsWhenQuitFails(t *testing.T) {
 	}
 }
 
-// Cut while the text is under way: the final dot was never sent, so it cannot have arrived.
+// A connection that breaks within the content is a temporary error: the final dot was never sent.
 func TestSMTPResetDuringDataIsTemporary(t *testing.T) {
 	port, _ := faultySMTPServer{faultAt: "DATA", fault: func(c net.Conn) bool {
 		io.WriteString(c, "354 go\r\n")
@@ -151,7 +153,7 @@ func TestSMTPResetDuringDataIsTemporary(t *testing.T) {
 	wantTemporaryError(t, plaintextSMTP(port).Send(context.Background(), m))
 }
 
-// The conversation has no step too many: each is a round trip.
+// The session has no unneeded command: each costs a round trip.
 func TestSMTPRoundTripCount(t *testing.T) {
 	port, said := faultySMTPServer{}.start(t)
 	s := plaintextSMTP(port)

@@ -62,7 +62,7 @@ func (a *testCA) certPool() *x509.CertPool {
 	return pool
 }
 
-// serverConfig is a server's, with a certificate for one name.
+// serverConfig returns a server's TLS configuration with a certificate for one name.
 func (a *testCA) serverConfig(name string, expires time.Time) *tls.Config {
 	a.tb.Helper()
 	key := newTestKey(a.tb)
@@ -81,7 +81,7 @@ func (a *testCA) validConfig() *tls.Config {
 	return a.serverConfig("localhost", time.Now().Add(time.Hour))
 }
 
-// acceptedMail is a mail that a server accepted.
+// acceptedMail is a mail that the server accepted.
 type acceptedMail struct {
 	from string
 	to   []string
@@ -106,7 +106,7 @@ func (s *testMailServer) acceptedMails() []acceptedMail {
 	return slices.Clone(s.mails)
 }
 
-// startMailServer starts a server. A nil config offers no TLS; implicit starts TLS with the first byte.
+// startMailServer starts a server. With a nil config it offers no TLS; implicit starts TLS at once.
 func startMailServer(tb testing.TB, config *tls.Config, implicit bool) *testMailServer {
 	tb.Helper()
 	s := &testMailServer{}
@@ -145,7 +145,7 @@ func (s *mailSession) AuthMechanisms() []string { return s.server.mechanisms }
 func (s *mailSession) Auth(mech string) (sasl.Server, error) {
 	check := func(user, password string) error {
 		if want, ok := s.server.users[user]; !ok || want != password {
-			// A careless server: it repeats what it was told.
+			// A careless server: it repeats the password.
 			return &smtp.SMTPError{Code: 535, EnhancedCode: smtp.EnhancedCode{5, 7, 8}, Message: "wrong: " + password}
 		}
 		return nil
@@ -203,15 +203,16 @@ func (s *mailSession) Data(r io.Reader) error {
 	return nil
 }
 
-// faultySMTPServer speaks just enough SMTP to misbehave at one point: "connect", a command, or "." for the end of
-// the text. There it calls do, which returns true to go on with the usual answer.
+// faultySMTPServer speaks just enough SMTP to misbehave at one point: "connect", a command, or "."
+// for the end of the content. There it calls do, which returns true to continue with the usual
+// response.
 type faultySMTPServer struct {
 	config  *tls.Config // nil: does not offer STARTTLS
 	faultAt string
 	fault   func(c net.Conn) bool
 }
 
-// start returns the port, and a channel with each command in the order of arrival.
+// start returns the port, and a channel with the commands in the order of arrival.
 func (b faultySMTPServer) start(t *testing.T) (int, <-chan string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

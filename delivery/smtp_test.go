@@ -31,7 +31,7 @@ func smtpFor(s *testMailServer, a *testCA) SMTP {
 	return out
 }
 
-// A mail travels with each kind of security and each way of signing in, as one message to one address.
+// A mail is sent with each kind of TLS and each AUTH mechanism, as one message to one recipient.
 func TestSMTPSend(t *testing.T) {
 	for _, security := range []string{"", "starttls", "tls", "none"} {
 		for _, mechanism := range []string{"", "PLAIN", "LOGIN"} {
@@ -68,7 +68,7 @@ func TestSMTPSend(t *testing.T) {
 	}
 }
 
-// A server whose certificate is not good for its name gets nothing, and the mail may be tried again.
+// A server whose certificate does not match its name gets nothing, and the error is temporary.
 func TestSMTPRejectsBadCertificate(t *testing.T) {
 	ca, other := newTestCA(t), newTestCA(t)
 	for _, c := range []struct {
@@ -76,8 +76,10 @@ func TestSMTPRejectsBadCertificate(t *testing.T) {
 		server *testMailServer
 		tls    string
 	}{
-		{"wrong name", startMailServer(t, ca.serverConfig("mail.example.net", time.Now().Add(time.Hour)), false), "starttls"},
-		{"wrong name, tls", startMailServer(t, ca.serverConfig("mail.example.net", time.Now().Add(time.Hour)), true), "tls"},
+		{"wrong name", startMailServer(t, ca.serverConfig("mail.example.net", time.Now().Add(time.Hour)), false),
+			"starttls"},
+		{"wrong name, tls", startMailServer(t, ca.serverConfig("mail.example.net", time.Now().Add(time.Hour)), true),
+			"tls"},
 		{"expired", startMailServer(t, ca.serverConfig("localhost", time.Now().Add(-time.Hour)), false), "starttls"},
 		{"expired, tls", startMailServer(t, ca.serverConfig("localhost", time.Now().Add(-time.Hour)), true), "tls"},
 		{"unknown authority", startMailServer(t, other.validConfig(), false), "starttls"},
@@ -99,7 +101,7 @@ func TestSMTPRejectsBadCertificate(t *testing.T) {
 	}
 }
 
-// Old TLS is refused.
+// TLS 1.1 and older are refused.
 func TestSMTPRefusesOldTLS(t *testing.T) {
 	ca := newTestCA(t)
 	config := ca.validConfig()
@@ -107,7 +109,8 @@ func TestSMTPRefusesOldTLS(t *testing.T) {
 	wantTemporaryError(t, smtpFor(startMailServer(t, config, false), ca).Send(t.Context(), testCodeMail()))
 }
 
-// wantTemporaryError reports an error that is nil, or that says more than "try again".
+// wantTemporaryError fails the test if err is nil, wraps ErrRejected or ErrUncertain, or contains a
+// secret.
 func wantTemporaryError(t *testing.T, err error) {
 	t.Helper()
 	if err == nil || errors.Is(err, ErrRejected) || errors.Is(err, ErrUncertain) {
@@ -125,10 +128,11 @@ func wantNoSecrets(t *testing.T, err error) {
 	}
 }
 
-// What a server says no to, and how long that no is worth.
+// Responses of a server map to rejected or temporary.
 func TestSMTPResponseCodes(t *testing.T) {
 	no := func(code int) error {
-		return &smtp.SMTPError{Code: code, EnhancedCode: smtp.EnhancedCode{code / 100, 1, 1}, Message: "because of 747723\r\nforged"}
+		return &smtp.SMTPError{Code: code, EnhancedCode: smtp.EnhancedCode{code / 100, 1, 1},
+			Message: "because of 747723\r\nforged"}
 	}
 	for _, c := range []struct {
 		name             string
@@ -167,8 +171,8 @@ func TestSMTPResponseCodes(t *testing.T) {
 	}
 }
 
-// A wrong password is ours to mend, so the mail waits; the password stays out of the error
-// even if the server repeats it.
+// A wrong password of ours is a temporary error that does not contain the password, even if the
+// server repeats it.
 func TestSMTPWrongPasswordIsTemporary(t *testing.T) {
 	for _, mechanism := range []string{"PLAIN", "LOGIN", "XOAUTH2"} {
 		ca := newTestCA(t)
@@ -198,7 +202,7 @@ func TestSMTPAuthMechanism(t *testing.T) {
 	}
 }
 
-// Each mistake in the settings is named, and nothing is sent.
+// Each wrong setting is named, and nothing is sent.
 func TestSMTPCheck(t *testing.T) {
 	good := SMTP{Host: "mail.example.com", From: "Example <signin@example.com>"}
 	if err := good.Check(); err != nil {
@@ -249,7 +253,7 @@ func TestSMTPAddress(t *testing.T) {
 	}
 }
 
-// The password does not leave by printing the settings.
+// Printing the settings does not show the password.
 func TestSMTPStringHidesPassword(t *testing.T) {
 	s := SMTP{Host: "h", User: "u", Password: "hunter2"}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
@@ -259,7 +263,7 @@ func TestSMTPStringHidesPassword(t *testing.T) {
 	}
 }
 
-// Many at once do not disturb each other.
+// Concurrent sends do not affect each other.
 func TestSMTPConcurrentSends(t *testing.T) {
 	ca := newTestCA(t)
 	server := startMailServer(t, ca.validConfig(), false)
@@ -280,7 +284,7 @@ func TestSMTPConcurrentSends(t *testing.T) {
 	}
 }
 
-// From the call to "accepted", with STARTTLS and a new connection each time.
+// From the call to the server's acceptance, with STARTTLS and a new connection each time.
 func BenchmarkSMTPSend(b *testing.B) {
 	ca := newTestCA(b)
 	s := smtpFor(startMailServer(b, ca.validConfig(), false), ca)

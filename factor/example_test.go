@@ -14,14 +14,14 @@ import (
 	"twostep.example/twostep/factor/sentcode"
 )
 
-// Call is the channel of phone calls. Options.Send has a function for it that makes the call.
+// Call is the channel of phone calls. Options.Senders has a function for it that makes the call.
 const Call delivery.Channel = "call"
 
-// PhoneCall is a method of its own: a machine calls and says a code. It composes what is said; it does not call, has no
-// database and does not count attempts.
+// PhoneCall is a custom method: a phone call that reads out a code. It composes the text; it makes
+// no calls, has no database and does not count attempts.
 type PhoneCall struct{}
 
-// Info says what the method is called, how long its codes are valid, and what its page asks for.
+// Info describes the method: its name, the validity of its codes, and its enrolment form.
 func (PhoneCall) Info() factor.Info {
 	return factor.Info{
 		Method: "call", Path: "call", MaxPerAccount: 1,
@@ -29,8 +29,9 @@ func (PhoneCall) Info() factor.Info {
 		AMR:    []string{"otp", "tel"}, // RFC 8176
 		Fields: []factor.Field{{Name: "number", Kind: "tel", Autocomplete: "tel"}},
 		Words: map[string]factor.Words{"en": {
-			Title: "2-Step Call", Name: "Phone call", ChoiceLabel: "Call {Masked} and say a code", Prompt: "We are calling {Masked}.",
-			Intro: []string{"A machine calls you and says a code."}, Button: "Call me",
+			Title: "2-Step Call", Name: "Phone call", ChoiceLabel: "Call {Masked} and say a code",
+			Prompt: "We are calling {Masked}.",
+			Intro:  []string{"A machine calls you and says a code."}, Button: "Call me",
 			Messages: map[string]string{
 				"number": "Phone number", "number.wrong": "Start with + and the country code, like +49.",
 			},
@@ -38,7 +39,7 @@ func (PhoneCall) Info() factor.Info {
 	}
 }
 
-// Enroll makes a factor of a phone number, and asks for the first proof of it.
+// Enroll creates a factor from a phone number, with its first challenge.
 func (m PhoneCall) Enroll(ctx context.Context, ask factor.Request, form url.Values) (
 	factor.Factor, factor.Challenge, error) {
 	number := strings.ReplaceAll(form.Get("number"), " ", "")
@@ -51,7 +52,7 @@ func (m PhoneCall) Enroll(ctx context.Context, ask factor.Request, form url.Valu
 	return ask.Factor, challenge, err
 }
 
-// Challenge draws a code and composes the call.
+// Challenge creates a code and composes the call.
 func (PhoneCall) Challenge(_ context.Context, ask factor.Request) (factor.Challenge, error) {
 	code := sentcode.New(ask.LongCode)
 	spoken := "Your code for " + ask.Site + " is " + strings.Join(strings.Split(code, ""), ", ")
@@ -59,17 +60,17 @@ func (PhoneCall) Challenge(_ context.Context, ask factor.Request) (factor.Challe
 	return factor.Challenge{Answer: code, Message: message}, nil
 }
 
-// ParseResponse takes the code from the form.
+// ParseResponse reads the code from the form.
 func (PhoneCall) ParseResponse(form url.Values, hard bool) (string, error) {
 	return sentcode.Parse(form, hard)
 }
 
-// Verify compares it with the codes that are still good.
+// Verify compares it with the valid codes.
 func (PhoneCall) Verify(_ context.Context, _ *factor.Factor, answer factor.Response) error {
 	return sentcode.Verify(answer)
 }
 
-// A method of your own is one type. Give it to the server in Options.Methods.
+// A custom method is one type. Pass it to the server in Options.Methods.
 func ExampleMethod() {
 	var m factor.Method = PhoneCall{}
 	ctx, ask := context.Background(), factor.Request{Site: "Notes"}
@@ -86,7 +87,8 @@ func ExampleMethod() {
 	}
 	fmt.Println("calls", challenge.Message.To, "and shows", f.Masked)
 
-	// The server does this: it keeps a hash of the answer, reads the form, charges an attempt and compares.
+	// The server stores a keyed hash of the answer, counts an attempt, parses the form and
+	// compares.
 	matches := func(candidate string) bool { return candidate == challenge.Answer }
 	for _, typed := range []string{"", "abcdef", challenge.Answer} {
 		text, err := m.ParseResponse(url.Values{"code": {typed}}, false)

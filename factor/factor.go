@@ -1,9 +1,9 @@
-// Package factor is the contract of a verification method, and nothing else.
+// Package factor defines the contract of a verification method.
 //
-// A method owns what is only its own: its form, its words, its secret, the way it
-// compares. The engine keeps what is the same for all: storing, sealing, expiry, tries,
-// rations, single use and events. So a method sees no database, no clock and no
-// request, and the engine never learns what a method's proof looks like.
+// A method implements what is specific to it: its form, its texts, its secret and how a response is
+// verified. The server does what all methods share: storage, encryption at rest, expiry, attempt
+// limits, rate limits, single use and audit events. So a method has no access to the database, the
+// clock or the HTTP request, and the server does not depend on the format of a method's secret.
 package factor
 
 import (
@@ -16,122 +16,130 @@ import (
 )
 
 var (
-	// ErrIncorrect says that the answer does not prove the factor. Any other error is a
-	// fault of ours, and nobody is told that the answer was wrong; the try is spent all
-	// the same, or a request that is cut off would be a free guess.
+	// ErrIncorrect says that the response does not prove the factor. Any other error of Verify is
+	// an internal error: the person is not told that the response was wrong. The attempt is counted
+	// all the same; otherwise every aborted request would be a free guess.
 	ErrIncorrect = errors.New("incorrect verification code")
-	// ErrMalformed says that the form holds no answer at all (empty, too long, not a
-	// code). Nothing is compared and nothing is counted.
+	// ErrMalformed says that the form contains no response at all (empty, too long, not a code).
+	// Nothing is compared and no attempt is counted.
 	ErrMalformed = errors.New("no verification code in the form")
-	// ErrCannotEnroll says that no factor can be made of what the form says; a *Refusal
-	// says why.
+	// ErrCannotEnroll says that the form is not valid for a new factor; the *UserError that wraps
+	// it has the reason.
 	ErrCannotEnroll = errors.New("not a factor")
 )
 
-// UserError is an error that a person can do something about, in the method's own words.
+// UserError is an error that a person can correct, with a text of the method.
 type UserError struct {
-	Err         error    // ErrIncorrect or ErrRefused
-	Field       string   // the field of the form it belongs to; "" for the whole form
-	MessageKey  string   // which of Words.Says
-	MessageArgs []string // names and values for it: "Minutes", "3"
+	Err         error    // ErrIncorrect or ErrCannotEnroll
+	Field       string   // the form field that is wrong; "" is the whole form
+	MessageKey  string   // a key of Words.Messages
+	MessageArgs []string // names and values for the message: "Minutes", "3"
 }
 
 func (r *UserError) Error() string { return r.Err.Error() + ": " + r.MessageKey }
 
-// Unwrap is Err.
+// Unwrap returns Err.
 func (r *UserError) Unwrap() error { return r.Err }
 
-// A Method is one kind of proof.
+// Method is a verification method, such as email or an authenticator app. All functions must be
+// safe for concurrent use.
 type Method interface {
 	Info() Info
-	// Enroll draws up a new factor from the form and opens the first challenge about
-	// it. The factor counts only once Verify has accepted it. *Refusal.
+	// Enroll creates a new factor from the form and its first challenge. The factor becomes active
+	// only after Verify has accepted a response. Enroll returns a *UserError that wraps
+	// ErrCannotEnroll if the form is not valid.
 	Enroll(ctx context.Context, ask Request, form url.Values) (Factor, Challenge, error)
-	// Challenge asks for proof of the enrolled factor ask.Factor.
+	// Challenge creates a challenge for the enrolled factor ask.Factor.
 	Challenge(ctx context.Context, ask Request) (Challenge, error)
-	// Read takes the answer from the form, tidied up, or returns ErrMalformed. It runs
-	// before a try is spent, so it must not compare.
-	// hard is the Ask.Hard of the challenge.
+	// ParseResponse reads and normalizes the response from the form. It returns ErrMalformed if
+	// there is none. It runs before the attempt is counted, so it must not compare. hard is the
+	// Request.LongCode of the challenge.
 	ParseResponse(form url.Values, hard bool) (string, error)
-	// Verify returns nil if the answer proves the factor, and ErrIncorrect (or a
-	// *Refusal of it, which says more) if it does not. It may change f.Secret (a step
-	// that is used up); the engine saves that in the transaction that accepts.
+	// Verify returns nil if the response proves the factor. It returns ErrIncorrect, or a
+	// *UserError that wraps it, if the response does not. It may change f.Secret (a step that is
+	// used up); the server saves the change in the transaction that accepts the response.
 	Verify(ctx context.Context, f *Factor, answer Response) error
 }
 
-// A Shower is a method whose new factor must be shown to the person before it is
-// proven: a QR code, a list of printed codes.
+// Provisioner is a Method whose new factor must be shown to the person before it is verified: a QR
+// code, a list of recovery codes.
 type Provisioner interface {
+	// Provision returns what the page of a new factor shows.
 	Provision(ask Request, draft Factor) Provisioning
-	// Keep is what is stored of draft once Verify has accepted it, as Verify left it, or
-	// the person has said that they saw it (Challenge.Seen). After that Show has nothing
-	// to show any more that the method can do without. It is quick and has no effects.
+	// Finalize returns what is stored of draft after Verify has accepted it, or after the person
+	// has confirmed that they saw it (Challenge.AcknowledgeOnly). It removes what Provision shows
+	// and Verify does not need. It must be fast and free of side effects.
 	Finalize(draft Factor) (Factor, error)
 }
 
-// Consumable is a method whose factors wear out.
+// Consumable is a Method whose factors are used up.
 type Consumable interface {
-	// Left is how many proofs the factor has left.
+	// Remaining returns how many uses the factor has left.
 	Remaining(f Factor) int
 }
 
-// ReplacementNotifier is a method that tells the place a factor leaves that it was replaced.
+// ReplacementNotifier is a Method that notifies the old destination when a factor is replaced.
 type ReplacementNotifier interface {
+	// ReplacedMessage composes the notification to ask.Factor.Destination.
 	ReplacedMessage(ask Request) delivery.Message
 }
 
-// Provisioning is what the page of a new factor shows. It is shown until the factor is proven
-// and never again.
+// Provisioning is what the page of a new factor shows, until the factor is verified and never
+// again.
 type Provisioning struct {
-	URI    string   // for another program on the phone; shown as a QR code too
-	Secret string   // what the link holds, to be typed
-	Codes  []string // to be kept on paper
+	URI    string   // for an app on the phone; also shown as a QR code
+	Secret string   // the key within URI, for typing
+	Codes  []string // to print
 }
 
-// Info is what the engine and the pages need to know of a method.
+// Info describes a method to the server and its pages.
 type Info struct {
-	Method        string        // "email"; also the name of its folder
-	Path          string        // of its page below /settings/2step/; "" if it is not enrolled there
-	Implicit      bool          // every account has this factor, derived from its address; it is never stored or removed
-	Backup        bool          // only for when nothing else is at hand: offered last, never by itself, and no trust comes of it
-	MaxPerAccount int           // how many of them one account may have; a new one takes the place of the only one
-	CodeTTL       time.Duration // how long one sent secret answers, counted from its own sending; 0: nothing is sent
-	Digits        int           // how many digits an answer has; 0: it is text
-	ValidAnswers  int           // how many answers of a factor are right at a time, where none is sent; 0: they cannot be guessed
-	AMR           []string      // authentication method references (RFC 8176) that a proof adds to "pwd"
-	Fields        []Field       // what its page asks for before there is a factor
-	Words         map[string]Words
+	Method string // ID of the method: "email"
+	Path   string // of its page below /settings/2step/; "" if it has none
+	// Every account has this factor, derived from its address; it is never stored or removed.
+	Implicit bool
+	// Only for emergencies: offered last, never chosen automatically, and creates no trusted
+	// device.
+	Backup        bool
+	MaxPerAccount int           // factors per account; if 1, a new one replaces the old one
+	CodeTTL       time.Duration // validity of a sent code, from when it is sent; 0: nothing is sent
+	Digits        int           // digits of a response; 0: it is text
+	// Number of valid responses at any time, if none is sent; 0: they cannot be guessed.
+	ValidAnswers int
+	AMR          []string // authentication method references (RFC 8176), added to "pwd"
+	Fields       []Field  // enrolment form
+	Words        map[string]Words
 }
 
 // Field is one field of an enrolment form.
 type Field struct {
-	Name         string // of the field, and of its label in Words.Says
+	Name         string // of the field, and the key of its label in Words.Messages
 	Kind         string // "text", "tel" or "choice"
-	Autocomplete string // an autofill token (HTML, 4.10.18.7)
+	Autocomplete string // autofill detail token (HTML, 4.10.18.7)
 	Optional     bool
-	// Options are what a choice offers to readers of a language, in their order.
+	// Options returns the options of a choice for a language (BCP 47), in their order.
 	Options func(language string) []Option
-	// Guess is the option for a reader with this Accept-Language header; "" for none.
+	// Default returns the preselected option for an Accept-Language header; "" for none.
 	Default func(acceptLanguage string) string
 }
 
 // Option is one option of a choice.
 type Option struct{ Value, Label string }
 
-// Words are what a method says to people, by language ("en", "de"); English is always
-// there. {Masked} stands for the destination and {Site} for the site.
+// Words are a method's texts for people in one language. The placeholder {Masked} is the masked
+// destination, {Site} the name of the site. A method must have English words ("en").
 type Words struct {
 	Title          string   // of its page: "2-Step Auth App"
 	Name           string   // "Authenticator App"
-	ChoiceLabel    string   // in the choice of methods: "Send a code to {Masked}"
+	ChoiceLabel    string   // in the list of methods: "Send a code to {Masked}"
 	Prompt         string   // on the code page: "Enter the code from your app"
-	LongCodePrompt string   // the same, for the answer to a hard challenge; "" if that is no different
+	LongCodePrompt string   // the same if Request.LongCode is set; "" if there is no difference
 	Intro          []string // on its own page, one paragraph each
-	Button         string   // that draws the factor up: "Send Code"
+	Button         string   // of the enrolment form: "Send Code"
 	Messages       map[string]string
 }
 
-// WordsIn are the words of a language, or the English ones.
+// WordsIn returns the texts in a language, or the English ones.
 func (a Info) WordsIn(language string) Words {
 	if w, ok := a.Words[language]; ok {
 		return w
@@ -139,65 +147,67 @@ func (a Info) WordsIn(language string) Words {
 	return a.Words["en"]
 }
 
-// Account is the person a factor belongs to.
+// Account is the owner of a factor.
 type Account struct {
 	ID    string
 	Email string // the stored address, in canonical form
 	Name  string
 }
 
-// Factor is one thing an account enrolled: an app, a number, a mailbox.
+// Factor is one enrolled factor of an account: an app, a phone number, a mailbox.
 type Factor struct {
 	ID          string
 	Method      string
-	Name        string // what the person calls it; "" if there is only one
-	Destination string // where a challenge travels: a mailbox, an E.164 number; "" if nothing travels
-	Display     string // the destination as its owner reads it; "" if that is the same
-	Masked      string // the destination as a stranger with the password may see it
-	Secret      []byte // what Verify compares with; sealed at rest
+	Name        string // given by the person; "" if an account has only one
+	Destination string // recipient of challenges: a mailbox, an E.164 number; "" if nothing is sent
+	Display     string // the destination for its owner; "" if it is the same
+	Masked      string // the destination for somebody who knows only the password
+	Secret      []byte // for Verify; encrypted at rest
 }
 
-// Request is what a method is told when proof is wanted.
+// Request is the context of an enrolment or a challenge.
 type Request struct {
 	Account   Account
-	Factor    Factor    // empty while it is drawn up
-	Enrolling bool      // the factor is not proven yet: this is no sign-in
-	Site      string    // the name of the site, for the person
-	Host      string    // its host name, for machines
+	Factor    Factor    // empty during Enroll
+	Enrolling bool      // the factor is new and not verified yet: this is not a sign-in
+	Site      string    // name of the site, for people
+	Host      string    // host name of the site, for machines
 	Language  string    // BCP 47
-	StartedAt time.Time // when the sign-in began, in the site's time zone
+	StartedAt time.Time // start of the sign-in, in the site's time zone
 	Now       time.Time
-	ExpiresAt time.Time // the last moment at which the answer is accepted, same zone
+	ExpiresAt time.Time // end of validity of the response, in the site's time zone
 	Browser   string    // "Firefox on Windows"
-	Address   string    // the network address the sign-in came from
-	// Hard asks for an answer that cannot be guessed, of 64 bits and more: somebody has
-	// guessed at this account, or address, so often that six digits are not enough.
-	LongCode  bool
-	VerifyURL string // the address of the code page, which takes a hard answer as its fragment; "" if it does not
+	Address   string    // client IP address of the sign-in
+	// LongCode asks for a response of at least 64 bits, which cannot be guessed: there were so many
+	// wrong codes for this account or network that six digits are not enough.
+	LongCode bool
+	// VerifyURL is the URL of the code page, which accepts a long code as its fragment; "" if it
+	// does not.
+	VerifyURL string
 }
 
-// Challenge is one question to a person.
+// Challenge is what Method.Challenge or Method.Enroll asks for.
 type Challenge struct {
-	// Message travels to the person; nil if nothing does. The engine commits it
-	// together with the challenge, the outbox sends it.
+	// Message is sent to the person; nil if nothing is sent. The server commits it with the
+	// challenge, the outbox sends it.
 	Message *delivery.Message
-	// Answer is the one right answer, where it is known beforehand. The engine keeps
-	// only a keyed hash bound to this challenge and forgets it once used.
+	// Answer is the only valid response, if it is known in advance. The server stores a keyed hash
+	// bound to this challenge and deletes it after use.
 	Answer string
-	// State is kept sealed, for Verify, where there is more to remember than an answer.
+	// State is stored encrypted for Verify, if an answer is not enough.
 	State []byte
-	// Seen says that a new factor needs no proof but that the person has seen it.
+	// AcknowledgeOnly says that a new factor needs no verification, only the person's confirmation
+	// that they saw it.
 	AcknowledgeOnly bool
 }
 
-// Response is what came back.
+// Response is a person's response to a challenge.
 type Response struct {
-	Text     string // what Read returned
+	Text     string // from ParseResponse
 	State    []byte // Challenge.State
 	Now      time.Time
-	LongCode bool // Ask.Hard
-	// Matches compares a candidate in constant time with the answers of this
-	// challenge that are still good, and remembers which one it was, so that the
-	// engine uses up exactly that one.
+	LongCode bool // Request.LongCode
+	// Matches compares a candidate in constant time with the valid answers of this challenge. The
+	// server uses up the answer that matched.
 	Matches func(candidate string) bool
 }

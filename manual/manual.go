@@ -1,8 +1,6 @@
-// Package manual is the page that describes the feature, sentence by sentence, with the
-// names and numbers of one server.
+// Package manual has the text of the help page as data, with the names and numbers of one server.
 //
-// The help page prints it, and twostep check tries every sentence of it on a running
-// server, so that the two cannot say different things.
+// The help page shows its sentences, and twostep check tests each of them on a running server.
 package manual
 
 import (
@@ -16,35 +14,35 @@ import (
 //go:embed en.txt de.txt
 var files embed.FS
 
-// Facts are what the sentences say about one server.
+// Facts are the values of one server that the sentences contain.
 type Facts struct {
-	Site    string   // the name people see
-	Domain  string   // the address of the sign-in page: "https://signin.example.com"
-	Minutes int      // how long a code sent by email works
-	Days    int      // how long a browser is trusted; 0: it is not
-	Methods []string // by which a code may come: "email", "totp", "sms"
+	Site    string   // name of the site
+	Domain  string   // origin of the sign-in page: "https://signin.example.com"
+	Minutes int      // validity of a code sent by email
+	Days    int      // duration of trust; 0: trust is disabled
+	Methods []string // enabled methods: "email", "totp", "sms"
 }
 
-// The figures of the page that the feature follows.
+// Default values of Facts.
 const (
 	Minutes = 15
 	Days    = 30
 )
 
-// Section is a heading with the sentences below it.
+// Section is a heading with its sentences.
 type Section struct {
 	ID        string // "email", "app.set"
-	Level     int    // 1 to 3; 3 is a browser
+	Level     int    // 1 to 3; level 3 is a browser
 	Title     string
 	Sentences []Sentence
 }
 
-// Sentence is one sentence of the page, or one of ours that explains it.
+// Sentence is one sentence of the help page.
 type Sentence struct {
 	ID            string // "email.valid"
-	Kind          string // "" a paragraph, "*" a step, "-" an item, "!" a note
+	Kind          string // "" is a paragraph, "*" a step, "-" an item, "!" a note
 	Text          string
-	Supplementary bool // it is not on the page that the feature follows
+	Supplementary bool // an addition of this server to the original help page
 }
 
 var (
@@ -52,8 +50,8 @@ var (
 	sentence = regexp.MustCompile(`^(\+?)([*!-]?)([a-z.]+): (.+)$`)
 )
 
-// Sections is the page in a language ("de"; any other: English), without what the server
-// does not have.
+// Sections returns the help page in a language ("de"; any other is English), without the sections
+// about features that the server does not have.
 func Sections(language string, f Facts) []Section {
 	if language != "de" {
 		language = "en"
@@ -62,9 +60,10 @@ func Sections(language string, f Facts) []Section {
 	if err != nil {
 		panic(err) // embedded
 	}
-	replacer := strings.NewReplacer("{Site}", f.Site, "{Domain}", f.Domain, "{Minutes}", strconv.Itoa(f.Minutes), "{Days}", strconv.Itoa(f.Days), "{Ways}", f.methodsText(language))
+	replacer := strings.NewReplacer("{Site}", f.Site, "{Domain}", f.Domain, "{Minutes}", strconv.Itoa(f.Minutes),
+		"{Days}", strconv.Itoa(f.Days), "{Ways}", f.methodsText(language))
 	var all []Section
-	var skipping bool // the chapter that is left out
+	var skipping bool // within a section that is left out
 	for line := range strings.Lines(string(text)) {
 		line = strings.TrimSpace(line)
 		if h := heading.FindStringSubmatch(line); h != nil {
@@ -78,13 +77,14 @@ func Sections(language string, f Facts) []Section {
 			continue
 		}
 		section := &all[len(all)-1]
-		section.Sentences = append(section.Sentences, Sentence{ID: section.ID + "." + s[3], Kind: s[2], Text: replacer.Replace(s[4]), Supplementary: s[1] != ""})
+		section.Sentences = append(section.Sentences,
+			Sentence{ID: section.ID + "." + s[3], Kind: s[2], Text: replacer.Replace(s[4]), Supplementary: s[1] != ""})
 	}
 	return all
 }
 
-// includes says whether the server has what a chapter is about: trust, a method, or nothing of
-// the kind.
+// includes reports whether the server has the subject of a section: "trust", a method, or "" for
+// all.
 func (f Facts) includes(what string) bool {
 	if what == "trust" {
 		return f.Days > 0
@@ -92,11 +92,13 @@ func (f Facts) includes(what string) bool {
 	return what == "" || slices.Contains(f.Methods, what)
 }
 
-// methodsText are where a code may come from, as the rest of a sentence.
+// methodsText returns the text for {Ways}: where a code may come from.
 func (f Facts) methodsText(language string) string {
 	all := map[string][4]string{
-		"en": {"your Email", "either your Email or SMS", "either your Email or an Authenticator App on your phone", "either your Email, SMS or an Authenticator App on your phone"},
-		"de": {"per E-Mail", "per E-Mail oder SMS", "per E-Mail oder aus einer Authenticator-App auf Ihrem Telefon", "per E-Mail, per SMS oder aus einer Authenticator-App auf Ihrem Telefon"},
+		"en": {"your Email", "either your Email or SMS", "either your Email or an Authenticator App on your phone",
+			"either your Email, SMS or an Authenticator App on your phone"},
+		"de": {"per E-Mail", "per E-Mail oder SMS", "per E-Mail oder aus einer Authenticator-App auf Ihrem Telefon",
+			"per E-Mail, per SMS oder aus einer Authenticator-App auf Ihrem Telefon"},
 	}[language]
 	i := 0
 	if f.includes("sms") {

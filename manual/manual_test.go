@@ -6,10 +6,11 @@ import (
 	"testing"
 )
 
-var facts = Facts{Site: "Example", Domain: "https://signin.example.com", Minutes: 15, Days: 30, Methods: []string{"email", "totp", "sms"}}
+var facts = Facts{Site: "Example", Domain: "https://signin.example.com", Minutes: 15, Days: 30,
+	Methods: []string{"email", "totp", "sms"}}
 
-// Both languages say the same things, each sentence has a name of its own, and nothing is
-// left to fill in.
+// Both languages have the same sentences, each sentence has a unique ID, and no placeholder is
+// left.
 func TestLanguagesHaveTheSameSentences(t *testing.T) {
 	type shape struct {
 		section, id, kind string
@@ -49,13 +50,13 @@ func TestLanguagesHaveTheSameSentences(t *testing.T) {
 	var ids []string
 	for _, s := range english {
 		if slices.Contains(ids, s.id) {
-			t.Errorf("%s stands twice", s.id)
+			t.Errorf("%s is there twice", s.id)
 		}
 		ids = append(ids, s.id)
 	}
 }
 
-// What a server does not have is not described, and its figures are its own.
+// Features that the server does not have are left out, and the numbers are the server's.
 func TestSectionsMatchServerFacts(t *testing.T) {
 	says := func(f Facts, text string) bool {
 		for _, s := range Sections("en", f) {
@@ -72,7 +73,8 @@ func TestSectionsMatchServerFacts(t *testing.T) {
 	}
 	less := facts
 	less.Minutes, less.Days = 10, 7
-	for text, f := range map[string]Facts{"valid for 15 mins": facts, "valid for 10 mins": less, "Trust this device for 7 Days": less, "sign in domain https://signin.example.com": facts, "either your Email, SMS or an Auth": facts} {
+	for text, f := range map[string]Facts{"valid for 15 mins": facts, "valid for 10 mins": less,
+		"Trust this device for 7 Days": less, "sign in domain https://signin.example.com": facts, "either your Email, SMS or an Auth": facts} {
 		if !says(f, text) {
 			t.Errorf("%q is not said", text)
 		}

@@ -16,8 +16,8 @@ type accountAddCommand struct {
 	Operator bool     `help:"The account may use the operator's pages."`
 }
 
-// Run prints the link on which the invited person chooses a password, so that no password ever
-// stands on a command line. It works beside a running server: both use the same database.
+// Run prints the link on which the invited person chooses a password, so that no password appears
+// on a command line. It works next to a running server: both use the same database.
 func (c *accountAddCommand) Run(ctx context.Context, to console, from *settingSources) error {
 	if err := c.Settings.complete(from); err != nil {
 		return usageError{err}
@@ -43,7 +43,7 @@ type accountDisableCommand struct {
 	Email    string   `arg:"" help:"The address of the account."`
 }
 
-// Run shuts an account: whoever is in is out at once.
+// Run disables an account and ends all its sessions.
 func (c *accountDisableCommand) Run(ctx context.Context, to console, from *settingSources) error {
 	return withExistingDatabase(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
 		return printResult(to, c.Email, server.Disable(ctx, c.Email), "%s is disabled\n")
@@ -55,7 +55,7 @@ type accountEnableCommand struct {
 	Email    string   `arg:"" help:"The address of the account."`
 }
 
-// Run opens an account that was disabled. Its owner signs in with both steps.
+// Run enables a disabled account. Its trusted devices stay revoked.
 func (c *accountEnableCommand) Run(ctx context.Context, to console, from *settingSources) error {
 	return withExistingDatabase(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
 		return printResult(to, c.Email, server.Enable(ctx, c.Email), "%s is enabled\n")
@@ -68,7 +68,8 @@ type accountGroupsCommand struct {
 	Groups   []string `arg:"" optional:"" name:"group" help:"All groups that it is in from now on; none: it is in none."`
 }
 
-// Run replaces the groups of an account. They count from its next request to a host on, and at the next refresh of an app.
+// Run replaces the groups of an account. They apply from its next request to a host, and from the
+// next token refresh of an app.
 func (c *accountGroupsCommand) Run(ctx context.Context, to console, from *settingSources) error {
 	return withExistingDatabase(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
 		done := "%s is in no group\n"

@@ -14,14 +14,15 @@ import (
 	"twostep.example/twostep"
 )
 
-// existingAppCommand is what the commands about one app that is there have in common.
+// existingAppCommand is embedded in the commands about one existing app.
 type existingAppCommand struct {
 	Settings settings `embed:"" group:"settings"`
 	ID       string   `arg:"" help:"Its client id."`
 }
 
-// withApp opens the server and finds the app.
-func (c *existingAppCommand) withApp(ctx context.Context, to console, from *settingSources, f func(*twostep.Server, twostep.App) error) error {
+// withApp opens the server, finds the app and calls f.
+func (c *existingAppCommand) withApp(ctx context.Context, to console, from *settingSources,
+	f func(*twostep.Server, twostep.App) error) error {
 	return withExistingDatabase(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
 		a, err := server.GetApp(ctx, c.ID)
 		if err == nil {
@@ -31,7 +32,7 @@ func (c *existingAppCommand) withApp(ctx context.Context, to console, from *sett
 	})
 }
 
-// appError says in an operator's words why nothing was done to the app.
+// appError returns err in an operator's words, with the command that helps.
 func appError(id string, err error) error {
 	switch {
 	case errors.Is(err, twostep.ErrAppNotFound):
@@ -39,14 +40,15 @@ func appError(id string, err error) error {
 	case errors.Is(err, twostep.ErrAppExists):
 		return fmt.Errorf("there is an app %s already; twostep app set changes it", id)
 	case errors.Is(err, twostep.ErrAppReadOnly):
-		return fmt.Errorf("the app %s stands in the configuration file: change it there, and start the server anew. twostep app secret makes a secret for it", id)
+		return fmt.Errorf("the app %s stands in the configuration file: change it there, and start the server "+
+			"anew. twostep app secret makes a secret for it", id)
 	case errors.As(err, new(*twostep.AppError)):
 		return usageError{err}
 	}
 	return err
 }
 
-// isConfiguredApp says whether an app is one of the configuration file.
+// isConfiguredApp reports whether an app is in the configuration file.
 func (s *settings) isConfiguredApp(id string) bool {
 	return slices.ContainsFunc(s.apps, func(a twostep.App) bool { return a.ID == id })
 }
@@ -57,13 +59,13 @@ type appAddCommand struct {
 	appFlags
 }
 
-// Run adds an app to the database, where a running server finds it. The secret is printed this
-// once: only its hash is kept.
+// Run adds an app to the database, where a running server finds it. It prints the secret; only its
+// hash is stored.
 func (c *appAddCommand) Run(ctx context.Context, to console, from *settingSources) error {
 	a := twostep.App{ID: c.ID}
 	secret, err := c.apply(&a)
 	if err == nil {
-		err = a.Validate() // before anything is made
+		err = a.Validate() // before anything is created
 	}
 	if err == nil {
 		err = c.Settings.complete(from)
@@ -88,7 +90,7 @@ type appSetCommand struct {
 	appFlags
 }
 
-// Run changes an app, and prints what it is now.
+// Run changes an app and prints its new settings.
 func (c *appSetCommand) Run(ctx context.Context, to console, from *settingSources) error {
 	if reflect.ValueOf(c.appFlags).IsZero() {
 		return usageError{errors.New("give what is to change, like --name; an empty text takes away")}
@@ -130,7 +132,8 @@ func (c *appListCommand) Run(ctx context.Context, to console, from *settingSourc
 		}
 		w := tabwriter.NewWriter(to.out, 0, 0, 2, ' ', 0)
 		for _, a := range apps {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s", a.ID, a.DisplayName(), clientAuthMethod(a), strings.Join(slices.Concat(a.RedirectURIs, a.Hosts), " "))
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s", a.ID, a.DisplayName(), clientAuthMethod(a),
+				strings.Join(slices.Concat(a.RedirectURIs, a.Hosts), " "))
 			if c.Settings.isConfiguredApp(a.ID) {
 				fmt.Fprint(w, "\tfrom the settings")
 			}
@@ -145,7 +148,7 @@ type appShowCommand struct {
 	JSON bool `name:"json" help:"Print JSON."`
 }
 
-// Run prints an app without its hashes: a hash in a ticket is one more place that it leaks from.
+// Run prints an app without its hashes: people paste the output into tickets.
 func (c *appShowCommand) Run(ctx context.Context, to console, from *settingSources) error {
 	return c.withApp(ctx, to, from, func(_ *twostep.Server, a twostep.App) error {
 		fixed := c.Settings.isConfiguredApp(a.ID)
@@ -173,16 +176,19 @@ type appRotateCommand struct {
 	DropOld bool `name:"drop-old" xor:"old" help:"Make none: only end what --keep-old kept."`
 }
 
-// Run gives an app a new secret. With --keep-old and then --drop-old the app is never out.
+// Run rotates an app's secret. With --keep-old, followed by --drop-old, the app is never without a
+// valid one.
 func (c *appRotateCommand) Run(ctx context.Context, to console, from *settingSources) error {
 	return c.withApp(ctx, to, from, func(server *twostep.Server, a twostep.App) error {
 		switch {
 		case c.Settings.isConfiguredApp(c.ID):
 			return twostep.ErrAppReadOnly
 		case len(a.SecretHashes) == 0 && len(a.JWKSet) > 0:
-			return usageError{fmt.Errorf("the app %s proves itself by keys: twostep app set %s --keys FILE gives it others", c.ID, c.ID)}
+			return usageError{fmt.Errorf("the app %s proves itself by keys: twostep app set %s --keys FILE gives "+
+				"it others", c.ID, c.ID)}
 		case len(a.SecretHashes) == 0:
-			return usageError{fmt.Errorf("the app %s has no secret: twostep app set %s --public=false gives it one", c.ID, c.ID)}
+			return usageError{fmt.Errorf("the app %s has no secret: twostep app set %s --public=false gives it one",
+				c.ID, c.ID)}
 		case c.DropOld:
 			a.SecretHashes = a.SecretHashes[:1]
 			if err := server.UpdateApp(ctx, a); err != nil {
@@ -199,21 +205,23 @@ func (c *appRotateCommand) Run(ctx context.Context, to console, from *settingSou
 		if c.KeepOld {
 			old = "the one before works too, until twostep app rotate " + c.ID + " --drop-old"
 		}
-		_, err = fmt.Fprintf(to.out, "%s\n%s\n%s\n", formatTable([]outputRow{{"client secret", []string{secret}}}), secretShownOnce, old)
+		_, err = fmt.Fprintf(to.out, "%s\n%s\n%s\n", formatTable([]outputRow{{"client secret", []string{secret}}}),
+			secretShownOnce, old)
 		return err
 	})
 }
 
 type appRemoveCommand struct{ existingAppCommand }
 
-// Run removes an app, and says what it was: an id that was mistyped is noticed while its
-// addresses are still on the screen.
+// Run removes an app and prints what it was, so that a mistyped ID is noticed while its settings
+// are still on the screen.
 func (c *appRemoveCommand) Run(ctx context.Context, to console, from *settingSources) error {
 	return c.withApp(ctx, to, from, func(server *twostep.Server, a twostep.App) error {
 		if err := server.DeleteApp(ctx, c.ID); err != nil {
 			return err
 		}
-		_, err := fmt.Fprintf(to.out, "%s\n%s is removed: what people had allowed it is gone, and none of its tokens works any more\n", formatTable(appDetails(a, false)), c.ID)
+		_, err := fmt.Fprintf(to.out, "%s\n%s is removed: what people had allowed it is gone, and none of its "+
+			"tokens works any more\n", formatTable(appDetails(a, false)), c.ID)
 		return err
 	})
 }
@@ -223,7 +231,8 @@ type appSecretCommand struct{}
 // Run prints a secret for the app, and its hash for the configuration file.
 func (appSecretCommand) Run(to console) error {
 	secret, hash := twostep.NewAppSecret()
-	_, err := fmt.Fprintf(to.out, "%s\nThe secret is for the app, its hash for the configuration file: secrets = [%q]\n",
+	_, err := fmt.Fprintf(to.out, "%s\nThe secret is for the app, its hash for the configuration file: secrets = "+
+		"[%q]\n",
 		formatTable([]outputRow{{"client secret", []string{secret}}, {"hash", []string{hash}}}), hash)
 	return err
 }

@@ -16,8 +16,8 @@ import (
 	"twostep.example/twostep"
 )
 
-// appTable is one [[app]] of the configuration file. It has no flags: an app is more than a flag
-// can say, and there are several.
+// appTable is one [[app]] table of the configuration file. It has no flags, since there may be
+// several.
 type appTable struct {
 	ID          string   `toml:"id"`
 	Name        string   `toml:"name"`
@@ -25,7 +25,7 @@ type appTable struct {
 	SignedOut   []string `toml:"signed_out"`
 	BackChannel string   `toml:"back_channel"`
 	Secrets     []string `toml:"secrets"` // hashes
-	Keys        string   `toml:"keys"`    // a file, or the JSON itself
+	Keys        string   `toml:"keys"`    // a file name, or the JSON itself
 	Public      bool     `toml:"public"`
 	Foreign     bool     `toml:"foreign"`
 	Introspects bool     `toml:"introspects"`
@@ -38,11 +38,13 @@ type appTable struct {
 	Groups      []string `toml:"groups"`
 }
 
-// parse reads the table. The error is a *twostep.AppFlaw.
+// parse validates the table. Its error is a *twostep.AppError.
 func (t *appTable) parse() (twostep.App, error) {
 	a := twostep.App{
-		ID: t.ID, Name: t.Name, RedirectURIs: t.Redirects, PostLogoutRedirectURIs: t.SignedOut, BackChannelLogoutURI: t.BackChannel,
-		SecretHashes: t.Secrets, ThirdParty: t.Foreign, CanIntrospect: t.Introspects, PKCEOptional: t.NoPKCE, IDTokenAlg: t.Algorithm, Pairwise: t.Pairwise,
+		ID: t.ID, Name: t.Name, RedirectURIs: t.Redirects, PostLogoutRedirectURIs: t.SignedOut,
+		BackChannelLogoutURI: t.BackChannel,
+		SecretHashes:         t.Secrets, ThirdParty: t.Foreign, CanIntrospect: t.Introspects, PKCEOptional: t.NoPKCE,
+		IDTokenAlg: t.Algorithm, Pairwise: t.Pairwise,
 		Hosts: t.Hosts, RequiredACR: t.ACR, RequiredGroups: t.Groups,
 	}
 	wrong := func(key, what string) error { return &twostep.AppError{ClientID: t.ID, Field: key, Message: what} }
@@ -55,14 +57,17 @@ func (t *appTable) parse() (twostep.App, error) {
 	}
 	switch {
 	case t.Public && !a.IsPublic():
-		return a, wrong("public", "public = true says that it keeps no secret, and yet it has secrets or keys: leave out the one or the other")
-	case !t.Public && a.IsPublic() && len(a.RedirectURIs) > 0: // nobody becomes public by a line that was forgotten
-		return a, wrong("redirects", "it has neither secrets nor keys: twostep app secret makes a secret and its hash; or say public = true, if it is an app on a phone or in a browser, which can keep none")
+		return a, wrong("public", "public = true says that it keeps no secret, and yet it has secrets or keys: "+
+			"leave out the one or the other")
+	// A forgotten key must not make a client public.
+	case !t.Public && a.IsPublic() && len(a.RedirectURIs) > 0:
+		return a, wrong("redirects", "it has neither secrets nor keys: twostep app secret makes a secret and its "+
+			"hash; or say public = true, if it is an app on a phone or in a browser, which can keep none")
 	}
 	return a, a.Validate()
 }
 
-// readJWKSet reads a JWK set: the JSON itself, or a file with it.
+// readJWKSet reads a JWK set (RFC 7517 5): the JSON itself, or the name of a file with it.
 func readJWKSet(text string) (json.RawMessage, error) {
 	if text = strings.TrimSpace(text); text == "" {
 		return nil, nil
@@ -72,7 +77,7 @@ func readJWKSet(text string) (json.RawMessage, error) {
 	}
 	content, err := os.ReadFile(text)
 	if unnamed := new(fs.PathError); errors.As(err, &unnamed) {
-		err = unnamed.Err // the name may be a private key that somebody has pasted
+		err = unnamed.Err // the file name may be a pasted private key
 	}
 	if err != nil {
 		return nil, fmt.Errorf("keys is neither a file with a JWK set nor one itself: %w", err)
@@ -80,7 +85,7 @@ func readJWKSet(text string) (json.RawMessage, error) {
 	return json.RawMessage(content), nil
 }
 
-// parseSeconds reads a time like 8h, in seconds; empty or 0 is none.
+// parseSeconds parses a duration like 8h and returns seconds; "" and "0" are 0.
 func parseSeconds(key, text string) (int64, error) {
 	if text == "" || text == "0" {
 		return 0, nil
@@ -95,7 +100,7 @@ func parseSeconds(key, text string) (int64, error) {
 	return int64(d / time.Second), nil
 }
 
-// readApps reads all tables of a file. Each mistake has the line it stands in.
+// readApps parses all app tables of a file. Each error has its line.
 func readApps(name string, text []byte, tables []appTable) (apps []twostep.App, err error) {
 	lines := appKeyLines(text)
 	var wrong []error
@@ -112,8 +117,8 @@ func readApps(name string, text []byte, tables []appTable) (apps []twostep.App, 
 	return apps, errors.Join(wrong...)
 }
 
-// withLine puts the line in front of what is wrong with app number i: that of the key, or else of its
-// table. Apps that were written as one list of inline tables have no lines.
+// withLine prefixes the error of app number i with a line: that of the key, or else that of its
+// table. Apps in an inline array have no lines.
 func withLine(name string, lines []map[string]int, i int, err error) error {
 	var flaw *twostep.AppError
 	if !errors.As(err, &flaw) || i >= len(lines) {
@@ -122,7 +127,7 @@ func withLine(name string, lines []map[string]int, i int, err error) error {
 	return fmt.Errorf("%s:%d: %w", name, cmp.Or(lines[i][flaw.Field], lines[i][""]), err)
 }
 
-// appKeyLines finds in which line each key of each [[app]] stands; "" is the table itself.
+// appKeyLines returns the line of each key of each [[app]]; "" is the table itself.
 func appKeyLines(text []byte) (lines []map[string]int) {
 	var p unstable.Parser
 	p.Reset(text)
@@ -139,7 +144,7 @@ func appKeyLines(text []byte) (lines []map[string]int) {
 		first, line := strings.ToLower(string(key.Node().Data)), p.Shape(key.Node().Raw).Start.Line
 		switch {
 		case e.Kind != unstable.KeyValue:
-			if inside = first == "app"; inside { // [app] as well, which is read as one
+			if inside = first == "app"; inside { // [app] too, which is decoded as one
 				lines = append(lines, map[string]int{"": line})
 			}
 		case inside:

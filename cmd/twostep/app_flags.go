@@ -7,8 +7,8 @@ import (
 	"twostep.example/twostep"
 )
 
-// appFlags are what add and set say of an app. What was not given is nil, so that set leaves it
-// as it was; an empty text takes away.
+// appFlags are the flags of app add and app set. A flag that is not given is nil, so that set
+// leaves the setting as it is; an empty value clears it.
 type appFlags struct {
 	Name        *string  `placeholder:"NAME" help:"What people see. Default: the id."`
 	Redirect    []string `sep:"none" placeholder:"URL" help:"Where people come back to: the exact address, letter for letter. Can be given again for more of them."`
@@ -27,9 +27,9 @@ type appFlags struct {
 	Keys        *string  `placeholder:"FILE" help:"A JWK set with its public keys, instead of a secret (private_key_jwt)."`
 }
 
-// apply says to the app what was given, and returns its secret if it made one.
+// apply sets the given flags on the app, and returns its secret if it generated one.
 func (f *appFlags) apply(a *twostep.App) (secret string, err error) {
-	public := a.IsPublic() && len(a.RedirectURIs) > 0 // as it was
+	public := a.IsPublic() && len(a.RedirectURIs) > 0 // before the change
 	setIfGiven(&a.Name, f.Name)
 	setIfGiven(&a.BackChannelLogoutURI, f.BackChannel)
 	setIfGiven(&a.ThirdParty, f.Foreign)
@@ -55,16 +55,17 @@ func (f *appFlags) apply(a *twostep.App) (secret string, err error) {
 	return f.applyClientAuth(a, public)
 }
 
-// applyClientAuth decides what the app proves itself by, which is one thing: a secret, keys, or nothing.
+// applyClientAuth sets the app's client authentication method: a secret, keys, or none.
 func (f *appFlags) applyClientAuth(a *twostep.App, public bool) (secret string, err error) {
 	keys := f.Keys != nil && *f.Keys != ""
 	switch {
 	case f.Public != nil && *f.Public && keys:
-		return "", errors.New("--public says that it keeps no secret, and --keys what it proves itself by: give one of them")
+		return "", errors.New("--public says that it keeps no secret, and --keys what it proves itself by: give " +
+			"one of them")
 	case f.Public != nil && *f.Public:
 		a.SecretHashes, a.JWKSet = nil, nil
 	case keys:
-		a.SecretHashes = nil // whoever still has one is out
+		a.SecretHashes = nil // old secrets stop working
 	case !a.IsPublic(), f.Public == nil && public, f.Public == nil && len(a.RedirectURIs) == 0 && len(a.Hosts) > 0:
 	default:
 		var hash string

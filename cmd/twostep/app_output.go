@@ -10,13 +10,13 @@ import (
 
 const secretShownOnce = "The secret is shown this once: only its hash is kept."
 
-// outputRow is a word and what there is to say of it, a line each.
+// outputRow is a label with its values, one per line.
 type outputRow struct {
 	label string
 	lines []string
 }
 
-// formatTable prints the rows that say something.
+// formatTable formats the rows that have a value.
 func formatTable(rows []outputRow) string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
@@ -33,7 +33,7 @@ func formatTable(rows []outputRow) string {
 	return b.String()
 }
 
-// clientAuthMethod is what the app proves itself by, in one word.
+// clientAuthMethod returns the app's client authentication in one word.
 func clientAuthMethod(a twostep.App) string {
 	switch {
 	case len(a.JWKSet) > 0:
@@ -46,7 +46,7 @@ func clientAuthMethod(a twostep.App) string {
 	return "hosts"
 }
 
-// formatCredentials are what the operator writes into the settings of the app, or of its proxy.
+// formatCredentials formats what the operator enters in the app or in its proxy.
 func formatCredentials(a twostep.App, secret, issuer string) string {
 	rows := []outputRow{{"client id", []string{a.ID}}, {"client secret", []string{secret}}}
 	var remarks []string
@@ -54,18 +54,22 @@ func formatCredentials(a twostep.App, secret, issuer string) string {
 		remarks = append(remarks, secretShownOnce)
 	}
 	if !a.IsPublic() || len(a.RedirectURIs) > 0 {
-		rows = append(rows, outputRow{"issuer", []string{issuer}}, outputRow{"discovery", []string{issuer + "/.well-known/openid-configuration"}})
+		rows = append(rows, outputRow{"issuer", []string{issuer}},
+			outputRow{"discovery", []string{issuer + "/.well-known/openid-configuration"}})
 	}
 	rows = append(rows, outputRow{"redirects", a.RedirectURIs}, outputRow{"hosts", a.Hosts})
 	if len(a.Hosts) > 0 {
 		rows = append(rows, outputRow{"auth check", []string{"/auth/check"}})
-		remarks = append(remarks, "The proxy asks at the address where Twostep listens, and from one that trusted_proxies names: docs/forward-auth.md.")
+		remarks = append(remarks, "The proxy asks at the address where Twostep listens, and from one that "+
+			"trusted_proxies names: docs/forward-auth.md.")
 	}
 	switch {
 	case len(a.RedirectURIs) > 0:
-		remarks = append(remarks, "The app must send a redirect address letter for letter: with a slash at the end it is another one.")
+		remarks = append(remarks, "The app must send a redirect address letter for letter: with a slash at the "+
+			"end it is another one.")
 	case len(a.Hosts) == 0:
-		remarks = append(remarks, "It has no redirect address, so nobody can sign in to it: twostep app set "+a.ID+" --redirect URL gives it one.")
+		remarks = append(remarks, "It has no redirect address, so nobody can sign in to it: twostep app set "+
+			""+a.ID+" --redirect URL gives it one.")
 	}
 	if len(remarks) == 0 {
 		return formatTable(rows)
@@ -73,7 +77,7 @@ func formatCredentials(a twostep.App, secret, issuer string) string {
 	return formatTable(rows) + "\n" + strings.Join(remarks, "\n") + "\n"
 }
 
-// appDetails are all that is known of an app, but for its hashes.
+// appDetails returns all settings of an app except its hashes.
 func appDetails(a twostep.App, fixed bool) []outputRow {
 	only := func(is bool, text string) []string {
 		if is {
@@ -82,7 +86,8 @@ func appDetails(a twostep.App, fixed bool) []outputRow {
 		return nil
 	}
 	proof := map[string]string{
-		"keys": "keys (private_key_jwt)", "secret": "a secret", "public": "nothing: it is public", "hosts": "nothing: hosts behind a proxy",
+		"keys": "keys (private_key_jwt)", "secret": "a secret", "public": "nothing: it is public",
+		"hosts": "nothing: hosts behind a proxy",
 	}[clientAuthMethod(a)]
 	if len(a.SecretHashes) > 1 {
 		proof = fmt.Sprintf("%d secrets, of which each works", len(a.SecretHashes))
@@ -107,7 +112,7 @@ func appDetails(a twostep.App, fixed bool) []outputRow {
 	}
 }
 
-// formatMaxAge is the oldest proof the app takes, as people write it: 8h, and not 8h0m0s.
+// formatMaxAge formats the app's max_age: 8h, not 8h0m0s.
 func formatMaxAge(a twostep.App) string {
 	text := a.MaxAuthAge().String()
 	if short, ok := strings.CutSuffix(text, "m0s"); ok {

@@ -9,43 +9,55 @@ import (
 	"log/slog"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"twostep.example/twostep"
 )
 
 const testJWKSet = `{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`
 
-// Mistakes in [[app]] name the app, and the line where that can be known.
+// Mistakes in [[app]] name the app, and the line if it is known.
 func TestAppsOfConfigFile(t *testing.T) {
 	const redirects = `redirects = ["https://app.example.com/cb"]`
 	hash := `secrets = ["` + strings.Repeat("0a", 32) + `"]`
 	keys := filepath.Join(t.TempDir(), "keys.json")
 	for name, row := range map[string]struct{ text, want string }{
-		"a secret":        {"[[app]]\nid = \"a\"\n" + redirects + "\n" + hash, ""},
-		"public":          {"[[app]]\nid = \"a\"\npublic = true\n" + redirects, ""},
-		"hosts":           {"[[app]]\nid = \"a\"\nhosts = [\"a.example.com\"]", ""},
-		"keys":            {"[[app]]\nid = \"a\"\n" + redirects + "\nkeys = '" + testJWKSet + "'", ""},
-		"a quoted key":    {"[[app]]\nid = \"a\"\n" + redirects + "\n\"\\u0070ublic\" = true", ""},
-		"one list":        {"app = [{id = \"a\", hosts = [\"a.example.com\"]}]", ""},
-		"unknown":         {"[[app]]\nid = \"a\"\nredirect = \"x\"", "f.toml:3: unknown key app.redirect"},
-		"type":            {"[[app]]\nid = \"a\"\nredirects = \"x\"", "f.toml:3: wrong type for app.redirects: cannot decode TOML string"},
-		"one bracket":     {"[app]\nid = \"a\"\nhosts = [\"a.example.com\"]", ""},
-		"wrong in it":     {"site = \"x\"\n[app]\nid = \"a\"\nhosts = [\"A\"]", `f.toml:4: app "a": the host "A" has capital`},
-		"two such":        {"[app]\nid = \"a\"\n[app]\nid = \"b\"", "f.toml:3: "},
-		"no id":           {"site = \"x\"\n\n# ours\n[[app]]\n" + redirects + "\n" + hash, `f.toml:4: app "": the id is`},
+		"a secret":     {"[[app]]\nid = \"a\"\n" + redirects + "\n" + hash, ""},
+		"public":       {"[[app]]\nid = \"a\"\npublic = true\n" + redirects, ""},
+		"hosts":        {"[[app]]\nid = \"a\"\nhosts = [\"a.example.com\"]", ""},
+		"keys":         {"[[app]]\nid = \"a\"\n" + redirects + "\nkeys = '" + testJWKSet + "'", ""},
+		"a quoted key": {"[[app]]\nid = \"a\"\n" + redirects + "\n\"\\u0070ublic\" = true", ""},
+		"one list":     {"app = [{id = \"a\", hosts = [\"a.example.com\"]}]", ""},
+		"unknown":      {"[[app]]\nid = \"a\"\nredirect = \"x\"", "f.toml:3: unknown key app.redirect"},
+		"type": {"[[app]]\nid = \"a\"\nredirects = \"x\"",
+			"f.toml:3: wrong type for app.redirects: cannot decode TOML string"},
+		"one bracket": {"[app]\nid = \"a\"\nhosts = [\"a.example.com\"]", ""},
+		"wrong in it": {"site = \"x\"\n[app]\nid = \"a\"\nhosts = [\"A\"]",
+			`f.toml:4: app "a": the host "A" has capital`},
+		"two such": {"[app]\nid = \"a\"\n[app]\nid = \"b\"", "f.toml:3: "},
+		"no id": {"site = \"x\"\n\n# ours\n[[app]]\n" + redirects + "\n" + hash,
+			`f.toml:4: app "": the id is`},
 		"key of the last": {"[[app]]\nid = \"a\"\nhosts = [\"a.example.com\"]\n\n[[app]]\nid = \"b\"\nmax_age = \"8\"\npublic = true\n[log]\nlevel = \"debug\"", `f.toml:7: app "b": max_age is 8 without a unit`},
-		"wildcard":        {"[[app]]\nid = \"a\"\n" + hash + "\nredirects = [\n  \"https://*.example.com/cb\",\n]", `f.toml:4: app "a": the redirect address "https://*.example.com/cb" has a wildcard`},
-		"http":            {"[[app]]\nid = \"a\"\n" + hash + "\nredirects = [\"http://app.example.com/cb\"]", `f.toml:4: app "a": the redirect address "http://app.example.com/cb" is http`},
-		"no secret":       {"[[app]]\nid = \"a\"\n" + redirects, `f.toml:3: app "a": it has neither secrets nor keys`},
-		"public secret":   {"[[app]]\nid = \"a\"\npublic = true\n" + redirects + "\n" + hash, `f.toml:3: app "a": public = true says`},
-		"clear secret":    {"[[app]]\nid = \"a\"\n" + redirects + "\nsecrets = [\"hunter2\"]", `f.toml:4: app "a": one of the secrets is not a hash`},
-		"no file":         {"[[app]]\nid = \"a\"\n" + redirects + "\nkeys = \"" + keys + "\"", `f.toml:4: app "a": keys is neither a file`},
-		"private key":     {"[[app]]\nid = \"a\"\n" + redirects + "\nkeys = '[hunter2]'", `f.toml:4: app "a": keys is neither a file with a JWK set nor one itself: no such file`},
-		"no keys":         {"[[app]]\nid = \"a\"\n" + redirects + "\nkeys = '{}'", `f.toml:4: app "a": its keys: they are no JWK set`},
-		"twice":           {"[[app]]\nid = \"a\"\nhosts = [\"a.example.com\"]\n[[app]]\nid = \"a\"\nhosts = [\"b.example.com\"]", `f.toml:5: app "a": there is another`},
-		"host twice":      {"[[app]]\nid = \"a\"\nhosts = [\"a.example.com\"]\n[[app]]\nid = \"b\"\nhosts = [\"a.example.com\"]", `f.toml:6: app "b": the host "a.example.com" is of the app "a"`},
-		"list, no line":   {"app = [{id = \"A\", hosts = [\"a.example.com\"]}]", `f.toml: app "A": the id is`},
+		"wildcard": {"[[app]]\nid = \"a\"\n" + hash + "\nredirects = [\n  \"https://*.example.com/cb\",\n]",
+			`f.toml:4: app "a": the redirect address "https://*.example.com/cb" has a wildcard`},
+		"http": {"[[app]]\nid = \"a\"\n" + hash + "\nredirects = [\"http://app.example.com/cb\"]",
+			`f.toml:4: app "a": the redirect address "http://app.example.com/cb" is http`},
+		"no secret": {"[[app]]\nid = \"a\"\n" + redirects, `f.toml:3: app "a": it has neither secrets nor keys`},
+		"public secret": {"[[app]]\nid = \"a\"\npublic = true\n" + redirects + "\n" + hash,
+			`f.toml:3: app "a": public = true says`},
+		"clear secret": {"[[app]]\nid = \"a\"\n" + redirects + "\nsecrets = [\"hunter2\"]",
+			`f.toml:4: app "a": one of the secrets is not a hash`},
+		"no file": {"[[app]]\nid = \"a\"\n" + redirects + "\nkeys = \"" + keys + "\"",
+			`f.toml:4: app "a": keys is neither a file`},
+		"private key": {"[[app]]\nid = \"a\"\n" + redirects + "\nkeys = '[hunter2]'",
+			`f.toml:4: app "a": keys is neither a file with a JWK set nor one itself: no such file`},
+		"no keys": {"[[app]]\nid = \"a\"\n" + redirects + "\nkeys = '{}'",
+			`f.toml:4: app "a": its keys: they are no JWK set`},
+		"twice":         {"[[app]]\nid = \"a\"\nhosts = [\"a.example.com\"]\n[[app]]\nid = \"a\"\nhosts = [\"b.example.com\"]", `f.toml:5: app "a": there is another`},
+		"host twice":    {"[[app]]\nid = \"a\"\nhosts = [\"a.example.com\"]\n[[app]]\nid = \"b\"\nhosts = [\"a.example.com\"]", `f.toml:6: app "b": the host "a.example.com" is of the app "a"`},
+		"list, no line": {"app = [{id = \"A\", hosts = [\"a.example.com\"]}]", `f.toml: app "A": the id is`},
 	} {
 		flat, apps, err := parseConfigFile("f.toml", []byte(row.text))
 		switch {
@@ -54,7 +66,7 @@ func TestAppsOfConfigFile(t *testing.T) {
 		case row.want != "" && (err == nil || !strings.HasPrefix(err.Error(), row.want)):
 			t.Errorf("%s: got %v, want %s", name, err, row.want)
 		case err != nil && strings.Contains(err.Error(), "hunter2"):
-			t.Errorf("%s: the secret is told: %v", name, err)
+			t.Errorf("%s: the error contains the secret: %v", name, err)
 		}
 		for key := range flat {
 			if strings.HasPrefix(key, "app") {
@@ -63,12 +75,13 @@ func TestAppsOfConfigFile(t *testing.T) {
 		}
 	}
 	two := "[[app]]\nid = \"A\"\nhosts = [\"a\"]\n[[app]]\nid = \"B\"\nhosts = [\"b\"]"
-	if _, _, err := parseConfigFile("f.toml", []byte(two)); err == nil || !strings.Contains(err.Error(), "f.toml:2: ") || !strings.Contains(err.Error(), "f.toml:5: ") {
+	if _, _, err := parseConfigFile("f.toml", []byte(two)); err == nil ||
+		!strings.Contains(err.Error(), "f.toml:2: ") || !strings.Contains(err.Error(), "f.toml:5: ") {
 		t.Errorf("two mistakes: got %v", err)
 	}
 }
 
-// A running server sees at once what a command does to an app.
+// A running server sees at once what a command changes.
 func TestRunningServerSeesApps(t *testing.T) {
 	data := t.TempDir()
 	_, s := parseServe(t, nil, "--data", data)
@@ -76,6 +89,9 @@ func TestRunningServerSeesApps(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// The server sees a change by another process within a second. Background work reads the clock too.
+	var later atomic.Int64
+	options.Now = func() time.Time { return time.Now().Add(time.Duration(later.Load())) }
 	server, err := twostep.New(t.Context(), options)
 	if err != nil {
 		t.Fatal(err)
@@ -83,8 +99,10 @@ func TestRunningServerSeesApps(t *testing.T) {
 	t.Cleanup(func() { _ = server.Close() })
 	run := func(args ...string) string {
 		t.Helper()
+		defer later.Add(int64(time.Second))
 		var out bytes.Buffer
-		if err := realMain(t.Context(), append([]string{"app"}, append(args, "--data", data)...), &out, io.Discard); err != nil {
+		if err := realMain(t.Context(), append([]string{"app"}, append(args, "--data", data)...), &out,
+			io.Discard); err != nil {
 			t.Fatal(args, err)
 		}
 		return out.String()
@@ -120,7 +138,8 @@ func TestRunningServerSeesApps(t *testing.T) {
 	if a := app(); a.MatchesSecret(second) || !a.MatchesSecret(third) {
 		t.Error("the old secret works, or the new one does not")
 	}
-	if shown := run("show", "grafana") + run("show", "grafana", "--json") + run("list"); strings.Contains(shown, app().SecretHashes[0]) || strings.Contains(shown, third) {
+	if shown := run("show", "grafana") + run("show", "grafana", "--json") +
+		run("list"); strings.Contains(shown, app().SecretHashes[0]) || strings.Contains(shown, third) {
 		t.Errorf("the hash is shown: %s", shown)
 	}
 	run("remove", "grafana")
@@ -129,21 +148,24 @@ func TestRunningServerSeesApps(t *testing.T) {
 	}
 }
 
-// What an app proves itself by is one thing, and nothing becomes public that was not said to.
+// An app has one client authentication method, and becomes public only by an explicit setting.
 func TestAppClientAuth(t *testing.T) {
 	data := t.TempDir()
-	if err := realMain(t.Context(), []string{"account", "add", "you@example.com", "--data", data}, io.Discard, io.Discard); err != nil {
+	if err := realMain(t.Context(), []string{"account", "add", "you@example.com", "--data", data}, io.Discard,
+		io.Discard); err != nil {
 		t.Fatal(err)
 	}
 	keys := writeTempFile(t, testJWKSet)
 	run := func(args ...string) (twostep.App, int, string) {
 		t.Helper()
 		var out bytes.Buffer
-		if err := realMain(t.Context(), append([]string{"app"}, append(args, "--data", data)...), &out, io.Discard); err != nil {
+		if err := realMain(t.Context(), append([]string{"app"}, append(args, "--data", data)...), &out,
+			io.Discard); err != nil {
 			t.Fatal(args, err)
 		}
 		var shown bytes.Buffer
-		if err := realMain(t.Context(), []string{"app", "show", args[1], "--json", "--data", data}, &shown, io.Discard); err != nil {
+		if err := realMain(t.Context(), []string{"app", "show", args[1], "--json", "--data", data}, &shown,
+			io.Discard); err != nil {
 			t.Fatal(err)
 		}
 		var a struct {

@@ -32,7 +32,7 @@ type auditCommand struct {
 	Follow   bool     `help:"Print the oldest first, then wait for new events and print them as they come."`
 }
 
-// Run prints security events, newest first.
+// Run prints audit events, newest first.
 func (c *auditCommand) Run(ctx context.Context, to console, from *settingSources) error {
 	filter, err := c.filter(time.Now())
 	if err != nil {
@@ -58,7 +58,7 @@ func (c *auditCommand) Run(ctx context.Context, to console, from *settingSources
 	})
 }
 
-// filter reads the flags.
+// filter parses the flags.
 func (c *auditCommand) filter(now time.Time) (f twostep.AuditFilter, err error) {
 	f = twostep.AuditFilter{Account: c.Account, Kinds: c.Kind, Result: c.Result, Address: c.Address}
 	for _, kind := range c.Kind {
@@ -90,7 +90,7 @@ func (c *auditCommand) filter(now time.Time) (f twostep.AuditFilter, err error) 
 	return f, nil
 }
 
-// moment reads a time (RFC 3339), or how long before now it was.
+// moment parses a time (RFC 3339), or a duration before now.
 func moment(flag, text string, now time.Time) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
@@ -101,11 +101,13 @@ func moment(flag, text string, now time.Time) (time.Time, error) {
 	if at, err := time.Parse(time.RFC3339, text); err == nil {
 		return at, nil
 	}
-	return time.Time{}, fmt.Errorf("%s is %q, want a time like 2026-11-25T09:30:00Z or how long ago, like 24h", flag, text)
+	return time.Time{}, fmt.Errorf("%s is %q, want a time like 2026-11-25T09:30:00Z or how long ago, like 24h", flag,
+		text)
 }
 
-// pages reads up to limit events, newest first; 0: all.
-func pages(ctx context.Context, server *twostep.Server, f twostep.AuditFilter, limit int) (all []twostep.AuditEvent, err error) {
+// pages reads up to limit events, newest first; 0 is all.
+func pages(ctx context.Context, server *twostep.Server, f twostep.AuditFilter, limit int) (all []twostep.AuditEvent,
+	err error) {
 	const page = 1000
 	for {
 		f.Limit = page
@@ -126,14 +128,15 @@ func pages(ctx context.Context, server *twostep.Server, f twostep.AuditFilter, l
 
 const (
 	followEvery = time.Second
-	// followLate is for how long an event may be on its way: it has the time at which its
-	// transaction began, and is seen when that is committed.
+	// followLate is how late an event may appear: its time is the start of its transaction, and it
+	// is visible after the commit.
 	followLate = time.Minute
 )
 
-// follow prints new events until ctx ends. It looks a little further back each time and leaves out
-// what it has printed.
-func (c *auditCommand) follow(ctx context.Context, server *twostep.Server, f twostep.AuditFilter, out printer, printed []twostep.AuditEvent) error {
+// follow prints new events until ctx ends. It looks back by followLate each time and skips what it
+// has printed.
+func (c *auditCommand) follow(ctx context.Context, server *twostep.Server, f twostep.AuditFilter, out printer,
+	printed []twostep.AuditEvent) error {
 	latest := time.Now()
 	if len(printed) > 0 {
 		latest = printed[len(printed)-1].Time
@@ -144,7 +147,7 @@ func (c *auditCommand) follow(ctx context.Context, server *twostep.Server, f two
 	}
 	since := f.Since
 	if c.Limit > 0 && len(printed) == c.Limit && printed[0].Time.After(since) {
-		since = printed[0].Time // what is older was left out
+		since = printed[0].Time // older events were cut off by the limit
 	}
 	for tick := time.NewTicker(followEvery); ; {
 		select {
@@ -182,7 +185,7 @@ func (c *auditCommand) follow(ctx context.Context, server *twostep.Server, f two
 	}
 }
 
-// printer prints events; it is called again as more come.
+// printer prints events; it is called again for more.
 type printer interface {
 	print([]twostep.AuditEvent) error
 }
@@ -216,7 +219,8 @@ type csvPrinter struct {
 }
 
 var csvHeader = []string{
-	"time", "event", "result", "actor_type", "actor_id", "account", "email", "target", "reason", "client", "sign_in", "address",
+	"time", "event", "result", "actor_type", "actor_id", "account", "email", "target", "reason", "client", "sign_in",
+	"address",
 	"browser", "trace", "count", "id",
 }
 
@@ -229,7 +233,8 @@ func (p *csvPrinter) print(events []twostep.AuditEvent) error {
 	}
 	for _, e := range events {
 		row := []string{
-			e.Time.Format(time.RFC3339Nano), e.Event, e.Result, e.ActorType, e.ActorID, e.Account, e.Email, e.Target, e.Reason, e.Client, e.SignIn,
+			e.Time.Format(time.RFC3339Nano), e.Event, e.Result, e.ActorType, e.ActorID, e.Account, e.Email, e.Target,
+			e.Reason, e.Client, e.SignIn,
 			e.Address, e.Browser, e.Trace, strconv.FormatInt(e.Count, 10), e.ID,
 		}
 		for i := range row {
@@ -243,8 +248,8 @@ func (p *csvPrinter) print(events []twostep.AuditEvent) error {
 	return p.out.Error()
 }
 
-// cell is a text that no spreadsheet takes for a formula (OWASP, CSV Injection). A browser's name
-// and an address are what their sender likes.
+// cell quotes a text that a spreadsheet would evaluate as a formula (OWASP, CSV Injection). The
+// client controls the browser name and the address.
 func cell(text string) string {
 	if text != "" && strings.ContainsRune("=+-@\t\r\n", rune(text[0])) {
 		return "'" + text
@@ -264,7 +269,8 @@ func (p *tablePrinter) print(events []twostep.AuditEvent) error {
 		fmt.Fprintln(w, "TIME\tEVENT\tRESULT\tACCOUNT\tACTOR\tADDRESS\tDETAIL")
 	}
 	for _, e := range events {
-		columns := []string{e.Time.Format(time.RFC3339), e.Event, e.Result, cmp.Or(e.Email, e.Account), actor(e), e.Address, detail(e)}
+		columns := []string{e.Time.Format(time.RFC3339), e.Event, e.Result, cmp.Or(e.Email, e.Account), actor(e),
+			e.Address, detail(e)}
 		for i, text := range columns {
 			columns[i] = cmp.Or(line(text), "-")
 		}
@@ -273,7 +279,7 @@ func (p *tablePrinter) print(events []twostep.AuditEvent) error {
 	return w.Flush()
 }
 
-// actor is who did it: "-" for the owner of the account, which stands beside it.
+// actor returns who did it; "" for the owner of the account, who is in the column next to it.
 func actor(e twostep.AuditEvent) string {
 	switch {
 	case e.ActorType == "person" && e.ActorID == e.Account:
@@ -297,7 +303,7 @@ func detail(e twostep.AuditEvent) string {
 	return strings.Join(parts, ", ")
 }
 
-// line is a text without what would break the table or steer the terminal.
+// line removes what would break the table or control the terminal.
 func line(text string) string {
 	return strings.Map(func(r rune) rune {
 		if !strconv.IsPrint(r) {

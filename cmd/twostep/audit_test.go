@@ -10,11 +10,12 @@ import (
 	"twostep.example/twostep"
 )
 
-// No cell begins a formula, whoever has written it, and what is in the cells stays the same beyond that.
+// No cell starts a formula, whoever wrote it, and the text of a cell is otherwise unchanged.
 func TestCSVWithoutFormulas(t *testing.T) {
 	var out bytes.Buffer
 	p := (&auditCommand{CSV: true}).printer(&out)
-	events := []twostep.AuditEvent{{Event: "password.rejected", Browser: "=1+1", Reason: "+1", Target: "-1", Client: "@x", ActorID: "\tx", Account: `a,"b`, Count: 1}}
+	events := []twostep.AuditEvent{{Event: "password.rejected", Browser: "=1+1", Reason: "+1", Target: "-1",
+		Client: "@x", ActorID: "\tx", Account: `a,"b`, Count: 1}}
 	for range 2 {
 		if err := p.print(events); err != nil {
 			t.Fatal(err)
@@ -32,11 +33,13 @@ func TestCSVWithoutFormulas(t *testing.T) {
 	}
 }
 
-// What a browser calls itself steers no terminal and breaks no table.
+// The name of a browser cannot control the terminal or break the table.
 func TestTableIsPlain(t *testing.T) {
 	var out bytes.Buffer
-	err := (&auditCommand{}).printer(&out).print([]twostep.AuditEvent{{Event: "client.rejected", Reason: "a\x1b[2J\n\u202eb", Count: 3}})
-	if lines := strings.Split(out.String(), "\n"); err != nil || len(lines) != 3 || !strings.Contains(lines[1], "a[2Jb, 3 times") {
+	err := (&auditCommand{}).printer(&out).print([]twostep.AuditEvent{{Event: "client.rejected",
+		Reason: "a\x1b[2J\n\u202eb", Count: 3}})
+	if lines := strings.Split(out.String(), "\n"); err != nil || len(lines) != 3 ||
+		!strings.Contains(lines[1], "a[2Jb, 3 times") {
 		t.Errorf("%q, %v", out.String(), err)
 	}
 }

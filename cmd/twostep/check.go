@@ -13,10 +13,10 @@ type checkCommand struct {
 	Account string `placeholder:"EMAIL" help:"The account to sign in with; its password in TWOSTEP_CHECK_PASSWORD. Trust in its browsers ends. Default: the demo account."`
 }
 
-// Run walks the sentences of the page that describes the feature against a running
-// server and says of each whether it is true.
+// Run tests each sentence of the help page on a running server and prints whether it is true.
 func (c *checkCommand) Run(ctx context.Context, to console) error {
-	err := check.Run(ctx, check.Target{URL: c.URL, Email: c.Account, Password: os.Getenv("TWOSTEP_CHECK_PASSWORD")}, to.out)
+	err := check.Run(ctx, check.Target{URL: c.URL, Email: c.Account, Password: os.Getenv("TWOSTEP_CHECK_PASSWORD")},
+		to.out)
 	if errors.Is(err, check.ErrUsage) {
 		return usageError{err}
 	}

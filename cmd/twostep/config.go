@@ -14,23 +14,24 @@ import (
 	"twostep.example/twostep"
 )
 
-// settingsGroup marks the flags that are settings, as opposed to the arguments of one command.
+// settingsGroup is the group of the flags that are settings, as opposed to arguments of one
+// command.
 const settingsGroup = "settings"
 
-// secretSettings are the settings that can also come from a file of their own.
+// secretSettings are the settings that can also be read from a file of their own.
 var secretSettings = []string{"smtp-password", "sms-gateways", "database"}
 
-// settingSources finds the value of a setting that has no flag on the command line: in the environment,
-// else in the configuration file.
+// settingSources finds the value of a setting that has no flag on the command line: in the
+// environment, or else in the configuration file.
 type settingSources struct {
-	lookupEnv  func(name string) (string, bool) // os.LookupEnv
+	lookupEnv  func(name string) (string, bool) // os.LookupEnv, or a fake one
 	fileRead   bool
 	fileValues map[string]string // by flag name
-	apps       []twostep.App     // of the file, which alone can name some
-	fileErr    error             // what was wrong with the file; kept, since kong would blame it on a flag
+	apps       []twostep.App     // from the file; flags and variables define none
+	fileErr    error             // error of the file; returned later, since kong would attribute it to a flag
 }
 
-// Validate is there for kong; nothing can be said before the command is known.
+// Validate implements kong.Resolver. There is nothing to check before the command is known.
 func (s *settingSources) Validate(*kong.Application) error { return nil }
 
 // Resolve returns the text of a setting, or nil for the default.
@@ -76,8 +77,8 @@ func (s *settingSources) readFile(command *kong.Context) (map[string]string, []t
 	return parseConfigFile(name, text)
 }
 
-// fromEnvironment returns the value of TWOSTEP_NAME, or for a secret the content of the file that
-// TWOSTEP_NAME_FILE names. An empty variable counts as none, as compose files leave them.
+// fromEnvironment returns the value of TWOSTEP_NAME, or for a secret the content of the file named
+// by TWOSTEP_NAME_FILE. An empty variable counts as not set, since compose files leave them.
 func (s *settingSources) fromEnvironment(flag string) (string, error) {
 	name := environmentName(flag)
 	text, _ := s.lookupEnv(name)
@@ -102,8 +103,8 @@ func (s *settingSources) fromEnvironment(flag string) (string, error) {
 	return secret, nil
 }
 
-// secretSetting returns a setting that has no flag, so kong does not ask for it. It also returns
-// the mistakes of the configuration file.
+// secretSetting returns a setting that has no flag, so that kong does not ask for it. It also
+// returns the error of the configuration file.
 func (s *settingSources) secretSetting(name string) (string, error) {
 	if s.fileErr != nil {
 		return "", s.fileErr
@@ -115,14 +116,14 @@ func (s *settingSources) secretSetting(name string) (string, error) {
 	return text, err
 }
 
-// environmentName returns the name of a setting in the environment.
+// environmentName returns the name of a setting's environment variable.
 func environmentName(flag string) string {
 	return "TWOSTEP_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
-// parseConfigFile reads a configuration file twice: into settings, which refuses unknown keys and
-// wrong types with their line, and into a map, which knows what the file left out. The apps are
-// no flags, so they come apart from the rest.
+// parseConfigFile decodes a configuration file twice: into settings, which rejects unknown keys and
+// wrong types with their line, and into a map, which shows the keys that are absent. Apps have no
+// flags, so they are returned separately.
 func parseConfigFile(name string, text []byte) (map[string]string, []twostep.App, error) {
 	strict := toml.NewDecoder(bytes.NewReader(text)).DisallowUnknownFields()
 	var typed settings
@@ -142,7 +143,7 @@ func parseConfigFile(name string, text []byte) (map[string]string, []twostep.App
 func flattenTable(flat map[string]string, prefix string, tree map[string]any) {
 	for key, value := range tree {
 		key = prefix + strings.ReplaceAll(strings.ToLower(key), "_", "-")
-		if key == "app" { // a list of tables, which has no flag
+		if key == "app" { // an array of tables, without a flag
 			continue
 		}
 		if table, ok := value.(map[string]any); ok {
@@ -156,7 +157,7 @@ func flattenTable(flat map[string]string, prefix string, tree map[string]any) {
 	}
 }
 
-// describeTOMLError says in which line of the file the mistake is.
+// describeTOMLError returns err with the line of the mistake.
 func describeTOMLError(name string, err error) error {
 	if unknown := new(toml.StrictMissingError); errors.As(err, &unknown) {
 		var all []error

@@ -14,7 +14,7 @@ import (
 	"twostep.example/twostep"
 )
 
-// parseServe reads the arguments of serve with the given environment.
+// parseServe parses the arguments of serve with the given environment.
 func parseServe(t *testing.T, environment map[string]string, args ...string) (*kong.Context, *settings) {
 	t.Helper()
 	from := &settingSources{lookupEnv: func(name string) (string, bool) { v, ok := environment[name]; return v, ok }}
@@ -106,7 +106,7 @@ redirects = ["com.example.app:/cb"]
 public = true
 `
 
-// Every key of a file arrives, also the one that has no flag.
+// Every key of a file is read, including those without a flag.
 func TestConfigFileSetsEverySetting(t *testing.T) {
 	file := writeTempFile(t, completeConfig)
 	_, got := parseServe(t, nil, "--config", file)
@@ -114,19 +114,25 @@ func TestConfigFileSetsEverySetting(t *testing.T) {
 		Config: file, Listen: "127.0.0.1:1", Data: "/var/lib/twostep", Database: "postgres://file",
 		PublicURL: "https://signin.example.com", Site: "Example", SignUp: "open", Timezone: "Europe/Berlin",
 		KeyFile: "/etc/twostep/keys", Odds: "1/60000", oddsOneIn: 60_000,
-		Session: sessionSettings{Idle: "5m", Absolute: "8h", idleTimeout: 5 * time.Minute, absoluteTimeout: 8 * time.Hour},
+		Session: sessionSettings{Idle: "5m", Absolute: "8h", idleTimeout: 5 * time.Minute,
+			absoluteTimeout: 8 * time.Hour},
 		SMTP: smtpSettings{Host: "mail.example.com", Port: 2525, User: "twostep", Password: "hunter2",
 			From: "signin@example.com", Security: "tls"},
-		SMS:   smsSettings{Countries: "DE,AT", Price: "0.08", Budget: "5", Valid: "5m", price: 80, budget: 5000, codeTTL: 5 * time.Minute},
-		Trust: trustSettings{Days: 7, Network: "prefix", Browser: "exact"}, Email: emailSettings{Valid: "10m", codeTTL: 10 * time.Minute},
-		Proxies: "127.0.0.1,10.0.0.0/8", Intranet: true, proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("10.0.0.0/8")},
-		TLS:   tlsSettings{Cert: "cert.pem", Key: "key.pem"},
-		Audit: auditSettings{Days: 800}, Log: logSettings{Level: "debug", Format: "json"},
+		SMS: smsSettings{Countries: "DE,AT", Price: "0.08", Budget: "5", Valid: "5m", price: 80, budget: 5000,
+			codeTTL: 5 * time.Minute},
+		Trust:   trustSettings{Days: 7, Network: "prefix", Browser: "exact"},
+		Email:   emailSettings{Valid: "10m", codeTTL: 10 * time.Minute},
+		Proxies: "127.0.0.1,10.0.0.0/8", Intranet: true,
+		proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("10.0.0.0/8")},
+		TLS:     tlsSettings{Cert: "cert.pem", Key: "key.pem"},
+		Audit:   auditSettings{Days: 800}, Log: logSettings{Level: "debug", Format: "json"},
 		apps: []twostep.App{{
 			ID: "grafana", Name: "Grafana", RedirectURIs: []string{"https://grafana.example.com/login/generic_oauth"},
-			PostLogoutRedirectURIs: []string{"https://grafana.example.com/login"}, BackChannelLogoutURI: "https://grafana.example.com/out",
-			SecretHashes: []string{"ba7a6da12f370e9bf2d1769d0992a8ce0d1cef86ea01da2a37837f52a2cadf20"},
-			ThirdParty:   true, PKCEOptional: true, IDTokenAlg: "RS256", Pairwise: true, Hosts: []string{"grafana.example.com"},
+			PostLogoutRedirectURIs: []string{"https://grafana.example.com/login"},
+			BackChannelLogoutURI:   "https://grafana.example.com/out",
+			SecretHashes:           []string{"ba7a6da12f370e9bf2d1769d0992a8ce0d1cef86ea01da2a37837f52a2cadf20"},
+			ThirdParty:             true, PKCEOptional: true, IDTokenAlg: "RS256", Pairwise: true,
+			Hosts:       []string{"grafana.example.com"},
 			RequiredACR: "urn:twostep:acr:2", MaxAge: 8 * 60 * 60, RequiredGroups: []string{"staff", "admins"},
 		}, {ID: "phone", RedirectURIs: []string{"com.example.app:/cb"}}},
 	}
@@ -135,7 +141,7 @@ func TestConfigFileSetsEverySetting(t *testing.T) {
 	}
 }
 
-// Variables win over the file, flags over variables, and a secret comes without its newline.
+// Variables override the file, flags override variables, and a secret is read without its newline.
 func TestSettingPrecedence(t *testing.T) {
 	environment := map[string]string{
 		"TWOSTEP_CONFIG":             writeTempFile(t, completeConfig),
@@ -162,7 +168,7 @@ func TestSettingPrecedence(t *testing.T) {
 	}
 }
 
-// Each setting is a flag, a variable and a key, and stands in the operator's handbook.
+// Each setting is a flag, a variable and a key, and is documented.
 func TestSettingsAreDocumented(t *testing.T) {
 	handbook, err := os.ReadFile("../../docs/operating.md")
 	if err != nil {

@@ -16,11 +16,11 @@ import (
 	"twostep.example/twostep/delivery"
 )
 
-// demoClock is a clock that can be turned forward. Nobody waits 15 minutes to see a code expire, or
-// 30 days to see the trust in a browser end: in the demo, a button shows both.
+// demoClock is a clock that can be advanced: the demo has buttons to let a code expire (15 minutes)
+// or trust end (30 days).
 //
-// How far it was turned is kept in a file. A restart that turned it back would leave waits and
-// codes from the future, and the person would have to wait for real.
+// The offset is stored in a file. A restart that reset it would leave rate limits and codes in the
+// future.
 type demoClock struct {
 	file   string
 	mu     sync.Mutex
@@ -49,7 +49,7 @@ func (c *demoClock) Now() time.Time {
 	return time.Now().Add(c.offset)
 }
 
-// Advance moves the clock forward by d, never back.
+// Advance moves the clock forward by d; a negative d has no effect.
 func (c *demoClock) Advance(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -58,7 +58,7 @@ func (c *demoClock) Advance(d time.Duration) {
 	_ = os.WriteFile(c.file, []byte(c.offset.String()), 0o600)
 }
 
-// useDemoClock gives o a clock that its inbox page can turn forward.
+// useDemoClock gives o a clock that the inbox page can advance.
 func useDemoClock(o *twostep.Options, data string) error {
 	c, err := openDemoClock(filepath.Join(data, "demo-clock"))
 	if err != nil {
@@ -68,9 +68,10 @@ func useDemoClock(o *twostep.Options, data string) error {
 	return nil
 }
 
-// addDemoAccount makes sure that the demo account exists. Its password is made once and kept in
-// the data folder, so that it is the same after a restart.
-func addDemoAccount(ctx context.Context, server *twostep.Server, inbox *delivery.Inbox, data, public string) (twostep.AccountParams, error) {
+// addDemoAccount creates the demo account if it does not exist. Its password is generated once and
+// stored in the data folder, so that it is the same after a restart.
+func addDemoAccount(ctx context.Context, server *twostep.Server, inbox *delivery.Inbox, data,
+	public string) (twostep.AccountParams, error) {
 	account := twostep.AccountParams{Email: "demo@example.com", Name: "Demo"}
 	file := filepath.Join(data, "demo-account")
 	text, err := os.ReadFile(file)
@@ -91,8 +92,9 @@ func addDemoAccount(ctx context.Context, server *twostep.Server, inbox *delivery
 		return account, inbox.Send(ctx, welcomeMessage(account, public))
 	case !errors.Is(err, twostep.ErrAccountExists):
 		return account, err
-	case fresh: // and so not the password of the account that exists
-		return account, errors.Join(fmt.Errorf("the demo account exists, but %s with its password is gone: remove %s to start afresh", file, data), os.Remove(file))
+	case fresh: // so it is not the password of the existing account
+		return account, errors.Join(fmt.Errorf("the demo account exists, but %s with its password is gone: remove "+
+			"%s to start afresh", file, data), os.Remove(file))
 	}
 	return account, nil
 }

@@ -11,9 +11,9 @@ import (
 // demoClientID is the client_id of the demo app.
 const demoClientID = "demo-books"
 
-// addDemoApp registers the demo app with the server that o describes, with a secret that is new
-// at each start, and makes it. It comes before the server, which must know it, and asks that
-// for nothing before the first person comes.
+// addDemoApp registers the demo app in o, with a new secret at each start, and returns it. It runs
+// before the server is created, which must know the app; the app sends no request before the first
+// visit.
 func addDemoApp(o *twostep.Options) *demo.App {
 	secret, hash := twostep.NewAppSecret()
 	o.Apps = append(slices.Clone(o.Apps), twostep.App{
@@ -22,10 +22,11 @@ func addDemoApp(o *twostep.Options) *demo.App {
 		PostLogoutRedirectURIs: []string{o.PublicURL + demo.PostLogoutRedirect},
 		BackChannelLogoutURI:   o.PublicURL + demo.BackChannelLogoutPath,
 	})
-	return demo.New(demo.Options{Issuer: o.PublicURL, ClientID: demoClientID, ClientSecret: secret, Now: o.Now, Log: o.Logger})
+	return demo.New(demo.Options{Issuer: o.PublicURL, ClientID: demoClientID, ClientSecret: secret, Now: o.Now,
+		Log: o.Logger})
 }
 
-// mountDemoApp puts the demo app beside the server, on the same listener.
+// mountDemoApp serves the demo app next to the server, on the same listener.
 func mountDemoApp(app *demo.App, server http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle(demo.BasePath, app.Handler())

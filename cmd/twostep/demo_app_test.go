@@ -20,16 +20,16 @@ import (
 	"twostep.example/twostep/delivery"
 )
 
-// demoUser is somebody before the demo app, with a browser that follows redirects.
+// demoUser is a person who uses the demo app, with a browser that follows redirects.
 type demoUser struct {
 	t    *testing.T
 	base string
 	code chan string
 	*http.Client
-	clockOffset *atomic.Int64 // of the clock
+	clockOffset *atomic.Int64 // of the server's clock, nanoseconds
 }
 
-// appCode is what the authenticator app shows now.
+// appCode returns the current code of the authenticator app.
 func (v *demoUser) appCode(secret string) string {
 	v.t.Helper()
 	at := time.Now().Add(time.Duration(v.clockOffset.Load())).UTC().Format("2006-01-02 15:04:05 UTC")
@@ -40,7 +40,7 @@ func (v *demoUser) appCode(secret string) string {
 	return strings.TrimSpace(string(code))
 }
 
-// newDemo starts a server with the demo app beside it, as serve --demo does.
+// newDemo starts a server with the demo app, as serve --demo does.
 func newDemo(t *testing.T) *demoUser {
 	t.Helper()
 	dir, web := t.TempDir(), httptest.NewServer(nil)
@@ -53,9 +53,11 @@ func newDemo(t *testing.T) *demoUser {
 		return nil
 	}
 	o := twostep.Options{
-		Database: filepath.Join(dir, "demo.db"), KeyFile: filepath.Join(dir, "keys"), PublicURL: web.URL, Methods: verificationMethods(&settings{}),
-		Senders: map[delivery.Channel]delivery.SendFunc{delivery.Email: send, delivery.SMS: send}, Logger: slog.New(slog.DiscardHandler),
-		Now: func() time.Time { return time.Now().Add(time.Duration(v.clockOffset.Load())) },
+		Database: filepath.Join(dir, "demo.db"), KeyFile: filepath.Join(dir, "keys"), PublicURL: web.URL,
+		Methods: verificationMethods(&settings{}),
+		Senders: map[delivery.Channel]delivery.SendFunc{delivery.Email: send, delivery.SMS: send},
+		Logger:  slog.New(slog.DiscardHandler),
+		Now:     func() time.Time { return time.Now().Add(time.Duration(v.clockOffset.Load())) },
 	}
 	app := addDemoApp(&o)
 	server, err := twostep.New(t.Context(), o)
@@ -64,13 +66,14 @@ func newDemo(t *testing.T) *demoUser {
 	}
 	t.Cleanup(func() { web.Close(); server.Close() })
 	web.Config.Handler = mountDemoApp(app, server)
-	if err := server.CreateAccount(t.Context(), twostep.AccountParams{Email: "demo@example.com", Name: "Demo", Password: "correct horse battery"}); err != nil {
+	if err := server.CreateAccount(t.Context(),
+		twostep.AccountParams{Email: "demo@example.com", Name: "Demo", Password: "correct horse battery"}); err != nil {
 		t.Fatal(err)
 	}
 	return v.withNewBrowser()
 }
 
-// withNewBrowser is the same person with another browser.
+// withNewBrowser returns the same person with another browser.
 func (v *demoUser) withNewBrowser() *demoUser {
 	other := *v
 	jar, err := cookiejar.New(nil)
@@ -81,7 +84,8 @@ func (v *demoUser) withNewBrowser() *demoUser {
 	return &other
 }
 
-// fetch asks for a page, or posts a form; it returns where that led in the end, and what is there.
+// fetch requests a page or posts a form. It follows redirects and returns the last response and its
+// body.
 func (v *demoUser) fetch(method, target string, form url.Values) (r *http.Response, body string) {
 	v.t.Helper()
 	request, err := http.NewRequest(method, v.base+target, strings.NewReader(form.Encode()))
@@ -103,7 +107,7 @@ func (v *demoUser) fetch(method, target string, form url.Values) (r *http.Respon
 	return r, string(text)
 }
 
-// wantPage wants a request to end on a page that says all of the texts.
+// wantPage requires a request to end at the path to with a page that contains all of the texts.
 func (v *demoUser) wantPage(method, target string, form url.Values, to string, texts ...string) string {
 	v.t.Helper()
 	r, body := v.fetch(method, target, form)
@@ -120,31 +124,33 @@ func (v *demoUser) wantPage(method, target string, form url.Values, to string, t
 
 var returnToField = regexp.MustCompile(`name="return_to" value="([^"]+)"`)
 
-// signIn takes both steps on the page that the app led to.
+// signIn completes both steps on the sign-in page that the app redirected to.
 func (v *demoUser) signIn(page, to string, texts ...string) {
 	v.t.Helper()
 	m := returnToField.FindStringSubmatch(page)
 	if m == nil {
 		v.t.Fatalf("the page does not know the way back\n%s", page)
 	}
-	v.wantPage("POST", "/signin", url.Values{"email": {"demo@example.com"}, "password": {"correct horse battery"}, "return_to": {m[1]}}, "/signin/verify")
+	v.wantPage("POST", "/signin", url.Values{"email": {"demo@example.com"}, "password": {"correct horse battery"},
+		"return_to": {m[1]}}, "/signin/verify")
 	v.wantPage("POST", "/signin/verify", url.Values{"code": {<-v.code}}, to, texts...)
 }
 
-// The demo app lets nobody in but through the sign-in, its menu has the two entries of the page
-// that describes the feature, which open in a new window and know the way back, and it shows
-// what it knows.
+// The demo app requires a sign-in, its menu has the two entries of the help page, which open in a
+// new window and have a link back, and it shows the claims it received.
 func TestDemoAppSignIn(t *testing.T) {
 	v := newDemo(t)
 	v.wantPage("GET", "/demo/", nil, "/demo/", "Welcome to Demo Books", `href="/demo/signin"`)
 	for _, page := range []string{"/demo/settings", "/demo/claims", "/demo/pay/2"} {
 		v.wantPage("GET", page, nil, "/signin", "Demo Books")
 	}
-	v.signIn(v.wantPage("GET", "/demo/settings", nil, "/signin"), "/demo/settings", "demo@example.com", "Settings › Billing &amp; Admin",
+	v.signIn(v.wantPage("GET", "/demo/settings", nil, "/signin"), "/demo/settings", "demo@example.com",
+		"Settings › Billing &amp; Admin",
 		`<a href="/demo/2step/app" target="_blank" rel="noopener">2-Step Auth App</a>`,
 		`<a href="/demo/2step/sms" target="_blank" rel="noopener">2-Step SMS Number</a>`)
 	v.wantPage("GET", "/demo/", nil, "/demo/", "Bakery Brown")
-	v.wantPage("GET", "/demo/claims", nil, "/demo/claims", "<code>sub</code>", "demo@example.com", "<code>acr</code>", "urn:twostep:acr:email", "a code sent by email", "pwd, email", "demo-books")
+	v.wantPage("GET", "/demo/claims", nil, "/demo/claims", "<code>sub</code>", "demo@example.com", "<code>acr</code>",
+		"urn:twostep:acr:email", "a code sent by email", "pwd, email", "demo-books")
 	v.wantPage("GET", "/demo/2step/sms", nil, "/settings/2step/sms")
 	v.wantPage("GET", "/demo/2step/app", nil, "/settings/2step/app")
 	for _, page := range []string{"/demo/nothing", "/demo/pay/9", "/demo/2step/password"} {
@@ -153,34 +159,42 @@ func TestDemoAppSignIn(t *testing.T) {
 		}
 	}
 	r, _ := v.fetch("GET", "/demo/style.css", nil)
-	if policy := r.Header.Get("Content-Security-Policy"); r.StatusCode != 200 || !strings.Contains(policy, "default-src 'none'; style-src 'self'") {
+	if policy := r.Header.Get("Content-Security-Policy"); r.StatusCode != 200 ||
+		!strings.Contains(policy, "default-src 'none'; style-src 'self'") {
 		t.Error(r.StatusCode, policy)
 	}
 }
 
-// Paying needs more than a mailed code. Who has no more is told so in plain words, and led to
-// where it is set up; then a code of the app is asked for, and nothing else pays.
+// A payment requires more than a code sent by email. A person without another method gets an
+// explanation and a link to the set-up; then the demo app requires a code of the authenticator app.
 func TestDemoAppStepUp(t *testing.T) {
 	v := newDemo(t)
 	v.signIn(v.wantPage("GET", "/demo/pay/1", nil, "/signin"), "/demo/pay/1", "Bakery Brown", "Confirm it is you")
-	v.wantPage("POST", "/demo/pay/1", nil, "/demo/pay/1/setup", "Your account has neither yet", `href="/demo/2step/app?invoice=1"`)
+	v.wantPage("POST", "/demo/pay/1", nil, "/demo/pay/1/setup", "Your account has neither yet",
+		`href="/demo/2step/app?invoice=1"`)
 	body := v.wantPage("GET", "/demo/2step/app?invoice=1", nil, "/settings/2step/app")
 	back := returnToField.FindStringSubmatch(body)[1]
-	body = v.wantPage("POST", "/settings/2step/app", url.Values{"name": {""}, "return_to": {back}}, "/settings/2step/app")
+	body = v.wantPage("POST", "/settings/2step/app", url.Values{"name": {""}, "return_to": {back}},
+		"/settings/2step/app")
 	secret := regexp.MustCompile(`secret=([A-Z2-7]+)`).FindStringSubmatch(body)[1]
-	body = v.wantPage("POST", "/settings/2step/app/verify", url.Values{"code": {v.appCode(secret)}, "return_to": {back}}, "/settings/2step/app/done")
-	v.wantPage("GET", regexp.MustCompile(`class="button" href="([^"]+)"`).FindStringSubmatch(body)[1], nil, "/demo/pay/1", "Confirm it is you")
+	body = v.wantPage("POST", "/settings/2step/app/verify",
+		url.Values{"code": {v.appCode(secret)}, "return_to": {back}}, "/settings/2step/app/done")
+	v.wantPage("GET", regexp.MustCompile(`class="button" href="([^"]+)"`).FindStringSubmatch(body)[1], nil,
+		"/demo/pay/1", "Confirm it is you")
 	body = v.wantPage("POST", "/demo/pay/1", nil, "/settings/confirm", "Demo Books")
-	v.wantPage("POST", "/settings/confirm", url.Values{"password": {"correct horse battery"}, "return_to": returnToField.FindStringSubmatch(body)[1:]}, "/signin/verify")
+	v.wantPage("POST", "/settings/confirm",
+		url.Values{"password": {"correct horse battery"},
+			"return_to": returnToField.FindStringSubmatch(body)[1:]}, "/signin/verify")
 	v.clockOffset.Add(int64(30 * time.Second)) // each code works once
-	v.wantPage("POST", "/signin/verify", url.Values{"code": {v.appCode(secret)}}, "/demo/pay/1", "Thank you, it is you", "Pay 1,240.00")
+	v.wantPage("POST", "/signin/verify", url.Values{"code": {v.appCode(secret)}}, "/demo/pay/1", "Thank you, it is you",
+		"Pay 1,240.00")
 	v.wantPage("POST", "/demo/pay/1", nil, "/demo/pay/1", "This invoice is paid")
 	v.wantPage("GET", "/demo/claims", nil, "/demo/claims", "urn:twostep:acr:2", "pwd, otp, mfa")
 	v.wantPage("GET", "/demo/", nil, "/demo/", "<td>Yes")
 }
 
-// A sign-out in the app is one at the server, and the other way round; an answer to another
-// browser, or a second time, opens nothing.
+// Signing out of the app signs out of the server, and the other way round; an authorization
+// response in another browser or a second time is refused.
 func TestDemoAppSignOut(t *testing.T) {
 	v := newDemo(t)
 	v.signIn(v.wantPage("GET", "/demo/claims", nil, "/signin"), "/demo/claims", "demo@example.com")
@@ -189,14 +203,15 @@ func TestDemoAppSignOut(t *testing.T) {
 
 	v.signIn(v.wantPage("GET", "/demo/claims", nil, "/signin"), "/demo/claims", "demo@example.com")
 	v.wantPage("POST", "/signout", nil, "/signin")
-	late := time.Now().Add(20 * time.Second) // the server tells its apps behind the pages
-	for r, _ := v.fetch("GET", "/demo/claims", nil); r.Request.URL.Path == "/demo/claims"; r, _ = v.fetch("GET", "/demo/claims", nil) {
+	late := time.Now().Add(20 * time.Second) // back-channel logout runs after the response
+	for r, _ := v.fetch("GET", "/demo/claims", nil); r.Request.URL.Path == "/demo/claims"; r, _ = v.fetch("GET",
+		"/demo/claims", nil) {
 		if time.Now().After(late) {
 			t.Fatal("the app was not told of the sign-out")
 		}
 	}
 	if r, _ := v.fetch("POST", "/demo/backchannel", url.Values{"logout_token": {"eyJ.e30.x"}}); r.StatusCode != 400 {
-		t.Error("a logout token of nobody:", r.StatusCode)
+		t.Error("an unsigned logout token was accepted:", r.StatusCode)
 	}
 
 	v.signIn(v.wantPage("GET", "/demo/claims", nil, "/signin"), "/demo/claims")

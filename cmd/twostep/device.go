@@ -16,8 +16,7 @@ type deviceForgetCommand struct {
 	Email    string   `arg:"" help:"The address of the account."`
 }
 
-// Run ends trust in all browsers of an account: its owner is asked for the second step
-// everywhere.
+// Run revokes the trust in all devices of an account.
 func (c *deviceForgetCommand) Run(ctx context.Context, to console, from *settingSources) error {
 	return withExistingDatabase(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
 		return printResult(to, c.Email, server.RevokeTrust(ctx, c.Email), "no browser of %s is trusted any more\n")
@@ -28,20 +27,20 @@ type restoredCommand struct {
 	Settings settings `embed:"" group:"settings"`
 }
 
-// Run makes void what a backup has brought back: sessions that had ended, codes that were
-// used, trust that had been taken away.
+// Run invalidates what a backup has restored: ended sessions, used codes, revoked trust.
 func (c *restoredCommand) Run(ctx context.Context, to console, from *settingSources) error {
 	return withExistingDatabase(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
 		if err := server.InvalidateAfterRestore(ctx); err != nil {
 			return err
 		}
-		_, err := fmt.Fprintln(to.out, "everybody is signed out, every link and every code that was sent is void, and no browser is trusted any more\n"+
+		_, err := fmt.Fprintln(to.out, "everybody is signed out, every link and every code that was sent is void, "+
+			"and no browser is trusted any more\n"+
 			"recovery codes that were used after the backup work again: ask people who used one to make new ones")
 		return err
 	})
 }
 
-// printResult prints what was done, or why it was not.
+// printResult prints what was done, or returns why it was not.
 func printResult(to console, email string, err error, done string) error {
 	if errors.Is(err, twostep.ErrAccountNotFound) {
 		return fmt.Errorf("there is no account %s", email)
@@ -53,9 +52,10 @@ func printResult(to console, email string, err error, done string) error {
 	return err
 }
 
-// withExistingDatabase is withServer for a command about what is there: in a folder that was
-// mistyped it makes nothing.
-func withExistingDatabase(ctx context.Context, s *settings, to console, from *settingSources, f func(*twostep.Server) error) error {
+// withExistingDatabase is withServer for commands about existing data: with a mistyped folder it
+// returns an error and creates nothing.
+func withExistingDatabase(ctx context.Context, s *settings, to console, from *settingSources,
+	f func(*twostep.Server) error) error {
 	if err := s.complete(from); err != nil {
 		return usageError{err}
 	}
@@ -65,7 +65,7 @@ func withExistingDatabase(ctx context.Context, s *settings, to console, from *se
 	return withServer(ctx, s, to, from, f)
 }
 
-// operator is the user who runs the command, for the audit.
+// operator returns the user who runs the command, for the audit events.
 func operator() string {
 	if u, err := user.Current(); err == nil && u.Username != "" {
 		return u.Username
@@ -73,22 +73,23 @@ func operator() string {
 	return fmt.Sprintf("uid %d", os.Getuid())
 }
 
-// withServer opens the server that the settings describe, beside a running one or alone,
-// without listening, and closes it again.
-func withServer(ctx context.Context, s *settings, to console, from *settingSources, f func(*twostep.Server) error) (err error) {
+// withServer opens the server that the settings describe, without listening, calls f and closes it.
+// It works next to a running server.
+func withServer(ctx context.Context, s *settings, to console, from *settingSources,
+	f func(*twostep.Server) error) (err error) {
 	if err := s.complete(from); err != nil {
 		return usageError{err}
 	}
 	log := s.Log
 	if log.Level == "info" || log.Level == "debug" {
-		log.Level = "warn" // the command says itself what it did
+		log.Level = "warn" // the command prints its own result
 	}
 	options, err := s.options(s.Listen, log.newLogger(to.err))
 	if err != nil {
 		return err
 	}
 	options.Operator = operator()
-	if s.isLocal() { // the clock of a demo may have been turned
+	if s.isLocal() { // a demo's clock may have been advanced
 		if err := useDemoClock(&options, s.Data); err != nil {
 			return err
 		}

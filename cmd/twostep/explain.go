@@ -21,8 +21,8 @@ type explainCommand struct {
 	Trace     string   `placeholder:"TRACE" help:"Instead of all that: the trace of a decision that was made, from the log or the history."`
 }
 
-// Run prints what is decided about a right password, and by what: trusted, or the first
-// reason why the second step is asked for. It decides and sends nothing.
+// Run prints the trust decision for a sign-in with the correct password: trusted, or the first
+// reason why not. It changes and sends nothing.
 func (c *explainCommand) Run(ctx context.Context, to console, from *settingSources) error {
 	q, err := c.trustQuery()
 	if err != nil {
@@ -71,7 +71,7 @@ func (c *explainCommand) trustQuery() (q twostep.TrustQuery, err error) {
 	return q, nil
 }
 
-// decisionHeading says which browser a decision is about: the last one has no record.
+// decisionHeading says which device a decision is about: the last one has no record.
 func decisionHeading(i, n int) string {
 	before := ""
 	if i > 0 {
@@ -83,23 +83,25 @@ func decisionHeading(i, n int) string {
 	return fmt.Sprintf("%sin browser %d of %d that were verified:", before, i+1, n-1)
 }
 
-// formatDecision is a decision for people, and the same text for the same decision.
+// formatDecision formats a decision for people; equal decisions have equal texts.
 func formatDecision(e twostep.TrustDecision) string {
 	var b strings.Builder
 	verdict := "asked: " + e.Reason
 	if e.Reason == "trusted" {
 		verdict = e.Reason
 	}
-	fmt.Fprintf(&b, "%s\n  trace    %s\n  at       %s\n  address  %s\n  browser  %s\n", verdict, e.Trace, e.At.UTC().Format(time.RFC3339Nano), orNone(e.Address), orNone(e.Browser))
+	fmt.Fprintf(&b, "%s\n  trace    %s\n  at       %s\n  address  %s\n  browser  %s\n", verdict, e.Trace,
+		e.At.UTC().Format(time.RFC3339Nano), orNone(e.Address), orNone(e.Browser))
 	if len(e.Records) == 0 {
 		fmt.Fprintln(&b, "  record   none")
 	}
 	for _, r := range e.Records {
-		mark := " "
+		marker := " "
 		if r.Decisive {
-			mark = "→"
+			marker = "→"
 		}
-		fmt.Fprintf(&b, "%s record   %s: verified %s from %s with %s\n", mark, r.Reason, r.VerifiedAt.UTC().Format(time.RFC3339Nano), orNone(r.Network), orNone(r.Browser))
+		fmt.Fprintf(&b, "%s record   %s: verified %s from %s with %s\n", marker, r.Reason,
+			r.VerifiedAt.UTC().Format(time.RFC3339Nano), orNone(r.Network), orNone(r.Browser))
 	}
 	return b.String()
 }

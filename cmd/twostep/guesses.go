@@ -11,14 +11,15 @@ type guessesForgetCommand struct {
 	Settings settings `embed:"" group:"settings"`
 }
 
-// Run ends the alarm of the whole site, for an operator who knows what it was. The next guess does
-// not begin it again.
+// Run resets the site-wide guessing alarm, for an operator who knows its cause. The next wrong code
+// does not raise it again.
 func (c *guessesForgetCommand) Run(ctx context.Context, to console, from *settingSources) error {
 	return withExistingDatabase(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
 		if err := server.ResetSiteGuesses(ctx); err != nil {
 			return err
 		}
-		_, err := fmt.Fprintln(to.out, "what strangers have guessed on the whole site counts no more: only accounts at which too much was guessed need a longer code")
+		_, err := fmt.Fprintln(to.out, "what strangers have guessed on the whole site counts no more: only "+
+			"accounts at which too much was guessed need a longer code")
 		return err
 	})
 }

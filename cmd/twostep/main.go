@@ -1,6 +1,8 @@
-// Command twostep runs the sign-in server and what its operator needs around it.
-// The server is built with the public packages of this module only, as any other Go program could build it. From
-// internal come two things around it: the sample app (internal/demo) and the checks of a running server (internal/check).
+// Command twostep runs the sign-in server and its administration commands.
+//
+// The server is built with the public packages of this module only, as any other Go program could
+// build it. Two things around it are internal: the demo app (internal/demo) and the check of a
+// running server (internal/check).
 package main
 
 import (
@@ -12,12 +14,12 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"syscall"
-	_ "time/tzdata" // zones by name, also where the machine has none, as in an empty container
+	_ "time/tzdata" // time zones for machines without them, such as empty containers
 
 	"github.com/alecthomas/kong"
 )
 
-// The exit codes. Scripts tell by them whether trying again could help.
+// Exit codes. They tell scripts whether a retry could succeed.
 const (
 	exitOK     = 0
 	exitFailed = 1
@@ -26,7 +28,7 @@ const (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// The first signal begins an orderly end; a second one no longer waits for it.
+	// The first signal starts a graceful shutdown; the second one ends the process at once.
 	context.AfterFunc(ctx, stop)
 	err := realMain(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	if err != nil {
@@ -35,7 +37,7 @@ func main() {
 	os.Exit(exitCode(err))
 }
 
-// A usageError is one that the person who typed the command or wrote the settings can mend.
+// usageError is an error in the command line or in the settings.
 type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
@@ -81,7 +83,7 @@ type commands struct {
 	Version  versionCommand  `cmd:"" help:"Print the version."`
 }
 
-// console is where a command writes: out is for people and scripts, err for the log.
+// console is where a command writes: results to out, the log to err.
 type console struct{ out, err io.Writer }
 
 func realMain(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -105,7 +107,7 @@ func realMain(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 		return err
 	}
 	command, err := parser.Parse(args)
-	if exited { // --help has been printed; kong parses on regardless
+	if exited { // --help was printed; kong continues to parse
 		return nil
 	}
 	if err != nil {
@@ -116,7 +118,7 @@ func realMain(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 
 type versionCommand struct{}
 
-// Run prints what the Go tool chain has written into the program.
+// Run prints the version that the Go tool chain has recorded in the program.
 func (versionCommand) Run(to console) error {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

@@ -10,8 +10,8 @@ import (
 	"twostep.example/twostep/factor/totp"
 )
 
-// verificationMethods is the list of all verification methods, in the order in which they are offered. A new
-// method is its folder and one line here; a test fails if a folder is missing.
+// verificationMethods returns all verification methods in the order in which they are offered. A
+// new method is its package and one line here; a test fails if a package is missing.
 func verificationMethods(s *settings) []factor.Method {
 	all := []factor.Method{
 		totp.Method{},
@@ -20,7 +20,7 @@ func verificationMethods(s *settings) []factor.Method {
 		recovery.New(),
 	}
 	if len(s.SMS.gateways) == 0 && !s.isLocal() {
-		// Nothing could carry a text message.
+		// There is no gateway for text messages.
 		return slices.DeleteFunc(all, func(m factor.Method) bool { return m.Info().Method == "sms" })
 	}
 	return all

@@ -18,8 +18,8 @@ type oddsCommand struct {
 	Page     bool     `help:"Print docs/odds.md."`
 }
 
-// Run prints the chances that the settings come to. It needs no database, and refuses the
-// settings that a server would refuse.
+// Run prints the guessing odds of the settings. It needs no database, and rejects the settings that
+// a server would reject.
 func (c *oddsCommand) Run(_ context.Context, to console, from *settingSources) error {
 	if err := c.Settings.complete(from); err != nil {
 		return usageError{err}
@@ -29,8 +29,9 @@ func (c *oddsCommand) Run(_ context.Context, to console, from *settingSources) e
 	if err != nil {
 		return usageError{err}
 	}
-	// Where it is kept and how it is sent has no part in it.
-	o := twostep.Options{Database: "-", KeyFile: "-", PublicURL: public, Methods: verificationMethods(s), GuessOddsOneIn: s.oddsOneIn, Senders: map[delivery.Channel]delivery.SendFunc{delivery.Email: nil}}
+	// Storage and delivery do not affect the odds.
+	o := twostep.Options{Database: "-", KeyFile: "-", PublicURL: public, Methods: verificationMethods(s),
+		GuessOddsOneIn: s.oddsOneIn, Senders: map[delivery.Channel]delivery.SendFunc{delivery.Email: nil}}
 	odds, err := o.ComputeOdds()
 	if err != nil {
 		return usageError{err}
@@ -79,13 +80,14 @@ codes in a row, or a recovery code. Browsers in which the account has signed in 
 With several apps a pair is compared with each of them, and there are so many fewer.
 `
 
-// formatChance is a probability of ours as people say it, and no smaller than it is.
+// formatChance formats a probability and never understates it.
 func formatChance(p float64) string {
-	const slip = 1e-9 // of the arithmetic: 1 in 50,000 is not 1 in 49,900
+	const slip = 1e-9 // rounding error: 1 in 50,000 must not become 1 in 49,900
 	return formatProbability(p, func(n float64) float64 { return math.Floor(n * (1 + slip)) })
 }
 
-// formatProbability is a probability as people say it, with three digits of how rare it is.
+// formatProbability formats a probability as a percentage or as "1 in N" with three significant
+// digits.
 func formatProbability(p float64, round func(float64) float64) string {
 	switch {
 	case p <= 0:
@@ -100,7 +102,7 @@ func formatProbability(p float64, round func(float64) float64) string {
 	return "1 in " + groupDigits(int64(round(n/unit)*unit))
 }
 
-// groupDigits is a number with a comma at every third digit.
+// groupDigits formats a number with a comma at every third digit.
 func groupDigits(n int64) string {
 	text := fmt.Sprint(n)
 	for i := len(text) - 3; i > 0; i -= 3 {
@@ -118,10 +120,12 @@ func formatOddsTable(odds twostep.GuessOdds) string {
 			fmt.Fprintf(w, "%s\tcannot be guessed\t\t\n", m.Method)
 			continue
 		}
-		fmt.Fprintf(w, "%s\t%s\t%d\t%s\n", m.Method, formatChance(m.PerGuess), m.GuessesPerYear, formatChance(m.PerYear))
+		fmt.Fprintf(w, "%s\t%s\t%d\t%s\n", m.Method, formatChance(m.PerGuess), m.GuessesPerYear,
+			formatChance(m.PerYear))
 	}
 	if odds.PairsPerYear > 0 {
-		fmt.Fprintf(w, "pairs of app codes, once that is used up\t%s\t%d\t%s\n", formatChance(odds.PerPair), odds.PairsPerYear, formatChance(odds.PairsShare))
+		fmt.Fprintf(w, "pairs of app codes, once that is used up\t%s\t%d\t%s\n", formatChance(odds.PerPair),
+			odds.PairsPerYear, formatChance(odds.PairsShare))
 	}
 	fmt.Fprintf(w, "all together\t\t\t%s\n", formatChance(odds.PerYear))
 	fmt.Fprintf(w, "with a new password four times, each known again\t\t\t%s\n", formatChance(odds.PerYearWithResets))

@@ -8,16 +8,16 @@ import (
 	"twostep.example/twostep"
 )
 
-// competitor is another product with the limits it comes with: how many guesses it compares in a
-// day for somebody who knows the password, and how many answers are right at a time.
+// competitor is another product with its default limits: how many guesses a day it compares for an
+// attacker who knows the password, and how many answers are valid at a time.
 type competitor struct {
 	name, limits    string
 	guessesPerDay   float64
-	validPerMillion float64 // of a million
+	validPerMillion float64 // valid answers of a million
 }
 
-// competitors are as of 2026, from their sources and manuals; where nothing limits them, ten
-// guesses a second are assumed, or one sign-in a second.
+// competitors are as of 2026, from their source code and manuals. Without any limit, ten guesses a
+// second or one sign-in a second are assumed.
 var competitors = []competitor{
 	{"Authelia, one address", "30 app codes a minute, 50 in 10 minutes, for each address", 7_200, 3},
 	{"Authelia, ten addresses", "the same", 72_000, 3},
@@ -32,10 +32,11 @@ var competitors = []competitor{
 	{"Hanko", "3 a minute for each address and person, in memory", 4_320, 3},
 	{"SuperTokens", "5, then 15 minutes", 480, 3},
 	{"Nextcloud, app codes", "5 in 100 seconds", 4_320, 7},
-	{"privacyIDEA", "10, then an administrator must act: anybody with the password can lock its owner out", 10.0 / 365, 13},
+	{"privacyIDEA", "10, then an administrator must act: anybody with the password can lock its owner out", 10.0 / 365,
+		13},
 }
 
-// formatOddsPage is docs/odds.md.
+// formatOddsPage returns docs/odds.md.
 func formatOddsPage(odds twostep.GuessOdds) string {
 	var b strings.Builder
 	b.WriteString(`# The odds of guessing the second step
@@ -52,15 +53,19 @@ What is the chance that somebody who knows a password passes the second step by 
 			fmt.Fprintf(&b, "| %s | cannot be guessed | | |\n", m.Method)
 			continue
 		}
-		fmt.Fprintf(&b, "| %s | %s | %d | %s |\n", m.Method, formatChance(m.PerGuess), m.GuessesPerYear, formatChance(m.PerYear))
+		fmt.Fprintf(&b, "| %s | %s | %d | %s |\n", m.Method, formatChance(m.PerGuess), m.GuessesPerYear,
+			formatChance(m.PerYear))
 	}
 	if odds.PairsPerYear > 0 {
-		fmt.Fprintf(&b, "| pairs of app codes, once that is used up | %s | %d | %s |\n", formatChance(odds.PerPair), odds.PairsPerYear, formatChance(odds.PairsShare))
+		fmt.Fprintf(&b, "| pairs of app codes, once that is used up | %s | %d | %s |\n", formatChance(odds.PerPair),
+			odds.PairsPerYear, formatChance(odds.PairsShare))
 	}
 	fmt.Fprintf(&b, "| **all together** | | | **%s** |\n", formatChance(odds.PerYear))
-	fmt.Fprintf(&b, "| with a new password four times, each known again | | | %s |\n\n", formatChance(odds.PerYearWithResets))
+	fmt.Fprintf(&b, "| with a new password four times, each known again | | | %s |\n\n",
+		formatChance(odds.PerYearWithResets))
 	b.WriteString("```\n" + oddsAssumptions + "```\n\n## Others, as they come\n\n")
-	b.WriteString("The same attacker, and one account. With p for one guess and n guesses the chance is 1 − (1 − p)^n.\n\n| product | its limits | guesses a day | in a day | in a year |\n|---|---|---|---|---|\n")
+	b.WriteString("The same attacker, and one account. With p for one guess and n guesses the chance is 1 − (1 − " +
+		"p)^n.\n\n| product | its limits | guesses a day | in a day | in a year |\n|---|---|---|---|---|\n")
 	for _, p := range competitors {
 		in := func(days float64) string {
 			return formatProbability(1-math.Pow(1-p.validPerMillion/1e6, p.guessesPerDay*days), math.Round)

@@ -2,7 +2,7 @@ package main
 
 import "testing"
 
-// A chance of ours is never said to be smaller than it is, and not larger for a slip of the arithmetic.
+// formatChance never understates a chance, and does not overstate it because of a rounding error.
 func TestFormatChance(t *testing.T) {
 	for p, want := range map[float64]string{
 		0: "none", 1.000365e-4: "1 in 9,990", 1e-4: "1 in 10,000", 2e-5: "1 in 50,000", 2.00219e-5: "1 in 49,900",

@@ -15,7 +15,7 @@ import (
 	"twostep.example/twostep/internal/demo"
 )
 
-// shutdownTimeout is how long requests in flight may take to finish once the server is told to stop.
+// shutdownTimeout is how long requests in progress may take to finish after the signal to stop.
 const shutdownTimeout = 15 * time.Second
 
 type serveCommand struct {
@@ -30,7 +30,8 @@ func (c *serveCommand) Run(ctx context.Context, to console, from *settingSources
 		return usageError{err}
 	}
 	if c.Demo && !s.isLocal() {
-		return usageError{errors.New("--demo prints a password and shows everybody the mail, so it cannot have a public_url")}
+		return usageError{errors.New("--demo prints a password and shows everybody the mail, so it cannot have a " +
+			"public_url")}
 	}
 	log := s.Log.newLogger(to.err)
 	certificate, err := s.TLS.loadCertificate()
@@ -41,7 +42,7 @@ func (c *serveCommand) Run(ctx context.Context, to console, from *settingSources
 	if err != nil {
 		return err
 	}
-	defer listener.Close() // for the ways out before Serve, which closes it too
+	defer listener.Close() // for returns before Serve, which closes it too
 	options, err := s.options(listener.Addr().String(), log)
 	if err != nil {
 		return err
@@ -71,8 +72,9 @@ func (c *serveCommand) Run(ctx context.Context, to console, from *settingSources
 		s.printNextSteps(to.out, public, c.Demo)
 	}
 	if s.lacksTrustedProxies() {
-		log.Warn("public_url is https, and this server does not serve https itself, so a proxy stands in front: "+
-			"name it in trusted_proxies, or nobody's network is known and no browser can be trusted", "trusted_proxies", "none")
+		log.Warn("public_url is https, but this server does not serve https: set trusted_proxies to the reverse "+
+			"proxy, "+
+			"or client addresses are unknown and no device can be trusted", "trusted_proxies", "none")
 	}
 	log.Info("listening", "address", listener.Addr().String(), "url", public)
 	web := newHTTPServer(server, log)
@@ -83,8 +85,8 @@ func (c *serveCommand) Run(ctx context.Context, to console, from *settingSources
 	return serveUntil(ctx, listener, web, log)
 }
 
-// listen opens the port before anything else, so that a second server ends here, without having
-// touched the data of the first.
+// listen opens the port before anything else, so that a second server fails before it touches the
+// data of the first.
 func (s *settings) listen() (net.Listener, error) {
 	listener, err := net.Listen("tcp", s.Listen)
 	if errors.Is(err, syscall.EADDRINUSE) {
@@ -93,7 +95,7 @@ func (s *settings) listen() (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The name localhost is whatever the machine's hosts file says.
+	// The machine's hosts file decides what localhost resolves to.
 	if at, ok := listener.Addr().(*net.TCPAddr); s.isLocal() && (!ok || !at.IP.IsLoopback()) {
 		listener.Close()
 		return nil, usageError{fmt.Errorf("listen is %s, which is not this machine only", s.Listen)}
@@ -101,7 +103,7 @@ func (s *settings) listen() (net.Listener, error) {
 	return listener, nil
 }
 
-// printNextSteps tells somebody who has just started a local server what to do with it.
+// printNextSteps prints the pages of a local server that has just started.
 func (s *settings) printNextSteps(out io.Writer, public string, demo bool) {
 	if demo {
 		fmt.Fprintf(out, "\n  %-36s sign in with the demo account\n", public+"/signin")
@@ -113,11 +115,11 @@ func (s *settings) printNextSteps(out io.Writer, public string, demo bool) {
 	fmt.Fprintf(out, "  %-36s the data; remove it to start afresh\n\n", s.Data)
 }
 
-// newHTTPServer bounds what one connection may cost, however slow or long-winded the other side is.
+// newHTTPServer limits the time and memory of each connection.
 func newHTTPServer(handler http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler: handler,
-		// OPTIONS * would be answered past the handler, without its headers and its log.
+		// net/http would answer OPTIONS * without the handler, so without its headers and its log.
 		DisableGeneralOptionsHandler: true,
 		ReadHeaderTimeout:            5 * time.Second,
 		ReadTimeout:                  15 * time.Second,
@@ -128,12 +130,12 @@ func newHTTPServer(handler http.Handler, log *slog.Logger) *http.Server {
 	}
 }
 
-// serveUntil serves until ctx ends, and then lets the requests in flight finish.
+// serveUntil serves until ctx ends, and then lets the requests in progress finish.
 func serveUntil(ctx context.Context, listener net.Listener, server *http.Server, log *slog.Logger) error {
 	failed := make(chan error, 1)
 	go func() {
 		if server.TLSConfig != nil {
-			failed <- server.ServeTLS(listener, "", "") // the configuration has the certificate
+			failed <- server.ServeTLS(listener, "", "") // TLSConfig has the certificate
 			return
 		}
 		failed <- server.Serve(listener)

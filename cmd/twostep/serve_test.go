@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// startTestServer starts a server on a free port. stop tells it to end; ended says how it did.
+// startTestServer starts a server on a free port. stop ends it; ended receives its error.
 func startTestServer(t *testing.T, h http.HandlerFunc) (address string, stop func(), ended chan error) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -27,7 +27,7 @@ func startTestServer(t *testing.T, h http.HandlerFunc) (address string, stop fun
 	return listener.Addr().String(), stop, ended
 }
 
-// Whoever is being served when the server is told to stop still gets the whole answer.
+// A request that is in progress when the server stops gets its whole response.
 func TestShutdownFinishesRequests(t *testing.T) {
 	begun, finish := make(chan bool), make(chan bool)
 	address, stop, ended := startTestServer(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -51,7 +51,7 @@ func TestShutdownFinishesRequests(t *testing.T) {
 	}()
 	<-begun
 	stop()
-	for { // until it no longer takes anybody new
+	for { // until it refuses new connections
 		c, err := net.Dial("tcp", address)
 		if err != nil {
 			break
@@ -72,7 +72,7 @@ func TestShutdownFinishesRequests(t *testing.T) {
 	}
 }
 
-// Headers without end are cut off.
+// Endless headers are cut off.
 func TestLongHeaderIsRefused(t *testing.T) {
 	address, _, _ := startTestServer(t, func(http.ResponseWriter, *http.Request) { t.Error("reached the handler") })
 	req, err := http.NewRequest("GET", "http://"+address, nil)
@@ -90,7 +90,7 @@ func TestLongHeaderIsRefused(t *testing.T) {
 	}
 }
 
-// The port that is printed is the one that was taken.
+// The printed port is the one that the listener got.
 func TestPublicURLHasTakenPort(t *testing.T) {
 	for _, row := range []struct{ public, listen, listening, want string }{
 		{"", "127.0.0.1:0", "127.0.0.1:4711", "http://127.0.0.1:4711"},
@@ -105,7 +105,7 @@ func TestPublicURLHasTakenPort(t *testing.T) {
 	}
 }
 
-// The demo's clock goes forward, never back, and stays where it was over a restart.
+// The demo clock moves forward only, and keeps its offset over a restart.
 func TestDemoClock(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "clock")
 	c, err := openDemoClock(file)

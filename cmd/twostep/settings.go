@@ -21,9 +21,9 @@ import (
 	"twostep.example/twostep/manual"
 )
 
-// settings is all an operator can say, and the only list of it: a field is a flag (--smtp-host),
-// a variable (TWOSTEP_SMTP_HOST) and a key of the configuration file (smtp.host).
-// A field must work when it is absent, so that a new program starts with an old file.
+// settings are all settings of the server, and the only list of them: a field is a flag
+// (--smtp-host), an environment variable (TWOSTEP_SMTP_HOST) and a key of the configuration file
+// (smtp.host). Each field must be optional, so that a new program starts with an old file.
 type settings struct {
 	Config    string          `toml:"-" placeholder:"FILE" help:"Read settings from this TOML file."`
 	Listen    string          `toml:"listen" default:"127.0.0.1:8080" placeholder:"ADDR:PORT" help:"Where to listen. Default: ${default}."`
@@ -35,7 +35,7 @@ type settings struct {
 	Timezone  string          `toml:"timezone" default:"Local" placeholder:"ZONE" help:"The zone in which mails and pages tell the time, like Europe/Berlin. Default: this machine's."`
 	KeyFile   string          `toml:"key_file" name:"key-file" placeholder:"FILE" help:"The keys that seal the database. Default: keys in the data folder."`
 	Proxies   string          `toml:"-" name:"trusted-proxies" placeholder:"ADDR,…" help:"The reverse proxies in front, whose X-Forwarded-For is believed: addresses and networks like 10.0.0.0/8."`
-	ProxyList any             `toml:"trusted_proxies" kong:"-"` // one text or a list of them; it comes to Proxies
+	ProxyList any             `toml:"trusted_proxies" kong:"-"` // a string or a list of strings; copied to Proxies
 	Intranet  bool            `toml:"intranet" help:"People come from private addresses. Otherwise those are taken for a proxy's."`
 	Odds      string          `toml:"odds" default:"1/50000" placeholder:"1/N" help:"The chance that somebody who knows a password may have in a year of guessing the second step: 1/50000 to 1/100000. Default: ${default}."`
 	Session   sessionSettings `toml:"session" embed:"" prefix:"session-"`
@@ -46,15 +46,15 @@ type settings struct {
 	TLS       tlsSettings     `toml:"tls" embed:"" prefix:"tls-"`
 	Audit     auditSettings   `toml:"audit" embed:"" prefix:"audit-"`
 	Log       logSettings     `toml:"log" embed:"" prefix:"log-"`
-	AppTables []appTable      `toml:"app" kong:"-"` // they come to apps
+	AppTables []appTable      `toml:"app" kong:"-"` // parsed to apps
 
 	apps      []twostep.App
 	proxies   []netip.Prefix
 	oddsOneIn int64
 }
 
-// The times are text until complete has read them: a bare number in the file is a wrong type then,
-// and not so many nanoseconds.
+// sessionSettings are the limits of a session. Durations are text until complete parses them: a bare
+// number in the file is a wrong type then, instead of nanoseconds.
 type sessionSettings struct {
 	Idle     string `toml:"idle" default:"1h" placeholder:"TIME" help:"A session ends after so long without a request. Default: ${default}."`
 	Absolute string `toml:"absolute" default:"24h" placeholder:"TIME" help:"And after so long in any case. Default: ${default}."`
@@ -74,7 +74,7 @@ type emailSettings struct {
 	codeTTL time.Duration
 }
 
-// parseCodeTTL reads how long a code works, in whole minutes: people are told so.
+// parseCodeTTL parses the validity of a code, in whole minutes, since messages show minutes.
 func parseCodeTTL(key, text string) (time.Duration, error) {
 	if text == "" {
 		return manual.Minutes * time.Minute, nil
@@ -86,7 +86,7 @@ func parseCodeTTL(key, text string) (time.Duration, error) {
 	return d, nil
 }
 
-// parseOdds reads a chance like 1/50000. What it may be is said by the server itself.
+// parseOdds parses a chance like 1/50000. The server checks the range.
 func parseOdds(text string) (int64, error) {
 	if text == "" {
 		return 0, nil
@@ -107,10 +107,11 @@ func (t trustSettings) complete() error {
 }
 
 type smtpSettings struct {
-	Host     string `toml:"host" placeholder:"HOST" help:"The mail server. A public server needs one."`
-	Port     int    `toml:"port" default:"0" placeholder:"N" help:"Default: 587 for starttls, 465 for tls, 25 for none."`
-	User     string `toml:"user" placeholder:"NAME" help:"Empty: no authentication."`
-	Password string `toml:"password" kong:"-"` // no flag: every user of the machine can read the arguments of a process
+	Host string `toml:"host" placeholder:"HOST" help:"The mail server. A public server needs one."`
+	Port int    `toml:"port" default:"0" placeholder:"N" help:"Default: 587 for starttls, 465 for tls, 25 for none."`
+	User string `toml:"user" placeholder:"NAME" help:"Empty: no authentication."`
+	// No flag: other users of the machine can read the arguments of a process.
+	Password string `toml:"password" kong:"-"`
 	From     string `toml:"from" placeholder:"ADDRESS" help:"The sender, like 'Example <signin@example.com>'."`
 	Security string `toml:"security" default:"starttls" enum:"starttls,tls,none" placeholder:"HOW" help:"starttls, tls, or none (on this machine only). Default: ${default}."`
 }
@@ -136,7 +137,7 @@ type logSettings struct {
 	Format string `toml:"format" default:"text" enum:"text,json" placeholder:"FORMAT" help:"text or json. Default: ${default}."`
 }
 
-// complete adds the setting that has no flag and refuses what contradicts itself.
+// complete adds the settings that have no flag, parses the others and rejects contradictions.
 func (s *settings) complete(from *settingSources) error {
 	var err error
 	if s.SMTP.Password, err = from.secretSetting("smtp-password"); err != nil {
@@ -171,8 +172,9 @@ func (s *settings) complete(from *settingSources) error {
 	if err != nil {
 		return fmt.Errorf("listen is %q, want ADDR:PORT like 127.0.0.1:8080", s.Listen)
 	}
-	if s.Database != "" && !strings.HasPrefix(s.Database, "postgres://") && !strings.HasPrefix(s.Database, "postgresql://") {
-		// The value is not quoted: it may hold a password.
+	if s.Database != "" && !strings.HasPrefix(s.Database, "postgres://") &&
+		!strings.HasPrefix(s.Database, "postgresql://") {
+		// The value is not quoted: it may contain a password.
 		return errors.New("database is neither empty (SQLite in the data folder) nor a postgres:// URL")
 	}
 	if _, err := time.LoadLocation(s.Timezone); err != nil {
@@ -201,18 +203,20 @@ func (s *sessionSettings) complete() error {
 	return nil
 }
 
-// lacksTrustedProxies says whether there must be a proxy that nobody has named.
+// lacksTrustedProxies reports whether there must be a reverse proxy that is not configured.
 func (s *settings) lacksTrustedProxies() bool {
-	return strings.HasPrefix(s.PublicURL, "https://") && s.TLS.Cert == "" && len(s.proxies) == 0 && s.Trust.Days > 0 && s.Trust.Network != "off"
+	return strings.HasPrefix(s.PublicURL, "https://") && s.TLS.Cert == "" && len(s.proxies) == 0 && s.Trust.Days > 0 &&
+		s.Trust.Network != "off"
 }
 
-// isLocal says whether the server is for this machine only. Then mail stays in the inbox, where
-// everybody who reaches the server can read it.
+// isLocal reports whether the server is for this machine only. Then mail stays in the inbox, where
+// everybody who can reach the server can read it.
 func (s *settings) isLocal() bool { return s.PublicURL == "" }
 
 func (s *settings) completeLocal(host string) error {
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return fmt.Errorf("listen is %s, but a server without a public URL is for this machine only: listen on 127.0.0.1, or %s",
+		return fmt.Errorf("listen is %s, but a server without a public URL is for this machine only: listen on "+
+			"127.0.0.1, or %s",
 			s.Listen, howToSet("public-url"))
 	}
 	if s.TLS.Cert != "" {
@@ -223,8 +227,10 @@ func (s *settings) completeLocal(host string) error {
 
 func (s *settings) completePublic() error {
 	u, err := url.Parse(s.PublicURL)
-	if err != nil || u.Host == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
-		return fmt.Errorf("public_url is %q, want only https:// and a host, like https://signin.example.com", s.PublicURL)
+	if err != nil || u.Host == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" ||
+		u.Fragment != "" {
+		return fmt.Errorf("public_url is %q, want only https:// and a host, like https://signin.example.com",
+			s.PublicURL)
 	}
 	ip := net.ParseIP(u.Hostname())
 	loopback := u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
@@ -248,7 +254,8 @@ func howToSet(flag string) string {
 			key = section + "." + rest
 		}
 	}
-	return fmt.Sprintf("set %s in the configuration file, %s in the environment, or --%s", key, environmentName(flag), flag)
+	return fmt.Sprintf("set %s in the configuration file, %s in the environment, or --%s", key, environmentName(flag),
+		flag)
 }
 
 func (s *settings) smtpServer() delivery.SMTP {
@@ -258,8 +265,8 @@ func (s *settings) smtpServer() delivery.SMTP {
 	}
 }
 
-// publicURL returns the address that people use. Without a public URL it is the one of the listener,
-// whose port counts: the setting may leave it open with 0.
+// publicURL returns the URL that people use. Without the setting it is that of the listener, whose
+// port counts: the setting may be 0.
 func (s *settings) publicURL(listening string) (string, error) {
 	if !s.isLocal() {
 		return s.PublicURL, nil
@@ -275,8 +282,8 @@ func (s *settings) publicURL(listening string) (string, error) {
 	return "http://" + net.JoinHostPort(host, port), nil
 }
 
-// createDataDir makes the data folder. A folder that exists keeps its permissions, since it might be
-// anything, but the log says when others can read it.
+// createDataDir creates the data folder. An existing folder keeps its permissions; the log warns if
+// others can read it.
 func (s *settings) createDataDir(log *slog.Logger) error {
 	if err := os.MkdirAll(s.Data, 0o700); err != nil {
 		return fmt.Errorf("data folder: %w", err)
@@ -286,12 +293,12 @@ func (s *settings) createDataDir(log *slog.Logger) error {
 		return fmt.Errorf("data folder: %w", err)
 	}
 	if info.Mode().Perm()&0o077 != 0 {
-		log.Warn("other users may enter the data folder: chmod 700 closes it", "data", s.Data)
+		log.Warn("other users can read the data folder: run chmod 700 on it", "data", s.Data)
 	}
 	return nil
 }
 
-// loadCertificate reads the certificate before anything has begun: nil without one.
+// loadCertificate loads the certificate; nil if there is none.
 func (t tlsSettings) loadCertificate() (*tls.Config, error) {
 	if t.Cert == "" {
 		return nil, nil
@@ -303,16 +310,18 @@ func (t tlsSettings) loadCertificate() (*tls.Config, error) {
 	return &tls.Config{Certificates: []tls.Certificate{pair}}, nil
 }
 
-// checkPortIsFixed says that nobody knows the address of the server, for commands that print one.
+// checkPortIsFixed returns an error if the port is not known in advance, for commands that print a
+// URL.
 func (s *settings) checkPortIsFixed() error {
 	if _, port, _ := net.SplitHostPort(s.Listen); s.isLocal() && port == "0" {
-		return errors.New("listen leaves the port open, so the address would lead nowhere: give --listen as the server says it")
+		return errors.New("listen leaves the port open, so the address would lead nowhere: give --listen as the " +
+			"server says it")
 	}
 	return nil
 }
 
-// options makes the data folder and says to the front door what the settings say. The address
-// people use is made with listening, see url.
+// options creates the data folder and converts the settings to Options. listening is the address of
+// the listener, for publicURL.
 func (s *settings) options(listening string, log *slog.Logger) (twostep.Options, error) {
 	public, err := s.publicURL(listening)
 	if err != nil {
@@ -330,11 +339,12 @@ func (s *settings) options(listening string, log *slog.Logger) (twostep.Options,
 		Methods: verificationMethods(s), SignUp: s.SignUp, Location: zone, Logger: log,
 		IdleTimeout: s.Session.idleTimeout, AbsoluteTimeout: s.Session.absoluteTimeout,
 		TrustDays: s.Trust.Days, TrustNetwork: s.Trust.Network, TrustBrowser: s.Trust.Browser,
-		Apps: s.apps, GuessOddsOneIn: s.oddsOneIn, AuditDays: s.Audit.Days, TrustedProxies: s.proxies, PrivateClients: s.Intranet,
-		SMSGateways: s.SMS.gateways, SMSPrice: s.SMS.price, SMSDailyBudget: s.SMS.budget,
+		Apps: s.apps, GuessOddsOneIn: s.oddsOneIn, AuditDays: s.Audit.Days, TrustedProxies: s.proxies,
+		PrivateClients: s.Intranet,
+		SMSGateways:    s.SMS.gateways, SMSPrice: s.SMS.price, SMSDailyBudget: s.SMS.budget,
 	}
 	if o.TrustDays == 0 {
-		o.TrustDays = -1 // the option's own zero is the default
+		o.TrustDays = -1 // in Options, 0 is the default
 	}
 	if o.Database == "" {
 		o.Database = filepath.Join(s.Data, "twostep.db")
@@ -347,26 +357,27 @@ func (s *settings) options(listening string, log *slog.Logger) (twostep.Options,
 		return o, nil
 	}
 	if o.Site == "" {
-		o.Site = "Twostep" // an address is no name
+		o.Site = "Twostep" // the default would be the listener's address
 	}
 	if o.SMSGateways = nil; s.SMS.Gateways != "" {
-		log.Warn("text messages stay in the inbox: sms.gateways counts only together with public_url")
+		log.Warn("text messages stay in the inbox: sms.gateways needs public_url")
 	}
 	if s.SMTP.Host != "" {
-		log.Warn("mail stays in the inbox: smtp.host counts only together with public_url")
+		log.Warn("mail stays in the inbox: smtp.host needs public_url")
 	}
 	inbox := &delivery.Inbox{Dir: filepath.Join(s.Data, "inbox"), Now: time.Now}
-	// inbox.Send would be that of the inbox as it is now; the demo gives it another clock.
-	keep := func(ctx context.Context, m delivery.Message) error { return inbox.Send(ctx, m) }
-	o.Senders = map[delivery.Channel]delivery.SendFunc{delivery.Email: keep, delivery.SMS: keep}
+	// Not inbox.Send, which would copy the inbox with its current clock; the demo replaces the
+	// clock.
+	send := func(ctx context.Context, m delivery.Message) error { return inbox.Send(ctx, m) }
+	o.Senders = map[delivery.Channel]delivery.SendFunc{delivery.Email: send, delivery.SMS: send}
 	o.Local = &twostep.LocalMode{Inbox: inbox}
 	return o, nil
 }
 
-// newLogger writes to w what the level lets through.
+// newLogger returns a logger to w with the level and format of the settings.
 func (l logSettings) newLogger(w io.Writer) *slog.Logger {
 	var level slog.Level
-	// The flag admits only names that slog knows; the zero level is info.
+	// The flag allows only names that slog knows; the zero level is info.
 	_ = level.UnmarshalText([]byte(l.Level))
 	o := &slog.HandlerOptions{Level: level}
 	if l.Format == "json" {

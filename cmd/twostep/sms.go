@@ -13,7 +13,7 @@ import (
 )
 
 type smsSettings struct {
-	Gateways  string `toml:"gateways" kong:"-"` // no flag: it holds secrets
+	Gateways  string `toml:"gateways" kong:"-"` // no flag: it contains secrets
 	Countries string `toml:"countries" placeholder:"CODES" help:"The only countries whose numbers get a text message, like DE,AT,CH. Default: all."`
 	Price     string `toml:"price" default:"0.1" placeholder:"AMOUNT" help:"What one text message costs, in any unit. Default: ${default}."`
 	Budget    string `toml:"budget" default:"20" placeholder:"AMOUNT" help:"What all of a day may cost, in the same unit; 0 for no limit. Default: ${default}."`
@@ -25,7 +25,7 @@ type smsSettings struct {
 	price, budget int64 // thousandths
 }
 
-// complete reads what was written as text.
+// complete parses the settings that are text.
 func (s *smsSettings) complete() error {
 	var err error
 	if s.codeTTL, err = parseCodeTTL("sms.valid", s.Valid); err != nil {
@@ -68,7 +68,7 @@ func parseThousandths(text string) (int64, error) {
 	return int64(math.Round(amount * 1000)), nil
 }
 
-// parseGateway reads one gateway, written as an address:
+// parseGateway parses one gateway in the form of a URL:
 //
 //	twilio://ACCOUNT:TOKEN@FROM   vonage://KEY:SECRET@FROM
 //	sns://KEY:SECRET@REGION/SENDER   kannel://USER:PASSWORD@HOST:PORT/FROM
@@ -82,7 +82,8 @@ func parseGateway(text string) (delivery.Gateway, error) {
 	user, userErr := url.PathUnescape(user)
 	secret, secretErr := url.PathUnescape(secret)
 	if err := errors.Join(err, userErr, secretErr); err != nil || !ok || !both || place == "" {
-		return delivery.Gateway{}, errors.New("want KIND://USER:SECRET@PLACE, with %40 for @ and %3A for : within a part")
+		return delivery.Gateway{}, errors.New("want KIND://USER:SECRET@PLACE, with %40 for @ and %3A for : within " +
+			"a part")
 	}
 	host, from, _ := strings.Cut(place, "/")
 	switch kind {

@@ -21,13 +21,14 @@ func TestParseGateway(t *testing.T) {
 		{"twilio", "AC0123", "to:ken", "+15005550006"}, {"vonage", "key", "secret", "Example"},
 		{"sns", "AKIA", "se/cret", "Example"}, {"kannel", "user", "pa@ss", "Example"},
 	} {
-		if g := s.gateways[i]; g.Name != want.name || g.User != want.user || g.Secret != want.secret || g.From != want.from {
+		if g := s.gateways[i]; g.Name != want.name || g.User != want.user || g.Secret != want.secret ||
+			g.From != want.from {
 			t.Errorf("%s: got %s, %q, %q from %q", want.name, g.Name, g.User, g.Secret, g.From)
 		}
 	}
 }
 
-// A mistake is told without the secret it stands beside.
+// An error names the mistake without the secret next to it.
 func TestParseGatewayErrorHidesSecret(t *testing.T) {
 	for _, c := range []struct {
 		s    smsSettings
@@ -36,7 +37,8 @@ func TestParseGatewayErrorHidesSecret(t *testing.T) {
 		{smsSettings{Price: "cheap", Budget: "1"}, "sms.price"},
 		{smsSettings{Price: "1", Budget: "-1"}, "sms.budget"},
 		{smsSettings{Price: "1", Budget: "1", Countries: "Germany"}, "sms.countries"},
-		{smsSettings{Price: "1", Budget: "1", Gateways: "twilio://AC:hunter2@+15005550006 pigeon://a:hunter2@b"}, "number 2: its kind"},
+		{smsSettings{Price: "1", Budget: "1", Gateways: "twilio://AC:hunter2@+15005550006 pigeon://a:hunter2@b"},
+			"number 2: its kind"},
 		{smsSettings{Price: "1", Budget: "1", Gateways: "twilio://hunter2"}, "number 1: want KIND"},
 		{smsSettings{Price: "1", Budget: "1", Gateways: "twilio://a:hunter2%zz@b"}, "number 1: want KIND"},
 	} {

@@ -1,5 +1,6 @@
-// Package email is the method of codes to a mailbox, the default of every account.
-// It composes the message; it does not send it.
+// Package email is the method of codes to a mailbox. It composes the message; it does not send it.
+// Source: help page: "This is the default 2-Step verification method available on all {Site}
+// accounts."
 package email
 
 import (
@@ -17,44 +18,44 @@ import (
 	"twostep.example/twostep/internal/i18n"
 )
 
-// Method sends codes by mail. The zero value is ready.
+// Method sends codes by email. The zero value is ready to use.
 type Method struct {
-	CodeTTL time.Duration // of a code, from its own sending; 0: sentcode.Valid
+	CodeTTL time.Duration // of a code, from when it is sent; 0 is sentcode.CodeTTL
 }
 
-// Info says that every account has it.
+// Info describes the method: every account has it.
 func (m Method) Info() factor.Info {
-	// "email" is not a registered RFC 8176 value: there is none, and "otp" would
-	// claim more than a mailbox proves.
-	return factor.Info{Method: "email", Implicit: true, CodeTTL: cmp.Or(m.CodeTTL, sentcode.CodeTTL), Digits: sentcode.Digits, AMR: []string{"email"}, Words: localizedWords()}
+	// RFC 8176 registers no value for email, and "otp" would claim more than control of a mailbox.
+	return factor.Info{Method: "email", Implicit: true, CodeTTL: cmp.Or(m.CodeTTL, sentcode.CodeTTL),
+		Digits: sentcode.Digits, AMR: []string{"email"}, Words: localizedWords()}
 }
 
-// Enroll never happens: the address of the account is the factor.
+// Enroll always returns an error: the address of the account is the factor.
 func (Method) Enroll(context.Context, factor.Request, url.Values) (factor.Factor, factor.Challenge, error) {
 	return factor.Factor{}, factor.Challenge{}, errors.New("email: is not enrolled")
 }
 
-// Challenge composes the mail.
+// Challenge composes the message with a new code.
 func (Method) Challenge(_ context.Context, ask factor.Request) (factor.Challenge, error) {
 	code := sentcode.New(ask.LongCode)
 	m := composeCodeMail(ask, code)
 	return factor.Challenge{Message: &m, Answer: code}, nil
 }
 
-// ParseResponse takes the code from the form.
+// ParseResponse reads the code from the form. It returns factor.ErrMalformed if there is none.
 func (Method) ParseResponse(form url.Values, hard bool) (string, error) {
 	return sentcode.Parse(form, hard)
 }
 
-// Verify compares it.
+// Verify returns factor.ErrIncorrect if the code is not one of the valid codes.
 func (Method) Verify(_ context.Context, _ *factor.Factor, answer factor.Response) error {
 	return sentcode.Verify(answer)
 }
 
-// composeCodeMail puts the code first, in the subject too: it saves opening the mail, and it
-// is useless to anybody without the sign-in it belongs to. There is no link: a mail
-// that asks for a click would teach people to click. Only a code that is hard to type
-// comes with one, which opens nothing but the page it is asked for on.
+// composeCodeMail puts the code first, in the subject too: it saves opening the message, and the
+// code is useless without the sign-in it belongs to. There is no link, so that people do not learn
+// to click links in such messages. Only a long code comes with one, which opens the code page of
+// the same browser and nothing else.
 func composeCodeMail(ask factor.Request, code string) delivery.Message {
 	w := i18n.ForTag(ask.Language)
 	written, link := sentcode.Format(code), ""
@@ -63,9 +64,10 @@ func composeCodeMail(ask factor.Request, code string) delivery.Message {
 			"Minutes", int(ask.ExpiresAt.Sub(ask.Now)/time.Minute), "Until", ask.ExpiresAt.Format("15:04 MST"),
 			"Began", ask.StartedAt.Format("2006-01-02, 15:04 MST"), "Browser", ask.Browser, "Address", ask.Address)
 	}
-	text, lines := "mail.code.text", []string{"mail.code.valid", "mail.code.where", "mail.code.notyou", "mail.code.never"}
+	text, lines := "mail.code.text", []string{"mail.code.valid", "mail.code.where", "mail.code.notyou",
+		"mail.code.never"}
 	switch {
-	case ask.Enrolling: // to an address that is to be an account's
+	case ask.Enrolling: // a change of address
 		text, lines = "mail.code.new.text", []string{"mail.code.valid", "mail.code.new", "mail.code.never"}
 	case ask.LongCode && ask.VerifyURL != "":
 		link = ask.VerifyURL + "#" + code
@@ -76,7 +78,8 @@ func composeCodeMail(ask factor.Request, code string) delivery.Message {
 	}
 	body := "<p>" + html.EscapeString(say("mail.code.intro")) + "</p>\n<h1>" + written + "</h1>\n"
 	if link != "" {
-		body += `<p><a href="` + html.EscapeString(link) + `">` + html.EscapeString(say("mail.code.link")) + "</a></p>\n"
+		body += `<p><a href="` + html.EscapeString(link) + `">` + html.EscapeString(say("mail.code.link")) +
+			"</a></p>\n"
 	}
 	return delivery.Message{
 		Channel: delivery.Email, To: ask.Factor.Destination,
@@ -86,9 +89,11 @@ func composeCodeMail(ask factor.Request, code string) delivery.Message {
 
 func localizedWords() map[string]factor.Words {
 	return map[string]factor.Words{
-		"en": {Name: "Email", ChoiceLabel: "Send a verification code to {Masked}", Prompt: "Enter the 6-digit code from the mail to {Masked}.",
+		"en": {Name: "Email", ChoiceLabel: "Send a verification code to {Masked}",
+			Prompt:         "Enter the 6-digit code from the mail to {Masked}.",
 			LongCodePrompt: "Enter the 13 letters and digits from the mail to {Masked}, or open the link in it in this browser."},
-		"de": {Name: "E-Mail", ChoiceLabel: "Bestätigungscode an {Masked} senden", Prompt: "Geben Sie den 6-stelligen Code aus der Mail an {Masked} ein.",
+		"de": {Name: "E-Mail", ChoiceLabel: "Bestätigungscode an {Masked} senden",
+			Prompt:         "Geben Sie den 6-stelligen Code aus der Mail an {Masked} ein.",
 			LongCodePrompt: "Geben Sie die 13 Buchstaben und Ziffern aus der Mail an {Masked} ein, oder öffnen Sie den Link darin in diesem Browser."},
 	}
 }

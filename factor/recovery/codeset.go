@@ -14,32 +14,32 @@ import (
 )
 
 const (
-	saltSize = 32 // bytes, one salt for a set, so that a try costs one hash and not ten
-	hashSize = 32 // bytes
-	// The cost that passwords have, for the reasons in docs/decisions/recovery.md. It is
-	// written into every set: whoever changes it keeps the old one for the old sets.
+	saltSize = 32 // one salt for a set, so that an attempt costs one hash, not ten
+	hashSize = 32
+	// The cost of a password hash; docs/decisions/recovery.md has the reasons. It is stored in
+	// every set: if you change it, keep the old value for the old sets.
 	argon2MemoryKiB, argon2Passes = 19 << 10, 2
 	argon2Params                  = "argon2id m=19456,t=2,p=1"
 )
 
 var (
-	// errDamagedSet says nothing more, because what a decoder says may quote a code.
+	// errDamagedSet wraps nothing: the decoder's error may quote a code.
 	errDamagedSet = errors.New("recovery: the stored set is damaged")
 	errNotFromNew = errors.New("recovery: the method was not made by New")
 )
 
-// codeSet is what is stored of an account's codes.
+// codeSet is the stored set of an account's codes.
 type codeSet struct {
 	HashParams   string   `json:"how"`
 	Salt         []byte   `json:"salt"`
-	UnusedHashes [][]byte `json:"left"`            // hashes of the codes that are not used yet
-	PlainCodes   []string `json:"codes,omitempty"` // in plain text, while the person has not saved them
+	UnusedHashes [][]byte `json:"left"`
+	PlainCodes   []string `json:"codes,omitempty"` // until the person has confirmed that they saved them
 }
 
 func (s codeSet) marshal() []byte {
 	text, err := json.Marshal(s)
 	if err != nil {
-		panic(err) // bytes and ASCII only
+		panic(err) // cannot happen: bytes and ASCII only
 	}
 	return text
 }
@@ -47,15 +47,17 @@ func (s codeSet) marshal() []byte {
 func unmarshalSet(text []byte) (codeSet, error) {
 	var s codeSet
 	if json.Unmarshal(text, &s) != nil || s.HashParams != argon2Params || len(s.Salt) != saltSize ||
-		len(s.UnusedHashes) > codesPerSet || slices.ContainsFunc(s.UnusedHashes, func(sum []byte) bool { return len(sum) != hashSize }) ||
-		len(s.PlainCodes) > codesPerSet || slices.ContainsFunc(s.PlainCodes, func(code string) bool { return len(code) != seal.LongCodeLength }) {
+		len(s.UnusedHashes) > codesPerSet ||
+		slices.ContainsFunc(s.UnusedHashes, func(sum []byte) bool { return len(sum) != hashSize }) ||
+		len(s.PlainCodes) > codesPerSet ||
+		slices.ContainsFunc(s.PlainCodes, func(code string) bool { return len(code) != seal.LongCodeLength }) {
 		return codeSet{}, errDamagedSet
 	}
 	return s, nil
 }
 
-// withoutHash is what is left when the code with this hash is used. It looks at all of them,
-// so that the time does not tell which it was.
+// withoutHash returns the hashes without sum. It compares all of them, so that the time does not
+// disclose which one matched.
 func (s codeSet) withoutHash(sum []byte) [][]byte {
 	rest := make([][]byte, 0, codesPerSet)
 	for _, one := range s.UnusedHashes {
@@ -66,11 +68,11 @@ func (s codeSet) withoutHash(sum []byte) [][]byte {
 	return rest
 }
 
-// hashCode waits for the slot and hashes one code. Ten codes take the slot ten times, so that
-// somebody who is signing in does not wait for somebody who is printing.
+// hashCode waits for the slot and hashes one code. Ten codes take the slot ten times, so that an
+// enrolment does not delay a sign-in.
 func (m *Method) hashCode(ctx context.Context, code string, salt []byte) ([]byte, error) {
 	if m.hashSlot == nil {
-		return nil, errNotFromNew // it would wait for ever
+		return nil, errNotFromNew // would block forever
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("recovery: hash a code: %w", err)

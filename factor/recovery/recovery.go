@@ -1,7 +1,8 @@
-// Package recovery is the method of printed single-use codes, for when nothing else is
-// at hand. It neither counts tries nor tells anybody that a code was used.
+// Package recovery is the method of recovery codes: a printed set of ten single-use codes. They are
+// look-up secrets of NIST SP 800-63B-4 3.1.2. The package does not limit attempts and sends no
+// notifications; the server does.
 //
-//	Enroll: ten codes and their hashes ─▶ Show ─▶ "I have saved them" ─▶ Keep: the hashes
+//	Enroll (codes and hashes) ─▶ Provision ─▶ "I have saved them" ─▶ Finalize (hashes only)
 package recovery
 
 import (
@@ -13,27 +14,27 @@ import (
 	"twostep.example/twostep/internal/seal"
 )
 
-const codesPerSet = 10 // codes in a set
+const codesPerSet = 10
 
-// Method is a set of recovery codes for each account. New makes one; its users may be
-// any number of goroutines.
+// Method is the method of recovery codes. Use New to create one. It is safe for concurrent use.
 type Method struct{ hashSlot chan struct{} }
 
 var _ factor.Provisioner = (*Method)(nil)
 
-// New returns a Method that computes one hash at a time, with 19 MiB.
+// New returns a Method that computes one hash at a time, in 19 MiB of memory.
 func New() *Method { return &Method{hashSlot: make(chan struct{}, 1)} }
 
-// Info says that an account has one set at most, and that it is a spare way.
+// Info describes the method: an account has at most one set, as a backup.
 func (*Method) Info() factor.Info {
-	// RFC 8176 has no value for look-up secrets. Each code is a one-time password and
-	// no more than that: not "mfa", since paper is easily copied.
-	return factor.Info{Method: "recovery", Path: "recovery", Backup: true, MaxPerAccount: 1, AMR: []string{"otp"}, Words: localizedWords()}
+	// RFC 8176 registers no value for look-up secrets. Each code is a one-time password, but not
+	// "mfa": paper is easily copied.
+	return factor.Info{Method: "recovery", Path: "recovery", Backup: true, MaxPerAccount: 1, AMR: []string{"otp"},
+		Words: localizedWords()}
 }
 
-// Enroll draws ten codes and hashes them, which takes about a quarter of a second. The
-// draft holds the codes in plain text, until Keep. The errors are ctx's, while it waits
-// for others to be hashed.
+// Enroll creates ten codes and hashes them, which takes about 250 ms of CPU. The draft contains the
+// codes in plain text until Finalize. Enroll returns ctx's error if ctx ends while it waits for the
+// hash slot.
 func (m *Method) Enroll(ctx context.Context, _ factor.Request, _ url.Values) (factor.Factor, factor.Challenge, error) {
 	s := codeSet{HashParams: argon2Params, Salt: make([]byte, saltSize)}
 	rand.Read(s.Salt)
@@ -48,13 +49,13 @@ func (m *Method) Enroll(ctx context.Context, _ factor.Request, _ url.Values) (fa
 	return factor.Factor{Method: "recovery", Secret: s.marshal()}, factor.Challenge{AcknowledgeOnly: true}, nil
 }
 
-// Challenge has nothing to send and nothing to remember.
+// Challenge returns an empty challenge: nothing is sent and nothing is stored.
 func (*Method) Challenge(context.Context, factor.Request) (factor.Challenge, error) {
 	return factor.Challenge{}, nil
 }
 
-// ParseResponse takes a code from the field "code", however it is spaced and in whichever case.
-// It is long in any case. factor.ErrMalformed.
+// ParseResponse reads a code from the form field "code", in any spacing and case. Recovery codes
+// are always long codes. It returns factor.ErrMalformed if there is none.
 func (*Method) ParseResponse(form url.Values, _ bool) (string, error) {
 	code, ok := seal.ParseLongCode(form.Get("code"))
 	if !ok {
@@ -63,8 +64,9 @@ func (*Method) ParseResponse(form url.Values, _ bool) (string, error) {
 	return code, nil
 }
 
-// Verify accepts each code of the set once: it takes it out of f.Secret. The work is the
-// same for every answer. factor.ErrIncorrect, or ctx's error.
+// Verify accepts each code of the set once and removes it from f.Secret. The work is the same for
+// every answer. Verify returns factor.ErrIncorrect if the code is not in the set, and ctx's error
+// if ctx ends while it waits for the hash slot.
 func (m *Method) Verify(ctx context.Context, f *factor.Factor, answer factor.Response) error {
 	s, err := unmarshalSet(f.Secret)
 	if err != nil {
@@ -83,7 +85,7 @@ func (m *Method) Verify(ctx context.Context, f *factor.Factor, answer factor.Res
 	return nil
 }
 
-// Provision is the codes, in groups; none once they are kept.
+// Provision returns the codes in groups; none after Finalize.
 func (*Method) Provision(_ factor.Request, draft factor.Factor) factor.Provisioning {
 	s, err := unmarshalSet(draft.Secret)
 	if err != nil {
@@ -96,7 +98,7 @@ func (*Method) Provision(_ factor.Request, draft factor.Factor) factor.Provision
 	return show
 }
 
-// Finalize is the draft without the codes: only their hashes are stored.
+// Finalize returns the draft without the codes: only their hashes are stored.
 func (*Method) Finalize(draft factor.Factor) (factor.Factor, error) {
 	s, err := unmarshalSet(draft.Secret)
 	if err != nil {
@@ -107,7 +109,7 @@ func (*Method) Finalize(draft factor.Factor) (factor.Factor, error) {
 	return draft, nil
 }
 
-// Remaining is how many codes of a set are not used yet; 0 if f holds no set.
+// Remaining returns how many codes of the set are unused; 0 if f contains no set.
 func (*Method) Remaining(f factor.Factor) int {
 	s, err := unmarshalSet(f.Secret)
 	if err != nil {

@@ -14,10 +14,10 @@ import (
 	"twostep.example/twostep/internal/seal"
 )
 
-// crockfordAlphabet is Crockford's base32, of which the codes are.
+// crockfordAlphabet is Crockford's base32, the alphabet of the codes.
 const crockfordAlphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
-// enrollSet is a new set as it is kept, and the codes on the paper.
+// enrollSet returns a new set as it is stored, and the printed codes.
 func enrollSet(t *testing.T, m *Method) (factor.Factor, []string) {
 	t.Helper()
 	draft, c, err := m.Enroll(t.Context(), factor.Request{}, nil)
@@ -39,7 +39,7 @@ func parseTyped(text string) (string, error) {
 	return New().ParseResponse(url.Values{"code": {text}}, false)
 }
 
-// verifyTyped types a code as it stands on the paper.
+// verifyTyped types a code as printed.
 func verifyTyped(t *testing.T, m *Method, f *factor.Factor, typed string) error {
 	t.Helper()
 	text, err := m.ParseResponse(url.Values{"code": {typed}}, false)
@@ -49,7 +49,7 @@ func verifyTyped(t *testing.T, m *Method, f *factor.Factor, typed string) error 
 	return m.Verify(t.Context(), f, factor.Response{Text: text})
 }
 
-// Ten different codes to print; once they are kept nobody can read them again.
+// Ten different codes are shown; after Finalize they cannot be read again.
 func TestCodesShownUntilFinalized(t *testing.T) {
 	m := New()
 	draft, _, err := m.Enroll(t.Context(), factor.Request{}, nil)
@@ -88,7 +88,7 @@ func TestCodesShownUntilFinalized(t *testing.T) {
 	}
 }
 
-// Each code once, in any order, and no other spelling of it makes it a new one.
+// Each code works once, in any order, and another spelling of it does not work again.
 func TestCodeIsSingleUse(t *testing.T) {
 	m := New()
 	f, codes := enrollSet(t, m)
@@ -99,7 +99,8 @@ func TestCodeIsSingleUse(t *testing.T) {
 	}
 	before := string(f.Secret)
 	bare := strings.ReplaceAll(codes[7], "-", "")
-	for _, again := range []string{codes[7], bare, strings.ToLower(codes[7]), " " + codes[7] + "\n", bare[:3] + "\u200b " + bare[3:],
+	for _, again := range []string{codes[7], bare, strings.ToLower(codes[7]), " " + codes[7] + "\n", bare[:3] +
+		"\u200b " + bare[3:],
 		strings.NewReplacer("0", "O", "1", "l").Replace(bare), strings.NewReplacer("0", "o", "1", "I").Replace(bare)} {
 		if err := verifyTyped(t, m, &f, again); err != factor.ErrIncorrect || string(f.Secret) != before {
 			t.Errorf("%q again: %v, %d left", again, err, New().Remaining(f))
@@ -110,7 +111,7 @@ func TestCodeIsSingleUse(t *testing.T) {
 	}
 }
 
-// The last one is the last one.
+// All ten codes work, then none.
 func TestAllCodesUsed(t *testing.T) {
 	m := New()
 	f, codes := enrollSet(t, m)
@@ -124,13 +125,14 @@ func TestAllCodesUsed(t *testing.T) {
 	}
 }
 
-// Somebody else's code is of no use, here or there.
+// The code of another account is rejected and used up in neither set.
 func TestCodeOfAnotherAccountIsRefused(t *testing.T) {
 	m := New()
 	mine, _ := enrollSet(t, m)
 	theirs, codes := enrollSet(t, m)
 	before, other := string(mine.Secret), string(theirs.Secret)
-	if err := verifyTyped(t, m, &mine, codes[0]); err != factor.ErrIncorrect || string(mine.Secret) != before || string(theirs.Secret) != other {
+	if err := verifyTyped(t, m, &mine, codes[0]); err != factor.ErrIncorrect || string(mine.Secret) != before ||
+		string(theirs.Secret) != other {
 		t.Errorf("got %v, %d and %d left", err, New().Remaining(mine), New().Remaining(theirs))
 	}
 	if err := verifyTyped(t, m, &theirs, codes[0]); err != nil {
@@ -140,15 +142,17 @@ func TestCodeOfAnotherAccountIsRefused(t *testing.T) {
 
 func TestParseResponse(t *testing.T) {
 	for text, want := range map[string]string{
-		"01234-5678-9ABC": "0123456789ABC", "0123456789abc": "0123456789ABC", " 0 1 2 3 4–5678\u20119abc\u200b": "0123456789ABC",
-		"OoIiLl-2222-222": "0011112222222", "\ufeffzyxwv-tsrq-pnmk\r\n": "ZYXWVTSRQPNMK",
+		"01234-5678-9ABC": "0123456789ABC", "0123456789abc": "0123456789ABC",
+		" 0 1 2 3 4–5678\u20119abc\u200b": "0123456789ABC",
+		"OoIiLl-2222-222":                 "0011112222222", "\ufeffzyxwv-tsrq-pnmk\r\n": "ZYXWVTSRQPNMK",
 	} {
 		if got, err := parseTyped(text); got != want || err != nil {
 			t.Errorf("%q: got %q, %v, want %q", text, got, err, want)
 		}
 	}
 	for _, text := range []string{
-		"", " ", "123456", "0123456789AB", "0123456789ABCD", "0123456789ABU", "0123456789AB!", "0123456789AB\x00", "0123456789AB\xff",
+		"", " ", "123456", "0123456789AB", "0123456789ABCD", "0123456789ABU", "0123456789AB!", "0123456789AB\x00",
+		"0123456789AB\xff",
 		"0123456789ABı", "0123456789ABſ", "0123456789AB\u212a", "０123456789ABC", "٠123456789ABC", "0123456789_ABC",
 		strings.Repeat(" ", 129) + "0123456789ABC", strings.Repeat("A", 1<<20),
 	} {
@@ -158,8 +162,8 @@ func TestParseResponse(t *testing.T) {
 	}
 }
 
-// visibleText is what a person sees in a field: everything but blanks, dashes and what is
-// invisible, in capitals, with the letters that look like digits as digits.
+// visibleText is what a person sees in the field: everything except blanks, dashes and invisible
+// characters, in capitals, with look-alike letters as digits.
 func visibleText(text string) string {
 	text = strings.Map(func(r rune) rune {
 		if unicode.IsSpace(r) || unicode.In(r, unicode.Zs, unicode.Pd, unicode.Cf) {
@@ -174,11 +178,12 @@ func visibleText(text string) string {
 	return strings.NewReplacer("O", "0", "I", "1", "L", "1").Replace(text)
 }
 
-// FUZ-002: what is read is 13 characters of the alphabet, the ones that a person sees, so no
-// two fields with different codes are ever the same.
+// The result is 13 characters of the alphabet, the ones that a person sees, so that no two
+// different codes are read as the same.
 func FuzzParseResponse(f *testing.F) {
 	const printed = "01234-5678-9ABC"
-	for _, s := range []string{printed, "0123456789abc", "oil0123456789", "OoIiLl-2222-222", "\ufeffzyxwv-tsrq-pnmk\r\n", "0123456789ABſ", "0123456789ABU", "０１２３４５６７８９ABC", "abc"} {
+	for _, s := range []string{printed, "0123456789abc", "oil0123456789", "OoIiLl-2222-222",
+		"\ufeffzyxwv-tsrq-pnmk\r\n", "0123456789ABſ", "0123456789ABU", "０１２３４５６７８９ABC", "abc"} {
 		f.Add(s, printed)
 		f.Add(printed, s)
 	}
@@ -187,7 +192,8 @@ func FuzzParseResponse(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if len(first) != seal.LongCodeLength || strings.Trim(first, crockfordAlphabet) != "" || first != visibleText(one) {
+		if len(first) != seal.LongCodeLength || strings.Trim(first, crockfordAlphabet) != "" ||
+			first != visibleText(one) {
 			t.Errorf("%q: read %q, want %q", one, first, visibleText(one))
 		}
 		if again, err := parseTyped(first); again != first || err != nil {
@@ -199,27 +205,31 @@ func FuzzParseResponse(f *testing.F) {
 	})
 }
 
-// A damaged set is our fault, not a wrong code, and its error quotes nothing.
+// A damaged set is an internal error, not a wrong code, and the error quotes nothing.
 func TestDamagedSet(t *testing.T) {
 	m := New()
-	good := string(codeSet{HashParams: argon2Params, Salt: make([]byte, saltSize), UnusedHashes: [][]byte{make([]byte, hashSize)}}.marshal())
+	good := string(codeSet{HashParams: argon2Params, Salt: make([]byte, saltSize),
+		UnusedHashes: [][]byte{make([]byte, hashSize)}}.marshal())
 	for _, text := range []string{"", "null", "{}", "[", `{"codes":["0123456789ABC"]}`,
 		strings.Replace(good, "m=19456", "m=4194304", 1), strings.Replace(good, "AAAA", "", 1), good + "x",
 		strings.TrimSuffix(good, "}") + `,"codes":["0123456789AB"]}`,
 	} {
 		f := factor.Factor{Secret: []byte(text)}
-		if err := m.Verify(t.Context(), &f, factor.Response{Text: "0123456789ABC"}); err == nil || errors.Is(err, factor.ErrIncorrect) || strings.Contains(err.Error(), "0123") {
+		if err := m.Verify(t.Context(), &f, factor.Response{Text: "0123456789ABC"}); err == nil ||
+			errors.Is(err, factor.ErrIncorrect) || strings.Contains(err.Error(), "0123") {
 			t.Errorf("%.40s: got %v, want a fault without the codes", text, err)
 		}
-		if _, err := m.Finalize(f); err == nil || New().Remaining(f) != 0 || m.Provision(factor.Request{}, f).Codes != nil {
+		if _, err := m.Finalize(f); err == nil || New().Remaining(f) != 0 ||
+			m.Provision(factor.Request{}, f).Codes != nil {
 			t.Errorf("%.40s: is kept, has %d left or shows something", text, New().Remaining(f))
 		}
 	}
 }
 
-// What is read is within the bounds and comes back as it was.
+// A set that is read is within the bounds and is written back unchanged.
 func FuzzUnmarshalSet(f *testing.F) {
-	s := codeSet{HashParams: argon2Params, Salt: make([]byte, saltSize), UnusedHashes: [][]byte{make([]byte, hashSize)}, PlainCodes: []string{"0123456789ABC"}}
+	s := codeSet{HashParams: argon2Params, Salt: make([]byte, saltSize), UnusedHashes: [][]byte{make([]byte, hashSize)},
+		PlainCodes: []string{"0123456789ABC"}}
 	f.Add(s.marshal())
 	f.Add([]byte(`{"how":"argon2id m=19456,t=2,p=1","left":[null]}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
@@ -238,18 +248,19 @@ func FuzzUnmarshalSet(f *testing.F) {
 	})
 }
 
-// One hash at a time: whoever waits leaves when their request ends, and the slot is free
-// again afterwards.
+// One hash is computed at a time: a waiting request leaves when its context ends, and the slot is
+// free again afterwards.
 func TestOneHashAtATime(t *testing.T) {
 	m := New()
 	f, codes := enrollSet(t, m)
-	m.hashSlot <- struct{}{} // somebody is at it
+	m.hashSlot <- struct{}{} // the slot is taken
 	ctx, cancel := context.WithCancel(t.Context())
 	var wait sync.WaitGroup
 	for range 8 {
 		wait.Go(func() {
 			mine := f
-			if err := m.Verify(ctx, &mine, factor.Response{Text: "0123456789ABC"}); !errors.Is(err, context.Canceled) || errors.Is(err, factor.ErrIncorrect) {
+			if err := m.Verify(ctx, &mine, factor.Response{Text: "0123456789ABC"}); !errors.Is(err, context.Canceled) ||
+				errors.Is(err, factor.ErrIncorrect) {
 				t.Errorf("got %v, want that the request ended", err)
 			}
 		})
@@ -265,8 +276,8 @@ func TestOneHashAtATime(t *testing.T) {
 	}
 }
 
-// Two who use the same code at the same moment start from the same set, and leave sets
-// that the engine can tell from it: one of them is saved.
+// Concurrent uses of one code start from the same set and produce sets that differ from it, so that
+// the server can save only one of them.
 func TestConcurrentUseOfOneCode(t *testing.T) {
 	m := New()
 	f, codes := enrollSet(t, m)
@@ -285,7 +296,7 @@ func TestConcurrentUseOfOneCode(t *testing.T) {
 	}
 }
 
-// A Method that New did not make says so instead of waiting for ever.
+// A Method that New did not create returns an error instead of blocking forever.
 func TestZeroMethodReturnsError(t *testing.T) {
 	var m Method
 	if _, _, err := m.Enroll(t.Context(), factor.Request{}, nil); err == nil {
@@ -295,16 +306,19 @@ func TestZeroMethodReturnsError(t *testing.T) {
 
 func TestInfo(t *testing.T) {
 	about := New().Info()
-	if about.Method != "recovery" || about.Path != "recovery" || !about.Backup || about.MaxPerAccount != 1 || about.CodeTTL != 0 || about.Implicit {
+	if about.Method != "recovery" || about.Path != "recovery" || !about.Backup || about.MaxPerAccount != 1 ||
+		about.CodeTTL != 0 || about.Implicit {
 		t.Errorf("got %+v", about)
 	}
 	en := about.Words["en"]
 	for language, w := range about.Words {
-		if w.Title == "" || w.Name == "" || w.ChoiceLabel == "" || w.Prompt == "" || w.Button == "" || len(w.Intro) != len(en.Intro) || len(w.Messages) != len(en.Messages) {
+		if w.Title == "" || w.Name == "" || w.ChoiceLabel == "" || w.Prompt == "" || w.Button == "" ||
+			len(w.Intro) != len(en.Intro) || len(w.Messages) != len(en.Messages) {
 			t.Errorf("%s lacks words", language)
 		}
 		for key, text := range en.Messages {
-			if w.Messages[key] == "" || strings.Contains(w.Messages[key], "{Count}") != strings.Contains(text, "{Count}") {
+			if w.Messages[key] == "" || strings.Contains(w.Messages[key], "{Count}") != strings.Contains(text,
+				"{Count}") {
 				t.Errorf("%s: %s: %q", language, key, w.Messages[key])
 			}
 		}

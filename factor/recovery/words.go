@@ -2,7 +2,8 @@ package recovery
 
 import "twostep.example/twostep/factor"
 
-// localizedWords are what the method says. The sentences with {Count} are right for every number.
+// localizedWords returns the method's texts by language. Those with {Count} are correct for every
+// number.
 func localizedWords() map[string]factor.Words {
 	return map[string]factor.Words{
 		"en": {

@@ -1,5 +1,5 @@
-// Package sentcode is what email and sms share: a code that is sent. It neither
-// composes nor sends the message.
+// Package sentcode is shared by the methods that send a code: email and sms. It neither composes
+// nor sends the message.
 package sentcode
 
 import (
@@ -12,14 +12,14 @@ import (
 )
 
 const (
-	// Digits is the length of a code: 19.93 bits, drawn over the whole range.
+	// Digits is the length of a code: 19.9 bits of entropy.
 	Digits = 6
-	// CodeTTL is how long a code works, counted from its own sending ("The code sent to
-	// your email is valid for 15 mins").
+	// CodeTTL is the validity of a code from when it is sent. Source: help page: "The code sent to
+	// your email is valid for {Minutes} mins."
 	CodeTTL = 15 * time.Minute
 )
 
-// New draws a code: six digits, or one that cannot be guessed at all if hard.
+// New returns a random code: six digits, or a long code of 65 bits if hard.
 func New(hard bool) string {
 	if hard {
 		return seal.NewLongCode()
@@ -27,7 +27,7 @@ func New(hard bool) string {
 	return seal.RandomDigits(Digits)
 }
 
-// Format is a code from New as it stands in a message: a long one in groups.
+// Format returns a code from New as it is shown in a message: a long code in groups.
 func Format(code string) string {
 	if len(code) == seal.LongCodeLength {
 		return seal.FormatLongCode(code)
@@ -35,7 +35,8 @@ func Format(code string) string {
 	return code
 }
 
-// Parse takes a code from New from the field "code". factor.ErrMalformed.
+// Parse reads a code of New from the form field "code". It returns factor.ErrMalformed if there is
+// none.
 func Parse(form url.Values, hard bool) (string, error) {
 	if !hard {
 		return ParseDigits(form, Digits)
@@ -47,9 +48,9 @@ func Parse(form url.Values, hard bool) (string, error) {
 	return code, nil
 }
 
-// ParseDigits takes so many digits from the field "code". People paste codes with spaces,
-// dashes and invisible characters, and some keyboards type other digits than ASCII.
-// factor.ErrMalformed.
+// ParseDigits reads exactly n digits from the form field "code". It ignores spaces, dashes and
+// invisible characters, which come with pasted codes, and converts digits of other scripts, which
+// some keyboards type. It returns factor.ErrMalformed if there are not n digits.
 func ParseDigits(form url.Values, n int) (string, error) {
 	field := form.Get("code")
 	if len(field) > 64 {
@@ -71,7 +72,7 @@ func ParseDigits(form url.Values, n int) (string, error) {
 	return code.String(), nil
 }
 
-// asciiDigit is the ASCII digit of an ASCII, Arabic-Indic, Persian or full-width one.
+// asciiDigit converts an ASCII, Arabic-Indic, Persian or full-width digit to ASCII.
 func asciiDigit(r rune) (byte, bool) {
 	for _, zero := range []rune{'0', '\u0660', '\u06f0', '\uff10'} {
 		if r >= zero && r <= zero+9 {
@@ -81,12 +82,12 @@ func asciiDigit(r rune) (byte, bool) {
 	return 0, false
 }
 
-// isIgnorable are the characters that come along with a pasted code.
+// isIgnorable reports whether r may come with a pasted code.
 func isIgnorable(r rune) bool {
 	return strings.ContainsRune(" \t\r\n-\u00a0\u2007\u2009\u202f\u2010\u2011\u2012\u2013\u200b\u200c\u200d\u200e\u200f\u2060\ufeff", r)
 }
 
-// Verify compares the answer with the codes that are still good.
+// Verify returns factor.ErrIncorrect if answer.Text is not one of the valid codes.
 func Verify(answer factor.Response) error {
 	if !answer.Matches(answer.Text) {
 		return factor.ErrIncorrect

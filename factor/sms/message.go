@@ -14,39 +14,39 @@ import (
 	"twostep.example/twostep/internal/i18n"
 )
 
-// maxMessageChars is how long a message may be, in characters that each take one septet: short enough
-// for one text message whatever a gateway puts in front of it, and for browsers that read it.
+// maxMessageChars is the longest message in characters of one septet each: one text message (160
+// septets) even if the gateway adds a prefix, and what browsers accept.
 const maxMessageChars = 140
 
-// codeMessages are the first line of the message, by language, from the longest on.
+// codeMessages are the first lines of the message by language, the longest first.
 var codeMessages = map[string][]string{
 	"en": {"{Code} is your {Site} verification code. Don't share it.", "{Code} is your verification code. Don't share it."},
 	"de": {"{Code} ist Ihr Bestätigungscode für {Site}. Geben Sie ihn nicht weiter.", "{Code} ist Ihr Bestätigungscode. Geben Sie ihn nicht weiter."},
 }
 
-// composeCodeMessage puts the code first, for the lock screen and the watch, and last the line that
-// browsers read (WICG, Origin-bound one-time codes delivered via SMS): they fill the code in
-// on our host only. That line is the whole last line, so nothing follows it, no line end
-// either, and it is never cut; the name of the site is.
+// composeCodeMessage puts the code first, for the lock screen and the watch, and the origin-bound
+// line last (WICG, Origin-bound one-time codes delivered via SMS): browsers fill in the code on our
+// host only. Nothing may follow that line, no line end either, and it is never truncated; the name
+// of the site is.
 func composeCodeMessage(ask factor.Request, code string) string {
 	originBoundLine := "\n\n@" + asciiHost(ask.Host) + " #" + code
 	lines, ok := codeMessages[i18n.ForTag(ask.Language).Tag()]
 	if !ok {
 		lines = codeMessages["en"]
 	}
-	room := maxMessageChars - utf8.RuneCountInString(originBoundLine)
+	limit := maxMessageChars - utf8.RuneCountInString(originBoundLine)
 	frame := strings.ReplaceAll(lines[0], "{Code}", sentcode.Format(code))
-	left := room - utf8.RuneCountInString(strings.ReplaceAll(frame, "{Site}", ""))
+	left := limit - utf8.RuneCountInString(strings.ReplaceAll(frame, "{Site}", ""))
 	if site := truncateName(toGSMAlphabet(ask.Site), left); site != "" {
 		return strings.ReplaceAll(frame, "{Site}", site) + originBoundLine
 	}
-	if short := strings.ReplaceAll(lines[1], "{Code}", sentcode.Format(code)); utf8.RuneCountInString(short) <= room {
+	if short := strings.ReplaceAll(lines[1], "{Code}", sentcode.Format(code)); utf8.RuneCountInString(short) <= limit {
 		return short + originBoundLine
 	}
-	return code + originBoundLine // a host name of more than 80 characters
+	return code + originBoundLine // the host name has more than 80 characters
 }
 
-// replacedMessages are what a number is told that another one has replaced, by language.
+// replacedMessages are the notifications to a replaced number, by language.
 var replacedMessages = map[string]string{
 	"en": "Codes for {Site} now go to another phone number, not to this one. If this was not you, choose a new password.",
 	"de": "Codes für {Site} gehen jetzt an eine andere Nummer, nicht mehr an diese. Waren Sie das nicht, setzen Sie ein neues Passwort.",
@@ -57,11 +57,11 @@ func composeReplacedMessage(ask factor.Request) string {
 	if !ok {
 		text = replacedMessages["en"]
 	}
-	room := maxMessageChars - utf8.RuneCountInString(strings.ReplaceAll(text, "{Site}", ""))
-	return strings.ReplaceAll(text, "{Site}", truncateName(toGSMAlphabet(ask.Site), room))
+	siteLimit := maxMessageChars - utf8.RuneCountInString(strings.ReplaceAll(text, "{Site}", ""))
+	return strings.ReplaceAll(text, "{Site}", truncateName(toGSMAlphabet(ask.Site), siteLimit))
 }
 
-// truncateName is a name in no more than n characters, "" if that leaves too little to know it by.
+// truncateName cuts name to at most n characters. It returns "" if too little of it would be left.
 func truncateName(name string, n int) string {
 	const least = 4
 	runes := []rune(name)
@@ -74,7 +74,7 @@ func truncateName(name string, n int) string {
 	return strings.TrimRight(string(runes[:n]), " -.,:/(&")
 }
 
-// asciiHost is a host name as machines write it: ASCII, no port.
+// asciiHost returns a host name without its port, as A-labels.
 func asciiHost(host string) string {
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		host = h
@@ -85,13 +85,13 @@ func asciiHost(host string) string {
 	return host
 }
 
-// gsmSeptets are the characters of the GSM alphabet (3GPP TS 23.038, 6.2.1) that take one septet,
-// without @ and #, which only the last line may have. One other character would halve how
-// much fits into a message.
+// gsmSeptets are the characters of the GSM 7-bit default alphabet (3GPP TS 23.038, 6.2.1) that take
+// one septet, without @ and #, which are reserved for the origin-bound line. A single character
+// outside of the alphabet would halve the capacity of the message.
 const gsmSeptets = "£$¥èéùìòÇØøÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
 
-// gsmSubstitutes are what stands for characters that the alphabet lacks and that do not fall
-// apart into a letter and its accent.
+// gsmSubstitutes replace characters that are not in the alphabet and do not decompose into a letter
+// and its accent.
 var gsmSubstitutes = map[rune]string{
 	'‘': "'", '’': "'", '`': "'", '´': "'", '“': `"`, '”': `"`, '„': `"`, '«': `"`, '»': `"`,
 	'‐': "-", '‑': "-", '‒': "-", '–': "-", '—': "-", '−': "-", '~': "-", '•': "-", '·': "-",
@@ -99,7 +99,7 @@ var gsmSubstitutes = map[rune]string{
 	'Ł': "L", 'ł': "l", 'Đ': "D", 'đ': "d", 'ı': "i", 'Œ': "OE", 'œ': "oe", 'ẞ': "SS", 'Þ': "Th", 'þ': "th", 'Ð': "D", 'ð': "d",
 }
 
-// toGSMAlphabet is a name in characters of one septet each, on one line.
+// toGSMAlphabet converts name to characters of one septet each, on one line.
 func toGSMAlphabet(name string) string {
 	var b strings.Builder
 	for _, r := range norm.NFC.String(name) {
@@ -108,7 +108,7 @@ func toGSMAlphabet(name string) string {
 	return strings.Join(strings.Fields(b.String()), " ")
 }
 
-// gsmSubstitute is what stands for a character; "" if nothing does.
+// gsmSubstitute returns the replacement of a character; "" if it has none.
 func gsmSubstitute(r rune) string {
 	switch s, ok := gsmSubstitutes[r]; {
 	case strings.ContainsRune(gsmSeptets, r):

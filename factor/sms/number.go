@@ -10,11 +10,11 @@ import (
 	"twostep.example/twostep/factor"
 )
 
-// maxNumberInputBytes is how many bytes of a typed number are looked at; the longest number has 15 digits.
+// maxNumberInputBytes limits the input; an E.164 number has at most 15 digits.
 const maxNumberInputBytes = 64
 
-// refusedNumberTypes are the numbers that get no message, and what is said about each. What is not here, a
-// mobile number or one that may be either, gets one.
+// refusedNumberTypes are the number types that get no message, with the message key of the error.
+// All others get one: mobile numbers and numbers that may be mobile.
 var refusedNumberTypes = map[phonenumbers.PhoneNumberType]string{
 	phonenumbers.FIXED_LINE:      "number.landline",
 	phonenumbers.PREMIUM_RATE:    "number.premium",
@@ -32,7 +32,7 @@ func newUserError(field, says string, pairs ...string) error {
 	return &factor.UserError{Err: factor.ErrCannotEnroll, Field: field, MessageKey: says, MessageArgs: pairs}
 }
 
-// parseNumber makes an E.164 number of what was typed, or a *factor.Refusal.
+// parseNumber parses typed to an E.164 number. Its errors are *factor.UserError.
 func (m Method) parseNumber(country, typed, language string) (string, error) {
 	digits, says := normalizeDigits(typed)
 	if says != "" {
@@ -54,7 +54,8 @@ func (m Method) parseNumber(country, typed, language string) (string, error) {
 		return "", newUserError("number", invalidNumberMessage(digits, country))
 	}
 	region := phonenumbers.GetRegionCodeForNumber(n)
-	if region == phonenumbers.REGION_CODE_FOR_NON_GEO_ENTITY { // satellites and the like: dear, and no country's
+	// Satellite and other global networks: expensive, and of no country.
+	if region == phonenumbers.REGION_CODE_FOR_NON_GEO_ENTITY {
 		return "", newUserError("number", "number.world")
 	}
 	if len(m.AllowedCountries) > 0 && !containsFold(m.AllowedCountries, region) {
@@ -70,10 +71,12 @@ func (m Method) parseNumber(country, typed, language string) (string, error) {
 	return phonenumbers.Format(n, phonenumbers.E164), nil
 }
 
-// invalidNumberMessage says whether an impossible number is a short one, like 110.
+// invalidNumberMessage returns the message key for an impossible number; short numbers like 110
+// have their own.
 func invalidNumberMessage(digits, country string) string {
 	if !strings.HasPrefix(digits, "+") && len(digits) >= 3 && len(digits) <= 6 {
-		if n, err := phonenumbers.Parse(digits, country); err == nil && phonenumbers.IsValidShortNumberForRegion(n, country) {
+		if n, err := phonenumbers.Parse(digits, country); err == nil &&
+			phonenumbers.IsValidShortNumberForRegion(n, country) {
 			return "number.short"
 		}
 	}
@@ -84,9 +87,10 @@ func containsFold(all []string, one string) bool {
 	return slices.ContainsFunc(all, func(s string) bool { return strings.EqualFold(s, one) })
 }
 
-// normalizeDigits leaves ASCII digits, after a + if there was one in front. People type and paste
-// spaces, brackets, dots, dashes, slashes and invisible marks, and other digits than ASCII;
-// anything else is no number, and letters are never turned into digits. says is what is wrong.
+// normalizeDigits reduces typed to ASCII digits with an optional leading +. It removes spaces,
+// brackets, dots, dashes, slashes and invisible characters, and converts digits of other scripts.
+// It rejects anything else; letters are never converted to digits. says is the message key of the
+// error, or "".
 func normalizeDigits(typed string) (digits, says string) {
 	if len(typed) > maxNumberInputBytes {
 		return "", "number.impossible"
@@ -116,7 +120,7 @@ func normalizeDigits(typed string) (digits, says string) {
 	return b.String(), ""
 }
 
-// asciiDigit is the ASCII digit of an ASCII, Arabic-Indic, Persian or full-width one.
+// asciiDigit converts an ASCII, Arabic-Indic, Persian or full-width digit to ASCII.
 func asciiDigit(r rune) (byte, bool) {
 	for _, zero := range []rune{'0', '\u0660', '\u06f0', '\uff10'} {
 		if r >= zero && r <= zero+9 {
@@ -127,11 +131,12 @@ func asciiDigit(r rune) (byte, bool) {
 }
 
 func isSeparator(r rune) bool {
-	return unicode.IsSpace(r) || unicode.In(r, unicode.Cf, unicode.Pd) || strings.ContainsRune("()[]./·\u2212\uff08\uff09\uff0e\uff0f", r)
+	return unicode.IsSpace(r) || unicode.In(r, unicode.Cf, unicode.Pd) ||
+		strings.ContainsRune("()[]./·\u2212\uff08\uff09\uff0e\uff0f", r)
 }
 
-// FormatNumber writes a stored number as people do, "+49 171 2345678". Anything that is no number
-// comes back as it is.
+// FormatNumber formats an E.164 number for people: "+49 171 2345678". It returns anything else
+// unchanged.
 func FormatNumber(e164 string) string {
 	n, err := phonenumbers.Parse(e164, phonenumbers.UNKNOWN_REGION)
 	if err != nil {

@@ -34,7 +34,7 @@ func TestMobileNumbersOfFortyCountries(t *testing.T) {
 		example := phonenumbers.GetExampleNumberForType(country, phonenumbers.MOBILE)
 		want := phonenumbers.Format(example, phonenumbers.E164)
 		national := phonenumbers.Format(example, phonenumbers.NATIONAL)
-		if country == "AR" { // the library, v1.8.1, writes 09 in place of the area code
+		if country == "AR" { // phonenumbers v1.8.1 formats 09 in place of the area code
 			national = "011 15-2345-6789"
 		}
 		international := phonenumbers.Format(example, phonenumbers.INTERNATIONAL)
@@ -42,9 +42,12 @@ func TestMobileNumbersOfFortyCountries(t *testing.T) {
 		for _, typed := range []struct{ country, number string }{
 			{country, national}, {country, digits}, {strings.ToLower(country), " " + national + " "},
 			{country, strings.ReplaceAll(national, " ", ".")}, {country, strings.ReplaceAll(national, " ", "/")},
-			{country, strings.ReplaceAll(national, " ", "\u00a0–\u2009")}, {country, "\u202a" + national + "\u202c"}, {country, toFullWidth(national)},
-			{country, international}, {"", international}, {"", want}, {"DE", want}, {"US", want}, {"XX", want}, {"", "＋" + want[1:]},
-			{"", "tel:" + want}, {"", "+ " + international[1:]}, {"DE", "00" + want[1:]}, {"GB", "00 " + international[1:]}, {"US", "011 " + international[1:]}, {"AU", "0011" + want[1:]},
+			{country, strings.ReplaceAll(national, " ", "\u00a0–\u2009")}, {country, "\u202a" + national + "\u202c"},
+			{country, toFullWidth(national)},
+			{country, international}, {"", international}, {"", want}, {"DE", want}, {"US", want}, {"XX", want},
+			{"", "＋" + want[1:]},
+			{"", "tel:" + want}, {"", "+ " + international[1:]}, {"DE", "00" + want[1:]},
+			{"GB", "00 " + international[1:]}, {"US", "011 " + international[1:]}, {"AU", "0011" + want[1:]},
 		} {
 			f, c, no := enrollNumber(t, Method{}, typed.country, typed.number)
 			if no != nil {
@@ -73,8 +76,9 @@ func toFullWidth(s string) string {
 func TestFormatNumber(t *testing.T) {
 	for number, want := range map[string]string{
 		"+491712345678": "+49 171 2345678", "+12015550123": "+1 201-555-0123", "+447400123456": "+44 7400 123456",
-		"+33612345678": "+33 6 12 34 56 78", "+5491123456789": "+54 9 11 2345-6789", "+61412345678": "+61 412 345 678", "+819012345678": "+81 90-1234-5678",
-		"": "", "x": "x",
+		"+33612345678": "+33 6 12 34 56 78", "+5491123456789": "+54 9 11 2345-6789", "+61412345678": "+61 412 345 678",
+		"+819012345678": "+81 90-1234-5678",
+		"":              "", "x": "x",
 	} {
 		if got := FormatNumber(number); got != want {
 			t.Errorf("%s: got %q, want %q", number, got, want)
@@ -82,7 +86,7 @@ func TestFormatNumber(t *testing.T) {
 	}
 }
 
-// Of every region and every kind of number, exactly those that can get a text message pass.
+// Of every region and number type, exactly the numbers that can get a text message are accepted.
 func TestNumberTypes(t *testing.T) {
 	tried := map[string]int{}
 	for country := range phonenumbers.GetSupportedRegions() {
@@ -91,7 +95,8 @@ func TestNumberTypes(t *testing.T) {
 			if example == nil || !phonenumbers.IsValidNumber(example) {
 				continue
 			}
-			// The example of a kind may be of two kinds: a few premium numbers are mobile ones too.
+			// The example of a type may have two types: a few premium-rate numbers are mobile
+			// numbers too.
 			is := phonenumbers.GetNumberType(example)
 			want := ""
 			if is != phonenumbers.MOBILE && is != phonenumbers.FIXED_LINE_OR_MOBILE {
@@ -148,7 +153,7 @@ func TestRefusedNumbers(t *testing.T) {
 		{"DE", "+0", "number", "number.impossible"},
 		{"DE", "0171 234+5678", "number", "number.impossible"},
 		{"DE", "++49 171 2345678", "number", "number.impossible"},
-		{"US", "00491712345678", "number", "number.impossible"}, // 00 is not international there
+		{"US", "00491712345678", "number", "number.impossible"}, // 00 is not the international prefix there
 		{"", "+870 773 111 632", "number", "number.world"},
 		{"", "+881 6 12345678", "number", "number.world"},
 		{"DE", "0171\x002345678", "number", "number.impossible"},
@@ -171,7 +176,7 @@ func TestRefusedNumbers(t *testing.T) {
 	}
 }
 
-// The list counts for the number, whatever was chosen or sent as the country.
+// The list applies to the country of the number, whatever country was chosen in the form.
 func TestAllowedCountries(t *testing.T) {
 	m := Method{AllowedCountries: []string{"DE", "at"}}
 	for _, c := range []struct{ country, number, field, name string }{
@@ -192,11 +197,12 @@ func TestAllowedCountries(t *testing.T) {
 			}
 			continue
 		}
-		if no == nil || no.MessageKey != "country.refused" || no.Field != c.field || strings.Join(no.MessageArgs, " ") != "Country "+c.name {
+		if no == nil || no.MessageKey != "country.refused" || no.Field != c.field ||
+			strings.Join(no.MessageArgs, " ") != "Country "+c.name {
 			t.Errorf("%s %s: got %+v, want %s", c.country, c.number, no, c.name)
 		}
 	}
-	// Of one numbering plan, only the listed country.
+	// Countries that share a calling code are told apart.
 	us := Method{AllowedCountries: []string{"US"}}
 	if _, _, no := enrollNumber(t, us, "US", "+1 201 555 0123"); no != nil {
 		t.Errorf("US: %+v", no)
@@ -206,9 +212,10 @@ func TestAllowedCountries(t *testing.T) {
 	}
 }
 
-// Whatever is typed: a refusal in words we have, or an E.164 number that is stored as it is.
+// Whatever is typed, the result is an error with a text, or an E.164 number that parses to itself.
 func FuzzParseNumber(f *testing.F) {
-	for _, s := range []string{"0171 2345678", "+49 171 2345678", "1-800-FLOWERS", "201-555-0123 ext. 5", "٠١٧١", "110", "+", "＋４９"} {
+	for _, s := range []string{"0171 2345678", "+49 171 2345678", "1-800-FLOWERS", "201-555-0123 ext. 5", "٠١٧١", "110",
+		"+", "＋４９"} {
 		f.Add("DE", s)
 		f.Add("US", s)
 	}

@@ -11,24 +11,24 @@ import (
 	"twostep.example/twostep/internal/i18n"
 )
 
-// regionNames are the regions that have phone numbers, by language, in the order of that language.
-// gen/main.go made them from Unicode CLDR 48.2 (licence: docs/decisions/sms.md).
+// regionNames lists the regions that have phone numbers, by language and in its collation order.
+// gen/main.go generates it from Unicode CLDR 48.2 (licence: docs/decisions/sms.md).
 //
 //go:embed names/*.txt
 var regionNames embed.FS
 
-// maxAcceptLanguageBytes bounds what is parsed of an Accept-Language header.
+// maxAcceptLanguageBytes limits how much of an Accept-Language header is parsed.
 const maxAcceptLanguageBytes = 256
 
-// Region is one entry of the field Country/Region.
+// Region is one option of the field Country/Region.
 type Region struct {
 	Code        string // ISO 3166 alpha-2, "DE"
-	Name        string // in the reader's language, "Germany"
+	Name        string // in the requested language, "Germany"
 	CallingCode string // "+49"
 }
 
-// ListRegions are the countries and regions that have phone numbers, named in language (BCP 47)
-// and in its order. If allowed is not empty, only those.
+// ListRegions returns the countries and regions that have phone numbers, named in language (BCP 47)
+// and in its collation order. If allowed is not empty, it returns only those.
 func ListRegions(language string, allowed []string) []Region {
 	var all []Region
 	for line := range strings.Lines(regionList(language)) {
@@ -43,13 +43,13 @@ func ListRegions(language string, allowed []string) []Region {
 
 func regionList(language string) string {
 	text, err := regionNames.ReadFile("names/" + i18n.ForTag(language).Tag() + ".txt")
-	if err != nil { // a language that pages have and this room does not know yet
+	if err != nil { // this package has no list for the language yet
 		text, _ = regionNames.ReadFile("names/en.txt")
 	}
 	return string(text)
 }
 
-// regionName is the code itself for a region nobody has named.
+// regionName returns the name of a region, or the code if it has none.
 func regionName(code, language string) string {
 	for line := range strings.Lines(regionList(language)) {
 		if name, ok := strings.CutPrefix(strings.TrimSpace(line), code+" "); ok {
@@ -59,9 +59,9 @@ func regionName(code, language string) string {
 	return code
 }
 
-// RegionFromAcceptLanguage is the region that an Accept-Language header stands for: that of the first
-// language with one ("de-AT"). "" if none has one: where a language is at home is a guess, and
-// x/text calls each such guess a bad one. Nothing may be locked to the region.
+// RegionFromAcceptLanguage returns the region of the first language tag with one ("de-AT") in an
+// Accept-Language header, or "". It does not guess a region from a language. The result is a
+// default only: people can choose any region.
 func RegionFromAcceptLanguage(acceptLanguage string) string {
 	if len(acceptLanguage) > maxAcceptLanguageBytes {
 		return ""

@@ -1,5 +1,5 @@
-// Package sms is the method of codes to a phone as text. It says which numbers may get one
-// and composes the message; it does not send it.
+// Package sms is the method of codes in text messages. It decides which numbers may get one and
+// composes the message; it does not send it.
 package sms
 
 import (
@@ -13,35 +13,38 @@ import (
 	"twostep.example/twostep/factor/sentcode"
 )
 
-// Method sends codes by text message.
+// Method sends codes by text message. The zero value is ready to use.
 type Method struct {
-	// Countries are the only ones whose numbers get a message, as ISO 3166 codes ("DE");
-	// empty: all. It counts for the number, not for what was chosen on the page.
+	// AllowedCountries are the countries whose numbers get a message, as ISO 3166 codes ("DE");
+	// empty allows all. The country of the number counts, not the one chosen in the form.
 	AllowedCountries []string
-	CodeTTL          time.Duration // of a code, from its own sending; 0: sentcode.Valid
+	CodeTTL          time.Duration // of a code, from when it is sent; 0 is sentcode.CodeTTL
 }
 
-// Info says that an account may have one number.
+// Info describes the method: an account may have one number.
 func (m Method) Info() factor.Info {
 	return factor.Info{
 		Method:        "sms",
 		Path:          "sms",
-		MaxPerAccount: 1, // "Only one phone number can be linked to your log in"
+		MaxPerAccount: 1, // help page: "Only one phone number can be linked to your log in"
 		CodeTTL:       cmp.Or(m.CodeTTL, sentcode.CodeTTL),
 		Digits:        sentcode.Digits,
 		AMR:           []string{"otp", "sms"}, // RFC 8176
 		Fields: []factor.Field{
-			{Name: "country", Kind: "choice", Autocomplete: "tel-country-code", Options: m.countryOptions, Default: RegionFromAcceptLanguage},
+			{Name: "country", Kind: "choice", Autocomplete: "tel-country-code", Options: m.countryOptions,
+				Default: RegionFromAcceptLanguage},
 			{Name: "number", Kind: "tel", Autocomplete: "tel-national"},
 		},
 		Words: map[string]factor.Words{"en": englishWords(), "de": germanWords()},
 	}
 }
 
-// Enroll reads the fields country and number. A number that begins with + or with the
-// country's own international prefix brings its country along, and the field does not count.
-// Every error is a *factor.Refusal; nothing is sent to a number that is refused.
-func (m Method) Enroll(_ context.Context, ask factor.Request, form url.Values) (factor.Factor, factor.Challenge, error) {
+// Enroll reads the form fields country and number. A number with + or with the country's own
+// international prefix overrides the field country. Every error is a *factor.UserError; nothing is
+// sent to a rejected number.
+func (m Method) Enroll(_ context.Context, ask factor.Request, form url.Values) (
+	factor.Factor, factor.Challenge, error,
+) {
 	number, err := m.parseNumber(form.Get("country"), form.Get("number"), ask.Language)
 	if err != nil {
 		return factor.Factor{}, factor.Challenge{}, err
@@ -55,22 +58,22 @@ func (Method) Challenge(_ context.Context, ask factor.Request) (factor.Challenge
 	return newChallenge(ask, ask.Factor.Destination), nil
 }
 
-// ParseResponse takes the code from the form.
+// ParseResponse reads the code from the form. It returns factor.ErrMalformed if there is none.
 func (Method) ParseResponse(form url.Values, hard bool) (string, error) {
 	return sentcode.Parse(form, hard)
 }
 
-// Verify compares it.
+// Verify returns factor.ErrIncorrect if the code is not one of the valid codes.
 func (Method) Verify(_ context.Context, _ *factor.Factor, answer factor.Response) error {
 	return sentcode.Verify(answer)
 }
 
-// ReplacedMessage tells a number that another one has taken its place.
+// ReplacedMessage composes the notification to a number that was replaced by another one.
 func (Method) ReplacedMessage(ask factor.Request) delivery.Message {
 	return delivery.Message{Channel: delivery.SMS, To: ask.Factor.Destination, Text: composeReplacedMessage(ask)}
 }
 
-// countryOptions are the countries a number may be of, "Germany (+49)".
+// countryOptions returns the allowed countries, labelled "Germany (+49)".
 func (m Method) countryOptions(language string) []factor.Option {
 	var list []factor.Option
 	for _, r := range ListRegions(language, m.AllowedCountries) {
@@ -87,5 +90,5 @@ func newChallenge(ask factor.Request, number string) factor.Challenge {
 	}
 }
 
-// maskNumber leaves the last three digits and tells neither the country nor the length.
+// maskNumber shows the last three digits and discloses neither the country nor the length.
 func maskNumber(number string) string { return "•••• " + number[max(0, len(number)-3):] }

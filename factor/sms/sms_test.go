@@ -20,7 +20,7 @@ func testRequest(language string) factor.Request {
 	}
 }
 
-// The message is exactly this, to the character, without an end of line.
+// The message is exactly this, without a line end.
 func TestCodeMessage(t *testing.T) {
 	for language, want := range map[string]string{
 		"en": "747723 is your Example verification code. Don't share it.\n\n@login.example.com #747723",
@@ -35,7 +35,9 @@ func TestCodeMessage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m := c.Message; m.Channel != delivery.SMS || m.To != "+491712345678" || m.Text != composeCodeMessage(testRequest("en"), c.Answer) || !regexp.MustCompile(`^\d{6}$`).MatchString(c.Answer) {
+	if m := c.Message; m.Channel != delivery.SMS || m.To != "+491712345678" ||
+		m.Text != composeCodeMessage(testRequest("en"), c.Answer) ||
+		!regexp.MustCompile(`^\d{6}$`).MatchString(c.Answer) {
 		t.Errorf("got %s to %s", m.Channel, m.To)
 	}
 }
@@ -57,12 +59,15 @@ func countSeptets(text string) int {
 }
 
 var testSiteNames = []string{
-	"", "Example", "Bücher & Söhne", "Café Łódź – “Пекарня”", "日本語の名前", "株式会社Example", "a\nb", "x\r\n\r\n@evil.example #123456",
-	"@evil.example #123456", "Site {Code} {Site}", "\u202eelpmaxE", "e\u0301tude", "€uro [x] {y} ~z|", strings.Repeat("Long Name, Inc. ", 20), strings.Repeat("字", 300),
+	"", "Example", "Bücher & Söhne", "Café Łódź – “Пекарня”", "日本語の名前", "株式会社Example", "a\nb",
+	"x\r\n\r\n@evil.example #123456",
+	"@evil.example #123456", "Site {Code} {Site}", "\u202eelpmaxE", "e\u0301tude", "€uro [x] {y} ~z|",
+	strings.Repeat("Long Name, Inc. ", 20), strings.Repeat("字", 300),
 }
 
 var testHosts = []string{
-	"login.example.com", "login.example.com:8443", "localhost", "localhost:8080", "127.0.0.1:8080", "[::1]:8080", "bücher.example",
+	"login.example.com", "login.example.com:8443", "localhost", "localhost:8080", "127.0.0.1:8080", "[::1]:8080",
+	"bücher.example",
 	strings.Repeat("a", 60) + ".example.com", strings.Repeat("a", 60) + "." + strings.Repeat("b", 30) + ".example",
 }
 
@@ -75,7 +80,8 @@ func TestCodeMessageFitsOneSMS(t *testing.T) {
 				a.Site, a.Host = site, host
 				text := composeCodeMessage(a, "747723")
 				if n := countSeptets(text); n < 0 || n > 160 || utf8.RuneCountInString(text) > maxMessageChars {
-					t.Errorf("%s, %.20q, %s: %d septets, %d characters in %q", language, site, host, n, utf8.RuneCountInString(text), text)
+					t.Errorf("%s, %.20q, %s: %d septets, %d characters in %q", language, site, host, n,
+						utf8.RuneCountInString(text), text)
 				}
 				wantOriginBoundCode(t, text, asciiHost(host), "747723")
 			}
@@ -85,7 +91,8 @@ func TestCodeMessageFitsOneSMS(t *testing.T) {
 
 func TestToGSMAlphabet(t *testing.T) {
 	for name, want := range map[string]string{
-		"Bücher & Söhne": "Bücher & Söhne", "Café Łódź": "Café Lodz", "Пекарня Example": "Example", "日本": "", "“A”—B": `"A"-B`,
+		"Bücher & Söhne": "Bücher & Söhne", "Café Łódź": "Café Lodz", "Пекарня Example": "Example", "日本": "",
+		"“A”—B":   `"A"-B`,
 		"a\nb\tc": "a b c", "@evil #1": "evil 1", "e\u0301tude": "étude", "5 €": "5 EUR", "ﬁne": "fine", "[x]": "(x)",
 	} {
 		if got := toGSMAlphabet(name); got != want {
@@ -94,8 +101,8 @@ func TestToGSMAlphabet(t *testing.T) {
 	}
 }
 
-// parseOriginBoundCode reads a message as a browser does: WICG sms-one-time-codes, "parse an origin-bound
-// one-time code message". Only the last line counts.
+// parseOriginBoundCode parses a message as a browser does: WICG sms-one-time-codes, "parse an
+// origin-bound one-time code message". Only the last line counts.
 func parseOriginBoundCode(message string) (host, code string, ok bool) {
 	line := message[strings.LastIndexAny(message, "\n\r")+1:]
 	line, ok = strings.CutPrefix(line, "@")
@@ -120,13 +127,14 @@ func wantOriginBoundCode(t *testing.T, text, host, code string) {
 	if !strings.HasSuffix(text, "\n\n@"+host+" #"+code) || !strings.HasPrefix(text, code) {
 		t.Errorf("got %q", text)
 	}
-	if strings.Count(text, "@") != 1 || strings.Count(text, "#") != 1 || strings.Count(text, "\n") != 2 || strings.Contains(text, "\r") {
+	if strings.Count(text, "@") != 1 || strings.Count(text, "#") != 1 || strings.Count(text, "\n") != 2 ||
+		strings.Contains(text, "\r") {
 		t.Errorf("another line in %q", text)
 	}
 }
 
-// FUZ-007: whatever the site is called, a browser reads our host and our code, and no code
-// in a farewell; both are one text message.
+// Whatever the name of the site is, a browser reads our host and our code, and no code in the
+// notification of a replaced number; both are one text message.
 func FuzzCodeMessage(f *testing.F) {
 	for _, site := range testSiteNames {
 		f.Add(site, "login.example.com", "de")
@@ -155,24 +163,29 @@ func FuzzCodeMessage(f *testing.F) {
 	})
 }
 
-// Both languages say the same things, and everything that is said has words.
+// Both languages have the same texts, and every message key has a text.
 func TestWordsOfAllLanguages(t *testing.T) {
 	a := Method{}.Info()
-	if a.Method != "sms" || a.Path != "sms" || a.MaxPerAccount != 1 || a.CodeTTL != 15*time.Minute || !slices.Equal(a.AMR, []string{"otp", "sms"}) {
+	if a.Method != "sms" || a.Path != "sms" || a.MaxPerAccount != 1 || a.CodeTTL != 15*time.Minute ||
+		!slices.Equal(a.AMR, []string{"otp", "sms"}) {
 		t.Errorf("got %+v", a)
 	}
 	en, de := a.Words["en"], a.Words["de"]
-	if en.Title != "2-Step SMS Number" || en.Button != "Send Code" || en.Messages["country"] != "Country/Region" || en.Messages["number"] != "Phone number" ||
-		!strings.Contains(strings.Join(en.Intro, " "), "the number provided must be able to receive a text message (SMS)") {
-		t.Errorf("the seed's words are missing in %+v", en)
+	if en.Title != "2-Step SMS Number" || en.Button != "Send Code" || en.Messages["country"] != "Country/Region" ||
+		en.Messages["number"] != "Phone number" ||
+		!strings.Contains(strings.Join(en.Intro, " "),
+			"the number provided must be able to receive a text message (SMS)") {
+		t.Errorf("words of the help page are missing in %+v", en)
 	}
 	named := regexp.MustCompile(`\{[A-Za-z]+\}`)
 	for key, text := range en.Messages {
-		if de.Messages[key] == "" || !slices.Equal(named.FindAllString(text, -1), named.FindAllString(de.Messages[key], -1)) {
+		if de.Messages[key] == "" || !slices.Equal(named.FindAllString(text, -1),
+			named.FindAllString(de.Messages[key], -1)) {
 			t.Errorf("%s: %q and %q", key, text, de.Messages[key])
 		}
 	}
-	if len(en.Messages) != len(de.Messages) || len(en.Intro) != len(de.Intro) || de.Title == "" || de.Prompt == "" || de.Button == "" || !strings.Contains(de.ChoiceLabel, "{Masked}") {
+	if len(en.Messages) != len(de.Messages) || len(en.Intro) != len(de.Intro) || de.Title == "" || de.Prompt == "" ||
+		de.Button == "" || !strings.Contains(de.ChoiceLabel, "{Masked}") {
 		t.Error("German lacks words")
 	}
 	for _, says := range refusedNumberTypes {
@@ -187,12 +200,15 @@ func TestWordsOfAllLanguages(t *testing.T) {
 	}
 }
 
-// The farewell fits one message in every language, whatever the site is called.
+// The notification of a replaced number fits one message in every language, whatever the name of
+// the site.
 func TestReplacedMessageFitsOneSMS(t *testing.T) {
 	for _, language := range []string{"en", "de", "fr"} {
 		for _, site := range []string{"Example", strings.Repeat("Ein langer Name ", 20), "日本語のサイト", "a\nb"} {
-			m := Method{}.ReplacedMessage(factor.Request{Factor: factor.Factor{Destination: "+491711234567"}, Site: site, Language: language})
-			if m.To != "+491711234567" || utf8.RuneCountInString(m.Text) > maxMessageChars || strings.Contains(m.Text, "\n") || strings.Contains(m.Text, "{Site}") {
+			m := Method{}.ReplacedMessage(factor.Request{Factor: factor.Factor{Destination: "+491711234567"},
+				Site: site, Language: language})
+			if m.To != "+491711234567" || utf8.RuneCountInString(m.Text) > maxMessageChars ||
+				strings.Contains(m.Text, "\n") || strings.Contains(m.Text, "{Site}") {
 				t.Errorf("%s, %.20q: %q", language, site, m.Text)
 			}
 		}

@@ -6,11 +6,11 @@ import (
 	"twostep.example/twostep/factor"
 )
 
-// minReportedDrift is the drift, in seconds, from which a clock set right may be refused.
+// minReportedDrift is the learned drift, in seconds, from which a corrected clock may be rejected.
 const minReportedDrift = stepSeconds / 2
 
-// rejectionError says why a code was not accepted, as far as that is known and harmless. stray is
-// the step it belongs to, 0 if it belongs to none or to one that was used.
+// rejectionError returns the reason why a code was rejected, as far as it is known and safe to
+// tell. outOfWindow is the step that the code belongs to; 0 if it belongs to none or to a used one.
 func (s secret) rejectionError(outOfWindow, unix int64) error {
 	off := outOfWindow - unix/stepSeconds
 	switch {
@@ -18,13 +18,13 @@ func (s secret) rejectionError(outOfWindow, unix int64) error {
 		if s.DriftSeconds > -minReportedDrift && s.DriftSeconds < minReportedDrift {
 			return factor.ErrIncorrect
 		}
-		// The phone's clock was wrong when it was last used. This is said of any code
-		// then, so it tells nothing about the one that was entered.
+		// The phone's clock was wrong when it was last used. Any rejected code gets this message
+		// then, so it says nothing about the code.
 		return clockError("clock.drift", 0)
 	case off > 0:
 		return clockError("clock.ahead", (off+1)/2)
 	case off >= -3 && !s.enrolling():
-		return clockError("clock.late", -off/2) // a slow hand rather than a wrong clock
+		return clockError("clock.late", -off/2) // more likely slow typing than a wrong clock
 	}
 	return clockError("clock.behind", -off/2) // rounded down: typing takes time as well
 }

@@ -8,12 +8,12 @@ import (
 )
 
 const (
-	stepSeconds = 30        // seconds of a step; Google's app ignores any other value
+	stepSeconds = 30        // length of a step; Google Authenticator ignores other values
 	codeModulus = 1_000_000 // six digits
 )
 
-// hotpTruncate is the 31-bit number of a step (T in RFC 6238, section 4.2) before digits are taken from it (RFC 4226,
-// section 5.3).
+// hotpTruncate returns the 31-bit number of a step (T in RFC 6238 4.2) before the reduction to
+// digits (RFC 4226 5.3).
 func hotpTruncate(key []byte, step int64) uint32 {
 	mac := hmac.New(sha1.New, key)
 	var counter [8]byte
@@ -23,7 +23,7 @@ func hotpTruncate(key []byte, step int64) uint32 {
 	return binary.BigEndian.Uint32(sum[sum[len(sum)-1]&15:]) & 0x7fffffff
 }
 
-// hotpCode is the six digits of a step, leading zeros kept.
+// hotpCode returns the six digits of a step, with leading zeros.
 func hotpCode(key []byte, step int64) string {
 	return fmt.Sprintf("%06d", hotpTruncate(key, step)%codeModulus)
 }

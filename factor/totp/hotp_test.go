@@ -11,7 +11,7 @@ import (
 // The key of RFC 4226 and, for SHA-1, of RFC 6238.
 var rfcKey = []byte("12345678901234567890")
 
-// RFC 4226, appendix D.
+// The test vectors of RFC 4226 D.
 func TestHOTPVectors(t *testing.T) {
 	for counter, want := range strings.Fields("755224 287082 359152 969429 338314 254676 287922 162583 399871 520489") {
 		if got := hotpCode(rfcKey, int64(counter)); got != want {
@@ -20,7 +20,7 @@ func TestHOTPVectors(t *testing.T) {
 	}
 }
 
-// RFC 6238, appendix B, which has eight digits; six are the last six of them.
+// The test vectors of RFC 6238 B have eight digits; ours are the last six of them.
 func TestTOTPVectors(t *testing.T) {
 	for seconds, want := range map[int64]string{
 		59: "94287082", 1111111109: "07081804", 1111111111: "14050471",
@@ -36,7 +36,7 @@ func TestTOTPVectors(t *testing.T) {
 	}
 }
 
-// Zeros in front belong to the code, and neighbours may have the same one.
+// Leading zeros are kept, and neighbouring steps may have the same code.
 func TestHOTPCodeEdgeCases(t *testing.T) {
 	for step, want := range map[int64]string{25193: "000039", 26383: "000066", 910737: "911617", 910738: "911617"} {
 		if got := hotpCode(rfcKey, step); got != want {
@@ -45,7 +45,7 @@ func TestHOTPCodeEdgeCases(t *testing.T) {
 	}
 }
 
-// Another program that reads our keys makes the same codes.
+// Another implementation computes the same codes from our keys.
 func TestCodesMatchOathtool(t *testing.T) {
 	tool, err := exec.LookPath("oathtool")
 	if err != nil {
@@ -58,7 +58,8 @@ func TestCodesMatchOathtool(t *testing.T) {
 			t.Fatal(err)
 		}
 		now := time.Unix(1_795_000_000+int64(i)*7_777_777, 0).UTC()
-		out, err := exec.CommandContext(t.Context(), tool, "--totp", "--base32", "--now", now.Format("2006-01-02 15:04:05 UTC"), "--", show.Secret).Output()
+		out, err := exec.CommandContext(t.Context(), tool, "--totp", "--base32", "--now",
+			now.Format("2006-01-02 15:04:05 UTC"), "--", show.Secret).Output()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,9 +8,9 @@ import (
 	"unicode"
 )
 
-// otpauthURI is the otpauth URI of a key, as Google's Key Uri Format has it. The issuer stands
-// in the label and in a parameter, because some apps read the one and some the other.
-// What every app assumes is said all the same: some refuse a link without it.
+// otpauthURI returns the otpauth URI of a key in Google's Key Uri Format. The issuer is in the
+// label and in a parameter, because some apps read only one of them. The default parameters are
+// included, because some apps reject a URI without them.
 func otpauthURI(site, account string, key []byte) string {
 	issuer := cleanLabel(site)
 	label, parameter := percentEncode(cleanLabel(account)), ""
@@ -20,7 +20,7 @@ func otpauthURI(site, account string, key []byte) string {
 	return "otpauth://totp/" + label + "?secret=" + base32Key(key) + parameter + "&algorithm=SHA1&digits=6&period=30"
 }
 
-// cleanLabel takes out what would end the issuer early (a colon), and what no app shows.
+// cleanLabel replaces colons, which would end the issuer, and control characters.
 func cleanLabel(text string) string {
 	text = strings.Map(func(r rune) rune {
 		if r == ':' || unicode.IsControl(r) {
@@ -31,15 +31,15 @@ func cleanLabel(text string) string {
 	return strings.Join(strings.Fields(text), " ")
 }
 
-// percentEncode writes a space as %20: apps show a plus sign as it is.
+// percentEncode encodes a space as %20: apps show a plus sign as it is.
 func percentEncode(text string) string { return strings.ReplaceAll(url.QueryEscape(text), "+", "%20") }
 
-// base32Key is the key as apps take it: base32 without padding.
+// base32Key returns the key as apps expect it: base32 without padding.
 func base32Key(key []byte) string {
 	return base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(key)
 }
 
-// groupedBase32Key is the key in groups of four, to be read and typed.
+// groupedBase32Key returns the key in groups of four, for people to type.
 func groupedBase32Key(key []byte) string {
 	var list []string
 	for group := range slices.Chunk([]byte(base32Key(key)), 4) {

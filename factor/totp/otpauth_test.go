@@ -17,7 +17,8 @@ func TestOtpauthURI(t *testing.T) {
 		{"Example", "anna@example.com", "Example:anna%40example.com?secret=" + key + "&issuer=Example"},
 		{"Big Co", "anna+1@example.com", "Big%20Co:anna%2B1%40example.com?secret=" + key + "&issuer=Big%20Co"},
 		{"Acme: Portal", `"a:b"@x.org`, "Acme%20Portal:%22a%20b%22%40x.org?secret=" + key + "&issuer=Acme%20Portal"},
-		{"Käse & Wein/50%?", "a@x", "K%C3%A4se%20%26%20Wein%2F50%25%3F:a%40x?secret=" + key + "&issuer=K%C3%A4se%20%26%20Wein%2F50%25%3F"},
+		{"Käse & Wein/50%?", "a@x", "K%C3%A4se%20%26%20Wein%2F50%25%3F:a%40x?secret=" + key +
+			"&issuer=K%C3%A4se%20%26%20Wein%2F50%25%3F"},
 		{"localhost:8080", "a@x", "localhost%208080:a%40x?secret=" + key + "&issuer=localhost%208080"},
 		{" : ", "a@x", "a%40x?secret=" + key},
 		{"%3A&secret=AAAA", "a@x", "%253A%26secret%3DAAAA:a%40x?secret=" + key + "&issuer=%253A%26secret%3DAAAA"},
@@ -31,8 +32,8 @@ func TestOtpauthURI(t *testing.T) {
 	}
 }
 
-// FUZ-004: whatever the site and the person are called, the link is read back as the same key,
-// issuer and account, each once, and with no other values than ours.
+// Whatever the names of site and account are, the URI parses back to the same key, issuer and
+// account, each once, and has no other parameters than ours.
 func FuzzOtpauthURI(f *testing.F) {
 	f.Add("Example", "anna@example.com", rfcKey)
 	f.Add("Acme: Portal", "evil:anna@example.com", rfcKey)
@@ -46,7 +47,8 @@ func FuzzOtpauthURI(f *testing.F) {
 			t.Fatalf("%s: %v", text, err)
 		}
 		q, err := url.ParseQuery(u.RawQuery)
-		if err != nil || u.Scheme != "otpauth" || u.Host != "totp" || u.Fragment != "" || strings.ContainsRune(text, '+') {
+		if err != nil || u.Scheme != "otpauth" || u.Host != "totp" || u.Fragment != "" ||
+			strings.ContainsRune(text, '+') {
 			t.Fatalf("%s: %v", text, err)
 		}
 		read, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(q.Get("secret"))
@@ -57,8 +59,10 @@ func FuzzOtpauthURI(f *testing.F) {
 		if !both {
 			issuer, name = "", issuer
 		}
-		if issuer != q.Get("issuer") || issuer != cleanLabel(site) || name != cleanLabel(account) || strings.Contains(name, ":") || !utf8.ValidString(u.Path) {
-			t.Errorf("%s: issuer %q and account %q, want %q and %q", text, issuer, name, cleanLabel(site), cleanLabel(account))
+		if issuer != q.Get("issuer") || issuer != cleanLabel(site) || name != cleanLabel(account) ||
+			strings.Contains(name, ":") || !utf8.ValidString(u.Path) {
+			t.Errorf("%s: issuer %q and account %q, want %q and %q", text, issuer, name, cleanLabel(site),
+				cleanLabel(account))
 		}
 		want := map[string]string{"algorithm": "SHA1", "digits": "6", "period": "30"}
 		for name, values := range q {

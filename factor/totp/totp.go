@@ -1,8 +1,8 @@
-// Package totp is the method of codes from an authenticator app. It takes the time
-// from the engine and never from the person, and it sends nothing.
+// Package totp is the method of one-time codes from an authenticator app. It implements RFC 6238, sends
+// nothing, and takes the time from the server, never from the person.
 //
-//	Enroll ─▶ Show (QR code) ─▶ Verify: five steps, learns the drift ─▶ Keep
-//	sign-in                  ─▶ Verify: two steps, each once
+//	enrolment ─▶ Enroll ─▶ Provision (QR code) ─▶ Verify: five steps, learns the clock drift ─▶ Finalize
+//	sign-in   ─▶ Verify: two steps, each used once
 package totp
 
 import (
@@ -19,29 +19,32 @@ import (
 )
 
 const (
-	keyBytes     = 20 // bytes; RFC 4226 section 4 advises 160 bits
-	maxNameChars = 40 // characters
-	maxApps      = 5  // per account
+	keyBytes     = 20 // RFC 4226 4 recommends 160 bits
+	maxNameChars = 40
+	maxApps      = 5 // per account
 )
 
-// Method compares codes by RFC 6238 with SHA-1, 6 digits and steps of 30 seconds, the
-// only values that every app knows. The zero value is ready.
+// Method verifies codes of RFC 6238 with SHA-1, 6 digits and steps of 30 seconds, the only
+// parameters that every app supports. The zero value is ready to use.
 type Method struct{}
 
 var _ factor.Provisioner = Method{}
 
-// Info says that an account may have several apps.
+// Info describes the method: an account may have several apps.
 func (Method) Info() factor.Info {
 	return factor.Info{
-		Method: "totp", Path: "app", MaxPerAccount: maxApps, Digits: sentcode.Digits, ValidAnswers: acceptedSteps, AMR: []string{"otp", "mfa"},
+		Method: "totp", Path: "app", MaxPerAccount: maxApps, Digits: sentcode.Digits, ValidAnswers: acceptedSteps,
+		AMR:    []string{"otp", "mfa"},
 		Fields: []factor.Field{{Name: "name", Kind: "text", Autocomplete: "off", Optional: true}},
 		Words:  localizedWords(),
 	}
 }
 
-// Enroll draws a key of 160 bits for the device named in the field "name". A *Refusal
-// of factor.ErrRefused is about that name.
-func (m Method) Enroll(_ context.Context, ask factor.Request, form url.Values) (factor.Factor, factor.Challenge, error) {
+// Enroll generates a key of 160 bits for the device named in the form field "name". It returns a
+// *factor.UserError that wraps factor.ErrCannotEnroll if the name is too long or not printable.
+func (m Method) Enroll(_ context.Context, ask factor.Request, form url.Values) (
+	factor.Factor, factor.Challenge, error,
+) {
 	name, err := parseDeviceName(form.Get("name"))
 	if err != nil {
 		return factor.Factor{}, factor.Challenge{}, err
@@ -54,7 +57,8 @@ func (m Method) Enroll(_ context.Context, ask factor.Request, form url.Values) (
 	return factor.Factor{Method: "totp", Name: name, Secret: s.marshal()}, factor.Challenge{}, nil
 }
 
-// parseDeviceName tidies up what a person calls a device. "" is fine. *factor.Refusal.
+// parseDeviceName collapses white space in a device name. "" is valid. It returns a
+// *factor.UserError if the name is too long or not printable.
 func parseDeviceName(text string) (string, error) {
 	name := strings.Join(strings.Fields(text), " ")
 	no := func(says string) error {
@@ -69,17 +73,17 @@ func parseDeviceName(text string) (string, error) {
 	return name, nil
 }
 
-// isInvisible are characters that make a name look like another one. The two joiners belong
-// to Persian words and to emoji.
+// isInvisible reports whether r can make a name look like another one. The two joiners are allowed:
+// Persian and emoji need them.
 func isInvisible(r rune) bool { return r != '\u200c' && r != '\u200d' && !unicode.IsPrint(r) }
 
-// Challenge has nothing to send and nothing to remember.
+// Challenge returns an empty challenge: nothing is sent and nothing is stored.
 func (Method) Challenge(context.Context, factor.Request) (factor.Challenge, error) {
 	return factor.Challenge{}, nil
 }
 
-// ParseResponse takes six digits from the field "code", or those of two codes in a row if hard.
-// factor.ErrMalformed.
+// ParseResponse reads six digits from the form field "code", or the twelve digits of two
+// consecutive codes if hard. It returns factor.ErrMalformed if there are no such digits.
 func (Method) ParseResponse(form url.Values, hard bool) (string, error) {
 	if hard {
 		return sentcode.ParseDigits(form, 2*sentcode.Digits)
@@ -87,11 +91,13 @@ func (Method) ParseResponse(form url.Values, hard bool) (string, error) {
 	return sentcode.Parse(form, false)
 }
 
-// Verify accepts a code of the current step or the one before, counted on the clock of
-// the phone as far as that is known, if no code of this step or a later one was ever
-// accepted. It changes f.Secret only then. factor.ErrIncorrect, and a *Refusal of it
-// where a wrong clock may be the reason. If the challenge is hard it takes two codes in a
-// row, the second of which is such a one.
+// Verify accepts a code of the current step or of the one before, by the phone's clock as far as
+// its drift is known, unless a code of that step or of a later one was accepted before (RFC 6238
+// 5.2). If answer.LongCode is set it requires two consecutive codes. It changes f.Secret only if it
+// accepts.
+//
+// Verify returns factor.ErrIncorrect if the code is wrong, as a *factor.UserError if a wrong clock
+// may be the reason.
 func (Method) Verify(_ context.Context, f *factor.Factor, answer factor.Response) error {
 	s, err := unmarshalSecret(f.Secret)
 	if err != nil {
@@ -110,8 +116,8 @@ func (Method) Verify(_ context.Context, f *factor.Factor, answer factor.Response
 	return nil
 }
 
-// Provision is the link for the app and the key to be typed; nothing once a code was
-// accepted, because whoever is signed in later must not read the key.
+// Provision returns the otpauth URI and the key to type. It returns nothing once a code was
+// accepted: a later session must not be able to read the key.
 func (Method) Provision(ask factor.Request, draft factor.Factor) factor.Provisioning {
 	s, err := unmarshalSecret(draft.Secret)
 	if err != nil || !s.enrolling() {
@@ -124,8 +130,8 @@ func (Method) Provision(ask factor.Request, draft factor.Factor) factor.Provisio
 	return factor.Provisioning{URI: otpauthURI(site, ask.Account.Email, s.Key), Secret: groupedBase32Key(s.Key)}
 }
 
-// Finalize is the draft itself. It is an error if Verify has not accepted a code of it: what
-// is kept then would take the same code again, and codes of five steps instead of two.
+// Finalize returns draft unchanged. It returns an error if Verify has not accepted a code yet: such
+// a factor would accept the same code again, and codes of five steps instead of two.
 func (Method) Finalize(draft factor.Factor) (factor.Factor, error) {
 	s, err := unmarshalSecret(draft.Secret)
 	if err != nil {

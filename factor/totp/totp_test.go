@@ -15,12 +15,13 @@ import (
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 func testRequest() factor.Request {
-	return factor.Request{Account: factor.Account{ID: "a", Email: "anna@example.com", Name: "Anna"}, Site: "Example", Host: "id.example.com", Language: "en", Now: noon}
+	return factor.Request{Account: factor.Account{ID: "a", Email: "anna@example.com", Name: "Anna"}, Site: "Example",
+		Host: "id.example.com", Language: "en", Now: noon}
 }
 
 func stepAt(now time.Time) int64 { return now.Unix() / stepSeconds }
 
-// enrollApp is a draft and what its page shows.
+// enrollApp returns a draft and what its page shows.
 func enrollApp(t *testing.T) (factor.Factor, factor.Provisioning) {
 	t.Helper()
 	f, c, err := Method{}.Enroll(t.Context(), testRequest(), url.Values{})
@@ -33,7 +34,7 @@ func enrollApp(t *testing.T) (factor.Factor, factor.Provisioning) {
 	return f, Method{}.Provision(testRequest(), f)
 }
 
-// storedApp is an enrolled app with the key of the RFCs.
+// storedApp returns an enrolled app with the key of the RFCs.
 func storedApp(last, drift int64) factor.Factor {
 	return factor.Factor{Method: "totp", Secret: secret{Key: rfcKey, LastUsedStep: last, DriftSeconds: drift}.marshal()}
 }
@@ -43,7 +44,7 @@ func verifyCode(t *testing.T, f *factor.Factor, text string, now time.Time) erro
 	return Method{}.Verify(t.Context(), f, factor.Response{Text: text, Now: now})
 }
 
-// messageKey is which words a refusal says; "" if it is a plain one.
+// messageKey returns the message key and arguments of a *factor.UserError; "" for a plain error.
 func messageKey(t *testing.T, err error) string {
 	t.Helper()
 	if !errors.Is(err, factor.ErrIncorrect) {
@@ -68,10 +69,11 @@ func secretOf(t *testing.T, f factor.Factor) secret {
 	return s
 }
 
-// From the QR code to the first sign-in: the code that set the app up is used.
+// From the QR code to the first sign-in; the code of the enrolment is used up.
 func TestEnrollThenSignIn(t *testing.T) {
 	f, show := enrollApp(t)
-	if f.Method != "totp" || f.Name != "Authenticator app" || f.Destination != "" || !strings.HasPrefix(show.URI, "otpauth://totp/Example:anna%40example.com?secret=") || show.Codes != nil {
+	if f.Method != "totp" || f.Name != "Authenticator app" || f.Destination != "" ||
+		!strings.HasPrefix(show.URI, "otpauth://totp/Example:anna%40example.com?secret=") || show.Codes != nil {
 		t.Errorf("drew up %s %q with %+v", f.Method, f.Name, show)
 	}
 	s := secretOf(t, f)
@@ -118,7 +120,8 @@ func TestEnrollDrawsNewKey(t *testing.T) {
 
 func TestDeviceName(t *testing.T) {
 	for text, want := range map[string]string{
-		"": "Authenticator app", "  ": "Authenticator app", " Anna's \t phone ": "Anna's phone", "👩\u200d💻 Telefon": "👩\u200d💻 Telefon",
+		"": "Authenticator app", "  ": "Authenticator app", " Anna's \t phone ": "Anna's phone",
+		"👩\u200d💻 Telefon":      "👩\u200d💻 Telefon",
 		strings.Repeat("ü", 40): strings.Repeat("ü", 40),
 	} {
 		f, _, err := Method{}.Enroll(t.Context(), testRequest(), url.Values{"name": {text}})
@@ -127,7 +130,8 @@ func TestDeviceName(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
-		strings.Repeat("x", 41): "name.long", strings.Repeat("x", 1<<20): "name.long", "a\x00b": "name.text", "\u202eenohp": "name.text", "\xff": "name.text",
+		strings.Repeat("x", 41): "name.long", strings.Repeat("x", 1<<20): "name.long", "a\x00b": "name.text",
+		"\u202eenohp": "name.text", "\xff": "name.text",
 	} {
 		_, _, err := Method{}.Enroll(t.Context(), testRequest(), url.Values{"name": {text}})
 		var r *factor.UserError
@@ -137,8 +141,8 @@ func TestDeviceName(t *testing.T) {
 	}
 }
 
-// Two codes of a million open the door at any moment, whatever was learned, and they are
-// those of two steps side by side. No other answer tells of a code that is still to come.
+// Two of a million codes are accepted at any time, whatever drift was learned, and they belong to
+// two consecutive steps. No other response discloses a code of the future.
 func TestTwoCodesAcceptedAtATime(t *testing.T) {
 	million := make([]string, 0, codeModulus)
 	for n := range codeModulus {
@@ -150,7 +154,7 @@ func TestTwoCodesAcceptedAtATime(t *testing.T) {
 		all := s.codesAround(unix / stepSeconds)
 		guesses := all[:]
 		if drift == 0 {
-			guesses = million // for the others, those that could match anything
+			guesses = million // for the others, any code that could match
 		}
 		accepted, told := map[int64]bool{}, map[int64]bool{}
 		for _, guess := range guesses {
@@ -170,21 +174,23 @@ func TestTwoCodesAcceptedAtATime(t *testing.T) {
 	}
 }
 
-// On a right clock those are the step of now and the one before, in every second of it.
+// With a correct clock the accepted steps are the current one and the one before, in every second
+// of it.
 func TestAcceptedWindow(t *testing.T) {
 	for second := range stepSeconds {
 		now := noon.Add(time.Duration(second) * time.Second)
 		for off := int64(-4); off <= 4; off++ {
 			f := storedApp(1, 0)
-			if err := verifyCode(t, &f, hotpCode(rfcKey, stepAt(noon)+off), now); (err == nil) != (off == 0 || off == -1) {
+			if err := verifyCode(t, &f, hotpCode(rfcKey, stepAt(noon)+off), now); (err == nil) != (off == 0 ||
+				off == -1) {
 				t.Errorf("step %+d at second %d: %v", off, second, err)
 			}
 		}
 	}
 }
 
-// While the person enrols it is five, and the phone's clock is learned: the next code is
-// accepted, whenever it comes.
+// During enrolment five steps are accepted, and the phone's clock is learned: the next code is
+// accepted whenever it comes.
 func TestEnrollmentWindow(t *testing.T) {
 	for second := range int64(stepSeconds) {
 		for off := int64(-21); off <= 21; off++ {
@@ -200,33 +206,39 @@ func TestEnrollmentWindow(t *testing.T) {
 			s := secretOf(t, f)
 			first, last := s.acceptedWindow(noon.Unix() + second)
 			switch right := off == 0 || off == -1; {
-			case err != nil || s.LastUsedStep != stepAt(noon)+off || right != (s.DriftSeconds == 0) || s.DriftSeconds < -60 || s.DriftSeconds > 60:
-				t.Errorf("step %+d at second %d: %v, learned %d, used %+d", off, second, err, s.DriftSeconds, s.LastUsedStep-stepAt(noon))
+			case err != nil || s.LastUsedStep != stepAt(noon)+off || right != (s.DriftSeconds == 0) ||
+				s.DriftSeconds < -60 || s.DriftSeconds > 60:
+				t.Errorf("step %+d at second %d: %v, learned %d, used %+d", off, second, err, s.DriftSeconds,
+					s.LastUsedStep-stepAt(noon))
 			case s.LastUsedStep < first || s.LastUsedStep > last:
-				t.Errorf("step %+d at second %d: learned %d, which accepts %+d and %+d", off, second, s.DriftSeconds, first-stepAt(noon), last-stepAt(noon))
+				t.Errorf("step %+d at second %d: learned %d, which accepts %+d and %+d", off, second, s.DriftSeconds,
+					first-stepAt(noon), last-stepAt(noon))
 			}
 		}
 	}
 }
 
-// What a refusal says, and that it never changes anything.
+// What a rejection says, and that it never changes the secret.
 func TestClockErrorMessages(t *testing.T) {
 	now := stepAt(noon)
 	for _, row := range []struct {
 		last, drift, off int64
 		want             string
 	}{
-		{0, 0, -3, "clock.behind Minutes 1"}, {0, 0, -6, "clock.behind Minutes 3"}, {0, 0, -20, "clock.behind Minutes 10"}, {0, 0, -21, ""},
-		{0, 0, 3, "clock.ahead Minutes 2"}, {0, 0, 6, "clock.ahead Minutes 3"}, {0, 0, 20, "clock.ahead Minutes 10"}, {0, 0, 21, ""},
+		{0, 0, -3, "clock.behind Minutes 1"}, {0, 0, -6, "clock.behind Minutes 3"},
+		{0, 0, -20, "clock.behind Minutes 10"}, {0, 0, -21, ""},
+		{0, 0, 3, "clock.ahead Minutes 2"}, {0, 0, 6, "clock.ahead Minutes 3"}, {0, 0, 20, "clock.ahead Minutes 10"},
+		{0, 0, 21, ""},
 		{1, 0, -2, "clock.late Minutes 1"}, {1, 0, -3, "clock.late Minutes 1"}, {1, 0, -4, "clock.behind Minutes 2"},
-		{1, 0, -6, "clock.behind Minutes 3"}, {1, 0, -7, "clock.behind Minutes 3"}, {1, 0, -20, "clock.behind Minutes 10"}, {1, 0, -21, ""},
-		{1, 0, 1, ""}, {1, 0, 2, ""}, {1, 0, 6, ""}, {1, 0, 20, ""}, // would be a hint at a code that works later
+		{1, 0, -6, "clock.behind Minutes 3"}, {1, 0, -7, "clock.behind Minutes 3"},
+		{1, 0, -20, "clock.behind Minutes 10"}, {1, 0, -21, ""},
+		{1, 0, 1, ""}, {1, 0, 2, ""}, {1, 0, 6, ""}, {1, 0, 20, ""}, // would disclose a future code
 		{1, -30, 0, "clock.drift"}, {1, -30, 1, "clock.drift"}, {1, -60, 0, "clock.drift"}, {1, -60, -1, "clock.drift"},
-		{1, -60, 30, "clock.drift"}, // said of every wrong code, so it is no hint
+		{1, -60, 30, "clock.drift"}, // for every wrong code, so it discloses nothing
 		{1, 60, 0, "clock.drift"}, {1, 60, -1, "clock.drift"}, {1, 30, -1, "clock.drift"}, {1, 60, 3, "clock.drift"},
 		{1, -5, 0, ""}, {1, -14, 0, ""}, {1, -15, 0, "clock.drift"}, {1, 15, 1, "clock.drift"}, {1, 14, 1, ""},
 		{1, 30, -2, "clock.late Minutes 1"}, {1, -60, -6, "clock.behind Minutes 3"},
-		{now, 0, 0, ""}, {now, 0, -1, ""}, {now, 0, -6, ""}, // used, or older than one that was used
+		{now, 0, 0, ""}, {now, 0, -1, ""}, {now, 0, -6, ""}, // used, or older than a used one
 	} {
 		f := storedApp(row.last, row.drift)
 		before := string(f.Secret)
@@ -239,7 +251,7 @@ func TestClockErrorMessages(t *testing.T) {
 	}
 }
 
-// Each step once, and none after a newer one.
+// Each step is accepted once, and none after a newer one (RFC 6238 5.2).
 func TestReplayedStepIsRefused(t *testing.T) {
 	now := stepAt(noon)
 	at := func(off int64) string { return hotpCode(rfcKey, now+off) }
@@ -259,8 +271,8 @@ func TestReplayedStepIsRefused(t *testing.T) {
 	}
 }
 
-// Steps 910737 and 910738 have the same code. Each takes it once, and where both are open
-// both are used up.
+// Steps 910737 and 910738 have the same code. Each accepts it once, and while both are in the
+// window both are used up.
 func TestSameCodeInNeighboringSteps(t *testing.T) {
 	const text = "911617"
 	first, second := time.Unix(910737*stepSeconds, 0), time.Unix(910738*stepSeconds, 0)
@@ -292,7 +304,7 @@ func TestVerifyWithLeadingZeros(t *testing.T) {
 	}
 }
 
-// A damaged factor is our fault, not a wrong code, and its error quotes nothing.
+// A damaged secret is an internal error, not a wrong code, and the error quotes nothing.
 func TestDamagedSecret(t *testing.T) {
 	for _, text := range []string{
 		"", "null", "{}", "[]", "{", `{"key":"c2VjcmV0"}`, `{"key":"MTIzNDU2Nzg5MDEyMzQ1Njc4OTA=","last":-1}`,
@@ -300,7 +312,8 @@ func TestDamagedSecret(t *testing.T) {
 		`{"key":"MTIzNDU2Nzg5MDEyMzQ1Njc4OTA="} x`, `{"key":` + strings.Repeat("[", 1000),
 	} {
 		f := factor.Factor{Secret: []byte(text)}
-		if err := verifyCode(t, &f, "123456", noon); err == nil || errors.Is(err, factor.ErrIncorrect) || strings.Contains(err.Error(), "MTIz") {
+		if err := verifyCode(t, &f, "123456", noon); err == nil || errors.Is(err, factor.ErrIncorrect) ||
+			strings.Contains(err.Error(), "MTIz") {
 			t.Errorf("%.30s: got %v, want a fault without the secret", text, err)
 		}
 		if show := (Method{}).Provision(testRequest(), f); show.URI != "" || show.Secret != "" {
@@ -312,7 +325,7 @@ func TestDamagedSecret(t *testing.T) {
 	}
 }
 
-// FUZ-004: what is stored comes back as it was, and nothing that is read goes beyond the bounds.
+// A stored secret is read back unchanged, and nothing outside of the bounds is read.
 func FuzzUnmarshalSecret(f *testing.F) {
 	f.Add(storedApp(0, 0).Secret)
 	f.Add(storedApp(59_000_000, -60).Secret)
@@ -331,22 +344,25 @@ func FuzzUnmarshalSecret(f *testing.F) {
 			t.Errorf("read %+v, then %+v, %v", s, again, err)
 		}
 		got := factor.Factor{Secret: text}
-		if err := verifyCode(t, &got, hotpCode(s.Key, stepAt(noon)), noon); err == nil && secretOf(t, got).LastUsedStep <= s.LastUsedStep {
+		if err := verifyCode(t, &got, hotpCode(s.Key, stepAt(noon)), noon); err == nil &&
+			secretOf(t, got).LastUsedStep <= s.LastUsedStep {
 			t.Errorf("last step %d became %d", s.LastUsedStep, secretOf(t, got).LastUsedStep)
 		}
 	})
 }
 
-// The words of all languages have the same keys and the same gaps, and every field a label.
+// The texts of all languages have the same keys and placeholders, and every field has a label.
 func TestWordsOfAllLanguages(t *testing.T) {
 	about := Method{}.Info()
 	en := about.Words["en"]
 	for language, w := range about.Words {
-		if w.Title == "" || w.Name == "" || w.ChoiceLabel == "" || w.Prompt == "" || w.Button == "" || len(w.Intro) != len(en.Intro) || len(w.Messages) != len(en.Messages) {
+		if w.Title == "" || w.Name == "" || w.ChoiceLabel == "" || w.Prompt == "" || w.Button == "" ||
+			len(w.Intro) != len(en.Intro) || len(w.Messages) != len(en.Messages) {
 			t.Errorf("%s lacks words", language)
 		}
 		for key, text := range en.Messages {
-			if w.Messages[key] == "" || strings.Contains(w.Messages[key], "{Minutes}") != strings.Contains(text, "{Minutes}") {
+			if w.Messages[key] == "" || strings.Contains(w.Messages[key], "{Minutes}") != strings.Contains(text,
+				"{Minutes}") {
 				t.Errorf("%s: %s: %q", language, key, w.Messages[key])
 			}
 		}

@@ -2,7 +2,7 @@ package totp
 
 import "twostep.example/twostep/factor"
 
-// localizedWords are what the method says. "min" is the same for one and for several.
+// localizedWords returns the method's texts by language. "min" is correct for one and for several.
 func localizedWords() map[string]factor.Words {
 	return map[string]factor.Words{"en": englishWords(), "de": germanWords()}
 }

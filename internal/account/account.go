@@ -90,7 +90,7 @@ func (r *Accounts) newRow(ctx context.Context, n NewAccount) (store.Account, err
 		return store.Account{}, err
 	}
 	row := store.Account{
-		ID: rand.Text(), Email: email, Name: name, Operator: n.Operator, Epoch: 1, CreatedAt: store.Millis(r.Now()),
+		ID: rand.Text(), Email: email, Name: name, Operator: n.Operator, Epoch: 1, CreatedAt: r.Now(),
 	}
 	row.PasswordHash, err = r.HashPassword(ctx, row, n.Password)
 	return row, err
@@ -131,7 +131,7 @@ func (r *Accounts) Invite(ctx context.Context, email, name string, operator bool
 	token = seal.NewLinkToken()
 	l := store.EmailLink{
 		TokenHash: seal.HashToken(token), Purpose: store.LinkInvite, Email: email, Name: name, Operator: operator,
-		CreatedAt: store.Millis(now), ExpiresAt: store.Millis(now.Add(inviteTTL)),
+		CreatedAt: now, ExpiresAt: now.Add(inviteTTL),
 	}
 	return token, r.Store.Tx(ctx, func(tx *store.DB) error {
 		if err := tx.CreateEmailLink(ctx, l); err != nil {
@@ -187,7 +187,7 @@ func (r *Accounts) Join(ctx context.Context, token, name, password string, from 
 		return err
 	}
 	err = r.Store.Tx(ctx, func(tx *store.DB) error {
-		if err := tx.UseEmailLink(ctx, l.TokenHash, store.Millis(r.Now())); err != nil {
+		if err := tx.UseEmailLink(ctx, l.TokenHash, r.Now()); err != nil {
 			return err
 		}
 		e := audit.Event{Kind: audit.AccountCreated, Account: row.ID, Target: linkTarget(l)}

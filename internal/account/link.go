@@ -51,7 +51,7 @@ func (r *Accounts) sendLink(ctx context.Context, m linkMail, from origin.Origin)
 	now := r.Now()
 	token := seal.NewLinkToken()
 	l := m.link
-	l.TokenHash, l.CreatedAt, l.ExpiresAt = seal.HashToken(token), store.Millis(now), store.Millis(now.Add(linkTTL))
+	l.TokenHash, l.CreatedAt, l.ExpiresAt = seal.HashToken(token), now, now.Add(linkTTL)
 	err := r.Store.Tx(ctx, func(tx *store.DB) error {
 		if err := r.Limits.Spend(ctx, tx, ratelimit.PerNetwork("email_links_network", from.Network(), ratelimit.LinksPerNetworkHour)); err != nil {
 			return err
@@ -122,7 +122,7 @@ func (r *Accounts) composeLink(l store.EmailLink, words string, token string, fr
 
 // findLink is the link of this token, if it is good for one of the purposes. ErrLink.
 func (r *Accounts) findLink(ctx context.Context, token string, purposes ...string) (store.EmailLink, error) {
-	l, err := r.Store.FindEmailLink(ctx, seal.HashToken(strings.TrimSpace(token)), store.Millis(r.Now()))
+	l, err := r.Store.FindEmailLink(ctx, seal.HashToken(strings.TrimSpace(token)), r.Now())
 	if errors.Is(err, store.ErrNotFound) || err == nil && !slices.Contains(purposes, l.Purpose) {
 		return l, ErrLink
 	}

@@ -65,7 +65,7 @@ func (r *Accounts) CreateUndoLink(ctx context.Context, tx *store.DB, a store.Acc
 	token = seal.NewLinkToken()
 	return token, tx.CreateEmailLink(ctx, store.EmailLink{
 		TokenHash: seal.HashToken(token), Purpose: store.LinkUndo, Email: a.Email, AccountID: a.ID, FactorID: factor,
-		CreatedAt: store.Millis(now), ExpiresAt: store.Millis(now.Add(undoTTL)),
+		CreatedAt: now, ExpiresAt: now.Add(undoTTL),
 	})
 }
 
@@ -78,7 +78,7 @@ func (r *Accounts) UndoChange(ctx context.Context, token string, from origin.Ori
 		return err
 	}
 	err = r.Store.Tx(ctx, func(tx *store.DB) error {
-		if err := tx.UseEmailLink(ctx, l.TokenHash, store.Millis(r.Now())); err != nil {
+		if err := tx.UseEmailLink(ctx, l.TokenHash, r.Now()); err != nil {
 			return err
 		}
 		a, err := tx.GetAccount(ctx, l.AccountID)

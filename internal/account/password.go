@@ -27,7 +27,7 @@ func (r *Accounts) VerifyPassword(ctx context.Context, email, password string, b
 	if err != nil && !errors.Is(err, ErrEmail) && !errors.Is(err, store.ErrNotFound) {
 		return a, fmt.Errorf("account: password: %w", err)
 	}
-	known := err == nil && a.DisabledAt == 0
+	known := err == nil && a.DisabledAt.IsZero()
 	attempt, err := r.Limits.CheckPassword(ctx, name, by)
 	failed := audit.Event{Kind: audit.PasswordRejected, Account: a.ID, Actor: audit.Anonymous(), Reason: rejection(a)}
 	if a.ID == "" {
@@ -73,7 +73,7 @@ func rejection(a store.Account) string {
 	switch {
 	case a.ID == "":
 		return "unknown account"
-	case a.DisabledAt != 0:
+	case !a.DisabledAt.IsZero():
 		return "disabled account"
 	}
 	return "wrong password"
@@ -146,7 +146,7 @@ func (r *Accounts) RequestPasswordReset(ctx context.Context, email string, from 
 	}
 	l := store.EmailLink{Purpose: store.LinkReset, Email: address, AccountID: a.ID, Epoch: a.Epoch}
 	e := audit.Event{Kind: audit.PasswordResetRequested, Actor: audit.Anonymous(), Account: a.ID}
-	if err != nil || a.DisabledAt != 0 {
+	if err != nil || !a.DisabledAt.IsZero() {
 		e.Result, e.Reason = audit.Failure, rejection(a)
 		if a.ID == "" {
 			e.Target = r.unknownName(address)
@@ -167,7 +167,7 @@ func (r *Accounts) ResetPassword(ctx context.Context, token, password string, fr
 		return err
 	}
 	a, err := r.Store.GetAccount(ctx, l.AccountID)
-	if errors.Is(err, store.ErrNotFound) || err == nil && (a.Epoch != l.Epoch || a.DisabledAt != 0) {
+	if errors.Is(err, store.ErrNotFound) || err == nil && (a.Epoch != l.Epoch || !a.DisabledAt.IsZero()) {
 		return ErrLink
 	}
 	if err != nil {
@@ -177,7 +177,7 @@ func (r *Accounts) ResetPassword(ctx context.Context, token, password string, fr
 	if err != nil {
 		return err
 	}
-	now := store.Millis(r.Now())
+	now := r.Now()
 	err = r.Store.Tx(ctx, func(tx *store.DB) error {
 		if err := tx.UseEmailLink(ctx, l.TokenHash, now); err != nil {
 			return err

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/origin"
@@ -18,7 +19,7 @@ import (
 // the epoch void that the account had: a password or a factor that was changed, and the
 // like. The browser in which it was done ("": there is none) keeps its own.
 func (r *Accounts) EndTrust(ctx context.Context, tx *store.DB, a store.AccountRef, why trust.Reason, keep string) error {
-	if err := tx.RevokeTrust(ctx, a.ID, keep, string(why), store.Millis(r.Now())); err != nil {
+	if err := tx.RevokeTrust(ctx, a.ID, keep, string(why), r.Now()); err != nil {
 		return err
 	}
 	if keep == "" {
@@ -27,14 +28,19 @@ func (r *Accounts) EndTrust(ctx context.Context, tx *store.DB, a store.AccountRe
 	return tx.UpdateTrustEpoch(ctx, a.ID, keep, a.Epoch, a.Epoch+1)
 }
 
-// Disable shuts an account, or opens it again: on is false. Nothing that began before goes
-// on, and no browser is trusted any more. ErrEmail, ErrUnknown.
-func (r *Accounts) Disable(ctx context.Context, email string, on bool) error {
+// Disable closes an account: nothing that began before goes on, and no browser is trusted any more. It
+// returns ErrEmail or ErrUnknown.
+func (r *Accounts) Disable(ctx context.Context, email string) error {
+	return r.setDisabled(ctx, email, r.Now(), audit.AccountDisabled)
+}
+
+// Enable opens a disabled account again; what was ended stays so. It returns ErrEmail or ErrUnknown.
+func (r *Accounts) Enable(ctx context.Context, email string) error {
+	return r.setDisabled(ctx, email, time.Time{}, audit.AccountEnabled)
+}
+
+func (r *Accounts) setDisabled(ctx context.Context, email string, at time.Time, kind audit.Kind) error {
 	return r.update(ctx, email, func(tx *store.DB, a store.Account) error {
-		at, kind := store.Millis(r.Now()), audit.AccountDisabled
-		if !on {
-			at, kind = 0, audit.AccountEnabled
-		}
 		if err := tx.SetDisabled(ctx, a.ID, a.Epoch, at); err != nil {
 			return err
 		}

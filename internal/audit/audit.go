@@ -229,8 +229,8 @@ func (e Event) Cursor() Cursor { return Cursor{e.At, e.ID} }
 // last one.
 func (l *Log) List(ctx context.Context, f Filter) ([]Event, error) {
 	query := store.AuditFilter{
-		Account: f.Account, Result: string(f.Result), Address: f.Address, Since: store.Millis(f.Since), Until: store.Millis(f.Until),
-		BeforeAt: store.Millis(f.Before.At), BeforeID: f.Before.ID, Limit: f.Limit,
+		Account: f.Account, Result: string(f.Result), Address: f.Address, Since: f.Since, Until: f.Until,
+		BeforeAt: f.Before.At, BeforeID: f.Before.ID, Limit: f.Limit,
 	}
 	if query.Limit <= 0 {
 		query.Limit = 50
@@ -251,7 +251,7 @@ func (l *Log) List(ctx context.Context, f Filter) ([]Event, error) {
 
 func rowOf(e Event) store.AuditEvent {
 	return store.AuditEvent{
-		ID: e.ID, At: store.Millis(e.At), Kind: string(e.Kind), ActorType: e.Actor.Type, ActorID: e.Actor.ID, Account: e.Account,
+		ID: e.ID, At: e.At, Kind: string(e.Kind), ActorType: e.Actor.Type, ActorID: e.Actor.ID, Account: e.Account,
 		Target: e.Target, Result: string(e.Result), Reason: e.Reason, Client: e.Client, SignIn: e.SignIn,
 		Address: e.Address, Browser: e.Browser, Trace: e.Trace, Occurrences: e.Occurrences,
 	}
@@ -259,7 +259,7 @@ func rowOf(e Event) store.AuditEvent {
 
 func eventOf(row store.AuditEvent) Event {
 	return Event{
-		ID: row.ID, At: store.Time(row.At), Kind: Kind(row.Kind), Actor: Actor{row.ActorType, row.ActorID}, Account: row.Account,
+		ID: row.ID, At: row.At, Kind: Kind(row.Kind), Actor: Actor{row.ActorType, row.ActorID}, Account: row.Account,
 		Target: row.Target, Result: Result(row.Result), Reason: row.Reason, Client: row.Client, SignIn: row.SignIn,
 		Address: row.Address, Browser: row.Browser, Trace: row.Trace, Occurrences: row.Occurrences,
 	}

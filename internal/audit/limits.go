@@ -125,7 +125,7 @@ func (l *Log) limit(ctx context.Context, tx *store.DB, e Event, network string) 
 		return s.limit, n, nil
 	}
 	for _, s := range list {
-		used, err := tx.CountAudit(ctx, s.String(), store.Millis(hourEnds(e.At)), most[s.limit])
+		used, err := tx.CountAudit(ctx, s.String(), hourEnds(e.At), most[s.limit])
 		if err != nil {
 			return "", 0, err
 		}

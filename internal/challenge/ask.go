@@ -127,7 +127,7 @@ func (a *Attempt) askBy(f Enrolled, long bool) factor.Request {
 	return factor.Request{
 		VerifyURL: page, Account: factorAccount(a.account), Factor: f.Factor, Enrolling: a.pending != nil, LongCode: long,
 		Site: settings.Site, Host: host, Language: a.from.Language,
-		StartedAt: store.Time(a.row.StartedAt).In(settings.Location), Now: now, ExpiresAt: now.Add(f.Method.Info().CodeTTL),
+		StartedAt: a.row.StartedAt.In(settings.Location), Now: now, ExpiresAt: now.Add(f.Method.Info().CodeTTL),
 		Browser: origin.DescribeBrowser(trust.ParseBrowser(a.row.UserAgent, a.row.ClientHints), a.from.Language),
 		Address: origin.DescribeAddress(a.row.Address, a.from.Language),
 	}
@@ -138,7 +138,7 @@ func (a *Attempt) issue(ctx context.Context, tx *store.DB, budget odds.Budget, c
 	now := a.c.Now()
 	until := now.Add(m.Info().CodeTTL)
 	isNew := c.Version == 0
-	c.LastSentAt, c.Version = store.Millis(now), c.Version+1
+	c.LastSentAt, c.Version = now, c.Version+1
 	if asked.Message != nil {
 		asked.Message.ID = rand.Text()
 		c.MessagesSent++
@@ -181,7 +181,7 @@ func (a *Attempt) storeCode(ctx context.Context, tx *store.DB, c store.Challenge
 		return err
 	}
 	code := store.OneTimeCode{
-		ID: rand.Text(), ChallengeID: c.ID, Method: c.Method, SentAt: c.LastSentAt, ExpiresAt: store.Millis(until),
+		ID: rand.Text(), ChallengeID: c.ID, Method: c.Method, SentAt: c.LastSentAt, ExpiresAt: until,
 		MAC: a.c.Keys.MAC("code", c.ID, c.Method, asked.Answer), GuessCost: int64(cost),
 	}
 	if asked.Message != nil {

@@ -100,7 +100,7 @@ func (c *Challenges) LoadPending(ctx context.Context, who session.Session, metho
 	if !ok {
 		return nil, store.PendingFactor{}, ErrNoAttempt
 	}
-	row, owner, draft, open, err := c.Store.LoadPendingFactor(ctx, who.ID, method, store.Millis(c.Now()))
+	row, owner, draft, open, err := c.Store.LoadPendingFactor(ctx, who.ID, method, c.Now())
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, draft, ErrNoAttempt
 	}
@@ -152,7 +152,7 @@ func (a *Attempt) by(method string) []Enrolled {
 // liveCodes are the codes that the open challenge accepts now for its method, the newest first.
 func (a *Attempt) liveCodes(now time.Time) (live []store.SentCode) {
 	for _, code := range a.codes {
-		if code.Method == a.open.Method && code.UsedAt == 0 && code.ExpiresAt >= store.Millis(now) {
+		if code.Method == a.open.Method && code.UsedAt.IsZero() && !code.ExpiresAt.Before(now.Truncate(time.Millisecond)) {
 			live = append(live, code)
 		}
 	}
@@ -172,14 +172,14 @@ func (a *Attempt) newestCode(method string) (store.SentCode, bool) {
 // guessesLeft are the answers that may still be compared.
 func (a *Attempt) guessesLeft() int { return int(max(MaxGuesses-a.open.Guesses, 0)) }
 
-// resendAt is from when another code may be asked for, if the last one was sent at a time (0:
+// resendAt is from when another code may be asked for, if the last one was sent at a time (zero:
 // none was); zero if not in this attempt any more.
-func (a *Attempt) resendAt(lastSent int64, now time.Time) time.Time {
+func (a *Attempt) resendAt(lastSent time.Time, now time.Time) time.Time {
 	again := now
-	if lastSent != 0 {
-		again = store.Time(lastSent).Add(ResendDelay(a.open.MessagesSent))
+	if !lastSent.IsZero() {
+		again = lastSent.Add(ResendDelay(a.open.MessagesSent))
 	}
-	last := store.Time(a.row.StartedAt).Add(resendWindow)
+	last := a.row.StartedAt.Add(resendWindow)
 	if a.open.MessagesSent >= MaxMessages || again.After(last) || now.After(last) {
 		return time.Time{}
 	}
@@ -253,11 +253,11 @@ func (a *Attempt) Resend(ctx context.Context) error {
 
 // mayResend says whether a message may be sent now: not too many in one attempt, not too soon
 // after the last one of the same method, and not so late that the code would outlive the attempt.
-func (a *Attempt) mayResend(lastSent int64) error {
+func (a *Attempt) mayResend(lastSent time.Time) error {
 	now := a.c.Now()
 	switch again := a.resendAt(lastSent, now); {
 	case again.IsZero():
-		return &ratelimit.LimitedError{RetryAt: store.Time(a.row.ExpiresAt)}
+		return &ratelimit.LimitedError{RetryAt: a.row.ExpiresAt}
 	case now.Before(again):
 		return &ratelimit.LimitedError{RetryAt: again}
 	}
@@ -361,7 +361,7 @@ func (c *Challenges) Cancel(ctx context.Context, token string) error {
 	if err != nil {
 		return err
 	}
-	err = c.Store.FinishAttempt(ctx, a.row.ID, store.Millis(c.Now()))
+	err = c.Store.FinishAttempt(ctx, a.row.ID, c.Now())
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return fmt.Errorf("challenge: cancel: %w", err)
 	}
@@ -415,7 +415,7 @@ func (a *Attempt) explain(by *device.DecisionRecord) {
 	}
 	a.row.Reason, a.row.DeviceID = string(by.Reason), by.Device
 	if old, ok := by.NearestRecord(); ok && by.Reason == trust.Expired {
-		a.row.DeviceVerifiedAt = store.Millis(old.VerifiedAt)
+		a.row.DeviceVerifiedAt = old.VerifiedAt
 	}
 }
 
@@ -425,7 +425,7 @@ func (a *Attempt) start(ttl time.Duration) (token string) {
 	token = seal.NewToken()
 	a.row.ID, a.row.TokenHash, a.row.AccountID, a.row.Epoch = rand.Text(), seal.HashToken(token), a.account.ID, a.account.Epoch
 	a.row.Address, a.row.UserAgent, a.row.ClientHints = a.from.AddressString(), a.from.UserAgent, a.from.ClientHints
-	a.row.StartedAt, a.row.ExpiresAt = store.Millis(now), store.Millis(now.Add(ttl))
+	a.row.StartedAt, a.row.ExpiresAt = now, now.Add(ttl)
 	return token
 }
 
@@ -471,10 +471,10 @@ func (c *Challenges) Resume(ctx context.Context, token string, b Beginning, from
 	}
 	next = seal.NewToken()
 	old := a.row.TokenHash
-	a.row.TokenHash, a.row.ReturnTo, a.row.DeviceID, a.row.Reason, a.row.DeviceVerifiedAt = seal.HashToken(next), b.ReturnTo, "", "", 0
+	a.row.TokenHash, a.row.ReturnTo, a.row.DeviceID, a.row.Reason, a.row.DeviceVerifiedAt = seal.HashToken(next), b.ReturnTo, "", "", time.Time{}
 	a.explain(b.Decision)
 	err = c.Store.Tx(ctx, func(tx *store.DB) error {
-		if err := tx.RotateAttemptToken(ctx, old, a.row, store.Millis(c.Now())); err != nil {
+		if err := tx.RotateAttemptToken(ctx, old, a.row, c.Now()); err != nil {
 			return err
 		}
 		if err := c.Devices.RecordDecision(ctx, tx, b.Account.Ref(), *b.Decision); err != nil {

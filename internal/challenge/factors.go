@@ -93,7 +93,7 @@ func (c *Challenges) SealFactor(id string, f factor.Factor) ([]byte, error) {
 // reset the password does not prove the second step as well, unless there is no other way.
 func usable(all []Enrolled, a store.Account, now time.Time) []Enrolled {
 	all = slices.DeleteFunc(slices.Clone(all), func(f Enrolled) bool { return f.UsesLeft() == 0 })
-	if a.PasswordSetByMailAt == 0 || now.Sub(store.Time(a.PasswordSetByMailAt)) >= mailboxCooldown {
+	if a.PasswordSetByMailAt.IsZero() || now.Sub(a.PasswordSetByMailAt) >= mailboxCooldown {
 		return all
 	}
 	elsewhere := slices.DeleteFunc(slices.Clone(all), func(f Enrolled) bool { return f.Destination == a.Email })

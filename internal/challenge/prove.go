@@ -1,11 +1,13 @@
 package challenge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/url"
 	"strings"
+	"time"
 
 	"twostep.example/twostep/factor"
 	"twostep.example/twostep/internal/account"
@@ -22,7 +24,8 @@ import (
 type Proof struct {
 	By        Enrolled // the factor that it proves, with its new secret
 	challenge string
-	code      string // the code that fitted; "" if the method compares with something else
+	code      string    // the code that fitted; "" if the method compares with something else
+	at        time.Time // when it is used up; zero: now
 }
 
 // Unasked is the proof of a new factor that needs none but that the person has seen it.
@@ -104,14 +107,14 @@ func (a *Attempt) answered(about factor.Info, factors int, codes []store.SentCod
 func (a *Attempt) charge(ctx context.Context, g odds.Guess) error {
 	for {
 		now := a.c.Now()
-		last := store.Time(a.open.GuessedAt)
+		last := a.open.GuessedAt
 		again := last.Add(odds.GuessDelay(a.open.Guesses))
-		counted := !g.Free() && g.Device == "" && a.open.GuessedAt != 0 && a.open.PassedAt == 0 && a.guessesLeft() > 0
+		counted := !g.Free() && g.Device == "" && !a.open.GuessedAt.IsZero() && a.open.PassedAt.IsZero() && a.guessesLeft() > 0
 		if counted && now.Before(again) && !last.After(now) {
 			return &ratelimit.LimitedError{RetryAt: again}
 		}
 		err := a.c.Store.Tx(ctx, func(tx *store.DB) error {
-			if err := tx.SpendGuess(ctx, a.open, MaxGuesses, store.Millis(now)); err != nil {
+			if err := tx.SpendGuess(ctx, a.open, MaxGuesses, now); err != nil {
 				return err
 			}
 			return a.c.Budgets.Charge(ctx, tx, g, a.from)
@@ -129,7 +132,7 @@ func (a *Attempt) charge(ctx context.Context, g odds.Guess) error {
 			return fmt.Errorf("challenge: charge: %w", err)
 		}
 		switch {
-		case a.open.PassedAt == 0 && a.guessesLeft() == 0:
+		case a.open.PassedAt.IsZero() && a.guessesLeft() == 0:
 			return ErrTooManyGuesses
 		case a.open.Guesses == before:
 			return factor.ErrIncorrect // the attempt is over
@@ -188,7 +191,7 @@ func (a *Attempt) compare(ctx context.Context, factors []Enrolled, codes []store
 // Consume uses a proof up and ends the attempt, in the transaction of what is proven, and gives
 // back what its guesses cost. It returns store.ErrNotFound if another request was faster.
 func (a *Attempt) Consume(ctx context.Context, tx *store.DB, p Proof) error {
-	now := store.Millis(a.c.Now())
+	now := cmp.Or(p.at, a.c.Now())
 	if p.code != "" {
 		if err := tx.UseCode(ctx, p.code, now); err != nil {
 			return err
@@ -218,8 +221,8 @@ func (a *Attempt) Consume(ctx context.Context, tx *store.DB, p Proof) error {
 // refund gives back what a proof cost, and renews the budget of somebody who has taken both steps
 // since the mailbox set a new password.
 func (a *Attempt) refund(ctx context.Context, tx *store.DB, p Proof) error {
-	if a.account.PasswordSetByMailAt != 0 && a.pending == nil {
-		if err := a.c.Budgets.Renew(ctx, tx, a.account, store.Time(a.account.PasswordSetByMailAt)); err != nil {
+	if !a.account.PasswordSetByMailAt.IsZero() && a.pending == nil {
+		if err := a.c.Budgets.Renew(ctx, tx, a.account, a.account.PasswordSetByMailAt); err != nil {
 			return err
 		}
 	}
@@ -234,8 +237,9 @@ func (a *Attempt) accept(ctx context.Context, p Proof) (cookies session.Cookies,
 		return session.Cookies{}, factor.ErrIncorrect
 	}
 	about := p.By.Method.Info()
+	p.at = a.c.Now()
 	token, row := a.c.Sessions.New(a.account.Ref(), a.from)
-	row.AttemptID, row.AuthenticatedAt = a.row.ID, store.Millis(a.c.Now())
+	row.AttemptID, row.AuthenticatedAt = a.row.ID, p.at
 	row.AMR = strings.Join(append([]string{"pwd"}, about.AMR...), " ")
 	err = a.c.Store.Tx(ctx, func(tx *store.DB) error {
 		cookies = session.Cookies{Session: token}

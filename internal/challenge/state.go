@@ -85,9 +85,9 @@ type TrustOffer struct {
 func (a *Attempt) refresh() {
 	now := a.c.Now()
 	a.State = State{
-		Email: account.MaskEmail(a.account.Email), StartedAt: store.Time(a.row.StartedAt), ExpiresAt: store.Time(a.row.ExpiresAt),
-		ReturnTo: a.row.ReturnTo, StepUp: a.row.Purpose == store.PurposeStepUp, Finished: a.row.FinishedAt != 0,
-		Why: StepReason{trust.Reason(a.row.Reason), store.Time(a.row.DeviceVerifiedAt)},
+		Email: account.MaskEmail(a.account.Email), StartedAt: a.row.StartedAt, ExpiresAt: a.row.ExpiresAt,
+		ReturnTo: a.row.ReturnTo, StepUp: a.row.Purpose == store.PurposeStepUp, Finished: !a.row.FinishedAt.IsZero(),
+		Why: StepReason{trust.Reason(a.row.Reason), a.row.DeviceVerifiedAt},
 	}
 	if a.pending == nil {
 		a.Offers = offers(a.usable())
@@ -95,7 +95,7 @@ func (a *Attempt) refresh() {
 	if a.open.ID == "" {
 		return
 	}
-	a.Proven = a.open.PassedAt != 0
+	a.Proven = !a.open.PassedAt.IsZero()
 	a.Challenge = a.describe(now)
 	a.Trust = a.trustOffer(a.Challenge.Spare)
 }
@@ -117,7 +117,7 @@ func (a *Attempt) describe(now time.Time) *Challenge {
 // delivered is what became of the message of a code. One that was never to be sent looks sent,
 // as it would to anybody.
 func delivered(code store.SentCode) Delivery {
-	d := Delivery{code.State, store.Time(code.StateAt)}
+	d := Delivery{code.State, code.StateAt}
 	if d.State == store.MessageVoid {
 		d.State = store.MessageSent
 	}

@@ -37,12 +37,14 @@ var ErrNotFound = errors.New("client: no such app")
 // another server on the same database changes, when this is over.
 const cacheTTL = time.Second
 
-// stored are the clients of the database. They are read again once any client has changed.
-func (c *Clients) stored(ctx context.Context) ([]Client, error) {
+// stored lists the clients of the database. It reads them if fresh is true, if this server has
+// changed one, or if it last read them cacheTTL ago.
+func (c *Clients) stored(ctx context.Context, fresh bool) ([]Client, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.Now()
-	if age := now.Sub(c.at); c.known && age >= 0 && age < cacheTTL && !c.Store.Changed(c.read, store.ClientsKey()) {
+	age := now.Sub(c.at)
+	if !fresh && c.known && age >= 0 && age < cacheTTL && !c.Store.Changed(c.read, store.ClientsKey()) {
 		return c.cached, nil
 	}
 	version := c.Store.Version()
@@ -62,14 +64,19 @@ func (c *Clients) stored(ctx context.Context) ([]Client, error) {
 
 // Get returns the client with this id: of the settings, or else an added one. It returns
 // ErrNotFound if there is none.
+//
+// A client that is not known is looked for in the database, so that one that was just added by a
+// command can be used at once.
 func (c *Clients) Get(ctx context.Context, id string) (Client, error) {
-	list, err := c.List(ctx)
-	if err != nil {
-		return Client{}, err
-	}
-	for _, one := range list {
-		if one.ID == id {
-			return one, nil
+	for _, fresh := range []bool{false, true} {
+		list, err := c.list(ctx, fresh)
+		if err != nil {
+			return Client{}, err
+		}
+		for _, one := range list {
+			if one.ID == id {
+				return one, nil
+			}
 		}
 	}
 	return Client{}, ErrNotFound
@@ -83,8 +90,10 @@ func clientFromRow(row store.Client) (a Client, err error) {
 }
 
 // List lists all clients: those of the settings first.
-func (c *Clients) List(ctx context.Context) ([]Client, error) {
-	stored, err := c.stored(ctx)
+func (c *Clients) List(ctx context.Context) ([]Client, error) { return c.list(ctx, false) }
+
+func (c *Clients) list(ctx context.Context, fresh bool) ([]Client, error) {
+	stored, err := c.stored(ctx, fresh)
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +147,7 @@ func (c *Clients) Create(ctx context.Context, a Client) error {
 	body, err := json.Marshal(a)
 	if err == nil {
 		err = c.alter(ctx, audit.ClientCreated, a.ID, func(tx *store.DB) error {
-			return tx.CreateClient(ctx, store.Client{ID: a.ID, Registration: string(body), CreatedAt: store.Millis(c.Now())})
+			return tx.CreateClient(ctx, store.Client{ID: a.ID, Registration: string(body), CreatedAt: c.Now()})
 		})
 	}
 	if errors.Is(err, store.ErrConflict) {

@@ -51,7 +51,7 @@ func (d *Devices) Decide(a store.AccountRef, b RequestDevice, q trust.Request, n
 	switch {
 	case b.RevokeReason != "":
 		is.Decision = trust.Decision{Reason: b.RevokeReason, NearestIndex: -1}
-	case b.LatestTime > store.Millis(now.Add(time.Minute)): // this clock was set back, or another server's is ahead
+	case b.LatestTime.After(now.Add(time.Minute)): // this clock was set back, or another server's is ahead
 		is.Decision = trust.Decision{Reason: trust.ClockSetBack, NearestIndex: -1}
 	default:
 		is.Decision = trust.Decide(b.records, q, d.Policy, now)
@@ -63,7 +63,7 @@ func (d *Devices) Decide(a store.AccountRef, b RequestDevice, q trust.Request, n
 
 // decisionInputs is all that a decision looked at, as it is kept.
 type decisionInputs struct {
-	At                     int64
+	At                     store.Time
 	Device                 string
 	Records                []recordInputs
 	Address                string
@@ -77,20 +77,20 @@ type recordInputs struct {
 	ID                     string
 	Network                trust.ClientNetwork
 	UserAgent, ClientHints string
-	VerifiedAt             int64
+	VerifiedAt             store.Time
 	RevokeReason           trust.Reason
 }
 
 func (d DecisionRecord) marshalInputs() []byte {
 	l := decisionInputs{
-		At: store.Millis(d.At), Device: d.Device, UserAgent: d.Request.Browser.UserAgent, ClientHints: d.Request.Browser.ClientHints, Policy: d.Policy,
+		At: store.Time(d.At), Device: d.Device, UserAgent: d.Request.Browser.UserAgent, ClientHints: d.Request.Browser.ClientHints, Policy: d.Policy,
 		RecordReasons: d.RecordReasons, NearestIndex: d.NearestIndex,
 	}
 	if d.Request.Address.IsValid() {
 		l.Address = d.Request.Address.String()
 	}
 	for _, r := range d.Records {
-		l.Records = append(l.Records, recordInputs{r.ID, r.Network, r.Browser.UserAgent, r.Browser.ClientHints, store.Millis(r.VerifiedAt), r.RevokeReason})
+		l.Records = append(l.Records, recordInputs{r.ID, r.Network, r.Browser.UserAgent, r.Browser.ClientHints, store.Time(r.VerifiedAt), r.RevokeReason})
 	}
 	var body bytes.Buffer
 	to := json.NewEncoder(&body)
@@ -108,7 +108,7 @@ const maxDecisions = 200
 // all the same is an event.
 func (d *Devices) RecordDecision(ctx context.Context, tx *store.DB, a store.AccountRef, by DecisionRecord) error {
 	err := tx.CreateTrustDecision(ctx, store.TrustDecision{
-		ID: by.Trace, DecidedAt: store.Millis(by.At), AccountID: a.ID, DeviceID: by.Device, Reason: string(by.Reason),
+		ID: by.Trace, DecidedAt: by.At, AccountID: a.ID, DeviceID: by.Device, Reason: string(by.Reason),
 		Body: d.Keys.Seal("decision "+by.Trace, by.marshalInputs()),
 	})
 	if err != nil {
@@ -139,12 +139,12 @@ func (d *Devices) openDecision(row store.TrustDecision) (DecisionRecord, error) 
 	}
 	is := DecisionRecord{
 		Decision: trust.Decision{Reason: trust.Reason(row.Reason), NearestIndex: l.NearestIndex, RecordReasons: l.RecordReasons},
-		Trace:    row.ID, At: store.Time(l.At), Device: l.Device, Policy: l.Policy,
+		Trace:    row.ID, At: time.Time(l.At), Device: l.Device, Policy: l.Policy,
 	}
 	is.Request.Browser = trust.ParseBrowser(l.UserAgent, l.ClientHints)
 	is.Request.Address, _ = netip.ParseAddr(l.Address) // "": nobody knew it
 	for _, r := range l.Records {
-		is.Records = append(is.Records, trust.Record{ID: r.ID, Network: r.Network, Browser: trust.ParseBrowser(r.UserAgent, r.ClientHints), VerifiedAt: store.Time(r.VerifiedAt), RevokeReason: r.RevokeReason})
+		is.Records = append(is.Records, trust.Record{ID: r.ID, Network: r.Network, Browser: trust.ParseBrowser(r.UserAgent, r.ClientHints), VerifiedAt: time.Time(r.VerifiedAt), RevokeReason: r.RevokeReason})
 	}
 	return is, nil
 }
@@ -204,10 +204,10 @@ func (d *Devices) ExplainTrust(ctx context.Context, email string, q trust.Reques
 	}
 	var browsers []RequestDevice
 	for _, row := range rows {
-		if row.VerifiedAt > store.Millis(at) {
+		if row.VerifiedAt.After(at) {
 			continue // later than this moment
 		}
-		if row.RevokedAt > store.Millis(at) {
+		if row.RevokedAt.After(at) {
 			row.RevokeReason, row.Epoch = "", a.Epoch // it had not ended yet
 		}
 		i := slices.IndexFunc(browsers, func(b RequestDevice) bool { return b.ID == row.DeviceID })

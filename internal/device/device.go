@@ -58,7 +58,7 @@ func (d *Devices) FindDevice(ctx context.Context, a store.AccountRef, from origi
 	if !ok {
 		return RequestDevice{}, nil
 	}
-	seen, err := d.Store.FindDeviceView(ctx, seal.HashToken(series), a.ID, store.Millis(d.Now()))
+	seen, err := d.Store.FindDeviceView(ctx, seal.HashToken(series), a.ID, d.Now())
 	if errors.Is(err, store.ErrNotFound) {
 		return RequestDevice{}, nil
 	}
@@ -87,7 +87,7 @@ func (d *Devices) FindKnownDevice(ctx context.Context, email string, from origin
 	if !ok || err != nil {
 		return "", nil
 	}
-	row, err := d.Store.FindKnownDevice(ctx, seal.HashToken(series), address, store.Millis(d.Now()))
+	row, err := d.Store.FindKnownDevice(ctx, seal.HashToken(series), address, d.Now())
 	if errors.Is(err, store.ErrNotFound) {
 		return "", nil
 	}
@@ -102,7 +102,7 @@ func (d *Devices) FindKnownDevice(ctx context.Context, email string, from origin
 
 // KnownID is the id of the browser if the account has taken both steps in it; "" if not.
 func (b RequestDevice) KnownID() string {
-	if b.AuthenticatedAt == 0 || b.RevokeReason != "" {
+	if b.AuthenticatedAt.IsZero() || b.RevokeReason != "" {
 		return ""
 	}
 	return b.ID
@@ -111,7 +111,7 @@ func (b RequestDevice) KnownID() string {
 // acceptsSecret reports whether a browser shows a secret that is good: the one that counts, its
 // successor, or for a moment its predecessor.
 func (d *Devices) acceptsSecret(b RequestDevice) bool {
-	late := store.Time(b.PreviousReplacedAt).Add(previousSecretTTL)
+	late := b.PreviousReplacedAt.Add(previousSecretTTL)
 	return seal.EqualTokenHash(b.secretHash, b.Secret) || seal.EqualTokenHash(b.secretHash, b.NextSecret) || seal.EqualTokenHash(b.secretHash, b.PreviousSecret) && !d.Now().After(late)
 }
 
@@ -124,7 +124,7 @@ type sealedRecord struct {
 // openRecord is a place as the trust decision looks at it. One that does not open is as good
 // as none, and one of another epoch has ended whether or not anybody wrote it down.
 func (d *Devices) openRecord(p store.TrustedNetwork, a store.AccountRef) trust.Record {
-	r := trust.Record{ID: p.ID, VerifiedAt: store.Time(p.VerifiedAt), RevokeReason: trust.Reason(p.RevokeReason)}
+	r := trust.Record{ID: p.ID, VerifiedAt: p.VerifiedAt, RevokeReason: trust.Reason(p.RevokeReason)}
 	if r.RevokeReason == "" && p.Epoch != a.Epoch {
 		r.RevokeReason = trust.RevokedEpochChanged
 	}
@@ -148,7 +148,7 @@ func networkBoundTo(p store.TrustedNetwork) string {
 }
 
 func (d *Devices) sealRecord(r trust.Record, device string, a store.AccountRef) (store.TrustedNetwork, error) {
-	p := store.TrustedNetwork{ID: r.ID, DeviceID: device, AccountID: a.ID, Epoch: a.Epoch, VerifiedAt: store.Millis(r.VerifiedAt)}
+	p := store.TrustedNetwork{ID: r.ID, DeviceID: device, AccountID: a.ID, Epoch: a.Epoch, VerifiedAt: r.VerifiedAt}
 	body, err := json.Marshal(sealedRecord{r.Network, r.Browser.UserAgent, r.Browser.ClientHints})
 	if err != nil {
 		return p, fmt.Errorf("device: place: %w", err)
@@ -170,12 +170,12 @@ func (d *Devices) RegisterDevice(ctx context.Context, tx *store.DB, a store.Acco
 	if errors.Is(err, store.ErrNotFound) { // it is not known, or has ended
 		device, token = rand.Text(), seal.NewDeviceToken()
 		series, secret, _ := seal.SplitDeviceToken(token)
-		err = tx.CreateDevice(ctx, store.Device{ID: device, Series: seal.HashToken(series), Secret: seal.HashToken(secret), ExpiresAt: store.Millis(now.Add(trust.KnownDeviceTTL))})
+		err = tx.CreateDevice(ctx, store.Device{ID: device, Series: seal.HashToken(series), Secret: seal.HashToken(secret), ExpiresAt: now.Add(trust.KnownDeviceTTL)})
 	}
 	if err != nil {
 		return "", "", err
 	}
-	if err := tx.SaveKnownDevice(ctx, device, a.ID, store.Millis(now)); err != nil {
+	if err := tx.SaveKnownDevice(ctx, device, a.ID, now); err != nil {
 		return "", "", err
 	}
 	return device, token, tx.PruneKnownDevices(ctx, a.ID, trust.MaxKnownDevices)
@@ -186,12 +186,12 @@ func (d *Devices) RegisterDevice(ctx context.Context, tx *store.DB, a store.Acco
 // copy. A browser writes its cookies down a while after it gets them: a new secret takes
 // over once that has passed. store.ErrNotFound: the device has ended.
 func (d *Devices) rotateSecret(ctx context.Context, tx *store.DB, b RequestDevice, ends time.Time) (token string, err error) {
-	now := store.Millis(d.Now())
+	now := d.Now()
 	rotated := b.Device
-	rotated.ExpiresAt = store.Millis(ends)
+	rotated.ExpiresAt = ends
 	switch {
 	case seal.EqualTokenHash(b.secretHash, rotated.Secret):
-	case seal.EqualTokenHash(b.secretHash, rotated.NextSecret) && now-rotated.NextIssuedAt > previousSecretTTL.Milliseconds():
+	case seal.EqualTokenHash(b.secretHash, rotated.NextSecret) && now.Sub(rotated.NextIssuedAt) > previousSecretTTL:
 		rotated.PreviousSecret, rotated.PreviousReplacedAt, rotated.Secret = rotated.Secret, now, rotated.NextSecret
 	default:
 		return "", tx.ExtendDevice(ctx, b.ID, rotated.ExpiresAt)
@@ -292,10 +292,10 @@ func (d *Devices) UseTrust(ctx context.Context, tx *store.DB, a store.AccountRef
 	if err != nil {
 		return "", err
 	}
-	if err := tx.UseTrustedNetwork(ctx, row, store.Millis(by.At)); err != nil {
+	if err := tx.UseTrustedNetwork(ctx, row, by.At); err != nil {
 		return "", err
 	}
-	if token, err = d.rotateSecret(ctx, tx, b, store.Time(b.ExpiresAt)); err != nil {
+	if token, err = d.rotateSecret(ctx, tx, b, b.ExpiresAt); err != nil {
 		return "", err
 	}
 	return token, d.RecordDecision(ctx, tx, a, by)
@@ -309,7 +309,7 @@ func (d *Devices) RevokeCopiedDevice(ctx context.Context, b RequestDevice, from 
 		if err != nil {
 			return err
 		}
-		if err := tx.RevokeDevice(ctx, b.ID, string(trust.RevokedTokenReuse), store.Millis(d.Now())); err != nil {
+		if err := tx.RevokeDevice(ctx, b.ID, string(trust.RevokedTokenReuse), d.Now()); err != nil {
 			return err
 		}
 		for _, a := range owners {

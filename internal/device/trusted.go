@@ -53,7 +53,7 @@ func (d *Devices) ListTrustedDevices(ctx context.Context, who SessionDevice) ([]
 			i = len(list)
 			list = append(list, TrustedDevice{ID: row.DeviceID, Browser: r.Browser, Current: row.DeviceID == who.DeviceID})
 		}
-		list[i].Networks = append(list[i].Networks, DeviceNetwork{r.Network, r.VerifiedAt, until, store.Time(row.LastUsedAt)})
+		list[i].Networks = append(list[i].Networks, DeviceNetwork{r.Network, r.VerifiedAt, until, row.LastUsedAt})
 	}
 	slices.SortStableFunc(list, func(a, b TrustedDevice) int {
 		if a.Current {
@@ -91,7 +91,7 @@ func (d *Devices) RevokeDevice(ctx context.Context, who SessionDevice, id string
 		if err := tx.DeleteKnownDevice(ctx, id, who.ID); err != nil {
 			return err
 		}
-		return tx.RevokeDeviceTrust(ctx, id, who.ID, string(trust.RevokedByOwner), store.Millis(d.Now()))
+		return tx.RevokeDeviceTrust(ctx, id, who.ID, string(trust.RevokedByOwner), d.Now())
 	})
 }
 

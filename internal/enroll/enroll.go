@@ -221,7 +221,7 @@ func (e *Enrollments) save(ctx context.Context, tx *store.DB, a store.Account, b
 			return err
 		}
 	}
-	row := store.Factor{ID: rand.Text(), AccountID: a.ID, Method: about.Method, Slot: slot, CreatedAt: store.Millis(e.Now())}
+	row := store.Factor{ID: rand.Text(), AccountID: a.ID, Method: about.Method, Slot: slot, CreatedAt: e.Now()}
 	if row.Body, err = e.Challenges.SealFactor(row.ID, kept); err != nil {
 		return err
 	}
@@ -398,7 +398,7 @@ func (e *Enrollments) List(ctx context.Context, who session.Session) ([]Enrolled
 			}
 			one.Factors = append(one.Factors, EnrolledFactor{
 				ID: f.Row.ID, Name: f.Name, Destination: cmp.Or(f.Display, f.Destination),
-				AddedAt: store.Time(f.Row.CreatedAt), LastUsedAt: store.Time(f.Row.LastUsedAt), UsesLeft: f.UsesLeft(),
+				AddedAt: f.Row.CreatedAt, LastUsedAt: f.Row.LastUsedAt, UsesLeft: f.UsesLeft(),
 			})
 		}
 		list = append(list, one)

@@ -197,7 +197,7 @@ func (g *Grants) ConsumePushedRequest(ctx context.Context, app, requestURI strin
 	if err != nil {
 		return AuthRequest{}, err
 	}
-	err = g.Store.UsePushedRequest(ctx, seal.HashToken(token), app, store.Millis(g.Now()))
+	err = g.Store.UsePushedRequest(ctx, seal.HashToken(token), app, g.Now())
 	if errors.Is(err, store.ErrNotFound) {
 		return AuthRequest{}, ErrInvalid
 	}
@@ -211,7 +211,7 @@ func (g *Grants) insertAuthRequest(ctx context.Context, r AuthRequest, pushed bo
 	}
 	now := g.Now()
 	token = seal.NewToken()
-	row := store.AuthorizationRequest{ID: seal.HashToken(token), ClientID: r.ClientID, Parameters: string(body), Pushed: pushed, CreatedAt: store.Millis(now), ExpiresAt: store.Millis(now.Add(life))}
+	row := store.AuthorizationRequest{ID: seal.HashToken(token), ClientID: r.ClientID, Parameters: string(body), Pushed: pushed, CreatedAt: now, ExpiresAt: now.Add(life)}
 	if err := g.Store.CreateAuthorizationRequest(ctx, row); err != nil {
 		return "", fmt.Errorf("grant: keep request: %w", err)
 	}
@@ -224,7 +224,7 @@ func (g *Grants) GetAuthRequest(ctx context.Context, token string) (AuthRequest,
 }
 
 func (g *Grants) loadAuthRequest(ctx context.Context, token string, pushed bool) (r AuthRequest, err error) {
-	row, err := g.Store.GetAuthorizationRequest(ctx, seal.HashToken(token), store.Millis(g.Now()))
+	row, err := g.Store.GetAuthorizationRequest(ctx, seal.HashToken(token), g.Now())
 	if errors.Is(err, store.ErrNotFound) || err == nil && row.Pushed != pushed {
 		return r, ErrInvalid
 	}
@@ -287,7 +287,7 @@ func (g *Grants) HasConsent(ctx context.Context, who session.Session, r AuthRequ
 	if errors.Is(err, store.ErrNotFound) {
 		return false, nil
 	}
-	if slices.Contains(r.Prompt, "consent") && c.GrantedAt < store.Millis(r.RequestedAt) {
+	if slices.Contains(r.Prompt, "consent") && c.GrantedAt.Before(r.RequestedAt.Truncate(time.Millisecond)) {
 		return false, err
 	}
 	return consentCovers(c, r.Scope), err
@@ -309,7 +309,7 @@ func (g *Grants) SaveConsent(ctx context.Context, who session.Session, r AuthReq
 		}
 		scope := slices.Concat(strings.Fields(c.Scope), r.Scope)
 		slices.Sort(scope)
-		all := store.Consent{AccountID: who.Account.ID, ClientID: r.ClientID, Scope: strings.Join(slices.Compact(scope), " "), GrantedAt: store.Millis(g.Now())}
+		all := store.Consent{AccountID: who.Account.ID, ClientID: r.ClientID, Scope: strings.Join(slices.Compact(scope), " "), GrantedAt: g.Now()}
 		if err := tx.SaveConsent(ctx, all); err != nil {
 			return err
 		}

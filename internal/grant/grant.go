@@ -96,7 +96,7 @@ func (g Grant) HasScope(scope string) bool { return slices.Contains(g.Scope, sco
 func grantFromRow(row store.Grant) (g Grant, err error) {
 	g = Grant{
 		ID: row.ID, ClientID: row.ClientID, AccountID: row.AccountID, SessionID: row.SessionID, Scope: strings.Fields(row.Scope), AMR: strings.Fields(row.AMR),
-		AuthTime: store.Time(row.AuthenticatedAt), Offline: row.Offline, ExpiresAt: store.Time(row.ExpiresAt),
+		AuthTime: row.AuthenticatedAt, Offline: row.Offline, ExpiresAt: row.ExpiresAt,
 	}
 	if err := json.Unmarshal([]byte(row.CodeBinding), &g.binding); err != nil {
 		return g, fmt.Errorf("grant: %s: %w", row.ID, err)
@@ -120,13 +120,13 @@ func (g *Grants) IssueCode(ctx context.Context, r AuthRequest, who session.Sessi
 	now := g.Now()
 	code = seal.NewToken()
 	row := store.Grant{
-		ID: rand.Text(), ClientID: r.ClientID, AccountID: who.Account.ID, Epoch: who.Ref().Epoch, SessionID: who.ID, SessionExpiresAt: store.Millis(who.ExpiresAt),
-		Scope: strings.Join(r.Scope, " "), CodeBinding: string(body), AMR: strings.Join(who.AMR, " "), AuthenticatedAt: store.Millis(who.AuthTime()),
-		Offline: slices.Contains(r.Scope, "offline_access"), CodeHash: seal.HashToken(code), CodeExpiresAt: store.Millis(now.Add(CodeTTL)),
-		CreatedAt: store.Millis(now), ExpiresAt: store.Millis(who.ExpiresAt),
+		ID: rand.Text(), ClientID: r.ClientID, AccountID: who.Account.ID, Epoch: who.Ref().Epoch, SessionID: who.ID, SessionExpiresAt: who.ExpiresAt,
+		Scope: strings.Join(r.Scope, " "), CodeBinding: string(body), AMR: strings.Join(who.AMR, " "), AuthenticatedAt: who.AuthTime(),
+		Offline: slices.Contains(r.Scope, "offline_access"), CodeHash: seal.HashToken(code), CodeExpiresAt: now.Add(CodeTTL),
+		CreatedAt: now, ExpiresAt: who.ExpiresAt,
 	}
 	if row.Offline {
-		row.ExpiresAt = store.Millis(now.Add(OfflineGrantTTL))
+		row.ExpiresAt = now.Add(OfflineGrantTTL)
 	}
 	err = g.Store.Tx(ctx, func(tx *store.DB) error {
 		if err := tx.CreateGrant(ctx, row); err != nil {
@@ -191,7 +191,7 @@ func (g *Grants) consumeCodeInTx(ctx context.Context, r CodeExchange, then func(
 // verifyAndConsumeCode uses a code up, and reports whether it is good for what was brought with it. If not, the
 // grant ends. store.ErrNotFound: it is another app's, was used, or is too old.
 func (g *Grants) verifyAndConsumeCode(ctx context.Context, tx *store.DB, r CodeExchange) (of Grant, good bool, err error) {
-	now := store.Millis(g.Now())
+	now := g.Now()
 	row, err := tx.UseAuthorizationCode(ctx, seal.HashToken(r.Code), r.Client.ID, now)
 	if err == nil {
 		of, err = grantFromRow(row)
@@ -211,7 +211,7 @@ func (g *Grants) verifyAndConsumeCode(ctx context.Context, tx *store.DB, r CodeE
 // moment. One of another app stays as it is.
 func (g *Grants) revokeReusedCode(ctx context.Context, r CodeExchange) error {
 	row, err := g.Store.FindGrantByCode(ctx, seal.HashToken(r.Code))
-	if errors.Is(err, store.ErrNotFound) || err == nil && (row.ClientID != r.Client.ID || row.CodeUsedAt == 0) {
+	if errors.Is(err, store.ErrNotFound) || err == nil && (row.ClientID != r.Client.ID || row.CodeUsedAt.IsZero()) {
 		return nil
 	}
 	if err != nil {
@@ -223,12 +223,12 @@ func (g *Grants) revokeReusedCode(ctx context.Context, r CodeExchange) error {
 // stolen ends a grant of which a code or a token was used twice, and records that, whether or not
 // the app waits for the answer.
 func (g *Grants) stolen(ctx context.Context, kind audit.Kind, row store.Grant, from origin.Origin) error {
-	if row.RevokedAt != 0 {
+	if !row.RevokedAt.IsZero() {
 		return nil
 	}
 	ctx = context.WithoutCancel(ctx)
 	err := g.Store.Tx(ctx, func(tx *store.DB) error {
-		if err := tx.RevokeGrant(ctx, row.ID, store.Millis(g.Now())); err != nil {
+		if err := tx.RevokeGrant(ctx, row.ID, g.Now()); err != nil {
 			return err
 		}
 		e := grantEvent(kind, row)
@@ -258,11 +258,11 @@ func S256Challenge(verifier string) string {
 
 // end ends a grant for its app, and with it all of its tokens.
 func (g *Grants) end(ctx context.Context, row store.Grant, from origin.Origin) error {
-	if row.RevokedAt != 0 {
+	if !row.RevokedAt.IsZero() {
 		return nil
 	}
 	err := g.Store.Tx(ctx, func(tx *store.DB) error {
-		if err := tx.RevokeGrant(ctx, row.ID, store.Millis(g.Now())); err != nil {
+		if err := tx.RevokeGrant(ctx, row.ID, g.Now()); err != nil {
 			return err
 		}
 		e := grantEvent(audit.GrantEnded, row)
@@ -285,7 +285,7 @@ type AuthorizedClient struct {
 // ListAuthorizedClients are the apps that the person uses, or has allowed something, once each, with all that
 // each may know.
 func (g *Grants) ListAuthorizedClients(ctx context.Context, who session.Session) (list []AuthorizedClient, err error) {
-	rows, err := g.Store.ListGrants(ctx, who.Account.ID, store.Millis(g.Now()))
+	rows, err := g.Store.ListGrants(ctx, who.Account.ID, g.Now())
 	if err != nil {
 		return nil, fmt.Errorf("grant: given: %w", err)
 	}
@@ -309,7 +309,7 @@ func (g *Grants) ListAuthorizedClients(ctx context.Context, who session.Session)
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, AuthorizedClient{a, scope, store.Time(row.CreatedAt)})
+		list = append(list, AuthorizedClient{a, scope, row.CreatedAt})
 	}
 	return list, nil
 }
@@ -320,7 +320,7 @@ func (g *Grants) RevokeClientAccess(ctx context.Context, who session.Session, ap
 		if err := tx.DeleteConsent(ctx, who.Account.ID, app); err != nil {
 			return err
 		}
-		if err := tx.RevokeClientGrants(ctx, who.Account.ID, app, store.Millis(g.Now())); err != nil {
+		if err := tx.RevokeClientGrants(ctx, who.Account.ID, app, g.Now()); err != nil {
 			return err
 		}
 		return g.Accounts.Event(ctx, tx, clientEvent(audit.ConsentWithdrawn, who, app), from)

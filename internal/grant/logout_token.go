@@ -31,12 +31,12 @@ const (
 // whichever server, for as long as the session would have lasted.
 func (g *Grants) ClaimLogoutTokens(ctx context.Context) (list []LogoutToken, err error) {
 	now := g.Now()
-	rows, err := g.Store.ListDueLogouts(ctx, store.Millis(now))
+	rows, err := g.Store.ListDueLogouts(ctx, now)
 	if err != nil {
 		return nil, fmt.Errorf("grant: farewells: %w", err)
 	}
 	for _, row := range rows {
-		err := g.Store.ClaimLogout(ctx, row.ClientID, row.SessionID, store.Millis(now), store.Millis(now.Add(logoutRetryDelay)))
+		err := g.Store.ClaimLogout(ctx, row.ClientID, row.SessionID, now, now.Add(logoutRetryDelay))
 		if errors.Is(err, store.ErrNotFound) {
 			continue
 		}
@@ -46,7 +46,7 @@ func (g *Grants) ClaimLogoutTokens(ctx context.Context) (list []LogoutToken, err
 		f := LogoutToken{sessionID: row.SessionID}
 		f.Client, err = g.Clients.Get(ctx, row.ClientID)
 		if errors.Is(err, client.ErrNotFound) || err == nil && f.Client.BackChannelLogoutURI == "" {
-			err = g.Store.FinishLogout(ctx, row.ClientID, row.SessionID, store.Millis(now)) // there is nobody to tell
+			err = g.Store.FinishLogout(ctx, row.ClientID, row.SessionID, now) // there is nobody to tell
 		} else if err == nil {
 			f.JWT, err = g.signLogoutToken(ctx, f.Client, row)
 		}
@@ -62,7 +62,7 @@ func (g *Grants) ClaimLogoutTokens(ctx context.Context) (list []LogoutToken, err
 
 // MarkLogoutDelivered notes that a farewell has arrived.
 func (g *Grants) MarkLogoutDelivered(ctx context.Context, f LogoutToken) error {
-	return g.Store.FinishLogout(ctx, f.Client.ID, f.sessionID, store.Millis(g.Now()))
+	return g.Store.FinishLogout(ctx, f.Client.ID, f.sessionID, g.Now())
 }
 
 func (g *Grants) signLogoutToken(ctx context.Context, a client.Client, row store.Grant) (string, error) {

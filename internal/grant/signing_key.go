@@ -51,7 +51,7 @@ type signingKey struct {
 	private crypto.Signer
 }
 
-func (k signingKey) createdAt() time.Time { return store.Time(k.CreatedAt) }
+func (k signingKey) createdAt() time.Time { return k.CreatedAt }
 
 func (k signingKey) publicJWK() jose.JSONWebKey {
 	return jose.JSONWebKey{Key: k.private.Public(), KeyID: k.ID, Algorithm: k.Algorithm, Use: "sig"}
@@ -169,7 +169,7 @@ func (g *Grants) createSigningKey(ctx context.Context, algorithm string) (k sign
 	if err != nil {
 		return k, err
 	}
-	k.SigningKey = store.SigningKey{ID: rand.Text(), Algorithm: algorithm, CreatedAt: store.Millis(g.Now())}
+	k.SigningKey = store.SigningKey{ID: rand.Text(), Algorithm: algorithm, CreatedAt: g.Now()}
 	k.Body = g.Keys.Seal("signing key "+k.ID, body)
 	return k, g.Store.Tx(ctx, func(tx *store.DB) error {
 		if err := tx.CreateSigningKey(ctx, k.SigningKey); err != nil {
@@ -236,7 +236,7 @@ func (g *Grants) ParseIDToken(ctx context.Context, token string) (claims jwt.Cla
 		return claims, nil, fmt.Errorf("grant: known: %w", err)
 	}
 	for _, row := range rows {
-		if row.ID != parsed.Headers[0].KeyID || row.Algorithm != parsed.Headers[0].Algorithm || g.Now().Sub(store.Time(row.CreatedAt)) > signingKeyRetention {
+		if row.ID != parsed.Headers[0].KeyID || row.Algorithm != parsed.Headers[0].Algorithm || g.Now().Sub(row.CreatedAt) > signingKeyRetention {
 			continue
 		}
 		k, err := g.unsealSigningKey(row)
@@ -293,7 +293,7 @@ func (g *Grants) VerifyClientAssertion(ctx context.Context, a client.Client, tok
 		return fmt.Errorf("%w: it has no jti, or one of more than 256 letters", ErrInvalid)
 	}
 	once := store.Counter{Kind: "client_assertion", Subject: a.ID + " " + g.Keys.Pseudonym(claims.ID)}
-	err = g.Store.SpendQuota(ctx, once, store.Millis(claims.Expiry.Time().Add(leeway)), 1, 1)
+	err = g.Store.SpendQuota(ctx, once, claims.Expiry.Time().Add(leeway), 1, 1)
 	if errors.Is(err, store.ErrNotFound) {
 		return fmt.Errorf("%w: its jti came before", ErrInvalid)
 	}

@@ -38,7 +38,7 @@ func (g *Grants) insertToken(ctx context.Context, tx *store.DB, of Grant, kind s
 		ends = of.ExpiresAt
 	}
 	token := seal.NewToken()
-	return token, tx.CreateToken(ctx, store.Token{Hash: seal.HashToken(token), GrantID: of.ID, Kind: kind, CreatedAt: store.Millis(g.Now()), ExpiresAt: store.Millis(ends)})
+	return token, tx.CreateToken(ctx, store.Token{Hash: seal.HashToken(token), GrantID: of.ID, Kind: kind, CreatedAt: g.Now(), ExpiresAt: ends})
 }
 
 // refreshReuseGrace is for how long a refresh token that was used gives the same next one again: two
@@ -85,16 +85,16 @@ func (g *Grants) rotateRefreshToken(ctx context.Context, tx *store.DB, a client.
 	if _, err := g.recheckPolicy(ctx, tx, a, of); err != nil {
 		return err
 	}
-	now := store.Millis(g.Now())
+	now := g.Now()
 	err := tx.UseToken(ctx, r.old.Hash, now)
 	if err == nil {
-		return tx.CreateToken(ctx, store.Token{Hash: seal.HashToken(r.next), GrantID: of.ID, Kind: store.RefreshToken, CreatedAt: now, ExpiresAt: store.Millis(of.ExpiresAt)})
+		return tx.CreateToken(ctx, store.Token{Hash: seal.HashToken(r.next), GrantID: of.ID, Kind: store.RefreshToken, CreatedAt: now, ExpiresAt: of.ExpiresAt})
 	}
 	if !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
 	again, _, err := tx.FindLiveToken(ctx, seal.HashToken(r.next), now)
-	if err == nil && now-again.CreatedAt > refreshReuseGrace.Milliseconds() {
+	if err == nil && now.Sub(again.CreatedAt) > refreshReuseGrace {
 		err = store.ErrNotFound
 	}
 	return err
@@ -125,7 +125,7 @@ func (g *Grants) recheckPolicy(ctx context.Context, tx *store.DB, a client.Clien
 // revokeIfReused ends the grant of a refresh token that gave nothing, if it was used before.
 func (g *Grants) revokeIfReused(ctx context.Context, old store.Token, from origin.Origin) error {
 	now, row, err := g.Store.FindToken(ctx, old.Hash)
-	if err != nil || now.UsedAt == 0 {
+	if err != nil || now.UsedAt.IsZero() {
 		return err
 	}
 	return g.stolen(ctx, audit.TokenReused, row, from)
@@ -136,7 +136,7 @@ func (g *Grants) IssueClientCredentialsToken(ctx context.Context, a client.Clien
 	now := g.Now()
 	row := store.Grant{
 		ID: rand.Text(), ClientID: a.ID, Scope: strings.Join(scope, " "), CodeBinding: "{}", CodeHash: seal.HashToken(seal.NewToken()),
-		CreatedAt: store.Millis(now), ExpiresAt: store.Millis(now.Add(AccessTokenTTL)), CodeUsedAt: store.Millis(now),
+		CreatedAt: now, ExpiresAt: now.Add(AccessTokenTTL), CodeUsedAt: now,
 	}
 	if of, err = grantFromRow(row); err != nil {
 		return of, t, err
@@ -164,7 +164,7 @@ type TokenInfo struct {
 
 // IntrospectToken is the grant of a live access or refresh token. ErrInvalid.
 func (g *Grants) IntrospectToken(ctx context.Context, token string) (TokenInfo, error) {
-	row, of, err := g.Store.FindLiveToken(ctx, seal.HashToken(token), store.Millis(g.Now()))
+	row, of, err := g.Store.FindLiveToken(ctx, seal.HashToken(token), g.Now())
 	if errors.Is(err, store.ErrNotFound) || err == nil && row.Kind == store.ForwardAuthToken {
 		return TokenInfo{}, ErrInvalid
 	}
@@ -172,7 +172,7 @@ func (g *Grants) IntrospectToken(ctx context.Context, token string) (TokenInfo, 
 		return TokenInfo{}, fmt.Errorf("grant: show: %w", err)
 	}
 	found, err := grantFromRow(of)
-	return TokenInfo{found, row.Kind == store.RefreshToken, store.Time(row.CreatedAt), store.Time(row.ExpiresAt)}, err
+	return TokenInfo{found, row.Kind == store.RefreshToken, row.CreatedAt, row.ExpiresAt}, err
 }
 
 // FindGrantByAccessToken is the grant of a live access token of a person. ErrInvalid.
@@ -211,7 +211,7 @@ func (g *Grants) IssueHostToken(ctx context.Context, of Grant) (token string, er
 
 // FindGrantByHostToken is the grant of a browser's cookie at a host behind a proxy. ErrInvalid.
 func (g *Grants) FindGrantByHostToken(ctx context.Context, token string) (Grant, error) {
-	row, of, err := g.Store.FindLiveToken(ctx, seal.HashToken(token), store.Millis(g.Now()))
+	row, of, err := g.Store.FindLiveToken(ctx, seal.HashToken(token), g.Now())
 	if errors.Is(err, store.ErrNotFound) || err == nil && row.Kind != store.ForwardAuthToken {
 		return Grant{}, ErrInvalid
 	}

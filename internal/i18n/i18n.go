@@ -1,7 +1,7 @@
-// Package i18n is what we say to people, per language.
+// Package i18n has the texts for people, by language.
 //
-// Every sentence a person reads, on a page or in a mail, stands in words/, one file
-// per language, under the same keys. The package decides nothing and formats no HTML.
+// The texts of all pages and mails are in words/, one file per language with the same keys. The
+// package formats no HTML.
 package i18n
 
 import (
@@ -19,15 +19,15 @@ import (
 //go:embed words/*.json
 var files embed.FS
 
-// languages are the files in words/. English is first: it is what is left when
-// nothing matches, and it fills what another language lacks.
+// languages are the files in words/. English is the default and supplies texts that are missing in
+// another language.
 var languages = [...]string{"en", "de"}
 
-// maxAcceptLanguage bounds what is parsed of an Accept-Language header; browsers send less
-// than a hundred bytes.
+// maxAcceptLanguage limits how many bytes of an Accept-Language header are parsed; browsers send
+// less than 100.
 const maxAcceptLanguage = 256
 
-// Localizer speaks one language. The zero value speaks English.
+// Localizer returns the texts of one language. The zero value is English.
 type Localizer struct{ language int }
 
 type catalog struct {
@@ -35,7 +35,7 @@ type catalog struct {
 	localizers []*i18n.Localizer
 }
 
-// loadCatalog parses all files once, at the first word that is said.
+// loadCatalog parses all files once, at first use.
 var loadCatalog = sync.OnceValue(func() catalog {
 	bundle := i18n.NewBundle(language.English)
 	bundle.RegisterUnmarshalFunc("json", unmarshal)
@@ -43,7 +43,7 @@ var loadCatalog = sync.OnceValue(func() catalog {
 	var tags []language.Tag
 	for _, name := range languages {
 		if _, err := bundle.LoadMessageFileFS(files, "words/"+name+".json"); err != nil {
-			panic(fmt.Sprintf("i18n: %s: %v", name, err)) // embedded: a test has read it
+			panic(fmt.Sprintf("i18n: %s: %v", name, err)) // embedded files, checked by tests
 		}
 		tags = append(tags, language.Make(name))
 		l.localizers = append(l.localizers, i18n.NewLocalizer(bundle, name))
@@ -52,8 +52,8 @@ var loadCatalog = sync.OnceValue(func() catalog {
 	return l
 })
 
-// keyReference is a key inside the text of another key. It stands for that key's text, so
-// that a mail as a whole and its parts have one source.
+// keyReference is a reference to another key within a text. It is replaced by that key's text, so
+// that a mail and its parts have one source.
 var keyReference = regexp.MustCompile(`\[\[([a-z0-9.]+)\]\]`)
 
 func unmarshal(data []byte, v any) error {
@@ -78,8 +78,8 @@ func unmarshal(data []byte, v any) error {
 	return nil
 }
 
-// Match is the language that suits an Accept-Language header best; English when the
-// header is missing, too long or garbage.
+// Match returns the best Localizer for an Accept-Language header: English if the header is missing,
+// too long or malformed.
 func Match(acceptLanguage string) Localizer {
 	if acceptLanguage == "" || len(acceptLanguage) > maxAcceptLanguage {
 		return Localizer{}
@@ -88,7 +88,7 @@ func Match(acceptLanguage string) Localizer {
 	if err != nil || len(wanted) == 0 {
 		return Localizer{}
 	}
-	// The index, not the tag: the tag carries parts of what was asked for.
+	// The index, not the tag: the tag contains extensions of the requested one.
 	_, index, confidence := loadCatalog().matcher.Match(wanted...)
 	if confidence == language.No {
 		return Localizer{}
@@ -96,7 +96,7 @@ func Match(acceptLanguage string) Localizer {
 	return Localizer{index}
 }
 
-// ForTag is the language of a tag that Tag has returned, English for any other tag.
+// ForTag returns the Localizer of a tag from Tag. For any other tag it returns the best match.
 func ForTag(tag string) Localizer {
 	for i, name := range languages {
 		if name == tag {
@@ -106,15 +106,15 @@ func ForTag(tag string) Localizer {
 	return Match(tag)
 }
 
-// Languages are the tags of all languages.
+// Languages returns the tags of all languages.
 func Languages() []string { return slices.Clone(languages[:]) }
 
-// Tag is the BCP 47 tag of the language, "en".
+// Tag returns the BCP 47 tag of the language, "en".
 func (w Localizer) Tag() string { return languages[w.language] }
 
-// Translate is the sentence of a key. Pairs are names and values for it: "Site", "Example".
-// The pair "Count" also chooses the plural form. A key that the language lacks is said
-// in English; a key that nobody has comes back as it is, which is ugly and harmless.
+// Translate returns the text of a key. pairs are names and values for it: "Site", "Example". The
+// pair "Count" also selects the plural form. If the language lacks the key, Translate returns the
+// English text; if no language has it, the key itself.
 func (w Localizer) Translate(key string, pairs ...any) string {
 	c := i18n.LocalizeConfig{MessageID: key}
 	if len(pairs) > 1 {

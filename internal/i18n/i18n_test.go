@@ -24,7 +24,7 @@ func texts(t *testing.T, name string) map[string]any {
 
 var placeholder = regexp.MustCompile(`\{\{\.([A-Za-z]+)\}\}`)
 
-// Every language says everything, with the same names in it.
+// Every language has every key, with the same placeholders.
 func TestLanguagesAreComplete(t *testing.T) {
 	english := texts(t, "en")
 	for _, name := range languages[1:] {
@@ -59,7 +59,7 @@ func placeholderNames(text any) []string {
 	return slices.Compact(found)
 }
 
-// Every sentence can be said, and says the values it was given.
+// Every key has a text that contains the given values.
 func TestEveryKeyTranslates(t *testing.T) {
 	for _, name := range languages {
 		w := ForTag(name)
@@ -73,7 +73,8 @@ func TestEveryKeyTranslates(t *testing.T) {
 				pairs = append(pairs, n, "‹"+n+"›")
 			}
 			got := w.Translate(key, pairs...)
-			if got == key || got == "" || strings.Contains(got, "<no value>") || strings.Contains(got, "[[") || strings.Contains(got, "{{") {
+			if got == key || got == "" || strings.Contains(got, "<no value>") || strings.Contains(got, "[[") ||
+				strings.Contains(got, "{{") {
 				t.Errorf("%s: %s = %q", name, key, got)
 			}
 		}
@@ -125,7 +126,7 @@ func TestPluralForms(t *testing.T) {
 	}
 }
 
-// The mail's code stands on a line by itself, and no value is read as a template.
+// The code of a mail is on a line by itself, and values are not expanded as templates.
 func TestCodeMailDoesNotExpandValues(t *testing.T) {
 	got := ForTag("en").Translate("mail.code.text", "Code", "012345", "Site", "{{.Code}} [[mail.code.never]]",
 		"Minutes", 15, "Until", "14:32", "Began", "14:17", "Browser", "Firefox on Windows", "Address", "192.0.2.1")
@@ -135,7 +136,7 @@ func TestCodeMailDoesNotExpandValues(t *testing.T) {
 	}
 }
 
-// The sentence of the seed, to the letter, and the key itself where there is none.
+// The required text of a wrong code, and an unknown key.
 func TestWrongCodeTextAndUnknownKey(t *testing.T) {
 	if got := (Localizer{}).Translate("problem.code"); got != "The verification code you have entered does not match our records. Please try again, or request a new code." {
 		t.Error(got)

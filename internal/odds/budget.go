@@ -80,7 +80,7 @@ type Budget struct {
 // Load reads a budget. One that was never charged is empty.
 func (l *Budgets) Load(ctx context.Context, db *store.DB, name string) (Budget, error) {
 	now := l.Now()
-	v, err := db.LoadGuessBudget(ctx, name, store.Millis(now.Add(-Year)), alarmState)
+	v, err := db.LoadGuessBudget(ctx, name, now.Add(-Year), alarmState)
 	if err != nil {
 		return Budget{}, fmt.Errorf("odds: load: %w", err)
 	}
@@ -100,7 +100,7 @@ const skew = time.Minute
 
 // inFuture reports whether an entry was made by a clock that was ahead and has been set back.
 func (b Budget) inFuture(d store.BudgetEntry) bool {
-	return store.Time(d.CreatedAt).After(b.now.Add(skew))
+	return d.CreatedAt.After(b.now.Add(skew))
 }
 
 // count is how many entries of the last d satisfy such, and when the oldest of them was made.
@@ -111,7 +111,7 @@ func (b Budget) count(d time.Duration, such func(store.BudgetEntry) bool) (n int
 		if b.inFuture(one) && one.Kind != store.EntryRenewal {
 			continue
 		}
-		if at := store.Time(one.CreatedAt); at.After(b.now.Add(-d)) && such(one) {
+		if at := one.CreatedAt; at.After(b.now.Add(-d)) && such(one) {
 			if n++; n == 1 {
 				oldest = at
 			}
@@ -127,7 +127,7 @@ func (b Budget) spent() Chance { return b.spentAfter(b.renewed()) }
 // renewed is when the budget was renewed. A renewal in the future counts for nothing, or all that
 // is spent before it would be free.
 func (b Budget) renewed() time.Time {
-	if at := store.Time(b.RenewedAt); !at.After(b.now) {
+	if at := b.RenewedAt; !at.After(b.now) {
 		return at
 	}
 	return time.Time{}
@@ -135,7 +135,7 @@ func (b Budget) renewed() time.Time {
 
 func (b Budget) spentAfter(t time.Time) (sum Chance) {
 	for _, one := range b.Entries {
-		if one.Kind == store.EntryGuess && one.DeviceID == "" && one.CreatedAt > store.Millis(t) {
+		if one.Kind == store.EntryGuess && one.DeviceID == "" && one.CreatedAt.After(t) {
 			sum += Chance(one.Cost)
 		}
 	}
@@ -160,7 +160,7 @@ func (b Budget) knownDeviceHasGuesses(device string) bool {
 func (b Budget) failedAttempts(d time.Duration, challenge string, such func(store.BudgetEntry) bool) (n int64, last time.Time) {
 	seen := map[string]bool{challenge: true}
 	for _, one := range b.Entries {
-		at := store.Time(one.CreatedAt)
+		at := one.CreatedAt
 		if one.Kind != store.EntryGuess || one.DeviceID != "" || one.ChallengeID == challenge || !at.After(b.now.Add(-d)) || b.inFuture(one) || !such(one) {
 			continue
 		}
@@ -218,9 +218,9 @@ func (l *Budgets) lockForGuess(ctx context.Context, tx *store.DB, name string) (
 		return Budget{}, fmt.Errorf("odds: lock: %w", err)
 	}
 	now := l.Now()
-	year := store.Millis(now.Add(-Year))
+	year := now.Add(-Year)
 	v, err := tx.LoadGuessBudgetForCharge(ctx, name, year, store.SiteSums{
-		State: alarmState, Counter: daily(), Recent: store.Millis(now.Add(-day)), Year: year,
+		State: alarmState, Counter: daily(), Recent: now.Add(-day), Year: year,
 	})
 	if err != nil {
 		return Budget{}, fmt.Errorf("odds: lock: %w", err)
@@ -243,7 +243,7 @@ func (l *Budgets) chargeUnknownDevice(ctx context.Context, tx *store.DB, b Budge
 // newEntry draws up an entry. The network is "" if it is unknown: behind a proxy that is not
 // configured all share one, and no delay and no share may belong to that one alone.
 func (l *Budgets) newEntry(name, kind, challenge string, from origin.Origin) store.BudgetEntry {
-	d := store.BudgetEntry{ID: rand.Text(), Budget: name, Kind: kind, ChallengeID: challenge, CreatedAt: store.Millis(l.Now())}
+	d := store.BudgetEntry{ID: rand.Text(), Budget: name, Kind: kind, ChallengeID: challenge, CreatedAt: l.Now()}
 	if from.Network() != "" {
 		d.Network = l.Keys.Pseudonym("network " + from.Network())
 	}
@@ -282,7 +282,7 @@ func (l *Budgets) refundChallenge(ctx context.Context, tx *store.DB, g Guess) er
 	if err := l.refundSite(ctx, tx, guesses); err != nil {
 		return err
 	}
-	if row.SpentNotifiedAt == 0 {
+	if row.SpentNotifiedAt.IsZero() {
 		return nil
 	}
 	b, err := l.Load(ctx, tx, g.Budget)
@@ -305,9 +305,9 @@ func (l *Budgets) Renew(ctx context.Context, tx *store.DB, a store.Account, chan
 	if used >= MaxRenewalsPerYear || b.spent() == b.spentAfter(changed) {
 		return nil
 	}
-	entry := store.BudgetEntry{ID: rand.Text(), Budget: b.Name, Kind: store.EntryRenewal, CreatedAt: store.Millis(b.now)}
+	entry := store.BudgetEntry{ID: rand.Text(), Budget: b.Name, Kind: store.EntryRenewal, CreatedAt: b.now}
 	if err := tx.CreateBudgetEntry(ctx, entry); err != nil {
 		return err
 	}
-	return tx.RenewGuessBudget(ctx, b.Name, store.Millis(changed))
+	return tx.RenewGuessBudget(ctx, b.Name, changed)
 }

@@ -258,7 +258,7 @@ func TestRestored(t *testing.T) {
 		if err != nil {
 			h.Fatal(err)
 		}
-		rows, err := h.Store.ListBudgetEntries(h.Context(), "anna", 0)
+		rows, err := h.Store.ListBudgetEntries(h.Context(), "anna", time.Time{})
 		if err != nil || len(rows) != 2*odds.MaxRenewalsPerYear {
 			h.Errorf("%d debits, %v: what was spent before the restore still counts, and there is no renewal left", len(rows), err)
 		}
@@ -307,7 +307,7 @@ func TestRenewBeforeTheChange(t *testing.T) {
 		for range odds.MaxRenewalsPerYear {
 			renew(changed)
 		}
-		if rows, err := h.Store.ListBudgetEntries(h.Context(), "anna", 0); err != nil || len(rows) != 1 {
+		if rows, err := h.Store.ListBudgetEntries(h.Context(), "anna", time.Time{}); err != nil || len(rows) != 1 {
 			h.Errorf("%d debits, %v: a renewal is taken that renews nothing", len(rows), err)
 		}
 		if longer, err := h.needsLongCode(g); err != nil || !longer {

@@ -26,7 +26,7 @@ func (l *Budgets) NotifyGuessed(ctx context.Context, a store.Account, g Guess, f
 		if n, _ := b.failedAttempts(Month, g.Challenge, anywhere); n == 0 || b.knownDeviceHasGuesses(g.Device) {
 			return store.ErrNotFound
 		}
-		return tx.ClaimGuessNotice(ctx, b.Name, store.Millis(b.now.Add(-day)), store.Millis(b.now))
+		return tx.ClaimGuessNotice(ctx, b.Name, b.now.Add(-day), b.now)
 	})
 }
 
@@ -40,7 +40,7 @@ func (l *Budgets) NotifyExhausted(ctx context.Context, a store.Account, g Guess,
 		if b.allows(g.CostIfReissued) {
 			return store.ErrNotFound // it is not this account that is guessed at
 		}
-		return tx.ClaimSpentNotice(ctx, b.Name, max(store.Millis(b.renewed()), store.Millis(b.now.Add(-Year))), store.Millis(b.now))
+		return tx.ClaimSpentNotice(ctx, b.Name, later(b.renewed(), b.now.Add(-Year)), b.now)
 	})
 }
 

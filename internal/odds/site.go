@@ -28,9 +28,9 @@ func siteGuesses(window time.Duration) store.Counter {
 	return store.Counter{Kind: store.SiteGuesses, Window: window.Milliseconds()}
 }
 
-// windowEnd is the end of the hour or day in which something was, in Unix milliseconds.
-func windowEnd(at time.Time, length time.Duration) int64 {
-	return store.Millis(at.Truncate(length).Add(length))
+// windowEnd is the end of the hour or day in which something was.
+func windowEnd(at time.Time, length time.Duration) time.Time {
+	return at.Truncate(length).Add(length)
 }
 
 // addSite adds an amount to the day and the hour in which an entry was made. The day comes first
@@ -46,12 +46,12 @@ func (l *Budgets) refundSite(ctx context.Context, tx *store.DB, guesses []store.
 	if !isAccountBudget(guesses[0].Budget) {
 		return nil
 	}
-	back := map[int64]int64{}
+	back := map[int64]int64{} // by the hour, in Unix seconds
 	for _, d := range guesses {
-		back[store.Millis(store.Time(d.CreatedAt).Truncate(hour))] -= d.Cost
+		back[d.CreatedAt.Truncate(hour).Unix()] -= d.Cost
 	}
 	for _, at := range slices.Sorted(maps.Keys(back)) {
-		if err := addSite(ctx, tx, store.Time(at), back[at]); err != nil {
+		if err := addSite(ctx, tx, time.Unix(at, 0), back[at]); err != nil {
 			return err
 		}
 	}
@@ -71,7 +71,7 @@ func (l *Budgets) chargeSite(ctx context.Context, tx *store.DB, b Budget, d stor
 	if !isAccountBudget(d.Budget) {
 		return nil // who proves an address of their own has no password of somebody else's
 	}
-	if err := addSite(ctx, tx, store.Time(d.CreatedAt), d.Cost); err != nil {
+	if err := addSite(ctx, tx, d.CreatedAt, d.Cost); err != nil {
 		return err
 	}
 	due, err := l.alarmDue(ctx, tx, b, Chance(d.Cost))
@@ -81,7 +81,7 @@ func (l *Budgets) chargeSite(ctx context.Context, tx *store.DB, b Budget, d stor
 	until := b.now.Add(AlarmDuration)
 	l.Log.Error("unknown devices guess codes at many accounts: new browsers need a longer code, an hour at a time while it goes on; "+
 		"twostep guesses forget ends it", "until", until)
-	if err := tx.SetState(ctx, alarmState, strconv.FormatInt(store.Millis(until), 10)); err != nil {
+	if err := tx.SetState(ctx, alarmState, strconv.FormatInt(until.UnixMilli(), 10)); err != nil {
 		return err
 	}
 	e := audit.Event{Kind: audit.SiteAlarmRaised, Actor: audit.System()}
@@ -92,10 +92,10 @@ func (l *Budgets) chargeSite(ctx context.Context, tx *store.DB, b Budget, d stor
 // alarm. What was spent of each account stays, and what is usual in an hour.
 func (l *Budgets) ResetSiteAlarm(ctx context.Context) error {
 	err := l.Store.Tx(ctx, func(tx *store.DB) error {
-		if err := tx.DeleteCounterWindows(ctx, daily(), 0); err != nil {
+		if err := tx.DeleteCounterWindows(ctx, daily(), time.Time{}); err != nil {
 			return err
 		}
-		if err := tx.DeleteCounterWindows(ctx, hourly(), store.Millis(l.Now().Add(-day))); err != nil {
+		if err := tx.DeleteCounterWindows(ctx, hourly(), l.Now().Add(-day)); err != nil {
 			return err
 		}
 		if err := tx.SetState(ctx, alarmState, "0"); err != nil {
@@ -114,13 +114,13 @@ func (l *Budgets) ResetSiteAlarm(ctx context.Context) error {
 // where it may matter.
 func (l *Budgets) alarmDue(ctx context.Context, tx *store.DB, b Budget, cost Chance) (bool, error) {
 	if Chance(b.Recent)+cost > SiteBudgetPerDay {
-		rows, err := tx.ListCounterWindows(ctx, hourly(), store.Millis(b.now.Add(-(AlarmBaselineDays+1)*day)))
+		rows, err := tx.ListCounterWindows(ctx, hourly(), b.now.Add(-(AlarmBaselineDays+1)*day))
 		if err != nil {
 			return false, err
 		}
 		var hours []HourSpent
 		for _, w := range rows {
-			hours = append(hours, HourSpent{Ends: store.Time(w.EndsAt), Spent: Chance(w.Used)})
+			hours = append(hours, HourSpent{Ends: w.EndsAt, Spent: Chance(w.Used)})
 		}
 		if DayAlarm(hours, b.now) {
 			return true, nil
@@ -144,6 +144,6 @@ func alarmActive(fact string, now time.Time) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("odds: %s: %w", alarmState, err)
 	}
-	until := store.Time(millis)
+	until := time.UnixMilli(millis)
 	return now.Before(until) && until.Sub(now) <= AlarmDuration, nil
 }

@@ -122,7 +122,7 @@ func TestSiteOfAccounts(t *testing.T) {
 		if err := h.Store.Tx(h.Context(), func(tx *store.DB) error { return h.Refund(h.Context(), tx, g, false, at(1)) }); err != nil {
 			h.Fatal(err)
 		}
-		rows, err := h.Store.ListCounterWindows(h.Context(), guesses(24*time.Hour), 0)
+		rows, err := h.Store.ListCounterWindows(h.Context(), guesses(24*time.Hour), time.Time{})
 		if err != nil || len(rows) != 0 {
 			h.Errorf("%v is counted, %v", rows, err)
 		}
@@ -149,7 +149,7 @@ func TestSiteInOrder(t *testing.T) {
 	}
 	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 	defer stop()
-	ends := func(length time.Duration) int64 { return store.Millis(first.Truncate(length).Add(length)) }
+	ends := func(length time.Duration) time.Time { return first.Truncate(length).Add(length) }
 	var runs atomic.Int64
 	done := make(chan error, 1)
 	err := h.Store.Tx(ctx, func(tx *store.DB) error {

@@ -57,10 +57,10 @@ func (o *Outbox) Enqueue(ctx context.Context, tx *store.DB, m delivery.Message, 
 	if err != nil {
 		return fmt.Errorf("outbox: put: %w", err)
 	}
-	now := store.Millis(o.Now())
+	now := o.Now()
 	row := store.OutboxMessage{
 		ID: m.ID, Body: o.Keys.Seal(boundTo(m.ID), body), State: store.MessageWaiting,
-		StateAt: now, DueAt: now, ExpiresAt: store.Millis(expiresAt),
+		StateAt: now, DueAt: now, ExpiresAt: expiresAt,
 	}
 	if m.Channel == "" {
 		row.State, row.Body = store.MessageVoid, []byte{}
@@ -107,25 +107,25 @@ func (o *Outbox) runWorker(ctx context.Context) {
 // untilNextDue is how long to wait if nobody calls: until the next message is due.
 func (o *Outbox) untilNextDue(ctx context.Context) time.Duration {
 	now := o.Now()
-	due, err := o.Store.GetNextMessageTime(ctx, store.Millis(now))
+	due, err := o.Store.GetNextMessageTime(ctx, now)
 	if err != nil {
 		return pollInterval // nothing waits, or the store does not answer
 	}
-	return min(max(store.Time(due).Sub(now), time.Millisecond), pollInterval)
+	return min(max(due.Sub(now), time.Millisecond), pollInterval)
 }
 
 // DeliverNext sends the message that has been due longest and reports whether there was one.
 func (o *Outbox) DeliverNext(ctx context.Context) (bool, error) {
 	now := o.Now()
-	row, err := o.Store.ClaimMessage(ctx, store.Millis(now), store.Millis(now.Add(claimDuration)))
+	row, err := o.Store.ClaimMessage(ctx, now, now.Add(claimDuration))
 	if errors.Is(err, store.ErrNotFound) {
-		return false, o.Store.ExpireMessages(ctx, store.Millis(now))
+		return false, o.Store.ExpireMessages(ctx, now)
 	}
 	if err != nil {
 		return false, fmt.Errorf("outbox: hold: %w", err)
 	}
 	// From here on the attempt ends well even if the server is told to stop.
-	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), min(attemptTimeout, store.Time(row.ExpiresAt).Sub(now)+time.Millisecond))
+	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), min(attemptTimeout, row.ExpiresAt.Sub(now)+time.Millisecond))
 	defer stop()
 	return true, o.recordAttempt(row, o.attempt(ctx, row))
 }
@@ -157,14 +157,14 @@ func (o *Outbox) recordAttempt(row store.OutboxMessage, result error) error {
 	switch {
 	case result == nil:
 		log.Info("message handed over")
-		err = o.Store.FinishMessage(ctx, row.ID, store.MessageSent, store.Millis(now))
+		err = o.Store.FinishMessage(ctx, row.ID, store.MessageSent, now)
 	case errors.Is(result, delivery.ErrRejected):
 		log.Warn("message refused", "error", result)
-		err = o.Store.FinishMessage(ctx, row.ID, store.MessageRefused, store.Millis(now))
+		err = o.Store.FinishMessage(ctx, row.ID, store.MessageRefused, now)
 	default:
 		log.Warn("message not handed over yet", "error", result)
 		due := now.Add(Backoff(row.SendAttempts))
-		err = o.Store.RetryMessage(ctx, row.ID, store.Millis(due), !errors.Is(result, delivery.ErrUncertain))
+		err = o.Store.RetryMessage(ctx, row.ID, due, !errors.Is(result, delivery.ErrUncertain))
 	}
 	if err != nil {
 		return fmt.Errorf("outbox: write down: %w", err)

@@ -163,7 +163,7 @@ func TestUncertainIsRetriedOnce(t *testing.T) {
 func TestClaimExpiresWhenWorkerDies(t *testing.T) {
 	eachDatabase(t, func(b *fixture) {
 		b.enqueue("a", 15*time.Minute)
-		if _, err := b.Store.ClaimMessage(b.Context(), store.Millis(b.now), store.Millis(b.now.Add(30*time.Second))); err != nil {
+		if _, err := b.Store.ClaimMessage(b.Context(), b.now, b.now.Add(30*time.Second)); err != nil {
 			b.Fatal(err)
 		}
 		b.deliverAllDue(0)
@@ -177,10 +177,10 @@ func TestClaimExpiresWhenWorkerDies(t *testing.T) {
 func TestReleasedClaimIsDeliveredAtOnce(t *testing.T) {
 	eachDatabase(t, func(b *fixture) {
 		b.enqueue("a", 15*time.Minute)
-		if _, err := b.Store.ClaimMessage(b.Context(), store.Millis(b.now), store.Millis(b.now.Add(30*time.Second))); err != nil {
+		if _, err := b.Store.ClaimMessage(b.Context(), b.now, b.now.Add(30*time.Second)); err != nil {
 			b.Fatal(err)
 		}
-		if err := b.Store.ReleaseClaimedMessages(b.Context(), store.Millis(b.now)); err != nil {
+		if err := b.Store.ReleaseClaimedMessages(b.Context(), b.now); err != nil {
 			b.Fatal(err)
 		}
 		b.deliverAllDue(1)
@@ -231,7 +231,7 @@ func TestUndeliverableDoesNotBlockQueue(t *testing.T) {
 		if err := b.Enqueue(b.Context(), b.Store, delivery.Message{ID: "sms", Channel: delivery.SMS, To: "+491712345678"}, b.now.Add(time.Hour)); err != nil {
 			b.Fatal(err)
 		}
-		other := store.OutboxMessage{ID: "other", Body: []byte("of another key"), State: store.MessageWaiting, DueAt: 1, ExpiresAt: store.Millis(b.now.Add(time.Hour))}
+		other := store.OutboxMessage{ID: "other", Body: []byte("of another key"), State: store.MessageWaiting, DueAt: time.UnixMilli(1), ExpiresAt: b.now.Add(time.Hour)}
 		if err := b.Store.EnqueueMessage(b.Context(), other); err != nil {
 			b.Fatal(err)
 		}
@@ -255,11 +255,11 @@ func TestBodyIsSealedAndDeletedWhenSent(t *testing.T) {
 		if err := o.Enqueue(t.Context(), db, delivery.Message{ID: "a", Channel: delivery.Email, Subject: "123456"}, time.Now().Add(time.Hour)); err != nil {
 			t.Fatal(err)
 		}
-		row, err := db.ClaimMessage(t.Context(), store.Millis(time.Now()), store.Millis(time.Now().Add(time.Minute)))
+		row, err := db.ClaimMessage(t.Context(), time.Now(), time.Now().Add(time.Minute))
 		if err != nil || strings.Contains(string(row.Body), "123456") || len(row.Body) == 0 {
 			t.Errorf("the body is %q, %v", row.Body, err)
 		}
-		if err := db.FinishMessage(t.Context(), "a", store.MessageSent, 1); err != nil {
+		if err := db.FinishMessage(t.Context(), "a", store.MessageSent, time.UnixMilli(1)); err != nil {
 			t.Fatal(err)
 		}
 		if n := storetest.CountRows(t, url, "outbox_messages WHERE length(body) > 0"); n != 0 {

@@ -54,7 +54,7 @@ func (l *Limiter) CheckPassword(ctx context.Context, name string, by PasswordSou
 		return a, fmt.Errorf("ratelimit: password: %w", err)
 	}
 	a.Failures = failed.Failures
-	last := store.Time(failed.LastAt)
+	last := failed.LastAt
 	if again := last.Add(PasswordDelay(failed.Failures)); now.Before(again) && !last.After(now) {
 		return a, &LimitedError{RetryAt: again}
 	}
@@ -72,7 +72,7 @@ func checkNetwork(network string, windows []store.CounterKey, used []int64) erro
 	}
 	for i, most := range []int64{minute, hour} {
 		if used[i] >= most {
-			return &LimitedError{RetryAt: store.Time(windows[i].EndsAt)}
+			return &LimitedError{RetryAt: windows[i].EndsAt}
 		}
 	}
 	return nil
@@ -83,7 +83,7 @@ func checkNetwork(network string, windows []store.CounterKey, used []int64) erro
 func (l *Limiter) failureWindows(network string, now time.Time) []store.CounterKey {
 	subject := l.Keys.Pseudonym("network " + network)
 	window := func(kind, subject string, length time.Duration) store.CounterKey {
-		return store.CounterKey{Counter: counter(kind, subject, length), EndsAt: store.Millis(windowEnd(now, length))}
+		return store.CounterKey{Counter: counter(kind, subject, length), EndsAt: windowEnd(now, length)}
 	}
 	return []store.CounterKey{
 		window(networkFailures, subject, time.Minute), window(networkFailures, subject, time.Hour), window(siteFailures, "", time.Minute),
@@ -95,8 +95,8 @@ func (l *Limiter) RecordPasswordFailure(ctx context.Context, a PasswordAttempt) 
 	now := l.Now()
 	err := l.Store.Tx(ctx, func(tx *store.DB) error {
 		if a.key != "" {
-			since := store.Millis(now.Add(-PasswordFailureTTL))
-			if err := tx.CountFailedPassword(ctx, a.key, since, store.Millis(now)); err != nil || a.by.Device != "" {
+			since := now.Add(-PasswordFailureTTL)
+			if err := tx.CountFailedPassword(ctx, a.key, since, now); err != nil || a.by.Device != "" {
 				return err
 			}
 		}

@@ -49,7 +49,7 @@ func (l *Limiter) Spend(ctx context.Context, tx *store.DB, quotas ...Quota) erro
 			continue
 		}
 		ends := windowEnd(l.Now(), q.Window)
-		err := tx.SpendQuota(ctx, counter(q.Kind, q.Subject, q.Window), store.Millis(ends), q.Amount, q.Limit)
+		err := tx.SpendQuota(ctx, counter(q.Kind, q.Subject, q.Window), ends, q.Amount, q.Limit)
 		if errors.Is(err, store.ErrNotFound) {
 			l.Log.Warn("quota used up", "kind", q.Kind, "subject", q.Subject)
 			return &LimitedError{RetryAt: ends}

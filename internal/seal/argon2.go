@@ -8,26 +8,25 @@ import (
 	"strings"
 )
 
-// The bounds of a hash that we agree to compute. Hashes come from imports and from
-// backups too; one line with m=4194304 would otherwise end the server.
+// Bounds of a hash that is verified. Hashes also come from imports and backups; a single one with
+// m=4194304 could exhaust the server's memory.
 const (
 	maxMemoryKiB = 256 << 10
 	maxPasses    = 10
 	maxThreads   = 4
-	maxHashChars = 256 // characters
-	minSaltBytes = 8   // bytes, also of the next three
+	maxHashChars = 256
+	minSaltBytes = 8
 	maxSaltBytes = 64
 	minTagBytes  = 16
 	maxTagBytes  = 64
 )
 
-// errInvalidHash is not exported: whoever meets it has a damaged row, and there is nothing to
-// decide but to say no and to log it.
-var errInvalidHash = errors.New("seal: password hash is not a form we write or cost we take")
+// errInvalidHash is not exported: it means a damaged row, and callers can only fail and log it.
+var errInvalidHash = errors.New("seal: password hash is malformed or its cost is out of bounds")
 
-// argon2Params holds the parameters of argon2id.
+// argon2Params are the parameters of Argon2id (RFC 9106 3.1).
 type argon2Params struct {
-	memoryKiB uint32 // KiB
+	memoryKiB uint32
 	passes    uint32
 	threads   uint8
 }
@@ -42,20 +41,20 @@ func (a argon2Params) check() error {
 	return nil
 }
 
-// passwordHash is one stored hash, taken apart.
+// passwordHash is a parsed PHC string.
 type passwordHash struct {
 	argon2Params
 	salt, tag []byte
 }
 
-// String returns the PHC string, the form that other programs read and write too.
+// String returns the PHC string, which other programs read and write too.
 func (h passwordHash) String() string {
 	b64 := base64.RawStdEncoding
 	return fmt.Sprintf("$argon2id$v=19$m=%d,t=%d,p=%d$%s$%s",
 		h.memoryKiB, h.passes, h.threads, b64.EncodeToString(h.salt), b64.EncodeToString(h.tag))
 }
 
-// parsePHC takes what String makes, within the bounds, and nothing else.
+// parsePHC parses what String returns, within the bounds, and nothing else.
 func parsePHC(text string) (passwordHash, error) {
 	if len(text) > maxHashChars {
 		return passwordHash{}, errInvalidHash
@@ -76,7 +75,8 @@ func parsePHC(text string) (passwordHash, error) {
 		return passwordHash{}, errInvalidHash
 	}
 	h := passwordHash{argon2Params: a, salt: salt, tag: sum}
-	if h.String() != text { // leading zeros, line breaks, stray bits, a p that does not fit
+	// Leading zeros, line breaks, unused bits, a p that overflows.
+	if h.String() != text {
 		return passwordHash{}, errInvalidHash
 	}
 	return h, nil

@@ -10,7 +10,7 @@ const (
 	goodTag  = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
 )
 
-// invalidHashes are near misses; each must be an error, before any work.
+// invalidHashes are near misses; each must be rejected before any work.
 var invalidHashes = []string{
 	"x", "$", "null", "*", "$argon2id$", "$argon2id$v=19$$$",
 	"$argon2i$v=19$m=64,t=1,p=1$" + goodSalt + "$" + goodTag,
@@ -37,7 +37,7 @@ var invalidHashes = []string{
 	"$argon2id$v=19$m=64,t=1,p=1$" + goodSalt + "$AAEC",
 	"$argon2id$v=19$m=64,t=1,p=1$AAEC$" + goodTag,
 	"$argon2id$v=19$m=64,t=1,p=1$" + goodSalt + "$" + goodTag + "=",
-	"$argon2id$v=19$m=64,t=1,p=1$" + goodSalt + "$" + goodTag[:42] + "9", // stray bits
+	"$argon2id$v=19$m=64,t=1,p=1$" + goodSalt + "$" + goodTag[:42] + "9", // unused bits
 	"$argon2id$v=19$m=64,t=1,p=1$" + goodSalt + "$" + goodTag + "\n",
 	"$argon2id$v=19$m=64,t=1,p=1$" + goodSalt + "$" + goodTag + "$",
 	"$argon2id$v=19$m=64,t=1,p=1$" + goodSalt + "$" + strings.Repeat("A", 88),
@@ -74,8 +74,8 @@ func TestParsePHCAcceptsValid(t *testing.T) {
 	}
 }
 
-// Whatever stands in the column: no panic, nothing beyond the bounds is computed, and it
-// is never the same as a password whose hash it is not.
+// Whatever the column contains: no panic, nothing beyond the bounds is computed, and it matches no
+// password whose hash it is not.
 func FuzzParsePHC(f *testing.F) {
 	for _, bad := range invalidHashes {
 		f.Add(bad)
@@ -85,7 +85,8 @@ func FuzzParsePHC(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		p := cheapHasher()
 		p.hashFunc = func(_, salt []byte, time, memory uint32, threads uint8, size uint32) []byte {
-			if memory > maxMemoryKiB || time > maxPasses || threads > maxThreads || len(salt) > maxSaltBytes || size > maxTagBytes || size < minTagBytes {
+			if memory > maxMemoryKiB || time > maxPasses || threads > maxThreads || len(salt) > maxSaltBytes ||
+				size > maxTagBytes || size < minTagBytes {
 				t.Errorf("%q would be computed", text)
 			}
 			return randomBytes(int(size))

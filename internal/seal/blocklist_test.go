@@ -23,7 +23,7 @@ func TestCheckNewPassword(t *testing.T) {
 
 		{"", ErrPasswordTooShort},
 		{"kx7qvw2", ErrPasswordTooShort},
-		{"e\u0301e\u0301e\u0301e\u0301", ErrPasswordTooShort}, // four characters in eight
+		{"e\u0301e\u0301e\u0301e\u0301", ErrPasswordTooShort}, // four characters in eight code points
 		{"пароль1", ErrPasswordTooShort},                      // seven characters in thirteen bytes
 
 		{"Password", ErrPasswordCommon},
@@ -31,7 +31,7 @@ func TestCheckNewPassword(t *testing.T) {
 		{"PASSWORD123", ErrPasswordCommon},
 		{"iloveyou", ErrPasswordCommon},
 		{"sunshine", ErrPasswordCommon},
-		{"ｐａｓｓｗｏｒｄ", ErrPasswordCommon}, // wide letters
+		{"ｐａｓｓｗｏｒｄ", ErrPasswordCommon}, // full-width letters
 		{"12345678", ErrPasswordCommon},
 		{"1234567890123456", ErrPasswordCommon},
 		{"987654321", ErrPasswordCommon},
@@ -74,14 +74,14 @@ func TestCheckNewPassword(t *testing.T) {
 	}
 }
 
-// The whole address is taken out before its parts, which would leave too much of it.
+// The whole address is removed before its parts, which would leave too much of it.
 func TestContextWordWholeBeforeParts(t *testing.T) {
 	if err := CheckNewPassword("anna.b@x.org1", "anna.b@x.org"); !errors.Is(err, ErrPasswordContextSpecific) {
 		t.Errorf("got %v, want ErrGuessable", err)
 	}
 }
 
-// Nobody's words: then there is nothing to be made of.
+// Without context words nothing is removed.
 func TestCheckNewPasswordWithoutContextWords(t *testing.T) {
 	for _, words := range [][]string{nil, {""}, {"", "a", "bob", "x y z", "@"}} {
 		for _, password := range []string{"anna1k87", "bobxyz12"} {
@@ -93,17 +93,18 @@ func TestCheckNewPasswordWithoutContextWords(t *testing.T) {
 }
 
 func TestPasswordLengthLimits(t *testing.T) {
-	text := func(n int) string { // no run, not on the list
+	text := func(n int) string { // not a sequence, not on the list
 		return string([]rune(strings.Repeat("wk7 qfé.", n/8+1))[:n])
 	}
 	for n, want := range map[int]error{
-		7: ErrPasswordTooShort, 8: nil, 14: nil, 15: nil, 64: nil, 128: nil, 1024: nil, 1025: ErrPasswordTooLong, 3000: ErrPasswordTooLong, 5e6: ErrPasswordTooLong,
+		7: ErrPasswordTooShort, 8: nil, 14: nil, 15: nil, 64: nil, 128: nil, 1024: nil, 1025: ErrPasswordTooLong,
+		3000: ErrPasswordTooLong, 5e6: ErrPasswordTooLong,
 	} {
 		if err := CheckNewPassword(text(n)); !errors.Is(err, want) {
 			t.Errorf("%d characters: got %v, want %v", n, err, want)
 		}
 	}
-	// 1024 of the longest characters are still fine; a broken one at the end is not.
+	// 1024 of the longest characters are accepted; a broken one at the end is not.
 	longest := strings.Repeat("🐎🔋📎🧷🐘", 205)[:4096]
 	if err := CheckNewPassword(longest); err != nil {
 		t.Errorf("1024 characters of 4 bytes: got %v, want nil", err)
@@ -113,9 +114,9 @@ func TestPasswordLengthLimits(t *testing.T) {
 	}
 }
 
-// Huge input costs nothing: it is refused unread.
+// Huge input is rejected unread.
 func TestHugePasswordRefusedUnread(t *testing.T) {
-	huge := strings.Repeat("\ufdfa", 1<<20) // each becomes 18 characters
+	huge := strings.Repeat("\ufdfa", 1<<20) // each becomes 18 characters in NFKC
 	if n := testing.AllocsPerRun(10, func() {
 		if err := CheckNewPassword(huge, "anna"); !errors.Is(err, ErrPasswordTooLong) {
 			t.Errorf("got %v, want ErrTooLong", err)
@@ -125,7 +126,7 @@ func TestHugePasswordRefusedUnread(t *testing.T) {
 	}
 }
 
-// The look-up is a binary search: an entry out of order would never be found.
+// The lookup is a binary search, which would never find an entry out of order.
 func TestBlocklistIsSorted(t *testing.T) {
 	if len(blocklist)%blocklistEntryBytes != 0 || len(blocklist)/blocklistEntryBytes < 15_000 {
 		t.Fatalf("the list has %d bytes, want a multiple of 8 and at least 15,000 entries", len(blocklist))
@@ -138,7 +139,8 @@ func TestBlocklistIsSorted(t *testing.T) {
 }
 
 func TestBlocklistFirstAndLastEntry(t *testing.T) {
-	for _, word := range []string{"password", "iloveyou", "princess", "football", "superman", "trustno1", "letmein1", "baseball"} {
+	for _, word := range []string{"password", "iloveyou", "princess", "football", "superman", "trustno1", "letmein1",
+		"baseball"} {
 		if !isInBlocklist(word) {
 			t.Errorf("%q is not on the list", word)
 		}

@@ -1,9 +1,8 @@
-// Package seal protects secrets: keys, encryption at rest, password hashes, tokens.
-// It knows no HTTP and no SQL, and it does not decide who may come in: it only says
-// whether a secret opens, matches or is good enough.
+// Package seal protects secrets: keys, encryption at rest, password hashes, tokens. It knows no
+// HTTP and no SQL.
 //
-//	random     Token, LinkToken, Digits      shown once, then kept only as Hash or MAC
-//	needed back  Keys.Seal, Keys.Open        bound to the name of their place
-//	compared     Keys.MAC, Keys.SameMAC      short secrets that a plain hash would give away
-//	passwords    Acceptable, Passwords       argon2id, bounded in time and memory
+//	random tokens        NewToken, NewLinkToken      stored as HashToken
+//	secrets needed back  KeyRing.Seal, KeyRing.Open  bound to their row
+//	short secrets        KeyRing.MAC, VerifyMAC      a plain hash could be reversed
+//	passwords            PasswordHasher              Argon2id, bounded in time and memory
 package seal

@@ -10,13 +10,13 @@ import (
 	"runtime"
 )
 
-// maxKeyFileBytes is room for some thousand keys; a longer file is not a key file.
+// maxKeyFileBytes allows some thousand keys; a longer file is not a key file.
 const maxKeyFileBytes = 256 << 10
 
-// LoadOrCreateKeyRing reads the key ring in the file at path (see ParseKeys). If there is no file it
-// makes one with a fresh key that only its owner can read; the folder must exist. Any
-// number of processes may do so at once and all get the same keys. A file that others
-// than its owner may touch is refused, because the keys are as good as published then.
+// LoadOrCreateKeyRing loads the key ring in the file at path; ParseKeyRing has the format. If there
+// is no file, it creates one with a random key and mode 0600; the folder must exist. Concurrent
+// processes all get the same keys. LoadOrCreateKeyRing returns an error if the file is readable or
+// writable by others than its owner: its keys may be known to them.
 func LoadOrCreateKeyRing(path string) (*KeyRing, error) {
 	text, err := readKeyFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -41,7 +41,7 @@ func readKeyFile(path string) (string, error) {
 		return "", err
 	}
 	defer f.Close()
-	info, err := f.Stat() // of the open file: the name may point elsewhere by now
+	info, err := f.Stat() // of the open file: path may point elsewhere by now
 	if err != nil {
 		return "", err
 	}
@@ -50,7 +50,8 @@ func readKeyFile(path string) (string, error) {
 	}
 	// Windows has no such bits and reports every file as open to all.
 	if mode := info.Mode().Perm(); mode&0o077 != 0 && runtime.GOOS != "windows" {
-		return "", fmt.Errorf("%s is open to others than its owner (mode %04o): run `chmod 600 %s`, and if somebody may have read it put a new key in front", path, mode, path)
+		return "", fmt.Errorf("%s is open to others than its owner (mode %04o): run `chmod 600 %s`, "+
+			"and if somebody may have read it put a new key in front", path, mode, path)
 	}
 	text, err := io.ReadAll(io.LimitReader(f, maxKeyFileBytes+1))
 	if err != nil {
@@ -62,9 +63,8 @@ func readKeyFile(path string) (string, error) {
 	return string(text), nil
 }
 
-// createKeyFile puts a complete file in place in one step that fails if there is one already.
-// link and not rename: rename would replace the keys of a process that was faster and
-// has begun to seal with them.
+// createKeyFile creates a complete file atomically, unless there is one. It uses link instead of
+// rename: rename would replace the keys of a faster process that already encrypts with them.
 func createKeyFile(path string) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".keys-*") // O_EXCL and mode 0600
 	if err != nil {
@@ -85,8 +85,7 @@ func createKeyFile(path string) error {
 	return syncDir(filepath.Dir(path))
 }
 
-// syncDir makes the new name last through a power cut: a database sealed with keys
-// that are gone is lost.
+// syncDir makes the new name durable: a database that is encrypted with lost keys is lost.
 func syncDir(folder string) error {
 	if runtime.GOOS == "windows" { // cannot sync folders
 		return nil

@@ -30,7 +30,7 @@ func TestKeyFileIsCreated(t *testing.T) {
 	wantOnlyKeyFile(t, path)
 }
 
-// wantOnlyKeyFile fails if anything is left beside the key file.
+// wantOnlyKeyFile fails the test if the folder contains anything besides the key file.
 func wantOnlyKeyFile(t *testing.T, path string) {
 	t.Helper()
 	files, err := os.ReadDir(filepath.Dir(path))
@@ -81,7 +81,7 @@ func TestInvalidKeyFileIsRefused(t *testing.T) {
 	}
 }
 
-// Who comes second to an empty place leaves the first one's keys alone.
+// createKeyFile does not replace a file that another process has created in between.
 func TestCreateKeyFileKeepsExisting(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys")
 	first, err := LoadOrCreateKeyRing(path)
@@ -100,34 +100,34 @@ func TestCreateKeyFileKeepsExisting(t *testing.T) {
 // Goroutines that all find no file end up with the same keys.
 func TestKeyFileCreatedOnceByGoroutines(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys")
-	marks := make([]string, 32)
+	fingerprints := make([]string, 32)
 	var wg sync.WaitGroup
-	for i := range marks {
+	for i := range fingerprints {
 		wg.Go(func() {
 			if k, err := LoadOrCreateKeyRing(path); err != nil {
 				t.Error(err)
 			} else {
-				marks[i] = k.Fingerprint()
+				fingerprints[i] = k.Fingerprint()
 			}
 		})
 	}
 	wg.Wait()
-	for _, mark := range marks {
-		if mark != marks[0] {
-			t.Errorf("got keys %q and %q, want the same", mark, marks[0])
+	for _, fingerprint := range fingerprints {
+		if fingerprint != fingerprints[0] {
+			t.Errorf("got keys %q and %q, want the same", fingerprint, fingerprints[0])
 		}
 	}
 	wantOnlyKeyFile(t, path)
 }
 
-// The same with processes. Each is this test again, told the path, and prints its mark.
-func TestOpenKeysProcesses(t *testing.T) {
+// The same with processes: each runs this test again with the path, and prints its fingerprint.
+func TestKeyFileCreatedOnceByProcesses(t *testing.T) {
 	if path := os.Getenv("SEAL_TEST_KEYS"); path != "" {
 		k, err := LoadOrCreateKeyRing(path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		os.Stdout.WriteString("mark=" + k.Fingerprint() + "\n")
+		os.Stdout.WriteString("fingerprint=" + k.Fingerprint() + "\n")
 		return
 	}
 	path := filepath.Join(t.TempDir(), "keys")
@@ -135,7 +135,7 @@ func TestOpenKeysProcesses(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range outs {
 		wg.Go(func() {
-			child := exec.Command(os.Args[0], "-test.run=^TestOpenKeysProcesses$")
+			child := exec.Command(os.Args[0], "-test.run=^TestKeyFileCreatedOnceByProcesses$")
 			child.Env = append(os.Environ(), "SEAL_TEST_KEYS="+path)
 			out, err := child.Output()
 			if err != nil {
@@ -150,7 +150,7 @@ func TestOpenKeysProcesses(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, out := range outs {
-		if want := "mark=" + k.Fingerprint(); out != want {
+		if want := "fingerprint=" + k.Fingerprint(); out != want {
 			t.Errorf("got %q, want %q", out, want)
 		}
 	}

@@ -17,28 +17,27 @@ import (
 	"strings"
 )
 
-// ErrCannotOpen says that a sealed value does not open: it was sealed with a key that is not
-// in the ring, for another place, or it is damaged. Which of the three cannot be told.
-// The receiver must treat the secret as lost, never as empty.
-var ErrCannotOpen = errors.New("sealed value does not open: other key, other place or damaged")
+// ErrCannotOpen says that a sealed value cannot be opened: its key is not in the ring, it was
+// sealed for another row, or it is damaged. The three cases cannot be told apart. Treat the secret
+// as lost, never as empty.
+var ErrCannotOpen = errors.New("sealed value does not open: other key, other row or damaged")
 
 const (
 	keySize    = 32
 	maxKeyID   = 32
 	keyIDChars = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
 
-	// sealedFormat is the first byte of what Seal returns; another layout gets another number.
+	// sealedFormat is the first byte of a sealed value: the version of its layout.
 	sealedFormat = 1
 )
 
-// KeyRing is a ring of keys: the first one seals, all of them open, so that an operator can
-// put a new key in front and everything made with the old one still works.
-// It never changes after it was made and may be used by any number of goroutines.
+// KeyRing is an ordered set of keys: the first one seals, all of them open, so that an operator can
+// rotate keys and old values remain readable. It is immutable and safe for concurrent use.
 type KeyRing struct {
-	keys []ringKey // at least one, current first
+	keys []ringKey // at least one, the current one first
 }
 
-// ringKey holds what is derived from one line of the ring; the line's own bytes are not kept.
+// ringKey holds the keys derived from one line of the ring; the line itself is not kept.
 type ringKey struct {
 	id          string
 	aead        cipher.AEAD
@@ -46,17 +45,16 @@ type ringKey struct {
 	fingerprint string
 }
 
-// NewKeyLine returns a line for a key file, with a fresh key and a fresh id. Put in front of
-// the other lines it becomes the current key.
+// NewKeyLine returns a line for a key file with a random key and ID. As the first line it is the
+// current key.
 func NewKeyLine() string {
 	secret := make([]byte, keySize)
 	rand.Read(secret)
 	return rand.Text()[:8] + ":" + base64.StdEncoding.EncodeToString(secret)
 }
 
-// ParseKeyRing reads a key ring: one key a line as id:base64 of 32 bytes, the current key
-// first; empty lines and lines that begin with # are skipped. Errors name the line and
-// never quote it.
+// ParseKeyRing parses a key ring: one key a line as id:base64 of 32 bytes, the current key first.
+// It skips empty lines and lines that begin with #. Errors name the line and never quote it.
 func ParseKeyRing(text string) (*KeyRing, error) {
 	k := new(KeyRing)
 	seen := make(map[string]bool)
@@ -72,7 +70,7 @@ func ParseKeyRing(text string) (*KeyRing, error) {
 			return nil, fmt.Errorf("seal: key ring: line %d: %w", number, err)
 		}
 		if seen[one.id] {
-			return nil, fmt.Errorf("seal: key ring: line %d: its id stands on an earlier line too", number)
+			return nil, fmt.Errorf("seal: key ring: line %d: an earlier line has the same id", number)
 		}
 		seen[one.id] = true
 		k.keys = append(k.keys, one)
@@ -86,10 +84,11 @@ func ParseKeyRing(text string) (*KeyRing, error) {
 func parseKeyLine(line string) (ringKey, error) {
 	id, encoded, _ := strings.Cut(line, ":")
 	if id == "" || len(id) > maxKeyID || strings.Trim(id, keyIDChars) != "" {
-		return ringKey{}, fmt.Errorf("want id:key, the id in 1 to %d letters, digits, dots, dashes or underscores", maxKeyID)
+		return ringKey{}, fmt.Errorf("want id:key, the id in 1 to %d letters, digits, dots, dashes or underscores",
+			maxKeyID)
 	}
 	secret, err := base64.StdEncoding.Strict().DecodeString(encoded)
-	if err != nil || len(secret) != keySize { // err itself would say where in the key the fault is
+	if err != nil || len(secret) != keySize { // err would disclose the position of the mistake in the key
 		return ringKey{}, fmt.Errorf("the key is not base64 of %d bytes", keySize)
 	}
 	if subtle.ConstantTimeCompare(secret, make([]byte, keySize)) == 1 {
@@ -98,8 +97,8 @@ func parseKeyLine(line string) (ringKey, error) {
 	return deriveKeys(id, secret)
 }
 
-// deriveKeys makes a key for each use, so that nothing one of them gives away helps with
-// another, and makes it once, because MAC is on every request's way.
+// deriveKeys derives a key for each purpose with HKDF (RFC 5869), so that a leak of one does not
+// affect the others. It runs once, because every request computes MACs.
 func deriveKeys(id string, secret []byte) (ringKey, error) {
 	sealing, err := hkdf.Key(sha256.New, secret, nil, "twostep seal", keySize)
 	if err != nil {
@@ -109,7 +108,7 @@ func deriveKeys(id string, secret []byte) (ringKey, error) {
 	if err != nil {
 		return ringKey{}, err
 	}
-	mark, err := hkdf.Key(sha256.New, secret, nil, "twostep mark", 8)
+	fingerprint, err := hkdf.Key(sha256.New, secret, nil, "twostep mark", 8)
 	if err != nil {
 		return ringKey{}, err
 	}
@@ -117,25 +116,25 @@ func deriveKeys(id string, secret []byte) (ringKey, error) {
 	if err != nil {
 		return ringKey{}, err
 	}
-	// 96 random bits per value: good for 2^32 values a key, which at one enrolment a
-	// second is 136 years.
+	// 96-bit random nonces are safe for 2^32 values a key (NIST SP 800-38D 8.3), which is 136 years
+	// at one enrolment a second.
 	aead, err := cipher.NewGCMWithRandomNonce(block)
 	if err != nil {
 		return ringKey{}, err
 	}
-	return ringKey{id: id, aead: aead, macKey: mac, fingerprint: hex.EncodeToString(mark)}, nil
+	return ringKey{id: id, aead: aead, macKey: mac, fingerprint: hex.EncodeToString(fingerprint)}, nil
 }
 
-// Seal encrypts plain with the current key for one place, which is a name such as
-// "factor 7GK…" that is not secret. A value copied to another place does not open there,
-// so a row cannot borrow another row's secret. The result says which key opens it.
+// Seal encrypts plain with the current key (AES-256-GCM) and binds it to boundTo, a name such as
+// "factor 7GK…" that is not secret. A value copied to another row does not open there. The result
+// contains the ID of its key.
 func (k *KeyRing) Seal(boundTo string, plain []byte) []byte {
 	current := k.keys[0]
 	head := append([]byte{sealedFormat, byte(len(current.id))}, current.id...)
 	return current.aead.Seal(head, nil, plain, additionalData(head, boundTo))
 }
 
-// Open returns what Seal was given for the same place, or ErrSealed.
+// Open decrypts a value of Seal for the same boundTo. It returns ErrCannotOpen if it cannot.
 func (k *KeyRing) Open(boundTo string, sealed []byte) ([]byte, error) {
 	if len(sealed) < 2 || sealed[0] != sealedFormat || len(sealed) < 2+int(sealed[1]) {
 		return nil, ErrCannotOpen
@@ -154,28 +153,28 @@ func (k *KeyRing) Open(boundTo string, sealed []byte) ([]byte, error) {
 	return nil, ErrCannotOpen
 }
 
-// additionalData is the additional data: the head carries its own length, so no head and place
-// read like another head and place.
+// additionalData returns the additional authenticated data. The head contains its own length, so no
+// two pairs of head and boundTo have the same data.
 func additionalData(head []byte, boundTo string) []byte {
 	return append(append(make([]byte, 0, len(head)+len(boundTo)), head...), boundTo...)
 }
 
-// MAC returns the HMAC-SHA256 of the parts under the current key. Other purposes and
-// other divisions give other results: ("ab", "c") is not ("a", "bc"). It is what we store
-// of a secret that is short enough to be tried out, such as a verification code.
-// Compare with SameMAC only: the current key may have changed in between.
+// MAC returns the HMAC-SHA256 of the parts under the current key. The parts are framed: ("ab", "c")
+// and ("a", "bc") have different MACs, and so have different purposes. It is the form in which we
+// store secrets of low entropy, such as verification codes. Compare with VerifyMAC only: the
+// current key may have changed in between.
 func (k *KeyRing) MAC(purpose string, parts ...string) []byte {
 	return k.keys[0].computeMAC(purpose, parts)
 }
 
-// Pseudonym stands for an address, a number or a name in tables of counts: it is a keyed hash, so
-// that nobody without the keys can tell or find what it stands for.
+// Pseudonym returns a keyed hash that replaces an address, a number or a name in tables of
+// counters: without the keys nobody can tell or search for the value.
 func (k *KeyRing) Pseudonym(value string) string {
 	return hex.EncodeToString(k.MAC("pseudonym", value)[:16])
 }
 
-// VerifyMAC reports whether some key of the ring made mac of this purpose and these parts.
-// The time it takes depends on the number of keys and the length of the parts only.
+// VerifyMAC reports whether mac is the MAC of this purpose and these parts under any key of the
+// ring. Its time depends on the number of keys and the length of the parts only.
 func (k *KeyRing) VerifyMAC(mac []byte, purpose string, parts ...string) bool {
 	same := 0
 	for _, one := range k.keys {
@@ -184,7 +183,7 @@ func (k *KeyRing) VerifyMAC(mac []byte, purpose string, parts ...string) bool {
 	return same == 1
 }
 
-// computeMAC writes the length before each part, the purpose first.
+// computeMAC writes purpose and parts, each preceded by its length.
 func (one ringKey) computeMAC(purpose string, parts []string) []byte {
 	h := hmac.New(sha256.New, one.macKey)
 	write := func(part string) {
@@ -200,25 +199,23 @@ func (one ringKey) computeMAC(purpose string, parts []string) []byte {
 	return h.Sum(nil)
 }
 
-// Fingerprint returns a fingerprint of the current key, 16 characters. It tells nothing about
-// the key, so it may be stored in the database, where it later shows whether the database
-// was made with these keys or with others.
+// Fingerprint returns 16 characters that identify the current key and disclose nothing about it. It
+// is stored in the database, to detect a database of other keys.
 func (k *KeyRing) Fingerprint() string {
 	return k.keys[0].fingerprint
 }
 
-// HasFingerprint reports whether Mark returned mark while one of these keys was the current one.
-func (k *KeyRing) HasFingerprint(mark string) bool {
+// HasFingerprint reports whether fingerprint is that of any key of the ring.
+func (k *KeyRing) HasFingerprint(fingerprint string) bool {
 	for _, one := range k.keys {
-		if one.fingerprint == mark {
+		if one.fingerprint == fingerprint {
 			return true
 		}
 	}
 	return false
 }
 
-// Format prints the type's name whatever the verb, so that keys that reach a log by
-// mistake do not become part of it.
+// Format prints the type's name whatever the verb, so that keys never reach a log.
 func (k *KeyRing) Format(s fmt.State, _ rune) {
 	io.WriteString(s, "seal.Keys")
 }

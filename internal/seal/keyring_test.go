@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// mustParseKeyRing makes a key ring of lines, or ends the test.
+// mustParseKeyRing parses a key ring, or ends the test.
 func mustParseKeyRing(t testing.TB, lines ...string) *KeyRing {
 	t.Helper()
 	k, err := ParseKeyRing(strings.Join(lines, "\n"))
@@ -47,11 +47,12 @@ func TestSealAndOpen(t *testing.T) {
 	}
 }
 
-// A row that is copied over another row does not open there.
+// A value that is copied to another row does not open there.
 func TestSealedValueOfAnotherRowDoesNotOpen(t *testing.T) {
 	k := mustParseKeyRing(t, NewKeyLine())
 	mallory, anna := k.Seal("factor 1", []byte("mallory's")), k.Seal("factor 2", []byte("anna's"))
-	if wantOpens(k, "factor 2", mallory) || wantOpens(k, "factor 1", anna) || wantOpens(k, "", anna) || wantOpens(k, "factor 22", anna) {
+	if wantOpens(k, "factor 2", mallory) || wantOpens(k, "factor 1", anna) || wantOpens(k, "", anna) ||
+		wantOpens(k, "factor 22", anna) {
 		t.Error("a sealed value opens at another place")
 	}
 }
@@ -76,7 +77,7 @@ func TestDamagedValueDoesNotOpen(t *testing.T) {
 	}
 }
 
-// The id in front of a sealed value is bound to it, even between two ids of one key.
+// The key ID of a sealed value is authenticated, even between two IDs of the same key.
 func TestValueWithChangedKeyIDDoesNotOpen(t *testing.T) {
 	_, secret, _ := strings.Cut(NewKeyLine(), ":")
 	k := mustParseKeyRing(t, "a:"+secret, "b:"+secret)
@@ -89,13 +90,16 @@ func TestValueWithChangedKeyIDDoesNotOpen(t *testing.T) {
 
 func TestKeyRotation(t *testing.T) {
 	oldLine, newLine := NewKeyLine(), NewKeyLine()
-	before, after, gone := mustParseKeyRing(t, oldLine), mustParseKeyRing(t, newLine, oldLine), mustParseKeyRing(t, newLine)
+	before, after, gone := mustParseKeyRing(t, oldLine), mustParseKeyRing(t, newLine, oldLine), mustParseKeyRing(t,
+		newLine)
 	sealed, mac := before.Seal("p", []byte("x")), before.MAC("code", "123456")
 
-	if !wantOpens(after, "p", sealed) || !after.VerifyMAC(mac, "code", "123456") || !after.HasFingerprint(before.Fingerprint()) {
+	if !wantOpens(after, "p", sealed) || !after.VerifyMAC(mac, "code", "123456") ||
+		!after.HasFingerprint(before.Fingerprint()) {
 		t.Error("what the old key made does not hold after rotation")
 	}
-	if wantOpens(gone, "p", sealed) || gone.VerifyMAC(mac, "code", "123456") || gone.HasFingerprint(before.Fingerprint()) {
+	if wantOpens(gone, "p", sealed) || gone.VerifyMAC(mac, "code", "123456") ||
+		gone.HasFingerprint(before.Fingerprint()) {
 		t.Error("what the old key made holds without it")
 	}
 	if bytes.Equal(after.MAC("code", "123456"), mac) || after.Fingerprint() == before.Fingerprint() {
@@ -111,23 +115,25 @@ func TestKeyRotation(t *testing.T) {
 
 func TestFingerprint(t *testing.T) {
 	a, b := mustParseKeyRing(t, NewKeyLine()), mustParseKeyRing(t, NewKeyLine())
-	if len(a.Fingerprint()) != 16 || a.Fingerprint() == b.Fingerprint() || !a.HasFingerprint(a.Fingerprint()) || a.HasFingerprint(b.Fingerprint()) || a.HasFingerprint("") {
-		t.Errorf("marks %q and %q: want 16 characters that tell the keys apart", a.Fingerprint(), b.Fingerprint())
+	if len(a.Fingerprint()) != 16 || a.Fingerprint() == b.Fingerprint() || !a.HasFingerprint(a.Fingerprint()) ||
+		a.HasFingerprint(b.Fingerprint()) || a.HasFingerprint("") {
+		t.Errorf("fingerprints %q and %q: want 16 characters that tell the keys apart", a.Fingerprint(),
+			b.Fingerprint())
 	}
 }
 
-// Checked once with another implementation of HKDF, HMAC and AES-GCM.
+// Computed once with another implementation of HKDF, HMAC and AES-GCM.
 const (
 	goldenFingerprint = "d259401c68a05e26"
 	goldenMAC         = "d93d3f3808b297b9c8b3149c6a6e7b0bbcf17c472d53026ff0090f09790bc26d"
 	goldenSealed      = "01036f6e658bc9cacc8800f95c3e23c3474b144b86ae5eab4ba7991ecb85ddc160ce625735aaae"
 )
 
-// The derivations are a promise to every database out there: these values never change.
+// The derivations are part of the database format: these values never change.
 func TestKeyDerivationIsStable(t *testing.T) {
 	k := mustParseKeyRing(t, "one:"+base64.StdEncoding.EncodeToString([]byte("0123456789abcdef0123456789abcdef")))
 	if got := k.Fingerprint(); got != goldenFingerprint {
-		t.Errorf("Mark() = %q, want %q", got, goldenFingerprint)
+		t.Errorf("Fingerprint() = %q, want %q", got, goldenFingerprint)
 	}
 	if got := hex.EncodeToString(k.MAC("code", "a", "b")); got != goldenMAC {
 		t.Errorf("MAC = %q, want %q", got, goldenMAC)
@@ -157,8 +163,9 @@ func TestMAC(t *testing.T) {
 	}
 }
 
-// Two lists have the same MAC exactly if they are the same list, however their text is cut. The letters are the bytes
-// that a list's framing could consist of. The random source has a fixed seed, so every run tries the same lists.
+// Two lists have the same MAC exactly if they are equal, however their text is split. The letters
+// are the bytes of the framing. The random source has a fixed seed, so every run tries the same
+// lists.
 func TestMACFraming(t *testing.T) {
 	k := mustParseKeyRing(t, NewKeyLine())
 	owner := map[string][]string{} // by MAC
@@ -186,7 +193,7 @@ func TestMACFraming(t *testing.T) {
 			}
 		}
 	}
-	// Longer ones, each also with its text cut in two at every place.
+	// Longer ones, each also with its text split in two at every position.
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 2000 {
 		list := make([]string, 1+random.IntN(4))
@@ -207,7 +214,8 @@ func TestParseKeyRing(t *testing.T) {
 	good := NewKeyLine()
 	_, secret, _ := strings.Cut(good, ":")
 	for _, text := range []string{good, good + "\r\n", "# note\n\n  " + good + "\n" + NewKeyLine() + "\n"} {
-		if k, err := ParseKeyRing(text); err != nil || !k.HasFingerprint(mustParseKeyRing(t, good).Fingerprint()) || k.Fingerprint() != mustParseKeyRing(t, good).Fingerprint() {
+		if k, err := ParseKeyRing(text); err != nil || !k.HasFingerprint(mustParseKeyRing(t, good).Fingerprint()) ||
+			k.Fingerprint() != mustParseKeyRing(t, good).Fingerprint() {
 			t.Errorf("ParseKeys(%d characters): %v, want the first key", len(text), err)
 		}
 	}

@@ -7,16 +7,16 @@ import (
 )
 
 const (
-	// LongCodeLength is the characters of a code from Long, of 5 bits each: 65 bits, where NIST
-	// SP 800-63B-4 (3.1.3.2, 4.2.1.1) wants 64 of what need not be guarded against guessing.
+	// LongCodeLength is the length of a long code: 13 characters of 5 bits, 65 bits. NIST SP
+	// 800-63B-4 3.1.3.2 and 4.2.1.1 require 64 bits of a secret that needs no rate limit.
 	LongCodeLength = 13
-	// crockfordAlphabet is Crockford's base32: no I, L, O, which look like digits, and no U.
+	// crockfordAlphabet is Crockford's base32: without I, L and O, which look like digits, and U.
 	crockfordAlphabet     = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-	maxLongCodeInputBytes = 128 // bytes that ReadLong looks at
+	maxLongCodeInputBytes = 128 // limit for ParseLongCode
 )
 
-// NewLongCode returns a code that a person can copy and nobody can guess. 32 divides 256, so every
-// one is equally likely.
+// NewLongCode returns a random code that can be typed and cannot be guessed. 32 divides 256, so
+// every code is equally likely.
 func NewLongCode() string {
 	code := make([]byte, LongCodeLength)
 	rand.Read(code)
@@ -26,8 +26,8 @@ func NewLongCode() string {
 	return string(code)
 }
 
-// ParseLongCode is the code from Long that somebody typed, however it is spaced and in whichever
-// case; false if it is none. O counts as 0, I and L count as 1.
+// ParseLongCode parses a long code in any spacing and case. It reads O as 0, and I and L as 1. ok
+// is false if typed is not a long code.
 func ParseLongCode(typed string) (code string, ok bool) {
 	if len(typed) > maxLongCodeInputBytes {
 		return "", false
@@ -35,10 +35,10 @@ func ParseLongCode(typed string) (code string, ok bool) {
 	var b strings.Builder
 	for _, r := range typed {
 		if unicode.IsSpace(r) || unicode.In(r, unicode.Zs, unicode.Pd, unicode.Cf) {
-			continue // spaces, dashes and what is invisible
+			continue // spaces, dashes and invisible characters
 		}
 		if r >= 'a' && r <= 'z' {
-			r -= 'a' - 'A' // not unicode.ToUpper: it makes letters of the alphabet out of ı and ſ
+			r -= 'a' - 'A' // not unicode.ToUpper, which maps ı and ſ to I and S
 		}
 		switch r {
 		case 'O':
@@ -54,5 +54,5 @@ func ParseLongCode(typed string) (code string, ok bool) {
 	return b.String(), b.Len() == LongCodeLength
 }
 
-// FormatLongCode sets a code from Long in groups, to be read and typed.
+// FormatLongCode formats a long code in groups, to be read and typed.
 func FormatLongCode(code string) string { return code[:5] + "-" + code[5:9] + "-" + code[9:] }

@@ -12,9 +12,8 @@ import (
 	"golang.org/x/crypto/argon2"
 )
 
-// ErrHashQueueFull says that as many passwords wait to be hashed as may. Nothing was computed and
-// nothing is known about the password: the person should try again in some seconds, and
-// it must not count as a wrong password.
+// ErrHashQueueFull says that too many passwords are waiting to be hashed. Nothing was computed: the
+// person should try again in some seconds, and the attempt must not count as a wrong password.
 var ErrHashQueueFull = errors.New("too many passwords at once")
 
 const (
@@ -23,28 +22,29 @@ const (
 	defaultQueueLength = 64 // at 30 ms each and two slots, the last one waits a second
 )
 
-// HashCost is what hashing one password costs, and so what guessing one costs somebody who
-// has stolen the database. A field that is zero means today's default: 19 MiB, 2 passes.
+// HashCost is the cost of one Argon2id hash. A field that is zero means the default: 19 MiB, 2
+// passes.
 type HashCost struct {
 	MemoryKiB uint32
-	Passes    uint32 // passes over the memory
+	Passes    uint32 // over the memory
 }
 
-// Check returns an error that says what to do if c is below the floor that OWASP ASVS
-// gives (46 MiB with 1 pass, 19 MiB with 2, 12 MiB with 3 or more), or above what Same
-// agrees to compute. NewPasswords takes a lower cost, so that tests can be quick:
-// whoever reads the cost from a person's settings calls Check.
+// Check returns an error if c is below the minimum of the OWASP Password Storage Cheat Sheet (46
+// MiB with 1 pass, 19 MiB with 2, 12 MiB with 3 or more; ASVS 11.4.2) or above what Verify
+// computes. The error says what to set. NewPasswordHasher accepts lower costs for tests: call Check
+// on a cost from settings.
 func (c HashCost) Check() error {
 	c = c.withDefaults()
-	floor := uint32(12 << 10)
+	minimum := uint32(12 << 10)
 	switch c.Passes {
 	case 1:
-		floor = 46 << 10
+		minimum = 46 << 10
 	case 2:
-		floor = 19 << 10
+		minimum = 19 << 10
 	}
-	if c.MemoryKiB < floor {
-		return fmt.Errorf("seal: password cost: %d KiB with time %d is too cheap to guess: set at least %d KiB", c.MemoryKiB, c.Passes, floor)
+	if c.MemoryKiB < minimum {
+		return fmt.Errorf("seal: password cost: %d KiB with time %d is too cheap to guess: set at least %d KiB",
+			c.MemoryKiB, c.Passes, minimum)
 	}
 	if c.MemoryKiB > maxMemoryKiB || c.Passes > maxPasses {
 		return fmt.Errorf("seal: password cost: set at most %d KiB and time %d", maxMemoryKiB, maxPasses)
@@ -62,19 +62,19 @@ func (c HashCost) withDefaults() HashCost {
 	return c
 }
 
-// testCost is a cost that a test of the whole server does not feel.
+// testCost is a cost that tests of a whole server do not notice.
 var testCost = HashCost{MemoryKiB: 64, Passes: 1}
 
 var lowCost atomic.Bool
 
-// LowCost makes testCost the default of every NewPasswords from now on, or undoes that. It is for
-// tests of whole servers, which sign in thousands of times; a test in test/attack makes sure that
-// the program itself never calls it.
+// LowCost makes testCost the default of NewPasswordHasher, or undoes that. It is for tests of whole
+// servers, which sign in thousands of times; a test in test/attack checks that the program itself
+// never calls it.
 func LowCost(on bool) { lowCost.Store(on) }
 
-// PasswordHasher hashes and compares passwords, a bounded number at a time: each takes much
-// memory and a whole processor, so a flood must find a door that says no at once.
-// It may be used by any number of goroutines.
+// PasswordHasher hashes and verifies passwords. The number of concurrent hashes and of waiting
+// callers is bounded, because each hash takes much memory and a whole CPU. It is safe for
+// concurrent use.
 type PasswordHasher struct {
 	params    argon2Params // parameters of new hashes
 	dummyHash passwordHash // for accounts that have none
@@ -83,9 +83,9 @@ type PasswordHasher struct {
 	hashFunc  func(password, salt []byte, time, memory uint32, threads uint8, size uint32) []byte
 }
 
-// NewPasswordHasher returns Passwords that compute at most slots hashes at once (0: one per
-// processor Go may use) and let at most queue callers wait (0: 64; less: nobody waits).
-// Memory needed is slots times the cost, twice that until it is collected.
+// NewPasswordHasher returns a PasswordHasher that computes at most slots hashes at once (0:
+// GOMAXPROCS) and lets at most queue callers wait (0: 64; negative: none). It needs slots times the
+// memory of the cost, twice that until the garbage is collected.
 func NewPasswordHasher(cost HashCost, slots, queue int) *PasswordHasher {
 	if slots <= 0 {
 		slots = runtime.GOMAXPROCS(0)
@@ -103,17 +103,17 @@ func NewPasswordHasher(cost HashCost, slots, queue int) *PasswordHasher {
 		waiters:  make(chan struct{}, max(queue, 0)),
 		hashFunc: argon2.IDKey,
 	}
-	// A random sum, so that the dummy fits no password even if a later hand breaks the
-	// line in Same that says no.
+	// The tag is random, so that the dummy matches no password even if Verify forgets to check
+	// hasHash.
 	p.dummyHash = passwordHash{argon2Params: p.params, salt: randomBytes(saltSize), tag: randomBytes(tagSize)}
 	return p
 }
 
-// Hash returns the argon2id hash of password in the usual text form ($argon2id$v=19$…)
-// with a fresh salt. The password is normalised (NFKC) and never cut. Call Acceptable
-// first; Hash refuses only what could never be a password: ErrTooShort if it is empty,
-// ErrTooLong, ErrNotText. It returns ErrBusy when too many wait, and ctx's error if ctx
-// ended while waiting.
+// Hash returns the Argon2id hash of password as a PHC string ($argon2id$v=19$…) with a random salt.
+// The password is normalized (NFKC) and never truncated. Call CheckNewPassword first: Hash itself
+// returns only ErrPasswordTooShort if it is empty, ErrPasswordTooLong and ErrPasswordNotText. Hash
+// returns ErrHashQueueFull if too many callers wait, and an error that also wraps ctx's error if
+// ctx ends while waiting.
 func (p *PasswordHasher) Hash(ctx context.Context, password string) (string, error) {
 	text, err := normalizePassword(password)
 	if err != nil {
@@ -132,19 +132,19 @@ func (p *PasswordHasher) Hash(ctx context.Context, password string) (string, err
 	return h.String(), nil
 }
 
-// Verify reports whether hash was made of password. If it was, stale says that it was made
-// at another cost than today's, so the caller should store a new Hash. Whenever err is
-// not nil, same is false: ErrBusy and ctx's error as in Hash; any other error means that
-// the hash itself is damaged or would cost absurdly much, and nothing was computed.
+// Verify reports whether password matches hash. stale says that the hash matched but has another
+// cost than today's, so that the caller should store a new one. If err is not nil, match is false.
+// Verify returns ErrHashQueueFull and ctx's error as Hash does, and another error if the hash is
+// damaged or its cost is out of bounds; then nothing was computed.
 //
-// An empty hash is an account that does not exist or has no password. Nothing is the same
-// as it, yet the full work is done: otherwise the time of the answer would tell strangers
-// which addresses have an account. Please do not optimise this.
+// An empty hash means that the account does not exist or has no password. It never matches, but
+// Verify does the full work: otherwise the response time would disclose which addresses have an
+// account (ASVS 6.3.8). Do not optimize this.
 func (p *PasswordHasher) Verify(ctx context.Context, hash, password string) (match, stale bool, err error) {
 	text, err := normalizePassword(password)
 	if err != nil {
-		// Hash never takes such a password. Said without work, which tells nothing, as
-		// the hash was not looked at.
+		// Hash rejects such passwords. Rejecting it without work discloses nothing, since it does
+		// not depend on the hash.
 		return false, false, nil
 	}
 	hasHash := hash != ""
@@ -166,7 +166,7 @@ func (p *PasswordHasher) needsRehash(h passwordHash) bool {
 	return h.argon2Params != p.params || len(h.salt) != saltSize || len(h.tag) != tagSize
 }
 
-// compute does the work of h on text, in a slot.
+// compute hashes text with the parameters of h, in a slot.
 func (p *PasswordHasher) compute(ctx context.Context, h passwordHash, text string) ([]byte, error) {
 	if err := p.acquireSlot(ctx); err != nil {
 		return nil, err
@@ -175,8 +175,8 @@ func (p *PasswordHasher) compute(ctx context.Context, h passwordHash, text strin
 	return p.hashFunc([]byte(text), h.salt, h.passes, h.memoryKiB, h.threads, uint32(len(h.tag))), nil
 }
 
-// acquireSlot takes a slot, after waiting in the queue if it must. A slot that is left goes to
-// who waits longest; newcomers cannot overtake, since a channel with waiting senders is full.
+// acquireSlot takes a slot, waiting in the queue if necessary. A free slot goes to the caller that
+// has waited longest; newcomers cannot overtake, since a channel with waiting senders is full.
 func (p *PasswordHasher) acquireSlot(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("seal: password: %w", err)

@@ -10,7 +10,7 @@ import (
 	"testing/synctest"
 )
 
-// cheapHasher returns Passwords that cost next to nothing.
+// cheapHasher returns a PasswordHasher with minimal cost.
 func cheapHasher() *PasswordHasher {
 	return NewPasswordHasher(HashCost{MemoryKiB: 64, Passes: 1}, 2, 0)
 }
@@ -44,15 +44,17 @@ func TestHashAndVerifyWithDefaults(t *testing.T) {
 	}
 }
 
-// Tests of whole servers lower the default cost, and no cost that was asked for.
+// LowCost lowers the default cost, and no cost that was given.
 func TestLowCost(t *testing.T) {
 	LowCost(true)
 	defer LowCost(false)
-	if h := mustHash(t, NewPasswordHasher(HashCost{}, 0, 0), "correct horse"); !strings.HasPrefix(h, "$argon2id$v=19$m=64,t=1,p=1$") {
+	if h := mustHash(t, NewPasswordHasher(HashCost{}, 0, 0), "correct horse"); !strings.HasPrefix(h,
+		"$argon2id$v=19$m=64,t=1,p=1$") {
 		t.Errorf("Hash = %q, want testCost", h)
 	}
 	asked := HashCost{MemoryKiB: 128, Passes: 1}
-	if h := mustHash(t, NewPasswordHasher(asked, 0, 0), "correct horse"); !strings.HasPrefix(h, "$argon2id$v=19$m=128,t=1,p=1$") {
+	if h := mustHash(t, NewPasswordHasher(asked, 0, 0), "correct horse"); !strings.HasPrefix(h,
+		"$argon2id$v=19$m=128,t=1,p=1$") {
 		t.Errorf("Hash = %q, want the cost that was asked for", h)
 	}
 }
@@ -79,12 +81,13 @@ func TestPasswordIsNotTruncated(t *testing.T) {
 	p := cheapHasher()
 	long := strings.Repeat("x", 999)
 	h := mustHash(t, p, long+"a")
-	if !mustVerify(t, p, h, long+"a") || mustVerify(t, p, h, long+"b") || mustVerify(t, p, h, long) || mustVerify(t, p, h, long+"aa") {
+	if !mustVerify(t, p, h, long+"a") || mustVerify(t, p, h, long+"b") || mustVerify(t, p, h, long) ||
+		mustVerify(t, p, h, long+"aa") {
 		t.Error("the end of a long password does not count")
 	}
 }
 
-// One keyboard sends é as one character, another as e and an accent; one sends wide letters.
+// One keyboard sends é as one code point, another as e and an accent; one sends full-width letters.
 func TestPasswordIsNormalized(t *testing.T) {
 	p := cheapHasher()
 	composed, decomposed, wide := "caf\u00e9 cr\u00e8me", "cafe\u0301 cre\u0300me", "\uff43\uff41f\u00e9 cr\u00e8me"
@@ -116,12 +119,13 @@ func TestVerifyReportsStaleHash(t *testing.T) {
 	if same, stale, err := today.Verify(t.Context(), h, "correct horse"); !same || stale || err != nil {
 		t.Errorf("today's: got same %v, stale %v, %v; want true, false", same, stale, err)
 	}
-	if same, stale, err := NewPasswordHasher(HashCost{}, 0, 0).Verify(t.Context(), h, "wrong"); same || stale || err != nil {
+	if same, stale, err := NewPasswordHasher(HashCost{}, 0, 0).Verify(t.Context(), h, "wrong"); same || stale ||
+		err != nil {
 		t.Errorf("wrong: got same %v, stale %v, %v; want false, false", same, stale, err)
 	}
 }
 
-// An account that does not exist costs the same work, and no password is its password.
+// An account that does not exist costs the same work, and no password matches.
 func TestVerifyWithoutHashDoesFullWork(t *testing.T) {
 	p := cheapHasher()
 	h := mustHash(t, p, "correct horse")
@@ -140,20 +144,20 @@ func TestVerifyWithoutHashDoesFullWork(t *testing.T) {
 		done = nil
 		mustVerify(t, p, h, password)
 		if mustVerify(t, p, "", password) {
-			t.Errorf("%q is the password of nobody", password)
+			t.Errorf("%q matches without a hash", password)
 		}
 		if len(done) != 2 || done[0] != done[1] {
 			t.Errorf("known and unknown did %+v, want the same work once each", done)
 		}
 	}
-	// Not even if the work gives exactly the dummy's sum.
+	// Not even if the work gives exactly the tag of the dummy.
 	p.hashFunc = func(_, _ []byte, _, _ uint32, _ uint8, _ uint32) []byte { return p.dummyHash.tag }
 	if mustVerify(t, p, "", "x") {
 		t.Error("the dummy has a password")
 	}
 }
 
-// What Hash refuses is nobody's password, and costs nothing to say so.
+// What Hash rejects matches no hash, without work.
 func TestVerifyInvalidPasswordDoesNoWork(t *testing.T) {
 	p := cheapHasher()
 	h := mustHash(t, p, "correct horse")
@@ -213,7 +217,8 @@ func TestHashCostCheck(t *testing.T) {
 	}
 }
 
-// newBlockedHasher returns Passwords whose work waits until the channel is closed, and the number at work.
+// newBlockedHasher returns a PasswordHasher whose work waits until the channel is closed, and the
+// number of hashes in progress.
 func newBlockedHasher(slots, queue int) (*PasswordHasher, chan struct{}, *atomic.Int32) {
 	p := NewPasswordHasher(HashCost{MemoryKiB: 64, Passes: 1}, slots, queue)
 	free, working := make(chan struct{}), new(atomic.Int32)
@@ -225,7 +230,8 @@ func newBlockedHasher(slots, queue int) (*PasswordHasher, chan struct{}, *atomic
 	return p, free, working
 }
 
-// Two at work, three waiting: the sixth is told at once. Later all five are done.
+// With two hashes in progress and three waiting, the sixth caller gets ErrHashQueueFull at once.
+// Later all five succeed.
 func TestHashQueueFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, free, working := newBlockedHasher(2, 3)
@@ -258,7 +264,7 @@ func TestHashQueueFull(t *testing.T) {
 	})
 }
 
-// Who goes away while waiting gives the place in the queue back.
+// A caller whose context ends leaves the queue.
 func TestCancelledWaiterLeavesQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, free, working := newBlockedHasher(1, 1)
@@ -285,7 +291,7 @@ func TestCancelledWaiterLeavesQueue(t *testing.T) {
 	})
 }
 
-// With no queue the second is told at once.
+// Without a queue the second caller gets ErrHashQueueFull at once.
 func TestHasherWithoutQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, free, _ := newBlockedHasher(1, -1)

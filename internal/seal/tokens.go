@@ -7,43 +7,42 @@ import (
 	"encoding/base64"
 )
 
-// NewToken returns 256 random bits for a cookie or a URL: 43 characters of base64url
-// without padding. Store Hash of it, never the token.
+// NewToken returns 256 random bits for a cookie or a URL: 43 characters of base64url without
+// padding. Store its HashToken, never the token.
 func NewToken() string {
 	b := make([]byte, 32)
 	rand.Read(b) // never fails: it ends the program instead
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-// NewLinkToken returns 130 random bits that a person may have to copy: 26 capital letters
-// and digits without signs, so that a double click selects all of it and a mail program
-// does not cut it. Store Hash of it, never the token.
+// NewLinkToken returns 130 random bits for a link that a person may copy: 26 capital letters and
+// digits without punctuation, so that a double click selects all of it and mail programs do not
+// break it. Store its HashToken, never the token.
 func NewLinkToken() string {
 	return rand.Text()
 }
 
-// seriesLength is that of rand.Text.
+// seriesLength is the length of rand.Text.
 const seriesLength = 26
 
-// NewDeviceToken returns the first value of a device cookie: a series of 130 random bits,
-// which stays, and behind it a secret of 256, which changes with every use. A secret of
-// before in the right series betrays a copy. Store Hash of both, never the token.
+// NewDeviceToken returns the first value of a device cookie: a series of 130 random bits, which
+// stays, followed by a secret of 256 bits, which changes with every use. An old secret in a known
+// series reveals a copied cookie. Store the HashToken of both, never the token.
 func NewDeviceToken() string { return rand.Text() + NewToken() }
 
-// NextDeviceToken returns the value that follows a token from DeviceToken. It is the same
-// each time, so that a browser that asks twice at once ends up with one, in whichever order
-// the answers arrive; nobody without the keys can say what it is.
+// NextDeviceToken returns the successor of a device token. It is deterministic, so that concurrent
+// requests of one browser get the same one, and unpredictable without the keys.
 func (k *KeyRing) NextDeviceToken(token string) string {
 	return token[:seriesLength] + base64.RawURLEncoding.EncodeToString(k.MAC("next device", token))
 }
 
-// NextToken returns the token that follows one from Token, the same each time; nobody without
-// the keys can say what it is.
+// NextToken returns the successor of a token of NewToken. It is deterministic, and unpredictable
+// without the keys.
 func (k *KeyRing) NextToken(token string) string {
 	return base64.RawURLEncoding.EncodeToString(k.MAC("next token", token))
 }
 
-// SplitDeviceToken takes the value of a device cookie apart; false if it is none.
+// SplitDeviceToken splits the value of a device cookie. ok is false if it is not a device token.
 func SplitDeviceToken(token string) (series, secret string, ok bool) {
 	if len(token) != seriesLength+43 {
 		return "", "", false
@@ -51,20 +50,20 @@ func SplitDeviceToken(token string) (series, secret string, ok bool) {
 	return token[:seriesLength], token[seriesLength:], true
 }
 
-// HashToken returns the SHA-256 of a token from Token or LinkToken, which is how it is stored
-// and looked up. It has no key and no salt, so it is safe only for secrets that cannot be
-// guessed: use Keys.MAC for codes and Passwords for passwords.
+// HashToken returns the SHA-256 of a token, for storage and lookup. It has no key and no salt, so
+// it is safe only for secrets that cannot be guessed: use KeyRing.MAC for codes and PasswordHasher
+// for passwords.
 func HashToken(token string) []byte {
 	sum := sha256.Sum256([]byte(token))
 	return sum[:]
 }
 
-// EqualTokenHash reports whether two hashes from Hash are of one token. No hash is the same as
-// none.
+// EqualTokenHash reports in constant time whether two hashes are equal. Empty hashes are never
+// equal.
 func EqualTokenHash(a, b []byte) bool { return len(a) > 0 && subtle.ConstantTimeCompare(a, b) == 1 }
 
 // RandomDigits returns n random decimal digits. Every number of the range is equally likely,
-// leading zeros included, because the odds we promise are counted in whole ranges.
+// leading zeros included: the guessing odds depend on it.
 func RandomDigits(n int) string {
 	if n <= 0 {
 		return ""

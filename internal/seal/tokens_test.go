@@ -42,8 +42,8 @@ func TestRandomDigitsLength(t *testing.T) {
 	}
 }
 
-// A million codes, by their first three and their last three digits. Without the rejection
-// of the last six byte values the sum is about 2100.
+// A million codes, by their first three and their last three digits. Without rejecting the last six
+// byte values the sum is about 2100.
 func TestRandomDigitsAreUniform(t *testing.T) {
 	const codes, bins = 1_000_000, 1000
 	var first, last [bins]int
@@ -57,7 +57,7 @@ func TestRandomDigitsAreUniform(t *testing.T) {
 		first[a]++
 		last[b]++
 	}
-	// 999 degrees of freedom: mean 999, deviation 45. Chance passes 1270 once in 10^8 runs.
+	// 999 degrees of freedom: mean 999, deviation 45. Chance exceeds 1270 once in 10^8 runs.
 	const most, want = 1270, float64(codes) / bins
 	for name, counts := range map[string][bins]int{"first": first, "last": last} {
 		sum := 0.0
@@ -70,11 +70,13 @@ func TestRandomDigitsAreUniform(t *testing.T) {
 	}
 }
 
-// Whatever a device cookie holds, it is taken apart without loss or it is none, and its
-// successor is another one of the same series, which nobody can tell without the keys.
+// Whatever a device cookie contains, it is split without loss or rejected, and its successor is
+// another token of the same series, unpredictable without the keys.
 func FuzzDeviceToken(f *testing.F) {
 	keys, others := mustParseKeyRing(f, NewKeyLine()), mustParseKeyRing(f, NewKeyLine())
-	for _, token := range []string{"ABCDEFGHIJKLMNOPQRSTUVWXYZ" + strings.Repeat("-_9", 14) + "A", strings.Repeat("A", 69), strings.Repeat("A", 68), strings.Repeat("A", 70), strings.Repeat("\xff", 69), "", "a"} {
+	for _, token := range []string{"ABCDEFGHIJKLMNOPQRSTUVWXYZ" + strings.Repeat("-_9", 14) + "A",
+		strings.Repeat("A", 69), strings.Repeat("A", 68), strings.Repeat("A", 70), strings.Repeat("\xff",
+			69), "", "a"} {
 		f.Add(token)
 	}
 	f.Fuzz(func(t *testing.T, token string) {
@@ -90,7 +92,8 @@ func FuzzDeviceToken(f *testing.F) {
 		}
 		next := keys.NextDeviceToken(token)
 		stays, turned, ok := SplitDeviceToken(next)
-		if b, err := base64.RawURLEncoding.DecodeString(turned); !ok || err != nil || len(b) != 32 || stays != series || turned == secret {
+		if b, err := base64.RawURLEncoding.DecodeString(turned); !ok || err != nil || len(b) != 32 || stays != series ||
+			turned == secret {
 			t.Errorf("%q is followed by %q", token, next)
 		}
 		if keys.NextDeviceToken(token) != next || others.NextDeviceToken(token) == next {

@@ -112,7 +112,7 @@ func (s *Sessions) New(a store.AccountRef, from origin.Origin) (token string, ro
 	return token, store.Session{
 		ID: rand.Text(), TokenHash: seal.HashToken(token), AccountID: a.ID, Epoch: a.Epoch,
 		Address: from.AddressString(), UserAgent: from.UserAgent, ClientHints: from.ClientHints,
-		StartedAt: store.Millis(now), LastSeenAt: store.Millis(now), ExpiresAt: store.Millis(now.Add(s.Absolute)),
+		StartedAt: now, LastSeenAt: now, ExpiresAt: now.Add(s.Absolute),
 	}
 }
 
@@ -124,8 +124,8 @@ func (s *Sessions) Replace(ctx context.Context, tx *store.DB, who Session, from 
 		return "", endedMeanwhile(err)
 	}
 	token, row := s.New(store.AccountRef{ID: who.Account.ID, Epoch: who.epoch + 1}, from)
-	row.StartedAt, row.AuthenticatedAt, row.ExpiresAt = store.Millis(who.StartedAt), store.Millis(who.AuthenticatedAt), store.Millis(who.ExpiresAt)
-	row.AMR, row.AttemptID, row.DeviceID, row.TrustVerifiedAt = strings.Join(who.AMR, " "), who.attempt, who.device, store.Millis(who.TrustVerifiedAt)
+	row.StartedAt, row.AuthenticatedAt, row.ExpiresAt = who.StartedAt, who.AuthenticatedAt, who.ExpiresAt
+	row.AMR, row.AttemptID, row.DeviceID, row.TrustVerifiedAt = strings.Join(who.AMR, " "), who.attempt, who.device, who.TrustVerifiedAt
 	return token, tx.CreateSession(ctx, row)
 }
 
@@ -153,7 +153,7 @@ func endedMeanwhile(err error) error {
 // if the session ended while its person took the steps.
 func (s *Sessions) Reauthenticate(ctx context.Context, tx *store.DB, row store.Session) error {
 	now := s.Now()
-	return endedMeanwhile(tx.ReauthenticateSession(ctx, row, store.Millis(now.Add(-s.Idle)), store.Millis(now)))
+	return endedMeanwhile(tx.ReauthenticateSession(ctx, row, now.Add(-s.Idle), now))
 }
 
 // Get returns the live session of a token, and notes that it was used. It returns ErrNoSession
@@ -163,7 +163,7 @@ func (s *Sessions) Get(ctx context.Context, token string) (Session, error) {
 		return Session{}, ErrNoSession
 	}
 	now := s.Now()
-	row, a, err := s.Store.FindSession(ctx, seal.HashToken(token), store.Millis(now.Add(-s.Idle)), store.Millis(now))
+	row, a, err := s.Store.FindSession(ctx, seal.HashToken(token), now.Add(-s.Idle), now)
 	return s.used(ctx, row, a, err)
 }
 
@@ -171,7 +171,7 @@ func (s *Sessions) Get(ctx context.Context, token string) (Session, error) {
 // proxy: it is used as if its browser had come here. It returns ErrNoSession if there is none.
 func (s *Sessions) GetByID(ctx context.Context, id string) (Session, error) {
 	now := s.Now()
-	row, a, err := s.Store.GetSession(ctx, id, store.Millis(now.Add(-s.Idle)), store.Millis(now))
+	row, a, err := s.Store.GetSession(ctx, id, now.Add(-s.Idle), now)
 	return s.used(ctx, row, a, err)
 }
 
@@ -184,8 +184,8 @@ func (s *Sessions) used(ctx context.Context, row store.Session, a store.Account,
 	if err != nil {
 		return Session{}, fmt.Errorf("session: get: %w", err)
 	}
-	if now.Sub(store.Time(row.LastSeenAt)) >= min(touchInterval, s.Idle/2) {
-		if err := s.Store.TouchSession(ctx, row.ID, store.Millis(now)); err != nil {
+	if now.Sub(row.LastSeenAt) >= min(touchInterval, s.Idle/2) {
+		if err := s.Store.TouchSession(ctx, row.ID, now); err != nil {
 			return Session{}, fmt.Errorf("session: touch: %w", err)
 		}
 	}
@@ -197,17 +197,17 @@ func (s *Sessions) used(ctx context.Context, row store.Session, a store.Account,
 
 func read(row store.Session) Session {
 	return Session{
-		ID: row.ID, StartedAt: store.Time(row.StartedAt), AuthenticatedAt: store.Time(row.AuthenticatedAt), LastSeenAt: store.Time(row.LastSeenAt),
-		ExpiresAt: store.Time(row.ExpiresAt), AMR: strings.Fields(row.AMR), Address: row.Address,
+		ID: row.ID, StartedAt: row.StartedAt, AuthenticatedAt: row.AuthenticatedAt, LastSeenAt: row.LastSeenAt,
+		ExpiresAt: row.ExpiresAt, AMR: strings.Fields(row.AMR), Address: row.Address,
 		Browser:         trust.ParseBrowser(row.UserAgent, row.ClientHints),
-		TrustVerifiedAt: store.Time(row.TrustVerifiedAt), device: row.DeviceID, attempt: row.AttemptID,
+		TrustVerifiedAt: row.TrustVerifiedAt, device: row.DeviceID, attempt: row.AttemptID,
 	}
 }
 
 // List lists the live sessions of the person, the last used first.
 func (s *Sessions) List(ctx context.Context, who Session) ([]Session, error) {
 	now := s.Now()
-	rows, err := s.Store.ListSessions(ctx, who.Account.ID, store.Millis(now.Add(-s.Idle)), store.Millis(now))
+	rows, err := s.Store.ListSessions(ctx, who.Account.ID, now.Add(-s.Idle), now)
 	if err != nil {
 		return nil, fmt.Errorf("session: list: %w", err)
 	}
@@ -225,7 +225,7 @@ func (s *Sessions) SignOut(ctx context.Context, token string, from origin.Origin
 	if token == "" {
 		return nil
 	}
-	row, _, err := s.Store.FindSession(ctx, seal.HashToken(token), 0, store.Millis(s.Now()))
+	row, _, err := s.Store.FindSession(ctx, seal.HashToken(token), time.Time{}, s.Now())
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
 	}

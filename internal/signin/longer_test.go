@@ -74,7 +74,7 @@ func (h *fixture) anna() string {
 // debited writes down what strangers have done just now.
 func (h *fixture) debited(ledger, kind string, cost odds.Chance) {
 	h.Helper()
-	d := store.BudgetEntry{ID: rand.Text(), Budget: ledger, Kind: kind, ChallengeID: "of a stranger", Network: "elsewhere", CreatedAt: store.Millis(h.clock()), Cost: int64(cost)}
+	d := store.BudgetEntry{ID: rand.Text(), Budget: ledger, Kind: kind, ChallengeID: "of a stranger", Network: "elsewhere", CreatedAt: h.clock(), Cost: int64(cost)}
 	err := h.Store.Tx(h.Context(), func(tx *store.DB) error {
 		if _, err := tx.LockGuessBudget(h.Context(), ledger); err != nil {
 			return err
@@ -399,7 +399,7 @@ func TestToldOnceBehindTheClock(t *testing.T) {
 			tokens = append(tokens, entry.Attempt)
 		}
 		h.debited(h.anna(), store.EntryGuess, odds.AccountBudgetPerYear)
-		if err := h.Store.RenewGuessBudget(h.Context(), h.anna(), store.Millis(h.clock().Add(24*time.Hour))); err != nil {
+		if err := h.Store.RenewGuessBudget(h.Context(), h.anna(), h.clock().Add(24*time.Hour)); err != nil {
 			h.Fatal(err)
 		}
 		for n, token := range tokens {

@@ -98,7 +98,7 @@ func (s *SignIns) begin(ctx context.Context, c Credentials, b challenge.Beginnin
 func (s *SignIns) enterTrusted(ctx context.Context, a store.Account, b device.RequestDevice, by device.DecisionRecord, from origin.Origin) (cookies session.Cookies, err error) {
 	record, _ := by.NearestRecord()
 	token, row := s.Sessions.New(a.Ref(), from)
-	row.AMR, row.DeviceID, row.TrustVerifiedAt = "pwd", b.ID, store.Millis(record.VerifiedAt)
+	row.AMR, row.DeviceID, row.TrustVerifiedAt = "pwd", b.ID, record.VerifiedAt
 	err = s.Store.Tx(ctx, func(tx *store.DB) (err error) {
 		cookies = session.Cookies{Session: token}
 		if cookies.Device, err = s.Devices.UseTrust(ctx, tx, a.Ref(), b, by); err != nil {
@@ -186,7 +186,7 @@ func (s *SignIns) ChangePassword(ctx context.Context, who session.Session, curre
 	}
 	err = s.Store.Tx(ctx, func(tx *store.DB) error {
 		ref := who.Ref()
-		if err := tx.SetPassword(ctx, ref.ID, ref.Epoch, sealed, 0); err != nil {
+		if err := tx.SetPassword(ctx, ref.ID, ref.Epoch, sealed, time.Time{}); err != nil {
 			return err
 		}
 		if err := s.Accounts.EndTrust(ctx, tx, ref, trust.RevokedPasswordChanged, who.Owner().DeviceID); err != nil {

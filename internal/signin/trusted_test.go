@@ -275,10 +275,10 @@ func TestTrustEnds(t *testing.T) {
 		}, trust.RevokedByOwner, false},
 		{"the operator ends it", func(s *scene) { s.refused("distrust", s.Accounts.ForgetDevices(s.Context(), annaEmail), nil) }, trust.RevokedByOperator, false},
 		{"the account was disabled for a time", func(s *scene) {
-			s.refused("disable", s.Accounts.Disable(s.Context(), annaEmail, true), nil)
+			s.refused("disable", s.Accounts.Disable(s.Context(), annaEmail), nil)
 			_, err := s.SignIns.Start(s.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, s.other.from)
 			s.refused("begin", err, account.ErrCredentials)
-			s.refused("enable", s.Accounts.Disable(s.Context(), annaEmail, false), nil)
+			s.refused("enable", s.Accounts.Enable(s.Context(), annaEmail), nil)
 		}, trust.RevokedAccountDisabled, false},
 		{"the change was taken back", func(s *scene) {
 			s.turn(time.Second)
@@ -506,13 +506,13 @@ func TestClockSetBack(t *testing.T) {
 	withAnna(t, func(h *fixture) {
 		l := h.laptop().in(true)
 		h.turn(20 * 24 * time.Hour)
-		if err := h.Store.AdvanceLatestTime(h.Context(), store.Millis(h.clock())); err != nil {
+		if err := h.Store.AdvanceLatestTime(h.Context(), h.clock()); err != nil {
 			h.Fatal(err)
 		}
 		l.wants("in time", trust.Trusted)
 		h.turn(-10 * 24 * time.Hour)
 		l.wants("ten days back", trust.ClockSetBack)
-		if err := h.Store.AdvanceLatestTime(h.Context(), store.Millis(h.clock())); err != nil {
+		if err := h.Store.AdvanceLatestTime(h.Context(), h.clock()); err != nil {
 			h.Fatal(err)
 		}
 		l.wants("what was noted stays", trust.ClockSetBack)

@@ -91,7 +91,7 @@ func New(c Config) *Services {
 // after the backup: an account that had n of them may have had n × odds.AccountBudgetPerYear more
 // compared than the database can tell.
 func (s *SignIns) InvalidateAll(ctx context.Context) error {
-	now, year := store.Millis(s.Now()), store.Millis(s.Now().Add(-odds.Year))
+	now, year := s.Now(), s.Now().Add(-odds.Year)
 	err := s.Store.Tx(ctx, func(tx *store.DB) error {
 		if err := tx.RevokeAll(ctx, string(trust.RevokedBackupRestored), now); err != nil {
 			return err

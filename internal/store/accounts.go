@@ -1,6 +1,9 @@
 package store
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Account is one login.
 type Account struct {
@@ -8,11 +11,11 @@ type Account struct {
 	Email               string // canonical form
 	Name                string
 	Operator            bool
-	PasswordHash        []byte // sealed hash
-	PasswordSetByMailAt int64  // when the password was last set by way of the mailbox; 0: never
+	PasswordHash        []byte    // sealed hash
+	PasswordSetByMailAt time.Time // when the password was last set by way of the mailbox; 0: never
 	Epoch               int64
-	DisabledAt          int64
-	CreatedAt           int64
+	DisabledAt          time.Time
+	CreatedAt           time.Time
 	Groups              string // separated by spaces
 }
 
@@ -34,7 +37,7 @@ const accountOf = `accounts.id, accounts.email, accounts.name, accounts.operator
 
 func (a *Account) columns() []any {
 	return []any{
-		&a.ID, &a.Email, &a.Name, &a.Operator, &a.PasswordHash, &a.PasswordSetByMailAt, &a.Epoch, &a.DisabledAt, &a.CreatedAt, &a.Groups,
+		&a.ID, &a.Email, &a.Name, &a.Operator, &a.PasswordHash, (*Time)(&a.PasswordSetByMailAt), &a.Epoch, (*Time)(&a.DisabledAt), (*Time)(&a.CreatedAt), &a.Groups,
 	}
 }
 
@@ -72,7 +75,7 @@ func (db *DB) ReplacePasswordHash(ctx context.Context, id string, old, hash []by
 // SetPassword replaces the password of the account as it was at epoch and raises the
 // epoch: every sign-in, session and link made before is void. mailedAt is 0 if the
 // mailbox had no part in it. ErrNotFound: somebody else was faster.
-func (db *DB) SetPassword(ctx context.Context, id string, epoch int64, password []byte, mailedAt int64) error {
+func (db *DB) SetPassword(ctx context.Context, id string, epoch int64, password []byte, mailedAt time.Time) error {
 	return db.endEpoch(ctx, id, `UPDATE accounts SET password_hash = $3, password_set_by_mail_at = $4, epoch = epoch + 1
 		WHERE id = $1 AND epoch = $2`, id, epoch, password, mailedAt)
 }
@@ -98,7 +101,7 @@ func (db *DB) SetGroups(ctx context.Context, id, groups string) error {
 
 // SetDisabled disables an account (at 0: enables it) as it was at epoch, and raises the
 // epoch: nothing that began before comes back. ErrNotFound: somebody else was faster.
-func (db *DB) SetDisabled(ctx context.Context, id string, epoch, at int64) error {
+func (db *DB) SetDisabled(ctx context.Context, id string, epoch int64, at time.Time) error {
 	return db.endEpoch(ctx, id, `UPDATE accounts SET disabled_at = $3, epoch = epoch + 1 WHERE id = $1 AND epoch = $2`,
 		id, epoch, at)
 }
@@ -118,7 +121,7 @@ func (db *DB) endEpoch(ctx context.Context, id, query string, args ...any) error
 }
 
 // RevokeAll ends every attempt, session and link of all accounts, and all trust.
-func (db *DB) RevokeAll(ctx context.Context, why string, now int64) error {
+func (db *DB) RevokeAll(ctx context.Context, why string, now time.Time) error {
 	defer db.changed(everything)
 	for _, query := range []string{`DELETE FROM known_devices`, `UPDATE accounts SET epoch = epoch + 1`} {
 		if _, err := db.change(ctx, query); err != nil {

@@ -1,6 +1,9 @@
 package store
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // The purposes of a sign-in.
 const (
@@ -21,15 +24,15 @@ type Attempt struct {
 	UserAgent        string // User-Agent
 	ClientHints      string // Sec-CH-UA
 	ReturnTo         string
-	StartedAt        int64
-	ExpiresAt        int64
-	FinishedAt       int64  // passed or given up; 0: still open
-	DeviceID         string // the browser, if it is known; "" otherwise
-	OtherAddress     string // an address of the other family (IPv4, IPv6) that it was seen from too
-	Reason           string // why the second step is asked for; "" where it always is
-	DeviceVerifiedAt int64  // when the browser was last verified, if that is the reason
-	TrustRequested   bool   // the person wants this browser to be trusted
-	RequiredLevel    int64  // how much must be proven; 0: as much as anybody
+	StartedAt        time.Time
+	ExpiresAt        time.Time
+	FinishedAt       time.Time // passed or given up; 0: still open
+	DeviceID         string    // the browser, if it is known; "" otherwise
+	OtherAddress     string    // an address of the other family (IPv4, IPv6) that it was seen from too
+	Reason           string    // why the second step is asked for; "" where it always is
+	DeviceVerifiedAt time.Time // when the browser was last verified, if that is the reason
+	TrustRequested   bool      // the person wants this browser to be trusted
+	RequiredLevel    int64     // how much must be proven; 0: as much as anybody
 }
 
 const signInColumns = `attempts.id, attempts.token_hash, attempts.account_id, attempts.epoch, attempts.purpose,
@@ -44,8 +47,8 @@ func scanSignIn(s scanner) (i Attempt, err error) {
 
 func (i *Attempt) columns() []any {
 	return []any{&i.ID, &i.TokenHash, &i.AccountID, &i.Epoch, &i.Purpose, &i.SessionID, &i.Address, &i.UserAgent, &i.ClientHints,
-		&i.ReturnTo, &i.StartedAt, &i.ExpiresAt, &i.FinishedAt,
-		&i.DeviceID, &i.OtherAddress, &i.Reason, &i.DeviceVerifiedAt, &i.TrustRequested, &i.RequiredLevel}
+		&i.ReturnTo, (*Time)(&i.StartedAt), (*Time)(&i.ExpiresAt), (*Time)(&i.FinishedAt),
+		&i.DeviceID, &i.OtherAddress, &i.Reason, (*Time)(&i.DeviceVerifiedAt), &i.TrustRequested, &i.RequiredLevel}
 }
 
 // CreateAttempt adds i.
@@ -72,7 +75,7 @@ func (db *DB) FindAttempt(ctx context.Context, token []byte) (Attempt, error) {
 
 // RotateAttemptToken gives the open sign-in the token of s, and why it asks; the old token is
 // dead. ErrNotFound: it is over, or somebody else was faster.
-func (db *DB) RotateAttemptToken(ctx context.Context, old []byte, s Attempt, now int64) error {
+func (db *DB) RotateAttemptToken(ctx context.Context, old []byte, s Attempt, now time.Time) error {
 	return db.must(ctx, `UPDATE attempts SET token_hash = $3, device_id = $5, reason = $6, device_verified_at = $7,
 			return_to = $8
 		WHERE id = $1 AND token_hash = $2 AND finished_at = 0 AND expires_at >= $4`,
@@ -80,7 +83,7 @@ func (db *DB) RotateAttemptToken(ctx context.Context, old []byte, s Attempt, now
 }
 
 // FinishAttempt ends an open sign-in, once. ErrNotFound: it is over already.
-func (db *DB) FinishAttempt(ctx context.Context, id string, now int64) error {
+func (db *DB) FinishAttempt(ctx context.Context, id string, now time.Time) error {
 	return db.must(ctx, `UPDATE attempts SET finished_at = $2 WHERE id = $1 AND finished_at = 0 AND expires_at >= $2`,
 		id, now)
 }

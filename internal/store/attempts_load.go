@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"time"
 )
 
 // LoadAttempt reads the sign-in with this token hash, for a session or a step-up, with its account
@@ -21,7 +22,7 @@ func (db *DB) LoadAttempt(ctx context.Context, token []byte) (i Attempt, a Accou
 
 // LoadPendingFactor reads the pending factor of a session for a method with its sign-in, if that is still
 // open, its account and its challenge, in one statement.
-func (db *DB) LoadPendingFactor(ctx context.Context, session, method string, now int64) (i Attempt, a Account, d PendingFactor, c Challenge, err error) {
+func (db *DB) LoadPendingFactor(ctx context.Context, session, method string, now time.Time) (i Attempt, a Account, d PendingFactor, c Challenge, err error) {
 	row := db.read.QueryRowContext(ctx, `SELECT `+signInColumns+`, `+accountOf+`, `+challengeOf+`,
 			pending_factors.attempt_id, pending_factors.session_id, pending_factors.method, pending_factors.shown_only,
 			pending_factors.body
@@ -47,29 +48,33 @@ const challengeOf = `challenges.id, challenges.attempt_id, challenges.method, ch
 
 // maybeChallenge is a challenge that an outer join may not have.
 type maybeChallenge struct {
-	id, signIn, method                               sql.NullString
-	state                                            []byte
-	tries, triedAt, sends, sentAt, version, passedAt sql.NullInt64
-	hard                                             sql.NullBool
+	id, attempt, method        sql.NullString
+	state                      []byte
+	guesses, messages, version sql.NullInt64
+	long                       sql.NullBool
+	found                      Challenge // its times
 }
 
 func (m *maybeChallenge) columns() []any {
-	return []any{&m.id, &m.signIn, &m.method, &m.state, &m.tries, &m.triedAt, &m.hard, &m.sends, &m.sentAt, &m.version, &m.passedAt}
+	return []any{
+		&m.id, &m.attempt, &m.method, &m.state, &m.guesses, (*Time)(&m.found.GuessedAt), &m.long, &m.messages,
+		(*Time)(&m.found.LastSentAt), &m.version, (*Time)(&m.found.PassedAt),
+	}
 }
 
 func (m *maybeChallenge) challenge() Challenge {
-	return Challenge{
-		ID: m.id.String, AttemptID: m.signIn.String, Method: m.method.String, State: m.state, Guesses: m.tries.Int64, GuessedAt: m.triedAt.Int64,
-		NeedsLongCode: m.hard.Bool, MessagesSent: m.sends.Int64, LastSentAt: m.sentAt.Int64, Version: m.version.Int64, PassedAt: m.passedAt.Int64,
-	}
+	c := m.found
+	c.ID, c.AttemptID, c.Method, c.State = m.id.String, m.attempt.String, m.method.String, m.state
+	c.Guesses, c.MessagesSent, c.Version, c.NeedsLongCode = m.guesses.Int64, m.messages.Int64, m.version.Int64, m.long.Bool
+	return c
 }
 
 // SentCode is a code with what became of the message that carries it.
 type SentCode struct {
 	OneTimeCode
-	UsedAt  int64
+	UsedAt  time.Time
 	State   string // of the message; "" if there is none
-	StateAt int64
+	StateAt time.Time
 }
 
 // ListCodes lists all codes of a challenge with the states of their messages, the newest first.
@@ -79,7 +84,7 @@ func (db *DB) ListCodes(ctx context.Context, challenge string) ([]SentCode, erro
 		FROM one_time_codes AS codes LEFT JOIN outbox_messages AS messages ON messages.id = codes.message_id
 		WHERE codes.challenge_id = $1 ORDER BY codes.sent_at DESC, codes.id`, challenge)
 	return all(rows, err, func(s scanner) (c SentCode, err error) {
-		err = s.Scan(&c.ID, &c.ChallengeID, &c.Method, &c.MAC, &c.MessageID, &c.SentAt, &c.ExpiresAt, &c.GuessCost, &c.UsedAt, &c.State, &c.StateAt)
+		err = s.Scan(&c.ID, &c.ChallengeID, &c.Method, &c.MAC, &c.MessageID, (*Time)(&c.SentAt), (*Time)(&c.ExpiresAt), &c.GuessCost, (*Time)(&c.UsedAt), &c.State, (*Time)(&c.StateAt))
 		return c, err
 	})
 }

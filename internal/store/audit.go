@@ -4,12 +4,13 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // AuditEvent is a row of audit_events. Text that does not apply is "".
 type AuditEvent struct {
 	ID          string
-	At          int64
+	At          time.Time
 	Kind        string
 	ActorType   string
 	ActorID     string
@@ -44,9 +45,9 @@ type AuditFilter struct {
 	Kinds    []string
 	Result   string
 	Address  string
-	Since    int64 // at or after
-	Until    int64 // before
-	BeforeAt int64 // with BeforeID: older than the event with this time and id
+	Since    time.Time // at or after
+	Until    time.Time // before
+	BeforeAt time.Time // with BeforeID: older than the event with this time and id
 	BeforeID string
 	Limit    int // at least 1
 }
@@ -74,13 +75,13 @@ func (db *DB) ListAuditEvents(ctx context.Context, f AuditFilter) ([]AuditEvent,
 		}
 		where = append(where, "kind IN ("+strings.Join(list, ", ")+")")
 	}
-	if f.Since != 0 {
+	if !f.Since.IsZero() {
 		where = append(where, "time >= "+arg(f.Since))
 	}
-	if f.Until != 0 {
+	if !f.Until.IsZero() {
 		where = append(where, "time < "+arg(f.Until))
 	}
-	if f.BeforeAt != 0 {
+	if !f.BeforeAt.IsZero() {
 		where = append(where, "(time, id) < ("+arg(f.BeforeAt)+", "+arg(f.BeforeID)+")")
 	}
 	query := `SELECT ` + auditColumns + ` FROM audit_events`
@@ -93,13 +94,13 @@ func (db *DB) ListAuditEvents(ctx context.Context, f AuditFilter) ([]AuditEvent,
 }
 
 func scanAuditEvent(s scanner) (e AuditEvent, err error) {
-	return e, s.Scan(&e.ID, &e.At, &e.Kind, &e.ActorType, &e.ActorID, &e.Account, &e.Target, &e.Result, &e.Reason,
+	return e, s.Scan(&e.ID, (*Time)(&e.At), &e.Kind, &e.ActorType, &e.ActorID, &e.Account, &e.Target, &e.Result, &e.Reason,
 		&e.Client, &e.SignIn, &e.Address, &e.Browser, &e.Trace, &e.Occurrences)
 }
 
 // CountAudit counts one event of a scope in the window that ends at ends, and returns how many
 // there are with it. Beyond limit it stops counting and returns limit+1.
-func (db *DB) CountAudit(ctx context.Context, scope string, ends, limit int64) (used int64, err error) {
+func (db *DB) CountAudit(ctx context.Context, scope string, ends time.Time, limit int64) (used int64, err error) {
 	err = db.returning(ctx, `INSERT INTO audit_counters (scope, ends_at, used) VALUES ($1, $2, 1)
 		ON CONFLICT (scope, ends_at) DO UPDATE SET used = audit_counters.used + 1
 		WHERE audit_counters.used < $3 RETURNING used`, []any{scope, ends, limit}, []any{&used})
@@ -111,10 +112,10 @@ func (db *DB) CountAudit(ctx context.Context, scope string, ends, limit int64) (
 
 // PruneAudit removes up to 500 events that are older than before, and up to 500 counters that
 // ended before countersEnded. It returns how many rows it removed: call it again until none is left.
-func (db *DB) PruneAudit(ctx context.Context, before, countersEnded int64) (sum int64, err error) {
+func (db *DB) PruneAudit(ctx context.Context, before, countersEnded time.Time) (sum int64, err error) {
 	for _, one := range []struct {
 		query  string
-		before int64
+		before time.Time
 	}{
 		{`DELETE FROM audit_events WHERE id IN (SELECT id FROM audit_events WHERE time < $1 ORDER BY time LIMIT 500)`, before},
 		{`DELETE FROM audit_counters WHERE (scope, ends_at) IN

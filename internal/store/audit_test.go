@@ -10,15 +10,15 @@ import (
 // The same event again only adds to what it stands for.
 func TestAuditEventAgain(t *testing.T) {
 	each(t, func(t *testing.T, db *store.DB) {
-		e := store.AuditEvent{ID: "e", At: 1, Kind: "events.omitted", ActorType: "system", Result: "failure", Reason: "site", Occurrences: 2}
+		e := store.AuditEvent{ID: "e", At: at(1), Kind: "events.omitted", ActorType: "system", Result: "failure", Reason: "site", Occurrences: 2}
 		for _, n := range []int64{2, 5} {
 			e.Occurrences = n
 			if err := db.CreateAuditEvent(t.Context(), e); err != nil {
 				t.Fatal(err)
 			}
-			e.At, e.Reason = 9, "another"
+			e.At, e.Reason = at(9), "another"
 		}
-		want := store.AuditEvent{ID: "e", At: 1, Kind: "events.omitted", ActorType: "system", Result: "failure", Reason: "site", Occurrences: 7}
+		want := store.AuditEvent{ID: "e", At: at(1), Kind: "events.omitted", ActorType: "system", Result: "failure", Reason: "site", Occurrences: 7}
 		if list, err := db.ListAuditEvents(t.Context(), store.AuditFilter{Limit: 5}); err != nil || len(list) != 1 || list[0] != want {
 			t.Errorf("got %+v, %v, want %+v", list, err, want)
 		}
@@ -29,7 +29,7 @@ func TestAuditEventAgain(t *testing.T) {
 func TestCountAudit(t *testing.T) {
 	each(t, func(t *testing.T, db *store.DB) {
 		for i, want := range []int64{1, 2, 3, 4, 4} {
-			if got, err := db.CountAudit(t.Context(), "network a", 100, 3); err != nil || got != want {
+			if got, err := db.CountAudit(t.Context(), "network a", at(100), 3); err != nil || got != want {
 				t.Errorf("count %d: got %d, %v, want %d", i, got, err, want)
 			}
 		}
@@ -37,7 +37,7 @@ func TestCountAudit(t *testing.T) {
 			scope string
 			ends  int64
 		}{{"network b", 100}, {"network a", 200}} {
-			if got, err := db.CountAudit(t.Context(), other.scope, other.ends, 3); err != nil || got != 1 {
+			if got, err := db.CountAudit(t.Context(), other.scope, at(other.ends), 3); err != nil || got != 1 {
 				t.Errorf("%v: got %d, %v, want 1", other, got, err)
 			}
 		}
@@ -49,7 +49,7 @@ func TestPruneAudit(t *testing.T) {
 	each(t, func(t *testing.T, db *store.DB) {
 		err := db.Tx(t.Context(), func(tx *store.DB) error {
 			for i := range 1100 {
-				e := store.AuditEvent{ID: fmt.Sprintf("%04d", i), At: int64(i), Kind: "session.created", Result: "success", Occurrences: 1}
+				e := store.AuditEvent{ID: fmt.Sprintf("%04d", i), At: at(int64(i)), Kind: "session.created", Result: "success", Occurrences: 1}
 				if err := tx.CreateAuditEvent(t.Context(), e); err != nil {
 					return err
 				}
@@ -60,20 +60,20 @@ func TestPruneAudit(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, ends := range []int64{10, 20} {
-			if _, err := db.CountAudit(t.Context(), "site ", ends, 3); err != nil {
+			if _, err := db.CountAudit(t.Context(), "site ", at(ends), 3); err != nil {
 				t.Fatal(err)
 			}
 		}
 		for i, want := range []int64{501, 500, 0} {
-			if n, err := db.PruneAudit(t.Context(), 1000, 20); err != nil || n != want {
+			if n, err := db.PruneAudit(t.Context(), at(1000), at(20)); err != nil || n != want {
 				t.Errorf("step %d: %d rows, %v, want %d", i, n, err, want)
 			}
 		}
 		list, err := db.ListAuditEvents(t.Context(), store.AuditFilter{Limit: 2000})
-		if err != nil || len(list) != 100 || list[99].At != 1000 {
+		if err != nil || len(list) != 100 || !list[99].At.Equal(at(1000)) {
 			t.Errorf("%d events are left, %v", len(list), err)
 		}
-		if used, err := db.CountAudit(t.Context(), "site ", 20, 3); err != nil || used != 2 {
+		if used, err := db.CountAudit(t.Context(), "site ", at(20), 3); err != nil || used != 2 {
 			t.Errorf("the counter that goes on says %d, %v", used, err)
 		}
 	})

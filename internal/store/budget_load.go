@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"time"
 )
 
 // GuessBudgetView is a budget with its entries, and what counts for the whole site.
@@ -19,13 +20,13 @@ type GuessBudgetView struct {
 type SiteSums struct {
 	State        string
 	Counter      Counter
-	Recent, Year int64
+	Recent, Year time.Time
 }
 
 // LoadGuessBudget reads the budget of this name with its entries after since, those that a clock which was
 // set back has left in the future included, and a fact about this database, in one statement. A
 // budget that does not exist is an empty one.
-func (db *DB) LoadGuessBudget(ctx context.Context, name string, since int64, state string) (v GuessBudgetView, err error) {
+func (db *DB) LoadGuessBudget(ctx context.Context, name string, since time.Time, state string) (v GuessBudgetView, err error) {
 	rows, err := db.read.QueryContext(ctx, `SELECT COALESCE(b.renewed_at, 0), COALESCE(b.guess_notified_at, 0),
 			COALESCE(b.spent_notified_at, 0), COALESCE((SELECT value FROM server_state WHERE name = $3), ''),
 			CAST(0 AS BIGINT), CAST(0 AS BIGINT), `+entryOf+`
@@ -36,7 +37,7 @@ func (db *DB) LoadGuessBudget(ctx context.Context, name string, since int64, sta
 }
 
 // LoadGuessBudgetForCharge is LoadBudget with sums for the whole site.
-func (db *DB) LoadGuessBudgetForCharge(ctx context.Context, name string, since int64, s SiteSums) (v GuessBudgetView, err error) {
+func (db *DB) LoadGuessBudgetForCharge(ctx context.Context, name string, since time.Time, s SiteSums) (v GuessBudgetView, err error) {
 	const sum = `(SELECT CAST(COALESCE(SUM(used), 0) AS BIGINT) FROM rate_limit_counters
 		WHERE kind = $4 AND subject = $5 AND window_ms = $6 AND ends_at > `
 	rows, err := db.read.QueryContext(ctx, `SELECT COALESCE(b.renewed_at, 0), COALESCE(b.guess_notified_at, 0),
@@ -59,15 +60,16 @@ func scanBudget(name string, rows *sql.Rows, err error) (GuessBudgetView, error)
 	v := GuessBudgetView{GuessBudget: GuessBudget{Name: name}}
 	for rows.Next() {
 		var id, kind, challenge, device, network sql.NullString
-		var at, cost sql.NullInt64
-		if err := rows.Scan(&v.RenewedAt, &v.GuessNotifiedAt, &v.SpentNotifiedAt, &v.State, &v.Recent, &v.Year,
-			&id, &kind, &challenge, &device, &network, &at, &cost); err != nil {
+		var at time.Time
+		var cost sql.NullInt64
+		if err := rows.Scan((*Time)(&v.RenewedAt), (*Time)(&v.GuessNotifiedAt), (*Time)(&v.SpentNotifiedAt), &v.State, &v.Recent, &v.Year,
+			&id, &kind, &challenge, &device, &network, (*Time)(&at), &cost); err != nil {
 			return GuessBudgetView{}, err
 		}
 		if id.Valid {
 			v.Entries = append(v.Entries, BudgetEntry{
 				ID: id.String, Budget: name, Kind: kind.String, ChallengeID: challenge.String,
-				DeviceID: device.String, Network: network.String, CreatedAt: at.Int64, Cost: cost.Int64,
+				DeviceID: device.String, Network: network.String, CreatedAt: at, Cost: cost.Int64,
 			})
 		}
 	}

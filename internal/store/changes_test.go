@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -20,20 +21,20 @@ func allowed(t *testing.T, db *store.DB, id string) {
 	ctx, hash := t.Context(), []byte(id)
 	for _, err := range []error{
 		db.CreateAccount(ctx, store.Account{ID: id, Email: id, PasswordHash: hash, Epoch: 1}),
-		db.CreateDevice(ctx, store.Device{ID: id, Series: hash, Secret: hash, ExpiresAt: 1000}),
-		db.CreateSession(ctx, store.Session{ID: id, TokenHash: hash, AccountID: id, Epoch: 1, ExpiresAt: 1000, DeviceID: id}),
+		db.CreateDevice(ctx, store.Device{ID: id, Series: hash, Secret: hash, ExpiresAt: at(1000)}),
+		db.CreateSession(ctx, store.Session{ID: id, TokenHash: hash, AccountID: id, Epoch: 1, ExpiresAt: at(1000), DeviceID: id}),
 		db.CreateGrant(ctx, store.Grant{
-			ID: id, ClientID: "app", AccountID: id, Epoch: 1, SessionID: id, SessionExpiresAt: 1000, CodeHash: hash, CodeExpiresAt: 1000,
-			ExpiresAt: 1000,
+			ID: id, ClientID: "app", AccountID: id, Epoch: 1, SessionID: id, SessionExpiresAt: at(1000), CodeHash: hash, CodeExpiresAt: at(1000),
+			ExpiresAt: at(1000),
 		}),
-		db.CreateToken(ctx, store.Token{Hash: hash, GrantID: id, Kind: store.ForwardAuthToken, ExpiresAt: 1000}),
+		db.CreateToken(ctx, store.Token{Hash: hash, GrantID: id, Kind: store.ForwardAuthToken, ExpiresAt: at(1000)}),
 		db.CreateFactor(ctx, store.Factor{ID: id, AccountID: id, Method: "totp", Body: hash}),
 	} {
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := db.UseAuthorizationCode(ctx, hash, "app", 10); err != nil {
+	if _, err := db.UseAuthorizationCode(ctx, hash, "app", at(10)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -47,42 +48,42 @@ func TestChanged(t *testing.T) {
 		write func(db *store.DB, id string) error
 		want  string // the keys that change; "": none
 	}{
-		{"a last-seen time", func(db *store.DB, id string) error { return db.TouchSession(ctx, id, 50) }, ""},
+		{"a last-seen time", func(db *store.DB, id string) error { return db.TouchSession(ctx, id, at(50)) }, ""},
 		{"a new hash of the same password", func(db *store.DB, id string) error {
 			return db.ReplacePasswordHash(ctx, id, []byte(id), []byte("new"))
 		}, ""},
-		{"a password", func(db *store.DB, id string) error { return db.SetPassword(ctx, id, 1, []byte(id), 0) },
+		{"a password", func(db *store.DB, id string) error { return db.SetPassword(ctx, id, 1, []byte(id), time.Time{}) },
 			account},
 		{"an address", func(db *store.DB, id string) error { return db.SetEmail(ctx, id, 1, "new "+id) }, account},
 		{"an epoch", func(db *store.DB, id string) error { return db.IncrementEpoch(ctx, id, 1) }, account},
 		{"groups", func(db *store.DB, id string) error { return db.SetGroups(ctx, id, "staff") }, account},
-		{"disabled", func(db *store.DB, id string) error { return db.SetDisabled(ctx, id, 1, 9) }, account},
+		{"disabled", func(db *store.DB, id string) error { return db.SetDisabled(ctx, id, 1, at(9)) }, account},
 		{"a factor more", func(db *store.DB, id string) error {
 			return db.CreateFactor(ctx, store.Factor{ID: "another of " + id, AccountID: id, Method: "sms", Body: []byte(id)})
 		}, account},
 		{"a factor used", func(db *store.DB, id string) error {
-			return db.UseFactor(ctx, store.Factor{ID: id, AccountID: id, Version: 1, Body: []byte(id)}, 9)
+			return db.UseFactor(ctx, store.Factor{ID: id, AccountID: id, Version: 1, Body: []byte(id)}, at(9))
 		}, account},
 		{"a factor less", func(db *store.DB, id string) error { return db.DeleteFactor(ctx, id, id) }, account},
 		{"a consent", func(db *store.DB, id string) error {
 			return db.SaveConsent(ctx, store.Consent{AccountID: id, ClientID: "app"})
 		}, account},
 		{"no consent", func(db *store.DB, id string) error { return db.DeleteConsent(ctx, id, "app") }, account},
-		{"the grants of a client", func(db *store.DB, id string) error { return db.RevokeClientGrants(ctx, id, "app", 9) },
+		{"the grants of a client", func(db *store.DB, id string) error { return db.RevokeClientGrants(ctx, id, "app", at(9)) },
 			account},
 		{"a new proof", func(db *store.DB, id string) error {
-			return db.ReauthenticateSession(ctx, store.Session{ID: id, TokenHash: []byte("new " + id), AccountID: id, Epoch: 1}, 0, 9)
+			return db.ReauthenticateSession(ctx, store.Session{ID: id, TokenHash: []byte("new " + id), AccountID: id, Epoch: 1}, time.Time{}, at(9))
 		}, session},
 		{"signed out", func(db *store.DB, id string) error { return db.DeleteSessionByToken(ctx, []byte(id)) }, session},
 		{"a session ended", func(db *store.DB, id string) error { return db.DeleteSession(ctx, id, id) }, session},
-		{"a device ended", func(db *store.DB, id string) error { return db.RevokeDevice(ctx, id, "why", 9) }, session},
-		{"a grant ended", func(db *store.DB, id string) error { return db.RevokeGrant(ctx, id, 9) }, grant},
-		{"a token used", func(db *store.DB, id string) error { return db.UseToken(ctx, []byte(id), 9) }, grant},
+		{"a device ended", func(db *store.DB, id string) error { return db.RevokeDevice(ctx, id, "why", at(9)) }, session},
+		{"a grant ended", func(db *store.DB, id string) error { return db.RevokeGrant(ctx, id, at(9)) }, grant},
+		{"a token used", func(db *store.DB, id string) error { return db.UseToken(ctx, []byte(id), at(9)) }, grant},
 		{"a token removed", func(db *store.DB, id string) error { return db.DeleteToken(ctx, []byte(id)) }, grant},
 		{"a client more", func(db *store.DB, id string) error { return db.CreateClient(ctx, store.Client{ID: id}) }, clients},
 		{"a client changed", func(db *store.DB, id string) error { return db.UpdateClient(ctx, "app", "{}") }, clients},
 		{"a client less", func(db *store.DB, id string) error { return db.DeleteClient(ctx, "app") }, clients},
-		{"a restore", func(db *store.DB, id string) error { return db.RevokeAll(ctx, "why", 9) }, all},
+		{"a restore", func(db *store.DB, id string) error { return db.RevokeAll(ctx, "why", at(9)) }, all},
 	}
 	each(t, func(t *testing.T, db *store.DB) {
 		for i, c := range writes {
@@ -200,21 +201,21 @@ func TestDueLogouts(t *testing.T) {
 	for name, end := range map[string]func(db *store.DB) error{
 		"signed out": func(db *store.DB) error { return db.DeleteSessionByToken(ctx, []byte("a")) },
 		"ended":      func(db *store.DB) error { return db.DeleteSession(ctx, "a", "a") },
-		"its device": func(db *store.DB) error { return db.RevokeDevice(ctx, "a", "why", 9) },
-		"a password": func(db *store.DB) error { return db.SetPassword(ctx, "a", 1, []byte("a"), 0) },
+		"its device": func(db *store.DB) error { return db.RevokeDevice(ctx, "a", "why", at(9)) },
+		"a password": func(db *store.DB) error { return db.SetPassword(ctx, "a", 1, []byte("a"), time.Time{}) },
 		"everywhere": func(db *store.DB) error { return db.IncrementEpoch(ctx, "a", 1) },
-		"disabled":   func(db *store.DB) error { return db.SetDisabled(ctx, "a", 1, 9) },
+		"disabled":   func(db *store.DB) error { return db.SetDisabled(ctx, "a", 1, at(9)) },
 		"both": func(db *store.DB) error {
 			return errors.Join(db.DeleteSessionByToken(ctx, []byte("a")), db.IncrementEpoch(ctx, "a", 1))
 		},
 		"before its grant":  nil,
-		"a restore of both": func(db *store.DB) error { return db.RevokeAll(ctx, "why", 9) },
+		"a restore of both": func(db *store.DB) error { return db.RevokeAll(ctx, "why", at(9)) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			each(t, func(t *testing.T, db *store.DB) {
 				due := func(now int64) (n int) {
 					t.Helper()
-					list, err := db.ListDueLogouts(ctx, now)
+					list, err := db.ListDueLogouts(ctx, at(now))
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -234,14 +235,14 @@ func TestDueLogouts(t *testing.T) {
 					t.Error("due before the session has ended")
 				}
 				if end == nil { // the code of an offline grant is used when the session is over
-					g := store.Grant{ID: "late", ClientID: "app", AccountID: "a", Epoch: 1, SessionID: "a", SessionExpiresAt: 1000,
+					g := store.Grant{ID: "late", ClientID: "app", AccountID: "a", Epoch: 1, SessionID: "a", SessionExpiresAt: at(1000),
 						Offline: true}
-					g.CodeHash, g.CodeExpiresAt, g.ExpiresAt = []byte("late"), 1000, 1000
-					if err := errors.Join(db.DeleteSessionByToken(ctx, []byte("a")), db.FinishLogout(ctx, "app", "a", 20),
+					g.CodeHash, g.CodeExpiresAt, g.ExpiresAt = []byte("late"), at(1000), at(1000)
+					if err := errors.Join(db.DeleteSessionByToken(ctx, []byte("a")), db.FinishLogout(ctx, "app", "a", at(20)),
 						db.CreateGrant(ctx, g)); err != nil {
 						t.Fatal(err)
 					}
-					if _, err := db.UseAuthorizationCode(ctx, g.CodeHash, "app", 20); err != nil {
+					if _, err := db.UseAuthorizationCode(ctx, g.CodeHash, "app", at(20)); err != nil {
 						t.Fatal(err)
 					}
 				} else if err := end(db); err != nil {
@@ -250,16 +251,16 @@ func TestDueLogouts(t *testing.T) {
 				if due(20) != 1 || due(1001) != 0 {
 					t.Errorf("%d due, and %d after it would have expired; want 1 and 0", due(20), due(1001))
 				}
-				if err := db.ClaimLogout(ctx, "app", "a", 20, 80); err != nil {
+				if err := db.ClaimLogout(ctx, "app", "a", at(20), at(80)); err != nil {
 					t.Fatal(err)
 				}
-				if err := db.ClaimLogout(ctx, "app", "a", 20, 80); !errors.Is(err, store.ErrNotFound) {
+				if err := db.ClaimLogout(ctx, "app", "a", at(20), at(80)); !errors.Is(err, store.ErrNotFound) {
 					t.Errorf("claimed twice: %v", err)
 				}
 				if due(79) != 0 || due(80) != 1 {
 					t.Errorf("%d due while claimed, %d after it; want 0 and 1", due(79), due(80))
 				}
-				if err := db.FinishLogout(ctx, "app", "a", 81); err != nil {
+				if err := db.FinishLogout(ctx, "app", "a", at(81)); err != nil {
 					t.Fatal(err)
 				}
 				if due(500) != 0 {
@@ -280,14 +281,14 @@ func TestSweepRepeats(t *testing.T) {
 		storetest.Exec(t, url, `INSERT INTO rate_limit_counters (kind, subject, window_ms, ends_at, used) `+numbers+`
 			SELECT CASE n % 2 WHEN 0 THEN 'site_guesses' ELSE 'x' END, '', 1, n, 1 FROM n`)
 		count := storetest.Record(t, db)
-		n, err := db.DeleteExpired(t.Context(), store.Cutoffs{Ended: 2000})
+		n, err := db.DeleteExpired(t.Context(), store.Cutoffs{Ended: at(2000)})
 		if err != nil || n != 1100+550 || storetest.CountRows(t, url, "rate_limit_counters") != 550 {
 			t.Errorf("%d rows, %v", n, err)
 		}
 		if got := len(count.Statements()); got != 15+2+1 {
 			t.Errorf("%d statements for 1,650 rows, want 18:\n%s", got, count)
 		}
-		if n, err := db.DeleteExpired(t.Context(), store.Cutoffs{Guesses: 2000}); n != 550 || err != nil {
+		if n, err := db.DeleteExpired(t.Context(), store.Cutoffs{Guesses: at(2000)}); n != 550 || err != nil {
 			t.Errorf("%d guesses, %v", n, err)
 		}
 	})

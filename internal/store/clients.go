@@ -1,12 +1,15 @@
 package store
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Client is an app that an operator added. What Body says is the business of whoever wrote it.
 type Client struct {
 	ID           string
 	Registration string
-	CreatedAt    int64
+	CreatedAt    time.Time
 }
 
 // CreateClient adds a. ErrConflict: there is one of this id.
@@ -20,14 +23,14 @@ func (db *DB) CreateClient(ctx context.Context, a Client) error {
 // GetClient is the app of this id.
 func (db *DB) GetClient(ctx context.Context, id string) (a Client, err error) {
 	err = db.read.QueryRowContext(ctx, `SELECT id, registration, created_at FROM clients WHERE id = $1`, id).
-		Scan(&a.ID, &a.Registration, &a.CreatedAt)
+		Scan(&a.ID, &a.Registration, (*Time)(&a.CreatedAt))
 	return a, found(err)
 }
 
 // ListClients are all of them, by their ids.
 func (db *DB) ListClients(ctx context.Context) ([]Client, error) {
 	rows, err := db.read.QueryContext(ctx, `SELECT id, registration, created_at FROM clients ORDER BY id`)
-	return all(rows, err, func(s scanner) (a Client, err error) { return a, s.Scan(&a.ID, &a.Registration, &a.CreatedAt) })
+	return all(rows, err, func(s scanner) (a Client, err error) { return a, s.Scan(&a.ID, &a.Registration, (*Time)(&a.CreatedAt)) })
 }
 
 // UpdateClient gives an app another body.
@@ -58,8 +61,8 @@ type AuthorizationRequest struct {
 	Parameters    string
 	Pushed        bool // by the app itself, and nobody has come with it yet
 	SettingsShown bool // the person was sent to their settings for it
-	CreatedAt     int64
-	ExpiresAt     int64
+	CreatedAt     time.Time
+	ExpiresAt     time.Time
 }
 
 // CreateAuthorizationRequest adds r.
@@ -71,15 +74,15 @@ func (db *DB) CreateAuthorizationRequest(ctx context.Context, r AuthorizationReq
 }
 
 // GetAuthorizationRequest is the request with this hash, if it has not ended.
-func (db *DB) GetAuthorizationRequest(ctx context.Context, id []byte, now int64) (r AuthorizationRequest, err error) {
+func (db *DB) GetAuthorizationRequest(ctx context.Context, id []byte, now time.Time) (r AuthorizationRequest, err error) {
 	err = db.read.QueryRowContext(ctx, `SELECT id, client_id, parameters, pushed, settings_shown, created_at, expires_at
 			FROM authorization_requests WHERE id = $1 AND expires_at >= $2`, id, now).
-		Scan(&r.ID, &r.ClientID, &r.Parameters, &r.Pushed, &r.SettingsShown, &r.CreatedAt, &r.ExpiresAt)
+		Scan(&r.ID, &r.ClientID, &r.Parameters, &r.Pushed, &r.SettingsShown, (*Time)(&r.CreatedAt), (*Time)(&r.ExpiresAt))
 	return r, found(err)
 }
 
 // UsePushedRequest takes a request that an app has pushed, once.
-func (db *DB) UsePushedRequest(ctx context.Context, id []byte, app string, now int64) error {
+func (db *DB) UsePushedRequest(ctx context.Context, id []byte, app string, now time.Time) error {
 	return db.must(ctx, `DELETE FROM authorization_requests WHERE id = $1 AND client_id = $2 AND pushed
 			AND expires_at >= $3`, id, app, now)
 }
@@ -105,7 +108,7 @@ type Consent struct {
 	AccountID string
 	ClientID  string
 	Scope     string
-	GrantedAt int64
+	GrantedAt time.Time
 }
 
 // SaveConsent adds c, or takes the place of the one before.
@@ -121,7 +124,7 @@ func (db *DB) SaveConsent(ctx context.Context, c Consent) error {
 func (db *DB) GetConsent(ctx context.Context, account, app string) (c Consent, err error) {
 	err = db.read.QueryRowContext(ctx, `SELECT account_id, client_id, scope, granted_at FROM consents
 			WHERE account_id = $1 AND client_id = $2`, account, app).
-		Scan(&c.AccountID, &c.ClientID, &c.Scope, &c.GrantedAt)
+		Scan(&c.AccountID, &c.ClientID, &c.Scope, (*Time)(&c.GrantedAt))
 	return c, found(err)
 }
 
@@ -130,7 +133,7 @@ func (db *DB) ListConsents(ctx context.Context, account string) ([]Consent, erro
 	rows, err := db.read.QueryContext(ctx, `SELECT account_id, client_id, scope, granted_at FROM consents
 			WHERE account_id = $1 ORDER BY granted_at DESC, client_id`, account)
 	return all(rows, err, func(s scanner) (c Consent, err error) {
-		return c, s.Scan(&c.AccountID, &c.ClientID, &c.Scope, &c.GrantedAt)
+		return c, s.Scan(&c.AccountID, &c.ClientID, &c.Scope, (*Time)(&c.GrantedAt))
 	})
 }
 

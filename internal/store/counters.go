@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // SiteGuesses is the kind of counter that Sweep keeps for as long as guesses count (Old.Odds). It deletes all others
@@ -19,7 +20,7 @@ type Counter struct {
 
 // SpendQuota takes n out of limit in the window that ends then. It is exact, however many take at once. It returns
 // ErrNotFound if less than n is left.
-func (db *DB) SpendQuota(ctx context.Context, c Counter, ends, n, limit int64) error {
+func (db *DB) SpendQuota(ctx context.Context, c Counter, ends time.Time, n, limit int64) error {
 	if n > limit {
 		return ErrNotFound
 	}
@@ -30,7 +31,7 @@ func (db *DB) SpendQuota(ctx context.Context, c Counter, ends, n, limit int64) e
 }
 
 // AddToCounter adds n, which may be negative, to what was used in the window that ends then.
-func (db *DB) AddToCounter(ctx context.Context, c Counter, ends, n int64) error {
+func (db *DB) AddToCounter(ctx context.Context, c Counter, ends time.Time, n int64) error {
 	_, err := db.change(ctx, `INSERT INTO rate_limit_counters (kind, subject, window_ms, ends_at, used)
 			VALUES ($1, $2, $3, $4, $5)
 		ON CONFLICT (kind, subject, window_ms, ends_at) DO UPDATE SET used = rate_limit_counters.used + $5`,
@@ -41,7 +42,12 @@ func (db *DB) AddToCounter(ctx context.Context, c Counter, ends, n int64) error 
 // CounterKey is a counter in one window of time.
 type CounterKey struct {
 	Counter
-	EndsAt int64
+	EndsAt time.Time
+}
+
+// is reports whether two keys are of the same window.
+func (k CounterKey) is(other CounterKey) bool {
+	return k.Counter == other.Counter && Time(k.EndsAt).millis() == Time(other.EndsAt).millis()
 }
 
 // AddToCounters is Count for several windows, in one statement and in this order.
@@ -72,7 +78,7 @@ func matchWindows(windows []CounterKey, args ...any) (string, []any) {
 }
 
 // DeleteCounterWindows deletes the windows of a counter that end after since.
-func (db *DB) DeleteCounterWindows(ctx context.Context, c Counter, since int64) error {
+func (db *DB) DeleteCounterWindows(ctx context.Context, c Counter, since time.Time) error {
 	_, err := db.change(ctx, `DELETE FROM rate_limit_counters WHERE kind = $1 AND subject = $2 AND window_ms = $3
 			AND ends_at > $4`,
 		c.Kind, c.Subject, c.Window, since)
@@ -80,15 +86,18 @@ func (db *DB) DeleteCounterWindows(ctx context.Context, c Counter, since int64) 
 }
 
 // CounterWindow is how much was used in one window of time.
-type CounterWindow struct{ EndsAt, Used int64 }
+type CounterWindow struct {
+	EndsAt time.Time
+	Used   int64
+}
 
 // ListCounterWindows returns the windows of a counter that end after since, the oldest first.
-func (db *DB) ListCounterWindows(ctx context.Context, c Counter, since int64) ([]CounterWindow, error) {
+func (db *DB) ListCounterWindows(ctx context.Context, c Counter, since time.Time) ([]CounterWindow, error) {
 	rows, err := db.read.QueryContext(ctx, `SELECT ends_at, used FROM rate_limit_counters
 		WHERE kind = $1 AND subject = $2 AND window_ms = $3 AND ends_at > $4
 		ORDER BY ends_at`, c.Kind, c.Subject, c.Window, since)
 	return all(rows, err, func(s scanner) (w CounterWindow, err error) {
-		err = s.Scan(&w.EndsAt, &w.Used)
+		err = s.Scan((*Time)(&w.EndsAt), &w.Used)
 		return w, err
 	})
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"time"
 )
 
 // Device is one browser. Its secrets are hashes.
@@ -11,10 +12,10 @@ type Device struct {
 	Series             []byte // finds it
 	Secret             []byte // the one that counts
 	NextSecret         []byte // its successor, not shown yet; empty: none
-	NextIssuedAt       int64
+	NextIssuedAt       time.Time
 	PreviousSecret     []byte // its predecessor
-	PreviousReplacedAt int64
-	ExpiresAt          int64
+	PreviousReplacedAt time.Time
+	ExpiresAt          time.Time
 	RevokeReason       string // why it counts no more; "": it does
 }
 
@@ -36,13 +37,13 @@ func (db *DB) RotateDeviceSecrets(ctx context.Context, was, is Device) error {
 }
 
 // ExtendDevice sets when a device ends. ErrNotFound: it has ended.
-func (db *DB) ExtendDevice(ctx context.Context, id string, ends int64) error {
+func (db *DB) ExtendDevice(ctx context.Context, id string, ends time.Time) error {
 	return db.must(ctx, `UPDATE devices SET expires_at = $2 WHERE id = $1 AND revoke_reason = ''`, id, ends)
 }
 
 // RevokeDevice ends a device for all accounts, with its places, its marks and the sessions
 // that began in it. ErrNotFound: it has ended.
-func (db *DB) RevokeDevice(ctx context.Context, id, why string, now int64) error {
+func (db *DB) RevokeDevice(ctx context.Context, id, why string, now time.Time) error {
 	err := db.must(ctx, `UPDATE devices SET revoke_reason = $2 WHERE id = $1 AND revoke_reason = ''`, id, why)
 	if err != nil {
 		return err
@@ -64,9 +65,9 @@ func blob(b []byte) []byte { return append([]byte{}, b...) }
 // DeviceView is a device as one account knows it.
 type DeviceView struct {
 	Device
-	AuthenticatedAt int64            // when the account last took both steps there; 0: never
+	AuthenticatedAt time.Time        // when the account last took both steps there; 0: never
 	TrustedNetworks []TrustedNetwork // of the account, the longest verified first
-	LatestTime      int64            // the latest time that KeepTime has kept; 0: none
+	LatestTime      time.Time        // the latest time that KeepTime has kept; 0: none
 }
 
 const seen = `SELECT devices.id, devices.series, devices.secret, devices.next_secret, devices.next_issued_at,
@@ -81,7 +82,7 @@ const seen = `SELECT devices.id, devices.series, devices.secret, devices.next_se
 
 // FindDeviceView is the device of this series with all that an account's trust is decided by, in
 // one read.
-func (db *DB) FindDeviceView(ctx context.Context, series []byte, account string, now int64) (DeviceView, error) {
+func (db *DB) FindDeviceView(ctx context.Context, series []byte, account string, now time.Time) (DeviceView, error) {
 	rows, err := db.read.QueryContext(ctx, seen, series, account, now)
 	if err != nil {
 		return DeviceView{}, err
@@ -110,17 +111,16 @@ func (db *DB) FindDeviceView(ctx context.Context, series []byte, account string,
 // scan reads one row; a device without a place has one too.
 func (s *DeviceView) scan(row scanner) (p TrustedNetwork, err error) {
 	var id, ended sql.NullString
-	var epoch, verified, used, endedAt sql.NullInt64
-	err = row.Scan(&s.ID, &s.Series, &s.Secret, &s.NextSecret, &s.NextIssuedAt, &s.PreviousSecret, &s.PreviousReplacedAt, &s.ExpiresAt, &s.RevokeReason,
-		&s.AuthenticatedAt, &s.LatestTime,
-		&id, &epoch, &p.Body, &verified, &used, &endedAt, &ended)
-	p.ID, p.RevokeReason = id.String, ended.String
-	p.Epoch, p.VerifiedAt, p.LastUsedAt, p.RevokedAt = epoch.Int64, verified.Int64, used.Int64, endedAt.Int64
+	var epoch sql.NullInt64
+	err = row.Scan(&s.ID, &s.Series, &s.Secret, &s.NextSecret, (*Time)(&s.NextIssuedAt), &s.PreviousSecret, (*Time)(&s.PreviousReplacedAt), (*Time)(&s.ExpiresAt), &s.RevokeReason,
+		(*Time)(&s.AuthenticatedAt), (*Time)(&s.LatestTime),
+		&id, &epoch, &p.Body, (*Time)(&p.VerifiedAt), (*Time)(&p.LastUsedAt), (*Time)(&p.RevokedAt), &ended)
+	p.ID, p.Epoch, p.RevokeReason = id.String, epoch.Int64, ended.String
 	return p, err
 }
 
 // SaveKnownDevice notes that the account took both steps in the browser.
-func (db *DB) SaveKnownDevice(ctx context.Context, device, account string, now int64) error {
+func (db *DB) SaveKnownDevice(ctx context.Context, device, account string, now time.Time) error {
 	_, err := db.change(ctx, `INSERT INTO known_devices (device_id, account_id, authenticated_at) VALUES ($1, $2, $3)
 		ON CONFLICT (device_id, account_id) DO UPDATE SET authenticated_at = $3`, device, account, now)
 	return err
@@ -168,13 +168,13 @@ func (db *DB) DeleteKnownDevices(ctx context.Context, account string) error {
 
 // FindKnownDevice is the device of this series, if the account of this address has taken both
 // steps in it. ErrNotFound.
-func (db *DB) FindKnownDevice(ctx context.Context, series []byte, email string, now int64) (d Device, err error) {
+func (db *DB) FindKnownDevice(ctx context.Context, series []byte, email string, now time.Time) (d Device, err error) {
 	row := db.read.QueryRowContext(ctx, `SELECT devices.id, devices.series, devices.secret, devices.next_secret,
 			devices.next_issued_at, devices.previous_secret, devices.previous_replaced_at,
 			devices.expires_at, devices.revoke_reason FROM devices
 		JOIN known_devices ON known_devices.device_id = devices.id
 		JOIN accounts ON accounts.id = known_devices.account_id
 		WHERE devices.series = $1 AND devices.expires_at >= $3 AND accounts.email = $2`, series, email, now)
-	err = row.Scan(&d.ID, &d.Series, &d.Secret, &d.NextSecret, &d.NextIssuedAt, &d.PreviousSecret, &d.PreviousReplacedAt, &d.ExpiresAt, &d.RevokeReason)
+	err = row.Scan(&d.ID, &d.Series, &d.Secret, &d.NextSecret, (*Time)(&d.NextIssuedAt), &d.PreviousSecret, (*Time)(&d.PreviousReplacedAt), (*Time)(&d.ExpiresAt), &d.RevokeReason)
 	return d, found(err)
 }

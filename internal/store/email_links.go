@@ -1,6 +1,9 @@
 package store
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // The purposes of a link.
 const (
@@ -22,8 +25,8 @@ type EmailLink struct {
 	Name      string
 	Operator  bool
 	Epoch     int64 // Reset: the account's epoch when it was made
-	CreatedAt int64
-	ExpiresAt int64
+	CreatedAt time.Time
+	ExpiresAt time.Time
 }
 
 // CreateEmailLink adds l.
@@ -36,18 +39,18 @@ func (db *DB) CreateEmailLink(ctx context.Context, l EmailLink) error {
 }
 
 // FindEmailLink is the link with this token hash if it is still good.
-func (db *DB) FindEmailLink(ctx context.Context, token []byte, now int64) (l EmailLink, err error) {
+func (db *DB) FindEmailLink(ctx context.Context, token []byte, now time.Time) (l EmailLink, err error) {
 	err = db.read.QueryRowContext(ctx, `SELECT token_hash, purpose, email, account_id, factor_id, name, operator, epoch,
 			created_at, expires_at FROM email_links
 		WHERE token_hash = $1 AND used_at = 0 AND expires_at >= $2`, token, now).
-		Scan(&l.TokenHash, &l.Purpose, &l.Email, &l.AccountID, &l.FactorID, &l.Name, &l.Operator, &l.Epoch, &l.CreatedAt,
-			&l.ExpiresAt)
+		Scan(&l.TokenHash, &l.Purpose, &l.Email, &l.AccountID, &l.FactorID, &l.Name, &l.Operator, &l.Epoch, (*Time)(&l.CreatedAt),
+			(*Time)(&l.ExpiresAt))
 	return l, found(err)
 }
 
 // UseEmailLink uses a link up, if it is still good. ErrNotFound: it is not, or somebody
 // else was faster.
-func (db *DB) UseEmailLink(ctx context.Context, token []byte, now int64) error {
+func (db *DB) UseEmailLink(ctx context.Context, token []byte, now time.Time) error {
 	return db.must(ctx, `UPDATE email_links SET used_at = $2 WHERE token_hash = $1 AND used_at = 0
 			AND expires_at >= $2`, token, now)
 }

@@ -1,12 +1,15 @@
 package store
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Cutoffs are the times before which rows are deleted, by what happened then.
 type Cutoffs struct {
-	Ended   int64 // something ended
-	Trust   int64 // a browser was verified, or a trust decision was made
-	Guesses int64 // somebody guessed
+	Ended   time.Time // something ended
+	Trust   time.Time // a browser was verified, or a trust decision was made
+	Guesses time.Time // somebody guessed
 }
 
 // sweepRows is how many rows one statement of Sweep deletes at most, so that no other writer waits for long. Rows
@@ -18,7 +21,7 @@ const sweepRows = 500
 func (db *DB) DeleteExpired(ctx context.Context, old Cutoffs) (sum int64, err error) {
 	for _, one := range []struct {
 		query  string
-		before int64
+		before time.Time
 	}{
 		{`DELETE FROM trust_decisions WHERE id IN
 			(SELECT id FROM trust_decisions WHERE decided_at < $1 LIMIT $2)`, old.Trust},

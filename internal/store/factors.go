@@ -1,6 +1,9 @@
 package store
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Factor is one thing an account enrolled.
 type Factor struct {
@@ -10,8 +13,8 @@ type Factor struct {
 	Slot       int64
 	Body       []byte // sealed
 	Version    int64
-	CreatedAt  int64
-	LastUsedAt int64
+	CreatedAt  time.Time
+	LastUsedAt time.Time
 }
 
 // ListFactors are the factors of an account, the oldest first.
@@ -19,7 +22,7 @@ func (db *DB) ListFactors(ctx context.Context, account string) ([]Factor, error)
 	rows, err := db.read.QueryContext(ctx, `SELECT id, account_id, method, slot, body, version, created_at, last_used_at
 		FROM factors WHERE account_id = $1 ORDER BY created_at, id`, account)
 	return all(rows, err, func(sc scanner) (f Factor, err error) {
-		return f, sc.Scan(&f.ID, &f.AccountID, &f.Method, &f.Slot, &f.Body, &f.Version, &f.CreatedAt, &f.LastUsedAt)
+		return f, sc.Scan(&f.ID, &f.AccountID, &f.Method, &f.Slot, &f.Body, &f.Version, (*Time)(&f.CreatedAt), (*Time)(&f.LastUsedAt))
 	})
 }
 
@@ -34,7 +37,7 @@ func (db *DB) CreateFactor(ctx context.Context, f Factor) error {
 
 // UseFactor notes that f proved its account, and keeps its new body, if nobody did so
 // since f was read. ErrNotFound: somebody did, or it was removed.
-func (db *DB) UseFactor(ctx context.Context, f Factor, now int64) error {
+func (db *DB) UseFactor(ctx context.Context, f Factor, now time.Time) error {
 	defer db.changed(AccountKey(f.AccountID)) // the last recovery code may be gone
 	return db.must(ctx, `UPDATE factors SET body = $4, version = version + 1, last_used_at = $5
 		WHERE id = $1 AND account_id = $2 AND version = $3`, f.ID, f.AccountID, f.Version, f.Body, now)
@@ -77,7 +80,7 @@ func (db *DB) DeletePendingFactor(ctx context.Context, session, method string) e
 }
 
 // FindPendingFactor is the draft of a session for a method with its sign-in, if that is still open.
-func (db *DB) FindPendingFactor(ctx context.Context, session, method string, now int64) (s Attempt, d PendingFactor, err error) {
+func (db *DB) FindPendingFactor(ctx context.Context, session, method string, now time.Time) (s Attempt, d PendingFactor, err error) {
 	row := db.read.QueryRowContext(ctx, `SELECT `+signInColumns+`, pending_factors.attempt_id,
 			pending_factors.session_id, pending_factors.method, pending_factors.shown_only, pending_factors.body
 		FROM pending_factors JOIN attempts ON attempts.id = pending_factors.attempt_id AND attempts.finished_at = 0

@@ -3,12 +3,13 @@ package store
 import (
 	"context"
 	"slices"
+	"time"
 )
 
 // FailedPasswords is how often something was wrong.
 type FailedPasswords struct {
 	Failures int64
-	LastAt   int64 // the last time
+	LastAt   time.Time // the last time
 }
 
 // GetFailedPasswords is the one of this name, and how much was used of each of the windows, in one statement. None is
@@ -30,12 +31,12 @@ func (db *DB) GetFailedPasswords(ctx context.Context, name string, windows []Cou
 	for rows.Next() {
 		var c CounterKey
 		var n int64
-		if err := rows.Scan(&c.Kind, &c.Subject, &c.Window, &c.EndsAt, &n); err != nil {
+		if err := rows.Scan(&c.Kind, &c.Subject, &c.Window, (*Time)(&c.EndsAt), &n); err != nil {
 			return w, nil, err
 		}
 		if c.Kind == "" {
 			w = FailedPasswords{Failures: n, LastAt: c.EndsAt}
-		} else if i := slices.Index(windows, c); i >= 0 {
+		} else if i := slices.IndexFunc(windows, c.is); i >= 0 {
 			used[i] = n
 		}
 	}
@@ -43,7 +44,7 @@ func (db *DB) GetFailedPasswords(ctx context.Context, name string, windows []Cou
 }
 
 // CountFailedPassword counts one more; if the last was not after since, it is the first.
-func (db *DB) CountFailedPassword(ctx context.Context, name string, since, now int64) error {
+func (db *DB) CountFailedPassword(ctx context.Context, name string, since, now time.Time) error {
 	_, err := db.change(ctx, `INSERT INTO failed_passwords (subject, failures, last_at) VALUES ($1, 1, $3)
 		ON CONFLICT (subject) DO UPDATE
 		SET failures = CASE WHEN failed_passwords.last_at > $2 THEN failed_passwords.failures + 1 ELSE 1 END,

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"time"
 )
 
 // The kinds of token.
@@ -19,18 +20,18 @@ type Grant struct {
 	AccountID        string // "": the app itself
 	Epoch            int64
 	SessionID        string // in which it was allowed
-	SessionExpiresAt int64
+	SessionExpiresAt time.Time
 	Scope            string
 	CodeBinding      string // what the code is bound to
 	AMR              string
-	AuthenticatedAt  int64 // the newest full proof
-	Offline          bool  // it outlives the session
+	AuthenticatedAt  time.Time // the newest full proof
+	Offline          bool      // it outlives the session
 	CodeHash         []byte
-	CodeExpiresAt    int64
-	CodeUsedAt       int64
-	CreatedAt        int64
-	ExpiresAt        int64
-	RevokedAt        int64
+	CodeExpiresAt    time.Time
+	CodeUsedAt       time.Time
+	CreatedAt        time.Time
+	ExpiresAt        time.Time
+	RevokedAt        time.Time
 }
 
 const grantColumns = `grants.id, grants.client_id, grants.account_id, grants.epoch, grants.session_id,
@@ -39,8 +40,8 @@ const grantColumns = `grants.id, grants.client_id, grants.account_id, grants.epo
 	grants.created_at, grants.expires_at, grants.revoked_at`
 
 func (g *Grant) columns() []any {
-	return []any{&g.ID, &g.ClientID, &g.AccountID, &g.Epoch, &g.SessionID, &g.SessionExpiresAt, &g.Scope, &g.CodeBinding, &g.AMR,
-		&g.AuthenticatedAt, &g.Offline, &g.CodeHash, &g.CodeExpiresAt, &g.CodeUsedAt, &g.CreatedAt, &g.ExpiresAt, &g.RevokedAt}
+	return []any{&g.ID, &g.ClientID, &g.AccountID, &g.Epoch, &g.SessionID, (*Time)(&g.SessionExpiresAt), &g.Scope, &g.CodeBinding, &g.AMR,
+		(*Time)(&g.AuthenticatedAt), &g.Offline, &g.CodeHash, (*Time)(&g.CodeExpiresAt), (*Time)(&g.CodeUsedAt), (*Time)(&g.CreatedAt), (*Time)(&g.ExpiresAt), (*Time)(&g.RevokedAt)}
 }
 
 // liveGrant: it was not ended, its account is enabled and of its epoch, and the session in
@@ -72,7 +73,7 @@ func (db *DB) FindGrantByCode(ctx context.Context, code []byte) (g Grant, err er
 
 // UseAuthorizationCode uses the code of a live grant up, for the app it was made for. ErrNotFound: it was
 // used, or is too old, or the grant is not live.
-func (db *DB) UseAuthorizationCode(ctx context.Context, code []byte, app string, now int64) (g Grant, err error) {
+func (db *DB) UseAuthorizationCode(ctx context.Context, code []byte, app string, now time.Time) (g Grant, err error) {
 	// An offline grant can be used after its session has ended, and then the client is notified of that.
 	err = db.returning(ctx, `UPDATE grants SET code_used_at = $1, logout_pending = NOT EXISTS (SELECT 1 FROM sessions
 			WHERE sessions.id = grants.session_id AND sessions.epoch = grants.epoch)
@@ -83,14 +84,14 @@ func (db *DB) UseAuthorizationCode(ctx context.Context, code []byte, app string,
 }
 
 // RevokeGrant ends a grant, and with it all of its tokens.
-func (db *DB) RevokeGrant(ctx context.Context, id string, now int64) error {
+func (db *DB) RevokeGrant(ctx context.Context, id string, now time.Time) error {
 	defer db.changed(GrantKey(id))
 	_, err := db.change(ctx, `UPDATE grants SET revoked_at = $2 WHERE id = $1 AND revoked_at = 0`, id, now)
 	return err
 }
 
 // RevokeClientGrants ends all grants of an account to an app.
-func (db *DB) RevokeClientGrants(ctx context.Context, account, app string, now int64) error {
+func (db *DB) RevokeClientGrants(ctx context.Context, account, app string, now time.Time) error {
 	defer db.changed(AccountKey(account))
 	_, err := db.change(ctx, `UPDATE grants SET revoked_at = $3 WHERE account_id = $1 AND client_id = $2
 			AND revoked_at = 0`, account, app, now)
@@ -98,7 +99,7 @@ func (db *DB) RevokeClientGrants(ctx context.Context, account, app string, now i
 }
 
 // ListGrants are the live grants of an account, the newest first.
-func (db *DB) ListGrants(ctx context.Context, account string, now int64) ([]Grant, error) {
+func (db *DB) ListGrants(ctx context.Context, account string, now time.Time) ([]Grant, error) {
 	rows, err := db.read.QueryContext(ctx, `SELECT `+grantColumns+` FROM grants WHERE `+liveGrant+`
 			AND grants.account_id = $2 ORDER BY grants.created_at DESC, grants.id`, now, account)
 	return all(rows, err, func(s scanner) (g Grant, err error) { return g, s.Scan(g.columns()...) })
@@ -109,9 +110,9 @@ type Token struct {
 	Hash      []byte // hash
 	GrantID   string
 	Kind      string
-	CreatedAt int64
-	ExpiresAt int64
-	UsedAt    int64
+	CreatedAt time.Time
+	ExpiresAt time.Time
+	UsedAt    time.Time
 }
 
 // CreateToken adds t.
@@ -125,7 +126,7 @@ func (db *DB) CreateToken(ctx context.Context, t Token) error {
 const tokenColumns = `tokens.hash, tokens.grant_id, tokens.kind, tokens.created_at, tokens.expires_at, tokens.used_at`
 
 func (t *Token) columns() []any {
-	return []any{&t.Hash, &t.GrantID, &t.Kind, &t.CreatedAt, &t.ExpiresAt, &t.UsedAt}
+	return []any{&t.Hash, &t.GrantID, &t.Kind, (*Time)(&t.CreatedAt), (*Time)(&t.ExpiresAt), (*Time)(&t.UsedAt)}
 }
 
 // FindToken is the token with this hash and its grant, good or not.
@@ -137,7 +138,7 @@ func (db *DB) FindToken(ctx context.Context, token []byte) (t Token, g Grant, er
 }
 
 // FindLiveToken is the token with this hash if it and its grant are good.
-func (db *DB) FindLiveToken(ctx context.Context, token []byte, now int64) (t Token, g Grant, err error) {
+func (db *DB) FindLiveToken(ctx context.Context, token []byte, now time.Time) (t Token, g Grant, err error) {
 	row := db.read.QueryRowContext(ctx, `SELECT `+tokenColumns+`, `+grantColumns+` FROM tokens
 			JOIN grants ON grants.id = tokens.grant_id
 		WHERE tokens.hash = $2 AND tokens.used_at = 0 AND tokens.expires_at >= $1 AND `+liveGrant, now, token)
@@ -146,7 +147,7 @@ func (db *DB) FindLiveToken(ctx context.Context, token []byte, now int64) (t Tok
 }
 
 // UseToken uses a token of a live grant up. ErrNotFound: it is not good, or somebody else was faster.
-func (db *DB) UseToken(ctx context.Context, token []byte, now int64) error {
+func (db *DB) UseToken(ctx context.Context, token []byte, now time.Time) error {
 	return db.changeToken(ctx, `UPDATE tokens SET used_at = $1 WHERE hash = $2 AND used_at = 0 AND expires_at >= $1
 		AND EXISTS (SELECT 1 FROM grants WHERE grants.id = tokens.grant_id AND `+liveGrant+`)
 		RETURNING grant_id`, now, token)
@@ -176,7 +177,7 @@ func (db *DB) changeToken(ctx context.Context, query string, args ...any) error 
 
 // ListDueLogouts are the sessions, with their clients, that were ended before they expired and of which the client was not
 // notified: one grant of each.
-func (db *DB) ListDueLogouts(ctx context.Context, now int64) ([]Grant, error) {
+func (db *DB) ListDueLogouts(ctx context.Context, now time.Time) ([]Grant, error) {
 	rows, err := db.read.QueryContext(ctx, `SELECT DISTINCT client_id, account_id, session_id
 		FROM (SELECT client_id, account_id, session_id FROM grants
 			WHERE logout_pending AND session_expires_at >= $1 AND logout_due_at <= $1 AND code_used_at <> 0
@@ -186,13 +187,13 @@ func (db *DB) ListDueLogouts(ctx context.Context, now int64) ([]Grant, error) {
 
 // ClaimLogout takes it upon the caller to tell an app about a session, until then. ErrNotFound:
 // somebody else does.
-func (db *DB) ClaimLogout(ctx context.Context, app, session string, now, until int64) error {
+func (db *DB) ClaimLogout(ctx context.Context, app, session string, now, until time.Time) error {
 	return db.must(ctx, `UPDATE grants SET logout_due_at = $4
 		WHERE client_id = $1 AND session_id = $2 AND logout_pending AND logout_due_at <= $3`, app, session, now, until)
 }
 
 // FinishLogout notes that an app knows about a session.
-func (db *DB) FinishLogout(ctx context.Context, app, session string, now int64) error {
+func (db *DB) FinishLogout(ctx context.Context, app, session string, now time.Time) error {
 	_, err := db.change(ctx, `UPDATE grants SET logout_sent_at = $3, logout_pending = FALSE
 		WHERE client_id = $1 AND session_id = $2 AND logout_sent_at = 0`, app, session, now)
 	return err
@@ -203,7 +204,7 @@ type SigningKey struct {
 	ID        string
 	Algorithm string
 	Body      []byte // sealed
-	CreatedAt int64
+	CreatedAt time.Time
 }
 
 // CreateSigningKey adds k.
@@ -218,6 +219,6 @@ func (db *DB) ListSigningKeys(ctx context.Context) ([]SigningKey, error) {
 	rows, err := db.read.QueryContext(ctx, `SELECT id, algorithm, body, created_at FROM signing_keys
 			ORDER BY created_at DESC, id`)
 	return all(rows, err, func(s scanner) (k SigningKey, err error) {
-		return k, s.Scan(&k.ID, &k.Algorithm, &k.Body, &k.CreatedAt)
+		return k, s.Scan(&k.ID, &k.Algorithm, &k.Body, (*Time)(&k.CreatedAt))
 	})
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"strconv"
+	"time"
 )
 
 // The kinds of debit.
@@ -22,16 +23,16 @@ type BudgetEntry struct {
 	ChallengeID string
 	DeviceID    string // the known browser that did it; "" for a stranger
 	Network     string // keyed hash; "" if nobody knows it
-	CreatedAt   int64
+	CreatedAt   time.Time
 	Cost        int64 // in a thousand millionth
 }
 
 // GuessBudget is what may be guessed at.
 type GuessBudget struct {
 	Name            string
-	RenewedAt       int64
-	GuessNotifiedAt int64
-	SpentNotifiedAt int64
+	RenewedAt       time.Time
+	GuessNotifiedAt time.Time
+	SpentNotifiedAt time.Time
 }
 
 const debitColumns = `id, budget, kind, challenge_id, device_id, network, created_at, cost`
@@ -43,7 +44,7 @@ func (db *DB) LockGuessBudget(ctx context.Context, name string) (l GuessBudget, 
 			spent_notified_at) VALUES ($1, 1, 0, 0, 0)
 		ON CONFLICT (name) DO UPDATE SET version = guess_budgets.version + 1
 		RETURNING name, renewed_at, guess_notified_at, spent_notified_at`,
-		[]any{name}, []any{&l.Name, &l.RenewedAt, &l.GuessNotifiedAt, &l.SpentNotifiedAt})
+		[]any{name}, []any{&l.Name, (*Time)(&l.RenewedAt), (*Time)(&l.GuessNotifiedAt), (*Time)(&l.SpentNotifiedAt)})
 	return l, err
 }
 
@@ -57,14 +58,14 @@ func (db *DB) CreateBudgetEntry(ctx context.Context, d BudgetEntry) error {
 
 // ListBudgetEntries are those of a ledger since then, and those that a clock which was set back has
 // left in the future; the oldest first.
-func (db *DB) ListBudgetEntries(ctx context.Context, ledger string, since int64) ([]BudgetEntry, error) {
+func (db *DB) ListBudgetEntries(ctx context.Context, ledger string, since time.Time) ([]BudgetEntry, error) {
 	rows, err := db.read.QueryContext(ctx, `SELECT `+debitColumns+` FROM guess_budget_entries WHERE budget = $1
 			AND created_at > $2 ORDER BY created_at, id`, ledger, since)
 	return all(rows, err, scanDebit)
 }
 
 func scanDebit(s scanner) (d BudgetEntry, err error) {
-	err = s.Scan(&d.ID, &d.Budget, &d.Kind, &d.ChallengeID, &d.DeviceID, &d.Network, &d.CreatedAt, &d.Cost)
+	err = s.Scan(&d.ID, &d.Budget, &d.Kind, &d.ChallengeID, &d.DeviceID, &d.Network, (*Time)(&d.CreatedAt), &d.Cost)
 	return d, err
 }
 
@@ -86,20 +87,20 @@ func (db *DB) SaveProofEntry(ctx context.Context, d BudgetEntry) error {
 }
 
 // RenewGuessBudget lets what was spent before count no more.
-func (db *DB) RenewGuessBudget(ctx context.Context, name string, now int64) error {
+func (db *DB) RenewGuessBudget(ctx context.Context, name string, now time.Time) error {
 	return db.must(ctx, `UPDATE guess_budgets SET renewed_at = $2 WHERE name = $1`, name, now)
 }
 
 // ClaimGuessNotice notes that the owner of a ledger is told that somebody guesses. ErrNotFound:
 // they were told since then. A time to come is that of a clock which was set back.
-func (db *DB) ClaimGuessNotice(ctx context.Context, name string, since, now int64) error {
+func (db *DB) ClaimGuessNotice(ctx context.Context, name string, since, now time.Time) error {
 	return db.must(ctx, `UPDATE guess_budgets SET guess_notified_at = $3
 		WHERE name = $1 AND (guess_notified_at <= $2 OR guess_notified_at > $3)`, name, since, now)
 }
 
 // ClaimSpentNotice notes that the owner of a ledger is told that it is used up. ErrNotFound: they
 // were told since then, as above.
-func (db *DB) ClaimSpentNotice(ctx context.Context, name string, since, now int64) error {
+func (db *DB) ClaimSpentNotice(ctx context.Context, name string, since, now time.Time) error {
 	return db.must(ctx, `UPDATE guess_budgets SET spent_notified_at = $3
 		WHERE name = $1 AND (spent_notified_at <= $2 OR spent_notified_at > $3)`, name, since, now)
 }
@@ -117,8 +118,8 @@ func (db *DB) DeleteShareEntries(ctx context.Context, ledger string) error {
 
 // RenewAllGuessBudgets takes one renewal out of each account's, after a restore: what was guessed since
 // the backup was made is not known. An account that has none left has nothing left at all.
-func (db *DB) RenewAllGuessBudgets(ctx context.Context, since, now, most, all int64) error {
-	tag := strconv.FormatInt(now, 10)
+func (db *DB) RenewAllGuessBudgets(ctx context.Context, since, now time.Time, most, all int64) error {
+	tag := strconv.FormatInt(now.UnixMilli(), 10)
 	_, err := db.change(ctx, `INSERT INTO guess_budget_entries (`+debitColumns+`)
 		SELECT id || ' used up ' || $5, id, 'guess', '', '', '', $2, $4 FROM accounts
 		WHERE (SELECT COUNT(*) FROM guess_budget_entries WHERE budget = accounts.id AND kind = 'renewal'

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"sync/atomic"
+	"time"
 )
 
 // Begin is what an observer sees when a transaction begins.
@@ -27,23 +28,36 @@ func (db *DB) Observe(f func(query string, args []any)) (stop func()) {
 	return func() { db.observer.f.CompareAndSwap(&f, nil) }
 }
 
-// observed is a querier whose statements an observer sees.
+// observed is a querier whose statements an observer sees, and that stores times as Time.
 type observed struct {
 	querier
 	by *observer
 }
 
+// columns are args as the columns store them: times are Time.
+func columns(args []any) []any {
+	for i, arg := range args {
+		if t, ok := arg.(time.Time); ok {
+			args[i] = Time(t).millis()
+		}
+	}
+	return args
+}
+
 func (o observed) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	args = columns(args)
 	o.by.see(query, args)
 	return o.querier.ExecContext(ctx, query, args...)
 }
 
 func (o observed) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	args = columns(args)
 	o.by.see(query, args)
 	return o.querier.QueryContext(ctx, query, args...)
 }
 
 func (o observed) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	args = columns(args)
 	o.by.see(query, args)
 	return o.querier.QueryRowContext(ctx, query, args...)
 }

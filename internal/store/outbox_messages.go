@@ -1,6 +1,9 @@
 package store
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // The states of a message.
 const (
@@ -19,9 +22,9 @@ type OutboxMessage struct {
 	ID           string
 	Body         []byte // sealed
 	State        string
-	StateAt      int64
-	DueAt        int64
-	ExpiresAt    int64
+	StateAt      time.Time
+	DueAt        time.Time
+	ExpiresAt    time.Time
 	SendAttempts int64
 }
 
@@ -34,9 +37,9 @@ func (db *DB) EnqueueMessage(ctx context.Context, m OutboxMessage) error {
 }
 
 // GetMessageState is what became of a message, and when.
-func (db *DB) GetMessageState(ctx context.Context, id string) (state string, at int64, err error) {
+func (db *DB) GetMessageState(ctx context.Context, id string) (state string, at time.Time, err error) {
 	err = db.read.QueryRowContext(ctx, `SELECT state, state_at FROM outbox_messages WHERE id = $1`, id).Scan(&state,
-		&at)
+		(*Time)(&at))
 	return state, at, found(err)
 }
 
@@ -44,7 +47,7 @@ func (db *DB) GetMessageState(ctx context.Context, id string) (state string, at 
 // given time, so that no other worker sends it. A message whose last two attempts
 // ended nobody knows how is not taken again: the person may have it twice already.
 // ErrNotFound: nothing is due.
-func (db *DB) ClaimMessage(ctx context.Context, now, until int64) (m OutboxMessage, err error) {
+func (db *DB) ClaimMessage(ctx context.Context, now, until time.Time) (m OutboxMessage, err error) {
 	// The conditions stand twice for PostgreSQL: a worker that waited for another
 	// one's row checks the outer ones anew, the inner SELECT is not repeated.
 	const due = `state = 'waiting' AND due_at <= $1 AND expires_at >= $1 AND open_attempts < 2`
@@ -52,13 +55,13 @@ func (db *DB) ClaimMessage(ctx context.Context, now, until int64) (m OutboxMessa
 			open_attempts = open_attempts + 1
 		WHERE id = (SELECT id FROM outbox_messages WHERE `+due+` ORDER BY due_at, id LIMIT 1) AND `+due+`
 		RETURNING id, body, state, state_at, due_at, expires_at,
-		send_attempts`, []any{now, until}, []any{&m.ID, &m.Body, &m.State, &m.StateAt, &m.DueAt, &m.ExpiresAt, &m.SendAttempts})
+		send_attempts`, []any{now, until}, []any{&m.ID, &m.Body, &m.State, (*Time)(&m.StateAt), (*Time)(&m.DueAt), (*Time)(&m.ExpiresAt), &m.SendAttempts})
 	return m, err
 }
 
 // FinishMessage writes down what became of a message for good and forgets its text. It
 // may have been given up meanwhile: what is known now is truer.
-func (db *DB) FinishMessage(ctx context.Context, id, state string, now int64) error {
+func (db *DB) FinishMessage(ctx context.Context, id, state string, now time.Time) error {
 	_, err := db.change(ctx, `UPDATE outbox_messages SET state = $2, state_at = $3, body = $4, open_attempts = 0
 		WHERE id = $1 AND state IN ('waiting', 'expired', 'unknown')`, id, state, now, []byte{})
 	return err
@@ -66,7 +69,7 @@ func (db *DB) FinishMessage(ctx context.Context, id, state string, now int64) er
 
 // RecordDeliveryReceipt writes down what a gateway says later of a message it took: delivered or
 // failed. Receipts come twice and in any order; the last word is one of these two.
-func (db *DB) RecordDeliveryReceipt(ctx context.Context, id, state string, at int64) error {
+func (db *DB) RecordDeliveryReceipt(ctx context.Context, id, state string, at time.Time) error {
 	if state != MessageDelivered && state != MessageFailed {
 		return nil
 	}
@@ -79,7 +82,7 @@ func (db *DB) RecordDeliveryReceipt(ctx context.Context, id, state string, at in
 
 // RetryMessage gives a held message back, due at the given time. certain says that
 // the attempt is known not to have been accepted.
-func (db *DB) RetryMessage(ctx context.Context, id string, due int64, certain bool) error {
+func (db *DB) RetryMessage(ctx context.Context, id string, due time.Time, certain bool) error {
 	var known int64
 	if certain {
 		known = 1
@@ -92,7 +95,7 @@ func (db *DB) RetryMessage(ctx context.Context, id string, due int64, certain bo
 
 // ReleaseClaimedMessages makes every held message due now. Only for a database that has one
 // server, when that server starts: whoever held them is gone.
-func (db *DB) ReleaseClaimedMessages(ctx context.Context, now int64) error {
+func (db *DB) ReleaseClaimedMessages(ctx context.Context, now time.Time) error {
 	for _, query := range []string{ // each by an index of its own
 		`UPDATE outbox_messages SET due_at = $1 WHERE state = 'waiting' AND open_attempts < 2 AND open_attempts > 0
 				AND due_at > $1`,
@@ -106,15 +109,15 @@ func (db *DB) ReleaseClaimedMessages(ctx context.Context, now int64) error {
 }
 
 // GetNextMessageTime is when the next message is due; ErrNotFound if none waits.
-func (db *DB) GetNextMessageTime(ctx context.Context, now int64) (due int64, err error) {
+func (db *DB) GetNextMessageTime(ctx context.Context, now time.Time) (due time.Time, err error) {
 	// The + keeps SQLite from the index by expires_at: it would read all that waits to find the first.
 	err = db.read.QueryRowContext(ctx, `SELECT due_at FROM outbox_messages
-		WHERE state = 'waiting' AND +expires_at >= $1 AND open_attempts < 2 ORDER BY due_at LIMIT 1`, now).Scan(&due)
+		WHERE state = 'waiting' AND +expires_at >= $1 AND open_attempts < 2 ORDER BY due_at LIMIT 1`, now).Scan((*Time)(&due))
 	return due, found(err)
 }
 
 // ExpireMessages gives up what can no longer be sent and forgets its text.
-func (db *DB) ExpireMessages(ctx context.Context, now int64) error {
+func (db *DB) ExpireMessages(ctx context.Context, now time.Time) error {
 	// Each half of the UNION has an index of its own. The outer conditions are for PostgreSQL, as in HoldMessage.
 	_, err := db.change(ctx, `UPDATE outbox_messages
 		SET state = CASE WHEN open_attempts > 0 THEN 'unknown' ELSE 'expired' END, state_at = $1, body = $2

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"twostep.example/twostep/internal/store"
 	"twostep.example/twostep/internal/store/storetest"
@@ -105,25 +106,25 @@ func calls(ctx context.Context) map[string]func(db *store.DB) error {
 		"CreateToken": func(d *db) error {
 			return d.CreateToken(ctx, store.Token{Hash: []byte("y"), GrantID: "x1"})
 		},
-		"CountFailedPassword": func(d *db) error { return d.CountFailedPassword(ctx, "x1", 1, 2) },
+		"CountFailedPassword": func(d *db) error { return d.CountFailedPassword(ctx, "x1", at(1), at(2)) },
 		"GetClient":           func(d *db) error { return no(d.GetClient(ctx, "x1")) },
 		"ListClients":         func(d *db) error { return no(d.ListClients(ctx)) },
 		"ListAuditEvents":     func(d *db) error { return no(d.ListAuditEvents(ctx, store.AuditFilter{Account: "x1", Limit: 5})) },
 		"ListCodes":           func(d *db) error { return no(d.ListCodes(ctx, "x1")) },
 		"AddToCounters": func(d *db) error {
-			return d.AddToCounters(ctx, []store.CounterKey{{Counter: c, EndsAt: 1}, {Counter: c, EndsAt: 2}}, 1)
+			return d.AddToCounters(ctx, []store.CounterKey{{Counter: c, EndsAt: at(1)}, {Counter: c, EndsAt: at(2)}}, 1)
 		},
-		"CountAudit": func(d *db) error { return no(d.CountAudit(ctx, "x1", 1, 9)) },
+		"CountAudit": func(d *db) error { return no(d.CountAudit(ctx, "x1", at(1), 9)) },
 		"CreateAuditEvent": func(d *db) error {
 			return d.CreateAuditEvent(ctx, store.AuditEvent{ID: "y"})
 		},
-		"LoadGuessBudget": func(d *db) error { return no(d.LoadGuessBudget(ctx, "x1", 0, "x1")) },
+		"LoadGuessBudget": func(d *db) error { return no(d.LoadGuessBudget(ctx, "x1", time.Time{}, "x1")) },
 		"LoadGuessBudgetForCharge": func(d *db) error {
-			return no(d.LoadGuessBudgetForCharge(ctx, "x1", 0, store.SiteSums{State: "x1", Counter: c}))
+			return no(d.LoadGuessBudgetForCharge(ctx, "x1", time.Time{}, store.SiteSums{State: "x1", Counter: c}))
 		},
-		"LoadPendingFactor": func(d *db) error { _, _, _, _, err := d.LoadPendingFactor(ctx, "x1", "x1", 0); return err },
+		"LoadPendingFactor": func(d *db) error { _, _, _, _, err := d.LoadPendingFactor(ctx, "x1", "x1", time.Time{}); return err },
 		"LoadAttempt":       func(d *db) error { _, _, _, err := d.LoadAttempt(ctx, x); return err },
-		"PruneAudit":        func(d *db) error { return no(d.PruneAudit(ctx, 1, 1)) },
+		"PruneAudit":        func(d *db) error { return no(d.PruneAudit(ctx, at(1), at(1))) },
 		"ReissueChallenge": func(d *db) error {
 			return d.ReissueChallenge(ctx, store.Challenge{ID: "x1", State: x, Version: 2})
 		},
@@ -132,66 +133,66 @@ func calls(ctx context.Context) map[string]func(db *store.DB) error {
 		"UpdateTrustedNetwork":  func(d *db) error { return d.UpdateTrustedNetwork(ctx, store.TrustedNetwork{ID: "x1", Body: x}) },
 		"GetConsent":            func(d *db) error { return no(d.GetConsent(ctx, "x1", "x1")) },
 		"ListConsents":          func(d *db) error { return no(d.ListConsents(ctx, "x1")) },
-		"AddToCounter":          func(d *db) error { return d.AddToCounter(ctx, c, 1, 1) },
+		"AddToCounter":          func(d *db) error { return d.AddToCounter(ctx, c, at(1), 1) },
 		"CountAccounts":         func(d *db) error { return no(d.CountAccounts(ctx)) },
-		"ListBudgetEntries":     func(d *db) error { return no(d.ListBudgetEntries(ctx, "x1", 0)) },
+		"ListBudgetEntries":     func(d *db) error { return no(d.ListBudgetEntries(ctx, "x1", time.Time{})) },
 		"GetTrustDecision":      func(d *db) error { return no(d.GetTrustDecision(ctx, "x1")) },
-		"FindDeviceView":        func(d *db) error { return no(d.FindDeviceView(ctx, x, "x1", 0)) },
-		"FindPendingFactor":     func(d *db) error { _, _, err := d.FindPendingFactor(ctx, "x1", "x1", 0); return err },
+		"FindDeviceView":        func(d *db) error { return no(d.FindDeviceView(ctx, x, "x1", time.Time{})) },
+		"FindPendingFactor":     func(d *db) error { _, _, err := d.FindPendingFactor(ctx, "x1", "x1", time.Time{}); return err },
 		"DeletePendingFactor":   func(d *db) error { return d.DeletePendingFactor(ctx, "x1", "x1") },
-		"RevokeShortCodes":      func(d *db) error { return d.RevokeShortCodes(ctx, "x1", 1) },
-		"RevokeDevice":          func(d *db) error { return d.RevokeDevice(ctx, "x1", "y", 1) },
-		"RevokeGrant":           func(d *db) error { return d.RevokeGrant(ctx, "x1", 1) },
-		"RevokeClientGrants":    func(d *db) error { return d.RevokeClientGrants(ctx, "x1", "x1", 1) },
-		"FinishMessage":         func(d *db) error { return d.FinishMessage(ctx, "x1", store.MessageSent, 1) },
+		"RevokeShortCodes":      func(d *db) error { return d.RevokeShortCodes(ctx, "x1", at(1)) },
+		"RevokeDevice":          func(d *db) error { return d.RevokeDevice(ctx, "x1", "y", at(1)) },
+		"RevokeGrant":           func(d *db) error { return d.RevokeGrant(ctx, "x1", at(1)) },
+		"RevokeClientGrants":    func(d *db) error { return d.RevokeClientGrants(ctx, "x1", "x1", at(1)) },
+		"FinishMessage":         func(d *db) error { return d.FinishMessage(ctx, "x1", store.MessageSent, at(1)) },
 		"DeleteSession":         func(d *db) error { return d.DeleteSession(ctx, "x1", "x1") },
-		"RevokeTrust":           func(d *db) error { return d.RevokeTrust(ctx, "x1", "", "y", 1) },
-		"RevokeDeviceTrust":     func(d *db) error { return d.RevokeDeviceTrust(ctx, "x1", "x1", "y", 1) },
+		"RevokeTrust":           func(d *db) error { return d.RevokeTrust(ctx, "x1", "", "y", at(1)) },
+		"RevokeDeviceTrust":     func(d *db) error { return d.RevokeDeviceTrust(ctx, "x1", "x1", "y", at(1)) },
 		"DeleteSessionByToken":  func(d *db) error { return d.DeleteSessionByToken(ctx, x) },
-		"ExpireMessages":        func(d *db) error { return d.ExpireMessages(ctx, 1) },
+		"ExpireMessages":        func(d *db) error { return d.ExpireMessages(ctx, at(1)) },
 		"ListFactors":           func(d *db) error { return no(d.ListFactors(ctx, "x1")) },
-		"FinishAttempt":         func(d *db) error { return d.FinishAttempt(ctx, "x1", 1) },
-		"AdvanceSweepTime":      func(d *db) error { return no(d.AdvanceSweepTime(ctx, 1, 1)) },
+		"FinishAttempt":         func(d *db) error { return d.FinishAttempt(ctx, "x1", at(1)) },
+		"AdvanceSweepTime":      func(d *db) error { return no(d.AdvanceSweepTime(ctx, at(1), 1)) },
 		"DeleteKnownDevice":     func(d *db) error { return d.DeleteKnownDevice(ctx, "x1", "x1") },
 		"DeleteKnownDevices":    func(d *db) error { return d.DeleteKnownDevices(ctx, "x1") },
 		"DeleteFailedPasswords": func(d *db) error { return d.DeleteFailedPasswords(ctx, "x1") },
 		"FindGrantByCode":       func(d *db) error { return no(d.FindGrantByCode(ctx, x)) },
-		"ListGrants":            func(d *db) error { return no(d.ListGrants(ctx, "x1", 1)) },
+		"ListGrants":            func(d *db) error { return no(d.ListGrants(ctx, "x1", at(1))) },
 		"LockGuessBudget":       func(d *db) error { return no(d.LockGuessBudget(ctx, "x1")) },
-		"ClaimMessage":          func(d *db) error { return no(d.ClaimMessage(ctx, 50, 60)) },
+		"ClaimMessage":          func(d *db) error { return no(d.ClaimMessage(ctx, at(50), at(60))) },
 		"SaveConsent": func(d *db) error {
 			return d.SaveConsent(ctx, store.Consent{AccountID: "x1", ClientID: "x1"})
 		},
 		"PruneTrustDecisions":   func(d *db) error { return d.PruneTrustDecisions(ctx, "x1", 1) },
 		"PruneTrustedDevices":   func(d *db) error { return d.PruneTrustedDevices(ctx, "x1", 1) },
 		"GetOrSetState":         func(d *db) error { return no(d.GetOrSetState(ctx, "x1", "y")) },
-		"PruneCodes":            func(d *db) error { return d.PruneCodes(ctx, "x1", 1, 1) },
+		"PruneCodes":            func(d *db) error { return d.PruneCodes(ctx, "x1", 1, at(1)) },
 		"PruneKnownDevices":     func(d *db) error { return d.PruneKnownDevices(ctx, "x1", 1) },
 		"UpdateTrustEpoch":      func(d *db) error { return d.UpdateTrustEpoch(ctx, "x1", "x1", 1, 2) },
 		"SaveProofEntry":        func(d *db) error { return d.SaveProofEntry(ctx, store.BudgetEntry{ID: "y", Budget: "x1"}) },
-		"RecordDeliveryReceipt": func(d *db) error { return d.RecordDeliveryReceipt(ctx, "x1", store.MessageDelivered, 1) },
-		"AdvanceLatestTime":     func(d *db) error { return d.AdvanceLatestTime(ctx, 1) },
-		"SaveKnownDevice":       func(d *db) error { return d.SaveKnownDevice(ctx, "x1", "x1", 1) },
-		"FindKnownDevice":       func(d *db) error { return no(d.FindKnownDevice(ctx, x, "x1", 1)) },
-		"FindEmailLink":         func(d *db) error { return no(d.FindEmailLink(ctx, x, 1)) },
-		"ListLiveCodes":         func(d *db) error { return no(d.ListLiveCodes(ctx, "x1", "x1", 1)) },
-		"FindLiveToken":         func(d *db) error { _, _, err := d.FindLiveToken(ctx, x, 1); return err },
+		"RecordDeliveryReceipt": func(d *db) error { return d.RecordDeliveryReceipt(ctx, "x1", store.MessageDelivered, at(1)) },
+		"AdvanceLatestTime":     func(d *db) error { return d.AdvanceLatestTime(ctx, at(1)) },
+		"SaveKnownDevice":       func(d *db) error { return d.SaveKnownDevice(ctx, "x1", "x1", at(1)) },
+		"FindKnownDevice":       func(d *db) error { return no(d.FindKnownDevice(ctx, x, "x1", at(1))) },
+		"FindEmailLink":         func(d *db) error { return no(d.FindEmailLink(ctx, x, at(1))) },
+		"ListLiveCodes":         func(d *db) error { return no(d.ListLiveCodes(ctx, "x1", "x1", at(1))) },
+		"FindLiveToken":         func(d *db) error { _, _, err := d.FindLiveToken(ctx, x, at(1)); return err },
 		"GetState":              func(d *db) error { return no(d.GetState(ctx, "x1")) },
 		"GetMessageState":       func(d *db) error { _, _, err := d.GetMessageState(ctx, "x1"); return err },
-		"GetNextMessageTime":    func(d *db) error { return no(d.GetNextMessageTime(ctx, 1)) },
+		"GetNextMessageTime":    func(d *db) error { return no(d.GetNextMessageTime(ctx, at(1))) },
 		"ListDeviceAccounts":    func(d *db) error { return no(d.ListDeviceAccounts(ctx, "x1")) },
-		"PassChallenge":         func(d *db) error { return d.PassChallenge(ctx, "x1", 1) },
+		"PassChallenge":         func(d *db) error { return d.PassChallenge(ctx, "x1", at(1)) },
 		"Ping":                  func(d *db) error { return d.Ping(ctx) },
 		"ListTrustedNetworks":   func(d *db) error { return no(d.ListTrustedNetworks(ctx, "x1")) },
 		"ListDeviceNetworks":    func(d *db) error { return no(d.ListDeviceNetworks(ctx, "x1", "x1")) },
 		"ReauthenticateSession": func(d *db) error {
-			return d.ReauthenticateSession(ctx, store.Session{ID: "x1", TokenHash: []byte("y"), AccountID: "x1", Epoch: 1}, 0, 1)
+			return d.ReauthenticateSession(ctx, store.Session{ID: "x1", TokenHash: []byte("y"), AccountID: "x1", Epoch: 1}, time.Time{}, at(1))
 		},
 		"ListSecondStepDecisions":    func(d *db) error { return no(d.ListSecondStepDecisions(ctx, "x1", 1)) },
 		"IncrementEpoch":             func(d *db) error { return d.IncrementEpoch(ctx, "x1", 1) },
 		"RefundChallenge":            func(d *db) error { return no(d.RefundChallenge(ctx, "x1")) },
 		"ReplacePasswordHash":        func(d *db) error { return d.ReplacePasswordHash(ctx, "x1", x, x) },
-		"ReleaseClaimedMessages":     func(d *db) error { return d.ReleaseClaimedMessages(ctx, 1) },
+		"ReleaseClaimedMessages":     func(d *db) error { return d.ReleaseClaimedMessages(ctx, at(1)) },
 		"DeleteClient":               func(d *db) error { return d.DeleteClient(ctx, "x1") },
 		"DeleteConsent":              func(d *db) error { return d.DeleteConsent(ctx, "x1", "x1") },
 		"DeleteFactor":               func(d *db) error { return d.DeleteFactor(ctx, "x1", "x1") },
@@ -199,63 +200,63 @@ func calls(ctx context.Context) map[string]func(db *store.DB) error {
 		"DeleteAuthorizationRequest": func(d *db) error { return d.DeleteAuthorizationRequest(ctx, x) },
 		"DeleteShareEntries":         func(d *db) error { return d.DeleteShareEntries(ctx, "x1") },
 		"DeleteToken":                func(d *db) error { return d.DeleteToken(ctx, x) },
-		"DeleteCounterWindows":       func(d *db) error { return d.DeleteCounterWindows(ctx, c, 1) },
-		"RenewAllGuessBudgets":       func(d *db) error { return d.RenewAllGuessBudgets(ctx, 1, 2, 1, 1) },
-		"ExtendDevice":               func(d *db) error { return d.ExtendDevice(ctx, "x1", 1) },
-		"RenewGuessBudget":           func(d *db) error { return d.RenewGuessBudget(ctx, "x1", 1) },
-		"GetAuthorizationRequest":    func(d *db) error { return no(d.GetAuthorizationRequest(ctx, x, 1)) },
+		"DeleteCounterWindows":       func(d *db) error { return d.DeleteCounterWindows(ctx, c, at(1)) },
+		"RenewAllGuessBudgets":       func(d *db) error { return d.RenewAllGuessBudgets(ctx, at(1), at(2), 1, 1) },
+		"ExtendDevice":               func(d *db) error { return d.ExtendDevice(ctx, "x1", at(1)) },
+		"RenewGuessBudget":           func(d *db) error { return d.RenewGuessBudget(ctx, "x1", at(1)) },
+		"GetAuthorizationRequest":    func(d *db) error { return no(d.GetAuthorizationRequest(ctx, x, at(1))) },
 		"RotateAttemptToken": func(d *db) error {
 			s := attempt
 			s.TokenHash = []byte("y")
-			return d.RotateAttemptToken(ctx, x, s, 1)
+			return d.RotateAttemptToken(ctx, x, s, at(1))
 		},
-		"RetryMessage":               func(d *db) error { return d.RetryMessage(ctx, "x1", 1, true) },
+		"RetryMessage":               func(d *db) error { return d.RetryMessage(ctx, "x1", at(1), true) },
 		"UpdateAuthorizationRequest": func(d *db) error { return d.UpdateAuthorizationRequest(ctx, x, "y") },
-		"TouchSession":               func(d *db) error { return d.TouchSession(ctx, "x1", 99) },
+		"TouchSession":               func(d *db) error { return d.TouchSession(ctx, "x1", at(99)) },
 		"SetOtherAddress":            func(d *db) error { return d.SetOtherAddress(ctx, "x1", "y") },
-		"FindSession":                func(d *db) error { _, _, err := d.FindSession(ctx, x, 0, 1); return err },
-		"GetSession":                 func(d *db) error { _, _, err := d.GetSession(ctx, "x1", 0, 1); return err },
-		"ListSessions":               func(d *db) error { return no(d.ListSessions(ctx, "x1", 0, 1)) },
-		"SetDisabled":                func(d *db) error { return d.SetDisabled(ctx, "x1", 1, 1) },
+		"FindSession":                func(d *db) error { _, _, err := d.FindSession(ctx, x, time.Time{}, at(1)); return err },
+		"GetSession":                 func(d *db) error { _, _, err := d.GetSession(ctx, "x1", time.Time{}, at(1)); return err },
+		"ListSessions":               func(d *db) error { return no(d.ListSessions(ctx, "x1", time.Time{}, at(1))) },
+		"SetDisabled":                func(d *db) error { return d.SetDisabled(ctx, "x1", 1, at(1)) },
 		"SetEmail":                   func(d *db) error { return d.SetEmail(ctx, "x1", 1, "y") },
 		"SetGroups":                  func(d *db) error { return d.SetGroups(ctx, "x1", "y") },
 		"SetState":                   func(d *db) error { return d.SetState(ctx, "x1", "y") },
-		"SetPassword":                func(d *db) error { return d.SetPassword(ctx, "x1", 1, x, 1) },
-		"SetLatestTime":              func(d *db) error { return d.SetLatestTime(ctx, 1) },
+		"SetPassword":                func(d *db) error { return d.SetPassword(ctx, "x1", 1, x, at(1)) },
+		"SetLatestTime":              func(d *db) error { return d.SetLatestTime(ctx, at(1)) },
 		"FindAttempt":                func(d *db) error { return no(d.FindAttempt(ctx, x)) },
 		"ListSigningKeys":            func(d *db) error { return no(d.ListSigningKeys(ctx)) },
-		"SpendQuota":                 func(d *db) error { return d.SpendQuota(ctx, c, 1, 1, 9) },
+		"SpendQuota":                 func(d *db) error { return d.SpendQuota(ctx, c, at(1), 1, 9) },
 		"DeleteExpired":              func(d *db) error { return no(d.DeleteExpired(ctx, store.Cutoffs{})) },
 		"ResetSpentNotice":           func(d *db) error { return d.ResetSpentNotice(ctx, "x1") },
-		"UsePushedRequest":           func(d *db) error { return d.UsePushedRequest(ctx, x, "x1", 1) },
-		"ClaimLogout":                func(d *db) error { return d.ClaimLogout(ctx, "x1", "x1", 1, 2) },
-		"ClaimGuessNotice":           func(d *db) error { return d.ClaimGuessNotice(ctx, "x1", 0, 1) },
-		"ClaimSpentNotice":           func(d *db) error { return d.ClaimSpentNotice(ctx, "x1", 0, 1) },
+		"UsePushedRequest":           func(d *db) error { return d.UsePushedRequest(ctx, x, "x1", at(1)) },
+		"ClaimLogout":                func(d *db) error { return d.ClaimLogout(ctx, "x1", "x1", at(1), at(2)) },
+		"ClaimGuessNotice":           func(d *db) error { return d.ClaimGuessNotice(ctx, "x1", time.Time{}, at(1)) },
+		"ClaimSpentNotice":           func(d *db) error { return d.ClaimSpentNotice(ctx, "x1", time.Time{}, at(1)) },
 		"SetTrustRequested":          func(d *db) error { return d.SetTrustRequested(ctx, "x1", true) },
 		"FindToken":                  func(d *db) error { _, _, err := d.FindToken(ctx, x); return err },
-		"FinishLogout":               func(d *db) error { return d.FinishLogout(ctx, "x1", "x1", 1) },
-		"SpendGuess":                 func(d *db) error { return d.SpendGuess(ctx, store.Challenge{ID: "x1"}, 5, 1) },
+		"FinishLogout":               func(d *db) error { return d.FinishLogout(ctx, "x1", "x1", at(1)) },
+		"SpendGuess":                 func(d *db) error { return d.SpendGuess(ctx, store.Challenge{ID: "x1"}, 5, at(1)) },
 		"RotateDeviceSecrets": func(d *db) error {
 			v := store.Device{ID: "x1", Secret: x, NextSecret: x}
 			return d.RotateDeviceSecrets(ctx, v, v)
 		},
-		"ListDueLogouts": func(d *db) error { return no(d.ListDueLogouts(ctx, 1)) },
-		"UseCode":        func(d *db) error { return d.UseCode(ctx, "x1", 1) },
+		"ListDueLogouts": func(d *db) error { return no(d.ListDueLogouts(ctx, at(1))) },
+		"UseCode":        func(d *db) error { return d.UseCode(ctx, "x1", at(1)) },
 		"UseFactor": func(d *db) error {
-			return d.UseFactor(ctx, store.Factor{ID: "x1", AccountID: "x1", Version: 1, Body: x}, 1)
+			return d.UseFactor(ctx, store.Factor{ID: "x1", AccountID: "x1", Version: 1, Body: x}, at(1))
 		},
-		"UseAuthorizationCode": func(d *db) error { return no(d.UseAuthorizationCode(ctx, x, "x1", 1)) },
-		"UseEmailLink":         func(d *db) error { return d.UseEmailLink(ctx, x, 1) },
+		"UseAuthorizationCode": func(d *db) error { return no(d.UseAuthorizationCode(ctx, x, "x1", at(1))) },
+		"UseEmailLink":         func(d *db) error { return d.UseEmailLink(ctx, x, at(1)) },
 		"UseTrustedNetwork": func(d *db) error {
-			return d.UseTrustedNetwork(ctx, store.TrustedNetwork{ID: "x1", Epoch: 1, Body: x}, 1)
+			return d.UseTrustedNetwork(ctx, store.TrustedNetwork{ID: "x1", Epoch: 1, Body: x}, at(1))
 		},
-		"UseToken":  func(d *db) error { return d.UseToken(ctx, x, 1) },
-		"RevokeAll": func(d *db) error { return d.RevokeAll(ctx, "y", 1) },
+		"UseToken":  func(d *db) error { return d.UseToken(ctx, x, at(1)) },
+		"RevokeAll": func(d *db) error { return d.RevokeAll(ctx, "y", at(1)) },
 		"GetFailedPasswords": func(d *db) error {
-			_, _, err := d.GetFailedPasswords(ctx, "x1", []store.CounterKey{{Counter: c, EndsAt: 1}, {Counter: c, EndsAt: 2}})
+			_, _, err := d.GetFailedPasswords(ctx, "x1", []store.CounterKey{{Counter: c, EndsAt: at(1)}, {Counter: c, EndsAt: at(2)}})
 			return err
 		},
-		"ListCounterWindows": func(d *db) error { return no(d.ListCounterWindows(ctx, c, 1)) },
+		"ListCounterWindows": func(d *db) error { return no(d.ListCounterWindows(ctx, c, at(1))) },
 	}
 }
 

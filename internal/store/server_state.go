@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"time"
 )
 
 // GetOrSetState writes a fact about this database down unless one of that name stands
@@ -19,23 +20,23 @@ func (db *DB) GetOrSetState(ctx context.Context, name, value string) (kept strin
 
 // AdvanceLatestTime notes the time, if it is later than what stands there: a clock that is set
 // back is then seen to be behind (Seen.Latest).
-func (db *DB) AdvanceLatestTime(ctx context.Context, now int64) error {
+func (db *DB) AdvanceLatestTime(ctx context.Context, now time.Time) error {
 	_, err := db.change(ctx, `INSERT INTO server_state (name, value) VALUES ('time', $1)
 		ON CONFLICT (name) DO UPDATE SET value = $1
-		WHERE CAST(server_state.value AS BIGINT) < CAST($1 AS BIGINT)`, strconv.FormatInt(now, 10))
+		WHERE CAST(server_state.value AS BIGINT) < CAST($1 AS BIGINT)`, strconv.FormatInt(now.UnixMilli(), 10))
 	return err
 }
 
 // SetLatestTime notes the time, whatever stands there.
-func (db *DB) SetLatestTime(ctx context.Context, now int64) error {
+func (db *DB) SetLatestTime(ctx context.Context, now time.Time) error {
 	_, err := db.change(ctx, `INSERT INTO server_state (name, value) VALUES ('time', $1)
-		ON CONFLICT (name) DO UPDATE SET value = $1`, strconv.FormatInt(now, 10))
+		ON CONFLICT (name) DO UPDATE SET value = $1`, strconv.FormatInt(now.UnixMilli(), 10))
 	return err
 }
 
 // AdvanceSweepTime is a time that follows the clock: to now from where it stood, but most further at
 // once. What is removed by it survives a clock that jumps ahead and is set right in time.
-func (db *DB) AdvanceSweepTime(ctx context.Context, now, most int64) (at int64, err error) {
+func (db *DB) AdvanceSweepTime(ctx context.Context, now time.Time, most time.Duration) (at time.Time, err error) {
 	const name = "time that follows"
 	err = db.Tx(ctx, func(tx *DB) error {
 		at = now
@@ -48,9 +49,11 @@ func (db *DB) AdvanceSweepTime(ctx context.Context, now, most int64) (at int64, 
 			if err != nil {
 				return err
 			}
-			at = min(now, was+most)
+			if limit := time.UnixMilli(was).Add(most); limit.Before(now) {
+				at = limit
+			}
 		}
-		return tx.SetState(ctx, name, strconv.FormatInt(at, 10))
+		return tx.SetState(ctx, name, strconv.FormatInt(at.UnixMilli(), 10))
 	})
 	return at, err
 }

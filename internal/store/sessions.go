@@ -1,6 +1,9 @@
 package store
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Session is somebody who is in.
 type Session struct {
@@ -13,14 +16,14 @@ type Session struct {
 	Address         string
 	UserAgent       string // User-Agent
 	ClientHints     string // Sec-CH-UA
-	StartedAt       int64
-	AuthenticatedAt int64
-	LastSeenAt      int64
-	ExpiresAt       int64
+	StartedAt       time.Time
+	AuthenticatedAt time.Time
+	LastSeenAt      time.Time
+	ExpiresAt       time.Time
 	// Device is the browser it began in. TrustedAt is when that was verified, if trust
 	// in it skipped step two; 0 if it did not.
 	DeviceID        string
-	TrustVerifiedAt int64
+	TrustVerifiedAt time.Time
 }
 
 const sessionColumns = `sessions.id, sessions.token_hash, sessions.account_id, sessions.epoch, sessions.attempt_id,
@@ -29,8 +32,8 @@ const sessionColumns = `sessions.id, sessions.token_hash, sessions.account_id, s
 	sessions.last_seen_at, sessions.expires_at, sessions.device_id, sessions.trust_verified_at`
 
 func (s *Session) columns() []any {
-	return []any{&s.ID, &s.TokenHash, &s.AccountID, &s.Epoch, &s.AttemptID, &s.AMR, &s.Address, &s.UserAgent, &s.ClientHints, &s.StartedAt,
-		&s.AuthenticatedAt, &s.LastSeenAt, &s.ExpiresAt, &s.DeviceID, &s.TrustVerifiedAt}
+	return []any{&s.ID, &s.TokenHash, &s.AccountID, &s.Epoch, &s.AttemptID, &s.AMR, &s.Address, &s.UserAgent, &s.ClientHints, (*Time)(&s.StartedAt),
+		(*Time)(&s.AuthenticatedAt), (*Time)(&s.LastSeenAt), (*Time)(&s.ExpiresAt), &s.DeviceID, (*Time)(&s.TrustVerifiedAt)}
 }
 
 // CreateSession adds s.
@@ -49,13 +52,13 @@ const liveSession = `JOIN accounts
 
 // FindSession is the live session with this token hash and its account: it has not
 // ended, was seen at or after idle, and the account is enabled and of its epoch.
-func (db *DB) FindSession(ctx context.Context, token []byte, idle, now int64) (Session, Account, error) {
+func (db *DB) FindSession(ctx context.Context, token []byte, idle, now time.Time) (Session, Account, error) {
 	return scanSession(db.read.QueryRowContext(ctx, sessionAndAccount+` AND sessions.token_hash = $3`,
 		now, idle, token))
 }
 
 // GetSession is the live session with this id and its account.
-func (db *DB) GetSession(ctx context.Context, id string, idle, now int64) (Session, Account, error) {
+func (db *DB) GetSession(ctx context.Context, id string, idle, now time.Time) (Session, Account, error) {
 	return scanSession(db.read.QueryRowContext(ctx, sessionAndAccount+` AND sessions.id = $3`, now, idle, id))
 }
 
@@ -69,7 +72,7 @@ func scanSession(row scanner) (s Session, a Account, err error) {
 }
 
 // ListSessions are the live sessions of an account, the last used first.
-func (db *DB) ListSessions(ctx context.Context, account string, idle, now int64) ([]Session, error) {
+func (db *DB) ListSessions(ctx context.Context, account string, idle, now time.Time) ([]Session, error) {
 	rows, err := db.read.QueryContext(ctx, `SELECT `+sessionColumns+` FROM sessions `+liveSession+`
 		WHERE sessions.account_id = $1 AND sessions.expires_at >= $2 AND sessions.last_seen_at >= $3
 		ORDER BY sessions.last_seen_at DESC, sessions.id`, account, now, idle)
@@ -77,14 +80,14 @@ func (db *DB) ListSessions(ctx context.Context, account string, idle, now int64)
 }
 
 // TouchSession notes that the session was used.
-func (db *DB) TouchSession(ctx context.Context, id string, now int64) error {
+func (db *DB) TouchSession(ctx context.Context, id string, now time.Time) error {
 	_, err := db.change(ctx, `UPDATE sessions SET last_seen_at = $2 WHERE id = $1 AND last_seen_at < $2`, id, now)
 	return err
 }
 
 // ReauthenticateSession notes that the person proved anew who they are, and gives the session a
 // new token; the old one is dead. ErrNotFound: it is not live.
-func (db *DB) ReauthenticateSession(ctx context.Context, s Session, idle, now int64) error {
+func (db *DB) ReauthenticateSession(ctx context.Context, s Session, idle, now time.Time) error {
 	defer db.changed(SessionKey(s.ID))
 	return db.must(ctx, `UPDATE sessions SET token_hash = $2, amr = $3, authenticated_at = $4, last_seen_at = $4
 		WHERE id = $1 AND account_id = $5 AND epoch = $6 AND expires_at >= $4 AND last_seen_at >= $7`,

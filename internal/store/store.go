@@ -14,8 +14,10 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -229,18 +231,42 @@ func all[T any](rows *sql.Rows, err error, scan func(scanner) (T, error)) ([]T, 
 
 type scanner interface{ Scan(...any) error }
 
-// Millis is t as the store keeps it; the zero time is 0.
-func Millis(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
+// Time is a time as both databases store it: Unix milliseconds, 0 for the zero time.
+type Time time.Time
+
+// Scan reads a column of milliseconds. NULL is the zero time.
+func (t *Time) Scan(column any) error {
+	switch millis := column.(type) {
+	case nil:
+		*t = Time{}
+	case int64:
+		if *t = (Time{}); millis != 0 {
+			*t = Time(time.UnixMilli(millis))
+		}
+	default:
+		return fmt.Errorf("store: a time is %T, not milliseconds", column)
 	}
-	return t.UnixMilli()
+	return nil
 }
 
-// Time is the time that Millis kept; 0 is the zero time.
-func Time(millis int64) time.Time {
-	if millis == 0 {
-		return time.Time{}
+// Value is t in milliseconds. What is finer is lost.
+func (t Time) Value() (driver.Value, error) { return t.millis(), nil }
+
+// MarshalJSON is the number of milliseconds, for what is stored in a sealed column.
+func (t Time) MarshalJSON() ([]byte, error) { return strconv.AppendInt(nil, t.millis(), 10), nil }
+
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (t *Time) UnmarshalJSON(text []byte) error {
+	millis, err := strconv.ParseInt(string(text), 10, 64)
+	if err != nil {
+		return fmt.Errorf("store: a time in JSON: %w", err)
 	}
-	return time.UnixMilli(millis)
+	return t.Scan(millis)
+}
+
+func (t Time) millis() int64 {
+	if time.Time(t).IsZero() {
+		return 0
+	}
+	return time.Time(t).UnixMilli()
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"twostep.example/twostep/internal/store"
 	"twostep.example/twostep/internal/store/storetest"
@@ -19,7 +20,7 @@ func each(t *testing.T, f func(t *testing.T, db *store.DB)) {
 
 func anna(t *testing.T, db *store.DB) store.Account {
 	t.Helper()
-	a := store.Account{ID: "anna", Email: "anna@example.com", Name: "Anna", PasswordHash: []byte("sealed"), Epoch: 1, CreatedAt: 5}
+	a := store.Account{ID: "anna", Email: "anna@example.com", Name: "Anna", PasswordHash: []byte("sealed"), Epoch: 1, CreatedAt: at(5)}
 	if err := db.CreateAccount(t.Context(), a); err != nil {
 		t.Fatal(err)
 	}
@@ -30,9 +31,9 @@ func anna(t *testing.T, db *store.DB) store.Account {
 func signIn(t *testing.T, db *store.DB) (store.Attempt, store.Challenge, store.OneTimeCode) {
 	t.Helper()
 	a := anna(t, db)
-	s := store.Attempt{ID: "s", TokenHash: []byte("token"), AccountID: a.ID, Epoch: 1, StartedAt: 10, ExpiresAt: 1000}
-	c := store.Challenge{ID: "c", AttemptID: "s", Method: "email", State: []byte{}, MessagesSent: 1, LastSentAt: 10, Version: 1}
-	code := store.OneTimeCode{ID: "k", ChallengeID: "c", Method: "email", MAC: []byte("mac"), MessageID: "m", SentAt: 10, ExpiresAt: 900}
+	s := store.Attempt{ID: "s", TokenHash: []byte("token"), AccountID: a.ID, Epoch: 1, StartedAt: at(10), ExpiresAt: at(1000)}
+	c := store.Challenge{ID: "c", AttemptID: "s", Method: "email", State: []byte{}, MessagesSent: 1, LastSentAt: at(10), Version: 1}
+	code := store.OneTimeCode{ID: "k", ChallengeID: "c", Method: "email", MAC: []byte("mac"), MessageID: "m", SentAt: at(10), ExpiresAt: at(900)}
 	for _, err := range []error{db.CreateAttempt(t.Context(), s), db.CreateChallenge(t.Context(), c), db.CreateCode(t.Context(), code)} {
 		if err != nil {
 			t.Fatal(err)
@@ -68,22 +69,22 @@ func TestEpochVoids(t *testing.T) {
 	each(t, func(t *testing.T, db *store.DB) {
 		ctx := t.Context()
 		s, _, _ := signIn(t, db)
-		if err := db.CreateSession(ctx, store.Session{ID: "x", TokenHash: []byte("in"), AccountID: "anna", Epoch: 1, LastSeenAt: 10, ExpiresAt: 1000}); err != nil {
+		if err := db.CreateSession(ctx, store.Session{ID: "x", TokenHash: []byte("in"), AccountID: "anna", Epoch: 1, LastSeenAt: at(10), ExpiresAt: at(1000)}); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := db.FindSession(ctx, []byte("in"), 0, 20); err != nil {
+		if _, _, err := db.FindSession(ctx, []byte("in"), time.Time{}, at(20)); err != nil {
 			t.Fatalf("before: %v", err)
 		}
-		if err := db.SetPassword(ctx, "anna", 1, []byte("new"), 0); err != nil {
+		if err := db.SetPassword(ctx, "anna", 1, []byte("new"), time.Time{}); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := db.FindSession(ctx, []byte("in"), 0, 20); !errors.Is(err, store.ErrNotFound) {
+		if _, _, err := db.FindSession(ctx, []byte("in"), time.Time{}, at(20)); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("session after a new password: got %v, want ErrNotFound", err)
 		}
 		if _, err := db.FindAttempt(ctx, s.TokenHash); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("sign-in after a new password: got %v, want ErrNotFound", err)
 		}
-		if err := db.SetPassword(ctx, "anna", 1, []byte("late"), 0); !errors.Is(err, store.ErrNotFound) {
+		if err := db.SetPassword(ctx, "anna", 1, []byte("late"), time.Time{}); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("a second change from the same epoch: got %v, want ErrNotFound", err)
 		}
 	})
@@ -93,14 +94,14 @@ func TestEpochVoids(t *testing.T) {
 func TestSessionLife(t *testing.T) {
 	each(t, func(t *testing.T, db *store.DB) {
 		anna(t, db)
-		if err := db.CreateSession(t.Context(), store.Session{ID: "x", TokenHash: []byte("in"), AccountID: "anna", Epoch: 1, LastSeenAt: 100, ExpiresAt: 1000}); err != nil {
+		if err := db.CreateSession(t.Context(), store.Session{ID: "x", TokenHash: []byte("in"), AccountID: "anna", Epoch: 1, LastSeenAt: at(100), ExpiresAt: at(1000)}); err != nil {
 			t.Fatal(err)
 		}
 		for _, c := range []struct {
 			idle, now int64
 			live      bool
 		}{{100, 1000, true}, {101, 1000, false}, {100, 1001, false}} {
-			_, _, err := db.FindSession(t.Context(), []byte("in"), c.idle, c.now)
+			_, _, err := db.FindSession(t.Context(), []byte("in"), at(c.idle), at(c.now))
 			if (err == nil) != c.live {
 				t.Errorf("seen since %d, now %d: got %v, want live %v", c.idle, c.now, err, c.live)
 			}
@@ -134,7 +135,7 @@ func TestOnce(t *testing.T) {
 	each(t, func(t *testing.T, db *store.DB) {
 		ctx := t.Context()
 		_, c, code := signIn(t, db)
-		if err := db.CreateEmailLink(ctx, store.EmailLink{TokenHash: []byte("l"), Purpose: store.LinkReset, Email: "anna@example.com", ExpiresAt: 1000}); err != nil {
+		if err := db.CreateEmailLink(ctx, store.EmailLink{TokenHash: []byte("l"), Purpose: store.LinkReset, Email: "anna@example.com", ExpiresAt: at(1000)}); err != nil {
 			t.Fatal(err)
 		}
 		c.Version++
@@ -143,12 +144,12 @@ func TestOnce(t *testing.T) {
 			n    int64
 			f    func() error
 		}{
-			{"try", 1, func() error { return db.SpendGuess(ctx, store.Challenge{ID: c.ID}, 5, 20) }},
+			{"try", 1, func() error { return db.SpendGuess(ctx, store.Challenge{ID: c.ID}, 5, at(20)) }},
 			{"ask again", 1, func() error { return db.ReissueChallenge(ctx, c) }},
-			{"use code", 1, func() error { return db.UseCode(ctx, code.ID, 20) }},
-			{"use link", 1, func() error { return db.UseEmailLink(ctx, []byte("l"), 20) }},
-			{"pass challenge", 1, func() error { return db.PassChallenge(ctx, c.ID, 20) }},
-			{"finish", 1, func() error { return db.FinishAttempt(ctx, "s", 20) }},
+			{"use code", 1, func() error { return db.UseCode(ctx, code.ID, at(20)) }},
+			{"use link", 1, func() error { return db.UseEmailLink(ctx, []byte("l"), at(20)) }},
+			{"pass challenge", 1, func() error { return db.PassChallenge(ctx, c.ID, at(20)) }},
+			{"finish", 1, func() error { return db.FinishAttempt(ctx, "s", at(20)) }},
 		} {
 			if got := race(t, 40, once.f); got != once.n {
 				t.Errorf("%s: %d of 40 succeeded, want %d", once.name, got, once.n)
@@ -162,15 +163,15 @@ func TestEnds(t *testing.T) {
 	each(t, func(t *testing.T, db *store.DB) {
 		ctx := t.Context()
 		_, c, code := signIn(t, db)
-		for _, late := range []error{db.SpendGuess(ctx, c, 5, 1001), db.UseCode(ctx, code.ID, 901), db.FinishAttempt(ctx, "s", 1001)} {
+		for _, late := range []error{db.SpendGuess(ctx, c, 5, at(1001)), db.UseCode(ctx, code.ID, at(901)), db.FinishAttempt(ctx, "s", at(1001))} {
 			if !errors.Is(late, store.ErrNotFound) {
 				t.Errorf("after the end: got %v, want ErrNotFound", late)
 			}
 		}
-		if live, err := db.ListLiveCodes(ctx, "c", "email", 901); err != nil || len(live) != 0 {
+		if live, err := db.ListLiveCodes(ctx, "c", "email", at(901)); err != nil || len(live) != 0 {
 			t.Errorf("codes after their end: %v, %v", live, err)
 		}
-		for _, last := range []error{db.SpendGuess(ctx, c, 5, 1000), db.UseCode(ctx, code.ID, 900), db.FinishAttempt(ctx, "s", 1000)} {
+		for _, last := range []error{db.SpendGuess(ctx, c, 5, at(1000)), db.UseCode(ctx, code.ID, at(900)), db.FinishAttempt(ctx, "s", at(1000))} {
 			if last != nil {
 				t.Errorf("at the end: %v", last)
 			}
@@ -183,12 +184,12 @@ func TestKeepNewest(t *testing.T) {
 		ctx := t.Context()
 		signIn(t, db)
 		for i := range int64(4) {
-			c := store.OneTimeCode{ID: fmt.Sprint("k", i), ChallengeID: "c", Method: "email", MAC: []byte{}, SentAt: 20 + i, ExpiresAt: 900}
-			if err := errors.Join(db.CreateCode(ctx, c), db.PruneCodes(ctx, "c", 3, 20+i)); err != nil {
+			c := store.OneTimeCode{ID: fmt.Sprint("k", i), ChallengeID: "c", Method: "email", MAC: []byte{}, SentAt: at(20 + i), ExpiresAt: at(900)}
+			if err := errors.Join(db.CreateCode(ctx, c), db.PruneCodes(ctx, "c", 3, at(20+i))); err != nil {
 				t.Fatal(err)
 			}
 		}
-		live, err := db.ListLiveCodes(ctx, "c", "email", 30)
+		live, err := db.ListLiveCodes(ctx, "c", "email", at(30))
 		if err != nil || len(live) != 3 || live[0].ID != "k3" || live[2].ID != "k1" {
 			t.Errorf("got %v, %v, want k3, k2, k1", live, err)
 		}
@@ -199,14 +200,14 @@ func TestHoldMessage(t *testing.T) {
 	each(t, func(t *testing.T, db *store.DB) {
 		ctx := t.Context()
 		for i := range 20 {
-			m := store.OutboxMessage{ID: fmt.Sprint("m", i), Body: []byte("b"), State: store.MessageWaiting, DueAt: 10, ExpiresAt: 100}
+			m := store.OutboxMessage{ID: fmt.Sprint("m", i), Body: []byte("b"), State: store.MessageWaiting, DueAt: at(10), ExpiresAt: at(100)}
 			if err := db.EnqueueMessage(ctx, m); err != nil {
 				t.Fatal(err)
 			}
 		}
 		var held sync.Map
 		for race(t, 8, func() error {
-			m, err := db.ClaimMessage(ctx, 10, 50)
+			m, err := db.ClaimMessage(ctx, at(10), at(50))
 			if _, twice := held.LoadOrStore(m.ID, true); err == nil && twice {
 				t.Errorf("%s is held by two", m.ID)
 			}
@@ -231,16 +232,16 @@ func TestHoldMessage(t *testing.T) {
 func TestMessageTries(t *testing.T) {
 	each(t, func(t *testing.T, db *store.DB) {
 		ctx := t.Context()
-		if err := db.EnqueueMessage(ctx, store.OutboxMessage{ID: "m", Body: []byte("b"), State: store.MessageWaiting, DueAt: 10, ExpiresAt: 100}); err != nil {
+		if err := db.EnqueueMessage(ctx, store.OutboxMessage{ID: "m", Body: []byte("b"), State: store.MessageWaiting, DueAt: at(10), ExpiresAt: at(100)}); err != nil {
 			t.Fatal(err)
 		}
-		hold := func(now int64) error { _, err := db.ClaimMessage(ctx, now, now+5); return err }
+		hold := func(now int64) error { _, err := db.ClaimMessage(ctx, at(now), at(now+5)); return err }
 		for now := int64(10); now < 50; now += 10 {
-			if err := errors.Join(hold(now), db.RetryMessage(ctx, "m", now+10, true)); err != nil {
+			if err := errors.Join(hold(now), db.RetryMessage(ctx, "m", at(now+10), true)); err != nil {
 				t.Fatalf("known failure at %d: %v", now, err)
 			}
 		}
-		if err := errors.Join(hold(50), db.RetryMessage(ctx, "m", 60, false)); err != nil {
+		if err := errors.Join(hold(50), db.RetryMessage(ctx, "m", at(60), false)); err != nil {
 			t.Fatal(err)
 		}
 		if err := hold(59); !errors.Is(err, store.ErrNotFound) {
@@ -252,7 +253,7 @@ func TestMessageTries(t *testing.T) {
 		if err := hold(90); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("after two unknown ends: got %v, want ErrNotFound", err)
 		}
-		if err := db.ExpireMessages(ctx, 90); err != nil {
+		if err := db.ExpireMessages(ctx, at(90)); err != nil {
 			t.Fatal(err)
 		}
 		if state, _, err := db.GetMessageState(ctx, "m"); state != store.MessageUnknown || err != nil {
@@ -325,10 +326,10 @@ func TestOddPath(t *testing.T) {
 func TestSweep(t *testing.T) {
 	each(t, func(t *testing.T, db *store.DB) {
 		s, _, _ := signIn(t, db)
-		if n, err := db.DeleteExpired(t.Context(), store.Cutoffs{Ended: 1000}); n != 0 || err != nil {
+		if n, err := db.DeleteExpired(t.Context(), store.Cutoffs{Ended: at(1000)}); n != 0 || err != nil {
 			t.Errorf("too early: %d, %v", n, err)
 		}
-		if n, err := db.DeleteExpired(t.Context(), store.Cutoffs{Ended: 1001}); n != 1 || err != nil {
+		if n, err := db.DeleteExpired(t.Context(), store.Cutoffs{Ended: at(1001)}); n != 1 || err != nil {
 			t.Errorf("got %d, %v, want 1", n, err)
 		}
 		if _, err := db.FindAttempt(t.Context(), s.TokenHash); !errors.Is(err, store.ErrNotFound) {
@@ -354,11 +355,11 @@ func TestSweepTrust(t *testing.T) {
 		}
 		must(db.CreateAccount(ctx, store.Account{ID: "a", Email: "anna@example.com", PasswordHash: []byte{}, Epoch: 1}))
 		for i, id := range []string{"old", "new"} {
-			must(db.CreateDevice(ctx, store.Device{ID: id, Series: []byte(id), Secret: []byte("s"), ExpiresAt: int64(100 + 100*i)}))
-			must(db.SaveKnownDevice(ctx, id, "a", 1))
-			must(db.CreateTrustedNetwork(ctx, store.TrustedNetwork{ID: "early " + id, DeviceID: id, AccountID: "a", Epoch: 1, Body: []byte("b"), VerifiedAt: 10}))
-			must(db.CreateTrustedNetwork(ctx, store.TrustedNetwork{ID: "late " + id, DeviceID: id, AccountID: "a", Epoch: 1, Body: []byte("b"), VerifiedAt: 20}))
-			must(db.CreateTrustDecision(ctx, store.TrustDecision{ID: id, DecidedAt: int64(10 + 10*i), AccountID: "a", Reason: "none", Body: []byte("b")}))
+			must(db.CreateDevice(ctx, store.Device{ID: id, Series: []byte(id), Secret: []byte("s"), ExpiresAt: at(int64(100 + 100*i))}))
+			must(db.SaveKnownDevice(ctx, id, "a", at(1)))
+			must(db.CreateTrustedNetwork(ctx, store.TrustedNetwork{ID: "early " + id, DeviceID: id, AccountID: "a", Epoch: 1, Body: []byte("b"), VerifiedAt: at(10)}))
+			must(db.CreateTrustedNetwork(ctx, store.TrustedNetwork{ID: "late " + id, DeviceID: id, AccountID: "a", Epoch: 1, Body: []byte("b"), VerifiedAt: at(20)}))
+			must(db.CreateTrustDecision(ctx, store.TrustDecision{ID: id, DecidedAt: at(int64(10 + 10*i)), AccountID: "a", Reason: "none", Body: []byte("b")}))
 		}
 		count := func(places, decisions, devices, owners int) {
 			t.Helper()
@@ -370,13 +371,13 @@ func TestSweepTrust(t *testing.T) {
 				}
 			}
 		}
-		_, err := db.DeleteExpired(ctx, store.Cutoffs{Trust: 10})
+		_, err := db.DeleteExpired(ctx, store.Cutoffs{Trust: at(10)})
 		must(err)
 		count(4, 2, 2, 2)
-		_, err = db.DeleteExpired(ctx, store.Cutoffs{Trust: 20})
+		_, err = db.DeleteExpired(ctx, store.Cutoffs{Trust: at(20)})
 		must(err)
 		count(2, 1, 2, 2)
-		_, err = db.DeleteExpired(ctx, store.Cutoffs{Ended: 150})
+		_, err = db.DeleteExpired(ctx, store.Cutoffs{Ended: at(150)})
 		must(err)
 		count(1, 1, 1, 1)
 	})
@@ -386,7 +387,7 @@ func TestSweepTrust(t *testing.T) {
 func TestTurnDevice(t *testing.T) {
 	storetest.EachDatabase(t, func(t *testing.T, url string) {
 		db := storetest.Open(t, url)
-		was := store.Device{ID: "d", Series: []byte("series"), Secret: []byte("first"), ExpiresAt: 1000}
+		was := store.Device{ID: "d", Series: []byte("series"), Secret: []byte("first"), ExpiresAt: at(1000)}
 		if err := db.CreateDevice(t.Context(), was); err != nil {
 			t.Fatal(err)
 		}

@@ -37,29 +37,29 @@ func kept(ctx context.Context, db *store.DB, one, other string) (said []string) 
 				said = append(said, fmt.Sprintf("got %q, want %q", got, want))
 			}
 		}
-		a := store.Account{ID: "a", Email: one, Name: other, PasswordHash: []byte(one), Epoch: 1, CreatedAt: 5}
+		a := store.Account{ID: "a", Email: one, Name: other, PasswordHash: []byte(one), Epoch: 1, CreatedAt: at(5)}
 		must(tx.CreateAccount(ctx, a))
 		found, err := tx.FindAccountByEmail(ctx, one)
 		same(found, a, err)
 		_, err = tx.FindAccountByEmail(ctx, other)
 		same(errors.Is(err, store.ErrNotFound), one != other, nil)
-		i := store.Attempt{ID: "i", TokenHash: []byte("i"), AccountID: "a", Epoch: 1, Purpose: store.PurposeSignIn, Address: one, UserAgent: other, ClientHints: one, ReturnTo: other, ExpiresAt: 9, DeviceID: one, OtherAddress: other, Reason: one}
+		i := store.Attempt{ID: "i", TokenHash: []byte("i"), AccountID: "a", Epoch: 1, Purpose: store.PurposeSignIn, Address: one, UserAgent: other, ClientHints: one, ReturnTo: other, ExpiresAt: at(9), DeviceID: one, OtherAddress: other, Reason: one}
 		must(tx.CreateAttempt(ctx, i))
 		signIn, err := tx.FindAttempt(ctx, i.TokenHash)
 		same(signIn, i, err)
-		s := store.Session{ID: "s", TokenHash: []byte("s"), AccountID: "a", Epoch: 1, AttemptID: "i", AMR: one, Address: other, UserAgent: one, ClientHints: other, LastSeenAt: 5, ExpiresAt: 9, DeviceID: one}
+		s := store.Session{ID: "s", TokenHash: []byte("s"), AccountID: "a", Epoch: 1, AttemptID: "i", AMR: one, Address: other, UserAgent: one, ClientHints: other, LastSeenAt: at(5), ExpiresAt: at(9), DeviceID: one}
 		must(tx.CreateSession(ctx, s))
-		session, _, err := tx.FindSession(ctx, s.TokenHash, 5, 5)
+		session, _, err := tx.FindSession(ctx, s.TokenHash, at(5), at(5))
 		same(session, s, err)
-		l := store.EmailLink{TokenHash: []byte(one), Purpose: store.LinkInvite, Email: one, AccountID: "a", FactorID: other, Name: other, ExpiresAt: 9}
+		l := store.EmailLink{TokenHash: []byte(one), Purpose: store.LinkInvite, Email: one, AccountID: "a", FactorID: other, Name: other, ExpiresAt: at(9)}
 		must(tx.CreateEmailLink(ctx, l))
-		link, err := tx.FindEmailLink(ctx, l.TokenHash, 5)
+		link, err := tx.FindEmailLink(ctx, l.TokenHash, at(5))
 		same(link, l, err)
 		mark, err := tx.GetOrSetState(ctx, one, other)
 		same(mark, other, err)
 		must(tx.CreateAuditEvent(ctx, store.AuditEvent{ID: "e", Kind: "session.created", Address: one, Browser: other}))
-		must(tx.SpendQuota(ctx, store.Counter{Kind: "test", Subject: one}, 9, 1, 1))
-		err = tx.SpendQuota(ctx, store.Counter{Kind: "test", Subject: other}, 9, 1, 1)
+		must(tx.SpendQuota(ctx, store.Counter{Kind: "test", Subject: one}, at(9), 1, 1))
+		err = tx.SpendQuota(ctx, store.Counter{Kind: "test", Subject: other}, at(9), 1, 1)
 		same(errors.Is(err, store.ErrNotFound), one == other, nil)
 		// The last one: PostgreSQL takes nothing more in a transaction after a conflict.
 		same(errors.Is(tx.CreateAccount(ctx, store.Account{ID: "b", Email: other, PasswordHash: []byte{}}), store.ErrConflict), one == other, nil)

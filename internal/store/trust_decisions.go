@@ -1,11 +1,14 @@
 package store
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // TrustDecision is what was decided about one right password.
 type TrustDecision struct {
 	ID        string // the trace
-	DecidedAt int64
+	DecidedAt time.Time
 	AccountID string
 	DeviceID  string // "" if the browser is not known
 	Reason    string
@@ -30,7 +33,7 @@ func (db *DB) PruneTrustDecisions(ctx context.Context, account string, most int6
 const decisionColumns = `id, decided_at, account_id, device_id, reason, body`
 
 func scanDecision(s scanner) (d TrustDecision, err error) {
-	err = s.Scan(&d.ID, &d.DecidedAt, &d.AccountID, &d.DeviceID, &d.Reason, &d.Body)
+	err = s.Scan(&d.ID, (*Time)(&d.DecidedAt), &d.AccountID, &d.DeviceID, &d.Reason, &d.Body)
 	return d, found(err)
 }
 

@@ -1,6 +1,9 @@
 package store
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // TrustedNetwork is one network from which a browser was verified for an account.
 type TrustedNetwork struct {
@@ -9,9 +12,9 @@ type TrustedNetwork struct {
 	AccountID    string
 	Epoch        int64  // of the account; another one voids it
 	Body         []byte // sealed
-	VerifiedAt   int64
-	LastUsedAt   int64 // when it last skipped step two; 0: never
-	RevokedAt    int64
+	VerifiedAt   time.Time
+	LastUsedAt   time.Time // when it last skipped step two; 0: never
+	RevokedAt    time.Time
 	RevokeReason string // why it ended early
 }
 
@@ -37,13 +40,13 @@ func (db *DB) DeleteTrustedNetwork(ctx context.Context, id string) error {
 
 // UseTrustedNetwork notes that a place skipped step two, and in which browser. ErrNotFound: it has
 // ended, or is of another epoch, and must not.
-func (db *DB) UseTrustedNetwork(ctx context.Context, p TrustedNetwork, now int64) error {
+func (db *DB) UseTrustedNetwork(ctx context.Context, p TrustedNetwork, now time.Time) error {
 	return db.must(ctx, `UPDATE trusted_networks SET last_used_at = $4, body = $3
 		WHERE id = $1 AND epoch = $2 AND revoked_at = 0`, p.ID, p.Epoch, p.Body, now)
 }
 
 // RevokeTrust ends all places of an account but those of the browser keep ("": of none).
-func (db *DB) RevokeTrust(ctx context.Context, account, keep, why string, now int64) error {
+func (db *DB) RevokeTrust(ctx context.Context, account, keep, why string, now time.Time) error {
 	_, err := db.change(ctx, `UPDATE trusted_networks SET revoked_at = $4, revoke_reason = $3
 		WHERE account_id = $1 AND device_id <> $2 AND revoked_at = 0`, account, keep, why, now)
 	return err
@@ -57,7 +60,7 @@ func (db *DB) UpdateTrustEpoch(ctx context.Context, account, device string, from
 }
 
 // RevokeDeviceTrust ends the places of one browser and account.
-func (db *DB) RevokeDeviceTrust(ctx context.Context, device, account, why string, now int64) error {
+func (db *DB) RevokeDeviceTrust(ctx context.Context, device, account, why string, now time.Time) error {
 	_, err := db.change(ctx, `UPDATE trusted_networks SET revoked_at = $4, revoke_reason = $3 WHERE device_id = $1
 			AND account_id = $2 AND revoked_at = 0`, device, account, why, now)
 	return err
@@ -75,7 +78,7 @@ func (db *DB) PruneTrustedDevices(ctx context.Context, account string, most int6
 const placeColumns = `id, device_id, account_id, epoch, body, verified_at, last_used_at, revoked_at, revoke_reason`
 
 func scanPlace(s scanner) (p TrustedNetwork, err error) {
-	return p, s.Scan(&p.ID, &p.DeviceID, &p.AccountID, &p.Epoch, &p.Body, &p.VerifiedAt, &p.LastUsedAt, &p.RevokedAt, &p.RevokeReason)
+	return p, s.Scan(&p.ID, &p.DeviceID, &p.AccountID, &p.Epoch, &p.Body, (*Time)(&p.VerifiedAt), (*Time)(&p.LastUsedAt), (*Time)(&p.RevokedAt), &p.RevokeReason)
 }
 
 // ListTrustedNetworks are all places of an account, the longest verified first.

@@ -10,10 +10,10 @@ import (
 	"unicode"
 )
 
-// TrustedProxies are the networks whose forwarding headers are believed.
+// TrustedProxies are the networks whose forwarding headers are trusted.
 type TrustedProxies []netip.Prefix
 
-// ParseTrustedProxies reads addresses and networks (CIDR), separated by commas or white space.
+// ParseTrustedProxies parses addresses and networks (CIDR), separated by commas or white space.
 func ParseTrustedProxies(text string) (TrustedProxies, error) {
 	var list TrustedProxies
 	for _, word := range strings.FieldsFunc(text, func(c rune) bool { return c == ',' || unicode.IsSpace(c) }) {
@@ -21,7 +21,7 @@ func ParseTrustedProxies(text string) (TrustedProxies, error) {
 		if err != nil {
 			a, err := netip.ParseAddr(word)
 			if err != nil {
-				return nil, fmt.Errorf("%q is no address and no network like 10.0.0.0/8", word)
+				return nil, fmt.Errorf("%q is neither an address nor a network like 10.0.0.0/8", word)
 			}
 			p = netip.PrefixFrom(a.WithZone(""), a.BitLen())
 		}
@@ -30,8 +30,8 @@ func ParseTrustedProxies(text string) (TrustedProxies, error) {
 	return list.Normalize()
 }
 
-// Normalize are the proxies in the form in which they are compared. A network that holds
-// everybody is refused: then anybody could say where they are.
+// Normalize returns the networks in canonical form. It returns an error if a network is larger than
+// /8 (IPv4) or /7 (IPv6): any client within it could forge its address.
 func (p TrustedProxies) Normalize() (TrustedProxies, error) {
 	var list TrustedProxies
 	for _, network := range p {
@@ -39,14 +39,14 @@ func (p TrustedProxies) Normalize() (TrustedProxies, error) {
 			network = netip.PrefixFrom(a.Unmap(), network.Bits()-96)
 		}
 		if !network.IsValid() || network.Bits() < 7 || network.Addr().Is4() && network.Bits() < 8 {
-			return nil, fmt.Errorf("%s holds too much of the internet: anybody there could say where they are", network)
+			return nil, fmt.Errorf("%s is too large: any client in it could forge its address", network)
 		}
 		list = append(list, network.Masked())
 	}
 	return list, nil
 }
 
-// Contains reports whether an address is a proxy's.
+// Contains reports whether an address is a trusted proxy.
 func (p TrustedProxies) Contains(a netip.Addr) bool {
 	a = CanonicalAddr(a)
 	for _, network := range p {
@@ -57,43 +57,45 @@ func (p TrustedProxies) Contains(a netip.Addr) bool {
 	return false
 }
 
-// ForwardingInfo is how a request came: the address of the connection ("192.0.2.1:443") and the
-// forwarding headers, a line each.
+// ForwardingInfo is the peer address of a connection ("192.0.2.1:443") and the forwarding headers,
+// one element per header line.
 type ForwardingInfo struct {
 	PeerAddr     string
 	ForwardedFor []string // X-Forwarded-For
 	Forwarded    []string // Forwarded (RFC 7239)
 }
 
-// HasHeaders reports whether a header says that the request was passed on.
+// HasHeaders reports whether the request has a forwarding header.
 func (h ForwardingInfo) HasHeaders() bool { return len(h.ForwardedFor)+len(h.Forwarded) > 0 }
 
-// ErrInvalidForwarding says that the headers of a proxy do not tell where a request comes from:
-// they are not there, cannot be read, or contradict each other. The sender may have had a part in that.
-var ErrInvalidForwarding = errors.New("trust: the forwarding headers are unclear")
+// ErrInvalidForwarding says that a trusted proxy's headers do not determine the client address:
+// they are missing, malformed, or contradict each other. The client may have caused that.
+var ErrInvalidForwarding = errors.New("trust: the forwarding headers do not determine the client address")
 
-// ClientAddr is the address that a request comes from; zero if nobody knows. It is that of the
-// connection, unless that is a proxy's: then the headers are walked from the right, over
-// proxies, to the first address that is none. What stands left of it anybody may have
-// written. Where both headers are there, they must agree. ErrUnclear.
+// ClientAddr returns the client's address; zero if it is unknown. It is the peer address unless
+// that is a trusted proxy. Then it is the rightmost address of the headers that is not a trusted
+// proxy; anything to the left of it can be forged by the client. If both headers are present they
+// must agree. ClientAddr returns ErrInvalidForwarding if the headers do not determine the address.
 func (p TrustedProxies) ClientAddr(h ForwardingInfo) (netip.Addr, error) {
 	peer := parseAddr(h.PeerAddr)
 	switch {
 	case !p.Contains(peer):
 		return peer, nil
 	case !h.HasHeaders():
-		return netip.Addr{}, ErrInvalidForwarding // a proxy is not where people are
+		return netip.Addr{}, ErrInvalidForwarding // no client connects from the proxy itself
 	}
 	chain, err := parseForwarded(h.Forwarded)
 	if err != nil {
 		return netip.Addr{}, err
 	}
 	var found []netip.Addr
-	for _, told := range []struct{ lines, chain []string }{{h.ForwardedFor, splitList(h.ForwardedFor)}, {h.Forwarded, chain}} {
-		if len(told.lines) == 0 {
+	for _, header := range []struct{ lines, chain []string }{
+		{h.ForwardedFor, splitList(h.ForwardedFor)}, {h.Forwarded, chain},
+	} {
+		if len(header.lines) == 0 {
 			continue
 		}
-		a, err := p.rightmostUntrusted(told.chain)
+		a, err := p.rightmostUntrusted(header.chain)
 		if err != nil {
 			return netip.Addr{}, err
 		}
@@ -105,7 +107,8 @@ func (p TrustedProxies) ClientAddr(h ForwardingInfo) (netip.Addr, error) {
 	return found[0], nil
 }
 
-// rightmostUntrusted goes from the right to the first address that is no proxy's, or to the end.
+// rightmostUntrusted returns the rightmost address that is not a trusted proxy, or the leftmost
+// one.
 func (p TrustedProxies) rightmostUntrusted(chain []string) (a netip.Addr, err error) {
 	for _, node := range slices.Backward(chain) {
 		var ok bool
@@ -117,7 +120,7 @@ func (p TrustedProxies) rightmostUntrusted(chain []string) (a netip.Addr, err er
 		}
 	}
 	if !a.IsValid() {
-		return a, ErrInvalidForwarding // the header is there, and empty
+		return a, ErrInvalidForwarding // the header is present and empty
 	}
 	return a, nil
 }
@@ -129,10 +132,11 @@ func parseAddr(remote string) netip.Addr {
 	if a, err := netip.ParseAddr(remote); err == nil {
 		return CanonicalAddr(a)
 	}
-	return netip.Addr{} // a Unix socket has none
+	return netip.Addr{} // a Unix socket
 }
 
-// parseForwardedNode reads "192.0.2.1", "192.0.2.1:443", "2001:db8::1" or "[2001:db8::1]:443".
+// parseForwardedNode parses "192.0.2.1", "192.0.2.1:443", "2001:db8::1" or "[2001:db8::1]:443" (RFC
+// 7239 6).
 func parseForwardedNode(text string) (netip.Addr, bool) {
 	text = strings.TrimSpace(text)
 	if inner, ok := strings.CutPrefix(text, "["); ok {
@@ -144,7 +148,7 @@ func parseForwardedNode(text string) (netip.Addr, bool) {
 	return a, a.IsValid() && !a.IsUnspecified()
 }
 
-// splitList cuts header lines at their commas and leaves out what is empty.
+// splitList splits header lines at commas and drops empty elements.
 func splitList(lines []string) []string {
 	var parts []string
 	for _, line := range lines {
@@ -157,10 +161,10 @@ func splitList(lines []string) []string {
 	return parts
 }
 
-// parseForwarded is the chain of a Forwarded header (RFC 7239, 4): the "for" of each hop, ""
-// where it is missing or hidden. Whoever wrote the left of a line wrote it before the proxy
-// added its own: a quote that they left open would swallow that, so a line that is not
-// wholly right says nothing. ErrUnclear.
+// parseForwarded returns the "for" parameter of each element of the Forwarded header (RFC 7239 4),
+// "" if it is missing or obfuscated. A client can send the start of a line to which the proxy
+// appends its own element: an open quote would swallow that element, so parseForwarded returns
+// ErrInvalidForwarding if any part of a line is malformed.
 func parseForwarded(lines []string) ([]string, error) {
 	var chain []string
 	for _, line := range lines {
@@ -175,20 +179,20 @@ func parseForwarded(lines []string) ([]string, error) {
 	return chain, nil
 }
 
-// parseForwardedElement reads the pairs of one hop, and the comma behind it if there is one. An
-// address may stand there without its quotes: many proxies forget them.
+// parseForwardedElement parses one element and the comma after it. It accepts addresses without
+// quotes, which many proxies send.
 func parseForwardedElement(text string) (node string, rest string, ok bool) {
-	told := false
+	seen := false
 	for {
 		pair := forwardedPair.FindStringSubmatch(text)
 		if pair == nil {
 			return "", "", false
 		}
 		if strings.EqualFold(pair[1], "for") {
-			if told {
+			if seen {
 				return "", "", false
 			}
-			told, node = true, pair[2]
+			seen, node = true, pair[2]
 			if inner, quoted := strings.CutPrefix(node, `"`); quoted {
 				node = strings.ReplaceAll(strings.TrimSuffix(inner, `"`), `\`, "")
 			}

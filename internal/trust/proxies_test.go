@@ -19,7 +19,7 @@ func mustParseProxies(t testing.TB, text string) trust.TrustedProxies {
 	return p
 }
 
-// Where a request comes from. Each row that should not be believed names the trick.
+// The client address of a request. Each row that must not be trusted names the trick.
 func TestClientAddr(t *testing.T) {
 	const none, own = "", "127.0.0.1, 10.0.0.0/8, 2001:db8:f::/48"
 	long := strings.Repeat("10.0.0.1, ", 6000)
@@ -29,7 +29,7 @@ func TestClientAddr(t *testing.T) {
 		peer    string
 		xff     []string
 		fwd     []string
-		want    string // "unclear", "" for nobody knows
+		want    string // "unclear": ErrInvalidForwarding; "": unknown
 	}{
 		{"a direct connection", none, "203.0.113.5:443", nil, nil, "203.0.113.5"},
 		{"a direct connection, IPv6", none, "[2001:db8::1]:443", nil, nil, "2001:db8::1"},
@@ -38,8 +38,8 @@ func TestClientAddr(t *testing.T) {
 		{"a Unix socket", none, "@", nil, nil, ""},
 		{"a Unix socket, and a header", own, "@", []string{"203.0.113.5"}, nil, ""},
 		{"no address at all", none, "", nil, nil, ""},
-		{"nobody is trusted, a header", none, "203.0.113.5:443", []string{"198.51.100.7"}, nil, "203.0.113.5"},
-		{"nobody is trusted, this machine", none, "127.0.0.1:443", []string{"198.51.100.7"}, nil, "127.0.0.1"},
+		{"no trusted proxies, a header", none, "203.0.113.5:443", []string{"198.51.100.7"}, nil, "203.0.113.5"},
+		{"no trusted proxies, loopback", none, "127.0.0.1:443", []string{"198.51.100.7"}, nil, "127.0.0.1"},
 		{"a stranger claims to be passed on", own, "203.0.113.5:443", []string{"198.51.100.7"}, nil, "203.0.113.5"},
 		{"a stranger claims to be this machine", own, "203.0.113.5:443", []string{"127.0.0.1"}, nil, "203.0.113.5"},
 		{"a stranger, Forwarded", own, "203.0.113.5:443", nil, []string{"for=198.51.100.7"}, "203.0.113.5"},
@@ -51,10 +51,14 @@ func TestClientAddr(t *testing.T) {
 		{"just outside the network", own, "11.0.0.0:1", []string{"198.51.100.7"}, nil, "11.0.0.0"},
 		{"two proxies", own, "127.0.0.1:1", []string{"203.0.113.5, 10.0.0.9"}, nil, "203.0.113.5"},
 		{"two proxies, two lines", own, "127.0.0.1:1", []string{"203.0.113.5", "10.0.0.9"}, nil, "203.0.113.5"},
-		{"what the client wrote stands left", own, "127.0.0.1:1", []string{"198.51.100.7, 203.0.113.5"}, nil, "203.0.113.5"},
-		{"what the client wrote, a line of its own", own, "127.0.0.1:1", []string{"198.51.100.7", "203.0.113.5"}, nil, "203.0.113.5"},
-		{"the client names our proxies", own, "127.0.0.1:1", []string{"10.0.0.1, 127.0.0.1, 203.0.113.5"}, nil, "203.0.113.5"},
-		{"garbage left of the client", own, "127.0.0.1:1", []string{"a, 999.1.1.1, <script>, 203.0.113.5"}, nil, "203.0.113.5"},
+		{"what the client wrote is on the left", own, "127.0.0.1:1", []string{"198.51.100.7, 203.0.113.5"}, nil,
+			"203.0.113.5"},
+		{"what the client wrote, a line of its own", own, "127.0.0.1:1", []string{"198.51.100.7", "203.0.113.5"}, nil,
+			"203.0.113.5"},
+		{"the client names our proxies", own, "127.0.0.1:1", []string{"10.0.0.1, 127.0.0.1, 203.0.113.5"}, nil,
+			"203.0.113.5"},
+		{"garbage left of the client", own, "127.0.0.1:1", []string{"a, 999.1.1.1, <script>, 203.0.113.5"}, nil,
+			"203.0.113.5"},
 		{"64 kB left of the client", own, "127.0.0.1:1", []string{long + "203.0.113.5"}, nil, "203.0.113.5"},
 		{"64 kB of proxies", own, "127.0.0.1:1", []string{long}, nil, "10.0.0.1"},
 		{"without blanks", own, "127.0.0.1:1", []string{"198.51.100.7,203.0.113.5,10.0.0.9"}, nil, "203.0.113.5"},
@@ -84,13 +88,18 @@ func TestClientAddr(t *testing.T) {
 		{"a bracket left open", own, "127.0.0.1:1", []string{"[2001:db8::1"}, nil, "unclear"},
 
 		{"Forwarded", own, "127.0.0.1:1", nil, []string{"for=203.0.113.5"}, "203.0.113.5"},
-		{"Forwarded, more than for", own, "127.0.0.1:1", nil, []string{"proto=https;FOR=203.0.113.5;by=10.0.0.1;host=signin.example.com"}, "203.0.113.5"},
+		{"Forwarded, more than for", own, "127.0.0.1:1", nil,
+			[]string{"proto=https;FOR=203.0.113.5;by=10.0.0.1;host=signin.example.com"}, "203.0.113.5"},
 		{"Forwarded, IPv6", own, "127.0.0.1:1", nil, []string{`For="[2001:db8::1]:4711"`}, "2001:db8::1"},
-		{"Forwarded, quoted IPv4 with a port", own, "127.0.0.1:1", nil, []string{`for="203.0.113.5:80"`}, "203.0.113.5"},
+		{"Forwarded, quoted IPv4 with a port", own, "127.0.0.1:1", nil, []string{`for="203.0.113.5:80"`},
+			"203.0.113.5"},
 		{"Forwarded, two hops", own, "127.0.0.1:1", nil, []string{"for=203.0.113.5, for=10.0.0.9"}, "203.0.113.5"},
-		{"Forwarded, two lines", own, "127.0.0.1:1", nil, []string{"for=198.51.100.7", "for=203.0.113.5"}, "203.0.113.5"},
-		{"Forwarded, a comma in quotes", own, "127.0.0.1:1", nil, []string{`for=203.0.113.5;host="a, for=198.51.100.7"`}, "203.0.113.5"},
-		{"Forwarded, an escaped quote", own, "127.0.0.1:1", nil, []string{`for=203.0.113.5;host="a\", for=198.51.100.7"`}, "203.0.113.5"},
+		{"Forwarded, two lines", own, "127.0.0.1:1", nil, []string{"for=198.51.100.7", "for=203.0.113.5"},
+			"203.0.113.5"},
+		{"Forwarded, a comma in quotes", own, "127.0.0.1:1", nil,
+			[]string{`for=203.0.113.5;host="a, for=198.51.100.7"`}, "203.0.113.5"},
+		{"Forwarded, an escaped quote", own, "127.0.0.1:1", nil,
+			[]string{`for=203.0.113.5;host="a\", for=198.51.100.7"`}, "203.0.113.5"},
 		{"Forwarded, quotes left open", own, "127.0.0.1:1", nil, []string{`for="203.0.113.5`}, "unclear"},
 		{"Forwarded, hidden", own, "127.0.0.1:1", nil, []string{"for=_secret"}, "unclear"},
 		{"Forwarded, unknown", own, "127.0.0.1:1", nil, []string{"for=unknown"}, "unclear"},
@@ -98,21 +107,29 @@ func TestClientAddr(t *testing.T) {
 		{"Forwarded, IPv6 without quotes", own, "127.0.0.1:1", nil, []string{"for=[2001:db8::1]"}, "2001:db8::1"},
 
 		{"both agree", own, "127.0.0.1:1", []string{"203.0.113.5"}, []string{"for=203.0.113.5"}, "203.0.113.5"},
-		{"the proxy writes one, the client the other", own, "127.0.0.1:1", []string{"203.0.113.5"}, []string{"for=198.51.100.7"}, "unclear"},
+		{"the proxy writes one, the client the other", own, "127.0.0.1:1", []string{"203.0.113.5"},
+			[]string{"for=198.51.100.7"}, "unclear"},
 		{"the client's cannot be read", own, "127.0.0.1:1", []string{"203.0.113.5"}, []string{"for=x"}, "unclear"},
 		{"one of them is empty", own, "127.0.0.1:1", []string{""}, []string{"for=203.0.113.5"}, "unclear"},
 		{"the other is empty", own, "127.0.0.1:1", []string{"203.0.113.5"}, []string{""}, "unclear"},
 
-		{"the client leaves a quote open, the proxy goes on", own, "127.0.0.1:1", nil, []string{`for=198.51.100.7;x=", for=203.0.113.5`}, "unclear"},
-		{"a quote left open, the proxy writes quotes", own, "127.0.0.1:1", nil, []string{`for=198.51.100.7;x=", for="203.0.113.5:4711";proto=https`}, "unclear"},
-		{"a quote left open, and a second proxy", own, "127.0.0.1:1", nil, []string{`for=198.51.100.7;x=", for=203.0.113.5`, "for=10.0.0.9"}, "unclear"},
-		{"a quote left open, both headers", own, "127.0.0.1:1", []string{"198.51.100.7"}, []string{`for=198.51.100.7;x=", for=203.0.113.5`}, "unclear"},
-		{"a backslash at the end", own, "127.0.0.1:1", []string{"198.51.100.7"}, []string{`for=203.0.113.5;x="\`}, "unclear"},
-		{"a backslash before the proxy's quote", own, "127.0.0.1:1", nil, []string{`for=198.51.100.7;x="\, for="203.0.113.5"`}, "unclear"},
+		{"the client leaves a quote open, the proxy goes on", own, "127.0.0.1:1", nil,
+			[]string{`for=198.51.100.7;x=", for=203.0.113.5`}, "unclear"},
+		{"a quote left open, the proxy writes quotes", own, "127.0.0.1:1", nil,
+			[]string{`for=198.51.100.7;x=", for="203.0.113.5:4711";proto=https`}, "unclear"},
+		{"a quote left open, and a second proxy", own, "127.0.0.1:1", nil,
+			[]string{`for=198.51.100.7;x=", for=203.0.113.5`, "for=10.0.0.9"}, "unclear"},
+		{"a quote left open, both headers", own, "127.0.0.1:1", []string{"198.51.100.7"},
+			[]string{`for=198.51.100.7;x=", for=203.0.113.5`}, "unclear"},
+		{"a backslash at the end", own, "127.0.0.1:1", []string{"198.51.100.7"}, []string{`for=203.0.113.5;x="\`},
+			"unclear"},
+		{"a backslash before the proxy's quote", own, "127.0.0.1:1", nil,
+			[]string{`for=198.51.100.7;x="\, for="203.0.113.5"`}, "unclear"},
 		{"for twice in one hop", own, "127.0.0.1:1", nil, []string{"for=198.51.100.7;for=203.0.113.5"}, "unclear"},
 		{"blanks where none belong", own, "127.0.0.1:1", nil, []string{"for = 203.0.113.5"}, "unclear"},
 	} {
-		got, err := mustParseProxies(t, row.trusted).ClientAddr(trust.ForwardingInfo{PeerAddr: row.peer, ForwardedFor: row.xff, Forwarded: row.fwd})
+		got, err := mustParseProxies(t, row.trusted).ClientAddr(trust.ForwardingInfo{PeerAddr: row.peer,
+			ForwardedFor: row.xff, Forwarded: row.fwd})
 		text := "unclear"
 		if !errors.Is(err, trust.ErrInvalidForwarding) {
 			if text = ""; got.IsValid() {
@@ -128,25 +145,28 @@ func TestClientAddr(t *testing.T) {
 	}
 }
 
-// What would let anybody say where they are is refused, and so is what is no network.
+// Networks in which any client could forge its address are rejected, and so is malformed input.
 func TestParseTrustedProxies(t *testing.T) {
-	for _, bad := range []string{"*", "0.0.0.0/0", "::/0", "0.0.0.0/1", "128.0.0.0/1", "0/0", "any", "10.0.0.0/33", "10.0.0", "proxy.example.com", "::ffff:0.0.0.0/96", "10.0.0.1-10.0.0.9", "2000::/3"} {
+	for _, bad := range []string{"*", "0.0.0.0/0", "::/0", "0.0.0.0/1", "128.0.0.0/1", "0/0", "any", "10.0.0.0/33",
+		"10.0.0", "proxy.example.com", "::ffff:0.0.0.0/96", "10.0.0.1-10.0.0.9", "2000::/3"} {
 		if p, err := trust.ParseTrustedProxies(bad); err == nil {
 			t.Errorf("%q: %v", bad, p)
 		}
 	}
 	p := mustParseProxies(t, " 127.0.0.1,10.1.2.3/8\n ::ffff:192.168.0.0/112 fc00::/7 ")
-	for text, want := range map[string]bool{"127.0.0.1": true, "127.0.0.2": false, "10.255.0.1": true, "192.168.9.9": true, "192.169.0.1": false, "fd00::1": true, "::ffff:10.0.0.1": true, "fe80::1": false} {
+	for text, want := range map[string]bool{"127.0.0.1": true, "127.0.0.2": false, "10.255.0.1": true,
+		"192.168.9.9": true, "192.169.0.1": false, "fd00::1": true, "::ffff:10.0.0.1": true, "fe80::1": false} {
 		if got := p.Contains(netip.MustParseAddr(text)); got != want {
 			t.Errorf("%s: got %v", text, got)
 		}
 	}
-	if p := mustParseProxies(t, " ,\n"); len(p) != 0 || p.Contains(netip.MustParseAddr("127.0.0.1")) || p.Contains(netip.Addr{}) {
+	if p := mustParseProxies(t, " ,\n"); len(p) != 0 || p.Contains(netip.MustParseAddr("127.0.0.1")) ||
+		p.Contains(netip.Addr{}) {
 		t.Errorf("nothing: %v", p)
 	}
 }
 
-// headerLines are the lines of a header; none if there is no text.
+// headerLines returns the lines of a header; none for "".
 func headerLines(text string) []string {
 	if text == "" {
 		return nil
@@ -154,8 +174,8 @@ func headerLines(text string) []string {
 	return strings.Split(text, "\n")
 }
 
-// rightmost is the first address from the right of an X-Forwarded-For that is not ours, as
-// whoever reads the header by hand finds it; zero if there is something unreadable before it.
+// rightmost is an independent implementation: the first address from the right of an
+// X-Forwarded-For that is not a proxy; zero if there is something unreadable before it.
 func rightmost(p trust.TrustedProxies, xff string) (a netip.Addr) {
 	hops := strings.Split(strings.ReplaceAll(xff, "\n", ","), ",")
 	for _, hop := range slices.Backward(hops) {
@@ -174,9 +194,8 @@ func rightmost(p trust.TrustedProxies, xff string) (a netip.Addr) {
 	return a
 }
 
-// FUZ-001: whatever the headers say, what an untrusted peer wrote is never returned, nor what
-// stands left of the first address that is no proxy's; and who comes from the address that is
-// returned comes from there.
+// Whatever the headers are, the address of an untrusted peer is the peer's, nothing to the left of
+// the first untrusted address is returned, and the returned address determines itself.
 func FuzzClientAddr(f *testing.F) {
 	const own = "127.0.0.1 10.0.0.0/8"
 	f.Add(own, "127.0.0.1:1", "203.0.113.5, 10.0.0.9", "")
@@ -192,7 +211,8 @@ func FuzzClientAddr(f *testing.F) {
 		}
 		h := trust.ForwardingInfo{PeerAddr: peer, ForwardedFor: headerLines(xff), Forwarded: headerLines(fwd)}
 		got, err := p.ClientAddr(h)
-		direct, _ := trust.TrustedProxies(nil).ClientAddr(trust.ForwardingInfo{PeerAddr: peer}) // no proxies, no error
+		// Without proxies there is no error.
+		direct, _ := trust.TrustedProxies(nil).ClientAddr(trust.ForwardingInfo{PeerAddr: peer})
 		switch {
 		case err != nil && (got.IsValid() || !errors.Is(err, trust.ErrInvalidForwarding)):
 			t.Errorf("%v and %v", got, err)
@@ -209,14 +229,15 @@ func FuzzClientAddr(f *testing.F) {
 		if !got.IsValid() {
 			return
 		}
-		if passed, err := p.ClientAddr(trust.ForwardingInfo{PeerAddr: peer, ForwardedFor: []string{got.String()}}); passed != got || err != nil {
+		if passed, err := p.ClientAddr(trust.ForwardingInfo{PeerAddr: peer,
+			ForwardedFor: []string{got.String()}}); passed != got || err != nil {
 			t.Errorf("passed on, %v becomes %v, %v", got, passed, err)
 		}
 	})
 }
 
-// FUZ-001: whatever a client writes before the proxy adds its own hop to the same line, the
-// client is where the proxy saw it, or nobody knows.
+// Whatever a client sends before the proxy's own element in the same line, the result is the
+// address that the proxy saw, or an error.
 func FuzzClientAddrWithForgedLeftPart(f *testing.F) {
 	f.Add("198.51.100.7", "for=198.51.100.7")
 	f.Add("10.0.0.9", `for=198.51.100.7;x="`)

@@ -1,10 +1,9 @@
-// Package trust decides whether this browser, on this network, is still trusted, and if not,
-// why.
+// Package trust decides whether a device is still trusted on a network, and if not, why.
 //
-//	request ─▶ Proxies.Client ─▶ ReadBrowser ─▶ Decide ─▶ Trusted, or the first reason why not
+//	request ─▶ TrustedProxies.ClientAddr ─▶ ParseBrowser ─▶ Decide ─▶ Trusted, or the reason why not
 //
-// It is pure: it keeps nothing, reads no clock and decides the same for the same
-// arguments. Trust skips the second step of a sign-in and nothing else.
+// It is pure: it stores nothing, reads no clock and decides the same for the same arguments. Trust
+// skips the second step of a sign-in and nothing else.
 package trust
 
 import (
@@ -13,93 +12,94 @@ import (
 )
 
 const (
-	// MaxTTL is the longest that trust lasts, from the verification it comes of; the
-	// window is fixed and does not slide ("up to 30 days").
+	// MaxTTL is the longest time that trust lasts, from the verification; it is not extended by
+	// use. Source: help page: "You can optionally skip 2-Step verification for up to {Days} days."
 	MaxTTL = 30 * 24 * time.Hour
-	// MaxNetworks are the places of one browser and account; the oldest leaves.
+	// MaxNetworks is the number of networks of one device and account; a new one replaces the
+	// oldest.
 	MaxNetworks = 8
-	// MaxTrustedDevices are the browsers that one account trusts; the one that was verified
-	// longest ago leaves.
+	// MaxTrustedDevices is the number of trusted devices of one account; a new one replaces the one
+	// whose verification is the oldest.
 	MaxTrustedDevices = 10
-	// MaxKnownDevices are the browsers that are known to be an account's.
+	// MaxKnownDevices is the number of known devices of one account.
 	MaxKnownDevices = 50
-	// KnownDeviceTTL is for how long a browser that passed step two is known to be its owner's.
-	// It skips nothing.
+	// KnownDeviceTTL is how long a device that passed the second step is known. A known device does
+	// not skip the second step.
 	KnownDeviceTTL = 400 * 24 * time.Hour
 )
 
-// Reason is why somebody is asked for the second step. The zero value is no reason to
-// skip it.
+// Reason is the reason why the second step is required. The zero value does not skip it.
 type Reason string
 
-// Trusted is the one answer that skips the second step.
+// Trusted is the only Reason that skips the second step.
 const Trusted Reason = "trusted"
 
-// The reasons why not.
+// The reasons why the second step is required.
 const (
-	TrustDisabled            Reason = "off"       // trust is switched off
-	NoRecord                 Reason = "none"      // this browser has none for this account
+	TrustDisabled            Reason = "off"       // trust is disabled by policy
+	NoRecord                 Reason = "none"      // the device has no record for this account
 	RevokedPasswordChanged   Reason = "password"  // the password was changed or reset
 	RevokedFactorChanged     Reason = "factor"    // a factor was added, changed or removed
 	RevokedRecoveryCodeUsed  Reason = "recovery"  // a recovery code was used
-	RevokedByOwner           Reason = "revoked"   // by the person
+	RevokedByOwner           Reason = "revoked"   // revoked by the person
 	RevokedSignOutEverywhere Reason = "signedout" // the person signed out everywhere
-	RevokedByOperator        Reason = "operator"  // by the operator
+	RevokedByOperator        Reason = "operator"  // revoked by an operator
 	RevokedAccountDisabled   Reason = "disabled"  // the account was disabled
-	RevokedBackupRestored    Reason = "restored"  // the database was brought back from a backup
-	RevokedTokenReuse        Reason = "stolen"    // its secret was used in two places
-	RevokedEpochChanged      Reason = "changed"   // something else has made everything before void
+	RevokedBackupRestored    Reason = "restored"  // the database was restored from a backup
+	RevokedTokenReuse        Reason = "stolen"    // the device token was used in two places
+	RevokedEpochChanged      Reason = "changed"   // another change has revoked all older records
 	OtherBrowser             Reason = "browser"   // another browser, system or kind of device
 	BrowserDowngrade         Reason = "older"     // the same browser in an older version
-	UnknownNetwork           Reason = "unknown"   // nobody knows where the request comes from
-	OtherNetwork             Reason = "network"   // another place
-	ClockSetBack             Reason = "clock"     // the server's clock has been set back
-	Expired                  Reason = "expired"   // it was verified too long ago
+	UnknownNetwork           Reason = "unknown"   // the client address is unknown
+	OtherNetwork             Reason = "network"   // another network
+	ClockSetBack             Reason = "clock"     // the server's clock was set back
+	Expired                  Reason = "expired"   // the verification is too old
 )
 
-// Record is what one verification left behind: the browser, the place and the time. Who
-// owns it, and the secret that finds it, are the engine's business.
+// Record is the stored result of one verification: browser, network and time. Its owner and its
+// token are stored with it and are not needed for the decision. Source: help page: "This record
+// stores the following details."
 type Record struct {
 	ID           string
 	Network      ClientNetwork
 	Browser      Browser
 	VerifiedAt   time.Time
-	RevokeReason Reason // why it ended early; "" if it did not
+	RevokeReason Reason // why it was revoked; "" if it was not
 }
 
-// Request is who asks to come in.
+// Request is what a sign-in is compared with.
 type Request struct {
-	Address netip.Addr // of the client, see Proxies.Client; zero: nobody knows
+	Address netip.Addr // of the client, from TrustedProxies.ClientAddr; zero: unknown
 	Browser Browser
 }
 
-// Policy is what the owner of the server has chosen.
+// Policy is the site's trust settings.
 type Policy struct {
-	TTL     time.Duration // 0: no trust
+	TTL     time.Duration // 0 disables trust
 	Network NetworkMatch
 	Browser BrowserMatch
 }
 
-// NetworkMatch says which addresses are one place.
+// NetworkMatch defines which addresses are the same network.
 type NetworkMatch string
 
-// The choices. The zero value is Exact.
+// Values of NetworkMatch. The zero value means NetworkExact.
 const (
-	NetworkExact   NetworkMatch = "exact"  // one IPv4 address, one IPv6 /64
-	NetworkPrefix  NetworkMatch = "prefix" // an IPv4 /24, an IPv6 /56
-	NetworkIgnored NetworkMatch = "off"    // places are not compared
+	NetworkExact   NetworkMatch = "exact"  // the IPv4 address, the IPv6 /64
+	NetworkPrefix  NetworkMatch = "prefix" // the IPv4 /24, the IPv6 /56
+	NetworkIgnored NetworkMatch = "off"    // networks are not compared
 )
 
-// BrowserMatch says which browsers are one.
+// BrowserMatch defines which browsers are the same.
 type BrowserMatch string
 
-// The choices. The zero value is Family.
+// Values of BrowserMatch. The zero value means BrowserFamily.
 const (
-	BrowserFamily BrowserMatch = "family" // the same browser, system and kind of device, not older
-	BrowserExact  BrowserMatch = "exact"  // the same User-Agent header, letter by letter
+	BrowserFamily BrowserMatch = "family" // the same browser, system and kind of device, not an older version
+	BrowserExact  BrowserMatch = "exact"  // the same User-Agent header, byte for byte
 )
 
-// CheckRecord is the trust decision for one record: Trusted, or the first reason why not.
+// CheckRecord decides for one record. It returns Trusted, or the first reason why not.
 func CheckRecord(r Record, q Request, p Policy, now time.Time) Reason {
 	switch {
 	case p.TTL <= 0:
@@ -122,18 +122,18 @@ func CheckRecord(r Record, q Request, p Policy, now time.Time) Reason {
 	return Trusted
 }
 
-// clockSkew is how far the clocks of equal servers may differ.
+// clockSkew is how far the clocks of several servers may differ.
 const clockSkew = time.Minute
 
-// Decision is the answer for all records of one browser and account.
+// Decision is the result for all records of one device and account.
 type Decision struct {
 	Reason        Reason
-	NearestIndex  int      // the record that decided; -1: there is none
+	NearestIndex  int      // index of the record that decided; -1 is none
 	RecordReasons []Reason // for every record
 }
 
-// Decide trusts if one record does. If none does, the one that came nearest says why: at
-// home after 31 days it is the time and not the network of the office.
+// Decide returns Trusted if any record is trusted. Otherwise the reason is that of the record that
+// passed the most checks: at home after 31 days it is Expired, not the other network of the office.
 func Decide(records []Record, q Request, p Policy, now time.Time) Decision {
 	d := Decision{Reason: NoRecord, NearestIndex: -1}
 	if p.TTL <= 0 {
@@ -149,8 +149,7 @@ func Decide(records []Record, q Request, p Policy, now time.Time) Decision {
 	return d
 }
 
-// isNearer compares how far two records came, and of two that came equally far, which is
-// the newer.
+// isNearer reports whether a record passed more checks than the best one, or as many and is newer.
 func isNearer(reason Reason, r Record, best Reason, of Record) bool {
 	if a, b := reason.checksPassed(), best.checksPassed(); a != b {
 		return a > b
@@ -158,7 +157,7 @@ func isNearer(reason Reason, r Record, best Reason, of Record) bool {
 	return r.VerifiedAt.After(of.VerifiedAt)
 }
 
-// checksPassed is how many of the checks were passed.
+// checksPassed returns how many checks passed before r failed.
 func (r Reason) checksPassed() int {
 	switch r {
 	case Trusted:
@@ -172,20 +171,20 @@ func (r Reason) checksPassed() int {
 	case TrustDisabled, NoRecord:
 		return 0
 	}
-	return 1 // ended
+	return 1 // revoked
 }
 
-// IsRevoked reports whether trust was there and ended before its time.
+// IsRevoked reports whether there was trust that ended early.
 func (r Reason) IsRevoked() bool { return r.checksPassed() == 1 }
 
-// IsLikelyCopy reports whether a request with the right secret comes from another kind of
-// browser and from another place than every record that has not ended: a browser that is
-// updated, or carried about, changes the one or the other.
+// IsLikelyCopy reports whether a request with a valid device token differs in browser family and in
+// network from every record that is not revoked. An update changes neither and a moved device only
+// one of them, so the token was probably copied.
 func IsLikelyCopy(records []Record, q Request, p Policy) bool {
 	if p.Network == NetworkIgnored || !q.Address.IsValid() || !q.Browser.Recognized {
 		return false
 	}
-	some := false
+	compared := false
 	for _, r := range records {
 		if r.RevokeReason != "" {
 			continue
@@ -193,15 +192,14 @@ func IsLikelyCopy(records []Record, q Request, p Policy) bool {
 		if r.Browser.Family == q.Browser.Family || r.Network.Contains(q.Address, p.Network) {
 			return false
 		}
-		some = true
+		compared = true
 	}
-	return some
+	return compared
 }
 
-// AddRecord are the records of a browser and account, the longest verified first, after one
-// more verification. An address
-// is in one of them only, so each place keeps the time of its own verification; what has
-// ended says nothing any more; and of too many the oldest leaves.
+// AddRecord returns the records of a device and account after one more verification, oldest first.
+// Each address is in one record only, so that every network keeps the time of its own verification.
+// Revoked records are dropped, and the oldest if there are more than MaxNetworks.
 func AddRecord(records []Record, fresh Record) []Record {
 	var kept []Record
 	for _, r := range records {

@@ -42,7 +42,8 @@ func recordAt(addresses ...string) trust.Record {
 	for _, a := range addresses {
 		all = append(all, addr(a))
 	}
-	return trust.Record{Network: trust.NetworkOf(all...), Browser: trust.ParseBrowser(firefox, ""), VerifiedAt: verifiedAt}
+	return trust.Record{Network: trust.NetworkOf(all...), Browser: trust.ParseBrowser(firefox, ""),
+		VerifiedAt: verifiedAt}
 }
 
 func revokedRecord(why trust.Reason) trust.Record {
@@ -51,7 +52,7 @@ func revokedRecord(why trust.Reason) trust.Record {
 	return r
 }
 
-// The page that describes the feature, read as a table.
+// The section "Troubleshoot Trust this device" of the help page, as a table.
 func TestCheckRecord(t *testing.T) {
 	const day = 24 * time.Hour
 	exact := func(p *trust.Policy) { p.Browser = trust.BrowserExact }
@@ -68,34 +69,44 @@ func TestCheckRecord(t *testing.T) {
 	}{
 		{"You can optionally skip 2-Step verification", recordAt(homeV4), homeV4, firefox, day, nil, trust.Trusted},
 		{"for up to 30 days: to the second", recordAt(homeV4), homeV4, firefox, 30 * day, nil, trust.Trusted},
-		{"once the timestamp is greater than 30 days old, a new validation is required", recordAt(homeV4), homeV4, firefox, 30*day + time.Second, nil, trust.Expired},
-		{"30 days, and a millisecond", recordAt(homeV4), homeV4, firefox, 30*day + time.Millisecond, nil, trust.Expired},
-		{"the owner chose 7 days", recordAt(homeV4), homeV4, firefox, 7*day + time.Second, func(p *trust.Policy) { p.TTL = 7 * day }, trust.Expired},
-		{"the owner chose none", recordAt(homeV4), homeV4, firefox, day, func(p *trust.Policy) { p.TTL = 0 }, trust.TrustDisabled},
-		{"a policy nobody filled in", recordAt(homeV4), homeV4, firefox, day, func(p *trust.Policy) { *p = trust.Policy{} }, trust.TrustDisabled},
+		{"once the timestamp is greater than 30 days old, a new validation is required", recordAt(homeV4), homeV4,
+			firefox, 30*day + time.Second, nil, trust.Expired},
+		{"30 days, and a millisecond", recordAt(homeV4), homeV4, firefox, 30*day + time.Millisecond, nil,
+			trust.Expired},
+		{"the owner chose 7 days", recordAt(homeV4), homeV4, firefox, 7*day + time.Second,
+			func(p *trust.Policy) { p.TTL = 7 * day }, trust.Expired},
+		{"the owner chose none", recordAt(homeV4), homeV4, firefox, day, func(p *trust.Policy) { p.TTL = 0 },
+			trust.TrustDisabled},
+		{"the zero policy", recordAt(homeV4), homeV4, firefox, day,
+			func(p *trust.Policy) { *p = trust.Policy{} }, trust.TrustDisabled},
 
-		{"home and office require separate validation", recordAt(homeV4), officeV4, firefox, day, nil, trust.OtherNetwork},
+		{"home and office require separate validation", recordAt(homeV4), officeV4, firefox, day, nil,
+			trust.OtherNetwork},
 		{"a clients office", recordAt(officeV4), "192.0.2.77", firefox, day, nil, trust.OtherNetwork},
 		{"your ISP changes your public IP address", recordAt(homeV4), neighbour, firefox, day, nil, trust.OtherNetwork},
-		{"an address written as an IPv6 one is the same", recordAt(homeV4), "::ffff:203.0.113.5", firefox, day, nil, trust.Trusted},
+		{"an address written as an IPv6 one is the same", recordAt(homeV4), "::ffff:203.0.113.5", firefox, day, nil,
+			trust.Trusted},
 		{"and one that went through NAT64", recordAt(homeV4), "64:ff9b::203.0.113.5", firefox, day, nil, trust.Trusted},
-		{"IPv6: the privacy address of tomorrow", recordAt(homeV6), "2001:db8:1:2:aaaa:bbbb:cccc:dddd", firefox, day, nil, trust.Trusted},
-		{"IPv6: the network next door", recordAt(homeV6), "2001:db8:1:3::5", firefox, day, nil, trust.OtherNetwork},
+		{"IPv6: the privacy address of tomorrow", recordAt(homeV6), "2001:db8:1:2:aaaa:bbbb:cccc:dddd", firefox, day,
+			nil, trust.Trusted},
+		{"IPv6: the neighbouring network", recordAt(homeV6), "2001:db8:1:3::5", firefox, day, nil, trust.OtherNetwork},
 		{"the same place over IPv4", recordAt(homeV6, homeV4), homeV4, firefox, day, nil, trust.Trusted},
 		{"the same place over IPv6", recordAt(homeV6, homeV4), homeV6, firefox, day, nil, trust.Trusted},
 		{"IPv4 was never seen there", recordAt(homeV6), homeV4, firefox, day, nil, trust.OtherNetwork},
 		{"IPv6 was never seen there", recordAt(homeV4), homeV6, firefox, day, nil, trust.OtherNetwork},
-		{"nobody knows the address", recordAt(homeV4), "", firefox, day, nil, trust.UnknownNetwork},
+		{"unknown address", recordAt(homeV4), "", firefox, day, nil, trust.UnknownNetwork},
 		{"a record without a place", recordAt(), homeV4, firefox, day, nil, trust.OtherNetwork},
 		{"the owner chose prefixes", recordAt(homeV4), neighbour, firefox, day, prefix, trust.Trusted},
 		{"beyond the prefix", recordAt(homeV4), "203.0.114.5", firefox, day, prefix, trust.OtherNetwork},
 		{"prefixes, IPv6", recordAt(homeV6), "2001:db8:1:ff::1", firefox, day, prefix, trust.Trusted},
 		{"beyond the prefix, IPv6", recordAt(homeV6), "2001:db8:1:100::1", firefox, day, prefix, trust.OtherNetwork},
 		{"the owner chose no networks", recordAt(homeV4), officeV4, firefox, day, anywhere, trust.Trusted},
-		{"no networks, nobody knows the address", recordAt(homeV4), "", firefox, day, anywhere, trust.Trusted},
+		{"networks ignored, unknown address", recordAt(homeV4), "", firefox, day, anywhere, trust.Trusted},
 
-		{"a different browser on the same machine requires separate validation", recordAt(homeV4), homeV4, chrome, day, nil, trust.OtherBrowser},
-		{"a different machine requires separate validation", recordAt(homeV4), homeV4, mac, day, nil, trust.OtherBrowser},
+		{"a different browser on the same machine requires separate validation", recordAt(homeV4), homeV4, chrome, day,
+			nil, trust.OtherBrowser},
+		{"a different machine requires separate validation", recordAt(homeV4), homeV4, mac, day, nil,
+			trust.OtherBrowser},
 		{"a phone", recordAt(homeV4), homeV4, phone, day, nil, trust.OtherBrowser},
 		{"a tablet", recordAt(homeV4), homeV4, tablet, day, nil, trust.OtherBrowser},
 		{"the browser was updated", recordAt(homeV4), homeV4, newerFirefox, day, nil, trust.Trusted},
@@ -104,12 +115,16 @@ func TestCheckRecord(t *testing.T) {
 		{"the owner chose the exact header", recordAt(homeV4), homeV4, firefox, day, exact, trust.Trusted},
 		{"the exact header, updated", recordAt(homeV4), homeV4, newerFirefox, day, exact, trust.OtherBrowser},
 
-		{"ended by a password", revokedRecord(trust.RevokedPasswordChanged), homeV4, firefox, day, nil, trust.RevokedPasswordChanged},
-		{"ended by its owner", revokedRecord(trust.RevokedByOwner), officeV4, chrome, 40 * day, nil, trust.RevokedByOwner},
+		{"ended by a password", revokedRecord(trust.RevokedPasswordChanged), homeV4, firefox, day, nil,
+			trust.RevokedPasswordChanged},
+		{"ended by its owner", revokedRecord(trust.RevokedByOwner), officeV4, chrome, 40 * day, nil,
+			trust.RevokedByOwner},
 
-		{"another server's clock is some seconds late", recordAt(homeV4), homeV4, firefox, -30 * time.Second, nil, trust.Trusted},
+		{"another server's clock is some seconds late", recordAt(homeV4), homeV4, firefox, -30 * time.Second, nil,
+			trust.Trusted},
 		{"the clock was set back", recordAt(homeV4), homeV4, firefox, -2 * time.Minute, nil, trust.ClockSetBack},
-		{"everything is wrong: the first reason counts", recordAt(homeV4), officeV4, chrome, 40 * day, nil, trust.OtherBrowser},
+		{"everything is wrong: the first reason counts", recordAt(homeV4), officeV4, chrome, 40 * day, nil,
+			trust.OtherBrowser},
 		{"network and time are wrong", recordAt(homeV4), officeV4, firefox, 40 * day, nil, trust.OtherNetwork},
 	} {
 		p := policy
@@ -123,7 +138,8 @@ func TestCheckRecord(t *testing.T) {
 	}
 }
 
-// If one place is trusted, the browser is; if none is, the nearest says why.
+// If one network is trusted, the device is; otherwise the record that passed the most checks has
+// the reason.
 func TestDecide(t *testing.T) {
 	home, office, gone := recordAt(homeV4), recordAt(officeV4), revokedRecord(trust.RevokedPasswordChanged)
 	office.VerifiedAt = verifiedAt.Add(20 * 24 * time.Hour)
@@ -139,16 +155,19 @@ func TestDecide(t *testing.T) {
 		{"nothing is known of this browser", nil, homeV4, later(1), trust.NoRecord, -1},
 		{"at home", []trust.Record{home, office}, homeV4, later(21), trust.Trusted, 0},
 		{"in the office", []trust.Record{home, office}, officeV4, later(21), trust.Trusted, 1},
-		{"somewhere else: the newer place is told", []trust.Record{home, office}, "192.0.2.77", later(21), trust.OtherNetwork, 1},
+		{"somewhere else: the newer network decides", []trust.Record{home, office}, "192.0.2.77", later(21),
+			trust.OtherNetwork, 1},
 		{"at home, after its own 30 days", []trust.Record{home, office}, homeV4, later(31), trust.Expired, 0},
 		{"in the office, which has its own", []trust.Record{home, office}, officeV4, later(31), trust.Trusted, 1},
 		{"everything has ended", []trust.Record{gone}, homeV4, later(1), trust.RevokedPasswordChanged, 0},
-		{"a live place says more than one that has ended", []trust.Record{gone, office}, homeV4, later(21), trust.OtherNetwork, 1},
+		{"a live place says more than one that has ended", []trust.Record{gone, office}, homeV4, later(21),
+			trust.OtherNetwork, 1},
 	} {
 		q := trust.Request{Address: addr(row.address), Browser: trust.ParseBrowser(firefox, "")}
 		d := trust.Decide(row.records, q, policy, row.now)
 		if d.Reason != row.want || d.NearestIndex != row.nearest || len(d.RecordReasons) != len(row.records) {
-			t.Errorf("%s: got %q of record %d, want %q of %d", row.says, d.Reason, d.NearestIndex, row.want, row.nearest)
+			t.Errorf("%s: got %q of record %d, want %q of %d", row.says, d.Reason, d.NearestIndex, row.want,
+				row.nearest)
 		}
 	}
 	if d := trust.Decide(nil, trust.Request{}, trust.Policy{}, verifiedAt); d.Reason != trust.TrustDisabled {
@@ -156,7 +175,7 @@ func TestDecide(t *testing.T) {
 	}
 }
 
-// Nothing that nobody filled in trusts anybody.
+// Zero values are never trusted.
 func TestZeroValuesAreNotTrusted(t *testing.T) {
 	var d trust.Decision
 	if d.Reason == trust.Trusted || trust.Reason("") == trust.Trusted {
@@ -165,12 +184,13 @@ func TestZeroValuesAreNotTrusted(t *testing.T) {
 	if r := trust.CheckRecord(trust.Record{}, trust.Request{}, policy, verifiedAt); r == trust.Trusted {
 		t.Error("the empty record is trusted")
 	}
-	if r := trust.CheckRecord(trust.Record{}, trust.Request{}, trust.Policy{TTL: trust.MaxTTL, Network: trust.NetworkIgnored}, verifiedAt); r != trust.Expired {
+	if r := trust.CheckRecord(trust.Record{}, trust.Request{},
+		trust.Policy{TTL: trust.MaxTTL, Network: trust.NetworkIgnored}, verifiedAt); r != trust.Expired {
 		t.Errorf("the empty record, anywhere: %q", r)
 	}
 }
 
-// Every place keeps the time of its own verification; an address is in one place only.
+// Every network keeps the time of its own verification; an address is in one record only.
 func TestAddRecord(t *testing.T) {
 	on := func(day int, r trust.Record) trust.Record {
 		r.VerifiedAt, r.ID = verifiedAt.Add(time.Duration(day)*24*time.Hour), fmt.Sprint("day ", day)
@@ -189,12 +209,18 @@ func TestAddRecord(t *testing.T) {
 		want  []string
 	}{
 		{"the first", nil, on(1, recordAt(homeV4)), []string{"day 1: 203.0.113.5"}},
-		{"the office is added", []trust.Record{on(1, recordAt(homeV4))}, on(2, recordAt(officeV4)), []string{"day 1: 203.0.113.5", "day 2: 198.51.100.7"}},
-		{"home anew", []trust.Record{on(1, recordAt(homeV4)), on(2, recordAt(officeV4))}, on(3, recordAt(homeV4)), []string{"day 2: 198.51.100.7", "day 3: 203.0.113.5"}},
-		{"IPv6 joins the place it was seen with", []trust.Record{on(1, recordAt(homeV4))}, on(2, recordAt(homeV4, homeV6)), []string{"day 2: 203.0.113.5, 2001:db8:1:2::/64"}},
-		{"two places turn out to be one", []trust.Record{on(1, recordAt(homeV4)), on(2, recordAt(homeV6))}, on(3, recordAt(homeV4, homeV6)), []string{"day 3: 203.0.113.5, 2001:db8:1:2::/64"}},
-		{"only IPv4 was proven anew: IPv6 keeps its own time", []trust.Record{on(1, recordAt(homeV4, homeV6))}, on(2, recordAt(homeV4)), []string{"day 1: 2001:db8:1:2::/64", "day 2: 203.0.113.5"}},
-		{"what has ended goes", []trust.Record{revokedRecord(trust.RevokedPasswordChanged)}, on(2, recordAt(officeV4)), []string{"day 2: 198.51.100.7"}},
+		{"the office is added", []trust.Record{on(1, recordAt(homeV4))}, on(2, recordAt(officeV4)),
+			[]string{"day 1: 203.0.113.5", "day 2: 198.51.100.7"}},
+		{"home again", []trust.Record{on(1, recordAt(homeV4)), on(2, recordAt(officeV4))}, on(3, recordAt(homeV4)),
+			[]string{"day 2: 198.51.100.7", "day 3: 203.0.113.5"}},
+		{"IPv6 joins the place it was seen with", []trust.Record{on(1, recordAt(homeV4))},
+			on(2, recordAt(homeV4, homeV6)), []string{"day 2: 203.0.113.5, 2001:db8:1:2::/64"}},
+		{"two places turn out to be one", []trust.Record{on(1, recordAt(homeV4)), on(2, recordAt(homeV6))},
+			on(3, recordAt(homeV4, homeV6)), []string{"day 3: 203.0.113.5, 2001:db8:1:2::/64"}},
+		{"only IPv4 was verified again: IPv6 keeps its own time", []trust.Record{on(1, recordAt(homeV4, homeV6))},
+			on(2, recordAt(homeV4)), []string{"day 1: 2001:db8:1:2::/64", "day 2: 203.0.113.5"}},
+		{"what has ended goes", []trust.Record{revokedRecord(trust.RevokedPasswordChanged)}, on(2, recordAt(officeV4)),
+			[]string{"day 2: 198.51.100.7"}},
 	} {
 		if got := show(trust.AddRecord(row.old, row.fresh)); !slices.Equal(got, row.want) {
 			t.Errorf("%s: got %q, want %q", row.says, got, row.want)
@@ -209,7 +235,7 @@ func TestAddRecord(t *testing.T) {
 	}
 }
 
-// A right secret is a copy if neither the browser nor the place is known.
+// A valid token is a likely copy if neither the browser nor the network is known.
 func TestIsLikelyCopy(t *testing.T) {
 	of := func(address, agent string) trust.Request {
 		return trust.Request{Address: addr(address), Browser: trust.ParseBrowser(agent, "")}
@@ -227,12 +253,15 @@ func TestIsLikelyCopy(t *testing.T) {
 		{"another network", []trust.Record{recordAt(homeV4)}, of(officeV4, firefox), policy, false},
 		{"another browser", []trust.Record{recordAt(homeV4)}, of(homeV4, chrome), policy, false},
 		{"both", []trust.Record{recordAt(homeV4)}, of(officeV4, chrome), policy, true},
-		{"both, and it ended before", []trust.Record{revokedRecord(trust.RevokedByOwner)}, of(officeV4, chrome), policy, false},
-		{"both, beside one that ended", []trust.Record{revokedRecord(trust.RevokedByOwner), recordAt(homeV4)}, of(officeV4, chrome), policy, true},
-		{"home of one of two", []trust.Record{recordAt(homeV4), recordAt(officeV4)}, of(officeV4, chrome), policy, false},
+		{"both, and it ended before", []trust.Record{revokedRecord(trust.RevokedByOwner)}, of(officeV4, chrome), policy,
+			false},
+		{"both, beside one that ended", []trust.Record{revokedRecord(trust.RevokedByOwner), recordAt(homeV4)},
+			of(officeV4, chrome), policy, true},
+		{"home of one of two", []trust.Record{recordAt(homeV4), recordAt(officeV4)}, of(officeV4, chrome), policy,
+			false},
 		{"nothing is known of it", nil, of(officeV4, chrome), policy, false},
-		{"nobody knows from where", []trust.Record{recordAt(homeV4)}, of("", chrome), policy, false},
-		{"nobody knows with what", []trust.Record{recordAt(homeV4)}, of(officeV4, "curl/8"), policy, false},
+		{"unknown address", []trust.Record{recordAt(homeV4)}, of("", chrome), policy, false},
+		{"unknown browser", []trust.Record{recordAt(homeV4)}, of(officeV4, "curl/8"), policy, false},
 		{"places do not count", []trust.Record{recordAt(homeV4)}, of(officeV4, chrome), anywhere, false},
 	} {
 		if got := trust.IsLikelyCopy(row.records, row.q, row.p); got != row.want {
@@ -241,23 +270,30 @@ func TestIsLikelyCopy(t *testing.T) {
 	}
 }
 
-// A place for its owner.
+// The text of a network for its owner.
 func TestClientNetworkString(t *testing.T) {
-	for want, p := range map[string]trust.ClientNetwork{"": {}, homeV4: trust.NetworkOf(addr(homeV4)), "2001:db8:1:2::/64": trust.NetworkOf(addr(homeV6)), homeV4 + ", 2001:db8:1:2::/64": trust.NetworkOf(addr(homeV6), addr(homeV4))} {
+	for want, p := range map[string]trust.ClientNetwork{"": {}, homeV4: trust.NetworkOf(addr(homeV4)),
+		"2001:db8:1:2::/64": trust.NetworkOf(addr(homeV6)), homeV4 +
+			", 2001:db8:1:2::/64": trust.NetworkOf(addr(homeV6), addr(homeV4))} {
 		if got := p.String(); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}
 }
 
-// Addresses that no person has on the internet are told from those that people have.
+// Addresses without a client on the internet are recognized.
 func TestIsPrivateAddr(t *testing.T) {
 	for text, want := range map[string]bool{
-		"203.0.113.5": false, "8.8.8.8": false, "2001:db8::1": false, "2a00:1450::1": false, "::ffff:8.8.8.8": false, "172.32.0.1": false,
-		"127.0.0.1": true, "127.8.8.8": true, "::1": true, "10.1.2.3": true, "172.16.0.1": true, "192.168.1.1": true, "fd00::1": true,
-		"169.254.1.1": true, "fe80::1": true, "fe80::1%eth0": true, "::ffff:10.1.2.3": true, "64:ff9b::a01:203": true, "100.64.0.1": true, "0.0.0.0": true, "0.1.2.3": true,
-		"::": true, "224.0.0.1": true, "ff02::1": true, "240.0.0.1": true, "255.255.255.255": true, "2001:0:1::1": true, "198.18.0.1": true,
-		"64:ff9b:1::1": true, "::8.8.8.8": true, "2002:a00::1": true, "2001:2::1": true, "5f00::1": true, "fec0::1": true,
+		"203.0.113.5": false, "8.8.8.8": false, "2001:db8::1": false, "2a00:1450::1": false, "::ffff:8.8.8.8": false,
+		"172.32.0.1": false,
+		"127.0.0.1":  true, "127.8.8.8": true, "::1": true, "10.1.2.3": true, "172.16.0.1": true, "192.168.1.1": true,
+		"fd00::1":     true,
+		"169.254.1.1": true, "fe80::1": true, "fe80::1%eth0": true, "::ffff:10.1.2.3": true, "64:ff9b::a01:203": true,
+		"100.64.0.1": true, "0.0.0.0": true, "0.1.2.3": true,
+		"::": true, "224.0.0.1": true, "ff02::1": true, "240.0.0.1": true, "255.255.255.255": true, "2001:0:1::1": true,
+		"198.18.0.1":   true,
+		"64:ff9b:1::1": true, "::8.8.8.8": true, "2002:a00::1": true, "2001:2::1": true, "5f00::1": true,
+		"fec0::1": true,
 	} {
 		if got := trust.IsPrivateAddr(netip.MustParseAddr(text)); got != want {
 			t.Errorf("%s: got %v", text, got)
@@ -269,7 +305,8 @@ func TestIsPrivateAddr(t *testing.T) {
 }
 
 func TestReasonIsRevoked(t *testing.T) {
-	for reason, want := range map[trust.Reason]bool{trust.RevokedTokenReuse: true, trust.RevokedEpochChanged: true, trust.Trusted: false, trust.NoRecord: false, trust.Expired: false, trust.OtherNetwork: false, trust.BrowserDowngrade: false} {
+	for reason, want := range map[trust.Reason]bool{trust.RevokedTokenReuse: true, trust.RevokedEpochChanged: true,
+		trust.Trusted: false, trust.NoRecord: false, trust.Expired: false, trust.OtherNetwork: false, trust.BrowserDowngrade: false} {
 		if reason.IsRevoked() != want {
 			t.Errorf("%q ended: %v", reason, !want)
 		}

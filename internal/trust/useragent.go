@@ -5,46 +5,50 @@ import (
 	"strings"
 )
 
-// Browser is what a request says of the browser it comes from. All of it is whatever its
-// sender likes, so it can end trust and never begin it.
+// Browser is what a request says about its browser. The client controls all of it, so it can end
+// trust and never create it.
 type Browser struct {
-	Family       string // "Firefox"; of one we do not know, the header without its numbers
-	OS           string // "Windows"; "" if we do not know it
+	Family       string // "Firefox"; if unknown, the User-Agent header without digits
+	OS           string // "Windows"; "" if unknown
 	Mobile       bool   // a phone, or a tablet that says so
-	MajorVersion int    // version; 0 if we do not know it
-	UserAgent    string // the whole header User-Agent
-	ClientHints  string // the whole header Sec-CH-UA
-	Recognized   bool   // Family is the name of a browser that we know
+	MajorVersion int    // 0 if unknown
+	UserAgent    string // the User-Agent header
+	ClientHints  string // the Sec-CH-UA header
+	Recognized   bool   // Family is the name of a known browser
 }
 
-// userAgentTokens are the browsers by the tokens in which they tell their version, the more
-// special before the more general: every Edge also says Chrome, and every Chrome Safari.
+// userAgentTokens maps version tokens to browsers, the more specific first: Edge also says Chrome,
+// and Chrome also says Safari.
 var userAgentTokens = []struct{ token, family string }{
 	{"EdgiOS/", "Edge"}, {"EdgA/", "Edge"}, {"Edg/", "Edge"}, {"Edge/", "Edge"},
 	{"OPR/", "Opera"}, {"OPT/", "Opera"}, {"OPX/", "Opera"}, {"Opera Mini/", "Opera"}, {"Opera/", "Opera"},
-	{"SamsungBrowser/", "Samsung Internet"}, {"Vivaldi/", "Vivaldi"}, {"YaBrowser/", "Yandex Browser"}, {"YaSearchBrowser/", "Yandex Browser"},
-	{"DuckDuckGo/", "DuckDuckGo"}, {"Ddg/", "DuckDuckGo"}, {"HuaweiBrowser/", "Huawei Browser"}, {"UCBrowser/", "UC Browser"},
+	{"SamsungBrowser/", "Samsung Internet"}, {"Vivaldi/", "Vivaldi"}, {"YaBrowser/", "Yandex Browser"},
+	{"YaSearchBrowser/", "Yandex Browser"},
+	{"DuckDuckGo/", "DuckDuckGo"}, {"Ddg/", "DuckDuckGo"}, {"HuaweiBrowser/", "Huawei Browser"},
+	{"UCBrowser/", "UC Browser"},
 	{"MiuiBrowser/", "Mi Browser"}, {"GSA/", "Google app"}, {"Seamonkey/", "SeaMonkey"}, {"SeaMonkey/", "SeaMonkey"},
 	{"FxiOS/", "Firefox"}, {"Firefox/", "Firefox"}, {"Focus/", "Firefox"},
 	{"CriOS/", "Chrome"}, {"HeadlessChrome/", "Chrome"}, {"Chrome/", "Chrome"},
 	{"MSIE ", "Internet Explorer"}, {"Trident/", "Internet Explorer"},
 }
 
-// clientHintBrands are the browsers that say Chrome in the header and their name in Sec-CH-UA.
+// clientHintBrands are the browsers that say Chrome in User-Agent and their name in Sec-CH-UA.
 var clientHintBrands = []struct{ brand, family string }{
-	{"Brave", "Brave"}, {"Microsoft Edge", "Edge"}, {"Opera", "Opera"}, {"Opera GX", "Opera"}, {"Opera Mobile", "Opera"},
-	{"Vivaldi", "Vivaldi"}, {"YaBrowser", "Yandex Browser"}, {"YaSearchBrowser", "Yandex Browser"}, {"Yandex", "Yandex Browser"}, {"Samsung Internet", "Samsung Internet"},
+	{"Brave", "Brave"}, {"Microsoft Edge", "Edge"}, {"Opera", "Opera"}, {"Opera GX", "Opera"},
+	{"Opera Mobile", "Opera"},
+	{"Vivaldi", "Vivaldi"}, {"YaBrowser", "Yandex Browser"}, {"YaSearchBrowser", "Yandex Browser"},
+	{"Yandex", "Yandex Browser"}, {"Samsung Internet", "Samsung Internet"},
 	{"DuckDuckGo", "DuckDuckGo"}, {"HuaweiBrowser", "Huawei Browser"},
 }
 
-// osTokens are the operating systems, the more special first: every Android says Linux.
+// osTokens maps words to operating systems, the more specific first: Android also says Linux.
 var osTokens = []struct{ word, system string }{
 	{"Windows", "Windows"}, {"HarmonyOS", "HarmonyOS"}, {"OpenHarmony", "HarmonyOS"}, {"Android", "Android"},
 	{"iPhone", "iOS"}, {"iPad", "iOS"}, {"iPod", "iOS"}, {"CrOS", "ChromeOS"}, {"Macintosh", "macOS"},
 	{"Tizen", "Tizen"}, {"FreeBSD", "FreeBSD"}, {"OpenBSD", "OpenBSD"}, {"NetBSD", "NetBSD"}, {"Linux", "Linux"},
 }
 
-// ParseBrowser reads the headers User-Agent and Sec-CH-UA (W3C UA Client Hints, 3.1).
+// ParseBrowser parses the headers User-Agent and Sec-CH-UA (W3C User-Agent Client Hints, 3.1).
 func ParseBrowser(agent, hints string) Browser {
 	b := Browser{UserAgent: agent, ClientHints: hints, Mobile: strings.Contains(agent, "Mobile")}
 	for _, s := range osTokens {
@@ -86,7 +90,7 @@ func parseFamily(agent string) (string, int) {
 	return "", 0
 }
 
-// familyFromHints is what a browser that says Chrome calls itself where it tells the truth.
+// familyFromHints returns the family and version of a browser that says Chrome in User-Agent.
 func familyFromHints(hints string, major int) (string, int) {
 	for _, b := range clientHintBrands {
 		if quoted := `"` + b.brand + `"`; strings.Contains(hints, quoted) {
@@ -99,7 +103,7 @@ func familyFromHints(hints string, major int) (string, int) {
 	return "Chrome", major
 }
 
-// numberAfter is the number that follows a token, 0 if there is none.
+// numberAfter returns the number that follows a token, 0 if there is none.
 func numberAfter(text, token string) int {
 	_, rest, _ := strings.Cut(text, token)
 	end := 0
@@ -110,8 +114,8 @@ func numberAfter(text, token string) int {
 	return n
 }
 
-// matches reports whether a request comes from the browser of a record. The version is
-// compared elsewhere: it may rise.
+// matches reports whether a request has the browser of a record. CheckRecord compares the version,
+// which may increase.
 func (b Browser) matches(now Browser, rule BrowserMatch) bool {
 	if rule == BrowserExact {
 		return b.UserAgent == now.UserAgent

@@ -10,7 +10,7 @@ import (
 	"twostep.example/twostep/internal/trust"
 )
 
-// sampleBrowser is a browser as it presented itself to somebody.
+// sampleBrowser is a browser with the headers that it sends.
 type sampleBrowser struct {
 	family, system string
 	mobile         bool
@@ -46,8 +46,8 @@ func browserCorpus(t testing.TB) (all []sampleBrowser) {
 	return all
 }
 
-// Whoever updates a browser is never asked for it; whoever comes with another one, on
-// another system or with an older one always is. Every pair of the corpus is tried.
+// An updated browser keeps its trust; another browser, system or an older version loses it. Every
+// pair of the corpus is tried.
 func TestBrowserUpdateAndDowngrade(t *testing.T) {
 	all := browserCorpus(t)
 	families, systems := map[string]bool{}, map[string]bool{}
@@ -56,8 +56,10 @@ func TestBrowserUpdateAndDowngrade(t *testing.T) {
 		families[r.family], systems[r.system] = true, true
 		read[i] = trust.ParseBrowser(r.agent, "")
 		b := read[i]
-		if b.Family != r.family || b.OS != r.system || b.Mobile != r.mobile || b.MajorVersion != r.major || !b.Recognized {
-			t.Errorf("%s\n got %s %d on %s, mobile %v\nwant %s %d on %s, mobile %v", r.agent, b.Family, b.MajorVersion, b.OS, b.Mobile, r.family, r.major, r.system, r.mobile)
+		if b.Family != r.family || b.OS != r.system || b.Mobile != r.mobile || b.MajorVersion != r.major ||
+			!b.Recognized {
+			t.Errorf("%s\n got %s %d on %s, mobile %v\nwant %s %d on %s, mobile %v", r.agent, b.Family, b.MajorVersion,
+				b.OS, b.Mobile, r.family, r.major, r.system, r.mobile)
 		}
 	}
 	if len(all) < 200 || len(families) < 5 || len(systems) < 5 {
@@ -67,7 +69,8 @@ func TestBrowserUpdateAndDowngrade(t *testing.T) {
 	for i, was := range all {
 		record := trust.Record{Network: trust.NetworkOf(addr(homeV4)), Browser: read[i], VerifiedAt: verifiedAt}
 		for j, is := range all {
-			got := trust.CheckRecord(record, trust.Request{Address: addr(homeV4), Browser: read[j]}, policy, verifiedAt.Add(time.Hour))
+			got := trust.CheckRecord(record, trust.Request{Address: addr(homeV4), Browser: read[j]}, policy,
+				verifiedAt.Add(time.Hour))
 			var want trust.Reason
 			switch {
 			case !was.sameBrowser(is):
@@ -85,10 +88,11 @@ func TestBrowserUpdateAndDowngrade(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("%d browsers: %d updates, none asked; %d other browsers and %d older ones, all asked", len(all), updates, others, older)
+	t.Logf("%d browsers: %d updates, none asked; %d other browsers and %d older ones, all asked", len(all), updates,
+		others, older)
 }
 
-// A browser that says Chrome tells what it is in its hints; without them it stays Chrome.
+// A browser that says Chrome is identified by its client hints; without them it is Chrome.
 func TestFamilyFromClientHints(t *testing.T) {
 	n := 0
 	for _, row := range readLines(t, "hints.tsv") {
@@ -108,15 +112,19 @@ func TestFamilyFromClientHints(t *testing.T) {
 	chrome := `"Chromium";v="142", "Google Chrome";v="142", "Not_A Brand";v="99"`
 	brave := `"Chromium";v="142", "Brave";v="142", "Not_A Brand";v="99"`
 	agent := "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36"
-	record := trust.Record{Network: trust.NetworkOf(addr(homeV4)), Browser: trust.ParseBrowser(agent, chrome), VerifiedAt: verifiedAt}
-	for hints, want := range map[string]trust.Reason{chrome: trust.Trusted, "": trust.Trusted, brave: trust.OtherBrowser} {
-		if got := trust.CheckRecord(record, trust.Request{Address: addr(homeV4), Browser: trust.ParseBrowser(agent, hints)}, policy, verifiedAt); got != want {
+	record := trust.Record{Network: trust.NetworkOf(addr(homeV4)), Browser: trust.ParseBrowser(agent, chrome),
+		VerifiedAt: verifiedAt}
+	for hints, want := range map[string]trust.Reason{chrome: trust.Trusted, "": trust.Trusted,
+		brave: trust.OtherBrowser} {
+		if got := trust.CheckRecord(record,
+			trust.Request{Address: addr(homeV4),
+				Browser: trust.ParseBrowser(agent, hints)}, policy, verifiedAt); got != want {
 			t.Errorf("%s: got %q, want %q", hints, got, want)
 		}
 	}
 }
 
-// What is no browser we know is compared as it is, without its numbers, and is not named.
+// An unknown browser is compared by its header without digits, and has no name.
 func TestUnknownBrowser(t *testing.T) {
 	for _, row := range []struct {
 		was, is string
@@ -129,7 +137,8 @@ func TestUnknownBrowser(t *testing.T) {
 		{"", "curl/8.9.1", trust.OtherBrowser},
 		{"curl/8.9.1", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", trust.OtherBrowser},
 	} {
-		record := trust.Record{Network: trust.NetworkOf(addr(homeV4)), Browser: trust.ParseBrowser(row.was, ""), VerifiedAt: verifiedAt}
+		record := trust.Record{Network: trust.NetworkOf(addr(homeV4)), Browser: trust.ParseBrowser(row.was, ""),
+			VerifiedAt: verifiedAt}
 		q := trust.Request{Address: addr(homeV4), Browser: trust.ParseBrowser(row.is, "")}
 		if got := trust.CheckRecord(record, q, policy, verifiedAt); got != row.want {
 			t.Errorf("%q to %q: got %q, want %q", row.was, row.is, got, row.want)
@@ -147,8 +156,9 @@ func TestUnknownBrowser(t *testing.T) {
 		"Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.0 Mobile/15E148 Safari/604.1 Ddg/26.0": "DuckDuckGo",
 		"Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) GSA/380.0.7 Mobile/15E148 Safari/604.1":           "Google app",
 		"Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:128.0) Gecko/20100101 Firefox/128.0 SeaMonkey/2.53.20":                                               "SeaMonkey",
-		"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/" + strings.Repeat("9", 300) + " Safari/537.36":                     "Chrome",
-		"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) CriOS/142 Version/11.1.1 Safari/605.1.15":                "Chrome",
+		"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/" + strings.Repeat("9", 300) +
+			" Safari/537.36": "Chrome",
+		"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) CriOS/142 Version/11.1.1 Safari/605.1.15": "Chrome",
 	} {
 		if b := trust.ParseBrowser(agent, ""); b.Family != family {
 			t.Errorf("%s: got %s, want %s", agent, b.Family, family)
@@ -156,7 +166,7 @@ func TestUnknownBrowser(t *testing.T) {
 	}
 }
 
-// Whatever the headers are, the same ones are the same browser, and reading ends.
+// Whatever the headers are, equal headers are the same browser, and parsing terminates.
 func FuzzParseBrowser(f *testing.F) {
 	f.Add(firefox, "")
 	f.Add(chrome, `"Brave";v="1"`)
@@ -164,7 +174,8 @@ func FuzzParseBrowser(f *testing.F) {
 	f.Fuzz(func(t *testing.T, agent, hints string) {
 		b := trust.ParseBrowser(agent, hints)
 		r := trust.Record{Network: trust.NetworkOf(addr(homeV4)), Browser: b, VerifiedAt: verifiedAt}
-		if got := trust.CheckRecord(r, trust.Request{Address: addr(homeV4), Browser: trust.ParseBrowser(agent, hints)}, policy, verifiedAt); got != trust.Trusted {
+		if got := trust.CheckRecord(r, trust.Request{Address: addr(homeV4), Browser: trust.ParseBrowser(agent, hints)},
+			policy, verifiedAt); got != trust.Trusted {
 			t.Errorf("%q, %q: the same browser is asked: %s", agent, hints, got)
 		}
 		if b.MajorVersion < 0 || b.MajorVersion > 999999 {

@@ -80,7 +80,7 @@ func (s *Handlers) showHistory(w http.ResponseWriter, r *http.Request, who signe
 			continue
 		}
 		row := s.historyRow(words, e)
-		if row.ClientName, err = s.appName(r, e.Client); err != nil {
+		if row.ClientName, err = s.clientName(r, e.Client); err != nil {
 			return err
 		}
 		p.Events = append(p.Events, row)
@@ -115,8 +115,8 @@ func (s *Handlers) historyRow(w i18n.Localizer, e audit.Event) historyRow {
 	return row
 }
 
-// appName returns the name of an app; its id if it was removed, "" if id is "".
-func (s *Handlers) appName(r *http.Request, id string) (string, error) {
+// clientName returns the name of an app; its id if it was removed, "" if id is "".
+func (s *Handlers) clientName(r *http.Request, id string) (string, error) {
 	if id == "" || s.Grants == nil {
 		return id, nil
 	}

@@ -257,7 +257,7 @@ var (
 	phone = enroll.EnrolledFactor{
 		ID: "f1", Name: "My phone", AddedAt: now.Add(-96 * time.Hour), LastUsedAt: now, UsesLeft: -1,
 	}
-	number       = enroll.EnrolledFactor{ID: "f2", Destination: "+49 171 2345678", AddedAt: now, UsesLeft: -1}
+	number        = enroll.EnrolledFactor{ID: "f2", Destination: "+49 171 2345678", AddedAt: now, UsesLeft: -1}
 	recoveryCodes = enroll.EnrolledFactor{ID: "f3", AddedAt: now, UsesLeft: 7}
 )
 

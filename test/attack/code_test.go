@@ -58,42 +58,87 @@ func callers(files map[string]*ast.File, name string) (all []string) {
 }
 
 // Another place creates sessions, compares codes or checks passwords without what the known places
-// count. A new caller must be added here on purpose.
+// count. A new caller must be added here on purpose, and a name that nothing has any more is an error.
 func TestSecurityDecisionsHaveKnownCallers(t *testing.T) {
 	t.Parallel()
 	files := programFiles(t)
 	for name, want := range map[string][]string{
-		"AddSession":    {"internal/signin/challenge.go enter", "internal/signin/session.go carryOn", "internal/signin/trusted.go enterTrusted"},
-		"enterTrusted":  {"internal/signin/signin.go Begin"},
-		"ProveSession":  {"internal/signin/challenge.go enter"},
-		"SameMAC":       {"internal/signin/challenge.go compare"},
-		"SameHash":      {"internal/device/device.go current", "internal/device/device.go turn", "internal/grant/app.go Secret"},
-		"compare":       {"internal/signin/challenge.go prove"},
-		"accept":        {"internal/signin/challenge.go Verify"},
-		"CheckPassword": {"internal/signin/signin.go Begin"},
-		"SamePassword":  {"internal/signin/password.go ChangePassword", "internal/signin/stepup.go StepUp"},
-		"samePassword":  {"internal/account/password.go CheckPassword", "internal/account/password.go SamePassword"},
-		"debit":         {"internal/ledger/ledger.go Debit", "internal/ledger/ledger.go Succeed", "internal/ledger/send.go Send", "internal/signin/challenge.go prove"},
-		"SetPassword":   {"internal/account/notice.go Undo", "internal/account/password.go Reset", "internal/signin/password.go ChangePassword"},
-		"SetCookie":     {"internal/demo/signin.go setCookie", "internal/forwardauth/enter.go enter", "internal/page/cookies.go put", "internal/web/enroll.go confirmDraft", "internal/web/enroll.go removeFactor", "internal/web/password.go changePassword", "internal/web/signin.go letIn", "internal/web/signin.go signIn", "internal/web/stepup.go stepUp"},
-		"carryOn":       {"internal/signin/password.go ChangePassword", "internal/signin/session.go rekey"},
-		"rekey":         {"internal/signin/enroll.go Confirm", "internal/signin/enroll.go RemoveFactor"},
-		"AddFactor":     {"internal/signin/enroll.go settle"},
-		"UseFactor":     {"internal/signin/challenge.go use"},
-		"SetEmail":      {"internal/account/notice.go Undo", "internal/signin/enroll.go settleEmail"},
-		"KeepReceipt":   {"receipts.go receipts"},
+		"CreateSession": {
+			"internal/challenge/prove.go saveSession", "internal/session/session.go Replace",
+			"internal/signin/signin.go enterTrusted",
+		},
+		"saveSession":           {"internal/challenge/prove.go accept"},
+		"enterTrusted":          {"internal/signin/signin.go Start"},
+		"Reauthenticate":        {"internal/challenge/prove.go saveSession"},
+		"ReauthenticateSession": {"internal/session/session.go Reauthenticate"},
+		"VerifyMAC":             {"internal/challenge/prove.go compare"},
+		"EqualTokenHash": {
+			"internal/device/device.go acceptsSecret", "internal/device/device.go rotateSecret",
+			"internal/grant/client.go MatchesSecret",
+		},
+		"compare":          {"internal/challenge/prove.go Prove"},
+		"Prove":            {"internal/challenge/attempt.go Verify", "internal/enroll/enroll.go Confirm"},
+		"Unasked":          {"internal/enroll/enroll.go Confirm"},
+		"accept":           {"internal/challenge/attempt.go Verify"},
+		"Consume":          {"internal/challenge/prove.go accept", "internal/enroll/enroll.go Confirm"},
+		"UseCode":          {"internal/challenge/prove.go Consume"},
+		"PassChallenge":    {"internal/challenge/prove.go Consume"},
+		"VerifyPassword":   {"internal/signin/signin.go Start"},
+		"CheckPassword":    {"internal/account/password.go VerifyPassword"},
+		"verifyPassword":   {"internal/signin/signin.go ChangePassword", "internal/signin/signin.go StepUp"},
+		"ComparePassword":  {"internal/signin/signin.go verifyPassword"},
+		"comparePassword":  {"internal/account/password.go ComparePassword", "internal/account/password.go VerifyPassword"},
+		"SpendGuess":       {"internal/challenge/prove.go charge"},
+		"charge":           {"internal/challenge/prove.go Prove"},
+		"Charge":           {"internal/challenge/prove.go charge"},
+		"Refund":           {"internal/challenge/prove.go refund"},
+		"RefundChallenge":  {"internal/odds/budget.go refundChallenge"},
+		"RenewGuessBudget": {"internal/odds/budget.go Renew"},
+		"CreateBudgetEntry": {
+			"internal/odds/budget.go Charge", "internal/odds/budget.go Renew", "internal/odds/share.go add",
+		},
+		"newEntry": {
+			"internal/odds/budget.go Charge", "internal/odds/budget.go Refund", "internal/odds/mail.go SpendMail",
+		},
+		"SetPassword": {
+			"internal/account/notice.go UndoChange", "internal/account/password.go ResetPassword",
+			"internal/signin/signin.go ChangePassword",
+		},
+		"SetCookie": {
+			"internal/demo/signin.go setCookie", "internal/forwardauth/callback.go handleCallback",
+			"internal/render/cookies.go writeCookie", "internal/web/enroll.go handleConfirmFactor",
+			"internal/web/enroll.go handleRemoveFactor", "internal/web/password.go handleChangePassword",
+			"internal/web/signin.go completeSignIn", "internal/web/signin.go handleSignIn",
+			"internal/web/stepup.go handleStepUp",
+		},
+		"EndOthers":             {"internal/enroll/enroll.go Confirm", "internal/enroll/enroll.go Remove"},
+		"CreateFactor":          {"internal/enroll/enroll.go save"},
+		"UseFactor":             {"internal/challenge/prove.go Consume"},
+		"SetEmail":              {"internal/account/notice.go UndoChange", "internal/enroll/enroll.go saveEmail"},
+		"RecordDeliveryReceipt": {"receipts.go receipts"},
 		// Whatever raises the epoch ends trust, and only a full proof begins it.
-		"EndTrust":   {"internal/account/notice.go Undo", "internal/account/password.go Reset", "internal/account/trust.go Disable", "internal/account/trust.go Distrust", "internal/device/owned.go ForgetDevices", "internal/signin/factors.go tellUsed", "internal/signin/password.go ChangePassword", "internal/signin/session.go SignOutEverywhere", "internal/signin/session.go rekey"},
-		"RaiseEpoch": {"internal/signin/session.go SignOutEverywhere", "internal/signin/session.go rekey"},
+		"EndTrust": {
+			"internal/account/notice.go UndoChange", "internal/account/password.go ResetPassword",
+			"internal/account/trust.go Disable", "internal/account/trust.go ForgetDevices",
+			"internal/challenge/prove.go notifySpareUsed", "internal/device/trusted.go RevokeAllDevices",
+			"internal/session/session.go EndAll", "internal/session/session.go EndOthers",
+			"internal/signin/signin.go ChangePassword",
+		},
+		"UpdateTrustEpoch": {"internal/account/trust.go EndTrust"},
+		"IncrementEpoch":   {"internal/session/session.go EndAll", "internal/session/session.go EndOthers"},
 		// A code and a refresh token are used up in one place, and one place gives an app its code.
-		"UseGrant":    {"internal/grant/grant.go use"},
-		"UseToken":    {"internal/grant/token.go rotate"},
-		"Issue":       {"internal/oidc/continue.go allow"},
-		"SetDisabled": {"internal/account/trust.go Disable"},
-		"savePlaces":  {"internal/device/device.go AddPlace"},
-		"AddPlace":    {"internal/device/device.go savePlaces", "internal/signin/trusted.go meet"},
-		"meet":        {"internal/signin/challenge.go accept"},
-		"LowCost":     nil, // for tests alone
+		"UseAuthorizationCode": {"internal/grant/grant.go verifyAndConsumeCode"},
+		"UseToken":             {"internal/grant/token.go rotateRefreshToken"},
+		"IssueCode":            {"internal/oidc/continue.go respondWithCode"},
+		"IssueHostToken":       {"internal/forwardauth/callback.go handleCallback"},
+		"SetDisabled":          {"internal/account/trust.go Disable"},
+		"replaceRecords":       {"internal/device/device.go AddTrustedNetwork"},
+		"CreateTrustedNetwork": {"internal/device/device.go replaceRecords"},
+		"AddTrustedNetwork":    {"internal/challenge/prove.go registerDevice"},
+		"UseTrust":             {"internal/signin/signin.go enterTrusted"},
+		"UseTrustedNetwork":    {"internal/device/device.go UseTrust"},
+		"registerDevice":       {"internal/challenge/prove.go accept"},
+		"LowCost":              nil, // for tests alone
 	} {
 		if got := callers(files, name); !slices.Equal(got, want) {
 			t.Errorf("%s is called by %q, want %q", name, got, want)
@@ -103,10 +148,10 @@ func TestSecurityDecisionsHaveKnownCallers(t *testing.T) {
 
 // shortHashes are the files that use SHA-1 because an outside format does: the list of known passwords,
 // the codes of authenticator apps (RFC 6238) and the signature of one gateway.
-var shortHashes = []string{"internal/check/methods.go", "internal/seal/blocklist.go", "factor/totp/code.go", "delivery/receipt.go"}
+var shortHashes = []string{"internal/check/methods.go", "internal/seal/blocklist.go", "factor/totp/hotp.go", "delivery/receipt.go"}
 
 // macs are the files outside internal/seal that make keyed hashes, for formats of others.
-var macs = []string{"internal/check/methods.go", "factor/totp/code.go", "delivery/receipt.go", "delivery/gateway_sigv4.go"}
+var macs = []string{"internal/check/methods.go", "factor/totp/hotp.go", "delivery/receipt.go", "delivery/gateway_sigv4.go"}
 
 // The program uses a predictable random source, a weak hash, a comparison that depends on the content
 // in time, a hole in the cross-site protection, or a template engine that does not escape.
@@ -152,42 +197,106 @@ func TestNoWeakPackagesOrComparisons(t *testing.T) {
 	}
 }
 
+// builtQueries are the functions whose statement is not one constant, and why no input can be in it.
+var builtQueries = map[string]string{
+	"change":                 "hands its statement on",
+	"must":                   "hands its statement on",
+	"returning":              "hands its statement on",
+	"endEpoch":               "hands its statement on",
+	"endSession":             "hands its statement on",
+	"ExecContext":            "hands its statement on",
+	"QueryContext":           "hands its statement on",
+	"QueryRowContext":        "hands its statement on",
+	"endSessions":            "adds a condition, which its callers must give as a constant",
+	"RevokeAll":              "each of a list of constants",
+	"DeleteExpired":          "each of a list of constants",
+	"PruneAudit":             "each of a list of constants",
+	"ListAuditEvents":        "adds columns from a list of constants, and numbers of placeholders",
+	"AddToCounters":          "adds numbers of placeholders",
+	"GetFailedPasswords":     "adds numbers of placeholders",
+	"changeToken":            "hands its statement on",
+	"DeleteClient":           "each of a list of constants",
+	"ReleaseClaimedMessages": "each of a list of constants",
+}
+
 // A query is put together from input.
 func TestQueriesAreConstants(t *testing.T) {
 	t.Parallel()
-	for path, file := range programFiles(t) {
-		if !strings.HasPrefix(path, "internal/store/") { // where alone there are queries, as TestHouse sees to
+	files := programFiles(t)
+	fixed, built := map[string]bool{}, map[string]bool{}
+	for path, file := range files {
+		if strings.HasPrefix(path, "internal/store/") { // where alone there are queries, as architecture_test.go sees to
+			addConstants(file, fixed)
+		}
+	}
+	for path, file := range files {
+		if !strings.HasPrefix(path, "internal/store/") {
 			continue
 		}
-		ast.Inspect(file, func(n ast.Node) bool {
-			call, ok := n.(*ast.CallExpr)
-			if !ok || len(call.Args) < 2 {
+		for _, decl := range file.Decls {
+			ast.Inspect(decl, func(n ast.Node) bool {
+				call, ok := n.(*ast.CallExpr)
+				if !ok || len(call.Args) < 2 {
+					return true
+				}
+				s, ok := call.Fun.(*ast.SelectorExpr)
+				if !ok || !slices.Contains(queryMethods, s.Sel.Name) {
+					return true
+				}
+				query := call.Args[1]
+				if s.Sel.Name == "endEpoch" { // it takes the account first
+					query = call.Args[2]
+				}
+				if isConstant(query, fixed) {
+					return true
+				}
+				f, ok := decl.(*ast.FuncDecl)
+				if !ok || builtQueries[f.Name.Name] == "" {
+					t.Errorf("%s: %s with a query that is not fixed", path, s.Sel.Name)
+				} else {
+					built[f.Name.Name] = true
+				}
 				return true
-			}
-			s, ok := call.Fun.(*ast.SelectorExpr)
-			if !ok || !slices.Contains([]string{"change", "must", "ExecContext", "QueryContext", "QueryRowContext"}, s.Sel.Name) {
-				return true
-			}
-			if inside, ok := call.Args[1].(*ast.Ident); ok && (inside.Name == "query" || inside.Name == "old") {
-				return true // handed on, or one of a fixed list
-			}
-			if !isConstant(call.Args[1]) {
-				t.Errorf("%s: %s with a query that is not fixed", path, s.Sel.Name)
-			}
-			return true
-		})
+			})
+		}
+	}
+	for name := range builtQueries {
+		if !built[name] {
+			t.Errorf("the statements of %s are constants, or there is no such function", name)
+		}
 	}
 }
 
+// queryMethods take a statement, or a part of one.
+var queryMethods = []string{
+	"change", "must", "returning", "endEpoch", "endSession", "endSessions", "changeToken", "ExecContext", "QueryContext", "QueryRowContext",
+}
+
+// addConstants adds the names of all constants of a file.
+func addConstants(file *ast.File, to map[string]bool) {
+	ast.Inspect(file, func(n ast.Node) bool {
+		d, ok := n.(*ast.GenDecl)
+		if !ok || d.Tok != token.CONST {
+			return true
+		}
+		for _, spec := range d.Specs {
+			for _, name := range spec.(*ast.ValueSpec).Names {
+				to[name.Name] = true
+			}
+		}
+		return true
+	})
+}
+
 // isConstant reports whether an expression is made of literals and names of constants.
-func isConstant(e ast.Expr) bool {
+func isConstant(e ast.Expr, fixed map[string]bool) bool {
 	switch e := e.(type) {
 	case *ast.BasicLit:
 		return e.Kind == token.STRING
 	case *ast.Ident:
-		return slices.Contains([]string{"accountColumns", "signInColumns", "sessionColumns", "challengeColumns", "decisionColumns", "placeColumns", "debitColumns", "codeColumns", "grantColumns", "tokenColumns", "liveSession", "sessionAndAccount", "liveGrant", "seen", "due"}, e.Name)
+		return fixed[e.Name]
 	case *ast.BinaryExpr:
-		return e.Op == token.ADD && isConstant(e.X) && isConstant(e.Y)
+		return e.Op == token.ADD && isConstant(e.X, fixed) && isConstant(e.Y, fixed)
 	}
 	return false
 }

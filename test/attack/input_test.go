@@ -44,7 +44,7 @@ func oddForms(r url.Values) (all []body) {
 
 // Broken text comes in any field of any form. The answer is always a clear 4xx, one line in the log,
 // no row, and the same on both databases. An app gets JSON; unknown parameters are ignored (RFC 6749
-// section 3.2).
+// 3.2).
 func TestMalformedFormsAreRefused(t *testing.T) {
 	t.Parallel()
 	var answers []map[string]int
@@ -131,7 +131,7 @@ func TestInjectedTextStaysText(t *testing.T) {
 		if a := c.Get("/settings/sessions"); strings.Contains(a.Body, "<script>alert") || a.StatusCode != 200 {
 			h.T.Errorf("the page of sessions: %d", a.StatusCode)
 		}
-		for _, stored := range slices.Concat(h.column("SELECT user_agent FROM sessions"), h.column("SELECT user_agent FROM attempts"), h.column("SELECT browser FROM events")) {
+		for _, stored := range slices.Concat(h.column("SELECT user_agent FROM sessions"), h.column("SELECT user_agent FROM attempts"), h.column("SELECT browser FROM audit_events")) {
 			if len(stored) > 256 {
 				h.T.Errorf("%d bytes of a browser's name are kept", len(stored))
 			}

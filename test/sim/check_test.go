@@ -14,7 +14,6 @@ import (
 	"twostep.example/twostep/internal/odds"
 	"twostep.example/twostep/internal/origin"
 	"twostep.example/twostep/internal/seal"
-	"twostep.example/twostep/internal/store"
 	"twostep.example/twostep/internal/trust"
 )
 
@@ -159,7 +158,7 @@ func (w *world) oddsOf(about factor.Info, a factor.Response) odds.Chance {
 	}
 	var live int64
 	w.query(`SELECT COUNT(*) FROM one_time_codes WHERE challenge_id = $1 AND method = $2 AND used_at = 0 AND expires_at >= $3 AND guess_cost > 0`,
-		[]any{w.book.asked.challenge, about.Method, max(store.Millis(w.book.asked.begins), store.Millis(a.Now))}, &live)
+		[]any{w.book.asked.challenge, about.Method, max(w.book.asked.begins.UnixMilli(), a.Now.UnixMilli())}, &live)
 	return odds.Chance(1000 * live)
 }
 
@@ -206,7 +205,7 @@ func (w *world) strangers(who, method string, chance odds.Chance, hard bool) {
 			sum += c.odds
 		}
 	}
-	w.query(`SELECT COUNT(*) FROM guess_budget_entries WHERE budget = $1 AND kind = 'renewal' AND created_at > $2`, []any{who, store.Millis(since)}, &renewals)
+	w.query(`SELECT COUNT(*) FROM guess_budget_entries WHERE budget = $1 AND kind = 'renewal' AND created_at > $2`, []any{who, since.UnixMilli()}, &renewals)
 	if sum > odds.AccountBudgetPerYear*(1+renewals) || sum > odds.MaxAccountBudgetPerYear {
 		w.Errorf("strangers had odds of %d compared in a year, with %d renewals; the clock is off by %v", sum, renewals, w.skew)
 	}
@@ -236,7 +235,7 @@ func (w *world) checkChallenge(what string, struck bool) {
 	if !w.query(`SELECT challenges.id, guesses, messages_sent, needs_long_code,
 			(SELECT COUNT(*) FROM one_time_codes WHERE challenge_id = challenges.id AND used_at = 0 AND expires_at >= $2)
 		FROM attempts JOIN challenges ON challenges.attempt_id = attempts.id WHERE attempts.token_hash = $1`,
-		[]any{seal.HashToken(ask.signIn), store.Millis(w.now.Add(w.skew))}, &id, &tries, &sends, &hard, &live) {
+		[]any{seal.HashToken(ask.signIn), w.now.Add(w.skew).UnixMilli()}, &id, &tries, &sends, &hard, &live) {
 		return
 	}
 	most := challenge.MaxMessages
@@ -329,7 +328,7 @@ func (w *world) checkSession(what string, s sessionRow) {
 	if s.signInEpoch != s.current {
 		no("a sign-in of the epoch %d is accepted in the epoch %d", s.signInEpoch, s.current)
 	}
-	earliest := min(store.Millis(ask.begins), store.Millis(w.now.Add(w.skew)))
+	earliest := min(ask.begins.UnixMilli(), w.now.Add(w.skew).UnixMilli())
 	if s.signInEnds < earliest {
 		no("a sign-in is accepted after its end")
 	}

@@ -239,7 +239,7 @@ func (w *world) deliver() {
 
 // sweep does what the server does every now and then.
 func (w *world) sweep() {
-	before := func(d time.Duration) int64 { return store.Millis(w.clock().Add(-d)) }
+	before := func(d time.Duration) time.Time { return w.clock().Add(-d) }
 	for more := int64(1); more > 0; {
 		var err error
 		old := store.Cutoffs{Ended: before(24 * time.Hour), Trust: before(2 * trust.MaxTTL), Guesses: before(odds.Year + 24*time.Hour)}

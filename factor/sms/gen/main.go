@@ -1,8 +1,8 @@
 //go:build ignore
 
-// The program gen makes the lists of country names that package sms shows: it reads Unicode
-// CLDR (the npm package cldr-localenames-full) and writes, for each language, one line a region
-// that has phone numbers, in the order of that language.
+// The program gen generates the lists of country names of package sms. It reads Unicode CLDR (the
+// npm package cldr-localenames-full) and writes, for each language, one line for each region that
+// has phone numbers, in the collation order of the language.
 //
 //	npm pack cldr-localenames-full@48.2.0 && tar xzf cldr-localenames-full-48.2.0.tgz
 //	go run factor/sms/gen/main.go package/main factor/sms/names en de
@@ -29,14 +29,15 @@ func main() {
 		}
 		order := collate.New(language.MustParse(tag))
 		slices.SortFunc(lines, func(a, b string) int { return order.CompareString(a[3:], b[3:]) })
-		if err := os.WriteFile(filepath.Join(os.Args[2], tag+".txt"), []byte(strings.Join(lines, "\n")+"\n"), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(os.Args[2], tag+".txt"), []byte(strings.Join(lines, "\n")+"\n"),
+			0o644); err != nil {
 			log.Fatal(err)
 		}
 		log.Printf("%s: %d regions", tag, len(lines))
 	}
 }
 
-// names are the names of the regions that have phone numbers, by ISO 3166 code.
+// names returns the names of the regions that have phone numbers, by ISO 3166 code.
 func names(file, tag string) map[string]string {
 	data, err := os.ReadFile(file)
 	if err != nil {
@@ -54,7 +55,8 @@ func names(file, tag string) map[string]string {
 	chosen := map[string]string{}
 	for code := range phonenumbers.GetSupportedRegions() {
 		name := all[code]
-		// The long names are for statistics ("Hong Kong SAR China"); people look for the short.
+		// The long names are for statistics ("Hong Kong SAR China"); people look for the short
+		// ones.
 		if short := all[code+"-alt-short"]; short != "" && slices.Contains([]string{"HK", "MO", "PS"}, code) {
 			name = short
 		}

@@ -1,7 +1,7 @@
 //go:build ignore
 
-// The program gen makes the list of common passwords: it reads a JSON array of words and
-// writes the entries that package seal looks up.
+// The program gen generates the list of common passwords: it reads a JSON array of words and writes
+// the entries that package seal looks up.
 //
 //	go run internal/seal/gen/main.go <passwords.json >internal/seal/common.bin
 package main
@@ -25,9 +25,9 @@ func main() {
 	}
 	var entries []string
 	for _, word := range words {
-		word = strings.ToLower(norm.NFKC.String(word)) // as blocklist.go does
+		word = strings.ToLower(norm.NFKC.String(word)) // as in blocklist.go
 		if utf8.RuneCountInString(word) < 8 {
-			continue // too short to be chosen
+			continue // shorter than any valid password
 		}
 		sum := sha1.Sum([]byte(word))
 		entries = append(entries, string(sum[:8]))

@@ -3,26 +3,25 @@ package main
 // apps are what an app may learn, and where its people are sent.
 var apps = []mutation{
 	{test: "TestPasswordAloneGetsNoAuthorizationCode", what: "a half sign-in is a session for apps", edits: []edit{
-		{"internal/oidc/continue.go", "session, err := p.Engine.Session(r.Context(), p.Pages.Cookie(r, page.SessionCookie))\n\tif errors.Is(err, signin.ErrNoSession) {\n\t\treturn nil, nil\n\t}", `session, err := p.Engine.Session(r.Context(), p.Pages.Cookie(r, page.SessionCookie))
-	if errors.Is(err, signin.ErrNoSession) && p.Pages.Cookie(r, page.SignInCookie) == "" {
+		{"internal/oidc/continue.go", "if errors.Is(err, session.ErrNoSession) {\n\t\treturn nil, nil\n\t}", `if errors.Is(err, session.ErrNoSession) && p.Pages.Cookie(r, render.SignInCookie) == "" {
 		return nil, nil
 	}
-	if errors.Is(err, signin.ErrNoSession) {
-		return &session, nil
+	if errors.Is(err, session.ErrNoSession) {
+		return &found, nil
 	}`},
 	}},
 	{test: "TestRedirectURIMustMatchExactly", what: "a redirect address fits by its beginning", edits: []edit{
-		{"internal/grant/app.go", "func among(list []string, address string) bool {\n", "func among(list []string, address string) bool {\n\tif slices.ContainsFunc(list, func(one string) bool { return strings.HasPrefix(address, one) }) {\n\t\treturn true\n\t}\n"},
+		{"internal/client/client.go", "func matchesRegisteredURI(list []string, address string) bool {\n", "func matchesRegisteredURI(list []string, address string) bool {\n\tif slices.ContainsFunc(list, func(one string) bool { return strings.HasPrefix(address, one) }) {\n\t\treturn true\n\t}\n"},
 	}},
 	{test: "TestRedirectURIMustMatchExactly", what: "capital letters of an address do not count", edits: []edit{
-		{"internal/grant/app.go", "if slices.Contains(list, address) {", "if slices.ContainsFunc(list, func(one string) bool { return strings.EqualFold(one, address) }) {"},
+		{"internal/client/client.go", "if slices.Contains(list, address) {", "if slices.ContainsFunc(list, func(one string) bool { return strings.EqualFold(one, address) }) {"},
 	}},
 	{test: "TestRedirectURIMustMatchExactly", what: "errors are sent to an address that nobody registered", edits: []edit{
-		{"internal/oidc/authorize.go", "if !a.Redirect(redirect) {", `if !a.Redirect(redirect) && values.Get("response_type") == "code" {`},
+		{"internal/oidc/authorize.go", "if !a.AllowsRedirectURI(redirect) {", `if !a.AllowsRedirectURI(redirect) && values.Get("response_type") == "code" {`},
 	}},
 	{test: "TestRedirectURIMustMatchExactly", what: "every port of every host is free", edits: []edit{
-		{"internal/grant/app.go", `checkRedirect(address) != nil || u.Scheme != "http"`, `u.Host == ""`},
-		{"internal/grant/app.go", `after := strings.TrimPrefix(address, "http://")`, `_, after, _ := strings.Cut(address, "://")`},
+		{"internal/client/client.go", `ValidateRedirectURI(address) != nil || u.Scheme != "http"`, `u.Host == ""`},
+		{"internal/client/client.go", `after := strings.TrimPrefix(address, "http://")`, `_, after, _ := strings.Cut(address, "://")`},
 	}},
 	{test: "TestAuthorizationCodeWorksOnceForItsClient", what: "a code is good for every app", edits: []edit{
 		{"internal/store/grants.go", "WHERE code_hash = $2 AND client_id = $3 AND", "WHERE code_hash = $2 AND $3 <> '' AND"},
@@ -34,7 +33,7 @@ var apps = []mutation{
 		{"internal/store/grants.go", "AND code_used_at = 0 AND code_expires_at", "AND code_expires_at"},
 	}},
 	{test: "TestAuthorizationCodeWorksOnceForItsClient", what: "the second use of a code ends nothing", edits: []edit{
-		{"internal/grant/grant.go", "return Grant{}, cmp.Or(g.cameTwice(ctx, r), ErrInvalid)", "return Grant{}, cmp.Or(error(nil), ErrInvalid)"},
+		{"internal/grant/grant.go", "return Grant{}, cmp.Or(g.revokeReusedCode(ctx, r), ErrInvalid)", "return Grant{}, cmp.Or(error(nil), ErrInvalid)"},
 	}},
 	{test: "TestAuthorizationCodeWorksOnceForItsClient", what: "of two parameters of one name the first counts", edits: []edit{
 		{"internal/oidc/oidc.go", "len(all) != 1 ||", "len(all) == 0 ||"},
@@ -43,99 +42,99 @@ var apps = []mutation{
 		{"internal/store/grants.go", "AND (grants.offline OR EXISTS", "AND (grants.code_expires_at > 0 OR EXISTS"},
 	}},
 	{test: "TestPKCEIsRequired", what: "PKCE is a wish", edits: []edit{
-		{"internal/oidc/authorize.go", `case challenge == "" && method == "" && a.NoPKCE:`, `case challenge == "" && method == "":`},
+		{"internal/oidc/authorize.go", `case challenge == "" && method == "" && a.PKCEOptional:`, `case challenge == "" && method == "":`},
 	}},
 	{test: "TestPKCEIsRequired", what: "a verifier is taken where there was no challenge", edits: []edit{
 		{"internal/grant/grant.go", `return verifier == ""`, `return true`},
 	}},
 	{test: "TestPKCEIsRequired", what: "a weak verifier is good enough", edits: []edit{
-		{"internal/grant/grant.go", "return goodVerifier.MatchString(verifier) && Challenge", "return Challenge"},
+		{"internal/grant/grant.go", "return codeVerifierPattern.MatchString(verifier) && S256Challenge", "return S256Challenge"},
 	}},
 	{test: "TestPKCEIsRequired", what: "a wrong verifier leaves the code", edits: []edit{
-		{"internal/grant/grant.go", "return of, false, tx.EndGrant(ctx, of.ID, now)", "return of, false, ErrInvalid"},
+		{"internal/grant/grant.go", "return of, false, tx.RevokeGrant(ctx, of.ID, now)", "return of, false, ErrInvalid"},
 	}},
 	{test: "TestRefreshTokenWorksOnce", what: "a stolen refresh token ends nothing", edits: []edit{
-		{"internal/grant/grant.go", "if row.EndedAt != 0 {\n\t\treturn nil\n\t}\n\tctx = ", "if kind == audit.TokenReused {\n\t\treturn nil\n\t}\n\tctx = "},
+		{"internal/grant/grant.go", "if !row.RevokedAt.IsZero() {\n\t\treturn nil\n\t}\n\tctx = ", "if kind == audit.TokenReused {\n\t\treturn nil\n\t}\n\tctx = "},
 	}},
 	{test: "TestRefreshTokenWorksOnce", what: "a refresh token outlives what its account went through", edits: []edit{
 		{"internal/store/grants.go", "accounts.epoch = grants.epoch AND accounts.disabled_at = 0)", "accounts.epoch >= grants.epoch)"},
 	}},
 	{test: "TestForgedIDTokenHintIsRefused", what: "whoever has signed a hint, it is believed", edits: []edit{
-		{"internal/grant/key.go", "if parsed.Claims(k.private.Public(), &claims, &more) != nil ||", "if k.private == nil || parsed.UnsafeClaimsWithoutVerification(&claims, &more) != nil ||"},
+		{"internal/grant/signing_key.go", "if parsed.Claims(k.private.Public(), &claims, &more) != nil ||", "if k.private == nil || parsed.UnsafeClaimsWithoutVerification(&claims, &more) != nil ||"},
 	}},
 	{test: "TestClientAssertionIsVerifiedAndWorksOnce", what: "an assertion works twice", edits: []edit{
-		{"internal/grant/key.go", `a.ID + " " + g.Keyed(claims.ID)`, `a.ID + " " + rand.Text()`},
+		{"internal/grant/signing_key.go", `a.ID + " " + g.Keys.Pseudonym(claims.ID)`, `a.ID + " " + rand.Text()`},
 	}},
 	{test: "TestClientAssertionIsVerifiedAndWorksOnce", what: "an assertion is for anybody", edits: []edit{
-		{"internal/grant/key.go", "AnyAudience: audiences, ", ""},
+		{"internal/grant/signing_key.go", "AnyAudience: audiences, ", ""},
 	}},
 	{test: "TestClientAssertionIsVerifiedAndWorksOnce", what: "a token may be a minute late", edits: []edit{
-		{"internal/grant/key.go", "const leeway, longest = 30 * time.Second", "const leeway, longest = 60 * time.Second"},
+		{"internal/grant/signing_key.go", "const leeway, longest = 30 * time.Second", "const leeway, longest = 60 * time.Second"},
 	}},
 	{test: "TestTokensWorkForTheirKindOnly", what: "a refresh token is shown like an access token", edits: []edit{
-		{"internal/grant/token.go", `(shown.Refresh || shown.Account == "")`, `shown.Account == ""`},
+		{"internal/grant/token.go", `(shown.IsRefreshToken || shown.AccountID == "")`, `shown.AccountID == ""`},
 	}},
 	{test: "TestIDTokenIsBoundToItsRequest", what: "a refresh makes the proof newer", edits: []edit{
 		{"internal/oidc/idtoken.go", `claims["auth_time"], claims["acr"], claims["amr"], claims["sid"] = g.AuthTime.Unix()`, `claims["auth_time"], claims["acr"], claims["amr"], claims["sid"] = now.Unix()`},
 	}},
 	{test: "TestConsentComesFromTheSessionThatWasAsked", what: "whoever is in says yes for somebody else", edits: []edit{
-		{"internal/oidc/consent.go", `case form["session"] != p.SID(who.ID, q.App):`, `case form["session"] == "":`},
+		{"internal/oidc/consent.go", `case form["session"] != p.Grants.SID(who.ID, authReq.ClientID):`, `case form["session"] == "":`},
 	}},
 	{test: "TestAnotherAccountEndsTheSession", what: "who says that they are another stays in if the request is over", edits: []edit{
-		{"internal/oidc/consent.go", `if form["answer"] == "other" {`, `if _, err := p.Waiting(r.Context(), form["request"]); err == nil && form["answer"] == "other" {`},
+		{"internal/oidc/consent.go", `if form["answer"] == "other" {`, `if _, err := p.Grants.GetAuthRequest(r.Context(), form["request"]); err == nil && form["answer"] == "other" {`},
 	}},
 	{test: "TestConsentComesFromTheSessionThatWasAsked", what: "an app that asks which account is answered without a question", edits: []edit{
-		{"internal/grant/request.go", "r.Subject == \"\" && r.Chosen", "r.Subject != \"\" && r.Chosen"},
+		{"internal/grant/auth_request.go", "r.HintedSubject == \"\" && r.SelectedAccountID", "r.HintedSubject != \"\" && r.SelectedAccountID"},
 	}},
 	{test: "TestRedirectURIMustMatchExactly", what: "a request_uri excuses the address", edits: []edit{
-		{"internal/oidc/authorize.go", `if err != nil || grant.IsPushed(values.Get("request_uri")) {`, `if err != nil || values.Get("request_uri") != "" {`},
+		{"internal/oidc/authorize.go", `if err != nil || grant.IsPushedRequestURI(values.Get("request_uri")) {`, `if err != nil || values.Get("request_uri") != "" {`},
 	}},
 	{test: "TestTokensFollowAppChanges", what: "what an app needs counts for new grants alone", both: true, edits: []edit{
-		{"internal/grant/token.go", " || signin.LevelOf(of.AMR) < a.Least()", " || signin.LevelOf(of.AMR) < signin.LevelNone"},
+		{"internal/grant/token.go", " || session.LevelOf(of.AMR) < a.RequiredLevel()", " || session.LevelOf(of.AMR) < session.LevelNone"},
 	}},
 	{test: "TestTokensFollowAppChanges", what: "consent counts for new grants alone", both: true, edits: []edit{
-		{"internal/grant/token.go", "if !a.Foreign {", "if !a.Foreign || a.ID != \"\" {"},
+		{"internal/grant/token.go", "if !a.ThirdParty {", "if !a.ThirdParty || a.ID != \"\" {"},
 	}},
 	{test: "TestRequestedLevelIsNeverLowered", what: "of two places in which an app asks for a level the lower counts", edits: []edit{
 		{"internal/oidc/authorize.go", "return max(wished, claimed), nil", "return min(wished, claimed), nil"},
 	}},
 	{test: "TestIntrospectionTellsOwnTokensOnly", what: "every app may look at all tokens", edits: []edit{
-		{"internal/oidc/introspect.go", "shown.App != asks.ID && (shown.Refresh || !asks.Introspects)", "asks.ID == \"\""},
+		{"internal/oidc/introspect.go", "info.ClientID != caller.ID && (info.IsRefreshToken || !caller.CanIntrospect)", "caller.ID == \"\""},
 	}},
 	{test: "TestRedirectURIMustMatchExactly", what: "a request that says it was pushed needs no address", edits: []edit{
-		{"internal/oidc/authorize.go", `if err != nil || grant.IsPushed(values.Get("request_uri")) {`, `if err != nil || values.Has("request_uri") {`},
-		{"internal/oidc/authorize.go", "App: a.ID, Redirect: redirect, State", `App: a.ID, Redirect: values.Get("redirect_uri"), State`},
-		{"internal/grant/grant.go", "if !a.Redirect(r.Redirect) && !a.entrance(r.Redirect) {", "if a.ID == \"\" {"},
+		{"internal/oidc/authorize.go", `if err != nil || grant.IsPushedRequestURI(values.Get("request_uri")) {`, `if err != nil || values.Has("request_uri") {`},
+		{"internal/oidc/authorize.go", "ClientID: a.ID, RedirectURI: redirect, State", `ClientID: a.ID, RedirectURI: values.Get("redirect_uri"), State`},
+		{"internal/grant/grant.go", "if !a.AllowsRedirectURI(r.RedirectURI) && !a.IsHostCallback(r.RedirectURI) {", "if a.ID == \"\" {"},
 	}},
 	{test: "TestIntrospectionTellsOwnTokensOnly", what: "everybody may look at tokens", edits: []edit{
-		{"internal/oidc/introspect.go", "if asks.Public() {", "if asks.Public() && asks.ID == \"\" {"},
+		{"internal/oidc/introspect.go", "if caller.IsPublic() {", "if caller.IsPublic() && caller.ID == \"\" {"},
 	}},
 	{test: "TestRevocationEndsTokens", what: "one app ends the tokens of another", edits: []edit{
-		{"internal/grant/token.go", "errors.Is(err, store.ErrNotFound) || err == nil && of.App != a.ID:\n\t\treturn nil", "errors.Is(err, store.ErrNotFound):\n\t\treturn nil"},
+		{"internal/grant/token.go", "errors.Is(err, store.ErrNotFound) || err == nil && of.ClientID != a.ID:\n\t\treturn nil", "errors.Is(err, store.ErrNotFound):\n\t\treturn nil"},
 	}},
 	{test: "TestRevocationEndsTokens", what: "revoking says yes whatever happens", edits: []edit{
-		{"internal/oidc/revoke.go", "if err := p.Grants.Revoke(r.Context(), a, values.Get(\"token\"), p.Pages.From(r)); err != nil {\n\t\treturn err\n\t}", "_ = p.Grants.Revoke(r.Context(), a, values.Get(\"token\"), p.Pages.From(r))"},
+		{"internal/oidc/revoke.go", "if err := p.Grants.RevokeToken(r.Context(), a, values.Get(\"token\"), p.Pages.Origin(r)); err != nil {\n\t\treturn err\n\t}", "_ = p.Grants.RevokeToken(r.Context(), a, values.Get(\"token\"), p.Pages.Origin(r))"},
 		{"internal/grant/token.go", "case err != nil:\n\t\treturn fmt.Errorf(\"grant: revoke: %w\", err)", "case err != nil:\n\t\treturn nil"},
 	}},
 	{test: "TestRequestedLevelIsNeverLowered", what: "who asks for more gets what there is", edits: []edit{
-		{"internal/grant/request.go", "return max(r.Level, a.Least())", "return min(r.Level, a.Least(), 0)"},
+		{"internal/grant/auth_request.go", "return max(r.MinLevel, a.RequiredLevel())", "return min(r.MinLevel, a.RequiredLevel(), 0)"},
 	}},
 	{test: "TestRequestedLevelIsNeverLowered", what: "an old proof is as good as a new one", edits: []edit{
-		{"internal/grant/request.go", "return r.stale(s) || s.Who.Level() < r.least(s.App)", "return s.Who.Level() < r.least(s.App)"},
+		{"internal/grant/auth_request.go", "return r.authTooOld(s) || s.Session.Level() < r.requiredLevel(s.Client)", "return s.Session.Level() < r.requiredLevel(s.Client)"},
 	}},
 	{test: "TestRequestedLevelIsNeverLowered", what: "a step up offers what is not enough", edits: []edit{
-		{"internal/signin/level.go", "if len(enough) == 0 {", "if len(enough) >= 0 {"},
+		{"internal/challenge/factors.go", "if len(enough) == 0 {", "if len(enough) >= 0 {"},
 	}},
 	{test: "TestLogoutNeedsProofAndARegisteredRedirect", what: "another site signs people out", edits: []edit{
-		{"internal/oidc/logout.go", "if f.session != p.SID(who.ID, f.app) {", "if f.session != p.SID(who.ID, f.app) && false {"},
+		{"internal/oidc/logout.go", "if f.sid != p.Grants.SID(who.ID, f.clientID) {", "if f.sid != p.Grants.SID(who.ID, f.clientID) && false {"},
 	}},
 	{test: "TestLogoutNeedsProofAndARegisteredRedirect", what: "whoever is signed out is sent anywhere", edits: []edit{
-		{"internal/oidc/logout.go", "err == nil && !a.AfterSignOut(f.to) {", "err == nil && a.ID == \"\" {"},
+		{"internal/oidc/logout.go", "err == nil && !a.AllowsPostLogoutRedirectURI(f.postLogoutRedirectURI) {", "err == nil && a.ID == \"\" {"},
 	}},
 	{test: "TestSigningKeysOverlap", what: "a new key signs at once", edits: []edit{
-		{"internal/grant/key.go", "if now.Sub(k.made()) >= keyEarly {", "if now.Sub(k.made()) >= 0 {"},
+		{"internal/grant/signing_key.go", "if now.Sub(k.createdAt()) >= signingKeyLeadTime {", "if now.Sub(k.createdAt()) >= 0 {"},
 	}},
 	{test: "TestSigningKeysOverlap", what: "an old key is known for ever", edits: []edit{
-		{"internal/grant/key.go", "if i == 0 || now.Sub(list[i-1].made()) < keyEarly+keyLate {", "if i >= 0 && !now.IsZero() {"},
+		{"internal/grant/signing_key.go", "if i == 0 || now.Sub(list[i-1].createdAt()) < signingKeyLeadTime+signingKeyOverlap {", "if i >= 0 && !now.IsZero() {"},
 	}},
 }

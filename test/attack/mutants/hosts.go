@@ -3,44 +3,44 @@ package main
 // hosts are behind a reverse proxy that asks us.
 var hosts = []mutation{
 	{test: "TestForwardAuthRedirectsToItsHostsOnly", what: "the way back leads to any host", edits: []edit{
-		{"internal/forwardauth/forwardauth.go", "if s.usual(one) != host {", "if !strings.HasSuffix(host, s.usual(one)) {"},
+		{"internal/forwardauth/forwardauth.go", "if s.trimDefaultPort(one) != host {", "if !strings.HasSuffix(host, s.trimDefaultPort(one)) {"},
 	}},
 	{test: "TestForwardAuthRedirectsToItsHostsOnly", what: "the way back leads to any path", edits: []edit{
-		{"internal/forwardauth/asked.go", "return path\n\t}\n\treturn \"/\"", "return path\n\t}\n\treturn a.uri"},
+		{"internal/forwardauth/proxied_request.go", "return path\n\t}\n\treturn \"/\"", "return path\n\t}\n\treturn a.uri"},
 	}},
 	{test: "TestForwardAuthIgnoresClientHeaders", what: "everybody is a proxy", edits: []edit{
-		{"internal/forwardauth/asked.go", "if !s.Pages.Proxied(r) {", "if !s.Pages.Proxied(r) && r.Host == \"\" {"},
+		{"internal/forwardauth/proxied_request.go", "if !s.Pages.Origins.IsFromTrustedProxy(r) {", "if !s.Pages.Origins.IsFromTrustedProxy(r) && r.Host == \"\" {"},
 	}},
 	{test: "TestForwardAuthIgnoresClientHeaders", what: "of two headers of one name the first counts", edits: []edit{
-		{"internal/forwardauth/asked.go", `len(values) > 1 || values[0] == ""`, `values[0] == ""`},
+		{"internal/forwardauth/proxied_request.go", `len(values) > 1 || values[0] == ""`, `values[0] == ""`},
 	}},
 	{test: "TestForwardAuthIgnoresClientHeaders", what: "two headers need not agree", edits: []edit{
-		{"internal/forwardauth/asked.go", `a != "" && b != "" && a != b`, `a == "" && b == "" && a != b`},
+		{"internal/forwardauth/proxied_request.go", `a != "" && b != "" && a != b`, `a == "" && b == "" && a != b`},
 	}},
 	{test: "TestForwardAuthIgnoresClientHeaders", what: "whatever begins like the way in is one", edits: []edit{
-		{"internal/forwardauth/forwardauth.go", "if about.path() != entering {", "if !strings.HasPrefix(about.path(), entering) {"},
+		{"internal/forwardauth/forwardauth.go", "if req.path() != callbackPath {", "if !strings.HasPrefix(req.path(), callbackPath) {"},
 	}},
 	{test: "TestForwardAuthIgnoresClientHeaders", what: "the way in is searched in the query", edits: []edit{
-		{"internal/forwardauth/forwardauth.go", "if about.path() != entering {", "if !strings.Contains(about.uri, entering) {"},
+		{"internal/forwardauth/forwardauth.go", "if req.path() != callbackPath {", "if !strings.Contains(req.uri, callbackPath) {"},
 	}},
 	{test: "TestForwardAuthMatchesHostsExactly", what: "an unknown host has the first app", edits: []edit{
 		{"internal/forwardauth/forwardauth.go", "\tif found.ID == \"\" {", "\tif found.ID == \"\" && len(apps) > 0 {\n\t\treturn apps[0], nil\n\t}\n\tif found.ID == \"\" {"},
 	}},
 	{test: "TestForwardAuthMatchesHostsExactly", what: "the port of a host does not count", edits: []edit{
-		{"internal/forwardauth/asked.go", `return strings.TrimSuffix(host, ":443")`, "host, _, _ = strings.Cut(host, \":\")\n\t\treturn host"},
+		{"internal/forwardauth/proxied_request.go", `return strings.TrimSuffix(host, ":443")`, "host, _, _ = strings.Cut(host, \":\")\n\t\treturn host"},
 	}},
 	{test: "TestForwardAuthEndsWithTheSession", what: "a session that rested too long is good at a host", both: true, edits: []edit{
-		{"internal/signin/session.go", "e.Store.SessionOf(ctx, id, store.Millis(now.Add(-e.Idle)), store.Millis(now))", "e.Store.SessionOf(ctx, id, 0, store.Millis(now))"},
+		{"internal/session/session.go", "s.Store.GetSession(ctx, id, now.Add(-s.Idle), now)", "s.Store.GetSession(ctx, id, time.Time{}, now)"},
 	}},
 	{test: "TestForwardAuthEndsWithTheSession", what: "a host takes a session of an account as it was before", both: true, edits: []edit{
 		{"internal/store/grants.go", "accounts.id = grants.account_id AND accounts.epoch = grants.epoch", "accounts.id = grants.account_id"},
 		{"internal/store/sessions.go", " AND accounts.epoch = sessions.epoch", ""},
 	}},
 	{test: "TestForwardAuthEndsWithTheSession", what: "a session rests while its person is at a host", both: true, edits: []edit{
-		{"internal/signin/session.go", "if now.Sub(store.Time(row.SeenAt)) >= min(seenEvery, e.Idle/2) {", "if now.Sub(store.Time(row.SeenAt)) >= 2*e.Idle {"},
+		{"internal/session/session.go", "if now.Sub(row.LastSeenAt) >= min(touchInterval, s.Idle/2) {", "if now.Sub(row.LastSeenAt) >= 2*s.Idle {"},
 	}},
 	{test: "TestForwardAuthEndsWithTheSession", what: "a yes is remembered whatever changes", both: true, edits: []edit{
-		{"internal/forwardauth/memory.go", " && !changed(found.basis)", ""},
+		{"internal/forwardauth/cache.go", " && !changed(found.basis)", ""},
 	}},
 	{test: "TestForwardAuthEndsWithTheSession", what: "what changes in a transaction does not count", both: true, edits: []edit{
 		{"internal/store/store.go", "\tdb.changes.publish(inner.tx.keys)", "\tdb.changes.publish(nil)"},
@@ -49,56 +49,56 @@ var hosts = []mutation{
 		{"internal/grant/basis.go", ", store.ClientsKey(),", ","},
 	}},
 	{test: "TestForwardAuthAnswerIsKeptForOneSecond", what: "a yes is remembered for a minute", both: true, edits: []edit{
-		{"internal/forwardauth/memory.go", "fresh = time.Second", "fresh = time.Minute"},
+		{"internal/forwardauth/cache.go", "cacheTTL = time.Second", "cacheTTL = time.Minute"},
 	}},
 	{test: "TestForwardAuthAnswerIsKeptForOneSecond", what: "a yes is remembered until the clock comes back to it", both: true, edits: []edit{
-		{"internal/forwardauth/memory.go", "age >= 0 && ", ""},
+		{"internal/forwardauth/cache.go", "age >= 0 && ", ""},
 	}},
 	{test: "TestForwardAuthAnswerIsKeptForOneSecond", what: "a yes of one host is one of the others", both: true, edits: []edit{
-		{"internal/forwardauth/memory.go", ", about.origin}", ", \"\"}"},
+		{"internal/forwardauth/cache.go", ", req.origin}", ", \"\"}"},
 	}},
 	{test: "TestSignOutEverywhereReachesOtherServers", what: "a yes is remembered for a minute at the other server", edits: []edit{
-		{"internal/forwardauth/memory.go", "fresh = time.Second", "fresh = time.Minute"},
+		{"internal/forwardauth/cache.go", "cacheTTL = time.Second", "cacheTTL = time.Minute"},
 	}},
 	{test: "TestAppCookiesWorkAtTheirHostOnly", what: "the cookie of a host works at every app", edits: []edit{
-		{"internal/forwardauth/answer.go", "of.App != app.ID || of.Redirect() != about.redirect()", "of.App == app.ID && of.Redirect() != about.redirect()"},
+		{"internal/forwardauth/decision.go", "of.ClientID != app.ID || of.RedirectURI() != req.redirectURI()", "of.ClientID == app.ID && of.RedirectURI() != req.redirectURI()"},
 	}},
 	{test: "TestAppCookiesWorkAtTheirHostOnly", what: "the cookie of a host works at the others of its app", edits: []edit{
-		{"internal/forwardauth/answer.go", "of.App != app.ID || of.Redirect() != about.redirect()", "of.App != app.ID"},
+		{"internal/forwardauth/decision.go", "of.ClientID != app.ID || of.RedirectURI() != req.redirectURI()", "of.ClientID != app.ID"},
 	}},
 	{test: "TestAppCookiesWorkAtTheirHostOnly", what: "the cookie of a host is a token for apps", edits: []edit{
-		{"internal/grant/token.go", "err == nil && row.Kind == store.Host {\n\t\treturn Shown{}", "err == nil && row.Kind == \"\" {\n\t\treturn Shown{}"},
+		{"internal/grant/token.go", "err == nil && row.Kind == store.ForwardAuthToken {\n\t\treturn TokenInfo{}", "err == nil && row.Kind == \"\" {\n\t\treturn TokenInfo{}"},
 	}},
 	{test: "TestForwardAuthCodeIsBoundToItsBrowser", what: "a way in is for every browser", edits: []edit{
-		{"internal/forwardauth/enter.go", "Scope: scope(), State: about.back(), Challenge: challenge,", "Scope: scope(), State: about.back(),"},
-		{"internal/forwardauth/enter.go", ", Verifier: verifier}", "}"},
+		{"internal/forwardauth/callback.go", "Scope: hostScopes(), State: req.returnPath(), CodeChallenge: challenge,", "Scope: hostScopes(), State: req.returnPath(),"},
+		{"internal/forwardauth/callback.go", ", CodeVerifier: verifier}", "}"},
 	}},
 	{test: "TestForwardAuthCodeIsBoundToItsBrowser", what: "a way in that nobody began here is one", edits: []edit{
-		{"internal/forwardauth/enter.go", `if verifier == "" || code == "" {`, `if code == "" {`},
-		{"internal/grant/grant.go", "&& proves(r.Verifier, of.asked.Challenge)", `&& (r.Verifier == "" || proves(r.Verifier, of.asked.Challenge))`},
+		{"internal/forwardauth/callback.go", `if verifier == "" || code == "" {`, `if code == "" {`},
+		{"internal/grant/grant.go", "&& verifyCodeVerifier(r.CodeVerifier, of.binding.CodeChallenge)", `&& (r.CodeVerifier == "" || verifyCodeVerifier(r.CodeVerifier, of.binding.CodeChallenge))`},
 	}},
 	{test: "TestForwardAuthTakesAnyMethodForTheCheckOnly", what: "whatever begins like a question passes", edits: []edit{
-		{"internal/forwardauth/forwardauth.go", `return r.URL.Path == Checking || strings.HasPrefix(r.URL.Path, Checking+"/")`, `return strings.HasPrefix(r.URL.Path, "/auth/")`},
+		{"internal/forwardauth/forwardauth.go", `return r.URL.Path == CheckPath || strings.HasPrefix(r.URL.Path, CheckPath+"/")`, `return strings.HasPrefix(r.URL.Path, "/auth/")`},
 	}},
 	{test: "TestForwardAuthSignsInAndReturns", what: "everything is sent to sign in", edits: []edit{
-		{"internal/forwardauth/answer.go", "case about.quiet || !about.navigates(r):", "case about.quiet:"},
+		{"internal/forwardauth/decision.go", "case req.noRedirect || !req.isNavigation(r):", "case req.noRedirect:"},
 	}},
 	{test: "TestForwardAuthCodeIsNotPassedToTheApp", what: "the way in is the app's for whoever is in", edits: []edit{
-		{"internal/forwardauth/forwardauth.go", "if about.path() != entering {", "if about.path() != entering || about.quiet {"},
+		{"internal/forwardauth/forwardauth.go", "if req.path() != callbackPath {", "if req.path() != callbackPath || req.noRedirect {"},
 	}},
 	{test: "TestForwardAuthTabsFinishInAnyOrder", what: "each tab forgets the others", edits: []edit{
-		{"internal/forwardauth/enter.go", "if len(verifier) != len(seal.Token()) {", "if verifier != \"-\" {"},
+		{"internal/forwardauth/callback.go", "if len(verifier) != len(seal.NewToken()) {", "if verifier != \"-\" {"},
 	}},
 	{test: "TestForwardAuthEnforcesGroupsLevelAndAge", what: "a host has no groups", edits: []edit{
-		{"internal/grant/request.go", "case !s.App.admits(s.Who.Account.Groups):", "case s.App.ID == \"\":"},
+		{"internal/grant/auth_request.go", "case !s.Client.AllowsGroups(s.Session.Account.Groups):", "case s.Client.ID == \"\":"},
 	}},
 	{test: "TestForwardAuthEnforcesGroupsLevelAndAge", what: "a host has no level", edits: []edit{
-		{"internal/grant/request.go", "return max(r.Level, a.Least())", "return r.Level"},
+		{"internal/grant/auth_request.go", "return max(r.MinLevel, a.RequiredLevel())", "return r.MinLevel"},
 	}},
 	{test: "TestForwardAuthEnforcesGroupsLevelAndAge", what: "a host takes an old proof", edits: []edit{
-		{"internal/grant/request.go", "|| s.App.MaxAge > 0 && over(s.App.Oldest())", ""},
+		{"internal/grant/auth_request.go", "|| s.Client.MaxAge > 0 && olderThan(s.Client.MaxAuthAge())", ""},
 	}},
 	{test: "TestForwardAuthFailsClosed", what: "a failure is nobody", both: true, edits: []edit{
-		{"internal/forwardauth/answer.go", "if err != nil {\n\t\treturn nil, \"\", err\n\t}\n\tif of.App != app.ID", "if err != nil {\n\t\treturn nil, \"\", nil\n\t}\n\tif of.App != app.ID"},
+		{"internal/forwardauth/decision.go", "if err != nil {\n\t\treturn nil, \"\", err\n\t}\n\tif of.ClientID != app.ID", "if err != nil {\n\t\treturn nil, \"\", nil\n\t}\n\tif of.ClientID != app.ID"},
 	}},
 }

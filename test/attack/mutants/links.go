@@ -3,10 +3,10 @@ package main
 // links are those in mails.
 var links = []mutation{
 	{test: "TestLinkAtOnceWorksOnce", what: "a link is not marked as used", edits: []edit{
-		{"internal/store/links.go", `SET used_at = $2 WHERE`, `SET used_at = 0 WHERE`},
+		{"internal/store/email_links.go", `SET used_at = $2 WHERE`, `SET used_at = 0 WHERE`},
 	}},
 	{test: "TestOpeningALinkDoesNotUseIt", what: "a page tells the next one where it was", edits: []edit{
-		{"internal/page/headers.go", `"no-referrer"`, `"unsafe-url"`},
+		{"internal/render/middleware.go", `"no-referrer"`, `"unsafe-url"`},
 	}},
 	{test: "TestLinkWorksForItsPurposeOnly", what: "the purpose of a link is not looked at", edits: []edit{
 		{"internal/account/link.go", `!slices.Contains(purposes, l.Purpose)`, `slices.Contains(purposes, "-")`},
@@ -14,14 +14,14 @@ var links = []mutation{
 	{test: "TestLinkExpiresAndWorksOnce", what: "a link lives a millisecond longer", edits: []edit{
 		{"internal/account/link.go", `30 * time.Minute`, `30*time.Minute + time.Millisecond`},
 	}},
-	{test: "TestDisabledAccountCannotReset", what: "a link lets in who was shut out", edits: []edit{
-		{"internal/account/password.go", `a.Epoch != l.Epoch || a.DisabledAt != 0`, `a.Epoch != l.Epoch`},
+	{test: "TestDisabledAccountCannotReset", what: "a link is good for a disabled account", edits: []edit{
+		{"internal/account/password.go", `a.Epoch != l.Epoch || !a.DisabledAt.IsZero()`, `a.Epoch != l.Epoch`},
 	}},
-	{test: "TestResetMailsCannotBeUsedUp", what: "a ration never opens again", edits: []edit{
-		{"internal/account/ration.go", `Truncate(one.Window).Add(one.Window)`, `Truncate(400 * one.Window).Add(400 * one.Window)`},
+	{test: "TestResetMailsCannotBeUsedUp", what: "a quota never opens again", edits: []edit{
+		{"internal/ratelimit/quota.go", `Truncate(window).Add(window)`, `Truncate(400 * window).Add(400 * window)`},
 	}},
 	{test: "TestStrangersCannotFillTables", what: "one network may ask for any number of links", edits: []edit{
-		{"internal/account/link.go", `PerNetwork("email_links_network", from.Network(), limit.LinksPerNetwork)`, `PerNetwork("links", from.Network(), 0)`},
+		{"internal/account/link.go", `PerNetwork("email_links_network", from.Network(), ratelimit.LinksPerNetworkHour)`, `PerNetwork("links", from.Network(), 0)`},
 	}},
 }
 
@@ -31,28 +31,28 @@ var names = []mutation{
 		{"internal/account/email.go", `lowerASCII(local)`, `local`},
 	}},
 	{test: "TestSignInDoesNotRevealAccounts", what: "a disabled account signs in", edits: []edit{
-		{"internal/account/password.go", `known := err == nil && a.DisabledAt == 0`, `known := err == nil`},
+		{"internal/account/password.go", `known := err == nil && a.DisabledAt.IsZero()`, `known := err == nil`},
 	}},
 	{test: "TestSignInDoesNotRevealAccounts", what: "an unknown name is not hashed", edits: []edit{
-		{"internal/account/password.go", `known := err == nil && a.DisabledAt == 0`, `known := err == nil && a.DisabledAt == 0
+		{"internal/account/password.go", `known := err == nil && a.DisabledAt.IsZero()`, `known := err == nil && a.DisabledAt.IsZero()
 	if !known {
 		return store.Account{}, ErrCredentials
 	}`},
 	}},
 	{test: "TestResetAndSignUpDoNotRevealAccounts", what: "asking for a new password writes nothing for an unknown name", edits: []edit{
-		{"internal/account/password.go", `if err != nil || a.DisabledAt != 0 {`, `if err != nil || a.DisabledAt != 0 {
+		{"internal/account/password.go", `if err != nil || !a.DisabledAt.IsZero() {`, `if err != nil || !a.DisabledAt.IsZero() {
 		return nil`},
 	}},
 	{test: "TestAddressIsMasked", what: "an address is not masked", edits: []edit{
 		{"internal/account/email.go", `return email[:1] + "•••" + email[at:]`, `return email`},
 	}},
 	{test: "TestAnswersDoNotWaitForTheMailServer", what: "mail is sent while the browser waits", edits: []edit{
-		{"internal/outbox/outbox.go", `return tx.AddMessage(ctx, row)`, `if send := o.Send[m.Channel]; send != nil {
+		{"internal/outbox/outbox.go", `return tx.EnqueueMessage(ctx, row)`, `if send := o.Senders[m.Channel]; send != nil {
 		if err := send(ctx, m); err != nil {
 			return err
 		}
 	}
-	return tx.AddMessage(ctx, row)`},
+	return tx.EnqueueMessage(ctx, row)`},
 	}},
 	{test: "TestLookAlikeAddressesReachNobody", what: "Unicode in addresses is folded by us", edits: []edit{
 		{"internal/account/email.go", `strings.TrimSpace(typed)`, `strings.ToLower(strings.TrimSpace(typed))`},

@@ -6,38 +6,38 @@ var sessions = []mutation{
 		{"internal/store/sessions.go", `SET token_hash = $2, amr`, `SET token_hash = COALESCE(token_hash, $2), amr`},
 	}},
 	{test: "TestStepUpTokenIsNoSession", what: "typing the password again goes on with a step-up", edits: []edit{
-		{"internal/signin/signin.go", ` && current.Purpose == store.ForSession`, ``},
+		{"internal/challenge/attempt.go", ` && a.row.Purpose == b.Purpose`, ``},
 	}},
 	{test: "TestDisabledAccountKeepsNothing", what: "a disabled account keeps its session", edits: []edit{
 		{"internal/store/sessions.go", ` AND accounts.disabled_at = 0`, ``},
 	}},
 	{test: "TestTokensAreRenewedAtEachStep", what: "typing the password again keeps the pending token", edits: []edit{
-		{"internal/signin/signin.go", `token, err = e.resume(ctx, v, current); err == nil`, `token, err = c.Current, nil; err == nil`},
+		{"internal/challenge/attempt.go", `next = seal.NewToken()`, `next = token`},
 	}},
 	{test: "TestCookiesAreHostOnlyAndUnambiguous", what: "a cookie has no prefix", edits: []edit{
-		{"internal/page/cookies.go", `return "__Host-" + string(c)`, `return string(c)`},
+		{"internal/render/cookies.go", `return "__Host-" + string(c)`, `return string(c)`},
 	}},
 	{test: "TestCookiesAreHostOnlyAndUnambiguous", what: "of two cookies of one name the first counts", edits: []edit{
-		{"internal/page/cookies.go", `len(found) != 1`, `len(found) == 0`},
+		{"internal/render/cookies.go", `len(found) != 1`, `len(found) == 0`},
 	}},
 	{test: "TestSecondSignInEndsTheFirstSession", what: "the session that the browser was in lives on", edits: []edit{
-		{"internal/web/signin.go", `err := s.Engine.SignOut(r.Context(), s.Pages.Cookie(r, page.SessionCookie), s.Pages.From(r))`, `err := error(nil)`},
+		{"internal/web/signin.go", `err := s.Sessions.SignOut(r.Context(), s.Pages.Cookie(r, render.SessionCookie), s.Pages.Origin(r))`, `err := error(nil)`},
 	}},
 	{test: "TestFactorChangeEndsOtherSessions", what: "the epoch is not raised with a factor", edits: []edit{
 		{"internal/store/accounts.go", `SET epoch = epoch + 1 WHERE`, `SET epoch = epoch WHERE`},
-		{"internal/signin/session.go", `Epoch: who.epoch + 1`, `Epoch: who.epoch`},
+		{"internal/session/session.go", `Epoch: who.epoch + 1`, `Epoch: who.epoch`},
 	}},
 	{test: "TestSignOutEndsTheSession", what: "sign-out only forgets the cookie", edits: []edit{
 		{"internal/web/signout.go", `if token != "" {`, `if token == "-" {`},
 	}},
 	{test: "TestSignOutEndsTheSession", what: "sign-out everywhere is sign-out here", edits: []edit{
-		{"internal/web/sessions.go", `SignOutEverywhere(r.Context(), who.Session,`, `SignOut(r.Context(), who.token,`},
+		{"internal/web/sessions.go", `EndAll(r.Context(), who.Session,`, `SignOut(r.Context(), s.Pages.Cookie(r, render.SessionCookie),`},
 	}},
 	{test: "TestIDsOfAnotherAccountChangeNothing", what: "a session is ended by its id, whosever it is", edits: []edit{
 		{"internal/store/sessions.go", `account_id = $1 AND id = $2`, `(account_id = $1 OR account_id <> '') AND id = $2`},
 	}},
 	{test: "TestPasswordChangeNeedsThePasswordAndEndsSessions", what: "the current password is not asked for", edits: []edit{
-		{"internal/signin/password.go", `if !same {`, `if !same && current == "" {`},
+		{"internal/signin/signin.go", `if !same {`, `if !same && password == "" {`},
 	}},
 	{test: "TestPasswordChangeNeedsThePasswordAndEndsSessions", what: "a session is not bound to the account's epoch", edits: []edit{
 		{"internal/store/sessions.go", ` AND accounts.epoch = sessions.epoch`, ``},
@@ -47,30 +47,30 @@ var sessions = []mutation{
 // factors are changes of what proves a person.
 var factors = []mutation{
 	{test: "TestFactorChangesNeedARecentProof", what: "enrolling and removing need no fresh proof", edits: []edit{
-		{"internal/signin/enroll.go", `return visit{}, ErrStepUp`, `_ = ErrStepUp`},
+		{"internal/enroll/enroll.go", `return store.Account{}, session.ErrStepUpRequired`, `_ = session.ErrStepUpRequired`},
 	}},
 	{test: "TestFactorChangesNeedARecentProof", what: "the password of a step-up is not compared", edits: []edit{
-		{"internal/signin/stepup.go", `if !same {`, `if !same && p.Password == "" {`},
+		{"internal/signin/signin.go", `if !same {`, `if !same && password == "" {`},
 	}},
 	{test: "TestStaleSessionCannotUseADraft", what: "a stale session sees a draft", edits: []edit{
-		{"internal/signin/enroll.go", `return Draft{}, ErrStepUp`, `_ = ErrStepUp`},
+		{"internal/enroll/enroll.go", `return PendingFactor{}, session.ErrStepUpRequired`, `_ = session.ErrStepUpRequired`},
 	}},
 	{test: "TestStaleSessionCannotUseADraft", what: "a stale session confirms a draft", edits: []edit{
-		{"internal/signin/enroll.go", `return "", ErrStepUp`, `_ = ErrStepUp`},
+		{"internal/enroll/enroll.go", `return "", session.ErrStepUpRequired`, `_ = session.ErrStepUpRequired`},
 	}},
 	{test: "TestRemovedAppCannotAnswer", what: "a factor that is gone still answers", edits: []edit{
-		{"internal/signin/challenge.go", `return proof{}, ErrUnknownMethod`, `return proof{challenge: c.ID, by: enrolled{method: e.Methods[0]}}, nil`},
+		{"internal/challenge/prove.go", `return Proof{}, ErrUnknownMethod`, `return Proof{challenge: a.open.ID, By: Enrolled{Method: a.c.Methods[0]}}, nil`},
 	}},
 	{test: "TestEnrolmentsAtOnceStaySeparate", what: "a new draft leaves the old one of its session", edits: []edit{
-		{"internal/store/factors.go", `err := db.DropDraft(ctx, d.Session, d.Method)`, `err := error(nil)`},
+		{"internal/store/factors.go", `err := db.DeletePendingFactor(ctx, d.SessionID, d.Method)`, `err := error(nil)`},
 	}},
 	{test: "TestFactorFormsRefuseUnknownFieldsAndTellTheOwner", what: "the old number is not told", edits: []edit{
-		{"internal/signin/enroll.go", `err := e.farewell(ctx, tx, row, m, from)`, `err := error(nil)`},
+		{"internal/enroll/enroll.go", `err := e.notifyReplaced(ctx, tx, row, m, from)`, `err := error(nil)`},
 	}},
 	{test: "TestFactorFormsRefuseUnknownFieldsAndTellTheOwner", what: "the old address is not told", edits: []edit{
-		{"internal/signin/enroll.go", `err := e.Tell(ctx, tx, n, from)`, `err := error(nil)`},
+		{"internal/enroll/enroll.go", `err := e.Accounts.NotifyOwner(ctx, tx, n, from)`, `err := error(nil)`},
 	}},
 	{test: "TestDeviceNameStaysOutOfMail", what: "the name of a device stands in a mail", edits: []edit{
-		{"internal/signin/enroll.go", `what := all[i].method.About().In(from.Language).Name`, `what := all[i].Name`},
+		{"internal/enroll/enroll.go", `Template: "removed", Account: a, Detail: about.WordsIn(from.Language).Name}`, `Template: "removed", Account: a, Detail: all[i].Name}`},
 	}},
 }

@@ -3,65 +3,65 @@ package main
 // places are the trust in a browser, and how it ends.
 var places = []mutation{
 	{test: "TestTrustAloneOpensNothing", what: "a known browser needs no password", edits: []edit{
-		{"internal/signin/signin.go", `a, err := e.CheckPassword(ctx, c.Email, c.Password, account.Guesser{Network: from.Network(), Device: known})`, `a, err := e.CheckPassword(ctx, c.Email, c.Password, account.Guesser{Network: from.Network(), Device: known})
-	if err != nil && from.Device != "" {
-		a, err = e.Find(ctx, c.Email)
+		{"internal/signin/signin.go", `a, err := s.Accounts.VerifyPassword(ctx, c.Email, c.Password, source, from)`, `a, err := s.Accounts.VerifyPassword(ctx, c.Email, c.Password, source, from)
+	if err != nil && from.DeviceToken != "" {
+		a, err = s.Accounts.Find(ctx, c.Email)
 	}`},
 	}},
 	{test: "TestForgedTrustCookieIsRefused", what: "a record stands in the database as it is in the cookie", edits: []edit{
-		{"internal/device/device.go", `seal.Hash(series), a.ID`, `[]byte(series), a.ID`},
-		{"internal/device/device.go", `Series: seal.Hash(series)`, `Series: []byte(series)`},
+		{"internal/device/device.go", `seal.HashToken(series), a.ID`, `[]byte(series), a.ID`},
+		{"internal/device/device.go", `Series: seal.HashToken(series)`, `Series: []byte(series)`},
 	}},
 	{test: "TestForgedTrustCookieIsRefused", what: "of two records in one request the first counts", edits: []edit{
-		{"internal/page/cookies.go", `len(found) != 1`, `len(found) == 0`},
+		{"internal/render/cookies.go", `len(found) != 1`, `len(found) == 0`},
 	}},
 	{test: "TestTrustIsPerAccount", what: "a place counts for every account, and is not sealed for its own", edits: []edit{
 		{"internal/store/devices.go", `trusted_networks.device_id = devices.id AND trusted_networks.account_id = $2`, `trusted_networks.device_id = devices.id`},
-		{"internal/device/device.go", `p.Device + " " + p.Account`, `p.Device`},
+		{"internal/device/device.go", `p.DeviceID + " " + p.AccountID`, `p.DeviceID`},
 	}},
 	{test: "TestTrustIsPerAccount", what: "whoever forgets all browsers forgets those of everybody", edits: []edit{
-		{"internal/store/places.go", `WHERE account_id = $1 AND device_id <> $2`, `WHERE (account_id = $1 OR account_id <> '') AND device_id <> $2`},
+		{"internal/store/trusted_networks.go", `WHERE account_id = $1 AND device_id <> $2`, `WHERE (account_id = $1 OR account_id <> '') AND device_id <> $2`},
 	}},
 	{test: "TestTrustEndsWithAccountChanges", what: "a new password, a sign-out everywhere and the like leave trust alone", edits: []edit{
-		{"internal/store/places.go", `AND device_id <> $2 AND`, `AND device_id <> $2 AND $3 = 'revoked' AND`},
-		{"internal/store/places.go", `AND epoch = $2 AND`, `AND epoch <= $2 AND`},
+		{"internal/store/trusted_networks.go", `AND device_id <> $2 AND`, `AND device_id <> $2 AND $3 = 'revoked' AND`},
+		{"internal/store/trusted_networks.go", `AND epoch = $2 AND`, `AND epoch <= $2 AND`},
 		{"internal/device/device.go", `p.Epoch != a.Epoch`, `p.Epoch > a.Epoch`},
 	}},
 	{test: "TestTrustEndsWithAccountChanges", what: "what the person has forgotten is still trusted", edits: []edit{
-		{"internal/device/owned.go", `return d.EndTrust(ctx, tx, who.row(), trust.EndedRevoked, "")`, `return nil`},
+		{"internal/device/trusted.go", `return d.Accounts.EndTrust(ctx, tx, who.AccountRef, trust.RevokedByOwner, "")`, `return nil`},
 	}},
 	{test: "TestTrustEndsWithAccountChanges", what: "trust outlives its account", edits: []edit{
 		{"internal/store/migrations/00001_initial.sql", `account_id    TEXT NOT NULL REFERENCES accounts (id) ON DELETE CASCADE`, `account_id    TEXT NOT NULL`},
 	}},
-	{test: "TestTrustSettingAppliesToOldTrust", what: "the owner's word about trust is not heard", edits: []edit{
+	{test: "TestTrustSettingAppliesToOldTrust", what: "the setting for trust is ignored", edits: []edit{
 		{"options.go", `max(o.TrustDays, 0)`, `max(o.TrustDays, maxTrustDays)`},
 	}},
 	{test: "TestTrustEndsAfterThirtyDays", what: "trust lasts a millisecond longer", edits: []edit{
-		{"internal/trust/trust.go", `now.Sub(r.Verified) > p.Life`, `now.Sub(r.Verified) > p.Life+time.Millisecond`},
+		{"internal/trust/trust.go", `now.Sub(r.VerifiedAt) > p.TTL`, `now.Sub(r.VerifiedAt) > p.TTL+time.Millisecond`},
 	}},
 	{test: "TestTrustEndsAfterThirtyDays", what: "trust lasts longer with each use", edits: []edit{
-		{"internal/store/places.go", `SET last_used_at = $4, body`, `SET last_used_at = $4, verified_at = $4, body`},
+		{"internal/store/trusted_networks.go", `SET last_used_at = $4, body`, `SET last_used_at = $4, verified_at = $4, body`},
 	}},
 	{test: "TestStolenTrustCookieFailsElsewhere", what: "trust counts from every network", edits: []edit{
-		{"internal/trust/trust.go", `case p.Network != Anywhere && !r.Place.Holds(`, `case p.Network == "-" && !r.Place.Holds(`},
+		{"internal/trust/trust.go", `case p.Network != NetworkIgnored && !r.Network.Contains(`, `case p.Network == "-" && !r.Network.Contains(`},
 	}},
 	{test: "TestStolenTrustCookieFailsElsewhere", what: "trust counts in every browser", edits: []edit{
-		{"internal/trust/trust.go", `case !r.Browser.same(q.Browser, p.Browser):`, `case p.Browser == "-":`},
+		{"internal/trust/trust.go", `case !r.Browser.matches(q.Browser, p.Browser):`, `case p.Browser == "-":`},
 	}},
 	{test: "TestStolenTrustCookieFailsElsewhere", what: "an older browser is the same", edits: []edit{
-		{"internal/trust/trust.go", `q.Browser.Major < r.Browser.Major`, `q.Browser.Major < 0`},
+		{"internal/trust/trust.go", `q.Browser.MajorVersion < r.Browser.MajorVersion`, `q.Browser.MajorVersion < 0`},
 	}},
 	{test: "TestStolenTrustCookieFailsElsewhere", what: "the version may fall again after an update", edits: []edit{
 		{"internal/device/device.go", `old.Browser = by.Request.Browser`, `_ = by.Request.Browser`},
 	}},
 	{test: "TestStolenTrustCookieFailsElsewhere", what: "a cookie in another browser in another network is no copy", edits: []edit{
-		{"internal/device/device.go", `b.Copied = trust.Elsewhere(b.records, from.Request(), d.Policy)`, `b.Copied = false`},
+		{"internal/device/device.go", `b.TokenReused = trust.IsLikelyCopy(b.records, from.TrustRequest(), d.Policy)`, `b.TokenReused = false`},
 	}},
 	{test: "TestReusedTrustCookieEndsTrust", what: "every secret of a browser is good for ever", edits: []edit{
-		{"internal/device/device.go", `return seal.SameHash(b.shown, b.Secret) ||`, `return len(b.shown) > 0 ||`},
+		{"internal/device/device.go", `return seal.EqualTokenHash(b.secretHash, b.Secret) ||`, `return len(b.secretHash) > 0 ||`},
 	}},
 	{test: "TestReusedTrustCookieEndsTrust", what: "the secret does not change with its use", edits: []edit{
-		{"internal/device/device.go", `token = d.Keys.NextDeviceToken(b.token)`, `token = b.token`},
+		{"internal/device/device.go", `token = d.Keys.NextDeviceToken(b.deviceToken)`, `token = b.deviceToken`},
 	}},
 	{test: "TestReusedTrustCookieEndsTrust", what: "the sessions of a browser that was copied live on", edits: []edit{
 		{"internal/store/devices.go", `device_id = $1 AND device_id <> ''`, `device_id = $1 AND device_id = ''`},
@@ -70,49 +70,49 @@ var places = []mutation{
 		{"internal/device/device.go", `range owners {`, `range owners[:0] {`},
 	}},
 	{test: "TestTrustCookieIsHiddenFromScripts", what: "a script may read the cookie", edits: []edit{
-		{"internal/page/cookies.go", `c.SameSite = "/", true,`, `c.SameSite = "/", false,`},
+		{"internal/render/cookies.go", `c.SameSite = "/", true,`, `c.SameSite = "/", false,`},
 	}},
 	{test: "TestTrustIsNoSecondFactor", what: "trust is told as a second step", edits: []edit{
-		{"internal/signin/trusted.go", `row.TrustedAt = "pwd",`, `row.TrustedAt = "pwd email",`},
+		{"internal/signin/signin.go", `row.TrustVerifiedAt = "pwd",`, `row.TrustVerifiedAt = "pwd email",`},
 	}},
 	{test: "TestTrustIsNoSecondFactor", what: "trust is a fresh proof", edits: []edit{
-		{"internal/signin/trusted.go", `token, row := e.newSession(a, from)`, `token, row := e.newSession(a, from)
-	row.ProvedAt = row.BeganAt`},
+		{"internal/signin/signin.go", `token, row := s.Sessions.New(a.Ref(), from)`, `token, row := s.Sessions.New(a.Ref(), from)
+	row.AuthenticatedAt = row.StartedAt`},
 	}},
 	{test: "TestTrustNeedsTheBoxAndASecondStep", what: "who passes once is trusted, with or without the box", edits: []edit{
-		{"internal/signin/trusted.go", `offer.Days == 0 || !offer.Ticked`, `offer.Days == 0`},
+		{"internal/challenge/prove.go", `offer.Days == 0 || !offer.Requested`, `offer.Days == 0`},
 	}},
 	{test: "TestTrustNeedsTheBoxAndASecondStep", what: "the box cannot be unticked", edits: []edit{
-		{"internal/web/verify.go", `s.Engine.Tick(r.Context(), p.token, ticked)`, `s.Engine.Tick(r.Context(), p.token, true)`},
+		{"internal/web/verify.go", `p.SetTrust(checked)`, `p.SetTrust(true)`},
 	}},
 	{test: "TestOwnerIsToldOfTrust", what: "the owner is not told of a new place", edits: []edit{
 		{"internal/device/device.go", `if slices.ContainsFunc(before, again) {`, `if slices.ContainsFunc(before, again) || v.Device != "" {`},
 	}},
-	{test: "TestSeveralNetworksAreTrusted", what: "the office makes home forgotten", edits: []edit{
-		{"internal/trust/trust.go", `kept[max(0, len(kept)-MostPlaces):]`, `kept[len(kept)-1:]`},
+	{test: "TestSeveralNetworksAreTrusted", what: "trust in one network ends that in another", edits: []edit{
+		{"internal/trust/trust.go", `kept[max(0, len(kept)-MaxNetworks):]`, `kept[len(kept)-1:]`},
 	}},
 	{test: "TestRestoredBackupRevivesNoTrust", what: "a restored backup is as good as new", edits: []edit{
-		{"internal/account/trust.go", `err := tx.Void(ctx, string(trust.EndedRestored), now)`, `err := error(nil)`},
+		{"internal/signin/wiring.go", `err := tx.RevokeAll(ctx, string(trust.RevokedBackupRestored), now)`, `err := error(nil)`},
 	}},
 	{test: "TestRestoredBackupRevivesNoTrust", what: "the sessions in a restored backup live on", edits: []edit{
 		{"internal/store/accounts.go", "`UPDATE accounts SET epoch = epoch + 1`", "`UPDATE accounts SET epoch = epoch`"},
 	}},
 	{test: "TestTrustStoresNoReadableAddress", what: "a place can be read in the database", edits: []edit{
-		{"internal/device/device.go", `p.Body = d.Keys.Seal(placeOf(p), body)`, `p.Body = body`},
-		{"internal/device/device.go", `body, err := d.Keys.Open(placeOf(p), p.Body)`, `body, err := p.Body, error(nil)`},
+		{"internal/device/device.go", `p.Body = d.Keys.Seal(networkBoundTo(p), body)`, `p.Body = body`},
+		{"internal/device/device.go", `body, err := d.Keys.Open(networkBoundTo(p), p.Body)`, `body, err := p.Body, error(nil)`},
 	}},
 	{test: "TestTrustStoresNoReadableAddress", what: "a decision can be read in the database", edits: []edit{
-		{"internal/device/decision.go", `d.Keys.Seal("decision "+by.Trace, by.body())`, `by.body()`},
+		{"internal/device/decision.go", `d.Keys.Seal("decision "+by.Trace, by.marshalInputs())`, `by.marshalInputs()`},
 	}},
 }
 
 // proxies are what a request says of where it comes from.
 var proxies = []mutation{
 	{test: "TestClientAddressHeadersAreIgnored", what: "the forwarding headers of anybody are believed", edits: []edit{
-		{"internal/trust/proxies.go", `case !p.Has(peer):`, `case !p.Has(peer) && !h.Told():`},
+		{"internal/trust/proxies.go", `case !p.Contains(peer):`, `case !p.Contains(peer) && !h.HasHeaders():`},
 	}},
 	{test: "TestOnlyNamedProxiesSupplyTheAddress", what: "the forwarding headers of anybody are believed", edits: []edit{
-		{"internal/trust/proxies.go", `case !p.Has(peer):`, `case !p.Has(peer) && !h.Told():`},
+		{"internal/trust/proxies.go", `case !p.Contains(peer):`, `case !p.Contains(peer) && !h.HasHeaders():`},
 	}},
 	{test: "TestOnlyNamedProxiesSupplyTheAddress", what: "what the client wrote to the left of it is believed", edits: []edit{
 		{"internal/trust/proxies.go", `range slices.Backward(chain)`, `range slices.All(chain)`},
@@ -123,7 +123,7 @@ var proxies = []mutation{
 	{test: "TestOnlyNamedProxiesSupplyTheAddress", what: "everybody may be named as a proxy", edits: []edit{
 		{"internal/trust/proxies.go", `network.Bits() < 7 ||`, `network.Bits() < 0 ||`},
 	}},
-	{test: "TestPrivateAddressesAreNotTrusted", what: "a private address is somebody's place, in public", edits: []edit{
-		{"internal/page/from.go", `if p.Private || !trust.Private(address) {`, `if p.Private || trust.At(address).String() != "" {`},
+	{test: "TestPrivateAddressesAreNotTrusted", what: "a private address is taken for a network of the internet", edits: []edit{
+		{"internal/origin/resolver.go", `if v.PrivateClients || !trust.IsPrivateAddr(address) {`, `if v.PrivateClients || trust.NetworkOf(address).String() != "" {`},
 	}},
 }
