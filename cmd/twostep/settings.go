@@ -53,8 +53,8 @@ type settings struct {
 	oddsOneIn int64
 }
 
-// Durations are text until complete parses them: a bare number in the file is a wrong type then,
-// instead of nanoseconds.
+// sessionSettings are the limits of a session. Durations are text until complete parses them: a bare
+// number in the file is a wrong type then, instead of nanoseconds.
 type sessionSettings struct {
 	Idle     string `toml:"idle" default:"1h" placeholder:"TIME" help:"A session ends after so long without a request. Default: ${default}."`
 	Absolute string `toml:"absolute" default:"24h" placeholder:"TIME" help:"And after so long in any case. Default: ${default}."`
