@@ -20,7 +20,7 @@ var sites = []mutation{
 		{"internal/render/middleware.go", `"no-store"`, `"private"`},
 	}},
 	{test: "TestForeignHostReachesNoMail", what: "the host is not checked", edits: []edit{
-		{"twostep.go", `if !o.knows(r) {`, `if !o.knows(r) && r.Host == "" {`},
+		{"twostep.go", `if !o.isForServer(r) {`, `if !o.isForServer(r) && r.Host == "" {`},
 	}},
 	{test: "TestReturnAddressStaysOnThisSite", what: "paths are not cleaned", edits: []edit{
 		{"internal/render/middleware.go", `case !isCleanPath(r.URL.Path):`, `case r.URL.Path == "":`},
@@ -54,7 +54,7 @@ var texts = []mutation{
 		{"internal/store/outbox_messages.go", `'sent', 'unknown', 'failed')`, `'sent', 'unknown', 'failed', 'delivered')`},
 	}},
 	{test: "TestNamesCannotChangeATextMessage", what: "the name of the site goes into the text as it is", edits: []edit{
-		{"factor/sms/message.go", `site := truncateName(toGSMAlphabet(ask.Site), siteLimit)`, `site := truncateName(ask.Site, siteLimit)`},
+		{"factor/sms/message.go", `truncateName(toGSMAlphabet(ask.Site), left)`, `truncateName(ask.Site, left)`},
 	}},
 	{test: "TestUserAgentStaysOutOfMail", what: "a mail repeats what a browser calls itself", edits: []edit{
 		{"internal/origin/origin.go", `!b.Recognized || b.OS == ""`, `b.OS == ""`},
