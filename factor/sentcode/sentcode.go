@@ -87,7 +87,7 @@ func isIgnorable(r rune) bool {
 	return strings.ContainsRune(" \t\r\n-\u00a0\u2007\u2009\u202f\u2010\u2011\u2012\u2013\u200b\u200c\u200d\u200e\u200f\u2060\ufeff", r)
 }
 
-// Verify returns factor.ErrIncorrect if answer.Text is none of the valid codes.
+// Verify returns factor.ErrIncorrect if answer.Text is not one of the valid codes.
 func Verify(answer factor.Response) error {
 	if !answer.Matches(answer.Text) {
 		return factor.ErrIncorrect

@@ -63,7 +63,7 @@ func (Method) ParseResponse(form url.Values, hard bool) (string, error) {
 	return sentcode.Parse(form, hard)
 }
 
-// Verify returns factor.ErrIncorrect if the code is none of the valid ones.
+// Verify returns factor.ErrIncorrect if the code is not one of the valid codes.
 func (Method) Verify(_ context.Context, _ *factor.Factor, answer factor.Response) error {
 	return sentcode.Verify(answer)
 }

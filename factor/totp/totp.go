@@ -1,4 +1,4 @@
-// Package totp is the method of one-time codes from an authenticator app (RFC 6238). It sends
+// Package totp is the method of one-time codes from an authenticator app. It implements RFC 6238, sends
 // nothing, and takes the time from the server, never from the person.
 //
 //	enrolment ─▶ Enroll ─▶ Provision (QR code) ─▶ Verify: five steps, learns the clock drift ─▶ Finalize

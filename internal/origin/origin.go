@@ -1,4 +1,4 @@
-// Package origin determines where a request comes from: network address, browser and language.
+// Package origin says who is asking: network address, browser and language.
 package origin
 
 import (
@@ -9,23 +9,22 @@ import (
 	"twostep.example/twostep/internal/trust"
 )
 
-// Origin is the source of a request.
+// Origin is where a request came from.
 type Origin struct {
-	Address netip.Addr // zero if unknown
-	// Unclear is true if the headers of a trusted proxy are unreadable or contradictory: the client may have forged
-	// some of them.
+	Address netip.Addr // zero: unknown
+	// Unclear says that the headers of a trusted proxy do not tell the client address; the client may have forged part
+	// of them.
 	Unclear     bool
 	UserAgent   string // valid UTF-8 without control characters, at most 256 bytes
-	ClientHints string // Sec-CH-UA, likewise
-	Language    string // BCP 47, of the page that sent the request
+	ClientHints string // the header Sec-CH-UA, with the same limits
+	Language    string // BCP 47, the language of the pages for this request
 	DeviceToken string // from the device cookie; "" if there is none
 }
 
-// TrustRequest returns the input of the trust decision.
+// TrustRequest returns what the trust decision looks at.
 func (o Origin) TrustRequest() trust.Request {
 	return trust.Request{
-		Address: trust.CanonicalAddr(o.Address),
-		Browser: trust.ParseBrowser(o.UserAgent, o.ClientHints),
+		Address: trust.CanonicalAddr(o.Address), Browser: trust.ParseBrowser(o.UserAgent, o.ClientHints),
 	}
 }
 
@@ -34,7 +33,7 @@ func (o Origin) Source() audit.Source {
 	return audit.Source{Address: o.AddressString(), Network: o.Network(), Browser: o.UserAgent}
 }
 
-// AddressString returns the address without zone and IPv4 mapping, or "" if it is unknown.
+// AddressString returns the address without zone and IPv4 mapping; "" if it is unknown.
 func (o Origin) AddressString() string {
 	if !o.Address.IsValid() {
 		return ""
@@ -42,8 +41,8 @@ func (o Origin) AddressString() string {
 	return trust.CanonicalAddr(o.Address).String()
 }
 
-// Network returns the network that limits count by: an IPv4 address or an IPv6 /64, or "" if the address is
-// unknown. All unclear origins share one network, so that broken headers evade no limit.
+// Network returns the network that quotas count: the IPv4 address or the IPv6 /64. All origins with an unclear address
+// are one network, so that invalid headers evade no limit.
 func (o Origin) Network() string {
 	if o.Unclear {
 		return "unclear"
@@ -51,7 +50,7 @@ func (o Origin) Network() string {
 	return trust.NetworkOf(o.Address).String()
 }
 
-// DescribeAddress returns an address for display, or a text that says it is unknown.
+// DescribeAddress returns an address for people, or a text that says it is unknown.
 func DescribeAddress(address, language string) string {
 	if address == "" {
 		return i18n.ForTag(language).Translate("address.unknown")
@@ -59,8 +58,8 @@ func DescribeAddress(address, language string) string {
 	return address
 }
 
-// DescribeBrowser returns the name of a browser for display, such as "Firefox on Windows". The User-Agent
-// header can contain any text and the name is sent by email, so only known names are shown.
+// DescribeBrowser names a browser for people: "Firefox on Windows". A client can send any User-Agent header, and the
+// name is part of emails, so only known names are repeated.
 func DescribeBrowser(b trust.Browser, language string) string {
 	w := i18n.ForTag(language)
 	if !b.Recognized || b.OS == "" {

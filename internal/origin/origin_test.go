@@ -7,8 +7,8 @@ import (
 	"twostep.example/twostep/internal/trust"
 )
 
-// The User-Agent header can contain any text: unknown names are not shown.
-func TestDescribeBrowser(t *testing.T) {
+// The User-Agent header is written by the client: a name that is not known is not repeated.
+func TestBrowser(t *testing.T) {
 	for agent, want := range map[string]string{
 		"Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0":                      "Firefox on Windows",
 		"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36": "Chrome on Linux",

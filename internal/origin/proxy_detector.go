@@ -9,62 +9,62 @@ import (
 	"twostep.example/twostep/internal/trust"
 )
 
-// ProxyDetector counts where requests come from, to notice a reverse proxy that is not configured: all clients
-// would then seem to have one address, and no browser could be trusted. It only warns the operator. Health
-// checks are not counted.
+// ProxyDetector looks at how requests arrive, to notice a proxy that is missing from trusted_proxies: all clients would
+// seem to come from its address. It only advises the operator and decides nothing. It ignores health checks, and
+// requests that arrive while it counts another one: a sample is enough, and no request waits for it.
 type ProxyDetector struct {
 	Resolver
 
 	mu                  sync.Mutex
 	counts              requestCounts
-	lastPrivatePeer     netip.Addr // the last private peer that sent no forwarding headers
-	severalPrivatePeers bool       // more than one private peer was seen
-	untrustedProxy      netip.Addr // an address behind a trusted proxy that is not in trusted_proxies
+	lastPrivatePeer     netip.Addr // the last private peer without forwarding headers
+	severalPrivatePeers bool       // there was more than one
+	untrustedProxy      netip.Addr // a private address behind a trusted proxy
 	warned              map[warningKind]bool
 }
 
 // requestCounts counts requests. Each request is in total and in at most one other count.
 type requestCounts struct {
 	total                 int
-	viaTrustedProxy       int // through a trusted proxy
-	viaUntrustedProxy     int // through a trusted proxy, from a private address, without PrivateClients
-	invalidHeaders        int // from a trusted proxy, with unreadable headers
-	missingHeaders        int // from a trusted proxy, without forwarding headers
-	ignoredHeaders        int // with forwarding headers, from an untrusted public address
-	ignoredHeadersPrivate int // with forwarding headers, from an untrusted private address
-	directPrivate         int // without forwarding headers, from a private address, without PrivateClients
+	viaTrustedProxy       int // over trusted proxies, with a client address
+	viaUntrustedProxy     int // over trusted proxies, from a private address
+	invalidHeaders        int // over trusted proxies, with headers that cannot be parsed
+	missingHeaders        int // from trusted proxies, without forwarding headers
+	ignoredHeaders        int // with forwarding headers, from an untrusted peer
+	ignoredHeadersPrivate int // with forwarding headers, from an untrusted peer with a private address
+	directPrivate         int // from private addresses, without forwarding headers
 }
 
 const (
-	// minRequests is the number of requests before warnings that a few requests could cause by chance.
+	// minRequests is how many requests are needed before a pattern is reported.
 	minRequests = 20
-	// decayAfter is the number of requests after which all counts are halved.
+	// decayAfter is after how many requests the counts are halved.
 	decayAfter = 1000
 )
 
-// Observe counts a request. It returns a warning the first time that one is due, and "" otherwise.
-func (d *ProxyDetector) Observe(r *http.Request) (warning string) {
+// Observe counts a request. It returns a warning for the log, or "". Each kind of warning is returned once.
+func (a *ProxyDetector) Observe(r *http.Request) (warning string) {
 	if r.URL.Path == "/healthz" || r.URL.Path == "/readyz" {
 		return ""
 	}
-	if !d.mu.TryLock() {
+	if !a.mu.TryLock() {
 		return ""
 	}
-	defer d.mu.Unlock()
-	d.count(forwardingInfo(r))
-	kind, warning := d.diagnose()
-	if warning == "" || d.warned[kind] {
+	defer a.mu.Unlock()
+	a.count(forwardingInfo(r))
+	kind, warning := a.diagnose()
+	if warning == "" || a.warned[kind] {
 		return ""
 	}
-	if d.warned == nil {
-		d.warned = map[warningKind]bool{}
+	if a.warned == nil {
+		a.warned = map[warningKind]bool{}
 	}
-	d.warned[kind] = true
+	a.warned[kind] = true
 	return warning
 }
 
-func (d *ProxyDetector) count(info trust.ForwardingInfo) {
-	if s := &d.counts; s.total >= decayAfter {
+func (a *ProxyDetector) count(h trust.ForwardingInfo) {
+	if s := &a.counts; s.total >= decayAfter {
 		*s = requestCounts{
 			s.total / 2,
 			s.viaTrustedProxy / 2,
@@ -76,70 +76,70 @@ func (d *ProxyDetector) count(info trust.ForwardingInfo) {
 			s.directPrivate / 2,
 		}
 	}
-	d.counts.total++
-	client, err := d.TrustedProxies.ClientAddr(info)
-	peer := peerAddr(info.PeerAddr)
-	switch trusted := d.TrustedProxies.Contains(peer); {
-	case trusted && !info.HasHeaders():
-		d.counts.missingHeaders++
-	case trusted && err != nil:
-		d.counts.invalidHeaders++
-	case trusted && !d.PrivateClients && trust.IsPrivateAddr(client):
-		d.counts.viaUntrustedProxy++
-		d.untrustedProxy = client
-	case trusted:
-		d.counts.viaTrustedProxy++
-	case info.HasHeaders() && trust.IsPrivateAddr(peer):
-		d.counts.ignoredHeadersPrivate++
-	case info.HasHeaders():
-		d.counts.ignoredHeaders++
-	case trust.IsPrivateAddr(peer) && !d.PrivateClients:
-		d.counts.directPrivate++
-		d.severalPrivatePeers = d.severalPrivatePeers || d.lastPrivatePeer.IsValid() && d.lastPrivatePeer != peer
-		d.lastPrivatePeer = peer
+	a.counts.total++
+	client, err := a.TrustedProxies.ClientAddr(h)
+	peer := peerAddr(h.PeerAddr)
+	switch known := a.TrustedProxies.Contains(peer); {
+	case known && !h.HasHeaders():
+		a.counts.missingHeaders++
+	case known && err != nil:
+		a.counts.invalidHeaders++
+	case known && !a.PrivateClients && trust.IsPrivateAddr(client):
+		a.counts.viaUntrustedProxy++
+		a.untrustedProxy = client
+	case known:
+		a.counts.viaTrustedProxy++
+	case h.HasHeaders() && trust.IsPrivateAddr(peer):
+		a.counts.ignoredHeadersPrivate++
+	case h.HasHeaders():
+		a.counts.ignoredHeaders++
+	case trust.IsPrivateAddr(peer) && !a.PrivateClients:
+		a.counts.directPrivate++
+		a.severalPrivatePeers = a.severalPrivatePeers || a.lastPrivatePeer.IsValid() && a.lastPrivatePeer != peer
+		a.lastPrivatePeer = peer
 	}
 }
 
-// warningKind numbers the warnings of diagnose.
+// warningKind is a kind of warning.
 type warningKind int
 
-// diagnose returns a warning for the operator, or "".
-func (d *ProxyDetector) diagnose() (warningKind, string) {
-	counts := d.counts
+// diagnose returns what is wrong, for the operator; "" if nothing is.
+func (a *ProxyDetector) diagnose() (warningKind, string) {
+	s := a.counts
 	switch {
-	case counts.ignoredHeadersPrivate*10 > counts.total && d.PrivateClients:
-		return 1, "a proxy in a private network forwards requests, but is not in trusted_proxies: " +
+	case s.ignoredHeadersPrivate*10 > s.total && a.PrivateClients:
+		return 1, "a proxy in a private network passes requests on, but trusted_proxies does not name it: " +
 			"everybody behind it has its address, and is trusted from everywhere"
-	case counts.ignoredHeadersPrivate*10 > counts.total:
-		return 1, "a proxy in a private network forwards requests, but is not in trusted_proxies: " +
+	case s.ignoredHeadersPrivate*10 > s.total:
+		return 1, "a proxy in a private network passes requests on, but trusted_proxies does not name it: " +
 			"nobody's address is known, and no browser can be trusted"
-	case counts.ignoredHeaders >= minRequests && counts.ignoredHeaders*10 > counts.total*9:
-		return 2, "nearly every request has forwarding headers, but comes from no proxy in trusted_proxies: " +
+	case s.ignoredHeaders >= minRequests && s.ignoredHeaders*10 > s.total*9:
+		return 2, "nearly every request says that it was passed on, but trusted_proxies names no proxy they come from: " +
 			"if there is a proxy, everybody has its address"
-	case counts.directPrivate >= minRequests && counts.directPrivate == counts.total && !d.severalPrivatePeers:
-		return 3, "every request comes from one private address: if that is a proxy, let it send X-Forwarded-For " +
-			"and add it to trusted_proxies; if these are people, set intranet"
-	case counts.viaUntrustedProxy >= minRequests && counts.viaUntrustedProxy > counts.viaTrustedProxy:
+	case s.directPrivate >= minRequests && s.directPrivate == s.total && !a.severalPrivatePeers:
+		return 3, "every request comes from one private address: if that is a proxy, let it pass X-Forwarded-For on " +
+			"and name it in trusted_proxies; if it is people, set intranet"
+	case s.viaUntrustedProxy >= minRequests && s.viaUntrustedProxy > s.viaTrustedProxy:
 		return 4, fmt.Sprintf(
-			"a trusted proxy forwards requests from %s: if that is a proxy too, add it to trusted_proxies; "+
-				"if these are people, set intranet",
-			d.untrustedProxy,
+			"a trusted proxy passes on requests from %s: if that is a proxy too, name it in trusted_proxies; "+
+				"if it is people, set intranet",
+			a.untrustedProxy,
 		)
-	case counts.invalidHeaders >= minRequests && counts.invalidHeaders*2 > counts.viaTrustedProxy:
+	case s.invalidHeaders >= minRequests && s.invalidHeaders*2 > s.viaTrustedProxy:
 		return 5, "the forwarding headers of a trusted proxy cannot be read or contradict each other: " +
-			"let it replace X-Forwarded-For, and send no other forwarding header"
-	case counts.missingHeaders >= minRequests && counts.missingHeaders > 9*counts.viaTrustedProxy:
-		return 6, "a trusted proxy forwards requests without X-Forwarded-For or Forwarded: nobody's address is known"
+			"let it overwrite X-Forwarded-For, and send no other"
+	case s.missingHeaders >= minRequests && s.missingHeaders > 9*s.viaTrustedProxy:
+		return 6, "a trusted proxy passes requests on without X-Forwarded-For or Forwarded: nobody's address is known"
 	}
 	return 0, ""
 }
 
-// String summarizes recent requests and the current warning.
-func (d *ProxyDetector) String() string {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	text := fmt.Sprintf("requests: %d, %d of them through trusted proxies", d.counts.total, d.counts.viaTrustedProxy)
-	if _, warning := d.diagnose(); warning != "" {
+// String returns the counts of recent requests and the current warning.
+func (a *ProxyDetector) String() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	text := fmt.Sprintf("requests: %d, %d of them over trusted proxies", a.counts.total, a.counts.viaTrustedProxy)
+	if _, warning := a.diagnose(); warning != "" {
 		text += "\nwarning: " + warning
 	}
 	return text

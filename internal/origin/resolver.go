@@ -21,26 +21,26 @@ type Resolver struct {
 // Resolve returns the address and the browser that a request comes from. Forwarding headers count only if a
 // trusted proxy sent them. The address is zero if it is unknown; Unclear is true if the headers of a trusted
 // proxy could not be read. Language and DeviceToken are left empty.
-func (res Resolver) Resolve(r *http.Request) Origin {
-	address, err := res.TrustedProxies.ClientAddr(forwardingInfo(r))
-	from := res.New(address, r.UserAgent(), strings.Join(r.Header["Sec-Ch-Ua"], ", "))
+func (v Resolver) Resolve(r *http.Request) Origin {
+	address, err := v.TrustedProxies.ClientAddr(forwardingInfo(r))
+	from := v.New(address, r.UserAgent(), strings.Join(r.Header["Sec-Ch-Ua"], ", "))
 	from.Unclear = err != nil
 	return from
 }
 
 // New returns the origin of an address and of the headers User-Agent and Sec-CH-UA. A private address counts
 // as unknown unless PrivateClients is set.
-func (res Resolver) New(address netip.Addr, userAgent, clientHints string) Origin {
+func (v Resolver) New(address netip.Addr, userAgent, clientHints string) Origin {
 	from := Origin{UserAgent: sanitizeHeader(userAgent), ClientHints: sanitizeHeader(clientHints)}
-	if res.PrivateClients || !trust.IsPrivateAddr(address) {
+	if v.PrivateClients || !trust.IsPrivateAddr(address) {
 		from.Address = address
 	}
 	return from
 }
 
 // IsFromTrustedProxy reports whether a trusted proxy sent the request itself.
-func (res Resolver) IsFromTrustedProxy(r *http.Request) bool {
-	return res.TrustedProxies.Contains(peerAddr(r.RemoteAddr))
+func (v Resolver) IsFromTrustedProxy(r *http.Request) bool {
+	return v.TrustedProxies.Contains(peerAddr(r.RemoteAddr))
 }
 
 // IsDirectFromPrivateNetwork reports whether a request comes from this machine or a private network and has no
@@ -57,9 +57,7 @@ func peerAddr(remote string) netip.Addr {
 
 func forwardingInfo(r *http.Request) trust.ForwardingInfo {
 	return trust.ForwardingInfo{
-		PeerAddr:     r.RemoteAddr,
-		ForwardedFor: r.Header["X-Forwarded-For"],
-		Forwarded:    r.Header["Forwarded"],
+		PeerAddr: r.RemoteAddr, ForwardedFor: r.Header["X-Forwarded-For"], Forwarded: r.Header["Forwarded"],
 	}
 }
 

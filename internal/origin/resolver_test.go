@@ -12,14 +12,14 @@ import (
 )
 
 func TestOriginTrustsForwardingHeadersOfTrustedProxiesOnly(t *testing.T) {
-	ask := func(res Resolver, remote string, headers ...string) Origin {
+	ask := func(v Resolver, remote string, headers ...string) Origin {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.RemoteAddr = remote
 		for _, line := range headers {
 			name, value, _ := strings.Cut(line, ": ")
 			r.Header.Add(name, value)
 		}
-		return res.Resolve(r)
+		return v.Resolve(r)
 	}
 	inside := Resolver{PrivateClients: true}
 	for remote, want := range map[string]string{
@@ -33,7 +33,7 @@ func TestOriginTrustsForwardingHeadersOfTrustedProxiesOnly(t *testing.T) {
 	for remote, want := range map[string]string{"127.0.0.1:1": "", "10.0.0.7:1": "", "[fe80::1%eth0]:1": "",
 		"100.64.0.1:1": "", "192.0.2.1:1": "192.0.2.1"} {
 		if got := ask(Resolver{}, remote).AddressString(); got != want {
-			t.Errorf("in public, %q is %q, want %q", remote, got, want)
+			t.Errorf("without private clients, %q is %q, want %q", remote, got, want)
 		}
 	}
 	for header, want := range map[string]string{
@@ -75,8 +75,8 @@ func TestOriginTrustsForwardingHeadersOfTrustedProxiesOnly(t *testing.T) {
 	}
 }
 
-// A proxy that is not configured causes one warning. Direct clients, and clients that forge forwarding headers, cause
-// none.
+// A proxy that is missing from trusted_proxies is reported once. Clients that connect directly, and a client that
+// forges headers, are not taken for a proxy.
 func TestProxyDetectorWarnsOnceOfUnconfiguredProxy(t *testing.T) {
 	type hop struct{ remote, xff string }
 	many := func(n int, h ...hop) (all []hop) {
@@ -92,11 +92,11 @@ func TestProxyDetectorWarnsOnceOfUnconfiguredProxy(t *testing.T) {
 		hops    []hop
 		want    string
 	}{
-		{"direct clients", nil, many(50, person), ""},
+		{"people", nil, many(50, person), ""},
 		{"a health check from this machine", nil, many(50, hop{"127.0.0.1:1", ""}, person), ""},
-		{"forged headers", nil, many(10, hop{"192.0.2.1:1", "1.2.3.4"}, person), ""},
+		{"a client forges headers", nil, many(10, hop{"192.0.2.1:1", "1.2.3.4"}, person), ""},
 		{"a proxy on this machine", nil, many(1, hop{"127.0.0.1:1", "203.0.113.9"}), "a proxy in a private network"},
-		{"a public proxy", nil, many(30, hop{"192.0.2.1:1", "203.0.113.9"}), "nearly every request"},
+		{"a proxy outside", nil, many(30, hop{"192.0.2.1:1", "203.0.113.9"}), "nearly every request"},
 		{"a proxy without headers", nil, many(30, hop{"10.0.0.1:1", ""}),
 			"every request comes from one private address"},
 		{"an office", nil, many(30, hop{"10.0.0.1:1", ""}, hop{"10.0.0.2:1", ""}), ""},
@@ -104,70 +104,70 @@ func TestProxyDetectorWarnsOnceOfUnconfiguredProxy(t *testing.T) {
 		{"a trusted proxy", own, many(30, hop{"10.0.0.1:1", "203.0.113.9"}), ""},
 		{"a trusted proxy without headers", own, many(30, hop{"10.0.0.1:1", ""}), "without X-Forwarded-For"},
 		{"a trusted proxy with invalid headers", own, many(30, hop{"10.0.0.1:1", "?"}), "cannot be read"},
-		{"a second, untrusted proxy", own, many(30, hop{"10.0.0.1:1", "203.0.113.9, 172.17.0.1"}),
+		{"a second proxy that is not trusted", own, many(30, hop{"10.0.0.1:1", "203.0.113.9, 172.17.0.1"}),
 			"from 172.17.0.1"},
-		{"clients of the intranet", own, many(30, hop{"10.0.0.1:1", "192.168.0.1"}), "from 192.168.0.1"},
-		{"a curl of the operator", nil, append(many(30, person), many(1, hop{"127.0.0.1:1", "203.0.113.9"})...), ""},
-		{"a few invalid headers", own, many(30, hop{"10.0.0.1:1", "203.0.113.9"},
+		{"clients in a private network", own, many(30, hop{"10.0.0.1:1", "192.168.0.1"}), "from 192.168.0.1"},
+		{"one request by the operator", nil, append(many(30, person), many(1, hop{"127.0.0.1:1", "203.0.113.9"})...), ""},
+		{"one invalid header of many", own, many(30, hop{"10.0.0.1:1", "203.0.113.9"},
 			hop{"10.0.0.1:1", "203.0.113.9"}, hop{"10.0.0.1:1", "203.0.113.8, ?"}), ""},
 	} {
-		d := ProxyDetector{Resolver: Resolver{TrustedProxies: row.proxies}}
-		var warnings []string
+		a := ProxyDetector{Resolver: Resolver{TrustedProxies: row.proxies}}
+		var said []string
 		for _, h := range row.hops {
 			r := httptest.NewRequest("GET", "/", nil)
 			r.RemoteAddr = h.remote
 			if h.xff != "" {
 				r.Header.Set("X-Forwarded-For", h.xff)
 			}
-			if warning := d.Observe(r); warning != "" {
-				warnings = append(warnings, warning)
+			if warning := a.Observe(r); warning != "" {
+				said = append(said, warning)
 			}
 		}
-		text := strings.Join(warnings, "; ")
-		if (text == "") != (row.want == "") || !strings.Contains(text, row.want) || len(warnings) > 1 {
-			t.Errorf("%s: said %q, want %q once", row.says, warnings, row.want)
+		text := strings.Join(said, "; ")
+		if (text == "") != (row.want == "") || !strings.Contains(text, row.want) || len(said) > 1 {
+			t.Errorf("%s: said %q, want %q once", row.says, said, row.want)
 		}
-		if strings.Contains(d.String(), "warning") != (row.want != "") {
-			t.Errorf("%s: %s", row.says, d.String())
+		if strings.Contains(a.String(), "warning") != (row.want != "") {
+			t.Errorf("%s: %s", row.says, a.String())
 		}
 	}
 }
 
-// With PrivateClients a proxy that is not configured is the worst case: everybody has its address. The warning ends when
-// the requests do; health checks are not counted.
+// With private clients a proxy that is missing from trusted_proxies gives every client its own address. The warning
+// goes when the cause is gone. Health checks do not count.
 func TestProxyDetectorWithPrivateClients(t *testing.T) {
-	d := ProxyDetector{Resolver: Resolver{PrivateClients: true}}
+	a := ProxyDetector{Resolver: Resolver{PrivateClients: true}}
 	ask := func(path, remote, xff string) string {
 		r := httptest.NewRequest("GET", path, nil)
 		r.RemoteAddr = remote
 		if xff != "" {
 			r.Header.Set("X-Forwarded-For", xff)
 		}
-		return d.Observe(r)
+		return a.Observe(r)
 	}
 	for range 50 {
 		if got := ask("/signin", "10.0.0.1:1", "") + ask("/healthz", "127.0.0.1:1", "10.0.0.9"); got != "" {
 			t.Errorf("direct clients: %q", got)
 		}
 	}
-	var warnings []string
+	var said []string
 	for range 100 {
 		if got := ask("/signin", "127.0.0.1:1", "10.0.0.9"); got != "" {
-			warnings = append(warnings, got)
+			said = append(said, got)
 		}
 	}
-	if len(warnings) != 1 || !strings.Contains(warnings[0], "everybody behind it has its address") {
-		t.Errorf("said %q", warnings)
+	if len(said) != 1 || !strings.Contains(said[0], "everybody behind it has its address") {
+		t.Errorf("said %q", said)
 	}
 	for range 10 * decayAfter {
 		ask("/signin", "10.0.0.1:1", "")
 	}
-	if got := d.String(); strings.Contains(got, "warning") {
-		t.Errorf("after the last such request: %s", got)
+	if got := a.String(); strings.Contains(got, "warning") {
+		t.Errorf("after the cause is gone: %s", got)
 	}
 }
 
-// FUZ-011: the stored form of any header is one line of text that is safe in both databases, logs, emails and terminals.
+// sanitizeHeader returns one line of text that is safe in both databases, a log, an email and a terminal.
 func FuzzSanitizeHeader(f *testing.F) {
 	for _, header := range []string{"Mozilla/5.0 (X11)", "a\x00b\tc\u0085d\xffe", strings.Repeat("a", 255) + "ä",
 		strings.Repeat("a", 250) + "\u202e\ufffd\xf0\x9f", "\u2028\ue000\U000e0001\x1b[31m"} {

@@ -11,17 +11,17 @@ var apps = []mutation{
 	}`},
 	}},
 	{test: "TestRedirectURIMustMatchExactly", what: "a redirect address fits by its beginning", edits: []edit{
-		{"internal/grant/client.go", "func matchesRegisteredURI(list []string, address string) bool {\n", "func matchesRegisteredURI(list []string, address string) bool {\n\tif slices.ContainsFunc(list, func(one string) bool { return strings.HasPrefix(address, one) }) {\n\t\treturn true\n\t}\n"},
+		{"internal/client/client.go", "func matchesRegisteredURI(list []string, address string) bool {\n", "func matchesRegisteredURI(list []string, address string) bool {\n\tif slices.ContainsFunc(list, func(one string) bool { return strings.HasPrefix(address, one) }) {\n\t\treturn true\n\t}\n"},
 	}},
 	{test: "TestRedirectURIMustMatchExactly", what: "capital letters of an address do not count", edits: []edit{
-		{"internal/grant/client.go", "if slices.Contains(list, address) {", "if slices.ContainsFunc(list, func(one string) bool { return strings.EqualFold(one, address) }) {"},
+		{"internal/client/client.go", "if slices.Contains(list, address) {", "if slices.ContainsFunc(list, func(one string) bool { return strings.EqualFold(one, address) }) {"},
 	}},
 	{test: "TestRedirectURIMustMatchExactly", what: "errors are sent to an address that nobody registered", edits: []edit{
 		{"internal/oidc/authorize.go", "if !a.AllowsRedirectURI(redirect) {", `if !a.AllowsRedirectURI(redirect) && values.Get("response_type") == "code" {`},
 	}},
 	{test: "TestRedirectURIMustMatchExactly", what: "every port of every host is free", edits: []edit{
-		{"internal/grant/client.go", `validateRedirectURI(address) != nil || u.Scheme != "http"`, `u.Host == ""`},
-		{"internal/grant/client.go", `after := strings.TrimPrefix(address, "http://")`, `_, after, _ := strings.Cut(address, "://")`},
+		{"internal/client/client.go", `ValidateRedirectURI(address) != nil || u.Scheme != "http"`, `u.Host == ""`},
+		{"internal/client/client.go", `after := strings.TrimPrefix(address, "http://")`, `_, after, _ := strings.Cut(address, "://")`},
 	}},
 	{test: "TestAuthorizationCodeWorksOnceForItsClient", what: "a code is good for every app", edits: []edit{
 		{"internal/store/grants.go", "WHERE code_hash = $2 AND client_id = $3 AND", "WHERE code_hash = $2 AND $3 <> '' AND"},
@@ -54,7 +54,7 @@ var apps = []mutation{
 		{"internal/grant/grant.go", "return of, false, tx.RevokeGrant(ctx, of.ID, now)", "return of, false, ErrInvalid"},
 	}},
 	{test: "TestRefreshTokenWorksOnce", what: "a stolen refresh token ends nothing", edits: []edit{
-		{"internal/grant/grant.go", "if row.RevokedAt != 0 {\n\t\treturn nil\n\t}\n\tctx = ", "if kind == audit.TokenReused {\n\t\treturn nil\n\t}\n\tctx = "},
+		{"internal/grant/grant.go", "if !row.RevokedAt.IsZero() {\n\t\treturn nil\n\t}\n\tctx = ", "if kind == audit.TokenReused {\n\t\treturn nil\n\t}\n\tctx = "},
 	}},
 	{test: "TestRefreshTokenWorksOnce", what: "a refresh token outlives what its account went through", edits: []edit{
 		{"internal/store/grants.go", "accounts.epoch = grants.epoch AND accounts.disabled_at = 0)", "accounts.epoch >= grants.epoch)"},
@@ -104,7 +104,7 @@ var apps = []mutation{
 	{test: "TestRedirectURIMustMatchExactly", what: "a request that says it was pushed needs no address", edits: []edit{
 		{"internal/oidc/authorize.go", `if err != nil || grant.IsPushedRequestURI(values.Get("request_uri")) {`, `if err != nil || values.Has("request_uri") {`},
 		{"internal/oidc/authorize.go", "ClientID: a.ID, RedirectURI: redirect, State", `ClientID: a.ID, RedirectURI: values.Get("redirect_uri"), State`},
-		{"internal/grant/grant.go", "if !a.AllowsRedirectURI(r.RedirectURI) && !a.isHostCallback(r.RedirectURI) {", "if a.ID == \"\" {"},
+		{"internal/grant/grant.go", "if !a.AllowsRedirectURI(r.RedirectURI) && !a.IsHostCallback(r.RedirectURI) {", "if a.ID == \"\" {"},
 	}},
 	{test: "TestIntrospectionTellsOwnTokensOnly", what: "everybody may look at tokens", edits: []edit{
 		{"internal/oidc/introspect.go", "if caller.IsPublic() {", "if caller.IsPublic() && caller.ID == \"\" {"},

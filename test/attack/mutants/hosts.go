@@ -9,7 +9,7 @@ var hosts = []mutation{
 		{"internal/forwardauth/proxied_request.go", "return path\n\t}\n\treturn \"/\"", "return path\n\t}\n\treturn a.uri"},
 	}},
 	{test: "TestForwardAuthIgnoresClientHeaders", what: "everybody is a proxy", edits: []edit{
-		{"internal/forwardauth/proxied_request.go", "if !s.Pages.FromTrustedProxy(r) {", "if !s.Pages.FromTrustedProxy(r) && r.Host == \"\" {"},
+		{"internal/forwardauth/proxied_request.go", "if !s.Pages.Origins.IsFromTrustedProxy(r) {", "if !s.Pages.Origins.IsFromTrustedProxy(r) && r.Host == \"\" {"},
 	}},
 	{test: "TestForwardAuthIgnoresClientHeaders", what: "of two headers of one name the first counts", edits: []edit{
 		{"internal/forwardauth/proxied_request.go", `len(values) > 1 || values[0] == ""`, `values[0] == ""`},
@@ -30,14 +30,14 @@ var hosts = []mutation{
 		{"internal/forwardauth/proxied_request.go", `return strings.TrimSuffix(host, ":443")`, "host, _, _ = strings.Cut(host, \":\")\n\t\treturn host"},
 	}},
 	{test: "TestForwardAuthEndsWithTheSession", what: "a session that rested too long is good at a host", both: true, edits: []edit{
-		{"internal/session/session.go", "s.Store.GetSession(ctx, id, store.Millis(now.Add(-s.Idle)), store.Millis(now))", "s.Store.GetSession(ctx, id, 0, store.Millis(now))"},
+		{"internal/session/session.go", "s.Store.GetSession(ctx, id, now.Add(-s.Idle), now)", "s.Store.GetSession(ctx, id, time.Time{}, now)"},
 	}},
 	{test: "TestForwardAuthEndsWithTheSession", what: "a host takes a session of an account as it was before", both: true, edits: []edit{
 		{"internal/store/grants.go", "accounts.id = grants.account_id AND accounts.epoch = grants.epoch", "accounts.id = grants.account_id"},
 		{"internal/store/sessions.go", " AND accounts.epoch = sessions.epoch", ""},
 	}},
 	{test: "TestForwardAuthEndsWithTheSession", what: "a session rests while its person is at a host", both: true, edits: []edit{
-		{"internal/session/session.go", "if now.Sub(store.Time(row.LastSeenAt)) >= min(touchInterval, s.Idle/2) {", "if now.Sub(store.Time(row.LastSeenAt)) >= 2*s.Idle {"},
+		{"internal/session/session.go", "if now.Sub(row.LastSeenAt) >= min(touchInterval, s.Idle/2) {", "if now.Sub(row.LastSeenAt) >= 2*s.Idle {"},
 	}},
 	{test: "TestForwardAuthEndsWithTheSession", what: "a yes is remembered whatever changes", both: true, edits: []edit{
 		{"internal/forwardauth/cache.go", " && !changed(found.basis)", ""},
@@ -90,7 +90,7 @@ var hosts = []mutation{
 		{"internal/forwardauth/callback.go", "if len(verifier) != len(seal.NewToken()) {", "if verifier != \"-\" {"},
 	}},
 	{test: "TestForwardAuthEnforcesGroupsLevelAndAge", what: "a host has no groups", edits: []edit{
-		{"internal/grant/auth_request.go", "case !s.Client.allowsGroups(s.Session.Account.Groups):", "case s.Client.ID == \"\":"},
+		{"internal/grant/auth_request.go", "case !s.Client.AllowsGroups(s.Session.Account.Groups):", "case s.Client.ID == \"\":"},
 	}},
 	{test: "TestForwardAuthEnforcesGroupsLevelAndAge", what: "a host has no level", edits: []edit{
 		{"internal/grant/auth_request.go", "return max(r.MinLevel, a.RequiredLevel())", "return r.MinLevel"},

@@ -12,7 +12,7 @@ var odds = []mutation{
 		{"internal/odds/budget.go", "return Allows(b.spent(), cost, b.year)", "return cost <= b.year"},
 	}},
 	{test: "TestAppGuessesAtOnceStayInBudgetAtTwoServers", what: "guesses that arrive together do not see each other", edits: []edit{
-		{"internal/odds/budget.go", "if _, err := tx.LockGuessBudget(ctx, name); err != nil {\n\t\treturn Budget{}, fmt.Errorf(\"odds: lock: %w\", err)\n\t}\n\tnow := l.Now()\n\tyear", "now := l.Now()\n\tyear"},
+		{"internal/odds/budget.go", "if _, err := tx.LockGuessBudget(ctx, name); err != nil {\n\t\treturn Budget{}, fmt.Errorf(\"odds: lock: %w\", err)\n\t}\n\tnow := bs.Now()\n\tyear", "now := bs.Now()\n\tyear"},
 	}},
 	{test: "TestPasswordGuessesWaitByNameAndNetwork", what: "wrong passwords do not wait", edits: []edit{
 		{"internal/ratelimit/password.go", "last.Add(PasswordDelay(failed.Failures))", "last.Add(PasswordDelay(0))"},
