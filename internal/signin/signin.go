@@ -85,7 +85,9 @@ func (s *SignIns) Start(ctx context.Context, c Credentials, from origin.Origin) 
 }
 
 // begin goes on with the attempt this browser is in, or begins one.
-func (s *SignIns) begin(ctx context.Context, c Credentials, b challenge.Beginning, from origin.Origin) (token string, err error) {
+func (s *SignIns) begin(
+	ctx context.Context, c Credentials, b challenge.Beginning, from origin.Origin,
+) (token string, err error) {
 	token, ok, err := s.Challenges.Resume(ctx, c.AttemptToken, b, from)
 	if err != nil || ok {
 		return token, err
@@ -95,7 +97,9 @@ func (s *SignIns) begin(ctx context.Context, c Credentials, b challenge.Beginnin
 
 // enterTrusted opens the session of somebody whose browser is trusted from here. It returns
 // store.ErrNotFound if that ended this very moment.
-func (s *SignIns) enterTrusted(ctx context.Context, a store.Account, b device.RequestDevice, by device.DecisionRecord, from origin.Origin) (cookies session.Cookies, err error) {
+func (s *SignIns) enterTrusted(
+	ctx context.Context, a store.Account, b device.RequestDevice, by device.DecisionRecord, from origin.Origin,
+) (cookies session.Cookies, err error) {
 	record, _ := by.NearestRecord()
 	token, row := s.Sessions.New(a.Ref(), from)
 	row.AMR, row.DeviceID, row.TrustVerifiedAt = "pwd", b.ID, record.VerifiedAt
@@ -129,7 +133,9 @@ type StepUpRequest struct {
 // StepUp begins another proof of both steps for somebody who is signed in. The token goes to the
 // browser like that of a sign-in; Attempt.Verify then proves the session again and gives it another
 // token. It returns account.ErrCredentials, a *ratelimit.LimitedError or seal.ErrBusy.
-func (s *SignIns) StepUp(ctx context.Context, who session.Session, r StepUpRequest, from origin.Origin) (token string, err error) {
+func (s *SignIns) StepUp(
+	ctx context.Context, who session.Session, r StepUpRequest, from origin.Origin,
+) (token string, err error) {
 	a, err := s.verifyPassword(ctx, who, r.Password, from)
 	if err != nil {
 		return "", err
@@ -142,7 +148,9 @@ func (s *SignIns) StepUp(ctx context.Context, who session.Session, r StepUpReque
 // verifyPassword checks the password of somebody who is signed in. It takes a try from those that
 // the sessions of an account have: who holds a session that is not theirs must not find the password
 // by trying. Only somebody who is signed in can use them up.
-func (s *SignIns) verifyPassword(ctx context.Context, who session.Session, password string, from origin.Origin) (store.Account, error) {
+func (s *SignIns) verifyPassword(
+	ctx context.Context, who session.Session, password string, from origin.Origin,
+) (store.Account, error) {
 	a, err := s.Store.GetAccount(ctx, who.Account.ID)
 	if err != nil {
 		return a, fmt.Errorf("signin: account: %w", err)
@@ -172,7 +180,9 @@ func (s *SignIns) verifyPassword(ctx context.Context, who session.Session, passw
 // Every other session ends; this one goes on under the new token it returns. It returns
 // session.ErrStepUpRequired, account.ErrCredentials, a *ratelimit.LimitedError,
 // session.ErrNoSession, or one of the errors of seal.Acceptable.
-func (s *SignIns) ChangePassword(ctx context.Context, who session.Session, current, password string, from origin.Origin) (token string, err error) {
+func (s *SignIns) ChangePassword(
+	ctx context.Context, who session.Session, current, password string, from origin.Origin,
+) (token string, err error) {
 	if !who.RecentlyAuthenticated(s.Now()) {
 		return "", session.ErrStepUpRequired
 	}
