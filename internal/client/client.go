@@ -61,39 +61,40 @@ type Client struct {
 }
 
 // AllowsGroups reports whether a person with these groups may use the client.
-func (a Client) AllowsGroups(groups []string) bool {
-	return len(a.RequiredGroups) == 0 || slices.ContainsFunc(a.RequiredGroups, func(one string) bool { return slices.Contains(groups, one) })
+func (c Client) AllowsGroups(groups []string) bool {
+	isMember := func(group string) bool { return slices.Contains(groups, group) }
+	return len(c.RequiredGroups) == 0 || slices.ContainsFunc(c.RequiredGroups, isMember)
 }
 
 // RequiredLevel returns the level of RequiredACR, or session.LevelNone if there is none.
-func (a Client) RequiredLevel() session.Level { return session.ParseACR(a.RequiredACR) }
+func (c Client) RequiredLevel() session.Level { return session.ParseACR(c.RequiredACR) }
 
 // MaxAuthAge returns MaxAge as a duration; 0 means no limit.
-func (a Client) MaxAuthAge() time.Duration { return time.Duration(a.MaxAge) * time.Second }
+func (c Client) MaxAuthAge() time.Duration { return time.Duration(c.MaxAge) * time.Second }
 
 // IsPublic reports whether the client has no credentials (RFC 6749 2.1).
-func (a Client) IsPublic() bool { return len(a.SecretHashes) == 0 && len(a.JWKSet) == 0 }
+func (c Client) IsPublic() bool { return len(c.SecretHashes) == 0 && len(c.JWKSet) == 0 }
 
 // DisplayName returns the name, or the id if there is no name.
-func (a Client) DisplayName() string {
-	if a.Name != "" {
-		return a.Name
+func (c Client) DisplayName() string {
+	if c.Name != "" {
+		return c.Name
 	}
-	return a.ID
+	return c.ID
 }
 
 // SigningAlg returns the JWS algorithm of the client's ID tokens and logout tokens.
-func (a Client) SigningAlg() string {
-	if a.IDTokenAlg == "" {
+func (c Client) SigningAlg() string {
+	if c.IDTokenAlg == "" {
 		return string(jose.ES256)
 	}
-	return a.IDTokenAlg
+	return c.IDTokenAlg
 }
 
 // MatchesSecret reports whether secret is one of the client's secrets. It takes constant time.
-func (a Client) MatchesSecret(secret string) bool {
+func (c Client) MatchesSecret(secret string) bool {
 	found := false
-	for _, encoded := range a.SecretHashes {
+	for _, encoded := range c.SecretHashes {
 		hash, err := hex.DecodeString(encoded)
 		found = seal.EqualTokenHash(hash, seal.HashToken(secret)) && err == nil || found
 	}
@@ -121,72 +122,85 @@ type ValidationError struct {
 	Message  string // never contains a secret
 }
 
-func (f *ValidationError) Error() string { return fmt.Sprintf("app %q: %s", f.ClientID, f.Message) }
+func (e *ValidationError) Error() string { return fmt.Sprintf("app %q: %s", e.ClientID, e.Message) }
 
-func (a Client) validationError(key, format string, args ...any) error {
-	return &ValidationError{ClientID: a.ID, Field: key, Message: fmt.Sprintf(format, args...)}
+func (c Client) validationError(key, format string, args ...any) error {
+	return &ValidationError{ClientID: c.ID, Field: key, Message: fmt.Sprintf(format, args...)}
 }
 
 // Validate checks a registration. It returns a *ValidationError for the first problem it finds.
-func (a Client) Validate() error {
+func (c Client) Validate() error {
 	switch {
-	case !clientIDPattern.MatchString(a.ID):
-		return a.validationError("id", "the id must have 1 to 64 small letters, digits, dots, dashes and underscores, and begin with a letter or digit")
-	case utf8.RuneCountInString(a.Name) > 64 || !utf8.ValidString(a.Name) || strings.ContainsFunc(a.Name, func(r rune) bool { return !unicode.IsPrint(r) }):
-		return a.validationError("name", "the name must have at most 64 characters, and none that cannot be seen: people read it")
-	case len(a.RedirectURIs) == 0 && len(a.Hosts) == 0 && a.IsPublic():
-		return a.validationError("redirects", "it needs a redirect address, a host or a secret: without one nobody could use it")
-	case a.SigningAlg() != string(jose.ES256) && a.SigningAlg() != string(jose.RS256):
-		return a.validationError("algorithm", "the algorithm is %q, not ES256 or RS256", a.IDTokenAlg)
-	case a.PKCEOptional && a.IsPublic():
-		return a.validationError("no_pkce", "no_pkce needs a secret: without one, PKCE is all that protects the code")
-	case a.RequiredACR != "" && a.RequiredLevel() == session.LevelNone:
-		return a.validationError("acr", "the acr is %q, not one of %s", a.RequiredACR, strings.Join(session.ACRs(), ", "))
-	case a.CanIntrospect && a.IsPublic():
-		return a.validationError("introspects", "an app that introspects tokens must authenticate: give it a secret or keys")
-	case a.MaxAge < 0:
-		return a.validationError("max_age", "max_age is negative: it is a number of seconds")
+	case !clientIDPattern.MatchString(c.ID):
+		return c.validationError("id",
+			"the id must have 1 to 64 small letters, digits, dots, dashes and underscores, "+
+				"and begin with a letter or digit")
+	case !validName(c.Name):
+		return c.validationError("name",
+			"the name must have at most 64 characters, and none that cannot be seen: people read it")
+	case len(c.RedirectURIs) == 0 && len(c.Hosts) == 0 && c.IsPublic():
+		return c.validationError("redirects",
+			"it needs a redirect address, a host or a secret")
+	case c.SigningAlg() != string(jose.ES256) && c.SigningAlg() != string(jose.RS256):
+		return c.validationError("algorithm", "the algorithm is %q, not ES256 or RS256", c.IDTokenAlg)
+	case c.PKCEOptional && c.IsPublic():
+		return c.validationError("no_pkce", "no_pkce needs a secret: without one, PKCE is all that protects the code")
+	case c.RequiredACR != "" && c.RequiredLevel() == session.LevelNone:
+		return c.validationError("acr", "the acr is %q, not one of %s",
+			c.RequiredACR, strings.Join(session.ACRs(), ", "))
+	case c.CanIntrospect && c.IsPublic():
+		return c.validationError("introspects",
+			"an app that introspects tokens must authenticate: give it a secret or keys")
+	case c.MaxAge < 0:
+		return c.validationError("max_age", "max_age is negative: it is a number of seconds")
 	}
-	for _, hash := range a.SecretHashes { // a wrong one may be the secret itself: never quote it
+	for _, hash := range c.SecretHashes { // a wrong one may be the secret itself: never quote it
 		if !secretHashPattern.MatchString(hash) {
-			return a.validationError("secrets", "one of the secrets is not a hash: give the SHA-256 of the secret, 64 digits and small letters from a to f, "+
-				"never the secret itself. If it was the secret, do not use it any more: run twostep app secret for a new one and its hash")
+			return c.validationError("secrets",
+				"one of the secrets is not a hash: give the SHA-256 of the secret, 64 digits and small letters "+
+					"from a to f, never the secret itself. If it was the secret, do not use it any more: "+
+					"run twostep app secret for a new one and its hash")
 		}
 	}
-	if _, err := a.JWKS(); err != nil {
-		return a.validationError("keys", "the keys: %v", err)
+	if _, err := c.JWKS(); err != nil {
+		return c.validationError("keys", "the keys: %v", err)
 	}
-	return a.validateURIs()
+	return c.validateURIs()
 }
 
-func (a Client) validateURIs() error {
-	for _, address := range a.RedirectURIs {
+func validName(name string) bool {
+	return utf8.RuneCountInString(name) <= 64 && utf8.ValidString(name) &&
+		!strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) })
+}
+
+func (c Client) validateURIs() error {
+	for _, address := range c.RedirectURIs {
 		if err := ValidateRedirectURI(address); err != nil {
-			return a.validationError("redirects", "the redirect address %q %v", address, err)
+			return c.validationError("redirects", "the redirect address %q %v", address, err)
 		}
 	}
-	for _, address := range a.PostLogoutRedirectURIs {
+	for _, address := range c.PostLogoutRedirectURIs {
 		if err := ValidateRedirectURI(address); err != nil {
-			return a.validationError("signed_out", "the address after signing out %q %v", address, err)
+			return c.validationError("signed_out", "the address after signing out %q %v", address, err)
 		}
 	}
-	if a.BackChannelLogoutURI != "" {
-		err := ValidateRedirectURI(a.BackChannelLogoutURI)
-		if err == nil && !strings.HasPrefix(a.BackChannelLogoutURI, "http") {
+	if c.BackChannelLogoutURI != "" {
+		err := ValidateRedirectURI(c.BackChannelLogoutURI)
+		if err == nil && !strings.HasPrefix(c.BackChannelLogoutURI, "http") {
 			err = errors.New("belongs to an app on a phone, which a server cannot call: it must begin with https://")
 		}
 		if err != nil {
-			return a.validationError("back_channel", "the back-channel address %q %v", a.BackChannelLogoutURI, err)
+			return c.validationError("back_channel", "the back-channel address %q %v", c.BackChannelLogoutURI, err)
 		}
 	}
-	for _, host := range a.Hosts {
+	for _, host := range c.Hosts {
 		if err := validateHost(host); err != nil {
-			return a.validationError("hosts", "the host %q %v", host, err)
+			return c.validationError("hosts", "the host %q %v", host, err)
 		}
 	}
-	for _, group := range a.RequiredGroups {
+	for _, group := range c.RequiredGroups {
 		if err := account.ValidateGroup(group); err != nil {
-			return a.validationError("groups", "%v", err)
+			return c.validationError("groups", "%v", err)
 		}
 	}
 	return nil
@@ -194,13 +208,14 @@ func (a Client) validateURIs() error {
 
 // CheckConflict checks that a and other differ in their id and have no host in common: otherwise it would be
 // unclear whose rules apply. It returns a *ValidationError about a.
-func (a Client) CheckConflict(other Client) error {
-	if a.ID == other.ID {
-		return a.validationError("id", "another app has this id")
+func (c Client) CheckConflict(other Client) error {
+	if c.ID == other.ID {
+		return c.validationError("id", "another app has this id")
 	}
-	for _, host := range a.Hosts {
+	for _, host := range c.Hosts {
 		if slices.Contains(other.Hosts, host) {
-			return a.validationError("hosts", "the host %q is of the app %q already, and each host has one", host, other.ID)
+			return c.validationError("hosts", "the host %q is of the app %q already: each host has one app",
+				host, other.ID)
 		}
 	}
 	return nil
@@ -208,12 +223,12 @@ func (a Client) CheckConflict(other Client) error {
 
 // JWKS parses the keys for private_key_jwt. It returns an empty set if there are none, and an error if one is
 // not public or too short.
-func (a Client) JWKS() (set jose.JSONWebKeySet, err error) {
-	if len(a.JWKSet) == 0 {
+func (c Client) JWKS() (set jose.JSONWebKeySet, err error) {
+	if len(c.JWKSet) == 0 {
 		return set, nil
 	}
 	// The error of json.Unmarshal is dropped: it may quote a private key.
-	if err := json.Unmarshal(a.JWKSet, &set); err != nil || len(set.Keys) == 0 {
+	if err := json.Unmarshal(c.JWKSet, &set); err != nil || len(set.Keys) == 0 {
 		return jose.JSONWebKeySet{}, errors.New(`no JWK set: write {"keys": […]} with at least one key`)
 	}
 	for _, key := range set.Keys {
@@ -271,7 +286,8 @@ func ValidateRedirectURI(address string) error {
 	case u.Scheme == "https" || u.Scheme == "http":
 		return validateWebURI(u)
 	case !strings.Contains(u.Scheme, "."):
-		return fmt.Errorf("has the scheme %s: use https, or for an app on a phone a domain name backwards, like com.example.app", u.Scheme)
+		return fmt.Errorf("has the scheme %s: use https, or for an app on a phone a domain name backwards, "+
+			"like com.example.app", u.Scheme)
 	case u.Opaque != "" || u.Path == "" && u.Host == "":
 		return fmt.Errorf("has no slash after %s: – write it like com.example.app:/callback", u.Scheme)
 	case u.Host != "" && !hostnamePattern.MatchString(u.Host):
@@ -292,7 +308,8 @@ func validateWebURI(u *url.URL) error {
 	case u.Port() != "" && !validPort(u.Port()) || strings.HasSuffix(u.Host, ":"):
 		return errors.New("has an invalid port: use 1 to 65535")
 	case u.Scheme == "http" && !isLoopback(u.Hostname()):
-		return errors.New("is http, which anybody on the way can read and change: use https (http is for this machine only)")
+		return errors.New(
+			"is http, which anybody on the way can read and change: use https (http is for this machine only)")
 	case slices.Contains(segments, ".") || slices.Contains(segments, ".."):
 		return errors.New("has . or .. in its path, which browsers remove: write the final path")
 	}
@@ -311,24 +328,24 @@ func isLoopback(host string) bool {
 
 // AllowsRedirectURI reports whether a redirect_uri is registered. It must match exactly, except for the port of
 // a loopback URI with http (RFC 8252 7.3).
-func (a Client) AllowsRedirectURI(address string) bool {
-	return matchesRegisteredURI(a.RedirectURIs, address)
+func (c Client) AllowsRedirectURI(address string) bool {
+	return matchesRegisteredURI(c.RedirectURIs, address)
 }
 
 // HostCallbackPath receives the authorization code at each host behind a reverse proxy.
 const HostCallbackPath = "/.twostep/enter"
 
 // IsHostCallback reports whether a URI is the callback of one of the client's hosts.
-func (a Client) IsHostCallback(address string) bool {
-	return slices.ContainsFunc(a.Hosts, func(host string) bool {
+func (c Client) IsHostCallback(address string) bool {
+	return slices.ContainsFunc(c.Hosts, func(host string) bool {
 		return address == "https://"+host+HostCallbackPath || address == "http://"+host+HostCallbackPath
 	})
 }
 
 // AllowsPostLogoutRedirectURI reports whether a post_logout_redirect_uri is registered (OpenID Connect
 // RP-Initiated Logout 3), with the rules of AllowsRedirectURI.
-func (a Client) AllowsPostLogoutRedirectURI(address string) bool {
-	return matchesRegisteredURI(a.PostLogoutRedirectURIs, address)
+func (c Client) AllowsPostLogoutRedirectURI(address string) bool {
+	return matchesRegisteredURI(c.PostLogoutRedirectURIs, address)
 }
 
 func matchesRegisteredURI(list []string, address string) bool {

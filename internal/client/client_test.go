@@ -314,7 +314,7 @@ func TestValidateNamesFieldAndReason(t *testing.T) {
 		"long name":        {func(a *client.Client) { a.Name = strings.Repeat("x", 65) }, "name", "at most 64"},
 		"name turned":      {func(a *client.Client) { a.Name = "knaB \u202e" }, "name", "cannot be seen"},
 		"name on lines":    {func(a *client.Client) { a.Name = "a\nb" }, "name", "cannot be seen"},
-		"nothing":          {func(a *client.Client) { a.RedirectURIs, a.SecretHashes = nil, nil }, "redirects", "nobody could use it"},
+		"nothing":          {func(a *client.Client) { a.RedirectURIs, a.SecretHashes = nil, nil }, "redirects", "needs a redirect address"},
 		"algorithm":        {func(a *client.Client) { a.IDTokenAlg = "none" }, "algorithm", "not ES256 or RS256"},
 		"HMAC":             {func(a *client.Client) { a.IDTokenAlg = "HS256" }, "algorithm", "not ES256 or RS256"},
 		"public, no PKCE":  {func(a *client.Client) { a.PKCEOptional, a.SecretHashes = true, nil }, "no_pkce", "PKCE is all"},

@@ -82,11 +82,11 @@ func (c *Clients) Get(ctx context.Context, id string) (Client, error) {
 	return Client{}, ErrNotFound
 }
 
-func clientFromRow(row store.Client) (a Client, err error) {
-	if err := json.Unmarshal([]byte(row.Registration), &a); err != nil {
+func clientFromRow(row store.Client) (cl Client, err error) {
+	if err := json.Unmarshal([]byte(row.Registration), &cl); err != nil {
 		return Client{}, fmt.Errorf("client: get %s: %w", row.ID, err)
 	}
-	return a, nil
+	return cl, nil
 }
 
 // List returns all clients, those of the settings first.
@@ -113,20 +113,20 @@ var ErrExists = errors.New("client: an app with this id exists")
 var ErrReadOnly = errors.New("client: the app is defined in the settings")
 
 func (c *Clients) isStatic(id string) bool {
-	return slices.ContainsFunc(c.Static, func(a Client) bool { return a.ID == id })
+	return slices.ContainsFunc(c.Static, func(cl Client) bool { return cl.ID == id })
 }
 
 // validate checks a registration, also against all other clients.
-func (c *Clients) validate(ctx context.Context, a Client) error {
-	if err := a.Validate(); err != nil {
+func (c *Clients) validate(ctx context.Context, cl Client) error {
+	if err := cl.Validate(); err != nil {
 		return err
 	}
-	apps, err := c.List(ctx)
+	all, err := c.List(ctx)
 	if err != nil {
 		return err
 	}
-	for _, other := range apps {
-		if err := a.CheckConflict(other); err != nil && other.ID != a.ID {
+	for _, other := range all {
+		if err := cl.CheckConflict(other); err != nil && other.ID != cl.ID {
 			return err
 		}
 	}
@@ -135,20 +135,20 @@ func (c *Clients) validate(ctx context.Context, a Client) error {
 
 // Create adds a client. It returns ErrExists if the id is in use, and a *ValidationError if the registration is
 // invalid.
-func (c *Clients) Create(ctx context.Context, a Client) error {
-	switch _, err := c.Get(ctx, a.ID); {
+func (c *Clients) Create(ctx context.Context, cl Client) error {
+	switch _, err := c.Get(ctx, cl.ID); {
 	case err == nil:
 		return ErrExists
 	case !errors.Is(err, ErrNotFound):
 		return err
 	}
-	if err := c.validate(ctx, a); err != nil {
+	if err := c.validate(ctx, cl); err != nil {
 		return err
 	}
-	body, err := json.Marshal(a)
+	body, err := json.Marshal(cl)
 	if err == nil {
-		err = c.alter(ctx, audit.ClientCreated, a.ID, func(tx *store.DB) error {
-			return tx.CreateClient(ctx, store.Client{ID: a.ID, Registration: string(body), CreatedAt: c.Now()})
+		err = c.alter(ctx, audit.ClientCreated, cl.ID, func(tx *store.DB) error {
+			return tx.CreateClient(ctx, store.Client{ID: cl.ID, Registration: string(body), CreatedAt: c.Now()})
 		})
 	}
 	if errors.Is(err, store.ErrConflict) {
@@ -170,39 +170,39 @@ func (c *Clients) alter(ctx context.Context, kind audit.Kind, id string, f func(
 
 // Update replaces the registration of a client. It returns ErrNotFound if there is none with the id,
 // ErrReadOnly if it is one of the settings, and a *ValidationError if the registration is invalid.
-func (c *Clients) Update(ctx context.Context, a Client) error {
-	return c.change(ctx, audit.ClientUpdated, a)
+func (c *Clients) Update(ctx context.Context, cl Client) error {
+	return c.change(ctx, audit.ClientUpdated, cl)
 }
 
 // RotateSecret gives a client a new secret. If keep is true, the newest of the old ones stays valid. It returns
 // ErrNotFound if there is no such client, and ErrReadOnly if it is one of the settings.
 func (c *Clients) RotateSecret(ctx context.Context, id string, keep bool) (secret string, err error) {
-	a, err := c.Get(ctx, id)
+	cl, err := c.Get(ctx, id)
 	if err != nil {
 		return "", err
 	}
 	secret, hash := NewSecret()
-	old := a.SecretHashes
-	a.SecretHashes = []string{hash}
-	if keep && len(old) > 0 {
-		a.SecretHashes = append(a.SecretHashes, old[0])
+	previous := cl.SecretHashes
+	cl.SecretHashes = []string{hash}
+	if keep && len(previous) > 0 {
+		cl.SecretHashes = append(cl.SecretHashes, previous[0])
 	}
-	if err := c.change(ctx, audit.ClientSecretRotated, a); err != nil {
+	if err := c.change(ctx, audit.ClientSecretRotated, cl); err != nil {
 		return "", err
 	}
 	return secret, nil
 }
 
-func (c *Clients) change(ctx context.Context, kind audit.Kind, a Client) error {
-	if c.isStatic(a.ID) {
+func (c *Clients) change(ctx context.Context, kind audit.Kind, cl Client) error {
+	if c.isStatic(cl.ID) {
 		return ErrReadOnly
 	}
-	if err := c.validate(ctx, a); err != nil {
+	if err := c.validate(ctx, cl); err != nil {
 		return err
 	}
-	body, err := json.Marshal(a)
+	body, err := json.Marshal(cl)
 	if err == nil {
-		err = c.alter(ctx, kind, a.ID, func(tx *store.DB) error { return tx.UpdateClient(ctx, a.ID, string(body)) })
+		err = c.alter(ctx, kind, cl.ID, func(tx *store.DB) error { return tx.UpdateClient(ctx, cl.ID, string(body)) })
 	}
 	if errors.Is(err, store.ErrNotFound) {
 		return ErrNotFound

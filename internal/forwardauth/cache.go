@@ -46,47 +46,47 @@ type cacheEntry struct {
 }
 
 // fresh reports whether then is less than cacheTTL before now. It is false if the clock was set back.
-func (then dataVersion) fresh(now dataVersion) bool {
-	age := now.readAt.Sub(then.readAt)
+func (v dataVersion) fresh(now dataVersion) bool {
+	age := now.readAt.Sub(v.readAt)
 	return age >= 0 && age < cacheTTL
 }
 
 // currentVersion uses the wall clock, because the monotonic clock stops while the machine sleeps.
-func (s *Authorizer) currentVersion() dataVersion {
-	return dataVersion{s.Grants.Now().Round(0), s.Grants.Basis()}
+func (a *Authorizer) currentVersion() dataVersion {
+	return dataVersion{a.Grants.Now().Round(0), a.Grants.Basis()}
 }
 
-func (s *Authorizer) cacheKeyFor(r *http.Request, req proxiedRequest) cacheKey {
-	return cacheKey{sha256.Sum256([]byte(s.Pages.Cookie(r, render.ForwardAuthSessionCookie))), req.origin}
+func (a *Authorizer) cacheKeyFor(r *http.Request, req proxiedRequest) cacheKey {
+	return cacheKey{sha256.Sum256([]byte(a.Pages.Cookie(r, render.ForwardAuthSessionCookie))), req.origin}
 }
 
-func (m *allowCache) put(b cacheKey, read dataVersion, said identityHeaders) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if age := read.readAt.Sub(m.since); len(m.entries) >= cacheMaxEntries || age < 0 || age > cachePurgeInterval {
-		m.entries, m.since = map[cacheKey]cacheEntry{}, read.readAt
+func (c *allowCache) put(key cacheKey, version dataVersion, headers identityHeaders) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if age := version.readAt.Sub(c.since); len(c.entries) >= cacheMaxEntries || age < 0 || age > cachePurgeInterval {
+		c.entries, c.since = map[cacheKey]cacheEntry{}, version.readAt
 	}
-	m.entries[b] = cacheEntry{read, said}
+	c.entries[key] = cacheEntry{version, headers}
 }
 
-func (m *allowCache) get(b cacheKey, now dataVersion, changed func(grant.Basis) bool) (identityHeaders, bool) {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	found, ok := m.entries[b]
+func (c *allowCache) get(key cacheKey, now dataVersion, changed func(grant.Basis) bool) (identityHeaders, bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	found, ok := c.entries[key]
 	return found.headers, ok && found.fresh(now) && !changed(found.basis)
 }
 
 // ServeFromCache answers a proxy from the cache and reports whether it did. It runs before all other handlers,
 // because a page of an app causes many checks.
-func (s *Authorizer) ServeFromCache(w http.ResponseWriter, r *http.Request) bool {
+func (a *Authorizer) ServeFromCache(w http.ResponseWriter, r *http.Request) bool {
 	if !IsAuthCheck(r) {
 		return false
 	}
-	req, err := s.parseProxiedRequest(r)
+	req, err := a.parseProxiedRequest(r)
 	if err != nil || req.path() == callbackPath {
 		return false
 	}
-	headers, ok := s.cache.get(s.cacheKeyFor(r, req), s.currentVersion(), s.Grants.Changed)
+	headers, ok := a.cache.get(a.cacheKeyFor(r, req), a.currentVersion(), a.Grants.Changed)
 	if ok {
 		w.Header().Set("Cache-Control", "no-store")
 		headers.write(w)

@@ -48,50 +48,51 @@ func IsAuthCheck(r *http.Request) bool {
 }
 
 // Routes returns the routes on the sign-in server. Check is not among them: it is not a page.
-func (s *Authorizer) Routes() []render.Route {
-	return []render.Route{{Pattern: "GET " + startPath, Access: render.AccessPublic, Handler: s.saveAuthRequest}}
+func (a *Authorizer) Routes() []render.Route {
+	return []render.Route{{Pattern: "GET " + startPath, Access: render.AccessPublic, Handler: a.saveAuthRequest}}
 }
 
 // Check answers the check of a proxy: 200 with identity headers, a redirect to sign in, 401 or 403.
-func (s *Authorizer) Check(w http.ResponseWriter, r *http.Request) error {
+func (a *Authorizer) Check(w http.ResponseWriter, r *http.Request) error {
 	// Proxies pass the header on, and it would apply to all subdomains of the app's host.
 	w.Header().Del("Strict-Transport-Security")
-	req, err := s.parseProxiedRequest(r)
+	req, err := a.parseProxiedRequest(r)
 	if err != nil {
-		return s.writeRejected(w, r, req, err)
+		return a.writeRejected(w, r, req, err)
 	}
-	version := s.currentVersion()
-	app, err := s.findClientByHost(r.Context(), req.host)
+	version := a.currentVersion()
+	cl, err := a.findClientByHost(r.Context(), req.host)
 	if errors.Is(err, client.ErrNotFound) {
-		return s.writeRejected(w, r, req, errUnknownHost)
+		return a.writeRejected(w, r, req, errUnknownHost)
 	}
 	if err != nil {
 		return err
 	}
 	if req.path() != callbackPath {
-		return s.respond(w, r, app, req, version)
+		return a.respond(w, r, cl, req, version)
 	}
 	if req.noRedirect { // the proxy calls again without reply=401; the callback never reaches the app
-		return s.writeText(w, r, http.StatusUnauthorized, "forward.signin")
+		return a.writeText(w, r, http.StatusUnauthorized, "forward.signin")
 	}
-	return s.handleCallback(w, r, app, req)
+	return a.handleCallback(w, r, cl, req)
 }
 
 // findClientByHost returns the client that a host belongs to. It returns client.ErrNotFound if there is none.
-func (s *Authorizer) findClientByHost(ctx context.Context, host string) (found client.Client, err error) {
-	apps, err := s.Grants.Clients.List(ctx)
+func (a *Authorizer) findClientByHost(ctx context.Context, host string) (found client.Client, err error) {
+	clients, err := a.Grants.Clients.List(ctx)
 	if err != nil {
 		return found, err
 	}
-	for _, a := range apps {
-		for _, one := range a.Hosts {
-			if s.trimDefaultPort(one) != host {
+	for _, cl := range clients {
+		for _, known := range cl.Hosts {
+			if a.trimDefaultPort(known) != host {
 				continue
 			}
-			if found.ID != "" && found.ID != a.ID {
-				return found, fmt.Errorf("forwardauth: the apps %s and %s both have the host %s: remove it from one of them", found.ID, a.ID, host)
+			if found.ID != "" && found.ID != cl.ID {
+				return found, fmt.Errorf("forwardauth: the apps %s and %s both have the host %s: "+
+					"remove it from one of them", found.ID, cl.ID, host)
 			}
-			found = a
+			found = cl
 		}
 	}
 	if found.ID == "" {
@@ -101,18 +102,18 @@ func (s *Authorizer) findClientByHost(ctx context.Context, host string) (found c
 }
 
 // writeRejected rejects a check that did not come from a correctly configured proxy. It never redirects.
-func (s *Authorizer) writeRejected(w http.ResponseWriter, r *http.Request, req proxiedRequest, why error) error {
+func (a *Authorizer) writeRejected(w http.ResponseWriter, r *http.Request, req proxiedRequest, reason error) error {
 	status := http.StatusForbidden
-	if errors.Is(why, errAmbiguousHeaders) {
+	if errors.Is(reason, errAmbiguousHeaders) {
 		status = http.StatusBadRequest
 	}
-	s.Grants.Log.Warn("forward-auth check rejected", "reason", why, "peer", r.RemoteAddr, "host", req.host)
-	return s.writeText(w, r, status, "forward.strange")
+	a.Grants.Log.Warn("forward-auth check rejected", "reason", reason, "peer", r.RemoteAddr, "host", req.host)
+	return a.writeText(w, r, status, "forward.strange")
 }
 
 // writeText responds with plain text, because style sheets cannot be loaded on the app's host.
-func (s *Authorizer) writeText(w http.ResponseWriter, r *http.Request, status int, key string, pairs ...any) error {
-	words := s.Pages.Localizer(r)
+func (a *Authorizer) writeText(w http.ResponseWriter, r *http.Request, status int, key string, pairs ...any) error {
+	words := a.Pages.Localizer(r)
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Content-Language", words.Tag())
 	w.WriteHeader(status)

@@ -13,9 +13,11 @@ import (
 // Why a check is rejected, for the operator's log.
 var (
 	errUntrustedProxy   = errors.New("the peer is not in trusted_proxies")
-	errAmbiguousHeaders = errors.New("X-Forwarded-Method, -Proto, -Host or -Uri is missing, repeated, invalid or contradicts another header")
-	errSchemeMismatch   = errors.New("the host's scheme differs from the sign-in server's: cookies could be sent unencrypted")
-	errUnknownHost      = errors.New("no app has this host")
+	errAmbiguousHeaders = errors.New(
+		"X-Forwarded-Method, -Proto, -Host or -Uri is missing, repeated, invalid or contradicts another header")
+	errSchemeMismatch = errors.New(
+		"the host's scheme differs from the sign-in server's: cookies could be sent unencrypted")
+	errUnknownHost = errors.New("no app has this host")
 )
 
 // proxiedRequest is the request to a host that a proxy asks about.
@@ -27,23 +29,23 @@ type proxiedRequest struct {
 	noRedirect bool   // the proxy can't pass on redirects: nginx treats them as errors
 }
 
-func (a proxiedRequest) path() string {
-	path, _, _ := strings.Cut(a.uri, "?")
+func (p proxiedRequest) path() string {
+	path, _, _ := strings.Cut(p.uri, "?")
 	return path
 }
 
-func (a proxiedRequest) query() string {
-	_, query, _ := strings.Cut(a.uri, "?")
+func (p proxiedRequest) query() string {
+	_, query, _ := strings.Cut(p.uri, "?")
 	return query
 }
 
 // redirectURI returns the redirect URI of the host. The host's cookie is bound to it, so that a cookie of
 // another host of the same client is not accepted.
-func (a proxiedRequest) redirectURI() string { return a.origin + callbackPath }
+func (p proxiedRequest) redirectURI() string { return p.origin + callbackPath }
 
 // returnPath returns the path to go to after signing in; "/" if the requested one is not safe.
-func (a proxiedRequest) returnPath() string {
-	if path, ok := render.LocalPath(a.uri); ok && a.path() != callbackPath {
+func (p proxiedRequest) returnPath() string {
+	if path, ok := render.LocalPath(p.uri); ok && p.path() != callbackPath {
 		return path
 	}
 	return "/"
@@ -51,8 +53,8 @@ func (a proxiedRequest) returnPath() string {
 
 // isNavigation reports whether the request is a top-level navigation, in which a sign-in page would be visible.
 // Other requests get a plain error instead of a redirect.
-func (a proxiedRequest) isNavigation(r *http.Request) bool {
-	if a.method != http.MethodGet {
+func (p proxiedRequest) isNavigation(r *http.Request) bool {
+	if p.method != http.MethodGet {
 		return false
 	}
 	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" {
@@ -65,35 +67,37 @@ func (a proxiedRequest) isNavigation(r *http.Request) bool {
 // agree, since one of them may have been forged by the client. It returns errUntrustedProxy if the peer is not
 // a trusted proxy, errAmbiguousHeaders if the headers are not clear, and errSchemeMismatch if the host uses
 // another scheme than this server.
-func (s *Authorizer) parseProxiedRequest(r *http.Request) (proxiedRequest, error) {
-	if !s.Pages.Origins.IsFromTrustedProxy(r) {
+func (a *Authorizer) parseProxiedRequest(r *http.Request) (proxiedRequest, error) {
+	if !a.Pages.Origins.IsFromTrustedProxy(r) {
 		return proxiedRequest{}, errUntrustedProxy
 	}
-	t := forwardedHeaders{header: r.Header}
-	var a proxiedRequest
-	method, proto, host := t.get("X-Forwarded-Method"), t.get("X-Forwarded-Proto"), t.get("X-Forwarded-Host")
-	scheme, urlHost, uri := t.splitURL("X-Original-Url")
+	h := forwardedHeaders{header: r.Header}
+	var p proxiedRequest
+	method, proto, host := h.get("X-Forwarded-Method"), h.get("X-Forwarded-Proto"), h.get("X-Forwarded-Host")
+	scheme, urlHost, uri := h.splitURL("X-Original-Url")
 	rest, ok := strings.CutPrefix(r.RequestURI, CheckPath)
 	switch {
 	case !ok:
-		t.ambiguous = true
+		h.ambiguous = true
 	case strings.HasPrefix(rest, "/"): // Envoy
-		urlHost, uri, method = t.requireEqual(r.Host, urlHost), t.requireEqual(rest, uri), t.requireEqual(r.Method, method)
+		urlHost, uri = h.requireEqual(r.Host, urlHost), h.requireEqual(rest, uri)
+		method = h.requireEqual(r.Method, method)
 	default:
-		a.noRedirect = rest == "?reply=401"
+		p.noRedirect = rest == "?reply=401"
 	}
-	a.method = t.requireEqual(t.get("X-Original-Method"), method)
-	a.uri = t.requireEqual(t.get("X-Forwarded-Uri"), uri)
-	a.host = s.trimDefaultPort(t.requireEqual(strings.ToLower(host), strings.ToLower(urlHost)))
-	proto = t.requireEqual(normalizeScheme(proto), normalizeScheme(scheme))
-	a.origin = s.scheme() + "://" + a.host
+	p.method = h.requireEqual(h.get("X-Original-Method"), method)
+	p.uri = h.requireEqual(h.get("X-Forwarded-Uri"), uri)
+	p.host = a.trimDefaultPort(h.requireEqual(strings.ToLower(host), strings.ToLower(urlHost)))
+	proto = h.requireEqual(normalizeScheme(proto), normalizeScheme(scheme))
+	p.origin = a.scheme() + "://" + p.host
 	switch {
-	case t.ambiguous || !methodPattern.MatchString(a.method) || !hostPattern.MatchString(a.host) || !requestURIPattern.MatchString(a.uri) || proto == "":
+	case h.ambiguous || proto == "" || !methodPattern.MatchString(p.method) ||
+		!hostPattern.MatchString(p.host) || !requestURIPattern.MatchString(p.uri):
 		return proxiedRequest{}, errAmbiguousHeaders
-	case proto != s.scheme():
-		return a, errSchemeMismatch
+	case proto != a.scheme():
+		return p, errSchemeMismatch
 	}
-	return a, nil
+	return p, nil
 }
 
 var (
@@ -106,16 +110,16 @@ var (
 )
 
 // scheme returns the scheme of the sign-in server, which every host must share.
-func (s *Authorizer) scheme() string {
-	if s.Pages.Secure {
+func (a *Authorizer) scheme() string {
+	if a.Pages.Secure {
 		return "https"
 	}
 	return "http"
 }
 
 // trimDefaultPort returns a host without the default port of the scheme.
-func (s *Authorizer) trimDefaultPort(host string) string {
-	if s.Pages.Secure {
+func (a *Authorizer) trimDefaultPort(host string) string {
+	if a.Pages.Secure {
 		return strings.TrimSuffix(host, ":443")
 	}
 	return strings.TrimSuffix(host, ":80")
@@ -140,32 +144,32 @@ type forwardedHeaders struct {
 	ambiguous bool
 }
 
-func (t *forwardedHeaders) get(name string) string {
-	values := t.header[name]
+func (h *forwardedHeaders) get(name string) string {
+	values := h.header[name]
 	switch {
 	case len(values) == 0:
 		return ""
 	case len(values) > 1 || values[0] == "":
-		t.ambiguous = true
+		h.ambiguous = true
 	}
 	return values[0]
 }
 
 // requireEqual returns the value of two sources that must agree unless one of them is empty.
-func (t *forwardedHeaders) requireEqual(a, b string) string {
+func (h *forwardedHeaders) requireEqual(a, b string) string {
 	if a != "" && b != "" && a != b {
-		t.ambiguous = true
+		h.ambiguous = true
 	}
 	return cmp.Or(a, b)
 }
 
 // splitURL splits the absolute URL in a header at fixed places, without decoding.
-func (t *forwardedHeaders) splitURL(name string) (scheme, host, uri string) {
-	whole := t.get(name)
+func (h *forwardedHeaders) splitURL(name string) (scheme, host, uri string) {
+	whole := h.get(name)
 	scheme, rest, ok := strings.Cut(whole, "://")
 	slash := strings.IndexByte(rest, '/')
 	if whole == "" || !ok || slash < 0 {
-		t.ambiguous = t.ambiguous || whole != ""
+		h.ambiguous = h.ambiguous || whole != ""
 		return "", "", ""
 	}
 	return scheme, rest[:slash], rest[slash:]

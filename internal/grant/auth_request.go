@@ -69,7 +69,7 @@ type AuthProgress struct {
 // NextStep decides the next step of a request; the order of the steps is defined here only. With StepError it
 // also returns an error code of RFC 6749 4.1.2.1, OpenID Connect Core 3.1.2.6 or RFC 9470. With prompt=none no
 // page is shown: each step that needs one becomes an error.
-func (r AuthRequest) NextStep(s AuthProgress) (AuthStep, string) {
+func (r AuthRequest) NextStep(p AuthProgress) (AuthStep, string) {
 	ask := func(step AuthStep, silent string) (AuthStep, string) {
 		if slices.Contains(r.Prompt, "none") {
 			return StepError, silent
@@ -77,20 +77,20 @@ func (r AuthRequest) NextStep(s AuthProgress) (AuthStep, string) {
 		return step, ""
 	}
 	switch {
-	case s.Session == nil:
+	case p.Session == nil:
 		return ask(StepSignIn, "login_required")
-	case r.HintedSubject != "" && r.HintedSubject != s.Subject:
+	case r.HintedSubject != "" && r.HintedSubject != p.Subject:
 		return StepError, "login_required"
-	case r.needsAccountSelection(*s.Session):
+	case r.needsAccountSelection(*p.Session):
 		return StepSelectAccount, "" // never combined with prompt=none
-	case !s.Client.AllowsGroups(s.Session.Account.Groups):
+	case !p.Client.AllowsGroups(p.Session.Account.Groups):
 		return StepError, "access_denied"
-	case r.needsStepUp(s) && s.ReachableLevel < r.requiredLevel(s.Client):
+	case r.needsStepUp(p) && p.ReachableLevel < r.requiredLevel(p.Client):
 		// Checked before asking for codes that could not be enough.
 		return StepError, "unmet_authentication_requirements"
-	case r.needsStepUp(s):
+	case r.needsStepUp(p):
 		return ask(StepReauthenticate, "login_required")
-	case s.Client.ThirdParty && !s.Consented:
+	case p.Client.ThirdParty && !p.Consented:
 		return ask(StepConsent, "consent_required")
 	case r.Action != "" && !r.actionStarted:
 		return ask(StepAction, "interaction_required")
@@ -101,17 +101,19 @@ func (r AuthRequest) NextStep(s AuthProgress) (AuthStep, string) {
 // needsAccountSelection reports whether prompt=select_account still has to be satisfied: the person was signed
 // in before the request and has not chosen their current account yet.
 func (r AuthRequest) needsAccountSelection(who session.Session) bool {
-	return slices.Contains(r.Prompt, "select_account") && r.HintedSubject == "" && r.SelectedAccountID != who.Account.ID && who.StartedAt.Before(r.RequestedAt.Truncate(time.Millisecond))
+	return slices.Contains(r.Prompt, "select_account") &&
+		r.HintedSubject == "" && r.SelectedAccountID != who.Account.ID &&
+		who.StartedAt.Before(r.RequestedAt.Truncate(time.Millisecond))
 }
 
 // requiredLevel returns the higher of the levels that the request and the client's registration require.
-func (r AuthRequest) requiredLevel(a client.Client) session.Level {
-	return max(r.MinLevel, a.RequiredLevel())
+func (r AuthRequest) requiredLevel(cl client.Client) session.Level {
+	return max(r.MinLevel, cl.RequiredLevel())
 }
 
 // needsStepUp reports whether the session's level is too low or its authentication too old.
-func (r AuthRequest) needsStepUp(s AuthProgress) bool {
-	return r.authTooOld(s) || s.Session.Level() < r.requiredLevel(s.Client)
+func (r AuthRequest) needsStepUp(p AuthProgress) bool {
+	return r.authTooOld(p) || p.Session.Level() < r.requiredLevel(p.Client)
 }
 
 // reauthGrace is how long an authentication that was made for a request stays valid for it beyond the allowed
@@ -120,16 +122,19 @@ const reauthGrace = 10 * time.Minute
 
 // authTooOld reports whether the authentication of the session is older than prompt=login, max_age or the
 // client's registration allows. One made after the request arrived is valid for reauthGrace longer.
-func (r AuthRequest) authTooOld(s AuthProgress) bool {
-	proved := s.Session.AuthenticatedAt
-	authAge, provedForRequest := s.Now.Sub(proved), !proved.Before(r.RequestedAt.Truncate(time.Millisecond))
-	olderThan := func(age time.Duration) bool { return authAge > age && (!provedForRequest || authAge > age+reauthGrace) }
-	return slices.Contains(r.Prompt, "login") && (!provedForRequest || authAge > reauthGrace) || r.MaxAge != nil && olderThan(time.Duration(*r.MaxAge)*time.Second) || s.Client.MaxAge > 0 && olderThan(s.Client.MaxAuthAge())
+func (r AuthRequest) authTooOld(p AuthProgress) bool {
+	authenticatedAt := p.Session.AuthenticatedAt
+	authAge, forRequest := p.Now.Sub(authenticatedAt), !authenticatedAt.Before(r.RequestedAt.Truncate(time.Millisecond))
+	olderThan := func(age time.Duration) bool { return authAge > age && (!forRequest || authAge > age+reauthGrace) }
+	return slices.Contains(r.Prompt, "login") && (!forRequest || authAge > reauthGrace) ||
+		r.MaxAge != nil && olderThan(time.Duration(*r.MaxAge)*time.Second) ||
+		p.Client.MaxAge > 0 && olderThan(p.Client.MaxAuthAge())
 }
 
 // needsFullSignIn reports whether the request requires both steps, even in a trusted browser.
-func (r AuthRequest) needsFullSignIn(a client.Client) bool {
-	return slices.Contains(r.Prompt, "login") || r.MaxAge != nil || a.MaxAge > 0 || r.requiredLevel(a) > session.LevelPassword
+func (r AuthRequest) needsFullSignIn(cl client.Client) bool {
+	return slices.Contains(r.Prompt,
+		"login") || r.MaxAge != nil || cl.MaxAge > 0 || r.requiredLevel(cl) > session.LevelPassword
 }
 
 var (
@@ -155,10 +160,11 @@ func ContinueURL(token string) string {
 // authentication and uses space in the database.
 const authRequestsPerHour = 3000
 
-func (g *Grants) chargeAuthRequest(ctx context.Context, app string, from origin.Origin) error {
-	err := g.Limits.Spend(ctx, g.Store, ratelimit.PerNetwork("authorization_requests_network", from.Network(), authRequestsPerHour))
+func (g *Grants) chargeAuthRequest(ctx context.Context, clientID string, from origin.Origin) error {
+	quota := ratelimit.PerNetwork("authorization_requests_network", from.Network(), authRequestsPerHour)
+	err := g.Limits.Spend(ctx, g.Store, quota)
 	if errors.Is(err, ratelimit.ErrLimited) {
-		return g.Accounts.Refused(ctx, err, audit.Event{Client: app, Reason: "authorization requests"}, from)
+		return g.Accounts.Refused(ctx, err, audit.Event{Client: clientID, Reason: "authorization requests"}, from)
 	}
 	return err
 }
@@ -175,9 +181,11 @@ func (g *Grants) SaveAuthRequest(ctx context.Context, r AuthRequest, from origin
 // PushAuthRequest stores a pushed authorization request (RFC 9126) for PushedRequestTTL and returns its
 // request_uri. Requests of public clients count against the limit of the network, because a public client is
 // not authenticated. It returns an error that is ratelimit.ErrLimited if that limit is reached.
-func (g *Grants) PushAuthRequest(ctx context.Context, a client.Client, r AuthRequest, from origin.Origin) (requestURI string, err error) {
-	if a.IsPublic() {
-		if err := g.chargeAuthRequest(ctx, a.ID, from); err != nil {
+func (g *Grants) PushAuthRequest(
+	ctx context.Context, cl client.Client, r AuthRequest, from origin.Origin,
+) (requestURI string, err error) {
+	if cl.IsPublic() {
+		if err := g.chargeAuthRequest(ctx, cl.ID, from); err != nil {
 			return "", err
 		}
 	}
@@ -195,7 +203,7 @@ func IsPushedRequestURI(requestURI string) bool {
 
 // ConsumePushedRequest returns the pushed request of a client and makes its request_uri unusable. It returns
 // ErrInvalid if the request_uri is unknown, expired, already used, or of another client.
-func (g *Grants) ConsumePushedRequest(ctx context.Context, app, requestURI string) (AuthRequest, error) {
+func (g *Grants) ConsumePushedRequest(ctx context.Context, clientID, requestURI string) (AuthRequest, error) {
 	token, ok := strings.CutPrefix(requestURI, requestURIPrefix)
 	if !ok {
 		return AuthRequest{}, ErrInvalid
@@ -204,21 +212,30 @@ func (g *Grants) ConsumePushedRequest(ctx context.Context, app, requestURI strin
 	if err != nil {
 		return AuthRequest{}, err
 	}
-	err = g.Store.UsePushedRequest(ctx, seal.HashToken(token), app, g.Now())
+	err = g.Store.UsePushedRequest(ctx, seal.HashToken(token), clientID, g.Now())
 	if errors.Is(err, store.ErrNotFound) {
 		return AuthRequest{}, ErrInvalid
 	}
 	return r, err
 }
 
-func (g *Grants) insertAuthRequest(ctx context.Context, r AuthRequest, pushed bool, life time.Duration) (token string, err error) {
+func (g *Grants) insertAuthRequest(
+	ctx context.Context, r AuthRequest, pushed bool, ttl time.Duration,
+) (token string, err error) {
 	body, err := json.Marshal(r)
 	if err != nil {
 		return "", err
 	}
 	now := g.Now()
 	token = seal.NewToken()
-	row := store.AuthorizationRequest{ID: seal.HashToken(token), ClientID: r.ClientID, Parameters: string(body), Pushed: pushed, CreatedAt: now, ExpiresAt: now.Add(life)}
+	row := store.AuthorizationRequest{
+		ID:         seal.HashToken(token),
+		ClientID:   r.ClientID,
+		Parameters: string(body),
+		Pushed:     pushed,
+		CreatedAt:  now,
+		ExpiresAt:  now.Add(ttl),
+	}
 	if err := g.Store.CreateAuthorizationRequest(ctx, row); err != nil {
 		return "", fmt.Errorf("grant: save authorization request: %w", err)
 	}
@@ -318,7 +335,12 @@ func (g *Grants) SaveConsent(ctx context.Context, who session.Session, r AuthReq
 		}
 		scope := slices.Concat(strings.Fields(c.Scope), r.Scope)
 		slices.Sort(scope)
-		all := store.Consent{AccountID: who.Account.ID, ClientID: r.ClientID, Scope: strings.Join(slices.Compact(scope), " "), GrantedAt: g.Now()}
+		all := store.Consent{
+			AccountID: who.Account.ID,
+			ClientID:  r.ClientID,
+			Scope:     strings.Join(slices.Compact(scope), " "),
+			GrantedAt: g.Now(),
+		}
 		if err := tx.SaveConsent(ctx, all); err != nil {
 			return err
 		}
@@ -333,13 +355,13 @@ func (g *Grants) SaveConsent(ctx context.Context, who session.Session, r AuthReq
 }
 
 // Decline records that the person refused consent.
-func (g *Grants) Decline(ctx context.Context, who session.Session, app string, from origin.Origin) error {
-	return g.Accounts.Failure(ctx, clientEvent(audit.ConsentDenied, who, app), from)
+func (g *Grants) Decline(ctx context.Context, who session.Session, clientID string, from origin.Origin) error {
+	return g.Accounts.Failure(ctx, clientEvent(audit.ConsentDenied, who, clientID), from)
 }
 
 // Deny records that the person may not use the client. The reason is the error code sent to the client.
-func (g *Grants) Deny(ctx context.Context, who session.Session, app, reason string, from origin.Origin) error {
-	e := clientEvent(audit.AccessDenied, who, app)
+func (g *Grants) Deny(ctx context.Context, who session.Session, clientID, reason string, from origin.Origin) error {
+	e := clientEvent(audit.AccessDenied, who, clientID)
 	e.Reason = reason
 	return g.Accounts.Failure(ctx, e, from)
 }
@@ -358,10 +380,10 @@ type ReturnTarget struct {
 
 // ResolveReturnTarget describes a return_to address: one that resumes a stored request, or one with the origin
 // of a client. It returns a zero ReturnTarget for every other address.
-func (g *Grants) ResolveReturnTarget(ctx context.Context, back string) (ReturnTarget, error) {
-	query, ok := strings.CutPrefix(back, ContinuePath+"?")
+func (g *Grants) ResolveReturnTarget(ctx context.Context, returnTo string) (ReturnTarget, error) {
+	query, ok := strings.CutPrefix(returnTo, ContinuePath+"?")
 	if !ok {
-		return g.returnTargetByOrigin(ctx, back)
+		return g.returnTargetByOrigin(ctx, returnTo)
 	}
 	values, err := url.ParseQuery(query)
 	if err != nil {
@@ -374,11 +396,20 @@ func (g *Grants) ResolveReturnTarget(ctx context.Context, back string) (ReturnTa
 	if err != nil {
 		return ReturnTarget{}, err
 	}
-	a, err := g.Clients.Get(ctx, r.ClientID)
+	cl, err := g.Clients.Get(ctx, r.ClientID)
 	if errors.Is(err, client.ErrNotFound) {
 		return ReturnTarget{}, nil
 	}
-	return ReturnTarget{ClientName: a.DisplayName(), Origin: client.CSPOrigin(r.RedirectURI), NeedsFullSignIn: r.needsFullSignIn(a), MinLevel: r.requiredLevel(a), LoginHint: r.LoginHint, UILocales: r.UILocales, RequestToken: values.Get("request"), SubjectFixed: r.HintedSubject != ""}, err
+	return ReturnTarget{
+		ClientName:      cl.DisplayName(),
+		Origin:          client.CSPOrigin(r.RedirectURI),
+		NeedsFullSignIn: r.needsFullSignIn(cl),
+		MinLevel:        r.requiredLevel(cl),
+		LoginHint:       r.LoginHint,
+		UILocales:       r.UILocales,
+		RequestToken:    values.Get("request"),
+		SubjectFixed:    r.HintedSubject != "",
+	}, err
 }
 
 // returnTargetByOrigin finds the client that has a redirect URI or a host with the origin of the address.
@@ -387,11 +418,12 @@ func (g *Grants) returnTargetByOrigin(ctx context.Context, address string) (Retu
 		return ReturnTarget{}, nil
 	}
 	origin := client.CSPOrigin(address)
-	apps, err := g.Clients.List(ctx)
-	for _, a := range apps {
-		hosts := func(host string) bool { return origin == "https://"+host || origin == "http://"+host }
-		if slices.ContainsFunc(a.RedirectURIs, func(r string) bool { return client.CSPOrigin(r) == origin }) || slices.ContainsFunc(a.Hosts, hosts) {
-			return ReturnTarget{ClientName: a.DisplayName(), Origin: origin}, nil
+	clients, err := g.Clients.List(ctx)
+	isRedirect := func(uri string) bool { return client.CSPOrigin(uri) == origin }
+	isHost := func(host string) bool { return origin == "https://"+host || origin == "http://"+host }
+	for _, cl := range clients {
+		if slices.ContainsFunc(cl.RedirectURIs, isRedirect) || slices.ContainsFunc(cl.Hosts, isHost) {
+			return ReturnTarget{ClientName: cl.DisplayName(), Origin: origin}, nil
 		}
 	}
 	return ReturnTarget{}, err

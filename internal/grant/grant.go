@@ -96,8 +96,15 @@ func (g Grant) HasScope(scope string) bool { return slices.Contains(g.Scope, sco
 
 func grantFromRow(row store.Grant) (g Grant, err error) {
 	g = Grant{
-		ID: row.ID, ClientID: row.ClientID, AccountID: row.AccountID, SessionID: row.SessionID, Scope: strings.Fields(row.Scope), AMR: strings.Fields(row.AMR),
-		AuthTime: row.AuthenticatedAt, Offline: row.Offline, ExpiresAt: row.ExpiresAt,
+		ID:        row.ID,
+		ClientID:  row.ClientID,
+		AccountID: row.AccountID,
+		SessionID: row.SessionID,
+		Scope:     strings.Fields(row.Scope),
+		AMR:       strings.Fields(row.AMR),
+		AuthTime:  row.AuthenticatedAt,
+		Offline:   row.Offline,
+		ExpiresAt: row.ExpiresAt,
 	}
 	if err := json.Unmarshal([]byte(row.CodeBinding), &g.binding); err != nil {
 		return g, fmt.Errorf("grant: %s: %w", row.ID, err)
@@ -107,12 +114,14 @@ func grantFromRow(row store.Grant) (g Grant, err error) {
 
 // IssueCode creates a grant for the request and the person of the session and returns its authorization code,
 // which is valid for CodeTTL. It returns client.ErrNotFound if the client was removed.
-func (g *Grants) IssueCode(ctx context.Context, r AuthRequest, who session.Session, from origin.Origin) (code string, err error) {
-	a, err := g.Clients.Get(ctx, r.ClientID)
+func (g *Grants) IssueCode(
+	ctx context.Context, r AuthRequest, who session.Session, from origin.Origin,
+) (code string, err error) {
+	cl, err := g.Clients.Get(ctx, r.ClientID)
 	if err != nil {
 		return "", err
 	}
-	if !a.AllowsRedirectURI(r.RedirectURI) && !a.IsHostCallback(r.RedirectURI) {
+	if !cl.AllowsRedirectURI(r.RedirectURI) && !cl.IsHostCallback(r.RedirectURI) {
 		return "", fmt.Errorf("grant: issue code: %q is not a redirect URI of the app %s", r.RedirectURI, r.ClientID)
 	}
 	body, err := json.Marshal(codeBinding{r.RedirectURI, r.CodeChallenge, r.Nonce})
@@ -122,10 +131,21 @@ func (g *Grants) IssueCode(ctx context.Context, r AuthRequest, who session.Sessi
 	now := g.Now()
 	code = seal.NewToken()
 	row := store.Grant{
-		ID: rand.Text(), ClientID: r.ClientID, AccountID: who.Account.ID, Epoch: who.Ref().Epoch, SessionID: who.ID, SessionExpiresAt: who.ExpiresAt,
-		Scope: strings.Join(r.Scope, " "), CodeBinding: string(body), AMR: strings.Join(who.AMR, " "), AuthenticatedAt: who.AuthTime(),
-		Offline: slices.Contains(r.Scope, "offline_access"), CodeHash: seal.HashToken(code), CodeExpiresAt: now.Add(CodeTTL),
-		CreatedAt: now, ExpiresAt: who.ExpiresAt,
+		ID:               rand.Text(),
+		ClientID:         r.ClientID,
+		AccountID:        who.Account.ID,
+		Epoch:            who.Ref().Epoch,
+		SessionID:        who.ID,
+		SessionExpiresAt: who.ExpiresAt,
+		Scope:            strings.Join(r.Scope, " "),
+		CodeBinding:      string(body),
+		AMR:              strings.Join(who.AMR, " "),
+		AuthenticatedAt:  who.AuthTime(),
+		Offline:          slices.Contains(r.Scope, "offline_access"),
+		CodeHash:         seal.HashToken(code),
+		CodeExpiresAt:    now.Add(CodeTTL),
+		CreatedAt:        now,
+		ExpiresAt:        who.ExpiresAt,
 	}
 	if row.Offline {
 		row.ExpiresAt = now.Add(OfflineGrantTTL)
@@ -163,19 +183,21 @@ func (g *Grants) ConsumeCode(ctx context.Context, r CodeExchange) (Grant, error)
 }
 
 // ExchangeCode is ConsumeCode and issues tokens in the same transaction.
-func (g *Grants) ExchangeCode(ctx context.Context, r CodeExchange) (of Grant, t Tokens, err error) {
-	of, err = g.consumeCodeInTx(ctx, r, func(tx *store.DB, of Grant) (err error) {
-		t, err = g.issueTokens(ctx, tx, of)
+func (g *Grants) ExchangeCode(ctx context.Context, r CodeExchange) (grant Grant, t Tokens, err error) {
+	grant, err = g.consumeCodeInTx(ctx, r, func(tx *store.DB, grant Grant) (err error) {
+		t, err = g.issueTokens(ctx, tx, grant)
 		return err
 	})
-	return of, t, err
+	return grant, t, err
 }
 
-func (g *Grants) consumeCodeInTx(ctx context.Context, r CodeExchange, then func(*store.DB, Grant) error) (of Grant, err error) {
-	good := false
+func (g *Grants) consumeCodeInTx(
+	ctx context.Context, r CodeExchange, then func(*store.DB, Grant) error,
+) (grant Grant, err error) {
+	valid := false
 	err = g.Store.Tx(ctx, func(tx *store.DB) (err error) {
-		if of, good, err = g.verifyAndConsumeCode(ctx, tx, r); err == nil && good {
-			err = then(tx, of)
+		if grant, valid, err = g.verifyAndConsumeCode(ctx, tx, r); err == nil && valid {
+			err = then(tx, grant)
 		}
 		return err
 	})
@@ -184,30 +206,32 @@ func (g *Grants) consumeCodeInTx(ctx context.Context, r CodeExchange, then func(
 		return Grant{}, cmp.Or(g.revokeReusedCode(ctx, r), ErrInvalid)
 	case err != nil:
 		return Grant{}, fmt.Errorf("grant: exchange code: %w", err)
-	case !good:
+	case !valid:
 		return Grant{}, ErrInvalid
 	}
-	return of, nil
+	return grant, nil
 }
 
 // verifyAndConsumeCode uses a code and reports whether the request matches it and the client's policy still
 // allows the grant. If not, it revokes the grant. It returns store.ErrNotFound if the code is unknown, used,
 // expired or of another client.
-func (g *Grants) verifyAndConsumeCode(ctx context.Context, tx *store.DB, r CodeExchange) (of Grant, good bool, err error) {
+func (g *Grants) verifyAndConsumeCode(
+	ctx context.Context, tx *store.DB, r CodeExchange,
+) (grant Grant, valid bool, err error) {
 	now := g.Now()
 	row, err := tx.UseAuthorizationCode(ctx, seal.HashToken(r.Code), r.Client.ID, now)
 	if err == nil {
-		of, err = grantFromRow(row)
+		grant, err = grantFromRow(row)
 	}
 	if err != nil {
-		return of, false, err
+		return grant, false, err
 	}
-	if of.binding.RedirectURI == r.RedirectURI && verifyCodeVerifier(r.CodeVerifier, of.binding.CodeChallenge) {
-		if of.userInfo, err = g.recheckPolicy(ctx, tx, r.Client, of); !errors.Is(err, store.ErrNotFound) {
-			return of, err == nil, err
+	if grant.binding.RedirectURI == r.RedirectURI && verifyCodeVerifier(r.CodeVerifier, grant.binding.CodeChallenge) {
+		if grant.userInfo, err = g.recheckPolicy(ctx, tx, r.Client, grant); !errors.Is(err, store.ErrNotFound) {
+			return grant, err == nil, err
 		}
 	}
-	return of, false, tx.RevokeGrant(ctx, of.ID, now)
+	return grant, false, tx.RevokeGrant(ctx, grant.ID, now)
 }
 
 // revokeReusedCode revokes the grant of a code that was used before, also if that was a moment ago. Codes of
@@ -306,46 +330,48 @@ func (g *Grants) ListAuthorizedClients(ctx context.Context, who session.Session)
 			list[i].Scope = append(list[i].Scope, scope...)
 			continue
 		}
-		a, err := g.Clients.Get(ctx, row.ClientID)
+		cl, err := g.Clients.Get(ctx, row.ClientID)
 		if errors.Is(err, client.ErrNotFound) {
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, AuthorizedClient{a, scope, row.CreatedAt})
+		list = append(list, AuthorizedClient{cl, scope, row.CreatedAt})
 	}
 	return list, nil
 }
 
 // RevokeClientAccess deletes the person's consent for a client and revokes all its grants for them.
-func (g *Grants) RevokeClientAccess(ctx context.Context, who session.Session, app string, from origin.Origin) error {
+func (g *Grants) RevokeClientAccess(
+	ctx context.Context, who session.Session, clientID string, from origin.Origin,
+) error {
 	return g.Store.Tx(ctx, func(tx *store.DB) error {
-		if err := tx.DeleteConsent(ctx, who.Account.ID, app); err != nil {
+		if err := tx.DeleteConsent(ctx, who.Account.ID, clientID); err != nil {
 			return err
 		}
-		if err := tx.RevokeClientGrants(ctx, who.Account.ID, app, g.Now()); err != nil {
+		if err := tx.RevokeClientGrants(ctx, who.Account.ID, clientID, g.Now()); err != nil {
 			return err
 		}
-		return g.Accounts.Event(ctx, tx, clientEvent(audit.ConsentWithdrawn, who, app), from)
+		return g.Accounts.Event(ctx, tx, clientEvent(audit.ConsentWithdrawn, who, clientID), from)
 	})
 }
 
-func clientEvent(kind audit.Kind, who session.Session, app string) audit.Event {
-	return audit.Event{Kind: kind, Account: who.Account.ID, Target: audit.Target("client", app), Client: app}
+func clientEvent(kind audit.Kind, who session.Session, clientID string) audit.Event {
+	return audit.Event{Kind: kind, Account: who.Account.ID, Target: audit.Target("client", clientID), Client: clientID}
 }
 
 // Subject returns the subject identifier of an account for a client: the account's id, or a pairwise one
 // (OpenID Connect Core 8.1).
-func (g *Grants) Subject(ctx context.Context, a client.Client, id string) (string, error) {
-	if !a.Pairwise || id == "" {
+func (g *Grants) Subject(ctx context.Context, cl client.Client, id string) (string, error) {
+	if !cl.Pairwise || id == "" {
 		return id, nil
 	}
 	salt, err := g.subjectSalt(ctx)
 	if err != nil {
 		return "", fmt.Errorf("grant: subject: %w", err)
 	}
-	sum := sha256.Sum256([]byte(salt + " " + a.ID + " " + id))
+	sum := sha256.Sum256([]byte(salt + " " + cl.ID + " " + id))
 	return base64.RawURLEncoding.EncodeToString(sum[:]), nil
 }
 
@@ -374,11 +400,11 @@ type UserInfo struct {
 }
 
 // GetUserInfo returns the data of the person of a grant.
-func (g *Grants) GetUserInfo(ctx context.Context, of Grant) (UserInfo, error) {
-	if of.userInfo != nil {
-		return *of.userInfo, nil
+func (g *Grants) GetUserInfo(ctx context.Context, grant Grant) (UserInfo, error) {
+	if grant.userInfo != nil {
+		return *grant.userInfo, nil
 	}
-	a, err := g.Store.GetAccount(ctx, of.AccountID)
+	a, err := g.Store.GetAccount(ctx, grant.AccountID)
 	if err != nil {
 		return UserInfo{}, fmt.Errorf("grant: user info: %w", err)
 	}
@@ -391,28 +417,30 @@ func userInfoFromRow(a store.Account) UserInfo {
 
 // LoadAuthProgress loads what NextStep needs to know; who is nil if nobody is signed in. It returns
 // client.ErrNotFound if the client was removed.
-func (g *Grants) LoadAuthProgress(ctx context.Context, r AuthRequest, who *session.Session) (s AuthProgress, err error) {
-	s.Now, s.Session = g.Now(), who
-	if s.Client, err = g.Clients.Get(ctx, r.ClientID); err != nil || who == nil {
-		return s, err
+func (g *Grants) LoadAuthProgress(
+	ctx context.Context, r AuthRequest, who *session.Session,
+) (p AuthProgress, err error) {
+	p.Now, p.Session = g.Now(), who
+	if p.Client, err = g.Clients.Get(ctx, r.ClientID); err != nil || who == nil {
+		return p, err
 	}
-	if s.Subject, err = g.Subject(ctx, s.Client, who.Account.ID); err != nil {
-		return s, err
+	if p.Subject, err = g.Subject(ctx, p.Client, who.Account.ID); err != nil {
+		return p, err
 	}
-	if r.needsStepUp(s) {
-		if s.ReachableLevel, err = g.Challenges.HighestLevel(ctx, *who); err != nil {
-			return s, err
+	if r.needsStepUp(p) {
+		if p.ReachableLevel, err = g.Challenges.HighestLevel(ctx, *who); err != nil {
+			return p, err
 		}
 	}
-	if s.Client.ThirdParty {
-		s.Consented, err = g.HasConsent(ctx, *who, r)
+	if p.Client.ThirdParty {
+		p.Consented, err = g.HasConsent(ctx, *who, r)
 	}
-	return s, err
+	return p, err
 }
 
 // SID returns the sid claim of a session for a client (OpenID Connect Back-Channel Logout 2.1). Each client
 // gets another value, so that clients cannot tell from it which people they share.
-func (g *Grants) SID(session, app string) string {
-	sum := sha256.Sum256([]byte("sid " + app + " " + session))
+func (g *Grants) SID(session, clientID string) string {
+	sum := sha256.Sum256([]byte("sid " + clientID + " " + session))
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }

@@ -32,7 +32,7 @@ func (g *Grants) ClaimLogoutTokens(ctx context.Context) (list []LogoutToken, err
 	now := g.Now()
 	rows, err := g.Store.ListDueLogouts(ctx, now)
 	if err != nil {
-		return nil, fmt.Errorf("grant: farewells: %w", err)
+		return nil, fmt.Errorf("grant: claim logout tokens: %w", err)
 	}
 	for _, row := range rows {
 		err := g.Store.ClaimLogout(ctx, row.ClientID, row.SessionID, now, now.Add(logoutRetryDelay))
@@ -40,38 +40,39 @@ func (g *Grants) ClaimLogoutTokens(ctx context.Context) (list []LogoutToken, err
 			continue
 		}
 		if err != nil {
-			return list, fmt.Errorf("grant: farewells: %w", err)
+			return list, fmt.Errorf("grant: claim logout tokens: %w", err)
 		}
-		f := LogoutToken{sessionID: row.SessionID}
-		f.Client, err = g.Clients.Get(ctx, row.ClientID)
-		if errors.Is(err, client.ErrNotFound) || err == nil && f.Client.BackChannelLogoutURI == "" {
-			err = g.Store.FinishLogout(ctx, row.ClientID, row.SessionID, now) // the client was removed or has no back-channel logout URI
+		t := LogoutToken{sessionID: row.SessionID}
+		t.Client, err = g.Clients.Get(ctx, row.ClientID)
+		if errors.Is(err, client.ErrNotFound) || err == nil && t.Client.BackChannelLogoutURI == "" {
+			// The client was removed or no longer has a back-channel logout URI.
+			err = g.Store.FinishLogout(ctx, row.ClientID, row.SessionID, now)
 		} else if err == nil {
-			f.JWT, err = g.signLogoutToken(ctx, f.Client, row)
+			t.JWT, err = g.signLogoutToken(ctx, t.Client, row)
 		}
 		if err != nil {
-			return list, fmt.Errorf("grant: farewells: %w", err)
+			return list, fmt.Errorf("grant: claim logout tokens: %w", err)
 		}
-		if f.JWT != "" {
-			list = append(list, f)
+		if t.JWT != "" {
+			list = append(list, t)
 		}
 	}
 	return list, nil
 }
 
 // MarkLogoutDelivered records that the client has received the logout token.
-func (g *Grants) MarkLogoutDelivered(ctx context.Context, f LogoutToken) error {
-	return g.Store.FinishLogout(ctx, f.Client.ID, f.sessionID, g.Now())
+func (g *Grants) MarkLogoutDelivered(ctx context.Context, t LogoutToken) error {
+	return g.Store.FinishLogout(ctx, t.Client.ID, t.sessionID, g.Now())
 }
 
-func (g *Grants) signLogoutToken(ctx context.Context, a client.Client, row store.Grant) (string, error) {
-	subject, err := g.Subject(ctx, a, row.AccountID)
+func (g *Grants) signLogoutToken(ctx context.Context, cl client.Client, row store.Grant) (string, error) {
+	subject, err := g.Subject(ctx, cl, row.AccountID)
 	if err != nil {
 		return "", err
 	}
 	now := g.Now()
-	return g.SignJWT(ctx, a.SigningAlg(), logoutTokenType, map[string]any{
-		"iss": g.Issuer, "aud": a.ID, "sub": subject, "sid": g.SID(row.SessionID, a.ID), "jti": rand.Text(),
+	return g.SignJWT(ctx, cl.SigningAlg(), logoutTokenType, map[string]any{
+		"iss": g.Issuer, "aud": cl.ID, "sub": subject, "sid": g.SID(row.SessionID, cl.ID), "jti": rand.Text(),
 		"iat": now.Unix(), "exp": now.Add(logoutTokenTTL).Unix(),
 		"events": map[string]any{"http://schemas.openid.net/event/backchannel-logout": struct{}{}},
 	})

@@ -100,15 +100,15 @@ func (g *Grants) isCurrent(list []signingKey) bool {
 
 // listSigningKeys returns the keys of one algorithm, newest first. It reads the database if the cached list has
 // expired or refresh is true.
-func (g *Grants) listSigningKeys(ctx context.Context, algorithm string, again bool) (list []signingKey, err error) {
+func (g *Grants) listSigningKeys(ctx context.Context, algorithm string, refresh bool) (list []signingKey, err error) {
 	now := g.Now()
-	read := g.signingKeys.last.Load()
-	if read == nil || again || now.Sub(read.at) < 0 || now.Sub(read.at) >= signingKeysTTL {
-		if read, err = g.readSigningKeys(ctx, now); err != nil {
+	snapshot := g.signingKeys.last.Load()
+	if snapshot == nil || refresh || now.Sub(snapshot.at) < 0 || now.Sub(snapshot.at) >= signingKeysTTL {
+		if snapshot, err = g.readSigningKeys(ctx, now); err != nil {
 			return nil, err
 		}
 	}
-	for _, k := range read.keys {
+	for _, k := range snapshot.keys {
 		if k.Algorithm == algorithm {
 			list = append(list, k)
 		}
@@ -121,17 +121,19 @@ func (g *Grants) readSigningKeys(ctx context.Context, now time.Time) (*keySnapsh
 	if err != nil {
 		return nil, fmt.Errorf("grant: keys: %w", err)
 	}
-	read := &keySnapshot{at: now}
+	snapshot := &keySnapshot{at: now}
 	for _, row := range rows {
 		k, err := g.unsealSigningKey(row)
-		if err != nil { // the key ring lost the key that sealed it: tokens it signed can't be verified, a new key is created
+		if err != nil {
+			// The key that sealed it is not in the key ring. Tokens it signed can't be verified any more; a new key is
+			// created if none is left.
 			g.Log.Error("cannot unseal a signing key", "error", err)
 			continue
 		}
-		read.keys = append(read.keys, k)
+		snapshot.keys = append(snapshot.keys, k)
 	}
-	g.signingKeys.last.Store(read)
-	return read, nil
+	g.signingKeys.last.Store(snapshot)
+	return snapshot, nil
 }
 
 func (g *Grants) unsealSigningKey(row store.SigningKey) (signingKey, error) {
@@ -174,7 +176,12 @@ func (g *Grants) createSigningKey(ctx context.Context, algorithm string) (k sign
 		if err := tx.CreateSigningKey(ctx, k.SigningKey); err != nil {
 			return err
 		}
-		e := audit.Event{Kind: audit.SigningKeyCreated, Actor: audit.System(), Target: audit.Target("signing_key", k.ID), Reason: algorithm}
+		e := audit.Event{
+			Kind:   audit.SigningKeyCreated,
+			Actor:  audit.System(),
+			Target: audit.Target("signing_key", k.ID),
+			Reason: algorithm,
+		}
 		return g.Accounts.Event(ctx, tx, e, origin.Origin{})
 	})
 }
@@ -216,7 +223,8 @@ func (g *Grants) SignJWT(ctx context.Context, algorithm, typ string, claims map[
 	}
 	key := currentSigningKey(list, g.Now())
 	private := jose.JSONWebKey{Key: key.private, KeyID: key.ID}
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.SignatureAlgorithm(algorithm), Key: private}, (&jose.SignerOptions{}).WithType(jose.ContentType(typ)))
+	joseKey := jose.SigningKey{Algorithm: jose.SignatureAlgorithm(algorithm), Key: private}
+	signer, err := jose.NewSigner(joseKey, (&jose.SignerOptions{}).WithType(jose.ContentType(typ)))
 	if err != nil {
 		return "", fmt.Errorf("grant: sign JWT: %w", err)
 	}
@@ -226,7 +234,7 @@ func (g *Grants) SignJWT(ctx context.Context, algorithm, typ string, claims map[
 // ParseIDToken verifies an ID token of this server that is used as id_token_hint and returns its claims. It
 // ignores the expiry, as OpenID Connect RP-Initiated Logout recommends. It returns ErrInvalid if the token was
 // not signed here or its key is too old.
-func (g *Grants) ParseIDToken(ctx context.Context, token string) (claims jwt.Claims, more map[string]any, err error) {
+func (g *Grants) ParseIDToken(ctx context.Context, token string) (claims jwt.Claims, extra map[string]any, err error) {
 	parsed, err := jwt.ParseSigned(token, signatureAlgorithms)
 	if err != nil || len(parsed.Headers) != 1 || parsed.Headers[0].ExtraHeaders[jose.HeaderType] != IDTokenType {
 		return claims, nil, ErrInvalid
@@ -236,17 +244,18 @@ func (g *Grants) ParseIDToken(ctx context.Context, token string) (claims jwt.Cla
 		return claims, nil, fmt.Errorf("grant: parse ID token: %w", err)
 	}
 	for _, row := range rows {
-		if row.ID != parsed.Headers[0].KeyID || row.Algorithm != parsed.Headers[0].Algorithm || g.Now().Sub(row.CreatedAt) > signingKeyRetention {
+		if row.ID != parsed.Headers[0].KeyID || row.Algorithm != parsed.Headers[0].Algorithm ||
+			g.Now().Sub(row.CreatedAt) > signingKeyRetention {
 			continue
 		}
 		k, err := g.unsealSigningKey(row)
 		if err != nil {
 			return claims, nil, err
 		}
-		if parsed.Claims(k.private.Public(), &claims, &more) != nil || claims.Issuer != g.Issuer {
+		if parsed.Claims(k.private.Public(), &claims, &extra) != nil || claims.Issuer != g.Issuer {
 			return claims, nil, ErrInvalid
 		}
-		return claims, more, nil
+		return claims, extra, nil
 	}
 	return claims, nil, ErrInvalid
 }
@@ -271,22 +280,22 @@ var assertionAlgorithms = []jose.SignatureAlgorithm{jose.ES256, jose.RS256, jose
 // VerifyClientAssertion verifies a JWT for client authentication (RFC 7523 3, private_key_jwt) and makes its
 // jti unusable. It returns an error that is ErrInvalid, with the reason, if the JWT is not acceptable or was
 // used before.
-func (g *Grants) VerifyClientAssertion(ctx context.Context, a client.Client, token string, audiences ...string) error {
+func (g *Grants) VerifyClientAssertion(ctx context.Context, cl client.Client, token string, audiences ...string) error {
 	const leeway, longest = 30 * time.Second, time.Hour // zitadel/oidc's client sends assertions valid for one hour
 	parsed, err := jwt.ParseSigned(token, assertionAlgorithms)
 	if err != nil {
 		return fmt.Errorf("%w: the assertion is not a JWT signed with one of %v", ErrInvalid, assertionAlgorithms)
 	}
-	set, err := a.JWKS()
+	set, err := cl.JWKS()
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	var claims jwt.Claims
 	if !verifySignature(parsed, set, &claims) {
-		return fmt.Errorf("%w: the signature matches none of the app's keys; if there is a kid, it must be that of a key", ErrInvalid)
+		return fmt.Errorf("%w: the signature matches no key of the app (a kid must be that of a key)", ErrInvalid)
 	}
 	now := g.Now()
-	expected := jwt.Expected{Issuer: a.ID, Subject: a.ID, AnyAudience: audiences, Time: now}
+	expected := jwt.Expected{Issuer: cl.ID, Subject: cl.ID, AnyAudience: audiences, Time: now}
 	switch {
 	case claims.ValidateWithLeeway(expected, leeway) != nil:
 		return fmt.Errorf("%w: %w", ErrInvalid, claims.ValidateWithLeeway(expected, leeway))
@@ -295,7 +304,7 @@ func (g *Grants) VerifyClientAssertion(ctx context.Context, a client.Client, tok
 	case claims.ID == "" || len(claims.ID) > 256:
 		return fmt.Errorf("%w: jti is missing or longer than 256 bytes", ErrInvalid)
 	}
-	once := store.Counter{Kind: "client_assertion", Subject: a.ID + " " + g.Keys.Pseudonym(claims.ID)}
+	once := store.Counter{Kind: "client_assertion", Subject: cl.ID + " " + g.Keys.Pseudonym(claims.ID)}
 	err = g.Store.SpendQuota(ctx, once, claims.Expiry.Time().Add(leeway), 1, 1)
 	if errors.Is(err, store.ErrNotFound) {
 		return fmt.Errorf("%w: the jti was used before", ErrInvalid)

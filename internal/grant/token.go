@@ -24,21 +24,30 @@ type Tokens struct {
 }
 
 // issueTokens creates an access token for a grant, and a refresh token if the grant is offline.
-func (g *Grants) issueTokens(ctx context.Context, tx *store.DB, of Grant) (t Tokens, err error) {
-	if t.AccessToken, err = g.insertToken(ctx, tx, of, store.AccessToken, g.Now().Add(AccessTokenTTL)); err != nil || !of.Offline {
+func (g *Grants) issueTokens(ctx context.Context, tx *store.DB, grant Grant) (t Tokens, err error) {
+	t.AccessToken, err = g.insertToken(ctx, tx, grant, store.AccessToken, g.Now().Add(AccessTokenTTL))
+	if err != nil || !grant.Offline {
 		return t, err
 	}
-	t.RefreshToken, err = g.insertToken(ctx, tx, of, store.RefreshToken, of.ExpiresAt)
+	t.RefreshToken, err = g.insertToken(ctx, tx, grant, store.RefreshToken, grant.ExpiresAt)
 	return t, err
 }
 
 // insertToken creates a token that expires with its grant at the latest.
-func (g *Grants) insertToken(ctx context.Context, tx *store.DB, of Grant, kind string, ends time.Time) (string, error) {
-	if ends.After(of.ExpiresAt) {
-		ends = of.ExpiresAt
+func (g *Grants) insertToken(
+	ctx context.Context, tx *store.DB, grant Grant, kind string, ends time.Time,
+) (string, error) {
+	if ends.After(grant.ExpiresAt) {
+		ends = grant.ExpiresAt
 	}
 	token := seal.NewToken()
-	return token, tx.CreateToken(ctx, store.Token{Hash: seal.HashToken(token), GrantID: of.ID, Kind: kind, CreatedAt: g.Now(), ExpiresAt: ends})
+	return token, tx.CreateToken(ctx, store.Token{
+		Hash:      seal.HashToken(token),
+		GrantID:   grant.ID,
+		Kind:      kind,
+		CreatedAt: g.Now(),
+		ExpiresAt: ends,
+	})
 }
 
 // refreshReuseGrace is how long a used refresh token returns the same successor again, so that two concurrent
@@ -48,30 +57,32 @@ const refreshReuseGrace = 10 * time.Second
 // RefreshTokens exchanges a refresh token for new tokens (RFC 6749 6). A refresh token is used once. If it is
 // used again after refreshReuseGrace, it was stolen, and the grant is revoked (RFC 9700 2.2.2). It returns
 // ErrInvalid if the token is unknown, expired, used, or of another client.
-func (g *Grants) RefreshTokens(ctx context.Context, a client.Client, token string, from origin.Origin) (of Grant, t Tokens, err error) {
+func (g *Grants) RefreshTokens(
+	ctx context.Context, cl client.Client, token string, from origin.Origin,
+) (grant Grant, t Tokens, err error) {
 	old, row, err := g.Store.FindToken(ctx, seal.HashToken(token))
-	if errors.Is(err, store.ErrNotFound) || err == nil && (old.Kind != store.RefreshToken || row.ClientID != a.ID) {
-		return of, t, ErrInvalid
+	if errors.Is(err, store.ErrNotFound) || err == nil && (old.Kind != store.RefreshToken || row.ClientID != cl.ID) {
+		return grant, t, ErrInvalid
 	}
 	if err == nil {
-		of, err = grantFromRow(row)
+		grant, err = grantFromRow(row)
 	}
 	if err != nil {
-		return of, t, fmt.Errorf("grant: refresh tokens: %w", err)
+		return grant, t, fmt.Errorf("grant: refresh tokens: %w", err)
 	}
 	// The successor is derived from the token with a secret key: each call returns the same one.
 	t.RefreshToken = g.Keys.NextToken(token)
 	err = g.Store.Tx(ctx, func(tx *store.DB) error {
-		if err := g.rotateRefreshToken(ctx, tx, a, of, refreshRotation{old, t.RefreshToken}); err != nil {
+		if err := g.rotateRefreshToken(ctx, tx, cl, grant, refreshRotation{old, t.RefreshToken}); err != nil {
 			return err
 		}
-		t.AccessToken, err = g.insertToken(ctx, tx, of, store.AccessToken, g.Now().Add(AccessTokenTTL))
+		t.AccessToken, err = g.insertToken(ctx, tx, grant, store.AccessToken, g.Now().Add(AccessTokenTTL))
 		return err
 	})
 	if errors.Is(err, store.ErrNotFound) {
-		return of, Tokens{}, cmp.Or(g.revokeIfReused(ctx, old, from), ErrInvalid)
+		return grant, Tokens{}, cmp.Or(g.revokeIfReused(ctx, old, from), ErrInvalid)
 	}
-	return of, t, err
+	return grant, t, err
 }
 
 // refreshRotation is a refresh token and its successor.
@@ -82,20 +93,28 @@ type refreshRotation struct {
 
 // rotateRefreshToken uses a refresh token and creates its successor. Within refreshReuseGrace the successor
 // exists already and must be unused. It returns store.ErrNotFound if the token is not usable.
-func (g *Grants) rotateRefreshToken(ctx context.Context, tx *store.DB, a client.Client, of Grant, r refreshRotation) error {
-	if _, err := g.recheckPolicy(ctx, tx, a, of); err != nil {
+func (g *Grants) rotateRefreshToken(
+	ctx context.Context, tx *store.DB, cl client.Client, grant Grant, r refreshRotation,
+) error {
+	if _, err := g.recheckPolicy(ctx, tx, cl, grant); err != nil {
 		return err
 	}
 	now := g.Now()
 	err := tx.UseToken(ctx, r.old.Hash, now)
 	if err == nil {
-		return tx.CreateToken(ctx, store.Token{Hash: seal.HashToken(r.next), GrantID: of.ID, Kind: store.RefreshToken, CreatedAt: now, ExpiresAt: of.ExpiresAt})
+		return tx.CreateToken(ctx, store.Token{
+			Hash:      seal.HashToken(r.next),
+			GrantID:   grant.ID,
+			Kind:      store.RefreshToken,
+			CreatedAt: now,
+			ExpiresAt: grant.ExpiresAt,
+		})
 	}
 	if !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	again, _, err := tx.FindLiveToken(ctx, seal.HashToken(r.next), now)
-	if err == nil && now.Sub(again.CreatedAt) > refreshReuseGrace {
+	successor, _, err := tx.FindLiveToken(ctx, seal.HashToken(r.next), now)
+	if err == nil && now.Sub(successor.CreatedAt) > refreshReuseGrace {
 		err = store.ErrNotFound
 	}
 	return err
@@ -104,20 +123,20 @@ func (g *Grants) rotateRefreshToken(ctx context.Context, tx *store.DB, a client.
 // recheckPolicy checks that the client would get the same grant today: the groups, the required level and the
 // consent. Every other change revokes the grant by itself. It returns store.ErrNotFound if the client would not
 // get it.
-func (g *Grants) recheckPolicy(ctx context.Context, tx *store.DB, a client.Client, of Grant) (*UserInfo, error) {
-	account, err := tx.GetAccount(ctx, of.AccountID)
+func (g *Grants) recheckPolicy(ctx context.Context, tx *store.DB, cl client.Client, grant Grant) (*UserInfo, error) {
+	account, err := tx.GetAccount(ctx, grant.AccountID)
 	if err != nil {
 		return nil, err
 	}
 	who := userInfoFromRow(account)
-	if !a.AllowsGroups(who.Groups) || session.LevelOf(of.AMR) < a.RequiredLevel() {
+	if !cl.AllowsGroups(who.Groups) || session.LevelOf(grant.AMR) < cl.RequiredLevel() {
 		return nil, store.ErrNotFound
 	}
-	if !a.ThirdParty {
+	if !cl.ThirdParty {
 		return &who, nil
 	}
-	c, err := tx.GetConsent(ctx, of.AccountID, a.ID)
-	if err == nil && !consentCovers(c, of.Scope) {
+	c, err := tx.GetConsent(ctx, grant.AccountID, cl.ID)
+	if err == nil && !consentCovers(c, grant.Scope) {
 		err = store.ErrNotFound
 	}
 	return &who, err
@@ -126,34 +145,42 @@ func (g *Grants) recheckPolicy(ctx context.Context, tx *store.DB, a client.Clien
 // revokeIfReused revokes the grant of a refresh token that was rejected, if the reason is that it was used
 // before.
 func (g *Grants) revokeIfReused(ctx context.Context, old store.Token, from origin.Origin) error {
-	now, row, err := g.Store.FindToken(ctx, old.Hash)
-	if err != nil || now.UsedAt.IsZero() {
+	token, row, err := g.Store.FindToken(ctx, old.Hash)
+	if err != nil || token.UsedAt.IsZero() {
 		return err
 	}
 	return g.revokeReused(ctx, audit.TokenReused, row, from)
 }
 
 // IssueClientCredentialsToken issues an access token to a client for itself (RFC 6749 4.4).
-func (g *Grants) IssueClientCredentialsToken(ctx context.Context, a client.Client, scope []string) (of Grant, t Tokens, err error) {
+func (g *Grants) IssueClientCredentialsToken(
+	ctx context.Context, cl client.Client, scope []string,
+) (grant Grant, t Tokens, err error) {
 	now := g.Now()
 	row := store.Grant{
-		ID: rand.Text(), ClientID: a.ID, Scope: strings.Join(scope, " "), CodeBinding: "{}", CodeHash: seal.HashToken(seal.NewToken()),
-		CreatedAt: now, ExpiresAt: now.Add(AccessTokenTTL), CodeUsedAt: now,
+		ID:          rand.Text(),
+		ClientID:    cl.ID,
+		Scope:       strings.Join(scope, " "),
+		CodeBinding: "{}",
+		CodeHash:    seal.HashToken(seal.NewToken()),
+		CreatedAt:   now,
+		ExpiresAt:   now.Add(AccessTokenTTL),
+		CodeUsedAt:  now,
 	}
-	if of, err = grantFromRow(row); err != nil {
-		return of, t, err
+	if grant, err = grantFromRow(row); err != nil {
+		return grant, t, err
 	}
 	err = g.Store.Tx(ctx, func(tx *store.DB) error {
 		if err := tx.CreateGrant(ctx, row); err != nil {
 			return err
 		}
-		t, err = g.issueTokens(ctx, tx, of)
+		t, err = g.issueTokens(ctx, tx, grant)
 		return err
 	})
 	if err != nil {
-		return of, t, fmt.Errorf("grant: client credentials: %w", err)
+		return grant, t, fmt.Errorf("grant: client credentials: %w", err)
 	}
-	return of, t, nil
+	return grant, t, nil
 }
 
 // TokenInfo describes a live token.
@@ -167,45 +194,45 @@ type TokenInfo struct {
 // IntrospectToken returns a live access or refresh token and its grant (RFC 7662). It returns ErrInvalid if
 // there is none.
 func (g *Grants) IntrospectToken(ctx context.Context, token string) (TokenInfo, error) {
-	row, of, err := g.Store.FindLiveToken(ctx, seal.HashToken(token), g.Now())
+	row, grantRow, err := g.Store.FindLiveToken(ctx, seal.HashToken(token), g.Now())
 	if errors.Is(err, store.ErrNotFound) || err == nil && row.Kind == store.ForwardAuthToken {
 		return TokenInfo{}, ErrInvalid
 	}
 	if err != nil {
 		return TokenInfo{}, fmt.Errorf("grant: introspect token: %w", err)
 	}
-	found, err := grantFromRow(of)
+	found, err := grantFromRow(grantRow)
 	return TokenInfo{found, row.Kind == store.RefreshToken, row.CreatedAt, row.ExpiresAt}, err
 }
 
 // FindGrantByAccessToken returns the grant of a person's live access token. It returns ErrInvalid if the token
 // is unknown, expired, a refresh token, or of a client acting for itself.
 func (g *Grants) FindGrantByAccessToken(ctx context.Context, token string) (Grant, error) {
-	shown, err := g.IntrospectToken(ctx, token)
-	if err == nil && (shown.IsRefreshToken || shown.AccountID == "") {
+	info, err := g.IntrospectToken(ctx, token)
+	if err == nil && (info.IsRefreshToken || info.AccountID == "") {
 		err = ErrInvalid
 	}
-	return shown.Grant, err
+	return info.Grant, err
 }
 
 // RevokeToken revokes an access token or, with a refresh token, the whole grant (RFC 7009 2.1). It returns nil
 // if the token is unknown or of another client.
-func (g *Grants) RevokeToken(ctx context.Context, a client.Client, token string, from origin.Origin) error {
-	row, of, err := g.Store.FindToken(ctx, seal.HashToken(token))
+func (g *Grants) RevokeToken(ctx context.Context, cl client.Client, token string, from origin.Origin) error {
+	row, grantRow, err := g.Store.FindToken(ctx, seal.HashToken(token))
 	switch {
-	case errors.Is(err, store.ErrNotFound) || err == nil && of.ClientID != a.ID:
+	case errors.Is(err, store.ErrNotFound) || err == nil && grantRow.ClientID != cl.ID:
 		return nil
 	case err != nil:
 		return fmt.Errorf("grant: revoke token: %w", err)
 	case row.Kind == store.RefreshToken:
-		return g.end(ctx, of, from)
+		return g.end(ctx, grantRow, from)
 	}
 	return g.Store.DeleteToken(ctx, row.Hash)
 }
 
 // IssueHostToken creates the token of the cookie of a host behind a reverse proxy. It expires with the session.
-func (g *Grants) IssueHostToken(ctx context.Context, of Grant) (token string, err error) {
-	token, err = g.insertToken(ctx, g.Store, of, store.ForwardAuthToken, of.ExpiresAt)
+func (g *Grants) IssueHostToken(ctx context.Context, grant Grant) (token string, err error) {
+	token, err = g.insertToken(ctx, g.Store, grant, store.ForwardAuthToken, grant.ExpiresAt)
 	if err != nil {
 		return "", fmt.Errorf("grant: issue host token: %w", err)
 	}
@@ -215,12 +242,12 @@ func (g *Grants) IssueHostToken(ctx context.Context, of Grant) (token string, er
 // FindGrantByHostToken returns the grant of the cookie of a host behind a reverse proxy. It returns ErrInvalid
 // if there is no live one.
 func (g *Grants) FindGrantByHostToken(ctx context.Context, token string) (Grant, error) {
-	row, of, err := g.Store.FindLiveToken(ctx, seal.HashToken(token), g.Now())
+	row, grantRow, err := g.Store.FindLiveToken(ctx, seal.HashToken(token), g.Now())
 	if errors.Is(err, store.ErrNotFound) || err == nil && row.Kind != store.ForwardAuthToken {
 		return Grant{}, ErrInvalid
 	}
 	if err != nil {
 		return Grant{}, fmt.Errorf("grant: find host token: %w", err)
 	}
-	return grantFromRow(of)
+	return grantFromRow(grantRow)
 }

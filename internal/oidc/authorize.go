@@ -3,6 +3,7 @@ package oidc
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -22,14 +23,18 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	a, redirect, err := p.resolveClient(r, values)
+	cl, redirect, err := p.resolveClient(r, values)
 	if err != nil {
 		return p.showErrorPage(w, r, err)
 	}
-	authReq, err := p.parseAuthRequest(r, a, redirect, values)
-	if told, ok := errors.AsType[*oauthError](err); ok {
-		mode := values.Get("response_mode")
-		return p.sendAuthResponse(w, r, grant.AuthRequest{RedirectURI: redirect, State: values.Get("state"), ResponseMode: mode}, errorParameters(told.code, told.description))
+	authReq, err := p.parseAuthRequest(r, cl, redirect, values)
+	if oauthErr, ok := errors.AsType[*oauthError](err); ok {
+		invalid := grant.AuthRequest{
+			RedirectURI:  redirect,
+			State:        values.Get("state"),
+			ResponseMode: values.Get("response_mode"),
+		}
+		return p.sendAuthResponse(w, r, invalid, errorParameters(oauthErr.code, oauthErr.description))
 	}
 	if errors.Is(err, grant.ErrInvalid) {
 		return p.showErrorPage(w, r, err)
@@ -55,22 +60,24 @@ func (e *pageError) Error() string { return e.logDetail }
 
 // resolveClient returns the client and the redirect URI of an authorization request. It returns a *pageError if
 // one of them is not registered (RFC 9700 4.11.2). For a pushed request the redirect URI is empty.
-func (p *Provider) resolveClient(r *http.Request, values url.Values) (a client.Client, redirect string, err error) {
-	a, err = p.Grants.Clients.Get(r.Context(), values.Get("client_id"))
+func (p *Provider) resolveClient(r *http.Request, values url.Values) (cl client.Client, redirect string, err error) {
+	cl, err = p.Grants.Clients.Get(r.Context(), values.Get("client_id"))
 	if errors.Is(err, client.ErrNotFound) {
-		return a, "", &pageError{"oidc.noapp", "there is no app with the client_id " + strconv.Quote(truncate(values.Get("client_id")))}
+		return cl, "", &pageError{"oidc.noapp",
+			"there is no app with the client_id " + strconv.Quote(truncate(values.Get("client_id")))}
 	}
 	if err != nil || grant.IsPushedRequestURI(values.Get("request_uri")) {
-		return a, "", err
+		return cl, "", err
 	}
 	redirect = values.Get("redirect_uri")
-	if redirect == "" && len(a.RedirectURIs) == 1 && !slices.Contains(strings.Fields(values.Get("scope")), "openid") {
-		redirect = a.RedirectURIs[0] // RFC 6749 3.1.2.3; OpenID Connect requires the parameter
+	if redirect == "" && len(cl.RedirectURIs) == 1 && !slices.Contains(strings.Fields(values.Get("scope")), "openid") {
+		redirect = cl.RedirectURIs[0] // RFC 6749 3.1.2.3; OpenID Connect requires the parameter
 	}
-	if !a.AllowsRedirectURI(redirect) {
-		return a, "", &pageError{"oidc.redirect", "app " + a.ID + ": the redirect_uri " + strconv.Quote(truncate(redirect)) + " is not registered: " + client.ExplainRedirectMismatch(a.RedirectURIs, redirect)}
+	if !cl.AllowsRedirectURI(redirect) {
+		return cl, "", &pageError{"oidc.redirect", fmt.Sprintf("app %s: the redirect_uri %q is not registered: %s",
+			cl.ID, truncate(redirect), client.ExplainRedirectMismatch(cl.RedirectURIs, redirect))}
 	}
-	return a, redirect, nil
+	return cl, redirect, nil
 }
 
 func truncate(s string) string { return s[:min(len(s), 200)] }
@@ -85,19 +92,35 @@ func (p *Provider) showErrorPage(w http.ResponseWriter, r *http.Request, err err
 	} else if !errors.Is(err, grant.ErrInvalid) {
 		return err
 	}
-	return p.Pages.Render(w, r, render.View{Templates: templates(), Template: "stray", Status: http.StatusBadRequest, Title: title, Data: key})
+	return p.Pages.Render(w, r, render.View{
+		Templates: templates(),
+		Template:  "stray",
+		Status:    http.StatusBadRequest,
+		Title:     title,
+		Data:      key,
+	})
 }
 
 // parseAuthRequest reads an authorization request whose redirect URI resolveClient has checked. It returns an
 // *oauthError if the request is invalid, and grant.ErrInvalid if a request_uri is.
-func (p *Provider) parseAuthRequest(r *http.Request, a client.Client, redirect string, values url.Values) (authReq grant.AuthRequest, err error) {
+func (p *Provider) parseAuthRequest(
+	r *http.Request, cl client.Client, redirect string, values url.Values,
+) (authReq grant.AuthRequest, err error) {
 	if requestURI := values.Get("request_uri"); grant.IsPushedRequestURI(requestURI) {
-		return p.Grants.ConsumePushedRequest(r.Context(), a.ID, requestURI)
+		return p.Grants.ConsumePushedRequest(r.Context(), cl.ID, requestURI)
 	}
 	authReq = grant.AuthRequest{
-		ClientID: a.ID, RedirectURI: redirect, State: values.Get("state"), Nonce: values.Get("nonce"), ResponseMode: values.Get("response_mode"),
-		Prompt: strings.Fields(values.Get("prompt")), LoginHint: values.Get("login_hint"), UILocales: values.Get("ui_locales"),
-		Action: values.Get("twostep_action"), CodeChallenge: values.Get("code_challenge"), RequestedAt: p.Grants.Now(),
+		ClientID:      cl.ID,
+		RedirectURI:   redirect,
+		State:         values.Get("state"),
+		Nonce:         values.Get("nonce"),
+		CodeChallenge: values.Get("code_challenge"),
+		ResponseMode:  values.Get("response_mode"),
+		Prompt:        strings.Fields(values.Get("prompt")),
+		LoginHint:     values.Get("login_hint"),
+		UILocales:     values.Get("ui_locales"),
+		Action:        values.Get("twostep_action"),
+		RequestedAt:   p.Grants.Now(),
 	}
 	for _, one := range strings.Fields(values.Get("scope")) {
 		if slices.Contains(supportedScopes, one) && !slices.Contains(authReq.Scope, one) {
@@ -106,13 +129,13 @@ func (p *Provider) parseAuthRequest(r *http.Request, a client.Client, redirect s
 	}
 	for _, check := range []func() error{
 		func() error { return checkSupportedParameters(values) },
-		func() error { return checkPKCE(a, values) },
+		func() error { return checkPKCE(cl, values) },
 		func() error { return checkPrompt(authReq.Prompt) },
 		func() error { return p.checkAction(authReq.Action) },
 		func() (err error) { authReq.MaxAge, err = parseMaxAge(values); return err },
 		func() (err error) { authReq.MinLevel, err = parseACR(values); return err },
 		func() (err error) {
-			authReq.HintedSubject, err = p.parseIDTokenHint(r, a, values.Get("id_token_hint"))
+			authReq.HintedSubject, err = p.parseIDTokenHint(r, cl, values.Get("id_token_hint"))
 			return err
 		},
 	} {
@@ -127,9 +150,11 @@ func (p *Provider) parseAuthRequest(r *http.Request, a client.Client, redirect s
 func checkSupportedParameters(values url.Values) error {
 	switch mode := values.Get("response_mode"); {
 	case values.Get("request") != "":
-		return newOAuthError(0, "request_not_supported", "request objects are not supported: send the parameters, or push them")
+		return newOAuthError(0, "request_not_supported",
+			"request objects are not supported: send the parameters, or push them")
 	case values.Get("request_uri") != "":
-		return newOAuthError(0, "request_uri_not_supported", "push the request, and send the request_uri of the response")
+		return newOAuthError(0, "request_uri_not_supported",
+			"push the request, and send the request_uri of the response")
 	case values.Get("response_type") == "":
 		return invalidRequest("response_type is missing")
 	case values.Get("response_type") != "code":
@@ -138,17 +163,18 @@ func checkSupportedParameters(values url.Values) error {
 		return invalidRequest("response_mode form_post needs an http or https redirect_uri")
 	case mode != "" && mode != "query" && mode != "form_post":
 		return invalidRequest("response_mode must be query or form_post")
-	case len(values.Get("state")) > 2048 || len(values.Get("nonce")) > 1024 || len(values.Get("login_hint")) > 254 || len(values.Get("ui_locales")) > 100:
+	case len(values.Get("state")) > 2048 || len(values.Get("nonce")) > 1024 ||
+		len(values.Get("login_hint")) > 254 || len(values.Get("ui_locales")) > 100:
 		return invalidRequest("state, nonce, login_hint or ui_locales is too long")
 	}
 	return nil
 }
 
 // checkPKCE requires PKCE with method S256 (RFC 7636), except for clients with PKCEOptional.
-func checkPKCE(a client.Client, values url.Values) error {
+func checkPKCE(cl client.Client, values url.Values) error {
 	challenge, method := values.Get("code_challenge"), values.Get("code_challenge_method")
 	switch {
-	case challenge == "" && method == "" && a.PKCEOptional:
+	case challenge == "" && method == "" && cl.PKCEOptional:
 		return nil
 	case challenge == "":
 		return invalidRequest("code_challenge is missing: PKCE is required")
@@ -188,7 +214,7 @@ func parseMaxAge(values url.Values) (*int64, error) {
 // name values, both must be satisfied. It returns an *oauthError if acr is essential and none of its values is
 // known.
 func parseACR(values url.Values) (session.Level, error) {
-	wished := lowestLevel(strings.Fields(values.Get("acr_values")))
+	fromACRValues := lowestLevel(strings.Fields(values.Get("acr_values")))
 	var claims struct {
 		IDToken struct {
 			ACR *struct {
@@ -205,17 +231,17 @@ func parseACR(values url.Values) (session.Level, error) {
 	}
 	acr := claims.IDToken.ACR
 	if acr == nil {
-		return wished, nil
+		return fromACRValues, nil
 	}
 	names := acr.Values
 	if acr.Value != "" {
 		names = append(names, acr.Value)
 	}
-	claimed := lowestLevel(names)
-	if acr.Essential && len(names) > 0 && claimed == session.LevelNone {
+	fromClaims := lowestLevel(names)
+	if acr.Essential && len(names) > 0 && fromClaims == session.LevelNone {
 		return 0, newOAuthError(0, "unmet_authentication_requirements", "none of the essential acr values is supported")
 	}
-	return max(wished, claimed), nil
+	return max(fromACRValues, fromClaims), nil
 }
 
 // lowestLevel returns the lowest level with one of the acr values, or session.LevelNone.
@@ -230,12 +256,12 @@ func lowestLevel(names []string) session.Level {
 }
 
 // parseIDTokenHint returns the subject of an ID token that this server issued to the client.
-func (p *Provider) parseIDTokenHint(r *http.Request, a client.Client, token string) (string, error) {
+func (p *Provider) parseIDTokenHint(r *http.Request, cl client.Client, token string) (string, error) {
 	if token == "" {
 		return "", nil
 	}
 	claims, _, err := p.Grants.ParseIDToken(r.Context(), token)
-	if errors.Is(err, grant.ErrInvalid) || err == nil && !claims.Audience.Contains(a.ID) {
+	if errors.Is(err, grant.ErrInvalid) || err == nil && !claims.Audience.Contains(cl.ID) {
 		return "", invalidRequest("id_token_hint must be an ID token that was issued here to this app")
 	}
 	return claims.Subject, err

@@ -38,34 +38,36 @@ func (p *Provider) DeliverLogoutTokens(ctx context.Context) {
 	if err != nil && ctx.Err() == nil {
 		p.Grants.Log.Error("cannot load logout tokens", "error", err)
 	}
-	var all sync.WaitGroup
-	for _, f := range list {
-		all.Go(func() { p.deliverLogoutToken(ctx, f) })
+	var group sync.WaitGroup
+	for _, t := range list {
+		group.Go(func() { p.deliverLogoutToken(ctx, t) })
 	}
-	all.Wait()
+	group.Wait()
 }
 
-func (p *Provider) deliverLogoutToken(ctx context.Context, f grant.LogoutToken) {
-	err := sendLogoutToken(ctx, f)
+func (p *Provider) deliverLogoutToken(ctx context.Context, t grant.LogoutToken) {
+	err := sendLogoutToken(ctx, t)
 	if err == nil {
-		err = p.Grants.MarkLogoutDelivered(ctx, f)
+		err = p.Grants.MarkLogoutDelivered(ctx, t)
 	}
 	if err != nil && ctx.Err() == nil {
-		p.Grants.Log.Warn("cannot deliver a logout token, will retry", "app", f.Client.ID, "error", err)
+		p.Grants.Log.Warn("cannot deliver a logout token, will retry", "app", t.Client.ID, "error", err)
 	}
 }
 
 // sendLogoutToken sends a logout token to the registered URI. It does not follow redirects.
-func sendLogoutToken(ctx context.Context, f grant.LogoutToken) error {
+func sendLogoutToken(ctx context.Context, t grant.LogoutToken) error {
 	ctx, stop := context.WithTimeout(ctx, backChannelTimeout)
 	defer stop()
-	body := url.Values{"logout_token": {f.JWT}}.Encode()
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, f.Client.BackChannelLogoutURI, strings.NewReader(body))
+	body := url.Values{"logout_token": {t.JWT}}.Encode()
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, t.Client.BackChannelLogoutURI, strings.NewReader(body))
 	if err != nil {
 		return err
 	}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	httpClient := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	httpClient := http.Client{
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 	res, err := httpClient.Do(r)
 	if err != nil {
 		return err

@@ -17,6 +17,9 @@ import (
 // guessed, but each failure costs work and an audit event.
 const clientAuthFailuresPerMinute = 10
 
+// jwtBearerAssertion is the client_assertion_type of a JWT (RFC 7523 2.2).
+const jwtBearerAssertion = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
 // clientCredentials is what a request contains for client authentication (RFC 6749 2.3, RFC 7523 2.2).
 type clientCredentials struct {
 	id, secret, assertion string
@@ -30,32 +33,39 @@ func (p *Provider) authenticateClient(r *http.Request, values url.Values) (clien
 	if err != nil {
 		return client.Client{}, err
 	}
-	a, err := p.Grants.Clients.Get(r.Context(), credentials.id)
+	cl, err := p.Grants.Clients.Get(r.Context(), credentials.id)
 	if err == nil {
-		err = p.verifyClientCredentials(r, a, credentials)
+		err = p.verifyClientCredentials(r, cl, credentials)
 	}
 	if errors.Is(err, errInvalidClient) || errors.Is(err, client.ErrNotFound) || errors.Is(err, grant.ErrInvalid) {
 		from := p.Pages.Origin(r)
-		wait := p.Grants.Limits.Spend(r.Context(), p.Grants.Store, ratelimit.Quota{Kind: "wrong_client_secrets_network", Subject: from.Network(), Window: time.Minute, Amount: 1, Limit: clientAuthFailuresPerMinute})
-		if errors.Is(wait, ratelimit.ErrLimited) {
-			e := audit.Event{Client: a.ID, Reason: "client secrets"}
-			return client.Client{}, p.Grants.Accounts.Refused(r.Context(), wait, e, from)
+		limitErr := p.Grants.Limits.Spend(r.Context(), p.Grants.Store, ratelimit.Quota{
+			Kind:    "wrong_client_secrets_network",
+			Subject: from.Network(),
+			Window:  time.Minute,
+			Amount:  1,
+			Limit:   clientAuthFailuresPerMinute,
+		})
+		if errors.Is(limitErr, ratelimit.ErrLimited) {
+			e := audit.Event{Client: cl.ID, Reason: "client secrets"}
+			return client.Client{}, p.Grants.Accounts.Refused(r.Context(), limitErr, e, from)
 		}
-		if wait != nil {
-			return client.Client{}, wait
+		if limitErr != nil {
+			return client.Client{}, limitErr
 		}
-		rejected := audit.Event{Kind: audit.ClientRejected, Client: a.ID, Reason: truncate(err.Error())}
-		if failed := p.Grants.Accounts.Failure(r.Context(), rejected, from); failed != nil {
-			return client.Client{}, failed
+		rejected := audit.Event{Kind: audit.ClientRejected, Client: cl.ID, Reason: truncate(err.Error())}
+		if eventErr := p.Grants.Accounts.Failure(r.Context(), rejected, from); eventErr != nil {
+			return client.Client{}, eventErr
 		}
 		return client.Client{}, errInvalidClient
 	}
-	return a, err
+	return cl, err
 }
 
 // parseClientCredentials reads the credentials. A request may use one method only (RFC 6749 2.3).
 func parseClientCredentials(r *http.Request, values url.Values) (credentials clientCredentials, err error) {
-	credentials = clientCredentials{values.Get("client_id"), values.Get("client_secret"), values.Get("client_assertion")}
+	credentials = clientCredentials{values.Get("client_id"), values.Get("client_secret"),
+		values.Get("client_assertion")}
 	user, password, basic := r.BasicAuth()
 	if basic {
 		// Both are form-encoded (RFC 6749 2.3.1).
@@ -69,24 +79,26 @@ func parseClientCredentials(r *http.Request, values url.Values) (credentials cli
 	if credentials.assertion == "" {
 		return credentials, nil
 	}
-	if credentials.secret != "" || values.Get("client_assertion_type") != "urn:ietf:params:oauth:client-assertion-type:jwt-bearer" {
-		return credentials, invalidRequest("client_assertion comes with a secret, or client_assertion_type is not jwt-bearer")
+	if credentials.secret != "" || values.Get("client_assertion_type") != jwtBearerAssertion {
+		return credentials,
+			invalidRequest("client_assertion comes with a secret, or client_assertion_type is not jwt-bearer")
 	}
-	named := grant.AssertionIssuer(credentials.assertion)
-	if credentials.id != "" && credentials.id != named {
+	issuer := grant.AssertionIssuer(credentials.assertion)
+	if credentials.id != "" && credentials.id != issuer {
 		return credentials, errInvalidClient
 	}
-	credentials.id = named
+	credentials.id = issuer
 	return credentials, nil
 }
 
-func (p *Provider) verifyClientCredentials(r *http.Request, a client.Client, credentials clientCredentials) error {
+func (p *Provider) verifyClientCredentials(r *http.Request, cl client.Client, credentials clientCredentials) error {
 	switch {
 	case credentials.assertion != "":
-		return p.Grants.VerifyClientAssertion(r.Context(), a, credentials.assertion, p.Grants.Issuer, p.absoluteURL(tokenPath), p.absoluteURL(r.URL.Path))
-	case credentials.secret != "" && a.MatchesSecret(credentials.secret):
+		return p.Grants.VerifyClientAssertion(r.Context(), cl, credentials.assertion, p.Grants.Issuer,
+			p.absoluteURL(tokenPath), p.absoluteURL(r.URL.Path))
+	case credentials.secret != "" && cl.MatchesSecret(credentials.secret):
 		return nil
-	case credentials.secret == "" && a.IsPublic():
+	case credentials.secret == "" && cl.IsPublic():
 		return nil
 	case credentials.secret == "":
 		return fmt.Errorf("%w: the app has a secret and sent none", errInvalidClient)

@@ -23,21 +23,31 @@ type consentPage struct {
 }
 
 // showAccountSelection asks whether to continue with the signed-in account.
-func (p *Provider) showAccountSelection(w http.ResponseWriter, r *http.Request, a pendingStep) error {
-	said := consentPage{ClientName: a.progress.Client.DisplayName(), Email: a.progress.Session.Account.Email, RequestToken: a.requestToken, SID: p.Grants.SID(a.progress.Session.ID, a.request.ClientID)}
-	render.AllowFormAction(w, client.CSPOrigin(a.request.RedirectURI))
-	return p.Pages.Render(w, r, render.View{Templates: templates(), Template: "choose", Title: "oidc.choose.title", Data: said})
+func (p *Provider) showAccountSelection(w http.ResponseWriter, r *http.Request, s pendingStep) error {
+	page := consentPage{
+		ClientName:   s.progress.Client.DisplayName(),
+		Email:        s.progress.Session.Account.Email,
+		RequestToken: s.requestToken,
+		SID:          p.Grants.SID(s.progress.Session.ID, s.request.ClientID),
+	}
+	render.AllowFormAction(w, client.CSPOrigin(s.request.RedirectURI))
+	return p.Pages.Render(w, r, render.View{
+		Templates: templates(),
+		Template:  "choose",
+		Title:     "oidc.choose.title",
+		Data:      page,
+	})
 }
 
 // showConsent asks whether a third-party client may have the data of the requested scope.
-func (p *Provider) showConsent(w http.ResponseWriter, r *http.Request, a pendingStep) error {
-	var knows []string
+func (p *Provider) showConsent(w http.ResponseWriter, r *http.Request, s pendingStep) error {
+	var scopeKeys []string
 	for _, scope := range []string{"openid", "email", "profile", "groups", "offline_access"} {
-		if slices.Contains(a.request.Scope, scope) {
-			knows = append(knows, "oidc.scope."+scope)
+		if slices.Contains(s.request.Scope, scope) {
+			scopeKeys = append(scopeKeys, "oidc.scope."+scope)
 		}
 	}
-	u, err := url.Parse(a.request.RedirectURI)
+	u, err := url.Parse(s.request.RedirectURI)
 	if err != nil {
 		return err
 	}
@@ -45,9 +55,22 @@ func (p *Provider) showConsent(w http.ResponseWriter, r *http.Request, a pending
 	if host == "" {
 		host = u.Scheme
 	}
-	said := consentPage{a.progress.Client.DisplayName(), host, a.progress.Session.Account.Email, knows, a.requestToken, p.Grants.SID(a.progress.Session.ID, a.request.ClientID), a.request.HintedSubject != ""}
-	render.AllowFormAction(w, client.CSPOrigin(a.request.RedirectURI))
-	return p.Pages.Render(w, r, render.View{Templates: templates(), Template: "consent", TitleText: p.Pages.Localizer(r).Translate("oidc.consent.title", "App", said.ClientName), Data: said})
+	page := consentPage{
+		ClientName:   s.progress.Client.DisplayName(),
+		RedirectHost: host,
+		Email:        s.progress.Session.Account.Email,
+		ScopeKeys:    scopeKeys,
+		RequestToken: s.requestToken,
+		SID:          p.Grants.SID(s.progress.Session.ID, s.request.ClientID),
+		SubjectFixed: s.request.HintedSubject != "",
+	}
+	render.AllowFormAction(w, client.CSPOrigin(s.request.RedirectURI))
+	return p.Pages.Render(w, r, render.View{
+		Templates: templates(),
+		Template:  "consent",
+		TitleText: p.Pages.Localizer(r).Translate("oidc.consent.title", "App", page.ClientName),
+		Data:      page,
+	})
 }
 
 // submitConsent handles the forms of the consent and account selection pages.

@@ -32,7 +32,9 @@ func (p *Provider) currentSession(r *http.Request) (*session.Session, error) {
 }
 
 // advanceRequest performs the next step of a request. The token is "" if the request is not stored yet.
-func (p *Provider) advanceRequest(w http.ResponseWriter, r *http.Request, authReq grant.AuthRequest, token string) error {
+func (p *Provider) advanceRequest(
+	w http.ResponseWriter, r *http.Request, authReq grant.AuthRequest, token string,
+) error {
 	r = render.WithUILocales(r, authReq.UILocales)
 	who, err := p.currentSession(r)
 	if err != nil {
@@ -40,7 +42,8 @@ func (p *Provider) advanceRequest(w http.ResponseWriter, r *http.Request, authRe
 	}
 	progress, err := p.Grants.LoadAuthProgress(r.Context(), authReq, who)
 	if errors.Is(err, client.ErrNotFound) {
-		return p.showErrorPage(w, r, &pageError{"oidc.noapp", "the app " + authReq.ClientID + " was removed after its request"})
+		return p.showErrorPage(w, r, &pageError{"oidc.noapp",
+			"the app " + authReq.ClientID + " was removed after its request"})
 	}
 	if err != nil {
 		return err
@@ -67,11 +70,11 @@ func (p *Provider) advanceRequest(w http.ResponseWriter, r *http.Request, authRe
 }
 
 // denied records that the person may not use the client, if that is the reason for the error.
-func (p *Provider) denied(r *http.Request, s grant.AuthProgress, code string) error {
-	if s.Session == nil || code != "access_denied" && code != "unmet_authentication_requirements" {
+func (p *Provider) denied(r *http.Request, progress grant.AuthProgress, code string) error {
+	if progress.Session == nil || code != "access_denied" && code != "unmet_authentication_requirements" {
 		return nil
 	}
-	return p.Grants.Deny(r.Context(), *s.Session, s.Client.ID, code, p.Pages.Origin(r))
+	return p.Grants.Deny(r.Context(), *progress.Session, progress.Client.ID, code, p.Pages.Origin(r))
 }
 
 // pendingStep is a step that needs a page.
@@ -83,24 +86,24 @@ type pendingStep struct {
 }
 
 // showStep shows or redirects to the page of a step. That page leads back to grant.ContinuePath.
-func (p *Provider) showStep(w http.ResponseWriter, r *http.Request, a pendingStep) error {
+func (p *Provider) showStep(w http.ResponseWriter, r *http.Request, s pendingStep) error {
 	to := func(page string) error {
-		return seeOther(w, r, page+"?"+url.Values{"return_to": {grant.ContinueURL(a.requestToken)}}.Encode())
+		return seeOther(w, r, page+"?"+url.Values{"return_to": {grant.ContinueURL(s.requestToken)}}.Encode())
 	}
-	switch a.step {
+	switch s.step {
 	case grant.StepSignIn:
 		return to("/signin")
 	case grant.StepReauthenticate:
 		return to("/settings/confirm")
 	case grant.StepAction:
-		if err := p.Grants.MarkActionStarted(r.Context(), a.requestToken); err != nil {
+		if err := p.Grants.MarkActionStarted(r.Context(), s.requestToken); err != nil {
 			return err
 		}
-		return to(p.settingsActions()[a.request.Action])
+		return to(p.settingsActions()[s.request.Action])
 	case grant.StepSelectAccount:
-		return p.showAccountSelection(w, r, a)
+		return p.showAccountSelection(w, r, s)
 	}
-	return p.showConsent(w, r, a)
+	return p.showConsent(w, r, s)
 }
 
 // settingsActions maps the values of twostep_action to settings pages. Apps can link to them in their own
@@ -123,7 +126,9 @@ func (p *Provider) checkAction(action string) error {
 }
 
 // respondWithCode sends an authorization code to the client.
-func (p *Provider) respondWithCode(w http.ResponseWriter, r *http.Request, authReq grant.AuthRequest, token string, who session.Session) error {
+func (p *Provider) respondWithCode(
+	w http.ResponseWriter, r *http.Request, authReq grant.AuthRequest, token string, who session.Session,
+) error {
 	code, err := p.Grants.IssueCode(r.Context(), authReq, who, p.Pages.Origin(r))
 	if err != nil {
 		return err
@@ -132,7 +137,9 @@ func (p *Provider) respondWithCode(w http.ResponseWriter, r *http.Request, authR
 }
 
 // completeRequest deletes the stored request and sends its response, so that each request is answered once.
-func (p *Provider) completeRequest(w http.ResponseWriter, r *http.Request, authReq grant.AuthRequest, token string, values url.Values) error {
+func (p *Provider) completeRequest(
+	w http.ResponseWriter, r *http.Request, authReq grant.AuthRequest, token string, values url.Values,
+) error {
 	if token != "" {
 		if err := p.Grants.ConsumeAuthRequest(r.Context(), token); err != nil {
 			return p.showErrorPage(w, r, err)
@@ -142,7 +149,9 @@ func (p *Provider) completeRequest(w http.ResponseWriter, r *http.Request, authR
 }
 
 // sendAuthResponse sends an authorization response with state and iss (RFC 6749 4.1.2, RFC 9207).
-func (p *Provider) sendAuthResponse(w http.ResponseWriter, r *http.Request, authReq grant.AuthRequest, values url.Values) error {
+func (p *Provider) sendAuthResponse(
+	w http.ResponseWriter, r *http.Request, authReq grant.AuthRequest, values url.Values,
+) error {
 	values.Set("iss", p.Grants.Issuer)
 	if authReq.State != "" {
 		values.Set("state", authReq.State)
@@ -170,5 +179,10 @@ type formPostPage struct {
 // sendFormPost sends the response as a form that submits itself (OAuth 2.0 Form Post Response Mode).
 func (p *Provider) sendFormPost(w http.ResponseWriter, r *http.Request, to string, values url.Values) error {
 	render.AllowFormAction(w, client.CSPOrigin(to))
-	return p.Pages.Render(w, r, render.View{Templates: templates(), Template: "post", Title: "oidc.post.title", Data: formPostPage{to, values}})
+	return p.Pages.Render(w, r, render.View{
+		Templates: templates(),
+		Template:  "post",
+		Title:     "oidc.post.title",
+		Data:      formPostPage{to, values},
+	})
 }

@@ -28,29 +28,33 @@ func invalidRequest(text string) error {
 }
 
 // errInvalidClient is the same for an unknown client and wrong credentials. The audit event has the reason.
-var errInvalidClient = newOAuthError(http.StatusUnauthorized, "invalid_client", "no app has this client_id and these credentials")
+var errInvalidClient = newOAuthError(http.StatusUnauthorized, "invalid_client",
+	"no app has this client_id and these credentials")
 
 // errInvalidGrant is sent for an invalid authorization code or refresh token.
-var errInvalidGrant = newOAuthError(http.StatusBadRequest, "invalid_grant", "the code or token is unknown, used, expired, revoked or another app's, or redirect_uri or code_verifier does not match the code, which can't be used again")
+var errInvalidGrant = newOAuthError(http.StatusBadRequest, "invalid_grant",
+	"the code or token is unknown, used, expired, revoked or another app's, "+
+		"or redirect_uri or code_verifier does not match the code, which can't be used again")
 
 // oauthErrorFor returns the error response for an error of this package or of a service. It returns false if
 // there is none.
 func oauthErrorFor(err error) (*oauthError, bool) {
-	if told, ok := errors.AsType[*oauthError](err); ok {
-		return told, true
+	if oauthErr, ok := errors.AsType[*oauthError](err); ok {
+		return oauthErr, true
 	}
 	for _, one := range []struct {
-		err  error
-		told error
+		err      error
+		response error
 	}{
 		{grant.ErrInvalid, errInvalidGrant},
 		{client.ErrNotFound, errInvalidClient},
 		{render.ErrInvalidForm, invalidRequest("a parameter is repeated or is not valid text")},
 		{render.ErrBodyTooLarge, invalidRequest("the request is too large")},
-		{ratelimit.ErrLimited, newOAuthError(http.StatusTooManyRequests, "slow_down", "too many failed client authentications or unauthenticated requests from this network")},
+		{ratelimit.ErrLimited, newOAuthError(http.StatusTooManyRequests, "slow_down",
+			"too many failed client authentications or unauthenticated requests from this network")},
 	} {
 		if errors.Is(err, one.err) {
-			return oauthErrorFor(one.told)
+			return oauthErrorFor(one.response)
 		}
 	}
 	return nil, false
@@ -58,27 +62,31 @@ func oauthErrorFor(err error) (*oauthError, bool) {
 
 // clientEndpoint wraps a handler for authenticated clients. Errors that oauthErrorFor knows are sent as JSON
 // (RFC 6749 5.2); all others are returned.
-func (p *Provider) clientEndpoint(h func(http.ResponseWriter, *http.Request, client.Client, url.Values) error) render.Handler {
+func (p *Provider) clientEndpoint(
+	h func(http.ResponseWriter, *http.Request, client.Client, url.Values) error,
+) render.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		render.AllowCORS(w)
 		values, err := parseParameters(r)
-		var a client.Client
+		var cl client.Client
 		if err == nil {
-			a, err = p.authenticateClient(r, values)
+			cl, err = p.authenticateClient(r, values)
 		}
 		if err == nil {
-			err = h(w, r, a, values)
+			err = h(w, r, cl, values)
 		}
-		told, ok := oauthErrorFor(err)
+		oauthErr, ok := oauthErrorFor(err)
 		if err == nil || !ok {
 			return err
 		}
 		if wait, ok := errors.AsType[*ratelimit.LimitedError](err); ok {
 			render.SetRetryAfter(w, max(1, p.Pages.SecondsUntil(wait.RetryAt)))
 		}
-		if told.code == "invalid_client" && r.Header.Get("Authorization") != "" {
+		if oauthErr.code == "invalid_client" && r.Header.Get("Authorization") != "" {
 			w.Header().Set("WWW-Authenticate", `Basic realm="twostep"`)
 		}
-		return render.JSON(w, told.status, map[string]string{"error": told.code, "error_description": told.description})
+		return render.JSON(w, oauthErr.status, map[string]string{
+			"error": oauthErr.code, "error_description": oauthErr.description,
+		})
 	}
 }

@@ -22,13 +22,14 @@ func (p *Provider) introspect(w http.ResponseWriter, r *http.Request, caller cli
 		return invalidRequest("token is missing")
 	}
 	info, err := p.Grants.IntrospectToken(r.Context(), values.Get("token"))
-	if errors.Is(err, grant.ErrInvalid) || err == nil && info.ClientID != caller.ID && (info.IsRefreshToken || !caller.CanIntrospect) {
+	if errors.Is(err, grant.ErrInvalid) ||
+		err == nil && info.ClientID != caller.ID && (info.IsRefreshToken || !caller.CanIntrospect) {
 		return render.JSON(w, http.StatusOK, map[string]bool{"active": false})
 	}
 	if err != nil {
 		return err
 	}
-	a, err := p.Grants.Clients.Get(r.Context(), info.ClientID)
+	cl, err := p.Grants.Clients.Get(r.Context(), info.ClientID)
 	if errors.Is(err, client.ErrNotFound) {
 		return render.JSON(w, http.StatusOK, map[string]bool{"active": false})
 	}
@@ -36,14 +37,15 @@ func (p *Provider) introspect(w http.ResponseWriter, r *http.Request, caller cli
 		return err
 	}
 	response := map[string]any{
-		"active": true, "client_id": info.ClientID, "aud": info.ClientID, "iss": p.Grants.Issuer, "scope": strings.Join(info.Scope, " "),
-		"iat": info.TokenIssuedAt.Unix(), "exp": info.TokenExpiresAt.Unix(), "sub": info.ClientID,
+		"active": true, "client_id": info.ClientID, "aud": info.ClientID, "iss": p.Grants.Issuer,
+		"scope": strings.Join(info.Scope, " "),
+		"iat":   info.TokenIssuedAt.Unix(), "exp": info.TokenExpiresAt.Unix(), "sub": info.ClientID,
 	}
 	if !info.IsRefreshToken {
 		response["token_type"] = "Bearer"
 	}
 	if info.AccountID != "" {
-		if response["sub"], err = p.Grants.Subject(r.Context(), a, info.AccountID); err != nil {
+		if response["sub"], err = p.Grants.Subject(r.Context(), cl, info.AccountID); err != nil {
 			return err
 		}
 		response["auth_time"], response["acr"], response["amr"] = info.AuthTime.Unix(), info.ACR(), info.AMR

@@ -2,9 +2,9 @@ package oidc
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
-	"strconv"
 
 	"twostep.example/twostep/internal/client"
 	"twostep.example/twostep/internal/grant"
@@ -27,7 +27,7 @@ func (p *Provider) logout(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	r = render.WithUILocales(r, values.Get("ui_locales"))
-	f, err := p.parseLogoutRequest(r, values)
+	req, err := p.parseLogoutRequest(r, values)
 	if err != nil {
 		return p.showErrorPage(w, r, err)
 	}
@@ -36,13 +36,18 @@ func (p *Provider) logout(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if who == nil {
-		return p.finishLogout(w, r, f)
+		return p.finishLogout(w, r, req)
 	}
-	if f.sid != p.Grants.SID(who.ID, f.clientID) {
-		render.AllowFormAction(w, client.CSPOrigin(f.postLogoutRedirectURI))
-		return p.Pages.Render(w, r, render.View{Templates: templates(), Template: "logout", Title: "oidc.logout.title", Data: logoutParameters(values)})
+	if req.sid != p.Grants.SID(who.ID, req.clientID) {
+		render.AllowFormAction(w, client.CSPOrigin(req.postLogoutRedirectURI))
+		return p.Pages.Render(w, r, render.View{
+			Templates: templates(),
+			Template:  "logout",
+			Title:     "oidc.logout.title",
+			Data:      logoutParameters(values),
+		})
 	}
-	return p.finishLogout(w, r, f)
+	return p.finishLogout(w, r, req)
 }
 
 // logoutByPost handles a cross-site POST, which brings no cookies, by redirecting to a GET.
@@ -75,47 +80,56 @@ func (p *Provider) confirmLogout(w http.ResponseWriter, r *http.Request) error {
 	for name, text := range form {
 		values.Set(name, text)
 	}
-	f, err := p.parseLogoutRequest(r, values)
+	req, err := p.parseLogoutRequest(r, values)
 	if err != nil {
 		return p.showErrorPage(w, r, err)
 	}
-	return p.finishLogout(w, r, f)
+	return p.finishLogout(w, r, req)
 }
 
 // parseLogoutRequest reads a logout request. It returns a *pageError if the post_logout_redirect_uri is not
 // registered, or if the id_token_hint was not issued here or contradicts the client_id.
-func (p *Provider) parseLogoutRequest(r *http.Request, values url.Values) (f logoutRequest, err error) {
-	f = logoutRequest{clientID: values.Get("client_id"), postLogoutRedirectURI: values.Get("post_logout_redirect_uri"), state: values.Get("state")}
+func (p *Provider) parseLogoutRequest(r *http.Request, values url.Values) (req logoutRequest, err error) {
+	req = logoutRequest{
+		clientID:              values.Get("client_id"),
+		postLogoutRedirectURI: values.Get("post_logout_redirect_uri"),
+		state:                 values.Get("state"),
+	}
 	if hint := values.Get("id_token_hint"); hint != "" {
-		claims, more, err := p.Grants.ParseIDToken(r.Context(), hint)
-		if errors.Is(err, grant.ErrInvalid) || err == nil && (len(claims.Audience) != 1 || f.clientID != "" && f.clientID != claims.Audience[0]) {
-			return f, &pageError{"oidc.hint", "logout: the id_token_hint was not issued here, or to another app"}
+		claims, extra, err := p.Grants.ParseIDToken(r.Context(), hint)
+		if errors.Is(err, grant.ErrInvalid) ||
+			err == nil && (len(claims.Audience) != 1 || req.clientID != "" && req.clientID != claims.Audience[0]) {
+			return req, &pageError{"oidc.hint", "logout: the id_token_hint was not issued here, or to another app"}
 		}
 		if err != nil {
-			return f, err
+			return req, err
 		}
-		f.clientID = claims.Audience[0]
-		f.sid, _ = more["sid"].(string)
+		req.clientID = claims.Audience[0]
+		req.sid, _ = extra["sid"].(string)
 	}
-	if f.postLogoutRedirectURI == "" {
-		return f, nil
+	if req.postLogoutRedirectURI == "" {
+		return req, nil
 	}
-	a, err := p.Grants.Clients.Get(r.Context(), f.clientID)
+	cl, err := p.Grants.Clients.Get(r.Context(), req.clientID)
 	if errors.Is(err, client.ErrNotFound) {
-		return f, &pageError{"oidc.redirect", "logout: post_logout_redirect_uri needs an id_token_hint or a client_id of a known app"}
+		return req, &pageError{"oidc.redirect",
+			"logout: post_logout_redirect_uri needs an id_token_hint or a client_id of a known app"}
 	}
-	if err == nil && !a.AllowsPostLogoutRedirectURI(f.postLogoutRedirectURI) {
-		return f, &pageError{"oidc.redirect", "app " + a.ID + ": the post_logout_redirect_uri " + strconv.Quote(truncate(f.postLogoutRedirectURI)) + " is not registered: " + client.ExplainRedirectMismatch(a.PostLogoutRedirectURIs, f.postLogoutRedirectURI)}
+	if err == nil && !cl.AllowsPostLogoutRedirectURI(req.postLogoutRedirectURI) {
+		return req, &pageError{"oidc.redirect",
+			fmt.Sprintf("app %s: the post_logout_redirect_uri %q is not registered: %s",
+				cl.ID, truncate(req.postLogoutRedirectURI),
+				client.ExplainRedirectMismatch(cl.PostLogoutRedirectURIs, req.postLogoutRedirectURI))}
 	}
-	return f, err
+	return req, err
 }
 
 // finishLogout signs out and redirects.
-func (p *Provider) finishLogout(w http.ResponseWriter, r *http.Request, f logoutRequest) error {
+func (p *Provider) finishLogout(w http.ResponseWriter, r *http.Request, req logoutRequest) error {
 	if err := p.signOut(w, r); err != nil {
 		return err
 	}
-	return p.redirectAfterLogout(w, r, f)
+	return p.redirectAfterLogout(w, r, req)
 }
 
 // signOut ends the session of the browser and clears its cookies.
@@ -130,12 +144,12 @@ func (p *Provider) signOut(w http.ResponseWriter, r *http.Request) error {
 
 // redirectAfterLogout redirects to the post_logout_redirect_uri, or else to the page that confirms the
 // sign-out.
-func (p *Provider) redirectAfterLogout(w http.ResponseWriter, r *http.Request, f logoutRequest) error {
-	if f.postLogoutRedirectURI == "" {
+func (p *Provider) redirectAfterLogout(w http.ResponseWriter, r *http.Request, req logoutRequest) error {
+	if req.postLogoutRedirectURI == "" {
 		return seeOther(w, r, "/signout/done")
 	}
-	if f.state == "" {
-		return seeOther(w, r, f.postLogoutRedirectURI)
+	if req.state == "" {
+		return seeOther(w, r, req.postLogoutRedirectURI)
 	}
-	return seeOther(w, r, addQuery(f.postLogoutRedirectURI, url.Values{"state": {f.state}}))
+	return seeOther(w, r, addQuery(req.postLogoutRedirectURI, url.Values{"state": {req.state}}))
 }

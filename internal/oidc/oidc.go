@@ -101,8 +101,8 @@ func parseParameters(r *http.Request) (url.Values, error) {
 	if err != nil || len(values) > 64 {
 		return nil, render.ErrInvalidForm
 	}
-	for _, all := range values {
-		if len(all) != 1 || !utf8.ValidString(all[0]) || strings.ContainsRune(all[0], 0) {
+	for _, group := range values {
+		if len(group) != 1 || !utf8.ValidString(group[0]) || strings.ContainsRune(group[0], 0) {
 			return nil, render.ErrInvalidForm
 		}
 	}

@@ -31,14 +31,14 @@ func (p *Provider) userinfo(w http.ResponseWriter, r *http.Request) error {
 	if !g.HasScope("openid") {
 		return writeBearerError(w, http.StatusForbidden, "insufficient_scope")
 	}
-	a, err := p.Grants.Clients.Get(r.Context(), g.ClientID)
+	cl, err := p.Grants.Clients.Get(r.Context(), g.ClientID)
 	if errors.Is(err, client.ErrNotFound) {
 		return writeBearerError(w, http.StatusUnauthorized, "invalid_token")
 	}
 	if err != nil {
 		return err
 	}
-	claims, err := p.userInfoClaims(r, a, g)
+	claims, err := p.userInfoClaims(r, cl, g)
 	if err != nil {
 		return err
 	}
@@ -48,8 +48,8 @@ func (p *Provider) userinfo(w http.ResponseWriter, r *http.Request) error {
 // bearerToken returns the access token of a request (RFC 6750 2.1, 2.2), or "" if there is none. It returns an
 // error if there are two.
 func bearerToken(r *http.Request) (string, error) {
-	kind, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if !strings.EqualFold(kind, "bearer") {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "bearer") {
 		token = ""
 	}
 	if r.Method != http.MethodPost {
@@ -59,11 +59,11 @@ func bearerToken(r *http.Request) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	sent := values.Get("access_token")
-	if sent != "" && token != "" {
+	inForm := values.Get("access_token")
+	if inForm != "" && token != "" {
 		return "", invalidRequest("use one method to send the access token")
 	}
-	return token + sent, nil
+	return token + inForm, nil
 }
 
 func writeBearerError(w http.ResponseWriter, status int, code string) error {

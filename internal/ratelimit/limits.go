@@ -2,7 +2,7 @@ package ratelimit
 
 const (
 	// LinksPerAddressHour and LinksPerAddressDay limit the emails with a link (reset, sign-up) to one address. Beyond
-	// them, each network without one today gets one, LinksNewNetworksPerDay in all.
+	// them, each network that has requested none today gets one, up to LinksNewNetworksPerDay in total.
 	LinksPerAddressHour, LinksPerAddressDay, LinksNewNetworksPerDay = 3, 10, 20
 	// LinksPerNetworkHour limits the links that one network may request.
 	LinksPerNetworkHour = 30
@@ -16,20 +16,20 @@ const (
 	TextsPerAccountDay = 20
 	// TextsPerNetworkHour limits the text messages that one network may request.
 	TextsPerNetworkHour = 20
-	// NewNumberTextsPerDay limits the text messages that verify a new number, which anyone can enter. They count against
-	// the block too. A browser that the account knows has its own quota (KnownMailsPerHour, KnownMailsPerDay) within
-	// TextsPerAccountDay.
+	// NewNumberTextsPerDay limits the text messages that verify a new number, which anyone can enter. They count
+	// against the block too. A browser that the account knows has its own quota (KnownMailsPerHour,
+	// KnownMailsPerDay) within TextsPerAccountDay.
 	NewNumberTextsPerDay = 10
 	// BlockDigits is the number of leading digits that the numbers of a block share.
 	BlockDigits = 7
 
-	// SignInsPerNetworkHour limits the sign-ins that one network may start for one account, in browsers that the account
-	// does not know.
+	// SignInsPerNetworkHour limits the sign-ins that one network may start for one account, in browsers that the
+	// account does not know.
 	SignInsPerNetworkHour = 60
 	// SessionPasswordsPerHour limits the passwords that a signed-in person may try.
 	SessionPasswordsPerHour = 20
-	// NewAddressMailsPerHour and NewAddressMailsPerDay limit the emails to an address that does not belong to the account
-	// yet; NewAddressMailsPerAccountDay limits those of one account.
+	// NewAddressMailsPerHour and NewAddressMailsPerDay limit the emails to an address that does not belong to the
+	// account yet; NewAddressMailsPerAccountDay limits those of one account.
 	NewAddressMailsPerHour, NewAddressMailsPerDay, NewAddressMailsPerAccountDay = 10, 20, 10
 	// PendingFactorsPerHour limits the factors that one account may start to set up.
 	PendingFactorsPerHour = 100

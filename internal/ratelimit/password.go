@@ -22,7 +22,7 @@ const (
 // PasswordAttempt is an attempt that CheckPassword has allowed.
 type PasswordAttempt struct {
 	key      string // the failures are counted under; "" if they are not counted
-	by       PasswordSource
+	source   PasswordSource
 	Failures int64 // wrong passwords of this source for this name so far
 }
 
@@ -30,24 +30,24 @@ type PasswordAttempt struct {
 // per network. Someone who shares neither with the account's owner cannot delay them. Names without an account
 // are counted too. The key is "" if the network is unknown, because behind a proxy that is not configured it is
 // for everybody.
-func (l *Limiter) failureKey(name string, by PasswordSource) string {
-	if by.Device != "" {
-		return "password " + l.Keys.Pseudonym("password "+name+" device "+by.Device)
+func (l *Limiter) failureKey(name string, source PasswordSource) string {
+	if source.Device != "" {
+		return "password " + l.Keys.Pseudonym("password "+name+" device "+source.Device)
 	}
-	if by.Network == "" {
+	if source.Network == "" {
 		return ""
 	}
-	return "password " + l.Keys.Pseudonym("password "+name+" network "+by.Network)
+	return "password " + l.Keys.Pseudonym("password "+name+" network "+source.Network)
 }
 
 // CheckPassword decides whether a password for a name may be compared now. It returns a *LimitedError with the
 // time of the next attempt if not. It never locks an account.
-func (l *Limiter) CheckPassword(ctx context.Context, name string, by PasswordSource) (PasswordAttempt, error) {
+func (l *Limiter) CheckPassword(ctx context.Context, name string, source PasswordSource) (PasswordAttempt, error) {
 	now := l.Now()
-	a := PasswordAttempt{key: l.failureKey(name, by), by: by}
+	a := PasswordAttempt{key: l.failureKey(name, source), source: source}
 	var windows []store.CounterKey
-	if by.Device == "" {
-		windows = l.failureWindows(by.Network, now)
+	if source.Device == "" {
+		windows = l.failureWindows(source.Network, now)
 	}
 	failed, used, err := l.Store.GetFailedPasswords(ctx, a.key, windows)
 	if err != nil {
@@ -55,13 +55,13 @@ func (l *Limiter) CheckPassword(ctx context.Context, name string, by PasswordSou
 	}
 	a.Failures = failed.Failures
 	last := failed.LastAt
-	if again := last.Add(PasswordDelay(failed.Failures)); now.Before(again) && !last.After(now) {
-		return a, &LimitedError{RetryAt: again}
+	if retryAt := last.Add(PasswordDelay(failed.Failures)); now.Before(retryAt) && !last.After(now) {
+		return a, &LimitedError{RetryAt: retryAt}
 	}
-	if by.Device != "" {
+	if source.Device != "" {
 		return a, nil
 	}
-	return a, checkNetwork(by.Network, windows, used)
+	return a, checkNetwork(source.Network, windows, used)
 }
 
 // checkNetwork decides whether a network may try another password, for any account.
@@ -86,7 +86,9 @@ func (l *Limiter) failureWindows(network string, now time.Time) []store.CounterK
 		return store.CounterKey{Counter: counter(kind, subject, length), EndsAt: windowEnd(now, length)}
 	}
 	return []store.CounterKey{
-		window(networkFailures, subject, time.Minute), window(networkFailures, subject, time.Hour), window(siteFailures, "", time.Minute),
+		window(networkFailures, subject, time.Minute),
+		window(networkFailures, subject, time.Hour),
+		window(siteFailures, "", time.Minute),
 	}
 }
 
@@ -96,11 +98,11 @@ func (l *Limiter) RecordPasswordFailure(ctx context.Context, a PasswordAttempt) 
 	err := l.Store.Tx(ctx, func(tx *store.DB) error {
 		if a.key != "" {
 			since := now.Add(-PasswordFailureTTL)
-			if err := tx.CountFailedPassword(ctx, a.key, since, now); err != nil || a.by.Device != "" {
+			if err := tx.CountFailedPassword(ctx, a.key, since, now); err != nil || a.source.Device != "" {
 				return err
 			}
 		}
-		for _, w := range l.failureWindows(a.by.Network, now) {
+		for _, w := range l.failureWindows(a.source.Network, now) {
 			if err := tx.AddToCounter(ctx, w.Counter, w.EndsAt, 1); err != nil {
 				return err
 			}

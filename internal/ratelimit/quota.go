@@ -15,7 +15,7 @@ import (
 
 // ErrLimited is returned if something is done too early or too often. A *LimitedError wraps it and has the time of the
 // next attempt.
-var ErrLimited = errors.New("ratelimit: too many attempts")
+var ErrLimited = errors.New("too many attempts")
 
 // LimitedError wraps ErrLimited with the time at which to try again.
 type LimitedError struct{ RetryAt time.Time }
@@ -82,9 +82,9 @@ func PerDay(kind, subject string, limit int64) Quota {
 
 // PerNetwork returns a quota of limit per hour for a network, with the amount 1. All requests with an unknown
 // network share one quota, which is UnknownNetworkFactor times as large.
-func PerNetwork(kind, network string, most int64) Quota {
+func PerNetwork(kind, network string, limit int64) Quota {
 	if network == "" {
-		most *= UnknownNetworkFactor
+		limit *= UnknownNetworkFactor
 	}
-	return PerHour(kind, network, most)
+	return PerHour(kind, network, limit)
 }

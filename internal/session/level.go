@@ -16,7 +16,10 @@ const (
 
 // acrs are the acr values of the levels (OpenID Connect Core 2).
 var acrs = []string{
-	LevelPassword: "urn:twostep:acr:1", LevelEmail: "urn:twostep:acr:email", LevelCode: "urn:twostep:acr:2", LevelKey: "urn:twostep:acr:3",
+	LevelPassword: "urn:twostep:acr:1",
+	LevelEmail:    "urn:twostep:acr:email",
+	LevelCode:     "urn:twostep:acr:2",
+	LevelKey:      "urn:twostep:acr:3",
 }
 
 // ACRs returns the acr values of all levels, the weakest first.

@@ -23,9 +23,9 @@ import (
 
 var (
 	// ErrNoSession is returned if there is no live session with the token or id.
-	ErrNoSession = errors.New("session: no live session")
+	ErrNoSession = errors.New("no live session")
 	// ErrStepUpRequired is returned if the last full authentication is too old: the person must take both steps again.
-	ErrStepUpRequired = errors.New("session: authentication too old")
+	ErrStepUpRequired = errors.New("authentication is too old")
 )
 
 const (
@@ -59,9 +59,9 @@ type Session struct {
 	// session.
 	TrustVerifiedAt time.Time
 
-	device  string // id of the device it began in
-	attempt string // id of the sign-in attempt
-	epoch   int64
+	deviceID  string // id of the device it began in
+	attemptID string // id of the sign-in attempt
+	epoch     int64
 }
 
 // Account is the signed-in person.
@@ -85,7 +85,7 @@ func (s Session) Ref() store.AccountRef { return store.AccountRef{ID: s.Account.
 
 // Owner returns the account and the device of the session.
 func (s Session) Owner() device.SessionDevice {
-	return device.SessionDevice{AccountRef: s.Ref(), DeviceID: s.device}
+	return device.SessionDevice{AccountRef: s.Ref(), DeviceID: s.deviceID}
 }
 
 // RecentlyAuthenticated reports whether the person took both steps within FreshFor, so that they may change a
@@ -108,32 +108,44 @@ func (s *Sessions) New(a store.AccountRef, from origin.Origin) (token string, ro
 	now := s.Now()
 	token = seal.NewToken()
 	return token, store.Session{
-		ID: rand.Text(), TokenHash: seal.HashToken(token), AccountID: a.ID, Epoch: a.Epoch,
-		Address: from.AddressString(), UserAgent: from.UserAgent, ClientHints: from.ClientHints,
-		StartedAt: now, LastSeenAt: now, ExpiresAt: now.Add(s.Absolute),
+		ID:          rand.Text(),
+		TokenHash:   seal.HashToken(token),
+		AccountID:   a.ID,
+		Epoch:       a.Epoch,
+		Address:     from.AddressString(),
+		UserAgent:   from.UserAgent,
+		ClientHints: from.ClientHints,
+		StartedAt:   now,
+		LastSeenAt:  now,
+		ExpiresAt:   now.Add(s.Absolute),
 	}
 }
 
 // Replace replaces the session who by a new one with the same authentication, device and expiry, at the next
 // epoch of the account, which ends all other sessions. It returns ErrNoSession if the session has ended.
-func (s *Sessions) Replace(ctx context.Context, tx *store.DB, who Session, from origin.Origin) (token string, err error) {
+func (s *Sessions) Replace(
+	ctx context.Context, tx *store.DB, who Session, from origin.Origin,
+) (token string, err error) {
 	if err := tx.DeleteSession(ctx, who.Account.ID, who.ID); err != nil {
 		return "", endedMeanwhile(err)
 	}
 	token, row := s.New(store.AccountRef{ID: who.Account.ID, Epoch: who.epoch + 1}, from)
 	row.StartedAt, row.AuthenticatedAt, row.ExpiresAt = who.StartedAt, who.AuthenticatedAt, who.ExpiresAt
-	row.AMR, row.AttemptID, row.DeviceID, row.TrustVerifiedAt = strings.Join(who.AMR, " "), who.attempt, who.device, who.TrustVerifiedAt
+	row.AMR, row.TrustVerifiedAt = strings.Join(who.AMR, " "), who.TrustVerifiedAt
+	row.AttemptID, row.DeviceID = who.attemptID, who.deviceID
 	return token, tx.CreateSession(ctx, row)
 }
 
 // EndOthers ends all other sessions and all sign-in attempts of the person after a factor was changed, and
 // trust in their other browsers. It returns the new token of the current session. It returns ErrNoSession if
 // the session has ended.
-func (s *Sessions) EndOthers(ctx context.Context, tx *store.DB, who Session, from origin.Origin) (token string, err error) {
+func (s *Sessions) EndOthers(
+	ctx context.Context, tx *store.DB, who Session, from origin.Origin,
+) (token string, err error) {
 	if err := tx.IncrementEpoch(ctx, who.Account.ID, who.epoch); err != nil {
 		return "", endedMeanwhile(err)
 	}
-	if err := s.Accounts.EndTrust(ctx, tx, who.Ref(), trust.RevokedFactorChanged, who.device); err != nil {
+	if err := s.Accounts.EndTrust(ctx, tx, who.Ref(), trust.RevokedFactorChanged, who.deviceID); err != nil {
 		return "", err
 	}
 	return s.Replace(ctx, tx, who, from)
@@ -186,18 +198,31 @@ func (s *Sessions) used(ctx context.Context, row store.Session, a store.Account,
 			return Session{}, fmt.Errorf("session: touch: %w", err)
 		}
 	}
-	found := read(row)
-	found.Account = Account{ID: a.ID, Email: a.Email, Name: a.Name, Operator: a.Operator, Groups: strings.Fields(a.Groups)}
+	found := sessionFromRow(row)
+	found.Account = Account{
+		ID:       a.ID,
+		Email:    a.Email,
+		Name:     a.Name,
+		Operator: a.Operator,
+		Groups:   strings.Fields(a.Groups),
+	}
 	found.epoch = a.Epoch
 	return found, nil
 }
 
-func read(row store.Session) Session {
+func sessionFromRow(row store.Session) Session {
 	return Session{
-		ID: row.ID, StartedAt: row.StartedAt, AuthenticatedAt: row.AuthenticatedAt, LastSeenAt: row.LastSeenAt,
-		ExpiresAt: row.ExpiresAt, AMR: strings.Fields(row.AMR), Address: row.Address,
+		ID:              row.ID,
+		StartedAt:       row.StartedAt,
+		AuthenticatedAt: row.AuthenticatedAt,
+		LastSeenAt:      row.LastSeenAt,
+		ExpiresAt:       row.ExpiresAt,
+		AMR:             strings.Fields(row.AMR),
+		Address:         row.Address,
 		Browser:         trust.ParseBrowser(row.UserAgent, row.ClientHints),
-		TrustVerifiedAt: row.TrustVerifiedAt, device: row.DeviceID, attempt: row.AttemptID,
+		TrustVerifiedAt: row.TrustVerifiedAt,
+		deviceID:        row.DeviceID,
+		attemptID:       row.AttemptID,
 	}
 }
 
@@ -210,7 +235,7 @@ func (s *Sessions) List(ctx context.Context, who Session) ([]Session, error) {
 	}
 	list := make([]Session, len(rows))
 	for i, row := range rows {
-		list[i] = read(row)
+		list[i] = sessionFromRow(row)
 		list[i].Account = who.Account
 	}
 	return list, nil
@@ -237,12 +262,17 @@ func (s *Sessions) End(ctx context.Context, who Session, id string, from origin.
 	return s.end(ctx, who.Account.ID, id, "ended from another session", from)
 }
 
-func (s *Sessions) end(ctx context.Context, account, id, why string, from origin.Origin) error {
+func (s *Sessions) end(ctx context.Context, account, id, reason string, from origin.Origin) error {
 	err := s.Store.Tx(ctx, func(tx *store.DB) error {
 		if err := tx.DeleteSession(ctx, account, id); err != nil {
 			return err
 		}
-		e := audit.Event{Kind: audit.SessionEnded, Account: account, Target: audit.Target("session", id), Reason: why}
+		e := audit.Event{
+			Kind:    audit.SessionEnded,
+			Account: account,
+			Target:  audit.Target("session", id),
+			Reason:  reason,
+		}
 		return s.Accounts.Event(ctx, tx, e, from)
 	})
 	if err != nil && !errors.Is(err, store.ErrNotFound) {

@@ -21,7 +21,7 @@ var odds = []mutation{
 		{"internal/ratelimit/password.go", "if used[i] >= most {", "if used[i] >= 100*most {"},
 	}},
 	{test: "TestPasswordGuessesWaitByNameAndNetwork", what: "a known browser waits with its network", edits: []edit{
-		{"internal/ratelimit/password.go", "if by.Device != \"\" {\n\t\treturn \"password \"", "if by.Device == \"never\" {\n\t\treturn \"password \""},
+		{"internal/ratelimit/password.go", "if source.Device != \"\" {\n\t\treturn \"password \"", "if source.Device == \"never\" {\n\t\treturn \"password \""},
 	}},
 	{test: "TestGuessesAtManyAccountsRaiseTheAlarm", what: "guesses at many accounts alarm nobody", edits: []edit{
 		{"internal/odds/site.go", "if DayAlarm(hours, b.now) {", "if DayAlarm(nil, b.now) {"},
