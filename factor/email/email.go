@@ -43,8 +43,8 @@ func (Method) Challenge(_ context.Context, ask factor.Request) (factor.Challenge
 }
 
 // ParseResponse reads the code from the form. It returns factor.ErrMalformed if there is none.
-func (Method) ParseResponse(form url.Values, hard bool) (string, error) {
-	return sentcode.Parse(form, hard)
+func (Method) ParseResponse(form url.Values, longCode bool) (string, error) {
+	return sentcode.Parse(form, longCode)
 }
 
 // Verify returns factor.ErrIncorrect if the code is not one of the valid codes.

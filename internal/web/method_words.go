@@ -88,7 +88,7 @@ func codeInputFor(c challenge.Challenge) codeInput {
 	case c.About.ValidAnswers > 0:
 		return codeInput{Hint: "verify.hint.pair"}
 	}
-	return codeInput{Hint: "verify.hint.hard"}
+	return codeInput{Hint: "verify.hint.long"}
 }
 
 // promptText says what to do to answer a challenge.

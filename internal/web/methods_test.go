@@ -39,8 +39,8 @@ func (sentCodeMethod) Challenge(_ context.Context, ask factor.Request) (factor.C
 	return factor.Challenge{Answer: code, Message: &m}, nil
 }
 
-func (sentCodeMethod) ParseResponse(form url.Values, hard bool) (string, error) {
-	return sentcode.Parse(form, hard)
+func (sentCodeMethod) ParseResponse(form url.Values, longCode bool) (string, error) {
+	return sentcode.Parse(form, longCode)
 }
 
 func (sentCodeMethod) Verify(_ context.Context, _ *factor.Factor, a factor.Response) error {
@@ -249,7 +249,7 @@ func (paper) Remaining(factor.Factor) int { return 7 }
 
 func offerOf(m factor.Method, masked string) challenge.Offer {
 	about := m.Info()
-	return challenge.Offer{Method: about.Method, Masked: masked, Spare: about.Backup, About: about}
+	return challenge.Offer{Method: about.Method, Masked: masked, Backup: about.Backup, About: about}
 }
 
 // The factors of the account.

@@ -334,7 +334,7 @@ func verifyStories(t *testing.T, lang string) []story {
 		}), 200,
 			[]string{"input#code[autocomplete=off]"}, []string{"input#code[inputmode]", "p#code-hint", "6-digit"}},
 		{
-			"verify-hard",
+			"verify-long",
 			view(func(p *challenge.State) { p.Challenge.LongCode, p.Challenge.About.Implicit = true, true }),
 			200,
 			[]string{
@@ -347,7 +347,7 @@ func verifyStories(t *testing.T, lang string) []story {
 			},
 			[]string{"input#code[inputmode]", "6-digit", "p#code-hint[data-script]"},
 		},
-		{"verify-hard-app", view(func(p *challenge.State) {
+		{"verify-long-app", view(func(p *challenge.State) {
 			*p.Challenge = challenge.Challenge{Offer: offerOf(app{}, ""), GuessesLeft: 5, LongCode: true}
 			p.Challenge.About.ValidAnswers = 2
 		}), 200, []string{"Two codes of 6 digits, one after the other.", "needs a longer code"},

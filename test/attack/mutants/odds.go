@@ -33,7 +33,7 @@ var odds = []mutation{
 		{"internal/store/guess_budgets.go", "(spent_notified_at <= $2 OR spent_notified_at > $3)", "$2 <> -1"},
 	}},
 	{test: "TestGuessesDoNotLockTheOwnerOut", what: "short codes live on beside the longer one", edits: []edit{
-		{"factor/sentcode/sentcode.go", "if !hard {\n\t\treturn ParseDigits", "if !hard || len(form.Get(\"code\")) == 6 {\n\t\treturn ParseDigits"},
+		{"factor/sentcode/sentcode.go", "if !longCode {\n\t\treturn ParseDigits", "if !longCode || len(form.Get(\"code\")) == 6 {\n\t\treturn ParseDigits"},
 	}},
 	{test: "TestGuessesDoNotLockTheOwnerOut", what: "a known browser has no tries of its own", edits: []edit{
 		{"internal/odds/budget.go", "return device != \"\" && lastHour", "return device == \"never\" && lastHour"},
