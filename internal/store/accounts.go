@@ -12,7 +12,7 @@ type Account struct {
 	Name                string
 	Operator            bool
 	PasswordHash        []byte    // sealed; empty: the account has no password
-	PasswordSetByMailAt time.Time // when the password was last set with a mailed link; zero: never
+	PasswordSetByMailAt time.Time // when the password was last set with a link sent by email; zero: never
 	Epoch               int64     // raised to end every attempt, session and link made before
 	DisabledAt          time.Time // zero: enabled
 	CreatedAt           time.Time
@@ -75,7 +75,7 @@ func (db *DB) ReplacePasswordHash(ctx context.Context, id string, old, hash []by
 }
 
 // SetPassword replaces the sealed password hash of the account and raises the epoch, which ends every attempt, session
-// and link made before. mailedAt is zero if the password was not set with a mailed link. It returns ErrNotFound if the
+// and link made before. mailedAt is zero if the password was not set with a link sent by email. It returns ErrNotFound if the
 // account no longer has this epoch.
 func (db *DB) SetPassword(ctx context.Context, id string, epoch int64, password []byte, mailedAt time.Time) error {
 	return db.endEpoch(ctx, id, `UPDATE accounts SET password_hash = $3, password_set_by_mail_at = $4, epoch = epoch + 1

@@ -116,9 +116,9 @@ func (db *DB) DeleteShareEntries(ctx context.Context, budget string) error {
 	return err
 }
 
-// RenewAllGuessBudgets renews the budget of every account after a restore, because guesses made since the backup are
-// not known. The renewal counts against the account's renewals: an account with most renewals since is charged all
-// instead.
+// RenewAllGuessBudgets adds a renewal entry to the budget of every account, because guesses made since the backup that
+// was restored are not known. A budget that has most or more renewal entries created after since is also charged all,
+// which uses it up.
 func (db *DB) RenewAllGuessBudgets(ctx context.Context, since, now time.Time, most, all int64) error {
 	tag := strconv.FormatInt(now.UnixMilli(), 10)
 	_, err := db.change(ctx, `INSERT INTO guess_budget_entries (`+entryColumns+`)
