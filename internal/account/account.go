@@ -36,7 +36,8 @@ type Accounts struct {
 	Enqueue func(ctx context.Context, tx *store.DB, m delivery.Message, until time.Time) error
 	// NotifyOutbox tells the outbox that a transaction with a message was committed.
 	NotifyOutbox func()
-	// Operator is the actor of the events of Create, Invite, Disable and other operator functions. Zero: the embedding program.
+	// Operator is the actor of the events of Create, Invite, Disable and other operator functions. Zero: the
+	// embedding program.
 	Operator audit.Actor
 	Events   *audit.Log // nil: a new Log for each event, which does not remember exceeded limits
 }

@@ -74,10 +74,10 @@ func (a *Accounts) CreateUndoLink(ctx context.Context, tx *store.DB, account sto
 	})
 }
 
-// UndoChange undoes a change with the link in its notification. The change was made by someone with the password, so UndoChange
-// also removes the password and ends every attempt, session and trust. The account holder then chooses a new password
-// with RequestPasswordReset. UndoChange returns ErrLink if the link is not valid or the address has another account
-// now.
+// UndoChange undoes a change with the link in its notification. The change was made by someone with the password, so
+// UndoChange also removes the password and ends every attempt, session and trust. The account holder then chooses a new
+// password with RequestPasswordReset. UndoChange returns ErrLink if the link is not valid or the address has another
+// account now.
 func (a *Accounts) UndoChange(ctx context.Context, token string, from origin.Origin) error {
 	l, err := a.findLink(ctx, token, store.LinkUndo)
 	if err != nil {

@@ -75,8 +75,8 @@ func (db *DB) ReplacePasswordHash(ctx context.Context, id string, old, hash []by
 }
 
 // SetPassword replaces the sealed password hash of the account and raises the epoch, which ends every attempt, session
-// and link made before. mailedAt is zero if the password was not set with a link sent by email. It returns ErrNotFound if the
-// account no longer has this epoch.
+// and link made before. mailedAt is zero if the password was not set with a link sent by email. It returns ErrNotFound
+// if the account no longer has this epoch.
 func (db *DB) SetPassword(ctx context.Context, id string, epoch int64, password []byte, mailedAt time.Time) error {
 	return db.endEpoch(ctx, id, `UPDATE accounts SET password_hash = $3, password_set_by_mail_at = $4, epoch = epoch + 1
 		WHERE id = $1 AND epoch = $2`, id, epoch, password, mailedAt)

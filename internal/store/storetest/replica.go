@@ -23,7 +23,7 @@ func NewReplicatedPostgres(t testing.TB) (first string, failover func() (second 
 			t.Fatal(err)
 		}
 	}
-	// Not t.TempDir: the account postgres may not enter it.
+	// Not t.TempDir: the user postgres has no access to it.
 	dir, err := os.MkdirTemp("", "twostep-replicated-")
 	must(err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
@@ -65,7 +65,8 @@ func waitSynchronous(address string) error {
 		for tick := time.NewTicker(20 * time.Millisecond); ; {
 			var following bool
 			err := db.QueryRowContext(ctx,
-				"SELECT count(*) > 0 FROM pg_stat_replication WHERE sync_state = 'sync' AND state = 'streaming'").Scan(&following)
+				`SELECT count(*) > 0 FROM pg_stat_replication
+				WHERE sync_state = 'sync' AND state = 'streaming'`).Scan(&following)
 			if err != nil || following {
 				return err
 			}
