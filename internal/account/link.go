@@ -53,8 +53,8 @@ func (a *Accounts) sendLink(ctx context.Context, m linkMail, from origin.Origin)
 	l := m.link
 	l.TokenHash, l.CreatedAt, l.ExpiresAt = seal.HashToken(token), now, now.Add(linkTTL)
 	err := a.Store.Tx(ctx, func(tx *store.DB) error {
-		if err := a.Limits.Spend(ctx, tx, ratelimit.PerNetwork("email_links_network", from.Network(),
-			ratelimit.LinksPerNetworkHour)); err != nil {
+		perNetwork := ratelimit.PerNetwork("email_links_network", from.Network(), ratelimit.LinksPerNetworkHour)
+		if err := a.Limits.Spend(ctx, tx, perNetwork); err != nil {
 			return err
 		}
 		link, template, event := l, m.template, m.event
@@ -78,8 +78,8 @@ func (a *Accounts) sendLink(ctx context.Context, m linkMail, from origin.Origin)
 		return a.Event(ctx, tx, event, from)
 	})
 	if errors.Is(err, ratelimit.ErrLimited) {
-		return a.Refused(ctx, err, audit.Event{Account: m.event.Account, Actor: audit.Anonymous(), Reason: "links"},
-			from)
+		e := audit.Event{Account: m.event.Account, Actor: audit.Anonymous(), Reason: "links"}
+		return a.Refused(ctx, err, e, from)
 	}
 	if err != nil {
 		return fmt.Errorf("account: link: %w", err)
@@ -100,8 +100,8 @@ func (a *Accounts) spendLinkQuota(ctx context.Context, tx *store.DB, email strin
 	err := a.Limits.Spend(ctx, tx, ratelimit.PerHour("email_links_address", to, ratelimit.LinksPerAddressHour),
 		ratelimit.PerDay("email_links_address", to, ratelimit.LinksPerAddressDay))
 	if errors.Is(err, ratelimit.ErrLimited) && own == nil {
-		return a.Limits.Spend(ctx, tx, ratelimit.PerDay("email_links_address_beyond", to,
-			ratelimit.LinksNewNetworksPerDay))
+		return a.Limits.Spend(ctx, tx,
+			ratelimit.PerDay("email_links_address_beyond", to, ratelimit.LinksNewNetworksPerDay))
 	}
 	return err
 }
@@ -117,9 +117,8 @@ func (a *Accounts) composeLink(l store.EmailLink, template, token string, from o
 	m.Channel = delivery.Email
 	w := i18n.ForTag(from.Language)
 	say := func(part string) string {
-		return w.Translate("mail."+template+"."+part, "Site", a.Settings.Site, "URL", a.Settings.PublicURL, "Token",
-			token,
-			"Minutes", int(linkTTL/time.Minute))
+		return w.Translate("mail."+template+"."+part, "Site", a.Settings.Site, "URL", a.Settings.PublicURL,
+			"Token", token, "Minutes", int(linkTTL/time.Minute))
 	}
 	m.Subject, m.Text = say("subject"), say("text")
 	return m

@@ -44,14 +44,15 @@ func (a *Accounts) SendNotification(ctx context.Context, tx *store.DB, n Notific
 	now := a.Now()
 	w := i18n.ForTag(from.Language)
 	say := func(part string) string {
-		return w.Translate("mail."+n.Template+"."+part, "Site", a.Settings.Site, "URL", a.Settings.PublicURL, "Token",
-			n.UndoToken, "What", n.Detail, "Count", n.Remaining,
+		return w.Translate("mail."+n.Template+"."+part, "Site", a.Settings.Site, "URL", a.Settings.PublicURL,
+			"Token", n.UndoToken, "What", n.Detail, "Count", n.Remaining,
 			"When", now.In(a.Settings.Location).Format("2006-01-02, 15:04 MST"),
-			"Address", origin.DescribeAddress(from.AddressString(), from.Language), "Browser",
-			origin.DescribeBrowser(from.TrustRequest().Browser, from.Language))
+			"Address", origin.DescribeAddress(from.AddressString(), from.Language),
+			"Browser", origin.DescribeBrowser(from.TrustRequest().Browser, from.Language))
 	}
-	m := delivery.Message{ID: rand.Text(), Channel: delivery.Email, To: n.To, Subject: say("subject"),
-		Text: say("text")}
+	m := delivery.Message{
+		ID: rand.Text(), Channel: delivery.Email, To: n.To, Subject: say("subject"), Text: say("text"),
+	}
 	if m.To == "" {
 		m.To = n.Account.Email
 	}
@@ -68,9 +69,8 @@ func (a *Accounts) CreateUndoLink(ctx context.Context, tx *store.DB, account sto
 	now := a.Now()
 	token = seal.NewLinkToken()
 	return token, tx.CreateEmailLink(ctx, store.EmailLink{
-		TokenHash: seal.HashToken(token), Purpose: store.LinkUndo, Email: account.Email, AccountID: account.ID,
-		FactorID:  factor,
-		CreatedAt: now, ExpiresAt: now.Add(undoTTL),
+		TokenHash: seal.HashToken(token), Purpose: store.LinkUndo, Email: account.Email,
+		AccountID: account.ID, FactorID: factor, CreatedAt: now, ExpiresAt: now.Add(undoTTL),
 	})
 }
 

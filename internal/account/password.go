@@ -197,8 +197,8 @@ func (a *Accounts) ResetPassword(ctx context.Context, token, password string, fr
 		if err := a.EndTrust(ctx, tx, account.Ref(), trust.RevokedPasswordChanged, ""); err != nil {
 			return err
 		}
-		return a.NotifyOwner(ctx, tx, Notification{Event: audit.Event{Kind: audit.PasswordReset}, Template: "changed",
-			Account: account}, from)
+		n := Notification{Event: audit.Event{Kind: audit.PasswordReset}, Template: "changed", Account: account}
+		return a.NotifyOwner(ctx, tx, n, from)
 	})
 	if errors.Is(err, store.ErrNotFound) {
 		return ErrLink

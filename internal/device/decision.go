@@ -91,15 +91,15 @@ func (d DecisionRecord) marshalInputs() []byte {
 		inputs.Address = d.Request.Address.String()
 	}
 	for _, r := range d.Records {
-		inputs.Records = append(inputs.Records, recordInputs{r.ID, r.Network, r.Browser.UserAgent,
-			r.Browser.ClientHints,
-			store.Time(r.VerifiedAt), r.RevokeReason})
+		inputs.Records = append(inputs.Records, recordInputs{
+			r.ID, r.Network, r.Browser.UserAgent, r.Browser.ClientHints, store.Time(r.VerifiedAt), r.RevokeReason,
+		})
 	}
 	var body bytes.Buffer
 	encoder := json.NewEncoder(&body)
 	encoder.SetEscapeHTML(false) // makes it longer, and it is not used in HTML
 	if err := encoder.Encode(inputs); err != nil {
-		panic("device: " + err.Error()) // cannot happen: only strings, numbers and booleans
+		panic("device: " + err.Error()) // cannot happen: all fields can be marshaled
 	}
 	return body.Bytes()
 }
@@ -118,8 +118,8 @@ func (d *Devices) RecordDecision(ctx context.Context, tx *store.DB, a store.Acco
 	if err != nil {
 		return err
 	}
-	if err := tx.PruneTrustDecisions(ctx, a.ID,
-		maxDecisions); err != nil || decision.Device == "" || decision.Reason == trust.Trusted {
+	err = tx.PruneTrustDecisions(ctx, a.ID, maxDecisions)
+	if err != nil || decision.Device == "" || decision.Reason == trust.Trusted {
 		return err
 	}
 	e := audit.Event{Kind: audit.TrustDenied, Account: a.ID, Target: audit.Target("device", decision.Device),
@@ -130,8 +130,8 @@ func (d *Devices) RecordDecision(ctx context.Context, tx *store.DB, a store.Acco
 
 // LogDecision logs a decision. Call it after the commit of RecordDecision.
 func (d *Devices) LogDecision(a store.AccountRef, decision DecisionRecord) {
-	d.Log.Info("trust decided", "account", a.ID, "reason", decision.Reason, "trace", decision.Trace, "at",
-		decision.At.UTC().Format(time.RFC3339Nano))
+	d.Log.Info("trust decided", "account", a.ID, "reason", decision.Reason, "trace", decision.Trace,
+		"at", decision.At.UTC().Format(time.RFC3339Nano))
 }
 
 // openDecision decrypts a stored decision.
@@ -150,11 +150,12 @@ func (d *Devices) openDecision(row store.TrustDecision) (DecisionRecord, error) 
 		Trace: row.ID, At: time.Time(inputs.At), Device: inputs.Device, Policy: inputs.Policy,
 	}
 	decision.Request.Browser = trust.ParseBrowser(inputs.UserAgent, inputs.ClientHints)
-	decision.Request.Address, _ = netip.ParseAddr(inputs.Address) // "" if it was unknown
+	decision.Request.Address, _ = netip.ParseAddr(inputs.Address) // zero if it was unknown
 	for _, r := range inputs.Records {
-		decision.Records = append(decision.Records, trust.Record{ID: r.ID, Network: r.Network,
-			Browser: trust.ParseBrowser(r.UserAgent, r.ClientHints), VerifiedAt: time.Time(r.VerifiedAt),
-			RevokeReason: r.RevokeReason})
+		decision.Records = append(decision.Records, trust.Record{
+			ID: r.ID, Network: r.Network, Browser: trust.ParseBrowser(r.UserAgent, r.ClientHints),
+			VerifiedAt: time.Time(r.VerifiedAt), RevokeReason: r.RevokeReason,
+		})
 	}
 	return decision, nil
 }

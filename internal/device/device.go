@@ -95,8 +95,8 @@ func (d *Devices) FindKnownDevice(ctx context.Context, email string, from origin
 	if err != nil {
 		return "", fmt.Errorf("device: find known device: %w", err)
 	}
-	if b := (RequestDevice{DeviceView: store.DeviceView{Device: row},
-		secretHash: seal.HashToken(secret)}); row.RevokeReason != "" || !d.acceptsSecret(b) {
+	b := RequestDevice{DeviceView: store.DeviceView{Device: row}, secretHash: seal.HashToken(secret)}
+	if row.RevokeReason != "" || !d.acceptsSecret(b) {
 		return "", nil
 	}
 	return row.ID, nil
@@ -114,8 +114,8 @@ func (b RequestDevice) KnownID() string {
 // previousSecretTTL, the previous one.
 func (d *Devices) acceptsSecret(b RequestDevice) bool {
 	late := b.PreviousReplacedAt.Add(previousSecretTTL)
-	return seal.EqualTokenHash(b.secretHash, b.Secret) || seal.EqualTokenHash(b.secretHash,
-		b.NextSecret) || seal.EqualTokenHash(b.secretHash, b.PreviousSecret) && !d.Now().After(late)
+	return seal.EqualTokenHash(b.secretHash, b.Secret) || seal.EqualTokenHash(b.secretHash, b.NextSecret) ||
+		seal.EqualTokenHash(b.secretHash, b.PreviousSecret) && !d.Now().After(late)
 }
 
 // sealedRecord is the sealed body of a trusted network.
@@ -247,8 +247,8 @@ func (d *Devices) AddTrustedNetwork(ctx context.Context, tx *store.DB, signIn Ve
 		return err
 	}
 	sameNetwork := func(r trust.Record) bool {
-		return r.RevokeReason == "" && (d.Policy.Network == trust.NetworkIgnored || r.Network.Contains(from.Address,
-			d.Policy.Network))
+		return r.RevokeReason == "" &&
+			(d.Policy.Network == trust.NetworkIgnored || r.Network.Contains(from.Address, d.Policy.Network))
 	}
 	if slices.ContainsFunc(before, sameNetwork) {
 		e := audit.Event{Kind: audit.DeviceTrusted, Account: signIn.Account.ID, SignIn: signIn.SignIn,
@@ -256,10 +256,9 @@ func (d *Devices) AddTrustedNetwork(ctx context.Context, tx *store.DB, signIn Ve
 		return d.Accounts.Event(ctx, tx, e, from)
 	}
 	label := i18n.ForTag(from.Language).Translate("trust.label", "Count", d.TrustDays())
-	return d.Accounts.NotifyOwner(ctx, tx, account.Notification{Event: audit.Event{Kind: audit.DeviceTrusted,
-		SignIn: signIn.SignIn, Target: audit.Target("device", signIn.Device)}, Template: "trusted",
-		Account: signIn.Account,
-		Detail:  label}, from)
+	e := audit.Event{Kind: audit.DeviceTrusted, SignIn: signIn.SignIn, Target: audit.Target("device", signIn.Device)}
+	n := account.Notification{Event: e, Template: "trusted", Account: signIn.Account, Detail: label}
+	return d.Accounts.NotifyOwner(ctx, tx, n, from)
 }
 
 // replaceRecords stores the changes from before to after. It does not write unchanged records, so that one that was
@@ -327,10 +326,12 @@ func (d *Devices) RevokeCopiedDevice(ctx context.Context, b RequestDevice, from 
 			return err
 		}
 		for _, a := range owners {
-			if err := d.Accounts.NotifyOwner(ctx, tx,
-				account.Notification{Event: audit.Event{Kind: audit.DeviceSecretReused, Result: audit.Failure,
-					Actor: audit.Anonymous(), Target: audit.Target("device", b.ID)}, Template: "stolen", Account: a},
-				from); err != nil {
+			e := audit.Event{
+				Kind: audit.DeviceSecretReused, Result: audit.Failure, Actor: audit.Anonymous(),
+				Target: audit.Target("device", b.ID),
+			}
+			n := account.Notification{Event: e, Template: "stolen", Account: a}
+			if err := d.Accounts.NotifyOwner(ctx, tx, n, from); err != nil {
 				return err
 			}
 		}

@@ -163,7 +163,7 @@ func (o *Outbox) recordAttempt(row store.OutboxMessage, result error) error {
 		log.Warn("message rejected", "error", result)
 		err = o.Store.FinishMessage(ctx, row.ID, store.MessageRefused, now)
 	default:
-		log.Warn("message not sent, will retry", "error", result)
+		log.Warn("sending the message failed", "error", result)
 		due := now.Add(Backoff(row.SendAttempts))
 		err = o.Store.RetryMessage(ctx, row.ID, due, !errors.Is(result, delivery.ErrUncertain))
 	}

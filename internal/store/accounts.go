@@ -69,8 +69,8 @@ func (db *DB) FindAccountByEmail(ctx context.Context, email string) (Account, er
 // ReplacePasswordHash replaces the sealed hash old by another hash of the same password. It does nothing if the
 // password was changed meanwhile.
 func (db *DB) ReplacePasswordHash(ctx context.Context, id string, old, hash []byte) error {
-	_, err := db.change(ctx, `UPDATE accounts SET password_hash = $3 WHERE id = $1 AND password_hash = $2`, id, old,
-		hash)
+	_, err := db.change(ctx, `UPDATE accounts SET password_hash = $3 WHERE id = $1 AND password_hash = $2`,
+		id, old, hash)
 	return err
 }
 
