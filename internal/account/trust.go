@@ -15,8 +15,8 @@ import (
 	"twostep.example/twostep/internal/trust"
 )
 
-// EndTrust ends trust in all browsers of an account, except in the device keep if it is not "". Call it in a
-// transaction that raises the epoch of the account by one: the trust in keep moves to the new epoch.
+// EndTrust ends trust in all browsers of an account, except in the device keep if it is not "". With keep, call it in
+// the transaction that raises the epoch of the account by one: the trust in keep moves to the new epoch.
 func (a *Accounts) EndTrust(ctx context.Context, tx *store.DB, account store.AccountRef, why trust.Reason,
 	keep string) error {
 	if err := tx.RevokeTrust(ctx, account.ID, keep, string(why), a.Now()); err != nil {
@@ -59,9 +59,8 @@ func (a *Accounts) ForgetDevices(ctx context.Context, email string) error {
 		if err := a.EndTrust(ctx, tx, account.Ref(), trust.RevokedByOperator, ""); err != nil {
 			return err
 		}
-		return a.Event(ctx, tx, audit.Event{Kind: audit.DevicesForgotten, Actor: a.OperatorActor(),
-			Account: account.ID},
-			origin.Origin{})
+		e := audit.Event{Kind: audit.DevicesForgotten, Actor: a.OperatorActor(), Account: account.ID}
+		return a.Event(ctx, tx, e, origin.Origin{})
 	})
 }
 
