@@ -7,13 +7,13 @@ import (
 )
 
 // App is an app that lets people sign in here: an OpenID Connect client, or hosts behind a reverse proxy, or both.
-// App.Check returns what is wrong with one.
+// App.Validate returns what is wrong with one.
 type App = client.Client
 
-// NewAppSecret returns a random client secret of 256 bits, and its SHA-256 hash in hexadecimal for App.Secrets.
+// NewAppSecret returns a random client secret of 256 bits, and its SHA-256 hash in hexadecimal for App.SecretHashes.
 func NewAppSecret() (secret, hash string) { return client.NewSecret() }
 
-// AppError is the error of App.Check and App.Clash. It names the setting that is wrong.
+// AppError is the error of App.Validate and App.CheckConflict. It names the setting that is wrong.
 type AppError = client.ValidationError
 
 var (
@@ -25,33 +25,33 @@ var (
 	ErrAppReadOnly = client.ErrReadOnly
 )
 
-// Issuer returns the issuer URL of this server (OpenID Connect Discovery 1.0, 3), by which apps are configured.
+// Issuer returns the issuer URL of this server (OpenID Connect Discovery 3), by which apps are configured.
 func (s *Server) Issuer() string { return s.services.Accounts.Settings.PublicURL }
 
 // ListApps returns all apps, those of Options.Apps first.
 func (s *Server) ListApps(ctx context.Context) ([]App, error) { return s.grants.Clients.List(ctx) }
 
-// GetApp returns the app with this client ID, or ErrNoApp.
+// GetApp returns the app with this client ID, or ErrAppNotFound.
 func (s *Server) GetApp(ctx context.Context, id string) (App, error) {
 	return s.grants.Clients.Get(ctx, id)
 }
 
-// CreateApp adds an app to the database. It returns ErrAppExists if its client ID is taken, or an *AppFlaw.
+// CreateApp adds an app to the database. It returns ErrAppExists if its client ID is taken, or an *AppError.
 func (s *Server) CreateApp(ctx context.Context, a App) error { return s.clients.Create(ctx, a) }
 
-// UpdateApp replaces the app in the database that has the client ID of a. It returns ErrNoApp if there is none,
-// ErrAppFixed if it is one of Options.Apps, or an *AppFlaw.
+// UpdateApp replaces the app in the database that has the client ID of a. It returns ErrAppNotFound if there is none,
+// ErrAppReadOnly if it is one of Options.Apps, or an *AppError.
 func (s *Server) UpdateApp(ctx context.Context, a App) error { return s.clients.Update(ctx, a) }
 
-// RotateAppSecret gives an app in the database a new client secret and returns it. If keep is true the newest of the old
-// secrets still works, until the next rotation. RotateApp returns ErrNoApp if there is no such app, and ErrAppFixed if
-// it is one of Options.Apps.
+// RotateAppSecret gives an app in the database a new client secret and returns it. If keep is true the newest of the
+// old secrets still works, until the next rotation. RotateAppSecret returns ErrAppNotFound if there is no such app, and
+// ErrAppReadOnly if it is one of Options.Apps.
 func (s *Server) RotateAppSecret(ctx context.Context, id string, keep bool) (secret string, err error) {
 	return s.clients.RotateSecret(ctx, id, keep)
 }
 
-// DeleteApp removes an app from the database, with its tokens and what people have allowed it. It returns ErrNoApp if
-// there is no such app, and ErrAppFixed if it is one of Options.Apps.
+// DeleteApp removes an app from the database, with its tokens and what people have allowed it. It returns
+// ErrAppNotFound if there is no such app, and ErrAppReadOnly if it is one of Options.Apps.
 func (s *Server) DeleteApp(ctx context.Context, id string) error {
 	return s.clients.Delete(ctx, id)
 }

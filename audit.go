@@ -51,15 +51,16 @@ func AuditKinds() (kinds []string) {
 	return kinds
 }
 
-// AuditEvents lists the events that f selects, newest first. It returns ErrUnknown if f names an
-// email address that no account has.
+// AuditEvents lists the events that f selects, newest first. It returns ErrAccountNotFound if f names an email address
+// that no account has.
 func (s *Server) AuditEvents(ctx context.Context, f AuditFilter) ([]AuditEvent, error) {
 	filter := audit.Filter{
-		Account: f.Account, Result: audit.Result(f.Result), Address: f.Address, Since: f.Since, Until: f.Until, Limit: f.Limit,
+		Account: f.Account, Result: audit.Result(f.Result), Address: f.Address,
+		Since: f.Since, Until: f.Until, Limit: f.Limit,
 	}
 	for _, kind := range f.Kinds {
 		if !audit.Kind(kind).Known() {
-			return nil, fmt.Errorf("twostep: %q is no kind of event", kind)
+			return nil, fmt.Errorf("twostep: %q is not a kind of event", kind)
 		}
 		filter.Kinds = append(filter.Kinds, audit.Kind(kind))
 	}
@@ -88,7 +89,8 @@ func (s *Server) AuditEvents(ctx context.Context, f AuditFilter) ([]AuditEvent, 
 			emails[e.Account] = email
 		}
 		list[i] = AuditEvent{
-			ID: e.ID, Time: e.At.UTC(), Event: string(e.Kind), Result: string(e.Result), ActorType: e.Actor.Type, ActorID: e.Actor.ID,
+			ID: e.ID, Time: e.At.UTC(), Event: string(e.Kind), Result: string(e.Result),
+			ActorType: e.Actor.Type, ActorID: e.Actor.ID,
 			Account: e.Account, Email: email, Target: e.Target, Reason: e.Reason, Client: e.Client, SignIn: e.SignIn,
 			Address: e.Address, Browser: e.Browser, Trace: e.Trace, Count: e.Occurrences,
 		}

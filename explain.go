@@ -24,10 +24,10 @@ type TrustRecord struct {
 	Browser    string    // the header User-Agent
 	VerifiedAt time.Time // when both steps were passed there
 	Reason     string    // "trusted", or why this record does not count
-	Decisive   bool      // Explanation.Reason is that of this record
+	Decisive   bool      // TrustDecision.Reason is that of this record
 }
 
-// TrustQuery describes a sign-in with the right password, for Server.Explain.
+// TrustQuery describes a sign-in with the right password, for Server.ExplainTrust.
 type TrustQuery struct {
 	Email       string     // the address of the account
 	Address     netip.Addr // the client's address; zero: unknown
@@ -38,8 +38,8 @@ type TrustQuery struct {
 
 // ExplainTrust returns what would be decided about a sign-in: one decision for each browser in which the account was
 // verified, and last one for a browser without a record. For a moment in the past it may be wrong, because later
-// verifications have replaced older ones; Replay returns the decisions that were made. Explain returns ErrUnknown if
-// there is no such account.
+// verifications have replaced older ones; ReplayDecision returns the decisions that were made. ExplainTrust returns
+// ErrAccountNotFound if there is no such account.
 func (s *Server) ExplainTrust(ctx context.Context, q TrustQuery) ([]TrustDecision, error) {
 	if q.At.IsZero() {
 		q.At = s.now()
@@ -56,7 +56,7 @@ func (s *Server) ExplainTrust(ctx context.Context, q TrustQuery) ([]TrustDecisio
 	return all, nil
 }
 
-// ReplayDecision returns the decision with this trace, as it was made. It returns ErrUnknown if there is none.
+// ReplayDecision returns the decision with this trace, as it was made. It returns ErrAccountNotFound if there is none.
 func (s *Server) ReplayDecision(ctx context.Context, trace string) (TrustDecision, error) {
 	d, err := s.services.Devices.ReplayDecision(ctx, trace)
 	if err != nil {

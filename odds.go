@@ -15,8 +15,8 @@ type GuessOdds struct {
 	PerPair      float64 // by one guess at two app codes in a row, which is asked for at last; 0: there is no such method
 	PairsPerYear int64   // how many such guesses are compared in a year
 	PairsShare   float64 // the part of PerYear that they add
-	// Renewed is PerYear for an account whose password is changed as often as that resets the count of guesses, if
-	// each new password becomes known too.
+	// PerYearWithResets is PerYear for an account whose password is changed as often as that resets the count of
+	// guesses, if each new password becomes known too.
 	PerYearWithResets float64
 	Methods           []MethodOdds
 }
@@ -35,8 +35,8 @@ func (o Options) perYear() odds.Chance {
 	return odds.Certainty / odds.Chance(cmp.Or(o.GuessOddsOneIn, leastOdds))
 }
 
-// ComputeOdds returns the chances of a server with these options. Only Methods and Odds count; the arithmetic is that
-// which limits the guesses. It returns the errors that New returns for options that are missing or wrong.
+// ComputeOdds returns the chances of a server with these options. Only Methods and GuessOddsOneIn count.
+// The arithmetic is that which limits the guesses. It returns the errors that New returns for options that are missing or wrong.
 func (o Options) ComputeOdds() (GuessOdds, error) {
 	o, err := o.completed()
 	if err != nil {

@@ -22,7 +22,7 @@ import (
 	"twostep.example/twostep/internal/trust"
 )
 
-// Options configure a Server. Database, KeyFile, PublicURL, Methods and Send have no default; every other field may
+// Options configure a Server. Database, KeyFile, PublicURL, Methods and Senders have no default; every other field may
 // be left zero.
 type Options struct {
 	// Database is the path of a SQLite file, which is created if it does not exist, or a PostgreSQL URL
@@ -39,24 +39,24 @@ type Options struct {
 	// Methods are the verification methods, in the order in which they are offered. Each has its own name and its
 	// own page.
 	Methods []factor.Method
-	// Send has one function for each channel that the methods use. delivery.SMTP and delivery.Inbox have one.
+	// Senders has one function for each channel that the methods use: the Send of a delivery.SMTP or delivery.Inbox.
 	Senders map[delivery.Channel]delivery.SendFunc
-	// Gateways send text messages: each is tried if the one before did not take the message. They replace
-	// Send[delivery.SMS].
+	// SMSGateways send text messages: each is tried if the one before did not accept the message. They replace
+	// Senders[delivery.SMS].
 	SMSGateways []delivery.Gateway
 	// SignUp says who may create an account: "invited" (default), "open" or "closed".
 	SignUp string
-	// Idle is how long a session lasts without a request: at least a minute, default 1 h.
+	// IdleTimeout is how long a session lasts without a request: at least a minute, default 1 h.
 	IdleTimeout time.Duration
-	// Absolute is how long a session lasts in any case: at least Idle, default 24 h.
+	// AbsoluteTimeout is how long a session lasts in any case: at least IdleTimeout, default 24 h.
 	AbsoluteTimeout time.Duration
-	// TextPrice is the price of one text message, in thousandths of any unit of money (80 is 0.08).
+	// SMSPrice is the price of one text message, in thousandths of any unit of money (80 is 0.08).
 	SMSPrice int64
-	// TextBudget is what all text messages of a day (UTC) may cost, in the unit of TextPrice. 0: no odds.
+	// SMSDailyBudget is what all text messages of a day (UTC) may cost, in the unit of SMSPrice. 0: no limit.
 	SMSDailyBudget int64
 	// Location is the time zone of the times in mails and on pages. Default: UTC.
 	Location *time.Location
-	// Log gets one line for each request and for each fault. Default: slog.Default().
+	// Logger gets one line for each request and for each fault. Default: slog.Default().
 	Logger *slog.Logger
 	// Now is the clock. Default: time.Now.
 	Now func() time.Time
@@ -69,15 +69,15 @@ type Options struct {
 	TrustNetwork string
 	// TrustBrowser says which User-Agent headers are the same browser: "family" (default, any version) or "exact".
 	TrustBrowser string
-	// Odds bounds the chance that somebody who knows a password passes the second step by guessing within a year:
-	// 1 in Odds, 50,000 (default) to 100,000. Beyond it a browser that is new to the account needs a longer code.
+	// GuessOddsOneIn bounds the chance that somebody who knows a password passes the second step by guessing within a
+	// year: 1 in GuessOddsOneIn, 50,000 (default) to 100,000. Beyond it a browser that is new to the account needs a longer code.
 	GuessOddsOneIn int64
 	// TrustedProxies are the networks of the reverse proxies in front of the server, whose X-Forwarded-For and
-	// Forwarded headers are believed. Proxies parses them from text.
+	// Forwarded headers are believed. ParseProxies reads them from text.
 	TrustedProxies []netip.Prefix
 	// Apps are the apps that let people sign in here, in addition to those in the database.
 	Apps []App
-	// Paused turns off the work in the background: no message is delivered and nothing old is deleted. It is for a
+	// NoBackgroundWork turns off the work in the background: no message is delivered and nothing old is deleted. It is for a
 	// second program that opens the database of a running server.
 	NoBackgroundWork bool
 	// Operator names the person who uses the methods of the Server that change accounts and apps, in security events.
@@ -85,20 +85,20 @@ type Options struct {
 	Operator string
 	// AuditDays is for how many days security events are kept: 366 to 36,500, default 400.
 	AuditDays int
-	// Intranet accepts private client addresses (RFC 1918, RFC 4193). Without it a private address is taken for a
+	// PrivateClients accepts private client addresses (RFC 1918, RFC 4193). Without it a private address is taken for a
 	// proxy's, and the network of the client counts as unknown.
 	PrivateClients bool
 }
 
 // LocalMode is what only a server on loopback may have.
 type LocalMode struct {
-	// Inbox is where Send puts messages; everybody can read it at /inbox.
+	// Inbox is where Senders put messages; everybody can read it at /inbox.
 	Inbox *delivery.Inbox
-	// Turn moves the clock of Options.Now forward. nil: the inbox has no button for it.
+	// AdvanceClock moves the clock of Options.Now forward. nil: the inbox has no button for it.
 	AdvanceClock func(time.Duration)
 }
 
-// completed fills in the defaults and refuses nonsense.
+// completed fills in the defaults. It returns an error that names the option that is missing or wrong.
 func (o Options) completed() (Options, error) {
 	public, err := url.Parse(o.PublicURL)
 	if err != nil {
@@ -113,14 +113,14 @@ func (o Options) completed() (Options, error) {
 	case len(o.Methods) == 0:
 		return o, missing("Methods")
 	case len(o.Senders) == 0:
-		return o, missing("Send")
+		return o, missing("Senders")
 	case public.Host == "" || strings.Trim(public.Path, "/") != "" ||
 		public.RawQuery != "" || public.Fragment != "" || public.User != nil:
 		return o, fmt.Errorf("twostep: PublicURL %q is not of the form https://host", o.PublicURL)
-	case public.Scheme != "https" && (public.Scheme != "http" || !isLoopback(public.Hostname())):
+	case public.Scheme != "https" && (public.Scheme != "http" || !trust.IsLoopbackHost(public.Hostname())):
 		return o, fmt.Errorf("twostep: PublicURL %q: only https is safe for passwords; plain http is for this machine only",
 			o.PublicURL)
-	case o.Local != nil && !isLoopback(public.Hostname()):
+	case o.Local != nil && !trust.IsLoopbackHost(public.Hostname()):
 		return o, errors.New("twostep: local mode shows everybody the mail, so PublicURL must be on this machine only")
 	}
 	public.Host = strings.ToLower(public.Host)
@@ -146,7 +146,7 @@ func (o Options) completed() (Options, error) {
 		return o, err
 	}
 	if o.GuessOddsOneIn = first(o.GuessOddsOneIn, leastOdds); o.GuessOddsOneIn < leastOdds || o.GuessOddsOneIn > mostOdds {
-		return o, fmt.Errorf("twostep: Odds is 1 in %d, not 1 in %d to %d: "+
+		return o, fmt.Errorf("twostep: GuessOddsOneIn is 1 in %d, not 1 in %d to %d: "+
 			"with %d new passwords in a year it may come to 1 in %d; and five apps need one guess",
 			o.GuessOddsOneIn, leastOdds, mostOdds, odds.MaxRenewalsPerYear, int64(odds.Certainty/odds.MaxAccountBudgetPerYear))
 	}
@@ -155,7 +155,7 @@ func (o Options) completed() (Options, error) {
 	}
 	o.IdleTimeout, o.AbsoluteTimeout = first(o.IdleTimeout, time.Hour), first(o.AbsoluteTimeout, 24*time.Hour)
 	if o.IdleTimeout < time.Minute || o.AbsoluteTimeout < o.IdleTimeout {
-		return o, errors.New("twostep: Idle must be at least a minute, and Absolute at least Idle")
+		return o, errors.New("twostep: IdleTimeout must be at least a minute, and AbsoluteTimeout at least IdleTimeout")
 	}
 	o.Location = first(o.Location, time.UTC)
 	o.Logger = first(o.Logger, slog.Default())
@@ -230,7 +230,8 @@ func (o *Options) completeTrust() (err error) {
 	switch {
 	case o.TrustDays < -1 || o.TrustDays > maxTrustDays:
 		return fmt.Errorf("twostep: TrustDays is %d, not 1 to %d, or -1 for none", o.TrustDays, maxTrustDays)
-	case !slices.Contains([]trust.NetworkMatch{trust.NetworkExact, trust.NetworkPrefix, trust.NetworkIgnored}, trust.NetworkMatch(o.TrustNetwork)):
+	case !slices.Contains([]trust.NetworkMatch{trust.NetworkExact, trust.NetworkPrefix, trust.NetworkIgnored},
+		trust.NetworkMatch(o.TrustNetwork)):
 		return fmt.Errorf("twostep: TrustNetwork is %q, not exact, prefix or off", o.TrustNetwork)
 	case !slices.Contains([]trust.BrowserMatch{trust.BrowserFamily, trust.BrowserExact}, trust.BrowserMatch(o.TrustBrowser)):
 		return fmt.Errorf("twostep: TrustBrowser is %q, not family or exact", o.TrustBrowser)
@@ -240,8 +241,8 @@ func (o *Options) completeTrust() (err error) {
 	}
 	for _, p := range o.TrustedProxies {
 		if o.PrivateClients && trust.IsPrivateAddr(p.Addr()) && !p.Addr().IsLoopback() && p.Addr().BitLen()-p.Bits() > 3 {
-			return fmt.Errorf("twostep: TrustedProxies: in an intranet %s holds people too, and each of them "+
-				"could say where they are: name each proxy by its address", p)
+			return fmt.Errorf("twostep: TrustedProxies: in an intranet %s has clients too, and each of them "+
+				"could forge its address: name each proxy by its address", p)
 		}
 	}
 	return nil
@@ -251,10 +252,10 @@ func (o *Options) completeTrust() (err error) {
 // Options.TrustedProxies. It returns an error that names the part that is neither.
 func ParseProxies(text string) ([]netip.Prefix, error) { return trust.ParseTrustedProxies(text) }
 
-// Events are kept for at least one year, and at most about a hundred.
+// Options.AuditDays is at least one year, and at most about a hundred.
 const leastAuditDays, mostAuditDays = 366, 36_500
 
-// actor is who uses the Server's methods.
+// actor returns who the events of the Server's methods name.
 func (o Options) actor() audit.Actor {
 	if o.Operator == "" {
 		return audit.Actor{Type: audit.TypeProgram}
@@ -262,7 +263,7 @@ func (o Options) actor() audit.Actor {
 	return audit.Actor{Type: audit.TypeOperator, ID: o.Operator}
 }
 
-// policy is what the options say about trust.
+// policy returns the trust policy of the options.
 func (o Options) policy() trust.Policy {
 	return trust.Policy{
 		TTL:     time.Duration(max(o.TrustDays, 0)) * 24 * time.Hour,
@@ -270,13 +271,13 @@ func (o Options) policy() trust.Policy {
 	}
 }
 
-// private says whether people may come from addresses of this machine and of private
-// networks.
+// private reports whether clients may have loopback and private addresses.
 func (o Options) private() bool {
-	return o.PrivateClients || isLoopback(name(strings.TrimPrefix(strings.TrimPrefix(o.PublicURL, "https://"), "http://")))
+	_, host, _ := strings.Cut(o.PublicURL, "://")
+	return o.PrivateClients || trust.IsLoopbackHost(name(host))
 }
 
-// first is the first of its arguments that says something.
+// first returns given, or otherwise if given is the zero value.
 func first[T comparable](given, otherwise T) T {
 	var nothing T
 	if given == nothing {
@@ -287,8 +288,8 @@ func first[T comparable](given, otherwise T) T {
 
 func (o Options) secure() bool { return strings.HasPrefix(o.PublicURL, "https://") }
 
-// knows reports whether the request is for this server. A health check comes by address, so its host may be any.
-func (o Options) knows(r *http.Request) bool {
+// isForServer reports whether the request is for this server. A health check comes by address, so its host may be any.
+func (o Options) isForServer(r *http.Request) bool {
 	return r.URL.Path == "/healthz" || r.URL.Path == "/readyz" || o.isHost(r.Host)
 }
 
@@ -296,8 +297,8 @@ func (o Options) knows(r *http.Request) bool {
 // rebinding). If PublicURL is on loopback, every loopback name with its port will do.
 func (o Options) isHost(header string) bool {
 	_, host, _ := strings.Cut(o.PublicURL, "://")
-	return strings.EqualFold(header, host) ||
-		isLoopback(name(host)) && isLoopback(name(header)) && port(host) == port(header)
+	return strings.EqualFold(header, host) || port(host) == port(header) &&
+		trust.IsLoopbackHost(name(host)) && trust.IsLoopbackHost(name(header))
 }
 
 func name(hostport string) string {
@@ -311,9 +312,4 @@ func port(hostport string) string {
 		return ""
 	}
 	return p
-}
-
-func isLoopback(host string) bool {
-	addr, err := netip.ParseAddr(host)
-	return strings.EqualFold(host, "localhost") || err == nil && addr.IsLoopback()
 }

@@ -40,7 +40,7 @@ func TestNonsense(t *testing.T) {
 		"Database is missing":  func(o *Options) { o.Database = "" },
 		"KeyFile is missing":   func(o *Options) { o.KeyFile = "" },
 		"Methods is missing":   func(o *Options) { o.Methods = nil },
-		"Send is missing":      func(o *Options) { o.Senders = nil },
+		"Senders is missing":   func(o *Options) { o.Senders = nil },
 		"of the form":          func(o *Options) { o.PublicURL = "" },
 		"not of the form":      func(o *Options) { o.PublicURL = "https://example.com/path" },
 		"form https://host":    func(o *Options) { o.PublicURL = "https://me@example.com" },
@@ -49,9 +49,9 @@ func TestNonsense(t *testing.T) {
 		"on this machine only": func(o *Options) { o.Local = &LocalMode{} },
 		"control character":    func(o *Options) { o.Site = "Example\n@evil" },
 		"SignUp is":            func(o *Options) { o.SignUp = "yes" },
-		"Idle must":            func(o *Options) { o.IdleTimeout = time.Second },
+		"IdleTimeout must":     func(o *Options) { o.IdleTimeout = time.Second },
 		"AuditDays is 365":     func(o *Options) { o.AuditDays = 365 },
-		"Absolute at least":    func(o *Options) { o.AbsoluteTimeout = time.Minute },
+		"AbsoluteTimeout at":   func(o *Options) { o.AbsoluteTimeout = time.Minute },
 		`two methods are named "email"`: func(o *Options) {
 			o.Methods = append(o.Methods, totp.Method{}, email.Method{CodeTTL: time.Minute})
 		},
@@ -127,7 +127,7 @@ func TestHosts(t *testing.T) {
 	} {
 		r := httptest.NewRequest("GET", c.path, nil)
 		r.Host = c.host
-		if got := (Options{PublicURL: c.public}).knows(r); got != c.known {
+		if got := (Options{PublicURL: c.public}).isForServer(r); got != c.known {
 			t.Errorf("%s asked for %q %s: known %v", c.public, c.host, c.path, got)
 		}
 	}

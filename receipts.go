@@ -11,9 +11,8 @@ import (
 // receiptPath is where gateways call back: /sms/receipt/GATEWAY/ID/MAC.
 const receiptPath = "/sms/receipt/"
 
-// connect makes the gateways the way of text messages, and gives them the address and
-// the key of their receipts.
-func (o *Options) connect(keys *seal.KeyRing) {
+// addGateways makes the gateways send the text messages, and gives them the address and the MAC key of their receipts.
+func (o *Options) addGateways(keys *seal.KeyRing) {
 	if len(o.SMSGateways) == 0 {
 		return
 	}
@@ -29,15 +28,15 @@ func (o *Options) connect(keys *seal.KeyRing) {
 	o.Senders[delivery.SMS] = delivery.Failover(sends...)
 }
 
-// receipts takes what gateways call back about messages of ours. Whatever it says
-// changes what a page tells, and never who may come in.
+// receipts serves the delivery receipts of the gateways. A receipt changes what the code page says about a message,
+// and never a decision.
 func (o *Options) receipts(s *Server) http.Handler {
 	gateways := o.SMSGateways
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for _, g := range gateways {
 			receipt, err := g.Receipt(r)
 			if err != nil {
-				continue // of another gateway, or of nobody
+				continue // it is of another gateway, or forged
 			}
 			if err := s.store.RecordDeliveryReceipt(r.Context(), receipt.ID, receipt.State, receipt.At); err != nil {
 				s.log.Error("receipt", "error", err)

@@ -28,7 +28,7 @@ func AccountFrom(ctx context.Context) (Account, bool) {
 	return a, ok
 }
 
-// requestTime bounds every request, so that a store that hangs hangs nobody for long.
+// requestTime bounds every request: a database that hangs does not keep requests waiting for long.
 const requestTime = 10 * time.Second
 
 // Require returns a handler that lets signed-in people through to h and sends everybody else to sign in first. After
@@ -38,7 +38,7 @@ const requestTime = 10 * time.Second
 //
 //   - the security headers, which h may replace, a request id and one line in the log;
 //   - a guard: a panic of h is logged and answered with an error page (500); if h has begun its answer, the connection
-//     is aborted, so that nobody takes half of an answer for the whole;
+//     is aborted, so that no client takes a part of an answer for the whole;
 //   - the host must be that of Options.PublicURL (421);
 //   - a request that another site made the browser send is refused (403), by the rules of http.CrossOriginProtection:
 //     GET, HEAD and OPTIONS are not, so they must change nothing;
@@ -95,7 +95,7 @@ func (s *Server) require(h http.Handler, limit time.Duration) http.Handler {
 		}
 		aborted := false
 		guarded.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), abortedKey{}, &aborted)))
-		if aborted { // the fault is in the log; net/http closes the connection without a word more
+		if aborted { // the panic is in the log; net/http closes the connection
 			panic(http.ErrAbortHandler)
 		}
 	})

@@ -4,8 +4,7 @@
 //	http.Handle("/", ts)                       // /signin, /settings, …
 //	http.Handle("/reports", ts.Require(reports)) // twostep.AccountFrom(r.Context())
 //
-// It brings its own pages, its own tables and its own mail queue. It does not listen
-// and reads no configuration; cmd/twostep does.
+// It has its own pages, tables and mail queue. It does not listen and reads no configuration; cmd/twostep does.
 package twostep
 
 import (
@@ -79,7 +78,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 }
 
 func build(ctx context.Context, o Options, keys *seal.KeyRing, db *store.DB) (*Server, error) {
-	if err := sameKeys(ctx, db, keys, o.KeyFile); err != nil {
+	if err := checkKeys(ctx, db, keys, o.KeyFile); err != nil {
 		return nil, err
 	}
 	if db.Exclusive() && !o.NoBackgroundWork {
@@ -87,15 +86,18 @@ func build(ctx context.Context, o Options, keys *seal.KeyRing, db *store.DB) (*S
 			return nil, fmt.Errorf("twostep: %w", err)
 		}
 	}
-	o.connect(keys)
+	o.addGateways(keys)
 	out := outbox.New(db, keys, o.Senders, o.Now, o.Logger)
 	events := &audit.Log{Store: db, Now: o.Now, Logger: o.Logger}
 	services := signin.New(signin.Config{
 		Events: events, Operator: o.actor(),
-		Store: db, Keys: keys, Passwords: seal.NewPasswordHasher(seal.HashCost{}, 0, 0), KnownDevicePasswords: seal.NewPasswordHasher(seal.HashCost{}, 1, 0),
-		Now: o.Now, Log: o.Logger, Settings: account.Settings{Site: o.Site, PublicURL: o.PublicURL, SignUp: o.SignUp, Location: o.Location},
-		Enqueue: out.Enqueue, NotifyOutbox: out.Notify, Trust: o.policy(), GuessBudget: o.perYear(), Methods: o.Methods,
-		Idle: o.IdleTimeout, Absolute: o.AbsoluteTimeout, Texts: challenge.TextBudget{PricePerMessage: o.SMSPrice, PerDay: o.SMSDailyBudget},
+		Store: db, Keys: keys, Now: o.Now, Log: o.Logger,
+		Passwords:            seal.NewPasswordHasher(seal.HashCost{}, 0, 0),
+		KnownDevicePasswords: seal.NewPasswordHasher(seal.HashCost{}, 1, 0),
+		Settings:             account.Settings{Site: o.Site, PublicURL: o.PublicURL, SignUp: o.SignUp, Location: o.Location},
+		Enqueue:              out.Enqueue, NotifyOutbox: out.Notify, Trust: o.policy(), GuessBudget: o.perYear(), Methods: o.Methods,
+		Idle: o.IdleTimeout, Absolute: o.AbsoluteTimeout,
+		Texts: challenge.TextBudget{PricePerMessage: o.SMSPrice, PerDay: o.SMSDailyBudget},
 	})
 	s := &Server{services: services, options: o, store: db, events: events, log: o.Logger, now: o.Now}
 	s.clients = &client.Clients{Store: db, Now: o.Now, Accounts: services.Accounts, Static: o.Apps}
@@ -109,7 +111,7 @@ func build(ctx context.Context, o Options, keys *seal.KeyRing, db *store.DB) (*S
 		Origins:        origin.Resolver{TrustedProxies: o.TrustedProxies, PrivateClients: o.private()},
 	}
 	s.pages.ProxyDetector = &origin.ProxyDetector{Resolver: s.pages.Origins}
-	s.handler = s.door(o)
+	s.handler = s.routes(o)
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
 	if !o.NoBackgroundWork {
@@ -120,20 +122,20 @@ func build(ctx context.Context, o Options, keys *seal.KeyRing, db *store.DB) (*S
 	return s, nil
 }
 
-// sameKeys refuses a database whose secrets these keys do not open, before anything
-// is written that only they could open.
-func sameKeys(ctx context.Context, db *store.DB, keys *seal.KeyRing, file string) error {
-	mark, err := db.GetOrSetState(ctx, "keys", keys.Fingerprint())
+// checkKeys returns an error if the database was sealed with other keys, before anything is sealed with these.
+func checkKeys(ctx context.Context, db *store.DB, keys *seal.KeyRing, file string) error {
+	fingerprint, err := db.GetOrSetState(ctx, "keys", keys.Fingerprint())
 	if err != nil {
 		return fmt.Errorf("twostep: %w", err)
 	}
-	if !keys.HasFingerprint(mark) {
-		return fmt.Errorf("twostep: the database was made with other keys than those in %s: bring that file back from where the database comes from", file)
+	if !keys.HasFingerprint(fingerprint) {
+		return fmt.Errorf("twostep: the database was made with other keys than those in %s: "+
+			"restore the key file that belongs to this database", file)
 	}
 	return nil
 }
 
-// sweep removes what is long over and notes how late it is, until ctx ends.
+// sweep deletes old rows and records the latest time, every ten minutes until ctx ends.
 func (s *Server) sweep(ctx context.Context, now func() time.Time) {
 	const every = 10 * time.Minute
 	for tick := time.NewTicker(every); ; {
@@ -152,9 +154,9 @@ func (s *Server) sweep(ctx context.Context, now func() time.Time) {
 	}
 }
 
-// sweepOnce removes what is long over now. What was guessed, and what happened, is removed by a time
-// that follows the clock a day at a time: a clock that jumps over a year and is set back would give
-// every thief all their guesses again, and leave no trace of them.
+// sweepOnce deletes rows that are old at now. Counts of guesses and security events are deleted by a time that follows
+// the clock by at most a day each time: otherwise a clock that jumps forward by a year and is set back would renew all
+// guesses of every attacker and delete their events.
 func (s *Server) sweepOnce(ctx context.Context, now time.Time) error {
 	const day = 24 * time.Hour
 	before := func(d time.Duration) time.Time { return now.Add(-d) }
@@ -182,23 +184,25 @@ func (s *Server) Close() error {
 // lists the paths.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
 
-// door is everything a request passes before the pages. A yes to a proxy that is remembered passes
-// before all of it: it is no page, and would say nothing new in the log. Behind Require the request has
-// passed most of it.
-func (s *Server) door(o Options) http.Handler {
+// routes returns the handler of all paths with the checks before them. A forward-auth request that is allowed from
+// the cache passes before the checks and the log. A request behind Require has passed the checks already.
+func (s *Server) routes(o Options) http.Handler {
 	services := s.services
 	site := &web.Handlers{
-		Accounts: services.Accounts, Devices: services.Devices, Sessions: services.Sessions, Challenges: services.Challenges,
-		Enrollments: services.Enrollments, SignIns: services.SignIns, Pages: s.pages, Grants: s.grants,
+		Accounts: services.Accounts, Devices: services.Devices, Sessions: services.Sessions,
+		Challenges: services.Challenges, Enrollments: services.Enrollments, SignIns: services.SignIns,
+		Pages: s.pages, Grants: s.grants,
 	}
-	helps := &help.Handlers{Sessions: services.Sessions, Devices: services.Devices, Methods: o.Methods, Domain: o.PublicURL, Pages: s.pages}
+	helps := &help.Handlers{
+		Sessions: services.Sessions, Devices: services.Devices, Methods: o.Methods, Domain: o.PublicURL, Pages: s.pages,
+	}
 	hosts := &forwardauth.Authorizer{Grants: s.grants, Sessions: services.Sessions, Pages: s.pages}
 	s.provider = &oidc.Provider{Grants: s.grants, Sessions: services.Sessions, Methods: o.Methods, Pages: s.pages}
 	if o.Local != nil {
 		site.Inbox, site.AdvanceClock = o.Local.Inbox, o.Local.AdvanceClock
 	}
 	mux := s.pages.NewMux(slices.Concat(site.Routes(), helps.Routes(), s.provider.Routes(), hosts.Routes())...)
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "ok") })
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /readyz", s.ready)
 	sameOrigin := http.NewCrossOriginProtection()
 	sameOrigin.SetDenyHandler(s.pages.ErrorHandler(render.ErrCrossSite))
@@ -206,7 +210,7 @@ func (s *Server) door(o Options) http.Handler {
 		sameOrigin.AddInsecureBypassPattern(pattern)
 	}
 	receipts, check := o.receipts(s), s.pages.Handle(hosts.Check)
-	guarded, stranger := s.pages.CheckRequests(sameOrigin.Handler(mux)), s.pages.ErrorHandler(render.ErrUnknownHost)
+	guarded, otherHost := s.pages.CheckRequests(sameOrigin.Handler(mux)), s.pages.ErrorHandler(render.ErrUnknownHost)
 	front := s.pages.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, stop := context.WithTimeout(r.Context(), requestTime)
 		defer stop()
@@ -214,8 +218,8 @@ func (s *Server) door(o Options) http.Handler {
 			check.ServeHTTP(w, r.WithContext(ctx))
 			return
 		}
-		if !o.knows(r) {
-			stranger.ServeHTTP(w, r)
+		if !o.isForServer(r) {
+			otherHost.ServeHTTP(w, r)
 			return
 		}
 		if strings.HasPrefix(r.URL.Path, receiptPath) {
@@ -236,21 +240,21 @@ func (s *Server) door(o Options) http.Handler {
 	})
 }
 
-// ready says whether the server can sign anybody in.
+// ready answers 200 if the database answers, and 503 otherwise.
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 	if err := s.store.Ping(r.Context()); err != nil {
 		s.log.Error("not ready", "error", err)
-		say(w, http.StatusServiceUnavailable, "the database does not answer")
+		writeText(w, http.StatusServiceUnavailable, "the database does not answer")
 		return
 	}
 	text := "ready"
 	if r.URL.Query().Has("verbose") && origin.IsDirectFromPrivateNetwork(r) {
 		text += "\n" + s.pages.ProxyDetector.String()
 	}
-	say(w, http.StatusOK, text)
+	writeText(w, http.StatusOK, text)
 }
 
-func say(w http.ResponseWriter, status int, text string) {
+func writeText(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)
 	_, _ = w.Write([]byte(text + "\n"))

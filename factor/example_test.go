@@ -14,7 +14,7 @@ import (
 	"twostep.example/twostep/factor/sentcode"
 )
 
-// Call is the channel of phone calls. Options.Send has a function for it that makes the call.
+// Call is the channel of phone calls. Options.Senders has a function for it that makes the call.
 const Call delivery.Channel = "call"
 
 // PhoneCall is a custom method: a phone call that reads out a code. It composes the text; it makes
@@ -61,8 +61,8 @@ func (PhoneCall) Challenge(_ context.Context, ask factor.Request) (factor.Challe
 }
 
 // ParseResponse reads the code from the form.
-func (PhoneCall) ParseResponse(form url.Values, hard bool) (string, error) {
-	return sentcode.Parse(form, hard)
+func (PhoneCall) ParseResponse(form url.Values, longCode bool) (string, error) {
+	return sentcode.Parse(form, longCode)
 }
 
 // Verify compares it with the valid codes.

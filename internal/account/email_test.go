@@ -42,7 +42,7 @@ func TestParseEmail(t *testing.T) {
 	}
 }
 
-// FUZ-003: every accepted address is canonical and is the mailbox that was entered: mail programs read it as one
+// Every accepted address is canonical and is the mailbox that was entered: mail programs read it as one
 // address, and only the case of ASCII letters and the form of the domain have changed.
 func FuzzParseEmail(f *testing.F) {
 	for _, s := range []string{

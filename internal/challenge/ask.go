@@ -18,9 +18,10 @@ import (
 	"twostep.example/twostep/internal/trust"
 )
 
-// ask asks by a method, in a transaction: challenge, code and message, or none of them. A code
-// that had to be long stays so: the long codes that were sent are good until their time is over.
-// It returns store.ErrNotFound or store.ErrConflict if another request has asked meanwhile.
+// ask issues a challenge by a method, in one transaction: challenge, code and message, or none of them. A
+// challenge that needs a long code keeps needing one while its method stays the same: the long codes that
+// were sent stay valid. It returns store.ErrNotFound or store.ErrConflict if another request issued one
+// meanwhile.
 func (a *Attempt) ask(ctx context.Context, tx *store.DB, method string) error {
 	factors := a.by(method)
 	if len(factors) == 0 {
@@ -45,8 +46,8 @@ func (a *Attempt) ask(ctx context.Context, tx *store.DB, method string) error {
 	return a.issue(ctx, tx, budget, c, factors[0].Method, asked)
 }
 
-// askFirst is ask for a new factor, by what its method has asked already, unless the code must be
-// long.
+// askFirst issues the challenge that the method of the new factor has returned from Enroll. If a long code
+// is needed, it asks the method again.
 func (a *Attempt) askFirst(ctx context.Context, tx *store.DB, asked factor.Challenge) error {
 	about := a.pending.Method.Info()
 	budget, err := a.budget(ctx, tx, about)
@@ -69,7 +70,8 @@ func (a *Attempt) askFirst(ctx context.Context, tx *store.DB, asked factor.Chall
 	return a.issue(ctx, tx, budget, c, a.pending.Method, asked)
 }
 
-// budget is that of what may be guessed at; locked where a message is to be sent for an account.
+// budget loads the guess budget of the attempt. It locks it if an email for an account may follow, because
+// that is charged to it.
 func (a *Attempt) budget(ctx context.Context, tx *store.DB, about factor.Info) (odds.Budget, error) {
 	name := a.guess(a.open).Budget
 	if name == "" {
@@ -81,7 +83,7 @@ func (a *Attempt) budget(ctx context.Context, tx *store.DB, about factor.Info) (
 	return a.c.Budgets.Load(ctx, tx, name)
 }
 
-// newOrOpen is the open challenge, or a new one where nothing was asked yet.
+// newOrOpen returns the open challenge, or a new one if there is none yet.
 func (a *Attempt) newOrOpen() store.Challenge {
 	if a.open.ID == "" {
 		return store.Challenge{ID: rand.Text(), AttemptID: a.row.ID}
@@ -89,7 +91,7 @@ func (a *Attempt) newOrOpen() store.Challenge {
 	return a.open
 }
 
-// askMethod is what the method of f asks.
+// askMethod returns the challenge that the method of f creates.
 func (a *Attempt) askMethod(ctx context.Context, tx *store.DB, f Enrolled, long bool) (factor.Challenge, error) {
 	asked, err := f.Method.Challenge(ctx, a.askBy(f, long))
 	if err != nil {
@@ -101,8 +103,8 @@ func (a *Attempt) askMethod(ctx context.Context, tx *store.DB, f Enrolled, long 
 	return asked, err
 }
 
-// silence sends what was to go to a new address to nobody, if somebody has an account there. The
-// person who typed it sees no difference.
+// silence empties the message to a new address if that address belongs to an account. The outbox delivers
+// no empty message, and the person who entered the address sees no difference.
 func (a *Attempt) silence(ctx context.Context, tx *store.DB, asked *factor.Challenge) error {
 	_, err := tx.FindAccountByEmail(ctx, a.pending.Destination)
 	if errors.Is(err, store.ErrNotFound) {
@@ -115,17 +117,18 @@ func (a *Attempt) silence(ctx context.Context, tx *store.DB, asked *factor.Chall
 	return nil
 }
 
-// askBy is what a method is told.
+// askBy returns the request that the method of f gets.
 func (a *Attempt) askBy(f Enrolled, long bool) factor.Request {
 	settings := a.c.Accounts.Settings
 	now := a.c.Now().In(settings.Location)
 	_, host, _ := strings.Cut(settings.PublicURL, "://")
-	page := ""
+	verifyURL := ""
 	if a.pending == nil {
-		page = settings.PublicURL + "/signin/verify"
+		verifyURL = settings.PublicURL + "/signin/verify"
 	}
 	return factor.Request{
-		VerifyURL: page, Account: factorAccount(a.account), Factor: f.Factor, Enrolling: a.pending != nil, LongCode: long,
+		VerifyURL: verifyURL, Account: factorAccount(a.account), Factor: f.Factor,
+		Enrolling: a.pending != nil, LongCode: long,
 		Site: settings.Site, Host: host, Language: a.from.Language,
 		StartedAt: a.row.StartedAt.In(settings.Location), Now: now, ExpiresAt: now.Add(f.Method.Info().CodeTTL),
 		Browser: origin.DescribeBrowser(trust.ParseBrowser(a.row.UserAgent, a.row.ClientHints), a.from.Language),
@@ -133,10 +136,12 @@ func (a *Attempt) askBy(f Enrolled, long bool) factor.Request {
 	}
 }
 
-// issue stores a challenge that is asked now, with its code and its message.
-func (a *Attempt) issue(ctx context.Context, tx *store.DB, budget odds.Budget, c store.Challenge, m factor.Method, asked factor.Challenge) error {
+// issue stores a challenge with its code, and adds its message to the outbox.
+func (a *Attempt) issue(
+	ctx context.Context, tx *store.DB, budget odds.Budget, c store.Challenge, m factor.Method, asked factor.Challenge,
+) error {
 	now := a.c.Now()
-	until := now.Add(m.Info().CodeTTL)
+	expiresAt := now.Add(m.Info().CodeTTL)
 	isNew := c.Version == 0
 	c.LastSentAt, c.Version = now, c.Version+1
 	if asked.Message != nil {
@@ -151,14 +156,14 @@ func (a *Attempt) issue(ctx context.Context, tx *store.DB, budget odds.Budget, c
 	if err := save(ctx, c); err != nil {
 		return err
 	}
-	if err := a.storeCode(ctx, tx, c, asked, until, isNew); err != nil {
+	if err := a.storeCode(ctx, tx, c, asked, expiresAt, isNew); err != nil {
 		return err
 	}
 	if asked.Message != nil {
 		if err := a.spendMessage(ctx, tx, budget, c, *asked.Message); err != nil {
 			return err
 		}
-		if err := a.c.Accounts.Enqueue(ctx, tx, *asked.Message, until); err != nil {
+		if err := a.c.Accounts.Enqueue(ctx, tx, *asked.Message, expiresAt); err != nil {
 			return err
 		}
 	}
@@ -166,8 +171,10 @@ func (a *Attempt) issue(ctx context.Context, tx *store.DB, budget odds.Budget, c
 	return nil
 }
 
-// storeCode stores the code of a challenge, and lets go of those that it replaces.
-func (a *Attempt) storeCode(ctx context.Context, tx *store.DB, c store.Challenge, asked factor.Challenge, until time.Time, isNew bool) error {
+// storeCode stores the code of a challenge, and revokes or deletes the codes that it replaces.
+func (a *Attempt) storeCode(
+	ctx context.Context, tx *store.DB, c store.Challenge, asked factor.Challenge, expiresAt time.Time, isNew bool,
+) error {
 	if c.NeedsLongCode && !isNew {
 		if err := tx.RevokeShortCodes(ctx, c.ID, c.LastSentAt); err != nil {
 			return err
@@ -181,7 +188,7 @@ func (a *Attempt) storeCode(ctx context.Context, tx *store.DB, c store.Challenge
 		return err
 	}
 	code := store.OneTimeCode{
-		ID: rand.Text(), ChallengeID: c.ID, Method: c.Method, SentAt: c.LastSentAt, ExpiresAt: until,
+		ID: rand.Text(), ChallengeID: c.ID, Method: c.Method, SentAt: c.LastSentAt, ExpiresAt: expiresAt,
 		MAC: a.c.Keys.MAC("code", c.ID, c.Method, asked.Answer), GuessCost: int64(cost),
 	}
 	if asked.Message != nil {
@@ -193,18 +200,20 @@ func (a *Attempt) storeCode(ctx context.Context, tx *store.DB, c store.Challenge
 	return tx.PruneCodes(ctx, c.ID, MaxLiveCodes, c.LastSentAt)
 }
 
-// errGuessable says that a method asks for what nobody can count guesses at: it is a fault of ours.
-var errGuessable = errors.New("challenge: an answer that is no number, or is to be a long one, is shorter than a long one")
+// errGuessable is returned for a code whose guesses cannot be counted. It means that a verification method
+// is wrong.
+var errGuessable = errors.New("challenge: the method's code is not a number, or must be a long code, and is too short")
 
-// codeCost is what one guess at a code that was sent costs. It returns errGuessable for one that
-// is not a number, or must be long, and is too short for that.
+// codeCost returns what one guess at a code that was sent costs; 0 for a code that is too long to guess.
+// It returns errGuessable if a code that has other characters than digits, or must be a long code, is
+// shorter than seal.LongCodeLength.
 func codeCost(answer string, long bool) (odds.Chance, error) {
 	isLong := utf8.RuneCountInString(answer) >= seal.LongCodeLength
 	switch number := strings.Trim(answer, "0123456789") == ""; {
 	case (long || !number) && !isLong:
 		return 0, errGuessable
 	case long, !number:
-		return 0, nil // it has more than ten signs to guess from, and 65 bits
+		return 0, nil // at least 64 bits: guesses need no limit (NIST SP 800-63B-4 3.1.3.2)
 	}
 	return odds.Cost(1, len(answer)), nil
 }

@@ -22,8 +22,8 @@ import (
 	"twostep.example/twostep/internal/trust"
 )
 
-// Attempt is one attempt at a proof, with all that a request about it needs. It belongs to the
-// request that has loaded it.
+// Attempt is one attempt, with everything that a request about it needs. It belongs to the request that
+// has loaded it and is not safe for concurrent use.
 type Attempt struct {
 	State
 
@@ -31,19 +31,19 @@ type Attempt struct {
 	from    origin.Origin
 	row     store.Attempt
 	account store.Account
-	open    store.Challenge  // has no ID before something was asked
+	open    store.Challenge  // the open challenge; its ID is "" if there is none
 	codes   []store.SentCode // of the open challenge, the newest first
 	factors []Enrolled       // of the account
-	pending *Enrolled        // the new factor that is to be proven; nil in a sign-in and a step-up
+	pending *Enrolled        // the new factor that is being confirmed; nil in a sign-in and a step-up
 
-	browser    device.RequestDevice // the one that asks, as the account knows it; see recognize
-	recognized bool
-	decision   *device.DecisionRecord // that led to the attempt, where it begins
-	trustSaved bool                   // row.Trust is what is stored
+	browser    device.RequestDevice   // the device that sends the request; see recognize
+	recognized bool                   // browser is set
+	decision   *device.DecisionRecord // why the attempt was started; nil unless it starts in this request
+	trustSaved bool                   // row.TrustRequested is stored
 }
 
-// Load reads the attempt of a token, over or not (see Next). It returns ErrNoAttempt if there is
-// none, or if the account has been through a change that voids it.
+// Load reads the attempt of a token, whether it is still running or not (see Next). It returns
+// ErrNoAttempt if there is none, or if the account was changed since in a way that ends attempts.
 func (c *Challenges) Load(ctx context.Context, token string, from origin.Origin) (*Attempt, error) {
 	a, err := c.find(ctx, token, from)
 	if err != nil {
@@ -62,8 +62,9 @@ func (c *Challenges) Load(ctx context.Context, token string, from origin.Origin)
 	return a, nil
 }
 
-// LoadDelivery reads no more of an attempt than what became of its newest message and when
-// another may be asked for: for a script that asks often. The state is nil if nothing was asked.
+// LoadDelivery reads only the delivery state of the newest message of an attempt and when another code may
+// be requested, for a script that polls. It returns nil if nothing was sent yet, and ErrNoAttempt like
+// Load.
 func (c *Challenges) LoadDelivery(ctx context.Context, token string, from origin.Origin) (*Challenge, error) {
 	a, err := c.find(ctx, token, from)
 	if err != nil || a.open.ID == "" {
@@ -93,30 +94,35 @@ func (c *Challenges) find(ctx context.Context, token string, from origin.Origin)
 	return &Attempt{c: c, from: from, row: row, account: owner, open: open, trustSaved: true}, nil
 }
 
-// LoadPending reads the attempt at proving a new factor of a method, for the session that enrolls
-// it, with the factor's row. It returns ErrNoAttempt if there is none.
-func (c *Challenges) LoadPending(ctx context.Context, who session.Session, method string, from origin.Origin) (*Attempt, store.PendingFactor, error) {
+// LoadPending reads the attempt that confirms a new factor, for the session that enrolls it, with the row
+// of the pending factor. It returns ErrNoAttempt if there is none.
+func (c *Challenges) LoadPending(
+	ctx context.Context, who session.Session, method string, from origin.Origin,
+) (*Attempt, store.PendingFactor, error) {
 	m, ok := c.Method(method)
 	if !ok {
 		return nil, store.PendingFactor{}, ErrNoAttempt
 	}
-	row, owner, draft, open, err := c.Store.LoadPendingFactor(ctx, who.ID, method, c.Now())
+	row, owner, pending, open, err := c.Store.LoadPendingFactor(ctx, who.ID, method, c.Now())
 	if errors.Is(err, store.ErrNotFound) {
-		return nil, draft, ErrNoAttempt
+		return nil, pending, ErrNoAttempt
 	}
 	if err != nil {
-		return nil, draft, fmt.Errorf("challenge: load: %w", err)
+		return nil, pending, fmt.Errorf("challenge: load: %w", err)
 	}
-	f, err := c.OpenFactor(store.Factor{ID: row.ID, Method: method, Body: draft.Body})
+	f, err := c.OpenFactor(store.Factor{ID: row.ID, Method: method, Body: pending.Body})
 	if err != nil {
-		return nil, draft, err
+		return nil, pending, err
 	}
-	a := &Attempt{c: c, from: from, row: row, account: owner, open: open, pending: &Enrolled{Factor: f, Method: m}, trustSaved: true}
+	a := &Attempt{
+		c: c, from: from, row: row, account: owner, open: open, trustSaved: true,
+		pending: &Enrolled{Factor: f, Method: m},
+	}
 	if err := a.loadCodes(ctx); err != nil {
-		return nil, draft, err
+		return nil, pending, err
 	}
 	a.refresh()
-	return a, draft, nil
+	return a, pending, nil
 }
 
 func (a *Attempt) loadCodes(ctx context.Context) (err error) {
@@ -129,19 +135,19 @@ func (a *Attempt) loadCodes(ctx context.Context) (err error) {
 	return nil
 }
 
-// Account is the account that is to be proven.
+// Account returns the account that the attempt belongs to.
 func (a *Attempt) Account() store.Account { return a.account }
 
-// Pending is the new factor that is to be proven.
+// Pending returns the new factor that is being confirmed. Call it only on an attempt from LoadPending.
 func (a *Attempt) Pending() Enrolled { return *a.pending }
 
-// usable are the factors by which the attempt may prove as much as it must.
+// usable returns the factors that can be used now and reach the required level.
 func (a *Attempt) usable() []Enrolled {
 	return atLeast(usable(a.factors, a.account, a.c.Now()), a.level())
 }
 
-// by are the factors of one method by which the attempt may be passed; none if the account has
-// none or may not use them now.
+// by returns the factors of one method that the attempt may be verified with; none if the account has none
+// or may not use them now.
 func (a *Attempt) by(method string) []Enrolled {
 	if a.pending != nil {
 		return []Enrolled{*a.pending}
@@ -149,17 +155,18 @@ func (a *Attempt) by(method string) []Enrolled {
 	return slices.DeleteFunc(a.usable(), func(f Enrolled) bool { return f.Method.Info().Method != method })
 }
 
-// liveCodes are the codes that the open challenge accepts now for its method, the newest first.
+// liveCodes returns the codes that the open challenge accepts now, the newest first.
 func (a *Attempt) liveCodes(now time.Time) (live []store.SentCode) {
+	now = now.Truncate(time.Millisecond) // the store keeps milliseconds
 	for _, code := range a.codes {
-		if code.Method == a.open.Method && code.UsedAt.IsZero() && !code.ExpiresAt.Before(now.Truncate(time.Millisecond)) {
+		if code.Method == a.open.Method && code.UsedAt.IsZero() && !code.ExpiresAt.Before(now) {
 			live = append(live, code)
 		}
 	}
 	return live
 }
 
-// newestCode is the code that was sent last for a method, good or not.
+// newestCode returns the code that was sent last for a method, valid or not.
 func (a *Attempt) newestCode(method string) (store.SentCode, bool) {
 	for _, code := range a.codes {
 		if code.Method == method {
@@ -169,25 +176,25 @@ func (a *Attempt) newestCode(method string) (store.SentCode, bool) {
 	return store.SentCode{}, false
 }
 
-// guessesLeft are the answers that may still be compared.
+// guessesLeft returns how many more answers may be compared.
 func (a *Attempt) guessesLeft() int { return int(max(MaxGuesses-a.open.Guesses, 0)) }
 
-// resendAt is from when another code may be asked for, if the last one was sent at a time (zero:
-// none was); zero if not in this attempt any more.
+// resendAt returns when another code may be requested, given when the last one was sent (zero: none was).
+// It returns zero if no more codes may be requested in this attempt.
 func (a *Attempt) resendAt(lastSent time.Time, now time.Time) time.Time {
-	again := now
+	next := now
 	if !lastSent.IsZero() {
-		again = lastSent.Add(ResendDelay(a.open.MessagesSent))
+		next = lastSent.Add(ResendDelay(a.open.MessagesSent))
 	}
-	last := a.row.StartedAt.Add(resendWindow)
-	if a.open.MessagesSent >= MaxMessages || again.After(last) || now.After(last) {
+	windowEnd := a.row.StartedAt.Add(resendWindow)
+	if a.open.MessagesSent >= MaxMessages || next.After(windowEnd) || now.After(windowEnd) {
 		return time.Time{}
 	}
-	return again
+	return next
 }
 
-// recognize finds the browser that asks, once. Somebody who is signed in is not asked again
-// whether the browser is known: see guess.
+// recognize finds the device that sends the request, once. Attempts of a signed-in person do not need it,
+// see guess.
 func (a *Attempt) recognize(ctx context.Context) (err error) {
 	if !a.recognized && a.pending == nil {
 		a.browser, err = a.c.Devices.FindDevice(ctx, a.account.Ref(), a.from)
@@ -196,7 +203,7 @@ func (a *Attempt) recognize(ctx context.Context) (err error) {
 	return err
 }
 
-// running returns ErrNoAttempt if the attempt is over.
+// running returns ErrNoAttempt if the attempt has expired or is finished.
 func (a *Attempt) running() error {
 	if a.pending == nil && Next(a.State, a.c.Now()) == StepPassword {
 		return ErrNoAttempt
@@ -204,9 +211,10 @@ func (a *Attempt) running() error {
 	return nil
 }
 
-// Choose asks for proof by one of the offered methods. Choosing the one that is asked for already
-// changes nothing and sends nothing. It returns ErrNoAttempt, ErrUnknownMethod,
-// ErrTooManyGuesses or a *ratelimit.LimitedError.
+// Choose issues a challenge by one of the offered methods. It does nothing if the open challenge is by
+// that method already. It returns ErrNoAttempt if the attempt is over, ErrUnknownMethod if the method is
+// not offered, ErrTooManyGuesses if no guesses are left, and a *ratelimit.LimitedError if no code may be
+// sent now.
 func (a *Attempt) Choose(ctx context.Context, method string) error {
 	if err := a.running(); err != nil {
 		return err
@@ -229,9 +237,9 @@ func (a *Attempt) Choose(ctx context.Context, method string) error {
 	return a.limited(ctx, "send code", a.send(ctx, method))
 }
 
-// Resend sends a new code for the open challenge. The codes sent before stay good, each for its
-// own life; at most MaxLiveCodes of them. It returns ErrNoAttempt, ErrTooManyGuesses or a
-// *ratelimit.LimitedError.
+// Resend sends a new code for the open challenge. The last MaxLiveCodes codes stay valid, each for its own
+// CodeTTL. It returns ErrNoAttempt if the attempt is over or has no open challenge, ErrTooManyGuesses if
+// no guesses are left, and a *ratelimit.LimitedError if no code may be sent now.
 func (a *Attempt) Resend(ctx context.Context) error {
 	if err := a.running(); err != nil {
 		return err
@@ -251,20 +259,20 @@ func (a *Attempt) Resend(ctx context.Context) error {
 	return a.limited(ctx, "send code", a.send(ctx, a.open.Method))
 }
 
-// mayResend says whether a message may be sent now: not too many in one attempt, not too soon
-// after the last one of the same method, and not so late that the code would outlive the attempt.
+// mayResend returns a *ratelimit.LimitedError if no message may be sent now: after MaxMessages, too soon
+// after the last one of the same method, or so late that the code would outlive the attempt.
 func (a *Attempt) mayResend(lastSent time.Time) error {
 	now := a.c.Now()
-	switch again := a.resendAt(lastSent, now); {
-	case again.IsZero():
+	switch retryAt := a.resendAt(lastSent, now); {
+	case retryAt.IsZero():
 		return &ratelimit.LimitedError{RetryAt: a.row.ExpiresAt}
-	case now.Before(again):
-		return &ratelimit.LimitedError{RetryAt: again}
+	case now.Before(retryAt):
+		return &ratelimit.LimitedError{RetryAt: retryAt}
 	}
 	return nil
 }
 
-// send asks by a method, and commits that by itself.
+// send issues a challenge by a method in a transaction of its own.
 func (a *Attempt) send(ctx context.Context, method string) error {
 	if err := a.recognize(ctx); err != nil {
 		return err
@@ -273,7 +281,7 @@ func (a *Attempt) send(ctx context.Context, method string) error {
 	err := a.c.Store.Tx(ctx, func(tx *store.DB) error { return a.ask(ctx, tx, method) })
 	switch {
 	case errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrConflict):
-		// Another tab asked at the same moment; its code is on the way.
+		// Another request issued a challenge at the same time, so a code is being sent.
 		return &ratelimit.LimitedError{RetryAt: a.c.Now().Add(ResendDelay(sent + 1))}
 	case err != nil:
 		return fmt.Errorf("challenge: send: %w", err)
@@ -282,7 +290,7 @@ func (a *Attempt) send(ctx context.Context, method string) error {
 	return nil
 }
 
-// limited records a refusal by a limit, and returns err.
+// limited records that a limit was reached if err says so, and returns err.
 func (a *Attempt) limited(ctx context.Context, what string, err error) error {
 	if !errors.Is(err, ratelimit.ErrLimited) {
 		return err
@@ -294,8 +302,8 @@ func (a *Attempt) limited(ctx context.Context, what string, err error) error {
 	return err
 }
 
-// SetTrust notes whether the person wants this browser to be trusted. It is stored by whatever the
-// attempt does next, or by Save.
+// SetTrust sets whether the person wants this device to be trusted. The next operation on the attempt
+// stores it, or Save.
 func (a *Attempt) SetTrust(requested bool) {
 	if a.row.TrustRequested == requested {
 		return
@@ -306,7 +314,7 @@ func (a *Attempt) SetTrust(requested bool) {
 	}
 }
 
-// Save stores what SetTrust noted. An attempt that is over stays as it is.
+// Save stores what SetTrust set. It does nothing if the attempt is over.
 func (a *Attempt) Save(ctx context.Context) error {
 	if a.running() != nil {
 		return nil
@@ -325,8 +333,8 @@ func (a *Attempt) saveTrust(ctx context.Context) error {
 	return nil
 }
 
-// network is where the attempt was verified from: the address of the answer, and the one of the
-// other family (IPv4, IPv6) that it was seen from too. Both are then one place.
+// network returns the network that the attempt was verified from. If the attempt was also seen from an
+// address of the other family (IPv4 or IPv6), both belong to that network.
 func (a *Attempt) network() trust.ClientNetwork {
 	now := trust.CanonicalAddr(a.from.Address)
 	for _, text := range []string{a.row.Address, a.row.OtherAddress} {
@@ -337,7 +345,7 @@ func (a *Attempt) network() trust.ClientNetwork {
 	return trust.NetworkOf(now)
 }
 
-// saveOtherAddress stores the address of a request if it is of the other family than the one the
+// saveOtherAddress stores the address of a request if it is of the other family than the address that the
 // attempt began from.
 func (a *Attempt) saveOtherAddress(ctx context.Context) error {
 	began, err := netip.ParseAddr(a.row.Address)
@@ -352,7 +360,7 @@ func (a *Attempt) saveOtherAddress(ctx context.Context) error {
 	return nil
 }
 
-// Cancel gives the attempt of a token up. One that is over or unknown is no error.
+// Cancel ends the attempt of a token. It is no error if there is none, or if it is over.
 func (c *Challenges) Cancel(ctx context.Context, token string) error {
 	a, err := c.find(ctx, token, origin.Origin{})
 	if errors.Is(err, ErrNoAttempt) {
@@ -368,34 +376,39 @@ func (c *Challenges) Cancel(ctx context.Context, token string) error {
 	return nil
 }
 
-// Beginning is what an attempt begins with.
+// Beginning is what a new attempt starts from.
 type Beginning struct {
 	Account  store.Account
-	Purpose  string // store.ForSession or store.ForStepUp
-	Session  string // store.ForStepUp: the session that is to be proven again
-	ReturnTo string // a local path, checked
-	Level    session.Level
+	Purpose  string        // store.PurposeSignIn or store.PurposeStepUp
+	Session  string        // with store.PurposeStepUp: the ID of the session that is authenticated again
+	ReturnTo string        // a local path, checked
+	Level    session.Level // the level to reach, if the account can
 	Browser  device.RequestDevice
-	Decision *device.DecisionRecord // why the second step is asked for; nil: it always is
+	Decision *device.DecisionRecord // why the second step is required; nil: it always is
 }
 
-// Begin opens an attempt after the right password. Where there is only one way to prove it is
-// you, it is asked at once; otherwise nothing is sent before the choice.
+// Begin starts an attempt after the password was right, and returns its token. If the account has only one
+// method that is not a backup, Begin issues the challenge; otherwise nothing is sent before the person
+// chooses. It returns a *ratelimit.LimitedError if too many attempts were started.
 func (c *Challenges) Begin(ctx context.Context, b Beginning, from origin.Origin) (token string, err error) {
-	a := &Attempt{c: c, from: from, account: b.Account, browser: b.Browser, recognized: true, decision: b.Decision, trustSaved: true}
-	a.row = store.Attempt{Purpose: b.Purpose, SessionID: b.Session, ReturnTo: b.ReturnTo, RequiredLevel: int64(b.Level)}
+	a := &Attempt{
+		c: c, from: from, account: b.Account, browser: b.Browser, recognized: true, decision: b.Decision, trustSaved: true,
+	}
+	a.row = store.Attempt{
+		Purpose: b.Purpose, SessionID: b.Session, ReturnTo: b.ReturnTo, RequiredLevel: int64(b.Level),
+	}
 	a.explain(b.Decision)
 	token = a.start(TTL)
 	if a.factors, err = c.Factors(ctx, a.account); err != nil {
 		return "", err
 	}
 	first := ""
-	everyday := slices.DeleteFunc(offers(a.usable()), func(o Offer) bool { return o.Spare })
-	if len(everyday) == 1 {
-		first = everyday[0].Method
+	primary := slices.DeleteFunc(offers(a.usable()), func(o Offer) bool { return o.Spare })
+	if len(primary) == 1 {
+		first = primary[0].Method
 	}
 	err = a.create(ctx, first)
-	if errors.Is(err, ratelimit.ErrLimited) && first != "" { // no message now; the page offers what else there is
+	if errors.Is(err, ratelimit.ErrLimited) && first != "" { // no message may be sent now; the page offers the methods
 		err = a.create(ctx, "")
 	}
 	if err != nil {
@@ -408,7 +421,7 @@ func (c *Challenges) Begin(ctx context.Context, b Beginning, from origin.Origin)
 	return token, nil
 }
 
-// explain stores in the row why the second step is asked for.
+// explain stores in the row why the second step is required.
 func (a *Attempt) explain(by *device.DecisionRecord) {
 	if by == nil {
 		return
@@ -419,11 +432,12 @@ func (a *Attempt) explain(by *device.DecisionRecord) {
 	}
 }
 
-// start fills the row in for an attempt that begins now, and makes its token.
+// start fills in the row of an attempt that starts now, and returns its new token.
 func (a *Attempt) start(ttl time.Duration) (token string) {
 	now := a.c.Now()
 	token = seal.NewToken()
-	a.row.ID, a.row.TokenHash, a.row.AccountID, a.row.Epoch = rand.Text(), seal.HashToken(token), a.account.ID, a.account.Epoch
+	a.row.ID, a.row.TokenHash = rand.Text(), seal.HashToken(token)
+	a.row.AccountID, a.row.Epoch = a.account.ID, a.account.Epoch
 	a.row.Address, a.row.UserAgent, a.row.ClientHints = a.from.AddressString(), a.from.UserAgent, a.from.ClientHints
 	a.row.StartedAt, a.row.ExpiresAt = now, now.Add(ttl)
 	return token
@@ -455,9 +469,12 @@ func (a *Attempt) create(ctx context.Context, method string) error {
 	})
 }
 
-// Resume goes on with the attempt of a token, whose password was typed again, under a new token;
-// the old one is dead. ok is false if there is nothing left of it.
-func (c *Challenges) Resume(ctx context.Context, token string, b Beginning, from origin.Origin) (next string, ok bool, err error) {
+// Resume continues the attempt of a token after the password was entered again, under a new token; the old
+// token stops working. ok is false if that attempt cannot be continued, because it is over, has no guesses
+// left or is of another account, purpose or level.
+func (c *Challenges) Resume(
+	ctx context.Context, token string, b Beginning, from origin.Origin,
+) (next string, ok bool, err error) {
 	a, err := c.find(ctx, token, from)
 	if errors.Is(err, ErrNoAttempt) {
 		return "", false, nil
@@ -471,7 +488,8 @@ func (c *Challenges) Resume(ctx context.Context, token string, b Beginning, from
 	}
 	next = seal.NewToken()
 	old := a.row.TokenHash
-	a.row.TokenHash, a.row.ReturnTo, a.row.DeviceID, a.row.Reason, a.row.DeviceVerifiedAt = seal.HashToken(next), b.ReturnTo, "", "", time.Time{}
+	a.row.TokenHash, a.row.ReturnTo = seal.HashToken(next), b.ReturnTo
+	a.row.DeviceID, a.row.Reason, a.row.DeviceVerifiedAt = "", "", time.Time{}
 	a.explain(b.Decision)
 	err = c.Store.Tx(ctx, func(tx *store.DB) error {
 		if err := tx.RotateAttemptToken(ctx, old, a.row, c.Now()); err != nil {
@@ -493,10 +511,12 @@ func (c *Challenges) Resume(ctx context.Context, token string, b Beginning, from
 	return next, true, nil
 }
 
-// BeginPending opens an attempt at proving a new factor of somebody who is signed in. If another
-// tab was faster, its factor is the one that waits. about is what the methods say of themselves;
-// asked is what Enroll asked.
-func (c *Challenges) BeginPending(ctx context.Context, who session.Session, owner store.Account, f Enrolled, asked factor.Challenge, from origin.Origin) error {
+// BeginPending starts an attempt that confirms a new factor of a signed-in person. asked is the challenge
+// that the method's Enroll returned. If another request has started one for the same method, that one is
+// kept. It returns a *ratelimit.LimitedError if no code may be sent now.
+func (c *Challenges) BeginPending(
+	ctx context.Context, who session.Session, owner store.Account, f Enrolled, asked factor.Challenge, from origin.Origin,
+) error {
 	a := &Attempt{c: c, from: from, account: owner, pending: &f, recognized: true, trustSaved: true}
 	a.row = store.Attempt{Purpose: store.PurposeFactor, SessionID: who.ID}
 	about := f.Method.Info()
@@ -510,7 +530,9 @@ func (c *Challenges) BeginPending(ctx context.Context, who session.Session, owne
 		return err
 	}
 	err = c.Store.Tx(ctx, func(tx *store.DB) error {
-		row := store.PendingFactor{AttemptID: a.row.ID, SessionID: who.ID, Method: about.Method, ShownOnly: asked.AcknowledgeOnly, Body: body}
+		row := store.PendingFactor{
+			AttemptID: a.row.ID, SessionID: who.ID, Method: about.Method, ShownOnly: asked.AcknowledgeOnly, Body: body,
+		}
 		if err := tx.CreatePendingFactor(ctx, a.row, row); err != nil {
 			return err
 		}
@@ -528,16 +550,16 @@ func (c *Challenges) BeginPending(ctx context.Context, who session.Session, owne
 	return nil
 }
 
-// pendingTTL is how long a new factor that nothing was sent for waits for its proof.
+// pendingTTL is how long a new factor waits for confirmation if nothing was sent for it.
 const pendingTTL = 15 * time.Minute
 
-// AskFor is what a method is told when a new factor of an account is drawn up.
+// AskFor returns the request that a method gets when a new factor of an account is created.
 func (c *Challenges) AskFor(owner store.Account, f factor.Factor, m factor.Method, from origin.Origin) factor.Request {
 	a := &Attempt{c: c, from: from, account: owner, pending: &Enrolled{}}
 	return a.askBy(Enrolled{Factor: f, Method: m}, false)
 }
 
-// Show is what the page of a new factor shows.
+// Show returns what the page for a new factor shows, such as the key of an authenticator app.
 func (a *Attempt) Show() (shown factor.Provisioning) {
 	if s, ok := a.pending.Method.(factor.Provisioner); ok {
 		shown = s.Provision(a.askBy(*a.pending, false), a.pending.Factor)
@@ -545,13 +567,16 @@ func (a *Attempt) Show() (shown factor.Provisioning) {
 	return shown
 }
 
-// Destination is the address or number of the new factor, as it was typed.
+// Destination returns the address or number of the new factor as it was entered.
 func (a *Attempt) Destination() string { return cmp.Or(a.pending.Display, a.pending.Destination) }
 
-// Verify checks the answer to the open challenge and, if it is right, opens a session or proves
-// the one of the step-up again. It returns ErrNoAttempt, factor.ErrMalformed, ErrTooManyGuesses,
-// ErrLongCodeNeeded, session.ErrNoSession or a *ratelimit.LimitedError; and factor.ErrIncorrect
-// alike for a wrong, expired, used or superseded code and for an attempt that is over.
+// Verify checks the answer to the open challenge. If it is right, Verify opens a session or, in a step-up,
+// marks the session as authenticated now. It returns factor.ErrIncorrect if the code is wrong, expired,
+// used or superseded, or if the attempt is over: the caller cannot tell these apart. It returns
+// factor.ErrMalformed if the answer cannot be a code, ErrTooManyGuesses if no guesses are left,
+// ErrLongCodeNeeded if a long code is needed now, a *ratelimit.LimitedError if the guess comes too early,
+// ErrNoAttempt if there is no open challenge, ErrUnknownMethod if the factor was removed meanwhile, and
+// session.ErrNoSession if the session of a step-up has ended.
 func (a *Attempt) Verify(ctx context.Context, form url.Values) (session.Cookies, error) {
 	if err := a.recognize(ctx); err != nil {
 		return session.Cookies{}, err

@@ -1,11 +1,10 @@
-// Package challenge is one attempt to prove who somebody is: ask, send, spend, verify, consume.
+// Package challenge runs one attempt to prove who somebody is: ask for a code, send it, and verify the answer.
 //
 //	Begin ─▶ Choose ─▶ Resend ─▶ Verify ─▶ a session
 //
-// An attempt is loaded once from the token in a cookie: its row, its account, the open challenge
-// with its codes, and the factors of the account. A sign-in, a step-up and the proof of a new
-// factor are attempts with a purpose, and use the same verbs. The package knows no HTTP, no HTML
-// and no SQL.
+// An attempt is loaded once from the token in a cookie: its row, its account, the open challenge with its codes, and
+// the factors of the account. A sign-in, a step-up and the confirmation of a new factor are attempts with different
+// purposes, and use the same methods. Callers handle HTTP and HTML; package store has the SQL.
 package challenge
 
 import (
@@ -24,42 +23,42 @@ import (
 )
 
 var (
-	// ErrNoAttempt says that the token belongs to no attempt: the person must begin.
+	// ErrNoAttempt says that the token belongs to no running attempt: the person must start again.
 	ErrNoAttempt = errors.New("no pending sign-in")
-	// ErrUnknownMethod says that the account cannot prove itself in this way.
+	// ErrUnknownMethod says that the account has no factor of this method that it can use in this attempt.
 	ErrUnknownMethod = errors.New("not a method of this account")
-	// ErrTooManyGuesses says that nothing was compared: the attempt has no guesses left and the
-	// person must begin again.
+	// ErrTooManyGuesses says that the answer was not compared because the attempt has had MaxGuesses already: the
+	// person must start again.
 	ErrTooManyGuesses = errors.New("too many wrong codes")
-	// ErrLongCodeNeeded says that nothing was compared: somebody has guessed so often that this
-	// kind of answer is not enough any more. The challenge has been asked again.
+	// ErrLongCodeNeeded says that the answer was not compared because the guess budget is used up, see package odds.
+	// The challenge has been reissued and now needs a long code.
 	ErrLongCodeNeeded = errors.New("longer answer needed")
 )
 
 const (
 	// TTL is how long an attempt may take.
 	TTL = 30 * time.Minute
-	// resendWindow is the part of it in which new codes may be asked for: the last one is then
-	// still good for all of its own life.
+	// resendWindow is the first part of TTL, in which new codes may be requested. The last code is then valid for its
+	// full CodeTTL.
 	resendWindow = 15 * time.Minute
-	// MaxCodeTTL is the longest that a code may be valid: the last one that is asked for does not outlive its sign-in.
+	// MaxCodeTTL is the longest CodeTTL of a method, so that no code outlives its attempt.
 	MaxCodeTTL = TTL - resendWindow
-	// mailboxCooldown is for how long after a reset by mail the same mailbox does not prove the
-	// second step as well, if there is another way.
+	// mailboxCooldown is for how long after a password reset by email the same mailbox is not accepted as the second
+	// step, unless the account has no other factor.
 	mailboxCooldown = 24 * time.Hour
 
-	// MaxGuesses are the answers that may be compared within one attempt, over all its codes
-	// and methods.
+	// MaxGuesses is how many answers may be compared in one attempt, over all its codes and methods.
 	MaxGuesses = 5
-	// MaxLiveCodes are the codes of one challenge that are good at the same time, so that a
-	// late message does not spoil the one that follows it.
+	// MaxLiveCodes is how many codes of one challenge are valid at the same time, so that a delayed message still
+	// works after a new code was requested.
 	MaxLiveCodes = 3
-	// MaxMessages are the messages that one attempt may cause; and one more, at once, if none
-	// of them will do any more and the answer must be longer.
+	// MaxMessages is how many messages one attempt may cause. One more is sent if the challenge is reissued with a long
+	// code.
 	MaxMessages = 5
 )
 
-// ResendDelay is how long to wait for another code after so many were sent: 30, 60, then 120 s.
+// ResendDelay returns how long to wait before requesting another code after so many messages were sent:
+// 30, 60, then 120 seconds.
 func ResendDelay(sent int64) time.Duration {
 	switch {
 	case sent <= 1:
@@ -71,7 +70,7 @@ func ResendDelay(sent int64) time.Duration {
 	}
 }
 
-// Challenges are the attempts of all accounts.
+// Challenges manages the attempts of all accounts.
 type Challenges struct {
 	Store    *store.DB
 	Keys     *seal.KeyRing
@@ -86,7 +85,7 @@ type Challenges struct {
 	Texts    TextBudget
 }
 
-// Method is the method of this name.
+// Method returns the method of this name, and whether there is one.
 func (c *Challenges) Method(name string) (factor.Method, bool) {
 	for _, m := range c.Methods {
 		if m.Info().Method == name {

@@ -13,14 +13,15 @@ import (
 	"twostep.example/twostep/internal/store"
 )
 
-// Enrolled is a factor of an account with its method and, unless every account has it, its row.
+// Enrolled is a factor of an account with its method and its row. The row is empty for the factor that
+// every account has, its mailbox.
 type Enrolled struct {
 	factor.Factor
 	Method factor.Method
 	Row    store.Factor
 }
 
-// UsesLeft is how many proofs the factor has left; -1 if it does not wear out.
+// UsesLeft returns how many codes of the factor are left; -1 if it can be used any number of times.
 func (f Enrolled) UsesLeft() int {
 	if m, ok := f.Method.(factor.Consumable); ok {
 		return m.Remaining(f.Factor)
@@ -28,7 +29,7 @@ func (f Enrolled) UsesLeft() int {
 	return -1
 }
 
-// factorBody is what the sealed body of a factor holds.
+// factorBody is the content of the sealed body of a factor, as JSON.
 type factorBody struct {
 	Name        string
 	Destination string
@@ -37,8 +38,8 @@ type factorBody struct {
 	Secret      []byte
 }
 
-// Factors lists all factors of an account, in the order of Methods. A store that does not answer
-// is an error and never an account without factors.
+// Factors lists all factors of an account, in the order of Methods. It returns an error if the store
+// fails, never a shorter list.
 func (c *Challenges) Factors(ctx context.Context, a store.Account) ([]Enrolled, error) {
 	rows, err := c.Store.ListFactors(ctx, a.ID)
 	if err != nil {
@@ -65,7 +66,7 @@ func (c *Challenges) Factors(ctx context.Context, a store.Account) ([]Enrolled, 
 	return list, nil
 }
 
-// OpenFactor opens the sealed body of a factor.
+// OpenFactor decrypts the body of a factor.
 func (c *Challenges) OpenFactor(row store.Factor) (factor.Factor, error) {
 	var b factorBody
 	body, err := c.Keys.Open("factor "+row.ID, row.Body)
@@ -76,11 +77,12 @@ func (c *Challenges) OpenFactor(row store.Factor) (factor.Factor, error) {
 		return factor.Factor{}, fmt.Errorf("challenge: factor %s: %w", row.ID, err)
 	}
 	return factor.Factor{
-		ID: row.ID, Method: row.Method, Name: b.Name, Destination: b.Destination, Display: b.Shown, Masked: b.Masked, Secret: b.Secret,
+		ID: row.ID, Method: row.Method, Name: b.Name, Destination: b.Destination, Display: b.Shown, Masked: b.Masked,
+		Secret: b.Secret,
 	}, nil
 }
 
-// SealFactor is the body of f in the row with this id.
+// SealFactor encrypts f as the body of the row with this ID.
 func (c *Challenges) SealFactor(id string, f factor.Factor) ([]byte, error) {
 	body, err := json.Marshal(factorBody{f.Name, f.Destination, f.Display, f.Masked, f.Secret})
 	if err != nil {
@@ -89,27 +91,27 @@ func (c *Challenges) SealFactor(id string, f factor.Factor) ([]byte, error) {
 	return c.Keys.Seal("factor "+id, body), nil
 }
 
-// usable are the factors by which an account may prove itself now. The mailbox that has just
-// reset the password does not prove the second step as well, unless there is no other way.
+// usable returns the factors that an account can use now. The mailbox that has reset the password within
+// the last mailboxCooldown is left out if there is any other factor.
 func usable(all []Enrolled, a store.Account, now time.Time) []Enrolled {
 	all = slices.DeleteFunc(slices.Clone(all), func(f Enrolled) bool { return f.UsesLeft() == 0 })
 	if a.PasswordSetByMailAt.IsZero() || now.Sub(a.PasswordSetByMailAt) >= mailboxCooldown {
 		return all
 	}
-	elsewhere := slices.DeleteFunc(slices.Clone(all), func(f Enrolled) bool { return f.Destination == a.Email })
-	if len(elsewhere) == 0 {
+	others := slices.DeleteFunc(slices.Clone(all), func(f Enrolled) bool { return f.Destination == a.Email })
+	if len(others) == 0 {
 		return all
 	}
-	return elsewhere
+	return others
 }
 
-// levelBy is what a password and one more proof come to.
+// levelBy returns the level that the password and this method reach together.
 func levelBy(m factor.Method) session.Level {
 	return session.LevelOf(append([]string{"pwd"}, m.Info().AMR...))
 }
 
-// atLeast are the factors that come to a level; all of them if none does, so that nobody is kept
-// out: who has asked for the level sees that it was not reached.
+// atLeast returns the factors that reach a level. If none does, it returns all of them, so that nobody is
+// locked out: the app that required the level sees that it was not reached.
 func atLeast(factors []Enrolled, level session.Level) []Enrolled {
 	enough := slices.DeleteFunc(slices.Clone(factors), func(f Enrolled) bool { return levelBy(f.Method) < level })
 	if len(enough) == 0 {
@@ -118,7 +120,7 @@ func atLeast(factors []Enrolled, level session.Level) []Enrolled {
 	return enough
 }
 
-// HighestLevel is the highest level that the person of a session could prove now.
+// HighestLevel returns the highest level that the account of a session can reach now.
 func (c *Challenges) HighestLevel(ctx context.Context, who session.Session) (highest session.Level, err error) {
 	a, err := c.Store.GetAccount(ctx, who.Account.ID)
 	if err != nil {
@@ -131,16 +133,15 @@ func (c *Challenges) HighestLevel(ctx context.Context, who session.Session) (hig
 	return highest, err
 }
 
-// Offer is one way to prove it is you.
+// Offer is one method that the person may choose.
 type Offer struct {
 	Method string // "email"
-	Masked string // where its message goes: "j•••@example.com"
-	Spare  bool   // only for when nothing else is at hand
+	Masked string // where its message goes, masked: "j•••@example.com"
+	Spare  bool   // a backup method, such as recovery codes
 	About  factor.Info
 }
 
-// offers are the factors as the person may choose them: one for each method, those that are only
-// for emergencies last.
+// offers returns one Offer for each method of the factors, backup methods last.
 func offers(factors []Enrolled) []Offer {
 	var list []Offer
 	for _, spare := range []bool{false, true} {

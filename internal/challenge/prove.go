@@ -20,25 +20,25 @@ import (
 	"twostep.example/twostep/internal/trust"
 )
 
-// Proof is a right answer that is not used up yet.
+// Proof is a right answer that is not consumed yet.
 type Proof struct {
-	By        Enrolled // the factor that it proves, with its new secret
-	challenge string
-	code      string    // the code that fitted; "" if the method compares with something else
-	at        time.Time // when it is used up; zero: now
+	By        Enrolled  // the factor that was used, with its new secret
+	challenge string    // ID of the challenge; "" if there was none
+	code      string    // ID of the sent code that matched; "" if the method compares with something else
+	at        time.Time // when it is consumed; zero: now
 }
 
-// Unasked is the proof of a new factor that needs none but that the person has seen it.
+// Unasked returns the proof of a new factor that only has to be shown, such as a set of recovery codes.
 func (a *Attempt) Unasked() Proof { return Proof{By: *a.pending} }
 
-// Prove reads the answer, spends a guess and compares. Its errors are those of Verify.
+// Prove reads the answer, charges a guess and compares the answer. Its errors are those of Verify.
 func (a *Attempt) Prove(ctx context.Context, form url.Values) (Proof, error) {
 	if a.open.ID == "" {
-		return Proof{}, ErrNoAttempt // nothing was asked yet
+		return Proof{}, ErrNoAttempt
 	}
 	factors := a.by(a.open.Method)
 	if len(factors) == 0 {
-		return Proof{}, ErrUnknownMethod // it was removed while it was asked for
+		return Proof{}, ErrUnknownMethod // the factor was removed meanwhile
 	}
 	text, err := factors[0].Method.ParseResponse(form, a.open.NeedsLongCode)
 	if err != nil {
@@ -62,9 +62,9 @@ func (a *Attempt) Prove(ctx context.Context, form url.Values) (Proof, error) {
 	return p, err
 }
 
-// guess is an answer to a challenge, without its cost: it is charged to the account, or to the
-// address or number of a new factor. Somebody who is signed in counts as an unknown device, or a
-// thief of the session would have the guesses of its browser.
+// guess returns a guess at a challenge, without its cost. It is charged to the account, or to the address
+// or number of a new factor. A signed-in person counts as an unknown device: otherwise somebody who has
+// stolen the session could use the guesses of its device.
 func (a *Attempt) guess(c store.Challenge) odds.Guess {
 	g := odds.Guess{Budget: odds.AccountBudget(a.account), Challenge: c.ID}
 	if a.pending != nil {
@@ -76,15 +76,15 @@ func (a *Attempt) guess(c store.Challenge) odds.Guess {
 	return g
 }
 
-// reissued is what one guess costs at a challenge that is about to be asked in the usual way.
+// reissued returns the guess at a challenge that is about to be issued with a short code.
 func (a *Attempt) reissued(c store.Challenge, about factor.Info, factors int) odds.Guess {
 	g := a.guess(c)
 	g.Cost = odds.Cost(max(about.ValidAnswers*factors, 1), about.Digits)
 	return g
 }
 
-// answered is what comparing one answer costs: with the codes that it is compared with, and with
-// what the factors take beside them.
+// answered returns the guess that comparing one answer is: with codes, and with the codes that the factors
+// accept besides, such as those of an authenticator app.
 func (a *Attempt) answered(about factor.Info, factors int, codes []store.SentCode) odds.Guess {
 	g := a.guess(a.open)
 	g.CostIfReissued = a.reissued(a.open, about, factors).Cost
@@ -100,18 +100,20 @@ func (a *Attempt) answered(about factor.Info, factors int, codes []store.SentCod
 	return g
 }
 
-// charge spends a guess and what it costs, in a transaction of its own, before anything is
-// compared: what is counted cannot be rolled back with a failed sign-in, and guesses that arrive
-// together are counted one by one. It returns ErrTooManyGuesses, ErrLongCodeNeeded,
-// factor.ErrIncorrect for an attempt that is over, or a *ratelimit.LimitedError.
+// charge counts a guess and charges its cost, in a transaction of its own before anything is compared. So
+// a failed sign-in does not roll it back, and guesses that arrive together are counted one by one. It
+// returns ErrTooManyGuesses if no guesses are left, ErrLongCodeNeeded if the guess budget is used up,
+// factor.ErrIncorrect if the attempt is over, and a *ratelimit.LimitedError if the guess comes too early.
 func (a *Attempt) charge(ctx context.Context, g odds.Guess) error {
 	for {
 		now := a.c.Now()
 		last := a.open.GuessedAt
-		again := last.Add(odds.GuessDelay(a.open.Guesses))
-		counted := !g.Free() && g.Device == "" && !a.open.GuessedAt.IsZero() && a.open.PassedAt.IsZero() && a.guessesLeft() > 0
-		if counted && now.Before(again) && !last.After(now) {
-			return &ratelimit.LimitedError{RetryAt: again}
+		retryAt := last.Add(odds.GuessDelay(a.open.Guesses))
+		unknownDevice := !g.Free() && g.Device == ""
+		guessable := a.open.PassedAt.IsZero() && a.guessesLeft() > 0
+		delayed := !last.IsZero() && !last.After(now) && now.Before(retryAt) // a last guess in the future delays nothing
+		if unknownDevice && guessable && delayed {
+			return &ratelimit.LimitedError{RetryAt: retryAt}
 		}
 		err := a.c.Store.Tx(ctx, func(tx *store.DB) error {
 			if err := tx.SpendGuess(ctx, a.open, MaxGuesses, now); err != nil {
@@ -140,10 +142,10 @@ func (a *Attempt) charge(ctx context.Context, g odds.Guess) error {
 	}
 }
 
-// lengthen asks the open challenge again so that nobody can guess the answer, and tells the owner
-// why. It is long whatever one guess will cost then: several codes that were live at a time cost
-// more, and a right one would be refused again and again. It returns ErrLongCodeNeeded or a
-// *ratelimit.LimitedError.
+// lengthen reissues the open challenge with a long code, and notifies the owner of the account. The code
+// is long whatever a guess costs after that: several live codes cost more than one, and a right code would
+// otherwise be refused again and again. It returns ErrLongCodeNeeded, or a *ratelimit.LimitedError if no
+// message may be sent now.
 func (a *Attempt) lengthen(ctx context.Context, g odds.Guess) error {
 	if err := a.c.Budgets.NotifyExhausted(ctx, a.account, g, a.from); err != nil {
 		return err
@@ -155,8 +157,8 @@ func (a *Attempt) lengthen(ctx context.Context, g odds.Guess) error {
 	return ErrLongCodeNeeded
 }
 
-// compare asks the method of the open challenge whether text answers it for one of its factors, or
-// is one of the codes that were charged. It is one guess, whichever of them it fits.
+// compare checks text with the method of the open challenge, for each of factors, and with the codes that
+// were charged. All of that is one guess.
 func (a *Attempt) compare(ctx context.Context, factors []Enrolled, codes []store.SentCode, text string) (Proof, error) {
 	state, err := a.c.Keys.Open("challenge "+a.open.ID, a.open.State)
 	if err != nil {
@@ -166,7 +168,7 @@ func (a *Attempt) compare(ctx context.Context, factors []Enrolled, codes []store
 	answer := factor.Response{
 		Text: text, State: state, Now: a.c.Now(), LongCode: a.open.NeedsLongCode,
 		Matches: func(candidate string) bool {
-			for _, code := range codes { // all of them, so that the time does not tell which
+			for _, code := range codes { // compare all of them, so that the time does not depend on which one matches
 				if a.c.Keys.VerifyMAC(code.MAC, "code", a.open.ID, a.open.Method, candidate) {
 					p.code = code.ID
 				}
@@ -181,15 +183,15 @@ func (a *Attempt) compare(ctx context.Context, factors []Enrolled, codes []store
 			p.By = f
 			return p, err
 		}
-		if said := (*factor.UserError)(nil); errors.As(err, &said) {
-			wrong = err // it says more
+		if detail := (*factor.UserError)(nil); errors.As(err, &detail) {
+			wrong = err // it has a message for the person
 		}
 	}
 	return Proof{}, wrong
 }
 
-// Consume uses a proof up and ends the attempt, in the transaction of what is proven, and gives
-// back what its guesses cost. It returns store.ErrNotFound if another request was faster.
+// Consume marks a proof as used and ends the attempt, in the transaction that uses it, and refunds what
+// its challenge cost. It returns store.ErrNotFound if another request has consumed it already.
 func (a *Attempt) Consume(ctx context.Context, tx *store.DB, p Proof) error {
 	now := cmp.Or(p.at, a.c.Now())
 	if p.code != "" {
@@ -218,8 +220,8 @@ func (a *Attempt) Consume(ctx context.Context, tx *store.DB, p Proof) error {
 	return tx.FinishAttempt(ctx, a.row.ID, now)
 }
 
-// refund gives back what a proof cost, and renews the budget of somebody who has taken both steps
-// since the mailbox set a new password.
+// refund gives back what the challenge of a proof cost. It also renews the guess budget in the first
+// sign-in or step-up after a password reset by email.
 func (a *Attempt) refund(ctx context.Context, tx *store.DB, p Proof) error {
 	if !a.account.PasswordSetByMailAt.IsZero() && a.pending == nil {
 		if err := a.c.Budgets.Renew(ctx, tx, a.account, a.account.PasswordSetByMailAt); err != nil {
@@ -229,11 +231,11 @@ func (a *Attempt) refund(ctx context.Context, tx *store.DB, p Proof) error {
 	return a.c.Budgets.Refund(ctx, tx, a.guess(store.Challenge{ID: p.challenge}), a.pending == nil, a.from)
 }
 
-// accept consumes the proof and opens the session, all in one transaction: of two right answers at
-// the same moment one wins, and the other is incorrect.
+// accept consumes the proof and opens the session in one transaction. Of two right answers at the same
+// time one opens a session, and the other gets factor.ErrIncorrect.
 func (a *Attempt) accept(ctx context.Context, p Proof) (cookies session.Cookies, err error) {
-	over := State{ExpiresAt: a.ExpiresAt, Finished: a.Finished, Proven: true}
-	if Next(over, a.c.Now()) != StepSignedIn {
+	proven := State{ExpiresAt: a.ExpiresAt, Finished: a.Finished, Proven: true}
+	if Next(proven, a.c.Now()) != StepSignedIn {
 		return session.Cookies{}, factor.ErrIncorrect
 	}
 	about := p.By.Method.Info()
@@ -259,7 +261,10 @@ func (a *Attempt) accept(ctx context.Context, p Proof) (cookies session.Cookies,
 		if a.row.Purpose == store.PurposeStepUp {
 			kind = audit.SessionUpgraded
 		}
-		e := audit.Event{Kind: kind, Account: a.account.ID, SignIn: a.row.ID, Target: audit.Target("session", row.ID), Reason: a.open.Method}
+		e := audit.Event{
+			Kind: kind, Account: a.account.ID, SignIn: a.row.ID, Target: audit.Target("session", row.ID),
+			Reason: a.open.Method,
+		}
 		return a.c.Accounts.Event(ctx, tx, e, a.from)
 	})
 	switch {
@@ -274,7 +279,7 @@ func (a *Attempt) accept(ctx context.Context, p Proof) (cookies session.Cookies,
 	return cookies, nil
 }
 
-// saveSession stores the session that was proven, or proves the one of a step-up again.
+// saveSession stores the new session, or marks that of a step-up as authenticated now.
 func (a *Attempt) saveSession(ctx context.Context, tx *store.DB, row *store.Session) error {
 	if a.row.Purpose != store.PurposeStepUp {
 		return tx.CreateSession(ctx, *row)
@@ -283,12 +288,12 @@ func (a *Attempt) saveSession(ctx context.Context, tx *store.DB, row *store.Sess
 	return a.c.Sessions.Reauthenticate(ctx, tx, *row)
 }
 
-// registerDevice is what a full proof does about the browser it was given in: the account knows it
-// from now on, and trusts it from here if the person wants that. The token is "" if the browser
-// keeps the one it has.
+// registerDevice makes the device of a completed sign-in known to the account, and trusts it in this
+// network if the person wants that. It returns the ID of the device and its new token; the token is "" if
+// the device keeps its token.
 func (a *Attempt) registerDevice(ctx context.Context, tx *store.DB, spare bool) (id, token string, err error) {
 	if a.row.Purpose != store.PurposeSignIn {
-		return "", "", nil // the session that is proven again has one
+		return "", "", nil // the session of a step-up has a device already
 	}
 	if id, token, err = a.c.Devices.RegisterDevice(ctx, tx, a.account.Ref(), a.browser); err != nil {
 		return "", "", err
@@ -296,12 +301,14 @@ func (a *Attempt) registerDevice(ctx context.Context, tx *store.DB, spare bool) 
 	if offer := a.trustOffer(spare); offer.Days == 0 || !offer.Requested {
 		return id, token, nil
 	}
-	verified := device.VerifiedSignIn{Account: a.account, SignIn: a.row.ID, Device: id, NewDevice: id != a.browser.ID, Network: a.network()}
+	verified := device.VerifiedSignIn{
+		Account: a.account, SignIn: a.row.ID, Device: id, NewDevice: id != a.browser.ID, Network: a.network(),
+	}
 	return id, token, a.c.Devices.AddTrustedNetwork(ctx, tx, verified, a.from)
 }
 
-// notifySpareUsed tells the owner that a factor for emergencies was used, and how much of it is
-// left. Whatever was lost may have been a trusted browser, so trust ends.
+// notifySpareUsed notifies the owner that a backup factor was used and how many uses are left, and ends
+// all trust: the person may have lost a trusted device.
 func (a *Attempt) notifySpareUsed(ctx context.Context, tx *store.DB, by Enrolled) error {
 	if !by.Method.Info().Backup {
 		return nil

@@ -11,18 +11,19 @@ import (
 	"twostep.example/twostep/internal/store"
 )
 
-// TextBudget is what the owner is ready to pay for text messages, in thousandths of the unit the
-// gateway bills in.
+// TextBudget is what the operator is willing to pay for text messages, in thousandths of the unit that the
+// gateway charges in.
 type TextBudget struct {
 	PricePerMessage int64
-	PerDay          int64 // of all messages of a day (UTC); 0: no cap
+	PerDay          int64 // limit for all messages of a day (UTC); 0: no limit
 }
 
 func (t TextBudget) quota() ratelimit.Quota {
 	return ratelimit.Quota{Kind: "text_budget", Window: 24 * time.Hour, Amount: t.PricePerMessage, Limit: t.PerDay}
 }
 
-// SpendText pays for a text message that is never refused: who loses a number is told.
+// SpendText counts the price of a text message that is sent whether the budget allows it or not: the
+// notice to a number that was replaced.
 func (c *Challenges) SpendText(ctx context.Context, tx *store.DB) error {
 	if err := c.Limits.Spend(ctx, tx, c.Texts.quota()); err != nil && !errors.Is(err, ratelimit.ErrLimited) {
 		return err
@@ -30,17 +31,20 @@ func (c *Challenges) SpendText(ctx context.Context, tx *store.DB) error {
 	return nil
 }
 
-// spendMessage takes a message from the quotas it counts against. A text costs money (a call would
-// too), and somebody else may be paid for it. A mail to an address that is not the account's yet may
-// go to a stranger, also if it is sent to nobody in the end.
-func (a *Attempt) spendMessage(ctx context.Context, tx *store.DB, budget odds.Budget, c store.Challenge, m delivery.Message) error {
+// spendMessage counts a message. It returns a *ratelimit.LimitedError if it may not be sent now. Text
+// messages and calls cost money, and a fraudster who owns the number can earn part of it. An email to a
+// new address may reach somebody who has nothing to do with the account. It counts even if it is not sent
+// because the address has an account (see silence).
+func (a *Attempt) spendMessage(
+	ctx context.Context, tx *store.DB, budget odds.Budget, c store.Challenge, m delivery.Message,
+) error {
 	limits := a.c.Limits
 	to, network := a.c.Keys.Pseudonym(m.To), a.from.Network()
-	switch mail := m.Channel == delivery.Email || m.Channel == ""; {
-	case mail && a.pending == nil:
+	switch email := m.Channel == delivery.Email || m.Channel == ""; {
+	case email && a.pending == nil:
 		g := odds.Guess{Budget: budget.Name, Challenge: c.ID, Device: a.browser.KnownID()}
 		return a.c.Budgets.SpendMail(ctx, tx, budget, g, a.from)
-	case mail:
+	case email:
 		return limits.Spend(ctx, tx,
 			ratelimit.PerHour("new_address", to, ratelimit.NewAddressMailsPerHour),
 			ratelimit.PerDay("new_address", to, ratelimit.NewAddressMailsPerDay),
@@ -50,20 +54,21 @@ func (a *Attempt) spendMessage(ctx context.Context, tx *store.DB, budget odds.Bu
 	return limits.Spend(ctx, tx, append(a.textQuotas(m.To), a.c.Texts.quota())...)
 }
 
-// textQuotas are the quotas of a text message, but for the money. A browser that the account knows
-// has its own, which nobody else can use up; all of an account share one more, or new browsers would
-// be new messages. A number that is to be proven has its own too: anybody may type it.
+// textQuotas returns the quotas of a text message, except for its price. A known device has its own, which
+// nobody else can use up; all known devices of an account share one more, so that a new device does not
+// add messages. A number that is being confirmed has its own too, since anybody can enter it.
 func (a *Attempt) textQuotas(number string) []ratelimit.Quota {
-	of := a.account.ID
+	account := a.account.ID
 	if known := a.browser.KnownID(); known != "" && a.pending == nil {
-		its := known + " " + of
+		device := known + " " + account
 		return []ratelimit.Quota{
-			ratelimit.PerHour("texts_device", its, ratelimit.KnownMailsPerHour), ratelimit.PerDay("texts_device", its, ratelimit.KnownMailsPerDay),
-			ratelimit.PerDay("texts_devices_account", of, ratelimit.TextsPerAccountDay),
+			ratelimit.PerHour("texts_device", device, ratelimit.KnownMailsPerHour),
+			ratelimit.PerDay("texts_device", device, ratelimit.KnownMailsPerDay),
+			ratelimit.PerDay("texts_devices_account", account, ratelimit.TextsPerAccountDay),
 		}
 	}
 	to := a.c.Keys.Pseudonym(number)
-	block := a.c.Keys.Pseudonym(number[:min(len(number), ratelimit.BlockDigits+1)])
+	block := a.c.Keys.Pseudonym(number[:min(len(number), ratelimit.BlockDigits+1)]) // numbers with the same prefix
 	all := []ratelimit.Quota{
 		ratelimit.PerDay("texts_number", to, ratelimit.TextsPerNumberDay),
 		ratelimit.PerHour("texts_block", block, ratelimit.TextsPerBlockHour),
@@ -75,12 +80,13 @@ func (a *Attempt) textQuotas(number string) []ratelimit.Quota {
 		}
 	}
 	return append(all,
-		ratelimit.PerDay("texts_account", of, ratelimit.TextsPerAccountDay),
+		ratelimit.PerDay("texts_account", account, ratelimit.TextsPerAccountDay),
 		ratelimit.PerNetwork("texts_network", a.from.Network(), ratelimit.TextsPerNetworkHour))
 }
 
-// spendAttempt takes a sign-in from those that a network may begin for an account: who has the
-// password cannot fill the tables with them.
+// spendAttempt counts a sign-in. A network may start a limited number per account from unknown devices, so
+// that somebody who has the password cannot fill the database. It returns a *ratelimit.LimitedError beyond
+// that.
 func (a *Attempt) spendAttempt(ctx context.Context, tx *store.DB) error {
 	if a.row.Purpose != store.PurposeSignIn || a.browser.KnownID() != "" {
 		return nil

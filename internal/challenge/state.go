@@ -10,18 +10,18 @@ import (
 	"twostep.example/twostep/internal/trust"
 )
 
-// Step is where somebody is on the way in.
+// Step is the next thing that a sign-in needs.
 type Step int
 
 // The steps, in their order.
 const (
-	StepPassword Step = iota // to begin with, or again: this attempt is over
-	StepMethod               // choose a way to prove it is you
+	StepPassword Step = iota // enter the password: the attempt is over
+	StepMethod               // choose a method
 	StepVerify               // answer the challenge
-	StepSignedIn             // a session is due
+	StepSignedIn             // nothing: a session may be opened
 )
 
-// Next is the order of the steps, and the only place that knows it.
+// Next returns the next step of an attempt. The order of the steps is defined only here.
 func Next(s State, now time.Time) Step {
 	switch {
 	case s.Finished || now.After(s.ExpiresAt):
@@ -35,53 +35,53 @@ func Next(s State, now time.Time) Step {
 	}
 }
 
-// State is an attempt as its person may see it: the password was right, there is no session.
+// State is an attempt as the person may see it. The password was right, and there is no session yet.
 type State struct {
 	Email     string // masked
 	StartedAt time.Time
 	ExpiresAt time.Time
-	ReturnTo  string     // a local path; "" if the person came from nowhere
-	StepUp    bool       // for somebody who is signed in already
-	Offers    []Offer    // the ways in which this account may prove itself, in the order of Methods
-	Challenge *Challenge // the open challenge; nil before the choice
-	Finished  bool       // passed or given up
+	ReturnTo  string     // a local path; "" for the default page
+	StepUp    bool       // the person is signed in already
+	Offers    []Offer    // the methods to choose from, in the order of Methods, backup methods last
+	Challenge *Challenge // the open challenge; nil if no method was chosen yet
+	Finished  bool       // verified or canceled
 	Proven    bool       // the challenge was answered
-	Trusted   bool       // this browser, from this network, needs no challenge
-	Why       StepReason // there is one
+	Trusted   bool       // this device is trusted in this network, so no challenge is needed
+	Why       StepReason // why a challenge is needed
 	Trust     TrustOffer
 }
 
-// Challenge is the open question of an attempt.
+// Challenge is the open challenge of an attempt.
 type Challenge struct {
 	Offer
-	CodeTTL     time.Duration // how long one code works; 0: no code is sent
+	CodeTTL     time.Duration // how long one code is valid; 0: no code is sent
 	Delivery    Delivery
-	ResendAt    time.Time // from when a new code may be asked for; zero: not in this attempt any more
+	ResendAt    time.Time // from when a new code may be requested; zero: not in this attempt
 	GuessesLeft int
-	LongCode    bool // it takes an answer that nobody can guess
+	LongCode    bool // it needs a long code
 }
 
-// Delivery is what became of the newest message of a challenge.
+// Delivery is the state of the newest message of a challenge.
 type Delivery struct {
-	State string // one of the message states of package store; "" if nothing travels
+	State string // one of the message states of package store; "" if there is no message
 	At    time.Time
 }
 
-// StepReason is why the second step is asked for, for somebody who has given the right password:
-// it says nothing about where its owner has been.
+// StepReason is why the second step is required. Whoever has the password can see it, so it does not say
+// where the owner has signed in.
 type StepReason struct {
-	Reason     trust.Reason // "": it always is
-	VerifiedAt time.Time    // when the browser was last verified, if that was too long ago
+	Reason     trust.Reason // "" if the second step is always required
+	VerifiedAt time.Time    // with trust.Expired: when the device was last verified
 }
 
-// TrustOffer is whether the person may have this browser trusted.
+// TrustOffer says whether the person may have this device trusted.
 type TrustOffer struct {
-	Days           int  // 0: it is not offered here
+	Days           int  // how long it would be trusted; 0: not offered
 	Requested      bool // the person wants it
-	NetworkUnknown bool // nobody knows where the request comes from, so there is no network to trust
+	NetworkUnknown bool // the network of the client is unknown, so it cannot be trusted
 }
 
-// refresh computes the state from what is loaded.
+// refresh computes State from what is loaded.
 func (a *Attempt) refresh() {
 	now := a.c.Now()
 	a.State = State{
@@ -100,10 +100,12 @@ func (a *Attempt) refresh() {
 	a.Trust = a.trustOffer(a.Challenge.Spare)
 }
 
-// describe is the open challenge as the person may see it.
+// describe returns the open challenge as the person may see it.
 func (a *Attempt) describe(now time.Time) *Challenge {
-	d := &Challenge{LongCode: a.open.NeedsLongCode, ResendAt: a.resendAt(a.open.LastSentAt, now), GuessesLeft: a.guessesLeft()}
-	d.Method = a.open.Method
+	d := &Challenge{
+		Offer: Offer{Method: a.open.Method}, ResendAt: a.resendAt(a.open.LastSentAt, now),
+		GuessesLeft: a.guessesLeft(), LongCode: a.open.NeedsLongCode,
+	}
 	if factors := a.by(a.open.Method); len(factors) > 0 {
 		d.About = factors[0].Method.Info()
 		d.Masked, d.Spare, d.CodeTTL = factors[0].Masked, d.About.Backup, d.About.CodeTTL
@@ -114,8 +116,8 @@ func (a *Attempt) describe(now time.Time) *Challenge {
 	return d
 }
 
-// delivered is what became of the message of a code. One that was never to be sent looks sent,
-// as it would to anybody.
+// delivered returns the delivery state of a code. A message that silence has emptied is shown as sent, so
+// that the state does not reveal whether an address has an account.
 func delivered(code store.SentCode) Delivery {
 	d := Delivery{code.State, code.StateAt}
 	if d.State == store.MessageVoid {
@@ -124,7 +126,8 @@ func delivered(code store.SentCode) Delivery {
 	return d
 }
 
-// trustOffer says whether a proof by a method may make this browser trusted.
+// trustOffer says whether the person may have this device trusted when they verify with a method. spare is
+// whether it is a backup method.
 func (a *Attempt) trustOffer(spare bool) TrustOffer {
 	if a.row.Purpose != store.PurposeSignIn || spare {
 		return TrustOffer{}
@@ -133,10 +136,10 @@ func (a *Attempt) trustOffer(spare bool) TrustOffer {
 	return TrustOffer{Days: a.c.Devices.TrustDays(), Requested: a.row.TrustRequested && !unknown, NetworkUnknown: unknown}
 }
 
-// factorAccount is what a method is told of the account.
+// factorAccount returns what a method gets to know about the account.
 func factorAccount(a store.Account) factor.Account {
 	return factor.Account{ID: a.ID, Email: a.Email, Name: a.Name}
 }
 
-// level is how much the attempt must prove, if it can be.
+// level returns the level that the attempt must reach, if the account can.
 func (a *Attempt) level() session.Level { return session.Level(a.row.RequiredLevel) }

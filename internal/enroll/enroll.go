@@ -1,9 +1,9 @@
-// Package enroll adds, replaces and removes the factors of an account, and changes its address.
+// Package enroll adds, replaces and removes the factors of an account, and changes its email address.
 //
 //	Start ─▶ Pending (shown, or a code is sent) ─▶ Confirm ─▶ a factor
 //
-// A new factor counts once its proof was given; the one it replaces is good until then. Whatever
-// changes what proves a person ends their other sessions, and trust in their other browsers.
+// A new factor works once it is confirmed; the one that it replaces works until then. Every change to the factors or
+// the address ends the person's other sessions, and trust in their other devices.
 package enroll
 
 import (
@@ -27,13 +27,13 @@ import (
 )
 
 var (
-	// ErrNoPendingFactor says that no new factor of this method waits for its proof.
+	// ErrNoPendingFactor says that no new factor of this method waits for confirmation.
 	ErrNoPendingFactor = errors.New("no new factor")
-	// ErrTooManyFactors says that the account has as many factors of the method as it may.
+	// ErrTooManyFactors says that the account has the maximum number of factors of this method.
 	ErrTooManyFactors = errors.New("too many factors")
 )
 
-// Enrollments are the factors of all accounts, as their owners change them.
+// Enrollments manages the factors of all accounts.
 type Enrollments struct {
 	Store      *store.DB
 	Now        func() time.Time
@@ -43,17 +43,21 @@ type Enrollments struct {
 	Challenges *challenge.Challenges
 }
 
-// PendingFactor is a new factor that is not proven yet, as its owner may see it.
+// PendingFactor is a new factor that is not confirmed yet, as its owner may see it.
 type PendingFactor struct {
 	factor.Info
-	Destination string // as it was typed
+	Destination string // as it was entered
 	Show        factor.Provisioning
-	Challenge   *challenge.Challenge // nil: seeing it is all the proof it needs
+	Challenge   *challenge.Challenge // nil if the owner only has to confirm that they have seen it
 }
 
-// Start draws up a new factor and asks for its proof. It returns session.ErrStepUpRequired,
-// challenge.ErrUnknownMethod, ErrTooManyFactors, a *factor.Refusal or a *ratelimit.LimitedError.
-func (e *Enrollments) Start(ctx context.Context, who session.Session, method string, form url.Values, from origin.Origin) error {
+// Start creates a new factor and sends or shows what its owner needs to confirm it. It returns
+// session.ErrStepUpRequired if the session was not authenticated recently, challenge.ErrUnknownMethod if
+// there is no such method to enroll, ErrTooManyFactors if the account has the maximum, a *factor.UserError
+// if the input is invalid, and a *ratelimit.LimitedError if a limit is reached.
+func (e *Enrollments) Start(
+	ctx context.Context, who session.Session, method string, form url.Values, from origin.Origin,
+) error {
 	m, ok := e.Challenges.Method(method)
 	if !ok || m.Info().Path == "" {
 		return challenge.ErrUnknownMethod
@@ -80,10 +84,13 @@ func (e *Enrollments) Start(ctx context.Context, who session.Session, method str
 	return e.Challenges.BeginPending(ctx, who, a, challenge.Enrolled{Factor: f, Method: m}, asked, from)
 }
 
-// StartEmailChange sends a code to a new address; once that is proven it becomes the account's. An
-// address that has an account is answered alike and gets no mail. It returns
-// session.ErrStepUpRequired, account.ErrEmail or a *ratelimit.LimitedError.
-func (e *Enrollments) StartEmailChange(ctx context.Context, who session.Session, email string, from origin.Origin) error {
+// StartEmailChange sends a code to a new email address; once it is confirmed it becomes the account's. An
+// address that belongs to an account gets the same response and no email. It returns account.ErrEmail if
+// the address is invalid, session.ErrStepUpRequired if the session was not authenticated recently, and a
+// *ratelimit.LimitedError if a limit is reached.
+func (e *Enrollments) StartEmailChange(
+	ctx context.Context, who session.Session, email string, from origin.Origin,
+) error {
 	email, err := account.ParseEmail(email)
 	if err != nil {
 		return err
@@ -106,8 +113,8 @@ func (e *Enrollments) StartEmailChange(ctx context.Context, who session.Session,
 	return e.Challenges.BeginPending(ctx, who, a, challenge.Enrolled{Factor: f, Method: m}, asked, from)
 }
 
-// account is that of the session, whose person has taken both steps lately. It returns
-// session.ErrStepUpRequired if not.
+// account returns the account of a session. It returns session.ErrStepUpRequired if the session was not
+// authenticated recently.
 func (e *Enrollments) account(ctx context.Context, who session.Session) (store.Account, error) {
 	if !who.RecentlyAuthenticated(e.Now()) {
 		return store.Account{}, session.ErrStepUpRequired
@@ -119,7 +126,9 @@ func (e *Enrollments) account(ctx context.Context, who session.Session) (store.A
 	return a, nil
 }
 
-func (e *Enrollments) load(ctx context.Context, who session.Session, method string, from origin.Origin) (*challenge.Attempt, store.PendingFactor, error) {
+func (e *Enrollments) load(
+	ctx context.Context, who session.Session, method string, from origin.Origin,
+) (*challenge.Attempt, store.PendingFactor, error) {
 	a, row, err := e.Challenges.LoadPending(ctx, who, method, from)
 	if errors.Is(err, challenge.ErrNoAttempt) {
 		err = ErrNoPendingFactor
@@ -127,10 +136,12 @@ func (e *Enrollments) load(ctx context.Context, who session.Session, method stri
 	return a, row, err
 }
 
-// Pending is the new factor of a method that waits for its proof. It returns
-// session.ErrStepUpRequired, because it shows what nobody but the person may see, or
-// ErrNoPendingFactor.
-func (e *Enrollments) Pending(ctx context.Context, who session.Session, method string, from origin.Origin) (PendingFactor, error) {
+// Pending returns the new factor of a method that waits for confirmation. It returns
+// session.ErrStepUpRequired if the session was not authenticated recently, because it may show a secret,
+// and ErrNoPendingFactor if there is none.
+func (e *Enrollments) Pending(
+	ctx context.Context, who session.Session, method string, from origin.Origin,
+) (PendingFactor, error) {
 	if !who.RecentlyAuthenticated(e.Now()) {
 		return PendingFactor{}, session.ErrStepUpRequired
 	}
@@ -145,8 +156,8 @@ func (e *Enrollments) Pending(ctx context.Context, who session.Session, method s
 	return p, nil
 }
 
-// Resend sends a new code for the pending factor of a method. It returns ErrNoPendingFactor,
-// challenge.ErrTooManyGuesses or a *ratelimit.LimitedError.
+// Resend sends a new code for the pending factor of a method. It returns ErrNoPendingFactor if there is
+// none, and the errors of challenge.Attempt.Resend.
 func (e *Enrollments) Resend(ctx context.Context, who session.Session, method string, from origin.Origin) error {
 	a, _, err := e.load(ctx, who, method, from)
 	if err != nil {
@@ -155,7 +166,7 @@ func (e *Enrollments) Resend(ctx context.Context, who session.Session, method st
 	return a.Resend(ctx)
 }
 
-// Cancel forgets the pending factor of a method, if there is one.
+// Cancel deletes the pending factor of a method, if there is one.
 func (e *Enrollments) Cancel(ctx context.Context, who session.Session, method string) error {
 	if err := e.Store.DeletePendingFactor(ctx, who.ID, method); err != nil {
 		return fmt.Errorf("enroll: cancel: %w", err)
@@ -163,10 +174,14 @@ func (e *Enrollments) Cancel(ctx context.Context, who session.Session, method st
 	return nil
 }
 
-// Confirm takes the proof of a pending factor and enrolls it. Every other session ends; this one
-// goes on under the new token it returns. It returns session.ErrStepUpRequired, ErrNoPendingFactor,
-// ErrTooManyFactors, or the errors of challenge.Attempt.Verify.
-func (e *Enrollments) Confirm(ctx context.Context, who session.Session, method string, form url.Values, from origin.Origin) (token string, err error) {
+// Confirm checks the answer for a pending factor and enrolls it. Every other session ends; this one
+// continues under the new token that Confirm returns. It returns session.ErrStepUpRequired if the session
+// was not authenticated recently, ErrNoPendingFactor if there is none, ErrTooManyFactors if the account
+// has the maximum meanwhile, session.ErrNoSession if the session has ended, and the errors of
+// challenge.Attempt.Verify.
+func (e *Enrollments) Confirm(
+	ctx context.Context, who session.Session, method string, form url.Values, from origin.Origin,
+) (token string, err error) {
 	if !who.RecentlyAuthenticated(e.Now()) {
 		return "", session.ErrStepUpRequired
 	}
@@ -188,7 +203,7 @@ func (e *Enrollments) Confirm(ctx context.Context, who session.Session, method s
 			return err
 		}
 		if err := tx.DeletePendingFactor(ctx, who.ID, method); err != nil {
-			return err // it held what the factor itself no longer does
+			return err // its body may hold what Finalize removes, such as recovery codes in clear
 		}
 		token, err = e.Sessions.EndOthers(ctx, tx, who, from)
 		return err
@@ -205,8 +220,10 @@ func (e *Enrollments) Confirm(ctx context.Context, who session.Session, method s
 	return token, nil
 }
 
-// save makes the proven factor one of the account and tells the owner.
-func (e *Enrollments) save(ctx context.Context, tx *store.DB, a store.Account, by challenge.Enrolled, from origin.Origin) error {
+// save adds the confirmed factor to the account and notifies the owner.
+func (e *Enrollments) save(
+	ctx context.Context, tx *store.DB, a store.Account, by challenge.Enrolled, from origin.Origin,
+) error {
 	about := by.Method.Info()
 	if about.Implicit {
 		return e.saveEmail(ctx, tx, a, by.Destination, from)
@@ -215,14 +232,14 @@ func (e *Enrollments) save(ctx context.Context, tx *store.DB, a store.Account, b
 	if err != nil {
 		return err
 	}
-	kept := by.Factor
-	if s, ok := by.Method.(factor.Provisioner); ok {
-		if kept, err = s.Finalize(kept); err != nil {
+	final := by.Factor
+	if p, ok := by.Method.(factor.Provisioner); ok {
+		if final, err = p.Finalize(final); err != nil {
 			return err
 		}
 	}
 	row := store.Factor{ID: rand.Text(), AccountID: a.ID, Method: about.Method, Slot: slot, CreatedAt: e.Now()}
-	if row.Body, err = e.Challenges.SealFactor(row.ID, kept); err != nil {
+	if row.Body, err = e.Challenges.SealFactor(row.ID, final); err != nil {
 		return err
 	}
 	kind := audit.FactorAdded
@@ -246,8 +263,8 @@ func (e *Enrollments) save(ctx context.Context, tx *store.DB, a store.Account, b
 	return e.Accounts.NotifyOwner(ctx, tx, n, from)
 }
 
-// slot is the place for one more factor of a method: the first free one, or the only one, which is
-// then replaced. It returns ErrTooManyFactors if none is free.
+// slot returns the number of the first free slot for a factor of a method; 0 if there is only one, whose
+// factor is then replaced. It returns ErrTooManyFactors if none is free.
 func (e *Enrollments) slot(ctx context.Context, db *store.DB, account string, m factor.Method) (int64, error) {
 	rows, err := db.ListFactors(ctx, account)
 	if err != nil {
@@ -263,9 +280,11 @@ func (e *Enrollments) slot(ctx context.Context, db *store.DB, account string, m 
 	return 0, ErrTooManyFactors
 }
 
-// replace removes the only factor of a method before another takes its place. The address or number
-// that it leaves is told, if messages reach it.
-func (e *Enrollments) replace(ctx context.Context, tx *store.DB, a store.Account, m factor.Method, from origin.Origin) (replaced bool, err error) {
+// replace deletes the only factor of a method before a new one takes its slot, and notifies the address or
+// number of the old one.
+func (e *Enrollments) replace(
+	ctx context.Context, tx *store.DB, a store.Account, m factor.Method, from origin.Origin,
+) (replaced bool, err error) {
 	rows, err := tx.ListFactors(ctx, a.ID)
 	if err != nil {
 		return false, err
@@ -285,10 +304,12 @@ func (e *Enrollments) replace(ctx context.Context, tx *store.DB, a store.Account
 	return replaced, nil
 }
 
-// notifyReplaced tells the address or number of a factor that it was replaced, in the method's own
-// words.
-func (e *Enrollments) notifyReplaced(ctx context.Context, tx *store.DB, row store.Factor, m factor.Method, from origin.Origin) error {
-	leaver, ok := m.(factor.ReplacementNotifier)
+// notifyReplaced sends the method's own message to the address or number of a factor that was replaced, if
+// the method has such a message.
+func (e *Enrollments) notifyReplaced(
+	ctx context.Context, tx *store.DB, row store.Factor, m factor.Method, from origin.Origin,
+) error {
+	notifier, ok := m.(factor.ReplacementNotifier)
 	if !ok {
 		return nil
 	}
@@ -298,7 +319,7 @@ func (e *Enrollments) notifyReplaced(ctx context.Context, tx *store.DB, row stor
 	}
 	settings := e.Accounts.Settings
 	now := e.Now().In(settings.Location)
-	message := leaver.ReplacedMessage(factor.Request{Factor: f, Site: settings.Site, Language: from.Language, Now: now})
+	message := notifier.ReplacedMessage(factor.Request{Factor: f, Site: settings.Site, Language: from.Language, Now: now})
 	message.ID = rand.Text()
 	if err := e.Challenges.SpendText(ctx, tx); err != nil {
 		return err
@@ -306,9 +327,12 @@ func (e *Enrollments) notifyReplaced(ctx context.Context, tx *store.DB, row stor
 	return e.Accounts.Enqueue(ctx, tx, message, now.Add(account.NotificationTTL))
 }
 
-// saveEmail gives the account its new address and tells the old one.
-func (e *Enrollments) saveEmail(ctx context.Context, tx *store.DB, a store.Account, email string, from origin.Origin) error {
-	if err := tx.SetEmail(ctx, a.ID, a.Epoch, email); err != nil { // ErrConflict: taken
+// saveEmail sets the new address of the account and notifies both addresses. It returns store.ErrConflict
+// if the address belongs to another account.
+func (e *Enrollments) saveEmail(
+	ctx context.Context, tx *store.DB, a store.Account, email string, from origin.Origin,
+) error {
+	if err := tx.SetEmail(ctx, a.ID, a.Epoch, email); err != nil {
 		return err
 	}
 	undo, err := e.Accounts.CreateUndoLink(ctx, tx, a, "")
@@ -316,7 +340,9 @@ func (e *Enrollments) saveEmail(ctx context.Context, tx *store.DB, a store.Accou
 		return err
 	}
 	event := audit.Event{Kind: audit.EmailChanged}
-	n := account.Notification{Event: event, Template: "email", Account: a, Detail: account.MaskEmail(email), UndoToken: undo}
+	n := account.Notification{
+		Event: event, Template: "email", Account: a, Detail: account.MaskEmail(email), UndoToken: undo,
+	}
 	if err := e.Accounts.NotifyOwner(ctx, tx, n, from); err != nil {
 		return err
 	}
@@ -324,10 +350,13 @@ func (e *Enrollments) saveEmail(ctx context.Context, tx *store.DB, a store.Accou
 	return e.Accounts.SendNotification(ctx, tx, n, from)
 }
 
-// Remove removes a factor. Every other session ends; this one goes on under the new token it
-// returns. The mailbox cannot be removed, so there is always a way in. It returns
-// session.ErrStepUpRequired, challenge.ErrUnknownMethod or session.ErrNoSession.
-func (e *Enrollments) Remove(ctx context.Context, who session.Session, id string, from origin.Origin) (token string, err error) {
+// Remove removes a factor. Every other session ends; this one continues under the new token that Remove
+// returns. The mailbox cannot be removed, so the account always has a second step. It returns
+// session.ErrStepUpRequired if the session was not authenticated recently, challenge.ErrUnknownMethod if
+// the account has no such factor, and session.ErrNoSession if the session has ended.
+func (e *Enrollments) Remove(
+	ctx context.Context, who session.Session, id string, from origin.Origin,
+) (token string, err error) {
 	a, err := e.account(ctx, who)
 	if err != nil {
 		return "", err
@@ -342,7 +371,7 @@ func (e *Enrollments) Remove(ctx context.Context, who session.Session, id string
 	}
 	about := all[i].Method.Info()
 	event := audit.Event{Kind: audit.FactorRemoved, Target: audit.Target("factor", id), Reason: about.Method}
-	// The mail names the method, and never a name that somebody typed.
+	// The email names the method. It never contains the name that somebody gave the factor.
 	n := account.Notification{Event: event, Template: "removed", Account: a, Detail: about.WordsIn(from.Language).Name}
 	err = e.Store.Tx(ctx, func(tx *store.DB) error {
 		if err := tx.DeleteFactor(ctx, who.Account.ID, id); err != nil {
@@ -363,23 +392,23 @@ func (e *Enrollments) Remove(ctx context.Context, who session.Session, id string
 	return token, nil
 }
 
-// Enrolled is one method of verification with what the person has of it.
+// Enrolled is one verification method with the factors that an account has of it.
 type Enrolled struct {
 	factor.Info
 	Factors []EnrolledFactor
 }
 
-// EnrolledFactor is one factor as its owner sees it.
+// EnrolledFactor is one factor as its owner may see it.
 type EnrolledFactor struct {
 	ID          string // "" if it cannot be removed
 	Name        string
 	Destination string
 	AddedAt     time.Time
 	LastUsedAt  time.Time
-	UsesLeft    int // how many proofs it has left; -1 if it does not wear out
+	UsesLeft    int // number of codes left; -1 if it can be used any number of times
 }
 
-// List lists all methods with what the person has of them.
+// List returns all methods in the order of challenge.Challenges.Methods, with the factors of the account.
 func (e *Enrollments) List(ctx context.Context, who session.Session) ([]Enrolled, error) {
 	a, err := e.Store.GetAccount(ctx, who.Account.ID)
 	if err != nil {

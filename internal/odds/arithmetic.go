@@ -6,37 +6,38 @@ import (
 	"time"
 )
 
-// Chance is a chance in a thousand million (nano-odds): 1,000 is one in a million.
+// Chance is a probability in billionths: 1,000 is one in a million.
 type Chance int64
 
 const (
-	// Certainty is certainty.
+	// Certainty is the probability 1.
 	Certainty Chance = 1_000_000_000
-	// AccountBudgetPerYear is what strangers who know the password of an account may spend on guessing
-	// in any Year, over all methods, sessions and networks: 1 in 50,000.
+	// AccountBudgetPerYear is what unknown devices that have the password of an account may spend on guessing in any
+	// Year, over all methods, sessions and networks: 1 in 50,000.
 	AccountBudgetPerYear Chance = 20_000
-	// MaxAccountBudgetPerYear is the most that an account may ever allow in a year, with all renewals, but for pairs
-	// of app codes.
+	// MaxAccountBudgetPerYear is the most that an account can allow in a year, with all renewals and without pairs of
+	// app codes: 1 in 10,000.
 	MaxAccountBudgetPerYear Chance = 100_000
-	// MaxRenewalsPerYear are the fresh ledgers of a year that a new password may bring, beyond the first.
+	// MaxRenewalsPerYear is how often a new password may renew the budget of an account in a year.
 	MaxRenewalsPerYear = 4
-	// Year is the window of a ledger. It rolls.
+	// Year is the rolling window of a budget.
 	Year = 365 * 24 * time.Hour
-	// CodePairsPerDay are the pairs of app codes that strangers may have compared in a day, of
-	// an account, when single codes are not enough any more: two in a million million each, for
-	// each app. PairsPerNetwork are those from one network; those in which the account has taken
-	// both steps have as many together, beside those of all others, which cannot use them up.
+	// CodePairsPerDay is how many pairs of consecutive app codes unknown devices may have compared per account and
+	// day once single codes are no longer accepted from them. Each pair is right with a probability of 2 in 10^12
+	// per app. CodePairsPerNetworkDay is the limit for one network. All networks from which the account has
+	// completed both steps share one further limit of CodePairsPerNetworkDay, which other networks cannot use up.
 	CodePairsPerDay, CodePairsPerNetworkDay = 50, 10
-	// KnownDeviceGuessesPerHour and KnownPerMonth are the wrong codes of one known browser; beyond them
-	// it is a stranger. They cost an account nothing: nobody else can spend them.
+	// KnownDeviceGuessesPerHour and KnownDeviceGuessesPerMonth limit the wrong codes of one known device. Beyond them
+	// it counts as unknown. They are not charged to the budget of the account, and no other device can use them up.
 	KnownDeviceGuessesPerHour, KnownDeviceGuessesPerMonth = 10, 50
-	// Month is the window of KnownPerMonth, and for how long a network is known.
+	// Month is the window of KnownDeviceGuessesPerMonth, and how long a network stays known after both steps were
+	// completed from it.
 	Month = 30 * 24 * time.Hour
 )
 
-// Cost is what one guess costs where so many of all answers of so many digits are right. What
-// has digits can be guessed, however many: it costs something. Without digits it is nothing: 65
-// bits are worth less than 3 in 10^20.
+// Cost returns the probability that one guess is right if right of all answers with this number of digits are correct.
+// It is rounded up, and at least 1. It returns 0 for digits == 0, an answer that is not a number: a long code has 65
+// bits, and from 64 bits on guesses need no limit (NIST SP 800-63B-4 3.1.3.2).
 func Cost(right, digits int) Chance {
 	if digits <= 0 || right <= 0 {
 		return 0
@@ -44,51 +45,52 @@ func Cost(right, digits int) Chance {
 	return max(Chance(math.Ceil(float64(right)*float64(Certainty)/math.Pow10(digits))), 1)
 }
 
-// Allows reports whether a guess may be compared after so much was spent of a budget.
+// Allows reports whether a guess at this cost may be compared when spent of budget is already used.
 func Allows(spent, cost, budget Chance) bool { return cost == 0 || spent+cost <= budget }
 
-// GuessDelay is how long after the last of so many wrong codes of a sign-in the next one may
-// come: at once twice, then 2, 5 and 15 s.
+// GuessDelay returns how long after the last wrong code of a sign-in the next one may be compared, by the number of
+// wrong codes so far: no delay for the first two, then 2, 5 and 15 seconds.
 func GuessDelay(wrong int64) time.Duration {
 	return delayOf(wrong, 0, 0, 2*time.Second, 5*time.Second, 15*time.Second)
 }
 
-// AttemptDelay is how long after the last wrong code the next sign-in from the same network
-// may compare one, after so many that were given up with wrong codes.
-func AttemptDelay(visits int64) time.Duration {
-	return delayOf(visits, 0, 0, 30*time.Second, 2*time.Minute, 10*time.Minute, time.Hour)
+// AttemptDelay returns how long after the last wrong code a new sign-in from the same network may have a code compared,
+// by the number of earlier sign-ins that were abandoned after wrong codes: no delay for the first two, then 30 seconds,
+// 2 minutes, 10 minutes and 1 hour.
+func AttemptDelay(abandoned int64) time.Duration {
+	return delayOf(abandoned, 0, 0, 30*time.Second, 2*time.Minute, 10*time.Minute, time.Hour)
 }
 
-func delayOf(n int64, waits ...time.Duration) time.Duration {
-	return waits[min(max(n, 0), int64(len(waits)-1))]
+// delayOf returns the n-th delay, or the last one if n is beyond it.
+func delayOf(n int64, delays ...time.Duration) time.Duration {
+	return delays[min(max(n, 0), int64(len(delays)-1))]
 }
 
-// HourSpent is what strangers have spent in one hour on all accounts together, without what was
-// given back.
+// HourSpent is what unknown devices have spent in one hour on all accounts together, without what was refunded.
 type HourSpent struct {
 	Ends  time.Time
 	Spent Chance
 }
 
 const (
-	// SiteBudgetPerDay and SiteYear are what strangers may spend on all accounts together: a leak of
-	// many passwords is then bounded too.
+	// SiteBudgetPerDay and SiteBudgetPerYear are what unknown devices may spend on all accounts together before the
+	// site-wide alarm can be raised. They bound the damage when many passwords have leaked.
 	SiteBudgetPerDay, SiteBudgetPerYear Chance = 1_000_000, 10_000_000
-	// SiteBudgetPerAccount is what a year of an honest person's mistakes that were never made good may
-	// come to, with room: a large site has more of them.
+	// SiteBudgetPerAccount raises the yearly limit of a large site: it is more than one person's own mistakes that
+	// were never refunded come to in a year.
 	SiteBudgetPerAccount Chance = 2_000
-	// AlarmDuration is for how long strangers then need a longer proof, everywhere. The first guess after
-	// that begins it again while the sums are what they are.
+	// AlarmDuration is how long the site-wide alarm lasts: unknown devices need a long code at every account. The
+	// first guess after that raises it again if the limits are still exceeded.
 	AlarmDuration = time.Hour
-	// AlarmBaselineDays is how many days a usual hour is known from.
+	// AlarmBaselineDays is the number of days that today is compared with.
 	AlarmBaselineDays = 14
 )
 
-// DayAlarm reports whether the last 24 hours are far beyond what is usual: more than
-// SiteDay, and more than three times the middle one of the SitePast days before. Hours that
-// have not begun are of a clock that was ahead: they would be of the last 24 for as long as it was.
+// DayAlarm reports whether more was spent in the last 24 hours than SiteBudgetPerDay and than three times the median of
+// the AlarmBaselineDays days before. It ignores hours that end more than an hour after now: they were counted by a
+// clock that was ahead, and would count as today for as long as that.
 func DayAlarm(hours []HourSpent, now time.Time) bool {
-	days := make([]Chance, AlarmBaselineDays+1) // today, a day ago …
+	days := make([]Chance, AlarmBaselineDays+1) // days[0] is the last 24 hours
 	for _, h := range hours {
 		if h.Ends.After(now.Add(time.Hour)) {
 			continue
@@ -102,7 +104,7 @@ func DayAlarm(hours []HourSpent, now time.Time) bool {
 	return days[0] > max(SiteBudgetPerDay, 3*past[AlarmBaselineDays/2])
 }
 
-// YearAlarm reports whether so much spent in a year is too much for so many people.
-func YearAlarm(spent Chance, people int64) bool {
-	return spent > max(SiteBudgetPerYear, SiteBudgetPerAccount*Chance(people))
+// YearAlarm reports whether what was spent in a year exceeds the limit of a site with this number of accounts.
+func YearAlarm(spent Chance, accounts int64) bool {
+	return spent > max(SiteBudgetPerYear, SiteBudgetPerAccount*Chance(accounts))
 }

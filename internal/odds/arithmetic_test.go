@@ -10,20 +10,23 @@ func TestCost(t *testing.T) {
 	for _, one := range []struct {
 		right, digits int
 		want          Chance
-	}{{1, 6, 1000}, {2, 6, 2000}, {10, 6, 10_000}, {1, 8, 10}, {1, 9, 1}, {1, 10, 1}, {11, 10, 2}, {1, 13, 1}, {1, 400, 1}, {1, 0, 0}, {0, 6, 0}} {
+	}{
+		{1, 6, 1000}, {2, 6, 2000}, {10, 6, 10_000}, {1, 8, 10}, {1, 9, 1}, {1, 10, 1}, {11, 10, 2}, {1, 13, 1},
+		{1, 400, 1}, {1, 0, 0}, {0, 6, 0},
+	} {
 		if got := Cost(one.right, one.digits); got != one.want {
 			t.Errorf("%d right of %d digits: %d, want %d", one.right, one.digits, got, one.want)
 		}
 	}
 }
 
-// Whatever is asked for in whatever order, what is allowed never comes to more than the
-// budget; and what fits is allowed. The random source has a fixed seed, so every run tries the same.
-func TestNeverMoreThanTheBudget(t *testing.T) {
+// In whatever order costs are requested, those that are allowed never exceed the budget, and a cost that
+// fits is allowed. The random source has a fixed seed, so every run checks the same values.
+func TestAllowsStaysInBudget(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 2000 {
 		budget := Chance(random.Int64N(int64(AccountBudgetPerYear) + 1))
-		if random.IntN(4) == 0 { // one that is soon used up
+		if random.IntN(4) == 0 { // a small budget
 			budget = Chance(random.Int64N(20_000))
 		}
 		var spent Chance
@@ -43,8 +46,8 @@ func TestNeverMoreThanTheBudget(t *testing.T) {
 	}
 }
 
-// A year with all its renewals stays at the ceiling, which is what we promise.
-func TestCeiling(t *testing.T) {
+// A budget with all its renewals stays within MaxAccountBudgetPerYear, which the documentation promises.
+func TestYearWithRenewalsStaysInMaximum(t *testing.T) {
 	if got := AccountBudgetPerYear * (1 + MaxRenewalsPerYear); got > MaxAccountBudgetPerYear {
 		t.Errorf("%d in a year with renewals, ceiling %d", got, MaxAccountBudgetPerYear)
 	}
@@ -53,14 +56,14 @@ func TestCeiling(t *testing.T) {
 	}
 }
 
-// Waits never get shorter, and never longer than their cap: nobody is locked out.
-func TestWaits(t *testing.T) {
+// Delays never get shorter with more failures, and never exceed their maximum.
+func TestDelays(t *testing.T) {
 	for name, one := range map[string]struct {
 		wait func(int64) time.Duration
 		cap  time.Duration
 		free int64
 	}{
-		"tries": {GuessDelay, 15 * time.Second, 2}, "sign-ins": {AttemptDelay, time.Hour, 2},
+		"guesses": {GuessDelay, 15 * time.Second, 2}, "sign-ins": {AttemptDelay, time.Hour, 2},
 	} {
 		check := func(n int64) {
 			if one.wait(n) > one.wait(n+1) || one.wait(n) > one.cap {
@@ -76,16 +79,17 @@ func TestWaits(t *testing.T) {
 			}
 		}
 		if one.free > 0 && (one.wait(one.free-1) != 0 || one.wait(one.free) == 0) {
-			t.Errorf("%s: %s after %d, %s after %d", name, one.wait(one.free-1), one.free-1, one.wait(one.free), one.free)
+			t.Errorf("%s: %s after %d, %s after %d", name, one.wait(one.free-1), one.free-1, one.wait(one.free),
+				one.free)
 		}
 		if one.wait(1<<40) != one.cap {
-			t.Errorf("%s: never waits %s", name, one.cap)
+			t.Errorf("%s: never reaches %s", name, one.cap)
 		}
 	}
 }
 
-// The site trips far beyond what is usual, and not on a busy day of a large site.
-func TestDayTrips(t *testing.T) {
+// DayAlarm and YearAlarm report far more than usual, but not the volume of a large site.
+func TestSiteAlarmLimits(t *testing.T) {
 	now := time.Date(2026, 11, 25, 10, 0, 0, 0, time.UTC)
 	hours := func(today, before Chance) (all []HourSpent) {
 		for h := range (AlarmBaselineDays + 1) * 24 {
@@ -101,16 +105,24 @@ func TestDayTrips(t *testing.T) {
 		today, before Chance
 		want          bool
 	}{
-		{0, 0, false}, {SiteBudgetPerDay, 0, false}, {SiteBudgetPerDay + 24, 0, true}, {3_600_000, 1_200_000, false}, {3_600_024, 1_200_000, true}, {100 * SiteBudgetPerDay, 50 * SiteBudgetPerDay, false},
+		{0, 0, false},
+		{SiteBudgetPerDay, 0, false},
+		{SiteBudgetPerDay + 24, 0, true},
+		{3_600_000, 1_200_000, false},
+		{3_600_024, 1_200_000, true},
+		{100 * SiteBudgetPerDay, 50 * SiteBudgetPerDay, false},
 	} {
 		if got := DayAlarm(hours(one.today, one.before), now); got != one.want {
 			t.Errorf("%d today, %d a day before: %v", one.today, one.before, got)
 		}
 	}
-	if DayAlarm([]HourSpent{{now.Add(time.Hour + time.Minute), 100 * SiteBudgetPerDay}}, now) || !DayAlarm([]HourSpent{{now.Add(time.Hour), 100 * SiteBudgetPerDay}}, now) {
-		t.Error("an hour that has not begun counts, or the one that has does not")
+	if DayAlarm([]HourSpent{{now.Add(time.Hour + time.Minute), 100 * SiteBudgetPerDay}}, now) {
+		t.Error("an hour in the future counts")
+	}
+	if !DayAlarm([]HourSpent{{now.Add(time.Hour), 100 * SiteBudgetPerDay}}, now) {
+		t.Error("the current hour does not count")
 	}
 	if !YearAlarm(SiteBudgetPerYear+1, 10) || YearAlarm(SiteBudgetPerYear+1, 1_000_000) {
-		t.Error("the year does not know how many people there are")
+		t.Error("the yearly limit does not depend on the number of accounts")
 	}
 }

@@ -9,27 +9,32 @@ import (
 	"twostep.example/twostep/internal/store"
 )
 
-// SpendMail takes a mail with a code out of what may be sent for an account, in the transaction of
-// its challenge in which b was locked. What unknown devices ask for leaves the owner's own
-// untouched: that of a known device, and of a known network. g is the guess that will answer it.
-// It returns a *ratelimit.LimitedError if nothing is left.
-func (l *Budgets) SpendMail(ctx context.Context, tx *store.DB, b Budget, g Guess, from origin.Origin) error {
-	d := l.newEntry(b.Name, store.EntrySend, g.Challenge, from)
-	d.DeviceID = g.Device
-	return b.add(ctx, tx, d, b.mailAvailableAt)
+// SpendMail counts an email with a code for an account, in the transaction of its challenge, which has
+// locked b. g is the guess that will answer it. Emails that unknown devices request are counted apart from
+// those of each known device and of known networks, so that they cannot use those up. It returns a
+// *ratelimit.LimitedError if no email may be sent now.
+func (bs *Budgets) SpendMail(ctx context.Context, tx *store.DB, b Budget, g Guess, from origin.Origin) error {
+	e := bs.newEntry(b.Name, store.EntrySend, g.Challenge, from)
+	e.DeviceID = g.Device
+	return b.add(ctx, tx, e, b.mailAvailableAt)
 }
 
-// mailAvailableAt is from when something may be sent; in the past, or zero, if now.
-func (b Budget) mailAvailableAt(d store.BudgetEntry) time.Time {
-	if d.DeviceID != "" {
-		return later(b.availableAt(hour, ratelimit.KnownMailsPerHour, sameSource(d)), b.availableAt(day, ratelimit.KnownMailsPerDay, sameSource(d)))
+// mailAvailableAt returns when the email of e may be sent: zero or a time in the past means now.
+func (b Budget) mailAvailableAt(e store.BudgetEntry) time.Time {
+	own, unknown := sameSource(e), unknownSources(e)
+	if e.DeviceID != "" || e.KnownNetwork {
+		return later(
+			b.availableAt(hour, ratelimit.KnownMailsPerHour, own),
+			b.availableAt(day, ratelimit.KnownMailsPerDay, own))
 	}
-	if d.Network == "" { // it may be everybody's
-		return b.availableAt(day, ratelimit.MailsNewNetworksPerDay, unknownSources(d))
+	if e.Network == "" { // an unknown network may be shared by all clients
+		return b.availableAt(day, ratelimit.MailsNewNetworksPerDay, unknown)
 	}
-	most := int64(ratelimit.MailsPerDay)
-	if n, _ := b.count(day, sameSource(d)); n == 0 {
-		most = ratelimit.MailsNewNetworksPerDay
+	limit := int64(ratelimit.MailsPerDay)
+	if n, _ := b.count(day, own); n == 0 {
+		limit = ratelimit.MailsNewNetworksPerDay
 	}
-	return later(b.availableAt(hour, ratelimit.MailsPerNetworkHour, sameSource(d)), b.availableAt(day, most, unknownSources(d)))
+	return later(
+		b.availableAt(hour, ratelimit.MailsPerNetworkHour, own),
+		b.availableAt(day, limit, unknown))
 }

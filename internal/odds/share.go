@@ -8,49 +8,48 @@ import (
 	"twostep.example/twostep/internal/store"
 )
 
-// knownNetwork marks the debits of somebody in a network in which the account has taken both steps, and
-// in a browser that is not known.
-const knownNetwork = "near"
-
-// add adds a debit from when it may be. *account.WaitError.
-func (b Budget) add(ctx context.Context, tx *store.DB, d store.BudgetEntry, may func(store.BudgetEntry) time.Time) error {
-	if d.DeviceID == "" && b.networkKnown(d.Network) {
-		d.DeviceID = knownNetwork
+// add stores an entry. It returns a *ratelimit.LimitedError if availableAt returns a time in the future.
+func (b Budget) add(
+	ctx context.Context, tx *store.DB, e store.BudgetEntry, availableAt func(store.BudgetEntry) time.Time,
+) error {
+	e.KnownNetwork = e.DeviceID == "" && b.networkKnown(e.Network)
+	if retryAt := availableAt(e); b.now.Before(retryAt) {
+		return &ratelimit.LimitedError{RetryAt: retryAt}
 	}
-	if until := may(d); b.now.Before(until) {
-		return &ratelimit.LimitedError{RetryAt: until}
-	}
-	return tx.CreateBudgetEntry(ctx, d)
+	return tx.CreateBudgetEntry(ctx, e)
 }
 
-// networkKnown reports whether both steps were taken from a network lately.
+// networkKnown reports whether the account has completed both steps from a network within the last Month.
 func (b Budget) networkKnown(network string) bool {
-	n, _ := b.count(Month, func(d store.BudgetEntry) bool { return d.Kind == store.EntryProof && d.Network == network })
+	n, _ := b.count(Month, func(e store.BudgetEntry) bool { return e.Kind == store.EntryProof && e.Network == network })
 	return n > 0
 }
 
-// sameSource are the debits of d's kind that come out of the same share as d: that of its browser
-// or network.
-func sameSource(d store.BudgetEntry) func(store.BudgetEntry) bool {
-	return func(one store.BudgetEntry) bool {
-		return one.Kind == d.Kind && one.DeviceID == d.DeviceID && (one.Network == d.Network || d.DeviceID != "" && d.DeviceID != knownNetwork)
+// sameSource matches the entries of the kind of e that share a limit with it: those of the same known device, or of the
+// same network.
+func sameSource(e store.BudgetEntry) func(store.BudgetEntry) bool {
+	return func(other store.BudgetEntry) bool {
+		return other.Kind == e.Kind && other.DeviceID == e.DeviceID && other.KnownNetwork == e.KnownNetwork &&
+			(other.Network == e.Network || e.DeviceID != "")
 	}
 }
 
-// knownNetworks are the debits of d's kind in all networks in which the account has taken both steps.
-func knownNetworks(d store.BudgetEntry) func(store.BudgetEntry) bool {
-	return func(one store.BudgetEntry) bool { return one.Kind == d.Kind && one.DeviceID == knownNetwork }
+// knownNetworks matches the entries of the kind of e by unknown devices in any known network.
+func knownNetworks(e store.BudgetEntry) func(store.BudgetEntry) bool {
+	return func(other store.BudgetEntry) bool { return other.Kind == e.Kind && other.KnownNetwork }
 }
 
-// unknownSources are the debits of d's kind by all other strangers.
-func unknownSources(d store.BudgetEntry) func(store.BudgetEntry) bool {
-	return func(one store.BudgetEntry) bool { return one.Kind == d.Kind && one.DeviceID == "" }
+// unknownSources matches the entries of the kind of e by unknown devices in unknown networks.
+func unknownSources(e store.BudgetEntry) func(store.BudgetEntry) bool {
+	return func(other store.BudgetEntry) bool {
+		return other.Kind == e.Kind && other.DeviceID == "" && !other.KnownNetwork
+	}
 }
 
-// availableAt is from when there are fewer than so many such debits in a window; zero if now.
-func (b Budget) availableAt(window time.Duration, most int64, such func(store.BudgetEntry) bool) time.Time {
-	n, oldest := b.count(window, such)
-	if n < most {
+// availableAt returns from when fewer than limit matching entries are in a window; zero if that is now.
+func (b Budget) availableAt(window time.Duration, limit int64, matches func(store.BudgetEntry) bool) time.Time {
+	n, oldest := b.count(window, matches)
+	if n < limit {
 		return time.Time{}
 	}
 	return oldest.Add(window)
@@ -63,17 +62,17 @@ func later(one, other time.Time) time.Time {
 	return other
 }
 
-// pairAvailableAt is from when a pair of app codes may be compared. With several apps each is compared
-// with all of them, so there are fewer. All networks in which the account has
-// taken both steps have one share together, or there were as many pairs as there are networks.
-func (b Budget) pairAvailableAt(d store.BudgetEntry) time.Time {
-	most := func(pairs int64) int64 { return max(pairs/d.Cost, 1) }
-	if d.DeviceID == knownNetwork {
-		return b.availableAt(day, most(CodePairsPerNetworkDay), knownNetworks(d))
+// pairAvailableAt returns from when the pair of app codes of e may be compared with the codes of so many apps: zero or
+// a time in the past means now. An account with more apps gets fewer pairs. All known networks share one limit, or
+// there would be as many pairs as there are known networks.
+func (b Budget) pairAvailableAt(e store.BudgetEntry, apps int64) time.Time {
+	limit := func(pairs int64) int64 { return max(pairs/apps, 1) }
+	if e.KnownNetwork {
+		return b.availableAt(day, limit(CodePairsPerNetworkDay), knownNetworks(e))
 	}
-	all := b.availableAt(day, most(CodePairsPerDay), unknownSources(d))
-	if d.Network == "" { // it may be everybody's
+	all := b.availableAt(day, limit(CodePairsPerDay), unknownSources(e))
+	if e.Network == "" { // an unknown network may be shared by all clients
 		return all
 	}
-	return later(all, b.availableAt(day, most(CodePairsPerNetworkDay), sameSource(d)))
+	return later(all, b.availableAt(day, limit(CodePairsPerNetworkDay), sameSource(e)))
 }

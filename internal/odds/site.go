@@ -14,13 +14,13 @@ import (
 )
 
 const (
-	// alarmState is the name of the fact that says until when unknown devices need a longer
-	// code everywhere.
+	// alarmState is the name of the server state that holds until when the site-wide alarm is on, in Unix
+	// milliseconds.
 	alarmState = "longer until"
 	hour, day  = time.Hour, 24 * time.Hour
 )
 
-// hourly and daily count what unknown devices have spent of all accounts together.
+// hourly and daily are the counters of what unknown devices have spent on all accounts together.
 func hourly() store.Counter { return siteGuesses(hour) }
 func daily() store.Counter  { return siteGuesses(day) }
 
@@ -28,39 +28,40 @@ func siteGuesses(window time.Duration) store.Counter {
 	return store.Counter{Kind: store.SiteGuesses, Window: window.Milliseconds()}
 }
 
-// windowEnd is the end of the hour or day in which something was.
+// windowEnd returns the end of the hour or day (UTC) that at is in.
 func windowEnd(at time.Time, length time.Duration) time.Time {
 	return at.Truncate(length).Add(length)
 }
 
-// addSite adds an amount to the day and the hour in which an entry was made. The day comes first
-// everywhere: transactions that lock the rows the other way round would wait for each other.
+// addSite adds an amount to the counters of the day and the hour in which an entry was made. The day
+// always comes first: transactions that lock the two rows in different orders would deadlock.
 func addSite(ctx context.Context, tx *store.DB, at time.Time, amount int64) error {
 	return tx.AddToCounters(ctx, []store.CounterKey{
 		{Counter: daily(), EndsAt: windowEnd(at, day)}, {Counter: hourly(), EndsAt: windowEnd(at, hour)},
 	}, amount)
 }
 
-// refundSite gives guesses at one budget back to the site, hour by hour.
-func (l *Budgets) refundSite(ctx context.Context, tx *store.DB, guesses []store.BudgetEntry) error {
+// refundSite subtracts refunded guesses of one budget from the counters of the site.
+func (bs *Budgets) refundSite(ctx context.Context, tx *store.DB, guesses []store.BudgetEntry) error {
 	if !isAccountBudget(guesses[0].Budget) {
 		return nil
 	}
-	back := map[int64]int64{} // by the hour, in Unix seconds
-	for _, d := range guesses {
-		back[d.CreatedAt.Truncate(hour).Unix()] -= d.Cost
+	amounts := map[int64]int64{} // by hour, in Unix seconds
+	for _, e := range guesses {
+		amounts[e.CreatedAt.Truncate(hour).Unix()] -= e.Cost
 	}
-	for _, at := range slices.Sorted(maps.Keys(back)) {
-		if err := addSite(ctx, tx, time.Unix(at, 0), back[at]); err != nil {
+	for _, at := range slices.Sorted(maps.Keys(amounts)) {
+		if err := addSite(ctx, tx, time.Unix(at, 0), amounts[at]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// chargeSite charges the site for a guess at an account. It returns ErrExhausted while the alarm is
-// on: unknown devices have guessed at so many accounts that somebody must have many passwords.
-func (l *Budgets) chargeSite(ctx context.Context, tx *store.DB, b Budget, d store.BudgetEntry) error {
+// chargeSite counts a guess at an account for the whole site, and raises the site-wide alarm if that
+// exceeds a limit. It returns ErrExhausted while the alarm is on: guesses at so many accounts mean that
+// somebody has many passwords.
+func (bs *Budgets) chargeSite(ctx context.Context, tx *store.DB, b Budget, e store.BudgetEntry) error {
 	active, err := alarmActive(b.State, b.now)
 	if err != nil {
 		return err
@@ -68,40 +69,41 @@ func (l *Budgets) chargeSite(ctx context.Context, tx *store.DB, b Budget, d stor
 	if active {
 		return ErrExhausted
 	}
-	if !isAccountBudget(d.Budget) {
-		return nil // who proves an address of their own has no password of somebody else's
+	if !isAccountBudget(e.Budget) {
+		return nil // guesses at an address that is being confirmed need no leaked password
 	}
-	if err := addSite(ctx, tx, d.CreatedAt, d.Cost); err != nil {
+	if err := addSite(ctx, tx, e.CreatedAt, e.Cost); err != nil {
 		return err
 	}
-	due, err := l.alarmDue(ctx, tx, b, Chance(d.Cost))
+	due, err := bs.alarmDue(ctx, tx, b, Chance(e.Cost))
 	if err != nil || !due {
 		return err
 	}
 	until := b.now.Add(AlarmDuration)
-	l.Log.Error("unknown devices guess codes at many accounts: new browsers need a longer code, an hour at a time while it goes on; "+
-		"twostep guesses forget ends it", "until", until)
+	bs.Log.Error("unknown devices guess codes at many accounts: new browsers need a longer code, "+
+		"an hour at a time while it goes on; twostep guesses forget ends it", "until", until)
 	if err := tx.SetState(ctx, alarmState, strconv.FormatInt(until.UnixMilli(), 10)); err != nil {
 		return err
 	}
-	e := audit.Event{Kind: audit.SiteAlarmRaised, Actor: audit.System()}
-	return l.Accounts.Event(ctx, tx, e, origin.Origin{})
+	raised := audit.Event{Kind: audit.SiteAlarmRaised, Actor: audit.System()}
+	return bs.Accounts.Event(ctx, tx, raised, origin.Origin{})
 }
 
-// ResetSiteAlarm forgets what unknown devices have spent of all accounts together, and ends the
-// alarm. What was spent of each account stays, and what is usual in an hour.
-func (l *Budgets) ResetSiteAlarm(ctx context.Context) error {
-	err := l.Store.Tx(ctx, func(tx *store.DB) error {
+// ResetSiteAlarm ends the site-wide alarm and deletes what was counted for it in the last day and year. It
+// keeps what was spent of each account, and the hours before the last day that DayAlarm compares with.
+func (bs *Budgets) ResetSiteAlarm(ctx context.Context) error {
+	err := bs.Store.Tx(ctx, func(tx *store.DB) error {
 		if err := tx.DeleteCounterWindows(ctx, daily(), time.Time{}); err != nil {
 			return err
 		}
-		if err := tx.DeleteCounterWindows(ctx, hourly(), l.Now().Add(-day)); err != nil {
+		if err := tx.DeleteCounterWindows(ctx, hourly(), bs.Now().Add(-day)); err != nil {
 			return err
 		}
 		if err := tx.SetState(ctx, alarmState, "0"); err != nil {
 			return err
 		}
-		return l.Accounts.Event(ctx, tx, audit.Event{Kind: audit.SiteAlarmCleared, Actor: l.Accounts.OperatorActor()}, origin.Origin{})
+		e := audit.Event{Kind: audit.SiteAlarmCleared, Actor: bs.Accounts.OperatorActor()}
+		return bs.Accounts.Event(ctx, tx, e, origin.Origin{})
 	})
 	if err != nil {
 		return fmt.Errorf("odds: reset site alarm: %w", err)
@@ -109,10 +111,10 @@ func (l *Budgets) ResetSiteAlarm(ctx context.Context) error {
 	return nil
 }
 
-// alarmDue says whether the site-wide alarm is due after a charge. b was read before it: what was
-// spent in a day or a year bounds what the hours and the accounts can say, so they are read only
-// where it may matter.
-func (l *Budgets) alarmDue(ctx context.Context, tx *store.DB, b Budget, cost Chance) (bool, error) {
+// alarmDue reports whether a charge raises the site-wide alarm. b was read before the charge. The hours
+// and the number of accounts are read only if the sum of the day or the year exceeds its fixed limit,
+// because otherwise they cannot matter.
+func (bs *Budgets) alarmDue(ctx context.Context, tx *store.DB, b Budget, cost Chance) (bool, error) {
 	if Chance(b.Recent)+cost > SiteBudgetPerDay {
 		rows, err := tx.ListCounterWindows(ctx, hourly(), b.now.Add(-(AlarmBaselineDays+1)*day))
 		if err != nil {
@@ -130,17 +132,17 @@ func (l *Budgets) alarmDue(ctx context.Context, tx *store.DB, b Budget, cost Cha
 	if year <= SiteBudgetPerYear {
 		return false, nil
 	}
-	people, err := tx.CountAccounts(ctx)
-	return YearAlarm(year, people), err
+	accounts, err := tx.CountAccounts(ctx)
+	return YearAlarm(year, accounts), err
 }
 
-// alarmActive reads the fact alarmState. A clock that was set back must not keep the alarm on for
-// years.
-func alarmActive(fact string, now time.Time) (bool, error) {
-	if fact == "" {
+// alarmActive reports whether the value of alarmState is a time within AlarmDuration from now. A later
+// time was set by a clock that was ahead, and would keep the alarm on for as long as that.
+func alarmActive(state string, now time.Time) (bool, error) {
+	if state == "" {
 		return false, nil
 	}
-	millis, err := strconv.ParseInt(fact, 10, 64)
+	millis, err := strconv.ParseInt(state, 10, 64)
 	if err != nil {
 		return false, fmt.Errorf("odds: %s: %w", alarmState, err)
 	}

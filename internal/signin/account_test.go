@@ -13,21 +13,21 @@ import (
 )
 
 func TestInvite(t *testing.T) {
-	withAnna(t, func(h *fixture) {
+	withAccount(t, func(h *fixture) {
 		_, err := h.Accounts.Invite(h.Context(), annaEmail, "", false)
-		h.refused("an address with an account", err, account.ErrExists)
+		h.wantErr("an address with an account", err, account.ErrExists)
 		token, err := h.Accounts.Invite(h.Context(), "Bob@example.com", "", true)
 		if err != nil {
 			h.Fatal(err)
 		}
-		h.refused("a reset by an invitation", h.Accounts.ResetPassword(h.Context(), token, "another horse battery", home), account.ErrLink)
-		h.refused("no name", h.Accounts.Join(h.Context(), token, " ", "another horse battery", home), account.ErrName)
-		h.refused("too short", h.Accounts.Join(h.Context(), token, "Bob", "short", home), seal.ErrPasswordTooShort)
-		h.turn(7 * 24 * time.Hour)
+		h.wantErr("a reset by an invitation", h.Accounts.ResetPassword(h.Context(), token, "another horse battery", home), account.ErrLink)
+		h.wantErr("no name", h.Accounts.Join(h.Context(), token, " ", "another horse battery", home), account.ErrName)
+		h.wantErr("too short", h.Accounts.Join(h.Context(), token, "Bob", "short", home), seal.ErrPasswordTooShort)
+		h.advance(7 * 24 * time.Hour)
 		if err := h.Accounts.Join(h.Context(), token, "Bob", "another horse battery", home); err != nil {
 			h.Fatal(err)
 		}
-		h.refused("again", h.Accounts.Join(h.Context(), token, "Bob", "another horse battery", home), account.ErrLink)
+		h.wantErr("again", h.Accounts.Join(h.Context(), token, "Bob", "another horse battery", home), account.ErrLink)
 		a, err := h.Store.FindAccountByEmail(h.Context(), "bob@example.com")
 		if err != nil || !a.Operator || a.Name != "Bob" {
 			h.Errorf("account %+v, %v", a, err)
@@ -36,20 +36,20 @@ func TestInvite(t *testing.T) {
 		if err != nil {
 			h.Fatal(err)
 		}
-		h.turn(7*24*time.Hour + time.Millisecond)
-		h.refused("after its end", h.Accounts.Join(h.Context(), late, "", "another horse battery", home), account.ErrLink)
+		h.advance(7*24*time.Hour + time.Millisecond)
+		h.wantErr("after its end", h.Accounts.Join(h.Context(), late, "", "another horse battery", home), account.ErrLink)
 	})
 }
 
 // A known and an unknown address look alike to whoever signs up; only the mail differs.
 func TestSignUp(t *testing.T) {
-	withAnna(t, func(h *fixture) {
+	withAccount(t, func(h *fixture) {
 		for _, email := range []string{annaEmail, "bob@example.com"} {
 			if err := h.Accounts.SignUp(h.Context(), email, "Bob", home); err != nil {
 				h.Errorf("%s: %v", email, err)
 			}
 		}
-		mail := h.arrived()
+		mail := h.mails()
 		if len(mail) != 2 || strings.Contains(mail[0].Text+mail[1].Text, "#") == false {
 			h.Fatalf("%d mails", len(mail))
 		}
@@ -69,13 +69,13 @@ func TestSignUp(t *testing.T) {
 			h.Error(err)
 		}
 		h.Accounts.Settings.SignUp = "invited"
-		h.refused("sign-up when it is closed", h.Accounts.SignUp(h.Context(), "eve@example.com", "Eve", home), account.ErrSignUpClosed)
+		h.wantErr("sign-up when it is closed", h.Accounts.SignUp(h.Context(), "eve@example.com", "Eve", home), account.ErrSignUpClosed)
 	})
 }
 
 // Nobody without a password hash, and nobody disabled, comes in with any password.
-func TestNoPassword(t *testing.T) {
-	withAnna(t, func(h *fixture) {
+func TestAccountWithoutPasswordCannotSignIn(t *testing.T) {
+	withAccount(t, func(h *fixture) {
 		a, err := h.Store.FindAccountByEmail(h.Context(), annaEmail)
 		if err != nil {
 			h.Fatal(err)
@@ -84,31 +84,31 @@ func TestNoPassword(t *testing.T) {
 		if err := h.Store.CreateAccount(h.Context(), a); err != nil {
 			h.Fatal(err)
 		}
-		for _, p := range []string{"", "null", "bob", annaWord} {
+		for _, p := range []string{"", "null", "bob", annaPassword} {
 			_, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: "bob@example.com", Password: p}, home)
-			h.refused(p, err, account.ErrCredentials)
-			h.turn(time.Minute)
+			h.wantErr(p, err, account.ErrCredentials)
+			h.advance(time.Minute)
 		}
 	})
 }
 
 // Behind a proxy that nobody has named all come from one network, which nobody knows: nobody waits
 // there for what others have tried with the same name.
-func TestPasswordsFromNowhere(t *testing.T) {
-	withAnna(t, func(h *fixture) {
-		try := func(word string) error {
-			_, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: word}, origin.Origin{Language: "en"})
+func TestPasswordLimitsInUnknownNetwork(t *testing.T) {
+	withAccount(t, func(h *fixture) {
+		try := func(password string) error {
+			_, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: password}, origin.Origin{Language: "en"})
 			return err
 		}
 		for range 20 {
-			h.refused("a wrong password", try("wrong horse battery"), account.ErrCredentials)
+			h.wantErr("a wrong password", try("wrong horse battery"), account.ErrCredentials)
 		}
-		if err := try(annaWord); err != nil {
+		if err := try(annaPassword); err != nil {
 			h.Errorf("the right one: %v", err)
 		}
 		for range ratelimit.UnknownNetworkFactor*ratelimit.NetworkPasswordFailuresPerMinute - 20 {
-			h.refused("a wrong password", try("wrong horse battery"), account.ErrCredentials)
+			h.wantErr("a wrong password", try("wrong horse battery"), account.ErrCredentials)
 		}
-		h.refused("beyond those of the network", try(annaWord), ratelimit.ErrLimited)
+		h.wantErr("beyond those of the network", try(annaPassword), ratelimit.ErrLimited)
 	})
 }

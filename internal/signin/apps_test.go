@@ -22,9 +22,9 @@ import (
 )
 
 // phone is an authenticator app (RFC 6238, SHA-1, 6 digits, 30 s), written anew here.
-type phone []byte
+type authenticator []byte
 
-func (p phone) code(at time.Time) string {
+func (p authenticator) code(at time.Time) string {
 	var step [8]byte
 	binary.BigEndian.PutUint64(step[:], uint64(at.Unix()/30))
 	mac := hmac.New(sha1.New, p)
@@ -35,12 +35,12 @@ func (p phone) code(at time.Time) string {
 }
 
 // app enrolls an authenticator app and returns it with the session that goes on.
-func (h *fixture) app(sessionToken string) (phone, string) {
+func (h *fixture) enrollApp(sessionToken string) (authenticator, string) {
 	h.Helper()
-	if err := h.Enrollments.Start(h.Context(), h.who(sessionToken), "totp", url.Values{}, home); err != nil {
+	if err := h.Enrollments.Start(h.Context(), h.getSession(sessionToken), "totp", url.Values{}, home); err != nil {
 		h.Fatal(err)
 	}
-	d, err := h.Enrollments.Pending(h.Context(), h.who(sessionToken), "totp", home)
+	d, err := h.Enrollments.Pending(h.Context(), h.getSession(sessionToken), "totp", home)
 	if err != nil {
 		h.Fatal(err)
 	}
@@ -52,17 +52,17 @@ func (h *fixture) app(sessionToken string) (phone, string) {
 	if err != nil {
 		h.Fatal(err)
 	}
-	sessionToken, err = h.confirm(sessionToken, "totp", phone(key).code(h.clock()))
+	sessionToken, err = h.confirm(sessionToken, "totp", authenticator(key).code(h.clock()))
 	if err != nil {
 		h.Fatal(err)
 	}
-	return phone(key), sessionToken
+	return authenticator(key), sessionToken
 }
 
 // choose takes the first step and chooses a method.
-func (h *fixture) choose(method string) (token string) {
+func (h *fixture) chooseMethod(method string) (token string) {
 	h.Helper()
-	token = h.begin()
+	token = h.enterPassword()
 	if err := h.Choose(h.Context(), token, method, home); err != nil {
 		h.Fatal(err)
 	}
@@ -71,33 +71,33 @@ func (h *fixture) choose(method string) (token string) {
 
 // A code of the app opens one session, ever: the one that enrolled it counts as used,
 // and so does the one that signed in, for every sign-in.
-func TestAppCodeOnce(t *testing.T) {
-	withAnna(t, func(h *fixture) {
-		app, _ := h.app(h.in())
-		_, err := h.verify(h.choose("totp"), app.code(h.clock()))
-		h.refused("the code of the enrolment", err, factor.ErrIncorrect)
-		h.turn(time.Minute)
+func TestAppCodeIsUsedOnce(t *testing.T) {
+	withAccount(t, func(h *fixture) {
+		app, _ := h.enrollApp(h.signIn())
+		_, err := h.verify(h.chooseMethod("totp"), app.code(h.clock()))
+		h.wantErr("the code of the enrolment", err, factor.ErrIncorrect)
+		h.advance(time.Minute)
 		code := app.code(h.clock())
-		first, second := h.choose("totp"), h.choose("totp")
-		if n := len(h.arrived()); n != 2 { // the first code, and the notice of the app
+		first, second := h.chooseMethod("totp"), h.chooseMethod("totp")
+		if n := len(h.mails()); n != 2 { // the first code, and the notice of the app
 			h.Errorf("%d mails, want 2: nothing is sent for an app", n)
 		}
 		sessionToken, err := h.verify(first, code)
-		if err != nil || strings.Join(h.who(sessionToken).AMR, " ") != "pwd otp mfa" {
+		if err != nil || strings.Join(h.getSession(sessionToken).AMR, " ") != "pwd otp mfa" {
 			h.Fatalf("the code: %v", err)
 		}
 		_, err = h.verify(second, code)
-		h.refused("the same code again", err, factor.ErrIncorrect)
+		h.wantErr("the same code again", err, factor.ErrIncorrect)
 	})
 }
 
 // The same code in many sign-ins at the same moment, on two instances: one is accepted.
-func TestAppCodeParallel(t *testing.T) {
+func TestAppCodeIsUsedOnceInParallel(t *testing.T) {
 	storetest.EachDatabase(t, func(t *testing.T, address string) {
-		h := open(t, address)
-		h.add(annaEmail, annaWord)
-		app, _ := h.app(h.in())
-		h.turn(time.Minute)
+		h := newFixture(t, address)
+		h.addAccount(annaEmail, annaPassword)
+		app, _ := h.enrollApp(h.signIn())
+		h.advance(time.Minute)
 		other := h.services(storetest.Open(t, address), h.Keys)
 		servers := []*signin.Services{h.Services, other}
 		type attempt struct {
@@ -106,7 +106,7 @@ func TestAppCodeParallel(t *testing.T) {
 		}
 		attempts := make(chan attempt, 32)
 		for i := range 32 {
-			attempts <- attempt{servers[i%2], h.choose("totp")}
+			attempts <- attempt{servers[i%2], h.chooseMethod("totp")}
 		}
 		code := app.code(h.clock())
 		var accepted atomic.Int64
@@ -131,18 +131,18 @@ func TestAppCodeParallel(t *testing.T) {
 
 // Any of several apps may answer, and there are at most five.
 func TestSeveralApps(t *testing.T) {
-	withAnna(t, func(h *fixture) {
-		sessionToken := h.in()
-		var apps []phone
+	withAccount(t, func(h *fixture) {
+		sessionToken := h.signIn()
+		var apps []authenticator
 		for range 5 {
-			var app phone
-			app, sessionToken = h.app(sessionToken)
+			var app authenticator
+			app, sessionToken = h.enrollApp(sessionToken)
 			apps = append(apps, app)
 		}
-		h.refused("a sixth", h.Enrollments.Start(h.Context(), h.who(sessionToken), "totp", url.Values{}, home), enroll.ErrTooManyFactors)
+		h.wantErr("a sixth", h.Enrollments.Start(h.Context(), h.getSession(sessionToken), "totp", url.Values{}, home), enroll.ErrTooManyFactors)
 		for i, app := range apps {
-			h.turn(time.Minute)
-			token := h.choose("totp")
+			h.advance(time.Minute)
+			token := h.chooseMethod("totp")
 			p, err := h.Pending(h.Context(), token, home)
 			if err != nil || len(p.Offers) != 2 {
 				h.Fatalf("%d offers, %v: want the mailbox and the apps as one", len(p.Offers), err)
@@ -155,11 +155,11 @@ func TestSeveralApps(t *testing.T) {
 }
 
 // A phone whose clock is wrong is told so; that is a try like any other.
-func TestClockTutor(t *testing.T) {
-	withAnna(t, func(h *fixture) {
-		app, _ := h.app(h.in())
-		h.turn(time.Hour)
-		token := h.choose("totp")
+func TestWrongPhoneClockIsReported(t *testing.T) {
+	withAccount(t, func(h *fixture) {
+		app, _ := h.enrollApp(h.signIn())
+		h.advance(time.Hour)
+		token := h.chooseMethod("totp")
 		_, err := h.verify(token, app.code(h.clock().Add(-3*time.Minute)))
 		var says *factor.UserError
 		if !errors.Is(err, factor.ErrIncorrect) || !errors.As(err, &says) || says.MessageKey != "clock.behind" {
@@ -175,26 +175,26 @@ func TestClockTutor(t *testing.T) {
 // Printed codes are shown until the person has seen them; each opens one session, and
 // the owner is told how many are left. They are offered last and never by themselves.
 func TestRecoveryCodes(t *testing.T) {
-	withAnna(t, func(h *fixture) {
-		sessionToken := h.in()
+	withAccount(t, func(h *fixture) {
+		sessionToken := h.signIn()
 		set := func() []string {
-			if err := h.Enrollments.Start(h.Context(), h.who(sessionToken), "recovery", url.Values{}, home); err != nil {
+			if err := h.Enrollments.Start(h.Context(), h.getSession(sessionToken), "recovery", url.Values{}, home); err != nil {
 				h.Fatal(err)
 			}
-			d, err := h.Enrollments.Pending(h.Context(), h.who(sessionToken), "recovery", home)
+			d, err := h.Enrollments.Pending(h.Context(), h.getSession(sessionToken), "recovery", home)
 			if err != nil || len(d.Show.Codes) != 10 || d.Challenge != nil {
 				h.Fatalf("%d codes, %v", len(d.Show.Codes), err)
 			}
 			if sessionToken, err = h.confirm(sessionToken, "recovery", ""); err != nil {
 				h.Fatal(err)
 			}
-			_, err = h.Enrollments.Pending(h.Context(), h.who(sessionToken), "recovery", home)
-			h.refused("shown again", err, enroll.ErrNoPendingFactor)
+			_, err = h.Enrollments.Pending(h.Context(), h.getSession(sessionToken), "recovery", home)
+			h.wantErr("shown again", err, enroll.ErrNoPendingFactor)
 			return d.Show.Codes
 		}
 		old := set()
 		codes := set()
-		token := h.begin()
+		token := h.enterPassword()
 		p, err := h.Pending(h.Context(), token, home)
 		if err != nil || challenge.Next(p, h.clock()) != challenge.StepVerify || p.Challenge.Method != "email" || len(p.Offers) != 2 || !p.Offers[1].Spare {
 			h.Fatalf("pending %+v, %v", p, err)
@@ -203,22 +203,22 @@ func TestRecoveryCodes(t *testing.T) {
 			h.Fatal(err)
 		}
 		_, err = h.verify(token, old[0])
-		h.refused("a code of the old set", err, factor.ErrIncorrect)
-		h.turn(time.Second)
+		h.wantErr("a code of the old set", err, factor.ErrIncorrect)
+		h.advance(time.Second)
 		if _, err := h.verify(token, codes[3]); err != nil {
 			h.Fatal(err)
 		}
-		if m := h.last(); !strings.Contains(m.Text, "9") || m.To != annaEmail {
+		if m := h.lastMail(); !strings.Contains(m.Text, "9") || m.To != annaEmail {
 			h.Errorf("the owner is told: %s", m.Text)
 		}
-		_, err = h.verify(h.choose("recovery"), codes[3])
-		h.refused("the same code again", err, factor.ErrIncorrect)
+		_, err = h.verify(h.chooseMethod("recovery"), codes[3])
+		h.wantErr("the same code again", err, factor.ErrIncorrect)
 		for _, code := range append(codes[:3], codes[4:]...) {
-			if _, err := h.verify(h.choose("recovery"), code); err != nil {
+			if _, err := h.verify(h.chooseMethod("recovery"), code); err != nil {
 				h.Fatal(err)
 			}
 		}
-		if p, err := h.Pending(h.Context(), h.begin(), home); err != nil || len(p.Offers) != 1 {
+		if p, err := h.Pending(h.Context(), h.enterPassword(), home); err != nil || len(p.Offers) != 1 {
 			h.Errorf("%d offers, %v, want the mailbox alone: the set is used up", len(p.Offers), err)
 		}
 	})

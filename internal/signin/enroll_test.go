@@ -19,7 +19,7 @@ import (
 	"twostep.example/twostep/internal/store/storetest"
 )
 
-func (h *fixture) who(sessionToken string) session.Session {
+func (h *fixture) getSession(sessionToken string) session.Session {
 	h.Helper()
 	who, err := h.Sessions.Get(h.Context(), sessionToken)
 	if err != nil {
@@ -29,13 +29,13 @@ func (h *fixture) who(sessionToken string) session.Session {
 }
 
 // draft begins to enroll a number and returns the code that was said to it.
-func (h *fixture) draft(sessionToken, number string) (code string) {
+func (h *fixture) startNumber(sessionToken, number string) (code string) {
 	h.Helper()
-	h.arrived()
-	if err := h.Enrollments.Start(h.Context(), h.who(sessionToken), "spoken", url.Values{"number": {number}}, home); err != nil {
+	h.mails()
+	if err := h.Enrollments.Start(h.Context(), h.getSession(sessionToken), "spoken", url.Values{"number": {number}}, home); err != nil {
 		h.Fatal(err)
 	}
-	m := h.last()
+	m := h.lastMail()
 	if m.To != number {
 		h.Fatalf("the code went to %s", m.To)
 	}
@@ -44,13 +44,13 @@ func (h *fixture) draft(sessionToken, number string) (code string) {
 
 func (h *fixture) confirm(sessionToken, method, code string) (string, error) {
 	h.Helper()
-	return h.Enrollments.Confirm(h.Context(), h.who(sessionToken), method, url.Values{"code": {code}}, home)
+	return h.Enrollments.Confirm(h.Context(), h.getSession(sessionToken), method, url.Values{"code": {code}}, home)
 }
 
 // enroll enrolls a number and returns the session in which the person goes on.
-func (h *fixture) enroll(sessionToken, number string) string {
+func (h *fixture) enrollNumber(sessionToken, number string) string {
 	h.Helper()
-	sessionToken, err := h.confirm(sessionToken, "spoken", h.draft(sessionToken, number))
+	sessionToken, err := h.confirm(sessionToken, "spoken", h.startNumber(sessionToken, number))
 	if err != nil {
 		h.Fatal(err)
 	}
@@ -60,7 +60,7 @@ func (h *fixture) enroll(sessionToken, number string) string {
 // numbers are the enrolled ones.
 func (h *fixture) numbers(sessionToken string) string {
 	h.Helper()
-	all, err := h.Enrollments.List(h.Context(), h.who(sessionToken))
+	all, err := h.Enrollments.List(h.Context(), h.getSession(sessionToken))
 	if err != nil {
 		h.Fatal(err)
 	}
@@ -78,53 +78,53 @@ func (h *fixture) numbers(sessionToken string) string {
 // A factor counts once it is proven; every other session ends, this one goes on, and
 // the owner is told.
 func TestEnroll(t *testing.T) {
-	withAnna(t, func(h *fixture) {
-		other, mine := h.in(), h.in()
-		pending := h.begin()
-		code := h.draft(mine, "+491711234567")
+	withAccount(t, func(h *fixture) {
+		other, mine := h.signIn(), h.signIn()
+		pending := h.enterPassword()
+		code := h.startNumber(mine, "+491711234567")
 		if got := h.numbers(mine); got != "" {
 			h.Errorf("enrolled before the proof: %q", got)
 		}
 		_, err := h.confirm(mine, "spoken", wrong(code))
-		h.refused("a wrong code", err, factor.ErrIncorrect)
+		h.wantErr("a wrong code", err, factor.ErrIncorrect)
 		fresh, err := h.confirm(mine, "spoken", code)
 		if err != nil {
 			h.Fatal(err)
 		}
 		for name, old := range map[string]string{"the old token": mine, "another browser": other} {
 			_, err := h.Sessions.Get(h.Context(), old)
-			h.refused(name, err, session.ErrNoSession)
+			h.wantErr(name, err, session.ErrNoSession)
 		}
 		_, err = h.Pending(h.Context(), pending, home)
-		h.refused("somebody on the way in", err, challenge.ErrNoAttempt)
+		h.wantErr("somebody on the way in", err, challenge.ErrNoAttempt)
 		if got := h.numbers(fresh); got != "+491711234567" {
 			h.Errorf("enrolled: %q", got)
 		}
-		if m := h.last(); m.To != annaEmail || !strings.Contains(m.Subject, "Phone call") {
+		if m := h.lastMail(); m.To != annaEmail || !strings.Contains(m.Subject, "Phone call") {
 			h.Errorf("the owner is not told: %s: %s", m.To, m.Subject)
 		}
 		_, err = h.confirm(fresh, "spoken", code)
-		h.refused("the same again", err, enroll.ErrNoPendingFactor)
-		token := h.begin()
+		h.wantErr("the same again", err, enroll.ErrNoPendingFactor)
+		token := h.enterPassword()
 		if err := h.Choose(h.Context(), token, "spoken", home); err != nil {
 			h.Fatal(err)
 		}
-		sessionToken, err := h.verify(token, h.last().Text)
-		if err != nil || strings.Join(h.who(sessionToken).AMR, " ") != "pwd otp tel" {
+		sessionToken, err := h.verify(token, h.lastMail().Text)
+		if err != nil || strings.Join(h.getSession(sessionToken).AMR, " ") != "pwd otp tel" {
 			h.Errorf("signing in with it: %v", err)
 		}
 	})
 }
 
 // The old number works until the new one is proven, and is told when it goes.
-func TestReplace(t *testing.T) {
-	withAnna(t, func(h *fixture) {
-		sessionToken := h.enroll(h.in(), "+491711234567")
-		code := h.draft(sessionToken, "+491719999999")
+func TestReplaceNumber(t *testing.T) {
+	withAccount(t, func(h *fixture) {
+		sessionToken := h.enrollNumber(h.signIn(), "+491711234567")
+		code := h.startNumber(sessionToken, "+491719999999")
 		if got := h.numbers(sessionToken); got != "+491711234567" {
 			h.Errorf("before the proof: %q", got)
 		}
-		h.turn(time.Second)
+		h.advance(time.Second)
 		sessionToken, err := h.confirm(sessionToken, "spoken", code)
 		if err != nil {
 			h.Fatal(err)
@@ -133,7 +133,7 @@ func TestReplace(t *testing.T) {
 			h.Errorf("after the proof: %q", got)
 		}
 		told := false
-		for _, m := range h.arrived() {
+		for _, m := range h.mails() {
 			told = told || m.To == "+491711234567" && m.Text == "goodbye"
 		}
 		if !told {
@@ -143,10 +143,10 @@ func TestReplace(t *testing.T) {
 }
 
 // Two drafts of one number end with one number, whoever is faster.
-func TestOneNumber(t *testing.T) {
-	withAnna(t, func(h *fixture) {
-		first, second := h.in(), h.in()
-		codes := map[string]string{first: h.draft(first, "+491711111111"), second: h.draft(second, "+491722222222")}
+func TestNumbersEnrolledInParallel(t *testing.T) {
+	withAccount(t, func(h *fixture) {
+		first, second := h.signIn(), h.signIn()
+		codes := map[string]string{first: h.startNumber(first, "+491711111111"), second: h.startNumber(second, "+491722222222")}
 		var won atomic.Int64
 		var last atomic.Value
 		sessions := make(chan string, 2)
@@ -174,49 +174,49 @@ func TestOneNumber(t *testing.T) {
 }
 
 // What is refused keeps nothing, and what is drawn up waits no longer than it says.
-func TestDraftEnds(t *testing.T) {
-	withAnna(t, func(h *fixture) {
-		token := h.in()
+func TestPendingFactorEnds(t *testing.T) {
+	withAccount(t, func(h *fixture) {
+		token := h.signIn()
 		var no *factor.UserError
-		err := h.Enrollments.Start(h.Context(), h.who(token), "spoken", url.Values{"number": {"nonsense"}}, home)
+		err := h.Enrollments.Start(h.Context(), h.getSession(token), "spoken", url.Values{"number": {"nonsense"}}, home)
 		if !errors.As(err, &no) || no.Field != "number" {
 			h.Errorf("nonsense: %v", err)
 		}
 		for _, method := range []string{"", "email", "EMAIL", "none", "spoken\x00"} {
-			h.refused(method, h.Enrollments.Start(h.Context(), h.who(token), method, url.Values{}, home), challenge.ErrUnknownMethod)
-			_, err := h.Enrollments.Pending(h.Context(), h.who(token), method, home)
-			h.refused("draft of "+method, err, enroll.ErrNoPendingFactor)
+			h.wantErr(method, h.Enrollments.Start(h.Context(), h.getSession(token), method, url.Values{}, home), challenge.ErrUnknownMethod)
+			_, err := h.Enrollments.Pending(h.Context(), h.getSession(token), method, home)
+			h.wantErr("draft of "+method, err, enroll.ErrNoPendingFactor)
 		}
-		code := h.draft(token, "+491711234567")
-		d, err := h.Enrollments.Pending(h.Context(), h.who(token), "spoken", home)
+		code := h.startNumber(token, "+491711234567")
+		d, err := h.Enrollments.Pending(h.Context(), h.getSession(token), "spoken", home)
 		if err != nil || d.Destination != "+491711234567" || d.Challenge == nil {
 			h.Errorf("draft %+v, %v", d, err)
 		}
-		other := h.in()
+		other := h.signIn()
 		_, err = h.confirm(other, "spoken", code)
-		h.refused("from another token", err, enroll.ErrNoPendingFactor)
-		h.turn(10*time.Minute + time.Second)
+		h.wantErr("from another token", err, enroll.ErrNoPendingFactor)
+		h.advance(10*time.Minute + time.Second)
 		_, err = h.confirm(token, "spoken", code)
-		h.refused("when the proof of its person is old", err, session.ErrStepUpRequired)
-		_, err = h.Enrollments.Pending(h.Context(), h.who(token), "spoken", home)
-		h.refused("looking at it then", err, session.ErrStepUpRequired)
-		token = h.in()
-		h.draft(token, "+491711234567")
-		if err := h.Enrollments.Cancel(h.Context(), h.who(token), "spoken"); err != nil {
+		h.wantErr("when the proof of its person is old", err, session.ErrStepUpRequired)
+		_, err = h.Enrollments.Pending(h.Context(), h.getSession(token), "spoken", home)
+		h.wantErr("looking at it then", err, session.ErrStepUpRequired)
+		token = h.signIn()
+		h.startNumber(token, "+491711234567")
+		if err := h.Enrollments.Cancel(h.Context(), h.getSession(token), "spoken"); err != nil {
 			h.Fatal(err)
 		}
-		_, err = h.Enrollments.Pending(h.Context(), h.who(token), "spoken", home)
-		h.refused("dropped", err, enroll.ErrNoPendingFactor)
+		_, err = h.Enrollments.Pending(h.Context(), h.getSession(token), "spoken", home)
+		h.wantErr("dropped", err, enroll.ErrNoPendingFactor)
 	})
 }
 
 // Everything that changes what proves the person needs a full proof of the last ten
 // minutes; a step-up gives one, to this session alone, under a new token.
 func TestStepUp(t *testing.T) {
-	withAnna(t, func(h *fixture) {
-		sessionToken := h.enroll(h.in(), "+491711234567")
-		h.turn(10*time.Minute + time.Millisecond)
-		who := h.who(sessionToken)
+	withAccount(t, func(h *fixture) {
+		sessionToken := h.enrollNumber(h.signIn(), "+491711234567")
+		h.advance(10*time.Minute + time.Millisecond)
+		who := h.getSession(sessionToken)
 		all, err := h.Enrollments.List(h.Context(), who)
 		if err != nil {
 			h.Fatal(err)
@@ -228,11 +228,11 @@ func TestStepUp(t *testing.T) {
 			"email":  h.Enrollments.StartEmailChange(h.Context(), who, "new@example.com", home),
 			"remove": removed,
 		} {
-			h.refused(name, err, session.ErrStepUpRequired)
+			h.wantErr(name, err, session.ErrStepUpRequired)
 		}
 		_, err = h.SignIns.StepUp(h.Context(), who, signin.StepUpRequest{Password: "wrong horse battery"}, home)
-		h.refused("wrong password", err, account.ErrCredentials)
-		token, err := h.SignIns.StepUp(h.Context(), who, signin.StepUpRequest{Password: annaWord, ReturnTo: "/settings/2step/app"}, home)
+		h.wantErr("wrong password", err, account.ErrCredentials)
+		token, err := h.SignIns.StepUp(h.Context(), who, signin.StepUpRequest{Password: annaPassword, ReturnTo: "/settings/2step/app"}, home)
 		if err != nil {
 			h.Fatal(err)
 		}
@@ -244,26 +244,26 @@ func TestStepUp(t *testing.T) {
 			h.Fatal(err)
 		}
 		before := storetest.CountRows(t, h.url, "sessions")
-		proven, err := h.verify(token, h.last().Text)
+		proven, err := h.verify(token, h.lastMail().Text)
 		if err != nil {
 			h.Fatal(err)
 		}
 		_, err = h.Sessions.Get(h.Context(), sessionToken)
-		h.refused("the old token", err, session.ErrNoSession)
-		if now := h.who(proven); now.ID != who.ID || !now.RecentlyAuthenticated(h.clock()) || storetest.CountRows(t, h.url, "sessions") != before {
+		h.wantErr("the old token", err, session.ErrNoSession)
+		if now := h.getSession(proven); now.ID != who.ID || !now.RecentlyAuthenticated(h.clock()) || storetest.CountRows(t, h.url, "sessions") != before {
 			h.Errorf("session %+v, want the same one, proven now", now)
 		}
-		if _, err := h.Enrollments.Remove(h.Context(), h.who(proven), id, home); err != nil {
+		if _, err := h.Enrollments.Remove(h.Context(), h.getSession(proven), id, home); err != nil {
 			h.Error(err)
 		}
 	})
 }
 
 // A step-up belongs to its session: once that is over, it opens nothing.
-func TestStepUpOfNobody(t *testing.T) {
-	withAnna(t, func(h *fixture) {
-		sessionToken := h.in()
-		token, err := h.SignIns.StepUp(h.Context(), h.who(sessionToken), signin.StepUpRequest{Password: annaWord}, home)
+func TestStepUpAfterSignOut(t *testing.T) {
+	withAccount(t, func(h *fixture) {
+		sessionToken := h.signIn()
+		token, err := h.SignIns.StepUp(h.Context(), h.getSession(sessionToken), signin.StepUpRequest{Password: annaPassword}, home)
 		if err != nil {
 			h.Fatal(err)
 		}
@@ -272,81 +272,81 @@ func TestStepUpOfNobody(t *testing.T) {
 			h.Fatal(err)
 		}
 		_, err = h.verify(token, code)
-		h.refused("after signing out", err, session.ErrNoSession)
+		h.wantErr("after signing out", err, session.ErrNoSession)
 	})
 }
 
 // The draft of a factor is no sign-in, and a sign-in is no draft.
-func TestPurposes(t *testing.T) {
-	withAnna(t, func(h *fixture) {
-		sessionToken := h.in()
-		code := h.draft(sessionToken, "+491711234567")
-		token := h.begin()
+func TestCodesAreBoundToPurpose(t *testing.T) {
+	withAccount(t, func(h *fixture) {
+		sessionToken := h.signIn()
+		code := h.startNumber(sessionToken, "+491711234567")
+		token := h.enterPassword()
 		_, err := h.verify(token, code)
-		h.refused("the code of a draft for a sign-in", err, factor.ErrIncorrect)
+		h.wantErr("the code of a draft for a sign-in", err, factor.ErrIncorrect)
 		_, err = h.confirm(sessionToken, "spoken", h.code())
-		h.refused("the code of a sign-in for a draft", err, factor.ErrIncorrect)
+		h.wantErr("the code of a sign-in for a draft", err, factor.ErrIncorrect)
 		_, err = h.confirm(sessionToken, "email", h.code())
-		h.refused("the code of a sign-in for an address", err, enroll.ErrNoPendingFactor)
+		h.wantErr("the code of a sign-in for an address", err, enroll.ErrNoPendingFactor)
 	})
 }
 
 // A new address is proven before it counts; the old one is told; an address that has
 // an account gets no mail and looks the same.
 func TestChangeEmail(t *testing.T) {
-	withAnna(t, func(h *fixture) {
-		h.add("bob@example.com", "another horse battery")
-		sessionToken := h.in()
-		h.refused("nonsense", h.Enrollments.StartEmailChange(h.Context(), h.who(sessionToken), "nonsense", home), account.ErrEmail)
-		n := len(h.arrived())
-		if err := h.Enrollments.StartEmailChange(h.Context(), h.who(sessionToken), "bob@example.com", home); err != nil {
+	withAccount(t, func(h *fixture) {
+		h.addAccount("bob@example.com", "another horse battery")
+		sessionToken := h.signIn()
+		h.wantErr("nonsense", h.Enrollments.StartEmailChange(h.Context(), h.getSession(sessionToken), "nonsense", home), account.ErrEmail)
+		n := len(h.mails())
+		if err := h.Enrollments.StartEmailChange(h.Context(), h.getSession(sessionToken), "bob@example.com", home); err != nil {
 			h.Errorf("an address with an account: %v", err)
 		}
-		h.turn(time.Minute)
-		if err := h.Enrollments.Resend(h.Context(), h.who(sessionToken), "email", home); err != nil {
+		h.advance(time.Minute)
+		if err := h.Enrollments.Resend(h.Context(), h.getSession(sessionToken), "email", home); err != nil {
 			h.Errorf("a new code for it: %v", err)
 		}
-		d, err := h.Enrollments.Pending(h.Context(), h.who(sessionToken), "email", home)
+		d, err := h.Enrollments.Pending(h.Context(), h.getSession(sessionToken), "email", home)
 		if err != nil || d.Challenge.Delivery.State != "sent" {
 			h.Errorf("it looks unlike others: %+v, %v", d.Challenge, err)
 		}
-		if len(h.arrived()) != n {
+		if len(h.mails()) != n {
 			h.Error("a mail to somebody who has an account")
 		}
-		if err := h.Enrollments.StartEmailChange(h.Context(), h.who(sessionToken), "New@example.com", home); err != nil {
+		if err := h.Enrollments.StartEmailChange(h.Context(), h.getSession(sessionToken), "New@example.com", home); err != nil {
 			h.Fatal(err)
 		}
-		if m := h.last(); m.To != "new@example.com" {
+		if m := h.lastMail(); m.To != "new@example.com" {
 			h.Fatalf("the code went to %s", m.To)
 		}
-		h.turn(time.Second)
+		h.advance(time.Second)
 		sessionToken, err = h.confirm(sessionToken, "email", h.code())
 		if err != nil {
 			h.Fatal(err)
 		}
-		if got := h.who(sessionToken).Account.Email; got != "new@example.com" {
+		if got := h.getSession(sessionToken).Account.Email; got != "new@example.com" {
 			h.Errorf("the address is %s", got)
 		}
 		told := map[string]string{}
-		for _, m := range h.arrived()[n+1:] {
+		for _, m := range h.mails()[n+1:] {
 			told[m.To] = m.Text
 		}
 		if len(told) != 2 || strings.Contains(told[annaEmail], "new@example.com") {
 			h.Errorf("told %v, want both, and the old one without the new address", told)
 		}
-		_, err = h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, home)
-		h.refused("the old address", err, account.ErrCredentials)
+		_, err = h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, home)
+		h.wantErr("the old address", err, account.ErrCredentials)
 	})
 }
 
 // Text messages have rations for a number, its block, the account and the network, and
 // a cap of money; each says when it opens again.
-func TestRations(t *testing.T) {
-	withAnna(t, func(h *fixture) {
-		sessionToken := h.in()
+func TestTextLimits(t *testing.T) {
+	withAccount(t, func(h *fixture) {
+		sessionToken := h.signIn()
 		try := func(i int) error {
 			number := fmt.Sprintf("+49171%07d", i)
-			return h.Enrollments.Start(h.Context(), h.who(sessionToken), "spoken", url.Values{"number": {number}}, home)
+			return h.Enrollments.Start(h.Context(), h.getSession(sessionToken), "spoken", url.Values{"number": {number}}, home)
 		}
 		var wait *ratelimit.LimitedError
 		sent := 0
@@ -372,21 +372,21 @@ func TestRations(t *testing.T) {
 }
 
 // A session that was ended stays ended, whatever a request that began before does.
-func TestEndedStaysEnded(t *testing.T) {
-	withAnna(t, func(h *fixture) {
-		thief, owner := h.in(), h.in()
-		before := h.who(thief)
-		if err := h.Sessions.End(h.Context(), h.who(owner), before.ID, home); err != nil {
+func TestEndedSessionChangesNothing(t *testing.T) {
+	withAccount(t, func(h *fixture) {
+		attacker, owner := h.signIn(), h.signIn()
+		before := h.getSession(attacker)
+		if err := h.Sessions.End(h.Context(), h.getSession(owner), before.ID, home); err != nil {
 			h.Fatal(err)
 		}
-		_, err := h.SignIns.ChangePassword(h.Context(), before, annaWord, "another horse battery", home)
-		h.refused("a new password", err, session.ErrNoSession)
+		_, err := h.SignIns.ChangePassword(h.Context(), before, annaPassword, "another horse battery", home)
+		h.wantErr("a new password", err, session.ErrNoSession)
 		_, err = h.Enrollments.Remove(h.Context(), before, "none", home)
-		h.refused("removing what is not there", err, challenge.ErrUnknownMethod)
+		h.wantErr("removing what is not there", err, challenge.ErrUnknownMethod)
 		if _, err := h.Sessions.Get(h.Context(), owner); err != nil {
 			h.Errorf("the owner: %v", err)
 		}
-		_, err = h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, home)
+		_, err = h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, home)
 		if err != nil {
 			h.Errorf("the password as it was: %v", err)
 		}
@@ -394,16 +394,16 @@ func TestEndedStaysEnded(t *testing.T) {
 }
 
 // A new address cannot be flooded or found by guessing, known or not.
-func TestNewAddressRation(t *testing.T) {
-	withAnna(t, func(h *fixture) {
-		h.add("bob@example.com", "another horse battery")
+func TestNewAddressMailLimit(t *testing.T) {
+	withAccount(t, func(h *fixture) {
+		h.addAccount("bob@example.com", "another horse battery")
 		for _, to := range []string{"new@example.com", "bob@example.com"} {
-			h.turn(24 * time.Hour)
-			sessionToken := h.in()
+			h.advance(24 * time.Hour)
+			sessionToken := h.signIn()
 			var wait *ratelimit.LimitedError
 			n := 0
 			for ; n < 50 && wait == nil; n++ {
-				if err := h.Enrollments.StartEmailChange(h.Context(), h.who(sessionToken), to, home); err != nil && !errors.As(err, &wait) {
+				if err := h.Enrollments.StartEmailChange(h.Context(), h.getSession(sessionToken), to, home); err != nil && !errors.As(err, &wait) {
 					h.Fatal(err)
 				}
 			}
@@ -416,10 +416,10 @@ func TestNewAddressRation(t *testing.T) {
 
 // The link in the notice of a change takes it back, once, and makes void what the one
 // who made it knows.
-func TestUndo(t *testing.T) {
-	withAnna(t, func(h *fixture) {
-		sessionToken := h.in()
-		if err := h.Enrollments.StartEmailChange(h.Context(), h.who(sessionToken), "thief@example.com", home); err != nil {
+func TestUndoEmailChange(t *testing.T) {
+	withAccount(t, func(h *fixture) {
+		sessionToken := h.signIn()
+		if err := h.Enrollments.StartEmailChange(h.Context(), h.getSession(sessionToken), "thief@example.com", home); err != nil {
 			h.Fatal(err)
 		}
 		sessionToken, err := h.confirm(sessionToken, "email", h.code())
@@ -427,21 +427,21 @@ func TestUndo(t *testing.T) {
 			h.Fatal(err)
 		}
 		token := ""
-		for _, m := range h.arrived() {
+		for _, m := range h.mails() {
 			if _, rest, ok := strings.Cut(m.Text, "/undo#"); ok && m.To == annaEmail {
 				token = strings.Fields(rest)[0]
 			}
 		}
-		h.refused("a reset by it", h.Accounts.ResetPassword(h.Context(), token, "a third horse battery", home), account.ErrLink)
-		h.turn(6 * 24 * time.Hour)
+		h.wantErr("a reset by it", h.Accounts.ResetPassword(h.Context(), token, "a third horse battery", home), account.ErrLink)
+		h.advance(6 * 24 * time.Hour)
 		if err := h.Accounts.UndoChange(h.Context(), token, home); err != nil {
 			h.Fatal(err)
 		}
-		h.refused("again", h.Accounts.UndoChange(h.Context(), token, home), account.ErrLink)
+		h.wantErr("again", h.Accounts.UndoChange(h.Context(), token, home), account.ErrLink)
 		_, err = h.Sessions.Get(h.Context(), sessionToken)
-		h.refused("the thief's session", err, session.ErrNoSession)
-		_, err = h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, home)
-		h.refused("the password that the thief knows", err, account.ErrCredentials)
+		h.wantErr("the thief's session", err, session.ErrNoSession)
+		_, err = h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, home)
+		h.wantErr("the password that the thief knows", err, account.ErrCredentials)
 		if err := h.Accounts.RequestPasswordReset(h.Context(), annaEmail, home); err != nil {
 			h.Fatal(err)
 		}
@@ -453,10 +453,10 @@ func TestUndo(t *testing.T) {
 
 // The same for a factor that somebody else added.
 func TestUndoFactor(t *testing.T) {
-	withAnna(t, func(h *fixture) {
-		h.enroll(h.in(), "+491711234567")
-		_, rest, _ := strings.Cut(h.last().Text, "/undo#")
-		h.turn(time.Second)
+	withAccount(t, func(h *fixture) {
+		h.enrollNumber(h.signIn(), "+491711234567")
+		_, rest, _ := strings.Cut(h.lastMail().Text, "/undo#")
+		h.advance(time.Second)
 		if err := h.Accounts.UndoChange(h.Context(), strings.Fields(rest)[0], home); err != nil {
 			h.Fatal(err)
 		}

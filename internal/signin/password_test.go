@@ -26,36 +26,36 @@ import (
 
 // A reset ends everything that was open, tells the owner, works once, and opens no
 // session: both steps are still to be taken.
-func TestReset(t *testing.T) {
-	withAnna(t, func(h *fixture) {
-		sessionToken, pending := h.in(), h.begin()
-		h.turn(time.Second) // so that its mail comes after theirs
+func TestResetPassword(t *testing.T) {
+	withAccount(t, func(h *fixture) {
+		sessionToken, pending := h.signIn(), h.enterPassword()
+		h.advance(time.Second) // so that its mail comes after theirs
 		if err := h.Accounts.RequestPasswordReset(h.Context(), "ANNA@example.com", home); err != nil {
 			h.Fatal(err)
 		}
 		token := h.linkToken()
-		h.refused("a common password", h.Accounts.ResetPassword(h.Context(), token, "password1", home), seal.ErrPasswordCommon)
+		h.wantErr("a common password", h.Accounts.ResetPassword(h.Context(), token, "password1", home), seal.ErrPasswordCommon)
 		if err := h.Accounts.ResetPassword(h.Context(), token, "another horse battery", home); err != nil {
 			h.Fatal(err)
 		}
-		if !strings.Contains(h.last().Subject, "changed") || h.last().To != annaEmail {
-			h.Errorf("the owner is not told: %q", h.last().Subject)
+		if !strings.Contains(h.lastMail().Subject, "changed") || h.lastMail().To != annaEmail {
+			h.Errorf("the owner is not told: %q", h.lastMail().Subject)
 		}
-		h.refused("the link again", h.Accounts.ResetPassword(h.Context(), token, "a third horse battery", home), account.ErrLink)
+		h.wantErr("the link again", h.Accounts.ResetPassword(h.Context(), token, "a third horse battery", home), account.ErrLink)
 		_, err := h.Sessions.Get(h.Context(), sessionToken)
-		h.refused("an old session", err, session.ErrNoSession)
+		h.wantErr("an old session", err, session.ErrNoSession)
 		_, err = h.Pending(h.Context(), pending, home)
-		h.refused("an old sign-in", err, challenge.ErrNoAttempt)
-		_, err = h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, home)
-		h.refused("the old password", err, account.ErrCredentials)
+		h.wantErr("an old sign-in", err, challenge.ErrNoAttempt)
+		_, err = h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, home)
+		h.wantErr("the old password", err, account.ErrCredentials)
 		if _, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: "another horse battery"}, home); err != nil {
 			h.Errorf("the new password: %v", err)
 		}
 	})
 }
 
-func TestResetLinkEnds(t *testing.T) {
-	withAnna(t, func(h *fixture) {
+func TestResetLinkExpires(t *testing.T) {
+	withAccount(t, func(h *fixture) {
 		var tokens []string
 		for range 3 {
 			if err := h.Accounts.RequestPasswordReset(h.Context(), annaEmail, home); err != nil {
@@ -65,29 +65,29 @@ func TestResetLinkEnds(t *testing.T) {
 		}
 		for i := range tokens[0] {
 			cut := tokens[0][:i] + tokens[0][i+1:]
-			h.refused("cut short", h.Accounts.ResetPassword(h.Context(), cut, annaWord+"!", home), account.ErrLink)
+			h.wantErr("cut short", h.Accounts.ResetPassword(h.Context(), cut, annaPassword+"!", home), account.ErrLink)
 		}
-		h.turn(30 * time.Minute)
+		h.advance(30 * time.Minute)
 		if err := h.Accounts.ResetPassword(h.Context(), tokens[1], "another horse battery", home); err != nil {
 			h.Errorf("at its end: %v", err)
 		}
-		h.refused("one made before the change", h.Accounts.ResetPassword(h.Context(), tokens[2], "a third horse battery", home), account.ErrLink)
-		h.turn(time.Hour)
+		h.wantErr("one made before the change", h.Accounts.ResetPassword(h.Context(), tokens[2], "a third horse battery", home), account.ErrLink)
+		h.advance(time.Hour)
 		if err := h.Accounts.RequestPasswordReset(h.Context(), annaEmail, home); err != nil {
 			h.Fatal(err)
 		}
 		late := h.linkToken()
-		h.turn(30*time.Minute + time.Millisecond)
-		h.refused("after its end", h.Accounts.ResetPassword(h.Context(), late, "a third horse battery", home), account.ErrLink)
+		h.advance(30*time.Minute + time.Millisecond)
+		h.wantErr("after its end", h.Accounts.ResetPassword(h.Context(), late, "a third horse battery", home), account.ErrLink)
 	})
 }
 
 // An address with an account, one without, and one whose ration is spent look alike,
 // and cost the same rows.
-func TestForgotAlike(t *testing.T) {
+func TestResetRequestsLookTheSame(t *testing.T) {
 	storetest.EachDatabase(t, func(t *testing.T, url string) {
-		h := open(t, url)
-		h.add(annaEmail, annaWord)
+		h := newFixture(t, url)
+		h.addAccount(annaEmail, annaPassword)
 		for range 10 {
 			for _, email := range []string{annaEmail, "nobody@example.com"} {
 				if err := h.Accounts.RequestPasswordReset(h.Context(), email, home); err != nil {
@@ -95,7 +95,7 @@ func TestForgotAlike(t *testing.T) {
 				}
 			}
 		}
-		if n := len(h.arrived()); n != 3 {
+		if n := len(h.mails()); n != 3 {
 			t.Errorf("%d mails in an hour, want 3", n)
 		}
 		for _, table := range []string{"email_links", "outbox_messages"} {
@@ -119,30 +119,30 @@ func TestForgotAlike(t *testing.T) {
 }
 
 // resets has Anna choose her password anew by way of her mailbox.
-func (h *fixture) resets(from origin.Origin) {
+func (h *fixture) resetPassword(from origin.Origin) {
 	h.Helper()
-	h.turn(time.Second)
+	h.advance(time.Second)
 	if err := h.Accounts.RequestPasswordReset(h.Context(), annaEmail, from); err != nil {
 		h.Fatal(err)
 	}
-	if err := h.Accounts.ResetPassword(h.Context(), h.linkToken(), annaWord, from); err != nil {
+	if err := h.Accounts.ResetPassword(h.Context(), h.linkToken(), annaPassword, from); err != nil {
 		h.Fatal(err)
 	}
 }
 
 // A thief has used up the guesses at the app and all pairs of the day. Anna does what the mail says,
 // and comes in by app, the only way for a day: in a new browser and a new network.
-func TestResetFreesPairs(t *testing.T) {
-	withAnna(t, func(h *fixture) {
-		app, _ := h.app(h.in())
-		h.turn(time.Hour)
-		h.debited(h.anna(), store.EntryGuess, odds.AccountBudgetPerYear)
+func TestResetRenewsCodePairs(t *testing.T) {
+	withAccount(t, func(h *fixture) {
+		app, _ := h.enrollApp(h.signIn())
+		h.advance(time.Hour)
+		h.addEntry(h.annaBudget(), store.EntryGuess, odds.AccountBudgetPerYear)
 		for range odds.CodePairsPerDay {
-			h.debited(h.anna(), store.EntryPair, 0)
+			h.addEntry(h.annaBudget(), store.EntryPair, 0)
 		}
-		far := away(1)
+		far := otherNetwork(1)
 		pair := func() error {
-			entry, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, far)
+			entry, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, far)
 			if err != nil {
 				h.Fatal(err)
 			}
@@ -152,12 +152,12 @@ func TestResetFreesPairs(t *testing.T) {
 				}
 			}
 			first := app.code(h.clock())
-			h.turn(30 * time.Second)
+			h.advance(30 * time.Second)
 			_, err = h.Verify(h.Context(), entry.Attempt, url.Values{"code": {first + app.code(h.clock())}}, far)
 			return err
 		}
-		h.refused("a pair beyond those of the day", pair(), ratelimit.ErrLimited)
-		h.resets(far)
+		h.wantErr("a pair beyond those of the day", pair(), ratelimit.ErrLimited)
+		h.resetPassword(far)
 		if err := pair(); err != nil {
 			h.Errorf("after the reset: %v", err)
 		}
@@ -165,20 +165,20 @@ func TestResetFreesPairs(t *testing.T) {
 }
 
 // The same with the mails of the day, of somebody who has only mail.
-func TestResetFreesMails(t *testing.T) {
-	withAnna(t, func(h *fixture) {
+func TestResetRenewsMails(t *testing.T) {
+	withAccount(t, func(h *fixture) {
 		for range ratelimit.MailsNewNetworksPerDay {
-			h.debited(h.anna(), store.EntrySend, 0)
+			h.addEntry(h.annaBudget(), store.EntrySend, 0)
 		}
-		far := away(1)
-		entry, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, far)
+		far := otherNetwork(1)
+		entry, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, far)
 		if err != nil {
 			h.Fatal(err)
 		}
-		h.refused("a mail beyond those of the day", h.Choose(h.Context(), entry.Attempt, "email", far), ratelimit.ErrLimited)
-		h.resets(far)
-		h.turn(time.Second)
-		if entry, err = h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, far); err != nil {
+		h.wantErr("a mail beyond those of the day", h.Choose(h.Context(), entry.Attempt, "email", far), ratelimit.ErrLimited)
+		h.resetPassword(far)
+		h.advance(time.Second)
+		if entry, err = h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, far); err != nil {
 			h.Fatal(err)
 		}
 		if _, err := h.Verify(h.Context(), entry.Attempt, url.Values{"code": {h.code()}}, far); err != nil {
@@ -188,8 +188,8 @@ func TestResetFreesMails(t *testing.T) {
 }
 
 func TestChangePassword(t *testing.T) {
-	withAnna(t, func(h *fixture) {
-		mine := h.in()
+	withAccount(t, func(h *fixture) {
+		mine := h.signIn()
 		who, err := h.Sessions.Get(h.Context(), mine)
 		if err != nil {
 			h.Fatal(err)
@@ -198,39 +198,39 @@ func TestChangePassword(t *testing.T) {
 			return h.SignIns.ChangePassword(h.Context(), who, current, password, home)
 		}
 		_, err = change("wrong horse battery", "another horse battery")
-		h.refused("wrong current password", err, account.ErrCredentials)
-		_, err = change(annaWord, "anna1234")
-		h.refused("own name", err, seal.ErrPasswordContextSpecific)
-		h.turn(10*time.Minute + time.Second)
-		_, err = change(annaWord, "another horse battery")
-		h.refused("a proof too old", err, session.ErrStepUpRequired)
-		mine = h.in()
-		other := h.in()
-		who = h.who(mine)
-		fresh, err := change(annaWord, "another horse battery")
+		h.wantErr("wrong current password", err, account.ErrCredentials)
+		_, err = change(annaPassword, "anna1234")
+		h.wantErr("own name", err, seal.ErrPasswordContextSpecific)
+		h.advance(10*time.Minute + time.Second)
+		_, err = change(annaPassword, "another horse battery")
+		h.wantErr("a proof too old", err, session.ErrStepUpRequired)
+		mine = h.signIn()
+		other := h.signIn()
+		who = h.getSession(mine)
+		fresh, err := change(annaPassword, "another horse battery")
 		if err != nil {
 			h.Fatal(err)
 		}
 		for _, old := range []string{mine, other} {
 			_, err := h.Sessions.Get(h.Context(), old)
-			h.refused("an old session", err, session.ErrNoSession)
+			h.wantErr("an old session", err, session.ErrNoSession)
 		}
 		if now, err := h.Sessions.Get(h.Context(), fresh); err != nil || !now.AuthenticatedAt.Equal(who.AuthenticatedAt) || !now.ExpiresAt.Equal(who.ExpiresAt) {
 			h.Errorf("the new session: %+v, %v, want the proof and the end of the old one", now, err)
 		}
 		_, err = change("another horse battery", "a third horse battery")
-		h.refused("from a session that has ended", err, session.ErrNoSession)
-		if !strings.Contains(h.last().Subject, "changed") {
-			h.Errorf("the owner is not told: %q", h.last().Subject)
+		h.wantErr("from a session that has ended", err, session.ErrNoSession)
+		if !strings.Contains(h.lastMail().Subject, "changed") {
+			h.Errorf("the owner is not told: %q", h.lastMail().Subject)
 		}
 	})
 }
 
 // A ration holds however many ask at once.
-func TestForgotParallel(t *testing.T) {
-	withAnna(t, func(h *fixture) {
+func TestResetMailLimitInParallel(t *testing.T) {
+	withAccount(t, func(h *fixture) {
 		atOnce(60, func() { _ = h.Accounts.RequestPasswordReset(h.Context(), annaEmail, home) })
-		if n := len(h.arrived()); n != 3 {
+		if n := len(h.mails()); n != 3 {
 			h.Errorf("%d mails, want 3", n)
 		}
 	})
@@ -238,25 +238,25 @@ func TestForgotParallel(t *testing.T) {
 
 // Strangers who ask for Anna's links, hour after hour, keep nobody but themselves from
 // having one.
-func TestForgotFlood(t *testing.T) {
-	withAnna(t, func(h *fixture) {
+func TestResetFloodFromOtherNetwork(t *testing.T) {
+	withAccount(t, func(h *fixture) {
 		stranger := home
 		stranger.Address = netip.MustParseAddr("198.51.100.7")
 		for range 72 {
 			if err := h.Accounts.RequestPasswordReset(h.Context(), annaEmail, stranger); err != nil {
 				h.Fatal(err)
 			}
-			h.arrived()
-			h.turn(time.Hour + time.Second)
+			h.mails()
+			h.advance(time.Hour + time.Second)
 		}
-		n := len(h.arrived())
+		n := len(h.mails())
 		if n < 25 || n > 44 { // ten in each of the four days it touches
 			h.Errorf("%d mails in three days, want about 30", n)
 		}
 		if err := h.Accounts.RequestPasswordReset(h.Context(), annaEmail, home); err != nil {
 			h.Fatal(err)
 		}
-		if len(h.arrived()) != n+1 {
+		if len(h.mails()) != n+1 {
 			h.Error("Anna gets no link because of others")
 		}
 	})
@@ -264,7 +264,7 @@ func TestForgotFlood(t *testing.T) {
 
 // A hash of yesterday's cost is replaced by one of today's at the next sign-in.
 func TestRehash(t *testing.T) {
-	withAnna(t, func(h *fixture) {
+	withAccount(t, func(h *fixture) {
 		read := func() string {
 			a, err := h.Store.FindAccountByEmail(h.Context(), annaEmail)
 			if err != nil {
@@ -277,35 +277,35 @@ func TestRehash(t *testing.T) {
 			return string(hash)
 		}
 		before := read()
-		h.begin()
+		h.enterPassword()
 		if read() != before {
 			h.Error("replaced though the cost is the same")
 		}
 		h.Accounts.Passwords = seal.NewPasswordHasher(seal.HashCost{MemoryKiB: 128, Passes: 1}, 4, 64)
-		h.begin()
+		h.enterPassword()
 		if after := read(); !strings.Contains(after, "m=128,") {
 			h.Errorf("still %s", after)
 		}
-		h.begin()
+		h.enterPassword()
 	})
 }
 
 // The mailbox that has just reset the password does not prove step two as well if
 // there is another way; after a day it does again.
-func TestMailboxRests(t *testing.T) {
-	withAnna(t, func(h *fixture) {
+func TestMailboxCooldown(t *testing.T) {
+	withAccount(t, func(h *fixture) {
 		reset := func() {
-			h.turn(time.Hour)
+			h.advance(time.Hour)
 			if err := h.Accounts.RequestPasswordReset(h.Context(), annaEmail, home); err != nil {
 				h.Fatal(err)
 			}
-			if err := h.Accounts.ResetPassword(h.Context(), h.linkToken(), annaWord, home); err != nil {
+			if err := h.Accounts.ResetPassword(h.Context(), h.linkToken(), annaPassword, home); err != nil {
 				h.Fatal(err)
 			}
 		}
 		offers := func() string {
-			h.turn(time.Second)
-			p, err := h.Pending(h.Context(), h.begin(), home)
+			h.advance(time.Second)
+			p, err := h.Pending(h.Context(), h.enterPassword(), home)
 			if err != nil {
 				h.Fatal(err)
 			}
@@ -319,13 +319,13 @@ func TestMailboxRests(t *testing.T) {
 		if got := offers(); got != "email" {
 			h.Errorf("the only way, after a reset: %q", got)
 		}
-		h.enroll(h.in(), "+491711234567")
+		h.enrollNumber(h.signIn(), "+491711234567")
 		if got := offers(); got != "spoken" {
 			h.Errorf("after a reset and with another way: %q", got)
 		}
-		token := h.begin()
-		h.refused("email all the same", h.Choose(h.Context(), token, "email", home), challenge.ErrUnknownMethod)
-		h.turn(24 * time.Hour)
+		token := h.enterPassword()
+		h.wantErr("email all the same", h.Choose(h.Context(), token, "email", home), challenge.ErrUnknownMethod)
+		h.advance(24 * time.Hour)
 		if got := offers(); got != "email spoken" {
 			h.Errorf("a day later: %q", got)
 		}
@@ -342,10 +342,10 @@ func (broken) Challenge(context.Context, factor.Request) (factor.Challenge, erro
 // A method that cannot ask lets nobody in and leaves nothing behind.
 func TestMethodFails(t *testing.T) {
 	storetest.EachDatabase(t, func(t *testing.T, address string) {
-		h := open(t, address)
-		h.add(annaEmail, annaWord)
+		h := newFixture(t, address)
+		h.addAccount(annaEmail, annaPassword)
 		h.Challenges.Methods = []factor.Method{broken{}}
-		if _, err := h.SignIns.Start(t.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, home); err == nil {
+		if _, err := h.SignIns.Start(t.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, home); err == nil {
 			t.Error("began without a challenge")
 		}
 		if n := storetest.CountRows(t, address, "attempts"); n != 0 {
@@ -366,11 +366,11 @@ func (m lettered) Challenge(context.Context, factor.Request) (factor.Challenge, 
 
 // What nobody can count the guesses at is not asked: letters and digits that are few, and few of
 // anything where it must be an answer that nobody can guess.
-func TestShortAnswers(t *testing.T) {
+func TestShortCodesAreRejected(t *testing.T) {
 	storetest.EachDatabase(t, func(t *testing.T, address string) {
-		h := open(t, address)
-		h.add(annaEmail, annaWord)
-		who := h.who(h.in())
+		h := newFixture(t, address)
+		h.addAccount(annaEmail, annaPassword)
+		who := h.getSession(h.signIn())
 		for answer, short := range map[string]bool{"K7QX": true, "123456": false} {
 			h.Challenges.Methods = []factor.Method{lettered{answer: answer}}
 			if err := h.Enrollments.StartEmailChange(t.Context(), who, "new@example.com", home); (err != nil) != short {
@@ -381,49 +381,49 @@ func TestShortAnswers(t *testing.T) {
 			for answer, short := range map[string]bool{
 				"K7QX": true, "K7QXK7QXK7QX": true, "éééééééé": true, "123456": used, "1234567890": used, "K7QXK7QXK7QXK": false,
 			} {
-				h.turn(time.Hour)
+				h.advance(time.Hour)
 				h.Challenges.Methods = []factor.Method{lettered{answer: answer}}
-				_, err := h.SignIns.Start(t.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, home)
+				_, err := h.SignIns.Start(t.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, home)
 				if (err != nil) != short || errors.Is(err, ratelimit.ErrLimited) {
 					t.Errorf("%q, with the guesses used up %v: %v", answer, used, err)
 				}
 			}
-			h.debited(h.anna(), store.EntryGuess, odds.AccountBudgetPerYear)
+			h.addEntry(h.annaBudget(), store.EntryGuess, odds.AccountBudgetPerYear)
 		}
 	})
 }
 
 // With two ways nothing is sent before the choice; choosing twice sends once.
-func TestChoose(t *testing.T) {
-	withAnna(t, func(h *fixture) {
+func TestChooseMethod(t *testing.T) {
+	withAccount(t, func(h *fixture) {
 		var n atomic.Int64
-		h.enroll(h.in(), "+491711234567")
-		seen := len(h.arrived())
-		token := h.begin()
+		h.enrollNumber(h.signIn(), "+491711234567")
+		seen := len(h.mails())
+		token := h.enterPassword()
 		p, err := h.Pending(h.Context(), token, home)
-		if err != nil || challenge.Next(p, h.clock()) != challenge.StepMethod || len(h.arrived()) != seen {
-			h.Fatalf("step %v, %d mails, %v", challenge.Next(p, h.clock()), len(h.arrived())-seen, err)
+		if err != nil || challenge.Next(p, h.clock()) != challenge.StepMethod || len(h.mails()) != seen {
+			h.Fatalf("step %v, %d mails, %v", challenge.Next(p, h.clock()), len(h.mails())-seen, err)
 		}
 		_, err = h.Verify(h.Context(), token, url.Values{"code": {"123456"}}, home)
-		h.refused("a code before the choice", err, challenge.ErrNoAttempt)
+		h.wantErr("a code before the choice", err, challenge.ErrNoAttempt)
 		for _, bad := range []string{"", "none", "EMAIL", "email\x00", "../email", strings.Repeat("x", 10000)} {
-			h.refused(bad, h.Choose(h.Context(), token, bad, home), challenge.ErrUnknownMethod)
+			h.wantErr(bad, h.Choose(h.Context(), token, bad, home), challenge.ErrUnknownMethod)
 		}
 		atOnce(8, func() {
 			if h.Choose(h.Context(), token, "email", home) == nil {
 				n.Add(1)
 			}
 		})
-		if mails := len(h.arrived()) - seen; mails != 1 || n.Load() == 0 {
+		if mails := len(h.mails()) - seen; mails != 1 || n.Load() == 0 {
 			h.Errorf("%d mails after %d choices, want 1", mails, n.Load())
 		}
 		code := h.code()
-		h.turn(time.Second)
+		h.advance(time.Second)
 		if err := h.Choose(h.Context(), token, "spoken", home); err != nil {
 			h.Fatal(err)
 		}
 		_, err = h.verify(token, code)
-		h.refused("the code of the other method", err, factor.ErrIncorrect)
+		h.wantErr("the code of the other method", err, factor.ErrIncorrect)
 		if _, err := h.verify(token, h.code()); err != nil {
 			h.Error(err)
 		}

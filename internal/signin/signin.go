@@ -1,6 +1,6 @@
-// Package signin takes a person from the password to a session: password, trust, second step.
+// Package signin takes a person from the password to a session: password, trusted device, second step.
 //
-//	Start ─▶ (trusted) ─▶ a session
+//	Start ─▶ (trusted device) ─▶ a session
 //	      └▶ challenge.Attempt ─▶ Choose ─▶ Verify ─▶ a session
 package signin
 
@@ -22,7 +22,7 @@ import (
 	"twostep.example/twostep/internal/trust"
 )
 
-// SignIns begin sign-ins and step-ups, and change passwords.
+// SignIns starts sign-ins and step-ups, and changes passwords.
 type SignIns struct {
 	Store      *store.DB
 	Now        func() time.Time
@@ -34,20 +34,21 @@ type SignIns struct {
 	Challenges *challenge.Challenges
 }
 
-// Credentials are what the first page asks for.
+// Credentials is what the first page of a sign-in asks for.
 type Credentials struct {
 	Email        string
 	Password     string
-	ReturnTo     string        // an address to go to afterwards, already checked
-	SkipTrust    bool          // both steps are wanted, whatever is trusted
-	Level        session.Level // how much must be proven, if it can be
-	AttemptToken string        // of the attempt this browser is in; "" if it is in none
+	ReturnTo     string        // local path to go to afterwards, already checked
+	SkipTrust    bool          // require the second step even on a trusted device
+	Level        session.Level // the level to reach, if the account can
+	AttemptToken string        // token of the attempt this browser is in; "" if there is none
 }
 
-// Start checks the password. Where this browser is trusted from this network, that opens a
-// session; everywhere else it begins an attempt. If the browser is in the middle of an attempt of
-// the same account, that one goes on under a new token, and no second message is sent. It returns
-// account.ErrCredentials, a *ratelimit.LimitedError or seal.ErrBusy.
+// Start checks the password. If the device is trusted in this network, Start opens a session; otherwise it
+// starts an attempt. An attempt of the same account that this browser is in continues under a new token,
+// without a second message. Start returns account.ErrCredentials if the email address or the password is
+// wrong, a *ratelimit.LimitedError if a limit is reached, and seal.ErrBusy if the server cannot hash the
+// password now.
 func (s *SignIns) Start(ctx context.Context, c Credentials, from origin.Origin) (session.Cookies, error) {
 	known, err := s.Devices.FindKnownDevice(ctx, c.Email, from)
 	if err != nil {
@@ -63,13 +64,17 @@ func (s *SignIns) Start(ctx context.Context, c Credentials, from origin.Origin) 
 		return session.Cookies{}, err
 	}
 	now := s.Now()
-	trusted := challenge.State{ExpiresAt: now.Add(challenge.TTL), Trusted: decision.Reason == trust.Trusted && !c.SkipTrust}
-	if challenge.Next(trusted, now) == challenge.StepSignedIn {
+	state := challenge.State{
+		ExpiresAt: now.Add(challenge.TTL),
+		Trusted:   decision.Reason == trust.Trusted && !c.SkipTrust,
+	}
+	if challenge.Next(state, now) == challenge.StepSignedIn {
 		cookies, err := s.enterTrusted(ctx, a, browser, decision, from)
 		if !errors.Is(err, store.ErrNotFound) {
 			return cookies, err
 		}
-		if browser, decision, err = s.Devices.FindAndDecide(ctx, a.Ref(), from); err != nil { // trust ended this very moment
+		// Trust has ended since the decision.
+		if browser, decision, err = s.Devices.FindAndDecide(ctx, a.Ref(), from); err != nil {
 			return session.Cookies{}, err
 		}
 	}
@@ -84,8 +89,10 @@ func (s *SignIns) Start(ctx context.Context, c Credentials, from origin.Origin) 
 	return session.Cookies{Attempt: token}, err
 }
 
-// begin goes on with the attempt this browser is in, or begins one.
-func (s *SignIns) begin(ctx context.Context, c Credentials, b challenge.Beginning, from origin.Origin) (token string, err error) {
+// begin continues the attempt that this browser is in, or starts one.
+func (s *SignIns) begin(
+	ctx context.Context, c Credentials, b challenge.Beginning, from origin.Origin,
+) (token string, err error) {
 	token, ok, err := s.Challenges.Resume(ctx, c.AttemptToken, b, from)
 	if err != nil || ok {
 		return token, err
@@ -93,9 +100,11 @@ func (s *SignIns) begin(ctx context.Context, c Credentials, b challenge.Beginnin
 	return s.Challenges.Begin(ctx, b, from)
 }
 
-// enterTrusted opens the session of somebody whose browser is trusted from here. It returns
-// store.ErrNotFound if that ended this very moment.
-func (s *SignIns) enterTrusted(ctx context.Context, a store.Account, b device.RequestDevice, by device.DecisionRecord, from origin.Origin) (cookies session.Cookies, err error) {
+// enterTrusted opens a session without the second step, for a device that is trusted in this network. It
+// returns store.ErrNotFound if trust has ended since the decision.
+func (s *SignIns) enterTrusted(
+	ctx context.Context, a store.Account, b device.RequestDevice, by device.DecisionRecord, from origin.Origin,
+) (cookies session.Cookies, err error) {
 	record, _ := by.NearestRecord()
 	token, row := s.Sessions.New(a.Ref(), from)
 	row.AMR, row.DeviceID, row.TrustVerifiedAt = "pwd", b.ID, record.VerifiedAt
@@ -108,7 +117,8 @@ func (s *SignIns) enterTrusted(ctx context.Context, a store.Account, b device.Re
 			return err
 		}
 		e := audit.Event{
-			Kind: audit.SessionCreated, Account: a.ID, Target: audit.Target("session", row.ID), Reason: audit.TrustedDevice, Trace: by.Trace,
+			Kind: audit.SessionCreated, Account: a.ID, Target: audit.Target("session", row.ID),
+			Reason: audit.TrustedDevice, Trace: by.Trace,
 		}
 		return s.Accounts.Event(ctx, tx, e, from)
 	})
@@ -119,17 +129,20 @@ func (s *SignIns) enterTrusted(ctx context.Context, a store.Account, b device.Re
 	return cookies, nil
 }
 
-// StepUpRequest is what somebody who is signed in gives to take both steps again.
+// StepUpRequest is what a signed-in person enters to authenticate again.
 type StepUpRequest struct {
 	Password string
-	ReturnTo string        // an address to go to afterwards, already checked
-	Level    session.Level // how much must be proven, if it can be
+	ReturnTo string        // local path to go to afterwards, already checked
+	Level    session.Level // the level to reach, if the account can
 }
 
-// StepUp begins another proof of both steps for somebody who is signed in. The token goes to the
-// browser like that of a sign-in; Attempt.Verify then proves the session again and gives it another
-// token. It returns account.ErrCredentials, a *ratelimit.LimitedError or seal.ErrBusy.
-func (s *SignIns) StepUp(ctx context.Context, who session.Session, r StepUpRequest, from origin.Origin) (token string, err error) {
+// StepUp starts an attempt by which a signed-in person completes both steps again, and returns its token
+// for the browser. Attempt.Verify then marks the session as authenticated now, and gives it a new token.
+// StepUp returns account.ErrCredentials if the password is wrong, a *ratelimit.LimitedError if a limit is
+// reached, and seal.ErrBusy if the server cannot hash the password now.
+func (s *SignIns) StepUp(
+	ctx context.Context, who session.Session, r StepUpRequest, from origin.Origin,
+) (token string, err error) {
 	a, err := s.verifyPassword(ctx, who, r.Password, from)
 	if err != nil {
 		return "", err
@@ -139,10 +152,12 @@ func (s *SignIns) StepUp(ctx context.Context, who session.Session, r StepUpReque
 	}, from)
 }
 
-// verifyPassword checks the password of somebody who is signed in. It takes a try from those that
-// the sessions of an account have: who holds a session that is not theirs must not find the password
-// by trying. Only somebody who is signed in can use them up.
-func (s *SignIns) verifyPassword(ctx context.Context, who session.Session, password string, from origin.Origin) (store.Account, error) {
+// verifyPassword checks the password of a signed-in person. It counts against a quota for all sessions of
+// the account, so that somebody who has stolen a session cannot find the password by guessing. Only
+// signed-in persons can use that quota up. Its errors are those of StepUp.
+func (s *SignIns) verifyPassword(
+	ctx context.Context, who session.Session, password string, from origin.Origin,
+) (store.Account, error) {
 	a, err := s.Store.GetAccount(ctx, who.Account.ID)
 	if err != nil {
 		return a, fmt.Errorf("signin: account: %w", err)
@@ -150,7 +165,8 @@ func (s *SignIns) verifyPassword(ctx context.Context, who session.Session, passw
 	quota := ratelimit.PerHour("session_passwords_account", a.ID, ratelimit.SessionPasswordsPerHour)
 	if err := s.Limits.Spend(ctx, s.Store, quota); err != nil {
 		if errors.Is(err, ratelimit.ErrLimited) {
-			err = errors.Join(s.Accounts.Failure(ctx, audit.Event{Kind: audit.LimitReached, Account: a.ID, Reason: "password"}, from), err)
+			e := audit.Event{Kind: audit.LimitReached, Account: a.ID, Reason: "password"}
+			err = errors.Join(s.Accounts.Failure(ctx, e, from), err)
 		}
 		return a, err
 	}
@@ -168,11 +184,14 @@ func (s *SignIns) verifyPassword(ctx context.Context, who session.Session, passw
 	return a, nil
 }
 
-// ChangePassword sets a new password for somebody who is signed in and knows the current one.
-// Every other session ends; this one goes on under the new token it returns. It returns
-// session.ErrStepUpRequired, account.ErrCredentials, a *ratelimit.LimitedError,
-// session.ErrNoSession, or one of the errors of seal.Acceptable.
-func (s *SignIns) ChangePassword(ctx context.Context, who session.Session, current, password string, from origin.Origin) (token string, err error) {
+// ChangePassword sets a new password for a signed-in person who knows the current one. Every other session
+// ends; this one continues under the new token that ChangePassword returns. It returns
+// session.ErrStepUpRequired if the session was not authenticated recently, account.ErrCredentials if the
+// current password is wrong, a *ratelimit.LimitedError if a limit is reached, session.ErrNoSession if the
+// session has ended, and an error of seal.CheckNewPassword if the new password is not allowed.
+func (s *SignIns) ChangePassword(
+	ctx context.Context, who session.Session, current, password string, from origin.Origin,
+) (token string, err error) {
 	if !who.RecentlyAuthenticated(s.Now()) {
 		return "", session.ErrStepUpRequired
 	}
@@ -195,7 +214,7 @@ func (s *SignIns) ChangePassword(ctx context.Context, who session.Session, curre
 		if token, err = s.Sessions.Replace(ctx, tx, who, from); err != nil {
 			return err
 		}
-		if err := s.Budgets.Renew(ctx, tx, a, s.Now()); err != nil { // both steps are fresh
+		if err := s.Budgets.Renew(ctx, tx, a, s.Now()); err != nil { // both steps were completed recently
 			return err
 		}
 		n := account.Notification{Event: audit.Event{Kind: audit.PasswordChanged}, Template: "changed", Account: a}

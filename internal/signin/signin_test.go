@@ -35,8 +35,8 @@ import (
 )
 
 const (
-	annaEmail = "anna@example.com"
-	annaWord  = "correct horse battery"
+	annaEmail    = "anna@example.com"
+	annaPassword = "correct horse battery"
 )
 
 var (
@@ -60,7 +60,7 @@ type fixture struct {
 	mail []delivery.Message
 }
 
-func open(t *testing.T, url string) *fixture {
+func newFixture(t *testing.T, url string) *fixture {
 	t.Helper()
 	lines := seal.NewKeyLine()
 	keys, err := seal.ParseKeyRing(lines)
@@ -113,7 +113,7 @@ func (h *fixture) Resend(ctx context.Context, token string, from origin.Origin) 
 	return a.Resend(ctx)
 }
 
-func (h *fixture) Tick(ctx context.Context, token string, requested bool) error {
+func (h *fixture) SetTrust(ctx context.Context, token string, requested bool) error {
 	a, err := h.Challenges.Load(ctx, token, home)
 	if err != nil {
 		return err
@@ -131,10 +131,10 @@ func (h *fixture) Verify(ctx context.Context, token string, form url.Values, fro
 }
 
 // withAnna runs a test on both databases, with one account.
-func withAnna(t *testing.T, f func(h *fixture)) {
+func withAccount(t *testing.T, f func(h *fixture)) {
 	storetest.EachDatabase(t, func(t *testing.T, url string) {
-		h := open(t, url)
-		h.add(annaEmail, annaWord)
+		h := newFixture(t, url)
+		h.addAccount(annaEmail, annaPassword)
 		f(h)
 	})
 }
@@ -145,7 +145,7 @@ func (h *fixture) clock() time.Time {
 	return h.now
 }
 
-func (h *fixture) turn(d time.Duration) {
+func (h *fixture) advance(d time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.now = h.now.Add(d)
@@ -159,7 +159,7 @@ func (h *fixture) send(_ context.Context, m delivery.Message) error {
 }
 
 // arrived delivers what waits and returns all mails so far.
-func (h *fixture) arrived() []delivery.Message {
+func (h *fixture) mails() []delivery.Message {
 	h.Helper()
 	for {
 		sent, err := h.outbox.DeliverNext(h.Context())
@@ -176,9 +176,9 @@ func (h *fixture) arrived() []delivery.Message {
 }
 
 // last is the newest mail.
-func (h *fixture) last() delivery.Message {
+func (h *fixture) lastMail() delivery.Message {
 	h.Helper()
-	mail := h.arrived()
+	mail := h.mails()
 	if len(mail) == 0 {
 		h.Fatal("no mail has arrived")
 	}
@@ -188,7 +188,7 @@ func (h *fixture) last() delivery.Message {
 // code is the code in the newest mail.
 func (h *fixture) code() string {
 	h.Helper()
-	m := h.last()
+	m := h.lastMail()
 	code := codeLine.FindString(m.Text)
 	if code == "" {
 		h.Fatalf("no code in %q", m.Text)
@@ -199,7 +199,7 @@ func (h *fixture) code() string {
 // linkToken is the token in the newest mail.
 func (h *fixture) linkToken() string {
 	h.Helper()
-	m := h.last()
+	m := h.lastMail()
 	_, rest, ok := strings.Cut(m.Text, "#")
 	if !ok {
 		h.Fatalf("no link in %q", m.Text)
@@ -207,7 +207,7 @@ func (h *fixture) linkToken() string {
 	return strings.Fields(rest)[0]
 }
 
-func (h *fixture) add(email, password string) {
+func (h *fixture) addAccount(email, password string) {
 	h.Helper()
 	if err := h.Accounts.Create(h.Context(), account.NewAccount{Email: email, Name: "Anna", Password: password}); err != nil {
 		h.Fatal(err)
@@ -215,10 +215,10 @@ func (h *fixture) add(email, password string) {
 }
 
 // begin takes the first step.
-func (h *fixture) begin() (token string) {
+func (h *fixture) enterPassword() (token string) {
 	h.Helper()
-	h.turn(time.Millisecond) // so that its mail comes after all others
-	entry, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, home)
+	h.advance(time.Millisecond) // so that its mail comes after all others
+	entry, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, home)
 	if err != nil {
 		h.Fatal(err)
 	}
@@ -231,9 +231,9 @@ func (h *fixture) verify(token, code string) (sessionToken string, err error) {
 }
 
 // in signs in.
-func (h *fixture) in() (sessionToken string) {
+func (h *fixture) signIn() (sessionToken string) {
 	h.Helper()
-	token := h.begin()
+	token := h.enterPassword()
 	sessionToken, err := h.verify(token, h.code())
 	if err != nil {
 		h.Fatal(err)
@@ -242,7 +242,7 @@ func (h *fixture) in() (sessionToken string) {
 }
 
 // refused fails the test unless err is want.
-func (h *fixture) refused(what string, err, want error) {
+func (h *fixture) wantErr(what string, err, want error) {
 	h.Helper()
 	if !errors.Is(err, want) {
 		h.Errorf("%s: got %v, want %v", what, err, want)
@@ -258,8 +258,8 @@ func wrong(code string) string {
 }
 
 func TestSignIn(t *testing.T) {
-	withAnna(t, func(h *fixture) {
-		token := h.begin()
+	withAccount(t, func(h *fixture) {
+		token := h.enterPassword()
 		p, err := h.Pending(h.Context(), token, home)
 		if err != nil || challenge.Next(p, h.clock()) != challenge.StepVerify {
 			h.Fatalf("after the password: step %v, %v", challenge.Next(p, h.clock()), err)
@@ -268,8 +268,8 @@ func TestSignIn(t *testing.T) {
 			h.Errorf("challenge %+v", p.Challenge)
 		}
 		_, err = h.Sessions.Get(h.Context(), token)
-		h.refused("the pending token as a session", err, session.ErrNoSession)
-		m := h.last()
+		h.wantErr("the pending token as a session", err, session.ErrNoSession)
+		m := h.lastMail()
 		if m.To != annaEmail || !strings.HasPrefix(m.Subject, h.code()+" is your Example verification code") {
 			h.Errorf("mail to %s: %s", m.To, m.Subject)
 		}
@@ -287,53 +287,53 @@ func TestSignIn(t *testing.T) {
 			h.Errorf("session %+v, %v", who, err)
 		}
 		_, err = h.Pending(h.Context(), sessionToken, home)
-		h.refused("the session token as a sign-in", err, challenge.ErrNoAttempt)
+		h.wantErr("the session token as a sign-in", err, challenge.ErrNoAttempt)
 	})
 }
 
 // A code works for fifteen minutes from its own sending, on the server's clock, and
 // what is expired, used or wrong is all the same to whoever types it.
-func TestFifteenMinutes(t *testing.T) {
+func TestCodeExpiresAfter15Minutes(t *testing.T) {
 	for age, want := range map[time.Duration]error{
 		14*time.Minute + 59*time.Second: nil,
 		15 * time.Minute:                nil,
 		15*time.Minute + time.Second:    factor.ErrIncorrect,
 	} {
-		withAnna(t, func(h *fixture) {
-			token := h.begin()
+		withAccount(t, func(h *fixture) {
+			token := h.enterPassword()
 			code := h.code()
-			h.turn(age)
+			h.advance(age)
 			_, err := h.verify(token, code)
-			h.refused(age.String(), err, want)
+			h.wantErr(age.String(), err, want)
 			_, err = h.verify(token, code)
-			h.refused("again after "+age.String(), err, factor.ErrIncorrect)
+			h.wantErr("again after "+age.String(), err, factor.ErrIncorrect)
 		})
 	}
 }
 
 // The second code has its own fifteen minutes and leaves the first its own.
 func TestOverlappingCodes(t *testing.T) {
-	withAnna(t, func(h *fixture) {
-		token := h.begin()
+	withAccount(t, func(h *fixture) {
+		token := h.enterPassword()
 		codes := []string{h.code()}
 		for _, wait := range []time.Duration{30 * time.Second, time.Minute, 2 * time.Minute} {
-			h.turn(wait - time.Second)
+			h.advance(wait - time.Second)
 			var early *ratelimit.LimitedError
 			if err := h.Resend(h.Context(), token, home); !errors.As(err, &early) || !early.RetryAt.Equal(h.clock().Add(time.Second)) {
 				h.Errorf("a second too early: %v", err)
 			}
-			h.turn(time.Second)
+			h.advance(time.Second)
 			if err := h.Resend(h.Context(), token, home); err != nil {
 				h.Fatal(err)
 			}
 			codes = append(codes, h.code())
 		}
-		if n := len(h.arrived()); n != 4 {
+		if n := len(h.mails()); n != 4 {
 			h.Errorf("%d mails, want 4", n)
 		}
 		_, err := h.verify(token, codes[0])
-		h.refused("the fourth code pushes out the first", err, factor.ErrIncorrect)
-		h.turn(12 * time.Minute)
+		h.wantErr("the fourth code pushes out the first", err, factor.ErrIncorrect)
+		h.advance(12 * time.Minute)
 		if _, err := h.verify(token, codes[1]); err != nil {
 			h.Errorf("the second code, 14:30 after its sending: %v", err)
 		}
@@ -341,34 +341,34 @@ func TestOverlappingCodes(t *testing.T) {
 }
 
 // Five tries for the sign-in, however many codes it had: a new code brings no new tries.
-func TestFiveTries(t *testing.T) {
-	withAnna(t, func(h *fixture) {
-		token := h.begin()
+func TestFiveGuesses(t *testing.T) {
+	withAccount(t, func(h *fixture) {
+		token := h.enterPassword()
 		code := h.code()
 		for i := range 5 {
 			if i == 3 {
-				h.turn(time.Minute)
+				h.advance(time.Minute)
 				if err := h.Resend(h.Context(), token, home); err != nil {
 					h.Fatal(err)
 				}
 			}
-			h.turn(15 * time.Second)
+			h.advance(15 * time.Second)
 			_, err := h.verify(token, wrong(code))
-			h.refused("wrong", err, factor.ErrIncorrect)
+			h.wantErr("wrong", err, factor.ErrIncorrect)
 		}
 		_, err := h.verify(token, code)
-		h.refused("the right one, too late", err, challenge.ErrTooManyGuesses)
-		h.turn(time.Minute)
-		h.refused("a new code", h.Resend(h.Context(), token, home), challenge.ErrTooManyGuesses)
+		h.wantErr("the right one, too late", err, challenge.ErrTooManyGuesses)
+		h.advance(time.Minute)
+		h.wantErr("a new code", h.Resend(h.Context(), token, home), challenge.ErrTooManyGuesses)
 	})
 }
 
 func TestMalformedIsNotCounted(t *testing.T) {
-	withAnna(t, func(h *fixture) {
-		token := h.begin()
+	withAccount(t, func(h *fixture) {
+		token := h.enterPassword()
 		for _, text := range []string{"", "12345", "1234567", "abcdef", "12345a", strings.Repeat("1", 1000), "123456 123457"} {
 			_, err := h.verify(token, text)
-			h.refused(text, err, factor.ErrMalformed)
+			h.wantErr(text, err, factor.ErrMalformed)
 		}
 		code := h.code()
 		if _, err := h.verify(token, " "+code[:3]+"-"+code[3:]+"\u00a0"); err != nil {
@@ -389,9 +389,9 @@ func atOnce(n int, f func()) {
 }
 
 // Of many right answers at the same moment, one opens a session.
-func TestOneSession(t *testing.T) {
-	withAnna(t, func(h *fixture) {
-		token, code := h.begin(), h.code()
+func TestParallelCodesOpenOneSession(t *testing.T) {
+	withAccount(t, func(h *fixture) {
+		token, code := h.enterPassword(), h.code()
 		var sessions, others atomic.Int64
 		atOnce(32, func() {
 			switch _, err := h.verify(token, code); {
@@ -420,18 +420,18 @@ func (c counting) Verify(ctx context.Context, f *factor.Factor, a factor.Respons
 	return c.Method.Verify(ctx, f, a)
 }
 
-func TestFortyGuesses(t *testing.T) {
-	withAnna(t, func(h *fixture) {
+func TestParallelGuessesAreDelayed(t *testing.T) {
+	withAccount(t, func(h *fixture) {
 		var compared atomic.Int64
 		h.Challenges.Methods = []factor.Method{counting{compared: &compared}}
-		token := h.begin()
+		token := h.enterPassword()
 		guess := wrong(h.code())
 		for _, want := range []int64{2, 3, 4, 5, 5} { // two at once, and then one after each wait
 			atOnce(40, func() { h.verify(token, guess) })
 			if compared.Load() != want {
 				h.Errorf("%d compared, want %d", compared.Load(), want)
 			}
-			h.turn(15 * time.Second)
+			h.advance(15 * time.Second)
 		}
 	})
 }
@@ -439,22 +439,22 @@ func TestFortyGuesses(t *testing.T) {
 // Reload, back and a second tab show the same page and send nothing; the password
 // typed again goes on with the same sign-in under a new token.
 func TestNoSecondMessage(t *testing.T) {
-	withAnna(t, func(h *fixture) {
-		token := h.begin()
+	withAccount(t, func(h *fixture) {
+		token := h.enterPassword()
 		for range 3 {
 			if _, err := h.Pending(h.Context(), token, home); err != nil {
 				h.Fatal(err)
 			}
 		}
-		again, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord, AttemptToken: token}, home)
+		again, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword, AttemptToken: token}, home)
 		if err != nil || again.Attempt == token {
 			h.Fatalf("again: %v", err)
 		}
-		if n := len(h.arrived()); n != 1 {
+		if n := len(h.mails()); n != 1 {
 			h.Errorf("%d mails, want 1", n)
 		}
 		_, err = h.Pending(h.Context(), token, home)
-		h.refused("the old token", err, challenge.ErrNoAttempt)
+		h.wantErr("the old token", err, challenge.ErrNoAttempt)
 		if _, err := h.verify(again.Attempt, h.code()); err != nil {
 			h.Error(err)
 		}
@@ -462,33 +462,33 @@ func TestNoSecondMessage(t *testing.T) {
 }
 
 // Two tabs that ask for a new code at the same moment cause one mail.
-func TestOneResend(t *testing.T) {
-	withAnna(t, func(h *fixture) {
-		token := h.begin()
-		h.turn(time.Minute)
+func TestParallelResendsSendOneMail(t *testing.T) {
+	withAccount(t, func(h *fixture) {
+		token := h.enterPassword()
+		h.advance(time.Minute)
 		var sent atomic.Int64
 		atOnce(16, func() {
 			if h.Resend(h.Context(), token, home) == nil {
 				sent.Add(1)
 			}
 		})
-		if n := len(h.arrived()); sent.Load() != 1 || n != 2 {
+		if n := len(h.mails()); sent.Load() != 1 || n != 2 {
 			h.Errorf("%d accepted and %d mails, want 1 and 2", sent.Load(), n)
 		}
 	})
 }
 
 // A code belongs to the sign-in it was sent for, and a sign-in to its account.
-func TestCodeOfAnother(t *testing.T) {
-	withAnna(t, func(h *fixture) {
-		first := h.begin()
+func TestCodeOfAnotherSignIn(t *testing.T) {
+	withAccount(t, func(h *fixture) {
+		first := h.enterPassword()
 		codeOfFirst := h.code()
-		second := h.begin()
+		second := h.enterPassword()
 		for h.code() == codeOfFirst { // once in a million
-			second = h.begin()
+			second = h.enterPassword()
 		}
 		_, err := h.verify(second, codeOfFirst)
-		h.refused("the code of another sign-in", err, factor.ErrIncorrect)
+		h.wantErr("the code of another sign-in", err, factor.ErrIncorrect)
 		if _, err := h.verify(first, codeOfFirst); err != nil {
 			h.Error(err)
 		}
@@ -496,45 +496,45 @@ func TestCodeOfAnother(t *testing.T) {
 }
 
 func TestSignInEnds(t *testing.T) {
-	withAnna(t, func(h *fixture) {
-		token := h.begin()
-		h.turn(challenge.TTL)
+	withAccount(t, func(h *fixture) {
+		token := h.enterPassword()
+		h.advance(challenge.TTL)
 		p, err := h.Pending(h.Context(), token, home)
 		if err != nil || challenge.Next(p, h.clock()) != challenge.StepVerify {
 			h.Errorf("at its end: step %v, %v", challenge.Next(p, h.clock()), err)
 		}
-		h.turn(time.Millisecond)
+		h.advance(time.Millisecond)
 		if p, _ := h.Pending(h.Context(), token, home); challenge.Next(p, h.clock()) != challenge.StepPassword {
 			h.Errorf("after its end: step %v", challenge.Next(p, h.clock()))
 		}
-		h.refused("resend after the end", h.Resend(h.Context(), token, home), challenge.ErrNoAttempt)
-		other := h.begin()
+		h.wantErr("resend after the end", h.Resend(h.Context(), token, home), challenge.ErrNoAttempt)
+		other := h.enterPassword()
 		if err := h.Challenges.Cancel(h.Context(), other); err != nil {
 			h.Fatal(err)
 		}
 		_, err = h.verify(other, h.code())
-		h.refused("a code for a sign-in that was given up", err, factor.ErrIncorrect)
+		h.wantErr("a code for a sign-in that was given up", err, factor.ErrIncorrect)
 	})
 }
 
 func TestWrongPassword(t *testing.T) {
-	withAnna(t, func(h *fixture) {
+	withAccount(t, func(h *fixture) {
 		for _, c := range []signin.Credentials{
 			{Email: annaEmail, Password: "wrong horse battery"},
 			{Email: annaEmail, Password: ""},
-			{Email: "nobody@example.com", Password: annaWord},
-			{Email: "not an address", Password: annaWord},
-			{Email: "\u212anna@example.com", Password: annaWord}, // Kelvin sign
+			{Email: "nobody@example.com", Password: annaPassword},
+			{Email: "not an address", Password: annaPassword},
+			{Email: "\u212anna@example.com", Password: annaPassword}, // Kelvin sign
 		} {
 			_, err := h.SignIns.Start(h.Context(), c, home)
-			h.refused(c.Email, err, account.ErrCredentials)
+			h.wantErr(c.Email, err, account.ErrCredentials)
 		}
 		for _, same := range []string{" anna@example.com ", "Anna@Example.COM"} {
-			if _, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: same, Password: annaWord}, home); err != nil {
+			if _, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: same, Password: annaPassword}, home); err != nil {
 				h.Errorf("%q: %v", same, err)
 			}
 		}
-		if n := len(h.arrived()); n != 2 {
+		if n := len(h.mails()); n != 2 {
 			h.Errorf("%d mails, want 2: only the right password sends", n)
 		}
 	})
@@ -542,10 +542,10 @@ func TestWrongPassword(t *testing.T) {
 
 // A session ends after an hour without use, and after a day in any case.
 func TestSessionEnds(t *testing.T) {
-	withAnna(t, func(h *fixture) {
-		sessionToken := h.in()
+	withAccount(t, func(h *fixture) {
+		sessionToken := h.signIn()
 		alive := func(d time.Duration) bool {
-			h.turn(d)
+			h.advance(d)
 			_, err := h.Sessions.Get(h.Context(), sessionToken)
 			return err == nil
 		}
@@ -557,7 +557,7 @@ func TestSessionEnds(t *testing.T) {
 		if alive(25 * time.Minute) {
 			h.Error("alive after 24:01 h")
 		}
-		sessionToken = h.in()
+		sessionToken = h.signIn()
 		if !alive(time.Hour) || alive(time.Hour+time.Millisecond) {
 			h.Error("an idle session does not end after one hour")
 		}
@@ -565,14 +565,14 @@ func TestSessionEnds(t *testing.T) {
 }
 
 func TestSignOut(t *testing.T) {
-	withAnna(t, func(h *fixture) {
-		first, second := h.in(), h.in()
-		pending := h.begin()
+	withAccount(t, func(h *fixture) {
+		first, second := h.signIn(), h.signIn()
+		pending := h.enterPassword()
 		if err := h.Sessions.SignOut(h.Context(), first, home); err != nil {
 			h.Fatal(err)
 		}
 		_, err := h.Sessions.Get(h.Context(), first)
-		h.refused("signed out", err, session.ErrNoSession)
+		h.wantErr("signed out", err, session.ErrNoSession)
 		who, err := h.Sessions.Get(h.Context(), second)
 		if err != nil {
 			h.Fatalf("the other browser: %v", err)
@@ -584,8 +584,8 @@ func TestSignOut(t *testing.T) {
 			h.Fatal(err)
 		}
 		_, err = h.Sessions.Get(h.Context(), second)
-		h.refused("signed out everywhere", err, session.ErrNoSession)
+		h.wantErr("signed out everywhere", err, session.ErrNoSession)
 		_, err = h.verify(pending, h.code())
-		h.refused("somebody who was on the way in", err, challenge.ErrNoAttempt)
+		h.wantErr("somebody who was on the way in", err, challenge.ErrNoAttempt)
 	})
 }

@@ -22,7 +22,7 @@ import (
 	"twostep.example/twostep/internal/trust"
 )
 
-// Config is what the services are made of.
+// Config is what New creates the services from.
 type Config struct {
 	Store                *store.DB
 	Keys                 *seal.KeyRing
@@ -31,22 +31,20 @@ type Config struct {
 	Now                  func() time.Time
 	Log                  *slog.Logger
 	Settings             account.Settings
-	// Enqueue adds a message to the outbox within a transaction; NotifyOutbox says that it was
-	// committed.
+	// Enqueue adds a message to the outbox in a transaction. NotifyOutbox wakes the outbox after the commit.
 	Enqueue      func(ctx context.Context, tx *store.DB, m delivery.Message, until time.Time) error
 	NotifyOutbox func()
 	Trust        trust.Policy
 	GuessBudget  odds.Chance // what unknown devices may spend of each account in a year
 	Methods      []factor.Method
-	Idle         time.Duration // see session.Sessions
-	Absolute     time.Duration
+	Idle         time.Duration // a session ends when it was not used for this long
+	Absolute     time.Duration // a session ends after this time in any case
 	Texts        challenge.TextBudget
 	Operator     audit.Actor // see account.Accounts
-	Events       *audit.Log  // likewise
+	Events       *audit.Log  // see account.Accounts
 }
 
-// Services are those that take a person from the password to a session and that keep their account,
-// each with what it uses of the others.
+// Services are the services behind sign-in and the settings of an account.
 type Services struct {
 	Accounts    *account.Accounts
 	Limits      *ratelimit.Limiter
@@ -58,7 +56,7 @@ type Services struct {
 	SignIns     *SignIns
 }
 
-// New makes the services.
+// New creates the services.
 func New(c Config) *Services {
 	s := &Services{}
 	s.Limits = &ratelimit.Limiter{Store: c.Store, Keys: c.Keys, Now: c.Now, Log: c.Log}
@@ -67,8 +65,12 @@ func New(c Config) *Services {
 		Now: c.Now, Log: c.Log, Settings: c.Settings, Enqueue: c.Enqueue, NotifyOutbox: c.NotifyOutbox,
 		Operator: c.Operator, Events: c.Events,
 	}
-	s.Devices = &device.Devices{Store: c.Store, Keys: c.Keys, Now: c.Now, Log: c.Log, Accounts: s.Accounts, Policy: c.Trust}
-	s.Budgets = &odds.Budgets{Store: c.Store, Keys: c.Keys, Now: c.Now, Log: c.Log, Accounts: s.Accounts, PerYear: c.GuessBudget}
+	s.Devices = &device.Devices{
+		Store: c.Store, Keys: c.Keys, Now: c.Now, Log: c.Log, Accounts: s.Accounts, Policy: c.Trust,
+	}
+	s.Budgets = &odds.Budgets{
+		Store: c.Store, Keys: c.Keys, Now: c.Now, Log: c.Log, Accounts: s.Accounts, PerYear: c.GuessBudget,
+	}
 	s.Sessions = &session.Sessions{Store: c.Store, Now: c.Now, Accounts: s.Accounts, Idle: c.Idle, Absolute: c.Absolute}
 	s.Challenges = &challenge.Challenges{
 		Store: c.Store, Keys: c.Keys, Now: c.Now, Log: c.Log, Accounts: s.Accounts, Limits: s.Limits, Devices: s.Devices,
@@ -84,25 +86,28 @@ func New(c Config) *Services {
 	return s
 }
 
-// InvalidateAll makes everything void that was let in, sent or trusted before: a backup that was
-// restored has ended sessions and used codes in it as if they were good. It also forgets the latest
-// time that was seen. Nobody knows what was guessed after the backup was made, so each account has
-// one renewal less, which pays for one budget that was spent. It does not pay for renewals that came
-// after the backup: an account that had n of them may have had n × odds.AccountBudgetPerYear more
-// compared than the database can tell.
+// InvalidateAll ends all sessions, attempts, links and trust. Call it after a backup was restored: the
+// backup has sessions that were ended since, and codes that were used since, as if they were valid. It
+// also resets the latest time that was seen. What was guessed after the backup was made is not in it, so
+// each account loses one renewal of its guess budget, which pays for one full budget. An account that had
+// n renewals after the backup may have had n × odds.AccountBudgetPerYear more compared than the database
+// says.
 func (s *SignIns) InvalidateAll(ctx context.Context) error {
-	now, year := s.Now(), s.Now().Add(-odds.Year)
+	now := s.Now()
+	yearAgo := now.Add(-odds.Year)
 	err := s.Store.Tx(ctx, func(tx *store.DB) error {
 		if err := tx.RevokeAll(ctx, string(trust.RevokedBackupRestored), now); err != nil {
 			return err
 		}
-		if err := tx.RenewAllGuessBudgets(ctx, year, now, odds.MaxRenewalsPerYear, int64(odds.AccountBudgetPerYear)); err != nil {
+		budget := int64(odds.AccountBudgetPerYear)
+		if err := tx.RenewAllGuessBudgets(ctx, yearAgo, now, odds.MaxRenewalsPerYear, budget); err != nil {
 			return err
 		}
 		if err := tx.SetLatestTime(ctx, now); err != nil {
 			return err
 		}
-		return s.Accounts.Event(ctx, tx, audit.Event{Kind: audit.BackupRestored, Actor: s.Accounts.OperatorActor()}, origin.Origin{})
+		e := audit.Event{Kind: audit.BackupRestored, Actor: s.Accounts.OperatorActor()}
+		return s.Accounts.Event(ctx, tx, e, origin.Origin{})
 	})
 	if err != nil {
 		return fmt.Errorf("signin: invalidate all: %w", err)

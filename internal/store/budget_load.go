@@ -52,7 +52,7 @@ func (db *DB) LoadGuessBudgetForCharge(ctx context.Context, name string, since t
 	return scanBudget(name, rows, err)
 }
 
-const entryOfBudget = `e.id, e.kind, e.challenge_id, e.device_id, e.network, e.created_at, e.cost`
+const entryOfBudget = `e.id, e.kind, e.challenge_id, e.device_id, e.known_network, e.network, e.created_at, e.cost`
 
 func scanBudget(name string, rows *sql.Rows, err error) (GuessBudgetView, error) {
 	if err != nil {
@@ -62,17 +62,19 @@ func scanBudget(name string, rows *sql.Rows, err error) (GuessBudgetView, error)
 	v := GuessBudgetView{GuessBudget: GuessBudget{Name: name}}
 	for rows.Next() {
 		var id, kind, challenge, device, network sql.NullString
+		var knownNetwork sql.NullBool
 		var at time.Time
 		var cost sql.NullInt64
 		if err := rows.Scan((*Time)(&v.RenewedAt), (*Time)(&v.GuessNotifiedAt), (*Time)(&v.SpentNotifiedAt), &v.State,
 			&v.Recent, &v.Year,
-			&id, &kind, &challenge, &device, &network, (*Time)(&at), &cost); err != nil {
+			&id, &kind, &challenge, &device, &knownNetwork, &network, (*Time)(&at), &cost); err != nil {
 			return GuessBudgetView{}, err
 		}
 		if id.Valid {
 			v.Entries = append(v.Entries, BudgetEntry{
 				ID: id.String, Budget: name, Kind: kind.String, ChallengeID: challenge.String,
-				DeviceID: device.String, Network: network.String, CreatedAt: at, Cost: cost.Int64,
+				DeviceID: device.String, KnownNetwork: knownNetwork.Bool, Network: network.String, CreatedAt: at,
+				Cost: cost.Int64,
 			})
 		}
 	}

@@ -8,8 +8,8 @@ import (
 
 // Kinds of token.
 const (
-	AccessToken      = "access"  // RFC 6749, section 1.4
-	RefreshToken     = "refresh" // RFC 6749, section 1.5; works once
+	AccessToken      = "access"  // RFC 6749 1.4
+	RefreshToken     = "refresh" // RFC 6749 1.5; works once
 	ForwardAuthToken = "host"    // the cookie at a host behind forward-auth
 )
 

@@ -17,14 +17,15 @@ const (
 
 // BudgetEntry is one charge against a guess budget, or a fact that the budget depends on.
 type BudgetEntry struct {
-	ID          string
-	Budget      string
-	Kind        string
-	ChallengeID string
-	DeviceID    string // the known browser that caused it; "" for others
-	Network     string // keyed hash; "" if it is not known
-	CreatedAt   time.Time
-	Cost        int64 // in billionths
+	ID           string
+	Budget       string
+	Kind         string
+	ChallengeID  string
+	DeviceID     string // the known browser that caused it; "" for others
+	KnownNetwork bool   // an unknown browser caused it, on a network where the account has completed both steps
+	Network      string // keyed hash; "" if it is not known
+	CreatedAt    time.Time
+	Cost         int64 // of EntryGuess, in billionths
 }
 
 // GuessBudget is the budget of guesses of an account, or of an address or number to be verified.
@@ -35,7 +36,7 @@ type GuessBudget struct {
 	SpentNotifiedAt time.Time // when the account holder was last notified that it is used up
 }
 
-const entryColumns = `id, budget, kind, challenge_id, device_id, network, created_at, cost`
+const entryColumns = `id, budget, kind, challenge_id, device_id, known_network, network, created_at, cost`
 
 // LockGuessBudget creates the budget if it does not exist, and locks its row until the transaction ends. Other
 // transactions that charge the budget wait for that, and then see what was charged.
@@ -51,8 +52,8 @@ func (db *DB) LockGuessBudget(ctx context.Context, name string) (b GuessBudget, 
 // CreateBudgetEntry inserts e.
 func (db *DB) CreateBudgetEntry(ctx context.Context, e BudgetEntry) error {
 	_, err := db.change(ctx, `INSERT INTO guess_budget_entries (`+entryColumns+`)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-		e.ID, e.Budget, e.Kind, e.ChallengeID, e.DeviceID, e.Network, e.CreatedAt, e.Cost)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		e.ID, e.Budget, e.Kind, e.ChallengeID, e.DeviceID, e.KnownNetwork, e.Network, e.CreatedAt, e.Cost)
 	return err
 }
 
@@ -65,7 +66,8 @@ func (db *DB) ListBudgetEntries(ctx context.Context, budget string, since time.T
 }
 
 func scanEntry(s scanner) (e BudgetEntry, err error) {
-	err = s.Scan(&e.ID, &e.Budget, &e.Kind, &e.ChallengeID, &e.DeviceID, &e.Network, (*Time)(&e.CreatedAt), &e.Cost)
+	err = s.Scan(&e.ID, &e.Budget, &e.Kind, &e.ChallengeID, &e.DeviceID, &e.KnownNetwork, &e.Network,
+		(*Time)(&e.CreatedAt), &e.Cost)
 	return e, err
 }
 
@@ -80,9 +82,9 @@ func (db *DB) RefundChallenge(ctx context.Context, challenge string) ([]BudgetEn
 func (db *DB) SaveProofEntry(ctx context.Context, e BudgetEntry) error {
 	e.ID = "proof " + e.Budget + " " + e.Network
 	_, err := db.change(ctx, `INSERT INTO guess_budget_entries (`+entryColumns+`)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 		ON CONFLICT (id) DO UPDATE SET created_at = excluded.created_at`,
-		e.ID, e.Budget, e.Kind, e.ChallengeID, e.DeviceID, e.Network, e.CreatedAt, e.Cost)
+		e.ID, e.Budget, e.Kind, e.ChallengeID, e.DeviceID, e.KnownNetwork, e.Network, e.CreatedAt, e.Cost)
 	return err
 }
 
@@ -122,13 +124,13 @@ func (db *DB) DeleteShareEntries(ctx context.Context, budget string) error {
 func (db *DB) RenewAllGuessBudgets(ctx context.Context, since, now time.Time, most, all int64) error {
 	tag := strconv.FormatInt(now.UnixMilli(), 10)
 	_, err := db.change(ctx, `INSERT INTO guess_budget_entries (`+entryColumns+`)
-		SELECT id || ' used up ' || $5, id, 'guess', '', '', '', $2, $4 FROM accounts
+		SELECT id || ' used up ' || $5, id, 'guess', '', '', FALSE, '', $2, $4 FROM accounts
 		WHERE (SELECT COUNT(*) FROM guess_budget_entries WHERE budget = accounts.id AND kind = 'renewal'
 		AND created_at > $1) >= $3`, since, now, most, all, tag)
 	if err != nil {
 		return err
 	}
 	_, err = db.change(ctx, `INSERT INTO guess_budget_entries (`+entryColumns+`)
-		SELECT id || ' restored ' || $2, id, 'renewal', '', '', '', $1, 0 FROM accounts`, now, tag)
+		SELECT id || ' restored ' || $2, id, 'renewal', '', '', FALSE, '', $1, 0 FROM accounts`, now, tag)
 	return err
 }

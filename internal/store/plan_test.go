@@ -502,6 +502,7 @@ func fill(t *testing.T, raw *sql.DB, url string) {
 		"operator":       "FALSE", "needs_long_code": "FALSE", "trust_requested": "FALSE", "shown_only": "FALSE",
 		"settings_shown":            "FALSE",
 		"offline":                   "FALSE",
+		"known_network":             "FALSE",
 		"guess_budget_entries.kind": "CASE n % 3 WHEN 0 THEN 'send' WHEN 1 THEN 'guess' ELSE 'proof' END",
 	}
 	for _, table := range texts(t, raw, tables) {

@@ -76,7 +76,7 @@ func roundTrip(ctx context.Context, db *store.DB, one, other string) (problems [
 	return problems
 }
 
-// FUZ-011: every text that the HTTP handlers accept is read back as it was written, is found by itself and by no other
+// Every text that the HTTP handlers accept is read back as it was written, is found by itself and by no other
 // text, and is equal to another text in both databases or in neither.
 func FuzzText(f *testing.F) {
 	for _, text := range []string{

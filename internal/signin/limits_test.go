@@ -14,9 +14,9 @@ import (
 const annaNumber = "+491711234567"
 
 // called takes the first step somewhere and asks for a call there.
-func (h *fixture) called(from origin.Origin) error {
+func (h *fixture) requestCall(from origin.Origin) error {
 	h.Helper()
-	entry, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, from)
+	entry, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, from)
 	if err != nil {
 		h.Fatal(err)
 	}
@@ -25,27 +25,27 @@ func (h *fixture) called(from origin.Origin) error {
 
 // Strangers use up what there is of messages to a number, and then those of the account. The
 // browsers that it knows have their own: six an hour and fifteen a day, and twenty a day together.
-func TestTextsOfOwner(t *testing.T) {
-	withAnna(t, func(h *fixture) {
-		h.turn(15 * time.Hour) // it is one o'clock, so that no day begins meanwhile
-		h.enroll(h.in(), annaNumber)
-		one, other := h.laptop(), h.laptop().at(officeIP)
-		for _, l := range []*laptop{one, other} {
-			entry := l.begin()
-			if err := h.Choose(h.Context(), entry.Attempt, "email", l.from); err != nil {
+func TestTextsOfKnownDevices(t *testing.T) {
+	withAccount(t, func(h *fixture) {
+		h.advance(15 * time.Hour) // it is one o'clock, so that no day begins meanwhile
+		h.enrollNumber(h.signIn(), annaNumber)
+		one, other := h.newBrowser(), h.newBrowser().at(officeIP)
+		for _, b := range []*browser{one, other} {
+			entry := b.enterPassword()
+			if err := h.Choose(h.Context(), entry.Attempt, "email", b.from); err != nil {
 				h.Fatal(err)
 			}
-			l.answer(entry.Attempt, false)
+			b.enterCode(entry.Attempt, false)
 		}
 		for n := range ratelimit.TextsPerBlockHour {
-			if err := h.called(away(n)); err != nil {
+			if err := h.requestCall(otherNetwork(n)); err != nil {
 				h.Fatal(err)
 			}
 		}
-		h.refused("one more for strangers", h.called(away(100)), ratelimit.ErrLimited)
-		got := func(l *laptop, most int) (n int) {
+		h.wantErr("one more for strangers", h.requestCall(otherNetwork(100)), ratelimit.ErrLimited)
+		got := func(b *browser, most int) (n int) {
 			for range most {
-				if err := h.called(l.from); err == nil {
+				if err := h.requestCall(b.from); err == nil {
 					n++
 				} else if !errors.Is(err, ratelimit.ErrLimited) {
 					h.Fatal(err)
@@ -57,7 +57,7 @@ func TestTextsOfOwner(t *testing.T) {
 			if n := got(one, 10); n != want {
 				h.Errorf("hour %d: %d in a known browser, want %d", hour, n, want)
 			}
-			h.turn(time.Hour)
+			h.advance(time.Hour)
 		}
 		if n := got(other, 10); n != ratelimit.TextsPerAccountDay-ratelimit.KnownMailsPerDay {
 			h.Errorf("%d in another known browser", n)
@@ -66,17 +66,17 @@ func TestTextsOfOwner(t *testing.T) {
 }
 
 // Somebody who says that Anna's number is theirs uses up nothing of hers.
-func TestTextsToProve(t *testing.T) {
-	withAnna(t, func(h *fixture) {
-		sessionToken := h.enroll(h.in(), annaNumber)
+func TestTextsToNewNumber(t *testing.T) {
+	withAccount(t, func(h *fixture) {
+		sessionToken := h.enrollNumber(h.signIn(), annaNumber)
 		for n := range ratelimit.NewNumberTextsPerDay - 1 {
-			if err := h.Enrollments.Start(h.Context(), h.who(sessionToken), "spoken", url.Values{"number": {annaNumber}}, home); err != nil {
+			if err := h.Enrollments.Start(h.Context(), h.getSession(sessionToken), "spoken", url.Values{"number": {annaNumber}}, home); err != nil {
 				h.Fatalf("number %d: %v", n, err)
 			}
 		}
-		err := h.Enrollments.Start(h.Context(), h.who(sessionToken), "spoken", url.Values{"number": {annaNumber}}, home)
-		h.refused("one more", err, ratelimit.ErrLimited)
-		if err := h.called(away(1)); err != nil {
+		err := h.Enrollments.Start(h.Context(), h.getSession(sessionToken), "spoken", url.Values{"number": {annaNumber}}, home)
+		h.wantErr("one more", err, ratelimit.ErrLimited)
+		if err := h.requestCall(otherNetwork(1)); err != nil {
 			h.Errorf("Anna in a new browser: %v", err)
 		}
 	})
@@ -85,10 +85,10 @@ func TestTextsToProve(t *testing.T) {
 // One network begins sixty sign-ins of an account in an hour. Other networks, and browsers that the
 // account knows, begin their own.
 func TestSignInsPerNetwork(t *testing.T) {
-	withAnna(t, func(h *fixture) {
-		l := h.laptop().in(false)
+	withAccount(t, func(h *fixture) {
+		b := h.newBrowser().signIn(false)
 		begin := func(from origin.Origin) error {
-			_, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaWord}, from)
+			_, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, from)
 			return err
 		}
 		for n := range ratelimit.SignInsPerNetworkHour - 1 { // one was the laptop's own, which was not known then
@@ -96,13 +96,13 @@ func TestSignInsPerNetwork(t *testing.T) {
 				h.Fatalf("sign-in %d: %v", n, err)
 			}
 		}
-		h.refused("one more", begin(home), ratelimit.ErrLimited)
-		for what, from := range map[string]origin.Origin{"another network": away(1), "a known browser": l.from} {
+		h.wantErr("one more", begin(home), ratelimit.ErrLimited)
+		for what, from := range map[string]origin.Origin{"another network": otherNetwork(1), "a known browser": b.from} {
 			if err := begin(from); err != nil {
 				h.Errorf("%s: %v", what, err)
 			}
 		}
-		h.turn(time.Hour)
+		h.advance(time.Hour)
 		if err := begin(home); err != nil {
 			h.Errorf("the next hour: %v", err)
 		}

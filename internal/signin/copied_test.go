@@ -1,0 +1,261 @@
+package signin_test
+
+import (
+	"errors"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"twostep.example/twostep/delivery"
+	"twostep.example/twostep/internal/outbox"
+	"twostep.example/twostep/internal/session"
+	"twostep.example/twostep/internal/store/storetest"
+	"twostep.example/twostep/internal/trust"
+)
+
+const edge = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36 Edg/142.0.0.0"
+
+// warned is how often somebody was told that there is a copy of their cookie.
+func (h *fixture) copyNotices(email string) (n int) {
+	h.Helper()
+	for _, m := range h.mails() {
+		if strings.Contains(m.Subject, "Trust in one of your browsers") && m.To == email {
+			n++
+		}
+	}
+	return n
+}
+
+// wantsWarned fails unless each was told so often, in the order of anna, ben.
+func (h *fixture) wantCopyNotices(anna, ben int) {
+	h.Helper()
+	if a, b := h.copyNotices(annaEmail), h.copyNotices(benEmail); a != anna || b != ben {
+		h.Errorf("Anna was told %d times and Ben %d, want %d and %d", a, b, anna, ben)
+	}
+}
+
+const benEmail, benPassword = "ben@example.com", "seventeen brown jars"
+
+// ben adds Ben, in the same browser.
+func (b *browser) withBen() *browser {
+	b.Helper()
+	b.addAccount(benEmail, benPassword)
+	return &browser{fixture: b.fixture, from: b.from, email: benEmail, password: benPassword}
+}
+
+// copied is the same cookie in another hand.
+func (b *browser) copy() *browser {
+	return &browser{fixture: b.fixture, from: b.from, email: b.email, password: b.password}
+}
+
+// The secret changes with every use. An answer that gets lost does no harm, and neither do
+// tabs that sign in at once; a secret of before betrays a copy, ends trust and the sessions
+// of that browser, and is told once.
+func TestCopiedDeviceToken(t *testing.T) {
+	withAccount(t, func(h *fixture) {
+		b := h.newBrowser().signIn(true)
+		attacker := b.copy()
+		b.enterPassword()
+		if a, b := attacker.from.DeviceToken, b.from.DeviceToken; a == b || a[:26] != b[:26] {
+			h.Fatalf("the secret stays: %q, %q", a, b)
+		}
+		tab := attacker.copy()
+		h.advance(10 * time.Second)
+		if entry := tab.enterPassword(); entry.Session == "" || entry.Device != b.from.DeviceToken {
+			h.Errorf("another tab: %+v", entry)
+		}
+		h.advance(time.Hour)
+		lost := attacker.copy()
+		lost.wantReason("the answer with the second one was lost", trust.Trusted)
+		h.advance(time.Hour)
+		lost.wantReason("the second", trust.Trusted)
+		h.advance(time.Second)
+		late := attacker.copy()
+		late.wantReason("a request that was on its way", trust.Trusted)
+		if late.from.DeviceToken != attacker.from.DeviceToken {
+			h.Error("a secret of before is given a successor")
+		}
+		sessionToken := lost.session
+		h.advance(2 * time.Minute)
+		attacker.wantReason("a copy of the first", trust.RevokedTokenReuse)
+		if _, err := h.Sessions.Get(h.Context(), sessionToken); !errors.Is(err, session.ErrNoSession) {
+			h.Error("the sessions of the browser live on")
+		}
+		attacker.wantReason("and again", trust.RevokedTokenReuse)
+		lost.wantReason("the browser itself is asked, and says why", trust.RevokedTokenReuse)
+		h.wantCopyNotices(1, 0)
+		lost.signIn(true)
+		lost.wantReason("and is trusted again", trust.Trusted)
+		attacker.wantReason("but not with what was copied", trust.RevokedTokenReuse)
+		lost.wantReason("which ends nothing any more", trust.Trusted)
+		h.wantCopyNotices(1, 0)
+	})
+}
+
+// A copy of a cookie of two people betrays itself to both, whoever it is shown by: even by
+// somebody who has an account of their own.
+func TestCopiedDeviceTokenOfTwoAccounts(t *testing.T) {
+	withAccount(t, func(h *fixture) {
+		anna := h.newBrowser().signIn(true)
+		attacker := anna.copy()
+		ben := anna.withBen().signIn(true)
+		anna.from.DeviceToken = ben.from.DeviceToken
+		h.advance(time.Hour)
+		anna.enterPassword()
+		h.advance(time.Hour)
+		anna.enterPassword()
+		ben.from.DeviceToken = anna.from.DeviceToken
+		ben.wantReason("Ben", trust.Trusted)
+		h.addAccount("mallory@example.com", "one two three four five")
+		attacker.email, attacker.password = "mallory@example.com", "one two three four five"
+		attacker.wantReason("Mallory", trust.RevokedTokenReuse)
+		h.wantCopyNotices(1, 1)
+		if h.copyNotices("mallory@example.com") != 0 {
+			h.Error("the one who has no part in it is told")
+		}
+		for _, sessionToken := range []string{anna.session, ben.session} {
+			if _, err := h.Sessions.Get(h.Context(), sessionToken); !errors.Is(err, session.ErrNoSession) {
+				h.Errorf("a session lives on: %v", err)
+			}
+		}
+		anna.wantReason("Anna's", trust.RevokedTokenReuse)
+		anna.signIn(true)
+		attacker.wantReason("Mallory again", trust.RevokedTokenReuse)
+		anna.wantReason("Anna's new one", trust.Trusted)
+		h.wantCopyNotices(1, 1)
+	})
+}
+
+// A secret that was made up, behind the beginning of one's own cookie, alarms nobody else.
+func TestForgedTokenSecretNotifiesOnlyItsOwner(t *testing.T) {
+	withAccount(t, func(h *fixture) {
+		mallory := &browser{fixture: h, from: home, email: "mallory@example.com", password: "one two three four five"}
+		h.addAccount(mallory.email, mallory.password)
+		mallory.signIn(true)
+		mallory.email, mallory.password = annaEmail, annaPassword // which they know
+		for range 5 {
+			mallory.from.DeviceToken = mallory.from.DeviceToken[:26] + strings.Repeat("A", 43)
+			mallory.enterPassword()
+		}
+		h.wantCopyNotices(0, 0)
+		if n := h.copyNotices("mallory@example.com"); n != 1 {
+			h.Errorf("Mallory was told %d times", n)
+		}
+	})
+}
+
+// A right secret from another kind of browser and another place is a copy; from the one or
+// the other it is a browser that was changed, or carried about.
+func TestTokenFromOtherBrowserAndNetwork(t *testing.T) {
+	withAccount(t, func(h *fixture) {
+		b := h.newBrowser()
+		b.from.UserAgent = chromium
+		b.signIn(true)
+		b.copy().at(officeIP).wantReason("at the office", trust.OtherNetwork)
+		other := b.copy()
+		other.from.UserAgent = edge
+		other.wantReason("in another browser at home", trust.OtherBrowser)
+		b.wantReason("nothing has ended", trust.Trusted)
+		h.wantCopyNotices(0, 0)
+		nobody := other.copy()
+		nobody.from.Address = h.newBrowser().from.Address.Prev()
+		nobody.from.UserAgent = "curl"
+		nobody.wantReason("in something that has no name", trust.OtherBrowser)
+		h.wantCopyNotices(0, 0)
+		other.at(officeIP).wantReason("in another browser at the office", trust.OtherBrowser)
+		h.wantCopyNotices(1, 0)
+		b.wantReason("the browser itself", trust.RevokedTokenReuse)
+	})
+}
+
+// A browser that breaks down before it has written its newest cookies comes back with older
+// ones; an answer may arrive long after a later one. Neither is a theft.
+func TestOldTokenAfterCrash(t *testing.T) {
+	withAccount(t, func(h *fixture) {
+		anna := h.newBrowser().signIn(true)
+		ben := anna.withBen().signIn(true)
+		anna.from.DeviceToken = ben.from.DeviceToken
+		h.advance(time.Hour)
+		written := anna.copy()
+		anna.enterPassword()
+		ben.from.DeviceToken = anna.from.DeviceToken
+		h.advance(10 * time.Second)
+		ben.enterPassword()
+		h.advance(time.Hour)
+		written.wantReason("after a crash", trust.Trusted)
+		h.advance(time.Hour)
+		first := written.copy()
+		second := written.copy()
+		first.enterPassword()
+		h.advance(2 * time.Minute)
+		second.enterPassword()
+		if first.from.DeviceToken != second.from.DeviceToken {
+			h.Error("two answers to one question")
+		}
+		h.advance(2 * time.Minute)
+		second.wantReason("the first answer came last", trust.Trusted)
+		h.wantCopyNotices(0, 0)
+	})
+}
+
+// What ended while a browser was verified from a third place does not come back with it:
+// neither at home nor at the office.
+func TestRevokeWhileVerifying(t *testing.T) {
+	withAccount(t, func(h *fixture) {
+		for range 20 {
+			h.advance(24 * time.Hour)
+			b := h.newBrowser().signIn(true)
+			b.at(officeIP).signIn(true)
+			owner := h.getSession(b.session).Owner()
+			b.at("192.0.2.77")
+			token := b.enterPassword().Attempt
+			h.wantErr("choose", h.Choose(h.Context(), token, "email", b.from), nil)
+			h.wantErr("tick", h.SetTrust(h.Context(), token, true), nil)
+			code := h.codeTo(annaEmail)
+			verify := make(chan session.Cookies, 1)
+			done := make(chan error, 2)
+			go func() {
+				entry, err := h.Verify(h.Context(), token, url.Values{"code": {code}}, b.from)
+				verify <- entry
+				done <- err
+			}()
+			go func() { done <- h.Devices.RevokeAllDevices(h.Context(), owner, b.from) }()
+			if err := errors.Join(<-done, <-done); err != nil {
+				h.Fatal(err)
+			}
+			b.setCookies(<-verify)
+			for _, place := range []string{"203.0.113.5", officeIP} {
+				if b.at(place).reason() == trust.Trusted {
+					h.Fatalf("%s is trusted again", place)
+				}
+			}
+			h.advance(2 * time.Minute)
+		}
+	})
+}
+
+// A database that is brought back knows the secrets of yesterday: that is no theft.
+func TestRestoredBackupAndNewerTokens(t *testing.T) {
+	h := newFixture(t, filepath.Join(t.TempDir(), "twostep.db"))
+	h.addAccount(annaEmail, annaPassword)
+	b := h.newBrowser().signIn(true)
+	backup := filepath.Join(t.TempDir(), "backup.db")
+	storetest.Exec(t, h.url, "VACUUM INTO $1", backup)
+	for range 3 {
+		h.advance(time.Hour)
+		b.wantReason("after the backup", trust.Trusted)
+	}
+	h.Store = storetest.Open(t, backup)
+	h.outbox = outbox.New(h.Store, h.Keys, map[delivery.Channel]delivery.SendFunc{delivery.Email: h.send}, h.clock, h.Accounts.Log)
+	h.Services = h.services(h.Store, h.Keys)
+	h.advance(time.Hour)
+	if err := h.SignIns.InvalidateAll(h.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.wantReason("brought back", trust.RevokedBackupRestored)
+	h.wantCopyNotices(0, 0)
+	b.signIn(true)
+	b.wantReason("and trusted again", trust.Trusted)
+}
