@@ -165,7 +165,7 @@ func (a *Accounts) RequestPasswordReset(ctx context.Context, email string, from 
 
 // ResetPassword sets a new password with a link from RequestPasswordReset. It ends every attempt, session and trust of
 // the account and notifies the account holder. It does not sign in: both steps are still required. Today's limits of
-// messages and of pairs of app codes start again, because somebody with the old password may have used them up. It
+// messages and of pairs of app codes start again, because someone with the old password may have used them up. It
 // returns ErrLink, or an error of seal.CheckNewPassword.
 func (a *Accounts) ResetPassword(ctx context.Context, token, password string, from origin.Origin) error {
 	l, err := a.findLink(ctx, token, store.LinkReset)

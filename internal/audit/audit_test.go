@@ -332,7 +332,8 @@ func TestKinds(t *testing.T) {
 	seen := map[audit.Kind]bool{}
 	var rows []string
 	for _, d := range audit.Describe() {
-		if seen[d.Kind] || !id.MatchString(string(d.Kind)) || !d.Kind.Known() || d.When == "" || strings.HasSuffix(d.When, ".") {
+		if seen[d.Kind] || !id.MatchString(string(d.Kind)) || !d.Kind.Known() || d.When == "" ||
+			strings.HasSuffix(d.When, ".") {
 			t.Errorf("%+v", d)
 		}
 		seen[d.Kind] = true

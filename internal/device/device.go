@@ -187,9 +187,9 @@ func (d *Devices) RegisterDevice(ctx context.Context, tx *store.DB, a store.Acco
 }
 
 // rotateSecret issues the next secret of a device and returns the new cookie, "" if the browser keeps the one it has.
-// The current secret stays valid until the browser sends the next one, so that a lost response does no harm; whoever
-// sends the current one after that has a copy. Browsers store cookies with a delay, so the next secret replaces the
-// current one only after previousSecretTTL. It returns store.ErrNotFound if the device was revoked.
+// The current secret stays valid until the browser sends the next one, so that a lost response does no harm. If the
+// current one is sent after that, the cookie was copied. Browsers store cookies with a delay, so the next secret
+// replaces the current one only after previousSecretTTL. It returns store.ErrNotFound if the device was revoked.
 func (d *Devices) rotateSecret(ctx context.Context, tx *store.DB, b RequestDevice,
 	ends time.Time) (token string, err error) {
 	now := d.Now()

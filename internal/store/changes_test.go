@@ -316,7 +316,8 @@ func TestRecord(t *testing.T) {
 			t.Fatal(err)
 		}
 		list := r.Statements()
-		if len(list) != 5 || r.Transactions() != 1 || list[0].Query != "SELECT 1" || fmt.Sprint(list[2].Args) != "[c d]" {
+		if len(list) != 5 || r.Transactions() != 1 || list[0].Query != "SELECT 1" ||
+			fmt.Sprint(list[2].Args) != "[c d]" {
 			t.Errorf("%d statements, %d transactions:\n%s", len(list), r.Transactions(), r)
 		}
 		if r.Reset(); len(r.Statements()) != 0 || r.Transactions() != 0 || r.String() != "" {

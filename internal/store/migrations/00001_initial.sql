@@ -323,7 +323,7 @@ CREATE TABLE grants (
 	expires_at         BIGINT NOT NULL,
 	revoked_at         BIGINT NOT NULL,
 	logout_pending     BOOLEAN NOT NULL,            -- the session was ended, and the client has not been notified
-	logout_due_at      BIGINT NOT NULL,             -- notify not before; whoever claims the notification moves it
+	logout_due_at      BIGINT NOT NULL,             -- notify not before; a worker that claims the notification moves it
 	logout_sent_at     BIGINT NOT NULL              -- when the client was notified
 );
 CREATE INDEX grants_account ON grants (account_id, client_id);
