@@ -37,7 +37,7 @@ func (p *Renderer) cookieName(c Cookie) string {
 	return string(c)
 }
 
-// SetCookie sets a session cookie. It replaces a Set-Cookie header of the same name in this response. It panics if the
+// SetCookie sets a cookie that lasts until the browser is closed. It replaces a Set-Cookie header of the same name in this response. It panics if the
 // token is not base64url.
 func (p *Renderer) SetCookie(w http.ResponseWriter, c Cookie, token string) {
 	if token == "" || !isBase64URL(token) {

@@ -43,8 +43,9 @@ type errorEntry struct {
 	title, text string // text keys; title "" means fault.refused.title
 }
 
-// errorTable maps every error of the services to a status and a text. An error that is not in it is an internal error.
-// TestErrorTableCoversEveryError walks the Err variables of the packages.
+// errorTable maps each error that reaches a page to a status and a text. The rows with 303 are never shown: the browser
+// is sent to sign in. An error that is not in the table is an internal error. TestErrorTableCoversEveryError walks the
+// Err variables of the packages.
 var errorTable = []errorEntry{
 	{err: ErrNotFound, status: 404, title: "fault.notfound.title", text: "fault.notfound"},
 	{err: ErrMethodNotAllowed, status: 405, title: "fault.method.title", text: "fault.method"},

@@ -28,10 +28,10 @@ func (s *Handlers) methodView(r *http.Request, p attempt, unavailable string) re
 	m := methodPage{StepUp: p.StepUp}
 	for _, o := range p.Offers {
 		words := s.methodWords(s.Pages.Localizer(r), o.About, o.Masked)
-		c := methodChoice{o.Method, words.Name, words.ChoiceLabel, o.Method == last && !o.Spare}
+		c := methodChoice{o.Method, words.Name, words.ChoiceLabel, o.Method == last && !o.Backup}
 		switch {
 		case o.Method == unavailable:
-		case o.Spare:
+		case o.Backup:
 			m.Backup = append(m.Backup, c)
 		case c.LastUsed:
 			m.Choices = append([]methodChoice{c}, m.Choices...)

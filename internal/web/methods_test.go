@@ -249,7 +249,7 @@ func (paper) Remaining(factor.Factor) int { return 7 }
 
 func offerOf(m factor.Method, masked string) challenge.Offer {
 	about := m.Info()
-	return challenge.Offer{Method: about.Method, Masked: masked, Spare: about.Backup, About: about}
+	return challenge.Offer{Method: about.Method, Masked: masked, Backup: about.Backup, About: about}
 }
 
 // The factors of the account.

@@ -144,8 +144,9 @@ func (s *Handlers) handleSignIn(w http.ResponseWriter, r *http.Request) error {
 // deviceCookieMaxAge is how long a device is known.
 const deviceCookieMaxAge = trust.KnownDeviceTTL
 
-// completeSignIn sets the cookies of the new session and ends the session that the browser had before: its cookie is
-// replaced, and a stolen copy would still work.
+// completeSignIn sets the cookies of the session that a sign-in created or a step-up renewed. It ends the session that
+// the browser had before: its cookie is replaced, and a stolen copy would still work. After a step-up that changes
+// nothing, because the session has a new token by then.
 func (s *Handlers) completeSignIn(
 	w http.ResponseWriter,
 	r *http.Request,

@@ -123,7 +123,7 @@ func (s *Handlers) handleVerify(w http.ResponseWriter, r *http.Request, p attemp
 	if err != nil {
 		return s.renderVerifyError(w, r, p, err)
 	}
-	if c := p.Challenge; c != nil && !c.Spare {
+	if c := p.Challenge; !c.Backup {
 		s.Pages.SetPersistentCookie(w, render.MethodCookie, c.Method, methodCookieMaxAge)
 	}
 	return s.completeSignIn(w, r, result, p.target)

@@ -201,7 +201,7 @@ func redirectTo(path string) render.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error { return redirect(w, r, path) }
 }
 
-// redirect ends every POST, so that reload and Back send nothing again.
+// redirect answers a POST that changed something (303), so that reload and Back send nothing again.
 func redirect(w http.ResponseWriter, r *http.Request, path string) error {
 	http.Redirect(w, r, path, http.StatusSeeOther)
 	return nil

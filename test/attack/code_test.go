@@ -120,7 +120,7 @@ func TestSecurityDecisionsHaveKnownCallers(t *testing.T) {
 		"EndTrust": {
 			"internal/account/notice.go UndoChange", "internal/account/password.go ResetPassword",
 			"internal/account/trust.go ForgetDevices", "internal/account/trust.go setDisabled",
-			"internal/challenge/prove.go notifySpareUsed", "internal/device/trusted.go RevokeAllDevices",
+			"internal/challenge/prove.go notifyBackupUsed", "internal/device/trusted.go RevokeAllDevices",
 			"internal/session/session.go EndAll", "internal/session/session.go EndOthers",
 			"internal/signin/signin.go ChangePassword",
 		},
