@@ -1,6 +1,6 @@
-// Package account is the accounts: addresses, passwords, mailed links, and what an owner is notified of.
-// It knows no attempt and no session: a change that ends them raises the account's epoch, which they
-// carry.
+// Package account manages accounts, their passwords, the links that are sent by email, and the notifications of account
+// holders. It does not use attempts or sessions: a change that must end them raises the epoch of the account, which
+// they carry.
 package account
 
 import (
@@ -22,34 +22,35 @@ import (
 	"twostep.example/twostep/internal/store"
 )
 
-// Accounts are all accounts.
+// Accounts is the account service.
 type Accounts struct {
 	Store                *store.DB
 	Keys                 *seal.KeyRing
 	Passwords            *seal.PasswordHasher
-	KnownDevicePasswords *seal.PasswordHasher // for browsers that the account knows; nil: Passwords
+	KnownDevicePasswords *seal.PasswordHasher // for known browsers; nil: Passwords
 	Limits               *ratelimit.Limiter
 	Now                  func() time.Time
 	Log                  *slog.Logger
 	Settings             Settings
-	// Put adds a message to the outbox within a transaction, to be sent until then.
+	// Enqueue adds a message to the outbox in the transaction tx. It is not sent after until.
 	Enqueue func(ctx context.Context, tx *store.DB, m delivery.Message, until time.Time) error
-	// Wake tells the outbox that such a transaction was committed.
+	// NotifyOutbox tells the outbox that a transaction with a message was committed.
 	NotifyOutbox func()
-	// Operator is the actor of the events of Create, Disable and so on. Zero: a program.
+	// Operator is the actor of the events of Create, Invite, Disable and other operator functions. Zero: the
+	// embedding program.
 	Operator audit.Actor
-	Events   *audit.Log // nil: one that remembers nothing
+	Events   *audit.Log // nil: a new Log for each event, which does not remember exceeded limits
 }
 
-// Settings are the owner's choices.
+// Settings are the settings of the site.
 type Settings struct {
-	Site      string         // the name people see
-	PublicURL string         // every link starts with it; no slash at the end
+	Site      string         // the name that people see
+	PublicURL string         // the start of every link, without a slash at the end
 	SignUp    string         // "open", "invited" or "closed"
-	Location  *time.Location // the zone in which mails tell the time
+	Location  *time.Location // the time zone of the times in emails
 }
 
-// validateName checks the name of a person: 1 to 64 characters that can be seen. ErrName.
+// validateName trims the name of a person. It returns ErrName unless the name has 1 to 64 printable characters.
 func validateName(typed string) (string, error) {
 	name := strings.Join(strings.Fields(typed), " ")
 	n := utf8.RuneCountInString(name)
@@ -60,7 +61,7 @@ func validateName(typed string) (string, error) {
 	return name, nil
 }
 
-// NewAccount is a login to be.
+// NewAccount describes an account to create.
 type NewAccount struct {
 	Email    string
 	Name     string
@@ -68,8 +69,8 @@ type NewAccount struct {
 	Operator bool
 }
 
-// Create adds an account with a password that is known beforehand.
-// ErrEmail, ErrName, ErrExists, seal.Err….
+// Create creates an account with the given password. It returns ErrEmail, ErrName, ErrExists, or an error of
+// seal.CheckNewPassword.
 func (a *Accounts) Create(ctx context.Context, n NewAccount) error {
 	row, err := a.newRow(ctx, n)
 	if err != nil {
@@ -79,7 +80,7 @@ func (a *Accounts) Create(ctx context.Context, n NewAccount) error {
 	return a.create(ctx, a.Store, row, e, origin.Origin{})
 }
 
-// newRow checks everything about a new account and hashes its password.
+// newRow validates a new account and hashes its password.
 func (a *Accounts) newRow(ctx context.Context, n NewAccount) (store.Account, error) {
 	email, err := ParseEmail(n.Email)
 	if err != nil {
@@ -96,7 +97,7 @@ func (a *Accounts) newRow(ctx context.Context, n NewAccount) (store.Account, err
 	return row, err
 }
 
-// create adds an account, and records e about it. ErrExists.
+// create inserts an account and records e. It returns ErrExists if the address has an account.
 func (a *Accounts) create(ctx context.Context, db *store.DB, row store.Account, e audit.Event,
 	from origin.Origin) error {
 	err := db.Tx(ctx, func(tx *store.DB) error {
@@ -111,8 +112,8 @@ func (a *Accounts) create(ctx context.Context, db *store.DB, row store.Account, 
 	return err
 }
 
-// Invite makes an invitation for an address without an account and returns its
-// token. Only an operator may call it. ErrEmail, ErrName, ErrExists.
+// Invite creates an invitation for an address without an account and returns the token of the link. Only operators may
+// call it. It returns ErrEmail, ErrName or ErrExists.
 func (a *Accounts) Invite(ctx context.Context, email, name string, operator bool) (token string, err error) {
 	if email, err = ParseEmail(email); err != nil {
 		return "", err
@@ -143,12 +144,12 @@ func (a *Accounts) Invite(ctx context.Context, email, name string, operator bool
 	})
 }
 
-// SignUpOpen says whether anybody may make an account.
+// SignUpOpen reports whether anybody may create an account.
 func (a *Accounts) SignUpOpen() bool { return a.Settings.SignUp == "open" }
 
-// SignUp sends a mail with a link to somebody who wants an account, or one that says
-// that there is one already; what the caller sees is the same. ErrSignUpClosed,
-// ErrEmail, ErrName, *WaitError.
+// SignUp sends an email with a link to create an account. If the address has an account the email says so instead; the
+// caller cannot tell the difference (ASVS 6.3.8). It returns ErrSignUpClosed, ErrEmail or ErrName, or an error that
+// wraps ratelimit.ErrLimited if the network requests too many links.
 func (a *Accounts) SignUp(ctx context.Context, email, name string, from origin.Origin) error {
 	if !a.SignUpOpen() {
 		return ErrSignUpClosed
@@ -162,19 +163,19 @@ func (a *Accounts) SignUp(ctx context.Context, email, name string, from origin.O
 	}
 	l := store.EmailLink{Purpose: store.LinkSignUp, Email: email, Name: name}
 	e := audit.Event{Kind: audit.SignUpRequested, Actor: audit.Anonymous(), Target: a.unknownName(email)}
-	words := signUpMail
+	template := signUpMail
 	switch account, err := a.Store.FindAccountByEmail(ctx, email); {
 	case err == nil:
-		l.Purpose, words = store.LinkAccountExists, existsMail
+		l.Purpose, template = store.LinkAccountExists, existsMail
 		e.Account, e.Target = account.ID, ""
 	case !errors.Is(err, store.ErrNotFound):
 		return fmt.Errorf("account: sign up: %w", err)
 	}
-	return a.sendLink(ctx, linkMail{l, words, e}, from)
+	return a.sendLink(ctx, linkMail{l, template, e}, from)
 }
 
-// Join makes the account of an invitation or a sign-up; name may be "" to keep the
-// one that stands in it. It does not sign in. ErrLink, ErrName, seal.Err….
+// Join creates the account of an invitation or a sign-up. If name is "" the account has the name of the link. Join does
+// not sign in. It returns ErrLink, ErrName, or an error of seal.CheckNewPassword.
 func (a *Accounts) Join(ctx context.Context, token, name, password string, from origin.Origin) error {
 	l, err := a.findLink(ctx, token, store.LinkInvite, store.LinkSignUp)
 	if err != nil {

@@ -7,23 +7,23 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// maxEmail is the longest address that SMTP carries (RFC 5321, 4.5.3.1.3, without the brackets).
+// maxEmail is the longest address that SMTP carries (RFC 5321 4.5.3.1.3, without the angle brackets).
 const maxEmail = 254
 
-// ParseEmail returns the one canonical form of an address: a plain local part in
-// ASCII, lower case, and the domain in its ASCII form. Two addresses that reach the
-// same mailbox in practice are the same account; nothing else is folded together, so
-// that no look-alike letter of another script leads to somebody else. ErrEmail.
+// ParseEmail returns the canonical form of an email address: a dot-atom local part (RFC 5322 3.2.3) in lower case, and
+// the domain in its ASCII form (RFC 5891). Two addresses with the same canonical form are the same account. Nothing
+// else is treated as equal, so that a look-alike letter of another script cannot lead to another person's account.
+// ParseEmail returns ErrEmail if it does not accept the address.
 func ParseEmail(typed string) (string, error) {
 	typed = strings.TrimSpace(typed)
 	local, domain, ok := strings.Cut(typed, "@")
 	if !ok || !utf8.ValidString(typed) || len(typed) > maxEmail || len(local) > 64 || !dotAtom(local) {
 		return "", ErrEmail
 	}
-	// Only ASCII is lowered by us; the Kelvin sign and its like are for IDNA to judge.
+	// We lower only ASCII. IDNA decides about letters like the Kelvin sign.
 	domain, err := idna.Lookup.ToASCII(domain)
-	// The rules for names written from the right are asked of what was typed, before it is mapped:
-	// what came out must stand by itself, or nobody could ever type that address again.
+	// IDNA checks the rules for right-to-left names before it maps the domain. The mapped domain must pass
+	// them too: otherwise the canonical form would not be a valid address.
 	again, unstable := idna.Lookup.ToASCII(domain)
 	if err != nil || unstable != nil || again != domain || !hostName(domain) {
 		return "", ErrEmail
@@ -35,7 +35,7 @@ func ParseEmail(typed string) (string, error) {
 	return email, nil
 }
 
-// dotAtom reports whether s is one (RFC 5322, 3.2.3), in ASCII.
+// dotAtom reports whether s is a dot-atom-text (RFC 5322 3.2.3).
 func dotAtom(s string) bool {
 	for atom := range strings.SplitSeq(s, ".") {
 		if atom == "" {
@@ -50,7 +50,7 @@ func dotAtom(s string) bool {
 	return true
 }
 
-// hostName reports whether s is a name of at least two labels, the last not a number.
+// hostName reports whether s is a host name of at least two labels whose last label is not a number.
 func hostName(s string) bool {
 	labels := strings.Split(s, ".")
 	for _, l := range labels {
@@ -76,8 +76,8 @@ func lowerASCII(s string) string {
 	}, s)
 }
 
-// MaskEmail shows the first letter and the domain: enough to know one's own mailbox.
-// There are always three dots, so that the length of the name does not show.
+// MaskEmail returns the first letter and the domain, enough to recognize one's own address. It always has three dots,
+// so that it does not reveal the length of the local part.
 func MaskEmail(email string) string {
 	at := strings.LastIndexByte(email, '@')
 	if at < 1 {

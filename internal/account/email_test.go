@@ -25,11 +25,16 @@ func TestParseEmail(t *testing.T) {
 	}
 	for _, bad := range []string{
 		"", "anna", "@example.com", "anna@", "anna@localhost", "anna@example", "a@b@example.com", `"a b"@example.com`,
-		`"a@b"@c.com`, "anna@[127.0.0.1]", "anna@127.0.0.1", "anna@example..com", ".anna@example.com", "anna.@example.com",
-		"an..na@example.com", "anna@-example.com", "anna@example-.com", "anna(x)@example.com", "Anna <anna@example.com>",
-		"anna@example.com,eve@example.com", "anna@example.com\nBcc: eve@example.com", "anna@example.com\x00", "anna\u202e@example.com",
-		"ann\u0430@example.com", "\u212aim@example.com", "mıke@example.com", "anna@exam ple.com", "anna@example.com.", "anna@example.\xff00", "anna@ℵ.0A", "\xffanna@example.com",
-		strings.Repeat("a", 65) + "@example.com", "a@" + strings.Repeat("a", 64) + ".com", "a@" + strings.Repeat("a.", 130) + "com",
+		`"a@b"@c.com`, "anna@[127.0.0.1]", "anna@127.0.0.1", "anna@example..com", ".anna@example.com",
+		"anna.@example.com",
+		"an..na@example.com", "anna@-example.com", "anna@example-.com", "anna(x)@example.com",
+		"Anna <anna@example.com>",
+		"anna@example.com,eve@example.com", "anna@example.com\nBcc: eve@example.com", "anna@example.com\x00",
+		"anna\u202e@example.com",
+		"ann\u0430@example.com", "\u212aim@example.com", "mıke@example.com", "anna@exam ple.com", "anna@example.com.",
+		"anna@example.\xff00", "anna@ℵ.0A", "\xffanna@example.com",
+		strings.Repeat("a", 65) + "@example.com", "a@" + strings.Repeat("a", 64) + ".com", "a@" + strings.Repeat("a.",
+			130) + "com",
 	} {
 		if got, err := account.ParseEmail(bad); err == nil {
 			t.Errorf("%q: accepted as %q", bad, got)
@@ -37,14 +42,16 @@ func TestParseEmail(t *testing.T) {
 	}
 }
 
-// FUZ-003: whatever is accepted is canonical, and the mailbox that was typed: mail goes to its
-// one address as any mail program reads it, and only the case of ASCII letters and the spelling of the
-// domain were changed.
+// Every accepted address is canonical and is the mailbox that was entered: mail programs read it as one
+// address, and only the case of ASCII letters and the form of the domain have changed.
 func FuzzParseEmail(f *testing.F) {
 	for _, s := range []string{
-		"anna@example.com", "A@B.C", "  Anna.B+tag@EXAMPLE.com ", "anna@bücher.de", "a@xn--a.com", "a@xn--bcher-kva.example", "anna@ＥＸＡＭＰＬＥ.com",
-		"anna@example。com", "anna@faß.de", "\u212aim@example.com", "anna@\u212aim.example", "ann\u0430@example.com", `"a b"@example.com`, "Anna <anna@example.com>",
-		"anna(x)@example.com", "a@b@example.com", "anna@example.com\nBcc: eve@example.com", "o'neil@example.co.uk", "anna@127.0.0.1", "anna@[127.0.0.1]", "anna@0A.\xff000", "anna@ℵ.0A",
+		"anna@example.com", "A@B.C", "  Anna.B+tag@EXAMPLE.com ", "anna@bücher.de", "a@xn--a.com",
+		"a@xn--bcher-kva.example", "anna@ＥＸＡＭＰＬＥ.com",
+		"anna@example。com", "anna@faß.de", "\u212aim@example.com", "anna@\u212aim.example", "ann\u0430@example.com",
+		`"a b"@example.com`, "Anna <anna@example.com>",
+		"anna(x)@example.com", "a@b@example.com", "anna@example.com\nBcc: eve@example.com", "o'neil@example.co.uk",
+		"anna@127.0.0.1", "anna@[127.0.0.1]", "anna@0A.\xff000", "anna@ℵ.0A",
 	} {
 		f.Add(s)
 	}
@@ -57,11 +64,12 @@ func FuzzParseEmail(f *testing.F) {
 		if err != nil || again != email {
 			t.Errorf("%q: %q becomes %q, %v", typed, email, again, err)
 		}
-		if strings.Count(email, "@") != 1 || strings.ContainsFunc(email, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
+		if strings.Count(email, "@") != 1 || strings.ContainsFunc(email,
+			func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
 			t.Errorf("%q: accepted as %q", typed, email)
 		}
 		if a, err := mail.ParseAddress(email); err != nil || a.Address != email || a.Name != "" {
-			t.Errorf("%q: a mail program reads %v, %v in %q", typed, a, err, email)
+			t.Errorf("%q: net/mail parses %q as %v, %v", typed, email, a, err)
 		}
 		written, domain, _ := strings.Cut(strings.TrimSpace(typed), "@")
 		local, host, _ := strings.Cut(email, "@")

@@ -1,22 +1,20 @@
 package account
 
-import (
-	"errors"
-)
+import "errors"
 
 var (
-	// ErrCredentials says that the email or the password is not correct, and not which.
+	// ErrCredentials means that the email address or the password is wrong. It does not say which.
 	ErrCredentials = errors.New("email or password not correct")
-	// ErrEmail says that the text is not an address that we accept.
+	// ErrEmail means that the text is not an accepted email address.
 	ErrEmail = errors.New("not an email address")
-	// ErrName says that the text is empty, too long or holds characters nobody can see.
+	// ErrName means that the name is empty, too long or has unprintable characters.
 	ErrName = errors.New("not a name")
-	// ErrExists says that the address has an account. Only operators are told.
+	// ErrExists means that the address has an account. Show it to operators only.
 	ErrExists = errors.New("account exists")
-	// ErrUnknown says that the address has no account. Only operators are told.
+	// ErrUnknown means that the address has no account. Show it to operators only.
 	ErrUnknown = errors.New("no such account")
-	// ErrLink says that the link is unknown, used or expired, and not which.
+	// ErrLink means that the link is unknown, used or expired. It does not say which.
 	ErrLink = errors.New("link unknown, used or expired")
-	// ErrSignUpClosed says that nobody can make an account without an invitation.
+	// ErrSignUpClosed means that creating an account requires an invitation.
 	ErrSignUpClosed = errors.New("sign-up is closed")
 )

@@ -8,7 +8,7 @@ import (
 	"twostep.example/twostep/internal/store"
 )
 
-// Audit is the log of security events.
+// Audit returns the log of security events.
 func (a *Accounts) Audit() *audit.Log {
 	if a.Events != nil {
 		return a.Events
@@ -16,7 +16,7 @@ func (a *Accounts) Audit() *audit.Log {
 	return &audit.Log{Store: a.Store, Now: a.Now, Logger: a.Log}
 }
 
-// OperatorActor is the actor of what only an operator may do.
+// OperatorActor returns the actor of operations that only operators may do.
 func (a *Accounts) OperatorActor() audit.Actor {
 	if a.Operator.Type == "" {
 		return audit.Actor{Type: audit.TypeProgram}
@@ -24,18 +24,18 @@ func (a *Accounts) OperatorActor() audit.Actor {
 	return a.Operator
 }
 
-// Event records e in the transaction in which it happens.
+// Event records e in the transaction of the operation.
 func (a *Accounts) Event(ctx context.Context, tx *store.DB, e audit.Event, from origin.Origin) error {
 	return a.Audit().Record(ctx, tx, e, from.Source())
 }
 
-// Failure records e as a failure, in a transaction of its own. Do not call it inside of one.
+// Failure records e as a failure in a transaction of its own. Do not call it inside a transaction.
 func (a *Accounts) Failure(ctx context.Context, e audit.Event, from origin.Origin) error {
 	return a.Audit().RecordFailure(ctx, e, from.Source())
 }
 
-// Refused records that a limit refused something, and returns err, which says so. Do not call it
-// inside of a transaction.
+// Refused records that a rate limit refused a request, and returns err, the error of the limit. Do not call it inside a
+// transaction.
 func (a *Accounts) Refused(ctx context.Context, err error, e audit.Event, from origin.Origin) error {
 	e.Kind = audit.LimitReached
 	if failed := a.Failure(ctx, e, from); failed != nil {

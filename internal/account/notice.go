@@ -16,21 +16,21 @@ import (
 	"twostep.example/twostep/internal/trust"
 )
 
-// NotificationTTL is for how long a notice is worth delivering.
+// NotificationTTL is how long a notification may wait in the outbox.
 const NotificationTTL = 24 * time.Hour
 
-// Notification is what the owner of an account is told after something about it changed.
+// Notification is an email to the account holder about an event (ASVS 6.3.7).
 type Notification struct {
 	Event     audit.Event // its Account is set by NotifyOwner
-	Template  string      // "mail.<words>.subject" and ".text"
+	Template  string      // the messages are "mail.<template>.subject" and ".text"
 	Account   store.Account
-	To        string // "": the address of the account
-	Detail    string // which factor, which address
-	Remaining int    // how many of them are left
-	UndoToken string // token of the link that takes the change back; "" if there is none
+	To        string // "": the email address of the account
+	Detail    string // which factor, address or device it is about
+	Remaining int    // how many recovery codes are left
+	UndoToken string // token of the link that undoes the change; "" if there is none
 }
 
-// NotifyOwner writes the event down and tells the owner what, when and where.
+// NotifyOwner records the event of n and sends the notification.
 func (a *Accounts) NotifyOwner(ctx context.Context, tx *store.DB, n Notification, from origin.Origin) error {
 	n.Event.Account = n.Account.ID
 	if err := a.Event(ctx, tx, n.Event, from); err != nil {
@@ -39,43 +39,45 @@ func (a *Accounts) NotifyOwner(ctx context.Context, tx *store.DB, n Notification
 	return a.SendNotification(ctx, tx, n, from)
 }
 
-// SendNotification tells the owner.
+// SendNotification enqueues the notification: what happened, when, from which address and in which browser.
 func (a *Accounts) SendNotification(ctx context.Context, tx *store.DB, n Notification, from origin.Origin) error {
 	now := a.Now()
 	w := i18n.ForTag(from.Language)
 	say := func(part string) string {
-		return w.Translate("mail."+n.Template+"."+part, "Site", a.Settings.Site, "URL", a.Settings.PublicURL, "Token",
-			n.UndoToken, "What", n.Detail, "Count", n.Remaining,
+		return w.Translate("mail."+n.Template+"."+part, "Site", a.Settings.Site, "URL", a.Settings.PublicURL,
+			"Token", n.UndoToken, "What", n.Detail, "Count", n.Remaining,
 			"When", now.In(a.Settings.Location).Format("2006-01-02, 15:04 MST"),
-			"Address", origin.DescribeAddress(from.AddressString(), from.Language), "Browser",
-			origin.DescribeBrowser(from.TrustRequest().Browser, from.Language))
+			"Address", origin.DescribeAddress(from.AddressString(), from.Language),
+			"Browser", origin.DescribeBrowser(from.TrustRequest().Browser, from.Language))
 	}
-	m := delivery.Message{ID: rand.Text(), Channel: delivery.Email, To: n.To, Subject: say("subject"),
-		Text: say("text")}
+	m := delivery.Message{
+		ID: rand.Text(), Channel: delivery.Email, To: n.To, Subject: say("subject"), Text: say("text"),
+	}
 	if m.To == "" {
 		m.To = n.Account.Email
 	}
 	return a.Enqueue(ctx, tx, m, now.Add(NotificationTTL))
 }
 
-// undoTTL is for how long a change can be taken back by a link.
+// undoTTL is how long a change can be undone with the link in its notification.
 const undoTTL = 7 * 24 * time.Hour
 
-// CreateUndoLink makes the link that takes a change back: removes the factor, or brings the
-// account's present address back if factor is "". It goes to the present address.
+// CreateUndoLink creates the link that undoes a change: it removes the factor, or restores the present email address of
+// the account if factor is "". Send it to the present address. It returns the token of the link.
 func (a *Accounts) CreateUndoLink(ctx context.Context, tx *store.DB, account store.Account,
 	factor string) (token string, err error) {
 	now := a.Now()
 	token = seal.NewLinkToken()
 	return token, tx.CreateEmailLink(ctx, store.EmailLink{
-		TokenHash: seal.HashToken(token), Purpose: store.LinkUndo, Email: account.Email, AccountID: account.ID, FactorID: factor,
-		CreatedAt: now, ExpiresAt: now.Add(undoTTL),
+		TokenHash: seal.HashToken(token), Purpose: store.LinkUndo, Email: account.Email,
+		AccountID: account.ID, FactorID: factor, CreatedAt: now, ExpiresAt: now.Add(undoTTL),
 	})
 }
 
-// UndoChange takes a change back by the link in its notice: whoever made it had the password,
-// so that is void too, with every session and sign-in. The owner then chooses a new one
-// by Forgot, at the address that counts again. ErrLink.
+// UndoChange undoes a change with the link in its notification. The change was made by someone with the password, so
+// UndoChange also removes the password and ends every attempt, session and trust. The account holder then chooses a new
+// password with RequestPasswordReset. UndoChange returns ErrLink if the link is not valid or the address has another
+// account now.
 func (a *Accounts) UndoChange(ctx context.Context, token string, from origin.Origin) error {
 	l, err := a.findLink(ctx, token, store.LinkUndo)
 	if err != nil {
@@ -92,7 +94,7 @@ func (a *Accounts) UndoChange(ctx context.Context, token string, from origin.Ori
 		if l.FactorID == "" {
 			err = tx.SetEmail(ctx, account.ID, account.Epoch, l.Email)
 		} else if err = tx.DeleteFactor(ctx, account.ID, l.FactorID); errors.Is(err, store.ErrNotFound) {
-			err = nil // it is gone already
+			err = nil // it was removed before
 		}
 		if err != nil {
 			return err

@@ -13,9 +13,9 @@ import (
 	"twostep.example/twostep/internal/trust"
 )
 
-// VerifyPassword finds the account whose password this is. A name that is not known,
-// has no password or is disabled costs the same work as one that is, and gets the
-// same ErrCredentials. So do those who try too often: *WaitError, and nothing is compared.
+// VerifyPassword returns the account if the password is correct. It returns ErrCredentials if the password is wrong
+// and, after the same work, if the account is unknown, disabled or has no password (ASVS 6.3.8). It returns an error
+// that wraps ratelimit.ErrLimited, without comparing anything, after too many failures (NIST SP 800-63B-4 3.2.2).
 func (a *Accounts) VerifyPassword(ctx context.Context, email, password string, by ratelimit.PasswordSource,
 	from origin.Origin) (store.Account, error) {
 	var account store.Account
@@ -30,7 +30,8 @@ func (a *Accounts) VerifyPassword(ctx context.Context, email, password string, b
 	}
 	known := err == nil && account.DisabledAt.IsZero()
 	attempt, err := a.Limits.CheckPassword(ctx, name, by)
-	failed := audit.Event{Kind: audit.PasswordRejected, Account: account.ID, Actor: audit.Anonymous(), Reason: rejection(account)}
+	failed := audit.Event{Kind: audit.PasswordRejected, Account: account.ID, Actor: audit.Anonymous(),
+		Reason: rejection(account)}
 	if account.ID == "" {
 		failed.Target = a.unknownName(name)
 	}
@@ -63,13 +64,13 @@ func (a *Accounts) VerifyPassword(ctx context.Context, email, password string, b
 	return account, nil
 }
 
-// unknownName is how events name what was typed and is no account: the same for the same name, and
-// a keyed hash, since people type their password in its place.
+// unknownName returns how events name a text that is no account: as a keyed hash, because people sometimes enter their
+// password in the wrong field. The same text has the same hash.
 func (a *Accounts) unknownName(typed string) string {
 	return audit.Target("name", a.Keys.Pseudonym("name "+typed))
 }
 
-// rejection is why a password was rejected, for the audit log.
+// rejection returns why a password was rejected, for the audit log.
 func rejection(account store.Account) string {
 	switch {
 	case account.ID == "":
@@ -80,15 +81,15 @@ func rejection(account store.Account) string {
 	return "wrong password"
 }
 
-// ComparePassword compares, and says whether the hash is of yesterday's cost. An account
-// without a password, or no account at all, does the work and says no.
+// ComparePassword reports whether the password is correct, and whether its hash has outdated parameters. For an account
+// without a password, or the zero Account, it does the same work and reports false.
 func (a *Accounts) ComparePassword(ctx context.Context, account store.Account,
 	password string) (same, stale bool, err error) {
 	return a.comparePassword(ctx, a.Passwords, account, password)
 }
 
-// hasherFor compute the password of somebody. A flood of strangers keeps nobody waiting in
-// a browser that their account knows.
+// hasherFor returns the hasher for a request. Known browsers have one of their own, so that many sign-in attempts from
+// other browsers do not delay them.
 func (a *Accounts) hasherFor(by ratelimit.PasswordSource) *seal.PasswordHasher {
 	if by.Device != "" && a.KnownDevicePasswords != nil {
 		return a.KnownDevicePasswords
@@ -109,14 +110,15 @@ func (a *Accounts) comparePassword(ctx context.Context, p *seal.PasswordHasher, 
 	return p.Verify(ctx, hash, password)
 }
 
-// rehash brings an old hash up to date.
+// rehash replaces a hash with outdated parameters.
 func (a *Accounts) rehash(ctx context.Context, account store.Account, password string) error {
 	fresh, err := a.Passwords.Hash(ctx, password)
 	if errors.Is(err, seal.ErrHashQueueFull) {
 		return nil // the next sign-in will do it
 	}
 	if err == nil {
-		err = a.Store.ReplacePasswordHash(ctx, account.ID, account.PasswordHash, a.Keys.Seal("password "+account.ID, []byte(fresh)))
+		err = a.Store.ReplacePasswordHash(ctx, account.ID, account.PasswordHash, a.Keys.Seal("password "+account.ID,
+			[]byte(fresh)))
 	}
 	if err != nil {
 		return fmt.Errorf("account: rehash: %w", err)
@@ -124,7 +126,8 @@ func (a *Accounts) rehash(ctx context.Context, account store.Account, password s
 	return nil
 }
 
-// HashPassword checks a new password for the account and hashes it. seal.Err….
+// HashPassword checks a new password for the account and returns its sealed hash. It returns an error of
+// seal.CheckNewPassword if the password is not accepted, and seal.ErrHashQueueFull if the server is too busy.
 func (a *Accounts) HashPassword(ctx context.Context, account store.Account, password string) ([]byte, error) {
 	if err := seal.CheckNewPassword(password, account.Email, account.Name, a.Settings.Site); err != nil {
 		return nil, err
@@ -136,8 +139,9 @@ func (a *Accounts) HashPassword(ctx context.Context, account store.Account, pass
 	return a.Keys.Seal("password "+account.ID, []byte(hash)), nil
 }
 
-// RequestPasswordReset sends a link to set a new password, if the address has an account; what the
-// caller sees, and the work done, is the same if not. ErrEmail, *WaitError.
+// RequestPasswordReset sends a link to choose a new password if the address has an account. The caller cannot tell
+// whether it has, and the work is the same (ASVS 6.3.8). It returns ErrEmail, or an error that wraps
+// ratelimit.ErrLimited if the network requests too many links.
 func (a *Accounts) RequestPasswordReset(ctx context.Context, email string, from origin.Origin) error {
 	address, err := ParseEmail(email)
 	if err != nil {
@@ -145,7 +149,7 @@ func (a *Accounts) RequestPasswordReset(ctx context.Context, email string, from 
 	}
 	account, err := a.Store.FindAccountByEmail(ctx, address)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return fmt.Errorf("account: forgot: %w", err)
+		return fmt.Errorf("account: request password reset: %w", err)
 	}
 	l := store.EmailLink{Purpose: store.LinkReset, Email: address, AccountID: account.ID, Epoch: account.Epoch}
 	e := audit.Event{Kind: audit.PasswordResetRequested, Actor: audit.Anonymous(), Account: account.ID}
@@ -159,11 +163,10 @@ func (a *Accounts) RequestPasswordReset(ctx context.Context, email string, from 
 	return a.sendLink(ctx, linkMail{l, resetMail, e}, from)
 }
 
-// ResetPassword sets a new password by a link from Forgot. It ends every session and every
-// sign-in, tells the owner, and does not sign in: both steps are still to be taken. What
-// somebody with the old password has used up of the mails and the pairs of app codes of today
-// counts no more, or they would keep the owner out with a password that is void.
-// ErrLink, seal.Err….
+// ResetPassword sets a new password with a link from RequestPasswordReset. It ends every attempt, session and trust of
+// the account and notifies the account holder. It does not sign in: both steps are still required. Today's limits of
+// messages and of pairs of app codes start again, because someone with the old password may have used them up. It
+// returns ErrLink, or an error of seal.CheckNewPassword.
 func (a *Accounts) ResetPassword(ctx context.Context, token, password string, from origin.Origin) error {
 	l, err := a.findLink(ctx, token, store.LinkReset)
 	if err != nil {
@@ -194,8 +197,8 @@ func (a *Accounts) ResetPassword(ctx context.Context, token, password string, fr
 		if err := a.EndTrust(ctx, tx, account.Ref(), trust.RevokedPasswordChanged, ""); err != nil {
 			return err
 		}
-		return a.NotifyOwner(ctx, tx, Notification{Event: audit.Event{Kind: audit.PasswordReset}, Template: "changed",
-			Account: account}, from)
+		n := Notification{Event: audit.Event{Kind: audit.PasswordReset}, Template: "changed", Account: account}
+		return a.NotifyOwner(ctx, tx, n, from)
 	})
 	if errors.Is(err, store.ErrNotFound) {
 		return ErrLink

@@ -15,9 +15,8 @@ import (
 	"twostep.example/twostep/internal/trust"
 )
 
-// EndTrust ends trust in all browsers of an account, in the transaction of whatever made
-// the epoch void that the account had: a password or a factor that was changed, and the
-// like. The browser in which it was done ("": there is none) keeps its own.
+// EndTrust ends trust in all browsers of an account, except in the device keep if it is not "". With keep, call it in
+// the transaction that raises the epoch of the account by one: the trust in keep moves to the new epoch.
 func (a *Accounts) EndTrust(ctx context.Context, tx *store.DB, account store.AccountRef, why trust.Reason,
 	keep string) error {
 	if err := tx.RevokeTrust(ctx, account.ID, keep, string(why), a.Now()); err != nil {
@@ -29,13 +28,12 @@ func (a *Accounts) EndTrust(ctx context.Context, tx *store.DB, account store.Acc
 	return tx.UpdateTrustEpoch(ctx, account.ID, keep, account.Epoch, account.Epoch+1)
 }
 
-// Disable closes an account: nothing that began before goes on, and no browser is trusted any more. It
-// returns ErrEmail or ErrUnknown.
+// Disable disables an account and ends all of its sessions and trust. It returns ErrEmail or ErrUnknown.
 func (a *Accounts) Disable(ctx context.Context, email string) error {
 	return a.setDisabled(ctx, email, a.Now(), audit.AccountDisabled)
 }
 
-// Enable opens a disabled account again; what was ended stays so. It returns ErrEmail or ErrUnknown.
+// Enable enables a disabled account. Sessions and trust that were ended stay ended. It returns ErrEmail or ErrUnknown.
 func (a *Accounts) Enable(ctx context.Context, email string) error {
 	return a.setDisabled(ctx, email, time.Time{}, audit.AccountEnabled)
 }
@@ -52,7 +50,7 @@ func (a *Accounts) setDisabled(ctx context.Context, email string, at time.Time, 
 	})
 }
 
-// ForgetDevices ends trust in all browsers of an account, for the operator. ErrEmail, ErrUnknown.
+// ForgetDevices ends trust in all browsers of an account, for operators. It returns ErrEmail or ErrUnknown.
 func (a *Accounts) ForgetDevices(ctx context.Context, email string) error {
 	return a.update(ctx, email, func(tx *store.DB, account store.Account) error {
 		if err := tx.DeleteKnownDevices(ctx, account.ID); err != nil {
@@ -61,24 +59,24 @@ func (a *Accounts) ForgetDevices(ctx context.Context, email string) error {
 		if err := a.EndTrust(ctx, tx, account.Ref(), trust.RevokedByOperator, ""); err != nil {
 			return err
 		}
-		return a.Event(ctx, tx, audit.Event{Kind: audit.DevicesForgotten, Actor: a.OperatorActor(), Account: account.ID},
-			origin.Origin{})
+		e := audit.Event{Kind: audit.DevicesForgotten, Actor: a.OperatorActor(), Account: account.ID}
+		return a.Event(ctx, tx, e, origin.Origin{})
 	})
 }
 
 var groupPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,31}$`)
 
-// ValidateGroup says in plain words what is wrong with the name of a group, or nil. Apps compare
-// names by their letters, and a proxy lists them with commas.
+// ValidateGroup returns an error that says what is wrong with the name of a group. Apps compare names exactly, and
+// forward-auth lists them separated by commas.
 func ValidateGroup(name string) error {
 	if !groupPattern.MatchString(name) {
-		return fmt.Errorf("the group %q is not 1 to 32 small letters, digits, dots, dashes and underscores", name)
+		return fmt.Errorf("the group %q is not 1 to 32 lower-case letters, digits, dots, dashes and underscores", name)
 	}
 	return nil
 }
 
-// SetGroups replaces the groups of an account, for the operator: they count from the next
-// request on. ErrEmail, ErrUnknown, or what is wrong with a name.
+// SetGroups replaces the groups of an account, for operators. It takes effect with the next request. It returns
+// ErrEmail, ErrUnknown, or the error of ValidateGroup.
 func (a *Accounts) SetGroups(ctx context.Context, email string, groups []string) error {
 	for _, name := range groups {
 		if err := ValidateGroup(name); err != nil {
@@ -96,7 +94,7 @@ func (a *Accounts) SetGroups(ctx context.Context, email string, groups []string)
 	})
 }
 
-// update does something to the account of an address, all or nothing.
+// update runs f on the account of an address, in a transaction.
 func (a *Accounts) update(ctx context.Context, email string, f func(*store.DB, store.Account) error) error {
 	account, err := a.Find(ctx, email)
 	if err != nil {
@@ -108,7 +106,7 @@ func (a *Accounts) update(ctx context.Context, email string, f func(*store.DB, s
 	return nil
 }
 
-// Find is the account of an address, for the operator. ErrEmail, ErrUnknown.
+// Find returns the account of an address, for operators. It returns ErrEmail or ErrUnknown.
 func (a *Accounts) Find(ctx context.Context, email string) (store.Account, error) {
 	address, err := ParseEmail(email)
 	if err != nil {

@@ -1,8 +1,8 @@
-// Package audit records security events with the acts they belong to, and lists them.
+// Package audit records security events and lists them.
 //
-// An event is written in the transaction of its act, so that there is no act without its event.
-// A failure changes nothing that could be committed: RecordFailure writes it in a transaction of
-// its own. Each event is also one log line, written once the transaction is committed.
+// An event is written in the transaction of the operation that it reports, so that none happens without its event. A
+// failure has no transaction to commit: RecordFailure writes its event in a transaction of its own. Each event is also
+// one log line, written once the transaction is committed.
 package audit
 
 import (
@@ -18,10 +18,10 @@ import (
 	"twostep.example/twostep/internal/store"
 )
 
-// Result says whether what was tried was done.
+// Result is whether an operation succeeded.
 type Result string
 
-// The results. An event without one is a success.
+// Results. An event without one is a success.
 const (
 	Success Result = "success"
 	Failure Result = "failure"
@@ -29,67 +29,65 @@ const (
 
 // Actor is who caused an event.
 type Actor struct {
-	Type string // one of the Actor types
+	Type string // TypeAnonymous, TypePerson and so on
 	ID   string // of the account or the client; the user name of an operator, if it is known
 }
 
-// The types of actor.
+// Types of actor.
 const (
-	TypeAnonymous = "anonymous" // has not proven who they are
+	TypeAnonymous = "anonymous" // not authenticated
 	TypePerson    = "person"    // has entered the password, or opened a link from an email
 	TypeOperator  = "operator"  // used the command line
 	TypeProgram   = "program"   // the Go program that embeds this one
 	TypeClient    = "client"    // an app
-	TypeSystem    = "system"    // nobody: it was due
+	TypeSystem    = "system"    // this program, on a schedule or because of a limit
 )
 
-// Anonymous is an actor who has not proven who they are.
+// Anonymous returns the actor of a request that is not authenticated.
 func Anonymous() Actor { return Actor{Type: TypeAnonymous} }
 
-// Person is the person of the account with this id.
+// Person returns the actor for the holder of an account.
 func Person(account string) Actor { return Actor{TypePerson, account} }
 
-// Client is the app with this id.
+// Client returns the actor for an app.
 func Client(id string) Actor { return Actor{TypeClient, id} }
 
-// System is this program, which did something because it was due.
+// System returns the actor for what this program does on a schedule or because of a limit.
 func System() Actor { return Actor{Type: TypeSystem} }
 
-// Source is where a request came from, as events record it. It is empty for what did not come
-// over the network.
+// Source is where a request came from. It is empty for what did not come over the network.
 type Source struct {
 	Address string // "": unknown
-	Network string // the network that is counted by: an IPv4 address, an IPv6 /64; "": unknown
+	Network string // the network that limits count: an IPv4 address or an IPv6 /64; "": unknown
 	Browser string // the User-Agent header, without control characters, at most 256 bytes
 }
 
-// Event is something that happened. Text that does not apply is "".
+// Event is a security event. Text fields that do not apply are "".
 type Event struct {
 	ID      string // set by Record
 	At      time.Time
 	Kind    Kind
 	Actor   Actor  // zero: Person(Account), or Anonymous if there is no Account
-	Account string // id of the account it is about; "" if the name that was typed is unknown
+	Account string // id of the account it is about; "" if the entered address is unknown
 	Target  string // "factor:ID", "session:ID", "device:ID", "client:ID", see Target
 	Result  Result // "": Success
-	Reason  string // a short word of code, never what a person typed
-	Client  string // id of the app it happened for
-	SignIn  string // id of the sign-in it is part of
+	Reason  string // a short constant text, never what a person entered
+	Client  string // id of the app that it happened for
+	SignIn  string // id of the attempt that it is part of
 	Address string // set by Record from the Source
-	Browser string // likewise
+	Browser string // set by Record from the Source
 	Trace   string // of a trust decision, see "twostep explain --trace"
-	// Occurrences is how many events this one stands for: 1, and more for EventsOmitted.
+	// Occurrences is how many events this one counts: 1, or more for EventsOmitted.
 	Occurrences int64
 }
 
-// TrustedDevice is the Reason of a SessionCreated for which no code was asked.
+// TrustedDevice is the Reason of a SessionCreated for which no code was required.
 const TrustedDevice = "trusted device"
 
-// Target names what an event is about beside the account: Target("factor", id).
+// Target returns the Target of an event: Target("factor", id) is "factor:" + id.
 func Target(what, id string) string { return what + ":" + id }
 
-// Log records events and lists them. Make one for a database and keep it: it remembers which
-// limits are exceeded.
+// Log records and lists events. Create one for each database and keep it: it remembers which limits are exceeded.
 type Log struct {
 	Store  *store.DB
 	Now    func() time.Time
@@ -98,9 +96,9 @@ type Log struct {
 	exceeded exceeded
 }
 
-// Record writes e in the transaction tx of the act, and its log line once that is committed.
-// Kinds that are Bounded are recorded one by one up to PerAccount and the other limits; beyond them
-// Record counts and returns nil. An error must fail the act.
+// Record writes e in the transaction tx of the operation, and its log line once that is committed. Events whose kind is
+// Bounded are recorded one by one up to PerAccount and the other limits; beyond them Record counts them and returns
+// nil. If it returns an error the operation must fail.
 func (l *Log) Record(ctx context.Context, tx *store.DB, e Event, from Source) error {
 	e = l.complete(e, from)
 	tx.AfterCommit(func() { l.write(e) })
@@ -123,25 +121,25 @@ func (l *Log) Record(ctx context.Context, tx *store.DB, e Event, from Source) er
 	return nil
 }
 
-// failureTime bounds how long RecordFailure waits for the database.
-const failureTime = 5 * time.Second
+// failureTimeout is how long RecordFailure waits for the database.
+const failureTimeout = 5 * time.Second
 
-// RecordFailure writes e as a failure in a transaction of its own: it is kept if the act is rolled
-// back, and if the client hangs up. Do not call it inside a transaction: it would wait for that one.
+// RecordFailure writes e as a failure in a transaction of its own: it is kept if the operation is rolled back or the
+// client disconnects. Do not call it inside a transaction: on SQLite it would wait for that transaction.
 func (l *Log) RecordFailure(ctx context.Context, e Event, from Source) error {
 	e.Result = Failure
 	if e.bounded() {
 		if _, _, ok := l.exceeded.count(scopes(e, from.Network), l.Now(), false); ok {
-			l.write(l.complete(e, from)) // a flood of refusals costs no transactions
+			l.write(l.complete(e, from)) // no transaction for each of many refusals
 			return nil
 		}
 	}
-	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), failureTime)
+	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), failureTimeout)
 	defer stop()
 	return l.Store.Tx(ctx, func(tx *store.DB) error { return l.Record(ctx, tx, e, from) })
 }
 
-// complete fills in what the caller left out.
+// complete sets the fields that the caller left empty.
 func (l *Log) complete(e Event, from Source) Event {
 	e.ID, e.At, e.Address, e.Browser, e.Occurrences = rand.Text(), l.Now(), from.Address, from.Browser, 1
 	if e.Result == "" {
@@ -156,8 +154,8 @@ func (l *Log) complete(e Event, from Source) Event {
 	return e
 }
 
-// write writes the log line of an event. The first attributes are always there and in this order:
-// deploy/fail2ban reads them.
+// write writes the log line of an event. The first attributes are always present and in this order, on which
+// deploy/fail2ban depends.
 func (l *Log) write(e Event) {
 	if l.Logger == nil {
 		return
@@ -182,7 +180,7 @@ func (l *Log) write(e Event) {
 	l.Logger.LogAttrs(context.Background(), level, "audit", attrs...)
 }
 
-// String is the type, or "type:id".
+// String returns the type, or "type:id".
 func (a Actor) String() string {
 	if a.ID == "" {
 		return a.Type
@@ -202,33 +200,33 @@ type Filter struct {
 	Limit   int       // 0: 50
 }
 
-// Cursor is the place of an event in the list.
+// Cursor is the position of an event in the list.
 type Cursor struct {
 	At time.Time
 	ID string
 }
 
-// String is the cursor as a text that ParseCursor reads.
+// String formats the cursor for ParseCursor.
 func (c Cursor) String() string { return strconv.FormatInt(c.At.UnixMilli(), 10) + "-" + c.ID }
 
-// ParseCursor reads a text of Cursor.String. ok is false, and the cursor zero, if it is none.
+// ParseCursor parses the result of Cursor.String. It reports false if text is not valid.
 func ParseCursor(text string) (c Cursor, ok bool) {
 	millis, id, _ := strings.Cut(text, "-")
 	at, err := strconv.ParseInt(millis, 10, 64)
-	if err != nil || at <= 0 || !goodID.MatchString(id) {
+	if err != nil || at <= 0 || !eventID.MatchString(id) {
 		return Cursor{}, false
 	}
 	return Cursor{time.UnixMilli(at), id}, true
 }
 
-// goodID is a random text of crypto/rand, or the id of an EventsOmitted.
-var goodID = regexp.MustCompile(`^[A-Z2-7]{1,64}$`)
+// eventID matches a text of crypto/rand.Text and the id of an EventsOmitted.
+var eventID = regexp.MustCompile(`^[A-Z2-7]{1,64}$`)
 
-// Cursor is the place of e in the list.
+// Cursor returns the position of e in the list.
 func (e Event) Cursor() Cursor { return Cursor{e.At, e.ID} }
 
-// List lists the events that f selects, newest first. To read on, set Before to the Cursor of the
-// last one.
+// List lists the events that f selects, newest first. To read the next page, set Before to the Cursor of the last event
+// of this one.
 func (l *Log) List(ctx context.Context, f Filter) ([]Event, error) {
 	query := store.AuditFilter{
 		Account: f.Account, Result: string(f.Result), Address: f.Address, Since: f.Since, Until: f.Until,

@@ -31,7 +31,8 @@ func each(t *testing.T, f func(s *site)) {
 	storetest.EachDatabase(t, func(t *testing.T, url string) {
 		s := &site{T: t, url: url, now: time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)}
 		s.Log = &audit.Log{
-			Store: storetest.Open(t, url), Now: func() time.Time { return s.now }, Logger: slog.New(slog.NewJSONHandler(&s.out, nil)),
+			Store: storetest.Open(t, url), Now: func() time.Time { return s.now },
+			Logger: slog.New(slog.NewJSONHandler(&s.out, nil)),
 		}
 		f(s)
 	})
@@ -39,7 +40,10 @@ func each(t *testing.T, f func(s *site)) {
 
 func (s *site) record(e audit.Event, from audit.Source) {
 	s.Helper()
-	if err := s.Store.Tx(s.Context(), func(tx *store.DB) error { return s.Record(s.Context(), tx, e, from) }); err != nil {
+	if err := s.Store.Tx(s.Context(), func(tx *store.DB) error {
+		return s.Record(s.Context(), tx, e,
+			from)
+	}); err != nil {
 		s.Fatal(err)
 	}
 }
@@ -60,7 +64,7 @@ func (s *site) list(f audit.Filter) []audit.Event {
 	return list
 }
 
-// lines are the log lines.
+// lines returns the log lines.
 func (s *site) lines() (list []map[string]any) {
 	s.Helper()
 	for d := json.NewDecoder(bytes.NewReader(s.out.Bytes())); d.More(); {
@@ -73,14 +77,15 @@ func (s *site) lines() (list []map[string]any) {
 	return list
 }
 
-// home is a network.
+// home is a client on a network of its own.
 var home = audit.Source{Address: "203.0.113.9", Network: "203.0.113.9", Browser: "Firefox"}
 
-// An event is read as it was recorded, with what Record fills in, and is one log line.
+// A recorded event is listed with the fields that Record sets, and is one log line.
 func TestRecord(t *testing.T) {
 	each(t, func(s *site) {
 		s.record(audit.Event{
-			Kind: audit.FactorAdded, Account: "anna", Target: audit.Target("factor", "f"), Reason: "totp", Client: "wiki", SignIn: "s", Trace: "T",
+			Kind: audit.FactorAdded, Account: "anna", Target: audit.Target("factor", "f"), Reason: "totp",
+			Client: "wiki", SignIn: "s", Trace: "T",
 		}, home)
 		list := s.list(audit.Filter{})
 		if len(list) != 1 {
@@ -88,8 +93,10 @@ func TestRecord(t *testing.T) {
 		}
 		got := list[0]
 		want := audit.Event{
-			ID: got.ID, At: s.now, Kind: audit.FactorAdded, Actor: audit.Person("anna"), Account: "anna", Target: "factor:f",
-			Result: audit.Success, Reason: "totp", Client: "wiki", SignIn: "s", Address: "203.0.113.9", Browser: "Firefox", Trace: "T", Occurrences: 1,
+			ID: got.ID, At: s.now, Kind: audit.FactorAdded, Actor: audit.Person("anna"), Account: "anna",
+			Target: "factor:f",
+			Result: audit.Success, Reason: "totp", Client: "wiki", SignIn: "s", Address: "203.0.113.9",
+			Browser: "Firefox", Trace: "T", Occurrences: 1,
 		}
 		if !got.At.Equal(want.At) || len(got.ID) < 20 {
 			s.Errorf("id %q, time %s", got.ID, got.At)
@@ -99,8 +106,10 @@ func TestRecord(t *testing.T) {
 		}
 		line := s.lines()[0]
 		for key, value := range map[string]any{
-			"msg": "audit", "level": "INFO", "event": "factor.added", "result": "success", "address": "203.0.113.9", "account": "anna",
-			"reason": "totp", "actor": "person:anna", "target": "factor:f", "client": "wiki", "sign_in": "s", "trace": "T", "browser": "Firefox", "id": got.ID,
+			"msg": "audit", "level": "INFO", "event": "factor.added", "result": "success", "address": "203.0.113.9",
+			"account": "anna",
+			"reason":  "totp", "actor": "person:anna", "target": "factor:f", "client": "wiki", "sign_in": "s",
+			"trace": "T", "browser": "Firefox", "id": got.ID,
 		} {
 			if line[key] != value {
 				s.Errorf("the line has %s=%v, want %v", key, line[key], value)
@@ -109,8 +118,8 @@ func TestRecord(t *testing.T) {
 	})
 }
 
-// What is rolled back leaves no event and no log line; a failure that is recorded beside it stays,
-// also if the client has hung up.
+// A rolled-back operation leaves no event and no log line. A failure that is recorded for it stays, even if the client
+// has disconnected.
 func TestRollback(t *testing.T) {
 	each(t, func(s *site) {
 		ctx, hangUp := context.WithCancel(s.Context())
@@ -135,12 +144,13 @@ func TestRollback(t *testing.T) {
 	})
 }
 
-// Who did it is the person of the account, or nobody who is known.
+// The default actor is the person of the account, or anonymous without an account.
 func TestActor(t *testing.T) {
 	each(t, func(s *site) {
 		s.record(audit.Event{Kind: audit.PasswordChanged, Account: "anna"}, home)
 		s.fail(audit.Event{Kind: audit.PasswordRejected}, home)
-		s.record(audit.Event{Kind: audit.AccountDisabled, Account: "anna", Actor: audit.Actor{Type: audit.TypeOperator, ID: "root"}}, audit.Source{})
+		s.record(audit.Event{Kind: audit.AccountDisabled, Account: "anna", Actor: audit.Actor{Type: audit.TypeOperator,
+			ID: "root"}}, audit.Source{})
 		got := map[audit.Kind]string{}
 		for _, e := range s.list(audit.Filter{}) {
 			got[e.Kind] = e.Actor.String()
@@ -152,7 +162,7 @@ func TestActor(t *testing.T) {
 	})
 }
 
-// Each filter leaves out what does not fit; the list is newest first, and is read on without a gap.
+// Each filter excludes what does not match. The list is newest first, and its pages have no gaps or duplicates.
 func TestList(t *testing.T) {
 	each(t, func(s *site) {
 		began := s.now
@@ -166,7 +176,7 @@ func TestList(t *testing.T) {
 				from.Address, from.Network = "2001:db8::1", "2001:db8::/64"
 			}
 			s.record(e, from)
-			if i%4 == 3 { // four at a time have the same time
+			if i%4 == 3 { // each four events have the same time
 				s.now = s.now.Add(time.Minute)
 			}
 		}
@@ -174,16 +184,17 @@ func TestList(t *testing.T) {
 			filter audit.Filter
 			want   int
 		}{
-			"all":        {audit.Filter{}, 30},
-			"account":    {audit.Filter{Account: "anna"}, 15},
-			"nobody":     {audit.Filter{Account: "eve"}, 0},
-			"kind":       {audit.Filter{Kinds: []audit.Kind{audit.CodeRejected}}, 10},
-			"kinds":      {audit.Filter{Kinds: []audit.Kind{audit.CodeRejected, audit.SessionCreated}}, 30},
-			"result":     {audit.Filter{Result: audit.Failure}, 10},
-			"address":    {audit.Filter{Address: "2001:db8::1"}, 6},
-			"since":      {audit.Filter{Since: began.Add(time.Minute)}, 26},
-			"until":      {audit.Filter{Until: began.Add(time.Minute)}, 4},
-			"all of it":  {audit.Filter{Account: "anna", Result: audit.Failure, Address: "2001:db8::1", Since: began, Until: s.now.Add(time.Second)}, 1},
+			"all":     {audit.Filter{}, 30},
+			"account": {audit.Filter{Account: "anna"}, 15},
+			"nobody":  {audit.Filter{Account: "eve"}, 0},
+			"kind":    {audit.Filter{Kinds: []audit.Kind{audit.CodeRejected}}, 10},
+			"kinds":   {audit.Filter{Kinds: []audit.Kind{audit.CodeRejected, audit.SessionCreated}}, 30},
+			"result":  {audit.Filter{Result: audit.Failure}, 10},
+			"address": {audit.Filter{Address: "2001:db8::1"}, 6},
+			"since":   {audit.Filter{Since: began.Add(time.Minute)}, 26},
+			"until":   {audit.Filter{Until: began.Add(time.Minute)}, 4},
+			"all of it": {audit.Filter{Account: "anna", Result: audit.Failure, Address: "2001:db8::1", Since: began,
+				Until: s.now.Add(time.Second)}, 1},
 			"one minute": {audit.Filter{Since: began.Add(time.Minute), Until: began.Add(2 * time.Minute)}, 4},
 		} {
 			seen := map[string]bool{}
@@ -209,17 +220,17 @@ func TestList(t *testing.T) {
 	})
 }
 
-// count is how many events of a kind are in the list, and for how many they stand.
-func (s *site) count(f audit.Filter, kind audit.Kind) (rows, stand int64) {
+// count returns the number of listed events of a kind, and the sum of their Occurrences.
+func (s *site) count(f audit.Filter, kind audit.Kind) (rows, occurrences int64) {
 	f.Kinds, f.Limit = []audit.Kind{kind}, 100_000
 	for _, e := range s.list(f) {
-		rows, stand = rows+1, stand+e.Occurrences
+		rows, occurrences = rows+1, occurrences+e.Occurrences
 	}
-	return rows, stand
+	return rows, occurrences
 }
 
-// A flood from one network, at one account, or from anywhere at names that are unknown is recorded
-// up to its limit and then counted. Each has its log line, and the next hour begins anew.
+// Many failures from one network, at one account, or of unknown addresses from any network are recorded up to the limit
+// and then counted. Each has its log line, and the next hour starts again.
 func TestFlood(t *testing.T) {
 	each(t, func(s *site) {
 		network := func(n int) audit.Source {
@@ -250,9 +261,10 @@ func TestFlood(t *testing.T) {
 				s.fail(wrong("anna"), network(0))
 				s.now = s.now.Add(11 * time.Second)
 				s.fail(wrong("anna"), network(99))
-				summaries, stand := s.count(row.filter, audit.EventsOmitted)
-				if summaries != hour+1 || stand < row.omitted*(hour+1) {
-					s.Errorf("%+v: %d events stand for %d, want %d for %d or more", row.filter, summaries, stand, hour+1, row.omitted*(hour+1))
+				summaries, occurrences := s.count(row.filter, audit.EventsOmitted)
+				if summaries != hour+1 || occurrences < row.omitted*(hour+1) {
+					s.Errorf("%+v: %d events count %d, want %d that count %d or more", row.filter, summaries,
+						occurrences, hour+1, row.omitted*(hour+1))
 				}
 			}
 			s.now = s.now.Add(time.Hour)
@@ -263,12 +275,13 @@ func TestFlood(t *testing.T) {
 	})
 }
 
-// Whoever floods names that are unknown hides no failure at an account, and nothing that changes
-// something is ever only counted.
+// Many failures of unknown addresses do not hide failures at an account. Events that change something are never only
+// counted.
 func TestFloodHidesNothing(t *testing.T) {
 	each(t, func(s *site) {
 		for i := range audit.PerSiteUnknown + 50 {
-			s.fail(audit.Event{Kind: audit.PasswordRejected, Target: fmt.Sprint("name:", i%40)}, audit.Source{Network: fmt.Sprint(i)})
+			s.fail(audit.Event{Kind: audit.PasswordRejected, Target: fmt.Sprint("name:", i%40)},
+				audit.Source{Network: fmt.Sprint(i)})
 		}
 		if rows, _ := s.count(audit.Filter{}, audit.PasswordRejected); rows != audit.PerSiteUnknown {
 			s.Errorf("%d rows, want %d", rows, audit.PerSiteUnknown)
@@ -288,7 +301,7 @@ func TestFloodHidesNothing(t *testing.T) {
 	})
 }
 
-// A failure beyond a limit that is known to be exceeded asks nothing of the database.
+// A failure beyond a limit that is known to be exceeded does not use the database.
 func TestFloodCostsNoTransaction(t *testing.T) {
 	each(t, func(s *site) {
 		for range audit.PerAccount + 1 {
@@ -298,13 +311,14 @@ func TestFloodCostsNoTransaction(t *testing.T) {
 			s.Fatal(err)
 		}
 		s.fail(audit.Event{Kind: audit.PasswordRejected, Account: "anna"}, home)
-		if err := s.RecordFailure(s.Context(), audit.Event{Kind: audit.PasswordRejected, Account: "ben"}, home); err == nil {
+		if err := s.RecordFailure(s.Context(), audit.Event{Kind: audit.PasswordRejected, Account: "ben"},
+			home); err == nil {
 			s.Error("the database is closed, and a failure below the limit is recorded")
 		}
 	})
 }
 
-// Every kind is described once, has an id of lower-case words, and stands in the document.
+// Every kind is described once, has an id of lower-case words, and is in docs/audit.md.
 func TestKinds(t *testing.T) {
 	text, err := os.ReadFile("kinds.go")
 	if err != nil {
@@ -318,7 +332,8 @@ func TestKinds(t *testing.T) {
 	seen := map[audit.Kind]bool{}
 	var rows []string
 	for _, d := range audit.Describe() {
-		if seen[d.Kind] || !id.MatchString(string(d.Kind)) || !d.Kind.Known() || d.When == "" || strings.HasSuffix(d.When, ".") {
+		if seen[d.Kind] || !id.MatchString(string(d.Kind)) || !d.Kind.Known() || d.When == "" ||
+			strings.HasSuffix(d.When, ".") {
 			t.Errorf("%+v", d)
 		}
 		seen[d.Kind] = true

@@ -1,10 +1,10 @@
 package audit
 
-// Kind is the stable id of a kind of event. An id never changes and is never used for
-// something else: logs, filters and rules outside of this program depend on it.
+// Kind is the stable id of a kind of event. An id never changes and is never reused: logs, filters and rules outside
+// this program depend on it.
 type Kind string
 
-// The kinds of events. Describe says when each is recorded; docs/audit.md is the same table.
+// Kinds of event. Describe says when each is recorded, and docs/audit.md has the same table.
 const (
 	PasswordAccepted       Kind = "password.accepted"
 	PasswordRejected       Kind = "password.rejected"
@@ -68,13 +68,13 @@ const (
 // Description says what a kind of event means.
 type Description struct {
 	Kind Kind
-	When string // a sentence without a full stop: "a person signed in"
-	// Bounded: it can be caused again and again and changes nothing, so that only so many are
-	// recorded in an hour, see Record.
+	When string // without a full stop: "a person signed in"
+	// Bounded says that the event can be repeated at will and changes nothing. Record limits how many are recorded
+	// in an hour.
 	Bounded bool
 }
 
-// Describe lists every kind, in the order of docs/audit.md.
+// Describe returns the description of every kind, in the order of docs/audit.md.
 func Describe() []Description {
 	return []Description{
 		{PasswordAccepted, "the password was correct, and a verification code is needed too", false},
@@ -128,7 +128,7 @@ func Describe() []Description {
 	}
 }
 
-// Known reports whether k is one of the kinds.
+// Known reports whether k is a kind of event.
 func (k Kind) Known() bool {
 	_, ok := find(k)
 	return ok

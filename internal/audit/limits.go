@@ -12,14 +12,13 @@ import (
 	"twostep.example/twostep/internal/store"
 )
 
-// The most events that are recorded one by one in an hour (UTC) of those that change nothing and can
-// be caused again and again, so that nobody fills the disk with them. What exceeds a limit is counted in one event of the
-// kind EventsOmitted for that limit and hour. Each still has its log line.
+// Limits of events whose kind is Bounded in an hour (UTC), so that they cannot fill the disk. Events beyond a limit are
+// counted in one event of the kind EventsOmitted for that limit and hour. Each still has its log line.
 const (
 	PerAccount     = 30   // of one account
 	PerNetwork     = 60   // from one network
 	PerSite        = 2000 // of all accounts together
-	PerSiteUnknown = 500  // of no account: the name that was typed is unknown, or there was none
+	PerSiteUnknown = 500  // of no account: the entered address is unknown, or there was none
 )
 
 // bounded reports whether e counts against the limits.
@@ -28,7 +27,7 @@ func (e Event) bounded() bool {
 	return d.Bounded
 }
 
-// The limits, by the reason that EventsOmitted gives.
+// Names of the limits, which are the Reason of an EventsOmitted.
 const (
 	ofNetwork = "network"
 	ofAccount = "account"
@@ -36,7 +35,7 @@ const (
 	ofUnknown = "site, unknown account"
 )
 
-// scope is what a limit counts: the events of one network, of one account, of the site.
+// scope is what a limit counts: the events of one network, of one account or of the site.
 type scope struct{ limit, of string }
 
 func (s scope) String() string { return s.limit + " " + s.of }
@@ -46,8 +45,8 @@ var most = map[string]int64{ofNetwork: PerNetwork, ofAccount: PerAccount, ofSite
 // unknownName begins the Target of an event whose account is unknown.
 const unknownName = "name:"
 
-// scopes are those of e. What exceeds the limit of a network or an account takes nothing from that
-// of the site, so that a flood in one place does not hide failures in others.
+// scopes returns the scopes of e. An event beyond the limit of a network or an account does not count against the limit
+// of the site, so that many failures in one place do not hide failures elsewhere.
 func scopes(e Event, network string) (list []scope) {
 	if network != "" {
 		list = append(list, scope{ofNetwork, network})
@@ -55,15 +54,15 @@ func scopes(e Event, network string) (list []scope) {
 	switch {
 	case e.Account != "":
 		return append(list, scope{ofAccount, e.Account}, scope{ofSite, ""})
-	case strings.HasPrefix(e.Target, unknownName): // as many statements as for a name that is known
+	case strings.HasPrefix(e.Target, unknownName): // as many statements as for a known account
 		list = append(list, scope{ofAccount, e.Target})
 	}
 	return append(list, scope{ofUnknown, ""})
 }
 
-// exceeded remembers which limits are exceeded in this hour, so that what comes beyond costs no
-// transaction each: counts are written every flushEvery, with the next event. What has not been
-// written when the hour or the program ends is not counted, so a count is a lower bound.
+// exceeded remembers which limits are exceeded in this hour, so that events beyond them do not cost a transaction each:
+// with the next event, counts are written every flushEvery. Counts that are not written when the hour or the program
+// ends are lost, so the stored count is a lower bound.
 type exceeded struct {
 	mu    sync.Mutex
 	hour  time.Time
@@ -77,12 +76,12 @@ type tally struct {
 
 const (
 	flushEvery  = 10 * time.Second
-	mostTallies = 10_000 // beyond it the database is asked
+	mostTallies = 10_000 // beyond that, the database is read
 )
 
-// count counts an event of one of the scopes if it is known that its limit is exceeded, and
-// returns that scope. n is how many are to be written now: 0 unless it is time to and write says
-// that the caller can. If it is time and the caller cannot, ok is false and nothing is counted.
+// count counts an event of the first of the scopes whose limit is known to be exceeded, and returns that scope. n is
+// the number to write now; it is 0 unless flushEvery has passed. If it has passed and write is false, because the
+// caller cannot write, count counts nothing and reports false.
 func (x *exceeded) count(list []scope, now time.Time, write bool) (s scope, n int64, ok bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -117,8 +116,8 @@ func (x *exceeded) add(s scope, now time.Time) {
 	}
 }
 
-// limit counts e. It returns the limit that e exceeds and how many events are to be added to its
-// EventsOmitted now; "" if e is to be recorded itself.
+// limit counts e. It returns the limit that e exceeds and how many events to add to its EventsOmitted now. It returns
+// "" if e is to be recorded itself.
 func (l *Log) limit(ctx context.Context, tx *store.DB, e Event, network string) (omitted string, n int64, err error) {
 	list := scopes(e, network)
 	if s, n, ok := l.exceeded.count(list, e.At, true); ok {
@@ -137,10 +136,11 @@ func (l *Log) limit(ctx context.Context, tx *store.DB, e Event, network string) 
 	return "", 0, nil
 }
 
+// hourEnds returns the end of the hour (UTC) of t.
 func hourEnds(t time.Time) time.Time { return t.Truncate(time.Hour).Add(time.Hour) }
 
-// summary is the event that counts n more of a limit in this hour. Its id is the same for all of
-// them, on every server.
+// summary returns the event that counts n more events of a limit in this hour. Its id depends on the limit and the hour
+// only, so that all servers update the same event.
 func summary(e Event, limit string, n int64, network string) Event {
 	all := Event{At: e.At, Kind: EventsOmitted, Actor: System(), Result: Failure, Reason: limit, Occurrences: n}
 	of := ""

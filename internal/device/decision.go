@@ -18,11 +18,10 @@ import (
 	"twostep.example/twostep/internal/trust"
 )
 
-// DecisionRecord is what was, or would be, decided about a right password: whether the second
-// step is asked for, why, and all that was looked at.
+// DecisionRecord is a trust decision after a correct password, with all of its inputs.
 type DecisionRecord struct {
 	trust.Decision
-	Trace   string // the same for the same decision at the same moment; in the log and the history
+	Trace   string // id of the decision in the log and the history; equal for equal decisions at the same time
 	At      time.Time
 	Device  string // "" if the browser is not known
 	Records []trust.Record
@@ -30,7 +29,7 @@ type DecisionRecord struct {
 	Policy  trust.Policy
 }
 
-// NearestRecord is the record that decided, if one did.
+// NearestRecord returns the record that decided, if there is one.
 func (d DecisionRecord) NearestRecord() (trust.Record, bool) {
 	if d.NearestIndex < 0 {
 		return trust.Record{}, false
@@ -38,31 +37,31 @@ func (d DecisionRecord) NearestRecord() (trust.Record, bool) {
 	return d.Records[d.NearestIndex], true
 }
 
-// FindAndDecide recognises the browser of a request, and decides about it.
+// FindAndDecide finds the device of a request and decides whether it is trusted.
 func (d *Devices) FindAndDecide(ctx context.Context, a store.AccountRef,
 	from origin.Origin) (RequestDevice, DecisionRecord, error) {
 	b, err := d.FindDevice(ctx, a, from)
 	return b, d.Decide(a, b, from.TrustRequest(), d.Now()), err
 }
 
-// Decide is the trust decision of the house about a right password.
+// Decide decides at the time now whether the second step may be skipped for the account in b.
 func (d *Devices) Decide(a store.AccountRef, b RequestDevice, q trust.Request, now time.Time) DecisionRecord {
 	now = now.Truncate(time.Millisecond)
-	is := DecisionRecord{At: now, Device: b.ID, Records: b.records, Request: q, Policy: d.Policy}
+	decision := DecisionRecord{At: now, Device: b.ID, Records: b.records, Request: q, Policy: d.Policy}
 	switch {
 	case b.RevokeReason != "":
-		is.Decision = trust.Decision{Reason: b.RevokeReason, NearestIndex: -1}
-	case b.LatestTime.After(now.Add(time.Minute)): // this clock was set back, or another server's is ahead
-		is.Decision = trust.Decision{Reason: trust.ClockSetBack, NearestIndex: -1}
+		decision.Decision = trust.Decision{Reason: b.RevokeReason, NearestIndex: -1}
+	case b.LatestTime.After(now.Add(time.Minute)): // our clock was set back, or that of another server is ahead
+		decision.Decision = trust.Decision{Reason: trust.ClockSetBack, NearestIndex: -1}
 	default:
-		is.Decision = trust.Decide(b.records, q, d.Policy, now)
+		decision.Decision = trust.Decide(b.records, q, d.Policy, now)
 	}
-	sum := d.Keys.MAC("trace", a.ID, string(is.Reason), string(is.marshalInputs()))
-	is.Trace = base32.StdEncoding.EncodeToString(sum[:10])
-	return is
+	sum := d.Keys.MAC("trace", a.ID, string(decision.Reason), string(decision.marshalInputs()))
+	decision.Trace = base32.StdEncoding.EncodeToString(sum[:10])
+	return decision
 }
 
-// decisionInputs is all that a decision looked at, as it is kept.
+// decisionInputs is the stored form of a DecisionRecord.
 type decisionInputs struct {
 	At                     store.Time
 	Device                 string
@@ -83,96 +82,99 @@ type recordInputs struct {
 }
 
 func (d DecisionRecord) marshalInputs() []byte {
-	l := decisionInputs{
+	inputs := decisionInputs{
 		At: store.Time(d.At), Device: d.Device, UserAgent: d.Request.Browser.UserAgent,
 		ClientHints: d.Request.Browser.ClientHints, Policy: d.Policy,
 		RecordReasons: d.RecordReasons, NearestIndex: d.NearestIndex,
 	}
 	if d.Request.Address.IsValid() {
-		l.Address = d.Request.Address.String()
+		inputs.Address = d.Request.Address.String()
 	}
 	for _, r := range d.Records {
-		l.Records = append(l.Records, recordInputs{r.ID, r.Network, r.Browser.UserAgent, r.Browser.ClientHints,
-			store.Time(r.VerifiedAt), r.RevokeReason})
+		inputs.Records = append(inputs.Records, recordInputs{
+			r.ID, r.Network, r.Browser.UserAgent, r.Browser.ClientHints, store.Time(r.VerifiedAt), r.RevokeReason,
+		})
 	}
 	var body bytes.Buffer
-	to := json.NewEncoder(&body)
-	to.SetEscapeHTML(false) // it only makes it longer
-	if err := to.Encode(l); err != nil {
-		panic("device: " + err.Error()) // texts and numbers
+	encoder := json.NewEncoder(&body)
+	encoder.SetEscapeHTML(false) // makes it longer, and it is not used in HTML
+	if err := encoder.Encode(inputs); err != nil {
+		panic("device: " + err.Error()) // cannot happen: all fields can be marshaled
 	}
 	return body.Bytes()
 }
 
-// maxDecisions are those that are kept of one account.
+// maxDecisions is how many decisions are kept for each account.
 const maxDecisions = 200
 
-// RecordDecision keeps a decision for its owner and the operator. That a browser of the account is asked
-// all the same is an event.
-func (d *Devices) RecordDecision(ctx context.Context, tx *store.DB, a store.AccountRef, by DecisionRecord) error {
+// RecordDecision stores a decision for the account holder and operators. If the second step is required in a device of
+// the account, it also records an event.
+func (d *Devices) RecordDecision(ctx context.Context, tx *store.DB, a store.AccountRef, decision DecisionRecord) error {
 	err := tx.CreateTrustDecision(ctx, store.TrustDecision{
-		ID: by.Trace, DecidedAt: by.At, AccountID: a.ID, DeviceID: by.Device, Reason: string(by.Reason),
-		Body: d.Keys.Seal("decision "+by.Trace, by.marshalInputs()),
+		ID: decision.Trace, DecidedAt: decision.At, AccountID: a.ID, DeviceID: decision.Device,
+		Reason: string(decision.Reason),
+		Body:   d.Keys.Seal("decision "+decision.Trace, decision.marshalInputs()),
 	})
 	if err != nil {
 		return err
 	}
-	if err := tx.PruneTrustDecisions(ctx, a.ID,
-		maxDecisions); err != nil || by.Device == "" || by.Reason == trust.Trusted {
+	err = tx.PruneTrustDecisions(ctx, a.ID, maxDecisions)
+	if err != nil || decision.Device == "" || decision.Reason == trust.Trusted {
 		return err
 	}
-	e := audit.Event{Kind: audit.TrustDenied, Account: a.ID, Target: audit.Target("device", by.Device),
-		Reason: string(by.Reason), Trace: by.Trace, Result: audit.Failure}
-	from := origin.Origin{Address: by.Request.Address, UserAgent: by.Request.Browser.UserAgent}
+	e := audit.Event{Kind: audit.TrustDenied, Account: a.ID, Target: audit.Target("device", decision.Device),
+		Reason: string(decision.Reason), Trace: decision.Trace, Result: audit.Failure}
+	from := origin.Origin{Address: decision.Request.Address, UserAgent: decision.Request.Browser.UserAgent}
 	return d.Accounts.Event(ctx, tx, e, from)
 }
 
-// LogDecision writes a decision into the log, once it is kept.
-func (d *Devices) LogDecision(a store.AccountRef, by DecisionRecord) {
-	d.Log.Info("trust decided", "account", a.ID, "reason", by.Reason, "trace", by.Trace, "at",
-		by.At.UTC().Format(time.RFC3339Nano))
+// LogDecision logs a decision. Call it after the commit of RecordDecision.
+func (d *Devices) LogDecision(a store.AccountRef, decision DecisionRecord) {
+	d.Log.Info("trust decided", "account", a.ID, "reason", decision.Reason, "trace", decision.Trace,
+		"at", decision.At.UTC().Format(time.RFC3339Nano))
 }
 
-// openDecision is a decision that was kept.
+// openDecision decrypts a stored decision.
 func (d *Devices) openDecision(row store.TrustDecision) (DecisionRecord, error) {
-	var l decisionInputs
+	var inputs decisionInputs
 	body, err := d.Keys.Open("decision "+row.ID, row.Body)
 	if err == nil {
-		err = json.Unmarshal(body, &l)
+		err = json.Unmarshal(body, &inputs)
 	}
 	if err != nil {
 		return DecisionRecord{}, fmt.Errorf("device: decision %s: %w", row.ID, err)
 	}
-	is := DecisionRecord{
-		Decision: trust.Decision{Reason: trust.Reason(row.Reason), NearestIndex: l.NearestIndex,
-			RecordReasons: l.RecordReasons},
-		Trace: row.ID, At: time.Time(l.At), Device: l.Device, Policy: l.Policy,
+	decision := DecisionRecord{
+		Decision: trust.Decision{Reason: trust.Reason(row.Reason), NearestIndex: inputs.NearestIndex,
+			RecordReasons: inputs.RecordReasons},
+		Trace: row.ID, At: time.Time(inputs.At), Device: inputs.Device, Policy: inputs.Policy,
 	}
-	is.Request.Browser = trust.ParseBrowser(l.UserAgent, l.ClientHints)
-	is.Request.Address, _ = netip.ParseAddr(l.Address) // "": nobody knew it
-	for _, r := range l.Records {
-		is.Records = append(is.Records, trust.Record{ID: r.ID, Network: r.Network,
-			Browser: trust.ParseBrowser(r.UserAgent, r.ClientHints), VerifiedAt: time.Time(r.VerifiedAt),
-			RevokeReason: r.RevokeReason})
+	decision.Request.Browser = trust.ParseBrowser(inputs.UserAgent, inputs.ClientHints)
+	decision.Request.Address, _ = netip.ParseAddr(inputs.Address) // zero if it was unknown
+	for _, r := range inputs.Records {
+		decision.Records = append(decision.Records, trust.Record{
+			ID: r.ID, Network: r.Network, Browser: trust.ParseBrowser(r.UserAgent, r.ClientHints),
+			VerifiedAt: time.Time(r.VerifiedAt), RevokeReason: r.RevokeReason,
+		})
 	}
-	return is, nil
+	return decision, nil
 }
 
-// secondStepHistory is how many of the last questions their owner sees.
+// secondStepHistory is how many decisions ListSecondStepDecisions returns at most.
 const secondStepHistory = 10
 
-// ListSecondStepDecisions are the last times that somebody with the right password was asked for the
-// second step, the newest first, with the whole reason.
-func (d *Devices) ListSecondStepDecisions(ctx context.Context, who SessionDevice) ([]DecisionRecord, error) {
-	rows, err := d.Store.ListSecondStepDecisions(ctx, who.ID, secondStepHistory)
+// ListSecondStepDecisions lists the last times that the second step was required after the correct password of the
+// person's account, newest first.
+func (d *Devices) ListSecondStepDecisions(ctx context.Context, person SessionDevice) ([]DecisionRecord, error) {
+	rows, err := d.Store.ListSecondStepDecisions(ctx, person.ID, secondStepHistory)
 	if err != nil {
-		return nil, fmt.Errorf("device: questions: %w", err)
+		return nil, fmt.Errorf("device: list decisions: %w", err)
 	}
 	var list []DecisionRecord
 	for _, row := range rows {
 		one, err := d.openDecision(row)
 		if err != nil {
-			d.Log.Error("decision does not open", "trace", row.ID, "error", err)
+			d.Log.Error("trust decision cannot be decrypted", "trace", row.ID, "error", err)
 			continue
 		}
 		list = append(list, one)
@@ -180,14 +182,14 @@ func (d *Devices) ListSecondStepDecisions(ctx context.Context, who SessionDevice
 	return list, nil
 }
 
-// PreviewDecision is what would be decided if the person signed in now in this browser. Nothing is
-// kept of it.
-func (d *Devices) PreviewDecision(ctx context.Context, who SessionDevice, from origin.Origin) (DecisionRecord, error) {
-	_, is, err := d.FindAndDecide(ctx, who.AccountRef, from)
-	return is, err
+// PreviewDecision returns what would be decided if the person signed in now in this browser. It stores nothing.
+func (d *Devices) PreviewDecision(ctx context.Context, person SessionDevice,
+	from origin.Origin) (DecisionRecord, error) {
+	_, decision, err := d.FindAndDecide(ctx, person.AccountRef, from)
+	return decision, err
 }
 
-// ReplayDecision is the decision of a trace, as it was. account.ErrUnknown.
+// ReplayDecision returns the stored decision with this trace. It returns account.ErrUnknown if there is none.
 func (d *Devices) ReplayDecision(ctx context.Context, trace string) (DecisionRecord, error) {
 	row, err := d.Store.GetTrustDecision(ctx, trace)
 	if errors.Is(err, store.ErrNotFound) {
@@ -199,9 +201,8 @@ func (d *Devices) ReplayDecision(ctx context.Context, trace string) (DecisionRec
 	return d.openDecision(row)
 }
 
-// ExplainTrust is what is decided about a right password for an account at a moment: for each
-// browser that it was verified in, and last for one that has no record. account.ErrEmail,
-// account.ErrUnknown.
+// ExplainTrust returns what would be decided for an account at the time at: for each device that was verified by then,
+// and last for a device without a record. It returns account.ErrEmail or account.ErrUnknown.
 func (d *Devices) ExplainTrust(ctx context.Context, email string, q trust.Request,
 	at time.Time) ([]DecisionRecord, error) {
 	a, err := d.Accounts.Find(ctx, email)
@@ -215,7 +216,7 @@ func (d *Devices) ExplainTrust(ctx context.Context, email string, q trust.Reques
 	var browsers []RequestDevice
 	for _, row := range rows {
 		if row.VerifiedAt.After(at) {
-			continue // later than this moment
+			continue // verified later
 		}
 		if row.RevokedAt.After(at) {
 			row.RevokeReason, row.Epoch = "", a.Epoch // it had not ended yet

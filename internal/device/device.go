@@ -1,11 +1,11 @@
-// Package device stores the browsers of an account, and decides by trust whether one is asked for the
-// second step.
+// Package device stores the devices (browsers) of accounts and uses package trust to decide whether the second step is
+// required in one.
 //
-//	cookie ─▶ Recognise ─▶ Decide ─▶ Use (step two is skipped)
-//	                              └▶ … both steps … ─▶ Meet ─▶ Trust, if the person wants it
+//	cookie -> FindDevice -> Decide -> UseTrust (the second step is skipped)
+//	                              or  both steps -> RegisterDevice -> AddTrustedNetwork (if trust was requested)
 //
-// A browser shows a secret that changes with every use. The package opens no session and
-// sends no code.
+// The cookie of a device holds a secret that is replaced with every use. The package creates no sessions and sends no
+// codes.
 package device
 
 import (
@@ -27,45 +27,45 @@ import (
 	"twostep.example/twostep/internal/trust"
 )
 
-// Devices are the browsers of all accounts.
+// Devices is the device service.
 type Devices struct {
 	Store    *store.DB
 	Keys     *seal.KeyRing
 	Now      func() time.Time
 	Log      *slog.Logger
-	Accounts *account.Accounts // whose owners are notified
+	Accounts *account.Accounts // for events and notifications
 	Policy   trust.Policy
 }
 
-// previousSecretTTL is for how long two secrets of a browser are good at once: tabs that sign in at
-// the same time show the same one, and an answer may get lost on its way.
+// previousSecretTTL is how long the previous secret of a device is still accepted: tabs that sign in at the same time
+// send the same secret, and a response may get lost.
 const previousSecretTTL = time.Minute
 
-// RequestDevice is the browser of a request, as an account knows it.
+// RequestDevice is the device of a request, as an account knows it.
 type RequestDevice struct {
-	store.DeviceView                // ID "": it is not known
-	RevokeReason     trust.Reason   // why its cookie counts no more; "": it does
-	TokenReused      bool           // there is a copy of the cookie, and nobody has been told
+	store.DeviceView                // ID is "" if the device is not known
+	RevokeReason     trust.Reason   // "" while its cookie is accepted
+	TokenReused      bool           // the cookie was copied, and the account holders have not been notified
 	deviceToken      string         // the cookie
-	secretHash       []byte         // hash of the secret in it
-	records          []trust.Record // of the account, as the places
+	secretHash       []byte         // hash of the secret in the cookie
+	records          []trust.Record // one for each of TrustedNetworks
 }
 
-// FindDevice finds the browser of a request by its cookie. One that is forged, cut short or
-// of nobody is none. It is one read.
+// FindDevice finds the device of a request by its cookie, in one statement. It returns the zero RequestDevice if the
+// cookie is malformed or belongs to no device.
 func (d *Devices) FindDevice(ctx context.Context, a store.AccountRef, from origin.Origin) (RequestDevice, error) {
 	series, secret, ok := seal.SplitDeviceToken(from.DeviceToken)
 	if !ok {
 		return RequestDevice{}, nil
 	}
-	seen, err := d.Store.FindDeviceView(ctx, seal.HashToken(series), a.ID, d.Now())
+	view, err := d.Store.FindDeviceView(ctx, seal.HashToken(series), a.ID, d.Now())
 	if errors.Is(err, store.ErrNotFound) {
 		return RequestDevice{}, nil
 	}
 	if err != nil {
-		return RequestDevice{}, fmt.Errorf("device: device: %w", err)
+		return RequestDevice{}, fmt.Errorf("device: find: %w", err)
 	}
-	b := RequestDevice{DeviceView: seen, RevokeReason: trust.Reason(seen.RevokeReason), deviceToken: from.DeviceToken,
+	b := RequestDevice{DeviceView: view, RevokeReason: trust.Reason(view.RevokeReason), deviceToken: from.DeviceToken,
 		secretHash: seal.HashToken(secret)}
 	if b.RevokeReason == "" && !d.acceptsSecret(b) {
 		b.RevokeReason, b.TokenReused = trust.RevokedTokenReuse, true
@@ -73,15 +73,15 @@ func (d *Devices) FindDevice(ctx context.Context, a store.AccountRef, from origi
 	if b.RevokeReason != "" {
 		return b, nil
 	}
-	for _, p := range seen.TrustedNetworks {
-		b.records = append(b.records, d.openRecord(p, a))
+	for _, n := range view.TrustedNetworks {
+		b.records = append(b.records, d.openRecord(n, a))
 	}
 	b.TokenReused = trust.IsLikelyCopy(b.records, from.TrustRequest(), d.Policy)
 	return b, nil
 }
 
-// FindKnownDevice is the id of the browser of a request if the account of this address knows it; ""
-// if not. It is one read, whether or not there is such an account.
+// FindKnownDevice returns the id of the device of a request if the account of this email address knows it, and ""
+// otherwise. It runs one statement, whether or not there is such an account.
 func (d *Devices) FindKnownDevice(ctx context.Context, email string, from origin.Origin) (string, error) {
 	series, secret, ok := seal.SplitDeviceToken(from.DeviceToken)
 	address, err := account.ParseEmail(email)
@@ -93,16 +93,16 @@ func (d *Devices) FindKnownDevice(ctx context.Context, email string, from origin
 		return "", nil
 	}
 	if err != nil {
-		return "", fmt.Errorf("device: known: %w", err)
+		return "", fmt.Errorf("device: find known device: %w", err)
 	}
-	if b := (RequestDevice{DeviceView: store.DeviceView{Device: row},
-		secretHash: seal.HashToken(secret)}); row.RevokeReason != "" || !d.acceptsSecret(b) {
+	b := RequestDevice{DeviceView: store.DeviceView{Device: row}, secretHash: seal.HashToken(secret)}
+	if row.RevokeReason != "" || !d.acceptsSecret(b) {
 		return "", nil
 	}
 	return row.ID, nil
 }
 
-// KnownID is the id of the browser if the account has taken both steps in it; "" if not.
+// KnownID returns the id of the device if the account has completed both steps in it, and "" otherwise.
 func (b RequestDevice) KnownID() string {
 	if b.AuthenticatedAt.IsZero() || b.RevokeReason != "" {
 		return ""
@@ -110,59 +110,59 @@ func (b RequestDevice) KnownID() string {
 	return b.ID
 }
 
-// acceptsSecret reports whether a browser shows a secret that is good: the one that counts, its
-// successor, or for a moment its predecessor.
+// acceptsSecret reports whether the secret in the cookie is accepted: the current one, the next one or, for
+// previousSecretTTL, the previous one.
 func (d *Devices) acceptsSecret(b RequestDevice) bool {
 	late := b.PreviousReplacedAt.Add(previousSecretTTL)
-	return seal.EqualTokenHash(b.secretHash, b.Secret) || seal.EqualTokenHash(b.secretHash,
-		b.NextSecret) || seal.EqualTokenHash(b.secretHash, b.PreviousSecret) && !d.Now().After(late)
+	return seal.EqualTokenHash(b.secretHash, b.Secret) || seal.EqualTokenHash(b.secretHash, b.NextSecret) ||
+		seal.EqualTokenHash(b.secretHash, b.PreviousSecret) && !d.Now().After(late)
 }
 
-// sealedRecord is what the sealed body of a place holds.
+// sealedRecord is the sealed body of a trusted network.
 type sealedRecord struct {
 	Network                trust.ClientNetwork
 	UserAgent, ClientHints string
 }
 
-// openRecord is a place as the trust decision looks at it. One that does not open is as good
-// as none, and one of another epoch has ended whether or not anybody wrote it down.
-func (d *Devices) openRecord(p store.TrustedNetwork, a store.AccountRef) trust.Record {
-	r := trust.Record{ID: p.ID, VerifiedAt: p.VerifiedAt, RevokeReason: trust.Reason(p.RevokeReason)}
-	if r.RevokeReason == "" && p.Epoch != a.Epoch {
+// openRecord returns a trusted network as input of the trust decision. A record that cannot be decrypted, or has
+// another epoch than the account, is returned as revoked.
+func (d *Devices) openRecord(n store.TrustedNetwork, a store.AccountRef) trust.Record {
+	r := trust.Record{ID: n.ID, VerifiedAt: n.VerifiedAt, RevokeReason: trust.Reason(n.RevokeReason)}
+	if r.RevokeReason == "" && n.Epoch != a.Epoch {
 		r.RevokeReason = trust.RevokedEpochChanged
 	}
-	var k sealedRecord
-	body, err := d.Keys.Open(networkBoundTo(p), p.Body)
+	var sealed sealedRecord
+	body, err := d.Keys.Open(networkBoundTo(n), n.Body)
 	if err == nil {
-		err = json.Unmarshal(body, &k)
+		err = json.Unmarshal(body, &sealed)
 	}
 	if err != nil {
-		d.Log.Error("place does not open", "place", p.ID, "error", err)
+		d.Log.Error("trusted network cannot be decrypted", "trusted_network", n.ID, "error", err)
 		r.RevokeReason = trust.RevokedEpochChanged
 	}
-	r.Network, r.Browser = k.Network, trust.ParseBrowser(k.UserAgent, k.ClientHints)
+	r.Network, r.Browser = sealed.Network, trust.ParseBrowser(sealed.UserAgent, sealed.ClientHints)
 	return r
 }
 
-// networkBoundTo is where the body of a place is sealed for: it opens for no other browser and
-// account.
-func networkBoundTo(p store.TrustedNetwork) string {
-	return "place " + p.ID + " " + p.DeviceID + " " + p.AccountID
+// networkBoundTo returns the context to which the body of a trusted network is bound: it cannot be decrypted for
+// another device or account.
+func networkBoundTo(n store.TrustedNetwork) string {
+	return "place " + n.ID + " " + n.DeviceID + " " + n.AccountID
 }
 
 func (d *Devices) sealRecord(r trust.Record, device string, a store.AccountRef) (store.TrustedNetwork, error) {
-	p := store.TrustedNetwork{ID: r.ID, DeviceID: device, AccountID: a.ID, Epoch: a.Epoch, VerifiedAt: r.VerifiedAt}
+	n := store.TrustedNetwork{ID: r.ID, DeviceID: device, AccountID: a.ID, Epoch: a.Epoch, VerifiedAt: r.VerifiedAt}
 	body, err := json.Marshal(sealedRecord{r.Network, r.Browser.UserAgent, r.Browser.ClientHints})
 	if err != nil {
-		return p, fmt.Errorf("device: place: %w", err)
+		return n, fmt.Errorf("device: trusted network: %w", err)
 	}
-	p.Body = d.Keys.Seal(networkBoundTo(p), body)
-	return p, nil
+	n.Body = d.Keys.Seal(networkBoundTo(n), body)
+	return n, nil
 }
 
-// RegisterDevice makes the browser of a request known as the account's, in the transaction of a
-// proof of both steps, and gives it the next secret. The token is "" if it keeps the one
-// it has.
+// RegisterDevice makes the device of a request known to the account, in the transaction in which both steps are
+// completed. It creates the device if there is none or it was revoked. It returns the id of the device and the new
+// cookie, which is "" if the browser keeps the one it has.
 func (d *Devices) RegisterDevice(ctx context.Context, tx *store.DB, a store.AccountRef,
 	b RequestDevice) (device, token string, err error) {
 	now := d.Now()
@@ -171,7 +171,7 @@ func (d *Devices) RegisterDevice(ctx context.Context, tx *store.DB, a store.Acco
 		device = b.ID
 		token, err = d.rotateSecret(ctx, tx, b, now.Add(trust.KnownDeviceTTL))
 	}
-	if errors.Is(err, store.ErrNotFound) { // it is not known, or has ended
+	if errors.Is(err, store.ErrNotFound) { // not known, or revoked
 		device, token = rand.Text(), seal.NewDeviceToken()
 		series, secret, _ := seal.SplitDeviceToken(token)
 		err = tx.CreateDevice(ctx, store.Device{ID: device, Series: seal.HashToken(series),
@@ -186,10 +186,10 @@ func (d *Devices) RegisterDevice(ctx context.Context, tx *store.DB, a store.Acco
 	return device, token, tx.PruneKnownDevices(ctx, a.ID, trust.MaxKnownDevices)
 }
 
-// rotateSecret gives the browser the next secret. The one it has stays good until it shows the new
-// one, so that an answer that gets lost does no harm; whoever shows it after that has a
-// copy. A browser writes its cookies down a while after it gets them: a new secret takes
-// over once that has passed. store.ErrNotFound: the device has ended.
+// rotateSecret issues the next secret of a device and returns the new cookie, "" if the browser keeps the one it has.
+// The current secret stays valid until the browser sends the next one, so that a lost response does no harm. If the
+// current one is sent after that, the cookie was copied. Browsers store cookies with a delay, so the next secret
+// replaces the current one only after previousSecretTTL. It returns store.ErrNotFound if the device was revoked.
 func (d *Devices) rotateSecret(ctx context.Context, tx *store.DB, b RequestDevice,
 	ends time.Time) (token string, err error) {
 	now := d.Now()
@@ -206,63 +206,64 @@ func (d *Devices) rotateSecret(ctx context.Context, tx *store.DB, b RequestDevic
 	_, secret, _ := seal.SplitDeviceToken(token)
 	rotated.NextSecret, rotated.NextIssuedAt = seal.HashToken(secret), now
 	err = tx.RotateDeviceSecrets(ctx, b.Device, rotated)
-	if errors.Is(err, store.ErrNotFound) { // another tab was faster, or it has ended
+	if errors.Is(err, store.ErrNotFound) { // another tab was faster, or it was revoked
 		return "", tx.ExtendDevice(ctx, b.ID, rotated.ExpiresAt)
 	}
 	return token, err
 }
 
-// VerifiedSignIn is a sign-in in which both steps were taken.
+// VerifiedSignIn is a sign-in in which both steps were completed.
 type VerifiedSignIn struct {
 	Account store.Account
-	SignIn  string
-	Device  string
-	// NewDevice says that Meet has just created the device, so that it has no networks yet.
+	SignIn  string // id of the attempt
+	Device  string // id
+	// NewDevice says that RegisterDevice has just created the device, so that it has no networks yet.
 	NewDevice bool
-	Network   trust.ClientNetwork // where it was seen, by either family of addresses
+	Network   trust.ClientNetwork // its addresses of both families (IPv4 and IPv6)
 }
 
-// AddTrustedNetwork adds the place of a sign-in to those from which the browser is trusted, after
-// Meet in its transaction, and tells the owner if it is a new one.
-func (d *Devices) AddTrustedNetwork(ctx context.Context, tx *store.DB, v VerifiedSignIn, from origin.Origin) error {
+// AddTrustedNetwork makes the device trusted on the network of a sign-in. Call it after RegisterDevice in the same
+// transaction. It notifies the account holder if the device was not trusted on this network before.
+func (d *Devices) AddTrustedNetwork(ctx context.Context, tx *store.DB, signIn VerifiedSignIn,
+	from origin.Origin) error {
 	fresh := trust.Record{ID: rand.Text(), Browser: from.TrustRequest().Browser, VerifiedAt: d.Now()}
 	if d.Policy.Network != trust.NetworkIgnored {
-		fresh.Network = v.Network
+		fresh.Network = signIn.Network
 	}
 	var before []trust.Record
-	if !v.NewDevice {
-		rows, err := tx.ListDeviceNetworks(ctx, v.Device, v.Account.ID)
+	if !signIn.NewDevice {
+		rows, err := tx.ListDeviceNetworks(ctx, signIn.Device, signIn.Account.ID)
 		if err != nil {
 			return err
 		}
-		for _, p := range rows {
-			before = append(before, d.openRecord(p, v.Account.Ref()))
+		for _, n := range rows {
+			before = append(before, d.openRecord(n, signIn.Account.Ref()))
 		}
 	}
-	if err := d.replaceRecords(ctx, tx, v, before, trust.AddRecord(before, fresh)); err != nil {
+	if err := d.replaceRecords(ctx, tx, signIn, before, trust.AddRecord(before, fresh)); err != nil {
 		return err
 	}
-	if err := tx.PruneTrustedDevices(ctx, v.Account.ID, trust.MaxTrustedDevices); err != nil {
+	if err := tx.PruneTrustedDevices(ctx, signIn.Account.ID, trust.MaxTrustedDevices); err != nil {
 		return err
 	}
-	again := func(r trust.Record) bool {
-		return r.RevokeReason == "" && (d.Policy.Network == trust.NetworkIgnored || r.Network.Contains(from.Address,
-			d.Policy.Network))
+	sameNetwork := func(r trust.Record) bool {
+		return r.RevokeReason == "" &&
+			(d.Policy.Network == trust.NetworkIgnored || r.Network.Contains(from.Address, d.Policy.Network))
 	}
-	if slices.ContainsFunc(before, again) {
-		e := audit.Event{Kind: audit.DeviceTrusted, Account: v.Account.ID, SignIn: v.SignIn,
-			Target: audit.Target("device", v.Device), Reason: "again"}
+	if slices.ContainsFunc(before, sameNetwork) {
+		e := audit.Event{Kind: audit.DeviceTrusted, Account: signIn.Account.ID, SignIn: signIn.SignIn,
+			Target: audit.Target("device", signIn.Device), Reason: "again"}
 		return d.Accounts.Event(ctx, tx, e, from)
 	}
 	label := i18n.ForTag(from.Language).Translate("trust.label", "Count", d.TrustDays())
-	return d.Accounts.NotifyOwner(ctx, tx, account.Notification{Event: audit.Event{Kind: audit.DeviceTrusted,
-		SignIn: v.SignIn, Target: audit.Target("device", v.Device)}, Template: "trusted", Account: v.Account,
-		Detail: label}, from)
+	e := audit.Event{Kind: audit.DeviceTrusted, SignIn: signIn.SignIn, Target: audit.Target("device", signIn.Device)}
+	n := account.Notification{Event: e, Template: "trusted", Account: signIn.Account, Detail: label}
+	return d.Accounts.NotifyOwner(ctx, tx, n, from)
 }
 
-// replaceRecords replaces records by others. It writes none back: one that has ended meanwhile
-// stays ended.
-func (d *Devices) replaceRecords(ctx context.Context, tx *store.DB, v VerifiedSignIn,
+// replaceRecords stores the changes from before to after. It does not write unchanged records, so that one that was
+// revoked meanwhile stays revoked.
+func (d *Devices) replaceRecords(ctx context.Context, tx *store.DB, signIn VerifiedSignIn,
 	before, after []trust.Record) error {
 	same := func(r trust.Record) func(trust.Record) bool {
 		return func(other trust.Record) bool { return other.ID == r.ID }
@@ -276,7 +277,7 @@ func (d *Devices) replaceRecords(ctx context.Context, tx *store.DB, v VerifiedSi
 		}
 	}
 	for _, r := range after {
-		row, err := d.sealRecord(r, v.Device, v.Account.Ref())
+		row, err := d.sealRecord(r, signIn.Device, signIn.Account.Ref())
 		if err != nil {
 			return err
 		}
@@ -294,27 +295,27 @@ func (d *Devices) replaceRecords(ctx context.Context, tx *store.DB, v VerifiedSi
 	return nil
 }
 
-// UseTrust notes that trust in a browser skipped step two, and gives it its next secret, in the
-// transaction of the session. store.ErrNotFound: it ended this very moment.
+// UseTrust records that trust in a device skipped the second step, and issues the next secret of the device, in the
+// transaction that creates the session. It returns store.ErrNotFound if the trust was revoked meanwhile.
 func (d *Devices) UseTrust(ctx context.Context, tx *store.DB, a store.AccountRef, b RequestDevice,
-	by DecisionRecord) (token string, err error) {
-	old, _ := by.NearestRecord()
-	old.Browser = by.Request.Browser // newer, or the same: the version may not fall again
+	decision DecisionRecord) (token string, err error) {
+	old, _ := decision.NearestRecord()
+	old.Browser = decision.Request.Browser // the same or a newer version: an older one is not accepted any more
 	row, err := d.sealRecord(old, b.ID, a)
 	if err != nil {
 		return "", err
 	}
-	if err := tx.UseTrustedNetwork(ctx, row, by.At); err != nil {
+	if err := tx.UseTrustedNetwork(ctx, row, decision.At); err != nil {
 		return "", err
 	}
 	if token, err = d.rotateSecret(ctx, tx, b, b.ExpiresAt); err != nil {
 		return "", err
 	}
-	return token, d.RecordDecision(ctx, tx, a, by)
+	return token, d.RecordDecision(ctx, tx, a, decision)
 }
 
-// RevokeCopiedDevice ends a browser of whose cookie there is a copy, for all accounts and with the
-// sessions that began in it, and tells their owners: once.
+// RevokeCopiedDevice revokes a device whose cookie was copied, for all accounts, ends the sessions that began in it,
+// and notifies the account holders once.
 func (d *Devices) RevokeCopiedDevice(ctx context.Context, b RequestDevice, from origin.Origin) error {
 	err := d.Store.Tx(ctx, func(tx *store.DB) error {
 		owners, err := tx.ListDeviceAccounts(ctx, b.ID)
@@ -325,24 +326,26 @@ func (d *Devices) RevokeCopiedDevice(ctx context.Context, b RequestDevice, from 
 			return err
 		}
 		for _, a := range owners {
-			if err := d.Accounts.NotifyOwner(ctx, tx,
-				account.Notification{Event: audit.Event{Kind: audit.DeviceSecretReused, Result: audit.Failure,
-					Actor: audit.Anonymous(), Target: audit.Target("device", b.ID)}, Template: "stolen", Account: a},
-				from); err != nil {
+			e := audit.Event{
+				Kind: audit.DeviceSecretReused, Result: audit.Failure, Actor: audit.Anonymous(),
+				Target: audit.Target("device", b.ID),
+			}
+			n := account.Notification{Event: e, Template: "stolen", Account: a}
+			if err := d.Accounts.NotifyOwner(ctx, tx, n, from); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
 	if errors.Is(err, store.ErrNotFound) {
-		return nil // somebody else noticed it at the same moment
+		return nil // another request has revoked it
 	}
 	if err != nil {
-		return fmt.Errorf("device: stolen device: %w", err)
+		return fmt.Errorf("device: revoke copied device: %w", err)
 	}
 	d.Accounts.NotifyOutbox()
 	return nil
 }
 
-// TrustDays is for how many days a browser is trusted; 0: it is not.
+// TrustDays returns for how many days devices are trusted; 0 if they are not.
 func (d *Devices) TrustDays() int { return int(d.Policy.TTL / (24 * time.Hour)) }

@@ -12,38 +12,38 @@ import (
 	"twostep.example/twostep/internal/trust"
 )
 
-// SessionDevice is the signed-in person: their account as it was when the session was read, and the
-// browser that the session began in.
+// SessionDevice is the account of a session as it was when the session was read, and the device in which the session
+// began.
 type SessionDevice struct {
 	store.AccountRef
 	DeviceID string
 }
 
-// TrustedDevice is a browser that is trusted, as its owner sees it.
+// TrustedDevice is a device that is trusted, as the account holder sees it.
 type TrustedDevice struct {
 	ID       string
 	Browser  trust.Browser
-	Current  bool // the session is in it
+	Current  bool // the session began in it
 	Networks []DeviceNetwork
 }
 
-// DeviceNetwork is one network from which a browser is trusted.
+// DeviceNetwork is one network on which a device is trusted.
 type DeviceNetwork struct {
 	trust.ClientNetwork
 	VerifiedAt, ExpiresAt time.Time
 	LastUsedAt            time.Time // when it last skipped the second step; zero: never
 }
 
-// ListTrustedDevices are the browsers that the person trusts now, this one first, then the one that
-// was verified last.
-func (d *Devices) ListTrustedDevices(ctx context.Context, who SessionDevice) ([]TrustedDevice, error) {
-	rows, err := d.Store.ListTrustedNetworks(ctx, who.ID)
+// ListTrustedDevices lists the devices that the person trusts now: the current one first, then the most recently
+// verified.
+func (d *Devices) ListTrustedDevices(ctx context.Context, person SessionDevice) ([]TrustedDevice, error) {
+	rows, err := d.Store.ListTrustedNetworks(ctx, person.ID)
 	if err != nil {
-		return nil, fmt.Errorf("device: devices: %w", err)
+		return nil, fmt.Errorf("device: list trusted devices: %w", err)
 	}
 	var list []TrustedDevice
 	for _, row := range slices.Backward(rows) {
-		r := d.openRecord(row, who.AccountRef)
+		r := d.openRecord(row, person.AccountRef)
 		until := r.VerifiedAt.Add(d.Policy.TTL)
 		if r.RevokeReason != "" || d.Now().After(until) {
 			continue
@@ -52,7 +52,7 @@ func (d *Devices) ListTrustedDevices(ctx context.Context, who SessionDevice) ([]
 		if i < 0 {
 			i = len(list)
 			list = append(list, TrustedDevice{ID: row.DeviceID, Browser: r.Browser,
-				Current: row.DeviceID == who.DeviceID})
+				Current: row.DeviceID == person.DeviceID})
 		}
 		list[i].Networks = append(list[i].Networks, DeviceNetwork{r.Network, r.VerifiedAt, until, row.LastUsedAt})
 	}
@@ -68,16 +68,15 @@ func (d *Devices) ListTrustedDevices(ctx context.Context, who SessionDevice) ([]
 	return list, nil
 }
 
-// FindSimilarTrust is when a browser like this one was last verified from this place, if that would
-// still be trusted but this one has no record: it may be the same, whose storage was
-// deleted. Zero if there is none.
-func (d *Devices) FindSimilarTrust(ctx context.Context, who SessionDevice, from origin.Origin) (time.Time, error) {
-	rows, err := d.Store.ListTrustedNetworks(ctx, who.ID)
+// FindSimilarTrust returns when a browser like this one was last verified on this network, if that is still trusted: it
+// may be this browser, whose storage was cleared. It returns the zero time if there is none.
+func (d *Devices) FindSimilarTrust(ctx context.Context, person SessionDevice, from origin.Origin) (time.Time, error) {
+	rows, err := d.Store.ListTrustedNetworks(ctx, person.ID)
 	if err != nil {
-		return time.Time{}, fmt.Errorf("device: lost: %w", err)
+		return time.Time{}, fmt.Errorf("device: find similar trust: %w", err)
 	}
 	for _, row := range slices.Backward(rows) {
-		if r := d.openRecord(row, who.AccountRef); trust.CheckRecord(r, from.TrustRequest(), d.Policy,
+		if r := d.openRecord(row, person.AccountRef); trust.CheckRecord(r, from.TrustRequest(), d.Policy,
 			d.Now()) == trust.Trusted {
 			return r.VerifiedAt, nil
 		}
@@ -85,26 +84,25 @@ func (d *Devices) FindSimilarTrust(ctx context.Context, who SessionDevice, from 
 	return time.Time{}, nil
 }
 
-// RevokeDevice ends trust in one browser of the person. One that is not trusted is no
-// error.
-func (d *Devices) RevokeDevice(ctx context.Context, who SessionDevice, id string, from origin.Origin) error {
-	e := audit.Event{Kind: audit.DeviceForgotten, Account: who.ID, Target: audit.Target("device", id)}
+// RevokeDevice ends trust in one device of the person. It returns no error if the device is not trusted.
+func (d *Devices) RevokeDevice(ctx context.Context, person SessionDevice, id string, from origin.Origin) error {
+	e := audit.Event{Kind: audit.DeviceForgotten, Account: person.ID, Target: audit.Target("device", id)}
 	return d.revoke(ctx, e, from, func(tx *store.DB) error {
-		if err := tx.DeleteKnownDevice(ctx, id, who.ID); err != nil {
+		if err := tx.DeleteKnownDevice(ctx, id, person.ID); err != nil {
 			return err
 		}
-		return tx.RevokeDeviceTrust(ctx, id, who.ID, string(trust.RevokedByOwner), d.Now())
+		return tx.RevokeDeviceTrust(ctx, id, person.ID, string(trust.RevokedByOwner), d.Now())
 	})
 }
 
-// RevokeAllDevices ends trust in all browsers of the person.
-func (d *Devices) RevokeAllDevices(ctx context.Context, who SessionDevice, from origin.Origin) error {
-	e := audit.Event{Kind: audit.DevicesForgotten, Account: who.ID}
+// RevokeAllDevices ends trust in all devices of the person.
+func (d *Devices) RevokeAllDevices(ctx context.Context, person SessionDevice, from origin.Origin) error {
+	e := audit.Event{Kind: audit.DevicesForgotten, Account: person.ID}
 	return d.revoke(ctx, e, from, func(tx *store.DB) error {
-		if err := tx.DeleteKnownDevices(ctx, who.ID); err != nil {
+		if err := tx.DeleteKnownDevices(ctx, person.ID); err != nil {
 			return err
 		}
-		return d.Accounts.EndTrust(ctx, tx, who.AccountRef, trust.RevokedByOwner, "")
+		return d.Accounts.EndTrust(ctx, tx, person.AccountRef, trust.RevokedByOwner, "")
 	})
 }
 
@@ -116,7 +114,7 @@ func (d *Devices) revoke(ctx context.Context, e audit.Event, from origin.Origin,
 		return d.Accounts.Event(ctx, tx, e, from)
 	})
 	if err != nil {
-		return fmt.Errorf("device: forget device: %w", err)
+		return fmt.Errorf("device: revoke trust: %w", err)
 	}
 	return nil
 }

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Waits grow, and never past a minute or below a second.
+// Delays grow from one second to one minute.
 func TestBackoff(t *testing.T) {
 	last := time.Duration(0)
 	for attempts := int64(0); attempts < 200; attempts++ {

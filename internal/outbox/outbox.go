@@ -1,15 +1,15 @@
-// Package outbox is the durable queue of messages. It never
-// decides that a message should be sent; it sees to it that one that was committed is.
+// Package outbox is the durable queue of messages. It does not decide which messages to send, and delivers those that
+// were committed (the transactional outbox pattern).
 //
-//	Put (in the transaction of the challenge) ─▶ Wake ─▶ hold ─▶ send ─▶ write down
+//	Enqueue (in the transaction of the challenge) -> Notify -> claim -> send -> record the result
 //
-// A crash between "hold" and "write down" leaves an attempt of unknown end. One such
-// attempt is repeated, so the person has the message once or twice; after a second one
-// nothing more is sent. Only two crashes in a row, both before the mail server had
-// anything, leave somebody without it; they can ask for a new code.
+// A crash between claiming a message and recording the result leaves an attempt with an unknown result. One such
+// attempt is repeated, so the person may get the message twice. After a second one the message is not sent again. The
+// message is lost only if two attempts in a row crash before the mail server has accepted it; the person can then
+// request a new code.
 //
-// A hold is counted on the clock of Now: one that jumps forward by more than half a
-// minute while a message is being sent makes another worker send it too.
+// Claims expire by the clock Now. If it jumps forward by more than claimDuration while a message is being sent, another
+// worker sends the message too.
 package outbox
 
 import (
@@ -27,13 +27,13 @@ import (
 )
 
 const (
-	attemptTimeout = 20 * time.Second // the longest that one attempt may take
-	claimDuration  = 30 * time.Second // for so long no other worker takes the message; longer than an attempt
-	pollInterval   = 5 * time.Second  // how often to look for what a fallen instance left behind
-	workerCount    = 4                // so that one slow conversation holds up nobody else
+	attemptTimeout = 20 * time.Second // for one attempt
+	claimDuration  = 30 * time.Second // how long no other worker takes a claimed message; longer than an attempt
+	pollInterval   = 5 * time.Second  // how often to look for messages that a crashed server has claimed
+	workerCount    = 4                // so that one slow server does not delay all messages
 )
 
-// Outbox sends what was put into it.
+// Outbox sends the messages that were enqueued.
 type Outbox struct {
 	Store   *store.DB
 	Keys    *seal.KeyRing
@@ -44,19 +44,18 @@ type Outbox struct {
 	notified chan struct{}
 }
 
-// New makes an outbox; Run starts it.
+// New returns an Outbox. Call Run to start it.
 func New(db *store.DB, keys *seal.KeyRing, send map[delivery.Channel]delivery.SendFunc, now func() time.Time,
 	log *slog.Logger) *Outbox {
 	return &Outbox{Store: db, Keys: keys, Senders: send, Now: now, Log: log, notified: make(chan struct{}, workerCount)}
 }
 
-// Enqueue commits m with the rest of the transaction tx; it is sent until the given time
-// and not after. A message without a channel is written and never sent: it makes a
-// known and an unknown name cost the same.
+// Enqueue adds m to the outbox in the transaction tx. It is not sent after expiresAt. A message without a channel is
+// stored and never sent: it makes known and unknown addresses cost the same.
 func (o *Outbox) Enqueue(ctx context.Context, tx *store.DB, m delivery.Message, expiresAt time.Time) error {
 	body, err := json.Marshal(m)
 	if err != nil {
-		return fmt.Errorf("outbox: put: %w", err)
+		return fmt.Errorf("outbox: enqueue: %w", err)
 	}
 	now := o.Now()
 	row := store.OutboxMessage{
@@ -71,15 +70,15 @@ func (o *Outbox) Enqueue(ctx context.Context, tx *store.DB, m delivery.Message, 
 
 func boundTo(id string) string { return "message " + id }
 
-// Notify says that a transaction with a message was committed.
+// Notify wakes a worker. Call it after the commit of a transaction with Enqueue.
 func (o *Outbox) Notify() {
 	select {
 	case o.notified <- struct{}{}:
-	default: // every worker has been called already
+	default: // every worker has been woken already
 	}
 }
 
-// Run sends until ctx ends, then finishes what it has begun.
+// Run sends messages until ctx is done, finishes the attempts that have begun, and returns.
 func (o *Outbox) Run(ctx context.Context) {
 	var all sync.WaitGroup
 	for range workerCount {
@@ -92,7 +91,7 @@ func (o *Outbox) runWorker(ctx context.Context) {
 	for ctx.Err() == nil {
 		sent, err := o.DeliverNext(ctx)
 		if err != nil && ctx.Err() == nil {
-			o.Log.Error("outbox", "error", err)
+			o.Log.Error("outbox failed", "error", err)
 		}
 		if sent {
 			continue
@@ -105,12 +104,12 @@ func (o *Outbox) runWorker(ctx context.Context) {
 	}
 }
 
-// untilNextDue is how long to wait if nobody calls: until the next message is due.
+// untilNextDue returns how long to wait until the next message is due, at most pollInterval.
 func (o *Outbox) untilNextDue(ctx context.Context) time.Duration {
 	now := o.Now()
 	due, err := o.Store.GetNextMessageTime(ctx, now)
 	if err != nil {
-		return pollInterval // nothing waits, or the store does not answer
+		return pollInterval // no message is waiting, or the database does not answer
 	}
 	return min(max(due.Sub(now), time.Millisecond), pollInterval)
 }
@@ -123,9 +122,9 @@ func (o *Outbox) DeliverNext(ctx context.Context) (bool, error) {
 		return false, o.Store.ExpireMessages(ctx, now)
 	}
 	if err != nil {
-		return false, fmt.Errorf("outbox: hold: %w", err)
+		return false, fmt.Errorf("outbox: claim: %w", err)
 	}
-	// From here on the attempt ends well even if the server is told to stop.
+	// A claimed message is sent even if ctx is canceled, because the server is stopping.
 	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), min(attemptTimeout,
 		row.ExpiresAt.Sub(now)+time.Millisecond))
 	defer stop()
@@ -135,41 +134,41 @@ func (o *Outbox) DeliverNext(ctx context.Context) (bool, error) {
 func (o *Outbox) attempt(ctx context.Context, row store.OutboxMessage) error {
 	body, err := o.Keys.Open(boundTo(row.ID), row.Body)
 	if err != nil {
-		return fmt.Errorf("%w: message of another key", delivery.ErrRejected)
+		return fmt.Errorf("%w: message cannot be decrypted", delivery.ErrRejected)
 	}
 	var m delivery.Message
 	if err := json.Unmarshal(body, &m); err != nil {
-		return fmt.Errorf("%w: message of another program", delivery.ErrRejected)
+		return fmt.Errorf("%w: message is not valid JSON", delivery.ErrRejected)
 	}
 	send := o.Senders[m.Channel]
 	if send == nil {
-		return fmt.Errorf("%w: nothing is set up for %s", delivery.ErrRejected, m.Channel)
+		return fmt.Errorf("%w: no sender is configured for %s", delivery.ErrRejected, m.Channel)
 	}
 	return send(ctx, m)
 }
 
-// recordAttempt writes down how the attempt ended. The request that put the message is long
-// answered, so it has its own time.
+// recordAttempt records the result of an attempt. It has a timeout of its own, because the context of the attempt may
+// have expired.
 func (o *Outbox) recordAttempt(row store.OutboxMessage, result error) error {
 	ctx, stop := context.WithTimeout(context.Background(), attemptTimeout)
 	defer stop()
 	now := o.Now()
-	log := o.Log.With("message", row.ID, "try", row.SendAttempts)
+	log := o.Log.With("message", row.ID, "attempt", row.SendAttempts)
 	var err error
 	switch {
 	case result == nil:
 		log.Info("message handed over")
 		err = o.Store.FinishMessage(ctx, row.ID, store.MessageSent, now)
 	case errors.Is(result, delivery.ErrRejected):
-		log.Warn("message refused", "error", result)
+		log.Warn("message rejected", "error", result)
 		err = o.Store.FinishMessage(ctx, row.ID, store.MessageRefused, now)
 	default:
-		log.Warn("message not handed over yet", "error", result)
+		log.Warn("sending the message failed", "error", result)
 		due := now.Add(Backoff(row.SendAttempts))
 		err = o.Store.RetryMessage(ctx, row.ID, due, !errors.Is(result, delivery.ErrUncertain))
 	}
 	if err != nil {
-		return fmt.Errorf("outbox: write down: %w", err)
+		return fmt.Errorf("outbox: record attempt: %w", err)
 	}
 	return nil
 }

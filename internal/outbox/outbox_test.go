@@ -17,8 +17,7 @@ import (
 	"twostep.example/twostep/internal/store/storetest"
 )
 
-// server is a mail server of one line: it answers each attempt with the next answer,
-// and with the last one from then on.
+// server is a mail server that responds to each attempt with the next of its answers, and repeats the last one.
 type server struct {
 	mu       sync.Mutex
 	answers  []error
@@ -59,7 +58,8 @@ func eachDatabase(t *testing.T, f func(b *fixture)) {
 			t.Fatal(err)
 		}
 		b := &fixture{T: t, server: &server{}, now: time.Unix(1000, 0)}
-		b.Outbox = outbox.New(storetest.Open(t, url), keys, map[delivery.Channel]delivery.SendFunc{delivery.Email: b.send},
+		b.Outbox = outbox.New(storetest.Open(t, url), keys,
+			map[delivery.Channel]delivery.SendFunc{delivery.Email: b.send},
 			func() time.Time { return b.now }, slog.New(slog.DiscardHandler))
 		f(b)
 	})
@@ -73,7 +73,7 @@ func (b *fixture) enqueue(id string, life time.Duration) {
 	}
 }
 
-// deliverAllDue works until nothing is due and checks how many attempts there have been.
+// deliverAllDue delivers until no message is due, and checks the number of attempts so far.
 func (b *fixture) deliverAllDue(want int) {
 	b.Helper()
 	for {
@@ -110,8 +110,7 @@ func TestMessageIsSentOnce(t *testing.T) {
 	})
 }
 
-// A server that is not ready is asked again, after longer and longer waits, until the
-// code is no longer valid, and never after that.
+// After a temporary failure a message is sent again with growing delays until it expires, and not after that.
 func TestRetryWithBackoffUntilExpiry(t *testing.T) {
 	eachDatabase(t, func(b *fixture) {
 		b.answers = []error{errors.New("451 later")}
@@ -144,7 +143,7 @@ func TestRejectedIsNotRetried(t *testing.T) {
 	})
 }
 
-// An attempt of which nobody knows how it ended is repeated once.
+// An attempt with an unknown result is repeated once.
 func TestUncertainIsRetriedOnce(t *testing.T) {
 	eachDatabase(t, func(b *fixture) {
 		b.answers = []error{delivery.ErrUncertain}
@@ -158,8 +157,7 @@ func TestUncertainIsRetriedOnce(t *testing.T) {
 	})
 }
 
-// A worker that dies while it holds a message leaves it to the others, once its hold
-// is over; the person has the code once or twice.
+// Another worker sends a message whose worker has died, once its claim has expired.
 func TestClaimExpiresWhenWorkerDies(t *testing.T) {
 	eachDatabase(t, func(b *fixture) {
 		b.enqueue("a", 15*time.Minute)
@@ -173,7 +171,7 @@ func TestClaimExpiresWhenWorkerDies(t *testing.T) {
 	})
 }
 
-// The only server of a database does not wait for the hold of a process that is gone.
+// The only server of a database does not wait for the claims of a process that has ended.
 func TestReleasedClaimIsDeliveredAtOnce(t *testing.T) {
 	eachDatabase(t, func(b *fixture) {
 		b.enqueue("a", 15*time.Minute)
@@ -187,7 +185,7 @@ func TestReleasedClaimIsDeliveredAtOnce(t *testing.T) {
 	})
 }
 
-// Several workers on several instances send each message once.
+// Several workers send each message once.
 func TestConcurrentWorkersSendOnce(t *testing.T) {
 	eachDatabase(t, func(b *fixture) {
 		for i := range 40 {
@@ -216,7 +214,8 @@ func TestConcurrentWorkersSendOnce(t *testing.T) {
 
 func TestMessageWithoutChannelIsNotSent(t *testing.T) {
 	eachDatabase(t, func(b *fixture) {
-		if err := b.Enqueue(b.Context(), b.Store, delivery.Message{ID: "a", To: "nobody@example.com"}, b.now.Add(time.Hour)); err != nil {
+		if err := b.Enqueue(b.Context(), b.Store, delivery.Message{ID: "a", To: "nobody@example.com"},
+			b.now.Add(time.Hour)); err != nil {
 			b.Fatal(err)
 		}
 		b.deliverAllDue(0)
@@ -224,14 +223,15 @@ func TestMessageWithoutChannelIsNotSent(t *testing.T) {
 	})
 }
 
-// A message that does not open, or for which there is no way, is refused and leaves
-// the queue to the others.
+// A message that cannot be decrypted, or whose channel has no sender, is rejected and does not block the queue.
 func TestUndeliverableDoesNotBlockQueue(t *testing.T) {
 	eachDatabase(t, func(b *fixture) {
-		if err := b.Enqueue(b.Context(), b.Store, delivery.Message{ID: "sms", Channel: delivery.SMS, To: "+491712345678"}, b.now.Add(time.Hour)); err != nil {
+		if err := b.Enqueue(b.Context(), b.Store, delivery.Message{ID: "sms", Channel: delivery.SMS,
+			To: "+491712345678"}, b.now.Add(time.Hour)); err != nil {
 			b.Fatal(err)
 		}
-		other := store.OutboxMessage{ID: "other", Body: []byte("of another key"), State: store.MessageWaiting, DueAt: time.UnixMilli(1), ExpiresAt: b.now.Add(time.Hour)}
+		other := store.OutboxMessage{ID: "other", Body: []byte("of another key"), State: store.MessageWaiting,
+			DueAt: time.UnixMilli(1), ExpiresAt: b.now.Add(time.Hour)}
 		if err := b.Store.EnqueueMessage(b.Context(), other); err != nil {
 			b.Fatal(err)
 		}
@@ -243,7 +243,7 @@ func TestUndeliverableDoesNotBlockQueue(t *testing.T) {
 	})
 }
 
-// The words of a message do not stand in the database, and go once it is sent.
+// The body of a message is sealed in the database, and deleted once it is sent.
 func TestBodyIsSealedAndDeletedWhenSent(t *testing.T) {
 	storetest.EachDatabase(t, func(t *testing.T, url string) {
 		keys, err := seal.ParseKeyRing(seal.NewKeyLine())
@@ -252,7 +252,8 @@ func TestBodyIsSealedAndDeletedWhenSent(t *testing.T) {
 		}
 		db := storetest.Open(t, url)
 		o := outbox.New(db, keys, nil, time.Now, slog.New(slog.DiscardHandler))
-		if err := o.Enqueue(t.Context(), db, delivery.Message{ID: "a", Channel: delivery.Email, Subject: "123456"}, time.Now().Add(time.Hour)); err != nil {
+		if err := o.Enqueue(t.Context(), db, delivery.Message{ID: "a", Channel: delivery.Email, Subject: "123456"},
+			time.Now().Add(time.Hour)); err != nil {
 			t.Fatal(err)
 		}
 		row, err := db.ClaimMessage(t.Context(), time.Now(), time.Now().Add(time.Minute))
@@ -268,8 +269,7 @@ func TestBodyIsSealedAndDeletedWhenSent(t *testing.T) {
 	})
 }
 
-// A worker that was woken sends at once, and what was begun is finished when the
-// server stops.
+// A notified worker sends at once, and attempts that have begun are finished when the server stops.
 func TestNotifyAndGracefulStop(t *testing.T) {
 	eachDatabase(t, func(b *fixture) {
 		arrived := make(chan delivery.Message)

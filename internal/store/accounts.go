@@ -12,7 +12,7 @@ type Account struct {
 	Name                string
 	Operator            bool
 	PasswordHash        []byte    // sealed; empty: the account has no password
-	PasswordSetByMailAt time.Time // when the password was last set with a mailed link; zero: never
+	PasswordSetByMailAt time.Time // when the password was last set with a link sent by email; zero: never
 	Epoch               int64     // raised to end every attempt, session and link made before
 	DisabledAt          time.Time // zero: enabled
 	CreatedAt           time.Time
@@ -69,14 +69,14 @@ func (db *DB) FindAccountByEmail(ctx context.Context, email string) (Account, er
 // ReplacePasswordHash replaces the sealed hash old by another hash of the same password. It does nothing if the
 // password was changed meanwhile.
 func (db *DB) ReplacePasswordHash(ctx context.Context, id string, old, hash []byte) error {
-	_, err := db.change(ctx, `UPDATE accounts SET password_hash = $3 WHERE id = $1 AND password_hash = $2`, id, old,
-		hash)
+	_, err := db.change(ctx, `UPDATE accounts SET password_hash = $3 WHERE id = $1 AND password_hash = $2`,
+		id, old, hash)
 	return err
 }
 
 // SetPassword replaces the sealed password hash of the account and raises the epoch, which ends every attempt, session
-// and link made before. mailedAt is zero if the password was not set with a mailed link. It returns ErrNotFound if the
-// account no longer has this epoch.
+// and link made before. mailedAt is zero if the password was not set with a link sent by email. It returns ErrNotFound
+// if the account no longer has this epoch.
 func (db *DB) SetPassword(ctx context.Context, id string, epoch int64, password []byte, mailedAt time.Time) error {
 	return db.endEpoch(ctx, id, `UPDATE accounts SET password_hash = $3, password_set_by_mail_at = $4, epoch = epoch + 1
 		WHERE id = $1 AND epoch = $2`, id, epoch, password, mailedAt)

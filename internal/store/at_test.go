@@ -2,5 +2,5 @@ package store_test
 
 import "time"
 
-// at is a time so many milliseconds after the first one that can be stored.
+// at returns the time millis milliseconds after the Unix epoch.
 func at[T int | int64](millis T) time.Time { return time.UnixMilli(int64(millis)) }

@@ -43,21 +43,19 @@ const attemptColumns = `attempts.id, attempts.token_hash, attempts.account_id, a
 
 func (a *Attempt) columns() []any {
 	return []any{&a.ID, &a.TokenHash, &a.AccountID, &a.Epoch, &a.Purpose, &a.SessionID, &a.Address, &a.UserAgent,
-		&a.ClientHints,
-		&a.ReturnTo, (*Time)(&a.StartedAt), (*Time)(&a.ExpiresAt), (*Time)(&a.FinishedAt),
-		&a.DeviceID, &a.OtherAddress, &a.Reason, (*Time)(&a.DeviceVerifiedAt), &a.TrustRequested, &a.RequiredLevel}
+		&a.ClientHints, &a.ReturnTo, (*Time)(&a.StartedAt), (*Time)(&a.ExpiresAt), (*Time)(&a.FinishedAt), &a.DeviceID,
+		&a.OtherAddress, &a.Reason, (*Time)(&a.DeviceVerifiedAt), &a.TrustRequested, &a.RequiredLevel}
 }
 
 // CreateAttempt inserts a.
 func (db *DB) CreateAttempt(ctx context.Context, a Attempt) error {
 	_, err := db.change(ctx, `INSERT INTO attempts (id, token_hash, account_id, epoch, purpose, session_id, address,
-			user_agent, client_hints, return_to, started_at, expires_at, finished_at,
-			device_id, other_address, reason, device_verified_at, trust_requested, required_level)
+			user_agent, client_hints, return_to, started_at, expires_at, finished_at, device_id, other_address, reason,
+			device_verified_at, trust_requested, required_level)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)`,
 		a.ID, a.TokenHash, a.AccountID, a.Epoch, a.Purpose, a.SessionID, a.Address, a.UserAgent, a.ClientHints,
-		a.ReturnTo, a.StartedAt,
-		a.ExpiresAt, a.FinishedAt,
-		a.DeviceID, a.OtherAddress, a.Reason, a.DeviceVerifiedAt, a.TrustRequested, a.RequiredLevel)
+		a.ReturnTo, a.StartedAt, a.ExpiresAt, a.FinishedAt, a.DeviceID, a.OtherAddress, a.Reason, a.DeviceVerifiedAt,
+		a.TrustRequested, a.RequiredLevel)
 	return err
 }
 

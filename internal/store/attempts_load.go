@@ -36,8 +36,9 @@ func (db *DB) LoadPendingFactor(ctx context.Context, session, method string,
 		LEFT JOIN challenges ON challenges.attempt_id = attempts.id
 		WHERE pending_factors.session_id = $1 AND pending_factors.method = $2`, session, method, now)
 	var open maybeChallenge
-	err = row.Scan(join(attempt.columns(), account.columns(), open.columns(), []any{&pending.AttemptID,
-		&pending.SessionID, &pending.Method, &pending.ShownOnly, &pending.Body})...)
+	err = row.Scan(join(attempt.columns(), account.columns(), open.columns(), []any{
+		&pending.AttemptID, &pending.SessionID, &pending.Method, &pending.ShownOnly, &pending.Body,
+	})...)
 	return attempt, account, pending, open.challenge(), found(err)
 }
 
@@ -71,8 +72,8 @@ func (m *maybeChallenge) columns() []any {
 func (m *maybeChallenge) challenge() Challenge {
 	c := m.found
 	c.ID, c.AttemptID, c.Method, c.State = m.id.String, m.attempt.String, m.method.String, m.state
-	c.Guesses, c.MessagesSent, c.Version, c.NeedsLongCode = m.guesses.Int64, m.messages.Int64, m.version.Int64,
-		m.long.Bool
+	c.Guesses, c.MessagesSent, c.Version = m.guesses.Int64, m.messages.Int64, m.version.Int64
+	c.NeedsLongCode = m.long.Bool
 	return c
 }
 
@@ -87,9 +88,8 @@ type SentCode struct {
 // ListCodes lists all codes of a challenge with the states of their messages, newest first.
 func (db *DB) ListCodes(ctx context.Context, challenge string) ([]SentCode, error) {
 	rows, err := db.read.QueryContext(ctx, `SELECT codes.id, codes.challenge_id, codes.method, codes.mac,
-			codes.message_id, codes.sent_at,
-			codes.expires_at, codes.guess_cost, codes.used_at, COALESCE(messages.state, ''), COALESCE(messages.state_at,
-			0)
+			codes.message_id, codes.sent_at, codes.expires_at, codes.guess_cost, codes.used_at,
+			COALESCE(messages.state, ''), COALESCE(messages.state_at, 0)
 		FROM one_time_codes AS codes LEFT JOIN outbox_messages AS messages ON messages.id = codes.message_id
 		WHERE codes.challenge_id = $1 ORDER BY codes.sent_at DESC, codes.id`, challenge)
 	return all(rows, err, func(s scanner) (c SentCode, err error) {

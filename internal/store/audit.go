@@ -96,8 +96,7 @@ func (db *DB) ListAuditEvents(ctx context.Context, f AuditFilter) ([]AuditEvent,
 
 func scanAuditEvent(s scanner) (e AuditEvent, err error) {
 	return e, s.Scan(&e.ID, (*Time)(&e.At), &e.Kind, &e.ActorType, &e.ActorID, &e.Account, &e.Target, &e.Result,
-		&e.Reason,
-		&e.Client, &e.SignIn, &e.Address, &e.Browser, &e.Trace, &e.Occurrences)
+		&e.Reason, &e.Client, &e.SignIn, &e.Address, &e.Browser, &e.Trace, &e.Occurrences)
 }
 
 // CountAudit counts one event of a scope in the window that ends at ends, and returns the count including it. Above

@@ -7,10 +7,11 @@ import (
 	"twostep.example/twostep/internal/store"
 )
 
-// The same event again only adds to what it stands for.
+// Creating an event again only adds to its occurrences.
 func TestAuditEventAgain(t *testing.T) {
 	each(t, func(t *testing.T, db *store.DB) {
-		e := store.AuditEvent{ID: "e", At: at(1), Kind: "events.omitted", ActorType: "system", Result: "failure", Reason: "site", Occurrences: 2}
+		e := store.AuditEvent{ID: "e", At: at(1), Kind: "events.omitted", ActorType: "system", Result: "failure",
+			Reason: "site", Occurrences: 2}
 		for _, n := range []int64{2, 5} {
 			e.Occurrences = n
 			if err := db.CreateAuditEvent(t.Context(), e); err != nil {
@@ -18,14 +19,16 @@ func TestAuditEventAgain(t *testing.T) {
 			}
 			e.At, e.Reason = at(9), "another"
 		}
-		want := store.AuditEvent{ID: "e", At: at(1), Kind: "events.omitted", ActorType: "system", Result: "failure", Reason: "site", Occurrences: 7}
-		if list, err := db.ListAuditEvents(t.Context(), store.AuditFilter{Limit: 5}); err != nil || len(list) != 1 || list[0] != want {
+		want := store.AuditEvent{ID: "e", At: at(1), Kind: "events.omitted", ActorType: "system", Result: "failure",
+			Reason: "site", Occurrences: 7}
+		if list, err := db.ListAuditEvents(t.Context(),
+			store.AuditFilter{Limit: 5}); err != nil || len(list) != 1 || list[0] != want {
 			t.Errorf("got %+v, %v, want %+v", list, err, want)
 		}
 	})
 }
 
-// A counter stops at its limit, is of one scope and one window, and is exact.
+// A counter stops at its limit, counts one scope and one window, and is exact.
 func TestCountAudit(t *testing.T) {
 	each(t, func(t *testing.T, db *store.DB) {
 		for i, want := range []int64{1, 2, 3, 4, 4} {
@@ -44,12 +47,13 @@ func TestCountAudit(t *testing.T) {
 	})
 }
 
-// Old events go, 500 at a time, and counters that have ended; the others stay.
+// Old events and ended counters are deleted, 500 at a time. The others stay.
 func TestPruneAudit(t *testing.T) {
 	each(t, func(t *testing.T, db *store.DB) {
 		err := db.Tx(t.Context(), func(tx *store.DB) error {
 			for i := range 1100 {
-				e := store.AuditEvent{ID: fmt.Sprintf("%04d", i), At: at(int64(i)), Kind: "session.created", Result: "success", Occurrences: 1}
+				e := store.AuditEvent{ID: fmt.Sprintf("%04d", i), At: at(int64(i)), Kind: "session.created",
+					Result: "success", Occurrences: 1}
 				if err := tx.CreateAuditEvent(t.Context(), e); err != nil {
 					return err
 				}
@@ -74,7 +78,7 @@ func TestPruneAudit(t *testing.T) {
 			t.Errorf("%d events are left, %v", len(list), err)
 		}
 		if used, err := db.CountAudit(t.Context(), "site ", at(20), 3); err != nil || used != 2 {
-			t.Errorf("the counter that goes on says %d, %v", used, err)
+			t.Errorf("the counter that has not ended has %d, %v", used, err)
 		}
 	})
 }

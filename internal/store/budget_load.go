@@ -66,14 +66,15 @@ func scanBudget(name string, rows *sql.Rows, err error) (GuessBudgetView, error)
 		var at time.Time
 		var cost sql.NullInt64
 		if err := rows.Scan((*Time)(&v.RenewedAt), (*Time)(&v.GuessNotifiedAt), (*Time)(&v.SpentNotifiedAt), &v.State,
-			&v.Recent, &v.Year,
-			&id, &kind, &challenge, &device, &knownNetwork, &network, (*Time)(&at), &cost); err != nil {
+			&v.Recent, &v.Year, &id, &kind, &challenge, &device, &knownNetwork, &network, (*Time)(&at), &cost,
+		); err != nil {
 			return GuessBudgetView{}, err
 		}
 		if id.Valid {
 			v.Entries = append(v.Entries, BudgetEntry{
 				ID: id.String, Budget: name, Kind: kind.String, ChallengeID: challenge.String,
-				DeviceID: device.String, KnownNetwork: knownNetwork.Bool, Network: network.String, CreatedAt: at, Cost: cost.Int64,
+				DeviceID: device.String, KnownNetwork: knownNetwork.Bool, Network: network.String, CreatedAt: at,
+				Cost: cost.Int64,
 			})
 		}
 	}

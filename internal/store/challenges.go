@@ -48,8 +48,7 @@ func (db *DB) CreateChallenge(ctx context.Context, c Challenge) error {
 func (db *DB) FindChallenge(ctx context.Context, attempt string) (c Challenge, err error) {
 	row := db.read.QueryRowContext(ctx, `SELECT `+challengeColumns+` FROM challenges WHERE attempt_id = $1`, attempt)
 	err = row.Scan(&c.ID, &c.AttemptID, &c.Method, &c.State, &c.Guesses, (*Time)(&c.GuessedAt), &c.NeedsLongCode,
-		&c.MessagesSent, (*Time)(&c.LastSentAt),
-		&c.Version, (*Time)(&c.PassedAt))
+		&c.MessagesSent, (*Time)(&c.LastSentAt), &c.Version, (*Time)(&c.PassedAt))
 	return c, found(err)
 }
 
@@ -69,8 +68,8 @@ func (db *DB) ReissueChallenge(ctx context.Context, c Challenge) error {
 func (db *DB) SpendGuess(ctx context.Context, c Challenge, limit int64, now time.Time) error {
 	return db.must(ctx, `UPDATE challenges SET guesses = guesses + 1, guessed_at = $3
 		WHERE id = $1 AND guesses < $2 AND guesses = $4 AND passed_at = 0 AND EXISTS (SELECT 1 FROM attempts
-			WHERE attempts.id = challenges.attempt_id AND finished_at = 0 AND expires_at >= $3)`, c.ID, limit, now,
-		c.Guesses)
+			WHERE attempts.id = challenges.attempt_id AND finished_at = 0 AND expires_at >= $3)`,
+		c.ID, limit, now, c.Guesses)
 }
 
 // PassChallenge sets an open challenge to passed. It returns ErrNotFound if it was passed before.
@@ -90,8 +89,8 @@ func (db *DB) CreateCode(ctx context.Context, c OneTimeCode) error {
 
 // UseCode uses up a code. It returns ErrNotFound if the code was used, replaced or has expired.
 func (db *DB) UseCode(ctx context.Context, id string, now time.Time) error {
-	return db.must(ctx, `UPDATE one_time_codes SET used_at = $2 WHERE id = $1 AND used_at = 0 AND expires_at >= $2`, id,
-		now)
+	return db.must(ctx, `UPDATE one_time_codes SET used_at = $2 WHERE id = $1 AND used_at = 0 AND expires_at >= $2`,
+		id, now)
 }
 
 // PruneCodes revokes all but the keep newest unused codes of the challenge.

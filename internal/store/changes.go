@@ -37,8 +37,8 @@ type changes struct {
 	allAt   uint64 // the version at which all keys last changed
 }
 
-// publish records that the keys were written, or may have been. Call it after the write: whoever called Version before
-// it may have read the old data.
+// publish records that the keys were written, or may have been. Call it after the write: a caller of Version before it
+// may have read the old data.
 func (c *changes) publish(keys []Key) {
 	if len(keys) == 0 {
 		return

@@ -15,17 +15,19 @@ import (
 	"twostep.example/twostep/internal/store/storetest"
 )
 
-// allowed adds an account with a session in a device, and a grant with a token that was made in it.
-func allowed(t *testing.T, db *store.DB, id string) {
+// createSession creates an account with a session in a device, and a grant of that session with a token.
+func createSession(t *testing.T, db *store.DB, id string) {
 	t.Helper()
 	ctx, hash := t.Context(), []byte(id)
 	for _, err := range []error{
 		db.CreateAccount(ctx, store.Account{ID: id, Email: id, PasswordHash: hash, Epoch: 1}),
 		db.CreateDevice(ctx, store.Device{ID: id, Series: hash, Secret: hash, ExpiresAt: at(1000)}),
-		db.CreateSession(ctx, store.Session{ID: id, TokenHash: hash, AccountID: id, Epoch: 1, ExpiresAt: at(1000), DeviceID: id}),
+		db.CreateSession(ctx, store.Session{ID: id, TokenHash: hash, AccountID: id, Epoch: 1, ExpiresAt: at(1000),
+			DeviceID: id}),
 		db.CreateGrant(ctx, store.Grant{
-			ID: id, ClientID: "app", AccountID: id, Epoch: 1, SessionID: id, SessionExpiresAt: at(1000), CodeHash: hash, CodeExpiresAt: at(1000),
-			ExpiresAt: at(1000),
+			ID: id, ClientID: "app", AccountID: id, Epoch: 1, SessionID: id, SessionExpiresAt: at(1000), CodeHash: hash,
+			CodeExpiresAt: at(1000),
+			ExpiresAt:     at(1000),
 		}),
 		db.CreateToken(ctx, store.Token{Hash: hash, GrantID: id, Kind: store.ForwardAuthToken, ExpiresAt: at(1000)}),
 		db.CreateFactor(ctx, store.Factor{ID: id, AccountID: id, Method: "totp", Body: hash}),
@@ -39,7 +41,7 @@ func allowed(t *testing.T, db *store.DB, id string) {
 	}
 }
 
-// Each write changes the keys of those that it is about, and of nobody else.
+// Each write changes the keys of what it writes and no others.
 func TestChanged(t *testing.T) {
 	const account, session, grant, clients, all = "account", "session", "grant", "clients", "all"
 	ctx := t.Context()
@@ -52,14 +54,18 @@ func TestChanged(t *testing.T) {
 		{"a new hash of the same password", func(db *store.DB, id string) error {
 			return db.ReplacePasswordHash(ctx, id, []byte(id), []byte("new"))
 		}, ""},
-		{"a password", func(db *store.DB, id string) error { return db.SetPassword(ctx, id, 1, []byte(id), time.Time{}) },
+		{"a password", func(db *store.DB, id string) error {
+			return db.SetPassword(ctx, id, 1, []byte(id),
+				time.Time{})
+		},
 			account},
 		{"an address", func(db *store.DB, id string) error { return db.SetEmail(ctx, id, 1, "new "+id) }, account},
 		{"an epoch", func(db *store.DB, id string) error { return db.IncrementEpoch(ctx, id, 1) }, account},
 		{"groups", func(db *store.DB, id string) error { return db.SetGroups(ctx, id, "staff") }, account},
 		{"disabled", func(db *store.DB, id string) error { return db.SetDisabled(ctx, id, 1, at(9)) }, account},
 		{"a factor more", func(db *store.DB, id string) error {
-			return db.CreateFactor(ctx, store.Factor{ID: "another of " + id, AccountID: id, Method: "sms", Body: []byte(id)})
+			return db.CreateFactor(ctx, store.Factor{ID: "another of " + id, AccountID: id, Method: "sms",
+				Body: []byte(id)})
 		}, account},
 		{"a factor used", func(db *store.DB, id string) error {
 			return db.UseFactor(ctx, store.Factor{ID: id, AccountID: id, Version: 1, Body: []byte(id)}, at(9))
@@ -69,17 +75,23 @@ func TestChanged(t *testing.T) {
 			return db.SaveConsent(ctx, store.Consent{AccountID: id, ClientID: "app"})
 		}, account},
 		{"no consent", func(db *store.DB, id string) error { return db.DeleteConsent(ctx, id, "app") }, account},
-		{"the grants of a client", func(db *store.DB, id string) error { return db.RevokeClientGrants(ctx, id, "app", at(9)) },
+		{"the grants of a client", func(db *store.DB, id string) error {
+			return db.RevokeClientGrants(ctx, id, "app",
+				at(9))
+		},
 			account},
 		{"a new proof", func(db *store.DB, id string) error {
-			return db.ReauthenticateSession(ctx, store.Session{ID: id, TokenHash: []byte("new " + id), AccountID: id, Epoch: 1}, time.Time{}, at(9))
+			return db.ReauthenticateSession(ctx, store.Session{ID: id, TokenHash: []byte("new " + id), AccountID: id,
+				Epoch: 1}, time.Time{}, at(9))
 		}, session},
 		{"a session ended", func(db *store.DB, id string) error { return db.DeleteSession(ctx, id, id) }, session},
-		{"a device ended", func(db *store.DB, id string) error { return db.RevokeDevice(ctx, id, "why", at(9)) }, session},
+		{"a device ended", func(db *store.DB, id string) error { return db.RevokeDevice(ctx, id, "why", at(9)) },
+			session},
 		{"a grant ended", func(db *store.DB, id string) error { return db.RevokeGrant(ctx, id, at(9)) }, grant},
 		{"a token used", func(db *store.DB, id string) error { return db.UseToken(ctx, []byte(id), at(9)) }, grant},
 		{"a token removed", func(db *store.DB, id string) error { return db.DeleteToken(ctx, []byte(id)) }, grant},
-		{"a client more", func(db *store.DB, id string) error { return db.CreateClient(ctx, store.Client{ID: id}) }, clients},
+		{"a client more", func(db *store.DB, id string) error { return db.CreateClient(ctx, store.Client{ID: id}) },
+			clients},
 		{"a client changed", func(db *store.DB, id string) error { return db.UpdateClient(ctx, "app", "{}") }, clients},
 		{"a client less", func(db *store.DB, id string) error { return db.DeleteClient(ctx, "app") }, clients},
 		{"a restore", func(db *store.DB, id string) error { return db.RevokeAll(ctx, "why", at(9)) }, all},
@@ -87,9 +99,10 @@ func TestChanged(t *testing.T) {
 	each(t, func(t *testing.T, db *store.DB) {
 		for i, c := range writes {
 			one, other := fmt.Sprint("one ", i), fmt.Sprint("other ", i)
-			allowed(t, db, one)
-			allowed(t, db, other)
-			if err := db.CreateClient(t.Context(), store.Client{ID: "app"}); err != nil && !errors.Is(err, store.ErrConflict) {
+			createSession(t, db, one)
+			createSession(t, db, other)
+			if err := db.CreateClient(t.Context(), store.Client{ID: "app"}); err != nil && !errors.Is(err,
+				store.ErrConflict) {
 				t.Fatal(err)
 			}
 			keys := map[store.Key]bool{
@@ -126,7 +139,7 @@ func TestChanged(t *testing.T) {
 	})
 }
 
-// However many keys change, none of the changes is lost.
+// No change is lost, however many keys change.
 func TestManyChanges(t *testing.T) {
 	db := storetest.Open(t, t.TempDir()+"/twostep.db")
 	since := db.Version()
@@ -147,12 +160,12 @@ func TestManyChanges(t *testing.T) {
 	}
 }
 
-// What is registered runs once the transaction is committed: once, in order, not after a rollback, and only that of
-// the run that was committed.
+// Registered functions run once, in order, after the commit and not after a rollback. If the transaction is retried,
+// only those of the committed run are called.
 func TestAfterCommit(t *testing.T) {
 	each(t, func(t *testing.T, db *store.DB) {
 		var ran []string
-		note := func(what string) func() { return func() { ran = append(ran, what) } }
+		appendTo := func(what string) func() { return func() { ran = append(ran, what) } }
 		want := func(when string, list ...string) {
 			t.Helper()
 			if !slices.Equal(ran, list) {
@@ -160,17 +173,17 @@ func TestAfterCommit(t *testing.T) {
 			}
 			ran = nil
 		}
-		db.AfterCommit(note("at once"))
+		db.AfterCommit(appendTo("at once"))
 		want("outside", "at once")
 		run := 0
 		err := db.Tx(t.Context(), func(tx *store.DB) error {
 			run++
-			tx.AfterCommit(note(fmt.Sprint("first of run ", run)))
+			tx.AfterCommit(appendTo(fmt.Sprint("first of run ", run)))
 			err := tx.Tx(t.Context(), func(tx *store.DB) error {
-				tx.AfterCommit(note(fmt.Sprint("inner of run ", run)))
+				tx.AfterCommit(appendTo(fmt.Sprint("inner of run ", run)))
 				return tx.SetState(t.Context(), "a", "b")
 			})
-			if run == 1 { // PostgreSQL asks for a repetition
+			if run == 1 { // PostgreSQL asks to retry
 				return errors.Join(err, &pgconn.PgError{Code: "40001"})
 			}
 			want("before the commit")
@@ -181,12 +194,12 @@ func TestAfterCommit(t *testing.T) {
 		}
 		want("committed", "first of run 2", "inner of run 2")
 		undo := errors.New("undo")
-		err = db.Tx(t.Context(), func(tx *store.DB) error { tx.AfterCommit(note("never")); return undo })
+		err = db.Tx(t.Context(), func(tx *store.DB) error { tx.AfterCommit(appendTo("never")); return undo })
 		if !errors.Is(err, undo) {
 			t.Error(err)
 		}
 		ctx, stop := context.WithCancel(t.Context())
-		err = db.Tx(ctx, func(tx *store.DB) error { tx.AfterCommit(note("never")); stop(); return nil })
+		err = db.Tx(ctx, func(tx *store.DB) error { tx.AfterCommit(appendTo("never")); stop(); return nil })
 		if err == nil {
 			t.Error("committed after its context ended")
 		}
@@ -194,7 +207,7 @@ func TestAfterCommit(t *testing.T) {
 	})
 }
 
-// The client of a session that is ended before it expires is due to be notified, once, however it was ended.
+// The client of a session that ends before it expires is due for one logout notification, however the session ended.
 func TestDueLogouts(t *testing.T) {
 	ctx := t.Context()
 	for name, end := range map[string]func(db *store.DB) error{
@@ -227,14 +240,15 @@ func TestDueLogouts(t *testing.T) {
 					}
 					return n
 				}
-				allowed(t, db, "a")
-				allowed(t, db, "b")
+				createSession(t, db, "a")
+				createSession(t, db, "b")
 				if due(20) != 0 {
 					t.Error("due before the session has ended")
 				}
 				if end == nil { // the code of an offline grant is used when the session is over
-					g := store.Grant{ID: "late", ClientID: "app", AccountID: "a", Epoch: 1, SessionID: "a", SessionExpiresAt: at(1000),
-						Offline: true}
+					g := store.Grant{ID: "late", ClientID: "app", AccountID: "a", Epoch: 1, SessionID: "a",
+						SessionExpiresAt: at(1000),
+						Offline:          true}
 					g.CodeHash, g.CodeExpiresAt, g.ExpiresAt = []byte("late"), at(1000), at(1000)
 					if err := errors.Join(db.DeleteSession(ctx, "a", "a"), db.FinishLogout(ctx, "app", "a", at(20)),
 						db.CreateGrant(ctx, g)); err != nil {
@@ -269,8 +283,8 @@ func TestDueLogouts(t *testing.T) {
 	}
 }
 
-// Sweep deletes everything that is over, in bounded statements, and repeats only the one that has more to do.
-func TestSweepRepeats(t *testing.T) {
+// DeleteExpired deletes in batches, and repeats only statements that have more to delete.
+func TestDeleteExpiredInBatches(t *testing.T) {
 	storetest.EachDatabase(t, func(t *testing.T, url string) {
 		db := storetest.Open(t, url)
 		numbers := `WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 1100)`
@@ -292,7 +306,7 @@ func TestSweepRepeats(t *testing.T) {
 	})
 }
 
-// A recorder notes what a database runs: statements, arguments and the beginnings of transactions.
+// A recorder records statements, their arguments, and the beginning of transactions.
 func TestRecord(t *testing.T) {
 	each(t, func(t *testing.T, db *store.DB) {
 		ctx := t.Context()
@@ -302,7 +316,8 @@ func TestRecord(t *testing.T) {
 			t.Fatal(err)
 		}
 		list := r.Statements()
-		if len(list) != 5 || r.Transactions() != 1 || list[0].Query != "SELECT 1" || fmt.Sprint(list[2].Args) != "[c d]" {
+		if len(list) != 5 || r.Transactions() != 1 || list[0].Query != "SELECT 1" ||
+			fmt.Sprint(list[2].Args) != "[c d]" {
 			t.Errorf("%d statements, %d transactions:\n%s", len(list), r.Transactions(), r)
 		}
 		if r.Reset(); len(r.Statements()) != 0 || r.Transactions() != 0 || r.String() != "" {

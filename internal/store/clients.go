@@ -15,9 +15,8 @@ type Client struct {
 // CreateClient inserts c. It returns ErrConflict if a client has its id.
 func (db *DB) CreateClient(ctx context.Context, c Client) error {
 	defer db.changed(ClientsKey())
-	_, err := db.change(ctx, `INSERT INTO clients (id, registration, created_at) VALUES ($1, $2, $3)`, c.ID,
-		c.Registration,
-		c.CreatedAt)
+	_, err := db.change(ctx, `INSERT INTO clients (id, registration, created_at) VALUES ($1, $2, $3)`,
+		c.ID, c.Registration, c.CreatedAt)
 	return err
 }
 
@@ -25,8 +24,7 @@ func (db *DB) CreateClient(ctx context.Context, c Client) error {
 func (db *DB) ListClients(ctx context.Context) ([]Client, error) {
 	rows, err := db.read.QueryContext(ctx, `SELECT id, registration, created_at FROM clients ORDER BY id`)
 	return all(rows, err, func(s scanner) (c Client, err error) {
-		return c, s.Scan(&c.ID, &c.Registration,
-			(*Time)(&c.CreatedAt))
+		return c, s.Scan(&c.ID, &c.Registration, (*Time)(&c.CreatedAt))
 	})
 }
 

@@ -14,7 +14,7 @@ const SiteGuesses = "site_guesses"
 // Counter identifies a rate limit counter.
 type Counter struct {
 	Kind    string // what is counted
-	Subject string // for whom: an id or a keyed hash; "" for the whole site
+	Subject string // an id or a keyed hash; "" for the whole site
 	Window  int64  // length of the window, milliseconds
 }
 

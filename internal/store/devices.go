@@ -33,9 +33,9 @@ func (db *DB) CreateDevice(ctx context.Context, d Device) error {
 func (db *DB) RotateDeviceSecrets(ctx context.Context, was, is Device) error {
 	return db.must(ctx, `UPDATE devices SET secret = $4, next_secret = $5, next_issued_at = $6, previous_secret = $7,
 			previous_replaced_at = $8, expires_at = $9
-		WHERE id = $1 AND secret = $2 AND next_secret = $3 AND revoke_reason = ''`, was.ID, was.Secret,
-		blob(was.NextSecret),
-		is.Secret, blob(is.NextSecret), is.NextIssuedAt, blob(is.PreviousSecret), is.PreviousReplacedAt, is.ExpiresAt)
+		WHERE id = $1 AND secret = $2 AND next_secret = $3 AND revoke_reason = ''`,
+		was.ID, was.Secret, blob(was.NextSecret), is.Secret, blob(is.NextSecret), is.NextIssuedAt,
+		blob(is.PreviousSecret), is.PreviousReplacedAt, is.ExpiresAt)
 }
 
 // ExtendDevice sets when a device expires. It returns ErrNotFound if it was revoked.
@@ -75,9 +75,9 @@ type DeviceView struct {
 const deviceViewQuery = `SELECT devices.id, devices.series, devices.secret, devices.next_secret, devices.next_issued_at,
 		devices.previous_secret, devices.previous_replaced_at,
 		devices.expires_at, devices.revoke_reason, COALESCE(known_devices.authenticated_at, 0),
-		COALESCE((SELECT CAST(value AS BIGINT) FROM server_state WHERE name = 'time'), 0),
-		trusted_networks.id, trusted_networks.epoch, trusted_networks.body, trusted_networks.verified_at,
-		trusted_networks.last_used_at, trusted_networks.revoked_at, trusted_networks.revoke_reason
+		COALESCE((SELECT CAST(value AS BIGINT) FROM server_state WHERE name = 'time'), 0), trusted_networks.id,
+		trusted_networks.epoch, trusted_networks.body, trusted_networks.verified_at, trusted_networks.last_used_at,
+		trusted_networks.revoked_at, trusted_networks.revoke_reason
 	FROM devices LEFT JOIN known_devices ON known_devices.device_id = devices.id AND known_devices.account_id = $2
 	LEFT JOIN trusted_networks ON trusted_networks.device_id = devices.id AND trusted_networks.account_id = $2
 	WHERE devices.series = $1 AND devices.expires_at >= $3 ORDER BY trusted_networks.verified_at, trusted_networks.id`
@@ -115,9 +115,9 @@ func (v *DeviceView) scan(row scanner) (n TrustedNetwork, err error) {
 	var id, ended sql.NullString
 	var epoch sql.NullInt64
 	err = row.Scan(&v.ID, &v.Series, &v.Secret, &v.NextSecret, (*Time)(&v.NextIssuedAt), &v.PreviousSecret,
-		(*Time)(&v.PreviousReplacedAt), (*Time)(&v.ExpiresAt), &v.RevokeReason,
-		(*Time)(&v.AuthenticatedAt), (*Time)(&v.LatestTime),
-		&id, &epoch, &n.Body, (*Time)(&n.VerifiedAt), (*Time)(&n.LastUsedAt), (*Time)(&n.RevokedAt), &ended)
+		(*Time)(&v.PreviousReplacedAt), (*Time)(&v.ExpiresAt), &v.RevokeReason, (*Time)(&v.AuthenticatedAt),
+		(*Time)(&v.LatestTime), &id, &epoch, &n.Body, (*Time)(&n.VerifiedAt), (*Time)(&n.LastUsedAt),
+		(*Time)(&n.RevokedAt), &ended)
 	n.ID, n.Epoch, n.RevokeReason = id.String, epoch.Int64, ended.String
 	return n, err
 }

@@ -37,8 +37,8 @@ func flavorOf(url string) flavor {
 	return flavor{
 		dialect:   goose.DialectSQLite3,
 		oneWriter: true,
-		types: strings.NewReplacer("BYTEA", "BLOB", "BIGINT", "INTEGER", "BOOLEAN", "INTEGER", "\n);",
-			"\n) STRICT;"),
+		types: strings.NewReplacer(
+			"BYTEA", "BLOB", "BIGINT", "INTEGER", "BOOLEAN", "INTEGER", "\n);", "\n) STRICT;"),
 		prepare: prepareSQLite,
 		open:    openSQLite,
 	}

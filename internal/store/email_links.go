@@ -33,9 +33,8 @@ type EmailLink struct {
 func (db *DB) CreateEmailLink(ctx context.Context, l EmailLink) error {
 	_, err := db.change(ctx, `INSERT INTO email_links (token_hash, purpose, email, account_id, factor_id, name,
 			operator, epoch, created_at, expires_at, used_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0)`, l.TokenHash, l.Purpose, l.Email, l.AccountID, l.FactorID,
-		l.Name,
-		l.Operator, l.Epoch, l.CreatedAt, l.ExpiresAt)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0)`,
+		l.TokenHash, l.Purpose, l.Email, l.AccountID, l.FactorID, l.Name, l.Operator, l.Epoch, l.CreatedAt, l.ExpiresAt)
 	return err
 }
 
@@ -46,8 +45,7 @@ func (db *DB) FindEmailLink(ctx context.Context, token []byte, now time.Time) (l
 			created_at, expires_at FROM email_links
 		WHERE token_hash = $1 AND used_at = 0 AND expires_at >= $2`, token, now).
 		Scan(&l.TokenHash, &l.Purpose, &l.Email, &l.AccountID, &l.FactorID, &l.Name, &l.Operator, &l.Epoch,
-			(*Time)(&l.CreatedAt),
-			(*Time)(&l.ExpiresAt))
+			(*Time)(&l.CreatedAt), (*Time)(&l.ExpiresAt))
 	return l, found(err)
 }
 

@@ -7,9 +7,9 @@ import (
 
 // Cutoffs are the times before which DeleteExpired deletes rows.
 type Cutoffs struct {
-	Ended   time.Time // for when something expired or ended
-	Trust   time.Time // for when a device was verified or a trust decision was made
-	Guesses time.Time // for when a guess was made
+	Ended   time.Time // for rows that expired or ended
+	Trust   time.Time // for verified networks and trust decisions
+	Guesses time.Time // for guesses
 }
 
 // deleteBatch is the most rows that one statement of DeleteExpired deletes, so that other writers do not wait for long.

@@ -8,8 +8,8 @@ import (
 
 // Kinds of token.
 const (
-	AccessToken      = "access"  // RFC 6749, section 1.4
-	RefreshToken     = "refresh" // RFC 6749, section 1.5; works once
+	AccessToken      = "access"  // RFC 6749 1.4
+	RefreshToken     = "refresh" // RFC 6749 1.5; works once
 	ForwardAuthToken = "host"    // the cookie at a host behind forward-auth
 )
 
@@ -41,9 +41,8 @@ const grantColumns = `grants.id, grants.client_id, grants.account_id, grants.epo
 
 func (g *Grant) columns() []any {
 	return []any{&g.ID, &g.ClientID, &g.AccountID, &g.Epoch, &g.SessionID, (*Time)(&g.SessionExpiresAt), &g.Scope,
-		&g.CodeBinding, &g.AMR,
-		(*Time)(&g.AuthenticatedAt), &g.Offline, &g.CodeHash, (*Time)(&g.CodeExpiresAt), (*Time)(&g.CodeUsedAt),
-		(*Time)(&g.CreatedAt), (*Time)(&g.ExpiresAt), (*Time)(&g.RevokedAt)}
+		&g.CodeBinding, &g.AMR, (*Time)(&g.AuthenticatedAt), &g.Offline, &g.CodeHash, (*Time)(&g.CodeExpiresAt),
+		(*Time)(&g.CodeUsedAt), (*Time)(&g.CreatedAt), (*Time)(&g.ExpiresAt), (*Time)(&g.RevokedAt)}
 }
 
 // liveGrant is the SQL condition that a grant is live: it was not revoked and has not expired, its account is enabled
@@ -57,13 +56,11 @@ const liveGrant = `grants.revoked_at = 0 AND grants.expires_at >= $1 AND (grants
 // CreateGrant inserts g.
 func (db *DB) CreateGrant(ctx context.Context, g Grant) error {
 	_, err := db.change(ctx, `INSERT INTO grants (id, client_id, account_id, epoch, session_id, session_expires_at,
-			scope, code_binding, amr, authenticated_at, offline,
-			code_hash, code_expires_at, code_used_at, created_at, expires_at, revoked_at,
-			logout_pending, logout_due_at, logout_sent_at)
+			scope, code_binding, amr, authenticated_at, offline, code_hash, code_expires_at, code_used_at, created_at,
+			expires_at, revoked_at, logout_pending, logout_due_at, logout_sent_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, FALSE, 0, 0)`,
 		g.ID, g.ClientID, g.AccountID, g.Epoch, g.SessionID, g.SessionExpiresAt, g.Scope, g.CodeBinding, g.AMR,
-		g.AuthenticatedAt, g.Offline,
-		g.CodeHash, g.CodeExpiresAt, g.CodeUsedAt, g.CreatedAt, g.ExpiresAt, g.RevokedAt)
+		g.AuthenticatedAt, g.Offline, g.CodeHash, g.CodeExpiresAt, g.CodeUsedAt, g.CreatedAt, g.ExpiresAt, g.RevokedAt)
 	return err
 }
 
@@ -190,8 +187,7 @@ func (db *DB) ListDueLogouts(ctx context.Context, now time.Time) ([]Grant, error
 			WHERE logout_pending AND session_expires_at >= $1 AND logout_due_at <= $1 AND code_used_at <> 0
 			LIMIT 100) AS due`, now)
 	return all(rows, err, func(s scanner) (g Grant, err error) {
-		return g, s.Scan(&g.ClientID, &g.AccountID,
-			&g.SessionID)
+		return g, s.Scan(&g.ClientID, &g.AccountID, &g.SessionID)
 	})
 }
 
@@ -199,8 +195,8 @@ func (db *DB) ListDueLogouts(ctx context.Context, now time.Time) ([]Grant, error
 // another caller has claimed it or it was sent.
 func (db *DB) ClaimLogout(ctx context.Context, client, session string, now, until time.Time) error {
 	return db.must(ctx, `UPDATE grants SET logout_due_at = $4
-		WHERE client_id = $1 AND session_id = $2 AND logout_pending AND logout_due_at <= $3`, client, session, now,
-		until)
+		WHERE client_id = $1 AND session_id = $2 AND logout_pending AND logout_due_at <= $3`,
+		client, session, now, until)
 }
 
 // FinishLogout records that the client was notified of the end of a session.

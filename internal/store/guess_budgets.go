@@ -22,7 +22,7 @@ type BudgetEntry struct {
 	Kind         string
 	ChallengeID  string
 	DeviceID     string // the known browser that caused it; "" for others
-	KnownNetwork bool   // another browser caused it, in a network in which the account has completed both steps
+	KnownNetwork bool   // an unknown browser caused it, on a network where the account has completed both steps
 	Network      string // keyed hash; "" if it is not known
 	CreatedAt    time.Time
 	Cost         int64 // of EntryGuess, in billionths
@@ -53,8 +53,7 @@ func (db *DB) LockGuessBudget(ctx context.Context, name string) (b GuessBudget, 
 func (db *DB) CreateBudgetEntry(ctx context.Context, e BudgetEntry) error {
 	_, err := db.change(ctx, `INSERT INTO guess_budget_entries (`+entryColumns+`)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-		e.ID, e.Budget, e.Kind, e.ChallengeID, e.DeviceID, e.KnownNetwork, e.Network,
-		e.CreatedAt, e.Cost)
+		e.ID, e.Budget, e.Kind, e.ChallengeID, e.DeviceID, e.KnownNetwork, e.Network, e.CreatedAt, e.Cost)
 	return err
 }
 
@@ -85,8 +84,7 @@ func (db *DB) SaveProofEntry(ctx context.Context, e BudgetEntry) error {
 	_, err := db.change(ctx, `INSERT INTO guess_budget_entries (`+entryColumns+`)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 		ON CONFLICT (id) DO UPDATE SET created_at = excluded.created_at`,
-		e.ID, e.Budget, e.Kind, e.ChallengeID, e.DeviceID, e.KnownNetwork, e.Network,
-		e.CreatedAt, e.Cost)
+		e.ID, e.Budget, e.Kind, e.ChallengeID, e.DeviceID, e.KnownNetwork, e.Network, e.CreatedAt, e.Cost)
 	return err
 }
 
@@ -120,9 +118,9 @@ func (db *DB) DeleteShareEntries(ctx context.Context, budget string) error {
 	return err
 }
 
-// RenewAllGuessBudgets renews the budget of every account after a restore, because guesses made since the backup are
-// not known. The renewal counts against the account's renewals: an account with most renewals since is charged all
-// instead.
+// RenewAllGuessBudgets adds a renewal entry to the budget of every account, because guesses made since the backup that
+// was restored are not known. A budget that has most or more renewal entries created after since is also charged all,
+// which uses it up.
 func (db *DB) RenewAllGuessBudgets(ctx context.Context, since, now time.Time, most, all int64) error {
 	tag := strconv.FormatInt(now.UnixMilli(), 10)
 	_, err := db.change(ctx, `INSERT INTO guess_budget_entries (`+entryColumns+`)

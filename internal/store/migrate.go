@@ -52,7 +52,7 @@ func migrate(ctx context.Context, f flavor, url string) error {
 		return err
 	}
 	if current > target {
-		return fmt.Errorf("the database has schema %d, this program supports up to %d: start a version that is at least as new",
+		return fmt.Errorf("the database has schema %d, this program supports up to %d: start a newer version",
 			current, target)
 	}
 	if current == target {

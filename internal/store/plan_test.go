@@ -22,7 +22,7 @@ import (
 var fullReads = map[string]string{
 	"ListClients clients":           "the operator's list: there are as many rows as registered clients",
 	"ListSigningKeys signing_keys":  "a handful of rows: one more each 90 days",
-	"CountAccounts accounts":        "only after strangers have guessed a year's worth of codes",
+	"CountAccounts accounts":        "only after unknown devices have used up a year's budget of guesses",
 	"RenewAllGuessBudgets accounts": "once after a restore, for every account",
 	"RevokeAll accounts":            "once after a restore, for every row",
 	"RevokeAll devices":             "once after a restore, for every row",
@@ -32,25 +32,25 @@ var fullReads = map[string]string{
 	"RevokeAll trusted_networks":    "once after a restore, for every row",
 }
 
-// smallIndexes are partial indexes that hold only work to do. A statement may read all of one.
+// smallIndexes are partial indexes that contain only pending work. A statement may read all of one.
 var smallIndexes = []string{
 	"grants_logout_pending", "outbox_messages_due", "outbox_messages_unknown", "outbox_messages_waiting_expires",
 }
 
-// noTables are the names that SQLite's plans give to rows that come from no table.
+// noTables are names in SQLite's plans that are not tables.
 var noTables = []string{"CONSTANT", "due", "always", "2-ROW"}
 
 // withoutSQL are the exported methods that run no statement of their own.
 var withoutSQL = []string{"AfterCommit", "Exclusive", "Changed", "Close", "Observe", "Tx", "Version"}
 
-// calls run every exported method of a database in which each table has rows whose ids, texts and hashes are x1, x2
-// and so on. Each must succeed: one that stops early does not run all of its statements.
+// calls runs every exported method on a database in which each table has rows whose ids, texts and hashes are x1, x2
+// and so on. Each must succeed: a method that returns early does not run all of its statements.
 func calls(ctx context.Context) map[string]func(db *store.DB) error {
 	type db = store.DB
 	x := []byte("x1")
 	c := store.Counter{Kind: "x1", Subject: "x1", Window: 1}
 	attempt := store.Attempt{ID: "x1", TokenHash: x, AccountID: "x1", Epoch: 1}
-	draft := store.PendingFactor{AttemptID: "y", SessionID: "x1", Method: "x1", Body: x}
+	pending := store.PendingFactor{AttemptID: "y", SessionID: "x1", Method: "x1", Body: x}
 	no := func(_ any, err error) error { return err }
 	return map[string]func(*db) error{
 		"GetAccount":         func(d *db) error { return no(d.GetAccount(ctx, "x1")) },
@@ -76,7 +76,7 @@ func calls(ctx context.Context) map[string]func(db *store.DB) error {
 		"CreatePendingFactor": func(d *db) error {
 			s := attempt
 			s.ID, s.TokenHash = "y", []byte("y")
-			return d.CreatePendingFactor(ctx, s, draft)
+			return d.CreatePendingFactor(ctx, s, pending)
 		},
 		"CreateFactor": func(d *db) error {
 			return d.CreateFactor(ctx, store.Factor{ID: "y", AccountID: "x1", Body: x})
@@ -108,8 +108,11 @@ func calls(ctx context.Context) map[string]func(db *store.DB) error {
 		},
 		"CountFailedPassword": func(d *db) error { return d.CountFailedPassword(ctx, "x1", at(1), at(2)) },
 		"ListClients":         func(d *db) error { return no(d.ListClients(ctx)) },
-		"ListAuditEvents":     func(d *db) error { return no(d.ListAuditEvents(ctx, store.AuditFilter{Account: "x1", Limit: 5})) },
-		"ListCodes":           func(d *db) error { return no(d.ListCodes(ctx, "x1")) },
+		"ListAuditEvents": func(d *db) error {
+			return no(d.ListAuditEvents(ctx, store.AuditFilter{Account: "x1",
+				Limit: 5}))
+		},
+		"ListCodes": func(d *db) error { return no(d.ListCodes(ctx, "x1")) },
 		"AddToCounters": func(d *db) error {
 			return d.AddToCounters(ctx, []store.CounterKey{{Counter: c, EndsAt: at(1)}, {Counter: c, EndsAt: at(2)}}, 1)
 		},
@@ -121,15 +124,22 @@ func calls(ctx context.Context) map[string]func(db *store.DB) error {
 		"LoadGuessBudgetForCharge": func(d *db) error {
 			return no(d.LoadGuessBudgetForCharge(ctx, "x1", time.Time{}, store.SiteSums{State: "x1", Counter: c}))
 		},
-		"LoadPendingFactor": func(d *db) error { _, _, _, _, err := d.LoadPendingFactor(ctx, "x1", "x1", time.Time{}); return err },
-		"LoadAttempt":       func(d *db) error { _, _, _, err := d.LoadAttempt(ctx, x); return err },
-		"PruneAudit":        func(d *db) error { return no(d.PruneAudit(ctx, at(1), at(1))) },
+		"LoadPendingFactor": func(d *db) error {
+			_, _, _, _, err := d.LoadPendingFactor(ctx, "x1", "x1",
+				time.Time{})
+			return err
+		},
+		"LoadAttempt": func(d *db) error { _, _, _, err := d.LoadAttempt(ctx, x); return err },
+		"PruneAudit":  func(d *db) error { return no(d.PruneAudit(ctx, at(1), at(1))) },
 		"ReissueChallenge": func(d *db) error {
 			return d.ReissueChallenge(ctx, store.Challenge{ID: "x1", State: x, Version: 2})
 		},
-		"FindChallenge":         func(d *db) error { return no(d.FindChallenge(ctx, "x1")) },
-		"UpdateClient":          func(d *db) error { return d.UpdateClient(ctx, "x1", "y") },
-		"UpdateTrustedNetwork":  func(d *db) error { return d.UpdateTrustedNetwork(ctx, store.TrustedNetwork{ID: "x1", Body: x}) },
+		"FindChallenge": func(d *db) error { return no(d.FindChallenge(ctx, "x1")) },
+		"UpdateClient":  func(d *db) error { return d.UpdateClient(ctx, "x1", "y") },
+		"UpdateTrustedNetwork": func(d *db) error {
+			return d.UpdateTrustedNetwork(ctx, store.TrustedNetwork{ID: "x1",
+				Body: x})
+		},
 		"GetConsent":            func(d *db) error { return no(d.GetConsent(ctx, "x1", "x1")) },
 		"ListConsents":          func(d *db) error { return no(d.ListConsents(ctx, "x1")) },
 		"AddToCounter":          func(d *db) error { return d.AddToCounter(ctx, c, at(1), 1) },
@@ -160,29 +170,36 @@ func calls(ctx context.Context) map[string]func(db *store.DB) error {
 		"SaveConsent": func(d *db) error {
 			return d.SaveConsent(ctx, store.Consent{AccountID: "x1", ClientID: "x1"})
 		},
-		"PruneTrustDecisions":   func(d *db) error { return d.PruneTrustDecisions(ctx, "x1", 1) },
-		"PruneTrustedDevices":   func(d *db) error { return d.PruneTrustedDevices(ctx, "x1", 1) },
-		"GetOrSetState":         func(d *db) error { return no(d.GetOrSetState(ctx, "x1", "y")) },
-		"PruneCodes":            func(d *db) error { return d.PruneCodes(ctx, "x1", 1, at(1)) },
-		"PruneKnownDevices":     func(d *db) error { return d.PruneKnownDevices(ctx, "x1", 1) },
-		"UpdateTrustEpoch":      func(d *db) error { return d.UpdateTrustEpoch(ctx, "x1", "x1", 1, 2) },
-		"SaveProofEntry":        func(d *db) error { return d.SaveProofEntry(ctx, store.BudgetEntry{ID: "y", Budget: "x1"}) },
-		"RecordDeliveryReceipt": func(d *db) error { return d.RecordDeliveryReceipt(ctx, "x1", store.MessageDelivered, at(1)) },
-		"AdvanceLatestTime":     func(d *db) error { return d.AdvanceLatestTime(ctx, at(1)) },
-		"SaveKnownDevice":       func(d *db) error { return d.SaveKnownDevice(ctx, "x1", "x1", at(1)) },
-		"FindKnownDevice":       func(d *db) error { return no(d.FindKnownDevice(ctx, x, "x1", at(1))) },
-		"FindEmailLink":         func(d *db) error { return no(d.FindEmailLink(ctx, x, at(1))) },
-		"FindLiveToken":         func(d *db) error { _, _, err := d.FindLiveToken(ctx, x, at(1)); return err },
-		"GetState":              func(d *db) error { return no(d.GetState(ctx, "x1")) },
-		"GetMessageState":       func(d *db) error { _, _, err := d.GetMessageState(ctx, "x1"); return err },
-		"GetNextMessageTime":    func(d *db) error { return no(d.GetNextMessageTime(ctx, at(1))) },
-		"ListDeviceAccounts":    func(d *db) error { return no(d.ListDeviceAccounts(ctx, "x1")) },
-		"PassChallenge":         func(d *db) error { return d.PassChallenge(ctx, "x1", at(1)) },
-		"Ping":                  func(d *db) error { return d.Ping(ctx) },
-		"ListTrustedNetworks":   func(d *db) error { return no(d.ListTrustedNetworks(ctx, "x1")) },
-		"ListDeviceNetworks":    func(d *db) error { return no(d.ListDeviceNetworks(ctx, "x1", "x1")) },
+		"PruneTrustDecisions": func(d *db) error { return d.PruneTrustDecisions(ctx, "x1", 1) },
+		"PruneTrustedDevices": func(d *db) error { return d.PruneTrustedDevices(ctx, "x1", 1) },
+		"GetOrSetState":       func(d *db) error { return no(d.GetOrSetState(ctx, "x1", "y")) },
+		"PruneCodes":          func(d *db) error { return d.PruneCodes(ctx, "x1", 1, at(1)) },
+		"PruneKnownDevices":   func(d *db) error { return d.PruneKnownDevices(ctx, "x1", 1) },
+		"UpdateTrustEpoch":    func(d *db) error { return d.UpdateTrustEpoch(ctx, "x1", "x1", 1, 2) },
+		"SaveProofEntry": func(d *db) error {
+			return d.SaveProofEntry(ctx, store.BudgetEntry{ID: "y",
+				Budget: "x1"})
+		},
+		"RecordDeliveryReceipt": func(d *db) error {
+			return d.RecordDeliveryReceipt(ctx, "x1", store.MessageDelivered,
+				at(1))
+		},
+		"AdvanceLatestTime":   func(d *db) error { return d.AdvanceLatestTime(ctx, at(1)) },
+		"SaveKnownDevice":     func(d *db) error { return d.SaveKnownDevice(ctx, "x1", "x1", at(1)) },
+		"FindKnownDevice":     func(d *db) error { return no(d.FindKnownDevice(ctx, x, "x1", at(1))) },
+		"FindEmailLink":       func(d *db) error { return no(d.FindEmailLink(ctx, x, at(1))) },
+		"FindLiveToken":       func(d *db) error { _, _, err := d.FindLiveToken(ctx, x, at(1)); return err },
+		"GetState":            func(d *db) error { return no(d.GetState(ctx, "x1")) },
+		"GetMessageState":     func(d *db) error { _, _, err := d.GetMessageState(ctx, "x1"); return err },
+		"GetNextMessageTime":  func(d *db) error { return no(d.GetNextMessageTime(ctx, at(1))) },
+		"ListDeviceAccounts":  func(d *db) error { return no(d.ListDeviceAccounts(ctx, "x1")) },
+		"PassChallenge":       func(d *db) error { return d.PassChallenge(ctx, "x1", at(1)) },
+		"Ping":                func(d *db) error { return d.Ping(ctx) },
+		"ListTrustedNetworks": func(d *db) error { return no(d.ListTrustedNetworks(ctx, "x1")) },
+		"ListDeviceNetworks":  func(d *db) error { return no(d.ListDeviceNetworks(ctx, "x1", "x1")) },
 		"ReauthenticateSession": func(d *db) error {
-			return d.ReauthenticateSession(ctx, store.Session{ID: "x1", TokenHash: []byte("y"), AccountID: "x1", Epoch: 1}, time.Time{}, at(1))
+			return d.ReauthenticateSession(ctx, store.Session{ID: "x1", TokenHash: []byte("y"), AccountID: "x1",
+				Epoch: 1}, time.Time{}, at(1))
 		},
 		"ListSecondStepDecisions":    func(d *db) error { return no(d.ListSecondStepDecisions(ctx, "x1", 1)) },
 		"IncrementEpoch":             func(d *db) error { return d.IncrementEpoch(ctx, "x1", 1) },
@@ -210,27 +227,38 @@ func calls(ctx context.Context) map[string]func(db *store.DB) error {
 		"UpdateAuthorizationRequest": func(d *db) error { return d.UpdateAuthorizationRequest(ctx, x, "y") },
 		"TouchSession":               func(d *db) error { return d.TouchSession(ctx, "x1", at(99)) },
 		"SetOtherAddress":            func(d *db) error { return d.SetOtherAddress(ctx, "x1", "y") },
-		"FindSession":                func(d *db) error { _, _, err := d.FindSession(ctx, x, time.Time{}, at(1)); return err },
-		"GetSession":                 func(d *db) error { _, _, err := d.GetSession(ctx, "x1", time.Time{}, at(1)); return err },
-		"ListSessions":               func(d *db) error { return no(d.ListSessions(ctx, "x1", time.Time{}, at(1))) },
-		"SetDisabled":                func(d *db) error { return d.SetDisabled(ctx, "x1", 1, at(1)) },
-		"SetEmail":                   func(d *db) error { return d.SetEmail(ctx, "x1", 1, "y") },
-		"SetGroups":                  func(d *db) error { return d.SetGroups(ctx, "x1", "y") },
-		"SetState":                   func(d *db) error { return d.SetState(ctx, "x1", "y") },
-		"SetPassword":                func(d *db) error { return d.SetPassword(ctx, "x1", 1, x, at(1)) },
-		"SetLatestTime":              func(d *db) error { return d.SetLatestTime(ctx, at(1)) },
-		"ListSigningKeys":            func(d *db) error { return no(d.ListSigningKeys(ctx)) },
-		"SpendQuota":                 func(d *db) error { return d.SpendQuota(ctx, c, at(1), 1, 9) },
-		"DeleteExpired":              func(d *db) error { return no(d.DeleteExpired(ctx, store.Cutoffs{})) },
-		"ResetSpentNotice":           func(d *db) error { return d.ResetSpentNotice(ctx, "x1") },
-		"UsePushedRequest":           func(d *db) error { return d.UsePushedRequest(ctx, x, "x1", at(1)) },
-		"ClaimLogout":                func(d *db) error { return d.ClaimLogout(ctx, "x1", "x1", at(1), at(2)) },
-		"ClaimGuessNotice":           func(d *db) error { return d.ClaimGuessNotice(ctx, "x1", time.Time{}, at(1)) },
-		"ClaimSpentNotice":           func(d *db) error { return d.ClaimSpentNotice(ctx, "x1", time.Time{}, at(1)) },
-		"SetTrustRequested":          func(d *db) error { return d.SetTrustRequested(ctx, "x1", true) },
-		"FindToken":                  func(d *db) error { _, _, err := d.FindToken(ctx, x); return err },
-		"FinishLogout":               func(d *db) error { return d.FinishLogout(ctx, "x1", "x1", at(1)) },
-		"SpendGuess":                 func(d *db) error { return d.SpendGuess(ctx, store.Challenge{ID: "x1"}, 5, at(1)) },
+		"FindSession": func(d *db) error {
+			_, _, err := d.FindSession(ctx, x, time.Time{},
+				at(1))
+			return err
+		},
+		"GetSession": func(d *db) error {
+			_, _, err := d.GetSession(ctx, "x1", time.Time{},
+				at(1))
+			return err
+		},
+		"ListSessions":      func(d *db) error { return no(d.ListSessions(ctx, "x1", time.Time{}, at(1))) },
+		"SetDisabled":       func(d *db) error { return d.SetDisabled(ctx, "x1", 1, at(1)) },
+		"SetEmail":          func(d *db) error { return d.SetEmail(ctx, "x1", 1, "y") },
+		"SetGroups":         func(d *db) error { return d.SetGroups(ctx, "x1", "y") },
+		"SetState":          func(d *db) error { return d.SetState(ctx, "x1", "y") },
+		"SetPassword":       func(d *db) error { return d.SetPassword(ctx, "x1", 1, x, at(1)) },
+		"SetLatestTime":     func(d *db) error { return d.SetLatestTime(ctx, at(1)) },
+		"ListSigningKeys":   func(d *db) error { return no(d.ListSigningKeys(ctx)) },
+		"SpendQuota":        func(d *db) error { return d.SpendQuota(ctx, c, at(1), 1, 9) },
+		"DeleteExpired":     func(d *db) error { return no(d.DeleteExpired(ctx, store.Cutoffs{})) },
+		"ResetSpentNotice":  func(d *db) error { return d.ResetSpentNotice(ctx, "x1") },
+		"UsePushedRequest":  func(d *db) error { return d.UsePushedRequest(ctx, x, "x1", at(1)) },
+		"ClaimLogout":       func(d *db) error { return d.ClaimLogout(ctx, "x1", "x1", at(1), at(2)) },
+		"ClaimGuessNotice":  func(d *db) error { return d.ClaimGuessNotice(ctx, "x1", time.Time{}, at(1)) },
+		"ClaimSpentNotice":  func(d *db) error { return d.ClaimSpentNotice(ctx, "x1", time.Time{}, at(1)) },
+		"SetTrustRequested": func(d *db) error { return d.SetTrustRequested(ctx, "x1", true) },
+		"FindToken":         func(d *db) error { _, _, err := d.FindToken(ctx, x); return err },
+		"FinishLogout":      func(d *db) error { return d.FinishLogout(ctx, "x1", "x1", at(1)) },
+		"SpendGuess": func(d *db) error {
+			return d.SpendGuess(ctx, store.Challenge{ID: "x1"}, 5,
+				at(1))
+		},
 		"RotateDeviceSecrets": func(d *db) error {
 			v := store.Device{ID: "x1", Secret: x, NextSecret: x}
 			return d.RotateDeviceSecrets(ctx, v, v)
@@ -248,15 +276,16 @@ func calls(ctx context.Context) map[string]func(db *store.DB) error {
 		"UseToken":  func(d *db) error { return d.UseToken(ctx, x, at(1)) },
 		"RevokeAll": func(d *db) error { return d.RevokeAll(ctx, "y", at(1)) },
 		"GetFailedPasswords": func(d *db) error {
-			_, _, err := d.GetFailedPasswords(ctx, "x1", []store.CounterKey{{Counter: c, EndsAt: at(1)}, {Counter: c, EndsAt: at(2)}})
+			_, _, err := d.GetFailedPasswords(ctx, "x1", []store.CounterKey{{Counter: c, EndsAt: at(1)}, {Counter: c,
+				EndsAt: at(2)}})
 			return err
 		},
 		"ListCounterWindows": func(d *db) error { return no(d.ListCounterWindows(ctx, c, at(1))) },
 	}
 }
 
-// Every statement finds its rows by an index, on both databases: none reads a whole table that grows. The log names
-// the index that each uses.
+// Every statement finds its rows by an index, on both databases. None reads a whole table that grows. The test logs the
+// index that each statement uses.
 func TestPlans(t *testing.T) {
 	used := map[string]bool{} // of fullReads
 	storetest.EachDatabase(t, func(t *testing.T, url string) {
@@ -316,12 +345,12 @@ func TestPlans(t *testing.T) {
 	})
 	for name := range fullReads {
 		if !used[name] {
-			t.Errorf("%s reads nothing whole: remove it from fullReads", name)
+			t.Errorf("%s reads no whole table: remove it from fullReads", name)
 		}
 	}
 }
 
-// A row that is deleted finds the rows that go with it by an index.
+// Every foreign key has an index, by which deletes find the rows to cascade to.
 func TestCascadesHaveIndexes(t *testing.T) {
 	url := filepath.Join(t.TempDir(), "twostep.db")
 	storetest.Open(t, url)
@@ -383,7 +412,7 @@ func texts(t *testing.T, raw *sql.DB, query string, args ...any) (list []string)
 	return list
 }
 
-// explainSQLite returns what SQLite reads for a statement. It has no statistics, as in production.
+// explainSQLite returns the tables that SQLite reads for a statement, without statistics, as in production.
 func explainSQLite(t *testing.T, raw *sql.DB, s storetest.Statement) (steps []step) {
 	t.Helper()
 	rows, err := raw.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+s.Query, s.Args...)
@@ -397,9 +426,10 @@ func explainSQLite(t *testing.T, raw *sql.DB, s storetest.Statement) (steps []st
 		if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
 			t.Fatal(err)
 		}
-		// SCAN table, SEARCH table USING COVERING INDEX name (column=?) and the like; others name no table
+		// "SCAN table" or "SEARCH table USING COVERING INDEX name (column=?)"; other lines name no table
 		words := strings.Fields(detail)
-		if len(words) < 2 || words[0] != "SCAN" && words[0] != "SEARCH" || slices.Contains(noTables, words[1]) || words[1][0] == '(' {
+		if len(words) < 2 || words[0] != "SCAN" && words[0] != "SEARCH" || slices.Contains(noTables,
+			words[1]) || words[1][0] == '(' {
 			continue
 		}
 		one := step{table: words[1], full: words[0] == "SCAN"}
@@ -414,8 +444,8 @@ func explainSQLite(t *testing.T, raw *sql.DB, s storetest.Statement) (steps []st
 	return steps
 }
 
-// explainPostgres returns what PostgreSQL reads for a statement if it can avoid to read tables as a whole. An index
-// that is read without a condition is read as a whole too.
+// explainPostgres returns the tables that PostgreSQL reads for a statement if it avoids sequential scans where
+// possible. An index that is read without a condition counts as a full read.
 func explainPostgres(t *testing.T, raw *sql.DB, s storetest.Statement) (steps []step) {
 	t.Helper()
 	plan := texts(t, raw, "EXPLAIN (FORMAT JSON) "+s.Query, s.Args...)
@@ -443,8 +473,8 @@ func explainPostgres(t *testing.T, raw *sql.DB, s storetest.Statement) (steps []
 	return steps
 }
 
-// fill gives every table a thousand rows. In row n every text and hash is "x" and n; numbers are n, or what makes the
-// row a live one.
+// fill inserts a thousand rows into every table. In row n every text and hash is "x" and n. Numbers are n, or a value
+// that makes the row live.
 func fill(t *testing.T, raw *sql.DB, url string) {
 	t.Helper()
 	postgres := strings.HasPrefix(url, "postgres")

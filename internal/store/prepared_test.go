@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// opened is a new database on SQLite.
-func opened(t *testing.T) *DB {
+// openTemp returns a new SQLite database.
+func openTemp(t *testing.T) *DB {
 	t.Helper()
 	db, err := Open(t.Context(), filepath.Join(t.TempDir(), "twostep.db"))
 	if err != nil {
@@ -17,17 +17,17 @@ func opened(t *testing.T) *DB {
 	return db
 }
 
-// A statement that is still being read is not given out again: somebody else gets another one. And
-// one that was interrupted is as good as new.
+// A statement whose rows are still being read is not used again: another one is prepared. A statement that was
+// interrupted can be used again.
 func TestPrepared(t *testing.T) {
-	db := opened(t)
+	db := openTemp(t)
 	conn, err := db.readers.Conn(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
 	const count = `WITH RECURSIVE n(i) AS (SELECT $1 UNION ALL SELECT i + 1 FROM n WHERE i < $2) SELECT i FROM n`
-	for range 3 { // the first time it is made, then it is kept
+	for range 3 { // prepared the first time, cached after that
 		rows, err := conn.QueryContext(t.Context(), count, 1, 3)
 		if err != nil {
 			t.Fatal(err)

@@ -31,9 +31,8 @@ const sessionColumns = `sessions.id, sessions.token_hash, sessions.account_id, s
 
 func (s *Session) columns() []any {
 	return []any{&s.ID, &s.TokenHash, &s.AccountID, &s.Epoch, &s.AttemptID, &s.AMR, &s.Address, &s.UserAgent,
-		&s.ClientHints, (*Time)(&s.StartedAt),
-		(*Time)(&s.AuthenticatedAt), (*Time)(&s.LastSeenAt), (*Time)(&s.ExpiresAt), &s.DeviceID,
-		(*Time)(&s.TrustVerifiedAt)}
+		&s.ClientHints, (*Time)(&s.StartedAt), (*Time)(&s.AuthenticatedAt), (*Time)(&s.LastSeenAt),
+		(*Time)(&s.ExpiresAt), &s.DeviceID, (*Time)(&s.TrustVerifiedAt)}
 }
 
 // CreateSession inserts s.
@@ -43,8 +42,7 @@ func (db *DB) CreateSession(ctx context.Context, s Session) error {
 			trust_verified_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
 		s.ID, s.TokenHash, s.AccountID, s.Epoch, s.AttemptID, s.AMR, s.Address, s.UserAgent, s.ClientHints, s.StartedAt,
-		s.AuthenticatedAt,
-		s.LastSeenAt, s.ExpiresAt, s.DeviceID, s.TrustVerifiedAt)
+		s.AuthenticatedAt, s.LastSeenAt, s.ExpiresAt, s.DeviceID, s.TrustVerifiedAt)
 	return err
 }
 
@@ -64,8 +62,8 @@ func (db *DB) GetSession(ctx context.Context, id string, idle, now time.Time) (S
 	return scanSession(db.read.QueryRowContext(ctx, sessionAndAccount+` AND sessions.id = $3`, now, idle, id))
 }
 
-const sessionAndAccount = `SELECT ` + sessionColumns + `, accounts.id, accounts.email, accounts.name, accounts.operator,
-		accounts.epoch, accounts.group_names
+const sessionAndAccount = `SELECT ` + sessionColumns + `,
+		accounts.id, accounts.email, accounts.name, accounts.operator, accounts.epoch, accounts.group_names
 	FROM sessions ` + liveSession + ` WHERE sessions.expires_at >= $1 AND sessions.last_seen_at >= $2`
 
 func scanSession(row scanner) (s Session, a Account, err error) {

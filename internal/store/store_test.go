@@ -21,21 +21,26 @@ func each(t *testing.T, f func(t *testing.T, db *store.DB)) {
 
 func anna(t *testing.T, db *store.DB) store.Account {
 	t.Helper()
-	a := store.Account{ID: "anna", Email: "anna@example.com", Name: "Anna", PasswordHash: []byte("sealed"), Epoch: 1, CreatedAt: at(5)}
+	a := store.Account{ID: "anna", Email: "anna@example.com", Name: "Anna", PasswordHash: []byte("sealed"), Epoch: 1,
+		CreatedAt: at(5)}
 	if err := db.CreateAccount(t.Context(), a); err != nil {
 		t.Fatal(err)
 	}
 	return a
 }
 
-// signIn adds an account, a sign-in that ends at 1000 and its challenge with one code.
+// signIn creates an account, an attempt that expires at 1000, and its challenge with one code.
 func signIn(t *testing.T, db *store.DB) (store.Attempt, store.Challenge, store.OneTimeCode) {
 	t.Helper()
 	a := anna(t, db)
-	s := store.Attempt{ID: "s", TokenHash: []byte("token"), AccountID: a.ID, Epoch: 1, StartedAt: at(10), ExpiresAt: at(1000)}
-	c := store.Challenge{ID: "c", AttemptID: "s", Method: "email", State: []byte{}, MessagesSent: 1, LastSentAt: at(10), Version: 1}
-	code := store.OneTimeCode{ID: "k", ChallengeID: "c", Method: "email", MAC: []byte("mac"), MessageID: "m", SentAt: at(10), ExpiresAt: at(900)}
-	for _, err := range []error{db.CreateAttempt(t.Context(), s), db.CreateChallenge(t.Context(), c), db.CreateCode(t.Context(), code)} {
+	s := store.Attempt{ID: "s", TokenHash: []byte("token"), AccountID: a.ID, Epoch: 1, StartedAt: at(10),
+		ExpiresAt: at(1000)}
+	c := store.Challenge{ID: "c", AttemptID: "s", Method: "email", State: []byte{}, MessagesSent: 1, LastSentAt: at(10),
+		Version: 1}
+	code := store.OneTimeCode{ID: "k", ChallengeID: "c", Method: "email", MAC: []byte("mac"), MessageID: "m",
+		SentAt: at(10), ExpiresAt: at(900)}
+	for _, err := range []error{db.CreateAttempt(t.Context(), s), db.CreateChallenge(t.Context(), c),
+		db.CreateCode(t.Context(), code)} {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -65,12 +70,13 @@ func TestAccount(t *testing.T) {
 	})
 }
 
-// A raised epoch voids sign-ins and sessions at once, without touching their rows.
-func TestEpochVoids(t *testing.T) {
+// Raising the epoch ends attempts and sessions without changing their rows.
+func TestEpochEndsAttemptsAndSessions(t *testing.T) {
 	each(t, func(t *testing.T, db *store.DB) {
 		ctx := t.Context()
 		s, _, _ := signIn(t, db)
-		if err := db.CreateSession(ctx, store.Session{ID: "x", TokenHash: []byte("in"), AccountID: "anna", Epoch: 1, LastSeenAt: at(10), ExpiresAt: at(1000)}); err != nil {
+		if err := db.CreateSession(ctx, store.Session{ID: "x", TokenHash: []byte("in"), AccountID: "anna", Epoch: 1,
+			LastSeenAt: at(10), ExpiresAt: at(1000)}); err != nil {
 			t.Fatal(err)
 		}
 		if _, _, err := db.FindSession(ctx, []byte("in"), time.Time{}, at(20)); err != nil {
@@ -91,11 +97,12 @@ func TestEpochVoids(t *testing.T) {
 	})
 }
 
-// The edges of a session's life: both ends are inside.
-func TestSessionLife(t *testing.T) {
+// A session is live until and including its expiry and its idle limit.
+func TestSessionExpiry(t *testing.T) {
 	each(t, func(t *testing.T, db *store.DB) {
 		anna(t, db)
-		if err := db.CreateSession(t.Context(), store.Session{ID: "x", TokenHash: []byte("in"), AccountID: "anna", Epoch: 1, LastSeenAt: at(100), ExpiresAt: at(1000)}); err != nil {
+		if err := db.CreateSession(t.Context(), store.Session{ID: "x", TokenHash: []byte("in"), AccountID: "anna",
+			Epoch: 1, LastSeenAt: at(100), ExpiresAt: at(1000)}); err != nil {
 			t.Fatal(err)
 		}
 		for _, c := range []struct {
@@ -110,7 +117,7 @@ func TestSessionLife(t *testing.T) {
 	})
 }
 
-// race runs f many times at once and counts how often it succeeded.
+// race calls f n times at once and returns how often it succeeded.
 func race(t *testing.T, n int, f func() error) (won int64) {
 	t.Helper()
 	var all sync.WaitGroup
@@ -131,12 +138,13 @@ func race(t *testing.T, n int, f func() error) (won int64) {
 	return won
 }
 
-// What may happen once happens once, even if everybody tries at the same moment.
+// What may happen once happens once under concurrency.
 func TestOnce(t *testing.T) {
 	each(t, func(t *testing.T, db *store.DB) {
 		ctx := t.Context()
 		_, c, code := signIn(t, db)
-		if err := db.CreateEmailLink(ctx, store.EmailLink{TokenHash: []byte("l"), Purpose: store.LinkReset, Email: "anna@example.com", ExpiresAt: at(1000)}); err != nil {
+		if err := db.CreateEmailLink(ctx, store.EmailLink{TokenHash: []byte("l"), Purpose: store.LinkReset,
+			Email: "anna@example.com", ExpiresAt: at(1000)}); err != nil {
 			t.Fatal(err)
 		}
 		c.Version++
@@ -145,12 +153,12 @@ func TestOnce(t *testing.T) {
 			n    int64
 			f    func() error
 		}{
-			{"try", 1, func() error { return db.SpendGuess(ctx, store.Challenge{ID: c.ID}, 5, at(20)) }},
-			{"ask again", 1, func() error { return db.ReissueChallenge(ctx, c) }},
+			{"spend guess", 1, func() error { return db.SpendGuess(ctx, store.Challenge{ID: c.ID}, 5, at(20)) }},
+			{"reissue challenge", 1, func() error { return db.ReissueChallenge(ctx, c) }},
 			{"use code", 1, func() error { return db.UseCode(ctx, code.ID, at(20)) }},
 			{"use link", 1, func() error { return db.UseEmailLink(ctx, []byte("l"), at(20)) }},
 			{"pass challenge", 1, func() error { return db.PassChallenge(ctx, c.ID, at(20)) }},
-			{"finish", 1, func() error { return db.FinishAttempt(ctx, "s", at(20)) }},
+			{"finish attempt", 1, func() error { return db.FinishAttempt(ctx, "s", at(20)) }},
 		} {
 			if got := race(t, 40, once.f); got != once.n {
 				t.Errorf("%s: %d of 40 succeeded, want %d", once.name, got, once.n)
@@ -159,17 +167,19 @@ func TestOnce(t *testing.T) {
 	})
 }
 
-// Nothing is debited, used or finished after its end; the last millisecond counts.
-func TestEnds(t *testing.T) {
+// Nothing can be spent, used or finished after it has expired. The expiry itself is included.
+func TestExpiry(t *testing.T) {
 	each(t, func(t *testing.T, db *store.DB) {
 		ctx := t.Context()
 		_, c, code := signIn(t, db)
-		for _, late := range []error{db.SpendGuess(ctx, c, 5, at(1001)), db.UseCode(ctx, code.ID, at(901)), db.FinishAttempt(ctx, "s", at(1001))} {
+		for _, late := range []error{db.SpendGuess(ctx, c, 5, at(1001)), db.UseCode(ctx, code.ID, at(901)),
+			db.FinishAttempt(ctx, "s", at(1001))} {
 			if !errors.Is(late, store.ErrNotFound) {
 				t.Errorf("after the end: got %v, want ErrNotFound", late)
 			}
 		}
-		for _, last := range []error{db.SpendGuess(ctx, c, 5, at(1000)), db.UseCode(ctx, code.ID, at(900)), db.FinishAttempt(ctx, "s", at(1000))} {
+		for _, last := range []error{db.SpendGuess(ctx, c, 5, at(1000)), db.UseCode(ctx, code.ID, at(900)),
+			db.FinishAttempt(ctx, "s", at(1000))} {
 			if last != nil {
 				t.Errorf("at the end: %v", last)
 			}
@@ -177,12 +187,13 @@ func TestEnds(t *testing.T) {
 	})
 }
 
-func TestKeepNewest(t *testing.T) {
+func TestPruneCodes(t *testing.T) {
 	each(t, func(t *testing.T, db *store.DB) {
 		ctx := t.Context()
 		signIn(t, db)
 		for i := range int64(4) {
-			c := store.OneTimeCode{ID: fmt.Sprint("k", i), ChallengeID: "c", Method: "email", MAC: []byte{}, SentAt: at(20 + i), ExpiresAt: at(900)}
+			c := store.OneTimeCode{ID: fmt.Sprint("k", i), ChallengeID: "c", Method: "email", MAC: []byte{},
+				SentAt: at(20 + i), ExpiresAt: at(900)}
 			if err := errors.Join(db.CreateCode(ctx, c), db.PruneCodes(ctx, "c", 3, at(20+i))); err != nil {
 				t.Fatal(err)
 			}
@@ -195,62 +206,64 @@ func TestKeepNewest(t *testing.T) {
 	})
 }
 
-func TestHoldMessage(t *testing.T) {
+func TestClaimMessage(t *testing.T) {
 	each(t, func(t *testing.T, db *store.DB) {
 		ctx := t.Context()
 		for i := range 20 {
-			m := store.OutboxMessage{ID: fmt.Sprint("m", i), Body: []byte("b"), State: store.MessageWaiting, DueAt: at(10), ExpiresAt: at(100)}
+			m := store.OutboxMessage{ID: fmt.Sprint("m", i), Body: []byte("b"), State: store.MessageWaiting,
+				DueAt: at(10), ExpiresAt: at(100)}
 			if err := db.EnqueueMessage(ctx, m); err != nil {
 				t.Fatal(err)
 			}
 		}
-		var held sync.Map
+		var claimed sync.Map
 		for race(t, 8, func() error {
 			m, err := db.ClaimMessage(ctx, at(10), at(50))
-			if _, twice := held.LoadOrStore(m.ID, true); err == nil && twice {
-				t.Errorf("%s is held by two", m.ID)
+			if _, twice := claimed.LoadOrStore(m.ID, true); err == nil && twice {
+				t.Errorf("%s was claimed twice", m.ID)
 			}
 			return err
 		}) > 0 {
 		}
 		n := 0
-		held.Range(func(id, _ any) bool {
+		claimed.Range(func(id, _ any) bool {
 			if id != "" {
 				n++
 			}
 			return true
 		})
 		if n != 20 {
-			t.Errorf("held %d of 20", n)
+			t.Errorf("claimed %d of 20", n)
 		}
 	})
 }
 
-// A message is tried again after a known failure as often as it takes, after an
-// unknown end once, and never after its own end.
-func TestMessageTries(t *testing.T) {
+// A message may be sent again after any number of known failures, after one unknown result, and never after it has
+// expired.
+func TestMessageRetries(t *testing.T) {
 	each(t, func(t *testing.T, db *store.DB) {
 		ctx := t.Context()
-		if err := db.EnqueueMessage(ctx, store.OutboxMessage{ID: "m", Body: []byte("b"), State: store.MessageWaiting, DueAt: at(10), ExpiresAt: at(100)}); err != nil {
+		if err := db.EnqueueMessage(ctx, store.OutboxMessage{ID: "m", Body: []byte("b"), State: store.MessageWaiting,
+			DueAt: at(10), ExpiresAt: at(100)}); err != nil {
 			t.Fatal(err)
 		}
-		hold := func(now int64) error { _, err := db.ClaimMessage(ctx, at(now), at(now+5)); return err }
+		claim := func(now int64) error { _, err := db.ClaimMessage(ctx, at(now), at(now+5)); return err }
 		for now := int64(10); now < 50; now += 10 {
-			if err := errors.Join(hold(now), db.RetryMessage(ctx, "m", at(now+10), true)); err != nil {
+			if err := errors.Join(claim(now), db.RetryMessage(ctx, "m", at(now+10), true)); err != nil {
 				t.Fatalf("known failure at %d: %v", now, err)
 			}
 		}
-		if err := errors.Join(hold(50), db.RetryMessage(ctx, "m", at(60), false)); err != nil {
+		if err := errors.Join(claim(50), db.RetryMessage(ctx, "m", at(60), false)); err != nil {
 			t.Fatal(err)
 		}
-		if err := hold(59); !errors.Is(err, store.ErrNotFound) {
+		if err := claim(59); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("not due yet: got %v, want ErrNotFound", err)
 		}
-		if err := hold(60); err != nil { // and this one's worker dies
-			t.Errorf("after one unknown end: %v", err)
+		if err := claim(60); err != nil { // its worker dies
+			t.Errorf("after one unknown result: %v", err)
 		}
-		if err := hold(90); !errors.Is(err, store.ErrNotFound) {
-			t.Errorf("after two unknown ends: got %v, want ErrNotFound", err)
+		if err := claim(90); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("after two unknown results: got %v, want ErrNotFound", err)
 		}
 		if err := db.ExpireMessages(ctx, at(90)); err != nil {
 			t.Fatal(err)
@@ -261,7 +274,7 @@ func TestMessageTries(t *testing.T) {
 	})
 }
 
-// A transaction is all or nothing, and nothing of it is seen before its end.
+// A transaction commits all of its changes or none, and others do not see them before.
 func TestTx(t *testing.T) {
 	each(t, func(t *testing.T, db *store.DB) {
 		ctx := t.Context()
@@ -272,7 +285,7 @@ func TestTx(t *testing.T) {
 				t.Errorf("inside: %v", err)
 			}
 			if _, err := db.GetAccount(ctx, "anna"); !errors.Is(err, store.ErrNotFound) {
-				t.Errorf("outside, before the end: got %v, want ErrNotFound", err)
+				t.Errorf("outside, before the commit: got %v, want ErrNotFound", err)
 			}
 			return broken
 		})
@@ -285,7 +298,7 @@ func TestTx(t *testing.T) {
 	})
 }
 
-// Programs that start together on a new database migrate it once.
+// Processes that open a new database at once migrate it once.
 func TestOpenTogether(t *testing.T) {
 	storetest.EachDatabase(t, func(t *testing.T, url string) {
 		if n := race(t, 6, func() error {
@@ -300,7 +313,7 @@ func TestOpenTogether(t *testing.T) {
 	})
 }
 
-// A schema that a newer program made is refused.
+// Open returns an error for a schema of a newer program.
 func TestNewerSchema(t *testing.T) {
 	storetest.EachDatabase(t, func(t *testing.T, url string) {
 		storetest.Open(t, url)
@@ -312,7 +325,7 @@ func TestNewerSchema(t *testing.T) {
 	})
 }
 
-// Names that mean something in a URL are only names.
+// Characters that are special in URLs are allowed in the path.
 func TestOddPath(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "100% #1?mode=memory.db")
 	anna(t, storetest.Open(t, path))
@@ -322,7 +335,7 @@ func TestOddPath(t *testing.T) {
 	}
 }
 
-func TestSweep(t *testing.T) {
+func TestDeleteExpired(t *testing.T) {
 	each(t, func(t *testing.T, db *store.DB) {
 		s, _, _ := signIn(t, db)
 		if n, err := db.DeleteExpired(t.Context(), store.Cutoffs{Ended: at(1000)}); n != 0 || err != nil {
@@ -340,9 +353,9 @@ func TestSweep(t *testing.T) {
 	})
 }
 
-// A place, and the decisions about it, go thirty days after they end; a browser that nobody
-// has used for long goes with all that is known of it.
-func TestSweepTrust(t *testing.T) {
+// Trusted networks and trust decisions are deleted at Cutoffs.Trust, and devices that have expired with all that refers
+// to them at Cutoffs.Ended.
+func TestDeleteExpiredTrust(t *testing.T) {
 	storetest.EachDatabase(t, func(t *testing.T, url string) {
 		db := storetest.Open(t, url)
 		ctx := t.Context()
@@ -354,16 +367,20 @@ func TestSweepTrust(t *testing.T) {
 		}
 		must(db.CreateAccount(ctx, store.Account{ID: "a", Email: "anna@example.com", PasswordHash: []byte{}, Epoch: 1}))
 		for i, id := range []string{"old", "new"} {
-			must(db.CreateDevice(ctx, store.Device{ID: id, Series: []byte(id), Secret: []byte("s"), ExpiresAt: at(int64(100 + 100*i))}))
+			must(db.CreateDevice(ctx, store.Device{ID: id, Series: []byte(id), Secret: []byte("s"),
+				ExpiresAt: at(int64(100 + 100*i))}))
 			must(db.SaveKnownDevice(ctx, id, "a", at(1)))
-			must(db.CreateTrustedNetwork(ctx, store.TrustedNetwork{ID: "early " + id, DeviceID: id, AccountID: "a", Epoch: 1, Body: []byte("b"), VerifiedAt: at(10)}))
-			must(db.CreateTrustedNetwork(ctx, store.TrustedNetwork{ID: "late " + id, DeviceID: id, AccountID: "a", Epoch: 1, Body: []byte("b"), VerifiedAt: at(20)}))
-			must(db.CreateTrustDecision(ctx, store.TrustDecision{ID: id, DecidedAt: at(int64(10 + 10*i)), AccountID: "a", Reason: "none", Body: []byte("b")}))
+			must(db.CreateTrustedNetwork(ctx, store.TrustedNetwork{ID: "early " + id, DeviceID: id, AccountID: "a",
+				Epoch: 1, Body: []byte("b"), VerifiedAt: at(10)}))
+			must(db.CreateTrustedNetwork(ctx, store.TrustedNetwork{ID: "late " + id, DeviceID: id, AccountID: "a",
+				Epoch: 1, Body: []byte("b"), VerifiedAt: at(20)}))
+			must(db.CreateTrustDecision(ctx, store.TrustDecision{ID: id, DecidedAt: at(int64(10 + 10*i)),
+				AccountID: "a", Reason: "none", Body: []byte("b")}))
 		}
-		count := func(places, decisions, devices, owners int) {
+		count := func(networks, decisions, devices, known int) {
 			t.Helper()
 			for table, want := range map[string]int{
-				"trusted_networks": places, "trust_decisions": decisions, "devices": devices, "known_devices": owners,
+				"trusted_networks": networks, "trust_decisions": decisions, "devices": devices, "known_devices": known,
 			} {
 				if n := storetest.CountRows(t, url, table); n != want {
 					t.Errorf("%d %s, want %d", n, table, want)
@@ -382,8 +399,8 @@ func TestSweepTrust(t *testing.T) {
 	})
 }
 
-// The secrets of a browser are replaced once, however many try at the same moment.
-func TestTurnDevice(t *testing.T) {
+// Concurrent rotations replace the secrets of a device once.
+func TestRotateDeviceSecrets(t *testing.T) {
 	storetest.EachDatabase(t, func(t *testing.T, url string) {
 		db := storetest.Open(t, url)
 		was := store.Device{ID: "d", Series: []byte("series"), Secret: []byte("first"), ExpiresAt: at(1000)}

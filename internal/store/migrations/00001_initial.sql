@@ -10,21 +10,21 @@ CREATE TABLE server_state (
 	value TEXT NOT NULL
 );
 
--- One login: an email address and a password.
+-- One account: an email address and a password.
 CREATE TABLE accounts (
 	id                      TEXT PRIMARY KEY,
 	email                   TEXT NOT NULL UNIQUE,   -- canonical form
 	name                    TEXT NOT NULL,
 	operator                BOOLEAN NOT NULL,
 	password_hash           BYTEA NOT NULL,         -- sealed
-	password_set_by_mail_at BIGINT NOT NULL,        -- when the password was last set through a mailed link
+	password_set_by_mail_at BIGINT NOT NULL,        -- when the password was last set with a link sent by email
 	epoch                   BIGINT NOT NULL,        -- raised to end every attempt, session and link made before
 	disabled_at             BIGINT NOT NULL,
 	created_at              BIGINT NOT NULL,
 	group_names             TEXT NOT NULL           -- separated by spaces
 );
 
--- One attempt at a proof: a sign-in, a step-up, or the proof of a new factor.
+-- One attempt to authenticate: a sign-in, a step-up, or the verification of a new factor.
 CREATE TABLE attempts (
 	id                 TEXT PRIMARY KEY,
 	token_hash         BYTEA NOT NULL UNIQUE,
@@ -106,7 +106,7 @@ CREATE TABLE sessions (
 	user_agent        TEXT NOT NULL,
 	client_hints      TEXT NOT NULL,
 	started_at        BIGINT NOT NULL,
-	authenticated_at  BIGINT NOT NULL,              -- when both steps were last taken; 0: trust skipped the second
+	authenticated_at  BIGINT NOT NULL,              -- when both steps were last completed; 0: trust skipped the second
 	last_seen_at      BIGINT NOT NULL,
 	expires_at        BIGINT NOT NULL,
 	device_id         TEXT NOT NULL,
@@ -116,7 +116,7 @@ CREATE INDEX sessions_account ON sessions (account_id);
 CREATE INDEX sessions_device ON sessions (device_id) WHERE device_id <> '';
 CREATE INDEX sessions_expires ON sessions (expires_at);
 
--- A link on its way by mail.
+-- A link sent by email.
 CREATE TABLE email_links (
 	token_hash BYTEA PRIMARY KEY,
 	purpose    TEXT NOT NULL,                       -- invite, signup, reset, undo, exists, decoy
@@ -132,7 +132,7 @@ CREATE TABLE email_links (
 );
 CREATE INDEX email_links_expires ON email_links (expires_at);
 
--- Security events, written in the transaction of the act. Columns that do not apply hold ''.
+-- Security events, written in the transaction of the operation. Columns that do not apply hold ''.
 CREATE TABLE audit_events (
 	id          TEXT PRIMARY KEY,
 	time        BIGINT NOT NULL,
@@ -155,7 +155,7 @@ CREATE INDEX audit_events_time ON audit_events (time, id);
 CREATE INDEX audit_events_kind ON audit_events (kind, time, id);
 CREATE INDEX audit_events_address ON audit_events (address, time, id);
 
--- How many events were recorded in an hour of those that are limited: of a network, of an account, of the site.
+-- How many rate-limited events were recorded in an hour, by network, account and site.
 CREATE TABLE audit_counters (
 	scope   TEXT NOT NULL,
 	ends_at BIGINT NOT NULL,
@@ -177,12 +177,12 @@ CREATE TABLE factors (
 );
 CREATE UNIQUE INDEX factors_account ON factors (account_id, method, slot);
 
--- A factor that is not proven yet. Its attempt is the proof.
+-- A factor that is not verified yet. Passing its attempt verifies it.
 CREATE TABLE pending_factors (
 	attempt_id TEXT PRIMARY KEY REFERENCES attempts (id) ON DELETE CASCADE,
 	session_id TEXT NOT NULL,
 	method     TEXT NOT NULL,
-	shown_only BOOLEAN NOT NULL,                    -- showing it to the person is enough, it needs no proof
+	shown_only BOOLEAN NOT NULL,                    -- showing it to the person is enough
 	body       BYTEA NOT NULL                       -- sealed
 );
 CREATE UNIQUE INDEX pending_factors_session ON pending_factors (session_id, method);
@@ -190,7 +190,7 @@ CREATE UNIQUE INDEX pending_factors_session ON pending_factors (session_id, meth
 -- How much of a rate limit or a budget is used, in one window of time.
 CREATE TABLE rate_limit_counters (
 	kind      TEXT NOT NULL,                        -- what is counted
-	subject   TEXT NOT NULL,                        -- for whom: an id or a keyed hash; '' for the whole site
+	subject   TEXT NOT NULL,                        -- an id or a keyed hash; '' for the whole site
 	window_ms BIGINT NOT NULL,                      -- length of the window, milliseconds
 	ends_at   BIGINT NOT NULL,                      -- end of the window
 	used      BIGINT NOT NULL,
@@ -212,11 +212,11 @@ CREATE TABLE devices (
 );
 CREATE INDEX devices_expires ON devices (expires_at);
 
--- Accounts that have taken both steps in a browser. It makes the browser known and skips nothing.
+-- Accounts that have completed both steps in a browser. A known browser does not skip the second step.
 CREATE TABLE known_devices (
 	device_id        TEXT NOT NULL REFERENCES devices (id) ON DELETE CASCADE,
 	account_id       TEXT NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
-	authenticated_at BIGINT NOT NULL,               -- when both steps were last taken there
+	authenticated_at BIGINT NOT NULL,               -- when both steps were last completed there
 	PRIMARY KEY (device_id, account_id)
 );
 CREATE INDEX known_devices_account ON known_devices (account_id);
@@ -249,23 +249,23 @@ CREATE TABLE trust_decisions (
 CREATE INDEX trust_decisions_account ON trust_decisions (account_id, decided_at);
 CREATE INDEX trust_decisions_decided ON trust_decisions (decided_at);
 
--- The budget of guesses of an account, or of an address or number that is to be proven.
+-- The budget of guesses of an account, or of an address or number to be verified.
 CREATE TABLE guess_budgets (
 	name              TEXT PRIMARY KEY,             -- account id, or a keyed hash
 	version           BIGINT NOT NULL,              -- raised by each charge, which locks the row until it is committed
 	renewed_at        BIGINT NOT NULL,              -- entries before do not count
-	guess_notified_at BIGINT NOT NULL,              -- when the account holder was last told that somebody guesses
-	spent_notified_at BIGINT NOT NULL               -- when the account holder was last told that it is used up
+	guess_notified_at BIGINT NOT NULL,              -- when the account holder was last notified of guesses
+	spent_notified_at BIGINT NOT NULL               -- when the account holder was last notified that it is used up
 );
 
--- What counts against a budget, until the challenge that it was for is passed.
+-- Charges against a budget. Those of a challenge are refunded when it is passed.
 CREATE TABLE guess_budget_entries (
 	id            TEXT PRIMARY KEY,
 	budget        TEXT NOT NULL,
 	kind          TEXT NOT NULL,                    -- guess, pair, send, renewal, proof
 	challenge_id  TEXT NOT NULL,
-	device_id     TEXT NOT NULL,                    -- the known browser that did it; '' for others
-	known_network BOOLEAN NOT NULL,                 -- by another browser, where the account has completed both steps
+	device_id     TEXT NOT NULL,                    -- the known browser that caused it; '' for others
+	known_network BOOLEAN NOT NULL,                 -- unknown browser, network where both steps were completed
 	network       TEXT NOT NULL,                    -- keyed hash; '' if it is not known
 	created_at    BIGINT NOT NULL,
 	cost          BIGINT NOT NULL                   -- of a guess, in billionths; 0 for other kinds
@@ -323,7 +323,7 @@ CREATE TABLE grants (
 	expires_at         BIGINT NOT NULL,
 	revoked_at         BIGINT NOT NULL,
 	logout_pending     BOOLEAN NOT NULL,            -- the session was ended, and the client has not been notified
-	logout_due_at      BIGINT NOT NULL,             -- notify not before; whoever claims the notification moves it
+	logout_due_at      BIGINT NOT NULL,             -- notify not before; a worker that claims the notification moves it
 	logout_sent_at     BIGINT NOT NULL              -- when the client was notified
 );
 CREATE INDEX grants_account ON grants (account_id, client_id);

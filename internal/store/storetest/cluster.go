@@ -18,23 +18,23 @@ import (
 	"syscall"
 )
 
-// cluster is a PostgreSQL server that keeps everything below one folder:
+// cluster is a PostgreSQL server that keeps all of its files in one directory:
 //
-//	lock  held while somebody looks whether the server runs, or starts it
-//	url   where it listens
-//	log   what it says
-//	data  its files
+//	lock  locked while a process checks for or starts the server
+//	url   its URL
+//	log   its log
+//	data  its data directory
 //
-// Whoever may connect to 127.0.0.1 may use it, so nothing but made-up data belongs into it.
+// Anybody who can connect to 127.0.0.1 can use it, so it must hold only test data.
 type cluster struct{ dir string }
 
-// sharedCluster is the cluster of this user on this machine. `make clean` knows the same path.
+// sharedCluster returns the cluster of this user on this machine. `make clean` removes the same path.
 func sharedCluster() cluster {
 	return cluster{filepath.Join(os.TempDir(), fmt.Sprintf("twostep-postgres-%d-v1", os.Getuid()))}
 }
 
-// ensureRunning returns the URL of the running cluster and starts it if need be. Of any number of
-// processes that ask at once, one starts it and the others wait.
+// ensureRunning returns the URL of the server, and starts it if it does not run. If several processes call it at once,
+// one starts the server and the others wait.
 func (c cluster) ensureRunning() (string, error) {
 	if err := c.createDir(); err != nil {
 		return "", err
@@ -43,7 +43,7 @@ func (c cluster) ensureRunning() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer lock.Close() // which unlocks
+	defer lock.Close() // also unlocks
 	for {
 		err = syscall.Flock(int(lock.Fd()), syscall.LOCK_EX)
 		if !errors.Is(err, syscall.EINTR) {
@@ -62,8 +62,8 @@ func (c cluster) ensureRunning() (string, error) {
 func (c cluster) urlFile() string { return filepath.Join(c.dir, "url") }
 func (c cluster) dataDir() string { return filepath.Join(c.dir, "data") }
 
-// createDir makes the folder. The name is predictable and the place is everybody's, so a folder that
-// another user has put there first is refused.
+// createDir creates the directory. Its path is predictable and any user can create it, so createDir returns an error if
+// the directory belongs to another user.
 func (c cluster) createDir() error {
 	if err := os.Mkdir(c.dir, 0o711); err != nil && !errors.Is(err, os.ErrExist) {
 		return err
@@ -74,13 +74,13 @@ func (c cluster) createDir() error {
 	}
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	if !ok || !info.IsDir() || int(stat.Uid) != os.Getuid() {
-		return fmt.Errorf("%s belongs to somebody else", c.dir)
+		return fmt.Errorf("%s belongs to another user", c.dir)
 	}
 	return nil
 }
 
-// isRunningAt says whether our server is the one at address: after a restart of the machine the
-// port may be another program's.
+// isRunningAt reports whether the server at address is this cluster. After a restart of the machine another program may
+// use the port.
 func (c cluster) isRunningAt(address string) bool {
 	var data string
 	err := withDB(address, func(ctx context.Context, db *sql.DB) error {
@@ -89,10 +89,10 @@ func (c cluster) isRunningAt(address string) bool {
 	return err == nil && data == c.dataDir()
 }
 
-// initAndStart makes a new cluster in place of whatever is left of an old one, with more options.
-func (c cluster) initAndStart(more string) (string, error) {
+// initAndStart removes what is left of an old cluster and starts a new one with additional server options.
+func (c cluster) initAndStart(options string) (string, error) {
 	if _, err := os.Stat(filepath.Join(c.dataDir(), "postmaster.pid")); err == nil {
-		// An error means that nothing is left to stop.
+		// An error means that the server does not run.
 		_ = c.runTool("pg_ctl", "-m", "immediate", "stop")
 	}
 	if err := os.RemoveAll(c.dataDir()); err != nil {
@@ -105,7 +105,7 @@ func (c cluster) initAndStart(more string) (string, error) {
 		"--no-sync"); err != nil {
 		return "", err
 	}
-	port, err := c.startServer(more)
+	port, err := c.startServer(options)
 	if err != nil {
 		return "", err
 	}
@@ -113,21 +113,21 @@ func (c cluster) initAndStart(more string) (string, error) {
 	return address, os.WriteFile(c.urlFile(), []byte(address), 0o600)
 }
 
-// startServer starts the server on the files that are there.
-func (c cluster) startServer(more string) (port int, err error) {
+// startServer starts the server on the existing data directory.
+func (c cluster) startServer(options string) (port int, err error) {
 	if port, err = freePort(); err != nil {
 		return 0, err
 	}
-	options := fmt.Sprintf("-p %d -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=300"+
-		" -c fsync=off -c log_min_messages=fatal -c log_min_error_statement=panic %s", port, more)
-	return port, c.runTool("pg_ctl", "-l", filepath.Join(c.dir, "log"), "-w", "-t", "60", "-o", options, "start")
+	args := fmt.Sprintf("-p %d -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=300"+
+		" -c fsync=off -c log_min_messages=fatal -c log_min_error_statement=panic %s", port, options)
+	return port, c.runTool("pg_ctl", "-l", filepath.Join(c.dir, "log"), "-w", "-t", "60", "-o", args, "start")
 }
 
 func postgresURL(port int) string {
 	return fmt.Sprintf("postgres://twostep@127.0.0.1:%d/postgres?sslmode=disable", port)
 }
 
-// createDataDir makes what the server writes, and hands it to the account that runs the server.
+// createDataDir creates the data directory and the log, owned by the user that runs the server.
 func (c cluster) createDataDir() error {
 	as, err := serverCredential()
 	if err != nil {
@@ -146,7 +146,7 @@ func (c cluster) createDataDir() error {
 	return errors.Join(os.Chown(c.dataDir(), int(as.Uid), int(as.Gid)), os.Chown(log, int(as.Uid), int(as.Gid)))
 }
 
-// runTool runs one of PostgreSQL's programs on the files of this cluster.
+// runTool runs a program of PostgreSQL on the data directory of this cluster.
 func (c cluster) runTool(name string, args ...string) error {
 	programs, err := findBinDir()
 	if err != nil {
@@ -157,22 +157,22 @@ func (c cluster) runTool(name string, args ...string) error {
 		return err
 	}
 	cmd := exec.Command(filepath.Join(programs, name), append([]string{"-D", c.dataDir()}, args...)...)
-	cmd.Dir = "/" // the account that runs it may not enter where the test runs
+	cmd.Dir = "/" // its user may not have access to the working directory
 	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: as}
-	var said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &said, &said
+	var output bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &output, &output
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("%s: %w\n%s", name, err, said.Bytes())
+		return fmt.Errorf("%s: %w\n%s", name, err, output.Bytes())
 	}
 	return nil
 }
 
 var errNotInstalled = errors.New("PostgreSQL is not installed: run make test, it installs what the tests need")
 
-// findBinDir returns the folder of the newest initdb. Debian keeps it out of PATH.
+// findBinDir returns the directory of the newest initdb. Debian does not put it in PATH.
 func findBinDir() (string, error) {
-	newest, folder := -1, ""
+	newest, dir := -1, ""
 	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
 	if err != nil {
 		return "", err
@@ -180,11 +180,11 @@ func findBinDir() (string, error) {
 	for _, path := range found {
 		version, err := strconv.Atoi(strings.Split(path, "/")[4])
 		if err == nil && version > newest {
-			newest, folder = version, filepath.Dir(path)
+			newest, dir = version, filepath.Dir(path)
 		}
 	}
-	if folder != "" {
-		return folder, nil
+	if dir != "" {
+		return dir, nil
 	}
 	path, err := exec.LookPath("initdb")
 	if err != nil {
@@ -193,7 +193,7 @@ func findBinDir() (string, error) {
 	return filepath.Dir(path), nil
 }
 
-// serverCredential returns the account to run PostgreSQL as, nil for our own: initdb refuses root.
+// serverCredential returns the user to run PostgreSQL as, nil for the current one: initdb refuses to run as root.
 func serverCredential() (*syscall.Credential, error) {
 	if os.Getuid() != 0 {
 		return nil, nil

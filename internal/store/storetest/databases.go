@@ -10,8 +10,8 @@ import (
 	"twostep.example/twostep/internal/store"
 )
 
-// TempDir is t.TempDir for a database. It is in memory where that is possible: every commit waits for the
-// disk, and these waits were most of the time of a test.
+// TempDir is like t.TempDir, and in memory if possible: waiting for the disk at every commit takes most of the time of
+// a test.
 func TempDir(t testing.TB) string {
 	t.Helper()
 	parent := memory()
@@ -48,7 +48,8 @@ func Open(t testing.TB, url string) *store.DB {
 	return db
 }
 
-// Exec runs a statement behind the store's back. It waits for the transaction of a server that runs.
+// Exec runs a statement on a connection of its own. On SQLite it waits up to 5 seconds for the transaction of a running
+// server.
 func Exec(t testing.TB, url, statement string, args ...any) {
 	t.Helper()
 	driver := "sqlite"
@@ -67,7 +68,7 @@ func Exec(t testing.TB, url, statement string, args ...any) {
 	}
 }
 
-// CountRows counts the rows of a table.
+// CountRows returns the number of rows of a table, which may be followed by a WHERE clause.
 func CountRows(t testing.TB, url, table string) (n int) {
 	t.Helper()
 	driver := "sqlite"

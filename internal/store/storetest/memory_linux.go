@@ -2,7 +2,7 @@ package storetest
 
 import "syscall"
 
-// memory is a folder that is kept in memory, "" if there is none with enough room for some databases.
+// memory returns a directory that is kept in memory, "" if there is none with enough free space.
 func memory() string {
 	const dir, enough = "/dev/shm", 512 << 20 // bytes; containers often have 64 MB
 	var s syscall.Statfs_t

@@ -1,7 +1,6 @@
 //go:build unix
 
-// Package storetest gives every store test databases of its own.
-// It serves tests only; nothing in it knows a table.
+// Package storetest gives each test databases of its own. It is for tests only and knows no tables.
 package storetest
 
 import (
@@ -17,15 +16,14 @@ import (
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
 )
 
-// postgresTimeout bounds everything that is asked of PostgreSQL here, on a machine busy with other tests.
+// postgresTimeout limits each operation of this package on PostgreSQL, on a machine that is busy with other tests.
 const postgresTimeout = 60 * time.Second
 
-// NewPostgres returns the URL of a new, empty PostgreSQL database that belongs to this test alone
-// and is dropped after it, whoever is still connected.
+// NewPostgres returns the URL of a new, empty PostgreSQL database. It is dropped when the test ends, even if there are
+// connections.
 //
-// The server is the one TWOSTEP_TEST_POSTGRES names (a postgres:// URL of somebody who may
-// create databases); if that is not set, a throw-away server of this user on this machine, which
-// all test binaries share and which stays up for the next run.
+// The server is the one at TWOSTEP_TEST_POSTGRES (a postgres:// URL of a user who may create databases). If that is not
+// set, it is a server of this user on this machine, which all test binaries share and which keeps running afterwards.
 func NewPostgres(t testing.TB) string {
 	t.Helper()
 	admin := os.Getenv("TWOSTEP_TEST_POSTGRES")
@@ -40,7 +38,7 @@ func NewPostgres(t testing.TB) string {
 		t.Fatal("TWOSTEP_TEST_POSTGRES is not a postgres:// URL")
 	}
 	name := "t_" + strings.ToLower(rand.Text())
-	// template0 is never in use, so any number of tests may copy it at once.
+	// template0 has no connections, so any number of tests may copy it at once.
 	if err := execSQL(admin, "CREATE DATABASE "+name+" TEMPLATE template0"); err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +51,7 @@ func NewPostgres(t testing.TB) string {
 	return address.String()
 }
 
-// execSQL executes one statement on a connection of its own.
+// execSQL runs one statement on a connection of its own.
 func execSQL(address, statement string) error {
 	return withDB(address, func(ctx context.Context, db *sql.DB) error {
 		_, err := db.ExecContext(ctx, statement)
@@ -61,7 +59,7 @@ func execSQL(address, statement string) error {
 	})
 }
 
-// withDB opens a database for as long as f takes.
+// withDB opens a database while f runs.
 func withDB(address string, f func(context.Context, *sql.DB) error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), postgresTimeout)
 	defer cancel()

@@ -11,8 +11,7 @@ import (
 	"testing"
 )
 
-// Two tests never see each other's tables, and what a test leaves behind goes with it, even
-// while it is still connected.
+// Tests do not see each other's tables. A database is dropped after its test even if there are connections.
 func TestDatabasesAreIsolatedAndDropped(t *testing.T) {
 	t.Run("own", func(t *testing.T) {
 		one, two := NewPostgres(t), NewPostgres(t)
@@ -56,7 +55,7 @@ func TestPostgresSortsLikeSQLite(t *testing.T) {
 	}
 }
 
-// What was committed before the first server died is at the other, which takes writes now.
+// Everything that was committed on the first server is on the second, which accepts writes after the failover.
 func TestFailoverKeepsCommits(t *testing.T) {
 	first, failover := NewReplicatedPostgres(t)
 	if err := execSQL(first, "CREATE TABLE thing (id TEXT)"); err != nil {
@@ -71,9 +70,9 @@ func TestFailoverKeepsCommits(t *testing.T) {
 	}
 }
 
-// Many that come at once start one server; one that has died is started again.
+// Concurrent calls start one server. A server that has died is started again.
 func TestClusterStartsOnceAndRestarts(t *testing.T) {
-	// Not t.TempDir: the account postgres may not enter it.
+	// Not t.TempDir: the user postgres has no access to it.
 	dir, err := os.MkdirTemp("", "twostep-cluster-")
 	if err != nil {
 		t.Fatal(err)

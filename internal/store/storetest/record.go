@@ -9,19 +9,19 @@ import (
 	"twostep.example/twostep/internal/store"
 )
 
-// Recorder notes the statements that a database runs.
+// Recorder records the statements that a database runs.
 type Recorder struct {
 	mu   sync.Mutex
 	runs []Statement
 }
 
-// Statement is one statement and its arguments.
+// Statement is a statement and its arguments.
 type Statement struct {
 	Query string
 	Args  []any
 }
 
-// Record notes all statements of db from now on until the test ends. Only one recorder at a time gets them.
+// Record records all statements of db until the test ends. Only one recorder at a time is active.
 func Record(t testing.TB, db *store.DB) *Recorder {
 	r := &Recorder{}
 	t.Cleanup(db.Observe(func(query string, args []any) {
@@ -32,21 +32,21 @@ func Record(t testing.TB, db *store.DB) *Recorder {
 	return r
 }
 
-// Reset forgets what was noted.
+// Reset discards the recorded statements.
 func (r *Recorder) Reset() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.runs = nil
 }
 
-// Statements returns the statements since the last Reset, in order, without those that begin or end transactions.
+// Statements returns the statements since the last Reset, in order, without Begin.
 func (r *Recorder) Statements() (list []Statement) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.DeleteFunc(slices.Clone(r.runs), func(s Statement) bool { return s.Query == store.Begin })
 }
 
-// Transactions returns how many transactions have begun since the last Reset. A statement outside of one is none.
+// Transactions returns how many transactions have begun since the last Reset.
 func (r *Recorder) Transactions() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -59,7 +59,7 @@ func (r *Recorder) Transactions() int {
 	return n
 }
 
-// String lists the statements since the last Reset, one a line, and where transactions begin.
+// String returns the statements since the last Reset and Begin for each transaction, one per line.
 func (r *Recorder) String() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// NewReplicatedPostgres returns the URL of a PostgreSQL server of this test's own, whose every commit is on a
-// second server before it is answered, and what lets the first die without a word and the second
-// take over, which has another URL.
+// NewReplicatedPostgres starts two PostgreSQL servers with synchronous replication: every commit on the first is also
+// on the second before it returns. It returns the URL of the first, and a function that stops the first without a
+// shutdown, promotes the second and returns the URL of the second.
 func NewReplicatedPostgres(t testing.TB) (first string, failover func() (second string)) {
 	t.Helper()
 	must := func(err error) {
@@ -23,7 +23,7 @@ func NewReplicatedPostgres(t testing.TB) (first string, failover func() (second 
 			t.Fatal(err)
 		}
 	}
-	// Not t.TempDir: the account postgres may not enter it.
+	// Not t.TempDir: the user postgres has no access to it.
 	dir, err := os.MkdirTemp("", "twostep-replicated-")
 	must(err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
@@ -32,8 +32,8 @@ func NewReplicatedPostgres(t testing.TB) (first string, failover func() (second 
 	must(errors.Join(one.createDir(), two.createDir()))
 	first, err = one.initAndStart("")
 	must(err)
-	died := func() error { return one.runTool("pg_ctl", "-m", "immediate", "stop") }
-	t.Cleanup(func() { _ = died() }) // if it lives
+	stop := func() error { return one.runTool("pg_ctl", "-m", "immediate", "stop") }
+	t.Cleanup(func() { _ = stop() }) // fails if it was stopped before
 	must(two.cloneFrom(first))
 	port, err := two.startServer("")
 	must(err)
@@ -42,13 +42,13 @@ func NewReplicatedPostgres(t testing.TB) (first string, failover func() (second 
 	must(waitSynchronous(first))
 	return first, func() string {
 		t.Helper()
-		must(died())
+		must(stop())
 		must(two.runTool("pg_ctl", "-w", "promote"))
 		return postgresURL(port)
 	}
 }
 
-// cloneFrom makes the cluster one that follows another.
+// cloneFrom makes this cluster a replica of the server at first.
 func (c cluster) cloneFrom(first string) error {
 	if err := c.createDataDir(); err != nil {
 		return err
@@ -56,7 +56,7 @@ func (c cluster) cloneFrom(first string) error {
 	return c.runTool("pg_basebackup", "-d", first, "-R", "-X", "stream", "-c", "fast", "--no-sync")
 }
 
-// waitSynchronous waits until a commit at the server waits for the other one.
+// waitSynchronous waits until commits on the server wait for the replica.
 func waitSynchronous(address string) error {
 	return withDB(address, func(ctx context.Context, db *sql.DB) error {
 		if _, err := db.ExecContext(ctx, "SELECT pg_reload_conf()"); err != nil {
@@ -65,7 +65,8 @@ func waitSynchronous(address string) error {
 		for tick := time.NewTicker(20 * time.Millisecond); ; {
 			var following bool
 			err := db.QueryRowContext(ctx,
-				"SELECT count(*) > 0 FROM pg_stat_replication WHERE sync_state = 'sync' AND state = 'streaming'").Scan(&following)
+				`SELECT count(*) > 0 FROM pg_stat_replication
+				WHERE sync_state = 'sync' AND state = 'streaming'`).Scan(&following)
 			if err != nil || following {
 				return err
 			}

@@ -17,7 +17,7 @@ var places = []mutation{
 	}},
 	{test: "TestTrustIsPerAccount", what: "a place counts for every account, and is not sealed for its own", edits: []edit{
 		{"internal/store/devices.go", `trusted_networks.device_id = devices.id AND trusted_networks.account_id = $2`, `trusted_networks.device_id = devices.id`},
-		{"internal/device/device.go", `p.DeviceID + " " + p.AccountID`, `p.DeviceID`},
+		{"internal/device/device.go", `n.DeviceID + " " + n.AccountID`, `n.DeviceID`},
 	}},
 	{test: "TestTrustIsPerAccount", what: "whoever forgets all browsers forgets those of everybody", edits: []edit{
 		{"internal/store/trusted_networks.go", `WHERE account_id = $1 AND device_id <> $2`, `WHERE (account_id = $1 OR account_id <> '') AND device_id <> $2`},
@@ -25,10 +25,10 @@ var places = []mutation{
 	{test: "TestTrustEndsWithAccountChanges", what: "a new password, a sign-out everywhere and the like leave trust alone", edits: []edit{
 		{"internal/store/trusted_networks.go", `AND device_id <> $2 AND`, `AND device_id <> $2 AND $3 = 'revoked' AND`},
 		{"internal/store/trusted_networks.go", `AND epoch = $2 AND`, `AND epoch <= $2 AND`},
-		{"internal/device/device.go", `p.Epoch != a.Epoch`, `p.Epoch > a.Epoch`},
+		{"internal/device/device.go", `n.Epoch != a.Epoch`, `n.Epoch > a.Epoch`},
 	}},
 	{test: "TestTrustEndsWithAccountChanges", what: "what the person has forgotten is still trusted", edits: []edit{
-		{"internal/device/trusted.go", `return d.Accounts.EndTrust(ctx, tx, who.AccountRef, trust.RevokedByOwner, "")`, `return nil`},
+		{"internal/device/trusted.go", `return d.Accounts.EndTrust(ctx, tx, person.AccountRef, trust.RevokedByOwner, "")`, `return nil`},
 	}},
 	{test: "TestTrustEndsWithAccountChanges", what: "trust outlives its account", edits: []edit{
 		{"internal/store/migrations/00001_initial.sql", `account_id    TEXT NOT NULL REFERENCES accounts (id) ON DELETE CASCADE`, `account_id    TEXT NOT NULL`},
@@ -52,7 +52,7 @@ var places = []mutation{
 		{"internal/trust/trust.go", `q.Browser.MajorVersion < r.Browser.MajorVersion`, `q.Browser.MajorVersion < 0`},
 	}},
 	{test: "TestStolenTrustCookieFailsElsewhere", what: "the version may fall again after an update", edits: []edit{
-		{"internal/device/device.go", `old.Browser = by.Request.Browser`, `_ = by.Request.Browser`},
+		{"internal/device/device.go", `old.Browser = decision.Request.Browser`, `_ = decision.Request.Browser`},
 	}},
 	{test: "TestStolenTrustCookieFailsElsewhere", what: "a cookie in another browser in another network is no copy", edits: []edit{
 		{"internal/device/device.go", `b.TokenReused = trust.IsLikelyCopy(b.records, from.TrustRequest(), d.Policy)`, `b.TokenReused = false`},
@@ -86,7 +86,7 @@ var places = []mutation{
 		{"internal/web/verify.go", `p.SetTrust(checked)`, `p.SetTrust(true)`},
 	}},
 	{test: "TestOwnerIsToldOfTrust", what: "the owner is not told of a new place", edits: []edit{
-		{"internal/device/device.go", `if slices.ContainsFunc(before, again) {`, `if slices.ContainsFunc(before, again) || v.Device != "" {`},
+		{"internal/device/device.go", `if slices.ContainsFunc(before, sameNetwork) {`, `if slices.ContainsFunc(before, sameNetwork) || signIn.Device != "" {`},
 	}},
 	{test: "TestSeveralNetworksAreTrusted", what: "trust in one network ends that in another", edits: []edit{
 		{"internal/trust/trust.go", `kept[max(0, len(kept)-MaxNetworks):]`, `kept[len(kept)-1:]`},
@@ -98,11 +98,11 @@ var places = []mutation{
 		{"internal/store/accounts.go", "`UPDATE accounts SET epoch = epoch + 1`", "`UPDATE accounts SET epoch = epoch`"},
 	}},
 	{test: "TestTrustStoresNoReadableAddress", what: "a place can be read in the database", edits: []edit{
-		{"internal/device/device.go", `p.Body = d.Keys.Seal(networkBoundTo(p), body)`, `p.Body = body`},
-		{"internal/device/device.go", `body, err := d.Keys.Open(networkBoundTo(p), p.Body)`, `body, err := p.Body, error(nil)`},
+		{"internal/device/device.go", `n.Body = d.Keys.Seal(networkBoundTo(n), body)`, `n.Body = body`},
+		{"internal/device/device.go", `body, err := d.Keys.Open(networkBoundTo(n), n.Body)`, `body, err := n.Body, error(nil)`},
 	}},
 	{test: "TestTrustStoresNoReadableAddress", what: "a decision can be read in the database", edits: []edit{
-		{"internal/device/decision.go", `d.Keys.Seal("decision "+by.Trace, by.marshalInputs())`, `by.marshalInputs()`},
+		{"internal/device/decision.go", `d.Keys.Seal("decision "+decision.Trace, decision.marshalInputs())`, `decision.marshalInputs()`},
 	}},
 }
 
