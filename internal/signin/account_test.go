@@ -41,7 +41,8 @@ func TestInvite(t *testing.T) {
 	})
 }
 
-// A known and an unknown address look alike to whoever signs up; only the mail differs.
+// A sign-up with a known address and one with an unknown address get the same response. Only the emails
+// differ.
 func TestSignUp(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		for _, email := range []string{annaEmail, "bob@example.com"} {
@@ -73,7 +74,7 @@ func TestSignUp(t *testing.T) {
 	})
 }
 
-// Nobody without a password hash, and nobody disabled, comes in with any password.
+// An account without a password hash accepts no password.
 func TestAccountWithoutPasswordCannotSignIn(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		a, err := h.Store.FindAccountByEmail(h.Context(), annaEmail)
@@ -92,8 +93,8 @@ func TestAccountWithoutPasswordCannotSignIn(t *testing.T) {
 	})
 }
 
-// Behind a proxy that nobody has named all come from one network, which nobody knows: nobody waits
-// there for what others have tried with the same name.
+// Behind a proxy that is not configured all clients have the same unknown network. Failures in it delay
+// nobody's sign-in until its limit for failures is reached.
 func TestPasswordLimitsInUnknownNetwork(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		try := func(password string) error {

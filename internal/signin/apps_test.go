@@ -21,7 +21,8 @@ import (
 	"twostep.example/twostep/internal/store/storetest"
 )
 
-// phone is an authenticator app (RFC 6238, SHA-1, 6 digits, 30 s), written anew here.
+// authenticator is an authenticator app (RFC 6238: SHA-1, 6 digits, 30 seconds), implemented independently
+// of package totp.
 type authenticator []byte
 
 func (p authenticator) code(at time.Time) string {
@@ -34,7 +35,7 @@ func (p authenticator) code(at time.Time) string {
 	return fmt.Sprintf("%06d", binary.BigEndian.Uint32(sum[i:])&0x7fffffff%1000000)
 }
 
-// app enrolls an authenticator app and returns it with the session that goes on.
+// enrollApp enrolls an authenticator app and returns it with the new session token.
 func (h *fixture) enrollApp(sessionToken string) (authenticator, string) {
 	h.Helper()
 	if err := h.Enrollments.Start(h.Context(), h.getSession(sessionToken), "totp", url.Values{}, home); err != nil {
@@ -59,7 +60,7 @@ func (h *fixture) enrollApp(sessionToken string) (authenticator, string) {
 	return authenticator(key), sessionToken
 }
 
-// choose takes the first step and chooses a method.
+// chooseMethod enters the password and chooses a method.
 func (h *fixture) chooseMethod(method string) (token string) {
 	h.Helper()
 	token = h.enterPassword()
@@ -69,8 +70,8 @@ func (h *fixture) chooseMethod(method string) (token string) {
 	return token
 }
 
-// A code of the app opens one session, ever: the one that enrolled it counts as used,
-// and so does the one that signed in, for every sign-in.
+// A code of the app is accepted once: the code that enrolled it counts as used, and so does one that
+// signed in, for all sign-ins (RFC 6238 section 5.2).
 func TestAppCodeIsUsedOnce(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		app, _ := h.enrollApp(h.signIn())
@@ -91,7 +92,7 @@ func TestAppCodeIsUsedOnce(t *testing.T) {
 	})
 }
 
-// The same code in many sign-ins at the same moment, on two instances: one is accepted.
+// The same code in many sign-ins at the same time, on two servers: one is accepted.
 func TestAppCodeIsUsedOnceInParallel(t *testing.T) {
 	storetest.EachDatabase(t, func(t *testing.T, address string) {
 		h := newFixture(t, address)
@@ -129,7 +130,7 @@ func TestAppCodeIsUsedOnceInParallel(t *testing.T) {
 	})
 }
 
-// Any of several apps may answer, and there are at most five.
+// A code of any of several apps is accepted, and an account can have at most five apps.
 func TestSeveralApps(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		sessionToken := h.signIn()
@@ -154,7 +155,7 @@ func TestSeveralApps(t *testing.T) {
 	})
 }
 
-// A phone whose clock is wrong is told so; that is a try like any other.
+// A code from a phone whose clock is wrong gets an error that says so. It counts as a guess.
 func TestWrongPhoneClockIsReported(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		app, _ := h.enrollApp(h.signIn())
@@ -172,8 +173,8 @@ func TestWrongPhoneClockIsReported(t *testing.T) {
 	})
 }
 
-// Printed codes are shown until the person has seen them; each opens one session, and
-// the owner is told how many are left. They are offered last and never by themselves.
+// Recovery codes are shown until the person confirms that they have saved them. Each code opens one
+// session, and the owner is told how many are left. They are offered last and never chosen by default.
 func TestRecoveryCodes(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		sessionToken := h.signIn()

@@ -17,7 +17,7 @@ import (
 
 const edge = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36 Edg/142.0.0.0"
 
-// warned is how often somebody was told that there is a copy of their cookie.
+// copyNotices counts the emails to an address that say that its device token was copied.
 func (h *fixture) copyNotices(email string) (n int) {
 	h.Helper()
 	for _, m := range h.mails() {
@@ -28,7 +28,7 @@ func (h *fixture) copyNotices(email string) (n int) {
 	return n
 }
 
-// wantsWarned fails unless each was told so often, in the order of anna, ben.
+// wantCopyNotices fails the test unless Anna and Ben have got this many emails about copied tokens.
 func (h *fixture) wantCopyNotices(anna, ben int) {
 	h.Helper()
 	if a, b := h.copyNotices(annaEmail), h.copyNotices(benEmail); a != anna || b != ben {
@@ -38,21 +38,21 @@ func (h *fixture) wantCopyNotices(anna, ben int) {
 
 const benEmail, benPassword = "ben@example.com", "seventeen brown jars"
 
-// ben adds Ben, in the same browser.
+// withBen adds Ben's account and returns the same browser as Ben uses it.
 func (b *browser) withBen() *browser {
 	b.Helper()
 	b.addAccount(benEmail, benPassword)
 	return &browser{fixture: b.fixture, from: b.from, email: benEmail, password: benPassword}
 }
 
-// copied is the same cookie in another hand.
+// copy returns a browser with the same cookie.
 func (b *browser) copy() *browser {
 	return &browser{fixture: b.fixture, from: b.from, email: b.email, password: b.password}
 }
 
-// The secret changes with every use. An answer that gets lost does no harm, and neither do
-// tabs that sign in at once; a secret of before betrays a copy, ends trust and the sessions
-// of that browser, and is told once.
+// The secret of a device token changes with every use. A lost response and parallel sign-ins do no harm. A
+// secret that was replaced earlier shows that the token was copied: trust and the sessions of that device
+// end, and the owner is notified once.
 func TestCopiedDeviceToken(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		b := h.newBrowser().signIn(true)
@@ -94,8 +94,8 @@ func TestCopiedDeviceToken(t *testing.T) {
 	})
 }
 
-// A copy of a cookie of two people betrays itself to both, whoever it is shown by: even by
-// somebody who has an account of their own.
+// A copied token of a browser that two people use ends trust for both, even if somebody with another
+// account sends it.
 func TestCopiedDeviceTokenOfTwoAccounts(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		anna := h.newBrowser().signIn(true)
@@ -128,7 +128,7 @@ func TestCopiedDeviceTokenOfTwoAccounts(t *testing.T) {
 	})
 }
 
-// A secret that was made up, behind the beginning of one's own cookie, alarms nobody else.
+// A made-up secret with the series of one's own token notifies nobody else.
 func TestForgedTokenSecretNotifiesOnlyItsOwner(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		mallory := &browser{fixture: h, from: home, email: "mallory@example.com", password: "one two three four five"}
@@ -146,8 +146,8 @@ func TestForgedTokenSecretNotifiesOnlyItsOwner(t *testing.T) {
 	})
 }
 
-// A right secret from another kind of browser and another place is a copy; from the one or
-// the other it is a browser that was changed, or carried about.
+// A current token from another kind of browser and another network was copied. If only one of them
+// differs, the browser was updated or the device was moved.
 func TestTokenFromOtherBrowserAndNetwork(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		b := h.newBrowser()
@@ -170,8 +170,8 @@ func TestTokenFromOtherBrowserAndNetwork(t *testing.T) {
 	})
 }
 
-// A browser that breaks down before it has written its newest cookies comes back with older
-// ones; an answer may arrive long after a later one. Neither is a theft.
+// A browser that crashes before it has stored its newest cookies sends older ones, and a response may
+// arrive after a later one. Neither counts as a copy.
 func TestOldTokenAfterCrash(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		anna := h.newBrowser().signIn(true)
@@ -200,8 +200,8 @@ func TestOldTokenAfterCrash(t *testing.T) {
 	})
 }
 
-// What ended while a browser was verified from a third place does not come back with it:
-// neither at home nor at the office.
+// Trust that is revoked while the browser is verified from a third network does not come back with that
+// verification.
 func TestRevokeWhileVerifying(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		for range 20 {
@@ -236,7 +236,7 @@ func TestRevokeWhileVerifying(t *testing.T) {
 	})
 }
 
-// A database that is brought back knows the secrets of yesterday: that is no theft.
+// A restored backup knows older secrets than the browsers have. That does not count as a copy.
 func TestRestoredBackupAndNewerTokens(t *testing.T) {
 	h := newFixture(t, filepath.Join(t.TempDir(), "twostep.db"))
 	h.addAccount(annaEmail, annaPassword)

@@ -28,7 +28,7 @@ func (h *fixture) getSession(sessionToken string) session.Session {
 	return who
 }
 
-// draft begins to enroll a number and returns the code that was said to it.
+// startNumber starts enrolling a phone number and returns the code that was sent to it.
 func (h *fixture) startNumber(sessionToken, number string) (code string) {
 	h.Helper()
 	h.mails()
@@ -47,7 +47,7 @@ func (h *fixture) confirm(sessionToken, method, code string) (string, error) {
 	return h.Enrollments.Confirm(h.Context(), h.getSession(sessionToken), method, url.Values{"code": {code}}, home)
 }
 
-// enroll enrolls a number and returns the session in which the person goes on.
+// enrollNumber enrolls a phone number and returns the new session token.
 func (h *fixture) enrollNumber(sessionToken, number string) string {
 	h.Helper()
 	sessionToken, err := h.confirm(sessionToken, "spoken", h.startNumber(sessionToken, number))
@@ -57,7 +57,7 @@ func (h *fixture) enrollNumber(sessionToken, number string) string {
 	return sessionToken
 }
 
-// numbers are the enrolled ones.
+// numbers returns the enrolled phone numbers, separated by spaces.
 func (h *fixture) numbers(sessionToken string) string {
 	h.Helper()
 	all, err := h.Enrollments.List(h.Context(), h.getSession(sessionToken))
@@ -75,8 +75,8 @@ func (h *fixture) numbers(sessionToken string) string {
 	return strings.Join(list, " ")
 }
 
-// A factor counts once it is proven; every other session ends, this one goes on, and
-// the owner is told.
+// A factor is enrolled when it is confirmed. Then every other session ends, this one continues, and the
+// owner is notified.
 func TestEnroll(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		other, mine := h.signIn(), h.signIn()
@@ -116,7 +116,7 @@ func TestEnroll(t *testing.T) {
 	})
 }
 
-// The old number works until the new one is proven, and is told when it goes.
+// The old number works until the new one is confirmed, and is notified when it is replaced.
 func TestReplaceNumber(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		sessionToken := h.enrollNumber(h.signIn(), "+491711234567")
@@ -142,7 +142,7 @@ func TestReplaceNumber(t *testing.T) {
 	})
 }
 
-// Two drafts of one number end with one number, whoever is faster.
+// Two numbers that are enrolled at the same time leave one number.
 func TestNumbersEnrolledInParallel(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		first, second := h.signIn(), h.signIn()
@@ -173,7 +173,8 @@ func TestNumbersEnrolledInParallel(t *testing.T) {
 	})
 }
 
-// What is refused keeps nothing, and what is drawn up waits no longer than it says.
+// Invalid input starts no enrollment. A pending factor belongs to one session, needs recent
+// authentication, and ends when it is canceled.
 func TestPendingFactorEnds(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		token := h.signIn()
@@ -210,8 +211,8 @@ func TestPendingFactorEnds(t *testing.T) {
 	})
 }
 
-// Everything that changes what proves the person needs a full proof of the last ten
-// minutes; a step-up gives one, to this session alone, under a new token.
+// Changing factors or the address needs authentication within the last ten minutes. A step-up gives it, to
+// this session alone, under a new token.
 func TestStepUp(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		sessionToken := h.enrollNumber(h.signIn(), "+491711234567")
@@ -259,7 +260,7 @@ func TestStepUp(t *testing.T) {
 	})
 }
 
-// A step-up belongs to its session: once that is over, it opens nothing.
+// A step-up belongs to its session: after a sign-out it opens nothing.
 func TestStepUpAfterSignOut(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		sessionToken := h.signIn()
@@ -276,7 +277,7 @@ func TestStepUpAfterSignOut(t *testing.T) {
 	})
 }
 
-// The draft of a factor is no sign-in, and a sign-in is no draft.
+// A code for a new factor is not accepted in a sign-in, nor the other way round.
 func TestCodesAreBoundToPurpose(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		sessionToken := h.signIn()
@@ -291,8 +292,8 @@ func TestCodesAreBoundToPurpose(t *testing.T) {
 	})
 }
 
-// A new address is proven before it counts; the old one is told; an address that has
-// an account gets no mail and looks the same.
+// A new address is set when it is confirmed, and the old one is notified. An address that belongs to
+// another account gets no email and the same response.
 func TestChangeEmail(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		h.addAccount("bob@example.com", "another horse battery")
@@ -339,8 +340,7 @@ func TestChangeEmail(t *testing.T) {
 	})
 }
 
-// Text messages have rations for a number, its block, the account and the network, and
-// a cap of money; each says when it opens again.
+// Text messages are limited per block of numbers and by a budget. The error says when the limit ends.
 func TestTextLimits(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		sessionToken := h.signIn()
@@ -371,7 +371,7 @@ func TestTextLimits(t *testing.T) {
 	})
 }
 
-// A session that was ended stays ended, whatever a request that began before does.
+// A request that has loaded a session before it ended can change nothing.
 func TestEndedSessionChangesNothing(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		attacker, owner := h.signIn(), h.signIn()
@@ -393,7 +393,7 @@ func TestEndedSessionChangesNothing(t *testing.T) {
 	})
 }
 
-// A new address cannot be flooded or found by guessing, known or not.
+// Emails to a new address are limited, whether it belongs to an account or not.
 func TestNewAddressMailLimit(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		h.addAccount("bob@example.com", "another horse battery")
@@ -414,8 +414,7 @@ func TestNewAddressMailLimit(t *testing.T) {
 	})
 }
 
-// The link in the notice of a change takes it back, once, and makes void what the one
-// who made it knows.
+// The link in the notice of a change undoes it, once, and cancels the password.
 func TestUndoEmailChange(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		sessionToken := h.signIn()

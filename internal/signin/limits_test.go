@@ -13,7 +13,7 @@ import (
 
 const annaNumber = "+491711234567"
 
-// called takes the first step somewhere and asks for a call there.
+// requestCall enters the password from an origin and requests a call.
 func (h *fixture) requestCall(from origin.Origin) error {
 	h.Helper()
 	entry, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, from)
@@ -23,8 +23,8 @@ func (h *fixture) requestCall(from origin.Origin) error {
 	return h.Choose(h.Context(), entry.Attempt, "spoken", from)
 }
 
-// Strangers use up what there is of messages to a number, and then those of the account. The
-// browsers that it knows have their own: six an hour and fifteen a day, and twenty a day together.
+// Unknown devices can use up the messages to a number. Known devices have limits of their own: six per
+// hour and fifteen per day each, and twenty per day together.
 func TestTextsOfKnownDevices(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		h.advance(15 * time.Hour) // it is one o'clock, so that no day begins meanwhile
@@ -65,7 +65,7 @@ func TestTextsOfKnownDevices(t *testing.T) {
 	})
 }
 
-// Somebody who says that Anna's number is theirs uses up nothing of hers.
+// Messages to a number that another person tries to enroll do not count against its owner's limits.
 func TestTextsToNewNumber(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		sessionToken := h.enrollNumber(h.signIn(), annaNumber)
@@ -82,8 +82,8 @@ func TestTextsToNewNumber(t *testing.T) {
 	})
 }
 
-// One network begins sixty sign-ins of an account in an hour. Other networks, and browsers that the
-// account knows, begin their own.
+// One network can start sixty sign-ins of an account per hour. Other networks and known devices have
+// limits of their own.
 func TestSignInsPerNetwork(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		b := h.newBrowser().signIn(false)

@@ -21,13 +21,13 @@ import (
 	"twostep.example/twostep/internal/store"
 )
 
-// away is a stranger's network of its own for each n.
+// otherNetwork returns an origin in a network of its own for each n.
 func otherNetwork(n int) origin.Origin {
 	return origin.Origin{Address: netip.AddrFrom4([4]byte{198, 51, byte(100 + n/250), byte(1 + n%250)}), Language: "en"}
 }
 
-// stranger guesses at Anna's account by a method until there is nothing left, each sign-in
-// from another network, and returns how many guesses were compared.
+// guessUntilExhausted guesses codes of a method in sign-ins from different networks until a long code is
+// needed, and returns how many guesses were compared.
 func (h *fixture) guessUntilExhausted(method string) (compared int) {
 	h.Helper()
 	for n := range 40 {
@@ -61,7 +61,7 @@ func (h *fixture) guessUntilExhausted(method string) (compared int) {
 	return 0
 }
 
-// anna is the name of Anna's ledger.
+// annaBudget returns the name of Anna's guess budget.
 func (h *fixture) annaBudget() string {
 	h.Helper()
 	a, err := h.Store.FindAccountByEmail(h.Context(), annaEmail)
@@ -71,7 +71,7 @@ func (h *fixture) annaBudget() string {
 	return a.ID
 }
 
-// debited writes down what strangers have done just now.
+// addEntry adds an entry of an unknown device to a budget.
 func (h *fixture) addEntry(ledger, kind string, cost odds.Chance) {
 	h.Helper()
 	d := store.BudgetEntry{ID: rand.Text(), Budget: ledger, Kind: kind, ChallengeID: "of a stranger", Network: "elsewhere", CreatedAt: h.clock(), Cost: int64(cost)}
@@ -86,7 +86,7 @@ func (h *fixture) addEntry(ledger, kind string, cost odds.Chance) {
 	}
 }
 
-// told counts the mails that have arrived with this in their subject.
+// countMails counts the emails with this text in their subject.
 func (h *fixture) countMails(what string) (n int) {
 	h.Helper()
 	for _, m := range h.mails() {
@@ -104,8 +104,8 @@ const (
 
 var longCode = regexp.MustCompile(`\b[0-9A-HJKMNP-TV-Z]{5}-[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{4}\b`)
 
-// Twenty guesses by mail in a year, from however many networks; then nobody is refused: the
-// code is longer, and the owner was told, once.
+// Twenty guesses at emailed codes are compared per year, from any number of networks. After that the code
+// is longer, nobody is locked out, and the owner is notified once.
 func TestEmailBudgetExhausted(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		if got := h.guessUntilExhausted("email"); got != 20 {
@@ -146,7 +146,7 @@ func TestEmailBudgetExhausted(t *testing.T) {
 	})
 }
 
-// Ten guesses at an app; then two codes in a row, and neither alone nor out of order.
+// Ten guesses at app codes are compared. After that two consecutive codes are needed, in order.
 func TestAppBudgetExhausted(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		app, _ := h.enrollApp(h.signIn())
@@ -171,8 +171,7 @@ func TestAppBudgetExhausted(t *testing.T) {
 	})
 }
 
-// A browser that the account knows notices nothing of it, and nobody else can spend what it
-// may guess.
+// A known device keeps using short codes, and unknown devices cannot use up its guesses.
 func TestKnownDeviceIsNotAffected(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		b := h.newBrowser().signIn(false)
@@ -192,7 +191,7 @@ func TestKnownDeviceIsNotAffected(t *testing.T) {
 	})
 }
 
-// What a sign-in cost is given back when that very sign-in is passed, and nothing else is.
+// Passing a sign-in refunds the guesses of that sign-in and no others.
 func TestOnlyOwnGuessesAreRefunded(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		for range 30 { // an owner who mistypes each time, in browsers that are always new
@@ -215,7 +214,7 @@ func TestOnlyOwnGuessesAreRefunded(t *testing.T) {
 	})
 }
 
-// A new password, once both steps are proven, begins a new ledger: four times in a year.
+// A password change after both steps renews the budget, four times in a year.
 func TestPasswordChangeRenewsBudget(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		password := annaPassword
@@ -246,7 +245,7 @@ func TestPasswordChangeRenewsBudget(t *testing.T) {
 	})
 }
 
-// A year later what was spent counts no more, to the millisecond.
+// After a year, to the millisecond, a guess no longer counts.
 func TestBudgetWindowRolls(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		if got := h.guessUntilExhausted("email"); got != 20 {
@@ -259,7 +258,7 @@ func TestBudgetWindowRolls(t *testing.T) {
 	})
 }
 
-// Guesses that arrive together, at two servers, are never more than the ledger allows.
+// Guesses that arrive at the same time are never more than the budget allows.
 func TestParallelGuessesStayInBudget(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		var compared atomic.Int64
@@ -293,9 +292,9 @@ func TestParallelGuessesStayInBudget(t *testing.T) {
 	})
 }
 
-// Three codes that are good at a time make one guess dearer than what is left. The right one is
-// then refused, but only once: the next is longer, stays so, and is compared; and nobody is told
-// that the guesses are used up, which they are not.
+// With three live codes one guess costs more than is left. The right code is then refused once: the
+// challenge is reissued with a long code, which later resends keep, and the right long code is accepted.
+// The owner gets no notice, since the budget is not used up.
 func TestResentCodeIsLong(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		h.addEntry(h.annaBudget(), store.EntryGuess, 18_000)
@@ -327,7 +326,7 @@ func TestResentCodeIsLong(t *testing.T) {
 	})
 }
 
-// The same where a new number is to be proven.
+// The same for a number that is being confirmed.
 func TestResentCodeForNewNumberIsLong(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		const number = "+491711234567"
@@ -348,7 +347,7 @@ func TestResentCodeForNewNumberIsLong(t *testing.T) {
 	})
 }
 
-// guess makes one wrong guess in a new sign-in from a network.
+// guess makes one wrong guess in a new sign-in from an origin.
 func (h *fixture) guess(from origin.Origin) {
 	h.Helper()
 	h.advance(time.Second)
@@ -360,7 +359,7 @@ func (h *fixture) guess(from origin.Origin) {
 	h.wantErr("a guess", err, factor.ErrIncorrect)
 }
 
-// Somebody who comes back only each day and an hour is told of too, with the second sign-in.
+// Guesses that are more than a day apart are notified too, from the second sign-in on.
 func TestSlowGuessingIsNotified(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		for n := range 2 {
@@ -373,7 +372,7 @@ func TestSlowGuessingIsNotified(t *testing.T) {
 	})
 }
 
-// A clock that was ahead when the owner was told does not keep them from being told later.
+// A notice that was sent while the clock was ahead does not suppress later notices.
 func TestNotifiedAfterClockWasSetBack(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		for n, turned := range []time.Duration{100 * 24 * time.Hour, -100 * 24 * time.Hour} {
@@ -387,7 +386,7 @@ func TestNotifiedAfterClockWasSetBack(t *testing.T) {
 	})
 }
 
-// Nor is the owner told with each guess that comes too late, behind a renewal that is still to come.
+// A renewal in the future (the clock was set back) does not cause a notice for each guess.
 func TestExhaustedNotifiedOnceBeforeRenewal(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		var tokens []string
@@ -413,8 +412,8 @@ func TestExhaustedNotifiedOnceBeforeRenewal(t *testing.T) {
 	})
 }
 
-// What the owner was told of their own mistakes and was given back does not keep them from being
-// told when it is true.
+// A notice that was caused by the owner's own mistakes, which were refunded, does not suppress the next
+// notice.
 func TestExhaustedNotifiedAgainAfterRefund(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		h.addEntry(h.annaBudget(), store.EntryGuess, 16_000)

@@ -24,8 +24,7 @@ import (
 	"twostep.example/twostep/internal/store/storetest"
 )
 
-// A reset ends everything that was open, tells the owner, works once, and opens no
-// session: both steps are still to be taken.
+// A password reset ends all sessions and attempts, notifies the owner, works once, and opens no session.
 func TestResetPassword(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		sessionToken, pending := h.signIn(), h.enterPassword()
@@ -82,8 +81,8 @@ func TestResetLinkExpires(t *testing.T) {
 	})
 }
 
-// An address with an account, one without, and one whose ration is spent look alike,
-// and cost the same rows.
+// Reset requests for an address with an account, one without, and one whose limit is reached get the same
+// response and write the same rows.
 func TestResetRequestsLookTheSame(t *testing.T) {
 	storetest.EachDatabase(t, func(t *testing.T, url string) {
 		h := newFixture(t, url)
@@ -118,7 +117,7 @@ func TestResetRequestsLookTheSame(t *testing.T) {
 	})
 }
 
-// resets has Anna choose her password anew by way of her mailbox.
+// resetPassword resets Anna's password by email.
 func (h *fixture) resetPassword(from origin.Origin) {
 	h.Helper()
 	h.advance(time.Second)
@@ -130,8 +129,9 @@ func (h *fixture) resetPassword(from origin.Origin) {
 	}
 }
 
-// A thief has used up the guesses at the app and all pairs of the day. Anna does what the mail says,
-// and comes in by app, the only way for a day: in a new browser and a new network.
+// After a password reset the owner can sign in by app at once, even if an attacker has used up the guess
+// budget and all pairs of the day. Otherwise the owner of a new device in a new network would have to wait
+// for a day.
 func TestResetRenewsCodePairs(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		app, _ := h.enrollApp(h.signIn())
@@ -164,7 +164,7 @@ func TestResetRenewsCodePairs(t *testing.T) {
 	})
 }
 
-// The same with the mails of the day, of somebody who has only mail.
+// The same for the emails of the day, for an account that has only its mailbox.
 func TestResetRenewsMails(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		for range ratelimit.MailsNewNetworksPerDay {
@@ -226,7 +226,7 @@ func TestChangePassword(t *testing.T) {
 	})
 }
 
-// A ration holds however many ask at once.
+// The limit for reset emails holds for parallel requests.
 func TestResetMailLimitInParallel(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		atOnce(60, func() { _ = h.Accounts.RequestPasswordReset(h.Context(), annaEmail, home) })
@@ -236,8 +236,7 @@ func TestResetMailLimitInParallel(t *testing.T) {
 	})
 }
 
-// Strangers who ask for Anna's links, hour after hour, keep nobody but themselves from
-// having one.
+// Reset requests from one network, hour after hour, do not keep the owner from getting a link.
 func TestResetFloodFromOtherNetwork(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		stranger := home
@@ -262,7 +261,7 @@ func TestResetFloodFromOtherNetwork(t *testing.T) {
 	})
 }
 
-// A hash of yesterday's cost is replaced by one of today's at the next sign-in.
+// A password hash of lower cost is replaced at the next sign-in.
 func TestRehash(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		read := func() string {
@@ -290,8 +289,8 @@ func TestRehash(t *testing.T) {
 	})
 }
 
-// The mailbox that has just reset the password does not prove step two as well if
-// there is another way; after a day it does again.
+// The mailbox that has just reset the password is not accepted as the second step if the account has
+// another factor. After a day it is.
 func TestMailboxCooldown(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		reset := func() {
@@ -332,14 +331,14 @@ func TestMailboxCooldown(t *testing.T) {
 	})
 }
 
-// broken is a store of words: it fails a method's challenge.
+// broken is a verification method whose Challenge fails.
 type broken struct{ email.Method }
 
 func (broken) Challenge(context.Context, factor.Request) (factor.Challenge, error) {
 	return factor.Challenge{}, errors.New("broken")
 }
 
-// A method that cannot ask lets nobody in and leaves nothing behind.
+// If a method cannot issue a challenge, the sign-in fails and leaves nothing behind.
 func TestMethodFails(t *testing.T) {
 	storetest.EachDatabase(t, func(t *testing.T, address string) {
 		h := newFixture(t, address)
@@ -354,7 +353,7 @@ func TestMethodFails(t *testing.T) {
 	})
 }
 
-// lettered is a method whose answers are anything.
+// lettered is a verification method that sends answer as its code.
 type lettered struct {
 	email.Method
 	answer string
@@ -364,8 +363,8 @@ func (m lettered) Challenge(context.Context, factor.Request) (factor.Challenge, 
 	return factor.Challenge{Answer: m.answer}, nil
 }
 
-// What nobody can count the guesses at is not asked: letters and digits that are few, and few of
-// anything where it must be an answer that nobody can guess.
+// A code whose guesses cannot be counted is not sent: one of few letters and digits, or a short one where
+// a long code is needed.
 func TestShortCodesAreRejected(t *testing.T) {
 	storetest.EachDatabase(t, func(t *testing.T, address string) {
 		h := newFixture(t, address)
@@ -393,7 +392,7 @@ func TestShortCodesAreRejected(t *testing.T) {
 	})
 }
 
-// With two ways nothing is sent before the choice; choosing twice sends once.
+// With two methods nothing is sent before one is chosen. Choosing the same one again sends nothing.
 func TestChooseMethod(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		var n atomic.Int64

@@ -44,8 +44,7 @@ var (
 	codeLine = regexp.MustCompile(`(?m)^\d{6}$`)
 )
 
-// fixture is an engine on a real database with a clock that is turned by hand, and a
-// mailbox that everything arrives in.
+// fixture is the services on one database, with a clock that the test sets and a mailbox for all messages.
 type fixture struct {
 	*testing.T
 	*signin.Services
@@ -76,7 +75,7 @@ func newFixture(t *testing.T, url string) *fixture {
 	return h
 }
 
-// services are those of one server on a database.
+// services returns the services of one server on a database.
 func (h *fixture) services(db *store.DB, keys *seal.KeyRing) *signin.Services {
 	return signin.New(signin.Config{
 		Store: db, Keys: keys, Passwords: seal.NewPasswordHasher(seal.HashCost{MemoryKiB: 64, Passes: 1}, 4, 64), Now: h.clock, Log: slog.New(slog.DiscardHandler),
@@ -87,7 +86,7 @@ func (h *fixture) services(db *store.DB, keys *seal.KeyRing) *signin.Services {
 	})
 }
 
-// The verbs of an attempt, each on the attempt as it is stored.
+// The following methods load an attempt and call the method of the same name.
 
 func (h *fixture) Pending(ctx context.Context, token string, from origin.Origin) (challenge.State, error) {
 	a, err := h.Challenges.Load(ctx, token, from)
@@ -130,7 +129,7 @@ func (h *fixture) Verify(ctx context.Context, token string, form url.Values, fro
 	return a.Verify(ctx, form)
 }
 
-// withAnna runs a test on both databases, with one account.
+// withAccount runs a test on both databases, with Anna's account.
 func withAccount(t *testing.T, f func(h *fixture)) {
 	storetest.EachDatabase(t, func(t *testing.T, url string) {
 		h := newFixture(t, url)
@@ -158,7 +157,7 @@ func (h *fixture) send(_ context.Context, m delivery.Message) error {
 	return nil
 }
 
-// arrived delivers what waits and returns all mails so far.
+// mails delivers what is in the outbox and returns all messages so far.
 func (h *fixture) mails() []delivery.Message {
 	h.Helper()
 	for {
@@ -175,7 +174,6 @@ func (h *fixture) mails() []delivery.Message {
 	return slices.Clone(h.mail)
 }
 
-// last is the newest mail.
 func (h *fixture) lastMail() delivery.Message {
 	h.Helper()
 	mail := h.mails()
@@ -185,7 +183,7 @@ func (h *fixture) lastMail() delivery.Message {
 	return mail[len(mail)-1]
 }
 
-// code is the code in the newest mail.
+// code returns the code in the newest message.
 func (h *fixture) code() string {
 	h.Helper()
 	m := h.lastMail()
@@ -196,7 +194,7 @@ func (h *fixture) code() string {
 	return code
 }
 
-// linkToken is the token in the newest mail.
+// linkToken returns the token of the link in the newest message.
 func (h *fixture) linkToken() string {
 	h.Helper()
 	m := h.lastMail()
@@ -214,7 +212,7 @@ func (h *fixture) addAccount(email, password string) {
 	}
 }
 
-// begin takes the first step.
+// enterPassword starts a sign-in and returns the token of its attempt.
 func (h *fixture) enterPassword() (token string) {
 	h.Helper()
 	h.advance(time.Millisecond) // so that its mail comes after all others
@@ -230,7 +228,7 @@ func (h *fixture) verify(token, code string) (sessionToken string, err error) {
 	return entry.Session, err
 }
 
-// in signs in.
+// signIn completes both steps and returns the session token.
 func (h *fixture) signIn() (sessionToken string) {
 	h.Helper()
 	token := h.enterPassword()
@@ -241,7 +239,7 @@ func (h *fixture) signIn() (sessionToken string) {
 	return sessionToken
 }
 
-// refused fails the test unless err is want.
+// wantErr fails the test unless err is want.
 func (h *fixture) wantErr(what string, err, want error) {
 	h.Helper()
 	if !errors.Is(err, want) {
@@ -249,7 +247,7 @@ func (h *fixture) wantErr(what string, err, want error) {
 	}
 }
 
-// wrong is a code that is not this one.
+// wrong returns a code that differs from code.
 func wrong(code string) string {
 	if code[0] == '9' {
 		return "0" + code[1:]
@@ -291,8 +289,8 @@ func TestSignIn(t *testing.T) {
 	})
 }
 
-// A code works for fifteen minutes from its own sending, on the server's clock, and
-// what is expired, used or wrong is all the same to whoever types it.
+// A code is valid for fifteen minutes after it was sent, by the server's clock. Expired, used and wrong
+// codes get the same error.
 func TestCodeExpiresAfter15Minutes(t *testing.T) {
 	for age, want := range map[time.Duration]error{
 		14*time.Minute + 59*time.Second: nil,
@@ -311,7 +309,7 @@ func TestCodeExpiresAfter15Minutes(t *testing.T) {
 	}
 }
 
-// The second code has its own fifteen minutes and leaves the first its own.
+// A second code is valid for fifteen minutes of its own and does not shorten the first one's.
 func TestOverlappingCodes(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		token := h.enterPassword()
@@ -340,7 +338,7 @@ func TestOverlappingCodes(t *testing.T) {
 	})
 }
 
-// Five tries for the sign-in, however many codes it had: a new code brings no new tries.
+// A sign-in has five guesses. A new code gives no new guesses.
 func TestFiveGuesses(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		token := h.enterPassword()
@@ -377,7 +375,7 @@ func TestMalformedIsNotCounted(t *testing.T) {
 	})
 }
 
-// atOnce runs f n times at the same moment.
+// atOnce runs f n times at the same time.
 func atOnce(n int, f func()) {
 	var all sync.WaitGroup
 	start := make(chan struct{})
@@ -388,7 +386,7 @@ func atOnce(n int, f func()) {
 	all.Wait()
 }
 
-// Of many right answers at the same moment, one opens a session.
+// Of many right answers at the same time one opens a session.
 func TestParallelCodesOpenOneSession(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		token, code := h.enterPassword(), h.code()
@@ -409,7 +407,7 @@ func TestParallelCodesOpenOneSession(t *testing.T) {
 	})
 }
 
-// counting counts how often the engine has anything compared.
+// counting counts the comparisons of a verification method.
 type counting struct {
 	email.Method
 	compared *atomic.Int64
@@ -436,8 +434,8 @@ func TestParallelGuessesAreDelayed(t *testing.T) {
 	})
 }
 
-// Reload, back and a second tab show the same page and send nothing; the password
-// typed again goes on with the same sign-in under a new token.
+// Reloading the page or opening a second tab sends nothing. Entering the password again continues the same
+// attempt under a new token.
 func TestNoSecondMessage(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		token := h.enterPassword()
@@ -461,7 +459,7 @@ func TestNoSecondMessage(t *testing.T) {
 	})
 }
 
-// Two tabs that ask for a new code at the same moment cause one mail.
+// Parallel requests for a new code send one email.
 func TestParallelResendsSendOneMail(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		token := h.enterPassword()
@@ -478,7 +476,7 @@ func TestParallelResendsSendOneMail(t *testing.T) {
 	})
 }
 
-// A code belongs to the sign-in it was sent for, and a sign-in to its account.
+// A code is accepted only in the sign-in that it was sent for.
 func TestCodeOfAnotherSignIn(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		first := h.enterPassword()

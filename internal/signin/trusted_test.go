@@ -30,7 +30,7 @@ const (
 	month    = 30 * 24 * time.Hour
 )
 
-// laptop is a browser that somebody signs in with, and that keeps its cookie.
+// browser is a browser that an account signs in with. It keeps its cookies.
 type browser struct {
 	*fixture
 	from            origin.Origin
@@ -42,13 +42,13 @@ func (h *fixture) newBrowser() *browser {
 	return &browser{fixture: h, from: home, email: annaEmail, password: annaPassword}
 }
 
-// at is the same laptop somewhere else.
+// at moves the browser to another address and returns it.
 func (b *browser) at(address string) *browser {
 	b.from.Address = netip.MustParseAddr(address)
 	return b
 }
 
-// keep takes the cookies of an answer.
+// setCookies stores the cookies of a response.
 func (b *browser) setCookies(e session.Cookies) {
 	if e.Device != "" {
 		b.from.DeviceToken = e.Device
@@ -56,7 +56,7 @@ func (b *browser) setCookies(e session.Cookies) {
 	b.session = e.Session
 }
 
-// begin takes the first step. It is over where the browser is trusted.
+// enterPassword enters the password. If the browser is trusted, that opens a session.
 func (b *browser) enterPassword() session.Cookies {
 	b.Helper()
 	b.advance(time.Millisecond)
@@ -68,7 +68,7 @@ func (b *browser) enterPassword() session.Cookies {
 	return entry
 }
 
-// in takes both steps, with the box ticked or not.
+// signIn completes both steps, with the box for trust ticked or not.
 func (b *browser) signIn(tick bool) *browser {
 	b.Helper()
 	entry := b.enterPassword()
@@ -79,7 +79,7 @@ func (b *browser) signIn(tick bool) *browser {
 	return b
 }
 
-// answer takes the second step by mail.
+// enterCode completes the second step by email.
 func (b *browser) enterCode(token string, tick bool) {
 	b.Helper()
 	if err := b.Choose(b.Context(), token, "email", b.from); err != nil {
@@ -95,7 +95,7 @@ func (b *browser) enterCode(token string, tick bool) {
 	b.setCookies(entry)
 }
 
-// mailed is the newest code to an address.
+// codeTo returns the newest code that was sent to an address.
 func (h *fixture) codeTo(to string) (code string) {
 	h.Helper()
 	for _, m := range h.mails() {
@@ -106,7 +106,7 @@ func (h *fixture) codeTo(to string) (code string) {
 	return code
 }
 
-// why signs in and says why the second step is asked for; trust.Trusted if it is not.
+// reason enters the password and returns why the second step is required; trust.Trusted if it is not.
 func (b *browser) reason() trust.Reason {
 	b.Helper()
 	entry := b.enterPassword()
@@ -127,8 +127,8 @@ func (b *browser) wantReason(says string, want trust.Reason) {
 	}
 }
 
-// Trust skips the second step for thirty days to the second, sends nothing, and is no proof
-// of anything but the password.
+// Trust skips the second step for exactly thirty days and sends nothing. Its session counts as
+// authenticated by password only.
 func TestTrust(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		b := h.newBrowser().signIn(true)
@@ -155,7 +155,7 @@ func TestTrust(t *testing.T) {
 	})
 }
 
-// Nobody is trusted who has not asked for it, and a browser without the record never is.
+// A browser is not trusted unless the box was ticked in that browser.
 func TestTrustNeedsConsent(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		b := h.newBrowser().signIn(false)
@@ -169,7 +169,7 @@ func TestTrustNeedsConsent(t *testing.T) {
 	})
 }
 
-// Home and office are both trusted, each for its own thirty days.
+// Two networks are trusted independently, each for thirty days.
 func TestTrustIsPerNetwork(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		b := h.newBrowser().signIn(true)
@@ -186,8 +186,8 @@ func TestTrustIsPerNetwork(t *testing.T) {
 	})
 }
 
-// An IPv4 and an IPv6 address that were seen in the same verified sign-in are one place; one
-// that was not is another.
+// An IPv4 and an IPv6 address that were seen in the same verified sign-in are trusted together. An address
+// that was not seen in it is not.
 func TestTrustCoversBothAddressFamilies(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		b := h.newBrowser()
@@ -209,8 +209,8 @@ func TestTrustCoversBothAddressFamilies(t *testing.T) {
 	})
 }
 
-// Every event that changes what proves a person ends trust everywhere but in the browser it
-// was done in, and the next sign-in says which it was.
+// Every change to the password, factors or address ends trust in all browsers but the one it was made in,
+// and the next sign-in says why.
 func TestTrustEnds(t *testing.T) {
 	type scene struct {
 		*fixture
@@ -308,7 +308,7 @@ func TestTrustEnds(t *testing.T) {
 	}
 }
 
-// One browser, two people: each has a trust of their own, and none helps the other.
+// Two accounts in one browser are trusted independently.
 func TestTrustIsPerAccount(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		h.addAccount("ben@example.com", "seventeen brown jars")
@@ -331,7 +331,7 @@ func TestTrustIsPerAccount(t *testing.T) {
 	})
 }
 
-// A cookie that is forged, cut short or of nobody is the same as none, in any of its parts.
+// A forged or altered device token is treated like none.
 func TestForgedDeviceToken(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		b := h.newBrowser().signIn(true)
@@ -352,8 +352,8 @@ func TestForgedDeviceToken(t *testing.T) {
 	})
 }
 
-// Sixteen tabs of one trusted browser sign in at the same moment: all come in, and the cookie
-// that the browser ends up with is good, whichever answer was the last.
+// Sixteen tabs of a trusted browser sign in at the same time: all get a session, and the cookie that the
+// browser keeps is valid, whichever response was last.
 func TestParallelTrustedSignIns(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		b := h.newBrowser().signIn(true)
@@ -386,8 +386,8 @@ func TestParallelTrustedSignIns(t *testing.T) {
 	})
 }
 
-// A sign-in by trust and the end of that trust at the same moment: none of them fails, and
-// afterwards it has ended.
+// Trusted sign-ins and the end of that trust at the same time: none of them fails, and afterwards trust
+// has ended.
 func TestRevokeDuringTrustedSignIns(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		for range 10 {
@@ -411,7 +411,7 @@ func TestRevokeDuringTrustedSignIns(t *testing.T) {
 	})
 }
 
-// Somebody who began before the password was changed does not leave trust behind.
+// An attempt that started before a password change leaves no trust behind.
 func TestAttemptFromBeforePasswordChange(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		attacker := h.newBrowser()
@@ -430,8 +430,8 @@ func TestAttemptFromBeforePasswordChange(t *testing.T) {
 	})
 }
 
-// The box stays as it was over a wrong code, a new one and another method; it is not there
-// with a recovery code, and nothing comes of it where nobody knows the network.
+// The box stays as it was after a wrong code, a new code and another method. It has no effect if the
+// network is unknown.
 func TestTrustBoxIsKept(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		h.enrollNumber(h.signIn(), "+15550100")
@@ -472,8 +472,8 @@ func TestTrustBoxIsKept(t *testing.T) {
 	})
 }
 
-// A restart and a new key in front of the old one leave trust as it was; without the old
-// key a browser is asked, and nothing breaks.
+// A restart and a new key in front of the old one keep trust. Data that cannot be decrypted ends trust
+// without an error.
 func TestTrustAfterRestartAndKeyRotation(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		b := h.newBrowser().signIn(true)
@@ -500,8 +500,8 @@ func TestTrustAfterRestartAndKeyRotation(t *testing.T) {
 	})
 }
 
-// With a clock that was set back nobody is trusted until it has caught up, or the operator
-// says that the database was restored.
+// While the clock is behind the latest time that was seen, no browser is trusted, until the operator says
+// that a backup was restored.
 func TestClockSetBack(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		b := h.newBrowser().signIn(true)
@@ -528,7 +528,7 @@ func TestClockSetBack(t *testing.T) {
 	})
 }
 
-// At most eight places for a browser, and ten browsers for an account: the oldest leaves.
+// At most eight networks are trusted per browser and ten browsers per account. The oldest is removed.
 func TestDeviceAndNetworkLimits(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		b := h.newBrowser()
@@ -551,8 +551,8 @@ func TestDeviceAndNetworkLimits(t *testing.T) {
 	})
 }
 
-// The same decision has the same trace in the log, in the history and when it is explained;
-// the history has the whole reason, and the page before it has not.
+// A decision has the same trace ID in the history and when it is explained or replayed. The history has
+// the details.
 func TestTrustDecisions(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		b := h.newBrowser().signIn(true)
@@ -595,8 +595,8 @@ func TestTrustDecisions(t *testing.T) {
 	})
 }
 
-// What the owner sees: their browsers with their places, this one first, and one they can
-// forget; whose storage was deleted is told from whom nobody knows.
+// The owner sees their trusted browsers with their networks, this one first, and can remove each. A
+// browser that has lost its cookie is told about a similar trusted browser.
 func TestListTrustedDevices(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		phone := h.newBrowser()
@@ -635,7 +635,7 @@ func TestListTrustedDevices(t *testing.T) {
 	})
 }
 
-// A new record is told by mail, a renewed one is not.
+// The owner is notified of new trust, and not when it is renewed.
 func TestTrustIsNotified(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		told := func() (n int) {
@@ -662,7 +662,7 @@ func TestTrustIsNotified(t *testing.T) {
 	})
 }
 
-// A store that does not answer is a fault, never trust.
+// If the store fails, the sign-in fails; the browser is not trusted.
 func TestTrustNeedsStore(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		b := h.newBrowser().signIn(true)
