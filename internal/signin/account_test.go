@@ -37,7 +37,7 @@ func TestInvite(t *testing.T) {
 			h.Fatal(err)
 		}
 		h.advance(7*24*time.Hour + time.Millisecond)
-		h.wantErr("after its end", h.Accounts.Join(h.Context(), late, "", "another horse battery", home), account.ErrLink)
+		h.wantErr("after its expiry", h.Accounts.Join(h.Context(), late, "", "another horse battery", home), account.ErrLink)
 	})
 }
 
@@ -97,19 +97,19 @@ func TestAccountWithoutPasswordCannotSignIn(t *testing.T) {
 // nobody's sign-in until its limit for failures is reached.
 func TestPasswordLimitsInUnknownNetwork(t *testing.T) {
 	withAccount(t, func(h *fixture) {
-		try := func(password string) error {
+		start := func(password string) error {
 			_, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: password}, origin.Origin{Language: "en"})
 			return err
 		}
 		for range 20 {
-			h.wantErr("a wrong password", try("wrong horse battery"), account.ErrCredentials)
+			h.wantErr("a wrong password", start("wrong horse battery"), account.ErrCredentials)
 		}
-		if err := try(annaPassword); err != nil {
-			h.Errorf("the right one: %v", err)
+		if err := start(annaPassword); err != nil {
+			h.Errorf("the right password: %v", err)
 		}
 		for range ratelimit.UnknownNetworkFactor*ratelimit.NetworkPasswordFailuresPerMinute - 20 {
-			h.wantErr("a wrong password", try("wrong horse battery"), account.ErrCredentials)
+			h.wantErr("a wrong password", start("wrong horse battery"), account.ErrCredentials)
 		}
-		h.wantErr("beyond those of the network", try(annaPassword), ratelimit.ErrLimited)
+		h.wantErr("after the limit of the network", start(annaPassword), ratelimit.ErrLimited)
 	})
 }

@@ -76,11 +76,11 @@ func TestAppCodeIsUsedOnce(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		app, _ := h.enrollApp(h.signIn())
 		_, err := h.verify(h.chooseMethod("totp"), app.code(h.clock()))
-		h.wantErr("the code of the enrolment", err, factor.ErrIncorrect)
+		h.wantErr("the code that enrolled the app", err, factor.ErrIncorrect)
 		h.advance(time.Minute)
 		code := app.code(h.clock())
 		first, second := h.chooseMethod("totp"), h.chooseMethod("totp")
-		if n := len(h.mails()); n != 2 { // the first code, and the notice of the app
+		if n := len(h.mails()); n != 2 { // the first code, and the notice of the new app
 			h.Errorf("%d mails, want 2: nothing is sent for an app", n)
 		}
 		sessionToken, err := h.verify(first, code)
@@ -140,13 +140,13 @@ func TestSeveralApps(t *testing.T) {
 			app, sessionToken = h.enrollApp(sessionToken)
 			apps = append(apps, app)
 		}
-		h.wantErr("a sixth", h.Enrollments.Start(h.Context(), h.getSession(sessionToken), "totp", url.Values{}, home), enroll.ErrTooManyFactors)
+		h.wantErr("a sixth app", h.Enrollments.Start(h.Context(), h.getSession(sessionToken), "totp", url.Values{}, home), enroll.ErrTooManyFactors)
 		for i, app := range apps {
 			h.advance(time.Minute)
 			token := h.chooseMethod("totp")
 			p, err := h.Pending(h.Context(), token, home)
 			if err != nil || len(p.Offers) != 2 {
-				h.Fatalf("%d offers, %v: want the mailbox and the apps as one", len(p.Offers), err)
+				h.Fatalf("%d offers, %v: want email and one for all apps", len(p.Offers), err)
 			}
 			if _, err := h.verify(token, app.code(h.clock())); err != nil {
 				h.Errorf("app %d: %v", i, err)
@@ -164,11 +164,11 @@ func TestWrongPhoneClockIsReported(t *testing.T) {
 		_, err := h.verify(token, app.code(h.clock().Add(-3*time.Minute)))
 		var says *factor.UserError
 		if !errors.Is(err, factor.ErrIncorrect) || !errors.As(err, &says) || says.MessageKey != "clock.behind" {
-			h.Errorf("three minutes behind: %v", err)
+			h.Errorf("a clock that is three minutes behind: %v", err)
 		}
 		p, err := h.Pending(h.Context(), token, home)
 		if err != nil || p.Challenge.GuessesLeft != 4 {
-			h.Errorf("tries left %d, %v, want 4", p.Challenge.GuessesLeft, err)
+			h.Errorf("%d guesses left, %v, want 4", p.Challenge.GuessesLeft, err)
 		}
 	})
 }
@@ -190,7 +190,7 @@ func TestRecoveryCodes(t *testing.T) {
 				h.Fatal(err)
 			}
 			_, err = h.Enrollments.Pending(h.Context(), h.getSession(sessionToken), "recovery", home)
-			h.wantErr("shown again", err, enroll.ErrNoPendingFactor)
+			h.wantErr("shown after confirmation", err, enroll.ErrNoPendingFactor)
 			return d.Show.Codes
 		}
 		old := set()
@@ -210,7 +210,7 @@ func TestRecoveryCodes(t *testing.T) {
 			h.Fatal(err)
 		}
 		if m := h.lastMail(); !strings.Contains(m.Text, "9") || m.To != annaEmail {
-			h.Errorf("the owner is told: %s", m.Text)
+			h.Errorf("the owner's notice: %s", m.Text)
 		}
 		_, err = h.verify(h.chooseMethod("recovery"), codes[3])
 		h.wantErr("the same code again", err, factor.ErrIncorrect)
@@ -220,7 +220,7 @@ func TestRecoveryCodes(t *testing.T) {
 			}
 		}
 		if p, err := h.Pending(h.Context(), h.enterPassword(), home); err != nil || len(p.Offers) != 1 {
-			h.Errorf("%d offers, %v, want the mailbox alone: the set is used up", len(p.Offers), err)
+			h.Errorf("%d offers, %v, want email alone: all codes are used", len(p.Offers), err)
 		}
 	})
 }

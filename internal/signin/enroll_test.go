@@ -83,7 +83,7 @@ func TestEnroll(t *testing.T) {
 		pending := h.enterPassword()
 		code := h.startNumber(mine, "+491711234567")
 		if got := h.numbers(mine); got != "" {
-			h.Errorf("enrolled before the proof: %q", got)
+			h.Errorf("enrolled before it was confirmed: %q", got)
 		}
 		_, err := h.confirm(mine, "spoken", wrong(code))
 		h.wantErr("a wrong code", err, factor.ErrIncorrect)
@@ -96,15 +96,15 @@ func TestEnroll(t *testing.T) {
 			h.wantErr(name, err, session.ErrNoSession)
 		}
 		_, err = h.Pending(h.Context(), pending, home)
-		h.wantErr("somebody on the way in", err, challenge.ErrNoAttempt)
+		h.wantErr("an attempt that was running", err, challenge.ErrNoAttempt)
 		if got := h.numbers(fresh); got != "+491711234567" {
 			h.Errorf("enrolled: %q", got)
 		}
 		if m := h.lastMail(); m.To != annaEmail || !strings.Contains(m.Subject, "Phone call") {
-			h.Errorf("the owner is not told: %s: %s", m.To, m.Subject)
+			h.Errorf("the owner got no notice: %s: %s", m.To, m.Subject)
 		}
 		_, err = h.confirm(fresh, "spoken", code)
-		h.wantErr("the same again", err, enroll.ErrNoPendingFactor)
+		h.wantErr("the same code again", err, enroll.ErrNoPendingFactor)
 		token := h.enterPassword()
 		if err := h.Choose(h.Context(), token, "spoken", home); err != nil {
 			h.Fatal(err)
@@ -122,7 +122,7 @@ func TestReplaceNumber(t *testing.T) {
 		sessionToken := h.enrollNumber(h.signIn(), "+491711234567")
 		code := h.startNumber(sessionToken, "+491719999999")
 		if got := h.numbers(sessionToken); got != "+491711234567" {
-			h.Errorf("before the proof: %q", got)
+			h.Errorf("before the confirmation: %q", got)
 		}
 		h.advance(time.Second)
 		sessionToken, err := h.confirm(sessionToken, "spoken", code)
@@ -130,14 +130,14 @@ func TestReplaceNumber(t *testing.T) {
 			h.Fatal(err)
 		}
 		if got := h.numbers(sessionToken); got != "+491719999999" {
-			h.Errorf("after the proof: %q", got)
+			h.Errorf("after the confirmation: %q", got)
 		}
-		told := false
+		notified := false
 		for _, m := range h.mails() {
-			told = told || m.To == "+491711234567" && m.Text == "goodbye"
+			notified = notified || m.To == "+491711234567" && m.Text == "goodbye"
 		}
-		if !told {
-			h.Error("the old number is not told")
+		if !notified {
+			h.Error("the old number got no notice")
 		}
 	})
 }
@@ -156,7 +156,7 @@ func TestNumbersEnrolledInParallel(t *testing.T) {
 			s := <-sessions
 			who, err := h.Sessions.Get(h.Context(), s)
 			if err != nil {
-				return // the other one has ended it already
+				return // the other confirmation has ended this session
 			}
 			fresh, err := h.Enrollments.Confirm(h.Context(), who, "spoken", url.Values{"code": {codes[s]}}, home)
 			if err == nil {
@@ -181,33 +181,33 @@ func TestPendingFactorEnds(t *testing.T) {
 		var no *factor.UserError
 		err := h.Enrollments.Start(h.Context(), h.getSession(token), "spoken", url.Values{"number": {"nonsense"}}, home)
 		if !errors.As(err, &no) || no.Field != "number" {
-			h.Errorf("nonsense: %v", err)
+			h.Errorf("invalid: %v", err)
 		}
 		for _, method := range []string{"", "email", "EMAIL", "none", "spoken\x00"} {
 			h.wantErr(method, h.Enrollments.Start(h.Context(), h.getSession(token), method, url.Values{}, home), challenge.ErrUnknownMethod)
 			_, err := h.Enrollments.Pending(h.Context(), h.getSession(token), method, home)
-			h.wantErr("draft of "+method, err, enroll.ErrNoPendingFactor)
+			h.wantErr("pending "+method, err, enroll.ErrNoPendingFactor)
 		}
 		code := h.startNumber(token, "+491711234567")
 		d, err := h.Enrollments.Pending(h.Context(), h.getSession(token), "spoken", home)
 		if err != nil || d.Destination != "+491711234567" || d.Challenge == nil {
-			h.Errorf("draft %+v, %v", d, err)
+			h.Errorf("pending %+v, %v", d, err)
 		}
 		other := h.signIn()
 		_, err = h.confirm(other, "spoken", code)
-		h.wantErr("from another token", err, enroll.ErrNoPendingFactor)
+		h.wantErr("from another session", err, enroll.ErrNoPendingFactor)
 		h.advance(10*time.Minute + time.Second)
 		_, err = h.confirm(token, "spoken", code)
-		h.wantErr("when the proof of its person is old", err, session.ErrStepUpRequired)
+		h.wantErr("without recent authentication", err, session.ErrStepUpRequired)
 		_, err = h.Enrollments.Pending(h.Context(), h.getSession(token), "spoken", home)
-		h.wantErr("looking at it then", err, session.ErrStepUpRequired)
+		h.wantErr("Pending without recent authentication", err, session.ErrStepUpRequired)
 		token = h.signIn()
 		h.startNumber(token, "+491711234567")
 		if err := h.Enrollments.Cancel(h.Context(), h.getSession(token), "spoken"); err != nil {
 			h.Fatal(err)
 		}
 		_, err = h.Enrollments.Pending(h.Context(), h.getSession(token), "spoken", home)
-		h.wantErr("dropped", err, enroll.ErrNoPendingFactor)
+		h.wantErr("after Cancel", err, enroll.ErrNoPendingFactor)
 	})
 }
 
@@ -252,7 +252,7 @@ func TestStepUp(t *testing.T) {
 		_, err = h.Sessions.Get(h.Context(), sessionToken)
 		h.wantErr("the old token", err, session.ErrNoSession)
 		if now := h.getSession(proven); now.ID != who.ID || !now.RecentlyAuthenticated(h.clock()) || storetest.CountRows(t, h.url, "sessions") != before {
-			h.Errorf("session %+v, want the same one, proven now", now)
+			h.Errorf("session %+v, want the same one, authenticated now", now)
 		}
 		if _, err := h.Enrollments.Remove(h.Context(), h.getSession(proven), id, home); err != nil {
 			h.Error(err)
@@ -284,11 +284,11 @@ func TestCodesAreBoundToPurpose(t *testing.T) {
 		code := h.startNumber(sessionToken, "+491711234567")
 		token := h.enterPassword()
 		_, err := h.verify(token, code)
-		h.wantErr("the code of a draft for a sign-in", err, factor.ErrIncorrect)
+		h.wantErr("the code for a new factor in a sign-in", err, factor.ErrIncorrect)
 		_, err = h.confirm(sessionToken, "spoken", h.code())
-		h.wantErr("the code of a sign-in for a draft", err, factor.ErrIncorrect)
+		h.wantErr("the code of a sign-in for a new factor", err, factor.ErrIncorrect)
 		_, err = h.confirm(sessionToken, "email", h.code())
-		h.wantErr("the code of a sign-in for an address", err, enroll.ErrNoPendingFactor)
+		h.wantErr("the code of a sign-in for a new address", err, enroll.ErrNoPendingFactor)
 	})
 }
 
@@ -298,7 +298,7 @@ func TestChangeEmail(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		h.addAccount("bob@example.com", "another horse battery")
 		sessionToken := h.signIn()
-		h.wantErr("nonsense", h.Enrollments.StartEmailChange(h.Context(), h.getSession(sessionToken), "nonsense", home), account.ErrEmail)
+		h.wantErr("invalid", h.Enrollments.StartEmailChange(h.Context(), h.getSession(sessionToken), "nonsense", home), account.ErrEmail)
 		n := len(h.mails())
 		if err := h.Enrollments.StartEmailChange(h.Context(), h.getSession(sessionToken), "bob@example.com", home); err != nil {
 			h.Errorf("an address with an account: %v", err)
@@ -309,10 +309,10 @@ func TestChangeEmail(t *testing.T) {
 		}
 		d, err := h.Enrollments.Pending(h.Context(), h.getSession(sessionToken), "email", home)
 		if err != nil || d.Challenge.Delivery.State != "sent" {
-			h.Errorf("it looks unlike others: %+v, %v", d.Challenge, err)
+			h.Errorf("the delivery state reveals the account: %+v, %v", d.Challenge, err)
 		}
 		if len(h.mails()) != n {
-			h.Error("a mail to somebody who has an account")
+			h.Error("an email to an address with an account")
 		}
 		if err := h.Enrollments.StartEmailChange(h.Context(), h.getSession(sessionToken), "New@example.com", home); err != nil {
 			h.Fatal(err)
@@ -328,12 +328,12 @@ func TestChangeEmail(t *testing.T) {
 		if got := h.getSession(sessionToken).Account.Email; got != "new@example.com" {
 			h.Errorf("the address is %s", got)
 		}
-		told := map[string]string{}
+		notices := map[string]string{}
 		for _, m := range h.mails()[n+1:] {
-			told[m.To] = m.Text
+			notices[m.To] = m.Text
 		}
-		if len(told) != 2 || strings.Contains(told[annaEmail], "new@example.com") {
-			h.Errorf("told %v, want both, and the old one without the new address", told)
+		if len(notices) != 2 || strings.Contains(notices[annaEmail], "new@example.com") {
+			h.Errorf("notices %v, want one to each address, and none with the new address to the old one", notices)
 		}
 		_, err = h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, home)
 		h.wantErr("the old address", err, account.ErrCredentials)
@@ -344,29 +344,29 @@ func TestChangeEmail(t *testing.T) {
 func TestTextLimits(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		sessionToken := h.signIn()
-		try := func(i int) error {
+		start := func(i int) error {
 			number := fmt.Sprintf("+49171%07d", i)
 			return h.Enrollments.Start(h.Context(), h.getSession(sessionToken), "spoken", url.Values{"number": {number}}, home)
 		}
 		var wait *ratelimit.LimitedError
 		sent := 0
 		for ; sent < 100 && wait == nil; sent++ {
-			if err := try(7000000 + sent); err != nil && !errors.As(err, &wait) {
+			if err := start(7000000 + sent); err != nil && !errors.As(err, &wait) {
 				h.Fatal(err)
 			}
 		}
 		if sent-1 != 10 || wait == nil || !wait.RetryAt.Equal(h.clock().Truncate(time.Hour).Add(time.Hour)) {
 			h.Errorf("%d texts to one block, then %v", sent-1, wait)
 		}
-		if err := try(8000000 + 10*1000); err != nil {
+		if err := start(8000000 + 10*1000); err != nil {
 			h.Errorf("another block: %v", err)
 		}
 		h.Challenges.Texts = challenge.TextBudget{PricePerMessage: 60, PerDay: 100}
-		if err := try(9000000); err != nil {
-			h.Errorf("within the cap: %v", err)
+		if err := start(9000000); err != nil {
+			h.Errorf("within the text budget: %v", err)
 		}
-		if err := try(9100000); !errors.As(err, &wait) {
-			h.Errorf("beyond the cap: %v", err)
+		if err := start(9100000); !errors.As(err, &wait) {
+			h.Errorf("beyond the text budget: %v", err)
 		}
 	})
 }
@@ -382,13 +382,13 @@ func TestEndedSessionChangesNothing(t *testing.T) {
 		_, err := h.SignIns.ChangePassword(h.Context(), before, annaPassword, "another horse battery", home)
 		h.wantErr("a new password", err, session.ErrNoSession)
 		_, err = h.Enrollments.Remove(h.Context(), before, "none", home)
-		h.wantErr("removing what is not there", err, challenge.ErrUnknownMethod)
+		h.wantErr("removing an unknown factor", err, challenge.ErrUnknownMethod)
 		if _, err := h.Sessions.Get(h.Context(), owner); err != nil {
 			h.Errorf("the owner: %v", err)
 		}
 		_, err = h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, home)
 		if err != nil {
-			h.Errorf("the password as it was: %v", err)
+			h.Errorf("the old password: %v", err)
 		}
 	})
 }
@@ -431,16 +431,16 @@ func TestUndoEmailChange(t *testing.T) {
 				token = strings.Fields(rest)[0]
 			}
 		}
-		h.wantErr("a reset by it", h.Accounts.ResetPassword(h.Context(), token, "a third horse battery", home), account.ErrLink)
+		h.wantErr("a password reset with it", h.Accounts.ResetPassword(h.Context(), token, "a third horse battery", home), account.ErrLink)
 		h.advance(6 * 24 * time.Hour)
 		if err := h.Accounts.UndoChange(h.Context(), token, home); err != nil {
 			h.Fatal(err)
 		}
 		h.wantErr("again", h.Accounts.UndoChange(h.Context(), token, home), account.ErrLink)
 		_, err = h.Sessions.Get(h.Context(), sessionToken)
-		h.wantErr("the thief's session", err, session.ErrNoSession)
+		h.wantErr("the attacker's session", err, session.ErrNoSession)
 		_, err = h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, home)
-		h.wantErr("the password that the thief knows", err, account.ErrCredentials)
+		h.wantErr("the password that the attacker knows", err, account.ErrCredentials)
 		if err := h.Accounts.RequestPasswordReset(h.Context(), annaEmail, home); err != nil {
 			h.Fatal(err)
 		}

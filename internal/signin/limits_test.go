@@ -27,7 +27,7 @@ func (h *fixture) requestCall(from origin.Origin) error {
 // hour and fifteen per day each, and twenty per day together.
 func TestTextsOfKnownDevices(t *testing.T) {
 	withAccount(t, func(h *fixture) {
-		h.advance(15 * time.Hour) // it is one o'clock, so that no day begins meanwhile
+		h.advance(15 * time.Hour) // 01:00 UTC, so that no day ends during the test
 		h.enrollNumber(h.signIn(), annaNumber)
 		one, other := h.newBrowser(), h.newBrowser().at(officeIP)
 		for _, b := range []*browser{one, other} {
@@ -42,7 +42,7 @@ func TestTextsOfKnownDevices(t *testing.T) {
 				h.Fatal(err)
 			}
 		}
-		h.wantErr("one more for strangers", h.requestCall(otherNetwork(100)), ratelimit.ErrLimited)
+		h.wantErr("one more call for unknown devices", h.requestCall(otherNetwork(100)), ratelimit.ErrLimited)
 		got := func(b *browser, most int) (n int) {
 			for range most {
 				if err := h.requestCall(b.from); err == nil {
@@ -55,12 +55,12 @@ func TestTextsOfKnownDevices(t *testing.T) {
 		}
 		for hour, want := range []int{6, 6, 3, 0} {
 			if n := got(one, 10); n != want {
-				h.Errorf("hour %d: %d in a known browser, want %d", hour, n, want)
+				h.Errorf("hour %d: %d calls from a known device, want %d", hour, n, want)
 			}
 			h.advance(time.Hour)
 		}
 		if n := got(other, 10); n != ratelimit.TextsPerAccountDay-ratelimit.KnownMailsPerDay {
-			h.Errorf("%d in another known browser", n)
+			h.Errorf("%d calls from another known device", n)
 		}
 	})
 }
@@ -91,13 +91,13 @@ func TestSignInsPerNetwork(t *testing.T) {
 			_, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, from)
 			return err
 		}
-		for n := range ratelimit.SignInsPerNetworkHour - 1 { // one was the laptop's own, which was not known then
+		for n := range ratelimit.SignInsPerNetworkHour - 1 { // the first sign-in of b counts too: the device was unknown then
 			if err := begin(home); err != nil {
 				h.Fatalf("sign-in %d: %v", n, err)
 			}
 		}
 		h.wantErr("one more", begin(home), ratelimit.ErrLimited)
-		for what, from := range map[string]origin.Origin{"another network": otherNetwork(1), "a known browser": b.from} {
+		for what, from := range map[string]origin.Origin{"another network": otherNetwork(1), "a known device": b.from} {
 			if err := begin(from); err != nil {
 				h.Errorf("%s: %v", what, err)
 			}

@@ -49,7 +49,7 @@ func (h *fixture) guessUntilExhausted(method string) (compared int) {
 			switch {
 			case errors.Is(err, factor.ErrIncorrect):
 				compared++
-			case errors.Is(err, challenge.ErrLongCodeNeeded), errors.Is(err, factor.ErrMalformed): // it is hard already
+			case errors.Is(err, challenge.ErrLongCodeNeeded), errors.Is(err, factor.ErrMalformed): // a long code is needed
 				return compared
 			case err != nil && !errors.Is(err, ratelimit.ErrLimited) && !errors.Is(err, challenge.ErrNoAttempt):
 				h.Fatalf("guess %d: %v", compared, err)
@@ -57,7 +57,7 @@ func (h *fixture) guessUntilExhausted(method string) (compared int) {
 		}
 		h.advance(3 * time.Hour)
 	}
-	h.Fatal("there is no end to it")
+	h.Fatal("the budget is never exhausted")
 	return 0
 }
 
@@ -72,11 +72,11 @@ func (h *fixture) annaBudget() string {
 }
 
 // addEntry adds an entry of an unknown device to a budget.
-func (h *fixture) addEntry(ledger, kind string, cost odds.Chance) {
+func (h *fixture) addEntry(budget, kind string, cost odds.Chance) {
 	h.Helper()
-	d := store.BudgetEntry{ID: rand.Text(), Budget: ledger, Kind: kind, ChallengeID: "of a stranger", Network: "elsewhere", CreatedAt: h.clock(), Cost: int64(cost)}
+	d := store.BudgetEntry{ID: rand.Text(), Budget: budget, Kind: kind, ChallengeID: "of an unknown device", Network: "elsewhere", CreatedAt: h.clock(), Cost: int64(cost)}
 	err := h.Store.Tx(h.Context(), func(tx *store.DB) error {
-		if _, err := tx.LockGuessBudget(h.Context(), ledger); err != nil {
+		if _, err := tx.LockGuessBudget(h.Context(), budget); err != nil {
 			return err
 		}
 		return tx.CreateBudgetEntry(h.Context(), d)
@@ -111,37 +111,37 @@ func TestEmailBudgetExhausted(t *testing.T) {
 		if got := h.guessUntilExhausted("email"); got != 20 {
 			h.Errorf("%d guesses were compared, want 20", got)
 		}
-		var told, longer int
+		var exhausted, guessed int
 		for _, m := range h.mails() {
 			if strings.Contains(m.Subject, "choose a new password") {
-				told++
+				exhausted++
 				if !strings.Contains(m.Text, "https://signin.example.com/forgot") {
-					h.Errorf("the mail leads nowhere:\n%s", m.Text)
+					h.Errorf("the email has no link to reset the password:\n%s", m.Text)
 				}
 			}
 			if strings.Contains(m.Subject, "is entering wrong codes") {
-				longer++
+				guessed++
 			}
 		}
-		if told != 1 || longer == 0 {
-			h.Errorf("told %d times that it is used up, want 1, and %d times that somebody guesses", told, longer)
+		if exhausted != 1 || guessed == 0 {
+			h.Errorf("%d notices that the budget is exhausted, want 1, and %d of guessing", exhausted, guessed)
 		}
 		h.advance(24 * time.Hour)
 		token := h.enterPassword()
 		mail := h.mails()[len(h.mails())-1]
 		code := longCode.FindString(mail.Text)
 		if code == "" || !strings.Contains(mail.Text, "https://signin.example.com/signin/verify#"+strings.ReplaceAll(code, "-", "")) {
-			h.Fatalf("no longer code, or no link, in\n%s", mail.Text)
+			h.Fatalf("no long code, or no link, in\n%s", mail.Text)
 		}
 		if p, err := h.Pending(h.Context(), token, home); err != nil || !p.Challenge.LongCode {
-			h.Errorf("the page does not know of the longer code: %v", err)
+			h.Errorf("the state does not say that a long code is needed: %v", err)
 		}
 		_, err := h.verify(token, "123456")
 		h.wantErr("six digits", err, factor.ErrMalformed)
 		_, err = h.verify(token, "0000000000000")
-		h.wantErr("a wrong long one", err, factor.ErrIncorrect)
+		h.wantErr("a wrong long code", err, factor.ErrIncorrect)
 		if _, err := h.verify(token, strings.ToLower(code)); err != nil {
-			h.Errorf("the longer code: %v", err)
+			h.Errorf("the long code: %v", err)
 		}
 	})
 }
@@ -183,10 +183,10 @@ func TestKnownDeviceIsNotAffected(t *testing.T) {
 		}
 		code := h.code()
 		if len(code) != 6 {
-			h.Fatalf("the known browser is sent %q", code)
+			h.Fatalf("the known device got %q", code)
 		}
 		if _, err := h.Verify(h.Context(), entry.Attempt, url.Values{"code": {code}}, b.from); err != nil {
-			h.Errorf("the known browser: %v", err)
+			h.Errorf("the known device: %v", err)
 		}
 	})
 }
@@ -194,7 +194,7 @@ func TestKnownDeviceIsNotAffected(t *testing.T) {
 // Passing a sign-in refunds the guesses of that sign-in and no others.
 func TestOnlyOwnGuessesAreRefunded(t *testing.T) {
 	withAccount(t, func(h *fixture) {
-		for range 30 { // an owner who mistypes each time, in browsers that are always new
+		for range 30 { // an owner who mistypes, each time in a new browser
 			token := h.enterPassword()
 			code := h.code()
 			for range 3 {
@@ -209,7 +209,7 @@ func TestOnlyOwnGuessesAreRefunded(t *testing.T) {
 			h.advance(time.Hour)
 		}
 		if got := h.guessUntilExhausted("email"); got != 20 {
-			h.Errorf("%d guesses were compared after 90 typos that were made good, want 20", got)
+			h.Errorf("%d guesses were compared after 90 refunded typos, want 20", got)
 		}
 	})
 }
@@ -239,7 +239,7 @@ func TestPasswordChangeRenewsBudget(t *testing.T) {
 				h.Fatal(err)
 			}
 			if _, err := h.SignIns.ChangePassword(h.Context(), h.getSession(sessionToken), next, annaPassword, home); err != nil {
-				h.Fatal(err) // everybody knows it again
+				h.Fatal(err) // the attacker has the password again
 			}
 		}
 	})
@@ -267,7 +267,7 @@ func TestParallelGuessesStayInBudget(t *testing.T) {
 			from  origin.Origin
 		}
 		attempts := make(chan attempt, 100)
-		for n := range 100 { // each may compare five, and two at once
+		for n := range 100 { // each has five guesses, two of them without a delay
 			from := otherNetwork(n)
 			entry, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, from)
 			if err != nil {
@@ -310,18 +310,18 @@ func TestResentCodeIsLong(t *testing.T) {
 		_, err := h.verify(token, h.code())
 		h.wantErr("the right one of three codes", err, challenge.ErrLongCodeNeeded)
 		if p, err := h.Pending(h.Context(), token, home); err != nil || !p.Challenge.LongCode {
-			h.Fatalf("the next one is no longer: %v", err)
+			h.Fatalf("no long code is needed: %v", err)
 		}
 		long := longCode.FindString(h.lastMail().Text)
 		resend()
 		if again := longCode.FindString(h.lastMail().Text); again == "" || again == long {
-			h.Errorf("another one after %s: %q", long, again)
+			h.Errorf("the code after %s: %q", long, again)
 		}
 		if _, err := h.verify(token, long); err != nil {
-			h.Errorf("the longer code: %v", err)
+			h.Errorf("the long code: %v", err)
 		}
 		if n := h.countMails(exhaustedSubject); n != 0 {
-			h.Errorf("told %d times that it is used up", n)
+			h.Errorf("%d notices that the budget is exhausted", n)
 		}
 	})
 }
@@ -342,7 +342,7 @@ func TestResentCodeForNewNumberIsLong(t *testing.T) {
 		_, err := h.confirm(sessionToken, "spoken", h.lastMail().Text)
 		h.wantErr("the right one of three codes", err, challenge.ErrLongCodeNeeded)
 		if _, err := h.confirm(sessionToken, "spoken", h.lastMail().Text); err != nil {
-			h.Errorf("the longer code: %v", err)
+			h.Errorf("the long code: %v", err)
 		}
 	})
 }
@@ -365,7 +365,7 @@ func TestSlowGuessingIsNotified(t *testing.T) {
 		for n := range 2 {
 			h.guess(otherNetwork(n))
 			if got := h.countMails(guessingSubject); got != n {
-				h.Errorf("told %d times of %d sign-ins", got, n+1)
+				h.Errorf("%d notices of %d sign-ins", got, n+1)
 			}
 			h.advance(25 * time.Hour)
 		}
@@ -375,12 +375,12 @@ func TestSlowGuessingIsNotified(t *testing.T) {
 // A notice that was sent while the clock was ahead does not suppress later notices.
 func TestNotifiedAfterClockWasSetBack(t *testing.T) {
 	withAccount(t, func(h *fixture) {
-		for n, turned := range []time.Duration{100 * 24 * time.Hour, -100 * 24 * time.Hour} {
-			h.advance(turned)
+		for n, d := range []time.Duration{100 * 24 * time.Hour, -100 * 24 * time.Hour} {
+			h.advance(d)
 			h.guess(otherNetwork(2 * n))
 			h.guess(otherNetwork(2*n + 1))
 			if got := h.countMails(guessingSubject); got != n+1 {
-				h.Errorf("told %d times, want %d", got, n+1)
+				h.Errorf("%d notices, want %d", got, n+1)
 			}
 		}
 	})
@@ -407,7 +407,7 @@ func TestExhaustedNotifiedOnceBeforeRenewal(t *testing.T) {
 			h.wantErr("a guess that comes too late", err, challenge.ErrLongCodeNeeded)
 		}
 		if n := h.countMails(exhaustedSubject); n != 1 {
-			h.Errorf("told %d times that it is used up, want 1", n)
+			h.Errorf("%d notices that the budget is exhausted, want 1", n)
 		}
 	})
 }
@@ -425,7 +425,7 @@ func TestExhaustedNotifiedAgainAfterRefund(t *testing.T) {
 			h.wantErr("a typo", err, factor.ErrIncorrect)
 		}
 		if n := h.countMails(exhaustedSubject); n != 1 {
-			h.Errorf("told %d times that it is used up, want 1", n)
+			h.Errorf("%d notices that the budget is exhausted, want 1", n)
 		}
 		h.advance(15 * time.Second)
 		_, err := h.verify(token, code)
@@ -434,10 +434,10 @@ func TestExhaustedNotifiedAgainAfterRefund(t *testing.T) {
 			h.Fatal(err)
 		}
 		if got := h.guessUntilExhausted("email"); got != 4 {
-			h.Errorf("%d guesses are left after the typos were given back, want 4", got)
+			h.Errorf("%d guesses are left after the refund, want 4", got)
 		}
 		if n := h.countMails(exhaustedSubject); n != 2 {
-			h.Errorf("told %d times that it is used up, want 2", n)
+			h.Errorf("%d notices that the budget is exhausted, want 2", n)
 		}
 	})
 }

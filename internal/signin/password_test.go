@@ -28,7 +28,7 @@ import (
 func TestResetPassword(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		sessionToken, pending := h.signIn(), h.enterPassword()
-		h.advance(time.Second) // so that its mail comes after theirs
+		h.advance(time.Second) // so that its email is the newest
 		if err := h.Accounts.RequestPasswordReset(h.Context(), "ANNA@example.com", home); err != nil {
 			h.Fatal(err)
 		}
@@ -38,7 +38,7 @@ func TestResetPassword(t *testing.T) {
 			h.Fatal(err)
 		}
 		if !strings.Contains(h.lastMail().Subject, "changed") || h.lastMail().To != annaEmail {
-			h.Errorf("the owner is not told: %q", h.lastMail().Subject)
+			h.Errorf("the owner got no notice: %q", h.lastMail().Subject)
 		}
 		h.wantErr("the link again", h.Accounts.ResetPassword(h.Context(), token, "a third horse battery", home), account.ErrLink)
 		_, err := h.Sessions.Get(h.Context(), sessionToken)
@@ -64,20 +64,20 @@ func TestResetLinkExpires(t *testing.T) {
 		}
 		for i := range tokens[0] {
 			cut := tokens[0][:i] + tokens[0][i+1:]
-			h.wantErr("cut short", h.Accounts.ResetPassword(h.Context(), cut, annaPassword+"!", home), account.ErrLink)
+			h.wantErr("without one character", h.Accounts.ResetPassword(h.Context(), cut, annaPassword+"!", home), account.ErrLink)
 		}
 		h.advance(30 * time.Minute)
 		if err := h.Accounts.ResetPassword(h.Context(), tokens[1], "another horse battery", home); err != nil {
-			h.Errorf("at its end: %v", err)
+			h.Errorf("at its expiry: %v", err)
 		}
-		h.wantErr("one made before the change", h.Accounts.ResetPassword(h.Context(), tokens[2], "a third horse battery", home), account.ErrLink)
+		h.wantErr("a link from before the change", h.Accounts.ResetPassword(h.Context(), tokens[2], "a third horse battery", home), account.ErrLink)
 		h.advance(time.Hour)
 		if err := h.Accounts.RequestPasswordReset(h.Context(), annaEmail, home); err != nil {
 			h.Fatal(err)
 		}
 		late := h.linkToken()
 		h.advance(30*time.Minute + time.Millisecond)
-		h.wantErr("after its end", h.Accounts.ResetPassword(h.Context(), late, "a third horse battery", home), account.ErrLink)
+		h.wantErr("after its expiry", h.Accounts.ResetPassword(h.Context(), late, "a third horse battery", home), account.ErrLink)
 	})
 }
 
@@ -99,19 +99,19 @@ func TestResetRequestsLookTheSame(t *testing.T) {
 		}
 		for _, table := range []string{"email_links", "outbox_messages"} {
 			if n := storetest.CountRows(t, url, table); n != 20 {
-				t.Errorf("%d rows in %s, want 20: one for each question, known or not", n, table)
+				t.Errorf("%d rows in %s, want 20: one for each request, whether the address is known or not", n, table)
 			}
 		}
-		far := home
+		from := home
 		for range 10 {
-			h.Accounts.RequestPasswordReset(h.Context(), "nobody@example.com", far)
+			h.Accounts.RequestPasswordReset(h.Context(), "nobody@example.com", from)
 		}
 		var wait *ratelimit.LimitedError
-		if err := h.Accounts.RequestPasswordReset(h.Context(), annaEmail, far); !errors.As(err, &wait) {
-			t.Errorf("the 31st from one network: %v, want a wait", err)
+		if err := h.Accounts.RequestPasswordReset(h.Context(), annaEmail, from); !errors.As(err, &wait) {
+			t.Errorf("the 31st from one network: %v, want a limit", err)
 		}
-		far.Address = netip.MustParseAddr("203.0.113.6")
-		if err := h.Accounts.RequestPasswordReset(h.Context(), annaEmail, far); err != nil {
+		from.Address = netip.MustParseAddr("203.0.113.6")
+		if err := h.Accounts.RequestPasswordReset(h.Context(), annaEmail, from); err != nil {
 			t.Errorf("from another network: %v", err)
 		}
 	})
@@ -140,24 +140,24 @@ func TestResetRenewsCodePairs(t *testing.T) {
 		for range odds.CodePairsPerDay {
 			h.addEntry(h.annaBudget(), store.EntryPair, 0)
 		}
-		far := otherNetwork(1)
+		from := otherNetwork(1)
 		pair := func() error {
-			entry, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, far)
+			entry, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, from)
 			if err != nil {
 				h.Fatal(err)
 			}
-			if p, err := h.Pending(h.Context(), entry.Attempt, far); err != nil || p.Challenge == nil {
-				if err := h.Choose(h.Context(), entry.Attempt, "totp", far); err != nil {
+			if p, err := h.Pending(h.Context(), entry.Attempt, from); err != nil || p.Challenge == nil {
+				if err := h.Choose(h.Context(), entry.Attempt, "totp", from); err != nil {
 					h.Fatal(err)
 				}
 			}
 			first := app.code(h.clock())
 			h.advance(30 * time.Second)
-			_, err = h.Verify(h.Context(), entry.Attempt, url.Values{"code": {first + app.code(h.clock())}}, far)
+			_, err = h.Verify(h.Context(), entry.Attempt, url.Values{"code": {first + app.code(h.clock())}}, from)
 			return err
 		}
-		h.wantErr("a pair beyond those of the day", pair(), ratelimit.ErrLimited)
-		h.resetPassword(far)
+		h.wantErr("a pair after the limit of the day", pair(), ratelimit.ErrLimited)
+		h.resetPassword(from)
 		if err := pair(); err != nil {
 			h.Errorf("after the reset: %v", err)
 		}
@@ -170,18 +170,18 @@ func TestResetRenewsMails(t *testing.T) {
 		for range ratelimit.MailsNewNetworksPerDay {
 			h.addEntry(h.annaBudget(), store.EntrySend, 0)
 		}
-		far := otherNetwork(1)
-		entry, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, far)
+		from := otherNetwork(1)
+		entry, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, from)
 		if err != nil {
 			h.Fatal(err)
 		}
-		h.wantErr("a mail beyond those of the day", h.Choose(h.Context(), entry.Attempt, "email", far), ratelimit.ErrLimited)
-		h.resetPassword(far)
+		h.wantErr("an email after the limit of the day", h.Choose(h.Context(), entry.Attempt, "email", from), ratelimit.ErrLimited)
+		h.resetPassword(from)
 		h.advance(time.Second)
-		if entry, err = h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, far); err != nil {
+		if entry, err = h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, from); err != nil {
 			h.Fatal(err)
 		}
-		if _, err := h.Verify(h.Context(), entry.Attempt, url.Values{"code": {h.code()}}, far); err != nil {
+		if _, err := h.Verify(h.Context(), entry.Attempt, url.Values{"code": {h.code()}}, from); err != nil {
 			h.Errorf("after the reset: %v", err)
 		}
 	})
@@ -203,7 +203,7 @@ func TestChangePassword(t *testing.T) {
 		h.wantErr("own name", err, seal.ErrPasswordContextSpecific)
 		h.advance(10*time.Minute + time.Second)
 		_, err = change(annaPassword, "another horse battery")
-		h.wantErr("a proof too old", err, session.ErrStepUpRequired)
+		h.wantErr("without recent authentication", err, session.ErrStepUpRequired)
 		mine = h.signIn()
 		other := h.signIn()
 		who = h.getSession(mine)
@@ -216,12 +216,12 @@ func TestChangePassword(t *testing.T) {
 			h.wantErr("an old session", err, session.ErrNoSession)
 		}
 		if now, err := h.Sessions.Get(h.Context(), fresh); err != nil || !now.AuthenticatedAt.Equal(who.AuthenticatedAt) || !now.ExpiresAt.Equal(who.ExpiresAt) {
-			h.Errorf("the new session: %+v, %v, want the proof and the end of the old one", now, err)
+			h.Errorf("the new session: %+v, %v, want the authentication time and expiry of the old one", now, err)
 		}
 		_, err = change("another horse battery", "a third horse battery")
 		h.wantErr("from a session that has ended", err, session.ErrNoSession)
 		if !strings.Contains(h.lastMail().Subject, "changed") {
-			h.Errorf("the owner is not told: %q", h.lastMail().Subject)
+			h.Errorf("the owner got no notice: %q", h.lastMail().Subject)
 		}
 	})
 }
@@ -239,24 +239,24 @@ func TestResetMailLimitInParallel(t *testing.T) {
 // Reset requests from one network, hour after hour, do not keep the owner from getting a link.
 func TestResetFloodFromOtherNetwork(t *testing.T) {
 	withAccount(t, func(h *fixture) {
-		stranger := home
-		stranger.Address = netip.MustParseAddr("198.51.100.7")
+		other := home
+		other.Address = netip.MustParseAddr("198.51.100.7")
 		for range 72 {
-			if err := h.Accounts.RequestPasswordReset(h.Context(), annaEmail, stranger); err != nil {
+			if err := h.Accounts.RequestPasswordReset(h.Context(), annaEmail, other); err != nil {
 				h.Fatal(err)
 			}
 			h.mails()
 			h.advance(time.Hour + time.Second)
 		}
 		n := len(h.mails())
-		if n < 25 || n > 44 { // ten in each of the four days it touches
+		if n < 25 || n > 44 { // ten on each of the four days that the test touches
 			h.Errorf("%d mails in three days, want about 30", n)
 		}
 		if err := h.Accounts.RequestPasswordReset(h.Context(), annaEmail, home); err != nil {
 			h.Fatal(err)
 		}
 		if len(h.mails()) != n+1 {
-			h.Error("Anna gets no link because of others")
+			h.Error("the owner got no link")
 		}
 	})
 }
@@ -283,7 +283,7 @@ func TestRehash(t *testing.T) {
 		h.Accounts.Passwords = seal.NewPasswordHasher(seal.HashCost{MemoryKiB: 128, Passes: 1}, 4, 64)
 		h.enterPassword()
 		if after := read(); !strings.Contains(after, "m=128,") {
-			h.Errorf("still %s", after)
+			h.Errorf("the hash is still %s", after)
 		}
 		h.enterPassword()
 	})
@@ -316,14 +316,14 @@ func TestMailboxCooldown(t *testing.T) {
 		}
 		reset()
 		if got := offers(); got != "email" {
-			h.Errorf("the only way, after a reset: %q", got)
+			h.Errorf("after a reset, without another factor: %q", got)
 		}
 		h.enrollNumber(h.signIn(), "+491711234567")
 		if got := offers(); got != "spoken" {
-			h.Errorf("after a reset and with another way: %q", got)
+			h.Errorf("after a reset, with another factor: %q", got)
 		}
 		token := h.enterPassword()
-		h.wantErr("email all the same", h.Choose(h.Context(), token, "email", home), challenge.ErrUnknownMethod)
+		h.wantErr("email after a reset", h.Choose(h.Context(), token, "email", home), challenge.ErrUnknownMethod)
 		h.advance(24 * time.Hour)
 		if got := offers(); got != "email spoken" {
 			h.Errorf("a day later: %q", got)
@@ -345,10 +345,10 @@ func TestMethodFails(t *testing.T) {
 		h.addAccount(annaEmail, annaPassword)
 		h.Challenges.Methods = []factor.Method{broken{}}
 		if _, err := h.SignIns.Start(t.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, home); err == nil {
-			t.Error("began without a challenge")
+			t.Error("the sign-in started without a challenge")
 		}
 		if n := storetest.CountRows(t, address, "attempts"); n != 0 {
-			t.Errorf("%d sign-ins left behind", n)
+			t.Errorf("%d attempts left behind", n)
 		}
 	})
 }
@@ -373,7 +373,7 @@ func TestShortCodesAreRejected(t *testing.T) {
 		for answer, short := range map[string]bool{"K7QX": true, "123456": false} {
 			h.Challenges.Methods = []factor.Method{lettered{answer: answer}}
 			if err := h.Enrollments.StartEmailChange(t.Context(), who, "new@example.com", home); (err != nil) != short {
-				t.Errorf("%q, to prove a new address: %v", answer, err)
+				t.Errorf("%q, for a new address: %v", answer, err)
 			}
 		}
 		for _, used := range []bool{false, true} {
@@ -384,7 +384,7 @@ func TestShortCodesAreRejected(t *testing.T) {
 				h.Challenges.Methods = []factor.Method{lettered{answer: answer}}
 				_, err := h.SignIns.Start(t.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, home)
 				if (err != nil) != short || errors.Is(err, ratelimit.ErrLimited) {
-					t.Errorf("%q, with the guesses used up %v: %v", answer, used, err)
+					t.Errorf("%q, with an exhausted budget %v: %v", answer, used, err)
 				}
 			}
 			h.addEntry(h.annaBudget(), store.EntryGuess, odds.AccountBudgetPerYear)

@@ -51,7 +51,7 @@ type fixture struct {
 	Store  *store.DB
 	Keys   *seal.KeyRing
 	url    string
-	keys   string // the lines of the key file
+	keys   string // content of the key file
 	outbox *outbox.Outbox
 
 	mu   sync.Mutex
@@ -215,7 +215,7 @@ func (h *fixture) addAccount(email, password string) {
 // enterPassword starts a sign-in and returns the token of its attempt.
 func (h *fixture) enterPassword() (token string) {
 	h.Helper()
-	h.advance(time.Millisecond) // so that its mail comes after all others
+	h.advance(time.Millisecond) // so that its email is the newest
 	entry, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, home)
 	if err != nil {
 		h.Fatal(err)
@@ -330,10 +330,10 @@ func TestOverlappingCodes(t *testing.T) {
 			h.Errorf("%d mails, want 4", n)
 		}
 		_, err := h.verify(token, codes[0])
-		h.wantErr("the fourth code pushes out the first", err, factor.ErrIncorrect)
+		h.wantErr("the first of four codes", err, factor.ErrIncorrect)
 		h.advance(12 * time.Minute)
 		if _, err := h.verify(token, codes[1]); err != nil {
-			h.Errorf("the second code, 14:30 after its sending: %v", err)
+			h.Errorf("the second code, 14:30 minutes after it was sent: %v", err)
 		}
 	})
 }
@@ -355,7 +355,7 @@ func TestFiveGuesses(t *testing.T) {
 			h.wantErr("wrong", err, factor.ErrIncorrect)
 		}
 		_, err := h.verify(token, code)
-		h.wantErr("the right one, too late", err, challenge.ErrTooManyGuesses)
+		h.wantErr("the right code after five wrong ones", err, challenge.ErrTooManyGuesses)
 		h.advance(time.Minute)
 		h.wantErr("a new code", h.Resend(h.Context(), token, home), challenge.ErrTooManyGuesses)
 	})
@@ -402,7 +402,7 @@ func TestParallelCodesOpenOneSession(t *testing.T) {
 			}
 		})
 		if sessions.Load() != 1 || others.Load() != 0 {
-			h.Errorf("%d sessions and %d faults, want 1 and 0", sessions.Load(), others.Load())
+			h.Errorf("%d sessions and %d errors, want 1 and 0", sessions.Load(), others.Load())
 		}
 	})
 }
@@ -424,7 +424,7 @@ func TestParallelGuessesAreDelayed(t *testing.T) {
 		h.Challenges.Methods = []factor.Method{counting{compared: &compared}}
 		token := h.enterPassword()
 		guess := wrong(h.code())
-		for _, want := range []int64{2, 3, 4, 5, 5} { // two at once, and then one after each wait
+		for _, want := range []int64{2, 3, 4, 5, 5} { // two without a delay, then one after each delay
 			atOnce(40, func() { h.verify(token, guess) })
 			if compared.Load() != want {
 				h.Errorf("%d compared, want %d", compared.Load(), want)
@@ -482,7 +482,7 @@ func TestCodeOfAnotherSignIn(t *testing.T) {
 		first := h.enterPassword()
 		codeOfFirst := h.code()
 		second := h.enterPassword()
-		for h.code() == codeOfFirst { // once in a million
+		for h.code() == codeOfFirst { // equal by chance: one in a million
 			second = h.enterPassword()
 		}
 		_, err := h.verify(second, codeOfFirst)
@@ -511,7 +511,7 @@ func TestSignInEnds(t *testing.T) {
 			h.Fatal(err)
 		}
 		_, err = h.verify(other, h.code())
-		h.wantErr("a code for a sign-in that was given up", err, factor.ErrIncorrect)
+		h.wantErr("a code for a canceled sign-in", err, factor.ErrIncorrect)
 	})
 }
 
@@ -553,7 +553,7 @@ func TestSessionEnds(t *testing.T) {
 			}
 		}
 		if alive(25 * time.Minute) {
-			h.Error("alive after 24:01 h")
+			h.Error("the session has not ended after 24 hours")
 		}
 		sessionToken = h.signIn()
 		if !alive(time.Hour) || alive(time.Hour+time.Millisecond) {
@@ -584,6 +584,6 @@ func TestSignOut(t *testing.T) {
 		_, err = h.Sessions.Get(h.Context(), second)
 		h.wantErr("signed out everywhere", err, session.ErrNoSession)
 		_, err = h.verify(pending, h.code())
-		h.wantErr("somebody who was on the way in", err, challenge.ErrNoAttempt)
+		h.wantErr("an attempt that was running", err, challenge.ErrNoAttempt)
 	})
 }

@@ -136,7 +136,7 @@ func TestTrust(t *testing.T) {
 		n := len(h.mails())
 		entry := b.enterPassword()
 		if entry.Session == "" || entry.Attempt != "" {
-			h.Fatal("a trusted browser is asked")
+			h.Fatal("the second step is required in a trusted browser")
 		}
 		who := h.getSession(entry.Session)
 		if who.RecentlyAuthenticated(h.clock()) || !who.AuthenticatedAt.IsZero() || strings.Join(who.AMR, " ") != "pwd" || who.TrustVerifiedAt.UnixMilli() != began.UnixMilli() {
@@ -149,9 +149,9 @@ func TestTrust(t *testing.T) {
 			h.Error("a message was sent")
 		}
 		h.advance(began.Add(month).Sub(h.clock()) - time.Millisecond)
-		b.wantReason("thirty days to the second", trust.Trusted)
+		b.wantReason("in the last millisecond of thirty days", trust.Trusted)
 		b.wantReason("a millisecond later", trust.Expired)
-		b.wantReason("and again: it does not slide", trust.Expired)
+		b.wantReason("expired trust after another sign-in", trust.Expired)
 	})
 }
 
@@ -161,10 +161,10 @@ func TestTrustNeedsConsent(t *testing.T) {
 		b := h.newBrowser().signIn(false)
 		b.wantReason("the box was not ticked", trust.NoRecord)
 		b.signIn(true)
-		h.newBrowser().wantReason("another browser of the same make, in the same place", trust.NoRecord)
-		b.wantReason("the one that was ticked", trust.Trusted)
+		h.newBrowser().wantReason("another browser of the same kind in the same network", trust.NoRecord)
+		b.wantReason("the browser in which the box was ticked", trust.Trusted)
 		if n := storetest.CountRows(h.T, h.url, "known_devices"); n != 1 {
-			h.Errorf("the account knows %d browsers, want the one", n)
+			h.Errorf("%d known devices, want 1", n)
 		}
 	})
 }
@@ -198,8 +198,8 @@ func TestTrustCoversBothAddressFamilies(t *testing.T) {
 		}
 		b.at("203.0.113.5").enterCode(entry.Attempt, true)
 		b.at(homeIPv6).wantReason("the other family", trust.Trusted)
-		b.at("2001:db8:1:2:ffff::1").wantReason("tomorrow's address of the same network", trust.Trusted)
-		b.at("2001:db8:1:3::1").wantReason("the network next door", trust.OtherNetwork)
+		b.at("2001:db8:1:2:ffff::1").wantReason("another address of the same IPv6 network", trust.Trusted)
+		b.at("2001:db8:1:3::1").wantReason("a neighboring network", trust.OtherNetwork)
 		devices, err := h.Devices.ListTrustedDevices(h.Context(), h.getSession(h.newBrowser().signIn(false).session).Owner())
 		if err != nil || len(devices) != 1 || len(devices[0].Networks) != 1 || devices[0].Networks[0].String() != "203.0.113.5, 2001:db8:1:2::/64" {
 			h.Errorf("devices %+v, %v", devices, err)
@@ -221,7 +221,7 @@ func TestTrustEnds(t *testing.T) {
 		says  string
 		do    func(s *scene)
 		other trust.Reason
-		keeps bool // the browser it was done in is still trusted
+		keeps bool // the browser of the change is still trusted
 	}{
 		{"the password is changed", func(s *scene) {
 			_, err := s.SignIns.ChangePassword(s.Context(), fresh(s), annaPassword, "brand new horse", s.did.from)
@@ -257,18 +257,18 @@ func TestTrustEnds(t *testing.T) {
 			sessionToken := s.did.session
 			s.wantErr("enroll", s.Enrollments.Start(s.Context(), s.getSession(sessionToken), "recovery", url.Values{}, home), nil)
 			d, err := s.Enrollments.Pending(s.Context(), s.getSession(sessionToken), "recovery", home)
-			s.wantErr("draft", err, nil)
+			s.wantErr("pending", err, nil)
 			_, err = s.confirm(sessionToken, "recovery", "")
 			s.wantErr("confirm", err, nil)
 			s.advance(time.Minute)
-			s.other.signIn(true) // the new factor has ended it there
+			s.other.signIn(true) // the new factor has ended trust there
 			entry := s.newBrowser().enterPassword()
 			s.wantErr("choose", s.Choose(s.Context(), entry.Attempt, "recovery", home), nil)
 			_, err = s.Verify(s.Context(), entry.Attempt, url.Values{"code": {d.Show.Codes[0]}}, home)
 			s.wantErr("verify", err, nil)
 		}, trust.RevokedRecoveryCodeUsed, false},
 		{"signed out everywhere", func(s *scene) {
-			s.wantErr("out", s.Sessions.EndAll(s.Context(), fresh(s), home), nil)
+			s.wantErr("sign out", s.Sessions.EndAll(s.Context(), fresh(s), home), nil)
 		}, trust.RevokedSignOutEverywhere, false},
 		{"all browsers are forgotten", func(s *scene) {
 			s.wantErr("forget", s.Devices.RevokeAllDevices(s.Context(), fresh(s).Owner(), home), nil)
@@ -289,8 +289,8 @@ func TestTrustEnds(t *testing.T) {
 			s.wantErr("reset", s.Accounts.ResetPassword(s.Context(), s.linkToken(), "brand new horse", home), nil)
 			s.did.password, s.other.password = "brand new horse", "brand new horse"
 		}, trust.RevokedFactorChanged, false},
-		{"a backup was brought back", func(s *scene) { s.wantErr("restored", s.SignIns.InvalidateAll(s.Context()), nil) }, trust.RevokedBackupRestored, false},
-		{"only signed out", func(s *scene) { s.wantErr("out", s.Sessions.SignOut(s.Context(), s.did.session, home), nil) }, trust.Trusted, true},
+		{"a backup is restored", func(s *scene) { s.wantErr("after InvalidateAll", s.SignIns.InvalidateAll(s.Context()), nil) }, trust.RevokedBackupRestored, false},
+		{"the person signs out", func(s *scene) { s.wantErr("sign out", s.Sessions.SignOut(s.Context(), s.did.session, home), nil) }, trust.Trusted, true},
 	} {
 		t.Run(row.says, func(t *testing.T) {
 			t.Parallel()
@@ -301,7 +301,7 @@ func TestTrustEnds(t *testing.T) {
 				row.do(s)
 				s.other.wantReason("the other browser", row.other)
 				if got := s.did.reason(); (got == trust.Trusted) != row.keeps {
-					h.Errorf("the browser it was done in: %q", got)
+					h.Errorf("the browser of the change: %q", got)
 				}
 			})
 		})
@@ -317,14 +317,14 @@ func TestTrustIsPerAccount(t *testing.T) {
 		ben.wantReason("Anna's record for Ben", trust.NoRecord)
 		ben.signIn(true)
 		ben.wantReason("Ben", trust.Trusted)
-		anna.from.DeviceToken = ben.from.DeviceToken // it is one browser
+		anna.from.DeviceToken = ben.from.DeviceToken // the cookie of the one browser
 		anna.wantReason("Anna", trust.Trusted)
 		if err := h.Devices.RevokeAllDevices(h.Context(), h.getSession(anna.session).Owner(), home); err != nil {
 			h.Fatal(err)
 		}
 		ben.from.DeviceToken = anna.from.DeviceToken
-		anna.wantReason("Anna has forgotten it", trust.RevokedByOwner)
-		ben.wantReason("Ben has not", trust.Trusted)
+		anna.wantReason("Anna after she removed it", trust.RevokedByOwner)
+		ben.wantReason("Ben after that", trust.Trusted)
 		if n := storetest.CountRows(h.T, h.url, "devices"); n != 1 {
 			h.Errorf("%d browsers, want one", n)
 		}
@@ -348,7 +348,7 @@ func TestForgedDeviceToken(t *testing.T) {
 			attacker.from.DeviceToken = one
 			attacker.wantReason(one, trust.NoRecord)
 		}
-		b.wantReason("the real one", trust.Trusted)
+		b.wantReason("the real token", trust.Trusted)
 	})
 }
 
@@ -369,17 +369,17 @@ func TestParallelTrustedSignIns(t *testing.T) {
 		before := b.from.DeviceToken
 		for e := range entries {
 			if e.Session == "" {
-				h.Error("a tab was asked")
+				h.Error("the second step was required in a tab")
 			}
 			if e.Device != "" {
 				if b.from.DeviceToken != before && b.from.DeviceToken != e.Device {
-					h.Error("two secrets were given out")
+					h.Error("two new secrets")
 				}
 				b.from.DeviceToken = e.Device
 			}
 		}
 		if b.from.DeviceToken == before {
-			h.Error("no secret was given out")
+			h.Error("no new secret")
 		}
 		h.advance(time.Hour)
 		b.wantReason("afterwards", trust.Trusted)
@@ -425,7 +425,7 @@ func TestAttemptFromBeforePasswordChange(t *testing.T) {
 		_, err := h.Verify(h.Context(), entry.Attempt, url.Values{"code": {code}}, attacker.from)
 		h.wantErr("verify", err, challenge.ErrNoAttempt)
 		if n := storetest.CountRows(h.T, h.url, "trusted_networks"); n != 0 {
-			h.Errorf("%d places", n)
+			h.Errorf("%d trusted networks", n)
 		}
 	})
 }
@@ -452,7 +452,7 @@ func TestTrustBoxIsKept(t *testing.T) {
 		h.wantErr("resend", h.Resend(h.Context(), token, b.from), nil)
 		ticked("after a new code", true)
 		h.advance(time.Minute)
-		h.wantErr("another way", h.Choose(h.Context(), token, "spoken", b.from), nil)
+		h.wantErr("another method", h.Choose(h.Context(), token, "spoken", b.from), nil)
 		ticked("with another method", true)
 		h.wantErr("untick", h.SetTrust(h.Context(), token, false), nil)
 		ticked("unticked", false)
@@ -460,14 +460,14 @@ func TestTrustBoxIsKept(t *testing.T) {
 		b.from.Address = netip.Addr{}
 		p, err := h.Pending(h.Context(), token, b.from)
 		if err != nil || !p.Trust.NetworkUnknown || p.Trust.Requested {
-			h.Errorf("nobody knows the network: %+v, %v", p.Trust, err)
+			h.Errorf("unknown network: %+v, %v", p.Trust, err)
 		}
 		entry, err := h.Verify(h.Context(), token, url.Values{"code": {h.lastMail().Text}}, b.from)
 		if err != nil || entry.Device == "" {
 			h.Fatalf("%+v, %v", entry, err)
 		}
 		if n := storetest.CountRows(h.T, h.url, "trusted_networks"); n != 0 {
-			h.Errorf("%d places that nobody knows", n)
+			h.Errorf("%d trusted networks without an address", n)
 		}
 	})
 }
@@ -496,7 +496,7 @@ func TestTrustAfterRestartAndKeyRotation(t *testing.T) {
 			storetest.Exec(h.T, h.url, "UPDATE trusted_networks SET body = x'0102'")
 		}
 		h.advance(time.Hour)
-		b.wantReason("a place that does not open", trust.RevokedEpochChanged)
+		b.wantReason("a trusted network that cannot be decrypted", trust.RevokedEpochChanged)
 	})
 }
 
@@ -509,22 +509,22 @@ func TestClockSetBack(t *testing.T) {
 		if err := h.Store.AdvanceLatestTime(h.Context(), h.clock()); err != nil {
 			h.Fatal(err)
 		}
-		b.wantReason("in time", trust.Trusted)
+		b.wantReason("before the clock was set back", trust.Trusted)
 		h.advance(-10 * 24 * time.Hour)
 		b.wantReason("ten days back", trust.ClockSetBack)
 		if err := h.Store.AdvanceLatestTime(h.Context(), h.clock()); err != nil {
 			h.Fatal(err)
 		}
-		b.wantReason("what was noted stays", trust.ClockSetBack)
+		b.wantReason("after the clock ran on", trust.ClockSetBack)
 		h.advance(10 * 24 * time.Hour)
-		b.wantReason("it has caught up", trust.Trusted)
+		b.wantReason("when the clock has caught up", trust.Trusted)
 		h.advance(-10 * 24 * time.Hour)
 		if err := h.SignIns.InvalidateAll(h.Context()); err != nil {
 			h.Fatal(err)
 		}
-		b.wantReason("restored", trust.RevokedBackupRestored)
+		b.wantReason("after InvalidateAll", trust.RevokedBackupRestored)
 		b.signIn(true)
-		b.wantReason("and trusted anew", trust.Trusted)
+		b.wantReason("after it was trusted again", trust.Trusted)
 	})
 }
 
@@ -536,7 +536,7 @@ func TestDeviceAndNetworkLimits(t *testing.T) {
 			h.advance(time.Minute)
 			b.at("192.0.2." + string(rune('1'+i))).signIn(true)
 		}
-		b.at("192.0.2.1").wantReason("the oldest place", trust.OtherNetwork)
+		b.at("192.0.2.1").wantReason("the oldest network", trust.OtherNetwork)
 		b.at("192.0.2.2").wantReason("the next", trust.Trusted)
 		b.at("192.0.2.9").wantReason("the newest", trust.Trusted)
 		for range 10 {
@@ -562,12 +562,12 @@ func TestTrustDecisions(t *testing.T) {
 		b.signIn(false)
 		questions, err := h.Devices.ListSecondStepDecisions(h.Context(), h.getSession(b.session).Owner())
 		if err != nil || len(questions) != 3 {
-			h.Fatalf("%d questions, %v", len(questions), err)
+			h.Fatalf("%d decisions, %v", len(questions), err)
 		}
 		q := questions[1]
 		old, ok := q.NearestRecord()
 		if q.Reason != trust.OtherNetwork || q.Request.Address.String() != officeIP || !ok || old.Network.String() != "203.0.113.5" || old.Browser.Family != "Firefox" {
-			h.Errorf("question %+v", q)
+			h.Errorf("decision %+v", q)
 		}
 		h.advance(time.Hour)
 		explained, err := h.Devices.ExplainTrust(h.Context(), annaEmail, b.from.TrustRequest(), at)
@@ -590,7 +590,7 @@ func TestTrustDecisions(t *testing.T) {
 		}
 		outlook, err := h.Devices.PreviewDecision(h.Context(), h.getSession(b.session).Owner(), b.from)
 		if err != nil || outlook.Reason != trust.OtherNetwork {
-			h.Errorf("outlook %+v, %v", outlook, err)
+			h.Errorf("preview %+v, %v", outlook, err)
 		}
 	})
 }
@@ -612,25 +612,25 @@ func TestListTrustedDevices(t *testing.T) {
 			h.Fatalf("devices %+v, %v", devices, err)
 		}
 		if p := devices[1].Networks; p[0].String() != officeIP || p[0].LastUsedAt.IsZero() || !p[1].LastUsedAt.IsZero() || p[0].ExpiresAt.Sub(p[0].VerifiedAt) != month {
-			h.Errorf("places %+v", p)
+			h.Errorf("networks %+v", p)
 		}
 		if err := h.Devices.RevokeDevice(h.Context(), owner, devices[1].ID, home); err != nil {
 			h.Fatal(err)
 		}
-		b.wantReason("forgotten", trust.RevokedByOwner)
-		phone.wantReason("not that one", trust.Trusted)
+		b.wantReason("the removed browser", trust.RevokedByOwner)
+		phone.wantReason("the other browser", trust.Trusted)
 		if err := h.Devices.RevokeDevice(h.Context(), device.SessionDevice{AccountRef: store.AccountRef{ID: "somebody else"}, DeviceID: owner.DeviceID}, devices[0].ID, home); err != nil {
 			h.Fatal(err)
 		}
-		phone.wantReason("somebody else forgets nothing of mine", trust.Trusted)
+		phone.wantReason("after a removal by another account", trust.Trusted)
 		bare := h.newBrowser()
 		bare.from.UserAgent = chromium
 		lost, err := h.Devices.FindSimilarTrust(h.Context(), owner, bare.from)
 		if err != nil || lost.IsZero() {
-			h.Errorf("a browser like it, whose record is gone: %v, %v", lost, err)
+			h.Errorf("a similar browser without its cookie: %v, %v", lost, err)
 		}
 		if lost, err := h.Devices.FindSimilarTrust(h.Context(), owner, bare.at("192.0.2.99").from); err != nil || !lost.IsZero() {
-			h.Errorf("somewhere else: %v, %v", lost, err)
+			h.Errorf("in another network: %v, %v", lost, err)
 		}
 	})
 }
@@ -638,7 +638,7 @@ func TestListTrustedDevices(t *testing.T) {
 // The owner is notified of new trust, and not when it is renewed.
 func TestTrustIsNotified(t *testing.T) {
 	withAccount(t, func(h *fixture) {
-		told := func() (n int) {
+		notices := func() (n int) {
 			for _, m := range h.mails() {
 				if strings.Contains(m.Subject, "A device is trusted") && strings.Contains(m.Text, "Trust this device for 30 days") {
 					n++
@@ -647,17 +647,17 @@ func TestTrustIsNotified(t *testing.T) {
 			return n
 		}
 		b := h.newBrowser().signIn(true)
-		if told() != 1 {
-			h.Errorf("told %d times of a new browser", told())
+		if notices() != 1 {
+			h.Errorf("%d notices after a new browser", notices())
 		}
 		b.at(officeIP).signIn(true)
-		if told() != 2 {
-			h.Errorf("told %d times of a new place", told())
+		if notices() != 2 {
+			h.Errorf("%d notices after a new network", notices())
 		}
 		h.advance(month + time.Hour)
 		b.signIn(true)
-		if told() != 2 {
-			h.Errorf("told %d times after it was renewed", told())
+		if notices() != 2 {
+			h.Errorf("%d notices after a renewal", notices())
 		}
 	})
 }
@@ -668,11 +668,11 @@ func TestTrustNeedsStore(t *testing.T) {
 		b := h.newBrowser().signIn(true)
 		storetest.Exec(h.T, h.url, "DROP TABLE trust_decisions")
 		if entry, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, b.from); err == nil {
-			h.Errorf("in without a record of the decision: %+v", entry)
+			h.Errorf("signed in without a record of the decision: %+v", entry)
 		}
 		storetest.Exec(h.T, h.url, "DROP TABLE trusted_networks")
 		if entry, err := h.SignIns.Start(context.Background(), signin.Credentials{Email: annaEmail, Password: annaPassword}, b.from); err == nil {
-			h.Errorf("in without places: %+v", entry)
+			h.Errorf("signed in without trusted networks: %+v", entry)
 		}
 	})
 }
