@@ -9,7 +9,6 @@ import (
 	"twostep.example/twostep/internal/origin"
 	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/seal"
-	"twostep.example/twostep/internal/signin"
 )
 
 func TestInvite(t *testing.T) {
@@ -66,7 +65,7 @@ func TestSignUp(t *testing.T) {
 		if err := h.Accounts.Join(h.Context(), token, "", "another horse battery", home); err != nil {
 			h.Fatal(err)
 		}
-		if _, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: "bob@example.com", Password: "another horse battery"}, home); err != nil {
+		if _, err := h.start("bob@example.com", "another horse battery", home); err != nil {
 			h.Error(err)
 		}
 		h.Accounts.Settings.SignUp = "invited"
@@ -86,7 +85,7 @@ func TestAccountWithoutPasswordCannotSignIn(t *testing.T) {
 			h.Fatal(err)
 		}
 		for _, p := range []string{"", "null", "bob", annaPassword} {
-			_, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: "bob@example.com", Password: p}, home)
+			_, err := h.start("bob@example.com", p, home)
 			h.wantErr(p, err, account.ErrCredentials)
 			h.advance(time.Minute)
 		}
@@ -98,7 +97,7 @@ func TestAccountWithoutPasswordCannotSignIn(t *testing.T) {
 func TestPasswordLimitsInUnknownNetwork(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		start := func(password string) error {
-			_, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: password}, origin.Origin{Language: "en"})
+			_, err := h.start(annaEmail, password, origin.Origin{Language: "en"})
 			return err
 		}
 		for range 20 {

@@ -38,7 +38,7 @@ func (p authenticator) code(at time.Time) string {
 // enrollApp enrolls an authenticator app and returns it with the new session token.
 func (h *fixture) enrollApp(sessionToken string) (authenticator, string) {
 	h.Helper()
-	if err := h.Enrollments.Start(h.Context(), h.getSession(sessionToken), "totp", url.Values{}, home); err != nil {
+	if err := h.startEnrollment(sessionToken, "totp", url.Values{}); err != nil {
 		h.Fatal(err)
 	}
 	d, err := h.Enrollments.Pending(h.Context(), h.getSession(sessionToken), "totp", home)
@@ -140,7 +140,7 @@ func TestSeveralApps(t *testing.T) {
 			app, sessionToken = h.enrollApp(sessionToken)
 			apps = append(apps, app)
 		}
-		h.wantErr("a sixth app", h.Enrollments.Start(h.Context(), h.getSession(sessionToken), "totp", url.Values{}, home), enroll.ErrTooManyFactors)
+		h.wantErr("a sixth app", h.startEnrollment(sessionToken, "totp", url.Values{}), enroll.ErrTooManyFactors)
 		for i, app := range apps {
 			h.advance(time.Minute)
 			token := h.chooseMethod("totp")
@@ -179,7 +179,7 @@ func TestRecoveryCodes(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		sessionToken := h.signIn()
 		set := func() []string {
-			if err := h.Enrollments.Start(h.Context(), h.getSession(sessionToken), "recovery", url.Values{}, home); err != nil {
+			if err := h.startEnrollment(sessionToken, "recovery", url.Values{}); err != nil {
 				h.Fatal(err)
 			}
 			d, err := h.Enrollments.Pending(h.Context(), h.getSession(sessionToken), "recovery", home)

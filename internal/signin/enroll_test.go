@@ -28,11 +28,23 @@ func (h *fixture) getSession(sessionToken string) session.Session {
 	return who
 }
 
+// startEnrollment starts enrolling a factor of a method.
+func (h *fixture) startEnrollment(sessionToken, method string, form url.Values) error {
+	h.Helper()
+	return h.Enrollments.Start(h.Context(), h.getSession(sessionToken), method, form, home)
+}
+
+// startEmailChange starts changing the email address.
+func (h *fixture) startEmailChange(sessionToken, email string) error {
+	h.Helper()
+	return h.Enrollments.StartEmailChange(h.Context(), h.getSession(sessionToken), email, home)
+}
+
 // startNumber starts enrolling a phone number and returns the code that was sent to it.
 func (h *fixture) startNumber(sessionToken, number string) (code string) {
 	h.Helper()
 	h.mails()
-	if err := h.Enrollments.Start(h.Context(), h.getSession(sessionToken), "spoken", url.Values{"number": {number}}, home); err != nil {
+	if err := h.startEnrollment(sessionToken, "spoken", url.Values{"number": {number}}); err != nil {
 		h.Fatal(err)
 	}
 	m := h.lastMail()
@@ -179,12 +191,12 @@ func TestPendingFactorEnds(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		token := h.signIn()
 		var no *factor.UserError
-		err := h.Enrollments.Start(h.Context(), h.getSession(token), "spoken", url.Values{"number": {"nonsense"}}, home)
+		err := h.startEnrollment(token, "spoken", url.Values{"number": {"nonsense"}})
 		if !errors.As(err, &no) || no.Field != "number" {
 			h.Errorf("invalid: %v", err)
 		}
 		for _, method := range []string{"", "email", "EMAIL", "none", "spoken\x00"} {
-			h.wantErr(method, h.Enrollments.Start(h.Context(), h.getSession(token), method, url.Values{}, home), challenge.ErrUnknownMethod)
+			h.wantErr(method, h.startEnrollment(token, method, url.Values{}), challenge.ErrUnknownMethod)
 			_, err := h.Enrollments.Pending(h.Context(), h.getSession(token), method, home)
 			h.wantErr("pending "+method, err, enroll.ErrNoPendingFactor)
 		}
@@ -298,9 +310,9 @@ func TestChangeEmail(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		h.addAccount("bob@example.com", "another horse battery")
 		sessionToken := h.signIn()
-		h.wantErr("invalid", h.Enrollments.StartEmailChange(h.Context(), h.getSession(sessionToken), "nonsense", home), account.ErrEmail)
+		h.wantErr("invalid", h.startEmailChange(sessionToken, "nonsense"), account.ErrEmail)
 		n := len(h.mails())
-		if err := h.Enrollments.StartEmailChange(h.Context(), h.getSession(sessionToken), "bob@example.com", home); err != nil {
+		if err := h.startEmailChange(sessionToken, "bob@example.com"); err != nil {
 			h.Errorf("an address with an account: %v", err)
 		}
 		h.advance(time.Minute)
@@ -314,7 +326,7 @@ func TestChangeEmail(t *testing.T) {
 		if len(h.mails()) != n {
 			h.Error("an email to an address with an account")
 		}
-		if err := h.Enrollments.StartEmailChange(h.Context(), h.getSession(sessionToken), "New@example.com", home); err != nil {
+		if err := h.startEmailChange(sessionToken, "New@example.com"); err != nil {
 			h.Fatal(err)
 		}
 		if m := h.lastMail(); m.To != "new@example.com" {
@@ -335,7 +347,7 @@ func TestChangeEmail(t *testing.T) {
 		if len(notices) != 2 || strings.Contains(notices[annaEmail], "new@example.com") {
 			h.Errorf("notices %v, want one to each address, and none with the new address to the old one", notices)
 		}
-		_, err = h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, home)
+		_, err = h.start(annaEmail, annaPassword, home)
 		h.wantErr("the old address", err, account.ErrCredentials)
 	})
 }
@@ -346,7 +358,7 @@ func TestTextLimits(t *testing.T) {
 		sessionToken := h.signIn()
 		start := func(i int) error {
 			number := fmt.Sprintf("+49171%07d", i)
-			return h.Enrollments.Start(h.Context(), h.getSession(sessionToken), "spoken", url.Values{"number": {number}}, home)
+			return h.startEnrollment(sessionToken, "spoken", url.Values{"number": {number}})
 		}
 		var wait *ratelimit.LimitedError
 		sent := 0
@@ -386,7 +398,7 @@ func TestEndedSessionChangesNothing(t *testing.T) {
 		if _, err := h.Sessions.Get(h.Context(), owner); err != nil {
 			h.Errorf("the owner: %v", err)
 		}
-		_, err = h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, home)
+		_, err = h.start(annaEmail, annaPassword, home)
 		if err != nil {
 			h.Errorf("the old password: %v", err)
 		}
@@ -403,7 +415,7 @@ func TestNewAddressMailLimit(t *testing.T) {
 			var wait *ratelimit.LimitedError
 			n := 0
 			for ; n < 50 && wait == nil; n++ {
-				if err := h.Enrollments.StartEmailChange(h.Context(), h.getSession(sessionToken), to, home); err != nil && !errors.As(err, &wait) {
+				if err := h.startEmailChange(sessionToken, to); err != nil && !errors.As(err, &wait) {
 					h.Fatal(err)
 				}
 			}
@@ -418,7 +430,7 @@ func TestNewAddressMailLimit(t *testing.T) {
 func TestUndoEmailChange(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		sessionToken := h.signIn()
-		if err := h.Enrollments.StartEmailChange(h.Context(), h.getSession(sessionToken), "thief@example.com", home); err != nil {
+		if err := h.startEmailChange(sessionToken, "thief@example.com"); err != nil {
 			h.Fatal(err)
 		}
 		sessionToken, err := h.confirm(sessionToken, "email", h.code())
@@ -439,7 +451,7 @@ func TestUndoEmailChange(t *testing.T) {
 		h.wantErr("again", h.Accounts.UndoChange(h.Context(), token, home), account.ErrLink)
 		_, err = h.Sessions.Get(h.Context(), sessionToken)
 		h.wantErr("the attacker's session", err, session.ErrNoSession)
-		_, err = h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, home)
+		_, err = h.start(annaEmail, annaPassword, home)
 		h.wantErr("the password that the attacker knows", err, account.ErrCredentials)
 		if err := h.Accounts.RequestPasswordReset(h.Context(), annaEmail, home); err != nil {
 			h.Fatal(err)

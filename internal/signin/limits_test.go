@@ -8,7 +8,6 @@ import (
 
 	"twostep.example/twostep/internal/origin"
 	"twostep.example/twostep/internal/ratelimit"
-	"twostep.example/twostep/internal/signin"
 )
 
 const annaNumber = "+491711234567"
@@ -16,7 +15,7 @@ const annaNumber = "+491711234567"
 // requestCall enters the password from an origin and requests a call.
 func (h *fixture) requestCall(from origin.Origin) error {
 	h.Helper()
-	entry, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, from)
+	entry, err := h.start(annaEmail, annaPassword, from)
 	if err != nil {
 		h.Fatal(err)
 	}
@@ -70,11 +69,11 @@ func TestTextsToNewNumber(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		sessionToken := h.enrollNumber(h.signIn(), annaNumber)
 		for n := range ratelimit.NewNumberTextsPerDay - 1 {
-			if err := h.Enrollments.Start(h.Context(), h.getSession(sessionToken), "spoken", url.Values{"number": {annaNumber}}, home); err != nil {
+			if err := h.startEnrollment(sessionToken, "spoken", url.Values{"number": {annaNumber}}); err != nil {
 				h.Fatalf("number %d: %v", n, err)
 			}
 		}
-		err := h.Enrollments.Start(h.Context(), h.getSession(sessionToken), "spoken", url.Values{"number": {annaNumber}}, home)
+		err := h.startEnrollment(sessionToken, "spoken", url.Values{"number": {annaNumber}})
 		h.wantErr("one more", err, ratelimit.ErrLimited)
 		if err := h.requestCall(otherNetwork(1)); err != nil {
 			h.Errorf("Anna in a new browser: %v", err)
@@ -88,7 +87,7 @@ func TestSignInsPerNetwork(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		b := h.newBrowser().signIn(false)
 		begin := func(from origin.Origin) error {
-			_, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, from)
+			_, err := h.start(annaEmail, annaPassword, from)
 			return err
 		}
 		for n := range ratelimit.SignInsPerNetworkHour - 1 { // the first sign-in of b counts too: the device was unknown then

@@ -17,7 +17,6 @@ import (
 	"twostep.example/twostep/internal/odds"
 	"twostep.example/twostep/internal/origin"
 	"twostep.example/twostep/internal/ratelimit"
-	"twostep.example/twostep/internal/signin"
 	"twostep.example/twostep/internal/store"
 )
 
@@ -32,7 +31,7 @@ func (h *fixture) guessUntilExhausted(method string) (compared int) {
 	h.Helper()
 	for n := range 40 {
 		from := otherNetwork(n)
-		entry, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, from)
+		entry, err := h.start(annaEmail, annaPassword, from)
 		if err != nil {
 			h.Fatal(err)
 		}
@@ -177,7 +176,7 @@ func TestKnownDeviceIsNotAffected(t *testing.T) {
 		b := h.newBrowser().signIn(false)
 		h.guessUntilExhausted("email")
 		h.advance(24 * time.Hour)
-		entry, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, b.from)
+		entry, err := h.start(annaEmail, annaPassword, b.from)
 		if err != nil {
 			h.Fatal(err)
 		}
@@ -269,7 +268,7 @@ func TestParallelGuessesStayInBudget(t *testing.T) {
 		attempts := make(chan attempt, 100)
 		for n := range 100 { // each has five guesses, two of them without a delay
 			from := otherNetwork(n)
-			entry, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, from)
+			entry, err := h.start(annaEmail, annaPassword, from)
 			if err != nil {
 				h.Fatal(err)
 			}
@@ -351,7 +350,7 @@ func TestResentCodeForNewNumberIsLong(t *testing.T) {
 func (h *fixture) guess(from origin.Origin) {
 	h.Helper()
 	h.advance(time.Second)
-	entry, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, from)
+	entry, err := h.start(annaEmail, annaPassword, from)
 	if err != nil {
 		h.Fatal(err)
 	}
@@ -391,7 +390,7 @@ func TestExhaustedNotifiedOnceBeforeRenewal(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		var tokens []string
 		for n := range 3 {
-			entry, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, otherNetwork(n))
+			entry, err := h.start(annaEmail, annaPassword, otherNetwork(n))
 			if err != nil {
 				h.Fatal(err)
 			}

@@ -45,9 +45,9 @@ func TestResetPassword(t *testing.T) {
 		h.wantErr("an old session", err, session.ErrNoSession)
 		_, err = h.Pending(h.Context(), pending, home)
 		h.wantErr("an old sign-in", err, challenge.ErrNoAttempt)
-		_, err = h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, home)
+		_, err = h.start(annaEmail, annaPassword, home)
 		h.wantErr("the old password", err, account.ErrCredentials)
-		if _, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: "another horse battery"}, home); err != nil {
+		if _, err := h.start(annaEmail, "another horse battery", home); err != nil {
 			h.Errorf("the new password: %v", err)
 		}
 	})
@@ -142,7 +142,7 @@ func TestResetRenewsCodePairs(t *testing.T) {
 		}
 		from := otherNetwork(1)
 		pair := func() error {
-			entry, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, from)
+			entry, err := h.start(annaEmail, annaPassword, from)
 			if err != nil {
 				h.Fatal(err)
 			}
@@ -171,14 +171,14 @@ func TestResetRenewsMails(t *testing.T) {
 			h.addEntry(h.annaBudget(), store.EntrySend, 0)
 		}
 		from := otherNetwork(1)
-		entry, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, from)
+		entry, err := h.start(annaEmail, annaPassword, from)
 		if err != nil {
 			h.Fatal(err)
 		}
 		h.wantErr("an email after the limit of the day", h.Choose(h.Context(), entry.Attempt, "email", from), ratelimit.ErrLimited)
 		h.resetPassword(from)
 		h.advance(time.Second)
-		if entry, err = h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, from); err != nil {
+		if entry, err = h.start(annaEmail, annaPassword, from); err != nil {
 			h.Fatal(err)
 		}
 		if _, err := h.Verify(h.Context(), entry.Attempt, url.Values{"code": {h.code()}}, from); err != nil {

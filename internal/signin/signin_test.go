@@ -212,11 +212,16 @@ func (h *fixture) addAccount(email, password string) {
 	}
 }
 
+// start starts a sign-in with a password.
+func (h *fixture) start(email, password string, from origin.Origin) (session.Cookies, error) {
+	return h.SignIns.Start(h.Context(), signin.Credentials{Email: email, Password: password}, from)
+}
+
 // enterPassword starts a sign-in and returns the token of its attempt.
 func (h *fixture) enterPassword() (token string) {
 	h.Helper()
 	h.advance(time.Millisecond) // so that its email is the newest
-	entry, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, home)
+	entry, err := h.start(annaEmail, annaPassword, home)
 	if err != nil {
 		h.Fatal(err)
 	}
@@ -528,7 +533,7 @@ func TestWrongPassword(t *testing.T) {
 			h.wantErr(c.Email, err, account.ErrCredentials)
 		}
 		for _, same := range []string{" anna@example.com ", "Anna@Example.COM"} {
-			if _, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: same, Password: annaPassword}, home); err != nil {
+			if _, err := h.start(same, annaPassword, home); err != nil {
 				h.Errorf("%q: %v", same, err)
 			}
 		}

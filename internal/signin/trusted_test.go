@@ -60,7 +60,7 @@ func (b *browser) setCookies(e session.Cookies) {
 func (b *browser) enterPassword() session.Cookies {
 	b.Helper()
 	b.advance(time.Millisecond)
-	entry, err := b.SignIns.Start(b.Context(), signin.Credentials{Email: b.email, Password: b.password}, b.from)
+	entry, err := b.start(b.email, b.password, b.from)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -255,7 +255,7 @@ func TestTrustEnds(t *testing.T) {
 		}, trust.RevokedFactorChanged, true},
 		{"a recovery code is used", func(s *scene) {
 			sessionToken := s.did.session
-			s.wantErr("enroll", s.Enrollments.Start(s.Context(), s.getSession(sessionToken), "recovery", url.Values{}, home), nil)
+			s.wantErr("enroll", s.startEnrollment(sessionToken, "recovery", url.Values{}), nil)
 			d, err := s.Enrollments.Pending(s.Context(), s.getSession(sessionToken), "recovery", home)
 			s.wantErr("pending", err, nil)
 			_, err = s.confirm(sessionToken, "recovery", "")
@@ -276,7 +276,7 @@ func TestTrustEnds(t *testing.T) {
 		{"the operator ends it", func(s *scene) { s.wantErr("distrust", s.Accounts.ForgetDevices(s.Context(), annaEmail), nil) }, trust.RevokedByOperator, false},
 		{"the account was disabled for a time", func(s *scene) {
 			s.wantErr("disable", s.Accounts.Disable(s.Context(), annaEmail), nil)
-			_, err := s.SignIns.Start(s.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, s.other.from)
+			_, err := s.start(annaEmail, annaPassword, s.other.from)
 			s.wantErr("begin", err, account.ErrCredentials)
 			s.wantErr("enable", s.Accounts.Enable(s.Context(), annaEmail), nil)
 		}, trust.RevokedAccountDisabled, false},
@@ -289,7 +289,7 @@ func TestTrustEnds(t *testing.T) {
 			s.wantErr("reset", s.Accounts.ResetPassword(s.Context(), s.linkToken(), "brand new horse", home), nil)
 			s.did.password, s.other.password = "brand new horse", "brand new horse"
 		}, trust.RevokedFactorChanged, false},
-		{"a backup is restored", func(s *scene) { s.wantErr("after InvalidateAll", s.SignIns.InvalidateAll(s.Context()), nil) }, trust.RevokedBackupRestored, false},
+		{"a backup is restored", func(s *scene) { s.wantErr("InvalidateAll", s.SignIns.InvalidateAll(s.Context()), nil) }, trust.RevokedBackupRestored, false},
 		{"the person signs out", func(s *scene) { s.wantErr("sign out", s.Sessions.SignOut(s.Context(), s.did.session, home), nil) }, trust.Trusted, true},
 	} {
 		t.Run(row.says, func(t *testing.T) {
@@ -359,7 +359,7 @@ func TestParallelTrustedSignIns(t *testing.T) {
 		b := h.newBrowser().signIn(true)
 		entries := make(chan session.Cookies, 16)
 		atOnce(16, func() {
-			entry, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, b.from)
+			entry, err := h.start(annaEmail, annaPassword, b.from)
 			if err != nil {
 				h.Error(err)
 			}
@@ -400,7 +400,7 @@ func TestRevokeDuringTrustedSignIns(t *testing.T) {
 				if turn.Add(1)%2 == 0 {
 					err = h.Devices.RevokeAllDevices(h.Context(), owner, home)
 				} else {
-					_, err = h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, b.from)
+					_, err = h.start(annaEmail, annaPassword, b.from)
 				}
 				if err != nil {
 					h.Error(err)
@@ -667,7 +667,7 @@ func TestTrustNeedsStore(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		b := h.newBrowser().signIn(true)
 		storetest.Exec(h.T, h.url, "DROP TABLE trust_decisions")
-		if entry, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, b.from); err == nil {
+		if entry, err := h.start(annaEmail, annaPassword, b.from); err == nil {
 			h.Errorf("signed in without a record of the decision: %+v", entry)
 		}
 		storetest.Exec(h.T, h.url, "DROP TABLE trusted_networks")
