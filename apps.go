@@ -25,7 +25,7 @@ var (
 	ErrAppReadOnly = client.ErrReadOnly
 )
 
-// Issuer returns the issuer URL of this server (OpenID Connect Discovery 1.0, 3), by which apps are configured.
+// Issuer returns the issuer URL of this server (OpenID Connect Discovery 3), by which apps are configured.
 func (s *Server) Issuer() string { return s.services.Accounts.Settings.PublicURL }
 
 // ListApps returns all apps, those of Options.Apps first.

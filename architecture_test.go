@@ -35,10 +35,10 @@ var importers = map[string][]string{
 	},
 	"database/sql": {"internal/store"},
 	"net/http": {
-		"internal/web", "internal/help", "internal/admin", "internal/oidc", "internal/forwardauth", "internal/render", "internal/origin",
+		"internal/web", "internal/help", "internal/oidc", "internal/forwardauth", "internal/render", "internal/origin",
 		"internal/check", "internal/demo", "", "cmd/*", "delivery",
 	},
-	"html/template": {"internal/render", "internal/web", "internal/admin", "internal/demo"},
+	"html/template": {"internal/render", "internal/web", "internal/demo"},
 }
 
 var vague = regexp.MustCompile(`(^|/|_)(util|common|helper|misc|base|manager|service|controller|model|dto|impl|wrapper)s?(/|_|\.go$|$)`)
@@ -211,6 +211,11 @@ func TestArchitecture(t *testing.T) {
 		folders = append(folders, p.folder())
 		for _, wrong := range slices.Concat(p.imports(layers), p.comment(string(text)), p.code(&l)) {
 			t.Error(wrong)
+		}
+	}
+	for folder := range layers {
+		if !slices.Contains(folders, folder) {
+			t.Errorf("%s: %s has a layer and does not exist", chapter, folder)
 		}
 	}
 	t.Logf("the longest function is %s with %d lines, the longest file %s with %d", l.function, l.functionLines, l.file, l.fileLines)

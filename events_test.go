@@ -835,7 +835,7 @@ func TestDeniedAppIsRecorded(t *testing.T) {
 		want string
 	}{
 		{request("GET", "/oauth2/authorize?"+query, ""), audit.AccessDenied, "access_denied"},
-		{wrong, audit.ClientRejected, "it is another secret"},
+		{wrong, audit.ClientRejected, "wrong client secret"},
 	} {
 		_, before := w.others(nil)
 		answer := httptest.NewRecorder()

@@ -117,10 +117,10 @@ func (o Options) completed() (Options, error) {
 	case public.Host == "" || strings.Trim(public.Path, "/") != "" ||
 		public.RawQuery != "" || public.Fragment != "" || public.User != nil:
 		return o, fmt.Errorf("twostep: PublicURL %q is not of the form https://host", o.PublicURL)
-	case public.Scheme != "https" && (public.Scheme != "http" || !isLoopback(public.Hostname())):
+	case public.Scheme != "https" && (public.Scheme != "http" || !trust.IsLoopbackHost(public.Hostname())):
 		return o, fmt.Errorf("twostep: PublicURL %q: only https is safe for passwords; plain http is for this machine only",
 			o.PublicURL)
-	case o.Local != nil && !isLoopback(public.Hostname()):
+	case o.Local != nil && !trust.IsLoopbackHost(public.Hostname()):
 		return o, errors.New("twostep: local mode shows everybody the mail, so PublicURL must be on this machine only")
 	}
 	public.Host = strings.ToLower(public.Host)
@@ -273,7 +273,8 @@ func (o Options) policy() trust.Policy {
 
 // private reports whether clients may have loopback and private addresses.
 func (o Options) private() bool {
-	return o.PrivateClients || isLoopback(name(strings.TrimPrefix(strings.TrimPrefix(o.PublicURL, "https://"), "http://")))
+	_, host, _ := strings.Cut(o.PublicURL, "://")
+	return o.PrivateClients || trust.IsLoopbackHost(name(host))
 }
 
 // first returns given, or otherwise if given is the zero value.
@@ -296,8 +297,8 @@ func (o Options) isForServer(r *http.Request) bool {
 // rebinding). If PublicURL is on loopback, every loopback name with its port will do.
 func (o Options) isHost(header string) bool {
 	_, host, _ := strings.Cut(o.PublicURL, "://")
-	return strings.EqualFold(header, host) ||
-		isLoopback(name(host)) && isLoopback(name(header)) && port(host) == port(header)
+	return strings.EqualFold(header, host) || port(host) == port(header) &&
+		trust.IsLoopbackHost(name(host)) && trust.IsLoopbackHost(name(header))
 }
 
 func name(hostport string) string {
@@ -311,9 +312,4 @@ func port(hostport string) string {
 		return ""
 	}
 	return p
-}
-
-func isLoopback(host string) bool {
-	addr, err := netip.ParseAddr(host)
-	return strings.EqualFold(host, "localhost") || err == nil && addr.IsLoopback()
 }

@@ -51,7 +51,7 @@ func TestNonsense(t *testing.T) {
 		"SignUp is":            func(o *Options) { o.SignUp = "yes" },
 		"IdleTimeout must":     func(o *Options) { o.IdleTimeout = time.Second },
 		"AuditDays is 365":     func(o *Options) { o.AuditDays = 365 },
-		"Absolute at least":    func(o *Options) { o.AbsoluteTimeout = time.Minute },
+		"AbsoluteTimeout at":   func(o *Options) { o.AbsoluteTimeout = time.Minute },
 		`two methods are named "email"`: func(o *Options) {
 			o.Methods = append(o.Methods, totp.Method{}, email.Method{CodeTTL: time.Minute})
 		},

@@ -61,8 +61,8 @@ func (PhoneCall) Challenge(_ context.Context, ask factor.Request) (factor.Challe
 }
 
 // ParseResponse reads the code from the form.
-func (PhoneCall) ParseResponse(form url.Values, hard bool) (string, error) {
-	return sentcode.Parse(form, hard)
+func (PhoneCall) ParseResponse(form url.Values, longCode bool) (string, error) {
+	return sentcode.Parse(form, longCode)
 }
 
 // Verify compares it with the valid codes.

@@ -52,9 +52,9 @@ type Method interface {
 	// Challenge creates a challenge for the enrolled factor ask.Factor.
 	Challenge(ctx context.Context, ask Request) (Challenge, error)
 	// ParseResponse reads and normalizes the response from the form. It returns ErrMalformed if
-	// there is none. It runs before the attempt is counted, so it must not compare. hard is the
+	// there is none. It runs before the attempt is counted, so it must not compare. longCode is the
 	// Request.LongCode of the challenge.
-	ParseResponse(form url.Values, hard bool) (string, error)
+	ParseResponse(form url.Values, longCode bool) (string, error)
 	// Verify returns nil if the response proves the factor. It returns ErrIncorrect, or a
 	// *UserError that wraps it, if the response does not. It may change f.Secret (a step that is
 	// used up); the server saves the change in the transaction that accepts the response.

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Runs every fuzz target with new inputs for a time like 5m, one after the other. They are found by
-# their names, so there is no list to keep. An input that fails is written to testdata/fuzz beside
-# its test; go test runs it from then on.
+# Runs every fuzz target with new inputs for a duration like 5m, one after the other. It finds the
+# targets by their names. A failing input is written to testdata/fuzz next to its test; go test runs
+# it from then on.
 #
 # A target is stopped with an interrupt: up to Go 1.26, go test -fuzztime sometimes reports the end of
 # its time as a failure (go.dev/issue/75804).
@@ -13,7 +13,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT
 module=$(go list -m)
-corpus=$(go env GOCACHE)/fuzz # where go test too keeps what reaches new code
+corpus=$(go env GOCACHE)/fuzz # where go test also stores inputs that reach new code
 
 fuzz() { # folder target
 	(cd "$1" && timeout --foreground --signal=INT --kill-after=1m --preserve-status "$long" \

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Installs what the tests need and is not there yet: PostgreSQL, a browser, an authenticator,
+# Installs the tools that the tests need and that are missing: PostgreSQL, a browser, an authenticator,
 # a reader of QR codes, an SMS gateway, reverse proxies, a web server with an OpenID Connect client,
-# axe-core, openid-client, fail2ban. What is
-# there already is left as it is, so a second run does nothing and needs no network.
+# axe-core, openid-client, fail2ban. It keeps
+# what is installed already, so a second run does nothing and needs no network.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -33,7 +33,7 @@ if [ "${#missing[@]}" -gt 0 ]; then
 		apt-get install -y --no-install-recommends "${missing[@]}" </dev/null
 fi
 
-# package@version: a version that is not pinned would be another one tomorrow.
+# package@version: versions are pinned, so that every run installs the same.
 packages=(axe-core@4.14.1 openid-client@6.8.9)
 wanted=0
 for package in "${packages[@]}"; do
@@ -44,7 +44,7 @@ if [ "$wanted" -eq 1 ]; then
 	npm install --prefix build --no-save --ignore-scripts --no-audit --no-fund "${packages[@]}" </dev/null
 fi
 
-caddy=v2.11.9 # Debian's is older than the mends of its forward_auth
+caddy=v2.11.9 # Debian's is older than the fixes of its forward_auth
 if ! go version -m build/caddy 2>/dev/null | grep -q "caddy/v2[[:space:]]$caddy[[:space:]]"; then
 	GOBIN="$PWD/build" GOFLAGS= go install "github.com/caddyserver/caddy/v2/cmd/caddy@$caddy"
 fi

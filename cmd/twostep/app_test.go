@@ -66,7 +66,7 @@ func TestAppsOfConfigFile(t *testing.T) {
 		case row.want != "" && (err == nil || !strings.HasPrefix(err.Error(), row.want)):
 			t.Errorf("%s: got %v, want %s", name, err, row.want)
 		case err != nil && strings.Contains(err.Error(), "hunter2"):
-			t.Errorf("%s: the secret is told: %v", name, err)
+			t.Errorf("%s: the error contains the secret: %v", name, err)
 		}
 		for key := range flat {
 			if strings.HasPrefix(key, "app") {
@@ -89,7 +89,7 @@ func TestRunningServerSeesApps(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// What another process changes counts within a second. The sweeps read the clock too.
+	// The server sees a change by another process within a second. Background work reads the clock too.
 	var later atomic.Int64
 	options.Now = func() time.Time { return time.Now().Add(time.Duration(later.Load())) }
 	server, err := twostep.New(t.Context(), options)

@@ -18,6 +18,7 @@ import (
 
 	"twostep.example/twostep"
 	"twostep.example/twostep/delivery"
+	"twostep.example/twostep/factor/sentcode"
 	"twostep.example/twostep/manual"
 )
 
@@ -53,8 +54,8 @@ type settings struct {
 	oddsOneIn int64
 }
 
-// Durations are text until complete parses them: a bare number in the file is a wrong type then,
-// instead of nanoseconds.
+// sessionSettings are the limits of a session. Durations are text until complete parses them: a bare
+// number in the file is a wrong type then, instead of nanoseconds.
 type sessionSettings struct {
 	Idle     string `toml:"idle" default:"1h" placeholder:"TIME" help:"A session ends after so long without a request. Default: ${default}."`
 	Absolute string `toml:"absolute" default:"24h" placeholder:"TIME" help:"And after so long in any case. Default: ${default}."`
@@ -77,11 +78,11 @@ type emailSettings struct {
 // parseCodeTTL parses the validity of a code, in whole minutes, since messages show minutes.
 func parseCodeTTL(key, text string) (time.Duration, error) {
 	if text == "" {
-		return manual.Minutes * time.Minute, nil
+		return sentcode.CodeTTL, nil
 	}
 	d, err := time.ParseDuration(text)
-	if err != nil || d < time.Minute || d > manual.Minutes*time.Minute || d%time.Minute != 0 {
-		return 0, fmt.Errorf("%s is %q, want whole minutes from 1m to %dm", key, text, manual.Minutes)
+	if err != nil || d < time.Minute || d > sentcode.CodeTTL || d%time.Minute != 0 {
+		return 0, fmt.Errorf("%s is %q, want whole minutes from 1m to %dm", key, text, sentcode.CodeTTL/time.Minute)
 	}
 	return d, nil
 }
@@ -213,8 +214,13 @@ func (s *settings) lacksTrustedProxies() bool {
 // everybody who can reach the server can read it.
 func (s *settings) isLocal() bool { return s.PublicURL == "" }
 
+func isLoopbackHost(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return strings.EqualFold(host, "localhost") || err == nil && addr.IsLoopback()
+}
+
 func (s *settings) completeLocal(host string) error {
-	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+	if !isLoopbackHost(host) {
 		return fmt.Errorf("listen is %s, but a server without a public URL is for this machine only: listen on "+
 			"127.0.0.1, or %s",
 			s.Listen, howToSet("public-url"))
@@ -232,9 +238,7 @@ func (s *settings) completePublic() error {
 		return fmt.Errorf("public_url is %q, want only https:// and a host, like https://signin.example.com",
 			s.PublicURL)
 	}
-	ip := net.ParseIP(u.Hostname())
-	loopback := u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
-	if u.Scheme != "https" && (u.Scheme != "http" || !loopback) {
+	if u.Scheme != "https" && (u.Scheme != "http" || !isLoopbackHost(u.Hostname())) {
 		return fmt.Errorf("public_url is %q, want https://: passwords and codes travel over it", s.PublicURL)
 	}
 	s.PublicURL = u.Scheme + "://" + u.Host

@@ -43,11 +43,11 @@ func (Method) Challenge(_ context.Context, ask factor.Request) (factor.Challenge
 }
 
 // ParseResponse reads the code from the form. It returns factor.ErrMalformed if there is none.
-func (Method) ParseResponse(form url.Values, hard bool) (string, error) {
-	return sentcode.Parse(form, hard)
+func (Method) ParseResponse(form url.Values, longCode bool) (string, error) {
+	return sentcode.Parse(form, longCode)
 }
 
-// Verify returns factor.ErrIncorrect if the code is none of the valid ones.
+// Verify returns factor.ErrIncorrect if the code is not one of the valid codes.
 func (Method) Verify(_ context.Context, _ *factor.Factor, answer factor.Response) error {
 	return sentcode.Verify(answer)
 }

@@ -1,6 +1,6 @@
-// Package recovery is the method of recovery codes: a printed set of ten single-use codes (look-up
-// secrets, NIST SP 800-63B-4 3.1.2). It does not limit attempts and sends no notifications; the
-// server does.
+// Package recovery is the method of recovery codes: a printed set of ten single-use codes. They are
+// look-up secrets of NIST SP 800-63B-4 3.1.2. The package does not limit attempts and sends no
+// notifications; the server does.
 //
 //	Enroll (codes and hashes) ─▶ Provision ─▶ "I have saved them" ─▶ Finalize (hashes only)
 package recovery

@@ -49,7 +49,7 @@ func verifyTyped(t *testing.T, m *Method, f *factor.Factor, typed string) error 
 	return m.Verify(t.Context(), f, factor.Response{Text: text})
 }
 
-// Ten different codes are shown; after Finalize nobody can read them again.
+// Ten different codes are shown; after Finalize they cannot be read again.
 func TestCodesShownUntilFinalized(t *testing.T) {
 	m := New()
 	draft, _, err := m.Enroll(t.Context(), factor.Request{}, nil)

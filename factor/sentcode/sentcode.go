@@ -19,9 +19,9 @@ const (
 	CodeTTL = 15 * time.Minute
 )
 
-// New returns a random code: six digits, or a long code of 65 bits if hard.
-func New(hard bool) string {
-	if hard {
+// New returns a random code: six digits, or a long code of 65 bits if longCode.
+func New(longCode bool) string {
+	if longCode {
 		return seal.NewLongCode()
 	}
 	return seal.RandomDigits(Digits)
@@ -37,8 +37,8 @@ func Format(code string) string {
 
 // Parse reads a code of New from the form field "code". It returns factor.ErrMalformed if there is
 // none.
-func Parse(form url.Values, hard bool) (string, error) {
-	if !hard {
+func Parse(form url.Values, longCode bool) (string, error) {
+	if !longCode {
 		return ParseDigits(form, Digits)
 	}
 	code, ok := seal.ParseLongCode(form.Get("code"))
@@ -87,7 +87,7 @@ func isIgnorable(r rune) bool {
 	return strings.ContainsRune(" \t\r\n-\u00a0\u2007\u2009\u202f\u2010\u2011\u2012\u2013\u200b\u200c\u200d\u200e\u200f\u2060\ufeff", r)
 }
 
-// Verify returns factor.ErrIncorrect if answer.Text is none of the valid codes.
+// Verify returns factor.ErrIncorrect if answer.Text is not one of the valid codes.
 func Verify(answer factor.Response) error {
 	if !answer.Matches(answer.Text) {
 		return factor.ErrIncorrect

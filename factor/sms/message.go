@@ -36,8 +36,8 @@ func composeCodeMessage(ask factor.Request, code string) string {
 	}
 	limit := maxMessageChars - utf8.RuneCountInString(originBoundLine)
 	frame := strings.ReplaceAll(lines[0], "{Code}", sentcode.Format(code))
-	siteLimit := limit - utf8.RuneCountInString(strings.ReplaceAll(frame, "{Site}", ""))
-	if site := truncateName(toGSMAlphabet(ask.Site), siteLimit); site != "" {
+	left := limit - utf8.RuneCountInString(strings.ReplaceAll(frame, "{Site}", ""))
+	if site := truncateName(toGSMAlphabet(ask.Site), left); site != "" {
 		return strings.ReplaceAll(frame, "{Site}", site) + originBoundLine
 	}
 	if short := strings.ReplaceAll(lines[1], "{Code}", sentcode.Format(code)); utf8.RuneCountInString(short) <= limit {

@@ -175,7 +175,7 @@ func TestWordsOfAllLanguages(t *testing.T) {
 		en.Messages["number"] != "Phone number" ||
 		!strings.Contains(strings.Join(en.Intro, " "),
 			"the number provided must be able to receive a text message (SMS)") {
-		t.Errorf("the seed's words are missing in %+v", en)
+		t.Errorf("words of the help page are missing in %+v", en)
 	}
 	named := regexp.MustCompile(`\{[A-Za-z]+\}`)
 	for key, text := range en.Messages {

@@ -1,4 +1,4 @@
-// Package totp is the method of one-time codes from an authenticator app (RFC 6238). It sends
+// Package totp is the method of one-time codes from an authenticator app. It implements RFC 6238, sends
 // nothing, and takes the time from the server, never from the person.
 //
 //	enrolment ─▶ Enroll ─▶ Provision (QR code) ─▶ Verify: five steps, learns the clock drift ─▶ Finalize
@@ -83,9 +83,9 @@ func (Method) Challenge(context.Context, factor.Request) (factor.Challenge, erro
 }
 
 // ParseResponse reads six digits from the form field "code", or the twelve digits of two
-// consecutive codes if hard. It returns factor.ErrMalformed if there are no such digits.
-func (Method) ParseResponse(form url.Values, hard bool) (string, error) {
-	if hard {
+// consecutive codes if longCode. It returns factor.ErrMalformed if there are no such digits.
+func (Method) ParseResponse(form url.Values, longCode bool) (string, error) {
+	if longCode {
 		return sentcode.ParseDigits(form, 2*sentcode.Digits)
 	}
 	return sentcode.Parse(form, false)

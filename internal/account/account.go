@@ -70,17 +70,17 @@ type NewAccount struct {
 
 // Create adds an account with a password that is known beforehand.
 // ErrEmail, ErrName, ErrExists, seal.Err….
-func (r *Accounts) Create(ctx context.Context, n NewAccount) error {
-	row, err := r.newRow(ctx, n)
+func (a *Accounts) Create(ctx context.Context, n NewAccount) error {
+	row, err := a.newRow(ctx, n)
 	if err != nil {
 		return err
 	}
-	e := audit.Event{Kind: audit.AccountCreated, Actor: r.OperatorActor(), Account: row.ID}
-	return r.create(ctx, r.Store, row, e, origin.Origin{})
+	e := audit.Event{Kind: audit.AccountCreated, Actor: a.OperatorActor(), Account: row.ID}
+	return a.create(ctx, a.Store, row, e, origin.Origin{})
 }
 
 // newRow checks everything about a new account and hashes its password.
-func (r *Accounts) newRow(ctx context.Context, n NewAccount) (store.Account, error) {
+func (a *Accounts) newRow(ctx context.Context, n NewAccount) (store.Account, error) {
 	email, err := ParseEmail(n.Email)
 	if err != nil {
 		return store.Account{}, err
@@ -90,19 +90,20 @@ func (r *Accounts) newRow(ctx context.Context, n NewAccount) (store.Account, err
 		return store.Account{}, err
 	}
 	row := store.Account{
-		ID: rand.Text(), Email: email, Name: name, Operator: n.Operator, Epoch: 1, CreatedAt: r.Now(),
+		ID: rand.Text(), Email: email, Name: name, Operator: n.Operator, Epoch: 1, CreatedAt: a.Now(),
 	}
-	row.PasswordHash, err = r.HashPassword(ctx, row, n.Password)
+	row.PasswordHash, err = a.HashPassword(ctx, row, n.Password)
 	return row, err
 }
 
 // create adds an account, and records e about it. ErrExists.
-func (r *Accounts) create(ctx context.Context, db *store.DB, row store.Account, e audit.Event, from origin.Origin) error {
+func (a *Accounts) create(ctx context.Context, db *store.DB, row store.Account, e audit.Event,
+	from origin.Origin) error {
 	err := db.Tx(ctx, func(tx *store.DB) error {
 		if err := tx.CreateAccount(ctx, row); err != nil {
 			return err
 		}
-		return r.Event(ctx, tx, e, from)
+		return a.Event(ctx, tx, e, from)
 	})
 	if errors.Is(err, store.ErrConflict) {
 		return ErrExists
@@ -112,7 +113,7 @@ func (r *Accounts) create(ctx context.Context, db *store.DB, row store.Account, 
 
 // Invite makes an invitation for an address without an account and returns its
 // token. Only an operator may call it. ErrEmail, ErrName, ErrExists.
-func (r *Accounts) Invite(ctx context.Context, email, name string, operator bool) (token string, err error) {
+func (a *Accounts) Invite(ctx context.Context, email, name string, operator bool) (token string, err error) {
 	if email, err = ParseEmail(email); err != nil {
 		return "", err
 	}
@@ -121,35 +122,35 @@ func (r *Accounts) Invite(ctx context.Context, email, name string, operator bool
 			return "", err
 		}
 	}
-	switch _, err := r.Store.FindAccountByEmail(ctx, email); {
+	switch _, err := a.Store.FindAccountByEmail(ctx, email); {
 	case err == nil:
 		return "", ErrExists
 	case !errors.Is(err, store.ErrNotFound):
 		return "", fmt.Errorf("account: invite: %w", err)
 	}
-	now := r.Now()
+	now := a.Now()
 	token = seal.NewLinkToken()
 	l := store.EmailLink{
 		TokenHash: seal.HashToken(token), Purpose: store.LinkInvite, Email: email, Name: name, Operator: operator,
 		CreatedAt: now, ExpiresAt: now.Add(inviteTTL),
 	}
-	return token, r.Store.Tx(ctx, func(tx *store.DB) error {
+	return token, a.Store.Tx(ctx, func(tx *store.DB) error {
 		if err := tx.CreateEmailLink(ctx, l); err != nil {
 			return err
 		}
-		e := audit.Event{Kind: audit.AccountInvited, Actor: r.OperatorActor(), Target: linkTarget(l)}
-		return r.Event(ctx, tx, e, origin.Origin{})
+		e := audit.Event{Kind: audit.AccountInvited, Actor: a.OperatorActor(), Target: linkTarget(l)}
+		return a.Event(ctx, tx, e, origin.Origin{})
 	})
 }
 
 // SignUpOpen says whether anybody may make an account.
-func (r *Accounts) SignUpOpen() bool { return r.Settings.SignUp == "open" }
+func (a *Accounts) SignUpOpen() bool { return a.Settings.SignUp == "open" }
 
 // SignUp sends a mail with a link to somebody who wants an account, or one that says
 // that there is one already; what the caller sees is the same. ErrSignUpClosed,
 // ErrEmail, ErrName, *WaitError.
-func (r *Accounts) SignUp(ctx context.Context, email, name string, from origin.Origin) error {
-	if !r.SignUpOpen() {
+func (a *Accounts) SignUp(ctx context.Context, email, name string, from origin.Origin) error {
+	if !a.SignUpOpen() {
 		return ErrSignUpClosed
 	}
 	email, err := ParseEmail(email)
@@ -160,38 +161,38 @@ func (r *Accounts) SignUp(ctx context.Context, email, name string, from origin.O
 		return err
 	}
 	l := store.EmailLink{Purpose: store.LinkSignUp, Email: email, Name: name}
-	e := audit.Event{Kind: audit.SignUpRequested, Actor: audit.Anonymous(), Target: r.unknownName(email)}
+	e := audit.Event{Kind: audit.SignUpRequested, Actor: audit.Anonymous(), Target: a.unknownName(email)}
 	words := signUpMail
-	switch a, err := r.Store.FindAccountByEmail(ctx, email); {
+	switch account, err := a.Store.FindAccountByEmail(ctx, email); {
 	case err == nil:
 		l.Purpose, words = store.LinkAccountExists, existsMail
-		e.Account, e.Target = a.ID, ""
+		e.Account, e.Target = account.ID, ""
 	case !errors.Is(err, store.ErrNotFound):
 		return fmt.Errorf("account: sign up: %w", err)
 	}
-	return r.sendLink(ctx, linkMail{l, words, e}, from)
+	return a.sendLink(ctx, linkMail{l, words, e}, from)
 }
 
 // Join makes the account of an invitation or a sign-up; name may be "" to keep the
 // one that stands in it. It does not sign in. ErrLink, ErrName, seal.Err….
-func (r *Accounts) Join(ctx context.Context, token, name, password string, from origin.Origin) error {
-	l, err := r.findLink(ctx, token, store.LinkInvite, store.LinkSignUp)
+func (a *Accounts) Join(ctx context.Context, token, name, password string, from origin.Origin) error {
+	l, err := a.findLink(ctx, token, store.LinkInvite, store.LinkSignUp)
 	if err != nil {
 		return err
 	}
 	if strings.TrimSpace(name) == "" {
 		name = l.Name
 	}
-	row, err := r.newRow(ctx, NewAccount{Email: l.Email, Name: name, Password: password, Operator: l.Operator})
+	row, err := a.newRow(ctx, NewAccount{Email: l.Email, Name: name, Password: password, Operator: l.Operator})
 	if err != nil {
 		return err
 	}
-	err = r.Store.Tx(ctx, func(tx *store.DB) error {
-		if err := tx.UseEmailLink(ctx, l.TokenHash, r.Now()); err != nil {
+	err = a.Store.Tx(ctx, func(tx *store.DB) error {
+		if err := tx.UseEmailLink(ctx, l.TokenHash, a.Now()); err != nil {
 			return err
 		}
 		e := audit.Event{Kind: audit.AccountCreated, Account: row.ID, Target: linkTarget(l)}
-		return r.create(ctx, tx, row, e, from)
+		return a.create(ctx, tx, row, e, from)
 	})
 	if errors.Is(err, store.ErrNotFound) || errors.Is(err, ErrExists) {
 		return ErrLink

@@ -54,7 +54,8 @@ func dotAtom(s string) bool {
 func hostName(s string) bool {
 	labels := strings.Split(s, ".")
 	for _, l := range labels {
-		if l == "" || len(l) > 63 || l[0] == '-' || l[len(l)-1] == '-' || strings.ContainsFunc(l, func(r rune) bool { return !alphanumeric(r) && r != '-' }) {
+		if l == "" || len(l) > 63 || l[0] == '-' || l[len(l)-1] == '-' || strings.ContainsFunc(l,
+			func(r rune) bool { return !alphanumeric(r) && r != '-' }) {
 			return false
 		}
 	}

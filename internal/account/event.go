@@ -9,36 +9,36 @@ import (
 )
 
 // Audit is the log of security events.
-func (r *Accounts) Audit() *audit.Log {
-	if r.Events != nil {
-		return r.Events
+func (a *Accounts) Audit() *audit.Log {
+	if a.Events != nil {
+		return a.Events
 	}
-	return &audit.Log{Store: r.Store, Now: r.Now, Logger: r.Log}
+	return &audit.Log{Store: a.Store, Now: a.Now, Logger: a.Log}
 }
 
 // OperatorActor is the actor of what only an operator may do.
-func (r *Accounts) OperatorActor() audit.Actor {
-	if r.Operator.Type == "" {
+func (a *Accounts) OperatorActor() audit.Actor {
+	if a.Operator.Type == "" {
 		return audit.Actor{Type: audit.TypeProgram}
 	}
-	return r.Operator
+	return a.Operator
 }
 
 // Event records e in the transaction in which it happens.
-func (r *Accounts) Event(ctx context.Context, tx *store.DB, e audit.Event, from origin.Origin) error {
-	return r.Audit().Record(ctx, tx, e, from.Source())
+func (a *Accounts) Event(ctx context.Context, tx *store.DB, e audit.Event, from origin.Origin) error {
+	return a.Audit().Record(ctx, tx, e, from.Source())
 }
 
 // Failure records e as a failure, in a transaction of its own. Do not call it inside of one.
-func (r *Accounts) Failure(ctx context.Context, e audit.Event, from origin.Origin) error {
-	return r.Audit().RecordFailure(ctx, e, from.Source())
+func (a *Accounts) Failure(ctx context.Context, e audit.Event, from origin.Origin) error {
+	return a.Audit().RecordFailure(ctx, e, from.Source())
 }
 
 // Refused records that a limit refused something, and returns err, which says so. Do not call it
 // inside of a transaction.
-func (r *Accounts) Refused(ctx context.Context, err error, e audit.Event, from origin.Origin) error {
+func (a *Accounts) Refused(ctx context.Context, err error, e audit.Event, from origin.Origin) error {
 	e.Kind = audit.LimitReached
-	if failed := r.Failure(ctx, e, from); failed != nil {
+	if failed := a.Failure(ctx, e, from); failed != nil {
 		return failed
 	}
 	return err

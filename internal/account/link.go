@@ -47,20 +47,21 @@ func linkTarget(l store.EmailLink) string {
 // sendLink makes a link and mails it to its address. Beyond the rations of an
 // address the mail is not sent, and nobody is told: a stranger who asks would learn
 // that the address has an account. *WaitError if the network asks too often.
-func (r *Accounts) sendLink(ctx context.Context, m linkMail, from origin.Origin) error {
-	now := r.Now()
+func (a *Accounts) sendLink(ctx context.Context, m linkMail, from origin.Origin) error {
+	now := a.Now()
 	token := seal.NewLinkToken()
 	l := m.link
 	l.TokenHash, l.CreatedAt, l.ExpiresAt = seal.HashToken(token), now, now.Add(linkTTL)
-	err := r.Store.Tx(ctx, func(tx *store.DB) error {
-		if err := r.Limits.Spend(ctx, tx, ratelimit.PerNetwork("email_links_network", from.Network(), ratelimit.LinksPerNetworkHour)); err != nil {
+	err := a.Store.Tx(ctx, func(tx *store.DB) error {
+		if err := a.Limits.Spend(ctx, tx, ratelimit.PerNetwork("email_links_network", from.Network(),
+			ratelimit.LinksPerNetworkHour)); err != nil {
 			return err
 		}
 		link, words, event := l, m.words, m.event
 		if event.Target == "" {
 			event.Target = linkTarget(l)
 		}
-		err := r.spendLinkQuota(ctx, tx, l.Email, from)
+		err := a.spendLinkQuota(ctx, tx, l.Email, from)
 		switch {
 		case errors.Is(err, ratelimit.ErrLimited):
 			link.Purpose, words = store.LinkDecoy, noMail
@@ -71,33 +72,36 @@ func (r *Accounts) sendLink(ctx context.Context, m linkMail, from origin.Origin)
 		if err := tx.CreateEmailLink(ctx, link); err != nil {
 			return err
 		}
-		if err := r.Enqueue(ctx, tx, r.composeLink(link, words, token, from), now.Add(linkTTL)); err != nil {
+		if err := a.Enqueue(ctx, tx, a.composeLink(link, words, token, from), now.Add(linkTTL)); err != nil {
 			return err
 		}
-		return r.Event(ctx, tx, event, from)
+		return a.Event(ctx, tx, event, from)
 	})
 	if errors.Is(err, ratelimit.ErrLimited) {
-		return r.Refused(ctx, err, audit.Event{Account: m.event.Account, Actor: audit.Anonymous(), Reason: "links"}, from)
+		return a.Refused(ctx, err, audit.Event{Account: m.event.Account, Actor: audit.Anonymous(), Reason: "links"},
+			from)
 	}
 	if err != nil {
 		return fmt.Errorf("account: link: %w", err)
 	}
-	r.NotifyOutbox()
+	a.NotifyOutbox()
 	return nil
 }
 
 // spendLinkQuota takes a mail out of the rations of an address. Strangers who ask for
 // somebody's address use them up, so a network that has had nothing of it today has one
 // to itself.
-func (r *Accounts) spendLinkQuota(ctx context.Context, tx *store.DB, email string, from origin.Origin) error {
-	to := r.Keys.Pseudonym(email)
-	own := r.Limits.Spend(ctx, tx, ratelimit.PerDay("email_links_address_network", to+" "+from.Network(), 1))
+func (a *Accounts) spendLinkQuota(ctx context.Context, tx *store.DB, email string, from origin.Origin) error {
+	to := a.Keys.Pseudonym(email)
+	own := a.Limits.Spend(ctx, tx, ratelimit.PerDay("email_links_address_network", to+" "+from.Network(), 1))
 	if own != nil && !errors.Is(own, ratelimit.ErrLimited) {
 		return own
 	}
-	err := r.Limits.Spend(ctx, tx, ratelimit.PerHour("email_links_address", to, ratelimit.LinksPerAddressHour), ratelimit.PerDay("email_links_address", to, ratelimit.LinksPerAddressDay))
+	err := a.Limits.Spend(ctx, tx, ratelimit.PerHour("email_links_address", to, ratelimit.LinksPerAddressHour),
+		ratelimit.PerDay("email_links_address", to, ratelimit.LinksPerAddressDay))
 	if errors.Is(err, ratelimit.ErrLimited) && own == nil {
-		return r.Limits.Spend(ctx, tx, ratelimit.PerDay("email_links_address_beyond", to, ratelimit.LinksNewNetworksPerDay))
+		return a.Limits.Spend(ctx, tx, ratelimit.PerDay("email_links_address_beyond", to,
+			ratelimit.LinksNewNetworksPerDay))
 	}
 	return err
 }
@@ -105,7 +109,7 @@ func (r *Accounts) spendLinkQuota(ctx context.Context, tx *store.DB, email strin
 // composeLink writes the mail. The token stands in the fragment of the link, which a
 // browser keeps to itself: it reaches no log, no proxy and no Referer header. It also
 // stands alone, to be pasted where there is no script.
-func (r *Accounts) composeLink(l store.EmailLink, words string, token string, from origin.Origin) delivery.Message {
+func (a *Accounts) composeLink(l store.EmailLink, words string, token string, from origin.Origin) delivery.Message {
 	m := delivery.Message{ID: rand.Text(), To: l.Email}
 	if words == noMail {
 		return m
@@ -113,7 +117,7 @@ func (r *Accounts) composeLink(l store.EmailLink, words string, token string, fr
 	m.Channel = delivery.Email
 	w := i18n.ForTag(from.Language)
 	say := func(part string) string {
-		return w.Translate("mail."+words+"."+part, "Site", r.Settings.Site, "URL", r.Settings.PublicURL, "Token", token,
+		return w.Translate("mail."+words+"."+part, "Site", a.Settings.Site, "URL", a.Settings.PublicURL, "Token", token,
 			"Minutes", int(linkTTL/time.Minute))
 	}
 	m.Subject, m.Text = say("subject"), say("text")
@@ -121,8 +125,8 @@ func (r *Accounts) composeLink(l store.EmailLink, words string, token string, fr
 }
 
 // findLink is the link of this token, if it is good for one of the purposes. ErrLink.
-func (r *Accounts) findLink(ctx context.Context, token string, purposes ...string) (store.EmailLink, error) {
-	l, err := r.Store.FindEmailLink(ctx, seal.HashToken(strings.TrimSpace(token)), r.Now())
+func (a *Accounts) findLink(ctx context.Context, token string, purposes ...string) (store.EmailLink, error) {
+	l, err := a.Store.FindEmailLink(ctx, seal.HashToken(strings.TrimSpace(token)), a.Now())
 	if errors.Is(err, store.ErrNotFound) || err == nil && !slices.Contains(purposes, l.Purpose) {
 		return l, ErrLink
 	}

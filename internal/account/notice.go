@@ -31,28 +31,31 @@ type Notification struct {
 }
 
 // NotifyOwner writes the event down and tells the owner what, when and where.
-func (r *Accounts) NotifyOwner(ctx context.Context, tx *store.DB, n Notification, from origin.Origin) error {
+func (a *Accounts) NotifyOwner(ctx context.Context, tx *store.DB, n Notification, from origin.Origin) error {
 	n.Event.Account = n.Account.ID
-	if err := r.Event(ctx, tx, n.Event, from); err != nil {
+	if err := a.Event(ctx, tx, n.Event, from); err != nil {
 		return err
 	}
-	return r.SendNotification(ctx, tx, n, from)
+	return a.SendNotification(ctx, tx, n, from)
 }
 
 // SendNotification tells the owner.
-func (r *Accounts) SendNotification(ctx context.Context, tx *store.DB, n Notification, from origin.Origin) error {
-	now := r.Now()
+func (a *Accounts) SendNotification(ctx context.Context, tx *store.DB, n Notification, from origin.Origin) error {
+	now := a.Now()
 	w := i18n.ForTag(from.Language)
 	say := func(part string) string {
-		return w.Translate("mail."+n.Template+"."+part, "Site", r.Settings.Site, "URL", r.Settings.PublicURL, "Token", n.UndoToken, "What", n.Detail, "Count", n.Remaining,
-			"When", now.In(r.Settings.Location).Format("2006-01-02, 15:04 MST"),
-			"Address", origin.DescribeAddress(from.AddressString(), from.Language), "Browser", origin.DescribeBrowser(from.TrustRequest().Browser, from.Language))
+		return w.Translate("mail."+n.Template+"."+part, "Site", a.Settings.Site, "URL", a.Settings.PublicURL, "Token",
+			n.UndoToken, "What", n.Detail, "Count", n.Remaining,
+			"When", now.In(a.Settings.Location).Format("2006-01-02, 15:04 MST"),
+			"Address", origin.DescribeAddress(from.AddressString(), from.Language), "Browser",
+			origin.DescribeBrowser(from.TrustRequest().Browser, from.Language))
 	}
-	m := delivery.Message{ID: rand.Text(), Channel: delivery.Email, To: n.To, Subject: say("subject"), Text: say("text")}
+	m := delivery.Message{ID: rand.Text(), Channel: delivery.Email, To: n.To, Subject: say("subject"),
+		Text: say("text")}
 	if m.To == "" {
 		m.To = n.Account.Email
 	}
-	return r.Enqueue(ctx, tx, m, now.Add(NotificationTTL))
+	return a.Enqueue(ctx, tx, m, now.Add(NotificationTTL))
 }
 
 // undoTTL is for how long a change can be taken back by a link.
@@ -60,11 +63,12 @@ const undoTTL = 7 * 24 * time.Hour
 
 // CreateUndoLink makes the link that takes a change back: removes the factor, or brings the
 // account's present address back if factor is "". It goes to the present address.
-func (r *Accounts) CreateUndoLink(ctx context.Context, tx *store.DB, a store.Account, factor string) (token string, err error) {
-	now := r.Now()
+func (a *Accounts) CreateUndoLink(ctx context.Context, tx *store.DB, account store.Account,
+	factor string) (token string, err error) {
+	now := a.Now()
 	token = seal.NewLinkToken()
 	return token, tx.CreateEmailLink(ctx, store.EmailLink{
-		TokenHash: seal.HashToken(token), Purpose: store.LinkUndo, Email: a.Email, AccountID: a.ID, FactorID: factor,
+		TokenHash: seal.HashToken(token), Purpose: store.LinkUndo, Email: account.Email, AccountID: account.ID, FactorID: factor,
 		CreatedAt: now, ExpiresAt: now.Add(undoTTL),
 	})
 }
@@ -72,38 +76,38 @@ func (r *Accounts) CreateUndoLink(ctx context.Context, tx *store.DB, a store.Acc
 // UndoChange takes a change back by the link in its notice: whoever made it had the password,
 // so that is void too, with every session and sign-in. The owner then chooses a new one
 // by Forgot, at the address that counts again. ErrLink.
-func (r *Accounts) UndoChange(ctx context.Context, token string, from origin.Origin) error {
-	l, err := r.findLink(ctx, token, store.LinkUndo)
+func (a *Accounts) UndoChange(ctx context.Context, token string, from origin.Origin) error {
+	l, err := a.findLink(ctx, token, store.LinkUndo)
 	if err != nil {
 		return err
 	}
-	err = r.Store.Tx(ctx, func(tx *store.DB) error {
-		if err := tx.UseEmailLink(ctx, l.TokenHash, r.Now()); err != nil {
+	err = a.Store.Tx(ctx, func(tx *store.DB) error {
+		if err := tx.UseEmailLink(ctx, l.TokenHash, a.Now()); err != nil {
 			return err
 		}
-		a, err := tx.GetAccount(ctx, l.AccountID)
+		account, err := tx.GetAccount(ctx, l.AccountID)
 		if err != nil {
 			return err
 		}
 		if l.FactorID == "" {
-			err = tx.SetEmail(ctx, a.ID, a.Epoch, l.Email)
-		} else if err = tx.DeleteFactor(ctx, a.ID, l.FactorID); errors.Is(err, store.ErrNotFound) {
+			err = tx.SetEmail(ctx, account.ID, account.Epoch, l.Email)
+		} else if err = tx.DeleteFactor(ctx, account.ID, l.FactorID); errors.Is(err, store.ErrNotFound) {
 			err = nil // it is gone already
 		}
 		if err != nil {
 			return err
 		}
-		if err := tx.SetPassword(ctx, a.ID, a.Epoch, []byte{}, a.PasswordSetByMailAt); err != nil {
+		if err := tx.SetPassword(ctx, account.ID, account.Epoch, []byte{}, account.PasswordSetByMailAt); err != nil {
 			return err
 		}
-		if err := r.EndTrust(ctx, tx, a.Ref(), trust.RevokedPasswordChanged, ""); err != nil {
+		if err := a.EndTrust(ctx, tx, account.Ref(), trust.RevokedPasswordChanged, ""); err != nil {
 			return err
 		}
 		target := "email"
 		if l.FactorID != "" {
 			target = audit.Target("factor", l.FactorID)
 		}
-		return r.Event(ctx, tx, audit.Event{Kind: audit.ChangeUndone, Account: a.ID, Target: target}, from)
+		return a.Event(ctx, tx, audit.Event{Kind: audit.ChangeUndone, Account: account.ID, Target: target}, from)
 	})
 	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrConflict) {
 		return ErrLink

@@ -167,11 +167,13 @@ func (l *Log) write(e Event) {
 		level = slog.LevelWarn
 	}
 	attrs := []slog.Attr{
-		slog.String("event", string(e.Kind)), slog.String("result", string(e.Result)), slog.String("address", e.Address),
+		slog.String("event", string(e.Kind)), slog.String("result", string(e.Result)), slog.String("address",
+			e.Address),
 		slog.String("account", e.Account), slog.String("reason", e.Reason), slog.String("actor", e.Actor.String()),
 	}
 	for _, one := range []struct{ key, value string }{
-		{"target", e.Target}, {"client", e.Client}, {"sign_in", e.SignIn}, {"trace", e.Trace}, {"browser", e.Browser}, {"id", e.ID},
+		{"target", e.Target}, {"client", e.Client}, {"sign_in", e.SignIn}, {"trace", e.Trace}, {"browser", e.Browser},
+		{"id", e.ID},
 	} {
 		if one.value != "" {
 			attrs = append(attrs, slog.String(one.key, one.value))

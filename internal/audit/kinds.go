@@ -77,7 +77,7 @@ type Description struct {
 // Describe lists every kind, in the order of docs/audit.md.
 func Describe() []Description {
 	return []Description{
-		{PasswordAccepted, "the password of an account was entered correctly at sign-in", false},
+		{PasswordAccepted, "the password was correct, and a verification code is needed too", false},
 		{PasswordRejected, "a wrong password was entered, or the account is unknown or disabled", true},
 		{PasswordChanged, "a signed-in person chose a new password", false},
 		{PasswordReset, "a new password was chosen with a link from an email", false},

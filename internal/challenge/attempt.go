@@ -310,7 +310,7 @@ func (a *Attempt) SetTrust(requested bool) {
 	}
 	a.row.TrustRequested, a.trustSaved = requested, false
 	if a.Challenge != nil {
-		a.Trust = a.trustOffer(a.Challenge.Spare)
+		a.Trust = a.trustOffer(a.Challenge.Backup)
 	}
 }
 
@@ -403,7 +403,7 @@ func (c *Challenges) Begin(ctx context.Context, b Beginning, from origin.Origin)
 		return "", err
 	}
 	first := ""
-	primary := slices.DeleteFunc(offers(a.usable()), func(o Offer) bool { return o.Spare })
+	primary := slices.DeleteFunc(offers(a.usable()), func(o Offer) bool { return o.Backup })
 	if len(primary) == 1 {
 		first = primary[0].Method
 	}

@@ -137,19 +137,19 @@ func (c *Challenges) HighestLevel(ctx context.Context, who session.Session) (hig
 type Offer struct {
 	Method string // "email"
 	Masked string // where its message goes, masked: "j•••@example.com"
-	Spare  bool   // a backup method, such as recovery codes
+	Backup bool   // a backup method, such as recovery codes
 	About  factor.Info
 }
 
 // offers returns one Offer for each method of the factors, backup methods last.
 func offers(factors []Enrolled) []Offer {
 	var list []Offer
-	for _, spare := range []bool{false, true} {
+	for _, backup := range []bool{false, true} {
 		for _, f := range factors {
 			about := f.Method.Info()
 			seen := slices.ContainsFunc(list, func(o Offer) bool { return o.Method == about.Method })
-			if about.Backup == spare && !seen {
-				list = append(list, Offer{Method: about.Method, Masked: f.Masked, Spare: spare, About: about})
+			if about.Backup == backup && !seen {
+				list = append(list, Offer{Method: about.Method, Masked: f.Masked, Backup: backup, About: about})
 			}
 		}
 	}

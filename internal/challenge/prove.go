@@ -254,7 +254,7 @@ func (a *Attempt) accept(ctx context.Context, p Proof) (cookies session.Cookies,
 		if err := a.saveSession(ctx, tx, &row); err != nil {
 			return err
 		}
-		if err := a.notifySpareUsed(ctx, tx, p.By); err != nil {
+		if err := a.notifyBackupUsed(ctx, tx, p.By); err != nil {
 			return err
 		}
 		kind := audit.SessionCreated
@@ -291,14 +291,14 @@ func (a *Attempt) saveSession(ctx context.Context, tx *store.DB, row *store.Sess
 // registerDevice makes the device of a completed sign-in known to the account, and trusts it in this
 // network if the person wants that. It returns the ID of the device and its new token; the token is "" if
 // the device keeps its token.
-func (a *Attempt) registerDevice(ctx context.Context, tx *store.DB, spare bool) (id, token string, err error) {
+func (a *Attempt) registerDevice(ctx context.Context, tx *store.DB, backup bool) (id, token string, err error) {
 	if a.row.Purpose != store.PurposeSignIn {
 		return "", "", nil // the session of a step-up has a device already
 	}
 	if id, token, err = a.c.Devices.RegisterDevice(ctx, tx, a.account.Ref(), a.browser); err != nil {
 		return "", "", err
 	}
-	if offer := a.trustOffer(spare); offer.Days == 0 || !offer.Requested {
+	if offer := a.trustOffer(backup); offer.Days == 0 || !offer.Requested {
 		return id, token, nil
 	}
 	verified := device.VerifiedSignIn{
@@ -307,9 +307,9 @@ func (a *Attempt) registerDevice(ctx context.Context, tx *store.DB, spare bool) 
 	return id, token, a.c.Devices.AddTrustedNetwork(ctx, tx, verified, a.from)
 }
 
-// notifySpareUsed notifies the owner that a backup factor was used and how many uses are left, and ends
+// notifyBackupUsed notifies the owner that a backup factor was used and how many uses are left, and ends
 // all trust: the person may have lost a trusted device.
-func (a *Attempt) notifySpareUsed(ctx context.Context, tx *store.DB, by Enrolled) error {
+func (a *Attempt) notifyBackupUsed(ctx context.Context, tx *store.DB, by Enrolled) error {
 	if !by.Method.Info().Backup {
 		return nil
 	}

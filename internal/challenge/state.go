@@ -97,7 +97,7 @@ func (a *Attempt) refresh() {
 	}
 	a.Proven = !a.open.PassedAt.IsZero()
 	a.Challenge = a.describe(now)
-	a.Trust = a.trustOffer(a.Challenge.Spare)
+	a.Trust = a.trustOffer(a.Challenge.Backup)
 }
 
 // describe returns the open challenge as the person may see it.
@@ -108,7 +108,7 @@ func (a *Attempt) describe(now time.Time) *Challenge {
 	}
 	if factors := a.by(a.open.Method); len(factors) > 0 {
 		d.About = factors[0].Method.Info()
-		d.Masked, d.Spare, d.CodeTTL = factors[0].Masked, d.About.Backup, d.About.CodeTTL
+		d.Masked, d.Backup, d.CodeTTL = factors[0].Masked, d.About.Backup, d.About.CodeTTL
 	}
 	if code, ok := a.newestCode(a.open.Method); ok {
 		d.Delivery = delivered(code)
@@ -126,10 +126,10 @@ func delivered(code store.SentCode) Delivery {
 	return d
 }
 
-// trustOffer says whether the person may have this device trusted when they verify with a method. spare is
+// trustOffer says whether the person may have this device trusted when they verify with a method. backup is
 // whether it is a backup method.
-func (a *Attempt) trustOffer(spare bool) TrustOffer {
-	if a.row.Purpose != store.PurposeSignIn || spare {
+func (a *Attempt) trustOffer(backup bool) TrustOffer {
+	if a.row.Purpose != store.PurposeSignIn || backup {
 		return TrustOffer{}
 	}
 	unknown := a.c.Devices.Policy.Network != trust.NetworkIgnored && !a.from.Address.IsValid()

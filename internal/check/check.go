@@ -1,5 +1,5 @@
 // Package check runs the help page as a test against a running server.
-// It sees what a person with a browser sees: pages.
+// It uses the pages, like a person with a browser.
 package check
 
 import (
@@ -12,22 +12,22 @@ import (
 	"time"
 )
 
-// ErrUsage says that the server is not one that can be checked so, or that nobody said whom
-// to sign in as.
+// ErrUsage means that the server cannot be checked, or that there is no account to sign in with.
 var ErrUsage = errors.New("cannot check this server")
 
-// ErrFailed says that not every sentence is true.
+// ErrFailed means that at least one sentence is not true of the server.
 var ErrFailed = errors.New("not every sentence is true")
 
-// Target is the person who walks through the server.
+// Target is the server and the account to check it with.
 type Target struct {
-	URL      string // of the server, in local mode: its inbox is read
-	Email    string // "": the demo account
+	URL      string // of a server in local mode: the check reads its inbox
+	Email    string // "": the demo account's
 	Password string
 }
 
-// Run tries each sentence and writes what came of it. It turns the clock of a demo forward,
-// and adds and removes factors of the account. ErrUsage, ErrFailed.
+// Run checks each sentence of the help page and writes one line for each to out. It moves the clock of a demo server
+// forward, and adds and removes factors of the account. It returns ErrUsage if the server cannot be checked, and
+// ErrFailed if a sentence is not true.
 func Run(ctx context.Context, target Target, out io.Writer) error {
 	base, err := url.Parse(strings.TrimRight(target.URL, "/"))
 	if err != nil || base.Host == "" {
@@ -48,7 +48,7 @@ func Run(ctx context.Context, target Target, out io.Writer) error {
 		}
 		_ = v.advanceClock(
 			6 * time.Hour,
-		) // the mails of the tries before count no more; the clock of a real server stands
+		) // so that send limits have passed; fails on a server without a demo clock
 		if err := check(v.newBrowser()); err != nil {
 			failed++
 			fmt.Fprintf(out, "fail     %s\n         %v\n", s.Text, strings.ReplaceAll(err.Error(), "\n", "\n         "))

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// passwordIsNotEnough: no page of the account opens for the right password alone.
+// passwordIsNotEnough checks that the password alone opens no page of the account.
 func passwordIsNotEnough(v *testUser) error {
 	if err := v.enterPassword(); err != nil {
 		return err
@@ -25,7 +25,7 @@ func passwordIsNotEnough(v *testUser) error {
 	return nil
 }
 
-// emailIsTheDefault: an account that has set up nothing is asked for a code by mail.
+// emailIsTheDefault checks that an account without other factors is asked for an emailed code.
 func emailIsTheDefault(v *testUser) error {
 	if err := v.enterPassword(); err != nil {
 		return err
@@ -41,8 +41,8 @@ func emailIsTheDefault(v *testUser) error {
 	return nil
 }
 
-// codeIsSent: one mail, to the account's address, without anything being pressed, and
-// looking at the page again sends no other.
+// codeIsSent checks that a sign-in sends exactly one code, to the address of the account and without a click, and that
+// opening the page again sends no other.
 func codeIsSent(v *testUser) error {
 	before, err := v.inboxIDs()
 	if err != nil {
@@ -80,7 +80,7 @@ func codeIsSent(v *testUser) error {
 	return nil
 }
 
-// codeIsValid: after fourteen minutes and some moments the code opens the account.
+// codeIsValid checks that the code is accepted after 14 minutes.
 func codeIsValid(v *testUser) error {
 	a, err := v.enterCodeAfter(14)
 	if err != nil {
@@ -98,7 +98,7 @@ func codeIsValid(v *testUser) error {
 	return nil
 }
 
-// codeExpires: a code of fifteen minutes and some moments is answered like a wrong one.
+// codeExpires checks that a code of 15 minutes is answered like a wrong one.
 func codeExpires(v *testUser) error {
 	expired, err := v.enterCodeAfter(15)
 	if err != nil {
@@ -119,7 +119,7 @@ func codeExpires(v *testUser) error {
 	return nil
 }
 
-// differentCode is a code that is not this one.
+// differentCode returns a code that differs from code.
 func differentCode(code string) string {
 	if strings.HasPrefix(code, "9") {
 		return "0" + code[1:]

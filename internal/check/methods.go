@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// What the sentences on the Authenticator App and on SMS are tried with. Each signs in
-// with a new browser and removes what it has enrolled.
+// The checks of the Authenticator App and SMS. Each signs in with a new browser and removes the factors it has
+// enrolled.
 
 var (
 	otpauthURL       = regexp.MustCompile(`otpauth://totp/[^"]+`)
@@ -25,15 +25,15 @@ var (
 	smsNumbers       = []string{"0171 2345678", "0171 2345679"}
 )
 
-// totpCode is what an authenticator app shows at a moment (RFC 6238: SHA-1, 6 digits, 30 s).
+// totpCode returns the code of an authenticator app (RFC 6238: SHA-1, 6 digits, 30 s).
 func totpCode(key []byte, at time.Time) string {
 	mac := hmac.New(sha1.New, key)
-	_ = binary.Write(mac, binary.BigEndian, at.Unix()/30) // a hash takes everything
+	_ = binary.Write(mac, binary.BigEndian, at.Unix()/30) // a hash never fails
 	sum := mac.Sum(nil)
 	return fmt.Sprintf("%06d", binary.BigEndian.Uint32(sum[sum[19]&15:])&0x7fffffff%1000000)
 }
 
-// wantPage fails unless a page was answered and holds all of the texts.
+// wantPage returns an error unless the path answers 200 and the page has all the texts.
 func (v *testUser) wantPage(path string, texts ...string) error {
 	a, err := v.get(path)
 	if err != nil {
@@ -50,8 +50,7 @@ func (v *testUser) wantPage(path string, texts ...string) error {
 	return nil
 }
 
-// whileSignedIn runs f for somebody who has taken both steps, and afterwards removes what is
-// enrolled at the given pages.
+// whileSignedIn signs in with both steps, runs f, and then removes the factors of the given pages.
 func (v *testUser) whileSignedIn(f func() error, paths ...string) error {
 	if err := v.signInWithCode(); err != nil {
 		return err
@@ -63,7 +62,7 @@ func (v *testUser) whileSignedIn(f func() error, paths ...string) error {
 	return err
 }
 
-// removeFactors forgets the draft and the factors of one page.
+// removeFactors removes the pending factor and the factors of one page.
 func (v *testUser) removeFactors(path string) error {
 	if _, err := v.post(path+"/cancel", nil); err != nil {
 		return err
@@ -84,7 +83,7 @@ func (v *testUser) removeFactors(path string) error {
 	}
 }
 
-// startEnrollment posts an enrolment form and returns the page of the draft.
+// startEnrollment posts an enrollment form and returns the page of the pending factor.
 func (v *testUser) startEnrollment(path string, form url.Values) (response, error) {
 	a, err := v.post(path, form)
 	if err != nil {
@@ -96,7 +95,7 @@ func (v *testUser) startEnrollment(path string, form url.Values) (response, erro
 	return v.get(path)
 }
 
-// startAppEnrollment draws up an app and reads its key, as a phone would.
+// startAppEnrollment starts to enroll an app and returns the key in its link.
 func (v *testUser) startAppEnrollment() (key []byte, err error) {
 	a, err := v.startEnrollment("/settings/2step/app", url.Values{"name": {""}})
 	if err != nil {
@@ -109,7 +108,7 @@ func (v *testUser) startAppEnrollment() (key []byte, err error) {
 	return base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(link.Query().Get("secret"))
 }
 
-// confirmEnrollment enters a code on the page of a draft and expects to be through.
+// confirmEnrollment enters a code for the pending factor and checks that Continue leads back.
 func (v *testUser) confirmEnrollment(path, code string) error {
 	a, err := v.post(path+"/verify", url.Values{"code": {code}, "return_to": {"/demo/settings"}})
 	if err != nil {
@@ -127,7 +126,7 @@ func (v *testUser) confirmEnrollment(path, code string) error {
 	return nil
 }
 
-// wantMethodsOffered checks which methods the next sign-in offers.
+// wantMethodsOffered checks that the next sign-in offers these methods and sends nothing before the choice.
 func (v *testUser) wantMethodsOffered(names ...string) error {
 	f := v.newBrowser()
 	before, err := f.inboxIDs()
@@ -162,8 +161,8 @@ func appIsSuggested(v *testUser) error {
 	)
 }
 
-// openAppMenu is the page of the app behind the server that leads to 2-Step verification; a server
-// without the demo app has none. The app signs people in here, so it lets them in by itself.
+// openAppMenu opens the page of the demo app that leads to 2-Step verification; only a demo server has it. The app
+// signs the person in through this server.
 func (v *testUser) openAppMenu() (response, error) {
 	a, err := v.follow("/demo/settings")
 	if err == nil && (a.status != 200 || a.path != "/demo/settings" || !strings.Contains(a.body, "Billing & Admin")) {
@@ -176,7 +175,7 @@ func menuIsThere(v *testUser) error {
 	return v.whileSignedIn(func() error { _, err := v.openAppMenu(); return err })
 }
 
-// opensWindow: the entry of the menu opens in a new window, and there is the page.
+// opensWindow checks that the menu entry opens the page of the method in a new window.
 func opensWindow(entry, path string) func(*testUser) error {
 	return func(v *testUser) error {
 		return v.whileSignedIn(func() error {
@@ -203,7 +202,7 @@ func appScans(v *testUser) error {
 	return v.whileSignedIn(func() error { _, err := v.startAppEnrollment(); return err }, appPage)
 }
 
-// appProves: a wrong passcode enrolls nothing, the right one does and leads back.
+// appEnrollsByCode checks that a wrong passcode enrolls nothing, and that the right one does and leads back.
 func appEnrollsByCode(v *testUser) error {
 	return v.whileSignedIn(func() error {
 		key, err := v.startAppEnrollment()
@@ -222,8 +221,8 @@ func appEnrollsByCode(v *testUser) error {
 	}, appPage)
 }
 
-// verifiesItself: the page of a draft says that it does, and loads the script for it; a
-// browser test watches it happen.
+// verifiesItself checks that the page says that the 6th digit submits the code, and that it loads the script. A browser
+// test checks the script.
 func verifiesItself(v *testUser, path string) error {
 	return v.wantPage(path, "as soon as you enter the 6th digit", "<script src=")
 }
@@ -254,7 +253,7 @@ func smsIsOptional(v *testUser) error {
 	return v.whileSignedIn(func() error { return v.wantPage("/settings", "SMS") })
 }
 
-// smsNeedsSession: nobody and nobody half signed in reaches the page.
+// smsNeedsSession checks that the page needs a session: neither no cookie nor an attempt opens it.
 func smsNeedsSession(v *testUser) error {
 	for _, begin := range []func() error{func() error { return nil }, v.enterPassword} {
 		if err := begin(); err != nil {
@@ -286,7 +285,7 @@ func smsFields(v *testUser) error {
 	})
 }
 
-// smsNeedsMobile: a landline is refused before anything is sent.
+// smsNeedsMobile checks that a landline number is refused and nothing is sent.
 func smsNeedsMobile(v *testUser) error {
 	return v.whileSignedIn(func() error {
 		a, err := v.post(smsPage, url.Values{"country": {"DE"}, "number": {"030 123456"}})
@@ -300,7 +299,7 @@ func smsNeedsMobile(v *testUser) error {
 	})
 }
 
-// enrollSMS enrolls a number by the message it gets.
+// enrollSMS enrolls a number with the code it receives.
 func (v *testUser) enrollSMS(i int) error {
 	before, err := v.inboxIDs()
 	if err != nil {
@@ -318,9 +317,9 @@ func (v *testUser) enrollSMS(i int) error {
 	return v.confirmEnrollment(smsPage, v.code)
 }
 
-// smsArrives: the code arrives as a text, is entered, is the one of several ways at the
-// next sign-in, Continue leads back, and a second number takes the place of the first.
-// Texts are rationed, so that all of this is one walk.
+// smsEnrollsByCode checks that the code arrives as a text message and enrolls the number, that the next sign-in offers
+// it, that Continue leads back, and that a second number replaces the first. It is one check because text messages are
+// limited.
 func smsEnrollsByCode(v *testUser) error {
 	return v.whileSignedIn(func() error {
 		for i := range smsNumbers {
@@ -339,7 +338,7 @@ func smsEnrollsByCode(v *testUser) error {
 	}, smsPage)
 }
 
-// threeMethods: all three stand in the settings, and the password alone opens nothing.
+// threeMethods checks that the settings list all three methods, and that the password alone opens nothing.
 func threeMethods(v *testUser) error {
 	if err := passwordIsNotEnough(v); err != nil {
 		return err

@@ -2,8 +2,7 @@ package check
 
 import "twostep.example/twostep/manual"
 
-// checksBySentence say for each sentence of the page that describes the feature (package manual) what
-// must happen on a running server for it to be true.
+// checksBySentence returns the check for each sentence of the help page (package manual), by its id.
 func checksBySentence() map[string]func(*testUser) error {
 	appEnrolls, smsEnrolls, browserSection := runOnce(appEnrollsByCode), runOnce(
 		smsEnrollsByCode,
@@ -76,8 +75,8 @@ func checksBySentence() map[string]func(*testUser) error {
 	}
 }
 
-// helpSentences are all sentences of the page that the feature follows, with the names of a
-// server and the figures of that page.
+// helpSentences returns the sentences of the help page, without the supplementary ones, for the names of a server and
+// the default figures.
 func helpSentences(site, domain string) []manual.Sentence {
 	var all []manual.Sentence
 	for _, section := range manual.Sections("en", manual.Facts{Site: site, Domain: domain, Minutes: manual.Minutes,
@@ -91,7 +90,7 @@ func helpSentences(site, domain string) []manual.Sentence {
 	return all
 }
 
-// runOnce is for sentences that are true of one walk, which is then taken once.
+// runOnce returns a check that runs once and then returns the same result, for sentences that share a check.
 func runOnce(check func(*testUser) error) func(*testUser) error {
 	var err error
 	var done bool
@@ -103,5 +102,6 @@ func runOnce(check func(*testUser) error) func(*testUser) error {
 	}
 }
 
-// wrongCodeText is what a wrong, an expired and a used code are answered with.
-const wrongCodeText = "The verification code you have entered does not match our records. Please try again, or request a new code."
+// wrongCodeText is the answer to a wrong, an expired and a used code.
+const wrongCodeText = "The verification code you have entered does not match our records. " +
+	"Please try again, or request a new code."

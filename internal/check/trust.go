@@ -13,8 +13,8 @@ import (
 	"twostep.example/twostep/manual"
 )
 
-// What the sentences on trust are tried with: real headers of browsers, and addresses of
-// this machine in the place of home and office.
+// The checks of trusted devices use User-Agent headers of real browsers, and loopback addresses for the networks of a
+// home and of two offices.
 const (
 	firefoxOnWindows = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0"
 	firefoxOnMac     = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10.15; rv:140.0) Gecko/20100101 Firefox/140.0"
@@ -29,7 +29,7 @@ var (
 	clientOfficeIP = net.IPv4(127, 0, 0, 3)
 )
 
-// withLocalIP is the same browser on another network.
+// withLocalIP returns the same browser on another network.
 func (v *testUser) withLocalIP(to net.IP) *testUser {
 	m := *v
 	jar := v.httpClient.Jar
@@ -39,7 +39,7 @@ func (v *testUser) withLocalIP(to net.IP) *testUser {
 	return &m
 }
 
-// signInAndTrust takes both steps with the box ticked.
+// signInAndTrust signs in with both steps and the checkbox ticked.
 func (v *testUser) signInAndTrust() error {
 	if _, err := v.post("/signin/cancel", nil); err != nil {
 		return err
@@ -54,7 +54,7 @@ func (v *testUser) signInAndTrust() error {
 	return err
 }
 
-// challenged signs in again in this browser and says whether a code is wanted.
+// challenged signs in again in this browser and reports whether a code is asked for.
 func (v *testUser) challenged() (bool, error) {
 	for _, end := range []string{"/signout", "/signin/cancel"} {
 		if _, err := v.post(end, nil); err != nil {
@@ -75,10 +75,10 @@ func (v *testUser) challenged() (bool, error) {
 	if !strings.HasPrefix(a.location, "/signin/") {
 		return false, nil
 	}
-	return true, v.waitForCode(before) // so that nobody takes its mail for another
+	return true, v.waitForCode(before) // so that later checks do not read its code
 }
 
-// want fails unless a code is wanted, or is not.
+// wantChallenged returns an error unless a code is asked for, or not, as want says.
 func (v *testUser) wantChallenged(want bool, when string) error {
 	asked, err := v.challenged()
 	if err == nil && asked != want {
@@ -87,7 +87,7 @@ func (v *testUser) wantChallenged(want bool, when string) error {
 	return err
 }
 
-// whileTrusted runs f in a browser that was trusted at home, and forgets it afterwards.
+// whileTrusted runs f in a browser that is trusted at homeIP, and then forgets all devices.
 func (v *testUser) whileTrusted(f func() error) error {
 	if v.base.Hostname() != homeIP.String() {
 		return errors.New(
@@ -119,7 +119,7 @@ func (v *testUser) advanceClock(d time.Duration) error {
 	return err
 }
 
-// trustSkips: for 30 days less some minutes no code is wanted, and after them one is.
+// trustSkipsChallenge checks that no code is asked for until shortly before 30 days, and one is after them.
 func trustSkipsChallenge(v *testUser) error {
 	return v.whileTrusted(func() error {
 		if err := v.wantChallenged(false, "at once"); err != nil {
@@ -138,7 +138,7 @@ func trustSkipsChallenge(v *testUser) error {
 	})
 }
 
-// boxIsOffered: the box is there, with its label, and not ticked.
+// trustCheckboxIsOffered checks that the checkbox is there, with its label, and not ticked.
 func trustCheckboxIsOffered(v *testUser) error {
 	if err := v.enterPassword(); err != nil {
 		return err
@@ -157,8 +157,8 @@ func trustCheckboxIsOffered(v *testUser) error {
 	return nil
 }
 
-// recordIsKept: the browser keeps a record for longer than it is trusted, and one without it
-// is asked in the same place.
+// trustRecordIsStored checks that the browser stores a device token, and that a browser without it is asked for a code
+// on the same network.
 func trustRecordIsStored(v *testUser) error {
 	return v.whileTrusted(func() error {
 		kept := false
@@ -172,14 +172,14 @@ func trustRecordIsStored(v *testUser) error {
 	})
 }
 
-// detailsAreKept: the settings show the address, the browser and the time.
+// trustDetailsAreShown checks that the settings show the address, the browser and the time.
 func trustDetailsAreShown(v *testUser) error {
 	return v.whileTrusted(func() error {
 		return v.wantPage("/settings/devices", homeIP.String(), "Firefox on Windows", v.now().UTC().Format("2006"))
 	})
 }
 
-// placesAreApart: home, office and a client's office are validated one by one, and stay so.
+// networksAreSeparate checks that three networks are verified one by one, and stay trusted.
 func networksAreSeparate(v *testUser) error {
 	return v.whileTrusted(func() error {
 		for _, place := range []net.IP{officeIP, clientOfficeIP} {
@@ -201,14 +201,14 @@ func networksAreSeparate(v *testUser) error {
 	})
 }
 
-// addressChanges: a new address is validated like a new place.
+// newAddressIsChallenged checks that a new address is asked for a code.
 func newAddressIsChallenged(v *testUser) error {
 	return v.whileTrusted(func() error {
 		return v.withLocalIP(officeIP).wantChallenged(true, "after the address has changed")
 	})
 }
 
-// asksWith: the record does not help another browser, not even one that has a copy of it.
+// otherBrowserIsChallenged checks that another browser is asked for a code, even with a copy of the device token.
 func otherBrowserIsChallenged(agent string) func(*testUser) error {
 	return func(v *testUser) error {
 		return v.whileTrusted(func() error {
@@ -224,8 +224,8 @@ func otherBrowserIsChallenged(agent string) func(*testUser) error {
 	}
 }
 
-// nothingChanges: as long as all stays the same no code is wanted, and the code page says
-// what has not.
+// unchangedIsNotChallenged checks that no code is asked for while nothing changes, and that the code page says what has
+// changed.
 func unchangedIsNotChallenged(v *testUser) error {
 	return v.whileTrusted(func() error {
 		for range 3 {
@@ -241,14 +241,15 @@ func unchangedIsNotChallenged(v *testUser) error {
 	})
 }
 
-// withoutCookies is a browser that keeps no cookies.
+// withoutCookies returns a browser that stores no cookies.
 func (v *testUser) withoutCookies() *testUser {
 	f := v.newBrowser()
 	f.httpClient.Jar = nil
 	return f
 }
 
-// blockedIsTold: a browser that stores nothing is told so, with the domain to allow.
+// blockedCookiesAreReported checks that the check-up detects a browser that stores nothing, and that the help names the
+// domain to allow.
 func blockedCookiesAreReported(v *testUser) error {
 	a, err := v.withoutCookies().follow("/help/trust")
 	if err != nil {
@@ -260,8 +261,7 @@ func blockedCookiesAreReported(v *testUser) error {
 	return v.wantPage("/help", "allow the browser to save data for the sign in domain "+v.base.Scheme+"://"+v.base.Host)
 }
 
-// deletedIsTold: a browser that has lost what it had stored is told that from one that never
-// stored it.
+// deletedCookiesAreReported checks that the check-up distinguishes deleted cookies from cookies that were never stored.
 func deletedCookiesAreReported(v *testUser) error {
 	a, err := v.follow("/help/trust")
 	if err != nil {
@@ -277,8 +277,8 @@ func deletedCookiesAreReported(v *testUser) error {
 	return err
 }
 
-// browserHelp: the help has the sentence in the section of the browser, which is opened for
-// whoever comes with it.
+// helpHasBrowserSection checks that the help has the sentence in the section of the browser, and opens that section in
+// this browser.
 func helpHasBrowserSection(section, sentence, agent string) func(*testUser) error {
 	return func(v *testUser) error {
 		v.userAgent = agent

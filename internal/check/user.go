@@ -18,25 +18,24 @@ import (
 	"time"
 )
 
-// testUser is a person with a browser in front of a server in local mode, who can read
-// the mail in its inbox. It sees what a person sees: pages.
+// testUser is a person with a browser, at a server in local mode, who reads the messages in its inbox.
 type testUser struct {
 	ctx         context.Context
 	base        *url.URL
-	siteName    string // the name on the pages
+	siteName    string // the name in the page titles
 	email       string
 	password    string
-	code        string        // in the newest mail
-	codeSentTo  string        // the address it went to
-	clockOffset time.Duration // the server's clock, before ours
-	userAgent   string        // the User-Agent header of the browser
-	localIP     net.IP        // the address it comes from; nil: whatever the machine takes
+	code        string        // of the newest message
+	codeSentTo  string        // the address it was sent to
+	clockOffset time.Duration // how far the clock of the server is ahead
+	userAgent   string        // the User-Agent header
+	localIP     net.IP        // the local address of connections; nil: any
 	httpClient  *http.Client
 }
 
-// newBrowser is the same person with a new browser.
+// newBrowser returns the same person with a new browser.
 func (v *testUser) newBrowser() *testUser {
-	jar, _ := cookiejar.New(nil) // never fails without options
+	jar, _ := cookiejar.New(nil) // without options it never fails
 	f := *v
 	dialer := &net.Dialer{}
 	if v.localIP != nil {
@@ -58,12 +57,12 @@ type response struct {
 	status   int
 	location string
 	body     string
-	path     string // that was asked for
+	path     string // of the request
 }
 
 func (v *testUser) get(path string) (response, error) { return v.send(http.MethodGet, path, nil) }
 
-// follow gets a page, over redirects that stay on the server.
+// follow gets a page and follows redirects within the server.
 func (v *testUser) follow(path string) (a response, err error) {
 	for range 10 {
 		if a, err = v.get(path); err != nil || a.location == "" {
@@ -108,7 +107,7 @@ var (
 	codeLine        = regexp.MustCompile(`(?m)^(\d{6})\r?$`)
 )
 
-// connect looks the server over and finds out whom to sign in as.
+// connect checks that the server is in local mode, and finds the account to sign in with.
 func (v *testUser) connect() error {
 	first := v.newBrowser()
 	v.httpClient, v.userAgent = first.httpClient, first.userAgent
@@ -142,7 +141,7 @@ func (v *testUser) connect() error {
 	)
 }
 
-// inboxIDs are the ids of the mails in the inbox, newest first.
+// inboxIDs returns the ids of the messages in the inbox, newest first.
 func (v *testUser) inboxIDs() ([]string, error) {
 	a, err := v.get("/inbox")
 	if err != nil {
@@ -160,7 +159,7 @@ func (v *testUser) inboxIDs() ([]string, error) {
 	return ids, nil
 }
 
-// waitForCode waits for a message with a code that was not there before and reads it.
+// waitForCode waits for a message with a code that is not in before, and reads it.
 func (v *testUser) waitForCode(before []string) error {
 	look := time.NewTicker(20 * time.Millisecond)
 	defer look.Stop()
@@ -179,8 +178,8 @@ func (v *testUser) waitForCode(before []string) error {
 	}
 }
 
-// readNewCode reads the message with a code that was not there before, if there is one;
-// notices of what was changed come in between.
+// readNewCode reads a message with a code that is not in before, if there is one. Notifications without a code may come
+// in between.
 func (v *testUser) readNewCode(before []string) (bool, error) {
 	ids, err := v.inboxIDs()
 	if err != nil {
@@ -197,7 +196,7 @@ func (v *testUser) readNewCode(before []string) (bool, error) {
 	return false, nil
 }
 
-// readCode takes the code out of a message; false if it has none.
+// readCode reads the code of a message; false if it has none.
 func (v *testUser) readCode(id string) (bool, error) {
 	a, err := v.get("/inbox/" + id + "/text")
 	if err != nil {
@@ -228,7 +227,7 @@ func (v *testUser) readCode(id string) (bool, error) {
 	return true, nil
 }
 
-// enterPassword takes the first step and waits for the mail.
+// enterPassword enters the password and waits for the code.
 func (v *testUser) enterPassword() error {
 	before, err := v.inboxIDs()
 	if err != nil {
@@ -244,10 +243,10 @@ func (v *testUser) enterPassword() error {
 	return v.waitForCode(before)
 }
 
-// now is the time on the server's clock.
+// now returns the time on the clock of the server.
 func (v *testUser) now() time.Time { return time.Now().Add(v.clockOffset) }
 
-// signInWithCode takes both steps.
+// signInWithCode signs in with both steps.
 func (v *testUser) signInWithCode() error {
 	if err := v.enterPassword(); err != nil {
 		return err
@@ -259,8 +258,7 @@ func (v *testUser) signInWithCode() error {
 	return err
 }
 
-// enterCodeAfter signs in, lets that many minutes pass on the server's clock, and enters
-// the code.
+// enterCodeAfter enters the password, moves the clock of the server forward, and enters the code.
 func (v *testUser) enterCodeAfter(minutes int) (response, error) {
 	if err := v.enterPassword(); err != nil {
 		return response{}, err

@@ -21,7 +21,7 @@ import (
 	"twostep.example/twostep/internal/store"
 )
 
-// registeredURIs are the redirect addresses of the app in TestRedirect.
+// registeredURIs are the redirect URIs of the client in TestAllowsRedirectURIOnlyExactMatches.
 var registeredURIs = []string{
 	"https://app.example.com/cb",
 	"https://app.example.com/deep/cb?tenant=a",
@@ -34,14 +34,14 @@ var registeredURIs = []string{
 	"com.example.app:/cb",
 }
 
-// A code goes to the addresses that were registered, and to nothing that looks like one.
+// Codes are sent to registered URIs only, never to similar ones.
 func TestAllowsRedirectURIOnlyExactMatches(t *testing.T) {
 	a := client.Client{ID: "app", RedirectURIs: registeredURIs}
 	if err := a.Validate(); err != nil {
 		t.Fatal(err)
 	}
 	passes := slices.Concat(registeredURIs, []string{
-		// A program on the person's own machine listens where there is room (RFC 8252 7.3).
+		// A native app listens on any free port (RFC 8252 7.3).
 		"http://127.0.0.1:9/cb", "http://127.0.0.1:65535/cb", "http://localhost:51004/cb", "http://[::1]:51004/cb", "http://[::1]:8000/cb",
 		"http://127.0.0.1/cb", "http://127.0.0.2:9000/cb", // with a port or without, on either side
 	})
@@ -59,7 +59,7 @@ func TestAllowsRedirectURIOnlyExactMatches(t *testing.T) {
 			t.Errorf("%q is not registered for after signing out", address)
 		}
 		if client.ExplainRedirectMismatch(a.RedirectURIs, address) == "" {
-			t.Errorf("nobody learns why %q does not pass", address)
+			t.Errorf("no explanation why %q is not allowed", address)
 		}
 	}
 	if len(refused) < 60 {
@@ -67,12 +67,12 @@ func TestAllowsRedirectURIOnlyExactMatches(t *testing.T) {
 	}
 }
 
-// unregisteredURIs are other addresses: of other hosts, other paths, other schemes.
+// unregisteredURIs differ from the registered ones in the host, the path or the scheme.
 var unregisteredURIs = []string{
 	"",
 	"https://app.example.com",
 	"https://app.example.com/",
-	"https://app.example.com/cb/", // a slash more
+	"https://app.example.com/cb/", // a trailing slash
 	"https://app.example.com/c",   // a prefix
 	"https://app.example.com/cbx", // a suffix
 	"https://app.example.com/cb/more",
@@ -94,16 +94,16 @@ var unregisteredURIs = []string{
 	"https://app.example.com:8443/cb",
 	"https://app.example.com:/cb",
 	"https://app.example.com./cb",
-	"https://example.com/cb", // the domain above, and one below
+	"https://example.com/cb", // a parent domain and a subdomain
 	"https://x.app.example.com/cb",
-	"https://appaexample.com/cb", // what a pattern whose dots mean anything lets through
+	"https://appaexample.com/cb", // matches if a dot is taken for any character
 	"https://app.example.com.evil.example/cb",
 	"https://evil.example/app.example.com/cb",
 	"https://evil.example/?https://app.example.com/cb",
 	"https://*.example.com/cb",
 	"https://app.example.com/*",
 	"https://[2001:db8::2]/cb",
-	"https://[2001:db8:0:0:0:0:0:1]/cb", // the same, written otherwise
+	"https://[2001:db8:0:0:0:0:0:1]/cb", // the same address in another form
 	"https://[2001:DB8::1]/cb",
 	"https://[2001:db8::1]:443/cb",
 	"com.example.app:/cb/",
@@ -122,7 +122,7 @@ var unregisteredURIs = []string{
 	"app.example.com/cb",
 }
 
-// confusableURIs are addresses that one reader takes for the registered one, and another does not.
+// confusableURIs are read as the registered URI by some parsers and as another one by others.
 var confusableURIs = []string{
 	"https://app.example.com@evil.example/cb",
 	"https://app.example.com:x@evil.example/cb",
@@ -157,7 +157,7 @@ var confusableURIs = []string{
 	"\ufeffhttps://app.example.com/cb",
 	"https://аpp.example.com/cb", // a Cyrillic а
 	"https://app。example.com/cb", // an ideographic full stop
-	"https://app.example.com／cb", // a wide slash
+	"https://app.example.com／cb", // a full-width slash
 	"https:app.example.com/cb",
 	"https:///app.example.com/cb",
 	"https:/app.example.com/cb",
@@ -166,7 +166,7 @@ var confusableURIs = []string{
 	"https://app.example.com/cb,https://evil.example/",
 }
 
-// loopbackVariants are addresses around those whose port is free.
+// loopbackVariants resemble the loopback URIs whose port may vary.
 var loopbackVariants = []string{
 	"http://127.0.0.1:/cb",
 	"http://127.0.0.1:0/cb",
@@ -180,7 +180,7 @@ var loopbackVariants = []string{
 	"http://127.0.0.1:9000/CB",
 	"http://127.0.0.1:9000/x/../cb",
 	"https://127.0.0.1:9000/cb",
-	"http://127.0.0.3:9000/cb", // another address of the machine, and names and spellings of it
+	"http://127.0.0.3:9000/cb", // another loopback address, and other forms of it
 	"http://127.1:9000/cb",
 	"http://0177.0.0.1:9000/cb",
 	"http://2130706433:9000/cb",
@@ -205,7 +205,7 @@ var loopbackVariants = []string{
 	"http://127.0.0.1%3a9000/cb",
 }
 
-// An address that could not be told from another is not even registered.
+// URIs that could be confused with others cannot be registered.
 func TestValidateRejectsAmbiguousRedirectURIs(t *testing.T) {
 	for address, want := range map[string]string{
 		"https://app.example.com/cb":                     "",
@@ -245,9 +245,9 @@ func TestValidateRejectsAmbiguousRedirectURIs(t *testing.T) {
 		"https://:443/cb":                                "names no host",
 		"https:app.example.com/cb":                       "names no host",
 		"https://a;script-src%20x/cb":                    "is not an address",
-		"https://a;b.example/cb":                         "neither a name nor an address",
-		"https://a'b.example/cb":                         "neither a name nor an address",
-		"https://a..example/cb":                          "neither a name nor an address",
+		"https://a;b.example/cb":                         "neither a name nor an IP address",
+		"https://a'b.example/cb":                         "neither a name nor an IP address",
+		"https://a..example/cb":                          "neither a name nor an IP address",
 		"https://app.example.com/x/../cb":                "..",
 		"https://app.example.com/%2e%2e/cb":              "..",
 		"HTTPS://app.example.com/cb":                     "capital letters",
@@ -263,7 +263,7 @@ func TestValidateRejectsAmbiguousRedirectURIs(t *testing.T) {
 		"myapp://cb":                                     "backwards",
 		"com.example.app:cb":                             "no slash",
 		"com.example.app:":                               "no slash",
-		"com.example.app://a;b/cb":                       "no name",
+		"com.example.app://a;b/cb":                       "is not a name",
 		"https://app.example.com/cb, https://b.example/": "holds a space",
 	} {
 		err := client.Client{ID: "app", RedirectURIs: []string{address}}.Validate()
@@ -292,7 +292,7 @@ func newJWKSet(t *testing.T, key any) json.RawMessage {
 	return text
 }
 
-// What is wrong is said in the words of whoever wrote it, with the key it stands under.
+// The error names the field and the reason, and never contains the secret.
 func TestValidateNamesFieldAndReason(t *testing.T) {
 	const redirect = "https://app.example.com/cb"
 	secret, hash := client.NewSecret()
@@ -309,22 +309,22 @@ func TestValidateNamesFieldAndReason(t *testing.T) {
 		"fine":             {func(*client.Client) {}, "", ""},
 		"no id":            {func(a *client.Client) { a.ID = "" }, "id", "small letters"},
 		"capital id":       {func(a *client.Client) { a.ID = "Grafana" }, "id", "small letters"},
-		"id of dots":       {func(a *client.Client) { a.ID = ".." }, "id", "begins with"},
+		"id of dots":       {func(a *client.Client) { a.ID = ".." }, "id", "begin with"},
 		"name":             {func(a *client.Client) { a.Name = strings.Repeat("ß", 64) }, "", ""},
 		"long name":        {func(a *client.Client) { a.Name = strings.Repeat("x", 65) }, "name", "at most 64"},
 		"name turned":      {func(a *client.Client) { a.Name = "knaB \u202e" }, "name", "cannot be seen"},
 		"name on lines":    {func(a *client.Client) { a.Name = "a\nb" }, "name", "cannot be seen"},
-		"nothing":          {func(a *client.Client) { a.RedirectURIs, a.SecretHashes = nil, nil }, "redirects", "nobody could use it"},
+		"nothing":          {func(a *client.Client) { a.RedirectURIs, a.SecretHashes = nil, nil }, "redirects", "needs a redirect address"},
 		"algorithm":        {func(a *client.Client) { a.IDTokenAlg = "none" }, "algorithm", "not ES256 or RS256"},
 		"HMAC":             {func(a *client.Client) { a.IDTokenAlg = "HS256" }, "algorithm", "not ES256 or RS256"},
 		"public, no PKCE":  {func(a *client.Client) { a.PKCEOptional, a.SecretHashes = true, nil }, "no_pkce", "PKCE is all"},
 		"acr":              {func(a *client.Client) { a.RequiredACR = "2" }, "acr", "urn:twostep:acr:2"},
-		"max_age":          {func(a *client.Client) { a.MaxAge = -1 }, "max_age", "less than nothing"},
+		"max_age":          {func(a *client.Client) { a.MaxAge = -1 }, "max_age", "max_age is negative"},
 		"secret":           {func(a *client.Client) { a.SecretHashes = []string{hash, secret} }, "secrets", "do not use it any more"},
 		"capital hash":     {func(a *client.Client) { a.SecretHashes = []string{strings.ToUpper(hash)} }, "secrets", "small letters"},
 		"empty hash":       {func(a *client.Client) { a.SecretHashes = []string{""} }, "secrets", "is not a hash"},
 		"http":             {func(a *client.Client) { a.RedirectURIs = []string{"http://app.example.com/cb"} }, "redirects", "use https"},
-		"signed out":       {func(a *client.Client) { a.PostLogoutRedirectURIs = []string{"/"} }, "signed_out", "after signing out \"/\" does not say"},
+		"signed out":       {func(a *client.Client) { a.PostLogoutRedirectURIs = []string{"/"} }, "signed_out", "after signing out \"/\" has no scheme"},
 		"back channel":     {func(a *client.Client) { a.BackChannelLogoutURI = "http://app:3000/out" }, "back_channel", "use https"},
 		"back to phone":    {func(a *client.Client) { a.BackChannelLogoutURI = "com.example.app:/out" }, "back_channel", "cannot call"},
 		"keys":             {func(a *client.Client) { a.JWKSet = newJWKSet(t, curve.Public()) }, "", ""},
@@ -355,30 +355,30 @@ func TestValidateNamesFieldAndReason(t *testing.T) {
 		case flaw != nil && (flaw.Field != row.key || flaw.ClientID != a.ID):
 			t.Errorf("%s: got %s of %s, want %s", name, flaw.Field, flaw.ClientID, row.key)
 		case strings.Contains(errorText(err), secret):
-			t.Errorf("%s: the sentence holds the secret", name)
+			t.Errorf("%s: the error contains the secret", name)
 		}
 	}
 }
 
-// The operator's log says which classic mistake it was.
+// The operator's log names the common mistakes.
 func TestExplainRedirectMismatch(t *testing.T) {
 	a := client.Client{ID: "app", RedirectURIs: []string{"https://app.example.com/cb"}}
 	for address, want := range map[string]string{
-		"https://app.example.com/cb/": "a slash at the end makes it another address than https://app.example.com/cb",
-		"http://app.example.com/cb":   "it is http, and registered is https://app.example.com/cb",
-		"https://app.example.com/CB":  "only capital letters differ from https://app.example.com/cb",
+		"https://app.example.com/cb/": "a slash at the end makes it different from https://app.example.com/cb",
+		"http://app.example.com/cb":   "it is http, but the registered one is https://app.example.com/cb",
+		"https://app.example.com/CB":  "it differs in capital letters from https://app.example.com/cb",
 		"https://evil.example/cb":     "registered are: https://app.example.com/cb",
 	} {
 		if got := client.ExplainRedirectMismatch(a.RedirectURIs, address); got != want {
 			t.Errorf("%s: got %q, want %q", address, got, want)
 		}
 	}
-	if got := client.ExplainRedirectMismatch(nil, "https://app.example.com/cb"); got != "none is, as yet" {
+	if got := client.ExplainRedirectMismatch(nil, "https://app.example.com/cb"); got != "none is registered yet" {
 		t.Errorf("without any: got %q", got)
 	}
 }
 
-// What the settings say nothing in the database changes, and what is of one app is of no other.
+// Clients of the settings cannot be changed through the database. Each id and each host belongs to one client.
 func TestClientIDsAndHostsAreUniqueAndStaticClientsFixed(t *testing.T) {
 	db, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "db"))
 	if err != nil {

@@ -15,30 +15,30 @@ import (
 	"twostep.example/twostep/internal/store"
 )
 
-// Clients are the registered apps: those of the settings, and those that an operator added to the
+// Clients is the service for registered clients: those of the settings, and those an operator added to the
 // database.
 type Clients struct {
 	Store    *store.DB
 	Now      func() time.Time
-	Accounts *account.Accounts // records the events
-	Static   []Client          // those of the settings
+	Accounts *account.Accounts // for audit events
+	Static   []Client          // from the settings; read-only
 
 	mu     sync.Mutex
-	cached []Client // of the database, as of version
+	cached []Client // from the database
 	known  bool
-	read   uint64    // the store's version when they were read
-	at     time.Time // and when
+	read   uint64    // the store's version when cached was read
+	at     time.Time // when cached was read
 }
 
-// ErrNotFound says that there is no such app.
+// ErrNotFound is returned if there is no client with the id.
 var ErrNotFound = errors.New("client: no such app")
 
-// cacheTTL is for how long clients are remembered. What this server changes counts at once; what
-// another server on the same database changes, when this is over.
+// cacheTTL is how long the list of clients is cached. Changes by this server take effect at once, changes by
+// other servers when it expires.
 const cacheTTL = time.Second
 
-// stored lists the clients of the database. It reads them if fresh is true, if this server has
-// changed one, or if it last read them cacheTTL ago.
+// stored returns the clients of the database. It reads them if fresh is true, if this server has changed one,
+// or if the cache has expired.
 func (c *Clients) stored(ctx context.Context, fresh bool) ([]Client, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -62,11 +62,11 @@ func (c *Clients) stored(ctx context.Context, fresh bool) ([]Client, error) {
 	return list, nil
 }
 
-// Get returns the client with this id: of the settings, or else an added one. It returns
-// ErrNotFound if there is none.
+// Get returns the client with this id; one from the settings comes first. It returns ErrNotFound if there is
+// none.
 //
-// A client that is not known is looked for in the database, so that one that was just added by a
-// command can be used at once.
+// A client that is not in the cache is looked up in the database, so that a client another process has just
+// added works at once.
 func (c *Clients) Get(ctx context.Context, id string) (Client, error) {
 	for _, fresh := range []bool{false, true} {
 		list, err := c.list(ctx, fresh)
@@ -82,14 +82,14 @@ func (c *Clients) Get(ctx context.Context, id string) (Client, error) {
 	return Client{}, ErrNotFound
 }
 
-func clientFromRow(row store.Client) (a Client, err error) {
-	if err := json.Unmarshal([]byte(row.Registration), &a); err != nil {
+func clientFromRow(row store.Client) (cl Client, err error) {
+	if err := json.Unmarshal([]byte(row.Registration), &cl); err != nil {
 		return Client{}, fmt.Errorf("client: get %s: %w", row.ID, err)
 	}
-	return a, nil
+	return cl, nil
 }
 
-// List lists all clients: those of the settings first.
+// List returns all clients, those of the settings first.
 func (c *Clients) List(ctx context.Context) ([]Client, error) { return c.list(ctx, false) }
 
 func (c *Clients) list(ctx context.Context, fresh bool) ([]Client, error) {
@@ -106,48 +106,49 @@ func (c *Clients) list(ctx context.Context, fresh bool) ([]Client, error) {
 	return list, nil
 }
 
-// ErrExists says that there is an app with this id.
-var ErrExists = errors.New("client: there is such an app")
+// ErrExists is returned if a client with the id exists.
+var ErrExists = errors.New("client: an app with this id exists")
 
-// ErrReadOnly says that the app is one of the settings, which nothing in the database changes.
-var ErrReadOnly = errors.New("client: the app is one of the settings")
+// ErrReadOnly is returned for a client of the settings, which cannot be changed here.
+var ErrReadOnly = errors.New("client: the app is defined in the settings")
 
 func (c *Clients) isStatic(id string) bool {
-	return slices.ContainsFunc(c.Static, func(a Client) bool { return a.ID == id })
+	return slices.ContainsFunc(c.Static, func(cl Client) bool { return cl.ID == id })
 }
 
-// validate says what is wrong with a registration, or what another client has that it claims.
-func (c *Clients) validate(ctx context.Context, a Client) error {
-	if err := a.Validate(); err != nil {
+// validate checks a registration, also against all other clients.
+func (c *Clients) validate(ctx context.Context, cl Client) error {
+	if err := cl.Validate(); err != nil {
 		return err
 	}
-	apps, err := c.List(ctx)
+	all, err := c.List(ctx)
 	if err != nil {
 		return err
 	}
-	for _, other := range apps {
-		if err := a.CheckConflict(other); err != nil && other.ID != a.ID {
+	for _, other := range all {
+		if err := cl.CheckConflict(other); err != nil && other.ID != cl.ID {
 			return err
 		}
 	}
 	return nil
 }
 
-// Create adds a client. It returns ErrExists, or a *ValidationError.
-func (c *Clients) Create(ctx context.Context, a Client) error {
-	switch _, err := c.Get(ctx, a.ID); {
+// Create adds a client. It returns ErrExists if the id is in use, and a *ValidationError if the registration is
+// invalid.
+func (c *Clients) Create(ctx context.Context, cl Client) error {
+	switch _, err := c.Get(ctx, cl.ID); {
 	case err == nil:
 		return ErrExists
 	case !errors.Is(err, ErrNotFound):
 		return err
 	}
-	if err := c.validate(ctx, a); err != nil {
+	if err := c.validate(ctx, cl); err != nil {
 		return err
 	}
-	body, err := json.Marshal(a)
+	body, err := json.Marshal(cl)
 	if err == nil {
-		err = c.alter(ctx, audit.ClientCreated, a.ID, func(tx *store.DB) error {
-			return tx.CreateClient(ctx, store.Client{ID: a.ID, Registration: string(body), CreatedAt: c.Now()})
+		err = c.alter(ctx, audit.ClientCreated, cl.ID, func(tx *store.DB) error {
+			return tx.CreateClient(ctx, store.Client{ID: cl.ID, Registration: string(body), CreatedAt: c.Now()})
 		})
 	}
 	if errors.Is(err, store.ErrConflict) {
@@ -156,7 +157,7 @@ func (c *Clients) Create(ctx context.Context, a Client) error {
 	return err
 }
 
-// alter changes the client with this id, and records it as the operator's act.
+// alter runs f and records an audit event of the operator in the same transaction.
 func (c *Clients) alter(ctx context.Context, kind audit.Kind, id string, f func(*store.DB) error) error {
 	return c.Store.Tx(ctx, func(tx *store.DB) error {
 		if err := f(tx); err != nil {
@@ -167,41 +168,41 @@ func (c *Clients) alter(ctx context.Context, kind audit.Kind, id string, f func(
 	})
 }
 
-// Update replaces the registration of an added client. It returns ErrNotFound, ErrReadOnly or a
-// *ValidationError.
-func (c *Clients) Update(ctx context.Context, a Client) error {
-	return c.change(ctx, audit.ClientUpdated, a)
+// Update replaces the registration of a client. It returns ErrNotFound if there is none with the id,
+// ErrReadOnly if it is one of the settings, and a *ValidationError if the registration is invalid.
+func (c *Clients) Update(ctx context.Context, cl Client) error {
+	return c.change(ctx, audit.ClientUpdated, cl)
 }
 
-// RotateSecret gives an added client a new secret, and keeps the newest of the old ones if keep is true.
-// It returns ErrNotFound or ErrReadOnly.
+// RotateSecret gives a client a new secret. If keep is true, the newest of the old ones stays valid. It returns
+// ErrNotFound if there is no such client, and ErrReadOnly if it is one of the settings.
 func (c *Clients) RotateSecret(ctx context.Context, id string, keep bool) (secret string, err error) {
-	a, err := c.Get(ctx, id)
+	cl, err := c.Get(ctx, id)
 	if err != nil {
 		return "", err
 	}
 	secret, hash := NewSecret()
-	old := a.SecretHashes
-	a.SecretHashes = []string{hash}
-	if keep && len(old) > 0 {
-		a.SecretHashes = append(a.SecretHashes, old[0])
+	previous := cl.SecretHashes
+	cl.SecretHashes = []string{hash}
+	if keep && len(previous) > 0 {
+		cl.SecretHashes = append(cl.SecretHashes, previous[0])
 	}
-	if err := c.change(ctx, audit.ClientSecretRotated, a); err != nil {
+	if err := c.change(ctx, audit.ClientSecretRotated, cl); err != nil {
 		return "", err
 	}
 	return secret, nil
 }
 
-func (c *Clients) change(ctx context.Context, kind audit.Kind, a Client) error {
-	if c.isStatic(a.ID) {
+func (c *Clients) change(ctx context.Context, kind audit.Kind, cl Client) error {
+	if c.isStatic(cl.ID) {
 		return ErrReadOnly
 	}
-	if err := c.validate(ctx, a); err != nil {
+	if err := c.validate(ctx, cl); err != nil {
 		return err
 	}
-	body, err := json.Marshal(a)
+	body, err := json.Marshal(cl)
 	if err == nil {
-		err = c.alter(ctx, kind, a.ID, func(tx *store.DB) error { return tx.UpdateClient(ctx, a.ID, string(body)) })
+		err = c.alter(ctx, kind, cl.ID, func(tx *store.DB) error { return tx.UpdateClient(ctx, cl.ID, string(body)) })
 	}
 	if errors.Is(err, store.ErrNotFound) {
 		return ErrNotFound
@@ -209,7 +210,8 @@ func (c *Clients) change(ctx context.Context, kind audit.Kind, a Client) error {
 	return err
 }
 
-// Delete removes an added client with all its grants. It returns ErrNotFound or ErrReadOnly.
+// Delete removes a client and all its grants. It returns ErrNotFound if there is no such client, and
+// ErrReadOnly if it is one of the settings.
 func (c *Clients) Delete(ctx context.Context, id string) error {
 	if c.isStatic(id) {
 		return ErrReadOnly

@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// claim is a line of the table of what the app knows.
+// claim is one row of the table of claims.
 type claim struct{ Name, Meaning, Value string }
 
-// knownClaims are in the order of the table: first whom, then how well, then for whom.
+// knownClaims returns the claims that have a description, in the order of the table.
 func knownClaims() []claim {
 	return []claim{
 		{Name: "sub", Meaning: "Who you are: always the same for your account, also when your email address changes"},
@@ -33,7 +33,7 @@ func knownClaims() []claim {
 	}
 }
 
-// acrTexts say an acr in plain words.
+// acrTexts describe the values of acr.
 var acrTexts = map[string]string{
 	"urn:twostep:acr:1":     "the password; this browser is trusted",
 	"urn:twostep:acr:email": "the password, and a code sent by email",
@@ -41,7 +41,7 @@ var acrTexts = map[string]string{
 	"urn:twostep:acr:3":     "a passkey",
 }
 
-// describeClaims is the table for the claims of an ID token. One that we have no word for is there too.
+// describeClaims returns the table for the claims of an ID token, unknown claims included.
 func describeClaims(all map[string]any) (list []claim) {
 	unknown := maps.Clone(all)
 	for _, c := range knownClaims() {

@@ -1,9 +1,8 @@
 // Package demo is a small app that signs people in through OpenID Connect, as an owner of an app may write one.
 //
-//	home, settings, pay ─▶ begin ─▶ (the sign-in server) ─▶ callback ─▶ the page that was wanted
+//	home, settings, pay ─▶ authorization request ─▶ (the sign-in server) ─▶ callback ─▶ the requested page
 //
-// It knows the sign-in server by its address alone, and nothing of this module: whatever is
-// done here, any app can do with any client library.
+// It imports nothing else of this module: any app can do the same with any client library.
 package demo
 
 import (
@@ -19,26 +18,26 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// BasePath is the path below which the app lives.
+// BasePath is the path of the app.
 const BasePath = "/demo/"
 
-// The addresses that the app is registered with at the sign-in server, below its origin.
+// The paths that the app registers with the sign-in server.
 const (
 	CallbackPath          = BasePath + "callback"
 	PostLogoutRedirect    = BasePath
 	BackChannelLogoutPath = BasePath + "backchannel"
 )
 
-// Options say where the app signs people in, and as whom.
+// Options configure the app.
 type Options struct {
-	Issuer       string // the sign-in server; the app itself is on the same origin
-	ClientID     string // the client_id
+	Issuer       string // the URL of the sign-in server; the app has the same origin
+	ClientID     string // client_id
 	ClientSecret string
 	Now          func() time.Time
 	Log          *slog.Logger
 }
 
-// App is the app.
+// App is the demo app.
 type App struct {
 	Options
 	flows    expiringMap[authorization]
@@ -46,17 +45,17 @@ type App struct {
 	client   *http.Client
 
 	mu             sync.Mutex
-	cachedProvider *provider // nil until somebody needed it
+	cachedProvider *provider // nil until the first use
 }
 
-// How long things live, and how many of them: a small app has little memory.
+// How long entries live, and how many there may be.
 const (
-	flowTTL    = time.Hour // somebody may set up an authenticator app on the way
+	flowTTL    = time.Hour // long enough to set up an authenticator app on the way
 	sessionTTL = 8 * time.Hour
 	maxEntries = 1000
 )
 
-// New makes the app. It asks the sign-in server for nothing before somebody comes.
+// New returns the app. It connects to the sign-in server on first use only.
 func New(o Options) *App {
 	return &App{
 		Options: o, client: &http.Client{Timeout: 8 * time.Second},
@@ -69,7 +68,7 @@ func New(o Options) *App {
 //go:embed pages
 var templateFiles embed.FS
 
-// Handler is all pages of the app, below Base.
+// Handler returns the handler of all pages below BasePath.
 func (a *App) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+BasePath+"{$}", a.showHome)
@@ -85,12 +84,12 @@ func (a *App) Handler() http.Handler {
 	mux.HandleFunc("POST "+BasePath+"signout", a.handleSignOut)
 	mux.HandleFunc("POST "+BackChannelLogoutPath, a.handleBackChannelLogout)
 	mux.HandleFunc("GET "+BasePath+"style.css", a.serveStyle)
-	sameOrigin := http.NewCrossOriginProtection() // the sign-in server is no browser, and passes
+	sameOrigin := http.NewCrossOriginProtection() // requests without browser headers, such as back-channel logout, pass
 	return a.middleware(sameOrigin.Handler(mux))
 }
 
-// middleware is what every request passes. Who comes by another name of this machine is sent to the
-// one to which the sign-in server sends people back: a cookie counts for one name only.
+// middleware sets the security headers and redirects other names of this host to the host of the issuer: cookies are
+// for one host, and the sign-in server redirects to that one.
 func (a *App) middleware(next http.Handler) http.Handler {
 	issuer, err := url.Parse(a.Issuer)
 	policy := "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self' " + a.Issuer
@@ -113,15 +112,15 @@ func (a *App) middleware(next http.Handler) http.Handler {
 	})
 }
 
-// provider is what the sign-in server says of itself.
+// provider is the OpenID Connect configuration of the sign-in server.
 type provider struct {
 	oauth2.Config
 	verifier           *oidc.IDTokenVerifier
-	endSessionEndpoint string // its end_session_endpoint
+	endSessionEndpoint string // end_session_endpoint
 }
 
-// provider asks the sign-in server where everything is, the first time that somebody needs it:
-// the two start together here, and whoever starts first must not wait for the other.
+// provider returns the configuration of the sign-in server. It is loaded on first use, because app and server start
+// together.
 func (a *App) provider(ctx context.Context) (*provider, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// expiringMap keeps things for a while, each under a name that nobody guesses.
+// expiringMap stores values for a time, each under a random key.
 type expiringMap[T any] struct {
 	now func() time.Time
 	ttl time.Duration
@@ -20,8 +20,7 @@ type expiringItem[T any] struct {
 	expiresAt time.Time
 }
 
-// add keeps a thing, and returns its name. On a full shelf it takes the place of the one that
-// would be over first.
+// add stores a value and returns its key. If the map is full, it removes the entry that expires first.
 func (s *expiringMap[T]) add(value T) (name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -53,19 +52,19 @@ func (s *expiringMap[T]) get(name string) (value T, ok bool) {
 	return i.value, true
 }
 
-// getAndDelete is get, once.
+// getAndDelete returns a value once.
 func (s *expiringMap[T]) getAndDelete(name string) (value T, ok bool) {
 	value, ok = s.get(name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, still := s.items[name]; !still {
-		ok = false // another request was faster
+		ok = false // another request has taken it
 	}
 	delete(s.items, name)
 	return value, ok
 }
 
-// update changes a thing that is there.
+// update changes a value if it exists.
 func (s *expiringMap[T]) update(name string, f func(*T)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -75,7 +74,7 @@ func (s *expiringMap[T]) update(name string, f func(*T)) {
 	}
 }
 
-// deleteFunc removes all of which is says so.
+// deleteFunc deletes the values for which match returns true.
 func (s *expiringMap[T]) deleteFunc(match func(T) bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// session is somebody who is in, as the ID token tells of them.
+// session is a signed-in person, from the claims of the ID token.
 type session struct {
 	Subject  string `json:"sub"`
 	Email    string `json:"email"`
@@ -20,14 +20,14 @@ type session struct {
 	ACR      string `json:"acr"`
 	AuthTime int64  `json:"auth_time"`
 
-	rawIDToken string         // the ID token itself: at sign-out it says whose
-	claims     map[string]any // its claims
+	rawIDToken string         // id_token_hint at sign-out
+	claims     map[string]any // the claims of the ID token
 	paid       []string
 }
 
 type invoice struct{ ID, Customer, Due, Amount string }
 
-// invoices never change, and are everybody's: this is a demo.
+// invoices are the same for every account.
 func invoices() []invoice {
 	return []invoice{
 		{"1", "Bakery Brown", "1 December", "1,240.00"},
@@ -45,14 +45,14 @@ func findInvoice(id string) (invoice, bool) {
 	return all[i], true
 }
 
-// pageData is a page.
+// pageData is the data of a page.
 type pageData struct {
 	Template, Title string
 	Status          int
 	Session         *session
-	Path            string // the path, for the menu
+	Path            string // of the request, for the menu
 	Invoice         invoice
-	ProofFresh      bool // a proof that is good enough was given
+	ProofFresh      bool // the session satisfies hasFreshProof
 	Paid            bool
 	Invoices        []invoiceRow
 	Claims          []claim
@@ -84,7 +84,7 @@ func (a *App) render(w http.ResponseWriter, r *http.Request, s pageData) {
 	}
 	if err != nil {
 		a.Log.Error("demo app: page", "error", err)
-		http.Error(w, "This page could not be printed.", http.StatusInternalServerError)
+		http.Error(w, "This page could not be rendered.", http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -92,7 +92,7 @@ func (a *App) render(w http.ResponseWriter, r *http.Request, s pageData) {
 	_, _ = w.Write(body.Bytes())
 }
 
-// requireSession is who is in; whoever is not is sent to sign in, and comes back to the same page.
+// requireSession returns the session of the request. Without one it starts a sign-in that returns to the same page.
 func (a *App) requireSession(w http.ResponseWriter, r *http.Request) (session, bool) {
 	s, ok := a.sessions.get(cookie(r, sessionCookie))
 	if !ok {
@@ -132,8 +132,8 @@ func (a *App) showClaims(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// What paying needs: a second step that is not a mail, and not long ago. Who asks for such a
-// thing must look at the answer too (RFC 9470 6.2).
+// Paying needs a second step that is not email, in the last five minutes. An app that asks for this must check the
+// response as well (RFC 9470 6.2).
 const (
 	payACR         = "urn:twostep:acr:2"
 	payStrongerACR = "urn:twostep:acr:3"
@@ -144,7 +144,7 @@ func (a *App) hasFreshProof(s session) bool {
 	return (s.ACR == payACR || s.ACR == payStrongerACR) && a.Now().Sub(time.Unix(s.AuthTime, 0)) <= payMaxAge
 }
 
-// requireInvoice is the invoice of a request, and who is in.
+// requireInvoice returns the invoice of the request and the session. Without a session it starts a sign-in.
 func (a *App) requireInvoice(w http.ResponseWriter, r *http.Request) (i invoice, who session, ok bool) {
 	if i, ok = findInvoice(r.PathValue("id")); !ok {
 		http.NotFound(w, r)
@@ -174,7 +174,7 @@ func (a *App) showPay(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// handlePay pays, if the proof is good enough, and else asks for one.
+// handlePay pays the invoice if the authentication is strong and recent enough, and requests a step-up otherwise.
 func (a *App) handlePay(w http.ResponseWriter, r *http.Request) {
 	i, who, ok := a.requireInvoice(w, r)
 	if !ok {
@@ -191,7 +191,7 @@ func (a *App) handlePay(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, returnTo, http.StatusSeeOther)
 }
 
-// showSetup says that the account has no second step that paying needs.
+// showSetup says that the account lacks the second step that paying needs.
 func (a *App) showSetup(w http.ResponseWriter, r *http.Request) {
 	if i, who, ok := a.requireInvoice(w, r); ok {
 		a.render(w, r, pageData{Template: "setup", Title: "One thing is missing", Session: &who, Invoice: i})

@@ -13,16 +13,16 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// authorization is somebody on the way to the sign-in server and back, under its state.
+// authorization is an authorization request in progress, by its state.
 type authorization struct {
-	browser      string // the cookie of the browser that began it: no other may end it
+	browser      string // the cookie of the browser that started it: no other browser may complete it
 	nonce        string
-	codeVerifier string // of PKCE
-	returnTo     string // the page that was wanted
+	codeVerifier string // of PKCE (RFC 7636)
+	returnTo     string // the requested page
 }
 
-// The cookies. The first one stays when somebody signs in, so that two windows of a browser
-// may be on the way at once; the second one is new each time.
+// The cookies. browserCookie stays, so that two tabs can sign in at the same time; sessionCookie is new for each
+// session.
 const (
 	browserCookie = "demo-browser"
 	sessionCookie = "demo-session"
@@ -51,7 +51,7 @@ func cookie(r *http.Request, name string) string {
 	return c.Value
 }
 
-// startAuthorization sends somebody to the sign-in server, and from there back to a page of the app.
+// startAuthorization redirects to the sign-in server, which redirects back to a page of the app.
 func (a *App) startAuthorization(
 	w http.ResponseWriter,
 	r *http.Request,
@@ -77,13 +77,13 @@ func (a *App) startAuthorization(
 	http.Redirect(w, r, p.AuthCodeURL(a.flows.add(f), options...), http.StatusSeeOther)
 }
 
-// renderProviderError says that the sign-in server does not answer, or not as it should.
+// renderProviderError says that the sign-in server does not answer, or answers with an error.
 func (a *App) renderProviderError(w http.ResponseWriter, r *http.Request, err error) {
 	a.Log.Error("demo app: sign-in server", "error", err)
 	a.render(w, r, pageData{Template: "away", Title: "Please try again", Status: http.StatusServiceUnavailable})
 }
 
-// handleCallback is where the sign-in server sends people back to.
+// handleCallback is the redirect URI: it completes an authorization request.
 func (a *App) handleCallback(w http.ResponseWriter, r *http.Request) {
 	params := r.URL.Query()
 	f, ok := a.flows.getAndDelete(params.Get("state"))
@@ -91,7 +91,7 @@ func (a *App) handleCallback(w http.ResponseWriter, r *http.Request) {
 		a.render(w, r, pageData{Template: "lost", Title: "This sign-in is over", Status: http.StatusBadRequest})
 		return
 	}
-	if params.Get("iss") != a.Issuer { // the answer of another server (RFC 9207)
+	if params.Get("iss") != a.Issuer { // a response of another server (RFC 9207)
 		a.renderProviderError(w, r, errors.New("the answer is from another issuer"))
 		return
 	}
@@ -116,7 +116,7 @@ func (a *App) handleCallback(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, f.returnTo, http.StatusSeeOther)
 }
 
-// exchangeCode gets the tokens for a code, and believes no more than what the ID token proves.
+// exchangeCode exchanges the code for tokens and verifies the ID token.
 func (a *App) exchangeCode(ctx context.Context, f authorization, code string) (s session, err error) {
 	p, err := a.provider(ctx)
 	if err != nil {
@@ -151,8 +151,7 @@ func (a *App) startSignIn(w http.ResponseWriter, r *http.Request) {
 	a.startAuthorization(w, r, BasePath)
 }
 
-// startEnrollment leads to a page of the sign-in server where somebody sets up their second step;
-// Continue brings them back.
+// startEnrollment redirects to the page of the sign-in server that sets up a second step; Continue leads back.
 func (a *App) startEnrollment(w http.ResponseWriter, r *http.Request) {
 	action, returnTo := r.PathValue("action"), BasePath+"settings"
 	if action != "app" && action != "sms" {
@@ -165,7 +164,7 @@ func (a *App) startEnrollment(w http.ResponseWriter, r *http.Request) {
 	a.startAuthorization(w, r, returnTo, oauth2.SetAuthURLParam("twostep_action", action))
 }
 
-// handleSignOut ends the session here, and then at the sign-in server (RP-Initiated Logout).
+// handleSignOut ends the session of the app, then that of the sign-in server (OpenID Connect RP-Initiated Logout 1.0).
 func (a *App) handleSignOut(w http.ResponseWriter, r *http.Request) {
 	s, _ := a.sessions.getAndDelete(cookie(r, sessionCookie))
 	a.setCookie(w, sessionCookie, "")
@@ -181,7 +180,7 @@ func (a *App) handleSignOut(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, p.endSessionEndpoint+"?"+params.Encode(), http.StatusSeeOther)
 }
 
-// handleBackChannelLogout hears from the sign-in server that a session is over, wherever that was done.
+// handleBackChannelLogout ends the sessions that a logout token names (OpenID Connect Back-Channel Logout 1.0).
 func (a *App) handleBackChannelLogout(w http.ResponseWriter, r *http.Request) {
 	p, err := a.provider(r.Context())
 	if err != nil {

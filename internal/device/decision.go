@@ -39,7 +39,8 @@ func (d DecisionRecord) NearestRecord() (trust.Record, bool) {
 }
 
 // FindAndDecide recognises the browser of a request, and decides about it.
-func (d *Devices) FindAndDecide(ctx context.Context, a store.AccountRef, from origin.Origin) (RequestDevice, DecisionRecord, error) {
+func (d *Devices) FindAndDecide(ctx context.Context, a store.AccountRef,
+	from origin.Origin) (RequestDevice, DecisionRecord, error) {
 	b, err := d.FindDevice(ctx, a, from)
 	return b, d.Decide(a, b, from.TrustRequest(), d.Now()), err
 }
@@ -83,14 +84,16 @@ type recordInputs struct {
 
 func (d DecisionRecord) marshalInputs() []byte {
 	l := decisionInputs{
-		At: store.Time(d.At), Device: d.Device, UserAgent: d.Request.Browser.UserAgent, ClientHints: d.Request.Browser.ClientHints, Policy: d.Policy,
+		At: store.Time(d.At), Device: d.Device, UserAgent: d.Request.Browser.UserAgent,
+		ClientHints: d.Request.Browser.ClientHints, Policy: d.Policy,
 		RecordReasons: d.RecordReasons, NearestIndex: d.NearestIndex,
 	}
 	if d.Request.Address.IsValid() {
 		l.Address = d.Request.Address.String()
 	}
 	for _, r := range d.Records {
-		l.Records = append(l.Records, recordInputs{r.ID, r.Network, r.Browser.UserAgent, r.Browser.ClientHints, store.Time(r.VerifiedAt), r.RevokeReason})
+		l.Records = append(l.Records, recordInputs{r.ID, r.Network, r.Browser.UserAgent, r.Browser.ClientHints,
+			store.Time(r.VerifiedAt), r.RevokeReason})
 	}
 	var body bytes.Buffer
 	to := json.NewEncoder(&body)
@@ -114,17 +117,20 @@ func (d *Devices) RecordDecision(ctx context.Context, tx *store.DB, a store.Acco
 	if err != nil {
 		return err
 	}
-	if err := tx.PruneTrustDecisions(ctx, a.ID, maxDecisions); err != nil || by.Device == "" || by.Reason == trust.Trusted {
+	if err := tx.PruneTrustDecisions(ctx, a.ID,
+		maxDecisions); err != nil || by.Device == "" || by.Reason == trust.Trusted {
 		return err
 	}
-	e := audit.Event{Kind: audit.TrustDenied, Account: a.ID, Target: audit.Target("device", by.Device), Reason: string(by.Reason), Trace: by.Trace, Result: audit.Failure}
+	e := audit.Event{Kind: audit.TrustDenied, Account: a.ID, Target: audit.Target("device", by.Device),
+		Reason: string(by.Reason), Trace: by.Trace, Result: audit.Failure}
 	from := origin.Origin{Address: by.Request.Address, UserAgent: by.Request.Browser.UserAgent}
 	return d.Accounts.Event(ctx, tx, e, from)
 }
 
 // LogDecision writes a decision into the log, once it is kept.
 func (d *Devices) LogDecision(a store.AccountRef, by DecisionRecord) {
-	d.Log.Info("trust decided", "account", a.ID, "reason", by.Reason, "trace", by.Trace, "at", by.At.UTC().Format(time.RFC3339Nano))
+	d.Log.Info("trust decided", "account", a.ID, "reason", by.Reason, "trace", by.Trace, "at",
+		by.At.UTC().Format(time.RFC3339Nano))
 }
 
 // openDecision is a decision that was kept.
@@ -138,13 +144,16 @@ func (d *Devices) openDecision(row store.TrustDecision) (DecisionRecord, error) 
 		return DecisionRecord{}, fmt.Errorf("device: decision %s: %w", row.ID, err)
 	}
 	is := DecisionRecord{
-		Decision: trust.Decision{Reason: trust.Reason(row.Reason), NearestIndex: l.NearestIndex, RecordReasons: l.RecordReasons},
-		Trace:    row.ID, At: time.Time(l.At), Device: l.Device, Policy: l.Policy,
+		Decision: trust.Decision{Reason: trust.Reason(row.Reason), NearestIndex: l.NearestIndex,
+			RecordReasons: l.RecordReasons},
+		Trace: row.ID, At: time.Time(l.At), Device: l.Device, Policy: l.Policy,
 	}
 	is.Request.Browser = trust.ParseBrowser(l.UserAgent, l.ClientHints)
 	is.Request.Address, _ = netip.ParseAddr(l.Address) // "": nobody knew it
 	for _, r := range l.Records {
-		is.Records = append(is.Records, trust.Record{ID: r.ID, Network: r.Network, Browser: trust.ParseBrowser(r.UserAgent, r.ClientHints), VerifiedAt: time.Time(r.VerifiedAt), RevokeReason: r.RevokeReason})
+		is.Records = append(is.Records, trust.Record{ID: r.ID, Network: r.Network,
+			Browser: trust.ParseBrowser(r.UserAgent, r.ClientHints), VerifiedAt: time.Time(r.VerifiedAt),
+			RevokeReason: r.RevokeReason})
 	}
 	return is, nil
 }
@@ -193,7 +202,8 @@ func (d *Devices) ReplayDecision(ctx context.Context, trace string) (DecisionRec
 // ExplainTrust is what is decided about a right password for an account at a moment: for each
 // browser that it was verified in, and last for one that has no record. account.ErrEmail,
 // account.ErrUnknown.
-func (d *Devices) ExplainTrust(ctx context.Context, email string, q trust.Request, at time.Time) ([]DecisionRecord, error) {
+func (d *Devices) ExplainTrust(ctx context.Context, email string, q trust.Request,
+	at time.Time) ([]DecisionRecord, error) {
 	a, err := d.Accounts.Find(ctx, email)
 	if err != nil {
 		return nil, err
@@ -213,7 +223,8 @@ func (d *Devices) ExplainTrust(ctx context.Context, email string, q trust.Reques
 		i := slices.IndexFunc(browsers, func(b RequestDevice) bool { return b.ID == row.DeviceID })
 		if i < 0 {
 			i = len(browsers)
-			browsers = append(browsers, RequestDevice{DeviceView: store.DeviceView{Device: store.Device{ID: row.DeviceID}}})
+			browsers = append(browsers,
+				RequestDevice{DeviceView: store.DeviceView{Device: store.Device{ID: row.DeviceID}}})
 		}
 		browsers[i].records = append(browsers[i].records, d.openRecord(row, a.Ref()))
 	}

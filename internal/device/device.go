@@ -65,7 +65,8 @@ func (d *Devices) FindDevice(ctx context.Context, a store.AccountRef, from origi
 	if err != nil {
 		return RequestDevice{}, fmt.Errorf("device: device: %w", err)
 	}
-	b := RequestDevice{DeviceView: seen, RevokeReason: trust.Reason(seen.RevokeReason), deviceToken: from.DeviceToken, secretHash: seal.HashToken(secret)}
+	b := RequestDevice{DeviceView: seen, RevokeReason: trust.Reason(seen.RevokeReason), deviceToken: from.DeviceToken,
+		secretHash: seal.HashToken(secret)}
 	if b.RevokeReason == "" && !d.acceptsSecret(b) {
 		b.RevokeReason, b.TokenReused = trust.RevokedTokenReuse, true
 	}
@@ -94,7 +95,8 @@ func (d *Devices) FindKnownDevice(ctx context.Context, email string, from origin
 	if err != nil {
 		return "", fmt.Errorf("device: known: %w", err)
 	}
-	if b := (RequestDevice{DeviceView: store.DeviceView{Device: row}, secretHash: seal.HashToken(secret)}); row.RevokeReason != "" || !d.acceptsSecret(b) {
+	if b := (RequestDevice{DeviceView: store.DeviceView{Device: row},
+		secretHash: seal.HashToken(secret)}); row.RevokeReason != "" || !d.acceptsSecret(b) {
 		return "", nil
 	}
 	return row.ID, nil
@@ -112,7 +114,8 @@ func (b RequestDevice) KnownID() string {
 // successor, or for a moment its predecessor.
 func (d *Devices) acceptsSecret(b RequestDevice) bool {
 	late := b.PreviousReplacedAt.Add(previousSecretTTL)
-	return seal.EqualTokenHash(b.secretHash, b.Secret) || seal.EqualTokenHash(b.secretHash, b.NextSecret) || seal.EqualTokenHash(b.secretHash, b.PreviousSecret) && !d.Now().After(late)
+	return seal.EqualTokenHash(b.secretHash, b.Secret) || seal.EqualTokenHash(b.secretHash,
+		b.NextSecret) || seal.EqualTokenHash(b.secretHash, b.PreviousSecret) && !d.Now().After(late)
 }
 
 // sealedRecord is what the sealed body of a place holds.
@@ -160,7 +163,8 @@ func (d *Devices) sealRecord(r trust.Record, device string, a store.AccountRef) 
 // RegisterDevice makes the browser of a request known as the account's, in the transaction of a
 // proof of both steps, and gives it the next secret. The token is "" if it keeps the one
 // it has.
-func (d *Devices) RegisterDevice(ctx context.Context, tx *store.DB, a store.AccountRef, b RequestDevice) (device, token string, err error) {
+func (d *Devices) RegisterDevice(ctx context.Context, tx *store.DB, a store.AccountRef,
+	b RequestDevice) (device, token string, err error) {
 	now := d.Now()
 	err = store.ErrNotFound
 	if b.ID != "" && b.RevokeReason == "" {
@@ -170,7 +174,8 @@ func (d *Devices) RegisterDevice(ctx context.Context, tx *store.DB, a store.Acco
 	if errors.Is(err, store.ErrNotFound) { // it is not known, or has ended
 		device, token = rand.Text(), seal.NewDeviceToken()
 		series, secret, _ := seal.SplitDeviceToken(token)
-		err = tx.CreateDevice(ctx, store.Device{ID: device, Series: seal.HashToken(series), Secret: seal.HashToken(secret), ExpiresAt: now.Add(trust.KnownDeviceTTL)})
+		err = tx.CreateDevice(ctx, store.Device{ID: device, Series: seal.HashToken(series),
+			Secret: seal.HashToken(secret), ExpiresAt: now.Add(trust.KnownDeviceTTL)})
 	}
 	if err != nil {
 		return "", "", err
@@ -185,7 +190,8 @@ func (d *Devices) RegisterDevice(ctx context.Context, tx *store.DB, a store.Acco
 // one, so that an answer that gets lost does no harm; whoever shows it after that has a
 // copy. A browser writes its cookies down a while after it gets them: a new secret takes
 // over once that has passed. store.ErrNotFound: the device has ended.
-func (d *Devices) rotateSecret(ctx context.Context, tx *store.DB, b RequestDevice, ends time.Time) (token string, err error) {
+func (d *Devices) rotateSecret(ctx context.Context, tx *store.DB, b RequestDevice,
+	ends time.Time) (token string, err error) {
 	now := d.Now()
 	rotated := b.Device
 	rotated.ExpiresAt = ends
@@ -240,19 +246,24 @@ func (d *Devices) AddTrustedNetwork(ctx context.Context, tx *store.DB, v Verifie
 		return err
 	}
 	again := func(r trust.Record) bool {
-		return r.RevokeReason == "" && (d.Policy.Network == trust.NetworkIgnored || r.Network.Contains(from.Address, d.Policy.Network))
+		return r.RevokeReason == "" && (d.Policy.Network == trust.NetworkIgnored || r.Network.Contains(from.Address,
+			d.Policy.Network))
 	}
 	if slices.ContainsFunc(before, again) {
-		e := audit.Event{Kind: audit.DeviceTrusted, Account: v.Account.ID, SignIn: v.SignIn, Target: audit.Target("device", v.Device), Reason: "again"}
+		e := audit.Event{Kind: audit.DeviceTrusted, Account: v.Account.ID, SignIn: v.SignIn,
+			Target: audit.Target("device", v.Device), Reason: "again"}
 		return d.Accounts.Event(ctx, tx, e, from)
 	}
 	label := i18n.ForTag(from.Language).Translate("trust.label", "Count", d.TrustDays())
-	return d.Accounts.NotifyOwner(ctx, tx, account.Notification{Event: audit.Event{Kind: audit.DeviceTrusted, SignIn: v.SignIn, Target: audit.Target("device", v.Device)}, Template: "trusted", Account: v.Account, Detail: label}, from)
+	return d.Accounts.NotifyOwner(ctx, tx, account.Notification{Event: audit.Event{Kind: audit.DeviceTrusted,
+		SignIn: v.SignIn, Target: audit.Target("device", v.Device)}, Template: "trusted", Account: v.Account,
+		Detail: label}, from)
 }
 
 // replaceRecords replaces records by others. It writes none back: one that has ended meanwhile
 // stays ended.
-func (d *Devices) replaceRecords(ctx context.Context, tx *store.DB, v VerifiedSignIn, before, after []trust.Record) error {
+func (d *Devices) replaceRecords(ctx context.Context, tx *store.DB, v VerifiedSignIn,
+	before, after []trust.Record) error {
 	same := func(r trust.Record) func(trust.Record) bool {
 		return func(other trust.Record) bool { return other.ID == r.ID }
 	}
@@ -285,7 +296,8 @@ func (d *Devices) replaceRecords(ctx context.Context, tx *store.DB, v VerifiedSi
 
 // UseTrust notes that trust in a browser skipped step two, and gives it its next secret, in the
 // transaction of the session. store.ErrNotFound: it ended this very moment.
-func (d *Devices) UseTrust(ctx context.Context, tx *store.DB, a store.AccountRef, b RequestDevice, by DecisionRecord) (token string, err error) {
+func (d *Devices) UseTrust(ctx context.Context, tx *store.DB, a store.AccountRef, b RequestDevice,
+	by DecisionRecord) (token string, err error) {
 	old, _ := by.NearestRecord()
 	old.Browser = by.Request.Browser // newer, or the same: the version may not fall again
 	row, err := d.sealRecord(old, b.ID, a)
@@ -313,7 +325,10 @@ func (d *Devices) RevokeCopiedDevice(ctx context.Context, b RequestDevice, from 
 			return err
 		}
 		for _, a := range owners {
-			if err := d.Accounts.NotifyOwner(ctx, tx, account.Notification{Event: audit.Event{Kind: audit.DeviceSecretReused, Result: audit.Failure, Actor: audit.Anonymous(), Target: audit.Target("device", b.ID)}, Template: "stolen", Account: a}, from); err != nil {
+			if err := d.Accounts.NotifyOwner(ctx, tx,
+				account.Notification{Event: audit.Event{Kind: audit.DeviceSecretReused, Result: audit.Failure,
+					Actor: audit.Anonymous(), Target: audit.Target("device", b.ID)}, Template: "stolen", Account: a},
+				from); err != nil {
 				return err
 			}
 		}

@@ -51,7 +51,8 @@ func (d *Devices) ListTrustedDevices(ctx context.Context, who SessionDevice) ([]
 		i := slices.IndexFunc(list, func(known TrustedDevice) bool { return known.ID == row.DeviceID })
 		if i < 0 {
 			i = len(list)
-			list = append(list, TrustedDevice{ID: row.DeviceID, Browser: r.Browser, Current: row.DeviceID == who.DeviceID})
+			list = append(list, TrustedDevice{ID: row.DeviceID, Browser: r.Browser,
+				Current: row.DeviceID == who.DeviceID})
 		}
 		list[i].Networks = append(list[i].Networks, DeviceNetwork{r.Network, r.VerifiedAt, until, row.LastUsedAt})
 	}
@@ -76,7 +77,8 @@ func (d *Devices) FindSimilarTrust(ctx context.Context, who SessionDevice, from 
 		return time.Time{}, fmt.Errorf("device: lost: %w", err)
 	}
 	for _, row := range slices.Backward(rows) {
-		if r := d.openRecord(row, who.AccountRef); trust.CheckRecord(r, from.TrustRequest(), d.Policy, d.Now()) == trust.Trusted {
+		if r := d.openRecord(row, who.AccountRef); trust.CheckRecord(r, from.TrustRequest(), d.Policy,
+			d.Now()) == trust.Trusted {
 			return r.VerifiedAt, nil
 		}
 	}

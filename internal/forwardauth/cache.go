@@ -11,29 +11,30 @@ import (
 )
 
 const (
-	// cacheTTL is how long a yes is remembered. What this server changes takes effect at once; what another server on
-	// the same database changes, when this is over.
+	// cacheTTL is how long an allowed request is cached. Changes by this server take effect at once, changes by
+	// other servers when it expires.
 	cacheTTL = time.Second
-	// cachePurgeInterval and most are when all are forgotten: the answers hold names of people.
+	// cachePurgeInterval is the time after which the whole cache is emptied, as it is when it has
+	// cacheMaxEntries: it holds personal data.
 	cachePurgeInterval = time.Minute
 	cacheMaxEntries    = 20_000
 )
 
-// allowCache is what was answered with yes a moment ago. No no is in it, so nobody fills it who is
-// not in.
+// allowCache holds decisions to allow requests. Denials are not cached, so that nobody can fill the cache
+// without being signed in.
 type allowCache struct {
 	mu      sync.RWMutex
 	entries map[cacheKey]cacheEntry
-	since   time.Time
+	since   time.Time // when entries was last emptied
 }
 
-// cacheKey is one at a host, by its cookie there.
+// cacheKey identifies a browser at a host.
 type cacheKey struct {
-	tokenHash [sha256.Size]byte // the hash of the cookie
+	tokenHash [sha256.Size]byte // of the host's cookie
 	origin    string
 }
 
-// dataVersion is when the database was read: by the clock, and by how much had changed until then.
+// dataVersion is the time and the database version of a decision.
 type dataVersion struct {
 	readAt time.Time
 	basis  grant.Basis
@@ -44,48 +45,48 @@ type cacheEntry struct {
 	headers identityHeaders
 }
 
-// fresh reports whether what was read then is recent enough now.
-func (then dataVersion) fresh(now dataVersion) bool {
-	age := now.readAt.Sub(then.readAt)
+// fresh reports whether then is less than cacheTTL before now. It is false if the clock was set back.
+func (v dataVersion) fresh(now dataVersion) bool {
+	age := now.readAt.Sub(v.readAt)
 	return age >= 0 && age < cacheTTL
 }
 
-// currentVersion is by the wall clock: the monotonic one stops while the machine sleeps.
-func (s *Authorizer) currentVersion() dataVersion {
-	return dataVersion{s.Grants.Now().Round(0), s.Grants.Basis()}
+// currentVersion uses the wall clock, because the monotonic clock stops while the machine sleeps.
+func (a *Authorizer) currentVersion() dataVersion {
+	return dataVersion{a.Grants.Now().Round(0), a.Grants.Basis()}
 }
 
-func (s *Authorizer) cacheKeyFor(r *http.Request, req proxiedRequest) cacheKey {
-	return cacheKey{sha256.Sum256([]byte(s.Pages.Cookie(r, render.ForwardAuthSessionCookie))), req.origin}
+func (a *Authorizer) cacheKeyFor(r *http.Request, req proxiedRequest) cacheKey {
+	return cacheKey{sha256.Sum256([]byte(a.Pages.Cookie(r, render.ForwardAuthSessionCookie))), req.origin}
 }
 
-func (m *allowCache) put(b cacheKey, read dataVersion, said identityHeaders) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if age := read.readAt.Sub(m.since); len(m.entries) >= cacheMaxEntries || age < 0 || age > cachePurgeInterval {
-		m.entries, m.since = map[cacheKey]cacheEntry{}, read.readAt
+func (c *allowCache) put(key cacheKey, version dataVersion, headers identityHeaders) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if age := version.readAt.Sub(c.since); len(c.entries) >= cacheMaxEntries || age < 0 || age > cachePurgeInterval {
+		c.entries, c.since = map[cacheKey]cacheEntry{}, version.readAt
 	}
-	m.entries[b] = cacheEntry{read, said}
+	c.entries[key] = cacheEntry{version, headers}
 }
 
-func (m *allowCache) get(b cacheKey, now dataVersion, changed func(grant.Basis) bool) (identityHeaders, bool) {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	found, ok := m.entries[b]
+func (c *allowCache) get(key cacheKey, now dataVersion, changed func(grant.Basis) bool) (identityHeaders, bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	found, ok := c.entries[key]
 	return found.headers, ok && found.fresh(now) && !changed(found.basis)
 }
 
-// ServeFromCache answers a question that was answered with yes a moment ago, and reports whether it
-// has. It is asked before everything else, since pages of an app have many parts.
-func (s *Authorizer) ServeFromCache(w http.ResponseWriter, r *http.Request) bool {
+// ServeFromCache answers a proxy from the cache and reports whether it did. It runs before all other handlers,
+// because a page of an app causes many checks.
+func (a *Authorizer) ServeFromCache(w http.ResponseWriter, r *http.Request) bool {
 	if !IsAuthCheck(r) {
 		return false
 	}
-	req, err := s.parseProxiedRequest(r)
+	req, err := a.parseProxiedRequest(r)
 	if err != nil || req.path() == callbackPath {
 		return false
 	}
-	headers, ok := s.cache.get(s.cacheKeyFor(r, req), s.currentVersion(), s.Grants.Changed)
+	headers, ok := a.cache.get(a.cacheKeyFor(r, req), a.currentVersion(), a.Grants.Changed)
 	if ok {
 		w.Header().Set("Cache-Control", "no-store")
 		headers.write(w)

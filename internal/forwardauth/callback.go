@@ -13,41 +13,47 @@ import (
 	"twostep.example/twostep/internal/seal"
 )
 
-// signInTimeout is for how long somebody may take to sign in, as long as a request waits.
+// signInTimeout is the time to sign in, the same as the lifetime of a stored authorization request.
 const signInTimeout = time.Hour
 
-// redirectToSignIn sends a browser to sign in. What binds the way back to this browser is PKCE whose
-// verifier is in a cookie of the host: a code that somebody else was given opens nothing here,
-// and one that was taken from here opens nothing there. Tabs that leave at once share it.
-func (s *Authorizer) redirectToSignIn(w http.ResponseWriter, r *http.Request, req proxiedRequest) error {
-	verifier := s.Pages.Cookie(r, render.ForwardAuthVerifierCookie)
+// redirectToSignIn redirects the browser to the sign-in server. The PKCE verifier is in a cookie of the host,
+// which binds the code to this browser: an injected code does not work, and neither does a stolen one in
+// another browser (RFC 9700 4.5.3). Tabs that are redirected at the same time share the verifier.
+func (a *Authorizer) redirectToSignIn(w http.ResponseWriter, r *http.Request, req proxiedRequest) error {
+	verifier := a.Pages.Cookie(r, render.ForwardAuthVerifierCookie)
 	if len(verifier) != len(seal.NewToken()) {
 		verifier = seal.NewToken()
 	}
-	s.Pages.SetPersistentCookie(w, render.ForwardAuthVerifierCookie, verifier, signInTimeout)
+	a.Pages.SetPersistentCookie(w, render.ForwardAuthVerifierCookie, verifier, signInTimeout)
 	query := url.Values{"to": {req.origin + req.returnPath()}, "challenge": {grant.S256Challenge(verifier)}}
-	return redirectAbsolute(w, s.Grants.Issuer+startPath+"?"+query.Encode())
+	return redirectAbsolute(w, a.Grants.Issuer+startPath+"?"+query.Encode())
 }
 
-// saveAuthRequest keeps what a host asks for, on the sign-in server. The way back can only be to a host
-// of an app.
-func (s *Authorizer) saveAuthRequest(w http.ResponseWriter, r *http.Request) error {
+// saveAuthRequest stores an authorization request for a host, on the sign-in server. The return URL must be on
+// the host of a client.
+func (a *Authorizer) saveAuthRequest(w http.ResponseWriter, r *http.Request) error {
 	query := r.URL.Query()
-	req, ok := s.parseReturnURL(singleValue(query["to"]))
+	req, ok := a.parseReturnURL(singleValue(query["to"]))
 	challenge := singleValue(query["challenge"])
 	if !ok || !grant.ValidS256Challenge(challenge) {
 		return render.ErrInvalidForm
 	}
-	app, err := s.findClientByHost(r.Context(), req.host)
+	cl, err := a.findClientByHost(r.Context(), req.host)
 	if errors.Is(err, client.ErrNotFound) {
 		return render.ErrNotFound
 	}
 	if err != nil {
 		return err
 	}
-	token, err := s.Grants.SaveAuthRequest(r.Context(), grant.AuthRequest{
-		ClientID: app.ID, RedirectURI: req.redirectURI(), Scope: hostScopes(), State: req.returnPath(), CodeChallenge: challenge, ResponseMode: "query", RequestedAt: s.Grants.Now(),
-	}, s.Pages.Origin(r))
+	token, err := a.Grants.SaveAuthRequest(r.Context(), grant.AuthRequest{
+		ClientID:      cl.ID,
+		RedirectURI:   req.redirectURI(),
+		Scope:         hostScopes(),
+		State:         req.returnPath(),
+		CodeChallenge: challenge,
+		ResponseMode:  "query",
+		RequestedAt:   a.Grants.Now(),
+	}, a.Pages.Origin(r))
 	if err != nil {
 		return err
 	}
@@ -55,71 +61,81 @@ func (s *Authorizer) saveAuthRequest(w http.ResponseWriter, r *http.Request) err
 	return nil
 }
 
-// parseReturnURL reads the address of a page at a host behind a proxy.
-func (s *Authorizer) parseReturnURL(address string) (proxiedRequest, bool) {
-	rest, ok := strings.CutPrefix(address, s.scheme()+"://")
+// parseReturnURL parses the URL of a page on a host behind a proxy; ok is false if it is not one.
+func (a *Authorizer) parseReturnURL(address string) (proxiedRequest, bool) {
+	rest, ok := strings.CutPrefix(address, a.scheme()+"://")
 	slash := strings.IndexByte(rest, '/')
 	if !ok || slash < 0 {
 		return proxiedRequest{}, false
 	}
-	a := proxiedRequest{method: http.MethodGet, host: s.trimDefaultPort(rest[:slash]), uri: rest[slash:]}
-	a.origin = s.scheme() + "://" + a.host
-	return a, hostPattern.MatchString(a.host) && requestURIPattern.MatchString(a.uri)
+	p := proxiedRequest{method: http.MethodGet, host: a.trimDefaultPort(rest[:slash]), uri: rest[slash:]}
+	p.origin = a.scheme() + "://" + p.host
+	return p, hostPattern.MatchString(p.host) && requestURIPattern.MatchString(p.uri)
 }
 
-// handleCallback takes a code for the cookie of the host.
-func (s *Authorizer) handleCallback(w http.ResponseWriter, r *http.Request, app client.Client, req proxiedRequest) error {
+// handleCallback exchanges the code at HostCallbackPath for the cookie of the host.
+func (a *Authorizer) handleCallback(
+	w http.ResponseWriter, r *http.Request, cl client.Client, req proxiedRequest,
+) error {
 	query, err := url.ParseQuery(req.query())
 	if err != nil || req.method != http.MethodGet {
-		return s.writeText(w, r, http.StatusBadRequest, "forward.enter")
+		return a.writeText(w, r, http.StatusBadRequest, "forward.enter")
 	}
-	back := proxiedRequest{origin: req.origin, uri: singleValue(query["state"])}
-	v, err := s.decide(r, app, req)
+	page := proxiedRequest{origin: req.origin, uri: singleValue(query["state"])}
+	d, err := a.decide(r, cl, req)
 	switch {
 	case err != nil:
 		return err
-	case v.step == grant.StepIssueCode: // another tab was faster
-		return redirectAbsolute(w, back.origin+back.returnPath())
-	case v.step != grant.StepError && query.Get("error") == "access_denied": // by the person
-		return s.writeText(w, r, http.StatusForbidden, "forward.declined", "App", app.DisplayName())
+	case d.step == grant.StepIssueCode: // another tab has finished the sign-in
+		return redirectAbsolute(w, page.origin+page.returnPath())
+	case d.step != grant.StepError && query.Get("error") == "access_denied": // the person refused consent
+		return a.writeText(w, r, http.StatusForbidden, "forward.declined", "App", cl.DisplayName())
 	case query.Has("error"):
-		return s.writeDenied(w, r, app, query.Get("error"))
+		return a.writeDenied(w, r, cl, query.Get("error"))
 	}
-	of, err := s.consumeCode(r, app, req, singleValue(query["code"]))
+	g, err := a.consumeCode(r, cl, req, singleValue(query["code"]))
 	if errors.Is(err, grant.ErrInvalid) {
-		return s.writeText(w, r, http.StatusBadRequest, "forward.enter")
+		return a.writeText(w, r, http.StatusBadRequest, "forward.enter")
 	}
 	if err != nil {
 		return err
 	}
-	token, err := s.Grants.IssueHostToken(r.Context(), of)
+	token, err := a.Grants.IssueHostToken(r.Context(), g)
 	if err != nil {
 		return err
 	}
-	s.Pages.SetCookie(w, render.ForwardAuthSessionCookie, token)
-	s.Pages.ClearCookie(w, render.ForwardAuthVerifierCookie)
-	return redirectAbsolute(w, back.origin+back.returnPath())
+	a.Pages.SetCookie(w, render.ForwardAuthSessionCookie, token)
+	a.Pages.ClearCookie(w, render.ForwardAuthVerifierCookie)
+	return redirectAbsolute(w, page.origin+page.returnPath())
 }
 
-// consumeCode uses up a code that this browser was sent for. A browser without the cookie keeps
-// none, or never asked: it is told, and not sent around in a circle. grant.ErrInvalid.
-func (s *Authorizer) consumeCode(r *http.Request, app client.Client, req proxiedRequest, code string) (grant.Grant, error) {
-	verifier := s.Pages.Cookie(r, render.ForwardAuthVerifierCookie)
+// consumeCode uses the code of this browser. It returns grant.ErrInvalid if the code or the verifier cookie is
+// missing or wrong. The caller shows an error then: redirecting a browser without cookies would loop.
+func (a *Authorizer) consumeCode(
+	r *http.Request, cl client.Client, req proxiedRequest, code string,
+) (grant.Grant, error) {
+	verifier := a.Pages.Cookie(r, render.ForwardAuthVerifierCookie)
 	if verifier == "" || code == "" {
 		return grant.Grant{}, grant.ErrInvalid
 	}
-	return s.Grants.ConsumeCode(r.Context(), grant.CodeExchange{From: s.Pages.Origin(r), Client: app, Code: code, RedirectURI: req.redirectURI(), CodeVerifier: verifier})
+	return a.Grants.ConsumeCode(r.Context(), grant.CodeExchange{
+		From:         a.Pages.Origin(r),
+		Client:       cl,
+		Code:         code,
+		RedirectURI:  req.redirectURI(),
+		CodeVerifier: verifier,
+	})
 }
 
-// redirectAbsolute sends a browser on. The address is written out in full: Traefik would complete it
-// with the address under which it asks us.
+// redirectAbsolute redirects to an absolute URL. Traefik resolves a relative one against the address of this
+// server.
 func redirectAbsolute(w http.ResponseWriter, address string) error {
 	w.Header().Set("Location", address)
 	w.WriteHeader(http.StatusFound)
 	return nil
 }
 
-// singleValue is the only value of a parameter.
+// singleValue returns the value of a parameter that is given once, or "".
 func singleValue(values []string) string {
 	if len(values) != 1 {
 		return ""

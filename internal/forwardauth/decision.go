@@ -13,102 +13,115 @@ import (
 	"twostep.example/twostep/internal/session"
 )
 
-// authDecision is where a request stands: grant.Request.Next decides here as for OpenID Connect.
+// authDecision is the result of grant.AuthRequest.NextStep for a request to a host.
 type authDecision struct {
 	grant.AuthProgress
-	grant     string // the id of the grant of the host's cookie
+	grant     string // id of the grant of the host's cookie
 	step      grant.AuthStep
 	errorCode string
 }
 
-// hostScopes is what a host learns of a person, for the page on which somebody allows an app of
-// somebody else's.
+// hostScopes returns the scope that a host gets; it is shown on the consent page.
 func hostScopes() []string { return []string{"email", "profile", "groups"} }
 
-// respond is yes with who it is, or no.
-func (s *Authorizer) respond(w http.ResponseWriter, r *http.Request, app client.Client, req proxiedRequest, version dataVersion) error {
-	v, err := s.decide(r, app, req)
+// respond decides about a request and answers the proxy.
+func (a *Authorizer) respond(
+	w http.ResponseWriter, r *http.Request, cl client.Client, req proxiedRequest, version dataVersion,
+) error {
+	d, err := a.decide(r, cl, req)
 	switch {
 	case err != nil:
 		return err
-	case v.step == grant.StepIssueCode:
-		headers := newIdentityHeaders(v.AuthProgress)
-		version.basis = version.basis.Of(v.grant, *v.Session)
-		s.cache.put(s.cacheKeyFor(r, req), version, headers)
+	case d.step == grant.StepIssueCode:
+		headers := newIdentityHeaders(d.AuthProgress)
+		version.basis = version.basis.Of(d.grant, *d.Session)
+		a.cache.put(a.cacheKeyFor(r, req), version, headers)
 		headers.write(w)
 		return nil
-	case v.step == grant.StepError:
-		if v.Session != nil && req.isNavigation(r) { // not for each part of a page
-			if err := s.Grants.Deny(r.Context(), *v.Session, app.ID, v.errorCode, s.Pages.Origin(r)); err != nil {
+	case d.step == grant.StepError:
+		if d.Session != nil && req.isNavigation(r) { // one event per page, not one for each image
+			if err := a.Grants.Deny(r.Context(), *d.Session, cl.ID, d.errorCode, a.Pages.Origin(r)); err != nil {
 				return err
 			}
 		}
-		return s.writeDenied(w, r, app, v.errorCode)
+		return a.writeDenied(w, r, cl, d.errorCode)
 	case req.noRedirect || !req.isNavigation(r):
-		return s.writeText(w, r, http.StatusUnauthorized, "forward.signin")
+		return a.writeText(w, r, http.StatusUnauthorized, "forward.signin")
 	}
-	return s.redirectToSignIn(w, r, req)
+	return a.redirectToSignIn(w, r, req)
 }
 
-// decide says what is missing until the host may answer this browser.
-func (s *Authorizer) decide(r *http.Request, app client.Client, req proxiedRequest) (v authDecision, err error) {
-	who, id, err := s.hostSession(r, app, req)
+// decide returns the next step until the browser may use the host.
+func (a *Authorizer) decide(r *http.Request, cl client.Client, req proxiedRequest) (d authDecision, err error) {
+	who, id, err := a.hostSession(r, cl, req)
 	if err != nil {
-		return v, err
+		return d, err
 	}
-	v.grant = id
-	request := grant.AuthRequest{ClientID: app.ID, RedirectURI: req.redirectURI(), Scope: hostScopes(), RequestedAt: s.Grants.Now()}
-	if v.AuthProgress, err = s.Grants.LoadAuthProgress(r.Context(), request, who); err != nil {
-		return v, err
+	d.grant = id
+	request := grant.AuthRequest{
+		ClientID:    cl.ID,
+		RedirectURI: req.redirectURI(),
+		Scope:       hostScopes(),
+		RequestedAt: a.Grants.Now(),
 	}
-	v.step, v.errorCode = request.NextStep(v.AuthProgress)
-	return v, nil
+	if d.AuthProgress, err = a.Grants.LoadAuthProgress(r.Context(), request, who); err != nil {
+		return d, err
+	}
+	d.step, d.errorCode = request.NextStep(d.AuthProgress)
+	return d, nil
 }
 
-// hostSession is the person whose session the host's cookie goes back to, and the id of the cookie's grant; nil: nobody.
-func (s *Authorizer) hostSession(r *http.Request, app client.Client, req proxiedRequest) (who *session.Session, id string, err error) {
-	token := s.Pages.Cookie(r, render.ForwardAuthSessionCookie)
+// hostSession returns the session behind the host's cookie and the id of the cookie's grant, or nil if there is
+// no live session.
+func (a *Authorizer) hostSession(
+	r *http.Request, cl client.Client, req proxiedRequest,
+) (who *session.Session, id string, err error) {
+	token := a.Pages.Cookie(r, render.ForwardAuthSessionCookie)
 	if token == "" {
 		return nil, "", nil
 	}
-	of, err := s.Grants.FindGrantByHostToken(r.Context(), token)
+	g, err := a.Grants.FindGrantByHostToken(r.Context(), token)
 	if errors.Is(err, grant.ErrInvalid) {
 		return nil, "", nil
 	}
 	if err != nil {
 		return nil, "", err
 	}
-	if of.ClientID != app.ID || of.RedirectURI() != req.redirectURI() {
-		return nil, "", nil // it is another host's
+	if g.ClientID != cl.ID || g.RedirectURI() != req.redirectURI() {
+		return nil, "", nil // the cookie belongs to another host
 	}
-	found, err := s.Sessions.GetByID(r.Context(), of.SessionID)
+	found, err := a.Sessions.GetByID(r.Context(), g.SessionID)
 	if errors.Is(err, session.ErrNoSession) {
 		return nil, "", nil
 	}
-	if err != nil || found.Account.ID != of.AccountID {
+	if err != nil || found.Account.ID != g.AccountID {
 		return nil, "", err
 	}
-	return &found, of.ID, nil
+	return &found, g.ID, nil
 }
 
-// identityHeaders is who it is, as headers. Every header is there in every yes, if need be empty, so that a
-// proxy that copies them overwrites what a client has sent under these names.
+// identityHeaders are the response headers with the person's data. All of them are always present, if necessary
+// empty, so that a proxy that copies them replaces forged ones of the client.
 type identityHeaders map[string][]string
 
-func newIdentityHeaders(of grant.AuthProgress) identityHeaders {
-	who := of.Session.Account
+func newIdentityHeaders(p grant.AuthProgress) identityHeaders {
+	who := p.Session.Account
 	return identityHeaders{
-		"Remote-User": {stripControl(of.Subject)}, "Remote-Email": {stripControl(who.Email)}, "Remote-Name": {stripControl(who.Name)},
-		"Remote-Groups": {stripControl(strings.Join(who.Groups, ","))}, "Remote-Amr": {strings.Join(of.Session.AMR, " ")}, "Remote-Acr": {of.Session.Level().ACR()},
+		"Remote-User":   {stripControl(p.Subject)},
+		"Remote-Email":  {stripControl(who.Email)},
+		"Remote-Name":   {stripControl(who.Name)},
+		"Remote-Groups": {stripControl(strings.Join(who.Groups, ","))},
+		"Remote-Amr":    {strings.Join(p.Session.AMR, " ")},
+		"Remote-Acr":    {p.Session.Level().ACR()},
 	}
 }
 
-func (y identityHeaders) write(w http.ResponseWriter) {
-	maps.Copy(w.Header(), y)
+func (h identityHeaders) write(w http.ResponseWriter) {
+	maps.Copy(w.Header(), h)
 	w.WriteHeader(http.StatusOK)
 }
 
-// stripControl is a text without what would end a header.
+// stripControl removes control characters, which could end a header line.
 func stripControl(text string) string {
 	return strings.Map(func(c rune) rune {
 		if unicode.IsControl(c) {
@@ -118,11 +131,11 @@ func stripControl(text string) string {
 	}, text)
 }
 
-// writeDenied is for somebody whom signing in again would not help.
-func (s *Authorizer) writeDenied(w http.ResponseWriter, r *http.Request, app client.Client, errorCode string) error {
+// writeDenied responds to a person who is signed in and may not use the client.
+func (a *Authorizer) writeDenied(w http.ResponseWriter, r *http.Request, cl client.Client, errorCode string) error {
 	key := "forward.denied"
 	if errorCode == "unmet_authentication_requirements" {
 		key = "forward.unmet"
 	}
-	return s.writeText(w, r, http.StatusForbidden, key, "App", app.DisplayName())
+	return a.writeText(w, r, http.StatusForbidden, key, "App", cl.DisplayName())
 }

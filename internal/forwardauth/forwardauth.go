@@ -1,12 +1,13 @@
-// Package forwardauth says yes or no to reverse proxies.
+// Package forwardauth decides for reverse proxies whether a request may reach a host behind them (forward
+// authentication).
 //
-//	a host behind a proxy ─▶ /auth/check ─▶ yes, and who it is
-//	                              └─ no ─▶ /auth/start ─▶ sign in ─▶ HOST/.twostep/enter ─▶ yes
+//	a host behind a proxy ─▶ /auth/check ─▶ 200 with identity headers
+//	                              └─ 401 or 302 ─▶ /auth/start ─▶ sign in ─▶ HOST/.twostep/enter ─▶ 200
 //
-// The session's cookie never leaves the sign-in server. Each host has a cookie of its own, of a
-// grant to the app that the host belongs to, so that it ends with the session. A yes is
-// remembered until anything changes on which it rests, and for a second at most, since another
-// server may have changed it; whatever goes wrong is no yes.
+// The session cookie stays on the sign-in server. Each host has its own cookie, which belongs to a grant of the
+// host's client, and so ends with the session. Allowed requests are cached until this server changes something
+// they depend on, and for a second at most, since another server may have changed it. Every error denies the
+// request.
 package forwardauth
 
 import (
@@ -22,7 +23,7 @@ import (
 	"twostep.example/twostep/internal/session"
 )
 
-// Authorizer answers the proxies of one server.
+// Authorizer answers the checks of reverse proxies.
 type Authorizer struct {
 	Grants   *grant.Grants
 	Sessions *session.Sessions
@@ -31,66 +32,67 @@ type Authorizer struct {
 	cache allowCache
 }
 
-// CheckPath is the path that proxies ask. Envoy writes the path that it asks about behind it.
+// CheckPath is the path that proxies call. Envoy appends the path of the request it asks about.
 const CheckPath = "/auth/check"
 
 const (
 	startPath = "/auth/start"
-	// callbackPath is where a code comes back to, at every host. It must be behind the proxy too.
+	// callbackPath receives the code on each host. The proxy must protect it as well.
 	callbackPath = client.HostCallbackPath
 )
 
-// IsAuthCheck reports whether a request is a proxy's question. The host that it names may be that of
-// an app, so whoever refuses strange hosts lets it pass: Check believes proxies only.
+// IsAuthCheck reports whether a request is a check by a proxy. Its Host header may name an app's host, so it is
+// exempt from the host check of the server; Check accepts trusted proxies only.
 func IsAuthCheck(r *http.Request) bool {
 	return r.URL.Path == CheckPath || strings.HasPrefix(r.URL.Path, CheckPath+"/")
 }
 
-// Routes are the pages of this room on the sign-in server. Check is no page.
-func (s *Authorizer) Routes() []render.Route {
-	return []render.Route{{Pattern: "GET " + startPath, Access: render.AccessPublic, Handler: s.saveAuthRequest}}
+// Routes returns the routes on the sign-in server. Check is not among them: it is not a page.
+func (a *Authorizer) Routes() []render.Route {
+	return []render.Route{{Pattern: "GET " + startPath, Access: render.AccessPublic, Handler: a.saveAuthRequest}}
 }
 
-// Check answers the question of a proxy.
-func (s *Authorizer) Check(w http.ResponseWriter, r *http.Request) error {
-	// A proxy passes our headers on, and this one would speak for all below the app's host.
+// Check answers the check of a proxy: 200 with identity headers, a redirect to sign in, 401 or 403.
+func (a *Authorizer) Check(w http.ResponseWriter, r *http.Request) error {
+	// Proxies pass the header on, and it would apply to all subdomains of the app's host.
 	w.Header().Del("Strict-Transport-Security")
-	req, err := s.parseProxiedRequest(r)
+	req, err := a.parseProxiedRequest(r)
 	if err != nil {
-		return s.writeRejected(w, r, req, err)
+		return a.writeRejected(w, r, req, err)
 	}
-	version := s.currentVersion()
-	app, err := s.findClientByHost(r.Context(), req.host)
+	version := a.currentVersion()
+	cl, err := a.findClientByHost(r.Context(), req.host)
 	if errors.Is(err, client.ErrNotFound) {
-		return s.writeRejected(w, r, req, errUnknownHost)
+		return a.writeRejected(w, r, req, errUnknownHost)
 	}
 	if err != nil {
 		return err
 	}
 	if req.path() != callbackPath {
-		return s.respond(w, r, app, req, version)
+		return a.respond(w, r, cl, req, version)
 	}
-	if req.noRedirect { // it is asked about once more; the way in is never the app's
-		return s.writeText(w, r, http.StatusUnauthorized, "forward.signin")
+	if req.noRedirect { // the proxy calls again without reply=401; the callback never reaches the app
+		return a.writeText(w, r, http.StatusUnauthorized, "forward.signin")
 	}
-	return s.handleCallback(w, r, app, req)
+	return a.handleCallback(w, r, cl, req)
 }
 
-// findClientByHost is the app that a host belongs to. grant.ErrNoApp.
-func (s *Authorizer) findClientByHost(ctx context.Context, host string) (found client.Client, err error) {
-	apps, err := s.Grants.Clients.List(ctx)
+// findClientByHost returns the client that a host belongs to. It returns client.ErrNotFound if there is none.
+func (a *Authorizer) findClientByHost(ctx context.Context, host string) (found client.Client, err error) {
+	clients, err := a.Grants.Clients.List(ctx)
 	if err != nil {
 		return found, err
 	}
-	for _, a := range apps {
-		for _, one := range a.Hosts {
-			if s.trimDefaultPort(one) != host {
+	for _, cl := range clients {
+		for _, known := range cl.Hosts {
+			if a.trimDefaultPort(known) != host {
 				continue
 			}
-			if found.ID != "" && found.ID != a.ID {
-				return found, fmt.Errorf("forwardauth: the apps %s and %s both have the host %s: which one's rules count?", found.ID, a.ID, host)
+			if found.ID != "" && found.ID != cl.ID {
+				return found, fmt.Errorf("forwardauth: the apps %s and %s both have the host %s: "+
+					"remove it from one of them", found.ID, cl.ID, host)
 			}
-			found = a
+			found = cl
 		}
 	}
 	if found.ID == "" {
@@ -99,20 +101,19 @@ func (s *Authorizer) findClientByHost(ctx context.Context, host string) (found c
 	return found, nil
 }
 
-// writeRejected refuses a question that no configured proxy asks like this. A browser is never sent
-// anywhere for it.
-func (s *Authorizer) writeRejected(w http.ResponseWriter, r *http.Request, req proxiedRequest, why error) error {
+// writeRejected rejects a check that did not come from a correctly configured proxy. It never redirects.
+func (a *Authorizer) writeRejected(w http.ResponseWriter, r *http.Request, req proxiedRequest, reason error) error {
 	status := http.StatusForbidden
-	if errors.Is(why, errAmbiguousHeaders) {
+	if errors.Is(reason, errAmbiguousHeaders) {
 		status = http.StatusBadRequest
 	}
-	s.Grants.Log.Warn("forward-auth: refused", "why", why, "peer", r.RemoteAddr, "host", req.host)
-	return s.writeText(w, r, status, "forward.strange")
+	a.Grants.Log.Warn("forward-auth check rejected", "reason", reason, "peer", r.RemoteAddr, "host", req.host)
+	return a.writeText(w, r, status, "forward.strange")
 }
 
-// writeText is an answer that a browser shows as it is: on the app's host our pages have no style.
-func (s *Authorizer) writeText(w http.ResponseWriter, r *http.Request, status int, key string, pairs ...any) error {
-	words := s.Pages.Localizer(r)
+// writeText responds with plain text, because style sheets cannot be loaded on the app's host.
+func (a *Authorizer) writeText(w http.ResponseWriter, r *http.Request, status int, key string, pairs ...any) error {
+	words := a.Pages.Localizer(r)
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Content-Language", words.Tag())
 	w.WriteHeader(status)

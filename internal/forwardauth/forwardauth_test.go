@@ -33,13 +33,13 @@ func newProxyRequest(method, target, peer string, lines ...string) *http.Request
 	return r
 }
 
-// What a proxy says is read once and clearly, or not at all.
+// Headers of a proxy that are missing, repeated or contradictory are rejected.
 func TestParseProxiedRequest(t *testing.T) {
 	const method, proto, host, uri = "X-Forwarded-Method: GET", "X-Forwarded-Proto: https", "X-Forwarded-Host: wiki.example", "X-Forwarded-Uri: /a?b=c"
 	const clear = "GET https://wiki.example /a?b=c"
 	for _, row := range []struct {
 		name, target, want string
-		why                error
+		reason             error
 		lines              []string
 	}{
 		{"all four", "/auth/check", clear, nil, []string{method, proto, host, uri}},
@@ -91,33 +91,33 @@ func TestParseProxiedRequest(t *testing.T) {
 			verb = strings.TrimPrefix(row.lines[0], "METHOD: ")
 			row.lines = row.lines[1:]
 		}
-		a, err := newTestAuthorizer(true).parseProxiedRequest(newProxyRequest(verb, row.target, trustedPeer, row.lines...))
-		got := a.method + " " + a.origin + " " + a.uri
-		if a.noRedirect {
+		p, err := newTestAuthorizer(true).parseProxiedRequest(newProxyRequest(verb, row.target, trustedPeer, row.lines...))
+		got := p.method + " " + p.origin + " " + p.uri
+		if p.noRedirect {
 			got += " quiet"
 		}
-		if err != row.why || err == nil && got != row.want {
-			t.Errorf("%s: got %q, %v, want %q, %v", row.name, got, err, row.want, row.why)
+		if err != row.reason || err == nil && got != row.want {
+			t.Errorf("%s: got %q, %v, want %q, %v", row.name, got, err, row.want, row.reason)
 		}
 		if _, err := newTestAuthorizer(true).parseProxiedRequest(newProxyRequest(verb, row.target, untrustedPeer, row.lines...)); err != errUntrustedProxy {
-			t.Errorf("%s, from a stranger: got %v, want %v", row.name, err, errUntrustedProxy)
+			t.Errorf("%s, from an untrusted peer: got %v, want %v", row.name, err, errUntrustedProxy)
 		}
 	}
 }
 
-// A site of this machine alone has hosts of http.
+// With an http public URL the hosts use http too.
 func TestParseProxiedRequestOverHTTP(t *testing.T) {
 	lines := []string{"X-Forwarded-Method: GET", "X-Forwarded-Host: wiki.localhost:80", "X-Forwarded-Uri: /"}
-	a, err := newTestAuthorizer(false).parseProxiedRequest(newProxyRequest("GET", "/auth/check", trustedPeer, append(lines, "X-Forwarded-Proto: http")...))
-	if err != nil || a.origin != "http://wiki.localhost" {
-		t.Errorf("got %q, %v", a.origin, err)
+	p, err := newTestAuthorizer(false).parseProxiedRequest(newProxyRequest("GET", "/auth/check", trustedPeer, append(lines, "X-Forwarded-Proto: http")...))
+	if err != nil || p.origin != "http://wiki.localhost" {
+		t.Errorf("got %q, %v", p.origin, err)
 	}
 	if _, err := newTestAuthorizer(false).parseProxiedRequest(newProxyRequest("GET", "/auth/check", trustedPeer, append(lines, "X-Forwarded-Proto: https")...)); err != errSchemeMismatch {
 		t.Errorf("https: got %v, want %v", err, errSchemeMismatch)
 	}
 }
 
-// Only a browser that opens a page in a window of its own is sent to sign in.
+// Only top-level navigations are redirected to sign in.
 func TestIsNavigation(t *testing.T) {
 	for _, row := range []struct {
 		method string
@@ -143,7 +143,7 @@ func TestIsNavigation(t *testing.T) {
 	}
 }
 
-// The way back leads to a page of the same host, whatever the address looks like.
+// The return path always stays on the same host.
 func TestReturnPathStaysOnHost(t *testing.T) {
 	for uri, want := range map[string]string{
 		"/": "/", "/a/b?c=d&e": "/a/b?c=d&e", "/%C3%A4": "/%C3%A4",
@@ -155,7 +155,7 @@ func TestReturnPathStaysOnHost(t *testing.T) {
 	}
 }
 
-// Whatever a header holds, what is read is a host, a path and a method, and nothing else.
+// Whatever the headers contain, the result is a valid host, path and method, or an error.
 func FuzzParseProxiedRequest(f *testing.F) {
 	f.Add("GET", "https", "wiki.example", "/a?b", "")
 	f.Add("GET", "wss", "WIKI.example:443", "/%2f/", "https://wiki.example/%2f/")
@@ -167,16 +167,16 @@ func FuzzParseProxiedRequest(f *testing.F) {
 				r.Header[name] = []string{value}
 			}
 		}
-		a, err := newTestAuthorizer(true).parseProxiedRequest(r)
+		p, err := newTestAuthorizer(true).parseProxiedRequest(r)
 		if err != nil {
 			return
 		}
-		back, ok := render.LocalPath(a.returnPath())
-		if !ok || a.origin != "https://"+a.host || strings.ContainsAny(a.host+a.method, "/@,\\ \r\n\t?#") || strings.ContainsAny(a.uri, " \r\n#\\") {
-			t.Errorf("%+v leads back to %q", a, back)
+		page, ok := render.LocalPath(p.returnPath())
+		if !ok || p.origin != "https://"+p.host || strings.ContainsAny(p.host+p.method, "/@,\\ \r\n\t?#") || strings.ContainsAny(p.uri, " \r\n#\\") {
+			t.Errorf("%+v returns to %q", p, page)
 		}
-		if again, ok := newTestAuthorizer(true).parseReturnURL(a.origin + a.returnPath()); !ok || again.redirectURI() != a.redirectURI() || again.returnPath() != a.returnPath() {
-			t.Errorf("%+v is another after its way: %+v", a, again)
+		if again, ok := newTestAuthorizer(true).parseReturnURL(p.origin + p.returnPath()); !ok || again.redirectURI() != p.redirectURI() || again.returnPath() != p.returnPath() {
+			t.Errorf("%+v does not survive the round trip: %+v", p, again)
 		}
 	})
 }

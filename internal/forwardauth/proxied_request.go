@@ -10,49 +10,51 @@ import (
 	"twostep.example/twostep/internal/render"
 )
 
-// Why a question gets no answer, for the operator's log.
+// Why a check is rejected, for the operator's log.
 var (
-	errUntrustedProxy   = errors.New("it does not come from one of trusted_proxies")
-	errAmbiguousHeaders = errors.New("it does not say once and clearly what was asked of which host: X-Forwarded-Method, -Proto, -Host and -Uri")
-	errSchemeMismatch   = errors.New("the scheme of the host is not that of the sign-in server: people's cookies would travel in the clear")
-	errUnknownHost      = errors.New("no app has this host")
+	errUntrustedProxy   = errors.New("the peer is not in trusted_proxies")
+	errAmbiguousHeaders = errors.New(
+		"X-Forwarded-Method, -Proto, -Host or -Uri is missing, repeated, invalid or contradicts another header")
+	errSchemeMismatch = errors.New(
+		"the host's scheme differs from the sign-in server's: cookies could be sent unencrypted")
+	errUnknownHost = errors.New("no app has this host")
 )
 
-// proxiedRequest is what a proxy asks about: one request to a host behind it.
+// proxiedRequest is the request to a host that a proxy asks about.
 type proxiedRequest struct {
 	method     string
 	origin     string // https:// and the host
-	host       string // in small letters, with its port unless that is the usual one
-	uri        string // path and query, as they were sent
-	noRedirect bool   // the proxy cannot pass a redirect on: nginx takes it for a failure
+	host       string // lower case, with the port unless it is the default
+	uri        string // path and query, unchanged
+	noRedirect bool   // the proxy can't pass on redirects: nginx treats them as errors
 }
 
-func (a proxiedRequest) path() string {
-	path, _, _ := strings.Cut(a.uri, "?")
+func (p proxiedRequest) path() string {
+	path, _, _ := strings.Cut(p.uri, "?")
 	return path
 }
 
-func (a proxiedRequest) query() string {
-	_, query, _ := strings.Cut(a.uri, "?")
+func (p proxiedRequest) query() string {
+	_, query, _ := strings.Cut(p.uri, "?")
 	return query
 }
 
-// redirectURI is where a code for the host goes. A cookie is bound to it, so that one of another
-// host of the same app is none.
-func (a proxiedRequest) redirectURI() string { return a.origin + callbackPath }
+// redirectURI returns the redirect URI of the host. The host's cookie is bound to it, so that a cookie of
+// another host of the same client is not accepted.
+func (p proxiedRequest) redirectURI() string { return p.origin + callbackPath }
 
-// returnPath is where somebody goes on who has signed in.
-func (a proxiedRequest) returnPath() string {
-	if path, ok := render.LocalPath(a.uri); ok && a.path() != callbackPath {
+// returnPath returns the path to go to after signing in; "/" if the requested one is not safe.
+func (p proxiedRequest) returnPath() string {
+	if path, ok := render.LocalPath(p.uri); ok && p.path() != callbackPath {
 		return path
 	}
 	return "/"
 }
 
-// isNavigation reports whether a browser opens a page in a window of its own, and would show a
-// page to sign in on. Anything else is better off with a plain no (ATT-282).
-func (a proxiedRequest) isNavigation(r *http.Request) bool {
-	if a.method != http.MethodGet {
+// isNavigation reports whether the request is a top-level navigation, in which a sign-in page would be visible.
+// Other requests get a plain error instead of a redirect.
+func (p proxiedRequest) isNavigation(r *http.Request) bool {
+	if p.method != http.MethodGet {
 		return false
 	}
 	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" {
@@ -61,66 +63,69 @@ func (a proxiedRequest) isNavigation(r *http.Request) bool {
 	return strings.Contains(r.Header.Get("Accept"), "text/html") && r.Header.Get("X-Requested-With") == ""
 }
 
-// parseProxiedRequest is what a proxy asks. Only those in trusted_proxies are believed: errStranger. What the
-// headers say twice must be the same each time, since one of the two might be from a client
-// and passed on unseen: errUnclear.
-func (s *Authorizer) parseProxiedRequest(r *http.Request) (proxiedRequest, error) {
-	if !s.Pages.Origins.IsFromTrustedProxy(r) {
+// parseProxiedRequest reads the request that a proxy asks about. Values that come in several headers must
+// agree, since one of them may have been forged by the client. It returns errUntrustedProxy if the peer is not
+// a trusted proxy, errAmbiguousHeaders if the headers are not clear, and errSchemeMismatch if the host uses
+// another scheme than this server.
+func (a *Authorizer) parseProxiedRequest(r *http.Request) (proxiedRequest, error) {
+	if !a.Pages.Origins.IsFromTrustedProxy(r) {
 		return proxiedRequest{}, errUntrustedProxy
 	}
-	t := forwardedHeaders{header: r.Header}
-	var a proxiedRequest
-	method, proto, host := t.get("X-Forwarded-Method"), t.get("X-Forwarded-Proto"), t.get("X-Forwarded-Host")
-	scheme, urlHost, uri := t.splitURL("X-Original-Url")
+	h := forwardedHeaders{header: r.Header}
+	var p proxiedRequest
+	method, proto, host := h.get("X-Forwarded-Method"), h.get("X-Forwarded-Proto"), h.get("X-Forwarded-Host")
+	scheme, urlHost, uri := h.splitURL("X-Original-Url")
 	rest, ok := strings.CutPrefix(r.RequestURI, CheckPath)
 	switch {
 	case !ok:
-		t.ambiguous = true
+		h.ambiguous = true
 	case strings.HasPrefix(rest, "/"): // Envoy
-		urlHost, uri, method = t.requireEqual(r.Host, urlHost), t.requireEqual(rest, uri), t.requireEqual(r.Method, method)
+		urlHost, uri = h.requireEqual(r.Host, urlHost), h.requireEqual(rest, uri)
+		method = h.requireEqual(r.Method, method)
 	default:
-		a.noRedirect = rest == "?reply=401"
+		p.noRedirect = rest == "?reply=401"
 	}
-	a.method = t.requireEqual(t.get("X-Original-Method"), method)
-	a.uri = t.requireEqual(t.get("X-Forwarded-Uri"), uri)
-	a.host = s.trimDefaultPort(t.requireEqual(strings.ToLower(host), strings.ToLower(urlHost)))
-	proto = t.requireEqual(normalizeScheme(proto), normalizeScheme(scheme))
-	a.origin = s.scheme() + "://" + a.host
+	p.method = h.requireEqual(h.get("X-Original-Method"), method)
+	p.uri = h.requireEqual(h.get("X-Forwarded-Uri"), uri)
+	p.host = a.trimDefaultPort(h.requireEqual(strings.ToLower(host), strings.ToLower(urlHost)))
+	proto = h.requireEqual(normalizeScheme(proto), normalizeScheme(scheme))
+	p.origin = a.scheme() + "://" + p.host
 	switch {
-	case t.ambiguous || !methodPattern.MatchString(a.method) || !hostPattern.MatchString(a.host) || !requestURIPattern.MatchString(a.uri) || proto == "":
+	case h.ambiguous || proto == "" || !methodPattern.MatchString(p.method) ||
+		!hostPattern.MatchString(p.host) || !requestURIPattern.MatchString(p.uri):
 		return proxiedRequest{}, errAmbiguousHeaders
-	case proto != s.scheme():
-		return a, errSchemeMismatch
+	case proto != a.scheme():
+		return p, errSchemeMismatch
 	}
-	return a, nil
+	return p, nil
 }
 
 var (
 	methodPattern = regexp.MustCompile(`^[A-Z]{1,32}$`)
-	// hostPattern is as grant.App has it: no user, no comma, no dot at the end, which would be
-	// another host for a browser's cookies.
+	// hostPattern is the host pattern of package client. It excludes a trailing dot, which browsers treat as another
+	// host for cookies.
 	hostPattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:[0-9]{1,5})?$`)
-	// requestURIPattern is a path from the root, with an optional query.
+	// requestURIPattern matches an absolute path with an optional query.
 	requestURIPattern = regexp.MustCompile(`^/[!"$-\[\]-~]*$`)
 )
 
-// scheme is how people reach the sign-in server, and so every host behind it.
-func (s *Authorizer) scheme() string {
-	if s.Pages.Secure {
+// scheme returns the scheme of the sign-in server, which every host must share.
+func (a *Authorizer) scheme() string {
+	if a.Pages.Secure {
 		return "https"
 	}
 	return "http"
 }
 
-// trimDefaultPort is a host without the port that goes without saying.
-func (s *Authorizer) trimDefaultPort(host string) string {
-	if s.Pages.Secure {
+// trimDefaultPort returns a host without the default port of the scheme.
+func (a *Authorizer) trimDefaultPort(host string) string {
+	if a.Pages.Secure {
 		return strings.TrimSuffix(host, ":443")
 	}
 	return strings.TrimSuffix(host, ":80")
 }
 
-// normalizeScheme is the scheme of a page that would open such a connection.
+// normalizeScheme maps ws and wss to http and https, and unknown schemes to "?".
 func normalizeScheme(proto string) string {
 	switch proto {
 	case "http", "ws":
@@ -133,38 +138,38 @@ func normalizeScheme(proto string) string {
 	return "?"
 }
 
-// forwardedHeaders reads headers of which each must be there once at most.
+// forwardedHeaders reads headers that may be present once at most.
 type forwardedHeaders struct {
 	header    http.Header
 	ambiguous bool
 }
 
-func (t *forwardedHeaders) get(name string) string {
-	values := t.header[name]
+func (h *forwardedHeaders) get(name string) string {
+	values := h.header[name]
 	switch {
 	case len(values) == 0:
 		return ""
 	case len(values) > 1 || values[0] == "":
-		t.ambiguous = true
+		h.ambiguous = true
 	}
 	return values[0]
 }
 
-// requireEqual is what two places say, of which one may be silent.
-func (t *forwardedHeaders) requireEqual(a, b string) string {
+// requireEqual returns the value of two sources that must agree unless one of them is empty.
+func (h *forwardedHeaders) requireEqual(a, b string) string {
 	if a != "" && b != "" && a != b {
-		t.ambiguous = true
+		h.ambiguous = true
 	}
 	return cmp.Or(a, b)
 }
 
-// splitURL takes an address apart where its writer has put it together.
-func (t *forwardedHeaders) splitURL(name string) (scheme, host, uri string) {
-	whole := t.get(name)
+// splitURL splits the absolute URL in a header at fixed places, without decoding.
+func (h *forwardedHeaders) splitURL(name string) (scheme, host, uri string) {
+	whole := h.get(name)
 	scheme, rest, ok := strings.Cut(whole, "://")
 	slash := strings.IndexByte(rest, '/')
 	if whole == "" || !ok || slash < 0 {
-		t.ambiguous = t.ambiguous || whole != ""
+		h.ambiguous = h.ambiguous || whole != ""
 		return "", "", ""
 	}
 	return scheme, rest[:slash], rest[slash:]

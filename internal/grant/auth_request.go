@@ -20,55 +20,56 @@ import (
 	"twostep.example/twostep/internal/store"
 )
 
-// AuthRequest is what an app asks for a person.
+// AuthRequest is an OAuth 2.0 authorization request (RFC 6749 4.1.1; OpenID Connect Core 3.1.2.1).
 type AuthRequest struct {
 	ClientID          string
 	RedirectURI       string
 	Scope             []string
 	State             string
 	Nonce             string
-	CodeChallenge     string // of PKCE, S256
+	CodeChallenge     string // PKCE, method S256 (RFC 7636)
 	ResponseMode      string // "query" or "form_post"
 	Prompt            []string
 	MaxAge            *int64        // seconds
-	MinLevel          session.Level // how much must be proven
+	MinLevel          session.Level // the lowest level that satisfies acr_values and claims
 	LoginHint         string
 	UILocales         string
-	HintedSubject     string // whom an id_token_hint names; "" if there was none
-	Action            string // "app", "sms", "password": what the person is to do in their settings
+	HintedSubject     string // the sub of the id_token_hint; "" if there was none
+	Action            string // twostep_action: "app", "sms" or "password", a settings page to visit first
 	RequestedAt       time.Time
-	SelectedAccountID string // the account that the person goes on with, if they were asked
+	SelectedAccountID string // the account chosen on the account selection page; "" if not asked yet
 
-	actionStarted bool
+	actionStarted bool // the person was sent to the settings page of Action
 }
 
-// AuthStep is what comes next for a request.
+// AuthStep is the next thing to do for an authorization request.
 type AuthStep int
 
-// The steps, in their order.
+// The steps, in the order in which NextStep takes them.
 const (
-	StepSignIn         AuthStep = iota // nobody is in
-	StepSelectAccount                  // the person is asked which account
-	StepReauthenticate                 // both steps, anew
-	StepConsent                        // the person is asked whether the app may
-	StepAction                         // the person goes to their settings first
-	StepIssueCode                      // a code is due
-	StepError                          // with an error of OpenID Connect
+	StepSignIn         AuthStep = iota // nobody is signed in
+	StepSelectAccount                  // ask which account to use
+	StepReauthenticate                 // take both steps of the sign-in again
+	StepConsent                        // ask for consent
+	StepAction                         // visit a settings page first
+	StepIssueCode                      // send an authorization code
+	StepError                          // send an error
 )
 
-// AuthProgress is where a request stands with a person.
+// AuthProgress is what NextStep needs to know besides the request.
 type AuthProgress struct {
-	Session        *session.Session // nil: nobody is in
-	Subject        string           // theirs, for the app
-	ReachableLevel session.Level    // the most that they could prove; known if that matters
-	Consented      bool             // likewise
+	Session        *session.Session // nil if nobody is signed in
+	Subject        string           // the subject identifier of the person for the client
+	ReachableLevel session.Level    // the highest level their factors allow; set only if a step-up is needed
+	Consented      bool             // set only for third-party clients
 	Client         client.Client
 	Now            time.Time
 }
 
-// NextStep is the order of the steps, and the only place that knows it. The error is one of
-// OpenID Connect Core 3.1.2.6 or RFC 9470; with prompt=none nobody is asked anything.
-func (r AuthRequest) NextStep(s AuthProgress) (AuthStep, string) {
+// NextStep decides the next step of a request; the order of the steps is defined here only. With StepError it
+// also returns an error code of RFC 6749 4.1.2.1, OpenID Connect Core 3.1.2.6 or RFC 9470. With prompt=none no
+// page is shown: each step that needs one becomes an error.
+func (r AuthRequest) NextStep(p AuthProgress) (AuthStep, string) {
 	ask := func(step AuthStep, silent string) (AuthStep, string) {
 		if slices.Contains(r.Prompt, "none") {
 			return StepError, silent
@@ -76,20 +77,20 @@ func (r AuthRequest) NextStep(s AuthProgress) (AuthStep, string) {
 		return step, ""
 	}
 	switch {
-	case s.Session == nil:
+	case p.Session == nil:
 		return ask(StepSignIn, "login_required")
-	case r.HintedSubject != "" && r.HintedSubject != s.Subject:
+	case r.HintedSubject != "" && r.HintedSubject != p.Subject:
 		return StepError, "login_required"
-	case r.needsAccountSelection(*s.Session):
-		return StepSelectAccount, "" // prompt has no "none" beside it
-	case !s.Client.AllowsGroups(s.Session.Account.Groups):
+	case r.needsAccountSelection(*p.Session):
+		return StepSelectAccount, "" // never combined with prompt=none
+	case !p.Client.AllowsGroups(p.Session.Account.Groups):
 		return StepError, "access_denied"
-	case r.needsStepUp(s) && s.ReachableLevel < r.requiredLevel(s.Client):
-		// Before anything is asked: nobody proves themselves to hear that it was in vain.
+	case r.needsStepUp(p) && p.ReachableLevel < r.requiredLevel(p.Client):
+		// Checked before asking for codes that could not be enough.
 		return StepError, "unmet_authentication_requirements"
-	case r.needsStepUp(s):
+	case r.needsStepUp(p):
 		return ask(StepReauthenticate, "login_required")
-	case s.Client.ThirdParty && !s.Consented:
+	case p.Client.ThirdParty && !p.Consented:
 		return ask(StepConsent, "consent_required")
 	case r.Action != "" && !r.actionStarted:
 		return ask(StepAction, "interaction_required")
@@ -97,70 +98,79 @@ func (r AuthRequest) NextStep(s AuthProgress) (AuthStep, string) {
 	return StepIssueCode, ""
 }
 
-// needsAccountSelection reports whether the person may want to be somebody else (prompt=select_account): they were in before
-// they were asked, and have not said that it is them.
+// needsAccountSelection reports whether prompt=select_account still has to be satisfied: the person was signed
+// in before the request and has not chosen their current account yet.
 func (r AuthRequest) needsAccountSelection(who session.Session) bool {
-	return slices.Contains(r.Prompt, "select_account") && r.HintedSubject == "" && r.SelectedAccountID != who.Account.ID && who.StartedAt.Before(r.RequestedAt.Truncate(time.Millisecond))
+	return slices.Contains(r.Prompt, "select_account") &&
+		r.HintedSubject == "" && r.SelectedAccountID != who.Account.ID &&
+		who.StartedAt.Before(r.RequestedAt.Truncate(time.Millisecond))
 }
 
-// requiredLevel is the level that has to be proven.
-func (r AuthRequest) requiredLevel(a client.Client) session.Level {
-	return max(r.MinLevel, a.RequiredLevel())
+// requiredLevel returns the higher of the levels that the request and the client's registration require.
+func (r AuthRequest) requiredLevel(cl client.Client) session.Level {
+	return max(r.MinLevel, cl.RequiredLevel())
 }
 
-// needsStepUp reports whether what the person has proven is too little, or too old.
-func (r AuthRequest) needsStepUp(s AuthProgress) bool {
-	return r.authTooOld(s) || s.Session.Level() < r.requiredLevel(s.Client)
+// needsStepUp reports whether the session's level is too low or its authentication too old.
+func (r AuthRequest) needsStepUp(p AuthProgress) bool {
+	return r.authTooOld(p) || p.Session.Level() < r.requiredLevel(p.Client)
 }
 
-// reauthGrace is for how long a proof that was given for a request is good for it, beyond the age
-// that it asks for: somebody may read a page of consent in between.
+// reauthGrace is how long an authentication that was made for a request stays valid for it beyond the allowed
+// age: reading the consent page takes time.
 const reauthGrace = 10 * time.Minute
 
-// authTooOld reports whether the proof that the person has given is too old for this request, or was
-// skipped. One that was given after it was asked for is good for a while, whatever the age.
-func (r AuthRequest) authTooOld(s AuthProgress) bool {
-	proved := s.Session.AuthenticatedAt
-	authAge, provedForRequest := s.Now.Sub(proved), !proved.Before(r.RequestedAt.Truncate(time.Millisecond))
-	olderThan := func(age time.Duration) bool { return authAge > age && (!provedForRequest || authAge > age+reauthGrace) }
-	return slices.Contains(r.Prompt, "login") && (!provedForRequest || authAge > reauthGrace) || r.MaxAge != nil && olderThan(time.Duration(*r.MaxAge)*time.Second) || s.Client.MaxAge > 0 && olderThan(s.Client.MaxAuthAge())
+// authTooOld reports whether the authentication of the session is older than prompt=login, max_age or the
+// client's registration allows. One made after the request arrived is valid for reauthGrace longer.
+func (r AuthRequest) authTooOld(p AuthProgress) bool {
+	authenticatedAt := p.Session.AuthenticatedAt
+	authAge, forRequest := p.Now.Sub(authenticatedAt), !authenticatedAt.Before(r.RequestedAt.Truncate(time.Millisecond))
+	olderThan := func(age time.Duration) bool { return authAge > age && (!forRequest || authAge > age+reauthGrace) }
+	return slices.Contains(r.Prompt, "login") && (!forRequest || authAge > reauthGrace) ||
+		r.MaxAge != nil && olderThan(time.Duration(*r.MaxAge)*time.Second) ||
+		p.Client.MaxAge > 0 && olderThan(p.Client.MaxAuthAge())
 }
 
-// needsFullSignIn reports whether trust in a browser is not enough for the request.
-func (r AuthRequest) needsFullSignIn(a client.Client) bool {
-	return slices.Contains(r.Prompt, "login") || r.MaxAge != nil || a.MaxAge > 0 || r.requiredLevel(a) > session.LevelPassword
+// needsFullSignIn reports whether the request requires both steps, even in a trusted browser.
+func (r AuthRequest) needsFullSignIn(cl client.Client) bool {
+	return slices.Contains(r.Prompt,
+		"login") || r.MaxAge != nil || cl.MaxAge > 0 || r.requiredLevel(cl) > session.LevelPassword
 }
 
 var (
+	// codeVerifierPattern is the syntax of RFC 7636 4.1.
 	codeVerifierPattern = regexp.MustCompile(`^[A-Za-z0-9._~-]{43,128}$`)
 	// codeChallengePattern is a SHA-256 in base64url.
 	codeChallengePattern = regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`)
 )
 
-// ValidS256Challenge reports whether a code_challenge can be one of S256.
+// ValidS256Challenge reports whether text has the form of a code_challenge with method S256: a SHA-256 hash in
+// base64url (RFC 7636 4.2).
 func ValidS256Challenge(text string) bool { return codeChallengePattern.MatchString(text) }
 
-// ContinuePath is the page on which a request goes on once its person is back.
+// ContinuePath is the page that resumes a stored authorization request.
 const ContinuePath = "/oauth2/continue"
 
-// ContinueURL is the path on which the request with this token goes on.
+// ContinueURL returns the path and query that resume the request with this token.
 func ContinueURL(token string) string {
 	return ContinuePath + "?" + url.Values{"request": {token}}.Encode()
 }
 
-// authRequestsPerHour are the requests of one network that may be kept in an hour: nobody has to
-// prove anything to make one, and each takes room.
+// authRequestsPerHour limits the stored authorization requests per network and hour. Creating one needs no
+// authentication and uses space in the database.
 const authRequestsPerHour = 3000
 
-func (g *Grants) chargeAuthRequest(ctx context.Context, app string, from origin.Origin) error {
-	err := g.Limits.Spend(ctx, g.Store, ratelimit.PerNetwork("authorization_requests_network", from.Network(), authRequestsPerHour))
+func (g *Grants) chargeAuthRequest(ctx context.Context, clientID string, from origin.Origin) error {
+	quota := ratelimit.PerNetwork("authorization_requests_network", from.Network(), authRequestsPerHour)
+	err := g.Limits.Spend(ctx, g.Store, quota)
 	if errors.Is(err, ratelimit.ErrLimited) {
-		return g.Accounts.Refused(ctx, err, audit.Event{Client: app, Reason: "authorization requests"}, from)
+		return g.Accounts.Refused(ctx, err, audit.Event{Client: clientID, Reason: "authorization requests"}, from)
 	}
 	return err
 }
 
-// SaveAuthRequest keeps a request of a network until the person is back. *account.WaitError.
+// SaveAuthRequest stores a request for authRequestTTL and returns the token that finds it again. It returns an
+// error that is ratelimit.ErrLimited if the network of from has stored too many.
 func (g *Grants) SaveAuthRequest(ctx context.Context, r AuthRequest, from origin.Origin) (token string, err error) {
 	if err := g.chargeAuthRequest(ctx, r.ClientID, from); err != nil {
 		return "", err
@@ -168,11 +178,14 @@ func (g *Grants) SaveAuthRequest(ctx context.Context, r AuthRequest, from origin
 	return g.insertAuthRequest(ctx, r, false, authRequestTTL)
 }
 
-// PushAuthRequest keeps a request that the app itself has sent, and returns its name. An app without a
-// proof may be anybody. *account.WaitError.
-func (g *Grants) PushAuthRequest(ctx context.Context, a client.Client, r AuthRequest, from origin.Origin) (requestURI string, err error) {
-	if a.IsPublic() {
-		if err := g.chargeAuthRequest(ctx, a.ID, from); err != nil {
+// PushAuthRequest stores a pushed authorization request (RFC 9126) for PushedRequestTTL and returns its
+// request_uri. Requests of public clients count against the limit of the network, because a public client is
+// not authenticated. It returns an error that is ratelimit.ErrLimited if that limit is reached.
+func (g *Grants) PushAuthRequest(
+	ctx context.Context, cl client.Client, r AuthRequest, from origin.Origin,
+) (requestURI string, err error) {
+	if cl.IsPublic() {
+		if err := g.chargeAuthRequest(ctx, cl.ID, from); err != nil {
 			return "", err
 		}
 	}
@@ -180,15 +193,17 @@ func (g *Grants) PushAuthRequest(ctx context.Context, a client.Client, r AuthReq
 	return requestURIPrefix + token, err
 }
 
+// requestURIPrefix begins every request_uri of a pushed request (RFC 9126 2.2).
 const requestURIPrefix = "urn:ietf:params:oauth:request_uri:"
 
-// IsPushedRequestURI reports whether a request_uri is the name of a pushed request, and no address.
+// IsPushedRequestURI reports whether a request_uri refers to a pushed request, not to a URL (RFC 9101).
 func IsPushedRequestURI(requestURI string) bool {
 	return strings.HasPrefix(requestURI, requestURIPrefix)
 }
 
-// ConsumePushedRequest is the request of this name, once. ErrInvalid.
-func (g *Grants) ConsumePushedRequest(ctx context.Context, app, requestURI string) (AuthRequest, error) {
+// ConsumePushedRequest returns the pushed request of a client and makes its request_uri unusable. It returns
+// ErrInvalid if the request_uri is unknown, expired, already used, or of another client.
+func (g *Grants) ConsumePushedRequest(ctx context.Context, clientID, requestURI string) (AuthRequest, error) {
 	token, ok := strings.CutPrefix(requestURI, requestURIPrefix)
 	if !ok {
 		return AuthRequest{}, ErrInvalid
@@ -197,28 +212,38 @@ func (g *Grants) ConsumePushedRequest(ctx context.Context, app, requestURI strin
 	if err != nil {
 		return AuthRequest{}, err
 	}
-	err = g.Store.UsePushedRequest(ctx, seal.HashToken(token), app, g.Now())
+	err = g.Store.UsePushedRequest(ctx, seal.HashToken(token), clientID, g.Now())
 	if errors.Is(err, store.ErrNotFound) {
 		return AuthRequest{}, ErrInvalid
 	}
 	return r, err
 }
 
-func (g *Grants) insertAuthRequest(ctx context.Context, r AuthRequest, pushed bool, life time.Duration) (token string, err error) {
+func (g *Grants) insertAuthRequest(
+	ctx context.Context, r AuthRequest, pushed bool, ttl time.Duration,
+) (token string, err error) {
 	body, err := json.Marshal(r)
 	if err != nil {
 		return "", err
 	}
 	now := g.Now()
 	token = seal.NewToken()
-	row := store.AuthorizationRequest{ID: seal.HashToken(token), ClientID: r.ClientID, Parameters: string(body), Pushed: pushed, CreatedAt: now, ExpiresAt: now.Add(life)}
+	row := store.AuthorizationRequest{
+		ID:         seal.HashToken(token),
+		ClientID:   r.ClientID,
+		Parameters: string(body),
+		Pushed:     pushed,
+		CreatedAt:  now,
+		ExpiresAt:  now.Add(ttl),
+	}
 	if err := g.Store.CreateAuthorizationRequest(ctx, row); err != nil {
-		return "", fmt.Errorf("grant: keep request: %w", err)
+		return "", fmt.Errorf("grant: save authorization request: %w", err)
 	}
 	return token, nil
 }
 
-// GetAuthRequest is the request with this token. ErrInvalid.
+// GetAuthRequest returns the stored request with this token. It returns ErrInvalid if there is none, or if it
+// has expired.
 func (g *Grants) GetAuthRequest(ctx context.Context, token string) (AuthRequest, error) {
 	return g.loadAuthRequest(ctx, token, false)
 }
@@ -232,25 +257,26 @@ func (g *Grants) loadAuthRequest(ctx context.Context, token string, pushed bool)
 		err = json.Unmarshal([]byte(row.Parameters), &r)
 	}
 	if err != nil {
-		return r, fmt.Errorf("grant: waiting: %w", err)
+		return r, fmt.Errorf("grant: load authorization request: %w", err)
 	}
 	r.actionStarted = row.SettingsShown
 	return r, nil
 }
 
-// MarkActionStarted notes that the person of a waiting request was asked, or sent to do something, once.
+// MarkActionStarted records that the person was sent to the settings page of the request's action.
 func (g *Grants) MarkActionStarted(ctx context.Context, token string) error {
 	if err := g.Store.SetSettingsShown(ctx, seal.HashToken(token)); err != nil && !errors.Is(err, store.ErrNotFound) {
-		return fmt.Errorf("grant: act: %w", err)
+		return fmt.Errorf("grant: mark action started: %w", err)
 	}
 	return nil
 }
 
-// SelectAccount notes with which account the person of a waiting request goes on; "": with another than
-// the app has hinted at.
+// SelectAccount records the account that the person chose for a stored request. With account "" they want to
+// use another one, and the request's login_hint is dropped. It does nothing if the request was answered in the
+// meantime.
 func (g *Grants) SelectAccount(ctx context.Context, token, account string) error {
 	r, err := g.GetAuthRequest(ctx, token)
-	if errors.Is(err, ErrInvalid) { // it was answered, which ends it
+	if errors.Is(err, ErrInvalid) { // already answered
 		return nil
 	}
 	if err != nil {
@@ -262,7 +288,7 @@ func (g *Grants) SelectAccount(ctx context.Context, token, account string) error
 	}
 	body, err := json.Marshal(r)
 	if err != nil {
-		return fmt.Errorf("grant: choose: %w", err)
+		return fmt.Errorf("grant: select account: %w", err)
 	}
 	err = g.Store.UpdateAuthorizationRequest(ctx, seal.HashToken(token), string(body))
 	if errors.Is(err, store.ErrNotFound) {
@@ -271,7 +297,8 @@ func (g *Grants) SelectAccount(ctx context.Context, token, account string) error
 	return err
 }
 
-// ConsumeAuthRequest ends a waiting request, once. ErrInvalid: somebody else was faster.
+// ConsumeAuthRequest deletes a stored request, so that it is answered once. It returns ErrInvalid if another
+// call has deleted it.
 func (g *Grants) ConsumeAuthRequest(ctx context.Context, token string) error {
 	err := g.Store.DeleteAuthorizationRequest(ctx, seal.HashToken(token))
 	if errors.Is(err, store.ErrNotFound) {
@@ -280,8 +307,8 @@ func (g *Grants) ConsumeAuthRequest(ctx context.Context, token string) error {
 	return err
 }
 
-// HasConsent reports whether the person has allowed the app all of it: since it was asked for,
-// if the app wants them to be asked again.
+// HasConsent reports whether the person has allowed the client the whole scope of the request. With
+// prompt=consent only consent given after the request counts.
 func (g *Grants) HasConsent(ctx context.Context, who session.Session, r AuthRequest) (bool, error) {
 	c, err := g.Store.GetConsent(ctx, who.Account.ID, r.ClientID)
 	if errors.Is(err, store.ErrNotFound) {
@@ -293,14 +320,13 @@ func (g *Grants) HasConsent(ctx context.Context, who session.Session, r AuthRequ
 	return consentCovers(c, r.Scope), err
 }
 
-// consentCovers reports whether all of a scope was allowed.
+// consentCovers reports whether a consent includes every value of scope.
 func consentCovers(c store.Consent, scope []string) bool {
 	allowed := strings.Fields(c.Scope)
 	return !slices.ContainsFunc(scope, func(one string) bool { return !slices.Contains(allowed, one) })
 }
 
-// SaveConsent keeps that the person allows the app what it asks for, beside what they have allowed
-// it before.
+// SaveConsent adds the scope of the request to what the person has allowed the client.
 func (g *Grants) SaveConsent(ctx context.Context, who session.Session, r AuthRequest, from origin.Origin) error {
 	err := g.Store.Tx(ctx, func(tx *store.DB) error {
 		c, err := tx.GetConsent(ctx, who.Account.ID, r.ClientID)
@@ -309,7 +335,12 @@ func (g *Grants) SaveConsent(ctx context.Context, who session.Session, r AuthReq
 		}
 		scope := slices.Concat(strings.Fields(c.Scope), r.Scope)
 		slices.Sort(scope)
-		all := store.Consent{AccountID: who.Account.ID, ClientID: r.ClientID, Scope: strings.Join(slices.Compact(scope), " "), GrantedAt: g.Now()}
+		all := store.Consent{
+			AccountID: who.Account.ID,
+			ClientID:  r.ClientID,
+			Scope:     strings.Join(slices.Compact(scope), " "),
+			GrantedAt: g.Now(),
+		}
 		if err := tx.SaveConsent(ctx, all); err != nil {
 			return err
 		}
@@ -318,41 +349,41 @@ func (g *Grants) SaveConsent(ctx context.Context, who session.Session, r AuthReq
 		return g.Accounts.Event(ctx, tx, e, from)
 	})
 	if err != nil {
-		return fmt.Errorf("grant: consent: %w", err)
+		return fmt.Errorf("grant: save consent: %w", err)
 	}
 	return nil
 }
 
-// Decline records that the person does not allow the app what it asks for.
-func (g *Grants) Decline(ctx context.Context, who session.Session, app string, from origin.Origin) error {
-	return g.Accounts.Failure(ctx, clientEvent(audit.ConsentDenied, who, app), from)
+// Decline records that the person refused consent.
+func (g *Grants) Decline(ctx context.Context, who session.Session, clientID string, from origin.Origin) error {
+	return g.Accounts.Failure(ctx, clientEvent(audit.ConsentDenied, who, clientID), from)
 }
 
-// Deny records that the person may not use the app. The reason is an error of OpenID Connect.
-func (g *Grants) Deny(ctx context.Context, who session.Session, app, reason string, from origin.Origin) error {
-	e := clientEvent(audit.AccessDenied, who, app)
+// Deny records that the person may not use the client. The reason is the error code sent to the client.
+func (g *Grants) Deny(ctx context.Context, who session.Session, clientID, reason string, from origin.Origin) error {
+	e := clientEvent(audit.AccessDenied, who, clientID)
 	e.Reason = reason
 	return g.Accounts.Failure(ctx, e, from)
 }
 
-// ReturnTarget is what the pages know of where somebody is going to who is on the way in.
+// ReturnTarget tells the sign-in pages what a return_to address leads to.
 type ReturnTarget struct {
-	ClientName      string // its name
-	Origin          string // what the way leads to in the end; "" if it stays here
-	NeedsFullSignIn bool   // both steps are wanted, whatever is trusted
+	ClientName      string // for display
+	Origin          string // of the final redirect, as CSPOrigin returns it; "" if it stays on this server
+	NeedsFullSignIn bool   // require both steps, even in a trusted browser
 	MinLevel        session.Level
-	LoginHint       string // the address to sign in with
+	LoginHint       string // the email address to suggest
 	UILocales       string
-	RequestToken    string // under which a request waits; "" if none does
-	SubjectFixed    bool   // the app says whom it means: nobody else gets there
+	RequestToken    string // of the stored authorization request; "" if there is none
+	SubjectFixed    bool   // id_token_hint names the person: no other account is accepted
 }
 
-// ResolveReturnTarget reads an address to come back to: of a request that waits, or of an app. It is
-// empty for any other.
-func (g *Grants) ResolveReturnTarget(ctx context.Context, back string) (ReturnTarget, error) {
-	query, ok := strings.CutPrefix(back, ContinuePath+"?")
+// ResolveReturnTarget describes a return_to address: one that resumes a stored request, or one with the origin
+// of a client. It returns a zero ReturnTarget for every other address.
+func (g *Grants) ResolveReturnTarget(ctx context.Context, returnTo string) (ReturnTarget, error) {
+	query, ok := strings.CutPrefix(returnTo, ContinuePath+"?")
 	if !ok {
-		return g.returnTargetByOrigin(ctx, back)
+		return g.returnTargetByOrigin(ctx, returnTo)
 	}
 	values, err := url.ParseQuery(query)
 	if err != nil {
@@ -365,24 +396,34 @@ func (g *Grants) ResolveReturnTarget(ctx context.Context, back string) (ReturnTa
 	if err != nil {
 		return ReturnTarget{}, err
 	}
-	a, err := g.Clients.Get(ctx, r.ClientID)
+	cl, err := g.Clients.Get(ctx, r.ClientID)
 	if errors.Is(err, client.ErrNotFound) {
 		return ReturnTarget{}, nil
 	}
-	return ReturnTarget{ClientName: a.DisplayName(), Origin: client.CSPOrigin(r.RedirectURI), NeedsFullSignIn: r.needsFullSignIn(a), MinLevel: r.requiredLevel(a), LoginHint: r.LoginHint, UILocales: r.UILocales, RequestToken: values.Get("request"), SubjectFixed: r.HintedSubject != ""}, err
+	return ReturnTarget{
+		ClientName:      cl.DisplayName(),
+		Origin:          client.CSPOrigin(r.RedirectURI),
+		NeedsFullSignIn: r.needsFullSignIn(cl),
+		MinLevel:        r.requiredLevel(cl),
+		LoginHint:       r.LoginHint,
+		UILocales:       r.UILocales,
+		RequestToken:    values.Get("request"),
+		SubjectFixed:    r.HintedSubject != "",
+	}, err
 }
 
-// returnTargetByOrigin is the app whose origin an address has.
+// returnTargetByOrigin finds the client that has a redirect URI or a host with the origin of the address.
 func (g *Grants) returnTargetByOrigin(ctx context.Context, address string) (ReturnTarget, error) {
 	if client.ValidateRedirectURI(address) != nil || !strings.HasPrefix(address, "http") {
 		return ReturnTarget{}, nil
 	}
 	origin := client.CSPOrigin(address)
-	apps, err := g.Clients.List(ctx)
-	for _, a := range apps {
-		hosts := func(host string) bool { return origin == "https://"+host || origin == "http://"+host }
-		if slices.ContainsFunc(a.RedirectURIs, func(r string) bool { return client.CSPOrigin(r) == origin }) || slices.ContainsFunc(a.Hosts, hosts) {
-			return ReturnTarget{ClientName: a.DisplayName(), Origin: origin}, nil
+	clients, err := g.Clients.List(ctx)
+	isRedirect := func(uri string) bool { return client.CSPOrigin(uri) == origin }
+	isHost := func(host string) bool { return origin == "https://"+host || origin == "http://"+host }
+	for _, cl := range clients {
+		if slices.ContainsFunc(cl.RedirectURIs, isRedirect) || slices.ContainsFunc(cl.Hosts, isHost) {
+			return ReturnTarget{ClientName: cl.DisplayName(), Origin: origin}, nil
 		}
 	}
 	return ReturnTarget{}, err

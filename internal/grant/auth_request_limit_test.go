@@ -16,8 +16,8 @@ import (
 	"twostep.example/twostep/internal/store/storetest"
 )
 
-// Requests that nobody has to prove anything for are so many in an hour of one network, by
-// whichever door they come; those of apps that prove themselves are not counted.
+// Requests without client authentication are limited per network and hour, whether stored or pushed. Those of
+// authenticated clients are not counted.
 func TestAuthRequestLimitPerNetwork(t *testing.T) {
 	storetest.EachDatabase(t, func(t *testing.T, url string) {
 		keys, err := seal.LoadOrCreateKeyRing(filepath.Join(t.TempDir(), "keys"))
@@ -30,7 +30,7 @@ func TestAuthRequestLimitPerNetwork(t *testing.T) {
 			Store: db, Keys: keys, Now: clock, Log: log, Limits: &ratelimit.Limiter{Store: db, Keys: keys, Now: clock, Log: log},
 			Accounts: &account.Accounts{Store: db, Keys: keys, Now: clock, Log: log},
 		}
-		public, known := client.Client{ID: "phone"}, client.Client{ID: "books", SecretHashes: []string{"x"}}
+		public, confidential := client.Client{ID: "phone"}, client.Client{ID: "books", SecretHashes: []string{"x"}}
 		for range authRequestsPerHour {
 			if _, err := g.SaveAuthRequest(t.Context(), AuthRequest{ClientID: "phone"}, at("192.0.2.1")); err != nil {
 				t.Fatal(err)
@@ -45,8 +45,8 @@ func TestAuthRequestLimitPerNetwork(t *testing.T) {
 		_, err = g.SaveAuthRequest(t.Context(), AuthRequest{ClientID: "phone"}, at("192.0.2.1"))
 		wait("one more", true, err)
 		_, err = g.PushAuthRequest(t.Context(), public, AuthRequest{ClientID: "phone"}, at("192.0.2.1"))
-		wait("pushed by nobody", true, err)
-		_, err = g.PushAuthRequest(t.Context(), known, AuthRequest{ClientID: "books"}, at("192.0.2.1"))
+		wait("pushed by a public client", true, err)
+		_, err = g.PushAuthRequest(t.Context(), confidential, AuthRequest{ClientID: "books"}, at("192.0.2.1"))
 		wait("pushed by an app with a secret", false, err)
 		_, err = g.SaveAuthRequest(t.Context(), AuthRequest{ClientID: "phone"}, at("192.0.2.2"))
 		wait("another network", false, err)
@@ -56,5 +56,4 @@ func TestAuthRequestLimitPerNetwork(t *testing.T) {
 	})
 }
 
-// at is somebody at an address.
 func at(address string) origin.Origin { return origin.Origin{Address: netip.MustParseAddr(address)} }

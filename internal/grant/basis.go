@@ -5,17 +5,18 @@ import (
 	"twostep.example/twostep/internal/store"
 )
 
-// Basis is what an answer about a person was read from, for whoever remembers the answer.
+// Basis says which database rows an answer about a person was read from, and when. A cache of such answers asks
+// Grants.Changed whether they are still valid.
 type Basis struct {
 	version uint64
 	keys    []store.Key
 }
 
-// Basis is the state of the database now. Ask for it before reading.
+// Basis returns the current version of the database. Call it before reading.
 func (g *Grants) Basis() Basis { return Basis{version: g.Store.Version()} }
 
-// Of is the basis of an answer that was read from a grant and a session. It changes with the account of the session,
-// too, and with every client: which of them a host belongs to depends on all.
+// Of returns the basis of an answer that was read from a grant and a session. It also covers the account of the
+// session, and all clients, because any of them may claim the host.
 func (b Basis) Of(grant string, who session.Session) Basis {
 	b.keys = []store.Key{
 		store.GrantKey(grant), store.SessionKey(who.ID), store.AccountKey(who.Account.ID), store.ClientsKey(),
@@ -23,5 +24,6 @@ func (b Basis) Of(grant string, who session.Session) Basis {
 	return b
 }
 
-// Changed reports whether this server may have changed anything that an answer was read from.
+// Changed reports whether this server may have changed anything that an answer was read from since. It does not
+// see changes made by other servers.
 func (g *Grants) Changed(b Basis) bool { return g.Store.Changed(b.version, b.keys...) }

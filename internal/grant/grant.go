@@ -1,10 +1,10 @@
 // Package grant stores authorization requests, codes, tokens and consents, and signs tokens.
 //
-//	Request ─▶ Next ─▶ (sign in, confirm, consent, act) ─▶ Issue ─▶ Redeem ─▶ tokens
+//	AuthRequest ─▶ NextStep ─▶ (sign in, confirm, consent, action) ─▶ IssueCode ─▶ ExchangeCode ─▶ Tokens
 //
-// A grant is one answer to one request. It ends with the session in which it was given, or,
-// offline, with the epoch of the account; and at once when its code or a refresh token comes
-// a second time.
+// A grant is the result of one authorization request. It ends with the session in which it was given, or, with
+// offline_access, when the epoch of the account changes. It ends at once if its code or a refresh token is used
+// twice.
 package grant
 
 import (
@@ -33,16 +33,16 @@ import (
 	"twostep.example/twostep/internal/store"
 )
 
-// How long things live.
+// Lifetimes.
 const (
 	CodeTTL          = time.Minute         // ASVS 10.4.3, level 3
-	AccessTokenTTL   = 10 * time.Minute    // of an ID token too
-	OfflineGrantTTL  = 30 * 24 * time.Hour // of a grant with refresh tokens, in any case
+	AccessTokenTTL   = 10 * time.Minute    // also of ID tokens
+	OfflineGrantTTL  = 30 * 24 * time.Hour // of a grant with refresh tokens; not extended by use
 	PushedRequestTTL = 90 * time.Second    // RFC 9126 2.2
-	authRequestTTL   = time.Hour           // a request waits for its person
+	authRequestTTL   = time.Hour           // the time to sign in
 )
 
-// Grants are all of them.
+// Grants is the service for authorization requests, grants and tokens.
 type Grants struct {
 	Store      *store.DB
 	Keys       *seal.KeyRing
@@ -55,17 +55,18 @@ type Grants struct {
 	Issuer     string // the public URL
 
 	signingKeys signingKeys
-	salt        atomic.Pointer[string] // of pairwise subjects
+	salt        atomic.Pointer[string] // for pairwise subject identifiers
 }
 
-// ErrInvalid says that a code or a token is not good (any more).
+// ErrInvalid is returned for a code, token or request that is unknown, expired, used, revoked or of another
+// client.
 var ErrInvalid = errors.New("grant: code or token is not valid")
 
-// Grant is what an app was allowed.
+// Grant is what a person allowed a client, or what a client was granted for itself.
 type Grant struct {
 	ID        string
 	ClientID  string
-	AccountID string // the id; "" for the app itself
+	AccountID string // "" with client_credentials
 	SessionID string
 	Scope     []string
 	AMR       []string
@@ -73,30 +74,37 @@ type Grant struct {
 	Offline   bool
 	ExpiresAt time.Time
 	binding   codeBinding
-	userInfo  *UserInfo // nil: nobody has looked
+	userInfo  *UserInfo // nil if it was not read yet
 }
 
-// codeBinding is what a code is bound to.
+// codeBinding is what the token request must repeat or prove, and the nonce for the ID token.
 type codeBinding struct {
 	RedirectURI, CodeChallenge, Nonce string
 }
 
-// Nonce is what the app wants to find in its ID token.
+// Nonce returns the nonce for the ID token (OpenID Connect Core 2).
 func (g Grant) Nonce() string { return g.binding.Nonce }
 
-// RedirectURI is where its code went, and nowhere else.
+// RedirectURI returns the redirect_uri to which the code was sent.
 func (g Grant) RedirectURI() string { return g.binding.RedirectURI }
 
-// ACR is the level at which the grant was given.
+// ACR returns the authentication context class at which the grant was given.
 func (g Grant) ACR() string { return session.LevelOf(g.AMR).ACR() }
 
-// HasScope reports whether a scope was allowed.
+// HasScope reports whether the grant includes a scope value.
 func (g Grant) HasScope(scope string) bool { return slices.Contains(g.Scope, scope) }
 
 func grantFromRow(row store.Grant) (g Grant, err error) {
 	g = Grant{
-		ID: row.ID, ClientID: row.ClientID, AccountID: row.AccountID, SessionID: row.SessionID, Scope: strings.Fields(row.Scope), AMR: strings.Fields(row.AMR),
-		AuthTime: row.AuthenticatedAt, Offline: row.Offline, ExpiresAt: row.ExpiresAt,
+		ID:        row.ID,
+		ClientID:  row.ClientID,
+		AccountID: row.AccountID,
+		SessionID: row.SessionID,
+		Scope:     strings.Fields(row.Scope),
+		AMR:       strings.Fields(row.AMR),
+		AuthTime:  row.AuthenticatedAt,
+		Offline:   row.Offline,
+		ExpiresAt: row.ExpiresAt,
 	}
 	if err := json.Unmarshal([]byte(row.CodeBinding), &g.binding); err != nil {
 		return g, fmt.Errorf("grant: %s: %w", row.ID, err)
@@ -104,14 +112,17 @@ func grantFromRow(row store.Grant) (g Grant, err error) {
 	return g, nil
 }
 
-// IssueCode gives a code for what was asked, to the person of the session.
-func (g *Grants) IssueCode(ctx context.Context, r AuthRequest, who session.Session, from origin.Origin) (code string, err error) {
-	a, err := g.Clients.Get(ctx, r.ClientID)
+// IssueCode creates a grant for the request and the person of the session and returns its authorization code,
+// which is valid for CodeTTL. It returns client.ErrNotFound if the client was removed.
+func (g *Grants) IssueCode(
+	ctx context.Context, r AuthRequest, who session.Session, from origin.Origin,
+) (code string, err error) {
+	cl, err := g.Clients.Get(ctx, r.ClientID)
 	if err != nil {
 		return "", err
 	}
-	if !a.AllowsRedirectURI(r.RedirectURI) && !a.IsHostCallback(r.RedirectURI) {
-		return "", fmt.Errorf("grant: issue: %q is no address of the app %s", r.RedirectURI, r.ClientID)
+	if !cl.AllowsRedirectURI(r.RedirectURI) && !cl.IsHostCallback(r.RedirectURI) {
+		return "", fmt.Errorf("grant: issue code: %q is not a redirect URI of the app %s", r.RedirectURI, r.ClientID)
 	}
 	body, err := json.Marshal(codeBinding{r.RedirectURI, r.CodeChallenge, r.Nonce})
 	if err != nil {
@@ -120,10 +131,21 @@ func (g *Grants) IssueCode(ctx context.Context, r AuthRequest, who session.Sessi
 	now := g.Now()
 	code = seal.NewToken()
 	row := store.Grant{
-		ID: rand.Text(), ClientID: r.ClientID, AccountID: who.Account.ID, Epoch: who.Ref().Epoch, SessionID: who.ID, SessionExpiresAt: who.ExpiresAt,
-		Scope: strings.Join(r.Scope, " "), CodeBinding: string(body), AMR: strings.Join(who.AMR, " "), AuthenticatedAt: who.AuthTime(),
-		Offline: slices.Contains(r.Scope, "offline_access"), CodeHash: seal.HashToken(code), CodeExpiresAt: now.Add(CodeTTL),
-		CreatedAt: now, ExpiresAt: who.ExpiresAt,
+		ID:               rand.Text(),
+		ClientID:         r.ClientID,
+		AccountID:        who.Account.ID,
+		Epoch:            who.Ref().Epoch,
+		SessionID:        who.ID,
+		SessionExpiresAt: who.ExpiresAt,
+		Scope:            strings.Join(r.Scope, " "),
+		CodeBinding:      string(body),
+		AMR:              strings.Join(who.AMR, " "),
+		AuthenticatedAt:  who.AuthTime(),
+		Offline:          slices.Contains(r.Scope, "offline_access"),
+		CodeHash:         seal.HashToken(code),
+		CodeExpiresAt:    now.Add(CodeTTL),
+		CreatedAt:        now,
+		ExpiresAt:        who.ExpiresAt,
 	}
 	if row.Offline {
 		row.ExpiresAt = now.Add(OfflineGrantTTL)
@@ -135,45 +157,47 @@ func (g *Grants) IssueCode(ctx context.Context, r AuthRequest, who session.Sessi
 		return g.Accounts.Event(ctx, tx, grantEvent(audit.GrantCreated, row), from)
 	})
 	if err != nil {
-		return "", fmt.Errorf("grant: issue: %w", err)
+		return "", fmt.Errorf("grant: issue code: %w", err)
 	}
 	return code, nil
 }
 
-// grantEvent is something that happened to a grant.
 func grantEvent(kind audit.Kind, row store.Grant) audit.Event {
 	return audit.Event{Kind: kind, Account: row.AccountID, Target: audit.Target("grant", row.ID), Client: row.ClientID}
 }
 
-// CodeExchange is what an app brings for a code.
+// CodeExchange is a token request with an authorization code (RFC 6749 4.1.3).
 type CodeExchange struct {
 	From         origin.Origin
 	Client       client.Client
 	Code         string
 	RedirectURI  string
-	CodeVerifier string // of PKCE
+	CodeVerifier string // PKCE (RFC 7636 4.5)
 }
 
-// ConsumeCode uses a code up. One that comes a second time ends all that came of it (RFC 9700
-// 2.1.1). ErrInvalid.
+// ConsumeCode uses a code and returns its grant, without issuing tokens. It returns ErrInvalid if the code is
+// unknown, expired or of another client, or if the redirect_uri or code_verifier does not match. A second use
+// revokes the grant and its tokens (RFC 9700 2.1.1).
 func (g *Grants) ConsumeCode(ctx context.Context, r CodeExchange) (Grant, error) {
 	return g.consumeCodeInTx(ctx, r, func(*store.DB, Grant) error { return nil })
 }
 
-// ExchangeCode is Redeem, and tokens for it: both, or neither.
-func (g *Grants) ExchangeCode(ctx context.Context, r CodeExchange) (of Grant, t Tokens, err error) {
-	of, err = g.consumeCodeInTx(ctx, r, func(tx *store.DB, of Grant) (err error) {
-		t, err = g.issueTokens(ctx, tx, of)
+// ExchangeCode is ConsumeCode and issues tokens in the same transaction.
+func (g *Grants) ExchangeCode(ctx context.Context, r CodeExchange) (grant Grant, t Tokens, err error) {
+	grant, err = g.consumeCodeInTx(ctx, r, func(tx *store.DB, grant Grant) (err error) {
+		t, err = g.issueTokens(ctx, tx, grant)
 		return err
 	})
-	return of, t, err
+	return grant, t, err
 }
 
-func (g *Grants) consumeCodeInTx(ctx context.Context, r CodeExchange, then func(*store.DB, Grant) error) (of Grant, err error) {
-	good := false
+func (g *Grants) consumeCodeInTx(
+	ctx context.Context, r CodeExchange, then func(*store.DB, Grant) error,
+) (grant Grant, err error) {
+	valid := false
 	err = g.Store.Tx(ctx, func(tx *store.DB) (err error) {
-		if of, good, err = g.verifyAndConsumeCode(ctx, tx, r); err == nil && good {
-			err = then(tx, of)
+		if grant, valid, err = g.verifyAndConsumeCode(ctx, tx, r); err == nil && valid {
+			err = then(tx, grant)
 		}
 		return err
 	})
@@ -181,48 +205,51 @@ func (g *Grants) consumeCodeInTx(ctx context.Context, r CodeExchange, then func(
 	case errors.Is(err, store.ErrNotFound):
 		return Grant{}, cmp.Or(g.revokeReusedCode(ctx, r), ErrInvalid)
 	case err != nil:
-		return Grant{}, fmt.Errorf("grant: redeem: %w", err)
-	case !good:
+		return Grant{}, fmt.Errorf("grant: exchange code: %w", err)
+	case !valid:
 		return Grant{}, ErrInvalid
 	}
-	return of, nil
+	return grant, nil
 }
 
-// verifyAndConsumeCode uses a code up, and reports whether it is good for what was brought with it. If not, the
-// grant ends. store.ErrNotFound: it is another app's, was used, or is too old.
-func (g *Grants) verifyAndConsumeCode(ctx context.Context, tx *store.DB, r CodeExchange) (of Grant, good bool, err error) {
+// verifyAndConsumeCode uses a code and reports whether the request matches it and the client's policy still
+// allows the grant. If not, it revokes the grant. It returns store.ErrNotFound if the code is unknown, used,
+// expired or of another client.
+func (g *Grants) verifyAndConsumeCode(
+	ctx context.Context, tx *store.DB, r CodeExchange,
+) (grant Grant, valid bool, err error) {
 	now := g.Now()
 	row, err := tx.UseAuthorizationCode(ctx, seal.HashToken(r.Code), r.Client.ID, now)
 	if err == nil {
-		of, err = grantFromRow(row)
+		grant, err = grantFromRow(row)
 	}
 	if err != nil {
-		return of, false, err
+		return grant, false, err
 	}
-	if of.binding.RedirectURI == r.RedirectURI && verifyCodeVerifier(r.CodeVerifier, of.binding.CodeChallenge) {
-		if of.userInfo, err = g.recheckPolicy(ctx, tx, r.Client, of); !errors.Is(err, store.ErrNotFound) {
-			return of, err == nil, err
+	if grant.binding.RedirectURI == r.RedirectURI && verifyCodeVerifier(r.CodeVerifier, grant.binding.CodeChallenge) {
+		if grant.userInfo, err = g.recheckPolicy(ctx, tx, r.Client, grant); !errors.Is(err, store.ErrNotFound) {
+			return grant, err == nil, err
 		}
 	}
-	return of, false, tx.RevokeGrant(ctx, of.ID, now)
+	return grant, false, tx.RevokeGrant(ctx, grant.ID, now)
 }
 
-// revokeReusedCode ends what came of a code of the app that gave nothing, if it was used, be it this very
-// moment. One of another app stays as it is.
+// revokeReusedCode revokes the grant of a code that was used before, also if that was a moment ago. Codes of
+// other clients are left alone.
 func (g *Grants) revokeReusedCode(ctx context.Context, r CodeExchange) error {
 	row, err := g.Store.FindGrantByCode(ctx, seal.HashToken(r.Code))
 	if errors.Is(err, store.ErrNotFound) || err == nil && (row.ClientID != r.Client.ID || row.CodeUsedAt.IsZero()) {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("grant: redeem: %w", err)
+		return fmt.Errorf("grant: exchange code: %w", err)
 	}
-	return g.stolen(ctx, audit.CodeReused, row, r.From)
+	return g.revokeReused(ctx, audit.CodeReused, row, r.From)
 }
 
-// stolen ends a grant of which a code or a token was used twice, and records that, whether or not
-// the app waits for the answer.
-func (g *Grants) stolen(ctx context.Context, kind audit.Kind, row store.Grant, from origin.Origin) error {
+// revokeReused revokes a grant whose code or refresh token was used twice, and records the event. It finishes
+// even if the client closes the connection.
+func (g *Grants) revokeReused(ctx context.Context, kind audit.Kind, row store.Grant, from origin.Origin) error {
 	if !row.RevokedAt.IsZero() {
 		return nil
 	}
@@ -236,13 +263,14 @@ func (g *Grants) stolen(ctx context.Context, kind audit.Kind, row store.Grant, f
 		return g.Accounts.Event(ctx, tx, e, from)
 	})
 	if err != nil {
-		return fmt.Errorf("grant: stolen: %w", err)
+		return fmt.Errorf("grant: revoke reused: %w", err)
 	}
 	return nil
 }
 
-// verifyCodeVerifier reports whether a verifier belongs to a challenge (RFC 7636, S256). Where there was
-// none, none may come: somebody would have taken the challenge out of the request.
+// verifyCodeVerifier reports whether a code_verifier matches an S256 code_challenge (RFC 7636 4.6). If the
+// request had no challenge, a verifier is refused: someone may have removed the challenge from the request (RFC
+// 9700 4.8.2).
 func verifyCodeVerifier(verifier, challenge string) bool {
 	if challenge == "" {
 		return verifier == ""
@@ -250,13 +278,13 @@ func verifyCodeVerifier(verifier, challenge string) bool {
 	return codeVerifierPattern.MatchString(verifier) && S256Challenge(verifier) == challenge
 }
 
-// S256Challenge is the code_challenge of a verifier.
+// S256Challenge returns the code_challenge of a verifier (RFC 7636 4.2).
 func S256Challenge(verifier string) string {
 	sum := sha256.Sum256([]byte(verifier))
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// end ends a grant for its app, and with it all of its tokens.
+// end revokes a grant and all its tokens at the request of its client.
 func (g *Grants) end(ctx context.Context, row store.Grant, from origin.Origin) error {
 	if !row.RevokedAt.IsZero() {
 		return nil
@@ -270,28 +298,28 @@ func (g *Grants) end(ctx context.Context, row store.Grant, from origin.Origin) e
 		return g.Accounts.Event(ctx, tx, e, from)
 	})
 	if err != nil {
-		return fmt.Errorf("grant: end: %w", err)
+		return fmt.Errorf("grant: revoke: %w", err)
 	}
 	return nil
 }
 
-// AuthorizedClient is what an app may know of a person, for the list in their settings.
+// AuthorizedClient is a client with access to a person's data, for the list in their settings.
 type AuthorizedClient struct {
 	Client       client.Client
 	Scope        []string
 	AuthorizedAt time.Time
 }
 
-// ListAuthorizedClients are the apps that the person uses, or has allowed something, once each, with all that
-// each may know.
+// ListAuthorizedClients returns the clients that have a live grant or a consent of the person, once each. Scope
+// holds the values of all of them and may repeat one.
 func (g *Grants) ListAuthorizedClients(ctx context.Context, who session.Session) (list []AuthorizedClient, err error) {
 	rows, err := g.Store.ListGrants(ctx, who.Account.ID, g.Now())
 	if err != nil {
-		return nil, fmt.Errorf("grant: given: %w", err)
+		return nil, fmt.Errorf("grant: list authorized clients: %w", err)
 	}
 	consents, err := g.Store.ListConsents(ctx, who.Account.ID)
 	if err != nil {
-		return nil, fmt.Errorf("grant: given: %w", err)
+		return nil, fmt.Errorf("grant: list authorized clients: %w", err)
 	}
 	for _, c := range consents {
 		rows = append(rows, store.Grant{ClientID: c.ClientID, Scope: c.Scope, CreatedAt: c.GrantedAt})
@@ -302,51 +330,53 @@ func (g *Grants) ListAuthorizedClients(ctx context.Context, who session.Session)
 			list[i].Scope = append(list[i].Scope, scope...)
 			continue
 		}
-		a, err := g.Clients.Get(ctx, row.ClientID)
+		cl, err := g.Clients.Get(ctx, row.ClientID)
 		if errors.Is(err, client.ErrNotFound) {
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, AuthorizedClient{a, scope, row.CreatedAt})
+		list = append(list, AuthorizedClient{cl, scope, row.CreatedAt})
 	}
 	return list, nil
 }
 
-// RevokeClientAccess takes from an app all that the person has allowed it.
-func (g *Grants) RevokeClientAccess(ctx context.Context, who session.Session, app string, from origin.Origin) error {
+// RevokeClientAccess deletes the person's consent for a client and revokes all its grants for them.
+func (g *Grants) RevokeClientAccess(
+	ctx context.Context, who session.Session, clientID string, from origin.Origin,
+) error {
 	return g.Store.Tx(ctx, func(tx *store.DB) error {
-		if err := tx.DeleteConsent(ctx, who.Account.ID, app); err != nil {
+		if err := tx.DeleteConsent(ctx, who.Account.ID, clientID); err != nil {
 			return err
 		}
-		if err := tx.RevokeClientGrants(ctx, who.Account.ID, app, g.Now()); err != nil {
+		if err := tx.RevokeClientGrants(ctx, who.Account.ID, clientID, g.Now()); err != nil {
 			return err
 		}
-		return g.Accounts.Event(ctx, tx, clientEvent(audit.ConsentWithdrawn, who, app), from)
+		return g.Accounts.Event(ctx, tx, clientEvent(audit.ConsentWithdrawn, who, clientID), from)
 	})
 }
 
-// clientEvent is something that happened between a person and an app.
-func clientEvent(kind audit.Kind, who session.Session, app string) audit.Event {
-	return audit.Event{Kind: kind, Account: who.Account.ID, Target: audit.Target("client", app), Client: app}
+func clientEvent(kind audit.Kind, who session.Session, clientID string) audit.Event {
+	return audit.Event{Kind: kind, Account: who.Account.ID, Target: audit.Target("client", clientID), Client: clientID}
 }
 
-// Subject is the name of an account for an app: its id, or one that only this app has
+// Subject returns the subject identifier of an account for a client: the account's id, or a pairwise one
 // (OpenID Connect Core 8.1).
-func (g *Grants) Subject(ctx context.Context, a client.Client, id string) (string, error) {
-	if !a.Pairwise || id == "" {
+func (g *Grants) Subject(ctx context.Context, cl client.Client, id string) (string, error) {
+	if !cl.Pairwise || id == "" {
 		return id, nil
 	}
 	salt, err := g.subjectSalt(ctx)
 	if err != nil {
 		return "", fmt.Errorf("grant: subject: %w", err)
 	}
-	sum := sha256.Sum256([]byte(salt + " " + a.ID + " " + id))
+	sum := sha256.Sum256([]byte(salt + " " + cl.ID + " " + id))
 	return base64.RawURLEncoding.EncodeToString(sum[:]), nil
 }
 
-// subjectSalt is the secret of all pairwise subjects. It is made once for a database and never changes.
+// subjectSalt returns the secret salt of all pairwise subject identifiers. It is created once per database and
+// never changes, since every pairwise identifier would change with it.
 func (g *Grants) subjectSalt(ctx context.Context) (string, error) {
 	const name = "subjects"
 	if salt := g.salt.Load(); salt != nil {
@@ -362,21 +392,21 @@ func (g *Grants) subjectSalt(ctx context.Context) (string, error) {
 	return salt, err
 }
 
-// UserInfo is what an app may know of somebody, by scope.
+// UserInfo holds the data of a person that scopes give access to.
 type UserInfo struct {
 	Email  string
 	Name   string
 	Groups []string
 }
 
-// GetUserInfo is whom a grant is about.
-func (g *Grants) GetUserInfo(ctx context.Context, of Grant) (UserInfo, error) {
-	if of.userInfo != nil { // it was looked at this moment
-		return *of.userInfo, nil
+// GetUserInfo returns the data of the person of a grant.
+func (g *Grants) GetUserInfo(ctx context.Context, grant Grant) (UserInfo, error) {
+	if grant.userInfo != nil {
+		return *grant.userInfo, nil
 	}
-	a, err := g.Store.GetAccount(ctx, of.AccountID)
+	a, err := g.Store.GetAccount(ctx, grant.AccountID)
 	if err != nil {
-		return UserInfo{}, fmt.Errorf("grant: person: %w", err)
+		return UserInfo{}, fmt.Errorf("grant: user info: %w", err)
 	}
 	return userInfoFromRow(a), nil
 }
@@ -385,29 +415,32 @@ func userInfoFromRow(a store.Account) UserInfo {
 	return UserInfo{a.Email, a.Name, strings.Fields(a.Groups)}
 }
 
-// LoadAuthProgress is where a request stands with the person of a session; nil: nobody is in.
-func (g *Grants) LoadAuthProgress(ctx context.Context, r AuthRequest, who *session.Session) (s AuthProgress, err error) {
-	s.Now, s.Session = g.Now(), who
-	if s.Client, err = g.Clients.Get(ctx, r.ClientID); err != nil || who == nil {
-		return s, err
+// LoadAuthProgress loads what NextStep needs to know; who is nil if nobody is signed in. It returns
+// client.ErrNotFound if the client was removed.
+func (g *Grants) LoadAuthProgress(
+	ctx context.Context, r AuthRequest, who *session.Session,
+) (p AuthProgress, err error) {
+	p.Now, p.Session = g.Now(), who
+	if p.Client, err = g.Clients.Get(ctx, r.ClientID); err != nil || who == nil {
+		return p, err
 	}
-	if s.Subject, err = g.Subject(ctx, s.Client, who.Account.ID); err != nil {
-		return s, err
+	if p.Subject, err = g.Subject(ctx, p.Client, who.Account.ID); err != nil {
+		return p, err
 	}
-	if r.needsStepUp(s) {
-		if s.ReachableLevel, err = g.Challenges.HighestLevel(ctx, *who); err != nil {
-			return s, err
+	if r.needsStepUp(p) {
+		if p.ReachableLevel, err = g.Challenges.HighestLevel(ctx, *who); err != nil {
+			return p, err
 		}
 	}
-	if s.Client.ThirdParty {
-		s.Consented, err = g.HasConsent(ctx, *who, r)
+	if p.Client.ThirdParty {
+		p.Consented, err = g.HasConsent(ctx, *who, r)
 	}
-	return s, err
+	return p, err
 }
 
-// SID is the name of a session for an app: another one for each, so that no two of them can
-// tell by it whom they share.
-func (g *Grants) SID(session, app string) string {
-	sum := sha256.Sum256([]byte("sid " + app + " " + session))
+// SID returns the sid claim of a session for a client (OpenID Connect Back-Channel Logout 2.1). Each client
+// gets another value, so that clients cannot tell from it which people they share.
+func (g *Grants) SID(session, clientID string) string {
+	sum := sha256.Sum256([]byte("sid " + clientID + " " + session))
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }

@@ -24,28 +24,27 @@ import (
 	"twostep.example/twostep/internal/store"
 )
 
-// How keys change. A new one is published before it signs, so that whoever has the old set
-// fetches the new one in time, and the old one after that.
+// Lifetimes of signing keys. A new key is published before it signs and stays published after it has signed, so
+// that clients with a cached key set have time to fetch the new one.
 const (
 	signingKeyRotation  = 90 * 24 * time.Hour
-	signingKeyLeadTime  = 24 * time.Hour       // published before it signs
-	signingKeyOverlap   = 7 * 24 * time.Hour   // and after it has signed
-	signingKeyRetention = 400 * 24 * time.Hour // to know our own ID tokens again
+	signingKeyLeadTime  = 24 * time.Hour       // from publication to the first signature
+	signingKeyOverlap   = 7 * 24 * time.Hour   // published after the last signature
+	signingKeyRetention = 400 * 24 * time.Hour // to verify old ID tokens used as id_token_hint
 )
 
-// signatureAlgorithms are those with which tokens are signed.
 var signatureAlgorithms = []jose.SignatureAlgorithm{jose.ES256, jose.RS256}
 
-// SigningAlgorithms are their names.
+// SigningAlgorithms returns the JWS algorithms with which tokens are signed.
 func SigningAlgorithms() []string { return []string{string(jose.ES256), string(jose.RS256)} }
 
-// The types of what is signed, by which one is not taken for another (RFC 8725 3.11).
+// Values of the typ header. They keep one kind of JWT from being accepted as another (RFC 8725 3.11).
 const (
 	IDTokenType     = "JWT"
 	logoutTokenType = "logout+jwt"
 )
 
-// signingKey is a key that opens.
+// signingKey is a signing key with its private key unsealed.
 type signingKey struct {
 	store.SigningKey
 	private crypto.Signer
@@ -57,25 +56,25 @@ func (k signingKey) publicJWK() jose.JSONWebKey {
 	return jose.JSONWebKey{Key: k.private.Public(), KeyID: k.ID, Algorithm: k.Algorithm, Use: "sig"}
 }
 
-// signingKeys are those of the database, as they were read last. Reading them takes no lock; only who
-// creates one holds mu.
+// signingKeys caches the signing keys of the database. Reading takes no lock; mu is held only while a key is
+// created.
 type signingKeys struct {
 	mu     sync.Mutex
 	last   atomic.Pointer[keySnapshot]
-	opened sync.Map // signingKey, by its id
+	opened sync.Map // signingKey by id
 }
 
 type keySnapshot struct {
 	at   time.Time
-	keys []signingKey // the newest first, of all algorithms
+	keys []signingKey // of all algorithms, newest first
 }
 
-// signingKeysTTL is for how long the keys are remembered: another server may have created the first
-// one a moment ago, and signs with it at once.
+// signingKeysTTL is how long the list of keys is cached. It is short because another server may have created
+// the first key a moment ago and signs with it at once.
 const signingKeysTTL = time.Second
 
-// loadSigningKeys returns all signing keys of one algorithm, the newest first. There is always one, and
-// another soon enough.
+// loadSigningKeys returns all signing keys of one algorithm, newest first. It creates one if there is none or
+// if the newest is older than signingKeyRotation.
 func (g *Grants) loadSigningKeys(ctx context.Context, algorithm string) ([]signingKey, error) {
 	list, err := g.listSigningKeys(ctx, algorithm, false)
 	if err != nil || g.isCurrent(list) {
@@ -94,22 +93,22 @@ func (g *Grants) loadSigningKeys(ctx context.Context, algorithm string) ([]signi
 	return slices.Insert(list, 0, fresh), nil
 }
 
-// isCurrent reports whether the newest key need not be replaced yet.
+// isCurrent reports whether the newest key is younger than signingKeyRotation.
 func (g *Grants) isCurrent(list []signingKey) bool {
 	return len(list) > 0 && g.Now().Sub(list[0].createdAt()) < signingKeyRotation
 }
 
-// listSigningKeys returns the keys of one algorithm, from the database if the remembered ones are too
-// old or are not wanted.
-func (g *Grants) listSigningKeys(ctx context.Context, algorithm string, again bool) (list []signingKey, err error) {
+// listSigningKeys returns the keys of one algorithm, newest first. It reads the database if the cached list has
+// expired or refresh is true.
+func (g *Grants) listSigningKeys(ctx context.Context, algorithm string, refresh bool) (list []signingKey, err error) {
 	now := g.Now()
-	read := g.signingKeys.last.Load()
-	if read == nil || again || now.Sub(read.at) < 0 || now.Sub(read.at) >= signingKeysTTL {
-		if read, err = g.readSigningKeys(ctx, now); err != nil {
+	snapshot := g.signingKeys.last.Load()
+	if snapshot == nil || refresh || now.Sub(snapshot.at) < 0 || now.Sub(snapshot.at) >= signingKeysTTL {
+		if snapshot, err = g.readSigningKeys(ctx, now); err != nil {
 			return nil, err
 		}
 	}
-	for _, k := range read.keys {
+	for _, k := range snapshot.keys {
 		if k.Algorithm == algorithm {
 			list = append(list, k)
 		}
@@ -122,17 +121,19 @@ func (g *Grants) readSigningKeys(ctx context.Context, now time.Time) (*keySnapsh
 	if err != nil {
 		return nil, fmt.Errorf("grant: keys: %w", err)
 	}
-	read := &keySnapshot{at: now}
+	snapshot := &keySnapshot{at: now}
 	for _, row := range rows {
 		k, err := g.unsealSigningKey(row)
-		if err != nil { // the key that sealed it is gone; what it has signed is lost, and a new one is made
-			g.Log.Error("a signing key does not open", "error", err)
+		if err != nil {
+			// The key that sealed it is not in the key ring. Tokens it signed can't be verified any more; a new key is
+			// created if none is left.
+			g.Log.Error("cannot unseal a signing key", "error", err)
 			continue
 		}
-		read.keys = append(read.keys, k)
+		snapshot.keys = append(snapshot.keys, k)
 	}
-	g.signingKeys.last.Store(read)
-	return read, nil
+	g.signingKeys.last.Store(snapshot)
+	return snapshot, nil
 }
 
 func (g *Grants) unsealSigningKey(row store.SigningKey) (signingKey, error) {
@@ -145,11 +146,11 @@ func (g *Grants) unsealSigningKey(row store.SigningKey) (signingKey, error) {
 	}
 	private, err := x509.ParsePKCS8PrivateKey(body)
 	if err != nil {
-		return signingKey{}, fmt.Errorf("grant: signing key %s is damaged", row.ID)
+		return signingKey{}, fmt.Errorf("grant: signing key %s is not a valid PKCS #8 key", row.ID)
 	}
 	signer, ok := private.(crypto.Signer)
 	if !ok {
-		return signingKey{}, fmt.Errorf("grant: signing key %s signs nothing", row.ID)
+		return signingKey{}, fmt.Errorf("grant: signing key %s cannot sign", row.ID)
 	}
 	k := signingKey{row, signer}
 	g.signingKeys.opened.Store(row.ID, k)
@@ -175,13 +176,18 @@ func (g *Grants) createSigningKey(ctx context.Context, algorithm string) (k sign
 		if err := tx.CreateSigningKey(ctx, k.SigningKey); err != nil {
 			return err
 		}
-		e := audit.Event{Kind: audit.SigningKeyCreated, Actor: audit.System(), Target: audit.Target("signing_key", k.ID), Reason: algorithm}
+		e := audit.Event{
+			Kind:   audit.SigningKeyCreated,
+			Actor:  audit.System(),
+			Target: audit.Target("signing_key", k.ID),
+			Reason: algorithm,
+		}
 		return g.Accounts.Event(ctx, tx, e, origin.Origin{})
 	})
 }
 
-// currentSigningKey is the key that signs now: the newest that was published for long enough, or the
-// oldest if none was.
+// currentSigningKey returns the key to sign with: the newest that has been published for signingKeyLeadTime, or
+// the oldest if none has.
 func currentSigningKey(list []signingKey, now time.Time) signingKey {
 	for _, k := range list {
 		if now.Sub(k.createdAt()) >= signingKeyLeadTime {
@@ -191,7 +197,7 @@ func currentSigningKey(list []signingKey, now time.Time) signingKey {
 	return list[len(list)-1]
 }
 
-// PublicJWKS are the public keys that apps need now.
+// PublicJWKS returns the public keys that clients need now (RFC 7517).
 func (g *Grants) PublicJWKS(ctx context.Context) (set jose.JSONWebKeySet, err error) {
 	now := g.Now()
 	for _, algorithm := range SigningAlgorithms() {
@@ -200,7 +206,7 @@ func (g *Grants) PublicJWKS(ctx context.Context) (set jose.JSONWebKeySet, err er
 			return set, err
 		}
 		for i, k := range list {
-			// It has signed until the one after it began to.
+			// A key signs until its successor starts to.
 			if i == 0 || now.Sub(list[i-1].createdAt()) < signingKeyLeadTime+signingKeyOverlap {
 				set.Keys = append(set.Keys, k.publicJWK())
 			}
@@ -209,7 +215,7 @@ func (g *Grants) PublicJWKS(ctx context.Context) (set jose.JSONWebKeySet, err er
 	return set, nil
 }
 
-// SignJWT makes a JWT of the type and the claims.
+// SignJWT returns a signed JWT with this typ header and these claims.
 func (g *Grants) SignJWT(ctx context.Context, algorithm, typ string, claims map[string]any) (string, error) {
 	list, err := g.loadSigningKeys(ctx, algorithm)
 	if err != nil {
@@ -217,41 +223,45 @@ func (g *Grants) SignJWT(ctx context.Context, algorithm, typ string, claims map[
 	}
 	key := currentSigningKey(list, g.Now())
 	private := jose.JSONWebKey{Key: key.private, KeyID: key.ID}
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.SignatureAlgorithm(algorithm), Key: private}, (&jose.SignerOptions{}).WithType(jose.ContentType(typ)))
+	joseKey := jose.SigningKey{Algorithm: jose.SignatureAlgorithm(algorithm), Key: private}
+	signer, err := jose.NewSigner(joseKey, (&jose.SignerOptions{}).WithType(jose.ContentType(typ)))
 	if err != nil {
-		return "", fmt.Errorf("grant: sign: %w", err)
+		return "", fmt.Errorf("grant: sign JWT: %w", err)
 	}
 	return jwt.Signed(signer).Claims(claims).Serialize()
 }
 
-// ParseIDToken reads an ID token that we have made, however old, for an app to hint at somebody.
-// ErrInvalid.
-func (g *Grants) ParseIDToken(ctx context.Context, token string) (claims jwt.Claims, more map[string]any, err error) {
+// ParseIDToken verifies an ID token of this server that is used as id_token_hint and returns its claims. It
+// ignores the expiry, as OpenID Connect RP-Initiated Logout recommends. It returns ErrInvalid if the token was
+// not signed here or its key is too old.
+func (g *Grants) ParseIDToken(ctx context.Context, token string) (claims jwt.Claims, extra map[string]any, err error) {
 	parsed, err := jwt.ParseSigned(token, signatureAlgorithms)
 	if err != nil || len(parsed.Headers) != 1 || parsed.Headers[0].ExtraHeaders[jose.HeaderType] != IDTokenType {
 		return claims, nil, ErrInvalid
 	}
 	rows, err := g.Store.ListSigningKeys(ctx)
 	if err != nil {
-		return claims, nil, fmt.Errorf("grant: known: %w", err)
+		return claims, nil, fmt.Errorf("grant: parse ID token: %w", err)
 	}
 	for _, row := range rows {
-		if row.ID != parsed.Headers[0].KeyID || row.Algorithm != parsed.Headers[0].Algorithm || g.Now().Sub(row.CreatedAt) > signingKeyRetention {
+		if row.ID != parsed.Headers[0].KeyID || row.Algorithm != parsed.Headers[0].Algorithm ||
+			g.Now().Sub(row.CreatedAt) > signingKeyRetention {
 			continue
 		}
 		k, err := g.unsealSigningKey(row)
 		if err != nil {
 			return claims, nil, err
 		}
-		if parsed.Claims(k.private.Public(), &claims, &more) != nil || claims.Issuer != g.Issuer {
+		if parsed.Claims(k.private.Public(), &claims, &extra) != nil || claims.Issuer != g.Issuer {
 			return claims, nil, ErrInvalid
 		}
-		return claims, more, nil
+		return claims, extra, nil
 	}
 	return claims, nil, ErrInvalid
 }
 
-// AssertionIssuer is the app that a JWT says it is from. Nothing is proven by that.
+// AssertionIssuer returns the iss claim of a client assertion, or "" if it has none. The signature is not
+// verified.
 func AssertionIssuer(token string) (id string) {
 	parsed, err := jwt.ParseSigned(token, assertionAlgorithms)
 	if err != nil {
@@ -264,43 +274,46 @@ func AssertionIssuer(token string) (id string) {
 	return claims.Issuer
 }
 
-// assertionAlgorithms are the algorithms by which an app may sign.
+// assertionAlgorithms are the JWS algorithms accepted from clients.
 var assertionAlgorithms = []jose.SignatureAlgorithm{jose.ES256, jose.RS256, jose.PS256, jose.EdDSA}
 
-// VerifyClientAssertion reads the JWT by which an app proves itself (RFC 7523), once. ErrInvalid.
-func (g *Grants) VerifyClientAssertion(ctx context.Context, a client.Client, token string, audiences ...string) error {
-	const leeway, longest = 30 * time.Second, time.Hour // which is what zitadel/oidc's client takes
+// VerifyClientAssertion verifies a JWT for client authentication (RFC 7523 3, private_key_jwt) and makes its
+// jti unusable. It returns an error that is ErrInvalid, with the reason, if the JWT is not acceptable or was
+// used before.
+func (g *Grants) VerifyClientAssertion(ctx context.Context, cl client.Client, token string, audiences ...string) error {
+	const leeway, longest = 30 * time.Second, time.Hour // zitadel/oidc's client sends assertions valid for one hour
 	parsed, err := jwt.ParseSigned(token, assertionAlgorithms)
 	if err != nil {
-		return fmt.Errorf("%w: it is no JWT signed with one of %v", ErrInvalid, assertionAlgorithms)
+		return fmt.Errorf("%w: the assertion is not a JWT signed with one of %v", ErrInvalid, assertionAlgorithms)
 	}
-	set, err := a.JWKS()
+	set, err := cl.JWKS()
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	var claims jwt.Claims
 	if !verifySignature(parsed, set, &claims) {
-		return fmt.Errorf("%w: none of the app's keys has signed it; a kid must be that of a key", ErrInvalid)
+		return fmt.Errorf("%w: the signature matches no key of the app (a kid must be that of a key)", ErrInvalid)
 	}
 	now := g.Now()
-	expected := jwt.Expected{Issuer: a.ID, Subject: a.ID, AnyAudience: audiences, Time: now}
+	expected := jwt.Expected{Issuer: cl.ID, Subject: cl.ID, AnyAudience: audiences, Time: now}
 	switch {
 	case claims.ValidateWithLeeway(expected, leeway) != nil:
 		return fmt.Errorf("%w: %w", ErrInvalid, claims.ValidateWithLeeway(expected, leeway))
 	case claims.Expiry == nil || claims.Expiry.Time().After(now.Add(longest+leeway)):
-		return fmt.Errorf("%w: it has no exp, or one in more than %s", ErrInvalid, longest)
+		return fmt.Errorf("%w: exp is missing or more than %s in the future", ErrInvalid, longest)
 	case claims.ID == "" || len(claims.ID) > 256:
-		return fmt.Errorf("%w: it has no jti, or one of more than 256 letters", ErrInvalid)
+		return fmt.Errorf("%w: jti is missing or longer than 256 bytes", ErrInvalid)
 	}
-	once := store.Counter{Kind: "client_assertion", Subject: a.ID + " " + g.Keys.Pseudonym(claims.ID)}
+	once := store.Counter{Kind: "client_assertion", Subject: cl.ID + " " + g.Keys.Pseudonym(claims.ID)}
 	err = g.Store.SpendQuota(ctx, once, claims.Expiry.Time().Add(leeway), 1, 1)
 	if errors.Is(err, store.ErrNotFound) {
-		return fmt.Errorf("%w: its jti came before", ErrInvalid)
+		return fmt.Errorf("%w: the jti was used before", ErrInvalid)
 	}
 	return err
 }
 
-// verifySignature reports whether one of the keys has signed it, with an algorithm that is the key's.
+// verifySignature reports whether one of the keys signed the token. If a key names an algorithm, the token must
+// use it.
 func verifySignature(token *jwt.JSONWebToken, set jose.JSONWebKeySet, claims *jwt.Claims) bool {
 	for _, key := range set.Keys {
 		id, algorithm := token.Headers[0].KeyID, token.Headers[0].Algorithm

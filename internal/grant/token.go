@@ -17,144 +17,173 @@ import (
 	"twostep.example/twostep/internal/store"
 )
 
-// Tokens are what an app is given.
+// Tokens is the content of a token response (RFC 6749 5.1).
 type Tokens struct {
 	AccessToken  string
-	RefreshToken string // "" unless the grant is offline
+	RefreshToken string // "" without offline_access
 }
 
-// issueTokens draws tokens for a grant.
-func (g *Grants) issueTokens(ctx context.Context, tx *store.DB, of Grant) (t Tokens, err error) {
-	if t.AccessToken, err = g.insertToken(ctx, tx, of, store.AccessToken, g.Now().Add(AccessTokenTTL)); err != nil || !of.Offline {
+// issueTokens creates an access token for a grant, and a refresh token if the grant is offline.
+func (g *Grants) issueTokens(ctx context.Context, tx *store.DB, grant Grant) (t Tokens, err error) {
+	t.AccessToken, err = g.insertToken(ctx, tx, grant, store.AccessToken, g.Now().Add(AccessTokenTTL))
+	if err != nil || !grant.Offline {
 		return t, err
 	}
-	t.RefreshToken, err = g.insertToken(ctx, tx, of, store.RefreshToken, of.ExpiresAt)
+	t.RefreshToken, err = g.insertToken(ctx, tx, grant, store.RefreshToken, grant.ExpiresAt)
 	return t, err
 }
 
-// insertToken adds a token that ends with its grant at the latest.
-func (g *Grants) insertToken(ctx context.Context, tx *store.DB, of Grant, kind string, ends time.Time) (string, error) {
-	if ends.After(of.ExpiresAt) {
-		ends = of.ExpiresAt
+// insertToken creates a token that expires with its grant at the latest.
+func (g *Grants) insertToken(
+	ctx context.Context, tx *store.DB, grant Grant, kind string, ends time.Time,
+) (string, error) {
+	if ends.After(grant.ExpiresAt) {
+		ends = grant.ExpiresAt
 	}
 	token := seal.NewToken()
-	return token, tx.CreateToken(ctx, store.Token{Hash: seal.HashToken(token), GrantID: of.ID, Kind: kind, CreatedAt: g.Now(), ExpiresAt: ends})
+	return token, tx.CreateToken(ctx, store.Token{
+		Hash:      seal.HashToken(token),
+		GrantID:   grant.ID,
+		Kind:      kind,
+		CreatedAt: g.Now(),
+		ExpiresAt: ends,
+	})
 }
 
-// refreshReuseGrace is for how long a refresh token that was used gives the same next one again: two
-// requests of an app at once are no theft.
+// refreshReuseGrace is how long a used refresh token returns the same successor again, so that two concurrent
+// requests of a client are not taken for theft.
 const refreshReuseGrace = 10 * time.Second
 
-// RefreshTokens gives new tokens for a refresh token, once. One that comes a second time was stolen,
-// from the app or from the thief: the grant ends (RFC 9700 2.2.2). ErrInvalid.
-func (g *Grants) RefreshTokens(ctx context.Context, a client.Client, token string, from origin.Origin) (of Grant, t Tokens, err error) {
+// RefreshTokens exchanges a refresh token for new tokens (RFC 6749 6). A refresh token is used once. If it is
+// used again after refreshReuseGrace, it was stolen, and the grant is revoked (RFC 9700 2.2.2). It returns
+// ErrInvalid if the token is unknown, expired, used, or of another client.
+func (g *Grants) RefreshTokens(
+	ctx context.Context, cl client.Client, token string, from origin.Origin,
+) (grant Grant, t Tokens, err error) {
 	old, row, err := g.Store.FindToken(ctx, seal.HashToken(token))
-	if errors.Is(err, store.ErrNotFound) || err == nil && (old.Kind != store.RefreshToken || row.ClientID != a.ID) {
-		return of, t, ErrInvalid
+	if errors.Is(err, store.ErrNotFound) || err == nil && (old.Kind != store.RefreshToken || row.ClientID != cl.ID) {
+		return grant, t, ErrInvalid
 	}
 	if err == nil {
-		of, err = grantFromRow(row)
+		grant, err = grantFromRow(row)
 	}
 	if err != nil {
-		return of, t, fmt.Errorf("grant: refresh: %w", err)
+		return grant, t, fmt.Errorf("grant: refresh tokens: %w", err)
 	}
-	// The one after it is the same each time, and nobody without the keys can say what it is.
+	// The successor is derived from the token with a secret key: each call returns the same one.
 	t.RefreshToken = g.Keys.NextToken(token)
 	err = g.Store.Tx(ctx, func(tx *store.DB) error {
-		if err := g.rotateRefreshToken(ctx, tx, a, of, refreshRotation{old, t.RefreshToken}); err != nil {
+		if err := g.rotateRefreshToken(ctx, tx, cl, grant, refreshRotation{old, t.RefreshToken}); err != nil {
 			return err
 		}
-		t.AccessToken, err = g.insertToken(ctx, tx, of, store.AccessToken, g.Now().Add(AccessTokenTTL))
+		t.AccessToken, err = g.insertToken(ctx, tx, grant, store.AccessToken, g.Now().Add(AccessTokenTTL))
 		return err
 	})
 	if errors.Is(err, store.ErrNotFound) {
-		return of, Tokens{}, cmp.Or(g.revokeIfReused(ctx, old, from), ErrInvalid)
+		return grant, Tokens{}, cmp.Or(g.revokeIfReused(ctx, old, from), ErrInvalid)
 	}
-	return of, t, err
+	return grant, t, err
 }
 
-// refreshRotation is a refresh token and the one that follows it.
+// refreshRotation is a refresh token and its successor.
 type refreshRotation struct {
 	old  store.Token
 	next string
 }
 
-// rotateRefreshToken uses a refresh token up and adds the next one. Within the grace it is there already,
-// and must be unused. store.ErrNotFound: there is nothing to be had for it.
-func (g *Grants) rotateRefreshToken(ctx context.Context, tx *store.DB, a client.Client, of Grant, r refreshRotation) error {
-	if _, err := g.recheckPolicy(ctx, tx, a, of); err != nil {
+// rotateRefreshToken uses a refresh token and creates its successor. Within refreshReuseGrace the successor
+// exists already and must be unused. It returns store.ErrNotFound if the token is not usable.
+func (g *Grants) rotateRefreshToken(
+	ctx context.Context, tx *store.DB, cl client.Client, grant Grant, r refreshRotation,
+) error {
+	if _, err := g.recheckPolicy(ctx, tx, cl, grant); err != nil {
 		return err
 	}
 	now := g.Now()
 	err := tx.UseToken(ctx, r.old.Hash, now)
 	if err == nil {
-		return tx.CreateToken(ctx, store.Token{Hash: seal.HashToken(r.next), GrantID: of.ID, Kind: store.RefreshToken, CreatedAt: now, ExpiresAt: of.ExpiresAt})
+		return tx.CreateToken(ctx, store.Token{
+			Hash:      seal.HashToken(r.next),
+			GrantID:   grant.ID,
+			Kind:      store.RefreshToken,
+			CreatedAt: now,
+			ExpiresAt: grant.ExpiresAt,
+		})
 	}
 	if !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	again, _, err := tx.FindLiveToken(ctx, seal.HashToken(r.next), now)
-	if err == nil && now.Sub(again.CreatedAt) > refreshReuseGrace {
+	successor, _, err := tx.FindLiveToken(ctx, seal.HashToken(r.next), now)
+	if err == nil && now.Sub(successor.CreatedAt) > refreshReuseGrace {
 		err = store.ErrNotFound
 	}
 	return err
 }
 
-// recheckPolicy looks whether the app would get such a grant today: the person is in a group that it is
-// for, has proven what it needs, and allows it to know what it does. Everything else that may have
-// changed ends the grant by itself. store.ErrNotFound: it would not.
-func (g *Grants) recheckPolicy(ctx context.Context, tx *store.DB, a client.Client, of Grant) (*UserInfo, error) {
-	account, err := tx.GetAccount(ctx, of.AccountID)
+// recheckPolicy checks that the client would get the same grant today: the groups, the required level and the
+// consent. Every other change revokes the grant by itself. It returns store.ErrNotFound if the client would not
+// get it.
+func (g *Grants) recheckPolicy(ctx context.Context, tx *store.DB, cl client.Client, grant Grant) (*UserInfo, error) {
+	account, err := tx.GetAccount(ctx, grant.AccountID)
 	if err != nil {
 		return nil, err
 	}
 	who := userInfoFromRow(account)
-	if !a.AllowsGroups(who.Groups) || session.LevelOf(of.AMR) < a.RequiredLevel() {
+	if !cl.AllowsGroups(who.Groups) || session.LevelOf(grant.AMR) < cl.RequiredLevel() {
 		return nil, store.ErrNotFound
 	}
-	if !a.ThirdParty {
+	if !cl.ThirdParty {
 		return &who, nil
 	}
-	c, err := tx.GetConsent(ctx, of.AccountID, a.ID)
-	if err == nil && !consentCovers(c, of.Scope) {
+	c, err := tx.GetConsent(ctx, grant.AccountID, cl.ID)
+	if err == nil && !consentCovers(c, grant.Scope) {
 		err = store.ErrNotFound
 	}
 	return &who, err
 }
 
-// revokeIfReused ends the grant of a refresh token that gave nothing, if it was used before.
+// revokeIfReused revokes the grant of a refresh token that was rejected, if the reason is that it was used
+// before.
 func (g *Grants) revokeIfReused(ctx context.Context, old store.Token, from origin.Origin) error {
-	now, row, err := g.Store.FindToken(ctx, old.Hash)
-	if err != nil || now.UsedAt.IsZero() {
+	token, row, err := g.Store.FindToken(ctx, old.Hash)
+	if err != nil || token.UsedAt.IsZero() {
 		return err
 	}
-	return g.stolen(ctx, audit.TokenReused, row, from)
+	return g.revokeReused(ctx, audit.TokenReused, row, from)
 }
 
-// IssueClientCredentialsToken gives an app a token of its own, for no person (client_credentials).
-func (g *Grants) IssueClientCredentialsToken(ctx context.Context, a client.Client, scope []string) (of Grant, t Tokens, err error) {
+// IssueClientCredentialsToken issues an access token to a client for itself (RFC 6749 4.4).
+func (g *Grants) IssueClientCredentialsToken(
+	ctx context.Context, cl client.Client, scope []string,
+) (grant Grant, t Tokens, err error) {
 	now := g.Now()
 	row := store.Grant{
-		ID: rand.Text(), ClientID: a.ID, Scope: strings.Join(scope, " "), CodeBinding: "{}", CodeHash: seal.HashToken(seal.NewToken()),
-		CreatedAt: now, ExpiresAt: now.Add(AccessTokenTTL), CodeUsedAt: now,
+		ID:          rand.Text(),
+		ClientID:    cl.ID,
+		Scope:       strings.Join(scope, " "),
+		CodeBinding: "{}",
+		CodeHash:    seal.HashToken(seal.NewToken()),
+		CreatedAt:   now,
+		ExpiresAt:   now.Add(AccessTokenTTL),
+		CodeUsedAt:  now,
 	}
-	if of, err = grantFromRow(row); err != nil {
-		return of, t, err
+	if grant, err = grantFromRow(row); err != nil {
+		return grant, t, err
 	}
 	err = g.Store.Tx(ctx, func(tx *store.DB) error {
 		if err := tx.CreateGrant(ctx, row); err != nil {
 			return err
 		}
-		t, err = g.issueTokens(ctx, tx, of)
+		t, err = g.issueTokens(ctx, tx, grant)
 		return err
 	})
 	if err != nil {
-		return of, t, fmt.Errorf("grant: own: %w", err)
+		return grant, t, fmt.Errorf("grant: client credentials: %w", err)
 	}
-	return of, t, nil
+	return grant, t, nil
 }
 
-// TokenInfo is what a live token tells.
+// TokenInfo describes a live token.
 type TokenInfo struct {
 	Grant
 	IsRefreshToken bool
@@ -162,61 +191,63 @@ type TokenInfo struct {
 	TokenExpiresAt time.Time
 }
 
-// IntrospectToken is the grant of a live access or refresh token. ErrInvalid.
+// IntrospectToken returns a live access or refresh token and its grant (RFC 7662). It returns ErrInvalid if
+// there is none.
 func (g *Grants) IntrospectToken(ctx context.Context, token string) (TokenInfo, error) {
-	row, of, err := g.Store.FindLiveToken(ctx, seal.HashToken(token), g.Now())
+	row, grantRow, err := g.Store.FindLiveToken(ctx, seal.HashToken(token), g.Now())
 	if errors.Is(err, store.ErrNotFound) || err == nil && row.Kind == store.ForwardAuthToken {
 		return TokenInfo{}, ErrInvalid
 	}
 	if err != nil {
-		return TokenInfo{}, fmt.Errorf("grant: show: %w", err)
+		return TokenInfo{}, fmt.Errorf("grant: introspect token: %w", err)
 	}
-	found, err := grantFromRow(of)
+	found, err := grantFromRow(grantRow)
 	return TokenInfo{found, row.Kind == store.RefreshToken, row.CreatedAt, row.ExpiresAt}, err
 }
 
-// FindGrantByAccessToken is the grant of a live access token of a person. ErrInvalid.
+// FindGrantByAccessToken returns the grant of a person's live access token. It returns ErrInvalid if the token
+// is unknown, expired, a refresh token, or of a client acting for itself.
 func (g *Grants) FindGrantByAccessToken(ctx context.Context, token string) (Grant, error) {
-	shown, err := g.IntrospectToken(ctx, token)
-	if err == nil && (shown.IsRefreshToken || shown.AccountID == "") {
+	info, err := g.IntrospectToken(ctx, token)
+	if err == nil && (info.IsRefreshToken || info.AccountID == "") {
 		err = ErrInvalid
 	}
-	return shown.Grant, err
+	return info.Grant, err
 }
 
-// RevokeToken ends an access token, or with a refresh token the whole grant (RFC 7009 2.1). A token
-// that is unknown, or another app's, is no error.
-func (g *Grants) RevokeToken(ctx context.Context, a client.Client, token string, from origin.Origin) error {
-	row, of, err := g.Store.FindToken(ctx, seal.HashToken(token))
+// RevokeToken revokes an access token or, with a refresh token, the whole grant (RFC 7009 2.1). It returns nil
+// if the token is unknown or of another client.
+func (g *Grants) RevokeToken(ctx context.Context, cl client.Client, token string, from origin.Origin) error {
+	row, grantRow, err := g.Store.FindToken(ctx, seal.HashToken(token))
 	switch {
-	case errors.Is(err, store.ErrNotFound) || err == nil && of.ClientID != a.ID:
+	case errors.Is(err, store.ErrNotFound) || err == nil && grantRow.ClientID != cl.ID:
 		return nil
 	case err != nil:
-		return fmt.Errorf("grant: revoke: %w", err)
+		return fmt.Errorf("grant: revoke token: %w", err)
 	case row.Kind == store.RefreshToken:
-		return g.end(ctx, of, from)
+		return g.end(ctx, grantRow, from)
 	}
 	return g.Store.DeleteToken(ctx, row.Hash)
 }
 
-// IssueHostToken gives a browser the token of its cookie at a host behind a proxy, for a code that was
-// issued for that host. It lasts as long as the session.
-func (g *Grants) IssueHostToken(ctx context.Context, of Grant) (token string, err error) {
-	token, err = g.insertToken(ctx, g.Store, of, store.ForwardAuthToken, of.ExpiresAt)
+// IssueHostToken creates the token of the cookie of a host behind a reverse proxy. It expires with the session.
+func (g *Grants) IssueHostToken(ctx context.Context, grant Grant) (token string, err error) {
+	token, err = g.insertToken(ctx, g.Store, grant, store.ForwardAuthToken, grant.ExpiresAt)
 	if err != nil {
-		return "", fmt.Errorf("grant: enter: %w", err)
+		return "", fmt.Errorf("grant: issue host token: %w", err)
 	}
 	return token, nil
 }
 
-// FindGrantByHostToken is the grant of a browser's cookie at a host behind a proxy. ErrInvalid.
+// FindGrantByHostToken returns the grant of the cookie of a host behind a reverse proxy. It returns ErrInvalid
+// if there is no live one.
 func (g *Grants) FindGrantByHostToken(ctx context.Context, token string) (Grant, error) {
-	row, of, err := g.Store.FindLiveToken(ctx, seal.HashToken(token), g.Now())
+	row, grantRow, err := g.Store.FindLiveToken(ctx, seal.HashToken(token), g.Now())
 	if errors.Is(err, store.ErrNotFound) || err == nil && row.Kind != store.ForwardAuthToken {
 		return Grant{}, ErrInvalid
 	}
 	if err != nil {
-		return Grant{}, fmt.Errorf("grant: at host: %w", err)
+		return Grant{}, fmt.Errorf("grant: find host token: %w", err)
 	}
-	return grantFromRow(of)
+	return grantFromRow(grantRow)
 }

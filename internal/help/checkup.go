@@ -13,29 +13,29 @@ import (
 	"twostep.example/twostep/internal/trust"
 )
 
-// What became of a cookie that the browser was given.
+// The results of the check whether the browser stores cookies.
 const (
-	storageKept    = "kept"    // it came back
-	storageBlocked = "blocked" // it never came back: nothing is stored
-	storageDeleted = "deleted" // it came back once, and later no more
+	storageKept    = "kept"    // the cookie came back
+	storageBlocked = "blocked" // it never came back: the browser stores none
+	storageDeleted = "deleted" // it came back once, but not later
 )
 
 type checkupPage struct {
 	Storage          string    // kept, blocked or deleted
-	Since            time.Time // when the browser first kept a cookie of ours
-	Stored           time.Time // deleted: when it had come back
+	Since            time.Time // since when the browser has stored the probe cookie
+	Stored           time.Time // if deleted: when it had come back
 	Address, Browser string
-	TrustDays        int // that trust lasts; 0: it is switched off
+	TrustDays        int // how long trust lasts; 0: trust is off
 	SignedIn         bool
-	ChallengeReason  string    // signed in: the next sign-in would ask, and why; "" if it would not
-	TrustedUntil     time.Time // signed in: it would not ask until then
-	LostRecordFrom   time.Time // signed in: a browser like this one was verified here, and has no record any more
-	BrowserSteps     []chapter // the steps for this browser, or for all
+	ChallengeReason  string    // if signed in: why the next sign-in would ask for the second step; "": it would not
+	TrustedUntil     time.Time // if signed in and trusted: until when
+	LostRecordFrom   time.Time // if signed in: when a browser like this one was verified here that has lost its record
+	BrowserSteps     []chapter // the steps for this browser; for every browser if it is unknown
 }
 
-// showCheckup is three addresses: the first sets a cookie, the second looks whether it came
-// back, and the third says what is known and can be opened again after the browser was
-// closed. What stands in the address is a time and harms nobody who believes it.
+// showCheckup serves three steps: the first sets a cookie, the second checks that it came back, and the third shows the
+// result, also when it is opened again after the browser was restarted. The times in the query only change what this
+// page says.
 func (s *Handlers) showCheckup(w http.ResponseWriter, r *http.Request) error {
 	since, stored := s.Pages.CookiesStoredSince(r)
 	set, wasSet := s.timeParameter(r, "set")
@@ -56,14 +56,14 @@ func (s *Handlers) showCheckup(w http.ResponseWriter, r *http.Request) error {
 	return s.redirectToStep(w, r, "set")
 }
 
-// redirectToStep leads to the next of the three addresses.
+// redirectToStep redirects to the next step.
 func (s *Handlers) redirectToStep(w http.ResponseWriter, r *http.Request, name string) error {
 	now := strconv.FormatInt(s.Pages.CurrentTime().Unix(), 10)
 	http.Redirect(w, r, "/help/trust?"+url.Values{name: {now}}.Encode(), http.StatusSeeOther)
 	return nil
 }
 
-// timeParameter is a time in the address, if it is one that has been.
+// timeParameter returns the time in a query parameter. ok is false if it is invalid or in the future.
 func (s *Handlers) timeParameter(r *http.Request, name string) (time.Time, bool) {
 	seconds, err := strconv.ParseInt(r.URL.Query().Get(name), 10, 64)
 	at := time.Unix(seconds, 0)
@@ -75,7 +75,7 @@ func (s *Handlers) renderCheckup(w http.ResponseWriter, r *http.Request, p check
 	q := from.TrustRequest()
 	facts := s.serverFacts()
 	p.TrustDays = facts.Days
-	facts.Days = max(facts.Days, 1) // the steps help with every cookie
+	facts.Days = max(facts.Days, 1) // the steps help with any cookie
 	p.Address, p.Browser = origin.DescribeAddress(
 		from.AddressString(), localizer.Tag(),
 	), origin.DescribeBrowser(q.Browser, localizer.Tag())
@@ -99,7 +99,7 @@ func (s *Handlers) renderCheckup(w http.ResponseWriter, r *http.Request, p check
 	)
 }
 
-// predictNextSignIn is what the next sign-in would do, for somebody who is in.
+// predictNextSignIn sets what the next sign-in of a signed-in person would do.
 func (s *Handlers) predictNextSignIn(r *http.Request, who session.Session, p *checkupPage) error {
 	localizer, from := s.Pages.Localizer(r), s.Pages.Origin(r)
 	d, err := s.Devices.PreviewDecision(r.Context(), who.Owner(), from)

@@ -1,8 +1,7 @@
 // Package help is the page that describes the feature, and the check-up of a browser.
 //
-// The page is made of the sentences that twostep check tries, with this server's own
-// figures. The check-up sets a cookie and looks whether it comes back, says what the server
-// sees, and what the next sign-in would do. The package decides nothing about anybody.
+// The page has the sentences that twostep check tests, with the figures of this server. The check-up sets a cookie and
+// looks whether it comes back, and shows what the server sees and what the next sign-in would do. It changes nothing.
 package help
 
 import (
@@ -21,7 +20,7 @@ import (
 	"twostep.example/twostep/manual"
 )
 
-// Handlers is the help pages of one server.
+// Handlers serves the help pages of one server.
 type Handlers struct {
 	Sessions *session.Sessions
 	Devices  *device.Devices
@@ -35,7 +34,7 @@ var templateFiles embed.FS
 
 var templates = sync.OnceValue(func() render.Templates { return render.Parse(templateFiles, "pages") })
 
-// Routes are the help pages; anybody may come.
+// Routes returns the routes of the help pages, which are public.
 func (s *Handlers) Routes() []render.Route {
 	return []render.Route{
 		{Pattern: "GET /help", Handler: s.showHelp},
@@ -45,15 +44,15 @@ func (s *Handlers) Routes() []render.Route {
 
 type helpPage struct {
 	Chapters     []chapter
-	TrustEnabled bool // browsers can be trusted
+	TrustEnabled bool // devices can be trusted
 }
 
-// chapter is a heading with what stands below it, up to the next of its level.
+// chapter is a heading with the text below it, up to the next heading of its level.
 type chapter struct {
 	ID, Title string
 	Level     int
 	Blocks    []block
-	Open      bool // the reader's own browser
+	Open      bool // the section is about the browser of the reader
 }
 
 // block is a paragraph, a note, or a list of steps or items.
@@ -72,10 +71,10 @@ func (s *Handlers) showHelp(w http.ResponseWriter, r *http.Request) error {
 	)
 }
 
-// chapters are the sections of the page, the reader's own browser before the others.
+// chapters returns the sections of the page, with the browser of the reader before the other browsers.
 func chapters(language, own string, f manual.Facts) []chapter {
 	var all []chapter
-	first := -1 // of the browsers
+	first := -1 // index of the first browser
 	for _, section := range manual.Sections(language, f) {
 		c := chapter{
 			ID:     section.ID,
@@ -96,7 +95,7 @@ func chapters(language, own string, f manual.Facts) []chapter {
 	return all
 }
 
-// browserLevel is the level of the sections on browsers, at the end of the page.
+// browserLevel is the level of the sections about browsers, at the end of the page.
 const browserLevel = 3
 
 func blocks(sentences []manual.Sentence) []block {
@@ -113,7 +112,7 @@ func blocks(sentences []manual.Sentence) []block {
 	return all
 }
 
-// serverFacts are what the sentences say about this server.
+// serverFacts returns the figures of this server for the sentences.
 func (s *Handlers) serverFacts() manual.Facts {
 	f := manual.Facts{Site: s.Pages.Site, Domain: s.Domain, Days: s.Devices.TrustDays()}
 	for _, m := range s.Methods {
@@ -126,7 +125,7 @@ func (s *Handlers) serverFacts() manual.Facts {
 	return f
 }
 
-// browserSection is the section with the steps for a browser; "" if there is none.
+// browserSection returns the id of the section for a browser; "" if there is none.
 func browserSection(b trust.Browser) string {
 	switch b.OS {
 	case "iOS":

@@ -32,7 +32,7 @@ func newTestHandlers(methods ...factor.Method) *Handlers {
 	}
 }
 
-// getPage asks for a page with headers like "Cookie: probe=1".
+// getPage requests a page with headers like "Cookie: probe=1".
 func getPage(t *testing.T, s *Handlers, target string, headers ...string) *httptest.ResponseRecorder {
 	t.Helper()
 	r := httptest.NewRequest("GET", target, nil)
@@ -53,8 +53,8 @@ func getPage(t *testing.T, s *Handlers, target string, headers ...string) *httpt
 	return w
 }
 
-// The page has this server's own names and figures, in the reader's language, and opens the
-// section of their browser before the others.
+// The page has the names and figures of this server, is in the language of the reader, and opens the section of their
+// browser, before the other browsers.
 func TestHelpHasServerNamesAndFigures(t *testing.T) {
 	s := newTestHandlers(totp.Method{}, sms.Method{}, email.Method{CodeTTL: 10 * time.Minute})
 	s.Devices.Policy.TTL = 7 * 24 * time.Hour
@@ -69,25 +69,25 @@ func TestHelpHasServerNamesAndFigures(t *testing.T) {
 		}
 	}
 	if strings.Index(body, `id="firefox"`) > strings.Index(body, `id="chrome"`) || strings.Count(body, " open>") != 1 {
-		t.Error("the reader's own browser is not the first")
+		t.Error("the browser of the reader is not the first")
 	}
 	if german := getPage(t, s, "/help", "Accept-Language: de").Body.String(); !strings.Contains(
 		german,
 		"gilt 10 Minuten lang",
 	) ||
 		strings.Contains(german, " open>") {
-		t.Error("not in German, or with a browser that nobody has")
+		t.Error("not in German, or an unknown browser has a section open")
 	}
 	small := newTestHandlers(email.Method{})
 	small.Devices.Policy.TTL = 0
 	if body := getPage(t, small, "/help").Body.String(); strings.Contains(body, "SMS") ||
 		strings.Contains(body, "Authenticator") ||
 		strings.Contains(body, "/help/trust") {
-		t.Error("the page describes what the server does not have")
+		t.Error("the page describes a method the server does not have")
 	}
 }
 
-// The browsers of the world find the steps that are theirs.
+// Each browser gets its own section.
 func TestBrowserSectionByUserAgent(t *testing.T) {
 	for agent, want := range map[string]string{
 		"Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) CriOS/142.0.0.0 Mobile/15E148 Safari/604.1": "ios",
@@ -106,8 +106,7 @@ func TestBrowserSectionByUserAgent(t *testing.T) {
 	}
 }
 
-// The check-up tells a browser that keeps its cookies from one that never stored any and
-// from one that has deleted them.
+// The check-up distinguishes a browser that stores cookies from one that never did and one that has deleted them.
 func TestCheckupDetectsCookieStorage(t *testing.T) {
 	s := newTestHandlers(email.Method{})
 	first := getPage(t, s, "/help/trust")
@@ -119,7 +118,7 @@ func TestCheckupDetectsCookieStorage(t *testing.T) {
 	}
 	if body := getPage(t, s, second.String()).Body.String(); !strings.Contains(body, "has not stored anything") ||
 		!strings.Contains(body, "nothing is stored") {
-		t.Error("a browser that stores nothing is not told so")
+		t.Error("a browser without cookies: the page does not say so")
 	}
 	third := getPage(t, s, second.String(), "Cookie: "+cookie).Header().Get("Location")
 	if !strings.HasPrefix(third, "/help/trust?kept=") {
@@ -128,30 +127,30 @@ func TestCheckupDetectsCookieStorage(t *testing.T) {
 	kept := getPage(t, s, third, "Cookie: "+cookie).Body.String()
 	if !strings.Contains(kept, "has stored what it was given") ||
 		!strings.Contains(kept, "stored since 5 Nov 2026, 10:02 UTC") {
-		t.Error("a browser that keeps everything is not told so")
+		t.Error("a browser that stores cookies: the page does not say so")
 	}
 	now = now.Add(24 * time.Hour)
 	for says, headers := range map[string][]string{
-		"it comes without its cookie": nil, "it has a newer one": {"Cookie: probe=1794045000"},
-		"it has garbage": {"Cookie: probe=x"}, "it has one of tomorrow": {"Cookie: probe=1999999999"},
-		"it has two": {"Cookie: " + cookie + "; " + cookie},
+		"without the cookie": nil, "with a newer one": {"Cookie: probe=1794045000"},
+		"with an invalid one": {"Cookie: probe=x"}, "with one from the future": {"Cookie: probe=1999999999"},
+		"with two": {"Cookie: " + cookie + "; " + cookie},
 	} {
 		if body := getPage(t, s, third, headers...).Body.String(); !strings.Contains(
 			body,
 			"deletes its data when it closes",
 		) {
-			t.Errorf("%s: a browser that deletes its data is not told so", says)
+			t.Errorf("%s: the page does not say that the browser deletes its data", says)
 		}
 	}
 	if body := getPage(t, s, third, "Cookie: "+cookie).Body.String(); !strings.Contains(
 		body,
 		"has stored what it was given",
 	) {
-		t.Error("it was kept for a day, and is not told so")
+		t.Error("stored for a day: the page does not say so")
 	}
 	s.Devices.Policy.TTL = 0
 	if body := getPage(t, s, second.String()).Body.String(); !strings.Contains(body, "Block all cookies") {
-		t.Error("without trust, nobody is told how to let a browser store what a sign-in needs")
+		t.Error("without trust the steps to allow cookies are missing")
 	}
 	for _, odd := range []string{"?set=x", "?kept=-1", "?kept=99999999999999999999", "?kept=1099511627775",
 		"?kept=", "?set=%00"} {

@@ -206,14 +206,14 @@ func (bs *Budgets) Charge(ctx context.Context, tx *store.DB, g Guess, from origi
 	e := bs.newEntry(g.Budget, store.EntryGuess, g.Challenge, from)
 	e.Cost = int64(g.Cost)
 	if g.AppsPaired > 0 {
-		e.Kind, e.Cost = store.EntryPair, g.AppsPaired
+		e.Kind, e.Cost = store.EntryPair, 0
 	}
 	if b.knownDeviceHasGuesses(g.Device) {
 		e.DeviceID = g.Device
 		return tx.CreateBudgetEntry(ctx, e)
 	}
 	if g.AppsPaired > 0 {
-		return b.add(ctx, tx, e, b.pairAvailableAt)
+		return b.add(ctx, tx, e, func(e store.BudgetEntry) time.Time { return b.pairAvailableAt(e, g.AppsPaired) })
 	}
 	if err := bs.chargeUnknownDevice(ctx, tx, b, e); err != nil {
 		return err

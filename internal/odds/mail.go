@@ -22,7 +22,7 @@ func (bs *Budgets) SpendMail(ctx context.Context, tx *store.DB, b Budget, g Gues
 // mailAvailableAt returns when the email of e may be sent: zero or a time in the past means now.
 func (b Budget) mailAvailableAt(e store.BudgetEntry) time.Time {
 	own, unknown := sameSource(e), unknownSources(e)
-	if e.DeviceID != "" {
+	if e.DeviceID != "" || e.KnownNetwork {
 		return later(
 			b.availableAt(hour, ratelimit.KnownMailsPerHour, own),
 			b.availableAt(day, ratelimit.KnownMailsPerDay, own))

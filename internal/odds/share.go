@@ -8,17 +8,11 @@ import (
 	"twostep.example/twostep/internal/store"
 )
 
-// knownNetwork is the DeviceID of entries that were made by an unknown device in a known network: one from which the
-// account has completed both steps within the last Month. The value is stored.
-const knownNetwork = "near"
-
 // add stores an entry. It returns a *ratelimit.LimitedError if availableAt returns a time in the future.
 func (b Budget) add(
 	ctx context.Context, tx *store.DB, e store.BudgetEntry, availableAt func(store.BudgetEntry) time.Time,
 ) error {
-	if e.DeviceID == "" && b.networkKnown(e.Network) {
-		e.DeviceID = knownNetwork
-	}
+	e.KnownNetwork = e.DeviceID == "" && b.networkKnown(e.Network)
 	if retryAt := availableAt(e); b.now.Before(retryAt) {
 		return &ratelimit.LimitedError{RetryAt: retryAt}
 	}
@@ -34,20 +28,22 @@ func (b Budget) networkKnown(network string) bool {
 // sameSource matches the entries of the kind of e that share a limit with it: those of the same known device, or of the
 // same network.
 func sameSource(e store.BudgetEntry) func(store.BudgetEntry) bool {
-	knownDevice := e.DeviceID != "" && e.DeviceID != knownNetwork
 	return func(other store.BudgetEntry) bool {
-		return other.Kind == e.Kind && other.DeviceID == e.DeviceID && (other.Network == e.Network || knownDevice)
+		return other.Kind == e.Kind && other.DeviceID == e.DeviceID && other.KnownNetwork == e.KnownNetwork &&
+			(other.Network == e.Network || e.DeviceID != "")
 	}
 }
 
 // knownNetworks matches the entries of the kind of e by unknown devices in any known network.
 func knownNetworks(e store.BudgetEntry) func(store.BudgetEntry) bool {
-	return func(other store.BudgetEntry) bool { return other.Kind == e.Kind && other.DeviceID == knownNetwork }
+	return func(other store.BudgetEntry) bool { return other.Kind == e.Kind && other.KnownNetwork }
 }
 
 // unknownSources matches the entries of the kind of e by unknown devices in unknown networks.
 func unknownSources(e store.BudgetEntry) func(store.BudgetEntry) bool {
-	return func(other store.BudgetEntry) bool { return other.Kind == e.Kind && other.DeviceID == "" }
+	return func(other store.BudgetEntry) bool {
+		return other.Kind == e.Kind && other.DeviceID == "" && !other.KnownNetwork
+	}
 }
 
 // availableAt returns from when fewer than limit matching entries are in a window; zero if that is now.
@@ -66,12 +62,12 @@ func later(one, other time.Time) time.Time {
 	return other
 }
 
-// pairAvailableAt returns from when the pair of app codes of e may be compared: zero or a time in the past means now. A
-// pair is compared with each of several apps, so an account with more apps gets fewer pairs. All known networks share
-// one limit, or there would be as many pairs as there are known networks.
-func (b Budget) pairAvailableAt(e store.BudgetEntry) time.Time {
-	limit := func(pairs int64) int64 { return max(pairs/e.Cost, 1) }
-	if e.DeviceID == knownNetwork {
+// pairAvailableAt returns from when the pair of app codes of e may be compared with the codes of so many apps: zero or
+// a time in the past means now. An account with more apps gets fewer pairs. All known networks share one limit, or
+// there would be as many pairs as there are known networks.
+func (b Budget) pairAvailableAt(e store.BudgetEntry, apps int64) time.Time {
+	limit := func(pairs int64) int64 { return max(pairs/apps, 1) }
+	if e.KnownNetwork {
 		return b.availableAt(day, limit(CodePairsPerNetworkDay), knownNetworks(e))
 	}
 	all := b.availableAt(day, limit(CodePairsPerDay), unknownSources(e))

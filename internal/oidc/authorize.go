@@ -3,6 +3,7 @@ package oidc
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -15,21 +16,25 @@ import (
 	"twostep.example/twostep/internal/session"
 )
 
-// authorize is where an app sends somebody (OpenID Connect Core 3.1.2). A form from another
-// site brings no cookies, so it is kept and goes on with a GET of ours.
+// authorize is the authorization endpoint (RFC 6749 3.1; OpenID Connect Core 3.1.2). A cross-site POST brings
+// no cookies, so the request is stored and resumed with a GET.
 func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) error {
 	values, err := parseParameters(r)
 	if err != nil {
 		return err
 	}
-	a, redirect, err := p.resolveClient(r, values)
+	cl, redirect, err := p.resolveClient(r, values)
 	if err != nil {
 		return p.showErrorPage(w, r, err)
 	}
-	authReq, err := p.parseAuthRequest(r, a, redirect, values)
-	if told, ok := errors.AsType[*oauthError](err); ok {
-		mode := values.Get("response_mode")
-		return p.sendAuthResponse(w, r, grant.AuthRequest{RedirectURI: redirect, State: values.Get("state"), ResponseMode: mode}, errorParameters(told.code, told.description))
+	authReq, err := p.parseAuthRequest(r, cl, redirect, values)
+	if oauthErr, ok := errors.AsType[*oauthError](err); ok {
+		invalid := grant.AuthRequest{
+			RedirectURI:  redirect,
+			State:        values.Get("state"),
+			ResponseMode: values.Get("response_mode"),
+		}
+		return p.sendAuthResponse(w, r, invalid, errorParameters(oauthErr.code, oauthErr.description))
 	}
 	if errors.Is(err, grant.ErrInvalid) {
 		return p.showErrorPage(w, r, err)
@@ -47,55 +52,75 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) error {
 	return p.advanceRequest(w, r, authReq, "")
 }
 
-// pageError says that nobody knows where the person may be sent back to.
+// pageError is an error in a request whose redirect URI is not known to be good: it is shown to the person,
+// never sent to the client.
 type pageError struct{ messageKey, logDetail string }
 
 func (e *pageError) Error() string { return e.logDetail }
 
-// resolveClient is the app that asks, and where its answer goes. Until both are known nobody is sent
-// anywhere (RFC 9700 4.11.2).
-func (p *Provider) resolveClient(r *http.Request, values url.Values) (a client.Client, redirect string, err error) {
-	a, err = p.Grants.Clients.Get(r.Context(), values.Get("client_id"))
+// resolveClient returns the client and the redirect URI of an authorization request. It returns a *pageError if
+// one of them is not registered (RFC 9700 4.11.2). For a pushed request the redirect URI is empty.
+func (p *Provider) resolveClient(r *http.Request, values url.Values) (cl client.Client, redirect string, err error) {
+	cl, err = p.Grants.Clients.Get(r.Context(), values.Get("client_id"))
 	if errors.Is(err, client.ErrNotFound) {
-		return a, "", &pageError{"oidc.noapp", "there is no app with the client_id " + strconv.Quote(truncate(values.Get("client_id")))}
+		return cl, "", &pageError{"oidc.noapp",
+			"there is no app with the client_id " + strconv.Quote(truncate(values.Get("client_id")))}
 	}
 	if err != nil || grant.IsPushedRequestURI(values.Get("request_uri")) {
-		return a, "", err
+		return cl, "", err
 	}
 	redirect = values.Get("redirect_uri")
-	if redirect == "" && len(a.RedirectURIs) == 1 && !slices.Contains(strings.Fields(values.Get("scope")), "openid") {
-		redirect = a.RedirectURIs[0] // RFC 6749 3.1.2.3; OpenID Connect wants it in full
+	if redirect == "" && len(cl.RedirectURIs) == 1 && !slices.Contains(strings.Fields(values.Get("scope")), "openid") {
+		redirect = cl.RedirectURIs[0] // RFC 6749 3.1.2.3; OpenID Connect requires the parameter
 	}
-	if !a.AllowsRedirectURI(redirect) {
-		return a, "", &pageError{"oidc.redirect", "app " + a.ID + ": the redirect_uri " + strconv.Quote(truncate(redirect)) + " is not registered: " + client.ExplainRedirectMismatch(a.RedirectURIs, redirect)}
+	if !cl.AllowsRedirectURI(redirect) {
+		return cl, "", &pageError{"oidc.redirect", fmt.Sprintf("app %s: the redirect_uri %q is not registered: %s",
+			cl.ID, truncate(redirect), client.ExplainRedirectMismatch(cl.RedirectURIs, redirect))}
 	}
-	return a, redirect, nil
+	return cl, redirect, nil
 }
 
 func truncate(s string) string { return s[:min(len(s), 200)] }
 
-// showErrorPage tells the person that the app has sent them here wrongly, and the operator why.
+// showErrorPage tells the person that the app's request is invalid or has expired, and logs the reason for the
+// operator. It returns every error that is neither a *pageError nor grant.ErrInvalid.
 func (p *Provider) showErrorPage(w http.ResponseWriter, r *http.Request, err error) error {
 	title, key := "oidc.over.title", "oidc.over"
 	if e, ok := errors.AsType[*pageError](err); ok {
-		p.Grants.Log.Warn("an app asks wrongly", "problem", e.logDetail)
+		p.Grants.Log.Warn("invalid request from an app", "reason", e.logDetail)
 		title, key = "oidc.stray.title", e.messageKey
 	} else if !errors.Is(err, grant.ErrInvalid) {
 		return err
 	}
-	return p.Pages.Render(w, r, render.View{Templates: templates(), Template: "stray", Status: http.StatusBadRequest, Title: title, Data: key})
+	return p.Pages.Render(w, r, render.View{
+		Templates: templates(),
+		Template:  "stray",
+		Status:    http.StatusBadRequest,
+		Title:     title,
+		Data:      key,
+	})
 }
 
-// parseAuthRequest reads what an app asks for; the redirect address is one that whose has looked at.
-// *refusal.
-func (p *Provider) parseAuthRequest(r *http.Request, a client.Client, redirect string, values url.Values) (authReq grant.AuthRequest, err error) {
+// parseAuthRequest reads an authorization request whose redirect URI resolveClient has checked. It returns an
+// *oauthError if the request is invalid, and grant.ErrInvalid if a request_uri is.
+func (p *Provider) parseAuthRequest(
+	r *http.Request, cl client.Client, redirect string, values url.Values,
+) (authReq grant.AuthRequest, err error) {
 	if requestURI := values.Get("request_uri"); grant.IsPushedRequestURI(requestURI) {
-		return p.Grants.ConsumePushedRequest(r.Context(), a.ID, requestURI)
+		return p.Grants.ConsumePushedRequest(r.Context(), cl.ID, requestURI)
 	}
 	authReq = grant.AuthRequest{
-		ClientID: a.ID, RedirectURI: redirect, State: values.Get("state"), Nonce: values.Get("nonce"), ResponseMode: values.Get("response_mode"),
-		Prompt: strings.Fields(values.Get("prompt")), LoginHint: values.Get("login_hint"), UILocales: values.Get("ui_locales"),
-		Action: values.Get("twostep_action"), CodeChallenge: values.Get("code_challenge"), RequestedAt: p.Grants.Now(),
+		ClientID:      cl.ID,
+		RedirectURI:   redirect,
+		State:         values.Get("state"),
+		Nonce:         values.Get("nonce"),
+		CodeChallenge: values.Get("code_challenge"),
+		ResponseMode:  values.Get("response_mode"),
+		Prompt:        strings.Fields(values.Get("prompt")),
+		LoginHint:     values.Get("login_hint"),
+		UILocales:     values.Get("ui_locales"),
+		Action:        values.Get("twostep_action"),
+		RequestedAt:   p.Grants.Now(),
 	}
 	for _, one := range strings.Fields(values.Get("scope")) {
 		if slices.Contains(supportedScopes, one) && !slices.Contains(authReq.Scope, one) {
@@ -104,13 +129,13 @@ func (p *Provider) parseAuthRequest(r *http.Request, a client.Client, redirect s
 	}
 	for _, check := range []func() error{
 		func() error { return checkSupportedParameters(values) },
-		func() error { return checkPKCE(a, values) },
+		func() error { return checkPKCE(cl, values) },
 		func() error { return checkPrompt(authReq.Prompt) },
 		func() error { return p.checkAction(authReq.Action) },
 		func() (err error) { authReq.MaxAge, err = parseMaxAge(values); return err },
 		func() (err error) { authReq.MinLevel, err = parseACR(values); return err },
 		func() (err error) {
-			authReq.HintedSubject, err = p.parseIDTokenHint(r, a, values.Get("id_token_hint"))
+			authReq.HintedSubject, err = p.parseIDTokenHint(r, cl, values.Get("id_token_hint"))
 			return err
 		},
 	} {
@@ -121,39 +146,42 @@ func (p *Provider) parseAuthRequest(r *http.Request, a client.Client, redirect s
 	return authReq, nil
 }
 
-// checkSupportedParameters refuses what we do not do.
+// checkSupportedParameters rejects parameters and values that this server does not support.
 func checkSupportedParameters(values url.Values) error {
 	switch mode := values.Get("response_mode"); {
 	case values.Get("request") != "":
-		return newOAuthError(0, "request_not_supported", "send the parameters themselves, or push them")
+		return newOAuthError(0, "request_not_supported",
+			"request objects are not supported: send the parameters, or push them")
 	case values.Get("request_uri") != "":
-		return newOAuthError(0, "request_uri_not_supported", "push the request, and send the request_uri of the answer")
+		return newOAuthError(0, "request_uri_not_supported",
+			"push the request, and send the request_uri of the response")
 	case values.Get("response_type") == "":
 		return invalidRequest("response_type is missing")
 	case values.Get("response_type") != "code":
-		return newOAuthError(0, "unsupported_response_type", "the only response_type here is code")
+		return newOAuthError(0, "unsupported_response_type", "response_type must be code")
 	case mode == "form_post" && !strings.HasPrefix(values.Get("redirect_uri"), "http"):
-		return invalidRequest("an app on a phone gets no form")
+		return invalidRequest("response_mode form_post needs an http or https redirect_uri")
 	case mode != "" && mode != "query" && mode != "form_post":
-		return invalidRequest("response_mode is neither query nor form_post")
-	case len(values.Get("state")) > 2048 || len(values.Get("nonce")) > 1024 || len(values.Get("login_hint")) > 254 || len(values.Get("ui_locales")) > 100:
+		return invalidRequest("response_mode must be query or form_post")
+	case len(values.Get("state")) > 2048 || len(values.Get("nonce")) > 1024 ||
+		len(values.Get("login_hint")) > 254 || len(values.Get("ui_locales")) > 100:
 		return invalidRequest("state, nonce, login_hint or ui_locales is too long")
 	}
 	return nil
 }
 
-// checkPKCE wants PKCE with S256 (RFC 7636), of everybody but an app that is said to be too old.
-func checkPKCE(a client.Client, values url.Values) error {
+// checkPKCE requires PKCE with method S256 (RFC 7636), except for clients with PKCEOptional.
+func checkPKCE(cl client.Client, values url.Values) error {
 	challenge, method := values.Get("code_challenge"), values.Get("code_challenge_method")
 	switch {
-	case challenge == "" && method == "" && a.PKCEOptional:
+	case challenge == "" && method == "" && cl.PKCEOptional:
 		return nil
 	case challenge == "":
 		return invalidRequest("code_challenge is missing: PKCE is required")
 	case method != "S256":
 		return invalidRequest("code_challenge_method must be S256")
 	case !grant.ValidS256Challenge(challenge):
-		return invalidRequest("code_challenge is no SHA-256 in base64url")
+		return invalidRequest("code_challenge must be a SHA-256 hash in base64url")
 	}
 	return nil
 }
@@ -161,11 +189,11 @@ func checkPKCE(a client.Client, values url.Values) error {
 func checkPrompt(prompt []string) error {
 	for _, one := range prompt {
 		if !slices.Contains(supportedPrompts, one) {
-			return invalidRequest("prompt is none of " + strings.Join(supportedPrompts, ", "))
+			return invalidRequest("prompt must have values of " + strings.Join(supportedPrompts, ", "))
 		}
 	}
 	if len(prompt) > 4 || len(prompt) > 1 && slices.Contains(prompt, "none") {
-		return invalidRequest("prompt is none and something else, or too long")
+		return invalidRequest("prompt has too many values, or none together with others")
 	}
 	return nil
 }
@@ -176,16 +204,17 @@ func parseMaxAge(values url.Values) (*int64, error) {
 	}
 	seconds, err := strconv.ParseInt(values.Get("max_age"), 10, 32)
 	if err != nil || seconds < 0 {
-		return nil, invalidRequest("max_age is no number of seconds")
+		return nil, invalidRequest("max_age must be a number of seconds")
 	}
 	return &seconds, nil
 }
 
-// parseACR is how much an app wants proven, at least: any one of the levels that it names in one place
-// will do, so the lowest, and of two places both count. A level that it must have and that is none
-// of ours is refused, never left out.
+// parseACR returns the lowest level that satisfies acr_values, and the claims parameter's acr of the ID token
+// (OpenID Connect Core 5.5.1.1). Of several values any one is enough, so the lowest counts; if both parameters
+// name values, both must be satisfied. It returns an *oauthError if acr is essential and none of its values is
+// known.
 func parseACR(values url.Values) (session.Level, error) {
-	wished := lowestLevel(strings.Fields(values.Get("acr_values")))
+	fromACRValues := lowestLevel(strings.Fields(values.Get("acr_values")))
 	var claims struct {
 		IDToken struct {
 			ACR *struct {
@@ -197,25 +226,25 @@ func parseACR(values url.Values) (session.Level, error) {
 	}
 	if text := values.Get("claims"); text != "" {
 		if json.Unmarshal([]byte(text), &claims) != nil {
-			return 0, invalidRequest("claims is no JSON object")
+			return 0, invalidRequest("claims must be a JSON object")
 		}
 	}
 	acr := claims.IDToken.ACR
 	if acr == nil {
-		return wished, nil
+		return fromACRValues, nil
 	}
 	names := acr.Values
 	if acr.Value != "" {
 		names = append(names, acr.Value)
 	}
-	claimed := lowestLevel(names)
-	if acr.Essential && len(names) > 0 && claimed == session.LevelNone {
-		return 0, newOAuthError(0, "unmet_authentication_requirements", "no acr of those that must be is one of ours")
+	fromClaims := lowestLevel(names)
+	if acr.Essential && len(names) > 0 && fromClaims == session.LevelNone {
+		return 0, newOAuthError(0, "unmet_authentication_requirements", "none of the essential acr values is supported")
 	}
-	return max(wished, claimed), nil
+	return max(fromACRValues, fromClaims), nil
 }
 
-// lowestLevel is the lowest level that has one of the names.
+// lowestLevel returns the lowest level with one of the acr values, or session.LevelNone.
 func lowestLevel(names []string) session.Level {
 	found := session.LevelNone
 	for _, name := range names {
@@ -226,19 +255,19 @@ func lowestLevel(names []string) session.Level {
 	return found
 }
 
-// parseIDTokenHint is the subject of an ID token of ours, made for the app.
-func (p *Provider) parseIDTokenHint(r *http.Request, a client.Client, token string) (string, error) {
+// parseIDTokenHint returns the subject of an ID token that this server issued to the client.
+func (p *Provider) parseIDTokenHint(r *http.Request, cl client.Client, token string) (string, error) {
 	if token == "" {
 		return "", nil
 	}
 	claims, _, err := p.Grants.ParseIDToken(r.Context(), token)
-	if errors.Is(err, grant.ErrInvalid) || err == nil && !claims.Audience.Contains(a.ID) {
-		return "", invalidRequest("id_token_hint is no ID token that was made here for this app")
+	if errors.Is(err, grant.ErrInvalid) || err == nil && !claims.Audience.Contains(cl.ID) {
+		return "", invalidRequest("id_token_hint must be an ID token that was issued here to this app")
 	}
 	return claims.Subject, err
 }
 
-// errorParameters is an error as the app gets it.
+// errorParameters returns the parameters of an error response (RFC 6749 4.1.2.1).
 func errorParameters(code, text string) url.Values {
 	v := url.Values{"error": {code}}
 	if text != "" {
@@ -247,7 +276,7 @@ func errorParameters(code, text string) url.Values {
 	return v
 }
 
-// seeOther sends a browser on with a GET.
+// seeOther redirects with 303, so that the browser follows with a GET.
 func seeOther(w http.ResponseWriter, r *http.Request, to string) error {
 	http.Redirect(w, r, to, http.StatusSeeOther)
 	return nil

@@ -13,14 +13,13 @@ import (
 	"twostep.example/twostep/internal/grant"
 )
 
-// How often apps are told that a session is over, and how long they may take to listen.
 const (
-	backChannelInterval = 2 * time.Second
-	backChannelTimeout  = 5 * time.Second
+	backChannelInterval = 2 * time.Second // between deliveries
+	backChannelTimeout  = 5 * time.Second // of one request
 )
 
-// RunBackChannelLogout tells apps about sessions that were ended, until ctx ends (OpenID Connect Back-Channel
-// Logout). All servers of one database share the work.
+// RunBackChannelLogout sends logout tokens until ctx is done (OpenID Connect Back-Channel Logout 2.5). Servers
+// that share a database share the work.
 func (p *Provider) RunBackChannelLogout(ctx context.Context) {
 	for tick := time.NewTicker(backChannelInterval); ; {
 		select {
@@ -33,40 +32,42 @@ func (p *Provider) RunBackChannelLogout(ctx context.Context) {
 	}
 }
 
-// DeliverLogoutTokens tells what is due, all at once, and waits until that is done.
+// DeliverLogoutTokens sends all logout tokens that are due, concurrently, and waits for the responses.
 func (p *Provider) DeliverLogoutTokens(ctx context.Context) {
 	list, err := p.Grants.ClaimLogoutTokens(ctx)
 	if err != nil && ctx.Err() == nil {
-		p.Grants.Log.Error("sign-outs for apps", "error", err)
+		p.Grants.Log.Error("cannot load logout tokens", "error", err)
 	}
-	var all sync.WaitGroup
-	for _, f := range list {
-		all.Go(func() { p.deliverLogoutToken(ctx, f) })
+	var group sync.WaitGroup
+	for _, t := range list {
+		group.Go(func() { p.deliverLogoutToken(ctx, t) })
 	}
-	all.Wait()
+	group.Wait()
 }
 
-func (p *Provider) deliverLogoutToken(ctx context.Context, f grant.LogoutToken) {
-	err := sendLogoutToken(ctx, f)
+func (p *Provider) deliverLogoutToken(ctx context.Context, t grant.LogoutToken) {
+	err := sendLogoutToken(ctx, t)
 	if err == nil {
-		err = p.Grants.MarkLogoutDelivered(ctx, f)
+		err = p.Grants.MarkLogoutDelivered(ctx, t)
 	}
 	if err != nil && ctx.Err() == nil {
-		p.Grants.Log.Warn("an app could not be told that a session is over, and is told again", "app", f.Client.ID, "error", err)
+		p.Grants.Log.Warn("cannot deliver a logout token, will retry", "app", t.Client.ID, "error", err)
 	}
 }
 
-// sendLogoutToken sends one logout token. Redirects are not followed: it is for the registered address.
-func sendLogoutToken(ctx context.Context, f grant.LogoutToken) error {
+// sendLogoutToken sends a logout token to the registered URI. It does not follow redirects.
+func sendLogoutToken(ctx context.Context, t grant.LogoutToken) error {
 	ctx, stop := context.WithTimeout(ctx, backChannelTimeout)
 	defer stop()
-	body := url.Values{"logout_token": {f.JWT}}.Encode()
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, f.Client.BackChannelLogoutURI, strings.NewReader(body))
+	body := url.Values{"logout_token": {t.JWT}}.Encode()
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, t.Client.BackChannelLogoutURI, strings.NewReader(body))
 	if err != nil {
 		return err
 	}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	httpClient := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	httpClient := http.Client{
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 	res, err := httpClient.Do(r)
 	if err != nil {
 		return err
@@ -74,7 +75,7 @@ func sendLogoutToken(ctx context.Context, f grant.LogoutToken) error {
 	defer res.Body.Close()
 	_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, 64<<10))
 	if res.StatusCode != http.StatusOK && res.StatusCode != http.StatusNoContent {
-		return fmt.Errorf("oidc: the app answers %d", res.StatusCode)
+		return fmt.Errorf("oidc: the app responded with status %d", res.StatusCode)
 	}
 	return nil
 }

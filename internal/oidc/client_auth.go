@@ -13,81 +13,95 @@ import (
 	"twostep.example/twostep/internal/ratelimit"
 )
 
-// clientAuthFailuresPerMinute are those of one network in a minute. Nobody guesses 256 bits; but whoever
-// tries costs us something.
+// clientAuthFailuresPerMinute limits failed client authentications per network. Secrets of 256 bits can't be
+// guessed, but each failure costs work and an audit event.
 const clientAuthFailuresPerMinute = 10
 
-// clientCredentials is what an app brings to say who it is.
+// jwtBearerAssertion is the client_assertion_type of a JWT (RFC 7523 2.2).
+const jwtBearerAssertion = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+// clientCredentials is what a request contains for client authentication (RFC 6749 2.3, RFC 7523 2.2).
 type clientCredentials struct {
 	id, secret, assertion string
 }
 
-// authenticateClient is the app that a request comes from, by one proof alone. errClient, *account.WaitError.
+// authenticateClient authenticates the client of a request. It returns errInvalidClient if that fails, an
+// *oauthError if the request uses several methods, and an error that is ratelimit.ErrLimited if the network has
+// failed too often.
 func (p *Provider) authenticateClient(r *http.Request, values url.Values) (client.Client, error) {
 	credentials, err := parseClientCredentials(r, values)
 	if err != nil {
 		return client.Client{}, err
 	}
-	a, err := p.Grants.Clients.Get(r.Context(), credentials.id)
+	cl, err := p.Grants.Clients.Get(r.Context(), credentials.id)
 	if err == nil {
-		err = p.verifyClientCredentials(r, a, credentials)
+		err = p.verifyClientCredentials(r, cl, credentials)
 	}
 	if errors.Is(err, errInvalidClient) || errors.Is(err, client.ErrNotFound) || errors.Is(err, grant.ErrInvalid) {
 		from := p.Pages.Origin(r)
-		wait := p.Grants.Limits.Spend(r.Context(), p.Grants.Store, ratelimit.Quota{Kind: "wrong_client_secrets_network", Subject: from.Network(), Window: time.Minute, Amount: 1, Limit: clientAuthFailuresPerMinute})
-		if errors.Is(wait, ratelimit.ErrLimited) {
-			e := audit.Event{Client: a.ID, Reason: "client secrets"}
-			return client.Client{}, p.Grants.Accounts.Refused(r.Context(), wait, e, from)
+		limitErr := p.Grants.Limits.Spend(r.Context(), p.Grants.Store, ratelimit.Quota{
+			Kind:    "wrong_client_secrets_network",
+			Subject: from.Network(),
+			Window:  time.Minute,
+			Amount:  1,
+			Limit:   clientAuthFailuresPerMinute,
+		})
+		if errors.Is(limitErr, ratelimit.ErrLimited) {
+			e := audit.Event{Client: cl.ID, Reason: "client secrets"}
+			return client.Client{}, p.Grants.Accounts.Refused(r.Context(), limitErr, e, from)
 		}
-		if wait != nil {
-			return client.Client{}, wait
+		if limitErr != nil {
+			return client.Client{}, limitErr
 		}
-		rejected := audit.Event{Kind: audit.ClientRejected, Client: a.ID, Reason: truncate(err.Error())}
-		if failed := p.Grants.Accounts.Failure(r.Context(), rejected, from); failed != nil {
-			return client.Client{}, failed
+		rejected := audit.Event{Kind: audit.ClientRejected, Client: cl.ID, Reason: truncate(err.Error())}
+		if eventErr := p.Grants.Accounts.Failure(r.Context(), rejected, from); eventErr != nil {
+			return client.Client{}, eventErr
 		}
 		return client.Client{}, errInvalidClient
 	}
-	return a, err
+	return cl, err
 }
 
-// parseClientCredentials reads the proof. Two of them are an error (RFC 6749 2.3).
+// parseClientCredentials reads the credentials. A request may use one method only (RFC 6749 2.3).
 func parseClientCredentials(r *http.Request, values url.Values) (credentials clientCredentials, err error) {
-	credentials = clientCredentials{values.Get("client_id"), values.Get("client_secret"), values.Get("client_assertion")}
+	credentials = clientCredentials{values.Get("client_id"), values.Get("client_secret"),
+		values.Get("client_assertion")}
 	user, password, basic := r.BasicAuth()
 	if basic {
-		// Both are encoded as in a form before they are joined (RFC 6749 2.3.1).
+		// Both are form-encoded (RFC 6749 2.3.1).
 		id, err1 := url.QueryUnescape(user)
 		secret, err2 := url.QueryUnescape(password)
 		if err1 != nil || err2 != nil || credentials.secret != "" || credentials.id != "" && credentials.id != id {
-			return credentials, invalidRequest("the app proves itself in two ways at once, or names itself twice")
+			return credentials, invalidRequest("use one client authentication method, and one client_id")
 		}
 		credentials.id, credentials.secret = id, secret
 	}
 	if credentials.assertion == "" {
 		return credentials, nil
 	}
-	if credentials.secret != "" || values.Get("client_assertion_type") != "urn:ietf:params:oauth:client-assertion-type:jwt-bearer" {
-		return credentials, invalidRequest("client_assertion stands beside a secret, or its type is not that of a JWT")
+	if credentials.secret != "" || values.Get("client_assertion_type") != jwtBearerAssertion {
+		return credentials,
+			invalidRequest("client_assertion comes with a secret, or client_assertion_type is not jwt-bearer")
 	}
-	named := grant.AssertionIssuer(credentials.assertion)
-	if credentials.id != "" && credentials.id != named {
+	issuer := grant.AssertionIssuer(credentials.assertion)
+	if credentials.id != "" && credentials.id != issuer {
 		return credentials, errInvalidClient
 	}
-	credentials.id = named
+	credentials.id = issuer
 	return credentials, nil
 }
 
-func (p *Provider) verifyClientCredentials(r *http.Request, a client.Client, credentials clientCredentials) error {
+func (p *Provider) verifyClientCredentials(r *http.Request, cl client.Client, credentials clientCredentials) error {
 	switch {
 	case credentials.assertion != "":
-		return p.Grants.VerifyClientAssertion(r.Context(), a, credentials.assertion, p.Grants.Issuer, p.absoluteURL(tokenPath), p.absoluteURL(r.URL.Path))
-	case credentials.secret != "" && a.MatchesSecret(credentials.secret):
+		return p.Grants.VerifyClientAssertion(r.Context(), cl, credentials.assertion, p.Grants.Issuer,
+			p.absoluteURL(tokenPath), p.absoluteURL(r.URL.Path))
+	case credentials.secret != "" && cl.MatchesSecret(credentials.secret):
 		return nil
-	case credentials.secret == "" && a.IsPublic():
+	case credentials.secret == "" && cl.IsPublic():
 		return nil
 	case credentials.secret == "":
-		return fmt.Errorf("%w: it came without one, and has one", errInvalidClient)
+		return fmt.Errorf("%w: the app has a secret and sent none", errInvalidClient)
 	}
-	return fmt.Errorf("%w: it is another secret", errInvalidClient)
+	return fmt.Errorf("%w: wrong client secret", errInvalidClient)
 }

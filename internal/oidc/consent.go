@@ -11,32 +11,43 @@ import (
 	"twostep.example/twostep/internal/session"
 )
 
+// consentPage is the data of the pages that ask for the account or for consent.
 type consentPage struct {
 	ClientName   string
-	RedirectHost string // where the answer goes
-	Email        string // whose
+	RedirectHost string // of the redirect URI; for other schemes the scheme
+	Email        string // of the signed-in account
 	ScopeKeys    []string
 	RequestToken string
-	SID          string // to whom this was shown
-	SubjectFixed bool   // it can be nobody else
+	SID          string // of the session that the page was shown to
+	SubjectFixed bool   // id_token_hint names the person: another account can't be chosen
 }
 
-// showAccountSelection asks somebody who is in whether it is with this account that they go on.
-func (p *Provider) showAccountSelection(w http.ResponseWriter, r *http.Request, a pendingStep) error {
-	said := consentPage{ClientName: a.progress.Client.DisplayName(), Email: a.progress.Session.Account.Email, RequestToken: a.requestToken, SID: p.Grants.SID(a.progress.Session.ID, a.request.ClientID)}
-	render.AllowFormAction(w, client.CSPOrigin(a.request.RedirectURI))
-	return p.Pages.Render(w, r, render.View{Templates: templates(), Template: "choose", Title: "oidc.choose.title", Data: said})
+// showAccountSelection asks whether to continue with the signed-in account.
+func (p *Provider) showAccountSelection(w http.ResponseWriter, r *http.Request, s pendingStep) error {
+	page := consentPage{
+		ClientName:   s.progress.Client.DisplayName(),
+		Email:        s.progress.Session.Account.Email,
+		RequestToken: s.requestToken,
+		SID:          p.Grants.SID(s.progress.Session.ID, s.request.ClientID),
+	}
+	render.AllowFormAction(w, client.CSPOrigin(s.request.RedirectURI))
+	return p.Pages.Render(w, r, render.View{
+		Templates: templates(),
+		Template:  "choose",
+		Title:     "oidc.choose.title",
+		Data:      page,
+	})
 }
 
-// showConsent asks whether somebody else's app may know what it wants to know.
-func (p *Provider) showConsent(w http.ResponseWriter, r *http.Request, a pendingStep) error {
-	var knows []string
+// showConsent asks whether a third-party client may have the data of the requested scope.
+func (p *Provider) showConsent(w http.ResponseWriter, r *http.Request, s pendingStep) error {
+	var scopeKeys []string
 	for _, scope := range []string{"openid", "email", "profile", "groups", "offline_access"} {
-		if slices.Contains(a.request.Scope, scope) {
-			knows = append(knows, "oidc.scope."+scope)
+		if slices.Contains(s.request.Scope, scope) {
+			scopeKeys = append(scopeKeys, "oidc.scope."+scope)
 		}
 	}
-	u, err := url.Parse(a.request.RedirectURI)
+	u, err := url.Parse(s.request.RedirectURI)
 	if err != nil {
 		return err
 	}
@@ -44,19 +55,31 @@ func (p *Provider) showConsent(w http.ResponseWriter, r *http.Request, a pending
 	if host == "" {
 		host = u.Scheme
 	}
-	said := consentPage{a.progress.Client.DisplayName(), host, a.progress.Session.Account.Email, knows, a.requestToken, p.Grants.SID(a.progress.Session.ID, a.request.ClientID), a.request.HintedSubject != ""}
-	render.AllowFormAction(w, client.CSPOrigin(a.request.RedirectURI))
-	return p.Pages.Render(w, r, render.View{Templates: templates(), Template: "consent", TitleText: p.Pages.Localizer(r).Translate("oidc.consent.title", "App", said.ClientName), Data: said})
+	page := consentPage{
+		ClientName:   s.progress.Client.DisplayName(),
+		RedirectHost: host,
+		Email:        s.progress.Session.Account.Email,
+		ScopeKeys:    scopeKeys,
+		RequestToken: s.requestToken,
+		SID:          p.Grants.SID(s.progress.Session.ID, s.request.ClientID),
+		SubjectFixed: s.request.HintedSubject != "",
+	}
+	render.AllowFormAction(w, client.CSPOrigin(s.request.RedirectURI))
+	return p.Pages.Render(w, r, render.View{
+		Templates: templates(),
+		Template:  "consent",
+		TitleText: p.Pages.Localizer(r).Translate("oidc.consent.title", "App", page.ClientName),
+		Data:      page,
+	})
 }
 
-// submitConsent is what the person says to it; a no, and that it is somebody else, also come from the
-// page on which they are to confirm.
+// submitConsent handles the forms of the consent and account selection pages.
 func (p *Provider) submitConsent(w http.ResponseWriter, r *http.Request) error {
 	form, err := render.ParseForm(w, r, "request", "session", "answer")
 	if err != nil {
 		return err
 	}
-	if form["answer"] == "other" { // whatever has become of the request or the session
+	if form["answer"] == "other" { // works even if the request or the session has ended
 		return p.switchAccount(w, r, form["request"])
 	}
 	who, err := p.currentSession(r)
@@ -76,7 +99,7 @@ func (p *Provider) submitConsent(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		return p.completeRequest(w, r, authReq, form["request"], errorParameters("access_denied", ""))
-	case form["session"] != p.Grants.SID(who.ID, authReq.ClientID): // somebody else is in by now, and is asked
+	case form["session"] != p.Grants.SID(who.ID, authReq.ClientID): // another person has signed in since: ask them
 	case answer == "same":
 		err = p.Grants.SelectAccount(r.Context(), form["request"], who.Account.ID)
 	default:
@@ -88,7 +111,7 @@ func (p *Provider) submitConsent(w http.ResponseWriter, r *http.Request) error {
 	return seeOther(w, r, grant.ContinueURL(form["request"]))
 }
 
-// switchAccount signs out whoever is in; the request goes on with somebody else.
+// switchAccount signs the person out and resumes the request, so that another account can sign in.
 func (p *Provider) switchAccount(w http.ResponseWriter, r *http.Request, token string) error {
 	if err := p.signOut(w, r); err != nil {
 		return err

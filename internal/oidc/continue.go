@@ -12,7 +12,7 @@ import (
 	"twostep.example/twostep/internal/session"
 )
 
-// continueRequest is where somebody comes back to whose request waits.
+// continueRequest resumes a stored authorization request.
 func (p *Provider) continueRequest(w http.ResponseWriter, r *http.Request) error {
 	token := r.URL.Query().Get("request")
 	authReq, err := p.Grants.GetAuthRequest(r.Context(), token)
@@ -22,7 +22,7 @@ func (p *Provider) continueRequest(w http.ResponseWriter, r *http.Request) error
 	return p.advanceRequest(w, r, authReq, token)
 }
 
-// currentSession is the person who is in; nil if nobody is.
+// currentSession returns the session of the browser, or nil if there is none.
 func (p *Provider) currentSession(r *http.Request) (*session.Session, error) {
 	found, err := p.Sessions.Get(r.Context(), p.Pages.Cookie(r, render.SessionCookie))
 	if errors.Is(err, session.ErrNoSession) {
@@ -31,9 +31,10 @@ func (p *Provider) currentSession(r *http.Request) (*session.Session, error) {
 	return &found, err
 }
 
-// advanceRequest takes a request one step further. The token is that under which it waits; "" if it
-// does not yet.
-func (p *Provider) advanceRequest(w http.ResponseWriter, r *http.Request, authReq grant.AuthRequest, token string) error {
+// advanceRequest performs the next step of a request. The token is "" if the request is not stored yet.
+func (p *Provider) advanceRequest(
+	w http.ResponseWriter, r *http.Request, authReq grant.AuthRequest, token string,
+) error {
 	r = render.WithUILocales(r, authReq.UILocales)
 	who, err := p.currentSession(r)
 	if err != nil {
@@ -41,7 +42,8 @@ func (p *Provider) advanceRequest(w http.ResponseWriter, r *http.Request, authRe
 	}
 	progress, err := p.Grants.LoadAuthProgress(r.Context(), authReq, who)
 	if errors.Is(err, client.ErrNotFound) {
-		return p.showErrorPage(w, r, &pageError{"oidc.noapp", "the app " + authReq.ClientID + " was removed"})
+		return p.showErrorPage(w, r, &pageError{"oidc.noapp",
+			"the app " + authReq.ClientID + " was removed after its request"})
 	}
 	if err != nil {
 		return err
@@ -60,52 +62,52 @@ func (p *Provider) advanceRequest(w http.ResponseWriter, r *http.Request, authRe
 		if token, err = p.Grants.SaveAuthRequest(r.Context(), authReq, p.Pages.Origin(r)); err != nil {
 			return err
 		}
-		if step == grant.StepSelectAccount || step == grant.StepConsent { // pages of ours: they get an address that can be loaded again
+		if step == grant.StepSelectAccount || step == grant.StepConsent { // give the page a URL that can be reloaded
 			return seeOther(w, r, grant.ContinueURL(token))
 		}
 	}
 	return p.showStep(w, r, pendingStep{step, authReq, token, progress})
 }
 
-// denied records that somebody who is in may not use the app, if that is why they are sent back.
-func (p *Provider) denied(r *http.Request, s grant.AuthProgress, code string) error {
-	if s.Session == nil || code != "access_denied" && code != "unmet_authentication_requirements" {
+// denied records that the person may not use the client, if that is the reason for the error.
+func (p *Provider) denied(r *http.Request, progress grant.AuthProgress, code string) error {
+	if progress.Session == nil || code != "access_denied" && code != "unmet_authentication_requirements" {
 		return nil
 	}
-	return p.Grants.Deny(r.Context(), *s.Session, s.Client.ID, code, p.Pages.Origin(r))
+	return p.Grants.Deny(r.Context(), *progress.Session, progress.Client.ID, code, p.Pages.Origin(r))
 }
 
-// pendingStep is a request whose person is asked something.
+// pendingStep is a step that needs a page.
 type pendingStep struct {
 	step         grant.AuthStep
 	request      grant.AuthRequest
-	requestToken string // under which it waits
+	requestToken string // of the stored request
 	progress     grant.AuthProgress
 }
 
-// showStep sends somebody to what is next, which leads back to grant.Continue.
-func (p *Provider) showStep(w http.ResponseWriter, r *http.Request, a pendingStep) error {
+// showStep shows or redirects to the page of a step. That page leads back to grant.ContinuePath.
+func (p *Provider) showStep(w http.ResponseWriter, r *http.Request, s pendingStep) error {
 	to := func(page string) error {
-		return seeOther(w, r, page+"?"+url.Values{"return_to": {grant.ContinueURL(a.requestToken)}}.Encode())
+		return seeOther(w, r, page+"?"+url.Values{"return_to": {grant.ContinueURL(s.requestToken)}}.Encode())
 	}
-	switch a.step {
+	switch s.step {
 	case grant.StepSignIn:
 		return to("/signin")
 	case grant.StepReauthenticate:
 		return to("/settings/confirm")
 	case grant.StepAction:
-		if err := p.Grants.MarkActionStarted(r.Context(), a.requestToken); err != nil {
+		if err := p.Grants.MarkActionStarted(r.Context(), s.requestToken); err != nil {
 			return err
 		}
-		return to(p.settingsActions()[a.request.Action])
+		return to(p.settingsActions()[s.request.Action])
 	case grant.StepSelectAccount:
-		return p.showAccountSelection(w, r, a)
+		return p.showAccountSelection(w, r, s)
 	}
-	return p.showConsent(w, r, a)
+	return p.showConsent(w, r, s)
 }
 
-// settingsActions are the pages of the settings that an app may send somebody to, so that its own menu
-// may lead there and Continue back (the seed: "opens in a new window").
+// settingsActions maps the values of twostep_action to settings pages. Apps can link to them in their own
+// menus, and the page's Continue button leads back to the app.
 func (p *Provider) settingsActions() map[string]string {
 	pages := map[string]string{"password": "/settings/password"}
 	for _, m := range p.Methods {
@@ -118,13 +120,15 @@ func (p *Provider) settingsActions() map[string]string {
 
 func (p *Provider) checkAction(action string) error {
 	if action != "" && p.settingsActions()[action] == "" {
-		return invalidRequest("twostep_action is none of app, sms and password")
+		return invalidRequest("twostep_action must be app, sms or password")
 	}
 	return nil
 }
 
-// respondWithCode gives the app its code.
-func (p *Provider) respondWithCode(w http.ResponseWriter, r *http.Request, authReq grant.AuthRequest, token string, who session.Session) error {
+// respondWithCode sends an authorization code to the client.
+func (p *Provider) respondWithCode(
+	w http.ResponseWriter, r *http.Request, authReq grant.AuthRequest, token string, who session.Session,
+) error {
 	code, err := p.Grants.IssueCode(r.Context(), authReq, who, p.Pages.Origin(r))
 	if err != nil {
 		return err
@@ -132,8 +136,10 @@ func (p *Provider) respondWithCode(w http.ResponseWriter, r *http.Request, authR
 	return p.completeRequest(w, r, authReq, token, url.Values{"code": {code}})
 }
 
-// completeRequest answers a request, once.
-func (p *Provider) completeRequest(w http.ResponseWriter, r *http.Request, authReq grant.AuthRequest, token string, values url.Values) error {
+// completeRequest deletes the stored request and sends its response, so that each request is answered once.
+func (p *Provider) completeRequest(
+	w http.ResponseWriter, r *http.Request, authReq grant.AuthRequest, token string, values url.Values,
+) error {
 	if token != "" {
 		if err := p.Grants.ConsumeAuthRequest(r.Context(), token); err != nil {
 			return p.showErrorPage(w, r, err)
@@ -142,9 +148,10 @@ func (p *Provider) completeRequest(w http.ResponseWriter, r *http.Request, authR
 	return p.sendAuthResponse(w, r, authReq, values)
 }
 
-// sendAuthResponse sends the person back to the app, with the answer to what it asked and our own name, so
-// that it knows who answers (RFC 9207).
-func (p *Provider) sendAuthResponse(w http.ResponseWriter, r *http.Request, authReq grant.AuthRequest, values url.Values) error {
+// sendAuthResponse sends an authorization response with state and iss (RFC 6749 4.1.2, RFC 9207).
+func (p *Provider) sendAuthResponse(
+	w http.ResponseWriter, r *http.Request, authReq grant.AuthRequest, values url.Values,
+) error {
 	values.Set("iss", p.Grants.Issuer)
 	if authReq.State != "" {
 		values.Set("state", authReq.State)
@@ -155,8 +162,8 @@ func (p *Provider) sendAuthResponse(w http.ResponseWriter, r *http.Request, auth
 	return seeOther(w, r, addQuery(authReq.RedirectURI, values))
 }
 
-// addQuery is an address with more in its query. What stands in it already stays letter for letter (RFC
-// 6749 3.1.2); none of the addresses has a fragment.
+// addQuery appends parameters to the query of a URI without a fragment. The existing query stays unchanged (RFC
+// 6749 3.1.2).
 func addQuery(address string, values url.Values) string {
 	if strings.Contains(address, "?") {
 		return address + "&" + values.Encode()
@@ -169,8 +176,13 @@ type formPostPage struct {
 	Values url.Values
 }
 
-// sendFormPost is the answer as a form that sends itself (OAuth 2.0 Form Post Response Mode).
+// sendFormPost sends the response as a form that submits itself (OAuth 2.0 Form Post Response Mode).
 func (p *Provider) sendFormPost(w http.ResponseWriter, r *http.Request, to string, values url.Values) error {
 	render.AllowFormAction(w, client.CSPOrigin(to))
-	return p.Pages.Render(w, r, render.View{Templates: templates(), Template: "post", Title: "oidc.post.title", Data: formPostPage{to, values}})
+	return p.Pages.Render(w, r, render.View{
+		Templates: templates(),
+		Template:  "post",
+		Title:     "oidc.post.title",
+		Data:      formPostPage{to, values},
+	})
 }

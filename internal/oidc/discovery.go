@@ -8,54 +8,56 @@ import (
 	"twostep.example/twostep/internal/session"
 )
 
-// supportedScopes are those that mean something here; others are left out of what is granted.
+// supportedScopes are the known scope values. Others are ignored (OpenID Connect Core 3.1.2.1).
 var supportedScopes = []string{"openid", "profile", "email", "groups", "offline_access"}
 
-// supportedPrompts are what an app may want a person to be asked (OpenID Connect Core 3.1.2.1).
+// supportedPrompts are the known values of prompt (OpenID Connect Core 3.1.2.1).
 var supportedPrompts = []string{"none", "login", "consent", "select_account"}
 
-// clientAuthMethods are the ways in which an app may prove itself.
+// clientAuthMethods are the client authentication methods (OpenID Connect Core 9).
 var clientAuthMethods = []string{"client_secret_basic", "client_secret_post", "private_key_jwt", "none"}
 
-// discovery tells apps where everything is (OpenID Connect Discovery 3, RFC 8414).
+// discovery returns the provider's metadata (OpenID Connect Discovery 3, RFC 8414 2).
 func (p *Provider) discovery(w http.ResponseWriter, _ *http.Request) error {
 	render.AllowCORS(w)
 	w.Header().Set("Cache-Control", "public, max-age=300")
 	w.Header().Del("Vary")
 	return render.JSON(w, http.StatusOK, map[string]any{
-		"issuer":                                           p.Grants.Issuer,
-		"authorization_endpoint":                           p.absoluteURL(authorizePath),
-		"token_endpoint":                                   p.absoluteURL(tokenPath),
-		"userinfo_endpoint":                                p.absoluteURL(userinfoPath),
-		"jwks_uri":                                         p.absoluteURL(jwksPath),
-		"introspection_endpoint":                           p.absoluteURL(introspectPath),
-		"revocation_endpoint":                              p.absoluteURL(revokePath),
-		"pushed_authorization_request_endpoint":            p.absoluteURL(parPath),
-		"end_session_endpoint":                             p.absoluteURL(logoutPath),
-		"scopes_supported":                                 supportedScopes,
-		"response_types_supported":                         []string{"code"},
-		"response_modes_supported":                         []string{"query", "form_post"},
-		"grant_types_supported":                            []string{"authorization_code", "refresh_token", "client_credentials"},
+		"issuer":                                p.Grants.Issuer,
+		"authorization_endpoint":                p.absoluteURL(authorizePath),
+		"token_endpoint":                        p.absoluteURL(tokenPath),
+		"userinfo_endpoint":                     p.absoluteURL(userinfoPath),
+		"jwks_uri":                              p.absoluteURL(jwksPath),
+		"introspection_endpoint":                p.absoluteURL(introspectPath),
+		"revocation_endpoint":                   p.absoluteURL(revokePath),
+		"pushed_authorization_request_endpoint": p.absoluteURL(parPath),
+		"end_session_endpoint":                  p.absoluteURL(logoutPath),
+		"scopes_supported":                      supportedScopes,
+		"response_types_supported":              []string{"code"},
+		"response_modes_supported":              []string{"query", "form_post"},
+		"grant_types_supported": []string{"authorization_code", "refresh_token",
+			"client_credentials"},
 		"subject_types_supported":                          []string{"public", "pairwise"},
 		"id_token_signing_alg_values_supported":            grant.SigningAlgorithms(),
 		"token_endpoint_auth_methods_supported":            clientAuthMethods,
 		"token_endpoint_auth_signing_alg_values_supported": []string{"ES256", "RS256", "PS256", "EdDSA"},
 		"code_challenge_methods_supported":                 []string{"S256"},
 		"acr_values_supported":                             session.ACRs(),
-		"claims_supported":                                 []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "name", "email", "email_verified", "groups"},
-		"prompt_values_supported":                          supportedPrompts,
-		"ui_locales_supported":                             p.Pages.Languages(),
-		"claims_parameter_supported":                       false,
-		"request_parameter_supported":                      false,
-		"request_uri_parameter_supported":                  false,
-		"require_pushed_authorization_requests":            false,
-		"authorization_response_iss_parameter_supported":   true,
-		"backchannel_logout_supported":                     true,
-		"backchannel_logout_session_supported":             true,
+		"claims_supported": []string{"iss", "sub", "aud", "exp", "iat", "auth_time",
+			"nonce", "acr", "amr", "sid", "name", "email", "email_verified", "groups"},
+		"prompt_values_supported":                        supportedPrompts,
+		"ui_locales_supported":                           p.Pages.Languages(),
+		"claims_parameter_supported":                     false,
+		"request_parameter_supported":                    false,
+		"request_uri_parameter_supported":                false,
+		"require_pushed_authorization_requests":          false,
+		"authorization_response_iss_parameter_supported": true,
+		"backchannel_logout_supported":                   true,
+		"backchannel_logout_session_supported":           true,
 	})
 }
 
-// jwks are the public keys of our tokens. A new one stands here a day before it signs.
+// jwks returns the public signing keys. A new key is published a day before it signs.
 func (p *Provider) jwks(w http.ResponseWriter, r *http.Request) error {
 	set, err := p.Grants.PublicJWKS(r.Context())
 	if err != nil {

@@ -9,27 +9,28 @@ import (
 	"twostep.example/twostep/internal/grant"
 )
 
-// signIDToken says who is in, how they have proven it and when (OpenID Connect Core 2).
-func (p *Provider) signIDToken(r *http.Request, a client.Client, g issuedTokens) (string, error) {
-	claims, err := p.userInfoClaims(r, a, g.Grant)
+// signIDToken returns an ID token (OpenID Connect Core 2, 3.1.3.6).
+func (p *Provider) signIDToken(r *http.Request, cl client.Client, g issuedTokens) (string, error) {
+	claims, err := p.userInfoClaims(r, cl, g.Grant)
 	if err != nil {
 		return "", err
 	}
 	now := p.Grants.Now()
-	claims["iss"], claims["aud"] = p.Grants.Issuer, a.ID
+	claims["iss"], claims["aud"] = p.Grants.Issuer, cl.ID
 	claims["iat"], claims["exp"] = now.Unix(), now.Add(grant.AccessTokenTTL).Unix()
-	claims["auth_time"], claims["acr"], claims["amr"], claims["sid"] = g.AuthTime.Unix(), g.ACR(), g.AMR, p.Grants.SID(g.SessionID, a.ID)
+	claims["auth_time"], claims["acr"], claims["amr"], claims["sid"] = g.AuthTime.Unix(), g.ACR(), g.AMR,
+		p.Grants.SID(g.SessionID, cl.ID)
 	if g.nonce != "" {
 		claims["nonce"] = g.nonce
 	}
 	sum := sha256.Sum256([]byte(g.AccessToken))
 	claims["at_hash"] = base64.RawURLEncoding.EncodeToString(sum[:16])
-	return p.Grants.SignJWT(r.Context(), a.SigningAlg(), grant.IDTokenType, claims)
+	return p.Grants.SignJWT(r.Context(), cl.SigningAlg(), grant.IDTokenType, claims)
 }
 
-// userInfoClaims are what the scopes of a grant allow to know of its person.
-func (p *Provider) userInfoClaims(r *http.Request, a client.Client, g grant.Grant) (map[string]any, error) {
-	subject, err := p.Grants.Subject(r.Context(), a, g.AccountID)
+// userInfoClaims returns the sub claim and the claims of the grant's scope (OpenID Connect Core 5.4).
+func (p *Provider) userInfoClaims(r *http.Request, cl client.Client, g grant.Grant) (map[string]any, error) {
+	subject, err := p.Grants.Subject(r.Context(), cl, g.AccountID)
 	if err != nil {
 		return nil, err
 	}

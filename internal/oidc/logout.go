@@ -2,33 +2,32 @@ package oidc
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
-	"strconv"
 
 	"twostep.example/twostep/internal/client"
 	"twostep.example/twostep/internal/grant"
 	"twostep.example/twostep/internal/render"
 )
 
-// logoutRequest is a wish to sign out that an app has sent somebody with (OpenID Connect
-// RP-Initiated Logout 2).
+// logoutRequest is a logout request (OpenID Connect RP-Initiated Logout 2).
 type logoutRequest struct {
-	clientID              string // "": nobody knows whose wish it is
-	postLogoutRedirectURI string // where to go afterwards; "" if nowhere
+	clientID              string // "" if unknown
+	postLogoutRedirectURI string // "" if there is none
 	state                 string
-	sid                   string // which the app means; "" if it does not say
+	sid                   string // of the id_token_hint; "" if there is none
 }
 
-// logout signs out at once whom an app can show the ID token of. Everybody else is asked first:
-// another site must not sign people out (ASVS 10.6.2).
+// logout is the end session endpoint. It signs out at once if the id_token_hint belongs to the current session.
+// Otherwise it asks first, because another site must not be able to sign people out (ASVS 10.6.2).
 func (p *Provider) logout(w http.ResponseWriter, r *http.Request) error {
 	values, err := parseParameters(r)
 	if err != nil {
 		return err
 	}
 	r = render.WithUILocales(r, values.Get("ui_locales"))
-	f, err := p.parseLogoutRequest(r, values)
+	req, err := p.parseLogoutRequest(r, values)
 	if err != nil {
 		return p.showErrorPage(w, r, err)
 	}
@@ -37,17 +36,21 @@ func (p *Provider) logout(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if who == nil {
-		return p.finishLogout(w, r, f) // nobody is in, or was for long
+		return p.finishLogout(w, r, req)
 	}
-	if f.sid != p.Grants.SID(who.ID, f.clientID) {
-		render.AllowFormAction(w, client.CSPOrigin(f.postLogoutRedirectURI))
-		return p.Pages.Render(w, r, render.View{Templates: templates(), Template: "logout", Title: "oidc.logout.title", Data: logoutParameters(values)})
+	if req.sid != p.Grants.SID(who.ID, req.clientID) {
+		render.AllowFormAction(w, client.CSPOrigin(req.postLogoutRedirectURI))
+		return p.Pages.Render(w, r, render.View{
+			Templates: templates(),
+			Template:  "logout",
+			Title:     "oidc.logout.title",
+			Data:      logoutParameters(values),
+		})
 	}
-	return p.finishLogout(w, r, f)
+	return p.finishLogout(w, r, req)
 }
 
-// logoutByPost is the same by a form of another site, which brings no cookies: it goes on with
-// a GET of ours.
+// logoutByPost handles a cross-site POST, which brings no cookies, by redirecting to a GET.
 func (p *Provider) logoutByPost(w http.ResponseWriter, r *http.Request) error {
 	values, err := parseParameters(r)
 	if err != nil {
@@ -56,7 +59,7 @@ func (p *Provider) logoutByPost(w http.ResponseWriter, r *http.Request) error {
 	return seeOther(w, r, logoutPath+"?"+logoutParameters(values).Encode())
 }
 
-// logoutParameters are the parameters that mean something here.
+// logoutParameters returns the known parameters of a logout request.
 func logoutParameters(values url.Values) url.Values {
 	kept := url.Values{}
 	for _, name := range []string{"id_token_hint", "client_id", "post_logout_redirect_uri", "state", "ui_locales"} {
@@ -67,7 +70,7 @@ func logoutParameters(values url.Values) url.Values {
 	return kept
 }
 
-// confirmLogout is the person's own word.
+// confirmLogout handles the form of the page that asks whether to sign out.
 func (p *Provider) confirmLogout(w http.ResponseWriter, r *http.Request) error {
 	form, err := render.ParseForm(w, r, "id_token_hint", "client_id", "post_logout_redirect_uri", "state", "ui_locales")
 	if err != nil {
@@ -77,50 +80,59 @@ func (p *Provider) confirmLogout(w http.ResponseWriter, r *http.Request) error {
 	for name, text := range form {
 		values.Set(name, text)
 	}
-	f, err := p.parseLogoutRequest(r, values)
+	req, err := p.parseLogoutRequest(r, values)
 	if err != nil {
 		return p.showErrorPage(w, r, err)
 	}
-	return p.finishLogout(w, r, f)
+	return p.finishLogout(w, r, req)
 }
 
-// parseLogoutRequest reads what the app wants. An address that is not registered for it is refused, and so
-// is a hint that was not made here.
-func (p *Provider) parseLogoutRequest(r *http.Request, values url.Values) (f logoutRequest, err error) {
-	f = logoutRequest{clientID: values.Get("client_id"), postLogoutRedirectURI: values.Get("post_logout_redirect_uri"), state: values.Get("state")}
+// parseLogoutRequest reads a logout request. It returns a *pageError if the post_logout_redirect_uri is not
+// registered, or if the id_token_hint was not issued here or contradicts the client_id.
+func (p *Provider) parseLogoutRequest(r *http.Request, values url.Values) (req logoutRequest, err error) {
+	req = logoutRequest{
+		clientID:              values.Get("client_id"),
+		postLogoutRedirectURI: values.Get("post_logout_redirect_uri"),
+		state:                 values.Get("state"),
+	}
 	if hint := values.Get("id_token_hint"); hint != "" {
-		claims, more, err := p.Grants.ParseIDToken(r.Context(), hint)
-		if errors.Is(err, grant.ErrInvalid) || err == nil && (len(claims.Audience) != 1 || f.clientID != "" && f.clientID != claims.Audience[0]) {
-			return f, &pageError{"oidc.hint", "an id_token_hint at sign-out that was not made here, or for another app"}
+		claims, extra, err := p.Grants.ParseIDToken(r.Context(), hint)
+		if errors.Is(err, grant.ErrInvalid) ||
+			err == nil && (len(claims.Audience) != 1 || req.clientID != "" && req.clientID != claims.Audience[0]) {
+			return req, &pageError{"oidc.hint", "logout: the id_token_hint was not issued here, or to another app"}
 		}
 		if err != nil {
-			return f, err
+			return req, err
 		}
-		f.clientID = claims.Audience[0]
-		f.sid, _ = more["sid"].(string)
+		req.clientID = claims.Audience[0]
+		req.sid, _ = extra["sid"].(string)
 	}
-	if f.postLogoutRedirectURI == "" {
-		return f, nil
+	if req.postLogoutRedirectURI == "" {
+		return req, nil
 	}
-	a, err := p.Grants.Clients.Get(r.Context(), f.clientID)
+	cl, err := p.Grants.Clients.Get(r.Context(), req.clientID)
 	if errors.Is(err, client.ErrNotFound) {
-		return f, &pageError{"oidc.redirect", "a post_logout_redirect_uri, and neither id_token_hint nor client_id says of which app"}
+		return req, &pageError{"oidc.redirect",
+			"logout: post_logout_redirect_uri needs an id_token_hint or a client_id of a known app"}
 	}
-	if err == nil && !a.AllowsPostLogoutRedirectURI(f.postLogoutRedirectURI) {
-		return f, &pageError{"oidc.redirect", "app " + a.ID + ": the post_logout_redirect_uri " + strconv.Quote(truncate(f.postLogoutRedirectURI)) + " is not registered: " + client.ExplainRedirectMismatch(a.PostLogoutRedirectURIs, f.postLogoutRedirectURI)}
+	if err == nil && !cl.AllowsPostLogoutRedirectURI(req.postLogoutRedirectURI) {
+		return req, &pageError{"oidc.redirect",
+			fmt.Sprintf("app %s: the post_logout_redirect_uri %q is not registered: %s",
+				cl.ID, truncate(req.postLogoutRedirectURI),
+				client.ExplainRedirectMismatch(cl.PostLogoutRedirectURIs, req.postLogoutRedirectURI))}
 	}
-	return f, err
+	return req, err
 }
 
-// finishLogout ends the session of the browser and sends it on.
-func (p *Provider) finishLogout(w http.ResponseWriter, r *http.Request, f logoutRequest) error {
+// finishLogout signs out and redirects.
+func (p *Provider) finishLogout(w http.ResponseWriter, r *http.Request, req logoutRequest) error {
 	if err := p.signOut(w, r); err != nil {
 		return err
 	}
-	return p.redirectAfterLogout(w, r, f)
+	return p.redirectAfterLogout(w, r, req)
 }
 
-// signOut ends the session of the browser.
+// signOut ends the session of the browser and clears its cookies.
 func (p *Provider) signOut(w http.ResponseWriter, r *http.Request) error {
 	token := p.Pages.Cookie(r, render.SessionCookie)
 	p.Pages.ClearSessionCookies(w)
@@ -130,13 +142,14 @@ func (p *Provider) signOut(w http.ResponseWriter, r *http.Request) error {
 	return p.Sessions.SignOut(r.Context(), token, p.Pages.Origin(r))
 }
 
-// redirectAfterLogout sends on who is out.
-func (p *Provider) redirectAfterLogout(w http.ResponseWriter, r *http.Request, f logoutRequest) error {
-	if f.postLogoutRedirectURI == "" {
+// redirectAfterLogout redirects to the post_logout_redirect_uri, or else to the page that confirms the
+// sign-out.
+func (p *Provider) redirectAfterLogout(w http.ResponseWriter, r *http.Request, req logoutRequest) error {
+	if req.postLogoutRedirectURI == "" {
 		return seeOther(w, r, "/signout/done")
 	}
-	if f.state == "" {
-		return seeOther(w, r, f.postLogoutRedirectURI)
+	if req.state == "" {
+		return seeOther(w, r, req.postLogoutRedirectURI)
 	}
-	return seeOther(w, r, addQuery(f.postLogoutRedirectURI, url.Values{"state": {f.state}}))
+	return seeOther(w, r, addQuery(req.postLogoutRedirectURI, url.Values{"state": {req.state}}))
 }

@@ -1,9 +1,9 @@
-// Package oidc is the OpenID Connect provider, one file for each endpoint.
+// Package oidc is the OpenID Connect provider, one file per endpoint.
 //
-//	authorize ─▶ (sign in, choose, confirm, consent, settings) ─▶ continue ─▶ the app ─▶ token ─▶ userinfo
+//	authorize ─▶ (sign in, choose, confirm, consent, settings) ─▶ continue ─▶ the client ─▶ token ─▶ userinfo
 //
-// What an app may know is decided in grant; here it is asked for and answered. Errors for apps
-// have a table of their own, in errors.go; those for people are pages.
+// Package grant decides what a client may know. Error responses for clients are listed in errors.go; errors for
+// people are pages.
 package oidc
 
 import (
@@ -21,7 +21,7 @@ import (
 	"twostep.example/twostep/internal/session"
 )
 
-// Provider is the provider of one server.
+// Provider handles the OpenID Connect endpoints.
 type Provider struct {
 	Grants   *grant.Grants
 	Sessions *session.Sessions
@@ -34,7 +34,6 @@ var files embed.FS
 
 var templates = sync.OnceValue(func() render.Templates { return render.Parse(files, "pages") })
 
-// The paths of the contract.
 const (
 	authorizePath  = "/oauth2/authorize"
 	consentPath    = "/oauth2/consent"
@@ -47,18 +46,18 @@ const (
 	logoutPath     = "/oauth2/logout"
 )
 
-// APIPaths are the paths that apps ask, and no person.
+// APIPaths returns the paths that clients call directly, without a browser.
 func APIPaths() []string {
 	return []string{tokenPath, userinfoPath, introspectPath, revokePath, parPath}
 }
 
-// CSRFExemptPaths are the paths to which other sites may send forms: none of them lets a cookie alone
-// do anything.
+// CSRFExemptPaths returns the paths and patterns that accept cross-site forms. None of them acts on a cookie
+// alone.
 func CSRFExemptPaths() []string {
 	return append(APIPaths(), "POST "+authorizePath, "POST "+logoutPath)
 }
 
-// Routes are the endpoints.
+// Routes returns the routes of all endpoints.
 func (p *Provider) Routes() []render.Route {
 	open := func(pattern string, h render.Handler) render.Route { return render.Route{Pattern: pattern, Handler: h} }
 	return []render.Route{
@@ -84,15 +83,15 @@ func (p *Provider) Routes() []render.Route {
 	}
 }
 
-// absoluteURL is the whole address of a path.
+// absoluteURL returns the URL of a path on this server.
 func (p *Provider) absoluteURL(path string) string { return p.Grants.Issuer + path }
 
-// parseParameters are those of the query of a GET, or of the body of a POST: each once at most, as
-// OAuth wants it (RFC 6749 3.1). Unknown ones are no error.
+// parseParameters returns the query parameters of a GET, or the form of a POST. It returns an error if one is
+// repeated (RFC 6749 3.1). Unknown parameters are allowed.
 func parseParameters(r *http.Request) (url.Values, error) {
 	text := r.URL.RawQuery
 	if r.Method == http.MethodPost {
-		body, err := io.ReadAll(r.Body) // page.Limits has bounded it
+		body, err := io.ReadAll(r.Body) // the size is limited by render
 		if err != nil {
 			return nil, render.ErrBodyTooLarge
 		}
@@ -102,15 +101,15 @@ func parseParameters(r *http.Request) (url.Values, error) {
 	if err != nil || len(values) > 64 {
 		return nil, render.ErrInvalidForm
 	}
-	for _, all := range values {
-		if len(all) != 1 || !utf8.ValidString(all[0]) || strings.ContainsRune(all[0], 0) {
+	for _, group := range values {
+		if len(group) != 1 || !utf8.ValidString(group[0]) || strings.ContainsRune(group[0], 0) {
 			return nil, render.ErrInvalidForm
 		}
 	}
 	return values, nil
 }
 
-// preflight answers a browser that asks whether a page of another origin may send a token.
+// preflight answers a CORS preflight request.
 func (p *Provider) preflight(w http.ResponseWriter, _ *http.Request) error {
 	render.AllowCORS(w)
 	h := w.Header()

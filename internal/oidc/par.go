@@ -9,30 +9,33 @@ import (
 	"twostep.example/twostep/internal/render"
 )
 
-// pushAuthRequest keeps a request that an app sends before it sends the person (RFC 9126), so that nobody
-// on the way can read or change it.
-func (p *Provider) pushAuthRequest(w http.ResponseWriter, r *http.Request, a client.Client, values url.Values) error {
+// pushAuthRequest is the pushed authorization request endpoint (RFC 9126).
+func (p *Provider) pushAuthRequest(w http.ResponseWriter, r *http.Request, cl client.Client, values url.Values) error {
 	if values.Has("request_uri") {
-		return invalidRequest("request_uri cannot be pushed")
+		return invalidRequest("request_uri is not allowed here")
 	}
-	if redirect := values.Get("redirect_uri"); !a.AllowsRedirectURI(redirect) {
-		return invalidRequest("redirect_uri is not registered: " + client.ExplainRedirectMismatch(a.RedirectURIs, redirect)) // the app may know
+	if redirect := values.Get("redirect_uri"); !cl.AllowsRedirectURI(redirect) {
+		// The client is registered, so it may see its own redirect URIs.
+		return invalidRequest(
+			"redirect_uri is not registered: " + client.ExplainRedirectMismatch(cl.RedirectURIs, redirect))
 	}
-	authReq, err := p.parseAuthRequest(r, a, values.Get("redirect_uri"), values)
+	authReq, err := p.parseAuthRequest(r, cl, values.Get("redirect_uri"), values)
 	if err != nil {
 		return parError(err)
 	}
-	requestURI, err := p.Grants.PushAuthRequest(r.Context(), a, authReq, p.Pages.Origin(r))
+	requestURI, err := p.Grants.PushAuthRequest(r.Context(), cl, authReq, p.Pages.Origin(r))
 	if err != nil {
 		return err
 	}
-	return render.JSON(w, http.StatusCreated, map[string]any{"request_uri": requestURI, "expires_in": int(grant.PushedRequestTTL.Seconds())})
+	return render.JSON(w, http.StatusCreated, map[string]any{
+		"request_uri": requestURI, "expires_in": int(grant.PushedRequestTTL.Seconds()),
+	})
 }
 
-// parError is an error of the request as the app itself gets it.
+// parError returns an error of parseAuthRequest as an error response with status 400 (RFC 9126 2.3).
 func parError(err error) error {
-	if told, ok := oauthErrorFor(err); ok {
-		return newOAuthError(http.StatusBadRequest, told.code, told.description)
+	if oauthErr, ok := oauthErrorFor(err); ok {
+		return newOAuthError(http.StatusBadRequest, oauthErr.code, oauthErr.description)
 	}
 	return err
 }

@@ -10,66 +10,85 @@ import (
 	"twostep.example/twostep/internal/render"
 )
 
-// token gives tokens for a code, for a refresh token, or to the app itself (RFC 6749 4.1.3, 6, 4.4).
-func (p *Provider) token(w http.ResponseWriter, r *http.Request, a client.Client, values url.Values) error {
+// token is the token endpoint, for authorization codes, refresh tokens and client credentials (RFC 6749 4.1.3,
+// 6, 4.4).
+func (p *Provider) token(w http.ResponseWriter, r *http.Request, cl client.Client, values url.Values) error {
 	switch values.Get("grant_type") {
 	case "authorization_code":
-		return p.authorizationCodeGrant(w, r, a, values)
+		return p.authorizationCodeGrant(w, r, cl, values)
 	case "refresh_token":
-		return p.refreshTokenGrant(w, r, a, values)
+		return p.refreshTokenGrant(w, r, cl, values)
 	case "client_credentials":
-		return p.clientCredentialsGrant(w, r, a)
+		return p.clientCredentialsGrant(w, r, cl)
 	}
-	return newOAuthError(http.StatusBadRequest, "unsupported_grant_type", "grant_type is none of authorization_code, refresh_token and client_credentials")
+	return newOAuthError(http.StatusBadRequest, "unsupported_grant_type",
+		"grant_type must be authorization_code, refresh_token or client_credentials")
 }
 
-func (p *Provider) authorizationCodeGrant(w http.ResponseWriter, r *http.Request, a client.Client, values url.Values) error {
+func (p *Provider) authorizationCodeGrant(
+	w http.ResponseWriter, r *http.Request, cl client.Client, values url.Values,
+) error {
 	redirect := values.Get("redirect_uri")
-	if redirect == "" && len(a.RedirectURIs) == 1 {
-		redirect = a.RedirectURIs[0]
+	if redirect == "" && len(cl.RedirectURIs) == 1 {
+		redirect = cl.RedirectURIs[0]
 	}
-	g, t, err := p.Grants.ExchangeCode(r.Context(), grant.CodeExchange{From: p.Pages.Origin(r), Client: a, Code: values.Get("code"), RedirectURI: redirect, CodeVerifier: values.Get("code_verifier")})
+	g, t, err := p.Grants.ExchangeCode(r.Context(), grant.CodeExchange{
+		From:         p.Pages.Origin(r),
+		Client:       cl,
+		Code:         values.Get("code"),
+		RedirectURI:  redirect,
+		CodeVerifier: values.Get("code_verifier"),
+	})
 	if err != nil {
 		return err
 	}
-	return p.writeTokenResponse(w, r, a, issuedTokens{g, t, g.Nonce()})
+	return p.writeTokenResponse(w, r, cl, issuedTokens{g, t, g.Nonce()})
 }
 
-// refreshTokenGrant gives tokens of the same scope, whatever is asked for: the answer says which.
-func (p *Provider) refreshTokenGrant(w http.ResponseWriter, r *http.Request, a client.Client, values url.Values) error {
-	g, t, err := p.Grants.RefreshTokens(r.Context(), a, values.Get("refresh_token"), p.Pages.Origin(r))
+// refreshTokenGrant issues tokens with the scope of the grant. A scope parameter is ignored; the response
+// contains the scope.
+func (p *Provider) refreshTokenGrant(
+	w http.ResponseWriter, r *http.Request, cl client.Client, values url.Values,
+) error {
+	g, t, err := p.Grants.RefreshTokens(r.Context(), cl, values.Get("refresh_token"), p.Pages.Origin(r))
 	if err != nil {
 		return err
 	}
-	return p.writeTokenResponse(w, r, a, issuedTokens{g, t, ""})
+	return p.writeTokenResponse(w, r, cl, issuedTokens{g, t, ""})
 }
 
-func (p *Provider) clientCredentialsGrant(w http.ResponseWriter, r *http.Request, a client.Client) error {
-	if a.IsPublic() {
-		return newOAuthError(http.StatusBadRequest, "unauthorized_client", "an app that keeps no secret is nobody by itself")
+func (p *Provider) clientCredentialsGrant(w http.ResponseWriter, r *http.Request, cl client.Client) error {
+	if cl.IsPublic() {
+		return newOAuthError(http.StatusBadRequest, "unauthorized_client",
+			"client_credentials needs an app with a secret or keys")
 	}
-	g, t, err := p.Grants.IssueClientCredentialsToken(r.Context(), a, nil)
+	g, t, err := p.Grants.IssueClientCredentialsToken(r.Context(), cl, nil)
 	if err != nil {
 		return err
 	}
-	return p.writeTokenResponse(w, r, a, issuedTokens{g, t, ""})
+	return p.writeTokenResponse(w, r, cl, issuedTokens{g, t, ""})
 }
 
-// issuedTokens is what an app is given.
+// issuedTokens is what a token response is made of.
 type issuedTokens struct {
 	grant.Grant
 	grant.Tokens
 	nonce string
 }
 
-func (p *Provider) writeTokenResponse(w http.ResponseWriter, r *http.Request, a client.Client, g issuedTokens) error {
-	life := min(grant.AccessTokenTTL, g.ExpiresAt.Sub(p.Grants.Now()))
-	body := map[string]any{"access_token": g.AccessToken, "token_type": "Bearer", "expires_in": int(life.Seconds()), "scope": strings.Join(g.Scope, " ")}
+func (p *Provider) writeTokenResponse(w http.ResponseWriter, r *http.Request, cl client.Client, g issuedTokens) error {
+	ttl := min(grant.AccessTokenTTL, g.ExpiresAt.Sub(p.Grants.Now()))
+	body := map[string]any{
+		"access_token": g.AccessToken,
+		"token_type":   "Bearer",
+		"expires_in":   int(ttl.Seconds()),
+		"scope":        strings.Join(g.Scope, " "),
+	}
 	if g.RefreshToken != "" {
 		body["refresh_token"] = g.RefreshToken
 	}
 	if g.HasScope("openid") && g.AccountID != "" {
-		token, err := p.signIDToken(r, a, g)
+		token, err := p.signIDToken(r, cl, g)
 		if err != nil {
 			return err
 		}

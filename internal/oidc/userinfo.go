@@ -10,8 +10,8 @@ import (
 	"twostep.example/twostep/internal/render"
 )
 
-// userinfo says who the person of an access token is (OpenID Connect Core 5.3). The token
-// comes in the header or in a form, never in an address.
+// userinfo is the UserInfo endpoint (OpenID Connect Core 5.3). It accepts the access token in the Authorization
+// header or in a form, not in the query.
 func (p *Provider) userinfo(w http.ResponseWriter, r *http.Request) error {
 	render.AllowCORS(w)
 	token, err := bearerToken(r)
@@ -31,24 +31,25 @@ func (p *Provider) userinfo(w http.ResponseWriter, r *http.Request) error {
 	if !g.HasScope("openid") {
 		return writeBearerError(w, http.StatusForbidden, "insufficient_scope")
 	}
-	a, err := p.Grants.Clients.Get(r.Context(), g.ClientID)
+	cl, err := p.Grants.Clients.Get(r.Context(), g.ClientID)
 	if errors.Is(err, client.ErrNotFound) {
 		return writeBearerError(w, http.StatusUnauthorized, "invalid_token")
 	}
 	if err != nil {
 		return err
 	}
-	claims, err := p.userInfoClaims(r, a, g)
+	claims, err := p.userInfoClaims(r, cl, g)
 	if err != nil {
 		return err
 	}
 	return render.JSON(w, http.StatusOK, claims)
 }
 
-// bearerToken is the token of a request (RFC 6750 2); two are an error.
+// bearerToken returns the access token of a request (RFC 6750 2.1, 2.2), or "" if there is none. It returns an
+// error if there are two.
 func bearerToken(r *http.Request) (string, error) {
-	kind, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if !strings.EqualFold(kind, "bearer") {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "bearer") {
 		token = ""
 	}
 	if r.Method != http.MethodPost {
@@ -58,11 +59,11 @@ func bearerToken(r *http.Request) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	sent := values.Get("access_token")
-	if sent != "" && token != "" {
-		return "", invalidRequest("two tokens")
+	inForm := values.Get("access_token")
+	if inForm != "" && token != "" {
+		return "", invalidRequest("use one method to send the access token")
 	}
-	return token + sent, nil
+	return token + inForm, nil
 }
 
 func writeBearerError(w http.ResponseWriter, status int, code string) error {

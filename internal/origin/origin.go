@@ -12,29 +12,28 @@ import (
 // Origin is where a request came from.
 type Origin struct {
 	Address netip.Addr // zero: unknown
-	// Unclear says that the headers of a proxy do not tell the address, and that the sender may
-	// have written some of them.
+	// Unclear says that the headers of a trusted proxy do not tell the client address; the client may have forged part
+	// of them.
 	Unclear     bool
 	UserAgent   string // valid UTF-8 without control characters, at most 256 bytes
-	ClientHints string // Sec-CH-UA, likewise
-	Language    string // BCP 47, of the page the request came from
-	DeviceToken string // in the cookie of the browser; "" if there is none
+	ClientHints string // the header Sec-CH-UA, with the same limits
+	Language    string // BCP 47, the language of the pages for this request
+	DeviceToken string // from the device cookie; "" if there is none
 }
 
-// TrustRequest is what the trust decision looks at.
+// TrustRequest returns what the trust decision looks at.
 func (o Origin) TrustRequest() trust.Request {
 	return trust.Request{
 		Address: trust.CanonicalAddr(o.Address), Browser: trust.ParseBrowser(o.UserAgent, o.ClientHints),
 	}
 }
 
-// Source is what audit events record of it.
+// Source returns what audit events record of the origin.
 func (o Origin) Source() audit.Source {
 	return audit.Source{Address: o.AddressString(), Network: o.Network(), Browser: o.UserAgent}
 }
 
-// AddressString is the address without zone and IPv4 mapping; "" if it is unknown, as for what
-// did not come over the network.
+// AddressString returns the address without zone and IPv4 mapping; "" if it is unknown.
 func (o Origin) AddressString() string {
 	if !o.Address.IsValid() {
 		return ""
@@ -42,8 +41,8 @@ func (o Origin) AddressString() string {
 	return trust.CanonicalAddr(o.Address).String()
 }
 
-// Network is what one party can be expected to hold: an IPv4 address or an IPv6 /64. All
-// origins whose address is unclear are one network, so that garbage headers evade no limit.
+// Network returns the network that quotas count: the IPv4 address or the IPv6 /64. All origins with an unclear address
+// are one network, so that invalid headers evade no limit.
 func (o Origin) Network() string {
 	if o.Unclear {
 		return "unclear"
@@ -51,7 +50,7 @@ func (o Origin) Network() string {
 	return trust.NetworkOf(o.Address).String()
 }
 
-// DescribeAddress is a network address for people, who are told if it is unknown.
+// DescribeAddress returns an address for people, or a text that says it is unknown.
 func DescribeAddress(address, language string) string {
 	if address == "" {
 		return i18n.ForTag(language).Translate("address.unknown")
@@ -59,9 +58,8 @@ func DescribeAddress(address, language string) string {
 	return address
 }
 
-// DescribeBrowser names the browser of a User-Agent header for people: "Firefox on Windows".
-// The header is whatever its sender likes, and the name is sent by mail: only names that we
-// know are repeated.
+// DescribeBrowser names a browser for people: "Firefox on Windows". A client can send any User-Agent header, and the
+// name is part of emails, so only known names are repeated.
 func DescribeBrowser(b trust.Browser, language string) string {
 	w := i18n.ForTag(language)
 	if !b.Recognized || b.OS == "" {

@@ -7,7 +7,7 @@ import (
 	"twostep.example/twostep/internal/trust"
 )
 
-// The name of a browser is its sender's text: what we do not know is not repeated.
+// The User-Agent header is written by the client: a name that is not known is not repeated.
 func TestBrowser(t *testing.T) {
 	for agent, want := range map[string]string{
 		"Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0":                      "Firefox on Windows",

@@ -9,40 +9,40 @@ import (
 	"twostep.example/twostep/internal/trust"
 )
 
-// ProxyDetector watches where requests come from, to notice a proxy that nobody has configured:
-// everybody would then come from one place, and nobody could be trusted from theirs. It is
-// advice for the operator and decides nothing. Health checks do not count.
+// ProxyDetector looks at how requests arrive, to notice a proxy that is missing from trusted_proxies: all clients would
+// seem to come from its address. It only advises the operator and decides nothing. It ignores health checks, and
+// requests that arrive while it counts another one: a sample is enough, and no request waits for it.
 type ProxyDetector struct {
 	Resolver
 
 	mu                  sync.Mutex
 	counts              requestCounts
-	lastPrivatePeer     netip.Addr // the last private peer that sent no forwarding headers
-	severalPrivatePeers bool       // there were others
-	untrustedProxy      netip.Addr // a proxy behind a trusted one that is not named
+	lastPrivatePeer     netip.Addr // the last private peer without forwarding headers
+	severalPrivatePeers bool       // there was more than one
+	untrustedProxy      netip.Addr // a private address behind a trusted proxy
 	warned              map[warningKind]bool
 }
 
-// requestCounts counts requests; each but for all is in one count at most.
+// requestCounts counts requests. Each request is in total and in at most one other count.
 type requestCounts struct {
 	total                 int
-	viaTrustedProxy       int // over trusted proxies
-	viaUntrustedProxy     int // over trusted proxies, from a private address that is not a person's
-	invalidHeaders        int // over trusted proxies whose headers cannot be read
-	missingHeaders        int // from trusted proxies that pass nothing on
-	ignoredHeaders        int // with forwarding headers from somebody else
-	ignoredHeadersPrivate int // likewise, from a private address
-	directPrivate         int // from private addresses without such headers, that are not people's
+	viaTrustedProxy       int // over trusted proxies, with a client address
+	viaUntrustedProxy     int // over trusted proxies, from a private address
+	invalidHeaders        int // over trusted proxies, with headers that cannot be parsed
+	missingHeaders        int // from trusted proxies, without forwarding headers
+	ignoredHeaders        int // with forwarding headers, from an untrusted peer
+	ignoredHeadersPrivate int // with forwarding headers, from an untrusted peer with a private address
+	directPrivate         int // from private addresses, without forwarding headers
 }
 
 const (
-	// minRequests are the requests before anything is said that might be chance.
+	// minRequests is how many requests are needed before a pattern is reported.
 	minRequests = 20
-	// decayAfter are the requests after which the older ones count half.
+	// decayAfter is after how many requests the counts are halved.
 	decayAfter = 1000
 )
 
-// Observe counts a request and returns a warning, each kind of it once.
+// Observe counts a request. It returns a warning for the log, or "". Each kind of warning is returned once.
 func (a *ProxyDetector) Observe(r *http.Request) (warning string) {
 	if r.URL.Path == "/healthz" || r.URL.Path == "/readyz" {
 		return ""
@@ -103,32 +103,38 @@ func (a *ProxyDetector) count(h trust.ForwardingInfo) {
 // warningKind is a kind of warning.
 type warningKind int
 
-// diagnose is what is wrong, for the operator; "" if nothing is.
+// diagnose returns what is wrong, for the operator; "" if nothing is.
 func (a *ProxyDetector) diagnose() (warningKind, string) {
 	s := a.counts
 	switch {
 	case s.ignoredHeadersPrivate*10 > s.total && a.PrivateClients:
-		return 1, "a proxy in a private network passes requests on, but trusted_proxies does not name it: everybody behind it has its address, and is trusted from everywhere"
+		return 1, "a proxy in a private network passes requests on, but trusted_proxies does not name it: " +
+			"everybody behind it has its address, and is trusted from everywhere"
 	case s.ignoredHeadersPrivate*10 > s.total:
-		return 1, "a proxy in a private network passes requests on, but trusted_proxies does not name it: nobody's address is known, and no browser can be trusted"
+		return 1, "a proxy in a private network passes requests on, but trusted_proxies does not name it: " +
+			"nobody's address is known, and no browser can be trusted"
 	case s.ignoredHeaders >= minRequests && s.ignoredHeaders*10 > s.total*9:
-		return 2, "nearly every request says that it was passed on, but trusted_proxies names no proxy they come from: if a proxy stands in front, everybody has its address"
+		return 2, "nearly every request says that it was passed on, but trusted_proxies names no proxy they come from: " +
+			"if there is a proxy, everybody has its address"
 	case s.directPrivate >= minRequests && s.directPrivate == s.total && !a.severalPrivatePeers:
-		return 3, "every request comes from one private address: if that is a proxy, let it pass X-Forwarded-For on and name it in trusted_proxies; if it is people, set intranet"
+		return 3, "every request comes from one private address: if that is a proxy, let it pass X-Forwarded-For on " +
+			"and name it in trusted_proxies; if it is people, set intranet"
 	case s.viaUntrustedProxy >= minRequests && s.viaUntrustedProxy > s.viaTrustedProxy:
 		return 4, fmt.Sprintf(
-			"a trusted proxy passes on requests from %s: if that is a proxy too, name it in trusted_proxies; if it is people, set intranet",
+			"a trusted proxy passes on requests from %s: if that is a proxy too, name it in trusted_proxies; "+
+				"if it is people, set intranet",
 			a.untrustedProxy,
 		)
 	case s.invalidHeaders >= minRequests && s.invalidHeaders*2 > s.viaTrustedProxy:
-		return 5, "the forwarding headers of a trusted proxy cannot be read or contradict each other: let it write X-Forwarded-For, and nothing else, anew"
+		return 5, "the forwarding headers of a trusted proxy cannot be read or contradict each other: " +
+			"let it overwrite X-Forwarded-For, and send no other"
 	case s.missingHeaders >= minRequests && s.missingHeaders > 9*s.viaTrustedProxy:
 		return 6, "a trusted proxy passes requests on without X-Forwarded-For or Forwarded: nobody's address is known"
 	}
 	return 0, ""
 }
 
-// String is how requests came lately, and what is wrong with that.
+// String returns the counts of recent requests and the current warning.
 func (a *ProxyDetector) String() string {
 	a.mu.Lock()
 	defer a.mu.Unlock()

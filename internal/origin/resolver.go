@@ -9,17 +9,17 @@ import (
 	"twostep.example/twostep/internal/trust"
 )
 
-// maxHeaderBytes is how much of the headers User-Agent and Sec-CH-UA is kept.
+// maxHeaderBytes is the maximum stored length of the headers User-Agent and Sec-CH-UA.
 const maxHeaderBytes = 256
 
 // Resolver finds the origin of requests. The zero value trusts no proxy.
 type Resolver struct {
-	TrustedProxies trust.TrustedProxies // whose forwarding headers are believed
-	PrivateClients bool                 // private addresses are clients, not proxies: local mode, an intranet
+	TrustedProxies trust.TrustedProxies // whose forwarding headers are accepted
+	PrivateClients bool                 // private addresses are clients, not proxies: local mode or an intranet
 }
 
-// Resolve returns the address and the browser a request comes from. Forwarding headers count only if a
-// trusted proxy sent them. The address is zero if it is unknown; Unclear says that the headers of a trusted
+// Resolve returns the address and the browser that a request comes from. Forwarding headers count only if a
+// trusted proxy sent them. The address is zero if it is unknown; Unclear is true if the headers of a trusted
 // proxy could not be read. Language and DeviceToken are left empty.
 func (v Resolver) Resolve(r *http.Request) Origin {
 	address, err := v.TrustedProxies.ClientAddr(forwardingInfo(r))
@@ -43,8 +43,8 @@ func (v Resolver) IsFromTrustedProxy(r *http.Request) bool {
 	return v.TrustedProxies.Contains(peerAddr(r.RemoteAddr))
 }
 
-// IsDirectFromPrivateNetwork reports whether a request comes from this machine or a private network and
-// passed no proxy.
+// IsDirectFromPrivateNetwork reports whether a request comes from this machine or a private network and has no
+// forwarding headers.
 func IsDirectFromPrivateNetwork(r *http.Request) bool {
 	return trust.IsPrivateAddr(peerAddr(r.RemoteAddr)) && !forwardingInfo(r).HasHeaders()
 }

@@ -33,7 +33,7 @@ func TestOriginTrustsForwardingHeadersOfTrustedProxiesOnly(t *testing.T) {
 	for remote, want := range map[string]string{"127.0.0.1:1": "", "10.0.0.7:1": "", "[fe80::1%eth0]:1": "",
 		"100.64.0.1:1": "", "192.0.2.1:1": "192.0.2.1"} {
 		if got := ask(Resolver{}, remote).AddressString(); got != want {
-			t.Errorf("in public, %q is %q, want %q", remote, got, want)
+			t.Errorf("without private clients, %q is %q, want %q", remote, got, want)
 		}
 	}
 	for header, want := range map[string]string{
@@ -44,7 +44,7 @@ func TestOriginTrustsForwardingHeadersOfTrustedProxiesOnly(t *testing.T) {
 		strings.Repeat("b", 10000):     strings.Repeat("b", 256),
 	} {
 		if got := sanitizeHeader(header); got != want {
-			t.Errorf("plain(%.20q) = %.300q", header, got)
+			t.Errorf("sanitizeHeader(%.20q) = %.300q", header, got)
 		}
 	}
 	proxied := Resolver{TrustedProxies: trust.TrustedProxies{netip.MustParsePrefix("10.0.0.0/8")}}
@@ -75,8 +75,8 @@ func TestOriginTrustsForwardingHeadersOfTrustedProxiesOnly(t *testing.T) {
 	}
 }
 
-// A proxy that nobody has named is noticed, and said once; people who come by themselves, and a
-// stranger who plays proxy, are not taken for one.
+// A proxy that is missing from trusted_proxies is reported once. Clients that connect directly, and a client that
+// forges headers, are not taken for a proxy.
 func TestProxyDetectorWarnsOnceOfUnconfiguredProxy(t *testing.T) {
 	type hop struct{ remote, xff string }
 	many := func(n int, h ...hop) (all []hop) {
@@ -94,21 +94,21 @@ func TestProxyDetectorWarnsOnceOfUnconfiguredProxy(t *testing.T) {
 	}{
 		{"people", nil, many(50, person), ""},
 		{"a health check from this machine", nil, many(50, hop{"127.0.0.1:1", ""}, person), ""},
-		{"a stranger writes headers", nil, many(10, hop{"192.0.2.1:1", "1.2.3.4"}, person), ""},
+		{"a client forges headers", nil, many(10, hop{"192.0.2.1:1", "1.2.3.4"}, person), ""},
 		{"a proxy on this machine", nil, many(1, hop{"127.0.0.1:1", "203.0.113.9"}), "a proxy in a private network"},
 		{"a proxy outside", nil, many(30, hop{"192.0.2.1:1", "203.0.113.9"}), "nearly every request"},
-		{"a proxy that says nothing", nil, many(30, hop{"10.0.0.1:1", ""}),
+		{"a proxy without headers", nil, many(30, hop{"10.0.0.1:1", ""}),
 			"every request comes from one private address"},
 		{"an office", nil, many(30, hop{"10.0.0.1:1", ""}, hop{"10.0.0.2:1", ""}), ""},
-		{"too few to say", nil, many(5, hop{"10.0.0.1:1", ""}), ""},
-		{"a named proxy", own, many(30, hop{"10.0.0.1:1", "203.0.113.9"}), ""},
-		{"a named proxy that says nothing", own, many(30, hop{"10.0.0.1:1", ""}), "without X-Forwarded-For"},
-		{"a named proxy that writes garbage", own, many(30, hop{"10.0.0.1:1", "?"}), "cannot be read"},
-		{"a second proxy that is not named", own, many(30, hop{"10.0.0.1:1", "203.0.113.9, 172.17.0.1"}),
+		{"too few requests", nil, many(5, hop{"10.0.0.1:1", ""}), ""},
+		{"a trusted proxy", own, many(30, hop{"10.0.0.1:1", "203.0.113.9"}), ""},
+		{"a trusted proxy without headers", own, many(30, hop{"10.0.0.1:1", ""}), "without X-Forwarded-For"},
+		{"a trusted proxy with invalid headers", own, many(30, hop{"10.0.0.1:1", "?"}), "cannot be read"},
+		{"a second proxy that is not trusted", own, many(30, hop{"10.0.0.1:1", "203.0.113.9, 172.17.0.1"}),
 			"from 172.17.0.1"},
-		{"people of the intranet", own, many(30, hop{"10.0.0.1:1", "192.168.0.1"}), "from 192.168.0.1"},
-		{"a curl of the operator", nil, append(many(30, person), many(1, hop{"127.0.0.1:1", "203.0.113.9"})...), ""},
-		{"one of many writes garbage", own, many(30, hop{"10.0.0.1:1", "203.0.113.9"},
+		{"clients in a private network", own, many(30, hop{"10.0.0.1:1", "192.168.0.1"}), "from 192.168.0.1"},
+		{"one request by the operator", nil, append(many(30, person), many(1, hop{"127.0.0.1:1", "203.0.113.9"})...), ""},
+		{"one invalid header of many", own, many(30, hop{"10.0.0.1:1", "203.0.113.9"},
 			hop{"10.0.0.1:1", "203.0.113.9"}, hop{"10.0.0.1:1", "203.0.113.8, ?"}), ""},
 	} {
 		a := ProxyDetector{Resolver: Resolver{TrustedProxies: row.proxies}}
@@ -133,8 +133,8 @@ func TestProxyDetectorWarnsOnceOfUnconfiguredProxy(t *testing.T) {
 	}
 }
 
-// In an intranet a proxy that nobody has named is the worst case: everybody has its address.
-// A warning goes when what it was about is over; health checks are not people.
+// With private clients a proxy that is missing from trusted_proxies gives every client its own address. The warning
+// goes when the cause is gone. Health checks do not count.
 func TestProxyDetectorWithPrivateClients(t *testing.T) {
 	a := ProxyDetector{Resolver: Resolver{PrivateClients: true}}
 	ask := func(path, remote, xff string) string {
@@ -147,7 +147,7 @@ func TestProxyDetectorWithPrivateClients(t *testing.T) {
 	}
 	for range 50 {
 		if got := ask("/signin", "10.0.0.1:1", "") + ask("/healthz", "127.0.0.1:1", "10.0.0.9"); got != "" {
-			t.Errorf("people: %q", got)
+			t.Errorf("direct clients: %q", got)
 		}
 	}
 	var said []string
@@ -163,12 +163,11 @@ func TestProxyDetectorWithPrivateClients(t *testing.T) {
 		ask("/signin", "10.0.0.1:1", "")
 	}
 	if got := a.String(); strings.Contains(got, "warning") {
-		t.Errorf("long over: %s", got)
+		t.Errorf("after the cause is gone: %s", got)
 	}
 }
 
-// FUZ-011: whatever a header says, what is kept of it is one line of text that both databases,
-// a log, a mail and a terminal take as it is.
+// sanitizeHeader returns one line of text that is safe in both databases, a log, an email and a terminal.
 func FuzzSanitizeHeader(f *testing.F) {
 	for _, header := range []string{"Mozilla/5.0 (X11)", "a\x00b\tc\u0085d\xffe", strings.Repeat("a", 255) + "ä",
 		strings.Repeat("a", 250) + "\u202e\ufffd\xf0\x9f", "\u2028\ue000\U000e0001\x1b[31m"} {

@@ -45,7 +45,8 @@ type Outbox struct {
 }
 
 // New makes an outbox; Run starts it.
-func New(db *store.DB, keys *seal.KeyRing, send map[delivery.Channel]delivery.SendFunc, now func() time.Time, log *slog.Logger) *Outbox {
+func New(db *store.DB, keys *seal.KeyRing, send map[delivery.Channel]delivery.SendFunc, now func() time.Time,
+	log *slog.Logger) *Outbox {
 	return &Outbox{Store: db, Keys: keys, Senders: send, Now: now, Log: log, notified: make(chan struct{}, workerCount)}
 }
 
@@ -125,7 +126,8 @@ func (o *Outbox) DeliverNext(ctx context.Context) (bool, error) {
 		return false, fmt.Errorf("outbox: hold: %w", err)
 	}
 	// From here on the attempt ends well even if the server is told to stop.
-	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), min(attemptTimeout, row.ExpiresAt.Sub(now)+time.Millisecond))
+	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), min(attemptTimeout,
+		row.ExpiresAt.Sub(now)+time.Millisecond))
 	defer stop()
 	return true, o.recordAttempt(row, o.attempt(ctx, row))
 }

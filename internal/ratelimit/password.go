@@ -8,46 +8,46 @@ import (
 	"twostep.example/twostep/internal/store"
 )
 
-// PasswordSource is who tries a password, as far as a server can tell.
+// PasswordSource identifies who tries a password.
 type PasswordSource struct {
-	Network string // "": unknown
-	Device  string // the browser, if the account of the name that is tried knows it
+	Network string // "" if unknown
+	Device  string // id of the browser if the account knows it, else ""
 }
 
 const (
-	siteFailures    = "wrong_passwords"         // of all sources that are not known devices
+	siteFailures    = "wrong_passwords"         // of all sources except known devices
 	networkFailures = "wrong_passwords_network" // of one network
 )
 
-// PasswordAttempt is a password that may be compared.
+// PasswordAttempt is an attempt that CheckPassword has allowed.
 type PasswordAttempt struct {
-	key      string // of the failures; "": none are counted for this source
-	by       PasswordSource
-	Failures int64 // wrong passwords from this source for this name so far
+	key      string // the failures are counted under; "" if they are not counted
+	source   PasswordSource
+	Failures int64 // wrong passwords of this source for this name so far
 }
 
-// failureKey is by what the failures of a name are counted: for a browser that the account
-// knows, and otherwise for each network by itself. Who shares neither with the owner cannot
-// delay them. A name without an account is counted too. It is "" for all whose network is
-// unknown: behind a proxy that is not configured that is everybody.
-func (l *Limiter) failureKey(name string, by PasswordSource) string {
-	if by.Device != "" {
-		return "password " + l.Keys.Pseudonym("password "+name+" device "+by.Device)
+// failureKey returns the key that the failures for a name are counted under: one per known browser, or else one
+// per network. Someone who shares neither with the account's owner cannot delay them. Names without an account
+// are counted too. The key is "" if the network is unknown, because behind a proxy that is not configured it is
+// for everybody.
+func (l *Limiter) failureKey(name string, source PasswordSource) string {
+	if source.Device != "" {
+		return "password " + l.Keys.Pseudonym("password "+name+" device "+source.Device)
 	}
-	if by.Network == "" {
+	if source.Network == "" {
 		return ""
 	}
-	return "password " + l.Keys.Pseudonym("password "+name+" network "+by.Network)
+	return "password " + l.Keys.Pseudonym("password "+name+" network "+source.Network)
 }
 
-// CheckPassword says whether another password for a name may be compared now. It returns a
-// *LimitedError if not: passwords are delayed and never locked.
-func (l *Limiter) CheckPassword(ctx context.Context, name string, by PasswordSource) (PasswordAttempt, error) {
+// CheckPassword decides whether a password for a name may be compared now. It returns a *LimitedError with the
+// time of the next attempt if not. It never locks an account.
+func (l *Limiter) CheckPassword(ctx context.Context, name string, source PasswordSource) (PasswordAttempt, error) {
 	now := l.Now()
-	a := PasswordAttempt{key: l.failureKey(name, by), by: by}
+	a := PasswordAttempt{key: l.failureKey(name, source), source: source}
 	var windows []store.CounterKey
-	if by.Device == "" {
-		windows = l.failureWindows(by.Network, now)
+	if source.Device == "" {
+		windows = l.failureWindows(source.Network, now)
 	}
 	failed, used, err := l.Store.GetFailedPasswords(ctx, a.key, windows)
 	if err != nil {
@@ -55,16 +55,16 @@ func (l *Limiter) CheckPassword(ctx context.Context, name string, by PasswordSou
 	}
 	a.Failures = failed.Failures
 	last := failed.LastAt
-	if again := last.Add(PasswordDelay(failed.Failures)); now.Before(again) && !last.After(now) {
-		return a, &LimitedError{RetryAt: again}
+	if retryAt := last.Add(PasswordDelay(failed.Failures)); now.Before(retryAt) && !last.After(now) {
+		return a, &LimitedError{RetryAt: retryAt}
 	}
-	if by.Device != "" {
+	if source.Device != "" {
 		return a, nil
 	}
-	return a, checkNetwork(by.Network, windows, used)
+	return a, checkNetwork(source.Network, windows, used)
 }
 
-// checkNetwork says whether a network may try another password, of whatever account.
+// checkNetwork decides whether a network may try another password, for any account.
 func checkNetwork(network string, windows []store.CounterKey, used []int64) error {
 	minute, hour := NetworkPasswordLimit(used[2]), int64(NetworkPasswordFailuresPerHour)
 	if network == "" {
@@ -78,15 +78,17 @@ func checkNetwork(network string, windows []store.CounterKey, used []int64) erro
 	return nil
 }
 
-// failureWindows are what counts the wrong passwords of a network: in a minute, in an hour, and with
-// those of all others in a minute.
+// failureWindows returns the counters of wrong passwords of a network: per minute, per hour, and of all
+// networks per minute.
 func (l *Limiter) failureWindows(network string, now time.Time) []store.CounterKey {
 	subject := l.Keys.Pseudonym("network " + network)
 	window := func(kind, subject string, length time.Duration) store.CounterKey {
 		return store.CounterKey{Counter: counter(kind, subject, length), EndsAt: windowEnd(now, length)}
 	}
 	return []store.CounterKey{
-		window(networkFailures, subject, time.Minute), window(networkFailures, subject, time.Hour), window(siteFailures, "", time.Minute),
+		window(networkFailures, subject, time.Minute),
+		window(networkFailures, subject, time.Hour),
+		window(siteFailures, "", time.Minute),
 	}
 }
 
@@ -96,11 +98,11 @@ func (l *Limiter) RecordPasswordFailure(ctx context.Context, a PasswordAttempt) 
 	err := l.Store.Tx(ctx, func(tx *store.DB) error {
 		if a.key != "" {
 			since := now.Add(-PasswordFailureTTL)
-			if err := tx.CountFailedPassword(ctx, a.key, since, now); err != nil || a.by.Device != "" {
+			if err := tx.CountFailedPassword(ctx, a.key, since, now); err != nil || a.source.Device != "" {
 				return err
 			}
 		}
-		for _, w := range l.failureWindows(a.by.Network, now) {
+		for _, w := range l.failureWindows(a.source.Network, now) {
 			if err := tx.AddToCounter(ctx, w.Counter, w.EndsAt, 1); err != nil {
 				return err
 			}
@@ -113,7 +115,7 @@ func (l *Limiter) RecordPasswordFailure(ctx context.Context, a PasswordAttempt) 
 	return nil
 }
 
-// ResetPasswordFailures forgets the failures of a source after a right password.
+// ResetPasswordFailures deletes the failures of a source after a correct password.
 func (l *Limiter) ResetPasswordFailures(ctx context.Context, a PasswordAttempt) error {
 	if a.Failures == 0 {
 		return nil

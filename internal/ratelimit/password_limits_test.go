@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// The delay grows and stays at a minute: nobody is locked out.
+// The delay grows up to a minute and never becomes a lock.
 func TestPasswordDelay(t *testing.T) {
 	for n, want := range []time.Duration{0, 0, 0, 1, 2, 4, 8, 16, 32, 60, 60} {
 		if got := PasswordDelay(int64(n)); got != want*time.Second {

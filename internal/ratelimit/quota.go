@@ -1,5 +1,5 @@
-// Package ratelimit bounds how often something may be done: quotas in fixed windows, and
-// backoff after wrong passwords. It never locks anything for good.
+// Package ratelimit limits how often something may be done: quotas in fixed windows, and backoff after wrong
+// passwords. No limit is permanent.
 package ratelimit
 
 import (
@@ -13,19 +13,19 @@ import (
 	"twostep.example/twostep/internal/store"
 )
 
-// ErrLimited says that something was asked too early or too often; a *LimitedError says until
-// when.
-var ErrLimited = errors.New("too early")
+// ErrLimited is returned if something is done too early or too often. A *LimitedError wraps it and has the time of the
+// next attempt.
+var ErrLimited = errors.New("too many attempts")
 
-// LimitedError is an ErrLimited that knows when to come back.
+// LimitedError wraps ErrLimited with the time at which to try again.
 type LimitedError struct{ RetryAt time.Time }
 
 func (e *LimitedError) Error() string { return ErrLimited.Error() }
 
-// Unwrap is ErrLimited.
+// Unwrap returns ErrLimited.
 func (e *LimitedError) Unwrap() error { return ErrLimited }
 
-// Limiter counts in the database, so that all servers share one count.
+// Limiter counts in the database, so that all servers share the counts.
 type Limiter struct {
 	Store *store.DB
 	Keys  *seal.KeyRing
@@ -33,16 +33,16 @@ type Limiter struct {
 	Log   *slog.Logger
 }
 
-// Quota is how much of something may be used in one window of time.
+// Quota is a limit on the use of something in one window of time.
 type Quota struct {
-	Kind          string // of what
-	Subject       string // whose: an id or a keyed hash; "" for the whole site
+	Kind          string // what is limited
+	Subject       string // who is limited: an id or a keyed hash; "" for the whole site
 	Window        time.Duration
-	Amount, Limit int64 // Limit 0: there is no limit
+	Amount, Limit int64 // Limit 0 means no limit
 }
 
-// Spend takes from all the quotas, in the transaction of what they are for. It returns a
-// *LimitedError if one is used up, with the time at which its next window begins.
+// Spend takes the amounts from all quotas, in the transaction of the act that they limit. It returns a
+// *LimitedError with the end of the window if one would be exceeded.
 func (l *Limiter) Spend(ctx context.Context, tx *store.DB, quotas ...Quota) error {
 	for _, q := range quotas {
 		if q.Limit == 0 {
@@ -65,26 +65,26 @@ func counter(kind, subject string, window time.Duration) store.Counter {
 	return store.Counter{Kind: kind, Subject: subject, Window: window.Milliseconds()}
 }
 
-// windowEnd is the end of the window in which now is.
+// windowEnd returns the end of the window that contains now.
 func windowEnd(now time.Time, window time.Duration) time.Time {
 	return now.Truncate(window).Add(window)
 }
 
-// PerHour is a quota of limit in an hour, of which one is taken.
+// PerHour returns a quota of limit per hour, with the amount 1.
 func PerHour(kind, subject string, limit int64) Quota {
 	return Quota{kind, subject, time.Hour, 1, limit}
 }
 
-// PerDay is a quota of limit in a day (UTC), of which one is taken.
+// PerDay returns a quota of limit per day (UTC), with the amount 1.
 func PerDay(kind, subject string, limit int64) Quota {
 	return Quota{kind, subject, 24 * time.Hour, 1, limit}
 }
 
-// PerNetwork is the quota of a network in an hour. All requests whose network is unknown share
-// one, which is as large as that of UnknownNetworkFactor networks.
-func PerNetwork(kind, network string, most int64) Quota {
+// PerNetwork returns a quota of limit per hour for a network, with the amount 1. All requests with an unknown
+// network share one quota, which is UnknownNetworkFactor times as large.
+func PerNetwork(kind, network string, limit int64) Quota {
 	if network == "" {
-		most *= UnknownNetworkFactor
+		limit *= UnknownNetworkFactor
 	}
-	return PerHour(kind, network, most)
+	return PerHour(kind, network, limit)
 }

@@ -16,15 +16,15 @@ import (
 //go:embed assets
 var assetFiles embed.FS
 
-// asset is a file that never changes under its address.
+// asset is an embedded file. Its path holds a hash of the content, so clients can cache it forever.
 type asset struct {
 	path        string // "/assets/style.0123456789abcdef.css"
 	contentType string
 	data, gzip  []byte
 }
 
-// assets are our files by name ("style.css"), packed when the first page is printed.
-// Only they are compressed: a page mixes secrets with what was typed (BREACH).
+// assets are the embedded files by name ("style.css"), prepared on first use. Only they are compressed: pages hold
+// secrets next to what a client sent, which compression would reveal (BREACH, CVE-2013-3587).
 var assets = sync.OnceValue(func() map[string]asset {
 	entries, err := assetFiles.ReadDir("assets")
 	if err != nil {
@@ -41,7 +41,7 @@ var assets = sync.OnceValue(func() map[string]asset {
 	return all
 })
 
-// contentTypes does not ask the machine, whose tables differ.
+// contentTypes replaces mime.TypeByExtension, whose answers depend on the operating system.
 var contentTypes = map[string]string{
 	".css": "text/css; charset=utf-8",
 	".js":  "text/javascript; charset=utf-8",
@@ -61,8 +61,8 @@ func newAsset(name string, data []byte) asset {
 
 func compress(data []byte) []byte {
 	var b bytes.Buffer
-	z, _ := gzip.NewWriterLevel(&b, gzip.BestCompression) // fails only on an unknown level
-	_, _ = io.Copy(z, bytes.NewReader(data))              // a buffer does not fail
+	z, _ := gzip.NewWriterLevel(&b, gzip.BestCompression) // an error means an unknown level
+	_, _ = io.Copy(z, bytes.NewReader(data))              // a bytes.Buffer never fails
 	_ = z.Close()
 	return b.Bytes()
 }

@@ -8,28 +8,28 @@ import (
 	"time"
 )
 
-// Cookie is a cookie of ours. Its full name depends on how pages travel.
+// Cookie is the name of a cookie that this server sets. With https the name in the browser has the prefix __Host-.
 type Cookie string
 
-// The cookies. A pending sign-in and a session are never in the same one.
+// The cookies. An attempt and a session never share one.
 const (
 	SessionCookie                 Cookie = "session"
 	SignInCookie                  Cookie = "signin"
-	MethodCookie                  Cookie = "method" // by which this browser signed in last; opens nothing
-	RecommendationDismissedCookie Cookie = "later"  // the recommendation on the settings page was put off
-	DeviceCookie                  Cookie = "device" // this browser; with a right password it may skip the second step
-	ProbeCookie                   Cookie = "probe"  // when this browser first kept a cookie of ours; opens nothing
-	// The cookies of a host behind a reverse proxy, which the app there sees: that somebody may
-	// be there, and what binds the way to that to this browser.
+	MethodCookie                  Cookie = "method" // the method of the last sign-in in this browser; grants nothing
+	RecommendationDismissedCookie Cookie = "later"  // the recommendation on the settings page was dismissed
+	DeviceCookie                  Cookie = "device" // the device token; with the right password it may skip the second step
+	ProbeCookie                   Cookie = "probe"  // when this browser first stored a cookie; grants nothing
+	// The cookies on the host of an app behind a reverse proxy; the app receives them too. The first is the session on
+	// that host, the second the PKCE verifier of a sign-in that was started there.
 	ForwardAuthSessionCookie  Cookie = "twostep-app"
 	ForwardAuthVerifierCookie Cookie = "twostep-enter"
 )
 
-// maxCookieLength is far above a token and far below what a browser keeps.
+// maxCookieLength bounds the value of a cookie, in bytes. Tokens are shorter, and browsers store more.
 const maxCookieLength = 512
 
-// cookieName has the prefix that makes browsers refuse the cookie from any other host or
-// over http. In local mode there is no https, and Safari keeps no Secure cookie there.
+// cookieName returns the name of the cookie in the browser. With https it has the prefix __Host-, so no other host and
+// no http response can set it (RFC 6265bis 4.1.3.2). Local mode has no https, and Safari stores no Secure cookie there.
 func (p *Renderer) cookieName(c Cookie) string {
 	if p.Secure {
 		return "__Host-" + string(c)
@@ -37,35 +37,35 @@ func (p *Renderer) cookieName(c Cookie) string {
 	return string(c)
 }
 
-// SetCookie gives the browser a token until it is closed. It replaces what the same
-// answer said about this cookie before: one Set-Cookie for each name.
+// SetCookie sets a cookie that lasts until the browser is closed. It replaces a Set-Cookie header of the same name in this response. It panics if the
+// token is not base64url.
 func (p *Renderer) SetCookie(w http.ResponseWriter, c Cookie, token string) {
 	if token == "" || !isBase64URL(token) {
-		panic("page: not a token for a cookie") // tokens are made here, not typed
+		panic("render: the cookie value is not a token") // tokens come from this server, not from a client
 	}
 	p.writeCookie(w, http.Cookie{Name: p.cookieName(c), Value: token})
 }
 
-// SetPersistentCookie gives the browser a token or a word that outlives its windows, for so long.
+// SetPersistentCookie sets a cookie that the browser stores for maxAge. It panics if the value is not base64url.
 func (p *Renderer) SetPersistentCookie(w http.ResponseWriter, c Cookie, value string, maxAge time.Duration) {
 	if value == "" || !isBase64URL(value) {
-		panic("page: not a word for a cookie")
+		panic("render: the cookie value is not base64url")
 	}
 	p.writeCookie(w, http.Cookie{Name: p.cookieName(c), Value: value, MaxAge: int(maxAge / time.Second)})
 }
 
-// probeMaxAge is as long as browsers keep any cookie.
+// probeMaxAge is the longest time for which browsers store a cookie (RFC 6265bis 5.5).
 const probeMaxAge = 400 * 24 * time.Hour
 
-// SetProbeCookie gives the browser a cookie that outlives its windows, unless it has one: whether it
-// comes back tells whether a trust record would, and its value since when.
+// SetProbeCookie sets a persistent cookie with the current time, unless the browser has one. If it comes back, the
+// browser stores cookies, so it would also store a device token.
 func (p *Renderer) SetProbeCookie(w http.ResponseWriter, r *http.Request) {
 	if _, ok := p.CookiesStoredSince(r); !ok {
 		p.SetPersistentCookie(w, ProbeCookie, strconv.FormatInt(p.CurrentTime().Unix(), 10), probeMaxAge)
 	}
 }
 
-// CookiesStoredSince is since when the browser keeps a cookie of ours; false if it keeps none.
+// CookiesStoredSince returns since when the browser has stored the probe cookie. ok is false if it has not.
 func (p *Renderer) CookiesStoredSince(r *http.Request) (since time.Time, ok bool) {
 	seconds, err := strconv.ParseInt(p.Cookie(r, ProbeCookie), 10, 64)
 	if err != nil || seconds <= 0 || seconds > p.CurrentTime().Unix()+60 {
@@ -74,13 +74,13 @@ func (p *Renderer) CookiesStoredSince(r *http.Request) (since time.Time, ok bool
 	return time.Unix(seconds, 0), true
 }
 
-// ClearCookie makes the browser forget the cookie.
+// ClearCookie deletes a cookie from the browser.
 func (p *Renderer) ClearCookie(w http.ResponseWriter, c Cookie) {
 	p.writeCookie(w, http.Cookie{Name: p.cookieName(c), MaxAge: -1})
 }
 
-// ClearSessionCookies makes the browser forget that somebody is in, and the sign-in that belongs to the
-// session. Of the rest only the cache is cleared: cookies also hold trust, which outlives it.
+// ClearSessionCookies deletes the cookies of the session and of an attempt, and clears the browser cache.
+// Clear-Site-Data does not clear cookies: the device token outlives the session.
 func (p *Renderer) ClearSessionCookies(w http.ResponseWriter) {
 	p.ClearCookie(w, SessionCookie)
 	p.ClearCookie(w, SignInCookie)
@@ -96,8 +96,8 @@ func (p *Renderer) writeCookie(w http.ResponseWriter, c http.Cookie) {
 	http.SetCookie(w, &c)
 }
 
-// Cookie is the token in a cookie, "" if there is none. Two cookies of one name are
-// none: one of them was planted, and nobody can tell which.
+// Cookie returns the value of a cookie, "" if there is none. Two cookies of the same name count as none: one of them
+// was set by somebody else, and the server cannot tell which.
 func (p *Renderer) Cookie(r *http.Request, c Cookie) string {
 	found := r.CookiesNamed(p.cookieName(c))
 	if len(found) != 1 || found[0].Quoted || !isBase64URL(found[0].Value) {
@@ -106,7 +106,7 @@ func (p *Renderer) Cookie(r *http.Request, c Cookie) string {
 	return found[0].Value
 }
 
-// isToken: base64url, as all our tokens are.
+// isBase64URL reports whether s has only base64url characters and at most maxCookieLength bytes.
 func isBase64URL(s string) bool {
 	return len(s) <= maxCookieLength && !strings.ContainsFunc(s, func(c rune) bool {
 		return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '_'

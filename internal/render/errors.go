@@ -18,33 +18,34 @@ import (
 	"twostep.example/twostep/internal/session"
 )
 
-// What a door refuses before any handler reads it.
+// Errors that the middleware and the handlers return for requests no page of this server sends.
 var (
-	// ErrNotFound says that there is nothing at this address for this person.
+	// ErrNotFound means that this path has nothing for this person.
 	ErrNotFound = errors.New("no such page")
-	// ErrMethodNotAllowed says that the address exists and the method does not.
+	// ErrMethodNotAllowed means that the path exists, but not for this method.
 	ErrMethodNotAllowed = errors.New("method not allowed")
-	// ErrInvalidForm says that the form is not one that our pages send.
+	// ErrInvalidForm means that the form is not one that a page of this server sends.
 	ErrInvalidForm = errors.New("form not readable")
-	// ErrBodyTooLarge says that the body is over MaxBody.
+	// ErrBodyTooLarge means that the body is larger than MaxBodyBytes.
 	ErrBodyTooLarge = errors.New("body too large")
-	// ErrContentType says that the body is not a form.
+	// ErrContentType means that the body is not a form.
 	ErrContentType = errors.New("the body is not application/x-www-form-urlencoded in UTF-8")
-	// ErrCrossSite says that another site made the browser send this.
+	// ErrCrossSite means that a page of another site made the browser send the request.
 	ErrCrossSite = errors.New("request from another site")
-	// ErrUnknownHost says that the request names a host that this server is not.
+	// ErrUnknownHost means that the Host header names another host.
 	ErrUnknownHost = errors.New("not our host")
 )
 
-// errorEntry is what a person is told about one sentinel.
+// errorEntry is the status and the text for one error.
 type errorEntry struct {
 	err         error
 	status      int
-	title, text string // word keys; no title: "That did not work"
+	title, text string // text keys; title "" means fault.refused.title
 }
 
-// errorTable is the only place where an error becomes a status and a sentence. An error
-// that is not in it is a fault of ours. A test walks all Err… values of the rooms.
+// errorTable maps each error that reaches a page to a status and a text. The rows with 303 are never shown: the browser
+// is sent to sign in. An error that is not in the table is an internal error. TestErrorTableCoversEveryError walks the
+// Err variables of the packages.
 var errorTable = []errorEntry{
 	{err: ErrNotFound, status: 404, title: "fault.notfound.title", text: "fault.notfound"},
 	{err: ErrMethodNotAllowed, status: 405, title: "fault.method.title", text: "fault.method"},
@@ -92,18 +93,17 @@ func findErrorEntry(err error) (errorEntry, bool) {
 	return errorEntry{}, false
 }
 
-// FieldErrorText is the status and the word key of an error that stands beside a field. An
-// error without a sentence comes back as ok = false and is to be returned to Handle.
+// FieldErrorText returns the status and the text key of an error that is shown next to a field. If ok is false, return
+// err to Handle instead.
 func FieldErrorText(err error) (status int, key string, ok bool) {
 	e, found := findErrorEntry(err)
 	return e.status, e.text, found && e.status == http.StatusUnprocessableEntity
 }
 
-// Handler answers one request, or says why it did not. It writes all or nothing
-// before it returns an error.
+// Handler answers one request or returns an error. It must not write a response before it returns an error.
 type Handler func(w http.ResponseWriter, r *http.Request) error
 
-// Handle makes an http.Handler of h and prints its errors.
+// Handle returns h as an http.Handler that renders the errors h returns.
 func (p *Renderer) Handle(h Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := h(w, r); err != nil {
@@ -112,24 +112,22 @@ func (p *Renderer) Handle(h Handler) http.Handler {
 	})
 }
 
-// ErrorHandler answers every request with the page of one error, for doors that decide
-// outside this room, such as a CrossOriginProtection.
+// ErrorHandler returns a handler that renders the page of err, for middleware such as http.CrossOriginProtection.
 func (p *Renderer) ErrorHandler(err error) http.Handler {
 	return p.Handle(func(http.ResponseWriter, *http.Request) error { return err })
 }
 
-// maxWaitInSeconds is the longest wait that is told in seconds; beyond, its end is told.
+// maxWaitInSeconds is the longest wait that is shown in seconds; a longer one is shown as the time it ends.
 const maxWaitInSeconds = 90
 
-// busyRetrySeconds is when somebody should come back who found all hashing places taken.
+// busyRetrySeconds is the Retry-After when all places for password hashing are taken, in seconds.
 const busyRetrySeconds = 5
 
 func (p *Renderer) handleError(w http.ResponseWriter, r *http.Request, err error) {
 	e, known := findErrorEntry(err)
 	switch {
 	case errors.Is(err, session.ErrNoSession):
-		// The cookie stays: another tab may have got a new one this very moment, and a
-		// dead token opens nothing.
+		// Keep the cookie: another tab may have received a new one meanwhile, and an ended session grants nothing.
 		http.Redirect(w, r, signInURL(r), http.StatusSeeOther)
 	case errors.Is(err, session.ErrStepUpRequired):
 		http.Redirect(w, r, StepUpURL(r.URL.RequestURI(), r.Method), http.StatusSeeOther)
@@ -140,17 +138,17 @@ func (p *Renderer) handleError(w http.ResponseWriter, r *http.Request, err error
 	case known:
 		p.renderKnownError(w, r, e, err)
 	case errors.Is(err, context.Canceled) && r.Context().Err() != nil:
-		w.WriteHeader(statusClientClosedRequest) // the reader has left; nobody sees this
+		w.WriteHeader(statusClientClosedRequest) // the client has closed the connection
 	default:
 		p.renderInternalError(w, r, err)
 	}
 }
 
-// statusClientClosedRequest marks in the log that the reader left before the answer.
+// statusClientClosedRequest is the status in the log when the client closed the connection before the response.
 const statusClientClosedRequest = 499
 
-// StepUpURL is the page of another full proof that leads back to the address, which is
-// a page only if it was asked for with GET.
+// StepUpURL returns the path of the step-up page. It leads back to address if that is a local path and the method is
+// GET.
 func StepUpURL(address, method string) string {
 	if returnTo, ok := LocalPath(address); ok && method == http.MethodGet {
 		return "/settings/confirm?" + url.Values{"return_to": {returnTo}}.Encode()
@@ -158,12 +156,12 @@ func StepUpURL(address, method string) string {
 	return "/settings/confirm"
 }
 
-// CookiesBlockedQuery marks the way of somebody whose browser came from a page of ours to one that
-// follows on it, and brought no cookie along.
+// CookiesBlockedQuery is the query parameter that restartSignInURL adds if the browser followed a link on this site but
+// sent no cookie.
 const CookiesBlockedQuery = "blocked"
 
-// restartSignInURL is the sign-in page for somebody without a sign-in. If the browser seems to keep
-// no cookies it is given one more, and the sign-in page sees whether that comes back.
+// restartSignInURL returns the sign-in page for a request without an attempt. If the browser does not seem to store
+// cookies, it sets the probe cookie, and the sign-in page checks whether that comes back.
 func (p *Renderer) restartSignInURL(w http.ResponseWriter, r *http.Request) string {
 	followedOwnLink := r.Method == http.MethodGet && r.Header.Get("Sec-Fetch-Site") == "same-origin"
 	if !followedOwnLink || p.Cookie(r, ProbeCookie) != "" || p.Cookie(r, SignInCookie) != "" {
@@ -173,7 +171,7 @@ func (p *Renderer) restartSignInURL(w http.ResponseWriter, r *http.Request) stri
 	return "/signin?" + CookiesBlockedQuery
 }
 
-// signInURL is the sign-in page that leads back to what was asked for.
+// signInURL returns the sign-in page that leads back to the requested page.
 func signInURL(r *http.Request) string {
 	if returnTo, ok := LocalPath(r.URL.RequestURI()); ok && r.Method == http.MethodGet {
 		return "/signin?" + url.Values{"return_to": {returnTo}}.Encode()
@@ -198,12 +196,12 @@ func (p *Renderer) renderKnownError(w http.ResponseWriter, r *http.Request, e er
 	p.renderError(w, r, e.status, e.title, data)
 }
 
-// SetRetryAfter tells programs when to come back.
+// SetRetryAfter sets the Retry-After header.
 func SetRetryAfter(w http.ResponseWriter, seconds int) {
 	w.Header().Set("Retry-After", strconv.Itoa(seconds))
 }
 
-// renderInternalError logs an error of ours in full and tells the reader nothing but its number.
+// renderInternalError logs the error in full and shows only the request id.
 func (p *Renderer) renderInternalError(w http.ResponseWriter, r *http.Request, err error) {
 	id := requestID(r.Context())
 	p.logger().LogAttrs(r.Context(), slog.LevelError, "fault", slog.String("request", id), slog.Any("error", err))
@@ -216,18 +214,18 @@ func (p *Renderer) renderInternalError(w http.ResponseWriter, r *http.Request, e
 	)
 }
 
-// errorPage is what error.html prints.
+// errorPage is the data of error.html.
 type errorPage struct {
-	Text        string // word key
-	Description string // what a program is told instead: a sentinel's own words, nothing of the request
+	Text        string // text key
+	Description string // error_description for programs: the text of the error, nothing of the request
 	Seconds     int
 	Time        string
-	ID          string // of a fault
+	ID          string // the request id of an internal error
 }
 
 func (p *Renderer) renderError(w http.ResponseWriter, r *http.Request, status int, title string, data errorPage) {
 	if responseStarted(w) {
-		return // a handler broke off after its page; there is no second answer
+		return // the handler failed after it wrote a response
 	}
 	if slices.Contains(p.JSONErrorPaths, r.URL.Path) {
 		p.writeJSONError(w, status, data.Description)
@@ -245,7 +243,7 @@ func (p *Renderer) renderError(w http.ResponseWriter, r *http.Request, status in
 	}
 }
 
-// writeJSONError answers a program the way it reads errors (RFC 6749 5.2).
+// writeJSONError writes an error for programs (RFC 6749 5.2).
 func (p *Renderer) writeJSONError(w http.ResponseWriter, status int, cause string) {
 	code := "invalid_request"
 	switch {

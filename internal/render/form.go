@@ -12,19 +12,19 @@ import (
 	"unicode/utf8"
 )
 
-// MaxBodyBytes is the largest body of a request, in bytes. The longest form is a password
-// of 1,024 characters, each sent as up to twelve bytes.
+// MaxBodyBytes is the largest request body, in bytes. The longest form is a password of 1,024 characters, each sent as
+// up to 12 bytes.
 const MaxBodyBytes = 64 << 10
 
-// maxFormFields bounds the fields of one form before they are parsed.
+// maxFormFields bounds the fields of a form before it is parsed.
 const maxFormFields = 64
 
-// FormValues are the fields of a form, each exactly once; a field that was not sent is "".
+// FormValues are the fields of a form, each at most once. A field that was not sent is "".
 type FormValues map[string]string
 
-// ParseForm reads exactly the named fields from the body of a POST. Any other field, a
-// field that comes twice, a NUL and text that is not UTF-8 are ErrForm: the query is
-// never read, so no secret can arrive in an address.
+// ParseForm reads the named fields from the body of a POST. It returns ErrInvalidForm for any other field, a repeated
+// field, a NUL and text that is not UTF-8, ErrContentType for a body that is not a form, and ErrBodyTooLarge. It never
+// reads the query, so secrets cannot arrive in a URL.
 func ParseForm(w http.ResponseWriter, r *http.Request, fields ...string) (FormValues, error) {
 	if err := checkFormContentType(r); err != nil {
 		return nil, err
@@ -41,7 +41,7 @@ func ParseForm(w http.ResponseWriter, r *http.Request, fields ...string) (FormVa
 	}
 	sent, err := url.ParseQuery(string(body))
 	if err != nil {
-		return nil, ErrInvalidForm // without the cause, which quotes what was typed
+		return nil, ErrInvalidForm // without the cause, which quotes the form
 	}
 	return checkFormFields(sent, fields)
 }
@@ -60,8 +60,8 @@ func checkFormFields(sent url.Values, fields []string) (FormValues, error) {
 	return v, nil
 }
 
-// checkFormContentType tells whether the body is what a page of ours sends. A POST with neither body
-// nor type is a form without fields.
+// checkFormContentType returns ErrContentType unless the body is a form in UTF-8. A POST with neither body nor type is
+// a form without fields.
 func checkFormContentType(r *http.Request) error {
 	kind := r.Header.Get("Content-Type")
 	if kind == "" && r.ContentLength == 0 {

@@ -5,17 +5,17 @@ import (
 	"strings"
 )
 
-// maxReturnToLength bounds an address that somebody is sent back to.
+// maxReturnToLength bounds a return address, in bytes.
 const maxReturnToLength = 1024
 
-// LocalPath is the address itself if following it cannot leave this site, whatever a
-// browser or a proxy makes of it: a clean absolute path with an optional query.
+// LocalPath returns the address if following it cannot leave this site, however a browser or a proxy parses it: a clean
+// absolute path with an optional query. Otherwise ok is false.
 func LocalPath(address string) (string, bool) {
 	if len(address) > maxReturnToLength || !strings.HasPrefix(address, "/") {
 		return "", false
 	}
 	for _, c := range []byte(address) {
-		// Browsers drop tabs and line ends and read a backslash as a slash.
+		// Browsers drop tabs and line ends and read a backslash as a slash (URL Standard 4.4).
 		if c <= ' ' || c >= 0x7f || c == '\\' || c == '#' {
 			return "", false
 		}
@@ -24,7 +24,7 @@ func LocalPath(address string) (string, bool) {
 	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || u.Opaque != "" {
 		return "", false
 	}
-	// The decoded path counts: "/%2f/evil.com" is "///evil.com" to whoever decodes first.
+	// Check the decoded path: "/%2f/evil.com" is "///evil.com" for software that decodes first.
 	if !isCleanPath(u.Path) ||
 		strings.ContainsFunc(u.Path, func(c rune) bool { return c < ' ' || c == '\\' || c == 0x7f }) {
 		return "", false

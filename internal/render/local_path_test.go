@@ -12,9 +12,8 @@ import (
 
 var schemePrefix = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9+.-]*):`)
 
-// resolveLikeBrowser is where a browser goes that follows a reference on https://site/signin/verify, by
-// the URL Standard (url.spec.whatwg.org, 4.4). It is written from there and not from
-// LocalPath. The host is "" where the reference leads to none.
+// resolveLikeBrowser returns where a browser goes that follows a reference on https://site/signin/verify (URL Standard
+// 4.4). It is written from the standard, not from LocalPath. The host is "" if the reference leads to no host.
 func resolveLikeBrowser(reference string) (host, path string) {
 	reference = strings.TrimFunc(reference, func(c rune) bool { return c <= ' ' })
 	reference = strings.NewReplacer("\t", "", "\n", "", "\r", "").Replace(reference)
@@ -22,7 +21,7 @@ func resolveLikeBrowser(reference string) (host, path string) {
 	if m := schemePrefix.FindStringSubmatch(reference); m != nil {
 		reference = reference[len(m[0]):]
 		switch scheme := strings.ToLower(m[1]); {
-		case scheme == "https": // of the page itself: without two slashes it is relative all the same
+		case scheme == "https": // the scheme of the page: without two slashes the reference is relative
 			relative = !strings.HasPrefix(reference, "//")
 		case slices.Contains([]string{"http", "ws", "wss", "ftp"}, scheme):
 			relative = false
@@ -54,7 +53,7 @@ func resolveLikeBrowser(reference string) (host, path string) {
 	return host, "/" + strings.Join(way, "/")
 }
 
-// The model goes where browsers go; each row is one of their own tests (WPT, url/resources).
+// resolveLikeBrowser agrees with cases of the Web Platform Tests (url/resources).
 func TestResolveLikeBrowserFollowsWPT(t *testing.T) {
 	for reference, want := range map[string]string{
 		"/a/b": "site /a/b", "a": "site /signin/a", "../a": "site /a", "/../a": "site /a",
@@ -72,8 +71,8 @@ func TestResolveLikeBrowserFollowsWPT(t *testing.T) {
 	}
 }
 
-// FUZ-005: wherever a browser is sent with an address that passed, it stays on this site and
-// comes to that very path: as a link, in a redirect of ours, and behind a proxy that decodes.
+// A browser that is sent to an address LocalPath accepted stays on this site and requests exactly that path: as a link,
+// in a redirect, and behind a proxy that decodes.
 func FuzzLocalPath(f *testing.F) {
 	for _, address := range []string{
 		"/settings", "/", "/settings/", "/oauth2/authorize?a=b&c=https%3A%2F%2Fapp.example%2F", "/a%20b",

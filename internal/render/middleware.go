@@ -13,15 +13,14 @@ import (
 	"unicode/utf8"
 )
 
-// contentSecurityPolicy is the Content-Security-Policy of every answer. form-action also covers every
-// redirect after a POST.
+// contentSecurityPolicy is the Content-Security-Policy of every response. form-action also applies to redirects after a
+// POST.
 const contentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
 	"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; " +
 	"object-src 'none'; require-trusted-types-for 'script'"
 
-// AllowFormAction makes an answer one whose forms may also lead to this origin, and from there on over
-// https; "" to none. Browsers follow no redirect after a POST to an origin that is not named,
-// and an app may pass people on to another host of its own.
+// AllowFormAction lets the forms of a response lead to origin, and from there to any https URL; "" changes nothing.
+// Browsers apply form-action to every redirect after a POST, and an app may redirect to another of its hosts.
 func AllowFormAction(w http.ResponseWriter, origin string) {
 	if origin != "" {
 		w.Header().Set(
@@ -31,7 +30,7 @@ func AllowFormAction(w http.ResponseWriter, origin string) {
 	}
 }
 
-// AllowCORS lets pages of other origins read an answer in which no cookie has a part.
+// AllowCORS lets pages of other origins read a response that does not depend on cookies.
 func AllowCORS(w http.ResponseWriter) {
 	h := w.Header()
 	h.Set("Access-Control-Allow-Origin", "*")
@@ -41,14 +40,14 @@ func AllowCORS(w http.ResponseWriter) {
 const permissionsPolicy = "publickey-credentials-get=(self), publickey-credentials-create=(self), " +
 	"otp-credentials=(self), camera=(), microphone=(), geolocation=()"
 
-// Middleware is what every request passes first, but for a yes of forward-auth that is remembered:
-// Headers, then Watch, so that one that is refused has its headers and its line in the log too.
+// Middleware wraps every request except remembered forward-auth decisions: SecurityHeaders first, then LogAndRecover,
+// so that a refused request has its headers and its log line too.
 func (p *Renderer) Middleware(next http.Handler) http.Handler {
 	return p.SecurityHeaders(p.LogAndRecover(next))
 }
 
-// SecurityHeaders sets the security headers of every answer, errors included. A handler may
-// set its own instead; only files that never change do.
+// SecurityHeaders sets the security headers of every response, errors included. A handler may replace them; only the
+// assets do.
 func (p *Renderer) SecurityHeaders(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -68,11 +67,11 @@ func (p *Renderer) SecurityHeaders(next http.Handler) http.Handler {
 	})
 }
 
-// LogAndRecover gives every request a number, writes its one line into the log (never a
-// query, a form or a cookie) and turns a panic into a fault.
+// LogAndRecover gives each request an id, logs one line for it (never a query, a form or a cookie) and turns a panic
+// into an internal error.
 func (p *Renderer) LogAndRecover(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		start := time.Now() // a duration is measured, not told: the machine's own clock
+		start := time.Now() // not p.Now: durations need the monotonic clock
 		id := rand.Text()[:12]
 		r = r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id))
 		if p.ProxyDetector != nil {
@@ -114,13 +113,13 @@ func truncate(s string, n int) string {
 
 type requestIDKey struct{}
 
-// requestID is the number that Watch gave the request, "" outside of it.
+// requestID returns the id that LogAndRecover gave the request, "" outside of it.
 func requestID(ctx context.Context) string {
 	id, _ := ctx.Value(requestIDKey{}).(string)
 	return id
 }
 
-// statusRecorder remembers the status of an answer.
+// statusRecorder records the status of a response.
 type statusRecorder struct {
 	http.ResponseWriter
 	status int
@@ -146,8 +145,8 @@ func responseStarted(w http.ResponseWriter) bool {
 	return ok && recorder.status != 0
 }
 
-// CheckRequests refuses what no page of ours sends: large bodies, bodies that are no form,
-// endless queries, and paths that are no text or that a router would have to rewrite.
+// CheckRequests refuses what no page of this server sends: large bodies, bodies that are not forms, long queries, and
+// paths that are not UTF-8 or not clean.
 func (p *Renderer) CheckRequests(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := checkRequest(r); err != nil {
@@ -159,7 +158,7 @@ func (p *Renderer) CheckRequests(next http.Handler) http.Handler {
 	})
 }
 
-// maxQueryBytes is enough for every parameter of every page, an ID token with many groups included.
+// maxQueryBytes is enough for the parameters of every page, including an ID token with many groups.
 const maxQueryBytes = 16 << 10
 
 func checkRequest(r *http.Request) error {
@@ -169,18 +168,19 @@ func checkRequest(r *http.Request) error {
 	case len(r.URL.RawQuery) > maxQueryBytes:
 		return ErrInvalidForm
 	case !isCleanPath(r.URL.Path):
-		return ErrNotFound // a router would redirect, with a target made from the request
+		return ErrNotFound // http.ServeMux would redirect to a target taken from the request
 	case r.Method == http.MethodPost:
 		return checkFormContentType(r)
 	}
 	return nil
 }
 
-// isCleanPath reports whether a path is one that a page of ours links to: text, and in one way only.
+// isCleanPath reports whether a path is valid UTF-8 and already in the form that path.Clean returns; one slash at the
+// end is allowed.
 func isCleanPath(p string) bool {
 	if !utf8.ValidString(p) || strings.ContainsRune(p, 0) {
 		return false
 	}
-	// Two slashes alone would pass as one with another at its end.
+	// "//" would pass as "/" with a slash at its end.
 	return p == "/" || strings.HasPrefix(p, "/") && p != "//" && path.Clean(p) == strings.TrimSuffix(p, "/")
 }

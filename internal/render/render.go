@@ -1,10 +1,9 @@
 // Package render prints pages: templates, layout, error table, security headers, cookies.
 //
-//	request ─▶ Door ─▶ Limits ─▶ mux ─▶ Handle ─▶ a handler ─▶ Print ─▶ answer
-//	                             └── error ─▶ the table ─▶ Print ─┘
+//	request ─▶ Middleware ─▶ CheckRequests ─▶ mux ─▶ Handle ─▶ a handler ─▶ Render ─▶ response
+//	                                                 └── error ─▶ errorTable ─▶ Render ─┘
 //
-// The package knows no page of any room but the error page, and decides nothing
-// about who may see what.
+// The only page of its own is the error page. It does not decide who may see what.
 package render
 
 import (
@@ -30,29 +29,27 @@ import (
 //go:embed layout.html fields.html pages
 var templateFiles embed.FS
 
-// Renderer prints every page of a server. Copying it is fine; its fields do not change
-// once it prints.
+// Renderer renders every page of a server. It can be copied. Its fields must not change once it is in use.
 type Renderer struct {
-	Site           string                // the name people see
-	Secure         bool                  // pages travel over https; false only in local mode
-	Location       *time.Location        // the zone in which pages tell the time; nil: UTC
+	Site           string                // the name in pages
+	Secure         bool                  // pages are served over https; false in local mode only
+	Location       *time.Location        // the time zone of times on pages; nil: UTC
 	Log            *slog.Logger          // nil: nothing is logged
-	Now            func() time.Time      // nil: the clock of the machine
+	Now            func() time.Time      // nil: time.Now
 	Origins        origin.Resolver       // finds the client address of requests
 	ProxyDetector  *origin.ProxyDetector // nil: nothing is detected
-	JSONErrorPaths []string              // the paths that programs ask: errors there are JSON
+	JSONErrorPaths []string              // paths whose errors are JSON, for programs
 }
 
-// Templates are the parsed pages of one room.
+// Templates are the parsed pages of one package, by file name without .html.
 type Templates map[string]*template.Template
 
-// Parse reads every .html file of a folder as one page inside the layout; what stands in
-// parts/*.html is there for all of them. It panics on a file that does not parse: files are
-// embedded, so the first test sees it.
+// Parse parses every .html file of a folder as one page inside the layout; parts/*.html are available to all of them.
+// It panics on a file that does not parse: the files are embedded, so the first test fails.
 func Parse(files fs.FS, folder string) Templates {
 	names, err := fs.Glob(files, folder+"/*.html")
 	if err != nil || len(names) == 0 {
-		panic("page: no pages in " + folder)
+		panic("render: no pages in " + folder)
 	}
 	parts, err := fs.Glob(files, folder+"/parts/*.html")
 	if err != nil {
@@ -71,50 +68,50 @@ func Parse(files fs.FS, folder string) Templates {
 	return pages
 }
 
-// errorTemplates is the error page, parsed when the first one is printed.
+// errorTemplates holds the error page. It is parsed on first use.
 var errorTemplates = sync.OnceValue(func() Templates { return Parse(templateFiles, "pages") })
 
-// View is one page about to be printed.
+// View is a page to render.
 type View struct {
 	Templates Templates
-	Template  string // the file without .html
+	Template  string // the file name without .html
 	Status    int    // 0: 200
-	Title     string // word key
-	TitleText string // the title itself, where another room has the words
-	Wide      bool   // a list rather than a form
-	Focus     string // the field that has the focus if there is no problem
+	Title     string // text key
+	TitleText string // the title itself, if it is not in package i18n
+	Wide      bool   // the wide layout, for lists
+	Focus     string // the field with the focus if there is no problem
 	Problems  []Problem
-	Data      any // the page's own struct
+	Data      any // the struct of the page
 }
 
-// Problem is why a form comes back.
+// Problem is why a form was refused.
 type Problem struct {
-	Field string // "" when it belongs to the whole form
-	Key   string // word key
+	Field string // "" if the problem is about the whole form
+	Key   string // text key
 	Args  []any
-	Text  string // the sentence itself, where another room has the words
+	Text  string // the sentence itself, if it is not in package i18n
 }
 
-// Render prints a sheet, in the reader's language. It writes nothing unless the whole
-// page could be made, so a half page is never sent.
+// Render renders a view in the language of the reader. It writes nothing unless the whole page could be rendered, so a
+// client never gets half a page.
 func (p *Renderer) Render(w http.ResponseWriter, r *http.Request, s View) error {
 	t, ok := s.Templates[s.Template]
 	if !ok {
-		return fmt.Errorf("page: no page %q", s.Template)
+		return fmt.Errorf("render: no page %q", s.Template)
 	}
 	var b bytes.Buffer
 	if err := t.ExecuteTemplate(&b, "layout.html", p.newTemplateContext(r, s)); err != nil {
-		return fmt.Errorf("page: %s: %w", s.Template, err)
+		return fmt.Errorf("render: %s: %w", s.Template, err)
 	}
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Language", p.Localizer(r).Tag())
 	w.WriteHeader(max(s.Status, http.StatusOK))
-	_, _ = w.Write(b.Bytes()) // the reader has gone; nobody to tell
+	_, _ = w.Write(b.Bytes()) // an error means that the client has gone
 	return nil
 }
 
-// JSON answers with v.
+// JSON writes v as the response.
 func JSON(w http.ResponseWriter, status int, v any) error {
 	body, err := json.Marshal(v)
 	if err != nil {
@@ -126,10 +123,10 @@ func JSON(w http.ResponseWriter, status int, v any) error {
 	return nil
 }
 
-// Languages are those in which pages are printed.
+// Languages returns the languages of the pages (BCP 47).
 func (p *Renderer) Languages() []string { return i18n.Languages() }
 
-// Localizer is the language of the reader.
+// Localizer returns the language of the reader.
 func (p *Renderer) Localizer(r *http.Request) i18n.Localizer {
 	return i18n.Match(AcceptLanguage(r))
 }
@@ -158,7 +155,7 @@ func AcceptLanguage(r *http.Request) string {
 	return strings.TrimSuffix(strings.Join(preferred, ",")+","+r.Header.Get("Accept-Language"), ",")
 }
 
-// CurrentTime is the time for this server.
+// CurrentTime returns the time on the clock of this server.
 func (p *Renderer) CurrentTime() time.Time {
 	if p.Now == nil {
 		return time.Now()
@@ -173,22 +170,22 @@ func (p *Renderer) logger() *slog.Logger {
 	return p.Log
 }
 
-// SecondsUntil is how many whole seconds a person waits from now until t, at least 0.
+// SecondsUntil returns the seconds from now until t, rounded up, at least 0.
 func (p *Renderer) SecondsUntil(t time.Time) int {
 	return max(0, int(math.Ceil(t.Sub(p.CurrentTime()).Seconds())))
 }
 
-// FormatTime is t as people of the language read it, in the site's zone.
+// FormatTime formats the date and time of t for a language, in the time zone of the site.
 func (p *Renderer) FormatTime(w i18n.Localizer, t time.Time) string {
 	return p.inSiteZone(t).Format(w.Translate("format.time"))
 }
 
-// FormatDate is the day of t.
+// FormatDate formats the date of t.
 func (p *Renderer) FormatDate(w i18n.Localizer, t time.Time) string {
 	return p.inSiteZone(t).Format(w.Translate("format.date"))
 }
 
-// FormatClock is the time of day of t with seconds.
+// FormatClock formats the time of day of t, with seconds.
 func (p *Renderer) FormatClock(w i18n.Localizer, t time.Time) string {
 	return p.inSiteZone(t).Format(w.Translate("format.clock"))
 }

@@ -37,7 +37,7 @@ func newTestRenderer(log *bytes.Buffer) *Renderer {
 		Log: slog.New(slog.NewTextHandler(log, nil))}
 }
 
-// newTestServer answers as a whole server would, with a page for each way to go wrong.
+// newTestServer returns a server with one route for each kind of error.
 func newTestServer(p *Renderer) http.Handler {
 	fails := func(err error) Handler {
 		return func(http.ResponseWriter, *http.Request) error { return err }
@@ -88,7 +88,7 @@ func sendRequest(h http.Handler, method, target, kind, body string) *httptest.Re
 
 const urlencoded = "application/x-www-form-urlencoded"
 
-// Every answer, good or bad, has every header.
+// Every response, errors included, has every security header.
 func TestSecurityHeadersOnEveryResponse(t *testing.T) {
 	h := newTestServer(newTestRenderer(&bytes.Buffer{}))
 	for _, c := range []struct {
@@ -128,8 +128,7 @@ func TestSecurityHeadersOnEveryResponse(t *testing.T) {
 	}
 }
 
-// A program is told what a person would be, as JSON with the words of RFC 6749 5.2, and of a fault
-// nothing but its number.
+// On API paths errors are JSON with the error codes of RFC 6749 5.2, and an internal error shows only its id.
 func TestJSONErrorsForAPIPaths(t *testing.T) {
 	p := newTestRenderer(&bytes.Buffer{})
 	p.JSONErrorPaths = []string{"/form", "/fine", "/broken", "/panics", "/busy", "/wait"}
@@ -153,9 +152,9 @@ func TestJSONErrorsForAPIPaths(t *testing.T) {
 		w := sendRequest(h, c.method, c.target, c.kind, c.body)
 		if got := w.Header(); got.Get("Access-Control-Allow-Origin") != "*" ||
 			got.Get("Cross-Origin-Resource-Policy") != "cross-origin" {
-			t.Errorf("%s %.40s: no page of another origin can read it: %v", c.method, c.target, got)
+			t.Errorf("%s %.40s: pages of other origins cannot read it: %v", c.method, c.target, got)
 		}
-		w.Header().Set("Cross-Origin-Resource-Policy", "same-origin") // in all else it is like a page
+		w.Header().Set("Cross-Origin-Resource-Policy", "same-origin") // otherwise the headers of a page
 		checkSecurityHeaders(t, c.method+" "+c.target[:min(40, len(c.target))], w.Header())
 		var said map[string]string
 		if err := json.Unmarshal(w.Body.Bytes(), &said); err != nil || w.Code != c.status ||
@@ -211,7 +210,7 @@ func TestMethodNotAllowedSendsAllowHeader(t *testing.T) {
 	}
 }
 
-// The reader sees a number, the log sees the fault, and neither sees a form.
+// The page shows the request id, the log has the error, and neither has the form.
 func TestInternalErrorShowsOnlyRequestID(t *testing.T) {
 	for _, target := range []string{"/broken?code=012345", "/panics?code=012345"} {
 		var log bytes.Buffer
@@ -256,7 +255,7 @@ func TestMissingSessionRedirectsToSignIn(t *testing.T) {
 		if w.Code != 303 || w.Header().Get("Location") != c.location {
 			t.Errorf("%s %s: %d %q, want %q", c.method, c.target, w.Code, w.Header().Get("Location"), c.location)
 		}
-		if got := w.Header()["Set-Cookie"]; got != nil { // another tab may just have got one
+		if got := w.Header()["Set-Cookie"]; got != nil { // another tab may have received one meanwhile
 			t.Errorf("%s: cookies %q", c.target, got)
 		}
 	}
@@ -274,7 +273,7 @@ func TestRetryAfterHeader(t *testing.T) {
 	}
 }
 
-// A sentinel that a room promises has a sentence, in every language.
+// Every exported error of the services has a status and a text in every language.
 func TestErrorTableCoversEveryError(t *testing.T) {
 	packages := map[string]map[string]error{
 		"../account": {
@@ -304,7 +303,7 @@ func TestErrorTableCoversEveryError(t *testing.T) {
 	for folder, known := range packages {
 		for _, name := range errorVariables(t, folder) {
 			if name == "ErrCannotOpen" {
-				continue // a fault of ours: nobody is told more than that
+				continue // an internal error: the page shows only the request id
 			}
 			e, ok := findErrorEntry(known[name])
 			if known[name] == nil || !ok {
@@ -321,16 +320,16 @@ func checkErrorTexts(t *testing.T, name string, e errorEntry) {
 	for _, lang := range []string{"en", "de"} {
 		for _, key := range []string{e.title, e.text} {
 			if key != "" && i18n.ForTag(lang).Translate(key) == key {
-				t.Errorf("%s: no word %s in %s", name, key, lang)
+				t.Errorf("%s: no text %s in %s", name, key, lang)
 			}
 		}
 	}
 	if e.text == "" && e.status != http.StatusSeeOther {
-		t.Errorf("%s has no sentence", name)
+		t.Errorf("%s has no text", name)
 	}
 }
 
-// errorVariables are the exported Err… variables of a package.
+// errorVariables returns the names of the exported Err variables of a package.
 func errorVariables(t *testing.T, folder string) []string {
 	t.Helper()
 	sources, err := filepath.Glob(filepath.Join(folder, "*.go"))
@@ -353,7 +352,7 @@ func errorVariables(t *testing.T, folder string) []string {
 		}
 	}
 	if len(names) == 0 {
-		t.Fatalf("no sentinels in %s", folder)
+		t.Fatalf("no Err variables in %s", folder)
 	}
 	return names
 }
@@ -374,7 +373,7 @@ func declaredVariables(file *ast.File) []string {
 	return names
 }
 
-// Every field by itself, and everything a form of ours never is.
+// ParseForm refuses what no page sends.
 func TestParseFormRejectsUnexpectedInput(t *testing.T) {
 	long := url.Values{"password": {strings.Repeat("ä", 2000)}}.Encode()
 	for _, c := range []struct {
@@ -415,7 +414,7 @@ func TestParseFormRejectsUnexpectedInput(t *testing.T) {
 	}
 }
 
-// A body without a length is cut off too.
+// A body without Content-Length is limited as well.
 func TestParseFormLimitsBodyOfUnknownLength(t *testing.T) {
 	r := httptest.NewRequest(
 		"POST", "/form", io.MultiReader(strings.NewReader("email="), strings.NewReader(strings.Repeat("a", 1<<20))),
@@ -487,7 +486,7 @@ func TestCookieAttributesAndParsing(t *testing.T) {
 	}
 }
 
-// A token that would change the cookie's attributes is a fault, not a cookie.
+// A token with characters that could change the attributes of a cookie is a panic.
 func TestSetCookiePanicsOnInvalidValue(t *testing.T) {
 	for _, token := range []string{"", "a; Domain=example.com", "a\r\nX: y", "ä"} {
 		func() {
@@ -520,7 +519,7 @@ func TestAssetsAreImmutableAndCompressed(t *testing.T) {
 	}
 }
 
-// The error page is whole HTML in the reader's language and needs no other room.
+// The error page is complete HTML in the language of the reader.
 func TestErrorPageIsCompleteAndTranslated(t *testing.T) {
 	r := httptest.NewRequest("GET", "/nothing", nil)
 	r.Header.Set("Accept-Language", "de")
@@ -548,7 +547,7 @@ func TestErrorHandlerRendersItsError(t *testing.T) {
 	}
 }
 
-// A page that cannot be printed is a fault, and no half of it is sent.
+// A page that cannot be rendered is an internal error, and nothing of it is written.
 func TestRenderWritesNothingOnTemplateError(t *testing.T) {
 	p := newTestRenderer(&bytes.Buffer{})
 	h := p.Middleware(p.Handle(func(w http.ResponseWriter, r *http.Request) error {
@@ -561,7 +560,7 @@ func TestRenderWritesNothingOnTemplateError(t *testing.T) {
 	}
 }
 
-// The script makes no markup and no code, as the Content-Security-Policy demands.
+// The script creates no markup and no code: the Content-Security-Policy forbids it.
 func TestScriptUsesNoDOMInjectionSinks(t *testing.T) {
 	script := string(assets()["script.js"].data)
 	for _, sink := range []string{"innerHTML", "outerHTML", "insertAdjacent", "document.write", "eval(",
@@ -572,7 +571,7 @@ func TestScriptUsesNoDOMInjectionSinks(t *testing.T) {
 	}
 }
 
-// A proof that is too old leads to another one, and back if that is a page.
+// ErrStepUpRequired redirects to the step-up page, and back after a GET.
 func TestStepUpRequiredRedirectsToConfirm(t *testing.T) {
 	h := newTestServer(newTestRenderer(&bytes.Buffer{}))
 	for request, want := range map[string]string{
@@ -590,7 +589,7 @@ func TestStepUpRequiredRedirectsToConfirm(t *testing.T) {
 	}
 }
 
-// Another room's words are printed as they are, and escaped.
+// TitleText and Problem.Text are printed as they are, and escaped.
 func TestLiteralTitlesAndProblemsAreEscaped(t *testing.T) {
 	w := httptest.NewRecorder()
 	p := newTestRenderer(&bytes.Buffer{})
@@ -606,7 +605,7 @@ func TestLiteralTitlesAndProblemsAreEscaped(t *testing.T) {
 	}
 }
 
-// A word that stays is a cookie with the same guard as a token's.
+// A persistent cookie has the same attributes as a session cookie.
 func TestSetPersistentCookie(t *testing.T) {
 	w := httptest.NewRecorder()
 	newTestRenderer(&bytes.Buffer{}).SetPersistentCookie(w, MethodCookie, "email", 48*time.Hour)
@@ -615,7 +614,7 @@ func TestSetPersistentCookie(t *testing.T) {
 	}
 	defer func() {
 		if recover() == nil {
-			t.Error("a word that is none was set")
+			t.Error("an invalid value was set")
 		}
 	}()
 	newTestRenderer(&bytes.Buffer{}).SetPersistentCookie(w, MethodCookie, "a; Domain=example.com", time.Hour)

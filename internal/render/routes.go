@@ -6,26 +6,26 @@ import (
 	"strings"
 )
 
-// Access is what a person must bring to a page. The room that makes the route enforces
-// it by the type its handler takes; here it is declared, so that a test can walk it.
+// Access is what a route requires. The package that defines the route enforces it by the type its handler takes; it is
+// declared here so that a test can check every route.
 type Access string
 
-// What a page needs.
+// The access levels.
 const (
-	AccessPublic  Access = ""        // anybody may come
-	AccessAttempt Access = "sign-in" // a pending sign-in
-	AccessSession Access = "session" // somebody who is in
+	AccessPublic  Access = ""        // nothing
+	AccessAttempt Access = "sign-in" // an attempt
+	AccessSession Access = "session" // a session
 )
 
-// Route is one page with one method.
+// Route is one path with one method.
 type Route struct {
 	Pattern string // "GET /signin"; a GET also answers HEAD
 	Access  Access
 	Handler Handler
 }
 
-// NewMux is a mux with the routes, our own files, and our own pages for addresses and
-// methods that do not exist. More handlers may be added to it.
+// NewMux returns a mux with the routes, the assets, and error pages for unknown paths and methods. The caller may add
+// handlers.
 func (p *Renderer) NewMux(routes ...Route) *http.ServeMux {
 	mux := http.NewServeMux()
 	for _, route := range routes {
@@ -38,7 +38,8 @@ func (p *Renderer) NewMux(routes ...Route) *http.ServeMux {
 	return mux
 }
 
-// unmatchedRouteError tells a wrong method from a wrong address by asking the mux for the others.
+// unmatchedRouteError returns ErrMethodNotAllowed if the path exists for another method, and sets Allow; otherwise it
+// returns ErrNotFound.
 func unmatchedRouteError(mux *http.ServeMux, w http.ResponseWriter, r *http.Request) error {
 	var allowed []string
 	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} {

@@ -7,7 +7,7 @@ import (
 	"twostep.example/twostep/internal/i18n"
 )
 
-// templateContext is what the layout and the templates of every room see.
+// templateContext is the data of the layout and of every template.
 type templateContext struct {
 	View
 	Site      string
@@ -19,10 +19,10 @@ func (p *Renderer) newTemplateContext(r *http.Request, s View) templateContext {
 	return templateContext{View: s, Site: p.Site, renderer: p, localizer: p.Localizer(r)}
 }
 
-// Lang is the language of the page.
+// Lang returns the language of the page.
 func (f templateContext) Lang() string { return f.localizer.Tag() }
 
-// Heading is the title of the page, for its h1.
+// Heading returns the title of the page, for its h1.
 func (f templateContext) Heading() string {
 	if f.TitleText != "" {
 		return f.TitleText
@@ -30,21 +30,21 @@ func (f templateContext) Heading() string {
 	return f.Translate(f.Title, "Site", f.Site)
 }
 
-// Asset is the address of one of our own files.
+// Asset returns the path of an embedded file.
 func (f templateContext) Asset(name string) string { return assets()[name].path }
 
-// Translate is a sentence in the language of the page.
+// Translate returns a text in the language of the page.
 func (f templateContext) Translate(key string, pairs ...any) string {
 	return f.localizer.Translate(key, pairs...)
 }
 
-// Time is a moment as people read it.
+// Time formats a date and time.
 func (f templateContext) Time(t time.Time) string { return f.renderer.FormatTime(f.localizer, t) }
 
-// Date is the day of a moment.
+// Date formats a date.
 func (f templateContext) Date(t time.Time) string { return f.renderer.FormatDate(f.localizer, t) }
 
-// Problem is the sentence about a field, "" if there is none.
+// Problem returns the problem of a field, "" if there is none.
 func (f templateContext) Problem(field string) string {
 	for _, p := range f.Problems {
 		if p.Field == field {
@@ -57,8 +57,7 @@ func (f templateContext) Problem(field string) string {
 	return ""
 }
 
-// Focused tells whether the field has the focus when the page opens: the first one
-// with a problem, or the one the sheet names.
+// Focused reports whether the field has the focus when the page opens: the first one with a problem, or View.Focus.
 func (f templateContext) Focused(field string) bool {
 	for _, p := range f.Problems {
 		if p.Field != "" {
@@ -68,31 +67,31 @@ func (f templateContext) Focused(field string) bool {
 	return f.Focus == field
 }
 
-// inputField is one input with its label, for the templates in fields.html.
+// inputField is an input with its label, for the templates in fields.html.
 type inputField struct {
 	templateContext
 	Name, Label, Autocomplete, Value string
 }
 
-// Field is the input name with the label of a word key.
+// Field returns an input with the label of a text key.
 func (f templateContext) Field(name, label, autocomplete, value string) inputField {
 	return inputField{f, name, label, autocomplete, value}
 }
 
-// ProblemText is the sentence about this field.
+// ProblemText returns the problem of this field.
 func (f inputField) ProblemText() string { return f.Problem(f.Name) }
 
-// NewPassword tells whether a password is being chosen here, so that its rules are shown.
+// NewPassword reports whether the field sets a new password, so that its rules are shown.
 func (f inputField) NewPassword() bool { return f.Autocomplete == "new-password" }
 
 // codeField is the field of a verification code.
 type codeField struct {
 	inputField
-	Digits bool   // six of them: checked by itself at the sixth
-	Hint   string // word key; "" for none
+	Digits bool   // six digits: the script submits the form at the sixth
+	Hint   string // text key; "" for none
 }
 
-// Code is the field of the answer to a challenge: six digits, or any text with a hint.
+// Code returns the field for the answer to a challenge: six digits, or any text with a hint.
 func (f templateContext) Code(digits bool, hint string) codeField {
 	if digits {
 		hint = "verify.hint"

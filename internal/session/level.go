@@ -2,30 +2,33 @@ package session
 
 import "slices"
 
-// Level is how much a person has proven. Apps ask for one, and are told which it is.
+// Level is how strongly a person has authenticated. Apps can require a level and learn it from the acr claim.
 type Level int
 
-// The levels, each more than the one before.
+// The levels, the weakest first.
 const (
 	LevelNone     Level = iota
-	LevelPassword       // trust in the browser skipped the second step
-	LevelEmail          // and a code by email
-	LevelCode           // and a code from an app, a phone or paper
-	LevelKey            // a passkey that has verified its user
+	LevelPassword       // password only: the second step was skipped in a trusted browser
+	LevelEmail          // password and a code by email
+	LevelCode           // password and a code by SMS, from an authenticator app or a recovery code
+	LevelKey            // a passkey with user verification
 )
 
-// acrs are the names of the levels for apps (OpenID Connect Core 2, acr).
+// acrs are the acr values of the levels (OpenID Connect Core 2).
 var acrs = []string{
-	LevelPassword: "urn:twostep:acr:1", LevelEmail: "urn:twostep:acr:email", LevelCode: "urn:twostep:acr:2", LevelKey: "urn:twostep:acr:3",
+	LevelPassword: "urn:twostep:acr:1",
+	LevelEmail:    "urn:twostep:acr:email",
+	LevelCode:     "urn:twostep:acr:2",
+	LevelKey:      "urn:twostep:acr:3",
 }
 
-// ACRs are the names of all levels, the lowest first.
+// ACRs returns the acr values of all levels, the weakest first.
 func ACRs() []string { return slices.Clone(acrs[LevelPassword:]) }
 
-// ACR is the name of a level; "" of LevelNone.
+// ACR returns the acr value of the level; "" for LevelNone.
 func (l Level) ACR() string { return acrs[l] }
 
-// ParseACR is the level of a name; LevelNone of any other.
+// ParseACR returns the level of an acr value; LevelNone if it is unknown.
 func ParseACR(name string) Level {
 	if name == "" {
 		return LevelNone
@@ -33,7 +36,7 @@ func ParseACR(name string) Level {
 	return Level(max(slices.Index(acrs, name), 0))
 }
 
-// LevelOf is the level of the methods of an AMR (RFC 8176).
+// LevelOf returns the level of a list of authentication method references (RFC 8176).
 func LevelOf(amr []string) Level {
 	has := func(method string) bool { return slices.Contains(amr, method) }
 	switch {
@@ -49,5 +52,5 @@ func LevelOf(amr []string) Level {
 	return LevelNone
 }
 
-// Level is how much the person of the session has proven.
+// Level returns the level of the session.
 func (s Session) Level() Level { return LevelOf(s.AMR) }

@@ -1,7 +1,7 @@
-// Package session creates, finds and ends the sessions of people who are signed in.
+// Package session creates, finds and ends the sessions of signed-in people.
 //
-// A session and a sign-in attempt are different tables, cookies and types: nothing turns one
-// into the other but challenge.Attempt.Verify, and a sign-in that trust lets skip the second step.
+// Sessions and sign-in attempts have different tables, cookies and types. A session is created only by
+// challenge.Attempt.Verify, and by a sign-in that skips the second step in a trusted browser.
 package session
 
 import (
@@ -22,50 +22,49 @@ import (
 )
 
 var (
-	// ErrNoSession says that the token belongs to no live session.
-	ErrNoSession = errors.New("no session")
-	// ErrStepUpRequired says that the last full proof is too long ago for this: the person must
-	// take both steps again.
-	ErrStepUpRequired = errors.New("proof too old")
+	// ErrNoSession is returned if there is no live session with the token or id.
+	ErrNoSession = errors.New("no live session")
+	// ErrStepUpRequired is returned if the last full authentication is too old: the person must take both steps again.
+	ErrStepUpRequired = errors.New("authentication is too old")
 )
 
 const (
-	// touchInterval is how exactly the last use of a session is stored; a write on every
-	// request would cost more than it tells.
+	// touchInterval is the precision of LastSeenAt. It avoids a write on every request.
 	touchInterval = time.Minute
-	// FreshFor is how old the last full proof may be for changing what proves the person.
+	// FreshFor is how old the last full authentication may be to change a factor, the address or the password.
 	FreshFor = 10 * time.Minute
 )
 
-// Sessions are the sessions of all accounts.
+// Sessions is the service for the sessions of all accounts.
 type Sessions struct {
 	Store    *store.DB
 	Now      func() time.Time
 	Accounts *account.Accounts
-	Idle     time.Duration // a session ends after so long without a request
-	Absolute time.Duration // and after so long in any case
+	Idle     time.Duration // a session ends after this time without a request
+	Absolute time.Duration // a session ends after this time in any case
 }
 
-// Session is one browser in which a person is signed in.
+// Session is a sign-in of one person in one browser.
 type Session struct {
 	ID              string
 	Account         Account
 	StartedAt       time.Time
 	AuthenticatedAt time.Time // when both steps were last taken; zero if trust skipped the second
-	LastSeenAt      time.Time // to the minute
-	ExpiresAt       time.Time // in any case
+	LastSeenAt      time.Time // to within touchInterval
+	ExpiresAt       time.Time // at the latest
 	AMR             []string  // authentication method references (RFC 8176)
 	Address         string
 	Browser         trust.Browser
-	// TrustVerifiedAt is when the browser was verified, if trust in it skipped the second step.
+	// TrustVerifiedAt is when the trusted browser took both steps, if it skipped the second step in this
+	// session.
 	TrustVerifiedAt time.Time
 
-	device  string // the browser it began in
-	attempt string // the sign-in it came from
-	epoch   int64
+	deviceID  string // id of the device it began in
+	attemptID string // id of the sign-in attempt
+	epoch     int64
 }
 
-// Account is the person who is signed in.
+// Account is the signed-in person.
 type Account struct {
 	ID       string
 	Email    string
@@ -74,29 +73,29 @@ type Account struct {
 	Groups   []string
 }
 
-// Cookies are what a browser is given on the way in, one cookie each; "" for none.
+// Cookies are the tokens that a sign-in sets as cookies; "" for none.
 type Cookies struct {
-	Attempt string // the token of the sign-in that waits for its second step
-	Session string // the token of the session: the person is signed in
-	Device  string // the token of the browser itself
+	Attempt string // of the sign-in attempt, until the second step is done
+	Session string // of the session
+	Device  string // of the browser
 }
 
-// Ref is the account as it was when the session was read.
+// Ref returns the account and its epoch when the session was read.
 func (s Session) Ref() store.AccountRef { return store.AccountRef{ID: s.Account.ID, Epoch: s.epoch} }
 
-// Owner is the person, for what is stored about their browsers.
+// Owner returns the account and the device of the session.
 func (s Session) Owner() device.SessionDevice {
-	return device.SessionDevice{AccountRef: s.Ref(), DeviceID: s.device}
+	return device.SessionDevice{AccountRef: s.Ref(), DeviceID: s.deviceID}
 }
 
-// RecentlyAuthenticated reports whether the person has taken both steps so lately that they
-// may change a factor, the address or the password.
+// RecentlyAuthenticated reports whether the person took both steps within FreshFor, so that they may change a
+// factor, the address or the password.
 func (s Session) RecentlyAuthenticated(now time.Time) bool {
 	return now.Sub(s.AuthenticatedAt) <= FreshFor
 }
 
-// AuthTime is when both steps were last taken: in this session, or in the one in which the
-// browser was verified. It is never the time of a skipped step (OpenID Connect Core 2, auth_time).
+// AuthTime returns when both steps were last taken, in this session or when the trusted browser was verified. A
+// skipped step does not count (OpenID Connect Core 2, auth_time).
 func (s Session) AuthTime() time.Time {
 	if s.AuthenticatedAt.After(s.TrustVerifiedAt) {
 		return s.AuthenticatedAt
@@ -104,39 +103,49 @@ func (s Session) AuthTime() time.Time {
 	return s.TrustVerifiedAt
 }
 
-// New draws up a session of an account that begins now, and its token. Store.AddSession makes
-// it a session.
+// New returns a new session of an account and its token. The caller stores it with store.DB.CreateSession.
 func (s *Sessions) New(a store.AccountRef, from origin.Origin) (token string, row store.Session) {
 	now := s.Now()
 	token = seal.NewToken()
 	return token, store.Session{
-		ID: rand.Text(), TokenHash: seal.HashToken(token), AccountID: a.ID, Epoch: a.Epoch,
-		Address: from.AddressString(), UserAgent: from.UserAgent, ClientHints: from.ClientHints,
-		StartedAt: now, LastSeenAt: now, ExpiresAt: now.Add(s.Absolute),
+		ID:          rand.Text(),
+		TokenHash:   seal.HashToken(token),
+		AccountID:   a.ID,
+		Epoch:       a.Epoch,
+		Address:     from.AddressString(),
+		UserAgent:   from.UserAgent,
+		ClientHints: from.ClientHints,
+		StartedAt:   now,
+		LastSeenAt:  now,
+		ExpiresAt:   now.Add(s.Absolute),
 	}
 }
 
-// Replace puts a new session with the same proof, browser and end in the place of who's, at the
-// epoch that follows who's: all other sessions are void by then. It returns ErrNoSession if who's
-// was ended meanwhile.
-func (s *Sessions) Replace(ctx context.Context, tx *store.DB, who Session, from origin.Origin) (token string, err error) {
+// Replace replaces the session who by a new one with the same authentication, device and expiry, at the next
+// epoch of the account, which ends all other sessions. It returns ErrNoSession if the session has ended.
+func (s *Sessions) Replace(
+	ctx context.Context, tx *store.DB, who Session, from origin.Origin,
+) (token string, err error) {
 	if err := tx.DeleteSession(ctx, who.Account.ID, who.ID); err != nil {
 		return "", endedMeanwhile(err)
 	}
 	token, row := s.New(store.AccountRef{ID: who.Account.ID, Epoch: who.epoch + 1}, from)
 	row.StartedAt, row.AuthenticatedAt, row.ExpiresAt = who.StartedAt, who.AuthenticatedAt, who.ExpiresAt
-	row.AMR, row.AttemptID, row.DeviceID, row.TrustVerifiedAt = strings.Join(who.AMR, " "), who.attempt, who.device, who.TrustVerifiedAt
+	row.AMR, row.TrustVerifiedAt = strings.Join(who.AMR, " "), who.TrustVerifiedAt
+	row.AttemptID, row.DeviceID = who.attemptID, who.deviceID
 	return token, tx.CreateSession(ctx, row)
 }
 
-// EndOthers ends every other session and every sign-in attempt of the person after a factor was
-// changed, and trust in their other browsers; theirs goes on under the token it returns. It
-// returns ErrNoSession if it was ended meanwhile.
-func (s *Sessions) EndOthers(ctx context.Context, tx *store.DB, who Session, from origin.Origin) (token string, err error) {
+// EndOthers ends all other sessions and all sign-in attempts of the person after a factor was changed, and
+// trust in their other browsers. It returns the new token of the current session. It returns ErrNoSession if
+// the session has ended.
+func (s *Sessions) EndOthers(
+	ctx context.Context, tx *store.DB, who Session, from origin.Origin,
+) (token string, err error) {
 	if err := tx.IncrementEpoch(ctx, who.Account.ID, who.epoch); err != nil {
 		return "", endedMeanwhile(err)
 	}
-	if err := s.Accounts.EndTrust(ctx, tx, who.Ref(), trust.RevokedFactorChanged, who.device); err != nil {
+	if err := s.Accounts.EndTrust(ctx, tx, who.Ref(), trust.RevokedFactorChanged, who.deviceID); err != nil {
 		return "", err
 	}
 	return s.Replace(ctx, tx, who, from)
@@ -149,15 +158,14 @@ func endedMeanwhile(err error) error {
 	return err
 }
 
-// Reauthenticate gives the session with row's ID row's token and proof. It returns ErrNoSession
-// if the session ended while its person took the steps.
+// Reauthenticate updates the session with row's ID to row's token and authentication. It returns ErrNoSession
+// if the session has ended.
 func (s *Sessions) Reauthenticate(ctx context.Context, tx *store.DB, row store.Session) error {
 	now := s.Now()
 	return endedMeanwhile(tx.ReauthenticateSession(ctx, row, now.Add(-s.Idle), now))
 }
 
-// Get returns the live session of a token, and notes that it was used. It returns ErrNoSession
-// if there is none.
+// Get returns the live session with this token and records its use. It returns ErrNoSession if there is none.
 func (s *Sessions) Get(ctx context.Context, token string) (Session, error) {
 	if token == "" {
 		return Session{}, ErrNoSession
@@ -167,15 +175,16 @@ func (s *Sessions) Get(ctx context.Context, token string) (Session, error) {
 	return s.used(ctx, row, a, err)
 }
 
-// GetByID returns the live session with this id, which a person goes on with behind a reverse
-// proxy: it is used as if its browser had come here. It returns ErrNoSession if there is none.
+// GetByID returns the live session with this id and records its use, for a request that a reverse proxy asks
+// about. It returns ErrNoSession if there is none.
 func (s *Sessions) GetByID(ctx context.Context, id string) (Session, error) {
 	now := s.Now()
 	row, a, err := s.Store.GetSession(ctx, id, now.Add(-s.Idle), now)
 	return s.used(ctx, row, a, err)
 }
 
-// used notes that a session that was found is used now.
+// used returns a session that was found, and records its use at most once per touchInterval. It returns
+// ErrNoSession if err is store.ErrNotFound.
 func (s *Sessions) used(ctx context.Context, row store.Session, a store.Account, err error) (Session, error) {
 	now := s.Now()
 	if errors.Is(err, store.ErrNotFound) {
@@ -189,22 +198,35 @@ func (s *Sessions) used(ctx context.Context, row store.Session, a store.Account,
 			return Session{}, fmt.Errorf("session: touch: %w", err)
 		}
 	}
-	found := read(row)
-	found.Account = Account{ID: a.ID, Email: a.Email, Name: a.Name, Operator: a.Operator, Groups: strings.Fields(a.Groups)}
+	found := sessionFromRow(row)
+	found.Account = Account{
+		ID:       a.ID,
+		Email:    a.Email,
+		Name:     a.Name,
+		Operator: a.Operator,
+		Groups:   strings.Fields(a.Groups),
+	}
 	found.epoch = a.Epoch
 	return found, nil
 }
 
-func read(row store.Session) Session {
+func sessionFromRow(row store.Session) Session {
 	return Session{
-		ID: row.ID, StartedAt: row.StartedAt, AuthenticatedAt: row.AuthenticatedAt, LastSeenAt: row.LastSeenAt,
-		ExpiresAt: row.ExpiresAt, AMR: strings.Fields(row.AMR), Address: row.Address,
+		ID:              row.ID,
+		StartedAt:       row.StartedAt,
+		AuthenticatedAt: row.AuthenticatedAt,
+		LastSeenAt:      row.LastSeenAt,
+		ExpiresAt:       row.ExpiresAt,
+		AMR:             strings.Fields(row.AMR),
+		Address:         row.Address,
 		Browser:         trust.ParseBrowser(row.UserAgent, row.ClientHints),
-		TrustVerifiedAt: row.TrustVerifiedAt, device: row.DeviceID, attempt: row.AttemptID,
+		TrustVerifiedAt: row.TrustVerifiedAt,
+		deviceID:        row.DeviceID,
+		attemptID:       row.AttemptID,
 	}
 }
 
-// List lists the live sessions of the person, the last used first.
+// List returns the live sessions of the person, the last used first.
 func (s *Sessions) List(ctx context.Context, who Session) ([]Session, error) {
 	now := s.Now()
 	rows, err := s.Store.ListSessions(ctx, who.Account.ID, now.Add(-s.Idle), now)
@@ -213,14 +235,14 @@ func (s *Sessions) List(ctx context.Context, who Session) ([]Session, error) {
 	}
 	list := make([]Session, len(rows))
 	for i, row := range rows {
-		list[i] = read(row)
+		list[i] = sessionFromRow(row)
 		list[i].Account = who.Account
 	}
 	return list, nil
 }
 
-// SignOut ends the session of a token, also one that has been idle for too long: its apps are
-// told. A token without a session is no error.
+// SignOut ends the session with this token, also one that has been idle for too long, so that its clients get a
+// logout token. It returns nil if there is no such session.
 func (s *Sessions) SignOut(ctx context.Context, token string, from origin.Origin) error {
 	if token == "" {
 		return nil
@@ -235,17 +257,22 @@ func (s *Sessions) SignOut(ctx context.Context, token string, from origin.Origin
 	return s.end(ctx, row.AccountID, row.ID, "signed out", from)
 }
 
-// End ends another session of the person by its id. One that has ended is no error.
+// End ends one of the person's sessions by its id. It returns nil if it has ended already.
 func (s *Sessions) End(ctx context.Context, who Session, id string, from origin.Origin) error {
 	return s.end(ctx, who.Account.ID, id, "ended from another session", from)
 }
 
-func (s *Sessions) end(ctx context.Context, account, id, why string, from origin.Origin) error {
+func (s *Sessions) end(ctx context.Context, account, id, reason string, from origin.Origin) error {
 	err := s.Store.Tx(ctx, func(tx *store.DB) error {
 		if err := tx.DeleteSession(ctx, account, id); err != nil {
 			return err
 		}
-		e := audit.Event{Kind: audit.SessionEnded, Account: account, Target: audit.Target("session", id), Reason: why}
+		e := audit.Event{
+			Kind:    audit.SessionEnded,
+			Account: account,
+			Target:  audit.Target("session", id),
+			Reason:  reason,
+		}
 		return s.Accounts.Event(ctx, tx, e, from)
 	})
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
@@ -254,8 +281,8 @@ func (s *Sessions) end(ctx context.Context, account, id, why string, from origin
 	return nil
 }
 
-// EndAll ends every session and every sign-in attempt of the person, this one too, and trust
-// in all their browsers.
+// EndAll ends all sessions and sign-in attempts of the person, this session too, and trust in all their
+// browsers.
 func (s *Sessions) EndAll(ctx context.Context, who Session, from origin.Origin) error {
 	err := s.Store.Tx(ctx, func(tx *store.DB) error {
 		if err := tx.IncrementEpoch(ctx, who.Account.ID, who.epoch); err != nil {
@@ -266,7 +293,7 @@ func (s *Sessions) EndAll(ctx context.Context, who Session, from origin.Origin) 
 		}
 		return s.Accounts.Event(ctx, tx, audit.Event{Kind: audit.SessionsEnded, Account: who.Account.ID}, from)
 	})
-	if err != nil && !errors.Is(err, store.ErrNotFound) { // another request ended them all
+	if err != nil && !errors.Is(err, store.ErrNotFound) { // another request has ended them
 		return fmt.Errorf("session: end all: %w", err)
 	}
 	return nil

@@ -197,7 +197,7 @@ func TestRecoveryCodes(t *testing.T) {
 		codes := set()
 		token := h.enterPassword()
 		p, err := h.Pending(h.Context(), token, home)
-		if err != nil || challenge.Next(p, h.clock()) != challenge.StepVerify || p.Challenge.Method != "email" || len(p.Offers) != 2 || !p.Offers[1].Spare {
+		if err != nil || challenge.Next(p, h.clock()) != challenge.StepVerify || p.Challenge.Method != "email" || len(p.Offers) != 2 || !p.Offers[1].Backup {
 			h.Fatalf("pending %+v, %v", p, err)
 		}
 		if err := h.Choose(h.Context(), token, "recovery", home); err != nil {

@@ -56,8 +56,8 @@ func (Method) Challenge(_ context.Context, ask factor.Request) (factor.Challenge
 }
 
 // ParseResponse reads the code from the form.
-func (Method) ParseResponse(form url.Values, hard bool) (string, error) {
-	return sentcode.Parse(form, hard)
+func (Method) ParseResponse(form url.Values, longCode bool) (string, error) {
+	return sentcode.Parse(form, longCode)
 }
 
 // Verify compares the code.

@@ -5,39 +5,40 @@ import (
 	"time"
 )
 
-// Account is one login.
+// Account is a row of accounts.
 type Account struct {
 	ID                  string
 	Email               string // canonical form
 	Name                string
 	Operator            bool
-	PasswordHash        []byte    // sealed hash
-	PasswordSetByMailAt time.Time // when the password was last set by way of the mailbox; 0: never
-	Epoch               int64
-	DisabledAt          time.Time
+	PasswordHash        []byte    // sealed; empty: the account has no password
+	PasswordSetByMailAt time.Time // when the password was last set with a mailed link; zero: never
+	Epoch               int64     // raised to end every attempt, session and link made before
+	DisabledAt          time.Time // zero: enabled
 	CreatedAt           time.Time
 	Groups              string // separated by spaces
 }
 
-// AccountRef is an account as it was at one epoch. Whatever is written for it holds only while
-// the epoch is the same.
+// AccountRef identifies an account at one epoch. What is written for it is valid only while the account has that epoch.
 type AccountRef struct {
 	ID    string
 	Epoch int64
 }
 
-// Ref is the account as it was when a was read.
+// Ref returns the reference to the account at the epoch that was read.
 func (a Account) Ref() AccountRef { return AccountRef{a.ID, a.Epoch} }
 
 const accountColumns = `id, email, name, operator, password_hash, password_set_by_mail_at, epoch, disabled_at,
 		created_at, group_names`
 
 const accountOf = `accounts.id, accounts.email, accounts.name, accounts.operator, accounts.password_hash,
-		accounts.password_set_by_mail_at, accounts.epoch, accounts.disabled_at, accounts.created_at, accounts.group_names`
+		accounts.password_set_by_mail_at, accounts.epoch, accounts.disabled_at, accounts.created_at,
+		accounts.group_names`
 
 func (a *Account) columns() []any {
 	return []any{
-		&a.ID, &a.Email, &a.Name, &a.Operator, &a.PasswordHash, (*Time)(&a.PasswordSetByMailAt), &a.Epoch, (*Time)(&a.DisabledAt), (*Time)(&a.CreatedAt), &a.Groups,
+		&a.ID, &a.Email, &a.Name, &a.Operator, &a.PasswordHash, (*Time)(&a.PasswordSetByMailAt), &a.Epoch,
+		(*Time)(&a.DisabledAt), (*Time)(&a.CreatedAt), &a.Groups,
 	}
 }
 
@@ -46,25 +47,26 @@ func scanAccount(s scanner) (a Account, err error) {
 	return a, found(err)
 }
 
-// CreateAccount adds a, or fails with ErrConflict if its address has an account.
+// CreateAccount inserts a. It returns ErrConflict if the email address has an account.
 func (db *DB) CreateAccount(ctx context.Context, a Account) error {
 	_, err := db.change(ctx, `INSERT INTO accounts (`+accountColumns+`)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-		a.ID, a.Email, a.Name, a.Operator, a.PasswordHash, a.PasswordSetByMailAt, a.Epoch, a.DisabledAt, a.CreatedAt, a.Groups)
+		a.ID, a.Email, a.Name, a.Operator, a.PasswordHash, a.PasswordSetByMailAt, a.Epoch, a.DisabledAt, a.CreatedAt,
+		a.Groups)
 	return err
 }
 
-// GetAccount is the account with this id.
+// GetAccount returns the account with this id, or ErrNotFound.
 func (db *DB) GetAccount(ctx context.Context, id string) (Account, error) {
 	return scanAccount(db.read.QueryRowContext(ctx, `SELECT `+accountColumns+` FROM accounts WHERE id = $1`, id))
 }
 
-// FindAccountByEmail is the account with this address, in canonical form.
+// FindAccountByEmail returns the account with this email address, in canonical form, or ErrNotFound.
 func (db *DB) FindAccountByEmail(ctx context.Context, email string) (Account, error) {
 	return scanAccount(db.read.QueryRowContext(ctx, `SELECT `+accountColumns+` FROM accounts WHERE email = $1`, email))
 }
 
-// ReplacePasswordHash replaces the stored password hash by one of the same password, unless the
+// ReplacePasswordHash replaces the sealed hash old by another hash of the same password. It does nothing if the
 // password was changed meanwhile.
 func (db *DB) ReplacePasswordHash(ctx context.Context, id string, old, hash []byte) error {
 	_, err := db.change(ctx, `UPDATE accounts SET password_hash = $3 WHERE id = $1 AND password_hash = $2`, id, old,
@@ -72,42 +74,43 @@ func (db *DB) ReplacePasswordHash(ctx context.Context, id string, old, hash []by
 	return err
 }
 
-// SetPassword replaces the password of the account as it was at epoch and raises the
-// epoch: every sign-in, session and link made before is void. mailedAt is 0 if the
-// mailbox had no part in it. ErrNotFound: somebody else was faster.
+// SetPassword replaces the sealed password hash of the account and raises the epoch, which ends every attempt, session
+// and link made before. mailedAt is zero if the password was not set with a mailed link. It returns ErrNotFound if the
+// account no longer has this epoch.
 func (db *DB) SetPassword(ctx context.Context, id string, epoch int64, password []byte, mailedAt time.Time) error {
 	return db.endEpoch(ctx, id, `UPDATE accounts SET password_hash = $3, password_set_by_mail_at = $4, epoch = epoch + 1
 		WHERE id = $1 AND epoch = $2`, id, epoch, password, mailedAt)
 }
 
-// SetEmail replaces the address of the account as it was at epoch. ErrConflict: the
-// address has an account. ErrNotFound: somebody else was faster.
+// SetEmail replaces the email address of the account. It returns ErrConflict if the address has an account, and
+// ErrNotFound if the account no longer has this epoch.
 func (db *DB) SetEmail(ctx context.Context, id string, epoch int64, email string) error {
 	defer db.changed(AccountKey(id))
 	return db.must(ctx, `UPDATE accounts SET email = $3 WHERE id = $1 AND epoch = $2`, id, epoch, email)
 }
 
-// IncrementEpoch voids every sign-in, session and link of the account as it was at epoch.
-// ErrNotFound: somebody else was faster.
+// IncrementEpoch raises the epoch, which ends every attempt, session and link of the account. It returns ErrNotFound if
+// the account no longer has this epoch.
 func (db *DB) IncrementEpoch(ctx context.Context, id string, epoch int64) error {
 	return db.endEpoch(ctx, id, `UPDATE accounts SET epoch = epoch + 1 WHERE id = $1 AND epoch = $2`, id, epoch)
 }
 
-// SetGroups replaces the groups of the account.
+// SetGroups replaces the groups of the account, which are separated by spaces. It returns ErrNotFound if there is no
+// such account.
 func (db *DB) SetGroups(ctx context.Context, id, groups string) error {
 	defer db.changed(AccountKey(id))
 	return db.must(ctx, `UPDATE accounts SET group_names = $2 WHERE id = $1`, id, groups)
 }
 
-// SetDisabled disables an account (at 0: enables it) as it was at epoch, and raises the
-// epoch: nothing that began before comes back. ErrNotFound: somebody else was faster.
+// SetDisabled disables the account, or enables it if at is zero, and raises the epoch: sessions that were ended stay
+// ended when the account is enabled again. It returns ErrNotFound if the account no longer has this epoch.
 func (db *DB) SetDisabled(ctx context.Context, id string, epoch int64, at time.Time) error {
 	return db.endEpoch(ctx, id, `UPDATE accounts SET disabled_at = $3, epoch = epoch + 1 WHERE id = $1 AND epoch = $2`,
 		id, epoch, at)
 }
 
-// endEpoch runs a statement that raises the epoch of the account, or fails with ErrNotFound. All sessions of the
-// account have ended then, and their clients are to be notified.
+// endEpoch runs a statement that raises the epoch of the account, and flags the grants of its sessions for back-channel
+// logout. It returns ErrNotFound if the statement changes no row.
 func (db *DB) endEpoch(ctx context.Context, id, query string, args ...any) error {
 	return db.Tx(ctx, func(tx *DB) error {
 		tx.changed(AccountKey(id))
@@ -120,7 +123,7 @@ func (db *DB) endEpoch(ctx context.Context, id, query string, args ...any) error
 	})
 }
 
-// RevokeAll ends every attempt, session and link of all accounts, and all trust.
+// RevokeAll ends all attempts, sessions, links and trust of all accounts.
 func (db *DB) RevokeAll(ctx context.Context, why string, now time.Time) error {
 	defer db.changed(everything)
 	for _, query := range []string{`DELETE FROM known_devices`, `UPDATE accounts SET epoch = epoch + 1`} {
@@ -143,7 +146,7 @@ func (db *DB) RevokeAll(ctx context.Context, why string, now time.Time) error {
 	return err
 }
 
-// CountAccounts is how many accounts there are.
+// CountAccounts returns the number of accounts.
 func (db *DB) CountAccounts(ctx context.Context) (n int64, err error) {
 	err = db.read.QueryRowContext(ctx, `SELECT COUNT(*) FROM accounts`).Scan(&n)
 	return n, err

@@ -26,10 +26,11 @@ type AuditEvent struct {
 	Occurrences int64
 }
 
-const auditColumns = `id, time, kind, actor_type, actor_id, account, target, result, reason, client, sign_in, address, browser, trace, occurrences`
+const auditColumns = `id, time, kind, actor_type, actor_id, account, target, result, reason, client, sign_in, address,
+		browser, trace, occurrences`
 
-// CreateAuditEvent inserts e. If there is an event with its id, it adds e.Occurrences to those of
-// that event and changes nothing else of it.
+// CreateAuditEvent inserts e. If an event with its id exists, CreateAuditEvent adds e.Occurrences to that event and
+// changes nothing else of it.
 func (db *DB) CreateAuditEvent(ctx context.Context, e AuditEvent) error {
 	_, err := db.change(ctx, `INSERT INTO audit_events (`+auditColumns+`)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
@@ -52,8 +53,8 @@ type AuditFilter struct {
 	Limit    int // at least 1
 }
 
-// ListAuditEvents lists the events that f selects, newest first, then by id from the last to the
-// first. To read on, set BeforeAt and BeforeID to the last one that was read.
+// ListAuditEvents lists the events that f selects, newest first, and by descending id at the same time. To read the
+// next page, set BeforeAt and BeforeID to the last event of this one.
 func (db *DB) ListAuditEvents(ctx context.Context, f AuditFilter) ([]AuditEvent, error) {
 	var where []string
 	var args []any
@@ -94,12 +95,13 @@ func (db *DB) ListAuditEvents(ctx context.Context, f AuditFilter) ([]AuditEvent,
 }
 
 func scanAuditEvent(s scanner) (e AuditEvent, err error) {
-	return e, s.Scan(&e.ID, (*Time)(&e.At), &e.Kind, &e.ActorType, &e.ActorID, &e.Account, &e.Target, &e.Result, &e.Reason,
+	return e, s.Scan(&e.ID, (*Time)(&e.At), &e.Kind, &e.ActorType, &e.ActorID, &e.Account, &e.Target, &e.Result,
+		&e.Reason,
 		&e.Client, &e.SignIn, &e.Address, &e.Browser, &e.Trace, &e.Occurrences)
 }
 
-// CountAudit counts one event of a scope in the window that ends at ends, and returns how many
-// there are with it. Beyond limit it stops counting and returns limit+1.
+// CountAudit counts one event of a scope in the window that ends at ends, and returns the count including it. Above
+// limit it stops counting and returns limit+1.
 func (db *DB) CountAudit(ctx context.Context, scope string, ends time.Time, limit int64) (used int64, err error) {
 	err = db.returning(ctx, `INSERT INTO audit_counters (scope, ends_at, used) VALUES ($1, $2, 1)
 		ON CONFLICT (scope, ends_at) DO UPDATE SET used = audit_counters.used + 1
@@ -110,14 +112,15 @@ func (db *DB) CountAudit(ctx context.Context, scope string, ends time.Time, limi
 	return used, err
 }
 
-// PruneAudit removes up to 500 events that are older than before, and up to 500 counters that
-// ended before countersEnded. It returns how many rows it removed: call it again until none is left.
+// PruneAudit deletes up to 500 events older than before and up to 500 counters that ended before countersEnded. It
+// returns the number of deleted rows. Call it until that is 0.
 func (db *DB) PruneAudit(ctx context.Context, before, countersEnded time.Time) (sum int64, err error) {
 	for _, one := range []struct {
 		query  string
 		before time.Time
 	}{
-		{`DELETE FROM audit_events WHERE id IN (SELECT id FROM audit_events WHERE time < $1 ORDER BY time LIMIT 500)`, before},
+		{`DELETE FROM audit_events WHERE id IN (SELECT id FROM audit_events WHERE time < $1 ORDER BY time LIMIT 500)`,
+			before},
 		{`DELETE FROM audit_counters WHERE (scope, ends_at) IN
 			(SELECT scope, ends_at FROM audit_counters WHERE ends_at < $1 ORDER BY ends_at LIMIT 500)`, countersEnded},
 	} {

@@ -5,38 +5,40 @@ import (
 	"sync/atomic"
 )
 
-// Key names what the answer to "who is signed in here, and what may they do?" is read from. Whoever remembers such an
-// answer remembers its keys, and reads again once one of them has changed.
+// Key names data from which the answer to "who is signed in, and what may they do?" is computed. A cache keeps the keys
+// of an answer with it, and reads again once one of them has changed.
 type Key struct{ kind, id string }
 
-// AccountKey is an account with its factors and consents, and an end of all of its sessions or grants.
+// AccountKey is the key of an account with its factors and consents. It also changes when all of its sessions or grants
+// end.
 func AccountKey(id string) Key { return Key{"account", id} }
 
-// SessionKey is a session: that it exists, and how it was authenticated. When it was last seen is not part of it.
+// SessionKey is the key of a session: that it exists and how it was authenticated. Its last-seen time is not part of
+// it.
 func SessionKey(id string) Key { return Key{"session", id} }
 
-// GrantKey is a grant and its tokens.
+// GrantKey is the key of a grant and its tokens.
 func GrantKey(id string) Key { return Key{"grant", id} }
 
-// ClientsKey is all registered clients together: which client a host belongs to depends on each of them.
+// ClientsKey is the key of all registered clients together, because all of them decide which client a host belongs to.
 func ClientsKey() Key { return Key{"clients", ""} }
 
-// everything stands for all keys.
+// everything is the key that includes all others.
 var everything = Key{"everything", ""}
 
-// maxChanges is how many changed keys are remembered. Beyond it all are forgotten, as if everything had changed.
+// maxChanges is how many changed keys are remembered. Beyond that, all keys count as changed and the list starts empty.
 const maxChanges = 10_000
 
-// changes are the keys that this process has changed, each with the version at which it last changed.
+// changes holds the keys that this process has changed, each with the version at which it last changed.
 type changes struct {
 	version atomic.Uint64
 	mu      sync.RWMutex
 	last    map[Key]uint64
-	floor   uint64 // the version at which everything changed last
+	allAt   uint64 // the version at which all keys last changed
 }
 
-// publish notes that the keys were written, or that they may have been. It comes after the write: whoever asked for
-// the version before has read what was there before.
+// publish records that the keys were written, or may have been. Call it after the write: whoever called Version before
+// it may have read the old data.
 func (c *changes) publish(keys []Key) {
 	if len(keys) == 0 {
 		return
@@ -46,18 +48,18 @@ func (c *changes) publish(keys []Key) {
 	version := c.version.Add(1)
 	for _, key := range keys {
 		if key == everything || len(c.last) >= maxChanges {
-			c.last, c.floor = map[Key]uint64{}, version
+			c.last, c.allAt = map[Key]uint64{}, version
 		}
 		c.last[key] = version
 	}
 }
 
-// Version is the number of changes that this process has committed so far. Ask for it before reading what is to be
-// remembered, and Changed later.
+// Version returns the number of changes that this process has committed. Call it before reading what is to be cached,
+// and pass the result to Changed later.
 func (db *DB) Version() uint64 { return db.changes.version.Load() }
 
-// Changed reports whether this process may have changed one of the keys after Version returned since. Changes by other
-// processes on the same database are not seen.
+// Changed reports whether this process may have changed one of the keys after Version returned since. It does not see
+// changes made by other processes.
 func (db *DB) Changed(since uint64, keys ...Key) bool {
 	c := db.changes
 	if c.version.Load() == since {
@@ -65,7 +67,7 @@ func (db *DB) Changed(since uint64, keys ...Key) bool {
 	}
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	if c.floor > since {
+	if c.allAt > since {
 		return true
 	}
 	for _, key := range keys {
@@ -76,7 +78,7 @@ func (db *DB) Changed(since uint64, keys ...Key) bool {
 	return false
 }
 
-// changed notes that the keys were written: at once, or once the transaction is committed.
+// changed publishes the keys: at once, or when the transaction is committed.
 func (db *DB) changed(keys ...Key) {
 	if db.tx == nil {
 		db.changes.publish(keys)

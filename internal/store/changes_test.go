@@ -74,7 +74,6 @@ func TestChanged(t *testing.T) {
 		{"a new proof", func(db *store.DB, id string) error {
 			return db.ReauthenticateSession(ctx, store.Session{ID: id, TokenHash: []byte("new " + id), AccountID: id, Epoch: 1}, time.Time{}, at(9))
 		}, session},
-		{"signed out", func(db *store.DB, id string) error { return db.DeleteSessionByToken(ctx, []byte(id)) }, session},
 		{"a session ended", func(db *store.DB, id string) error { return db.DeleteSession(ctx, id, id) }, session},
 		{"a device ended", func(db *store.DB, id string) error { return db.RevokeDevice(ctx, id, "why", at(9)) }, session},
 		{"a grant ended", func(db *store.DB, id string) error { return db.RevokeGrant(ctx, id, at(9)) }, grant},
@@ -199,14 +198,13 @@ func TestAfterCommit(t *testing.T) {
 func TestDueLogouts(t *testing.T) {
 	ctx := t.Context()
 	for name, end := range map[string]func(db *store.DB) error{
-		"signed out": func(db *store.DB) error { return db.DeleteSessionByToken(ctx, []byte("a")) },
 		"ended":      func(db *store.DB) error { return db.DeleteSession(ctx, "a", "a") },
 		"its device": func(db *store.DB) error { return db.RevokeDevice(ctx, "a", "why", at(9)) },
 		"a password": func(db *store.DB) error { return db.SetPassword(ctx, "a", 1, []byte("a"), time.Time{}) },
 		"everywhere": func(db *store.DB) error { return db.IncrementEpoch(ctx, "a", 1) },
 		"disabled":   func(db *store.DB) error { return db.SetDisabled(ctx, "a", 1, at(9)) },
 		"both": func(db *store.DB) error {
-			return errors.Join(db.DeleteSessionByToken(ctx, []byte("a")), db.IncrementEpoch(ctx, "a", 1))
+			return errors.Join(db.DeleteSession(ctx, "a", "a"), db.IncrementEpoch(ctx, "a", 1))
 		},
 		"before its grant":  nil,
 		"a restore of both": func(db *store.DB) error { return db.RevokeAll(ctx, "why", at(9)) },
@@ -238,7 +236,7 @@ func TestDueLogouts(t *testing.T) {
 					g := store.Grant{ID: "late", ClientID: "app", AccountID: "a", Epoch: 1, SessionID: "a", SessionExpiresAt: at(1000),
 						Offline: true}
 					g.CodeHash, g.CodeExpiresAt, g.ExpiresAt = []byte("late"), at(1000), at(1000)
-					if err := errors.Join(db.DeleteSessionByToken(ctx, []byte("a")), db.FinishLogout(ctx, "app", "a", at(20)),
+					if err := errors.Join(db.DeleteSession(ctx, "a", "a"), db.FinishLogout(ctx, "app", "a", at(20)),
 						db.CreateGrant(ctx, g)); err != nil {
 						t.Fatal(err)
 					}

@@ -5,41 +5,39 @@ import (
 	"time"
 )
 
-// Client is an app that an operator added. What Body says is the business of whoever wrote it.
+// Client is an OAuth client that an operator registered.
 type Client struct {
 	ID           string
-	Registration string
+	Registration string // JSON; the caller defines it
 	CreatedAt    time.Time
 }
 
-// CreateClient adds a. ErrConflict: there is one of this id.
-func (db *DB) CreateClient(ctx context.Context, a Client) error {
+// CreateClient inserts c. It returns ErrConflict if a client has its id.
+func (db *DB) CreateClient(ctx context.Context, c Client) error {
 	defer db.changed(ClientsKey())
-	_, err := db.change(ctx, `INSERT INTO clients (id, registration, created_at) VALUES ($1, $2, $3)`, a.ID, a.Registration,
-		a.CreatedAt)
+	_, err := db.change(ctx, `INSERT INTO clients (id, registration, created_at) VALUES ($1, $2, $3)`, c.ID,
+		c.Registration,
+		c.CreatedAt)
 	return err
 }
 
-// GetClient is the app of this id.
-func (db *DB) GetClient(ctx context.Context, id string) (a Client, err error) {
-	err = db.read.QueryRowContext(ctx, `SELECT id, registration, created_at FROM clients WHERE id = $1`, id).
-		Scan(&a.ID, &a.Registration, (*Time)(&a.CreatedAt))
-	return a, found(err)
-}
-
-// ListClients are all of them, by their ids.
+// ListClients lists all registered clients by id.
 func (db *DB) ListClients(ctx context.Context) ([]Client, error) {
 	rows, err := db.read.QueryContext(ctx, `SELECT id, registration, created_at FROM clients ORDER BY id`)
-	return all(rows, err, func(s scanner) (a Client, err error) { return a, s.Scan(&a.ID, &a.Registration, (*Time)(&a.CreatedAt)) })
+	return all(rows, err, func(s scanner) (c Client, err error) {
+		return c, s.Scan(&c.ID, &c.Registration,
+			(*Time)(&c.CreatedAt))
+	})
 }
 
-// UpdateClient gives an app another body.
-func (db *DB) UpdateClient(ctx context.Context, id, body string) error {
+// UpdateClient replaces the registration of a client. It returns ErrNotFound if there is no such client.
+func (db *DB) UpdateClient(ctx context.Context, id, registration string) error {
 	defer db.changed(ClientsKey())
-	return db.must(ctx, `UPDATE clients SET registration = $2 WHERE id = $1`, id, body)
+	return db.must(ctx, `UPDATE clients SET registration = $2 WHERE id = $1`, id, registration)
 }
 
-// DeleteClient removes an app with all that it was allowed.
+// DeleteClient deletes a client with its authorization requests, consents and grants. It returns ErrNotFound if there
+// is no such client.
 func (db *DB) DeleteClient(ctx context.Context, id string) error {
 	defer db.changed(ClientsKey())
 	for _, query := range []string{
@@ -54,18 +52,18 @@ func (db *DB) DeleteClient(ctx context.Context, id string) error {
 	return db.must(ctx, `DELETE FROM clients WHERE id = $1`, id)
 }
 
-// AuthorizationRequest is what an app asks for, until the person has answered.
+// AuthorizationRequest is an authorization request that waits for the person to sign in or to consent.
 type AuthorizationRequest struct {
 	ID            []byte // hash
 	ClientID      string
-	Parameters    string
-	Pushed        bool // by the app itself, and nobody has come with it yet
-	SettingsShown bool // the person was sent to their settings for it
+	Parameters    string // JSON
+	Pushed        bool   // by the client (RFC 9126), and not used yet
+	SettingsShown bool   // the person was sent to their settings for it
 	CreatedAt     time.Time
 	ExpiresAt     time.Time
 }
 
-// CreateAuthorizationRequest adds r.
+// CreateAuthorizationRequest inserts r.
 func (db *DB) CreateAuthorizationRequest(ctx context.Context, r AuthorizationRequest) error {
 	_, err := db.change(ctx, `INSERT INTO authorization_requests (id, client_id, parameters, pushed, settings_shown,
 			created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
@@ -73,37 +71,42 @@ func (db *DB) CreateAuthorizationRequest(ctx context.Context, r AuthorizationReq
 	return err
 }
 
-// GetAuthorizationRequest is the request with this hash, if it has not ended.
-func (db *DB) GetAuthorizationRequest(ctx context.Context, id []byte, now time.Time) (r AuthorizationRequest, err error) {
+// GetAuthorizationRequest returns the request whose hashed id is id. It returns ErrNotFound if there is none or it has
+// expired.
+func (db *DB) GetAuthorizationRequest(ctx context.Context, id []byte,
+	now time.Time) (r AuthorizationRequest, err error) {
 	err = db.read.QueryRowContext(ctx, `SELECT id, client_id, parameters, pushed, settings_shown, created_at, expires_at
 			FROM authorization_requests WHERE id = $1 AND expires_at >= $2`, id, now).
-		Scan(&r.ID, &r.ClientID, &r.Parameters, &r.Pushed, &r.SettingsShown, (*Time)(&r.CreatedAt), (*Time)(&r.ExpiresAt))
+		Scan(&r.ID, &r.ClientID, &r.Parameters, &r.Pushed, &r.SettingsShown, (*Time)(&r.CreatedAt),
+			(*Time)(&r.ExpiresAt))
 	return r, found(err)
 }
 
-// UsePushedRequest takes a request that an app has pushed, once.
-func (db *DB) UsePushedRequest(ctx context.Context, id []byte, app string, now time.Time) error {
+// UsePushedRequest deletes a pushed authorization request (RFC 9126), so that it works once. It returns ErrNotFound if
+// the client has no such request or it has expired.
+func (db *DB) UsePushedRequest(ctx context.Context, id []byte, client string, now time.Time) error {
 	return db.must(ctx, `DELETE FROM authorization_requests WHERE id = $1 AND client_id = $2 AND pushed
-			AND expires_at >= $3`, id, app, now)
+			AND expires_at >= $3`, id, client, now)
 }
 
-// SetSettingsShown notes that the person was sent to their settings, once.
+// SetSettingsShown records that the person was sent to their settings. It returns ErrNotFound if that was recorded
+// before or there is no such request.
 func (db *DB) SetSettingsShown(ctx context.Context, id []byte) error {
 	return db.must(ctx, `UPDATE authorization_requests SET settings_shown = TRUE WHERE id = $1 AND NOT settings_shown`,
 		id)
 }
 
-// UpdateAuthorizationRequest gives a request that waits another body. ErrNotFound: it was answered.
-func (db *DB) UpdateAuthorizationRequest(ctx context.Context, id []byte, body string) error {
-	return db.must(ctx, `UPDATE authorization_requests SET parameters = $2 WHERE id = $1`, id, body)
+// UpdateAuthorizationRequest replaces the parameters of a request. It returns ErrNotFound if there is no such request.
+func (db *DB) UpdateAuthorizationRequest(ctx context.Context, id []byte, parameters string) error {
+	return db.must(ctx, `UPDATE authorization_requests SET parameters = $2 WHERE id = $1`, id, parameters)
 }
 
-// DeleteAuthorizationRequest removes a request that was answered. ErrNotFound: somebody else was faster.
+// DeleteAuthorizationRequest deletes a request. It returns ErrNotFound if there is no such request.
 func (db *DB) DeleteAuthorizationRequest(ctx context.Context, id []byte) error {
 	return db.must(ctx, `DELETE FROM authorization_requests WHERE id = $1`, id)
 }
 
-// Consent is what a person has allowed an app.
+// Consent is what a person has allowed a client.
 type Consent struct {
 	AccountID string
 	ClientID  string
@@ -111,7 +114,7 @@ type Consent struct {
 	GrantedAt time.Time
 }
 
-// SaveConsent adds c, or takes the place of the one before.
+// SaveConsent inserts c or replaces the consent of the same account and client.
 func (db *DB) SaveConsent(ctx context.Context, c Consent) error {
 	defer db.changed(AccountKey(c.AccountID))
 	_, err := db.change(ctx, `INSERT INTO consents (account_id, client_id, scope, granted_at) VALUES ($1, $2, $3, $4)
@@ -120,15 +123,15 @@ func (db *DB) SaveConsent(ctx context.Context, c Consent) error {
 	return err
 }
 
-// GetConsent is what an account has allowed an app.
-func (db *DB) GetConsent(ctx context.Context, account, app string) (c Consent, err error) {
+// GetConsent returns the consent of an account to a client, or ErrNotFound.
+func (db *DB) GetConsent(ctx context.Context, account, client string) (c Consent, err error) {
 	err = db.read.QueryRowContext(ctx, `SELECT account_id, client_id, scope, granted_at FROM consents
-			WHERE account_id = $1 AND client_id = $2`, account, app).
+			WHERE account_id = $1 AND client_id = $2`, account, client).
 		Scan(&c.AccountID, &c.ClientID, &c.Scope, (*Time)(&c.GrantedAt))
 	return c, found(err)
 }
 
-// ListConsents are all that an account has allowed.
+// ListConsents lists the consents of an account, newest first.
 func (db *DB) ListConsents(ctx context.Context, account string) ([]Consent, error) {
 	rows, err := db.read.QueryContext(ctx, `SELECT account_id, client_id, scope, granted_at FROM consents
 			WHERE account_id = $1 ORDER BY granted_at DESC, client_id`, account)
@@ -137,9 +140,9 @@ func (db *DB) ListConsents(ctx context.Context, account string) ([]Consent, erro
 	})
 }
 
-// DeleteConsent takes back what an account has allowed an app.
-func (db *DB) DeleteConsent(ctx context.Context, account, app string) error {
+// DeleteConsent deletes the consent of an account to a client, if there is one.
+func (db *DB) DeleteConsent(ctx context.Context, account, client string) error {
 	defer db.changed(AccountKey(account))
-	_, err := db.change(ctx, `DELETE FROM consents WHERE account_id = $1 AND client_id = $2`, account, app)
+	_, err := db.change(ctx, `DELETE FROM consents WHERE account_id = $1 AND client_id = $2`, account, client)
 	return err
 }

@@ -7,18 +7,18 @@ import (
 	"time"
 )
 
-// SiteGuesses is the kind of counter that Sweep keeps for as long as guesses count (Old.Odds). It deletes all others
-// with Old.Ended.
+// SiteGuesses is the kind of counter that DeleteExpired keeps until Cutoffs.Guesses. It deletes all others at
+// Cutoffs.Ended.
 const SiteGuesses = "site_guesses"
 
-// Counter says what is counted.
+// Counter identifies a rate limit counter.
 type Counter struct {
 	Kind    string // what is counted
 	Subject string // for whom: an id or a keyed hash; "" for the whole site
 	Window  int64  // length of the window, milliseconds
 }
 
-// SpendQuota takes n out of limit in the window that ends then. It is exact, however many take at once. It returns
+// SpendQuota takes n out of limit in the window that ends at ends. It is exact under concurrency. It returns
 // ErrNotFound if less than n is left.
 func (db *DB) SpendQuota(ctx context.Context, c Counter, ends time.Time, n, limit int64) error {
 	if n > limit {
@@ -30,7 +30,7 @@ func (db *DB) SpendQuota(ctx context.Context, c Counter, ends time.Time, n, limi
 		WHERE rate_limit_counters.used + $5 <= $6`, c.Kind, c.Subject, c.Window, ends, n, limit)
 }
 
-// AddToCounter adds n, which may be negative, to what was used in the window that ends then.
+// AddToCounter adds n, which may be negative, to the window that ends at ends.
 func (db *DB) AddToCounter(ctx context.Context, c Counter, ends time.Time, n int64) error {
 	_, err := db.change(ctx, `INSERT INTO rate_limit_counters (kind, subject, window_ms, ends_at, used)
 			VALUES ($1, $2, $3, $4, $5)
@@ -39,18 +39,18 @@ func (db *DB) AddToCounter(ctx context.Context, c Counter, ends time.Time, n int
 	return err
 }
 
-// CounterKey is a counter in one window of time.
+// CounterKey is one window of a counter.
 type CounterKey struct {
 	Counter
 	EndsAt time.Time
 }
 
-// is reports whether two keys are of the same window.
+// is reports whether two keys identify the same window.
 func (k CounterKey) is(other CounterKey) bool {
 	return k.Counter == other.Counter && Time(k.EndsAt).millis() == Time(other.EndsAt).millis()
 }
 
-// AddToCounters is Count for several windows, in one statement and in this order.
+// AddToCounters adds n to several windows, in one statement and in this order.
 func (db *DB) AddToCounters(ctx context.Context, windows []CounterKey, n int64) error {
 	values := make([]string, len(windows))
 	args := []any{n}
@@ -65,13 +65,13 @@ func (db *DB) AddToCounters(ctx context.Context, windows []CounterKey, n int64) 
 	return err
 }
 
-// matchWindows is the condition that a row is one of the windows, and the arguments of the statement,
-// of which the given ones come first.
+// matchWindows returns the SQL condition that a row is one of the windows, and args with the arguments for it appended.
 func matchWindows(windows []CounterKey, args ...any) (string, []any) {
 	var each []string
 	for _, w := range windows {
 		n := len(args)
-		each = append(each, fmt.Sprintf("kind = $%d AND subject = $%d AND window_ms = $%d AND ends_at = $%d", n+1, n+2, n+3, n+4))
+		each = append(each, fmt.Sprintf("kind = $%d AND subject = $%d AND window_ms = $%d AND ends_at = $%d", n+1, n+2,
+			n+3, n+4))
 		args = append(args, w.Kind, w.Subject, w.Window, w.EndsAt)
 	}
 	return strings.Join(each, " OR "), args
@@ -85,13 +85,13 @@ func (db *DB) DeleteCounterWindows(ctx context.Context, c Counter, since time.Ti
 	return err
 }
 
-// CounterWindow is how much was used in one window of time.
+// CounterWindow is the amount used in one window.
 type CounterWindow struct {
 	EndsAt time.Time
 	Used   int64
 }
 
-// ListCounterWindows returns the windows of a counter that end after since, the oldest first.
+// ListCounterWindows lists the windows of a counter that end after since, oldest first.
 func (db *DB) ListCounterWindows(ctx context.Context, c Counter, since time.Time) ([]CounterWindow, error) {
 	rows, err := db.read.QueryContext(ctx, `SELECT ends_at, used FROM rate_limit_counters
 		WHERE kind = $1 AND subject = $2 AND window_ms = $3 AND ends_at > $4

@@ -6,43 +6,45 @@ import (
 	"time"
 )
 
-// Device is one browser. Its secrets are hashes.
+// Device is one browser. Its cookie holds the series and a secret; both are stored as hashes.
 type Device struct {
 	ID                 string
-	Series             []byte // finds it
-	Secret             []byte // the one that counts
-	NextSecret         []byte // its successor, not shown yet; empty: none
+	Series             []byte // stays the same, and finds the row
+	Secret             []byte // the current secret
+	NextSecret         []byte // issued, and not presented by the browser yet; empty: none
 	NextIssuedAt       time.Time
-	PreviousSecret     []byte // its predecessor
+	PreviousSecret     []byte // accepted for a short time; empty: none
 	PreviousReplacedAt time.Time
 	ExpiresAt          time.Time
-	RevokeReason       string // why it counts no more; "": it does
+	RevokeReason       string // "" while the cookie is accepted
 }
 
-// CreateDevice adds d.
+// CreateDevice inserts d.
 func (db *DB) CreateDevice(ctx context.Context, d Device) error {
 	_, err := db.change(ctx, `INSERT INTO devices (id, series, secret, next_secret, next_issued_at, previous_secret,
 			previous_replaced_at, expires_at, revoke_reason) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-		d.ID, d.Series, d.Secret, blob(d.NextSecret), d.NextIssuedAt, blob(d.PreviousSecret), d.PreviousReplacedAt, d.ExpiresAt, d.RevokeReason)
+		d.ID, d.Series, d.Secret, blob(d.NextSecret), d.NextIssuedAt, blob(d.PreviousSecret), d.PreviousReplacedAt,
+		d.ExpiresAt, d.RevokeReason)
 	return err
 }
 
-// RotateDeviceSecrets replaces the secrets of a device as it was read, and when it ends.
-// ErrNotFound: somebody else was faster, or it has ended.
+// RotateDeviceSecrets replaces the secrets and the expiry of the device was by those of is. It returns ErrNotFound if
+// the secrets were replaced since the device was read, or it was revoked.
 func (db *DB) RotateDeviceSecrets(ctx context.Context, was, is Device) error {
 	return db.must(ctx, `UPDATE devices SET secret = $4, next_secret = $5, next_issued_at = $6, previous_secret = $7,
 			previous_replaced_at = $8, expires_at = $9
-		WHERE id = $1 AND secret = $2 AND next_secret = $3 AND revoke_reason = ''`, was.ID, was.Secret, blob(was.NextSecret),
+		WHERE id = $1 AND secret = $2 AND next_secret = $3 AND revoke_reason = ''`, was.ID, was.Secret,
+		blob(was.NextSecret),
 		is.Secret, blob(is.NextSecret), is.NextIssuedAt, blob(is.PreviousSecret), is.PreviousReplacedAt, is.ExpiresAt)
 }
 
-// ExtendDevice sets when a device ends. ErrNotFound: it has ended.
+// ExtendDevice sets when a device expires. It returns ErrNotFound if it was revoked.
 func (db *DB) ExtendDevice(ctx context.Context, id string, ends time.Time) error {
 	return db.must(ctx, `UPDATE devices SET expires_at = $2 WHERE id = $1 AND revoke_reason = ''`, id, ends)
 }
 
-// RevokeDevice ends a device for all accounts, with its places, its marks and the sessions
-// that began in it. ErrNotFound: it has ended.
+// RevokeDevice revokes a device for all accounts: its cookie is no longer accepted, no account trusts or knows it, and
+// the sessions that began in it end. It returns ErrNotFound if it was revoked before.
 func (db *DB) RevokeDevice(ctx context.Context, id, why string, now time.Time) error {
 	err := db.must(ctx, `UPDATE devices SET revoke_reason = $2 WHERE id = $1 AND revoke_reason = ''`, id, why)
 	if err != nil {
@@ -59,18 +61,18 @@ func (db *DB) RevokeDevice(ctx context.Context, id, why string, now time.Time) e
 	return err
 }
 
-// blob is b, which SQLite reads as nil when it is empty, as a value and not as NULL.
+// blob returns b as a value that is never NULL: SQLite stores a nil slice as NULL.
 func blob(b []byte) []byte { return append([]byte{}, b...) }
 
-// DeviceView is a device as one account knows it.
+// DeviceView is a device with what one account knows about it.
 type DeviceView struct {
 	Device
-	AuthenticatedAt time.Time        // when the account last took both steps there; 0: never
-	TrustedNetworks []TrustedNetwork // of the account, the longest verified first
-	LatestTime      time.Time        // the latest time that KeepTime has kept; 0: none
+	AuthenticatedAt time.Time        // when the account last completed both steps in it; zero: never
+	TrustedNetworks []TrustedNetwork // of the account, oldest verification first
+	LatestTime      time.Time        // the time of AdvanceLatestTime; zero: none
 }
 
-const seen = `SELECT devices.id, devices.series, devices.secret, devices.next_secret, devices.next_issued_at,
+const deviceViewQuery = `SELECT devices.id, devices.series, devices.secret, devices.next_secret, devices.next_issued_at,
 		devices.previous_secret, devices.previous_replaced_at,
 		devices.expires_at, devices.revoke_reason, COALESCE(known_devices.authenticated_at, 0),
 		COALESCE((SELECT CAST(value AS BIGINT) FROM server_state WHERE name = 'time'), 0),
@@ -80,54 +82,55 @@ const seen = `SELECT devices.id, devices.series, devices.secret, devices.next_se
 	LEFT JOIN trusted_networks ON trusted_networks.device_id = devices.id AND trusted_networks.account_id = $2
 	WHERE devices.series = $1 AND devices.expires_at >= $3 ORDER BY trusted_networks.verified_at, trusted_networks.id`
 
-// FindDeviceView is the device of this series with all that an account's trust is decided by, in
-// one read.
+// FindDeviceView returns the device of this series with all that the trust decision of an account needs, in one
+// statement. It returns ErrNotFound if there is no such device or it has expired.
 func (db *DB) FindDeviceView(ctx context.Context, series []byte, account string, now time.Time) (DeviceView, error) {
-	rows, err := db.read.QueryContext(ctx, seen, series, account, now)
+	rows, err := db.read.QueryContext(ctx, deviceViewQuery, series, account, now)
 	if err != nil {
 		return DeviceView{}, err
 	}
 	defer rows.Close()
-	var s DeviceView
+	var v DeviceView
 	for rows.Next() {
-		p, err := s.scan(rows)
+		n, err := v.scan(rows)
 		if err != nil {
 			return DeviceView{}, err
 		}
-		if p.ID != "" {
-			p.DeviceID, p.AccountID = s.ID, account
-			s.TrustedNetworks = append(s.TrustedNetworks, p)
+		if n.ID != "" {
+			n.DeviceID, n.AccountID = v.ID, account
+			v.TrustedNetworks = append(v.TrustedNetworks, n)
 		}
 	}
 	if err := rows.Err(); err != nil {
 		return DeviceView{}, err
 	}
-	if s.ID == "" {
+	if v.ID == "" {
 		return DeviceView{}, ErrNotFound
 	}
-	return s, nil
+	return v, nil
 }
 
-// scan reads one row; a device without a place has one too.
-func (s *DeviceView) scan(row scanner) (p TrustedNetwork, err error) {
+// scan reads one row. A device without a trusted network has one row too, in which the network has no ID.
+func (v *DeviceView) scan(row scanner) (n TrustedNetwork, err error) {
 	var id, ended sql.NullString
 	var epoch sql.NullInt64
-	err = row.Scan(&s.ID, &s.Series, &s.Secret, &s.NextSecret, (*Time)(&s.NextIssuedAt), &s.PreviousSecret, (*Time)(&s.PreviousReplacedAt), (*Time)(&s.ExpiresAt), &s.RevokeReason,
-		(*Time)(&s.AuthenticatedAt), (*Time)(&s.LatestTime),
-		&id, &epoch, &p.Body, (*Time)(&p.VerifiedAt), (*Time)(&p.LastUsedAt), (*Time)(&p.RevokedAt), &ended)
-	p.ID, p.Epoch, p.RevokeReason = id.String, epoch.Int64, ended.String
-	return p, err
+	err = row.Scan(&v.ID, &v.Series, &v.Secret, &v.NextSecret, (*Time)(&v.NextIssuedAt), &v.PreviousSecret,
+		(*Time)(&v.PreviousReplacedAt), (*Time)(&v.ExpiresAt), &v.RevokeReason,
+		(*Time)(&v.AuthenticatedAt), (*Time)(&v.LatestTime),
+		&id, &epoch, &n.Body, (*Time)(&n.VerifiedAt), (*Time)(&n.LastUsedAt), (*Time)(&n.RevokedAt), &ended)
+	n.ID, n.Epoch, n.RevokeReason = id.String, epoch.Int64, ended.String
+	return n, err
 }
 
-// SaveKnownDevice notes that the account took both steps in the browser.
+// SaveKnownDevice records that the account completed both steps in the device.
 func (db *DB) SaveKnownDevice(ctx context.Context, device, account string, now time.Time) error {
 	_, err := db.change(ctx, `INSERT INTO known_devices (device_id, account_id, authenticated_at) VALUES ($1, $2, $3)
 		ON CONFLICT (device_id, account_id) DO UPDATE SET authenticated_at = $3`, device, account, now)
 	return err
 }
 
-// PruneKnownDevices takes back the marks of all but the most browsers that the account proved
-// itself in last, and removes those that are nobody's then.
+// PruneKnownDevices keeps the devices in which the account most recently completed both steps, at most most of them. It
+// deletes devices that no account knows after that.
 func (db *DB) PruneKnownDevices(ctx context.Context, account string, most int64) error {
 	rows, err := db.write.QueryContext(ctx, `DELETE FROM known_devices WHERE account_id = $1 AND device_id IN
 			(SELECT device_id FROM known_devices WHERE account_id = $1
@@ -146,7 +149,7 @@ func (db *DB) PruneKnownDevices(ctx context.Context, account string, most int64)
 	return nil
 }
 
-// ListDeviceAccounts are the accounts that know a device or trust it.
+// ListDeviceAccounts lists the accounts that know or trust a device, by id.
 func (db *DB) ListDeviceAccounts(ctx context.Context, device string) ([]Account, error) {
 	rows, err := db.read.QueryContext(ctx, `SELECT `+accountColumns+` FROM accounts WHERE id IN
 		(SELECT account_id FROM known_devices WHERE device_id = $1 UNION SELECT account_id FROM trusted_networks
@@ -154,20 +157,20 @@ func (db *DB) ListDeviceAccounts(ctx context.Context, device string) ([]Account,
 	return all(rows, err, scanAccount)
 }
 
-// DeleteKnownDevice takes the mark of a known device back.
+// DeleteKnownDevice makes a device unknown to the account.
 func (db *DB) DeleteKnownDevice(ctx context.Context, device, account string) error {
 	_, err := db.change(ctx, `DELETE FROM known_devices WHERE device_id = $1 AND account_id = $2`, device, account)
 	return err
 }
 
-// DeleteKnownDevices takes all of an account's marks of known devices back.
+// DeleteKnownDevices makes all devices unknown to the account.
 func (db *DB) DeleteKnownDevices(ctx context.Context, account string) error {
 	_, err := db.change(ctx, `DELETE FROM known_devices WHERE account_id = $1`, account)
 	return err
 }
 
-// FindKnownDevice is the device of this series, if the account of this address has taken both
-// steps in it. ErrNotFound.
+// FindKnownDevice returns the device of this series if the account with this email address knows it. It returns
+// ErrNotFound if not, or if the device has expired.
 func (db *DB) FindKnownDevice(ctx context.Context, series []byte, email string, now time.Time) (d Device, err error) {
 	row := db.read.QueryRowContext(ctx, `SELECT devices.id, devices.series, devices.secret, devices.next_secret,
 			devices.next_issued_at, devices.previous_secret, devices.previous_replaced_at,
@@ -175,6 +178,7 @@ func (db *DB) FindKnownDevice(ctx context.Context, series []byte, email string, 
 		JOIN known_devices ON known_devices.device_id = devices.id
 		JOIN accounts ON accounts.id = known_devices.account_id
 		WHERE devices.series = $1 AND devices.expires_at >= $3 AND accounts.email = $2`, series, email, now)
-	err = row.Scan(&d.ID, &d.Series, &d.Secret, &d.NextSecret, (*Time)(&d.NextIssuedAt), &d.PreviousSecret, (*Time)(&d.PreviousReplacedAt), (*Time)(&d.ExpiresAt), &d.RevokeReason)
+	err = row.Scan(&d.ID, &d.Series, &d.Secret, &d.NextSecret, (*Time)(&d.NextIssuedAt), &d.PreviousSecret,
+		(*Time)(&d.PreviousReplacedAt), (*Time)(&d.ExpiresAt), &d.RevokeReason)
 	return d, found(err)
 }

@@ -14,11 +14,11 @@ import (
 	"modernc.org/sqlite"
 )
 
-// flavor is all that differs between the two databases.
+// flavor holds all that differs between the two databases.
 type flavor struct {
 	dialect goose.Dialect
-	// oneWriter: the database takes one writer at a time. Our own writers then queue
-	// for the only writing connection, in order, instead of polling the file's lock.
+	// oneWriter says that the database takes one writer at a time. Writers of this process then wait for the only
+	// writing connection instead of polling the lock of the file.
 	oneWriter bool
 	types     *strings.Replacer // the type names of the migrations
 	prepare   func(url string) error
@@ -37,14 +37,15 @@ func flavorOf(url string) flavor {
 	return flavor{
 		dialect:   goose.DialectSQLite3,
 		oneWriter: true,
-		types:     strings.NewReplacer("BYTEA", "BLOB", "BIGINT", "INTEGER", "BOOLEAN", "INTEGER", "\n);", "\n) STRICT;"),
-		prepare:   prepareSQLite,
-		open:      openSQLite,
+		types: strings.NewReplacer("BYTEA", "BLOB", "BIGINT", "INTEGER", "BOOLEAN", "INTEGER", "\n);",
+			"\n) STRICT;"),
+		prepare: prepareSQLite,
+		open:    openSQLite,
 	}
 }
 
-// prepareSQLite makes the file, readable by its owner alone. The files that SQLite
-// puts beside it inherit its mode.
+// prepareSQLite creates the file, readable by its owner alone. The files that SQLite creates beside it inherit its
+// mode.
 func prepareSQLite(path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
@@ -56,8 +57,8 @@ func prepareSQLite(path string) error {
 	return f.Close()
 }
 
-// openSQLite: synchronous FULL, because a commit lost in a power cut would mean that
-// a code can be used twice.
+// openSQLite opens the file with synchronous=FULL: if a commit were lost in a power cut, a one-time code could be used
+// twice.
 func openSQLite(path string, readOnly bool) (*sql.DB, error) {
 	q := url.Values{"_pragma": {"busy_timeout(5000)", "journal_mode(WAL)", "foreign_keys(1)", "synchronous(FULL)"}}
 	connections := 1
@@ -78,12 +79,11 @@ func openSQLite(path string, readOnly bool) (*sql.DB, error) {
 	return db, nil
 }
 
-// openPostgres pins the isolation level, so that a database with another default
-// behaves the same.
+// openPostgres sets the isolation level, so that a database with another default behaves the same.
 func openPostgres(url string, _ bool) (*sql.DB, error) {
 	c, err := pgx.ParseConfig(url)
 	if err != nil {
-		return nil, fmt.Errorf("postgres: %w", err) // pgx hides the password
+		return nil, fmt.Errorf("postgres: %w", err) // pgx redacts the password
 	}
 	c.RuntimeParams["default_transaction_isolation"] = "read committed"
 	c.RuntimeParams["application_name"] = "twostep"

@@ -5,19 +5,19 @@ import (
 	"time"
 )
 
-// Cutoffs are the times before which rows are deleted, by what happened then.
+// Cutoffs are the times before which DeleteExpired deletes rows.
 type Cutoffs struct {
-	Ended   time.Time // something ended
-	Trust   time.Time // a browser was verified, or a trust decision was made
-	Guesses time.Time // somebody guessed
+	Ended   time.Time // for when something expired or ended
+	Trust   time.Time // for when a device was verified or a trust decision was made
+	Guesses time.Time // for when a guess was made
 }
 
-// sweepRows is how many rows one statement of Sweep deletes at most, so that no other writer waits for long. Rows
-// that reference them go too.
-const sweepRows = 500
+// deleteBatch is the most rows that one statement of DeleteExpired deletes, so that other writers do not wait for long.
+// Rows that reference them are deleted too.
+const deleteBatch = 500
 
-// DeleteExpired deletes what is long over and returns how many rows that were. Each of its statements deletes a few hundred
-// rows in a transaction of its own, finds them by an index, and is repeated while it still deletes that many.
+// DeleteExpired deletes rows that are older than the cutoffs and returns their number. Each statement deletes up to
+// deleteBatch rows, which it finds by an index, in a transaction of its own, and is repeated until it deletes fewer.
 func (db *DB) DeleteExpired(ctx context.Context, old Cutoffs) (sum int64, err error) {
 	for _, one := range []struct {
 		query  string
@@ -51,8 +51,8 @@ func (db *DB) DeleteExpired(ctx context.Context, old Cutoffs) (sum int64, err er
 		{`DELETE FROM outbox_messages WHERE id IN
 			(SELECT id FROM outbox_messages WHERE expires_at < $1 AND state <> 'waiting' LIMIT $2)`, old.Ended},
 	} {
-		for n := int64(sweepRows); n >= sweepRows; sum += n {
-			if n, err = db.change(ctx, one.query, one.before, sweepRows); err != nil {
+		for n := int64(deleteBatch); n >= deleteBatch; sum += n {
+			if n, err = db.change(ctx, one.query, one.before, deleteBatch); err != nil {
 				return sum, err
 			}
 		}

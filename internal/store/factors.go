@@ -5,28 +5,30 @@ import (
 	"time"
 )
 
-// Factor is one thing an account enrolled.
+// Factor is a verification method that an account has set up: an authenticator app, a phone number, a set of recovery
+// codes.
 type Factor struct {
 	ID         string
 	AccountID  string
 	Method     string
-	Slot       int64
+	Slot       int64  // 0 and up: limits how many of a method an account has
 	Body       []byte // sealed
-	Version    int64
+	Version    int64  // raised with each change of Body
 	CreatedAt  time.Time
 	LastUsedAt time.Time
 }
 
-// ListFactors are the factors of an account, the oldest first.
+// ListFactors lists the factors of an account, oldest first.
 func (db *DB) ListFactors(ctx context.Context, account string) ([]Factor, error) {
 	rows, err := db.read.QueryContext(ctx, `SELECT id, account_id, method, slot, body, version, created_at, last_used_at
 		FROM factors WHERE account_id = $1 ORDER BY created_at, id`, account)
-	return all(rows, err, func(sc scanner) (f Factor, err error) {
-		return f, sc.Scan(&f.ID, &f.AccountID, &f.Method, &f.Slot, &f.Body, &f.Version, (*Time)(&f.CreatedAt), (*Time)(&f.LastUsedAt))
+	return all(rows, err, func(s scanner) (f Factor, err error) {
+		return f, s.Scan(&f.ID, &f.AccountID, &f.Method, &f.Slot, &f.Body, &f.Version, (*Time)(&f.CreatedAt),
+			(*Time)(&f.LastUsedAt))
 	})
 }
 
-// CreateFactor adds f, or fails with ErrConflict if its slot is taken.
+// CreateFactor inserts f. It returns ErrConflict if its slot is taken.
 func (db *DB) CreateFactor(ctx context.Context, f Factor) error {
 	defer db.changed(AccountKey(f.AccountID))
 	_, err := db.change(ctx, `INSERT INTO factors (id, account_id, method, slot, body, version, created_at,
@@ -35,59 +37,47 @@ func (db *DB) CreateFactor(ctx context.Context, f Factor) error {
 	return err
 }
 
-// UseFactor notes that f proved its account, and keeps its new body, if nobody did so
-// since f was read. ErrNotFound: somebody did, or it was removed.
+// UseFactor stores the new Body of f and the time of its use. It returns ErrNotFound if f was used or deleted since it
+// was read.
 func (db *DB) UseFactor(ctx context.Context, f Factor, now time.Time) error {
-	defer db.changed(AccountKey(f.AccountID)) // the last recovery code may be gone
+	defer db.changed(AccountKey(f.AccountID)) // it may have been the last recovery code
 	return db.must(ctx, `UPDATE factors SET body = $4, version = version + 1, last_used_at = $5
 		WHERE id = $1 AND account_id = $2 AND version = $3`, f.ID, f.AccountID, f.Version, f.Body, now)
 }
 
-// DeleteFactor removes a factor of the account.
+// DeleteFactor deletes a factor of the account. It returns ErrNotFound if there is no such factor.
 func (db *DB) DeleteFactor(ctx context.Context, account, id string) error {
 	defer db.changed(AccountKey(account))
 	return db.must(ctx, `DELETE FROM factors WHERE account_id = $1 AND id = $2`, account, id)
 }
 
-// PendingFactor is a factor that is not proven yet. Its proof is the sign-in it belongs to.
+// PendingFactor is a factor that is not verified yet. Passing its attempt verifies it.
 type PendingFactor struct {
 	AttemptID string
 	SessionID string
 	Method    string
-	ShownOnly bool
+	ShownOnly bool   // showing it to the person is enough
 	Body      []byte // sealed
 }
 
-// CreatePendingFactor adds d with its sign-in; the one that the session had for the method goes.
-func (db *DB) CreatePendingFactor(ctx context.Context, s Attempt, d PendingFactor) error {
-	if err := db.DeletePendingFactor(ctx, d.SessionID, d.Method); err != nil {
+// CreatePendingFactor inserts a pending factor with its attempt. It replaces the one that the session has for the
+// method.
+func (db *DB) CreatePendingFactor(ctx context.Context, attempt Attempt, pending PendingFactor) error {
+	if err := db.DeletePendingFactor(ctx, pending.SessionID, pending.Method); err != nil {
 		return err
 	}
-	if err := db.CreateAttempt(ctx, s); err != nil {
+	if err := db.CreateAttempt(ctx, attempt); err != nil {
 		return err
 	}
 	_, err := db.change(ctx, `INSERT INTO pending_factors (attempt_id, session_id, method, shown_only, body)
 			VALUES ($1, $2, $3, $4, $5)`,
-		d.AttemptID, d.SessionID, d.Method, d.ShownOnly, d.Body)
+		pending.AttemptID, pending.SessionID, pending.Method, pending.ShownOnly, pending.Body)
 	return err
 }
 
-// DeletePendingFactor forgets the draft of a session for a method, if there is one.
+// DeletePendingFactor deletes the pending factor of a session for a method, if there is one, with its attempt.
 func (db *DB) DeletePendingFactor(ctx context.Context, session, method string) error {
 	_, err := db.change(ctx, `DELETE FROM attempts WHERE id IN (SELECT attempt_id FROM pending_factors
 			WHERE session_id = $1 AND method = $2)`, session, method)
 	return err
-}
-
-// FindPendingFactor is the draft of a session for a method with its sign-in, if that is still open.
-func (db *DB) FindPendingFactor(ctx context.Context, session, method string, now time.Time) (s Attempt, d PendingFactor, err error) {
-	row := db.read.QueryRowContext(ctx, `SELECT `+signInColumns+`, pending_factors.attempt_id,
-			pending_factors.session_id, pending_factors.method, pending_factors.shown_only, pending_factors.body
-		FROM pending_factors JOIN attempts ON attempts.id = pending_factors.attempt_id AND attempts.finished_at = 0
-		AND attempts.expires_at >= $3
-		JOIN accounts ON accounts.id = attempts.account_id AND accounts.epoch = attempts.epoch
-		AND accounts.disabled_at = 0
-		WHERE pending_factors.session_id = $1 AND pending_factors.method = $2`, session, method, now)
-	err = row.Scan(append(s.columns(), &d.AttemptID, &d.SessionID, &d.Method, &d.ShownOnly, &d.Body)...)
-	return s, d, found(err)
 }

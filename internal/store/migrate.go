@@ -17,8 +17,8 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// migrate brings the schema up to date, one process at a time, and refuses a schema
-// that a newer program made.
+// migrate brings the schema up to date, one process at a time. It returns an error if a newer program has created the
+// schema.
 func migrate(ctx context.Context, f flavor, url string) error {
 	options := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true)}
 	if f.oneWriter {
@@ -43,27 +43,28 @@ func migrate(ctx context.Context, f flavor, url string) error {
 	if err != nil {
 		return err
 	}
-	p, err := goose.NewProvider(f.dialect, db, typed{sub, f.types}, options...)
+	p, err := goose.NewProvider(f.dialect, db, dialectFS{sub, f.types}, options...)
 	if err != nil {
 		return err
 	}
-	has, knows, err := p.GetVersions(ctx)
+	current, target, err := p.GetVersions(ctx)
 	if err != nil {
 		return err
 	}
-	if has > knows {
-		return fmt.Errorf("the database has schema %d, this program knows %d: start a program at least as new as the one that wrote it", has, knows)
+	if current > target {
+		return fmt.Errorf("the database has schema %d, this program supports up to %d: start a version that is at least as new",
+			current, target)
 	}
-	if has == knows {
+	if current == target {
 		return nil
 	}
 	_, err = p.Up(ctx)
 	return err
 }
 
-// lockFile takes the lock at path; wait says whether to wait while another process
-// holds it. Two processes that migrate one SQLite file at once would break it. The
-// kernel drops the lock of a process that dies.
+// lockFile locks the file at path. If another process holds the lock, it waits for it if wait is true and returns an
+// error otherwise. Two processes that migrate one SQLite file at once would corrupt the schema. The kernel releases the
+// lock of a process that dies.
 func lockFile(path string, wait bool) (unlock func(), err error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
@@ -80,14 +81,14 @@ func lockFile(path string, wait bool) (unlock func(), err error) {
 	return func() { f.Close() }, nil
 }
 
-// typed is a folder of migrations in which the type names are those of one database.
-type typed struct {
+// dialectFS is a directory of migrations whose type names are replaced by those of one database.
+type dialectFS struct {
 	fs.FS
-	names *strings.Replacer
+	types *strings.Replacer
 }
 
-func (t typed) Open(name string) (fs.File, error) {
-	f, err := t.FS.Open(name)
+func (d dialectFS) Open(name string) (fs.File, error) {
+	f, err := d.FS.Open(name)
 	if err != nil || !strings.HasSuffix(name, ".sql") {
 		return f, err
 	}
@@ -95,12 +96,12 @@ func (t typed) Open(name string) (fs.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &typedFile{File: f, text: strings.NewReader(t.names.Replace(string(text)))}, nil
+	return &dialectFile{File: f, text: strings.NewReader(d.types.Replace(string(text)))}, nil
 }
 
-type typedFile struct {
+type dialectFile struct {
 	fs.File
 	text *strings.Reader
 }
 
-func (f *typedFile) Read(p []byte) (int, error) { return f.text.Read(p) }
+func (f *dialectFile) Read(p []byte) (int, error) { return f.text.Read(p) }

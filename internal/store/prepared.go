@@ -6,8 +6,8 @@ import (
 	"errors"
 )
 
-// prepared are connections to SQLite that keep their statements: reading the text of one takes
-// longer than running it. For PostgreSQL the driver does the same by itself.
+// prepared connects to SQLite with connections that cache their prepared statements, because parsing a statement takes
+// longer than running it. The driver of PostgreSQL has such a cache.
 type prepared struct{ driver.Connector }
 
 func (p prepared) Connect(ctx context.Context) (driver.Conn, error) {
@@ -15,11 +15,11 @@ func (p prepared) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &preparedConn{c.(lite), map[string]*preparedStmt{}}, nil
+	return &preparedConn{c.(sqliteConn), map[string]*preparedStmt{}}, nil
 }
 
-// lite is what database/sql asks of a connection, but for the ways past a prepared statement.
-type lite interface {
+// sqliteConn is the part of a connection that database/sql uses, without the interfaces that run statements unprepared.
+type sqliteConn interface {
 	driver.Conn
 	driver.ConnBeginTx
 	driver.ConnPrepareContext
@@ -28,22 +28,22 @@ type lite interface {
 }
 
 type preparedConn struct {
-	lite
-	kept map[string]*preparedStmt // by their text; the texts are all in this room
+	sqliteConn
+	kept map[string]*preparedStmt // by their text; this package has a fixed set of texts
 }
 
-// PrepareContext gives the kept statement, or another while its rows are still being read.
+// PrepareContext returns the cached statement, or a new one while the rows of the cached one are being read.
 func (c *preparedConn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
 	s := c.kept[query]
 	if s != nil && !s.busy {
 		s.busy = true
 		return s, nil
 	}
-	fresh, err := c.lite.PrepareContext(ctx, query)
+	fresh, err := c.sqliteConn.PrepareContext(ctx, query)
 	if err != nil || s != nil {
 		return fresh, err
 	}
-	s = &preparedStmt{fresh.(liteStmt), true}
+	s = &preparedStmt{fresh.(sqliteStmt), true}
 	c.kept[query] = s
 	return s, nil
 }
@@ -51,23 +51,23 @@ func (c *preparedConn) PrepareContext(ctx context.Context, query string) (driver
 func (c *preparedConn) Close() error {
 	var err error
 	for _, s := range c.kept {
-		err = errors.Join(err, s.liteStmt.Close())
+		err = errors.Join(err, s.sqliteStmt.Close())
 	}
-	return errors.Join(err, c.lite.Close())
+	return errors.Join(err, c.sqliteConn.Close())
 }
 
-type liteStmt interface {
+type sqliteStmt interface {
 	driver.Stmt
 	driver.StmtExecContext
 	driver.StmtQueryContext
 }
 
 type preparedStmt struct {
-	liteStmt
+	sqliteStmt
 	busy bool
 }
 
-// Close gives it back.
+// Close returns the statement to the cache.
 func (s *preparedStmt) Close() error {
 	s.busy = false
 	return nil

@@ -7,8 +7,7 @@ import (
 	"time"
 )
 
-// GetOrSetState writes a fact about this database down unless one of that name stands
-// there, and returns the one that stands.
+// GetOrSetState stores a value under a name unless the name has one, and returns the stored value.
 func (db *DB) GetOrSetState(ctx context.Context, name, value string) (kept string, err error) {
 	if _, err := db.change(ctx, `INSERT INTO server_state (name, value) VALUES ($1, $2)
 		ON CONFLICT (name) DO NOTHING`, name, value); err != nil {
@@ -18,8 +17,8 @@ func (db *DB) GetOrSetState(ctx context.Context, name, value string) (kept strin
 	return kept, found(err)
 }
 
-// AdvanceLatestTime notes the time, if it is later than what stands there: a clock that is set
-// back is then seen to be behind (Seen.Latest).
+// AdvanceLatestTime stores now unless a later time is stored. A clock that was set back is noticed by comparing it with
+// DeviceView.LatestTime.
 func (db *DB) AdvanceLatestTime(ctx context.Context, now time.Time) error {
 	_, err := db.change(ctx, `INSERT INTO server_state (name, value) VALUES ('time', $1)
 		ON CONFLICT (name) DO UPDATE SET value = $1
@@ -27,29 +26,29 @@ func (db *DB) AdvanceLatestTime(ctx context.Context, now time.Time) error {
 	return err
 }
 
-// SetLatestTime notes the time, whatever stands there.
+// SetLatestTime stores now, also if a later time is stored.
 func (db *DB) SetLatestTime(ctx context.Context, now time.Time) error {
 	_, err := db.change(ctx, `INSERT INTO server_state (name, value) VALUES ('time', $1)
 		ON CONFLICT (name) DO UPDATE SET value = $1`, strconv.FormatInt(now.UnixMilli(), 10))
 	return err
 }
 
-// AdvanceSweepTime is a time that follows the clock: to now from where it stood, but most further at
-// once. What is removed by it survives a clock that jumps ahead and is set right in time.
-func (db *DB) AdvanceSweepTime(ctx context.Context, now time.Time, most time.Duration) (at time.Time, err error) {
+// AdvanceSweepTime returns a time that follows the clock: it advances to now, but by at most maxStep with each call.
+// Rows that are deleted by this time survive a clock that jumps forward and is corrected soon.
+func (db *DB) AdvanceSweepTime(ctx context.Context, now time.Time, maxStep time.Duration) (at time.Time, err error) {
 	const name = "time that follows"
 	err = db.Tx(ctx, func(tx *DB) error {
 		at = now
-		stood, err := tx.GetState(ctx, name)
+		stored, err := tx.GetState(ctx, name)
 		if err != nil && !errors.Is(err, ErrNotFound) {
 			return err
 		}
 		if err == nil {
-			was, err := strconv.ParseInt(stood, 10, 64)
+			last, err := strconv.ParseInt(stored, 10, 64)
 			if err != nil {
 				return err
 			}
-			if limit := time.UnixMilli(was).Add(most); limit.Before(now) {
+			if limit := time.UnixMilli(last).Add(maxStep); limit.Before(now) {
 				at = limit
 			}
 		}
@@ -58,13 +57,13 @@ func (db *DB) AdvanceSweepTime(ctx context.Context, now time.Time, most time.Dur
 	return at, err
 }
 
-// GetState is the fact of this name. ErrNotFound.
+// GetState returns the value stored under a name, or ErrNotFound.
 func (db *DB) GetState(ctx context.Context, name string) (value string, err error) {
 	err = found(db.read.QueryRowContext(ctx, `SELECT value FROM server_state WHERE name = $1`, name).Scan(&value))
 	return value, err
 }
 
-// SetState writes a fact about this database down, whatever stands there.
+// SetState stores a value under a name and replaces the one before.
 func (db *DB) SetState(ctx context.Context, name, value string) error {
 	_, err := db.change(ctx, `INSERT INTO server_state (name, value) VALUES ($1, $2)
 		ON CONFLICT (name) DO UPDATE SET value = $2`, name, value)

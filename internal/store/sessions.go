@@ -5,25 +5,23 @@ import (
 	"time"
 )
 
-// Session is somebody who is in.
+// Session is a row of sessions: a browser that is signed in.
 type Session struct {
 	ID              string
-	TokenHash       []byte // hash
+	TokenHash       []byte
 	AccountID       string
 	Epoch           int64
-	AttemptID       string // the sign-in it came from
-	AMR             string
+	AttemptID       string // the sign-in that created it
+	AMR             string // RFC 8176, separated by spaces
 	Address         string
-	UserAgent       string // User-Agent
-	ClientHints     string // Sec-CH-UA
+	UserAgent       string // the User-Agent header
+	ClientHints     string // the Sec-CH-UA header
 	StartedAt       time.Time
-	AuthenticatedAt time.Time
+	AuthenticatedAt time.Time // when both steps were last completed; zero: trust skipped the second
 	LastSeenAt      time.Time
 	ExpiresAt       time.Time
-	// Device is the browser it began in. TrustedAt is when that was verified, if trust
-	// in it skipped step two; 0 if it did not.
-	DeviceID        string
-	TrustVerifiedAt time.Time
+	DeviceID        string    // the browser in which it began
+	TrustVerifiedAt time.Time // when the device was verified, if trust skipped the second step; zero otherwise
 }
 
 const sessionColumns = `sessions.id, sessions.token_hash, sessions.account_id, sessions.epoch, sessions.attempt_id,
@@ -32,17 +30,20 @@ const sessionColumns = `sessions.id, sessions.token_hash, sessions.account_id, s
 	sessions.last_seen_at, sessions.expires_at, sessions.device_id, sessions.trust_verified_at`
 
 func (s *Session) columns() []any {
-	return []any{&s.ID, &s.TokenHash, &s.AccountID, &s.Epoch, &s.AttemptID, &s.AMR, &s.Address, &s.UserAgent, &s.ClientHints, (*Time)(&s.StartedAt),
-		(*Time)(&s.AuthenticatedAt), (*Time)(&s.LastSeenAt), (*Time)(&s.ExpiresAt), &s.DeviceID, (*Time)(&s.TrustVerifiedAt)}
+	return []any{&s.ID, &s.TokenHash, &s.AccountID, &s.Epoch, &s.AttemptID, &s.AMR, &s.Address, &s.UserAgent,
+		&s.ClientHints, (*Time)(&s.StartedAt),
+		(*Time)(&s.AuthenticatedAt), (*Time)(&s.LastSeenAt), (*Time)(&s.ExpiresAt), &s.DeviceID,
+		(*Time)(&s.TrustVerifiedAt)}
 }
 
-// CreateSession adds s.
+// CreateSession inserts s.
 func (db *DB) CreateSession(ctx context.Context, s Session) error {
 	_, err := db.change(ctx, `INSERT INTO sessions (id, token_hash, account_id, epoch, attempt_id, amr, address,
 			user_agent, client_hints, started_at, authenticated_at, last_seen_at, expires_at, device_id,
 			trust_verified_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
-		s.ID, s.TokenHash, s.AccountID, s.Epoch, s.AttemptID, s.AMR, s.Address, s.UserAgent, s.ClientHints, s.StartedAt, s.AuthenticatedAt,
+		s.ID, s.TokenHash, s.AccountID, s.Epoch, s.AttemptID, s.AMR, s.Address, s.UserAgent, s.ClientHints, s.StartedAt,
+		s.AuthenticatedAt,
 		s.LastSeenAt, s.ExpiresAt, s.DeviceID, s.TrustVerifiedAt)
 	return err
 }
@@ -50,14 +51,15 @@ func (db *DB) CreateSession(ctx context.Context, s Session) error {
 const liveSession = `JOIN accounts
 	ON accounts.id = sessions.account_id AND accounts.epoch = sessions.epoch AND accounts.disabled_at = 0`
 
-// FindSession is the live session with this token hash and its account: it has not
-// ended, was seen at or after idle, and the account is enabled and of its epoch.
+// FindSession returns the live session with this token hash and its account: it has not expired at now and was last
+// seen at idle or later, and the account is enabled and has the epoch of the session. It returns ErrNotFound if there
+// is none.
 func (db *DB) FindSession(ctx context.Context, token []byte, idle, now time.Time) (Session, Account, error) {
 	return scanSession(db.read.QueryRowContext(ctx, sessionAndAccount+` AND sessions.token_hash = $3`,
 		now, idle, token))
 }
 
-// GetSession is the live session with this id and its account.
+// GetSession returns the live session with this id and its account, as FindSession does.
 func (db *DB) GetSession(ctx context.Context, id string, idle, now time.Time) (Session, Account, error) {
 	return scanSession(db.read.QueryRowContext(ctx, sessionAndAccount+` AND sessions.id = $3`, now, idle, id))
 }
@@ -71,22 +73,22 @@ func scanSession(row scanner) (s Session, a Account, err error) {
 	return s, a, found(err)
 }
 
-// ListSessions are the live sessions of an account, the last used first.
+// ListSessions lists the live sessions of an account, most recently used first.
 func (db *DB) ListSessions(ctx context.Context, account string, idle, now time.Time) ([]Session, error) {
 	rows, err := db.read.QueryContext(ctx, `SELECT `+sessionColumns+` FROM sessions `+liveSession+`
 		WHERE sessions.account_id = $1 AND sessions.expires_at >= $2 AND sessions.last_seen_at >= $3
 		ORDER BY sessions.last_seen_at DESC, sessions.id`, account, now, idle)
-	return all(rows, err, func(sc scanner) (s Session, err error) { return s, sc.Scan(s.columns()...) })
+	return all(rows, err, func(row scanner) (s Session, err error) { return s, row.Scan(s.columns()...) })
 }
 
-// TouchSession notes that the session was used.
+// TouchSession records that the session was used.
 func (db *DB) TouchSession(ctx context.Context, id string, now time.Time) error {
 	_, err := db.change(ctx, `UPDATE sessions SET last_seen_at = $2 WHERE id = $1 AND last_seen_at < $2`, id, now)
 	return err
 }
 
-// ReauthenticateSession notes that the person proved anew who they are, and gives the session a
-// new token; the old one is dead. ErrNotFound: it is not live.
+// ReauthenticateSession records that the person has authenticated again, and gives the session a new token. The old
+// token is no longer accepted. It returns ErrNotFound if the session is not live.
 func (db *DB) ReauthenticateSession(ctx context.Context, s Session, idle, now time.Time) error {
 	defer db.changed(SessionKey(s.ID))
 	return db.must(ctx, `UPDATE sessions SET token_hash = $2, amr = $3, authenticated_at = $4, last_seen_at = $4
@@ -94,30 +96,25 @@ func (db *DB) ReauthenticateSession(ctx context.Context, s Session, idle, now ti
 		s.ID, s.TokenHash, s.AMR, now, s.AccountID, s.Epoch, idle)
 }
 
-// DeleteSession ends a session of the account by its id.
+// DeleteSession ends a session of the account. It returns ErrNotFound if there is none.
 func (db *DB) DeleteSession(ctx context.Context, account, id string) error {
 	return db.endSession(ctx, `account_id = $1 AND id = $2`, account, id)
 }
 
-// DeleteSessionByToken ends the session with this token hash.
-func (db *DB) DeleteSessionByToken(ctx context.Context, token []byte) error {
-	return db.endSession(ctx, `token_hash = $1`, token)
-}
-
 // endSession deletes the session that fits, or fails with ErrNotFound.
-func (db *DB) endSession(ctx context.Context, fits string, args ...any) error {
-	n, err := db.endSessions(ctx, fits, args...)
+func (db *DB) endSession(ctx context.Context, where string, args ...any) error {
+	n, err := db.endSessions(ctx, where, args...)
 	if err == nil && n == 0 {
 		return ErrNotFound
 	}
 	return err
 }
 
-// endSessions deletes the sessions that fit, notes that the clients of each are to be notified, and returns how many
-// there were.
-func (db *DB) endSessions(ctx context.Context, fits string, args ...any) (n int, err error) {
+// endSessions deletes the sessions that the SQL condition where selects and flags their grants for back-channel logout.
+// It returns the number of sessions.
+func (db *DB) endSessions(ctx context.Context, where string, args ...any) (n int, err error) {
 	err = db.Tx(ctx, func(tx *DB) error {
-		rows, err := tx.write.QueryContext(ctx, `DELETE FROM sessions WHERE `+fits+` RETURNING id`, args...)
+		rows, err := tx.write.QueryContext(ctx, `DELETE FROM sessions WHERE `+where+` RETURNING id`, args...)
 		ids, err := all(rows, err, func(s scanner) (id string, err error) { return id, s.Scan(&id) })
 		if err != nil {
 			return err

@@ -1,14 +1,15 @@
-// Package store reads and writes rows in SQLite or PostgreSQL. It decides nothing: what may happen once is a conditional UPDATE
-// here, and whether it may happen at all is decided by the packages that use it.
+// Package store reads and writes rows in SQLite or PostgreSQL. It makes no decisions: conditional statements here
+// ensure that what may happen once happens once, and the packages that use it decide whether it may happen at all.
 //
-// One SQL text serves both databases. Times are Unix milliseconds of the caller's clock; the database's own clock is
-// never read. Text columns hold valid UTF-8 without NUL: the HTTP handlers refuse anything else (PostgreSQL would).
+// The same SQL runs on both databases. Times are Unix milliseconds of the caller's clock; the clock of the database is
+// never read. Text columns hold valid UTF-8 without NUL, which PostgreSQL requires: the HTTP handlers reject anything
+// else.
 //
-// Verbs: Create inserts a row. Get reads one by its id, Find by another key, and List reads many. Set and Update change
-// columns, Save inserts or replaces. Delete removes rows, Revoke ends them before their time and keeps them. Use uses
-// up what works once. Prune keeps the newest. Touch sets a last-seen time, Rotate replaces a secret. Claim takes work,
-// or the right to send a notice, so that nobody else does. Lock holds a row until the transaction ends. Spend takes out
-// of a limit, Refund gives back.
+// Verbs: Create inserts a row. Get reads one by its id, Find by another key, List reads many, and Load reads rows of
+// several tables in one statement. Set and Update change columns, Save inserts or replaces. Delete removes rows, Revoke
+// ends them before their time and keeps them. Use uses up what works once. Prune keeps the newest. Touch sets a
+// last-seen time, Rotate replaces a secret. Claim reserves work, or the right to send a notice, for one caller. Lock
+// locks a row until the transaction ends. Spend takes from a limit, Refund gives back.
 package store
 
 import (
@@ -25,26 +26,26 @@ import (
 )
 
 var (
-	// ErrNotFound says that no row fits.
+	// ErrNotFound means that no row matches.
 	ErrNotFound = errors.New("store: not found")
-	// ErrConflict says that a row with the same unique value exists.
+	// ErrConflict means that a row with the same unique value exists.
 	ErrConflict = errors.New("store: exists already")
 )
 
-// DB is a database, or one transaction in it: a query does not care which.
+// DB is a database, or one transaction in it. Queries work the same on both.
 type DB struct {
 	read, write querier
 	readers     *sql.DB // nil inside a transaction
 	writers     *sql.DB
 	flavor      flavor
-	unlock      func() // nil: another process has the database too
+	unlock      func() // nil if another process has the database open
 	changes     *changes
 	observer    *observer
-	tx          *pending // nil outside a transaction
+	tx          *pendingTx // nil outside a transaction
 }
 
-// pending is what a transaction does once it is committed.
-type pending struct {
+// pendingTx is what a transaction does once it is committed.
+type pendingTx struct {
 	keys []Key
 	then []func()
 }
@@ -55,8 +56,7 @@ type querier interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
-// Open opens the database at url (the path of a SQLite file, or postgres://…) and
-// brings its schema up to date.
+// Open opens the database at url, the path of a SQLite file or a postgres:// URL, and brings its schema up to date.
 func Open(ctx context.Context, url string) (*DB, error) {
 	f := flavorOf(url)
 	if err := f.prepare(url); err != nil {
@@ -75,10 +75,10 @@ func Open(ctx context.Context, url string) (*DB, error) {
 			return nil, fmt.Errorf("store: open: %w", errors.Join(err, writers.Close()))
 		}
 	}
-	see := &observer{}
+	obs := &observer{}
 	db := &DB{
-		read: observed{readers, see}, write: observed{writers, see}, readers: readers, writers: writers,
-		flavor: f, changes: &changes{last: map[Key]uint64{}}, observer: see,
+		read: observed{readers, obs}, write: observed{writers, obs}, readers: readers, writers: writers,
+		flavor: f, changes: &changes{last: map[Key]uint64{}}, observer: obs,
 	}
 	if f.oneWriter {
 		db.unlock, _ = lockFile(url+".alone", false)
@@ -86,11 +86,11 @@ func Open(ctx context.Context, url string) (*DB, error) {
 	return db, nil
 }
 
-// Exclusive reports whether no other process had the database open when this one opened
-// it. Of a PostgreSQL database nobody can tell.
+// Exclusive reports whether no other process had the SQLite database open when this one opened it. It reports false for
+// PostgreSQL.
 func (db *DB) Exclusive() bool { return db.unlock != nil }
 
-// Close gives all connections back.
+// Close closes all connections.
 func (db *DB) Close() error {
 	err := db.writers.Close()
 	if db.readers != db.writers {
@@ -102,22 +102,22 @@ func (db *DB) Close() error {
 	return err
 }
 
-// Ping asks whether the database answers.
+// Ping checks that the database answers.
 func (db *DB) Ping(ctx context.Context) error {
 	var one int
 	return db.read.QueryRowContext(ctx, `SELECT 1`).Scan(&one)
 }
 
-// Tx runs f in one transaction: all of its changes, or none. f may run up to three
-// times (PostgreSQL may ask for a repetition), so it must not send anything, and it
-// must use the DB it is given: the outer one would wait for this transaction.
+// Tx runs f in one transaction. Inside a transaction it runs f in that transaction. f may run up to three times,
+// because PostgreSQL may ask to retry a transaction, so it must not send anything. It must use the DB that it is given:
+// on SQLite the outer DB would wait for this transaction.
 func (db *DB) Tx(ctx context.Context, f func(*DB) error) error {
 	if db.writers == nil {
 		return f(db) // already inside one
 	}
 	var err error
 	for range 3 {
-		if err = db.once(ctx, f); !again(err) {
+		if err = db.once(ctx, f); !retryable(err) {
 			return err
 		}
 	}
@@ -125,14 +125,14 @@ func (db *DB) Tx(ctx context.Context, f func(*DB) error) error {
 }
 
 func (db *DB) once(ctx context.Context, f func(*DB) error) error {
-	db.observer.see(Begin, nil)
+	db.observer.statement(Begin, nil)
 	tx, err := db.writers.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("store: begin: %w", err)
 	}
 	defer tx.Rollback() // does nothing after a commit
-	see := observed{tx, db.observer}
-	inner := &DB{read: see, write: see, flavor: db.flavor, changes: db.changes, observer: db.observer, tx: &pending{}}
+	q := observed{tx, db.observer}
+	inner := &DB{read: q, write: q, flavor: db.flavor, changes: db.changes, observer: db.observer, tx: &pendingTx{}}
 	if err := f(inner); err != nil {
 		return err
 	}
@@ -147,8 +147,8 @@ func (db *DB) once(ctx context.Context, f func(*DB) error) error {
 	return nil
 }
 
-// AfterCommit runs f once this transaction is committed, and not if it is rolled back. If Tx repeats the transaction,
-// only what the run that is committed has registered is run. Outside a transaction f runs at once. Not for what must
+// AfterCommit runs f once this transaction is committed, and not if it is rolled back. If Tx retries the transaction,
+// only functions of the committed run are called. Outside a transaction f runs at once. Do not use it for what must
 // happen: the process may end between the commit and f.
 func (db *DB) AfterCommit(f func()) {
 	if db.tx == nil {
@@ -158,10 +158,9 @@ func (db *DB) AfterCommit(f func()) {
 	db.tx.then = append(db.tx.then, f)
 }
 
-// again reports whether PostgreSQL gave the transaction up and asks for another
-// try (serialization failure, deadlock). SQLite never does: its transactions begin
-// immediate, so a writer has waited for its turn before it reads.
-func again(err error) bool {
+// retryable reports whether PostgreSQL has aborted the transaction with a serialization failure or a deadlock, so that
+// it may be retried. SQLite does not: its transactions begin immediate, so a writer waits for its turn before it reads.
+func retryable(err error) bool {
 	var pg *pgconn.PgError
 	return errors.As(err, &pg) && (pg.Code == "40001" || pg.Code == "40P01")
 }
@@ -175,7 +174,7 @@ func (db *DB) change(ctx context.Context, query string, args ...any) (int64, err
 	return res.RowsAffected()
 }
 
-// must runs a statement that changes at least one row, or fails with ErrNotFound.
+// must runs a statement. It returns ErrNotFound if the statement changes no row.
 func (db *DB) must(ctx context.Context, query string, args ...any) error {
 	n, err := db.change(ctx, query, args...)
 	if err == nil && n == 0 {
@@ -184,13 +183,13 @@ func (db *DB) must(ctx context.Context, query string, args ...any) error {
 	return err
 }
 
-// returning runs a statement that changes one row and scans what it returns, or fails with
-// ErrNotFound.
+// returning runs a statement that changes one row and scans what it returns. It returns ErrNotFound if the statement
+// changes no row.
 func (db *DB) returning(ctx context.Context, query string, args, into []any) error {
 	return found(db.write.QueryRowContext(ctx, query, args...).Scan(into...))
 }
 
-// conflict turns a broken uniqueness into ErrConflict.
+// conflict turns a violated unique constraint into ErrConflict.
 func conflict(err error) error {
 	var lite *sqlite.Error
 	var pg *pgconn.PgError
@@ -212,7 +211,7 @@ func found(err error) error {
 	return err
 }
 
-// all reads every row with scan.
+// all scans every row and closes rows.
 func all[T any](rows *sql.Rows, err error, scan func(scanner) (T, error)) ([]T, error) {
 	if err != nil {
 		return nil, err
@@ -234,7 +233,7 @@ type scanner interface{ Scan(...any) error }
 // Time is a time as both databases store it: Unix milliseconds, 0 for the zero time.
 type Time time.Time
 
-// Scan reads a column of milliseconds. NULL is the zero time.
+// Scan reads a column of milliseconds. NULL is the zero time. It returns an error if the column holds another type.
 func (t *Time) Scan(column any) error {
 	switch millis := column.(type) {
 	case nil:
@@ -244,22 +243,22 @@ func (t *Time) Scan(column any) error {
 			*t = Time(time.UnixMilli(millis))
 		}
 	default:
-		return fmt.Errorf("store: a time is %T, not milliseconds", column)
+		return fmt.Errorf("store: time column has type %T, want int64 milliseconds", column)
 	}
 	return nil
 }
 
-// Value is t in milliseconds. What is finer is lost.
+// Value returns the milliseconds. Anything finer is lost.
 func (t Time) Value() (driver.Value, error) { return t.millis(), nil }
 
-// MarshalJSON is the number of milliseconds, for what is stored in a sealed column.
+// MarshalJSON returns the number of milliseconds, for sealed columns that hold JSON.
 func (t Time) MarshalJSON() ([]byte, error) { return strconv.AppendInt(nil, t.millis(), 10), nil }
 
-// UnmarshalJSON reads what MarshalJSON wrote.
+// UnmarshalJSON reads the number of milliseconds.
 func (t *Time) UnmarshalJSON(text []byte) error {
 	millis, err := strconv.ParseInt(string(text), 10, 64)
 	if err != nil {
-		return fmt.Errorf("store: a time in JSON: %w", err)
+		return fmt.Errorf("store: time in JSON: %w", err)
 	}
 	return t.Scan(millis)
 }

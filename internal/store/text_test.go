@@ -45,7 +45,7 @@ func kept(ctx context.Context, db *store.DB, one, other string) (said []string) 
 		same(errors.Is(err, store.ErrNotFound), one != other, nil)
 		i := store.Attempt{ID: "i", TokenHash: []byte("i"), AccountID: "a", Epoch: 1, Purpose: store.PurposeSignIn, Address: one, UserAgent: other, ClientHints: one, ReturnTo: other, ExpiresAt: at(9), DeviceID: one, OtherAddress: other, Reason: one}
 		must(tx.CreateAttempt(ctx, i))
-		signIn, err := tx.FindAttempt(ctx, i.TokenHash)
+		signIn, _, _, err := tx.LoadAttempt(ctx, i.TokenHash)
 		same(signIn, i, err)
 		s := store.Session{ID: "s", TokenHash: []byte("s"), AccountID: "a", Epoch: 1, AttemptID: "i", AMR: one, Address: other, UserAgent: one, ClientHints: other, LastSeenAt: at(5), ExpiresAt: at(9), DeviceID: one}
 		must(tx.CreateSession(ctx, s))

@@ -5,17 +5,17 @@ import (
 	"time"
 )
 
-// TrustDecision is what was decided about one right password.
+// TrustDecision is what was decided after a correct password.
 type TrustDecision struct {
-	ID        string // the trace
+	ID        string // trace id
 	DecidedAt time.Time
 	AccountID string
 	DeviceID  string // "" if the browser is not known
 	Reason    string
-	Body      []byte // sealed: all that was looked at
+	Body      []byte // sealed: all inputs of the decision
 }
 
-// CreateTrustDecision adds d. The same of the same moment stands there once.
+// CreateTrustDecision inserts d. It does nothing if there is a decision with its id, which is then the same decision.
 func (db *DB) CreateTrustDecision(ctx context.Context, d TrustDecision) error {
 	_, err := db.change(ctx, `INSERT INTO trust_decisions (id, decided_at, account_id, device_id, reason, body)
 			VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO NOTHING`,
@@ -23,7 +23,7 @@ func (db *DB) CreateTrustDecision(ctx context.Context, d TrustDecision) error {
 	return err
 }
 
-// PruneTrustDecisions removes all but the last decisions about an account.
+// PruneTrustDecisions deletes all but the newest most decisions about an account.
 func (db *DB) PruneTrustDecisions(ctx context.Context, account string, most int64) error {
 	_, err := db.change(ctx, `DELETE FROM trust_decisions WHERE account_id = $1 AND id NOT IN
 		(SELECT id FROM trust_decisions WHERE account_id = $1 ORDER BY decided_at DESC, id LIMIT $2)`, account, most)
@@ -37,13 +37,13 @@ func scanDecision(s scanner) (d TrustDecision, err error) {
 	return d, found(err)
 }
 
-// GetTrustDecision is the decision of this trace.
+// GetTrustDecision returns the decision with this trace id, or ErrNotFound.
 func (db *DB) GetTrustDecision(ctx context.Context, id string) (TrustDecision, error) {
 	return scanDecision(db.read.QueryRowContext(ctx, `SELECT `+decisionColumns+` FROM trust_decisions WHERE id = $1`,
 		id))
 }
 
-// ListSecondStepDecisions are the last decisions about an account that asked for step two, the newest first.
+// ListSecondStepDecisions lists up to most decisions about an account that required the second step, newest first.
 func (db *DB) ListSecondStepDecisions(ctx context.Context, account string, most int64) ([]TrustDecision, error) {
 	rows, err := db.read.QueryContext(ctx, `SELECT `+decisionColumns+` FROM trust_decisions WHERE account_id = $1
 			AND reason <> 'trusted'

@@ -1,6 +1,9 @@
 package trust
 
-import "net/netip"
+import (
+	"net/netip"
+	"strings"
+)
 
 // ClientNetwork is one network: an IPv4 address, an IPv6 /64, or both if they were seen in the same
 // verified sign-in. Browsers use either at their choice.
@@ -105,4 +108,10 @@ func IsPrivateAddr(a netip.Addr) bool {
 		}
 	}
 	return false
+}
+
+// IsLoopbackHost reports whether a host of a URL, without its port, is localhost or a loopback address.
+func IsLoopbackHost(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return strings.EqualFold(host, "localhost") || err == nil && addr.IsLoopback()
 }

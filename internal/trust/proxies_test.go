@@ -38,8 +38,8 @@ func TestClientAddr(t *testing.T) {
 		{"a Unix socket", none, "@", nil, nil, ""},
 		{"a Unix socket, and a header", own, "@", []string{"203.0.113.5"}, nil, ""},
 		{"no address at all", none, "", nil, nil, ""},
-		{"nobody is trusted, a header", none, "203.0.113.5:443", []string{"198.51.100.7"}, nil, "203.0.113.5"},
-		{"nobody is trusted, this machine", none, "127.0.0.1:443", []string{"198.51.100.7"}, nil, "127.0.0.1"},
+		{"no trusted proxies, a header", none, "203.0.113.5:443", []string{"198.51.100.7"}, nil, "203.0.113.5"},
+		{"no trusted proxies, loopback", none, "127.0.0.1:443", []string{"198.51.100.7"}, nil, "127.0.0.1"},
 		{"a stranger claims to be passed on", own, "203.0.113.5:443", []string{"198.51.100.7"}, nil, "203.0.113.5"},
 		{"a stranger claims to be this machine", own, "203.0.113.5:443", []string{"127.0.0.1"}, nil, "203.0.113.5"},
 		{"a stranger, Forwarded", own, "203.0.113.5:443", nil, []string{"for=198.51.100.7"}, "203.0.113.5"},
@@ -51,7 +51,7 @@ func TestClientAddr(t *testing.T) {
 		{"just outside the network", own, "11.0.0.0:1", []string{"198.51.100.7"}, nil, "11.0.0.0"},
 		{"two proxies", own, "127.0.0.1:1", []string{"203.0.113.5, 10.0.0.9"}, nil, "203.0.113.5"},
 		{"two proxies, two lines", own, "127.0.0.1:1", []string{"203.0.113.5", "10.0.0.9"}, nil, "203.0.113.5"},
-		{"what the client wrote stands left", own, "127.0.0.1:1", []string{"198.51.100.7, 203.0.113.5"}, nil,
+		{"what the client wrote is on the left", own, "127.0.0.1:1", []string{"198.51.100.7, 203.0.113.5"}, nil,
 			"203.0.113.5"},
 		{"what the client wrote, a line of its own", own, "127.0.0.1:1", []string{"198.51.100.7", "203.0.113.5"}, nil,
 			"203.0.113.5"},
@@ -211,7 +211,8 @@ func FuzzClientAddr(f *testing.F) {
 		}
 		h := trust.ForwardingInfo{PeerAddr: peer, ForwardedFor: headerLines(xff), Forwarded: headerLines(fwd)}
 		got, err := p.ClientAddr(h)
-		direct, _ := trust.TrustedProxies(nil).ClientAddr(trust.ForwardingInfo{PeerAddr: peer}) // without proxies there is no error
+		// Without proxies there is no error.
+		direct, _ := trust.TrustedProxies(nil).ClientAddr(trust.ForwardingInfo{PeerAddr: peer})
 		switch {
 		case err != nil && (got.IsValid() || !errors.Is(err, trust.ErrInvalidForwarding)):
 			t.Errorf("%v and %v", got, err)

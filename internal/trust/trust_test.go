@@ -77,7 +77,7 @@ func TestCheckRecord(t *testing.T) {
 			func(p *trust.Policy) { p.TTL = 7 * day }, trust.Expired},
 		{"the owner chose none", recordAt(homeV4), homeV4, firefox, day, func(p *trust.Policy) { p.TTL = 0 },
 			trust.TrustDisabled},
-		{"a policy nobody filled in", recordAt(homeV4), homeV4, firefox, day,
+		{"the zero policy", recordAt(homeV4), homeV4, firefox, day,
 			func(p *trust.Policy) { *p = trust.Policy{} }, trust.TrustDisabled},
 
 		{"home and office require separate validation", recordAt(homeV4), officeV4, firefox, day, nil,
@@ -94,14 +94,14 @@ func TestCheckRecord(t *testing.T) {
 		{"the same place over IPv6", recordAt(homeV6, homeV4), homeV6, firefox, day, nil, trust.Trusted},
 		{"IPv4 was never seen there", recordAt(homeV6), homeV4, firefox, day, nil, trust.OtherNetwork},
 		{"IPv6 was never seen there", recordAt(homeV4), homeV6, firefox, day, nil, trust.OtherNetwork},
-		{"nobody knows the address", recordAt(homeV4), "", firefox, day, nil, trust.UnknownNetwork},
+		{"unknown address", recordAt(homeV4), "", firefox, day, nil, trust.UnknownNetwork},
 		{"a record without a place", recordAt(), homeV4, firefox, day, nil, trust.OtherNetwork},
 		{"the owner chose prefixes", recordAt(homeV4), neighbour, firefox, day, prefix, trust.Trusted},
 		{"beyond the prefix", recordAt(homeV4), "203.0.114.5", firefox, day, prefix, trust.OtherNetwork},
 		{"prefixes, IPv6", recordAt(homeV6), "2001:db8:1:ff::1", firefox, day, prefix, trust.Trusted},
 		{"beyond the prefix, IPv6", recordAt(homeV6), "2001:db8:1:100::1", firefox, day, prefix, trust.OtherNetwork},
 		{"the owner chose no networks", recordAt(homeV4), officeV4, firefox, day, anywhere, trust.Trusted},
-		{"no networks, nobody knows the address", recordAt(homeV4), "", firefox, day, anywhere, trust.Trusted},
+		{"networks ignored, unknown address", recordAt(homeV4), "", firefox, day, anywhere, trust.Trusted},
 
 		{"a different browser on the same machine requires separate validation", recordAt(homeV4), homeV4, chrome, day,
 			nil, trust.OtherBrowser},
@@ -155,7 +155,7 @@ func TestDecide(t *testing.T) {
 		{"nothing is known of this browser", nil, homeV4, later(1), trust.NoRecord, -1},
 		{"at home", []trust.Record{home, office}, homeV4, later(21), trust.Trusted, 0},
 		{"in the office", []trust.Record{home, office}, officeV4, later(21), trust.Trusted, 1},
-		{"somewhere else: the newer place is told", []trust.Record{home, office}, "192.0.2.77", later(21),
+		{"somewhere else: the newer network decides", []trust.Record{home, office}, "192.0.2.77", later(21),
 			trust.OtherNetwork, 1},
 		{"at home, after its own 30 days", []trust.Record{home, office}, homeV4, later(31), trust.Expired, 0},
 		{"in the office, which has its own", []trust.Record{home, office}, officeV4, later(31), trust.Trusted, 1},
@@ -211,13 +211,13 @@ func TestAddRecord(t *testing.T) {
 		{"the first", nil, on(1, recordAt(homeV4)), []string{"day 1: 203.0.113.5"}},
 		{"the office is added", []trust.Record{on(1, recordAt(homeV4))}, on(2, recordAt(officeV4)),
 			[]string{"day 1: 203.0.113.5", "day 2: 198.51.100.7"}},
-		{"home anew", []trust.Record{on(1, recordAt(homeV4)), on(2, recordAt(officeV4))}, on(3, recordAt(homeV4)),
+		{"home again", []trust.Record{on(1, recordAt(homeV4)), on(2, recordAt(officeV4))}, on(3, recordAt(homeV4)),
 			[]string{"day 2: 198.51.100.7", "day 3: 203.0.113.5"}},
 		{"IPv6 joins the place it was seen with", []trust.Record{on(1, recordAt(homeV4))},
 			on(2, recordAt(homeV4, homeV6)), []string{"day 2: 203.0.113.5, 2001:db8:1:2::/64"}},
 		{"two places turn out to be one", []trust.Record{on(1, recordAt(homeV4)), on(2, recordAt(homeV6))},
 			on(3, recordAt(homeV4, homeV6)), []string{"day 3: 203.0.113.5, 2001:db8:1:2::/64"}},
-		{"only IPv4 was proven anew: IPv6 keeps its own time", []trust.Record{on(1, recordAt(homeV4, homeV6))},
+		{"only IPv4 was verified again: IPv6 keeps its own time", []trust.Record{on(1, recordAt(homeV4, homeV6))},
 			on(2, recordAt(homeV4)), []string{"day 1: 2001:db8:1:2::/64", "day 2: 203.0.113.5"}},
 		{"what has ended goes", []trust.Record{revokedRecord(trust.RevokedPasswordChanged)}, on(2, recordAt(officeV4)),
 			[]string{"day 2: 198.51.100.7"}},
@@ -260,8 +260,8 @@ func TestIsLikelyCopy(t *testing.T) {
 		{"home of one of two", []trust.Record{recordAt(homeV4), recordAt(officeV4)}, of(officeV4, chrome), policy,
 			false},
 		{"nothing is known of it", nil, of(officeV4, chrome), policy, false},
-		{"nobody knows from where", []trust.Record{recordAt(homeV4)}, of("", chrome), policy, false},
-		{"nobody knows with what", []trust.Record{recordAt(homeV4)}, of(officeV4, "curl/8"), policy, false},
+		{"unknown address", []trust.Record{recordAt(homeV4)}, of("", chrome), policy, false},
+		{"unknown browser", []trust.Record{recordAt(homeV4)}, of(officeV4, "curl/8"), policy, false},
 		{"places do not count", []trust.Record{recordAt(homeV4)}, of(officeV4, chrome), anywhere, false},
 	} {
 		if got := trust.IsLikelyCopy(row.records, row.q, row.p); got != row.want {
@@ -309,6 +309,17 @@ func TestReasonIsRevoked(t *testing.T) {
 		trust.Trusted: false, trust.NoRecord: false, trust.Expired: false, trust.OtherNetwork: false, trust.BrowserDowngrade: false} {
 		if reason.IsRevoked() != want {
 			t.Errorf("%q ended: %v", reason, !want)
+		}
+	}
+}
+
+func TestIsLoopbackHost(t *testing.T) {
+	for host, want := range map[string]bool{
+		"localhost": true, "LocalHost": true, "127.0.0.1": true, "127.8.9.1": true, "::1": true,
+		"": false, "localhost.example.com": false, "10.0.0.1": false, "127.0.0.1.example.com": false,
+	} {
+		if got := trust.IsLoopbackHost(host); got != want {
+			t.Errorf("%q: got %v, want %v", host, got, want)
 		}
 	}
 }

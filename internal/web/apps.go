@@ -11,10 +11,10 @@ import (
 
 type appsPage struct{ Apps []appRow }
 
-// appRow is an app as the person sees it who uses it.
+// appRow is one app on the page.
 type appRow struct {
 	ID, Name  string
-	ScopeKeys []string // word keys
+	ScopeKeys []string // text keys
 	Since     time.Time
 }
 
@@ -40,8 +40,8 @@ func (s *Handlers) showApps(w http.ResponseWriter, r *http.Request, who signedIn
 	return s.render(w, r, appsView(allowed))
 }
 
-// handleRevokeApp takes from an app what the person has allowed it. The next time it asks, they sign
-// in to it anew, and say again whether it may know them if it is somebody else's.
+// handleRevokeApp revokes the consent and the tokens of an app. At its next authorization request the person signs in
+// again, and is asked for consent again if the app requires it.
 func (s *Handlers) handleRevokeApp(w http.ResponseWriter, r *http.Request, who signedIn) error {
 	if _, err := render.ParseForm(w, r); err != nil {
 		return err

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// luminance is the relative luminance (WCAG 2) of a custom property.
+// luminance returns the relative luminance of a custom property (WCAG 2.2, "relative luminance").
 func luminance(t *testing.T, theme, name string) float64 {
 	t.Helper()
 	m := regexp.MustCompile(`--` + name + `: #([0-9a-f]{3,6});`).FindStringSubmatch(theme)

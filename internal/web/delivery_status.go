@@ -10,16 +10,16 @@ import (
 	"twostep.example/twostep/internal/render"
 )
 
-// deliveryStatus is a message on its way, on the pages that wait for its code.
+// deliveryStatus is the state of a sent message, on pages that ask for its code.
 type deliveryStatus struct {
-	State           string // of the delivery; "": nothing travels
+	State           string // of the delivery; "": nothing was sent
 	StateText       string // the state as a sentence
-	ResendSeconds   int    // seconds until a new code may be asked for
-	ResendExhausted bool   // no new code any more
-	ResendTooEarly  bool   // a new code was asked for too early, and the page says so already
-	KeepPolling     bool   // it may be heard of again after it was sent
-	Hidden          bool   // what has become of the message is nobody's business
-	// The addresses of the page, of its status, and of the button for a new code.
+	ResendSeconds   int    // seconds until a new code can be sent
+	ResendExhausted bool   // no new code can be sent in this attempt
+	ResendTooEarly  bool   // a new code was requested too early, and the page already says so
+	KeepPolling     bool   // the state can change after "sent"
+	Hidden          bool   // the state is not shown
+	// The URLs of the page, of its status, and of the button for a new code.
 	PageURL, StatusURL, ResendURL string
 }
 
@@ -33,11 +33,11 @@ func (s *Handlers) newDeliveryStatus(w i18n.Localizer, c challenge.Challenge) de
 	}
 }
 
-// deliveryStateText is what has become of the message, as a sentence.
+// deliveryStateText returns the delivery state as a sentence, "" if nothing was sent.
 func (s *Handlers) deliveryStateText(w i18n.Localizer, c challenge.Challenge) string {
 	key := "delivery." + c.Delivery.State
 	if !c.About.Implicit && (c.Delivery.State == "sent" || c.Delivery.State == "refused") {
-		key += ".other" // only the default of every account is known to be mail
+		key += ".other" // only the implicit method is known to send email
 	}
 	if c.Delivery.State == "" {
 		return ""
@@ -45,10 +45,10 @@ func (s *Handlers) deliveryStateText(w i18n.Localizer, c challenge.Challenge) st
 	return w.Translate(key, "Clock", s.Pages.FormatClock(w, c.Delivery.At), "Site", s.Pages.Site)
 }
 
-// maxWaitInSeconds is for how long a wait is told in seconds; beyond, the time of its end is.
+// maxWaitInSeconds is the longest wait that is shown in seconds; a longer one is shown as the time it ends.
 const maxWaitInSeconds = 3 * time.Minute
 
-// resendWaitProblem is the problem of somebody who asked too early.
+// resendWaitProblem returns the problem of a new code that was requested too early.
 func (s *Handlers) resendWaitProblem(w i18n.Localizer, until time.Time) render.Problem {
 	if seconds := max(1, s.Pages.SecondsUntil(until)); time.Duration(seconds)*time.Second <= maxWaitInSeconds {
 		return render.Problem{Key: "problem.wait", Args: []any{"Seconds", seconds}}
@@ -56,7 +56,7 @@ func (s *Handlers) resendWaitProblem(w i18n.Localizer, until time.Time) render.P
 	return render.Problem{Key: "problem.wait.until", Args: []any{"Time", s.Pages.FormatTime(w, until)}}
 }
 
-// renderResendWait answers that it was too early for another message.
+// renderResendWait renders a view with status 429 because a new message was requested too early.
 func (s *Handlers) renderResendWait(w http.ResponseWriter, r *http.Request, view render.View, until time.Time) error {
 	render.SetRetryAfter(w, max(1, s.Pages.SecondsUntil(until)))
 	view.Status = http.StatusTooManyRequests
@@ -64,7 +64,7 @@ func (s *Handlers) renderResendWait(w http.ResponseWriter, r *http.Request, view
 	return s.render(w, r, view)
 }
 
-// renderBackoff answers that it was wrong too often for another try now.
+// renderBackoff renders a view with status 429 because of too many wrong answers.
 func (s *Handlers) renderBackoff(
 	w http.ResponseWriter,
 	r *http.Request,
@@ -78,14 +78,14 @@ func (s *Handlers) renderBackoff(
 	return s.render(w, r, view)
 }
 
-// backoffProblem is the problem of somebody who was wrong too often.
+// backoffProblem returns the problem of too many wrong answers.
 func (s *Handlers) backoffProblem(w i18n.Localizer, field string, until time.Time) render.Problem {
 	p := s.resendWaitProblem(w, until)
 	p.Field, p.Key = field, strings.Replace(p.Key, ".wait", ".slow", 1)
 	return p
 }
 
-// deliveryStatusJSON is what the script of a code page asks every second.
+// deliveryStatusJSON is what the script of a code page polls.
 type deliveryStatusJSON struct {
 	State         string `json:"state"`
 	Text          string `json:"text"`
@@ -102,7 +102,7 @@ func (s *Handlers) writeDeliveryStatus(w http.ResponseWriter, r *http.Request, c
 	)
 }
 
-// withResendWait is the message of somebody who was told already to wait so many seconds.
+// withResendWait returns the status of a page that already says how many seconds to wait.
 func (m deliveryStatus) withResendWait(seconds int) deliveryStatus {
 	m.ResendSeconds, m.ResendTooEarly = max(1, seconds), true
 	return m

@@ -13,7 +13,7 @@ import (
 )
 
 type devicesPage struct {
-	Days      int // that trust lasts; 0: it is switched off
+	Days      int // how long trust lasts; 0: trust is off
 	Devices   []deviceRow
 	Decisions []decisionRow
 }
@@ -30,11 +30,11 @@ type networkRow struct {
 	Used         time.Time // zero: never
 }
 
-// decisionRow is one time that the second step was asked for.
+// decisionRow is one decision to ask for the second step.
 type decisionRow struct {
 	At                       time.Time
 	Reason, Browser, Network string
-	OldBrowser, OldNetwork   string // "": there was none
+	OldBrowser, OldNetwork   string // of the nearest trust record; "": there was none
 	Trace                    string
 }
 
@@ -72,7 +72,7 @@ func (s *Handlers) showDevices(w http.ResponseWriter, r *http.Request, who signe
 	return s.render(w, r, s.devicesView(p))
 }
 
-// newDecisionRow is a decision for its owner, who may know where they have been.
+// newDecisionRow returns a decision for the owner of the account, who may see earlier networks.
 func (s *Handlers) newDecisionRow(w i18n.Localizer, d device.DecisionRecord) decisionRow {
 	row := decisionRow{
 		At:      d.At,
@@ -89,12 +89,12 @@ func (s *Handlers) newDecisionRow(w i18n.Localizer, d device.DecisionRecord) dec
 	return row
 }
 
-// networkText is a place for its owner, "unknown" where addresses are not looked at.
+// networkText returns a network for people, or a text that says it is unknown.
 func networkText(w i18n.Localizer, p trust.ClientNetwork) string {
 	return origin.DescribeAddress(p.String(), w.Tag())
 }
 
-// handleForgetDevice ends trust in one browser; the engine asks whose it is.
+// handleForgetDevice ends the trust of one device. RevokeDevice checks whose it is.
 func (s *Handlers) handleForgetDevice(w http.ResponseWriter, r *http.Request, who signedIn) error {
 	if _, err := render.ParseForm(w, r); err != nil {
 		return err

@@ -15,22 +15,22 @@ import (
 	"twostep.example/twostep/internal/session"
 )
 
-// enrollment is somebody on the page of one method below /settings/2step/, or on the
-// page of their address, which is proven in the same way.
+// enrollment is a request for the page of one method below /settings/2step/, or for /settings/email, which verifies a
+// new address in the same way.
 //
-//	form ─▶ draft: the code, or what is to be seen ─▶ done, and Continue
+//	form ─▶ pending factor: enter the code ─▶ done, and Continue
 type enrollment struct {
 	signedIn
 	about      factor.Info
 	fields     []factor.Field // of the form
 	maxFactors int            // how many the account may have; 1: a new one replaces the old one
-	words      factor.Words   // of the method, in the reader's language
-	path       string         // the address of the page: "/settings/2step/app"
-	target     returnTarget   // where Continue leads to
+	words      factor.Words   // of the method, in the language of the reader
+	path       string         // the path of the page: "/settings/2step/app"
+	target     returnTarget   // where Continue leads
 	start      func(form url.Values) error
 }
 
-// url is an address below the page, and knows the way back.
+// url returns the URL of a page below this one, with return_to.
 func (e enrollment) url(below string) string {
 	if e.target.returnTo == "" {
 		return e.path + below
@@ -38,14 +38,14 @@ func (e enrollment) url(below string) string {
 	return e.path + below + "?" + url.Values{"return_to": {e.target.returnTo}}.Encode()
 }
 
-// needsNoInput tells whether the page can begin without asking for anything.
+// needsNoInput reports whether every field of the form is optional.
 func (e enrollment) needsNoInput() bool {
 	return !slices.ContainsFunc(e.fields, func(f factor.Field) bool { return !f.Optional })
 }
 
 type enrollmentHandler func(http.ResponseWriter, *http.Request, enrollment) error
 
-// enrollRoute is a page below that of a method.
+// enrollRoute is a route at or below /settings/2step/{path}, for the method with that path.
 func (s *Handlers) enrollRoute(method, below string, h enrollmentHandler) render.Route {
 	return s.withSession(
 		method+" /settings/2step/{path}"+below,
@@ -81,7 +81,7 @@ func (s *Handlers) newEnrollment(
 	}, err
 }
 
-// parseForm reads the fields of a form and return_to, which every form here carries along.
+// parseForm reads the fields of a form and return_to, which every form of an enrollment has.
 func (s *Handlers) parseForm(
 	w http.ResponseWriter,
 	r *http.Request,
@@ -95,8 +95,8 @@ func (s *Handlers) parseForm(
 	return r, form, err
 }
 
-// showEnroll shows what waits for its proof, or else the form, to somebody who has
-// proven both steps lately; so nobody is asked after they have typed.
+// showEnroll shows the pending factor, or else the form. It requires a recent step-up, so that nobody loses what they
+// typed to it.
 func (s *Handlers) showEnroll(w http.ResponseWriter, r *http.Request, e enrollment) error {
 	if !e.RecentlyAuthenticated(s.Pages.CurrentTime()) {
 		return redirectToStepUp(w, r, e.url(""))
@@ -134,7 +134,7 @@ func (s *Handlers) handleEnroll(w http.ResponseWriter, r *http.Request, e enroll
 	return redirect(w, r, e.url(""))
 }
 
-// renderEnrollError prints the form with what was wrong with it.
+// renderEnrollError renders the form with its problem.
 func (s *Handlers) renderEnrollError(
 	w http.ResponseWriter,
 	r *http.Request,
@@ -165,7 +165,7 @@ func (s *Handlers) renderEnrollError(
 	return s.render(w, r, view)
 }
 
-// handleResendFactorCode sends a new code for what waits for its proof.
+// handleResendFactorCode sends a new code for the pending factor.
 func (s *Handlers) handleResendFactorCode(w http.ResponseWriter, r *http.Request, e enrollment) error {
 	r, _, err := s.parseForm(w, r, &e, "code") // the button is part of the form of the code
 	if err != nil {
@@ -187,8 +187,8 @@ func (s *Handlers) handleResendFactorCode(w http.ResponseWriter, r *http.Request
 	return s.renderResendWait(w, r, pendingFactorView(p), waitError.RetryAt)
 }
 
-// servePendingFactorStatus says nothing once there is nothing to tell: a script may ask while the
-// page it belongs to is being left.
+// servePendingFactorStatus answers with an empty state if nothing is pending: the script may ask while the browser
+// leaves the page.
 func (s *Handlers) servePendingFactorStatus(w http.ResponseWriter, r *http.Request, e enrollment) error {
 	d, err := s.Enrollments.Pending(r.Context(), e.Session, e.about.Method, s.Pages.Origin(r))
 	if errors.Is(err, enroll.ErrNoPendingFactor) || err == nil && d.Challenge == nil {
@@ -200,7 +200,7 @@ func (s *Handlers) servePendingFactorStatus(w http.ResponseWriter, r *http.Reque
 	return s.writeDeliveryStatus(w, r, *d.Challenge)
 }
 
-// handleConfirmFactor takes the proof. The session goes on under a new token.
+// handleConfirmFactor verifies the code of the pending factor. The session gets a new token.
 func (s *Handlers) handleConfirmFactor(w http.ResponseWriter, r *http.Request, e enrollment) error {
 	r, form, err := s.parseForm(w, r, &e, "code")
 	if err != nil {
@@ -211,7 +211,7 @@ func (s *Handlers) handleConfirmFactor(w http.ResponseWriter, r *http.Request, e
 	)
 	if errors.Is(err, enroll.ErrNoPendingFactor) || errors.Is(err, challenge.ErrTooManyGuesses) ||
 		errors.Is(err, session.ErrStepUpRequired) {
-		return redirect(w, r, e.url("")) // which says so
+		return redirect(w, r, e.url("")) // the page says what happened
 	}
 	if err != nil {
 		return s.renderConfirmError(w, r, e, err)
@@ -220,7 +220,7 @@ func (s *Handlers) handleConfirmFactor(w http.ResponseWriter, r *http.Request, e
 	return redirect(w, r, e.url("/done"))
 }
 
-// renderConfirmError prints what waits for its proof with what was wrong with the code.
+// renderConfirmError renders the pending factor with the problem of the code.
 func (s *Handlers) renderConfirmError(w http.ResponseWriter, r *http.Request, e enrollment, cause error) error {
 	status, key, ok := render.FieldErrorText(cause)
 	waitError, mustWait := errors.AsType[*ratelimit.LimitedError](cause)
@@ -229,7 +229,7 @@ func (s *Handlers) renderConfirmError(w http.ResponseWriter, r *http.Request, e 
 	}
 	p, d, err := s.loadPendingFactorPage(r, e)
 	if errors.Is(err, enroll.ErrNoPendingFactor) {
-		return redirect(w, r, e.url("")) // another tab was faster
+		return redirect(w, r, e.url("")) // another tab has changed it
 	}
 	if err != nil {
 		return err
@@ -248,8 +248,8 @@ func (s *Handlers) renderConfirmError(w http.ResponseWriter, r *http.Request, e 
 	return s.render(w, r, view)
 }
 
-// handleCancelPendingFactor forgets what waits for its proof. Where there is nothing to change, the
-// page would only begin anew; so it is left, unless that is what is wanted.
+// handleCancelPendingFactor deletes the pending factor. A form without required fields would start again at once, so it
+// leaves the page unless the person chose to start again.
 func (s *Handlers) handleCancelPendingFactor(w http.ResponseWriter, r *http.Request, e enrollment) error {
 	r, form, err := s.parseForm(w, r, &e, "again")
 	if err != nil {
@@ -264,7 +264,7 @@ func (s *Handlers) handleCancelPendingFactor(w http.ResponseWriter, r *http.Requ
 	return redirect(w, r, e.url(""))
 }
 
-// handleRemoveFactor removes one factor of this method. The session goes on under a new token.
+// handleRemoveFactor removes one factor of this method. The session gets a new token.
 func (s *Handlers) handleRemoveFactor(w http.ResponseWriter, r *http.Request, e enrollment) error {
 	r, form, err := s.parseForm(w, r, &e, "id")
 	if err != nil {
@@ -275,7 +275,7 @@ func (s *Handlers) handleRemoveFactor(w http.ResponseWriter, r *http.Request, e 
 		return err
 	}
 	if !slices.ContainsFunc(all, func(f enroll.EnrolledFactor) bool { return f.ID != "" && f.ID == form["id"] }) {
-		return redirect(w, r, e.url("")) // another tab was faster
+		return redirect(w, r, e.url("")) // another tab has changed it
 	}
 	token, err := s.Enrollments.Remove(r.Context(), e.Session, form["id"], s.Pages.Origin(r))
 	if errors.Is(err, session.ErrStepUpRequired) {
@@ -288,7 +288,7 @@ func (s *Handlers) handleRemoveFactor(w http.ResponseWriter, r *http.Request, e 
 	return redirect(w, r, "/settings")
 }
 
-// enrolledFactors are the factors of the method that the person has.
+// enrolledFactors returns the factors of the method that the account has.
 func (s *Handlers) enrolledFactors(r *http.Request, e enrollment) ([]enroll.EnrolledFactor, error) {
 	all, err := s.Enrollments.List(r.Context(), e.Session)
 	if err != nil {
@@ -302,7 +302,7 @@ func (s *Handlers) enrolledFactors(r *http.Request, e enrollment) ([]enroll.Enro
 	return nil, nil
 }
 
-// showEnrolled is where the person has proven a new factor, and goes on.
+// showEnrolled says that the new factor is verified, with a link to continue.
 func (s *Handlers) showEnrolled(w http.ResponseWriter, r *http.Request, e enrollment) error {
 	all, err := s.enrolledFactors(r, e)
 	if err != nil {
@@ -314,8 +314,7 @@ func (s *Handlers) showEnrolled(w http.ResponseWriter, r *http.Request, e enroll
 	return s.render(w, r, enrolledView(e))
 }
 
-// enrollRoutes are the pages of a new factor, of any method, and of a new address, in
-// the order in which a person meets them.
+// enrollRoutes returns the routes of enrolling a factor of any method and of changing the address.
 func (s *Handlers) enrollRoutes() []render.Route {
 	var routes []render.Route
 	for _, route := range []func(string, string, enrollmentHandler) render.Route{s.enrollRoute, s.changeEmailRoute} {

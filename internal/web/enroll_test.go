@@ -12,7 +12,7 @@ import (
 	"twostep.example/twostep/internal/challenge"
 )
 
-// A number: form, code, Continue, and back in the app it came from.
+// Enrolling a phone number: form, code, Continue, and back to the app.
 func TestEnrollMethodThatSendsCode(t *testing.T) {
 	h := newTestServer(t)
 	b := h.signInAnna()
@@ -43,16 +43,16 @@ func TestEnrollMethodThatSendsCode(t *testing.T) {
 	before := b.cookies["__Host-session"]
 	b.wantRedirect(b.post(page+"/verify", "code", h.deliverCode(), "return_to", "/demo/settings"), page+"/done"+back)
 	if b.cookies["__Host-session"] == before {
-		t.Error("the session goes on under its old token")
+		t.Error("the session has its old token")
 	}
 	b.wantPage(b.get(page+"/done"+back), 200, "Verified", "a[href=/demo/settings]")
 	b.wantPage(b.get("/settings"), 200, "+49171", "Not used yet")
 	if w := b.get("/settings"); strings.Contains(w.Body.String(), "It is recommended") {
-		t.Error("something is recommended to somebody who has it")
+		t.Error("a method is recommended that the account has")
 	}
 }
 
-// An app: what the page shows is shown while the draft lives, and never again.
+// Enrolling an authenticator app: its secret is shown only while the factor is pending.
 func TestEnrollAppShowsSecretOnlyWhilePending(t *testing.T) {
 	h := newTestServer(t)
 	b := h.signInAnna()
@@ -66,13 +66,13 @@ func TestEnrollAppShowsSecretOnlyWhilePending(t *testing.T) {
 		w := b.get(target)
 		if text := w.Body.String(); strings.Contains(text, "JBSW") || strings.Contains(text, "otpauth") ||
 			strings.Contains(text, appCode) {
-			t.Errorf("%s tells the secret", target)
+			t.Errorf("%s shows the secret", target)
 		}
 	}
 	w := b.get(page)
 	b.wantPage(w, 200, "form[action=/settings/2step/app/remove]")
 	if matches(parseHTML(w), "form[data-auto]") {
-		t.Error("a second app is begun by itself")
+		t.Error("a second app is started without a click")
 	}
 	b.wantRedirect(b.post(page, "name", "Tablet"), page)
 	b.wantRedirect(b.post(page+"/cancel"), "/settings")
@@ -100,17 +100,17 @@ func TestEnrollBackupShowsCodesOnlyWhilePending(t *testing.T) {
 	b.wantRedirect(b.post(page+"/verify"), page+"/done")
 	for _, target := range []string{page, page + "/done", page + "/codes.txt"} {
 		if strings.Contains(b.get(target).Body.String(), paperCodes[0]) {
-			t.Errorf("%s tells a code", target)
+			t.Errorf("%s shows a code", target)
 		}
 	}
 	b.wantPage(b.get("/settings"), 200, "7 codes left", "It is recommended")
 	b.wantRedirect(b.post("/settings/later"), "/settings")
 	if strings.Contains(b.get("/settings").Body.String(), "It is recommended") {
-		t.Error("it is recommended to somebody who said not now")
+		t.Error("the recommendation is shown after Not now")
 	}
 }
 
-// Five wrong codes end a draft; a new one can be begun.
+// Five wrong codes end a pending factor; a new one can be started.
 func TestFiveWrongCodesEndPendingFactor(t *testing.T) {
 	b := newTestServer(t).signInAnna()
 	const page = "/settings/2step/app"
@@ -125,7 +125,7 @@ func TestFiveWrongCodesEndPendingFactor(t *testing.T) {
 	b.wantPage(b.get(page), 200, "form[data-auto]")
 }
 
-// Whoever changes how they sign in proves both steps again, before anything is typed.
+// Changing a factor or the address requires a step-up before anything is typed.
 func TestFactorAndEmailChangesRequireStepUp(t *testing.T) {
 	h := newTestServer(t)
 	b := h.signInAnna()
@@ -163,14 +163,14 @@ func TestFactorAndEmailChangesRequireStepUp(t *testing.T) {
 	before := b.cookies["__Host-session"]
 	b.wantRedirect(b.post("/signin/verify", "code", h.deliverCode()), back)
 	if b.cookies["__Host-session"] == before || b.cookies["__Host-signin"] != "" {
-		t.Error("the cookies stay as they were")
+		t.Error("the cookies have not changed")
 	}
 	b.wantPage(b.get(back), 200, "select#country")
 	b.wantRedirect(b.get("/settings/confirm?return_to=/settings/email"), "/settings/email")
 	b.wantRedirect(b.get("/signin"), "/settings")
 }
 
-// Somebody on the way in is not in: no settings page opens for them.
+// An attempt opens no settings page.
 func TestAttemptOpensNoSettings(t *testing.T) {
 	h := newTestServer(t)
 	b := h.newBrowser()
@@ -187,7 +187,7 @@ func TestAttemptOpensNoSettings(t *testing.T) {
 	}
 }
 
-// Continue leads to a path of this site or to the settings, whatever the address says.
+// Continue leads to a path of this site or to the settings, whatever return_to is.
 func TestContinueLeadsToLocalPathsOnly(t *testing.T) {
 	b := newTestServer(t).signInAnna()
 	const page = "/settings/2step/paper"
@@ -209,7 +209,7 @@ func TestContinueLeadsToLocalPathsOnly(t *testing.T) {
 	}
 }
 
-// A new address is proven like a factor.
+// A new address is verified by a code.
 func TestChangeEmailIsConfirmedByCode(t *testing.T) {
 	h := newTestServer(t)
 	h.addAccount("bob@example.com")
@@ -223,13 +223,13 @@ func TestChangeEmailIsConfirmedByCode(t *testing.T) {
 	b.wantRedirect(b.post(page, "email", "New@example.com"), page)
 	free := textOf(parseHTML(b.get(page)))
 	if strings.ReplaceAll(taken, "bob@", "new@") != free {
-		t.Errorf("an address with an account looks different:\n%s\n%s", taken, free)
+		t.Errorf("the page reveals that an address has an account:\n%s\n%s", taken, free)
 	}
 	b.wantRedirect(b.post(page+"/verify", "code", h.deliverCode()), page+"/done")
 	b.wantPage(b.get(page+"/done"), 200, "Your email address is now new@example.com.", "a[href=/settings]")
 }
 
-// What this browser signed in by last comes first; what is for emergencies comes last.
+// The last used method comes first, recovery methods last.
 func TestLastUsedMethodIsOfferedFirst(t *testing.T) {
 	h := newTestServer(t)
 	b := h.signInAnna()
@@ -241,7 +241,8 @@ func TestLastUsedMethodIsOfferedFirst(t *testing.T) {
 		b.wantRedirect(b.post("/signin", "email", annaEmail, "password", annaPassword), "/signin/verify")
 		b.wantRedirect(b.get("/signin/verify"), "/signin/method")
 		var list []string
-		for _, m := range regexp.MustCompile(`name="method" value="([a-z]+)"( class="last")?`).FindAllStringSubmatch(b.get("/signin/method").Body.String(), -1) {
+		choice := regexp.MustCompile(`name="method" value="([a-z]+)"( class="last")?`)
+		for _, m := range choice.FindAllStringSubmatch(b.get("/signin/method").Body.String(), -1) {
 			list = append(list, m[1]+strings.TrimSuffix(m[2], `class="last"`))
 		}
 		return strings.Join(list, ",")
@@ -267,16 +268,16 @@ func TestLastUsedMethodIsOfferedFirst(t *testing.T) {
 	}
 	fresh.post("/signout")
 	if got := order(fresh); got != "app ,post,paper" {
-		t.Errorf("the next time: %q", got)
+		t.Errorf("the next sign-in: %q", got)
 	}
 	fresh.post("/signin/method", "method", "paper")
 	fresh.post("/signin/verify", "code", paperCodes[0])
 	if fresh.cookies["__Host-method"] != "app" {
-		t.Errorf("after an emergency: %q", fresh.cookies["__Host-method"])
+		t.Errorf("after a recovery code: %q", fresh.cookies["__Host-method"])
 	}
 }
 
-// A way that is closed for now says when it opens again, and the others are offered.
+// A method over its send limit says until when it is unavailable, and the others are offered.
 func TestMethodOverSendLimitIsUnavailable(t *testing.T) {
 	h := newTestServer(t)
 	b := h.signInAnna()
@@ -291,14 +292,14 @@ func TestMethodOverSendLimitIsUnavailable(t *testing.T) {
 	w := other.post("/signin/method", "method", "call")
 	other.wantPage(w, 429, "Phone call: no more codes for now, again from 6 Nov 2026, 00:00 UTC.", "button[value=post]")
 	if w.Header().Get("Retry-After") == "" || matches(parseHTML(w), "button[value=call]") {
-		t.Error("the closed way is offered, or Retry-After is missing")
+		t.Error("the unavailable method is offered, or Retry-After is missing")
 	}
 	h.now = h.now.Add(31 * time.Second)
 	w = b.post("/signin/code")
 	b.wantPage(w, 429, "Try again from 6 Nov 2026, 00:00 UTC, or use another way.", "button[formaction=/signin/other]")
 }
 
-// A person ends their own sessions and nobody else's.
+// Only sessions of the same account can be ended.
 func TestEndSessionOnlyOfSameAccount(t *testing.T) {
 	h := newTestServer(t)
 	mine, other := h.signInAnna(), h.signInAnna()
@@ -314,7 +315,7 @@ func TestEndSessionOnlyOfSameAccount(t *testing.T) {
 	other.wantRedirect(other.get("/settings"), "/signin?return_to=%2Fsettings")
 }
 
-// The path of the drawing holds exactly the modules of the code.
+// The SVG path has exactly the dark modules of the code.
 func TestQRPathHasExactlyTheModules(t *testing.T) {
 	drawn, err := drawQR(appLinkText)
 	if err != nil {
@@ -340,7 +341,7 @@ func TestQRPathHasExactlyTheModules(t *testing.T) {
 		}
 	}
 	if whole != drawn.Path {
-		t.Error("there is something else in the path")
+		t.Error("the path has more than rectangles")
 	}
 	for y := range drawn.Size {
 		for x := range drawn.Size {
@@ -351,14 +352,14 @@ func TestQRPathHasExactlyTheModules(t *testing.T) {
 	}
 }
 
-// Nothing but an app's link becomes one.
+// otpauthURL refuses every other scheme.
 func TestOTPAuthURLRejectsOtherSchemes(t *testing.T) {
 	for link, want := range map[string]string{
 		appLinkText: appLinkText, "": "", "javascript:alert(1)": "", "https://evil.example": "", " otpauth://x": "",
 		"otpauth:x": "", "OTPAUTH://x": "",
 	} {
 		if got := string(otpauthURL(link)); got != want {
-			t.Errorf("appLink(%q) = %q", link, got)
+			t.Errorf("otpauthURL(%q) = %q", link, got)
 		}
 	}
 }

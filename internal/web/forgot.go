@@ -16,7 +16,7 @@ func (s *Handlers) showForgotPassword(w http.ResponseWriter, r *http.Request) er
 	return s.render(w, r, forgotView(forgotPage{}))
 }
 
-// handleForgotPassword answers the same for an address with and without an account.
+// handleForgotPassword gives the same response whether or not the address has an account.
 func (s *Handlers) handleForgotPassword(w http.ResponseWriter, r *http.Request) error {
 	form, err := render.ParseForm(w, r, "email")
 	if err != nil {

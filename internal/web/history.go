@@ -19,7 +19,7 @@ import (
 // historyEvents is how many events a page of the security history shows.
 const historyEvents = 50
 
-// unshown are the kinds that the owner of an account does not see in their history.
+// unshown are the kinds that the history of an account leaves out.
 var unshown = []audit.Kind{
 	// An email explains it, or it is between an app and this server.
 	audit.GuessBudgetExhausted, audit.CodeReused, audit.TokenReused, audit.GrantEnded,
@@ -28,7 +28,7 @@ var unshown = []audit.Kind{
 	audit.ClientRejected, audit.SiteAlarmRaised, audit.SiteAlarmCleared, audit.SigningKeyCreated, audit.BackupRestored,
 }
 
-// shown are the kinds that the history shows; each has its words, "history." and the kind.
+// shown returns the kinds that the history shows. The text key of each is "history." and the kind.
 func shown() (kinds []audit.Kind) {
 	for _, d := range audit.Describe() {
 		if !slices.Contains(unshown, d.Kind) {
@@ -40,31 +40,31 @@ func shown() (kinds []audit.Kind) {
 
 type historyPage struct {
 	Events []historyRow
-	Older  string // the address of the next page; "": there is none
-	First  bool   // the newest are here
+	Older  string // the URL of the next page; "": there is none
+	First  bool   // the page has the newest events
 }
 
-// historyRow is one event in the words of the person whose it is.
+// historyRow is one event, described for the owner of the account.
 type historyRow struct {
 	At         time.Time
 	What       string
 	Reason     string // "": What is enough
 	ClientName string // "": no app
-	Browser    string // "": it did not come over the network
+	Browser    string // "": not from a browser
 	Address    string
 	Failed     bool
 	Operator   bool // an administrator did it
-	NotMe      bool // "This wasn't me" is an answer to it
+	NotMe      bool // the row has a link "This wasn't me"
 }
 
-func historySheet(p historyPage) render.View {
+func historyView(p historyPage) render.View {
 	return render.View{Template: "history", Title: "history.title", Wide: true, Data: p}
 }
 
 // showHistory shows what happened to the account: sign-ins, failures and changes, newest first.
 func (s *Handlers) showHistory(w http.ResponseWriter, r *http.Request, who signedIn) error {
 	filter := audit.Filter{Account: who.Account.ID, Kinds: shown(), Limit: historyEvents + 1}
-	filter.Before, _ = audit.ParseCursor(r.URL.Query().Get("before")) // what is none begins at the newest
+	filter.Before, _ = audit.ParseCursor(r.URL.Query().Get("before")) // an invalid cursor starts at the newest event
 	events, err := s.Accounts.Audit().List(r.Context(), filter)
 	if err != nil {
 		return err
@@ -85,10 +85,10 @@ func (s *Handlers) showHistory(w http.ResponseWriter, r *http.Request, who signe
 		}
 		p.Events = append(p.Events, row)
 	}
-	return s.render(w, r, historySheet(p))
+	return s.render(w, r, historyView(p))
 }
 
-// finished reports whether e is the password of a sign-in that was finished: one line is enough.
+// finished reports whether e is the password of a sign-in that was completed: the history shows that as one row.
 func finished(e audit.Event, all []audit.Event) bool {
 	return e.Kind == audit.PasswordAccepted && e.SignIn != "" && slices.ContainsFunc(all, func(other audit.Event) bool {
 		return other.Kind == audit.SessionCreated && other.SignIn == e.SignIn
@@ -102,7 +102,7 @@ func (s *Handlers) historyRow(w i18n.Localizer, e audit.Event) historyRow {
 		What: w.Translate("history."+string(e.Kind), "Count", int(e.Occurrences)),
 	}
 	switch {
-	case e.Kind == audit.TrustDenied && trust.Reason(e.Reason) != trust.Expired: // which would name a day
+	case e.Kind == audit.TrustDenied && trust.Reason(e.Reason) != trust.Expired: // its text has a date that the event does not have
 		row.Reason = s.reasonText(w, challenge.StepReason{Reason: trust.Reason(e.Reason)})
 	case e.Kind == audit.SessionCreated && e.Reason == audit.TrustedDevice:
 		row.What = w.Translate("history.session.trusted")
@@ -115,7 +115,7 @@ func (s *Handlers) historyRow(w i18n.Localizer, e audit.Event) historyRow {
 	return row
 }
 
-// clientName is the name of an app; its id if it has been removed, "" if id is "".
+// clientName returns the name of an app; its id if it was removed, "" if id is "".
 func (s *Handlers) clientName(r *http.Request, id string) (string, error) {
 	if id == "" || s.Grants == nil {
 		return id, nil

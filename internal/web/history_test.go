@@ -14,7 +14,7 @@ import (
 	"twostep.example/twostep/internal/store"
 )
 
-// A person sees their own sign-ins, failures and changes, and those of nobody else.
+// The history has the events of this account only.
 func TestHistory(t *testing.T) {
 	h := newTestServer(t)
 	h.addAccount("ben@example.com")
@@ -47,7 +47,7 @@ func TestHistory(t *testing.T) {
 	b.wantRedirect(h.newBrowser().get("/settings/history"), "/signin?return_to="+escaped("/settings/history"))
 }
 
-// There are 50 on a page; Older leads on to the first of all, without a gap and without one twice.
+// A page has 50 events; Older leads through all of them, each exactly once.
 func TestHistoryPages(t *testing.T) {
 	h := newTestServer(t)
 	b := h.signInAnna()
@@ -56,7 +56,7 @@ func TestHistoryPages(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range 120 {
-		h.now = h.now.Add(time.Duration(i%2) * time.Second) // two at a time
+		h.now = h.now.Add(time.Duration(i%2) * time.Second) // two events at the same time
 		err := h.Accounts.Store.Tx(t.Context(), func(tx *store.DB) error {
 			return h.Accounts.Audit().Record(
 				t.Context(),
@@ -92,7 +92,7 @@ func TestHistoryPages(t *testing.T) {
 	}
 	for address, n := range seen {
 		if want := map[bool]int{true: 2,
-			false: 1}[address == "192.0.2.1"]; n != want { // the sign-in came from there too
+			false: 1}[address == "192.0.2.1"]; n != want { // the sign-in has this address too
 			t.Errorf("%s comes %d times, want %d", address, n, want)
 		}
 	}
@@ -104,18 +104,18 @@ func TestHistoryPages(t *testing.T) {
 	}
 }
 
-// Every kind is either said in words or left out for a reason.
+// Every kind has a text or is in unshown.
 func TestHistoryKinds(t *testing.T) {
 	for _, lang := range []string{"en", "de"} {
 		for _, k := range shown() {
 			if key := "history." + string(k); i18n.ForTag(lang).Translate(key, "Count", 2) == key {
-				t.Errorf("%s: no words for %s", lang, key)
+				t.Errorf("%s: no text for %s", lang, key)
 			}
 		}
 	}
 	for _, k := range unshown {
 		if !k.Known() || slices.Contains(shown(), k) {
-			t.Errorf("%s is left out, and is shown or no kind", k)
+			t.Errorf("%s is in unshown, but is shown or not a kind", k)
 		}
 	}
 }

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/net/html"
 )
 
-// selector is "tag", "tag#id", "tag[attribute]" or "tag#id[attribute=value]", two of
-// them with a blank between for inside.
+// selector is "tag", "tag#id", "tag[attribute]" or "tag#id[attribute=value]"; two of them with a space between mean a
+// descendant.
 var selector = regexp.MustCompile(
 	`^(html|h1|title|input|select|option|button|a|p|form|main|article|dd|small|svg|code|ol)(#[\w-]+)?(\[[\w-]+(=[^\]]*)?\])?( \w+)?$`,
 )
@@ -56,7 +56,7 @@ func attr(n *html.Node, name string) string {
 	return ""
 }
 
-// textOf are the text of a page with single blanks.
+// textOf returns the text of a page with single spaces.
 func textOf(n *html.Node) string {
 	if n == nil {
 		return ""

@@ -14,11 +14,11 @@ import (
 type inboxPage struct {
 	Messages        []delivery.InboxMessage // newest first
 	Now             time.Time
-	CanAdvanceClock bool   // the clock may be moved
-	Minutes         string // as it was typed
+	CanAdvanceClock bool   // the page has the form that moves the clock
+	Minutes         string // as typed
 }
 
-// inboxRoutes exist in local mode only, where the inbox is this machine's own.
+// inboxRoutes returns the routes of the inbox, which exist in local mode only.
 func (s *Handlers) inboxRoutes() []render.Route {
 	if s.Inbox == nil {
 		return nil
@@ -57,10 +57,11 @@ func (s *Handlers) showInbox(w http.ResponseWriter, r *http.Request) error {
 	return s.render(w, r, inboxView(p))
 }
 
-// sandboxPolicy is the policy for a document that is not ours: it may do nothing at all.
+// sandboxPolicy is the Content-Security-Policy of a message, which this server did not write: no scripts, no loads, no
+// forms.
 const sandboxPolicy = "default-src 'none'; sandbox; frame-ancestors 'none'"
 
-// serveMessage shows a mail as its own document, the HTML part if it has one.
+// serveMessage serves a message as a document of its own: the HTML part if there is one, else the text.
 func (s *Handlers) serveMessage(w http.ResponseWriter, r *http.Request) error {
 	m, err := s.findMessage(r)
 	if err != nil {
@@ -73,7 +74,7 @@ func (s *Handlers) serveMessage(w http.ResponseWriter, r *http.Request) error {
 	return writeSandboxed(w, contentType, body)
 }
 
-// serveRawMessage shows the message as it would travel, headers and all.
+// serveRawMessage serves the message as it would be sent, with headers.
 func (s *Handlers) serveRawMessage(w http.ResponseWriter, r *http.Request) error {
 	m, err := s.findMessage(r)
 	if err != nil {
@@ -89,8 +90,7 @@ func writeSandboxed(w http.ResponseWriter, contentType, body string) error {
 	return nil
 }
 
-// findMessage looks the id up in the list, so that an id from a request never becomes a
-// file name.
+// findMessage looks the id up in the list, so that an id from a request never becomes a file name.
 func (s *Handlers) findMessage(r *http.Request) (delivery.InboxMessage, error) {
 	all, err := s.Inbox.List()
 	if err != nil {
@@ -103,7 +103,7 @@ func (s *Handlers) findMessage(r *http.Request) (delivery.InboxMessage, error) {
 	return all[i], nil
 }
 
-// maxAdvanceMinutes is the farthest the clock is moved at once: 41 days, more than trust lasts.
+// maxAdvanceMinutes is the most by which one request moves the clock: 41 days, longer than trust lasts.
 const maxAdvanceMinutes = 60000
 
 func (s *Handlers) handleAdvanceClock(w http.ResponseWriter, r *http.Request) error {

@@ -20,7 +20,7 @@ func (s *Handlers) showJoin(w http.ResponseWriter, r *http.Request) error {
 	return s.render(w, r, joinView(joinPage{}))
 }
 
-// handleJoin accepts an invitation or a sign-up.
+// handleJoin creates the account of an invitation or a sign-up.
 func (s *Handlers) handleJoin(w http.ResponseWriter, r *http.Request) error {
 	form, err := render.ParseForm(w, r, "token", "name", "password")
 	if err != nil {

@@ -12,27 +12,26 @@ import (
 
 type methodPage struct {
 	Choices []methodChoice
-	Backup  []methodChoice // for when nothing else is at hand
-	StepUp  bool           // for somebody who is in already
+	Backup  []methodChoice // recovery methods
+	StepUp  bool           // the attempt is a step-up
 }
 
-// methodChoice is one way to prove it is you.
+// methodChoice is one method to choose.
 type methodChoice struct {
 	Method, Name, Label string
-	LastUsed            bool // this browser signed in by it last
+	LastUsed            bool // it was used for the last sign-in in this browser
 }
 
-// methodView offers the ways, that of the last time in this browser first, without the
-// one that is closed for now ("": none is).
+// methodView offers the methods, the last used one in this browser first, without the unavailable one ("": none).
 func (s *Handlers) methodView(r *http.Request, p attempt, unavailable string) render.View {
 	last := s.Pages.Cookie(r, render.MethodCookie)
 	m := methodPage{StepUp: p.StepUp}
 	for _, o := range p.Offers {
 		words := s.methodWords(s.Pages.Localizer(r), o.About, o.Masked)
-		c := methodChoice{o.Method, words.Name, words.ChoiceLabel, o.Method == last && !o.Spare}
+		c := methodChoice{o.Method, words.Name, words.ChoiceLabel, o.Method == last && !o.Backup}
 		switch {
 		case o.Method == unavailable:
-		case o.Spare:
+		case o.Backup:
 			m.Backup = append(m.Backup, c)
 		case c.LastUsed:
 			m.Choices = append([]methodChoice{c}, m.Choices...)
@@ -43,8 +42,7 @@ func (s *Handlers) methodView(r *http.Request, p attempt, unavailable string) re
 	return render.View{Template: "method", Title: "method.title", Data: m}
 }
 
-// showMethods shows the choice when it is next, and also later to somebody who wants
-// another way and has one.
+// showMethods shows the choice if it is the next step, and also later if there is more than one method.
 func (s *Handlers) showMethods(w http.ResponseWriter, r *http.Request, p attempt) error {
 	switch step := s.nextStepPath(p); {
 	case step == "":
@@ -70,7 +68,7 @@ func (s *Handlers) handleChooseMethod(w http.ResponseWriter, r *http.Request, p 
 	return redirect(w, r, "/signin/verify")
 }
 
-// renderMethodUnavailable says when a way opens again, and offers the others.
+// renderMethodUnavailable says until when a method is unavailable, and offers the others.
 func (s *Handlers) renderMethodUnavailable(
 	w http.ResponseWriter,
 	r *http.Request,

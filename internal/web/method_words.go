@@ -12,8 +12,8 @@ import (
 	"twostep.example/twostep/internal/render"
 )
 
-// methodWords are the words of a method, with the place its messages go to. What a method
-// does not say is said in general words.
+// methodWords returns the texts of a method in the language of the reader, with defaults for texts it does not have and
+// with the masked destination of its messages.
 func (s *Handlers) methodWords(w i18n.Localizer, about factor.Info, masked string) factor.Words {
 	words := about.WordsIn(w.Tag())
 	words.Name = cmp.Or(words.Name, about.Method)
@@ -48,8 +48,8 @@ func appendSentence(text, sentence string) string {
 	return strings.TrimSuffix(text, ".") + ". " + sentence
 }
 
-// fillPlaceholders puts values into the words of a method: pairs are names and values. A value is
-// never read for names again.
+// fillPlaceholders replaces {Name} by a value; pairs are names and values. Placeholders inside a value are not
+// replaced.
 func fillPlaceholders(text string, pairs ...string) string {
 	var list []string
 	for i := 0; i+1 < len(pairs); i += 2 {
@@ -58,8 +58,7 @@ func fillPlaceholders(text string, pairs ...string) string {
 	return strings.NewReplacer(list...).Replace(text)
 }
 
-// userErrorProblem is what a method has to say about an answer or a form; false if it is no
-// refusal, or one without words.
+// userErrorProblem returns the text of a *factor.UserError. ok is false if err is none, or has no text.
 func (s *Handlers) userErrorProblem(words factor.Words, err error) (render.Problem, bool) {
 	userError, ok := errors.AsType[*factor.UserError](err)
 	if !ok || words.Messages[userError.MessageKey] == "" {
@@ -73,14 +72,13 @@ func (s *Handlers) userErrorProblem(words factor.Words, err error) (render.Probl
 	}, true
 }
 
-// hasNumericCode tells whether the answers of a method are six digits, so that the field can
-// be checked by itself. What is printed for emergencies is longer and has letters.
+// hasNumericCode reports whether the answers of a method are six digits. Recovery codes are longer and have letters.
 func hasNumericCode(about factor.Info) bool { return about.Digits > 0 }
 
-// codeInput is what the field of a code is like.
+// codeInput describes the field of a code.
 type codeInput struct {
 	Digits bool   // six digits
-	Hint   string // a word key, beside other answers
+	Hint   string // text key, if not six digits
 }
 
 func codeInputFor(c challenge.Challenge) codeInput {
@@ -90,10 +88,10 @@ func codeInputFor(c challenge.Challenge) codeInput {
 	case c.About.ValidAnswers > 0:
 		return codeInput{Hint: "verify.hint.pair"}
 	}
-	return codeInput{Hint: "verify.hint.hard"}
+	return codeInput{Hint: "verify.hint.long"}
 }
 
-// promptText is what to do about a challenge.
+// promptText says what to do to answer a challenge.
 func (s *Handlers) promptText(w i18n.Localizer, c challenge.Challenge) string {
 	words := s.methodWords(w, c.About, c.Masked)
 	if c.LongCode && hasNumericCode(c.About) {

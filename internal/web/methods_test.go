@@ -19,8 +19,8 @@ import (
 	"twostep.example/twostep/internal/render"
 )
 
-// Made-up methods, one of each sort: given with the address and without words of its
-// own, one that travels, one with a QR code, and one on paper.
+// Test methods: an implicit one without texts of its own, one with a phone number, one with a QR code, and one with
+// recovery codes.
 type (
 	post  struct{ sentCodeMethod }
 	call  struct{ sentCodeMethod }
@@ -28,7 +28,7 @@ type (
 	paper struct{ storedSecretMethod }
 )
 
-// sentCodeMethod is what the methods have in common whose codes are sent.
+// sentCodeMethod is embedded in the methods whose codes are sent.
 type sentCodeMethod struct{}
 
 func (sentCodeMethod) Challenge(_ context.Context, ask factor.Request) (factor.Challenge, error) {
@@ -39,8 +39,8 @@ func (sentCodeMethod) Challenge(_ context.Context, ask factor.Request) (factor.C
 	return factor.Challenge{Answer: code, Message: &m}, nil
 }
 
-func (sentCodeMethod) ParseResponse(form url.Values, hard bool) (string, error) {
-	return sentcode.Parse(form, hard)
+func (sentCodeMethod) ParseResponse(form url.Values, longCode bool) (string, error) {
+	return sentcode.Parse(form, longCode)
 }
 
 func (sentCodeMethod) Verify(_ context.Context, _ *factor.Factor, a factor.Response) error {
@@ -121,7 +121,7 @@ func (c call) Enroll(
 	return ask.Factor, asked, err
 }
 
-// storedSecretMethod is what the methods have in common that send nothing: the secret is the answer.
+// storedSecretMethod is embedded in the methods that send nothing: the secret is the answer.
 type storedSecretMethod struct{}
 
 func (storedSecretMethod) Challenge(context.Context, factor.Request) (factor.Challenge, error) {
@@ -249,19 +249,19 @@ func (paper) Remaining(factor.Factor) int { return 7 }
 
 func offerOf(m factor.Method, masked string) challenge.Offer {
 	about := m.Info()
-	return challenge.Offer{Method: about.Method, Masked: masked, Spare: about.Backup, About: about}
+	return challenge.Offer{Method: about.Method, Masked: masked, Backup: about.Backup, About: about}
 }
 
-// What Jane may have.
+// The factors of the account.
 var (
 	phone = enroll.EnrolledFactor{
 		ID: "f1", Name: "My phone", AddedAt: now.Add(-96 * time.Hour), LastUsedAt: now, UsesLeft: -1,
 	}
-	number       = enroll.EnrolledFactor{ID: "f2", Destination: "+49 171 2345678", AddedAt: now, UsesLeft: -1}
-	sheetOfCodes = enroll.EnrolledFactor{ID: "f3", AddedAt: now, UsesLeft: 7}
+	number        = enroll.EnrolledFactor{ID: "f2", Destination: "+49 171 2345678", AddedAt: now, UsesLeft: -1}
+	recoveryCodes = enroll.EnrolledFactor{ID: "f3", AddedAt: now, UsesLeft: 7}
 )
 
-// ownedBy is what the engine tells of Jane.
+// ownedBy returns the enrolled methods of the account.
 func ownedBy(factors ...enroll.EnrolledFactor) []enroll.Enrolled {
 	all := []enroll.Enrolled{
 		{Info: post{}.Info(), Factors: []enroll.EnrolledFactor{{Destination: "jane@example.com", UsesLeft: -1}}},

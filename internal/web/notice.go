@@ -6,13 +6,13 @@ import (
 	"twostep.example/twostep/internal/render"
 )
 
-// notice is a page that says that something has been done, and where to go now. It
-// has an address of its own, so that no text ever comes from a request.
+// notice is a page that says what was done and where to continue. It has a path of its own, so that none of its text
+// comes from a request.
 type notice struct {
-	Title    string // this and all other words are keys
+	Title    string // this and the other texts are text keys
 	Texts    []string
 	Link, To string // the button
-	More     string // a second, quieter link; "": none
+	More     string // a second link; "": none
 	MoreTo   string
 }
 

@@ -22,7 +22,7 @@ func passwordView(who session.Session, g returnTarget) render.View {
 	}
 }
 
-// passwordURL is the page of the password, or below it, that knows the way back.
+// passwordURL returns /settings/password or a path below it, with return_to.
 func passwordURL(below string, g returnTarget) string {
 	if g.returnTo == "" {
 		return "/settings/password" + below
@@ -42,7 +42,7 @@ func (s *Handlers) showPassword(w http.ResponseWriter, r *http.Request, who sign
 }
 
 func (s *Handlers) handleChangePassword(w http.ResponseWriter, r *http.Request, who signedIn) error {
-	// The address comes along because the browser sends it; the session says whose it is.
+	// Browsers send the address for password managers. The session decides whose password it is.
 	form, err := render.ParseForm(w, r, "email", "current", "password", "return_to")
 	if err != nil {
 		return err

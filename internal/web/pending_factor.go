@@ -15,30 +15,30 @@ import (
 	"twostep.example/twostep/internal/render"
 )
 
-// enrollPage is the form of a new factor, with those that there are.
+// enrollPage is the form of a new factor, with the existing ones.
 type enrollPage struct {
 	Words            factor.Words
 	BasePath         string
 	ReturnTo         string
 	Fields           []enrollField
 	Factors          []factorRow
-	ReplacesExisting bool // the new one takes the place of the old one
-	LimitReached     bool // there are as many as there may be
-	AutoSubmit       bool // the script begins by itself
+	ReplacesExisting bool // the new factor replaces the existing one
+	LimitReached     bool // the account has as many factors as it may have
+	AutoSubmit       bool // the script submits the form
 }
 
-// enrollField is one field of the form as it is printed.
+// enrollField is one field of the form.
 type enrollField struct {
 	factor.Field
 	Label, Value string
 	Choices      []factor.Option
 }
 
-// factorRow is one factor as its owner sees it.
+// factorRow is one factor of the account.
 type factorRow struct {
-	ID, Name   string // the name is never empty
-	HasOwnName bool   // and belongs to this factor alone
-	Details    string // when it was added and used, and what is left of it
+	ID, Name   string // Name is never ""
+	HasOwnName bool   // Name is this factor's, not the method's
+	Details    string // when it was added and last used, and how many uses it has left
 }
 
 func (s *Handlers) enrollView(r *http.Request, e enrollment, typed url.Values) (render.View, error) {
@@ -46,7 +46,7 @@ func (s *Handlers) enrollView(r *http.Request, e enrollment, typed url.Values) (
 	return s.buildEnrollView(r, e, typed, all), err
 }
 
-// buildEnrollView is the form, filled in with what was typed (nil: nothing was).
+// buildEnrollView returns the form, filled in with what was typed; nil: nothing.
 func (s *Handlers) buildEnrollView(
 	r *http.Request,
 	e enrollment,
@@ -68,7 +68,7 @@ func (s *Handlers) buildEnrollView(
 		if typed == nil && f.Default != nil {
 			a.Value = f.Default(render.AcceptLanguage(r))
 			if !slices.ContainsFunc(a.Choices, func(o factor.Option) bool { return o.Value == a.Value }) {
-				a.Value = "" // or the browser would choose the first one
+				a.Value = "" // else the browser would select the first one
 			}
 		}
 		if view.Focus == "" && a.Value == "" && !f.Optional {
@@ -106,8 +106,7 @@ func (s *Handlers) factorRows(r *http.Request, words factor.Words, all []enroll.
 	return rows
 }
 
-// pendingFactorPage is a new factor that waits for its proof. Secrets are on it, and on no
-// other page.
+// pendingFactorPage is a new factor that is not verified yet. It is the only page that shows secrets.
 type pendingFactorPage struct {
 	deliveryStatus
 	Words              factor.Words
@@ -115,11 +114,11 @@ type pendingFactorPage struct {
 	Destination        string
 	Intro              []string
 	QR                 qrCode
-	Link               template.URL // for an app on this very device
-	Secret             string       // in groups of four
+	Link               template.URL // for an app on this device
+	Secret             string       // in groups of four characters
 	Codes              []string
-	AcknowledgeOnly    bool   // no proof is needed but that it was seen
-	AcknowledgeLabel   string // the button for that
+	AcknowledgeOnly    bool   // no code is needed, only a button
+	AcknowledgeLabel   string // the label of that button
 	codeInput
 	Minutes           int
 	AttemptsExhausted bool // too many wrong codes
@@ -127,7 +126,7 @@ type pendingFactorPage struct {
 	Today             time.Time
 }
 
-// pendingFactorView is the page of what waits for its proof. signin.ErrNoDraft.
+// loadPendingFactorPage returns the page of the pending factor, or enroll.ErrNoPendingFactor.
 func (s *Handlers) loadPendingFactorPage(
 	r *http.Request,
 	e enrollment,
@@ -162,7 +161,7 @@ func (s *Handlers) newPendingFactorPage(
 	if d.Destination == "" && !p.AttemptsExhausted {
 		p.Intro = e.words.Intro
 	}
-	// An address that has an account gets no mail, and must not be told apart by that.
+	// If the address already has an account, no email is sent. The page must not reveal that.
 	p.Hidden = e.about.Implicit
 	p.PageURL, p.StatusURL, p.ResendURL = e.url(""), e.url("/status"), e.url("/code")
 	if d.Show.URI != "" {
@@ -182,8 +181,8 @@ func pendingFactorView(p pendingFactorPage) render.View {
 	return view
 }
 
-// otpauthURL is the link for an authenticator app, which the template would take for a
-// script. Nothing but what begins like one is believed.
+// otpauthURL returns a link for an authenticator app as a template.URL, which html/template would replace otherwise. It
+// returns "" for any other scheme.
 func otpauthURL(link string) template.URL {
 	if !strings.HasPrefix(link, "otpauth://") {
 		return ""
@@ -191,7 +190,7 @@ func otpauthURL(link string) template.URL {
 	return template.URL(link)
 }
 
-// groupByFour sets a secret in groups of four, to be read and typed.
+// groupByFour splits a secret into groups of four characters, to be read and typed.
 func groupByFour(secret string) string {
 	var list []string
 	for group := range slices.Chunk([]rune(strings.Join(strings.Fields(secret), "")), 4) {
@@ -200,7 +199,7 @@ func groupByFour(secret string) string {
 	return strings.Join(list, " ")
 }
 
-// serveCodesFile gives the codes as a text file, while they may be seen.
+// serveCodesFile serves the codes of the pending factor as a text file.
 func (s *Handlers) serveCodesFile(w http.ResponseWriter, r *http.Request, e enrollment) error {
 	d, err := s.Enrollments.Pending(r.Context(), e.Session, e.about.Method, s.Pages.Origin(r))
 	if err != nil {
@@ -219,10 +218,10 @@ func (s *Handlers) serveCodesFile(w http.ResponseWriter, r *http.Request, e enro
 type enrolledPage struct {
 	Words       factor.Words
 	ContinueURL string
-	Email       string // the address, where that was proven
+	Email       string // the new address, if that was verified
 }
 
-// enrolledView is where Continue works.
+// enrolledView returns the page after a factor was verified, with the link Continue.
 func enrolledView(e enrollment) render.View {
 	p := enrolledPage{Words: e.words, ContinueURL: e.target.urlOrSettings()}
 	if e.about.Implicit {

@@ -7,16 +7,16 @@ import (
 	"rsc.io/qr"
 )
 
-// quietZone is the white border, in modules, that scanners need (ISO/IEC 18004, 6.3.8).
+// quietZone is the white border that scanners need, in modules (ISO/IEC 18004 6.3.8).
 const quietZone = 4
 
-// qrCode is a code to be drawn: a square of Size modules and the path of the dark ones.
+// qrCode is a QR code to draw: a square of Size modules, and the SVG path of the dark ones.
 type qrCode struct {
 	Size int
 	Path string
 }
 
-// drawQR draws text. Each run of dark modules in a row is one rectangle of the path.
+// drawQR encodes text. Each run of dark modules in a row is one rectangle of the path.
 func drawQR(text string) (qrCode, error) {
 	code, err := qr.Encode(text, qr.M)
 	if err != nil {

@@ -22,7 +22,7 @@ func (s *Handlers) showResetPassword(w http.ResponseWriter, r *http.Request) err
 	return s.render(w, r, resetView(resetPage{}))
 }
 
-// handleResetPassword never signs anybody in: who can read a mailbox has one step, not two.
+// handleResetPassword never signs in: access to a mailbox is one factor, not two.
 func (s *Handlers) handleResetPassword(w http.ResponseWriter, r *http.Request) error {
 	form, err := render.ParseForm(w, r, "token", "password")
 	if err != nil {
@@ -45,7 +45,7 @@ var (
 	nameEmpty     = render.Problem{Field: "name", Key: "problem.name.empty"}
 )
 
-// mailedLinkErrorField is the field that an error of a mailed link's form belongs to.
+// mailedLinkErrorField returns the field that an error of a form with a mailed link belongs to.
 func mailedLinkErrorField(err error) string {
 	switch {
 	case errors.Is(err, account.ErrLink):

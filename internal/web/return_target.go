@@ -7,15 +7,15 @@ import (
 	"twostep.example/twostep/internal/render"
 )
 
-// returnTarget is where somebody goes once they are done here, and what that wants of them.
+// returnTarget is where the person goes after a sign-in or a change, and what that requires.
 type returnTarget struct {
-	returnTo string // "": nowhere in particular
+	returnTo string // "": the settings
 	grant.ReturnTarget
 }
 
-// parseReturnTarget reads the one address to come back to: a path of this site, or an address of a
-// registered app. Any other is ignored. It makes the answer one whose form may lead there,
-// in the language that the app wants.
+// parseReturnTarget reads the one address to return to: a path of this site, or an authorization request of a
+// registered app. It ignores any other address. It lets the forms of the response lead there, and returns the request
+// in the language that the app asks for.
 func (s *Handlers) parseReturnTarget(
 	w http.ResponseWriter,
 	r *http.Request,
@@ -44,7 +44,7 @@ func (s *Handlers) parseReturnTarget(
 	return render.WithUILocales(r, target.UILocales), target, nil
 }
 
-// urlOrSettings is the address itself; for whoever came from nowhere, the settings.
+// urlOrSettings returns the address to return to, /settings if there is none.
 func (g returnTarget) urlOrSettings() string {
 	if g.returnTo == "" {
 		return "/settings"

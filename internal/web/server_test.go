@@ -30,8 +30,7 @@ const (
 	annaPassword = "correct horse battery"
 )
 
-// testServer is all pages with a real engine behind them, on SQLite, with a clock that is
-// turned by hand.
+// testServer is all pages with real services on SQLite, and a clock that the test sets.
 type testServer struct {
 	*testing.T
 	*Handlers
@@ -82,10 +81,10 @@ func (h *testServer) addAccount(email string) {
 	}
 }
 
-// deliverCode is what the newest message says.
+// deliverCode stores the code of the newest message.
 func (h *testServer) deliverCode() string {
 	h.Helper()
-	h.now = h.now.Add(time.Millisecond) // so that the next message comes after this one
+	h.now = h.now.Add(time.Millisecond) // so that messages are in order
 	for {
 		sent, err := h.outbox.DeliverNext(h.Context())
 		if err != nil {
@@ -97,7 +96,7 @@ func (h *testServer) deliverCode() string {
 	}
 }
 
-// testBrowser keeps cookies and follows nothing.
+// testBrowser stores cookies and does not follow redirects.
 type testBrowser struct {
 	*testServer
 	cookies map[string]string
@@ -132,7 +131,7 @@ func (b *testBrowser) get(target string) *httptest.ResponseRecorder {
 	return b.do("GET", target, "")
 }
 
-// post sends a form: pairs are names and values.
+// post sends a form; pairs are names and values.
 func (b *testBrowser) post(target string, pairs ...string) *httptest.ResponseRecorder {
 	b.Helper()
 	form := url.Values{}
@@ -142,7 +141,7 @@ func (b *testBrowser) post(target string, pairs ...string) *httptest.ResponseRec
 	return b.do("POST", target, form.Encode())
 }
 
-// wantRedirect fails the test unless the answer leads to the address.
+// wantRedirect fails the test unless the response redirects to target.
 func (b *testBrowser) wantRedirect(w *httptest.ResponseRecorder, where string) {
 	b.Helper()
 	if w.Code != http.StatusSeeOther || w.Header().Get("Location") != where {
@@ -150,7 +149,7 @@ func (b *testBrowser) wantRedirect(w *httptest.ResponseRecorder, where string) {
 	}
 }
 
-// wantPage fails the test unless the answer is a page with all of this (as in a story).
+// wantPage fails the test unless the response is a page with all of these, in the form of story.has.
 func (b *testBrowser) wantPage(w *httptest.ResponseRecorder, status int, has ...string) {
 	b.Helper()
 	doc := parseHTML(w)
@@ -166,11 +165,11 @@ func (b *testBrowser) wantPage(w *httptest.ResponseRecorder, status int, has ...
 }
 
 func parseHTML(w *httptest.ResponseRecorder) *html.Node {
-	doc, _ := html.Parse(strings.NewReader(w.Body.String())) // fails only if reading does
+	doc, _ := html.Parse(strings.NewReader(w.Body.String())) // a string reader never fails
 	return doc
 }
 
-// signInAnna signs Anna in by the code in her mail.
+// signInAnna signs in with the code of the email.
 func (h *testServer) signInAnna() *testBrowser {
 	h.Helper()
 	b := h.newBrowser()

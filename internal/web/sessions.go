@@ -43,7 +43,7 @@ func (s *Handlers) showSessions(w http.ResponseWriter, r *http.Request, who sign
 	return s.render(w, r, sessionsView(s.Pages.Localizer(r).Tag(), who.Session, all))
 }
 
-// handleEndSession ends another session of the same person; the engine asks whose it is.
+// handleEndSession ends another session of the same account. End checks whose it is.
 func (s *Handlers) handleEndSession(w http.ResponseWriter, r *http.Request, who signedIn) error {
 	if _, err := render.ParseForm(w, r); err != nil {
 		return err
@@ -54,7 +54,7 @@ func (s *Handlers) handleEndSession(w http.ResponseWriter, r *http.Request, who 
 	return redirect(w, r, "/settings/sessions")
 }
 
-// handleSignOutEverywhere signs out everywhere, here too.
+// handleSignOutEverywhere ends every session of the account, this one included.
 func (s *Handlers) handleSignOutEverywhere(w http.ResponseWriter, r *http.Request, who signedIn) error {
 	if _, err := render.ParseForm(w, r); err != nil {
 		return err

@@ -12,10 +12,10 @@ import (
 type settingsPage struct {
 	Account            session.Account
 	Methods            []methodRow
-	RecommendedMethods []methodRow // what to set up besides what every account has; none: nothing is recommended
+	RecommendedMethods []methodRow // methods to set up besides the implicit one; none: nothing is recommended
 }
 
-// methodRow is a method with what the person has of it.
+// methodRow is a method with the factors that the account has.
 type methodRow struct {
 	Name, Title string
 	To          string // its page; "" if it has none
@@ -57,7 +57,7 @@ func (s *Handlers) showSettings(w http.ResponseWriter, r *http.Request, who sign
 	return s.render(w, r, s.settingsView(r, who.Session, all))
 }
 
-// recommendationDismissedFor is for how long the recommendation is put off.
+// recommendationDismissedFor is how long "Not now" hides the recommendation.
 const recommendationDismissedFor = 90 * 24 * time.Hour
 
 func (s *Handlers) handleDismissRecommendation(w http.ResponseWriter, r *http.Request, _ signedIn) error {

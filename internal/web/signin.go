@@ -14,10 +14,10 @@ import (
 
 type signInPage struct {
 	Email, ReturnTo string
-	ClientName      string // that they come from; "" if from none
+	ClientName      string // the app they come from; "": none
 	SignUp          bool
-	CookiesBlocked  bool   // this browser keeps no cookies
-	Domain          string // that it must allow to
+	CookiesBlocked  bool   // the browser does not store cookies
+	Domain          string // the public URL, for the browser settings
 }
 
 func (s *Handlers) showSignIn(w http.ResponseWriter, r *http.Request) error {
@@ -49,14 +49,13 @@ func (s *Handlers) showSignIn(w http.ResponseWriter, r *http.Request) error {
 	)
 }
 
-// cookiesBlocked tells whether somebody came here because their browser keeps no cookies, see
-// page.BlockedQuery.
+// cookiesBlocked reports whether the browser does not store cookies, see render.CookiesBlockedQuery.
 func (s *Handlers) cookiesBlocked(r *http.Request) bool {
 	_, stored := s.Pages.CookiesStoredSince(r)
 	return r.URL.Query().Has(render.CookiesBlockedQuery) && !stored
 }
 
-// resumeURL is where somebody belongs who is on the way in or in already; "" for anybody else.
+// resumeURL returns where to continue if there already is an attempt or a session; "" if not.
 func (s *Handlers) resumeURL(r *http.Request, target returnTarget) (string, error) {
 	_, err := s.requireSession(r)
 	hasSession := err == nil
@@ -69,7 +68,7 @@ func (s *Handlers) resumeURL(r *http.Request, target returnTarget) (string, erro
 	case err != nil:
 		return "", err
 	case next != "" && hasSession == p.StepUp && (target.ClientName == "" ||
-		target.returnTo == p.ReturnTo): // not on the way to another app
+		target.returnTo == p.ReturnTo): // not for another app
 		return next, nil
 	}
 	if hasSession {
@@ -78,7 +77,7 @@ func (s *Handlers) resumeURL(r *http.Request, target returnTarget) (string, erro
 	return "", nil
 }
 
-// nextStepPath is the page of the step that is next; "" when this sign-in is over.
+// nextStepPath returns the page of the next step of an attempt; "" if the attempt has ended.
 func (s *Handlers) nextStepPath(p attempt) string {
 	if p.Attempt == nil {
 		return ""
@@ -92,7 +91,7 @@ func (s *Handlers) nextStepPath(p attempt) string {
 	return ""
 }
 
-// newSignInPage adds what the page says of this server.
+// newSignInPage adds what the page shows about this server.
 func (s *Handlers) newSignInPage(p signInPage) signInPage {
 	p.SignUp, p.Domain = s.Accounts.SignUpOpen(), s.Accounts.Settings.PublicURL
 	return p
@@ -123,8 +122,11 @@ func (s *Handlers) handleSignIn(w http.ResponseWriter, r *http.Request) error {
 		view.Status = http.StatusUnprocessableEntity
 		return s.render(w, r, view)
 	}
-	result, err := s.SignIns.Start(r.Context(), signin.Credentials{Email: form["email"], Password: form["password"],
-		ReturnTo: target.returnTo, SkipTrust: target.NeedsFullSignIn, Level: target.MinLevel, AttemptToken: s.Pages.Cookie(r, render.SignInCookie)}, s.Pages.Origin(r))
+	result, err := s.SignIns.Start(r.Context(), signin.Credentials{
+		Email: form["email"], Password: form["password"], ReturnTo: target.returnTo,
+		SkipTrust: target.NeedsFullSignIn, Level: target.MinLevel,
+		AttemptToken: s.Pages.Cookie(r, render.SignInCookie),
+	}, s.Pages.Origin(r))
 	if waitError, ok := errors.AsType[*ratelimit.LimitedError](err); ok {
 		return s.renderBackoff(w, r, view, "password", waitError.RetryAt)
 	}
@@ -139,11 +141,12 @@ func (s *Handlers) handleSignIn(w http.ResponseWriter, r *http.Request) error {
 	return redirect(w, r, "/signin/verify")
 }
 
-// deviceCookieMaxAge is for how long a browser is known.
+// deviceCookieMaxAge is how long a device is known.
 const deviceCookieMaxAge = trust.KnownDeviceTTL
 
-// completeSignIn gives the browser its session. The one that it was in goes with its cookie: nobody
-// would see it any more, and a stolen copy would still open it.
+// completeSignIn sets the cookies of the session that a sign-in created or a step-up renewed. It ends the session that
+// the browser had before: its cookie is replaced, and a stolen copy would still work. After a step-up that changes
+// nothing, because the session has a new token by then.
 func (s *Handlers) completeSignIn(
 	w http.ResponseWriter,
 	r *http.Request,
@@ -161,7 +164,7 @@ func (s *Handlers) completeSignIn(
 	return redirect(w, r, target.urlOrSettings())
 }
 
-// renderFormError prints the form again with the error beside a field ("": the whole form).
+// renderFormError renders the form again with the error next to a field; "": for the whole form.
 func (s *Handlers) renderFormError(
 	w http.ResponseWriter,
 	r *http.Request,
@@ -176,7 +179,7 @@ func (s *Handlers) renderFormError(
 	return s.render(w, r, view)
 }
 
-// handleCancelSignIn works without a pending sign-in too: the wish is to have none.
+// handleCancelSignIn succeeds without an attempt too.
 func (s *Handlers) handleCancelSignIn(w http.ResponseWriter, r *http.Request) error {
 	if _, err := render.ParseForm(w, r); err != nil {
 		return err

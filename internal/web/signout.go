@@ -8,8 +8,7 @@ import (
 	"twostep.example/twostep/internal/session"
 )
 
-// handleSignOut forgets the session here first, so that this browser is out even if the
-// engine fails.
+// handleSignOut clears the cookies first, so that this browser is signed out even if ending the session fails.
 func (s *Handlers) handleSignOut(w http.ResponseWriter, r *http.Request) error {
 	if _, err := render.ParseForm(w, r); err != nil {
 		return err
@@ -24,7 +23,7 @@ func (s *Handlers) handleSignOut(w http.ResponseWriter, r *http.Request) error {
 	return redirect(w, r, "/signin")
 }
 
-// showSignedOut says so, to whoever is.
+// showSignedOut says that the browser is signed out; with a session it redirects to the settings.
 func (s *Handlers) showSignedOut(w http.ResponseWriter, r *http.Request) error {
 	_, err := s.requireSession(r)
 	if errors.Is(err, session.ErrNoSession) {

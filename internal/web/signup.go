@@ -20,7 +20,7 @@ func (s *Handlers) showSignUp(w http.ResponseWriter, r *http.Request) error {
 	return s.render(w, r, signUpView(signUpPage{}))
 }
 
-// handleSignUp answers the same for a known and an unknown address.
+// handleSignUp gives the same response whether or not the address has an account.
 func (s *Handlers) handleSignUp(w http.ResponseWriter, r *http.Request) error {
 	form, err := render.ParseForm(w, r, "email", "name")
 	if err != nil {

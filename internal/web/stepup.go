@@ -13,9 +13,9 @@ import (
 // stepUpPage has the address for password managers only.
 type stepUpPage struct {
 	Email, ReturnTo string
-	ClientName      string // that wants it; "": this site does
-	RequestToken    string // of the app, under which it waits; "": it cannot be told no
-	SubjectFixed    bool   // it can be nobody else
+	ClientName      string // the app that requires it; "": this site
+	RequestToken    string // of the waiting authorization request; "": it cannot be declined
+	SubjectFixed    bool   // another account cannot be used
 }
 
 func stepUpView(who session.Session, g returnTarget) render.View {
@@ -27,14 +27,13 @@ func stepUpView(who session.Session, g returnTarget) render.View {
 	}
 }
 
-// showStepUp asks for the password before somebody changes what proves them. The step
-// after it is the same as in a sign-in.
+// showStepUp asks for the password before a change of how the person signs in. The second step follows as in a sign-in.
 func (s *Handlers) showStepUp(w http.ResponseWriter, r *http.Request, who signedIn) error {
 	r, target, err := s.parseReturnTarget(w, r, r.URL.Query()["return_to"]...)
 	if err != nil {
 		return err
 	}
-	// An app knows how fresh it wants the proof to be; it sends nobody here for nothing.
+	// An app decides how recent the authentication must be, and redirects here only if it is not.
 	if target.ClientName == "" && who.RecentlyAuthenticated(s.Pages.CurrentTime()) {
 		return redirect(w, r, target.urlOrSettings())
 	}
@@ -75,7 +74,7 @@ func (s *Handlers) handleStepUp(w http.ResponseWriter, r *http.Request, who sign
 	return redirect(w, r, "/signin/verify")
 }
 
-// redirectToStepUp sends somebody to prove themselves before they go to the address.
+// redirectToStepUp redirects to the step-up page, which leads back to address.
 func redirectToStepUp(w http.ResponseWriter, r *http.Request, address string) error {
 	return redirect(w, r, render.StepUpURL(address, http.MethodGet))
 }

@@ -64,12 +64,12 @@ var jane = session.Session{
 	Browser: trust.ParseBrowser("Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0", ""),
 }
 
-// story is one page as it is printed in one situation.
+// story is one page in one situation.
 type story struct {
 	name   string
-	sheet  render.View
+	view   render.View
 	status int
-	has    []string // "tag#id[attribute=value]" or a sentence in English
+	has    []string // "tag#id[attribute=value]" or a text in English
 	hasNot []string
 }
 
@@ -103,7 +103,9 @@ func signInStories(t *testing.T, lang string) []story {
 	typed := signInView(signInPage{Email: `"><script>alert(1)</script>`, ReturnTo: "/settings/sessions"})
 	s, r := newTestHandlers(), requestInLanguage(lang)
 	four := exampleAttempt(func(p *challenge.State) {
-		p.Offers = []challenge.Offer{p.Offers[0], offerOf(app{}, ""), offerOf(call{}, "•••• 123"), offerOf(paper{}, "")}
+		p.Offers = []challenge.Offer{
+			p.Offers[0], offerOf(app{}, ""), offerOf(call{}, "•••• 123"), offerOf(paper{}, ""),
+		}
 		p.Challenge = nil
 	})
 	again := requestInLanguage(lang)
@@ -203,7 +205,7 @@ func signInStories(t *testing.T, lang string) []story {
 	}
 }
 
-// probe is the cookie of a browser that keeps cookies.
+// probe is the cookie of a browser that stores cookies.
 const probe = "probe=1700000000"
 
 func verifyStories(t *testing.T, lang string) []story {
@@ -237,7 +239,8 @@ func verifyStories(t *testing.T, lang string) []story {
 		}
 		return view
 	}
-	seed := "The verification code you have entered does not match our records. Please try again, or request a new code."
+	wrongCodeText := "The verification code you have entered does not match our records. " +
+		"Please try again, or request a new code."
 	return []story{
 		{"verify", view(same), 200,
 			[]string{
@@ -324,13 +327,14 @@ func verifyStories(t *testing.T, lang string) []story {
 				*p.Challenge = challenge.Challenge{Offer: offerOf(app{}, ""), GuessesLeft: 5}
 			}),
 			s.codeProblem(r, challenge.Challenge{Offer: challenge.Offer{About: app{}.Info()}}, clockBehind),
-		), 422, []string{"Your clock is 3 min behind.", "p#code-wrong", "input#code[autofocus]"}, []string{seed}},
+		), 422, []string{"Your clock is 3 min behind.", "p#code-wrong", "input#code[autofocus]"},
+			[]string{wrongCodeText}},
 		{"verify-paper", view(func(p *challenge.State) {
 			*p.Challenge = challenge.Challenge{Offer: offerOf(paper{}, ""), GuessesLeft: 5}
 		}), 200,
 			[]string{"input#code[autocomplete=off]"}, []string{"input#code[inputmode]", "p#code-hint", "6-digit"}},
 		{
-			"verify-hard",
+			"verify-long",
 			view(func(p *challenge.State) { p.Challenge.LongCode, p.Challenge.About.Implicit = true, true }),
 			200,
 			[]string{
@@ -343,7 +347,7 @@ func verifyStories(t *testing.T, lang string) []story {
 			},
 			[]string{"input#code[inputmode]", "6-digit", "p#code-hint[data-script]"},
 		},
-		{"verify-hard-app", view(func(p *challenge.State) {
+		{"verify-long-app", view(func(p *challenge.State) {
 			*p.Challenge = challenge.Challenge{Offer: offerOf(app{}, ""), GuessesLeft: 5, LongCode: true}
 			p.Challenge.About.ValidAnswers = 2
 		}), 200, []string{"Two codes of 6 digits, one after the other.", "needs a longer code"},
@@ -358,7 +362,7 @@ func verifyStories(t *testing.T, lang string) []story {
 			),
 			422,
 			[]string{"p#code-wrong[role=alert]", "That code cannot be checked any more"},
-			[]string{seed},
+			[]string{wrongCodeText},
 		},
 		{
 			"verify-slow",
@@ -369,7 +373,7 @@ func verifyStories(t *testing.T, lang string) []story {
 				"Too many wrong ones in a row. You can try again in 15 s.",
 				"input#code[autofocus]",
 			},
-			[]string{seed},
+			[]string{wrongCodeText},
 		},
 		{
 			"verify-stepup",
@@ -389,7 +393,7 @@ func verifyStories(t *testing.T, lang string) []story {
 			[]string{"No more codes can be sent"}, []string{"button[formaction]"}},
 		{"verify-wrong", mustWithFieldError(t, view(same), "code", factor.ErrIncorrect), 422,
 			[]string{
-				seed,
+				wrongCodeText,
 				"input#code[aria-invalid=true]",
 				"p#code-wrong[role=alert]",
 				"input#code[autofocus]",
@@ -402,7 +406,7 @@ func verifyStories(t *testing.T, lang string) []story {
 			mustWithFieldError(t, view(same), "code", factor.ErrMalformed),
 			422,
 			[]string{"p#code-wrong", "Enter the 6-digit code."},
-			[]string{seed},
+			[]string{wrongCodeText},
 		},
 		{
 			"verify-early",
@@ -526,7 +530,7 @@ func settingsStories(t *testing.T, lang string) []story {
 			nil,
 			[]string{"It is recommended", "form[action=/settings/later]"},
 		},
-		{"settings-all", s.settingsView(r, jane, ownedBy(phone, number, sheetOfCodes)), 200,
+		{"settings-all", s.settingsView(r, jane, ownedBy(phone, number, recoveryCodes)), 200,
 			[]string{
 				"My phone · Added 1 Nov 2026 · Last used 5 Nov 2026", "+49 171 2345678", "7 codes left",
 			}, []string{"It is recommended"}},
@@ -740,7 +744,7 @@ func inboxStories() []story {
 	}
 }
 
-// Every page in every situation, in every language. TWOSTEP_PAGES=folder keeps them.
+// Every page in every situation and language. With TWOSTEP_PAGES=folder the pages are written there.
 func TestStorybook(t *testing.T) {
 	s := newTestHandlers()
 	for _, lang := range []string{"en", "de"} {
@@ -748,7 +752,7 @@ func TestStorybook(t *testing.T) {
 			t.Run(lang+"/"+st.name, func(t *testing.T) {
 				w, r := httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil)
 				r.Header.Set("Accept-Language", lang)
-				if err := s.render(w, r, st.sheet); err != nil {
+				if err := s.render(w, r, st.view); err != nil {
 					t.Fatal(err)
 				}
 				saveStory(t, lang+"-"+st.name+".html", w.Body.String())
@@ -790,15 +794,15 @@ func checkStory(t *testing.T, st story, lang string, w *httptest.ResponseRecorde
 			t.Errorf("has %s", not)
 		}
 	}
-	checkMarkup(t, doc, lang, len(st.sheet.Problems) > 0)
+	checkMarkup(t, doc, lang, len(st.view.Problems) > 0)
 }
 
-// A raw word key in a page means that a template misspells it.
+// A text key in a page means that a template has a typo.
 var textKey = regexp.MustCompile(
 	`\b(field|enroll|enrolled|draft|codes|confirm|signin|method|verify|forgot|reset|join|signup|settings|password|sessions|history|notme|devices|questions|why|trust|help|checkup|inbox|problem|fault|delivery)\.[a-z0-9.]+\b`,
 )
 
-// checkMarkup checks what is true of every page.
+// checkMarkup checks what holds for every page.
 func checkMarkup(t *testing.T, doc *html.Node, lang string, problem bool) {
 	t.Helper()
 	ids, described, labels := map[string]int{}, []string{}, map[string]bool{}
@@ -845,7 +849,7 @@ func checkMarkup(t *testing.T, doc *html.Node, lang string, problem bool) {
 	text := textOf(doc)
 	if found := textKey.FindString(text); found != "" || strings.Contains(text, "<no value>") ||
 		strings.Contains(text, "%!") {
-		t.Errorf("unsaid word %q", found)
+		t.Errorf("text key %q on the page", found)
 	}
 	if title := textOf(findFirst(doc, "title")); problem != (strings.HasPrefix(title, "Error: ") ||
 		strings.HasPrefix(title, "Fehler: ")) {
@@ -853,11 +857,11 @@ func checkMarkup(t *testing.T, doc *html.Node, lang string, problem bool) {
 	}
 }
 
-// No text that came from a person is printed as markup, on any page.
+// No page prints input of a person as markup.
 func TestUserInputIsEscapedOnEveryPage(t *testing.T) {
 	for _, st := range stories(t, "en") {
 		w := httptest.NewRecorder()
-		if err := newTestHandlers().render(w, httptest.NewRequest("GET", "/", nil), st.sheet); err != nil {
+		if err := newTestHandlers().render(w, httptest.NewRequest("GET", "/", nil), st.view); err != nil {
 			t.Fatal(err)
 		}
 		if strings.Contains(w.Body.String(), "<b>") || strings.Contains(w.Body.String(), "<script>") {
@@ -866,13 +870,13 @@ func TestUserInputIsEscapedOnEveryPage(t *testing.T) {
 	}
 }
 
-// A wrong, an expired and a used code are the same error here, so the same page.
+// Internal errors and ErrHashQueueFull are never shown next to a field.
 func TestInternalErrorsAreNoFieldErrors(t *testing.T) {
 	if _, err := withFieldError(render.View{}, "", errors.New("disk full")); err == nil {
-		t.Error("a fault was printed beside a field")
+		t.Error("an internal error is shown next to a field")
 	}
 	if _, err := withFieldError(render.View{}, "", seal.ErrHashQueueFull); !errors.Is(err, seal.ErrHashQueueFull) {
-		t.Error("busy was printed beside a field")
+		t.Error("ErrHashQueueFull is shown next to a field")
 	}
 }
 
@@ -909,7 +913,7 @@ func historyStories(lang string) []story {
 		app,
 	}}
 	return []story{
-		{"history", historySheet(full), 200,
+		{"history", historyView(full), 200,
 			[]string{
 				"Signed in",
 				"Signed in without a code, on a trusted device",
@@ -933,14 +937,14 @@ func historyStories(lang string) []story {
 			[]string{"root", "a[href=/settings/history]"}},
 		{
 			"history-older",
-			historySheet(historyPage{Events: full.Events[:1]}),
+			historyView(historyPage{Events: full.Events[:1]}),
 			200,
 			[]string{"a[href=/settings/history]"},
 			[]string{"a[rel=next]"},
 		},
 		{
 			"history-none",
-			historySheet(historyPage{First: true}),
+			historyView(historyPage{First: true}),
 			200,
 			[]string{"Nothing has happened yet."},
 			[]string{"ul", "a[rel=next]"},

@@ -10,7 +10,7 @@ func undoView(token string) render.View {
 	return render.View{Template: "undo", Title: "undo.title", Focus: "token", Data: resetPage{token}}
 }
 
-// showUndo changes nothing: whatever looks at the links of a mail takes nothing back.
+// showUndo changes nothing: mail scanners that open links must not undo a change.
 func (s *Handlers) showUndo(w http.ResponseWriter, r *http.Request) error {
 	return s.render(w, r, undoView(""))
 }

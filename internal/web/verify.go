@@ -17,22 +17,22 @@ import (
 type verifyPage struct {
 	deliveryStatus
 	Lead    string
-	Minutes int // how long a code works; 0: it has no life of its own
+	Minutes int // how long a code is valid; 0: no limit of its own
 	codeInput
-	LongCode          bool   // somebody has guessed, so the answer is longer
-	HasOtherMethods   bool   // there is another way
-	StepUp            bool   // for somebody who is in already
+	LongCode          bool   // the guess budget is used up, so the answer is longer
+	HasOtherMethods   bool   // another method can be chosen
+	StepUp            bool   // the attempt is a step-up
 	AttemptsExhausted bool   // too many wrong codes
-	RestartURL        string // where somebody who is in begins again
-	Reason            string // the second step is asked for; ""
+	RestartURL        string // where a step-up starts again
+	Reason            string // why the second step is asked for; "": not said
 	Trust             trustCheckbox
 }
 
 // trustCheckbox is the checkbox "Trust this device for 30 days".
 type trustCheckbox struct {
-	Days           int // 0: there is none
+	Days           int // 0: no checkbox
 	Checked        bool
-	DisabledReason string // why it cannot be ticked, a word key; ""
+	DisabledReason string // text key of why it is disabled; "": it is not
 }
 
 var errNoChallenge = errors.New("web: step verify without a challenge")
@@ -54,7 +54,7 @@ func (s *Handlers) newVerifyPage(r *http.Request, p attempt) (verifyPage, error)
 		Trust:           s.newTrustCheckbox(r, p.Trust),
 	}
 	v.PageURL, v.StatusURL, v.ResendURL = "/signin/verify", "/signin/status", "/signin/code"
-	if p.Why.Reason != trust.TrustDisabled { // it is what everybody expects
+	if p.Why.Reason != trust.TrustDisabled { // nothing to explain
 		v.Reason = s.reasonText(w, p.Why)
 	}
 	if p.StepUp {
@@ -67,8 +67,8 @@ func verifyView(v verifyPage) render.View {
 	return render.View{Template: "verify", Title: "verify.title", Focus: "code", Data: v}
 }
 
-// reasonText is why the second step is asked for, in one line. Where the person has been before is
-// not for somebody who has only given the password.
+// reasonText says why the second step is asked for, in one line. It names no earlier network: the person has only
+// entered a password.
 func (s *Handlers) reasonText(w i18n.Localizer, why challenge.StepReason) string {
 	if why.Reason == "" {
 		return ""
@@ -78,8 +78,8 @@ func (s *Handlers) reasonText(w i18n.Localizer, why challenge.StepReason) string
 	)
 }
 
-// newTrustCheckbox is the checkbox as this browser may use it: one that does not bring back the
-// cookie that the page before gave it would not keep the record either.
+// newTrustCheckbox returns the checkbox. It is disabled if the browser did not send back the probe cookie of the page
+// before, because it would not store the device token either, and if the network is unknown.
 func (s *Handlers) newTrustCheckbox(r *http.Request, offer challenge.TrustOffer) trustCheckbox {
 	checkbox := trustCheckbox{Days: offer.Days, Checked: offer.Requested}
 	if _, stored := s.Pages.CookiesStoredSince(r); !stored {
@@ -108,7 +108,7 @@ func (s *Handlers) showVerify(w http.ResponseWriter, r *http.Request, p attempt)
 	return s.render(w, r, verifyView(v))
 }
 
-// methodCookieMaxAge is for how long a browser remembers by which method it signed in.
+// methodCookieMaxAge is how long a browser remembers the method of its last sign-in.
 const methodCookieMaxAge = 400 * 24 * time.Hour
 
 func (s *Handlers) handleVerify(w http.ResponseWriter, r *http.Request, p attempt) error {
@@ -123,13 +123,13 @@ func (s *Handlers) handleVerify(w http.ResponseWriter, r *http.Request, p attemp
 	if err != nil {
 		return s.renderVerifyError(w, r, p, err)
 	}
-	if c := p.Challenge; c != nil && !c.Spare {
+	if c := p.Challenge; !c.Backup {
 		s.Pages.SetPersistentCookie(w, render.MethodCookie, c.Method, methodCookieMaxAge)
 	}
 	return s.completeSignIn(w, r, result, p.target)
 }
 
-// saveTrustChoice keeps whether the box was ticked when a button of its form was pressed.
+// saveTrustChoice sets the choice of the checkbox in the attempt. It does not save the attempt.
 func (s *Handlers) saveTrustChoice(p *attempt, form render.FormValues) error {
 	checked := form["trust"] != ""
 	if checked && form["trust"] != "1" && form["trust"] != "on" {
@@ -142,7 +142,7 @@ func (s *Handlers) saveTrustChoice(p *attempt, form render.FormValues) error {
 	return nil
 }
 
-// handleTrustChoice keeps the box as the script tells it, so that it is there after a reload.
+// handleTrustChoice saves the checkbox when the script sends it, so that a reload keeps it.
 func (s *Handlers) handleTrustChoice(w http.ResponseWriter, r *http.Request, p attempt) error {
 	form, err := render.ParseForm(w, r, "trust")
 	if err == nil {
@@ -157,7 +157,7 @@ func (s *Handlers) handleTrustChoice(w http.ResponseWriter, r *http.Request, p a
 	return err
 }
 
-// handleOtherMethod leads to the choice of methods and takes the box along.
+// handleOtherMethod saves the checkbox and redirects to the choice of methods.
 func (s *Handlers) handleOtherMethod(w http.ResponseWriter, r *http.Request, p attempt) error {
 	form, err := render.ParseForm(w, r, "code", "trust")
 	if err != nil {
@@ -172,8 +172,7 @@ func (s *Handlers) handleOtherMethod(w http.ResponseWriter, r *http.Request, p a
 	return redirect(w, r, "/signin/method")
 }
 
-// renderVerifyError prints the code page with what was wrong. A wrong, an expired and a used
-// code are one error and look the same to the byte.
+// renderVerifyError renders the code page with the problem. A wrong, an expired and a used code give the same page.
 func (s *Handlers) renderVerifyError(w http.ResponseWriter, r *http.Request, p attempt, cause error) error {
 	exhausted := errors.Is(cause, challenge.ErrTooManyGuesses)
 	waitError, mustWait := errors.AsType[*ratelimit.LimitedError](cause)
@@ -182,7 +181,7 @@ func (s *Handlers) renderVerifyError(w http.ResponseWriter, r *http.Request, p a
 		!errors.Is(cause, factor.ErrMalformed) {
 		return cause
 	}
-	if needsLongCode { // the question is another one now
+	if needsLongCode { // the challenge has changed
 		reloaded, err := s.requireAttempt(r)
 		if err != nil {
 			return err
@@ -190,7 +189,7 @@ func (s *Handlers) renderVerifyError(w http.ResponseWriter, r *http.Request, p a
 		p.Attempt = reloaded.Attempt
 	}
 	if p.Challenge == nil {
-		return cause // nothing was asked: the error page says it
+		return cause // no challenge: the error page says it
 	}
 	v, err := s.newVerifyPage(r, p)
 	if err != nil {
@@ -207,7 +206,7 @@ func (s *Handlers) renderVerifyError(w http.ResponseWriter, r *http.Request, p a
 	return s.render(w, r, view)
 }
 
-// codeProblem is what stands beside the field of a code that is not right.
+// codeProblem returns the problem of the code field.
 func (s *Handlers) codeProblem(r *http.Request, c challenge.Challenge, cause error) render.Problem {
 	problem, ok := s.userErrorProblem(s.methodWords(s.Pages.Localizer(r), c.About, ""), cause)
 	if !ok {
@@ -220,7 +219,7 @@ func (s *Handlers) codeProblem(r *http.Request, c challenge.Challenge, cause err
 	return problem
 }
 
-// attemptsExhaustedView leaves nothing to do but to start again.
+// attemptsExhaustedView offers only to start again.
 func attemptsExhaustedView(v verifyPage) render.View {
 	return render.View{
 		Template: "verify", Title: "verify.over", Focus: "code",
@@ -230,7 +229,7 @@ func attemptsExhaustedView(v verifyPage) render.View {
 }
 
 func (s *Handlers) handleResendCode(w http.ResponseWriter, r *http.Request, p attempt) error {
-	form, err := render.ParseForm(w, r, "code", "trust") // the button stands in the form of the code
+	form, err := render.ParseForm(w, r, "code", "trust") // the button is part of the form of the code
 	if err != nil {
 		return err
 	}
@@ -256,8 +255,8 @@ func (s *Handlers) renderVerifyResendWait(w http.ResponseWriter, r *http.Request
 	return s.renderResendWait(w, r, verifyView(v), until)
 }
 
-// serveDeliveryStatus answers a script, which a redirect to a page would not help. Without a
-// pending sign-in there is nothing to tell: it was asked while the code was being checked.
+// serveDeliveryStatus answers the script, which cannot follow a redirect to a page. Without an attempt it answers with
+// an empty state: the code may have been accepted meanwhile.
 func (s *Handlers) serveDeliveryStatus(w http.ResponseWriter, r *http.Request) error {
 	c, err := s.Challenges.LoadDelivery(r.Context(), s.Pages.Cookie(r, render.SignInCookie), s.Pages.Origin(r))
 	if errors.Is(err, challenge.ErrNoAttempt) || err == nil && c == nil {

@@ -1,7 +1,7 @@
 // Package web is a person's pages: sign in, settings.
 //
-// A handler reads the form, calls one verb of the engine and prints the next page or
-// redirects to it. The package knows no SQL, and nothing here decides who may come in.
+// A handler parses the form, calls one method of a service, and renders the next page or redirects to it. The package
+// has no SQL and makes no decision about access.
 package web
 
 import (
@@ -22,7 +22,7 @@ import (
 	"twostep.example/twostep/internal/signin"
 )
 
-// Handlers is the pages of one server.
+// Handlers serves the pages of one server.
 type Handlers struct {
 	Accounts     *account.Accounts
 	Devices      *device.Devices
@@ -31,9 +31,9 @@ type Handlers struct {
 	Enrollments  *enroll.Enrollments
 	SignIns      *signin.SignIns
 	Pages        *render.Renderer
-	Grants       *grant.Grants       // nil: nobody goes to an app
+	Grants       *grant.Grants       // nil: no apps
 	Inbox        *delivery.Inbox     // nil: there is no /inbox
-	AdvanceClock func(time.Duration) // moves the server's clock forward; nil: the inbox has no such button
+	AdvanceClock func(time.Duration) // moves the clock of the server forward; nil: the inbox has no form for it
 }
 
 //go:embed pages/*.html
@@ -41,7 +41,7 @@ var templateFiles embed.FS
 
 var templates = sync.OnceValue(func() render.Templates { return render.Parse(templateFiles, "pages") })
 
-// Routes are all pages, in the order in which a person meets them.
+// Routes returns the routes of every page.
 func (s *Handlers) Routes() []render.Route {
 	routes := []render.Route{
 		s.public("GET /{$}", redirectTo("/settings")),
@@ -99,14 +99,14 @@ func (s *Handlers) Routes() []render.Route {
 	return slices.Concat(routes, s.enrollRoutes(), s.inboxRoutes())
 }
 
-// attempt is an attempt at a sign-in or a step-up. It is another type than person, so that no
-// handler can take one for the other.
+// attempt is a sign-in or a step-up in progress. Its type differs from signedIn, so that no handler can mistake one for
+// the other.
 type attempt struct {
 	*challenge.Attempt
 	target returnTarget
 }
 
-// signedIn is somebody who is in.
+// signedIn is the session of a request.
 type signedIn struct {
 	session.Session
 }
@@ -149,7 +149,7 @@ func (s *Handlers) withSession(
 	}
 }
 
-// requireAttempt is the pending sign-in of the request, or signin.ErrNoSignIn.
+// requireAttempt returns the attempt of the request, or challenge.ErrNoAttempt.
 func (s *Handlers) requireAttempt(r *http.Request) (attempt, error) {
 	token := s.Pages.Cookie(r, render.SignInCookie)
 	if token == "" {
@@ -159,7 +159,7 @@ func (s *Handlers) requireAttempt(r *http.Request) (attempt, error) {
 	return attempt{Attempt: a}, err
 }
 
-// requireSession is the session of the request, or session.ErrNoSession.
+// requireSession returns the session of the request, or session.ErrNoSession.
 func (s *Handlers) requireSession(r *http.Request) (signedIn, error) {
 	token := s.Pages.Cookie(r, render.SessionCookie)
 	if token == "" {
@@ -169,14 +169,13 @@ func (s *Handlers) requireSession(r *http.Request) (signedIn, error) {
 	return signedIn{found}, err
 }
 
-// render prints a page of this room.
+// render renders a page of this package.
 func (s *Handlers) render(w http.ResponseWriter, r *http.Request, view render.View) error {
 	view.Templates = templates()
 	return s.Pages.Render(w, r, view)
 }
 
-// withFieldError is the sheet with the error beside a field, or the error itself when it has no
-// sentence there.
+// withFieldError returns the view with the error next to a field, or err itself if it has no text for a field.
 func withFieldError(view render.View, field string, err error) (render.View, error) {
 	status, key, ok := render.FieldErrorText(err)
 	if !ok {
@@ -187,7 +186,7 @@ func withFieldError(view render.View, field string, err error) (render.View, err
 	return view, nil
 }
 
-// emptyFieldProblems are the problems of the fields that were left empty.
+// emptyFieldProblems returns the problems whose field is empty.
 func emptyFieldProblems(form render.FormValues, problems ...render.Problem) []render.Problem {
 	var found []render.Problem
 	for _, p := range problems {
@@ -202,7 +201,7 @@ func redirectTo(path string) render.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error { return redirect(w, r, path) }
 }
 
-// redirect ends every POST, so that reload and Back are safe.
+// redirect answers a POST that changed something (303), so that reload and Back send nothing again.
 func redirect(w http.ResponseWriter, r *http.Request, path string) error {
 	http.Redirect(w, r, path, http.StatusSeeOther)
 	return nil

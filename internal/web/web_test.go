@@ -20,8 +20,8 @@ import (
 	"twostep.example/twostep/internal/render"
 )
 
-// newTestHandlersAndMux is a site with all its doors. Its engine has nothing behind it, so these
-// tests reach whatever is refused before the engine is asked.
+// newTestHandlersAndMux returns handlers without services behind them, for tests of what is refused before a service is
+// called.
 func newTestHandlersAndMux() (*Handlers, http.Handler) {
 	s := newTestHandlers()
 	s.Pages.Secure = true
@@ -43,8 +43,8 @@ func sendRequest(h http.Handler, method, target, kind, body string, cookies ...s
 	return w
 }
 
-// Every door is closed to somebody who brings nothing, and the other way round: a
-// pending sign-in's cookie opens no session's door.
+// Every route refuses a request without cookies, and the cookie of an attempt opens no route that requires a session,
+// nor the other way round.
 func TestRoutesRequireTheirAccess(t *testing.T) {
 	s, h := newTestHandlersAndMux()
 	for _, route := range s.Routes() {
@@ -67,8 +67,7 @@ func TestRoutesRequireTheirAccess(t *testing.T) {
 	}
 }
 
-// Whatever a route answers, even a fault, it answers with the headers, and to no
-// method but its own.
+// Every response has the security headers, errors included, and no route answers another method.
 func TestEveryRouteSendsHeadersAndRefusesOtherMethods(t *testing.T) {
 	s, h := newTestHandlersAndMux()
 	methods := map[string][]string{}
@@ -100,7 +99,7 @@ func TestEveryRouteSendsHeadersAndRefusesOtherMethods(t *testing.T) {
 	}
 }
 
-// A form that is not ours is refused before the engine is asked.
+// A form that no page sends is refused before a service is called.
 func TestUnexpectedFormsAreRefused(t *testing.T) {
 	_, h := newTestHandlersAndMux()
 	for _, target := range []string{"/signin", "/signin/cancel", "/forgot", "/reset", "/signup", "/join",
@@ -150,12 +149,12 @@ func TestPublicPagesStatusAndRedirect(t *testing.T) {
 			t.Errorf("%s: %d %q, want %d %q", c.target, w.Code, w.Header().Get("Location"), c.status, c.location)
 		}
 		if strings.Contains(w.Body.String(), "abc") {
-			t.Errorf("%s: the query came back", c.target)
+			t.Errorf("%s: the response has the query", c.target)
 		}
 	}
 }
 
-// Signing out works for somebody who is out.
+// Signing out without a session works.
 func TestSignOutWithoutSession(t *testing.T) {
 	_, h := newTestHandlersAndMux()
 	w := sendRequest(h, "POST", "/signout", urlencoded, "")
@@ -201,7 +200,7 @@ func TestReturnTargetRejectsOtherSites(t *testing.T) {
 		return g.urlOrSettings()
 	}
 	if got := home("/settings/sessions"); got != "/settings/sessions" {
-		t.Errorf("a path of ours leads to %q", got)
+		t.Errorf("a local path leads to %q", got)
 	}
 	for _, bad := range [][]string{nil, {""}, {"//evil"}, {`/\evil`}, {"/a", "/b"}, {"https://evil"}} {
 		if got := home(bad...); got != "/settings" {
@@ -212,7 +211,7 @@ func TestReturnTargetRejectsOtherSites(t *testing.T) {
 
 var textKeyInTemplate = regexp.MustCompile(`Translate "([^"]+)"|"((?:field|inbox)\.[a-z.]+)"`)
 
-// Every word a template says is in every language, also those in attributes.
+// Every text key in a template, attributes included, exists in every language.
 func TestTemplatesUseKnownTextKeys(t *testing.T) {
 	names, _ := fs.Glob(templateFiles, "pages/*.html")
 	for _, name := range names {
@@ -224,7 +223,7 @@ func TestTemplatesUseKnownTextKeys(t *testing.T) {
 			key := m[1] + m[2]
 			for _, lang := range []string{"en", "de"} {
 				if i18n.ForTag(lang).Translate(key) == key {
-					t.Errorf("%s: no word %s in %s", name, key, lang)
+					t.Errorf("%s: no text %s in %s", name, key, lang)
 				}
 			}
 		}
@@ -239,8 +238,8 @@ func gzipSize(data []byte) int {
 	return b.Len()
 }
 
-// The first page fits into the first flight of a connection: 10 packets of 1,460
-// bytes. The page itself travels as it is, only the assets are compressed.
+// The first page fits into the initial congestion window: 10 packets of 1,460 bytes (RFC 6928). The page itself is not
+// compressed, the assets are.
 func TestFirstPageFitsSizeBudget(t *testing.T) {
 	s, h := newTestHandlersAndMux()
 	for _, st := range stories(t, "en") {
@@ -248,7 +247,7 @@ func TestFirstPageFitsSizeBudget(t *testing.T) {
 			continue
 		}
 		w := httptest.NewRecorder()
-		if err := s.render(w, httptest.NewRequest("GET", "/", nil), st.sheet); err != nil {
+		if err := s.render(w, httptest.NewRequest("GET", "/", nil), st.view); err != nil {
 			t.Fatal(err)
 		}
 		total := w.Body.Len()
@@ -282,7 +281,7 @@ func TestFirstPageFitsSizeBudget(t *testing.T) {
 	}
 }
 
-// Colours that text is printed with have a contrast of at least 4.5:1 in both themes.
+// Text has a contrast of at least 4.5:1 in both themes, and the borders of fields 3:1 (WCAG 1.4.3 and 1.4.11).
 func TestTextColoursMeetContrast(t *testing.T) {
 	css, err := os.ReadFile("../render/assets/style.css")
 	if err != nil {
@@ -299,7 +298,7 @@ func TestTextColoursMeetContrast(t *testing.T) {
 			}
 		}
 		if c := contrast(luminance(t, theme, "edge"), luminance(t, theme, "card")); c < 3 {
-			t.Errorf("%s: edges of fields have %.2f", name, c)
+			t.Errorf("%s: borders of fields have %.2f", name, c)
 		}
 	}
 }

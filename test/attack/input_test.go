@@ -44,7 +44,7 @@ func oddForms(r url.Values) (all []body) {
 
 // Broken text comes in any field of any form. The answer is always a clear 4xx, one line in the log,
 // no row, and the same on both databases. An app gets JSON; unknown parameters are ignored (RFC 6749
-// section 3.2).
+// 3.2).
 func TestMalformedFormsAreRefused(t *testing.T) {
 	t.Parallel()
 	var answers []map[string]int

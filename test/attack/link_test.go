@@ -289,6 +289,6 @@ func TestResetMailsCannotBeUsedUp(t *testing.T) {
 	h.WaitForOutbox()
 	n := h.Mail.Len()
 	if n < 25 {
-		t.Errorf("%d mails in three days: a ration of 10 a day gives 30", n)
+		t.Errorf("%d mails in three days: a quota of 10 a day gives 30", n)
 	}
 }

@@ -16,14 +16,14 @@ import (
 	"twostep.example/twostep/test/e2e/live"
 )
 
-// clockAtMidnight starts the clock at the beginning of a day, so that no ration opens again by chance.
+// clockAtMidnight starts the clock at the beginning of a day, so that no daily quota is renewed by chance.
 func clockAtMidnight() *clock {
 	c := newClock()
 	c.now = c.now.Truncate(24 * time.Hour).Add(24*time.Hour + time.Minute)
 	return c
 }
 
-// wantLimited wants an answer that says when the way opens again, in its header and in its text.
+// wantLimited wants an answer that says when to try again, in its header and in its text.
 func (h *server) wantLimited(what string, a live.Answer) {
 	h.T.Helper()
 	seconds, err := strconv.Atoi(a.Header.Get("Retry-After"))
@@ -63,7 +63,7 @@ func TestTextMessagesAreLimited(t *testing.T) {
 				t.Errorf("number %d, %q: %d", i, wrong, a.StatusCode)
 			}
 		}
-		for i := range 10 { // the account's own ration, at other blocks and over new sessions
+		for i := range 10 { // the quota of the account, at other number blocks and over new sessions
 			if a := send(b, "DE", "+49160"+strconv.Itoa(1000000+i*10000)); a.StatusCode != http.StatusSeeOther {
 				t.Errorf("other number %d: %d", i, a.StatusCode)
 			}

@@ -33,7 +33,13 @@ var halves = map[string]string{
 		SELECT count(*) FROM challenges WHERE (passed_at <> 0) <> (SELECT count(*) FROM audit_events
 			WHERE audit_events.kind = 'session.created' AND audit_events.sign_in = challenges.attempt_id)`,
 	"sign-in begun without its event": `
-		SELECT count(*) FROM attempts WHERE 0 = (SELECT count(*) FROM audit_events WHERE audit_events.kind = 'password.accepted' AND audit_events.sign_in = attempts.id)`,
+		SELECT count(*) FROM attempts WHERE NOT EXISTS (SELECT 1 FROM audit_events
+			WHERE audit_events.kind = 'password.accepted' AND audit_events.sign_in = attempts.id)`,
+	"trust decision without the event of its password": `
+		SELECT count(*) FROM trust_decisions WHERE 1 <> (SELECT count(*) FROM audit_events
+			WHERE audit_events.kind = 'password.accepted' AND audit_events.trace = trust_decisions.id)`,
+	"password accepted without its trust decision": `
+		SELECT count(*) FROM audit_events WHERE kind = 'password.accepted' AND trace NOT IN (SELECT id FROM trust_decisions)`,
 	"event of a sign-in that does not exist": `
 		SELECT count(*) FROM audit_events WHERE sign_in <> '' AND sign_in NOT IN (SELECT id FROM attempts)`,
 	"try without its debit, or a debit that is left of a challenge that was passed": `

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// startLimit is what SECURITY.md promises for a start after a crash, without repair.
+// startLimit is how long a start after a crash may take; nothing has to be repaired by hand.
 const startLimit = 5 * time.Second
 
 // life is one process of the server, from its start to its end.

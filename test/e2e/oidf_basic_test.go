@@ -15,7 +15,7 @@ import (
 	"twostep.example/twostep/internal/seal"
 )
 
-// STD-430: the plan oidcc-basic-certification-test-plan, with response_type=code, a client that
+// TestOIDFBasic follows the OpenID Foundation's plan oidcc-basic-certification-test-plan, with response_type=code, a client that
 // is registered by hand, and client_secret_basic.
 func TestOIDFBasic(t *testing.T) {
 	modules(t, []module{

@@ -20,12 +20,12 @@ import (
 	"twostep.example/twostep/test/e2e/live"
 )
 
-// STD-431: the plan oidcc-config-certification-test-plan.
+// TestOIDFConfig follows the OpenID Foundation's plan oidcc-config-certification-test-plan.
 func TestOIDFConfig(t *testing.T) {
 	modules(t, []module{{"oidcc-discovery-endpoint-verification", discovery}})
 }
 
-// STD-432: the plan oidcc-rp-initiated-logout-certification-test-plan.
+// TestOIDFLogout follows the OpenID Foundation's plan oidcc-rp-initiated-logout-certification-test-plan.
 func TestOIDFLogout(t *testing.T) {
 	modules(t, []module{
 		{"oidcc-rp-initiated-logout-discovery-endpoint-verification", endSession},
@@ -49,7 +49,7 @@ func TestOIDFLogout(t *testing.T) {
 	})
 }
 
-// STD-432: the plan oidcc-backchannel-rp-initiated-logout-certification-test-plan.
+// TestOIDFBackChannel follows the OpenID Foundation's plan oidcc-backchannel-rp-initiated-logout-certification-test-plan.
 func TestOIDFBackChannel(t *testing.T) {
 	modules(t, []module{
 		{"oidcc-backchannel-logout-discovery-endpoint-verification", func(p *play) {

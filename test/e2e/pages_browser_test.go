@@ -142,11 +142,11 @@ func verifyStory(b *tab, show func(string)) {
 func longerStory(b *tab, show func(string)) {
 	b.guessed(b.on())
 	b.sees("needs a longer code")
-	show("verify-hard")
+	show("verify-long")
 	b.enter("code", "0000000000000")
 	b.click("Verify")
 	b.sees(incorrect)
-	show("verify-hard-wrong")
+	show("verify-long-wrong")
 }
 
 func deliveryStory(b *tab, show func(string)) {

@@ -260,7 +260,8 @@ func TestBrowserKeyboard(t *testing.T) {
 	}
 	b.reload()
 	b.press(kb.Tab)
-	b.tabs("Email default\nanna@example.com", "Email\nanna@example.com", "Password\nChange your password", "Trusted devices\nSee which browsers skip the second step, and why you were asked", "Apps\nSee which apps know you, and what they know", "Sessions\nSee where you are signed in", "Sign out")
+	b.tabs("Email default\nanna@example.com", "Email\nanna@example.com", "Password\nChange your password", "Trusted devices\nSee which browsers skip the second step, and why you were asked", "Apps\nSee which apps know you, and what they know", "Sessions\nSee where you are signed in",
+		"Security history\nSee sign-ins, failed attempts and changes", "Sign out")
 }
 
 // tabs goes through the page with the Tab key from what has the focus.

@@ -140,7 +140,7 @@ func (w *world) comparing(about factor.Info, a factor.Response) {
 		w.Errorf("odds of %d compared, %d debited", ask.odds, cost)
 	}
 	switch series, _, _ := seal.SplitDeviceToken(ask.from.DeviceToken); {
-	case device == "", device == "near": // a place is no secret
+	case device == "":
 		w.strangers(who, about.Method, chance, a.LongCode)
 	case !w.book.known[series+who]:
 		w.Errorf("a stranger guesses as if in a known browser")

@@ -260,14 +260,15 @@ CREATE TABLE guess_budgets (
 
 -- What counts against a budget, until the challenge that it was for is passed.
 CREATE TABLE guess_budget_entries (
-	id           TEXT PRIMARY KEY,
-	budget       TEXT NOT NULL,
-	kind         TEXT NOT NULL,                     -- guess, pair, send, renewal, proof
-	challenge_id TEXT NOT NULL,
-	device_id    TEXT NOT NULL,                     -- the known browser that did it; '' for others
-	network      TEXT NOT NULL,                     -- keyed hash; '' if it is not known
-	created_at   BIGINT NOT NULL,
-	cost         BIGINT NOT NULL                    -- in billionths
+	id            TEXT PRIMARY KEY,
+	budget        TEXT NOT NULL,
+	kind          TEXT NOT NULL,                    -- guess, pair, send, renewal, proof
+	challenge_id  TEXT NOT NULL,
+	device_id     TEXT NOT NULL,                    -- the known browser that did it; '' for others
+	known_network BOOLEAN NOT NULL,                 -- by another browser, where the account has completed both steps
+	network       TEXT NOT NULL,                    -- keyed hash; '' if it is not known
+	created_at    BIGINT NOT NULL,
+	cost          BIGINT NOT NULL                   -- of a guess, in billionths; 0 for other kinds
 );
 CREATE INDEX guess_budget_entries_budget ON guess_budget_entries (budget, created_at);
 CREATE INDEX guess_budget_entries_challenge ON guess_budget_entries (challenge_id) WHERE challenge_id <> '';

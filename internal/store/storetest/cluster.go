@@ -101,7 +101,8 @@ func (c cluster) initAndStart(more string) (string, error) {
 	if err := c.createDataDir(); err != nil {
 		return "", err
 	}
-	if err := c.runTool("initdb", "-U", "twostep", "--auth=trust", "--locale=C.UTF-8", "--encoding=UTF8", "--no-sync"); err != nil {
+	if err := c.runTool("initdb", "-U", "twostep", "--auth=trust", "--locale=C.UTF-8", "--encoding=UTF8",
+		"--no-sync"); err != nil {
 		return "", err
 	}
 	port, err := c.startServer(more)

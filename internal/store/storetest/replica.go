@@ -64,7 +64,8 @@ func waitSynchronous(address string) error {
 		}
 		for tick := time.NewTicker(20 * time.Millisecond); ; {
 			var following bool
-			err := db.QueryRowContext(ctx, "SELECT count(*) > 0 FROM pg_stat_replication WHERE sync_state = 'sync' AND state = 'streaming'").Scan(&following)
+			err := db.QueryRowContext(ctx,
+				"SELECT count(*) > 0 FROM pg_stat_replication WHERE sync_state = 'sync' AND state = 'streaming'").Scan(&following)
 			if err != nil || following {
 				return err
 			}

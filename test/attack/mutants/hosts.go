@@ -3,13 +3,13 @@ package main
 // hosts are behind a reverse proxy that asks us.
 var hosts = []mutation{
 	{test: "TestForwardAuthRedirectsToItsHostsOnly", what: "the way back leads to any host", edits: []edit{
-		{"internal/forwardauth/forwardauth.go", "if s.trimDefaultPort(one) != host {", "if !strings.HasSuffix(host, s.trimDefaultPort(one)) {"},
+		{"internal/forwardauth/forwardauth.go", "if a.trimDefaultPort(known) != host {", "if !strings.HasSuffix(host, a.trimDefaultPort(known)) {"},
 	}},
 	{test: "TestForwardAuthRedirectsToItsHostsOnly", what: "the way back leads to any path", edits: []edit{
-		{"internal/forwardauth/proxied_request.go", "return path\n\t}\n\treturn \"/\"", "return path\n\t}\n\treturn a.uri"},
+		{"internal/forwardauth/proxied_request.go", "return path\n\t}\n\treturn \"/\"", "return path\n\t}\n\treturn p.uri"},
 	}},
 	{test: "TestForwardAuthIgnoresClientHeaders", what: "everybody is a proxy", edits: []edit{
-		{"internal/forwardauth/proxied_request.go", "if !s.Pages.FromTrustedProxy(r) {", "if !s.Pages.FromTrustedProxy(r) && r.Host == \"\" {"},
+		{"internal/forwardauth/proxied_request.go", "if !a.Pages.Origins.IsFromTrustedProxy(r) {", "if !a.Pages.Origins.IsFromTrustedProxy(r) && r.Host == \"\" {"},
 	}},
 	{test: "TestForwardAuthIgnoresClientHeaders", what: "of two headers of one name the first counts", edits: []edit{
 		{"internal/forwardauth/proxied_request.go", `len(values) > 1 || values[0] == ""`, `values[0] == ""`},
@@ -24,20 +24,20 @@ var hosts = []mutation{
 		{"internal/forwardauth/forwardauth.go", "if req.path() != callbackPath {", "if !strings.Contains(req.uri, callbackPath) {"},
 	}},
 	{test: "TestForwardAuthMatchesHostsExactly", what: "an unknown host has the first app", edits: []edit{
-		{"internal/forwardauth/forwardauth.go", "\tif found.ID == \"\" {", "\tif found.ID == \"\" && len(apps) > 0 {\n\t\treturn apps[0], nil\n\t}\n\tif found.ID == \"\" {"},
+		{"internal/forwardauth/forwardauth.go", "\tif found.ID == \"\" {", "\tif found.ID == \"\" && len(clients) > 0 {\n\t\treturn clients[0], nil\n\t}\n\tif found.ID == \"\" {"},
 	}},
 	{test: "TestForwardAuthMatchesHostsExactly", what: "the port of a host does not count", edits: []edit{
 		{"internal/forwardauth/proxied_request.go", `return strings.TrimSuffix(host, ":443")`, "host, _, _ = strings.Cut(host, \":\")\n\t\treturn host"},
 	}},
 	{test: "TestForwardAuthEndsWithTheSession", what: "a session that rested too long is good at a host", both: true, edits: []edit{
-		{"internal/session/session.go", "s.Store.GetSession(ctx, id, store.Millis(now.Add(-s.Idle)), store.Millis(now))", "s.Store.GetSession(ctx, id, 0, store.Millis(now))"},
+		{"internal/session/session.go", "s.Store.GetSession(ctx, id, now.Add(-s.Idle), now)", "s.Store.GetSession(ctx, id, time.Time{}, now)"},
 	}},
 	{test: "TestForwardAuthEndsWithTheSession", what: "a host takes a session of an account as it was before", both: true, edits: []edit{
 		{"internal/store/grants.go", "accounts.id = grants.account_id AND accounts.epoch = grants.epoch", "accounts.id = grants.account_id"},
 		{"internal/store/sessions.go", " AND accounts.epoch = sessions.epoch", ""},
 	}},
 	{test: "TestForwardAuthEndsWithTheSession", what: "a session rests while its person is at a host", both: true, edits: []edit{
-		{"internal/session/session.go", "if now.Sub(store.Time(row.LastSeenAt)) >= min(touchInterval, s.Idle/2) {", "if now.Sub(store.Time(row.LastSeenAt)) >= 2*s.Idle {"},
+		{"internal/session/session.go", "if now.Sub(row.LastSeenAt) >= min(touchInterval, s.Idle/2) {", "if now.Sub(row.LastSeenAt) >= 2*s.Idle {"},
 	}},
 	{test: "TestForwardAuthEndsWithTheSession", what: "a yes is remembered whatever changes", both: true, edits: []edit{
 		{"internal/forwardauth/cache.go", " && !changed(found.basis)", ""},
@@ -61,21 +61,21 @@ var hosts = []mutation{
 		{"internal/forwardauth/cache.go", "cacheTTL = time.Second", "cacheTTL = time.Minute"},
 	}},
 	{test: "TestAppCookiesWorkAtTheirHostOnly", what: "the cookie of a host works at every app", edits: []edit{
-		{"internal/forwardauth/decision.go", "of.ClientID != app.ID || of.RedirectURI() != req.redirectURI()", "of.ClientID == app.ID && of.RedirectURI() != req.redirectURI()"},
+		{"internal/forwardauth/decision.go", "g.ClientID != cl.ID || g.RedirectURI() != req.redirectURI()", "g.ClientID == cl.ID && g.RedirectURI() != req.redirectURI()"},
 	}},
 	{test: "TestAppCookiesWorkAtTheirHostOnly", what: "the cookie of a host works at the others of its app", edits: []edit{
-		{"internal/forwardauth/decision.go", "of.ClientID != app.ID || of.RedirectURI() != req.redirectURI()", "of.ClientID != app.ID"},
+		{"internal/forwardauth/decision.go", "g.ClientID != cl.ID || g.RedirectURI() != req.redirectURI()", "g.ClientID != cl.ID"},
 	}},
 	{test: "TestAppCookiesWorkAtTheirHostOnly", what: "the cookie of a host is a token for apps", edits: []edit{
 		{"internal/grant/token.go", "err == nil && row.Kind == store.ForwardAuthToken {\n\t\treturn TokenInfo{}", "err == nil && row.Kind == \"\" {\n\t\treturn TokenInfo{}"},
 	}},
 	{test: "TestForwardAuthCodeIsBoundToItsBrowser", what: "a way in is for every browser", edits: []edit{
-		{"internal/forwardauth/callback.go", "Scope: hostScopes(), State: req.returnPath(), CodeChallenge: challenge,", "Scope: hostScopes(), State: req.returnPath(),"},
-		{"internal/forwardauth/callback.go", ", CodeVerifier: verifier}", "}"},
+		{"internal/forwardauth/callback.go", "\t\tCodeChallenge: challenge,\n", ""},
+		{"internal/forwardauth/callback.go", "\t\tCodeVerifier: verifier,\n", ""},
 	}},
 	{test: "TestForwardAuthCodeIsBoundToItsBrowser", what: "a way in that nobody began here is one", edits: []edit{
 		{"internal/forwardauth/callback.go", `if verifier == "" || code == "" {`, `if code == "" {`},
-		{"internal/grant/grant.go", "&& verifyCodeVerifier(r.CodeVerifier, of.binding.CodeChallenge)", `&& (r.CodeVerifier == "" || verifyCodeVerifier(r.CodeVerifier, of.binding.CodeChallenge))`},
+		{"internal/grant/grant.go", "verifyCodeVerifier(r.CodeVerifier, grant.binding.CodeChallenge)", `(r.CodeVerifier == "" || verifyCodeVerifier(r.CodeVerifier, grant.binding.CodeChallenge))`},
 	}},
 	{test: "TestForwardAuthTakesAnyMethodForTheCheckOnly", what: "whatever begins like a question passes", edits: []edit{
 		{"internal/forwardauth/forwardauth.go", `return r.URL.Path == CheckPath || strings.HasPrefix(r.URL.Path, CheckPath+"/")`, `return strings.HasPrefix(r.URL.Path, "/auth/")`},
@@ -90,15 +90,15 @@ var hosts = []mutation{
 		{"internal/forwardauth/callback.go", "if len(verifier) != len(seal.NewToken()) {", "if verifier != \"-\" {"},
 	}},
 	{test: "TestForwardAuthEnforcesGroupsLevelAndAge", what: "a host has no groups", edits: []edit{
-		{"internal/grant/auth_request.go", "case !s.Client.allowsGroups(s.Session.Account.Groups):", "case s.Client.ID == \"\":"},
+		{"internal/grant/auth_request.go", "case !p.Client.AllowsGroups(p.Session.Account.Groups):", "case p.Client.ID == \"\":"},
 	}},
 	{test: "TestForwardAuthEnforcesGroupsLevelAndAge", what: "a host has no level", edits: []edit{
-		{"internal/grant/auth_request.go", "return max(r.MinLevel, a.RequiredLevel())", "return r.MinLevel"},
+		{"internal/grant/auth_request.go", "return max(r.MinLevel, cl.RequiredLevel())", "return r.MinLevel"},
 	}},
 	{test: "TestForwardAuthEnforcesGroupsLevelAndAge", what: "a host takes an old proof", edits: []edit{
-		{"internal/grant/auth_request.go", "|| s.Client.MaxAge > 0 && olderThan(s.Client.MaxAuthAge())", ""},
+		{"internal/grant/auth_request.go", " ||\n\t\tp.Client.MaxAge > 0 && olderThan(p.Client.MaxAuthAge())", ""},
 	}},
 	{test: "TestForwardAuthFailsClosed", what: "a failure is nobody", both: true, edits: []edit{
-		{"internal/forwardauth/decision.go", "if err != nil {\n\t\treturn nil, \"\", err\n\t}\n\tif of.ClientID != app.ID", "if err != nil {\n\t\treturn nil, \"\", nil\n\t}\n\tif of.ClientID != app.ID"},
+		{"internal/forwardauth/decision.go", "if err != nil {\n\t\treturn nil, \"\", err\n\t}\n\tif g.ClientID != cl.ID", "if err != nil {\n\t\treturn nil, \"\", nil\n\t}\n\tif g.ClientID != cl.ID"},
 	}},
 }

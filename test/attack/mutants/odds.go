@@ -21,7 +21,7 @@ var odds = []mutation{
 		{"internal/ratelimit/password.go", "if used[i] >= most {", "if used[i] >= 100*most {"},
 	}},
 	{test: "TestPasswordGuessesWaitByNameAndNetwork", what: "a known browser waits with its network", edits: []edit{
-		{"internal/ratelimit/password.go", "if by.Device != \"\" {\n\t\treturn \"password \"", "if by.Device == \"never\" {\n\t\treturn \"password \""},
+		{"internal/ratelimit/password.go", "if source.Device != \"\" {\n\t\treturn \"password \"", "if source.Device == \"never\" {\n\t\treturn \"password \""},
 	}},
 	{test: "TestGuessesAtManyAccountsRaiseTheAlarm", what: "guesses at many accounts alarm nobody", edits: []edit{
 		{"internal/odds/site.go", "if DayAlarm(hours, b.now) {", "if DayAlarm(nil, b.now) {"},
@@ -33,7 +33,7 @@ var odds = []mutation{
 		{"internal/store/guess_budgets.go", "(spent_notified_at <= $2 OR spent_notified_at > $3)", "$2 <> -1"},
 	}},
 	{test: "TestGuessesDoNotLockTheOwnerOut", what: "short codes live on beside the longer one", edits: []edit{
-		{"factor/sentcode/sentcode.go", "if !hard {\n\t\treturn ParseDigits", "if !hard || len(form.Get(\"code\")) == 6 {\n\t\treturn ParseDigits"},
+		{"factor/sentcode/sentcode.go", "if !longCode {\n\t\treturn ParseDigits", "if !longCode || len(form.Get(\"code\")) == 6 {\n\t\treturn ParseDigits"},
 	}},
 	{test: "TestGuessesDoNotLockTheOwnerOut", what: "a known browser has no tries of its own", edits: []edit{
 		{"internal/odds/budget.go", "return device != \"\" && lastHour", "return device == \"never\" && lastHour"},

@@ -20,7 +20,7 @@ var sites = []mutation{
 		{"internal/render/middleware.go", `"no-store"`, `"private"`},
 	}},
 	{test: "TestForeignHostReachesNoMail", what: "the host is not checked", edits: []edit{
-		{"twostep.go", `if !o.knows(r) {`, `if !o.knows(r) && r.Host == "" {`},
+		{"twostep.go", `if !o.isForServer(r) {`, `if !o.isForServer(r) && r.Host == "" {`},
 	}},
 	{test: "TestReturnAddressStaysOnThisSite", what: "paths are not cleaned", edits: []edit{
 		{"internal/render/middleware.go", `case !isCleanPath(r.URL.Path):`, `case r.URL.Path == "":`},
@@ -82,7 +82,7 @@ var inputs = []mutation{
 		{"internal/render/form.go", `len(texts) != 1`, `len(texts) == 0`},
 	}},
 	{test: "TestInjectedTextStaysText", what: "the name of a browser is kept whole", edits: []edit{
-		{"internal/render/origin.go", `if len(header) > maxHeaderLength {`, `if len(header) < 0 {`},
+		{"internal/origin/resolver.go", `if len(header) > maxHeaderBytes {`, `if len(header) < 0 {`},
 	}},
 	{test: "TestMalformedFormsAreRefused", what: "NUL and broken text are taken", both: true, edits: []edit{
 		{"internal/render/form.go", `!utf8.ValidString(texts[0]) ||`, `!utf8.ValidString(texts[0]) &&`},

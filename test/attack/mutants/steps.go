@@ -34,7 +34,7 @@ var steps = []mutation{
 		{"internal/account/account.go", `r.Settings.SignUp == "open"`, `r.Settings.SignUp != "closed"`},
 	}},
 	{test: "TestUnsafeOptionsAreRefused", what: "a public server may show everybody the mail", edits: []edit{
-		{"options.go", `case o.Local != nil && !isLoopback`, `case false && !isLoopback`},
+		{"options.go", `case o.Local != nil && !trust.IsLoopbackHost`, `case false && !trust.IsLoopbackHost`},
 	}},
 }
 

@@ -124,6 +124,6 @@ var proxies = []mutation{
 		{"internal/trust/proxies.go", `network.Bits() < 7 ||`, `network.Bits() < 0 ||`},
 	}},
 	{test: "TestPrivateAddressesAreNotTrusted", what: "a private address is taken for a network of the internet", edits: []edit{
-		{"internal/render/origin.go", `if p.PrivateClients || !trust.IsPrivateAddr(address) {`, `if p.PrivateClients || trust.NetworkOf(address).String() != "" {`},
+		{"internal/origin/resolver.go", `if v.PrivateClients || !trust.IsPrivateAddr(address) {`, `if v.PrivateClients || trust.NetworkOf(address).String() != "" {`},
 	}},
 }

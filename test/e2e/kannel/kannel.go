@@ -236,7 +236,7 @@ func run(t testing.TB, dir, path string, args ...string) io.Reader {
 		go func() { c.Wait(); close(ended) }()
 		select {
 		case <-ended:
-		case <-time.After(3 * time.Second): // bearerbox takes its time for its farewells
+		case <-time.After(3 * time.Second): // bearerbox ends its connections slowly
 			c.Process.Kill()
 			<-ended
 		}
