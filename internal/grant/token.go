@@ -54,9 +54,10 @@ func (g *Grants) insertToken(
 // requests of a client are not taken for theft.
 const refreshReuseGrace = 10 * time.Second
 
-// RefreshTokens exchanges a refresh token for new tokens (RFC 6749 6). A refresh token is used once. If it is
-// used again after refreshReuseGrace, it was stolen, and the grant is revoked (RFC 9700 2.2.2). It returns
-// ErrInvalid if the token is unknown, expired, used, or of another client.
+// RefreshTokens exchanges a refresh token for new tokens (RFC 6749 6). A refresh token is used once; within
+// refreshReuseGrace a second use returns the same successor, if that is unused. Any other second use means that
+// the token was stolen, and revokes the grant (RFC 9700 2.2.2). It returns ErrInvalid if the token is unknown,
+// expired, used, or of another client.
 func (g *Grants) RefreshTokens(
 	ctx context.Context, cl client.Client, token string, from origin.Origin,
 ) (grant Grant, t Tokens, err error) {

@@ -13,7 +13,7 @@ const (
 )
 
 // PasswordDelay returns the delay after a number of wrong passwords for one name from one source: 0 up to two,
-// then 1, 2, 4 … 60 seconds. It never becomes a lock (NIST SP 800-63B-4, 3.2.2).
+// then 1, 2, 4 … 60 seconds. It never becomes a lock (NIST SP 800-63B-4 3.2.2).
 func PasswordDelay(failures int64) time.Duration {
 	switch {
 	case failures < 3:
