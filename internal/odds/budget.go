@@ -1,4 +1,4 @@
-// Package odds counts what is guessed at, and says when a verification code must be longer.
+// Package odds counts guesses at verification codes, and says when a code must be longer.
 //
 //	NeedsLongCode ─▶ the challenge is asked ─▶ SpendMail ─▶ Charge ─▶ (compare) ─▶ Refund
 //	                                                                           └▶ NotifyGuessed

@@ -9,7 +9,6 @@ import (
 	"twostep.example/twostep/internal/origin"
 	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/seal"
-	"twostep.example/twostep/internal/signin"
 )
 
 func TestInvite(t *testing.T) {
@@ -37,11 +36,12 @@ func TestInvite(t *testing.T) {
 			h.Fatal(err)
 		}
 		h.advance(7*24*time.Hour + time.Millisecond)
-		h.wantErr("after its end", h.Accounts.Join(h.Context(), late, "", "another horse battery", home), account.ErrLink)
+		h.wantErr("after its expiry", h.Accounts.Join(h.Context(), late, "", "another horse battery", home), account.ErrLink)
 	})
 }
 
-// A known and an unknown address look alike to whoever signs up; only the mail differs.
+// A sign-up with a known address and one with an unknown address get the same response. Only the emails
+// differ.
 func TestSignUp(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		for _, email := range []string{annaEmail, "bob@example.com"} {
@@ -65,7 +65,7 @@ func TestSignUp(t *testing.T) {
 		if err := h.Accounts.Join(h.Context(), token, "", "another horse battery", home); err != nil {
 			h.Fatal(err)
 		}
-		if _, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: "bob@example.com", Password: "another horse battery"}, home); err != nil {
+		if _, err := h.start("bob@example.com", "another horse battery", home); err != nil {
 			h.Error(err)
 		}
 		h.Accounts.Settings.SignUp = "invited"
@@ -73,7 +73,7 @@ func TestSignUp(t *testing.T) {
 	})
 }
 
-// Nobody without a password hash, and nobody disabled, comes in with any password.
+// An account without a password hash accepts no password.
 func TestAccountWithoutPasswordCannotSignIn(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		a, err := h.Store.FindAccountByEmail(h.Context(), annaEmail)
@@ -85,30 +85,30 @@ func TestAccountWithoutPasswordCannotSignIn(t *testing.T) {
 			h.Fatal(err)
 		}
 		for _, p := range []string{"", "null", "bob", annaPassword} {
-			_, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: "bob@example.com", Password: p}, home)
+			_, err := h.start("bob@example.com", p, home)
 			h.wantErr(p, err, account.ErrCredentials)
 			h.advance(time.Minute)
 		}
 	})
 }
 
-// Behind a proxy that nobody has named all come from one network, which nobody knows: nobody waits
-// there for what others have tried with the same name.
+// Behind a proxy that is not configured all clients have the same unknown network. Failures in it delay
+// nobody's sign-in until its limit for failures is reached.
 func TestPasswordLimitsInUnknownNetwork(t *testing.T) {
 	withAccount(t, func(h *fixture) {
-		try := func(password string) error {
-			_, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: password}, origin.Origin{Language: "en"})
+		start := func(password string) error {
+			_, err := h.start(annaEmail, password, origin.Origin{Language: "en"})
 			return err
 		}
 		for range 20 {
-			h.wantErr("a wrong password", try("wrong horse battery"), account.ErrCredentials)
+			h.wantErr("a wrong password", start("wrong horse battery"), account.ErrCredentials)
 		}
-		if err := try(annaPassword); err != nil {
-			h.Errorf("the right one: %v", err)
+		if err := start(annaPassword); err != nil {
+			h.Errorf("the right password: %v", err)
 		}
 		for range ratelimit.UnknownNetworkFactor*ratelimit.NetworkPasswordFailuresPerMinute - 20 {
-			h.wantErr("a wrong password", try("wrong horse battery"), account.ErrCredentials)
+			h.wantErr("a wrong password", start("wrong horse battery"), account.ErrCredentials)
 		}
-		h.wantErr("beyond those of the network", try(annaPassword), ratelimit.ErrLimited)
+		h.wantErr("after the limit of the network", start(annaPassword), ratelimit.ErrLimited)
 	})
 }

@@ -21,7 +21,8 @@ import (
 	"twostep.example/twostep/internal/store/storetest"
 )
 
-// phone is an authenticator app (RFC 6238, SHA-1, 6 digits, 30 s), written anew here.
+// authenticator is an authenticator app (RFC 6238: SHA-1, 6 digits, 30 seconds), implemented independently
+// of package totp.
 type authenticator []byte
 
 func (p authenticator) code(at time.Time) string {
@@ -34,10 +35,10 @@ func (p authenticator) code(at time.Time) string {
 	return fmt.Sprintf("%06d", binary.BigEndian.Uint32(sum[i:])&0x7fffffff%1000000)
 }
 
-// app enrolls an authenticator app and returns it with the session that goes on.
+// enrollApp enrolls an authenticator app and returns it with the new session token.
 func (h *fixture) enrollApp(sessionToken string) (authenticator, string) {
 	h.Helper()
-	if err := h.Enrollments.Start(h.Context(), h.getSession(sessionToken), "totp", url.Values{}, home); err != nil {
+	if err := h.startEnrollment(sessionToken, "totp", url.Values{}); err != nil {
 		h.Fatal(err)
 	}
 	d, err := h.Enrollments.Pending(h.Context(), h.getSession(sessionToken), "totp", home)
@@ -59,7 +60,7 @@ func (h *fixture) enrollApp(sessionToken string) (authenticator, string) {
 	return authenticator(key), sessionToken
 }
 
-// choose takes the first step and chooses a method.
+// chooseMethod enters the password and chooses a method.
 func (h *fixture) chooseMethod(method string) (token string) {
 	h.Helper()
 	token = h.enterPassword()
@@ -69,17 +70,17 @@ func (h *fixture) chooseMethod(method string) (token string) {
 	return token
 }
 
-// A code of the app opens one session, ever: the one that enrolled it counts as used,
-// and so does the one that signed in, for every sign-in.
+// A code of the app is accepted once: the code that enrolled it counts as used, and so does one that
+// signed in, for all sign-ins (RFC 6238 5.2).
 func TestAppCodeIsUsedOnce(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		app, _ := h.enrollApp(h.signIn())
 		_, err := h.verify(h.chooseMethod("totp"), app.code(h.clock()))
-		h.wantErr("the code of the enrolment", err, factor.ErrIncorrect)
+		h.wantErr("the code that enrolled the app", err, factor.ErrIncorrect)
 		h.advance(time.Minute)
 		code := app.code(h.clock())
 		first, second := h.chooseMethod("totp"), h.chooseMethod("totp")
-		if n := len(h.mails()); n != 2 { // the first code, and the notice of the app
+		if n := len(h.mails()); n != 2 { // the first code, and the notice of the new app
 			h.Errorf("%d mails, want 2: nothing is sent for an app", n)
 		}
 		sessionToken, err := h.verify(first, code)
@@ -91,7 +92,7 @@ func TestAppCodeIsUsedOnce(t *testing.T) {
 	})
 }
 
-// The same code in many sign-ins at the same moment, on two instances: one is accepted.
+// The same code in many sign-ins at the same time, on two servers: one is accepted.
 func TestAppCodeIsUsedOnceInParallel(t *testing.T) {
 	storetest.EachDatabase(t, func(t *testing.T, address string) {
 		h := newFixture(t, address)
@@ -129,7 +130,7 @@ func TestAppCodeIsUsedOnceInParallel(t *testing.T) {
 	})
 }
 
-// Any of several apps may answer, and there are at most five.
+// A code of any of several apps is accepted, and an account can have at most five apps.
 func TestSeveralApps(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		sessionToken := h.signIn()
@@ -139,13 +140,13 @@ func TestSeveralApps(t *testing.T) {
 			app, sessionToken = h.enrollApp(sessionToken)
 			apps = append(apps, app)
 		}
-		h.wantErr("a sixth", h.Enrollments.Start(h.Context(), h.getSession(sessionToken), "totp", url.Values{}, home), enroll.ErrTooManyFactors)
+		h.wantErr("a sixth app", h.startEnrollment(sessionToken, "totp", url.Values{}), enroll.ErrTooManyFactors)
 		for i, app := range apps {
 			h.advance(time.Minute)
 			token := h.chooseMethod("totp")
 			p, err := h.Pending(h.Context(), token, home)
 			if err != nil || len(p.Offers) != 2 {
-				h.Fatalf("%d offers, %v: want the mailbox and the apps as one", len(p.Offers), err)
+				h.Fatalf("%d offers, %v: want email and one for all apps", len(p.Offers), err)
 			}
 			if _, err := h.verify(token, app.code(h.clock())); err != nil {
 				h.Errorf("app %d: %v", i, err)
@@ -154,7 +155,7 @@ func TestSeveralApps(t *testing.T) {
 	})
 }
 
-// A phone whose clock is wrong is told so; that is a try like any other.
+// A code from a phone whose clock is wrong gets an error that says so. It counts as a guess.
 func TestWrongPhoneClockIsReported(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		app, _ := h.enrollApp(h.signIn())
@@ -163,22 +164,22 @@ func TestWrongPhoneClockIsReported(t *testing.T) {
 		_, err := h.verify(token, app.code(h.clock().Add(-3*time.Minute)))
 		var says *factor.UserError
 		if !errors.Is(err, factor.ErrIncorrect) || !errors.As(err, &says) || says.MessageKey != "clock.behind" {
-			h.Errorf("three minutes behind: %v", err)
+			h.Errorf("a clock that is three minutes behind: %v", err)
 		}
 		p, err := h.Pending(h.Context(), token, home)
 		if err != nil || p.Challenge.GuessesLeft != 4 {
-			h.Errorf("tries left %d, %v, want 4", p.Challenge.GuessesLeft, err)
+			h.Errorf("%d guesses left, %v, want 4", p.Challenge.GuessesLeft, err)
 		}
 	})
 }
 
-// Printed codes are shown until the person has seen them; each opens one session, and
-// the owner is told how many are left. They are offered last and never by themselves.
+// Recovery codes are shown until the person confirms that they have saved them. Each code opens one
+// session, and the owner is told how many are left. They are offered last and never chosen by default.
 func TestRecoveryCodes(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		sessionToken := h.signIn()
 		set := func() []string {
-			if err := h.Enrollments.Start(h.Context(), h.getSession(sessionToken), "recovery", url.Values{}, home); err != nil {
+			if err := h.startEnrollment(sessionToken, "recovery", url.Values{}); err != nil {
 				h.Fatal(err)
 			}
 			d, err := h.Enrollments.Pending(h.Context(), h.getSession(sessionToken), "recovery", home)
@@ -189,7 +190,7 @@ func TestRecoveryCodes(t *testing.T) {
 				h.Fatal(err)
 			}
 			_, err = h.Enrollments.Pending(h.Context(), h.getSession(sessionToken), "recovery", home)
-			h.wantErr("shown again", err, enroll.ErrNoPendingFactor)
+			h.wantErr("shown after confirmation", err, enroll.ErrNoPendingFactor)
 			return d.Show.Codes
 		}
 		old := set()
@@ -209,7 +210,7 @@ func TestRecoveryCodes(t *testing.T) {
 			h.Fatal(err)
 		}
 		if m := h.lastMail(); !strings.Contains(m.Text, "9") || m.To != annaEmail {
-			h.Errorf("the owner is told: %s", m.Text)
+			h.Errorf("the owner's notice: %s", m.Text)
 		}
 		_, err = h.verify(h.chooseMethod("recovery"), codes[3])
 		h.wantErr("the same code again", err, factor.ErrIncorrect)
@@ -219,7 +220,7 @@ func TestRecoveryCodes(t *testing.T) {
 			}
 		}
 		if p, err := h.Pending(h.Context(), h.enterPassword(), home); err != nil || len(p.Offers) != 1 {
-			h.Errorf("%d offers, %v, want the mailbox alone: the set is used up", len(p.Offers), err)
+			h.Errorf("%d offers, %v, want email alone: all codes are used", len(p.Offers), err)
 		}
 	})
 }

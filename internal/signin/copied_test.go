@@ -17,7 +17,7 @@ import (
 
 const edge = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36 Edg/142.0.0.0"
 
-// warned is how often somebody was told that there is a copy of their cookie.
+// copyNotices counts the emails to an address that say that its device token was copied.
 func (h *fixture) copyNotices(email string) (n int) {
 	h.Helper()
 	for _, m := range h.mails() {
@@ -28,38 +28,38 @@ func (h *fixture) copyNotices(email string) (n int) {
 	return n
 }
 
-// wantsWarned fails unless each was told so often, in the order of anna, ben.
+// wantCopyNotices fails the test unless Anna and Ben have got this many emails about copied tokens.
 func (h *fixture) wantCopyNotices(anna, ben int) {
 	h.Helper()
 	if a, b := h.copyNotices(annaEmail), h.copyNotices(benEmail); a != anna || b != ben {
-		h.Errorf("Anna was told %d times and Ben %d, want %d and %d", a, b, anna, ben)
+		h.Errorf("Anna got %d notices and Ben %d, want %d and %d", a, b, anna, ben)
 	}
 }
 
 const benEmail, benPassword = "ben@example.com", "seventeen brown jars"
 
-// ben adds Ben, in the same browser.
+// withBen adds Ben's account and returns the same browser as Ben uses it.
 func (b *browser) withBen() *browser {
 	b.Helper()
 	b.addAccount(benEmail, benPassword)
 	return &browser{fixture: b.fixture, from: b.from, email: benEmail, password: benPassword}
 }
 
-// copied is the same cookie in another hand.
+// copy returns a browser with the same cookie.
 func (b *browser) copy() *browser {
 	return &browser{fixture: b.fixture, from: b.from, email: b.email, password: b.password}
 }
 
-// The secret changes with every use. An answer that gets lost does no harm, and neither do
-// tabs that sign in at once; a secret of before betrays a copy, ends trust and the sessions
-// of that browser, and is told once.
+// The secret of a device token changes with every use. A lost response and parallel sign-ins do no harm. A
+// secret that was replaced earlier shows that the token was copied: trust and the sessions of that device
+// end, and the owner is notified once.
 func TestCopiedDeviceToken(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		b := h.newBrowser().signIn(true)
 		attacker := b.copy()
 		b.enterPassword()
-		if a, b := attacker.from.DeviceToken, b.from.DeviceToken; a == b || a[:26] != b[:26] {
-			h.Fatalf("the secret stays: %q, %q", a, b)
+		if first, second := attacker.from.DeviceToken, b.from.DeviceToken; first == second || first[:26] != second[:26] {
+			h.Fatalf("the secret did not change, or the series did: %q, %q", first, second)
 		}
 		tab := attacker.copy()
 		h.advance(10 * time.Second)
@@ -68,34 +68,34 @@ func TestCopiedDeviceToken(t *testing.T) {
 		}
 		h.advance(time.Hour)
 		lost := attacker.copy()
-		lost.wantReason("the answer with the second one was lost", trust.Trusted)
+		lost.wantReason("after the response with the second secret was lost", trust.Trusted)
 		h.advance(time.Hour)
-		lost.wantReason("the second", trust.Trusted)
+		lost.wantReason("the second secret", trust.Trusted)
 		h.advance(time.Second)
 		late := attacker.copy()
-		late.wantReason("a request that was on its way", trust.Trusted)
+		late.wantReason("a delayed request", trust.Trusted)
 		if late.from.DeviceToken != attacker.from.DeviceToken {
-			h.Error("a secret of before is given a successor")
+			h.Error("an older secret got a new one in return")
 		}
 		sessionToken := lost.session
 		h.advance(2 * time.Minute)
-		attacker.wantReason("a copy of the first", trust.RevokedTokenReuse)
+		attacker.wantReason("a copy of the first secret", trust.RevokedTokenReuse)
 		if _, err := h.Sessions.Get(h.Context(), sessionToken); !errors.Is(err, session.ErrNoSession) {
-			h.Error("the sessions of the browser live on")
+			h.Error("the session of the device has not ended")
 		}
-		attacker.wantReason("and again", trust.RevokedTokenReuse)
-		lost.wantReason("the browser itself is asked, and says why", trust.RevokedTokenReuse)
+		attacker.wantReason("the copy again", trust.RevokedTokenReuse)
+		lost.wantReason("the browser itself", trust.RevokedTokenReuse)
 		h.wantCopyNotices(1, 0)
 		lost.signIn(true)
-		lost.wantReason("and is trusted again", trust.Trusted)
-		attacker.wantReason("but not with what was copied", trust.RevokedTokenReuse)
-		lost.wantReason("which ends nothing any more", trust.Trusted)
+		lost.wantReason("the browser after it was trusted again", trust.Trusted)
+		attacker.wantReason("the copy after that", trust.RevokedTokenReuse)
+		lost.wantReason("the browser after the copy was used again", trust.Trusted)
 		h.wantCopyNotices(1, 0)
 	})
 }
 
-// A copy of a cookie of two people betrays itself to both, whoever it is shown by: even by
-// somebody who has an account of their own.
+// A copied token of a browser that two people use ends trust for both, even if somebody with another
+// account sends it.
 func TestCopiedDeviceTokenOfTwoAccounts(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		anna := h.newBrowser().signIn(true)
@@ -113,41 +113,41 @@ func TestCopiedDeviceTokenOfTwoAccounts(t *testing.T) {
 		attacker.wantReason("Mallory", trust.RevokedTokenReuse)
 		h.wantCopyNotices(1, 1)
 		if h.copyNotices("mallory@example.com") != 0 {
-			h.Error("the one who has no part in it is told")
+			h.Error("the sender of the copied token got a notice")
 		}
 		for _, sessionToken := range []string{anna.session, ben.session} {
 			if _, err := h.Sessions.Get(h.Context(), sessionToken); !errors.Is(err, session.ErrNoSession) {
-				h.Errorf("a session lives on: %v", err)
+				h.Errorf("a session has not ended: %v", err)
 			}
 		}
 		anna.wantReason("Anna's", trust.RevokedTokenReuse)
 		anna.signIn(true)
-		attacker.wantReason("Mallory again", trust.RevokedTokenReuse)
-		anna.wantReason("Anna's new one", trust.Trusted)
+		attacker.wantReason("Mallory with the copy again", trust.RevokedTokenReuse)
+		anna.wantReason("Anna's new trust", trust.Trusted)
 		h.wantCopyNotices(1, 1)
 	})
 }
 
-// A secret that was made up, behind the beginning of one's own cookie, alarms nobody else.
+// A made-up secret with the series of one's own token notifies nobody else.
 func TestForgedTokenSecretNotifiesOnlyItsOwner(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		mallory := &browser{fixture: h, from: home, email: "mallory@example.com", password: "one two three four five"}
 		h.addAccount(mallory.email, mallory.password)
 		mallory.signIn(true)
-		mallory.email, mallory.password = annaEmail, annaPassword // which they know
+		mallory.email, mallory.password = annaEmail, annaPassword // an attacker who has the password
 		for range 5 {
 			mallory.from.DeviceToken = mallory.from.DeviceToken[:26] + strings.Repeat("A", 43)
 			mallory.enterPassword()
 		}
 		h.wantCopyNotices(0, 0)
 		if n := h.copyNotices("mallory@example.com"); n != 1 {
-			h.Errorf("Mallory was told %d times", n)
+			h.Errorf("Mallory got %d notices", n)
 		}
 	})
 }
 
-// A right secret from another kind of browser and another place is a copy; from the one or
-// the other it is a browser that was changed, or carried about.
+// A current token from another kind of browser and another network was copied. If only one of them
+// differs, the browser was updated or the device was moved.
 func TestTokenFromOtherBrowserAndNetwork(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		b := h.newBrowser()
@@ -157,12 +157,12 @@ func TestTokenFromOtherBrowserAndNetwork(t *testing.T) {
 		other := b.copy()
 		other.from.UserAgent = edge
 		other.wantReason("in another browser at home", trust.OtherBrowser)
-		b.wantReason("nothing has ended", trust.Trusted)
+		b.wantReason("the browser itself, still trusted", trust.Trusted)
 		h.wantCopyNotices(0, 0)
-		nobody := other.copy()
-		nobody.from.Address = h.newBrowser().from.Address.Prev()
-		nobody.from.UserAgent = "curl"
-		nobody.wantReason("in something that has no name", trust.OtherBrowser)
+		unknown := other.copy()
+		unknown.from.Address = h.newBrowser().from.Address.Prev()
+		unknown.from.UserAgent = "curl"
+		unknown.wantReason("in a browser of unknown kind", trust.OtherBrowser)
 		h.wantCopyNotices(0, 0)
 		other.at(officeIP).wantReason("in another browser at the office", trust.OtherBrowser)
 		h.wantCopyNotices(1, 0)
@@ -170,8 +170,8 @@ func TestTokenFromOtherBrowserAndNetwork(t *testing.T) {
 	})
 }
 
-// A browser that breaks down before it has written its newest cookies comes back with older
-// ones; an answer may arrive long after a later one. Neither is a theft.
+// A browser that crashes before it has stored its newest cookies sends older ones, and a response may
+// arrive after a later one. Neither counts as a copy.
 func TestOldTokenAfterCrash(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		anna := h.newBrowser().signIn(true)
@@ -192,16 +192,16 @@ func TestOldTokenAfterCrash(t *testing.T) {
 		h.advance(2 * time.Minute)
 		second.enterPassword()
 		if first.from.DeviceToken != second.from.DeviceToken {
-			h.Error("two answers to one question")
+			h.Error("two secrets for one")
 		}
 		h.advance(2 * time.Minute)
-		second.wantReason("the first answer came last", trust.Trusted)
+		second.wantReason("when the first response came last", trust.Trusted)
 		h.wantCopyNotices(0, 0)
 	})
 }
 
-// What ended while a browser was verified from a third place does not come back with it:
-// neither at home nor at the office.
+// Trust that is revoked while the browser is verified from a third network does not come back with that
+// verification.
 func TestRevokeWhileVerifying(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		for range 20 {
@@ -226,9 +226,9 @@ func TestRevokeWhileVerifying(t *testing.T) {
 				h.Fatal(err)
 			}
 			b.setCookies(<-verify)
-			for _, place := range []string{"203.0.113.5", officeIP} {
-				if b.at(place).reason() == trust.Trusted {
-					h.Fatalf("%s is trusted again", place)
+			for _, address := range []string{"203.0.113.5", officeIP} {
+				if b.at(address).reason() == trust.Trusted {
+					h.Fatalf("%s is trusted again", address)
 				}
 			}
 			h.advance(2 * time.Minute)
@@ -236,7 +236,7 @@ func TestRevokeWhileVerifying(t *testing.T) {
 	})
 }
 
-// A database that is brought back knows the secrets of yesterday: that is no theft.
+// A restored backup knows older secrets than the browsers have. That does not count as a copy.
 func TestRestoredBackupAndNewerTokens(t *testing.T) {
 	h := newFixture(t, filepath.Join(t.TempDir(), "twostep.db"))
 	h.addAccount(annaEmail, annaPassword)
@@ -254,8 +254,8 @@ func TestRestoredBackupAndNewerTokens(t *testing.T) {
 	if err := h.SignIns.InvalidateAll(h.Context()); err != nil {
 		t.Fatal(err)
 	}
-	b.wantReason("brought back", trust.RevokedBackupRestored)
+	b.wantReason("after the restore", trust.RevokedBackupRestored)
 	h.wantCopyNotices(0, 0)
 	b.signIn(true)
-	b.wantReason("and trusted again", trust.Trusted)
+	b.wantReason("after it was trusted again", trust.Trusted)
 }

@@ -28,11 +28,23 @@ func (h *fixture) getSession(sessionToken string) session.Session {
 	return who
 }
 
-// draft begins to enroll a number and returns the code that was said to it.
+// startEnrollment starts enrolling a factor of a method.
+func (h *fixture) startEnrollment(sessionToken, method string, form url.Values) error {
+	h.Helper()
+	return h.Enrollments.Start(h.Context(), h.getSession(sessionToken), method, form, home)
+}
+
+// startEmailChange starts changing the email address.
+func (h *fixture) startEmailChange(sessionToken, email string) error {
+	h.Helper()
+	return h.Enrollments.StartEmailChange(h.Context(), h.getSession(sessionToken), email, home)
+}
+
+// startNumber starts enrolling a phone number and returns the code that was sent to it.
 func (h *fixture) startNumber(sessionToken, number string) (code string) {
 	h.Helper()
 	h.mails()
-	if err := h.Enrollments.Start(h.Context(), h.getSession(sessionToken), "spoken", url.Values{"number": {number}}, home); err != nil {
+	if err := h.startEnrollment(sessionToken, "spoken", url.Values{"number": {number}}); err != nil {
 		h.Fatal(err)
 	}
 	m := h.lastMail()
@@ -47,7 +59,7 @@ func (h *fixture) confirm(sessionToken, method, code string) (string, error) {
 	return h.Enrollments.Confirm(h.Context(), h.getSession(sessionToken), method, url.Values{"code": {code}}, home)
 }
 
-// enroll enrolls a number and returns the session in which the person goes on.
+// enrollNumber enrolls a phone number and returns the new session token.
 func (h *fixture) enrollNumber(sessionToken, number string) string {
 	h.Helper()
 	sessionToken, err := h.confirm(sessionToken, "spoken", h.startNumber(sessionToken, number))
@@ -57,7 +69,7 @@ func (h *fixture) enrollNumber(sessionToken, number string) string {
 	return sessionToken
 }
 
-// numbers are the enrolled ones.
+// numbers returns the enrolled phone numbers, separated by spaces.
 func (h *fixture) numbers(sessionToken string) string {
 	h.Helper()
 	all, err := h.Enrollments.List(h.Context(), h.getSession(sessionToken))
@@ -75,15 +87,15 @@ func (h *fixture) numbers(sessionToken string) string {
 	return strings.Join(list, " ")
 }
 
-// A factor counts once it is proven; every other session ends, this one goes on, and
-// the owner is told.
+// A factor is enrolled when it is confirmed. Then every other session ends, this one continues, and the
+// owner is notified.
 func TestEnroll(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		other, mine := h.signIn(), h.signIn()
 		pending := h.enterPassword()
 		code := h.startNumber(mine, "+491711234567")
 		if got := h.numbers(mine); got != "" {
-			h.Errorf("enrolled before the proof: %q", got)
+			h.Errorf("enrolled before it was confirmed: %q", got)
 		}
 		_, err := h.confirm(mine, "spoken", wrong(code))
 		h.wantErr("a wrong code", err, factor.ErrIncorrect)
@@ -96,15 +108,15 @@ func TestEnroll(t *testing.T) {
 			h.wantErr(name, err, session.ErrNoSession)
 		}
 		_, err = h.Pending(h.Context(), pending, home)
-		h.wantErr("somebody on the way in", err, challenge.ErrNoAttempt)
+		h.wantErr("an attempt that was running", err, challenge.ErrNoAttempt)
 		if got := h.numbers(fresh); got != "+491711234567" {
 			h.Errorf("enrolled: %q", got)
 		}
 		if m := h.lastMail(); m.To != annaEmail || !strings.Contains(m.Subject, "Phone call") {
-			h.Errorf("the owner is not told: %s: %s", m.To, m.Subject)
+			h.Errorf("the owner got no notice: %s: %s", m.To, m.Subject)
 		}
 		_, err = h.confirm(fresh, "spoken", code)
-		h.wantErr("the same again", err, enroll.ErrNoPendingFactor)
+		h.wantErr("the same code again", err, enroll.ErrNoPendingFactor)
 		token := h.enterPassword()
 		if err := h.Choose(h.Context(), token, "spoken", home); err != nil {
 			h.Fatal(err)
@@ -116,13 +128,13 @@ func TestEnroll(t *testing.T) {
 	})
 }
 
-// The old number works until the new one is proven, and is told when it goes.
+// The old number works until the new one is confirmed, and is notified when it is replaced.
 func TestReplaceNumber(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		sessionToken := h.enrollNumber(h.signIn(), "+491711234567")
 		code := h.startNumber(sessionToken, "+491719999999")
 		if got := h.numbers(sessionToken); got != "+491711234567" {
-			h.Errorf("before the proof: %q", got)
+			h.Errorf("before the confirmation: %q", got)
 		}
 		h.advance(time.Second)
 		sessionToken, err := h.confirm(sessionToken, "spoken", code)
@@ -130,19 +142,19 @@ func TestReplaceNumber(t *testing.T) {
 			h.Fatal(err)
 		}
 		if got := h.numbers(sessionToken); got != "+491719999999" {
-			h.Errorf("after the proof: %q", got)
+			h.Errorf("after the confirmation: %q", got)
 		}
-		told := false
+		notified := false
 		for _, m := range h.mails() {
-			told = told || m.To == "+491711234567" && m.Text == "goodbye"
+			notified = notified || m.To == "+491711234567" && m.Text == "goodbye"
 		}
-		if !told {
-			h.Error("the old number is not told")
+		if !notified {
+			h.Error("the old number got no notice")
 		}
 	})
 }
 
-// Two drafts of one number end with one number, whoever is faster.
+// Two numbers that are enrolled at the same time leave one number.
 func TestNumbersEnrolledInParallel(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		first, second := h.signIn(), h.signIn()
@@ -156,7 +168,7 @@ func TestNumbersEnrolledInParallel(t *testing.T) {
 			s := <-sessions
 			who, err := h.Sessions.Get(h.Context(), s)
 			if err != nil {
-				return // the other one has ended it already
+				return // the other confirmation has ended this session
 			}
 			fresh, err := h.Enrollments.Confirm(h.Context(), who, "spoken", url.Values{"code": {codes[s]}}, home)
 			if err == nil {
@@ -173,45 +185,46 @@ func TestNumbersEnrolledInParallel(t *testing.T) {
 	})
 }
 
-// What is refused keeps nothing, and what is drawn up waits no longer than it says.
+// Invalid input starts no enrollment. A pending factor belongs to one session, needs recent
+// authentication, and ends when it is canceled.
 func TestPendingFactorEnds(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		token := h.signIn()
 		var no *factor.UserError
-		err := h.Enrollments.Start(h.Context(), h.getSession(token), "spoken", url.Values{"number": {"nonsense"}}, home)
+		err := h.startEnrollment(token, "spoken", url.Values{"number": {"nonsense"}})
 		if !errors.As(err, &no) || no.Field != "number" {
-			h.Errorf("nonsense: %v", err)
+			h.Errorf("invalid: %v", err)
 		}
 		for _, method := range []string{"", "email", "EMAIL", "none", "spoken\x00"} {
-			h.wantErr(method, h.Enrollments.Start(h.Context(), h.getSession(token), method, url.Values{}, home), challenge.ErrUnknownMethod)
+			h.wantErr(method, h.startEnrollment(token, method, url.Values{}), challenge.ErrUnknownMethod)
 			_, err := h.Enrollments.Pending(h.Context(), h.getSession(token), method, home)
-			h.wantErr("draft of "+method, err, enroll.ErrNoPendingFactor)
+			h.wantErr("pending "+method, err, enroll.ErrNoPendingFactor)
 		}
 		code := h.startNumber(token, "+491711234567")
 		d, err := h.Enrollments.Pending(h.Context(), h.getSession(token), "spoken", home)
 		if err != nil || d.Destination != "+491711234567" || d.Challenge == nil {
-			h.Errorf("draft %+v, %v", d, err)
+			h.Errorf("pending %+v, %v", d, err)
 		}
 		other := h.signIn()
 		_, err = h.confirm(other, "spoken", code)
-		h.wantErr("from another token", err, enroll.ErrNoPendingFactor)
+		h.wantErr("from another session", err, enroll.ErrNoPendingFactor)
 		h.advance(10*time.Minute + time.Second)
 		_, err = h.confirm(token, "spoken", code)
-		h.wantErr("when the proof of its person is old", err, session.ErrStepUpRequired)
+		h.wantErr("without recent authentication", err, session.ErrStepUpRequired)
 		_, err = h.Enrollments.Pending(h.Context(), h.getSession(token), "spoken", home)
-		h.wantErr("looking at it then", err, session.ErrStepUpRequired)
+		h.wantErr("Pending without recent authentication", err, session.ErrStepUpRequired)
 		token = h.signIn()
 		h.startNumber(token, "+491711234567")
 		if err := h.Enrollments.Cancel(h.Context(), h.getSession(token), "spoken"); err != nil {
 			h.Fatal(err)
 		}
 		_, err = h.Enrollments.Pending(h.Context(), h.getSession(token), "spoken", home)
-		h.wantErr("dropped", err, enroll.ErrNoPendingFactor)
+		h.wantErr("after Cancel", err, enroll.ErrNoPendingFactor)
 	})
 }
 
-// Everything that changes what proves the person needs a full proof of the last ten
-// minutes; a step-up gives one, to this session alone, under a new token.
+// Changing factors or the address needs authentication within the last ten minutes. A step-up gives it, to
+// this session alone, under a new token.
 func TestStepUp(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		sessionToken := h.enrollNumber(h.signIn(), "+491711234567")
@@ -251,7 +264,7 @@ func TestStepUp(t *testing.T) {
 		_, err = h.Sessions.Get(h.Context(), sessionToken)
 		h.wantErr("the old token", err, session.ErrNoSession)
 		if now := h.getSession(proven); now.ID != who.ID || !now.RecentlyAuthenticated(h.clock()) || storetest.CountRows(t, h.url, "sessions") != before {
-			h.Errorf("session %+v, want the same one, proven now", now)
+			h.Errorf("session %+v, want the same one, authenticated now", now)
 		}
 		if _, err := h.Enrollments.Remove(h.Context(), h.getSession(proven), id, home); err != nil {
 			h.Error(err)
@@ -259,7 +272,7 @@ func TestStepUp(t *testing.T) {
 	})
 }
 
-// A step-up belongs to its session: once that is over, it opens nothing.
+// A step-up belongs to its session: after a sign-out it opens nothing.
 func TestStepUpAfterSignOut(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		sessionToken := h.signIn()
@@ -276,30 +289,30 @@ func TestStepUpAfterSignOut(t *testing.T) {
 	})
 }
 
-// The draft of a factor is no sign-in, and a sign-in is no draft.
+// A code for a new factor is not accepted in a sign-in, nor the other way round.
 func TestCodesAreBoundToPurpose(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		sessionToken := h.signIn()
 		code := h.startNumber(sessionToken, "+491711234567")
 		token := h.enterPassword()
 		_, err := h.verify(token, code)
-		h.wantErr("the code of a draft for a sign-in", err, factor.ErrIncorrect)
+		h.wantErr("the code for a new factor in a sign-in", err, factor.ErrIncorrect)
 		_, err = h.confirm(sessionToken, "spoken", h.code())
-		h.wantErr("the code of a sign-in for a draft", err, factor.ErrIncorrect)
+		h.wantErr("the code of a sign-in for a new factor", err, factor.ErrIncorrect)
 		_, err = h.confirm(sessionToken, "email", h.code())
-		h.wantErr("the code of a sign-in for an address", err, enroll.ErrNoPendingFactor)
+		h.wantErr("the code of a sign-in for a new address", err, enroll.ErrNoPendingFactor)
 	})
 }
 
-// A new address is proven before it counts; the old one is told; an address that has
-// an account gets no mail and looks the same.
+// A new address is set when it is confirmed, and the old one is notified. An address that belongs to
+// another account gets no email and the same response.
 func TestChangeEmail(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		h.addAccount("bob@example.com", "another horse battery")
 		sessionToken := h.signIn()
-		h.wantErr("nonsense", h.Enrollments.StartEmailChange(h.Context(), h.getSession(sessionToken), "nonsense", home), account.ErrEmail)
+		h.wantErr("invalid", h.startEmailChange(sessionToken, "nonsense"), account.ErrEmail)
 		n := len(h.mails())
-		if err := h.Enrollments.StartEmailChange(h.Context(), h.getSession(sessionToken), "bob@example.com", home); err != nil {
+		if err := h.startEmailChange(sessionToken, "bob@example.com"); err != nil {
 			h.Errorf("an address with an account: %v", err)
 		}
 		h.advance(time.Minute)
@@ -308,12 +321,12 @@ func TestChangeEmail(t *testing.T) {
 		}
 		d, err := h.Enrollments.Pending(h.Context(), h.getSession(sessionToken), "email", home)
 		if err != nil || d.Challenge.Delivery.State != "sent" {
-			h.Errorf("it looks unlike others: %+v, %v", d.Challenge, err)
+			h.Errorf("the delivery state reveals the account: %+v, %v", d.Challenge, err)
 		}
 		if len(h.mails()) != n {
-			h.Error("a mail to somebody who has an account")
+			h.Error("an email to an address with an account")
 		}
-		if err := h.Enrollments.StartEmailChange(h.Context(), h.getSession(sessionToken), "New@example.com", home); err != nil {
+		if err := h.startEmailChange(sessionToken, "New@example.com"); err != nil {
 			h.Fatal(err)
 		}
 		if m := h.lastMail(); m.To != "new@example.com" {
@@ -327,51 +340,50 @@ func TestChangeEmail(t *testing.T) {
 		if got := h.getSession(sessionToken).Account.Email; got != "new@example.com" {
 			h.Errorf("the address is %s", got)
 		}
-		told := map[string]string{}
+		notices := map[string]string{}
 		for _, m := range h.mails()[n+1:] {
-			told[m.To] = m.Text
+			notices[m.To] = m.Text
 		}
-		if len(told) != 2 || strings.Contains(told[annaEmail], "new@example.com") {
-			h.Errorf("told %v, want both, and the old one without the new address", told)
+		if len(notices) != 2 || strings.Contains(notices[annaEmail], "new@example.com") {
+			h.Errorf("notices %v, want one to each address, and none with the new address to the old one", notices)
 		}
-		_, err = h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, home)
+		_, err = h.start(annaEmail, annaPassword, home)
 		h.wantErr("the old address", err, account.ErrCredentials)
 	})
 }
 
-// Text messages have rations for a number, its block, the account and the network, and
-// a cap of money; each says when it opens again.
+// Text messages are limited per block of numbers and by a budget. The error says when the limit ends.
 func TestTextLimits(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		sessionToken := h.signIn()
-		try := func(i int) error {
+		start := func(i int) error {
 			number := fmt.Sprintf("+49171%07d", i)
-			return h.Enrollments.Start(h.Context(), h.getSession(sessionToken), "spoken", url.Values{"number": {number}}, home)
+			return h.startEnrollment(sessionToken, "spoken", url.Values{"number": {number}})
 		}
 		var wait *ratelimit.LimitedError
 		sent := 0
 		for ; sent < 100 && wait == nil; sent++ {
-			if err := try(7000000 + sent); err != nil && !errors.As(err, &wait) {
+			if err := start(7000000 + sent); err != nil && !errors.As(err, &wait) {
 				h.Fatal(err)
 			}
 		}
 		if sent-1 != 10 || wait == nil || !wait.RetryAt.Equal(h.clock().Truncate(time.Hour).Add(time.Hour)) {
 			h.Errorf("%d texts to one block, then %v", sent-1, wait)
 		}
-		if err := try(8000000 + 10*1000); err != nil {
+		if err := start(8000000 + 10*1000); err != nil {
 			h.Errorf("another block: %v", err)
 		}
 		h.Challenges.Texts = challenge.TextBudget{PricePerMessage: 60, PerDay: 100}
-		if err := try(9000000); err != nil {
-			h.Errorf("within the cap: %v", err)
+		if err := start(9000000); err != nil {
+			h.Errorf("within the text budget: %v", err)
 		}
-		if err := try(9100000); !errors.As(err, &wait) {
-			h.Errorf("beyond the cap: %v", err)
+		if err := start(9100000); !errors.As(err, &wait) {
+			h.Errorf("beyond the text budget: %v", err)
 		}
 	})
 }
 
-// A session that was ended stays ended, whatever a request that began before does.
+// A request that has loaded a session before it ended can change nothing.
 func TestEndedSessionChangesNothing(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		attacker, owner := h.signIn(), h.signIn()
@@ -382,18 +394,18 @@ func TestEndedSessionChangesNothing(t *testing.T) {
 		_, err := h.SignIns.ChangePassword(h.Context(), before, annaPassword, "another horse battery", home)
 		h.wantErr("a new password", err, session.ErrNoSession)
 		_, err = h.Enrollments.Remove(h.Context(), before, "none", home)
-		h.wantErr("removing what is not there", err, challenge.ErrUnknownMethod)
+		h.wantErr("removing an unknown factor", err, challenge.ErrUnknownMethod)
 		if _, err := h.Sessions.Get(h.Context(), owner); err != nil {
 			h.Errorf("the owner: %v", err)
 		}
-		_, err = h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, home)
+		_, err = h.start(annaEmail, annaPassword, home)
 		if err != nil {
-			h.Errorf("the password as it was: %v", err)
+			h.Errorf("the old password: %v", err)
 		}
 	})
 }
 
-// A new address cannot be flooded or found by guessing, known or not.
+// Emails to a new address are limited, whether it belongs to an account or not.
 func TestNewAddressMailLimit(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		h.addAccount("bob@example.com", "another horse battery")
@@ -403,7 +415,7 @@ func TestNewAddressMailLimit(t *testing.T) {
 			var wait *ratelimit.LimitedError
 			n := 0
 			for ; n < 50 && wait == nil; n++ {
-				if err := h.Enrollments.StartEmailChange(h.Context(), h.getSession(sessionToken), to, home); err != nil && !errors.As(err, &wait) {
+				if err := h.startEmailChange(sessionToken, to); err != nil && !errors.As(err, &wait) {
 					h.Fatal(err)
 				}
 			}
@@ -414,12 +426,11 @@ func TestNewAddressMailLimit(t *testing.T) {
 	})
 }
 
-// The link in the notice of a change takes it back, once, and makes void what the one
-// who made it knows.
+// The link in the notice of a change undoes it, once, and cancels the password.
 func TestUndoEmailChange(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		sessionToken := h.signIn()
-		if err := h.Enrollments.StartEmailChange(h.Context(), h.getSession(sessionToken), "thief@example.com", home); err != nil {
+		if err := h.startEmailChange(sessionToken, "thief@example.com"); err != nil {
 			h.Fatal(err)
 		}
 		sessionToken, err := h.confirm(sessionToken, "email", h.code())
@@ -432,16 +443,16 @@ func TestUndoEmailChange(t *testing.T) {
 				token = strings.Fields(rest)[0]
 			}
 		}
-		h.wantErr("a reset by it", h.Accounts.ResetPassword(h.Context(), token, "a third horse battery", home), account.ErrLink)
+		h.wantErr("a password reset with it", h.Accounts.ResetPassword(h.Context(), token, "a third horse battery", home), account.ErrLink)
 		h.advance(6 * 24 * time.Hour)
 		if err := h.Accounts.UndoChange(h.Context(), token, home); err != nil {
 			h.Fatal(err)
 		}
 		h.wantErr("again", h.Accounts.UndoChange(h.Context(), token, home), account.ErrLink)
 		_, err = h.Sessions.Get(h.Context(), sessionToken)
-		h.wantErr("the thief's session", err, session.ErrNoSession)
-		_, err = h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, home)
-		h.wantErr("the password that the thief knows", err, account.ErrCredentials)
+		h.wantErr("the attacker's session", err, session.ErrNoSession)
+		_, err = h.start(annaEmail, annaPassword, home)
+		h.wantErr("the password that the attacker knows", err, account.ErrCredentials)
 		if err := h.Accounts.RequestPasswordReset(h.Context(), annaEmail, home); err != nil {
 			h.Fatal(err)
 		}

@@ -8,26 +8,25 @@ import (
 
 	"twostep.example/twostep/internal/origin"
 	"twostep.example/twostep/internal/ratelimit"
-	"twostep.example/twostep/internal/signin"
 )
 
 const annaNumber = "+491711234567"
 
-// called takes the first step somewhere and asks for a call there.
+// requestCall enters the password from an origin and requests a call.
 func (h *fixture) requestCall(from origin.Origin) error {
 	h.Helper()
-	entry, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, from)
+	entry, err := h.start(annaEmail, annaPassword, from)
 	if err != nil {
 		h.Fatal(err)
 	}
 	return h.Choose(h.Context(), entry.Attempt, "spoken", from)
 }
 
-// Strangers use up what there is of messages to a number, and then those of the account. The
-// browsers that it knows have their own: six an hour and fifteen a day, and twenty a day together.
+// Unknown devices can use up the messages to a number. Known devices have limits of their own: six per
+// hour and fifteen per day each, and twenty per day together.
 func TestTextsOfKnownDevices(t *testing.T) {
 	withAccount(t, func(h *fixture) {
-		h.advance(15 * time.Hour) // it is one o'clock, so that no day begins meanwhile
+		h.advance(15 * time.Hour) // 01:00 UTC, so that no day ends during the test
 		h.enrollNumber(h.signIn(), annaNumber)
 		one, other := h.newBrowser(), h.newBrowser().at(officeIP)
 		for _, b := range []*browser{one, other} {
@@ -42,7 +41,7 @@ func TestTextsOfKnownDevices(t *testing.T) {
 				h.Fatal(err)
 			}
 		}
-		h.wantErr("one more for strangers", h.requestCall(otherNetwork(100)), ratelimit.ErrLimited)
+		h.wantErr("one more call for unknown devices", h.requestCall(otherNetwork(100)), ratelimit.ErrLimited)
 		got := func(b *browser, most int) (n int) {
 			for range most {
 				if err := h.requestCall(b.from); err == nil {
@@ -55,26 +54,26 @@ func TestTextsOfKnownDevices(t *testing.T) {
 		}
 		for hour, want := range []int{6, 6, 3, 0} {
 			if n := got(one, 10); n != want {
-				h.Errorf("hour %d: %d in a known browser, want %d", hour, n, want)
+				h.Errorf("hour %d: %d calls from a known device, want %d", hour, n, want)
 			}
 			h.advance(time.Hour)
 		}
 		if n := got(other, 10); n != ratelimit.TextsPerAccountDay-ratelimit.KnownMailsPerDay {
-			h.Errorf("%d in another known browser", n)
+			h.Errorf("%d calls from another known device", n)
 		}
 	})
 }
 
-// Somebody who says that Anna's number is theirs uses up nothing of hers.
+// Messages to a number that another person tries to enroll do not count against its owner's limits.
 func TestTextsToNewNumber(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		sessionToken := h.enrollNumber(h.signIn(), annaNumber)
 		for n := range ratelimit.NewNumberTextsPerDay - 1 {
-			if err := h.Enrollments.Start(h.Context(), h.getSession(sessionToken), "spoken", url.Values{"number": {annaNumber}}, home); err != nil {
+			if err := h.startEnrollment(sessionToken, "spoken", url.Values{"number": {annaNumber}}); err != nil {
 				h.Fatalf("number %d: %v", n, err)
 			}
 		}
-		err := h.Enrollments.Start(h.Context(), h.getSession(sessionToken), "spoken", url.Values{"number": {annaNumber}}, home)
+		err := h.startEnrollment(sessionToken, "spoken", url.Values{"number": {annaNumber}})
 		h.wantErr("one more", err, ratelimit.ErrLimited)
 		if err := h.requestCall(otherNetwork(1)); err != nil {
 			h.Errorf("Anna in a new browser: %v", err)
@@ -82,22 +81,22 @@ func TestTextsToNewNumber(t *testing.T) {
 	})
 }
 
-// One network begins sixty sign-ins of an account in an hour. Other networks, and browsers that the
-// account knows, begin their own.
+// One network can start sixty sign-ins of an account per hour. Other networks and known devices have
+// limits of their own.
 func TestSignInsPerNetwork(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		b := h.newBrowser().signIn(false)
 		begin := func(from origin.Origin) error {
-			_, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, from)
+			_, err := h.start(annaEmail, annaPassword, from)
 			return err
 		}
-		for n := range ratelimit.SignInsPerNetworkHour - 1 { // one was the laptop's own, which was not known then
+		for n := range ratelimit.SignInsPerNetworkHour - 1 { // the first sign-in of b counts too: the device was unknown then
 			if err := begin(home); err != nil {
 				h.Fatalf("sign-in %d: %v", n, err)
 			}
 		}
 		h.wantErr("one more", begin(home), ratelimit.ErrLimited)
-		for what, from := range map[string]origin.Origin{"another network": otherNetwork(1), "a known browser": b.from} {
+		for what, from := range map[string]origin.Origin{"another network": otherNetwork(1), "a known device": b.from} {
 			if err := begin(from); err != nil {
 				h.Errorf("%s: %v", what, err)
 			}

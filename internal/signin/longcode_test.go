@@ -17,22 +17,21 @@ import (
 	"twostep.example/twostep/internal/odds"
 	"twostep.example/twostep/internal/origin"
 	"twostep.example/twostep/internal/ratelimit"
-	"twostep.example/twostep/internal/signin"
 	"twostep.example/twostep/internal/store"
 )
 
-// away is a stranger's network of its own for each n.
+// otherNetwork returns an origin in a network of its own for each n.
 func otherNetwork(n int) origin.Origin {
 	return origin.Origin{Address: netip.AddrFrom4([4]byte{198, 51, byte(100 + n/250), byte(1 + n%250)}), Language: "en"}
 }
 
-// stranger guesses at Anna's account by a method until there is nothing left, each sign-in
-// from another network, and returns how many guesses were compared.
+// guessUntilExhausted guesses codes of a method in sign-ins from different networks until a long code is
+// needed, and returns how many guesses were compared.
 func (h *fixture) guessUntilExhausted(method string) (compared int) {
 	h.Helper()
 	for n := range 40 {
 		from := otherNetwork(n)
-		entry, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, from)
+		entry, err := h.start(annaEmail, annaPassword, from)
 		if err != nil {
 			h.Fatal(err)
 		}
@@ -49,7 +48,7 @@ func (h *fixture) guessUntilExhausted(method string) (compared int) {
 			switch {
 			case errors.Is(err, factor.ErrIncorrect):
 				compared++
-			case errors.Is(err, challenge.ErrLongCodeNeeded), errors.Is(err, factor.ErrMalformed): // it is hard already
+			case errors.Is(err, challenge.ErrLongCodeNeeded), errors.Is(err, factor.ErrMalformed): // a long code is needed
 				return compared
 			case err != nil && !errors.Is(err, ratelimit.ErrLimited) && !errors.Is(err, challenge.ErrNoAttempt):
 				h.Fatalf("guess %d: %v", compared, err)
@@ -57,11 +56,11 @@ func (h *fixture) guessUntilExhausted(method string) (compared int) {
 		}
 		h.advance(3 * time.Hour)
 	}
-	h.Fatal("there is no end to it")
+	h.Fatal("the budget is never exhausted")
 	return 0
 }
 
-// anna is the name of Anna's ledger.
+// annaBudget returns the name of Anna's guess budget.
 func (h *fixture) annaBudget() string {
 	h.Helper()
 	a, err := h.Store.FindAccountByEmail(h.Context(), annaEmail)
@@ -71,12 +70,12 @@ func (h *fixture) annaBudget() string {
 	return a.ID
 }
 
-// debited writes down what strangers have done just now.
-func (h *fixture) addEntry(ledger, kind string, cost odds.Chance) {
+// addEntry adds an entry of an unknown device to a budget.
+func (h *fixture) addEntry(budget, kind string, cost odds.Chance) {
 	h.Helper()
-	d := store.BudgetEntry{ID: rand.Text(), Budget: ledger, Kind: kind, ChallengeID: "of a stranger", Network: "elsewhere", CreatedAt: h.clock(), Cost: int64(cost)}
+	d := store.BudgetEntry{ID: rand.Text(), Budget: budget, Kind: kind, ChallengeID: "of an unknown device", Network: "elsewhere", CreatedAt: h.clock(), Cost: int64(cost)}
 	err := h.Store.Tx(h.Context(), func(tx *store.DB) error {
-		if _, err := tx.LockGuessBudget(h.Context(), ledger); err != nil {
+		if _, err := tx.LockGuessBudget(h.Context(), budget); err != nil {
 			return err
 		}
 		return tx.CreateBudgetEntry(h.Context(), d)
@@ -86,7 +85,7 @@ func (h *fixture) addEntry(ledger, kind string, cost odds.Chance) {
 	}
 }
 
-// told counts the mails that have arrived with this in their subject.
+// countMails counts the emails with this text in their subject.
 func (h *fixture) countMails(what string) (n int) {
 	h.Helper()
 	for _, m := range h.mails() {
@@ -104,49 +103,49 @@ const (
 
 var longCode = regexp.MustCompile(`\b[0-9A-HJKMNP-TV-Z]{5}-[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{4}\b`)
 
-// Twenty guesses by mail in a year, from however many networks; then nobody is refused: the
-// code is longer, and the owner was told, once.
+// Twenty guesses at emailed codes are compared per year, from any number of networks. After that the code
+// is longer, nobody is locked out, and the owner is notified once.
 func TestEmailBudgetExhausted(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		if got := h.guessUntilExhausted("email"); got != 20 {
 			h.Errorf("%d guesses were compared, want 20", got)
 		}
-		var told, longer int
+		var exhausted, guessed int
 		for _, m := range h.mails() {
 			if strings.Contains(m.Subject, "choose a new password") {
-				told++
+				exhausted++
 				if !strings.Contains(m.Text, "https://signin.example.com/forgot") {
-					h.Errorf("the mail leads nowhere:\n%s", m.Text)
+					h.Errorf("the email has no link to reset the password:\n%s", m.Text)
 				}
 			}
 			if strings.Contains(m.Subject, "is entering wrong codes") {
-				longer++
+				guessed++
 			}
 		}
-		if told != 1 || longer == 0 {
-			h.Errorf("told %d times that it is used up, want 1, and %d times that somebody guesses", told, longer)
+		if exhausted != 1 || guessed == 0 {
+			h.Errorf("%d notices that the budget is exhausted, want 1, and %d of guessing", exhausted, guessed)
 		}
 		h.advance(24 * time.Hour)
 		token := h.enterPassword()
 		mail := h.mails()[len(h.mails())-1]
 		code := longCode.FindString(mail.Text)
 		if code == "" || !strings.Contains(mail.Text, "https://signin.example.com/signin/verify#"+strings.ReplaceAll(code, "-", "")) {
-			h.Fatalf("no longer code, or no link, in\n%s", mail.Text)
+			h.Fatalf("no long code, or no link, in\n%s", mail.Text)
 		}
 		if p, err := h.Pending(h.Context(), token, home); err != nil || !p.Challenge.LongCode {
-			h.Errorf("the page does not know of the longer code: %v", err)
+			h.Errorf("the state does not say that a long code is needed: %v", err)
 		}
 		_, err := h.verify(token, "123456")
 		h.wantErr("six digits", err, factor.ErrMalformed)
 		_, err = h.verify(token, "0000000000000")
-		h.wantErr("a wrong long one", err, factor.ErrIncorrect)
+		h.wantErr("a wrong long code", err, factor.ErrIncorrect)
 		if _, err := h.verify(token, strings.ToLower(code)); err != nil {
-			h.Errorf("the longer code: %v", err)
+			h.Errorf("the long code: %v", err)
 		}
 	})
 }
 
-// Ten guesses at an app; then two codes in a row, and neither alone nor out of order.
+// Ten guesses at app codes are compared. After that two consecutive codes are needed, in order.
 func TestAppBudgetExhausted(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		app, _ := h.enrollApp(h.signIn())
@@ -171,31 +170,30 @@ func TestAppBudgetExhausted(t *testing.T) {
 	})
 }
 
-// A browser that the account knows notices nothing of it, and nobody else can spend what it
-// may guess.
+// A known device keeps using short codes, and unknown devices cannot use up its guesses.
 func TestKnownDeviceIsNotAffected(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		b := h.newBrowser().signIn(false)
 		h.guessUntilExhausted("email")
 		h.advance(24 * time.Hour)
-		entry, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, b.from)
+		entry, err := h.start(annaEmail, annaPassword, b.from)
 		if err != nil {
 			h.Fatal(err)
 		}
 		code := h.code()
 		if len(code) != 6 {
-			h.Fatalf("the known browser is sent %q", code)
+			h.Fatalf("the known device got %q", code)
 		}
 		if _, err := h.Verify(h.Context(), entry.Attempt, url.Values{"code": {code}}, b.from); err != nil {
-			h.Errorf("the known browser: %v", err)
+			h.Errorf("the known device: %v", err)
 		}
 	})
 }
 
-// What a sign-in cost is given back when that very sign-in is passed, and nothing else is.
+// Passing a sign-in refunds the guesses of that sign-in and no others.
 func TestOnlyOwnGuessesAreRefunded(t *testing.T) {
 	withAccount(t, func(h *fixture) {
-		for range 30 { // an owner who mistypes each time, in browsers that are always new
+		for range 30 { // an owner who mistypes, each time in a new browser
 			token := h.enterPassword()
 			code := h.code()
 			for range 3 {
@@ -210,12 +208,12 @@ func TestOnlyOwnGuessesAreRefunded(t *testing.T) {
 			h.advance(time.Hour)
 		}
 		if got := h.guessUntilExhausted("email"); got != 20 {
-			h.Errorf("%d guesses were compared after 90 typos that were made good, want 20", got)
+			h.Errorf("%d guesses were compared after 90 refunded typos, want 20", got)
 		}
 	})
 }
 
-// A new password, once both steps are proven, begins a new ledger: four times in a year.
+// A password change after both steps renews the budget, four times in a year.
 func TestPasswordChangeRenewsBudget(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		password := annaPassword
@@ -240,13 +238,13 @@ func TestPasswordChangeRenewsBudget(t *testing.T) {
 				h.Fatal(err)
 			}
 			if _, err := h.SignIns.ChangePassword(h.Context(), h.getSession(sessionToken), next, annaPassword, home); err != nil {
-				h.Fatal(err) // everybody knows it again
+				h.Fatal(err) // the attacker has the password again
 			}
 		}
 	})
 }
 
-// A year later what was spent counts no more, to the millisecond.
+// After a year, to the millisecond, a guess no longer counts.
 func TestBudgetWindowRolls(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		if got := h.guessUntilExhausted("email"); got != 20 {
@@ -259,7 +257,7 @@ func TestBudgetWindowRolls(t *testing.T) {
 	})
 }
 
-// Guesses that arrive together, at two servers, are never more than the ledger allows.
+// Guesses that arrive at the same time are never more than the budget allows.
 func TestParallelGuessesStayInBudget(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		var compared atomic.Int64
@@ -268,9 +266,9 @@ func TestParallelGuessesStayInBudget(t *testing.T) {
 			from  origin.Origin
 		}
 		attempts := make(chan attempt, 100)
-		for n := range 100 { // each may compare five, and two at once
+		for n := range 100 { // each has five guesses, two of them without a delay
 			from := otherNetwork(n)
-			entry, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, from)
+			entry, err := h.start(annaEmail, annaPassword, from)
 			if err != nil {
 				h.Fatal(err)
 			}
@@ -293,9 +291,9 @@ func TestParallelGuessesStayInBudget(t *testing.T) {
 	})
 }
 
-// Three codes that are good at a time make one guess dearer than what is left. The right one is
-// then refused, but only once: the next is longer, stays so, and is compared; and nobody is told
-// that the guesses are used up, which they are not.
+// With three live codes one guess costs more than is left. The right code is then refused once: the
+// challenge is reissued with a long code, which later resends keep, and the right long code is accepted.
+// The owner gets no notice, since the budget is not used up.
 func TestResentCodeIsLong(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		h.addEntry(h.annaBudget(), store.EntryGuess, 18_000)
@@ -311,23 +309,23 @@ func TestResentCodeIsLong(t *testing.T) {
 		_, err := h.verify(token, h.code())
 		h.wantErr("the right one of three codes", err, challenge.ErrLongCodeNeeded)
 		if p, err := h.Pending(h.Context(), token, home); err != nil || !p.Challenge.LongCode {
-			h.Fatalf("the next one is no longer: %v", err)
+			h.Fatalf("no long code is needed: %v", err)
 		}
 		long := longCode.FindString(h.lastMail().Text)
 		resend()
 		if again := longCode.FindString(h.lastMail().Text); again == "" || again == long {
-			h.Errorf("another one after %s: %q", long, again)
+			h.Errorf("the code after %s: %q", long, again)
 		}
 		if _, err := h.verify(token, long); err != nil {
-			h.Errorf("the longer code: %v", err)
+			h.Errorf("the long code: %v", err)
 		}
 		if n := h.countMails(exhaustedSubject); n != 0 {
-			h.Errorf("told %d times that it is used up", n)
+			h.Errorf("%d notices that the budget is exhausted", n)
 		}
 	})
 }
 
-// The same where a new number is to be proven.
+// The same for a number that is being confirmed.
 func TestResentCodeForNewNumberIsLong(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		const number = "+491711234567"
@@ -343,16 +341,16 @@ func TestResentCodeForNewNumberIsLong(t *testing.T) {
 		_, err := h.confirm(sessionToken, "spoken", h.lastMail().Text)
 		h.wantErr("the right one of three codes", err, challenge.ErrLongCodeNeeded)
 		if _, err := h.confirm(sessionToken, "spoken", h.lastMail().Text); err != nil {
-			h.Errorf("the longer code: %v", err)
+			h.Errorf("the long code: %v", err)
 		}
 	})
 }
 
-// guess makes one wrong guess in a new sign-in from a network.
+// guess makes one wrong guess in a new sign-in from an origin.
 func (h *fixture) guess(from origin.Origin) {
 	h.Helper()
 	h.advance(time.Second)
-	entry, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, from)
+	entry, err := h.start(annaEmail, annaPassword, from)
 	if err != nil {
 		h.Fatal(err)
 	}
@@ -360,39 +358,39 @@ func (h *fixture) guess(from origin.Origin) {
 	h.wantErr("a guess", err, factor.ErrIncorrect)
 }
 
-// Somebody who comes back only each day and an hour is told of too, with the second sign-in.
+// Guesses that are more than a day apart are notified too, from the second sign-in on.
 func TestSlowGuessingIsNotified(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		for n := range 2 {
 			h.guess(otherNetwork(n))
 			if got := h.countMails(guessingSubject); got != n {
-				h.Errorf("told %d times of %d sign-ins", got, n+1)
+				h.Errorf("%d notices of %d sign-ins", got, n+1)
 			}
 			h.advance(25 * time.Hour)
 		}
 	})
 }
 
-// A clock that was ahead when the owner was told does not keep them from being told later.
+// A notice that was sent while the clock was ahead does not suppress later notices.
 func TestNotifiedAfterClockWasSetBack(t *testing.T) {
 	withAccount(t, func(h *fixture) {
-		for n, turned := range []time.Duration{100 * 24 * time.Hour, -100 * 24 * time.Hour} {
-			h.advance(turned)
+		for n, d := range []time.Duration{100 * 24 * time.Hour, -100 * 24 * time.Hour} {
+			h.advance(d)
 			h.guess(otherNetwork(2 * n))
 			h.guess(otherNetwork(2*n + 1))
 			if got := h.countMails(guessingSubject); got != n+1 {
-				h.Errorf("told %d times, want %d", got, n+1)
+				h.Errorf("%d notices, want %d", got, n+1)
 			}
 		}
 	})
 }
 
-// Nor is the owner told with each guess that comes too late, behind a renewal that is still to come.
+// A renewal in the future (the clock was set back) does not cause a notice for each guess.
 func TestExhaustedNotifiedOnceBeforeRenewal(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		var tokens []string
 		for n := range 3 {
-			entry, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, otherNetwork(n))
+			entry, err := h.start(annaEmail, annaPassword, otherNetwork(n))
 			if err != nil {
 				h.Fatal(err)
 			}
@@ -408,13 +406,13 @@ func TestExhaustedNotifiedOnceBeforeRenewal(t *testing.T) {
 			h.wantErr("a guess that comes too late", err, challenge.ErrLongCodeNeeded)
 		}
 		if n := h.countMails(exhaustedSubject); n != 1 {
-			h.Errorf("told %d times that it is used up, want 1", n)
+			h.Errorf("%d notices that the budget is exhausted, want 1", n)
 		}
 	})
 }
 
-// What the owner was told of their own mistakes and was given back does not keep them from being
-// told when it is true.
+// A notice that was caused by the owner's own mistakes, which were refunded, does not suppress the next
+// notice.
 func TestExhaustedNotifiedAgainAfterRefund(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		h.addEntry(h.annaBudget(), store.EntryGuess, 16_000)
@@ -426,7 +424,7 @@ func TestExhaustedNotifiedAgainAfterRefund(t *testing.T) {
 			h.wantErr("a typo", err, factor.ErrIncorrect)
 		}
 		if n := h.countMails(exhaustedSubject); n != 1 {
-			h.Errorf("told %d times that it is used up, want 1", n)
+			h.Errorf("%d notices that the budget is exhausted, want 1", n)
 		}
 		h.advance(15 * time.Second)
 		_, err := h.verify(token, code)
@@ -435,10 +433,10 @@ func TestExhaustedNotifiedAgainAfterRefund(t *testing.T) {
 			h.Fatal(err)
 		}
 		if got := h.guessUntilExhausted("email"); got != 4 {
-			h.Errorf("%d guesses are left after the typos were given back, want 4", got)
+			h.Errorf("%d guesses are left after the refund, want 4", got)
 		}
 		if n := h.countMails(exhaustedSubject); n != 2 {
-			h.Errorf("told %d times that it is used up, want 2", n)
+			h.Errorf("%d notices that the budget is exhausted, want 2", n)
 		}
 	})
 }

@@ -24,12 +24,11 @@ import (
 	"twostep.example/twostep/internal/store/storetest"
 )
 
-// A reset ends everything that was open, tells the owner, works once, and opens no
-// session: both steps are still to be taken.
+// A password reset ends all sessions and attempts, notifies the owner, works once, and opens no session.
 func TestResetPassword(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		sessionToken, pending := h.signIn(), h.enterPassword()
-		h.advance(time.Second) // so that its mail comes after theirs
+		h.advance(time.Second) // so that its email is the newest
 		if err := h.Accounts.RequestPasswordReset(h.Context(), "ANNA@example.com", home); err != nil {
 			h.Fatal(err)
 		}
@@ -39,16 +38,16 @@ func TestResetPassword(t *testing.T) {
 			h.Fatal(err)
 		}
 		if !strings.Contains(h.lastMail().Subject, "changed") || h.lastMail().To != annaEmail {
-			h.Errorf("the owner is not told: %q", h.lastMail().Subject)
+			h.Errorf("the owner got no notice: %q", h.lastMail().Subject)
 		}
 		h.wantErr("the link again", h.Accounts.ResetPassword(h.Context(), token, "a third horse battery", home), account.ErrLink)
 		_, err := h.Sessions.Get(h.Context(), sessionToken)
 		h.wantErr("an old session", err, session.ErrNoSession)
 		_, err = h.Pending(h.Context(), pending, home)
 		h.wantErr("an old sign-in", err, challenge.ErrNoAttempt)
-		_, err = h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, home)
+		_, err = h.start(annaEmail, annaPassword, home)
 		h.wantErr("the old password", err, account.ErrCredentials)
-		if _, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: "another horse battery"}, home); err != nil {
+		if _, err := h.start(annaEmail, "another horse battery", home); err != nil {
 			h.Errorf("the new password: %v", err)
 		}
 	})
@@ -65,25 +64,25 @@ func TestResetLinkExpires(t *testing.T) {
 		}
 		for i := range tokens[0] {
 			cut := tokens[0][:i] + tokens[0][i+1:]
-			h.wantErr("cut short", h.Accounts.ResetPassword(h.Context(), cut, annaPassword+"!", home), account.ErrLink)
+			h.wantErr("without one character", h.Accounts.ResetPassword(h.Context(), cut, annaPassword+"!", home), account.ErrLink)
 		}
 		h.advance(30 * time.Minute)
 		if err := h.Accounts.ResetPassword(h.Context(), tokens[1], "another horse battery", home); err != nil {
-			h.Errorf("at its end: %v", err)
+			h.Errorf("at its expiry: %v", err)
 		}
-		h.wantErr("one made before the change", h.Accounts.ResetPassword(h.Context(), tokens[2], "a third horse battery", home), account.ErrLink)
+		h.wantErr("a link from before the change", h.Accounts.ResetPassword(h.Context(), tokens[2], "a third horse battery", home), account.ErrLink)
 		h.advance(time.Hour)
 		if err := h.Accounts.RequestPasswordReset(h.Context(), annaEmail, home); err != nil {
 			h.Fatal(err)
 		}
 		late := h.linkToken()
 		h.advance(30*time.Minute + time.Millisecond)
-		h.wantErr("after its end", h.Accounts.ResetPassword(h.Context(), late, "a third horse battery", home), account.ErrLink)
+		h.wantErr("after its expiry", h.Accounts.ResetPassword(h.Context(), late, "a third horse battery", home), account.ErrLink)
 	})
 }
 
-// An address with an account, one without, and one whose ration is spent look alike,
-// and cost the same rows.
+// Reset requests for an address with an account, one without, and one whose limit is reached get the same
+// response and write the same rows.
 func TestResetRequestsLookTheSame(t *testing.T) {
 	storetest.EachDatabase(t, func(t *testing.T, url string) {
 		h := newFixture(t, url)
@@ -100,25 +99,25 @@ func TestResetRequestsLookTheSame(t *testing.T) {
 		}
 		for _, table := range []string{"email_links", "outbox_messages"} {
 			if n := storetest.CountRows(t, url, table); n != 20 {
-				t.Errorf("%d rows in %s, want 20: one for each question, known or not", n, table)
+				t.Errorf("%d rows in %s, want 20: one for each request, whether the address is known or not", n, table)
 			}
 		}
-		far := home
+		from := home
 		for range 10 {
-			h.Accounts.RequestPasswordReset(h.Context(), "nobody@example.com", far)
+			h.Accounts.RequestPasswordReset(h.Context(), "nobody@example.com", from)
 		}
 		var wait *ratelimit.LimitedError
-		if err := h.Accounts.RequestPasswordReset(h.Context(), annaEmail, far); !errors.As(err, &wait) {
-			t.Errorf("the 31st from one network: %v, want a wait", err)
+		if err := h.Accounts.RequestPasswordReset(h.Context(), annaEmail, from); !errors.As(err, &wait) {
+			t.Errorf("the 31st from one network: %v, want a limit", err)
 		}
-		far.Address = netip.MustParseAddr("203.0.113.6")
-		if err := h.Accounts.RequestPasswordReset(h.Context(), annaEmail, far); err != nil {
+		from.Address = netip.MustParseAddr("203.0.113.6")
+		if err := h.Accounts.RequestPasswordReset(h.Context(), annaEmail, from); err != nil {
 			t.Errorf("from another network: %v", err)
 		}
 	})
 }
 
-// resets has Anna choose her password anew by way of her mailbox.
+// resetPassword resets Anna's password by email.
 func (h *fixture) resetPassword(from origin.Origin) {
 	h.Helper()
 	h.advance(time.Second)
@@ -130,8 +129,9 @@ func (h *fixture) resetPassword(from origin.Origin) {
 	}
 }
 
-// A thief has used up the guesses at the app and all pairs of the day. Anna does what the mail says,
-// and comes in by app, the only way for a day: in a new browser and a new network.
+// After a password reset the owner can sign in by app at once, even if an attacker has used up the guess
+// budget and all pairs of the day. Otherwise the owner of a new device in a new network would have to wait
+// for a day.
 func TestResetRenewsCodePairs(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		app, _ := h.enrollApp(h.signIn())
@@ -140,48 +140,48 @@ func TestResetRenewsCodePairs(t *testing.T) {
 		for range odds.CodePairsPerDay {
 			h.addEntry(h.annaBudget(), store.EntryPair, 0)
 		}
-		far := otherNetwork(1)
+		from := otherNetwork(1)
 		pair := func() error {
-			entry, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, far)
+			entry, err := h.start(annaEmail, annaPassword, from)
 			if err != nil {
 				h.Fatal(err)
 			}
-			if p, err := h.Pending(h.Context(), entry.Attempt, far); err != nil || p.Challenge == nil {
-				if err := h.Choose(h.Context(), entry.Attempt, "totp", far); err != nil {
+			if p, err := h.Pending(h.Context(), entry.Attempt, from); err != nil || p.Challenge == nil {
+				if err := h.Choose(h.Context(), entry.Attempt, "totp", from); err != nil {
 					h.Fatal(err)
 				}
 			}
 			first := app.code(h.clock())
 			h.advance(30 * time.Second)
-			_, err = h.Verify(h.Context(), entry.Attempt, url.Values{"code": {first + app.code(h.clock())}}, far)
+			_, err = h.Verify(h.Context(), entry.Attempt, url.Values{"code": {first + app.code(h.clock())}}, from)
 			return err
 		}
-		h.wantErr("a pair beyond those of the day", pair(), ratelimit.ErrLimited)
-		h.resetPassword(far)
+		h.wantErr("a pair after the limit of the day", pair(), ratelimit.ErrLimited)
+		h.resetPassword(from)
 		if err := pair(); err != nil {
 			h.Errorf("after the reset: %v", err)
 		}
 	})
 }
 
-// The same with the mails of the day, of somebody who has only mail.
+// The same for the emails of the day, for an account that has only its mailbox.
 func TestResetRenewsMails(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		for range ratelimit.MailsNewNetworksPerDay {
 			h.addEntry(h.annaBudget(), store.EntrySend, 0)
 		}
-		far := otherNetwork(1)
-		entry, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, far)
+		from := otherNetwork(1)
+		entry, err := h.start(annaEmail, annaPassword, from)
 		if err != nil {
 			h.Fatal(err)
 		}
-		h.wantErr("a mail beyond those of the day", h.Choose(h.Context(), entry.Attempt, "email", far), ratelimit.ErrLimited)
-		h.resetPassword(far)
+		h.wantErr("an email after the limit of the day", h.Choose(h.Context(), entry.Attempt, "email", from), ratelimit.ErrLimited)
+		h.resetPassword(from)
 		h.advance(time.Second)
-		if entry, err = h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, far); err != nil {
+		if entry, err = h.start(annaEmail, annaPassword, from); err != nil {
 			h.Fatal(err)
 		}
-		if _, err := h.Verify(h.Context(), entry.Attempt, url.Values{"code": {h.code()}}, far); err != nil {
+		if _, err := h.Verify(h.Context(), entry.Attempt, url.Values{"code": {h.code()}}, from); err != nil {
 			h.Errorf("after the reset: %v", err)
 		}
 	})
@@ -203,7 +203,7 @@ func TestChangePassword(t *testing.T) {
 		h.wantErr("own name", err, seal.ErrPasswordContextSpecific)
 		h.advance(10*time.Minute + time.Second)
 		_, err = change(annaPassword, "another horse battery")
-		h.wantErr("a proof too old", err, session.ErrStepUpRequired)
+		h.wantErr("without recent authentication", err, session.ErrStepUpRequired)
 		mine = h.signIn()
 		other := h.signIn()
 		who = h.getSession(mine)
@@ -216,17 +216,17 @@ func TestChangePassword(t *testing.T) {
 			h.wantErr("an old session", err, session.ErrNoSession)
 		}
 		if now, err := h.Sessions.Get(h.Context(), fresh); err != nil || !now.AuthenticatedAt.Equal(who.AuthenticatedAt) || !now.ExpiresAt.Equal(who.ExpiresAt) {
-			h.Errorf("the new session: %+v, %v, want the proof and the end of the old one", now, err)
+			h.Errorf("the new session: %+v, %v, want the authentication time and expiry of the old one", now, err)
 		}
 		_, err = change("another horse battery", "a third horse battery")
 		h.wantErr("from a session that has ended", err, session.ErrNoSession)
 		if !strings.Contains(h.lastMail().Subject, "changed") {
-			h.Errorf("the owner is not told: %q", h.lastMail().Subject)
+			h.Errorf("the owner got no notice: %q", h.lastMail().Subject)
 		}
 	})
 }
 
-// A ration holds however many ask at once.
+// The limit for reset emails holds for parallel requests.
 func TestResetMailLimitInParallel(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		atOnce(60, func() { _ = h.Accounts.RequestPasswordReset(h.Context(), annaEmail, home) })
@@ -236,33 +236,32 @@ func TestResetMailLimitInParallel(t *testing.T) {
 	})
 }
 
-// Strangers who ask for Anna's links, hour after hour, keep nobody but themselves from
-// having one.
+// Reset requests from one network, hour after hour, do not keep the owner from getting a link.
 func TestResetFloodFromOtherNetwork(t *testing.T) {
 	withAccount(t, func(h *fixture) {
-		stranger := home
-		stranger.Address = netip.MustParseAddr("198.51.100.7")
+		other := home
+		other.Address = netip.MustParseAddr("198.51.100.7")
 		for range 72 {
-			if err := h.Accounts.RequestPasswordReset(h.Context(), annaEmail, stranger); err != nil {
+			if err := h.Accounts.RequestPasswordReset(h.Context(), annaEmail, other); err != nil {
 				h.Fatal(err)
 			}
 			h.mails()
 			h.advance(time.Hour + time.Second)
 		}
 		n := len(h.mails())
-		if n < 25 || n > 44 { // ten in each of the four days it touches
+		if n < 25 || n > 44 { // ten on each of the four days that the test touches
 			h.Errorf("%d mails in three days, want about 30", n)
 		}
 		if err := h.Accounts.RequestPasswordReset(h.Context(), annaEmail, home); err != nil {
 			h.Fatal(err)
 		}
 		if len(h.mails()) != n+1 {
-			h.Error("Anna gets no link because of others")
+			h.Error("the owner got no link")
 		}
 	})
 }
 
-// A hash of yesterday's cost is replaced by one of today's at the next sign-in.
+// A password hash of lower cost is replaced at the next sign-in.
 func TestRehash(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		read := func() string {
@@ -284,14 +283,14 @@ func TestRehash(t *testing.T) {
 		h.Accounts.Passwords = seal.NewPasswordHasher(seal.HashCost{MemoryKiB: 128, Passes: 1}, 4, 64)
 		h.enterPassword()
 		if after := read(); !strings.Contains(after, "m=128,") {
-			h.Errorf("still %s", after)
+			h.Errorf("the hash is still %s", after)
 		}
 		h.enterPassword()
 	})
 }
 
-// The mailbox that has just reset the password does not prove step two as well if
-// there is another way; after a day it does again.
+// The mailbox that has just reset the password is not accepted as the second step if the account has
+// another factor. After a day it is.
 func TestMailboxCooldown(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		reset := func() {
@@ -317,14 +316,14 @@ func TestMailboxCooldown(t *testing.T) {
 		}
 		reset()
 		if got := offers(); got != "email" {
-			h.Errorf("the only way, after a reset: %q", got)
+			h.Errorf("after a reset, without another factor: %q", got)
 		}
 		h.enrollNumber(h.signIn(), "+491711234567")
 		if got := offers(); got != "spoken" {
-			h.Errorf("after a reset and with another way: %q", got)
+			h.Errorf("after a reset, with another factor: %q", got)
 		}
 		token := h.enterPassword()
-		h.wantErr("email all the same", h.Choose(h.Context(), token, "email", home), challenge.ErrUnknownMethod)
+		h.wantErr("email after a reset", h.Choose(h.Context(), token, "email", home), challenge.ErrUnknownMethod)
 		h.advance(24 * time.Hour)
 		if got := offers(); got != "email spoken" {
 			h.Errorf("a day later: %q", got)
@@ -332,29 +331,29 @@ func TestMailboxCooldown(t *testing.T) {
 	})
 }
 
-// broken is a store of words: it fails a method's challenge.
+// broken is a verification method whose Challenge fails.
 type broken struct{ email.Method }
 
 func (broken) Challenge(context.Context, factor.Request) (factor.Challenge, error) {
 	return factor.Challenge{}, errors.New("broken")
 }
 
-// A method that cannot ask lets nobody in and leaves nothing behind.
+// If a method cannot issue a challenge, the sign-in fails and leaves nothing behind.
 func TestMethodFails(t *testing.T) {
 	storetest.EachDatabase(t, func(t *testing.T, address string) {
 		h := newFixture(t, address)
 		h.addAccount(annaEmail, annaPassword)
 		h.Challenges.Methods = []factor.Method{broken{}}
 		if _, err := h.SignIns.Start(t.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, home); err == nil {
-			t.Error("began without a challenge")
+			t.Error("the sign-in started without a challenge")
 		}
 		if n := storetest.CountRows(t, address, "attempts"); n != 0 {
-			t.Errorf("%d sign-ins left behind", n)
+			t.Errorf("%d attempts left behind", n)
 		}
 	})
 }
 
-// lettered is a method whose answers are anything.
+// lettered is a verification method that sends answer as its code.
 type lettered struct {
 	email.Method
 	answer string
@@ -364,8 +363,8 @@ func (m lettered) Challenge(context.Context, factor.Request) (factor.Challenge, 
 	return factor.Challenge{Answer: m.answer}, nil
 }
 
-// What nobody can count the guesses at is not asked: letters and digits that are few, and few of
-// anything where it must be an answer that nobody can guess.
+// A code whose guesses cannot be counted is not sent: one of few letters and digits, or a short one where
+// a long code is needed.
 func TestShortCodesAreRejected(t *testing.T) {
 	storetest.EachDatabase(t, func(t *testing.T, address string) {
 		h := newFixture(t, address)
@@ -374,7 +373,7 @@ func TestShortCodesAreRejected(t *testing.T) {
 		for answer, short := range map[string]bool{"K7QX": true, "123456": false} {
 			h.Challenges.Methods = []factor.Method{lettered{answer: answer}}
 			if err := h.Enrollments.StartEmailChange(t.Context(), who, "new@example.com", home); (err != nil) != short {
-				t.Errorf("%q, to prove a new address: %v", answer, err)
+				t.Errorf("%q, for a new address: %v", answer, err)
 			}
 		}
 		for _, used := range []bool{false, true} {
@@ -385,7 +384,7 @@ func TestShortCodesAreRejected(t *testing.T) {
 				h.Challenges.Methods = []factor.Method{lettered{answer: answer}}
 				_, err := h.SignIns.Start(t.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, home)
 				if (err != nil) != short || errors.Is(err, ratelimit.ErrLimited) {
-					t.Errorf("%q, with the guesses used up %v: %v", answer, used, err)
+					t.Errorf("%q, with an exhausted budget %v: %v", answer, used, err)
 				}
 			}
 			h.addEntry(h.annaBudget(), store.EntryGuess, odds.AccountBudgetPerYear)
@@ -393,7 +392,7 @@ func TestShortCodesAreRejected(t *testing.T) {
 	})
 }
 
-// With two ways nothing is sent before the choice; choosing twice sends once.
+// With two methods nothing is sent before one is chosen. Choosing the same one again sends nothing.
 func TestChooseMethod(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		var n atomic.Int64

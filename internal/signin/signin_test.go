@@ -44,15 +44,14 @@ var (
 	codeLine = regexp.MustCompile(`(?m)^\d{6}$`)
 )
 
-// fixture is an engine on a real database with a clock that is turned by hand, and a
-// mailbox that everything arrives in.
+// fixture is the services on one database, with a clock that the test sets and a mailbox for all messages.
 type fixture struct {
 	*testing.T
 	*signin.Services
 	Store  *store.DB
 	Keys   *seal.KeyRing
 	url    string
-	keys   string // the lines of the key file
+	keys   string // content of the key file
 	outbox *outbox.Outbox
 
 	mu   sync.Mutex
@@ -76,7 +75,7 @@ func newFixture(t *testing.T, url string) *fixture {
 	return h
 }
 
-// services are those of one server on a database.
+// services returns the services of one server on a database.
 func (h *fixture) services(db *store.DB, keys *seal.KeyRing) *signin.Services {
 	return signin.New(signin.Config{
 		Store: db, Keys: keys, Passwords: seal.NewPasswordHasher(seal.HashCost{MemoryKiB: 64, Passes: 1}, 4, 64), Now: h.clock, Log: slog.New(slog.DiscardHandler),
@@ -87,7 +86,7 @@ func (h *fixture) services(db *store.DB, keys *seal.KeyRing) *signin.Services {
 	})
 }
 
-// The verbs of an attempt, each on the attempt as it is stored.
+// The following methods load an attempt and call the method of the same name.
 
 func (h *fixture) Pending(ctx context.Context, token string, from origin.Origin) (challenge.State, error) {
 	a, err := h.Challenges.Load(ctx, token, from)
@@ -130,7 +129,7 @@ func (h *fixture) Verify(ctx context.Context, token string, form url.Values, fro
 	return a.Verify(ctx, form)
 }
 
-// withAnna runs a test on both databases, with one account.
+// withAccount runs a test on both databases, with Anna's account.
 func withAccount(t *testing.T, f func(h *fixture)) {
 	storetest.EachDatabase(t, func(t *testing.T, url string) {
 		h := newFixture(t, url)
@@ -158,7 +157,7 @@ func (h *fixture) send(_ context.Context, m delivery.Message) error {
 	return nil
 }
 
-// arrived delivers what waits and returns all mails so far.
+// mails delivers what is in the outbox and returns all messages so far.
 func (h *fixture) mails() []delivery.Message {
 	h.Helper()
 	for {
@@ -175,7 +174,6 @@ func (h *fixture) mails() []delivery.Message {
 	return slices.Clone(h.mail)
 }
 
-// last is the newest mail.
 func (h *fixture) lastMail() delivery.Message {
 	h.Helper()
 	mail := h.mails()
@@ -185,7 +183,7 @@ func (h *fixture) lastMail() delivery.Message {
 	return mail[len(mail)-1]
 }
 
-// code is the code in the newest mail.
+// code returns the code in the newest message.
 func (h *fixture) code() string {
 	h.Helper()
 	m := h.lastMail()
@@ -196,7 +194,7 @@ func (h *fixture) code() string {
 	return code
 }
 
-// linkToken is the token in the newest mail.
+// linkToken returns the token of the link in the newest message.
 func (h *fixture) linkToken() string {
 	h.Helper()
 	m := h.lastMail()
@@ -214,11 +212,16 @@ func (h *fixture) addAccount(email, password string) {
 	}
 }
 
-// begin takes the first step.
+// start starts a sign-in with a password.
+func (h *fixture) start(email, password string, from origin.Origin) (session.Cookies, error) {
+	return h.SignIns.Start(h.Context(), signin.Credentials{Email: email, Password: password}, from)
+}
+
+// enterPassword starts a sign-in and returns the token of its attempt.
 func (h *fixture) enterPassword() (token string) {
 	h.Helper()
-	h.advance(time.Millisecond) // so that its mail comes after all others
-	entry, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, home)
+	h.advance(time.Millisecond) // so that its email is the newest
+	entry, err := h.start(annaEmail, annaPassword, home)
 	if err != nil {
 		h.Fatal(err)
 	}
@@ -230,7 +233,7 @@ func (h *fixture) verify(token, code string) (sessionToken string, err error) {
 	return entry.Session, err
 }
 
-// in signs in.
+// signIn completes both steps and returns the session token.
 func (h *fixture) signIn() (sessionToken string) {
 	h.Helper()
 	token := h.enterPassword()
@@ -241,7 +244,7 @@ func (h *fixture) signIn() (sessionToken string) {
 	return sessionToken
 }
 
-// refused fails the test unless err is want.
+// wantErr fails the test unless err is want.
 func (h *fixture) wantErr(what string, err, want error) {
 	h.Helper()
 	if !errors.Is(err, want) {
@@ -249,7 +252,7 @@ func (h *fixture) wantErr(what string, err, want error) {
 	}
 }
 
-// wrong is a code that is not this one.
+// wrong returns a code that differs from code.
 func wrong(code string) string {
 	if code[0] == '9' {
 		return "0" + code[1:]
@@ -291,8 +294,8 @@ func TestSignIn(t *testing.T) {
 	})
 }
 
-// A code works for fifteen minutes from its own sending, on the server's clock, and
-// what is expired, used or wrong is all the same to whoever types it.
+// A code is valid for fifteen minutes after it was sent, by the server's clock. Expired, used and wrong
+// codes get the same error.
 func TestCodeExpiresAfter15Minutes(t *testing.T) {
 	for age, want := range map[time.Duration]error{
 		14*time.Minute + 59*time.Second: nil,
@@ -311,7 +314,7 @@ func TestCodeExpiresAfter15Minutes(t *testing.T) {
 	}
 }
 
-// The second code has its own fifteen minutes and leaves the first its own.
+// A second code is valid for fifteen minutes of its own and does not shorten the first one's.
 func TestOverlappingCodes(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		token := h.enterPassword()
@@ -332,15 +335,15 @@ func TestOverlappingCodes(t *testing.T) {
 			h.Errorf("%d mails, want 4", n)
 		}
 		_, err := h.verify(token, codes[0])
-		h.wantErr("the fourth code pushes out the first", err, factor.ErrIncorrect)
+		h.wantErr("the first of four codes", err, factor.ErrIncorrect)
 		h.advance(12 * time.Minute)
 		if _, err := h.verify(token, codes[1]); err != nil {
-			h.Errorf("the second code, 14:30 after its sending: %v", err)
+			h.Errorf("the second code, 14:30 minutes after it was sent: %v", err)
 		}
 	})
 }
 
-// Five tries for the sign-in, however many codes it had: a new code brings no new tries.
+// A sign-in has five guesses. A new code gives no new guesses.
 func TestFiveGuesses(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		token := h.enterPassword()
@@ -357,7 +360,7 @@ func TestFiveGuesses(t *testing.T) {
 			h.wantErr("wrong", err, factor.ErrIncorrect)
 		}
 		_, err := h.verify(token, code)
-		h.wantErr("the right one, too late", err, challenge.ErrTooManyGuesses)
+		h.wantErr("the right code after five wrong ones", err, challenge.ErrTooManyGuesses)
 		h.advance(time.Minute)
 		h.wantErr("a new code", h.Resend(h.Context(), token, home), challenge.ErrTooManyGuesses)
 	})
@@ -377,7 +380,7 @@ func TestMalformedIsNotCounted(t *testing.T) {
 	})
 }
 
-// atOnce runs f n times at the same moment.
+// atOnce runs f n times at the same time.
 func atOnce(n int, f func()) {
 	var all sync.WaitGroup
 	start := make(chan struct{})
@@ -388,7 +391,7 @@ func atOnce(n int, f func()) {
 	all.Wait()
 }
 
-// Of many right answers at the same moment, one opens a session.
+// Of many right answers at the same time one opens a session.
 func TestParallelCodesOpenOneSession(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		token, code := h.enterPassword(), h.code()
@@ -404,12 +407,12 @@ func TestParallelCodesOpenOneSession(t *testing.T) {
 			}
 		})
 		if sessions.Load() != 1 || others.Load() != 0 {
-			h.Errorf("%d sessions and %d faults, want 1 and 0", sessions.Load(), others.Load())
+			h.Errorf("%d sessions and %d errors, want 1 and 0", sessions.Load(), others.Load())
 		}
 	})
 }
 
-// counting counts how often the engine has anything compared.
+// counting counts the comparisons of a verification method.
 type counting struct {
 	email.Method
 	compared *atomic.Int64
@@ -426,7 +429,7 @@ func TestParallelGuessesAreDelayed(t *testing.T) {
 		h.Challenges.Methods = []factor.Method{counting{compared: &compared}}
 		token := h.enterPassword()
 		guess := wrong(h.code())
-		for _, want := range []int64{2, 3, 4, 5, 5} { // two at once, and then one after each wait
+		for _, want := range []int64{2, 3, 4, 5, 5} { // two without a delay, then one after each delay
 			atOnce(40, func() { h.verify(token, guess) })
 			if compared.Load() != want {
 				h.Errorf("%d compared, want %d", compared.Load(), want)
@@ -436,8 +439,8 @@ func TestParallelGuessesAreDelayed(t *testing.T) {
 	})
 }
 
-// Reload, back and a second tab show the same page and send nothing; the password
-// typed again goes on with the same sign-in under a new token.
+// Reloading the page or opening a second tab sends nothing. Entering the password again continues the same
+// attempt under a new token.
 func TestNoSecondMessage(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		token := h.enterPassword()
@@ -461,7 +464,7 @@ func TestNoSecondMessage(t *testing.T) {
 	})
 }
 
-// Two tabs that ask for a new code at the same moment cause one mail.
+// Parallel requests for a new code send one email.
 func TestParallelResendsSendOneMail(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		token := h.enterPassword()
@@ -478,13 +481,13 @@ func TestParallelResendsSendOneMail(t *testing.T) {
 	})
 }
 
-// A code belongs to the sign-in it was sent for, and a sign-in to its account.
+// A code is accepted only in the sign-in that it was sent for.
 func TestCodeOfAnotherSignIn(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		first := h.enterPassword()
 		codeOfFirst := h.code()
 		second := h.enterPassword()
-		for h.code() == codeOfFirst { // once in a million
+		for h.code() == codeOfFirst { // equal by chance: one in a million
 			second = h.enterPassword()
 		}
 		_, err := h.verify(second, codeOfFirst)
@@ -513,7 +516,7 @@ func TestSignInEnds(t *testing.T) {
 			h.Fatal(err)
 		}
 		_, err = h.verify(other, h.code())
-		h.wantErr("a code for a sign-in that was given up", err, factor.ErrIncorrect)
+		h.wantErr("a code for a canceled sign-in", err, factor.ErrIncorrect)
 	})
 }
 
@@ -530,7 +533,7 @@ func TestWrongPassword(t *testing.T) {
 			h.wantErr(c.Email, err, account.ErrCredentials)
 		}
 		for _, same := range []string{" anna@example.com ", "Anna@Example.COM"} {
-			if _, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: same, Password: annaPassword}, home); err != nil {
+			if _, err := h.start(same, annaPassword, home); err != nil {
 				h.Errorf("%q: %v", same, err)
 			}
 		}
@@ -555,7 +558,7 @@ func TestSessionEnds(t *testing.T) {
 			}
 		}
 		if alive(25 * time.Minute) {
-			h.Error("alive after 24:01 h")
+			h.Error("the session has not ended after 24 hours")
 		}
 		sessionToken = h.signIn()
 		if !alive(time.Hour) || alive(time.Hour+time.Millisecond) {
@@ -586,6 +589,6 @@ func TestSignOut(t *testing.T) {
 		_, err = h.Sessions.Get(h.Context(), second)
 		h.wantErr("signed out everywhere", err, session.ErrNoSession)
 		_, err = h.verify(pending, h.code())
-		h.wantErr("somebody who was on the way in", err, challenge.ErrNoAttempt)
+		h.wantErr("an attempt that was running", err, challenge.ErrNoAttempt)
 	})
 }

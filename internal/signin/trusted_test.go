@@ -30,7 +30,7 @@ const (
 	month    = 30 * 24 * time.Hour
 )
 
-// laptop is a browser that somebody signs in with, and that keeps its cookie.
+// browser is a browser that an account signs in with. It keeps its cookies.
 type browser struct {
 	*fixture
 	from            origin.Origin
@@ -42,13 +42,13 @@ func (h *fixture) newBrowser() *browser {
 	return &browser{fixture: h, from: home, email: annaEmail, password: annaPassword}
 }
 
-// at is the same laptop somewhere else.
+// at moves the browser to another address and returns it.
 func (b *browser) at(address string) *browser {
 	b.from.Address = netip.MustParseAddr(address)
 	return b
 }
 
-// keep takes the cookies of an answer.
+// setCookies stores the cookies of a response.
 func (b *browser) setCookies(e session.Cookies) {
 	if e.Device != "" {
 		b.from.DeviceToken = e.Device
@@ -56,11 +56,11 @@ func (b *browser) setCookies(e session.Cookies) {
 	b.session = e.Session
 }
 
-// begin takes the first step. It is over where the browser is trusted.
+// enterPassword enters the password. If the browser is trusted, that opens a session.
 func (b *browser) enterPassword() session.Cookies {
 	b.Helper()
 	b.advance(time.Millisecond)
-	entry, err := b.SignIns.Start(b.Context(), signin.Credentials{Email: b.email, Password: b.password}, b.from)
+	entry, err := b.start(b.email, b.password, b.from)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -68,7 +68,7 @@ func (b *browser) enterPassword() session.Cookies {
 	return entry
 }
 
-// in takes both steps, with the box ticked or not.
+// signIn completes both steps, with the box for trust ticked or not.
 func (b *browser) signIn(tick bool) *browser {
 	b.Helper()
 	entry := b.enterPassword()
@@ -79,7 +79,7 @@ func (b *browser) signIn(tick bool) *browser {
 	return b
 }
 
-// answer takes the second step by mail.
+// enterCode completes the second step by email.
 func (b *browser) enterCode(token string, tick bool) {
 	b.Helper()
 	if err := b.Choose(b.Context(), token, "email", b.from); err != nil {
@@ -95,7 +95,7 @@ func (b *browser) enterCode(token string, tick bool) {
 	b.setCookies(entry)
 }
 
-// mailed is the newest code to an address.
+// codeTo returns the newest code that was sent to an address.
 func (h *fixture) codeTo(to string) (code string) {
 	h.Helper()
 	for _, m := range h.mails() {
@@ -106,7 +106,7 @@ func (h *fixture) codeTo(to string) (code string) {
 	return code
 }
 
-// why signs in and says why the second step is asked for; trust.Trusted if it is not.
+// reason enters the password and returns why the second step is required; trust.Trusted if it is not.
 func (b *browser) reason() trust.Reason {
 	b.Helper()
 	entry := b.enterPassword()
@@ -127,8 +127,8 @@ func (b *browser) wantReason(says string, want trust.Reason) {
 	}
 }
 
-// Trust skips the second step for thirty days to the second, sends nothing, and is no proof
-// of anything but the password.
+// Trust skips the second step for exactly thirty days and sends nothing. Its session counts as
+// authenticated by password only.
 func TestTrust(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		b := h.newBrowser().signIn(true)
@@ -136,7 +136,7 @@ func TestTrust(t *testing.T) {
 		n := len(h.mails())
 		entry := b.enterPassword()
 		if entry.Session == "" || entry.Attempt != "" {
-			h.Fatal("a trusted browser is asked")
+			h.Fatal("the second step is required in a trusted browser")
 		}
 		who := h.getSession(entry.Session)
 		if who.RecentlyAuthenticated(h.clock()) || !who.AuthenticatedAt.IsZero() || strings.Join(who.AMR, " ") != "pwd" || who.TrustVerifiedAt.UnixMilli() != began.UnixMilli() {
@@ -149,27 +149,27 @@ func TestTrust(t *testing.T) {
 			h.Error("a message was sent")
 		}
 		h.advance(began.Add(month).Sub(h.clock()) - time.Millisecond)
-		b.wantReason("thirty days to the second", trust.Trusted)
+		b.wantReason("in the last millisecond of thirty days", trust.Trusted)
 		b.wantReason("a millisecond later", trust.Expired)
-		b.wantReason("and again: it does not slide", trust.Expired)
+		b.wantReason("expired trust after another sign-in", trust.Expired)
 	})
 }
 
-// Nobody is trusted who has not asked for it, and a browser without the record never is.
+// A browser is not trusted unless the box was ticked in that browser.
 func TestTrustNeedsConsent(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		b := h.newBrowser().signIn(false)
 		b.wantReason("the box was not ticked", trust.NoRecord)
 		b.signIn(true)
-		h.newBrowser().wantReason("another browser of the same make, in the same place", trust.NoRecord)
-		b.wantReason("the one that was ticked", trust.Trusted)
+		h.newBrowser().wantReason("another browser of the same kind in the same network", trust.NoRecord)
+		b.wantReason("the browser in which the box was ticked", trust.Trusted)
 		if n := storetest.CountRows(h.T, h.url, "known_devices"); n != 1 {
-			h.Errorf("the account knows %d browsers, want the one", n)
+			h.Errorf("%d known devices, want 1", n)
 		}
 	})
 }
 
-// Home and office are both trusted, each for its own thirty days.
+// Two networks are trusted independently, each for thirty days.
 func TestTrustIsPerNetwork(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		b := h.newBrowser().signIn(true)
@@ -186,8 +186,8 @@ func TestTrustIsPerNetwork(t *testing.T) {
 	})
 }
 
-// An IPv4 and an IPv6 address that were seen in the same verified sign-in are one place; one
-// that was not is another.
+// An IPv4 and an IPv6 address that were seen in the same verified sign-in are trusted together. An address
+// that was not seen in it is not.
 func TestTrustCoversBothAddressFamilies(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		b := h.newBrowser()
@@ -198,8 +198,8 @@ func TestTrustCoversBothAddressFamilies(t *testing.T) {
 		}
 		b.at("203.0.113.5").enterCode(entry.Attempt, true)
 		b.at(homeIPv6).wantReason("the other family", trust.Trusted)
-		b.at("2001:db8:1:2:ffff::1").wantReason("tomorrow's address of the same network", trust.Trusted)
-		b.at("2001:db8:1:3::1").wantReason("the network next door", trust.OtherNetwork)
+		b.at("2001:db8:1:2:ffff::1").wantReason("another address of the same IPv6 network", trust.Trusted)
+		b.at("2001:db8:1:3::1").wantReason("a neighboring network", trust.OtherNetwork)
 		devices, err := h.Devices.ListTrustedDevices(h.Context(), h.getSession(h.newBrowser().signIn(false).session).Owner())
 		if err != nil || len(devices) != 1 || len(devices[0].Networks) != 1 || devices[0].Networks[0].String() != "203.0.113.5, 2001:db8:1:2::/64" {
 			h.Errorf("devices %+v, %v", devices, err)
@@ -209,8 +209,8 @@ func TestTrustCoversBothAddressFamilies(t *testing.T) {
 	})
 }
 
-// Every event that changes what proves a person ends trust everywhere but in the browser it
-// was done in, and the next sign-in says which it was.
+// Every change to the password, factors or address ends trust in all browsers but the one it was made in,
+// and the next sign-in says why.
 func TestTrustEnds(t *testing.T) {
 	type scene struct {
 		*fixture
@@ -221,7 +221,7 @@ func TestTrustEnds(t *testing.T) {
 		says  string
 		do    func(s *scene)
 		other trust.Reason
-		keeps bool // the browser it was done in is still trusted
+		keeps bool // the browser of the change is still trusted
 	}{
 		{"the password is changed", func(s *scene) {
 			_, err := s.SignIns.ChangePassword(s.Context(), fresh(s), annaPassword, "brand new horse", s.did.from)
@@ -255,20 +255,20 @@ func TestTrustEnds(t *testing.T) {
 		}, trust.RevokedFactorChanged, true},
 		{"a recovery code is used", func(s *scene) {
 			sessionToken := s.did.session
-			s.wantErr("enroll", s.Enrollments.Start(s.Context(), s.getSession(sessionToken), "recovery", url.Values{}, home), nil)
+			s.wantErr("enroll", s.startEnrollment(sessionToken, "recovery", url.Values{}), nil)
 			d, err := s.Enrollments.Pending(s.Context(), s.getSession(sessionToken), "recovery", home)
-			s.wantErr("draft", err, nil)
+			s.wantErr("pending", err, nil)
 			_, err = s.confirm(sessionToken, "recovery", "")
 			s.wantErr("confirm", err, nil)
 			s.advance(time.Minute)
-			s.other.signIn(true) // the new factor has ended it there
+			s.other.signIn(true) // the new factor has ended trust there
 			entry := s.newBrowser().enterPassword()
 			s.wantErr("choose", s.Choose(s.Context(), entry.Attempt, "recovery", home), nil)
 			_, err = s.Verify(s.Context(), entry.Attempt, url.Values{"code": {d.Show.Codes[0]}}, home)
 			s.wantErr("verify", err, nil)
 		}, trust.RevokedRecoveryCodeUsed, false},
 		{"signed out everywhere", func(s *scene) {
-			s.wantErr("out", s.Sessions.EndAll(s.Context(), fresh(s), home), nil)
+			s.wantErr("sign out", s.Sessions.EndAll(s.Context(), fresh(s), home), nil)
 		}, trust.RevokedSignOutEverywhere, false},
 		{"all browsers are forgotten", func(s *scene) {
 			s.wantErr("forget", s.Devices.RevokeAllDevices(s.Context(), fresh(s).Owner(), home), nil)
@@ -276,7 +276,7 @@ func TestTrustEnds(t *testing.T) {
 		{"the operator ends it", func(s *scene) { s.wantErr("distrust", s.Accounts.ForgetDevices(s.Context(), annaEmail), nil) }, trust.RevokedByOperator, false},
 		{"the account was disabled for a time", func(s *scene) {
 			s.wantErr("disable", s.Accounts.Disable(s.Context(), annaEmail), nil)
-			_, err := s.SignIns.Start(s.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, s.other.from)
+			_, err := s.start(annaEmail, annaPassword, s.other.from)
 			s.wantErr("begin", err, account.ErrCredentials)
 			s.wantErr("enable", s.Accounts.Enable(s.Context(), annaEmail), nil)
 		}, trust.RevokedAccountDisabled, false},
@@ -289,8 +289,8 @@ func TestTrustEnds(t *testing.T) {
 			s.wantErr("reset", s.Accounts.ResetPassword(s.Context(), s.linkToken(), "brand new horse", home), nil)
 			s.did.password, s.other.password = "brand new horse", "brand new horse"
 		}, trust.RevokedFactorChanged, false},
-		{"a backup was brought back", func(s *scene) { s.wantErr("restored", s.SignIns.InvalidateAll(s.Context()), nil) }, trust.RevokedBackupRestored, false},
-		{"only signed out", func(s *scene) { s.wantErr("out", s.Sessions.SignOut(s.Context(), s.did.session, home), nil) }, trust.Trusted, true},
+		{"a backup is restored", func(s *scene) { s.wantErr("InvalidateAll", s.SignIns.InvalidateAll(s.Context()), nil) }, trust.RevokedBackupRestored, false},
+		{"the person signs out", func(s *scene) { s.wantErr("sign out", s.Sessions.SignOut(s.Context(), s.did.session, home), nil) }, trust.Trusted, true},
 	} {
 		t.Run(row.says, func(t *testing.T) {
 			t.Parallel()
@@ -301,14 +301,14 @@ func TestTrustEnds(t *testing.T) {
 				row.do(s)
 				s.other.wantReason("the other browser", row.other)
 				if got := s.did.reason(); (got == trust.Trusted) != row.keeps {
-					h.Errorf("the browser it was done in: %q", got)
+					h.Errorf("the browser of the change: %q", got)
 				}
 			})
 		})
 	}
 }
 
-// One browser, two people: each has a trust of their own, and none helps the other.
+// Two accounts in one browser are trusted independently.
 func TestTrustIsPerAccount(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		h.addAccount("ben@example.com", "seventeen brown jars")
@@ -317,21 +317,21 @@ func TestTrustIsPerAccount(t *testing.T) {
 		ben.wantReason("Anna's record for Ben", trust.NoRecord)
 		ben.signIn(true)
 		ben.wantReason("Ben", trust.Trusted)
-		anna.from.DeviceToken = ben.from.DeviceToken // it is one browser
+		anna.from.DeviceToken = ben.from.DeviceToken // the cookie of the one browser
 		anna.wantReason("Anna", trust.Trusted)
 		if err := h.Devices.RevokeAllDevices(h.Context(), h.getSession(anna.session).Owner(), home); err != nil {
 			h.Fatal(err)
 		}
 		ben.from.DeviceToken = anna.from.DeviceToken
-		anna.wantReason("Anna has forgotten it", trust.RevokedByOwner)
-		ben.wantReason("Ben has not", trust.Trusted)
+		anna.wantReason("Anna after she removed it", trust.RevokedByOwner)
+		ben.wantReason("Ben after that", trust.Trusted)
 		if n := storetest.CountRows(h.T, h.url, "devices"); n != 1 {
 			h.Errorf("%d browsers, want one", n)
 		}
 	})
 }
 
-// A cookie that is forged, cut short or of nobody is the same as none, in any of its parts.
+// A forged or altered device token is treated like none.
 func TestForgedDeviceToken(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		b := h.newBrowser().signIn(true)
@@ -348,18 +348,18 @@ func TestForgedDeviceToken(t *testing.T) {
 			attacker.from.DeviceToken = one
 			attacker.wantReason(one, trust.NoRecord)
 		}
-		b.wantReason("the real one", trust.Trusted)
+		b.wantReason("the real token", trust.Trusted)
 	})
 }
 
-// Sixteen tabs of one trusted browser sign in at the same moment: all come in, and the cookie
-// that the browser ends up with is good, whichever answer was the last.
+// Sixteen tabs of a trusted browser sign in at the same time: all get a session, and the cookie that the
+// browser keeps is valid, whichever response was last.
 func TestParallelTrustedSignIns(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		b := h.newBrowser().signIn(true)
 		entries := make(chan session.Cookies, 16)
 		atOnce(16, func() {
-			entry, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, b.from)
+			entry, err := h.start(annaEmail, annaPassword, b.from)
 			if err != nil {
 				h.Error(err)
 			}
@@ -369,25 +369,25 @@ func TestParallelTrustedSignIns(t *testing.T) {
 		before := b.from.DeviceToken
 		for e := range entries {
 			if e.Session == "" {
-				h.Error("a tab was asked")
+				h.Error("the second step was required in a tab")
 			}
 			if e.Device != "" {
 				if b.from.DeviceToken != before && b.from.DeviceToken != e.Device {
-					h.Error("two secrets were given out")
+					h.Error("two new secrets")
 				}
 				b.from.DeviceToken = e.Device
 			}
 		}
 		if b.from.DeviceToken == before {
-			h.Error("no secret was given out")
+			h.Error("no new secret")
 		}
 		h.advance(time.Hour)
 		b.wantReason("afterwards", trust.Trusted)
 	})
 }
 
-// A sign-in by trust and the end of that trust at the same moment: none of them fails, and
-// afterwards it has ended.
+// Trusted sign-ins and the end of that trust at the same time: none of them fails, and afterwards trust
+// has ended.
 func TestRevokeDuringTrustedSignIns(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		for range 10 {
@@ -400,7 +400,7 @@ func TestRevokeDuringTrustedSignIns(t *testing.T) {
 				if turn.Add(1)%2 == 0 {
 					err = h.Devices.RevokeAllDevices(h.Context(), owner, home)
 				} else {
-					_, err = h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, b.from)
+					_, err = h.start(annaEmail, annaPassword, b.from)
 				}
 				if err != nil {
 					h.Error(err)
@@ -411,7 +411,7 @@ func TestRevokeDuringTrustedSignIns(t *testing.T) {
 	})
 }
 
-// Somebody who began before the password was changed does not leave trust behind.
+// An attempt that started before a password change leaves no trust behind.
 func TestAttemptFromBeforePasswordChange(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		attacker := h.newBrowser()
@@ -425,13 +425,13 @@ func TestAttemptFromBeforePasswordChange(t *testing.T) {
 		_, err := h.Verify(h.Context(), entry.Attempt, url.Values{"code": {code}}, attacker.from)
 		h.wantErr("verify", err, challenge.ErrNoAttempt)
 		if n := storetest.CountRows(h.T, h.url, "trusted_networks"); n != 0 {
-			h.Errorf("%d places", n)
+			h.Errorf("%d trusted networks", n)
 		}
 	})
 }
 
-// The box stays as it was over a wrong code, a new one and another method; it is not there
-// with a recovery code, and nothing comes of it where nobody knows the network.
+// The box stays as it was after a wrong code, a new code and another method. It has no effect if the
+// network is unknown.
 func TestTrustBoxIsKept(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		h.enrollNumber(h.signIn(), "+15550100")
@@ -452,7 +452,7 @@ func TestTrustBoxIsKept(t *testing.T) {
 		h.wantErr("resend", h.Resend(h.Context(), token, b.from), nil)
 		ticked("after a new code", true)
 		h.advance(time.Minute)
-		h.wantErr("another way", h.Choose(h.Context(), token, "spoken", b.from), nil)
+		h.wantErr("another method", h.Choose(h.Context(), token, "spoken", b.from), nil)
 		ticked("with another method", true)
 		h.wantErr("untick", h.SetTrust(h.Context(), token, false), nil)
 		ticked("unticked", false)
@@ -460,20 +460,20 @@ func TestTrustBoxIsKept(t *testing.T) {
 		b.from.Address = netip.Addr{}
 		p, err := h.Pending(h.Context(), token, b.from)
 		if err != nil || !p.Trust.NetworkUnknown || p.Trust.Requested {
-			h.Errorf("nobody knows the network: %+v, %v", p.Trust, err)
+			h.Errorf("unknown network: %+v, %v", p.Trust, err)
 		}
 		entry, err := h.Verify(h.Context(), token, url.Values{"code": {h.lastMail().Text}}, b.from)
 		if err != nil || entry.Device == "" {
 			h.Fatalf("%+v, %v", entry, err)
 		}
 		if n := storetest.CountRows(h.T, h.url, "trusted_networks"); n != 0 {
-			h.Errorf("%d places that nobody knows", n)
+			h.Errorf("%d trusted networks without an address", n)
 		}
 	})
 }
 
-// A restart and a new key in front of the old one leave trust as it was; without the old
-// key a browser is asked, and nothing breaks.
+// A restart and a new key in front of the old one keep trust. Data that cannot be decrypted ends trust
+// without an error.
 func TestTrustAfterRestartAndKeyRotation(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		b := h.newBrowser().signIn(true)
@@ -496,12 +496,12 @@ func TestTrustAfterRestartAndKeyRotation(t *testing.T) {
 			storetest.Exec(h.T, h.url, "UPDATE trusted_networks SET body = x'0102'")
 		}
 		h.advance(time.Hour)
-		b.wantReason("a place that does not open", trust.RevokedEpochChanged)
+		b.wantReason("a trusted network that cannot be decrypted", trust.RevokedEpochChanged)
 	})
 }
 
-// With a clock that was set back nobody is trusted until it has caught up, or the operator
-// says that the database was restored.
+// While the clock is behind the latest time that was seen, no browser is trusted, until the operator says
+// that a backup was restored.
 func TestClockSetBack(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		b := h.newBrowser().signIn(true)
@@ -509,26 +509,26 @@ func TestClockSetBack(t *testing.T) {
 		if err := h.Store.AdvanceLatestTime(h.Context(), h.clock()); err != nil {
 			h.Fatal(err)
 		}
-		b.wantReason("in time", trust.Trusted)
+		b.wantReason("before the clock was set back", trust.Trusted)
 		h.advance(-10 * 24 * time.Hour)
 		b.wantReason("ten days back", trust.ClockSetBack)
 		if err := h.Store.AdvanceLatestTime(h.Context(), h.clock()); err != nil {
 			h.Fatal(err)
 		}
-		b.wantReason("what was noted stays", trust.ClockSetBack)
+		b.wantReason("after the clock ran on", trust.ClockSetBack)
 		h.advance(10 * 24 * time.Hour)
-		b.wantReason("it has caught up", trust.Trusted)
+		b.wantReason("when the clock has caught up", trust.Trusted)
 		h.advance(-10 * 24 * time.Hour)
 		if err := h.SignIns.InvalidateAll(h.Context()); err != nil {
 			h.Fatal(err)
 		}
-		b.wantReason("restored", trust.RevokedBackupRestored)
+		b.wantReason("after InvalidateAll", trust.RevokedBackupRestored)
 		b.signIn(true)
-		b.wantReason("and trusted anew", trust.Trusted)
+		b.wantReason("after it was trusted again", trust.Trusted)
 	})
 }
 
-// At most eight places for a browser, and ten browsers for an account: the oldest leaves.
+// At most eight networks are trusted per browser and ten browsers per account. The oldest is removed.
 func TestDeviceAndNetworkLimits(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		b := h.newBrowser()
@@ -536,7 +536,7 @@ func TestDeviceAndNetworkLimits(t *testing.T) {
 			h.advance(time.Minute)
 			b.at("192.0.2." + string(rune('1'+i))).signIn(true)
 		}
-		b.at("192.0.2.1").wantReason("the oldest place", trust.OtherNetwork)
+		b.at("192.0.2.1").wantReason("the oldest network", trust.OtherNetwork)
 		b.at("192.0.2.2").wantReason("the next", trust.Trusted)
 		b.at("192.0.2.9").wantReason("the newest", trust.Trusted)
 		for range 10 {
@@ -551,8 +551,8 @@ func TestDeviceAndNetworkLimits(t *testing.T) {
 	})
 }
 
-// The same decision has the same trace in the log, in the history and when it is explained;
-// the history has the whole reason, and the page before it has not.
+// A decision has the same trace ID in the history and when it is explained or replayed. The history has
+// the details.
 func TestTrustDecisions(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		b := h.newBrowser().signIn(true)
@@ -562,12 +562,12 @@ func TestTrustDecisions(t *testing.T) {
 		b.signIn(false)
 		questions, err := h.Devices.ListSecondStepDecisions(h.Context(), h.getSession(b.session).Owner())
 		if err != nil || len(questions) != 3 {
-			h.Fatalf("%d questions, %v", len(questions), err)
+			h.Fatalf("%d decisions, %v", len(questions), err)
 		}
 		q := questions[1]
 		old, ok := q.NearestRecord()
 		if q.Reason != trust.OtherNetwork || q.Request.Address.String() != officeIP || !ok || old.Network.String() != "203.0.113.5" || old.Browser.Family != "Firefox" {
-			h.Errorf("question %+v", q)
+			h.Errorf("decision %+v", q)
 		}
 		h.advance(time.Hour)
 		explained, err := h.Devices.ExplainTrust(h.Context(), annaEmail, b.from.TrustRequest(), at)
@@ -590,13 +590,13 @@ func TestTrustDecisions(t *testing.T) {
 		}
 		outlook, err := h.Devices.PreviewDecision(h.Context(), h.getSession(b.session).Owner(), b.from)
 		if err != nil || outlook.Reason != trust.OtherNetwork {
-			h.Errorf("outlook %+v, %v", outlook, err)
+			h.Errorf("preview %+v, %v", outlook, err)
 		}
 	})
 }
 
-// What the owner sees: their browsers with their places, this one first, and one they can
-// forget; whose storage was deleted is told from whom nobody knows.
+// The owner sees their trusted browsers with their networks, this one first, and can remove each. A
+// browser that has lost its cookie is told about a similar trusted browser.
 func TestListTrustedDevices(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		phone := h.newBrowser()
@@ -612,33 +612,33 @@ func TestListTrustedDevices(t *testing.T) {
 			h.Fatalf("devices %+v, %v", devices, err)
 		}
 		if p := devices[1].Networks; p[0].String() != officeIP || p[0].LastUsedAt.IsZero() || !p[1].LastUsedAt.IsZero() || p[0].ExpiresAt.Sub(p[0].VerifiedAt) != month {
-			h.Errorf("places %+v", p)
+			h.Errorf("networks %+v", p)
 		}
 		if err := h.Devices.RevokeDevice(h.Context(), owner, devices[1].ID, home); err != nil {
 			h.Fatal(err)
 		}
-		b.wantReason("forgotten", trust.RevokedByOwner)
-		phone.wantReason("not that one", trust.Trusted)
+		b.wantReason("the removed browser", trust.RevokedByOwner)
+		phone.wantReason("the other browser", trust.Trusted)
 		if err := h.Devices.RevokeDevice(h.Context(), device.SessionDevice{AccountRef: store.AccountRef{ID: "somebody else"}, DeviceID: owner.DeviceID}, devices[0].ID, home); err != nil {
 			h.Fatal(err)
 		}
-		phone.wantReason("somebody else forgets nothing of mine", trust.Trusted)
+		phone.wantReason("after a removal by another account", trust.Trusted)
 		bare := h.newBrowser()
 		bare.from.UserAgent = chromium
 		lost, err := h.Devices.FindSimilarTrust(h.Context(), owner, bare.from)
 		if err != nil || lost.IsZero() {
-			h.Errorf("a browser like it, whose record is gone: %v, %v", lost, err)
+			h.Errorf("a similar browser without its cookie: %v, %v", lost, err)
 		}
 		if lost, err := h.Devices.FindSimilarTrust(h.Context(), owner, bare.at("192.0.2.99").from); err != nil || !lost.IsZero() {
-			h.Errorf("somewhere else: %v, %v", lost, err)
+			h.Errorf("in another network: %v, %v", lost, err)
 		}
 	})
 }
 
-// A new record is told by mail, a renewed one is not.
+// The owner is notified of new trust, and not when it is renewed.
 func TestTrustIsNotified(t *testing.T) {
 	withAccount(t, func(h *fixture) {
-		told := func() (n int) {
+		notices := func() (n int) {
 			for _, m := range h.mails() {
 				if strings.Contains(m.Subject, "A device is trusted") && strings.Contains(m.Text, "Trust this device for 30 days") {
 					n++
@@ -647,32 +647,32 @@ func TestTrustIsNotified(t *testing.T) {
 			return n
 		}
 		b := h.newBrowser().signIn(true)
-		if told() != 1 {
-			h.Errorf("told %d times of a new browser", told())
+		if notices() != 1 {
+			h.Errorf("%d notices after a new browser", notices())
 		}
 		b.at(officeIP).signIn(true)
-		if told() != 2 {
-			h.Errorf("told %d times of a new place", told())
+		if notices() != 2 {
+			h.Errorf("%d notices after a new network", notices())
 		}
 		h.advance(month + time.Hour)
 		b.signIn(true)
-		if told() != 2 {
-			h.Errorf("told %d times after it was renewed", told())
+		if notices() != 2 {
+			h.Errorf("%d notices after a renewal", notices())
 		}
 	})
 }
 
-// A store that does not answer is a fault, never trust.
+// If the store fails, the sign-in fails; the browser is not trusted.
 func TestTrustNeedsStore(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		b := h.newBrowser().signIn(true)
 		storetest.Exec(h.T, h.url, "DROP TABLE trust_decisions")
-		if entry, err := h.SignIns.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: annaPassword}, b.from); err == nil {
-			h.Errorf("in without a record of the decision: %+v", entry)
+		if entry, err := h.start(annaEmail, annaPassword, b.from); err == nil {
+			h.Errorf("signed in without a record of the decision: %+v", entry)
 		}
 		storetest.Exec(h.T, h.url, "DROP TABLE trusted_networks")
 		if entry, err := h.SignIns.Start(context.Background(), signin.Credentials{Email: annaEmail, Password: annaPassword}, b.from); err == nil {
-			h.Errorf("in without places: %+v", entry)
+			h.Errorf("signed in without trusted networks: %+v", entry)
 		}
 	})
 }
