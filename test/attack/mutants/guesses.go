@@ -27,8 +27,8 @@ var guesses = []mutation{
 		{"internal/seal/tokens.go", `[]byte(token))`, `[]byte(token[:min(len(token), 40)]))`},
 	}},
 	{test: "TestSamePasswordIsStoredDifferently", what: "a password is not sealed for its account", edits: []edit{
-		{"internal/account/password.go", `Open("password "+a.ID`, `Open("password "`},
-		{"internal/account/password.go", `Seal("password "+a.ID, []byte(hash)`, `Seal("password ", []byte(hash)`},
+		{"internal/account/password.go", `Open("password "+account.ID`, `Open("password "`},
+		{"internal/account/password.go", `Seal("password "+account.ID, []byte(hash)`, `Seal("password ", []byte(hash)`},
 	}},
 	{test: "TestWholePasswordCounts", what: "the end of a long password does not count", edits: []edit{
 		{"internal/seal/passwords.go", `p.hashFunc([]byte(text)`, `p.hashFunc([]byte(text[:min(len(text), 72)])`},

@@ -15,13 +15,14 @@ var links = []mutation{
 		{"internal/account/link.go", `30 * time.Minute`, `30*time.Minute + time.Millisecond`},
 	}},
 	{test: "TestDisabledAccountCannotReset", what: "a link is good for a disabled account", edits: []edit{
-		{"internal/account/password.go", `a.Epoch != l.Epoch || !a.DisabledAt.IsZero()`, `a.Epoch != l.Epoch`},
+		{"internal/account/password.go", `account.Epoch != l.Epoch || !account.DisabledAt.IsZero()`, `account.Epoch != l.Epoch`},
 	}},
 	{test: "TestResetMailsCannotBeUsedUp", what: "a quota never opens again", edits: []edit{
 		{"internal/ratelimit/quota.go", `Truncate(window).Add(window)`, `Truncate(400 * window).Add(400 * window)`},
 	}},
 	{test: "TestStrangersCannotFillTables", what: "one network may ask for any number of links", edits: []edit{
-		{"internal/account/link.go", `PerNetwork("email_links_network", from.Network(), ratelimit.LinksPerNetworkHour)`, `PerNetwork("links", from.Network(), 0)`},
+		{"internal/account/link.go", `PerNetwork("email_links_network", from.Network(),
+			ratelimit.LinksPerNetworkHour)`, `PerNetwork("links", from.Network(), 0)`},
 	}},
 }
 
@@ -31,16 +32,16 @@ var names = []mutation{
 		{"internal/account/email.go", `lowerASCII(local)`, `local`},
 	}},
 	{test: "TestSignInDoesNotRevealAccounts", what: "a disabled account signs in", edits: []edit{
-		{"internal/account/password.go", `known := err == nil && a.DisabledAt.IsZero()`, `known := err == nil`},
+		{"internal/account/password.go", `known := err == nil && account.DisabledAt.IsZero()`, `known := err == nil`},
 	}},
 	{test: "TestSignInDoesNotRevealAccounts", what: "an unknown name is not hashed", edits: []edit{
-		{"internal/account/password.go", `known := err == nil && a.DisabledAt.IsZero()`, `known := err == nil && a.DisabledAt.IsZero()
+		{"internal/account/password.go", `known := err == nil && account.DisabledAt.IsZero()`, `known := err == nil && account.DisabledAt.IsZero()
 	if !known {
 		return store.Account{}, ErrCredentials
 	}`},
 	}},
 	{test: "TestResetAndSignUpDoNotRevealAccounts", what: "asking for a new password writes nothing for an unknown name", edits: []edit{
-		{"internal/account/password.go", `if err != nil || !a.DisabledAt.IsZero() {`, `if err != nil || !a.DisabledAt.IsZero() {
+		{"internal/account/password.go", `if err != nil || !account.DisabledAt.IsZero() {`, `if err != nil || !account.DisabledAt.IsZero() {
 		return nil`},
 	}},
 	{test: "TestAddressIsMasked", what: "an address is not masked", edits: []edit{

@@ -62,7 +62,7 @@ var factors = []mutation{
 		{"internal/challenge/prove.go", `return Proof{}, ErrUnknownMethod`, `return Proof{challenge: a.open.ID, By: Enrolled{Method: a.c.Methods[0]}}, nil`},
 	}},
 	{test: "TestEnrolmentsAtOnceStaySeparate", what: "a new draft leaves the old one of its session", edits: []edit{
-		{"internal/store/factors.go", `err := db.DeletePendingFactor(ctx, d.SessionID, d.Method)`, `err := error(nil)`},
+		{"internal/store/factors.go", `err := db.DeletePendingFactor(ctx, pending.SessionID, pending.Method)`, `err := error(nil)`},
 	}},
 	{test: "TestFactorFormsRefuseUnknownFieldsAndTellTheOwner", what: "the old number is not told", edits: []edit{
 		{"internal/enroll/enroll.go", `err := e.notifyReplaced(ctx, tx, row, m, from)`, `err := error(nil)`},

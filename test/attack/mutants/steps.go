@@ -31,7 +31,7 @@ var steps = []mutation{
 		{"internal/render/middleware.go", `if recovered := recover(); recovered != nil`, `if recovered := any(nil); recovered != nil`},
 	}},
 	{test: "TestNoDebugPagesOrDefaultAccounts", what: "anybody may sign up unless that is forbidden", edits: []edit{
-		{"internal/account/account.go", `r.Settings.SignUp == "open"`, `r.Settings.SignUp != "closed"`},
+		{"internal/account/account.go", `a.Settings.SignUp == "open"`, `a.Settings.SignUp != "closed"`},
 	}},
 	{test: "TestUnsafeOptionsAreRefused", what: "a public server may show everybody the mail", edits: []edit{
 		{"options.go", `case o.Local != nil && !trust.IsLoopbackHost`, `case false && !trust.IsLoopbackHost`},
