@@ -38,7 +38,7 @@ func TestAppsOfConfigFile(t *testing.T) {
 			`f.toml:4: app "a": the host "A" has capital`},
 		"two such": {"[app]\nid = \"a\"\n[app]\nid = \"b\"", "f.toml:3: "},
 		"no id": {"site = \"x\"\n\n# ours\n[[app]]\n" + redirects + "\n" + hash,
-			`f.toml:4: app "": the id is`},
+			`f.toml:4: app "": the id must`},
 		"key of the last": {"[[app]]\nid = \"a\"\nhosts = [\"a.example.com\"]\n\n[[app]]\nid = \"b\"\nmax_age = \"8\"\npublic = true\n[log]\nlevel = \"debug\"", `f.toml:7: app "b": max_age is 8 without a unit`},
 		"wildcard": {"[[app]]\nid = \"a\"\n" + hash + "\nredirects = [\n  \"https://*.example.com/cb\",\n]",
 			`f.toml:4: app "a": the redirect address "https://*.example.com/cb" has a wildcard`},
@@ -54,10 +54,10 @@ func TestAppsOfConfigFile(t *testing.T) {
 		"private key": {"[[app]]\nid = \"a\"\n" + redirects + "\nkeys = '[hunter2]'",
 			`f.toml:4: app "a": keys is neither a file with a JWK set nor one itself: no such file`},
 		"no keys": {"[[app]]\nid = \"a\"\n" + redirects + "\nkeys = '{}'",
-			`f.toml:4: app "a": its keys: they are no JWK set`},
-		"twice":         {"[[app]]\nid = \"a\"\nhosts = [\"a.example.com\"]\n[[app]]\nid = \"a\"\nhosts = [\"b.example.com\"]", `f.toml:5: app "a": there is another`},
+			`f.toml:4: app "a": the keys: no JWK set`},
+		"twice":         {"[[app]]\nid = \"a\"\nhosts = [\"a.example.com\"]\n[[app]]\nid = \"a\"\nhosts = [\"b.example.com\"]", `f.toml:5: app "a": another app has this id`},
 		"host twice":    {"[[app]]\nid = \"a\"\nhosts = [\"a.example.com\"]\n[[app]]\nid = \"b\"\nhosts = [\"a.example.com\"]", `f.toml:6: app "b": the host "a.example.com" is of the app "a"`},
-		"list, no line": {"app = [{id = \"A\", hosts = [\"a.example.com\"]}]", `f.toml: app "A": the id is`},
+		"list, no line": {"app = [{id = \"A\", hosts = [\"a.example.com\"]}]", `f.toml: app "A": the id must`},
 	} {
 		flat, apps, err := parseConfigFile("f.toml", []byte(row.text))
 		switch {
