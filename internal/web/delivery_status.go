@@ -45,12 +45,12 @@ func (s *Handlers) deliveryStateText(w i18n.Localizer, c challenge.Challenge) st
 	return w.Translate(key, "Clock", s.Pages.FormatClock(w, c.Delivery.At), "Site", s.Pages.Site)
 }
 
-// maxWaitInSeconds is the longest wait that is shown in seconds; a longer one is shown as the time it ends.
-const maxWaitInSeconds = 3 * time.Minute
+// maxShownWait is the longest wait that is shown in seconds; a longer one is shown as the time it ends.
+const maxShownWait = 3 * time.Minute
 
 // resendWaitProblem returns the problem of a new code that was requested too early.
 func (s *Handlers) resendWaitProblem(w i18n.Localizer, until time.Time) render.Problem {
-	if seconds := max(1, s.Pages.SecondsUntil(until)); time.Duration(seconds)*time.Second <= maxWaitInSeconds {
+	if seconds := max(1, s.Pages.SecondsUntil(until)); time.Duration(seconds)*time.Second <= maxShownWait {
 		return render.Problem{Key: "problem.wait", Args: []any{"Seconds", seconds}}
 	}
 	return render.Problem{Key: "problem.wait.until", Args: []any{"Time", s.Pages.FormatTime(w, until)}}
