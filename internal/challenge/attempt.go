@@ -471,7 +471,7 @@ func (a *Attempt) create(ctx context.Context, method string) error {
 
 // Resume continues the attempt of a token after the password was entered again, under a new token; the old
 // token stops working. ok is false if that attempt cannot be continued, because it is over, has no guesses
-// left or is of another account, purpose or level.
+// left or is of another account, purpose or level. b.Decision must not be nil.
 func (c *Challenges) Resume(
 	ctx context.Context, token string, b Beginning, from origin.Origin,
 ) (next string, ok bool, err error) {
