@@ -97,12 +97,13 @@ func finished(e audit.Event, all []audit.Event) bool {
 
 func (s *Handlers) historyRow(w i18n.Localizer, e audit.Event) historyRow {
 	row := historyRow{
-		At: e.At, Failed: e.Result == audit.Failure, Operator: e.Actor.Type == audit.TypeOperator ||
-			e.Actor.Type == audit.TypeProgram,
-		What: w.Translate("history."+string(e.Kind), "Count", int(e.Occurrences)),
+		At:       e.At,
+		What:     w.Translate("history."+string(e.Kind), "Count", int(e.Occurrences)),
+		Failed:   e.Result == audit.Failure && e.Kind != audit.TrustDenied, // asking for a code is no failure
+		Operator: e.Actor.Type == audit.TypeOperator || e.Actor.Type == audit.TypeProgram,
 	}
 	switch {
-	case e.Kind == audit.TrustDenied && trust.Reason(e.Reason) != trust.Expired: // its text has a date that the event does not have
+	case e.Kind == audit.TrustDenied && trust.Reason(e.Reason) != trust.Expired: // that text needs a date
 		row.Reason = s.reasonText(w, challenge.StepReason{Reason: trust.Reason(e.Reason)})
 	case e.Kind == audit.SessionCreated && e.Reason == audit.TrustedDevice:
 		row.What = w.Translate("history.session.trusted")
