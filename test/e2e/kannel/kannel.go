@@ -26,7 +26,7 @@ import (
 )
 
 // patience is how long anything here may take.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // Kannel is a running gateway.
 type Kannel struct {
