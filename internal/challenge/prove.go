@@ -46,7 +46,7 @@ func (a *Attempt) Prove(ctx context.Context, form url.Values) (Proof, error) {
 	}
 	codes := a.liveCodes(a.c.Now())
 	g := a.answered(factors[0].Method.Info(), len(factors), codes)
-	if err := a.charge(ctx, g); err != nil {
+	if err := a.countGuess(ctx, g); err != nil {
 		return Proof{}, a.limited(ctx, "verify code", err)
 	}
 	p, err := a.compare(ctx, factors, codes, text)
@@ -100,11 +100,11 @@ func (a *Attempt) answered(about factor.Info, factors int, codes []store.SentCod
 	return g
 }
 
-// charge counts a guess and charges its cost, in a transaction of its own before anything is compared. So
+// countGuess counts a guess and charges its cost, in a transaction of its own before anything is compared. So
 // a failed sign-in does not roll it back, and guesses that arrive together are counted one by one. It
 // returns ErrTooManyGuesses if no guesses are left, ErrLongCodeNeeded if the guess budget is used up,
 // factor.ErrIncorrect if the attempt is over, and a *ratelimit.LimitedError if the guess comes too early.
-func (a *Attempt) charge(ctx context.Context, g odds.Guess) error {
+func (a *Attempt) countGuess(ctx context.Context, g odds.Guess) error {
 	for {
 		now := a.c.Now()
 		last := a.open.GuessedAt
@@ -127,11 +127,11 @@ func (a *Attempt) charge(ctx context.Context, g odds.Guess) error {
 		case err == nil || errors.Is(err, ratelimit.ErrLimited):
 			return err
 		case !errors.Is(err, store.ErrNotFound):
-			return fmt.Errorf("challenge: charge: %w", err)
+			return fmt.Errorf("challenge: count guess: %w", err)
 		}
 		before := a.open.Guesses
 		if a.open, err = a.c.Store.FindChallenge(ctx, a.row.ID); err != nil {
-			return fmt.Errorf("challenge: charge: %w", err)
+			return fmt.Errorf("challenge: count guess: %w", err)
 		}
 		switch {
 		case a.open.PassedAt.IsZero() && a.guessesLeft() == 0:

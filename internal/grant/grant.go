@@ -35,7 +35,7 @@ import (
 
 // Lifetimes.
 const (
-	CodeTTL          = time.Minute         // ASVS 10.4.3, level 3
+	AuthCodeTTL      = time.Minute         // ASVS 10.4.3, level 3
 	AccessTokenTTL   = 10 * time.Minute    // also of ID tokens
 	OfflineGrantTTL  = 30 * 24 * time.Hour // of a grant with refresh tokens; not extended by use
 	PushedRequestTTL = 90 * time.Second    // RFC 9126 2.2
@@ -113,7 +113,7 @@ func grantFromRow(row store.Grant) (g Grant, err error) {
 }
 
 // IssueCode creates a grant for the request and the person of the session and returns its authorization code,
-// which is valid for CodeTTL. It returns client.ErrNotFound if the client was removed.
+// which is valid for AuthCodeTTL. It returns client.ErrNotFound if the client was removed.
 func (g *Grants) IssueCode(
 	ctx context.Context, r AuthRequest, who session.Session, from origin.Origin,
 ) (code string, err error) {
@@ -143,7 +143,7 @@ func (g *Grants) IssueCode(
 		AuthenticatedAt:  who.AuthTime(),
 		Offline:          slices.Contains(r.Scope, "offline_access"),
 		CodeHash:         seal.HashToken(code),
-		CodeExpiresAt:    now.Add(CodeTTL),
+		CodeExpiresAt:    now.Add(AuthCodeTTL),
 		CreatedAt:        now,
 		ExpiresAt:        who.ExpiresAt,
 	}

@@ -9,7 +9,7 @@ var guesses = []mutation{
 		{"internal/store/challenges.go", `SET method = $2, state`, `SET guesses = CASE WHEN method = $2 THEN guesses ELSE 0 END, method = $2, state`},
 	}},
 	{test: "TestGuessesAtOnceAreCounted", what: "a spent try does not stop the comparison", edits: []edit{
-		{"internal/challenge/prove.go", `a.charge(ctx, g); err != nil`, `a.charge(ctx, g); err != nil && !errors.Is(err, ErrTooManyGuesses)`},
+		{"internal/challenge/prove.go", `a.countGuess(ctx, g); err != nil`, `a.countGuess(ctx, g); err != nil && !errors.Is(err, ErrTooManyGuesses)`},
 	}},
 	{test: "TestGuessesAtOnceAreCountedAtTwoServers", what: "tries may go over the limit in the conditional UPDATE", edits: []edit{
 		{"internal/store/challenges.go", `AND guesses < $2`, `AND guesses < $2 + 40`},
