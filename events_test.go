@@ -194,8 +194,8 @@ func (w *walk) issue(a App, who session.Session, scope ...string) (code string) 
 	return code
 }
 
-// debit counts a guess of a stranger.
-func (w *walk) debit(g odds.Guess) error {
+// charge charges a guess of an unknown device.
+func (w *walk) charge(g odds.Guess) error {
 	return w.tx(func(tx *store.DB) error { return w.services.Budgets.Charge(w.Context(), tx, g, here) })
 }
 
@@ -429,7 +429,7 @@ var acts = []act{
 	{"Budgets.Charge", func(w *walk) func() error { // the one that is too many for the site
 		guess := func(n int) error {
 			name := fmt.Sprint("victim ", n)
-			return w.debit(odds.Guess{Budget: name, Challenge: name, Cost: 10_000})
+			return w.charge(odds.Guess{Budget: name, Challenge: name, Cost: 10_000})
 		}
 		for n := range 100 {
 			w.must(guess(n))
@@ -438,12 +438,12 @@ var acts = []act{
 	}, []audit.Kind{audit.SiteAlarmRaised}, audit.TypeSystem, nil},
 	{"Budgets.NotifyExhausted", func(w *walk) func() error {
 		g := odds.Guess{Budget: odds.AccountBudget(w.a), Challenge: "c", Cost: 20_000, CostIfReissued: 1000}
-		w.must(w.debit(g))
+		w.must(w.charge(g))
 		return func() error { return w.services.Budgets.NotifyExhausted(w.Context(), w.a, g, here) }
 	}, []audit.Kind{audit.GuessBudgetExhausted}, audit.TypeSystem, nil},
 	{"Budgets.NotifyGuessed", func(w *walk) func() error {
 		for _, c := range []string{"a", "b"} {
-			w.must(w.debit(odds.Guess{Budget: odds.AccountBudget(w.a), Challenge: c, Cost: 1000}))
+			w.must(w.charge(odds.Guess{Budget: odds.AccountBudget(w.a), Challenge: c, Cost: 1000}))
 		}
 		g := odds.Guess{Budget: odds.AccountBudget(w.a), Challenge: "b", Cost: 1000, CostIfReissued: 1000}
 		return func() error { return w.services.Budgets.NotifyGuessed(w.Context(), w.a, g, here) }

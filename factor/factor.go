@@ -96,15 +96,15 @@ type Provisioning struct {
 type Info struct {
 	Method string // ID of the method: "email"
 	Path   string // of its page below /settings/2step/; "" if it has none
-	// Every account has this factor, derived from its address; it is never stored or removed.
+	// Implicit: every account has this factor, derived from its address; it is never stored or removed.
 	Implicit bool
-	// Only for emergencies: offered last, never chosen automatically, and creates no trusted
+	// Backup: only for emergencies, offered last, never chosen automatically, and creates no trusted
 	// device.
 	Backup        bool
 	MaxPerAccount int           // factors per account; if 1, a new one replaces the old one
 	CodeTTL       time.Duration // validity of a sent code, from when it is sent; 0: nothing is sent
 	Digits        int           // digits of a response; 0: it is text
-	// Number of valid responses at any time, if none is sent; 0: they cannot be guessed.
+	// ValidAnswers is the number of valid responses at any time, if none is sent; 0: they cannot be guessed.
 	ValidAnswers int
 	AMR          []string // authentication method references (RFC 8176), added to "pwd"
 	Fields       []Field  // enrolment form

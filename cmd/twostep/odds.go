@@ -74,7 +74,7 @@ func writeOddsJSON(to console, odds twostep.GuessOdds) error {
 const oddsAssumptions = `Assumed: somebody knows the password, guesses without end from any number of browsers and networks, and
 nobody notices. A mail tells the owner of the second sign-in in 30 days that has wrong codes; a new password ends it.
 One guess passes with (right answers at a time) / 10^digits. Each is paid for before it is compared, and given
-back only by the very sign-in that is passed. All methods of an account share one ledger of a rolling year.
+back only by the very sign-in that is passed. All methods of an account share one budget of a rolling year.
 When it is used up nobody is refused: a browser that is new to the account needs a code of 65 bits, two app
 codes in a row, or a recovery code. Browsers in which the account has signed in have tries of their own.
 With several apps a pair is compared with each of them, and there are so many fewer.

@@ -40,9 +40,9 @@ func TestClientAddr(t *testing.T) {
 		{"no address at all", none, "", nil, nil, ""},
 		{"no trusted proxies, a header", none, "203.0.113.5:443", []string{"198.51.100.7"}, nil, "203.0.113.5"},
 		{"no trusted proxies, loopback", none, "127.0.0.1:443", []string{"198.51.100.7"}, nil, "127.0.0.1"},
-		{"a stranger claims to be passed on", own, "203.0.113.5:443", []string{"198.51.100.7"}, nil, "203.0.113.5"},
-		{"a stranger claims to be this machine", own, "203.0.113.5:443", []string{"127.0.0.1"}, nil, "203.0.113.5"},
-		{"a stranger, Forwarded", own, "203.0.113.5:443", nil, []string{"for=198.51.100.7"}, "203.0.113.5"},
+		{"a client claims to be passed on", own, "203.0.113.5:443", []string{"198.51.100.7"}, nil, "203.0.113.5"},
+		{"a client claims to be this machine", own, "203.0.113.5:443", []string{"127.0.0.1"}, nil, "203.0.113.5"},
+		{"a client, Forwarded", own, "203.0.113.5:443", nil, []string{"for=198.51.100.7"}, "203.0.113.5"},
 
 		{"our proxy", own, "127.0.0.1:1", []string{"203.0.113.5"}, nil, "203.0.113.5"},
 		{"our proxy in a network", own, "10.1.2.3:1", []string{"203.0.113.5"}, nil, "203.0.113.5"},

@@ -171,8 +171,8 @@ func TestPagesDoNotTellRemainingAttempts(t *testing.T) {
 		t.Error("the page changes with the tries that are left")
 	}
 	h.Turn(time.Minute)
-	stranger := h.Browser()
-	h.wantStatus(stranger.Post("/signin/code", "email", live.AnnaEmail, "password", live.AnnaPassword), http.StatusSeeOther)
+	attacker := h.Browser()
+	h.wantStatus(attacker.Post("/signin/code", "email", live.AnnaEmail, "password", live.AnnaPassword), http.StatusSeeOther)
 	h.wantStatus(b.Post("/signin/code", "password", live.AnnaPassword), http.StatusBadRequest)
 	if h.value("SELECT messages_sent FROM challenges") != "1" {
 		t.Error("a message was sent to somebody who is not on the way in")

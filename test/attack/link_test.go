@@ -258,7 +258,7 @@ func TestOpeningALinkDoesNotUseIt(t *testing.T) {
 	}
 }
 
-// The name that is given at sign-up reaches the mail to a stranger.
+// The name that is given at sign-up reaches the mail to an attacker.
 func TestSignUpNameStaysOutOfMail(t *testing.T) {
 	t.Parallel()
 	h := start(t, "")
@@ -278,7 +278,7 @@ func TestSignUpNameStaysOutOfMail(t *testing.T) {
 	}
 }
 
-// A stranger asks for links to Anna's address for three days. She must still get some.
+// An attacker asks for links to Anna's address for three days. She must still get some.
 func TestResetMailsCannotBeUsedUp(t *testing.T) {
 	t.Parallel()
 	h := start(t, "")

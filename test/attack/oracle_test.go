@@ -23,7 +23,7 @@ var seconds = regexp.MustCompile(`(in \d+[\s\x{a0}\x{202f}]s|data-seconds="\d+"|
 // withoutTimes returns a page without the times and countdowns on it.
 func withoutTimes(body string) string { return seconds.ReplaceAllString(body, "…") }
 
-// visible returns all that a stranger sees of an answer, without what was typed.
+// visible returns all that an attacker sees of an answer, without what was typed.
 func visible(a live.Answer, typed string) string {
 	headers := maps.Clone(a.Header)
 	delete(headers, "Date")

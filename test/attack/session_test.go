@@ -53,13 +53,13 @@ func TestTokenInURLOrFormIsIgnored(t *testing.T) {
 	b := h.Browser()
 	b.SignIn()
 	token := h.cookie(b, "session")
-	stranger := h.Browser()
+	attacker := h.Browser()
 	for _, query := range []string{"?session=", "?__Host-session=", "?token=", "?sid=", ";session=", "?PHPSESSID="} {
-		if a := stranger.Get("/settings" + query + token); a.StatusCode == http.StatusOK {
+		if a := attacker.Get("/settings" + query + token); a.StatusCode == http.StatusOK {
 			t.Errorf("%s: signed in", query)
 		}
 	}
-	h.wantStatus(stranger.Post("/settings/password", "session", token, "current", live.AnnaPassword, "password", "brand new horse"), http.StatusSeeOther)
+	h.wantStatus(attacker.Post("/settings/password", "session", token, "current", live.AnnaPassword, "password", "brand new horse"), http.StatusSeeOther)
 	if h.value("SELECT epoch FROM accounts") != "1" {
 		t.Error("the password was changed by a token in a form")
 	}

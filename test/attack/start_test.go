@@ -65,7 +65,7 @@ func TestNoDebugPagesOrDefaultAccounts(t *testing.T) {
 	}
 }
 
-// A stranger fills the tables. There is no row before a right password, and a bounded number of links
+// An attacker fills the tables. There is no row before a right password, and a bounded number of links
 // for each network.
 func TestStrangersCannotFillTables(t *testing.T) {
 	t.Parallel()
@@ -82,7 +82,7 @@ func TestStrangersCannotFillTables(t *testing.T) {
 		}
 	}
 	if h.contents() != before {
-		t.Error("a stranger left a row behind")
+		t.Error("an attacker left a row behind")
 	}
 	for i := range 40 {
 		a := h.BrowserAt("127.0.0.1").Post("/forgot", "email", "nobody"+string(rune('a'+i%26))+"@example.net")

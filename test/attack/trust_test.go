@@ -33,7 +33,7 @@ const (
 // firstStep gives a password and says whether a code is wanted.
 func (h *server) firstStep(b *live.Browser, who string, headers ...string) (asked bool) {
 	h.T.Helper()
-	h.resetLimits() // one network asks for more mails than strangers may
+	h.resetLimits() // one network asks for more mails than attackers may
 	b.Post("/signout")
 	b.Post("/signin/cancel")
 	a := h.wantStatus(h.post(b, "/signin", who, headers...), http.StatusSeeOther)

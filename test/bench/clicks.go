@@ -12,7 +12,7 @@ import (
 
 const (
 	visits  = 30 // sign-ins
-	resends = 4  // new codes in each; ratelimit.Sends is 5
+	resends = 4  // new codes in each; challenge.MaxMessages is 5
 )
 
 // clicks measures from the click to "accepted by the mail server". The machine's own

@@ -42,12 +42,12 @@ var halves = map[string]string{
 		SELECT count(*) FROM audit_events WHERE kind = 'password.accepted' AND trace NOT IN (SELECT id FROM trust_decisions)`,
 	"event of a sign-in that does not exist": `
 		SELECT count(*) FROM audit_events WHERE sign_in <> '' AND sign_in NOT IN (SELECT id FROM attempts)`,
-	"try without its debit, or a debit that is left of a challenge that was passed": `
+	"guess without its charge, or a charge that is left of a challenge that was passed": `
 		SELECT count(*) FROM challenges WHERE (SELECT count(*) FROM guess_budget_entries WHERE guess_budget_entries.challenge_id = challenges.id AND guess_budget_entries.kind = 'guess')
 			<> CASE passed_at WHEN 0 THEN guesses ELSE 0 END`,
-	"debit of a challenge that does not exist": `SELECT count(*) FROM guess_budget_entries WHERE kind = 'guess' AND challenge_id NOT IN (SELECT id FROM challenges)`,
-	"challenge passed without a try":           `SELECT count(*) FROM challenges WHERE passed_at <> 0 AND guesses = 0`,
-	"sign-in without its challenge":            `SELECT count(*) FROM attempts WHERE id NOT IN (SELECT attempt_id FROM challenges)`,
+	"charge of a challenge that does not exist": `SELECT count(*) FROM guess_budget_entries WHERE kind = 'guess' AND challenge_id NOT IN (SELECT id FROM challenges)`,
+	"challenge passed without a try":            `SELECT count(*) FROM challenges WHERE passed_at <> 0 AND guesses = 0`,
+	"sign-in without its challenge":             `SELECT count(*) FROM attempts WHERE id NOT IN (SELECT attempt_id FROM challenges)`,
 	"challenge with more or fewer codes than it sent": `
 		SELECT count(*) FROM challenges WHERE messages_sent <> (SELECT count(*) FROM one_time_codes WHERE one_time_codes.challenge_id = challenges.id)`,
 	"code without its message": `SELECT count(*) FROM one_time_codes WHERE message_id NOT IN (SELECT id FROM outbox_messages)`,

@@ -173,7 +173,7 @@ func TestProxies(t *testing.T) {
 	for _, name := range slices.Sorted(maps.Keys(proxies)) {
 		t.Run(name, func(t *testing.T) {
 			g := guard(t, proxies[name])
-			strangers(g)
+			attackers(g)
 			s := g.in("the page", g.signIn("/pages/one?edit=1&x=%2F"))
 			if s.Method != "GET" || s.URI != "/pages/one?edit=1&x=%2F" {
 				t.Errorf("the way led to %s %s", s.Method, s.URI)
@@ -205,8 +205,8 @@ func TestProxies(t *testing.T) {
 	}
 }
 
-// strangers try to get in without a cookie.
-func strangers(g *guarded) {
+// attackers try to get in without a cookie.
+func attackers(g *guarded) {
 	g.Helper()
 	g.out("a script", g.ask("GET", "/", "", "Sec-Fetch-Mode: cors"), http.StatusUnauthorized)
 	g.out("a form", g.ask("POST", "/", "a=b", "Accept: text/html"), http.StatusUnauthorized)

@@ -283,7 +283,7 @@ func (b *tab) tabs(want ...string) {
 	}
 }
 
-// A stranger has used up what may be guessed: the code page of a new browser says so and takes the
+// An attacker has used up what may be guessed: the code page of a new browser says so and takes the
 // longer code, also by opening the link of the mail in this browser.
 func TestBrowserLongerCode(t *testing.T) {
 	t.Parallel()
@@ -301,7 +301,7 @@ func TestBrowserLongerCode(t *testing.T) {
 	b.at("/settings")
 }
 
-// guessed takes the first step after strangers have used up what may be guessed, and says
+// guessed takes the first step after attackers have used up what may be guessed, and says
 // which mail is the first after that.
 func (b *tab) guessed(s *live.Server) (mail int) {
 	b.t.Helper()

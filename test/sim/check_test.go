@@ -22,13 +22,13 @@ type book struct {
 	asked    asked              // what the call at hand is about
 	compares []compare          // that were not given back
 	spent    map[string]int     // compares of a challenge
-	lost     map[string]int     // tries of a challenge that were debited and, by a fault, not compared
+	lost     map[string]int     // guesses at a challenge that were charged and, by a fault, not compared
 	used     map[string]string  // the proofs that were accepted, and by which session
 	sessions map[string]bool    // by id
 	grants   map[string][]grant // trust, by the series of the browser's cookie
 	known    map[string]bool    // series and account in which both steps were taken
-	guesses  map[string]int     // compares of strangers, by account and kind: "email", "totp", "hard"
-	debits   map[string]int     // in which call each was first seen
+	guesses  map[string]int     // comparisons by unknown devices, by account and kind: "email", "totp", "hard"
+	charges  map[string]int     // in which call each was first seen
 	calls    int
 	late     map[string]int // right answers that were given too late, by what was wrong
 	in, past int            // sessions by both steps, and by trust
@@ -36,7 +36,7 @@ type book struct {
 
 func newBook() book {
 	return book{spent: map[string]int{}, lost: map[string]int{}, used: map[string]string{}, sessions: map[string]bool{},
-		grants: map[string][]grant{}, known: map[string]bool{}, late: map[string]int{}, guesses: map[string]int{}, debits: map[string]int{}}
+		grants: map[string][]grant{}, known: map[string]bool{}, late: map[string]int{}, guesses: map[string]int{}, charges: map[string]int{}}
 }
 
 // asked is a call.
@@ -53,7 +53,7 @@ type asked struct {
 	odds      odds.Chance
 }
 
-// compare is an answer of a stranger that was compared.
+// compare is an answer of an unknown device that was compared.
 type compare struct {
 	account, challenge string
 	at                 time.Time
@@ -112,12 +112,12 @@ func (w *world) compared(about factor.Info, err error) error {
 }
 
 // comparing is called at the moment before an answer is compared, and looks whether all of
-// what it costs is debited, for this challenge and over all that was ever compared.
+// what it costs is charged, for this challenge and over all that was ever compared.
 func (w *world) comparing(about factor.Info, a factor.Response) {
 	w.Helper()
 	ask := &w.book.asked
 	if ask.signIn == "" {
-		return // the proof of a new factor: its ledger is another's
+		return // the proof of a new factor: its guess budget is another's
 	}
 	var who string
 	if !w.query(`SELECT challenges.id, attempts.account_id FROM attempts JOIN challenges ON challenges.attempt_id = attempts.id WHERE attempts.token_hash = $1`,
@@ -132,23 +132,23 @@ func (w *world) comparing(about factor.Info, a factor.Response) {
 	ask.compared = true
 	ask.odds += chance
 	w.book.spent[ask.challenge]++
-	debits, cost, device := w.debits(ask.challenge)
-	if debits < w.book.spent[ask.challenge]+w.book.lost[ask.challenge] {
-		w.Errorf("%d answers compared for a challenge, %d debited", w.book.spent[ask.challenge], debits)
+	charges, cost, device := w.charges(ask.challenge)
+	if charges < w.book.spent[ask.challenge]+w.book.lost[ask.challenge] {
+		w.Errorf("%d answers compared for a challenge, %d charged", w.book.spent[ask.challenge], charges)
 	}
 	if cost < ask.odds {
-		w.Errorf("odds of %d compared, %d debited", ask.odds, cost)
+		w.Errorf("odds of %d compared, %d charged", ask.odds, cost)
 	}
 	switch series, _, _ := seal.SplitDeviceToken(ask.from.DeviceToken); {
 	case device == "":
-		w.strangers(who, about.Method, chance, a.LongCode)
+		w.chargeUnknownDevice(who, about.Method, chance, a.LongCode)
 	case !w.book.known[series+who]:
-		w.Errorf("a stranger guesses as if in a known browser")
+		w.Errorf("an unknown device guesses as if in a known browser")
 	}
 }
 
 // oddsOf is what of all answers is right now, as one guess has it. The engine compares with the codes that it
-// has read and debited, which may be before the clock was set back: one that was over then is not among them.
+// has read and charged, which may be before the clock was set back: one that was over then is not among them.
 func (w *world) oddsOf(about factor.Info, a factor.Response) odds.Chance {
 	if about.Method == "totp" {
 		if a.LongCode {
@@ -162,9 +162,9 @@ func (w *world) oddsOf(about factor.Info, a factor.Response) odds.Chance {
 	return odds.Chance(1000 * live)
 }
 
-// debits are those of a challenge: how many, what they cost together, and of which browser is the one that
+// charges are those of a challenge: how many, what they cost together, and of which browser is the one that
 // this call has made. Its time does not tell, for the clock may have been set back since the one before.
-func (w *world) debits(challenge string) (n int, cost odds.Chance, device string) {
+func (w *world) charges(challenge string) (n int, cost odds.Chance, device string) {
 	w.Helper()
 	rows, err := w.rows.Query(`SELECT id, cost, device_id FROM guess_budget_entries WHERE challenge_id = $1 AND kind IN ('guess', 'pair')`, challenge)
 	if err != nil {
@@ -177,8 +177,8 @@ func (w *world) debits(challenge string) (n int, cost odds.Chance, device string
 		if err := rows.Scan(&id, &chance, &of); err != nil {
 			w.Fatal(err)
 		}
-		if call, ok := w.book.debits[id]; !ok || call == w.book.calls {
-			w.book.debits[id], device = w.book.calls, of
+		if call, ok := w.book.charges[id]; !ok || call == w.book.calls {
+			w.book.charges[id], device = w.book.calls, of
 		}
 		n, cost = n+1, cost+chance
 	}
@@ -188,8 +188,8 @@ func (w *world) debits(challenge string) (n int, cost odds.Chance, device string
 	return n, cost, device
 }
 
-// strangers counts what a stranger has compared, and checks the budget of a year.
-func (w *world) strangers(who, method string, chance odds.Chance, hard bool) {
+// chargeUnknownDevice counts what an unknown device has compared, and checks the budget of a year.
+func (w *world) chargeUnknownDevice(who, method string, chance odds.Chance, hard bool) {
 	w.Helper()
 	if hard {
 		w.book.guesses[who+" hard"]++
@@ -207,7 +207,7 @@ func (w *world) strangers(who, method string, chance odds.Chance, hard bool) {
 	}
 	w.query(`SELECT COUNT(*) FROM guess_budget_entries WHERE budget = $1 AND kind = 'renewal' AND created_at > $2`, []any{who, since.UnixMilli()}, &renewals)
 	if sum > odds.AccountBudgetPerYear*(1+renewals) || sum > odds.MaxAccountBudgetPerYear {
-		w.Errorf("strangers had odds of %d compared in a year, with %d renewals; the clock is off by %v", sum, renewals, w.skew)
+		w.Errorf("unknown devices had odds of %d compared in a year, with %d renewals; the clock is off by %v", sum, renewals, w.skew)
 	}
 }
 
@@ -225,7 +225,7 @@ func (w *world) check(what string, struck bool) {
 	w.book.asked = asked{}
 }
 
-// checkChallenge checks the debits of a challenge, and its limits.
+// checkChallenge checks the charges of a challenge, and its limits.
 func (w *world) checkChallenge(what string, struck bool) {
 	w.Helper()
 	ask := w.book.asked
@@ -245,12 +245,12 @@ func (w *world) checkChallenge(what string, struck bool) {
 	if tries > challenge.MaxGuesses || sends > most || live > challenge.MaxLiveCodes {
 		w.Errorf("%s: a challenge has %d tries, %d sends and %d live codes", what, tries, sends, live)
 	}
-	n, _, _ := w.debits(id)
+	n, _, _ := w.charges(id)
 	over := n - w.book.spent[id] - w.book.lost[id]
 	if over > 0 && struck {
-		w.book.lost[id] += over // debited, and then something went wrong
+		w.book.lost[id] += over // charged, and then something went wrong
 	} else if over > 0 {
-		w.Errorf("%s: a guess is debited and was not compared", what)
+		w.Errorf("%s: a guess is charged and was not compared", what)
 	}
 }
 
@@ -343,8 +343,8 @@ func (w *world) checkSession(what string, s sessionRow) {
 // refunded: what a challenge that was passed has cost is given back, and nothing else.
 func (w *world) refunded(what, challenge string) {
 	w.Helper()
-	if n, _, _ := w.debits(challenge); n != 0 {
-		w.Errorf("%s: %d debits are left of a challenge that was passed", what, n)
+	if n, _, _ := w.charges(challenge); n != 0 {
+		w.Errorf("%s: %d charges are left of a challenge that was passed", what, n)
 	}
 	kept := w.book.compares[:0]
 	for _, c := range w.book.compares {

@@ -78,7 +78,7 @@ func (w *world) settled(method string, h habits) (*owner, *browser) {
 }
 
 // An attacker has the password for a year, and takes every guess that there is, from one network
-// or from many: there are as many as the ledger allows, and nobody who owns the account is
+// or from many: there are as many as the guess budget allows, and nobody who owns the account is
 // kept out by it.
 func TestYear(t *testing.T) {
 	for _, row := range []struct {

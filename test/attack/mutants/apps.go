@@ -11,20 +11,41 @@ var apps = []mutation{
 	}`},
 	}},
 	{test: "TestRedirectURIMustMatchExactly", what: "a redirect address fits by its beginning", edits: []edit{
-		{"internal/client/client.go", "func matchesRegisteredURI(list []string, address string) bool {\n", "func matchesRegisteredURI(list []string, address string) bool {\n\tif slices.ContainsFunc(list, func(one string) bool { return strings.HasPrefix(address, one) }) {\n\t\treturn true\n\t}\n"},
+		{
+			"internal/client/client.go",
+			"func matchesRegisteredURI(list []string, address string) bool {\n",
+			"func matchesRegisteredURI(list []string, address string) bool {\n\tif slices.ContainsFunc(list, func(one string) bool { return strings.HasPrefix(address, one) }) {\n\t\treturn true\n\t}\n",
+		},
 	}},
 	{test: "TestRedirectURIMustMatchExactly", what: "capital letters of an address do not count", edits: []edit{
-		{"internal/client/client.go", "if slices.Contains(list, address) {", "if slices.ContainsFunc(list, func(one string) bool { return strings.EqualFold(one, address) }) {"},
+		{
+			"internal/client/client.go",
+			"if slices.Contains(list, address) {",
+			"if slices.ContainsFunc(list, func(one string) bool { return strings.EqualFold(one, address) }) {",
+		},
 	}},
-	{test: "TestRedirectURIMustMatchExactly", what: "errors are sent to an address that nobody registered", edits: []edit{
-		{"internal/oidc/authorize.go", "if !cl.AllowsRedirectURI(redirect) {", `if !cl.AllowsRedirectURI(redirect) && values.Get("response_type") == "code" {`},
-	}},
+	{test: "TestRedirectURIMustMatchExactly",
+		what: "errors are sent to an address that nobody registered", edits: []edit{
+			{
+				"internal/oidc/authorize.go",
+				"if !cl.AllowsRedirectURI(redirect) {",
+				`if !cl.AllowsRedirectURI(redirect) && values.Get("response_type") == "code" {`,
+			},
+		}},
 	{test: "TestRedirectURIMustMatchExactly", what: "every port of every host is free", edits: []edit{
 		{"internal/client/client.go", `ValidateRedirectURI(address) != nil || u.Scheme != "http"`, `u.Host == ""`},
-		{"internal/client/client.go", `after := strings.TrimPrefix(address, "http://")`, `_, after, _ := strings.Cut(address, "://")`},
+		{
+			"internal/client/client.go",
+			`after := strings.TrimPrefix(address, "http://")`,
+			`_, after, _ := strings.Cut(address, "://")`,
+		},
 	}},
 	{test: "TestAuthorizationCodeWorksOnceForItsClient", what: "a code is good for every app", edits: []edit{
-		{"internal/store/grants.go", "WHERE code_hash = $2 AND client_id = $3 AND", "WHERE code_hash = $2 AND $3 <> '' AND"},
+		{
+			"internal/store/grants.go",
+			"WHERE code_hash = $2 AND client_id = $3 AND",
+			"WHERE code_hash = $2 AND $3 <> '' AND",
+		},
 	}},
 	{test: "TestAuthorizationCodeWorksOnceForItsClient", what: "a code works until it is swept", edits: []edit{
 		{"internal/store/grants.go", "code_used_at = 0 AND code_expires_at >= $1", "code_used_at = 0"},
@@ -33,34 +54,63 @@ var apps = []mutation{
 		{"internal/store/grants.go", "AND code_used_at = 0 AND code_expires_at", "AND code_expires_at"},
 	}},
 	{test: "TestAuthorizationCodeWorksOnceForItsClient", what: "the second use of a code ends nothing", edits: []edit{
-		{"internal/grant/grant.go", "return Grant{}, cmp.Or(g.revokeReusedCode(ctx, r), ErrInvalid)", "return Grant{}, cmp.Or(error(nil), ErrInvalid)"},
+		{
+			"internal/grant/grant.go",
+			"return Grant{}, cmp.Or(g.revokeReusedCode(ctx, r), ErrInvalid)",
+			"return Grant{}, cmp.Or(error(nil), ErrInvalid)",
+		},
 	}},
-	{test: "TestAuthorizationCodeWorksOnceForItsClient", what: "of two parameters of one name the first counts", edits: []edit{
-		{"internal/oidc/oidc.go", "len(group) != 1 ||", "len(group) == 0 ||"},
-	}},
+	{test: "TestAuthorizationCodeWorksOnceForItsClient",
+		what: "of two parameters of one name the first counts", edits: []edit{
+			{"internal/oidc/oidc.go", "len(group) != 1 ||", "len(group) == 0 ||"},
+		}},
 	{test: "TestAuthorizationCodeEndsWithItsSession", what: "codes and tokens outlive the session", edits: []edit{
 		{"internal/store/grants.go", "AND (grants.offline OR EXISTS", "AND (grants.code_expires_at > 0 OR EXISTS"},
 	}},
 	{test: "TestPKCEIsRequired", what: "PKCE is a wish", edits: []edit{
-		{"internal/oidc/authorize.go", `case challenge == "" && method == "" && cl.PKCEOptional:`, `case challenge == "" && method == "":`},
+		{
+			"internal/oidc/authorize.go",
+			`case challenge == "" && method == "" && cl.PKCEOptional:`,
+			`case challenge == "" && method == "":`,
+		},
 	}},
 	{test: "TestPKCEIsRequired", what: "a verifier is taken where there was no challenge", edits: []edit{
 		{"internal/grant/grant.go", `return verifier == ""`, `return true`},
 	}},
 	{test: "TestPKCEIsRequired", what: "a weak verifier is good enough", edits: []edit{
-		{"internal/grant/grant.go", "return codeVerifierPattern.MatchString(verifier) && S256Challenge", "return S256Challenge"},
+		{
+			"internal/grant/grant.go",
+			"return codeVerifierPattern.MatchString(verifier) && S256Challenge",
+			"return S256Challenge",
+		},
 	}},
 	{test: "TestPKCEIsRequired", what: "a wrong verifier leaves the code", edits: []edit{
-		{"internal/grant/grant.go", "return grant, false, tx.RevokeGrant(ctx, grant.ID, now)", "return grant, false, ErrInvalid"},
+		{
+			"internal/grant/grant.go",
+			"return grant, false, tx.RevokeGrant(ctx, grant.ID, now)",
+			"return grant, false, ErrInvalid",
+		},
 	}},
 	{test: "TestRefreshTokenWorksOnce", what: "a stolen refresh token ends nothing", edits: []edit{
-		{"internal/grant/grant.go", "if !row.RevokedAt.IsZero() {\n\t\treturn nil\n\t}\n\tctx = ", "if kind == audit.TokenReused {\n\t\treturn nil\n\t}\n\tctx = "},
+		{
+			"internal/grant/grant.go",
+			"if !row.RevokedAt.IsZero() {\n\t\treturn nil\n\t}\n\tctx = ",
+			"if kind == audit.TokenReused {\n\t\treturn nil\n\t}\n\tctx = ",
+		},
 	}},
 	{test: "TestRefreshTokenWorksOnce", what: "a refresh token outlives what its account went through", edits: []edit{
-		{"internal/store/grants.go", "accounts.epoch = grants.epoch AND accounts.disabled_at = 0)", "accounts.epoch >= grants.epoch)"},
+		{
+			"internal/store/grants.go",
+			"accounts.epoch = grants.epoch AND accounts.disabled_at = 0)",
+			"accounts.epoch >= grants.epoch)",
+		},
 	}},
 	{test: "TestForgedIDTokenHintIsRefused", what: "whoever has signed a hint, it is believed", edits: []edit{
-		{"internal/grant/signing_key.go", "if parsed.Claims(k.private.Public(), &claims, &extra) != nil ||", "if k.private == nil || parsed.UnsafeClaimsWithoutVerification(&claims, &extra) != nil ||"},
+		{
+			"internal/grant/signing_key.go",
+			"if parsed.Claims(k.private.Public(), &claims, &extra) != nil ||",
+			"if k.private == nil || parsed.UnsafeClaimsWithoutVerification(&claims, &extra) != nil ||",
+		},
 	}},
 	{test: "TestClientAssertionIsVerifiedAndWorksOnce", what: "an assertion works twice", edits: []edit{
 		{"internal/grant/signing_key.go", `cl.ID + " " + g.Keys.Pseudonym(claims.ID)`, `cl.ID + " " + rand.Text()`},
@@ -69,72 +119,160 @@ var apps = []mutation{
 		{"internal/grant/signing_key.go", "AnyAudience: audiences, ", ""},
 	}},
 	{test: "TestClientAssertionIsVerifiedAndWorksOnce", what: "a token may be a minute late", edits: []edit{
-		{"internal/grant/signing_key.go", "const leeway, longest = 30 * time.Second", "const leeway, longest = 60 * time.Second"},
+		{
+			"internal/grant/signing_key.go",
+			"const leeway, longest = 30 * time.Second",
+			"const leeway, longest = 60 * time.Second",
+		},
 	}},
 	{test: "TestTokensWorkForTheirKindOnly", what: "a refresh token is shown like an access token", edits: []edit{
 		{"internal/grant/token.go", `(info.IsRefreshToken || info.AccountID == "")`, `info.AccountID == ""`},
 	}},
 	{test: "TestIDTokenIsBoundToItsRequest", what: "a refresh makes the proof newer", edits: []edit{
-		{"internal/oidc/idtoken.go", `claims["auth_time"], claims["acr"], claims["amr"], claims["sid"] = g.AuthTime.Unix()`, `claims["auth_time"], claims["acr"], claims["amr"], claims["sid"] = now.Unix()`},
+		{
+			"internal/oidc/idtoken.go",
+			`claims["auth_time"], claims["acr"], claims["amr"], claims["sid"] = g.AuthTime.Unix()`,
+			`claims["auth_time"], claims["acr"], claims["amr"], claims["sid"] = now.Unix()`,
+		},
 	}},
-	{test: "TestConsentComesFromTheSessionThatWasAsked", what: "whoever is in says yes for somebody else", edits: []edit{
-		{"internal/oidc/consent.go", `case form["session"] != p.Grants.SID(who.ID, authReq.ClientID):`, `case form["session"] == "":`},
-	}},
-	{test: "TestAnotherAccountEndsTheSession", what: "who says that they are another stays in if the request is over", edits: []edit{
-		{"internal/oidc/consent.go", `if form["answer"] == "other" {`, `if _, err := p.Grants.GetAuthRequest(r.Context(), form["request"]); err == nil && form["answer"] == "other" {`},
-	}},
-	{test: "TestConsentComesFromTheSessionThatWasAsked", what: "an app that asks which account is answered without a question", edits: []edit{
-		{"internal/grant/auth_request.go", "r.HintedSubject == \"\" && r.SelectedAccountID", "r.HintedSubject != \"\" && r.SelectedAccountID"},
-	}},
+	{test: "TestConsentComesFromTheSessionThatWasAsked",
+		what: "whoever is in says yes for somebody else", edits: []edit{
+			{
+				"internal/oidc/consent.go",
+				`case form["session"] != p.Grants.SID(who.ID, authReq.ClientID):`,
+				`case form["session"] == "":`,
+			},
+		}},
+	{test: "TestAnotherAccountEndsTheSession",
+		what: "who says that they are another stays in if the request is over", edits: []edit{
+			{
+				"internal/oidc/consent.go",
+				`if form["answer"] == "other" {`,
+				`if _, err := p.Grants.GetAuthRequest(r.Context(), form["request"]); err == nil && form["answer"] == "other" {`,
+			},
+		}},
+	{test: "TestConsentComesFromTheSessionThatWasAsked",
+		what: "an app that asks which account is answered without a question", edits: []edit{
+			{
+				"internal/grant/auth_request.go",
+				"r.HintedSubject == \"\" && r.SelectedAccountID",
+				"r.HintedSubject != \"\" && r.SelectedAccountID",
+			},
+		}},
 	{test: "TestRedirectURIMustMatchExactly", what: "a request_uri excuses the address", edits: []edit{
-		{"internal/oidc/authorize.go", `if err != nil || grant.IsPushedRequestURI(values.Get("request_uri")) {`, `if err != nil || values.Get("request_uri") != "" {`},
+		{
+			"internal/oidc/authorize.go",
+			`if err != nil || grant.IsPushedRequestURI(values.Get("request_uri")) {`,
+			`if err != nil || values.Get("request_uri") != "" {`,
+		},
 	}},
 	{test: "TestTokensFollowAppChanges", what: "what an app needs counts for new grants alone", both: true, edits: []edit{
-		{"internal/grant/token.go", " || session.LevelOf(grant.AMR) < cl.RequiredLevel()", " || session.LevelOf(grant.AMR) < session.LevelNone"},
+		{
+			"internal/grant/token.go",
+			" || session.LevelOf(grant.AMR) < cl.RequiredLevel()",
+			" || session.LevelOf(grant.AMR) < session.LevelNone",
+		},
 	}},
 	{test: "TestTokensFollowAppChanges", what: "consent counts for new grants alone", both: true, edits: []edit{
 		{"internal/grant/token.go", "if !cl.ThirdParty {", "if !cl.ThirdParty || cl.ID != \"\" {"},
 	}},
-	{test: "TestRequestedLevelIsNeverLowered", what: "of two places in which an app asks for a level the lower counts", edits: []edit{
-		{"internal/oidc/authorize.go", "return max(fromACRValues, fromClaims), nil", "return min(fromACRValues, fromClaims), nil"},
-	}},
+	{test: "TestRequestedLevelIsNeverLowered",
+		what: "of two places in which an app asks for a level the lower counts", edits: []edit{
+			{
+				"internal/oidc/authorize.go",
+				"return max(fromACRValues, fromClaims), nil",
+				"return min(fromACRValues, fromClaims), nil",
+			},
+		}},
 	{test: "TestIntrospectionTellsOwnTokensOnly", what: "every app may look at all tokens", edits: []edit{
-		{"internal/oidc/introspect.go", "info.ClientID != caller.ID && (info.IsRefreshToken || !caller.CanIntrospect)", "caller.ID == \"\""},
+		{
+			"internal/oidc/introspect.go",
+			"info.ClientID != caller.ID && (info.IsRefreshToken || !caller.CanIntrospect)",
+			"caller.ID == \"\"",
+		},
 	}},
 	{test: "TestRedirectURIMustMatchExactly", what: "a request that says it was pushed needs no address", edits: []edit{
-		{"internal/oidc/authorize.go", `if err != nil || grant.IsPushedRequestURI(values.Get("request_uri")) {`, `if err != nil || values.Has("request_uri") {`},
-		{"internal/oidc/authorize.go", "RedirectURI:   redirect,\n\t\tState:         v", "RedirectURI:   values.Get(\"redirect_uri\"),\n\t\tState:         v"},
-		{"internal/grant/grant.go", "if !cl.AllowsRedirectURI(r.RedirectURI) && !cl.IsHostCallback(r.RedirectURI) {", "if cl.ID == \"\" {"},
+		{
+			"internal/oidc/authorize.go",
+			`if err != nil || grant.IsPushedRequestURI(values.Get("request_uri")) {`,
+			`if err != nil || values.Has("request_uri") {`,
+		},
+		{
+			"internal/oidc/authorize.go",
+			"RedirectURI:   redirect,\n\t\tState:         v",
+			"RedirectURI:   values.Get(\"redirect_uri\"),\n\t\tState:         v",
+		},
+		{
+			"internal/grant/grant.go",
+			"if !cl.AllowsRedirectURI(r.RedirectURI) && !cl.IsHostCallback(r.RedirectURI) {",
+			"if cl.ID == \"\" {",
+		},
 	}},
 	{test: "TestIntrospectionTellsOwnTokensOnly", what: "everybody may look at tokens", edits: []edit{
 		{"internal/oidc/introspect.go", "if caller.IsPublic() {", "if caller.IsPublic() && caller.ID == \"\" {"},
 	}},
 	{test: "TestRevocationEndsTokens", what: "one app ends the tokens of another", edits: []edit{
-		{"internal/grant/token.go", "errors.Is(err, store.ErrNotFound) || err == nil && grantRow.ClientID != cl.ID:\n\t\treturn nil", "errors.Is(err, store.ErrNotFound):\n\t\treturn nil"},
+		{
+			"internal/grant/token.go",
+			"errors.Is(err, store.ErrNotFound) || err == nil && grantRow.ClientID != cl.ID:\n\t\treturn nil",
+			"errors.Is(err, store.ErrNotFound):\n\t\treturn nil",
+		},
 	}},
 	{test: "TestRevocationEndsTokens", what: "revoking says yes whatever happens", edits: []edit{
-		{"internal/oidc/revoke.go", "if err := p.Grants.RevokeToken(r.Context(), cl, values.Get(\"token\"), p.Pages.Origin(r)); err != nil {\n\t\treturn err\n\t}", "_ = p.Grants.RevokeToken(r.Context(), cl, values.Get(\"token\"), p.Pages.Origin(r))"},
-		{"internal/grant/token.go", "case err != nil:\n\t\treturn fmt.Errorf(\"grant: revoke token: %w\", err)", "case err != nil:\n\t\treturn nil"},
+		{
+			"internal/oidc/revoke.go",
+			"if err := p.Grants.RevokeToken(r.Context(), cl, values.Get(\"token\"), p.Pages.Origin(r)); err != nil {\n\t\treturn err\n\t}",
+			"_ = p.Grants.RevokeToken(r.Context(), cl, values.Get(\"token\"), p.Pages.Origin(r))",
+		},
+		{
+			"internal/grant/token.go",
+			"case err != nil:\n\t\treturn fmt.Errorf(\"grant: revoke token: %w\", err)",
+			"case err != nil:\n\t\treturn nil",
+		},
 	}},
 	{test: "TestRequestedLevelIsNeverLowered", what: "who asks for more gets what there is", edits: []edit{
-		{"internal/grant/auth_request.go", "return max(r.MinLevel, cl.RequiredLevel())", "return min(r.MinLevel, cl.RequiredLevel(), 0)"},
+		{
+			"internal/grant/auth_request.go",
+			"return max(r.MinLevel, cl.RequiredLevel())",
+			"return min(r.MinLevel, cl.RequiredLevel(), 0)",
+		},
 	}},
 	{test: "TestRequestedLevelIsNeverLowered", what: "an old proof is as good as a new one", edits: []edit{
-		{"internal/grant/auth_request.go", "return r.authTooOld(p) || p.Session.Level() < r.requiredLevel(p.Client)", "return p.Session.Level() < r.requiredLevel(p.Client)"},
+		{
+			"internal/grant/auth_request.go",
+			"return r.authTooOld(p) || p.Session.Level() < r.requiredLevel(p.Client)",
+			"return p.Session.Level() < r.requiredLevel(p.Client)",
+		},
 	}},
 	{test: "TestRequestedLevelIsNeverLowered", what: "a step up offers what is not enough", edits: []edit{
 		{"internal/challenge/factors.go", "if len(enough) == 0 {", "if len(enough) >= 0 {"},
 	}},
 	{test: "TestLogoutNeedsProofAndARegisteredRedirect", what: "another site signs people out", edits: []edit{
-		{"internal/oidc/logout.go", "if req.sid != p.Grants.SID(who.ID, req.clientID) {", "if req.sid != p.Grants.SID(who.ID, req.clientID) && false {"},
+		{
+			"internal/oidc/logout.go",
+			"if req.sid != p.Grants.SID(who.ID, req.clientID) {",
+			"if req.sid != p.Grants.SID(who.ID, req.clientID) && false {",
+		},
 	}},
 	{test: "TestLogoutNeedsProofAndARegisteredRedirect", what: "whoever is signed out is sent anywhere", edits: []edit{
-		{"internal/oidc/logout.go", "err == nil && !cl.AllowsPostLogoutRedirectURI(req.postLogoutRedirectURI) {", "err == nil && cl.ID == \"\" {"},
+		{
+			"internal/oidc/logout.go",
+			"err == nil && !cl.AllowsPostLogoutRedirectURI(req.postLogoutRedirectURI) {",
+			"err == nil && cl.ID == \"\" {",
+		},
 	}},
 	{test: "TestSigningKeysOverlap", what: "a new key signs at once", edits: []edit{
-		{"internal/grant/signing_key.go", "if now.Sub(k.createdAt()) >= signingKeyLeadTime {", "if now.Sub(k.createdAt()) >= 0 {"},
+		{
+			"internal/grant/signing_key.go",
+			"if now.Sub(k.createdAt()) >= signingKeyLeadTime {",
+			"if now.Sub(k.createdAt()) >= 0 {",
+		},
 	}},
 	{test: "TestSigningKeysOverlap", what: "an old key is known for ever", edits: []edit{
-		{"internal/grant/signing_key.go", "if i == 0 || now.Sub(list[i-1].createdAt()) < signingKeyLeadTime+signingKeyOverlap {", "if i >= 0 && !now.IsZero() {"},
+		{
+			"internal/grant/signing_key.go",
+			"if i == 0 || now.Sub(list[i-1].createdAt()) < signingKeyLeadTime+signingKeyOverlap {",
+			"if i >= 0 && !now.IsZero() {",
+		},
 	}},
 }

@@ -6,19 +6,32 @@ var guesses = []mutation{
 		{"internal/store/challenges.go", `sent_at = $5, version = $6`, `sent_at = $5, guesses = 0, version = $6`},
 	}},
 	{test: "TestAllMethodsShareFiveAttempts", what: "another method has tries of its own", edits: []edit{
-		{"internal/store/challenges.go", `SET method = $2, state`, `SET guesses = CASE WHEN method = $2 THEN guesses ELSE 0 END, method = $2, state`},
+		{
+			"internal/store/challenges.go",
+			`SET method = $2, state`,
+			`SET guesses = CASE WHEN method = $2 THEN guesses ELSE 0 END, method = $2, state`,
+		},
 	}},
 	{test: "TestGuessesAtOnceAreCounted", what: "a spent try does not stop the comparison", edits: []edit{
-		{"internal/challenge/prove.go", `a.countGuess(ctx, g); err != nil`, `a.countGuess(ctx, g); err != nil && !errors.Is(err, ErrTooManyGuesses)`},
+		{
+			"internal/challenge/prove.go",
+			`a.countGuess(ctx, g); err != nil`,
+			`a.countGuess(ctx, g); err != nil && !errors.Is(err, ErrTooManyGuesses)`,
+		},
 	}},
-	{test: "TestGuessesAtOnceAreCountedAtTwoServers", what: "tries may go over the limit in the conditional UPDATE", edits: []edit{
-		{"internal/store/challenges.go", `AND guesses < $2`, `AND guesses < $2 + 40`},
-	}},
+	{test: "TestGuessesAtOnceAreCountedAtTwoServers",
+		what: "tries may go over the limit in the conditional UPDATE", edits: []edit{
+			{"internal/store/challenges.go", `AND guesses < $2`, `AND guesses < $2 + 40`},
+		}},
 	{test: "TestSpellingsOfACodeAreOneCode", what: "digits of any script are read", edits: []edit{
 		{"factor/sentcode/sentcode.go", `'\u0660', `, `'\u0660', '\u07c0', `},
 	}},
 	{test: "TestAddressChangesAreLimited", what: "mails to a new address are not counted", edits: []edit{
-		{"internal/ratelimit/limits.go", `NewAddressMailsPerAccountDay = 10, 20, 10`, `NewAddressMailsPerAccountDay = 100, 100, 100`},
+		{
+			"internal/ratelimit/limits.go",
+			`NewAddressMailsPerAccountDay = 10, 20, 10`,
+			`NewAddressMailsPerAccountDay = 100, 100, 100`,
+		},
 	}},
 	{test: "TestResetTokenHas130Bits", what: "the secret of a link is short", edits: []edit{
 		{"internal/seal/tokens.go", "return rand.Text()\n", "return rand.Text()[:20]\n"},
@@ -49,9 +62,10 @@ var codes = []mutation{
 	{test: "TestCodeExpiresAfterFifteenMinutes", what: "a code lives a millisecond longer", edits: []edit{
 		{"factor/sentcode/sentcode.go", `CodeTTL = 15 * time.Minute`, `CodeTTL = 15*time.Minute + time.Millisecond`},
 	}},
-	{test: "TestCodeExpiresAfterFifteenMinutes", what: "the last millisecond of a code's 15 minutes is not accepted", edits: []edit{
-		{"internal/challenge/attempt.go", `!code.ExpiresAt.Before(now)`, `code.ExpiresAt.After(now)`},
-	}},
+	{test: "TestCodeExpiresAfterFifteenMinutes",
+		what: "the last millisecond of a code's 15 minutes is not accepted", edits: []edit{
+			{"internal/challenge/attempt.go", `!code.ExpiresAt.Before(now)`, `code.ExpiresAt.After(now)`},
+		}},
 	{test: "TestOnlyTheLastThreeCodesFit", what: "four codes live at once", edits: []edit{
 		{"internal/challenge/challenge.go", `MaxLiveCodes = 3`, `MaxLiveCodes = 4`},
 	}},
@@ -81,13 +95,15 @@ var recoveries = []mutation{
 		{"internal/enroll/enroll.go", `	if about.MaxPerAccount == 1 {`, `	if about.MaxPerAccount == -1 {`},
 		{"internal/enroll/enroll.go", `Slot: slot,`, `Slot: slot + e.Now().UnixMilli(),`},
 	}},
-	{test: "TestRecoveryCodesBelongToAccountAndSet", what: "nobody is told that a recovery code was used", edits: []edit{
-		{"internal/challenge/prove.go", `if !by.Method.Info().Backup {`, `if by.Method.Info().Method != "" {`},
-	}},
+	{test: "TestRecoveryCodesBelongToAccountAndSet",
+		what: "nobody is told that a recovery code was used", edits: []edit{
+			{"internal/challenge/prove.go", `if !by.Method.Info().Backup {`, `if by.Method.Info().Method != "" {`},
+		}},
 	{test: "TestRecoveryCodeAtOnceWorksOnce", what: "the version of a factor is not looked at", edits: []edit{
 		{"internal/store/factors.go", `AND version = $3`, `AND version >= $3 - 100`},
 	}},
-	{test: "TestResetMailboxIsNoSecondStep", what: "the mailbox that set the password proves the second step too", edits: []edit{
-		{"internal/challenge/factors.go", `>= mailboxCooldown`, `>= 0`},
-	}},
+	{test: "TestResetMailboxIsNoSecondStep",
+		what: "the mailbox that set the password proves the second step too", edits: []edit{
+			{"internal/challenge/factors.go", `>= mailboxCooldown`, `>= 0`},
+		}},
 }

@@ -3,13 +3,25 @@ package main
 // hosts are behind a reverse proxy that asks us.
 var hosts = []mutation{
 	{test: "TestForwardAuthRedirectsToItsHostsOnly", what: "the way back leads to any host", edits: []edit{
-		{"internal/forwardauth/forwardauth.go", "if a.trimDefaultPort(known) != host {", "if !strings.HasSuffix(host, a.trimDefaultPort(known)) {"},
+		{
+			"internal/forwardauth/forwardauth.go",
+			"if a.trimDefaultPort(known) != host {",
+			"if !strings.HasSuffix(host, a.trimDefaultPort(known)) {",
+		},
 	}},
 	{test: "TestForwardAuthRedirectsToItsHostsOnly", what: "the way back leads to any path", edits: []edit{
-		{"internal/forwardauth/proxied_request.go", "return path\n\t}\n\treturn \"/\"", "return path\n\t}\n\treturn p.uri"},
+		{
+			"internal/forwardauth/proxied_request.go",
+			"return path\n\t}\n\treturn \"/\"",
+			"return path\n\t}\n\treturn p.uri",
+		},
 	}},
 	{test: "TestForwardAuthIgnoresClientHeaders", what: "everybody is a proxy", edits: []edit{
-		{"internal/forwardauth/proxied_request.go", "if !a.Pages.Origins.IsFromTrustedProxy(r) {", "if !a.Pages.Origins.IsFromTrustedProxy(r) && r.Host == \"\" {"},
+		{
+			"internal/forwardauth/proxied_request.go",
+			"if !a.Pages.Origins.IsFromTrustedProxy(r) {",
+			"if !a.Pages.Origins.IsFromTrustedProxy(r) && r.Host == \"\" {",
+		},
 	}},
 	{test: "TestForwardAuthIgnoresClientHeaders", what: "of two headers of one name the first counts", edits: []edit{
 		{"internal/forwardauth/proxied_request.go", `len(values) > 1 || values[0] == ""`, `values[0] == ""`},
@@ -18,26 +30,54 @@ var hosts = []mutation{
 		{"internal/forwardauth/proxied_request.go", `a != "" && b != "" && a != b`, `a == "" && b == "" && a != b`},
 	}},
 	{test: "TestForwardAuthIgnoresClientHeaders", what: "whatever begins like the way in is one", edits: []edit{
-		{"internal/forwardauth/forwardauth.go", "if req.path() != callbackPath {", "if !strings.HasPrefix(req.path(), callbackPath) {"},
+		{
+			"internal/forwardauth/forwardauth.go",
+			"if req.path() != callbackPath {",
+			"if !strings.HasPrefix(req.path(), callbackPath) {",
+		},
 	}},
 	{test: "TestForwardAuthIgnoresClientHeaders", what: "the way in is searched in the query", edits: []edit{
-		{"internal/forwardauth/forwardauth.go", "if req.path() != callbackPath {", "if !strings.Contains(req.uri, callbackPath) {"},
+		{
+			"internal/forwardauth/forwardauth.go",
+			"if req.path() != callbackPath {",
+			"if !strings.Contains(req.uri, callbackPath) {",
+		},
 	}},
 	{test: "TestForwardAuthMatchesHostsExactly", what: "an unknown host has the first app", edits: []edit{
-		{"internal/forwardauth/forwardauth.go", "\tif found.ID == \"\" {", "\tif found.ID == \"\" && len(clients) > 0 {\n\t\treturn clients[0], nil\n\t}\n\tif found.ID == \"\" {"},
+		{
+			"internal/forwardauth/forwardauth.go",
+			"\tif found.ID == \"\" {",
+			"\tif found.ID == \"\" && len(clients) > 0 {\n\t\treturn clients[0], nil\n\t}\n\tif found.ID == \"\" {",
+		},
 	}},
 	{test: "TestForwardAuthMatchesHostsExactly", what: "the port of a host does not count", edits: []edit{
-		{"internal/forwardauth/proxied_request.go", `return strings.TrimSuffix(host, ":443")`, "host, _, _ = strings.Cut(host, \":\")\n\t\treturn host"},
+		{
+			"internal/forwardauth/proxied_request.go",
+			`return strings.TrimSuffix(host, ":443")`,
+			"host, _, _ = strings.Cut(host, \":\")\n\t\treturn host",
+		},
 	}},
 	{test: "TestForwardAuthEndsWithTheSession", what: "a session that rested too long is good at a host", both: true, edits: []edit{
-		{"internal/session/session.go", "s.Store.GetSession(ctx, id, now.Add(-s.Idle), now)", "s.Store.GetSession(ctx, id, time.Time{}, now)"},
+		{
+			"internal/session/session.go",
+			"s.Store.GetSession(ctx, id, now.Add(-s.Idle), now)",
+			"s.Store.GetSession(ctx, id, time.Time{}, now)",
+		},
 	}},
 	{test: "TestForwardAuthEndsWithTheSession", what: "a host takes a session of an account as it was before", both: true, edits: []edit{
-		{"internal/store/grants.go", "accounts.id = grants.account_id AND accounts.epoch = grants.epoch", "accounts.id = grants.account_id"},
+		{
+			"internal/store/grants.go",
+			"accounts.id = grants.account_id AND accounts.epoch = grants.epoch",
+			"accounts.id = grants.account_id",
+		},
 		{"internal/store/sessions.go", " AND accounts.epoch = sessions.epoch", ""},
 	}},
 	{test: "TestForwardAuthEndsWithTheSession", what: "a session rests while its person is at a host", both: true, edits: []edit{
-		{"internal/session/session.go", "if now.Sub(row.LastSeenAt) >= min(touchInterval, s.Idle/2) {", "if now.Sub(row.LastSeenAt) >= 2*s.Idle {"},
+		{
+			"internal/session/session.go",
+			"if now.Sub(row.LastSeenAt) >= min(touchInterval, s.Idle/2) {",
+			"if now.Sub(row.LastSeenAt) >= 2*s.Idle {",
+		},
 	}},
 	{test: "TestForwardAuthEndsWithTheSession", what: "a yes is remembered whatever changes", both: true, edits: []edit{
 		{"internal/forwardauth/cache.go", " && !changed(found.basis)", ""},
@@ -57,17 +97,31 @@ var hosts = []mutation{
 	{test: "TestForwardAuthAnswerIsKeptForOneSecond", what: "a yes of one host is one of the others", both: true, edits: []edit{
 		{"internal/forwardauth/cache.go", ", req.origin}", ", \"\"}"},
 	}},
-	{test: "TestSignOutEverywhereReachesOtherServers", what: "a yes is remembered for a minute at the other server", edits: []edit{
-		{"internal/forwardauth/cache.go", "cacheTTL = time.Second", "cacheTTL = time.Minute"},
-	}},
+	{test: "TestSignOutEverywhereReachesOtherServers",
+		what: "a yes is remembered for a minute at the other server", edits: []edit{
+			{"internal/forwardauth/cache.go", "cacheTTL = time.Second", "cacheTTL = time.Minute"},
+		}},
 	{test: "TestAppCookiesWorkAtTheirHostOnly", what: "the cookie of a host works at every app", edits: []edit{
-		{"internal/forwardauth/decision.go", "g.ClientID != cl.ID || g.RedirectURI() != req.redirectURI()", "g.ClientID == cl.ID && g.RedirectURI() != req.redirectURI()"},
+		{
+			"internal/forwardauth/decision.go",
+			"g.ClientID != cl.ID || g.RedirectURI() != req.redirectURI()",
+			"g.ClientID == cl.ID && g.RedirectURI() != req.redirectURI()",
+		},
 	}},
-	{test: "TestAppCookiesWorkAtTheirHostOnly", what: "the cookie of a host works at the others of its app", edits: []edit{
-		{"internal/forwardauth/decision.go", "g.ClientID != cl.ID || g.RedirectURI() != req.redirectURI()", "g.ClientID != cl.ID"},
-	}},
+	{test: "TestAppCookiesWorkAtTheirHostOnly",
+		what: "the cookie of a host works at the others of its app", edits: []edit{
+			{
+				"internal/forwardauth/decision.go",
+				"g.ClientID != cl.ID || g.RedirectURI() != req.redirectURI()",
+				"g.ClientID != cl.ID",
+			},
+		}},
 	{test: "TestAppCookiesWorkAtTheirHostOnly", what: "the cookie of a host is a token for apps", edits: []edit{
-		{"internal/grant/token.go", "err == nil && row.Kind == store.ForwardAuthToken {\n\t\treturn TokenInfo{}", "err == nil && row.Kind == \"\" {\n\t\treturn TokenInfo{}"},
+		{
+			"internal/grant/token.go",
+			"err == nil && row.Kind == store.ForwardAuthToken {\n\t\treturn TokenInfo{}",
+			"err == nil && row.Kind == \"\" {\n\t\treturn TokenInfo{}",
+		},
 	}},
 	{test: "TestForwardAuthCodeIsBoundToItsBrowser", what: "a way in is for every browser", edits: []edit{
 		{"internal/forwardauth/callback.go", "\t\tCodeChallenge: challenge,\n", ""},
@@ -75,22 +129,39 @@ var hosts = []mutation{
 	}},
 	{test: "TestForwardAuthCodeIsBoundToItsBrowser", what: "a way in that nobody began here is one", edits: []edit{
 		{"internal/forwardauth/callback.go", `if verifier == "" || code == "" {`, `if code == "" {`},
-		{"internal/grant/grant.go", "verifyCodeVerifier(r.CodeVerifier, grant.binding.CodeChallenge)", `(r.CodeVerifier == "" || verifyCodeVerifier(r.CodeVerifier, grant.binding.CodeChallenge))`},
+		{
+			"internal/grant/grant.go",
+			"verifyCodeVerifier(r.CodeVerifier, grant.binding.CodeChallenge)",
+			`(r.CodeVerifier == "" || verifyCodeVerifier(r.CodeVerifier, grant.binding.CodeChallenge))`,
+		},
 	}},
-	{test: "TestForwardAuthTakesAnyMethodForTheCheckOnly", what: "whatever begins like a question passes", edits: []edit{
-		{"internal/forwardauth/forwardauth.go", `return r.URL.Path == CheckPath || strings.HasPrefix(r.URL.Path, CheckPath+"/")`, `return strings.HasPrefix(r.URL.Path, "/auth/")`},
-	}},
+	{test: "TestForwardAuthTakesAnyMethodForTheCheckOnly",
+		what: "whatever begins like a question passes", edits: []edit{
+			{
+				"internal/forwardauth/forwardauth.go",
+				`return r.URL.Path == CheckPath || strings.HasPrefix(r.URL.Path, CheckPath+"/")`,
+				`return strings.HasPrefix(r.URL.Path, "/auth/")`,
+			},
+		}},
 	{test: "TestForwardAuthSignsInAndReturns", what: "everything is sent to sign in", edits: []edit{
 		{"internal/forwardauth/decision.go", "case req.noRedirect || !req.isNavigation(r):", "case req.noRedirect:"},
 	}},
 	{test: "TestForwardAuthCodeIsNotPassedToTheApp", what: "the way in is the app's for whoever is in", edits: []edit{
-		{"internal/forwardauth/forwardauth.go", "if req.path() != callbackPath {", "if req.path() != callbackPath || req.noRedirect {"},
+		{
+			"internal/forwardauth/forwardauth.go",
+			"if req.path() != callbackPath {",
+			"if req.path() != callbackPath || req.noRedirect {",
+		},
 	}},
 	{test: "TestForwardAuthTabsFinishInAnyOrder", what: "each tab forgets the others", edits: []edit{
 		{"internal/forwardauth/callback.go", "if len(verifier) != len(seal.NewToken()) {", "if verifier != \"-\" {"},
 	}},
 	{test: "TestForwardAuthEnforcesGroupsLevelAndAge", what: "a host has no groups", edits: []edit{
-		{"internal/grant/auth_request.go", "case !p.Client.AllowsGroups(p.Session.Account.Groups):", "case p.Client.ID == \"\":"},
+		{
+			"internal/grant/auth_request.go",
+			"case !p.Client.AllowsGroups(p.Session.Account.Groups):",
+			"case p.Client.ID == \"\":",
+		},
 	}},
 	{test: "TestForwardAuthEnforcesGroupsLevelAndAge", what: "a host has no level", edits: []edit{
 		{"internal/grant/auth_request.go", "return max(r.MinLevel, cl.RequiredLevel())", "return r.MinLevel"},
@@ -99,6 +170,10 @@ var hosts = []mutation{
 		{"internal/grant/auth_request.go", " ||\n\t\tp.Client.MaxAge > 0 && olderThan(p.Client.MaxAuthAge())", ""},
 	}},
 	{test: "TestForwardAuthFailsClosed", what: "a failure is nobody", both: true, edits: []edit{
-		{"internal/forwardauth/decision.go", "if err != nil {\n\t\treturn nil, \"\", err\n\t}\n\tif g.ClientID != cl.ID", "if err != nil {\n\t\treturn nil, \"\", nil\n\t}\n\tif g.ClientID != cl.ID"},
+		{
+			"internal/forwardauth/decision.go",
+			"if err != nil {\n\t\treturn nil, \"\", err\n\t}\n\tif g.ClientID != cl.ID",
+			"if err != nil {\n\t\treturn nil, \"\", nil\n\t}\n\tif g.ClientID != cl.ID",
+		},
 	}},
 }

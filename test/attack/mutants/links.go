@@ -15,7 +15,11 @@ var links = []mutation{
 		{"internal/account/link.go", `30 * time.Minute`, `30*time.Minute + time.Millisecond`},
 	}},
 	{test: "TestDisabledAccountCannotReset", what: "a link is good for a disabled account", edits: []edit{
-		{"internal/account/password.go", `account.Epoch != l.Epoch || !account.DisabledAt.IsZero()`, `account.Epoch != l.Epoch`},
+		{
+			"internal/account/password.go",
+			`account.Epoch != l.Epoch || !account.DisabledAt.IsZero()`,
+			`account.Epoch != l.Epoch`,
+		},
 	}},
 	{test: "TestResetMailsCannotBeUsedUp", what: "a quota never opens again", edits: []edit{
 		{"internal/ratelimit/quota.go", `Truncate(window).Add(window)`, `Truncate(400 * window).Add(400 * window)`},
@@ -40,10 +44,11 @@ var names = []mutation{
 		return store.Account{}, ErrCredentials
 	}`},
 	}},
-	{test: "TestResetAndSignUpDoNotRevealAccounts", what: "asking for a new password writes nothing for an unknown name", edits: []edit{
-		{"internal/account/password.go", `if err != nil || !account.DisabledAt.IsZero() {`, `if err != nil || !account.DisabledAt.IsZero() {
+	{test: "TestResetAndSignUpDoNotRevealAccounts",
+		what: "asking for a new password writes nothing for an unknown name", edits: []edit{
+			{"internal/account/password.go", `if err != nil || !account.DisabledAt.IsZero() {`, `if err != nil || !account.DisabledAt.IsZero() {
 		return nil`},
-	}},
+		}},
 	{test: "TestAddressIsMasked", what: "an address is not masked", edits: []edit{
 		{"internal/account/email.go", `return email[:1] + "•••" + email[at:]`, `return email`},
 	}},

@@ -5,14 +5,15 @@ var sites = []mutation{
 	{test: "TestFormsFromOtherSitesAreRefused", what: "there is no cross-origin protection", edits: []edit{
 		{"twostep.go", `s.pages.CheckRequests(sameOrigin.Handler(mux))`, `s.pages.CheckRequests(mux)`},
 	}},
-	{test: "TestReadingChangesNothing", what: "GET /signin/verify gives the sign-in up when the query says so", edits: []edit{
-		{"internal/web/verify.go", `switch step := s.nextStepPath(p); step {`, `if r.URL.RawQuery != "" {
+	{test: "TestReadingChangesNothing",
+		what: "GET /signin/verify gives the sign-in up when the query says so", edits: []edit{
+			{"internal/web/verify.go", `switch step := s.nextStepPath(p); step {`, `if r.URL.RawQuery != "" {
 		if err := s.Challenges.Cancel(r.Context(), s.Pages.Cookie(r, render.SignInCookie)); err != nil {
 			return err
 		}
 	}
 	switch step := s.nextStepPath(p); step {`},
-	}},
+		}},
 	{test: "TestEveryAnswerHasSecurityHeaders", what: "frame-ancestors is missing", edits: []edit{
 		{"internal/render/middleware.go", `frame-ancestors 'none'; `, ``},
 	}},
@@ -51,7 +52,11 @@ var texts = []mutation{
 		{"delivery/receipt.go", `!hmac.Equal([]byte(mac), []byte(g.receiptMAC(id, stamp)))`, `mac == "-"`},
 	}},
 	{test: "TestForgedReceiptsAreRefused", what: "a receipt says failed after delivered", edits: []edit{
-		{"internal/store/outbox_messages.go", `'sent', 'unknown', 'failed')`, `'sent', 'unknown', 'failed', 'delivered')`},
+		{
+			"internal/store/outbox_messages.go",
+			`'sent', 'unknown', 'failed')`,
+			`'sent', 'unknown', 'failed', 'delivered')`,
+		},
 	}},
 	{test: "TestNamesCannotChangeATextMessage", what: "the name of the site goes into the text as it is", edits: []edit{
 		{"factor/sms/message.go", `truncateName(toGSMAlphabet(ask.Site), left)`, `truncateName(ask.Site, left)`},
@@ -73,7 +78,11 @@ var inputs = []mutation{
 		if len(texts) != 1 {`},
 	}},
 	{test: "TestRequestHoldsOneCode", what: "the content type is not checked", edits: []edit{
-		{"internal/render/form.go", `err != nil || media != "application/x-www-form-urlencoded"`, `err != nil && media != ""`},
+		{
+			"internal/render/form.go",
+			`err != nil || media != "application/x-www-form-urlencoded"`,
+			`err != nil && media != ""`,
+		},
 	}},
 	{test: "TestRequestHoldsOneCode", what: "of double fields the first counts", edits: []edit{
 		{"internal/render/form.go", `len(texts) != 1`, `len(texts) == 0`},
@@ -101,7 +110,11 @@ var records = []mutation{
 		{"internal/render/middleware.go", `truncate(r.URL.Path, maxLoggedPath)`, `r.URL.Path`},
 	}},
 	{test: "TestSecretsAppearNowhere", what: "the log line of a request holds the cookies", edits: []edit{
-		{"internal/render/middleware.go", `slog.String("method", r.Method)`, `slog.String("method", r.Method+" "+r.Header.Get("Cookie"))`},
+		{
+			"internal/render/middleware.go",
+			`slog.String("method", r.Method)`,
+			`slog.String("method", r.Method+" "+r.Header.Get("Cookie"))`,
+		},
 	}},
 	{test: "TestSecretsAppearNowhere", what: "the log line of a wrong code holds the code", edits: []edit{
 		{"internal/challenge/prove.go", `SignIn: a.row.ID, Reason: a.open.Method}

@@ -21,7 +21,11 @@ var sessions = []mutation{
 		{"internal/render/cookies.go", `len(found) != 1`, `len(found) == 0`},
 	}},
 	{test: "TestSecondSignInEndsTheFirstSession", what: "the session that the browser was in lives on", edits: []edit{
-		{"internal/web/signin.go", `err := s.Sessions.SignOut(r.Context(), s.Pages.Cookie(r, render.SessionCookie), s.Pages.Origin(r))`, `err := error(nil)`},
+		{
+			"internal/web/signin.go",
+			`err := s.Sessions.SignOut(r.Context(), s.Pages.Cookie(r, render.SessionCookie), s.Pages.Origin(r))`,
+			`err := error(nil)`,
+		},
 	}},
 	{test: "TestFactorChangeEndsOtherSessions", what: "the epoch is not raised with a factor", edits: []edit{
 		{"internal/store/accounts.go", `SET epoch = epoch + 1 WHERE`, `SET epoch = epoch WHERE`},
@@ -31,38 +35,64 @@ var sessions = []mutation{
 		{"internal/web/signout.go", `if token != "" {`, `if token == "-" {`},
 	}},
 	{test: "TestSignOutEndsTheSession", what: "sign-out everywhere is sign-out here", edits: []edit{
-		{"internal/web/sessions.go", `EndAll(r.Context(), who.Session,`, `SignOut(r.Context(), s.Pages.Cookie(r, render.SessionCookie),`},
+		{
+			"internal/web/sessions.go",
+			`EndAll(r.Context(), who.Session,`,
+			`SignOut(r.Context(), s.Pages.Cookie(r, render.SessionCookie),`,
+		},
 	}},
 	{test: "TestIDsOfAnotherAccountChangeNothing", what: "a session is ended by its id, whosever it is", edits: []edit{
-		{"internal/store/sessions.go", `account_id = $1 AND id = $2`, `(account_id = $1 OR account_id <> '') AND id = $2`},
+		{
+			"internal/store/sessions.go",
+			`account_id = $1 AND id = $2`,
+			`(account_id = $1 OR account_id <> '') AND id = $2`,
+		},
 	}},
-	{test: "TestPasswordChangeNeedsThePasswordAndEndsSessions", what: "the current password is not asked for", edits: []edit{
-		{"internal/signin/signin.go", `if !same {`, `if !same && password == "" {`},
-	}},
-	{test: "TestPasswordChangeNeedsThePasswordAndEndsSessions", what: "a session is not bound to the account's epoch", edits: []edit{
-		{"internal/store/sessions.go", ` AND accounts.epoch = sessions.epoch`, ``},
-	}},
+	{test: "TestPasswordChangeNeedsThePasswordAndEndsSessions",
+		what: "the current password is not asked for", edits: []edit{
+			{"internal/signin/signin.go", `if !same {`, `if !same && password == "" {`},
+		}},
+	{test: "TestPasswordChangeNeedsThePasswordAndEndsSessions",
+		what: "a session is not bound to the account's epoch", edits: []edit{
+			{"internal/store/sessions.go", ` AND accounts.epoch = sessions.epoch`, ``},
+		}},
 }
 
 // factors are changes of what proves a person.
 var factors = []mutation{
 	{test: "TestFactorChangesNeedARecentProof", what: "enrolling and removing need no fresh proof", edits: []edit{
-		{"internal/enroll/enroll.go", `return store.Account{}, session.ErrStepUpRequired`, `_ = session.ErrStepUpRequired`},
+		{
+			"internal/enroll/enroll.go",
+			`return store.Account{}, session.ErrStepUpRequired`,
+			`_ = session.ErrStepUpRequired`,
+		},
 	}},
 	{test: "TestFactorChangesNeedARecentProof", what: "the password of a step-up is not compared", edits: []edit{
 		{"internal/signin/signin.go", `if !same {`, `if !same && password == "" {`},
 	}},
 	{test: "TestStaleSessionCannotUseADraft", what: "a stale session sees a draft", edits: []edit{
-		{"internal/enroll/enroll.go", `return PendingFactor{}, session.ErrStepUpRequired`, `_ = session.ErrStepUpRequired`},
+		{
+			"internal/enroll/enroll.go",
+			`return PendingFactor{}, session.ErrStepUpRequired`,
+			`_ = session.ErrStepUpRequired`,
+		},
 	}},
 	{test: "TestStaleSessionCannotUseADraft", what: "a stale session confirms a draft", edits: []edit{
 		{"internal/enroll/enroll.go", `return "", session.ErrStepUpRequired`, `_ = session.ErrStepUpRequired`},
 	}},
 	{test: "TestRemovedAppCannotAnswer", what: "a factor that is gone still answers", edits: []edit{
-		{"internal/challenge/prove.go", `return Proof{}, ErrUnknownMethod`, `return Proof{challenge: a.open.ID, By: Enrolled{Method: a.c.Methods[0]}}, nil`},
+		{
+			"internal/challenge/prove.go",
+			`return Proof{}, ErrUnknownMethod`,
+			`return Proof{challenge: a.open.ID, By: Enrolled{Method: a.c.Methods[0]}}, nil`,
+		},
 	}},
 	{test: "TestEnrolmentsAtOnceStaySeparate", what: "a new draft leaves the old one of its session", edits: []edit{
-		{"internal/store/factors.go", `err := db.DeletePendingFactor(ctx, pending.SessionID, pending.Method)`, `err := error(nil)`},
+		{
+			"internal/store/factors.go",
+			`err := db.DeletePendingFactor(ctx, pending.SessionID, pending.Method)`,
+			`err := error(nil)`,
+		},
 	}},
 	{test: "TestFactorFormsRefuseUnknownFieldsAndTellTheOwner", what: "the old number is not told", edits: []edit{
 		{"internal/enroll/enroll.go", `err := e.notifyReplaced(ctx, tx, row, m, from)`, `err := error(nil)`},
@@ -71,6 +101,10 @@ var factors = []mutation{
 		{"internal/enroll/enroll.go", `err := e.Accounts.NotifyOwner(ctx, tx, n, from)`, `err := error(nil)`},
 	}},
 	{test: "TestDeviceNameStaysOutOfMail", what: "the name of a device stands in a mail", edits: []edit{
-		{"internal/enroll/enroll.go", `Template: "removed", Account: a, Detail: about.WordsIn(from.Language).Name}`, `Template: "removed", Account: a, Detail: all[i].Name}`},
+		{
+			"internal/enroll/enroll.go",
+			`Template: "removed", Account: a, Detail: about.WordsIn(from.Language).Name}`,
+			`Template: "removed", Account: a, Detail: all[i].Name}`,
+		},
 	}},
 }

@@ -5,10 +5,18 @@ var steps = []mutation{
 	{test: "TestPendingTokenIsNoSession", what: "a pending sign-in is taken for a session", edits: halfIn},
 	{test: "TestPasswordAloneOpensNoSettings", what: "a pending sign-in is taken for a session", edits: halfIn},
 	{test: "TestTokenInURLOrFormIsIgnored", what: "a token in the address is believed", edits: []edit{
-		{"internal/web/web.go", `s.Pages.Cookie(r, render.SessionCookie)`, `s.Pages.Cookie(r, render.SessionCookie) + r.URL.Query().Get("session")`},
+		{
+			"internal/web/web.go",
+			`s.Pages.Cookie(r, render.SessionCookie)`,
+			`s.Pages.Cookie(r, render.SessionCookie) + r.URL.Query().Get("session")`,
+		},
 	}},
 	{test: "TestPasswordAloneGivesNoCredential", what: "other bodies than forms are read", edits: []edit{
-		{"internal/render/form.go", `err != nil || media != "application/x-www-form-urlencoded"`, `err != nil && media != ""`},
+		{
+			"internal/render/form.go",
+			`err != nil || media != "application/x-www-form-urlencoded"`,
+			`err != nil && media != ""`,
+		},
 	}},
 	{test: "TestExpiredSignInLeadsNowhere", what: "a sign-in has no end", edits: []edit{
 		{"internal/challenge/state.go", `s.Finished || now.After(s.ExpiresAt)`, `s.Finished`},
@@ -28,7 +36,11 @@ var steps = []mutation{
 		{"internal/render/errors.go", `number " + id, ID: id`, `number " + id + err.Error(), ID: id`},
 	}},
 	{test: "TestPanicShowsAReferenceOnly", what: "a panic is nobody's business", edits: []edit{
-		{"internal/render/middleware.go", `if recovered := recover(); recovered != nil`, `if recovered := any(nil); recovered != nil`},
+		{
+			"internal/render/middleware.go",
+			`if recovered := recover(); recovered != nil`,
+			`if recovered := any(nil); recovered != nil`,
+		},
 	}},
 	{test: "TestNoDebugPagesOrDefaultAccounts", what: "anybody may sign up unless that is forbidden", edits: []edit{
 		{"internal/account/account.go", `a.Settings.SignUp == "open"`, `a.Settings.SignUp != "closed"`},
@@ -48,7 +60,11 @@ var halfIn = []edit{
 
 // anyCode takes both defences away that stand behind each other.
 var anyCode = []edit{
-	{"internal/store/attempts_load.go", `WHERE codes.challenge_id = $1`, `WHERE (codes.challenge_id = $1 OR codes.challenge_id <> '')`},
+	{
+		"internal/store/attempts_load.go",
+		`WHERE codes.challenge_id = $1`,
+		`WHERE (codes.challenge_id = $1 OR codes.challenge_id <> '')`,
+	},
 	{"internal/challenge/attempt.go", `if code.Method == a.open.Method && code.UsedAt`, `if code.UsedAt`},
 	{"internal/challenge/ask.go", `MAC("code", c.ID, c.Method, asked.Answer)`, `MAC("code", asked.Answer)`},
 	{"internal/challenge/prove.go", `"code", a.open.ID, a.open.Method, candidate`, `"code", candidate`},

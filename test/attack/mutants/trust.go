@@ -8,30 +8,49 @@ var places = []mutation{
 		a, err = s.Accounts.Find(ctx, c.Email)
 	}`},
 	}},
-	{test: "TestForgedTrustCookieIsRefused", what: "a record stands in the database as it is in the cookie", edits: []edit{
-		{"internal/device/device.go", `seal.HashToken(series), a.ID`, `[]byte(series), a.ID`},
-		{"internal/device/device.go", `Series: seal.HashToken(series)`, `Series: []byte(series)`},
-	}},
+	{test: "TestForgedTrustCookieIsRefused",
+		what: "a record stands in the database as it is in the cookie", edits: []edit{
+			{"internal/device/device.go", `seal.HashToken(series), a.ID`, `[]byte(series), a.ID`},
+			{"internal/device/device.go", `Series: seal.HashToken(series)`, `Series: []byte(series)`},
+		}},
 	{test: "TestForgedTrustCookieIsRefused", what: "of two records in one request the first counts", edits: []edit{
 		{"internal/render/cookies.go", `len(found) != 1`, `len(found) == 0`},
 	}},
-	{test: "TestTrustIsPerAccount", what: "a place counts for every account, and is not sealed for its own", edits: []edit{
-		{"internal/store/devices.go", `trusted_networks.device_id = devices.id AND trusted_networks.account_id = $2`, `trusted_networks.device_id = devices.id`},
-		{"internal/device/device.go", `n.DeviceID + " " + n.AccountID`, `n.DeviceID`},
-	}},
+	{test: "TestTrustIsPerAccount",
+		what: "a place counts for every account, and is not sealed for its own", edits: []edit{
+			{
+				"internal/store/devices.go",
+				`trusted_networks.device_id = devices.id AND trusted_networks.account_id = $2`,
+				`trusted_networks.device_id = devices.id`,
+			},
+			{"internal/device/device.go", `n.DeviceID + " " + n.AccountID`, `n.DeviceID`},
+		}},
 	{test: "TestTrustIsPerAccount", what: "whoever forgets all browsers forgets those of everybody", edits: []edit{
-		{"internal/store/trusted_networks.go", `WHERE account_id = $1 AND device_id <> $2`, `WHERE (account_id = $1 OR account_id <> '') AND device_id <> $2`},
+		{
+			"internal/store/trusted_networks.go",
+			`WHERE account_id = $1 AND device_id <> $2`,
+			`WHERE (account_id = $1 OR account_id <> '') AND device_id <> $2`,
+		},
 	}},
-	{test: "TestTrustEndsWithAccountChanges", what: "a new password, a sign-out everywhere and the like leave trust alone", edits: []edit{
-		{"internal/store/trusted_networks.go", `AND device_id <> $2 AND`, `AND device_id <> $2 AND $3 = 'revoked' AND`},
-		{"internal/store/trusted_networks.go", `AND epoch = $2 AND`, `AND epoch <= $2 AND`},
-		{"internal/device/device.go", `n.Epoch != a.Epoch`, `n.Epoch > a.Epoch`},
-	}},
+	{test: "TestTrustEndsWithAccountChanges",
+		what: "a new password, a sign-out everywhere and the like leave trust alone", edits: []edit{
+			{"internal/store/trusted_networks.go", `AND device_id <> $2 AND`, `AND device_id <> $2 AND $3 = 'revoked' AND`},
+			{"internal/store/trusted_networks.go", `AND epoch = $2 AND`, `AND epoch <= $2 AND`},
+			{"internal/device/device.go", `n.Epoch != a.Epoch`, `n.Epoch > a.Epoch`},
+		}},
 	{test: "TestTrustEndsWithAccountChanges", what: "what the person has forgotten is still trusted", edits: []edit{
-		{"internal/device/trusted.go", `return d.Accounts.EndTrust(ctx, tx, person.AccountRef, trust.RevokedByOwner, "")`, `return nil`},
+		{
+			"internal/device/trusted.go",
+			`return d.Accounts.EndTrust(ctx, tx, person.AccountRef, trust.RevokedByOwner, "")`,
+			`return nil`,
+		},
 	}},
 	{test: "TestTrustEndsWithAccountChanges", what: "trust outlives its account", edits: []edit{
-		{"internal/store/migrations/00001_initial.sql", `account_id    TEXT NOT NULL REFERENCES accounts (id) ON DELETE CASCADE`, `account_id    TEXT NOT NULL`},
+		{
+			"internal/store/migrations/00001_initial.sql",
+			`account_id    TEXT NOT NULL REFERENCES accounts (id) ON DELETE CASCADE`,
+			`account_id    TEXT NOT NULL`,
+		},
 	}},
 	{test: "TestTrustSettingAppliesToOldTrust", what: "the setting for trust is ignored", edits: []edit{
 		{"options.go", `max(o.TrustDays, 0)`, `max(o.TrustDays, maxTrustDays)`},
@@ -40,10 +59,18 @@ var places = []mutation{
 		{"internal/trust/trust.go", `now.Sub(r.VerifiedAt) > p.TTL`, `now.Sub(r.VerifiedAt) > p.TTL+time.Millisecond`},
 	}},
 	{test: "TestTrustEndsAfterThirtyDays", what: "trust lasts longer with each use", edits: []edit{
-		{"internal/store/trusted_networks.go", `SET last_used_at = $4, body`, `SET last_used_at = $4, verified_at = $4, body`},
+		{
+			"internal/store/trusted_networks.go",
+			`SET last_used_at = $4, body`,
+			`SET last_used_at = $4, verified_at = $4, body`,
+		},
 	}},
 	{test: "TestStolenTrustCookieFailsElsewhere", what: "trust counts from every network", edits: []edit{
-		{"internal/trust/trust.go", `case p.Network != NetworkIgnored && !r.Network.Contains(`, `case p.Network == "-" && !r.Network.Contains(`},
+		{
+			"internal/trust/trust.go",
+			`case p.Network != NetworkIgnored && !r.Network.Contains(`,
+			`case p.Network == "-" && !r.Network.Contains(`,
+		},
 	}},
 	{test: "TestStolenTrustCookieFailsElsewhere", what: "trust counts in every browser", edits: []edit{
 		{"internal/trust/trust.go", `case !r.Browser.matches(q.Browser, p.Browser):`, `case p.Browser == "-":`},
@@ -54,11 +81,20 @@ var places = []mutation{
 	{test: "TestStolenTrustCookieFailsElsewhere", what: "the version may fall again after an update", edits: []edit{
 		{"internal/device/device.go", `old.Browser = decision.Request.Browser`, `_ = decision.Request.Browser`},
 	}},
-	{test: "TestStolenTrustCookieFailsElsewhere", what: "a cookie in another browser in another network is no copy", edits: []edit{
-		{"internal/device/device.go", `b.TokenReused = trust.IsLikelyCopy(b.records, from.TrustRequest(), d.Policy)`, `b.TokenReused = false`},
-	}},
+	{test: "TestStolenTrustCookieFailsElsewhere",
+		what: "a cookie in another browser in another network is no copy", edits: []edit{
+			{
+				"internal/device/device.go",
+				`b.TokenReused = trust.IsLikelyCopy(b.records, from.TrustRequest(), d.Policy)`,
+				`b.TokenReused = false`,
+			},
+		}},
 	{test: "TestReusedTrustCookieEndsTrust", what: "every secret of a browser is good for ever", edits: []edit{
-		{"internal/device/device.go", `return seal.EqualTokenHash(b.secretHash, b.Secret) ||`, `return len(b.secretHash) > 0 ||`},
+		{
+			"internal/device/device.go",
+			`return seal.EqualTokenHash(b.secretHash, b.Secret) ||`,
+			`return len(b.secretHash) > 0 ||`,
+		},
 	}},
 	{test: "TestReusedTrustCookieEndsTrust", what: "the secret does not change with its use", edits: []edit{
 		{"internal/device/device.go", `token = d.Keys.NextDeviceToken(b.deviceToken)`, `token = b.deviceToken`},
@@ -79,30 +115,51 @@ var places = []mutation{
 		{"internal/signin/signin.go", `token, row := s.Sessions.New(a.Ref(), from)`, `token, row := s.Sessions.New(a.Ref(), from)
 	row.AuthenticatedAt = row.StartedAt`},
 	}},
-	{test: "TestTrustNeedsTheBoxAndASecondStep", what: "who passes once is trusted, with or without the box", edits: []edit{
-		{"internal/challenge/prove.go", `offer.Days == 0 || !offer.Requested`, `offer.Days == 0`},
-	}},
+	{test: "TestTrustNeedsTheBoxAndASecondStep",
+		what: "who passes once is trusted, with or without the box", edits: []edit{
+			{"internal/challenge/prove.go", `offer.Days == 0 || !offer.Requested`, `offer.Days == 0`},
+		}},
 	{test: "TestTrustNeedsTheBoxAndASecondStep", what: "the box cannot be unticked", edits: []edit{
 		{"internal/web/verify.go", `p.SetTrust(checked)`, `p.SetTrust(true)`},
 	}},
 	{test: "TestOwnerIsToldOfTrust", what: "the owner is not told of a new place", edits: []edit{
-		{"internal/device/device.go", `if slices.ContainsFunc(before, sameNetwork) {`, `if slices.ContainsFunc(before, sameNetwork) || signIn.Device != "" {`},
+		{
+			"internal/device/device.go",
+			`if slices.ContainsFunc(before, sameNetwork) {`,
+			`if slices.ContainsFunc(before, sameNetwork) || signIn.Device != "" {`,
+		},
 	}},
 	{test: "TestSeveralNetworksAreTrusted", what: "trust in one network ends that in another", edits: []edit{
 		{"internal/trust/trust.go", `kept[max(0, len(kept)-MaxNetworks):]`, `kept[len(kept)-1:]`},
 	}},
 	{test: "TestRestoredBackupRevivesNoTrust", what: "a restored backup is as good as new", edits: []edit{
-		{"internal/signin/wiring.go", `err := tx.RevokeAll(ctx, string(trust.RevokedBackupRestored), now)`, `err := error(nil)`},
+		{
+			"internal/signin/wiring.go",
+			`err := tx.RevokeAll(ctx, string(trust.RevokedBackupRestored), now)`,
+			`err := error(nil)`,
+		},
 	}},
 	{test: "TestRestoredBackupRevivesNoTrust", what: "the sessions in a restored backup live on", edits: []edit{
-		{"internal/store/accounts.go", "`UPDATE accounts SET epoch = epoch + 1`", "`UPDATE accounts SET epoch = epoch`"},
+		{
+			"internal/store/accounts.go",
+			"`UPDATE accounts SET epoch = epoch + 1`",
+			"`UPDATE accounts SET epoch = epoch`",
+		},
 	}},
 	{test: "TestTrustStoresNoReadableAddress", what: "a place can be read in the database", edits: []edit{
 		{"internal/device/device.go", `n.Body = d.Keys.Seal(networkBoundTo(n), body)`, `n.Body = body`},
-		{"internal/device/device.go", `body, err := d.Keys.Open(networkBoundTo(n), n.Body)`, `body, err := n.Body, error(nil)`},
+		{
+			"internal/device/device.go",
+			`body, err := d.Keys.Open(networkBoundTo(n), n.Body)`,
+			`body, err := n.Body, error(nil)`,
+		},
 	}},
 	{test: "TestTrustStoresNoReadableAddress", what: "a decision can be read in the database", edits: []edit{
-		{"internal/device/decision.go", `d.Keys.Seal("decision "+decision.Trace, decision.marshalInputs())`, `decision.marshalInputs()`},
+		{
+			"internal/device/decision.go",
+			`d.Keys.Seal("decision "+decision.Trace, decision.marshalInputs())`,
+			`decision.marshalInputs()`,
+		},
 	}},
 }
 
@@ -111,19 +168,27 @@ var proxies = []mutation{
 	{test: "TestClientAddressHeadersAreIgnored", what: "the forwarding headers of anybody are believed", edits: []edit{
 		{"internal/trust/proxies.go", `case !p.Contains(peer):`, `case !p.Contains(peer) && !h.HasHeaders():`},
 	}},
-	{test: "TestOnlyNamedProxiesSupplyTheAddress", what: "the forwarding headers of anybody are believed", edits: []edit{
-		{"internal/trust/proxies.go", `case !p.Contains(peer):`, `case !p.Contains(peer) && !h.HasHeaders():`},
-	}},
-	{test: "TestOnlyNamedProxiesSupplyTheAddress", what: "what the client wrote to the left of it is believed", edits: []edit{
-		{"internal/trust/proxies.go", `range slices.Backward(chain)`, `range slices.All(chain)`},
-	}},
-	{test: "TestOnlyNamedProxiesSupplyTheAddress", what: "of two headers that contradict each other the first is believed", edits: []edit{
-		{"internal/trust/proxies.go", `if found[0] != found[len(found)-1] {`, `if !found[0].IsValid() {`},
-	}},
+	{test: "TestOnlyNamedProxiesSupplyTheAddress",
+		what: "the forwarding headers of anybody are believed", edits: []edit{
+			{"internal/trust/proxies.go", `case !p.Contains(peer):`, `case !p.Contains(peer) && !h.HasHeaders():`},
+		}},
+	{test: "TestOnlyNamedProxiesSupplyTheAddress",
+		what: "what the client wrote to the left of it is believed", edits: []edit{
+			{"internal/trust/proxies.go", `range slices.Backward(chain)`, `range slices.All(chain)`},
+		}},
+	{test: "TestOnlyNamedProxiesSupplyTheAddress",
+		what: "of two headers that contradict each other the first is believed", edits: []edit{
+			{"internal/trust/proxies.go", `if found[0] != found[len(found)-1] {`, `if !found[0].IsValid() {`},
+		}},
 	{test: "TestOnlyNamedProxiesSupplyTheAddress", what: "everybody may be named as a proxy", edits: []edit{
 		{"internal/trust/proxies.go", `network.Bits() < 7 ||`, `network.Bits() < 0 ||`},
 	}},
-	{test: "TestPrivateAddressesAreNotTrusted", what: "a private address is taken for a network of the internet", edits: []edit{
-		{"internal/origin/resolver.go", `if v.PrivateClients || !trust.IsPrivateAddr(address) {`, `if v.PrivateClients || trust.NetworkOf(address).String() != "" {`},
-	}},
+	{test: "TestPrivateAddressesAreNotTrusted",
+		what: "a private address is taken for a network of the internet", edits: []edit{
+			{
+				"internal/origin/resolver.go",
+				`if v.PrivateClients || !trust.IsPrivateAddr(address) {`,
+				`if v.PrivateClients || trust.NetworkOf(address).String() != "" {`,
+			},
+		}},
 }

@@ -27,7 +27,7 @@ const (
 func (h *server) guessUntilRefused(method string, names ...string) (n int) {
 	h.T.Helper()
 	for visit := range 40 {
-		b := h.strangerAt(method, names[visit%len(names)])
+		b := h.unknownDeviceAt(method, names[visit%len(names)])
 		more, over := h.guessIn(b)
 		if n += more; over {
 			return n
@@ -38,8 +38,8 @@ func (h *server) guessUntilRefused(method string, names ...string) (n int) {
 	return n
 }
 
-// strangerAt returns a new browser of somebody who knows the password, at the second step by a method.
-func (h *server) strangerAt(method, name string) *live.Browser {
+// unknownDeviceAt returns a new browser of somebody who knows the password, at the second step by a method.
+func (h *server) unknownDeviceAt(method, name string) *live.Browser {
 	h.T.Helper()
 	b := h.Browser()
 	h.wantStatus(b.Post("/signin", "email", name, "password", live.AnnaPassword), http.StatusSeeOther)
@@ -134,7 +134,7 @@ func TestFailoverKeepsGuesses(t *testing.T) {
 	var visits []*live.Browser
 	for range 4 {
 		h.Turn(3 * time.Minute) // until the next mail; a code lives for fifteen
-		visits = append(visits, h.strangerAt("email", live.AnnaEmail))
+		visits = append(visits, h.unknownDeviceAt("email", live.AnnaEmail))
 	}
 	h.WaitForOutbox()
 	var before atomic.Int64
@@ -193,7 +193,7 @@ func TestAppGuessesAtOnceStayInBudgetAtTwoServers(t *testing.T) {
 		t.Errorf("%d compared, %d right, %d asked for more, want 10 compared", wrong.Load(), right.Load(), longer.Load())
 	}
 	if got := first.count("guess_budget_entries WHERE kind = 'guess'"); got != 10 {
-		t.Errorf("%d debits, want 10", got)
+		t.Errorf("%d charges, want 10", got)
 	}
 }
 
@@ -266,7 +266,7 @@ func TestGuessesAtManyAccountsRaiseTheAlarm(t *testing.T) {
 		code := h.passwordStep(b, benEmail, benPassword)
 		h.wantStatus(b.Post("/signin/verify", "code", live.Wrong(code)), http.StatusUnprocessableEntity)
 		if got := b.Post("/signin/verify", "code", code); !strings.Contains(got.Body, refused) {
-			h.T.Errorf("a stranger is compared after the alarm: %d", got.StatusCode)
+			h.T.Errorf("an attacker is compared after the alarm: %d", got.StatusCode)
 		}
 		if code := h.longerCode(h.Browser()); code == "" {
 			h.T.Error("a new browser of Anna needs no longer code")
@@ -286,10 +286,10 @@ func TestOwnerIsToldOfGuesses(t *testing.T) {
 	t.Parallel()
 	eachDatabase(t, func(h *server) {
 		for range 3 {
-			h.guessIn(h.strangerAt("email", live.AnnaEmail))
+			h.guessIn(h.unknownDeviceAt("email", live.AnnaEmail))
 			h.Turn(3 * time.Hour)
 		}
-		first, second := h.strangerAt("email", live.AnnaEmail), h.strangerAt("email", live.AnnaEmail)
+		first, second := h.unknownDeviceAt("email", live.AnnaEmail), h.unknownDeviceAt("email", live.AnnaEmail)
 		h.guessIn(first)
 		if a := second.Post("/signin/verify", "code", "000000"); !strings.Contains(a.Body, refused) {
 			h.T.Errorf("one guess more than there are: %d", a.StatusCode)
