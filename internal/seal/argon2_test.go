@@ -54,7 +54,7 @@ func TestParsePHCRefusesInvalid(t *testing.T) {
 	}
 	for _, bad := range invalidHashes {
 		name := bad[:min(len(bad), 120)]
-		if same, stale, err := p.Verify(t.Context(), bad, "correct horse"); same || stale || err == nil {
+		if same, stale, err := p.Verify(t.Context(), nobody, bad, "correct horse"); same || stale || err == nil {
 			t.Errorf("%q: got same %v, stale %v, %v; want an error", name, same, stale, err)
 		} else if strings.Contains(err.Error(), "$") {
 			t.Errorf("%q: the error shows the hash: %v", name, err)
@@ -91,7 +91,7 @@ func FuzzParsePHC(f *testing.F) {
 			}
 			return randomBytes(int(size))
 		}
-		if same, stale, _ := p.Verify(t.Context(), text, "correct horse"); same || stale {
+		if same, stale, _ := p.Verify(t.Context(), nobody, text, "correct horse"); same || stale {
 			t.Errorf("%q: same %v, stale %v, want false", text, same, stale)
 		}
 		if h, err := parsePHC(text); err == nil && h.String() != text {

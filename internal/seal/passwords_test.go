@@ -1,14 +1,16 @@
 package seal
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
+
+	"twostep.example/twostep/internal/fairqueue"
 )
+
+var nobody fairqueue.Request
 
 // cheapHasher returns a PasswordHasher with minimal cost.
 func cheapHasher() *PasswordHasher {
@@ -17,7 +19,7 @@ func cheapHasher() *PasswordHasher {
 
 func mustHash(t *testing.T, p *PasswordHasher, password string) string {
 	t.Helper()
-	h, err := p.Hash(t.Context(), password)
+	h, err := p.Hash(t.Context(), nobody, password)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +28,7 @@ func mustHash(t *testing.T, p *PasswordHasher, password string) string {
 
 func mustVerify(t *testing.T, p *PasswordHasher, hash, password string) bool {
 	t.Helper()
-	same, _, err := p.Verify(t.Context(), hash, password)
+	same, _, err := p.Verify(t.Context(), nobody, hash, password)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +64,7 @@ func TestLowCost(t *testing.T) {
 // From the tests of the reference implementation.
 func TestArgon2Vector(t *testing.T) {
 	const vector = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc"
-	same, stale, err := cheapHasher().Verify(t.Context(), vector, "password")
+	same, stale, err := cheapHasher().Verify(t.Context(), nobody, vector, "password")
 	if !same || !stale || err != nil {
 		t.Errorf("got same %v, stale %v, %v; want true, true", same, stale, err)
 	}
@@ -110,16 +112,16 @@ func TestVerifyReportsStaleHash(t *testing.T) {
 		"memory": NewPasswordHasher(HashCost{MemoryKiB: 128, Passes: 1}, 0, 0),
 		"time":   NewPasswordHasher(HashCost{MemoryKiB: 64, Passes: 2}, 0, 0),
 	} {
-		same, stale, err := today.Verify(t.Context(), mustHash(t, p, "correct horse"), "correct horse")
+		same, stale, err := today.Verify(t.Context(), nobody, mustHash(t, p, "correct horse"), "correct horse")
 		if !same || !stale || err != nil {
 			t.Errorf("other %s: got same %v, stale %v, %v; want true, true", name, same, stale, err)
 		}
 	}
 	h := mustHash(t, today, "correct horse")
-	if same, stale, err := today.Verify(t.Context(), h, "correct horse"); !same || stale || err != nil {
+	if same, stale, err := today.Verify(t.Context(), nobody, h, "correct horse"); !same || stale || err != nil {
 		t.Errorf("today's: got same %v, stale %v, %v; want true, false", same, stale, err)
 	}
-	if same, stale, err := NewPasswordHasher(HashCost{}, 0, 0).Verify(t.Context(), h, "wrong"); same || stale ||
+	if same, stale, err := NewPasswordHasher(HashCost{}, 0, 0).Verify(t.Context(), nobody, h, "wrong"); same || stale ||
 		err != nil {
 		t.Errorf("wrong: got same %v, stale %v, %v; want false, false", same, stale, err)
 	}
@@ -171,14 +173,14 @@ func TestVerifyInvalidPasswordDoesNoWork(t *testing.T) {
 		"nul\x00nul":              ErrPasswordNotText,
 		"broken\xff":              ErrPasswordNotText,
 	} {
-		if got, err := p.Hash(t.Context(), password); got != "" || !errors.Is(err, want) {
+		if got, err := p.Hash(t.Context(), nobody, password); got != "" || !errors.Is(err, want) {
 			t.Errorf("Hash of %d bytes: got %v, want %v", len(password), err, want)
 		}
 		if mustVerify(t, p, h, password) || mustVerify(t, p, "", password) {
 			t.Errorf("a password of %d bytes is the same", len(password))
 		}
 	}
-	if _, err := p.Hash(t.Context(), ""); !errors.Is(err, ErrPasswordTooShort) {
+	if _, err := p.Hash(t.Context(), nobody, ""); !errors.Is(err, ErrPasswordTooShort) {
 		t.Errorf("Hash of nothing: got %v, want ErrTooShort", err)
 	}
 }
@@ -190,7 +192,7 @@ func TestHashRefusesExcessiveCost(t *testing.T) {
 			t.Errorf("%+v: work was done", cost)
 			return nil
 		}
-		if h, err := p.Hash(t.Context(), "correct horse"); err == nil || h != "" {
+		if h, err := p.Hash(t.Context(), nobody, "correct horse"); err == nil || h != "" {
 			t.Errorf("%+v: got a hash that Same would refuse", cost)
 		}
 	}
@@ -217,99 +219,37 @@ func TestHashCostCheck(t *testing.T) {
 	}
 }
 
-// newBlockedHasher returns a PasswordHasher whose work waits until the channel is closed, and the
-// number of hashes in progress.
-func newBlockedHasher(slots, queue int) (*PasswordHasher, chan struct{}, *atomic.Int32) {
-	p := NewPasswordHasher(HashCost{MemoryKiB: 64, Passes: 1}, slots, queue)
-	free, working := make(chan struct{}), new(atomic.Int32)
-	p.hashFunc = func(_, _ []byte, _, _ uint32, _ uint8, size uint32) []byte {
-		working.Add(1)
-		<-free
-		return bytes.Repeat([]byte{1}, int(size))
-	}
-	return p, free, working
-}
-
-// With two hashes in progress and three waiting, the sixth caller gets ErrHashQueueFull at once.
-// Later all five succeed.
-func TestHashQueueFull(t *testing.T) {
+// A hash waits for a slot, and a caller whose context ends while it waits gets no hash.
+func TestHashWaitsForSlot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, free, working := newBlockedHasher(2, 3)
-		results := make(chan error, 5)
-		for range 5 {
-			go func() {
-				_, err := p.Hash(t.Context(), "correct horse")
-				results <- err
-			}()
+		p := NewPasswordHasher(HashCost{MemoryKiB: 64, Passes: 1}, 1, 8)
+		slot, err := p.Reserve(t.Context(), nobody)
+		if err != nil {
+			t.Fatal(err)
 		}
-		synctest.Wait()
-		if got := working.Load(); got != 2 || len(results) != 0 {
-			t.Fatalf("%d at work and %d done, want 2 and 0", got, len(results))
-		}
-		if h, err := p.Hash(t.Context(), "correct horse"); h != "" || !errors.Is(err, ErrHashQueueFull) {
-			t.Errorf("Hash: got %v, want ErrBusy", err)
-		}
-		if same, _, err := p.Verify(t.Context(), "", "correct horse"); same || !errors.Is(err, ErrHashQueueFull) {
-			t.Errorf("Same: got %v, %v, want ErrBusy", same, err)
-		}
-		close(free)
-		for range 5 {
-			if err := <-results; err != nil {
-				t.Errorf("got %v, want a hash", err)
-			}
-		}
-		if _, err := p.Hash(t.Context(), "correct horse"); err != nil {
-			t.Errorf("afterwards: got %v, want a hash", err)
-		}
-	})
-}
-
-// A caller whose context ends leaves the queue.
-func TestCancelledWaiterLeavesQueue(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p, free, working := newBlockedHasher(1, 1)
-		first, second := make(chan error, 1), make(chan error, 1)
-		go func() { _, err := p.Hash(t.Context(), "correct horse"); first <- err }()
-		synctest.Wait()
+		done := make(chan error, 2)
+		go func() { _, err := p.Hash(t.Context(), nobody, "correct horse"); done <- err }()
 		ctx, cancel := context.WithCancel(t.Context())
-		go func() { _, _, err := p.Verify(ctx, "", "correct horse"); second <- err }()
+		go func() { _, _, err := p.Verify(ctx, nobody, "", "correct horse"); done <- err }()
 		synctest.Wait()
+		if len(done) != 0 {
+			t.Fatal("a hash was computed without a slot")
+		}
 		cancel()
-		if err := <-second; !errors.Is(err, context.Canceled) {
-			t.Errorf("got %v, want context.Canceled", err)
+		if err := <-done; !errors.Is(err, context.Canceled) || !errors.Is(err, fairqueue.ErrFull) {
+			t.Errorf("got %v, want context.Canceled and ErrFull", err)
 		}
-		if len(p.waiters) != 0 || working.Load() != 1 {
-			t.Errorf("%d in the queue and %d at work, want 0 and 1", len(p.waiters), working.Load())
-		}
-		close(free)
-		if err := <-first; err != nil {
+		slot.Release()
+		if err := <-done; err != nil {
 			t.Errorf("got %v, want a hash", err)
 		}
-		if _, err := p.Hash(ctx, "correct horse"); !errors.Is(err, context.Canceled) || working.Load() != 1 {
-			t.Errorf("already gone: got %v, want context.Canceled and no work", err)
-		}
-	})
-}
-
-// Without a queue the second caller gets ErrHashQueueFull at once.
-func TestHasherWithoutQueue(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p, free, _ := newBlockedHasher(1, -1)
-		first := make(chan error, 1)
-		go func() { _, err := p.Hash(t.Context(), "correct horse"); first <- err }()
-		synctest.Wait()
-		if _, err := p.Hash(t.Context(), "correct horse"); !errors.Is(err, ErrHashQueueFull) {
-			t.Errorf("got %v, want ErrBusy", err)
-		}
-		close(free)
-		<-first
 	})
 }
 
 func BenchmarkHash(b *testing.B) {
 	p := NewPasswordHasher(HashCost{}, 0, 0)
 	for b.Loop() {
-		if _, err := p.Hash(b.Context(), "correct horse"); err != nil {
+		if _, err := p.Hash(b.Context(), nobody, "correct horse"); err != nil {
 			b.Fatal(err)
 		}
 	}

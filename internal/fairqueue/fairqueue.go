@@ -1,0 +1,248 @@
+// Package fairqueue shares a few slots of costly work among the parties that want them.
+//
+// A free slot goes to the request whose parties have used the fewest slots in the last minutes, and among equals to
+// the one that has waited longest. So somebody who sends many requests delays their own, and not those of others.
+// Three of four slots go to people who have proven who they are before, if some of them are waiting.
+package fairqueue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+)
+
+// ErrFull says that too many requests are waiting, or too many of the same party. Nothing was done: try again in some
+// seconds.
+var ErrFull = errors.New("too many requests are waiting")
+
+const (
+	defaultLength = 256
+	// partyFraction is the part of the queue that one party may hold: an eighth, times its weight.
+	partyFraction = 8
+	// period is for how long used slots count: between one period and two.
+	period = 5 * time.Minute
+	// maxParties bounds the memory for them: with more parties, a period ends early.
+	maxParties = 50_000
+	// othersEvery is how often a slot goes to the others while members wait: every fourth.
+	othersEvery = 4
+)
+
+// Request says for whom work is done.
+type Request struct {
+	// Member says that the person has proven both steps in this browser before.
+	Member  bool
+	Parties []Party
+}
+
+// Party is somebody for whom work is done: a device, an account or a network.
+type Party struct {
+	Name string
+	// Weight is how many ordinary parties this one stands for, for a network with many addresses. 0 means 1.
+	Weight int
+	// Exclusive parties have one slot at a time.
+	Exclusive bool
+}
+
+func (p Party) weight() int { return max(p.Weight, 1) }
+
+// Queue is a queue for slots. It is safe for concurrent use.
+type Queue struct {
+	slots, length int
+
+	mu      sync.Mutex
+	granted int       // slots granted since the start
+	waiting []*waiter // the oldest first
+	working []*waiter // those that have a slot
+	// How many slots each party has used in this period and in the one before.
+	used, usedBefore map[string]int
+	periodEnds       time.Time
+}
+
+type waiter struct {
+	Request
+	usage   int        // of its parties; kept up to date by grant
+	granted chan error // receives nil with a slot, ErrFull if the request is refused after all
+}
+
+func (w *waiter) isFor(p Party) bool {
+	return slices.ContainsFunc(w.Parties, func(own Party) bool { return own.Name == p.Name })
+}
+
+// New returns a queue for the given number of slots (0: GOMAXPROCS), in which at most length requests wait (0: 256;
+// negative: none).
+func New(slots, length int) *Queue {
+	if slots <= 0 {
+		slots = runtime.GOMAXPROCS(0)
+	}
+	if length == 0 {
+		length = defaultLength
+	}
+	return &Queue{slots: slots, length: max(length, 0), used: map[string]int{}}
+}
+
+// Acquire waits for a slot. The caller must call release when the work is done. Acquire returns ErrFull if the queue
+// has no place for a request of these parties, and an error that wraps ErrFull and ctx's error if ctx ends first.
+func (q *Queue) Acquire(ctx context.Context, r Request) (release func(), err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("fairqueue: %w", err)
+	}
+	w, err := q.enqueue(r)
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case err = <-w.granted:
+	case <-ctx.Done():
+		if err = q.leave(w); err != nil {
+			err = fmt.Errorf("%w: %w", err, ctx.Err())
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("fairqueue: %w", err)
+	}
+	return sync.OnceFunc(func() { q.release(w) }), nil
+}
+
+// enqueue adds a request to the queue, or grants it a free slot.
+func (q *Queue) enqueue(r Request) (*waiter, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	w := &waiter{r, q.usage(r.Parties), make(chan error, 1)}
+	if len(q.working) < q.slots && !q.mustWait(w) { // then nobody else could use the slot
+		q.grant(w)
+		return w, nil
+	}
+	full := len(q.waiting) >= q.length
+	last := q.last()
+	if full && (last == nil || !before(w, last, true)) || q.holdsTooMuch(r) {
+		return nil, ErrFull
+	}
+	if full {
+		q.remove(last)
+		last.granted <- ErrFull
+	}
+	q.waiting = append(q.waiting, w)
+	return w, nil
+}
+
+// holdsTooMuch reports whether one of the parties already has all the places that it may have.
+func (q *Queue) holdsTooMuch(r Request) bool {
+	for _, p := range r.Parties {
+		held := 0
+		for _, w := range q.waiting {
+			if w.isFor(p) {
+				held++
+			}
+		}
+		if held >= max(1, q.length*p.weight()/partyFraction) {
+			return true
+		}
+	}
+	return false
+}
+
+// last returns the waiting request that comes last, nil if there is none.
+func (q *Queue) last() (last *waiter) {
+	for _, w := range q.waiting {
+		if last == nil || !before(w, last, true) {
+			last = w
+		}
+	}
+	return last
+}
+
+// remove removes w from the waiting requests. It returns false if w is not waiting.
+func (q *Queue) remove(w *waiter) bool {
+	i := slices.Index(q.waiting, w)
+	if i >= 0 {
+		q.waiting = slices.Delete(q.waiting, i, i+1)
+	}
+	return i >= 0
+}
+
+// before reports whether a gets a slot before b, if they have waited equally long.
+func before(a, b *waiter, membersFirst bool) bool {
+	if a.Member != b.Member {
+		return a.Member == membersFirst
+	}
+	return a.usage < b.usage
+}
+
+// usage returns how much the parties have used lately: the most that one of them has used, for its weight.
+func (q *Queue) usage(parties []Party) (most int) {
+	for _, p := range parties {
+		most = max(most, (q.used[p.Name]+q.usedBefore[p.Name])/p.weight())
+	}
+	return most
+}
+
+// grant gives a slot to w.
+func (q *Queue) grant(w *waiter) {
+	if now := time.Now(); !now.Before(q.periodEnds) || len(q.used) >= maxParties {
+		q.usedBefore, q.used = q.used, map[string]int{}
+		if now.After(q.periodEnds.Add(period)) {
+			q.usedBefore = nil
+		}
+		q.periodEnds = now.Add(period)
+	}
+	for _, p := range w.Parties {
+		q.used[p.Name]++
+	}
+	for _, other := range q.waiting {
+		other.usage = q.usage(other.Parties)
+	}
+	q.working = append(q.working, w)
+	q.granted++
+	w.granted <- nil
+}
+
+// release takes the slot of w and grants it to the next request.
+func (q *Queue) release(w *waiter) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	i := slices.Index(q.working, w)
+	q.working = slices.Delete(q.working, i, i+1)
+	for len(q.working) < q.slots && q.grantNext() {
+	}
+}
+
+// grantNext grants a slot to the request whose turn it is. It returns false if there is none.
+func (q *Queue) grantNext() bool {
+	var next *waiter
+	membersFirst := q.granted%othersEvery != 0
+	for _, w := range q.waiting {
+		if (next == nil || before(w, next, membersFirst)) && !q.mustWait(w) {
+			next = w
+		}
+	}
+	if next == nil {
+		return false
+	}
+	q.remove(next)
+	q.grant(next)
+	return true
+}
+
+// mustWait reports whether an exclusive party of w has a slot.
+func (q *Queue) mustWait(w *waiter) bool {
+	for _, p := range w.Parties {
+		if p.Exclusive && slices.ContainsFunc(q.working, func(other *waiter) bool { return other.isFor(p) }) {
+			return true
+		}
+	}
+	return false
+}
+
+// leave removes w from the queue. It returns nil if w has been granted a slot meanwhile, else ErrFull.
+func (q *Queue) leave(w *waiter) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.remove(w) {
+		return ErrFull
+	}
+	return <-w.granted // sent before w left the list
+}
