@@ -114,7 +114,7 @@ func newWalk(t *testing.T) *walk {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = w.Close() })
-	w.services.Accounts.Passwords, w.services.Accounts.KnownDevicePasswords = seal.NewPasswordHasher(seal.HashCost{MemoryKiB: 64, Passes: 1}, 4, 64), nil
+	w.services.Accounts.Passwords = seal.NewPasswordHasher(seal.HashCost{MemoryKiB: 64, Passes: 1}, 4, 64)
 	w.must(w.CreateAccount(t.Context(), AccountParams{Email: annaEmail, Name: "Anna", Password: annaWord}))
 	w.a, err = w.services.Accounts.Find(t.Context(), annaEmail)
 	w.must(err)

@@ -24,14 +24,13 @@ import (
 
 // Accounts is the account service.
 type Accounts struct {
-	Store                *store.DB
-	Keys                 *seal.KeyRing
-	Passwords            *seal.PasswordHasher
-	KnownDevicePasswords *seal.PasswordHasher // for known browsers; nil: Passwords
-	Limits               *ratelimit.Limiter
-	Now                  func() time.Time
-	Log                  *slog.Logger
-	Settings             Settings
+	Store     *store.DB
+	Keys      *seal.KeyRing
+	Passwords *seal.PasswordHasher
+	Limits    *ratelimit.Limiter
+	Now       func() time.Time
+	Log       *slog.Logger
+	Settings  Settings
 	// Enqueue adds a message to the outbox in the transaction tx. It is not sent after until.
 	Enqueue func(ctx context.Context, tx *store.DB, m delivery.Message, until time.Time) error
 	// NotifyOutbox tells the outbox that a transaction with a message was committed.

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"twostep.example/twostep/internal/audit"
+	"twostep.example/twostep/internal/fairqueue"
 	"twostep.example/twostep/internal/origin"
 	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/seal"
@@ -29,12 +31,21 @@ func (a *Accounts) VerifyPassword(ctx context.Context, email, password string, b
 		return account, fmt.Errorf("account: password: %w", err)
 	}
 	known := err == nil && account.DisabledAt.IsZero()
-	attempt, err := a.Limits.CheckPassword(ctx, name, by)
+	by.Account = account.ID
 	failed := audit.Event{Kind: audit.PasswordRejected, Account: account.ID, Actor: audit.Anonymous(),
 		Reason: rejection(account)}
 	if account.ID == "" {
 		failed.Target = a.unknownName(name)
 	}
+	slot, err := a.Passwords.Reserve(ctx, a.passwordWork(name, by, from))
+	if err != nil {
+		return store.Account{}, err
+	}
+	defer slot.Release()
+	// From here on the client may go: the attempt is counted, compared and recorded.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), passwordTimeout)
+	defer cancel()
+	attempt, err := a.Limits.ChargePassword(ctx, name, by)
 	if errors.Is(err, ratelimit.ErrLimited) {
 		e := audit.Event{Account: account.ID, Actor: audit.Anonymous(), Target: failed.Target, Reason: "password"}
 		return store.Account{}, a.Refused(ctx, err, e, from)
@@ -42,26 +53,43 @@ func (a *Accounts) VerifyPassword(ctx context.Context, email, password string, b
 	if err != nil {
 		return store.Account{}, err
 	}
-	same, stale, err := a.comparePassword(ctx, a.hasherFor(by), account, password)
+	same, stale, err := a.comparePassword(slot, account, password)
 	if err != nil {
 		return store.Account{}, err
 	}
 	if !same || !known {
-		if err := a.Limits.RecordPasswordFailure(ctx, attempt); err != nil {
-			return store.Account{}, err
-		}
 		if err := a.Failure(ctx, failed, from); err != nil {
 			return store.Account{}, err
 		}
 		return store.Account{}, ErrCredentials
 	}
-	if err := a.Limits.ResetPasswordFailures(ctx, attempt); err != nil {
+	if err := a.Limits.RefundPassword(ctx, attempt); err != nil {
 		return store.Account{}, err
 	}
 	if stale {
-		return account, a.rehash(ctx, account, password)
+		return account, a.rehash(ctx, slot, account, password)
 	}
 	return account, nil
+}
+
+// passwordTimeout limits the work on one password once it has begun, without the time in the queue.
+const passwordTimeout = 10 * time.Second
+
+// passwordWork returns for whom a password is compared. A browser that the account knows waits for nobody else's; any
+// other browser waits with those of its network and of the same account.
+func (a *Accounts) passwordWork(name string, by ratelimit.PasswordSource, from origin.Origin) fairqueue.Request {
+	if by.Device != "" {
+		return fairqueue.Request{Member: true, Parties: []fairqueue.Party{{Name: "device " + by.Device, Exclusive: true}}}
+	}
+	account := fairqueue.Party{Name: "name " + a.Keys.Pseudonym("name "+name), Exclusive: true}
+	return fairqueue.Request{Parties: append(from.Parties(), account)}
+}
+
+// ownWork returns that a password is hashed for somebody who is signed in or has opened a link from an email.
+func ownWork(account store.Account) fairqueue.Request {
+	return fairqueue.Request{
+		Member: true, Parties: []fairqueue.Party{{Name: "account " + account.ID, Exclusive: true}},
+	}
 }
 
 // unknownName returns how events name a text that is no account: as a keyed hash, because people sometimes enter their
@@ -85,20 +113,17 @@ func rejection(account store.Account) string {
 // without a password, or the zero Account, it does the same work and reports false.
 func (a *Accounts) ComparePassword(ctx context.Context, account store.Account,
 	password string) (same, stale bool, err error) {
-	return a.comparePassword(ctx, a.Passwords, account, password)
-}
-
-// hasherFor returns the hasher for a request. Known browsers have one of their own, so that many sign-in attempts from
-// other browsers do not delay them.
-func (a *Accounts) hasherFor(by ratelimit.PasswordSource) *seal.PasswordHasher {
-	if by.Device != "" && a.KnownDevicePasswords != nil {
-		return a.KnownDevicePasswords
+	slot, err := a.Passwords.Reserve(ctx, ownWork(account))
+	if err != nil {
+		return false, false, err
 	}
-	return a.Passwords
+	defer slot.Release()
+	return a.comparePassword(slot, account, password)
 }
 
-func (a *Accounts) comparePassword(ctx context.Context, p *seal.PasswordHasher, account store.Account,
-	password string) (same, stale bool, err error) {
+func (a *Accounts) comparePassword(
+	slot seal.HashSlot, account store.Account, password string,
+) (same, stale bool, err error) {
 	var hash string
 	if len(account.PasswordHash) > 0 {
 		plain, err := a.Keys.Open("password "+account.ID, account.PasswordHash)
@@ -107,15 +132,12 @@ func (a *Accounts) comparePassword(ctx context.Context, p *seal.PasswordHasher, 
 		}
 		hash = string(plain)
 	}
-	return p.Verify(ctx, hash, password)
+	return slot.Verify(hash, password)
 }
 
 // rehash replaces a hash with outdated parameters.
-func (a *Accounts) rehash(ctx context.Context, account store.Account, password string) error {
-	fresh, err := a.Passwords.Hash(ctx, password)
-	if errors.Is(err, seal.ErrHashQueueFull) {
-		return nil // the next sign-in will do it
-	}
+func (a *Accounts) rehash(ctx context.Context, slot seal.HashSlot, account store.Account, password string) error {
+	fresh, err := slot.Hash(password)
 	if err == nil {
 		err = a.Store.ReplacePasswordHash(ctx, account.ID, account.PasswordHash, a.Keys.Seal("password "+account.ID,
 			[]byte(fresh)))
@@ -127,12 +149,12 @@ func (a *Accounts) rehash(ctx context.Context, account store.Account, password s
 }
 
 // HashPassword checks a new password for the account and returns its sealed hash. It returns an error of
-// seal.CheckNewPassword if the password is not accepted, and seal.ErrHashQueueFull if the server is too busy.
+// seal.CheckNewPassword if the password is not accepted, and fairqueue.ErrFull if the server is too busy.
 func (a *Accounts) HashPassword(ctx context.Context, account store.Account, password string) ([]byte, error) {
 	if err := seal.CheckNewPassword(password, account.Email, account.Name, a.Settings.Site); err != nil {
 		return nil, err
 	}
-	hash, err := a.Passwords.Hash(ctx, password)
+	hash, err := a.Passwords.Hash(ctx, ownWork(account), password)
 	if err != nil {
 		return nil, err
 	}

@@ -91,7 +91,5 @@ func (a *Attempt) spendAttempt(ctx context.Context, tx *store.DB) error {
 	if a.row.Purpose != store.PurposeSignIn || a.browser.KnownID() != "" {
 		return nil
 	}
-	q := ratelimit.PerNetwork("sign_ins_account_network", a.from.Network(), ratelimit.SignInsPerNetworkHour)
-	q.Subject = a.account.ID + " " + q.Subject
-	return a.c.Limits.Spend(ctx, tx, q)
+	return a.c.Limits.Spend(ctx, tx, ratelimit.SignInQuota(a.account.ID, a.from.Network()))
 }

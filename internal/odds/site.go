@@ -36,9 +36,10 @@ func windowEnd(at time.Time, length time.Duration) time.Time {
 // addSite adds an amount to the counters of the day and the hour in which an entry was made. The day
 // always comes first: transactions that lock the two rows in different orders would deadlock.
 func addSite(ctx context.Context, tx *store.DB, at time.Time, amount int64) error {
-	return tx.AddToCounters(ctx, []store.CounterKey{
+	_, err := tx.AddToCounters(ctx, []store.CounterKey{
 		{Counter: daily(), EndsAt: windowEnd(at, day)}, {Counter: hourly(), EndsAt: windowEnd(at, hour)},
 	}, amount)
+	return err
 }
 
 // refundSite subtracts refunded guesses of one budget from the counters of the site.

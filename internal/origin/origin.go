@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"twostep.example/twostep/internal/audit"
+	"twostep.example/twostep/internal/fairqueue"
 	"twostep.example/twostep/internal/i18n"
 	"twostep.example/twostep/internal/trust"
 )
@@ -67,3 +68,27 @@ func DescribeBrowser(b trust.Browser, language string) string {
 	}
 	return w.Translate("browser.on", "Browser", b.Family, "System", b.OS)
 }
+
+// Parties returns the networks of the origin that share scarce work: for IPv4 the address and the /24, for IPv6 the
+// /64, the /56 and the /48, because providers give one customer any of them. The weights say how many customers a
+// network may well stand for. An unknown address is of no network.
+func (o Origin) Parties() []fairqueue.Party {
+	address := trust.CanonicalAddr(o.Address)
+	if o.Unclear || !address.IsValid() {
+		return []fairqueue.Party{{Name: "network unknown", Weight: unknownWeight}}
+	}
+	networks := []struct{ bits, weight int }{{64, 1}, {56, 4}, {48, 16}}
+	if address.Is4() {
+		networks = []struct{ bits, weight int }{{32, 1}, {24, 8}}
+	}
+	var all []fairqueue.Party
+	for _, n := range networks {
+		prefix, _ := address.Prefix(n.bits) // bits always fits the family
+		all = append(all, fairqueue.Party{Name: "network " + prefix.String(), Weight: n.weight})
+	}
+	return all
+}
+
+// unknownWeight is the weight of all requests from unknown addresses together: behind a proxy that is not configured
+// they are those of everybody.
+const unknownWeight = 8

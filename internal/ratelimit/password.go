@@ -2,6 +2,7 @@ package ratelimit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 type PasswordSource struct {
 	Network string // "" if unknown
 	Device  string // id of the browser if the account knows it, else ""
+	Account string // id of the account, "" if there is none
 }
 
 const (
@@ -19,11 +21,10 @@ const (
 	networkFailures = "wrong_passwords_network" // of one network
 )
 
-// PasswordAttempt is an attempt that CheckPassword has allowed.
+// PasswordAttempt is one try of a password, counted as wrong until Refund.
 type PasswordAttempt struct {
-	key      string // the failures are counted under; "" if they are not counted
-	source   PasswordSource
-	Failures int64 // wrong passwords of this source for this name so far
+	key     string             // the failures are counted under; "" if they are not counted
+	windows []store.CounterKey // that count it
 }
 
 // failureKey returns the key that the failures for a name are counted under: one per known browser, or else one
@@ -40,87 +41,111 @@ func (l *Limiter) failureKey(name string, source PasswordSource) string {
 	return "password " + l.Keys.Pseudonym("password "+name+" network "+source.Network)
 }
 
-// CheckPassword decides whether a password for a name may be compared now. It returns a *LimitedError with the
-// time of the next attempt if not. It never locks an account.
-func (l *Limiter) CheckPassword(ctx context.Context, name string, source PasswordSource) (PasswordAttempt, error) {
+// ChargePassword counts a wrong password before the password is compared, so that no request can avoid the count: not
+// one of many at the same time, and not one whose client has gone. Call RefundPassword if the password was correct. It
+// returns a *LimitedError with the time of the next attempt, and counts nothing, if the password may not be compared
+// now. It never locks an account.
+func (l *Limiter) ChargePassword(ctx context.Context, name string, source PasswordSource) (PasswordAttempt, error) {
 	now := l.Now()
-	a := PasswordAttempt{key: l.failureKey(name, source), source: source}
-	var windows []store.CounterKey
+	a := PasswordAttempt{key: l.failureKey(name, source)}
 	if source.Device == "" {
-		windows = l.failureWindows(source.Network, now)
+		a.windows = l.failureWindows(source, now)
 	}
-	failed, used, err := l.Store.GetFailedPasswords(ctx, a.key, windows)
+	err := l.Store.Tx(ctx, func(tx *store.DB) error {
+		if a.key != "" {
+			if err := countFailure(ctx, tx, a.key, now); err != nil {
+				return err
+			}
+		}
+		if len(a.windows) == 0 {
+			return nil
+		}
+		used, err := tx.AddToCounters(ctx, a.windows, 1)
+		if err != nil {
+			return err
+		}
+		return checkWindows(source.Network, a.windows, used)
+	})
 	if err != nil {
 		return a, fmt.Errorf("ratelimit: password: %w", err)
 	}
-	a.Failures = failed.Failures
-	last := failed.LastAt
-	if retryAt := last.Add(PasswordDelay(failed.Failures)); now.Before(retryAt) && !last.After(now) {
-		return a, &LimitedError{RetryAt: retryAt}
-	}
-	if source.Device != "" {
-		return a, nil
-	}
-	return a, checkNetwork(source.Network, windows, used)
+	return a, nil
 }
 
-// checkNetwork decides whether a network may try another password, for any account.
-func checkNetwork(network string, windows []store.CounterKey, used []int64) error {
-	minute, hour := NetworkPasswordLimit(used[2]), int64(NetworkPasswordFailuresPerHour)
-	if network == "" {
-		minute, hour = minute*UnknownNetworkFactor, hour*UnknownNetworkFactor
+// countFailure counts a failure, or returns a *LimitedError if the delay after the last one has not passed.
+func countFailure(ctx context.Context, tx *store.DB, key string, now time.Time) error {
+	var latest []time.Time
+	for failures := range int64(maxDelayFailures + 1) {
+		latest = append(latest, now.Add(-PasswordDelay(failures)))
 	}
-	for i, most := range []int64{minute, hour} {
-		if used[i] >= most {
+	err := tx.CountFailedPassword(ctx, key, now.Add(-PasswordFailureTTL), now, latest)
+	if !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	failed, err := tx.GetFailedPasswords(ctx, key)
+	if err != nil {
+		return err
+	}
+	return &LimitedError{RetryAt: failed.LastAt.Add(PasswordDelay(failed.Failures))}
+}
+
+// checkWindows decides whether a network may try another password, for any account and for this one. used includes
+// this attempt.
+func checkWindows(network string, windows []store.CounterKey, used []int64) error {
+	site := len(used) - 1
+	limits := []int64{NetworkPasswordLimit(used[site] - 1), NetworkPasswordFailuresPerHour, SignInsPerNetworkHour}
+	for i := range windows[:site] {
+		limit := limits[i]
+		if network == "" {
+			limit *= UnknownNetworkFactor
+		}
+		if used[i] > limit {
 			return &LimitedError{RetryAt: windows[i].EndsAt}
 		}
 	}
 	return nil
 }
 
-// failureWindows returns the counters of wrong passwords of a network: per minute, per hour, and of all
-// networks per minute.
-func (l *Limiter) failureWindows(network string, now time.Time) []store.CounterKey {
-	subject := l.Keys.Pseudonym("network " + network)
+// failureWindows returns the counters of wrong passwords of a network, per minute and per hour, of the sign-ins that
+// it has begun for the account, and at last of the wrong passwords of all networks.
+func (l *Limiter) failureWindows(source PasswordSource, now time.Time) []store.CounterKey {
 	window := func(kind, subject string, length time.Duration) store.CounterKey {
 		return store.CounterKey{Counter: counter(kind, subject, length), EndsAt: windowEnd(now, length)}
 	}
-	return []store.CounterKey{
-		window(networkFailures, subject, time.Minute),
-		window(networkFailures, subject, time.Hour),
-		window(siteFailures, "", time.Minute),
+	network := l.Keys.Pseudonym("network " + source.Network)
+	all := []store.CounterKey{
+		window(networkFailures, network, time.Minute), window(networkFailures, network, time.Hour),
 	}
+	if source.Account != "" {
+		q := SignInQuota(source.Account, source.Network)
+		all = append(all, window(q.Kind, q.Subject, q.Window))
+	}
+	return append(all, window(siteFailures, "", time.Minute))
 }
 
-// RecordPasswordFailure counts a wrong password.
-func (l *Limiter) RecordPasswordFailure(ctx context.Context, a PasswordAttempt) error {
-	now := l.Now()
+// SignInQuota returns the quota of the sign-ins that a network may begin for an account, in browsers that the account
+// does not know.
+func SignInQuota(account, network string) Quota {
+	q := PerNetwork("sign_ins_account_network", network, SignInsPerNetworkHour)
+	q.Subject = account + " " + q.Subject
+	return q
+}
+
+// RefundPassword takes a charge back after a correct password, and forgets the failures of the source.
+func (l *Limiter) RefundPassword(ctx context.Context, a PasswordAttempt) error {
 	err := l.Store.Tx(ctx, func(tx *store.DB) error {
 		if a.key != "" {
-			since := now.Add(-PasswordFailureTTL)
-			if err := tx.CountFailedPassword(ctx, a.key, since, now); err != nil || a.source.Device != "" {
+			if err := tx.DeleteFailedPasswords(ctx, a.key); err != nil {
 				return err
 			}
 		}
-		for _, w := range l.failureWindows(a.source.Network, now) {
-			if err := tx.AddToCounter(ctx, w.Counter, w.EndsAt, 1); err != nil {
-				return err
-			}
+		if len(a.windows) == 0 {
+			return nil
 		}
-		return nil
+		_, err := tx.AddToCounters(ctx, a.windows, -1)
+		return err
 	})
 	if err != nil {
-		return fmt.Errorf("ratelimit: password: %w", err)
-	}
-	return nil
-}
-
-// ResetPasswordFailures deletes the failures of a source after a correct password.
-func (l *Limiter) ResetPasswordFailures(ctx context.Context, a PasswordAttempt) error {
-	if a.Failures == 0 {
-		return nil
-	}
-	if err := l.Store.DeleteFailedPasswords(ctx, a.key); err != nil {
 		return fmt.Errorf("ratelimit: password: %w", err)
 	}
 	return nil

@@ -10,6 +10,8 @@ const (
 	SitePasswordFailuresPerMinute = 600
 	// PasswordFailureTTL is the time without a wrong password after which the delays start again at 0.
 	PasswordFailureTTL = 24 * time.Hour
+	// maxDelayFailures is the number of failures from which the delay no longer grows.
+	maxDelayFailures = 9
 )
 
 // PasswordDelay returns the delay after a number of wrong passwords for one name from one source: 0 up to two,
@@ -18,7 +20,7 @@ func PasswordDelay(failures int64) time.Duration {
 	switch {
 	case failures < 3:
 		return 0
-	case failures > 8:
+	case failures >= maxDelayFailures:
 		return time.Minute
 	}
 	return time.Second << (failures - 3)

@@ -13,6 +13,7 @@ import (
 	"twostep.example/twostep/internal/account"
 	"twostep.example/twostep/internal/challenge"
 	"twostep.example/twostep/internal/enroll"
+	"twostep.example/twostep/internal/fairqueue"
 	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/seal"
 	"twostep.example/twostep/internal/session"
@@ -76,7 +77,7 @@ var errorTable = []errorEntry{
 	{err: factor.ErrCannotEnroll, status: 422, text: "problem.refused"},
 	{err: factor.ErrMalformed, status: 422, text: "problem.code.malformed"},
 
-	{err: seal.ErrHashQueueFull, status: 503, title: "fault.busy.title", text: "fault.busy"},
+	{err: fairqueue.ErrFull, status: 503, title: "fault.busy.title", text: "fault.busy"},
 	{err: seal.ErrPasswordTooShort, status: 422, text: "problem.short"},
 	{err: seal.ErrPasswordTooLong, status: 422, text: "problem.long"},
 	{err: seal.ErrPasswordCommon, status: 422, text: "problem.common"},
@@ -187,7 +188,7 @@ func (p *Renderer) renderKnownError(w http.ResponseWriter, r *http.Request, e er
 			data.Text, data.Time = "fault.wait.until", p.FormatTime(p.Localizer(r), wait.RetryAt)
 		}
 	}
-	if errors.Is(err, seal.ErrHashQueueFull) {
+	if errors.Is(err, fairqueue.ErrFull) {
 		data.Seconds = busyRetrySeconds
 	}
 	if data.Seconds > 0 {

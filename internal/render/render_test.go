@@ -24,6 +24,7 @@ import (
 	"twostep.example/twostep/internal/account"
 	"twostep.example/twostep/internal/challenge"
 	"twostep.example/twostep/internal/enroll"
+	"twostep.example/twostep/internal/fairqueue"
 	"twostep.example/twostep/internal/i18n"
 	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/seal"
@@ -60,7 +61,7 @@ func newTestServer(p *Renderer) http.Handler {
 			Pattern: "GET /panics",
 			Handler: func(http.ResponseWriter, *http.Request) error { panic("secret detail <b>") },
 		},
-		{Pattern: "GET /busy", Handler: fails(fmt.Errorf("begin: %w", seal.ErrHashQueueFull))},
+		{Pattern: "GET /busy", Handler: fails(fmt.Errorf("begin: %w", fairqueue.ErrFull))},
 		{Pattern: "GET /wait", Handler: fails(&ratelimit.LimitedError{RetryAt: now.Add(23500 * time.Millisecond)})},
 		{Pattern: "GET /settings", Access: AccessSession, Handler: fails(session.ErrNoSession)},
 		{Pattern: "POST /settings", Access: AccessSession, Handler: fails(session.ErrNoSession)},
@@ -288,9 +289,10 @@ func TestErrorTableCoversEveryError(t *testing.T) {
 		"../ratelimit": {"ErrLimited": ratelimit.ErrLimited},
 		"../challenge": {"ErrNoAttempt": challenge.ErrNoAttempt, "ErrUnknownMethod": challenge.ErrUnknownMethod,
 			"ErrTooManyGuesses": challenge.ErrTooManyGuesses, "ErrLongCodeNeeded": challenge.ErrLongCodeNeeded},
-		"../session": {"ErrNoSession": session.ErrNoSession, "ErrStepUpRequired": session.ErrStepUpRequired},
-		"../enroll":  {"ErrNoPendingFactor": enroll.ErrNoPendingFactor, "ErrTooManyFactors": enroll.ErrTooManyFactors},
-		"../seal": {"ErrHashQueueFull": seal.ErrHashQueueFull, "ErrPasswordTooShort": seal.ErrPasswordTooShort,
+		"../session":   {"ErrNoSession": session.ErrNoSession, "ErrStepUpRequired": session.ErrStepUpRequired},
+		"../enroll":    {"ErrNoPendingFactor": enroll.ErrNoPendingFactor, "ErrTooManyFactors": enroll.ErrTooManyFactors},
+		"../fairqueue": {"ErrFull": fairqueue.ErrFull},
+		"../seal": {"ErrPasswordTooShort": seal.ErrPasswordTooShort,
 			"ErrPasswordTooLong": seal.ErrPasswordTooLong, "ErrPasswordCommon": seal.ErrPasswordCommon,
 			"ErrPasswordContextSpecific": seal.ErrPasswordContextSpecific,
 			"ErrPasswordNotText":         seal.ErrPasswordNotText},

@@ -47,7 +47,7 @@ type Credentials struct {
 // Start checks the password. If the device is trusted in this network, Start opens a session; otherwise it
 // starts an attempt. An attempt of the same account that this browser is in continues under a new token,
 // without a second message. Start returns account.ErrCredentials if the email address or the password is
-// wrong, a *ratelimit.LimitedError if a limit is reached, and seal.ErrBusy if the server cannot hash the
+// wrong, a *ratelimit.LimitedError if a limit is reached, and fairqueue.ErrFull if the server cannot hash the
 // password now.
 func (s *SignIns) Start(ctx context.Context, c Credentials, from origin.Origin) (session.Cookies, error) {
 	known, err := s.Devices.FindKnownDevice(ctx, c.Email, from)
@@ -139,7 +139,7 @@ type StepUpRequest struct {
 // StepUp starts an attempt by which a signed-in person completes both steps again, and returns its token
 // for the browser. Attempt.Verify then marks the session as authenticated now, and gives it a new token.
 // StepUp returns account.ErrCredentials if the password is wrong, a *ratelimit.LimitedError if a limit is
-// reached, and seal.ErrBusy if the server cannot hash the password now.
+// reached, and fairqueue.ErrFull if the server cannot hash the password now.
 func (s *SignIns) StepUp(
 	ctx context.Context, who session.Session, r StepUpRequest, from origin.Origin,
 ) (token string, err error) {

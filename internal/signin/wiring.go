@@ -24,13 +24,12 @@ import (
 
 // Config is what New creates the services from.
 type Config struct {
-	Store                *store.DB
-	Keys                 *seal.KeyRing
-	Passwords            *seal.PasswordHasher
-	KnownDevicePasswords *seal.PasswordHasher // nil: Passwords
-	Now                  func() time.Time
-	Log                  *slog.Logger
-	Settings             account.Settings
+	Store     *store.DB
+	Keys      *seal.KeyRing
+	Passwords *seal.PasswordHasher
+	Now       func() time.Time
+	Log       *slog.Logger
+	Settings  account.Settings
 	// Enqueue adds a message to the outbox in a transaction. NotifyOutbox wakes the outbox after the commit.
 	Enqueue      func(ctx context.Context, tx *store.DB, m delivery.Message, until time.Time) error
 	NotifyOutbox func()
@@ -61,7 +60,7 @@ func New(c Config) *Services {
 	s := &Services{}
 	s.Limits = &ratelimit.Limiter{Store: c.Store, Keys: c.Keys, Now: c.Now, Log: c.Log}
 	s.Accounts = &account.Accounts{
-		Store: c.Store, Keys: c.Keys, Passwords: c.Passwords, KnownDevicePasswords: c.KnownDevicePasswords, Limits: s.Limits,
+		Store: c.Store, Keys: c.Keys, Passwords: c.Passwords, Limits: s.Limits,
 		Now: c.Now, Log: c.Log, Settings: c.Settings, Enqueue: c.Enqueue, NotifyOutbox: c.NotifyOutbox,
 		Operator: c.Operator, Events: c.Events,
 	}

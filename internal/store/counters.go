@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -50,8 +51,9 @@ func (k CounterKey) is(other CounterKey) bool {
 	return k.Counter == other.Counter && Time(k.EndsAt).millis() == Time(other.EndsAt).millis()
 }
 
-// AddToCounters adds n to several windows, in one statement and in this order.
-func (db *DB) AddToCounters(ctx context.Context, windows []CounterKey, n int64) error {
+// AddToCounters adds n to several windows, in one statement and in this order, and returns how much of each is used
+// then.
+func (db *DB) AddToCounters(ctx context.Context, windows []CounterKey, n int64) (used []int64, err error) {
 	values := make([]string, len(windows))
 	args := []any{n}
 	for i, w := range windows {
@@ -59,22 +61,26 @@ func (db *DB) AddToCounters(ctx context.Context, windows []CounterKey, n int64) 
 		values[i] = fmt.Sprintf("($%d, $%d, $%d, $%d, $1)", k+1, k+2, k+3, k+4)
 		args = append(args, w.Kind, w.Subject, w.Window, w.EndsAt)
 	}
-	_, err := db.change(ctx, `INSERT INTO rate_limit_counters (kind, subject, window_ms, ends_at, used)
+	used = make([]int64, len(windows))
+	rows, err := db.write.QueryContext(ctx, `INSERT INTO rate_limit_counters (kind, subject, window_ms, ends_at, used)
 			VALUES `+strings.Join(values, ", ")+`
-		ON CONFLICT (kind, subject, window_ms, ends_at) DO UPDATE SET used = rate_limit_counters.used + $1`, args...)
-	return err
-}
-
-// matchWindows returns the SQL condition that a row is one of the windows, and args with the arguments for it appended.
-func matchWindows(windows []CounterKey, args ...any) (string, []any) {
-	var each []string
-	for _, w := range windows {
-		n := len(args)
-		each = append(each, fmt.Sprintf("kind = $%d AND subject = $%d AND window_ms = $%d AND ends_at = $%d", n+1, n+2,
-			n+3, n+4))
-		args = append(args, w.Kind, w.Subject, w.Window, w.EndsAt)
+		ON CONFLICT (kind, subject, window_ms, ends_at) DO UPDATE SET used = rate_limit_counters.used + $1
+		RETURNING kind, subject, window_ms, ends_at, used`, args...)
+	if err != nil {
+		return nil, conflict(err)
 	}
-	return strings.Join(each, " OR "), args
+	defer rows.Close()
+	for rows.Next() {
+		var c CounterKey
+		var n int64
+		if err := rows.Scan(&c.Kind, &c.Subject, &c.Window, (*Time)(&c.EndsAt), &n); err != nil {
+			return nil, err
+		}
+		if i := slices.IndexFunc(windows, c.is); i >= 0 {
+			used[i] = n
+		}
+	}
+	return used, conflict(rows.Err())
 }
 
 // DeleteCounterWindows deletes the windows of a counter that end after since.

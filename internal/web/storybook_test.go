@@ -22,6 +22,7 @@ import (
 	"twostep.example/twostep/internal/challenge"
 	"twostep.example/twostep/internal/client"
 	"twostep.example/twostep/internal/device"
+	"twostep.example/twostep/internal/fairqueue"
 	"twostep.example/twostep/internal/grant"
 	"twostep.example/twostep/internal/i18n"
 	"twostep.example/twostep/internal/render"
@@ -875,7 +876,7 @@ func TestInternalErrorsAreNoFieldErrors(t *testing.T) {
 	if _, err := withFieldError(render.View{}, "", errors.New("disk full")); err == nil {
 		t.Error("an internal error is shown next to a field")
 	}
-	if _, err := withFieldError(render.View{}, "", seal.ErrHashQueueFull); !errors.Is(err, seal.ErrHashQueueFull) {
+	if _, err := withFieldError(render.View{}, "", fairqueue.ErrFull); !errors.Is(err, fairqueue.ErrFull) {
 		t.Error("ErrHashQueueFull is shown next to a field")
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"twostep.example/twostep/internal/fairqueue"
 	"twostep.example/twostep/internal/seal"
 )
 
@@ -22,7 +23,7 @@ func passwords(ctx context.Context) ([]item, hashes, error) {
 	var times []time.Duration
 	for range 30 {
 		began := time.Now()
-		if _, err := p.Hash(ctx, "correct horse battery"); err != nil {
+		if _, err := p.Hash(ctx, fairqueue.Request{}, "correct horse battery"); err != nil {
 			return nil, hashes{}, err
 		}
 		times = append(times, time.Since(began))
@@ -33,7 +34,7 @@ func passwords(ctx context.Context) ([]item, hashes, error) {
 		var all sync.WaitGroup
 		for range runtime.GOMAXPROCS(0) * 2 {
 			all.Go(func() {
-				if _, err := p.Hash(ctx, "correct horse battery"); err == nil {
+				if _, err := p.Hash(ctx, fairqueue.Request{}, "correct horse battery"); err == nil {
 					n.Add(1)
 				}
 			})
