@@ -66,7 +66,7 @@ func TestStatementsOfASignIn(t *testing.T) {
 			}
 		}
 		request(0, http.MethodGet, "/signin", nil)
-		request(14, http.MethodPost, "/signin", url.Values{"email": {address}, "password": {password}})
+		request(16, http.MethodPost, "/signin", url.Values{"email": {address}, "password": {password}})
 		request(3, http.MethodGet, "/signin/verify", nil)
 		request(3, http.MethodGet, "/signin/status", nil)
 		request(24, http.MethodPost, "/signin/verify", url.Values{"code": {code}, "trust": {"on"}})

@@ -31,7 +31,6 @@ func (a *Accounts) VerifyPassword(ctx context.Context, email, password string, b
 		return account, fmt.Errorf("account: password: %w", err)
 	}
 	known := err == nil && account.DisabledAt.IsZero()
-	by.Account = account.ID
 	failed := audit.Event{Kind: audit.PasswordRejected, Account: account.ID, Actor: audit.Anonymous(),
 		Reason: rejection(account)}
 	if account.ID == "" {
@@ -57,14 +56,15 @@ func (a *Accounts) VerifyPassword(ctx context.Context, email, password string, b
 	if err != nil {
 		return store.Account{}, err
 	}
-	if !same || !known {
+	correct := same && known
+	if err := a.Limits.SettlePassword(ctx, attempt, correct); err != nil {
+		return store.Account{}, err
+	}
+	if !correct {
 		if err := a.Failure(ctx, failed, from); err != nil {
 			return store.Account{}, err
 		}
 		return store.Account{}, ErrCredentials
-	}
-	if err := a.Limits.RefundPassword(ctx, attempt); err != nil {
-		return store.Account{}, err
 	}
 	if stale {
 		return account, a.rehash(ctx, slot, account, password)

@@ -446,9 +446,6 @@ func (a *Attempt) start(ttl time.Duration) (token string) {
 // create stores the attempt with its first challenge, by a method ("": none).
 func (a *Attempt) create(ctx context.Context, method string) error {
 	return a.c.Store.Tx(ctx, func(tx *store.DB) error {
-		if err := a.spendAttempt(ctx, tx); err != nil {
-			return err
-		}
 		if err := tx.CreateAttempt(ctx, a.row); err != nil {
 			return err
 		}

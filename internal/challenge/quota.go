@@ -83,13 +83,3 @@ func (a *Attempt) textQuotas(number string) []ratelimit.Quota {
 		ratelimit.PerDay("texts_account", account, ratelimit.TextsPerAccountDay),
 		ratelimit.PerNetwork("texts_network", a.from.Network(), ratelimit.TextsPerNetworkHour))
 }
-
-// spendAttempt counts a sign-in. A network may start a limited number per account from unknown devices, so
-// that somebody who has the password cannot fill the database. It returns a *ratelimit.LimitedError beyond
-// that.
-func (a *Attempt) spendAttempt(ctx context.Context, tx *store.DB) error {
-	if a.row.Purpose != store.PurposeSignIn || a.browser.KnownID() != "" {
-		return nil
-	}
-	return a.c.Limits.Spend(ctx, tx, ratelimit.SignInQuota(a.account.ID, a.from.Network()))
-}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"twostep.example/twostep/internal/store"
@@ -13,18 +14,19 @@ import (
 type PasswordSource struct {
 	Network string // "" if unknown
 	Device  string // id of the browser if the account knows it, else ""
-	Account string // id of the account, "" if there is none
 }
 
 const (
 	siteFailures    = "wrong_passwords"         // of all sources except known devices
 	networkFailures = "wrong_passwords_network" // of one network
+	networkSignIns  = "sign_ins_network"        // that one network begins for one name
 )
 
-// PasswordAttempt is one try of a password, counted as wrong until Refund.
+// PasswordAttempt is one try of a password, counted both as a wrong one and as a sign-in until SettlePassword.
 type PasswordAttempt struct {
-	key     string             // the failures are counted under; "" if they are not counted
-	windows []store.CounterKey // that count it
+	key string // the failures are counted under; "" if they are not counted
+	// The counters of failures and of sign-ins; nil for known devices.
+	failures, signIns []store.CounterKey
 }
 
 // failureKey returns the key that the failures for a name are counted under: one per known browser, or else one
@@ -41,15 +43,14 @@ func (l *Limiter) failureKey(name string, source PasswordSource) string {
 	return "password " + l.Keys.Pseudonym("password "+name+" network "+source.Network)
 }
 
-// ChargePassword counts a wrong password before the password is compared, so that no request can avoid the count: not
-// one of many at the same time, and not one whose client has gone. Call RefundPassword if the password was correct. It
-// returns a *LimitedError with the time of the next attempt, and counts nothing, if the password may not be compared
-// now. It never locks an account.
+// ChargePassword counts a password before it is compared, so that no request can avoid the count: not one of many at
+// the same time, and not one whose client has gone. Call SettlePassword afterwards. It returns a *LimitedError with the
+// time of the next attempt, and counts nothing, if the password may not be compared now. It never locks an account.
 func (l *Limiter) ChargePassword(ctx context.Context, name string, source PasswordSource) (PasswordAttempt, error) {
 	now := l.Now()
 	a := PasswordAttempt{key: l.failureKey(name, source)}
 	if source.Device == "" {
-		a.windows = l.failureWindows(source, now)
+		a.failures, a.signIns = l.passwordWindows(name, source.Network, now)
 	}
 	err := l.Store.Tx(ctx, func(tx *store.DB) error {
 		if a.key != "" {
@@ -57,14 +58,15 @@ func (l *Limiter) ChargePassword(ctx context.Context, name string, source Passwo
 				return err
 			}
 		}
-		if len(a.windows) == 0 {
+		if source.Device != "" {
 			return nil
 		}
-		used, err := tx.AddToCounters(ctx, a.windows, 1)
+		windows := slices.Concat(a.signIns, a.failures)
+		used, err := tx.AddToCounters(ctx, windows, 1)
 		if err != nil {
 			return err
 		}
-		return checkWindows(source.Network, a.windows, used)
+		return checkWindows(source.Network, windows, used)
 	})
 	if err != nil {
 		return a, fmt.Errorf("ratelimit: password: %w", err)
@@ -89,13 +91,12 @@ func countFailure(ctx context.Context, tx *store.DB, key string, now time.Time) 
 	return &LimitedError{RetryAt: failed.LastAt.Add(PasswordDelay(failed.Failures))}
 }
 
-// checkWindows decides whether a network may try another password, for any account and for this one. used includes
-// this attempt.
+// checkWindows decides whether a network may try another password. The windows are those of passwordWindows; used
+// includes this attempt.
 func checkWindows(network string, windows []store.CounterKey, used []int64) error {
-	site := len(used) - 1
-	limits := []int64{NetworkPasswordLimit(used[site] - 1), NetworkPasswordFailuresPerHour, SignInsPerNetworkHour}
-	for i := range windows[:site] {
-		limit := limits[i]
+	site := used[len(used)-1] - 1
+	limits := []int64{SignInsPerNetworkHour, NetworkPasswordLimit(site), NetworkPasswordFailuresPerHour}
+	for i, limit := range limits {
 		if network == "" {
 			limit *= UnknownNetworkFactor
 		}
@@ -106,43 +107,38 @@ func checkWindows(network string, windows []store.CounterKey, used []int64) erro
 	return nil
 }
 
-// failureWindows returns the counters of wrong passwords of a network, per minute and per hour, of the sign-ins that
-// it has begun for the account, and at last of the wrong passwords of all networks.
-func (l *Limiter) failureWindows(source PasswordSource, now time.Time) []store.CounterKey {
+// passwordWindows returns the counters of wrong passwords of a network, per minute and per hour, and of all networks
+// per minute, and that of the sign-ins which the network begins for this name.
+func (l *Limiter) passwordWindows(name, network string, now time.Time) (failures, signIns []store.CounterKey) {
 	window := func(kind, subject string, length time.Duration) store.CounterKey {
 		return store.CounterKey{Counter: counter(kind, subject, length), EndsAt: windowEnd(now, length)}
 	}
-	network := l.Keys.Pseudonym("network " + source.Network)
-	all := []store.CounterKey{
-		window(networkFailures, network, time.Minute), window(networkFailures, network, time.Hour),
+	subject := l.Keys.Pseudonym("network " + network)
+	failures = []store.CounterKey{
+		window(networkFailures, subject, time.Minute), window(networkFailures, subject, time.Hour),
+		window(siteFailures, "", time.Minute),
 	}
-	if source.Account != "" {
-		q := SignInQuota(source.Account, source.Network)
-		all = append(all, window(q.Kind, q.Subject, q.Window))
-	}
-	return append(all, window(siteFailures, "", time.Minute))
+	pair := l.Keys.Pseudonym("sign-in " + name + " network " + network)
+	return failures, []store.CounterKey{window(networkSignIns, pair, time.Hour)}
 }
 
-// SignInQuota returns the quota of the sign-ins that a network may begin for an account, in browsers that the account
-// does not know.
-func SignInQuota(account, network string) Quota {
-	q := PerNetwork("sign_ins_account_network", network, SignInsPerNetworkHour)
-	q.Subject = account + " " + q.Subject
-	return q
-}
-
-// RefundPassword takes a charge back after a correct password, and forgets the failures of the source.
-func (l *Limiter) RefundPassword(ctx context.Context, a PasswordAttempt) error {
+// SettlePassword gives back what ChargePassword has counted too much. After a correct password it also forgets the
+// failures of the source for this name. The work is the same whether there is an account or not.
+func (l *Limiter) SettlePassword(ctx context.Context, a PasswordAttempt, correct bool) error {
+	excess := a.failures
+	if !correct {
+		excess = a.signIns
+	}
 	err := l.Store.Tx(ctx, func(tx *store.DB) error {
-		if a.key != "" {
+		if correct && a.key != "" {
 			if err := tx.DeleteFailedPasswords(ctx, a.key); err != nil {
 				return err
 			}
 		}
-		if len(a.windows) == 0 {
+		if len(excess) == 0 {
 			return nil
 		}
-		_, err := tx.AddToCounters(ctx, a.windows, -1)
+		_, err := tx.AddToCounters(ctx, excess, -1)
 		return err
 	})
 	if err != nil {

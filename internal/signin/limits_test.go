@@ -1,13 +1,18 @@
 package signin_test
 
 import (
+	"context"
 	"errors"
 	"net/url"
 	"testing"
 	"time"
 
+	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/origin"
 	"twostep.example/twostep/internal/ratelimit"
+	"twostep.example/twostep/internal/signin"
+	"twostep.example/twostep/internal/store"
 )
 
 const annaNumber = "+491711234567"
@@ -105,5 +110,83 @@ func TestSignInsPerNetwork(t *testing.T) {
 		if err := begin(home); err != nil {
 			h.Errorf("the next hour: %v", err)
 		}
+	})
+}
+
+// Sixty wrong passwords at the same time, half of them on another server, are compared as often as one after the other:
+// three times. The others are refused, and the delay that follows is that of three failures.
+func TestParallelPasswordsAreCounted(t *testing.T) {
+	withAccount(t, func(h *fixture) {
+		h.advance(time.Second)
+		other := h.services(h.Store, h.Keys)
+		results := make(chan error, 60)
+		for n := range cap(results) {
+			on := []*signin.SignIns{h.SignIns, other.SignIns}[n%2]
+			go func() {
+				_, err := on.Start(h.Context(), signin.Credentials{Email: annaEmail, Password: "not hers"}, home)
+				results <- err
+			}()
+		}
+		compared := 0
+		for range cap(results) {
+			switch err := <-results; {
+			case errors.Is(err, account.ErrCredentials):
+				compared++
+			case !errors.Is(err, ratelimit.ErrLimited):
+				h.Error(err)
+			}
+		}
+		if compared != 3 {
+			h.Errorf("%d passwords were compared, want 3", compared)
+		}
+		h.advance(time.Second - time.Millisecond)
+		_, err := h.start(annaEmail, annaPassword, home)
+		h.wantErr("within the delay", err, ratelimit.ErrLimited)
+		h.advance(time.Millisecond)
+		if _, err := h.start(annaEmail, annaPassword, home); err != nil {
+			h.Errorf("after the delay: %v", err)
+		}
+	})
+}
+
+// A wrong password counts, and is recorded, though the client hangs up while it is compared. One whose client hangs up
+// in the queue is not compared.
+func TestAbandonedPasswordIsCounted(t *testing.T) {
+	withAccount(t, func(h *fixture) {
+		h.advance(time.Second)
+		rejected := func() (n int) {
+			h.Helper()
+			events, err := h.Store.ListAuditEvents(h.Context(), store.AuditFilter{Limit: 100})
+			if err != nil {
+				h.Fatal(err)
+			}
+			for _, e := range events {
+				if e.Kind == string(audit.PasswordRejected) {
+					n++
+				}
+			}
+			return n
+		}
+		ctx, cancel := context.WithCancel(h.Context())
+		clock := h.Limits.Now
+		enter := func() error {
+			_, err := h.SignIns.Start(ctx, signin.Credentials{Email: annaEmail, Password: "not hers"}, home)
+			return err
+		}
+		for n := range 3 {
+			ctx, cancel = context.WithCancel(h.Context())
+			h.Limits.Now = func() time.Time { cancel(); return clock() } // the queue is behind it
+			h.wantErr("wrong", enter(), account.ErrCredentials)
+			if got := rejected(); got != n+1 {
+				h.Errorf("%d wrong passwords are recorded, want %d", got, n+1)
+			}
+		}
+		h.Limits.Now = clock
+		h.wantErr("the client has gone before", enter(), context.Canceled)
+		if got := rejected(); got != 3 {
+			h.Errorf("%d wrong passwords are recorded, want 3", got)
+		}
+		_, err := h.start(annaEmail, annaPassword, home)
+		h.wantErr("after three failures", err, ratelimit.ErrLimited)
 	})
 }

@@ -280,7 +280,7 @@ func TestRehash(t *testing.T) {
 		if read() != before {
 			h.Error("replaced though the cost is the same")
 		}
-		h.Accounts.Passwords = seal.NewPasswordHasher(seal.HashCost{MemoryKiB: 128, Passes: 1}, 4, 64)
+		h.Accounts.Passwords = seal.NewPasswordHasher(seal.HashCost{MemoryKiB: 128, Passes: 1}, 4, 0)
 		h.enterPassword()
 		if after := read(); !strings.Contains(after, "m=128,") {
 			h.Errorf("the hash is still %s", after)

@@ -78,7 +78,7 @@ func newFixture(t *testing.T, url string) *fixture {
 // services returns the services of one server on a database.
 func (h *fixture) services(db *store.DB, keys *seal.KeyRing) *signin.Services {
 	return signin.New(signin.Config{
-		Store: db, Keys: keys, Passwords: seal.NewPasswordHasher(seal.HashCost{MemoryKiB: 64, Passes: 1}, 4, 64), Now: h.clock, Log: slog.New(slog.DiscardHandler),
+		Store: db, Keys: keys, Passwords: seal.NewPasswordHasher(seal.HashCost{MemoryKiB: 64, Passes: 1}, 4, 0), Now: h.clock, Log: slog.New(slog.DiscardHandler),
 		Settings: account.Settings{Site: "Example", PublicURL: "https://signin.example.com", SignUp: "open", Location: time.UTC},
 		Enqueue:  h.outbox.Enqueue, NotifyOutbox: func() {}, Trust: trust.Policy{TTL: trust.MaxTTL}, GuessBudget: odds.AccountBudgetPerYear,
 		Methods: []factor.Method{email.Method{}, spoken.Method{}, totp.Method{}, recovery.New()},

@@ -273,8 +273,8 @@ func calls(ctx context.Context) map[string]func(db *store.DB) error {
 		"UseTrustedNetwork": func(d *db) error {
 			return d.UseTrustedNetwork(ctx, store.TrustedNetwork{ID: "x1", Epoch: 1, Body: x}, at(1))
 		},
-		"UseToken":  func(d *db) error { return d.UseToken(ctx, x, at(1)) },
-		"RevokeAll": func(d *db) error { return d.RevokeAll(ctx, "y", at(1)) },
+		"UseToken":           func(d *db) error { return d.UseToken(ctx, x, at(1)) },
+		"RevokeAll":          func(d *db) error { return d.RevokeAll(ctx, "y", at(1)) },
 		"GetFailedPasswords": func(d *db) error { return no(d.GetFailedPasswords(ctx, "x1")) },
 		"ListCounterWindows": func(d *db) error { return no(d.ListCounterWindows(ctx, c, at(1))) },
 	}

@@ -55,7 +55,7 @@ func newTestServer(t *testing.T) *testServer {
 		db, keys, map[delivery.Channel]delivery.SendFunc{delivery.Email: send, delivery.SMS: send}, clock, log,
 	)
 	services := signin.New(signin.Config{
-		Store: db, Keys: keys, Passwords: seal.NewPasswordHasher(seal.HashCost{MemoryKiB: 64, Passes: 1}, 4, 64),
+		Store: db, Keys: keys, Passwords: seal.NewPasswordHasher(seal.HashCost{MemoryKiB: 64, Passes: 1}, 4, 0),
 		Log: log, Now: clock,
 		Settings: account.Settings{Site: "Example", PublicURL: "https://signin.example.com", Location: time.UTC},
 		Enqueue:  h.outbox.Enqueue, NotifyOutbox: func() {}, Trust: trust.Policy{TTL: trust.MaxTTL},

@@ -128,7 +128,7 @@ func (w *world) open() {
 	w.db = db
 	w.outbox = outbox.New(db, w.keys, map[delivery.Channel]delivery.SendFunc{delivery.Email: w.post}, w.clock, slog.New(slog.DiscardHandler))
 	w.Services = signin.New(signin.Config{
-		Store: db, Keys: w.keys, Passwords: seal.NewPasswordHasher(seal.HashCost{MemoryKiB: 64, Passes: 1}, 4, 64), Now: w.clock, Log: slog.New(slog.DiscardHandler),
+		Store: db, Keys: w.keys, Passwords: seal.NewPasswordHasher(seal.HashCost{MemoryKiB: 64, Passes: 1}, 4, 0), Now: w.clock, Log: slog.New(slog.DiscardHandler),
 		Settings: account.Settings{Site: "Example", PublicURL: "https://signin.example.com", SignUp: "open", Location: time.UTC},
 		Enqueue:  w.outbox.Enqueue, NotifyOutbox: func() {}, Trust: trust.Policy{TTL: trust.MaxTTL}, GuessBudget: odds.AccountBudgetPerYear,
 		Methods: []factor.Method{mailbox{w: w}, app{w: w}, newRecoveryCodes(w)},
