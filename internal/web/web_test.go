@@ -168,8 +168,8 @@ func TestEmptyFieldsAreReported(t *testing.T) {
 	_, h := newTestHandlersAndMux()
 	for target, want := range map[string]string{
 		"/forgot": "Enter your email address.",
-		"/reset":  "Choose a password.",
-		"/join":   "Enter your name.",
+		"/reset":  "paste the code from it.",
+		"/join":   "paste the code from it.",
 	} {
 		if w := sendRequest(h, "POST", target, urlencoded, ""); w.Code != 422 ||
 			!strings.Contains(w.Body.String(), want) {

@@ -153,6 +153,9 @@ func TestForwardAuthSignsInAndReturns(t *testing.T) {
 				t.Errorf("%s: %v", what, a.Header)
 			}
 		}
+		if a := anna.ask("POST", wiki, "/pages/one", navigate, "Accept: text/html"); !strings.Contains(a.Body, `<a href="https://`+wiki+`/" target="_blank"`) {
+			t.Errorf("a form: no way to sign in: %s", a.Body)
+		}
 		h.signIn(anna.person, live.AnnaEmail, live.AnnaPassword)
 		a := h.wantStatus(anna.ask("GET", wiki, anna.enterURL(wiki, "/pages/one?edit=1"), navigate), http.StatusFound)
 		if to := a.Header.Get("Location"); to != "https://"+wiki+"/pages/one?edit=1" {
