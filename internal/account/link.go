@@ -152,8 +152,8 @@ func (a *Accounts) FindInvitation(ctx context.Context, token string) (PendingAcc
 	return PendingAccount{l.Email, l.Name}, nil
 }
 
-// FindReset returns the email address of the account that a link of RequestPasswordReset is for, without using it up. It
-// returns ErrLink.
+// FindReset returns the email address of the account that a link of RequestPasswordReset is for, without using it up.
+// It returns ErrLink.
 func (a *Accounts) FindReset(ctx context.Context, token string) (email string, err error) {
 	_, account, err := a.findReset(ctx, token)
 	return account.Email, err

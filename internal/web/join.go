@@ -65,8 +65,8 @@ func (s *Handlers) handleJoin(w http.ResponseWriter, r *http.Request) error {
 	return s.startFirstSignIn(w, r, invited.Email, form["password"])
 }
 
-// startFirstSignIn starts a sign-in to an account that was created just now, by the rules of every sign-in. If it cannot
-// start, the person is told that the account is ready, and signs in on their own.
+// startFirstSignIn starts a sign-in to an account that was created just now, by the rules of every sign-in. If it
+// cannot start, the person is told that the account is ready, and signs in on their own.
 func (s *Handlers) startFirstSignIn(w http.ResponseWriter, r *http.Request, email, password string) error {
 	result, err := s.SignIns.Start(r.Context(), signin.Credentials{
 		Email: email, Password: password, AttemptToken: s.Pages.Cookie(r, render.SignInCookie),

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"regexp"
@@ -34,7 +35,9 @@ func TestJoinInTwoSteps(t *testing.T) {
 		w := b.post("/join", "token", token)
 		b.wantPage(w, http.StatusOK, "input#username[value=ben@example.com]", "input#username[autocomplete=username]",
 			"input#name[value=Ben-Baker]", "input#password[autocomplete=new-password]")
-		if doc := parseHTML(w); strings.Contains(textOf(doc), token) || !matches(doc, "input[value="+token+"]") || matches(doc, "input#token[type=text]") {
+		doc := parseHTML(w)
+		if !matches(doc, "input[value="+token+"]") || strings.Contains(textOf(doc), token) ||
+			matches(doc, "input#token[type=text]") {
 			t.Error("the page shows the secret of the link")
 		}
 	}
@@ -65,12 +68,14 @@ func TestJoinInTwoSteps(t *testing.T) {
 	}
 }
 
-// If the first sign-in cannot start, because somebody has guessed at passwords for the address, the account is there, and the sign-in page has the address.
+// If the first sign-in cannot start, because somebody has guessed at passwords for the address, the account is there,
+// and the sign-in page has the address.
 func TestJoinBeyondTheLimitOfGuesses(t *testing.T) {
 	h := newTestServer(t)
 	b, token := h.newBrowser(), h.invite("")
-	for n := 0; h.newBrowser().post("/signin", "email", benEmail, "password", "a guess").Code != http.StatusTooManyRequests; n++ {
-		if n > 100 {
+	for n, limited := 0, false; !limited; n++ {
+		w := h.newBrowser().post("/signin", "email", benEmail, "password", "a guess")
+		if limited = w.Code == http.StatusTooManyRequests; n > 100 {
 			t.Fatal("there is no limit of guesses")
 		}
 	}
@@ -116,12 +121,13 @@ func TestResetLinkOfAChangedAccount(t *testing.T) {
 	b := h.newBrowser()
 	b.wantRedirect(b.post("/forgot", "email", annaEmail), "/forgot/sent")
 	token := resetToken.FindStringSubmatch(h.deliverCode())[1]
-	for _, change := range []error{h.Accounts.Disable(t.Context(), annaEmail), h.Accounts.Enable(t.Context(), annaEmail)} {
-		if change != nil {
-			t.Fatal(change)
+	for _, change := range []func(context.Context, string) error{h.Accounts.Disable, h.Accounts.Enable} {
+		if err := change(t.Context(), annaEmail); err != nil {
+			t.Fatal(err)
 		}
 		w := b.post("/reset", "token", token)
-		if b.wantPage(w, http.StatusUnprocessableEntity, "p#token-wrong"); strings.Contains(w.Body.String(), annaEmail) {
+		b.wantPage(w, http.StatusUnprocessableEntity, "p#token-wrong")
+		if strings.Contains(w.Body.String(), annaEmail) {
 			t.Error("the page shows the address")
 		}
 	}
@@ -160,7 +166,8 @@ func TestChangeName(t *testing.T) {
 	if err != nil || a.Name != "Änne Müller" {
 		t.Errorf("the name is %q, %v", a.Name, err)
 	}
-	list, err := h.Accounts.Audit().List(t.Context(), audit.Filter{Account: a.ID, Kinds: []audit.Kind{audit.NameChanged}})
+	filter := audit.Filter{Account: a.ID, Kinds: []audit.Kind{audit.NameChanged}}
+	list, err := h.Accounts.Audit().List(t.Context(), filter)
 	if err != nil || len(list) != 1 || list[0].Actor != audit.Person(a.ID) {
 		t.Errorf("events: %+v, %v", list, err)
 	}
