@@ -182,7 +182,7 @@ func TestEndedPage(t *testing.T) {
 		if w.Code != http.StatusUnauthorized || !strings.Contains(body, want) || strings.Contains(body, "<b>") ||
 			strings.Contains(body, "script") || strings.Contains(body, "style") ||
 			!strings.Contains(body, `<a href="https://wiki.example/" target="_blank" rel="noopener">`) ||
-			!strings.Contains(body, `<html lang="`+language+`">`) {
+			!strings.Contains(body, `<html lang="`+language+`" dir="ltr">`) {
 			t.Errorf("%s: %d %s", language, w.Code, body)
 		}
 	}

@@ -288,18 +288,18 @@ func TestBrowserDevices(t *testing.T) {
 			b.asked("in the office", live.AnnaPassword, "Your network has changed.")
 			b.tick(s)
 			b.open("/settings/devices")
-			for _, text := range []string{"Firefox on Windows", "This one", homeIP, officeIP, "Your network has changed."} {
+			for _, text := range []string{"Firefox on Windows", "This browser", "Network " + homeIP + " · Last used", "Network " + officeIP + " · Last used", " · Your network has changed."} {
 				b.sees(text)
 			}
 			b.fits()
-			b.click("Forget")
+			b.click("Remove")
 			b.at("/settings/devices")
-			b.sees("No browser is trusted.")
+			b.sees("You have no trusted devices.")
 			b.asked("forgotten", live.AnnaPassword, "Trust in this browser was ended in the settings.")
 			b.tick(s)
 			b.open("/settings/devices")
-			b.click("Forget all")
-			b.sees("No browser is trusted.")
+			b.click("Remove all trusted devices")
+			b.sees("You have no trusted devices.")
 		})
 	}
 }
