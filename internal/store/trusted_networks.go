@@ -94,7 +94,7 @@ func (db *DB) ListTrustedNetworks(ctx context.Context, account string) ([]Truste
 // verification first. PruneTrustedDevices bounds their number; revoked ones can be many more.
 func (db *DB) ListLiveTrustedNetworks(ctx context.Context, a AccountRef) ([]TrustedNetwork, error) {
 	rows, err := db.read.QueryContext(ctx, `SELECT `+networkColumns+` FROM trusted_networks WHERE account_id = $1
-			AND epoch = $2 AND revoked_at = 0 ORDER BY verified_at, id`, a.ID, a.Epoch)
+			AND revoked_at = 0 AND epoch = $2 ORDER BY verified_at, id`, a.ID, a.Epoch)
 	return all(rows, err, scanNetwork)
 }
 

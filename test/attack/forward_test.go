@@ -177,6 +177,12 @@ func TestForwardAuthSignsInAndReturns(t *testing.T) {
 			}
 		}
 
+		// A changed name reaches the app at the next request, although the last one was allowed a moment ago.
+		h.wantRedirect(anna.person.Post("/settings/name", "name", "Anne"), "/settings")
+		if a := h.wantStatus(anna.ask("GET", wiki, "/api", "Sec-Fetch-Mode: cors"), http.StatusOK); a.Header.Get("Remote-Name") != "Anne" {
+			t.Errorf("the app is told the name %q", a.Header.Get("Remote-Name"))
+		}
+
 		// A browser that keeps no cookies is told, and not sent around in a circle.
 		anna.kept = map[string]map[string]string{}
 		enter := anna.enterURL(wiki, "/")
