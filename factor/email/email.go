@@ -90,10 +90,10 @@ func composeCodeMail(ask factor.Request, code string) delivery.Message {
 func localizedWords() map[string]factor.Words {
 	return map[string]factor.Words{
 		"en": {Name: "Email", ChoiceLabel: "Send a verification code to {Masked}",
-			Prompt:         "Enter the 6-digit code from the mail to {Masked}.",
-			LongCodePrompt: "Enter the 13 letters and digits from the mail to {Masked}, or open the link in it in this browser."},
+			Prompt:         "Enter the 6-digit code from our email to {Masked}.",
+			LongCodePrompt: "Enter the 13-character code from our email to {Masked}, or open the link in the email in this browser."},
 		"de": {Name: "E-Mail", ChoiceLabel: "Bestätigungscode an {Masked} senden",
-			Prompt:         "Geben Sie den 6-stelligen Code aus der Mail an {Masked} ein.",
-			LongCodePrompt: "Geben Sie die 13 Buchstaben und Ziffern aus der Mail an {Masked} ein, oder öffnen Sie den Link darin in diesem Browser."},
+			Prompt:         "Geben Sie den 6-stelligen Code aus unserer E-Mail an {Masked} ein.",
+			LongCodePrompt: "Geben Sie den 13-stelligen Code aus unserer E-Mail an {Masked} ein oder öffnen Sie den Link in der E-Mail in diesem Browser."},
 	}
 }
