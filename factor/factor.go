@@ -127,12 +127,13 @@ type Field struct {
 type Option struct{ Value, Label string }
 
 // Words are a method's texts for people in one language. The placeholder {Masked} is the masked
-// destination, {Site} the name of the site. A method must have English words ("en").
+// destination, {Site} the name of the site. Nothing is added to a text, so the prompts of a method
+// that sends its codes name {Masked} themselves. A method must have English words ("en").
 type Words struct {
 	Title          string   // of its page: "2-Step Auth App"
 	Name           string   // "Authenticator App"
-	ChoiceLabel    string   // in the list of methods: "Send a code to {Masked}"
-	Prompt         string   // on the code page: "Enter the code from your app"
+	ChoiceLabel    string   // in the list of methods: "Send a verification code to {Masked}"
+	Prompt         string   // on the code page: "Enter the code from our email to {Masked}."
 	LongCodePrompt string   // the same if Request.LongCode is set; "" if there is no difference
 	Intro          []string // on its own page, one paragraph each
 	Button         string   // of the enrolment form: "Send Code"

@@ -237,7 +237,7 @@ func unchangedIsNotChallenged(v *testUser) error {
 		if err := there.wantChallenged(true, "in a new place"); err != nil {
 			return err
 		}
-		return there.wantPage("/signin/verify", "Why was I asked?", "Your network has changed.")
+		return there.wantPage("/signin/verify", "Why am I being asked for a code?", "on a different network")
 	})
 }
 

@@ -55,10 +55,10 @@ func TestBrowserAppOtherSite(t *testing.T) {
 				x.connect(s)
 				b := browse(t, x.URL, l)
 				b.open("/signin?response_mode=" + mode)
-				b.sees("Corner Shop uses Example to know who you are.")
+				b.sees("Sign in to Example to continue to Corner Shop.")
 				b.steps(s)
 				if mode == "form_post" && l.noScript {
-					b.sees("This page takes you back to the app.")
+					b.sees("We're taking you back to the app.")
 					b.click("Continue")
 				}
 				b.inShop(x, "anna@example.com urn:twostep:acr:email pwd email")
@@ -92,10 +92,10 @@ func TestBrowserAppConsent(t *testing.T) {
 	foreign(t, func(x *shop, s *live.Server, b *tab) {
 		b.open("/signin")
 		b.steps(s)
-		b.sees("Do not allow")
-		b.sees("Corner Shop wants to sign you in with your account at Example, anna@example.com.")
+		b.sees("Don't allow")
+		b.sees("Corner Shop wants to sign you in with your Example account, anna@example.com.")
 		b.sees("your email address")
-		b.click("Do not allow")
+		b.click("Don't allow")
 		b.inShop(x, "access_denied")
 		b.open("/signin")
 		b.sees("Corner Shop wants")
@@ -123,7 +123,7 @@ func TestBrowserAppAnotherAccount(t *testing.T) {
 		b.click("Allow")
 		b.inShop(x, live.AnnaEmail)
 		b.open("/signin?prompt=select_account")
-		b.sees("You are signed in to Example as anna@example.com.")
+		b.sees("You're signed in to Example as anna@example.com.")
 		b.click("Continue as anna@example.com")
 		b.inShop(x, live.AnnaEmail)
 		anna := x.last().Said.SID
@@ -181,7 +181,7 @@ func TestBrowserAppStepUp(t *testing.T) {
 	}
 	b.open("/signin?prompt=login")
 	b.at("/settings/confirm")
-	b.click("Do not confirm, back to Corner Shop")
+	b.click("Cancel and go back to Corner Shop")
 	b.inShop(x, "access_denied")
 	b.open("/signin?prompt=login")
 	b.confirm()
@@ -198,7 +198,7 @@ func TestBrowserAppStepUp(t *testing.T) {
 func (b *tab) confirm() {
 	b.t.Helper()
 	b.at("/settings/confirm")
-	b.sees("Corner Shop wants to be sure that it is you.")
+	b.sees("Corner Shop needs to know it's really you.")
 	b.enter("password", live.AnnaPassword)
 	b.click("Confirm")
 }
@@ -291,10 +291,10 @@ func shopStory(b *tab, show func(string)) {
 	show("oidc-choose")
 	b.open("/oauth2/authorize?client_id=notes&response_type=code&scope=openid+email+offline_access&redirect_uri=" + url.QueryEscape(s.URL+"/help"))
 	b.open("/settings/apps")
-	b.sees("also while you are away")
+	b.sees("also while you're not using it")
 	show("oidc-apps")
-	b.click("Take away")
-	b.sees("No app at the moment.")
+	b.click("Remove access")
+	b.sees("No apps are connected at the moment.")
 	show("oidc-apps-none")
 	b.open("/oauth2/logout")
 	show("oidc-logout")

@@ -114,7 +114,7 @@ func TestBrowserTrust(t *testing.T) {
 		b.in("at home", live.AnnaPassword)
 		clock.turn(24 * time.Hour)
 		proxy.From(officeIP)
-		b.asked("in the office", live.AnnaPassword, "Your network has changed.")
+		b.asked("in the office", live.AnnaPassword, "You're on a different network than last time.")
 		if value[bool](b, `document.documentElement.innerHTML.includes("127.0.0.")`) {
 			t.Error("the page says where the owner has been")
 		}
@@ -126,11 +126,11 @@ func TestBrowserTrust(t *testing.T) {
 		b.as(updated)
 		b.in("after an update", live.AnnaPassword)
 		b.as("Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36")
-		b.asked("as another browser", live.AnnaPassword, "Your browser has changed.")
+		b.asked("as another browser", live.AnnaPassword, "You're using a different browser than last time.")
 		b.as(updated)
 		other := browse(t, s.URL, light)
 		other.as(firefox)
-		other.asked("in another browser of the same make", live.AnnaPassword, "This browser has no trust record for your account.")
+		other.asked("in another browser of the same make", live.AnnaPassword, "You haven't trusted this device yet, or your browser has deleted its cookies.")
 		proxy.From(homeIP)
 		other.tick(s)
 
@@ -142,7 +142,7 @@ func TestBrowserTrust(t *testing.T) {
 		clock.turn(began.Add(30 * 24 * time.Hour).Sub(clock.Now()))
 		b.in("thirty days to the second", live.AnnaPassword)
 		clock.turn(time.Second)
-		b.asked("a second later", live.AnnaPassword, "It is more than 30 days since")
+		b.asked("a second later", live.AnnaPassword, "more than 30 days ago.")
 		at.From(officeIP)
 		b.in("the office has a day of its own left", live.AnnaPassword)
 		at.From(homeIP)
@@ -162,7 +162,7 @@ func TestBrowserTrust(t *testing.T) {
 		b.at("/settings/password/done")
 		b.in("the browser that changed the password", "brand new horse")
 		at.From(homeIP)
-		other.asked("the other browser, after the change", "brand new horse", "Trust in this browser ended when the password was changed.")
+		other.asked("the other browser, after the change", "brand new horse", "Your password was changed, so this device is no longer trusted.")
 	})
 }
 
@@ -228,8 +228,8 @@ func TestBrowserStorage(t *testing.T) {
 		b.do(light.put())
 		b.credentials(live.AnnaEmail, live.AnnaPassword)
 		b.at("/signin")
-		b.sees("Your browser has not kept the cookie that signs you in. Allow it to save data for " + s.URL)
-		b.click("How to allow it in your browser")
+		b.sees("Your browser isn't saving cookies, so we can't sign you in. Allow cookies for " + s.URL)
+		b.click("How to allow cookies in your browser")
 		b.sees("Your browser has not stored anything.")
 		steps := value[[]string](b, `[...document.querySelectorAll("details[open] summary")].map(e => e.innerText.trim())`)
 		if len(steps) != 1 || steps[0] != "Chrome Your browser" {
@@ -257,7 +257,7 @@ func TestBrowserStorage(t *testing.T) {
 		}
 		b.do(network.DeleteCookies("__Host-probe").WithURL(s.URL))
 		b.reload()
-		b.sees("Not possible here: your browser does not keep what would be needed for it.")
+		b.sees("Not available: your browser isn't saving cookies for this site.")
 		if value[bool](b, `!document.getElementById("trust").disabled`) {
 			t.Error("the box is open")
 		}
@@ -284,18 +284,18 @@ func TestBrowserDevices(t *testing.T) {
 			b.sees(homeIP)
 			proxy.From(officeIP)
 			b.reload()
-			b.sees("you would be asked for a verification code. Your network has changed.")
-			b.asked("in the office", live.AnnaPassword, "Your network has changed.")
+			b.sees("you would be asked for a verification code. You're on a different network than last time.")
+			b.asked("in the office", live.AnnaPassword, "You're on a different network than last time.")
 			b.tick(s)
 			b.open("/settings/devices")
-			for _, text := range []string{"Firefox on Windows", "This one", homeIP, officeIP, "Your network has changed."} {
+			for _, text := range []string{"Firefox on Windows", "This one", homeIP, officeIP, "You're on a different network than last time."} {
 				b.sees(text)
 			}
 			b.fits()
 			b.click("Forget")
 			b.at("/settings/devices")
 			b.sees("No browser is trusted.")
-			b.asked("forgotten", live.AnnaPassword, "Trust in this browser was ended in the settings.")
+			b.asked("forgotten", live.AnnaPassword, "This device was removed from your trusted devices.")
 			b.tick(s)
 			b.open("/settings/devices")
 			b.click("Forget all")
@@ -320,11 +320,11 @@ func trustStory(b *tab, show func(string)) {
 	show("checkup-asked")
 	b.again(live.AnnaPassword)
 	b.at("/signin/verify")
-	b.sees("Your network has changed.")
+	b.sees("You're on a different network than last time.")
 	show("verify-why")
 	b.do(network.DeleteCookies("__Host-probe").WithURL(s.URL))
 	b.reload()
-	b.sees("Not possible here")
+	b.sees("Not available:")
 	show("verify-blocked")
 	b.open("/help/trust")
 	b.sees("has stored what it was given")
