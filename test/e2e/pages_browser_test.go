@@ -183,7 +183,7 @@ func linkStory(b *tab, show func(string)) {
 	b.enter("token", token+"x")
 	b.enter("password", newPassword)
 	b.click("Change password")
-	b.sees("This link does not work any more")
+	b.sees("This link has expired")
 	show("reset-old")
 	b.enter("token", token)
 	b.enter("password", newPassword)

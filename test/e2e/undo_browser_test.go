@@ -65,7 +65,7 @@ func undoStory(b *tab, show func(string)) {
 	show("undo")
 	b.enter("token", token+"x")
 	b.click("Undo the change")
-	b.sees("This link does not work any more")
+	b.sees("This link has expired")
 	show("undo-old")
 	b.enter("token", token)
 	b.click("Undo the change")
