@@ -131,7 +131,7 @@ func TestBrowserAppAnotherAccount(t *testing.T) {
 		b.click("Sign out and use another account")
 		b.stepsAs(s, benEmail, benPassword)
 		x.hears(anna)
-		b.sees("with your account at Example, ben@example.com.")
+		b.sees("with your Example account, ben@example.com.")
 		b.click("Sign out and use another account")
 		b.steps(s)
 		b.inShop(x, live.AnnaEmail)

@@ -229,7 +229,7 @@ func TestBrowserStorage(t *testing.T) {
 		b.credentials(live.AnnaEmail, live.AnnaPassword)
 		b.at("/signin")
 		b.sees("Your browser isn't saving cookies, so we can't sign you in. Allow cookies for " + s.URL)
-		b.click("How to allow cookies in your browser")
+		b.click("How to allow cookies")
 		b.sees("Your browser has not stored anything.")
 		steps := value[[]string](b, `[...document.querySelectorAll("details[open] summary")].map(e => e.innerText.trim())`)
 		if len(steps) != 1 || steps[0] != "Chrome Your browser" {
