@@ -37,8 +37,8 @@ type Options struct {
 	PublicURL string
 	// Site is the name people see in pages and emails, at most 128 bytes. Default: the host of PublicURL.
 	Site string
-	// Methods are the verification methods, in the order in which they are offered. No two may have the same name or
-	// the same page.
+	// Methods are the verification methods, in the order in which they are offered. Each has its own name and its
+	// own page.
 	Methods []factor.Method
 	// Senders has one function for each channel that the methods use, for example the Send method of a delivery.SMTP
 	// or a delivery.Inbox.
