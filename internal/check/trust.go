@@ -256,7 +256,7 @@ func blockedCookiesAreReported(v *testUser) error {
 	if err != nil {
 		return err
 	}
-	if !strings.Contains(a.body, "has not stored anything") {
+	if !strings.Contains(a.body, "isn't saving data") {
 		return errors.New("the check-up does not see that nothing is stored")
 	}
 	return v.wantPage("/help", "allow the browser to save data for the sign in domain "+v.base.Scheme+"://"+v.base.Host)
@@ -268,7 +268,7 @@ func deletedCookiesAreReported(v *testUser) error {
 	if err != nil {
 		return err
 	}
-	if !strings.Contains(a.body, "has stored what it was given") {
+	if !strings.Contains(a.body, "saves data for this site") {
 		return errors.New("the check-up does not see that the record was stored")
 	}
 	a, err = v.withoutCookies().get(a.path)

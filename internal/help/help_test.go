@@ -166,8 +166,8 @@ func TestCheckupDetectsCookieStorage(t *testing.T) {
 		!strings.HasPrefix(cookie, "probe=") {
 		t.Fatalf("%d %s %s", first.Code, second, cookie)
 	}
-	if body := getPage(t, s, second.String()).Body.String(); !strings.Contains(body, "has not stored anything") ||
-		!strings.Contains(body, "nothing is stored") {
+	if body := getPage(t, s, second.String()).Body.String(); !strings.Contains(body, "isn&#39;t saving data") ||
+		!strings.Contains(body, "no data saved") {
 		t.Error("a browser without cookies: the page does not say so")
 	}
 	third := getPage(t, s, second.String(), "Cookie: "+cookie).Header().Get("Location")
@@ -175,8 +175,8 @@ func TestCheckupDetectsCookieStorage(t *testing.T) {
 		t.Fatal(third)
 	}
 	kept := getPage(t, s, third, "Cookie: "+cookie).Body.String()
-	if !strings.Contains(kept, "has stored what it was given") ||
-		!strings.Contains(kept, "stored since 5 Nov 2026, 10:02 UTC") {
+	if !strings.Contains(kept, "saves data for this site") ||
+		!strings.Contains(kept, "saving data since 5 Nov 2026, 10:02 UTC") {
 		t.Error("a browser that stores cookies: the page does not say so")
 	}
 	now = now.Add(24 * time.Hour)
@@ -194,7 +194,7 @@ func TestCheckupDetectsCookieStorage(t *testing.T) {
 	}
 	if body := getPage(t, s, third, "Cookie: "+cookie).Body.String(); !strings.Contains(
 		body,
-		"has stored what it was given",
+		"saves data for this site",
 	) {
 		t.Error("stored for a day: the page does not say so")
 	}
