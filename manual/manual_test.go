@@ -108,7 +108,8 @@ func TestSectionsMatchServerFacts(t *testing.T) {
 // The page names the menu of the owner's app if there is one, and the settings of this server
 // otherwise: only the owner's app opens a new window.
 func TestMenuOfTheOwnersApp(t *testing.T) {
-	for _, text := range []string{"Browse to Settings -> Billing & Admin", "Select 2-Step Auth App which will open in a new window",
+	for _, text := range []string{"Browse to Settings -> Billing & Admin",
+		"Select 2-Step Auth App which will open in a new window",
 		"Select 2-Step SMS Number which will open in a new window"} {
 		if !pageHas(menuFacts, text) {
 			t.Errorf("with a menu: %q is not on the page", text)

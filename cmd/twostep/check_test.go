@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -17,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"twostep.example/twostep"
 	"twostep.example/twostep/delivery"
 	"twostep.example/twostep/internal/check"
 )
@@ -138,6 +140,43 @@ func TestCheckAfterReadme(t *testing.T) {
 	if !errors.Is(err, check.ErrUsage) || !strings.Contains(err.Error(), "has other verification methods than email") ||
 		strings.Contains(err.Error(), "\n") || out.Len() != 0 {
 		t.Errorf("with the demo account: %v\n%s", err, &out)
+	}
+}
+
+// On a server of which no app's menu leads to the methods, the check tests the sentences about the settings of the
+// server, with an account that it is given.
+func TestCheckWithoutMenu(t *testing.T) {
+	dir, web := t.TempDir(), httptest.NewServer(nil)
+	defer web.Close()
+	var offset atomic.Int64
+	now := func() time.Time { return time.Now().Add(time.Duration(offset.Load())) }
+	inbox := &delivery.Inbox{Dir: filepath.Join(dir, "inbox"), Now: now}
+	server, err := twostep.New(t.Context(), twostep.Options{
+		Database: filepath.Join(dir, "twostep.db"), KeyFile: filepath.Join(dir, "keys"), PublicURL: web.URL,
+		Methods: verificationMethods(&settings{}), Now: now, Logger: slog.New(slog.DiscardHandler),
+		Senders: map[delivery.Channel]delivery.SendFunc{delivery.Email: inbox.Send, delivery.SMS: inbox.Send},
+		Local:   &twostep.LocalMode{Inbox: inbox, AdvanceClock: func(d time.Duration) { offset.Add(int64(d)) }},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	web.Config.Handler = server
+	target := check.Target{URL: web.URL, Email: "ben@example.com", Password: "correct horse battery"}
+	err = server.CreateAccount(t.Context(),
+		twostep.AccountParams{Email: target.Email, Name: "Ben", Password: target.Password})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := check.Run(t.Context(), target, &out); err != nil {
+		t.Errorf("%v\n%s", err, &out)
+	}
+	for _, line := range []string{"pass     Browse to Settings\n", "pass     Select Authenticator App\n",
+		"pass     Select SMS\n", "\n55 passed, 0 failed, 0 not yet\n"} {
+		if !strings.Contains(out.String(), line) {
+			t.Errorf("the check does not say %q\n%s", line, &out)
+		}
 	}
 }
 

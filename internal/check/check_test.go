@@ -41,7 +41,8 @@ func TestMissingMessageEndsTheCheck(t *testing.T) {
 	var out bytes.Buffer
 	err := run(t.Context(), Target{URL: base}, &out, patience{first: time.Millisecond})
 	want := "no message with a 6-digit code has arrived: The mail server refused the message."
-	if !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "check@example.com") {
+	if !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), want) ||
+		!strings.Contains(err.Error(), "check@example.com") {
 		t.Errorf("got %v, want %q", err, want)
 	}
 	if n := signIns.Load(); n != 1 || out.Len() != 0 {

@@ -24,7 +24,8 @@ func TestInboxClockButtons(t *testing.T) {
 			t.Errorf("no button for %s minutes\n%s", minutes, page)
 		}
 		moved = 0
-		if w := sendRequest(h, "POST", "/inbox/clock", urlencoded, "minutes=16&add="+minutes); w.Code != 303 || moved != want {
+		w := sendRequest(h, "POST", "/inbox/clock", urlencoded, "minutes=16&add="+minutes)
+		if w.Code != 303 || moved != want {
 			t.Errorf("%s: answered %d, moved by %s, want %s", minutes, w.Code, moved, want)
 		}
 	}
@@ -44,12 +45,12 @@ func TestInboxClockButtons(t *testing.T) {
 // The page shows the newest messages, and all on request.
 func TestInboxShowsNewestMessages(t *testing.T) {
 	s, h := newTestHandlersAndMux()
+	s.Inbox.Dir = t.TempDir()
 	for i := range newestMessages + 5 {
-		s.Inbox = &delivery.Inbox{Dir: s.Inbox.Dir, Now: func() time.Time { return now.Add(time.Duration(i) * time.Minute) }}
-		if i == 0 {
-			s.Inbox.Dir = t.TempDir()
+		s.Inbox.Now = func() time.Time { return now.Add(time.Duration(i) * time.Minute) }
+		m := delivery.Message{
+			ID: fmt.Sprintf("m%02d", i), Channel: delivery.Email, To: "jane@example.com", Subject: "x", Text: "x",
 		}
-		m := delivery.Message{ID: fmt.Sprintf("m%02d", i), Channel: delivery.Email, To: "jane@example.com", Subject: "x", Text: "x"}
 		if err := s.Inbox.Send(t.Context(), m); err != nil {
 			t.Fatal(err)
 		}
