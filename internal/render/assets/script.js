@@ -53,9 +53,7 @@
   take();
 
   // Open the folded section that the address names, as newer browsers do.
-  const unfold = () => byID(location.hash.slice(1))?.closest("details")?.setAttribute("open", "");
-  addEventListener("hashchange", unfold);
-  unfold();
+  byID(location.hash.slice(1))?.closest("details")?.setAttribute("open", "");
 
   // Send the response to an app (response_mode=form_post).
   document.querySelector("form[data-go]")?.requestSubmit();
