@@ -89,6 +89,10 @@ type Options struct {
 	Operator string
 	// AuditDays is how many days security events are kept: 366 to 36,500, default 400.
 	AuditDays int
+	// HelpMenu is the path to the verification methods in the menu of your app, like "Settings -> Billing & Admin", at
+	// most 128 bytes. The help page says "Browse to …" with it, and that the page opens in a new window. Default: the
+	// help page leads to /settings of the server.
+	HelpMenu string
 	// PrivateClients accepts private client addresses (RFC 1918, RFC 4193). Otherwise a private address is assumed to
 	// be a proxy, and the network of the client is unknown.
 	PrivateClients bool
@@ -138,6 +142,10 @@ func (o Options) completed() (Options, error) {
 	o.Site = first(o.Site, public.Hostname())
 	if len(o.Site) > 128 || strings.ContainsFunc(o.Site, unicode.IsControl) || !utf8.ValidString(o.Site) {
 		return o, errors.New("twostep: Site is longer than 128 bytes or holds a control character; it stands in every mail")
+	}
+	if len(o.HelpMenu) > 128 || strings.ContainsFunc(o.HelpMenu, unicode.IsControl) || !utf8.ValidString(o.HelpMenu) {
+		return o, errors.New("twostep: HelpMenu is longer than 128 bytes or has a control character; " +
+			"want a path like Settings -> Billing & Admin")
 	}
 	o.SignUp = first(o.SignUp, "invited")
 	if o.SignUp != "invited" && o.SignUp != "open" && o.SignUp != "closed" {

@@ -197,7 +197,8 @@ func (s *Server) routes(o Options) http.Handler {
 		Pages: s.pages, Grants: s.grants,
 	}
 	helps := &help.Handlers{
-		Sessions: services.Sessions, Devices: services.Devices, Methods: o.Methods, Domain: o.PublicURL, Pages: s.pages,
+		Sessions: services.Sessions, Devices: services.Devices, Methods: o.Methods, Domain: o.PublicURL,
+		Menu: o.HelpMenu, Pages: s.pages,
 	}
 	hosts := &forwardauth.Authorizer{Grants: s.grants, Sessions: services.Sessions, Pages: s.pages}
 	s.provider = &oidc.Provider{Grants: s.grants, Sessions: services.Sessions, Methods: o.Methods, Pages: s.pages}

@@ -723,12 +723,12 @@ func inboxStories() []story {
 			},
 		},
 	}
-	wrong := inboxView(newInboxPage(mails, now, true))
+	wrong := inboxView(newInboxPage(mails, now, true, 0))
 	wrong.Status, wrong.Problems = 422, []render.Problem{{Field: "minutes", Key: "inbox.clock.problem"}}
 	return []story{
 		{
 			"inbox",
-			inboxView(newInboxPage(mails, now, true)),
+			inboxView(newInboxPage(mails, now, true, 0)),
 			200,
 			[]string{
 				"article#m-two",
@@ -737,10 +737,14 @@ func inboxStories() []story {
 				"form[action=/inbox/clock]",
 				"012345",
 			},
-			[]string{"a[href=/inbox/one]"},
+			[]string{"a[href=/inbox/one]", "a[href=/inbox?all]"},
+		},
+		{
+			"inbox-older", inboxView(newInboxPage(mails, now, true, 1)), 200,
+			[]string{"article#m-two", "a[href=/inbox?all]"}, []string{"article#m-one"},
 		},
 		{"inbox-wrong", wrong, 422, []string{"p#minutes-wrong"}, nil},
-		{"inbox-empty", inboxView(newInboxPage(nil, now, false)), 200, []string{"Nothing here yet."}, []string{"form"}},
+		{"inbox-empty", inboxView(newInboxPage(nil, now, false, 0)), 200, []string{"No messages yet."}, []string{"form"}},
 	}
 }
 
