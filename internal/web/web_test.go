@@ -168,8 +168,8 @@ func TestEmptyFieldsAreReported(t *testing.T) {
 	_, h := newTestHandlersAndMux()
 	for target, want := range map[string]string{
 		"/forgot": "Enter your email address.",
-		"/reset":  "paste the code from it.",
-		"/join":   "paste the code from it.",
+		"/reset":  "Open the link in our email again, or paste the code from the email.",
+		"/join":   "Open the link in our email again, or paste the code from the email.",
 	} {
 		if w := sendRequest(h, "POST", target, urlencoded, ""); w.Code != 422 ||
 			!strings.Contains(w.Body.String(), want) {
