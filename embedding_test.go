@@ -44,7 +44,7 @@ func TestEmbedding(t *testing.T) {
 	p.post("/signin", url.Values{
 		"email": {"you@example.com"}, "password": {"correct horse battery"}, "return_to": {"/notes"},
 	})
-	await(t, said, "message handed over")
+	await(t, said, "message sent")
 	code := regexp.MustCompile(`\b\d{6}\b`).FindString(p.mails(notes))
 	if page := p.post("/signin/verify", url.Values{"code": {code}}); !strings.Contains(page, "Notes of you@example.com") {
 		t.Fatalf("after both steps the app shows\n%s", page)

@@ -64,11 +64,11 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	}
 	keys, err := seal.LoadOrCreateKeyRing(o.KeyFile)
 	if err != nil {
-		return nil, fmt.Errorf("twostep: %w", err)
+		return nil, optionError("KeyFile", "cannot be used: %w", err)
 	}
 	db, err := store.Open(ctx, o.Database)
 	if err != nil {
-		return nil, fmt.Errorf("twostep: %w", err)
+		return nil, fmt.Errorf("twostep: database: %w", err)
 	}
 	s, err := build(ctx, o, keys, db)
 	if err != nil {
@@ -129,8 +129,8 @@ func checkKeys(ctx context.Context, db *store.DB, keys *seal.KeyRing, file strin
 		return fmt.Errorf("twostep: %w", err)
 	}
 	if !keys.HasFingerprint(fingerprint) {
-		return fmt.Errorf("twostep: the database was made with other keys than those in %s: "+
-			"restore the key file that belongs to this database", file)
+		return optionError("KeyFile", "is %s, which has other keys than those that encrypt the database: restore the key file "+
+			"of this database", file)
 	}
 	return nil
 }
@@ -140,7 +140,7 @@ func (s *Server) sweep(ctx context.Context, now func() time.Time) {
 	const every = 10 * time.Minute
 	for tick := time.NewTicker(every); ; {
 		if err := s.sweepOnce(ctx, now()); err != nil && ctx.Err() == nil {
-			s.log.Error("sweep", "error", err)
+			s.log.Error("deleting expired data failed", "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -148,7 +148,7 @@ func (s *Server) sweep(ctx context.Context, now func() time.Time) {
 			return
 		case <-tick.C:
 			if err := s.store.AdvanceLatestTime(ctx, now()); err != nil {
-				s.log.Error("sweep", "error", err)
+				s.log.Error("recording the latest time failed", "error", err)
 			}
 		}
 	}
@@ -243,7 +243,7 @@ func (s *Server) routes(o Options) http.Handler {
 // ready answers 200 if the database answers, and 503 otherwise.
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 	if err := s.store.Ping(r.Context()); err != nil {
-		s.log.Error("not ready", "error", err)
+		s.log.Error("readiness check failed", "error", err)
 		writeText(w, http.StatusServiceUnavailable, "the database does not answer")
 		return
 	}
