@@ -223,6 +223,9 @@ func describeTOMLError(name string, err error, tree map[string]any) error {
 		line, _ := wrong.Position()
 		what := strings.TrimPrefix(wrong.Error(), "toml: ")
 		// The rest names our struct, which means nothing to an operator.
+		if strings.HasPrefix(what, "cannot store a table in ") {
+			what = "cannot decode TOML table"
+		}
 		if got, ok := strings.CutPrefix(what, "cannot decode TOML "); ok {
 			got, _, _ = strings.Cut(got, " into ")
 			return fmt.Errorf("%s:%d: %s", name, line, wrongType(wrong.Key(), cmp.Or(tomlTypes[got], got)))

@@ -122,7 +122,7 @@ type commands struct {
 	Restored  restoredCommand  `cmd:"" help:"Make everything invalid that a restored backup brought back: sessions, codes, links and trust" example:"twostep restored --config /etc/twostep.toml"`
 	Check     checkCommand     `cmd:"" help:"Run the help page as a test against a running server" example:"twostep check --url http://127.0.0.1:8080"`
 	Version   versionCommand   `cmd:"" help:"Print the version" example:"twostep version"`
-	Reference referenceCommand `cmd:"" hidden:"" help:"Print a page of docs/reference"`
+	Reference referenceCommand `cmd:"" hidden:"" help:"Print a page of docs/reference" example:"twostep reference settings"`
 }
 
 // console is where a command writes: results to out, the log to err.

@@ -202,9 +202,12 @@ func editDistance(a, b string) int {
 
 // wrongType says what a key wants instead of a value of another TOML type.
 func wrongType(path []string, got string) string {
-	key := strings.Join(path, ".")
 	field, ok := fieldAt(path)
-	what := key + " is " + got + ", want "
+	for !ok && len(path) > 1 { // a key below one that is no section
+		path = path[:len(path)-1]
+		field, ok = fieldAt(path)
+	}
+	what := strings.Join(path, ".") + " is " + got + ", want "
 	if !ok {
 		return what + "another type"
 	}
