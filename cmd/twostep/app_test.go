@@ -38,12 +38,12 @@ func TestAppsOfConfigFile(t *testing.T) {
 			`f.toml:4: app "a": the host "A" has capital`},
 		"two such": {"[app]\nid = \"a\"\n[app]\nid = \"b\"", "f.toml:3: "},
 		"no id": {"site = \"x\"\n\n# ours\n[[app]]\n" + redirects + "\n" + hash,
-			`f.toml:4: app "": the id must`},
+			`f.toml:4: app "": the ID must`},
 		"key of the last": {"[[app]]\nid = \"a\"\nhosts = [\"a.example.com\"]\n\n[[app]]\nid = \"b\"\nmax_age = \"8\"\npublic = true\n[log]\nlevel = \"debug\"", `f.toml:7: app "b": max_age is 8, want a time with a unit`},
 		"wildcard": {"[[app]]\nid = \"a\"\n" + hash + "\nredirects = [\n  \"https://*.example.com/cb\",\n]",
-			`f.toml:4: app "a": the redirect address "https://*.example.com/cb" has a wildcard`},
+			`f.toml:4: app "a": the redirect URL "https://*.example.com/cb" has a wildcard`},
 		"http": {"[[app]]\nid = \"a\"\n" + hash + "\nredirects = [\"http://app.example.com/cb\"]",
-			`f.toml:4: app "a": the redirect address "http://app.example.com/cb" is http`},
+			`f.toml:4: app "a": the redirect URL "http://app.example.com/cb" is http`},
 		"no secret": {"[[app]]\nid = \"a\"\n" + redirects, `f.toml:3: app "a": it has neither secrets nor keys`},
 		"public secret": {"[[app]]\nid = \"a\"\npublic = true\n" + redirects + "\n" + hash,
 			`f.toml:3: app "a": public = true is for an app without secrets and keys`},
@@ -55,9 +55,9 @@ func TestAppsOfConfigFile(t *testing.T) {
 			`f.toml:4: app "a": keys is neither JSON nor a readable file, want a JWK set: no such file`},
 		"no keys": {"[[app]]\nid = \"a\"\n" + redirects + "\nkeys = '{}'",
 			`f.toml:4: app "a": the keys: no JWK set`},
-		"twice":         {"[[app]]\nid = \"a\"\nhosts = [\"a.example.com\"]\n[[app]]\nid = \"a\"\nhosts = [\"b.example.com\"]", `f.toml:5: app "a": another app has this id`},
-		"host twice":    {"[[app]]\nid = \"a\"\nhosts = [\"a.example.com\"]\n[[app]]\nid = \"b\"\nhosts = [\"a.example.com\"]", `f.toml:6: app "b": the host "a.example.com" is of the app "a"`},
-		"list, no line": {"app = [{id = \"A\", hosts = [\"a.example.com\"]}]", `f.toml: app "A": the id must`},
+		"twice":         {"[[app]]\nid = \"a\"\nhosts = [\"a.example.com\"]\n[[app]]\nid = \"a\"\nhosts = [\"b.example.com\"]", `f.toml:5: app "a": another app has this ID`},
+		"host twice":    {"[[app]]\nid = \"a\"\nhosts = [\"a.example.com\"]\n[[app]]\nid = \"b\"\nhosts = [\"a.example.com\"]", `f.toml:6: app "b": the host "a.example.com" already belongs to the app "a"`},
+		"list, no line": {"app = [{id = \"A\", hosts = [\"a.example.com\"]}]", `f.toml: app "A": the ID must`},
 	} {
 		flat, apps, err := parseConfigFile("f.toml", []byte(row.text))
 		switch {
