@@ -11,10 +11,15 @@ PARALLEL = 4
 # times at once. In the other packages requests share data in the database only.
 SYNC = '{{range .Imports}}{{if or (eq . "sync") (eq . "sync/atomic")}}{{println $$.ImportPath}}{{end}}{{end}}'
 
-.PHONY: run test check mutants fuzz bench sim pages release clean
+.PHONY: run docs test check mutants fuzz bench sim pages release clean
 
 run: ## a demo server on http://127.0.0.1:8080
 	go run ./cmd/twostep serve --demo
+
+docs: ## print the pages that the program makes; tests compare them
+	go run ./cmd/twostep reference settings >docs/reference/settings.md
+	go run ./cmd/twostep reference cli >docs/reference/cli.md
+	go run ./cmd/twostep odds --page >docs/odds.md
 
 test: ## every test, on both databases; fuzz targets run on the inputs in the repository
 	tools/install.sh

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
@@ -375,5 +376,27 @@ func TestTrustReasonsHaveSentences(t *testing.T) {
 		if one[1] != "trusted" && trustReasons[one[1]] == "" {
 			t.Errorf("%s has no sentence", one[1])
 		}
+	}
+}
+
+// A new section with its settings is in the list without another change.
+func TestSettingInfosFollowTheStruct(t *testing.T) {
+	type section struct {
+		Color string `toml:"color" default:"blue" values:"blue,red" secret:"" placeholder:"NAME" help:"Use this color"`
+		Count int    `toml:"max_count" kong:"-" fallback:"all" allowed:"1 or more" help:"Show this many" example:"3"`
+		Other any    `toml:"other" kong:"-"`
+	}
+	type all struct {
+		Brand section `toml:"brand" embed:"" prefix:"brand-"`
+	}
+	got := infosOf(reflect.TypeFor[all](), "")
+	want := []settingInfo{
+		{section: "brand", key: "color", flag: "brand-color", hasFlag: true, secret: true, typ: "word",
+			help: "Use this color", defaultValue: "blue", values: []string{"blue", "red"}},
+		{section: "brand", key: "max_count", flag: "brand-max-count", typ: "number", help: "Show this many", fallback: "all",
+			allowed: "1 or more", example: "3"},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 }

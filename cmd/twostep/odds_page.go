@@ -43,7 +43,7 @@ func formatOddsPage(odds twostep.GuessOdds) string {
 
 *Printed by ` + "`twostep odds --page`" + `; a test compares. For your own settings, run ` + "`twostep odds`" + `.*
 
-Someone knows the password of an account. How likely do they guess the second step within a year?
+Someone knows the password of an account. How likely is it that they guess the second step within a year?
 
 | method | one guess | guesses per year | chance per year |
 |---|---|---|---|

@@ -146,7 +146,7 @@ func (a auditSettings) complete() error {
 }
 
 type logSettings struct {
-	Level  string `toml:"level" default:"info" values:"debug,info,warn,error" placeholder:"LEVEL" help:"Log messages of this level and above"`
+	Level  string `toml:"level" default:"info" values:"debug,info,warn,error" placeholder:"LEVEL" help:"Log messages of this level and above; debug adds requests for files, status and health"`
 	Format string `toml:"format" default:"text" values:"text,json" placeholder:"FORMAT" help:"Write the log in this format"`
 }
 
@@ -295,7 +295,20 @@ func (s *settings) completePublic(serve bool) error {
 	if len(missing) > 0 {
 		return errors.Join(missing...)
 	}
-	return server.Check()
+	return mailServerError(server.Check())
+}
+
+// mailServerError returns an error of delivery.SMTP.Check as one of the setting that it names.
+func mailServerError(err error) error {
+	if err == nil {
+		return nil
+	}
+	rest, ok := strings.CutPrefix(err.Error(), "delivery: smtp.")
+	end := strings.IndexFunc(rest, func(r rune) bool { return r < 'a' || r > 'z' })
+	if !ok || end < 0 {
+		return err
+	}
+	return &settingError{flag: "smtp-" + rest[:end], message: rest[end:]}
 }
 
 func (s *settings) smtpServer() delivery.SMTP {
