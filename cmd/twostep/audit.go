@@ -21,7 +21,7 @@ import (
 type auditCommand struct {
 	Settings settings `embed:"" group:"settings"`
 	Account  string   `placeholder:"EMAIL" help:"List only events of this account, by email address or ID"`
-	Kind     []string `placeholder:"KIND,…" help:"List only these kinds of events, like session.created; see docs/audit.md"`
+	Kind     []string `placeholder:"KIND" help:"List only these kinds of events, like session.created; see docs/audit.md"`
 	Result   string   `placeholder:"RESULT" enum:",success,failure" default:"" help:"List only events with this result: success or failure"`
 	Address  string   `placeholder:"ADDR" help:"List only events from this IP address"`
 	Since    string   `placeholder:"TIME" help:"List only events since this time, like 2026-11-25T09:30:00Z, or 24h for a day ago"`

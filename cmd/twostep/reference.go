@@ -226,7 +226,7 @@ func formatCommand(leaf *kong.Node) string {
 		b.WriteString("\n| flag | what it does |\n|---|---|\n" + flags)
 	}
 	if settings {
-		b.WriteString("\nIt has all [settings](settings.md) as flags too.\n")
+		b.WriteString("\nAll [settings](settings.md) are flags of it too.\n")
 	}
 	if note := exitNotes[name]; note != "" {
 		b.WriteString("\nExit code: " + note + "\n")

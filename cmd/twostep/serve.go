@@ -124,7 +124,7 @@ func nextPort(address string) string {
 func (s *settings) printNextSteps(out io.Writer, public string, demo bool) {
 	if demo {
 		fmt.Fprintf(out, "\n  %-36s sign in with the demo account\n", public+"/signin")
-		fmt.Fprintf(out, "  %-36s a sample app, which you sign in to with it\n", public+"/demo/")
+		fmt.Fprintf(out, "  %-36s a sample app to sign in to\n", public+"/demo/")
 	} else {
 		fmt.Fprintf(out, "\n  %-36s sign in; create an account: twostep account add EMAIL\n", public+"/signin")
 	}

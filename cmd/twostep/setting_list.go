@@ -27,7 +27,7 @@ var typeNames = map[string]string{
 	"FILE": "file", "DIR": "folder", "ADDR:PORT": "address and port", "URL": "URL", "URL …": "list of URLs",
 	"NAME": "text", "TEXT": "text", "ZONE": "time zone", "ADDR,…": "list of addresses", "1/N": "fraction",
 	"TIME": "duration", "N": "number", "AMOUNT": "amount", "ADDRESS": "email address", "HOST": "host",
-	"CODES": "list", "EMAIL": "email address", "ADDR": "IP address", "KIND,…": "list", "COLOR": "color",
+	"CODES": "list", "EMAIL": "email address", "ADDR": "IP address", "COLOR": "color",
 }
 
 // typeName returns the type of a setting for people.
