@@ -220,7 +220,8 @@ func (c *appRemoveCommand) Run(ctx context.Context, to console, from *settingSou
 		if err := server.DeleteApp(ctx, c.ID); err != nil {
 			return err
 		}
-		_, err := fmt.Fprintf(to.out, "%s\n%s is removed. Its tokens are invalid, and the consents for it are deleted.\n", formatTable(appDetails(a, false)), c.ID)
+		_, err := fmt.Fprintf(to.out, "%s\n%s is removed. Its tokens are invalid, and the consents for it are deleted.\n",
+			formatTable(appDetails(a, false)), c.ID)
 		return err
 	})
 }

@@ -10,7 +10,7 @@ import (
 
 type checkCommand struct {
 	URL     string `name:"url" default:"http://127.0.0.1:8080" placeholder:"URL" help:"URL of the server, which must be in local mode"`
-	Account string `placeholder:"EMAIL" help:"Sign in to this account, with the password in TWOSTEP_CHECK_PASSWORD; its trusted devices are removed (default: the demo account)"`
+	Account string `placeholder:"EMAIL" fallback:"a new account of the demo" help:"Sign in to this account, with the password in TWOSTEP_CHECK_PASSWORD; it must have email as its only verification method, and its trusted devices are removed"`
 }
 
 // Run tests each sentence of the help page on a running server and prints whether it is true.

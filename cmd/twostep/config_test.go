@@ -85,6 +85,8 @@ network = "prefix"
 browser = "exact"
 [email]
 valid = "10m"
+[help]
+menu = "Settings -> Billing & Admin"
 [audit]
 days = 800
 [log]
@@ -130,6 +132,7 @@ func TestConfigFileSetsEverySetting(t *testing.T) {
 		Proxies: "127.0.0.1,10.0.0.0/8", Intranet: true,
 		proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("10.0.0.0/8")},
 		TLS:     tlsSettings{Cert: "cert.pem", Key: "key.pem"},
+		Help:    helpSettings{Menu: "Settings -> Billing & Admin"},
 		Audit:   auditSettings{Days: 800}, Log: logSettings{Level: "debug", Format: "json"},
 		apps: []twostep.App{{
 			ID: "grafana", Name: "Grafana", RedirectURIs: []string{"https://grafana.example.com/login/generic_oauth"},
@@ -238,7 +241,8 @@ func TestHelpTexts(t *testing.T) {
 		t.Fatal(err)
 	}
 	check := func(name, help string) {
-		if help == "" || strings.ContainsAny(help, "\n") || strings.HasSuffix(help, ".") || strings.ToUpper(help[:1]) != help[:1] {
+		if help == "" || strings.ContainsAny(help, "\n") || strings.HasSuffix(help, ".") ||
+			strings.ToUpper(help[:1]) != help[:1] {
 			t.Errorf("%s: %q", name, help)
 		}
 	}
@@ -262,26 +266,29 @@ func TestHelpTexts(t *testing.T) {
 // An unknown key is named with what may have been meant.
 func TestUnknownKeys(t *testing.T) {
 	for text, want := range map[string]string{
-		"smtp_host = 1":               "f.toml:1: unknown key smtp_host: write host below [smtp]",
-		"smtp-host = 1":               "f.toml:1: unknown key smtp-host: write host below [smtp]",
-		"session_absolute = 1":        "f.toml:1: unknown key session_absolute: write absolute below [session]",
-		"TWOSTEP_PUBLIC_URL = 1":      "f.toml:1: unknown key TWOSTEP_PUBLIC_URL: write public_url above all sections",
-		"public-url = 1":              "f.toml:1: unknown key public-url: write public_url above all sections",
-		"host = 1":                    "f.toml:1: unknown key host: write host below [smtp]",
-		"days = 1":                    "f.toml:1: unknown key days: write days below [trust] or days below [audit]",
-		"lisen = 1":                   "f.toml:1: unknown key lisen: did you mean listen?",
-		"smpt_host = 1":               "f.toml:1: unknown key smpt_host: did you mean host below [smtp]?",
-		"[smtp]\nhots = 1":            "f.toml:2: unknown key smtp.hots: did you mean smtp.host?",
-		"[smtp]\npublic_url = 1":      "f.toml:2: unknown key smtp.public_url: write public_url above all sections",
-		"[smtp]\ncolour = 1":          "f.toml:2: unknown key smtp.colour, see docs/reference/settings.md for all keys",
-		"colour = 1":                  "f.toml:1: unknown key colour, see docs/reference/settings.md for all keys",
-		"[smpt]\nhost = 1":            "f.toml:1: unknown section [smpt]: did you mean [smtp]?",
-		"[database]\nhost = 1":        "f.toml:1: database is a section, want text in quotes, like database = \"postgres://twostep@db.example.com/twostep\"",
-		"[colour]\nred = 1":           "f.toml:1: unknown section [colour], want one of " + strings.Join(sections(), ", ") + ", or [[app]]",
-		"[[apps]]\nid = \"a\"":        "f.toml:1: unknown key apps: did you mean [[app]]?",
-		"[apps]\nid = \"a\"":          "f.toml:1: unknown section [apps]: did you mean [[app]]?",
-		"[[app]]\ncolour = \"\"":      "f.toml:2: unknown key app.colour, want one of id, name, redirects, ",
-		"lisen = 1\n[smtp]\nhots = 1": "f.toml:1: unknown key lisen: did you mean listen?\nf.toml:3: unknown key smtp.hots: did you mean smtp.host?",
+		"smtp_host = 1":          "f.toml:1: unknown key smtp_host: write host below [smtp]",
+		"smtp-host = 1":          "f.toml:1: unknown key smtp-host: write host below [smtp]",
+		"session_absolute = 1":   "f.toml:1: unknown key session_absolute: write absolute below [session]",
+		"TWOSTEP_PUBLIC_URL = 1": "f.toml:1: unknown key TWOSTEP_PUBLIC_URL: write public_url above all sections",
+		"public-url = 1":         "f.toml:1: unknown key public-url: write public_url above all sections",
+		"host = 1":               "f.toml:1: unknown key host: write host below [smtp]",
+		"days = 1":               "f.toml:1: unknown key days: write days below [trust] or days below [audit]",
+		"lisen = 1":              "f.toml:1: unknown key lisen: did you mean listen?",
+		"smpt_host = 1":          "f.toml:1: unknown key smpt_host: did you mean host below [smtp]?",
+		"[smtp]\nhots = 1":       "f.toml:2: unknown key smtp.hots: did you mean smtp.host?",
+		"[smtp]\npublic_url = 1": "f.toml:2: unknown key smtp.public_url: write public_url above all sections",
+		"[smtp]\ncolour = 1":     "f.toml:2: unknown key smtp.colour, see docs/reference/settings.md for all keys",
+		"colour = 1":             "f.toml:1: unknown key colour, see docs/reference/settings.md for all keys",
+		"[smpt]\nhost = 1":       "f.toml:1: unknown section [smpt]: did you mean [smtp]?",
+		"[database]\nhost = 1": "f.toml:1: database is a section, want text in quotes, " +
+			"like database = \"postgres://twostep@db.example.com/twostep\"",
+		"[colour]\nred = 1": "f.toml:1: unknown section [colour], want one of " +
+			strings.Join(sections(), ", ") + ", or [[app]]",
+		"[[apps]]\nid = \"a\"":   "f.toml:1: unknown key apps: did you mean [[app]]?",
+		"[apps]\nid = \"a\"":     "f.toml:1: unknown section [apps]: did you mean [[app]]?",
+		"[[app]]\ncolour = \"\"": "f.toml:2: unknown key app.colour, want one of id, name, redirects, ",
+		"lisen = 1\n[smtp]\nhots = 1": "f.toml:1: unknown key lisen: did you mean listen?\n" +
+			"f.toml:3: unknown key smtp.hots: did you mean smtp.host?",
 	} {
 		if _, _, err := parseConfigFile("f.toml", []byte(text)); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%s:\ngot  %v\nwant %s", text, err, want)

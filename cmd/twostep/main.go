@@ -75,7 +75,8 @@ func formatError(err error) string {
 
 // optionSettings are the settings that set the options of the server, to name them in its errors.
 var optionSettings = map[string]string{
-	"PublicURL": "public_url", "KeyFile": "key_file", "Database": "database", "Site": "site", "SignUp": "signup",
+	"PublicURL": "public_url", "KeyFile": "key_file", "Database": "database", "Site": "site", "HelpMenu": "help.menu",
+	"SignUp":    "signup",
 	"TrustDays": "trust.days", "TrustNetwork": "trust.network", "TrustBrowser": "trust.browser",
 	"TrustedProxies": "trusted_proxies", "GuessOddsOneIn": "odds", "AuditDays": "audit.days",
 	"IdleTimeout": "session.idle", "AbsoluteTimeout": "session.absolute", "SMSGateways": "sms.gateways",

@@ -71,7 +71,8 @@ func writeOddsJSON(to console, odds twostep.GuessOdds) error {
 	return e.Encode(out)
 }
 
-const oddsAssumptions = `- The attacker knows the password and guesses for a whole year, from any number of browsers and networks.
+const oddsAssumptions = `- The attacker knows the password and guesses for a whole year,
+  from any number of browsers and networks.
 - Nobody reacts. In fact the owner gets an email about the second sign-in with wrong codes within 30 days, and a new
   password stops the attacker.
 - One guess succeeds with a chance of (valid codes at a time) / 10^digits.

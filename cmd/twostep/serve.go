@@ -124,7 +124,7 @@ func nextPort(address string) string {
 func (s *settings) printNextSteps(out io.Writer, public string, demo bool) {
 	if demo {
 		fmt.Fprintf(out, "\n  %-36s sign in with the demo account\n", public+"/signin")
-		fmt.Fprintf(out, "  %-36s a sample app to sign in to\n", public+"/demo/")
+		fmt.Fprintf(out, "  %-36s a sample app\n", public+"/demo/")
 	} else {
 		fmt.Fprintf(out, "\n  %-36s sign in; create an account: twostep account add EMAIL\n", public+"/signin")
 	}
@@ -166,7 +166,8 @@ func serveUntil(ctx context.Context, listener net.Listener, server *http.Server,
 	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 	defer cancel()
 	if err := server.Shutdown(ending); err != nil {
-		return errors.Join(fmt.Errorf("some requests were still running after %s and were aborted: %w", shutdownTimeout, err), server.Close())
+		return errors.Join(fmt.Errorf("some requests were still running after %s and were aborted: %w", shutdownTimeout, err),
+			server.Close())
 	}
 	return nil
 }

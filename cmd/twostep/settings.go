@@ -60,6 +60,7 @@ type settings struct {
 	TLS       tlsSettings     `toml:"tls" embed:"" prefix:"tls-"`
 	Audit     auditSettings   `toml:"audit" embed:"" prefix:"audit-"`
 	Log       logSettings     `toml:"log" embed:"" prefix:"log-"`
+	Help      helpSettings    `toml:"help" embed:"" prefix:"help-"`
 	AppTables []appTable      `toml:"app" kong:"-"` // parsed to apps
 
 	apps      []twostep.App
@@ -145,6 +146,10 @@ func (a auditSettings) complete() error {
 	return nil
 }
 
+type helpSettings struct {
+	Menu string `toml:"menu" placeholder:"PATH" fallback:"the settings of this server" help:"Name this menu of your app on the help page as the way to the verification methods" example:"'Settings -> Billing & Admin'"`
+}
+
 type logSettings struct {
 	Level  string `toml:"level" default:"info" values:"debug,info,warn,error" placeholder:"LEVEL" help:"Log messages of this level and above; debug adds requests for files, status and health"`
 	Format string `toml:"format" default:"text" values:"text,json" placeholder:"FORMAT" help:"Write the log in this format"`
@@ -164,15 +169,14 @@ func (s *settings) completeFor(from *settingSources, serve bool) error {
 	}
 	wrong := slices.Clone(from.valueErrs)
 	check := func(err error) { wrong = append(wrong, err) }
-	for flag, target := range map[string]*string{"smtp-password": &s.SMTP.Password, "sms-gateways": &s.SMS.Gateways} {
-		text, err := from.secretSetting(flag)
-		if serve {
-			check(err)
-		}
-		*target = text
+	var err error
+	if s.SMTP.Password, err = from.secretSetting("smtp-password"); serve {
+		check(err)
+	}
+	if s.SMS.Gateways, err = from.secretSetting("sms-gateways"); serve {
+		check(err)
 	}
 	s.apps = from.apps
-	var err error
 	s.oddsOneIn, err = parseOdds(s.Odds)
 	check(err)
 	s.proxies, err = twostep.ParseProxies(s.Proxies)
@@ -392,7 +396,8 @@ func (s *settings) options(listening string, log *slog.Logger) (twostep.Options,
 		Methods: verificationMethods(s), SignUp: s.SignUp, Location: zone, Logger: log,
 		IdleTimeout: s.Session.idleTimeout, AbsoluteTimeout: s.Session.absoluteTimeout,
 		TrustDays: s.Trust.Days, TrustNetwork: s.Trust.Network, TrustBrowser: s.Trust.Browser,
-		Apps: s.apps, GuessOddsOneIn: s.oddsOneIn, AuditDays: s.Audit.Days, TrustedProxies: s.proxies,
+		HelpMenu: s.Help.Menu,
+		Apps:     s.apps, GuessOddsOneIn: s.oddsOneIn, AuditDays: s.Audit.Days, TrustedProxies: s.proxies,
 		PrivateClients: s.Intranet,
 		SMSGateways:    s.SMS.gateways, SMSPrice: s.SMS.price, SMSDailyBudget: s.SMS.budget,
 	}

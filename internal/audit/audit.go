@@ -171,8 +171,8 @@ func (l *Log) write(e Event) {
 		slog.String("account", e.Account), slog.String("reason", e.Reason), slog.String("actor", e.Actor.String()),
 	}
 	for _, one := range []struct{ key, value string }{
-		{"email", e.Email}, {"target", e.Target}, {"client", e.Client}, {"sign_in", e.SignIn}, {"trace", e.Trace}, {"browser", e.Browser},
-		{"id", e.ID},
+		{"email", e.Email}, {"target", e.Target}, {"client", e.Client}, {"sign_in", e.SignIn}, {"trace", e.Trace},
+		{"browser", e.Browser}, {"id", e.ID},
 	} {
 		if one.value != "" {
 			attrs = append(attrs, slog.String(one.key, one.value))
