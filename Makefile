@@ -62,3 +62,7 @@ clean: ## stop the PostgreSQL of the tests and remove build/
 	as=; [ "$$(id -u)" -ne 0 ] || as="runuser -u postgres --"; \
 	if [ -e "$$data/postmaster.pid" ]; then (cd / && $$as $${ctl:-pg_ctl} -D "$$data" -m fast stop) || true; fi
 	rm -rf build "$(POSTGRES)"
+
+.PHONY: screenshot
+screenshot: ## take docs/images/code.png from the demo; needs chromium
+	go -C test run ./screenshot

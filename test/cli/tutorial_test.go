@@ -480,8 +480,7 @@ func (v *visitor) signIn(email, returnTo string) (page, at string) {
 	if at != "/signin/verify" {
 		v.r.t.Fatalf("after the password: %s\n%s", at, page)
 	}
-	code := regexp.MustCompile(`\b\d{6}\b`).FindString(v.r.mail.next(email, seen).subject)
-	return v.post("/signin/verify", url.Values{"code": {code}})
+	return v.verify(email, seen)
 }
 
 var joinLink = regexp.MustCompile(`(https://\S+/join)#(\S+)`)
@@ -495,7 +494,21 @@ func (v *visitor) join(email, name string) {
 		v.r.t.Fatalf("the invitation from %q:\n%s", m.from, m.text)
 	}
 	v.get(link[1])
-	v.post("/join", url.Values{"token": {link[2]}, "name": {name}, "password": {newPassword}})
+	form := url.Values{"token": {link[2]}, "name": {name}, "password": {newPassword}}
+	if page, at := v.post("/join", form); at == "/signin/verify" {
+		if page, at = v.verify(email, 1); at != "/settings" {
+			v.r.t.Fatalf("after the code: %s\n%s", at, page)
+		}
+	} else if at != "/join/done" {
+		v.r.t.Fatalf("after the invitation: %s\n%s", at, page)
+	}
+}
+
+// verify enters the code in the n-th email to an address.
+func (v *visitor) verify(email string, n int) (page, at string) {
+	v.r.t.Helper()
+	code := regexp.MustCompile(`\b\d{6}\b`).FindString(v.r.mail.next(email, n).subject)
+	return v.post("/signin/verify", url.Values{"code": {code}})
 }
 
 // signsIn joins by the emailed link and signs in with the emailed code.
