@@ -22,27 +22,28 @@ import (
 	"twostep.example/twostep/internal/trust"
 )
 
-// Options configure a Server. Database, KeyFile, PublicURL, Methods and Senders have no default; every other field may
-// be left zero.
+// Options configure a Server. Database, KeyFile, PublicURL, Methods and Senders are required. Every other field may be
+// zero, which means its default.
 type Options struct {
-	// Database is the path of a SQLite file, which is created if it does not exist, or a PostgreSQL URL
-	// (postgres://…).
+	// Database is a PostgreSQL URL (postgres://…), or the path of a SQLite file, which New creates if it does not
+	// exist.
 	Database string
-	// KeyFile is the path of the file with the keys that seal the database. It is created on first use, readable by
-	// its owner only. Without it the database cannot be read: back up both, apart from each other.
+	// KeyFile is the path of the file with the keys that encrypt secrets in the database. New creates it if it does
+	// not exist, readable by its owner only. Without it the database cannot be used: back up both, in different
+	// places.
 	KeyFile string
-	// PublicURL is the address people use, like https://signin.example.com, without a path. Every link in a mail
-	// starts with it, and requests for another host are refused. Plain http is for loopback addresses only.
+	// PublicURL is the address people use, for example https://signin.example.com, without a path. Every link in an
+	// email starts with it, and requests for another host are refused. Plain http is allowed on loopback only.
 	PublicURL string
-	// Site is the name people see in pages and mails, at most 128 bytes. Default: the host of PublicURL.
+	// Site is the name people see in pages and emails, at most 128 bytes. Default: the host of PublicURL.
 	Site string
 	// Methods are the verification methods, in the order in which they are offered. Each has its own name and its
 	// own page.
 	Methods []factor.Method
-	// Senders has one function for each channel that the methods use: the Send of a delivery.SMTP or delivery.Inbox.
+	// Senders has one function for each channel that the methods use, for example the Send method of a delivery.SMTP
+	// or a delivery.Inbox.
 	Senders map[delivery.Channel]delivery.SendFunc
-	// SMSGateways send text messages: each is tried if the one before did not accept the message. They replace
-	// Senders[delivery.SMS].
+	// SMSGateways send text messages, see delivery.Failover. They replace Senders[delivery.SMS].
 	SMSGateways []delivery.Gateway
 	// SignUp says who may create an account: "invited" (default), "open" or "closed".
 	SignUp string
@@ -50,51 +51,58 @@ type Options struct {
 	IdleTimeout time.Duration
 	// AbsoluteTimeout is how long a session lasts in any case: at least IdleTimeout, default 24 h.
 	AbsoluteTimeout time.Duration
-	// SMSPrice is the price of one text message, in thousandths of any unit of money (80 is 0.08).
+	// SMSPrice is the price of one text message, in thousandths of a currency unit: 80 is 0.08. Default: 0.
 	SMSPrice int64
-	// SMSDailyBudget is what all text messages of a day (UTC) may cost, in the unit of SMSPrice. 0: no limit.
+	// SMSDailyBudget is the most that all text messages of a day (UTC) may cost, in the unit of SMSPrice. 0: no limit.
 	SMSDailyBudget int64
-	// Location is the time zone of the times in mails and on pages. Default: UTC.
+	// Location is the time zone of times in emails and on pages. Default: UTC.
 	Location *time.Location
-	// Logger gets one line for each request and for each fault. Default: slog.Default().
+	// Logger gets one line for each request, security event and fault. Default: slog.Default().
 	Logger *slog.Logger
 	// Now is the clock. Default: time.Now.
 	Now func() time.Time
-	// Local turns on local mode: an inbox that everybody can read. It needs a PublicURL on loopback. Default: off.
+	// Local turns on local mode: messages are shown at /inbox to everybody who can reach the server. It needs a
+	// PublicURL on loopback. Default: nil, off.
 	Local *LocalMode
-	// TrustDays is for how many days a browser may be trusted: 1 to 30, default 30. -1: not at all.
+	// TrustDays is for how many days a browser may be trusted: 1 to 30, default 30. -1 turns trust off.
 	TrustDays int
-	// TrustNetwork says which addresses are the same network: "exact" (default, the same address), "prefix" or
-	// "off" (any address).
+	// TrustNetwork says which addresses are the same network: "exact" (default: an IPv4 address, an IPv6 /64),
+	// "prefix" (an IPv4 /24, an IPv6 /56) or "off" (networks are not compared).
 	TrustNetwork string
-	// TrustBrowser says which User-Agent headers are the same browser: "family" (default, any version) or "exact".
+	// TrustBrowser says which browsers are the same: "family" (default: the same browser, system and kind of device,
+	// not an older version) or "exact" (the same User-Agent header).
 	TrustBrowser string
-	// GuessOddsOneIn bounds the chance that somebody who knows a password passes the second step by guessing within a
-	// year: 1 in GuessOddsOneIn, 50,000 (default) to 100,000. Beyond it a browser that is new to the account needs a longer code.
+	// GuessOddsOneIn limits the chance that somebody who knows a password guesses the second step within a year to 1 in
+	// GuessOddsOneIn: 50,000 (default) to 100,000. Once it is used up, browsers that are new to the account need a
+	// longer code.
 	GuessOddsOneIn int64
-	// TrustedProxies are the networks of the reverse proxies in front of the server, whose X-Forwarded-For and
-	// Forwarded headers are believed. ParseProxies reads them from text.
+	// TrustedProxies are the addresses or networks of the reverse proxies in front of the server. X-Forwarded-For and
+	// Forwarded headers are accepted from them only. ParseProxies parses them from text.
 	TrustedProxies []netip.Prefix
-	// Apps are the apps that let people sign in here, in addition to those in the database.
+	// Apps are apps in which people sign in with their accounts here, in addition to those in the database.
 	Apps []App
-	// NoBackgroundWork turns off the work in the background: no message is delivered and nothing old is deleted. It is for a
+	// NoBackgroundWork turns off background work: messages are not sent, and expired rows are not deleted. Set it in a
 	// second program that opens the database of a running server.
 	NoBackgroundWork bool
-	// Operator names the person who uses the methods of the Server that change accounts and apps, in security events.
-	// "": a program does.
+	// Operator is the name, in security events, of the person who changes accounts and apps with methods of Server.
+	// "": the events name the program as actor.
 	Operator string
-	// AuditDays is for how many days security events are kept: 366 to 36,500, default 400.
+	// AuditDays is how many days security events are kept: 366 to 36,500, default 400.
 	AuditDays int
-	// PrivateClients accepts private client addresses (RFC 1918, RFC 4193). Without it a private address is taken for a
-	// proxy's, and the network of the client counts as unknown.
+	// HelpMenu is the path to the verification methods in the menu of your app, like "Settings -> Billing & Admin", at
+	// most 128 bytes. The help page says "Browse to …" with it, and that the page opens in a new window. Default: the
+	// help page leads to /settings of the server.
+	HelpMenu string
+	// PrivateClients accepts private client addresses (RFC 1918, RFC 4193). Otherwise a private address is assumed to
+	// be a proxy, and the network of the client is unknown.
 	PrivateClients bool
 }
 
-// LocalMode is what only a server on loopback may have.
+// LocalMode configures a server for this machine only.
 type LocalMode struct {
-	// Inbox is where Senders put messages; everybody can read it at /inbox.
+	// Inbox is the inbox to which Senders deliver. Everybody who can reach the server can read it at /inbox.
 	Inbox *delivery.Inbox
-	// AdvanceClock moves the clock of Options.Now forward. nil: the inbox has no button for it.
+	// AdvanceClock moves the clock of Options.Now forward. nil: the inbox has no control for it.
 	AdvanceClock func(time.Duration)
 }
 
@@ -135,6 +143,10 @@ func (o Options) completed() (Options, error) {
 	if len(o.Site) > 128 || strings.ContainsFunc(o.Site, unicode.IsControl) || !utf8.ValidString(o.Site) {
 		return o, errors.New("twostep: Site is longer than 128 bytes or holds a control character; it stands in every mail")
 	}
+	if len(o.HelpMenu) > 128 || strings.ContainsFunc(o.HelpMenu, unicode.IsControl) || !utf8.ValidString(o.HelpMenu) {
+		return o, errors.New("twostep: HelpMenu is longer than 128 bytes or has a control character; " +
+			"want a path like Settings -> Billing & Admin")
+	}
 	o.SignUp = first(o.SignUp, "invited")
 	if o.SignUp != "invited" && o.SignUp != "open" && o.SignUp != "closed" {
 		return o, fmt.Errorf("twostep: SignUp is %q, not invited, open or closed", o.SignUp)
@@ -170,8 +182,8 @@ const (
 	mostOdds  = int64(odds.Certainty / (odds.AccountBudgetPerYear / 2))
 )
 
-// checkMethods refuses methods that could not be told apart, and codes that their sign-in or enrollment would not
-// outlive: their mail would promise more minutes than there are.
+// checkMethods refuses two methods with one name or page, and codes that are valid for longer than their sign-in or
+// enrollment: the email would promise more minutes than there are.
 func checkMethods(methods []factor.Method) error {
 	names, paths := map[string]bool{}, map[string]string{}
 	for i, m := range methods {
@@ -207,7 +219,7 @@ func checkGateways(gateways []delivery.Gateway) error {
 	return nil
 }
 
-// checkApps says what is wrong with one of the apps, or what two of them claim.
+// checkApps returns an error if an app is not valid or two apps conflict.
 func checkApps(apps []App) error {
 	for i, a := range apps {
 		err := a.Validate()
@@ -248,14 +260,14 @@ func (o *Options) completeTrust() (err error) {
 	return nil
 }
 
-// ParseProxies parses addresses and networks like 10.0.0.0/8, separated by commas or white space, for
-// Options.TrustedProxies. It returns an error that names the part that is neither.
+// ParseProxies parses addresses and networks, for example 10.0.0.0/8, separated by commas or white space, for
+// Options.TrustedProxies. Its error names the part that is neither, or a network that is too large.
 func ParseProxies(text string) ([]netip.Prefix, error) { return trust.ParseTrustedProxies(text) }
 
 // Options.AuditDays is at least one year, and at most about a hundred.
 const leastAuditDays, mostAuditDays = 366, 36_500
 
-// actor returns who the events of the Server's methods name.
+// actor returns the actor in the events of the Server's methods.
 func (o Options) actor() audit.Actor {
 	if o.Operator == "" {
 		return audit.Actor{Type: audit.TypeProgram}
@@ -288,13 +300,14 @@ func first[T comparable](given, otherwise T) T {
 
 func (o Options) secure() bool { return strings.HasPrefix(o.PublicURL, "https://") }
 
-// isForServer reports whether the request is for this server. A health check comes by address, so its host may be any.
+// isForServer reports whether the request is for this server. Health checks may use any host, because load balancers
+// send them to the address.
 func (o Options) isForServer(r *http.Request) bool {
 	return r.URL.Path == "/healthz" || r.URL.Path == "/readyz" || o.isHost(r.Host)
 }
 
-// isHost reports whether a Host header names this server. Another name that points here may be an attacker's (DNS
-// rebinding). If PublicURL is on loopback, every loopback name with its port will do.
+// isHost reports whether a Host header names this server. Another name that resolves to this address may be an
+// attacker's (DNS rebinding). If PublicURL is on loopback, every loopback name with its port is accepted.
 func (o Options) isHost(header string) bool {
 	_, host, _ := strings.Cut(o.PublicURL, "://")
 	return strings.EqualFold(header, host) || port(host) == port(header) &&

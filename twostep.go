@@ -4,7 +4,8 @@
 //	http.Handle("/", ts)                       // /signin, /settings, …
 //	http.Handle("/reports", ts.Require(reports)) // twostep.AccountFrom(r.Context())
 //
-// It has its own pages, tables and mail queue. It does not listen and reads no configuration; cmd/twostep does.
+// The package has its own pages, database tables and message queue. It does not listen and reads no configuration
+// files; cmd/twostep does both. docs/embedding.md has a complete program.
 package twostep
 
 import (
@@ -37,7 +38,7 @@ import (
 	"twostep.example/twostep/internal/web"
 )
 
-// Server is a sign-in server. New returns one that is ready. Its methods may be called from any number of goroutines.
+// Server is a sign-in server. Create one with New. Its methods are safe for concurrent use.
 type Server struct {
 	handler  http.Handler
 	services *signin.Services
@@ -54,9 +55,10 @@ type Server struct {
 	work     sync.WaitGroup
 }
 
-// New opens the database, migrates it and starts the work in the background: it sends the messages that wait in the
-// outbox and deletes old rows. ctx bounds the opening only; Close ends the rest. New returns an error if an option is
-// missing or wrong, if the key file or the database cannot be opened, and if the keys are not those of the database.
+// New opens the database, updates its schema and starts background work: it sends queued messages and logout tokens,
+// and deletes expired rows. ctx limits only the opening; Close ends the background work. New returns an error if an
+// option is missing or not valid, if the key file or the database cannot be opened, or if the database belongs to
+// other keys.
 func New(ctx context.Context, o Options) (*Server, error) {
 	o, err := o.completed()
 	if err != nil {
@@ -122,7 +124,7 @@ func build(ctx context.Context, o Options, keys *seal.KeyRing, db *store.DB) (*S
 	return s, nil
 }
 
-// checkKeys returns an error if the database was sealed with other keys, before anything is sealed with these.
+// checkKeys returns an error if the database belongs to other keys, before anything is encrypted with these.
 func checkKeys(ctx context.Context, db *store.DB, keys *seal.KeyRing, file string) error {
 	fingerprint, err := db.GetOrSetState(ctx, "keys", keys.Fingerprint())
 	if err != nil {
@@ -154,9 +156,9 @@ func (s *Server) sweep(ctx context.Context, now func() time.Time) {
 	}
 }
 
-// sweepOnce deletes rows that are old at now. Counts of guesses and security events are deleted by a time that follows
-// the clock by at most a day each time: otherwise a clock that jumps forward by a year and is set back would renew all
-// guesses of every attacker and delete their events.
+// sweepOnce deletes rows that have expired at now. Guesses and security events are deleted by a time that follows the
+// clock by at most one day per call. Otherwise a clock that jumps a year ahead and back would renew the guess budget of
+// every attacker and delete their events.
 func (s *Server) sweepOnce(ctx context.Context, now time.Time) error {
 	const day = 24 * time.Hour
 	before := func(d time.Duration) time.Time { return now.Add(-d) }
@@ -173,19 +175,20 @@ func (s *Server) sweepOnce(ctx context.Context, now time.Time) error {
 	return err
 }
 
-// Close waits for the messages that are being sent and closes the database. Call it after the HTTP server has ended.
+// Close waits for messages that are being sent, and closes the database. Call it after the HTTP server has ended. It
+// returns the error of closing the database.
 func (s *Server) Close() error {
 	s.stop()
 	s.work.Wait()
 	return s.store.Close()
 }
 
-// ServeHTTP answers the pages and endpoints of the server: /signin, /settings, /oauth2/… and so on. docs/embedding.md
-// lists the paths.
+// ServeHTTP serves the pages and endpoints of the server, for example /signin, /settings and /oauth2/….
+// docs/embedding.md lists the paths.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
 
-// routes returns the handler of all paths with the checks before them. A forward-auth request that is allowed from
-// the cache passes before the checks and the log. A request behind Require has passed the checks already.
+// routes returns the handler of all paths, with the checks before them. A forward-auth request that the cache allows is
+// answered before the checks and has no log line. A request behind Require has already passed the checks.
 func (s *Server) routes(o Options) http.Handler {
 	services := s.services
 	site := &web.Handlers{
@@ -194,7 +197,8 @@ func (s *Server) routes(o Options) http.Handler {
 		Pages: s.pages, Grants: s.grants,
 	}
 	helps := &help.Handlers{
-		Sessions: services.Sessions, Devices: services.Devices, Methods: o.Methods, Domain: o.PublicURL, Pages: s.pages,
+		Sessions: services.Sessions, Devices: services.Devices, Methods: o.Methods, Domain: o.PublicURL,
+		Menu: o.HelpMenu, Pages: s.pages,
 	}
 	hosts := &forwardauth.Authorizer{Grants: s.grants, Sessions: services.Sessions, Pages: s.pages}
 	s.provider = &oidc.Provider{Grants: s.grants, Sessions: services.Sessions, Methods: o.Methods, Pages: s.pages}

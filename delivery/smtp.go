@@ -18,28 +18,27 @@ const (
 	securityNone     = "none"
 )
 
-// SMTP sends mail through a mail server. Each Send uses a connection of its own, and any number may
-// run concurrently. Copies are independent.
+// SMTP sends email through a mail server. Each Send opens its own connection, so any number may run
+// concurrently. Copies are independent.
 type SMTP struct {
-	Host           string         // host name or address, without port; the certificate must match it
+	Host           string         // host name or IP address, without port; the certificate must match it
 	Port           int            // 0 is 587 for starttls, 465 for tls, 25 for none
 	User, Password string         // both empty: no authentication
 	From           string         // "Example <signin@example.com>" or a bare address
 	Security       string         // "starttls" (default), "tls" (implicit TLS), "none" (loopback only)
 	RootCAs        *x509.CertPool // nil uses the system's
-	Timeout        time.Duration  // for the whole session; 0 is 15 s
-	HELO           string         // EHLO name; "" is this machine's full name, or else its address literal
+	Timeout        time.Duration  // for connecting and sending one message; 0 is 15 s
+	HELO           string         // EHLO name; "" is this machine's full name, or its address if it has none
 }
 
-// String returns "smtp server " and the address. It keeps the password out of anything that prints
-// an SMTP.
+// String returns "smtp server " and the address, so that printing an SMTP never shows its password.
 func (s SMTP) String() string { return "smtp server " + s.address() }
 
-// GoString does the same for %#v.
+// GoString returns the same as String, for %#v.
 func (s SMTP) GoString() string { return s.String() }
 
-// Check validates the settings without using the network. Its error names the setting and what is
-// allowed.
+// Check validates the fields without using the network. Its error names the setting of cmd/twostep,
+// for example smtp.from, and what is allowed.
 func (s SMTP) Check() error {
 	if err := s.checkServer(); err != nil {
 		return fmt.Errorf("delivery: %w", err)
@@ -115,7 +114,8 @@ func (s SMTP) Send(ctx context.Context, m Message) error {
 	return err
 }
 
-// Probe connects, starts TLS and authenticates, and sends nothing. It is the check at start-up.
+// Probe connects, starts TLS and authenticates, and sends nothing. It returns an error if one of the
+// steps fails.
 func (s SMTP) Probe(ctx context.Context) error {
 	if err := s.Check(); err != nil {
 		return err

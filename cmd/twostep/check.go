@@ -10,7 +10,7 @@ import (
 
 type checkCommand struct {
 	URL     string `name:"url" default:"http://127.0.0.1:8080" help:"The server to walk through, in local mode. Default: ${default}."`
-	Account string `placeholder:"EMAIL" help:"The account to sign in with; its password in TWOSTEP_CHECK_PASSWORD. Trust in its browsers ends. Default: the demo account."`
+	Account string `placeholder:"EMAIL" help:"The account to sign in with; its password in TWOSTEP_CHECK_PASSWORD. It must have no verification method but email, and trust in its browsers ends. Default: a new account of the demo."`
 }
 
 // Run tests each sentence of the help page on a running server and prints whether it is true.

@@ -80,6 +80,8 @@ network = "prefix"
 browser = "exact"
 [email]
 valid = "10m"
+[help]
+menu = "Settings -> Billing & Admin"
 [audit]
 days = 800
 [log]
@@ -125,6 +127,7 @@ func TestConfigFileSetsEverySetting(t *testing.T) {
 		Proxies: "127.0.0.1,10.0.0.0/8", Intranet: true,
 		proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("10.0.0.0/8")},
 		TLS:     tlsSettings{Cert: "cert.pem", Key: "key.pem"},
+		Help:    helpSettings{Menu: "Settings -> Billing & Admin"},
 		Audit:   auditSettings{Days: 800}, Log: logSettings{Level: "debug", Format: "json"},
 		apps: []twostep.App{{
 			ID: "grafana", Name: "Grafana", RedirectURIs: []string{"https://grafana.example.com/login/generic_oauth"},

@@ -107,7 +107,7 @@ func (s *settings) listen() (net.Listener, error) {
 func (s *settings) printNextSteps(out io.Writer, public string, demo bool) {
 	if demo {
 		fmt.Fprintf(out, "\n  %-36s sign in with the demo account\n", public+"/signin")
-		fmt.Fprintf(out, "  %-36s an app that you come in to by it\n", public+"/demo/")
+		fmt.Fprintf(out, "  %-36s a sample app\n", public+"/demo/")
 	} else {
 		fmt.Fprintf(out, "\n  %-36s sign in; for an account: twostep account add EMAIL\n", public+"/signin")
 	}

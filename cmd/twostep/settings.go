@@ -47,6 +47,7 @@ type settings struct {
 	TLS       tlsSettings     `toml:"tls" embed:"" prefix:"tls-"`
 	Audit     auditSettings   `toml:"audit" embed:"" prefix:"audit-"`
 	Log       logSettings     `toml:"log" embed:"" prefix:"log-"`
+	Help      helpSettings    `toml:"help" embed:"" prefix:"help-"`
 	AppTables []appTable      `toml:"app" kong:"-"` // parsed to apps
 
 	apps      []twostep.App
@@ -131,6 +132,10 @@ func (a auditSettings) complete() error {
 		return fmt.Errorf("audit.days is %d, want 366 to 36500: events of at least one year are kept", a.Days)
 	}
 	return nil
+}
+
+type helpSettings struct {
+	Menu string `toml:"menu" placeholder:"PATH" help:"Where your app's menu leads to the verification methods, like 'Settings -> Billing & Admin'. Default: the help page leads to the settings of this server."`
 }
 
 type logSettings struct {
@@ -253,7 +258,7 @@ func (s *settings) completePublic() error {
 // howToSet names a setting in the three ways in which it can be set.
 func howToSet(flag string) string {
 	key := strings.ReplaceAll(flag, "-", "_")
-	for _, section := range []string{"smtp", "sms", "session", "trust", "email", "tls", "audit", "log"} {
+	for _, section := range []string{"smtp", "sms", "session", "trust", "email", "tls", "audit", "log", "help"} {
 		if rest, ok := strings.CutPrefix(flag, section+"-"); ok {
 			key = section + "." + rest
 		}
@@ -343,7 +348,8 @@ func (s *settings) options(listening string, log *slog.Logger) (twostep.Options,
 		Methods: verificationMethods(s), SignUp: s.SignUp, Location: zone, Logger: log,
 		IdleTimeout: s.Session.idleTimeout, AbsoluteTimeout: s.Session.absoluteTimeout,
 		TrustDays: s.Trust.Days, TrustNetwork: s.Trust.Network, TrustBrowser: s.Trust.Browser,
-		Apps: s.apps, GuessOddsOneIn: s.oddsOneIn, AuditDays: s.Audit.Days, TrustedProxies: s.proxies,
+		HelpMenu: s.Help.Menu,
+		Apps:     s.apps, GuessOddsOneIn: s.oddsOneIn, AuditDays: s.Audit.Days, TrustedProxies: s.proxies,
 		PrivateClients: s.Intranet,
 		SMSGateways:    s.SMS.gateways, SMSPrice: s.SMS.price, SMSDailyBudget: s.SMS.budget,
 	}

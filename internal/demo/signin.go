@@ -88,7 +88,7 @@ func (a *App) handleCallback(w http.ResponseWriter, r *http.Request) {
 	params := r.URL.Query()
 	f, ok := a.flows.getAndDelete(params.Get("state"))
 	if browser := cookie(r, browserCookie); !ok || browser == "" || browser != f.browser {
-		a.render(w, r, pageData{Template: "lost", Title: "This sign-in is over", Status: http.StatusBadRequest})
+		a.render(w, r, pageData{Template: "lost", Title: "This sign-in is no longer valid", Status: http.StatusBadRequest})
 		return
 	}
 	if params.Get("iss") != a.Issuer { // a response of another server (RFC 9207)

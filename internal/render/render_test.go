@@ -268,7 +268,7 @@ func TestRetryAfterHeader(t *testing.T) {
 			t.Errorf("%s: %q, want %s", target, got, want)
 		}
 	}
-	if w := sendRequest(h, "GET", "/wait", "", ""); !strings.Contains(w.Body.String(), "You can try again in 24 s.") {
+	if w := sendRequest(h, "GET", "/wait", "", ""); !strings.Contains(w.Body.String(), "Please wait 24 seconds and try again.") {
 		t.Error(w.Body)
 	}
 }
@@ -525,7 +525,7 @@ func TestErrorPageIsCompleteAndTranslated(t *testing.T) {
 	r.Header.Set("Accept-Language", "de")
 	w := httptest.NewRecorder()
 	newTestServer(newTestRenderer(&bytes.Buffer{})).ServeHTTP(w, r)
-	for _, want := range []string{`<html lang="de"`, "Diese Seite gibt es nicht", "</html>"} {
+	for _, want := range []string{`<html lang="de"`, "Seite nicht gefunden", "</html>"} {
 		if !strings.Contains(w.Body.String(), want) {
 			t.Errorf("no %s in %s", want, w.Body)
 		}

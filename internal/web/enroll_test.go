@@ -142,7 +142,7 @@ func TestFactorAndEmailChangesRequireStepUp(t *testing.T) {
 	b.wantPage(
 		b.get(confirm),
 		200,
-		"You are about to change how you sign in. Please confirm it is you.",
+		"Before you change how you sign in, enter your password to confirm it's you.",
 		"input[name=return_to]",
 	)
 	const back = "/settings/2step/call?return_to=%2Fdemo%2Fsettings"
@@ -290,7 +290,7 @@ func TestMethodOverSendLimitIsUnavailable(t *testing.T) {
 	other := h.newBrowser()
 	other.post("/signin", "email", annaEmail, "password", annaPassword)
 	w := other.post("/signin/method", "method", "call")
-	other.wantPage(w, 429, "Phone call: no more codes for now, again from 6 Nov 2026, 00:00 UTC.", "button[value=post]")
+	other.wantPage(w, 429, "Phone call isn't available until 6 Nov 2026, 00:00 UTC.", "button[value=post]")
 	if w.Header().Get("Retry-After") == "" || matches(parseHTML(w), "button[value=call]") {
 		t.Error("the unavailable method is offered, or Retry-After is missing")
 	}

@@ -81,7 +81,7 @@ func (call) Info() factor.Info {
 				Title:       "2-Step Call Number",
 				Name:        "Phone call",
 				ChoiceLabel: "Call me at {Masked}",
-				Prompt:      "Enter the code that you hear",
+				Prompt:      "Enter the code that you hear when we call {Masked}.",
 				Button:      "Call me",
 				Intro:       []string{"We call you and say a verification code."},
 				Messages: map[string]string{
@@ -92,7 +92,7 @@ func (call) Info() factor.Info {
 				Title:       "2-Schritt-Anrufnummer",
 				Name:        "Anruf",
 				ChoiceLabel: "{Masked} anrufen",
-				Prompt:      "Geben Sie den Code ein, den Sie hören",
+				Prompt:      "Geben Sie den Code ein, den Sie beim Anruf von {Masked} hören.",
 				Button:      "Anrufen",
 				Intro:       []string{"Wir rufen Sie an und sagen Ihnen einen Bestätigungscode."},
 				Messages: map[string]string{
@@ -361,7 +361,7 @@ func enrollStories(t *testing.T, lang string) []story {
 			"enroll-app-full",
 			s.buildEnrollView(r, at(app{}, ""), nil, []enroll.EnrolledFactor{phone, phone}),
 			200,
-			[]string{"You have as many of these as you may have."},
+			[]string{"You've reached the limit."},
 			[]string{"form[action=/settings/2step/app]"},
 		},
 		{"draft-app", draft(at(app{}, "/demo/settings"), toScan), 200,

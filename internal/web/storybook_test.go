@@ -144,7 +144,7 @@ func signInStories(t *testing.T, lang string) []story {
 			),
 			200,
 			[]string{
-				"Books uses Example & Söhne to know who you are.",
+				"Sign in to Example & Söhne to continue to Books.",
 				"input#email[value=jane@example.com]",
 				"input#password[autofocus]",
 			},
@@ -152,7 +152,7 @@ func signInStories(t *testing.T, lang string) []story {
 		},
 		{"signin-blocked", signInView(signInPage{CookiesBlocked: true, Domain: "https://login.example.com"}), 200,
 			[]string{
-				"p[role=alert]", "Allow it to save data for https://login.example.com", "a[href=/help/trust]",
+				"p[role=alert]", "Allow cookies for https://login.example.com", "a[href=/help/trust]",
 			}, nil},
 		{
 			"signin-empty",
@@ -177,7 +177,7 @@ func signInStories(t *testing.T, lang string) []story {
 				"Authenticator App",
 				"Call me at •••• 123",
 				"Send a verification code to j•••@example.com",
-				"If you have nothing else at hand:",
+				"If you can't use your other methods:",
 			},
 			[]string{"button[class=last]"}},
 		{"method-last", s.methodView(again, four, ""), 200, []string{"button[class=last]"}, nil},
@@ -192,7 +192,7 @@ func signInStories(t *testing.T, lang string) []story {
 			"method-closed",
 			closed,
 			429,
-			[]string{"Phone call: no more codes for now, again from 5 Nov 2026, 11:00 UTC.", "button[value=app]"},
+			[]string{"Phone call isn't available until 5 Nov 2026, 11:00 UTC.", "button[value=app]"},
 			[]string{"button[value=call]"},
 		},
 		{
@@ -266,9 +266,9 @@ func verifyStories(t *testing.T, lang string) []story {
 				"input#trust[type=checkbox]",
 				"input#trust[name=trust]",
 				"Trust this device for 30 days",
-				"Do not use this on a shared computer.",
-				"Why was I asked?",
-				"Your network has changed.",
+				"Don't use this on a shared computer.",
+				"Why am I being asked for a code?",
+				"You're on a different network than last time.",
 				"a[href=/help/trust]",
 			},
 			[]string{"input#trust[checked]", "input#trust[disabled]"}},
@@ -280,21 +280,21 @@ func verifyStories(t *testing.T, lang string) []story {
 			[]string{
 				"input#trust[checked]",
 				"Trust this device for 1 day",
-				"It is more than 30 days since 5 Oct 2026, when you were last verified here.",
+				"You last entered a code here on 5 Oct 2026, more than 30 days ago.",
 			}, nil},
 		{
 			"verify-trust-lost",
 			view(func(p *challenge.State) { p.Trust = challenge.TrustOffer{Days: 30, NetworkUnknown: true} }),
 			200,
 			[]string{
-				"input#trust[disabled]", "Not possible here: this server cannot see which network you come from.",
+				"input#trust[disabled]", "Not available: we can't tell which network you're on.",
 			},
-			[]string{"Why was I asked?"},
+			[]string{"Why am I being asked for a code?"},
 		},
 		{"verify-trust-blocked", blind(func(p *challenge.State) { p.Trust = challenge.TrustOffer{Days: 30} }), 200,
 			[]string{
 				"input#trust[disabled]",
-				"Not possible here: your browser does not keep what would be needed for it.",
+				"Not available: your browser isn't saving cookies for this site.",
 				"a[href=/help/trust]",
 			}, nil},
 		{
@@ -314,7 +314,7 @@ func verifyStories(t *testing.T, lang string) []story {
 			}, []string{"You can ask for a new code in"}},
 		{"verify-call", view(func(p *challenge.State) { p.Challenge.Offer = offerOf(call{}, "•••• 123") }), 200,
 			[]string{
-				"Enter the code that you hear. We are sending it to •••• 123.", "Handed over for sending at 10:02:11",
+				"Enter the code that you hear when we call •••• 123.", "Handed over for sending at 10:02:11",
 			}, nil},
 		{"verify-app", view(func(p *challenge.State) {
 			*p.Challenge = challenge.Challenge{Offer: offerOf(app{}, ""), GuessesLeft: 5}
@@ -445,11 +445,11 @@ func mailedStories(t *testing.T) []story {
 			"forgot-sent",
 			noticeView(forgotSent),
 			200,
-			[]string{"If there is an account", "a[href=/signin]"},
+			[]string{"If there's an account", "a[href=/signin]"},
 			[]string{"example.com"},
 		},
-		{"undo", undoView(""), 200, []string{"input#token[autofocus]", "form[action=/undo]", "Take it back"}, nil},
-		{"signout-done", noticeView(signOutDone), 200, []string{"You are signed out", "a[href=/signin]"}, nil},
+		{"undo", undoView(""), 200, []string{"input#token[autofocus]", "form[action=/undo]", "Undo the change"}, nil},
+		{"signout-done", noticeView(signOutDone), 200, []string{"You're signed out", "a[href=/signin]"}, nil},
 		{"undo-done", noticeView(undoDone), 200, []string{"a[href=/forgot]"}, nil},
 		{
 			"reset",
@@ -547,11 +547,11 @@ func settingsStories(t *testing.T, lang string) []story {
 			),
 			200,
 			[]string{
-				"Books", "your email address, also while you are away", "form[action=/settings/apps/books/remove]",
+				"Books", "your email address, also while you're not using it", "form[action=/settings/apps/books/remove]",
 			},
 			nil,
 		},
-		{"apps-none", appsView(nil), 200, []string{"No app at the moment."}, []string{"form"}},
+		{"apps-none", appsView(nil), 200, []string{"No apps are connected at the moment."}, []string{"form"}},
 		{
 			"stepup-app",
 			stepUpView(
@@ -563,7 +563,7 @@ func settingsStories(t *testing.T, lang string) []story {
 			),
 			200,
 			[]string{
-				"Books wants to be sure that it is you.",
+				"Books needs to know it's really you.",
 				"input[name=return_to]",
 				"form[action=/oauth2/consent]",
 				"input[value=x]",
@@ -573,7 +573,7 @@ func settingsStories(t *testing.T, lang string) []story {
 		},
 		{"stepup", stepUpView(jane, returnTarget{returnTo: "/settings/email"}), 200,
 			[]string{
-				"You are about to change how you sign in. Please confirm it is you.",
+				"Before you change how you sign in, enter your password to confirm it's you.",
 				"input#password[autofocus]",
 				"input[name=return_to]",
 				"input[autocomplete=username]",
@@ -637,7 +637,7 @@ func deviceStories() []story {
 		Decisions: []decisionRow{
 			{
 				now,
-				"Your network has changed.",
+				"You're on a different network than last time.",
 				"Firefox on Windows",
 				"198.51.100.7",
 				"Firefox on Windows",
@@ -646,7 +646,7 @@ func deviceStories() []story {
 			},
 			{
 				At:      now,
-				Reason:  "This browser has no trust record for your account.",
+				Reason:  "You haven't trusted this device yet, or your browser has deleted its cookies.",
 				Browser: "Safari on iOS",
 				Network: "192.0.2.9",
 				Trace:   "QRSTUVWXYZ234567",
@@ -664,7 +664,7 @@ func deviceStories() []story {
 				"form[action=/settings/devices/d2/forget]",
 				"form[action=/settings/devices/forget]",
 				"not yet",
-				"Your network has changed.",
+				"You're on a different network than last time.",
 				"ABCDEFGHIJKLMNOP",
 				"a[href=/help/trust]",
 			}, nil},
@@ -723,12 +723,12 @@ func inboxStories() []story {
 			},
 		},
 	}
-	wrong := inboxView(newInboxPage(mails, now, true))
+	wrong := inboxView(newInboxPage(mails, now, true, 0))
 	wrong.Status, wrong.Problems = 422, []render.Problem{{Field: "minutes", Key: "inbox.clock.problem"}}
 	return []story{
 		{
 			"inbox",
-			inboxView(newInboxPage(mails, now, true)),
+			inboxView(newInboxPage(mails, now, true, 0)),
 			200,
 			[]string{
 				"article#m-two",
@@ -737,10 +737,14 @@ func inboxStories() []story {
 				"form[action=/inbox/clock]",
 				"012345",
 			},
-			[]string{"a[href=/inbox/one]"},
+			[]string{"a[href=/inbox/one]", "a[href=/inbox?all]"},
+		},
+		{
+			"inbox-older", inboxView(newInboxPage(mails, now, true, 1)), 200,
+			[]string{"article#m-two", "a[href=/inbox?all]"}, []string{"article#m-one"},
 		},
 		{"inbox-wrong", wrong, 422, []string{"p#minutes-wrong"}, nil},
-		{"inbox-empty", inboxView(newInboxPage(nil, now, false)), 200, []string{"Nothing here yet."}, []string{"form"}},
+		{"inbox-empty", inboxView(newInboxPage(nil, now, false, 0)), 200, []string{"No messages yet."}, []string{"form"}},
 	}
 }
 
@@ -922,7 +926,7 @@ func historyStories(lang string) []story {
 				"Firefox on Windows",
 				"an unknown browser",
 				"203.0.113.5",
-				"Your network has changed.",
+				"You're on a different network than last time.",
 				"12 more failed attempts in this hour",
 				"Your account was enabled",
 				"By an administrator",

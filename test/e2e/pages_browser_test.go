@@ -168,8 +168,8 @@ func linkStory(b *tab, show func(string)) {
 	b.open("/forgot")
 	show("forgot")
 	b.enter("email", "anna")
-	b.click("Send the link")
-	b.sees("It looks like name@example.com.")
+	b.click("Send link")
+	b.sees("like name@example.com.")
 	show("forgot-wrong")
 	path, token := b.forget(s)
 	show("forgot-sent")
@@ -183,7 +183,7 @@ func linkStory(b *tab, show func(string)) {
 	b.enter("token", token+"x")
 	b.enter("password", newPassword)
 	b.click("Change password")
-	b.sees("This link does not work any more")
+	b.sees("This link has expired")
 	show("reset-old")
 	b.enter("token", token)
 	b.enter("password", newPassword)
@@ -266,10 +266,10 @@ func localStory(b *tab, show func(string)) {
 func faultStory(b *tab, show func(string)) {
 	s := b.on()
 	b.open("/no/such/page")
-	b.sees("There is no such page")
+	b.sees("Page not found")
 	show("fault-404")
 	b.open("/signout")
-	b.sees("This page cannot be used in that way.")
+	b.sees("This page can't be opened that way.")
 	show("fault-405")
 	b.foreign("/signin")
 	b.sees("This request came from another site")
@@ -279,15 +279,15 @@ func faultStory(b *tab, show func(string)) {
 	}
 	b.open("/forgot")
 	b.enter("email", "nobody@example.com")
-	b.click("Send the link")
-	b.sees("That was asked too often.")
+	b.click("Send link")
+	b.sees("You can try again after")
 	show("fault-429")
 	b.signIn(s)
 	if err := s.Close(); err != nil { // the database is gone
 		b.t.Fatal(err)
 	}
 	b.open("/settings")
-	b.sees("This is our fault, not yours.")
+	b.sees("It's our fault, not yours.")
 	show("fault-500")
 }
 

@@ -19,7 +19,7 @@ import (
 
 func withRecoveryCodes(o *twostep.Options) { o.Methods = append(o.Methods, recovery.New()) }
 
-const byRecoveryCode = "Recovery code\nUse one of your recovery codes"
+const byRecoveryCode = "Recovery code\nUse a recovery code"
 
 var recoveryCodeText = regexp.MustCompile(`^[0-9A-Z]{5}-[0-9A-Z]{4}-[0-9A-Z]{4}$`)
 
@@ -70,7 +70,7 @@ func (b *tab) makeCodes() []string {
 	b.t.Helper()
 	b.open("/settings/2step/recovery")
 	if b.look.noScript {
-		b.click("Make new codes")
+		b.click("Create new codes")
 	}
 	b.sees("I have saved them")
 	b.fits()
@@ -123,7 +123,7 @@ func TestBrowserStepUp(t *testing.T) {
 			s.Turn(11 * time.Minute)
 			b.open("/settings/2step/app?return_to=/settings/sessions")
 			b.at("/settings/confirm")
-			b.sees("Confirm it is you")
+			b.sees("Confirm it's you")
 			b.enter("password", "not it")
 			b.click("Confirm")
 			b.sees("is not correct")

@@ -32,7 +32,7 @@ func (b *tab) forget(s *live.Server) (path, token string) {
 	b.click("Forgot your password?")
 	b.at("/forgot")
 	b.enter("email", live.AnnaEmail)
-	b.click("Send the link")
+	b.click("Send link")
 	b.at("/forgot/sent")
 	return link(s, s.Mail.Next(n))
 }
@@ -50,7 +50,7 @@ func TestBrowserReset(t *testing.T) {
 	}
 	b.enter("password", "12345678")
 	b.click("Change password")
-	b.sees("This password is on the list of the most common ones. Choose another.")
+	b.sees("This is one of the most common passwords. Choose a different one.")
 	b.enter("password", newPassword)
 	b.click("Change password")
 	b.at("/reset/done")
@@ -88,5 +88,5 @@ func TestBrowserResetPlain(t *testing.T) {
 	b.enter("token", token)
 	b.enter("password", newPassword)
 	b.click("Change password")
-	b.sees("This link does not work any more: it has been used, or it is too old.")
+	b.sees("This link has expired or has already been used.")
 }

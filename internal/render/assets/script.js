@@ -52,6 +52,9 @@
   addEventListener("hashchange", take);
   take();
 
+  // Open the folded section that the address names, as newer browsers do.
+  byID(location.hash.slice(1))?.closest("details")?.setAttribute("open", "");
+
   // Send the response to an app (response_mode=form_post).
   document.querySelector("form[data-go]")?.requestSubmit();
 
