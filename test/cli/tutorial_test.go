@@ -323,7 +323,8 @@ func (r *reader) createCertificate(dir string) tls.Certificate {
 	block := func(kind string, der []byte) string {
 		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
 	}
-	ca, certificate, private := block("CERTIFICATE", authorityDER), block("CERTIFICATE", leafDER), block("PRIVATE KEY", keyDER)
+	ca, certificate := block("CERTIFICATE", authorityDER), block("CERTIFICATE", leafDER)
+	private := block("PRIVATE KEY", keyDER)
 	r.write(filepath.Join(dir, "ca.pem"), ca, 0o644)
 	r.write(filepath.Join(dir, "cert.pem"), certificate, 0o644)
 	r.write(filepath.Join(dir, "key.pem"), private, 0o600)
@@ -357,7 +358,8 @@ func (r *reader) follow(s step) {
 		r.t.Fatalf("%s\n%s: %v\n%s", r.heading, s.command, err, out)
 	}
 	if want := outputPattern(s.output); !want.Match(out) {
-		r.t.Fatalf("%s\n%s: the page promises\n%s\nbut it prints\n%s", r.heading, s.command, strings.Join(s.output, "\n"), out)
+		promised := strings.Join(s.output, "\n")
+		r.t.Fatalf("%s\n%s: the page promises\n%s\nbut it prints\n%s", r.heading, s.command, promised, out)
 	}
 	r.printed = string(out)
 }
@@ -440,7 +442,8 @@ func (r *reader) visitor() *visitor {
 // post sends a form and returns the page that follows, and its path.
 func (v *visitor) post(path string, form url.Values) (page, at string) {
 	v.r.t.Helper()
-	req, err := http.NewRequestWithContext(v.r.t.Context(), http.MethodPost, v.r.url+path, strings.NewReader(form.Encode()))
+	body := strings.NewReader(form.Encode())
+	req, err := http.NewRequestWithContext(v.r.t.Context(), http.MethodPost, v.r.url+path, body)
 	if err != nil {
 		v.r.t.Fatal(err)
 	}
@@ -516,7 +519,8 @@ func (r *reader) signsIn() {
 	r.t.Helper()
 	r.visitor().join("you@example.com", "Your Name")
 	v := r.visitor()
-	if page, at := v.signIn("you@example.com", "/settings"); at != "/settings" || !strings.Contains(page, "you@example.com") {
+	page, at := v.signIn("you@example.com", "/settings")
+	if at != "/settings" || !strings.Contains(page, "you@example.com") {
 		r.t.Fatalf("after both steps: %s\n%s", at, page)
 	}
 }
@@ -567,7 +571,8 @@ func (r *reader) usesApp() {
 	}
 	defer resp.Body.Close()
 	var who struct{ Email, Name string }
-	if err := json.NewDecoder(resp.Body).Decode(&who); err != nil || who.Email != "you@example.com" || who.Name != "Your Name" {
+	err = json.NewDecoder(resp.Body).Decode(&who)
+	if err != nil || who.Email != "you@example.com" || who.Name != "Your Name" {
 		r.t.Fatalf("the app learns %+v, %v", who, err)
 	}
 }
