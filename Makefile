@@ -24,7 +24,7 @@ docs: ## print the pages that the program makes; tests compare them
 test: ## run every test, on both databases; fuzz targets run on the inputs in the repository
 	tools/install.sh
 	go test -timeout 10m ./...
-	go -C test test -parallel $(PARALLEL) -timeout 20m ./...
+	go -C test test -count=1 -parallel $(PARALLEL) -timeout 20m ./...
 	CGO_ENABLED=1 go test -race -timeout 10m $$(go list -f $(SYNC) ./... | sort -u)
 	CGO_ENABLED=1 go -C test test -race -parallel $(PARALLEL) -timeout 10m -run AtOnce ./attack
 
@@ -67,3 +67,7 @@ clean: ## stop the PostgreSQL of the tests and remove build/
 	as=; [ "$$(id -u)" -ne 0 ] || as="runuser -u postgres --"; \
 	if [ -e "$$data/postmaster.pid" ]; then (cd / && $$as $${ctl:-pg_ctl} -D "$$data" -m fast stop) || true; fi
 	rm -rf build "$(POSTGRES)"
+
+.PHONY: screenshot
+screenshot: ## take docs/images/code.png from the demo; needs chromium
+	go -C test run ./screenshot
