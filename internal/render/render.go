@@ -177,12 +177,12 @@ func (p *Renderer) SecondsUntil(t time.Time) int {
 
 // FormatTime formats the date and time of t for a language, in the time zone of the site.
 func (p *Renderer) FormatTime(w i18n.Localizer, t time.Time) string {
-	return p.inSiteZone(t).Format(w.Translate("format.time"))
+	return w.FormatTime(p.inSiteZone(t))
 }
 
 // FormatDate formats the date of t.
 func (p *Renderer) FormatDate(w i18n.Localizer, t time.Time) string {
-	return p.inSiteZone(t).Format(w.Translate("format.date"))
+	return w.FormatDate(p.inSiteZone(t))
 }
 
 // FormatClock formats the time of day of t, with seconds.
