@@ -17,6 +17,7 @@ import (
 	"twostep.example/twostep/delivery"
 	"twostep.example/twostep/factor"
 	"twostep.example/twostep/internal/audit"
+	"twostep.example/twostep/internal/brand"
 	"twostep.example/twostep/internal/challenge"
 	"twostep.example/twostep/internal/odds"
 	"twostep.example/twostep/internal/trust"
@@ -36,6 +37,8 @@ type Options struct {
 	PublicURL string
 	// Site is the name people see in pages and mails, at most 128 bytes. Default: the host of PublicURL.
 	Site string
+	// Brand is how pages and mails look. The zero value is a neutral look.
+	Brand Brand
 	// Methods are the verification methods, in the order in which they are offered. Each has its own name and its
 	// own page.
 	Methods []factor.Method
@@ -88,6 +91,8 @@ type Options struct {
 	// PrivateClients accepts private client addresses (RFC 1918, RFC 4193). Without it a private address is taken for a
 	// proxy's, and the network of the client counts as unknown.
 	PrivateClients bool
+
+	look brand.Brand // Brand, checked
 }
 
 // LocalMode is what only a server on loopback may have.
@@ -134,6 +139,14 @@ func (o Options) completed() (Options, error) {
 	o.Site = first(o.Site, public.Hostname())
 	if len(o.Site) > 128 || strings.ContainsFunc(o.Site, unicode.IsControl) || !utf8.ValidString(o.Site) {
 		return o, errors.New("twostep: Site is longer than 128 bytes or holds a control character; it stands in every mail")
+	}
+	if o.look, err = brand.New(brand.Config(o.Brand)); err != nil {
+		return o, fmt.Errorf("twostep: Brand: %w", err)
+	}
+	if c := o.look.Colors; c != nil && c.Corrected() {
+		o.Logger = first(o.Logger, slog.Default())
+		o.Logger.Info("brand color corrected for text and links", "color", c.Given, "light", c.Light.Accent,
+			"dark", c.Dark.Accent)
 	}
 	o.SignUp = first(o.SignUp, "invited")
 	if o.SignUp != "invited" && o.SignUp != "open" && o.SignUp != "closed" {

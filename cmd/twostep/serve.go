@@ -33,6 +33,10 @@ func (c *serveCommand) Run(ctx context.Context, to console, from *settingSources
 		return usageError{errors.New("--demo prints a password and shows everybody the mail, so it cannot have a " +
 			"public_url")}
 	}
+	look, err := s.Brand.load()
+	if err != nil {
+		return err
+	}
 	log := s.Log.newLogger(to.err)
 	certificate, err := s.TLS.loadCertificate()
 	if err != nil {
@@ -47,6 +51,7 @@ func (c *serveCommand) Run(ctx context.Context, to console, from *settingSources
 	if err != nil {
 		return err
 	}
+	options.Brand = look
 	var app *demo.App
 	if c.Demo {
 		if err := useDemoClock(&options, s.Data); err != nil {

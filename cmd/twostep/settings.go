@@ -39,6 +39,7 @@ type settings struct {
 	ProxyList any             `toml:"trusted_proxies" kong:"-"` // a string or a list of strings; copied to Proxies
 	Intranet  bool            `toml:"intranet" help:"People come from private addresses. Otherwise those are taken for a proxy's."`
 	Odds      string          `toml:"odds" default:"1/50000" placeholder:"1/N" help:"The chance that somebody who knows a password may have in a year of guessing the second step: 1/50000 to 1/100000. Default: ${default}."`
+	Brand     brandSettings   `toml:"brand" embed:"" prefix:"brand-"`
 	Session   sessionSettings `toml:"session" embed:"" prefix:"session-"`
 	Trust     trustSettings   `toml:"trust" embed:"" prefix:"trust-"`
 	Email     emailSettings   `toml:"email" embed:"" prefix:"email-"`
@@ -253,7 +254,7 @@ func (s *settings) completePublic() error {
 // howToSet names a setting in the three ways in which it can be set.
 func howToSet(flag string) string {
 	key := strings.ReplaceAll(flag, "-", "_")
-	for _, section := range []string{"smtp", "sms", "session", "trust", "email", "tls", "audit", "log"} {
+	for _, section := range []string{"smtp", "sms", "session", "trust", "email", "tls", "audit", "log", "brand"} {
 		if rest, ok := strings.CutPrefix(flag, section+"-"); ok {
 			key = section + "." + rest
 		}

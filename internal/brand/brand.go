@@ -46,10 +46,10 @@ func New(c Config) (b Brand, err error) {
 	}
 	if len(c.MailLogo) > 0 {
 		if b.MailLogo, err = ParseLogo(c.MailLogo); err != nil {
-			return b, fmt.Errorf("mail logo: %w", err)
+			return b, fmt.Errorf("mail_logo: %w", err)
 		}
 		if b.MailLogo.ContentType != typePNG {
-			return b, errors.New("mail logo: it is not a PNG file; most mail programs show no SVG")
+			return b, errors.New("mail_logo: it is not a PNG file; most mail programs show no SVG")
 		}
 	}
 	if c.Color != "" {

@@ -137,7 +137,7 @@ func TestNewNamesTheSetting(t *testing.T) {
 	svg := []byte(svgStart + "</svg>")
 	for says, c := range map[string]Config{
 		"logo: the file is neither":       {Logo: []byte("x")},
-		"mail logo: it is not a PNG file": {MailLogo: svg},
+		"mail_logo: it is not a PNG file": {MailLogo: svg},
 		"color: \"red\" is not a color":   {Color: "red"},
 		"support: \"x\" is neither":       {Support: "x"},
 		"footer: longer than 1000 bytes":  {Footer: strings.Repeat("x", 1001)},

@@ -7,10 +7,10 @@ import (
 	"strconv"
 )
 
-// MinContrast is the contrast that text needs against its background (WCAG 2.2, 1.4.3).
+// MinContrast is the contrast that text needs against its background (WCAG 1.4.3).
 const MinContrast = 4.5
 
-// minEdgeContrast is the contrast that the edge of a button needs (WCAG 2.2, 1.4.11).
+// minEdgeContrast is the contrast that the edge of a button needs (WCAG 1.4.11).
 const minEdgeContrast = 3
 
 // Palette is the colors of one theme, as CSS colors.

@@ -32,6 +32,7 @@ var templateFiles embed.FS
 // Renderer renders every page of a server. It can be copied. Its fields must not change once it is in use.
 type Renderer struct {
 	Site           string                // the name in pages
+	Brand          *Brand                // the look of the site; nil: the built-in one
 	Secure         bool                  // pages are served over https; false in local mode only
 	Location       *time.Location        // the time zone of times on pages; nil: UTC
 	Log            *slog.Logger          // nil: nothing is logged
