@@ -34,9 +34,8 @@ func NewBrand(b brand.Brand) *Brand {
 	sheet := ""
 	if c := b.Colors; c != nil {
 		sheet += colorSheet(*c)
-		icon := string(assets()["icon.svg"].data)
-		icon = strings.ReplaceAll(icon, "#2456c9", c.Given)
-		p.assets["icon.svg"] = newAsset("icon.svg", []byte(strings.ReplaceAll(icon, "#fff", c.Light.ButtonText)))
+		colors := strings.NewReplacer("#2456c9", c.Given, "#fff", c.Light.ButtonText)
+		p.assets["icon.svg"] = newAsset("icon.svg", []byte(colors.Replace(string(assets()["icon.svg"].data))))
 	}
 	if l := b.Logo; l != nil {
 		sheet += logoSheet
