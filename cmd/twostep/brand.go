@@ -6,7 +6,6 @@ import (
 	"os"
 
 	"twostep.example/twostep"
-	"twostep.example/twostep/internal/brand"
 )
 
 // brandSettings are how pages and mails look.
@@ -28,13 +27,16 @@ func (b brandSettings) load() (twostep.Brand, error) {
 	if look.MailLogo, err = readLogo("brand.mail_logo", b.MailLogo); err != nil {
 		return look, usageError{err}
 	}
-	if _, err := brand.New(brand.Config(look)); err != nil {
+	if err := look.Validate(); err != nil {
 		return look, usageError{fmt.Errorf("brand.%w", err)}
 	}
 	return look, nil
 }
 
-// readLogo reads a file of which at most one byte more than allowed is kept, enough to see that it is too large.
+// maxLogoRead is enough to see that a file is too large.
+const maxLogoRead = 1 << 20
+
+// readLogo reads a file, "" for none.
 func readLogo(key, name string) ([]byte, error) {
 	if name == "" {
 		return nil, nil
@@ -44,7 +46,7 @@ func readLogo(key, name string) ([]byte, error) {
 		return nil, fmt.Errorf("%s: %w", key, err)
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, brand.MaxLogoBytes+1))
+	data, err := io.ReadAll(io.LimitReader(f, maxLogoRead))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", key, err)
 	}

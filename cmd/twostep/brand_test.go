@@ -5,8 +5,6 @@ import (
 	"io/fs"
 	"strings"
 	"testing"
-
-	"twostep.example/twostep/internal/brand"
 )
 
 // The flags and variables reach the settings.
@@ -29,7 +27,7 @@ func TestBrandSettingsAreChecked(t *testing.T) {
 		"brand.logo: open ":                     {Logo: "no-such-file.svg"},
 		"brand.logo: the SVG file has a script": {Logo: writeTempFile(t, svg+"<script/></svg>")},
 		"brand.logo: the file is larger than 64 KB": {
-			Logo: writeTempFile(t, svg+"<!--"+strings.Repeat("x", brand.MaxLogoBytes)+"--></svg>")},
+			Logo: writeTempFile(t, svg+"<!--"+strings.Repeat("x", 64<<10)+"--></svg>")},
 		"brand.mail_logo: it is not a PNG file": {MailLogo: writeTempFile(t, svg+"</svg>")},
 		"brand.color: \"red\" is not a color":   {Color: "red"},
 		"brand.support: \"me\" is neither":      {Support: "me"},

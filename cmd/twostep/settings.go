@@ -256,7 +256,7 @@ func howToSet(flag string) string {
 	key := strings.ReplaceAll(flag, "-", "_")
 	for _, section := range []string{"smtp", "sms", "session", "trust", "email", "tls", "audit", "log", "brand"} {
 		if rest, ok := strings.CutPrefix(flag, section+"-"); ok {
-			key = section + "." + rest
+			key = section + "." + strings.ReplaceAll(rest, "-", "_")
 		}
 	}
 	return fmt.Sprintf("set %s in the configuration file, %s in the environment, or --%s", key, environmentName(flag),

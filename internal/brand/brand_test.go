@@ -22,12 +22,15 @@ func pngOf(t *testing.T, width, height int) []byte {
 // What drawing programs write is accepted, with the size of the view box.
 func TestLogosThatAreAccepted(t *testing.T) {
 	for name, file := range map[string]string{
-		"plain":    svgStart + `<path d="M0 0h24v12z" fill="#0a7d4f"/></svg>`,
-		"xml":      `<?xml version="1.0" encoding="UTF-8"?>` + "\n<!-- made by hand -->\n" + svgStart + `<g/></svg>` + "\n",
-		"gradient": svgStart + `<linearGradient id="a"/><rect fill="url(#a)" style="stroke:url('#a')"/><use xlink:href="#a"/></svg>`,
-		"style":    svgStart + `<style>.a{fill:#fff}@media (prefers-color-scheme:dark){.a{fill:url(#b)}}</style></svg>`,
-		"raster":   svgStart + `<image href="data:image/png;base64,iVBORw0KGgo="/></svg>`,
-		"inkscape": `<svg:svg xmlns:svg="http://www.w3.org/2000/svg" xmlns:inkscape="http://www.inkscape.org/namespaces/inkscape" xmlns:sodipodi="http://sodipodi.sourceforge.net/DTD/sodipodi-0.dtd" width="24px" height="12" inkscape:version="1"><sodipodi:namedview inkscape:zoom="1"/><svg:path d=""/></svg:svg>`,
+		"plain": svgStart + `<path d="M0 0h24v12z" fill="#0a7d4f"/></svg>`,
+		"xml":   `<?xml version="1.0" encoding="UTF-8"?>` + "\n<!-- made by hand -->\n" + svgStart + `<g/></svg>` + "\n",
+		"gradient": svgStart + `<linearGradient id="a"/>` +
+			`<rect fill="url(#a)" style="stroke:url('#a')"/><use xlink:href="#a"/></svg>`,
+		"style":  svgStart + `<style>.a{fill:#fff}@media (prefers-color-scheme:dark){.a{fill:url(#b)}}</style></svg>`,
+		"raster": svgStart + `<image href="data:image/png;base64,iVBORw0KGgo="/></svg>`,
+		"inkscape": `<svg:svg xmlns:svg="http://www.w3.org/2000/svg" width="24px" height="12" inkscape:version="1"
+			xmlns:inkscape="http://www.inkscape.org/namespaces/inkscape"
+			xmlns:sodipodi="http://sodipodi.sourceforge.net/DTD/sodipodi-0.dtd"><sodipodi:namedview inkscape:zoom="1"/><svg:path d=""/></svg:svg>`,
 	} {
 		l, err := ParseLogo([]byte(file))
 		if err != nil {

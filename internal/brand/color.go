@@ -119,7 +119,7 @@ func buttonColors(given color) (button, over, text color) {
 	}
 	button = given
 	over = given.hsl().lighter(direction * 0.08).color()
-	// Next to black and white there is no room: go the other way as far as the text allows.
+	// Next to black and white the lightness cannot change: go the other way as far as the text allows.
 	if l := given.hsl().l + direction*0.08; l < 0 || l > 1 {
 		over = given.hsl().lighter(direction * -0.12).color()
 	}

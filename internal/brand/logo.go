@@ -26,8 +26,8 @@ type Logo struct {
 	Width, Height float64 // pixels of a PNG, units of an SVG
 }
 
-// ParseLogo checks an image of at most MaxLogoBytes: a PNG of 16 to 1024 pixels a side, or an SVG that is a picture only
-// (see checkSVG). Its error says what is wrong.
+// ParseLogo checks an image of at most MaxLogoBytes: a PNG of 16 to 1024 pixels a side, or an SVG that is a picture
+// only (see checkSVG). Its error says what is wrong.
 func ParseLogo(data []byte) (*Logo, error) {
 	if len(data) > MaxLogoBytes {
 		return nil, fmt.Errorf("the file is larger than %d KB", MaxLogoBytes>>10)

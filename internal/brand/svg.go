@@ -36,8 +36,8 @@ func set(names ...string) map[string]bool {
 // inertNamespaces are what drawing programs add: browsers ignore elements of these.
 var inertNamespaces = []string{
 	"http://www.inkscape.org/", "http://sodipodi.sourceforge.net/", "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
-	"http://creativecommons.org/", "http://web.resource.org/cc/", "http://purl.org/dc/", "http://www.bohemiancoding.com/",
-	"http://www.serif.com/", "http://ns.adobe.com/",
+	"http://creativecommons.org/", "http://web.resource.org/cc/", "http://purl.org/dc/",
+	"http://www.bohemiancoding.com/", "http://www.serif.com/", "http://ns.adobe.com/",
 }
 
 func inert(namespace string) bool {

@@ -57,7 +57,9 @@ func NewBrand(b brand.Brand) *Brand {
 
 // logoSheet puts a light plate behind the logo in the dark theme: most logos are made for a light background.
 const logoSheet = `header img { color-scheme: light; }
-@media (prefers-color-scheme: dark) { header img { border-radius: .25rem; background: #fff; box-shadow: 0 0 0 .25rem #fff; } }
+@media (prefers-color-scheme: dark) {
+  header img { border-radius: .25rem; background: #fff; box-shadow: 0 0 0 .25rem #fff; }
+}
 `
 
 // colorSheet returns rules that follow those of style.css.

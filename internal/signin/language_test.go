@@ -25,7 +25,7 @@ func TestMailsAreInTheLanguageOfThePages(t *testing.T) {
 			h.Fatal(err)
 		}
 		changed := h.lastMail()
-		date := h.Now().Format("2006") + ", "
+		date := h.now.Format("2006") + ", "
 		for _, c := range []struct{ text, want string }{
 			{code.Subject, "ist Ihr Bestätigungscode für Example"}, {code.Text, "Dieser Code gilt 15 Minuten"},
 			{code.Text, date}, {code.Text, " Uhr ("},
