@@ -17,6 +17,7 @@ import (
 	"twostep.example/twostep/delivery"
 	"twostep.example/twostep/factor"
 	"twostep.example/twostep/internal/audit"
+	"twostep.example/twostep/internal/brand"
 	"twostep.example/twostep/internal/challenge"
 	"twostep.example/twostep/internal/odds"
 	"twostep.example/twostep/internal/trust"
@@ -37,6 +38,8 @@ type Options struct {
 	PublicURL string
 	// Site is the name people see in pages and emails, at most 128 bytes. Default: the host of PublicURL.
 	Site string
+	// Brand is how pages and mails look. The zero value is a neutral look.
+	Brand Brand
 	// Methods are the verification methods, in the order in which they are offered. Each has its own name and its
 	// own page.
 	Methods []factor.Method
@@ -96,6 +99,8 @@ type Options struct {
 	// PrivateClients accepts private client addresses (RFC 1918, RFC 4193). Otherwise a private address is assumed to
 	// be a proxy, and the network of the client is unknown.
 	PrivateClients bool
+
+	look brand.Brand // Brand, checked
 }
 
 // LocalMode configures a server for this machine only.
@@ -159,6 +164,14 @@ func (o Options) completed() (Options, error) {
 	}
 	if len(o.HelpMenu) > 128 || strings.ContainsFunc(o.HelpMenu, unicode.IsControl) || !utf8.ValidString(o.HelpMenu) {
 		return o, optionError("HelpMenu", "is longer than 128 bytes or has a control character")
+	}
+	if o.look, err = brand.New(brand.Config(o.Brand)); err != nil {
+		return o, fmt.Errorf("twostep: Brand: %w", err)
+	}
+	if c := o.look.Colors; c != nil && c.Corrected() {
+		o.Logger = first(o.Logger, slog.Default())
+		o.Logger.Info("brand color corrected for text and links", "color", c.Given, "light", c.Light.Accent,
+			"dark", c.Dark.Accent)
 	}
 	o.SignUp = first(o.SignUp, "invited")
 	if o.SignUp != "invited" && o.SignUp != "open" && o.SignUp != "closed" {

@@ -52,6 +52,11 @@ func TestNonsense(t *testing.T) {
 		"IdleTimeout is 1s":   func(o *Options) { o.IdleTimeout = time.Second },
 		"AuditDays is 365":    func(o *Options) { o.AuditDays = 365 },
 		"AbsoluteTimeout (1m": func(o *Options) { o.AbsoluteTimeout = time.Minute },
+		"Brand: logo: the file is neither SVG nor PNG": func(o *Options) { o.Brand.Logo = []byte("x") },
+		"Brand: mail_logo: the file is neither":        func(o *Options) { o.Brand.MailLogo = []byte("x") },
+		"Brand: color: \"red\" is not a color":         func(o *Options) { o.Brand.Color = "red" },
+		"Brand: support: \"x\" is neither":             func(o *Options) { o.Brand.Support = "x" },
+		"Brand: footer: longer":                        func(o *Options) { o.Brand.Footer = "a\x00" },
 		`two methods are named "email"`: func(o *Options) {
 			o.Methods = append(o.Methods, totp.Method{}, email.Method{CodeTTL: time.Minute})
 		},

@@ -89,6 +89,7 @@ func build(ctx context.Context, o Options, keys *seal.KeyRing, db *store.DB) (*S
 		}
 	}
 	o.addGateways(keys)
+	o.layOutMails()
 	out := outbox.New(db, keys, o.Senders, o.Now, o.Logger)
 	events := &audit.Log{Store: db, Now: o.Now, Logger: o.Logger}
 	services := signin.New(signin.Config{
@@ -108,7 +109,7 @@ func build(ctx context.Context, o Options, keys *seal.KeyRing, db *store.DB) (*S
 		Challenges: services.Challenges, Issuer: o.PublicURL, Clients: s.clients,
 	}
 	s.pages = &render.Renderer{
-		Site: o.Site, Secure: o.secure(), Location: o.Location, Log: o.Logger, Now: o.Now,
+		Site: o.Site, Brand: render.NewBrand(o.look), Secure: o.secure(), Location: o.Location, Log: o.Logger, Now: o.Now,
 		JSONErrorPaths: oidc.APIPaths(),
 		Origins:        origin.Resolver{TrustedProxies: o.TrustedProxies, PrivateClients: o.private()},
 	}

@@ -59,6 +59,12 @@ key_file = "/etc/twostep/keys"
 trusted_proxies = ["127.0.0.1", "10.0.0.0/8"]
 odds = "1/60000"
 intranet = true
+[brand]
+logo = "logo.svg"
+mail_logo = "logo.png"
+color = "#0a7d4f"
+support = "help@example.com"
+footer = "Example Ltd, 1 High Street"
 [session]
 idle = "5m"
 absolute = "8h"
@@ -121,6 +127,8 @@ func TestConfigFileSetsEverySetting(t *testing.T) {
 		Config: file, Listen: "127.0.0.1:1", Data: "/var/lib/twostep", Database: "postgres://file",
 		PublicURL: "https://signin.example.com", Site: "Example", SignUp: "open", Timezone: "Europe/Berlin",
 		KeyFile: "/etc/twostep/keys", Odds: "1/60000", oddsOneIn: 60_000,
+		Brand: brandSettings{Logo: "logo.svg", MailLogo: "logo.png", Color: "#0a7d4f", Support: "help@example.com",
+			Footer: "Example Ltd, 1 High Street"},
 		Session: sessionSettings{Idle: "5m", Absolute: "8h", idleTimeout: 5 * time.Minute,
 			absoluteTimeout: 8 * time.Hour},
 		SMTP: smtpSettings{Host: "mail.example.com", Port: 2525, User: "twostep", Password: "hunter2",

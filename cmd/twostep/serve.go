@@ -34,6 +34,10 @@ func (c *serveCommand) Run(ctx context.Context, to console, from *settingSources
 	if err := s.completeForServe(from); err != nil {
 		return usageError{err}
 	}
+	look, err := s.Brand.load()
+	if err != nil {
+		return err
+	}
 	log := s.Log.newLogger(to.err)
 	certificate, err := s.TLS.loadCertificate()
 	if err != nil {
@@ -48,6 +52,7 @@ func (c *serveCommand) Run(ctx context.Context, to console, from *settingSources
 	if err != nil {
 		return err
 	}
+	options.Brand = look
 	var app *demo.App
 	if c.Demo {
 		if err := useDemoClock(&options, s.Data); err != nil {

@@ -52,6 +52,7 @@ type settings struct {
 	ProxyList any             `toml:"trusted_proxies" kong:"-"` // a string or a list of strings; copied to Proxies
 	Intranet  bool            `toml:"intranet" help:"Accept private client addresses (otherwise they are assumed to be a proxy)"`
 	Odds      string          `toml:"odds" default:"1/50000" placeholder:"1/N" allowed:"1/50000 to 1/100000" help:"Limit the yearly chance that someone who knows a password guesses the second step" example:"1/100000"`
+	Brand     brandSettings   `toml:"brand" embed:"" prefix:"brand-"`
 	Session   sessionSettings `toml:"session" embed:"" prefix:"session-"`
 	Trust     trustSettings   `toml:"trust" embed:"" prefix:"trust-"`
 	Email     emailSettings   `toml:"email" embed:"" prefix:"email-"`
