@@ -11,15 +11,20 @@ PARALLEL = 4
 # requests share data only in the database.
 SYNC = '{{range .Imports}}{{if or (eq . "sync") (eq . "sync/atomic")}}{{println $$.ImportPath}}{{end}}{{end}}'
 
-.PHONY: run test check mutants fuzz bench sim pages release clean
+.PHONY: run docs test check mutants fuzz bench sim pages release clean
 
 run: ## run a demo server on http://127.0.0.1:8080
 	go run ./cmd/twostep serve --demo
 
+docs: ## print the pages that the program makes; tests compare them
+	go run ./cmd/twostep reference settings >docs/reference/settings.md
+	go run ./cmd/twostep reference cli >docs/reference/cli.md
+	go run ./cmd/twostep odds --page >docs/odds.md
+
 test: ## run every test, on both databases; fuzz targets run on the inputs in the repository
 	tools/install.sh
 	go test -timeout 10m ./...
-	go -C test test -parallel $(PARALLEL) -timeout 20m ./...
+	go -C test test -count=1 -parallel $(PARALLEL) -timeout 20m ./...
 	CGO_ENABLED=1 go test -race -timeout 10m $$(go list -f $(SYNC) ./... | sort -u)
 	CGO_ENABLED=1 go -C test test -race -parallel $(PARALLEL) -timeout 10m -run AtOnce ./attack
 
@@ -62,3 +67,7 @@ clean: ## stop the PostgreSQL of the tests and remove build/
 	as=; [ "$$(id -u)" -ne 0 ] || as="runuser -u postgres --"; \
 	if [ -e "$$data/postmaster.pid" ]; then (cd / && $$as $${ctl:-pg_ctl} -D "$$data" -m fast stop) || true; fi
 	rm -rf build "$(POSTGRES)"
+
+.PHONY: screenshot
+screenshot: ## take docs/images/code.png from the demo; needs chromium
+	go -C test run ./screenshot

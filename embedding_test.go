@@ -41,7 +41,7 @@ func TestEmbedding(t *testing.T) {
 	if page := p.get("/notes"); !strings.Contains(page, `action="/signin/verify"`) {
 		t.Fatalf("the code was not entered, and /notes shows\n%s", page)
 	}
-	await(t, said, "message handed over")
+	await(t, said, "message sent")
 	code := regexp.MustCompile(`\b\d{6}\b`).FindString(p.mails(notes))
 	p.post("/signin/verify", url.Values{"code": {code}})
 	if page := p.get("/notes"); !strings.Contains(page, "Notes of you@example.com") {

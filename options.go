@@ -17,6 +17,7 @@ import (
 	"twostep.example/twostep/delivery"
 	"twostep.example/twostep/factor"
 	"twostep.example/twostep/internal/audit"
+	"twostep.example/twostep/internal/brand"
 	"twostep.example/twostep/internal/challenge"
 	"twostep.example/twostep/internal/odds"
 	"twostep.example/twostep/internal/trust"
@@ -37,6 +38,8 @@ type Options struct {
 	PublicURL string
 	// Site is the name people see in pages and emails, at most 128 bytes. Default: the host of PublicURL.
 	Site string
+	// Brand is how pages and mails look. The zero value is a neutral look.
+	Brand Brand
 	// Methods are the verification methods, in the order in which they are offered. Each has its own name and its
 	// own page.
 	Methods []factor.Method
@@ -96,6 +99,8 @@ type Options struct {
 	// PrivateClients accepts private client addresses (RFC 1918, RFC 4193). Otherwise a private address is assumed to
 	// be a proxy, and the network of the client is unknown.
 	PrivateClients bool
+
+	look brand.Brand // Brand, checked
 }
 
 // LocalMode configures a server for this machine only.
@@ -106,13 +111,27 @@ type LocalMode struct {
 	AdvanceClock func(time.Duration)
 }
 
+// OptionError says which option of Options is missing or wrong.
+type OptionError struct {
+	Option string // the name of the field
+	Err    error  // what is wrong; it continues the name, as in "is missing"
+}
+
+func (e *OptionError) Error() string { return "twostep: " + e.Option + " " + e.Err.Error() }
+
+func (e *OptionError) Unwrap() error { return e.Err }
+
+func optionError(option, format string, args ...any) error {
+	return &OptionError{Option: option, Err: fmt.Errorf(format, args...)}
+}
+
 // completed fills in the defaults. It returns an error that names the option that is missing or wrong.
 func (o Options) completed() (Options, error) {
 	public, err := url.Parse(o.PublicURL)
 	if err != nil {
-		return o, errors.New("twostep: PublicURL is not a URL")
+		return o, optionError("PublicURL", "is not a URL, want one like https://signin.example.com")
 	}
-	missing := func(what string) error { return fmt.Errorf("twostep: Options.%s is missing", what) }
+	missing := func(what string) error { return optionError(what, "is missing") }
 	switch {
 	case o.Database == "":
 		return o, missing("Database")
@@ -124,12 +143,12 @@ func (o Options) completed() (Options, error) {
 		return o, missing("Senders")
 	case public.Host == "" || strings.Trim(public.Path, "/") != "" ||
 		public.RawQuery != "" || public.Fragment != "" || public.User != nil:
-		return o, fmt.Errorf("twostep: PublicURL %q is not of the form https://host", o.PublicURL)
+		return o, optionError("PublicURL", "is %q, not of the form https://host", o.PublicURL)
 	case public.Scheme != "https" && (public.Scheme != "http" || !trust.IsLoopbackHost(public.Hostname())):
-		return o, fmt.Errorf("twostep: PublicURL %q: only https is safe for passwords; plain http is for this machine only",
+		return o, optionError("PublicURL", "is %q, want https, because passwords travel over it; http is for loopback only",
 			o.PublicURL)
 	case o.Local != nil && !trust.IsLoopbackHost(public.Hostname()):
-		return o, errors.New("twostep: local mode shows everybody the mail, so PublicURL must be on this machine only")
+		return o, optionError("PublicURL", "must be a loopback address in local mode, because everybody can read the inbox")
 	}
 	public.Host = strings.ToLower(public.Host)
 	if public.Scheme == "https" { // browsers leave it out
@@ -141,15 +160,22 @@ func (o Options) completed() (Options, error) {
 	o.PublicURL = public.Scheme + "://" + public.Host
 	o.Site = first(o.Site, public.Hostname())
 	if len(o.Site) > 128 || strings.ContainsFunc(o.Site, unicode.IsControl) || !utf8.ValidString(o.Site) {
-		return o, errors.New("twostep: Site is longer than 128 bytes or holds a control character; it stands in every mail")
+		return o, optionError("Site", "is longer than 128 bytes or has a control character")
 	}
 	if len(o.HelpMenu) > 128 || strings.ContainsFunc(o.HelpMenu, unicode.IsControl) || !utf8.ValidString(o.HelpMenu) {
-		return o, errors.New("twostep: HelpMenu is longer than 128 bytes or has a control character; " +
-			"want a path like Settings -> Billing & Admin")
+		return o, optionError("HelpMenu", "is longer than 128 bytes or has a control character")
+	}
+	if o.look, err = brand.New(brand.Config(o.Brand)); err != nil {
+		return o, fmt.Errorf("twostep: Brand: %w", err)
+	}
+	if c := o.look.Colors; c != nil && c.Corrected() {
+		o.Logger = first(o.Logger, slog.Default())
+		o.Logger.Info("brand color corrected for text and links", "color", c.Given, "light", c.Light.Accent,
+			"dark", c.Dark.Accent)
 	}
 	o.SignUp = first(o.SignUp, "invited")
 	if o.SignUp != "invited" && o.SignUp != "open" && o.SignUp != "closed" {
-		return o, fmt.Errorf("twostep: SignUp is %q, not invited, open or closed", o.SignUp)
+		return o, optionError("SignUp", "is %q, want invited, open or closed", o.SignUp)
 	}
 	if err := o.completeTrust(); err != nil {
 		return o, err
@@ -158,16 +184,17 @@ func (o Options) completed() (Options, error) {
 		return o, err
 	}
 	if o.GuessOddsOneIn = first(o.GuessOddsOneIn, leastOdds); o.GuessOddsOneIn < leastOdds || o.GuessOddsOneIn > mostOdds {
-		return o, fmt.Errorf("twostep: GuessOddsOneIn is 1 in %d, not 1 in %d to %d: "+
-			"with %d new passwords in a year it may come to 1 in %d; and five apps need one guess",
+		return o, optionError("GuessOddsOneIn", "is 1 in %d, want 1 in %d to 1 in %d. If the password is changed %d times in "+
+			"a year, the chance may reach 1 in %d; five authenticator apps need one guess",
 			o.GuessOddsOneIn, leastOdds, mostOdds, odds.MaxRenewalsPerYear, int64(odds.Certainty/odds.MaxAccountBudgetPerYear))
 	}
 	if o.AuditDays = first(o.AuditDays, 400); o.AuditDays < leastAuditDays || o.AuditDays > mostAuditDays {
-		return o, fmt.Errorf("twostep: AuditDays is %d, want %d to %d", o.AuditDays, leastAuditDays, mostAuditDays)
+		return o, optionError("AuditDays", "is %d, want %d to %d", o.AuditDays, leastAuditDays, mostAuditDays)
 	}
 	o.IdleTimeout, o.AbsoluteTimeout = first(o.IdleTimeout, time.Hour), first(o.AbsoluteTimeout, 24*time.Hour)
 	if o.IdleTimeout < time.Minute || o.AbsoluteTimeout < o.IdleTimeout {
-		return o, errors.New("twostep: IdleTimeout must be at least a minute, and AbsoluteTimeout at least IdleTimeout")
+		return o, optionError("IdleTimeout", "is %s, want at least 1m and at most AbsoluteTimeout (%s)", o.IdleTimeout,
+			o.AbsoluteTimeout)
 	}
 	o.Location = first(o.Location, time.UTC)
 	o.Logger = first(o.Logger, slog.Default())
@@ -212,7 +239,8 @@ func checkGateways(gateways []delivery.Gateway) error {
 	names := map[string]bool{}
 	for _, g := range gateways {
 		if names[g.Name] {
-			return fmt.Errorf("twostep: two gateways are named %q: their receipts could not be told apart", g.Name)
+			return optionError("SMSGateways", "has two gateways named %q, so their delivery receipts could not be told apart",
+				g.Name)
 		}
 		names[g.Name] = true
 	}
@@ -241,20 +269,20 @@ func (o *Options) completeTrust() (err error) {
 	o.TrustBrowser = first(o.TrustBrowser, string(trust.BrowserFamily))
 	switch {
 	case o.TrustDays < -1 || o.TrustDays > maxTrustDays:
-		return fmt.Errorf("twostep: TrustDays is %d, not 1 to %d, or -1 for none", o.TrustDays, maxTrustDays)
+		return optionError("TrustDays", "is %d, want 1 to %d, or -1 for none", o.TrustDays, maxTrustDays)
 	case !slices.Contains([]trust.NetworkMatch{trust.NetworkExact, trust.NetworkPrefix, trust.NetworkIgnored},
 		trust.NetworkMatch(o.TrustNetwork)):
-		return fmt.Errorf("twostep: TrustNetwork is %q, not exact, prefix or off", o.TrustNetwork)
+		return optionError("TrustNetwork", "is %q, want exact, prefix or off", o.TrustNetwork)
 	case !slices.Contains([]trust.BrowserMatch{trust.BrowserFamily, trust.BrowserExact}, trust.BrowserMatch(o.TrustBrowser)):
-		return fmt.Errorf("twostep: TrustBrowser is %q, not family or exact", o.TrustBrowser)
+		return optionError("TrustBrowser", "is %q, want family or exact", o.TrustBrowser)
 	}
 	if o.TrustedProxies, err = trust.TrustedProxies(o.TrustedProxies).Normalize(); err != nil {
-		return fmt.Errorf("twostep: TrustedProxies: %w", err)
+		return optionError("TrustedProxies", "is wrong: %w", err)
 	}
 	for _, p := range o.TrustedProxies {
 		if o.PrivateClients && trust.IsPrivateAddr(p.Addr()) && !p.Addr().IsLoopback() && p.Addr().BitLen()-p.Bits() > 3 {
-			return fmt.Errorf("twostep: TrustedProxies: in an intranet %s has clients too, and each of them "+
-				"could forge its address: name each proxy by its address", p)
+			return optionError("TrustedProxies", "has the private network %s, but private clients are accepted, so those in it "+
+				"could forge their address: name each proxy by its address, like 10.0.0.7", p)
 		}
 	}
 	return nil

@@ -38,7 +38,7 @@ func (o *Options) receipts(s *Server) http.Handler {
 				continue // it is of another gateway, or forged
 			}
 			if err := s.store.RecordDeliveryReceipt(r.Context(), receipt.ID, receipt.State, receipt.At); err != nil {
-				s.log.Error("receipt", "error", err)
+				s.log.Error("recording a delivery receipt failed", "error", err)
 				w.WriteHeader(http.StatusServiceUnavailable)
 				return
 			}

@@ -66,11 +66,11 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	}
 	keys, err := seal.LoadOrCreateKeyRing(o.KeyFile)
 	if err != nil {
-		return nil, fmt.Errorf("twostep: %w", err)
+		return nil, optionError("KeyFile", "cannot be used: %w", err)
 	}
 	db, err := store.Open(ctx, o.Database)
 	if err != nil {
-		return nil, fmt.Errorf("twostep: %w", err)
+		return nil, fmt.Errorf("twostep: database: %w", err)
 	}
 	s, err := build(ctx, o, keys, db)
 	if err != nil {
@@ -89,6 +89,7 @@ func build(ctx context.Context, o Options, keys *seal.KeyRing, db *store.DB) (*S
 		}
 	}
 	o.addGateways(keys)
+	o.layOutMails()
 	out := outbox.New(db, keys, o.Senders, o.Now, o.Logger)
 	events := &audit.Log{Store: db, Now: o.Now, Logger: o.Logger}
 	services := signin.New(signin.Config{
@@ -108,7 +109,7 @@ func build(ctx context.Context, o Options, keys *seal.KeyRing, db *store.DB) (*S
 		Challenges: services.Challenges, Issuer: o.PublicURL, Clients: s.clients,
 	}
 	s.pages = &render.Renderer{
-		Site: o.Site, Secure: o.secure(), Location: o.Location, Log: o.Logger, Now: o.Now,
+		Site: o.Site, Brand: render.NewBrand(o.look), Secure: o.secure(), Location: o.Location, Log: o.Logger, Now: o.Now,
 		JSONErrorPaths: oidc.APIPaths(),
 		Origins:        origin.Resolver{TrustedProxies: o.TrustedProxies, PrivateClients: o.private()},
 	}
@@ -131,8 +132,8 @@ func checkKeys(ctx context.Context, db *store.DB, keys *seal.KeyRing, file strin
 		return fmt.Errorf("twostep: %w", err)
 	}
 	if !keys.HasFingerprint(fingerprint) {
-		return fmt.Errorf("twostep: the database was made with other keys than those in %s: "+
-			"restore the key file that belongs to this database", file)
+		return optionError("KeyFile", "is %s, which has other keys than those that encrypt the database: restore the key file "+
+			"of this database", file)
 	}
 	return nil
 }
@@ -142,7 +143,7 @@ func (s *Server) sweep(ctx context.Context, now func() time.Time) {
 	const every = 10 * time.Minute
 	for tick := time.NewTicker(every); ; {
 		if err := s.sweepOnce(ctx, now()); err != nil && ctx.Err() == nil {
-			s.log.Error("sweep", "error", err)
+			s.log.Error("deleting expired data failed", "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -150,7 +151,7 @@ func (s *Server) sweep(ctx context.Context, now func() time.Time) {
 			return
 		case <-tick.C:
 			if err := s.store.AdvanceLatestTime(ctx, now()); err != nil {
-				s.log.Error("sweep", "error", err)
+				s.log.Error("recording the latest time failed", "error", err)
 			}
 		}
 	}
@@ -247,7 +248,7 @@ func (s *Server) routes(o Options) http.Handler {
 // ready answers 200 if the database answers, and 503 otherwise.
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 	if err := s.store.Ping(r.Context()); err != nil {
-		s.log.Error("not ready", "error", err)
+		s.log.Error("readiness check failed", "error", err)
 		writeText(w, http.StatusServiceUnavailable, "the database does not answer")
 		return
 	}

@@ -24,6 +24,18 @@ type Message struct {
 	Subject string // email only
 	Text    string // plain text, complete without HTML
 	HTML    string // email only; "" sends plain text only
+	// Language is the language of the text (BCP 47), "de". "" if it is not known.
+	Language string `json:",omitempty"`
+	// Inline are the images of HTML; email only.
+	Inline []InlineFile `json:",omitempty"`
+}
+
+// InlineFile is an image in the HTML part of a mail, which shows it by <img src="cid:ID"> (RFC 2392).
+type InlineFile struct {
+	ID          string // left@right; letters, digits, -, . and _; unique in the world if the content differs
+	Name        string // file name; letters, digits, -, . and _
+	ContentType string // image/png or image/jpeg
+	Data        []byte // at most 256 KB
 }
 
 // SendFunc sends m and returns nil once the mail server or gateway has accepted it. An error that

@@ -44,20 +44,20 @@ func (s SMTP) Check() error {
 		return fmt.Errorf("delivery: %w", err)
 	}
 	if s.From == "" {
-		return errors.New(`delivery: smtp.from is not set: give the sender, like "Example <signin@example.com>"`)
+		return errors.New(`delivery: smtp.from is missing: set the sender, like "Example <signin@example.com>"`)
 	}
 	if _, err := parseSender(s.From); err != nil {
-		return fmt.Errorf("delivery: smtp.from: %w", err)
+		return fmt.Errorf("delivery: smtp.from is %q: %w", s.From, err)
 	}
 	if (s.User == "") != (s.Password == "") {
-		return errors.New("delivery: smtp.user and smtp.password: set both, or neither")
+		return errors.New("delivery: smtp.user and smtp.password: set both or neither")
 	}
 	if s.security() == securityNone && !isLoopbackHost(s.Host) {
 		if s.User != "" {
-			return errors.New(`delivery: smtp.security = "none" would show smtp.password to the whole network: ` +
-				`use "starttls" or "tls"`)
+			return errors.New(`delivery: smtp.security is "none", which would send smtp.password unencrypted over the ` +
+				`network: use "starttls" or "tls"`)
 		}
-		return errors.New(`delivery: smtp.security = "none" is for a server on this machine only: ` +
+		return errors.New(`delivery: smtp.security is "none", which is for a mail server on this machine only: ` +
 			`use "starttls" or "tls"`)
 	}
 	return nil
@@ -66,21 +66,21 @@ func (s SMTP) Check() error {
 func (s SMTP) checkServer() error {
 	switch {
 	case s.Host == "":
-		return errors.New("smtp.host is not set: name the mail server, like mail.example.com")
+		return errors.New("smtp.host is missing: set the mail server, like mail.example.com")
 	case net.ParseIP(s.Host) == nil && !validHostname(s.Host):
-		return errors.New("smtp.host: want a host name or an address; the port goes into smtp.port")
+		return fmt.Errorf("smtp.host is %q, want a host name or an IP address; the port goes into smtp.port", s.Host)
 	case s.Port < 0 || s.Port > 65535:
-		return errors.New("smtp.port: want 1 to 65535, or 0 for the usual one")
+		return fmt.Errorf("smtp.port is %d, want 1 to 65535, or 0 for the default", s.Port)
 	case s.Timeout < 0:
-		return errors.New("smtp.timeout: want a positive time")
+		return fmt.Errorf("smtp.timeout is %s, want a positive time", s.Timeout)
 	case s.HELO != "" && !validHostname(s.HELO):
-		return errors.New("smtp.helo: want a host name")
+		return fmt.Errorf("smtp.helo is %q, want a host name", s.HELO)
 	}
 	switch s.security() {
 	case securityStartTLS, securityTLS, securityNone:
 		return nil
 	}
-	return fmt.Errorf("smtp.security: %q is unknown: want starttls, tls or none", s.Security)
+	return fmt.Errorf("smtp.security is %q, want starttls, tls or none", s.Security)
 }
 
 // Send sends m and returns nil once the server has accepted it.

@@ -7,9 +7,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"html"
 	"net/url"
-	"strings"
 	"time"
 
 	"twostep.example/twostep/delivery"
@@ -61,29 +59,21 @@ func composeCodeMail(ask factor.Request, code string) delivery.Message {
 	written, link := sentcode.Format(code), ""
 	say := func(key string) string {
 		return w.Translate(key, "Code", written, "Link", link, "Site", ask.Site,
-			"Minutes", int(ask.ExpiresAt.Sub(ask.Now)/time.Minute), "Until", ask.ExpiresAt.Format("15:04 MST"),
-			"Began", ask.StartedAt.Format("2006-01-02, 15:04 MST"), "Browser", ask.Browser, "Address", ask.Address)
+			"Valid", w.Translate("mail.minutes", "Count", int(ask.ExpiresAt.Sub(ask.Now)/time.Minute)),
+			"Until", w.FormatHour(ask.ExpiresAt), "When", w.FormatTime(ask.StartedAt),
+			"Browser", ask.Browser, "Address", ask.Address)
 	}
-	text, lines := "mail.code.text", []string{"mail.code.valid", "mail.code.where", "mail.code.notyou",
-		"mail.code.never"}
+	text := "mail.code.text"
 	switch {
 	case ask.Enrolling: // a change of address
-		text, lines = "mail.code.new.text", []string{"mail.code.valid", "mail.code.new", "mail.code.never"}
+		text = "mail.code.new.text"
 	case ask.LongCode && ask.VerifyURL != "":
 		link = ask.VerifyURL + "#" + code
-		text, lines = "mail.code.long.text", append([]string{"mail.code.long"}, lines...)
-	}
-	for i, line := range lines {
-		lines[i] = "<p>" + html.EscapeString(say(line)) + "</p>\n"
-	}
-	body := "<p>" + html.EscapeString(say("mail.code.intro")) + "</p>\n<h1>" + written + "</h1>\n"
-	if link != "" {
-		body += `<p><a href="` + html.EscapeString(link) + `">` + html.EscapeString(say("mail.code.link")) +
-			"</a></p>\n"
+		text = "mail.code.long.text"
 	}
 	return delivery.Message{
-		Channel: delivery.Email, To: ask.Factor.Destination,
-		Subject: say("mail.code.subject"), Text: say(text), HTML: body + strings.Join(lines, ""),
+		Channel: delivery.Email, To: ask.Factor.Destination, Language: w.Tag(),
+		Subject: say("mail.code.subject"), Text: say(text),
 	}
 }
 

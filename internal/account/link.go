@@ -118,9 +118,9 @@ func (a *Accounts) composeLink(l store.EmailLink, template, token string, from o
 	w := i18n.ForTag(from.Language)
 	say := func(part string) string {
 		return w.Translate("mail."+template+"."+part, "Site", a.Settings.Site, "URL", a.Settings.PublicURL,
-			"Token", token, "Minutes", int(linkTTL/time.Minute))
+			"Token", token, "Valid", w.Translate("mail.minutes", "Count", int(linkTTL/time.Minute)))
 	}
-	m.Subject, m.Text = say("subject"), say("text")
+	m.Subject, m.Text, m.Language = say("subject"), say("text"), w.Tag()
 	return m
 }
 

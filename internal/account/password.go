@@ -30,13 +30,14 @@ func (a *Accounts) VerifyPassword(ctx context.Context, email, password string, b
 	}
 	known := err == nil && account.DisabledAt.IsZero()
 	attempt, err := a.Limits.CheckPassword(ctx, name, by)
-	failed := audit.Event{Kind: audit.PasswordRejected, Account: account.ID, Actor: audit.Anonymous(),
-		Reason: rejection(account)}
+	failed := audit.Event{Kind: audit.PasswordRejected, Account: account.ID, Email: account.Email,
+		Actor: audit.Anonymous(), Reason: rejection(account)}
 	if account.ID == "" {
 		failed.Target = a.unknownName(name)
 	}
 	if errors.Is(err, ratelimit.ErrLimited) {
-		e := audit.Event{Account: account.ID, Actor: audit.Anonymous(), Target: failed.Target, Reason: "password"}
+		e := audit.Event{Account: account.ID, Email: account.Email, Actor: audit.Anonymous(), Target: failed.Target,
+			Reason: "password"}
 		return store.Account{}, a.Refused(ctx, err, e, from)
 	}
 	if err != nil {

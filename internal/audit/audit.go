@@ -66,6 +66,7 @@ type Event struct {
 	Kind    Kind
 	Actor   Actor  // zero: Person(Account), or Anonymous if there is no Account
 	Account string // id of the account it is about; "" if the entered address is unknown
+	Email   string // of the account, for the log line of a sign-in or its failure; not stored
 	Target  string // "factor:ID", "session:ID", "device:ID", "client:ID", see Target
 	Result  Result // "": Success
 	Reason  string // a short constant text, never what a person entered
@@ -167,8 +168,8 @@ func (l *Log) write(e Event) {
 		slog.String("account", e.Account), slog.String("reason", e.Reason), slog.String("actor", e.Actor.String()),
 	}
 	for _, one := range []struct{ key, value string }{
-		{"target", e.Target}, {"client", e.Client}, {"sign_in", e.SignIn}, {"trace", e.Trace}, {"browser", e.Browser},
-		{"id", e.ID},
+		{"email", e.Email}, {"target", e.Target}, {"client", e.Client}, {"sign_in", e.SignIn}, {"trace", e.Trace},
+		{"browser", e.Browser}, {"id", e.ID},
 	} {
 		if one.value != "" {
 			attrs = append(attrs, slog.String(one.key, one.value))

@@ -464,7 +464,8 @@ func (a *Attempt) create(ctx context.Context, method string) error {
 				return err
 			}
 		}
-		e := audit.Event{Kind: audit.PasswordAccepted, Account: a.account.ID, SignIn: a.row.ID, Trace: trace}
+		e := audit.Event{Kind: audit.PasswordAccepted, Account: a.account.ID, Email: a.account.Email, SignIn: a.row.ID,
+			Trace: trace}
 		return a.c.Accounts.Event(ctx, tx, e, a.from)
 	})
 }
@@ -498,7 +499,8 @@ func (c *Challenges) Resume(
 		if err := c.Devices.RecordDecision(ctx, tx, b.Account.Ref(), *b.Decision); err != nil {
 			return err
 		}
-		e := audit.Event{Kind: audit.PasswordAccepted, Account: a.account.ID, SignIn: a.row.ID, Trace: b.Decision.Trace}
+		e := audit.Event{Kind: audit.PasswordAccepted, Account: a.account.ID, Email: a.account.Email, SignIn: a.row.ID,
+			Trace: b.Decision.Trace}
 		return c.Accounts.Event(ctx, tx, e, from)
 	})
 	if errors.Is(err, store.ErrNotFound) {

@@ -83,7 +83,7 @@ func (a *App) render(w http.ResponseWriter, r *http.Request, s pageData) {
 		err = t.ExecuteTemplate(&body, "frame.html", s)
 	}
 	if err != nil {
-		a.Log.Error("demo app: page", "error", err)
+		a.Log.Error("demo app: rendering a page failed", "error", err)
 		http.Error(w, "This page could not be rendered.", http.StatusInternalServerError)
 		return
 	}

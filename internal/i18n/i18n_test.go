@@ -129,9 +129,9 @@ func TestPluralForms(t *testing.T) {
 // The code of a mail is on a line by itself, and values are not expanded as templates.
 func TestCodeMailDoesNotExpandValues(t *testing.T) {
 	got := ForTag("en").Translate("mail.code.text", "Code", "012345", "Site", "{{.Code}} [[mail.code.never]]",
-		"Minutes", 15, "Until", "14:32", "Began", "14:17", "Browser", "Firefox on Windows", "Address", "192.0.2.1")
+		"Valid", "15 minutes", "Until", "14:32", "When", "14:17", "Browser", "Firefox on Windows", "Address", "192.0.2.1")
 	if !strings.Contains(got, "\n012345\n") || !strings.Contains(got, "for {{.Code}} [[mail.code.never]]:") ||
-		!strings.Contains(got, "Works for 15 minutes, until 14:32.") || strings.Contains(got, "http") {
+		!strings.Contains(got, "This code works for 15 minutes, until 14:32.") || strings.Contains(got, "http") {
 		t.Error(got)
 	}
 }

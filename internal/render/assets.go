@@ -20,7 +20,8 @@ var assetFiles embed.FS
 type asset struct {
 	path        string // "/assets/style.0123456789abcdef.css"
 	contentType string
-	data, gzip  []byte
+	policy      string // Content-Security-Policy; "": the one of every response
+	data, gzip  []byte // gzip is nil if it would not be smaller
 }
 
 // assets are the embedded files by name ("style.css"), prepared on first use. Only they are compressed: pages hold
@@ -51,11 +52,15 @@ var contentTypes = map[string]string{
 func newAsset(name string, data []byte) asset {
 	sum := sha256.Sum256(data)
 	ext := path.Ext(name)
+	compressed := compress(data)
+	if len(compressed) >= len(data) {
+		compressed = nil
+	}
 	return asset{
 		path:        "/assets/" + strings.TrimSuffix(name, ext) + "." + hex.EncodeToString(sum[:8]) + ext,
 		contentType: contentTypes[ext],
 		data:        data,
-		gzip:        compress(data),
+		gzip:        compressed,
 	}
 }
 
@@ -67,23 +72,16 @@ func compress(data []byte) []byte {
 	return b.Bytes()
 }
 
-func serveAsset(w http.ResponseWriter, r *http.Request) error {
-	for _, a := range assets() {
-		if a.path == r.URL.Path {
-			writeAsset(w, r, a)
-			return nil
-		}
-	}
-	return ErrNotFound
-}
-
 func writeAsset(w http.ResponseWriter, r *http.Request, a asset) {
 	h := w.Header()
 	h.Set("Content-Type", a.contentType)
 	h.Set("Cache-Control", "public, max-age=31536000, immutable")
 	h.Set("Vary", "Accept-Encoding")
+	if a.policy != "" {
+		h.Set("Content-Security-Policy", a.policy)
+	}
 	body := a.data
-	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+	if a.gzip != nil && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
 		h.Set("Content-Encoding", "gzip")
 		body = a.gzip
 	}

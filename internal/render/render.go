@@ -32,6 +32,7 @@ var templateFiles embed.FS
 // Renderer renders every page of a server. It can be copied. Its fields must not change once it is in use.
 type Renderer struct {
 	Site           string                // the name in pages
+	Brand          *Brand                // the look of the site; nil: the built-in one
 	Secure         bool                  // pages are served over https; false in local mode only
 	Location       *time.Location        // the time zone of times on pages; nil: UTC
 	Log            *slog.Logger          // nil: nothing is logged
@@ -182,12 +183,12 @@ func (p *Renderer) SecondsUntil(t time.Time) int {
 
 // FormatTime formats the date and time of t for a language, in the time zone of the site.
 func (p *Renderer) FormatTime(w i18n.Localizer, t time.Time) string {
-	return p.inSiteZone(t).Format(w.Translate("format.time"))
+	return w.FormatTime(p.inSiteZone(t))
 }
 
 // FormatDate formats the date of t.
 func (p *Renderer) FormatDate(w i18n.Localizer, t time.Time) string {
-	return p.inSiteZone(t).Format(w.Translate("format.date"))
+	return w.FormatDate(p.inSiteZone(t))
 }
 
 // FormatClock formats the time of day of t, with seconds.

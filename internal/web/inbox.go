@@ -2,9 +2,11 @@ package web
 
 import (
 	"cmp"
+	"encoding/base64"
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"twostep.example/twostep/delivery"
@@ -70,9 +72,9 @@ func (s *Handlers) showInbox(w http.ResponseWriter, r *http.Request) error {
 	return s.render(w, r, inboxView(p))
 }
 
-// sandboxPolicy is the Content-Security-Policy of a message, which this server did not write: no scripts, no loads, no
-// forms.
-const sandboxPolicy = "default-src 'none'; sandbox; frame-ancestors 'none'"
+// sandboxPolicy is the Content-Security-Policy of a message: no scripts, no loads, no forms. Mails are styled inline,
+// because mail programs read nothing else.
+const sandboxPolicy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox; frame-ancestors 'none'"
 
 // serveMessage serves a message as a document of its own: the HTML part if there is one, else the text.
 func (s *Handlers) serveMessage(w http.ResponseWriter, r *http.Request) error {
@@ -81,6 +83,10 @@ func (s *Handlers) serveMessage(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	contentType, body := "text/html; charset=utf-8", m.HTML
+	for _, f := range m.Inline {
+		data := "data:" + f.ContentType + ";base64," + base64.StdEncoding.EncodeToString(f.Data)
+		body = strings.ReplaceAll(body, "cid:"+f.ID, data)
+	}
 	if body == "" {
 		contentType, body = "text/plain; charset=utf-8", m.Text
 	}

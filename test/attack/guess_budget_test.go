@@ -273,7 +273,7 @@ func TestGuessesAtManyAccountsRaiseTheAlarm(t *testing.T) {
 		}
 		h.Turn(time.Minute)
 		known.SignIn() // with six digits
-		if !strings.Contains(h.Log.String(), "unknown devices guess codes at many accounts") {
+		if !strings.Contains(h.Log.String(), "site-wide guessing alarm raised") {
 			h.T.Error("nobody is alarmed")
 		}
 		h.Turn(time.Hour)

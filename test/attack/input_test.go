@@ -18,7 +18,7 @@ import (
 func (h *server) requestLines() int { return strings.Count(h.Log.String(), `"msg":"request"`) }
 
 // faults counts the faults in the log.
-func (h *server) faults() int { return strings.Count(h.Log.String(), `"msg":"fault"`) }
+func (h *server) faults() int { return strings.Count(h.Log.String(), `"msg":"request failed"`) }
 
 // body is one odd form.
 type body struct {

@@ -282,7 +282,7 @@ func TestStolenTrustCookieFailsElsewhere(t *testing.T) {
 // toldOfCopy says whether a mail after the first n tells that a record was copied.
 func (h *server) toldOfCopy(n int) (told bool) {
 	for i := n; i < h.Mail.Len(); i++ {
-		told = told || strings.Contains(h.Mail.Next(i), "Trust in one of your browsers at Example was ended")
+		told = told || strings.Contains(h.Mail.Next(i), "We signed you out of one of your browsers at Example")
 	}
 	return told
 }
@@ -424,7 +424,7 @@ func TestOwnerIsToldOfTrust(t *testing.T) {
 		told := false
 		for i := n; i < h.Mail.Len(); i++ {
 			mail := h.Mail.Next(i)
-			told = told || strings.Contains(mail, "A device is trusted at Example") && strings.Contains(mail, "/settings/devices")
+			told = told || strings.Contains(mail, "New trusted device for your account at Example") && strings.Contains(mail, "/settings/devices")
 		}
 		if !told {
 			h.T.Error("the owner was not told")

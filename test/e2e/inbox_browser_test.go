@@ -20,6 +20,12 @@ import (
 // this machine, mail in the inbox page. Anna has an account.
 func startLocal(t *testing.T) (url string) {
 	t.Helper()
+	return startBranded(t, twostep.Brand{})
+}
+
+// startBranded does the same for a site with a look of its own.
+func startBranded(t *testing.T, brand twostep.Brand) (url string) {
+	t.Helper()
 	dir := t.TempDir()
 	var ahead atomic.Int64
 	now := func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
@@ -27,7 +33,7 @@ func startLocal(t *testing.T) (url string) {
 	web := httptest.NewServer(nil)
 	t.Cleanup(web.Close)
 	s, err := twostep.New(t.Context(), twostep.Options{
-		Database: filepath.Join(dir, "twostep.db"), KeyFile: filepath.Join(dir, "keys"), PublicURL: web.URL, Site: "Example",
+		Database: filepath.Join(dir, "twostep.db"), KeyFile: filepath.Join(dir, "keys"), PublicURL: web.URL, Site: "Example", Brand: brand,
 		Methods: []factor.Method{email.Method{}},
 		Senders: map[delivery.Channel]delivery.SendFunc{delivery.Email: inbox.Send},
 		Now:     now, Logger: slog.New(slog.DiscardHandler),
