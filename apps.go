@@ -6,26 +6,26 @@ import (
 	"twostep.example/twostep/internal/client"
 )
 
-// App is an app that lets people sign in here: an OpenID Connect client, or hosts behind a reverse proxy, or both.
-// App.Validate returns what is wrong with one.
+// App is an app in which people sign in with their accounts here: an OpenID Connect client, hosts behind a reverse
+// proxy, or both. App.Validate returns an *AppError if a field is not valid.
 type App = client.Client
 
 // NewAppSecret returns a random client secret of 256 bits, and its SHA-256 hash in hexadecimal for App.SecretHashes.
 func NewAppSecret() (secret, hash string) { return client.NewSecret() }
 
-// AppError is the error of App.Validate and App.CheckConflict. It names the setting that is wrong.
+// AppError is returned by App.Validate and App.CheckConflict. It names the field that is not valid.
 type AppError = client.ValidationError
 
 var (
-	// ErrAppNotFound says that there is no app with this client ID.
+	// ErrAppNotFound is returned if there is no app with this client ID.
 	ErrAppNotFound = client.ErrNotFound
-	// ErrAppExists says that there is an app with this client ID already.
+	// ErrAppExists is returned if an app with this client ID exists already.
 	ErrAppExists = client.ErrExists
-	// ErrAppReadOnly says that the app is one of Options.Apps, which is the only place to change it.
+	// ErrAppReadOnly is returned if the app is one of Options.Apps: change it there.
 	ErrAppReadOnly = client.ErrReadOnly
 )
 
-// Issuer returns the issuer URL of this server (OpenID Connect Discovery 3), by which apps are configured.
+// Issuer returns the issuer URL of this server (OpenID Connect Discovery 3), which apps need in their configuration.
 func (s *Server) Issuer() string { return s.services.Accounts.Settings.PublicURL }
 
 // ListApps returns all apps, those of Options.Apps first.
@@ -39,18 +39,18 @@ func (s *Server) GetApp(ctx context.Context, id string) (App, error) {
 // CreateApp adds an app to the database. It returns ErrAppExists if its client ID is taken, or an *AppError.
 func (s *Server) CreateApp(ctx context.Context, a App) error { return s.clients.Create(ctx, a) }
 
-// UpdateApp replaces the app in the database that has the client ID of a. It returns ErrAppNotFound if there is none,
+// UpdateApp replaces the app in the database with the client ID of a. It returns ErrAppNotFound if there is none,
 // ErrAppReadOnly if it is one of Options.Apps, or an *AppError.
 func (s *Server) UpdateApp(ctx context.Context, a App) error { return s.clients.Update(ctx, a) }
 
-// RotateAppSecret gives an app in the database a new client secret and returns it. If keep is true the newest of the
-// old secrets still works, until the next rotation. RotateAppSecret returns ErrAppNotFound if there is no such app, and
-// ErrAppReadOnly if it is one of Options.Apps.
+// RotateAppSecret gives an app in the database a new client secret and returns it. If keep is true, the newest of the
+// old secrets works until the next rotation; otherwise only the new one does. RotateAppSecret returns ErrAppNotFound if
+// there is no such app, and ErrAppReadOnly if it is one of Options.Apps.
 func (s *Server) RotateAppSecret(ctx context.Context, id string, keep bool) (secret string, err error) {
 	return s.clients.RotateSecret(ctx, id, keep)
 }
 
-// DeleteApp removes an app from the database, with its tokens and what people have allowed it. It returns
+// DeleteApp removes an app from the database, with its tokens and the consents for it. It returns
 // ErrAppNotFound if there is no such app, and ErrAppReadOnly if it is one of Options.Apps.
 func (s *Server) DeleteApp(ctx context.Context, id string) error {
 	return s.clients.Delete(ctx, id)

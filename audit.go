@@ -11,16 +11,16 @@ import (
 	"twostep.example/twostep/internal/store"
 )
 
-// AuditEvent is a security event. docs/audit.md lists the kinds and says what the fields mean.
+// AuditEvent is a security event. docs/audit.md describes the kinds and the fields.
 type AuditEvent struct {
 	ID        string    `json:"id"`
 	Time      time.Time `json:"time"`
-	Event     string    `json:"event"`  // the kind, like "session.created"
+	Event     string    `json:"event"`  // the kind, for example "session.created"
 	Result    string    `json:"result"` // "success" or "failure"
 	ActorType string    `json:"actor_type"`
 	ActorID   string    `json:"actor_id"`
-	Account   string    `json:"account"` // id of the account it is about; "" if the name is unknown
-	Email     string    `json:"email"`   // the address that this account has today; "" if there is none
+	Account   string    `json:"account"` // ID of the account it is about; "" if there is none
+	Email     string    `json:"email"`   // current address of that account; "" if there is none
 	Target    string    `json:"target"`
 	Reason    string    `json:"reason"`
 	Client    string    `json:"client"`
@@ -28,22 +28,22 @@ type AuditEvent struct {
 	Address   string    `json:"address"`
 	Browser   string    `json:"browser"`
 	Trace     string    `json:"trace"`
-	Count     int64     `json:"count"` // how many events it stands for
+	Count     int64     `json:"count"` // how many events it represents: 1, or more for "events.omitted"
 }
 
-// AuditFilter selects events. A zero field does not restrict.
+// AuditFilter selects events. An event must match every field that is set.
 type AuditFilter struct {
-	Account string      // an email address, or the id of an account
+	Account string      // an email address or an account ID
 	Kinds   []string    // see AuditKinds
 	Result  string      // "success" or "failure"
 	Address string      // a network address
 	Since   time.Time   // at or after
 	Until   time.Time   // before
-	Before  *AuditEvent // older than this one, to read on
+	Before  *AuditEvent // older than this one: the last of the previous page
 	Limit   int         // default 50
 }
 
-// AuditKinds are the ids of all kinds of events.
+// AuditKinds returns all kinds of events, in the order of docs/audit.md.
 func AuditKinds() (kinds []string) {
 	for _, d := range audit.Describe() {
 		kinds = append(kinds, string(d.Kind))
@@ -51,8 +51,8 @@ func AuditKinds() (kinds []string) {
 	return kinds
 }
 
-// AuditEvents lists the events that f selects, newest first. It returns ErrAccountNotFound if f names an email address
-// that no account has.
+// AuditEvents returns the events that f selects, newest first. It returns ErrAccountNotFound if f names an email
+// address that no account has, and an error if it names an unknown kind.
 func (s *Server) AuditEvents(ctx context.Context, f AuditFilter) ([]AuditEvent, error) {
 	filter := audit.Filter{
 		Account: f.Account, Result: audit.Result(f.Result), Address: f.Address,

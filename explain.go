@@ -8,38 +8,38 @@ import (
 	"twostep.example/twostep/internal/device"
 )
 
-// TrustDecision is a decision whether a browser is trusted, and what it was made from.
+// TrustDecision is a decision whether a browser is trusted, with its inputs.
 type TrustDecision struct {
-	Trace   string    // the same for the same decision at the same moment
+	Trace   string    // ID of the decision in the log; equal for equal inputs at the same time
 	At      time.Time // when it was made, or is made
-	Reason  string    // "trusted", or the first reason why not
-	Address string    // the client's address; "": unknown
+	Reason  string    // "trusted", or why the second step is required, for example "network" or "expired"
+	Address string    // client IP address; "" if unknown
 	Browser string    // the header User-Agent
 	Records []TrustRecord
 }
 
-// TrustRecord is one network from which a browser was verified, and what it meant for the decision.
+// TrustRecord is one network from which a browser was verified, and the result for it.
 type TrustRecord struct {
-	Network    string    // the network
+	Network    string    // "203.0.113.5", "2001:db8::/64" or both
 	Browser    string    // the header User-Agent
-	VerifiedAt time.Time // when both steps were passed there
-	Reason     string    // "trusted", or why this record does not count
-	Decisive   bool      // TrustDecision.Reason is that of this record
+	VerifiedAt time.Time // when both steps were completed there
+	Reason     string    // "trusted", or why this record is not accepted
+	Decisive   bool      // TrustDecision.Reason is the Reason of this record
 }
 
-// TrustQuery describes a sign-in with the right password, for Server.ExplainTrust.
+// TrustQuery describes a sign-in with a correct password, for Server.ExplainTrust.
 type TrustQuery struct {
 	Email       string     // the address of the account
-	Address     netip.Addr // the client's address; zero: unknown
+	Address     netip.Addr // client IP address; zero if unknown
 	UserAgent   string     // the header
 	ClientHints string     // the header Sec-CH-UA
 	At          time.Time  // zero: now
 }
 
-// ExplainTrust returns what would be decided about a sign-in: one decision for each browser in which the account was
-// verified, and last one for a browser without a record. For a moment in the past it may be wrong, because later
-// verifications have replaced older ones; ReplayDecision returns the decisions that were made. ExplainTrust returns
-// ErrAccountNotFound if there is no such account.
+// ExplainTrust returns what would be decided about a sign-in. There is one decision for each browser in which the
+// account was verified, and a last one for a browser without a record. For a time in the past it may be wrong,
+// because later verifications have replaced earlier ones. ReplayDecision returns the decisions that were really made.
+// ExplainTrust returns ErrAccountNotFound if there is no such account.
 func (s *Server) ExplainTrust(ctx context.Context, q TrustQuery) ([]TrustDecision, error) {
 	if q.At.IsZero() {
 		q.At = s.now()
@@ -56,7 +56,8 @@ func (s *Server) ExplainTrust(ctx context.Context, q TrustQuery) ([]TrustDecisio
 	return all, nil
 }
 
-// ReplayDecision returns the decision with this trace, as it was made. It returns ErrAccountNotFound if there is none.
+// ReplayDecision returns the stored decision with this trace. It returns ErrAccountNotFound if there is none: they are
+// deleted after 60 days, and only the last 200 of an account are kept.
 func (s *Server) ReplayDecision(ctx context.Context, trace string) (TrustDecision, error) {
 	d, err := s.services.Devices.ReplayDecision(ctx, trace)
 	if err != nil {

@@ -8,26 +8,26 @@ import (
 	"twostep.example/twostep/internal/odds"
 )
 
-// GuessOdds are the chances of somebody who knows the password of an account to pass the second step within a year by
-// guessing, from any number of browsers and networks. All are probabilities, from 0 to 1.
+// GuessOdds is the chance that somebody who knows the password of an account guesses the second step within a year,
+// from any number of browsers and networks. All float64 fields are probabilities, from 0 to 1.
 type GuessOdds struct {
 	PerYear      float64 // by all methods together
-	PerPair      float64 // by one guess at two app codes in a row, which is asked for at last; 0: there is no such method
-	PairsPerYear int64   // how many such guesses are compared in a year
-	PairsShare   float64 // the part of PerYear that they add
-	// PerYearWithResets is PerYear for an account whose password is changed as often as that resets the count of
-	// guesses, if each new password becomes known too.
+	PerPair      float64 // by one guess at two app codes in a row, once the budget is used up; 0 without app codes
+	PairsPerYear int64   // guesses at pairs that are compared in a year, at most
+	PairsShare   float64 // what the pairs add to PerYear
+	// PerYearWithResets is PerYear if the password is changed four times, which is as often as that renews the guess
+	// budget in a year, and the guesser learns each new one.
 	PerYearWithResets float64
 	Methods           []MethodOdds
 }
 
-// MethodOdds are the chances by one method alone.
+// MethodOdds is the chance by one method alone.
 type MethodOdds struct {
 	Method         string
-	Digits         int     // of an answer; 0: it cannot be guessed
-	ValidAnswers   int     // how many answers are right at a time
+	Digits         int     // of a code; 0 if it cannot be guessed
+	ValidAnswers   int     // codes that are correct at the same time
 	PerGuess       float64 // the chance of one guess
-	GuessesPerYear int64   // how many guesses are compared in a year
+	GuessesPerYear int64   // guesses that are compared in a year, at most
 	PerYear        float64 // the chance in a year
 }
 
@@ -35,8 +35,8 @@ func (o Options) perYear() odds.Chance {
 	return odds.Certainty / odds.Chance(cmp.Or(o.GuessOddsOneIn, leastOdds))
 }
 
-// ComputeOdds returns the chances of a server with these options. Only Methods and GuessOddsOneIn count.
-// The arithmetic is that which limits the guesses. It returns the errors that New returns for options that are missing or wrong.
+// ComputeOdds returns the odds of a server with these options, computed by the code that limits guesses. They depend on
+// Methods and GuessOddsOneIn only. ComputeOdds returns the errors of New for missing or invalid options.
 func (o Options) ComputeOdds() (GuessOdds, error) {
 	o, err := o.completed()
 	if err != nil {

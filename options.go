@@ -17,32 +17,36 @@ import (
 	"twostep.example/twostep/delivery"
 	"twostep.example/twostep/factor"
 	"twostep.example/twostep/internal/audit"
+	"twostep.example/twostep/internal/brand"
 	"twostep.example/twostep/internal/challenge"
 	"twostep.example/twostep/internal/odds"
 	"twostep.example/twostep/internal/trust"
 )
 
-// Options configure a Server. Database, KeyFile, PublicURL, Methods and Senders have no default; every other field may
-// be left zero.
+// Options configure a Server. Database, KeyFile, PublicURL, Methods and Senders are required. Every other field may be
+// zero, which means its default.
 type Options struct {
-	// Database is the path of a SQLite file, which is created if it does not exist, or a PostgreSQL URL
-	// (postgres://…).
+	// Database is a PostgreSQL URL (postgres://…), or the path of a SQLite file, which New creates if it does not
+	// exist.
 	Database string
-	// KeyFile is the path of the file with the keys that seal the database. It is created on first use, readable by
-	// its owner only. Without it the database cannot be read: back up both, apart from each other.
+	// KeyFile is the path of the file with the keys that encrypt secrets in the database. New creates it if it does
+	// not exist, readable by its owner only. Without it the database cannot be used: back up both, in different
+	// places.
 	KeyFile string
-	// PublicURL is the address people use, like https://signin.example.com, without a path. Every link in a mail
-	// starts with it, and requests for another host are refused. Plain http is for loopback addresses only.
+	// PublicURL is the address people use, for example https://signin.example.com, without a path. Every link in an
+	// email starts with it, and requests for another host are refused. Plain http is allowed on loopback only.
 	PublicURL string
-	// Site is the name people see in pages and mails, at most 128 bytes. Default: the host of PublicURL.
+	// Site is the name people see in pages and emails, at most 128 bytes. Default: the host of PublicURL.
 	Site string
+	// Brand is how pages and mails look. The zero value is a neutral look.
+	Brand Brand
 	// Methods are the verification methods, in the order in which they are offered. Each has its own name and its
 	// own page.
 	Methods []factor.Method
-	// Senders has one function for each channel that the methods use: the Send of a delivery.SMTP or delivery.Inbox.
+	// Senders has one function for each channel that the methods use, for example the Send method of a delivery.SMTP
+	// or a delivery.Inbox.
 	Senders map[delivery.Channel]delivery.SendFunc
-	// SMSGateways send text messages: each is tried if the one before did not accept the message. They replace
-	// Senders[delivery.SMS].
+	// SMSGateways send text messages, see delivery.Failover. They replace Senders[delivery.SMS].
 	SMSGateways []delivery.Gateway
 	// SignUp says who may create an account: "invited" (default), "open" or "closed".
 	SignUp string
@@ -50,61 +54,84 @@ type Options struct {
 	IdleTimeout time.Duration
 	// AbsoluteTimeout is how long a session lasts in any case: at least IdleTimeout, default 24 h.
 	AbsoluteTimeout time.Duration
-	// SMSPrice is the price of one text message, in thousandths of any unit of money (80 is 0.08).
+	// SMSPrice is the price of one text message, in thousandths of a currency unit: 80 is 0.08. Default: 0.
 	SMSPrice int64
-	// SMSDailyBudget is what all text messages of a day (UTC) may cost, in the unit of SMSPrice. 0: no limit.
+	// SMSDailyBudget is the most that all text messages of a day (UTC) may cost, in the unit of SMSPrice. 0: no limit.
 	SMSDailyBudget int64
-	// Location is the time zone of the times in mails and on pages. Default: UTC.
+	// Location is the time zone of times in emails and on pages. Default: UTC.
 	Location *time.Location
-	// Logger gets one line for each request and for each fault. Default: slog.Default().
+	// Logger gets one line for each request, security event and fault. Default: slog.Default().
 	Logger *slog.Logger
 	// Now is the clock. Default: time.Now.
 	Now func() time.Time
-	// Local turns on local mode: an inbox that everybody can read. It needs a PublicURL on loopback. Default: off.
+	// Local turns on local mode: messages are shown at /inbox to everybody who can reach the server. It needs a
+	// PublicURL on loopback. Default: nil, off.
 	Local *LocalMode
-	// TrustDays is for how many days a browser may be trusted: 1 to 30, default 30. -1: not at all.
+	// TrustDays is for how many days a browser may be trusted: 1 to 30, default 30. -1 turns trust off.
 	TrustDays int
-	// TrustNetwork says which addresses are the same network: "exact" (default, the same address), "prefix" or
-	// "off" (any address).
+	// TrustNetwork says which addresses are the same network: "exact" (default: an IPv4 address, an IPv6 /64),
+	// "prefix" (an IPv4 /24, an IPv6 /56) or "off" (networks are not compared).
 	TrustNetwork string
-	// TrustBrowser says which User-Agent headers are the same browser: "family" (default, any version) or "exact".
+	// TrustBrowser says which browsers are the same: "family" (default: the same browser, system and kind of device,
+	// not an older version) or "exact" (the same User-Agent header).
 	TrustBrowser string
-	// GuessOddsOneIn bounds the chance that somebody who knows a password passes the second step by guessing within a
-	// year: 1 in GuessOddsOneIn, 50,000 (default) to 100,000. Beyond it a browser that is new to the account needs a longer code.
+	// GuessOddsOneIn limits the chance that somebody who knows a password guesses the second step within a year to 1 in
+	// GuessOddsOneIn: 50,000 (default) to 100,000. Once it is used up, browsers that are new to the account need a
+	// longer code.
 	GuessOddsOneIn int64
-	// TrustedProxies are the networks of the reverse proxies in front of the server, whose X-Forwarded-For and
-	// Forwarded headers are believed. ParseProxies reads them from text.
+	// TrustedProxies are the addresses or networks of the reverse proxies in front of the server. X-Forwarded-For and
+	// Forwarded headers are accepted from them only. ParseProxies parses them from text.
 	TrustedProxies []netip.Prefix
-	// Apps are the apps that let people sign in here, in addition to those in the database.
+	// Apps are apps in which people sign in with their accounts here, in addition to those in the database.
 	Apps []App
-	// NoBackgroundWork turns off the work in the background: no message is delivered and nothing old is deleted. It is for a
+	// NoBackgroundWork turns off background work: messages are not sent, and expired rows are not deleted. Set it in a
 	// second program that opens the database of a running server.
 	NoBackgroundWork bool
-	// Operator names the person who uses the methods of the Server that change accounts and apps, in security events.
-	// "": a program does.
+	// Operator is the name, in security events, of the person who changes accounts and apps with methods of Server.
+	// "": the events name the program as actor.
 	Operator string
-	// AuditDays is for how many days security events are kept: 366 to 36,500, default 400.
+	// AuditDays is how many days security events are kept: 366 to 36,500, default 400.
 	AuditDays int
-	// PrivateClients accepts private client addresses (RFC 1918, RFC 4193). Without it a private address is taken for a
-	// proxy's, and the network of the client counts as unknown.
+	// HelpMenu is the path to the verification methods in the menu of your app, like "Settings -> Billing & Admin", at
+	// most 128 bytes. The help page says "Browse to …" with it, and that the page opens in a new window. Default: the
+	// help page leads to /settings of the server.
+	HelpMenu string
+	// PrivateClients accepts private client addresses (RFC 1918, RFC 4193). Otherwise a private address is assumed to
+	// be a proxy, and the network of the client is unknown.
 	PrivateClients bool
+
+	look brand.Brand // Brand, checked
 }
 
-// LocalMode is what only a server on loopback may have.
+// LocalMode configures a server for this machine only.
 type LocalMode struct {
-	// Inbox is where Senders put messages; everybody can read it at /inbox.
+	// Inbox is the inbox to which Senders deliver. Everybody who can reach the server can read it at /inbox.
 	Inbox *delivery.Inbox
-	// AdvanceClock moves the clock of Options.Now forward. nil: the inbox has no button for it.
+	// AdvanceClock moves the clock of Options.Now forward. nil: the inbox has no control for it.
 	AdvanceClock func(time.Duration)
+}
+
+// OptionError says which option of Options is missing or wrong.
+type OptionError struct {
+	Option string // the name of the field
+	Err    error  // what is wrong; it continues the name, as in "is missing"
+}
+
+func (e *OptionError) Error() string { return "twostep: " + e.Option + " " + e.Err.Error() }
+
+func (e *OptionError) Unwrap() error { return e.Err }
+
+func optionError(option, format string, args ...any) error {
+	return &OptionError{Option: option, Err: fmt.Errorf(format, args...)}
 }
 
 // completed fills in the defaults. It returns an error that names the option that is missing or wrong.
 func (o Options) completed() (Options, error) {
 	public, err := url.Parse(o.PublicURL)
 	if err != nil {
-		return o, errors.New("twostep: PublicURL is not a URL")
+		return o, optionError("PublicURL", "is not a URL, want one like https://signin.example.com")
 	}
-	missing := func(what string) error { return fmt.Errorf("twostep: Options.%s is missing", what) }
+	missing := func(what string) error { return optionError(what, "is missing") }
 	switch {
 	case o.Database == "":
 		return o, missing("Database")
@@ -116,12 +143,12 @@ func (o Options) completed() (Options, error) {
 		return o, missing("Senders")
 	case public.Host == "" || strings.Trim(public.Path, "/") != "" ||
 		public.RawQuery != "" || public.Fragment != "" || public.User != nil:
-		return o, fmt.Errorf("twostep: PublicURL %q is not of the form https://host", o.PublicURL)
+		return o, optionError("PublicURL", "is %q, not of the form https://host", o.PublicURL)
 	case public.Scheme != "https" && (public.Scheme != "http" || !trust.IsLoopbackHost(public.Hostname())):
-		return o, fmt.Errorf("twostep: PublicURL %q: only https is safe for passwords; plain http is for this machine only",
+		return o, optionError("PublicURL", "is %q, want https, because passwords travel over it; http is for loopback only",
 			o.PublicURL)
 	case o.Local != nil && !trust.IsLoopbackHost(public.Hostname()):
-		return o, errors.New("twostep: local mode shows everybody the mail, so PublicURL must be on this machine only")
+		return o, optionError("PublicURL", "must be a loopback address in local mode, because everybody can read the inbox")
 	}
 	public.Host = strings.ToLower(public.Host)
 	if public.Scheme == "https" { // browsers leave it out
@@ -133,11 +160,22 @@ func (o Options) completed() (Options, error) {
 	o.PublicURL = public.Scheme + "://" + public.Host
 	o.Site = first(o.Site, public.Hostname())
 	if len(o.Site) > 128 || strings.ContainsFunc(o.Site, unicode.IsControl) || !utf8.ValidString(o.Site) {
-		return o, errors.New("twostep: Site is longer than 128 bytes or holds a control character; it stands in every mail")
+		return o, optionError("Site", "is longer than 128 bytes or has a control character")
+	}
+	if len(o.HelpMenu) > 128 || strings.ContainsFunc(o.HelpMenu, unicode.IsControl) || !utf8.ValidString(o.HelpMenu) {
+		return o, optionError("HelpMenu", "is longer than 128 bytes or has a control character")
+	}
+	if o.look, err = brand.New(brand.Config(o.Brand)); err != nil {
+		return o, fmt.Errorf("twostep: Brand: %w", err)
+	}
+	if c := o.look.Colors; c != nil && c.Corrected() {
+		o.Logger = first(o.Logger, slog.Default())
+		o.Logger.Info("brand color corrected for text and links", "color", c.Given, "light", c.Light.Accent,
+			"dark", c.Dark.Accent)
 	}
 	o.SignUp = first(o.SignUp, "invited")
 	if o.SignUp != "invited" && o.SignUp != "open" && o.SignUp != "closed" {
-		return o, fmt.Errorf("twostep: SignUp is %q, not invited, open or closed", o.SignUp)
+		return o, optionError("SignUp", "is %q, want invited, open or closed", o.SignUp)
 	}
 	if err := o.completeTrust(); err != nil {
 		return o, err
@@ -146,16 +184,17 @@ func (o Options) completed() (Options, error) {
 		return o, err
 	}
 	if o.GuessOddsOneIn = first(o.GuessOddsOneIn, leastOdds); o.GuessOddsOneIn < leastOdds || o.GuessOddsOneIn > mostOdds {
-		return o, fmt.Errorf("twostep: GuessOddsOneIn is 1 in %d, not 1 in %d to %d: "+
-			"with %d new passwords in a year it may come to 1 in %d; and five apps need one guess",
+		return o, optionError("GuessOddsOneIn", "is 1 in %d, want 1 in %d to 1 in %d. If the password is changed %d times in "+
+			"a year, the chance may reach 1 in %d; five authenticator apps need one guess",
 			o.GuessOddsOneIn, leastOdds, mostOdds, odds.MaxRenewalsPerYear, int64(odds.Certainty/odds.MaxAccountBudgetPerYear))
 	}
 	if o.AuditDays = first(o.AuditDays, 400); o.AuditDays < leastAuditDays || o.AuditDays > mostAuditDays {
-		return o, fmt.Errorf("twostep: AuditDays is %d, want %d to %d", o.AuditDays, leastAuditDays, mostAuditDays)
+		return o, optionError("AuditDays", "is %d, want %d to %d", o.AuditDays, leastAuditDays, mostAuditDays)
 	}
 	o.IdleTimeout, o.AbsoluteTimeout = first(o.IdleTimeout, time.Hour), first(o.AbsoluteTimeout, 24*time.Hour)
 	if o.IdleTimeout < time.Minute || o.AbsoluteTimeout < o.IdleTimeout {
-		return o, errors.New("twostep: IdleTimeout must be at least a minute, and AbsoluteTimeout at least IdleTimeout")
+		return o, optionError("IdleTimeout", "is %s, want at least 1m and at most AbsoluteTimeout (%s)", o.IdleTimeout,
+			o.AbsoluteTimeout)
 	}
 	o.Location = first(o.Location, time.UTC)
 	o.Logger = first(o.Logger, slog.Default())
@@ -170,8 +209,8 @@ const (
 	mostOdds  = int64(odds.Certainty / (odds.AccountBudgetPerYear / 2))
 )
 
-// checkMethods refuses methods that could not be told apart, and codes that their sign-in or enrollment would not
-// outlive: their mail would promise more minutes than there are.
+// checkMethods refuses two methods with one name or page, and codes that are valid for longer than their sign-in or
+// enrollment: the email would promise more minutes than there are.
 func checkMethods(methods []factor.Method) error {
 	names, paths := map[string]bool{}, map[string]string{}
 	for i, m := range methods {
@@ -200,14 +239,15 @@ func checkGateways(gateways []delivery.Gateway) error {
 	names := map[string]bool{}
 	for _, g := range gateways {
 		if names[g.Name] {
-			return fmt.Errorf("twostep: two gateways are named %q: their receipts could not be told apart", g.Name)
+			return optionError("SMSGateways", "has two gateways named %q, so their delivery receipts could not be told apart",
+				g.Name)
 		}
 		names[g.Name] = true
 	}
 	return nil
 }
 
-// checkApps says what is wrong with one of the apps, or what two of them claim.
+// checkApps returns an error if an app is not valid or two apps conflict.
 func checkApps(apps []App) error {
 	for i, a := range apps {
 		err := a.Validate()
@@ -229,33 +269,33 @@ func (o *Options) completeTrust() (err error) {
 	o.TrustBrowser = first(o.TrustBrowser, string(trust.BrowserFamily))
 	switch {
 	case o.TrustDays < -1 || o.TrustDays > maxTrustDays:
-		return fmt.Errorf("twostep: TrustDays is %d, not 1 to %d, or -1 for none", o.TrustDays, maxTrustDays)
+		return optionError("TrustDays", "is %d, want 1 to %d, or -1 for none", o.TrustDays, maxTrustDays)
 	case !slices.Contains([]trust.NetworkMatch{trust.NetworkExact, trust.NetworkPrefix, trust.NetworkIgnored},
 		trust.NetworkMatch(o.TrustNetwork)):
-		return fmt.Errorf("twostep: TrustNetwork is %q, not exact, prefix or off", o.TrustNetwork)
+		return optionError("TrustNetwork", "is %q, want exact, prefix or off", o.TrustNetwork)
 	case !slices.Contains([]trust.BrowserMatch{trust.BrowserFamily, trust.BrowserExact}, trust.BrowserMatch(o.TrustBrowser)):
-		return fmt.Errorf("twostep: TrustBrowser is %q, not family or exact", o.TrustBrowser)
+		return optionError("TrustBrowser", "is %q, want family or exact", o.TrustBrowser)
 	}
 	if o.TrustedProxies, err = trust.TrustedProxies(o.TrustedProxies).Normalize(); err != nil {
-		return fmt.Errorf("twostep: TrustedProxies: %w", err)
+		return optionError("TrustedProxies", "is wrong: %w", err)
 	}
 	for _, p := range o.TrustedProxies {
 		if o.PrivateClients && trust.IsPrivateAddr(p.Addr()) && !p.Addr().IsLoopback() && p.Addr().BitLen()-p.Bits() > 3 {
-			return fmt.Errorf("twostep: TrustedProxies: in an intranet %s has clients too, and each of them "+
-				"could forge its address: name each proxy by its address", p)
+			return optionError("TrustedProxies", "has the private network %s, but private clients are accepted, so those in it "+
+				"could forge their address: name each proxy by its address, like 10.0.0.7", p)
 		}
 	}
 	return nil
 }
 
-// ParseProxies parses addresses and networks like 10.0.0.0/8, separated by commas or white space, for
-// Options.TrustedProxies. It returns an error that names the part that is neither.
+// ParseProxies parses addresses and networks, for example 10.0.0.0/8, separated by commas or white space, for
+// Options.TrustedProxies. Its error names the part that is neither, or a network that is too large.
 func ParseProxies(text string) ([]netip.Prefix, error) { return trust.ParseTrustedProxies(text) }
 
 // Options.AuditDays is at least one year, and at most about a hundred.
 const leastAuditDays, mostAuditDays = 366, 36_500
 
-// actor returns who the events of the Server's methods name.
+// actor returns the actor in the events of the Server's methods.
 func (o Options) actor() audit.Actor {
 	if o.Operator == "" {
 		return audit.Actor{Type: audit.TypeProgram}
@@ -288,13 +328,14 @@ func first[T comparable](given, otherwise T) T {
 
 func (o Options) secure() bool { return strings.HasPrefix(o.PublicURL, "https://") }
 
-// isForServer reports whether the request is for this server. A health check comes by address, so its host may be any.
+// isForServer reports whether the request is for this server. Health checks may use any host, because load balancers
+// send them to the address.
 func (o Options) isForServer(r *http.Request) bool {
 	return r.URL.Path == "/healthz" || r.URL.Path == "/readyz" || o.isHost(r.Host)
 }
 
-// isHost reports whether a Host header names this server. Another name that points here may be an attacker's (DNS
-// rebinding). If PublicURL is on loopback, every loopback name with its port will do.
+// isHost reports whether a Host header names this server. Another name that resolves to this address may be an
+// attacker's (DNS rebinding). If PublicURL is on loopback, every loopback name with its port is accepted.
 func (o Options) isHost(header string) bool {
 	_, host, _ := strings.Cut(o.PublicURL, "://")
 	return strings.EqualFold(header, host) || port(host) == port(header) &&

@@ -8,10 +8,10 @@ import (
 	"twostep.example/twostep/internal/seal"
 )
 
-// receiptPath is where gateways call back: /sms/receipt/GATEWAY/ID/MAC.
+// receiptPath is the path of delivery receipts: /sms/receipt/GATEWAY/ID/STAMP.MAC.
 const receiptPath = "/sms/receipt/"
 
-// addGateways makes the gateways send the text messages, and gives them the address and the MAC key of their receipts.
+// addGateways makes the gateways send the text messages, and sets the URL and the MAC key of their receipts.
 func (o *Options) addGateways(keys *seal.KeyRing) {
 	if len(o.SMSGateways) == 0 {
 		return
@@ -28,8 +28,7 @@ func (o *Options) addGateways(keys *seal.KeyRing) {
 	o.Senders[delivery.SMS] = delivery.Failover(sends...)
 }
 
-// receipts serves the delivery receipts of the gateways. A receipt changes what the code page says about a message,
-// and never a decision.
+// receipts returns the handler of delivery receipts. A receipt changes only what the code page says about a message.
 func (o *Options) receipts(s *Server) http.Handler {
 	gateways := o.SMSGateways
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -39,7 +38,7 @@ func (o *Options) receipts(s *Server) http.Handler {
 				continue // it is of another gateway, or forged
 			}
 			if err := s.store.RecordDeliveryReceipt(r.Context(), receipt.ID, receipt.State, receipt.At); err != nil {
-				s.log.Error("receipt", "error", err)
+				s.log.Error("recording a delivery receipt failed", "error", err)
 				w.WriteHeader(http.StatusServiceUnavailable)
 				return
 			}

@@ -10,67 +10,66 @@ import (
 	"twostep.example/twostep/internal/render"
 )
 
-// Account is the person who is signed in.
+// Account is the account of a signed-in person.
 type Account struct {
-	ID       string   // never changes; what an app stores
+	ID       string   // never changes: store this one
 	Email    string   // in canonical form; may change
 	Name     string   // may change
-	Operator bool     // runs this server
+	Operator bool     // see AccountParams.Operator
 	Groups   []string // may change; see Server.SetGroups
 }
 
 type accountKey struct{}
 
-// AccountFrom returns the account that a handler behind Require serves. It returns false if the context is not that
-// of such a request.
+// AccountFrom returns the account of the signed-in person, in a handler that is wrapped in Require. It returns false if
+// ctx does not come from such a request.
 func AccountFrom(ctx context.Context) (Account, bool) {
 	a, ok := ctx.Value(accountKey{}).(Account)
 	return a, ok
 }
 
-// requestTime bounds every request: a database that hangs does not keep requests waiting for long.
+// requestTime is the time limit of a request, so that a database that hangs does not keep requests waiting.
 const requestTime = 10 * time.Second
 
-// Require returns a handler that lets signed-in people through to h and sends everybody else to sign in first. After
-// that they come back to the page they asked for, if they asked with GET.
+// Require returns a handler that calls h for signed-in people and redirects everybody else to the sign-in page (303).
+// After the sign-in they return to the page that they requested, if they requested it with GET.
 //
-// A request passes what the server's own pages have, in this order:
+// A request passes the same guards as the server's own pages, in this order:
 //
-//   - the security headers, which h may replace, a request id and one line in the log;
-//   - a guard: a panic of h is logged and answered with an error page (500); if h has begun its answer, the connection
-//     is aborted, so that no client takes a part of an answer for the whole;
-//   - the host must be that of Options.PublicURL (421);
-//   - a request that another site made the browser send is refused (403), by the rules of http.CrossOriginProtection:
-//     GET, HEAD and OPTIONS are not, so they must change nothing;
-//   - the context ends after 10 seconds; RequireStreaming has no such limit;
-//   - the session.
+//   - security headers, which h may replace, a request ID and one log line;
+//   - panic recovery: a panic of h is logged and answered with an error page (500). If h has started its response, the
+//     connection is aborted, so that no client takes a partial response for a complete one;
+//   - host check: the host must be that of Options.PublicURL (421);
+//   - cross-origin protection: a request that another site made the browser send is refused (403), by the rules of
+//     http.CrossOriginProtection. GET, HEAD and OPTIONS are allowed, so they must change nothing;
+//   - time limit: the context ends after 10 seconds; RequireStreaming has no limit;
+//   - session: AccountFrom returns its account.
 //
-// The limits of the server's own forms are not for h: its bodies may be of any size and type. The ResponseWriter can
-// flush and hijack, and http.ResponseController reaches its deadlines.
+// The size and the type of request bodies are not limited. The ResponseWriter supports http.Flusher, http.Hijacker and
+// http.ResponseController.
 //
-// Inside of another Require, and for a Server inside of its own Require, nothing of this is done twice.
+// If h is wrapped in Require twice, or is the Server itself, the guards run once.
 func (s *Server) Require(h http.Handler) http.Handler { return s.require(h, requestTime) }
 
-// RequireStreaming is Require without the limit of 10 seconds, for answers that take longer: events, large files,
-// WebSockets. The context of the request ends when the client leaves. The session is looked up once, at the
-// beginning: a stream goes on after its person has signed out.
+// RequireStreaming is Require without the limit of 10 seconds, for responses that take longer: events, large files,
+// WebSockets. The context ends when the client disconnects. The session is checked once, at the start, so a stream
+// continues after a sign-out.
 func (s *Server) RequireStreaming(h http.Handler) http.Handler { return s.require(h, 0) }
 
-// guardedKey is the key of the Account in the context of a request that has passed the guards and the session of this
-// server. Another server in the same program has guards of its own.
+// guardedKey is the context key of the Account of a request that has passed the guards of this server. Another Server
+// in the same program has its own.
 type guardedKey struct{ server *Server }
 
-// passed returns the account of a request that has passed Require already.
+// passed returns the account of a request that has already passed Require.
 func (s *Server) passed(r *http.Request) (Account, bool) {
 	a, ok := r.Context().Value(guardedKey{s}).(Account)
 	return a, ok
 }
 
-// abortedKey is the key of a *bool, in which a request behind Require notes that its handler panicked in the middle of
-// its answer.
+// abortedKey is the context key of a *bool that is set if the handler panicked after it had started its response.
 type abortedKey struct{}
 
-// require is Require with a time limit for h; 0: none.
+// require is Require with a time limit for h; 0 is no limit.
 func (s *Server) require(h http.Handler, limit time.Duration) http.Handler {
 	guarded := s.pages.Middleware(s.guard(func(w http.ResponseWriter, r *http.Request) error {
 		a, err := s.signedIn(r)
@@ -115,7 +114,7 @@ func (s *Server) guard(h render.Handler) http.Handler {
 	})
 }
 
-// signedIn returns the account of the session that a request belongs to.
+// signedIn returns the account of the session of a request, or session.ErrNoSession.
 func (s *Server) signedIn(r *http.Request) (Account, error) {
 	ctx, stop := context.WithTimeout(r.Context(), requestTime)
 	defer stop()
@@ -126,7 +125,7 @@ func (s *Server) signedIn(r *http.Request) (Account, error) {
 	return Account(session.Account), nil
 }
 
-// serveLimited serves r with ctx, which ends after the limit, unless it has a deadline already; 0: no limit.
+// serveLimited serves r with ctx and the time limit, unless ctx has a deadline already; 0 is no limit.
 func serveLimited(h http.Handler, w http.ResponseWriter, r *http.Request, ctx context.Context, limit time.Duration) {
 	if _, limited := ctx.Deadline(); !limited && limit > 0 {
 		var stop context.CancelFunc
@@ -136,8 +135,8 @@ func serveLimited(h http.Handler, w http.ResponseWriter, r *http.Request, ctx co
 	h.ServeHTTP(w, r.WithContext(ctx))
 }
 
-// appWriter is the ResponseWriter of a handler behind Require. It knows whether the answer has begun, and has the
-// methods of the server's own that handlers look for.
+// appWriter is the ResponseWriter of a handler behind Require. It records whether the response has started, and
+// supports http.Flusher and http.Hijacker.
 type appWriter struct {
 	http.ResponseWriter
 	begun bool
@@ -153,10 +152,10 @@ func (w *appWriter) Write(b []byte) (int, error) {
 	return w.ResponseWriter.Write(b)
 }
 
-// Flush sends what is written so far.
+// Flush implements http.Flusher.
 func (w *appWriter) Flush() { _ = w.FlushError() }
 
-// FlushError does what Flush does, for http.ResponseController.
+// FlushError implements Flush for http.ResponseController.
 func (w *appWriter) FlushError() error {
 	if !w.begun { // the first flush sends the headers
 		w.WriteHeader(http.StatusOK)
@@ -164,7 +163,7 @@ func (w *appWriter) FlushError() error {
 	return http.NewResponseController(w.ResponseWriter).Flush()
 }
 
-// Hijack hands the connection over.
+// Hijack implements http.Hijacker.
 func (w *appWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, buffer, err := http.NewResponseController(w.ResponseWriter).Hijack()
 	w.begun = w.begun || err == nil

@@ -256,7 +256,7 @@ func TestRequireRecovers(t *testing.T) {
 	a.mux.Handle("/broken", a.ts.Require(h))
 	answer := a.do(a.request("GET", "/broken", nil))
 	page := text(t, answer)
-	faults := a.log.about(t, "fault")
+	faults := a.log.about(t, "request failed")
 	if answer.StatusCode != http.StatusInternalServerError || len(faults) != 1 {
 		t.Fatalf("%d, %d faults", answer.StatusCode, len(faults))
 	}

@@ -4,7 +4,8 @@
 //	http.Handle("/", ts)                       // /signin, /settings, …
 //	http.Handle("/reports", ts.Require(reports)) // twostep.AccountFrom(r.Context())
 //
-// It has its own pages, tables and mail queue. It does not listen and reads no configuration; cmd/twostep does.
+// The package has its own pages, database tables and message queue. It does not listen and reads no configuration
+// files; cmd/twostep does both. docs/embedding.md has a complete program.
 package twostep
 
 import (
@@ -37,7 +38,7 @@ import (
 	"twostep.example/twostep/internal/web"
 )
 
-// Server is a sign-in server. New returns one that is ready. Its methods may be called from any number of goroutines.
+// Server is a sign-in server. Create one with New. Its methods are safe for concurrent use.
 type Server struct {
 	handler  http.Handler
 	services *signin.Services
@@ -54,9 +55,10 @@ type Server struct {
 	work     sync.WaitGroup
 }
 
-// New opens the database, migrates it and starts the work in the background: it sends the messages that wait in the
-// outbox and deletes old rows. ctx bounds the opening only; Close ends the rest. New returns an error if an option is
-// missing or wrong, if the key file or the database cannot be opened, and if the keys are not those of the database.
+// New opens the database, updates its schema and starts background work: it sends queued messages and logout tokens,
+// and deletes expired rows. ctx limits only the opening; Close ends the background work. New returns an error if an
+// option is missing or not valid, if the key file or the database cannot be opened, or if the database belongs to
+// other keys.
 func New(ctx context.Context, o Options) (*Server, error) {
 	o, err := o.completed()
 	if err != nil {
@@ -64,11 +66,11 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	}
 	keys, err := seal.LoadOrCreateKeyRing(o.KeyFile)
 	if err != nil {
-		return nil, fmt.Errorf("twostep: %w", err)
+		return nil, optionError("KeyFile", "cannot be used: %w", err)
 	}
 	db, err := store.Open(ctx, o.Database)
 	if err != nil {
-		return nil, fmt.Errorf("twostep: %w", err)
+		return nil, fmt.Errorf("twostep: database: %w", err)
 	}
 	s, err := build(ctx, o, keys, db)
 	if err != nil {
@@ -87,6 +89,7 @@ func build(ctx context.Context, o Options, keys *seal.KeyRing, db *store.DB) (*S
 		}
 	}
 	o.addGateways(keys)
+	o.layOutMails()
 	out := outbox.New(db, keys, o.Senders, o.Now, o.Logger)
 	events := &audit.Log{Store: db, Now: o.Now, Logger: o.Logger}
 	services := signin.New(signin.Config{
@@ -105,7 +108,7 @@ func build(ctx context.Context, o Options, keys *seal.KeyRing, db *store.DB) (*S
 		Challenges: services.Challenges, Issuer: o.PublicURL, Clients: s.clients,
 	}
 	s.pages = &render.Renderer{
-		Site: o.Site, Secure: o.secure(), Location: o.Location, Log: o.Logger, Now: o.Now,
+		Site: o.Site, Brand: render.NewBrand(o.look), Secure: o.secure(), Location: o.Location, Log: o.Logger, Now: o.Now,
 		JSONErrorPaths: oidc.APIPaths(),
 		Origins:        origin.Resolver{TrustedProxies: o.TrustedProxies, PrivateClients: o.private()},
 	}
@@ -121,15 +124,15 @@ func build(ctx context.Context, o Options, keys *seal.KeyRing, db *store.DB) (*S
 	return s, nil
 }
 
-// checkKeys returns an error if the database was sealed with other keys, before anything is sealed with these.
+// checkKeys returns an error if the database belongs to other keys, before anything is encrypted with these.
 func checkKeys(ctx context.Context, db *store.DB, keys *seal.KeyRing, file string) error {
 	fingerprint, err := db.GetOrSetState(ctx, "keys", keys.Fingerprint())
 	if err != nil {
 		return fmt.Errorf("twostep: %w", err)
 	}
 	if !keys.HasFingerprint(fingerprint) {
-		return fmt.Errorf("twostep: the database was made with other keys than those in %s: "+
-			"restore the key file that belongs to this database", file)
+		return optionError("KeyFile", "is %s, which has other keys than those that encrypt the database: restore the key file "+
+			"of this database", file)
 	}
 	return nil
 }
@@ -139,7 +142,7 @@ func (s *Server) sweep(ctx context.Context, now func() time.Time) {
 	const every = 10 * time.Minute
 	for tick := time.NewTicker(every); ; {
 		if err := s.sweepOnce(ctx, now()); err != nil && ctx.Err() == nil {
-			s.log.Error("sweep", "error", err)
+			s.log.Error("deleting expired data failed", "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -147,15 +150,15 @@ func (s *Server) sweep(ctx context.Context, now func() time.Time) {
 			return
 		case <-tick.C:
 			if err := s.store.AdvanceLatestTime(ctx, now()); err != nil {
-				s.log.Error("sweep", "error", err)
+				s.log.Error("recording the latest time failed", "error", err)
 			}
 		}
 	}
 }
 
-// sweepOnce deletes rows that are old at now. Counts of guesses and security events are deleted by a time that follows
-// the clock by at most a day each time: otherwise a clock that jumps forward by a year and is set back would renew all
-// guesses of every attacker and delete their events.
+// sweepOnce deletes rows that have expired at now. Guesses and security events are deleted by a time that follows the
+// clock by at most one day per call. Otherwise a clock that jumps a year ahead and back would renew the guess budget of
+// every attacker and delete their events.
 func (s *Server) sweepOnce(ctx context.Context, now time.Time) error {
 	const day = 24 * time.Hour
 	before := func(d time.Duration) time.Time { return now.Add(-d) }
@@ -172,19 +175,20 @@ func (s *Server) sweepOnce(ctx context.Context, now time.Time) error {
 	return err
 }
 
-// Close waits for the messages that are being sent and closes the database. Call it after the HTTP server has ended.
+// Close waits for messages that are being sent, and closes the database. Call it after the HTTP server has ended. It
+// returns the error of closing the database.
 func (s *Server) Close() error {
 	s.stop()
 	s.work.Wait()
 	return s.store.Close()
 }
 
-// ServeHTTP answers the pages and endpoints of the server: /signin, /settings, /oauth2/… and so on. docs/embedding.md
-// lists the paths.
+// ServeHTTP serves the pages and endpoints of the server, for example /signin, /settings and /oauth2/….
+// docs/embedding.md lists the paths.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
 
-// routes returns the handler of all paths with the checks before them. A forward-auth request that is allowed from
-// the cache passes before the checks and the log. A request behind Require has passed the checks already.
+// routes returns the handler of all paths, with the checks before them. A forward-auth request that the cache allows is
+// answered before the checks and has no log line. A request behind Require has already passed the checks.
 func (s *Server) routes(o Options) http.Handler {
 	services := s.services
 	site := &web.Handlers{
@@ -193,7 +197,8 @@ func (s *Server) routes(o Options) http.Handler {
 		Pages: s.pages, Grants: s.grants,
 	}
 	helps := &help.Handlers{
-		Sessions: services.Sessions, Devices: services.Devices, Methods: o.Methods, Domain: o.PublicURL, Pages: s.pages,
+		Sessions: services.Sessions, Devices: services.Devices, Methods: o.Methods, Domain: o.PublicURL,
+		Menu: o.HelpMenu, Pages: s.pages,
 	}
 	hosts := &forwardauth.Authorizer{Grants: s.grants, Sessions: services.Sessions, Pages: s.pages}
 	s.provider = &oidc.Provider{Grants: s.grants, Sessions: services.Sessions, Methods: o.Methods, Pages: s.pages}
@@ -242,7 +247,7 @@ func (s *Server) routes(o Options) http.Handler {
 // ready answers 200 if the database answers, and 503 otherwise.
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 	if err := s.store.Ping(r.Context()); err != nil {
-		s.log.Error("not ready", "error", err)
+		s.log.Error("readiness check failed", "error", err)
 		writeText(w, http.StatusServiceUnavailable, "the database does not answer")
 		return
 	}

@@ -8,17 +8,19 @@ import (
 	"time"
 )
 
-// failoverCooldown is how long a gateway that timed out is tried last.
+// failoverCooldown is how long a gateway is tried last after it did not answer.
 const failoverCooldown = time.Minute
 
 // Failover returns a SendFunc that tries the gateways in order until one accepts the message. It
-// tries the next gateway only if the one before certainly did not accept: no connection, a refusal,
-// or an unreadable response. It stops at the first error that wraps ErrUncertain and returns it,
-// because a second text message costs money and confuses people. For one minute after that, the
-// gateway comes last, so that a retry uses another one.
+// tries the next gateway only if the one before certainly did not accept it: no connection, a
+// rejection, or an unknown response.
 //
-// The returned error wraps ErrRejected only if every gateway rejected the message. Only ctx limits
-// the time.
+// It stops at the first error that wraps ErrUncertain and returns it, because a second text message
+// costs money and confuses people. That gateway then comes last for one minute, so that a retry uses
+// another one.
+//
+// The returned error wraps ErrRejected only if every gateway rejected the message. Failover has no
+// timeout of its own; ctx limits the time.
 func Failover(gateways ...SendFunc) SendFunc {
 	c := &failoverChain{gateways: gateways, now: time.Now, lastTimeout: make([]atomic.Int64, len(gateways))}
 	return c.send

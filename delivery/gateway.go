@@ -24,13 +24,13 @@ const (
 	AuthSigV4  = "sigv4"  // User and Secret are an AWS access key; needs Region and Service
 )
 
-// Gateway describes an SMS gateway by the one HTTP request that sends a message. Twilio, Vonage,
-// SNS and Kannel return a complete Gateway; any other service needs a few fields.
+// Gateway describes an SMS gateway by the HTTP request that sends a message and by what its responses
+// mean. Twilio, Vonage, SNS and Kannel return a complete Gateway.
 //
 // The strings in Header, Fields and CallbackFields may contain placeholders: {to} (E.164), {digits}
 // (the same without +), {text}, {from}, {id} (the message ID, the same on each attempt),
-// {callback}, {user} and {secret}. Placeholders are replaced before encoding, so no value can break
-// out of its field. A field that consists of one placeholder with an empty value is left out.
+// {callback}, {user} and {secret}. Fields are encoded after their placeholders were replaced, so no
+// value can break out of its field. A field is left out if it is one placeholder with an empty value.
 type Gateway struct {
 	Name     string            // appears in errors and in receipt URLs; letters, digits, - and _
 	Method   string            // "" is POST
@@ -48,7 +48,7 @@ type Gateway struct {
 	Reject           []ResponseRule // the message is rejected for good if any rule matches; checked first
 	ErrorCodePattern string         // regular expression; group 1 is the gateway's error code, for the log
 
-	AllowPrivate bool           // the gateway may be on this machine or in a private network
+	AllowPrivate bool           // allow a gateway on this machine or in a private network, and plain http to it
 	RootCAs      *x509.CertPool // nil uses the system's
 	Timeout      time.Duration  // for the whole request; 0 is 8 s
 
@@ -56,7 +56,7 @@ type Gateway struct {
 	CallbackKey    []byte            // 32 random bytes; key of the MAC in the receipt URL
 	CallbackFields map[string]any    // additional fields, sent if CallbackURL is set
 	StateField     string            // the receipt's field with the delivery state
-	StateMap       map[string]string // from the gateway's states to State…; any other is StateSent
+	StateMap       map[string]string // from the gateway's states to State…; unknown states are StateSent
 	TwilioSigned   bool              // receipts must carry a valid X-Twilio-Signature, keyed with Secret
 
 	Now func() time.Time // nil is time.Now
@@ -69,14 +69,13 @@ type ResponseRule struct {
 	Pattern string // regular expression; "" requires only that Field exists
 }
 
-// String returns "sms gateway " and the name. It keeps the secret out of anything that prints a
-// Gateway.
+// String returns "sms gateway " and the name, so that printing a Gateway never shows its secret.
 func (g Gateway) String() string { return "sms gateway " + g.Name }
 
-// GoString does the same for %#v.
+// GoString returns the same as String, for %#v.
 func (g Gateway) GoString() string { return g.String() }
 
-// Check validates the settings without using the network. Its error names the wrong setting and
+// Check validates the fields without using the network. Its error names the invalid field and
 // contains no secret.
 func (g Gateway) Check() error {
 	for _, check := range []func() error{g.checkURL, g.checkAuth, g.checkResponseRules, g.checkCallback} {

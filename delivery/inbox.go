@@ -15,18 +15,18 @@ import (
 	"time"
 )
 
-// maxInboxMessages is how many messages an inbox keeps, besides the very first: in demo mode that
-// one has the sign-in credentials.
+// maxInboxMessages is how many messages an inbox keeps, besides the very first, which has the
+// sign-in credentials in demo mode.
 const maxInboxMessages = 100
 
-// ErrMessageNotFound says that the inbox has no message with this ID, or that the ID is not valid.
+// ErrMessageNotFound is returned if the inbox has no message with this ID, or the ID is not valid.
 var ErrMessageNotFound = errors.New("no such message")
 
-// Inbox stores every message in a folder instead of sending it, for demo mode and development.
-// Everybody who can read the folder can read the codes. Several processes may share one folder.
+// Inbox stores messages in a folder instead of sending them, for demos and development. Everybody who
+// can read the folder can read the codes. Several processes can share one folder.
 type Inbox struct {
-	Dir  string           // created when needed, with mode 0700
-	From string           // sender of mail; "" is signin@localhost
+	Dir  string           // created if it does not exist, with mode 0700
+	From string           // sender of emails; "" is signin@localhost
 	Now  func() time.Time // nil is time.Now
 }
 
@@ -37,8 +37,8 @@ type InboxMessage struct {
 	Raw string // email: the whole mail (RFC 5322, CRLF line ends); sms: ""
 }
 
-// Send stores m. A message with the ID of an earlier one replaces it. Send returns an error that
-// wraps ErrRejected if SMTP or an SMS gateway could not send m either.
+// Send stores m. A message with the same ID is replaced. Send returns an error that wraps ErrRejected
+// if m is invalid, by the same checks as SMTP and Gateway.
 func (i Inbox) Send(ctx context.Context, m Message) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("delivery: inbox: %w", err)
@@ -82,7 +82,7 @@ func checkSMS(m Message) error {
 	return nil
 }
 
-// List returns the newest 100 messages and the very first, newest first. The list is empty if
+// List returns the newest 100 messages and the very first one, newest first. The list is empty if
 // nothing was sent yet.
 func (i Inbox) List() ([]InboxMessage, error) {
 	files, err := i.listFiles()

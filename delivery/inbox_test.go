@@ -39,7 +39,7 @@ func TestInboxStoresMessages(t *testing.T) {
 	if want := (InboxMessage{At: now, Message: inboxCodeSMS()}); !reflect.DeepEqual(all[0], want) {
 		t.Errorf("got %+v first, want %+v", all[0], want)
 	}
-	if all[1].Message != testCodeMail() || !all[1].At.Equal(noon) {
+	if !reflect.DeepEqual(all[1].Message, testCodeMail()) || !all[1].At.Equal(noon) {
 		t.Errorf("got %+v, want %+v", all[1].Message, testCodeMail())
 	}
 	if o := parseMail(t, []byte(all[1].Raw)); o.subject != testCodeMail().Subject ||

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/mail"
+	"regexp"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -19,6 +20,8 @@ const (
 	maxSenderNameChars = 128
 	maxMessageIDBytes  = 100 // an ID is also a file name
 	maxLineBytes       = 998 // without CRLF; RFC 5322 2.1.1
+	maxInlineFiles     = 10
+	maxInlineBytes     = 256 << 10 // of one file
 )
 
 // composedMail is a mail that is ready to send: the envelope of RFC 5321 and the content of RFC
@@ -57,9 +60,20 @@ func renderMail(sender *mail.Address, m Message, date time.Time) ([]byte, error)
 	msg.SetDateWithValue(date)
 	msg.SetMessageIDWithValue(m.ID + "@" + domain)
 	msg.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834 5: suppresses automatic replies
+	msg.SetGenHeader("X-Auto-Response-Suppress", "All")  // MS-OXCMAIL 2.1.3.2.20: the same for Exchange
+	if m.Language != "" {
+		msg.SetGenHeader("Content-Language", m.Language) // RFC 3282
+	}
 	msg.SetBodyString(gomail.TypeTextPlain, normalizeLineEndings(m.Text))
 	if m.HTML != "" {
 		msg.AddAlternativeString(gomail.TypeTextHTML, normalizeLineEndings(m.HTML))
+		for _, f := range m.Inline {
+			err := msg.EmbedReader(f.Name, bytes.NewReader(f.Data), gomail.WithFileContentID("<"+f.ID+">"),
+				gomail.WithFileContentType(gomail.ContentType(f.ContentType)))
+			if err != nil {
+				return nil, fmt.Errorf("inline file: %w", err)
+			}
+		}
 	}
 	var buf bytes.Buffer
 	if _, err := msg.WriteTo(&buf); err != nil {
@@ -82,8 +96,39 @@ func checkMail(m Message) error {
 	if err := checkHeaderValue(m.Subject); err != nil {
 		return fmt.Errorf("subject: %w", err)
 	}
+	if m.Language != "" && !languageTag.MatchString(m.Language) {
+		return errors.New("language: want a tag like de or pt-BR")
+	}
+	if err := checkInline(m.Inline); err != nil {
+		return fmt.Errorf("inline file: %w", err)
+	}
 	if err := checkEmailAddress(m.To); err != nil {
 		return fmt.Errorf("to: %w", err)
+	}
+	return nil
+}
+
+var (
+	languageTag = regexp.MustCompile(`^[A-Za-z0-9]{1,8}(-[A-Za-z0-9]{1,8}){0,4}$`) // the form of RFC 5646
+	inlineID    = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}@[A-Za-z0-9.-]{1,64}$`)
+	inlineName  = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$`)
+)
+
+func checkInline(files []InlineFile) error {
+	if len(files) > maxInlineFiles {
+		return fmt.Errorf("more than %d", maxInlineFiles)
+	}
+	for _, f := range files {
+		switch {
+		case !inlineID.MatchString(f.ID):
+			return errors.New("id: want left@right with letters, digits, -, . and _")
+		case !inlineName.MatchString(f.Name):
+			return errors.New("name: want letters, digits, -, . and _")
+		case f.ContentType != "image/png" && f.ContentType != "image/jpeg":
+			return errors.New("content type: want image/png or image/jpeg")
+		case len(f.Data) == 0 || len(f.Data) > maxInlineBytes:
+			return fmt.Errorf("data: want 1 byte to %d KB", maxInlineBytes>>10)
+		}
 	}
 	return nil
 }

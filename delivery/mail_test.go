@@ -76,7 +76,8 @@ func readAll(t *testing.T, r io.Reader) string {
 
 // allowedHeaders are all headers of a mail; any other is an injection.
 func allowedHeaders(html bool) []string {
-	want := []string{"Auto-Submitted", "Content-Type", "Date", "From", "Message-Id", "Mime-Version", "Subject", "To"}
+	want := []string{"Auto-Submitted", "Content-Type", "Date", "From", "Message-Id", "Mime-Version", "Subject", "To",
+		"X-Auto-Response-Suppress"}
 	if !html {
 		want = append(want, "Content-Transfer-Encoding")
 		slices.Sort(want)
@@ -125,6 +126,7 @@ func TestComposeMail(t *testing.T) {
 		{"date", o.header.Get("Date"), "Wed, 04 Mar 2026 12:00:00 +0000"},
 		{"id", o.header.Get("Message-Id"), "<" + m.ID + "@example.com>"},
 		{"auto", o.header.Get("Auto-Submitted"), "auto-generated"},
+		{"suppress", o.header.Get("X-Auto-Response-Suppress"), "All"},
 		{"envelope", l.from + " " + l.to, "signin@example.com ann@example.org"},
 	} {
 		if c.got != c.want {

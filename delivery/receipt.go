@@ -23,7 +23,7 @@ const (
 	StateFailed    = "failed"    // will not arrive
 )
 
-// ErrInvalidReceipt says that a request is not a receipt of this gateway about a message of ours:
+// ErrInvalidReceipt is returned if a request is not a receipt of this gateway for a message of ours:
 // it is forged, expired or malformed.
 var ErrInvalidReceipt = errors.New("not a delivery receipt")
 
@@ -33,8 +33,8 @@ const (
 	receiptClockSkew = 5 * time.Minute    // between the clocks of our instances
 )
 
-// Receipt is a gateway's later report about a message it accepted. It informs the person who waits
-// for the message and never affects authentication. Receipts may arrive twice and in any order.
+// Receipt is a gateway's later report about a message that it accepted. It changes only what the code
+// page shows. Receipts can arrive twice and in any order.
 type Receipt struct {
 	ID    string    // Message.ID
 	State string    // StateSent, StateDelivered or StateFailed
@@ -58,10 +58,10 @@ func (g Gateway) receiptMAC(id, stamp string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:16])
 }
 
-// Receipt parses a request to a receipt URL. The request is untrusted: the last three segments of
-// its path must be from receiptURL, at most three days old, and a gateway that signs must have
-// signed it. At most 64 KiB of the body are read. Receipt returns an error that wraps
-// ErrInvalidReceipt and quotes nothing of the request.
+// Receipt parses and checks a request to a receipt URL. The last three segments of its path must be
+// those that this Gateway sent to the service, at most 3 days ago. With TwilioSigned the request must
+// also carry a valid signature. At most 64 KiB of the body are read. Receipt returns an error that
+// wraps ErrInvalidReceipt and quotes nothing of the request.
 func (g Gateway) Receipt(r *http.Request) (Receipt, error) {
 	id, receiptURL, err := g.parseReceiptPath(r.URL.Path)
 	if err != nil {

@@ -18,47 +18,46 @@ const (
 	securityNone     = "none"
 )
 
-// SMTP sends mail through a mail server. Each Send uses a connection of its own, and any number may
-// run concurrently. Copies are independent.
+// SMTP sends email through a mail server. Each Send opens its own connection, so any number may run
+// concurrently. Copies are independent.
 type SMTP struct {
-	Host           string         // host name or address, without port; the certificate must match it
+	Host           string         // host name or IP address, without port; the certificate must match it
 	Port           int            // 0 is 587 for starttls, 465 for tls, 25 for none
 	User, Password string         // both empty: no authentication
 	From           string         // "Example <signin@example.com>" or a bare address
 	Security       string         // "starttls" (default), "tls" (implicit TLS), "none" (loopback only)
 	RootCAs        *x509.CertPool // nil uses the system's
-	Timeout        time.Duration  // for the whole session; 0 is 15 s
-	HELO           string         // EHLO name; "" is this machine's full name, or else its address literal
+	Timeout        time.Duration  // for connecting and sending one message; 0 is 15 s
+	HELO           string         // EHLO name; "" is this machine's full name, or its address if it has none
 }
 
-// String returns "smtp server " and the address. It keeps the password out of anything that prints
-// an SMTP.
+// String returns "smtp server " and the address, so that printing an SMTP never shows its password.
 func (s SMTP) String() string { return "smtp server " + s.address() }
 
-// GoString does the same for %#v.
+// GoString returns the same as String, for %#v.
 func (s SMTP) GoString() string { return s.String() }
 
-// Check validates the settings without using the network. Its error names the setting and what is
-// allowed.
+// Check validates the fields without using the network. Its error names the setting of cmd/twostep,
+// for example smtp.from, and what is allowed.
 func (s SMTP) Check() error {
 	if err := s.checkServer(); err != nil {
 		return fmt.Errorf("delivery: %w", err)
 	}
 	if s.From == "" {
-		return errors.New(`delivery: smtp.from is not set: give the sender, like "Example <signin@example.com>"`)
+		return errors.New(`delivery: smtp.from is missing: set the sender, like "Example <signin@example.com>"`)
 	}
 	if _, err := parseSender(s.From); err != nil {
-		return fmt.Errorf("delivery: smtp.from: %w", err)
+		return fmt.Errorf("delivery: smtp.from is %q: %w", s.From, err)
 	}
 	if (s.User == "") != (s.Password == "") {
-		return errors.New("delivery: smtp.user and smtp.password: set both, or neither")
+		return errors.New("delivery: smtp.user and smtp.password: set both or neither")
 	}
 	if s.security() == securityNone && !isLoopbackHost(s.Host) {
 		if s.User != "" {
-			return errors.New(`delivery: smtp.security = "none" would show smtp.password to the whole network: ` +
-				`use "starttls" or "tls"`)
+			return errors.New(`delivery: smtp.security is "none", which would send smtp.password unencrypted over the ` +
+				`network: use "starttls" or "tls"`)
 		}
-		return errors.New(`delivery: smtp.security = "none" is for a server on this machine only: ` +
+		return errors.New(`delivery: smtp.security is "none", which is for a mail server on this machine only: ` +
 			`use "starttls" or "tls"`)
 	}
 	return nil
@@ -67,21 +66,21 @@ func (s SMTP) Check() error {
 func (s SMTP) checkServer() error {
 	switch {
 	case s.Host == "":
-		return errors.New("smtp.host is not set: name the mail server, like mail.example.com")
+		return errors.New("smtp.host is missing: set the mail server, like mail.example.com")
 	case net.ParseIP(s.Host) == nil && !validHostname(s.Host):
-		return errors.New("smtp.host: want a host name or an address; the port goes into smtp.port")
+		return fmt.Errorf("smtp.host is %q, want a host name or an IP address; the port goes into smtp.port", s.Host)
 	case s.Port < 0 || s.Port > 65535:
-		return errors.New("smtp.port: want 1 to 65535, or 0 for the usual one")
+		return fmt.Errorf("smtp.port is %d, want 1 to 65535, or 0 for the default", s.Port)
 	case s.Timeout < 0:
-		return errors.New("smtp.timeout: want a positive time")
+		return fmt.Errorf("smtp.timeout is %s, want a positive time", s.Timeout)
 	case s.HELO != "" && !validHostname(s.HELO):
-		return errors.New("smtp.helo: want a host name")
+		return fmt.Errorf("smtp.helo is %q, want a host name", s.HELO)
 	}
 	switch s.security() {
 	case securityStartTLS, securityTLS, securityNone:
 		return nil
 	}
-	return fmt.Errorf("smtp.security: %q is unknown: want starttls, tls or none", s.Security)
+	return fmt.Errorf("smtp.security is %q, want starttls, tls or none", s.Security)
 }
 
 // Send sends m and returns nil once the server has accepted it.
@@ -115,7 +114,8 @@ func (s SMTP) Send(ctx context.Context, m Message) error {
 	return err
 }
 
-// Probe connects, starts TLS and authenticates, and sends nothing. It is the check at start-up.
+// Probe connects, starts TLS and authenticates, and sends nothing. It returns an error if one of the
+// steps fails.
 func (s SMTP) Probe(ctx context.Context) error {
 	if err := s.Check(); err != nil {
 		return err

@@ -209,18 +209,18 @@ func TestSMTPCheck(t *testing.T) {
 		t.Errorf("got %v, want nil", err)
 	}
 	for want, change := range map[string]func(*SMTP){
-		"smtp.host is not set":             func(s *SMTP) { s.Host = "" },
-		"smtp.host: want":                  func(s *SMTP) { s.Host = "mail.example.com:587" },
-		"smtp.port":                        func(s *SMTP) { s.Port = 70000 },
-		"smtp.from is not set":             func(s *SMTP) { s.From = "" },
-		"smtp.from: sender":                func(s *SMTP) { s.From = "Example, Inc. <signin@example.com>" },
-		"smtp.from: sender: name: control": func(s *SMTP) { s.From = "=?utf-8?q?a=0D=0Ab?= <signin@example.com>" },
-		"smtp.user and smtp.password":      func(s *SMTP) { s.User = "u" },
-		`smtp.security: "ssl" is unknown`:  func(s *SMTP) { s.Security = "ssl" },
-		"on this machine only":             func(s *SMTP) { s.Security = "none" },
-		"would show smtp.password":         func(s *SMTP) { s.Security, s.User, s.Password = "none", "u", "hunter2" },
-		"smtp.timeout":                     func(s *SMTP) { s.Timeout = -1 },
-		"smtp.helo":                        func(s *SMTP) { s.HELO = "a b" },
+		"smtp.host is missing":                      func(s *SMTP) { s.Host = "" },
+		`smtp.host is "mail.example.com:587", want`: func(s *SMTP) { s.Host = "mail.example.com:587" },
+		"smtp.port":            func(s *SMTP) { s.Port = 70000 },
+		"smtp.from is missing": func(s *SMTP) { s.From = "" },
+		`smtp.from is "Example, Inc. <signin@example.com>": sender`: func(s *SMTP) { s.From = "Example, Inc. <signin@example.com>" },
+		`signin@example.com>": sender: name: control`:               func(s *SMTP) { s.From = "=?utf-8?q?a=0D=0Ab?= <signin@example.com>" },
+		"smtp.user and smtp.password":                               func(s *SMTP) { s.User = "u" },
+		`smtp.security is "ssl", want`:                              func(s *SMTP) { s.Security = "ssl" },
+		"on this machine only":                                      func(s *SMTP) { s.Security = "none" },
+		"would send smtp.password":                                  func(s *SMTP) { s.Security, s.User, s.Password = "none", "u", "hunter2" },
+		"smtp.timeout":                                              func(s *SMTP) { s.Timeout = -1 },
+		"smtp.helo":                                                 func(s *SMTP) { s.HELO = "a b" },
 	} {
 		s := good
 		change(&s)

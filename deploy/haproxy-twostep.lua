@@ -1,5 +1,5 @@
--- Asks Twostep about a request, for haproxy.cfg in this folder. If anything fails, txn.twostep stays
--- unset, and the request never reaches the app.
+-- Asks Twostep about a request, for haproxy.cfg in this folder. If anything fails, txn.twostep is not
+-- set, and the request does not reach the app.
 
 local url = "http://127.0.0.1:8080/auth/check?reply=401"
 local asked = {"cookie", "x-forwarded-method", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-uri", "x-forwarded-for"}

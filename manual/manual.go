@@ -21,6 +21,10 @@ type Facts struct {
 	Minutes int      // validity of a code sent by email
 	Days    int      // duration of trust; 0: trust is disabled
 	Methods []string // enabled methods: "email", "totp", "sms"
+
+	// Menu is the path to the verification methods in the menu of the owner's app, like
+	// "Settings -> Billing & Admin". "": the page leads to the settings of this server instead.
+	Menu string
 }
 
 // Default values of Facts.
@@ -41,17 +45,25 @@ type Section struct {
 type Sentence struct {
 	ID            string // "email.valid"
 	Kind          string // "" is a paragraph, "*" a step, "-" an item, "!" a note
-	Text          string
-	Supplementary bool // an addition of this server to the original help page
+	Text          string // plain text
+	Link          Link   // a page of this server that the sentence leads to
+	Supplementary bool   // an addition of this server to the original help page
+}
+
+// Link is the part of a sentence that is a link. The zero value is none.
+type Link struct {
+	Text string // the part of Sentence.Text
+	Path string // "/settings"
 }
 
 var (
 	heading  = regexp.MustCompile(`^(#{1,3}) ([a-z.]+)(?: \(([a-z]+)\))? (.+)$`)
-	sentence = regexp.MustCompile(`^(\+?)([*!-]?)([a-z.]+): (.+)$`)
+	sentence = regexp.MustCompile(`^(\+?)([*!-]?)([a-z.]+)(?: \(([a-z ]+)\))?: (.+)$`)
+	link     = regexp.MustCompile(`\[([^]]+)\]\((/[^)]*)\)`)
 )
 
 // Sections returns the help page in a language ("de"; any other is English), without the sections
-// about features that the server does not have.
+// and sentences about features that the server does not have.
 func Sections(language string, f Facts) []Section {
 	if language != "de" {
 		language = "en"
@@ -61,7 +73,7 @@ func Sections(language string, f Facts) []Section {
 		panic(err) // embedded
 	}
 	replacer := strings.NewReplacer("{Site}", f.Site, "{Domain}", f.Domain, "{Minutes}", strconv.Itoa(f.Minutes),
-		"{Days}", strconv.Itoa(f.Days), "{Ways}", f.methodsText(language))
+		"{Days}", strconv.Itoa(f.Days), "{Ways}", f.methodsText(language), "{Menu}", f.Menu)
 	var all []Section
 	var skipping bool // within a section that is left out
 	for line := range strings.Lines(string(text)) {
@@ -73,21 +85,30 @@ func Sections(language string, f Facts) []Section {
 			continue
 		}
 		s := sentence.FindStringSubmatch(line)
-		if s == nil || skipping {
+		if s == nil || skipping || !f.includes(s[4]) {
 			continue
 		}
 		section := &all[len(all)-1]
-		section.Sentences = append(section.Sentences,
-			Sentence{ID: section.ID + "." + s[3], Kind: s[2], Text: replacer.Replace(s[4]), Supplementary: s[1] != ""})
+		one := Sentence{ID: section.ID + "." + s[3], Kind: s[2], Supplementary: s[1] != ""}
+		if l := link.FindStringSubmatch(s[5]); l != nil {
+			one.Link = Link{Text: l[1], Path: l[2]}
+		}
+		one.Text = replacer.Replace(link.ReplaceAllString(s[5], "$1"))
+		section.Sentences = append(section.Sentences, one)
 	}
 	return all
 }
 
-// includes reports whether the server has the subject of a section: "trust", a method, or "" for
-// all.
+// includes reports whether the server has the subject of a section or sentence: "trust", "menu",
+// "no menu", a method, or "" for all.
 func (f Facts) includes(what string) bool {
-	if what == "trust" {
+	switch what {
+	case "trust":
 		return f.Days > 0
+	case "menu":
+		return f.Menu != ""
+	case "no menu":
+		return f.Menu == ""
 	}
 	return what == "" || slices.Contains(f.Methods, what)
 }
@@ -97,8 +118,8 @@ func (f Facts) methodsText(language string) string {
 	all := map[string][4]string{
 		"en": {"your Email", "either your Email or SMS", "either your Email or an Authenticator App on your phone",
 			"either your Email, SMS or an Authenticator App on your phone"},
-		"de": {"per E-Mail", "per E-Mail oder SMS", "per E-Mail oder aus einer Authenticator-App auf Ihrem Telefon",
-			"per E-Mail, per SMS oder aus einer Authenticator-App auf Ihrem Telefon"},
+		"de": {"per E-Mail", "per E-Mail oder SMS", "per E-Mail oder über eine Authenticator-App auf Ihrem Telefon",
+			"per E-Mail, per SMS oder über eine Authenticator-App auf Ihrem Telefon"},
 	}[language]
 	i := 0
 	if f.includes("sms") {

@@ -11,9 +11,9 @@ import (
 
 type accountAddCommand struct {
 	Settings settings `embed:"" group:"settings"`
-	Email    string   `arg:"" help:"The address of the new account."`
-	Name     string   `help:"The name of the person."`
-	Operator bool     `help:"The account may use the operator's pages."`
+	Email    string   `arg:"" help:"Email address of the new account"`
+	Name     string   `placeholder:"NAME" help:"Name of the person"`
+	Operator bool     `help:"Mark the account as an operator"`
 }
 
 // Run prints the link on which the invited person chooses a password, so that no password appears
@@ -28,10 +28,10 @@ func (c *accountAddCommand) Run(ctx context.Context, to console, from *settingSo
 	return withServer(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
 		link, err := server.Invite(ctx, c.Email, c.Name, c.Operator)
 		if errors.Is(err, twostep.ErrAccountExists) {
-			return fmt.Errorf("%s has an account already", c.Email)
+			return fmt.Errorf("%s already has an account", c.Email)
 		}
 		if err != nil {
-			return err
+			return fmt.Errorf("%q: %w", c.Email, err)
 		}
 		_, err = fmt.Fprintln(to.out, link)
 		return err
@@ -40,41 +40,41 @@ func (c *accountAddCommand) Run(ctx context.Context, to console, from *settingSo
 
 type accountDisableCommand struct {
 	Settings settings `embed:"" group:"settings"`
-	Email    string   `arg:"" help:"The address of the account."`
+	Email    string   `arg:"" help:"Email address of the account"`
 }
 
 // Run disables an account and ends all its sessions.
 func (c *accountDisableCommand) Run(ctx context.Context, to console, from *settingSources) error {
 	return withExistingDatabase(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
-		return printResult(to, c.Email, server.Disable(ctx, c.Email), "%s is disabled\n")
+		return printResult(to, c.Email, server.Disable(ctx, c.Email), "%s is disabled.\n")
 	})
 }
 
 type accountEnableCommand struct {
 	Settings settings `embed:"" group:"settings"`
-	Email    string   `arg:"" help:"The address of the account."`
+	Email    string   `arg:"" help:"Email address of the account"`
 }
 
 // Run enables a disabled account. Its trusted devices stay revoked.
 func (c *accountEnableCommand) Run(ctx context.Context, to console, from *settingSources) error {
 	return withExistingDatabase(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
-		return printResult(to, c.Email, server.Enable(ctx, c.Email), "%s is enabled\n")
+		return printResult(to, c.Email, server.Enable(ctx, c.Email), "%s is enabled.\n")
 	})
 }
 
 type accountGroupsCommand struct {
 	Settings settings `embed:"" group:"settings"`
-	Email    string   `arg:"" help:"The address of the account."`
-	Groups   []string `arg:"" optional:"" name:"group" help:"All groups that it is in from now on; none: it is in none."`
+	Email    string   `arg:"" help:"Email address of the account"`
+	Groups   []string `arg:"" optional:"" name:"group" help:"All groups of the account from now on; without any, it is in no group"`
 }
 
 // Run replaces the groups of an account. They apply from its next request to a host, and from the
 // next token refresh of an app.
 func (c *accountGroupsCommand) Run(ctx context.Context, to console, from *settingSources) error {
 	return withExistingDatabase(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
-		done := "%s is in no group\n"
+		done := "%s is in no group.\n"
 		if len(c.Groups) > 0 {
-			done = "%s is in " + strings.Join(c.Groups, ", ") + "\n"
+			done = "%s is in " + strings.Join(c.Groups, ", ") + ".\n"
 		}
 		return printResult(to, c.Email, server.SetGroups(ctx, c.Email, c.Groups), done)
 	})

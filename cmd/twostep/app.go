@@ -17,7 +17,7 @@ import (
 // existingAppCommand is embedded in the commands about one existing app.
 type existingAppCommand struct {
 	Settings settings `embed:"" group:"settings"`
-	ID       string   `arg:"" help:"Its client id."`
+	ID       string   `arg:"" help:"Client ID of the app"`
 }
 
 // withApp opens the server, finds the app and calls f.
@@ -36,12 +36,12 @@ func (c *existingAppCommand) withApp(ctx context.Context, to console, from *sett
 func appError(id string, err error) error {
 	switch {
 	case errors.Is(err, twostep.ErrAppNotFound):
-		return fmt.Errorf("there is no app %s; twostep app list prints all", id)
+		return fmt.Errorf("there is no app %s; list all with: twostep app list", id)
 	case errors.Is(err, twostep.ErrAppExists):
-		return fmt.Errorf("there is an app %s already; twostep app set changes it", id)
+		return fmt.Errorf("the app %s already exists; change it with: twostep app set %s", id, id)
 	case errors.Is(err, twostep.ErrAppReadOnly):
-		return fmt.Errorf("the app %s stands in the configuration file: change it there, and start the server "+
-			"anew. twostep app secret makes a secret for it", id)
+		return fmt.Errorf("the app %s is in the configuration file: change it there and restart the server. "+
+			"Create a new secret for it with: twostep app secret", id)
 	case errors.As(err, new(*twostep.AppError)):
 		return usageError{err}
 	}
@@ -55,7 +55,7 @@ func (s *settings) isConfiguredApp(id string) bool {
 
 type appAddCommand struct {
 	Settings settings `embed:"" group:"settings"`
-	ID       string   `arg:"" help:"Its client id: small letters, digits, dots, dashes and underscores."`
+	ID       string   `arg:"" help:"Client ID: lower-case letters, digits, dots, dashes and underscores"`
 	appFlags
 }
 
@@ -93,7 +93,7 @@ type appSetCommand struct {
 // Run changes an app and prints its new settings.
 func (c *appSetCommand) Run(ctx context.Context, to console, from *settingSources) error {
 	if reflect.ValueOf(c.appFlags).IsZero() {
-		return usageError{errors.New("give what is to change, like --name; an empty text takes away")}
+		return usageError{errors.New("nothing to change: give at least one flag, like --name; an empty value removes a setting")}
 	}
 	return c.withApp(ctx, to, from, func(server *twostep.Server, a twostep.App) error {
 		was := a
@@ -109,7 +109,7 @@ func (c *appSetCommand) Run(ctx context.Context, to console, from *settingSource
 			rows = append(rows, outputRow{"client secret", []string{secret}})
 		}
 		if a.Pairwise != was.Pairwise {
-			fmt.Fprintln(to.err, "the app is told other subjects now, and takes everybody for somebody new")
+			fmt.Fprintln(to.err, "The subject identifiers of this app have changed: it will treat everybody as a new person.")
 		}
 		_, err = fmt.Fprint(to.out, formatTable(append(rows, appDetails(a, false)...)))
 		return err
@@ -128,14 +128,14 @@ func (c *appListCommand) Run(ctx context.Context, to console, from *settingSourc
 			return err
 		}
 		if len(apps) == 0 {
-			fmt.Fprintln(to.err, "there are no apps; twostep app add adds one")
+			fmt.Fprintln(to.err, "There are no apps. Register one with: twostep app add ID --redirect URL")
 		}
 		w := tabwriter.NewWriter(to.out, 0, 0, 2, ' ', 0)
 		for _, a := range apps {
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s", a.ID, a.DisplayName(), clientAuthMethod(a),
 				strings.Join(slices.Concat(a.RedirectURIs, a.Hosts), " "))
 			if c.Settings.isConfiguredApp(a.ID) {
-				fmt.Fprint(w, "\tfrom the settings")
+				fmt.Fprint(w, "\tfrom the configuration file")
 			}
 			fmt.Fprintln(w)
 		}
@@ -145,7 +145,7 @@ func (c *appListCommand) Run(ctx context.Context, to console, from *settingSourc
 
 type appShowCommand struct {
 	existingAppCommand
-	JSON bool `name:"json" help:"Print JSON."`
+	JSON bool `name:"json" help:"Print JSON"`
 }
 
 // Run prints an app without its hashes: people paste the output into tickets.
@@ -172,8 +172,8 @@ func (c *appShowCommand) Run(ctx context.Context, to console, from *settingSourc
 
 type appRotateCommand struct {
 	existingAppCommand
-	KeepOld bool `name:"keep-old" xor:"old" help:"The secret that it has works as well, until --drop-old."`
-	DropOld bool `name:"drop-old" xor:"old" help:"Make none: only end what --keep-old kept."`
+	KeepOld bool `name:"keep-old" xor:"old" help:"Keep the current secret valid until --drop-old"`
+	DropOld bool `name:"drop-old" xor:"old" help:"Create no secret, and end the one that --keep-old kept"`
 }
 
 // Run rotates an app's secret. With --keep-old, followed by --drop-old, the app is never without a
@@ -184,26 +184,26 @@ func (c *appRotateCommand) Run(ctx context.Context, to console, from *settingSou
 		case c.Settings.isConfiguredApp(c.ID):
 			return twostep.ErrAppReadOnly
 		case len(a.SecretHashes) == 0 && len(a.JWKSet) > 0:
-			return usageError{fmt.Errorf("the app %s proves itself by keys: twostep app set %s --keys FILE gives "+
-				"it others", c.ID, c.ID)}
+			return usageError{fmt.Errorf("the app %s has keys instead of a secret; replace them with: "+
+				"twostep app set %s --keys FILE", c.ID, c.ID)}
 		case len(a.SecretHashes) == 0:
-			return usageError{fmt.Errorf("the app %s has no secret: twostep app set %s --public=false gives it one",
+			return usageError{fmt.Errorf("the app %s has no secret; create one with: twostep app set %s --public=false",
 				c.ID, c.ID)}
 		case c.DropOld:
 			a.SecretHashes = a.SecretHashes[:1]
 			if err := server.UpdateApp(ctx, a); err != nil {
 				return err
 			}
-			_, err := fmt.Fprintf(to.out, "only the newest secret of %s works now\n", c.ID)
+			_, err := fmt.Fprintf(to.out, "Only the newest secret of %s is valid now.\n", c.ID)
 			return err
 		}
 		secret, err := server.RotateAppSecret(ctx, c.ID, c.KeepOld)
 		if err != nil {
 			return err
 		}
-		old := "the old one no longer works"
+		old := "The old secret is no longer valid."
 		if c.KeepOld {
-			old = "the one before works too, until twostep app rotate " + c.ID + " --drop-old"
+			old = "The old secret stays valid until you run: twostep app rotate " + c.ID + " --drop-old"
 		}
 		_, err = fmt.Fprintf(to.out, "%s\n%s\n%s\n", formatTable([]outputRow{{"client secret", []string{secret}}}),
 			secretShownOnce, old)
@@ -220,8 +220,8 @@ func (c *appRemoveCommand) Run(ctx context.Context, to console, from *settingSou
 		if err := server.DeleteApp(ctx, c.ID); err != nil {
 			return err
 		}
-		_, err := fmt.Fprintf(to.out, "%s\n%s is removed: what people had allowed it is gone, and none of its "+
-			"tokens works any more\n", formatTable(appDetails(a, false)), c.ID)
+		_, err := fmt.Fprintf(to.out, "%s\n%s is removed. Its tokens are invalid, and the consents for it are deleted.\n",
+			formatTable(appDetails(a, false)), c.ID)
 		return err
 	})
 }
@@ -231,8 +231,7 @@ type appSecretCommand struct{}
 // Run prints a secret for the app, and its hash for the configuration file.
 func (appSecretCommand) Run(to console) error {
 	secret, hash := twostep.NewAppSecret()
-	_, err := fmt.Fprintf(to.out, "%s\nThe secret is for the app, its hash for the configuration file: secrets = "+
-		"[%q]\n",
+	_, err := fmt.Fprintf(to.out, "%s\nEnter the secret in the app, and its hash in the configuration file: secrets = [%q]\n",
 		formatTable([]outputRow{{"client secret", []string{secret}}, {"hash", []string{hash}}}), hash)
 	return err
 }

@@ -11,31 +11,29 @@ import (
 	"strings"
 	"time"
 
-	"github.com/pelletier/go-toml/v2/unstable"
-
 	"twostep.example/twostep"
 )
 
 // appTable is one [[app]] table of the configuration file. It has no flags, since there may be
-// several.
+// several. The tag flag names the flag of app add and app set that does the same.
 type appTable struct {
-	ID          string   `toml:"id"`
-	Name        string   `toml:"name"`
-	Redirects   []string `toml:"redirects"`
-	SignedOut   []string `toml:"signed_out"`
-	BackChannel string   `toml:"back_channel"`
-	Secrets     []string `toml:"secrets"` // hashes
-	Keys        string   `toml:"keys"`    // a file name, or the JSON itself
-	Public      bool     `toml:"public"`
-	Foreign     bool     `toml:"foreign"`
-	Introspects bool     `toml:"introspects"`
-	NoPKCE      bool     `toml:"no_pkce"`
-	Algorithm   string   `toml:"algorithm"`
-	Pairwise    bool     `toml:"pairwise"`
-	Hosts       []string `toml:"hosts"`
-	ACR         string   `toml:"acr"`
-	MaxAge      string   `toml:"max_age"`
-	Groups      []string `toml:"groups"`
+	ID          string   `toml:"id" flag:"ID" allowed:"1 to 64 lower-case letters, digits, dots, dashes and underscores" example:"grafana" help:"Client ID; required"`
+	Name        string   `toml:"name" flag:"--name" fallback:"the ID" example:"Grafana" help:"Name that people see"`
+	Redirects   []string `toml:"redirects" flag:"--redirect" example:"https://grafana.example.com/login/generic_oauth" help:"Redirect URLs; the app must send one of them exactly"`
+	SignedOut   []string `toml:"signed_out" flag:"--signed-out" example:"https://grafana.example.com/login" help:"URLs that people may be sent to after signing out"`
+	BackChannel string   `toml:"back_channel" flag:"--back-channel" example:"https://grafana.example.com/logout" help:"URL for back-channel logout"`
+	Secrets     []string `toml:"secrets" example:"ba7a6da1…" help:"Hashes of client secrets, as app secret prints them; two while you replace one"`
+	Keys        string   `toml:"keys" flag:"--keys" example:"/etc/twostep/grafana.json" help:"JWK set with the public keys of the app, as a file or as JSON, instead of a secret (private_key_jwt)"`
+	Public      bool     `toml:"public" flag:"--public" help:"The app cannot keep a secret, because it runs on a phone or in a browser"`
+	Foreign     bool     `toml:"foreign" flag:"--foreign" help:"Ask people for consent, because the app belongs to someone else"`
+	Introspects bool     `toml:"introspects" flag:"--introspects" help:"Let the app, an API, introspect the tokens of other apps"`
+	NoPKCE      bool     `toml:"no_pkce" flag:"--no-pkce" help:"Do not require PKCE; the app needs a secret"`
+	Algorithm   string   `toml:"algorithm" flag:"--algorithm" default:"ES256" values:"ES256,RS256" help:"Signature of ID tokens"`
+	Pairwise    bool     `toml:"pairwise" flag:"--pairwise" help:"Use pairwise subject identifiers"`
+	Hosts       []string `toml:"hosts" flag:"--host" example:"wiki.example.com" help:"Hosts behind a reverse proxy that asks this server"`
+	ACR         string   `toml:"acr" flag:"--acr" example:"urn:twostep:acr:2" help:"Lowest authentication level (acr) of every sign-in to the app"`
+	MaxAge      string   `toml:"max_age" flag:"--max-age" example:"8h" help:"Ask people to sign in again after this time"`
+	Groups      []string `toml:"groups" flag:"--group" example:"staff" help:"Let only people in one of these groups use the app"`
 }
 
 // parse validates the table. Its error is a *twostep.AppError.
@@ -57,12 +55,12 @@ func (t *appTable) parse() (twostep.App, error) {
 	}
 	switch {
 	case t.Public && !a.IsPublic():
-		return a, wrong("public", "public = true says that it keeps no secret, and yet it has secrets or keys: "+
-			"leave out the one or the other")
+		return a, wrong("public", "public = true is for an app without secrets and keys: remove public, or "+
+			"the secrets and keys")
 	// A forgotten key must not make a client public.
 	case !t.Public && a.IsPublic() && len(a.RedirectURIs) > 0:
-		return a, wrong("redirects", "it has neither secrets nor keys: twostep app secret makes a secret and its "+
-			"hash; or say public = true, if it is an app on a phone or in a browser, which can keep none")
+		return a, wrong("redirects", "it has neither secrets nor keys: add the hash that twostep app secret "+
+			"prints, or public = true if the app runs on a phone or in a browser")
 	}
 	return a, a.Validate()
 }
@@ -80,7 +78,7 @@ func readJWKSet(text string) (json.RawMessage, error) {
 		err = unnamed.Err // the file name may be a pasted private key
 	}
 	if err != nil {
-		return nil, fmt.Errorf("keys is neither a file with a JWK set nor one itself: %w", err)
+		return nil, fmt.Errorf("keys is neither JSON nor a readable file, want a JWK set: %w", err)
 	}
 	return json.RawMessage(content), nil
 }
@@ -91,18 +89,18 @@ func parseSeconds(key, text string) (int64, error) {
 		return 0, nil
 	}
 	if _, err := strconv.Atoi(text); err == nil {
-		return 0, fmt.Errorf("%s is %s without a unit: write %ss for seconds", key, text, text)
+		return 0, fmt.Errorf("%s is %s, want a time with a unit, like %ss for seconds", key, text, text)
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil || d < time.Second || d%time.Second != 0 {
-		return 0, fmt.Errorf("%s is %q, want a time in whole seconds, like 8h or 30m", key, text)
+		return 0, fmt.Errorf("%s is %q, want a time like 8h or 30m", key, text)
 	}
 	return int64(d / time.Second), nil
 }
 
 // readApps parses all app tables of a file. Each error has its line.
 func readApps(name string, text []byte, tables []appTable) (apps []twostep.App, err error) {
-	lines := appKeyLines(text)
+	_, lines := keyLines(text)
 	var wrong []error
 	for i, t := range tables {
 		a, err := t.parse()
@@ -125,31 +123,4 @@ func withLine(name string, lines []map[string]int, i int, err error) error {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	return fmt.Errorf("%s:%d: %w", name, cmp.Or(lines[i][flaw.Field], lines[i][""]), err)
-}
-
-// appKeyLines returns the line of each key of each [[app]]; "" is the table itself.
-func appKeyLines(text []byte) (lines []map[string]int) {
-	var p unstable.Parser
-	p.Reset(text)
-	inside := false
-	for p.NextExpression() {
-		e := p.Expression()
-		if e.Kind == unstable.Comment {
-			continue
-		}
-		key := e.Key()
-		if !key.Next() {
-			continue
-		}
-		first, line := strings.ToLower(string(key.Node().Data)), p.Shape(key.Node().Raw).Start.Line
-		switch {
-		case e.Kind != unstable.KeyValue:
-			if inside = first == "app"; inside { // [app] too, which is decoded as one
-				lines = append(lines, map[string]int{"": line})
-			}
-		case inside:
-			lines[len(lines)-1][first] = line
-		}
-	}
-	return lines
 }

@@ -10,21 +10,21 @@ import (
 // appFlags are the flags of app add and app set. A flag that is not given is nil, so that set
 // leaves the setting as it is; an empty value clears it.
 type appFlags struct {
-	Name        *string  `placeholder:"NAME" help:"What people see. Default: the id."`
-	Redirect    []string `sep:"none" placeholder:"URL" help:"Where people come back to: the exact address, letter for letter. Can be given again for more of them."`
-	SignedOut   []string `sep:"none" name:"signed-out" placeholder:"URL" help:"Where people may go after signing out. Can be given again."`
-	BackChannel *string  `name:"back-channel" placeholder:"URL" help:"Where the app is told that a session was ended."`
-	Host        []string `sep:"none" placeholder:"HOST" help:"A host behind a reverse proxy that asks this server. Can be given again."`
-	Public      *bool    `help:"It can keep no secret: an app on a phone or in a browser. With set, --public=false gives it one."`
-	Foreign     *bool    `help:"It is somebody else's: people are asked before it learns anything."`
-	Introspects *bool    `help:"It is an API, which may ask what the tokens of other apps are worth."`
-	NoPKCE      *bool    `name:"no-pkce" help:"It is too old to send a code_challenge."`
-	Algorithm   *string  `placeholder:"ALG" help:"How its ID tokens are signed: ES256 or RS256. Default: ES256."`
-	Pairwise    *bool    `help:"It knows people by another subject than all other apps do."`
-	ACR         *string  `name:"acr" placeholder:"ACR" help:"How much everybody must have proven, like urn:twostep:acr:2."`
-	MaxAge      *string  `name:"max-age" placeholder:"TIME" help:"How long ago at most, like 8h."`
-	Group       []string `sep:"none" placeholder:"GROUP" help:"Only people in this group. Can be given again: one of them is enough."`
-	Keys        *string  `placeholder:"FILE" help:"A JWK set with its public keys, instead of a secret (private_key_jwt)."`
+	Name        *string  `placeholder:"NAME" help:"Show people this name (default: the ID)"`
+	Redirect    []string `sep:"none" placeholder:"URL" help:"Allow this redirect URL, which the app must send exactly; can be repeated"`
+	SignedOut   []string `sep:"none" name:"signed-out" placeholder:"URL" help:"Allow this URL after signing out; can be repeated"`
+	BackChannel *string  `name:"back-channel" placeholder:"URL" help:"Notify the app at this URL when a session ends (back-channel logout)"`
+	Host        []string `sep:"none" placeholder:"HOST" help:"Protect this host behind a reverse proxy that asks this server; can be repeated"`
+	Public      *bool    `help:"Create no secret, for an app on a phone or in a browser; with set, --public=false creates one"`
+	Foreign     *bool    `help:"Ask people for consent, for an app that belongs to someone else"`
+	Introspects *bool    `help:"Let the app, an API, introspect the tokens of other apps"`
+	NoPKCE      *bool    `name:"no-pkce" help:"Do not require PKCE"`
+	Algorithm   *string  `placeholder:"ALG" help:"Sign ID tokens with this algorithm, ES256 or RS256 (default: ES256)"`
+	Pairwise    *bool    `help:"Use pairwise subject identifiers"`
+	ACR         *string  `name:"acr" placeholder:"ACR" help:"Require at least this authentication level (acr), like urn:twostep:acr:2"`
+	MaxAge      *string  `name:"max-age" placeholder:"TIME" help:"Ask people to sign in again after this time, like 8h"`
+	Group       []string `sep:"none" placeholder:"GROUP" help:"Let only people in this group use the app; can be repeated, and one of the groups is enough"`
+	Keys        *string  `placeholder:"FILE" help:"Read the public keys of the app from this JWK set, instead of a secret (private_key_jwt)"`
 }
 
 // apply sets the given flags on the app, and returns its secret if it generated one.
@@ -43,7 +43,7 @@ func (f *appFlags) apply(a *twostep.App) (secret string, err error) {
 	setListIfGiven(&a.Hosts, f.Host)
 	setListIfGiven(&a.RequiredGroups, f.Group)
 	if f.MaxAge != nil {
-		if a.MaxAge, err = parseSeconds("max-age", *f.MaxAge); err != nil {
+		if a.MaxAge, err = parseSeconds("--max-age", *f.MaxAge); err != nil {
 			return "", err
 		}
 	}
@@ -60,8 +60,7 @@ func (f *appFlags) applyClientAuth(a *twostep.App, public bool) (secret string, 
 	keys := f.Keys != nil && *f.Keys != ""
 	switch {
 	case f.Public != nil && *f.Public && keys:
-		return "", errors.New("--public says that it keeps no secret, and --keys what it proves itself by: give " +
-			"one of them")
+		return "", errors.New("--public and --keys exclude each other: a public app has no keys")
 	case f.Public != nil && *f.Public:
 		a.SecretHashes, a.JWKSet = nil, nil
 	case keys:

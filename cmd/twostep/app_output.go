@@ -8,7 +8,7 @@ import (
 	"twostep.example/twostep"
 )
 
-const secretShownOnce = "The secret is shown this once: only its hash is kept."
+const secretShownOnce = "The secret is shown only once: the server keeps its hash."
 
 // outputRow is a label with its values, one per line.
 type outputRow struct {
@@ -60,16 +60,15 @@ func formatCredentials(a twostep.App, secret, issuer string) string {
 	rows = append(rows, outputRow{"redirects", a.RedirectURIs}, outputRow{"hosts", a.Hosts})
 	if len(a.Hosts) > 0 {
 		rows = append(rows, outputRow{"auth check", []string{"/auth/check"}})
-		remarks = append(remarks, "The proxy asks at the address where Twostep listens, and from one that "+
-			"trusted_proxies names: docs/forward-auth.md.")
+		remarks = append(remarks, "The proxy must send its check to the address that Twostep listens on, and be "+
+			"in trusted_proxies: see docs/forward-auth.md.")
 	}
 	switch {
 	case len(a.RedirectURIs) > 0:
-		remarks = append(remarks, "The app must send a redirect address letter for letter: with a slash at the "+
-			"end it is another one.")
+		remarks = append(remarks, "The app must send its redirect URL exactly as registered, including a slash at the end.")
 	case len(a.Hosts) == 0:
-		remarks = append(remarks, "It has no redirect address, so nobody can sign in to it: twostep app set "+
-			""+a.ID+" --redirect URL gives it one.")
+		remarks = append(remarks, "Nobody can sign in to the app until it has a redirect URL: twostep app set "+
+			a.ID+" --redirect URL")
 	}
 	if len(remarks) == 0 {
 		return formatTable(rows)
@@ -86,29 +85,29 @@ func appDetails(a twostep.App, fixed bool) []outputRow {
 		return nil
 	}
 	proof := map[string]string{
-		"keys": "keys (private_key_jwt)", "secret": "a secret", "public": "nothing: it is public",
-		"hosts": "nothing: hosts behind a proxy",
+		"keys": "keys (private_key_jwt)", "secret": "a secret", "public": "nothing (public app)",
+		"hosts": "nothing (hosts behind a reverse proxy)",
 	}[clientAuthMethod(a)]
 	if len(a.SecretHashes) > 1 {
-		proof = fmt.Sprintf("%d secrets, of which each works", len(a.SecretHashes))
+		proof = fmt.Sprintf("%d secrets, each of them valid", len(a.SecretHashes))
 	}
 	return []outputRow{
 		{"client id", []string{a.ID}},
 		{"name", []string{a.Name}},
-		{"proves itself by", []string{proof}},
+		{"authentication", []string{proof}},
 		{"redirects", a.RedirectURIs},
 		{"signed out", a.PostLogoutRedirectURIs},
 		{"back channel", []string{a.BackChannelLogoutURI}},
 		{"hosts", a.Hosts},
-		{"introspects", only(a.CanIntrospect, "it may ask what the tokens of other apps are worth")},
-		{"foreign", only(a.ThirdParty, "people are asked before it learns anything")},
-		{"PKCE", only(a.PKCEOptional, "not needed")},
+		{"introspects", only(a.CanIntrospect, "may introspect the tokens of other apps")},
+		{"foreign", only(a.ThirdParty, "people are asked for consent")},
+		{"PKCE", only(a.PKCEOptional, "not required")},
 		{"ID tokens", only(clientAuthMethod(a) != "hosts", a.SigningAlg())},
-		{"subjects", only(a.Pairwise, "other ones than all other apps have")},
+		{"subjects", only(a.Pairwise, "pairwise")},
 		{"acr", []string{a.RequiredACR}},
 		{"max age", only(a.MaxAge > 0, formatMaxAge(a))},
 		{"groups", a.RequiredGroups},
-		{"kept", only(fixed, "from the settings: in the configuration file")},
+		{"source", only(fixed, "the configuration file")},
 	}
 }
 

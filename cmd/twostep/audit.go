@@ -20,16 +20,16 @@ import (
 
 type auditCommand struct {
 	Settings settings `embed:"" group:"settings"`
-	Account  string   `placeholder:"EMAIL" help:"Only events of this account: its email address or its id."`
-	Kind     []string `placeholder:"KIND,…" help:"Only these kinds, like session.created; docs/audit.md lists them."`
-	Result   string   `placeholder:"RESULT" enum:",success,failure" default:"" help:"Only success or failure."`
-	Address  string   `placeholder:"ADDR" help:"Only events from this network address."`
-	Since    string   `placeholder:"TIME" help:"Only events since then: a time like 2026-11-25T09:30:00Z, or how long ago, like 24h."`
-	Until    string   `placeholder:"TIME" help:"Only events before then, likewise."`
-	Limit    int      `placeholder:"N" default:"50" help:"At most so many of the newest; 0: all. Default: ${default}."`
-	JSON     bool     `name:"json" xor:"format" help:"Print JSON, one event a line."`
-	CSV      bool     `name:"csv" xor:"format" help:"Print CSV, with a header."`
-	Follow   bool     `help:"Print the oldest first, then wait for new events and print them as they come."`
+	Account  string   `placeholder:"EMAIL" help:"List only events of this account, by email address or ID"`
+	Kind     []string `placeholder:"KIND" help:"List only these kinds of events, like session.created; see docs/audit.md"`
+	Result   string   `placeholder:"RESULT" enum:",success,failure" default:"" help:"List only events with this result: success or failure"`
+	Address  string   `placeholder:"ADDR" help:"List only events from this IP address"`
+	Since    string   `placeholder:"TIME" help:"List only events since this time, like 2026-11-25T09:30:00Z, or 24h for a day ago"`
+	Until    string   `placeholder:"TIME" help:"List only events before this time"`
+	Limit    int      `placeholder:"N" default:"50" help:"List at most this many of the newest events; 0 lists all"`
+	JSON     bool     `name:"json" xor:"format" help:"Print JSON, one event per line"`
+	CSV      bool     `name:"csv" xor:"format" help:"Print CSV with a header"`
+	Follow   bool     `help:"Print the oldest events first, then new ones as they are recorded"`
 }
 
 // Run prints audit events, newest first.
@@ -63,13 +63,13 @@ func (c *auditCommand) filter(now time.Time) (f twostep.AuditFilter, err error) 
 	f = twostep.AuditFilter{Account: c.Account, Kinds: c.Kind, Result: c.Result, Address: c.Address}
 	for _, kind := range c.Kind {
 		if !slices.Contains(twostep.AuditKinds(), kind) {
-			return f, fmt.Errorf("kind is %q, want one of: %s", kind, strings.Join(twostep.AuditKinds(), " "))
+			return f, kindError(kind)
 		}
 	}
 	if c.Address != "" {
 		address, err := netip.ParseAddr(c.Address)
 		if err != nil {
-			return f, fmt.Errorf("address is %q, want one like 203.0.113.5", c.Address)
+			return f, fmt.Errorf("--address is %q, want an IP address like 203.0.113.5", c.Address)
 		}
 		f.Address = address.String()
 	}
@@ -81,13 +81,22 @@ func (c *auditCommand) filter(now time.Time) (f twostep.AuditFilter, err error) 
 	}
 	switch {
 	case !f.Since.IsZero() && !f.Until.IsZero() && !f.Since.Before(f.Until):
-		return f, errors.New("since is not before until")
+		return f, errors.New("--since must be before --until")
 	case c.Limit < 0:
-		return f, fmt.Errorf("limit is %d, want 1 or more, or 0 for all", c.Limit)
+		return f, fmt.Errorf("--limit is %d, want 1 or more, or 0 for all events", c.Limit)
 	case c.Follow && c.Until != "":
-		return f, errors.New("--follow waits for new events, so it cannot have --until")
+		return f, errors.New("--follow waits for new events: leave out --until")
 	}
 	return f, nil
+}
+
+// kindError names the kinds that may have been meant, or all.
+func kindError(kind string) error {
+	all := twostep.AuditKinds()
+	if list := similar(kind, all); len(list) > 0 {
+		return fmt.Errorf("--kind is %q: did you mean %s?", kind, orList(list))
+	}
+	return fmt.Errorf("--kind is %q, want one of: %s", kind, strings.Join(all, " "))
 }
 
 // moment parses a time (RFC 3339), or a duration before now.
@@ -101,8 +110,7 @@ func moment(flag, text string, now time.Time) (time.Time, error) {
 	if at, err := time.Parse(time.RFC3339, text); err == nil {
 		return at, nil
 	}
-	return time.Time{}, fmt.Errorf("%s is %q, want a time like 2026-11-25T09:30:00Z or how long ago, like 24h", flag,
-		text)
+	return time.Time{}, fmt.Errorf("--%s is %q, want a time like 2026-11-25T09:30:00Z, or how long ago, like 24h", flag, text)
 }
 
 // pages reads up to limit events, newest first; 0 is all.

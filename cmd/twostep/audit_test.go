@@ -58,7 +58,7 @@ func TestMoment(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"-24h", "yesterday", "2026-11-25", "24"} {
-		if got, err := moment("since", text, now); err == nil || !strings.Contains(err.Error(), `since is "`+text+`"`) {
+		if got, err := moment("since", text, now); err == nil || !strings.Contains(err.Error(), `--since is "`+text+`"`) {
 			t.Errorf("%q: got %s, %v", text, got, err)
 		}
 	}

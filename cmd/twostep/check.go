@@ -9,8 +9,8 @@ import (
 )
 
 type checkCommand struct {
-	URL     string `name:"url" default:"http://127.0.0.1:8080" help:"The server to walk through, in local mode. Default: ${default}."`
-	Account string `placeholder:"EMAIL" help:"The account to sign in with; its password in TWOSTEP_CHECK_PASSWORD. Trust in its browsers ends. Default: the demo account."`
+	URL     string `name:"url" default:"http://127.0.0.1:8080" placeholder:"URL" help:"URL of the server, which must be in local mode"`
+	Account string `placeholder:"EMAIL" fallback:"a new account of the demo" help:"Sign in to this account, with the password in TWOSTEP_CHECK_PASSWORD; it must have email as its only verification method, and its trusted devices are removed"`
 }
 
 // Run tests each sentence of the help page on a running server and prints whether it is true.

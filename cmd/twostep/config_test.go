@@ -1,10 +1,15 @@
 package main
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -54,6 +59,12 @@ key_file = "/etc/twostep/keys"
 trusted_proxies = ["127.0.0.1", "10.0.0.0/8"]
 odds = "1/60000"
 intranet = true
+[brand]
+logo = "logo.svg"
+mail_logo = "logo.png"
+color = "#0a7d4f"
+support = "help@example.com"
+footer = "Example Ltd, 1 High Street"
 [session]
 idle = "5m"
 absolute = "8h"
@@ -80,6 +91,8 @@ network = "prefix"
 browser = "exact"
 [email]
 valid = "10m"
+[help]
+menu = "Settings -> Billing & Admin"
 [audit]
 days = 800
 [log]
@@ -114,6 +127,8 @@ func TestConfigFileSetsEverySetting(t *testing.T) {
 		Config: file, Listen: "127.0.0.1:1", Data: "/var/lib/twostep", Database: "postgres://file",
 		PublicURL: "https://signin.example.com", Site: "Example", SignUp: "open", Timezone: "Europe/Berlin",
 		KeyFile: "/etc/twostep/keys", Odds: "1/60000", oddsOneIn: 60_000,
+		Brand: brandSettings{Logo: "logo.svg", MailLogo: "logo.png", Color: "#0a7d4f", Support: "help@example.com",
+			Footer: "Example Ltd, 1 High Street"},
 		Session: sessionSettings{Idle: "5m", Absolute: "8h", idleTimeout: 5 * time.Minute,
 			absoluteTimeout: 8 * time.Hour},
 		SMTP: smtpSettings{Host: "mail.example.com", Port: 2525, User: "twostep", Password: "hunter2",
@@ -125,6 +140,7 @@ func TestConfigFileSetsEverySetting(t *testing.T) {
 		Proxies: "127.0.0.1,10.0.0.0/8", Intranet: true,
 		proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("10.0.0.0/8")},
 		TLS:     tlsSettings{Cert: "cert.pem", Key: "key.pem"},
+		Help:    helpSettings{Menu: "Settings -> Billing & Admin"},
 		Audit:   auditSettings{Days: 800}, Log: logSettings{Level: "debug", Format: "json"},
 		apps: []twostep.App{{
 			ID: "grafana", Name: "Grafana", RedirectURIs: []string{"https://grafana.example.com/login/generic_oauth"},
@@ -168,34 +184,234 @@ func TestSettingPrecedence(t *testing.T) {
 	}
 }
 
-// Each setting is a flag, a variable and a key, and is documented.
+// Each setting is a key of the file, and a flag unless it is a secret, and both are in the reference.
 func TestSettingsAreDocumented(t *testing.T) {
-	handbook, err := os.ReadFile("../../docs/operating.md")
+	reference, err := os.ReadFile("../../docs/reference/settings.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	command, _ := parseServe(t, nil)
-	keys := []string{"smtp.password"}
+	flags := map[string]bool{}
 	for _, flag := range command.Flags() {
-		if flag.Group == nil || flag.Name == "config" {
-			continue
-		}
-		key, _, _ := strings.Cut(strings.TrimPrefix(howToSet(flag.Name), "set "), " ")
-		keys = append(keys, key)
-		value := `"x"`
-		switch {
-		case flag.Target.CanInt():
-			value = "1"
-		case flag.IsBool():
-			value = "true"
-		}
-		if _, _, err := parseConfigFile("test.toml", fmt.Appendf(nil, "%s = %s\n", key, value)); err != nil {
-			t.Errorf("--%s: %v", flag.Name, err)
+		if flag.Group != nil {
+			flags[flag.Name] = true
 		}
 	}
-	for _, key := range keys {
-		if !strings.Contains(string(handbook), "| `"+key+"` |") {
-			t.Errorf("docs/operating.md has no row for %s", key)
+	for _, info := range settingInfos() {
+		if flags[info.flag] != info.hasFlag {
+			t.Errorf("%s: a flag is %t, want %t", info.flag, flags[info.flag], info.hasFlag)
 		}
+		delete(flags, info.flag)
+		if info.key == "" {
+			continue
+		}
+		value := `"x"`
+		switch info.typ {
+		case "number":
+			value = "1"
+		case "true or false":
+			value = "true"
+		}
+		if _, _, err := parseConfigFile("test.toml", fmt.Appendf(nil, "%s = %s\n", info.fullKey(), value)); err != nil {
+			t.Errorf("--%s: %v", info.flag, err)
+		}
+		if !strings.Contains(string(reference), "| `"+info.fullKey()+"` | `"+environmentName(info.flag)+"`") {
+			t.Errorf("docs/reference/settings.md has no row for %s", info.fullKey())
+		}
+	}
+	for flag := range flags {
+		t.Errorf("--%s is in no list of settings", flag)
+	}
+}
+
+// The pages of docs/reference are those that the program prints.
+func TestReferenceIsCurrent(t *testing.T) {
+	for _, page := range []string{"settings", "cli"} {
+		var out bytes.Buffer
+		if err := realMain(t.Context(), []string{"reference", page}, &out, io.Discard); err != nil {
+			t.Fatal(err)
+		}
+		file, err := os.ReadFile("../../docs/reference/" + page + ".md")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(out.Bytes(), file) {
+			t.Errorf("docs/reference/%s.md differs: run go run ./cmd/twostep reference %s >docs/reference/%s.md", page,
+				page, page)
+		}
+	}
+}
+
+// A help text is one line in the imperative, without a full stop, and each command has an example.
+func TestHelpTexts(t *testing.T) {
+	parser, err := newParser()
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func(name, help string) {
+		if help == "" || strings.ContainsAny(help, "\n") || strings.HasSuffix(help, ".") ||
+			strings.ToUpper(help[:1]) != help[:1] {
+			t.Errorf("%s: %q", name, help)
+		}
+	}
+	for _, leaf := range parser.Model.Leaves(false) {
+		check(leaf.FullPath(), leaf.Help)
+		if !strings.HasPrefix(exampleOf(leaf), leaf.FullPath()) {
+			t.Errorf("%s: the example is %q", leaf.FullPath(), exampleOf(leaf))
+		}
+		for _, argument := range leaf.Positional {
+			check(leaf.FullPath()+" "+argument.Name, argument.Help)
+		}
+		for _, flag := range leaf.Flags {
+			check(leaf.FullPath()+" --"+flag.Name, flag.Help)
+		}
+	}
+	for _, info := range settingInfos() {
+		check(info.fullKey(), info.help)
+	}
+}
+
+// An unknown key is named with what may have been meant.
+func TestUnknownKeys(t *testing.T) {
+	for text, want := range map[string]string{
+		"smtp_host = 1":          "f.toml:1: unknown key smtp_host: write host below [smtp]",
+		"smtp-host = 1":          "f.toml:1: unknown key smtp-host: write host below [smtp]",
+		"session_absolute = 1":   "f.toml:1: unknown key session_absolute: write absolute below [session]",
+		"TWOSTEP_PUBLIC_URL = 1": "f.toml:1: unknown key TWOSTEP_PUBLIC_URL: write public_url above all sections",
+		"public-url = 1":         "f.toml:1: unknown key public-url: write public_url above all sections",
+		"host = 1":               "f.toml:1: unknown key host: write host below [smtp]",
+		"days = 1":               "f.toml:1: unknown key days: write days below [trust] or days below [audit]",
+		"lisen = 1":              "f.toml:1: unknown key lisen: did you mean listen?",
+		"smpt_host = 1":          "f.toml:1: unknown key smpt_host: did you mean host below [smtp]?",
+		"[smtp]\nhots = 1":       "f.toml:2: unknown key smtp.hots: did you mean smtp.host?",
+		"[smtp]\npublic_url = 1": "f.toml:2: unknown key smtp.public_url: write public_url above all sections",
+		"[smtp]\ncolour = 1":     "f.toml:2: unknown key smtp.colour, see docs/reference/settings.md for all keys",
+		"colour = 1":             "f.toml:1: unknown key colour, see docs/reference/settings.md for all keys",
+		"[smpt]\nhost = 1":       "f.toml:1: unknown section [smpt]: did you mean [smtp]?",
+		"[database]\nhost = 1": "f.toml:1: database is a section, want text in quotes, " +
+			"like database = \"postgres://twostep@db.example.com/twostep\"",
+		"[colour]\nred = 1": "f.toml:1: unknown section [colour], want one of " +
+			strings.Join(sections(), ", ") + ", or [[app]]",
+		"[[apps]]\nid = \"a\"":   "f.toml:1: unknown key apps: did you mean [[app]]?",
+		"[apps]\nid = \"a\"":     "f.toml:1: unknown section [apps]: did you mean [[app]]?",
+		"[[app]]\ncolour = \"\"": "f.toml:2: unknown key app.colour, want one of id, name, redirects, ",
+		"lisen = 1\n[smtp]\nhots = 1": "f.toml:1: unknown key lisen: did you mean listen?\n" +
+			"f.toml:3: unknown key smtp.hots: did you mean smtp.host?",
+	} {
+		if _, _, err := parseConfigFile("f.toml", []byte(text)); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%s:\ngot  %v\nwant %s", text, err, want)
+		}
+	}
+}
+
+// A value of another type is named with what is wanted, and not quoted: it may be a secret.
+func TestWrongTypes(t *testing.T) {
+	for text, want := range map[string]string{
+		"odds = 5":                    `f.toml:1: odds is a number, want text in quotes, like odds = "1/100000"`,
+		"listen = 8080":               `f.toml:1: listen is a number, want text in quotes, like listen = "127.0.0.1:8081"`,
+		"site = true":                 `f.toml:1: site is true or false, want text in quotes, like site = "Example"`,
+		"signup = [\"open\"]":         `f.toml:1: signup is a list, want text in quotes, like signup = "open"`,
+		"intranet = \"yes\"":          "f.toml:1: intranet is text, want true or false without quotes, like intranet = true",
+		"[smtp]\nport = \"587\"":      "f.toml:2: smtp.port is text, want a number without quotes, like port = 465",
+		"[smtp]\npassword = 424242":   "f.toml:2: smtp.password is a number, want text in quotes",
+		"[sms]\nprice = 0.08":         `f.toml:2: sms.price is a number, want text in quotes, like price = "0.08"`,
+		"smtp = \"mail.example.com\"": "f.toml:1: smtp is text, want a section: write its keys below [smtp]",
+		"trusted_proxies = 5":         `f.toml:1: trusted_proxies wants addresses, like ["127.0.0.1"]`,
+	} {
+		_, _, err := parseConfigFile("f.toml", []byte(text))
+		if err == nil || err.Error() != want || strings.Contains(err.Error(), "424242") {
+			t.Errorf("%s:\ngot  %v\nwant %s", text, err, want)
+		}
+	}
+}
+
+// An error in a value says where the value was set. All errors are returned at once.
+func TestErrorsNameTheirSource(t *testing.T) {
+	environment := map[string]string{
+		"TWOSTEP_CONFIG":       writeTempFile(t, "\nodds = \"5\"\n[email]\nvalid = \"1h\"\n[trust]\nnetwork = \"any\"\n"),
+		"TWOSTEP_SESSION_IDLE": "soon",
+		"TWOSTEP_SMTP_PORT":    "many",
+		"TWOSTEP_INTRANET":     "perhaps",
+	}
+	from := &settingSources{lookupEnv: func(name string) (string, bool) { v, ok := environment[name]; return v, ok }}
+	c := &commands{}
+	parser, err := kong.New(c, kong.Resolvers(from))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := parser.Parse([]string{"serve", "--audit-days", "3"}); err != nil {
+		t.Fatal(err)
+	}
+	file := environment["TWOSTEP_CONFIG"]
+	got := formatError(c.Serve.Settings.complete(from))
+	for _, want := range []string{
+		"twostep: TWOSTEP_SMTP_PORT is \"many\", want a number, like 465\n",
+		"twostep: TWOSTEP_INTRANET is \"perhaps\", want true or false\n",
+		"twostep: TWOSTEP_SESSION_IDLE is \"soon\", want a time of at least 1m, like 90m or 24h\n",
+		"twostep: --audit-days is 3, want 366 to 36500",
+		"twostep: " + file + ":2: odds is \"5\", want a chance per year from 1/50000 to 1/100000, like 1/50000\n",
+		"twostep: " + file + ":4: email.valid is \"1h\", want whole minutes from 1m to 15m, like 10m\n",
+		"twostep: " + file + ":6: trust.network is \"any\", want exact, prefix or off\n",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%s\nlacks %s", got, want)
+		}
+	}
+	if n := strings.Count(got, "\n"); n != 7 {
+		t.Errorf("%d lines, want 7", n)
+	}
+}
+
+// The names of packages are not in what an operator reads.
+func TestFormatError(t *testing.T) {
+	for text, want := range map[string]string{
+		"twostep: store: no such file":            "twostep: no such file\n",
+		"twostep: key_file: seal: no file":        "twostep: key_file: no file\n",
+		"delivery: smtp.from: want a sender":      "twostep: smtp.from: want a sender\n",
+		"a\n\tb: c\n":                             "twostep: a\ntwostep: b: c\n",
+		"restore: twostep.db: store it elsewhere": "twostep: restore: twostep.db: store it elsewhere\n",
+	} {
+		if got := formatError(errors.New(text)); got != want {
+			t.Errorf("%q: got %q, want %q", text, got, want)
+		}
+	}
+}
+
+// Every reason of a trust decision has a sentence, and none is left over.
+func TestTrustReasonsHaveSentences(t *testing.T) {
+	source, err := os.ReadFile("../../internal/trust/trust.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := regexp.MustCompile(`Reason += "([a-z]+)"`).FindAllStringSubmatch(string(source), -1)
+	if len(found) != len(trustReasons)+1 {
+		t.Errorf("%d reasons and %d sentences", len(found), len(trustReasons)+1)
+	}
+	for _, one := range found {
+		if one[1] != "trusted" && trustReasons[one[1]] == "" {
+			t.Errorf("%s has no sentence", one[1])
+		}
+	}
+}
+
+// A new section with its settings is in the list without another change.
+func TestSettingInfosFollowTheStruct(t *testing.T) {
+	type section struct {
+		Color string `toml:"color" default:"blue" values:"blue,red" secret:"" placeholder:"NAME" help:"Use this color"`
+		Count int    `toml:"max_count" kong:"-" fallback:"all" allowed:"1 or more" help:"Show this many" example:"3"`
+		Other any    `toml:"other" kong:"-"`
+	}
+	type all struct {
+		Brand section `toml:"brand" embed:"" prefix:"brand-"`
+	}
+	got := infosOf(reflect.TypeFor[all](), "")
+	want := []settingInfo{
+		{section: "brand", key: "color", flag: "brand-color", hasFlag: true, secret: true, typ: "word",
+			help: "Use this color", defaultValue: "blue", values: []string{"blue", "red"}},
+		{section: "brand", key: "max_count", flag: "brand-max-count", typ: "number", help: "Show this many", fallback: "all",
+			allowed: "1 or more", example: "3"},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 }

@@ -93,8 +93,8 @@ func addDemoAccount(ctx context.Context, server *twostep.Server, inbox *delivery
 	case !errors.Is(err, twostep.ErrAccountExists):
 		return account, err
 	case fresh: // so it is not the password of the existing account
-		return account, errors.Join(fmt.Errorf("the demo account exists, but %s with its password is gone: remove "+
-			"%s to start afresh", file, data), os.Remove(file))
+		return account, errors.Join(fmt.Errorf("the demo account exists, but the file with its password, %s, is "+
+			"missing: delete %s to start over", file, data), os.Remove(file))
 	}
 	return account, nil
 }
@@ -106,11 +106,11 @@ func welcomeMessage(account twostep.AccountParams, public string) delivery.Messa
 		Channel: delivery.Email,
 		To:      account.Email,
 		Subject: "Welcome to Twostep",
-		Text: "Hello,\n\nthis is the inbox of your demo. No mail leaves this machine: what the server would\n" +
-			"send arrives here, and so will your verification code when you sign in.\n\n" +
+		Text: "Hello,\n\nThis is the inbox of your demo. The demo sends nothing: its emails\n" +
+			"and text messages arrive here. When you sign in, so does your\nverification code.\n\n" +
 			"Sign in: " + public + "/signin\nEmail: " + account.Email + "\nPassword: " + account.Password + "\n\n" +
-			"An app that you come in to by it, whose settings lead to 2-Step verification: " + public + "/demo/\n\n" +
-			"The code is valid for 15 minutes. The buttons of this inbox turn the demo's clock forward,\n" +
-			"so you can see it expire without waiting.\n",
+			"Sample app, with 2-Step verification in its settings: " + public + "/demo/\n\n" +
+			"A code is valid for 15 minutes. The buttons of this inbox move the\n" +
+			"demo's clock forward, so that you can see a code expire without waiting.\n",
 	}
 }

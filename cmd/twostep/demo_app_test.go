@@ -169,7 +169,7 @@ func TestDemoAppSignIn(t *testing.T) {
 // explanation and a link to the set-up; then the demo app requires a code of the authenticator app.
 func TestDemoAppStepUp(t *testing.T) {
 	v := newDemo(t)
-	v.signIn(v.wantPage("GET", "/demo/pay/1", nil, "/signin"), "/demo/pay/1", "Bakery Brown", "Confirm it is you")
+	v.signIn(v.wantPage("GET", "/demo/pay/1", nil, "/signin"), "/demo/pay/1", "Bakery Brown", "Confirm it's you")
 	v.wantPage("POST", "/demo/pay/1", nil, "/demo/pay/1/setup", "Your account has neither yet",
 		`href="/demo/2step/app?invoice=1"`)
 	body := v.wantPage("GET", "/demo/2step/app?invoice=1", nil, "/settings/2step/app")
@@ -180,13 +180,13 @@ func TestDemoAppStepUp(t *testing.T) {
 	body = v.wantPage("POST", "/settings/2step/app/verify",
 		url.Values{"code": {v.appCode(secret)}, "return_to": {back}}, "/settings/2step/app/done")
 	v.wantPage("GET", regexp.MustCompile(`class="button" href="([^"]+)"`).FindStringSubmatch(body)[1], nil,
-		"/demo/pay/1", "Confirm it is you")
+		"/demo/pay/1", "Confirm it's you")
 	body = v.wantPage("POST", "/demo/pay/1", nil, "/settings/confirm", "Demo Books")
 	v.wantPage("POST", "/settings/confirm",
 		url.Values{"password": {"correct horse battery"},
 			"return_to": returnToField.FindStringSubmatch(body)[1:]}, "/signin/verify")
 	v.clockOffset.Add(int64(30 * time.Second)) // each code works once
-	v.wantPage("POST", "/signin/verify", url.Values{"code": {v.appCode(secret)}}, "/demo/pay/1", "Thank you, it is you",
+	v.wantPage("POST", "/signin/verify", url.Values{"code": {v.appCode(secret)}}, "/demo/pay/1", "Thanks for confirming",
 		"Pay 1,240.00")
 	v.wantPage("POST", "/demo/pay/1", nil, "/demo/pay/1", "This invoice is paid")
 	v.wantPage("GET", "/demo/claims", nil, "/demo/claims", "urn:twostep:acr:2", "pwd, otp, mfa")
@@ -228,7 +228,7 @@ func TestDemoAppSignOut(t *testing.T) {
 	if err != nil || back.Path != "/demo/callback" {
 		t.Fatal(back, err)
 	}
-	other.wantPage("GET", back.RequestURI(), nil, "/demo/callback", "This sign-in is over")
+	other.wantPage("GET", back.RequestURI(), nil, "/demo/callback", "This sign-in is no longer valid")
 	other.wantPage("GET", "/demo/", nil, "/demo/", "Welcome to Demo Books")
-	v.wantPage("GET", back.RequestURI(), nil, "/demo/callback", "This sign-in is over")
+	v.wantPage("GET", back.RequestURI(), nil, "/demo/callback", "This sign-in is no longer valid")
 }

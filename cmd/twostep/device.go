@@ -13,13 +13,13 @@ import (
 
 type deviceForgetCommand struct {
 	Settings settings `embed:"" group:"settings"`
-	Email    string   `arg:"" help:"The address of the account."`
+	Email    string   `arg:"" help:"Email address of the account"`
 }
 
 // Run revokes the trust in all devices of an account.
 func (c *deviceForgetCommand) Run(ctx context.Context, to console, from *settingSources) error {
 	return withExistingDatabase(ctx, &c.Settings, to, from, func(server *twostep.Server) error {
-		return printResult(to, c.Email, server.RevokeTrust(ctx, c.Email), "no browser of %s is trusted any more\n")
+		return printResult(to, c.Email, server.RevokeTrust(ctx, c.Email), "No device of %s is trusted any more.\n")
 	})
 }
 
@@ -33,9 +33,9 @@ func (c *restoredCommand) Run(ctx context.Context, to console, from *settingSour
 		if err := server.InvalidateAfterRestore(ctx); err != nil {
 			return err
 		}
-		_, err := fmt.Fprintln(to.out, "everybody is signed out, every link and every code that was sent is void, "+
-			"and no browser is trusted any more\n"+
-			"recovery codes that were used after the backup work again: ask people who used one to make new ones")
+		_, err := fmt.Fprintln(to.out, "All sessions, links, codes and trusted devices from the backup are invalid. "+
+			"Everybody has to sign in again.\n"+
+			"Recovery codes that were used after the backup work again: ask people who used one to create new ones.")
 		return err
 	})
 }
@@ -43,7 +43,7 @@ func (c *restoredCommand) Run(ctx context.Context, to console, from *settingSour
 // printResult prints what was done, or returns why it was not.
 func printResult(to console, email string, err error, done string) error {
 	if errors.Is(err, twostep.ErrAccountNotFound) {
-		return fmt.Errorf("there is no account %s", email)
+		return fmt.Errorf("there is no account with the email address %s", email)
 	}
 	if err != nil {
 		return err
@@ -60,7 +60,8 @@ func withExistingDatabase(ctx context.Context, s *settings, to console, from *se
 		return usageError{err}
 	}
 	if _, err := os.Stat(filepath.Join(s.Data, "twostep.db")); s.Database == "" && err != nil {
-		return fmt.Errorf("there is no database: %w", err)
+		return fmt.Errorf("there is no database in %s: set --data to the data folder of the server, or --config to its "+
+			"configuration file", s.Data)
 	}
 	return withServer(ctx, s, to, from, f)
 }

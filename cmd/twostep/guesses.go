@@ -18,8 +18,8 @@ func (c *guessesForgetCommand) Run(ctx context.Context, to console, from *settin
 		if err := server.ResetSiteGuesses(ctx); err != nil {
 			return err
 		}
-		_, err := fmt.Fprintln(to.out, "what strangers have guessed on the whole site counts no more: only "+
-			"accounts at which too much was guessed need a longer code")
+		_, err := fmt.Fprintln(to.out, "The site-wide guessing alarm is reset. Accounts with too many wrong codes "+
+			"of their own still need a longer code in new browsers.")
 		return err
 	})
 }

@@ -6,17 +6,23 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"regexp"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"syscall"
 	_ "time/tzdata" // time zones for machines without them, such as empty containers
 
 	"github.com/alecthomas/kong"
+
+	"twostep.example/twostep"
 )
 
 // Exit codes. They tell scripts whether a retry could succeed.
@@ -32,7 +38,7 @@ func main() {
 	context.AfterFunc(ctx, stop)
 	err := realMain(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "twostep: %v\n", err)
+		fmt.Fprint(os.Stderr, formatError(err))
 	}
 	os.Exit(exitCode(err))
 }
@@ -46,41 +52,78 @@ func exitCode(err error) int {
 	switch {
 	case err == nil:
 		return exitOK
-	case errors.As(err, new(usageError)):
+	case errors.As(err, new(usageError)), errors.As(err, new(*twostep.OptionError)):
 		return exitUsage
 	}
 	return exitFailed
 }
 
+// packagePrefix matches the names of packages in an error, which mean nothing to an operator.
+var packagePrefix = regexp.MustCompile(`(^|: )((twostep|store|seal|delivery|account|client|grant|device|audit|odds|` +
+	`outbox|ratelimit|session|signin|forwardauth|check): )+`)
+
+// formatError returns one line for each of the joined errors.
+func formatError(err error) string {
+	var b strings.Builder
+	for text := range strings.Lines(err.Error()) {
+		if text = strings.TrimSpace(text); text != "" {
+			fmt.Fprintf(&b, "twostep: %s\n", packagePrefix.ReplaceAllString(text, "$1"))
+		}
+	}
+	return b.String()
+}
+
+// optionSettings are the settings that set the options of the server, to name them in its errors.
+var optionSettings = map[string]string{
+	"PublicURL": "public_url", "KeyFile": "key_file", "Database": "database", "Site": "site", "HelpMenu": "help.menu",
+	"SignUp":    "signup",
+	"TrustDays": "trust.days", "TrustNetwork": "trust.network", "TrustBrowser": "trust.browser",
+	"TrustedProxies": "trusted_proxies", "GuessOddsOneIn": "odds", "AuditDays": "audit.days",
+	"IdleTimeout": "session.idle", "AbsoluteTimeout": "session.absolute", "SMSGateways": "sms.gateways",
+}
+
+// nameSetting replaces the name of an option in an error of the server by that of its setting.
+func nameSetting(err error) error {
+	option := new(twostep.OptionError)
+	if key := ""; errors.As(err, &option) {
+		if key = optionSettings[option.Option]; key != "" {
+			return &twostep.OptionError{Option: key, Err: option.Err}
+		}
+	}
+	return err
+}
+
+// commands are all commands. The tag example is shown by --help and in docs/reference/cli.md.
 type commands struct {
-	Serve   serveCommand `cmd:"" help:"Run the sign-in server."`
+	Serve   serveCommand `cmd:"" help:"Run the sign-in server" example:"twostep serve --config /etc/twostep.toml"`
 	Account struct {
-		Add     accountAddCommand     `cmd:"" help:"Invite somebody: print a link with which they choose a password."`
-		Disable accountDisableCommand `cmd:"" help:"Shut an account: whoever is in is out at once."`
-		Enable  accountEnableCommand  `cmd:"" help:"Open a disabled account again."`
-		Groups  accountGroupsCommand  `cmd:"" help:"Set the groups of an account, by which apps decide who may use them."`
-	} `cmd:"" help:"Accounts."`
+		Add     accountAddCommand     `cmd:"" help:"Invite a person and print a link to choose a password" example:"twostep account add ann@example.com --name 'Ann Ames'"`
+		Disable accountDisableCommand `cmd:"" help:"Disable an account and end its sessions, tokens and trusted devices" example:"twostep account disable ann@example.com"`
+		Enable  accountEnableCommand  `cmd:"" help:"Enable a disabled account" example:"twostep account enable ann@example.com"`
+		Groups  accountGroupsCommand  `cmd:"" help:"Replace the groups of an account, which decide what apps it may use" example:"twostep account groups ann@example.com staff wiki.editors"`
+	} `cmd:"" help:"Manage accounts"`
 	Device struct {
-		Forget deviceForgetCommand `cmd:"" help:"End trust in all browsers of an account."`
-	} `cmd:"" help:"Trusted browsers."`
+		Forget deviceForgetCommand `cmd:"" help:"Remove trust from all devices of an account" example:"twostep device forget ann@example.com"`
+	} `cmd:"" help:"Manage trusted devices"`
 	App struct {
-		Add    appAddCommand    `cmd:"" help:"Add an app: print its client id, its secret and the addresses that it needs."`
-		List   appListCommand   `cmd:"" help:"List all apps, one a line."`
-		Show   appShowCommand   `cmd:"" help:"Print all that is known of an app."`
-		Set    appSetCommand    `cmd:"" help:"Change an app: what is given replaces what there was."`
-		Rotate appRotateCommand `cmd:"" help:"Give an app a new secret."`
-		Remove appRemoveCommand `cmd:"" help:"Remove an app, and whatever it was allowed."`
-		Secret appSecretCommand `cmd:"" help:"Print a new secret, and its hash for the configuration file."`
-	} `cmd:"" help:"Apps that let people sign in here."`
+		Add    appAddCommand    `cmd:"" help:"Register an app and print its client ID, its secret and the URLs it needs" example:"twostep app add grafana --redirect https://grafana.example.com/login/generic_oauth"`
+		List   appListCommand   `cmd:"" help:"List all apps, one per line" example:"twostep app list"`
+		Show   appShowCommand   `cmd:"" help:"Print the registration of an app" example:"twostep app show grafana --json"`
+		Set    appSetCommand    `cmd:"" help:"Change the registration of an app; an empty value removes a setting" example:"twostep app set grafana --name 'Our Grafana' --group staff"`
+		Rotate appRotateCommand `cmd:"" help:"Create a new secret for an app" example:"twostep app rotate grafana --keep-old"`
+		Remove appRemoveCommand `cmd:"" help:"Remove an app with its tokens and the consents for it" example:"twostep app remove grafana"`
+		Secret appSecretCommand `cmd:"" help:"Print a new client secret and its hash, for an app in the configuration file" example:"twostep app secret"`
+	} `cmd:"" help:"Manage the apps that people sign in to"`
 	Guesses struct {
-		Forget guessesForgetCommand `cmd:"" help:"Let what strangers have guessed on the whole site count no more: new browsers need no longer code because of it."`
-	} `cmd:"" help:"What strangers have guessed."`
-	Audit    auditCommand    `cmd:"" help:"List security events: who signed in, what was changed or refused, when and from where."`
-	Explain  explainCommand  `cmd:"" help:"Say whether somebody with the right password would be asked for the second step, and why."`
-	Odds     oddsCommand     `cmd:"" help:"Print the chance of somebody who knows a password to pass the second step by guessing."`
-	Restored restoredCommand `cmd:"" help:"Say that the database was brought back from a backup: everything that was let in, sent or trusted is void."`
-	Check    checkCommand    `cmd:"" help:"Say of each sentence that describes the feature whether it is true of a running server."`
-	Version  versionCommand  `cmd:"" help:"Print the version."`
+		Forget guessesForgetCommand `cmd:"" help:"Reset the site-wide guessing alarm" example:"twostep guesses forget"`
+	} `cmd:"" help:"Manage counted guesses"`
+	Audit     auditCommand     `cmd:"" help:"List security events: who did what, when and from where" example:"twostep audit --account ann@example.com --since 24h"`
+	Explain   explainCommand   `cmd:"" help:"Explain whether a sign-in needs a verification code, and why" example:"twostep explain --account ann@example.com --address 203.0.113.5"`
+	Odds      oddsCommand      `cmd:"" help:"Print the chance that someone who knows a password guesses the second step" example:"twostep odds --odds 1/100000"`
+	Restored  restoredCommand  `cmd:"" help:"Make everything invalid that a restored backup brought back: sessions, codes, links and trust" example:"twostep restored --config /etc/twostep.toml"`
+	Check     checkCommand     `cmd:"" help:"Run the help page as a test against a running server" example:"twostep check --url http://127.0.0.1:8080"`
+	Version   versionCommand   `cmd:"" help:"Print the version" example:"twostep version"`
+	Reference referenceCommand `cmd:"" hidden:"" help:"Print a page of docs/reference" example:"twostep reference settings"`
 }
 
 // console is where a command writes: results to out, the log to err.
@@ -89,16 +132,9 @@ type console struct{ out, err io.Writer }
 func realMain(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	exited := false
 	from := &settingSources{lookupEnv: os.LookupEnv}
-	parser, err := kong.New(&commands{},
-		kong.Name("twostep"),
-		kong.Description("A self-hosted sign-in server with 2-Step verification."),
+	parser, err := newParser(
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(int) { exited = true }),
-		kong.ExplicitGroups([]kong.Group{{
-			Key:         settingsGroup,
-			Title:       "Settings:",
-			Description: "Each can stand in the configuration file, in TWOSTEP_… or here; the later one wins.",
-		}}),
 		kong.Resolvers(from),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(console{out: stdout, err: stderr}, from),
@@ -111,9 +147,96 @@ func realMain(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 		return nil
 	}
 	if err != nil {
-		return usageError{err}
+		return usageError{parseError(err)}
 	}
-	return command.Run()
+	return nameSetting(command.Run())
+}
+
+// newParser returns the parser of the command line.
+func newParser(options ...kong.Option) (*kong.Kong, error) {
+	parser, err := kong.New(&commands{}, append([]kong.Option{
+		kong.Name("twostep"),
+		kong.Description("Run a self-hosted sign-in server with 2-Step verification."),
+		kong.ExplicitGroups([]kong.Group{{
+			Key:   settingsGroup,
+			Title: "Settings:",
+			Description: "Set each in the configuration file, in the environment (TWOSTEP_LISTEN) or here. " +
+				"The command line overrides the environment, and the environment overrides the file. " +
+				"twostep serve --help lists all settings.",
+		}}),
+		kong.ValueFormatter(formatHelp),
+	}, options...)...)
+	if err != nil {
+		return nil, err
+	}
+	parser.Model.HelpFlag.Help = "Show this help"
+	for _, leaf := range parser.Model.Leaves(false) {
+		leaf.Detail = "Example:\n\n    " + exampleOf(leaf)
+		if leaf.Name != "serve" {
+			hideMostSettings(leaf)
+		}
+	}
+	return parser, nil
+}
+
+func exampleOf(leaf *kong.Node) string { return leaf.Tag.Get("example") }
+
+// hideMostSettings leaves in the help of a command only the settings that matter there; it accepts
+// all.
+func hideMostSettings(leaf *kong.Node) {
+	shown := []string{"config", "data", "database"}
+	if name := leaf.FullPath(); strings.HasSuffix(name, " add") {
+		shown = append(shown, "listen", "public-url") // they are in what it prints
+	} else if leaf.Name == "odds" {
+		shown = []string{"config", "odds"}
+	}
+	for _, flag := range leaf.Flags {
+		if flag.Group != nil && flag.Group.Key == settingsGroup && !slices.Contains(shown, flag.Name) {
+			flag.Hidden = true
+		}
+	}
+}
+
+// formatHelp returns the help of a flag or an argument with its allowed words and its default.
+func formatHelp(value *kong.Value) string {
+	return value.Help + helpDetails(value)
+}
+
+func helpDetails(value *kong.Value) string {
+	if value.Tag == nil {
+		return ""
+	}
+	var details []string
+	words := strings.Split(value.Tag.Get("values"), ",")
+	if slices.ContainsFunc(words, func(word string) bool { return !strings.Contains(value.Help, word) }) {
+		details = append(details, orList(words))
+	} else if allowed := value.Tag.Get("allowed"); allowed != "" {
+		details = append(details, allowed)
+	}
+	if standard := cmp.Or(value.Tag.Get("fallback"), value.Default); standard != "" && !value.IsBool() {
+		details = append(details, "default: "+standard)
+	}
+	if len(details) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(details, "; ") + ")"
+}
+
+// wrongNumber matches the error of kong for a flag that must be a number.
+var wrongNumber = regexp.MustCompile(`^(--[a-z-]+): expected a valid .* int but got (".*")$`)
+
+// parseError returns an error of kong in the words of the other messages.
+func parseError(err error) error {
+	if parts := wrongNumber.FindStringSubmatch(err.Error()); parts != nil {
+		return fmt.Errorf("%s is %s, want a number", parts[1], parts[2])
+	}
+	if missing, ok := strings.CutPrefix(err.Error(), "expected one of "); ok {
+		return errors.New("a command is missing, want one of " + missing + "; see twostep --help")
+	}
+	if missing, ok := strings.CutPrefix(err.Error(), "expected "); ok {
+		return errors.New("an argument is missing: " + missing + "; see --help")
+	}
+	return err
 }
 
 type versionCommand struct{}
@@ -122,7 +245,7 @@ type versionCommand struct{}
 func (versionCommand) Run(to console) error {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
-		return errors.New("this program was built without its version")
+		return errors.New("the program was built without a version; build it with go build")
 	}
 	_, err := fmt.Fprintf(to.out, "twostep %s %s\n", info.Main.Version, info.GoVersion)
 	return err

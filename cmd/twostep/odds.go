@@ -14,8 +14,8 @@ import (
 
 type oddsCommand struct {
 	Settings settings `embed:"" group:"settings"`
-	JSON     bool     `name:"json" help:"Print JSON, with total_per_year."`
-	Page     bool     `help:"Print docs/odds.md."`
+	JSON     bool     `name:"json" help:"Print JSON"`
+	Page     bool     `hidden:"" help:"Print docs/odds.md"`
 }
 
 // Run prints the guessing odds of the settings. It needs no database, and rejects the settings that
@@ -42,7 +42,7 @@ func (c *oddsCommand) Run(_ context.Context, to console, from *settingSources) e
 	case c.Page:
 		_, err = fmt.Fprint(to.out, formatOddsPage(odds))
 	default:
-		_, err = fmt.Fprint(to.out, formatOddsTable(odds)+"\n"+oddsAssumptions)
+		_, err = fmt.Fprint(to.out, formatOddsTable(odds)+"\nAssumptions:\n\n"+oddsAssumptions)
 	}
 	return err
 }
@@ -71,14 +71,26 @@ func writeOddsJSON(to console, odds twostep.GuessOdds) error {
 	return e.Encode(out)
 }
 
-const oddsAssumptions = `Assumed: somebody knows the password, guesses without end from any number of browsers and networks, and
-nobody notices. A mail tells the owner of the second sign-in in 30 days that has wrong codes; a new password ends it.
-One guess passes with (right answers at a time) / 10^digits. Each is paid for before it is compared, and given
-back only by the very sign-in that is passed. All methods of an account share one budget of a rolling year.
-When it is used up nobody is refused: a browser that is new to the account needs a code of 65 bits, two app
-codes in a row, or a recovery code. Browsers in which the account has signed in have tries of their own.
-With several apps a pair is compared with each of them, and there are so many fewer.
+const oddsAssumptions = `- The attacker knows the password and guesses for a whole year,
+  from any number of browsers and networks.
+- Nobody reacts. In fact the owner gets an email about the second sign-in with wrong codes within 30 days, and a new
+  password stops the attacker.
+- One guess succeeds with a chance of (valid codes at a time) / 10^digits.
+- Each guess is counted before the code is compared. It is given back only if the same sign-in succeeds.
+- All methods of an account share one budget for the last 365 days.
+- When the budget is used up, nobody is locked out. A browser that is new to the account then needs a longer code
+  (65 bits), two app codes in a row, or a recovery code.
+- Browsers in which the account has signed in have guesses of their own.
+- With several authenticator apps, two codes in a row are compared with each app, so there are that many fewer guesses.
 `
+
+// Rows of the table that are no method.
+const (
+	oddsPairs   = "two app codes in a row, after the budget is used up"
+	oddsTotal   = "all methods together"
+	oddsResets  = "if the password is changed four times and becomes known each time"
+	notGuessing = "cannot be guessed"
+)
 
 // formatChance formats a probability and never understates it.
 func formatChance(p float64) string {
@@ -114,21 +126,21 @@ func groupDigits(n int64) string {
 func formatOddsTable(odds twostep.GuessOdds) string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "method\tone guess\tguesses a year\tchance a year")
+	fmt.Fprintln(w, "method\tone guess\tguesses per year\tchance per year")
 	for _, m := range odds.Methods {
 		if m.GuessesPerYear == 0 {
-			fmt.Fprintf(w, "%s\tcannot be guessed\t\t\n", m.Method)
+			fmt.Fprintf(w, "%s\t%s\t\t\n", m.Method, notGuessing)
 			continue
 		}
 		fmt.Fprintf(w, "%s\t%s\t%d\t%s\n", m.Method, formatChance(m.PerGuess), m.GuessesPerYear,
 			formatChance(m.PerYear))
 	}
 	if odds.PairsPerYear > 0 {
-		fmt.Fprintf(w, "pairs of app codes, once that is used up\t%s\t%d\t%s\n", formatChance(odds.PerPair),
-			odds.PairsPerYear, formatChance(odds.PairsShare))
+		fmt.Fprintf(w, "%s\t%s\t%d\t%s\n", oddsPairs, formatChance(odds.PerPair), odds.PairsPerYear,
+			formatChance(odds.PairsShare))
 	}
-	fmt.Fprintf(w, "all together\t\t\t%s\n", formatChance(odds.PerYear))
-	fmt.Fprintf(w, "with a new password four times, each known again\t\t\t%s\n", formatChance(odds.PerYearWithResets))
+	fmt.Fprintf(w, "%s\t\t\t%s\n", oddsTotal, formatChance(odds.PerYear))
+	fmt.Fprintf(w, "%s\t\t\t%s\n", oddsResets, formatChance(odds.PerYearWithResets))
 	_ = w.Flush() // into memory
 	return b.String()
 }

@@ -19,20 +19,20 @@ type competitor struct {
 // competitors are as of 2026, from their source code and manuals. Without any limit, ten guesses a
 // second or one sign-in a second are assumed.
 var competitors = []competitor{
-	{"Authelia, one address", "30 app codes a minute, 50 in 10 minutes, for each address", 7_200, 3},
+	{"Authelia, one address", "30 app codes per minute and 50 per 10 minutes, for each address", 7_200, 3},
 	{"Authelia, ten addresses", "the same", 72_000, 3},
-	{"Keycloak, as it comes", "none: detection is off", 864_000, 3},
-	{"Keycloak, detection on", "30 failures, then up to 15 minutes; forgotten after 12 hours", 97, 3},
-	{"Ory Kratos, sent codes", "5 for each sign-in; sign-ins without limit", 432_000, 1},
+	{"Keycloak, brute-force detection off (default)", "none", 864_000, 3},
+	{"Keycloak, brute-force detection on", "30 failures, then waits of up to 15 minutes; reset after 12 hours", 97, 3},
+	{"Ory Kratos, sent codes", "5 per sign-in; no limit on sign-ins", 432_000, 1},
 	{"Ory Kratos, app codes", "none", 864_000, 3},
-	{"Zitadel, app codes", "none: the setting is 0", 864_000, 3},
-	{"Supabase Auth", "15 a minute for each address, if a header is set", 21_600, 3},
-	{"Azure AD B2C, one session", "5 for each code, 10 codes, 10 minutes", 7_200, 1},
-	{"Vaultwarden, app codes", "1 a minute for each address", 1_440, 3},
-	{"Hanko", "3 a minute for each address and person, in memory", 4_320, 3},
-	{"SuperTokens", "5, then 15 minutes", 480, 3},
-	{"Nextcloud, app codes", "5 in 100 seconds", 4_320, 7},
-	{"privacyIDEA", "10, then an administrator must act: anybody with the password can lock its owner out", 10.0 / 365,
+	{"Zitadel, app codes", "none (the setting is 0)", 864_000, 3},
+	{"Supabase Auth", "15 per minute for each address, if a header is set", 21_600, 3},
+	{"Azure AD B2C, one session", "5 per code, 10 codes, 10 minutes", 7_200, 1},
+	{"Vaultwarden, app codes", "1 per minute for each address", 1_440, 3},
+	{"Hanko", "3 per minute for each address and person, in memory", 4_320, 3},
+	{"SuperTokens", "5, then a wait of 15 minutes", 480, 3},
+	{"Nextcloud, app codes", "5 per 100 seconds", 4_320, 7},
+	{"privacyIDEA", "10, then locked until an administrator acts; anybody with the password can lock the owner out", 10.0 / 365,
 		13},
 }
 
@@ -41,31 +41,31 @@ func formatOddsPage(odds twostep.GuessOdds) string {
 	var b strings.Builder
 	b.WriteString(`# The odds of guessing the second step
 
-*Made by ` + "`twostep odds --page`" + `; a test compares. With your own settings: ` + "`twostep odds`" + `.*
+*Printed by ` + "`twostep odds --page`" + `; a test compares. For your own settings, run ` + "`twostep odds`" + `.*
 
-What is the chance that somebody who knows a password passes the second step by guessing, in a year?
+Someone knows the password of an account. How likely is it that they guess the second step within a year?
 
-| method | one guess | guesses a year | chance a year |
+| method | one guess | guesses per year | chance per year |
 |---|---|---|---|
 `)
 	for _, m := range odds.Methods {
 		if m.GuessesPerYear == 0 {
-			fmt.Fprintf(&b, "| %s | cannot be guessed | | |\n", m.Method)
+			fmt.Fprintf(&b, "| %s | %s | | |\n", m.Method, notGuessing)
 			continue
 		}
-		fmt.Fprintf(&b, "| %s | %s | %d | %s |\n", m.Method, formatChance(m.PerGuess), m.GuessesPerYear,
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", m.Method, formatChance(m.PerGuess), groupDigits(m.GuessesPerYear),
 			formatChance(m.PerYear))
 	}
 	if odds.PairsPerYear > 0 {
-		fmt.Fprintf(&b, "| pairs of app codes, once that is used up | %s | %d | %s |\n", formatChance(odds.PerPair),
-			odds.PairsPerYear, formatChance(odds.PairsShare))
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", oddsPairs, formatChance(odds.PerPair), groupDigits(odds.PairsPerYear),
+			formatChance(odds.PairsShare))
 	}
-	fmt.Fprintf(&b, "| **all together** | | | **%s** |\n", formatChance(odds.PerYear))
-	fmt.Fprintf(&b, "| with a new password four times, each known again | | | %s |\n\n",
-		formatChance(odds.PerYearWithResets))
-	b.WriteString("```\n" + oddsAssumptions + "```\n\n## Others, as they come\n\n")
-	b.WriteString("The same attacker, and one account. With p for one guess and n guesses the chance is 1 − (1 − " +
-		"p)^n.\n\n| product | its limits | guesses a day | in a day | in a year |\n|---|---|---|---|---|\n")
+	fmt.Fprintf(&b, "| **%s** | | | **%s** |\n", oddsTotal, formatChance(odds.PerYear))
+	fmt.Fprintf(&b, "| %s | | | %s |\n\n", oddsResets, formatChance(odds.PerYearWithResets))
+	b.WriteString("## Assumptions\n\n" + oddsAssumptions + "\n## Other products\n\n")
+	b.WriteString("The same attacker guesses at one account of another product with its default settings. If one guess " +
+		"succeeds\nwith the chance p, n guesses succeed with 1 − (1 − p)^n.\n\n" +
+		"| product | limits | guesses per day | chance per day | chance per year |\n|---|---|---|---|---|\n")
 	for _, p := range competitors {
 		in := func(days float64) string {
 			return formatProbability(1-math.Pow(1-p.validPerMillion/1e6, p.guessesPerDay*days), math.Round)
@@ -77,8 +77,9 @@ What is the chance that somebody who knows a password passes the second step by 
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", p.name, p.limits, perDay, day, in(365))
 	}
 	b.WriteString(`
-These are the products alone, at their defaults and as their sources and manuals of 2026 say; a firewall in front changes
-them, and nobody was attacked. The right answers at a time are those of the window in which app codes are accepted.
+The figures are calculated from the source code and the manuals of 2026; nobody was attacked. They are for the product
+alone: a firewall or a proxy in front of it changes them. Valid codes at a time are those of the time window in which the
+product accepts app codes. Without a limit, ten guesses or one sign-in per second are assumed.
 `)
 	return b.String()
 }

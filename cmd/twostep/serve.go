@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -20,18 +21,22 @@ const shutdownTimeout = 15 * time.Second
 
 type serveCommand struct {
 	Settings settings `embed:"" group:"settings"`
-	Demo     bool     `help:"Add a demo account, an app that signs in by it, and a clock that the inbox page can turn forward. For this machine only."`
+	Demo     bool     `help:"Add a demo account, a sample app, and a clock that the inbox page moves forward; for this machine only"`
 }
 
 // Run serves until ctx ends.
 func (c *serveCommand) Run(ctx context.Context, to console, from *settingSources) (err error) {
 	s := &c.Settings
-	if err := s.complete(from); err != nil {
+	if c.Demo && !s.isLocal() {
+		return usageError{errors.New("--demo and public_url exclude each other: the demo prints a password and shows all " +
+			"emails to everybody who reaches it. Remove public_url (--public-url, TWOSTEP_PUBLIC_URL), or run without --demo")}
+	}
+	if err := s.completeForServe(from); err != nil {
 		return usageError{err}
 	}
-	if c.Demo && !s.isLocal() {
-		return usageError{errors.New("--demo prints a password and shows everybody the mail, so it cannot have a " +
-			"public_url")}
+	look, err := s.Brand.load()
+	if err != nil {
+		return err
 	}
 	log := s.Log.newLogger(to.err)
 	certificate, err := s.TLS.loadCertificate()
@@ -47,6 +52,7 @@ func (c *serveCommand) Run(ctx context.Context, to console, from *settingSources
 	if err != nil {
 		return err
 	}
+	options.Brand = look
 	var app *demo.App
 	if c.Demo {
 		if err := useDemoClock(&options, s.Data); err != nil {
@@ -72,9 +78,8 @@ func (c *serveCommand) Run(ctx context.Context, to console, from *settingSources
 		s.printNextSteps(to.out, public, c.Demo)
 	}
 	if s.lacksTrustedProxies() {
-		log.Warn("public_url is https, but this server does not serve https: set trusted_proxies to the reverse "+
-			"proxy, "+
-			"or client addresses are unknown and no device can be trusted", "trusted_proxies", "none")
+		log.Warn("public_url is https and tls.cert is not set, so set trusted_proxies to the address of the reverse " +
+			"proxy: without it client addresses are unknown and no device can be trusted")
 	}
 	log.Info("listening", "address", listener.Addr().String(), "url", public)
 	web := newHTTPServer(server, log)
@@ -89,30 +94,47 @@ func (c *serveCommand) Run(ctx context.Context, to console, from *settingSources
 // data of the first.
 func (s *settings) listen() (net.Listener, error) {
 	listener, err := net.Listen("tcp", s.Listen)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("%w (another program listens there; --listen 127.0.0.1:0 takes a free port)", err)
-	}
-	if err != nil {
-		return nil, err
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("another program listens on %s: stop it, or use another port, like --listen %s", s.Listen,
+			nextPort(s.Listen))
+	case errors.Is(err, syscall.EACCES):
+		return nil, fmt.Errorf("no permission to listen on %s: use a port above 1023, like --listen 127.0.0.1:8080, or "+
+			"AmbientCapabilities=CAP_NET_BIND_SERVICE in systemd", s.Listen)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return nil, usageError{fmt.Errorf("listen is %q, which is not an address of this machine", s.Listen)}
+	case err != nil:
+		return nil, fmt.Errorf("listen: %w", err)
 	}
 	// The machine's hosts file decides what localhost resolves to.
 	if at, ok := listener.Addr().(*net.TCPAddr); s.isLocal() && (!ok || !at.IP.IsLoopback()) {
 		listener.Close()
-		return nil, usageError{fmt.Errorf("listen is %s, which is not this machine only", s.Listen)}
+		return nil, usageError{fmt.Errorf("listen is %q, which other machines can reach: use 127.0.0.1, or %s", s.Listen,
+			howToSet("public-url"))}
 	}
 	return listener, nil
+}
+
+// nextPort returns the address with the next port, as an example.
+func nextPort(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	n, wrong := strconv.Atoi(port)
+	if err != nil || wrong != nil || n >= 65535 {
+		return "127.0.0.1:8081"
+	}
+	return net.JoinHostPort(host, strconv.Itoa(n+1))
 }
 
 // printNextSteps prints the pages of a local server that has just started.
 func (s *settings) printNextSteps(out io.Writer, public string, demo bool) {
 	if demo {
 		fmt.Fprintf(out, "\n  %-36s sign in with the demo account\n", public+"/signin")
-		fmt.Fprintf(out, "  %-36s an app that you come in to by it\n", public+"/demo/")
+		fmt.Fprintf(out, "  %-36s a sample app\n", public+"/demo/")
 	} else {
-		fmt.Fprintf(out, "\n  %-36s sign in; for an account: twostep account add EMAIL\n", public+"/signin")
+		fmt.Fprintf(out, "\n  %-36s sign in; create an account: twostep account add EMAIL\n", public+"/signin")
 	}
 	fmt.Fprintf(out, "  %-36s codes and links arrive here\n", public+"/inbox")
-	fmt.Fprintf(out, "  %-36s the data; remove it to start afresh\n\n", s.Data)
+	fmt.Fprintf(out, "  %-36s the data; delete this folder to start over\n\n", s.Data)
 }
 
 // newHTTPServer limits the time and memory of each connection.
@@ -149,7 +171,8 @@ func serveUntil(ctx context.Context, listener net.Listener, server *http.Server,
 	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 	defer cancel()
 	if err := server.Shutdown(ending); err != nil {
-		return errors.Join(fmt.Errorf("requests were cut off: %w", err), server.Close())
+		return errors.Join(fmt.Errorf("some requests were still running after %s and were aborted: %w", shutdownTimeout, err),
+			server.Close())
 	}
 	return nil
 }

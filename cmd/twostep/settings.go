@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,20 +26,33 @@ import (
 // settings are all settings of the server, and the only list of them: a field is a flag
 // (--smtp-host), an environment variable (TWOSTEP_SMTP_HOST) and a key of the configuration file
 // (smtp.host). Each field must be optional, so that a new program starts with an old file.
+//
+// Tags of a setting, all of which docs/reference/settings.md shows (settingInfos reads them):
+//
+//	help         what it does: one line, imperative, no full stop. A field without it is no setting.
+//	default      the default
+//	fallback     in words what is used if it is not set, instead of default
+//	values       the allowed words, separated by commas
+//	allowed      in words what is allowed, instead of values
+//	example      a value, as it is written after "=" in a shell
+//	placeholder  its type: NAME, FILE, TIME and so on, see typeNames
+//	secret       it can be read from a file named by TWOSTEP_…_FILE
+//	kong:"-"     it has no flag, because other users of a machine can read the arguments of a process
 type settings struct {
-	Config    string          `toml:"-" placeholder:"FILE" help:"Read settings from this TOML file."`
-	Listen    string          `toml:"listen" default:"127.0.0.1:8080" placeholder:"ADDR:PORT" help:"Where to listen. Default: ${default}."`
-	Data      string          `toml:"data" default:"./twostep-data" placeholder:"DIR" help:"The data folder. Default: ${default}."`
-	Database  string          `toml:"database" placeholder:"URL" help:"postgres://…; default: SQLite in the data folder."`
-	PublicURL string          `toml:"public_url" name:"public-url" placeholder:"URL" help:"The address people use, https://…; without it the server is for this machine only."`
-	Site      string          `toml:"site" placeholder:"NAME" help:"The name people see. Default: the host of the public URL, or Twostep."`
-	SignUp    string          `toml:"signup" name:"signup" default:"invited" enum:"open,invited,closed" placeholder:"WHO" help:"Who may make an account: open, invited or closed. Default: ${default}."`
-	Timezone  string          `toml:"timezone" default:"Local" placeholder:"ZONE" help:"The zone in which mails and pages tell the time, like Europe/Berlin. Default: this machine's."`
-	KeyFile   string          `toml:"key_file" name:"key-file" placeholder:"FILE" help:"The keys that seal the database. Default: keys in the data folder."`
-	Proxies   string          `toml:"-" name:"trusted-proxies" placeholder:"ADDR,…" help:"The reverse proxies in front, whose X-Forwarded-For is believed: addresses and networks like 10.0.0.0/8."`
+	Config    string          `toml:"-" placeholder:"FILE" help:"Read settings from this TOML file" example:"/etc/twostep.toml"`
+	Listen    string          `toml:"listen" default:"127.0.0.1:8080" placeholder:"ADDR:PORT" help:"Listen on this address and port; port 0 takes a free one" example:"127.0.0.1:8081"`
+	Data      string          `toml:"data" default:"./twostep-data" placeholder:"DIR" help:"Keep the database, the keys and the local inbox in this folder" example:"/var/lib/twostep"`
+	Database  string          `toml:"database" placeholder:"URL" secret:"" fallback:"SQLite in the data folder" allowed:"a postgres:// URL" help:"Use this PostgreSQL database instead of SQLite" example:"postgres://twostep@db.example.com/twostep"`
+	PublicURL string          `toml:"public_url" name:"public-url" placeholder:"URL" allowed:"https:// and a host" help:"Serve people at this URL; without it, the server is for this machine only" example:"https://signin.example.com"`
+	Site      string          `toml:"site" placeholder:"NAME" fallback:"the host of public_url, or Twostep" allowed:"up to 128 bytes" help:"Show this name on pages and in emails" example:"Example"`
+	SignUp    string          `toml:"signup" name:"signup" default:"invited" values:"open,invited,closed" placeholder:"WHO" help:"Let everybody (open), people you invite (invited) or nobody (closed) create an account"`
+	Timezone  string          `toml:"timezone" default:"Local" placeholder:"ZONE" fallback:"the time zone of this machine" allowed:"a name of the IANA time zone database" help:"Show times on pages and in emails in this time zone" example:"Europe/Berlin"`
+	KeyFile   string          `toml:"key_file" name:"key-file" placeholder:"FILE" fallback:"keys in the data folder" help:"Keep the keys that encrypt the database in this file" example:"/etc/twostep.keys"`
+	Proxies   string          `toml:"-" name:"trusted-proxies" placeholder:"ADDR,…" allowed:"addresses and networks" help:"Read client addresses from X-Forwarded-For and Forwarded of these reverse proxies" example:"127.0.0.1,10.0.0.0/24"`
 	ProxyList any             `toml:"trusted_proxies" kong:"-"` // a string or a list of strings; copied to Proxies
-	Intranet  bool            `toml:"intranet" help:"People come from private addresses. Otherwise those are taken for a proxy's."`
-	Odds      string          `toml:"odds" default:"1/50000" placeholder:"1/N" help:"The chance that somebody who knows a password may have in a year of guessing the second step: 1/50000 to 1/100000. Default: ${default}."`
+	Intranet  bool            `toml:"intranet" help:"Accept private client addresses (otherwise they are assumed to be a proxy)"`
+	Odds      string          `toml:"odds" default:"1/50000" placeholder:"1/N" allowed:"1/50000 to 1/100000" help:"Limit the yearly chance that someone who knows a password guesses the second step" example:"1/100000"`
+	Brand     brandSettings   `toml:"brand" embed:"" prefix:"brand-"`
 	Session   sessionSettings `toml:"session" embed:"" prefix:"session-"`
 	Trust     trustSettings   `toml:"trust" embed:"" prefix:"trust-"`
 	Email     emailSettings   `toml:"email" embed:"" prefix:"email-"`
@@ -47,6 +61,7 @@ type settings struct {
 	TLS       tlsSettings     `toml:"tls" embed:"" prefix:"tls-"`
 	Audit     auditSettings   `toml:"audit" embed:"" prefix:"audit-"`
 	Log       logSettings     `toml:"log" embed:"" prefix:"log-"`
+	Help      helpSettings    `toml:"help" embed:"" prefix:"help-"`
 	AppTables []appTable      `toml:"app" kong:"-"` // parsed to apps
 
 	apps      []twostep.App
@@ -57,32 +72,32 @@ type settings struct {
 // sessionSettings are the limits of a session. Durations are text until complete parses them: a bare
 // number in the file is a wrong type then, instead of nanoseconds.
 type sessionSettings struct {
-	Idle     string `toml:"idle" default:"1h" placeholder:"TIME" help:"A session ends after so long without a request. Default: ${default}."`
-	Absolute string `toml:"absolute" default:"24h" placeholder:"TIME" help:"And after so long in any case. Default: ${default}."`
+	Idle     string `toml:"idle" default:"1h" placeholder:"TIME" allowed:"1m or more" help:"End a session after this time without a request" example:"30m"`
+	Absolute string `toml:"absolute" default:"24h" placeholder:"TIME" allowed:"session.idle or more" help:"End a session after this time in any case" example:"12h"`
 
 	idleTimeout, absoluteTimeout time.Duration
 }
 
 type trustSettings struct {
-	Days    int    `toml:"days" default:"30" placeholder:"N" help:"For how many days a browser may be trusted, at most 30; 0: it may not. Default: ${default}."`
-	Network string `toml:"network" default:"exact" enum:"exact,prefix,off" placeholder:"HOW" help:"Which addresses are one place: exact, prefix or off. Default: ${default}."`
-	Browser string `toml:"browser" default:"family" enum:"family,exact" placeholder:"HOW" help:"Which browsers are one: family or exact. Default: ${default}."`
+	Days    int    `toml:"days" default:"30" placeholder:"N" allowed:"0 to 30" help:"Let people trust a device for this many days; 0 turns it off" example:"14"`
+	Network string `toml:"network" default:"exact" values:"exact,prefix,off" placeholder:"HOW" help:"Trust a device on the same IPv4 address or IPv6 /64 (exact), on the same IPv4 /24 or IPv6 /56 (prefix), or everywhere (off)"`
+	Browser string `toml:"browser" default:"family" values:"family,exact" placeholder:"HOW" help:"Trust the same browser, system and kind of device in this or a newer version (family), or the same User-Agent only (exact)"`
 }
 
 type emailSettings struct {
-	Valid string `toml:"valid" default:"15m" placeholder:"TIME" help:"How long a code sent by email works, 1m to 15m. Default: ${default}."`
+	Valid string `toml:"valid" default:"15m" placeholder:"TIME" allowed:"whole minutes, 1m to 15m" help:"Accept a code sent by email for this time" example:"10m"`
 
 	codeTTL time.Duration
 }
 
 // parseCodeTTL parses the validity of a code, in whole minutes, since messages show minutes.
-func parseCodeTTL(key, text string) (time.Duration, error) {
+func parseCodeTTL(flag, text string) (time.Duration, error) {
 	if text == "" {
 		return sentcode.CodeTTL, nil
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil || d < time.Minute || d > sentcode.CodeTTL || d%time.Minute != 0 {
-		return 0, fmt.Errorf("%s is %q, want whole minutes from 1m to %dm", key, text, sentcode.CodeTTL/time.Minute)
+		return 0, wrongSetting(flag, text, "whole minutes from 1m to %dm, like 10m", sentcode.CodeTTL/time.Minute)
 	}
 	return d, nil
 }
@@ -95,113 +110,137 @@ func parseOdds(text string) (int64, error) {
 	digits, ok := strings.CutPrefix(text, "1/")
 	n, err := strconv.ParseInt(digits, 10, 64)
 	if !ok || err != nil || n < 1 {
-		return 0, fmt.Errorf("odds is %q, want a chance like 1/50000", text)
+		return 0, wrongSetting("odds", text, "a chance per year from 1/50000 to 1/100000, like 1/50000")
 	}
 	return n, nil
 }
 
 func (t trustSettings) complete() error {
 	if t.Days < 0 || t.Days > manual.Days {
-		return fmt.Errorf("trust.days is %d, want 1 to %d, or 0 for none", t.Days, manual.Days)
+		return wrongSetting("trust-days", t.Days, "1 to %d, or 0 for no trusted devices", manual.Days)
 	}
 	return nil
 }
 
 type smtpSettings struct {
-	Host string `toml:"host" placeholder:"HOST" help:"The mail server. A public server needs one."`
-	Port int    `toml:"port" default:"0" placeholder:"N" help:"Default: 587 for starttls, 465 for tls, 25 for none."`
-	User string `toml:"user" placeholder:"NAME" help:"Empty: no authentication."`
-	// No flag: other users of the machine can read the arguments of a process.
-	Password string `toml:"password" kong:"-"`
-	From     string `toml:"from" placeholder:"ADDRESS" help:"The sender, like 'Example <signin@example.com>'."`
-	Security string `toml:"security" default:"starttls" enum:"starttls,tls,none" placeholder:"HOW" help:"starttls, tls, or none (on this machine only). Default: ${default}."`
+	Host     string `toml:"host" placeholder:"HOST" help:"Send email through this mail server; required with public_url" example:"mail.example.com"`
+	Port     int    `toml:"port" default:"0" placeholder:"N" fallback:"587 for starttls, 465 for tls, 25 for none" allowed:"1 to 65535" help:"Connect to this port of the mail server" example:"465"`
+	User     string `toml:"user" placeholder:"NAME" fallback:"no authentication" help:"Sign in to the mail server with this user name" example:"signin@example.com"`
+	Password string `toml:"password" kong:"-" placeholder:"TEXT" secret:"" help:"Sign in to the mail server with this password"`
+	From     string `toml:"from" placeholder:"ADDRESS" help:"Send email from this address; required with public_url" example:"'Example <signin@example.com>'"`
+	Security string `toml:"security" default:"starttls" values:"starttls,tls,none" placeholder:"HOW" help:"Encrypt the connection to the mail server; none is for a server on this machine"`
 }
 
 type tlsSettings struct {
-	Cert string `toml:"cert" placeholder:"FILE" help:"Certificate chain (PEM), to serve https without a reverse proxy."`
-	Key  string `toml:"key" placeholder:"FILE" help:"Its private key (PEM)."`
+	Cert string `toml:"cert" placeholder:"FILE" help:"Serve https with this certificate chain (PEM), without a reverse proxy" example:"/etc/twostep/cert.pem"`
+	Key  string `toml:"key" placeholder:"FILE" help:"Use this private key (PEM) of the certificate" example:"/etc/twostep/key.pem"`
 }
 
 type auditSettings struct {
-	Days int `toml:"days" default:"400" placeholder:"N" help:"For how many days security events are kept, 366 or more. Default: ${default}."`
+	Days int `toml:"days" default:"400" placeholder:"N" allowed:"366 to 36500" help:"Keep security events for this many days" example:"800"`
 }
 
 func (a auditSettings) complete() error {
 	if a.Days < 366 || a.Days > 36500 {
-		return fmt.Errorf("audit.days is %d, want 366 to 36500: events of at least one year are kept", a.Days)
+		return wrongSetting("audit-days", a.Days, "366 to 36500: events are kept for at least a year")
 	}
 	return nil
 }
 
-type logSettings struct {
-	Level  string `toml:"level" default:"info" enum:"debug,info,warn,error" placeholder:"LEVEL" help:"debug, info, warn or error. Default: ${default}."`
-	Format string `toml:"format" default:"text" enum:"text,json" placeholder:"FORMAT" help:"text or json. Default: ${default}."`
+type helpSettings struct {
+	Menu string `toml:"menu" placeholder:"PATH" fallback:"the settings of this server" help:"Name this menu of your app on the help page as the way to the verification methods" example:"'Settings -> Billing & Admin'"`
 }
 
-// complete adds the settings that have no flag, parses the others and rejects contradictions.
-func (s *settings) complete(from *settingSources) error {
-	var err error
-	if s.SMTP.Password, err = from.secretSetting("smtp-password"); err != nil {
-		return err
+type logSettings struct {
+	Level  string `toml:"level" default:"info" values:"debug,info,warn,error" placeholder:"LEVEL" help:"Log messages of this level and above; debug adds requests for files, status and health"`
+	Format string `toml:"format" default:"text" values:"text,json" placeholder:"FORMAT" help:"Write the log in this format"`
+}
+
+// complete adds the settings that have no flag, parses the others and rejects contradictions. It
+// returns all errors, joined. It is for commands that send no message: they need no password of the
+// mail server, which may be readable for the server only.
+func (s *settings) complete(from *settingSources) error { return s.completeFor(from, false) }
+
+// completeForServe is complete for the command serve, which needs all secrets.
+func (s *settings) completeForServe(from *settingSources) error { return s.completeFor(from, true) }
+
+func (s *settings) completeFor(from *settingSources, serve bool) error {
+	if from.fileErr != nil {
+		return from.fileErr
 	}
-	if s.SMS.Gateways, err = from.secretSetting("sms-gateways"); err != nil {
-		return err
+	wrong := slices.Clone(from.valueErrs)
+	check := func(err error) { wrong = append(wrong, err) }
+	var err error
+	if s.SMTP.Password, err = from.secretSetting("smtp-password"); serve {
+		check(err)
+	}
+	if s.SMS.Gateways, err = from.secretSetting("sms-gateways"); serve {
+		check(err)
 	}
 	s.apps = from.apps
-	if err := s.SMS.complete(); err != nil {
-		return err
-	}
-	if err := s.Session.complete(); err != nil {
-		return err
-	}
-	if err := s.Trust.complete(); err != nil {
-		return err
-	}
-	if err := s.Audit.complete(); err != nil {
-		return err
-	}
-	if s.oddsOneIn, err = parseOdds(s.Odds); err != nil {
-		return err
-	}
-	if s.proxies, err = twostep.ParseProxies(s.Proxies); err != nil {
-		return fmt.Errorf("trusted_proxies: %w", err)
-	}
-	if s.Email.codeTTL, err = parseCodeTTL("email.valid", s.Email.Valid); err != nil {
-		return err
-	}
-	host, _, err := net.SplitHostPort(s.Listen)
+	s.oddsOneIn, err = parseOdds(s.Odds)
+	check(err)
+	s.proxies, err = twostep.ParseProxies(s.Proxies)
 	if err != nil {
-		return fmt.Errorf("listen is %q, want ADDR:PORT like 127.0.0.1:8080", s.Listen)
+		check(&settingError{flag: "trusted-proxies", message: ": " + err.Error()})
 	}
+	s.Email.codeTTL, err = parseCodeTTL("email-valid", s.Email.Valid)
+	check(err)
+	check(s.SMS.complete())
+	check(s.Session.complete())
+	check(s.Trust.complete())
+	check(s.Audit.complete())
+	check(checkValues(s))
 	if s.Database != "" && !strings.HasPrefix(s.Database, "postgres://") &&
 		!strings.HasPrefix(s.Database, "postgresql://") {
 		// The value is not quoted: it may contain a password.
-		return errors.New("database is neither empty (SQLite in the data folder) nor a postgres:// URL")
+		check(&settingError{flag: "database", message: " is no postgres:// URL, want one like " +
+			"postgres://twostep@db.example.com/twostep; leave it out for SQLite in the data folder"})
 	}
 	if _, err := time.LoadLocation(s.Timezone); err != nil {
-		return fmt.Errorf("timezone is %q, want a name like Europe/Berlin: %w", s.Timezone, err)
+		check(wrongSetting("timezone", s.Timezone, "a name like Europe/Berlin"))
 	}
-	if (s.TLS.Cert == "") != (s.TLS.Key == "") {
-		return errors.New("tls.cert and tls.key: set both, or neither")
+	check(s.checkNetwork(serve))
+	return from.locate(errors.Join(wrong...))
+}
+
+// checkNetwork checks the settings of addresses, https and mail.
+func (s *settings) checkNetwork(serve bool) error {
+	host, port, err := net.SplitHostPort(s.Listen)
+	if _, invalid := strconv.ParseUint(port, 10, 16); err != nil || invalid != nil {
+		return wrongSetting("listen", s.Listen, "ADDR:PORT, like 127.0.0.1:8080")
+	}
+	if s.TLS.Cert != "" && s.TLS.Key == "" {
+		return errors.New("tls.key is missing, because tls.cert is set: " + howToSet("tls-key"))
+	}
+	if s.TLS.Key != "" && s.TLS.Cert == "" {
+		return errors.New("tls.cert is missing, because tls.key is set: " + howToSet("tls-cert"))
 	}
 	if s.isLocal() {
 		return s.completeLocal(host)
 	}
-	return s.completePublic()
+	return s.completePublic(serve)
 }
 
 func (s *sessionSettings) complete() error {
-	var err error
-	if s.idleTimeout, err = time.ParseDuration(s.Idle); err != nil || s.idleTimeout <= 0 {
-		return fmt.Errorf("session.idle is %q, want a time like 90m or 24h", s.Idle)
-	}
-	if s.absoluteTimeout, err = time.ParseDuration(s.Absolute); err != nil || s.absoluteTimeout <= 0 {
-		return fmt.Errorf("session.absolute is %q, want a time like 90m or 24h", s.Absolute)
+	var idle, absolute error
+	s.idleTimeout, idle = parseSessionTime("session-idle", s.Idle)
+	s.absoluteTimeout, absolute = parseSessionTime("session-absolute", s.Absolute)
+	if err := errors.Join(idle, absolute); err != nil {
+		return err
 	}
 	if s.idleTimeout > s.absoluteTimeout {
-		return fmt.Errorf("session.idle is %s, longer than session.absolute with %s", s.Idle, s.Absolute)
+		return wrongSetting("session-idle", s.Idle, "at most session.absolute, which is %s", s.Absolute)
 	}
 	return nil
+}
+
+func parseSessionTime(flag, text string) (time.Duration, error) {
+	d, err := time.ParseDuration(text)
+	if err != nil || d < time.Minute {
+		return 0, wrongSetting(flag, text, "a time of at least 1m, like 90m or 24h")
+	}
+	return d, nil
 }
 
 // lacksTrustedProxies reports whether there must be a reverse proxy that is not configured.
@@ -221,45 +260,60 @@ func isLoopbackHost(host string) bool {
 
 func (s *settings) completeLocal(host string) error {
 	if !isLoopbackHost(host) {
-		return fmt.Errorf("listen is %s, but a server without a public URL is for this machine only: listen on "+
-			"127.0.0.1, or %s",
-			s.Listen, howToSet("public-url"))
+		return wrongSetting("listen", s.Listen, "127.0.0.1 or another loopback address: without public_url the server "+
+			"is for this machine only. To serve other people, %s", howToSet("public-url"))
 	}
 	if s.TLS.Cert != "" {
-		return errors.New("tls.cert is set, but not the address that people use: " + howToSet("public-url"))
+		return errors.New("public_url is missing, because tls.cert is set: " + howToSet("public-url"))
 	}
 	return nil
 }
 
-func (s *settings) completePublic() error {
+func (s *settings) completePublic(serve bool) error {
 	u, err := url.Parse(s.PublicURL)
 	if err != nil || u.Host == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" ||
 		u.Fragment != "" {
-		return fmt.Errorf("public_url is %q, want only https:// and a host, like https://signin.example.com",
-			s.PublicURL)
+		return wrongSetting("public-url", s.PublicURL, "only https:// and a host, like https://signin.example.com")
 	}
 	if u.Scheme != "https" && (u.Scheme != "http" || !isLoopbackHost(u.Hostname())) {
-		return fmt.Errorf("public_url is %q, want https://: passwords and codes travel over it", s.PublicURL)
+		return wrongSetting("public-url", s.PublicURL, "https://, because passwords and codes travel over it: https://%s",
+			u.Host)
 	}
 	s.PublicURL = u.Scheme + "://" + u.Host
-	for _, needed := range []struct{ flag, value string }{{"smtp-host", s.SMTP.Host}, {"smtp-from", s.SMTP.From}} {
-		if needed.value == "" {
-			return errors.New("a server with a public URL sends its codes by mail: " + howToSet(needed.flag))
+	var missing []error
+	need := func(flag, value, because string) {
+		if value == "" {
+			missing = append(missing, fmt.Errorf("%s is missing, because %s: %s", settingKey(flag), because, howToSet(flag)))
 		}
 	}
-	return s.smtpServer().Check()
+	need("smtp-host", s.SMTP.Host, "a server with public_url sends codes by email")
+	need("smtp-from", s.SMTP.From, "a server with public_url sends codes by email")
+	server := s.smtpServer()
+	switch {
+	case !serve:
+		server.User, server.Password = "", ""
+	case server.User != "":
+		need("smtp-password", server.Password, "smtp.user is set")
+	case server.Password != "":
+		need("smtp-user", server.User, "smtp.password is set")
+	}
+	if len(missing) > 0 {
+		return errors.Join(missing...)
+	}
+	return mailServerError(server.Check())
 }
 
-// howToSet names a setting in the three ways in which it can be set.
-func howToSet(flag string) string {
-	key := strings.ReplaceAll(flag, "-", "_")
-	for _, section := range []string{"smtp", "sms", "session", "trust", "email", "tls", "audit", "log"} {
-		if rest, ok := strings.CutPrefix(flag, section+"-"); ok {
-			key = section + "." + rest
-		}
+// mailServerError returns an error of delivery.SMTP.Check as one of the setting that it names.
+func mailServerError(err error) error {
+	if err == nil {
+		return nil
 	}
-	return fmt.Sprintf("set %s in the configuration file, %s in the environment, or --%s", key, environmentName(flag),
-		flag)
+	rest, ok := strings.CutPrefix(err.Error(), "delivery: smtp.")
+	end := strings.IndexFunc(rest, func(r rune) bool { return r < 'a' || r > 'z' })
+	if !ok || end < 0 {
+		return err
+	}
+	return &settingError{flag: "smtp-" + rest[:end], message: rest[end:]}
 }
 
 func (s *settings) smtpServer() delivery.SMTP {
@@ -290,14 +344,14 @@ func (s *settings) publicURL(listening string) (string, error) {
 // others can read it.
 func (s *settings) createDataDir(log *slog.Logger) error {
 	if err := os.MkdirAll(s.Data, 0o700); err != nil {
-		return fmt.Errorf("data folder: %w", err)
+		return fmt.Errorf("data: %w", err)
 	}
 	info, err := os.Stat(s.Data)
 	if err != nil {
-		return fmt.Errorf("data folder: %w", err)
+		return fmt.Errorf("data: %w", err)
 	}
 	if info.Mode().Perm()&0o077 != 0 {
-		log.Warn("other users can read the data folder: run chmod 700 on it", "data", s.Data)
+		log.Warn("other users of this machine can read the data folder, run chmod 700 on it", "data", s.Data)
 	}
 	return nil
 }
@@ -318,8 +372,8 @@ func (t tlsSettings) loadCertificate() (*tls.Config, error) {
 // URL.
 func (s *settings) checkPortIsFixed() error {
 	if _, port, _ := net.SplitHostPort(s.Listen); s.isLocal() && port == "0" {
-		return errors.New("listen leaves the port open, so the address would lead nowhere: give --listen as the " +
-			"server says it")
+		return fmt.Errorf("listen is %s, which takes any free port, so the printed URL would be wrong: use the address "+
+			"that the server prints, like --listen 127.0.0.1:8080", s.Listen)
 	}
 	return nil
 }
@@ -343,7 +397,8 @@ func (s *settings) options(listening string, log *slog.Logger) (twostep.Options,
 		Methods: verificationMethods(s), SignUp: s.SignUp, Location: zone, Logger: log,
 		IdleTimeout: s.Session.idleTimeout, AbsoluteTimeout: s.Session.absoluteTimeout,
 		TrustDays: s.Trust.Days, TrustNetwork: s.Trust.Network, TrustBrowser: s.Trust.Browser,
-		Apps: s.apps, GuessOddsOneIn: s.oddsOneIn, AuditDays: s.Audit.Days, TrustedProxies: s.proxies,
+		HelpMenu: s.Help.Menu,
+		Apps:     s.apps, GuessOddsOneIn: s.oddsOneIn, AuditDays: s.Audit.Days, TrustedProxies: s.proxies,
 		PrivateClients: s.Intranet,
 		SMSGateways:    s.SMS.gateways, SMSPrice: s.SMS.price, SMSDailyBudget: s.SMS.budget,
 	}
@@ -364,10 +419,10 @@ func (s *settings) options(listening string, log *slog.Logger) (twostep.Options,
 		o.Site = "Twostep" // the default would be the listener's address
 	}
 	if o.SMSGateways = nil; s.SMS.Gateways != "" {
-		log.Warn("text messages stay in the inbox: sms.gateways needs public_url")
+		log.Warn("text messages stay in the inbox, because public_url is not set", "ignored", "sms.gateways")
 	}
 	if s.SMTP.Host != "" {
-		log.Warn("mail stays in the inbox: smtp.host needs public_url")
+		log.Warn("emails stay in the inbox, because public_url is not set", "ignored", "smtp.host")
 	}
 	inbox := &delivery.Inbox{Dir: filepath.Join(s.Data, "inbox"), Now: time.Now}
 	// Not inbox.Send, which would copy the inbox with its current clock; the demo replaces the
@@ -381,7 +436,7 @@ func (s *settings) options(listening string, log *slog.Logger) (twostep.Options,
 // newLogger returns a logger to w with the level and format of the settings.
 func (l logSettings) newLogger(w io.Writer) *slog.Logger {
 	var level slog.Level
-	// The flag allows only names that slog knows; the zero level is info.
+	// checkValues allows only names that slog knows; the zero level is info.
 	_ = level.UnmarshalText([]byte(l.Level))
 	o := &slog.HandlerOptions{Level: level}
 	if l.Format == "json" {

@@ -13,33 +13,35 @@ import (
 )
 
 type smsSettings struct {
-	Gateways  string `toml:"gateways" kong:"-"` // no flag: it contains secrets
-	Countries string `toml:"countries" placeholder:"CODES" help:"The only countries whose numbers get a text message, like DE,AT,CH. Default: all."`
-	Price     string `toml:"price" default:"0.1" placeholder:"AMOUNT" help:"What one text message costs, in any unit. Default: ${default}."`
-	Budget    string `toml:"budget" default:"20" placeholder:"AMOUNT" help:"What all of a day may cost, in the same unit; 0 for no limit. Default: ${default}."`
+	Gateways  string `toml:"gateways" kong:"-" placeholder:"URL …" secret:"" fallback:"no codes by SMS" allowed:"twilio://ACCOUNT:TOKEN@FROM, vonage://KEY:SECRET@FROM, sns://KEY:SECRET@REGION/SENDER, kannel://USER:PASSWORD@HOST:PORT/FROM, separated by spaces" help:"Send text messages through these gateways; the next one is tried if one did not take the message"`
+	Countries string `toml:"countries" placeholder:"CODES" fallback:"all" allowed:"codes of two letters" help:"Send text messages to numbers of these countries only" example:"DE,AT,CH"`
+	Price     string `toml:"price" default:"0.1" placeholder:"AMOUNT" allowed:"0 or more" help:"Count this price for each text message, in any currency" example:"0.08"`
+	Budget    string `toml:"budget" default:"20" placeholder:"AMOUNT" allowed:"0 or more" help:"Spend at most this much on text messages in a day (UTC), in the same currency; 0 is no limit" example:"50"`
 
-	Valid string `toml:"valid" default:"15m" placeholder:"TIME" help:"How long a code sent by text message works, 1m to 15m. Default: ${default}."`
+	Valid string `toml:"valid" default:"15m" placeholder:"TIME" allowed:"whole minutes, 1m to 15m" help:"Accept a code sent by text message for this time" example:"10m"`
 
 	gateways      []delivery.Gateway
 	codeTTL       time.Duration
 	price, budget int64 // thousandths
 }
 
-// complete parses the settings that are text.
+// complete parses the settings that are text. It returns all errors, joined.
 func (s *smsSettings) complete() error {
+	var wrong []error
 	var err error
-	if s.codeTTL, err = parseCodeTTL("sms.valid", s.Valid); err != nil {
-		return err
+	if s.codeTTL, err = parseCodeTTL("sms-valid", s.Valid); err != nil {
+		wrong = append(wrong, err)
 	}
 	if s.price, err = parseThousandths(s.Price); err != nil {
-		return fmt.Errorf("sms.price is %q, want an amount like 0.08", s.Price)
+		wrong = append(wrong, wrongSetting("sms-price", s.Price, "an amount like 0.08"))
 	}
 	if s.budget, err = parseThousandths(s.Budget); err != nil {
-		return fmt.Errorf("sms.budget is %q, want an amount like 20", s.Budget)
+		wrong = append(wrong, wrongSetting("sms-budget", s.Budget, "an amount like 20, or 0 for no limit"))
 	}
 	for _, code := range s.allowedCountries() {
 		if len(code) != 2 || strings.ToUpper(code) != code {
-			return fmt.Errorf("sms.countries is %q, want codes of two letters like DE,AT,CH", s.Countries)
+			wrong = append(wrong, wrongSetting("sms-countries", s.Countries, "codes of two capital letters, like DE,AT,CH"))
+			break
 		}
 	}
 	s.gateways = nil
@@ -49,11 +51,13 @@ func (s *smsSettings) complete() error {
 			err = g.Check()
 		}
 		if err != nil {
-			return fmt.Errorf("sms.gateways: number %d: %w", i+1, err)
+			message := fmt.Sprintf(", gateway %d: %v", i+1, err)
+			wrong = append(wrong, &settingError{flag: "sms-gateways", message: message})
+			continue
 		}
 		s.gateways = append(s.gateways, g)
 	}
-	return nil
+	return errors.Join(wrong...)
 }
 
 func (s *smsSettings) allowedCountries() []string {
@@ -82,8 +86,8 @@ func parseGateway(text string) (delivery.Gateway, error) {
 	user, userErr := url.PathUnescape(user)
 	secret, secretErr := url.PathUnescape(secret)
 	if err := errors.Join(err, userErr, secretErr); err != nil || !ok || !both || place == "" {
-		return delivery.Gateway{}, errors.New("want KIND://USER:SECRET@PLACE, with %40 for @ and %3A for : within " +
-			"a part")
+		return delivery.Gateway{}, errors.New("want KIND://USER:SECRET@PLACE, like twilio://ACCOUNT:TOKEN@FROM; " +
+			"inside a part write @ as %40, : as %3A and / as %2F")
 	}
 	host, from, _ := strings.Cut(place, "/")
 	switch kind {
@@ -96,7 +100,7 @@ func parseGateway(text string) (delivery.Gateway, error) {
 	case "kannel":
 		return delivery.Kannel("http://"+host, user, secret, from), nil
 	}
-	return delivery.Gateway{}, errors.New("its kind is not twilio, vonage, sns or kannel")
+	return delivery.Gateway{}, errors.New("unknown kind, want twilio, vonage, sns or kannel")
 }
 
 func cutLast(s, sep string) (before, after string, found bool) {

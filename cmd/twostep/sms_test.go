@@ -38,9 +38,9 @@ func TestParseGatewayErrorHidesSecret(t *testing.T) {
 		{smsSettings{Price: "1", Budget: "-1"}, "sms.budget"},
 		{smsSettings{Price: "1", Budget: "1", Countries: "Germany"}, "sms.countries"},
 		{smsSettings{Price: "1", Budget: "1", Gateways: "twilio://AC:hunter2@+15005550006 pigeon://a:hunter2@b"},
-			"number 2: its kind"},
-		{smsSettings{Price: "1", Budget: "1", Gateways: "twilio://hunter2"}, "number 1: want KIND"},
-		{smsSettings{Price: "1", Budget: "1", Gateways: "twilio://a:hunter2%zz@b"}, "number 1: want KIND"},
+			"gateway 2: unknown kind"},
+		{smsSettings{Price: "1", Budget: "1", Gateways: "twilio://hunter2"}, "gateway 1: want KIND"},
+		{smsSettings{Price: "1", Budget: "1", Gateways: "twilio://a:hunter2%zz@b"}, "gateway 1: want KIND"},
 	} {
 		err := c.s.complete()
 		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "hunter2") {

@@ -1,15 +1,13 @@
-// Package email is the method of codes to a mailbox. It composes the message; it does not send it.
-// Source: help page: "This is the default 2-Step verification method available on all {Site}
-// accounts."
+// Package email is the verification method that sends codes by email. It composes the message; the
+// server sends it. Source: help page: "This is the default 2-Step verification method available on all
+// {Site} accounts."
 package email
 
 import (
 	"cmp"
 	"context"
 	"errors"
-	"html"
 	"net/url"
-	"strings"
 	"time"
 
 	"twostep.example/twostep/delivery"
@@ -20,17 +18,17 @@ import (
 
 // Method sends codes by email. The zero value is ready to use.
 type Method struct {
-	CodeTTL time.Duration // of a code, from when it is sent; 0 is sentcode.CodeTTL
+	CodeTTL time.Duration // how long a code is valid after it is sent; 0 is sentcode.CodeTTL
 }
 
-// Info describes the method: every account has it.
+// Info describes the method. Every account has it.
 func (m Method) Info() factor.Info {
 	// RFC 8176 registers no value for email, and "otp" would claim more than control of a mailbox.
 	return factor.Info{Method: "email", Implicit: true, CodeTTL: cmp.Or(m.CodeTTL, sentcode.CodeTTL),
 		Digits: sentcode.Digits, AMR: []string{"email"}, Words: localizedWords()}
 }
 
-// Enroll always returns an error: the address of the account is the factor.
+// Enroll always returns an error: the factor is the address of the account.
 func (Method) Enroll(context.Context, factor.Request, url.Values) (factor.Factor, factor.Challenge, error) {
 	return factor.Factor{}, factor.Challenge{}, errors.New("email: is not enrolled")
 }
@@ -61,39 +59,31 @@ func composeCodeMail(ask factor.Request, code string) delivery.Message {
 	written, link := sentcode.Format(code), ""
 	say := func(key string) string {
 		return w.Translate(key, "Code", written, "Link", link, "Site", ask.Site,
-			"Minutes", int(ask.ExpiresAt.Sub(ask.Now)/time.Minute), "Until", ask.ExpiresAt.Format("15:04 MST"),
-			"Began", ask.StartedAt.Format("2006-01-02, 15:04 MST"), "Browser", ask.Browser, "Address", ask.Address)
+			"Valid", w.Translate("mail.minutes", "Count", int(ask.ExpiresAt.Sub(ask.Now)/time.Minute)),
+			"Until", w.FormatHour(ask.ExpiresAt), "When", w.FormatTime(ask.StartedAt),
+			"Browser", ask.Browser, "Address", ask.Address)
 	}
-	text, lines := "mail.code.text", []string{"mail.code.valid", "mail.code.where", "mail.code.notyou",
-		"mail.code.never"}
+	text := "mail.code.text"
 	switch {
 	case ask.Enrolling: // a change of address
-		text, lines = "mail.code.new.text", []string{"mail.code.valid", "mail.code.new", "mail.code.never"}
+		text = "mail.code.new.text"
 	case ask.LongCode && ask.VerifyURL != "":
 		link = ask.VerifyURL + "#" + code
-		text, lines = "mail.code.long.text", append([]string{"mail.code.long"}, lines...)
-	}
-	for i, line := range lines {
-		lines[i] = "<p>" + html.EscapeString(say(line)) + "</p>\n"
-	}
-	body := "<p>" + html.EscapeString(say("mail.code.intro")) + "</p>\n<h1>" + written + "</h1>\n"
-	if link != "" {
-		body += `<p><a href="` + html.EscapeString(link) + `">` + html.EscapeString(say("mail.code.link")) +
-			"</a></p>\n"
+		text = "mail.code.long.text"
 	}
 	return delivery.Message{
-		Channel: delivery.Email, To: ask.Factor.Destination,
-		Subject: say("mail.code.subject"), Text: say(text), HTML: body + strings.Join(lines, ""),
+		Channel: delivery.Email, To: ask.Factor.Destination, Language: w.Tag(),
+		Subject: say("mail.code.subject"), Text: say(text),
 	}
 }
 
 func localizedWords() map[string]factor.Words {
 	return map[string]factor.Words{
 		"en": {Name: "Email", ChoiceLabel: "Send a verification code to {Masked}",
-			Prompt:         "Enter the 6-digit code from the mail to {Masked}.",
-			LongCodePrompt: "Enter the 13 letters and digits from the mail to {Masked}, or open the link in it in this browser."},
+			Prompt:         "Enter the 6-digit code from our email to {Masked}.",
+			LongCodePrompt: "Enter the 13-character code from our email to {Masked}, or open the link in the email in this browser."},
 		"de": {Name: "E-Mail", ChoiceLabel: "Bestätigungscode an {Masked} senden",
-			Prompt:         "Geben Sie den 6-stelligen Code aus der Mail an {Masked} ein.",
-			LongCodePrompt: "Geben Sie die 13 Buchstaben und Ziffern aus der Mail an {Masked} ein, oder öffnen Sie den Link darin in diesem Browser."},
+			Prompt:         "Geben Sie den 6-stelligen Code aus unserer E-Mail an {Masked} ein.",
+			LongCodePrompt: "Geben Sie den 13-stelligen Code aus unserer E-Mail an {Masked} ein oder öffnen Sie den Link in der E-Mail in diesem Browser."},
 	}
 }

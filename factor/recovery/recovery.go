@@ -1,6 +1,6 @@
-// Package recovery is the method of recovery codes: a printed set of ten single-use codes. They are
-// look-up secrets of NIST SP 800-63B-4 3.1.2. The package does not limit attempts and sends no
-// notifications; the server does.
+// Package recovery is the verification method with recovery codes: ten printed single-use codes. They
+// are look-up secrets of NIST SP 800-63B-4 3.1.2. The server limits attempts and sends notifications;
+// the package does neither.
 //
 //	Enroll (codes and hashes) ─▶ Provision ─▶ "I have saved them" ─▶ Finalize (hashes only)
 package recovery
@@ -16,7 +16,7 @@ import (
 
 const codesPerSet = 10
 
-// Method is the method of recovery codes. Use New to create one. It is safe for concurrent use.
+// Method verifies recovery codes. Create one with New. It is safe for concurrent use.
 type Method struct{ hashSlot chan struct{} }
 
 var _ factor.Provisioner = (*Method)(nil)
@@ -24,7 +24,7 @@ var _ factor.Provisioner = (*Method)(nil)
 // New returns a Method that computes one hash at a time, in 19 MiB of memory.
 func New() *Method { return &Method{hashSlot: make(chan struct{}, 1)} }
 
-// Info describes the method: an account has at most one set, as a backup.
+// Info describes the method. An account has at most one set, as a backup.
 func (*Method) Info() factor.Info {
 	// RFC 8176 registers no value for look-up secrets. Each code is a one-time password, but not
 	// "mfa": paper is easily copied.
@@ -85,7 +85,7 @@ func (m *Method) Verify(ctx context.Context, f *factor.Factor, answer factor.Res
 	return nil
 }
 
-// Provision returns the codes in groups; none after Finalize.
+// Provision returns the codes in groups, and none after Finalize.
 func (*Method) Provision(_ factor.Request, draft factor.Factor) factor.Provisioning {
 	s, err := unmarshalSet(draft.Secret)
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package sentcode is shared by the methods that send a code: email and sms. It neither composes
-// nor sends the message.
+// Package sentcode creates, reads and compares the codes of the methods that send one: email and sms.
+// The methods compose the messages.
 package sentcode
 
 import (
@@ -14,12 +14,12 @@ import (
 const (
 	// Digits is the length of a code: 19.9 bits of entropy.
 	Digits = 6
-	// CodeTTL is the validity of a code from when it is sent. Source: help page: "The code sent to
+	// CodeTTL is how long a code is valid after it is sent. Source: help page: "The code sent to
 	// your email is valid for {Minutes} mins."
 	CodeTTL = 15 * time.Minute
 )
 
-// New returns a random code: six digits, or a long code of 65 bits if longCode.
+// New returns a random code: six digits, or a long code of 65 bits if longCode is set.
 func New(longCode bool) string {
 	if longCode {
 		return seal.NewLongCode()
@@ -27,7 +27,7 @@ func New(longCode bool) string {
 	return seal.RandomDigits(Digits)
 }
 
-// Format returns a code from New as it is shown in a message: a long code in groups.
+// Format formats a code from New for a message: a long code in groups.
 func Format(code string) string {
 	if len(code) == seal.LongCodeLength {
 		return seal.FormatLongCode(code)
@@ -35,8 +35,8 @@ func Format(code string) string {
 	return code
 }
 
-// Parse reads a code of New from the form field "code". It returns factor.ErrMalformed if there is
-// none.
+// Parse reads a code from the form field "code", of the kind that New returns for longCode. It
+// returns factor.ErrMalformed if there is none.
 func Parse(form url.Values, longCode bool) (string, error) {
 	if !longCode {
 		return ParseDigits(form, Digits)
@@ -49,7 +49,7 @@ func Parse(form url.Values, longCode bool) (string, error) {
 }
 
 // ParseDigits reads exactly n digits from the form field "code". It ignores spaces, dashes and
-// invisible characters, which come with pasted codes, and converts digits of other scripts, which
+// invisible characters, which pasted codes can contain. It converts digits of other scripts, which
 // some keyboards type. It returns factor.ErrMalformed if there are not n digits.
 func ParseDigits(form url.Values, n int) (string, error) {
 	field := form.Get("code")

@@ -48,8 +48,8 @@ func composeCodeMessage(ask factor.Request, code string) string {
 
 // replacedMessages are the notifications to a replaced number, by language.
 var replacedMessages = map[string]string{
-	"en": "Codes for {Site} now go to another phone number, not to this one. If this was not you, choose a new password.",
-	"de": "Codes für {Site} gehen jetzt an eine andere Nummer, nicht mehr an diese. Waren Sie das nicht, setzen Sie ein neues Passwort.",
+	"en": "Your {Site} verification codes now go to a different phone number. If this wasn't you, change your password.",
+	"de": "Ihre Bestätigungscodes für {Site} gehen jetzt an eine andere Nummer. Wenn Sie das nicht waren, ändern Sie Ihr Passwort.",
 }
 
 func composeReplacedMessage(ask factor.Request) string {

@@ -1,5 +1,5 @@
-// Package sms is the method of codes in text messages. It decides which numbers may get one and
-// composes the message; it does not send it.
+// Package sms is the verification method that sends codes by text message. It decides which numbers
+// may get one and composes the message; the server sends it.
 package sms
 
 import (
@@ -15,13 +15,13 @@ import (
 
 // Method sends codes by text message. The zero value is ready to use.
 type Method struct {
-	// AllowedCountries are the countries whose numbers get a message, as ISO 3166 codes ("DE");
-	// empty allows all. The country of the number counts, not the one chosen in the form.
+	// AllowedCountries are the only countries whose numbers get a message, as ISO 3166 codes ("DE").
+	// Empty allows all. The country of the number counts, not the one chosen in the form.
 	AllowedCountries []string
-	CodeTTL          time.Duration // of a code, from when it is sent; 0 is sentcode.CodeTTL
+	CodeTTL          time.Duration // how long a code is valid after it is sent; 0 is sentcode.CodeTTL
 }
 
-// Info describes the method: an account may have one number.
+// Info describes the method. An account can have one number.
 func (m Method) Info() factor.Info {
 	return factor.Info{
 		Method:        "sms",

@@ -1,5 +1,5 @@
-// Package totp is the method of one-time codes from an authenticator app. It implements RFC 6238, sends
-// nothing, and takes the time from the server, never from the person.
+// Package totp is the verification method with codes of an authenticator app. It implements RFC 6238,
+// sends nothing, and takes the time from the server, never from the person.
 //
 //	enrolment ─▶ Enroll ─▶ Provision (QR code) ─▶ Verify: five steps, learns the clock drift ─▶ Finalize
 //	sign-in   ─▶ Verify: two steps, each used once
@@ -30,7 +30,7 @@ type Method struct{}
 
 var _ factor.Provisioner = Method{}
 
-// Info describes the method: an account may have several apps.
+// Info describes the method. An account can have up to five apps.
 func (Method) Info() factor.Info {
 	return factor.Info{
 		Method: "totp", Path: "app", MaxPerAccount: maxApps, Digits: sentcode.Digits, ValidAnswers: acceptedSteps,
@@ -92,12 +92,12 @@ func (Method) ParseResponse(form url.Values, longCode bool) (string, error) {
 }
 
 // Verify accepts a code of the current step or of the one before, by the phone's clock as far as
-// its drift is known, unless a code of that step or of a later one was accepted before (RFC 6238
-// 5.2). If answer.LongCode is set it requires two consecutive codes. It changes f.Secret only if it
-// accepts.
+// its drift is known. It rejects a code of a step that is not later than the last accepted one (RFC
+// 6238 5.2). If answer.LongCode is set, it requires two consecutive codes. It changes f.Secret only
+// if it accepts.
 //
-// Verify returns factor.ErrIncorrect if the code is wrong, as a *factor.UserError if a wrong clock
-// may be the reason.
+// Verify returns factor.ErrIncorrect if the code is wrong, or a *factor.UserError that wraps it if a
+// wrong clock may be the reason.
 func (Method) Verify(_ context.Context, f *factor.Factor, answer factor.Response) error {
 	s, err := unmarshalSecret(f.Secret)
 	if err != nil {
@@ -116,8 +116,8 @@ func (Method) Verify(_ context.Context, f *factor.Factor, answer factor.Response
 	return nil
 }
 
-// Provision returns the otpauth URI and the key to type. It returns nothing once a code was
-// accepted: a later session must not be able to read the key.
+// Provision returns the otpauth URI and the key to type. Once a code was accepted it returns the zero
+// value, so that a later session cannot read the key.
 func (Method) Provision(ask factor.Request, draft factor.Factor) factor.Provisioning {
 	s, err := unmarshalSecret(draft.Secret)
 	if err != nil || !s.enrolling() {
@@ -130,8 +130,8 @@ func (Method) Provision(ask factor.Request, draft factor.Factor) factor.Provisio
 	return factor.Provisioning{URI: otpauthURI(site, ask.Account.Email, s.Key), Secret: groupedBase32Key(s.Key)}
 }
 
-// Finalize returns draft unchanged. It returns an error if Verify has not accepted a code yet: such
-// a factor would accept the same code again, and codes of five steps instead of two.
+// Finalize returns draft unchanged. It returns an error if Verify has not accepted a code yet: that
+// factor would accept the same code again, and codes of five steps instead of two.
 func (Method) Finalize(draft factor.Factor) (factor.Factor, error) {
 	s, err := unmarshalSecret(draft.Secret)
 	if err != nil {

@@ -372,7 +372,7 @@ func TestWordsOfAllLanguages(t *testing.T) {
 			}
 		}
 	}
-	for _, app := range []string{"Google Authenticator", "Microsoft Authenticator", "any other app works as well"} {
+	for _, app := range []string{"Google Authenticator", "Microsoft Authenticator", "any authenticator app works"} {
 		if !strings.Contains(en.Intro[0], app) {
 			t.Errorf("%q is not suggested in %q", app, en.Intro[0])
 		}

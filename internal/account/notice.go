@@ -46,12 +46,13 @@ func (a *Accounts) SendNotification(ctx context.Context, tx *store.DB, n Notific
 	say := func(part string) string {
 		return w.Translate("mail."+n.Template+"."+part, "Site", a.Settings.Site, "URL", a.Settings.PublicURL,
 			"Token", n.UndoToken, "What", n.Detail, "Count", n.Remaining,
-			"When", now.In(a.Settings.Location).Format("2006-01-02, 15:04 MST"),
+			"When", w.FormatTime(now.In(a.Settings.Location)),
 			"Address", origin.DescribeAddress(from.AddressString(), from.Language),
 			"Browser", origin.DescribeBrowser(from.TrustRequest().Browser, from.Language))
 	}
 	m := delivery.Message{
-		ID: rand.Text(), Channel: delivery.Email, To: n.To, Subject: say("subject"), Text: say("text"),
+		ID: rand.Text(), Channel: delivery.Email, To: n.To, Language: w.Tag(),
+		Subject: say("subject"), Text: say("text"),
 	}
 	if m.To == "" {
 		m.To = n.Account.Email

@@ -31,8 +31,8 @@ func (a *Accounts) VerifyPassword(ctx context.Context, email, password string, b
 		return account, fmt.Errorf("account: password: %w", err)
 	}
 	known := err == nil && account.DisabledAt.IsZero()
-	failed := audit.Event{Kind: audit.PasswordRejected, Account: account.ID, Actor: audit.Anonymous(),
-		Reason: rejection(account)}
+	failed := audit.Event{Kind: audit.PasswordRejected, Account: account.ID, Email: account.Email,
+		Actor: audit.Anonymous(), Reason: rejection(account)}
 	if account.ID == "" {
 		failed.Target = a.unknownName(name)
 	}
@@ -46,7 +46,8 @@ func (a *Accounts) VerifyPassword(ctx context.Context, email, password string, b
 	defer cancel()
 	attempt, err := a.Limits.ChargePassword(ctx, name, by)
 	if errors.Is(err, ratelimit.ErrLimited) {
-		e := audit.Event{Account: account.ID, Actor: audit.Anonymous(), Target: failed.Target, Reason: "password"}
+		e := audit.Event{Account: account.ID, Email: account.Email, Actor: audit.Anonymous(), Target: failed.Target,
+			Reason: "password"}
 		return store.Account{}, a.Refused(ctx, err, e, from)
 	}
 	if err != nil {
@@ -190,16 +191,9 @@ func (a *Accounts) RequestPasswordReset(ctx context.Context, email string, from 
 // messages and of pairs of app codes start again, because someone with the old password may have used them up. It
 // returns ErrLink, or an error of seal.CheckNewPassword.
 func (a *Accounts) ResetPassword(ctx context.Context, token, password string, from origin.Origin) error {
-	l, err := a.findLink(ctx, token, store.LinkReset)
+	l, account, err := a.findReset(ctx, token)
 	if err != nil {
 		return err
-	}
-	account, err := a.Store.GetAccount(ctx, l.AccountID)
-	if errors.Is(err, store.ErrNotFound) || err == nil && (account.Epoch != l.Epoch || !account.DisabledAt.IsZero()) {
-		return ErrLink
-	}
-	if err != nil {
-		return fmt.Errorf("account: reset: %w", err)
 	}
 	sealed, err := a.HashPassword(ctx, account, password)
 	if err != nil {

@@ -70,7 +70,8 @@ var groupPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,31}$`)
 // forward-auth lists them separated by commas.
 func ValidateGroup(name string) error {
 	if !groupPattern.MatchString(name) {
-		return fmt.Errorf("the group %q is not 1 to 32 small letters, digits, dots, dashes and underscores", name)
+		return fmt.Errorf("the group %q is not valid, want 1 to 32 lower-case letters, digits, dots, dashes and underscores, "+
+			"like wiki.editors", name)
 	}
 	return nil
 }

@@ -84,7 +84,8 @@ var home = audit.Source{Address: "203.0.113.9", Network: "203.0.113.9", Browser:
 func TestRecord(t *testing.T) {
 	each(t, func(s *site) {
 		s.record(audit.Event{
-			Kind: audit.FactorAdded, Account: "anna", Target: audit.Target("factor", "f"), Reason: "totp",
+			Kind: audit.FactorAdded, Account: "anna", Email: "anna@example.com", Target: audit.Target("factor", "f"),
+			Reason: "totp",
 			Client: "wiki", SignIn: "s", Trace: "T",
 		}, home)
 		list := s.list(audit.Filter{})
@@ -107,8 +108,8 @@ func TestRecord(t *testing.T) {
 		line := s.lines()[0]
 		for key, value := range map[string]any{
 			"msg": "audit", "level": "INFO", "event": "factor.added", "result": "success", "address": "203.0.113.9",
-			"account": "anna",
-			"reason":  "totp", "actor": "person:anna", "target": "factor:f", "client": "wiki", "sign_in": "s",
+			"account": "anna", "email": "anna@example.com",
+			"reason": "totp", "actor": "person:anna", "target": "factor:f", "client": "wiki", "sign_in": "s",
 			"trace": "T", "browser": "Firefox", "id": got.ID,
 		} {
 			if line[key] != value {

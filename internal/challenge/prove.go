@@ -51,7 +51,8 @@ func (a *Attempt) Prove(ctx context.Context, form url.Values) (Proof, error) {
 	}
 	p, err := a.compare(ctx, factors, codes, text)
 	if errors.Is(err, factor.ErrIncorrect) {
-		e := audit.Event{Kind: audit.CodeRejected, Account: a.account.ID, SignIn: a.row.ID, Reason: a.open.Method}
+		e := audit.Event{Kind: audit.CodeRejected, Account: a.account.ID, Email: a.account.Email, SignIn: a.row.ID,
+			Reason: a.open.Method}
 		if failed := a.c.Accounts.Failure(ctx, e, a.from); failed != nil {
 			return Proof{}, failed
 		}
@@ -262,8 +263,8 @@ func (a *Attempt) accept(ctx context.Context, p Proof) (cookies session.Cookies,
 			kind = audit.SessionUpgraded
 		}
 		e := audit.Event{
-			Kind: kind, Account: a.account.ID, SignIn: a.row.ID, Target: audit.Target("session", row.ID),
-			Reason: a.open.Method,
+			Kind: kind, Account: a.account.ID, Email: a.account.Email, SignIn: a.row.ID,
+			Target: audit.Target("session", row.ID), Reason: a.open.Method,
 		}
 		return a.c.Accounts.Event(ctx, tx, e, a.from)
 	})

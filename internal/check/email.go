@@ -19,7 +19,7 @@ func passwordIsNotEnough(v *testUser) error {
 			return err
 		}
 		if a.status != 303 || !strings.HasPrefix(a.location, "/signin") {
-			return fmt.Errorf("%s answers %d to somebody who has only given the password", path, a.status)
+			return fmt.Errorf("%s answers %d after the password alone", path, a.status)
 		}
 	}
 	return nil
@@ -36,7 +36,7 @@ func emailIsTheDefault(v *testUser) error {
 	}
 	_, domain, _ := strings.Cut(v.email, "@")
 	if !strings.Contains(a.body, v.email[:1]+"•••@"+domain) {
-		return errors.New("the code page does not name the mailbox")
+		return errors.New("the code page does not show the email address")
 	}
 	return nil
 }

@@ -17,12 +17,11 @@ import (
 // enrolled.
 
 var (
-	otpauthURL       = regexp.MustCompile(`otpauth://totp/[^"]+`)
-	factorID         = regexp.MustCompile(`name="id" value="([^"]+)"`)
-	disabledContinue = regexp.MustCompile(`<button[^>]* disabled[^>]*>Continue</button>`)
-	enabledContinue  = regexp.MustCompile(`<a class="button" href="([^"]+)"[^>]*>Continue</a>`)
-	newWindow        = regexp.MustCompile(`<a href="([^"]+)" target="_blank"[^>]*>([^<]+)</a>`)
-	smsNumbers       = []string{"0171 2345678", "0171 2345679"}
+	otpauthURL      = regexp.MustCompile(`otpauth://totp/[^"]+`)
+	factorID        = regexp.MustCompile(`name="id" value="([^"]+)"`)
+	enabledContinue = regexp.MustCompile(`<a class="button" href="([^"]+)"[^>]*>Continue</a>`)
+	newWindow       = regexp.MustCompile(`<a href="([^"]+)" target="_blank"[^>]*>([^<]+)</a>`)
+	smsNumbers      = []string{"0171 2345678", "0171 2345679"}
 )
 
 // totpCode returns the code of an authenticator app (RFC 6238: SHA-1, 6 digits, 30 s).
@@ -102,8 +101,8 @@ func (v *testUser) startAppEnrollment() (key []byte, err error) {
 		return nil, err
 	}
 	link, err := url.Parse(otpauthURL.FindString(a.body))
-	if err != nil || !strings.Contains(a.body, "<svg") || !disabledContinue.MatchString(a.body) {
-		return nil, errors.New("the page has no QR code, no link or no disabled Continue")
+	if err != nil || !strings.Contains(a.body, "<svg") || strings.Contains(a.body, ">Continue<") {
+		return nil, errors.New("the page has no QR code or no link, or has Continue before the code is verified")
 	}
 	return base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(link.Query().Get("secret"))
 }
@@ -161,12 +160,20 @@ func appIsSuggested(v *testUser) error {
 	)
 }
 
-// openAppMenu opens the page of the demo app that leads to 2-Step verification; only a demo server has it. The app
+// openAppMenu opens the page of the sample app that leads to 2-Step verification; only a demo server has it. The app
 // signs the person in through this server.
 func (v *testUser) openAppMenu() (response, error) {
 	a, err := v.follow("/demo/settings")
-	if err == nil && (a.status != 200 || a.path != "/demo/settings" || !strings.Contains(a.body, "Billing & Admin")) {
-		err = fmt.Errorf("%s answers %d, and is no menu of an app", a.path, a.status)
+	if err != nil {
+		return a, err
+	}
+	path := strings.Split(v.menu, "->")
+	entry := strings.TrimSpace(path[len(path)-1])
+	switch {
+	case a.status == 404:
+		err = fmt.Errorf("the menu %s is in your app: only the sample app of serve --demo can be checked", v.menu)
+	case a.status != 200 || a.path != "/demo/settings" || !strings.Contains(a.body, entry):
+		err = fmt.Errorf("%s answers %d, and is not the menu %s", a.path, a.status, v.menu)
 	}
 	return a, err
 }
@@ -195,6 +202,13 @@ func opensWindow(entry, path string) func(*testUser) error {
 			}
 			return fmt.Errorf("no entry %s that opens in a new window", entry)
 		})
+	}
+}
+
+// settingsLead checks that the settings have a link with this text to the page of a method.
+func settingsLead(path, text string) func(*testUser) error {
+	return func(v *testUser) error {
+		return v.whileSignedIn(func() error { return v.wantPage("/settings", `<a href="`+path+`"><span>`+text) })
 	}
 }
 
@@ -268,7 +282,7 @@ func smsNeedsSession(v *testUser) error {
 				return err
 			}
 			if a.status != 303 || !strings.HasPrefix(a.location, "/signin") {
-				return fmt.Errorf("%s answers %d to somebody who is not signed in", smsPage, a.status)
+				return fmt.Errorf("%s answers %d without a session", smsPage, a.status)
 			}
 		}
 	}
@@ -308,7 +322,7 @@ func (v *testUser) enrollSMS(i int) error {
 	if _, err := v.startEnrollment(smsPage, smsForm(i)); err != nil {
 		return err
 	}
-	if err := v.waitForCode(before); err != nil {
+	if err := v.waitForCode(before, smsPage); err != nil {
 		return err
 	}
 	if err := verifiesItself(v, smsPage); err != nil {

@@ -22,6 +22,8 @@ func checksBySentence() map[string]func(*testUser) error {
 		"app.set.download": appIsSuggested,
 		"app.set.menu":     menuIsThere,
 		"app.set.window":   opensWindow("2-Step Auth App", appPage),
+		"app.set.settings": settingsLead(appPage, ""),
+		"app.set.select":   settingsLead(appPage, "Authenticator App"),
 		"app.set.scan":     appScans,
 		"app.set.enter":    appEnrolls,
 		"app.set.auto":     appVerifiesItself,
@@ -33,6 +35,8 @@ func checksBySentence() map[string]func(*testUser) error {
 		"sms.set.signedin": smsNeedsSession,
 		"sms.set.menu":     menuIsThere,
 		"sms.set.window":   opensWindow("2-Step SMS Number", smsPage),
+		"sms.set.settings": settingsLead(smsPage, ""),
+		"sms.set.select":   settingsLead(smsPage, "SMS"),
 		"sms.set.country":  smsFields,
 		"sms.set.able":     smsNeedsMobile,
 		"sms.set.send":     smsEnrolls,
@@ -75,12 +79,12 @@ func checksBySentence() map[string]func(*testUser) error {
 	}
 }
 
-// helpSentences returns the sentences of the help page, without the supplementary ones, for the names of a server and
-// the default figures.
-func helpSentences(site, domain string) []manual.Sentence {
+// helpSentences returns the sentences of the help page, without the supplementary ones, for the names of a server, the
+// menu of its owner's app and the default figures.
+func helpSentences(site, domain, menu string) []manual.Sentence {
 	var all []manual.Sentence
 	for _, section := range manual.Sections("en", manual.Facts{Site: site, Domain: domain, Minutes: manual.Minutes,
-		Days: manual.Days, Methods: []string{"totp", "sms"}}) {
+		Days: manual.Days, Methods: []string{"totp", "sms"}, Menu: menu}) {
 		for _, s := range section.Sentences {
 			if !s.Supplementary {
 				all = append(all, s)

@@ -75,14 +75,14 @@ func (v *testUser) challenged() (bool, error) {
 	if !strings.HasPrefix(a.location, "/signin/") {
 		return false, nil
 	}
-	return true, v.waitForCode(before) // so that later checks do not read its code
+	return true, v.waitForCode(before, "/signin/verify") // so that later checks do not read its code
 }
 
 // wantChallenged returns an error unless a code is asked for, or not, as want says.
 func (v *testUser) wantChallenged(want bool, when string) error {
 	asked, err := v.challenged()
 	if err == nil && asked != want {
-		err = fmt.Errorf("%s: a code is wanted: %v", when, asked)
+		err = fmt.Errorf("%s: a code is asked for: %v, want %v", when, asked, want)
 	}
 	return err
 }
@@ -91,7 +91,8 @@ func (v *testUser) wantChallenged(want bool, when string) error {
 func (v *testUser) whileTrusted(f func() error) error {
 	if v.base.Hostname() != homeIP.String() {
 		return errors.New(
-			"places can be tried on a server at " + homeIP.String() + " only, from other addresses of this machine",
+			"networks can only be checked on a server at " + homeIP.String() +
+				", from other addresses of this machine",
 		)
 	}
 	if err := v.signInAndTrust(); err != nil {
@@ -114,7 +115,7 @@ func forgetDevices(v *testUser) error {
 func (v *testUser) advanceClock(d time.Duration) error {
 	a, err := v.post("/inbox/clock", url.Values{"minutes": {strconv.Itoa(int(d / time.Minute))}})
 	if err == nil && a.status != http.StatusSeeOther {
-		err = errors.New("the clock of this server cannot be turned: start it with serve --demo")
+		err = errors.New("the clock of this server cannot be moved: start it with serve --demo")
 	}
 	return err
 }
@@ -166,7 +167,7 @@ func trustRecordIsStored(v *testUser) error {
 			kept = kept || strings.HasSuffix(c.Name, "device")
 		}
 		if !kept {
-			return errors.New("the browser was given no record")
+			return errors.New("the server gave the browser no record")
 		}
 		return v.newBrowser().wantChallenged(true, "without the record")
 	})
@@ -190,7 +191,7 @@ func networksAreSeparate(v *testUser) error {
 			if err := there.signInAndTrust(); err != nil {
 				return err
 			}
-			if err := there.wantChallenged(false, "in a place that was validated"); err != nil {
+			if err := there.wantChallenged(false, "in a place that was verified"); err != nil {
 				return err
 			}
 		}
@@ -229,7 +230,7 @@ func otherBrowserIsChallenged(agent string) func(*testUser) error {
 func unchangedIsNotChallenged(v *testUser) error {
 	return v.whileTrusted(func() error {
 		for range 3 {
-			if err := v.wantChallenged(false, "with all the same"); err != nil {
+			if err := v.wantChallenged(false, "with nothing changed"); err != nil {
 				return err
 			}
 		}
@@ -237,7 +238,7 @@ func unchangedIsNotChallenged(v *testUser) error {
 		if err := there.wantChallenged(true, "in a new place"); err != nil {
 			return err
 		}
-		return there.wantPage("/signin/verify", "Why was I asked?", "Your network has changed.")
+		return there.wantPage("/signin/verify", "Why am I being asked for a code?", "on a different network")
 	})
 }
 
@@ -255,7 +256,7 @@ func blockedCookiesAreReported(v *testUser) error {
 	if err != nil {
 		return err
 	}
-	if !strings.Contains(a.body, "has not stored anything") {
+	if !strings.Contains(a.body, "isn't saving data") {
 		return errors.New("the check-up does not see that nothing is stored")
 	}
 	return v.wantPage("/help", "allow the browser to save data for the sign in domain "+v.base.Scheme+"://"+v.base.Host)
@@ -267,7 +268,7 @@ func deletedCookiesAreReported(v *testUser) error {
 	if err != nil {
 		return err
 	}
-	if !strings.Contains(a.body, "has stored what it was given") {
+	if !strings.Contains(a.body, "saves data for this site") {
 		return errors.New("the check-up does not see that the record was stored")
 	}
 	a, err = v.withoutCookies().get(a.path)
@@ -286,9 +287,10 @@ func helpHasBrowserSection(section, sentence, agent string) func(*testUser) erro
 		if err != nil {
 			return err
 		}
-		_, from, found := strings.Cut(a.body, `<details id="`+section+`" open>`)
+		before, from, found := strings.Cut(a.body, `<div id="`+section+`">`)
 		text, _, _ := strings.Cut(from, "</details>")
-		if !found || !strings.Contains(strings.ReplaceAll(text, "→", "->"), sentence) {
+		folded := before[max(strings.LastIndex(before, "<details"), 0):]
+		if !found || !strings.HasPrefix(folded, "<details open>") || !strings.Contains(strings.ReplaceAll(text, "→", "->"), sentence) {
 			return fmt.Errorf(
 				"/help does not say %q below the browser %s, or does not open it for this browser", sentence, section,
 			)

@@ -2,7 +2,7 @@ package check
 
 import (
 	"context"
-	"errors"
+	"encoding/json"
 	"fmt"
 	"html"
 	"io"
@@ -13,7 +13,6 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -23,6 +22,7 @@ type testUser struct {
 	ctx         context.Context
 	base        *url.URL
 	siteName    string // the name in the page titles
+	menu        string // the menu of the owner's app that the help page names; "": none
 	email       string
 	password    string
 	code        string        // of the newest message
@@ -31,6 +31,22 @@ type testUser struct {
 	userAgent   string        // the User-Agent header
 	localIP     net.IP        // the local address of connections; nil: any
 	httpClient  *http.Client
+
+	patience *patience // shared by all browsers
+}
+
+// patience is how long the check waits for a message. After one that has not arrived it waits less, so that a server
+// that sends nothing does not fail one sentence after another, each after 10 seconds.
+type patience struct {
+	first, later time.Duration
+	missed       bool // a message has not arrived
+}
+
+func (p *patience) duration() time.Duration {
+	if p.missed {
+		return p.later
+	}
+	return p.first
 }
 
 // newBrowser returns the same person with a new browser.
@@ -100,14 +116,17 @@ func (v *testUser) send(method, path string, form url.Values) (response, error) 
 }
 
 var (
-	titleLine       = regexp.MustCompile(`<title>.* – (.*)</title>`)
-	credentialLines = regexp.MustCompile(`(?m)^Email: (\S+)\r?\nPassword: (\S+)`)
-	messageID       = regexp.MustCompile(`href="/inbox/([^"/]+)/text"`)
-	textCode        = regexp.MustCompile(`(?m)^@\S+ #(\d{6})$`)
-	codeLine        = regexp.MustCompile(`(?m)^(\d{6})\r?$`)
+	titleLine = regexp.MustCompile(`<title>.* – (.*)</title>`)
+	menuSteps = regexp.MustCompile(`<li>Browse to ([^<]+)</li>\s*<li>Select [^<]+ which will open in a new window</li>`)
+	pageTag   = regexp.MustCompile(`<[^>]*>`)
+	// What a page says about a message that has not arrived: an error, or the state of its delivery.
+	messageState = regexp.MustCompile(`<p[^>]* (?:role="alert"|id="delivery")[^>]*>(.*?)</p>`)
+	messageID    = regexp.MustCompile(`href="/inbox/([^"/]+)/text"`)
+	textCode     = regexp.MustCompile(`(?m)^@\S+ #(\d{6})$`)
+	codeLine     = regexp.MustCompile(`(?m)^(\d{6})\r?$`)
 )
 
-// connect checks that the server is in local mode, and finds the account to sign in with.
+// connect checks that the server is in local mode, and that the check can sign in with a code sent by email.
 func (v *testUser) connect() error {
 	first := v.newBrowser()
 	v.httpClient, v.userAgent = first.httpClient, first.userAgent
@@ -118,27 +137,76 @@ func (v *testUser) connect() error {
 	if m := titleLine.FindStringSubmatch(a.body); m != nil {
 		v.siteName = m[1]
 	}
-	ids, err := v.inboxIDs()
+	if _, err := v.inboxIDs(); err != nil {
+		return err
+	}
+	if a, err = v.get("/help"); err != nil {
+		return err
+	}
+	if m := menuSteps.FindStringSubmatch(a.body); m != nil {
+		v.menu = strings.ReplaceAll(m[1], "→", "->")
+	}
+	if v.email == "" {
+		if err := v.createAccount(); err != nil {
+			return err
+		}
+	}
+	return v.newBrowser().trySignIn()
+}
+
+// createAccount creates an account for this run, so that it does not depend on what the demo account has, and changes
+// nothing of it.
+func (v *testUser) createAccount() error {
+	a, err := v.post(AccountPath, nil)
 	if err != nil {
 		return err
 	}
-	if v.email != "" && v.password != "" {
-		return nil
+	var account Account
+	if a.status != http.StatusCreated || json.Unmarshal([]byte(a.body), &account) != nil || account.Email == "" {
+		return fmt.Errorf("%w: there is no account to sign in with: start the server with serve --demo, "+
+			"or give --account and TWOSTEP_CHECK_PASSWORD", ErrUsage)
 	}
-	for _, id := range ids {
-		a, err := v.get("/inbox/" + id + "/text")
-		if err != nil {
-			return err
-		}
-		if m := credentialLines.FindStringSubmatch(a.body); m != nil {
-			v.email, v.password = m[1], m[2]
+	v.email, v.password = account.Email, account.Password
+	return nil
+}
+
+// trySignIn enters the password once and waits for the code. It returns ErrUsage if that does not work: then no
+// sentence could be checked.
+func (v *testUser) trySignIn() error {
+	before, err := v.inboxIDs()
+	if err != nil {
+		return err
+	}
+	a, err := v.post("/signin", url.Values{"email": {v.email}, "password": {v.password}})
+	if err != nil {
+		return err
+	}
+	if a.status != http.StatusSeeOther {
+		return fmt.Errorf("%w: %s cannot sign in: the server answers %d%s", ErrUsage, v.email, a.status, reason(a.body))
+	}
+	if a, err = v.get("/signin/verify"); err != nil {
+		return err
+	}
+	if a.status == http.StatusOK { // the code page, not the choice of a method
+		err := v.waitForCode(before, "/signin/verify")
+		switch {
+		case err != nil:
+			return fmt.Errorf("%w: signing in as %s: %w", ErrUsage, v.email, err)
+		case v.codeSentTo == v.email:
 			return nil
 		}
 	}
-	return fmt.Errorf(
-		"%w: no account to sign in with; start the server with serve --demo, or give --account and TWOSTEP_CHECK_PASSWORD",
-		ErrUsage,
-	)
+	return fmt.Errorf("%w: %s has other verification methods than email: remove them under %s/settings, "+
+		"or run the check without --account on a server with --demo", ErrUsage, v.email, v.base)
+}
+
+// reason returns what a page says about the problem, with a colon before it; "" if it says nothing.
+func reason(page string) string {
+	m := messageState.FindStringSubmatch(page)
+	if m == nil {
+		return ""
+	}
+	return ": " + strings.Join(strings.Fields(pageTag.ReplaceAllString(m[1], "")), " ")
 }
 
 // inboxIDs returns the ids of the messages in the inbox, newest first.
@@ -149,7 +217,8 @@ func (v *testUser) inboxIDs() ([]string, error) {
 	}
 	if a.status != http.StatusOK {
 		return nil, fmt.Errorf(
-			"%w: %s/inbox answers %d; it must be in local mode, for its mail to be read", ErrUsage, v.base, a.status,
+			"%w: %s/inbox answers %d: it must be in local mode, so that the check can read its messages",
+			ErrUsage, v.base, a.status,
 		)
 	}
 	var ids []string
@@ -159,11 +228,12 @@ func (v *testUser) inboxIDs() ([]string, error) {
 	return ids, nil
 }
 
-// waitForCode waits for a message with a code that is not in before, and reads it.
-func (v *testUser) waitForCode(before []string) error {
+// waitForCode waits for a message with a code that is not in before, and reads it. If none arrives, the error has what
+// the page says about it.
+func (v *testUser) waitForCode(before []string, page string) error {
 	look := time.NewTicker(20 * time.Millisecond)
 	defer look.Stop()
-	enough := time.After(10 * time.Second)
+	enough := time.After(v.patience.duration())
 	for {
 		if found, err := v.readNewCode(before); found || err != nil {
 			return err
@@ -171,7 +241,12 @@ func (v *testUser) waitForCode(before []string) error {
 		select {
 		case <-look.C:
 		case <-enough:
-			return errors.New("no mail has arrived")
+			v.patience.missed = true
+			a, err := v.get(page)
+			if err != nil {
+				return err
+			}
+			return fmt.Errorf("no message with a 6-digit code has arrived%s", reason(a.body))
 		case <-v.ctx.Done():
 			return v.ctx.Err()
 		}
@@ -238,9 +313,9 @@ func (v *testUser) enterPassword() error {
 		return err
 	}
 	if a.status != http.StatusSeeOther || a.location != "/signin/verify" {
-		return fmt.Errorf("the right password is answered with %d %s", a.status, a.location)
+		return fmt.Errorf("the right password is answered with %d %s%s", a.status, a.location, reason(a.body))
 	}
-	return v.waitForCode(before)
+	return v.waitForCode(before, "/signin/verify")
 }
 
 // now returns the time on the clock of the server.
@@ -263,12 +338,8 @@ func (v *testUser) enterCodeAfter(minutes int) (response, error) {
 	if err := v.enterPassword(); err != nil {
 		return response{}, err
 	}
-	a, err := v.post("/inbox/clock", url.Values{"minutes": {strconv.Itoa(minutes)}})
-	if err != nil {
+	if err := v.advanceClock(time.Duration(minutes) * time.Minute); err != nil {
 		return response{}, err
-	}
-	if a.status != http.StatusSeeOther {
-		return response{}, errors.New("the clock of this server cannot be turned: start it with serve --demo")
 	}
 	return v.post("/signin/verify", url.Values{"code": {v.code}})
 }

@@ -133,33 +133,33 @@ func (c Client) Validate() error {
 	switch {
 	case !clientIDPattern.MatchString(c.ID):
 		return c.validationError("id",
-			"the id must have 1 to 64 small letters, digits, dots, dashes and underscores, "+
-				"and begin with a letter or digit")
+			"the ID must have 1 to 64 lower-case letters, digits, dots, dashes and underscores, "+
+				"and start with a letter or digit, like grafana")
 	case !validName(c.Name):
 		return c.validationError("name",
-			"the name must have at most 64 characters, and none that cannot be seen: people read it")
+			"the name must have at most 64 characters, all of them printable")
 	case len(c.RedirectURIs) == 0 && len(c.Hosts) == 0 && c.IsPublic():
 		return c.validationError("redirects",
-			"it needs a redirect address, a host or a secret")
+			"it needs a redirect URL, a host or a secret")
 	case c.SigningAlg() != string(jose.ES256) && c.SigningAlg() != string(jose.RS256):
-		return c.validationError("algorithm", "the algorithm is %q, not ES256 or RS256", c.IDTokenAlg)
+		return c.validationError("algorithm", "the algorithm is %q, want ES256 or RS256", c.IDTokenAlg)
 	case c.PKCEOptional && c.IsPublic():
-		return c.validationError("no_pkce", "no_pkce needs a secret: without one, PKCE is all that protects the code")
+		return c.validationError("no_pkce", "no_pkce needs a secret, because only PKCE protects the authorization code of a public app")
 	case c.RequiredACR != "" && c.RequiredLevel() == session.LevelNone:
-		return c.validationError("acr", "the acr is %q, not one of %s",
+		return c.validationError("acr", "the acr is %q, want one of %s",
 			c.RequiredACR, strings.Join(session.ACRs(), ", "))
 	case c.CanIntrospect && c.IsPublic():
 		return c.validationError("introspects",
 			"an app that introspects tokens must authenticate: give it a secret or keys")
 	case c.MaxAge < 0:
-		return c.validationError("max_age", "max_age is negative: it is a number of seconds")
+		return c.validationError("max_age", "max_age is negative, want a number of seconds")
 	}
 	for _, hash := range c.SecretHashes { // a wrong one may be the secret itself: never quote it
 		if !secretHashPattern.MatchString(hash) {
 			return c.validationError("secrets",
-				"one of the secrets is not a hash: give the SHA-256 of the secret, 64 digits and small letters "+
-					"from a to f, never the secret itself. If it was the secret, do not use it any more: "+
-					"run twostep app secret for a new one and its hash")
+				"one of the secrets is not a hash, want the SHA-256 hash of the secret in 64 lower-case "+
+					"hexadecimal digits. If it is the secret itself, stop using it: twostep app secret prints a "+
+					"new secret and its hash")
 		}
 	}
 	if _, err := c.JWKS(); err != nil {
@@ -176,21 +176,21 @@ func validName(name string) bool {
 func (c Client) validateURIs() error {
 	for _, address := range c.RedirectURIs {
 		if err := ValidateRedirectURI(address); err != nil {
-			return c.validationError("redirects", "the redirect address %q %v", address, err)
+			return c.validationError("redirects", "the redirect URL %q %v", address, err)
 		}
 	}
 	for _, address := range c.PostLogoutRedirectURIs {
 		if err := ValidateRedirectURI(address); err != nil {
-			return c.validationError("signed_out", "the address after signing out %q %v", address, err)
+			return c.validationError("signed_out", "the URL after signing out %q %v", address, err)
 		}
 	}
 	if c.BackChannelLogoutURI != "" {
 		err := ValidateRedirectURI(c.BackChannelLogoutURI)
 		if err == nil && !strings.HasPrefix(c.BackChannelLogoutURI, "http") {
-			err = errors.New("belongs to an app on a phone, which a server cannot call: it must begin with https://")
+			err = errors.New("is of an app on a phone, which a server cannot call: it must start with https://")
 		}
 		if err != nil {
-			return c.validationError("back_channel", "the back-channel address %q %v", c.BackChannelLogoutURI, err)
+			return c.validationError("back_channel", "the back-channel URL %q %v", c.BackChannelLogoutURI, err)
 		}
 	}
 	for _, host := range c.Hosts {
@@ -210,12 +210,11 @@ func (c Client) validateURIs() error {
 // unclear whose rules apply. It returns a *ValidationError about a.
 func (c Client) CheckConflict(other Client) error {
 	if c.ID == other.ID {
-		return c.validationError("id", "another app has this id")
+		return c.validationError("id", "another app has this ID")
 	}
 	for _, host := range c.Hosts {
 		if slices.Contains(other.Hosts, host) {
-			return c.validationError("hosts", "the host %q is of the app %q already: each host has one app",
-				host, other.ID)
+			return c.validationError("hosts", "the host %q already belongs to the app %q", host, other.ID)
 		}
 	}
 	return nil
@@ -229,11 +228,11 @@ func (c Client) JWKS() (set jose.JSONWebKeySet, err error) {
 	}
 	// The error of json.Unmarshal is dropped: it may quote a private key.
 	if err := json.Unmarshal(c.JWKSet, &set); err != nil || len(set.Keys) == 0 {
-		return jose.JSONWebKeySet{}, errors.New(`no JWK set: write {"keys": […]} with at least one key`)
+		return jose.JSONWebKeySet{}, errors.New(`no JWK set, want {"keys": […]} with at least one key`)
 	}
 	for _, key := range set.Keys {
 		if !key.Valid() || !key.IsPublic() {
-			return set, errors.New("only public keys are allowed, each complete; the private ones stay with the app")
+			return set, errors.New("want complete public keys only; the private keys stay with the app")
 		}
 		if r, ok := key.Key.(*rsa.PublicKey); ok && r.N.BitLen() < 2048 {
 			return set, fmt.Errorf("an RSA key of %d bits is too weak: use 2048 or more", r.N.BitLen())
@@ -247,17 +246,17 @@ func validateHost(host string) error {
 	_, port, _ := strings.Cut(host, ":")
 	switch {
 	case strings.Contains(host, "://"):
-		return errors.New("is a URL: name the host alone, like wiki.example.com")
+		return errors.New("is a URL, want only the host, like wiki.example.com")
 	case strings.Contains(host, "*"):
 		return errors.New("has a wildcard: name each host")
 	case strings.Contains(host, "/"):
-		return errors.New("has a path: access is decided per host, so name the host alone")
+		return errors.New("has a path, want only the host, like wiki.example.com")
 	case strings.ToLower(host) != host:
-		return errors.New("has capital letters: use small ones, as browsers do")
+		return errors.New("has capital letters, want lower case")
 	case port == "443" || port == "80":
-		return errors.New("has a port that browsers leave out: leave it out")
+		return errors.New("has the default port, which browsers leave out: remove it")
 	case !hostPattern.MatchString(host) || strings.Contains(host, "..") || port != "" && !validPort(port):
-		return errors.New("is not a name like wiki.example.com, or wiki.example.com:8443")
+		return errors.New("is not a host name, want one like wiki.example.com or wiki.example.com:8443")
 	}
 	return nil
 }
@@ -268,30 +267,30 @@ func ValidateRedirectURI(address string) error {
 	u, err := url.Parse(address)
 	switch {
 	case strings.ContainsFunc(address, func(r rune) bool { return r <= ' ' || r >= 0x7f }):
-		return errors.New("holds a space or a character outside ASCII: write it as %… in a path, as xn--… in a host")
+		return errors.New("has a space or a character outside ASCII: write it as %… in a path, or as xn--… in a host")
 	case strings.Contains(address, `\`):
-		return errors.New("holds a backslash, which browsers treat as a slash")
+		return errors.New("has a backslash, which browsers treat as a slash")
 	case strings.Contains(address, "*"):
-		return errors.New("has a wildcard: list each address, or codes could be sent to an address you don't control")
+		return errors.New("has a wildcard: list each URL, or codes could be sent to a URL you don't control")
 	case strings.Contains(address, "#"):
-		return errors.New("has a fragment (#…), which redirects can't have: leave it out")
+		return errors.New("has a fragment (#…), which redirect URLs can't have: remove it")
 	case err != nil:
-		return errors.New("is not an address like https://app.example.com/callback")
+		return errors.New("is not a URL, want one like https://app.example.com/callback")
 	case u.Scheme == "" || u.Opaque != "" && strings.Trim(u.Opaque[:1], "0123456789") == "": // localhost:3000
-		return errors.New("has no scheme: write it in full, with https:// in front")
+		return errors.New("has no scheme: write the whole URL, with https:// at the start")
 	case !strings.HasPrefix(address, u.Scheme):
-		return errors.New("has capital letters before the colon: use small ones, as browsers do")
+		return errors.New("has capital letters before the colon, want lower case")
 	case u.User != nil:
 		return errors.New("has a user name (…@), which can make one host look like another")
 	case u.Scheme == "https" || u.Scheme == "http":
 		return validateWebURI(u)
 	case !strings.Contains(u.Scheme, "."):
-		return fmt.Errorf("has the scheme %s: use https, or for an app on a phone a domain name backwards, "+
+		return fmt.Errorf("has the scheme %s: use https, or for an app on a phone a reversed domain name, "+
 			"like com.example.app", u.Scheme)
 	case u.Opaque != "" || u.Path == "" && u.Host == "":
-		return fmt.Errorf("has no slash after %s: – write it like com.example.app:/callback", u.Scheme)
+		return fmt.Errorf("has no slash after %s:, want one like com.example.app:/callback", u.Scheme)
 	case u.Host != "" && !hostnamePattern.MatchString(u.Host):
-		return errors.New("has a host that is not a name: write it like com.example.app:/callback")
+		return errors.New("has an invalid host, want one like com.example.app:/callback")
 	}
 	return nil // a private-use URI scheme (RFC 8252 7.1)
 }
@@ -302,16 +301,16 @@ func validateWebURI(u *url.URL) error {
 	segments := strings.Split(u.Path, "/")
 	switch {
 	case u.Hostname() == "":
-		return errors.New("names no host: write it like https://app.example.com/callback")
+		return errors.New("has no host, want one like https://app.example.com/callback")
 	case !named && net.ParseIP(u.Hostname()) == nil:
 		return fmt.Errorf("has the host %s, which is neither a name nor an IP address", u.Hostname())
 	case u.Port() != "" && !validPort(u.Port()) || strings.HasSuffix(u.Host, ":"):
-		return errors.New("has an invalid port: use 1 to 65535")
+		return errors.New("has an invalid port, want 1 to 65535")
 	case u.Scheme == "http" && !isLoopback(u.Hostname()):
 		return errors.New(
-			"is http, which anybody on the way can read and change: use https (http is for this machine only)")
+			"is http, which anybody on the network can read and change: use https (http is for loopback only)")
 	case slices.Contains(segments, ".") || slices.Contains(segments, ".."):
-		return errors.New("has . or .. in its path, which browsers remove: write the final path")
+		return errors.New("has . or .. in its path, which browsers resolve: write the final path")
 	}
 	return nil
 }

@@ -15,29 +15,29 @@ type claim struct{ Name, Meaning, Value string }
 // knownClaims returns the claims that have a description, in the order of the table.
 func knownClaims() []claim {
 	return []claim{
-		{Name: "sub", Meaning: "Who you are: always the same for your account, also when your email address changes"},
+		{Name: "sub", Meaning: "Your account's ID. It stays the same if your email address changes"},
 		{Name: "name", Meaning: "Your name"},
 		{Name: "email", Meaning: "Your email address"},
-		{Name: "email_verified", Meaning: "Whether the address was proven to be yours"},
-		{Name: "groups", Meaning: "The groups you are in"},
-		{Name: "acr", Meaning: "How much was proven in all"},
-		{Name: "amr", Meaning: "By what you have proven it"},
-		{Name: "auth_time", Meaning: "When both steps were last taken"},
-		{Name: "sid", Meaning: "Which session it is: when it ends, this app is told"},
-		{Name: "iss", Meaning: "Who says all this"},
-		{Name: "aud", Meaning: "For which app it is said"},
-		{Name: "iat", Meaning: "When it was said"},
-		{Name: "exp", Meaning: "Until when this app may take it in"},
-		{Name: "nonce", Meaning: "That it was said for this sign-in, and not for an earlier one"},
-		{Name: "at_hash", Meaning: "That the access token that came with it belongs to it"},
+		{Name: "email_verified", Meaning: "Whether your email address is verified"},
+		{Name: "groups", Meaning: "Your groups"},
+		{Name: "acr", Meaning: "How strong the sign-in was"},
+		{Name: "amr", Meaning: "The methods you signed in with"},
+		{Name: "auth_time", Meaning: "When you last completed both steps"},
+		{Name: "sid", Meaning: "Your session's ID. The server notifies this app when the session ends"},
+		{Name: "iss", Meaning: "The server that issued the token"},
+		{Name: "aud", Meaning: "The app that the token is for"},
+		{Name: "iat", Meaning: "When the token was issued"},
+		{Name: "exp", Meaning: "When the token expires"},
+		{Name: "nonce", Meaning: "Links the token to this sign-in, so that an old token is refused"},
+		{Name: "at_hash", Meaning: "Links the token to the access token issued with it"},
 	}
 }
 
 // acrTexts describe the values of acr.
 var acrTexts = map[string]string{
-	"urn:twostep:acr:1":     "the password; this browser is trusted",
-	"urn:twostep:acr:email": "the password, and a code sent by email",
-	"urn:twostep:acr:2":     "the password, and a code from an app or a phone",
+	"urn:twostep:acr:1":     "password, in a trusted browser",
+	"urn:twostep:acr:email": "password and a code sent by email",
+	"urn:twostep:acr:2":     "password and a code from an authenticator app or phone",
 	"urn:twostep:acr:3":     "a passkey",
 }
 

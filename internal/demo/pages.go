@@ -83,7 +83,7 @@ func (a *App) render(w http.ResponseWriter, r *http.Request, s pageData) {
 		err = t.ExecuteTemplate(&body, "frame.html", s)
 	}
 	if err != nil {
-		a.Log.Error("demo app: page", "error", err)
+		a.Log.Error("demo app: rendering a page failed", "error", err)
 		http.Error(w, "This page could not be rendered.", http.StatusInternalServerError)
 		return
 	}
@@ -126,7 +126,7 @@ func (a *App) showClaims(w http.ResponseWriter, r *http.Request) {
 			w,
 			r,
 			pageData{
-				Template: "claims", Title: "What this app knows", Session: &who, Claims: describeClaims(who.claims),
+				Template: "claims", Title: "What this app knows about you", Session: &who, Claims: describeClaims(who.claims),
 			},
 		)
 	}
@@ -194,12 +194,12 @@ func (a *App) handlePay(w http.ResponseWriter, r *http.Request) {
 // showSetup says that the account lacks the second step that paying needs.
 func (a *App) showSetup(w http.ResponseWriter, r *http.Request) {
 	if i, who, ok := a.requireInvoice(w, r); ok {
-		a.render(w, r, pageData{Template: "setup", Title: "One thing is missing", Session: &who, Invoice: i})
+		a.render(w, r, pageData{Template: "setup", Title: "Set up another method first", Session: &who, Invoice: i})
 	}
 }
 
 func (a *App) showSignInFailed(w http.ResponseWriter, r *http.Request) {
-	a.render(w, r, pageData{Template: "sorry", Title: "The sign-in was not finished"})
+	a.render(w, r, pageData{Template: "sorry", Title: "You aren't signed in"})
 }
 
 func (a *App) serveStyle(w http.ResponseWriter, _ *http.Request) {

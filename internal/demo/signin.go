@@ -79,7 +79,7 @@ func (a *App) startAuthorization(
 
 // renderProviderError says that the sign-in server does not answer, or answers with an error.
 func (a *App) renderProviderError(w http.ResponseWriter, r *http.Request, err error) {
-	a.Log.Error("demo app: sign-in server", "error", err)
+	a.Log.Error("demo app: the sign-in server failed", "error", err)
 	a.render(w, r, pageData{Template: "away", Title: "Please try again", Status: http.StatusServiceUnavailable})
 }
 
@@ -88,7 +88,7 @@ func (a *App) handleCallback(w http.ResponseWriter, r *http.Request) {
 	params := r.URL.Query()
 	f, ok := a.flows.getAndDelete(params.Get("state"))
 	if browser := cookie(r, browserCookie); !ok || browser == "" || browser != f.browser {
-		a.render(w, r, pageData{Template: "lost", Title: "This sign-in is over", Status: http.StatusBadRequest})
+		a.render(w, r, pageData{Template: "lost", Title: "This sign-in is no longer valid", Status: http.StatusBadRequest})
 		return
 	}
 	if params.Get("iss") != a.Issuer { // a response of another server (RFC 9207)
@@ -100,7 +100,7 @@ func (a *App) handleCallback(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, f.returnTo+"/setup", http.StatusSeeOther)
 		return
 	case code != "":
-		a.Log.Info("demo app: nobody was signed in", "error", code)
+		a.Log.Info("demo app: sign-in refused", "error", code)
 		http.Redirect(w, r, BasePath+"sorry", http.StatusSeeOther)
 		return
 	}
@@ -189,7 +189,7 @@ func (a *App) handleBackChannelLogout(w http.ResponseWriter, r *http.Request) {
 	}
 	token, err := p.verifier.VerifyLogout(r.Context(), r.PostFormValue("logout_token"))
 	if err != nil {
-		a.Log.Warn("demo app: not a sign-out", "error", err)
+		a.Log.Warn("demo app: invalid logout token", "error", err)
 		http.Error(w, "not a logout token", http.StatusBadRequest)
 		return
 	}

@@ -130,8 +130,8 @@ func (d *Devices) RecordDecision(ctx context.Context, tx *store.DB, a store.Acco
 
 // LogDecision logs a decision. Call it after the commit of RecordDecision.
 func (d *Devices) LogDecision(a store.AccountRef, decision DecisionRecord) {
-	d.Log.Info("trust decided", "account", a.ID, "reason", decision.Reason, "trace", decision.Trace,
-		"at", decision.At.UTC().Format(time.RFC3339Nano))
+	d.Log.Info("trust decided", "account", a.ID, "address", decision.Request.Address, "reason", decision.Reason,
+		"trace", decision.Trace, "at", decision.At.UTC().Format(time.RFC3339Nano))
 }
 
 // openDecision decrypts a stored decision.

@@ -127,7 +127,7 @@ func (g *Grants) readSigningKeys(ctx context.Context, now time.Time) (*keySnapsh
 		if err != nil {
 			// The key that sealed it is not in the key ring. Tokens it signed can't be verified any more; a new key is
 			// created if none is left.
-			g.Log.Error("cannot unseal a signing key", "error", err)
+			g.Log.Error("signing key cannot be decrypted", "error", err)
 			continue
 		}
 		snapshot.keys = append(snapshot.keys, k)

@@ -26,6 +26,7 @@ type Handlers struct {
 	Devices  *device.Devices
 	Methods  []factor.Method
 	Domain   string // the public URL
+	Menu     string // see manual.Facts; "": none
 	Pages    *render.Renderer
 }
 
@@ -58,7 +59,14 @@ type chapter struct {
 // block is a paragraph, a note, or a list of steps or items.
 type block struct {
 	Kind  string // "", "!", "*", "-"
-	Texts []string
+	Items []item
+}
+
+// item is a sentence with its link, and the notes below it in a list.
+type item struct {
+	Before, After string // the text before and after the link
+	Link          manual.Link
+	Notes         []item
 }
 
 func (s *Handlers) showHelp(w http.ResponseWriter, r *http.Request) error {
@@ -98,23 +106,40 @@ func chapters(language, own string, f manual.Facts) []chapter {
 // browserLevel is the level of the sections about browsers, at the end of the page.
 const browserLevel = 3
 
+// blocks joins the steps or items of a list. A note between two steps is a part of the step before it, so that the
+// numbers of the list go on.
 func blocks(sentences []manual.Sentence) []block {
 	var all []block
 	for _, s := range sentences {
-		s.Text = strings.ReplaceAll(s.Text, "->", "→")
 		last := len(all) - 1
-		if list := s.Kind == "*" || s.Kind == "-"; list && last >= 0 && all[last].Kind == s.Kind {
-			all[last].Texts = append(all[last].Texts, s.Text)
-			continue
+		switch {
+		case last >= 0 && all[last].isList() && s.Kind == all[last].Kind:
+			all[last].Items = append(all[last].Items, newItem(s))
+		case last >= 0 && all[last].isList() && s.Kind == "!":
+			step := &all[last].Items[len(all[last].Items)-1]
+			step.Notes = append(step.Notes, newItem(s))
+		default:
+			all = append(all, block{s.Kind, []item{newItem(s)}})
 		}
-		all = append(all, block{s.Kind, []string{s.Text}})
 	}
 	return all
 }
 
+func (b block) isList() bool { return b.Kind == "*" || b.Kind == "-" }
+
+func newItem(s manual.Sentence) item {
+	arrows := strings.NewReplacer("->", "→")
+	if s.Link.Text == "" {
+		return item{Before: arrows.Replace(s.Text)}
+	}
+	before, after, _ := strings.Cut(s.Text, s.Link.Text)
+	s.Link.Text = arrows.Replace(s.Link.Text)
+	return item{Before: arrows.Replace(before), Link: s.Link, After: arrows.Replace(after)}
+}
+
 // serverFacts returns the figures of this server for the sentences.
 func (s *Handlers) serverFacts() manual.Facts {
-	f := manual.Facts{Site: s.Pages.Site, Domain: s.Domain, Days: s.Devices.TrustDays()}
+	f := manual.Facts{Site: s.Pages.Site, Domain: s.Domain, Menu: s.Menu, Days: s.Devices.TrustDays()}
 	for _, m := range s.Methods {
 		about := m.Info()
 		f.Methods = append(f.Methods, about.Method)

@@ -62,7 +62,7 @@ func TestHelpHasServerNamesAndFigures(t *testing.T) {
 		t, s, "/help", "User-Agent: Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0",
 	).Body.String()
 	for _, want := range []string{"valid for 10 mins", "Trust this device for 7 Days", "https://signin.example.com",
-		"Example &amp; Söhne will send", "Table of contents", `<a href="#sms">`, `<details id="firefox" open>`,
+		"Example &amp; Söhne will send", "Table of contents", `<a href="#sms">`, "<details open>\n<summary>Firefox",
 		"<ol>\n<li>Download an authenticator app"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the page does not say %q", want)
@@ -73,7 +73,7 @@ func TestHelpHasServerNamesAndFigures(t *testing.T) {
 	}
 	if german := getPage(t, s, "/help", "Accept-Language: de").Body.String(); !strings.Contains(
 		german,
-		"gilt 10 Minuten lang",
+		"ist 10 Minuten gültig",
 	) ||
 		strings.Contains(german, " open>") {
 		t.Error("not in German, or an unknown browser has a section open")
@@ -84,6 +84,56 @@ func TestHelpHasServerNamesAndFigures(t *testing.T) {
 		strings.Contains(body, "Authenticator") ||
 		strings.Contains(body, "/help/trust") {
 		t.Error("the page describes a method the server does not have")
+	}
+}
+
+// The steps of a method are one list: a note is a part of the step before it and does not restart the numbers.
+func TestStepsAreOneList(t *testing.T) {
+	s := newTestHandlers(totp.Method{}, sms.Method{}, email.Method{})
+	for _, menu := range []string{"", "Settings -> Billing & Admin"} {
+		s.Menu = menu
+		body := getPage(t, s, "/help").Body.String()
+		_, body, _ = strings.Cut(body, `<h3 id="sms.set">`)
+		body, _, _ = strings.Cut(body, "<h2")
+		lists := strings.Count(body, "<ol>")
+		_, list, _ := strings.Cut(body, "<ol>")
+		list, _, _ = strings.Cut(list, "</ol>")
+		if steps := strings.Count(list, "<li>"); lists != 1 || steps != 6 {
+			t.Errorf("menu %q: %d lists, %d steps in the first, want one list of 6 steps\n%s", menu, lists, steps, body)
+		}
+		if !strings.Contains(list, `Enter this code in the field provided.<p class="quiet">Note: the code will be`) {
+			t.Errorf("menu %q: the note is not below its step\n%s", menu, list)
+		}
+	}
+}
+
+// The page names the menu of the owner's app only where there is one, and leads to the settings of this server
+// otherwise.
+func TestHelpLeadsToMenuOrSettings(t *testing.T) {
+	s := newTestHandlers(totp.Method{}, sms.Method{}, email.Method{})
+	own := `Browse to <a href="/settings">Settings</a>`
+	menu := "Browse to Settings → Billing &amp; Admin"
+	body := getPage(t, s, "/help").Body.String()
+	if strings.Count(body, own) != 2 || strings.Contains(body, "Billing") || strings.Contains(body, "new window") {
+		t.Error("without a menu: the page does not lead to the settings, or names a menu or a new window")
+	}
+	s.Menu = "Settings -> Billing & Admin"
+	body = getPage(t, s, "/help").Body.String()
+	if strings.Count(body, menu) != 2 || strings.Count(body, "which will open in a new window") != 2 ||
+		strings.Contains(body, own) {
+		t.Error("with a menu: the page does not name it, or leads to the settings of the server")
+	}
+}
+
+// A link to a browser's section leads to its steps inside the folded section. Browsers open a folded section when the
+// target is inside it (HTML, "ancestor revealing algorithm"), but not when the section itself is the target.
+func TestBrowserSectionIsLinkTarget(t *testing.T) {
+	body := getPage(t, newTestHandlers(email.Method{}), "/help").Body.String()
+	for _, id := range []string{"chrome", "edge", "firefox", "safari", "brave", "ios", "android", "private"} {
+		before, _, found := strings.Cut(body, `<div id="`+id+`">`)
+		if !found || strings.LastIndex(before, "<details>") < strings.LastIndex(before, "</details>") {
+			t.Errorf("#%s is not inside a folded section", id)
+		}
 	}
 }
 
@@ -116,8 +166,8 @@ func TestCheckupDetectsCookieStorage(t *testing.T) {
 		!strings.HasPrefix(cookie, "probe=") {
 		t.Fatalf("%d %s %s", first.Code, second, cookie)
 	}
-	if body := getPage(t, s, second.String()).Body.String(); !strings.Contains(body, "has not stored anything") ||
-		!strings.Contains(body, "nothing is stored") {
+	if body := getPage(t, s, second.String()).Body.String(); !strings.Contains(body, "isn&#39;t saving data") ||
+		!strings.Contains(body, "no data saved") {
 		t.Error("a browser without cookies: the page does not say so")
 	}
 	third := getPage(t, s, second.String(), "Cookie: "+cookie).Header().Get("Location")
@@ -125,8 +175,8 @@ func TestCheckupDetectsCookieStorage(t *testing.T) {
 		t.Fatal(third)
 	}
 	kept := getPage(t, s, third, "Cookie: "+cookie).Body.String()
-	if !strings.Contains(kept, "has stored what it was given") ||
-		!strings.Contains(kept, "stored since 5 Nov 2026, 10:02 UTC") {
+	if !strings.Contains(kept, "saves data for this site") ||
+		!strings.Contains(kept, "saving data since 5 Nov 2026, 10:02 UTC") {
 		t.Error("a browser that stores cookies: the page does not say so")
 	}
 	now = now.Add(24 * time.Hour)
@@ -144,7 +194,7 @@ func TestCheckupDetectsCookieStorage(t *testing.T) {
 	}
 	if body := getPage(t, s, third, "Cookie: "+cookie).Body.String(); !strings.Contains(
 		body,
-		"has stored what it was given",
+		"saves data for this site",
 	) {
 		t.Error("stored for a day: the page does not say so")
 	}

@@ -56,23 +56,30 @@ var loadCatalog = sync.OnceValue(func() catalog {
 // that a mail and its parts have one source.
 var keyReference = regexp.MustCompile(`\[\[([a-z0-9.]+)\]\]`)
 
+// maxReferenceDepth is how deep references are nested: a mail, its parts, their parts.
+const maxReferenceDepth = 4
+
+// expandReferences panics on a reference to a missing key and on a cycle: the files are embedded, so the first test
+// fails.
+func expandReferences(texts map[string]any, text string, depth int) string {
+	return keyReference.ReplaceAllStringFunc(text, func(q string) string {
+		part, ok := texts[q[2:len(q)-2]].(string)
+		if !ok || depth == 0 {
+			panic("i18n: no text for " + q + ", or a cycle")
+		}
+		return expandReferences(texts, part, depth-1)
+	})
+}
+
 func unmarshal(data []byte, v any) error {
 	var texts map[string]any
 	if err := json.Unmarshal(data, &texts); err != nil {
 		return err
 	}
 	for key, text := range texts {
-		s, ok := text.(string)
-		if !ok {
-			continue // plural forms
+		if s, ok := text.(string); ok { // the others are plural forms
+			texts[key] = expandReferences(texts, s, maxReferenceDepth)
 		}
-		texts[key] = keyReference.ReplaceAllStringFunc(s, func(q string) string {
-			part, ok := texts[q[2:len(q)-2]].(string)
-			if !ok {
-				panic("i18n: " + key + " quotes " + q)
-			}
-			return part
-		})
 	}
 	*v.(*any) = texts
 	return nil

@@ -81,8 +81,8 @@ func (bs *Budgets) chargeSite(ctx context.Context, tx *store.DB, b Budget, e sto
 		return err
 	}
 	until := b.now.Add(AlarmDuration)
-	bs.Log.Error("unknown devices guess codes at many accounts: new browsers need a longer code, "+
-		"an hour at a time while it goes on; twostep guesses forget ends it", "until", until)
+	bs.Log.Error("site-wide guessing alarm raised: new browsers need a longer code", "event", audit.SiteAlarmRaised,
+		"until", until, "reset", "twostep guesses forget")
 	if err := tx.SetState(ctx, alarmState, strconv.FormatInt(until.UnixMilli(), 10)); err != nil {
 		return err
 	}

@@ -87,7 +87,7 @@ func truncate(s string) string { return s[:min(len(s), 200)] }
 func (p *Provider) showErrorPage(w http.ResponseWriter, r *http.Request, err error) error {
 	title, key := "oidc.over.title", "oidc.over"
 	if e, ok := errors.AsType[*pageError](err); ok {
-		p.Grants.Log.Warn("invalid request from an app", "reason", e.logDetail)
+		p.Grants.Log.Warn("authorization request rejected", "reason", e.logDetail)
 		title, key = "oidc.stray.title", e.messageKey
 	} else if !errors.Is(err, grant.ErrInvalid) {
 		return err

@@ -36,7 +36,7 @@ func (p *Provider) RunBackChannelLogout(ctx context.Context) {
 func (p *Provider) DeliverLogoutTokens(ctx context.Context) {
 	list, err := p.Grants.ClaimLogoutTokens(ctx)
 	if err != nil && ctx.Err() == nil {
-		p.Grants.Log.Error("cannot load logout tokens", "error", err)
+		p.Grants.Log.Error("loading logout tokens failed", "error", err)
 	}
 	var group sync.WaitGroup
 	for _, t := range list {
@@ -51,7 +51,7 @@ func (p *Provider) deliverLogoutToken(ctx context.Context, t grant.LogoutToken) 
 		err = p.Grants.MarkLogoutDelivered(ctx, t)
 	}
 	if err != nil && ctx.Err() == nil {
-		p.Grants.Log.Warn("cannot deliver a logout token, will retry", "app", t.Client.ID, "error", err)
+		p.Grants.Log.Warn("logout token not delivered, will retry", "client", t.Client.ID, "error", err)
 	}
 }
 

@@ -108,28 +108,28 @@ func (a *ProxyDetector) diagnose() (warningKind, string) {
 	s := a.counts
 	switch {
 	case s.ignoredHeadersPrivate*10 > s.total && a.PrivateClients:
-		return 1, "a proxy in a private network passes requests on, but trusted_proxies does not name it: " +
-			"everybody behind it has its address, and is trusted from everywhere"
+		return 1, "a proxy in a private network forwards requests, but is not in trusted_proxies: " +
+			"all clients have its address, and a trusted device is trusted everywhere"
 	case s.ignoredHeadersPrivate*10 > s.total:
-		return 1, "a proxy in a private network passes requests on, but trusted_proxies does not name it: " +
-			"nobody's address is known, and no browser can be trusted"
+		return 1, "a proxy in a private network forwards requests, but is not in trusted_proxies: " +
+			"client addresses are unknown, and no device can be trusted"
 	case s.ignoredHeaders >= minRequests && s.ignoredHeaders*10 > s.total*9:
-		return 2, "nearly every request says that it was passed on, but trusted_proxies names no proxy they come from: " +
-			"if there is a proxy, everybody has its address"
+		return 2, "nearly every request has a forwarding header, but comes from no proxy in trusted_proxies: " +
+			"if there is a proxy, all clients have its address"
 	case s.directPrivate >= minRequests && s.directPrivate == s.total && !a.severalPrivatePeers:
-		return 3, "every request comes from one private address: if that is a proxy, let it pass X-Forwarded-For on " +
-			"and name it in trusted_proxies; if it is people, set intranet"
+		return 3, "every request comes from one private address: if it is a proxy, let it set X-Forwarded-For " +
+			"and add it to trusted_proxies; if it is a client, set intranet = true"
 	case s.viaUntrustedProxy >= minRequests && s.viaUntrustedProxy > s.viaTrustedProxy:
 		return 4, fmt.Sprintf(
-			"a trusted proxy passes on requests from %s: if that is a proxy too, name it in trusted_proxies; "+
-				"if it is people, set intranet",
+			"a trusted proxy forwards requests from %s: if it is a proxy too, add it to trusted_proxies; "+
+				"if it is a client, set intranet = true",
 			a.untrustedProxy,
 		)
 	case s.invalidHeaders >= minRequests && s.invalidHeaders*2 > s.viaTrustedProxy:
 		return 5, "the forwarding headers of a trusted proxy cannot be read or contradict each other: " +
-			"let it overwrite X-Forwarded-For, and send no other"
+			"let it overwrite X-Forwarded-For and remove Forwarded"
 	case s.missingHeaders >= minRequests && s.missingHeaders > 9*s.viaTrustedProxy:
-		return 6, "a trusted proxy passes requests on without X-Forwarded-For or Forwarded: nobody's address is known"
+		return 6, "a trusted proxy forwards requests without X-Forwarded-For or Forwarded: client addresses are unknown"
 	}
 	return 0, ""
 }
@@ -138,7 +138,7 @@ func (a *ProxyDetector) diagnose() (warningKind, string) {
 func (a *ProxyDetector) String() string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	text := fmt.Sprintf("requests: %d, %d of them over trusted proxies", a.counts.total, a.counts.viaTrustedProxy)
+	text := fmt.Sprintf("requests: %d, of these through trusted proxies: %d", a.counts.total, a.counts.viaTrustedProxy)
 	if _, warning := a.diagnose(); warning != "" {
 		text += "\nwarning: " + warning
 	}

@@ -156,7 +156,7 @@ func TestProxyDetectorWithPrivateClients(t *testing.T) {
 			said = append(said, got)
 		}
 	}
-	if len(said) != 1 || !strings.Contains(said[0], "everybody behind it has its address") {
+	if len(said) != 1 || !strings.Contains(said[0], "all clients have its address") {
 		t.Errorf("said %q", said)
 	}
 	for range 10 * decayAfter {

@@ -91,7 +91,7 @@ func (o *Outbox) runWorker(ctx context.Context) {
 	for ctx.Err() == nil {
 		sent, err := o.DeliverNext(ctx)
 		if err != nil && ctx.Err() == nil {
-			o.Log.Error("outbox failed", "error", err)
+			o.Log.Error("delivering messages failed", "error", err)
 		}
 		if sent {
 			continue
@@ -157,13 +157,13 @@ func (o *Outbox) recordAttempt(row store.OutboxMessage, result error) error {
 	var err error
 	switch {
 	case result == nil:
-		log.Info("message handed over")
+		log.Info("message sent")
 		err = o.Store.FinishMessage(ctx, row.ID, store.MessageSent, now)
 	case errors.Is(result, delivery.ErrRejected):
 		log.Warn("message rejected", "error", result)
 		err = o.Store.FinishMessage(ctx, row.ID, store.MessageRefused, now)
 	default:
-		log.Warn("sending the message failed", "error", result)
+		log.Warn("message not sent, will retry", "error", result)
 		due := now.Add(Backoff(row.SendAttempts))
 		err = o.Store.RetryMessage(ctx, row.ID, due, !errors.Is(result, delivery.ErrUncertain))
 	}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"path"
+	"regexp"
 	"strings"
 	"sync"
 )
@@ -20,7 +21,8 @@ var assetFiles embed.FS
 type asset struct {
 	path        string // "/assets/style.0123456789abcdef.css"
 	contentType string
-	data, gzip  []byte
+	policy      string // Content-Security-Policy; "": the one of every response
+	data, gzip  []byte // gzip is nil if it would not be smaller
 }
 
 // assets are the embedded files by name ("style.css"), prepared on first use. Only they are compressed: pages hold
@@ -36,7 +38,7 @@ var assets = sync.OnceValue(func() map[string]asset {
 		if err != nil {
 			panic(err)
 		}
-		all[e.Name()] = newAsset(e.Name(), data)
+		all[e.Name()] = newAsset(e.Name(), withoutComments(data))
 	}
 	return all
 })
@@ -51,13 +53,22 @@ var contentTypes = map[string]string{
 func newAsset(name string, data []byte) asset {
 	sum := sha256.Sum256(data)
 	ext := path.Ext(name)
+	compressed := compress(data)
+	if len(compressed) >= len(data) {
+		compressed = nil
+	}
 	return asset{
 		path:        "/assets/" + strings.TrimSuffix(name, ext) + "." + hex.EncodeToString(sum[:8]) + ext,
 		contentType: contentTypes[ext],
 		data:        data,
-		gzip:        compress(data),
+		gzip:        compressed,
 	}
 }
+
+var commentLines = regexp.MustCompile(`(?m)^\s*(//.*|/\*.*\*/)?\n|^[ \t]+`)
+
+// withoutComments removes what only readers of the source need: indentation, empty lines and lines with a comment.
+func withoutComments(data []byte) []byte { return commentLines.ReplaceAll(data, nil) }
 
 func compress(data []byte) []byte {
 	var b bytes.Buffer
@@ -67,23 +78,16 @@ func compress(data []byte) []byte {
 	return b.Bytes()
 }
 
-func serveAsset(w http.ResponseWriter, r *http.Request) error {
-	for _, a := range assets() {
-		if a.path == r.URL.Path {
-			writeAsset(w, r, a)
-			return nil
-		}
-	}
-	return ErrNotFound
-}
-
 func writeAsset(w http.ResponseWriter, r *http.Request, a asset) {
 	h := w.Header()
 	h.Set("Content-Type", a.contentType)
 	h.Set("Cache-Control", "public, max-age=31536000, immutable")
 	h.Set("Vary", "Accept-Encoding")
+	if a.policy != "" {
+		h.Set("Content-Security-Policy", a.policy)
+	}
 	body := a.data
-	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+	if a.gzip != nil && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
 		h.Set("Content-Encoding", "gzip")
 		body = a.gzip
 	}

@@ -61,6 +61,7 @@ var errorTable = []errorEntry{
 	{err: session.ErrNoSession, status: 303},   // to /signin, and back afterwards
 	{err: challenge.ErrUnknownMethod, status: 422, text: "problem.method"},
 	{err: challenge.ErrTooManyGuesses, status: 429, text: "problem.tries"},
+	{err: challenge.ErrNoMoreCodes, status: 429, text: "verify.again.over"},
 	{err: challenge.ErrLongCodeNeeded, status: 422, text: "problem.longer"},
 	{err: ratelimit.ErrLimited, status: 429, title: "fault.wait.title", text: "fault.wait"},
 	{err: account.ErrEmail, status: 422, text: "problem.email"},
@@ -205,7 +206,7 @@ func SetRetryAfter(w http.ResponseWriter, seconds int) {
 // renderInternalError logs the error in full and shows only the request id.
 func (p *Renderer) renderInternalError(w http.ResponseWriter, r *http.Request, err error) {
 	id := requestID(r.Context())
-	p.logger().LogAttrs(r.Context(), slog.LevelError, "fault", slog.String("request", id), slog.Any("error", err))
+	p.logger().LogAttrs(r.Context(), slog.LevelError, "request failed", slog.String("request", id), slog.Any("error", err))
 	p.renderError(
 		w,
 		r,
@@ -239,7 +240,7 @@ func (p *Renderer) renderError(w http.ResponseWriter, r *http.Request, status in
 		w, r, View{Templates: errorTemplates(), Template: "error", Status: status, Title: title, Data: data},
 	)
 	if err != nil {
-		p.logger().Error("fault", "request", data.ID, "error", err)
+		p.logger().Error("rendering the error page failed", "request", data.ID, "error", err)
 		http.Error(w, http.StatusText(status)+" "+data.ID, status)
 	}
 }

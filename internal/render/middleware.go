@@ -76,7 +76,7 @@ func (p *Renderer) LogAndRecover(next http.Handler) http.Handler {
 		r = r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id))
 		if p.ProxyDetector != nil {
 			if warning := p.ProxyDetector.Observe(r); warning != "" {
-				p.logger().Warn("proxy", "problem", warning)
+				p.logger().Warn("reverse proxy problem", "problem", warning)
 			}
 		}
 		recorder := &statusRecorder{ResponseWriter: w}
@@ -89,7 +89,7 @@ func (p *Renderer) LogAndRecover(next http.Handler) http.Handler {
 			}
 			p.logger().LogAttrs(
 				r.Context(),
-				slog.LevelInfo,
+				requestLevel(r.URL.Path, recorder.status),
 				"request",
 				slog.String("request", id),
 				slog.String("method", r.Method),
@@ -100,6 +100,17 @@ func (p *Renderer) LogAndRecover(next http.Handler) http.Handler {
 		}()
 		next.ServeHTTP(recorder, r)
 	})
+}
+
+// requestLevel returns the level of the log line of a request: debug for the requests that browsers and monitoring
+// repeat all the time, if they succeed.
+func requestLevel(path string, status int) slog.Level {
+	routine := strings.HasPrefix(path, "/assets/") || strings.HasSuffix(path, "/status") || path == "/healthz" ||
+		path == "/readyz"
+	if routine && status < http.StatusBadRequest {
+		return slog.LevelDebug
+	}
+	return slog.LevelInfo
 }
 
 const maxLoggedPath = 128

@@ -244,6 +244,39 @@ func TestRequestLogHasOneLineAndNoSecrets(t *testing.T) {
 	}
 }
 
+// Files and the polls of pages and monitoring are in the log at debug level only, unless they fail.
+func TestRoutineRequestsAreLoggedAtDebugLevel(t *testing.T) {
+	for _, row := range []struct {
+		path   string
+		status int
+		want   slog.Level
+	}{
+		{"/assets/style.0123456789abcdef.css", 200, slog.LevelDebug},
+		{"/assets/style.0123456789abcdef.css", 304, slog.LevelDebug},
+		{"/assets/none.css", 404, slog.LevelInfo},
+		{"/signin/status", 200, slog.LevelDebug},
+		{"/settings/2step/app/status", 200, slog.LevelDebug},
+		{"/signin/status", 500, slog.LevelInfo},
+		{"/healthz", 200, slog.LevelDebug},
+		{"/readyz", 200, slog.LevelDebug},
+		{"/readyz", 503, slog.LevelInfo},
+		{"/signin", 200, slog.LevelInfo},
+		{"/status/signin", 200, slog.LevelInfo},
+		{"/", 200, slog.LevelInfo},
+	} {
+		var log bytes.Buffer
+		renderer := newTestRenderer(nil)
+		renderer.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		h := renderer.LogAndRecover(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(row.status)
+		}))
+		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", row.path, nil))
+		if got := log.String(); !strings.Contains(got, "level="+row.want.String()+" msg=request ") {
+			t.Errorf("%s with %d: %s", row.path, row.status, got)
+		}
+	}
+}
+
 func TestMissingSessionRedirectsToSignIn(t *testing.T) {
 	h := newTestServer(newTestRenderer(&bytes.Buffer{}))
 	for _, c := range []struct{ method, target, location string }{
@@ -269,7 +302,7 @@ func TestRetryAfterHeader(t *testing.T) {
 			t.Errorf("%s: %q, want %s", target, got, want)
 		}
 	}
-	if w := sendRequest(h, "GET", "/wait", "", ""); !strings.Contains(w.Body.String(), "You can try again in 24 s.") {
+	if w := sendRequest(h, "GET", "/wait", "", ""); !strings.Contains(w.Body.String(), "Please wait 24 seconds and try again.") {
 		t.Error(w.Body)
 	}
 }
@@ -288,7 +321,8 @@ func TestErrorTableCoversEveryError(t *testing.T) {
 		},
 		"../ratelimit": {"ErrLimited": ratelimit.ErrLimited},
 		"../challenge": {"ErrNoAttempt": challenge.ErrNoAttempt, "ErrUnknownMethod": challenge.ErrUnknownMethod,
-			"ErrTooManyGuesses": challenge.ErrTooManyGuesses, "ErrLongCodeNeeded": challenge.ErrLongCodeNeeded},
+			"ErrTooManyGuesses": challenge.ErrTooManyGuesses, "ErrNoMoreCodes": challenge.ErrNoMoreCodes,
+			"ErrLongCodeNeeded": challenge.ErrLongCodeNeeded},
 		"../session":   {"ErrNoSession": session.ErrNoSession, "ErrStepUpRequired": session.ErrStepUpRequired},
 		"../enroll":    {"ErrNoPendingFactor": enroll.ErrNoPendingFactor, "ErrTooManyFactors": enroll.ErrTooManyFactors},
 		"../fairqueue": {"ErrFull": fairqueue.ErrFull},
@@ -527,7 +561,7 @@ func TestErrorPageIsCompleteAndTranslated(t *testing.T) {
 	r.Header.Set("Accept-Language", "de")
 	w := httptest.NewRecorder()
 	newTestServer(newTestRenderer(&bytes.Buffer{})).ServeHTTP(w, r)
-	for _, want := range []string{`<html lang="de"`, "Diese Seite gibt es nicht", "</html>"} {
+	for _, want := range []string{`<html lang="de"`, "Seite nicht gefunden", "</html>"} {
 		if !strings.Contains(w.Body.String(), want) {
 			t.Errorf("no %s in %s", want, w.Body)
 		}

@@ -31,7 +31,7 @@ func (p *Renderer) NewMux(routes ...Route) *http.ServeMux {
 	for _, route := range routes {
 		mux.Handle(route.Pattern, p.Handle(route.Handler))
 	}
-	mux.Handle("GET /assets/{name}", p.Handle(serveAsset))
+	mux.Handle("GET /assets/{name}", p.Handle(p.serveAsset))
 	mux.Handle("/", p.Handle(func(w http.ResponseWriter, r *http.Request) error {
 		return unmatchedRouteError(mux, w, r)
 	}))

@@ -30,8 +30,8 @@ func (f templateContext) Heading() string {
 	return f.Translate(f.Title, "Site", f.Site)
 }
 
-// Asset returns the path of an embedded file.
-func (f templateContext) Asset(name string) string { return assets()[name].path }
+// Asset returns the path of an asset of the site.
+func (f templateContext) Asset(name string) string { return f.renderer.asset(name).path }
 
 // Translate returns a text in the language of the page.
 func (f templateContext) Translate(key string, pairs ...any) string {

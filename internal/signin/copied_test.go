@@ -21,7 +21,7 @@ const edge = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTM
 func (h *fixture) copyNotices(email string) (n int) {
 	h.Helper()
 	for _, m := range h.mails() {
-		if strings.Contains(m.Subject, "Trust in one of your browsers") && m.To == email {
+		if strings.Contains(m.Subject, "signed you out of one of your browsers") && m.To == email {
 			n++
 		}
 	}

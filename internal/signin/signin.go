@@ -117,7 +117,7 @@ func (s *SignIns) enterTrusted(
 			return err
 		}
 		e := audit.Event{
-			Kind: audit.SessionCreated, Account: a.ID, Target: audit.Target("session", row.ID),
+			Kind: audit.SessionCreated, Account: a.ID, Email: a.Email, Target: audit.Target("session", row.ID),
 			Reason: audit.TrustedDevice, Trace: by.Trace,
 		}
 		return s.Accounts.Event(ctx, tx, e, from)
@@ -175,7 +175,8 @@ func (s *SignIns) verifyPassword(
 		return a, err
 	}
 	if !same {
-		e := audit.Event{Kind: audit.PasswordRejected, Account: a.ID, Actor: audit.Person(a.ID), Reason: "signed in"}
+		e := audit.Event{Kind: audit.PasswordRejected, Account: a.ID, Email: a.Email, Actor: audit.Person(a.ID),
+			Reason: "signed in"}
 		if err := s.Accounts.Failure(ctx, e, from); err != nil {
 			return a, err
 		}

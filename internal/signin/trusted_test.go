@@ -640,7 +640,7 @@ func TestTrustIsNotified(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		notices := func() (n int) {
 			for _, m := range h.mails() {
-				if strings.Contains(m.Subject, "A device is trusted") && strings.Contains(m.Text, "Trust this device for 30 days") {
+				if strings.Contains(m.Subject, "New trusted device") && strings.Contains(m.Text, "Trust this device for 30 days") {
 					n++
 				}
 			}

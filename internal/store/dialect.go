@@ -30,7 +30,7 @@ func flavorOf(url string) flavor {
 		return flavor{
 			dialect: goose.DialectPostgres,
 			types:   strings.NewReplacer(),
-			prepare: func(string) error { return nil },
+			prepare: preparePostgres,
 			open:    openPostgres,
 		}
 	}
@@ -80,6 +80,12 @@ func openSQLite(path string, readOnly bool) (*sql.DB, error) {
 }
 
 // openPostgres sets the isolation level, so that a database with another default behaves the same.
+// preparePostgres returns an error that describes what is wrong with url; pgx leaves out its password.
+func preparePostgres(url string) error {
+	_, err := pgx.ParseConfig(url)
+	return err
+}
+
 func openPostgres(url string, _ bool) (*sql.DB, error) {
 	c, err := pgx.ParseConfig(url)
 	if err != nil {

@@ -60,9 +60,12 @@ type querier interface {
 func Open(ctx context.Context, url string) (*DB, error) {
 	f := flavorOf(url)
 	if err := f.prepare(url); err != nil {
-		return nil, fmt.Errorf("store: open: %w", err)
+		return nil, fmt.Errorf("store: %w", err)
 	}
 	if err := migrate(ctx, f, url); err != nil {
+		if failed := describeConnectError(err); failed != nil {
+			return nil, fmt.Errorf("store: %w", failed)
+		}
 		return nil, fmt.Errorf("store: migrate: %w", err)
 	}
 	writers, err := f.open(url, false)

@@ -21,7 +21,7 @@ func ParseTrustedProxies(text string) (TrustedProxies, error) {
 		if err != nil {
 			a, err := netip.ParseAddr(word)
 			if err != nil {
-				return nil, fmt.Errorf("%q is neither an address nor a network like 10.0.0.0/8", word)
+				return nil, fmt.Errorf("%q is neither an address like 127.0.0.1 nor a network like 10.0.0.0/8", word)
 			}
 			p = netip.PrefixFrom(a.WithZone(""), a.BitLen())
 		}

@@ -2,9 +2,11 @@ package web
 
 import (
 	"cmp"
+	"encoding/base64"
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"twostep.example/twostep/delivery"
@@ -13,6 +15,7 @@ import (
 
 type inboxPage struct {
 	Messages        []delivery.InboxMessage // newest first
+	Older           bool                    // there are more
 	Now             time.Time
 	CanAdvanceClock bool   // the page has the form that moves the clock
 	Minutes         string // as typed
@@ -34,32 +37,44 @@ func (s *Handlers) inboxRoutes() []render.Route {
 	return routes
 }
 
-func newInboxPage(all []delivery.InboxMessage, now time.Time, canAdvanceClock bool) inboxPage {
+// newestMessages is how many messages the page shows at first.
+const newestMessages = 20
+
+// newInboxPage returns the page with at most limit messages; 0: with all that the inbox stores.
+func newInboxPage(all []delivery.InboxMessage, now time.Time, canAdvanceClock bool, limit int) inboxPage {
 	sorted := slices.Clone(all)
 	slices.SortStableFunc(sorted, func(a, b delivery.InboxMessage) int { return b.At.Compare(a.At) })
-	return inboxPage{Messages: sorted, Now: now, CanAdvanceClock: canAdvanceClock, Minutes: "16"}
+	p := inboxPage{Messages: sorted, Now: now, CanAdvanceClock: canAdvanceClock, Minutes: "16"}
+	if limit > 0 && len(sorted) > limit {
+		p.Messages, p.Older = sorted[:limit], true
+	}
+	return p
 }
 
 func inboxView(p inboxPage) render.View {
 	return render.View{Template: "inbox", Title: "inbox.title", Wide: true, Data: p}
 }
 
-func (s *Handlers) loadInboxPage() (inboxPage, error) {
+func (s *Handlers) loadInboxPage(limit int) (inboxPage, error) {
 	all, err := s.Inbox.List()
-	return newInboxPage(all, s.Pages.CurrentTime(), s.AdvanceClock != nil), err
+	return newInboxPage(all, s.Pages.CurrentTime(), s.AdvanceClock != nil, limit), err
 }
 
 func (s *Handlers) showInbox(w http.ResponseWriter, r *http.Request) error {
-	p, err := s.loadInboxPage()
+	limit := newestMessages
+	if r.URL.Query().Has("all") {
+		limit = 0
+	}
+	p, err := s.loadInboxPage(limit)
 	if err != nil {
 		return err
 	}
 	return s.render(w, r, inboxView(p))
 }
 
-// sandboxPolicy is the Content-Security-Policy of a message, which this server did not write: no scripts, no loads, no
-// forms.
-const sandboxPolicy = "default-src 'none'; sandbox; frame-ancestors 'none'"
+// sandboxPolicy is the Content-Security-Policy of a message: no scripts, no loads, no forms. Mails are styled inline,
+// because mail programs read nothing else.
+const sandboxPolicy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox; frame-ancestors 'none'"
 
 // serveMessage serves a message as a document of its own: the HTML part if there is one, else the text.
 func (s *Handlers) serveMessage(w http.ResponseWriter, r *http.Request) error {
@@ -68,6 +83,10 @@ func (s *Handlers) serveMessage(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	contentType, body := "text/html; charset=utf-8", m.HTML
+	for _, f := range m.Inline {
+		data := "data:" + f.ContentType + ";base64," + base64.StdEncoding.EncodeToString(f.Data)
+		body = strings.ReplaceAll(body, "cid:"+f.ID, data)
+	}
 	if body == "" {
 		contentType, body = "text/plain; charset=utf-8", m.Text
 	}
@@ -107,11 +126,12 @@ func (s *Handlers) findMessage(r *http.Request) (delivery.InboxMessage, error) {
 const maxAdvanceMinutes = 60000
 
 func (s *Handlers) handleAdvanceClock(w http.ResponseWriter, r *http.Request) error {
-	form, err := render.ParseForm(w, r, "minutes")
+	form, err := render.ParseForm(w, r, "minutes", "add")
 	if err != nil {
 		return err
 	}
-	minutes, err := strconv.Atoi(form["minutes"])
+	// A button with fixed minutes sends the field too.
+	minutes, err := strconv.Atoi(cmp.Or(form["add"], form["minutes"]))
 	if err != nil || minutes < 1 || minutes > maxAdvanceMinutes {
 		return s.renderClockError(w, r, form["minutes"])
 	}
@@ -120,7 +140,7 @@ func (s *Handlers) handleAdvanceClock(w http.ResponseWriter, r *http.Request) er
 }
 
 func (s *Handlers) renderClockError(w http.ResponseWriter, r *http.Request, typed string) error {
-	p, err := s.loadInboxPage()
+	p, err := s.loadInboxPage(newestMessages)
 	if err != nil {
 		return err
 	}

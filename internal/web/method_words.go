@@ -12,40 +12,30 @@ import (
 	"twostep.example/twostep/internal/render"
 )
 
-// methodWords returns the texts of a method in the language of the reader, with defaults for texts it does not have and
-// with the masked destination of its messages.
+// methodWords returns the texts of a method in the language of the reader, with their placeholders filled in and with
+// defaults for texts it does not have. masked is the masked destination of its messages; "" if there is none.
 func (s *Handlers) methodWords(w i18n.Localizer, about factor.Info, masked string) factor.Words {
 	words := about.WordsIn(w.Tag())
-	words.Name = cmp.Or(words.Name, about.Method)
-	if about.Implicit {
-		words.Name = cmp.Or(about.WordsIn(w.Tag()).Name, w.Translate("field.email"))
+	words.Intro = slices.Clone(words.Intro)
+	texts := []*string{&words.Title, &words.Name, &words.ChoiceLabel, &words.Prompt, &words.LongCodePrompt, &words.Button}
+	for i := range words.Intro {
+		texts = append(texts, &words.Intro[i])
 	}
-	if masked != "" {
-		words.ChoiceLabel = cmp.Or(words.ChoiceLabel, w.Translate("method.sends", "Masked", "{Masked}"))
-		words.Prompt = cmp.Or(words.Prompt, w.Translate("verify.sends", "Masked", "{Masked}"))
-		if !strings.Contains(words.Prompt, "{Masked}") {
-			words.Prompt = appendSentence(words.Prompt, w.Translate("verify.to", "Masked", "{Masked}"))
-		}
-		if words.LongCodePrompt != "" && !strings.Contains(words.LongCodePrompt, "{Masked}") {
-			words.LongCodePrompt = appendSentence(words.LongCodePrompt, w.Translate("verify.to", "Masked", "{Masked}"))
-		}
-	}
-	words.Title, words.Button = cmp.Or(words.Title, words.Name), cmp.Or(words.Button, w.Translate("enroll.button"))
-	for _, text := range []*string{&words.Title, &words.Name, &words.ChoiceLabel, &words.Prompt,
-		&words.LongCodePrompt, &words.Button} {
+	for _, text := range texts {
 		*text = fillPlaceholders(*text, "Masked", masked, "Site", s.Pages.Site)
 	}
-	intro := make([]string, len(words.Intro))
-	for i, text := range words.Intro {
-		intro[i] = fillPlaceholders(text, "Masked", masked, "Site", s.Pages.Site)
+	name := about.Method
+	if about.Implicit {
+		name = w.Translate("field.email")
 	}
-	words.Intro = intro
+	words.Name = cmp.Or(words.Name, name)
+	words.Title = cmp.Or(words.Title, words.Name)
+	words.Button = cmp.Or(words.Button, w.Translate("enroll.button"))
+	if masked != "" {
+		words.ChoiceLabel = cmp.Or(words.ChoiceLabel, w.Translate("method.sends", "Masked", masked))
+		words.Prompt = cmp.Or(words.Prompt, w.Translate("verify.sends", "Masked", masked))
+	}
 	return words
-}
-
-// appendSentence returns text, which may lack its full stop, followed by a sentence.
-func appendSentence(text, sentence string) string {
-	return strings.TrimSuffix(text, ".") + ". " + sentence
 }
 
 // fillPlaceholders replaces {Name} by a value; pairs are names and values. Placeholders inside a value are not

@@ -145,7 +145,7 @@ func signInStories(t *testing.T, lang string) []story {
 			),
 			200,
 			[]string{
-				"Books uses Example & Söhne to know who you are.",
+				"Sign in to Example & Söhne to continue to Books.",
 				"input#email[value=jane@example.com]",
 				"input#password[autofocus]",
 			},
@@ -153,7 +153,7 @@ func signInStories(t *testing.T, lang string) []story {
 		},
 		{"signin-blocked", signInView(signInPage{CookiesBlocked: true, Domain: "https://login.example.com"}), 200,
 			[]string{
-				"p[role=alert]", "Allow it to save data for https://login.example.com", "a[href=/help/trust]",
+				"p[role=alert]", "Allow cookies for https://login.example.com", "a[href=/help/trust]",
 			}, nil},
 		{
 			"signin-empty",
@@ -178,7 +178,7 @@ func signInStories(t *testing.T, lang string) []story {
 				"Authenticator App",
 				"Call me at •••• 123",
 				"Send a verification code to j•••@example.com",
-				"If you have nothing else at hand:",
+				"If you can't use your other methods:",
 			},
 			[]string{"button[class=last]"}},
 		{"method-last", s.methodView(again, four, ""), 200, []string{"button[class=last]"}, nil},
@@ -193,7 +193,7 @@ func signInStories(t *testing.T, lang string) []story {
 			"method-closed",
 			closed,
 			429,
-			[]string{"Phone call: no more codes for now, again from 5 Nov 2026, 11:00 UTC.", "button[value=app]"},
+			[]string{"Phone call isn't available until 5 Nov 2026, 11:00 UTC.", "button[value=app]"},
 			[]string{"button[value=call]"},
 		},
 		{
@@ -252,10 +252,9 @@ func verifyStories(t *testing.T, lang string) []story {
 				"button#verify",
 				"button[formaction=/signin/code]",
 				"p#delivery[role=status]",
-				"Handed to the mail server at 10:02:11",
-				"You can ask for a new code in 24 s",
-				"Codes work for 15 minutes.",
-				"j•••@example.com",
+				"Enter the 6-digit code sent to j•••@example.com. It works for 15 minutes.",
+				"Sent at 10:02. Check your spam folder too.",
+				"You can ask for a new code in 24 seconds",
 				"form[action=/signin/cancel]",
 				"Start again",
 			},
@@ -267,9 +266,9 @@ func verifyStories(t *testing.T, lang string) []story {
 				"input#trust[type=checkbox]",
 				"input#trust[name=trust]",
 				"Trust this device for 30 days",
-				"Do not use this on a shared computer.",
-				"Why was I asked?",
-				"Your network has changed.",
+				"Don't use this on a shared computer.",
+				"Why am I being asked for a code?",
+				"You're on a different network than last time.",
 				"a[href=/help/trust]",
 			},
 			[]string{"input#trust[checked]", "input#trust[disabled]"}},
@@ -281,28 +280,49 @@ func verifyStories(t *testing.T, lang string) []story {
 			[]string{
 				"input#trust[checked]",
 				"Trust this device for 1 day",
-				"It is more than 30 days since 5 Oct 2026, when you were last verified here.",
+				"You last entered a code here on 5 Oct 2026, more than 30 days ago.",
 			}, nil},
 		{
 			"verify-trust-lost",
 			view(func(p *challenge.State) { p.Trust = challenge.TrustOffer{Days: 30, NetworkUnknown: true} }),
 			200,
 			[]string{
-				"input#trust[disabled]", "Not possible here: this server cannot see which network you come from.",
+				"input#trust[disabled]", "Not available: we can't tell which network you're on.",
 			},
-			[]string{"Why was I asked?"},
+			[]string{"Why am I being asked for a code?"},
 		},
 		{"verify-trust-blocked", blind(func(p *challenge.State) { p.Trust = challenge.TrustOffer{Days: 30} }), 200,
 			[]string{
 				"input#trust[disabled]",
-				"Not possible here: your browser does not keep what would be needed for it.",
+				"Not available: your browser isn't saving cookies for this site.",
 				"a[href=/help/trust]",
 			}, nil},
 		{
 			"verify-waiting",
-			view(func(p *challenge.State) { p.Challenge.Delivery = challenge.Delivery{State: "waiting"} }),
+			view(func(p *challenge.State) {
+				p.Challenge.Delivery = challenge.Delivery{State: "waiting", RequestedAt: now.Add(-9 * time.Second)}
+			}),
 			200,
-			[]string{"Waiting to be sent…", "a#check"},
+			[]string{"Sending…", "a#check"},
+			[]string{"longer than usual"},
+		},
+		{
+			"verify-waiting-slow",
+			view(func(p *challenge.State) {
+				p.Challenge.Delivery = challenge.Delivery{State: "waiting", RequestedAt: now.Add(-10 * time.Second)}
+			}),
+			200,
+			[]string{"Sending is taking longer than usual. We'll keep trying.", "a#check"},
+			[]string{"another method"},
+		},
+		{
+			"verify-waiting-slow-other",
+			view(func(p *challenge.State) {
+				p.Offers, p.Challenge.HasAlternative = append(p.Offers, offerOf(app{}, "")), true
+				p.Challenge.Delivery = challenge.Delivery{State: "waiting", RequestedAt: now.Add(-10 * time.Second)}
+			}),
+			200,
+			[]string{"or you can use another method.", "button[formaction=/signin/other]"},
 			nil,
 		},
 		{"verify-refused", view(func(p *challenge.State) {
@@ -315,14 +335,14 @@ func verifyStories(t *testing.T, lang string) []story {
 			}, []string{"You can ask for a new code in"}},
 		{"verify-call", view(func(p *challenge.State) { p.Challenge.Offer = offerOf(call{}, "•••• 123") }), 200,
 			[]string{
-				"Enter the code that you hear. We are sending it to •••• 123.", "Handed over for sending at 10:02:11",
-			}, nil},
+				"Enter the code that you hear when we call •••• 123.", "Sent at 10:02.",
+			}, []string{"spam"}},
 		{"verify-app", view(func(p *challenge.State) {
 			*p.Challenge = challenge.Challenge{Offer: offerOf(app{}, ""), GuessesLeft: 5}
 		}), 200,
 			[]string{
 				"Enter the code from your app for Example & Söhne",
-			}, []string{"button[formaction]", "p#delivery", "Codes work"}},
+			}, []string{"button[formaction]", "p#delivery", "It works for"}},
 		{"verify-app-clock", withProblem(
 			view(func(p *challenge.State) {
 				*p.Challenge = challenge.Challenge{Offer: offerOf(app{}, ""), GuessesLeft: 5}
@@ -341,18 +361,18 @@ func verifyStories(t *testing.T, lang string) []story {
 			[]string{
 				"input#code[autocomplete=off]",
 				"input#code[data-link]",
-				"Enter the longer code that we have sent",
-				"needs a longer code",
+				"Enter the longer code we've sent you.",
+				"need a longer code",
 				"Capital or small letters",
-				"Change your password once you are in.",
+				"Once you're in, change your password.",
 			},
-			[]string{"input#code[inputmode]", "6-digit", "p#code-hint[data-script]"},
+			[]string{"input#code[inputmode]", "6-digit", "p#code-hint[hidden]"},
 		},
 		{"verify-long-app", view(func(p *challenge.State) {
 			*p.Challenge = challenge.Challenge{Offer: offerOf(app{}, ""), GuessesLeft: 5, LongCode: true}
 			p.Challenge.About.ValidAnswers = 2
-		}), 200, []string{"Two codes of 6 digits, one after the other.", "needs a longer code"},
-			[]string{"input#code[data-link]", "p#code-hint[data-script]"}},
+		}), 200, []string{"Two 6-digit codes, one after the other.", "need a longer code"},
+			[]string{"input#code[data-link]", "p#code-hint[hidden]"}},
 		{
 			"verify-longer",
 			mustWithFieldError(
@@ -362,7 +382,7 @@ func verifyStories(t *testing.T, lang string) []story {
 				challenge.ErrLongCodeNeeded,
 			),
 			422,
-			[]string{"p#code-wrong[role=alert]", "That code cannot be checked any more"},
+			[]string{"p#code-wrong[role=alert]", "so this code no longer works."},
 			[]string{wrongCodeText},
 		},
 		{
@@ -371,7 +391,7 @@ func verifyStories(t *testing.T, lang string) []story {
 			429,
 			[]string{
 				"p#code-wrong[role=alert]",
-				"Too many wrong ones in a row. You can try again in 15 s.",
+				"Too many failed attempts. Please wait 15 seconds and try again.",
 				"input#code[autofocus]",
 			},
 			[]string{wrongCodeText},
@@ -391,17 +411,31 @@ func verifyStories(t *testing.T, lang string) []story {
 			[]string{"form"},
 		},
 		{"verify-nomore", view(func(p *challenge.State) { p.Challenge.ResendAt = time.Time{} }), 200,
-			[]string{"No more codes can be sent"}, []string{"button[formaction]"}},
+			[]string{"button[formaction=/signin/code]", "You'll need to enter your password again."},
+			[]string{"p#again", "button#again-button"}},
 		{"verify-wrong", mustWithFieldError(t, view(same), "code", factor.ErrIncorrect), 422,
 			[]string{
 				wrongCodeText,
 				"input#code[aria-invalid=true]",
 				"p#code-wrong[role=alert]",
 				"input#code[autofocus]",
-				"Codes work for 15 minutes.",
+				"It works for 15 minutes.",
 				"button[formaction=/signin/code]",
 			},
 			[]string{"input#code[value]"}},
+		{"verify-wrong-app", withProblem(
+			view(func(p *challenge.State) {
+				*p.Challenge = challenge.Challenge{Offer: offerOf(app{}, ""), GuessesLeft: 5}
+			}),
+			s.codeProblem(r, challenge.Challenge{Offer: challenge.Offer{About: app{}.Info()}}, factor.ErrIncorrect),
+		), 422, []string{"does not match our records. Enter the code that your app shows now."},
+			[]string{"new code"}},
+		{"verify-wrong-paper", withProblem(
+			view(func(p *challenge.State) {
+				*p.Challenge = challenge.Challenge{Offer: offerOf(paper{}, ""), GuessesLeft: 5}
+			}),
+			s.codeProblem(r, challenge.Challenge{Offer: challenge.Offer{About: paper{}.Info()}}, factor.ErrIncorrect),
+		), 422, []string{"does not match our records. Check it and try again."}, []string{"new code", "clock"}},
 		{
 			"verify-malformed",
 			mustWithFieldError(t, view(same), "code", factor.ErrMalformed),
@@ -413,25 +447,26 @@ func verifyStories(t *testing.T, lang string) []story {
 			"verify-early",
 			early(view(same), 24),
 			429,
-			[]string{"You can ask for a new code in 24 s", "p#problem[role=alert]", "p#again[hidden]"},
+			[]string{"You can ask for a new code in 24 seconds.", "p#problem[role=alert]", "p#again[hidden]"},
 			nil,
 		},
 		{
 			"verify-early-long",
 			early(view(same), 3600),
 			429,
-			[]string{"Try again from 5 Nov 2026, 11:02 UTC, or use another way."},
+			[]string{"You can't get more codes until 5 Nov 2026, 11:02 UTC. Use another method, or try again then."},
 			nil,
 		},
 		{"verify-ended", attemptsExhaustedView(page(same)), 429,
 			[]string{
-				"Too many wrong codes. Start again to get a new one.", "form[action=/signin/cancel]",
+				"Too many failed attempts. Start again.", "form[action=/signin/cancel]", "input[name=again]",
 			}, []string{"input#code"}},
 	}
 }
 
 func mailedStories(t *testing.T) []story {
-	reset, join := resetView(resetPage{"TOKEN"}), joinView(joinPage{"TOKEN", "Jane"})
+	reset := resetView(resetPage{"TOKEN", "jane@example.com"})
+	join := joinView(joinPage{"TOKEN", "jane@example.com", "Jane"})
 	signUp := signUpView(signUpPage{"jane@", "Jane"})
 	all := []story{
 		{"forgot", forgotView(forgotPage{}), 200, []string{"input#email[autofocus]"}, nil},
@@ -446,37 +481,72 @@ func mailedStories(t *testing.T) []story {
 			"forgot-sent",
 			noticeView(forgotSent),
 			200,
-			[]string{"If there is an account", "a[href=/signin]"},
+			[]string{"If there's an account", "a[href=/signin]"},
 			[]string{"example.com"},
 		},
-		{"undo", undoView(""), 200, []string{"input#token[autofocus]", "form[action=/undo]", "Take it back"}, nil},
-		{"signout-done", noticeView(signOutDone), 200, []string{"You are signed out", "a[href=/signin]"}, nil},
+		{"undo", undoView(""), 200, []string{"input#token[autofocus]", "form[action=/undo]", "Undo the change"}, nil},
+		{"signout-done", noticeView(signOutDone), 200, []string{"You're signed out", "a[href=/signin]"}, nil},
 		{"undo-done", noticeView(undoDone), 200, []string{"a[href=/forgot]"}, nil},
 		{
 			"reset",
 			resetView(resetPage{}),
 			200,
+			[]string{"input#token[autofocus]", "form[data-open]", "a[href=/forgot]"},
+			[]string{"input#password"},
+		},
+		{
+			"reset-choose",
+			reset,
+			200,
 			[]string{
-				"input#token[autofocus]",
+				"input#password[autofocus]",
 				"input#password[autocomplete=new-password]",
 				"input#password[aria-describedby=password-hint]",
+				"input#username[value=jane@example.com]",
+				"input#username[autocomplete=username]",
+				"input#username[readonly]",
+				"input[type=hidden]",
 			},
-			nil,
+			[]string{"input#username[name]", "input#token[type=text]"},
 		},
 		{
 			"reset-link",
-			mustWithFieldError(t, reset, "token", account.ErrLink),
+			mustWithFieldError(t, resetView(resetPage{Token: "TOKEN"}), "token", account.ErrLink),
 			422,
 			[]string{"p#token-wrong", "a[href=/forgot]", "input#token[value=TOKEN]"},
 			nil,
 		},
 		{"reset-done", noticeView(resetDone), 200, []string{"Your password has been changed", "a[href=/signin]"}, nil},
-		{"join", joinView(joinPage{}), 200, []string{"input#name[autocomplete=name]", "form[action=/join]"}, nil},
+		{
+			"join",
+			joinView(joinPage{}),
+			200,
+			[]string{"input#token[autofocus]", "form[action=/join]", "form[data-open]"},
+			[]string{"input#password", "input#name"},
+		},
+		{
+			"join-choose",
+			join,
+			200,
+			[]string{
+				"input#username[value=jane@example.com]", "input#username[autocomplete=username]",
+				"input#username[readonly]", "input#name[value=Jane]", "input#name[autocomplete=name]",
+				"input#password[autocomplete=new-password]", "input#password[autofocus]",
+			},
+			[]string{"input#username[name]", "input#token[type=text]"},
+		},
+		{
+			"join-nameless",
+			joinView(joinPage{Token: "TOKEN", Email: "jane@example.com"}),
+			200,
+			[]string{"input#name[autofocus]"},
+			nil,
+		},
 		{
 			"join-name",
 			mustWithFieldError(t, join, mailedLinkErrorField(account.ErrName), account.ErrName),
 			422,
-			[]string{"p#name-wrong", "input#name[value=Jane]", "input#token[value=TOKEN]"},
+			[]string{"p#name-wrong", "input#name[value=Jane]", "input[value=TOKEN]"},
 			nil,
 		},
 		{"join-done", noticeView(joinDone), 200, nil, nil},
@@ -496,7 +566,7 @@ func mailedStories(t *testing.T) []story {
 			all,
 			story{fmt.Sprint("reset-password-", i), mustWithFieldError(t, reset, mailedLinkErrorField(err), err), 422,
 				[]string{
-					"p#password-wrong[role=alert]", "input#password[autofocus]", "input#token[value=TOKEN]",
+					"p#password-wrong[role=alert]", "input#password[autofocus]", "input[value=TOKEN]",
 				}, []string{"input#password[value]"}},
 		)
 	}
@@ -512,6 +582,8 @@ func settingsStories(t *testing.T, lang string) []story {
 		{"settings", s.settingsView(r, jane, ownedBy()), 200,
 			[]string{
 				"a[href=/settings/password]",
+				"a[href=/settings/name]",
+				"a[href=/help]",
 				"a[href=/settings/sessions]",
 				"a[href=/settings/history]",
 				"a[href=/settings/email]",
@@ -548,11 +620,11 @@ func settingsStories(t *testing.T, lang string) []story {
 			),
 			200,
 			[]string{
-				"Books", "your email address, also while you are away", "form[action=/settings/apps/books/remove]",
+				"Books", "your email address, also while you're not using it", "form[action=/settings/apps/books/remove]",
 			},
 			nil,
 		},
-		{"apps-none", appsView(nil), 200, []string{"No app at the moment."}, []string{"form"}},
+		{"apps-none", appsView(nil), 200, []string{"No apps are connected at the moment."}, []string{"form"}},
 		{
 			"stepup-app",
 			stepUpView(
@@ -564,7 +636,7 @@ func settingsStories(t *testing.T, lang string) []story {
 			),
 			200,
 			[]string{
-				"Books wants to be sure that it is you.",
+				"Books needs to know it's really you.",
 				"input[name=return_to]",
 				"form[action=/oauth2/consent]",
 				"input[value=x]",
@@ -574,7 +646,7 @@ func settingsStories(t *testing.T, lang string) []story {
 		},
 		{"stepup", stepUpView(jane, returnTarget{returnTo: "/settings/email"}), 200,
 			[]string{
-				"You are about to change how you sign in. Please confirm it is you.",
+				"Before you change how you sign in, enter your password to confirm it's you.",
 				"input#password[autofocus]",
 				"input[name=return_to]",
 				"input[autocomplete=username]",
@@ -612,24 +684,42 @@ func settingsStories(t *testing.T, lang string) []story {
 			nil,
 		},
 		{"password-done", noticeView(passwordDone), 200, []string{"a[href=/settings]"}, nil},
-		{"sessions", sessionsView(lang, jane, []session.Session{jane, other}), 200,
+		{"name", nameView("Jane <b>Doe</b>"), 200,
+			[]string{"input#name[autocomplete=name]", "form[action=/settings/name]", "a[href=/settings]"}, nil},
+		{
+			"name-wrong",
+			mustWithFieldError(t, nameView(strings.Repeat("x", 65)), "name", account.ErrName),
+			422,
+			[]string{"p#name-wrong", "input#name[autofocus]"},
+			nil,
+		},
+		{"sessions-older", sessionsView(lang, jane, nil, false), 200,
 			[]string{
-				"This one",
+				"There are no older sessions.",
+				"a[href=/settings/sessions]",
+				"form[action=/settings/sessions/end]",
+			}, []string{"ul", "a[rel=next]"}},
+		{"sessions", sessionsView(lang, jane, []session.Session{other}, true), 200,
+			[]string{
+				"This browser",
 				"Firefox on Windows",
 				"an unknown browser",
 				"form[action=/settings/sessions/s2/end]",
 				"2001:db8::1",
 				"form[action=/settings/sessions/end]",
 				"5 Nov 2026, 10:02 UTC",
-			}, nil},
+			}, []string{"a[href=/settings/sessions]", "a[rel=next]"}},
 	}
 }
 
 func deviceStories() []story {
 	s := newTestHandlers()
 	places := []networkRow{
-		{"203.0.113.5, 2001:db8::/64", now.Add(-time.Hour), now.Add(29 * 24 * time.Hour), now},
-		{"198.51.100.7", now, now.Add(30 * 24 * time.Hour), time.Time{}},
+		{
+			"Network 203.0.113.5", "203.0.113.5, 2001:db8::/64",
+			now.Add(-time.Hour), now.Add(29 * 24 * time.Hour), now.Add(24 * time.Hour),
+		},
+		{"Any network", "", now, now.Add(30 * 24 * time.Hour), now},
 	}
 	full := devicesPage{
 		Devices: []deviceRow{
@@ -638,7 +728,7 @@ func deviceStories() []story {
 		Decisions: []decisionRow{
 			{
 				now,
-				"Your network has changed.",
+				"You're on a different network than last time.",
 				"Firefox on Windows",
 				"198.51.100.7",
 				"Firefox on Windows",
@@ -647,7 +737,7 @@ func deviceStories() []story {
 			},
 			{
 				At:      now,
-				Reason:  "This browser has no trust record for your account.",
+				Reason:  "You haven't trusted this device yet, or your browser has deleted its cookies.",
 				Browser: "Safari on iOS",
 				Network: "192.0.2.9",
 				Trace:   "QRSTUVWXYZ234567",
@@ -659,13 +749,14 @@ func deviceStories() []story {
 	return []story{
 		{"devices", s.devicesView(full), 200,
 			[]string{
-				"This one",
+				"This browser",
 				"Firefox on Windows",
+				"Network 203.0.113.5 · Last used 6 Nov 2026",
+				"Any network · Last used 5 Nov 2026",
 				"203.0.113.5, 2001:db8::/64",
 				"form[action=/settings/devices/d2/forget]",
 				"form[action=/settings/devices/forget]",
-				"not yet",
-				"Your network has changed.",
+				"5 Nov 2026, 10:02 UTC · You're on a different network than last time.",
 				"ABCDEFGHIJKLMNOP",
 				"a[href=/help/trust]",
 			}, nil},
@@ -673,14 +764,14 @@ func deviceStories() []story {
 			"devices-none",
 			s.devicesView(devicesPage{}),
 			200,
-			[]string{"No browser is trusted.", "Nobody was asked"},
+			[]string{"You have no trusted devices.", "No verification codes have been requested yet."},
 			[]string{"form"},
 		},
 		{
 			"devices-off",
 			off.devicesView(devicesPage{}),
 			200,
-			[]string{"the second step is always asked for"},
+			[]string{"Trusted devices are switched off"},
 			[]string{"a[href=/help/trust]"},
 		},
 	}
@@ -710,11 +801,11 @@ func inboxStories() []story {
 					"012345",
 					"Site",
 					"Example",
-					"Minutes",
-					15,
+					"Valid",
+					"15 minutes",
 					"Until",
 					"10:17",
-					"Began",
+					"When",
 					"5 Nov 2026, 10:02",
 					"Browser",
 					"Firefox on Windows",
@@ -724,12 +815,12 @@ func inboxStories() []story {
 			},
 		},
 	}
-	wrong := inboxView(newInboxPage(mails, now, true))
+	wrong := inboxView(newInboxPage(mails, now, true, 0))
 	wrong.Status, wrong.Problems = 422, []render.Problem{{Field: "minutes", Key: "inbox.clock.problem"}}
 	return []story{
 		{
 			"inbox",
-			inboxView(newInboxPage(mails, now, true)),
+			inboxView(newInboxPage(mails, now, true, 0)),
 			200,
 			[]string{
 				"article#m-two",
@@ -738,10 +829,14 @@ func inboxStories() []story {
 				"form[action=/inbox/clock]",
 				"012345",
 			},
-			[]string{"a[href=/inbox/one]"},
+			[]string{"a[href=/inbox/one]", "a[href=/inbox?all]"},
+		},
+		{
+			"inbox-older", inboxView(newInboxPage(mails, now, true, 1)), 200,
+			[]string{"article#m-two", "a[href=/inbox?all]"}, []string{"article#m-one"},
 		},
 		{"inbox-wrong", wrong, 422, []string{"p#minutes-wrong"}, nil},
-		{"inbox-empty", inboxView(newInboxPage(nil, now, false)), 200, []string{"Nothing here yet."}, []string{"form"}},
+		{"inbox-empty", inboxView(newInboxPage(nil, now, false, 0)), 200, []string{"No messages yet."}, []string{"form"}},
 	}
 }
 
@@ -923,7 +1018,7 @@ func historyStories(lang string) []story {
 				"Firefox on Windows",
 				"an unknown browser",
 				"203.0.113.5",
-				"Your network has changed.",
+				"You're on a different network than last time.",
 				"12 more failed attempts in this hour",
 				"Your account was enabled",
 				"By an administrator",
@@ -947,7 +1042,7 @@ func historyStories(lang string) []story {
 			"history-none",
 			historyView(historyPage{First: true}),
 			200,
-			[]string{"Nothing has happened yet."},
+			[]string{"There are no events yet."},
 			[]string{"ul", "a[rel=next]"},
 		},
 		{"notme", render.View{Template: "notme", Title: "notme.title"}, 200,

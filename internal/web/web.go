@@ -6,6 +6,7 @@ package web
 
 import (
 	"embed"
+	"errors"
 	"net/http"
 	"slices"
 	"sync"
@@ -77,6 +78,8 @@ func (s *Handlers) Routes() []render.Route {
 		s.withSession("POST /settings/later", s.handleDismissRecommendation),
 		s.withSession("GET /settings/confirm", s.showStepUp),
 		s.withSession("POST /settings/confirm", s.handleStepUp),
+		s.withSession("GET /settings/name", s.showName),
+		s.withSession("POST /settings/name", s.handleChangeName),
 		s.withSession("GET /settings/password", s.showPassword),
 		s.withSession("POST /settings/password", s.handleChangePassword),
 		s.withSession("GET /settings/password/done", s.showPasswordChanged),
@@ -127,7 +130,10 @@ func (s *Handlers) withAttempt(pattern string, h func(http.ResponseWriter, *http
 			if err != nil {
 				return err
 			}
-			return h(w, r, p)
+			if err = h(w, r, p); errors.Is(err, challenge.ErrNoAttempt) {
+				return redirect(w, r, restartURL(p))
+			}
+			return err
 		},
 	}
 }

@@ -84,7 +84,7 @@ func TestSecurityDecisionsHaveKnownCallers(t *testing.T) {
 		"UseCode":          {"internal/challenge/prove.go Consume"},
 		"PassChallenge":    {"internal/challenge/prove.go Consume"},
 		"VerifyPassword":   {"internal/signin/signin.go Start"},
-		"CheckPassword":    {"internal/account/password.go VerifyPassword"},
+		"ChargePassword":   {"internal/account/password.go VerifyPassword"},
 		"verifyPassword":   {"internal/signin/signin.go ChangePassword", "internal/signin/signin.go StepUp"},
 		"ComparePassword":  {"internal/signin/signin.go verifyPassword"},
 		"comparePassword":  {"internal/account/password.go ComparePassword", "internal/account/password.go VerifyPassword"},
@@ -107,7 +107,8 @@ func TestSecurityDecisionsHaveKnownCallers(t *testing.T) {
 		"SetCookie": {
 			"internal/demo/signin.go setCookie", "internal/forwardauth/callback.go handleCallback",
 			"internal/render/cookies.go writeCookie", "internal/web/enroll.go handleConfirmFactor",
-			"internal/web/enroll.go handleRemoveFactor", "internal/web/password.go handleChangePassword",
+			"internal/web/enroll.go handleRemoveFactor", "internal/web/join.go startFirstSignIn",
+			"internal/web/password.go handleChangePassword",
 			"internal/web/signin.go completeSignIn", "internal/web/signin.go handleSignIn",
 			"internal/web/stepup.go handleStepUp",
 		},
@@ -124,6 +125,8 @@ func TestSecurityDecisionsHaveKnownCallers(t *testing.T) {
 			"internal/session/session.go EndAll", "internal/session/session.go EndOthers",
 			"internal/signin/signin.go ChangePassword",
 		},
+		// A person changes the name of their own account only.
+		"SetName": {"internal/account/account.go ChangeName"}, "ChangeName": {"internal/web/name.go handleChangeName"},
 		"UpdateTrustEpoch": {"internal/account/trust.go EndTrust"},
 		"IncrementEpoch":   {"internal/session/session.go EndAll", "internal/session/session.go EndOthers"},
 		// A code and a refresh token are used up in one place, and one place gives an app its code.
@@ -214,7 +217,7 @@ var builtQueries = map[string]string{
 	"PruneAudit":             "each of a list of constants",
 	"ListAuditEvents":        "adds columns from a list of constants, and numbers of placeholders",
 	"AddToCounters":          "adds numbers of placeholders",
-	"GetFailedPasswords":     "adds numbers of placeholders",
+	"CountFailedPassword":    "adds numbers, and numbers of placeholders",
 	"changeToken":            "hands its statement on",
 	"DeleteClient":           "each of a list of constants",
 	"ReleaseClaimedMessages": "each of a list of constants",

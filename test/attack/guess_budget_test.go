@@ -18,8 +18,8 @@ import (
 
 const (
 	compared = "does not match our records"
-	refused  = "cannot be checked any more"
-	asksLong = "needs a longer code"
+	refused  = "this code no longer works"
+	asksLong = "need a longer code"
 )
 
 // guessUntilRefused guesses codes of a method until none is compared any more, and returns how many were.
@@ -273,7 +273,7 @@ func TestGuessesAtManyAccountsRaiseTheAlarm(t *testing.T) {
 		}
 		h.Turn(time.Minute)
 		known.SignIn() // with six digits
-		if !strings.Contains(h.Log.String(), "unknown devices guess codes at many accounts") {
+		if !strings.Contains(h.Log.String(), "site-wide guessing alarm raised") {
 			h.T.Error("nobody is alarmed")
 		}
 		h.Turn(time.Hour)

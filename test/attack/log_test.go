@@ -255,7 +255,7 @@ func TestPanicShowsAReferenceOnly(t *testing.T) {
 	a := h.wantStatus(b.Post("/signin", "email", live.AnnaEmail, "password", live.AnnaPassword), http.StatusInternalServerError)
 	var entry struct{ Request, Error string }
 	for _, line := range strings.Split(h.Log.String(), "\n") {
-		if strings.Contains(line, `"msg":"fault"`) {
+		if strings.Contains(line, `"msg":"request failed"`) {
 			if err := json.Unmarshal([]byte(line), &entry); err != nil {
 				t.Fatal(err)
 			}

@@ -40,7 +40,7 @@ func TestCodeMailSaysWhoAsked(t *testing.T) {
 	b := h.BrowserAt("127.0.0.1")
 	h.wantStatus(h.post(b, "/signin", "email=anna%40example.com&password=correct+horse+battery", "User-Agent: Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0"), http.StatusSeeOther)
 	mail := strings.ReplaceAll(h.Mail.Next(0), "=\r\n", "")
-	for _, part := range []string{"We never ask for this code", "somebody has your password", "Firefox on Windows", "127.0.0.1", live.Code(t, mail)} {
+	for _, part := range []string{"We never ask for this code", "someone knows your password", "Firefox on Windows", "127.0.0.1", live.Code(t, mail)} {
 		if !strings.Contains(mail, part) {
 			t.Errorf("the mail lacks %q", part)
 		}

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -23,11 +24,14 @@ func clockAtMidnight() *clock {
 	return c
 }
 
+// endOfLimit is the part of a text that says when a limit ends.
+var endOfLimit = regexp.MustCompile(`\b(from|until|after) [^<]*\d\d:\d\d`)
+
 // wantLimited wants an answer that says when to try again, in its header and in its text.
 func (h *server) wantLimited(what string, a live.Answer) {
 	h.T.Helper()
 	seconds, err := strconv.Atoi(a.Header.Get("Retry-After"))
-	if a.StatusCode != http.StatusTooManyRequests || err != nil || seconds < 1 || seconds > 86400 || !strings.Contains(a.Body, "gain from") {
+	if a.StatusCode != http.StatusTooManyRequests || err != nil || seconds < 1 || seconds > 86400 || !endOfLimit.MatchString(a.Body) {
 		h.T.Errorf("%s: %d, Retry-After %q\n%.300s", what, a.StatusCode, a.Header.Get("Retry-After"), a.Body)
 	}
 }

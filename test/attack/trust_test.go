@@ -282,7 +282,7 @@ func TestStolenTrustCookieFailsElsewhere(t *testing.T) {
 // toldOfCopy says whether a mail after the first n tells that a record was copied.
 func (h *server) toldOfCopy(n int) (told bool) {
 	for i := n; i < h.Mail.Len(); i++ {
-		told = told || strings.Contains(h.Mail.Next(i), "Trust in one of your browsers at Example was ended")
+		told = told || strings.Contains(h.Mail.Next(i), "We signed you out of one of your browsers at Example")
 	}
 	return told
 }
@@ -424,13 +424,13 @@ func TestOwnerIsToldOfTrust(t *testing.T) {
 		told := false
 		for i := n; i < h.Mail.Len(); i++ {
 			mail := h.Mail.Next(i)
-			told = told || strings.Contains(mail, "A device is trusted at Example") && strings.Contains(mail, "/settings/devices")
+			told = told || strings.Contains(mail, "New trusted device for your account at Example") && strings.Contains(mail, "/settings/devices")
 		}
 		if !told {
 			h.T.Error("the owner was not told")
 		}
 		page := b.Get("/settings/devices").Body
-		for _, wanted := range []string{"Firefox on Windows", "127.0.0.1", "This one", "/settings/devices/" + h.value("SELECT id FROM devices") + "/forget"} {
+		for _, wanted := range []string{"Firefox on Windows", "127.0.0.1", "This browser", "/settings/devices/" + h.value("SELECT id FROM devices") + "/forget"} {
 			if !strings.Contains(page, wanted) {
 				h.T.Errorf("the list does not say %q", wanted)
 			}
@@ -499,7 +499,7 @@ func TestPrivateAddressesAreNotTrusted(t *testing.T) {
 		a := b.Do(h.request(http.MethodPost, "/signin", anna, form, origin, "Sec-Fetch-Site: same-origin", host, header))
 		h.wantStatus(a, http.StatusSeeOther)
 		page := b.Do(h.request(http.MethodGet, "/signin/verify", "", host, header)).Body
-		if !strings.Contains(page, "this server cannot see which network you come from") || !strings.Contains(page, " disabled") {
+		if !strings.Contains(page, "tell which network you") || !strings.Contains(page, " disabled") {
 			t.Errorf("%s: the box is offered", header)
 		}
 		code := h.Code(n)

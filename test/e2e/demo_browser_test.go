@@ -102,14 +102,19 @@ func TestBrowserDemo(t *testing.T) {
 	b.sees("Welcome to Demo Books")
 }
 
-// demoPages looks at every page of the app as it was signed in to, with each kind of screen.
+// demoPages looks at every page of the app as it was signed in to, and at the inbox and the help of the demo, with each
+// kind of screen.
 func (b *tab) demoPages() {
 	b.t.Helper()
 	rules, err := os.ReadFile(filepath.Join("..", "..", "build", "node_modules", "axe-core", "axe.min.js"))
 	if err != nil {
 		b.t.Fatal("there is no axe-core: run make test, it installs what the tests need")
 	}
-	for name, path := range map[string]string{"home": "/demo/", "claims": "/demo/claims", "settings": "/demo/settings", "pay": "/demo/pay/1", "setup": "/demo/pay/1/setup", "sorry": "/demo/sorry", "lost": "/demo/callback"} {
+	for name, path := range map[string]string{
+		"home": "/demo/", "claims": "/demo/claims", "settings": "/demo/settings", "pay": "/demo/pay/1",
+		"setup": "/demo/pay/1/setup", "sorry": "/demo/sorry", "lost": "/demo/callback",
+		"inbox": "/inbox", "help": "/help#safari",
+	} {
 		b.open(path)
 		b.ready() // another window is in front
 		for _, l := range []look{dark, phone, light} {

@@ -49,7 +49,7 @@ func appStory(b *tab, show func(string)) {
 	b.click("Verify")
 	b.sees("Enter the 6-digit code.")
 	b.code(live.Wrong(passcode(b.t, key, s.Now())))
-	b.sees(incorrect)
+	b.sees(incorrectApp)
 	show("app-wrong")
 	b.code(passcode(b.t, key, s.Now().Add(4*time.Minute)))
 	b.sees("Your phone's clock")
@@ -61,7 +61,7 @@ func appStory(b *tab, show func(string)) {
 	show("app-second")
 	b.enter("name", "A name for a telephone that is much too long")
 	b.click("Set up an app")
-	b.sees("Use at most 40 characters for the name.")
+	b.sees("Enter a device name with 40 characters or fewer.")
 	show("app-name")
 	b.enter("name", "Tablet")
 	b.click("Set up an app")
@@ -70,7 +70,7 @@ func appStory(b *tab, show func(string)) {
 		b.code(live.Wrong(passcode(b.t, key, s.Now())))
 	}
 	b.open("/settings/2step/app")
-	b.sees("Too many wrong codes.")
+	b.sees("Too many failed attempts.")
 	show("app-tries")
 }
 
@@ -86,7 +86,7 @@ func numberStory(b *tab, show func(string)) {
 	b.click("Send Code")
 	b.sees("+49 171 2345678")
 	code := textedCode.FindStringSubmatch((<-texts).Text)[1]
-	b.comesBy("Handed over for sending at ")
+	b.comesBy("Sent at ")
 	show("sms-draft")
 	b.code(live.Wrong(code))
 	b.sees(incorrect)
@@ -104,7 +104,7 @@ func numberStory(b *tab, show func(string)) {
 	b.at("/signin/method")
 	show("method")
 	b.click(byText)
-	b.sees("no more codes for now")
+	b.sees("isn't available until")
 	show("method-wait")
 	b.click(byMail)
 	b.at("/signin/verify")
@@ -116,7 +116,7 @@ func recoveryStory(b *tab, show func(string)) {
 	b.open("/settings/2step/recovery")
 	if b.look.noScript {
 		show("recovery-first")
-		b.click("Make new codes")
+		b.click("Create new codes")
 	}
 	b.sees("I have saved them")
 	show("recovery-draft")
@@ -139,7 +139,7 @@ func recoveryStory(b *tab, show func(string)) {
 	b.click("Confirm")
 	b.at("/signin/verify")
 	show("confirm-verify")
-	b.click("Use another way")
+	b.click("Use another method")
 	show("confirm-method")
 	b.click(byRecoveryCode)
 	b.at("/signin/verify")
@@ -152,7 +152,7 @@ func addressStory(b *tab, show func(string)) {
 	show("email-start")
 	b.enter("email", "anna")
 	b.click("Send Code")
-	b.sees("It looks like name@example.com.")
+	b.sees("like name@example.com.")
 	show("email-wrong")
 	n := s.Mail.Len()
 	b.enter("email", "anna.anders@example.net")

@@ -26,7 +26,7 @@ func TestBrowserBehindProxy(t *testing.T) {
 			chromedp.ListenTarget(ctx, b.listen)
 			b.do(light.put())
 			b.open("/pages/one?edit=1")
-			b.sees("Wiki uses Example to know who you are.")
+			b.sees("Sign in to Example to continue to Wiki.")
 			b.steps(g.s)
 			b.sees(`"URI":"/pages/one?edit=1"`)
 			b.sees(live.AnnaEmail)

@@ -19,7 +19,7 @@ import (
 
 func withRecoveryCodes(o *twostep.Options) { o.Methods = append(o.Methods, recovery.New()) }
 
-const byRecoveryCode = "Recovery code\nUse one of your recovery codes"
+const byRecoveryCode = "Recovery code\nUse a recovery code"
 
 var recoveryCodeText = regexp.MustCompile(`^[0-9A-Z]{5}-[0-9A-Z]{4}-[0-9A-Z]{4}$`)
 
@@ -37,7 +37,7 @@ func TestEnrollRecoveryCodes(t *testing.T) {
 			b.signOut()
 			b.credentials(live.AnnaEmail, live.AnnaPassword)
 			b.at("/signin/verify") // recovery codes are never offered first
-			b.click("Use another way")
+			b.click("Use another method")
 			b.offers(byMail, byRecoveryCode)
 			b.click(byRecoveryCode)
 			b.recoveryCode(codes[3])
@@ -45,11 +45,11 @@ func TestEnrollRecoveryCodes(t *testing.T) {
 			b.sees("9 codes left")
 			b.signOut()
 			b.credentials(live.AnnaEmail, live.AnnaPassword)
-			b.click("Use another way")
+			b.click("Use another method")
 			b.offers(byMail, byRecoveryCode)
 			b.click(byRecoveryCode)
 			b.recoveryCode(codes[3])
-			b.sees(incorrect)
+			b.sees("The verification code you have entered does not match our records. Check it and try again.")
 			b.recoveryCode(strings.ToLower(strings.ReplaceAll(codes[4], "-", " ")))
 			b.at("/settings")
 			b.sees("8 codes left")
@@ -70,7 +70,7 @@ func (b *tab) makeCodes() []string {
 	b.t.Helper()
 	b.open("/settings/2step/recovery")
 	if b.look.noScript {
-		b.click("Make new codes")
+		b.click("Create new codes")
 	}
 	b.sees("I have saved them")
 	b.fits()
@@ -88,7 +88,7 @@ func (b *tab) makeCodes() []string {
 	b.at("/settings")
 	b.sees("10 codes left")
 	b.open("/settings/2step/recovery")
-	b.sees("What you have stays good until the new one is confirmed.") // no new ones by themselves
+	b.sees("Your current one keeps working until you confirm the new one.") // no new ones by themselves
 	if value[bool](b, `Boolean(document.getElementById("codes"))`) {
 		b.t.Error("the codes are shown again")
 	}
@@ -123,7 +123,7 @@ func TestBrowserStepUp(t *testing.T) {
 			s.Turn(11 * time.Minute)
 			b.open("/settings/2step/app?return_to=/settings/sessions")
 			b.at("/settings/confirm")
-			b.sees("Confirm it is you")
+			b.sees("Confirm it's you")
 			b.enter("password", "not it")
 			b.click("Confirm")
 			b.sees("is not correct")

@@ -27,7 +27,7 @@ func (b *tab) undone(s *live.Server) (token string) {
 		b.t.Fatal("no mail has a link that takes it back")
 	}
 	b.open("/undo#" + found[1])
-	b.sees("Was this not you?")
+	b.sees("Undo this change")
 	return found[1]
 }
 
@@ -44,7 +44,7 @@ func TestBrowserUndo(t *testing.T) {
 			if l == plain {
 				b.enter("token", token)
 			}
-			b.click("Take it back")
+			b.click("Undo the change")
 			b.at("/undo/done")
 			b.open("/settings")
 			b.at("/signin")
@@ -64,11 +64,11 @@ func undoStory(b *tab, show func(string)) {
 	token := b.undone(b.on())
 	show("undo")
 	b.enter("token", token+"x")
-	b.click("Take it back")
-	b.sees("This link does not work any more")
+	b.click("Undo the change")
+	b.sees("This link has expired")
 	show("undo-old")
 	b.enter("token", token)
-	b.click("Take it back")
+	b.click("Undo the change")
 	b.at("/undo/done")
 	show("undo-done")
 }

@@ -165,7 +165,7 @@ func (o *owner) dawdle(wait func(time.Duration)) {
 // told reports whether the mailbox says that somebody guesses.
 func (o *owner) told() bool {
 	for _, l := range o.inbox[o.email] {
-		if strings.HasPrefix(l.Subject, "Somebody is ") && !l.arrives.After(o.now) {
+		if strings.HasPrefix(l.Subject, "Someone is ") && !l.arrives.After(o.now) {
 			return true
 		}
 	}

@@ -117,8 +117,8 @@ var records = []mutation{
 		},
 	}},
 	{test: "TestSecretsAppearNowhere", what: "the log line of a wrong code holds the code", edits: []edit{
-		{"internal/challenge/prove.go", `SignIn: a.row.ID, Reason: a.open.Method}
-		if failed`, `SignIn: a.row.ID, Reason: a.open.Method + " " + text}
+		{"internal/challenge/prove.go", `Reason: a.open.Method}
+		if failed`, `Reason: a.open.Method + " " + text}
 		if failed`},
 	}},
 	{test: "TestFilesArePrivateAndKeysDiffer", what: "others on the machine may read the keys", edits: []edit{

@@ -1,0 +1,109 @@
+package web
+
+import (
+	"encoding/base64"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"twostep.example/twostep/delivery"
+	"twostep.example/twostep/internal/brand"
+	"twostep.example/twostep/internal/i18n"
+	"twostep.example/twostep/internal/mail"
+)
+
+// mailStories are the keys of the text of each mail; the subject is beside it.
+var mailStories = map[string]string{
+	"code": "mail.code.text", "code-long": "mail.code.long.text", "code-new": "mail.code.new.text",
+	"reset": "mail.reset.text", "signup": "mail.signup.text", "exists": "mail.exists.text",
+	"changed": "mail.changed.text", "added": "mail.added.text", "removed": "mail.removed.text",
+	"email": "mail.email.text", "used": "mail.used.text", "welcome": "mail.welcome.text",
+	"trusted": "mail.trusted.text", "stolen": "mail.stolen.text", "guessed": "mail.guessed.text",
+	"longer": "mail.longer.text",
+}
+
+// storyMail returns a mail with values as they come in real life.
+func storyMail(lang, key string, brand brand.Brand) delivery.Message {
+	w := i18n.ForTag(lang)
+	code, what, token := "012345", "Authenticator App", "4WQPHJ7QXMKDDPTVFZ2B"
+	switch key {
+	case "mail.code.long.text":
+		code = "7KQ2-M9XPA-3HVTN"
+	case "mail.email.text":
+		what = "jane.doe@example.org"
+	case "mail.trusted.text":
+		what = w.Translate("trust.label", "Count", 30)
+	}
+	say := func(key string) string {
+		return w.Translate(key, "Code", code, "Link", "https://signin.example.com/signin/verify#7KQ2M9XPA3HVTN",
+			"Site", "Example & Söhne", "URL", "https://signin.example.com", "Token", token, "What", what, "Count", 7,
+			"Valid", w.Translate("mail.minutes", "Count", 15), "Until", w.FormatHour(now.Add(900e9)),
+			"When", w.FormatTime(now), "Browser", w.Translate("browser.on", "Browser", "Firefox", "System", "Windows"),
+			"Address", "203.0.113.5")
+	}
+	subject := strings.TrimSuffix(key, "text") + "subject"
+	if strings.HasPrefix(key, "mail.code.") {
+		subject = "mail.code.subject"
+	}
+	return mail.Layout{Site: "Example & Söhne", PublicURL: "https://signin.example.com", Brand: brand}.Apply(
+		delivery.Message{Channel: delivery.Email, Language: lang, Subject: say(subject), Text: say(key)})
+}
+
+func storyBrand(t *testing.T) brand.Brand {
+	t.Helper()
+	logo, err := os.ReadFile(filepath.Join("testdata", "logo.png"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := brand.New(brand.Config{
+		Logo: logo, Color: "#0a7d4f", Support: "help@example.com", Footer: "Example & Söhne Ltd\n1 High Street, London",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// notInMail are values and texts that are missing, and anything that a mail program would load.
+var notInMail = regexp.MustCompile(`<no value>|\[\[|\bmail\.[a-z]+\.|src="http|url\(`)
+
+// Every mail in every language, with and without a brand. With TWOSTEP_PAGES=folder the mails are written there.
+func TestStorybookMails(t *testing.T) {
+	for _, lang := range i18n.Languages() {
+		for name, key := range mailStories {
+			for look, b := range map[string]brand.Brand{"": {}, "-brand": storyBrand(t)} {
+				m := storyMail(lang, key, b)
+				html := m.HTML
+				for _, f := range m.Inline {
+					html = strings.ReplaceAll(html, "cid:"+f.ID,
+						"data:"+f.ContentType+";base64,"+base64.StdEncoding.EncodeToString(f.Data))
+				}
+				saveStory(t, lang+"-mail-"+name+look+".html", html)
+				saveStory(t, lang+"-mail-"+name+look+".txt", m.Subject+"\n\n"+m.Text)
+				if not := notInMail.FindString(m.Subject + m.Text + m.HTML); not != "" {
+					t.Errorf("%s %s: has %q:\n%s", lang, name, not, m.Text)
+				}
+			}
+		}
+	}
+}
+
+// The list has every mail that there is.
+func TestStorybookHasEveryMail(t *testing.T) {
+	words, err := os.ReadFile("../i18n/words/en.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := map[string]bool{}
+	for _, key := range mailStories {
+		told[key] = true
+	}
+	for _, line := range strings.Split(string(words), "\n") {
+		key, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), `"`), `"`)
+		if strings.HasPrefix(key, "mail.") && strings.HasSuffix(key, ".text") && !told[key] {
+			t.Errorf("%s is not in the storybook", key)
+		}
+	}
+}
