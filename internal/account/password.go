@@ -67,6 +67,9 @@ func (a *Accounts) VerifyPassword(ctx context.Context, email, password string, b
 		}
 		return store.Account{}, ErrCredentials
 	}
+	if by.Device == "" {
+		slot.Refund() // a quota bounds these; known browsers have none
+	}
 	if stale {
 		return account, a.rehash(ctx, slot, account, password)
 	}

@@ -84,9 +84,16 @@ func New(slots, length int) *Queue {
 	return &Queue{slots: slots, length: max(length, 0), used: map[string]int{}}
 }
 
-// Acquire waits for a slot. The caller must call release when the work is done. Acquire returns ErrFull if the queue
+// Slot is the right to work.
+type Slot struct {
+	queue   *Queue
+	request *waiter
+	release func()
+}
+
+// Acquire waits for a slot. The caller must call Release when the work is done. Acquire returns ErrFull if the queue
 // has no place for a request of these parties, and an error that wraps ErrFull and ctx's error if ctx ends first.
-func (q *Queue) Acquire(ctx context.Context, r Request) (release func(), err error) {
+func (q *Queue) Acquire(ctx context.Context, r Request) (*Slot, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("fairqueue: %w", err)
 	}
@@ -104,7 +111,21 @@ func (q *Queue) Acquire(ctx context.Context, r Request) (release func(), err err
 	if err != nil {
 		return nil, fmt.Errorf("fairqueue: %w", err)
 	}
-	return sync.OnceFunc(func() { q.release(w) }), nil
+	return &Slot{q, w, sync.OnceFunc(func() { q.release(w) })}, nil
+}
+
+// Release gives the slot back. A second call does nothing.
+func (s *Slot) Release() { s.release() }
+
+// Refund says that the slot does not count as used: its parties have done nothing that should delay them. Call it once.
+func (s *Slot) Refund() {
+	s.queue.mu.Lock()
+	defer s.queue.mu.Unlock()
+	for _, p := range s.request.Parties {
+		if s.queue.used[p.Name] > 0 {
+			s.queue.used[p.Name]--
+		}
+	}
 }
 
 // enqueue adds a request to the queue, or grants it a free slot.

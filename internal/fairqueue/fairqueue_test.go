@@ -18,11 +18,11 @@ func of(name string) Request { return Request{Parties: []Party{{Name: name}}} }
 // request waits for a slot, works and reports how long it waited.
 func request(ctx context.Context, q *Queue, r Request) (waited time.Duration, err error) {
 	began := time.Now()
-	release, err := q.Acquire(ctx, r)
+	slot, err := q.Acquire(ctx, r)
 	if err != nil {
 		return 0, err
 	}
-	defer release()
+	defer slot.Release()
 	waited = time.Since(began)
 	time.Sleep(work)
 	return waited, nil
@@ -35,14 +35,14 @@ func TestPartiesTakeTurns(t *testing.T) {
 		var order []string
 		start := func(name string) {
 			go func() {
-				release, err := q.Acquire(t.Context(), of(name))
+				slot, err := q.Acquire(t.Context(), of(name))
 				if err != nil {
 					t.Error(err)
 					return
 				}
 				order = append(order, name)
 				time.Sleep(work)
-				release()
+				slot.Release()
 			}()
 			synctest.Wait()
 		}
@@ -124,6 +124,22 @@ func TestFullQueueRefusesWhoHasUsedMost(t *testing.T) {
 	})
 }
 
+// A refunded slot counts as not used.
+func TestRefund(t *testing.T) {
+	q := New(1, 8)
+	for range 3 {
+		slot, err := q.Acquire(t.Context(), of("a"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		slot.Refund()
+		slot.Release()
+	}
+	if got := q.usage([]Party{{Name: "a"}}); got != 0 {
+		t.Errorf("the usage is %d, want 0", got)
+	}
+}
+
 // What was used is forgotten after two periods.
 func TestUsageIsForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -152,14 +168,14 @@ func TestUsageIsForgotten(t *testing.T) {
 // Without places, a request gets a slot at once or not at all.
 func TestQueueWithoutPlaces(t *testing.T) {
 	q := New(1, -1)
-	release, err := q.Acquire(t.Context(), Request{})
+	slot, err := q.Acquire(t.Context(), Request{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := q.Acquire(t.Context(), Request{Member: true}); !errors.Is(err, ErrFull) {
 		t.Errorf("got %v, want ErrFull", err)
 	}
-	release()
+	slot.Release()
 	if _, err := q.Acquire(t.Context(), Request{}); err != nil {
 		t.Errorf("afterwards: got %v, want a slot", err)
 	}
@@ -168,7 +184,7 @@ func TestQueueWithoutPlaces(t *testing.T) {
 // A slot that is granted at the moment when the caller gives up is not lost.
 func TestGrantedSlotIsNotLost(t *testing.T) {
 	q := New(1, 8)
-	release, err := q.Acquire(t.Context(), Request{})
+	slot, err := q.Acquire(t.Context(), Request{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,8 +192,8 @@ func TestGrantedSlotIsNotLost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	release()
-	release() // the second call does nothing
+	slot.Release()
+	slot.Release() // the second call does nothing
 	if err := q.leave(w); err != nil {
 		t.Fatalf("got %v, want the slot that was granted", err)
 	}
@@ -197,11 +213,11 @@ func TestMembersComeFirst(t *testing.T) {
 			go func() {
 				r := of(name)
 				r.Member = member
-				release, err := q.Acquire(t.Context(), r)
+				slot, err := q.Acquire(t.Context(), r)
 				if err == nil {
 					order = append(order, name[0])
 					time.Sleep(work)
-					release()
+					slot.Release()
 				}
 				result <- err
 			}()
@@ -234,14 +250,14 @@ func TestExclusiveParty(t *testing.T) {
 		begin := func(name string) {
 			go func() {
 				r := Request{Parties: []Party{{Name: name, Exclusive: name == "account"}}}
-				release, err := q.Acquire(t.Context(), r)
+				slot, err := q.Acquire(t.Context(), r)
 				if err != nil {
 					t.Error(err)
 					return
 				}
 				order = append(order, fmt.Sprint(name, int(time.Since(began)/work)))
 				time.Sleep(work)
-				release()
+				slot.Release()
 			}()
 			synctest.Wait()
 		}

@@ -69,17 +69,17 @@ func DescribeBrowser(b trust.Browser, language string) string {
 	return w.Translate("browser.on", "Browser", b.Family, "System", b.OS)
 }
 
-// Parties returns the networks of the origin that share scarce work: for IPv4 the address and the /24, for IPv6 the
-// /64, the /56 and the /48, because providers give one customer any of them. The weights say how many customers a
-// network may well stand for. An unknown address is of no network.
+// Parties returns the networks of the origin that share scarce work: for IPv4 the address, the /24 and the /16, for
+// IPv6 the /64, the /56, the /48 and the /32, because one attacker may have any of them. The weights say how many
+// people such a network may well stand for. An unknown address is of no network.
 func (o Origin) Parties() []fairqueue.Party {
 	address := trust.CanonicalAddr(o.Address)
 	if o.Unclear || !address.IsValid() {
 		return []fairqueue.Party{{Name: "network unknown", Weight: unknownWeight}}
 	}
-	networks := []struct{ bits, weight int }{{64, 1}, {56, 4}, {48, 16}}
+	networks := []struct{ bits, weight int }{{64, 1}, {56, 4}, {48, 16}, {32, 64}}
 	if address.Is4() {
-		networks = []struct{ bits, weight int }{{32, 1}, {24, 8}}
+		networks = []struct{ bits, weight int }{{32, 1}, {24, 8}, {16, 64}}
 	}
 	var all []fairqueue.Party
 	for _, n := range networks {

@@ -97,19 +97,19 @@ func NewPasswordHasher(cost HashCost, slots, queue int) *PasswordHasher {
 
 // HashSlot is the right to compute hashes, one at a time. Call Release when done.
 type HashSlot struct {
-	hasher  *PasswordHasher
-	Release func()
+	*fairqueue.Slot
+	hasher *PasswordHasher
 }
 
 // Reserve waits for a slot. What decides whether a password may be compared belongs between Reserve and Verify: then no
 // more decisions are under way than hashes. It returns an error that wraps fairqueue.ErrFull if too many requests are
 // waiting or ctx ends first. Then nothing was computed, and the attempt must not count as a wrong password.
 func (p *PasswordHasher) Reserve(ctx context.Context, r fairqueue.Request) (HashSlot, error) {
-	release, err := p.queue.Acquire(ctx, r)
+	slot, err := p.queue.Acquire(ctx, r)
 	if err != nil {
 		return HashSlot{}, fmt.Errorf("seal: password: %w", err)
 	}
-	return HashSlot{p, release}, nil
+	return HashSlot{slot, p}, nil
 }
 
 // Hash reserves a slot for one hash. Its errors are those of Reserve and HashSlot.Hash.

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"path/filepath"
 	"regexp"
@@ -42,7 +43,11 @@ type site struct {
 }
 
 func open(ctx context.Context, database, dir string) (*site, error) {
-	s := &site{http: httptest.NewServer(nil)}
+	s := &site{http: httptest.NewUnstartedServer(nil)}
+	s.http.Config.Protocols = new(http.Protocols)
+	s.http.Config.Protocols.SetHTTP1(true)
+	s.http.Config.Protocols.SetUnencryptedHTTP2(true)
+	s.http.Start()
 	s.url = s.http.URL
 	certified := httptest.NewTLSServer(nil) // only for its certificate
 	defer certified.Close()
@@ -59,6 +64,8 @@ func open(ctx context.Context, database, dir string) (*site, error) {
 		Senders: map[delivery.Channel]delivery.SendFunc{delivery.Email: s.smtp.Send},
 		Now:     func() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) },
 		Logger:  slog.New(slog.NewTextHandler(io.Discard, nil)),
+		// Requests of a flood name their addresses themselves.
+		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 	}
 	var hash string
 	s.secret, hash = twostep.NewAppSecret()
@@ -82,7 +89,7 @@ func server(ctx context.Context, store, database, dir string, h hashes) (items [
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	for _, part := range []func(context.Context, hashes) ([]item, error){s.clicks, s.work, s.checks, s.hosts, s.codes, s.signIns} {
+	for _, part := range []func(context.Context, hashes) ([]item, error){s.clicks, s.work, s.checks, s.hosts, s.codes, s.signIns, s.crowd} {
 		some, err := part(ctx, h)
 		if err != nil {
 			return nil, err
