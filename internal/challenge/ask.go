@@ -167,7 +167,23 @@ func (a *Attempt) issue(
 			return err
 		}
 	}
+	if err := a.extend(ctx, tx, expiresAt); err != nil {
+		return err
+	}
 	tx.AfterCommit(func() { a.open = c })
+	return nil
+}
+
+// extend makes the attempt last until its newest code expires. The guesses and messages of the attempt stay
+// counted. It returns store.ErrNotFound if the attempt is over.
+func (a *Attempt) extend(ctx context.Context, tx *store.DB, until time.Time) error {
+	if !until.After(a.row.ExpiresAt) {
+		return nil
+	}
+	if err := tx.ExtendAttempt(ctx, a.row.ID, until, a.c.Now()); err != nil {
+		return err
+	}
+	tx.AfterCommit(func() { a.row.ExpiresAt, a.ExpiresAt = until, until })
 	return nil
 }
 

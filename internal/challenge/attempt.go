@@ -63,8 +63,8 @@ func (c *Challenges) Load(ctx context.Context, token string, from origin.Origin)
 }
 
 // LoadDelivery reads only the delivery state of the newest message of an attempt and when another code may
-// be requested, for a script that polls. It returns nil if nothing was sent yet, and ErrNoAttempt like
-// Load.
+// be requested, for a script that polls. It reads the factors too while the message waits, see
+// Challenge.HasAlternative. It returns nil if nothing was sent yet, and ErrNoAttempt like Load.
 func (c *Challenges) LoadDelivery(ctx context.Context, token string, from origin.Origin) (*Challenge, error) {
 	a, err := c.find(ctx, token, from)
 	if err != nil || a.open.ID == "" {
@@ -72,6 +72,11 @@ func (c *Challenges) LoadDelivery(ctx context.Context, token string, from origin
 	}
 	if err := a.loadCodes(ctx); err != nil {
 		return nil, err
+	}
+	if code, ok := a.newestCode(a.open.Method); ok && code.State == store.MessageWaiting {
+		if a.factors, err = c.Factors(ctx, a.account); err != nil {
+			return nil, err
+		}
 	}
 	d := a.describe(c.Now())
 	if m, ok := c.Method(a.open.Method); ok {
@@ -186,7 +191,7 @@ func (a *Attempt) resendAt(lastSent time.Time, now time.Time) time.Time {
 	if !lastSent.IsZero() {
 		next = lastSent.Add(ResendDelay(a.open.MessagesSent))
 	}
-	windowEnd := a.row.StartedAt.Add(resendWindow)
+	windowEnd := a.row.StartedAt.Add(TTL)
 	if a.open.MessagesSent >= MaxMessages || next.After(windowEnd) || now.After(windowEnd) {
 		return time.Time{}
 	}
@@ -214,7 +219,7 @@ func (a *Attempt) running() error {
 // Choose issues a challenge by one of the offered methods. It does nothing if the open challenge is by
 // that method already. It returns ErrNoAttempt if the attempt is over, ErrUnknownMethod if the method is
 // not offered, ErrTooManyGuesses if no guesses are left, and a *ratelimit.LimitedError if no code may be
-// sent now.
+// sent now, with ErrNoMoreCodes if none may be sent in this attempt any more.
 func (a *Attempt) Choose(ctx context.Context, method string) error {
 	if err := a.running(); err != nil {
 		return err
@@ -239,7 +244,8 @@ func (a *Attempt) Choose(ctx context.Context, method string) error {
 
 // Resend sends a new code for the open challenge. The last MaxLiveCodes codes stay valid, each for its own
 // CodeTTL. It returns ErrNoAttempt if the attempt is over or has no open challenge, ErrTooManyGuesses if
-// no guesses are left, and a *ratelimit.LimitedError if no code may be sent now.
+// no guesses are left, and a *ratelimit.LimitedError if no code may be sent now, with ErrNoMoreCodes if none
+// may be sent in this attempt any more.
 func (a *Attempt) Resend(ctx context.Context) error {
 	if err := a.running(); err != nil {
 		return err
@@ -259,13 +265,13 @@ func (a *Attempt) Resend(ctx context.Context) error {
 	return a.limited(ctx, "send code", a.send(ctx, a.open.Method))
 }
 
-// mayResend returns a *ratelimit.LimitedError if no message may be sent now: after MaxMessages, too soon
-// after the last one of the same method, or so late that the code would outlive the attempt.
+// mayResend returns a *ratelimit.LimitedError if no message may be sent now, because the last one of the same
+// method was sent too recently, and also ErrNoMoreCodes after MaxMessages and after TTL.
 func (a *Attempt) mayResend(lastSent time.Time) error {
 	now := a.c.Now()
 	switch retryAt := a.resendAt(lastSent, now); {
 	case retryAt.IsZero():
-		return &ratelimit.LimitedError{RetryAt: a.row.ExpiresAt}
+		return errors.Join(ErrNoMoreCodes, &ratelimit.LimitedError{RetryAt: a.row.ExpiresAt})
 	case now.Before(retryAt):
 		return &ratelimit.LimitedError{RetryAt: retryAt}
 	}

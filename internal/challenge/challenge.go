@@ -30,19 +30,20 @@ var (
 	// ErrTooManyGuesses says that the answer was not compared because the attempt has had MaxGuesses already: the
 	// person must start again.
 	ErrTooManyGuesses = errors.New("too many wrong codes")
+	// ErrNoMoreCodes says that this attempt may cause no more messages, because it has caused MaxMessages or was started
+	// more than TTL ago: the person must start again.
+	ErrNoMoreCodes = errors.New("no more codes in this sign-in")
 	// ErrLongCodeNeeded says that the answer was not compared because the guess budget is used up, see package odds.
 	// The challenge has been reissued and now needs a long code.
 	ErrLongCodeNeeded = errors.New("longer answer needed")
 )
 
 const (
-	// TTL is how long an attempt may take.
+	// TTL is how long an attempt may take, and how long new codes may be requested in it. A code that is sent late
+	// extends the attempt until that code expires, by at most MaxCodeTTL.
 	TTL = 30 * time.Minute
-	// resendWindow is the first part of TTL, in which new codes may be requested. The last code is then valid for its
-	// full CodeTTL.
-	resendWindow = 15 * time.Minute
-	// MaxCodeTTL is the longest CodeTTL of a method, so that no code outlives its attempt.
-	MaxCodeTTL = TTL - resendWindow
+	// MaxCodeTTL is the longest CodeTTL of a method.
+	MaxCodeTTL = 15 * time.Minute
 	// mailboxCooldown is for how long after a password reset by email the same mailbox is not accepted as the second
 	// step, unless the account has no other factor.
 	mailboxCooldown = 24 * time.Hour

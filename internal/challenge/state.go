@@ -59,12 +59,16 @@ type Challenge struct {
 	ResendAt    time.Time // from when a new code may be requested; zero: not in this attempt
 	GuessesLeft int
 	LongCode    bool // it needs a long code
+	// HasAlternative says that the person may choose another method. It is not known for LoadDelivery once the message
+	// was sent.
+	HasAlternative bool
 }
 
 // Delivery is the state of the newest message of a challenge.
 type Delivery struct {
-	State string // one of the message states of package store; "" if there is no message
-	At    time.Time
+	State       string // one of the message states of package store; "" if there is no message
+	At          time.Time
+	RequestedAt time.Time // when the message was added to the outbox
 }
 
 // StepReason is why the second step is required. Whoever has the password can see it, so it does not say
@@ -110,6 +114,7 @@ func (a *Attempt) describe(now time.Time) *Challenge {
 		d.About = factors[0].Method.Info()
 		d.Masked, d.Backup, d.CodeTTL = factors[0].Masked, d.About.Backup, d.About.CodeTTL
 	}
+	d.HasAlternative = a.pending == nil && len(offers(a.usable())) > 1
 	if code, ok := a.newestCode(a.open.Method); ok {
 		d.Delivery = delivered(code)
 	}
@@ -119,7 +124,7 @@ func (a *Attempt) describe(now time.Time) *Challenge {
 // delivered returns the delivery state of a code. A message that silence has emptied is shown as sent, so
 // that the state does not reveal whether an address has an account.
 func delivered(code store.SentCode) Delivery {
-	d := Delivery{code.State, code.StateAt}
+	d := Delivery{code.State, code.StateAt, code.SentAt}
 	if d.State == store.MessageVoid {
 		d.State = store.MessageSent
 	}

@@ -115,10 +115,10 @@ func TestPluralForms(t *testing.T) {
 		count int
 		want  string
 	}{
-		{"en", 1, "Codes work for 1 minute."},
-		{"en", 15, "Codes work for 15 minutes."},
-		{"de", 1, "Codes gelten 1 Minute."},
-		{"de", 15, "Codes gelten 15 Minuten."},
+		{"en", 1, "It works for 1 minute."},
+		{"en", 15, "It works for 15 minutes."},
+		{"de", 1, "Er gilt 1 Minute."},
+		{"de", 15, "Er gilt 15 Minuten."},
 	} {
 		if got := ForTag(c.tag).Translate("verify.valid", "Count", c.count); got != c.want {
 			t.Errorf("%s %d: %q, want %q", c.tag, c.count, got, c.want)
@@ -152,7 +152,7 @@ func TestTranslateConcurrently(t *testing.T) {
 		go func() { done <- Match("de").Translate("verify.again.wait", "Seconds", 3) }()
 	}
 	for range 8 {
-		if got := <-done; got != "Einen neuen Code können Sie in 3 s anfordern" {
+		if got := <-done; got != "Neuer Code in 3 Sekunden möglich" {
 			t.Error(got)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"path"
+	"regexp"
 	"strings"
 	"sync"
 )
@@ -37,7 +38,7 @@ var assets = sync.OnceValue(func() map[string]asset {
 		if err != nil {
 			panic(err)
 		}
-		all[e.Name()] = newAsset(e.Name(), data)
+		all[e.Name()] = newAsset(e.Name(), withoutComments(data))
 	}
 	return all
 })
@@ -63,6 +64,11 @@ func newAsset(name string, data []byte) asset {
 		gzip:        compressed,
 	}
 }
+
+var commentLines = regexp.MustCompile(`(?m)^\s*(//.*|/\*.*\*/)?\n|^[ \t]+`)
+
+// withoutComments removes what only readers of the source need: indentation, empty lines and lines with a comment.
+func withoutComments(data []byte) []byte { return commentLines.ReplaceAll(data, nil) }
 
 func compress(data []byte) []byte {
 	var b bytes.Buffer

@@ -60,6 +60,7 @@ var errorTable = []errorEntry{
 	{err: session.ErrNoSession, status: 303},   // to /signin, and back afterwards
 	{err: challenge.ErrUnknownMethod, status: 422, text: "problem.method"},
 	{err: challenge.ErrTooManyGuesses, status: 429, text: "problem.tries"},
+	{err: challenge.ErrNoMoreCodes, status: 429, text: "verify.again.over"},
 	{err: challenge.ErrLongCodeNeeded, status: 422, text: "problem.longer"},
 	{err: ratelimit.ErrLimited, status: 429, title: "fault.wait.title", text: "fault.wait"},
 	{err: account.ErrEmail, status: 422, text: "problem.email"},

@@ -186,7 +186,7 @@ func (p *Renderer) FormatDate(w i18n.Localizer, t time.Time) string {
 	return w.FormatDate(p.inSiteZone(t))
 }
 
-// FormatClock formats the time of day of t, with seconds.
+// FormatClock formats the time of day of t.
 func (p *Renderer) FormatClock(w i18n.Localizer, t time.Time) string {
 	return p.inSiteZone(t).Format(w.Translate("format.clock"))
 }

@@ -343,6 +343,53 @@ func TestOverlappingCodes(t *testing.T) {
 	})
 }
 
+// A person who is late gets a new code in the same sign-in, which then lasts as long as that code. The guesses and
+// messages stay counted, and no code is sent later than TTL after the start.
+func TestLateCode(t *testing.T) {
+	withAccount(t, func(h *fixture) {
+		token := h.enterPassword()
+		old := h.code()
+		for range 3 {
+			h.advance(15 * time.Second)
+			_, err := h.verify(token, wrong(old))
+			h.wantErr("a wrong code", err, factor.ErrIncorrect)
+		}
+		h.advance(challenge.TTL - 45*time.Second)
+		_, err := h.verify(token, old)
+		h.wantErr("an expired code", err, factor.ErrIncorrect)
+		if err := h.Resend(h.Context(), token, home); err != nil {
+			h.Fatal(err)
+		}
+		code := h.code()
+		h.advance(challenge.MaxCodeTTL)
+		p, err := h.Pending(h.Context(), token, home)
+		if err != nil || challenge.Next(p, h.clock()) != challenge.StepVerify || p.Challenge.GuessesLeft != 1 {
+			h.Errorf("when the late code expires: %+v, %v", p.Challenge, err)
+		}
+		err = h.Resend(h.Context(), token, home)
+		h.wantErr("a code after TTL", err, challenge.ErrNoMoreCodes)
+		h.wantErr("a code after TTL", err, ratelimit.ErrLimited)
+		if _, err := h.verify(token, code); err != nil {
+			h.Errorf("the late code: %v", err)
+		}
+	})
+}
+
+// One sign-in sends five codes. After that the person starts again.
+func TestNoMoreCodes(t *testing.T) {
+	withAccount(t, func(h *fixture) {
+		token := h.enterPassword()
+		for range challenge.MaxMessages - 1 {
+			h.advance(2 * time.Minute)
+			if err := h.Resend(h.Context(), token, home); err != nil {
+				h.Fatal(err)
+			}
+		}
+		h.advance(2 * time.Minute)
+		h.wantErr("one more", h.Resend(h.Context(), token, home), challenge.ErrNoMoreCodes)
+	})
+}
+
 // A sign-in has five guesses. A new code gives no new guesses.
 func TestFiveGuesses(t *testing.T) {
 	withAccount(t, func(h *fixture) {

@@ -75,6 +75,12 @@ func (db *DB) FinishAttempt(ctx context.Context, id string, now time.Time) error
 		id, now)
 }
 
+// ExtendAttempt makes an open attempt last until a later time. It returns ErrNotFound if the attempt is over.
+func (db *DB) ExtendAttempt(ctx context.Context, id string, until, now time.Time) error {
+	return db.must(ctx, `UPDATE attempts SET expires_at = $2 WHERE id = $1 AND finished_at = 0 AND expires_at >= $3`,
+		id, until, now)
+}
+
 // SetTrustRequested stores whether the person asked to trust this browser.
 func (db *DB) SetTrustRequested(ctx context.Context, id string, trust bool) error {
 	_, err := db.change(ctx, `UPDATE attempts SET trust_requested = $2 WHERE id = $1`, id, trust)

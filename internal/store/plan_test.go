@@ -215,6 +215,7 @@ func calls(ctx context.Context) map[string]func(db *store.DB) error {
 		"DeleteToken":                func(d *db) error { return d.DeleteToken(ctx, x) },
 		"DeleteCounterWindows":       func(d *db) error { return d.DeleteCounterWindows(ctx, c, at(1)) },
 		"RenewAllGuessBudgets":       func(d *db) error { return d.RenewAllGuessBudgets(ctx, at(1), at(2), 1, 1) },
+		"ExtendAttempt":              func(d *db) error { return d.ExtendAttempt(ctx, "x1", at(2), at(1)) },
 		"ExtendDevice":               func(d *db) error { return d.ExtendDevice(ctx, "x1", at(1)) },
 		"RenewGuessBudget":           func(d *db) error { return d.RenewGuessBudget(ctx, "x1", at(1)) },
 		"GetAuthorizationRequest":    func(d *db) error { return no(d.GetAuthorizationRequest(ctx, x, at(1))) },

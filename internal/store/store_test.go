@@ -173,16 +173,19 @@ func TestExpiry(t *testing.T) {
 		ctx := t.Context()
 		_, c, code := signIn(t, db)
 		for _, late := range []error{db.SpendGuess(ctx, c, 5, at(1001)), db.UseCode(ctx, code.ID, at(901)),
-			db.FinishAttempt(ctx, "s", at(1001))} {
+			db.FinishAttempt(ctx, "s", at(1001)), db.ExtendAttempt(ctx, "s", at(2000), at(1001))} {
 			if !errors.Is(late, store.ErrNotFound) {
 				t.Errorf("after the end: got %v, want ErrNotFound", late)
 			}
 		}
 		for _, last := range []error{db.SpendGuess(ctx, c, 5, at(1000)), db.UseCode(ctx, code.ID, at(900)),
-			db.FinishAttempt(ctx, "s", at(1000))} {
+			db.ExtendAttempt(ctx, "s", at(2000), at(1000)), db.FinishAttempt(ctx, "s", at(2000))} {
 			if last != nil {
 				t.Errorf("at the end: %v", last)
 			}
+		}
+		if err := db.ExtendAttempt(ctx, "s", at(3000), at(1500)); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("extend a finished attempt: got %v, want ErrNotFound", err)
 		}
 	})
 }

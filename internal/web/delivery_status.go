@@ -15,10 +15,11 @@ type deliveryStatus struct {
 	State           string // of the delivery; "": nothing was sent
 	StateText       string // the state as a sentence
 	ResendSeconds   int    // seconds until a new code can be sent
-	ResendExhausted bool   // no new code can be sent in this attempt
+	ResendExhausted bool   // no new code can be sent in this attempt: the button starts a new one
 	ResendTooEarly  bool   // a new code was requested too early, and the page already says so
 	KeepPolling     bool   // the state can change after "sent"
 	Hidden          bool   // the state is not shown
+	RestartHint     string // text key, with ResendExhausted: what the person has to do again
 	// The URLs of the page, of its status, and of the button for a new code.
 	PageURL, StatusURL, ResendURL string
 }
@@ -30,8 +31,12 @@ func (s *Handlers) newDeliveryStatus(w i18n.Localizer, c challenge.Challenge) de
 		ResendSeconds:   s.Pages.SecondsUntil(c.ResendAt),
 		ResendExhausted: c.ResendAt.IsZero(),
 		KeepPolling:     !c.About.Implicit,
+		RestartHint:     "verify.again.over",
 	}
 }
+
+// slowDelivery is after how long a message that was not sent yet is called late.
+const slowDelivery = 10 * time.Second
 
 // deliveryStateText returns the delivery state as a sentence, "" if nothing was sent.
 func (s *Handlers) deliveryStateText(w i18n.Localizer, c challenge.Challenge) string {
@@ -39,8 +44,14 @@ func (s *Handlers) deliveryStateText(w i18n.Localizer, c challenge.Challenge) st
 	if !c.About.Implicit && (c.Delivery.State == "sent" || c.Delivery.State == "refused") {
 		key += ".other" // only the implicit method is known to send email
 	}
-	if c.Delivery.State == "" {
+	switch {
+	case c.Delivery.State == "":
 		return ""
+	case c.Delivery.State != "waiting" || s.Pages.CurrentTime().Sub(c.Delivery.RequestedAt) < slowDelivery:
+	case c.HasAlternative:
+		key = "delivery.slow.other"
+	default:
+		key = "delivery.slow"
 	}
 	return w.Translate(key, "Clock", s.Pages.FormatClock(w, c.Delivery.At), "Site", s.Pages.Site)
 }

@@ -165,13 +165,19 @@ func (s *Handlers) renderEnrollError(
 	return s.render(w, r, view)
 }
 
-// handleResendFactorCode sends a new code for the pending factor.
+// handleResendFactorCode sends a new code for the pending factor. If none can be sent any more, it starts again.
 func (s *Handlers) handleResendFactorCode(w http.ResponseWriter, r *http.Request, e enrollment) error {
 	r, _, err := s.parseForm(w, r, &e, "code") // the button is part of the form of the code
 	if err != nil {
 		return err
 	}
 	err = s.Enrollments.Resend(r.Context(), e.Session, e.about.Method, s.Pages.Origin(r))
+	if errors.Is(err, challenge.ErrNoMoreCodes) {
+		if err := s.Enrollments.Cancel(r.Context(), e.Session, e.about.Method); err != nil {
+			return err
+		}
+		return redirect(w, r, e.url(""))
+	}
 	waitError, ok := errors.AsType[*ratelimit.LimitedError](err)
 	if err == nil || errors.Is(err, enroll.ErrNoPendingFactor) || errors.Is(err, challenge.ErrTooManyGuesses) {
 		return redirect(w, r, e.url(""))
@@ -244,6 +250,9 @@ func (s *Handlers) renderConfirmError(w http.ResponseWriter, r *http.Request, e 
 		return s.renderBackoff(w, r, view, "code", waitError.RetryAt)
 	case d.Challenge != nil && (errors.Is(cause, factor.ErrIncorrect) || errors.Is(cause, factor.ErrMalformed)):
 		view.Problems = []render.Problem{s.codeProblem(r, *d.Challenge, cause)}
+		if view.Problems[0].Key == "problem.code.app" {
+			view.Problems[0].Key = "problem.code.scan"
+		}
 	}
 	return s.render(w, r, view)
 }

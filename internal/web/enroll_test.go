@@ -21,7 +21,7 @@ func TestEnrollMethodThatSendsCode(t *testing.T) {
 	b.wantPage(b.post(page, "country", "DE", "number", "171", "return_to", "/demo/settings"), 422,
 		"Example cannot call 171.", "input#number[value=171]", "option[value=DE]", "input[name=return_to]")
 	b.wantRedirect(b.post(page, "country", "DE", "number", "+49171", "return_to", "/demo/settings"), page+back)
-	b.wantPage(b.get(page), 200, "+49171", "button[disabled]", "Waiting to be sent…", "a#check")
+	b.wantPage(b.get(page), 200, "+49171", "Sending…", "a#check")
 	if w := b.get(page + "/status"); w.Code != 200 || !strings.Contains(w.Body.String(), `"state":"waiting"`) {
 		t.Error(w.Code, w.Body)
 	}
@@ -29,7 +29,7 @@ func TestEnrollMethodThatSendsCode(t *testing.T) {
 	b.wantPage(
 		b.post(page+"/code", "code", "", "return_to", "/demo/settings"),
 		429,
-		"You can ask for a new code in 30 s",
+		"You can ask for a new code in 30 seconds.",
 		"input[name=return_to]",
 	)
 	b.wantPage(b.post(page+"/verify", "code", ""), 422, "Enter the 6-digit code.")
@@ -296,7 +296,7 @@ func TestMethodOverSendLimitIsUnavailable(t *testing.T) {
 	}
 	h.now = h.now.Add(31 * time.Second)
 	w = b.post("/signin/code")
-	b.wantPage(w, 429, "Try again from 6 Nov 2026, 00:00 UTC, or use another way.", "button[formaction=/signin/other]")
+	b.wantPage(w, 429, "You can't get more codes until 6 Nov 2026, 00:00 UTC.", "button[formaction=/signin/other]")
 }
 
 // Only sessions of the same account can be ended.

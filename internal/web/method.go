@@ -59,6 +59,12 @@ func (s *Handlers) handleChooseMethod(w http.ResponseWriter, r *http.Request, p 
 		return err
 	}
 	err = p.Choose(r.Context(), form["method"])
+	switch {
+	case needsRestart(err):
+		return s.restart(w, r, p)
+	case errors.Is(err, challenge.ErrTooManyGuesses):
+		return s.renderVerifyError(w, r, p, err)
+	}
 	if waitError, ok := errors.AsType[*ratelimit.LimitedError](err); ok {
 		return s.renderMethodUnavailable(w, r, p, form["method"], waitError.RetryAt)
 	}

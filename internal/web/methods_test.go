@@ -170,7 +170,8 @@ func (app) Info() factor.Info {
 				Button:      "Set up an app",
 				Intro: []string{
 					"Download an authenticator app. We suggest Google Authenticator or Microsoft Authenticator.",
-					"Scan QR Code to sync app with {Site}, and enter the passcode that it shows.",
+					"Scan QR Code to sync app with {Site}.",
+					"Enter passcode provided in the Authenticator App.",
 				},
 				Messages: map[string]string{
 					"name": "Name of the device", "slow": "Your clock is {Minutes} min behind.",
@@ -184,7 +185,8 @@ func (app) Info() factor.Info {
 				Button:      "App einrichten",
 				Intro: []string{
 					"Laden Sie eine Authenticator-App. Wir empfehlen Google Authenticator oder Microsoft Authenticator.",
-					"Scannen Sie den QR-Code, um die App mit {Site} zu verbinden, und geben Sie den Code ein, den sie zeigt.",
+					"Scannen Sie den QR-Code, um die App mit {Site} zu verbinden.",
+					"Geben Sie den Code ein, den die Authenticator-App anzeigt.",
 				},
 				Messages: map[string]string{"name": "Name des Geräts", "slow": "Ihre Uhr geht {Minutes} min nach."},
 			},
@@ -341,7 +343,7 @@ func enrollStories(t *testing.T, lang string) []story {
 			[]string{
 				"+49 171 2345678",
 				"form[action=/settings/2step/call/remove]",
-				"What you have stays good until the new one is confirmed.",
+				"Your current one keeps working until you confirm the new one.",
 			}, nil},
 		{
 			"enroll-app",
@@ -371,14 +373,13 @@ func enrollStories(t *testing.T, lang string) []story {
 				"JBSW Y3DP EHPK 3PXP",
 				"input#code[inputmode=numeric]",
 				"button#verify",
-				"button[disabled]",
-				"Continue",
+				"ol",
 				"Scan QR Code",
 				"input[name=return_to]",
 				"button[data-copy=secret]",
 				"form[action=/settings/2step/app/verify]",
 			},
-			[]string{"button[formaction]", "p#delivery", "svg[style]"}},
+			[]string{"button[formaction]", "p#delivery", "svg[style]", "button[disabled]", "Continue", "input#code[autofocus]"}},
 		{
 			"draft-app-wrong",
 			withProblem(
@@ -386,7 +387,7 @@ func enrollStories(t *testing.T, lang string) []story {
 				s.codeProblem(r, challenge.Challenge{Offer: challenge.Offer{About: app{}.Info()}}, clockBehind),
 			),
 			422,
-			[]string{"Your clock is 3 min behind.", "svg[role=img]"},
+			[]string{"Your clock is 3 min behind.", "svg[role=img]", "input#code[autofocus]"},
 			nil,
 		},
 		{
@@ -407,9 +408,9 @@ func enrollStories(t *testing.T, lang string) []story {
 				"p#delivery[data-url=/settings/2step/call/status]",
 				"input#code",
 				"Verification code",
-				"button[disabled]",
+				"The code works for 15 minutes.",
 			},
-			[]string{"svg[role=img]", "We call you"}},
+			[]string{"svg[role=img]", "We call you", "button[disabled]", "Continue"}},
 		{"draft-paper", draft(at(paper{}, ""), enroll.PendingFactor{Show: factor.Provisioning{Codes: paperCodes}}), 200,
 			[]string{
 				"ol#codes",

@@ -113,12 +113,14 @@ type pendingFactorPage struct {
 	BasePath, ReturnTo string
 	Destination        string
 	Intro              []string
-	QR                 qrCode
-	Link               template.URL // for an app on this device
-	Secret             string       // in groups of four characters
-	Codes              []string
-	AcknowledgeOnly    bool   // no code is needed, only a button
-	AcknowledgeLabel   string // the label of that button
+	// With a Secret, Intro is a numbered list. The QR code and the key are in one step, the field for the code in another.
+	ScanStep, AnswerStep int
+	QR                   qrCode
+	Link                 template.URL // for an app on this device
+	Secret               string       // in groups of four characters
+	Codes                []string
+	AcknowledgeOnly      bool   // no code is needed, only a button
+	AcknowledgeLabel     string // the label of that button
 	codeInput
 	Minutes           int
 	AttemptsExhausted bool // too many wrong codes
@@ -163,7 +165,16 @@ func (s *Handlers) newPendingFactorPage(
 	}
 	// If the address already has an account, no email is sent. The page must not reveal that.
 	p.Hidden = e.about.Implicit
+	p.RestartHint = "draft.again.over"
 	p.PageURL, p.StatusURL, p.ResendURL = e.url(""), e.url("/status"), e.url("/code")
+	if p.Secret != "" && len(p.Intro) == 0 {
+		p.Intro = []string{s.Pages.Localizer(r).Translate("draft.step")}
+	}
+	if p.AnswerStep = len(p.Intro) - 1; p.AnswerStep == 2 {
+		p.ScanStep = 1
+	} else {
+		p.ScanStep = p.AnswerStep
+	}
 	if d.Show.URI != "" {
 		var err error
 		if p.QR, err = drawQR(d.Show.URI); err != nil {
@@ -175,6 +186,9 @@ func (s *Handlers) newPendingFactorPage(
 
 func pendingFactorView(p pendingFactorPage) render.View {
 	view := render.View{Template: "draft", TitleText: p.Words.Title, Focus: "code", Data: p}
+	if p.Secret != "" { // focus would scroll past the QR code; the script sets it where the page fits
+		view.Focus, view.Wide = "", true
+	}
 	if p.AttemptsExhausted {
 		view.Status, view.Problems = http.StatusTooManyRequests, []render.Problem{{Key: "problem.tries"}}
 	}

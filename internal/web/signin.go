@@ -3,6 +3,8 @@ package web
 import (
 	"errors"
 	"net/http"
+	"net/url"
+	"time"
 
 	"twostep.example/twostep/internal/challenge"
 	"twostep.example/twostep/internal/ratelimit"
@@ -15,6 +17,7 @@ import (
 type signInPage struct {
 	Email, ReturnTo string
 	ClientName      string // the app they come from; "": none
+	Restarted       bool   // the sign-in before has ended, and the address is its
 	SignUp          bool
 	CookiesBlocked  bool   // the browser does not store cookies
 	Domain          string // the public URL, for the browser settings
@@ -25,7 +28,11 @@ func (s *Handlers) showSignIn(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	next, err := s.resumeURL(r, target)
+	p, err := s.requireAttempt(r)
+	if err != nil && !errors.Is(err, challenge.ErrNoAttempt) {
+		return err
+	}
+	next, err := s.resumeURL(r, p, target)
 	if err != nil {
 		return err
 	}
@@ -33,20 +40,29 @@ func (s *Handlers) showSignIn(w http.ResponseWriter, r *http.Request) error {
 		return redirect(w, r, next)
 	}
 	s.Pages.SetProbeCookie(w, r)
-	return s.render(
-		w,
-		r,
-		signInView(
-			s.newSignInPage(
-				signInPage{
-					Email:          target.LoginHint,
-					ReturnTo:       target.returnTo,
-					ClientName:     target.ClientName,
-					CookiesBlocked: s.cookiesBlocked(r),
-				},
-			),
-		),
-	)
+	page := signInPage{
+		Email:          target.LoginHint,
+		ReturnTo:       target.returnTo,
+		ClientName:     target.ClientName,
+		CookiesBlocked: s.cookiesBlocked(r),
+	}
+	if email := s.endedSignInEmail(p); email != "" && page.Email == "" {
+		page.Email, page.Restarted = email, true
+	}
+	return s.render(w, r, signInView(s.newSignInPage(page)))
+}
+
+// maxEmailAge is how long after its start an ended sign-in still fills in the address of the next one.
+const maxEmailAge = 2 * time.Hour
+
+// endedSignInEmail returns the address of a sign-in of this browser that has ended without a session, "" if there is
+// none. Its token is still in the cookie, so the address is in no URL and in no cookie.
+func (s *Handlers) endedSignInEmail(p attempt) string {
+	if p.Attempt == nil || p.StepUp || p.Proven || s.nextStepPath(p) != "" ||
+		s.Pages.CurrentTime().Sub(p.StartedAt) > maxEmailAge {
+		return ""
+	}
+	return p.Account().Email
 }
 
 // cookiesBlocked reports whether the browser does not store cookies, see render.CookiesBlockedQuery.
@@ -55,20 +71,15 @@ func (s *Handlers) cookiesBlocked(r *http.Request) bool {
 	return r.URL.Query().Has(render.CookiesBlockedQuery) && !stored
 }
 
-// resumeURL returns where to continue if there already is an attempt or a session; "" if not.
-func (s *Handlers) resumeURL(r *http.Request, target returnTarget) (string, error) {
+// resumeURL returns where to continue if there already is an attempt p or a session; "" if not.
+func (s *Handlers) resumeURL(r *http.Request, p attempt, target returnTarget) (string, error) {
 	_, err := s.requireSession(r)
 	hasSession := err == nil
 	if !hasSession && !errors.Is(err, session.ErrNoSession) {
 		return "", err
 	}
-	p, err := s.requireAttempt(r)
-	switch next := s.nextStepPath(p); {
-	case errors.Is(err, challenge.ErrNoAttempt):
-	case err != nil:
-		return "", err
-	case next != "" && hasSession == p.StepUp && (target.ClientName == "" ||
-		target.returnTo == p.ReturnTo): // not for another app
+	if next := s.nextStepPath(p); next != "" && hasSession == p.StepUp && (target.ClientName == "" ||
+		target.returnTo == p.ReturnTo) { // not for another app
 		return next, nil
 	}
 	if hasSession {
@@ -179,10 +190,42 @@ func (s *Handlers) renderFormError(
 	return s.render(w, r, view)
 }
 
-// handleCancelSignIn succeeds without an attempt too.
-func (s *Handlers) handleCancelSignIn(w http.ResponseWriter, r *http.Request) error {
-	if _, err := render.ParseForm(w, r); err != nil {
+// restart ends an attempt and redirects to where its person starts again. The browser keeps the token: it no longer
+// leads to a session, but the sign-in page fills in the address. All limits of the account stay as they are.
+func (s *Handlers) restart(w http.ResponseWriter, r *http.Request, p attempt) error {
+	if err := s.Challenges.Cancel(r.Context(), s.Pages.Cookie(r, render.SignInCookie)); err != nil {
 		return err
+	}
+	return redirect(w, r, restartURL(p))
+}
+
+// restartURL returns the page where the person of an ended attempt starts again, with the same return target.
+func restartURL(p attempt) string {
+	switch {
+	case p.StepUp:
+		return render.StepUpURL(p.target.urlOrSettings(), http.MethodGet)
+	case p.target.returnTo != "":
+		return "/signin?" + url.Values{"return_to": {p.target.returnTo}}.Encode()
+	}
+	return "/signin"
+}
+
+// handleCancelSignIn ends the attempt, so that somebody else can sign in. It succeeds without an attempt too. With
+// "again", the same person starts again, see restart.
+func (s *Handlers) handleCancelSignIn(w http.ResponseWriter, r *http.Request) error {
+	form, err := render.ParseForm(w, r, "again")
+	if err != nil {
+		return err
+	}
+	if form["again"] != "" {
+		p, err := s.requireAttempt(r)
+		if err == nil {
+			r, p.target, err = s.parseReturnTarget(w, r, p.ReturnTo)
+		}
+		if err != nil {
+			return err
+		}
+		return s.restart(w, r, p)
 	}
 	token := s.Pages.Cookie(r, render.SignInCookie)
 	s.Pages.ClearCookie(w, render.SignInCookie)

@@ -251,10 +251,9 @@ func verifyStories(t *testing.T, lang string) []story {
 				"button#verify",
 				"button[formaction=/signin/code]",
 				"p#delivery[role=status]",
-				"Handed to the mail server at 10:02:11",
-				"You can ask for a new code in 24 s",
-				"Codes work for 15 minutes.",
-				"j•••@example.com",
+				"Enter the 6-digit code sent to j•••@example.com. It works for 15 minutes.",
+				"Sent at 10:02. Check your spam folder too.",
+				"You can ask for a new code in 24 seconds",
 				"form[action=/signin/cancel]",
 				"Start again",
 			},
@@ -299,9 +298,30 @@ func verifyStories(t *testing.T, lang string) []story {
 			}, nil},
 		{
 			"verify-waiting",
-			view(func(p *challenge.State) { p.Challenge.Delivery = challenge.Delivery{State: "waiting"} }),
+			view(func(p *challenge.State) {
+				p.Challenge.Delivery = challenge.Delivery{State: "waiting", RequestedAt: now.Add(-9 * time.Second)}
+			}),
 			200,
-			[]string{"Waiting to be sent…", "a#check"},
+			[]string{"Sending…", "a#check"},
+			[]string{"longer than usual"},
+		},
+		{
+			"verify-waiting-slow",
+			view(func(p *challenge.State) {
+				p.Challenge.Delivery = challenge.Delivery{State: "waiting", RequestedAt: now.Add(-10 * time.Second)}
+			}),
+			200,
+			[]string{"Sending is taking longer than usual. We'll keep trying.", "a#check"},
+			[]string{"another method"},
+		},
+		{
+			"verify-waiting-slow-other",
+			view(func(p *challenge.State) {
+				p.Offers, p.Challenge.HasAlternative = append(p.Offers, offerOf(app{}, "")), true
+				p.Challenge.Delivery = challenge.Delivery{State: "waiting", RequestedAt: now.Add(-10 * time.Second)}
+			}),
+			200,
+			[]string{"or you can use another method.", "button[formaction=/signin/other]"},
 			nil,
 		},
 		{"verify-refused", view(func(p *challenge.State) {
@@ -314,14 +334,14 @@ func verifyStories(t *testing.T, lang string) []story {
 			}, []string{"You can ask for a new code in"}},
 		{"verify-call", view(func(p *challenge.State) { p.Challenge.Offer = offerOf(call{}, "•••• 123") }), 200,
 			[]string{
-				"Enter the code that you hear when we call •••• 123.", "Handed over for sending at 10:02:11",
-			}, nil},
+				"Enter the code that you hear when we call •••• 123.", "Sent at 10:02.",
+			}, []string{"spam"}},
 		{"verify-app", view(func(p *challenge.State) {
 			*p.Challenge = challenge.Challenge{Offer: offerOf(app{}, ""), GuessesLeft: 5}
 		}), 200,
 			[]string{
 				"Enter the code from your app for Example & Söhne",
-			}, []string{"button[formaction]", "p#delivery", "Codes work"}},
+			}, []string{"button[formaction]", "p#delivery", "It works for"}},
 		{"verify-app-clock", withProblem(
 			view(func(p *challenge.State) {
 				*p.Challenge = challenge.Challenge{Offer: offerOf(app{}, ""), GuessesLeft: 5}
@@ -340,18 +360,18 @@ func verifyStories(t *testing.T, lang string) []story {
 			[]string{
 				"input#code[autocomplete=off]",
 				"input#code[data-link]",
-				"Enter the longer code that we have sent",
-				"needs a longer code",
+				"Enter the longer code we've sent you.",
+				"need a longer code",
 				"Capital or small letters",
-				"Change your password once you are in.",
+				"Once you're in, change your password.",
 			},
-			[]string{"input#code[inputmode]", "6-digit", "p#code-hint[data-script]"},
+			[]string{"input#code[inputmode]", "6-digit", "p#code-hint[hidden]"},
 		},
 		{"verify-long-app", view(func(p *challenge.State) {
 			*p.Challenge = challenge.Challenge{Offer: offerOf(app{}, ""), GuessesLeft: 5, LongCode: true}
 			p.Challenge.About.ValidAnswers = 2
-		}), 200, []string{"Two codes of 6 digits, one after the other.", "needs a longer code"},
-			[]string{"input#code[data-link]", "p#code-hint[data-script]"}},
+		}), 200, []string{"Two 6-digit codes, one after the other.", "need a longer code"},
+			[]string{"input#code[data-link]", "p#code-hint[hidden]"}},
 		{
 			"verify-longer",
 			mustWithFieldError(
@@ -361,7 +381,7 @@ func verifyStories(t *testing.T, lang string) []story {
 				challenge.ErrLongCodeNeeded,
 			),
 			422,
-			[]string{"p#code-wrong[role=alert]", "That code cannot be checked any more"},
+			[]string{"p#code-wrong[role=alert]", "so this code no longer works."},
 			[]string{wrongCodeText},
 		},
 		{
@@ -370,7 +390,7 @@ func verifyStories(t *testing.T, lang string) []story {
 			429,
 			[]string{
 				"p#code-wrong[role=alert]",
-				"Too many wrong ones in a row. You can try again in 15 s.",
+				"Too many failed attempts. Please wait 15 seconds and try again.",
 				"input#code[autofocus]",
 			},
 			[]string{wrongCodeText},
@@ -390,17 +410,31 @@ func verifyStories(t *testing.T, lang string) []story {
 			[]string{"form"},
 		},
 		{"verify-nomore", view(func(p *challenge.State) { p.Challenge.ResendAt = time.Time{} }), 200,
-			[]string{"No more codes can be sent"}, []string{"button[formaction]"}},
+			[]string{"button[formaction=/signin/code]", "You'll need to enter your password again."},
+			[]string{"p#again", "button#again-button"}},
 		{"verify-wrong", mustWithFieldError(t, view(same), "code", factor.ErrIncorrect), 422,
 			[]string{
 				wrongCodeText,
 				"input#code[aria-invalid=true]",
 				"p#code-wrong[role=alert]",
 				"input#code[autofocus]",
-				"Codes work for 15 minutes.",
+				"It works for 15 minutes.",
 				"button[formaction=/signin/code]",
 			},
 			[]string{"input#code[value]"}},
+		{"verify-wrong-app", withProblem(
+			view(func(p *challenge.State) {
+				*p.Challenge = challenge.Challenge{Offer: offerOf(app{}, ""), GuessesLeft: 5}
+			}),
+			s.codeProblem(r, challenge.Challenge{Offer: challenge.Offer{About: app{}.Info()}}, factor.ErrIncorrect),
+		), 422, []string{"does not match our records. Enter the code that your app shows now."},
+			[]string{"new code"}},
+		{"verify-wrong-paper", withProblem(
+			view(func(p *challenge.State) {
+				*p.Challenge = challenge.Challenge{Offer: offerOf(paper{}, ""), GuessesLeft: 5}
+			}),
+			s.codeProblem(r, challenge.Challenge{Offer: challenge.Offer{About: paper{}.Info()}}, factor.ErrIncorrect),
+		), 422, []string{"does not match our records. Check it and try again."}, []string{"new code", "clock"}},
 		{
 			"verify-malformed",
 			mustWithFieldError(t, view(same), "code", factor.ErrMalformed),
@@ -412,19 +446,19 @@ func verifyStories(t *testing.T, lang string) []story {
 			"verify-early",
 			early(view(same), 24),
 			429,
-			[]string{"You can ask for a new code in 24 s", "p#problem[role=alert]", "p#again[hidden]"},
+			[]string{"You can ask for a new code in 24 seconds.", "p#problem[role=alert]", "p#again[hidden]"},
 			nil,
 		},
 		{
 			"verify-early-long",
 			early(view(same), 3600),
 			429,
-			[]string{"Try again from 5 Nov 2026, 11:02 UTC, or use another way."},
+			[]string{"You can't get more codes until 5 Nov 2026, 11:02 UTC. Use another method, or try again then."},
 			nil,
 		},
 		{"verify-ended", attemptsExhaustedView(page(same)), 429,
 			[]string{
-				"Too many wrong codes. Start again to get a new one.", "form[action=/signin/cancel]",
+				"Too many failed attempts. Start again.", "form[action=/signin/cancel]", "input[name=again]",
 			}, []string{"input#code"}},
 	}
 }

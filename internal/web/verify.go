@@ -206,14 +206,20 @@ func (s *Handlers) renderVerifyError(w http.ResponseWriter, r *http.Request, p a
 	return s.render(w, r, view)
 }
 
-// codeProblem returns the problem of the code field.
+// codeProblem returns the problem of the code field. A new code is advised only where one can be sent.
 func (s *Handlers) codeProblem(r *http.Request, c challenge.Challenge, cause error) render.Problem {
 	problem, ok := s.userErrorProblem(s.methodWords(s.Pages.Localizer(r), c.About, ""), cause)
 	if !ok {
 		_, problem.Key, _ = render.FieldErrorText(cause)
 	}
-	if errors.Is(cause, factor.ErrMalformed) && !codeInputFor(c).Digits {
+	switch {
+	case ok:
+	case errors.Is(cause, factor.ErrMalformed) && !codeInputFor(c).Digits:
 		problem.Key = "problem.code.text"
+	case errors.Is(cause, factor.ErrIncorrect) && c.About.CodeTTL == 0 && hasNumericCode(c.About):
+		problem.Key = "problem.code.app"
+	case errors.Is(cause, factor.ErrIncorrect) && c.About.CodeTTL == 0:
+		problem.Key = "problem.code.kept"
 	}
 	problem.Field = "code"
 	return problem
@@ -228,6 +234,12 @@ func attemptsExhaustedView(v verifyPage) render.View {
 	}
 }
 
+// needsRestart reports whether a person who asks for a code can get one only in a new attempt.
+func needsRestart(err error) bool {
+	return errors.Is(err, challenge.ErrNoMoreCodes) || errors.Is(err, challenge.ErrNoAttempt)
+}
+
+// handleResendCode sends a new code. If the attempt can send none any more, the person starts again.
 func (s *Handlers) handleResendCode(w http.ResponseWriter, r *http.Request, p attempt) error {
 	form, err := render.ParseForm(w, r, "code", "trust") // the button is part of the form of the code
 	if err != nil {
@@ -237,6 +249,12 @@ func (s *Handlers) handleResendCode(w http.ResponseWriter, r *http.Request, p at
 		return err
 	}
 	err = p.Resend(r.Context())
+	switch {
+	case needsRestart(err):
+		return s.restart(w, r, p)
+	case errors.Is(err, challenge.ErrTooManyGuesses):
+		return s.renderVerifyError(w, r, p, err)
+	}
 	if waitError, ok := errors.AsType[*ratelimit.LimitedError](err); ok && p.Challenge != nil {
 		return s.renderVerifyResendWait(w, r, p, waitError.RetryAt)
 	}

@@ -6,6 +6,7 @@ package web
 
 import (
 	"embed"
+	"errors"
 	"net/http"
 	"slices"
 	"sync"
@@ -127,7 +128,10 @@ func (s *Handlers) withAttempt(pattern string, h func(http.ResponseWriter, *http
 			if err != nil {
 				return err
 			}
-			return h(w, r, p)
+			if err = h(w, r, p); errors.Is(err, challenge.ErrNoAttempt) {
+				return redirect(w, r, restartURL(p))
+			}
+			return err
 		},
 	}
 }

@@ -18,8 +18,8 @@ import (
 
 const (
 	compared = "does not match our records"
-	refused  = "cannot be checked any more"
-	asksLong = "needs a longer code"
+	refused  = "this code no longer works"
+	asksLong = "need a longer code"
 )
 
 // guessUntilRefused guesses codes of a method until none is compared any more, and returns how many were.

@@ -54,10 +54,10 @@ func TestEnrollAppTries(t *testing.T) {
 	key := b.scan()
 	for range 4 {
 		b.code(live.Wrong(passcode(t, key, s.Now())))
-		b.sees(incorrect)
+		b.sees(incorrectApp)
 	}
 	b.code(live.Wrong(passcode(t, key, s.Now())))
-	if !value[bool](b, `document.body.innerText.includes("Too many wrong codes.") || Boolean(document.getElementById("code"))`) {
+	if !value[bool](b, `document.body.innerText.includes("Too many failed attempts.") || Boolean(document.getElementById("code"))`) {
 		t.Errorf("nothing says why:\n%s", b.describe())
 	}
 }

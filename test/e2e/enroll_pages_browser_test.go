@@ -49,7 +49,7 @@ func appStory(b *tab, show func(string)) {
 	b.click("Verify")
 	b.sees("Enter the 6-digit code.")
 	b.code(live.Wrong(passcode(b.t, key, s.Now())))
-	b.sees(incorrect)
+	b.sees(incorrectApp)
 	show("app-wrong")
 	b.code(passcode(b.t, key, s.Now().Add(4*time.Minute)))
 	b.sees("Your phone's clock")
@@ -70,7 +70,7 @@ func appStory(b *tab, show func(string)) {
 		b.code(live.Wrong(passcode(b.t, key, s.Now())))
 	}
 	b.open("/settings/2step/app")
-	b.sees("Too many wrong codes.")
+	b.sees("Too many failed attempts.")
 	show("app-tries")
 }
 
@@ -86,7 +86,7 @@ func numberStory(b *tab, show func(string)) {
 	b.click("Send Code")
 	b.sees("+49 171 2345678")
 	code := textedCode.FindStringSubmatch((<-texts).Text)[1]
-	b.comesBy("Handed over for sending at ")
+	b.comesBy("Sent at ")
 	show("sms-draft")
 	b.code(live.Wrong(code))
 	b.sees(incorrect)
@@ -139,7 +139,7 @@ func recoveryStory(b *tab, show func(string)) {
 	b.click("Confirm")
 	b.at("/signin/verify")
 	show("confirm-verify")
-	b.click("Use another way")
+	b.click("Use another method")
 	show("confirm-method")
 	b.click(byRecoveryCode)
 	b.at("/signin/verify")

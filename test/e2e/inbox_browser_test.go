@@ -65,7 +65,7 @@ func TestBrowserInbox(t *testing.T) {
 	inbox.open("/inbox")
 	inbox.sees("No messages yet.")
 	b.credentials(live.AnnaEmail, live.AnnaPassword)
-	b.sees("Handed to the mail server at ")
+	b.sees("Sent at ")
 	b.code(inbox.newest())
 	b.at("/settings")
 }
@@ -82,7 +82,7 @@ func TestBrowserInboxClock(t *testing.T) {
 	t.Parallel()
 	b := browse(t, startLocal(t), light)
 	b.credentials(live.AnnaEmail, live.AnnaPassword)
-	b.sees("Handed to the mail server at ")
+	b.sees("Sent at ")
 	inbox := b.beside()
 	inbox.open("/inbox")
 	late := inbox.newest()

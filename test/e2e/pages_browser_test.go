@@ -132,7 +132,7 @@ func verifyStory(b *tab, show func(string)) {
 	s := b.on()
 	code := b.password(s)
 	b.open("/signin/verify")
-	b.sees("Handed to the mail server at ")
+	b.sees("Sent at ")
 	show("verify")
 	b.enter("code", "12")
 	b.click("Verify")
@@ -149,13 +149,13 @@ func verifyStory(b *tab, show func(string)) {
 		s.Turn(15 * time.Second)
 		b.code(live.Wrong(code))
 	}
-	b.sees("Too many wrong codes")
+	b.sees("Too many failed attempts")
 	show("verify-tries")
 }
 
 func longerStory(b *tab, show func(string)) {
 	b.guessed(b.on())
-	b.sees("needs a longer code")
+	b.sees("need a longer code")
 	show("verify-long")
 	b.enter("code", "0000000000000")
 	b.click("Verify")
@@ -167,7 +167,7 @@ func deliveryStory(b *tab, show func(string)) {
 	s := b.on()
 	s.Mail.Refuse(busy)
 	b.credentials(live.AnnaEmail, live.AnnaPassword)
-	b.sees("Waiting to be sent…")
+	b.sees("Sending…")
 	show("verify-waiting")
 	s.Mail.Refuse(unknown)
 	if b.look.noScript {

@@ -37,7 +37,7 @@ func TestEnrollRecoveryCodes(t *testing.T) {
 			b.signOut()
 			b.credentials(live.AnnaEmail, live.AnnaPassword)
 			b.at("/signin/verify") // recovery codes are never offered first
-			b.click("Use another way")
+			b.click("Use another method")
 			b.offers(byMail, byRecoveryCode)
 			b.click(byRecoveryCode)
 			b.recoveryCode(codes[3])
@@ -45,7 +45,7 @@ func TestEnrollRecoveryCodes(t *testing.T) {
 			b.sees("9 codes left")
 			b.signOut()
 			b.credentials(live.AnnaEmail, live.AnnaPassword)
-			b.click("Use another way")
+			b.click("Use another method")
 			b.offers(byMail, byRecoveryCode)
 			b.click(byRecoveryCode)
 			b.recoveryCode(codes[3])

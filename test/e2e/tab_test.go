@@ -229,10 +229,10 @@ func (b *tab) signIn(s *live.Server) {
 	b.at("/settings")
 }
 
-// code enters a code. With a script the 6th digit is enough on a fresh page.
+// code enters a code. With a script the 6th digit is enough, unless the same digits were refused just before.
 func (b *tab) code(code string) {
 	b.t.Helper()
-	if b.look.noScript || value[bool](b, `document.getElementById("code").hasAttribute("aria-invalid")`) {
+	if b.look.noScript || value[bool](b, fmt.Sprintf(`document.getElementById("code").ariaInvalid && navigation.activation.from.getState() === %q`, code)) {
 		b.enter("code", code)
 		b.click("Verify")
 		return

@@ -202,7 +202,7 @@ func TestBrowserTick(t *testing.T) {
 			ticked("after the page was opened anew", true)
 			b.click("Send a new code")
 			ticked("after a new code", true)
-			b.click("Use another way")
+			b.click("Use another method")
 			b.at("/signin/method")
 			b.click(byRecoveryCode)
 			if value[bool](b, `document.getElementById("trust") !== null`) {

@@ -17,8 +17,11 @@ import (
 
 const incorrect = "The verification code you have entered does not match our records. Please try again, or request a new code."
 
-// A wrong code is explained beside the empty field, which has the focus. From then on
-// nothing is checked before Verify, so that a digit can be corrected in peace.
+// incorrectApp is the advice where no code is sent.
+const incorrectApp = "The verification code you have entered does not match our records. Enter the code that your app shows now."
+
+// A wrong code is explained beside the empty field, which has the focus. The next code is checked at its
+// 6th digit too, except for the same digits.
 func TestBrowserWrongCode(t *testing.T) {
 	t.Parallel()
 	s := live.Start(t, "")
@@ -27,7 +30,7 @@ func TestBrowserWrongCode(t *testing.T) {
 	b.sees("We check the code as soon as you enter the 6th digit.")
 	b.code(live.Wrong(code))
 	b.sees(incorrect)
-	b.sees("Enter the 6-digit code.")
+	b.sees("We check the code as soon as you enter the 6th digit.")
 	for what, expression := range map[string]string{
 		"the title begins with Error":   `document.title.startsWith("Error: ")`,
 		"the field is empty":            `code.value === ""`,
@@ -40,16 +43,76 @@ func TestBrowserWrongCode(t *testing.T) {
 			t.Errorf("not true: %s", what)
 		}
 	}
-	before := posts(s, "/signin/verify")
-	b.press(code)
-	if v := value[string](b, `code.value + " on " + location.pathname`); v != code+" on /signin/verify" {
-		t.Errorf("after the 6th digit: %s", v)
-	}
-	if n := posts(s, "/signin/verify"); n != before {
-		t.Error("checked again without being asked")
-	}
-	b.click("Verify")
+	b.retype(code)
 	b.at("/settings")
+	if n := posts(s, "/signin/verify"); n != 2 {
+		t.Errorf("%d codes were sent, want 2", n)
+	}
+}
+
+// retype types the digits that were refused once more, which does not submit them, and then the right ones,
+// which does.
+func (b *tab) retype(code string) {
+	b.t.Helper()
+	b.press(live.Wrong(code))
+	for range 6 {
+		b.press(kb.Backspace)
+	}
+	b.enter("code", live.Wrong(code)[:3]+" "+live.Wrong(code)[3:]) // pasted
+	if value[bool](b, `Boolean(code.form.dataset.sent)`) {
+		b.t.Error("the digits that were refused are sent again")
+	}
+	for range 7 {
+		b.press(kb.Backspace)
+	}
+	b.turn(chromedp.KeyEvent(code))
+}
+
+// While a code is being checked, nothing that is typed is sent.
+func TestBrowserCodeSentOnce(t *testing.T) {
+	t.Parallel()
+	s := live.Start(t, "")
+	b := browse(t, s.URL, light)
+	code := b.password(s)
+	b.do(chromedp.Evaluate(`code.form.addEventListener("submit", (e) => { e.preventDefault(); window.sent = (window.sent ?? 0) + 1 })`, nil))
+	b.enter("code", live.Wrong(code))
+	b.enter("code", code)
+	b.enter("code", live.Wrong(code))
+	if n := value[int](b, `window.sent`); n != 1 {
+		t.Errorf("sent %d times, want once", n)
+	}
+}
+
+// A person who comes back late gets a new code with one click, in the same sign-in or in a new one with the
+// address filled in.
+func TestBrowserLateCode(t *testing.T) {
+	t.Parallel()
+	for _, l := range []look{light, plain} {
+		t.Run(l.name, func(t *testing.T) {
+			t.Parallel()
+			s := live.Start(t, "")
+			b := browse(t, s.URL, l)
+			late := b.password(s)
+			s.Turn(16 * time.Minute)
+			b.code(late)
+			b.sees(incorrect)
+			b.click("Send a new code")
+			b.at("/signin/verify")
+			late = s.Code(1)
+			s.Turn(30 * time.Minute)
+			b.code(late)
+			b.sees("You'll need to enter your password again.")
+			b.click("Send a new code")
+			b.at("/signin")
+			if v := value[string](b, `email.value + " " + document.activeElement.id`); v != live.AnnaEmail+" password" {
+				t.Errorf("address and focus: %s", v)
+			}
+			b.enter("password", live.AnnaPassword)
+			b.click("Sign in")
+			b.code(s.Code(2))
+			b.at("/settings")
+		})
+	}
 }
 
 // Something that is no code is said to be none, and costs no try.
@@ -74,13 +137,13 @@ func TestBrowserDelivery(t *testing.T) {
 	s.Mail.Refuse(busy)
 	b := browse(t, s.URL, light)
 	b.credentials(live.AnnaEmail, live.AnnaPassword)
-	b.sees("Waiting to be sent…")
-	if value[bool](b, `check.checkVisibility()`) {
+	b.sees("Sending…")
+	if value[bool](b, `Boolean(document.getElementById("check"))`) {
 		t.Error("Check again stands there although the page checks by itself")
 	}
 	left := b.left
 	s.Mail.Refuse(nil)
-	b.sees("Handed to the mail server at ")
+	b.sees("Sent at ")
 	if b.left != left || b.focus() != "code" {
 		t.Error("the page was loaded again, or the focus moved")
 	}
@@ -98,7 +161,7 @@ func TestBrowserDeliveryRefused(t *testing.T) {
 	s.Mail.Refuse(busy)
 	b := browse(t, s.URL, light)
 	b.credentials(live.AnnaEmail, live.AnnaPassword)
-	b.sees("Waiting to be sent…")
+	b.sees("Sending…")
 	s.Mail.Refuse(unknown)
 	b.sees("The mail server refused the message.")
 	b.reload()
@@ -112,10 +175,10 @@ func TestBrowserDeliveryPlain(t *testing.T) {
 	s.Mail.Refuse(busy)
 	b := browse(t, s.URL, plain)
 	b.credentials(live.AnnaEmail, live.AnnaPassword)
-	b.sees("Waiting to be sent…")
+	b.sees("Sending…")
 	s.Mail.Refuse(nil)
 	code := s.Code(0)
-	b.comes("Check again", "Handed to the mail server at ")
+	b.comes("Check again", "Sent at ")
 	b.code(code)
 	b.at("/settings")
 }
@@ -218,9 +281,12 @@ func TestBrowserTooManyTries(t *testing.T) {
 		b.sees(incorrect)
 	}
 	b.code(code)
-	b.sees("Start again to get a new one.")
+	b.sees("Too many failed attempts. Start again.")
 	b.click("Start again")
 	b.at("/signin")
+	if v := value[string](b, `email.value`); v != live.AnnaEmail {
+		t.Errorf("the address: %q", v)
+	}
 	b.signIn(s)
 }
 
@@ -234,6 +300,9 @@ func TestBrowserNotYou(t *testing.T) {
 	b.at("/signin")
 	b.open("/signin/verify")
 	b.at("/signin")
+	if v := value[string](b, `email.value`); v != "" {
+		t.Errorf("the address: %q", v)
+	}
 }
 
 // With the keyboard alone every control of both pages is reached in reading order and can
@@ -252,8 +321,11 @@ func TestBrowserKeyboard(t *testing.T) {
 	b.tabs("trust", "code", "verify", "again-button", "Check this browser", "Start again")
 	b.do(chromedp.Focus("#code", chromedp.ByQuery))
 	b.code(live.Wrong(code))
-	b.press(code)
+	b.press(code[:5])
+	b.do(input.InsertText("-"))
 	b.turn(chromedp.KeyEvent(kb.Enter))
+	b.sees("Enter the 6-digit code.")
+	b.code(code)
 	b.at("/settings")
 	if n := s.Mail.Len(); n != 1 {
 		t.Errorf("%d mails", n)
@@ -290,7 +362,7 @@ func TestBrowserLongerCode(t *testing.T) {
 	s := live.Start(t, "")
 	b := browse(t, s.URL, light)
 	n := b.guessed(s)
-	b.sees("needs a longer code")
+	b.sees("need a longer code")
 	var link string
 	for ; link == ""; n++ {
 		link = regexp.MustCompile(`https://\S+/signin/verify#[0-9A-Z]{13}`).FindString(s.Mail.Next(n))

@@ -3,7 +3,7 @@
 (() => {
   const byID = (id) => document.getElementById(id);
 
-  // A refused form is answered in place. The history gets the address of the form instead, so that
+  // A refused form is answered in place. Put the address of the form into the history, so that
   // reload and Back do not send it again.
   if (document.querySelector("[role=alert]")) {
     const here = location.pathname;
@@ -39,8 +39,7 @@
     input.form.addEventListener("submit", () => show(false));
   }
 
-  // The secret of a mailed link is in the fragment, which is not sent to servers. Move it from the
-  // address bar into the form.
+  // Move the secret of a mailed link from the fragment, which is not sent to servers, into the form.
   const token = byID("token") ?? document.querySelector("#code[data-link]"); // the field of a long code
   const take = () => {
     if (!token || location.hash.length < 2) return;
@@ -55,45 +54,49 @@
   // Open the folded section that the address names, as newer browsers do.
   byID(location.hash.slice(1))?.closest("details")?.setAttribute("open", "");
 
-  // Send the response to an app (response_mode=form_post).
-  document.querySelector("form[data-go]")?.requestSubmit();
+  // Submit a form that needs no input, such as the response to an app (response_mode=form_post).
+  document.querySelector("form[data-go], form[data-auto]")?.requestSubmit();
 
-  // Submit the code at the 6th digit: once per page, and not after an error, so that people can correct
-  // a digit.
+  // Submit the code at the 6th digit, but not what the page before has sent.
   const code = byID("code");
-  const hint = byID("code-hint");
-  const digits = hint?.dataset.script;
-  if (code && digits && !code.hasAttribute("aria-invalid")) {
-    let armed = true;
-    hint.textContent = digits;
+  const hint = document.querySelector("#code-hint[hidden]");
+  if (hint) {
+    const typed = () => code.value.replace(/[\s\p{Pd}\p{Cf}]/gu, "");
+    let last = code.ariaInvalid && window.navigation?.activation?.from?.getState();
+    hint.hidden = false;
+    code.form.addEventListener("submit", (event) => {
+      if (event.defaultPrevented) return;
+      last = typed();
+      window.navigation?.updateCurrentEntry({ state: last });
+    });
     code.addEventListener("input", () => {
-      if (armed && /^\p{Nd}{6}$/u.test(code.value.replace(/[\s\p{Pd}\p{Cf}]/gu, ""))) {
-        armed = false;
-        code.form.requestSubmit(byID("verify"));
-      }
+      if (/^\p{Nd}{6}$/u.test(typed()) && typed() !== last && !code.form.dataset.sent) code.form.requestSubmit(byID("verify"));
     });
   }
 
-  // Save the trust checkbox when it changes, so that a reload keeps it.
+  // Focus the field below a QR code if it is in view.
+  if (byID("secret") && code?.getBoundingClientRect().bottom < innerHeight) code.focus();
+
+  // Save the trust checkbox for a reload.
   const trust = byID("trust");
   if (trust) {
     trust.addEventListener("change", () => {
       const body = new URLSearchParams(trust.checked ? { trust: "1" } : {});
-      fetch(trust.dataset.url, { method: "POST", body, keepalive: true, redirect: "manual" }).catch(() => {}); // the form sends it as well
+      fetch(trust.dataset.url, { method: "POST", body, keepalive: true, redirect: "manual" }).catch(() => {});
     });
   }
 
-  // Offer to fill in the code of a text message (WebOTP), until the form is sent.
-  if (code && digits && "OTPCredential" in window && byID("delivery")?.dataset.more !== undefined) {
+  // Offer the code of a text message (WebOTP), until the form is sent.
+  if (hint && "OTPCredential" in window && byID("delivery")?.dataset.more !== undefined) {
     const enough = new AbortController();
     code.form.addEventListener("submit", () => enough.abort());
     navigator.credentials.get({ otp: { transport: ["sms"] }, signal: enough.signal }).then((otp) => {
       code.value = otp.code;
       code.dispatchEvent(new Event("input"));
-    }, () => {}); // refused or dismissed
+    }, () => {});
   }
 
-  // Count down to when a new code can be sent. Screen readers hear only the end.
+  // Count down to a new code. Screen readers hear only the end.
   const again = byID("again");
   let until = 0;
   const tick = () => {
@@ -113,8 +116,7 @@
   }
 
   // Poll the delivery state until it is final or the code has expired: every second for 10 seconds
-  // after each change, then less often, up to every 15 seconds. A text message can be reported again
-  // after "sent".
+  // after each change, then up to every 15 seconds. Text messages can change after "sent".
   const delivery = byID("delivery");
   const pollUntil = Date.now() + (delivery?.dataset.minutes ?? 15) * 60000;
   let changed = Date.now();
@@ -144,11 +146,11 @@
     }
   };
   if (delivery && pending(delivery.dataset.state)) {
-    if (byID("check")) byID("check").hidden = true;
+    byID("check")?.remove();
     pollLater(0);
   }
 
-  // Copy text from the page: a key without its spaces, a list line by line.
+  // Copy a key without its spaces, or a list line by line.
   for (const button of document.querySelectorAll("[data-copy]")) {
     const from = byID(button.dataset.copy);
     const lines = from.children.length ? [...from.children] : [from];
@@ -162,8 +164,4 @@
     button.hidden = false;
     button.addEventListener("click", () => print());
   }
-
-  // Submit a form that needs no input.
-  const auto = document.querySelector("form[data-auto]");
-  if (auto) auto.requestSubmit();
 })();
