@@ -260,6 +260,9 @@ var acts = []act{
 	{"Accounts.SetGroups", func(w *walk) func() error {
 		return func() error { return w.SetGroups(w.Context(), annaEmail, []string{"staff"}) }
 	}, []audit.Kind{audit.GroupsChanged}, audit.TypeOperator, nil},
+	{"Accounts.ChangeName", func(w *walk) func() error {
+		return func() error { return w.services.Accounts.ChangeName(w.Context(), w.a.Ref(), "Anne", here) }
+	}, []audit.Kind{audit.NameChanged}, audit.TypePerson, nil},
 	{"SignIns.InvalidateAll", func(w *walk) func() error {
 		return func() error { return w.InvalidateAfterRestore(w.Context()) }
 	}, []audit.Kind{audit.BackupRestored}, audit.TypeOperator, nil},

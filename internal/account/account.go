@@ -61,6 +61,25 @@ func validateName(typed string) (string, error) {
 	return name, nil
 }
 
+// ChangeName changes the name of a person. Apps see it in the next token and at the next request. The old name is not
+// recorded. It returns ErrName.
+func (a *Accounts) ChangeName(ctx context.Context, account store.AccountRef, name string, from origin.Origin) error {
+	name, err := validateName(name)
+	if err != nil {
+		return err
+	}
+	err = a.Store.Tx(ctx, func(tx *store.DB) error {
+		if err := tx.SetName(ctx, account.ID, name); err != nil {
+			return err
+		}
+		return a.Event(ctx, tx, audit.Event{Kind: audit.NameChanged, Account: account.ID}, from)
+	})
+	if err != nil {
+		return fmt.Errorf("account: change name: %w", err)
+	}
+	return nil
+}
+
 // NewAccount describes an account to create.
 type NewAccount struct {
 	Email    string

@@ -135,3 +135,43 @@ func (a *Accounts) findLink(ctx context.Context, token string, purposes ...strin
 	}
 	return l, nil
 }
+
+// PendingAccount is the account that a link of an invitation or a sign-up creates.
+type PendingAccount struct {
+	Email string
+	Name  string // as the operator or the person gave it; "": none
+}
+
+// FindInvitation returns what the link of an invitation or a sign-up is for, without using it up. Whoever has the token
+// may create this account, so it may be shown to them. It returns ErrLink.
+func (a *Accounts) FindInvitation(ctx context.Context, token string) (PendingAccount, error) {
+	l, err := a.findLink(ctx, token, store.LinkInvite, store.LinkSignUp)
+	if err != nil {
+		return PendingAccount{}, err
+	}
+	return PendingAccount{l.Email, l.Name}, nil
+}
+
+// FindReset returns the email address of the account that a link of RequestPasswordReset is for, without using it up.
+// It returns ErrLink.
+func (a *Accounts) FindReset(ctx context.Context, token string) (email string, err error) {
+	_, account, err := a.findReset(ctx, token)
+	return account.Email, err
+}
+
+// findReset returns a link of RequestPasswordReset and its account. It returns ErrLink if the link is not valid, or the
+// account was changed since or is disabled.
+func (a *Accounts) findReset(ctx context.Context, token string) (store.EmailLink, store.Account, error) {
+	l, err := a.findLink(ctx, token, store.LinkReset)
+	if err != nil {
+		return l, store.Account{}, err
+	}
+	account, err := a.Store.GetAccount(ctx, l.AccountID)
+	if errors.Is(err, store.ErrNotFound) || err == nil && (account.Epoch != l.Epoch || !account.DisabledAt.IsZero()) {
+		return l, store.Account{}, ErrLink
+	}
+	if err != nil {
+		return l, store.Account{}, fmt.Errorf("account: reset: %w", err)
+	}
+	return l, account, nil
+}

@@ -169,16 +169,9 @@ func (a *Accounts) RequestPasswordReset(ctx context.Context, email string, from 
 // messages and of pairs of app codes start again, because someone with the old password may have used them up. It
 // returns ErrLink, or an error of seal.CheckNewPassword.
 func (a *Accounts) ResetPassword(ctx context.Context, token, password string, from origin.Origin) error {
-	l, err := a.findLink(ctx, token, store.LinkReset)
+	l, account, err := a.findReset(ctx, token)
 	if err != nil {
 		return err
-	}
-	account, err := a.Store.GetAccount(ctx, l.AccountID)
-	if errors.Is(err, store.ErrNotFound) || err == nil && (account.Epoch != l.Epoch || !account.DisabledAt.IsZero()) {
-		return ErrLink
-	}
-	if err != nil {
-		return fmt.Errorf("account: reset: %w", err)
 	}
 	sealed, err := a.HashPassword(ctx, account, password)
 	if err != nil {

@@ -10,9 +10,6 @@ import (
 	"crypto/rand"
 	"fmt"
 	"log/slog"
-	"regexp"
-	"strconv"
-	"strings"
 	"time"
 
 	"twostep.example/twostep/internal/store"
@@ -202,29 +199,13 @@ type Filter struct {
 }
 
 // Cursor is the position of an event in the list.
-type Cursor struct {
-	At time.Time
-	ID string
-}
-
-// String formats the cursor for ParseCursor.
-func (c Cursor) String() string { return strconv.FormatInt(c.At.UnixMilli(), 10) + "-" + c.ID }
+type Cursor = store.Cursor
 
 // ParseCursor parses the result of Cursor.String. It reports false if text is not valid.
-func ParseCursor(text string) (c Cursor, ok bool) {
-	millis, id, _ := strings.Cut(text, "-")
-	at, err := strconv.ParseInt(millis, 10, 64)
-	if err != nil || at <= 0 || !eventID.MatchString(id) {
-		return Cursor{}, false
-	}
-	return Cursor{time.UnixMilli(at), id}, true
-}
-
-// eventID matches a text of crypto/rand.Text and the id of an EventsOmitted.
-var eventID = regexp.MustCompile(`^[A-Z2-7]{1,64}$`)
+func ParseCursor(text string) (Cursor, bool) { return store.ParseCursor(text) }
 
 // Cursor returns the position of e in the list.
-func (e Event) Cursor() Cursor { return Cursor{e.At, e.ID} }
+func (e Event) Cursor() Cursor { return Cursor{At: e.At, ID: e.ID} }
 
 // List lists the events that f selects, newest first. To read the next page, set Before to the Cursor of the last event
 // of this one.

@@ -24,6 +24,7 @@ const (
 	FactorReplaced Kind = "factor.replaced"
 	FactorRemoved  Kind = "factor.removed"
 	EmailChanged   Kind = "email.changed"
+	NameChanged    Kind = "name.changed"
 	ChangeUndone   Kind = "change.undone"
 
 	TrustDenied        Kind = "trust.denied"
@@ -92,6 +93,7 @@ func Describe() []Description {
 		{FactorReplaced, "a verification method was replaced", false},
 		{FactorRemoved, "a verification method was removed", false},
 		{EmailChanged, "the email address of an account was changed", false},
+		{NameChanged, "a person changed their name", false},
 		{ChangeUndone, "a change was undone with the link in its notification", false},
 		{TrustDenied, "a trusted device was asked for a code all the same", false},
 		{DeviceTrusted, "a device was trusted", false},

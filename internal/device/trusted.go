@@ -37,7 +37,7 @@ type DeviceNetwork struct {
 // ListTrustedDevices lists the devices that the person trusts now: the current one first, then the most recently
 // verified.
 func (d *Devices) ListTrustedDevices(ctx context.Context, person SessionDevice) ([]TrustedDevice, error) {
-	rows, err := d.Store.ListTrustedNetworks(ctx, person.ID)
+	rows, err := d.Store.ListLiveTrustedNetworks(ctx, person.AccountRef)
 	if err != nil {
 		return nil, fmt.Errorf("device: list trusted devices: %w", err)
 	}
@@ -71,7 +71,7 @@ func (d *Devices) ListTrustedDevices(ctx context.Context, person SessionDevice) 
 // FindSimilarTrust returns when a browser like this one was last verified on this network, if that is still trusted: it
 // may be this browser, whose storage was cleared. It returns the zero time if there is none.
 func (d *Devices) FindSimilarTrust(ctx context.Context, person SessionDevice, from origin.Origin) (time.Time, error) {
-	rows, err := d.Store.ListTrustedNetworks(ctx, person.ID)
+	rows, err := d.Store.ListLiveTrustedNetworks(ctx, person.AccountRef)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("device: find similar trust: %w", err)
 	}

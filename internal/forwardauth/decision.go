@@ -45,6 +45,8 @@ func (a *Authorizer) respond(
 			}
 		}
 		return a.writeDenied(w, r, cl, d.errorCode)
+	case !req.noRedirect && req.isForm(r):
+		return a.writeEnded(w, r, req)
 	case req.noRedirect || !req.isNavigation(r):
 		return a.writeText(w, r, http.StatusUnauthorized, "forward.signin")
 	}

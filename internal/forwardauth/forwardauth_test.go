@@ -143,6 +143,51 @@ func TestIsNavigation(t *testing.T) {
 	}
 }
 
+// A request that sends a form gets the page that leads to the sign-in; one of a script or in a frame does not.
+func TestIsForm(t *testing.T) {
+	for _, row := range []struct {
+		method string
+		lines  []string
+		want   bool
+	}{
+		{"POST", []string{"Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document"}, true},
+		{"POST", []string{"Accept: text/html,*/*;q=0.8"}, true},
+		{"POST", []string{"Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: iframe", "Accept: text/html"}, false},
+		{"POST", []string{"Sec-Fetch-Mode: cors", "Accept: text/html"}, false},
+		{"POST", []string{"Accept: text/html", "X-Requested-With: XMLHttpRequest"}, false},
+		{"POST", []string{"Accept: application/json"}, false},
+		{"POST", nil, false},
+		{"PUT", []string{"Accept: text/html"}, false},
+		{"GET", []string{"Accept: text/html"}, false},
+	} {
+		r := newProxyRequest("GET", "/auth/check", trustedPeer, row.lines...)
+		if got := (proxiedRequest{method: row.method}).isForm(r); got != row.want {
+			t.Errorf("%s %q: got %v, want %v", row.method, row.lines, got, row.want)
+		}
+	}
+}
+
+// The page leads to the start page of the app, whatever was asked for, in the language of the reader.
+func TestEndedPage(t *testing.T) {
+	for language, want := range map[string]string{"en": "You need to sign in again", "de": "melden Sie sich noch einmal an"} {
+		a := newTestAuthorizer(true)
+		a.Pages.Site = "<b>Example</b>"
+		w := httptest.NewRecorder()
+		r := newProxyRequest("GET", "/auth/check", trustedPeer, "Accept-Language: "+language)
+		req := proxiedRequest{method: "POST", origin: "https://wiki.example", uri: "/a?b=<script>"}
+		if err := a.writeEnded(w, r, req); err != nil {
+			t.Fatal(err)
+		}
+		body := w.Body.String()
+		if w.Code != http.StatusUnauthorized || !strings.Contains(body, want) || strings.Contains(body, "<b>") ||
+			strings.Contains(body, "script") || strings.Contains(body, "style") ||
+			!strings.Contains(body, `<a href="https://wiki.example/" target="_blank" rel="noopener">`) ||
+			!strings.Contains(body, `<html lang="`+language+`" dir="ltr">`) {
+			t.Errorf("%s: %d %s", language, w.Code, body)
+		}
+	}
+}
+
 // The return path always stays on the same host.
 func TestReturnPathStaysOnHost(t *testing.T) {
 	for uri, want := range map[string]string{

@@ -51,12 +51,19 @@ func (p proxiedRequest) returnPath() string {
 	return "/"
 }
 
-// isNavigation reports whether the request is a top-level navigation, in which a sign-in page would be visible.
-// Other requests get a plain error instead of a redirect.
+// isNavigation reports whether the request opens a page in a window, where a sign-in page would be visible. Other
+// requests get a plain error instead of a redirect.
 func (p proxiedRequest) isNavigation(r *http.Request) bool {
-	if p.method != http.MethodGet {
-		return false
-	}
+	return p.method == http.MethodGet && fillsWindow(r)
+}
+
+// isForm reports whether the request sends a form, and the browser shows the response in the window.
+func (p proxiedRequest) isForm(r *http.Request) bool {
+	return p.method == http.MethodPost && fillsWindow(r)
+}
+
+// fillsWindow reports whether the browser shows the response in a window, and not in a frame or to a script.
+func fillsWindow(r *http.Request) bool {
 	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" {
 		return mode == "navigate" && cmp.Or(r.Header.Get("Sec-Fetch-Dest"), "document") == "document"
 	}

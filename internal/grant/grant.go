@@ -313,7 +313,7 @@ type AuthorizedClient struct {
 // ListAuthorizedClients returns the clients that have a live grant or a consent of the person, once each. Scope
 // holds the values of all of them and may repeat one.
 func (g *Grants) ListAuthorizedClients(ctx context.Context, who session.Session) (list []AuthorizedClient, err error) {
-	rows, err := g.Store.ListGrants(ctx, who.Account.ID, g.Now())
+	rows, err := g.Store.ListGrantedScopes(ctx, who.Account.ID, g.Now())
 	if err != nil {
 		return nil, fmt.Errorf("grant: list authorized clients: %w", err)
 	}

@@ -26,7 +26,7 @@ import (
 	"twostep.example/twostep/internal/origin"
 )
 
-//go:embed layout.html fields.html pages
+//go:embed layout.html bare.html fields.html pages
 var templateFiles embed.FS
 
 // Renderer renders every page of a server. It can be copied. Its fields must not change once it is in use.
@@ -58,7 +58,7 @@ func Parse(files fs.FS, folder string) Templates {
 	}
 	pages := Templates{}
 	for _, name := range names {
-		t := template.Must(template.ParseFS(templateFiles, "layout.html", "fields.html"))
+		t := template.Must(template.ParseFS(templateFiles, "layout.html", "bare.html", "fields.html"))
 		if len(parts) > 0 {
 			template.Must(t.ParseFS(files, parts...))
 		}
@@ -80,6 +80,7 @@ type View struct {
 	Title     string // text key
 	TitleText string // the title itself, if it is not in package i18n
 	Wide      bool   // the wide layout, for lists
+	Bare      bool   // without style sheet, script and icon, for a page on the host of an app
 	Focus     string // the field with the focus if there is no problem
 	Problems  []Problem
 	Data      any // the struct of the page
@@ -101,7 +102,11 @@ func (p *Renderer) Render(w http.ResponseWriter, r *http.Request, s View) error 
 		return fmt.Errorf("render: no page %q", s.Template)
 	}
 	var b bytes.Buffer
-	if err := t.ExecuteTemplate(&b, "layout.html", p.newTemplateContext(r, s)); err != nil {
+	layout := "layout.html"
+	if s.Bare {
+		layout = "bare.html"
+	}
+	if err := t.ExecuteTemplate(&b, layout, p.newTemplateContext(r, s)); err != nil {
 		return fmt.Errorf("render: %s: %w", s.Template, err)
 	}
 	h := w.Header()

@@ -226,10 +226,22 @@ func sessionFromRow(row store.Session) Session {
 	}
 }
 
-// List returns the live sessions of the person, the last used first.
-func (s *Sessions) List(ctx context.Context, who Session) ([]Session, error) {
+// Cursor is the position of a session in the list.
+type Cursor = store.Cursor
+
+// ParseCursor parses the result of Cursor.String. It reports false if text is not valid.
+func ParseCursor(text string) (Cursor, bool) { return store.ParseCursor(text) }
+
+// Cursor returns the position of s in the list.
+func (s Session) Cursor() Cursor { return Cursor{At: s.StartedAt, ID: s.ID} }
+
+// ListOthers returns up to limit live sessions of the person other than who, the most recently started first. To read
+// the next page, set before to the Cursor of the last session of this one.
+func (s *Sessions) ListOthers(ctx context.Context, who Session, before Cursor, limit int) ([]Session, error) {
 	now := s.Now()
-	rows, err := s.Store.ListSessions(ctx, who.Account.ID, now.Add(-s.Idle), now)
+	rows, err := s.Store.ListSessions(ctx, store.SessionFilter{
+		Account: who.Account.ID, Except: who.ID, LastSeen: now.Add(-s.Idle), Expires: now, Before: before, Limit: limit,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("session: list: %w", err)
 	}

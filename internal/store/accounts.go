@@ -89,6 +89,12 @@ func (db *DB) SetEmail(ctx context.Context, id string, epoch int64, email string
 	return db.must(ctx, `UPDATE accounts SET email = $3 WHERE id = $1 AND epoch = $2`, id, epoch, email)
 }
 
+// SetName replaces the name of the account. It returns ErrNotFound if there is no such account.
+func (db *DB) SetName(ctx context.Context, id, name string) error {
+	defer db.changed(AccountKey(id))
+	return db.must(ctx, `UPDATE accounts SET name = $2 WHERE id = $1`, id, name)
+}
+
 // IncrementEpoch raises the epoch, which ends every attempt, session and link of the account. It returns ErrNotFound if
 // the account no longer has this epoch.
 func (db *DB) IncrementEpoch(ctx context.Context, id string, epoch int64) error {

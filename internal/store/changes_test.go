@@ -51,6 +51,7 @@ func TestChanged(t *testing.T) {
 		want  string // the keys that change; "": none
 	}{
 		{"a last-seen time", func(db *store.DB, id string) error { return db.TouchSession(ctx, id, at(50)) }, ""},
+		{"a name", func(db *store.DB, id string) error { return db.SetName(ctx, id, "Anne") }, account},
 		{"a new hash of the same password", func(db *store.DB, id string) error {
 			return db.ReplacePasswordHash(ctx, id, []byte(id), []byte("new"))
 		}, ""},

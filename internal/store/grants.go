@@ -99,11 +99,15 @@ func (db *DB) RevokeClientGrants(ctx context.Context, account, client string, no
 	return err
 }
 
-// ListGrants lists the live grants of an account, newest first.
-func (db *DB) ListGrants(ctx context.Context, account string, now time.Time) ([]Grant, error) {
-	rows, err := db.read.QueryContext(ctx, `SELECT `+grantColumns+` FROM grants WHERE `+liveGrant+`
-			AND grants.account_id = $2 ORDER BY grants.created_at DESC, grants.id`, now, account)
-	return all(rows, err, func(s scanner) (g Grant, err error) { return g, s.Scan(g.columns()...) })
+// ListGrantedScopes lists what the live grants of an account allow: the client, the scope and the time of the newest
+// grant, newest first. It returns one row for each client and scope, however many grants there are.
+func (db *DB) ListGrantedScopes(ctx context.Context, account string, now time.Time) ([]Grant, error) {
+	rows, err := db.read.QueryContext(ctx, `SELECT client_id, scope, MAX(grants.created_at) AS newest FROM grants
+		WHERE `+liveGrant+` AND grants.account_id = $2
+		GROUP BY client_id, scope ORDER BY newest DESC, client_id, scope`, now, account)
+	return all(rows, err, func(s scanner) (g Grant, err error) {
+		return g, s.Scan(&g.ClientID, &g.Scope, (*Time)(&g.CreatedAt))
+	})
 }
 
 // Token is a token that was issued for a grant.

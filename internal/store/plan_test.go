@@ -164,7 +164,7 @@ func calls(ctx context.Context) map[string]func(db *store.DB) error {
 		"DeleteKnownDevices":    func(d *db) error { return d.DeleteKnownDevices(ctx, "x1") },
 		"DeleteFailedPasswords": func(d *db) error { return d.DeleteFailedPasswords(ctx, "x1") },
 		"FindGrantByCode":       func(d *db) error { return no(d.FindGrantByCode(ctx, x)) },
-		"ListGrants":            func(d *db) error { return no(d.ListGrants(ctx, "x1", at(1))) },
+		"ListGrantedScopes":     func(d *db) error { return no(d.ListGrantedScopes(ctx, "x1", at(1))) },
 		"LockGuessBudget":       func(d *db) error { return no(d.LockGuessBudget(ctx, "x1")) },
 		"ClaimMessage":          func(d *db) error { return no(d.ClaimMessage(ctx, at(50), at(60))) },
 		"SaveConsent": func(d *db) error {
@@ -196,7 +196,10 @@ func calls(ctx context.Context) map[string]func(db *store.DB) error {
 		"PassChallenge":       func(d *db) error { return d.PassChallenge(ctx, "x1", at(1)) },
 		"Ping":                func(d *db) error { return d.Ping(ctx) },
 		"ListTrustedNetworks": func(d *db) error { return no(d.ListTrustedNetworks(ctx, "x1")) },
-		"ListDeviceNetworks":  func(d *db) error { return no(d.ListDeviceNetworks(ctx, "x1", "x1")) },
+		"ListLiveTrustedNetworks": func(d *db) error {
+			return no(d.ListLiveTrustedNetworks(ctx, store.AccountRef{ID: "x1", Epoch: 1}))
+		},
+		"ListDeviceNetworks": func(d *db) error { return no(d.ListDeviceNetworks(ctx, "x1", "x1")) },
 		"ReauthenticateSession": func(d *db) error {
 			return d.ReauthenticateSession(ctx, store.Session{ID: "x1", TokenHash: []byte("y"), AccountID: "x1",
 				Epoch: 1}, time.Time{}, at(1))
@@ -238,9 +241,12 @@ func calls(ctx context.Context) map[string]func(db *store.DB) error {
 				at(1))
 			return err
 		},
-		"ListSessions":      func(d *db) error { return no(d.ListSessions(ctx, "x1", time.Time{}, at(1))) },
+		"ListSessions": func(d *db) error {
+			return no(d.ListSessions(ctx, store.SessionFilter{Account: "x1", Expires: at(1), Limit: 5}))
+		},
 		"SetDisabled":       func(d *db) error { return d.SetDisabled(ctx, "x1", 1, at(1)) },
 		"SetEmail":          func(d *db) error { return d.SetEmail(ctx, "x1", 1, "y") },
+		"SetName":           func(d *db) error { return d.SetName(ctx, "x1", "y") },
 		"SetGroups":         func(d *db) error { return d.SetGroups(ctx, "x1", "y") },
 		"SetState":          func(d *db) error { return d.SetState(ctx, "x1", "y") },
 		"SetPassword":       func(d *db) error { return d.SetPassword(ctx, "x1", 1, x, at(1)) },

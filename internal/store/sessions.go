@@ -71,11 +71,28 @@ func scanSession(row scanner) (s Session, a Account, err error) {
 	return s, a, found(err)
 }
 
-// ListSessions lists the live sessions of an account, most recently used first.
-func (db *DB) ListSessions(ctx context.Context, account string, idle, now time.Time) ([]Session, error) {
+// SessionFilter selects the sessions of an account.
+type SessionFilter struct {
+	Account  string
+	Except   string    // id of a session to leave out
+	LastSeen time.Time // last seen at this time or later
+	Expires  time.Time // expires at this time or later
+	Before   Cursor    // by the start of the session
+	Limit    int       // at least 1
+}
+
+// ListSessions lists up to f.Limit live sessions of an account, most recently started first. To read the next page, set
+// f.Before to the cursor of the last session of this one. That order does not change while somebody reads the pages,
+// because a session keeps its start.
+func (db *DB) ListSessions(ctx context.Context, f SessionFilter) ([]Session, error) {
+	if f.Before.At.IsZero() {
+		f.Before.At = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
+	}
 	rows, err := db.read.QueryContext(ctx, `SELECT `+sessionColumns+` FROM sessions `+liveSession+`
 		WHERE sessions.account_id = $1 AND sessions.expires_at >= $2 AND sessions.last_seen_at >= $3
-		ORDER BY sessions.last_seen_at DESC, sessions.id`, account, now, idle)
+			AND sessions.id <> $4 AND (sessions.started_at, sessions.id) < ($5, $6)
+		ORDER BY sessions.started_at DESC, sessions.id DESC LIMIT $7`,
+		f.Account, f.Expires, f.LastSeen, f.Except, f.Before.At, f.Before.ID, f.Limit)
 	return all(rows, err, func(row scanner) (s Session, err error) { return s, row.Scan(s.columns()...) })
 }
 

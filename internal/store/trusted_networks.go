@@ -90,6 +90,14 @@ func (db *DB) ListTrustedNetworks(ctx context.Context, account string) ([]Truste
 	return all(rows, err, scanNetwork)
 }
 
+// ListLiveTrustedNetworks lists the trusted networks of an account that were not revoked and have its epoch, oldest
+// verification first. PruneTrustedDevices bounds their number; revoked ones can be many more.
+func (db *DB) ListLiveTrustedNetworks(ctx context.Context, a AccountRef) ([]TrustedNetwork, error) {
+	rows, err := db.read.QueryContext(ctx, `SELECT `+networkColumns+` FROM trusted_networks WHERE account_id = $1
+			AND revoked_at = 0 AND epoch = $2 ORDER BY verified_at, id`, a.ID, a.Epoch)
+	return all(rows, err, scanNetwork)
+}
+
 // ListDeviceNetworks lists the trusted networks of an account in one device, oldest verification first.
 func (db *DB) ListDeviceNetworks(ctx context.Context, device, account string) ([]TrustedNetwork, error) {
 	rows, err := db.read.QueryContext(ctx, `SELECT `+networkColumns+` FROM trusted_networks WHERE device_id = $1

@@ -24,10 +24,10 @@ type deviceRow struct {
 	Networks    []networkRow
 }
 
+// networkRow is one network on which a device is trusted.
 type networkRow struct {
-	Network      string
-	Since, Until time.Time
-	Used         time.Time // zero: never
+	Name, Addresses    string // Addresses is "" if trust does not depend on the network
+	Since, Until, Used time.Time
 }
 
 // decisionRow is one decision to ask for the second step.
@@ -53,12 +53,7 @@ func (s *Handlers) showDevices(w http.ResponseWriter, r *http.Request, who signe
 	for _, d := range devices {
 		row := deviceRow{ID: d.ID, Browser: origin.DescribeBrowser(d.Browser, localizer.Tag()), Current: d.Current}
 		for _, place := range d.Networks {
-			row.Networks = append(
-				row.Networks,
-				networkRow{
-					networkText(localizer, place.ClientNetwork), place.VerifiedAt, place.ExpiresAt, place.LastUsedAt,
-				},
-			)
+			row.Networks = append(row.Networks, newNetworkRow(localizer, place))
 		}
 		p.Devices = append(p.Devices, row)
 	}
@@ -89,9 +84,30 @@ func (s *Handlers) newDecisionRow(w i18n.Localizer, d device.DecisionRecord) dec
 	return row
 }
 
-// networkText returns a network for people, or a text that says it is unknown.
-func networkText(w i18n.Localizer, p trust.ClientNetwork) string {
-	return origin.DescribeAddress(p.String(), w.Tag())
+func newNetworkRow(w i18n.Localizer, n device.DeviceNetwork) networkRow {
+	row := networkRow{Name: networkName(w, n.ClientNetwork), Since: n.VerifiedAt, Until: n.ExpiresAt}
+	row.Addresses = n.ClientNetwork.String()
+	if row.Used = n.LastUsedAt; row.Used.Before(n.VerifiedAt) {
+		row.Used = n.VerifiedAt
+	}
+	return row
+}
+
+// networkName names a network for people by one address: "Network 203.0.113.5". A record without addresses is trusted
+// on every network.
+func networkName(w i18n.Localizer, n trust.ClientNetwork) string {
+	switch {
+	case n.V4.IsValid():
+		return w.Translate("devices.network", "Network", n.V4.String())
+	case n.V6.IsValid():
+		return w.Translate("devices.network", "Network", n.V6.Addr().String())
+	}
+	return w.Translate("devices.anywhere")
+}
+
+// networkText returns all addresses of a network for people, or a text that says they are unknown.
+func networkText(w i18n.Localizer, n trust.ClientNetwork) string {
+	return origin.DescribeAddress(n.String(), w.Tag())
 }
 
 // handleForgetDevice ends the trust of one device. RevokeDevice checks whose it is.

@@ -1,39 +1,84 @@
 package web
 
 import (
+	"errors"
 	"net/http"
 
+	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/render"
+	"twostep.example/twostep/internal/seal"
+	"twostep.example/twostep/internal/signin"
 )
 
-type joinPage struct{ Token, Name string }
+// joinPage has the token alone at first. Email and Name are known once the token was sent.
+type joinPage struct{ Token, Email, Name string }
 
 func joinView(p joinPage) render.View {
-	focus := "token"
-	if p.Token != "" {
-		focus = "name"
+	view := render.View{Template: "join", Title: "join.title", Focus: "token", Data: p}
+	switch {
+	case p.Email != "" && p.Name != "":
+		view.Focus = "password"
+	case p.Email != "":
+		view.Focus = "name"
 	}
-	return render.View{Template: "join", Title: "join.title", Focus: focus, Data: p}
+	return view
 }
 
 func (s *Handlers) showJoin(w http.ResponseWriter, r *http.Request) error {
 	return s.render(w, r, joinView(joinPage{}))
 }
 
-// handleJoin creates the account of an invitation or a sign-up.
+// handleJoin takes two forms. The first has only the token, and shows which account it creates; it changes nothing. The
+// second creates the account and starts its first sign-in: the password was chosen just now, so a code is next.
 func (s *Handlers) handleJoin(w http.ResponseWriter, r *http.Request) error {
 	form, err := render.ParseForm(w, r, "token", "name", "password")
 	if err != nil {
 		return err
 	}
-	view := joinView(joinPage{form["token"], form["name"]})
-	if view.Problems = emptyFieldProblems(form, tokenEmpty, nameEmpty, passwordEmpty); view.Problems != nil {
+	view := joinView(joinPage{Token: form["token"]})
+	if view.Problems = emptyFieldProblems(form, tokenEmpty); view.Problems != nil {
 		view.Status = http.StatusUnprocessableEntity
 		return s.render(w, r, view)
 	}
-	if err := s.Accounts.Join(r.Context(), form["token"], form["name"], form["password"],
-		s.Pages.Origin(r)); err != nil {
+	invited, err := s.Accounts.FindInvitation(r.Context(), form["token"])
+	if err != nil {
+		return s.renderFormError(w, r, view, "token", err)
+	}
+	p := joinPage{form["token"], invited.Email, invited.Name}
+	if _, sent := form["password"]; !sent {
+		return s.render(w, r, joinView(p))
+	}
+	p.Name = form["name"]
+	view = joinView(p)
+	if view.Problems = emptyFieldProblems(form, nameEmpty, passwordEmpty); view.Problems != nil {
+		view.Status = http.StatusUnprocessableEntity
+		return s.render(w, r, view)
+	}
+	err = s.Accounts.Join(r.Context(), form["token"], form["name"], form["password"], s.Pages.Origin(r))
+	if errors.Is(err, account.ErrLink) { // used by another request meanwhile
+		return s.renderFormError(w, r, joinView(joinPage{Token: form["token"]}), "token", err)
+	}
+	if err != nil {
 		return s.renderFormError(w, r, view, mailedLinkErrorField(err), err)
 	}
+	return s.startFirstSignIn(w, r, invited.Email, form["password"])
+}
+
+// startFirstSignIn starts a sign-in to an account that was created just now, by the rules of every sign-in. If it
+// cannot start, the person is told that the account is ready, and signs in on their own.
+func (s *Handlers) startFirstSignIn(w http.ResponseWriter, r *http.Request, email, password string) error {
+	result, err := s.SignIns.Start(r.Context(), signin.Credentials{
+		Email: email, Password: password, AttemptToken: s.Pages.Cookie(r, render.SignInCookie),
+	}, s.Pages.Origin(r))
+	if err == nil && result.Attempt != "" {
+		s.Pages.SetProbeCookie(w, r)
+		s.Pages.SetCookie(w, render.SignInCookie, result.Attempt)
+		return redirect(w, r, "/signin/verify")
+	}
+	if err != nil && !errors.Is(err, ratelimit.ErrLimited) && !errors.Is(err, seal.ErrHashQueueFull) {
+		s.Accounts.Log.Error("first sign-in failed", "error", err)
+	}
+	s.rememberEmail(w, email)
 	return redirect(w, r, "/join/done")
 }

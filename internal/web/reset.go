@@ -8,11 +8,12 @@ import (
 	"twostep.example/twostep/internal/render"
 )
 
-type resetPage struct{ Token string }
+// resetPage has the token alone at first. Email is known once the token was sent.
+type resetPage struct{ Token, Email string }
 
 func resetView(p resetPage) render.View {
 	focus := "token"
-	if p.Token != "" {
+	if p.Email != "" {
 		focus = "password"
 	}
 	return render.View{Template: "reset", Title: "reset.title", Focus: focus, Data: p}
@@ -22,20 +23,38 @@ func (s *Handlers) showResetPassword(w http.ResponseWriter, r *http.Request) err
 	return s.render(w, r, resetView(resetPage{}))
 }
 
-// handleResetPassword never signs in: access to a mailbox is one factor, not two.
+// handleResetPassword takes two forms. The first has only the token, and shows whose password it changes; it changes
+// nothing. The second sets the password. It never signs in: access to a mailbox is one factor, not two.
 func (s *Handlers) handleResetPassword(w http.ResponseWriter, r *http.Request) error {
 	form, err := render.ParseForm(w, r, "token", "password")
 	if err != nil {
 		return err
 	}
-	view := resetView(resetPage{form["token"]})
-	if view.Problems = emptyFieldProblems(form, tokenEmpty, passwordEmpty); view.Problems != nil {
+	p := resetPage{Token: form["token"]}
+	view := resetView(p)
+	if view.Problems = emptyFieldProblems(form, tokenEmpty); view.Problems != nil {
 		view.Status = http.StatusUnprocessableEntity
 		return s.render(w, r, view)
 	}
-	if err := s.Accounts.ResetPassword(r.Context(), form["token"], form["password"], s.Pages.Origin(r)); err != nil {
-		return s.renderFormError(w, r, view, mailedLinkErrorField(err), err)
+	if p.Email, err = s.Accounts.FindReset(r.Context(), form["token"]); err != nil {
+		return s.renderFormError(w, r, view, "token", err)
 	}
+	if _, sent := form["password"]; !sent {
+		return s.render(w, r, resetView(p))
+	}
+	complete := resetView(p)
+	if complete.Problems = emptyFieldProblems(form, passwordEmpty); complete.Problems != nil {
+		complete.Status = http.StatusUnprocessableEntity
+		return s.render(w, r, complete)
+	}
+	err = s.Accounts.ResetPassword(r.Context(), form["token"], form["password"], s.Pages.Origin(r))
+	if errors.Is(err, account.ErrLink) { // used by another request meanwhile
+		return s.renderFormError(w, r, view, "token", err)
+	}
+	if err != nil {
+		return s.renderFormError(w, r, complete, mailedLinkErrorField(err), err)
+	}
+	s.rememberEmail(w, p.Email)
 	return redirect(w, r, "/reset/done")
 }
 

@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"net/url"
 	"time"
 
 	"twostep.example/twostep/internal/origin"
@@ -9,7 +10,14 @@ import (
 	"twostep.example/twostep/internal/session"
 )
 
-type sessionsPage struct{ Sessions []sessionRow }
+// sessionsPerPage is how many other sessions a page of the list shows.
+const sessionsPerPage = 50
+
+type sessionsPage struct {
+	Sessions []sessionRow
+	Older    string // the URL of the next page; "": there is none
+	First    bool   // the page has this browser's session and the newest others
+}
 
 type sessionRow struct {
 	ID, Browser, Address string
@@ -17,30 +25,40 @@ type sessionRow struct {
 	Current              bool
 }
 
-func sessionsView(language string, who session.Session, all []session.Session) render.View {
-	var rows []sessionRow
-	for _, s := range all {
-		rows = append(
-			rows,
-			sessionRow{
-				s.ID,
-				origin.DescribeBrowser(s.Browser, language),
-				s.Address,
-				s.StartedAt,
-				s.LastSeenAt,
-				s.ID == who.ID,
-			},
-		)
+// sessionsView shows the session who on the first page, and one page of the others, of which there are more if others
+// has more than sessionsPerPage.
+func sessionsView(language string, who session.Session, others []session.Session, first bool) render.View {
+	p := sessionsPage{First: first}
+	if len(others) > sessionsPerPage {
+		others = others[:sessionsPerPage]
+		p.Older = "/settings/sessions?before=" + url.QueryEscape(others[sessionsPerPage-1].Cursor().String())
 	}
-	return render.View{Template: "sessions", Title: "sessions.title", Wide: true, Data: sessionsPage{rows}}
+	if first {
+		p.Sessions = append(p.Sessions, newSessionRow(language, who))
+		p.Sessions[0].Current = true
+	}
+	for _, s := range others {
+		p.Sessions = append(p.Sessions, newSessionRow(language, s))
+	}
+	return render.View{Template: "sessions", Title: "sessions.title", Wide: true, Data: p}
 }
 
+func newSessionRow(language string, s session.Session) sessionRow {
+	return sessionRow{
+		ID: s.ID, Browser: origin.DescribeBrowser(s.Browser, language),
+		Address: origin.DescribeAddress(s.Address, language), Since: s.StartedAt, Used: s.LastSeenAt,
+	}
+}
+
+// showSessions shows where the person is signed in: this browser first, then the newest sign-ins.
 func (s *Handlers) showSessions(w http.ResponseWriter, r *http.Request, who signedIn) error {
-	all, err := s.Sessions.List(r.Context(), who.Session)
+	// An invalid cursor starts at the newest session.
+	before, older := session.ParseCursor(r.URL.Query().Get("before"))
+	others, err := s.Sessions.ListOthers(r.Context(), who.Session, before, sessionsPerPage+1)
 	if err != nil {
 		return err
 	}
-	return s.render(w, r, sessionsView(s.Pages.Localizer(r).Tag(), who.Session, all))
+	return s.render(w, r, sessionsView(s.Pages.Localizer(r).Tag(), who.Session, others, !older))
 }
 
 // handleEndSession ends another session of the same account. End checks whose it is.

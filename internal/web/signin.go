@@ -1,11 +1,14 @@
 package web
 
 import (
+	"cmp"
+	"encoding/base64"
 	"errors"
 	"net/http"
 	"net/url"
 	"time"
 
+	"twostep.example/twostep/internal/account"
 	"twostep.example/twostep/internal/challenge"
 	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/render"
@@ -41,7 +44,7 @@ func (s *Handlers) showSignIn(w http.ResponseWriter, r *http.Request) error {
 	}
 	s.Pages.SetProbeCookie(w, r)
 	page := signInPage{
-		Email:          target.LoginHint,
+		Email:          cmp.Or(target.LoginHint, s.rememberedEmail(r)),
 		ReturnTo:       target.returnTo,
 		ClientName:     target.ClientName,
 		CookiesBlocked: s.cookiesBlocked(r),
@@ -63,6 +66,25 @@ func (s *Handlers) endedSignInEmail(p attempt) string {
 		return ""
 	}
 	return p.Account().Email
+}
+
+// emailRememberedFor is how long the sign-in page fills in the address of a person who has just chosen a password.
+const emailRememberedFor = 10 * time.Minute
+
+// rememberEmail makes the sign-in page fill in an address. It is in a cookie, because URLs end up in logs.
+func (s *Handlers) rememberEmail(w http.ResponseWriter, email string) {
+	value := base64.RawURLEncoding.EncodeToString([]byte(email))
+	s.Pages.SetPersistentCookie(w, render.EmailCookie, value, emailRememberedFor)
+}
+
+// rememberedEmail returns the address of rememberEmail, "" if there is none.
+func (s *Handlers) rememberedEmail(r *http.Request) string {
+	text, err := base64.RawURLEncoding.DecodeString(s.Pages.Cookie(r, render.EmailCookie))
+	if err != nil {
+		return ""
+	}
+	email, _ := account.ParseEmail(string(text)) // "" if it is not one
+	return email
 }
 
 // cookiesBlocked reports whether the browser does not store cookies, see render.CookiesBlockedQuery.
@@ -143,6 +165,9 @@ func (s *Handlers) handleSignIn(w http.ResponseWriter, r *http.Request) error {
 	}
 	if err != nil {
 		return s.renderFormError(w, r, view, "", err)
+	}
+	if s.Pages.Cookie(r, render.EmailCookie) != "" {
+		s.Pages.ClearCookie(w, render.EmailCookie)
 	}
 	if result.Session != "" {
 		return s.completeSignIn(w, r, result, target)

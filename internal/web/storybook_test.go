@@ -464,7 +464,8 @@ func verifyStories(t *testing.T, lang string) []story {
 }
 
 func mailedStories(t *testing.T) []story {
-	reset, join := resetView(resetPage{"TOKEN"}), joinView(joinPage{"TOKEN", "Jane"})
+	reset := resetView(resetPage{"TOKEN", "jane@example.com"})
+	join := joinView(joinPage{"TOKEN", "jane@example.com", "Jane"})
 	signUp := signUpView(signUpPage{"jane@", "Jane"})
 	all := []story{
 		{"forgot", forgotView(forgotPage{}), 200, []string{"input#email[autofocus]"}, nil},
@@ -489,27 +490,62 @@ func mailedStories(t *testing.T) []story {
 			"reset",
 			resetView(resetPage{}),
 			200,
+			[]string{"input#token[autofocus]", "form[data-open]", "a[href=/forgot]"},
+			[]string{"input#password"},
+		},
+		{
+			"reset-choose",
+			reset,
+			200,
 			[]string{
-				"input#token[autofocus]",
+				"input#password[autofocus]",
 				"input#password[autocomplete=new-password]",
 				"input#password[aria-describedby=password-hint]",
+				"input#username[value=jane@example.com]",
+				"input#username[autocomplete=username]",
+				"input#username[readonly]",
+				"input[type=hidden]",
 			},
-			nil,
+			[]string{"input#username[name]", "input#token[type=text]"},
 		},
 		{
 			"reset-link",
-			mustWithFieldError(t, reset, "token", account.ErrLink),
+			mustWithFieldError(t, resetView(resetPage{Token: "TOKEN"}), "token", account.ErrLink),
 			422,
 			[]string{"p#token-wrong", "a[href=/forgot]", "input#token[value=TOKEN]"},
 			nil,
 		},
 		{"reset-done", noticeView(resetDone), 200, []string{"Your password has been changed", "a[href=/signin]"}, nil},
-		{"join", joinView(joinPage{}), 200, []string{"input#name[autocomplete=name]", "form[action=/join]"}, nil},
+		{
+			"join",
+			joinView(joinPage{}),
+			200,
+			[]string{"input#token[autofocus]", "form[action=/join]", "form[data-open]"},
+			[]string{"input#password", "input#name"},
+		},
+		{
+			"join-choose",
+			join,
+			200,
+			[]string{
+				"input#username[value=jane@example.com]", "input#username[autocomplete=username]",
+				"input#username[readonly]", "input#name[value=Jane]", "input#name[autocomplete=name]",
+				"input#password[autocomplete=new-password]", "input#password[autofocus]",
+			},
+			[]string{"input#username[name]", "input#token[type=text]"},
+		},
+		{
+			"join-nameless",
+			joinView(joinPage{Token: "TOKEN", Email: "jane@example.com"}),
+			200,
+			[]string{"input#name[autofocus]"},
+			nil,
+		},
 		{
 			"join-name",
 			mustWithFieldError(t, join, mailedLinkErrorField(account.ErrName), account.ErrName),
 			422,
-			[]string{"p#name-wrong", "input#name[value=Jane]", "input#token[value=TOKEN]"},
+			[]string{"p#name-wrong", "input#name[value=Jane]", "input[value=TOKEN]"},
 			nil,
 		},
 		{"join-done", noticeView(joinDone), 200, nil, nil},
@@ -529,7 +565,7 @@ func mailedStories(t *testing.T) []story {
 			all,
 			story{fmt.Sprint("reset-password-", i), mustWithFieldError(t, reset, mailedLinkErrorField(err), err), 422,
 				[]string{
-					"p#password-wrong[role=alert]", "input#password[autofocus]", "input#token[value=TOKEN]",
+					"p#password-wrong[role=alert]", "input#password[autofocus]", "input[value=TOKEN]",
 				}, []string{"input#password[value]"}},
 		)
 	}
@@ -545,6 +581,8 @@ func settingsStories(t *testing.T, lang string) []story {
 		{"settings", s.settingsView(r, jane, ownedBy()), 200,
 			[]string{
 				"a[href=/settings/password]",
+				"a[href=/settings/name]",
+				"a[href=/help]",
 				"a[href=/settings/sessions]",
 				"a[href=/settings/history]",
 				"a[href=/settings/email]",
@@ -645,24 +683,42 @@ func settingsStories(t *testing.T, lang string) []story {
 			nil,
 		},
 		{"password-done", noticeView(passwordDone), 200, []string{"a[href=/settings]"}, nil},
-		{"sessions", sessionsView(lang, jane, []session.Session{jane, other}), 200,
+		{"name", nameView("Jane <b>Doe</b>"), 200,
+			[]string{"input#name[autocomplete=name]", "form[action=/settings/name]", "a[href=/settings]"}, nil},
+		{
+			"name-wrong",
+			mustWithFieldError(t, nameView(strings.Repeat("x", 65)), "name", account.ErrName),
+			422,
+			[]string{"p#name-wrong", "input#name[autofocus]"},
+			nil,
+		},
+		{"sessions-older", sessionsView(lang, jane, nil, false), 200,
 			[]string{
-				"This one",
+				"There are no older sessions.",
+				"a[href=/settings/sessions]",
+				"form[action=/settings/sessions/end]",
+			}, []string{"ul", "a[rel=next]"}},
+		{"sessions", sessionsView(lang, jane, []session.Session{other}, true), 200,
+			[]string{
+				"This browser",
 				"Firefox on Windows",
 				"an unknown browser",
 				"form[action=/settings/sessions/s2/end]",
 				"2001:db8::1",
 				"form[action=/settings/sessions/end]",
 				"5 Nov 2026, 10:02 UTC",
-			}, nil},
+			}, []string{"a[href=/settings/sessions]", "a[rel=next]"}},
 	}
 }
 
 func deviceStories() []story {
 	s := newTestHandlers()
 	places := []networkRow{
-		{"203.0.113.5, 2001:db8::/64", now.Add(-time.Hour), now.Add(29 * 24 * time.Hour), now},
-		{"198.51.100.7", now, now.Add(30 * 24 * time.Hour), time.Time{}},
+		{
+			"Network 203.0.113.5", "203.0.113.5, 2001:db8::/64",
+			now.Add(-time.Hour), now.Add(29 * 24 * time.Hour), now.Add(24 * time.Hour),
+		},
+		{"Any network", "", now, now.Add(30 * 24 * time.Hour), now},
 	}
 	full := devicesPage{
 		Devices: []deviceRow{
@@ -692,13 +748,14 @@ func deviceStories() []story {
 	return []story{
 		{"devices", s.devicesView(full), 200,
 			[]string{
-				"This one",
+				"This browser",
 				"Firefox on Windows",
+				"Network 203.0.113.5 · Last used 6 Nov 2026",
+				"Any network · Last used 5 Nov 2026",
 				"203.0.113.5, 2001:db8::/64",
 				"form[action=/settings/devices/d2/forget]",
 				"form[action=/settings/devices/forget]",
-				"not yet",
-				"You're on a different network than last time.",
+				"5 Nov 2026, 10:02 UTC · You're on a different network than last time.",
 				"ABCDEFGHIJKLMNOP",
 				"a[href=/help/trust]",
 			}, nil},
@@ -706,14 +763,14 @@ func deviceStories() []story {
 			"devices-none",
 			s.devicesView(devicesPage{}),
 			200,
-			[]string{"No browser is trusted.", "Nobody was asked"},
+			[]string{"You have no trusted devices.", "No verification codes have been requested yet."},
 			[]string{"form"},
 		},
 		{
 			"devices-off",
 			off.devicesView(devicesPage{}),
 			200,
-			[]string{"the second step is always asked for"},
+			[]string{"Trusted devices are switched off"},
 			[]string{"a[href=/help/trust]"},
 		},
 	}
@@ -984,7 +1041,7 @@ func historyStories(lang string) []story {
 			"history-none",
 			historyView(historyPage{First: true}),
 			200,
-			[]string{"Nothing has happened yet."},
+			[]string{"There are no events yet."},
 			[]string{"ul", "a[rel=next]"},
 		},
 		{"notme", render.View{Template: "notme", Title: "notme.title"}, 200,

@@ -7,7 +7,7 @@ import (
 )
 
 func undoView(token string) render.View {
-	return render.View{Template: "undo", Title: "undo.title", Focus: "token", Data: resetPage{token}}
+	return render.View{Template: "undo", Title: "undo.title", Focus: "token", Data: resetPage{Token: token}}
 }
 
 // showUndo changes nothing: mail scanners that open links must not undo a change.

@@ -78,6 +78,8 @@ func (s *Handlers) Routes() []render.Route {
 		s.withSession("POST /settings/later", s.handleDismissRecommendation),
 		s.withSession("GET /settings/confirm", s.showStepUp),
 		s.withSession("POST /settings/confirm", s.handleStepUp),
+		s.withSession("GET /settings/name", s.showName),
+		s.withSession("POST /settings/name", s.handleChangeName),
 		s.withSession("GET /settings/password", s.showPassword),
 		s.withSession("POST /settings/password", s.handleChangePassword),
 		s.withSession("GET /settings/password/done", s.showPasswordChanged),

@@ -134,7 +134,7 @@ func TestPublicPagesStatusAndRedirect(t *testing.T) {
 		{"/forgot", "", 200},
 		{"/forgot/sent", "", 200},
 		{"/signout/done", "", 200},
-		{"/reset?token=abc", "", 200},
+		{"/reset?token=SECRET", "", 200},
 		{"/reset/done", "", 200},
 		{"/join", "", 200},
 		{"/join/done", "", 200},
@@ -148,7 +148,7 @@ func TestPublicPagesStatusAndRedirect(t *testing.T) {
 		if w.Code != c.status || w.Header().Get("Location") != c.location {
 			t.Errorf("%s: %d %q, want %d %q", c.target, w.Code, w.Header().Get("Location"), c.status, c.location)
 		}
-		if strings.Contains(w.Body.String(), "abc") {
+		if strings.Contains(w.Body.String(), "SECRET") {
 			t.Errorf("%s: the response has the query", c.target)
 		}
 	}
@@ -168,8 +168,8 @@ func TestEmptyFieldsAreReported(t *testing.T) {
 	_, h := newTestHandlersAndMux()
 	for target, want := range map[string]string{
 		"/forgot": "Enter your email address.",
-		"/reset":  "Choose a password.",
-		"/join":   "Enter your name.",
+		"/reset":  "Open the link in our email again, or paste the code from the email.",
+		"/join":   "Open the link in our email again, or paste the code from the email.",
 	} {
 		if w := sendRequest(h, "POST", target, urlencoded, ""); w.Code != 422 ||
 			!strings.Contains(w.Body.String(), want) {

@@ -107,7 +107,8 @@ func TestSecurityDecisionsHaveKnownCallers(t *testing.T) {
 		"SetCookie": {
 			"internal/demo/signin.go setCookie", "internal/forwardauth/callback.go handleCallback",
 			"internal/render/cookies.go writeCookie", "internal/web/enroll.go handleConfirmFactor",
-			"internal/web/enroll.go handleRemoveFactor", "internal/web/password.go handleChangePassword",
+			"internal/web/enroll.go handleRemoveFactor", "internal/web/join.go startFirstSignIn",
+			"internal/web/password.go handleChangePassword",
 			"internal/web/signin.go completeSignIn", "internal/web/signin.go handleSignIn",
 			"internal/web/stepup.go handleStepUp",
 		},
@@ -124,6 +125,8 @@ func TestSecurityDecisionsHaveKnownCallers(t *testing.T) {
 			"internal/session/session.go EndAll", "internal/session/session.go EndOthers",
 			"internal/signin/signin.go ChangePassword",
 		},
+		// A person changes the name of their own account only.
+		"SetName": {"internal/account/account.go ChangeName"}, "ChangeName": {"internal/web/name.go handleChangeName"},
 		"UpdateTrustEpoch": {"internal/account/trust.go EndTrust"},
 		"IncrementEpoch":   {"internal/session/session.go EndAll", "internal/session/session.go EndOthers"},
 		// A code and a refresh token are used up in one place, and one place gives an app its code.

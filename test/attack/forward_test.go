@@ -153,6 +153,9 @@ func TestForwardAuthSignsInAndReturns(t *testing.T) {
 				t.Errorf("%s: %v", what, a.Header)
 			}
 		}
+		if a := anna.ask("POST", wiki, "/pages/one", navigate, "Accept: text/html"); !strings.Contains(a.Body, `<a href="https://`+wiki+`/" target="_blank"`) {
+			t.Errorf("a form: no way to sign in: %s", a.Body)
+		}
 		h.signIn(anna.person, live.AnnaEmail, live.AnnaPassword)
 		a := h.wantStatus(anna.ask("GET", wiki, anna.enterURL(wiki, "/pages/one?edit=1"), navigate), http.StatusFound)
 		if to := a.Header.Get("Location"); to != "https://"+wiki+"/pages/one?edit=1" {
@@ -172,6 +175,12 @@ func TestForwardAuthSignsInAndReturns(t *testing.T) {
 					t.Errorf("%s: %s is %q, want %q", method, name, got, value)
 				}
 			}
+		}
+
+		// A changed name reaches the app at the next request, although the last one was allowed a moment ago.
+		h.wantRedirect(anna.person.Post("/settings/name", "name", "Anne"), "/settings")
+		if a := h.wantStatus(anna.ask("GET", wiki, "/api", "Sec-Fetch-Mode: cors"), http.StatusOK); a.Header.Get("Remote-Name") != "Anne" {
+			t.Errorf("the app is told the name %q", a.Header.Get("Remote-Name"))
 		}
 
 		// A browser that keeps no cookies is told, and not sent around in a circle.

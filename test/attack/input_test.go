@@ -149,7 +149,7 @@ func TestFormsKeepInputButNoSecrets(t *testing.T) {
 	b := h.visitor()
 	const secret, typed = "9x7-secret-9x7", "typed@here"
 	for path, fields := range map[string][]string{
-		"/signin": {"email", typed, "password", secret}, "/forgot": {"email", typed}, "/signup": {"email", typed, "name", "Eva"}, "/join": {"name", typed, "token", "NOTATOKEN", "password", secret},
+		"/signin": {"email", typed, "password", secret}, "/forgot": {"email", typed}, "/signup": {"email", typed, "name", "Eva"}, "/join": {"name", "Eva", "token", typed, "password", secret},
 		"/reset": {"token", typed, "password", secret}, "/settings/password": {"current", secret, "password", secret}, "/signin/verify": {"code", secret},
 	} {
 		a := h.wantStatus(b.Post(path, fields...), http.StatusUnprocessableEntity)
@@ -162,6 +162,11 @@ func TestFormsKeepInputButNoSecrets(t *testing.T) {
 		if path == "/signin/verify" && !strings.Contains(a.Body, `autocomplete="one-time-code"`) {
 			t.Error("the field of the code has no autocomplete")
 		}
+	}
+	token := h.signUp("eva@example.net", "Eva")
+	a := h.wantStatus(b.Post("/join", "token", token, "name", typed, "password", "9x7-sec"), http.StatusUnprocessableEntity)
+	if strings.Contains(a.Body, "9x7-sec") || !strings.Contains(a.Body, `value="`+typed+`"`) || !strings.Contains(a.Body, `value="`+token+`"`) {
+		t.Errorf("/join of a link: %s", a.Body)
 	}
 	for _, path := range []string{"/signin", "/forgot", "/signup", "/join", "/reset", "/settings/password", "/signin/verify"} {
 		a := h.wantStatus(b.Post(path), http.StatusUnprocessableEntity)

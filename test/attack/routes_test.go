@@ -56,6 +56,8 @@ var inventory = []struct {
 	{"POST /settings/later", render.AccessSession, ""},
 	{"GET /settings/confirm", render.AccessSession, ""},
 	{"POST /settings/confirm", render.AccessSession, "password=correct+horse+battery"},
+	{"GET /settings/name", render.AccessSession, ""},
+	{"POST /settings/name", render.AccessSession, "name=Anne"},
 	{"GET /settings/password", render.AccessSession, ""},
 	{"POST /settings/password", render.AccessSession, "current=correct+horse+battery&password=quite+another+horse"},
 	{"GET /settings/password/done", render.AccessSession, ""},

@@ -430,7 +430,7 @@ func TestOwnerIsToldOfTrust(t *testing.T) {
 			h.T.Error("the owner was not told")
 		}
 		page := b.Get("/settings/devices").Body
-		for _, wanted := range []string{"Firefox on Windows", "127.0.0.1", "This one", "/settings/devices/" + h.value("SELECT id FROM devices") + "/forget"} {
+		for _, wanted := range []string{"Firefox on Windows", "127.0.0.1", "This browser", "/settings/devices/" + h.value("SELECT id FROM devices") + "/forget"} {
 			if !strings.Contains(page, wanted) {
 				h.T.Errorf("the list does not say %q", wanted)
 			}

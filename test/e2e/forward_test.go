@@ -209,7 +209,14 @@ func TestProxies(t *testing.T) {
 func attackers(g *guarded) {
 	g.Helper()
 	g.out("a script", g.ask("GET", "/", "", "Sec-Fetch-Mode: cors"), http.StatusUnauthorized)
-	g.out("a form", g.ask("POST", "/", "a=b", "Accept: text/html"), http.StatusUnauthorized)
+	g.ended("a form", g.ask("POST", "/pages/one", "a=b", form, "Accept: text/html"))
+	g.ended("a form of today's browsers", g.ask("POST", "/pages/one", strings.Repeat("a", 100_000), form, navigate, "Sec-Fetch-Dest: document", "Accept: text/html"))
+	for _, lines := range [][]string{{"Accept: application/json"}, {"Sec-Fetch-Mode: cors", "Accept: text/html"}, {"X-Requested-With: XMLHttpRequest", "Accept: text/html"}} {
+		resp := g.out("a script that posts", g.ask("POST", "/", "a=b", append(lines, form)...), http.StatusUnauthorized)
+		if body, err := io.ReadAll(resp.Body); err != nil || string(body) != "You need to sign in.\n" {
+			g.Errorf("a script that posts with %q gets %q, %v", lines, body, err)
+		}
+	}
 	g.out("OPTIONS", g.ask("OPTIONS", "/", "", "Origin: https://evil.example"), http.StatusUnauthorized)
 	for _, lines := range spellings() {
 		g.out(fmt.Sprint(lines), g.ask("GET", "/", "", lines...), 400, http.StatusUnauthorized)
@@ -220,6 +227,25 @@ func attackers(g *guarded) {
 	}
 	for _, uri := range []string{"/.twostep/enter", "/.twostep/enter?code=x&state=/", "/.twostep/check", "/auth/check", "/?reply=401", "//.twostep/enter"} {
 		g.out(uri, g.ask("GET", uri, "", "Sec-Fetch-Mode: cors"), 400, http.StatusUnauthorized, http.StatusNotFound)
+	}
+}
+
+const form = "Content-Type: application/x-www-form-urlencoded"
+
+// ended wants the page for a form that is sent without a session: it leads to the start page of the app, in a new window.
+func (g *guarded) ended(what string, resp *http.Response) {
+	g.Helper()
+	body, err := io.ReadAll(g.out(what, resp, http.StatusUnauthorized).Body)
+	if err != nil {
+		g.Fatal(err)
+	}
+	if kind := resp.Header.Get("Content-Type"); kind != "text/html; charset=utf-8" || len(resp.Cookies()) > 0 || resp.Header.Get("Location") != "" {
+		g.Errorf("%s: %v", what, resp.Header)
+	}
+	for _, want := range []string{`<a href="https://` + wiki + `/" target="_blank" rel="noopener">Sign in in a new window</a>`, "<h1>You need to sign in again</h1>"} {
+		if !strings.Contains(string(body), want) {
+			g.Errorf("%s: no %s in %s", what, want, body)
+		}
 	}
 }
 

@@ -38,7 +38,7 @@ func TestBrowserSignOutEverywhere(t *testing.T) {
 	b, other := browse(t, s.URL, light), browse(t, s.URL, light)
 	other.signIn(s)
 	b.signIn(s)
-	b.click("Sessions\nSee where you are signed in")
+	b.click("Sessions\nSee where you're signed in")
 	b.at("/settings/sessions")
 	if n := value[[]int](b, `[document.querySelectorAll(".rows > li").length, document.querySelectorAll(".badge").length]`); n[0] != 2 || n[1] != 1 {
 		t.Errorf("sessions, this one: %d", n)

@@ -288,18 +288,18 @@ func TestBrowserDevices(t *testing.T) {
 			b.asked("in the office", live.AnnaPassword, "You're on a different network than last time.")
 			b.tick(s)
 			b.open("/settings/devices")
-			for _, text := range []string{"Firefox on Windows", "This one", homeIP, officeIP, "You're on a different network than last time."} {
+			for _, text := range []string{"Firefox on Windows", "This browser", "Network " + homeIP + " · Last used", "Network " + officeIP + " · Last used", " · You're on a different network than last time."} {
 				b.sees(text)
 			}
 			b.fits()
-			b.click("Forget")
+			b.click("Remove")
 			b.at("/settings/devices")
-			b.sees("No browser is trusted.")
+			b.sees("You have no trusted devices.")
 			b.asked("forgotten", live.AnnaPassword, "This device was removed from your trusted devices.")
 			b.tick(s)
 			b.open("/settings/devices")
-			b.click("Forget all")
-			b.sees("No browser is trusted.")
+			b.click("Remove all trusted devices")
+			b.sees("You have no trusted devices.")
 		})
 	}
 }

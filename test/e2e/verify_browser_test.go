@@ -332,8 +332,8 @@ func TestBrowserKeyboard(t *testing.T) {
 	}
 	b.reload()
 	b.press(kb.Tab)
-	b.tabs("Email default\nanna@example.com", "Email\nanna@example.com", "Password\nChange your password", "Trusted devices\nSee which browsers skip the second step, and why you were asked", "Apps\nSee which apps know you, and what they know", "Sessions\nSee where you are signed in",
-		"Security history\nSee sign-ins, failed attempts and changes", "Sign out")
+	b.tabs("Email default\nanna@example.com", "Name\nAnna", "Email\nanna@example.com", "Password\nChange your password", "Trusted devices\nSee where you don't need a code, and why you were asked for one", "Connected apps\nApps you've signed in to", "Sessions\nSee where you're signed in",
+		"Security history\nSee sign-ins, failed attempts and changes", "Sign out", "Help with 2-Step verification")
 }
 
 // tabs goes through the page with the Tab key from what has the focus.

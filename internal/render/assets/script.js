@@ -45,8 +45,8 @@
     if (!token || location.hash.length < 2) return;
     token.value = location.hash.slice(1);
     history.replaceState(null, "", location.pathname);
-    const next = token.id === "token" ? token.form.querySelector("input:not(#token)") : byID("verify");
-    if (next) next.focus();
+    if ("open" in token.form.dataset) token.form.requestSubmit(); // shows what the link is for, and changes nothing
+    else byID("verify")?.focus();
   };
   addEventListener("hashchange", take);
   take();

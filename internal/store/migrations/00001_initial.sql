@@ -112,7 +112,7 @@ CREATE TABLE sessions (
 	device_id         TEXT NOT NULL,
 	trust_verified_at BIGINT NOT NULL               -- when the trust that skipped the second step was verified
 );
-CREATE INDEX sessions_account ON sessions (account_id);
+CREATE INDEX sessions_account ON sessions (account_id, started_at, id);
 CREATE INDEX sessions_device ON sessions (device_id) WHERE device_id <> '';
 CREATE INDEX sessions_expires ON sessions (expires_at);
 

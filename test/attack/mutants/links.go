@@ -16,7 +16,7 @@ var links = []mutation{
 	}},
 	{test: "TestDisabledAccountCannotReset", what: "a link is good for a disabled account", edits: []edit{
 		{
-			"internal/account/password.go",
+			"internal/account/link.go",
 			`account.Epoch != l.Epoch || !account.DisabledAt.IsZero()`,
 			`account.Epoch != l.Epoch`,
 		},
