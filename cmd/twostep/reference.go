@@ -40,9 +40,8 @@ and the environment overrides the file.
 - An empty variable counts as not set.
 - The type *word* is one of the words listed. A *duration* is a number with a unit, like ` + "`90m` or `24h`" + `.
 - In the file, write all values in quotes, except numbers, ` + "`true`" + ` and ` + "`false`" + `.
-- Passwords have no flag, because all users of a machine can read the arguments of a process. To keep a secret in a file
-  of its own, add ` + "`_FILE`" + ` to the name of its variable, and set it to the path of the file. A newline at the end of the
-  file is ignored.
+- Passwords have no flag, because all users of a machine can read the arguments of a process. To read a secret from a
+  file, add ` + "`_FILE`" + ` to the name of its variable and set it to the path. A newline at the end of the file is ignored.
 - With an unknown key or a wrong value, the program does not start. The error names the line or the variable.
 
 `
