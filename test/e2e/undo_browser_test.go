@@ -49,7 +49,7 @@ func TestBrowserUndo(t *testing.T) {
 			b.open("/settings")
 			b.at("/signin")
 			b.credentials(live.AnnaEmail, live.AnnaPassword)
-			b.sees("The email or password is not correct.")
+			b.sees("The email or password isn't correct.")
 			b.open("/undo/done")
 			b.click("Choose a new password")
 			b.at("/forgot")
