@@ -449,6 +449,8 @@ func verifyStories(t *testing.T, lang string) []story {
 			[]string{"You can request a new code in 24 seconds.", "p#problem[role=alert]", "p#again[hidden]"},
 			nil,
 		},
+		{"verify-early-second", early(view(same), 1), 429, []string{"You can request a new code in 1 second."}, nil},
+		{"verify-slow-second", slowly(view(same), "code", 1), 429, []string{"Please wait 1 second and try again."}, nil},
 		{
 			"verify-early-long",
 			early(view(same), 3600),
@@ -483,7 +485,7 @@ func mailedStories(t *testing.T) []story {
 			[]string{"If there's an account", "a[href=/signin]"},
 			[]string{"example.com"},
 		},
-		{"undo", undoView(""), 200, []string{"input#token[autofocus]", "form[action=/undo]", "Undo the change"}, nil},
+		{"undo", undoView(""), 200, []string{"input#token[autofocus]", "form[action=/undo]", "a[href=/forgot]"}, nil},
 		{"signout-done", noticeView(signOutDone), 200, []string{"You're signed out", "a[href=/signin]"}, nil},
 		{"undo-done", noticeView(undoDone), 200, []string{"a[href=/forgot]"}, nil},
 		{

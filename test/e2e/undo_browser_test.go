@@ -65,7 +65,7 @@ func undoStory(b *tab, show func(string)) {
 	show("undo")
 	b.enter("token", token+"x")
 	b.click("Undo the change")
-	b.sees("This link has expired")
+	b.sees("This link has expired or has already been used. If the change wasn't yours, choose a new password.")
 	show("undo-old")
 	b.enter("token", token)
 	b.click("Undo the change")
