@@ -294,8 +294,8 @@ func localStory(b *tab, show func(string)) {
 	b.comes("Reload", "is your Example verification code")
 	show("inbox")
 	b.enter("minutes", "many")
-	b.click("Move")
-	b.sees("Enter a number from 1 to 60000.")
+	b.click("Move clock")
+	b.sees("Enter a number of minutes from 1 to 60000.")
 	show("inbox-wrong")
 }
 

@@ -49,7 +49,7 @@ func TestEnrollRecoveryCodes(t *testing.T) {
 			b.offers(byMail, byRecoveryCode)
 			b.click(byRecoveryCode)
 			b.recoveryCode(codes[3])
-			b.sees(incorrect)
+			b.sees("The verification code you have entered does not match our records. Check it and try again.")
 			b.recoveryCode(strings.ToLower(strings.ReplaceAll(codes[4], "-", " ")))
 			b.at("/settings")
 			b.sees("8 codes left")
@@ -88,7 +88,7 @@ func (b *tab) makeCodes() []string {
 	b.at("/settings")
 	b.sees("10 codes left")
 	b.open("/settings/2step/recovery")
-	b.sees("What you have stays good until the new one is confirmed.") // no new ones by themselves
+	b.sees("Your current one keeps working until you confirm the new one.") // no new ones by themselves
 	if value[bool](b, `Boolean(document.getElementById("codes"))`) {
 		b.t.Error("the codes are shown again")
 	}
