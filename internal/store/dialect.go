@@ -80,8 +80,8 @@ func openSQLite(path string, readOnly bool) (*sql.DB, error) {
 	return db, nil
 }
 
-// preparePostgres returns an error that describes what is wrong with url without quoting it. pgx leaves the password out
-// of its errors, but not the part behind a @ or / in it, which pgx takes for the host or the database.
+// preparePostgres returns an error that describes what is wrong with url without quoting it. pgx leaves the password
+// out of its errors, but not the part behind a @ or / in it, which pgx takes for the host or the database.
 func preparePostgres(url string) error {
 	_, rest, _ := strings.Cut(url, "://")
 	authority, _, _ := strings.Cut(rest, "?")
