@@ -38,7 +38,7 @@ var importers = map[string][]string{
 		"internal/web", "internal/help", "internal/oidc", "internal/forwardauth", "internal/render", "internal/origin",
 		"internal/check", "internal/demo", "", "cmd/*", "delivery",
 	},
-	"html/template": {"internal/render", "internal/web", "internal/demo"},
+	"html/template": {"internal/render", "internal/web", "internal/demo", "internal/mail"},
 }
 
 var vague = regexp.MustCompile(`(^|/|_)(util|common|helper|misc|base|manager|service|controller|model|dto|impl|wrapper)s?(/|_|\.go$|$)`)

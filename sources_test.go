@@ -241,7 +241,7 @@ func TestSourceRules(t *testing.T) {
 		"RFC 6238 5.2", "(RFC 4226 D)", "RFC 1918, RFC 6598, RFC 4193", "RFC 6238, SHA-1, 6 digits", "time.RFC3339Nano",
 		"NIST SP 800-63B-4 3.1.3", "NIST SP 800-63B-4 3.1.3.2 and 4.2.1.1", "ASVS 6.5.1", "OWASP ASVS", "WCAG 3.3.8",
 		"WCAG 2.2 AA", "OpenID Connect Core 3.1.2", "OpenID Connect Back-Channel Logout 2.5", "RFC 7636, S256",
-		`help page: "Trust ends sooner when the password`, `help page: "Select 2-Step Auth App…"`, "a random seed",
+		`help page: "Trust ends sooner if your password`, `help page: "Select 2-Step Auth App…"`, "a random seed",
 	} {
 		if wrong := checkSources(good, sentences); wrong != nil {
 			t.Errorf("%s: %q", good, wrong)

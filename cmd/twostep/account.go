@@ -13,7 +13,7 @@ type accountAddCommand struct {
 	Settings settings `embed:"" group:"settings"`
 	Email    string   `arg:"" help:"Email address of the new account"`
 	Name     string   `placeholder:"NAME" help:"Name of the person"`
-	Operator bool     `help:"Mark the account as an operator"`
+	Operator bool     `help:"Mark the account as an operator; nothing depends on this mark yet"`
 }
 
 // Run prints the link on which the invited person chooses a password, so that no password appears
@@ -65,7 +65,7 @@ func (c *accountEnableCommand) Run(ctx context.Context, to console, from *settin
 type accountGroupsCommand struct {
 	Settings settings `embed:"" group:"settings"`
 	Email    string   `arg:"" help:"Email address of the account"`
-	Groups   []string `arg:"" optional:"" name:"group" help:"All groups of the account from now on; without any, it is in no group"`
+	Groups   []string `arg:"" optional:"" name:"group" help:"All groups of the account; without any, it is in no group"`
 }
 
 // Run replaces the groups of an account. They apply from its next request to a host, and from the

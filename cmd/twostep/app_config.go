@@ -20,7 +20,7 @@ type appTable struct {
 	ID          string   `toml:"id" flag:"ID" allowed:"1 to 64 lower-case letters, digits, dots, dashes and underscores" example:"grafana" help:"Client ID; required"`
 	Name        string   `toml:"name" flag:"--name" fallback:"the ID" example:"Grafana" help:"Name that people see"`
 	Redirects   []string `toml:"redirects" flag:"--redirect" example:"https://grafana.example.com/login/generic_oauth" help:"Redirect URLs; the app must send one of them exactly"`
-	SignedOut   []string `toml:"signed_out" flag:"--signed-out" example:"https://grafana.example.com/login" help:"URLs that people may be sent to after signing out"`
+	SignedOut   []string `toml:"signed_out" flag:"--signed-out" example:"https://grafana.example.com/login" help:"URLs to which the app may send people after signing out"`
 	BackChannel string   `toml:"back_channel" flag:"--back-channel" example:"https://grafana.example.com/logout" help:"URL for back-channel logout"`
 	Secrets     []string `toml:"secrets" example:"ba7a6da1…" help:"Hashes of client secrets, as app secret prints them; two while you replace one"`
 	Keys        string   `toml:"keys" flag:"--keys" example:"/etc/twostep/grafana.json" help:"JWK set with the public keys of the app, as a file or as JSON, instead of a secret (private_key_jwt)"`

@@ -12,7 +12,7 @@ import (
 type appFlags struct {
 	Name        *string  `placeholder:"NAME" help:"Show people this name (default: the ID)"`
 	Redirect    []string `sep:"none" placeholder:"URL" help:"Allow this redirect URL, which the app must send exactly; can be repeated"`
-	SignedOut   []string `sep:"none" name:"signed-out" placeholder:"URL" help:"Allow this URL after signing out; can be repeated"`
+	SignedOut   []string `sep:"none" name:"signed-out" placeholder:"URL" help:"Allow the app to send people to this URL after signing out; can be repeated"`
 	BackChannel *string  `name:"back-channel" placeholder:"URL" help:"Notify the app at this URL when a session ends (back-channel logout)"`
 	Host        []string `sep:"none" placeholder:"HOST" help:"Protect this host behind a reverse proxy that asks this server; can be repeated"`
 	Public      *bool    `help:"Create no secret, for an app on a phone or in a browser; with set, --public=false creates one"`
@@ -23,7 +23,7 @@ type appFlags struct {
 	Pairwise    *bool    `help:"Use pairwise subject identifiers"`
 	ACR         *string  `name:"acr" placeholder:"ACR" help:"Require at least this authentication level (acr), like urn:twostep:acr:2"`
 	MaxAge      *string  `name:"max-age" placeholder:"TIME" help:"Ask people to sign in again after this time, like 8h"`
-	Group       []string `sep:"none" placeholder:"GROUP" help:"Let only people in this group use the app; can be repeated, and one of the groups is enough"`
+	Group       []string `sep:"none" placeholder:"GROUP" help:"Let only people in this group use the app; can be repeated, then one of the groups is enough"`
 	Keys        *string  `placeholder:"FILE" help:"Read the public keys of the app from this JWK set, instead of a secret (private_key_jwt)"`
 }
 

@@ -12,8 +12,8 @@ import (
 type brandSettings struct {
 	Logo     string `toml:"logo" placeholder:"FILE" allowed:"an SVG or PNG file of up to 64 KB" help:"Show this logo at the head of pages, and in emails if it is a PNG" example:"logo.svg"`
 	MailLogo string `toml:"mail_logo" placeholder:"FILE" fallback:"brand.logo, if it is a PNG" allowed:"a PNG file of up to 64 KB" help:"Show this logo at the head of emails" example:"logo.png"`
-	Color    string `toml:"color" placeholder:"COLOR" fallback:"#2456c9" allowed:"#RRGGBB or #RGB" help:"Use this color for buttons and links; corrected where text would be hard to read" example:"#0a7d4f"`
-	Support  string `toml:"support" placeholder:"CONTACT" allowed:"an email address, or an https:// or mailto: URL" help:"Tell people to get help here" example:"help@example.com"`
+	Color    string `toml:"color" placeholder:"COLOR" fallback:"#2456c9" allowed:"#RRGGBB or #RGB" help:"Use this color for buttons and links; made lighter or darker where text would be hard to read" example:"#0a7d4f"`
+	Support  string `toml:"support" placeholder:"CONTACT" allowed:"an email address, or an https:// or mailto: URL" help:"Tell people that they get help here" example:"help@example.com"`
 	Footer   string `toml:"footer" placeholder:"TEXT" help:"End every email with these lines" example:"Example Ltd, 1 High Street, London"`
 }
 

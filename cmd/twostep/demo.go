@@ -106,8 +106,8 @@ func welcomeMessage(account twostep.AccountParams, public string) delivery.Messa
 		Channel: delivery.Email,
 		To:      account.Email,
 		Subject: "Welcome to Twostep",
-		Text: "Hello,\n\nThis is the inbox of your demo. The demo sends nothing: its emails\n" +
-			"and text messages arrive here. When you sign in, so does your\nverification code.\n\n" +
+		Text: "Hello,\n\nThis is the inbox of your demo. The demo sends nothing. All emails\n" +
+			"and text messages arrive here, with your verification codes.\n\n" +
 			"Sign in: " + public + "/signin\nEmail: " + account.Email + "\nPassword: " + account.Password + "\n\n" +
 			"Sample app, with 2-Step verification in its settings: " + public + "/demo/\n\n" +
 			"A code is valid for 15 minutes. The buttons of this inbox move the\n" +

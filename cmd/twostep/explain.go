@@ -18,8 +18,8 @@ type explainCommand struct {
 	Address   string   `placeholder:"ADDR" help:"Use this client address (default: unknown)"`
 	UserAgent string   `name:"user-agent" placeholder:"TEXT" help:"Use this User-Agent header of the browser"`
 	Hints     string   `name:"sec-ch-ua" placeholder:"TEXT" help:"Use this Sec-CH-UA header of the browser"`
-	At        string   `placeholder:"TIME" help:"Explain a sign-in at this time, like 2026-11-25T09:30:00Z (default: now); for a past sign-in, --trace is exact"`
-	Trace     string   `placeholder:"TRACE" help:"Explain the past sign-in with this trace, from the log or the security history; replaces all other flags"`
+	At        string   `placeholder:"TIME" help:"Explain a sign-in at this time, like 2026-11-25T09:30:00Z (default: now); to explain a past sign-in, use --trace"`
+	Trace     string   `placeholder:"TRACE" help:"Explain the past sign-in with this trace, from the log or the page Trusted devices; replaces all other flags"`
 }
 
 // Run prints the trust decision for a sign-in with the correct password: trusted, or the first
@@ -57,7 +57,7 @@ func (c *explainCommand) Run(ctx context.Context, to console, from *settingSourc
 func (c *explainCommand) trustQuery() (q twostep.TrustQuery, err error) {
 	q = twostep.TrustQuery{Email: c.Account, UserAgent: c.UserAgent, ClientHints: c.Hints}
 	if (c.Account == "") == (c.Trace == "") {
-		return q, errors.New("give either --account, like --account ann@example.com, or --trace")
+		return q, errors.New("give either --account, like --account anna@example.com, or --trace")
 	}
 	if c.Address != "" {
 		if q.Address, err = netip.ParseAddr(c.Address); err != nil {

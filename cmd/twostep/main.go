@@ -95,15 +95,15 @@ func nameSetting(err error) error {
 
 // commands are all commands. The tag example is shown by --help and in docs/reference/cli.md.
 type commands struct {
-	Serve   serveCommand `cmd:"" help:"Run the sign-in server" example:"twostep serve --config /etc/twostep.toml"`
+	Serve   serveCommand `cmd:"" help:"Run the sign-in server" example:"twostep serve --config /etc/twostep/twostep.toml"`
 	Account struct {
-		Add     accountAddCommand     `cmd:"" help:"Invite a person and print a link to choose a password" example:"twostep account add ann@example.com --name 'Ann Ames'"`
-		Disable accountDisableCommand `cmd:"" help:"Disable an account and end its sessions, tokens and trusted devices" example:"twostep account disable ann@example.com"`
-		Enable  accountEnableCommand  `cmd:"" help:"Enable a disabled account" example:"twostep account enable ann@example.com"`
-		Groups  accountGroupsCommand  `cmd:"" help:"Replace the groups of an account, which decide what apps it may use" example:"twostep account groups ann@example.com staff wiki.editors"`
+		Add     accountAddCommand     `cmd:"" help:"Invite a person and print a link to choose a password" example:"twostep account add anna@example.com --name 'Anna Adams'"`
+		Disable accountDisableCommand `cmd:"" help:"Disable an account and end its sessions, tokens and trusted devices" example:"twostep account disable anna@example.com"`
+		Enable  accountEnableCommand  `cmd:"" help:"Enable a disabled account" example:"twostep account enable anna@example.com"`
+		Groups  accountGroupsCommand  `cmd:"" help:"Replace the groups of an account, which decide what apps it may use" example:"twostep account groups anna@example.com staff wiki.editors"`
 	} `cmd:"" help:"Manage accounts"`
 	Device struct {
-		Forget deviceForgetCommand `cmd:"" help:"Remove trust from all devices of an account" example:"twostep device forget ann@example.com"`
+		Forget deviceForgetCommand `cmd:"" help:"Remove trust from all devices of an account" example:"twostep device forget anna@example.com"`
 	} `cmd:"" help:"Manage trusted devices"`
 	App struct {
 		Add    appAddCommand    `cmd:"" help:"Register an app and print its client ID, its secret and the URLs it needs" example:"twostep app add grafana --redirect https://grafana.example.com/login/generic_oauth"`
@@ -117,10 +117,10 @@ type commands struct {
 	Guesses struct {
 		Forget guessesForgetCommand `cmd:"" help:"Reset the site-wide guessing alarm" example:"twostep guesses forget"`
 	} `cmd:"" help:"Manage counted guesses"`
-	Audit     auditCommand     `cmd:"" help:"List security events: who did what, when and from where" example:"twostep audit --account ann@example.com --since 24h"`
-	Explain   explainCommand   `cmd:"" help:"Explain whether a sign-in needs a verification code, and why" example:"twostep explain --account ann@example.com --address 203.0.113.5"`
+	Audit     auditCommand     `cmd:"" help:"List security events: who did what, when and from where" example:"twostep audit --account anna@example.com --since 24h"`
+	Explain   explainCommand   `cmd:"" help:"Explain whether a sign-in needs a verification code, and why" example:"twostep explain --account anna@example.com --address 203.0.113.5"`
 	Odds      oddsCommand      `cmd:"" help:"Print the chance that someone who knows a password guesses the second step" example:"twostep odds --odds 1/100000"`
-	Restored  restoredCommand  `cmd:"" help:"Make everything invalid that a restored backup brought back: sessions, codes, links and trust" example:"twostep restored --config /etc/twostep.toml"`
+	Restored  restoredCommand  `cmd:"" help:"Make everything invalid that a restored backup brought back: sessions, codes, links and trust" example:"twostep restored --config /etc/twostep/twostep.toml"`
 	Check     checkCommand     `cmd:"" help:"Run the help page as a test against a running server" example:"twostep check --url http://127.0.0.1:8080"`
 	Version   versionCommand   `cmd:"" help:"Print the version" example:"twostep version"`
 	Reference referenceCommand `cmd:"" hidden:"" help:"Print a page of docs/reference" example:"twostep reference settings"`

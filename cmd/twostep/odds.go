@@ -71,24 +71,24 @@ func writeOddsJSON(to console, odds twostep.GuessOdds) error {
 	return e.Encode(out)
 }
 
-const oddsAssumptions = `- The attacker knows the password and guesses for a whole year,
-  from any number of browsers and networks.
-- Nobody reacts. In fact the owner gets an email about the second sign-in with wrong codes within 30 days, and a new
-  password stops the attacker.
-- One guess succeeds with a chance of (valid codes at a time) / 10^digits.
+const oddsAssumptions = `- The attacker knows the password and guesses for a whole year, from any number of browsers and networks.
+- The owner does nothing. In practice, the owner gets an email after the second sign-in with wrong codes within 30 days.
+  A new password stops the attacker.
+- One guess succeeds with a chance of (number of valid codes) / 10^digits.
 - Each guess is counted before the code is compared. It is given back only if the same sign-in succeeds.
 - All methods of an account share one budget for the last 365 days.
-- When the budget is used up, nobody is locked out. A browser that is new to the account then needs a longer code
-  (65 bits), two app codes in a row, or a recovery code.
-- Browsers in which the account has signed in have guesses of their own.
-- With several authenticator apps, two codes in a row are compared with each app, so there are that many fewer guesses.
+- A used-up budget does not lock the owner out. New browsers then need a longer code (65 bits), two authenticator codes in
+  a row, or a recovery code.
+- Browsers in which the person has signed in before have a budget of their own.
+- Several authenticator apps do not raise the chance. Two codes in a row are compared with the codes of each app, so an
+  attacker gets fewer of these guesses.
 `
 
 // Rows of the table that are no method.
 const (
-	oddsPairs   = "two app codes in a row, after the budget is used up"
+	oddsPairs   = "two authenticator codes in a row, after the budget is used up"
 	oddsTotal   = "all methods together"
-	oddsResets  = "if the password is changed four times and becomes known each time"
+	oddsResets  = "all methods together, if the attacker learns four new passwords in the year"
 	notGuessing = "cannot be guessed"
 )
 

@@ -30,18 +30,19 @@ func (c *referenceCommand) Run(to console) error {
 
 const settingsIntro = `# Settings
 
-*Printed by ` + "`twostep reference settings`" + `; a test compares.*
+*Do not edit this page: ` + "`make docs`" + ` prints it.*
 
 Set each setting in a TOML file, in the environment or on the command line. The command line overrides the environment,
 and the environment overrides the file.
 
-- ` + "`--config FILE` or `TWOSTEP_CONFIG`" + ` names the file. Keys without a section come first, before all sections.
+- ` + "`--config FILE` or `TWOSTEP_CONFIG`" + ` names the file. In the file, write the keys without a section
+  first, before all sections.
 - An empty variable counts as not set.
-- A setting of the type *word* is one of the words listed. A *duration* is a number with a unit, like ` + "`90m` or `24h`" + `.
-  Both are text in quotes in the file; numbers and ` + "`true`" + ` have no quotes.
-- Secrets have no flag, because other users of a machine can read the arguments of a process. For each secret you can
-  also set the variable with ` + "`_FILE`" + ` at its end to the path of a file. A newline at the end of that file is dropped.
-- The program does not start with an unknown key or a wrong value. The error names the line or the variable.
+- The type *word* is one of the words listed. A *duration* is a number with a unit, like ` + "`90m` or `24h`" + `.
+- In the file, write all values in quotes, except numbers, ` + "`true`" + ` and ` + "`false`" + `.
+- Passwords have no flag, because all users of a machine can read the arguments of a process. To read a secret from a
+  file, add ` + "`_FILE`" + ` to the name of its variable and set it to the path. A newline at the end of the file is ignored.
+- With an unknown key or a wrong value, the program does not start. The error names the line or the variable.
 
 `
 
@@ -115,9 +116,9 @@ func codeList(words []string) string {
 const appsIntro = `
 ## [[app]]
 
-Each ` + "`[[app]]`" + ` registers an app. Apps have no variables and no flags: register apps here or with
-[` + "`twostep app add`" + `](cli.md#twostep-app-add), whose flags are in the last column. To change an app of the file,
-change the file and restart the server.
+Each ` + "`[[app]]`" + ` in the file registers an app. To register it by command instead, use
+[` + "`twostep app add`" + `](cli.md#twostep-app-add) with the flags in the last column. To change an app of the file, change
+the file and restart the server.
 
 | key | type | default | what it does | flag of ` + "`app add`" + ` |
 |---|---|---|---|---|
@@ -157,13 +158,13 @@ func formatAppKeys() string {
 
 const cliIntro = `# Command line
 
-*Printed by ` + "`twostep reference cli`" + `; a test compares.*
+*Do not edit this page: ` + "`make docs`" + ` prints it.*
 
 ` + "`twostep --help`" + ` lists the commands, and ` + "`twostep COMMAND --help`" + ` describes one. Results go to standard output. Errors
 and the log go to standard error.
 
-Most commands open the database of the server. Run them with the same [settings](settings.md) and as the same user as the
-server. They work while the server runs.
+Most commands open the database of the server. Run them as the same user and with the same [settings](settings.md) as the
+server. The server can keep running.
 
 ## Exit codes
 
@@ -177,7 +178,7 @@ server. They work while the server runs.
 
 // exitNotes say what else the exit code of a command means.
 var exitNotes = map[string]string{
-	"twostep serve": "`0` after SIGTERM or an interrupt. `2` lets a service manager stop restarting the server.",
+	"twostep serve": "`0` after SIGTERM or an interrupt. `2` if a setting is wrong: a service manager should not restart the server then.",
 	"twostep check": "`0` if every sentence is true, `1` if one is not or the server does not answer.",
 }
 
@@ -226,7 +227,7 @@ func formatCommand(leaf *kong.Node) string {
 		b.WriteString("\n| flag | what it does |\n|---|---|\n" + flags)
 	}
 	if settings {
-		b.WriteString("\nAll [settings](settings.md) are flags of it too.\n")
+		b.WriteString("\nYou can also use all [settings](settings.md) as flags.\n")
 	}
 	if note := exitNotes[name]; note != "" {
 		b.WriteString("\nExit code: " + note + "\n")

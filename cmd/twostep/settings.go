@@ -39,15 +39,15 @@ import (
 //	secret       it can be read from a file named by TWOSTEP_…_FILE
 //	kong:"-"     it has no flag, because other users of a machine can read the arguments of a process
 type settings struct {
-	Config    string          `toml:"-" placeholder:"FILE" help:"Read settings from this TOML file" example:"/etc/twostep.toml"`
+	Config    string          `toml:"-" placeholder:"FILE" help:"Read settings from this TOML file" example:"/etc/twostep/twostep.toml"`
 	Listen    string          `toml:"listen" default:"127.0.0.1:8080" placeholder:"ADDR:PORT" help:"Listen on this address and port; port 0 takes a free one" example:"127.0.0.1:8081"`
 	Data      string          `toml:"data" default:"./twostep-data" placeholder:"DIR" help:"Keep the database, the keys and the local inbox in this folder" example:"/var/lib/twostep"`
 	Database  string          `toml:"database" placeholder:"URL" secret:"" fallback:"SQLite in the data folder" allowed:"a postgres:// URL" help:"Use this PostgreSQL database instead of SQLite" example:"postgres://twostep@db.example.com/twostep"`
 	PublicURL string          `toml:"public_url" name:"public-url" placeholder:"URL" allowed:"https:// and a host" help:"Serve people at this URL; without it, the server is for this machine only" example:"https://signin.example.com"`
 	Site      string          `toml:"site" placeholder:"NAME" fallback:"the host of public_url, or Twostep" allowed:"up to 128 bytes" help:"Show this name on pages and in emails" example:"Example"`
-	SignUp    string          `toml:"signup" name:"signup" default:"invited" values:"open,invited,closed" placeholder:"WHO" help:"Let everybody (open), people you invite (invited) or nobody (closed) create an account"`
+	SignUp    string          `toml:"signup" name:"signup" default:"invited" values:"open,invited,closed" placeholder:"WHO" help:"Let everyone (open), people you invite (invited) or no one (closed) create an account"`
 	Timezone  string          `toml:"timezone" default:"Local" placeholder:"ZONE" fallback:"the time zone of this machine" allowed:"a name of the IANA time zone database" help:"Show times on pages and in emails in this time zone" example:"Europe/Berlin"`
-	KeyFile   string          `toml:"key_file" name:"key-file" placeholder:"FILE" fallback:"keys in the data folder" help:"Keep the keys that encrypt the database in this file" example:"/etc/twostep.keys"`
+	KeyFile   string          `toml:"key_file" name:"key-file" placeholder:"FILE" fallback:"keys in the data folder" help:"Keep the keys that encrypt the database in this file" example:"/etc/twostep/keys"`
 	Proxies   string          `toml:"-" name:"trusted-proxies" placeholder:"ADDR,…" allowed:"addresses and networks" help:"Read client addresses from X-Forwarded-For and Forwarded of these reverse proxies" example:"127.0.0.1,10.0.0.0/24"`
 	ProxyList any             `toml:"trusted_proxies" kong:"-"` // a string or a list of strings; copied to Proxies
 	Intranet  bool            `toml:"intranet" help:"Accept private client addresses (otherwise they are assumed to be a proxy)"`
@@ -148,7 +148,7 @@ func (a auditSettings) complete() error {
 }
 
 type helpSettings struct {
-	Menu string `toml:"menu" placeholder:"PATH" fallback:"the settings of this server" help:"Name this menu of your app on the help page as the way to the verification methods" example:"'Settings -> Billing & Admin'"`
+	Menu string `toml:"menu" placeholder:"PATH" fallback:"the settings of this server" help:"Name this menu of your app on the help page: people find the verification methods there" example:"'Settings -> Billing & Admin'"`
 }
 
 type logSettings struct {

@@ -14,7 +14,6 @@ func localizedWords() map[string]factor.Words {
 			Intro: []string{
 				"Use a recovery code to sign in to {Site} when you can't use your phone or your email. Each code works once.",
 				"Print the codes or save them in a password manager. Don't keep them only in your email or on your phone.",
-				"When you create new codes, the old ones stop working.",
 			},
 			Button: "Create new codes",
 			Messages: map[string]string{
@@ -31,7 +30,6 @@ func localizedWords() map[string]factor.Words {
 			Intro: []string{
 				"Mit einem Wiederherstellungscode melden Sie sich bei {Site} an, wenn Sie weder Ihr Telefon noch Ihre E-Mails verwenden können. Jeder Code gilt nur einmal.",
 				"Drucken Sie die Codes aus oder speichern Sie sie in einem Passwortmanager. Bewahren Sie sie nicht nur in Ihrem Postfach oder auf Ihrem Telefon auf.",
-				"Wenn Sie neue Codes erstellen, gelten die alten nicht mehr.",
 			},
 			Button: "Neue Codes erstellen",
 			Messages: map[string]string{

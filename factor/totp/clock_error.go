@@ -24,14 +24,17 @@ func (s secret) rejectionError(outOfWindow, unix int64) error {
 	case off > 0:
 		return clockError("clock.ahead", (off+1)/2)
 	case off >= -3 && !s.enrolling():
-		return clockError("clock.late", -off/2) // more likely slow typing than a wrong clock
+		return clockError("clock.late", 0) // about a minute; more likely slow typing than a wrong clock
 	}
 	return clockError("clock.behind", -off/2) // rounded down: typing takes time as well
 }
 
 func clockError(says string, minutes int64) error {
 	r := &factor.UserError{Err: factor.ErrIncorrect, Field: "code", MessageKey: says}
-	if minutes > 0 {
+	switch {
+	case minutes == 1:
+		r.MessageKey += ".one"
+	case minutes > 1:
 		r.MessageArgs = []string{"Minutes", strconv.FormatInt(minutes, 10)}
 	}
 	return r

@@ -225,11 +225,11 @@ func TestClockErrorMessages(t *testing.T) {
 		last, drift, off int64
 		want             string
 	}{
-		{0, 0, -3, "clock.behind Minutes 1"}, {0, 0, -6, "clock.behind Minutes 3"},
+		{0, 0, -3, "clock.behind.one"}, {0, 0, -6, "clock.behind Minutes 3"},
 		{0, 0, -20, "clock.behind Minutes 10"}, {0, 0, -21, ""},
 		{0, 0, 3, "clock.ahead Minutes 2"}, {0, 0, 6, "clock.ahead Minutes 3"}, {0, 0, 20, "clock.ahead Minutes 10"},
 		{0, 0, 21, ""},
-		{1, 0, -2, "clock.late Minutes 1"}, {1, 0, -3, "clock.late Minutes 1"}, {1, 0, -4, "clock.behind Minutes 2"},
+		{1, 0, -2, "clock.late"}, {1, 0, -3, "clock.late"}, {1, 0, -4, "clock.behind Minutes 2"},
 		{1, 0, -6, "clock.behind Minutes 3"}, {1, 0, -7, "clock.behind Minutes 3"},
 		{1, 0, -20, "clock.behind Minutes 10"}, {1, 0, -21, ""},
 		{1, 0, 1, ""}, {1, 0, 2, ""}, {1, 0, 6, ""}, {1, 0, 20, ""}, // would disclose a future code
@@ -237,7 +237,7 @@ func TestClockErrorMessages(t *testing.T) {
 		{1, -60, 30, "clock.drift"}, // for every wrong code, so it discloses nothing
 		{1, 60, 0, "clock.drift"}, {1, 60, -1, "clock.drift"}, {1, 30, -1, "clock.drift"}, {1, 60, 3, "clock.drift"},
 		{1, -5, 0, ""}, {1, -14, 0, ""}, {1, -15, 0, "clock.drift"}, {1, 15, 1, "clock.drift"}, {1, 14, 1, ""},
-		{1, 30, -2, "clock.late Minutes 1"}, {1, -60, -6, "clock.behind Minutes 3"},
+		{1, 30, -2, "clock.late"}, {1, -60, -6, "clock.behind Minutes 3"},
 		{now, 0, 0, ""}, {now, 0, -1, ""}, {now, 0, -6, ""}, // used, or older than a used one
 	} {
 		f := storedApp(row.last, row.drift)

@@ -61,13 +61,17 @@ func validateName(typed string) (string, error) {
 }
 
 // ChangeName changes the name of a person. Apps see it in the next token and at the next request. The old name is not
-// recorded. It returns ErrName.
+// recorded. It returns ErrName, or a *ratelimit.LimitedError after too many changes.
 func (a *Accounts) ChangeName(ctx context.Context, account store.AccountRef, name string, from origin.Origin) error {
 	name, err := validateName(name)
 	if err != nil {
 		return err
 	}
 	err = a.Store.Tx(ctx, func(tx *store.DB) error {
+		quota := ratelimit.PerHour("name_changes_account", account.ID, ratelimit.NameChangesPerHour)
+		if err := a.Limits.Spend(ctx, tx, quota); err != nil {
+			return err
+		}
 		if err := tx.SetName(ctx, account.ID, name); err != nil {
 			return err
 		}

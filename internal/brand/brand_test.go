@@ -23,6 +23,7 @@ func pngOf(t *testing.T, width, height int) []byte {
 func TestLogosThatAreAccepted(t *testing.T) {
 	for name, file := range map[string]string{
 		"plain": svgStart + `<path d="M0 0h24v12z" fill="#0a7d4f"/></svg>`,
+		"alone": `<?xml version='1.0' standalone="no"?>` + svgStart + `<g/></svg>`,
 		"xml":   `<?xml version="1.0" encoding="UTF-8"?>` + "\n<!-- made by hand -->\n" + svgStart + `<g/></svg>` + "\n",
 		"gradient": svgStart + `<linearGradient id="a"/>` +
 			`<rect fill="url(#a)" style="stroke:url('#a')"/><use xlink:href="#a"/></svg>`,
@@ -75,6 +76,8 @@ func TestLogosThatAreRefused(t *testing.T) {
 		{in(`<style>rect{fill:\75rl(//evil.example)}</style>`), `has "\\" in style`},
 		{in(`<style><![CDATA[@font-face{src:local(x)}]]></style>`), `has "@font-face" in style`},
 		{in(`<style>a<title/>@import "x"</style>`), "has <title> inside <style>"},
+		{in(`<style>@im<!-- x -->port "https://evil.example/a.css";</style>`), `has "@import" in style`},
+		{in(`<style>rect{fill:ur<![CDATA[l(//evil.example)]]>}</style>`), "has an external reference: url() in style"},
 		{in(`<g xml:base="https://evil.example/"/>`), "has an external reference: xml:base"},
 		{in(`<set attributeName="href" to="javascript:alert(1)"/>`), "has <set>"},
 		{in(`<animate attributeName="x"/>`), "has <animate>"},
@@ -85,6 +88,8 @@ func TestLogosThatAreRefused(t *testing.T) {
 		{`<?xml-stylesheet href="a.css"?>` + in(""), "has a processing instruction: <?xml-stylesheet"},
 		{in(`<?php x ?>`), "has a processing instruction: <?php"},
 		{`<?xml version="1.0" encoding="UTF-16"?>` + in(""), "is not well-formed XML in UTF-8"},
+		{`<?xml version="1.0" encoding = "GBK"?>` + in(""), "is not well-formed XML in UTF-8"},
+		{`<?xml version="1.0" encoding='utf-8' encoding = "GBK"?>` + in(""), "is not well-formed XML in UTF-8"},
 		{svgStart, "is not well-formed XML"},
 		{in("") + in(""), "has more than one root"},
 		{in("") + "text", "has text outside its root"},

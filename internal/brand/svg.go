@@ -56,6 +56,7 @@ func checkSVG(data []byte) (width, height float64, err error) {
 	d := xml.NewDecoder(bytes.NewReader(data))
 	var depth, elements int
 	var inStyle bool
+	var style strings.Builder // browsers join its parts: comments and CDATA may split a word
 	for {
 		token, err := d.Token()
 		if errors.Is(err, io.EOF) {
@@ -71,9 +72,15 @@ func checkSVG(data []byte) (width, height float64, err error) {
 			if token.Target != "xml" || elements > 0 {
 				return 0, 0, fmt.Errorf("has a processing instruction: <?%s", token.Target)
 			}
+			if !declaration.Match(token.Inst) {
+				return 0, 0, errors.New(`is not well-formed XML in UTF-8: want <?xml version="1.0" encoding="UTF-8"?>`)
+			}
 		case xml.CharData:
-			if err := checkText(string(token), depth, inStyle); err != nil {
-				return 0, 0, err
+			if depth == 0 && strings.Trim(string(token), " \t\r\n\uFEFF") != "" {
+				return 0, 0, errors.New("has text outside its root")
+			}
+			if inStyle {
+				style.Write(token)
 			}
 		case xml.StartElement:
 			if inStyle {
@@ -96,7 +103,11 @@ func checkSVG(data []byte) (width, height float64, err error) {
 			inStyle = token.Name.Local == "style"
 		case xml.EndElement:
 			depth--
+			if err := checkCSS("style", style.String()); inStyle && err != nil {
+				return 0, 0, err
+			}
 			inStyle = false
+			style.Reset()
 		}
 	}
 	if elements == 0 {
@@ -105,15 +116,10 @@ func checkSVG(data []byte) (width, height float64, err error) {
 	return width, height, nil
 }
 
-func checkText(text string, depth int, inStyle bool) error {
-	if depth == 0 && strings.Trim(text, " \t\r\n\uFEFF") != "" {
-		return errors.New("has text outside its root")
-	}
-	if inStyle {
-		return checkCSS("style", text)
-	}
-	return nil
-}
+// declaration matches what follows "<?xml" in a file in UTF-8 (XML 1.0 2.8). encoding/xml does not see an encoding with
+// spaces around "=", by which browsers would read other characters than this check.
+var declaration = regexp.MustCompile(`^version=["']1\.0["'](\s+encoding=["'](?i:utf-8)["'])?` +
+	`(\s+standalone=["'](yes|no)["'])?\s*$`)
 
 func checkElement(e xml.StartElement) error {
 	name := e.Name.Local

@@ -40,7 +40,8 @@ var (
 
 const (
 	// TTL is how long an attempt may take, and how long new codes may be requested in it. A code that is sent late
-	// extends the attempt until that code expires, by at most MaxCodeTTL.
+	// extends the attempt until that code expires: a requested one by at most MaxCodeTTL, and a long code that replaces
+	// it, once the guess budget is used up, by at most MaxCodeTTL more.
 	TTL = 30 * time.Minute
 	// MaxCodeTTL is the longest CodeTTL of a method.
 	MaxCodeTTL = 15 * time.Minute

@@ -272,7 +272,7 @@ func deletedCookiesAreReported(v *testUser) error {
 		return errors.New("the check-up does not see that the record was stored")
 	}
 	a, err = v.withoutCookies().get(a.path)
-	if err == nil && !strings.Contains(a.body, "deletes its data when it closes") {
+	if err == nil && !strings.Contains(a.body, "deletes its data when you close it") {
 		err = errors.New("the check-up does not see that the record was deleted")
 	}
 	return err

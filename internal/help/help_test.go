@@ -187,7 +187,7 @@ func TestCheckupDetectsCookieStorage(t *testing.T) {
 	} {
 		if body := getPage(t, s, third, headers...).Body.String(); !strings.Contains(
 			body,
-			"deletes its data when it closes",
+			"deletes its data when you close it",
 		) {
 			t.Errorf("%s: the page does not say that the browser deletes its data", says)
 		}

@@ -152,7 +152,7 @@ func TestTranslateConcurrently(t *testing.T) {
 		go func() { done <- Match("de").Translate("verify.again.wait", "Seconds", 3) }()
 	}
 	for range 8 {
-		if got := <-done; got != "Neuer Code in 3 Sekunden möglich" {
+		if got := <-done; got != "Einen neuen Code können Sie in 3 Sekunden anfordern." {
 			t.Error(got)
 		}
 	}

@@ -6,10 +6,9 @@ package mail
 
 import (
 	_ "embed"
-	"html"
+	"html/template"
 	"regexp"
 	"strings"
-	"text/template"
 
 	"twostep.example/twostep/delivery"
 	"twostep.example/twostep/internal/brand"
@@ -157,8 +156,17 @@ func preheader(blocks []block) string {
 //go:embed mail.html
 var layoutText string
 
-// layout is a text template: html/template removes the comments that Outlook needs. A test finds every value that does
-// not pass through esc.
 var layout = template.Must(template.New("mail.html").Funcs(template.FuncMap{
-	"esc": html.EscapeString,
+	"css": func(color string) template.CSS { return template.CSS(color) }, // of a brand.Palette
+	"cid": func(url string) template.URL { return template.URL(url) },     // of a part of the mail
+	"mso": func(name string) template.HTML {
+		return template.HTML("<!--[if mso]>" + outlook[name] + "<![endif]-->")
+	},
 }).Parse(layoutText))
+
+// outlook is what only Outlook reads, in comments. Comments in the template itself would be removed.
+var outlook = map[string]string{
+	"style": `<style>body, table, td, h1, p, a { font-family: Arial, sans-serif !important; }</style>`,
+	"open":  `<table role="presentation" width="600" cellpadding="0" cellspacing="0" border="0"><tr><td>`,
+	"close": `</td></tr></table>`,
+}

@@ -28,6 +28,9 @@ const (
 	SignInsPerNetworkHour = 60
 	// SessionPasswordsPerHour limits the passwords that a signed-in person may try.
 	SessionPasswordsPerHour = 20
+	// NameChangesPerHour limits how often a person may change their name. Each change is a security event, and many would
+	// hide the others in the history of the account.
+	NameChangesPerHour = 20
 	// NewAddressMailsPerHour and NewAddressMailsPerDay limit the emails to an address that does not belong to the
 	// account yet; NewAddressMailsPerAccountDay limits those of one account.
 	NewAddressMailsPerHour, NewAddressMailsPerDay, NewAddressMailsPerAccountDay = 10, 20, 10

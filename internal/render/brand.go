@@ -41,6 +41,9 @@ func NewBrand(b brand.Brand) *Brand {
 		sheet += logoSheet
 		a := newAsset("logo"+l.Ext(), l.Data)
 		a.contentType, a.policy = l.ContentType, logoPolicy
+		if l.Ext() == ".svg" {
+			a.contentType += "; charset=utf-8" // as it was checked, whatever the file says (RFC 7303 3.2)
+		}
 		p.assets["logo"] = a
 		p.logo = logo{Asset: "logo", ShowName: !l.HasName()}
 		p.logo.Width, p.logo.Height = l.Fit(logoWidth, logoHeight)

@@ -42,7 +42,9 @@ func get(p *Renderer, path string) *httptest.ResponseRecorder {
 
 // The logo is a static file with a policy of its own, and the page shows it by <img>.
 func TestLogoIsAStaticFile(t *testing.T) {
-	for kind, file := range map[string][]byte{"image/svg+xml": []byte(testSVG), "image/png": testPNG(t, 64, 64)} {
+	for kind, file := range map[string][]byte{
+		"image/svg+xml; charset=utf-8": []byte(testSVG), "image/png": testPNG(t, 64, 64),
+	} {
 		p := brandedRenderer(t, brand.Config{Logo: file})
 		page := get(p, "/fine").Body.String()
 		m := regexp.MustCompile(`<header><img src="(/assets/logo\.[0-9a-f]{16}\.(?:svg|png))" width="40" height="40" alt="">Example</header>`).

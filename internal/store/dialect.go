@@ -2,6 +2,7 @@ package store
 
 import (
 	"database/sql"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -79,13 +80,23 @@ func openSQLite(path string, readOnly bool) (*sql.DB, error) {
 	return db, nil
 }
 
-// openPostgres sets the isolation level, so that a database with another default behaves the same.
-// preparePostgres returns an error that describes what is wrong with url; pgx leaves out its password.
+// preparePostgres returns an error that describes what is wrong with url without quoting it. pgx leaves the password
+// out of its errors, but not the part behind a @ or / in it, which pgx takes for the host or the database.
 func preparePostgres(url string) error {
-	_, err := pgx.ParseConfig(url)
-	return err
+	_, rest, _ := strings.Cut(url, "://")
+	authority, _, _ := strings.Cut(rest, "?")
+	at := strings.LastIndexByte(authority, '@')
+	if at >= 0 && strings.ContainsAny(authority[:at], "@/") {
+		return errors.New("the user or the password in the URL has a @ or /: write @ as %40 and / as %2F")
+	}
+	if _, err := pgx.ParseConfig(url); err != nil {
+		text := err.Error()
+		return fmt.Errorf("the URL is not valid: %s", text[strings.LastIndexByte(text, '`')+1:][len(": "):])
+	}
+	return nil
 }
 
+// openPostgres sets the isolation level, so that a database with another default behaves the same.
 func openPostgres(url string, _ bool) (*sql.DB, error) {
 	c, err := pgx.ParseConfig(url)
 	if err != nil {

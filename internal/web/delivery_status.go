@@ -62,7 +62,7 @@ const maxShownWait = 3 * time.Minute
 // resendWaitProblem returns the problem of a new code that was requested too early.
 func (s *Handlers) resendWaitProblem(w i18n.Localizer, until time.Time) render.Problem {
 	if seconds := max(1, s.Pages.SecondsUntil(until)); time.Duration(seconds)*time.Second <= maxShownWait {
-		return render.Problem{Key: "problem.wait", Args: []any{"Seconds", seconds}}
+		return render.Problem{Key: "problem.wait", Args: []any{"Count", seconds}}
 	}
 	return render.Problem{Key: "problem.wait.until", Args: []any{"Time", s.Pages.FormatTime(w, until)}}
 }

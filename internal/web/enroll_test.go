@@ -29,7 +29,7 @@ func TestEnrollMethodThatSendsCode(t *testing.T) {
 	b.wantPage(
 		b.post(page+"/code", "code", "", "return_to", "/demo/settings"),
 		429,
-		"You can ask for a new code in 30 seconds.",
+		"You can request a new code in 30 seconds.",
 		"input[name=return_to]",
 	)
 	b.wantPage(b.post(page+"/verify", "code", ""), 422, "Enter the 6-digit code.")
@@ -142,7 +142,7 @@ func TestFactorAndEmailChangesRequireStepUp(t *testing.T) {
 	b.wantPage(
 		b.get(confirm),
 		200,
-		"Before you change how you sign in, enter your password to confirm it's you.",
+		"To change your sign-in settings, enter your password first.",
 		"input[name=return_to]",
 	)
 	const back = "/settings/2step/call?return_to=%2Fdemo%2Fsettings"
@@ -150,7 +150,7 @@ func TestFactorAndEmailChangesRequireStepUp(t *testing.T) {
 	b.wantPage(
 		b.post("/settings/confirm", "password", "wrong horse battery", "return_to", back),
 		422,
-		"The password is not correct.",
+		"The password isn't correct.",
 		"input[name=return_to]",
 	)
 	b.wantRedirect(

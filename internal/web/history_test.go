@@ -34,7 +34,7 @@ func TestHistory(t *testing.T) {
 		"a[href=/settings/history/not-me]",
 	)
 	if text := textOf(parseHTML(b.get("/settings/history"))); strings.Count(text, "Your account was created") != 1 ||
-		strings.Contains(text, "a verification code was requested") {
+		strings.Contains(text, "we asked for a verification code") {
 		t.Errorf("another account's events, or the password of a sign-in that was finished: %s", text)
 	}
 	b.wantPage(

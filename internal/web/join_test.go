@@ -61,7 +61,8 @@ func TestJoinInTwoSteps(t *testing.T) {
 	b.wantPage(b.get("/settings"), http.StatusOK, "Ben", benEmail)
 	for _, form := range [][]string{{"token", token}, {"token", token, "name", "Ben", "password", annaPassword}} {
 		w := h.newBrowser().post("/join", form...)
-		b.wantPage(w, http.StatusUnprocessableEntity, "p#token-wrong", "input#token")
+		b.wantPage(w, http.StatusUnprocessableEntity, "p#token-wrong", "input#token",
+			"If you already have an account, sign in.")
 		if strings.Contains(w.Body.String(), benEmail) {
 			t.Error("a used link shows the address")
 		}
@@ -112,7 +113,7 @@ func TestResetInTwoSteps(t *testing.T) {
 		t.Error("the reset began a sign-in")
 	}
 	b.wantPage(b.get("/signin"), http.StatusOK, "input#email[value=anna@example.com]")
-	b.wantPage(b.post("/reset", "token", token), http.StatusUnprocessableEntity, "p#token-wrong")
+	b.wantPage(b.post("/reset", "token", token), http.StatusUnprocessableEntity, "p#token-wrong", "Request a new one.")
 }
 
 // A link to reset the password of a disabled account, or from before a change of the password, shows no address.

@@ -343,7 +343,7 @@ func enrollStories(t *testing.T, lang string) []story {
 			[]string{
 				"+49 171 2345678",
 				"form[action=/settings/2step/call/remove]",
-				"Your current one keeps working until you confirm the new one.",
+				"What you have now keeps working until you confirm the change.",
 			}, nil},
 		{
 			"enroll-app",

@@ -132,7 +132,7 @@ func signInStories(t *testing.T, lang string) []story {
 		{"signin-wrong", mustWithFieldError(t, typed, "", account.ErrCredentials), 422,
 			[]string{
 				"p#problem[role=alert]",
-				"The email or password is not correct.",
+				"The email or password isn't correct.",
 				"input#password[autofocus]",
 				"input[name=return_to]",
 				"Error: Sign in",
@@ -254,7 +254,7 @@ func verifyStories(t *testing.T, lang string) []story {
 				"p#delivery[role=status]",
 				"Enter the 6-digit code sent to j•••@example.com. It works for 15 minutes.",
 				"Sent at 10:02. Check your spam folder too.",
-				"You can ask for a new code in 24 seconds",
+				"You can request a new code in 24 seconds.",
 				"form[action=/signin/cancel]",
 				"Start again",
 			},
@@ -332,7 +332,7 @@ func verifyStories(t *testing.T, lang string) []story {
 		}), 200,
 			[]string{
 				"button[formaction=/signin/other]", "The mail server refused the message.",
-			}, []string{"You can ask for a new code in"}},
+			}, []string{"You can request a new code in"}},
 		{"verify-call", view(func(p *challenge.State) { p.Challenge.Offer = offerOf(call{}, "•••• 123") }), 200,
 			[]string{
 				"Enter the code that you hear when we call •••• 123.", "Sent at 10:02.",
@@ -363,7 +363,7 @@ func verifyStories(t *testing.T, lang string) []story {
 				"input#code[data-link]",
 				"Enter the longer code we've sent you.",
 				"need a longer code",
-				"Capital or small letters",
+				"capital or small letters",
 				"Once you're in, change your password.",
 			},
 			[]string{"input#code[inputmode]", "6-digit", "p#code-hint[hidden]"},
@@ -371,7 +371,7 @@ func verifyStories(t *testing.T, lang string) []story {
 		{"verify-long-app", view(func(p *challenge.State) {
 			*p.Challenge = challenge.Challenge{Offer: offerOf(app{}, ""), GuessesLeft: 5, LongCode: true}
 			p.Challenge.About.ValidAnswers = 2
-		}), 200, []string{"Two 6-digit codes, one after the other.", "need a longer code"},
+		}), 200, []string{"Enter two 6-digit codes, one after the other.", "need a longer code"},
 			[]string{"input#code[data-link]", "p#code-hint[hidden]"}},
 		{
 			"verify-longer",
@@ -447,9 +447,11 @@ func verifyStories(t *testing.T, lang string) []story {
 			"verify-early",
 			early(view(same), 24),
 			429,
-			[]string{"You can ask for a new code in 24 seconds.", "p#problem[role=alert]", "p#again[hidden]"},
+			[]string{"You can request a new code in 24 seconds.", "p#problem[role=alert]", "p#again[hidden]"},
 			nil,
 		},
+		{"verify-early-second", early(view(same), 1), 429, []string{"You can request a new code in 1 second."}, nil},
+		{"verify-slow-second", slowly(view(same), "code", 1), 429, []string{"Please wait 1 second and try again."}, nil},
 		{
 			"verify-early-long",
 			early(view(same), 3600),
@@ -484,7 +486,7 @@ func mailedStories(t *testing.T) []story {
 			[]string{"If there's an account", "a[href=/signin]"},
 			[]string{"example.com"},
 		},
-		{"undo", undoView(""), 200, []string{"input#token[autofocus]", "form[action=/undo]", "Undo the change"}, nil},
+		{"undo", undoView(""), 200, []string{"input#token[autofocus]", "form[action=/undo]", "a[href=/forgot]"}, nil},
 		{"signout-done", noticeView(signOutDone), 200, []string{"You're signed out", "a[href=/signin]"}, nil},
 		{"undo-done", noticeView(undoDone), 200, []string{"a[href=/forgot]"}, nil},
 		{
@@ -620,7 +622,7 @@ func settingsStories(t *testing.T, lang string) []story {
 			),
 			200,
 			[]string{
-				"Books", "your email address, also while you're not using it", "form[action=/settings/apps/books/remove]",
+				"Books", "your email address, also when you're not using the app", "form[action=/settings/apps/books/remove]",
 			},
 			nil,
 		},
@@ -646,7 +648,7 @@ func settingsStories(t *testing.T, lang string) []story {
 		},
 		{"stepup", stepUpView(jane, returnTarget{returnTo: "/settings/email"}), 200,
 			[]string{
-				"Before you change how you sign in, enter your password to confirm it's you.",
+				"To change your sign-in settings, enter your password first.",
 				"input#password[autofocus]",
 				"input[name=return_to]",
 				"input[autocomplete=username]",

@@ -187,6 +187,9 @@ func withFieldError(view render.View, field string, err error) (render.View, err
 	if !ok {
 		return render.View{}, err
 	}
+	if errors.Is(err, account.ErrLink) && view.Template != "reset" {
+		key += "." + view.Template // a new link is requested elsewhere, or not at all
+	}
 	view.Status = status
 	view.Problems = []render.Problem{{Field: field, Key: key}}
 	return view, nil

@@ -30,7 +30,7 @@ func TestBrowserChangeEmail(t *testing.T) {
 			b.at("/settings/sessions")
 			b.signOut()
 			b.credentials(live.AnnaEmail, live.AnnaPassword)
-			b.sees("The email or password is not correct.")
+			b.sees("The email or password isn't correct.")
 			n := s.Mail.Len()
 			b.credentials("anna.anders@example.net", live.AnnaPassword)
 			b.at("/signin/verify")

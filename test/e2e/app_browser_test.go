@@ -68,7 +68,7 @@ func TestEnrollAppClock(t *testing.T) {
 	b.open("/settings/2step/app")
 	key := b.scan()
 	b.code(passcode(t, key, s.Now().Add(4*time.Minute)))
-	b.sees("Your phone's clock is about 4 min ahead. Set it to automatic, then enter the next code.")
+	b.sees("Your phone's clock is about 4 minutes ahead. Set it to automatic, then enter the next code.")
 	b.code(passcode(t, key, s.Now()))
 	b.at("/settings/2step/app/done")
 	b.signOut()
@@ -78,7 +78,7 @@ func TestEnrollAppClock(t *testing.T) {
 	b.code(passcode(t, key, s.Now().Add(4*time.Minute)))
 	b.sees(incorrectApp)
 	b.code(passcode(t, key, s.Now().Add(-4*time.Minute)))
-	b.sees("Your phone's clock is about 4 min behind. Set it to automatic, then enter the next code.")
+	b.sees("Your phone's clock is about 4 minutes behind. Set it to automatic, then enter the next code.")
 	b.code(passcode(t, key, s.Now()))
 	b.at("/settings")
 }

@@ -133,7 +133,7 @@ func recoveryStory(b *tab, show func(string)) {
 	show("confirm")
 	b.enter("password", "not it")
 	b.click("Confirm")
-	b.sees("is not correct")
+	b.sees("isn't correct")
 	show("confirm-wrong")
 	b.enter("password", live.AnnaPassword)
 	b.click("Confirm")

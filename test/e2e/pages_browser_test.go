@@ -125,7 +125,7 @@ func signInStory(b *tab, show func(string)) {
 	b.sees("Enter your password.")
 	show("signin-empty")
 	b.credentials(live.AnnaEmail, "wrong")
-	b.sees("The email or password is not correct.")
+	b.sees("The email or password isn't correct.")
 	show("signin-wrong")
 }
 
@@ -143,7 +143,7 @@ func verifyStory(b *tab, show func(string)) {
 	show("verify-wrong")
 	// The button is not to be pressed before its time where there is a script.
 	b.turn(chromedp.Evaluate(`const f = document.querySelector("form"); f.action = "/signin/code"; f.submit()`, nil))
-	b.sees("You can ask for a new code in ")
+	b.sees("You can request a new code in ")
 	show("verify-early")
 	b.open("/signin/verify")
 	for range 5 {
@@ -262,7 +262,7 @@ func settingsStory(b *tab, show func(string)) {
 	b.enter("current", "wrong")
 	b.enter("password", newPassword)
 	b.click("Change password")
-	b.sees("The current password is not correct.")
+	b.sees("The current password isn't correct.")
 	show("password-wrong")
 	b.enter("current", live.AnnaPassword)
 	b.enter("password", newPassword)

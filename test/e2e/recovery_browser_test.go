@@ -126,7 +126,7 @@ func TestBrowserStepUp(t *testing.T) {
 			b.sees("Confirm it's you")
 			b.enter("password", "not it")
 			b.click("Confirm")
-			b.sees("is not correct")
+			b.sees("isn't correct")
 			n := s.Mail.Len()
 			b.enter("password", live.AnnaPassword)
 			b.click("Confirm")

@@ -18,7 +18,7 @@ func TestBrowserChangePassword(t *testing.T) {
 	b.enter("current", "not it")
 	b.enter("password", newPassword)
 	b.click("Change password")
-	b.sees("The current password is not correct.")
+	b.sees("The current password isn't correct.")
 	b.enter("current", live.AnnaPassword)
 	b.enter("password", newPassword)
 	b.click("Change password")
@@ -28,7 +28,7 @@ func TestBrowserChangePassword(t *testing.T) {
 	other.reload()
 	other.at("/signin")
 	other.credentials(live.AnnaEmail, live.AnnaPassword)
-	other.sees("The email or password is not correct.")
+	other.sees("The email or password isn't correct.")
 }
 
 // The sessions page lists both browsers, and ends both.

@@ -99,7 +99,7 @@ func TestBrowserWrongPassword(t *testing.T) {
 	s := live.Start(t, "")
 	b := browse(t, s.URL, light)
 	b.credentials(live.AnnaEmail, "correct horse batteries")
-	b.sees("The email or password is not correct.")
+	b.sees("The email or password isn't correct.")
 	if title := value[string](b, `document.title`); !strings.HasPrefix(title, "Error: ") {
 		t.Errorf("title %q", title)
 	}

@@ -191,7 +191,7 @@ func TestBrowserNewCode(t *testing.T) {
 	b.password(s)
 	b.until(`document.getElementById("again-button").disabled`)
 	first := value[string](b, `again.innerText`)
-	if !strings.HasPrefix(first, "You can ask for a new code in ") {
+	if !strings.HasPrefix(first, "You can request a new code in ") {
 		t.Errorf("the wait: %q", first)
 	}
 	b.until(fmt.Sprintf(`again.innerText !== %q`, first))
@@ -213,7 +213,7 @@ func TestBrowserNewCodeByItself(t *testing.T) {
 	b.password(s)
 	s.Turn(28 * time.Second)
 	b.reload()
-	b.sees("You can ask for a new code now.")
+	b.sees("You can request a new code now.")
 	s.Turn(2 * time.Second)
 	b.click("Send a new code")
 	s.Mail.Next(1)
@@ -226,7 +226,7 @@ func TestBrowserNewCodeEarly(t *testing.T) {
 	b := browse(t, s.URL, plain)
 	code := b.password(s)
 	b.click("Send a new code")
-	b.sees("You can ask for a new code in ")
+	b.sees("You can request a new code in ")
 	if n := s.Mail.Len(); n != 1 {
 		t.Errorf("%d mails", n)
 	}

@@ -2,6 +2,12 @@ package main
 
 // guesses are what lets somebody guess more than was promised.
 var guesses = []mutation{
+	{test: "TestLateCodesDoNotExtendAnAttemptForever", what: "every late code opens the time for the next", edits: []edit{
+		{"internal/challenge/attempt.go", `windowEnd := a.row.StartedAt.Add(TTL)`, `windowEnd := a.row.ExpiresAt`},
+	}},
+	{test: "TestNameChangesAreLimited", what: "names change without end", edits: []edit{
+		{"internal/ratelimit/limits.go", `NameChangesPerHour = 20`, `NameChangesPerHour = 2000`},
+	}},
 	{test: "TestNewCodeGivesNoNewAttempts", what: "a new code gives new tries", edits: []edit{
 		{"internal/store/challenges.go", `sent_at = $5, version = $6`, `sent_at = $5, guesses = 0, version = $6`},
 	}},

@@ -2,6 +2,9 @@ package main
 
 // links are those in mails.
 var links = []mutation{
+	{test: "TestFirstFormOfALinkChangesNothing", what: "any link shows whose it is", edits: []edit{
+		{"internal/account/link.go", `store.LinkInvite, store.LinkSignUp)`, `store.LinkInvite, store.LinkSignUp, store.LinkReset)`},
+	}},
 	{test: "TestLinkAtOnceWorksOnce", what: "a link is not marked as used", edits: []edit{
 		{"internal/store/email_links.go", `SET used_at = $2 WHERE`, `SET used_at = 0 WHERE`},
 	}},
@@ -32,6 +35,20 @@ var links = []mutation{
 
 // names are what tells who has an account, or takes one for another.
 var names = []mutation{
+	{test: "TestEndedSignInShowsItsAddressToItsBrowserOnly",
+		what: "the token of a step-up shows the address without the session", edits: []edit{
+			{"internal/web/signin.go", `p.Attempt == nil || p.StepUp ||`, `p.Attempt == nil ||`},
+		}},
+	{test: "TestEndedSignInShowsItsAddressToItsBrowserOnly", what: "an old token shows the new address", edits: []edit{
+		{"internal/store/attempts_load.go", `FROM attempts
+		JOIN accounts ON accounts.id = attempts.account_id AND accounts.epoch = attempts.epoch`, `FROM attempts
+		JOIN accounts ON accounts.id = attempts.account_id`},
+	}},
+	{test: "TestLogNamesNoUnknownAddress", what: "what was typed is in the log", edits: []edit{
+		{"internal/account/password.go", `Account: account.ID, Email: account.Email,
+		Actor: audit.Anonymous(), Reason: rejection(account)}`, `Account: account.ID, Email: email,
+		Actor: audit.Anonymous(), Reason: rejection(account)}`},
+	}},
 	{test: "TestSpellingsOfAnAddressAreOneAccount", what: "an address counts as it was typed", edits: []edit{
 		{"internal/account/email.go", `lowerASCII(local)`, `local`},
 	}},

@@ -2,6 +2,10 @@ package main
 
 // sessions are those that live on, or belong to somebody else.
 var sessions = []mutation{
+	{test: "TestListPositionShowsOwnSessionsOnly", what: "the list has the sessions of all accounts", edits: []edit{
+		{"internal/store/sessions.go", `sessions.account_id = $1 AND sessions.expires_at >= $2`,
+			`$1 <> '' AND sessions.expires_at >= $2`},
+	}},
 	{test: "TestStepUpTokenIsNoSession", what: "a step-up keeps the token of the session", edits: []edit{
 		{"internal/store/sessions.go", `SET token_hash = $2, amr`, `SET token_hash = COALESCE(token_hash, $2), amr`},
 	}},
