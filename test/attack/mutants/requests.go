@@ -40,7 +40,9 @@ var sites = []mutation{
 // texts are messages to a phone, and mails.
 var texts = []mutation{
 	{test: "TestMailsHoldNoForeignMarkup", what: "values of HTML mails are not escaped", edits: []edit{
-		{"internal/mail/mail.go", `"esc": html.EscapeString,`, `"esc": html.UnescapeString,`},
+		{"internal/mail/mail.go", `"cid": func`, `"raw": func(s string) template.HTML { return template.HTML(s) },
+	"cid": func`},
+		{"internal/mail/mail.html", `{{$line}}{{end}}</p>`, `{{$line | raw}}{{end}}</p>`},
 	}},
 	{test: "TestTextMessagesAreLimited", what: "numbers of a block are not counted together", edits: []edit{
 		{"internal/challenge/quota.go", `"new_texts_block", block`, `"new_texts_block", block+to`},
