@@ -8,6 +8,15 @@ var guesses = []mutation{
 	{test: "TestNameChangesAreLimited", what: "names change without end", edits: []edit{
 		{"internal/ratelimit/limits.go", `NameChangesPerHour = 20`, `NameChangesPerHour = 2000`},
 	}},
+	{test: "TestPasswordGuessesAtOnceAreCounted", what: "the delay is not part of the count", edits: []edit{
+		{"internal/store/failed_passwords.go", `WHERE failed_passwords.last_at > $3 OR`, `WHERE $3 > 0 OR`},
+	}},
+	{test: "TestHungUpPasswordGuessesAreCounted", what: "wrong passwords are not counted", edits: []edit{
+		{"internal/ratelimit/password.go", `err := countFailure(ctx, tx, a.key, now); err != nil`, `now.IsZero()`},
+	}},
+	{test: "TestRefusedSignInsAreNotCompared", what: "sign-ins of a network are not counted before", edits: []edit{
+		{"internal/ratelimit/limits.go", `SignInsPerNetworkHour = 60`, `SignInsPerNetworkHour = 6000`},
+	}},
 	{test: "TestNewCodeGivesNoNewAttempts", what: "a new code gives new tries", edits: []edit{
 		{"internal/store/challenges.go", `sent_at = $5, version = $6`, `sent_at = $5, guesses = 0, version = $6`},
 	}},

@@ -106,6 +106,9 @@ func Start(t testing.TB, url string, setups ...Setup) *Server {
 	return s
 }
 
+// Stop stops listening and returns when all requests have been handled.
+func (s *Server) Stop() { s.http.Close() }
+
 // Now is the server's clock.
 func (s *Server) Now() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) }
 
