@@ -704,7 +704,7 @@ func settingsStories(t *testing.T, lang string) []story {
 			[]string{
 				"This browser",
 				"Firefox on Windows",
-				"an unknown browser",
+				"Unknown browser",
 				"form[action=/settings/sessions/s2/end]",
 				"2001:db8::1",
 				"form[action=/settings/sessions/end]",
