@@ -230,13 +230,43 @@ func parseError(err error) error {
 	if parts := wrongNumber.FindStringSubmatch(err.Error()); parts != nil {
 		return fmt.Errorf("%s is %s, want a number", parts[1], parts[2])
 	}
-	if missing, ok := strings.CutPrefix(err.Error(), "expected one of "); ok {
-		return errors.New("a command is missing, want one of " + missing + "; see twostep --help")
+	name, commands := commandOf(err)
+	if strings.HasPrefix(err.Error(), "expected one of ") {
+		return fmt.Errorf("a command is missing, want one of %s; see %s --help", strings.Join(commands, ", "), name)
+	}
+	if typed, ok := strings.CutPrefix(err.Error(), "unexpected argument "); ok && !strings.Contains(typed, "did you mean") {
+		if len(commands) > 0 {
+			return fmt.Errorf("%s is not a command, want one of %s; see %s --help", typed, strings.Join(commands, ", "), name)
+		}
+		return fmt.Errorf("unexpected argument %s; see %s --help", typed, name)
 	}
 	if missing, ok := strings.CutPrefix(err.Error(), "expected "); ok {
 		return errors.New("an argument is missing: " + missing + "; see --help")
 	}
 	return err
+}
+
+// commandOf returns the command in which parsing has failed, and the names of the commands below it.
+func commandOf(err error) (name string, commands []string) {
+	failed, ok := errors.AsType[*kong.ParseError](err)
+	if !ok || failed.Context == nil {
+		return "twostep", nil
+	}
+	node := failed.Context.Selected()
+	if node == nil {
+		node = failed.Context.Model.Node
+		for _, step := range failed.Context.Path {
+			if step.Command != nil {
+				node = step.Command
+			}
+		}
+	}
+	for _, child := range node.Children {
+		if !child.Hidden {
+			commands = append(commands, child.Name)
+		}
+	}
+	return node.FullPath(), commands
 }
 
 type versionCommand struct{}

@@ -18,7 +18,7 @@ type endedPage struct{ StartURL string }
 
 // writeEnded responds to a form that a browser has sent without a session. A redirect to the sign-in would lose what
 // the person entered, so the page leads to the sign-in in a new window: its link is the start page of the app, which
-// redirects there and back. The page is bare, because no style sheet can be loaded on the app's host.
+// redirects there and back. The page is bare, because the app's host has none of our assets.
 func (a *Authorizer) writeEnded(w http.ResponseWriter, r *http.Request, req proxiedRequest) error {
 	return a.Pages.Render(w, r, render.View{
 		Templates: templates(), Template: "ended", Bare: true, Status: http.StatusUnauthorized,

@@ -1,9 +1,13 @@
 package forwardauth
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -167,7 +171,8 @@ func TestIsForm(t *testing.T) {
 	}
 }
 
-// The page leads to the start page of the app, whatever was asked for, in the language of the reader.
+// The page leads to the start page of the app, whatever was asked for, in the language of the reader. Its policy allows
+// its style and nothing else.
 func TestEndedPage(t *testing.T) {
 	for language, want := range map[string]string{"en": "You need to sign in again", "de": "melden Sie sich noch einmal an"} {
 		a := newTestAuthorizer(true)
@@ -180,10 +185,21 @@ func TestEndedPage(t *testing.T) {
 		}
 		body := w.Body.String()
 		if w.Code != http.StatusUnauthorized || !strings.Contains(body, want) || strings.Contains(body, "<b>") ||
-			strings.Contains(body, "script") || strings.Contains(body, "style") ||
+			strings.Contains(body, "script") ||
 			!strings.Contains(body, `<a href="https://wiki.example/" target="_blank" rel="noopener">`) ||
 			!strings.Contains(body, `<html lang="`+language+`" dir="ltr">`) {
 			t.Errorf("%s: %d %s", language, w.Code, body)
+		}
+		_, rest, _ := strings.Cut(body, "<style>")
+		style, _, _ := strings.Cut(rest, "</style>")
+		sum := sha256.Sum256([]byte(style))
+		hash := "style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "';"
+		policy := w.Header().Get("Content-Security-Policy")
+		if len(style) < 100 || !strings.Contains(policy, hash) || !strings.Contains(policy, "default-src 'none';") {
+			t.Errorf("%s: the policy is %q, want %s", language, policy, hash)
+		}
+		if folder := os.Getenv("TWOSTEP_PAGES"); folder != "" {
+			_ = os.WriteFile(filepath.Join(folder, language+"-forward-ended.html"), w.Body.Bytes(), 0o644)
 		}
 	}
 }

@@ -47,7 +47,7 @@ func (p *Renderer) Middleware(next http.Handler) http.Handler {
 }
 
 // SecurityHeaders sets the security headers of every response, errors included. A handler may replace them; only the
-// assets do.
+// assets and bare pages do.
 func (p *Renderer) SecurityHeaders(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()

@@ -80,7 +80,7 @@ type View struct {
 	Title     string // text key
 	TitleText string // the title itself, if it is not in package i18n
 	Wide      bool   // the wide layout, for lists
-	Bare      bool   // without style sheet, script and icon, for a page on the host of an app
+	Bare      bool   // with its style inside and no script or icon, for a page on the host of an app
 	Focus     string // the field with the focus if there is no problem
 	Problems  []Problem
 	Data      any // the struct of the page
@@ -112,6 +112,9 @@ func (p *Renderer) Render(w http.ResponseWriter, r *http.Request, s View) error 
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Language", p.Localizer(r).Tag())
+	if s.Bare {
+		h.Set("Content-Security-Policy", barePolicy)
+	}
 	w.WriteHeader(max(s.Status, http.StatusOK))
 	_, _ = w.Write(b.Bytes()) // an error means that the client has gone
 	return nil

@@ -357,7 +357,7 @@ func enrollStories(t *testing.T, lang string) []story {
 			s.buildEnrollView(r, at(app{}, ""), nil, []enroll.EnrolledFactor{phone}),
 			200,
 			[]string{"My phone", "Remove", "form[action=/settings/2step/app]"},
-			[]string{"form[data-auto]"},
+			[]string{"form[data-auto]", "Scan QR Code"},
 		},
 		{
 			"enroll-app-full",

@@ -18,11 +18,12 @@ import (
 // enrollPage is the form of a new factor, with the existing ones.
 type enrollPage struct {
 	Words            factor.Words
+	Intro            []string
 	BasePath         string
 	ReturnTo         string
 	Fields           []enrollField
 	Factors          []factorRow
-	ReplacesExisting bool // the new factor replaces the existing one
+	ReplacesExisting bool // the new factor replaces the existing one, and the introduction does not say so
 	LimitReached     bool // the account has as many factors as it may have
 	AutoSubmit       bool // the script submits the form
 }
@@ -55,9 +56,12 @@ func (s *Handlers) buildEnrollView(
 ) render.View {
 	p := enrollPage{
 		Words: e.words, BasePath: e.path, ReturnTo: e.target.returnTo, Factors: s.factorRows(r, e.words, all),
-		ReplacesExisting: len(all) > 0 && e.maxFactors == 1,
+		ReplacesExisting: len(all) > 0 && e.maxFactors == 1 && !e.needsNoInput() && !e.about.Implicit,
 		LimitReached:     len(all) >= e.maxFactors && e.maxFactors > 1,
 		AutoSubmit:       typed == nil && len(all) == 0 && e.needsNoInput(),
+	}
+	if len(all) == 0 || e.maxFactors == 1 { // else the account has done these steps, and the next page repeats them
+		p.Intro = e.words.Intro
 	}
 	view := render.View{Template: "enroll", TitleText: e.words.Title}
 	for _, f := range e.fields {

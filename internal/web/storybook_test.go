@@ -705,7 +705,7 @@ func settingsStories(t *testing.T, lang string) []story {
 			[]string{
 				"This browser",
 				"Firefox on Windows",
-				"an unknown browser",
+				"Unknown browser",
 				"form[action=/settings/sessions/s2/end]",
 				"2001:db8::1",
 				"form[action=/settings/sessions/end]",
@@ -725,7 +725,7 @@ func deviceStories() []story {
 	}
 	full := devicesPage{
 		Devices: []deviceRow{
-			{"d1", "Firefox on Windows", true, places}, {"d2", "an unknown browser", false, places[:1]},
+			{"d1", "Firefox on Windows", true, places}, {"d2", "Unknown browser", false, places[:1]},
 		},
 		Decisions: []decisionRow{
 			{
@@ -1018,7 +1018,7 @@ func historyStories(lang string) []story {
 				"A wrong password was entered",
 				"Failed",
 				"Firefox on Windows",
-				"an unknown browser",
+				"Unknown browser",
 				"203.0.113.5",
 				"You're on a different network than last time.",
 				"12 more failed attempts in this hour",

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
@@ -64,6 +65,31 @@ func TestBrowserPagesPlain(t *testing.T) {
 				b.shoot(situation, plain)
 			})
 		})
+	}
+}
+
+// German words are long. On a phone, no title, button or label breaks inside a word.
+func TestBrowserGermanWords(t *testing.T) {
+	t.Parallel()
+	b := browse(t, "", light)
+	everything(b)
+	b.speaks("de-DE")
+	b.do(emulation.SetDeviceMetricsOverride(390, 844, 1, false))
+	for _, path := range []string{
+		"/settings", "/settings/devices", "/settings/sessions", "/settings/history", "/settings/history/not-me", "/settings/apps",
+		"/settings/email", "/settings/password", "/settings/2step/app", "/settings/2step/sms", "/settings/2step/recovery", "/help",
+	} {
+		b.open(path)
+		b.until(`document.readyState === "complete" && !document.querySelector("[data-auto]")`) // the script sends that form
+		b.fits()
+		broken := value[[]string](b, `[...document.querySelectorAll("h1, h2, h3, button, label, dt, strong")].filter(e => {
+			e.style.display = "block"
+			e.style.overflowWrap = "normal"
+			return e.scrollWidth > e.clientWidth
+		}).map(e => e.innerText)`)
+		if len(broken) > 0 {
+			t.Errorf("%s: words break in %q", path, broken)
+		}
 	}
 }
 
