@@ -23,7 +23,7 @@ type enrollPage struct {
 	ReturnTo         string
 	Fields           []enrollField
 	Factors          []factorRow
-	ReplacesExisting bool // the new factor replaces the existing one, and the introduction does not say so
+	ReplacesExisting bool // the new factor replaces the existing one
 	LimitReached     bool // the account has as many factors as it may have
 	AutoSubmit       bool // the script submits the form
 }
@@ -56,7 +56,7 @@ func (s *Handlers) buildEnrollView(
 ) render.View {
 	p := enrollPage{
 		Words: e.words, BasePath: e.path, ReturnTo: e.target.returnTo, Factors: s.factorRows(r, e.words, all),
-		ReplacesExisting: len(all) > 0 && e.maxFactors == 1 && !e.needsNoInput() && !e.about.Implicit,
+		ReplacesExisting: len(all) > 0 && e.maxFactors == 1,
 		LimitReached:     len(all) >= e.maxFactors && e.maxFactors > 1,
 		AutoSubmit:       typed == nil && len(all) == 0 && e.needsNoInput(),
 	}

@@ -320,7 +320,7 @@ func localStory(b *tab, show func(string)) {
 	b.comes("Reload", "is your Example verification code")
 	show("inbox")
 	b.enter("minutes", "many")
-	b.click("Move clock")
+	b.click("Move clock forward")
 	b.sees("Enter a number of minutes from 1 to 60000.")
 	show("inbox-wrong")
 }

@@ -88,7 +88,7 @@ func (b *tab) makeCodes() []string {
 	b.at("/settings")
 	b.sees("10 codes left")
 	b.open("/settings/2step/recovery")
-	b.sees("Your current one keeps working until you confirm the new one.") // no new ones by themselves
+	b.sees("What you have now keeps working until you confirm the change.") // no new ones by themselves
 	if value[bool](b, `Boolean(document.getElementById("codes"))`) {
 		b.t.Error("the codes are shown again")
 	}

@@ -332,7 +332,7 @@ func TestBrowserKeyboard(t *testing.T) {
 	}
 	b.reload()
 	b.press(kb.Tab)
-	b.tabs("Email default\nanna@example.com", "Name\nAnna", "Email\nanna@example.com", "Password\nChange your password", "Trusted devices\nSee where you don't need a code, and why you were asked for one", "Connected apps\nApps you've signed in to", "Sessions\nSee where you're signed in",
+	b.tabs("Email default\nanna@example.com", "Name\nAnna", "Email\nanna@example.com", "Password\nChange your password", "Trusted devices\nSee where you don't need a code, and why you were asked for one", "Connected apps\nSee which apps you've signed in to", "Sessions\nSee where you're signed in",
 		"Security history\nSee sign-ins, failed attempts and changes", "Sign out", "Help with 2-Step verification")
 }
 
