@@ -2,7 +2,8 @@
 //
 // A free slot goes to the request whose parties have used the fewest slots in the last minutes, and among equals to
 // the one that has waited longest. So somebody who sends many requests delays their own, and not those of others.
-// Three of four slots go to people who have proven who they are before, if some of them are waiting.
+// Three of four slots go to people who have proven who they are before, if some of them are waiting. The last free slot
+// is kept for those who have used few.
 package fairqueue
 
 import (
@@ -27,6 +28,8 @@ const (
 	period = 5 * time.Minute
 	// maxParties bounds the memory for them: with more parties, a period ends early.
 	maxParties = 50_000
+	// frequent is the number of slots from which a party is frequent: it does not get the last free slot.
+	frequent = 4
 	// othersEvery is how often a slot goes to the others while members wait: every fourth.
 	othersEvery = 4
 )
@@ -248,8 +251,12 @@ func (q *Queue) grantNext() bool {
 	return true
 }
 
-// mustWait reports whether an exclusive party of w has a slot.
+// mustWait reports whether w cannot get a free slot: it is the last one and a party of w is frequent, or an exclusive
+// party of w has a slot.
 func (q *Queue) mustWait(w *waiter) bool {
+	if q.slots > 1 && len(q.working) == q.slots-1 && w.usage >= frequent {
+		return true
+	}
 	for _, p := range w.Parties {
 		if p.Exclusive && slices.ContainsFunc(q.working, func(other *waiter) bool { return other.isFor(p) }) {
 			return true

@@ -124,6 +124,30 @@ func TestFullQueueRefusesWhoHasUsedMost(t *testing.T) {
 	})
 }
 
+// A frequent party leaves the last free slot to others.
+func TestLastSlotIsForThoseWhoHaveUsedFew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := New(2, 64)
+		for range frequent {
+			if _, err := request(t.Context(), q, of("a")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 3 {
+			go func() { _, _ = request(t.Context(), q, of("a")) }()
+		}
+		synctest.Wait()
+		if len(q.working) != 1 || len(q.waiting) != 2 {
+			t.Errorf("%d work and %d wait, want 1 and 2", len(q.working), len(q.waiting))
+		}
+		waited, err := request(t.Context(), q, of("b"))
+		if err != nil || waited != 0 {
+			t.Errorf("somebody else waits %s, %v; want a slot at once", waited, err)
+		}
+		time.Sleep(10 * work)
+	})
+}
+
 // A refunded slot counts as not used.
 func TestRefund(t *testing.T) {
 	q := New(1, 8)
