@@ -80,20 +80,19 @@ func (a *Accounts) VerifyPassword(ctx context.Context, email, password string, b
 const passwordTimeout = 10 * time.Second
 
 // passwordWork returns for whom a password is compared. A browser that the account knows waits for nobody else's; any
-// other browser waits with those of its network and of the same account.
+// other browser waits with those of its networks, and with those that try the same name for one slot.
 func (a *Accounts) passwordWork(name string, by ratelimit.PasswordSource, from origin.Origin) fairqueue.Request {
 	if by.Device != "" {
-		return fairqueue.Request{Member: true, Parties: []fairqueue.Party{{Name: "device " + by.Device, Exclusive: true}}}
+		device := "device " + by.Device
+		return fairqueue.Request{Member: true, One: device, Parties: []fairqueue.Party{{Name: device}}}
 	}
-	account := fairqueue.Party{Name: "name " + a.Keys.Pseudonym("name "+name), Exclusive: true}
-	return fairqueue.Request{Parties: append(from.Parties(), account)}
+	return fairqueue.Request{One: "name " + a.Keys.Pseudonym("name "+name), Parties: from.Parties()}
 }
 
 // ownWork returns that a password is hashed for somebody who is signed in or has opened a link from an email.
 func ownWork(account store.Account) fairqueue.Request {
-	return fairqueue.Request{
-		Member: true, Parties: []fairqueue.Party{{Name: "account " + account.ID, Exclusive: true}},
-	}
+	name := "account " + account.ID
+	return fairqueue.Request{Member: true, One: name, Parties: []fairqueue.Party{{Name: name}}}
 }
 
 // unknownName returns how events name a text that is no account: as a keyed hash, because people sometimes enter their

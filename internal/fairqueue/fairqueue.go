@@ -37,17 +37,18 @@ const (
 // Request says for whom work is done.
 type Request struct {
 	// Member says that the person has proven both steps in this browser before.
-	Member  bool
+	Member bool
+	// One is whose requests get one slot at a time, such as an account; "": nobody's. It does not change their order,
+	// because strangers can send requests for any account.
+	One     string
 	Parties []Party
 }
 
-// Party is somebody for whom work is done: a device, an account or a network.
+// Party is somebody who asks for work: a device or a network.
 type Party struct {
 	Name string
 	// Weight is how many ordinary parties this one stands for, for a network with many addresses. 0 means 1.
 	Weight int
-	// Exclusive parties have one slot at a time.
-	Exclusive bool
 }
 
 func (p Party) weight() int { return max(p.Weight, 1) }
@@ -67,7 +68,7 @@ type Queue struct {
 
 type waiter struct {
 	Request
-	usage   int        // of its parties; kept up to date by grant
+	usage   usage      // of its parties; kept up to date by grant
 	granted chan error // receives nil with a slot, ErrFull if the request is refused after all
 }
 
@@ -140,43 +141,56 @@ func (q *Queue) enqueue(r Request) (*waiter, error) {
 		q.grant(w)
 		return w, nil
 	}
-	full := len(q.waiting) >= q.length
-	last := q.last()
-	if full && (last == nil || !before(w, last, true)) || q.holdsTooMuch(r) {
-		return nil, ErrFull
-	}
-	if full {
-		q.remove(last)
-		last.granted <- ErrFull
+	if err := q.makeRoom(w); err != nil {
+		return nil, err
 	}
 	q.waiting = append(q.waiting, w)
 	return w, nil
 }
 
-// holdsTooMuch reports whether one of the parties already has all the places that it may have.
-func (q *Queue) holdsTooMuch(r Request) bool {
-	for _, p := range r.Parties {
-		held := 0
-		for _, w := range q.waiting {
-			if w.isFor(p) {
+// makeRoom refuses the last request of each party of w that has all its places, and the last of all if the queue is
+// full. It returns ErrFull, and refuses none, if w comes after one of these.
+func (q *Queue) makeRoom(w *waiter) error {
+	var refused []*waiter
+	check := func(places int, isOne func(*waiter) bool) error {
+		held, last := 0, (*waiter)(nil)
+		for _, other := range q.waiting {
+			if isOne(other) && !slices.Contains(refused, other) {
 				held++
+				if last == nil || !before(other, last, true) {
+					last = other
+				}
 			}
 		}
-		if held >= max(1, q.length*p.weight()/partyFraction) {
-			return true
+		if held < places {
+			return nil
 		}
-	}
-	return false
-}
-
-// last returns the waiting request that comes last, nil if there is none.
-func (q *Queue) last() (last *waiter) {
-	for _, w := range q.waiting {
 		if last == nil || !before(w, last, true) {
-			last = w
+			return ErrFull
+		}
+		refused = append(refused, last)
+		return nil
+	}
+	var err error
+	if w.One != "" {
+		err = check(max(1, q.length/partyFraction), func(other *waiter) bool { return other.One == w.One })
+	}
+	for _, p := range w.Parties {
+		if err == nil {
+			err = check(max(1, q.length*p.weight()/partyFraction), func(other *waiter) bool { return other.isFor(p) })
 		}
 	}
-	return last
+	if err == nil {
+		err = check(q.length, func(*waiter) bool { return true })
+	}
+	if err != nil {
+		return err
+	}
+	for _, other := range refused {
+		q.remove(other)
+		other.granted <- ErrFull
+	}
+	return nil
 }
 
 // remove removes w from the waiting requests. It returns false if w is not waiting.
@@ -193,15 +207,22 @@ func before(a, b *waiter, membersFirst bool) bool {
 	if a.Member != b.Member {
 		return a.Member == membersFirst
 	}
-	return a.usage < b.usage
+	if a.usage.most != b.usage.most {
+		return a.usage.most < b.usage.most
+	}
+	return a.usage.total < b.usage.total // two addresses of one network
 }
 
-// usage returns how much the parties have used lately: the most that one of them has used, for its weight.
-func (q *Queue) usage(parties []Party) (most int) {
+// usage is how much parties have used lately: the most that one of them has used for its weight, and of all together.
+type usage struct{ most, total int }
+
+func (q *Queue) usage(parties []Party) (u usage) {
 	for _, p := range parties {
-		most = max(most, (q.used[p.Name]+q.usedBefore[p.Name])/p.weight())
+		n := q.used[p.Name] + q.usedBefore[p.Name]
+		u.most = max(u.most, n/p.weight())
+		u.total += n
 	}
-	return most
+	return u
 }
 
 // grant gives a slot to w.
@@ -251,18 +272,13 @@ func (q *Queue) grantNext() bool {
 	return true
 }
 
-// mustWait reports whether w cannot get a free slot: it is the last one and a party of w is frequent, or an exclusive
-// party of w has a slot.
+// mustWait reports whether w cannot get a free slot: it is the last one and a party of w is frequent, or a request of
+// the same one has a slot.
 func (q *Queue) mustWait(w *waiter) bool {
-	if q.slots > 1 && len(q.working) == q.slots-1 && w.usage >= frequent {
+	if q.slots > 1 && len(q.working) == q.slots-1 && w.usage.most >= frequent {
 		return true
 	}
-	for _, p := range w.Parties {
-		if p.Exclusive && slices.ContainsFunc(q.working, func(other *waiter) bool { return other.isFor(p) }) {
-			return true
-		}
-	}
-	return false
+	return w.One != "" && slices.ContainsFunc(q.working, func(other *waiter) bool { return other.One == w.One })
 }
 
 // leave removes w from the queue. It returns nil if w has been granted a slot meanwhile, else ErrFull.

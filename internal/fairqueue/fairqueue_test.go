@@ -124,6 +124,35 @@ func TestFullQueueRefusesWhoHasUsedMost(t *testing.T) {
 	})
 }
 
+// Strangers who send requests for an account hold an eighth of the places, and somebody at another address who asks for
+// the same account takes one of these and the next slot, even from the same network.
+func TestOwnerAmongStrangersAtTheSameAccount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := New(2, 64)
+		from := func(address int) Request {
+			return Request{One: "account", Parties: []Party{{Name: fmt.Sprint("address ", address)}, {Name: "network", Weight: 2}}}
+		}
+		for address := range 20 {
+			if _, err := request(t.Context(), q, from(address)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		results := make(chan error, 20)
+		for address := range 20 {
+			go func() { _, err := request(t.Context(), q, from(address)); results <- err }()
+		}
+		synctest.Wait()
+		if len(q.working) != 1 || len(q.waiting) != 8 || len(results) != 11 {
+			t.Errorf("%d work, %d wait and %d are refused, want 1, 8 and 11", len(q.working), len(q.waiting), len(results))
+		}
+		waited, err := request(t.Context(), q, from(100))
+		if err != nil || waited != work {
+			t.Errorf("the owner waits %s, %v; want %s", waited, err, work)
+		}
+		time.Sleep(20 * work)
+	})
+}
+
 // A frequent party leaves the last free slot to others.
 func TestLastSlotIsForThoseWhoHaveUsedFew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -159,7 +188,7 @@ func TestRefund(t *testing.T) {
 		slot.Refund()
 		slot.Release()
 	}
-	if got := q.usage([]Party{{Name: "a"}}); got != 0 {
+	if got := q.usage([]Party{{Name: "a"}}).most; got != 0 {
 		t.Errorf("the usage is %d, want 0", got)
 	}
 }
@@ -173,7 +202,7 @@ func TestUsageIsForgotten(t *testing.T) {
 			if _, err := request(t.Context(), q, of(name)); err != nil {
 				t.Fatal(err)
 			}
-			if got := q.usage([]Party{{Name: "a"}}); got != want {
+			if got := q.usage([]Party{{Name: "a"}}).most; got != want {
 				t.Errorf("the usage is %d, want %d", got, want)
 			}
 		}
@@ -265,15 +294,15 @@ func TestMembersComeFirst(t *testing.T) {
 	})
 }
 
-// An exclusive party uses one slot at a time, and leaves the others to whoever comes later.
-func TestExclusiveParty(t *testing.T) {
+// One account uses one slot at a time, and leaves the others to whoever comes later.
+func TestOneSlotAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := New(3, 64)
 		began := time.Now()
 		var order []string
 		begin := func(name string) {
 			go func() {
-				r := Request{Parties: []Party{{Name: name, Exclusive: name == "account"}}}
+				r := Request{One: map[string]string{"account": "account"}[name]}
 				slot, err := q.Acquire(t.Context(), r)
 				if err != nil {
 					t.Error(err)

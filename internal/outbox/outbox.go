@@ -42,6 +42,7 @@ type Outbox struct {
 	Log     *slog.Logger
 
 	notified chan struct{}
+	failures failureLog
 }
 
 // New returns an Outbox. Call Run to start it.
@@ -88,19 +89,31 @@ func (o *Outbox) Run(ctx context.Context) {
 }
 
 func (o *Outbox) runWorker(ctx context.Context) {
+	var failures int64 // in a row
 	for ctx.Err() == nil {
 		sent, err := o.DeliverNext(ctx)
-		if err != nil && ctx.Err() == nil {
-			o.Log.Error("delivering messages failed", "error", err)
-		}
-		if sent {
+		switch {
+		case err != nil && ctx.Err() == nil:
+			failures++
+			o.failures.failed(o.Log, o.Now(), err)
+			wait(ctx, nil, min(Backoff(failures), pollInterval))
 			continue
+		case failures > 0:
+			failures = 0
+			o.failures.worked(o.Log)
 		}
-		select {
-		case <-ctx.Done():
-		case <-o.notified:
-		case <-time.After(o.untilNextDue(ctx)):
+		if !sent {
+			wait(ctx, o.notified, o.untilNextDue(ctx))
 		}
+	}
+}
+
+// wait returns after d, or earlier if ctx is done or notified receives.
+func wait(ctx context.Context, notified <-chan struct{}, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-notified:
+	case <-time.After(d):
 	}
 }
 

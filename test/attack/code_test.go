@@ -91,7 +91,7 @@ func TestSecurityDecisionsHaveKnownCallers(t *testing.T) {
 		"SpendGuess":       {"internal/challenge/prove.go countGuess"},
 		"countGuess":       {"internal/challenge/prove.go Prove"},
 		"Charge":           {"internal/challenge/prove.go countGuess"},
-		"Refund":           {"internal/challenge/prove.go refund"},
+		"Refund":           {"internal/account/password.go VerifyPassword", "internal/challenge/prove.go refund"},
 		"RefundChallenge":  {"internal/odds/budget.go refundChallenge"},
 		"RenewGuessBudget": {"internal/odds/budget.go Renew"},
 		"CreateBudgetEntry": {

@@ -299,7 +299,7 @@ func (h *server) contents() string {
 		case "server_state":
 			query = "SELECT name, value FROM server_state WHERE name NOT LIKE 'time%'" // 'time' and 'time that follows'
 		case "rate_limit_counters":
-			query = "SELECT kind, subject, ends_at FROM rate_limit_counters WHERE kind NOT LIKE 'wrong_%'"
+			query = "SELECT kind, subject, ends_at FROM rate_limit_counters WHERE kind NOT LIKE 'wrong_%' AND kind <> 'sign_ins_network'"
 		}
 		all := h.rows(query)
 		slices.SortFunc(all, func(a, b []string) int { return cmp.Compare(a[0], b[0]) })

@@ -30,10 +30,10 @@ var odds = []mutation{
 			},
 		}},
 	{test: "TestPasswordGuessesWaitByNameAndNetwork", what: "wrong passwords do not wait", edits: []edit{
-		{"internal/ratelimit/password.go", "last.Add(PasswordDelay(failed.Failures))", "last.Add(PasswordDelay(0))"},
+		{"internal/ratelimit/password.go", "now.Add(-PasswordDelay(failures))", "now.Add(-PasswordDelay(0))"},
 	}},
 	{test: "TestPasswordGuessesWaitByNameAndNetwork", what: "all names of one network are free", edits: []edit{
-		{"internal/ratelimit/password.go", "if used[i] >= most {", "if used[i] >= 100*most {"},
+		{"internal/ratelimit/password.go", "if used[i] > limit {", "if used[i] > 100*limit {"},
 	}},
 	{test: "TestPasswordGuessesWaitByNameAndNetwork", what: "a known browser waits with its network", edits: []edit{
 		{
