@@ -127,7 +127,7 @@ func (o *Outbox) untilNextDue(ctx context.Context) time.Duration {
 	return min(max(due.Sub(now), time.Millisecond), pollInterval)
 }
 
-// DeliverNext sends the newest message that is due and reports whether there was one.
+// DeliverNext sends the message that has been due longest and reports whether there was one.
 func (o *Outbox) DeliverNext(ctx context.Context) (bool, error) {
 	now := o.Now()
 	row, err := o.Store.ClaimMessage(ctx, now, now.Add(claimDuration))

@@ -297,17 +297,3 @@ func TestNotifyAndGracefulStop(t *testing.T) {
 		<-ended
 	})
 }
-
-// Somebody who signs in now does not wait behind the messages of an outage.
-func TestNewestMessageIsSentFirst(t *testing.T) {
-	eachDatabase(t, func(b *fixture) {
-		for _, id := range []string{"old", "older", "new"} {
-			b.enqueue(id, time.Hour)
-			b.now = b.now.Add(time.Second)
-		}
-		b.deliverAllDue(3)
-		if got := b.received[0].ID; got != "new" {
-			b.Errorf("%q was sent first, want the newest", got)
-		}
-	})
-}

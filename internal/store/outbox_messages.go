@@ -43,16 +43,16 @@ func (db *DB) GetMessageState(ctx context.Context, id string) (state string, at 
 	return state, at, found(err)
 }
 
-// ClaimMessage claims a message that is due until the given time, so that no other worker sends it: the newest, because
-// people wait for it, while those of an older backlog may have given up. A message with two attempts of unknown result
-// is not claimed: the person may have it twice already. It returns ErrNotFound if no message is due.
+// ClaimMessage claims the message that has been due longest until the given time, so that no other worker sends it. A
+// message with two attempts of unknown result is not claimed: the person may have it twice already. It returns
+// ErrNotFound if no message is due.
 func (db *DB) ClaimMessage(ctx context.Context, now, until time.Time) (m OutboxMessage, err error) {
 	// The outer condition is for PostgreSQL: after waiting for a locked row it checks the outer condition again,
 	// but does not repeat the inner SELECT.
 	const due = `state = 'waiting' AND due_at <= $1 AND expires_at >= $1 AND open_attempts < 2`
 	err = db.returning(ctx, `UPDATE outbox_messages SET due_at = $2, send_attempts = send_attempts + 1,
 			open_attempts = open_attempts + 1
-		WHERE id = (SELECT id FROM outbox_messages WHERE `+due+` ORDER BY due_at DESC, id DESC LIMIT 1) AND `+due+`
+		WHERE id = (SELECT id FROM outbox_messages WHERE `+due+` ORDER BY due_at, id LIMIT 1) AND `+due+`
 		RETURNING id, body, state, state_at, due_at, expires_at,
 		send_attempts`, []any{now, until}, []any{&m.ID, &m.Body, &m.State, (*Time)(&m.StateAt), (*Time)(&m.DueAt),
 		(*Time)(&m.ExpiresAt), &m.SendAttempts})
