@@ -5,12 +5,39 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 )
 
 const work = 30 * time.Millisecond
+
+// record is a list that several goroutines append to.
+type record struct {
+	mu  sync.Mutex
+	all []string
+}
+
+func (r *record) add(text string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.all = append(r.all, text)
+}
+
+func (r *record) sorted() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Sorted(slices.Values(r.all))
+}
+
+func (r *record) String() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return strings.Join(r.all, "")
+}
 
 // of is the request of one party.
 func of(name string) Request { return Request{Parties: []Party{{Name: name}}} }
@@ -32,7 +59,7 @@ func request(ctx context.Context, q *Queue, r Request) (waited time.Duration, er
 func TestPartiesTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := New(1, 64)
-		var order []string
+		var order record
 		start := func(name string) {
 			go func() {
 				slot, err := q.Acquire(t.Context(), of(name))
@@ -40,7 +67,7 @@ func TestPartiesTakeTurns(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				order = append(order, name)
+				order.add(name)
 				time.Sleep(work)
 				slot.Release()
 			}()
@@ -50,8 +77,8 @@ func TestPartiesTakeTurns(t *testing.T) {
 			start(name)
 		}
 		time.Sleep(10 * work)
-		if want := []string{"a", "b", "c", "a", "b", "a", "a"}; !slices.Equal(order, want) {
-			t.Errorf("slots went to %v, want %v", order, want)
+		if got, want := order.String(), "abcabaa"; got != want {
+			t.Errorf("slots went to %s, want %s", got, want)
 		}
 	})
 }
@@ -82,6 +109,7 @@ func TestPartyHoldsAnEighth(t *testing.T) {
 				t.Errorf("%d still wait after their contexts have ended", len(q.waiting))
 			}
 			time.Sleep(2 * work)
+			synctest.Wait()
 			if len(q.working) != 0 {
 				t.Errorf("%d slots are not free again", len(q.working))
 			}
@@ -260,7 +288,7 @@ func TestGrantedSlotIsNotLost(t *testing.T) {
 func TestMembersComeFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := New(1, 16)
-		var order []byte
+		var order record
 		begin := func(member bool, name string) chan error {
 			result := make(chan error, 1)
 			go func() {
@@ -268,7 +296,7 @@ func TestMembersComeFirst(t *testing.T) {
 				r.Member = member
 				slot, err := q.Acquire(t.Context(), r)
 				if err == nil {
-					order = append(order, name[0])
+					order.add(name[:1])
 					time.Sleep(work)
 					slot.Release()
 				}
@@ -288,7 +316,7 @@ func TestMembersComeFirst(t *testing.T) {
 			t.Error("the last of the others keeps its place, though a member has none")
 		}
 		time.Sleep(100 * work)
-		if got, want := string(order), "ommmommmomooooooo"; got != want {
+		if got, want := order.String(), "ommmommmomooooooo"; got != want {
 			t.Errorf("slots went to %s, want %s", got, want)
 		}
 	})
@@ -299,7 +327,7 @@ func TestOneSlotAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := New(3, 64)
 		began := time.Now()
-		var order []string
+		var order record
 		begin := func(name string) {
 			go func() {
 				r := Request{One: map[string]string{"account": "account"}[name]}
@@ -308,7 +336,7 @@ func TestOneSlotAtATime(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				order = append(order, fmt.Sprint(name, int(time.Since(began)/work)))
+				order.add(fmt.Sprint(name, int(time.Since(began)/work)))
 				time.Sleep(work)
 				slot.Release()
 			}()
@@ -318,9 +346,9 @@ func TestOneSlotAtATime(t *testing.T) {
 			begin(name)
 		}
 		time.Sleep(10 * work)
-		slices.Sort(order)
-		if want := []string{"account0", "account1", "account2", "b0", "c0", "d1"}; !slices.Equal(order, want) {
-			t.Errorf("slots went to %v, want %v", order, want)
+		got, want := order.sorted(), []string{"account0", "account1", "account2", "b0", "c0", "d1"}
+		if !slices.Equal(got, want) {
+			t.Errorf("slots went to %v, want %v", got, want)
 		}
 	})
 }
@@ -333,12 +361,12 @@ func TestPeopleAmongTenThousandAttackers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := New(slots, 0)
 		ctx, cancel := context.WithCancel(t.Context())
-		served := 0
+		var served atomic.Int64
 		for i := range attackers {
 			go func() {
 				for ctx.Err() == nil {
 					if _, err := request(ctx, q, of(fmt.Sprint("address ", i))); err == nil {
-						served++
+						served.Add(1)
 					} else {
 						time.Sleep(5 * time.Second)
 					}
@@ -367,8 +395,8 @@ func TestPeopleAmongTenThousandAttackers(t *testing.T) {
 		// Attackers who were refused come back until each address has used a slot.
 		time.Sleep(250 * time.Second)
 		ask("newcomer", false)
-		if served < 2000 {
-			t.Errorf("attackers got %d slots: the slots were not contended", served)
+		if served.Load() < 2000 {
+			t.Errorf("attackers got %d slots: the slots were not contended", served.Load())
 		}
 		cancel()
 		time.Sleep(10 * time.Second)
