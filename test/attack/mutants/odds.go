@@ -30,7 +30,7 @@ var odds = []mutation{
 			},
 		}},
 	{test: "TestPasswordGuessesWaitByNameAndNetwork", what: "wrong passwords do not wait", edits: []edit{
-		{"internal/ratelimit/password.go", "now.Add(-PasswordDelay(failures))", "now.Add(-PasswordDelay(0))"},
+		{"internal/ratelimit/password.go", "now.Add(-PasswordDelay(failures))", "now.Add(-0 * PasswordDelay(failures))"},
 	}},
 	{test: "TestPasswordGuessesWaitByNameAndNetwork", what: "all names of one network are free", edits: []edit{
 		{"internal/ratelimit/password.go", "if used[i] > limit {", "if used[i] > 100*limit {"},
