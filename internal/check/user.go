@@ -170,14 +170,19 @@ func (v *testUser) createAccount() error {
 	return nil
 }
 
+// postPassword enters the password. before are the messages that were in the inbox.
+func (v *testUser) postPassword() (before []string, a response, err error) {
+	if before, err = v.inboxIDs(); err != nil {
+		return nil, response{}, err
+	}
+	a, err = v.post("/signin", url.Values{"email": {v.email}, "password": {v.password}})
+	return before, a, err
+}
+
 // trySignIn enters the password once and waits for the code. It returns ErrUsage if that does not work: then no
 // sentence could be checked.
 func (v *testUser) trySignIn() error {
-	before, err := v.inboxIDs()
-	if err != nil {
-		return err
-	}
-	a, err := v.post("/signin", url.Values{"email": {v.email}, "password": {v.password}})
+	before, a, err := v.postPassword()
 	if err != nil {
 		return err
 	}
@@ -304,11 +309,7 @@ func (v *testUser) readCode(id string) (bool, error) {
 
 // enterPassword enters the password and waits for the code.
 func (v *testUser) enterPassword() error {
-	before, err := v.inboxIDs()
-	if err != nil {
-		return err
-	}
-	a, err := v.post("/signin", url.Values{"email": {v.email}, "password": {v.password}})
+	before, a, err := v.postPassword()
 	if err != nil {
 		return err
 	}

@@ -71,7 +71,7 @@ func DescribeBrowser(b trust.Browser, language string) string {
 
 // Parties returns the networks of the origin that share scarce work: for IPv4 the address, the /24 and the /16, for
 // IPv6 the /64, the /56, the /48 and the /32, because one attacker may have any of them. The weights say how many
-// people such a network may well stand for. An unknown address is of no network.
+// people such a network may well stand for. All unknown addresses are one network.
 func (o Origin) Parties() []fairqueue.Party {
 	address := trust.CanonicalAddr(o.Address)
 	if o.Unclear || !address.IsValid() {

@@ -968,13 +968,13 @@ func TestUserInputIsEscapedOnEveryPage(t *testing.T) {
 	}
 }
 
-// Internal errors and ErrHashQueueFull are never shown next to a field.
+// Internal errors and a full queue are never shown next to a field.
 func TestInternalErrorsAreNoFieldErrors(t *testing.T) {
 	if _, err := withFieldError(render.View{}, "", errors.New("disk full")); err == nil {
 		t.Error("an internal error is shown next to a field")
 	}
 	if _, err := withFieldError(render.View{}, "", fairqueue.ErrFull); !errors.Is(err, fairqueue.ErrFull) {
-		t.Error("ErrHashQueueFull is shown next to a field")
+		t.Error("a full queue is shown next to a field")
 	}
 }
 
