@@ -321,7 +321,7 @@ func (e *Enrollments) notifyReplaced(
 	now := e.Now().In(settings.Location)
 	message := notifier.ReplacedMessage(factor.Request{Factor: f, Site: settings.Site, Language: from.Language, Now: now})
 	message.ID = rand.Text()
-	if err := e.Challenges.SpendText(ctx, tx); err != nil {
+	if err := e.Challenges.SpendText(ctx, tx, row.AccountID); err != nil {
 		return err
 	}
 	return e.Accounts.Enqueue(ctx, tx, message, now.Add(account.NotificationTTL))
