@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"log/slog"
 	"net"
 	"net/http"
@@ -30,12 +29,12 @@ type resetLimiter struct {
 	next http.Handler
 	log  *slog.Logger
 
+	connections sync.Map // *connection by remote address
+
 	mu       sync.Mutex
 	networks map[netip.Prefix]int // cancelled requests since began
 	began    time.Time
 }
-
-type connKey struct{}
 
 // connection is an HTTP connection with the number of requests that its client has cancelled.
 type connection struct {
@@ -43,9 +42,14 @@ type connection struct {
 	resets atomic.Int64
 }
 
-// connContext is the ConnContext of the server.
-func (l *resetLimiter) connContext(ctx context.Context, c net.Conn) context.Context {
-	return context.WithValue(ctx, connKey{}, &connection{Conn: c})
+// connState is the ConnState of the server: it keeps the connections that are open.
+func (l *resetLimiter) connState(c net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew:
+		l.connections.Store(c.RemoteAddr().String(), &connection{Conn: c})
+	case http.StateClosed, http.StateHijacked:
+		l.connections.Delete(c.RemoteAddr().String())
+	}
 }
 
 // ServeHTTP serves a request, unless its client has cancelled it before it began.
@@ -53,8 +57,12 @@ func (l *resetLimiter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Context().Err() == nil {
 		l.next.ServeHTTP(w, r)
 	}
-	c, _ := r.Context().Value(connKey{}).(*connection)
-	if c == nil || r.ProtoMajor < 2 || r.Context().Err() == nil {
+	if r.ProtoMajor < 2 || r.Context().Err() == nil {
+		return
+	}
+	found, _ := l.connections.Load(r.RemoteAddr)
+	c, ok := found.(*connection)
+	if !ok {
 		return
 	}
 	if ofNetwork := l.count(c.RemoteAddr()); c.resets.Add(1) >= maxResets || ofNetwork > maxNetworkResets {

@@ -142,9 +142,9 @@ func (s *settings) printNextSteps(out io.Writer, public string, demo bool) {
 func newHTTPServer(handler http.Handler, log *slog.Logger) *http.Server {
 	limiter := &resetLimiter{next: handler, log: log}
 	return &http.Server{
-		Handler:     limiter,
-		ConnContext: limiter.connContext,
-		HTTP2:       &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
+		Handler:   limiter,
+		ConnState: limiter.connState,
+		HTTP2:     &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
 		// net/http would answer OPTIONS * without the handler, so without its headers and its log.
 		DisableGeneralOptionsHandler: true,
 		ReadHeaderTimeout:            5 * time.Second,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"twostep.example/twostep/internal/store"
@@ -73,6 +74,26 @@ func (l *Limiter) ChargePassword(ctx context.Context, name string, source Passwo
 		return a, fmt.Errorf("ratelimit: password: %w", err)
 	}
 	return a, nil
+}
+
+// RememberRefused remembers for a second that ChargePassword has refused this name and source, so that many tries at the
+// same time cost one access to the database. Call it after the refusal is recorded.
+func (l *Limiter) RememberRefused(name string, source PasswordSource, refused error) {
+	if limited := (*LimitedError)(nil); errors.As(refused, &limited) {
+		l.passwords.add(recentKey(name, source), l.Now(), limited.RetryAt)
+	}
+}
+
+// RecentlyRefused returns the *LimitedError of RememberRefused, or nil. It does not read the database.
+func (l *Limiter) RecentlyRefused(name string, source PasswordSource) error {
+	if retryAt, ok := l.passwords.find(recentKey(name, source), l.Now); ok {
+		return &LimitedError{RetryAt: retryAt}
+	}
+	return nil
+}
+
+func recentKey(name string, source PasswordSource) string {
+	return strconv.Quote(source.Device) + source.Networks.Smallest() + " " + name
 }
 
 // countFailure counts a failure, or returns a *LimitedError if the delay after the last one has not passed.

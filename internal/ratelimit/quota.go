@@ -32,6 +32,8 @@ type Limiter struct {
 	Keys  *seal.KeyRing
 	Now   func() time.Time
 	Log   *slog.Logger
+
+	passwords recent
 }
 
 // Quota is a limit on the use of something in one window of time.
