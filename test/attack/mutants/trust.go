@@ -97,8 +97,16 @@ var places = []mutation{
 		},
 	}},
 	{test: "TestReusedTrustCookieEndsTrust", what: "the secret does not change with its use", edits: []edit{
-		{"internal/device/device.go", `token = d.Keys.NextDeviceToken(b.deviceToken)`, `token = b.deviceToken`},
+		{"internal/device/device.go", `token = d.Keys.NextDeviceToken(b.deviceToken, salt)`, `token = b.deviceToken`},
 	}},
+	{test: "TestTakingTurnsWithACopiedCookieEndsTrust",
+		what: "a secret has one successor, so that a copy follows it", edits: []edit{
+			{"internal/device/device.go", `	salt := []byte(rand.Text())`, `	salt := []byte("salt")`},
+		}},
+	{test: "TestTakingTurnsWithACopiedCookieEndsTrust",
+		what: "the successor of a secret is the same after the minute of the race", edits: []edit{
+			{"internal/device/device.go", `racing && seal.EqualTokenHash(hash`, `seal.EqualTokenHash(hash`},
+		}},
 	{test: "TestReusedTrustCookieEndsTrust", what: "the sessions of a browser that was copied live on", edits: []edit{
 		{"internal/store/devices.go", `device_id = $1 AND device_id <> ''`, `device_id = $1 AND device_id = ''`},
 	}},
