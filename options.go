@@ -64,8 +64,8 @@ type Options struct {
 	Logger *slog.Logger
 	// Now is the clock. Default: time.Now.
 	Now func() time.Time
-	// Local turns on local mode: messages are shown at /inbox to everybody who can reach the server. It needs a
-	// PublicURL on loopback. Default: nil, off.
+	// Local turns on local mode: messages are shown at Server.InboxURL, and requests that a proxy forwards are refused.
+	// It needs a PublicURL on loopback. Default: nil, off.
 	Local *LocalMode
 	// TrustDays is for how many days a browser may be trusted: 1 to 30, default 30. -1 turns trust off.
 	TrustDays int
@@ -105,7 +105,8 @@ type Options struct {
 
 // LocalMode configures a server for this machine only.
 type LocalMode struct {
-	// Inbox is the inbox to which Senders deliver. Everybody who can reach the server can read it at /inbox.
+	// Inbox is the inbox to which Senders deliver. Server.InboxURL opens it. The key in that address is stored in the
+	// folder of the inbox.
 	Inbox *delivery.Inbox
 	// AdvanceClock moves the clock of Options.Now forward. nil: the inbox has no control for it.
 	AdvanceClock func(time.Duration)
@@ -148,7 +149,7 @@ func (o Options) completed() (Options, error) {
 		return o, optionError("PublicURL", "is %q, want https, because passwords travel over it; http is for loopback only",
 			o.PublicURL)
 	case o.Local != nil && !trust.IsLoopbackHost(public.Hostname()):
-		return o, optionError("PublicURL", "must be a loopback address in local mode, because everybody can read the inbox")
+		return o, optionError("PublicURL", "must be a loopback address in local mode, because it is for this machine only")
 	}
 	public.Host = strings.ToLower(public.Host)
 	if public.Scheme == "https" { // browsers leave it out

@@ -75,7 +75,7 @@ func (c *serveCommand) Run(ctx context.Context, to console, from *settingSources
 	}
 	fmt.Fprintf(to.out, "Twostep is listening on %s\n", public)
 	if s.isLocal() {
-		s.printNextSteps(to.out, public, c.Demo)
+		s.printNextSteps(to.out, server, c.Demo)
 	}
 	if s.lacksTrustedProxies() {
 		log.Warn("public_url is https and tls.cert is not set, so set trusted_proxies to the address of the reverse " +
@@ -84,7 +84,11 @@ func (c *serveCommand) Run(ctx context.Context, to console, from *settingSources
 	log.Info("listening", "address", listener.Addr().String(), "url", public)
 	web := newHTTPServer(server, log)
 	if c.Demo {
-		web.Handler = mountDemoApp(app, server)
+		key, err := options.Local.Inbox.Key()
+		if err != nil {
+			return err
+		}
+		web.Handler = mountDemoApp(app, server, key)
 	}
 	web.TLSConfig = certificate
 	return serveUntil(ctx, listener, web, log)
@@ -126,14 +130,15 @@ func nextPort(address string) string {
 }
 
 // printNextSteps prints the pages of a local server that has just started.
-func (s *settings) printNextSteps(out io.Writer, public string, demo bool) {
+func (s *settings) printNextSteps(out io.Writer, server *twostep.Server, demo bool) {
+	public := server.Issuer()
 	if demo {
 		fmt.Fprintf(out, "\n  %-36s sign in with the demo account\n", public+"/signin")
 		fmt.Fprintf(out, "  %-36s a sample app\n", public+"/demo/")
 	} else {
 		fmt.Fprintf(out, "\n  %-36s sign in; create an account: twostep account add EMAIL\n", public+"/signin")
 	}
-	fmt.Fprintf(out, "  %-36s codes and links arrive here\n", public+"/inbox")
+	fmt.Fprintf(out, "  %-36s codes and links arrive here; the key is for you only\n", server.InboxURL())
 	fmt.Fprintf(out, "  %-36s the data; delete this folder to start over\n\n", s.Data)
 }
 

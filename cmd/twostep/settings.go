@@ -249,8 +249,7 @@ func (s *settings) lacksTrustedProxies() bool {
 		s.Trust.Network != "off"
 }
 
-// isLocal reports whether the server is for this machine only. Then mail stays in the inbox, where
-// everybody who can reach the server can read it.
+// isLocal reports whether the server is for this machine only. Then mail stays in the inbox.
 func (s *settings) isLocal() bool { return s.PublicURL == "" }
 
 func isLoopbackHost(host string) bool {

@@ -134,8 +134,11 @@ func (a *ProxyDetector) diagnose() (warningKind, string) {
 	return 0, ""
 }
 
-// String returns the counts of recent requests and the current warning.
+// String returns the counts of recent requests and the current warning; "" for a nil ProxyDetector.
 func (a *ProxyDetector) String() string {
+	if a == nil {
+		return ""
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	text := fmt.Sprintf("requests: %d, of these through trusted proxies: %d", a.counts.total, a.counts.viaTrustedProxy)

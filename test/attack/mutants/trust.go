@@ -107,6 +107,21 @@ var places = []mutation{
 		what: "the successor of a secret is the same after the minute of the race", edits: []edit{
 			{"internal/device/device.go", `racing && seal.EqualTokenHash(hash`, `seal.EqualTokenHash(hash`},
 		}},
+	{test: "TestInboxBehindAProxyThatAddsNothing", what: "the inbox is open to every request", edits: []edit{
+		{"internal/web/inbox.go", `if !s.isInboxKey(s.Pages.Cookie(r, render.InboxCookie)) {`, `if s.Inbox == nil {`},
+	}},
+	{test: "TestInboxBehindAProxyThatAddsNothing", what: "the clock moves without the key of the inbox", edits: []edit{
+		{"internal/web/inbox.go", `s.requireInboxKey(s.handleAdvanceClock)`, `s.handleAdvanceClock`},
+	}},
+	{test: "TestLocalModeRefusesForwardedRequests", what: "only X-Forwarded-For shows a proxy", edits: []edit{
+		{"internal/origin/forwarded.go", `^via$|forward|prox(y|ied)|^x-real-|`, `^x-forwarded-for$|`},
+	}},
+	{test: "TestLocalModeRefusesForwardedRequests", what: "pages of the app accept forwarded requests", edits: []edit{
+		{"require.go", `s.RefuseForwarded(s.pages.Middleware(`, `http.Handler(s.pages.Middleware(`},
+	}},
+	{test: "TestLocalModeRefusesForwardedRequests", what: "every refused request is a line in the log", edits: []edit{
+		{"twostep.go", `if s.forwards.Allow(s.now()) {`, `if s.now().IsZero() || sign != "" {`},
+	}},
 	{test: "TestReusedTrustCookieEndsTrust", what: "the sessions of a browser that was copied live on", edits: []edit{
 		{"internal/store/devices.go", `device_id = $1 AND device_id <> ''`, `device_id = $1 AND device_id = ''`},
 	}},
