@@ -82,6 +82,11 @@ type Options struct {
 	// TrustedProxies are the addresses or networks of the reverse proxies in front of the server. X-Forwarded-For and
 	// Forwarded headers are accepted from them only. ParseProxies parses them from text.
 	TrustedProxies []netip.Prefix
+	// ProxySecret proves that a request comes from a reverse proxy: it sends the value in the header
+	// Twostep-Proxy-Secret. If it is set, X-Forwarded-For and Forwarded headers are accepted with it only, from any
+	// address; TrustedProxies then names the proxies in front of that proxy. At least 32 bytes of printable ASCII without
+	// spaces. A proxy that connects to a Unix socket needs no secret and no TrustedProxies.
+	ProxySecret string
 	// Apps are apps in which people sign in with their accounts here, in addition to those in the database.
 	Apps []App
 	// NoBackgroundWork turns off background work: messages are not sent, and expired rows are not deleted. Set it in a
@@ -280,6 +285,10 @@ func (o *Options) completeTrust() (err error) {
 	if o.TrustedProxies, err = trust.TrustedProxies(o.TrustedProxies).Normalize(); err != nil {
 		return optionError("TrustedProxies", "is wrong: %w", err)
 	}
+	if s := o.ProxySecret; s != "" && (len(s) < 32 || len(s) > 512 || strings.ContainsFunc(s, isNotTokenRune)) {
+		return optionError("ProxySecret", "must have 32 to 512 letters, digits or other visible characters: use the output of "+
+			"openssl rand -hex 32")
+	}
 	for _, p := range o.TrustedProxies {
 		if o.PrivateClients && trust.IsPrivateAddr(p.Addr()) && !p.Addr().IsLoopback() && p.Addr().BitLen()-p.Bits() > 3 {
 			return optionError("TrustedProxies", "has the private network %s, but private clients are accepted, so those in it "+
@@ -288,6 +297,9 @@ func (o *Options) completeTrust() (err error) {
 	}
 	return nil
 }
+
+// isNotTokenRune reports whether a character is a space, a control character or not ASCII.
+func isNotTokenRune(r rune) bool { return r <= ' ' || r > '~' }
 
 // ParseProxies parses addresses and networks, for example 10.0.0.0/8, separated by commas or white space, for
 // Options.TrustedProxies. Its error names the part that is neither, or a network that is too large.

@@ -118,7 +118,7 @@ func build(ctx context.Context, o Options, keys *seal.KeyRing, db *store.DB) (*S
 	s.pages = &render.Renderer{
 		Site: o.Site, Brand: render.NewBrand(o.look), Secure: o.secure(), Location: o.Location, Log: o.Logger, Now: o.Now,
 		JSONErrorPaths: oidc.APIPaths(),
-		Origins:        origin.Resolver{TrustedProxies: o.TrustedProxies, PrivateClients: o.private()},
+		Origins:        origin.NewResolver(o.TrustedProxies, o.ProxySecret, o.private()),
 	}
 	if o.Local == nil { // in local mode requests of proxies are refused
 		s.pages.ProxyDetector = &origin.ProxyDetector{Resolver: s.pages.Origins}

@@ -79,7 +79,7 @@ func (c *serveCommand) Run(ctx context.Context, to console, from *settingSources
 	}
 	if s.lacksTrustedProxies() {
 		log.Warn("public_url is https and tls.cert is not set, so set trusted_proxies to the address of the reverse " +
-			"proxy: without it client addresses are unknown and no device can be trusted")
+			"proxy, or proxy_secret, or let it connect to a Unix socket: without it client addresses are unknown and no device can be trusted")
 	}
 	log.Info("listening", "address", listener.Addr().String(), "url", public)
 	web := newHTTPServer(server, log)
@@ -97,6 +97,9 @@ func (c *serveCommand) Run(ctx context.Context, to console, from *settingSources
 // listen opens the port before anything else, so that a second server fails before it touches the
 // data of the first.
 func (s *settings) listen() (net.Listener, error) {
+	if path, ok := s.socketPath(); ok {
+		return s.Socket.listen(path)
+	}
 	listener, err := net.Listen("tcp", s.Listen)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
