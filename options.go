@@ -286,8 +286,8 @@ func (o *Options) completeTrust() (err error) {
 		return optionError("TrustedProxies", "is wrong: %w", err)
 	}
 	if s := o.ProxySecret; s != "" && (len(s) < 32 || len(s) > 512 || strings.ContainsFunc(s, isNotTokenRune)) {
-		return optionError("ProxySecret", "must have 32 to 512 letters, digits or other visible characters: use the output of "+
-			"openssl rand -hex 32")
+		return optionError("ProxySecret", "must have 32 to 512 letters, digits or other visible characters: use the output "+
+			"of openssl rand -hex 32")
 	}
 	for _, p := range o.TrustedProxies {
 		if o.PrivateClients && trust.IsPrivateAddr(p.Addr()) && !p.Addr().IsLoopback() && p.Addr().BitLen()-p.Bits() > 3 {

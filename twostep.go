@@ -255,7 +255,8 @@ func (s *Server) routes(o Options) http.Handler {
 }
 
 // RefuseForwarded returns next, but in local mode it refuses requests that a proxy forwards: the proxy may open the
-// server to the world. It logs the remedy once a minute. ServeHTTP and Require do this; wrap other handlers beside them.
+// server to the world. It logs the remedy once a minute. ServeHTTP and Require do this: wrap other handlers beside
+// them.
 func (s *Server) RefuseForwarded(next http.Handler) http.Handler {
 	if s.options.Local == nil {
 		return next
@@ -275,8 +276,8 @@ func (s *Server) RefuseForwarded(next http.Handler) http.Handler {
 	})
 }
 
-// InboxURL returns the address of the inbox in local mode, with the key that opens it. It returns "" without local mode.
-// Show it to the person who starts the program only.
+// InboxURL returns the address of the inbox in local mode, with the key that opens it, and "" without local mode. Show
+// it to the person who starts the program only.
 func (s *Server) InboxURL() string {
 	if s.inboxKey == "" {
 		return ""

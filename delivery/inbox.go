@@ -95,7 +95,8 @@ func (i Inbox) Key() (string, error) {
 	return key, nil
 }
 
-// createKey links a temporary file to path, so that other processes read the whole key or none, and the first one stays.
+// createKey links a temporary file to path, so that other processes read the whole key or none, and the first one
+// stays.
 func (i Inbox) createKey(path string) error {
 	if err := os.MkdirAll(i.Dir, 0o700); err != nil {
 		return err

@@ -79,7 +79,8 @@ func (c *serveCommand) Run(ctx context.Context, to console, from *settingSources
 	}
 	if s.lacksTrustedProxies() {
 		log.Warn("public_url is https and tls.cert is not set, so set trusted_proxies to the address of the reverse " +
-			"proxy, or proxy_secret, or let it connect to a Unix socket: without it client addresses are unknown and no device can be trusted")
+			"proxy, or proxy_secret, or let it connect to a Unix socket: without it client addresses are " +
+			"unknown and no device can be trusted")
 	}
 	log.Info("listening", "address", listener.Addr().String(), "url", public)
 	web := newHTTPServer(server, log)

@@ -25,7 +25,8 @@ type socketSettings struct {
 func (s *socketSettings) complete() error {
 	mode, err := strconv.ParseUint(s.Mode, 8, 9)
 	if s.mode = fs.FileMode(mode); err != nil || mode&0o007 != 0 || mode&0o600 != 0o600 {
-		return wrongSetting("socket-mode", s.Mode, "octal digits with all rights for the owner and none for others, like 0660")
+		return wrongSetting("socket-mode", s.Mode, "octal digits, with all rights for the owner and none for others, "+
+			"like 0660")
 	}
 	return nil
 }
@@ -66,8 +67,8 @@ func (l unixSocket) Close() error {
 	return l.UnixListener.Close()
 }
 
-// listen creates the socket at path. It replaces the file of a server that has crashed, but no other file, and no socket
-// on which a program listens. The socket is created in a folder that only the owner can enter and renamed when its
+// listen creates the socket at path. It replaces the file of a server that has crashed, but no other file, and no
+// socket on which a program listens. The socket is created in a folder that only the owner can enter and renamed when its
 // permissions are set, so at no time can others connect.
 func (s socketSettings) listen(path string) (net.Listener, error) {
 	if err := checkStaleSocket(path); err != nil {
@@ -75,7 +76,8 @@ func (s socketSettings) listen(path string) (net.Listener, error) {
 	}
 	private, err := os.MkdirTemp(filepath.Dir(path), ".t")
 	if err != nil {
-		return nil, fmt.Errorf("listen: the folder of the socket must exist, and the server must be able to write in it: %w", err)
+		return nil, fmt.Errorf("listen: the folder of the socket must exist, and the server must be able to write to it: %w",
+			err)
 	}
 	defer os.RemoveAll(private)
 	temporary := filepath.Join(private, "s")

@@ -18,7 +18,8 @@ func TestForwardedBy(t *testing.T) {
 		"Sec-Websocket-Key", "Te", "Upgrade-Insecure-Requests", "User-Agent", "Viewport-Width", "X-Requested-With",
 	}
 	forwarded := []string{
-		"Ali-Cdn-Real-Ip", "Akamai-Origin-Hop", "Cdn-Loop", "Cf-Connecting-Ip", "Cf-Connecting-Ipv6", "Cf-Ipcountry", "Cf-Ray",
+		"Ali-Cdn-Real-Ip", "Akamai-Origin-Hop", "Cdn-Loop",
+		"Cf-Connecting-Ip", "Cf-Connecting-Ipv6", "Cf-Ipcountry", "Cf-Ray",
 		"Cf-Visitor", "Client-Ip", "Do-Connecting-Ip", "Fastly-Client-Ip", "Fastly-Ff", "Fly-Client-Ip", "Forwarded",
 		"Forwarded-For", "Front-End-Https", "Incap-Client-Ip", "Ngrok-Skip-Browser-Warning", "Proxy-Authorization",
 		"Proxy-Client-Ip", "Proxy-Connection", "Remote-Addr", "Tailscale-User-Login", "True-Client-Ip", "Via",

@@ -73,8 +73,8 @@ func (a *ProxyDetector) Observe(r *http.Request, now time.Time) (warning string)
 }
 
 // secretWarning is the warning about forwarding headers that are ignored because the secret is missing.
-const secretWarning = "requests have forwarding headers, but not the proxy_secret, so the headers are ignored: let the " +
-	"proxy set the header " + ProxySecretHeader + " to the value of proxy_secret"
+const secretWarning = "requests have forwarding headers, but not the proxy_secret, so the headers are ignored: let " +
+	"the proxy set the header " + ProxySecretHeader + " to the value of proxy_secret"
 
 func (a *ProxyDetector) count(r *http.Request) {
 	if s := &a.counts; s.total >= decayAfter {

@@ -22,8 +22,8 @@ type inboxPage struct {
 	Minutes         string // as typed
 }
 
-// inboxRoutes returns the routes of the inbox, which exist in local mode only. All need the key of the inbox: a proxy on
-// this machine may forward requests of the whole world, and nothing in them may show it.
+// inboxRoutes returns the routes of the inbox, which exist in local mode only. All need the key of the inbox: a proxy
+// on this machine may forward requests of the whole world, and nothing in them may show it.
 func (s *Handlers) inboxRoutes() []render.Route {
 	if s.Inbox == nil {
 		return nil

@@ -122,6 +122,25 @@ var places = []mutation{
 	{test: "TestLocalModeRefusesForwardedRequests", what: "every refused request is a line in the log", edits: []edit{
 		{"twostep.go", `if s.forwards.Allow(s.now()) {`, `if s.now().IsZero() || sign != "" {`},
 	}},
+	{test: "TestOnlyTheProxySecretSuppliesTheAddress", what: "a trusted address needs no secret", edits: []edit{
+		{"internal/origin/resolver.go", `	if len(v.secret) > 0 {
+		sent`, `	if len(v.secret) > 0 && !v.TrustedProxies.Contains(peerAddr(r.RemoteAddr)) {
+		sent`},
+	}},
+	{test: "TestOnlyTheProxySecretSuppliesTheAddress", what: "of two secrets the first counts", edits: []edit{
+		{"internal/origin/resolver.go", `return len(sent) == 1 &&`, `return len(sent) > 0 &&`},
+	}},
+	{test: "TestOnlyTheProxySecretSuppliesTheAddress", what: "a weak secret is accepted", edits: []edit{
+		{"options.go", `(len(s) < 32 || len(s) > 512 ||`, `(len(s) > 512 ||`},
+	}},
+	{test: "TestForwardAuthNeedsTheProxySecret", what: "a forward-auth check needs no secret", edits: []edit{
+		{"internal/origin/resolver.go", `	if len(v.secret) > 0 {
+		sent`, `	if len(v.secret) > 0 && !v.TrustedProxies.Contains(peerAddr(r.RemoteAddr)) {
+		sent`},
+	}},
+	{test: "TestUnixSocketSuppliesTheAddress", what: "every connection counts as one of a Unix socket", edits: []edit{
+		{"internal/origin/resolver.go", `return ok && local.Network() == "unix"`, `return ok && local.Network() != ""`},
+	}},
 	{test: "TestReusedTrustCookieEndsTrust", what: "the sessions of a browser that was copied live on", edits: []edit{
 		{"internal/store/devices.go", `device_id = $1 AND device_id <> ''`, `device_id = $1 AND device_id = ''`},
 	}},
