@@ -54,13 +54,13 @@ type settings struct {
 	Intranet    bool            `toml:"intranet" help:"Accept private client addresses (otherwise they are assumed to be a proxy)"`
 	Odds        string          `toml:"odds" default:"1/50000" placeholder:"1/N" allowed:"1/50000 to 1/100000" help:"Limit the yearly chance that someone who knows a password guesses the second step" example:"1/100000"`
 	Brand       brandSettings   `toml:"brand" embed:"" prefix:"brand-"`
-	Socket      socketSettings  `toml:"socket" embed:"" prefix:"socket-"`
 	Session     sessionSettings `toml:"session" embed:"" prefix:"session-"`
 	Trust       trustSettings   `toml:"trust" embed:"" prefix:"trust-"`
 	Email       emailSettings   `toml:"email" embed:"" prefix:"email-"`
 	SMTP        smtpSettings    `toml:"smtp" embed:"" prefix:"smtp-"`
 	SMS         smsSettings     `toml:"sms" embed:"" prefix:"sms-"`
 	TLS         tlsSettings     `toml:"tls" embed:"" prefix:"tls-"`
+	Socket      socketSettings  `toml:"socket" embed:"" prefix:"socket-"`
 	Audit       auditSettings   `toml:"audit" embed:"" prefix:"audit-"`
 	Log         logSettings     `toml:"log" embed:"" prefix:"log-"`
 	Help        helpSettings    `toml:"help" embed:"" prefix:"help-"`
