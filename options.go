@@ -64,8 +64,8 @@ type Options struct {
 	Logger *slog.Logger
 	// Now is the clock. Default: time.Now.
 	Now func() time.Time
-	// Local turns on local mode: messages are shown at /inbox to everybody who can reach the server. It needs a
-	// PublicURL on loopback. Default: nil, off.
+	// Local turns on local mode: messages are shown at Server.InboxURL, and requests that a proxy forwards are refused.
+	// It needs a PublicURL on loopback. Default: nil, off.
 	Local *LocalMode
 	// TrustDays is for how many days a browser may be trusted: 1 to 30, default 30. -1 turns trust off.
 	TrustDays int
@@ -82,6 +82,11 @@ type Options struct {
 	// TrustedProxies are the addresses or networks of the reverse proxies in front of the server. X-Forwarded-For and
 	// Forwarded headers are accepted from them only. ParseProxies parses them from text.
 	TrustedProxies []netip.Prefix
+	// ProxySecret proves that a request comes from a reverse proxy: it sends the value in the header
+	// Twostep-Proxy-Secret. If it is set, X-Forwarded-For and Forwarded headers are accepted with it only, from any
+	// address; TrustedProxies then names the proxies in front of that proxy. At least 32 bytes of printable ASCII without
+	// spaces. A proxy that connects to a Unix socket needs no secret and no TrustedProxies.
+	ProxySecret string
 	// Apps are apps in which people sign in with their accounts here, in addition to those in the database.
 	Apps []App
 	// NoBackgroundWork turns off background work: messages are not sent, and expired rows are not deleted. Set it in a
@@ -105,7 +110,8 @@ type Options struct {
 
 // LocalMode configures a server for this machine only.
 type LocalMode struct {
-	// Inbox is the inbox to which Senders deliver. Everybody who can reach the server can read it at /inbox.
+	// Inbox is the inbox to which Senders deliver. Server.InboxURL opens it. The key in that address is stored in the
+	// folder of the inbox.
 	Inbox *delivery.Inbox
 	// AdvanceClock moves the clock of Options.Now forward. nil: the inbox has no control for it.
 	AdvanceClock func(time.Duration)
@@ -148,7 +154,7 @@ func (o Options) completed() (Options, error) {
 		return o, optionError("PublicURL", "is %q, want https, because passwords travel over it; http is for loopback only",
 			o.PublicURL)
 	case o.Local != nil && !trust.IsLoopbackHost(public.Hostname()):
-		return o, optionError("PublicURL", "must be a loopback address in local mode, because everybody can read the inbox")
+		return o, optionError("PublicURL", "must be a loopback address in local mode, because it is for this machine only")
 	}
 	public.Host = strings.ToLower(public.Host)
 	if public.Scheme == "https" { // browsers leave it out
@@ -279,6 +285,10 @@ func (o *Options) completeTrust() (err error) {
 	if o.TrustedProxies, err = trust.TrustedProxies(o.TrustedProxies).Normalize(); err != nil {
 		return optionError("TrustedProxies", "is wrong: %w", err)
 	}
+	if s := o.ProxySecret; s != "" && (len(s) < 32 || len(s) > 512 || strings.ContainsFunc(s, isNotTokenRune)) {
+		return optionError("ProxySecret", "must have 32 to 512 letters, digits or other visible characters: use the output "+
+			"of openssl rand -hex 32")
+	}
 	for _, p := range o.TrustedProxies {
 		if o.PrivateClients && trust.IsPrivateAddr(p.Addr()) && !p.Addr().IsLoopback() && p.Addr().BitLen()-p.Bits() > 3 {
 			return optionError("TrustedProxies", "has the private network %s, but private clients are accepted, so those in it "+
@@ -287,6 +297,9 @@ func (o *Options) completeTrust() (err error) {
 	}
 	return nil
 }
+
+// isNotTokenRune reports whether a character is a space, a control character or not ASCII.
+func isNotTokenRune(r rune) bool { return r <= ' ' || r > '~' }
 
 // ParseProxies parses addresses and networks, for example 10.0.0.0/8, separated by commas or white space, for
 // Options.TrustedProxies. Its error names the part that is neither, or a network that is too large.

@@ -71,7 +71,7 @@ type abortedKey struct{}
 
 // require is Require with a time limit for h; 0 is no limit.
 func (s *Server) require(h http.Handler, limit time.Duration) http.Handler {
-	guarded := s.pages.Middleware(s.guard(func(w http.ResponseWriter, r *http.Request) error {
+	guarded := s.RefuseForwarded(s.pages.Middleware(s.guard(func(w http.ResponseWriter, r *http.Request) error {
 		a, err := s.signedIn(r)
 		if err != nil {
 			return err
@@ -86,7 +86,7 @@ func (s *Server) require(h http.Handler, limit time.Duration) http.Handler {
 		serveLimited(h, answer, r, context.WithValue(ctx, accountKey{}, a), limit)
 		finished = true
 		return nil
-	}))
+	})))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if a, ok := s.passed(r); ok {
 			serveLimited(h, w, r, context.WithValue(r.Context(), accountKey{}, a), limit)

@@ -51,6 +51,8 @@ type Server struct {
 	events   *audit.Log
 	log      *slog.Logger
 	now      func() time.Time
+	inboxKey string             // opens /inbox; "": there is none
+	forwards origin.Throttle    // of the warning about forwarded requests in local mode
 	stop     context.CancelFunc // ends the work behind the pages
 	work     sync.WaitGroup
 }
@@ -102,6 +104,12 @@ func build(ctx context.Context, o Options, keys *seal.KeyRing, db *store.DB) (*S
 		Texts: challenge.TextBudget{PricePerMessage: o.SMSPrice, PerDay: o.SMSDailyBudget},
 	})
 	s := &Server{services: services, options: o, store: db, events: events, log: o.Logger, now: o.Now}
+	if o.Local != nil && o.Local.Inbox != nil {
+		var err error
+		if s.inboxKey, err = o.Local.Inbox.Key(); err != nil {
+			return nil, optionError("Local", "has an inbox that cannot be used: %w", err)
+		}
+	}
 	s.clients = &client.Clients{Store: db, Now: o.Now, Accounts: services.Accounts, Static: o.Apps}
 	s.grants = &grant.Grants{
 		Store: db, Keys: keys, Now: o.Now, Log: o.Logger, Limits: services.Limits, Accounts: services.Accounts,
@@ -110,9 +118,11 @@ func build(ctx context.Context, o Options, keys *seal.KeyRing, db *store.DB) (*S
 	s.pages = &render.Renderer{
 		Site: o.Site, Brand: render.NewBrand(o.look), Secure: o.secure(), Location: o.Location, Log: o.Logger, Now: o.Now,
 		JSONErrorPaths: oidc.APIPaths(),
-		Origins:        origin.Resolver{TrustedProxies: o.TrustedProxies, PrivateClients: o.private()},
+		Origins:        origin.NewResolver(o.TrustedProxies, o.ProxySecret, o.private()),
 	}
-	s.pages.ProxyDetector = &origin.ProxyDetector{Resolver: s.pages.Origins}
+	if o.Local == nil { // in local mode requests of proxies are refused
+		s.pages.ProxyDetector = &origin.ProxyDetector{Resolver: s.pages.Origins}
+	}
 	s.handler = s.routes(o)
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
@@ -203,7 +213,7 @@ func (s *Server) routes(o Options) http.Handler {
 	hosts := &forwardauth.Authorizer{Grants: s.grants, Sessions: services.Sessions, Pages: s.pages}
 	s.provider = &oidc.Provider{Grants: s.grants, Sessions: services.Sessions, Methods: o.Methods, Pages: s.pages}
 	if o.Local != nil {
-		site.Inbox, site.AdvanceClock = o.Local.Inbox, o.Local.AdvanceClock
+		site.Inbox, site.InboxKey, site.AdvanceClock = o.Local.Inbox, s.inboxKey, o.Local.AdvanceClock
 	}
 	mux := s.pages.NewMux(slices.Concat(site.Routes(), helps.Routes(), s.provider.Routes(), hosts.Routes())...)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, "ok") })
@@ -233,7 +243,7 @@ func (s *Server) routes(o Options) http.Handler {
 		guarded.ServeHTTP(w, r.WithContext(ctx))
 	}))
 	passed := s.pages.CheckRequests(mux)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return s.RefuseForwarded(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, ok := s.passed(r); ok {
 			serveLimited(passed, w, r, r.Context(), requestTime)
 			return
@@ -241,7 +251,38 @@ func (s *Server) routes(o Options) http.Handler {
 		if !hosts.ServeFromCache(w, r) {
 			front.ServeHTTP(w, r)
 		}
+	}))
+}
+
+// RefuseForwarded returns next, but in local mode it refuses requests that a proxy forwards: the proxy may open the
+// server to the world. It logs the remedy once a minute. ServeHTTP and Require do this: wrap other handlers beside
+// them.
+func (s *Server) RefuseForwarded(next http.Handler) http.Handler {
+	if s.options.Local == nil {
+		return next
+	}
+	refused := s.pages.Middleware(s.pages.ErrorHandler(render.ErrForwarded))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		sign := origin.ForwardedBy(r)
+		if sign == "" {
+			next.ServeHTTP(w, r)
+			return
+		}
+		if s.forwards.Allow(s.now()) {
+			s.log.Warn("a proxy forwards requests to this server, which is for this machine only, so they are refused: "+
+				"set public_url to serve other people, or remove the server from the configuration of the proxy", "sign", sign)
+		}
+		refused.ServeHTTP(w, r)
 	})
+}
+
+// InboxURL returns the address of the inbox in local mode, with the key that opens it, and "" without local mode. Show
+// it to the person who starts the program only.
+func (s *Server) InboxURL() string {
+	if s.inboxKey == "" {
+		return ""
+	}
+	return s.options.PublicURL + "/inbox?key=" + s.inboxKey
 }
 
 // ready answers 200 if the database answers, and 503 otherwise.

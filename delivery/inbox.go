@@ -3,6 +3,7 @@ package delivery
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -66,6 +67,47 @@ func (i Inbox) Send(ctx context.Context, m Message) error {
 	}
 	if err := i.prune(); err != nil {
 		return fmt.Errorf("delivery: inbox: remove old messages: %w", err)
+	}
+	return nil
+}
+
+// keyLength is the length of rand.Text.
+const keyLength = 26
+
+// Key returns the secret that opens the page of the inbox: 26 letters and digits, 130 random bits. It is stored in the
+// folder, and created if there is none.
+func (i Inbox) Key() (string, error) {
+	path := filepath.Join(i.Dir, "key")
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := i.createKey(path); err != nil {
+			return "", fmt.Errorf("delivery: inbox: create key: %w", err)
+		}
+		text, err = os.ReadFile(path)
+	}
+	if err != nil {
+		return "", fmt.Errorf("delivery: inbox: read key: %w", err)
+	}
+	key := strings.TrimSpace(string(text))
+	if len(key) != keyLength {
+		return "", fmt.Errorf("delivery: inbox: %s holds no key: delete it, and a new one is created at the next start", path)
+	}
+	return key, nil
+}
+
+// createKey links a temporary file to path, so that other processes read the whole key or none, and the first one
+// stays.
+func (i Inbox) createKey(path string) error {
+	if err := os.MkdirAll(i.Dir, 0o700); err != nil {
+		return err
+	}
+	temporary := path + "." + rand.Text()
+	defer os.Remove(temporary)
+	if err := os.WriteFile(temporary, []byte(rand.Text()+"\n"), 0o600); err != nil {
+		return err
+	}
+	if err := os.Link(temporary, path); !errors.Is(err, fs.ErrExist) {
+		return err
 	}
 	return nil
 }

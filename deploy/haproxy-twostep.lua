@@ -1,7 +1,8 @@
 -- Asks Twostep about a request, for haproxy.cfg in this folder. If anything fails, txn.twostep is not
 -- set, and the request does not reach the app.
 
-local url = "http://127.0.0.1:8080/auth/check?reply=401"
+local server = "127.0.0.1:8080" -- or with listen = "unix:/run/twostep/twostep.sock": "unix@/run/twostep/twostep.sock"
+local url = "http://127.0.0.1/auth/check?reply=401"
 local asked = {"cookie", "x-forwarded-method", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-uri", "x-forwarded-for"}
 local told = {"remote-user", "remote-email", "remote-name", "remote-groups", "remote-amr", "remote-acr"}
 
@@ -15,7 +16,8 @@ core.register_action("twostep", {"http-req"}, function(txn)
 			end
 		end
 	end
-	local answer = core.httpclient():get{url = url, headers = headers, timeout = 10000}
+	headers["twostep-proxy-secret"] = {os.getenv("TWOSTEP_PROXY_SECRET") or ""}
+	local answer = core.httpclient():get{url = url, dst = server, headers = headers, timeout = 10000}
 	if not answer or answer.status ~= 200 then
 		return
 	end

@@ -28,6 +28,7 @@ import (
 func runDemo(t *testing.T) (v *demoUser, password string, codes codeReader) {
 	t.Helper()
 	data := t.TempDir()
+	t.Setenv("TWOSTEP_DATA", data) // for the check
 	ctx, stop := context.WithCancel(t.Context())
 	reader, writer := io.Pipe()
 	ended := make(chan error, 1)
@@ -162,7 +163,11 @@ func TestCheckWithoutMenu(t *testing.T) {
 	}
 	defer server.Close()
 	web.Config.Handler = server
-	target := check.Target{URL: web.URL, Email: "ben@example.com", Password: "correct horse battery"}
+	key, err := inbox.Key()
+	if err != nil {
+		t.Fatal(err)
+	}
+	target := check.Target{URL: web.URL, InboxKey: key, Email: "ben@example.com", Password: "correct horse battery"}
 	err = server.CreateAccount(t.Context(),
 		twostep.AccountParams{Email: target.Email, Name: "Ben", Password: target.Password})
 	if err != nil {
@@ -192,6 +197,7 @@ func TestCheckAccountIsForThisMachine(t *testing.T) {
 		if host != "" {
 			r.Host = host
 		}
+		r.AddCookie(&http.Cookie{Name: "inbox", Value: inboxKey})
 		for i := 0; i < len(headers); i += 2 {
 			r.Header.Set(headers[i], headers[i+1])
 		}
@@ -220,8 +226,35 @@ func TestCheckAccountIsForThisMachine(t *testing.T) {
 			t.Errorf("%s: %d %+v", name, resp.StatusCode, account)
 		}
 	}
+	if r, _ := v.fetch("POST", check.AccountPath, nil); r.StatusCode != http.StatusForbidden {
+		t.Errorf("without the key of the inbox: %d", r.StatusCode)
+	}
 	if r, _ := v.fetch("GET", check.AccountPath, nil); r.StatusCode != http.StatusNotFound {
 		t.Errorf("GET: %d", r.StatusCode)
+	}
+}
+
+// What a proxy forwards does not reach the demo, its sample app included, and creates no account.
+func TestDemoBehindAProxy(t *testing.T) {
+	v, _, _ := runDemo(t)
+	for _, target := range []string{"GET /demo/", "GET /signin", "GET /inbox", "GET /healthz", "POST " + check.AccountPath} {
+		method, path, _ := strings.Cut(target, " ")
+		r, err := http.NewRequest(method, v.base+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("X-Forwarded-For", "192.0.2.1")
+		resp, err := v.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusForbidden {
+			t.Errorf("%s: %d", target, resp.StatusCode)
+		}
+	}
+	if r, body := v.fetch("GET", "/demo/", nil); r.StatusCode != http.StatusOK || !strings.Contains(body, `href="/inbox"`) {
+		t.Errorf("the sample app does not lead to the inbox: %d\n%s", r.StatusCode, body)
 	}
 }
 

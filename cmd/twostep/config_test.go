@@ -57,8 +57,12 @@ signup = "open"
 timezone = "Europe/Berlin"
 key_file = "/etc/twostep/keys"
 trusted_proxies = ["127.0.0.1", "10.0.0.0/8"]
+proxy_secret = "9f1c6f0f2b7a4d0e8c5b3a1d7e9f2c4b"
 odds = "1/60000"
 intranet = true
+[socket]
+mode = "0600"
+group = "proxy"
 [brand]
 logo = "logo.svg"
 mail_logo = "logo.png"
@@ -137,7 +141,8 @@ func TestConfigFileSetsEverySetting(t *testing.T) {
 			codeTTL: 5 * time.Minute},
 		Trust:   trustSettings{Days: 7, Network: "prefix", Browser: "exact"},
 		Email:   emailSettings{Valid: "10m", codeTTL: 10 * time.Minute},
-		Proxies: "127.0.0.1,10.0.0.0/8", Intranet: true,
+		Proxies: "127.0.0.1,10.0.0.0/8", Intranet: true, ProxySecret: "9f1c6f0f2b7a4d0e8c5b3a1d7e9f2c4b",
+		Socket:  socketSettings{Mode: "0600", Group: "proxy", mode: 0o600},
 		proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("10.0.0.0/8")},
 		TLS:     tlsSettings{Cert: "cert.pem", Key: "key.pem"},
 		Help:    helpSettings{Menu: "Settings -> Billing & Admin"},

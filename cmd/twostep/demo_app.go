@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"crypto/rand"
+	"crypto/subtle"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -36,20 +37,23 @@ func addDemoApp(o *twostep.Options) *demo.App {
 		Log: o.Logger})
 }
 
+// inboxCookie is the cookie in which a browser stores the key of the inbox.
+const inboxCookie = "inbox"
+
 // mountDemoApp serves the demo app next to the server, on the same listener, and creates accounts for
-// twostep check.
-func mountDemoApp(app *demo.App, server *twostep.Server) http.Handler {
+// twostep check, which proves with inboxKey that it runs on this machine.
+func mountDemoApp(app *demo.App, server *twostep.Server, inboxKey string) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle(demo.BasePath, app.Handler())
-	mux.Handle("POST "+check.AccountPath, checkAccounts(app.Issuer, server))
+	mux.Handle("POST "+check.AccountPath, checkAccounts(app.Issuer, server, inboxKey))
 	mux.Handle("/", server)
-	return mux
+	return server.RefuseForwarded(mux)
 }
 
-// checkAccounts creates an account for each run of twostep check. It refuses requests of other sites:
-// those with another host, whose name may point here (DNS rebinding), and those of their pages in a
-// browser.
-func checkAccounts(issuer string, server *twostep.Server) http.Handler {
+// checkAccounts creates an account for each run of twostep check. It refuses requests without the key of the inbox, and
+// requests of other sites: those with another host, whose name may point here (DNS rebinding), and those of their pages
+// in a browser.
+func checkAccounts(issuer string, server *twostep.Server, inboxKey string) http.Handler {
 	create := func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
@@ -57,11 +61,16 @@ func checkAccounts(issuer string, server *twostep.Server) http.Handler {
 			http.Error(w, "wrong host", http.StatusMisdirectedRequest)
 			return
 		}
+		key, err := r.Cookie(inboxCookie)
+		if err != nil || subtle.ConstantTimeCompare([]byte(key.Value), []byte(inboxKey)) != 1 {
+			http.Error(w, "no key for the inbox", http.StatusForbidden)
+			return
+		}
 		account := check.Account{
 			Email:    "check-" + strings.ToLower(rand.Text()[:10]) + "@example.com",
 			Password: strings.ToLower(rand.Text()),
 		}
-		err := server.CreateAccount(r.Context(),
+		err = server.CreateAccount(r.Context(),
 			twostep.AccountParams{Email: account.Email, Name: "Check", Password: account.Password})
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)

@@ -40,6 +40,9 @@ func (v *demoUser) appCode(secret string) string {
 	return strings.TrimSpace(string(code))
 }
 
+// inboxKey is the key of the inbox in newDemo.
+const inboxKey = "key-of-the-inbox"
+
 // newDemo starts a server with the demo app, as serve --demo does.
 func newDemo(t *testing.T) *demoUser {
 	t.Helper()
@@ -65,7 +68,7 @@ func newDemo(t *testing.T) *demoUser {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { web.Close(); server.Close() })
-	web.Config.Handler = mountDemoApp(app, server)
+	web.Config.Handler = mountDemoApp(app, server, inboxKey)
 	if err := server.CreateAccount(t.Context(),
 		twostep.AccountParams{Email: "demo@example.com", Name: "Demo", Password: "correct horse battery"}); err != nil {
 		t.Fatal(err)

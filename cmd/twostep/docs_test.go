@@ -64,7 +64,7 @@ func newDocChecker(t *testing.T) *docChecker {
 		root: parser.Model.Node, sections: map[string]bool{}, events: string(events),
 		variables: map[string]bool{"TWOSTEP_CHECK_PASSWORD": true}, // the only one that is not a setting
 	}
-	for _, secret := range []string{"DATABASE", "SMTP_PASSWORD", "SMS_GATEWAYS"} {
+	for _, secret := range []string{"DATABASE", "SMTP_PASSWORD", "SMS_GATEWAYS", "PROXY_SECRET"} {
 		d.variables["TWOSTEP_"+secret+"_FILE"] = true
 	}
 	d.addSettings(reflect.TypeFor[settings](), "")

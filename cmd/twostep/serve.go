@@ -75,16 +75,21 @@ func (c *serveCommand) Run(ctx context.Context, to console, from *settingSources
 	}
 	fmt.Fprintf(to.out, "Twostep is listening on %s\n", public)
 	if s.isLocal() {
-		s.printNextSteps(to.out, public, c.Demo)
+		s.printNextSteps(to.out, server, c.Demo)
 	}
 	if s.lacksTrustedProxies() {
 		log.Warn("public_url is https and tls.cert is not set, so set trusted_proxies to the address of the reverse " +
-			"proxy: without it client addresses are unknown and no device can be trusted")
+			"proxy, or proxy_secret, or let it connect to a Unix socket: without it client addresses are " +
+			"unknown and no device can be trusted")
 	}
 	log.Info("listening", "address", listener.Addr().String(), "url", public)
 	var handler http.Handler = server
 	if c.Demo {
-		handler = mountDemoApp(app, server)
+		key, err := options.Local.Inbox.Key()
+		if err != nil {
+			return err
+		}
+		handler = mountDemoApp(app, server, key)
 	}
 	web := newHTTPServer(handler, log)
 	web.TLSConfig = certificate
@@ -94,6 +99,9 @@ func (c *serveCommand) Run(ctx context.Context, to console, from *settingSources
 // listen opens the port before anything else, so that a second server fails before it touches the
 // data of the first.
 func (s *settings) listen() (net.Listener, error) {
+	if path, ok := s.socketPath(); ok {
+		return s.Socket.listen(path)
+	}
 	listener, err := net.Listen("tcp", s.Listen)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
@@ -127,14 +135,15 @@ func nextPort(address string) string {
 }
 
 // printNextSteps prints the pages of a local server that has just started.
-func (s *settings) printNextSteps(out io.Writer, public string, demo bool) {
+func (s *settings) printNextSteps(out io.Writer, server *twostep.Server, demo bool) {
+	public := server.Issuer()
 	if demo {
 		fmt.Fprintf(out, "\n  %-36s sign in with the demo account\n", public+"/signin")
 		fmt.Fprintf(out, "  %-36s a sample app\n", public+"/demo/")
 	} else {
 		fmt.Fprintf(out, "\n  %-36s sign in; create an account: twostep account add EMAIL\n", public+"/signin")
 	}
-	fmt.Fprintf(out, "  %-36s codes and links arrive here\n", public+"/inbox")
+	fmt.Fprintf(out, "  %-36s codes and links arrive here; the key is for you only\n", server.InboxURL())
 	fmt.Fprintf(out, "  %-36s the data; delete this folder to start over\n\n", s.Data)
 }
 

@@ -39,30 +39,32 @@ import (
 //	secret       it can be read from a file named by TWOSTEP_…_FILE
 //	kong:"-"     it has no flag, because other users of a machine can read the arguments of a process
 type settings struct {
-	Config    string          `toml:"-" placeholder:"FILE" help:"Read settings from this TOML file" example:"/etc/twostep/twostep.toml"`
-	Listen    string          `toml:"listen" default:"127.0.0.1:8080" placeholder:"ADDR:PORT" help:"Listen on this address and port; port 0 takes a free one" example:"127.0.0.1:8081"`
-	Data      string          `toml:"data" default:"./twostep-data" placeholder:"DIR" help:"Keep the database, the keys and the local inbox in this folder" example:"/var/lib/twostep"`
-	Database  string          `toml:"database" placeholder:"URL" secret:"" fallback:"SQLite in the data folder" allowed:"a postgres:// URL" help:"Use this PostgreSQL database instead of SQLite" example:"postgres://twostep@db.example.com/twostep"`
-	PublicURL string          `toml:"public_url" name:"public-url" placeholder:"URL" allowed:"https:// and a host" help:"Serve people at this URL; without it, the server is for this machine only" example:"https://signin.example.com"`
-	Site      string          `toml:"site" placeholder:"NAME" fallback:"the host of public_url, or Twostep" allowed:"up to 128 bytes" help:"Show this name on pages and in emails" example:"Example"`
-	SignUp    string          `toml:"signup" name:"signup" default:"invited" values:"open,invited,closed" placeholder:"WHO" help:"Let everyone (open), people you invite (invited) or no one (closed) create an account"`
-	Timezone  string          `toml:"timezone" default:"Local" placeholder:"ZONE" fallback:"the time zone of this machine" allowed:"a name of the IANA time zone database" help:"Show times on pages and in emails in this time zone" example:"Europe/Berlin"`
-	KeyFile   string          `toml:"key_file" name:"key-file" placeholder:"FILE" fallback:"keys in the data folder" help:"Keep the keys that encrypt the database in this file" example:"/etc/twostep/keys"`
-	Proxies   string          `toml:"-" name:"trusted-proxies" placeholder:"ADDR,…" allowed:"addresses and networks" help:"Read client addresses from X-Forwarded-For and Forwarded of these reverse proxies" example:"127.0.0.1,10.0.0.0/24"`
-	ProxyList any             `toml:"trusted_proxies" kong:"-"` // a string or a list of strings; copied to Proxies
-	Intranet  bool            `toml:"intranet" help:"Accept private client addresses (otherwise they are assumed to be a proxy)"`
-	Odds      string          `toml:"odds" default:"1/50000" placeholder:"1/N" allowed:"1/50000 to 1/100000" help:"Limit the yearly chance that someone who knows a password guesses the second step" example:"1/100000"`
-	Brand     brandSettings   `toml:"brand" embed:"" prefix:"brand-"`
-	Session   sessionSettings `toml:"session" embed:"" prefix:"session-"`
-	Trust     trustSettings   `toml:"trust" embed:"" prefix:"trust-"`
-	Email     emailSettings   `toml:"email" embed:"" prefix:"email-"`
-	SMTP      smtpSettings    `toml:"smtp" embed:"" prefix:"smtp-"`
-	SMS       smsSettings     `toml:"sms" embed:"" prefix:"sms-"`
-	TLS       tlsSettings     `toml:"tls" embed:"" prefix:"tls-"`
-	Audit     auditSettings   `toml:"audit" embed:"" prefix:"audit-"`
-	Log       logSettings     `toml:"log" embed:"" prefix:"log-"`
-	Help      helpSettings    `toml:"help" embed:"" prefix:"help-"`
-	AppTables []appTable      `toml:"app" kong:"-"` // parsed to apps
+	Config      string          `toml:"-" placeholder:"FILE" help:"Read settings from this TOML file" example:"/etc/twostep/twostep.toml"`
+	Listen      string          `toml:"listen" default:"127.0.0.1:8080" placeholder:"ADDR:PORT" allowed:"an address and port, or unix: and a path, like unix:/run/twostep/twostep.sock" help:"Listen on this address and port, or on this Unix socket; port 0 takes a free one" example:"127.0.0.1:8081"`
+	Data        string          `toml:"data" default:"./twostep-data" placeholder:"DIR" help:"Keep the database, the keys and the local inbox in this folder" example:"/var/lib/twostep"`
+	Database    string          `toml:"database" placeholder:"URL" secret:"" fallback:"SQLite in the data folder" allowed:"a postgres:// URL" help:"Use this PostgreSQL database instead of SQLite" example:"postgres://twostep@db.example.com/twostep"`
+	PublicURL   string          `toml:"public_url" name:"public-url" placeholder:"URL" allowed:"https:// and a host" help:"Serve people at this URL; without it, the server is for this machine only" example:"https://signin.example.com"`
+	Site        string          `toml:"site" placeholder:"NAME" fallback:"the host of public_url, or Twostep" allowed:"up to 128 bytes" help:"Show this name on pages and in emails" example:"Example"`
+	SignUp      string          `toml:"signup" name:"signup" default:"invited" values:"open,invited,closed" placeholder:"WHO" help:"Let everyone (open), people you invite (invited) or no one (closed) create an account"`
+	Timezone    string          `toml:"timezone" default:"Local" placeholder:"ZONE" fallback:"the time zone of this machine" allowed:"a name of the IANA time zone database" help:"Show times on pages and in emails in this time zone" example:"Europe/Berlin"`
+	KeyFile     string          `toml:"key_file" name:"key-file" placeholder:"FILE" fallback:"keys in the data folder" help:"Keep the keys that encrypt the database in this file" example:"/etc/twostep/keys"`
+	Proxies     string          `toml:"-" name:"trusted-proxies" placeholder:"ADDR,…" allowed:"addresses and networks" help:"Read client addresses from X-Forwarded-For and Forwarded of these reverse proxies" example:"127.0.0.1,10.0.0.0/24"`
+	ProxyList   any             `toml:"trusted_proxies" kong:"-"` // a string or a list of strings; copied to Proxies
+	ProxySecret string          `toml:"proxy_secret" name:"proxy-secret" kong:"-" placeholder:"TEXT" secret:"" allowed:"32 characters or more" help:"Read client addresses only from reverse proxies that send this secret as Twostep-Proxy-Secret, from any address"`
+	Intranet    bool            `toml:"intranet" help:"Accept private client addresses (otherwise they are assumed to be a proxy)"`
+	Odds        string          `toml:"odds" default:"1/50000" placeholder:"1/N" allowed:"1/50000 to 1/100000" help:"Limit the yearly chance that someone who knows a password guesses the second step" example:"1/100000"`
+	Brand       brandSettings   `toml:"brand" embed:"" prefix:"brand-"`
+	Session     sessionSettings `toml:"session" embed:"" prefix:"session-"`
+	Trust       trustSettings   `toml:"trust" embed:"" prefix:"trust-"`
+	Email       emailSettings   `toml:"email" embed:"" prefix:"email-"`
+	SMTP        smtpSettings    `toml:"smtp" embed:"" prefix:"smtp-"`
+	SMS         smsSettings     `toml:"sms" embed:"" prefix:"sms-"`
+	TLS         tlsSettings     `toml:"tls" embed:"" prefix:"tls-"`
+	Socket      socketSettings  `toml:"socket" embed:"" prefix:"socket-"`
+	Audit       auditSettings   `toml:"audit" embed:"" prefix:"audit-"`
+	Log         logSettings     `toml:"log" embed:"" prefix:"log-"`
+	Help        helpSettings    `toml:"help" embed:"" prefix:"help-"`
+	AppTables   []appTable      `toml:"app" kong:"-"` // parsed to apps
 
 	apps      []twostep.App
 	proxies   []netip.Prefix
@@ -177,6 +179,9 @@ func (s *settings) completeFor(from *settingSources, serve bool) error {
 	if s.SMS.Gateways, err = from.secretSetting("sms-gateways"); serve {
 		check(err)
 	}
+	if s.ProxySecret, err = from.secretSetting("proxy-secret"); serve {
+		check(err)
+	}
 	s.apps = from.apps
 	s.oddsOneIn, err = parseOdds(s.Odds)
 	check(err)
@@ -186,6 +191,7 @@ func (s *settings) completeFor(from *settingSources, serve bool) error {
 	}
 	s.Email.codeTTL, err = parseCodeTTL("email-valid", s.Email.Valid)
 	check(err)
+	check(s.Socket.complete())
 	check(s.SMS.complete())
 	check(s.Session.complete())
 	check(s.Trust.complete())
@@ -206,9 +212,12 @@ func (s *settings) completeFor(from *settingSources, serve bool) error {
 
 // checkNetwork checks the settings of addresses, https and mail.
 func (s *settings) checkNetwork(serve bool) error {
+	if path, ok := s.socketPath(); ok {
+		return errors.Join(s.checkSocket(path), s.completePublic(serve))
+	}
 	host, port, err := net.SplitHostPort(s.Listen)
 	if _, invalid := strconv.ParseUint(port, 10, 16); err != nil || invalid != nil {
-		return wrongSetting("listen", s.Listen, "ADDR:PORT, like 127.0.0.1:8080")
+		return wrongSetting("listen", s.Listen, "ADDR:PORT, like 127.0.0.1:8080, or unix:PATH")
 	}
 	if s.TLS.Cert != "" && s.TLS.Key == "" {
 		return errors.New("tls.key is missing, because tls.cert is set: " + howToSet("tls-key"))
@@ -245,12 +254,12 @@ func parseSessionTime(flag, text string) (time.Duration, error) {
 
 // lacksTrustedProxies reports whether there must be a reverse proxy that is not configured.
 func (s *settings) lacksTrustedProxies() bool {
-	return strings.HasPrefix(s.PublicURL, "https://") && s.TLS.Cert == "" && len(s.proxies) == 0 && s.Trust.Days > 0 &&
-		s.Trust.Network != "off"
+	_, unix := s.socketPath()
+	return strings.HasPrefix(s.PublicURL, "https://") && s.TLS.Cert == "" && len(s.proxies) == 0 && s.ProxySecret == "" &&
+		!unix && s.Trust.Days > 0 && s.Trust.Network != "off"
 }
 
-// isLocal reports whether the server is for this machine only. Then mail stays in the inbox, where
-// everybody who can reach the server can read it.
+// isLocal reports whether the server is for this machine only. Then mail stays in the inbox.
 func (s *settings) isLocal() bool { return s.PublicURL == "" }
 
 func isLoopbackHost(host string) bool {
@@ -398,7 +407,7 @@ func (s *settings) options(listening string, log *slog.Logger) (twostep.Options,
 		IdleTimeout: s.Session.idleTimeout, AbsoluteTimeout: s.Session.absoluteTimeout,
 		TrustDays: s.Trust.Days, TrustNetwork: s.Trust.Network, TrustBrowser: s.Trust.Browser,
 		HelpMenu: s.Help.Menu,
-		Apps:     s.apps, GuessOddsOneIn: s.oddsOneIn, AuditDays: s.Audit.Days, TrustedProxies: s.proxies,
+		Apps:     s.apps, GuessOddsOneIn: s.oddsOneIn, AuditDays: s.Audit.Days, TrustedProxies: s.proxies, ProxySecret: s.ProxySecret,
 		PrivateClients: s.Intranet,
 		SMSGateways:    s.SMS.gateways, SMSPrice: s.SMS.price, SMSDailyBudget: s.SMS.budget,
 	}

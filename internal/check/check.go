@@ -21,6 +21,7 @@ var ErrFailed = errors.New("not every sentence of the help page is true of this 
 // Target is the server and the account to check it with.
 type Target struct {
 	URL      string // of a server in local mode: the check reads its inbox
+	InboxKey string // opens the inbox of the server; delivery.Inbox.Key returns it
 	Email    string // "": a new account, which a demo server creates at AccountPath
 	Password string // of Email
 }
@@ -50,7 +51,7 @@ func run(ctx context.Context, target Target, out io.Writer, wait patience) error
 	if target.Email != "" && target.Password == "" {
 		return fmt.Errorf("%w: set TWOSTEP_CHECK_PASSWORD to the password of %s", ErrUsage, target.Email)
 	}
-	v := &testUser{ctx: ctx, base: base, email: target.Email, password: target.Password, patience: &wait}
+	v := &testUser{ctx: ctx, base: base, inboxKey: target.InboxKey, email: target.Email, password: target.Password, patience: &wait}
 	if err := v.connect(); err != nil {
 		return err
 	}

@@ -21,6 +21,7 @@ import (
 type testUser struct {
 	ctx         context.Context
 	base        *url.URL
+	inboxKey    string // opens the inbox
 	siteName    string // the name in the page titles
 	menu        string // the menu of the owner's app that the help page names; "": none
 	email       string
@@ -104,6 +105,9 @@ func (v *testUser) send(method, path string, form url.Values) (response, error) 
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		r.Header.Set("Origin", v.base.String())
 	}
+	if strings.HasPrefix(path, "/inbox") || path == AccountPath { // the cookie that the inbox sets for its key
+		r.AddCookie(&http.Cookie{Name: "inbox", Value: v.inboxKey})
+	}
 	r.Header.Set("Accept-Language", "en")
 	r.Header.Set("User-Agent", v.userAgent)
 	resp, err := v.httpClient.Do(r)
@@ -162,6 +166,9 @@ func (v *testUser) createAccount() error {
 		return err
 	}
 	var account Account
+	if a.status == http.StatusForbidden {
+		return v.wrongKey()
+	}
 	if a.status != http.StatusCreated || json.Unmarshal([]byte(a.body), &account) != nil || account.Email == "" {
 		return fmt.Errorf("%w: there is no account to sign in with: start the server with serve --demo, "+
 			"or give --account and TWOSTEP_CHECK_PASSWORD", ErrUsage)
@@ -220,6 +227,9 @@ func (v *testUser) inboxIDs() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	if a.status == http.StatusForbidden {
+		return nil, v.wrongKey()
+	}
 	if a.status != http.StatusOK {
 		return nil, fmt.Errorf(
 			"%w: %s/inbox answers %d: it must be in local mode, so that the check can read its messages",
@@ -231,6 +241,12 @@ func (v *testUser) inboxIDs() ([]string, error) {
 		ids = append(ids, m[1])
 	}
 	return ids, nil
+}
+
+// wrongKey is the error if the server refuses the key of the inbox.
+func (v *testUser) wrongKey() error {
+	return fmt.Errorf("%w: %s has another key for its inbox: give the data folder of this server, like --data ./twostep-data",
+		ErrUsage, v.base)
 }
 
 // waitForCode waits for a message with a code that is not in before, and reads it. If none arrives, the error has what

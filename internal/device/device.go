@@ -37,9 +37,10 @@ type Devices struct {
 	Policy   trust.Policy
 }
 
-// previousSecretTTL is how long the previous secret of a device is still accepted: tabs that sign in at the same time
-// send the same secret, and a response may get lost.
-const previousSecretTTL = time.Minute
+// raceWindow is how long the tabs of one browser may race. For this time after a successor was issued, the current
+// secret gets the same one, and it is not replaced. For this time after it was replaced, it is still accepted. Browsers
+// store cookies on disk with a delay of half a minute and can crash before.
+const raceWindow = time.Minute
 
 // RequestDevice is the device of a request, as an account knows it.
 type RequestDevice struct {
@@ -128,9 +129,9 @@ func (b RequestDevice) KnownID() string {
 }
 
 // acceptsSecret reports whether the secret in the cookie is accepted: the current one, the next one or, for
-// previousSecretTTL, the previous one.
+// raceWindow, the previous one.
 func (d *Devices) acceptsSecret(b RequestDevice) bool {
-	late := b.PreviousReplacedAt.Add(previousSecretTTL)
+	late := b.PreviousReplacedAt.Add(raceWindow)
 	return seal.EqualTokenHash(b.secretHash, b.Secret) || seal.EqualTokenHash(b.secretHash, b.NextSecret) ||
 		seal.EqualTokenHash(b.secretHash, b.PreviousSecret) && !d.Now().After(late)
 }
@@ -203,30 +204,42 @@ func (d *Devices) RegisterDevice(ctx context.Context, tx *store.DB, a store.Acco
 	return device, token, tx.PruneKnownDevices(ctx, a.ID, trust.MaxKnownDevices)
 }
 
-// rotateSecret issues the next secret of a device and returns the new cookie, "" if the browser keeps the one it has.
-// The current secret stays valid until the browser sends the next one, so that a lost response does no harm. If the
-// current one is sent after that, the cookie was copied. Browsers store cookies with a delay, so the next secret
-// replaces the current one only after previousSecretTTL. It returns store.ErrNotFound if the device was revoked.
+// rotateSecret issues a random successor of the secret of a device and returns the new cookie, "" if the browser keeps
+// the one it has. The current secret stays valid until the browser sends the successor, so that a lost response does no
+// harm. Only the newest successor is accepted: if two browsers have the current secret, each gets a successor of its
+// own, and only one of them can go on. The other one shows that the cookie was copied, and so does a replaced secret.
+// It returns store.ErrNotFound if the device was revoked.
 func (d *Devices) rotateSecret(ctx context.Context, tx *store.DB, b RequestDevice,
 	ends time.Time) (token string, err error) {
 	now := d.Now()
 	rotated := b.Device
 	rotated.ExpiresAt = ends
+	racing := now.Sub(rotated.NextIssuedAt) <= raceWindow
+	salt := []byte(rand.Text())
 	switch {
 	case seal.EqualTokenHash(b.secretHash, rotated.Secret):
-	case seal.EqualTokenHash(b.secretHash, rotated.NextSecret) && now.Sub(rotated.NextIssuedAt) > previousSecretTTL:
+		if _, hash := d.successor(b, rotated.NextSalt); racing && seal.EqualTokenHash(hash, rotated.NextSecret) {
+			salt = rotated.NextSalt
+		}
+	case seal.EqualTokenHash(b.secretHash, rotated.NextSecret) && !racing:
 		rotated.PreviousSecret, rotated.PreviousReplacedAt, rotated.Secret = rotated.Secret, now, rotated.NextSecret
 	default:
 		return "", tx.ExtendDevice(ctx, b.ID, rotated.ExpiresAt)
 	}
-	token = d.Keys.NextDeviceToken(b.deviceToken)
-	_, secret, _ := seal.SplitDeviceToken(token)
-	rotated.NextSecret, rotated.NextIssuedAt = seal.HashToken(secret), now
+	rotated.NextSalt, rotated.NextIssuedAt = salt, now
+	token, rotated.NextSecret = d.successor(b, salt)
 	err = tx.RotateDeviceSecrets(ctx, b.Device, rotated)
 	if errors.Is(err, store.ErrNotFound) { // another tab was faster, or it was revoked
 		return "", tx.ExtendDevice(ctx, b.ID, rotated.ExpiresAt)
 	}
 	return token, err
+}
+
+// successor returns the next cookie of a browser for a salt, and the hash of its secret.
+func (d *Devices) successor(b RequestDevice, salt []byte) (token string, hash []byte) {
+	token = d.Keys.NextDeviceToken(b.deviceToken, salt)
+	_, secret, _ := seal.SplitDeviceToken(token)
+	return token, seal.HashToken(secret)
 }
 
 // VerifiedSignIn is a sign-in in which both steps were completed.

@@ -12,7 +12,7 @@ import (
 
 // Why a check is rejected, for the operator's log.
 var (
-	errUntrustedProxy   = errors.New("the peer is not in trusted_proxies")
+	errUntrustedProxy   = errors.New("the peer is not a trusted proxy: see trusted_proxies and proxy_secret")
 	errAmbiguousHeaders = errors.New(
 		"X-Forwarded-Method, -Proto, -Host or -Uri is missing, repeated, invalid or contradicts another header")
 	errSchemeMismatch = errors.New(

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"time"
 
 	"twostep.example/twostep/internal/trust"
 )
@@ -21,6 +22,7 @@ type ProxyDetector struct {
 	severalPrivatePeers bool       // there was more than one
 	untrustedProxy      netip.Addr // a private address behind a trusted proxy
 	warned              map[warningKind]bool
+	secretMissing       Throttle
 }
 
 // requestCounts counts requests. Each request is in total and in at most one other count.
@@ -42,8 +44,15 @@ const (
 	decayAfter = 1000
 )
 
-// Observe counts a request. It returns a warning for the log, or "". Each kind of warning is returned once.
-func (a *ProxyDetector) Observe(r *http.Request) (warning string) {
+// Observe counts a request at the time now. It returns a warning for the log, or "". Each kind of warning is returned
+// once; that about a missing secret once a minute.
+func (a *ProxyDetector) Observe(r *http.Request, now time.Time) (warning string) {
+	if len(a.secret) > 0 && forwardingInfo(r).HasHeaders() && !a.IsFromTrustedProxy(r) {
+		if a.secretMissing.Allow(now) {
+			return secretWarning
+		}
+		return ""
+	}
 	if r.URL.Path == "/healthz" || r.URL.Path == "/readyz" {
 		return ""
 	}
@@ -51,7 +60,7 @@ func (a *ProxyDetector) Observe(r *http.Request) (warning string) {
 		return ""
 	}
 	defer a.mu.Unlock()
-	a.count(forwardingInfo(r))
+	a.count(r)
 	kind, warning := a.diagnose()
 	if warning == "" || a.warned[kind] {
 		return ""
@@ -63,7 +72,11 @@ func (a *ProxyDetector) Observe(r *http.Request) (warning string) {
 	return warning
 }
 
-func (a *ProxyDetector) count(h trust.ForwardingInfo) {
+// secretWarning is the warning about forwarding headers that are ignored because the secret is missing.
+const secretWarning = "requests have forwarding headers, but not the proxy_secret, so the headers are ignored: let " +
+	"the proxy set the header " + ProxySecretHeader + " to the value of proxy_secret"
+
+func (a *ProxyDetector) count(r *http.Request) {
 	if s := &a.counts; s.total >= decayAfter {
 		*s = requestCounts{
 			s.total / 2,
@@ -77,9 +90,9 @@ func (a *ProxyDetector) count(h trust.ForwardingInfo) {
 		}
 	}
 	a.counts.total++
-	client, err := a.TrustedProxies.ClientAddr(h)
-	peer := peerAddr(h.PeerAddr)
-	switch known := a.TrustedProxies.Contains(peer); {
+	client, err := a.clientAddr(r)
+	h, peer := forwardingInfo(r), peerAddr(r.RemoteAddr)
+	switch known := a.IsFromTrustedProxy(r); {
 	case known && !h.HasHeaders():
 		a.counts.missingHeaders++
 	case known && err != nil:
@@ -134,8 +147,11 @@ func (a *ProxyDetector) diagnose() (warningKind, string) {
 	return 0, ""
 }
 
-// String returns the counts of recent requests and the current warning.
+// String returns the counts of recent requests and the current warning; "" for a nil ProxyDetector.
 func (a *ProxyDetector) String() string {
+	if a == nil {
+		return ""
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	text := fmt.Sprintf("requests: %d, of these through trusted proxies: %d", a.counts.total, a.counts.viaTrustedProxy)

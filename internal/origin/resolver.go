@@ -1,6 +1,9 @@
 package origin
 
 import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"net"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -12,17 +15,35 @@ import (
 // maxHeaderBytes is the maximum stored length of the headers User-Agent and Sec-CH-UA.
 const maxHeaderBytes = 256
 
-// Resolver finds the origin of requests. The zero value trusts no proxy.
+// ProxySecretHeader is the header in which a proxy sends the secret that it shares with this server.
+const ProxySecretHeader = "Twostep-Proxy-Secret"
+
+// Resolver finds the origin of requests. The zero value trusts only proxies that connect to a Unix socket.
 type Resolver struct {
 	TrustedProxies trust.TrustedProxies // whose forwarding headers are accepted
 	PrivateClients bool                 // private addresses are clients, not proxies: local mode or an intranet
+	secret         []byte               // hash; empty: proxies are known by their address
+}
+
+// NewResolver returns a Resolver. If secret is not empty, only a proxy that sends it is trusted, from any address.
+func NewResolver(proxies trust.TrustedProxies, secret string, privateClients bool) Resolver {
+	v := Resolver{TrustedProxies: proxies, PrivateClients: privateClients}
+	if secret != "" {
+		v.secret = hashSecret(secret)
+	}
+	return v
+}
+
+func hashSecret(secret string) []byte {
+	sum := sha256.Sum256([]byte(secret))
+	return sum[:]
 }
 
 // Resolve returns the address and the browser that a request comes from. Forwarding headers count only if a
 // trusted proxy sent them. The address is zero if it is unknown; Unclear is true if the headers of a trusted
 // proxy could not be read. Language and DeviceToken are left empty.
 func (v Resolver) Resolve(r *http.Request) Origin {
-	address, err := v.TrustedProxies.ClientAddr(forwardingInfo(r))
+	address, err := v.clientAddr(r)
 	from := v.New(address, r.UserAgent(), strings.Join(r.Header["Sec-Ch-Ua"], ", "))
 	from.Unclear = err != nil
 	return from
@@ -38,15 +59,36 @@ func (v Resolver) New(address netip.Addr, userAgent, clientHints string) Origin 
 	return from
 }
 
-// IsFromTrustedProxy reports whether a trusted proxy sent the request itself.
+// clientAddr returns the address of the client, see trust.TrustedProxies.ClientAddr.
+func (v Resolver) clientAddr(r *http.Request) (netip.Addr, error) {
+	if !v.IsFromTrustedProxy(r) {
+		return peerAddr(r.RemoteAddr), nil
+	}
+	h := forwardingInfo(r)
+	h.FromProxy = true
+	return v.TrustedProxies.ClientAddr(h)
+}
+
+// IsFromTrustedProxy reports whether a trusted proxy sent the request itself: with the secret if there is one, and
+// otherwise from a trusted address or over a Unix socket. File permissions decide who connects to a socket.
 func (v Resolver) IsFromTrustedProxy(r *http.Request) bool {
-	return v.TrustedProxies.Contains(peerAddr(r.RemoteAddr))
+	if len(v.secret) > 0 {
+		sent := r.Header[ProxySecretHeader]
+		return len(sent) == 1 && subtle.ConstantTimeCompare(hashSecret(sent[0]), v.secret) == 1
+	}
+	return isFromUnixSocket(r) || v.TrustedProxies.Contains(peerAddr(r.RemoteAddr))
+}
+
+// isFromUnixSocket reports whether the server accepted the request on a Unix socket.
+func isFromUnixSocket(r *http.Request) bool {
+	local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	return ok && local.Network() == "unix"
 }
 
 // IsDirectFromPrivateNetwork reports whether a request comes from this machine or a private network and has no
 // forwarding headers.
 func IsDirectFromPrivateNetwork(r *http.Request) bool {
-	return trust.IsPrivateAddr(peerAddr(r.RemoteAddr)) && !forwardingInfo(r).HasHeaders()
+	return (isFromUnixSocket(r) || trust.IsPrivateAddr(peerAddr(r.RemoteAddr))) && !forwardingInfo(r).HasHeaders()
 }
 
 func peerAddr(remote string) netip.Addr {

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -119,7 +120,7 @@ func TestProxyDetectorWarnsOnceOfUnconfiguredProxy(t *testing.T) {
 			if h.xff != "" {
 				r.Header.Set("X-Forwarded-For", h.xff)
 			}
-			if warning := a.Observe(r); warning != "" {
+			if warning := a.Observe(r, time.Now()); warning != "" {
 				said = append(said, warning)
 			}
 		}
@@ -143,7 +144,7 @@ func TestProxyDetectorWithPrivateClients(t *testing.T) {
 		if xff != "" {
 			r.Header.Set("X-Forwarded-For", xff)
 		}
-		return a.Observe(r)
+		return a.Observe(r, time.Now())
 	}
 	for range 50 {
 		if got := ask("/signin", "10.0.0.1:1", "") + ask("/healthz", "127.0.0.1:1", "10.0.0.9"); got != "" {

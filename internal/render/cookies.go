@@ -19,6 +19,7 @@ const (
 	RecommendationDismissedCookie Cookie = "later"  // the recommendation on the settings page was dismissed
 	DeviceCookie                  Cookie = "device" // the device token; with the right password it may skip the second step
 	ProbeCookie                   Cookie = "probe"  // when this browser first stored a cookie; grants nothing
+	InboxCookie                   Cookie = "inbox"  // the key of the inbox, in local mode
 	EmailCookie                   Cookie = "email"  // the address to fill in at the next sign-in; grants nothing
 	// The cookies on the host of an app behind a reverse proxy; the app receives them too. The first is the session on
 	// that host, the second the PKCE verifier of a sign-in that was started there.

@@ -35,6 +35,10 @@ var (
 	ErrCrossSite = errors.New("request from another site")
 	// ErrUnknownHost means that the Host header names another host.
 	ErrUnknownHost = errors.New("not our host")
+	// ErrForwarded means that a proxy forwarded the request to a server in local mode.
+	ErrForwarded = errors.New("this server is for its own machine only: set its public_url")
+	// ErrInboxKey means that the request has no key for the inbox.
+	ErrInboxKey = errors.New("no key for the inbox")
 )
 
 // errorEntry is the status and the text for one error.
@@ -55,6 +59,8 @@ var errorTable = []errorEntry{
 	{err: ErrContentType, status: 415, title: "fault.type.title", text: "fault.type"},
 	{err: ErrCrossSite, status: 403, title: "fault.crosssite.title", text: "fault.crosssite"},
 	{err: ErrUnknownHost, status: 421, title: "fault.host.title", text: "fault.host"},
+	{err: ErrForwarded, status: 403, title: "fault.forwarded.title", text: "fault.forwarded"},
+	{err: ErrInboxKey, status: 403, title: "fault.inbox.title", text: "fault.inbox"},
 
 	{err: account.ErrCredentials, status: 422, text: "problem.credentials"},
 	{err: challenge.ErrNoAttempt, status: 303}, // to /signin

@@ -75,7 +75,7 @@ func (p *Renderer) LogAndRecover(next http.Handler) http.Handler {
 		id := rand.Text()[:12]
 		r = r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id))
 		if p.ProxyDetector != nil {
-			if warning := p.ProxyDetector.Observe(r); warning != "" {
+			if warning := p.ProxyDetector.Observe(r, p.CurrentTime()); warning != "" {
 				p.logger().Warn("reverse proxy problem", "problem", warning)
 			}
 		}

@@ -30,10 +30,12 @@ const seriesLength = 26
 // series reveals a copied cookie. Store the HashToken of both, never the token.
 func NewDeviceToken() string { return rand.Text() + NewToken() }
 
-// NextDeviceToken returns the successor of a device token. It is deterministic, so that concurrent
-// requests of one browser get the same one, and unpredictable without the keys.
-func (k *KeyRing) NextDeviceToken(token string) string {
-	return token[:seriesLength] + base64.RawURLEncoding.EncodeToString(k.MAC("next device", token))
+// NextDeviceToken returns the successor of a device token for a random salt. It is unpredictable
+// without the keys and the salt. With the same salt it is the same, so that concurrent requests of
+// one browser can get the same successor although no server stores it. The salt and the keys do not
+// reveal it without the token.
+func (k *KeyRing) NextDeviceToken(token string, salt []byte) string {
+	return token[:seriesLength] + base64.RawURLEncoding.EncodeToString(k.MAC("next device", token, string(salt)))
 }
 
 // NextToken returns the successor of a token of NewToken. It is deterministic, and unpredictable

@@ -90,14 +90,15 @@ func FuzzDeviceToken(f *testing.F) {
 		if len(series) != 26 || len(secret) != 43 || series+secret != token {
 			t.Errorf("%q: %q and %q", token, series, secret)
 		}
-		next := keys.NextDeviceToken(token)
+		next := keys.NextDeviceToken(token, []byte("salt"))
 		stays, turned, ok := SplitDeviceToken(next)
 		if b, err := base64.RawURLEncoding.DecodeString(turned); !ok || err != nil || len(b) != 32 || stays != series ||
 			turned == secret {
 			t.Errorf("%q is followed by %q", token, next)
 		}
-		if keys.NextDeviceToken(token) != next || others.NextDeviceToken(token) == next {
-			t.Errorf("%q: the keys do not decide what follows", token)
+		if keys.NextDeviceToken(token, []byte("salt")) != next || others.NextDeviceToken(token, []byte("salt")) == next ||
+			keys.NextDeviceToken(token, []byte("other")) == next {
+			t.Errorf("%q: the keys and the salt do not decide what follows", token)
 		}
 	})
 }

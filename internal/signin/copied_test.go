@@ -189,7 +189,7 @@ func TestOldTokenAfterCrash(t *testing.T) {
 		first := written.copy()
 		second := written.copy()
 		first.enterPassword()
-		h.advance(2 * time.Minute)
+		h.advance(50 * time.Second)
 		second.enterPassword()
 		if first.from.DeviceToken != second.from.DeviceToken {
 			h.Error("two secrets for one")

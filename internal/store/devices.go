@@ -12,6 +12,7 @@ type Device struct {
 	Series             []byte // stays the same, and finds the row
 	Secret             []byte // the current secret
 	NextSecret         []byte // issued, and not presented by the browser yet; empty: none
+	NextSalt           []byte // random: NextSecret is derived from it and the current secret
 	NextIssuedAt       time.Time
 	PreviousSecret     []byte // accepted for a short time; empty: none
 	PreviousReplacedAt time.Time
@@ -21,21 +22,22 @@ type Device struct {
 
 // CreateDevice inserts d.
 func (db *DB) CreateDevice(ctx context.Context, d Device) error {
-	_, err := db.change(ctx, `INSERT INTO devices (id, series, secret, next_secret, next_issued_at, previous_secret,
-			previous_replaced_at, expires_at, revoke_reason) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-		d.ID, d.Series, d.Secret, blob(d.NextSecret), d.NextIssuedAt, blob(d.PreviousSecret), d.PreviousReplacedAt,
-		d.ExpiresAt, d.RevokeReason)
+	_, err := db.change(ctx, `INSERT INTO devices (id, series, secret, next_secret, next_salt, next_issued_at,
+			previous_secret, previous_replaced_at, expires_at, revoke_reason)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+		d.ID, d.Series, d.Secret, blob(d.NextSecret), blob(d.NextSalt), d.NextIssuedAt, blob(d.PreviousSecret),
+		d.PreviousReplacedAt, d.ExpiresAt, d.RevokeReason)
 	return err
 }
 
 // RotateDeviceSecrets replaces the secrets and the expiry of the device was by those of is. It returns ErrNotFound if
 // the secrets were replaced since the device was read, or it was revoked.
 func (db *DB) RotateDeviceSecrets(ctx context.Context, was, is Device) error {
-	return db.must(ctx, `UPDATE devices SET secret = $4, next_secret = $5, next_issued_at = $6, previous_secret = $7,
-			previous_replaced_at = $8, expires_at = $9
+	return db.must(ctx, `UPDATE devices SET secret = $4, next_secret = $5, next_salt = $6, next_issued_at = $7,
+			previous_secret = $8, previous_replaced_at = $9, expires_at = $10
 		WHERE id = $1 AND secret = $2 AND next_secret = $3 AND revoke_reason = ''`,
-		was.ID, was.Secret, blob(was.NextSecret), is.Secret, blob(is.NextSecret), is.NextIssuedAt,
-		blob(is.PreviousSecret), is.PreviousReplacedAt, is.ExpiresAt)
+		was.ID, was.Secret, blob(was.NextSecret), is.Secret, blob(is.NextSecret), blob(is.NextSalt),
+		is.NextIssuedAt, blob(is.PreviousSecret), is.PreviousReplacedAt, is.ExpiresAt)
 }
 
 // ExtendDevice sets when a device expires. It returns ErrNotFound if it was revoked.
@@ -72,9 +74,9 @@ type DeviceView struct {
 	LatestTime      time.Time        // the time of AdvanceLatestTime; zero: none
 }
 
-const deviceViewQuery = `SELECT devices.id, devices.series, devices.secret, devices.next_secret, devices.next_issued_at,
-		devices.previous_secret, devices.previous_replaced_at,
-		devices.expires_at, devices.revoke_reason, COALESCE(known_devices.authenticated_at, 0),
+const deviceViewQuery = `SELECT devices.id, devices.series, devices.secret, devices.next_secret, devices.next_salt,
+		devices.next_issued_at, devices.previous_secret, devices.previous_replaced_at, devices.expires_at,
+		devices.revoke_reason, COALESCE(known_devices.authenticated_at, 0),
 		COALESCE((SELECT CAST(value AS BIGINT) FROM server_state WHERE name = 'time'), 0), trusted_networks.id,
 		trusted_networks.epoch, trusted_networks.body, trusted_networks.verified_at, trusted_networks.last_used_at,
 		trusted_networks.revoked_at, trusted_networks.revoke_reason
@@ -114,8 +116,8 @@ func (db *DB) FindDeviceView(ctx context.Context, series []byte, account string,
 func (v *DeviceView) scan(row scanner) (n TrustedNetwork, err error) {
 	var id, ended sql.NullString
 	var epoch sql.NullInt64
-	err = row.Scan(&v.ID, &v.Series, &v.Secret, &v.NextSecret, (*Time)(&v.NextIssuedAt), &v.PreviousSecret,
-		(*Time)(&v.PreviousReplacedAt), (*Time)(&v.ExpiresAt), &v.RevokeReason, (*Time)(&v.AuthenticatedAt),
+	err = row.Scan(&v.ID, &v.Series, &v.Secret, &v.NextSecret, &v.NextSalt, (*Time)(&v.NextIssuedAt),
+		&v.PreviousSecret, (*Time)(&v.PreviousReplacedAt), (*Time)(&v.ExpiresAt), &v.RevokeReason, (*Time)(&v.AuthenticatedAt),
 		(*Time)(&v.LatestTime), &id, &epoch, &n.Body, (*Time)(&n.VerifiedAt), (*Time)(&n.LastUsedAt),
 		(*Time)(&n.RevokedAt), &ended)
 	n.ID, n.Epoch, n.RevokeReason = id.String, epoch.Int64, ended.String
@@ -188,10 +190,11 @@ func (db *DB) FindKnownDevice(ctx context.Context, series []byte, email string, 
 	return d, d.scan(row)
 }
 
-const deviceColumns = `devices.id, devices.series, devices.secret, devices.next_secret, devices.next_issued_at,
-		devices.previous_secret, devices.previous_replaced_at, devices.expires_at, devices.revoke_reason`
+const deviceColumns = `devices.id, devices.series, devices.secret, devices.next_secret, devices.next_salt,
+		devices.next_issued_at, devices.previous_secret, devices.previous_replaced_at, devices.expires_at,
+		devices.revoke_reason`
 
 func (d *Device) scan(row scanner) error {
-	return found(row.Scan(&d.ID, &d.Series, &d.Secret, &d.NextSecret, (*Time)(&d.NextIssuedAt), &d.PreviousSecret,
-		(*Time)(&d.PreviousReplacedAt), (*Time)(&d.ExpiresAt), &d.RevokeReason))
+	return found(row.Scan(&d.ID, &d.Series, &d.Secret, &d.NextSecret, &d.NextSalt, (*Time)(&d.NextIssuedAt),
+		&d.PreviousSecret, (*Time)(&d.PreviousReplacedAt), (*Time)(&d.ExpiresAt), &d.RevokeReason))
 }

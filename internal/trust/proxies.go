@@ -61,6 +61,7 @@ func (p TrustedProxies) Contains(a netip.Addr) bool {
 // one element per header line.
 type ForwardingInfo struct {
 	PeerAddr     string
+	FromProxy    bool     // the peer is a trusted proxy, whatever its address
 	ForwardedFor []string // X-Forwarded-For
 	Forwarded    []string // Forwarded (RFC 7239)
 }
@@ -73,13 +74,13 @@ func (h ForwardingInfo) HasHeaders() bool { return len(h.ForwardedFor)+len(h.For
 var ErrInvalidForwarding = errors.New("trust: the forwarding headers do not determine the client address")
 
 // ClientAddr returns the client's address; zero if it is unknown. It is the peer address unless
-// that is a trusted proxy. Then it is the rightmost address of the headers that is not a trusted
+// the peer is a trusted proxy. Then it is the rightmost address of the headers that is not a trusted
 // proxy; anything to the left of it can be forged by the client. If both headers are present they
 // must agree. ClientAddr returns ErrInvalidForwarding if the headers do not determine the address.
 func (p TrustedProxies) ClientAddr(h ForwardingInfo) (netip.Addr, error) {
 	peer := parseAddr(h.PeerAddr)
 	switch {
-	case !p.Contains(peer):
+	case !h.FromProxy && !p.Contains(peer):
 		return peer, nil
 	case !h.HasHeaders():
 		return netip.Addr{}, ErrInvalidForwarding // no client connects from the proxy itself

@@ -254,7 +254,7 @@ func FuzzClientAddrWithForgedLeftPart(f *testing.F) {
 		} {
 			h.PeerAddr = "127.0.0.1:1"
 			if got, err := p.ClientAddr(h); err == nil && got != saw {
-				t.Fatalf("%v is believed: %q", got, h)
+				t.Fatalf("%v is believed: %+v", got, h)
 			}
 		}
 	})

@@ -2,6 +2,7 @@ package web
 
 import (
 	"cmp"
+	"crypto/subtle"
 	"encoding/base64"
 	"net/http"
 	"slices"
@@ -21,20 +22,50 @@ type inboxPage struct {
 	Minutes         string // as typed
 }
 
-// inboxRoutes returns the routes of the inbox, which exist in local mode only.
+// inboxRoutes returns the routes of the inbox, which exist in local mode only. All need the key of the inbox: a proxy
+// on this machine may forward requests of the whole world, and nothing in them may show it.
 func (s *Handlers) inboxRoutes() []render.Route {
 	if s.Inbox == nil {
 		return nil
 	}
 	routes := []render.Route{
-		s.public("GET /inbox", s.showInbox),
-		s.public("GET /inbox/{id}", s.serveMessage),
-		s.public("GET /inbox/{id}/text", s.serveRawMessage),
+		s.public("GET /inbox", s.acceptInboxKey),
+		s.public("GET /inbox/{id}", s.requireInboxKey(s.serveMessage)),
+		s.public("GET /inbox/{id}/text", s.requireInboxKey(s.serveRawMessage)),
 	}
 	if s.AdvanceClock != nil {
-		routes = append(routes, s.public("POST /inbox/clock", s.handleAdvanceClock))
+		routes = append(routes, s.public("POST /inbox/clock", s.requireInboxKey(s.handleAdvanceClock)))
 	}
 	return routes
+}
+
+// requireInboxKey returns h for browsers that have the key of the inbox in their cookie. It returns render.ErrInboxKey
+// for others.
+func (s *Handlers) requireInboxKey(h render.Handler) render.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if !s.isInboxKey(s.Pages.Cookie(r, render.InboxCookie)) {
+			return render.ErrInboxKey
+		}
+		return h(w, r)
+	}
+}
+
+func (s *Handlers) isInboxKey(key string) bool {
+	return s.InboxKey != "" && subtle.ConstantTimeCompare([]byte(key), []byte(s.InboxKey)) == 1
+}
+
+// inboxCookieAge is how long a browser stores the key of the inbox: people restart their browser during a demo.
+const inboxCookieAge = 30 * 24 * time.Hour
+
+// acceptInboxKey shows the inbox. It moves the key of the printed address into a cookie first, so that it is not in the
+// address of the page.
+func (s *Handlers) acceptInboxKey(w http.ResponseWriter, r *http.Request) error {
+	key := r.URL.Query().Get("key")
+	if !s.isInboxKey(key) {
+		return s.requireInboxKey(s.showInbox)(w, r)
+	}
+	s.Pages.SetPersistentCookie(w, render.InboxCookie, key, inboxCookieAge)
+	return redirect(w, r, "/inbox")
 }
 
 // newestMessages is how many messages the page shows at first.

@@ -65,3 +65,48 @@ func TestInboxShowsNewestMessages(t *testing.T) {
 		}
 	}
 }
+
+// Without the key nobody reads a message or moves the clock. The key of the printed address goes into a cookie that
+// scripts cannot read, and the address of the page has no key.
+func TestInboxNeedsItsKey(t *testing.T) {
+	s := newTestHandlers()
+	moved := false
+	s.Inbox, s.InboxKey = &delivery.Inbox{Dir: t.TempDir()}, "key-of-the-inbox"
+	s.AdvanceClock = func(time.Duration) { moved = true }
+	m := delivery.Message{ID: "one", Channel: delivery.Email, To: "jane@example.com", Subject: "x", Text: "123456"}
+	if err := s.Inbox.Send(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	h := s.Pages.Middleware(s.Pages.NewMux(s.Routes()...))
+	open := sendRequest(h, "GET", "/inbox?key=key-of-the-inbox", "", "")
+	cookie := open.Header().Get("Set-Cookie")
+	if open.Code != 303 || open.Header().Get("Location") != "/inbox" || !strings.Contains(cookie, "; HttpOnly") {
+		t.Fatalf("the right key: %d, %v", open.Code, open.Header())
+	}
+	cookie, _, _ = strings.Cut(cookie, ";")
+	for _, path := range []string{"/inbox", "/inbox?all", "/inbox/one", "/inbox/one/text"} {
+		for _, wrong := range []string{"", "inbox=", "inbox=key-of-the-inboy", cookie + "x", cookie + "; " + cookie} {
+			w := sendRequest(h, "GET", path, "", "", wrong)
+			if w.Code != 403 || strings.Contains(w.Body.String(), "123456") || w.Header().Get("Set-Cookie") != "" {
+				t.Errorf("%s with the cookie %q: %d\n%s", path, wrong, w.Code, w.Body)
+			}
+		}
+		if w := sendRequest(h, "GET", path, "", "", cookie); w.Code != 200 || !strings.Contains(w.Body.String(), "123456") {
+			t.Errorf("%s with the key: %d", path, w.Code)
+		}
+	}
+	for _, query := range []string{"key=", "key=x", "key=key-of-the-inbo", "key=x&key=key-of-the-inbox"} {
+		if w := sendRequest(h, "GET", "/inbox?"+query, "", ""); w.Code != 403 || w.Header().Get("Set-Cookie") != "" {
+			t.Errorf("%s: %d", query, w.Code)
+		}
+	}
+	if w := sendRequest(h, "POST", "/inbox/clock", urlencoded, "minutes=5"); w.Code != 403 || moved {
+		t.Errorf("the clock without a key: %d", w.Code)
+	}
+	if w := sendRequest(h, "POST", "/inbox/clock", urlencoded, "minutes=5", cookie); w.Code != 303 || !moved {
+		t.Errorf("the clock with the key: %d", w.Code)
+	}
+	if s.InboxKey = ""; sendRequest(h, "GET", "/inbox?key=", "", "", "inbox=").Code != 403 {
+		t.Error("an empty key opens the inbox")
+	}
+}

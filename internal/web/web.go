@@ -34,6 +34,7 @@ type Handlers struct {
 	Pages        *render.Renderer
 	Grants       *grant.Grants       // nil: no apps
 	Inbox        *delivery.Inbox     // nil: there is no /inbox
+	InboxKey     string              // opens /inbox
 	AdvanceClock func(time.Duration) // moves the clock of the server forward; nil: the inbox has no form for it
 }
 

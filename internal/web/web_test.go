@@ -21,13 +21,17 @@ import (
 )
 
 // newTestHandlersAndMux returns handlers without services behind them, for tests of what is refused before a service is
-// called.
+// called. Every request has the key of the inbox.
 func newTestHandlersAndMux() (*Handlers, http.Handler) {
 	s := newTestHandlers()
 	s.Pages.Secure = true
-	s.Inbox = &delivery.Inbox{}
+	s.Inbox, s.InboxKey = &delivery.Inbox{}, "key-of-the-inbox"
 	s.AdvanceClock = func(time.Duration) {}
-	return s, s.Pages.Middleware(s.Pages.NewMux(s.Routes()...))
+	h := s.Pages.Middleware(s.Pages.NewMux(s.Routes()...))
+	return s, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.AddCookie(&http.Cookie{Name: "__Host-inbox", Value: s.InboxKey})
+		h.ServeHTTP(w, r)
+	})
 }
 
 const urlencoded = "application/x-www-form-urlencoded"

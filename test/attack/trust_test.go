@@ -315,6 +315,32 @@ func TestReusedTrustCookieEndsTrust(t *testing.T) {
 	})
 }
 
+// Somebody copies the device cookie and takes turns with the owner, so that each of them always has a fresh secret.
+func TestTakingTurnsWithACopiedCookieEndsTrust(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(h *server) {
+		for _, every := range []time.Duration{2 * time.Minute, time.Hour, 24 * time.Hour} {
+			owner := h.BrowserAt("127.0.0.1")
+			h.signInAndTrust(owner, anna)
+			thief := h.withCookies("device", h.cookie(owner, "device"))
+			n, turns := h.Mail.Len(), []*live.Browser{owner, thief, owner, thief}
+			for i, b := range turns {
+				h.Turn(every)
+				if h.firstStep(b, anna) {
+					break
+				}
+				if i == len(turns)-1 {
+					h.T.Errorf("every %v: nobody notices", every)
+				}
+			}
+			h.WaitForOutbox()
+			if _, in := signedIn(thief); in || !h.toldOfCopy(n) {
+				h.T.Errorf("every %v: the thief is signed in, or the owner was not told", every)
+			}
+		}
+	})
+}
+
 // A script reads the device cookie or stores anything like it.
 func TestTrustCookieIsHiddenFromScripts(t *testing.T) {
 	t.Parallel()

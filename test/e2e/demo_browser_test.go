@@ -18,10 +18,11 @@ import (
 var (
 	demoAccount = regexp.MustCompile(`^demo account: (\S+) (\S+)$`)
 	demoListens = regexp.MustCompile(`^Twostep is listening on (\S+)$`)
+	demoInbox   = regexp.MustCompile(`^  http://[^/]+(/inbox\?key=\S+) `)
 )
 
 // startDemo builds the program and runs the demo as somebody does who has just got it.
-func startDemo(t *testing.T) (url, email, password string) {
+func startDemo(t *testing.T) (url, inboxPath, email, password string) {
 	t.Helper()
 	dir := t.TempDir()
 	program := filepath.Join(dir, "twostep")
@@ -40,13 +41,16 @@ func startDemo(t *testing.T) (url, email, password string) {
 		t.Fatal(err)
 	}
 	late := time.AfterFunc(patience, func() { c.Process.Kill() }) // ends the reading below
-	said := bufio.NewScanner(stdout)
+	said, listens := bufio.NewScanner(stdout), ""
 	for url == "" && said.Scan() {
 		if m := demoAccount.FindStringSubmatch(said.Text()); m != nil {
 			email, password = m[1], m[2]
 		}
 		if m := demoListens.FindStringSubmatch(said.Text()); m != nil {
-			url = m[1]
+			listens = m[1]
+		}
+		if m := demoInbox.FindStringSubmatch(said.Text()); m != nil {
+			url, inboxPath = listens, m[1] // the last of the three
 		}
 	}
 	late.Stop()
@@ -62,17 +66,17 @@ func startDemo(t *testing.T) (url, email, password string) {
 	if url == "" || password == "" {
 		t.Fatal("the demo did not say where it is and who may come in")
 	}
-	return url, email, password
+	return url, inboxPath, email, password
 }
 
 // From the settings of an app to the 2-Step page in a new window, and by Continue back to the
 // settings of the app.
 func TestBrowserDemo(t *testing.T) {
 	t.Parallel()
-	url, email, password := startDemo(t)
+	url, inboxPath, email, password := startDemo(t)
 	b := browse(t, url, light)
 	inbox := b.beside()
-	inbox.open("/inbox")
+	inbox.open(inboxPath)
 	b.open("/demo/settings")
 	b.at("/signin")
 	b.enter("email", email)

@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -47,20 +49,51 @@ type guarded struct {
 	down    func() // takes the server away
 }
 
-// guard runs a server, an app, and between them the proxy that run starts.
+// guard runs a server, an app, and between them the proxy that run starts. The server knows the proxy by its address.
 func guard(t *testing.T, run func(ends) (address string)) *guarded {
+	return guardBy(t, run, byAddress)
+}
+
+// knownBy is how the server knows its proxy.
+type knownBy string
+
+const (
+	byAddress knownBy = "address" // in trusted_proxies
+	bySecret  knownBy = "secret"  // the proxy sends it in a header
+	bySocket  knownBy = "socket"  // the proxy connects to a Unix socket
+)
+
+// guardBy is guard for a server that knows the proxy in another way.
+func guardBy(t *testing.T, run func(ends) (address string), known knownBy) *guarded {
 	g := &guarded{T: t}
+	e := ends{TB: t, dir: t.TempDir()}
+	if known == bySecret {
+		e.secret = "9f1c6f0f2b7a4d0e8c5b3a1d7e9f2c4b"
+	}
 	g.s = live.Start(t, "", func(o *twostep.Options) {
-		o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
+		if o.ProxySecret = e.secret; known == byAddress {
+			o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
+		}
 		o.Apps = []twostep.App{{ID: "wiki", Name: "Wiki", Hosts: []string{wiki}}}
 	})
-	server := httptest.NewServer(g.s.Server)
+	server := httptest.NewUnstartedServer(g.s.Server)
+	if known == bySocket {
+		path := filepath.Join(e.dir, "twostep.sock")
+		socket, err := net.Listen("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		server.Listener.Close()
+		server.Listener = socket
+	}
+	server.Start()
 	app := httptest.NewServer(http.HandlerFunc(g.app))
 	t.Cleanup(app.Close)
 	t.Cleanup(server.Close)
 	g.down = server.Close
 	g.b = g.s.Browser()
-	g.wiki = throughTo(run(ends{t, t.TempDir(), server.Listener.Addr().String(), app.Listener.Addr().String()}))
+	e.server, e.app = server.Listener.Addr().String(), app.Listener.Addr().String()
+	g.wiki = throughTo(run(e))
 	g.wiki.Jar = g.b.Jar
 	return g
 }
@@ -202,6 +235,38 @@ func TestProxies(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// The server knows the proxies by a secret or by a Unix socket instead of their address. The check, the redirect to the
+// sign-in page and the page for a form go that way too.
+func TestProxiesWithSecretAndSocket(t *testing.T) {
+	for _, name := range []string{"nginx", "haproxy", "caddy"} {
+		for _, known := range []knownBy{bySecret, bySocket} {
+			t.Run(name+" by "+string(known), func(t *testing.T) {
+				g := guardBy(t, proxies[name], known)
+				attackers(g)
+				s := g.in("the page", g.signIn("/pages/one"))
+				for header, values := range s.Header {
+					if strings.Contains(strings.ToLower(header), "secret") {
+						t.Errorf("the app gets %s: %q", header, values)
+					}
+				}
+				spoofs(g)
+				g.reached.Store(0)
+				g.down()
+				g.out("while we are down", g.ask("GET", "/", "", navigate), 500, 502, 503, 504)
+			})
+		}
+	}
+}
+
+// A proxy without the secret is not believed, and the log says what to do.
+func TestProxyWithoutSecret(t *testing.T) {
+	g := guardBy(t, func(e ends) string { e.secret = ""; return nginx(e) }, bySecret)
+	g.out("the check", g.ask("GET", "/", "", navigate), http.StatusForbidden)
+	if log := g.s.Log.String(); strings.Count(log, "let the proxy set the header Twostep-Proxy-Secret") != 1 {
+		t.Errorf("the log does not name the remedy once:\n%s", log)
 	}
 }
 

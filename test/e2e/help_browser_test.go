@@ -5,7 +5,7 @@ import "testing"
 // A link to the section of a browser opens it and scrolls to it, with and without JavaScript.
 func TestBrowserHelpSectionByLink(t *testing.T) {
 	t.Parallel()
-	url := startLocal(t)
+	url, _ := startLocal(t)
 	for _, l := range []look{light, phone, plain} {
 		t.Run(l.name, func(t *testing.T) {
 			t.Parallel()

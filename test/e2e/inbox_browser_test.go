@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http/httptest"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -17,14 +18,14 @@ import (
 )
 
 // startLocal runs a server as somebody has it who tries Twostep at home: plain http on
-// this machine, mail in the inbox page. Anna has an account.
-func startLocal(t *testing.T) (url string) {
+// this machine, mail in the inbox page. Anna has an account. inboxPath opens the inbox in a new browser.
+func startLocal(t *testing.T) (url, inboxPath string) {
 	t.Helper()
 	return startBranded(t, twostep.Brand{})
 }
 
 // startBranded does the same for a site with a look of its own.
-func startBranded(t *testing.T, brand twostep.Brand) (url string) {
+func startBranded(t *testing.T, brand twostep.Brand) (url, inboxPath string) {
 	t.Helper()
 	dir := t.TempDir()
 	var ahead atomic.Int64
@@ -53,16 +54,20 @@ func startBranded(t *testing.T, brand twostep.Brand) (url string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return web.URL
+	return web.URL, strings.TrimPrefix(s.InboxURL(), web.URL)
 }
 
 // On this machine alone, with no mail server: the code is read on the inbox page in a
 // second tab.
 func TestBrowserInbox(t *testing.T) {
 	t.Parallel()
-	b := browse(t, startLocal(t), light)
+	url, inboxPath := startLocal(t)
+	b := browse(t, url, light)
 	inbox := b.beside()
 	inbox.open("/inbox")
+	inbox.sees("The inbox needs its full address")
+	inbox.open(inboxPath)
+	inbox.at("/inbox")
 	inbox.sees("No messages yet.")
 	b.credentials(live.AnnaEmail, live.AnnaPassword)
 	b.sees("Sent at ")
@@ -80,11 +85,12 @@ func (b *tab) newest() string {
 // The clock of the demo moves, so that a code expires without waiting 15 minutes.
 func TestBrowserInboxClock(t *testing.T) {
 	t.Parallel()
-	b := browse(t, startLocal(t), light)
+	url, inboxPath := startLocal(t)
+	b := browse(t, url, light)
 	b.credentials(live.AnnaEmail, live.AnnaPassword)
 	b.sees("Sent at ")
 	inbox := b.beside()
-	inbox.open("/inbox")
+	inbox.open(inboxPath)
 	late := inbox.newest()
 	inbox.enter("minutes", "many")
 	inbox.click("Move clock forward")

@@ -125,7 +125,9 @@ func TestBrowserBrand(t *testing.T) {
 	for _, c := range uglyColors {
 		t.Run(c, func(t *testing.T) {
 			t.Parallel()
-			b := browse(t, startBranded(t, twostep.Brand{Logo: logoFile(t), Color: c, Support: "help@example.com"}), light)
+			url, inboxPath := startBranded(t, twostep.Brand{Logo: logoFile(t), Color: c, Support: "help@example.com"})
+			b := browse(t, url, light)
+			b.open(inboxPath)
 			show := func(situation string) {
 				for _, l := range []look{dark, phone, light} {
 					b.do(l.put())

@@ -312,8 +312,11 @@ func settingsStory(b *tab, show func(string)) {
 }
 
 func localStory(b *tab, show func(string)) {
-	b.base = startLocal(b.t)
+	var inboxPath string
+	b.base, inboxPath = startLocal(b.t)
 	b.open("/inbox")
+	show("inbox-key")
+	b.open(inboxPath)
 	show("inbox-empty")
 	b.credentials(live.AnnaEmail, live.AnnaPassword)
 	b.open("/inbox")

@@ -25,7 +25,16 @@ import (
 type ends struct {
 	testing.TB
 	dir         string // of its own
-	server, app string // host:port
+	server, app string // host:port; of the server also the path of a Unix socket
+	secret      string // that the server shares with the proxy; "": none
+}
+
+// upstream is the server as a proxy names it, which has prefix before the path of a Unix socket.
+func (e ends) upstream(prefix string) string {
+	if strings.HasPrefix(e.server, "/") {
+		return prefix + e.server
+	}
+	return e.server
 }
 
 // proxies start one each, with the configuration that we ship, and say where it listens. Traefik and
@@ -35,7 +44,12 @@ var proxies = map[string]func(ends) string{"nginx": nginx, "haproxy": haproxy, "
 func nginx(e ends) string {
 	port := freePort(e)
 	e.certificate()
-	e.deploy("nginx.conf", "wiki.conf", "listen 443 ssl", "listen 127.0.0.1:"+port+" ssl", "127.0.0.1:8080", e.server, "127.0.0.1:3000", e.app, "/etc/ssl/", e.dir+"/")
+	e.deploy("nginx.conf", "wiki.conf", "listen 443 ssl", "listen 127.0.0.1:"+port+" ssl", "server 127.0.0.1:8080;", "server "+e.upstream("unix:")+";",
+		"127.0.0.1:3000", e.app, "/etc/ssl/", e.dir+"/", "# include /etc/nginx/twostep-secret.conf", "include "+e.dir+"/secret.conf")
+	e.write("secret.conf", "")
+	if e.secret != "" {
+		e.write("secret.conf", "proxy_set_header Twostep-Proxy-Secret \""+e.secret+"\";\n")
+	}
 	e.write("nginx.conf", "daemon off;\nuser root;\npid nginx.pid;\nevents {}\nhttp {\n\taccess_log off;\n\tclient_body_temp_path a;\n\tproxy_temp_path b;\n"+
 		"\tfastcgi_temp_path c;\n\tuwsgi_temp_path d;\n\tscgi_temp_path e;\n\tinclude wiki.conf;\n}\n")
 	return e.run(port, "nginx", "-p", e.dir, "-e", "stderr", "-c", "nginx.conf")
@@ -44,8 +58,8 @@ func nginx(e ends) string {
 func haproxy(e ends) string {
 	port := freePort(e)
 	e.certificate()
-	e.deploy("haproxy-twostep.lua", "twostep.lua", "127.0.0.1:8080", e.server)
-	e.deploy("haproxy.cfg", "haproxy.cfg", "bind :443", "bind 127.0.0.1:"+port, "127.0.0.1:8080", e.server, "127.0.0.1:3000", e.app, "/etc/ssl/", e.dir+"/", "/etc/haproxy/", e.dir+"/")
+	e.deploy("haproxy-twostep.lua", "twostep.lua", "127.0.0.1:8080", e.upstream("unix@"))
+	e.deploy("haproxy.cfg", "haproxy.cfg", "bind :443", "bind 127.0.0.1:"+port, "127.0.0.1:8080", e.upstream("unix@"), "127.0.0.1:3000", e.app, "/etc/ssl/", e.dir+"/", "/etc/haproxy/", e.dir+"/")
 	return e.run(port, "haproxy", "-db", "-f", filepath.Join(e.dir, "haproxy.cfg"))
 }
 
@@ -53,7 +67,7 @@ func caddy(e ends) string {
 	port := freePort(e)
 	e.certificate()
 	e.deploy("Caddyfile", "Caddyfile", wiki+" {\n", "{\n\tadmin off\n\thttps_port "+port+"\n\tdefault_bind 127.0.0.1\n\tauto_https off\n\tstorage file_system "+e.dir+"\n}\n"+
-		wiki+" {\n\ttls "+e.dir+"/"+wiki+".crt "+e.dir+"/"+wiki+".key\n", "127.0.0.1:8080", e.server, "127.0.0.1:3000", e.app)
+		wiki+" {\n\ttls "+e.dir+"/"+wiki+".crt "+e.dir+"/"+wiki+".key\n", "127.0.0.1:8080", e.upstream("unix/"), "127.0.0.1:3000", e.app)
 	return e.run(port, "caddy", "run", "--adapter", "caddyfile", "--config", filepath.Join(e.dir, "Caddyfile"))
 }
 
@@ -110,7 +124,7 @@ func (e ends) certificate() tls.Certificate {
 func (e ends) run(port, name string, args ...string) (address string) {
 	e.Helper()
 	c := exec.Command(e.program(name), args...)
-	c.Env = append(os.Environ(), "HOME="+e.dir, "XDG_CONFIG_HOME="+e.dir, "XDG_DATA_HOME="+e.dir)
+	c.Env = append(os.Environ(), "HOME="+e.dir, "XDG_CONFIG_HOME="+e.dir, "XDG_DATA_HOME="+e.dir, "TWOSTEP_PROXY_SECRET="+e.secret)
 	said, err := os.Create(filepath.Join(e.dir, "said"))
 	if err != nil {
 		e.Fatal(err)

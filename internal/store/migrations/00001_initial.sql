@@ -204,6 +204,7 @@ CREATE TABLE devices (
 	series               BYTEA NOT NULL UNIQUE,     -- hash
 	secret               BYTEA NOT NULL,            -- hash
 	next_secret          BYTEA NOT NULL,            -- hash; the browser has not shown it yet; empty: none
+	next_salt            BYTEA NOT NULL,            -- random; the next secret is a keyed hash of it and the current one
 	next_issued_at       BIGINT NOT NULL,
 	previous_secret      BYTEA NOT NULL,            -- hash
 	previous_replaced_at BIGINT NOT NULL,

@@ -97,8 +97,16 @@ var places = []mutation{
 		},
 	}},
 	{test: "TestReusedTrustCookieEndsTrust", what: "the secret does not change with its use", edits: []edit{
-		{"internal/device/device.go", `token = d.Keys.NextDeviceToken(b.deviceToken)`, `token = b.deviceToken`},
+		{"internal/device/device.go", `token = d.Keys.NextDeviceToken(b.deviceToken, salt)`, `token = b.deviceToken`},
 	}},
+	{test: "TestTakingTurnsWithACopiedCookieEndsTrust",
+		what: "a secret has one successor, so that a copy follows it", edits: []edit{
+			{"internal/device/device.go", `	salt := []byte(rand.Text())`, `	salt := []byte("salt")`},
+		}},
+	{test: "TestTakingTurnsWithACopiedCookieEndsTrust",
+		what: "the successor of a secret is the same after the minute of the race", edits: []edit{
+			{"internal/device/device.go", `racing && seal.EqualTokenHash(hash`, `seal.EqualTokenHash(hash`},
+		}},
 	{test: "TestReusedTrustCookieEndsTrust", what: "the sessions of a browser that was copied live on", edits: []edit{
 		{"internal/store/devices.go", `device_id = $1 AND device_id <> ''`, `device_id = $1 AND device_id = ''`},
 	}},
@@ -165,12 +173,46 @@ var places = []mutation{
 
 // proxies are what a request says of where it comes from.
 var proxies = []mutation{
+	{test: "TestInboxBehindAProxyThatAddsNothing", what: "the inbox is open to every request", edits: []edit{
+		{"internal/web/inbox.go", `if !s.isInboxKey(s.Pages.Cookie(r, render.InboxCookie)) {`, `if s.Inbox == nil {`},
+	}},
+	{test: "TestInboxBehindAProxyThatAddsNothing", what: "the clock moves without the key of the inbox", edits: []edit{
+		{"internal/web/inbox.go", `s.requireInboxKey(s.handleAdvanceClock)`, `s.handleAdvanceClock`},
+	}},
+	{test: "TestLocalModeRefusesForwardedRequests", what: "only X-Forwarded-For shows a proxy", edits: []edit{
+		{"internal/origin/forwarded.go", `^via$|forward|prox(y|ied)|^x-real-|`, `^x-forwarded-for$|`},
+	}},
+	{test: "TestLocalModeRefusesForwardedRequests", what: "pages of the app accept forwarded requests", edits: []edit{
+		{"require.go", `s.RefuseForwarded(s.pages.Middleware(`, `http.Handler(s.pages.Middleware(`},
+	}},
+	{test: "TestLocalModeRefusesForwardedRequests", what: "every refused request is a line in the log", edits: []edit{
+		{"twostep.go", `if s.forwards.Allow(s.now()) {`, `if s.now().IsZero() || sign != "" {`},
+	}},
+	{test: "TestOnlyTheProxySecretSuppliesTheAddress", what: "a trusted address needs no secret", edits: []edit{
+		{"internal/origin/resolver.go", `	if len(v.secret) > 0 {
+		sent`, `	if len(v.secret) > 0 && !v.TrustedProxies.Contains(peerAddr(r.RemoteAddr)) {
+		sent`},
+	}},
+	{test: "TestOnlyTheProxySecretSuppliesTheAddress", what: "of two secrets the first counts", edits: []edit{
+		{"internal/origin/resolver.go", `return len(sent) == 1 &&`, `return len(sent) > 0 &&`},
+	}},
+	{test: "TestOnlyTheProxySecretSuppliesTheAddress", what: "a weak secret is accepted", edits: []edit{
+		{"options.go", `(len(s) < 32 || len(s) > 512 ||`, `(len(s) > 512 ||`},
+	}},
+	{test: "TestForwardAuthNeedsTheProxySecret", what: "a forward-auth check needs no secret", edits: []edit{
+		{"internal/origin/resolver.go", `	if len(v.secret) > 0 {
+		sent`, `	if len(v.secret) > 0 && !v.TrustedProxies.Contains(peerAddr(r.RemoteAddr)) {
+		sent`},
+	}},
+	{test: "TestUnixSocketSuppliesTheAddress", what: "every connection counts as one of a Unix socket", edits: []edit{
+		{"internal/origin/resolver.go", `return ok && local.Network() == "unix"`, `return ok && local.Network() != ""`},
+	}},
 	{test: "TestClientAddressHeadersAreIgnored", what: "the forwarding headers of anybody are believed", edits: []edit{
-		{"internal/trust/proxies.go", `case !p.Contains(peer):`, `case !p.Contains(peer) && !h.HasHeaders():`},
+		{"internal/origin/resolver.go", `return isFromUnixSocket(r) ||`, `return forwardingInfo(r).HasHeaders() ||`},
 	}},
 	{test: "TestOnlyNamedProxiesSupplyTheAddress",
 		what: "the forwarding headers of anybody are believed", edits: []edit{
-			{"internal/trust/proxies.go", `case !p.Contains(peer):`, `case !p.Contains(peer) && !h.HasHeaders():`},
+			{"internal/origin/resolver.go", `return isFromUnixSocket(r) ||`, `return forwardingInfo(r).HasHeaders() ||`},
 		}},
 	{test: "TestOnlyNamedProxiesSupplyTheAddress",
 		what: "what the client wrote to the left of it is believed", edits: []edit{
