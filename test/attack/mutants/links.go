@@ -53,10 +53,10 @@ var names = []mutation{
 		{"internal/account/email.go", `lowerASCII(local)`, `local`},
 	}},
 	{test: "TestSignInDoesNotRevealAccounts", what: "a disabled account signs in", edits: []edit{
-		{"internal/account/password.go", `known := err == nil && account.DisabledAt.IsZero()`, `known := err == nil`},
+		{"internal/account/password.go", `known := account.ID != "" && account.DisabledAt.IsZero()`, `known := account.ID != ""`},
 	}},
 	{test: "TestSignInDoesNotRevealAccounts", what: "an unknown name is not hashed", edits: []edit{
-		{"internal/account/password.go", `known := err == nil && account.DisabledAt.IsZero()`, `known := err == nil && account.DisabledAt.IsZero()
+		{"internal/account/password.go", `known := account.ID != "" && account.DisabledAt.IsZero()`, `known := account.ID != "" && account.DisabledAt.IsZero()
 	if !known {
 		return store.Account{}, ErrCredentials
 	}`},
