@@ -80,7 +80,7 @@ func (db *DB) AddToCounters(ctx context.Context, windows []CounterKey, n int64) 
 			used[i] = n
 		}
 	}
-	return used, conflict(rows.Err())
+	return used, conflict(classify(rows.Err()))
 }
 
 // DeleteCounterWindows deletes the windows of a counter that end after since.
