@@ -23,6 +23,7 @@ import (
 	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/challenge"
 	"twostep.example/twostep/internal/client"
+	"twostep.example/twostep/internal/fault"
 	"twostep.example/twostep/internal/forwardauth"
 	"twostep.example/twostep/internal/grant"
 	"twostep.example/twostep/internal/help"
@@ -40,21 +41,23 @@ import (
 
 // Server is a sign-in server. Create one with New. Its methods are safe for concurrent use.
 type Server struct {
-	handler  http.Handler
-	services *signin.Services
-	grants   *grant.Grants
-	clients  *client.Clients
-	provider *oidc.Provider
-	pages    *render.Renderer
-	options  Options // completed
-	store    *store.DB
-	events   *audit.Log
-	log      *slog.Logger
-	now      func() time.Time
-	inboxKey string             // opens /inbox; "": there is none
-	forwards origin.Throttle    // of the warning about forwarded requests in local mode
-	stop     context.CancelFunc // ends the work behind the pages
-	work     sync.WaitGroup
+	handler   http.Handler
+	services  *signin.Services
+	grants    *grant.Grants
+	clients   *client.Clients
+	provider  *oidc.Provider
+	pages     *render.Renderer
+	options   Options // completed
+	store     *store.DB
+	events    *audit.Log
+	outbox    *outbox.Outbox
+	log       *slog.Logger
+	now       func() time.Time
+	inboxKey  string          // opens /inbox; "": there is none
+	forwards  origin.Throttle // of the warning about forwarded requests in local mode
+	readiness readiness
+	stop      context.CancelFunc // ends the work behind the pages
+	work      sync.WaitGroup
 }
 
 // New opens the database, updates its schema and starts background work: it sends queued messages and logout tokens,
@@ -103,7 +106,10 @@ func build(ctx context.Context, o Options, keys *seal.KeyRing, db *store.DB) (*S
 		Idle: o.IdleTimeout, Absolute: o.AbsoluteTimeout,
 		Texts: challenge.TextBudget{PricePerMessage: o.SMSPrice, PerDay: o.SMSDailyBudget},
 	})
-	s := &Server{services: services, options: o, store: db, events: events, log: o.Logger, now: o.Now}
+	s := &Server{services: services, options: o, store: db, events: events, outbox: out, log: o.Logger, now: o.Now}
+	s.readiness.faults = &fault.Log{
+		Logger: o.Logger, Now: o.Now, Failing: "not ready: the database cannot be used", Working: "ready again",
+	}
 	if o.Local != nil && o.Local.Inbox != nil {
 		var err error
 		if s.inboxKey, err = o.Local.Inbox.Key(); err != nil {
@@ -115,10 +121,16 @@ func build(ctx context.Context, o Options, keys *seal.KeyRing, db *store.DB) (*S
 		Store: db, Keys: keys, Now: o.Now, Log: o.Logger, Limits: services.Limits, Accounts: services.Accounts,
 		Challenges: services.Challenges, Issuer: o.PublicURL, Clients: s.clients,
 	}
+	if err := s.grants.PreloadSigningKeys(ctx); err != nil {
+		return nil, fmt.Errorf("twostep: %w", err)
+	}
 	s.pages = &render.Renderer{
 		Site: o.Site, Brand: render.NewBrand(o.look), Secure: o.secure(), Location: o.Location, Log: o.Logger, Now: o.Now,
-		JSONErrorPaths: oidc.APIPaths(),
+		JSONErrorPaths: oidc.JSONErrorPaths(),
 		Origins:        origin.NewResolver(o.TrustedProxies, o.ProxySecret, o.private()),
+	}
+	s.pages.Faults = &fault.Log{
+		Logger: o.Logger, Now: o.Now, Failing: "requests are answered with status 503: the database cannot be used",
 	}
 	if o.Local == nil { // in local mode requests of proxies are refused
 		s.pages.ProxyDetector = &origin.ProxyDetector{Resolver: s.pages.Origins}
@@ -147,22 +159,41 @@ func checkKeys(ctx context.Context, db *store.DB, keys *seal.KeyRing, file strin
 	return nil
 }
 
-// sweep deletes old rows and records the latest time, every ten minutes until ctx ends.
+const (
+	sweepInterval = 10 * time.Minute
+	sweepPause    = time.Minute // after a failure
+	// sweepTimeout limits one sweep. What is left is deleted by the next one: each statement is a transaction.
+	sweepTimeout = time.Minute
+)
+
+// sweep deletes old rows and records the latest time, every sweepInterval until ctx ends.
 func (s *Server) sweep(ctx context.Context, now func() time.Time) {
-	const every = 10 * time.Minute
-	for tick := time.NewTicker(every); ; {
-		if err := s.sweepOnce(ctx, now()); err != nil && ctx.Err() == nil {
-			s.log.Error("deleting expired data failed", "error", err)
+	failures := &fault.Log{
+		Logger: s.log, Now: now, Failing: "expired data cannot be deleted", Working: "expired data is deleted again",
+	}
+	limited := func(f func(context.Context) error) error {
+		ctx, stop := context.WithTimeout(ctx, sweepTimeout)
+		defer stop()
+		return f(ctx)
+	}
+	err := limited(func(ctx context.Context) error { return s.sweepOnce(ctx, now()) })
+	for {
+		pause := sweepInterval
+		switch {
+		case err == nil:
+			failures.Worked()
+		case ctx.Err() == nil:
+			failures.Failed(err)
+			pause = sweepPause
 		}
 		select {
 		case <-ctx.Done():
-			tick.Stop()
 			return
-		case <-tick.C:
-			if err := s.store.AdvanceLatestTime(ctx, now()); err != nil {
-				s.log.Error("recording the latest time failed", "error", err)
-			}
+		case <-time.After(pause):
 		}
+		err = limited(func(ctx context.Context) error {
+			return errors.Join(s.store.AdvanceLatestTime(ctx, now()), s.sweepOnce(ctx, now()))
+		})
 	}
 }
 
@@ -283,20 +314,6 @@ func (s *Server) InboxURL() string {
 		return ""
 	}
 	return s.options.PublicURL + "/inbox?key=" + s.inboxKey
-}
-
-// ready answers 200 if the database answers, and 503 otherwise.
-func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
-	if err := s.store.Ping(r.Context()); err != nil {
-		s.log.Error("readiness check failed", "error", err)
-		writeText(w, http.StatusServiceUnavailable, "the database does not answer")
-		return
-	}
-	text := "ready"
-	if r.URL.Query().Has("verbose") && origin.IsDirectFromPrivateNetwork(r) {
-		text += "\n" + s.pages.ProxyDetector.String()
-	}
-	writeText(w, http.StatusOK, text)
 }
 
 func writeText(w http.ResponseWriter, status int, text string) {

@@ -18,6 +18,7 @@ import (
 	"strings"
 
 	"twostep.example/twostep/internal/client"
+	"twostep.example/twostep/internal/fault"
 	"twostep.example/twostep/internal/grant"
 	"twostep.example/twostep/internal/render"
 	"twostep.example/twostep/internal/session"
@@ -52,8 +53,19 @@ func (a *Authorizer) Routes() []render.Route {
 	return []render.Route{{Pattern: "GET " + startPath, Access: render.AccessPublic, Handler: a.saveAuthRequest}}
 }
 
-// Check answers the check of a proxy: 200 with identity headers, a redirect to sign in, 401 or 403.
+// Check answers the check of a proxy: 200 with identity headers, a redirect to sign in, 401 or 403. While the server
+// cannot decide, for example because the database cannot be reached, it is 503: the person may be signed in.
 func (a *Authorizer) Check(w http.ResponseWriter, r *http.Request) error {
+	err := a.check(w, r)
+	if !fault.Temporary(err) {
+		return err
+	}
+	a.Pages.LogFault(err)
+	render.SetRetryAfter(w, fault.RetrySeconds)
+	return a.writeText(w, r, http.StatusServiceUnavailable, "fault.unavailable")
+}
+
+func (a *Authorizer) check(w http.ResponseWriter, r *http.Request) error {
 	// Proxies pass the header on, and it would apply to all subdomains of the app's host.
 	w.Header().Del("Strict-Transport-Security")
 	req, err := a.parseProxiedRequest(r)

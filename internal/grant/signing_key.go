@@ -20,6 +20,7 @@ import (
 
 	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/client"
+	"twostep.example/twostep/internal/fault"
 	"twostep.example/twostep/internal/origin"
 	"twostep.example/twostep/internal/store"
 )
@@ -65,16 +66,24 @@ type signingKeys struct {
 }
 
 type keySnapshot struct {
-	at   time.Time
-	keys []signingKey // of all algorithms, newest first
+	at      time.Time    // when it was read
+	checked time.Time    // when it was read, or could not be read again
+	keys    []signingKey // of all algorithms, newest first
 }
 
 // signingKeysTTL is how long the list of keys is cached. It is short because another server may have created
 // the first key a moment ago and signs with it at once.
 const signingKeysTTL = time.Second
 
+// signingKeysStale is how long the list is used while the database cannot be read. A key that was created meanwhile
+// does not sign before signingKeyLeadTime, so apps can go on fetching the list and verifying tokens.
+const signingKeysStale = signingKeyLeadTime / 2
+
+// signingKeysTimeout is how long a request waits for a database that hangs before it uses the list that it has.
+const signingKeysTimeout = 2 * time.Second
+
 // loadSigningKeys returns all signing keys of one algorithm, newest first. It creates one if there is none or
-// if the newest is older than signingKeyRotation.
+// if the newest is older than signingKeyRotation. While the database cannot be written, the old ones go on.
 func (g *Grants) loadSigningKeys(ctx context.Context, algorithm string) ([]signingKey, error) {
 	list, err := g.listSigningKeys(ctx, algorithm, false)
 	if err != nil || g.isCurrent(list) {
@@ -86,10 +95,15 @@ func (g *Grants) loadSigningKeys(ctx context.Context, algorithm string) ([]signi
 		return list, err
 	}
 	fresh, err := g.createSigningKey(ctx, algorithm)
+	if fault.Temporary(err) && len(list) > 0 {
+		return list, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("grant: keys: %w", err)
 	}
-	g.signingKeys.last.Store(nil)
+	if _, err := g.readSigningKeys(ctx, g.Now()); err != nil {
+		return nil, err
+	}
 	return slices.Insert(list, 0, fresh), nil
 }
 
@@ -103,8 +117,8 @@ func (g *Grants) isCurrent(list []signingKey) bool {
 func (g *Grants) listSigningKeys(ctx context.Context, algorithm string, refresh bool) (list []signingKey, err error) {
 	now := g.Now()
 	snapshot := g.signingKeys.last.Load()
-	if snapshot == nil || refresh || now.Sub(snapshot.at) < 0 || now.Sub(snapshot.at) >= signingKeysTTL {
-		if snapshot, err = g.readSigningKeys(ctx, now); err != nil {
+	if snapshot == nil || refresh || now.Sub(snapshot.checked) < 0 || now.Sub(snapshot.checked) >= signingKeysTTL {
+		if snapshot, err = g.refreshSigningKeys(ctx, snapshot, now); err != nil {
 			return nil, err
 		}
 	}
@@ -116,12 +130,36 @@ func (g *Grants) listSigningKeys(ctx context.Context, algorithm string, refresh 
 	return list, nil
 }
 
+// refreshSigningKeys reads the list again. If the database cannot be read, it returns the one before, if that is not
+// older than signingKeysStale.
+func (g *Grants) refreshSigningKeys(ctx context.Context, before *keySnapshot, now time.Time) (*keySnapshot, error) {
+	if before == nil || now.Sub(before.at) < 0 || now.Sub(before.at) > signingKeysStale {
+		return g.readSigningKeys(ctx, now)
+	}
+	limited, stop := context.WithTimeout(ctx, signingKeysTimeout)
+	defer stop()
+	snapshot, err := g.readSigningKeys(limited, now)
+	if !fault.Temporary(err) {
+		return snapshot, err
+	}
+	snapshot = &keySnapshot{at: before.at, checked: now, keys: before.keys}
+	g.signingKeys.last.Store(snapshot)
+	return snapshot, nil
+}
+
+// PreloadSigningKeys reads the list, so that it can be published also if the database fails before the first request.
+// It creates no key.
+func (g *Grants) PreloadSigningKeys(ctx context.Context) error {
+	_, err := g.readSigningKeys(ctx, g.Now())
+	return err
+}
+
 func (g *Grants) readSigningKeys(ctx context.Context, now time.Time) (*keySnapshot, error) {
 	rows, err := g.Store.ListSigningKeys(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("grant: keys: %w", err)
 	}
-	snapshot := &keySnapshot{at: now}
+	snapshot := &keySnapshot{at: now, checked: now}
 	for _, row := range rows {
 		k, err := g.unsealSigningKey(row)
 		if err != nil {

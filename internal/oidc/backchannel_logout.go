@@ -10,45 +10,57 @@ import (
 	"sync"
 	"time"
 
+	"twostep.example/twostep/internal/fault"
 	"twostep.example/twostep/internal/grant"
 )
 
 const (
 	backChannelInterval = 2 * time.Second // between deliveries
-	backChannelTimeout  = 5 * time.Second // of one request
+	backChannelTimeout  = 5 * time.Second // of one request, and of one use of the database
 )
 
 // RunBackChannelLogout sends logout tokens until ctx is done (OpenID Connect Back-Channel Logout 2.5). Servers
 // that share a database share the work.
 func (p *Provider) RunBackChannelLogout(ctx context.Context) {
+	failures := &fault.Log{
+		Logger: p.Grants.Log, Now: p.Grants.Now, Failing: "logout tokens cannot be sent: the database fails",
+		Working: "logout tokens are sent again",
+	}
 	for tick := time.NewTicker(backChannelInterval); ; {
 		select {
 		case <-ctx.Done():
 			tick.Stop()
 			return
 		case <-tick.C:
-			p.DeliverLogoutTokens(ctx)
+			if err := p.DeliverLogoutTokens(ctx); err == nil {
+				failures.Worked()
+			} else if ctx.Err() == nil {
+				failures.Failed(err)
+			}
 		}
 	}
 }
 
-// DeliverLogoutTokens sends all logout tokens that are due, concurrently, and waits for the responses.
-func (p *Provider) DeliverLogoutTokens(ctx context.Context) {
-	list, err := p.Grants.ClaimLogoutTokens(ctx)
-	if err != nil && ctx.Err() == nil {
-		p.Grants.Log.Error("loading logout tokens failed", "error", err)
-	}
+// DeliverLogoutTokens sends all logout tokens that are due, concurrently, and waits for the responses. It returns the
+// error of the database, after it has sent those that it could claim.
+func (p *Provider) DeliverLogoutTokens(ctx context.Context) error {
+	limited, stop := context.WithTimeout(ctx, backChannelTimeout)
+	list, err := p.Grants.ClaimLogoutTokens(limited)
+	stop()
 	var group sync.WaitGroup
 	for _, t := range list {
 		group.Go(func() { p.deliverLogoutToken(ctx, t) })
 	}
 	group.Wait()
+	return err
 }
 
 func (p *Provider) deliverLogoutToken(ctx context.Context, t grant.LogoutToken) {
 	err := sendLogoutToken(ctx, t)
 	if err == nil {
-		err = p.Grants.MarkLogoutDelivered(ctx, t)
+		limited, stop := context.WithTimeout(ctx, backChannelTimeout)
+		defer stop()
+		err = p.Grants.MarkLogoutDelivered(limited, t)
 	}
 	if err != nil && ctx.Err() == nil {
 		p.Grants.Log.Warn("logout token not delivered, will retry", "client", t.Client.ID, "error", err)

@@ -4,9 +4,11 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"twostep.example/twostep/internal/client"
+	"twostep.example/twostep/internal/fault"
 	"twostep.example/twostep/internal/grant"
 	"twostep.example/twostep/internal/render"
 	"twostep.example/twostep/internal/session"
@@ -31,11 +33,23 @@ func (p *Provider) currentSession(r *http.Request) (*session.Session, error) {
 	return &found, err
 }
 
-// advanceRequest performs the next step of a request. The token is "" if the request is not stored yet.
+// advanceRequest performs the next step of a request. The token is "" if the request is not stored yet. An error that
+// passes is a page for the person, who can reload it. With prompt=none nobody sees a page, so the client gets the error
+// (RFC 6749 4.1.2.1).
 func (p *Provider) advanceRequest(
 	w http.ResponseWriter, r *http.Request, authReq grant.AuthRequest, token string,
 ) error {
-	r = render.WithUILocales(r, authReq.UILocales)
+	err := p.nextStep(w, render.WithUILocales(r, authReq.UILocales), authReq, token)
+	if fault.Temporary(err) && slices.Contains(authReq.Prompt, "none") {
+		p.Pages.LogFault(err)
+		return p.sendAuthResponse(w, r, authReq, errorParameters("temporarily_unavailable", ""))
+	}
+	return err
+}
+
+func (p *Provider) nextStep(
+	w http.ResponseWriter, r *http.Request, authReq grant.AuthRequest, token string,
+) error {
 	who, err := p.currentSession(r)
 	if err != nil {
 		return err

@@ -135,11 +135,13 @@ func (p *Provider) finishLogout(w http.ResponseWriter, r *http.Request, req logo
 // signOut ends the session of the browser and clears its cookies.
 func (p *Provider) signOut(w http.ResponseWriter, r *http.Request) error {
 	token := p.Pages.Cookie(r, render.SessionCookie)
-	p.Pages.ClearSessionCookies(w)
-	if token == "" {
-		return nil
+	if token != "" {
+		if err := p.Sessions.SignOut(r.Context(), token, p.Pages.Origin(r)); err != nil {
+			return err // the browser keeps the cookie, so that it can try again
+		}
 	}
-	return p.Sessions.SignOut(r.Context(), token, p.Pages.Origin(r))
+	p.Pages.ClearSessionCookies(w)
+	return nil
 }
 
 // redirectAfterLogout redirects to the post_logout_redirect_uri, or else to the page that confirms the

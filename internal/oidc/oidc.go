@@ -44,12 +44,18 @@ const (
 	revokePath     = "/oauth2/revoke"
 	parPath        = "/oauth2/par"
 	logoutPath     = "/oauth2/logout"
+
+	metadataPath      = "/.well-known/openid-configuration"
+	oauthMetadataPath = "/.well-known/oauth-authorization-server"
 )
 
 // APIPaths returns the paths that clients call directly, without a browser.
 func APIPaths() []string {
 	return []string{tokenPath, userinfoPath, introspectPath, revokePath, parPath}
 }
+
+// JSONErrorPaths returns the paths whose errors are JSON: those that programs request.
+func JSONErrorPaths() []string { return append(APIPaths(), jwksPath, metadataPath, oauthMetadataPath) }
 
 // CSRFExemptPaths returns the paths and patterns that accept cross-site forms. None of them acts on a cookie
 // alone.
@@ -61,8 +67,8 @@ func CSRFExemptPaths() []string {
 func (p *Provider) Routes() []render.Route {
 	open := func(pattern string, h render.Handler) render.Route { return render.Route{Pattern: pattern, Handler: h} }
 	return []render.Route{
-		open("GET /.well-known/openid-configuration", p.discovery),
-		open("GET /.well-known/oauth-authorization-server", p.discovery),
+		open("GET "+metadataPath, p.discovery),
+		open("GET "+oauthMetadataPath, p.discovery),
 		open("GET "+jwksPath, p.jwks),
 		open("GET "+authorizePath, p.authorize),
 		open("POST "+authorizePath, p.authorize),

@@ -14,6 +14,7 @@ import (
 	"twostep.example/twostep/internal/challenge"
 	"twostep.example/twostep/internal/enroll"
 	"twostep.example/twostep/internal/fairqueue"
+	"twostep.example/twostep/internal/fault"
 	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/seal"
 	"twostep.example/twostep/internal/session"
@@ -51,7 +52,11 @@ type errorEntry struct {
 // errorTable maps each error that reaches a page to a status and a text. The rows with 303 are never shown: the browser
 // is sent to sign in. An error that is not in the table is an internal error. TestErrorTableCoversEveryError walks the
 // Err variables of the packages.
+//
+// The first row is first because an error can be several: a fault is never told as a wrong password or a missing
+// session.
 var errorTable = []errorEntry{
+	{err: fault.ErrUnavailable, status: 503, title: "fault.unavailable.title", text: "fault.unavailable"},
 	{err: ErrNotFound, status: 404, title: "fault.notfound.title", text: "fault.notfound"},
 	{err: ErrMethodNotAllowed, status: 405, title: "fault.method.title", text: "fault.method"},
 	{err: ErrInvalidForm, status: 400, title: "fault.form.title", text: "fault.form"},
@@ -93,6 +98,9 @@ var errorTable = []errorEntry{
 }
 
 func findErrorEntry(err error) (errorEntry, bool) {
+	if fault.Temporary(err) {
+		return errorTable[0], true
+	}
 	for _, e := range errorTable {
 		if errors.Is(err, e.err) {
 			return e, true
@@ -128,12 +136,13 @@ func (p *Renderer) ErrorHandler(err error) http.Handler {
 // maxWaitInSeconds is the longest wait that is shown in seconds; a longer one is shown as the time it ends.
 const maxWaitInSeconds = 90
 
-// busyRetrySeconds is the Retry-After when all places for password hashing are taken, in seconds.
-const busyRetrySeconds = 5
-
 func (p *Renderer) handleError(w http.ResponseWriter, r *http.Request, err error) {
 	e, known := findErrorEntry(err)
 	switch {
+	case errors.Is(r.Context().Err(), context.Canceled) && (errors.Is(err, context.Canceled) || fault.Temporary(err)):
+		w.WriteHeader(statusClientClosedRequest) // the client has closed the connection
+	case fault.Temporary(err):
+		p.renderKnownError(w, r, e, err)
 	case errors.Is(err, session.ErrNoSession):
 		// Keep the cookie: another tab may have received a new one meanwhile, and an ended session grants nothing.
 		http.Redirect(w, r, signInURL(r), http.StatusSeeOther)
@@ -145,8 +154,6 @@ func (p *Renderer) handleError(w http.ResponseWriter, r *http.Request, err error
 		http.Redirect(w, r, p.restartSignInURL(w, r), http.StatusSeeOther)
 	case known:
 		p.renderKnownError(w, r, e, err)
-	case errors.Is(err, context.Canceled) && r.Context().Err() != nil:
-		w.WriteHeader(statusClientClosedRequest) // the client has closed the connection
 	default:
 		p.renderInternalError(w, r, err)
 	}
@@ -188,20 +195,41 @@ func signInURL(r *http.Request) string {
 }
 
 func (p *Renderer) renderKnownError(w http.ResponseWriter, r *http.Request, e errorEntry, err error) {
-	data := errorPage{Text: e.text, Description: e.err.Error()}
+	data := errorPage{Text: e.text, Description: e.err.Error(), CanReload: e.status == http.StatusServiceUnavailable &&
+		(r.Method == http.MethodGet || r.Method == http.MethodHead)}
 	if wait, ok := errors.AsType[*ratelimit.LimitedError](err); ok {
 		data.Seconds = max(1, p.SecondsUntil(wait.RetryAt))
 		if data.Seconds > maxWaitInSeconds {
 			data.Text, data.Time = "fault.wait.until", p.FormatTime(p.Localizer(r), wait.RetryAt)
 		}
 	}
-	if errors.Is(err, fairqueue.ErrFull) {
-		data.Seconds = busyRetrySeconds
+	if e.status == http.StatusServiceUnavailable {
+		data.Seconds = fault.RetrySeconds
+		p.LogFault(err)
 	}
 	if data.Seconds > 0 {
 		SetRetryAfter(w, data.Seconds)
 	}
 	p.renderError(w, r, e.status, e.title, data)
+}
+
+// TemporaryProblem returns the problem of a form that was refused by an error that passes, and sets the Retry-After
+// header. Show the form again with status 503 and what was typed. It returns false for every other error.
+func (p *Renderer) TemporaryProblem(w http.ResponseWriter, err error) (Problem, bool) {
+	e, known := findErrorEntry(err)
+	if !known || e.status != http.StatusServiceUnavailable {
+		return Problem{}, false
+	}
+	p.LogFault(err)
+	SetRetryAfter(w, fault.RetrySeconds)
+	return Problem{Key: e.text}, true
+}
+
+// LogFault logs an error that passes, once a minute. A full queue is no fault.
+func (p *Renderer) LogFault(err error) {
+	if p.Faults != nil && fault.Temporary(err) {
+		p.Faults.Failed(err)
+	}
 }
 
 // SetRetryAfter sets the Retry-After header.
@@ -228,6 +256,7 @@ type errorPage struct {
 	Description string // error_description for programs: the text of the error, nothing of the request
 	Seconds     int
 	Time        string
+	CanReload   bool   // opening the page again may help
 	ID          string // the request id of an internal error
 }
 

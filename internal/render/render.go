@@ -22,6 +22,7 @@ import (
 	"sync"
 	"time"
 
+	"twostep.example/twostep/internal/fault"
 	"twostep.example/twostep/internal/i18n"
 	"twostep.example/twostep/internal/origin"
 )
@@ -40,6 +41,7 @@ type Renderer struct {
 	Origins        origin.Resolver       // finds the client address of requests
 	ProxyDetector  *origin.ProxyDetector // nil: nothing is detected
 	JSONErrorPaths []string              // paths whose errors are JSON, for programs
+	Faults         *fault.Log            // gets the faults that pass; nil: none is logged
 }
 
 // Templates are the parsed pages of one package, by file name without .html.

@@ -2,6 +2,7 @@ package render
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,6 +26,7 @@ import (
 	"twostep.example/twostep/internal/challenge"
 	"twostep.example/twostep/internal/enroll"
 	"twostep.example/twostep/internal/fairqueue"
+	"twostep.example/twostep/internal/fault"
 	"twostep.example/twostep/internal/i18n"
 	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/seal"
@@ -62,6 +64,8 @@ func newTestServer(p *Renderer) http.Handler {
 			Handler: func(http.ResponseWriter, *http.Request) error { panic("secret detail <b>") },
 		},
 		{Pattern: "GET /busy", Handler: fails(fmt.Errorf("begin: %w", fairqueue.ErrFull))},
+		{Pattern: "GET /unavailable", Handler: fails(fmt.Errorf("%w: %w", fault.ErrUnavailable, session.ErrNoSession))},
+		{Pattern: "POST /late", Handler: fails(errors.Join(context.DeadlineExceeded, account.ErrCredentials))},
 		{Pattern: "GET /wait", Handler: fails(&ratelimit.LimitedError{RetryAt: now.Add(23500 * time.Millisecond)})},
 		{Pattern: "GET /settings", Access: AccessSession, Handler: fails(session.ErrNoSession)},
 		{Pattern: "POST /settings", Access: AccessSession, Handler: fails(session.ErrNoSession)},
@@ -115,6 +119,8 @@ func TestSecurityHeadersOnEveryResponse(t *testing.T) {
 		{"GET", "/broken", "", "", 500},
 		{"GET", "/panics", "", "", 500},
 		{"GET", "/busy", "", "", 503},
+		{"GET", "/unavailable", "", "", 503},
+		{"POST", "/late", urlencoded, "", 503},
 		{"GET", "/wait", "", "", 429},
 		{"GET", "/settings", "", "", 303},
 	} {
@@ -132,7 +138,7 @@ func TestSecurityHeadersOnEveryResponse(t *testing.T) {
 // On API paths errors are JSON with the error codes of RFC 6749 5.2, and an internal error shows only its id.
 func TestJSONErrorsForAPIPaths(t *testing.T) {
 	p := newTestRenderer(&bytes.Buffer{})
-	p.JSONErrorPaths = []string{"/form", "/fine", "/broken", "/panics", "/busy", "/wait"}
+	p.JSONErrorPaths = []string{"/form", "/fine", "/broken", "/panics", "/busy", "/wait", "/unavailable"}
 	h := newTestServer(p)
 	for _, c := range []struct {
 		method, target, kind, body string
@@ -147,6 +153,7 @@ func TestJSONErrorsForAPIPaths(t *testing.T) {
 		{"GET", "/fine?" + strings.Repeat("a", maxQueryBytes+1), "", "", 400, "invalid_request", "^form not readable$"},
 		{"GET", "/wait", "", "", 429, "invalid_request", "."},
 		{"GET", "/busy", "", "", 503, "temporarily_unavailable", "."},
+		{"GET", "/unavailable", "", "", 503, "temporarily_unavailable", "."},
 		{"GET", "/broken", "", "", 500, "server_error", "^a fault of the server, number [A-Z2-7]{12}$"},
 		{"GET", "/panics", "", "", 500, "server_error", "^a fault of the server, number [A-Z2-7]{12}$"},
 	} {
@@ -297,7 +304,7 @@ func TestMissingSessionRedirectsToSignIn(t *testing.T) {
 
 func TestRetryAfterHeader(t *testing.T) {
 	h := newTestServer(newTestRenderer(&bytes.Buffer{}))
-	for target, want := range map[string]string{"/busy": "5", "/wait": "24"} {
+	for target, want := range map[string]string{"/busy": "5", "/wait": "24", "/unavailable": "5"} {
 		if got := sendRequest(h, "GET", target, "", "").Header().Get("Retry-After"); got != want {
 			t.Errorf("%s: %q, want %s", target, got, want)
 		}
@@ -326,6 +333,7 @@ func TestErrorTableCoversEveryError(t *testing.T) {
 		"../session":   {"ErrNoSession": session.ErrNoSession, "ErrStepUpRequired": session.ErrStepUpRequired},
 		"../enroll":    {"ErrNoPendingFactor": enroll.ErrNoPendingFactor, "ErrTooManyFactors": enroll.ErrTooManyFactors},
 		"../fairqueue": {"ErrFull": fairqueue.ErrFull},
+		"../fault":     {"ErrUnavailable": fault.ErrUnavailable},
 		"../seal": {"ErrPasswordTooShort": seal.ErrPasswordTooShort,
 			"ErrPasswordTooLong": seal.ErrPasswordTooLong, "ErrPasswordCommon": seal.ErrPasswordCommon,
 			"ErrPasswordContextSpecific": seal.ErrPasswordContextSpecific,
@@ -655,4 +663,25 @@ func TestSetPersistentCookie(t *testing.T) {
 		}
 	}()
 	newTestRenderer(&bytes.Buffer{}).SetPersistentCookie(w, MethodCookie, "a; Domain=example.com", time.Hour)
+}
+
+// A request that failed because its client has gone is not a fault of the server: 499 in the log, and no line about the
+// database.
+func TestClientHasGone(t *testing.T) {
+	var log bytes.Buffer
+	p := newTestRenderer(&log)
+	p.Faults = &fault.Log{Logger: p.Log, Now: p.Now, Failing: "it fails"}
+	h := p.Middleware(p.Handle(func(http.ResponseWriter, *http.Request) error {
+		return fmt.Errorf("begin: %w", fault.ErrUnavailable)
+	}))
+	gone, stop := context.WithCancel(t.Context())
+	stop()
+	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil).WithContext(gone))
+	if got := log.String(); !strings.Contains(got, "status=499") || strings.Contains(got, "it fails") {
+		t.Error(got)
+	}
+	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
+	if got := log.String(); !strings.Contains(got, "status=503") || strings.Count(got, "it fails") != 1 {
+		t.Error(got)
+	}
 }

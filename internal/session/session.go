@@ -10,11 +10,13 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"twostep.example/twostep/internal/account"
 	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/device"
+	"twostep.example/twostep/internal/fault"
 	"twostep.example/twostep/internal/origin"
 	"twostep.example/twostep/internal/seal"
 	"twostep.example/twostep/internal/store"
@@ -31,6 +33,10 @@ var (
 const (
 	// touchInterval is the precision of LastSeenAt. It avoids a write on every request.
 	touchInterval = time.Minute
+	// touchTimeout is how long a request waits for the database to record its use. The request goes on without it.
+	touchTimeout = time.Second
+	// touchPause is how long no use is recorded after one could not be, so that requests do not wait one by one.
+	touchPause = 5 * time.Second
 	// FreshFor is how old the last full authentication may be to change a factor, the address or the password.
 	FreshFor = 10 * time.Minute
 )
@@ -42,6 +48,10 @@ type Sessions struct {
 	Accounts *account.Accounts
 	Idle     time.Duration // a session ends after this time without a request
 	Absolute time.Duration // a session ends after this time in any case
+	// Faults gets the uses that could not be recorded.
+	Faults *fault.Log
+
+	failedAt atomic.Int64 // when a use could not be recorded last, Unix milliseconds; 0: it could
 }
 
 // Session is a sign-in of one person in one browser.
@@ -184,7 +194,8 @@ func (s *Sessions) GetByID(ctx context.Context, id string) (Session, error) {
 }
 
 // used returns a session that was found, and records its use at most once per touchInterval. It returns
-// ErrNoSession if err is store.ErrNotFound.
+// ErrNoSession if err is store.ErrNotFound. While the database cannot be written, the session goes on; it ends
+// Idle after the last use that was recorded.
 func (s *Sessions) used(ctx context.Context, row store.Session, a store.Account, err error) (Session, error) {
 	now := s.Now()
 	if errors.Is(err, store.ErrNotFound) {
@@ -194,7 +205,7 @@ func (s *Sessions) used(ctx context.Context, row store.Session, a store.Account,
 		return Session{}, fmt.Errorf("session: get: %w", err)
 	}
 	if now.Sub(row.LastSeenAt) >= min(touchInterval, s.Idle/2) {
-		if err := s.Store.TouchSession(ctx, row.ID, now); err != nil {
+		if err := s.touch(ctx, row.ID, now); err != nil {
 			return Session{}, fmt.Errorf("session: touch: %w", err)
 		}
 	}
@@ -208,6 +219,27 @@ func (s *Sessions) used(ctx context.Context, row store.Session, a store.Account,
 	}
 	found.epoch = a.Epoch
 	return found, nil
+}
+
+// touch records a use of the session. An error that passes is logged and not returned.
+func (s *Sessions) touch(ctx context.Context, id string, now time.Time) error {
+	failedAt := s.failedAt.Load()
+	if wait := now.Sub(time.UnixMilli(failedAt)); failedAt != 0 && wait >= 0 && wait < touchPause {
+		return nil
+	}
+	ctx, stop := context.WithTimeout(ctx, touchTimeout)
+	defer stop()
+	err := s.Store.TouchSession(ctx, id, now)
+	switch {
+	case fault.Temporary(err):
+		s.failedAt.Store(now.UnixMilli())
+		s.Faults.Failed(err)
+		return nil
+	case err == nil && failedAt != 0:
+		s.failedAt.Store(0)
+		s.Faults.Worked()
+	}
+	return err
 }
 
 func sessionFromRow(row store.Session) Session {

@@ -1,6 +1,7 @@
 package signin_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -54,9 +55,10 @@ type fixture struct {
 	keys   string // content of the key file
 	outbox *outbox.Outbox
 
-	mu   sync.Mutex
-	now  time.Time
-	mail []delivery.Message
+	mu      sync.Mutex
+	now     time.Time
+	written []string // the ids of all messages, in the order in which they were written
+	mail    []delivery.Message
 }
 
 func newFixture(t *testing.T, url string) *fixture {
@@ -80,7 +82,7 @@ func (h *fixture) services(db *store.DB, keys *seal.KeyRing) *signin.Services {
 	return signin.New(signin.Config{
 		Store: db, Keys: keys, Passwords: seal.NewPasswordHasher(seal.HashCost{MemoryKiB: 64, Passes: 1}, 4, 0), Now: h.clock, Log: slog.New(slog.DiscardHandler),
 		Settings: account.Settings{Site: "Example", PublicURL: "https://signin.example.com", SignUp: "open", Location: time.UTC},
-		Enqueue:  h.outbox.Enqueue, NotifyOutbox: func() {}, Trust: trust.Policy{TTL: trust.MaxTTL}, GuessBudget: odds.AccountBudgetPerYear,
+		Enqueue:  h.enqueue, NotifyOutbox: func() {}, Trust: trust.Policy{TTL: trust.MaxTTL}, GuessBudget: odds.AccountBudgetPerYear,
 		Methods: []factor.Method{email.Method{}, spoken.Method{}, totp.Method{}, recovery.New()},
 		Idle:    time.Hour, Absolute: 24 * time.Hour,
 	})
@@ -157,7 +159,15 @@ func (h *fixture) send(_ context.Context, m delivery.Message) error {
 	return nil
 }
 
-// mails delivers what is in the outbox and returns all messages so far.
+// enqueue writes a message to the outbox, which delivers the newest codes first and notifications last.
+func (h *fixture) enqueue(ctx context.Context, tx *store.DB, m delivery.Message, until time.Time) error {
+	h.mu.Lock()
+	h.written = append(h.written, m.ID)
+	h.mu.Unlock()
+	return h.outbox.Enqueue(ctx, tx, m, until)
+}
+
+// mails delivers what is in the outbox and returns all messages so far, in the order in which they were written.
 func (h *fixture) mails() []delivery.Message {
 	h.Helper()
 	for {
@@ -171,6 +181,9 @@ func (h *fixture) mails() []delivery.Message {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	slices.SortStableFunc(h.mail, func(a, b delivery.Message) int {
+		return cmp.Compare(slices.Index(h.written, a.ID), slices.Index(h.written, b.ID))
+	})
 	return slices.Clone(h.mail)
 }
 

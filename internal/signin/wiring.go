@@ -13,6 +13,7 @@ import (
 	"twostep.example/twostep/internal/challenge"
 	"twostep.example/twostep/internal/device"
 	"twostep.example/twostep/internal/enroll"
+	"twostep.example/twostep/internal/fault"
 	"twostep.example/twostep/internal/odds"
 	"twostep.example/twostep/internal/origin"
 	"twostep.example/twostep/internal/ratelimit"
@@ -70,7 +71,13 @@ func New(c Config) *Services {
 	s.Budgets = &odds.Budgets{
 		Store: c.Store, Keys: c.Keys, Now: c.Now, Log: c.Log, Accounts: s.Accounts, PerYear: c.GuessBudget,
 	}
-	s.Sessions = &session.Sessions{Store: c.Store, Now: c.Now, Accounts: s.Accounts, Idle: c.Idle, Absolute: c.Absolute}
+	s.Sessions = &session.Sessions{
+		Store: c.Store, Now: c.Now, Accounts: s.Accounts, Idle: c.Idle, Absolute: c.Absolute,
+		Faults: &fault.Log{
+			Logger: c.Log, Now: c.Now, Failing: "the last use of sessions cannot be recorded: the database cannot be written",
+			Working: "the last use of sessions is recorded again",
+		},
+	}
 	s.Challenges = &challenge.Challenges{
 		Store: c.Store, Keys: c.Keys, Now: c.Now, Log: c.Log, Accounts: s.Accounts, Limits: s.Limits, Devices: s.Devices,
 		Budgets: s.Budgets, Sessions: s.Sessions, Methods: c.Methods, Texts: c.Texts,

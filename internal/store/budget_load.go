@@ -95,5 +95,5 @@ func scanBudget(name string, rows *sql.Rows, err error) (GuessBudgetView, error)
 			})
 		}
 	}
-	return v, rows.Err()
+	return v, classify(rows.Err())
 }

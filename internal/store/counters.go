@@ -77,7 +77,7 @@ func (db *DB) AddToCounters(ctx context.Context, changes ...CounterChange) (used
 			used[i] = n
 		}
 	}
-	return used, conflict(rows.Err())
+	return used, conflict(classify(rows.Err()))
 }
 
 // DeleteCounterWindows deletes the windows of a counter that end after since.

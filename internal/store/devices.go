@@ -103,7 +103,7 @@ func (db *DB) FindDeviceView(ctx context.Context, series []byte, account string,
 			v.TrustedNetworks = append(v.TrustedNetworks, n)
 		}
 	}
-	if err := rows.Err(); err != nil {
+	if err := classify(rows.Err()); err != nil {
 		return DeviceView{}, err
 	}
 	if v.ID == "" {

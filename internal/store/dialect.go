@@ -104,7 +104,7 @@ func openPostgres(url string, _ bool) (*sql.DB, error) {
 	}
 	c.RuntimeParams["default_transaction_isolation"] = "read committed"
 	c.RuntimeParams["application_name"] = "twostep"
-	db := stdlib.OpenDB(*c)
+	db := stdlib.OpenDB(*c, dropHanging()...)
 	db.SetMaxOpenConns(20)
 	db.SetMaxIdleConns(20)
 	return db, nil

@@ -35,6 +35,7 @@ var fullReads = map[string]string{
 // smallIndexes are partial indexes that contain only pending work. A statement may read all of one.
 var smallIndexes = []string{
 	"grants_logout_pending", "outbox_messages_due", "outbox_messages_unknown", "outbox_messages_waiting_expires",
+	"outbox_messages_urgent", "outbox_messages_others", "outbox_messages_claimed",
 }
 
 // noTables are names in SQLite's plans that are not tables.
@@ -169,7 +170,13 @@ func calls(ctx context.Context) map[string]func(db *store.DB) error {
 		"FindGrantByCode":       func(d *db) error { return no(d.FindGrantByCode(ctx, x)) },
 		"ListGrantedScopes":     func(d *db) error { return no(d.ListGrantedScopes(ctx, "x1", at(1))) },
 		"LockGuessBudget":       func(d *db) error { return no(d.LockGuessBudget(ctx, "x1")) },
-		"ClaimMessage":          func(d *db) error { return no(d.ClaimMessage(ctx, at(50), at(60))) },
+		"ClaimMessage": func(d *db) error {
+			return errors.Join(no(d.ClaimMessage(ctx, true, at(50), at(60))), no(d.ClaimMessage(ctx, false, at(50), at(60))))
+		},
+		"RenewClaim":          func(d *db) error { return d.RenewClaim(ctx, store.Claim{ID: "x1"}) },
+		"ListClaims":          func(d *db) error { return no(d.ListClaims(ctx)) },
+		"ReleaseClaim":        func(d *db) error { return d.ReleaseClaim(ctx, store.Claim{ID: "x1", Beats: 1}, at(1)) },
+		"RetryUrgentMessages": func(d *db) error { return d.RetryUrgentMessages(ctx, at(1)) },
 		"SaveConsent": func(d *db) error {
 			return d.SaveConsent(ctx, store.Consent{AccountID: "x1", ClientID: "x1"})
 		},
@@ -230,7 +237,7 @@ func calls(ctx context.Context) map[string]func(db *store.DB) error {
 			s.TokenHash = []byte("y")
 			return d.RotateAttemptToken(ctx, x, s, at(1))
 		},
-		"RetryMessage":               func(d *db) error { return d.RetryMessage(ctx, "x1", at(1), true) },
+		"RetryMessage":               func(d *db) error { return d.RetryMessage(ctx, store.Claim{ID: "x1"}, at(1), true) },
 		"UpdateAuthorizationRequest": func(d *db) error { return d.UpdateAuthorizationRequest(ctx, x, "y") },
 		"TouchSession":               func(d *db) error { return d.TouchSession(ctx, "x1", at(99)) },
 		"SetOtherAddress":            func(d *db) error { return d.SetOtherAddress(ctx, "x1", "y") },
@@ -247,13 +254,20 @@ func calls(ctx context.Context) map[string]func(db *store.DB) error {
 		"ListSessions": func(d *db) error {
 			return no(d.ListSessions(ctx, store.SessionFilter{Account: "x1", Expires: at(1), Limit: 5}))
 		},
-		"SetDisabled":       func(d *db) error { return d.SetDisabled(ctx, "x1", 1, at(1)) },
-		"SetEmail":          func(d *db) error { return d.SetEmail(ctx, "x1", 1, "y") },
-		"SetName":           func(d *db) error { return d.SetName(ctx, "x1", "y") },
-		"SetGroups":         func(d *db) error { return d.SetGroups(ctx, "x1", "y") },
-		"SetState":          func(d *db) error { return d.SetState(ctx, "x1", "y") },
-		"SetPassword":       func(d *db) error { return d.SetPassword(ctx, "x1", 1, x, at(1)) },
-		"SetLatestTime":     func(d *db) error { return d.SetLatestTime(ctx, at(1)) },
+		"SetDisabled":          func(d *db) error { return d.SetDisabled(ctx, "x1", 1, at(1)) },
+		"SetEmail":             func(d *db) error { return d.SetEmail(ctx, "x1", 1, "y") },
+		"SetName":              func(d *db) error { return d.SetName(ctx, "x1", "y") },
+		"SetGroups":            func(d *db) error { return d.SetGroups(ctx, "x1", "y") },
+		"SetState":             func(d *db) error { return d.SetState(ctx, "x1", "y") },
+		"SetPassword":          func(d *db) error { return d.SetPassword(ctx, "x1", 1, x, at(1)) },
+		"SetLatestTime":        func(d *db) error { return d.SetLatestTime(ctx, at(1)) },
+		"CountWaitingMessages": func(d *db) error { return no(d.CountWaitingMessages(ctx)) },
+		"GetLatestTime": func(d *db) error {
+			if err := d.SetLatestTime(ctx, at(1)); err != nil {
+				return err
+			}
+			return no(d.GetLatestTime(ctx))
+		},
 		"ListSigningKeys":   func(d *db) error { return no(d.ListSigningKeys(ctx)) },
 		"SpendQuota":        func(d *db) error { return d.SpendQuota(ctx, c, at(1), 1, 9) },
 		"DeleteExpired":     func(d *db) error { return no(d.DeleteExpired(ctx, store.Cutoffs{})) },
@@ -504,8 +518,8 @@ func fill(t *testing.T, raw *sql.DB, url string) {
 		"guess_notified_at": "0", "spent_notified_at": "0", "expires_at": "100000 + n",
 		"session_expires_at": "100000 + n",
 		"code_expires_at":    "100000 + n", "revoke_reason": "''", "state": "'waiting'", "pushed": "TRUE",
-		"logout_pending": "n < 5",
-		"operator":       "FALSE", "needs_long_code": "FALSE", "trust_requested": "FALSE", "shown_only": "FALSE",
+		"logout_pending": "n < 5", "urgent": "n % 2 = 0", "claim_beats": "CASE WHEN n < 5 THEN 1 ELSE 0 END",
+		"operator": "FALSE", "needs_long_code": "FALSE", "trust_requested": "FALSE", "shown_only": "FALSE",
 		"settings_shown":            "FALSE",
 		"offline":                   "FALSE",
 		"known_network":             "FALSE",

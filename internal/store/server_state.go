@@ -26,6 +26,13 @@ func (db *DB) AdvanceLatestTime(ctx context.Context, now time.Time) error {
 	return err
 }
 
+// GetLatestTime returns the time of AdvanceLatestTime, or ErrNotFound.
+func (db *DB) GetLatestTime(ctx context.Context) (at time.Time, err error) {
+	err = found(db.read.QueryRowContext(ctx, `SELECT CAST(value AS BIGINT) FROM server_state WHERE name = 'time'`).
+		Scan((*Time)(&at)))
+	return at, err
+}
+
 // SetLatestTime stores now, also if a later time is stored.
 func (db *DB) SetLatestTime(ctx context.Context, now time.Time) error {
 	_, err := db.change(ctx, `INSERT INTO server_state (name, value) VALUES ('time', $1)

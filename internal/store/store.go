@@ -32,9 +32,10 @@ var (
 	ErrConflict = errors.New("store: exists already")
 )
 
-// DB is a database, or one transaction in it. Queries work the same on both.
+// DB is a database, or one transaction in it. Queries work the same on both. Every method returns an error that is
+// fault.ErrUnavailable if the database cannot do now what it may do later.
 type DB struct {
-	read, write querier
+	read, write observed
 	readers     *sql.DB // nil inside a transaction
 	writers     *sql.DB
 	flavor      flavor
@@ -128,10 +129,12 @@ func (db *DB) Tx(ctx context.Context, f func(*DB) error) error {
 }
 
 func (db *DB) once(ctx context.Context, f func(*DB) error) error {
-	db.observer.statement(Begin, nil)
+	if err := db.observer.statement(Begin, nil); err != nil {
+		return fmt.Errorf("store: begin: %w", classify(err))
+	}
 	tx, err := db.writers.BeginTx(ctx, nil)
 	if err != nil {
-		return fmt.Errorf("store: begin: %w", err)
+		return fmt.Errorf("store: begin: %w", classify(err))
 	}
 	defer tx.Rollback() // does nothing after a commit
 	q := observed{tx, db.observer}
@@ -142,7 +145,7 @@ func (db *DB) once(ctx context.Context, f func(*DB) error) error {
 	err = tx.Commit()
 	db.changes.publish(inner.tx.keys) // also after an error: it may have been committed
 	if err != nil {
-		return fmt.Errorf("store: commit: %w", err)
+		return fmt.Errorf("store: commit: %w", classify(err))
 	}
 	for _, then := range inner.tx.then {
 		then()
@@ -228,7 +231,7 @@ func all[T any](rows *sql.Rows, err error, scan func(scanner) (T, error)) ([]T, 
 		}
 		list = append(list, row)
 	}
-	return list, rows.Err()
+	return list, classify(rows.Err())
 }
 
 type scanner interface{ Scan(...any) error }

@@ -214,14 +214,14 @@ func TestClaimMessage(t *testing.T) {
 		ctx := t.Context()
 		for i := range 20 {
 			m := store.OutboxMessage{ID: fmt.Sprint("m", i), Body: []byte("b"), State: store.MessageWaiting,
-				DueAt: at(10), ExpiresAt: at(100)}
+				DueAt: at(10), ExpiresAt: at(100), Urgent: true}
 			if err := db.EnqueueMessage(ctx, m); err != nil {
 				t.Fatal(err)
 			}
 		}
 		var claimed sync.Map
 		for race(t, 8, func() error {
-			m, err := db.ClaimMessage(ctx, at(10), at(50))
+			m, err := db.ClaimMessage(ctx, true, at(10), at(50))
 			if _, twice := claimed.LoadOrStore(m.ID, true); err == nil && twice {
 				t.Errorf("%s was claimed twice", m.ID)
 			}
@@ -250,13 +250,18 @@ func TestMessageRetries(t *testing.T) {
 			DueAt: at(10), ExpiresAt: at(100)}); err != nil {
 			t.Fatal(err)
 		}
-		claim := func(now int64) error { _, err := db.ClaimMessage(ctx, at(now), at(now+5)); return err }
+		var held store.Claim
+		claim := func(now int64) error {
+			m, err := db.ClaimMessage(ctx, false, at(now), at(now+5))
+			held = m.Claim()
+			return err
+		}
 		for now := int64(10); now < 50; now += 10 {
-			if err := errors.Join(claim(now), db.RetryMessage(ctx, "m", at(now+10), true)); err != nil {
+			if err := errors.Join(claim(now), db.RetryMessage(ctx, held, at(now+10), true)); err != nil {
 				t.Fatalf("known failure at %d: %v", now, err)
 			}
 		}
-		if err := errors.Join(claim(50), db.RetryMessage(ctx, "m", at(60), false)); err != nil {
+		if err := errors.Join(claim(50), db.RetryMessage(ctx, held, at(60), false)); err != nil {
 			t.Fatal(err)
 		}
 		if err := claim(59); !errors.Is(err, store.ErrNotFound) {

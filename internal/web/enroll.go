@@ -10,6 +10,7 @@ import (
 	"twostep.example/twostep/internal/account"
 	"twostep.example/twostep/internal/challenge"
 	"twostep.example/twostep/internal/enroll"
+	"twostep.example/twostep/internal/fault"
 	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/render"
 	"twostep.example/twostep/internal/session"
@@ -152,6 +153,9 @@ func (s *Handlers) renderEnrollError(
 	if waitError, ok := errors.AsType[*ratelimit.LimitedError](cause); ok {
 		return s.renderResendWait(w, r, view, waitError.RetryAt)
 	}
+	if fault.Temporary(cause) {
+		return s.renderFormError(w, r, view, "", cause)
+	}
 	field := ""
 	if errors.Is(cause, account.ErrEmail) {
 		field = "email"
@@ -230,7 +234,8 @@ func (s *Handlers) handleConfirmFactor(w http.ResponseWriter, r *http.Request, e
 func (s *Handlers) renderConfirmError(w http.ResponseWriter, r *http.Request, e enrollment, cause error) error {
 	status, key, ok := render.FieldErrorText(cause)
 	waitError, mustWait := errors.AsType[*ratelimit.LimitedError](cause)
-	if !ok && !mustWait {
+	temporary := fault.Temporary(cause)
+	if !ok && !mustWait && !temporary {
 		return cause
 	}
 	p, d, err := s.loadPendingFactorPage(r, e)
@@ -246,6 +251,8 @@ func (s *Handlers) renderConfirmError(w http.ResponseWriter, r *http.Request, e 
 	}
 	view.Status, view.Problems = status, []render.Problem{{Key: key}}
 	switch {
+	case temporary:
+		return s.renderFormError(w, r, view, "", cause)
 	case mustWait:
 		return s.renderBackoff(w, r, view, "code", waitError.RetryAt)
 	case d.Challenge != nil && (errors.Is(cause, factor.ErrIncorrect) || errors.Is(cause, factor.ErrMalformed)):

@@ -6,6 +6,7 @@ import (
 
 	"twostep.example/twostep/internal/account"
 	"twostep.example/twostep/internal/fairqueue"
+	"twostep.example/twostep/internal/fault"
 	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/render"
 	"twostep.example/twostep/internal/signin"
@@ -76,7 +77,8 @@ func (s *Handlers) startFirstSignIn(w http.ResponseWriter, r *http.Request, emai
 		s.Pages.SetCookie(w, render.SignInCookie, result.Attempt)
 		return redirect(w, r, "/signin/verify")
 	}
-	if err != nil && !errors.Is(err, ratelimit.ErrLimited) && !errors.Is(err, fairqueue.ErrFull) {
+	if err != nil && !errors.Is(err, ratelimit.ErrLimited) && !errors.Is(err, fairqueue.ErrFull) &&
+		!fault.Temporary(err) {
 		s.Accounts.Log.Error("first sign-in failed", "error", err)
 	}
 	s.rememberEmail(w, email)

@@ -200,7 +200,8 @@ func (s *Handlers) completeSignIn(
 	return redirect(w, r, target.urlOrSettings())
 }
 
-// renderFormError renders the form again with the error next to a field; "": for the whole form.
+// renderFormError renders the form again with the error next to a field; "": for the whole form. An error that passes
+// is shown for the whole form, so that the person can send it again.
 func (s *Handlers) renderFormError(
 	w http.ResponseWriter,
 	r *http.Request,
@@ -208,6 +209,10 @@ func (s *Handlers) renderFormError(
 	field string,
 	err error,
 ) error {
+	if problem, ok := s.Pages.TemporaryProblem(w, err); ok {
+		view.Status, view.Problems = http.StatusServiceUnavailable, []render.Problem{problem}
+		return s.render(w, r, view)
+	}
 	view, err = withFieldError(view, field, err)
 	if err != nil {
 		return err
@@ -253,11 +258,11 @@ func (s *Handlers) handleCancelSignIn(w http.ResponseWriter, r *http.Request) er
 		return s.restart(w, r, p)
 	}
 	token := s.Pages.Cookie(r, render.SignInCookie)
-	s.Pages.ClearCookie(w, render.SignInCookie)
 	if token != "" {
 		if err := s.Challenges.Cancel(r.Context(), token); err != nil {
 			return err
 		}
 	}
+	s.Pages.ClearCookie(w, render.SignInCookie)
 	return redirect(w, r, "/signin")
 }

@@ -14,12 +14,12 @@ func (s *Handlers) handleSignOut(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	token := s.Pages.Cookie(r, render.SessionCookie)
-	s.Pages.ClearSessionCookies(w)
 	if token != "" {
 		if err := s.Sessions.SignOut(r.Context(), token, s.Pages.Origin(r)); err != nil {
-			return err
+			return err // the browser keeps the cookie, so that it can try again
 		}
 	}
+	s.Pages.ClearSessionCookies(w)
 	return redirect(w, r, "/signin")
 }
 

@@ -68,7 +68,7 @@ func (s *Handlers) handleStepUp(w http.ResponseWriter, r *http.Request, who sign
 		return s.render(w, r, view)
 	}
 	if err != nil {
-		return err
+		return s.renderFormError(w, r, view, "password", err)
 	}
 	s.Pages.SetCookie(w, render.SignInCookie, token)
 	return redirect(w, r, "/signin/verify")

@@ -8,6 +8,7 @@ import (
 
 	"twostep.example/twostep/factor"
 	"twostep.example/twostep/internal/challenge"
+	"twostep.example/twostep/internal/fault"
 	"twostep.example/twostep/internal/i18n"
 	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/render"
@@ -174,6 +175,9 @@ func (s *Handlers) handleOtherMethod(w http.ResponseWriter, r *http.Request, p a
 
 // renderVerifyError renders the code page with the problem. A wrong, an expired and a used code give the same page.
 func (s *Handlers) renderVerifyError(w http.ResponseWriter, r *http.Request, p attempt, cause error) error {
+	if fault.Temporary(cause) {
+		return s.renderVerifyFault(w, r, p, cause)
+	}
 	exhausted := errors.Is(cause, challenge.ErrTooManyGuesses)
 	waitError, mustWait := errors.AsType[*ratelimit.LimitedError](cause)
 	needsLongCode := errors.Is(cause, challenge.ErrLongCodeNeeded)
@@ -204,6 +208,15 @@ func (s *Handlers) renderVerifyError(w http.ResponseWriter, r *http.Request, p a
 	}
 	view.Status, view.Problems = http.StatusUnprocessableEntity, []render.Problem{s.codeProblem(r, *p.Challenge, cause)}
 	return s.render(w, r, view)
+}
+
+// renderVerifyFault renders the code page with an error that passes. It says nothing about the code.
+func (s *Handlers) renderVerifyFault(w http.ResponseWriter, r *http.Request, p attempt, cause error) error {
+	v, err := s.newVerifyPage(r, p)
+	if err != nil {
+		return cause
+	}
+	return s.renderFormError(w, r, verifyView(v), "", cause)
 }
 
 // codeProblem returns the problem of the code field. A new code is advised only where one can be sent.

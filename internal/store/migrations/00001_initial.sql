@@ -86,10 +86,15 @@ CREATE TABLE outbox_messages (
 	state_at      BIGINT NOT NULL,
 	due_at        BIGINT NOT NULL,                  -- send not before; a worker that claims the message moves it
 	expires_at    BIGINT NOT NULL,                  -- send not after
-	send_attempts BIGINT NOT NULL,                  -- started
-	open_attempts BIGINT NOT NULL                   -- started, and their result is not known
+	urgent        BOOLEAN NOT NULL,                 -- a person waits for it: before the others, the newest first
+	send_attempts BIGINT NOT NULL,                  -- started; also names the claim of the attempt
+	open_attempts BIGINT NOT NULL,                  -- started, and their result is not known
+	claim_beats   BIGINT NOT NULL                   -- grows while a worker sends it; 0: no worker does
 );
-CREATE INDEX outbox_messages_due ON outbox_messages (due_at, id) WHERE state = 'waiting' AND open_attempts < 2;
+CREATE INDEX outbox_messages_urgent ON outbox_messages (state_at, id) WHERE state = 'waiting' AND urgent AND open_attempts < 2;
+CREATE INDEX outbox_messages_others ON outbox_messages (due_at, id) WHERE state = 'waiting' AND NOT urgent AND open_attempts < 2;
+CREATE INDEX outbox_messages_claimed ON outbox_messages (claim_beats) WHERE state = 'waiting' AND claim_beats > 0;
+CREATE INDEX outbox_messages_due ON outbox_messages (due_at) WHERE state = 'waiting' AND open_attempts < 2;
 CREATE INDEX outbox_messages_unknown ON outbox_messages (due_at) WHERE state = 'waiting' AND open_attempts >= 2;
 CREATE INDEX outbox_messages_waiting_expires ON outbox_messages (expires_at) WHERE state = 'waiting';
 CREATE INDEX outbox_messages_done_expires ON outbox_messages (expires_at) WHERE state <> 'waiting';

@@ -1,9 +1,12 @@
 package storetest
 
 import (
+	"database/sql/driver"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"twostep.example/twostep/internal/store"
@@ -24,12 +27,39 @@ type Statement struct {
 // Record records all statements of db until the test ends. Only one recorder at a time is active.
 func Record(t testing.TB, db *store.DB) *Recorder {
 	r := &Recorder{}
-	t.Cleanup(db.Observe(func(query string, args []any) {
+	t.Cleanup(db.Observe(func(query string, args []any) error {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.runs = append(r.runs, Statement{query, args})
+		return nil
 	}))
 	return r
+}
+
+// Fail lets the next n statements of db run, and fails all after them as if the database could not be reached, until
+// stop is called. Beginning a transaction is a statement too. No recorder is active meanwhile.
+func Fail(db *store.DB, n int64) (stop func()) {
+	var left atomic.Int64
+	left.Store(n)
+	return db.Observe(func(string, []any) error {
+		if left.Add(-1) < 0 {
+			return driver.ErrBadConn
+		}
+		return nil
+	})
+}
+
+// FailWrites fails every statement of db that writes, as if the disk were full, until stop is called. The database is
+// read as before.
+func FailWrites(db *store.DB) (stop func()) {
+	return db.Observe(func(query string, _ []any) error {
+		for _, verb := range []string{store.Begin, "INSERT", "UPDATE", "DELETE"} {
+			if strings.HasPrefix(query, verb) {
+				return syscall.ENOSPC
+			}
+		}
+		return nil
+	})
 }
 
 // Reset discards the recorded statements.

@@ -62,7 +62,7 @@ var guesses = []mutation{
 		{"internal/seal/passwords.go", `p.hashFunc([]byte(text)`, `p.hashFunc([]byte(text[:min(len(text), 72)])`},
 	}},
 	{test: "TestBusyServerTurnsPasswordsAway", what: "nobody is told when to come back", edits: []edit{
-		{"internal/render/errors.go", `data.Seconds = busyRetrySeconds`, `data.Seconds = 0`},
+		{"internal/render/errors.go", `SetRetryAfter(w, fault.RetrySeconds)`, ``},
 	}},
 }
 
