@@ -35,6 +35,8 @@ var (
 	ErrCrossSite = errors.New("request from another site")
 	// ErrUnknownHost means that the Host header names another host.
 	ErrUnknownHost = errors.New("not our host")
+	// ErrClock means that the clock of this server is wrong.
+	ErrClock = errors.New("the clock of this server is wrong")
 )
 
 // errorEntry is the status and the text for one error.
@@ -55,6 +57,7 @@ var errorTable = []errorEntry{
 	{err: ErrContentType, status: 415, title: "fault.type.title", text: "fault.type"},
 	{err: ErrCrossSite, status: 403, title: "fault.crosssite.title", text: "fault.crosssite"},
 	{err: ErrUnknownHost, status: 421, title: "fault.host.title", text: "fault.host"},
+	{err: ErrClock, status: 503, title: "fault.clock.title", text: "fault.clock"},
 
 	{err: account.ErrCredentials, status: 422, text: "problem.credentials"},
 	{err: challenge.ErrNoAttempt, status: 303}, // to /signin
@@ -122,7 +125,7 @@ func (p *Renderer) ErrorHandler(err error) http.Handler {
 // maxWaitInSeconds is the longest wait that is shown in seconds; a longer one is shown as the time it ends.
 const maxWaitInSeconds = 90
 
-// busyRetrySeconds is the Retry-After when all places for password hashing are taken, in seconds.
+// busyRetrySeconds is the Retry-After when the server cannot serve for a while, in seconds.
 const busyRetrySeconds = 5
 
 func (p *Renderer) handleError(w http.ResponseWriter, r *http.Request, err error) {
@@ -189,7 +192,7 @@ func (p *Renderer) renderKnownError(w http.ResponseWriter, r *http.Request, e er
 			data.Text, data.Time = "fault.wait.until", p.FormatTime(p.Localizer(r), wait.RetryAt)
 		}
 	}
-	if errors.Is(err, fairqueue.ErrFull) {
+	if errors.Is(err, fairqueue.ErrFull) || errors.Is(err, ErrClock) {
 		data.Seconds = busyRetrySeconds
 	}
 	if data.Seconds > 0 {
