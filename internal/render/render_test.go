@@ -334,7 +334,7 @@ func TestErrorTableCoversEveryError(t *testing.T) {
 			"ErrMalformed": factor.ErrMalformed},
 		".": {"ErrNotFound": ErrNotFound, "ErrMethodNotAllowed": ErrMethodNotAllowed, "ErrInvalidForm": ErrInvalidForm,
 			"ErrBodyTooLarge": ErrBodyTooLarge, "ErrContentType": ErrContentType, "ErrCrossSite": ErrCrossSite,
-			"ErrUnknownHost": ErrUnknownHost},
+			"ErrUnknownHost": ErrUnknownHost, "ErrClock": ErrClock},
 	}
 	for folder, known := range packages {
 		for _, name := range errorVariables(t, folder) {

@@ -2,8 +2,10 @@ package store
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -14,7 +16,7 @@ import (
 	"modernc.org/sqlite"
 )
 
-// checkTime is how long Open may check a SQLite file for damage. It is enough for some hundred megabytes.
+// checkTime is how long Open may check a SQLite file for damage. That is enough for about a gigabyte which the system has
 const checkTime = 2 * time.Second
 
 // lockServer reserves the SQLite file at path for this process, by a lock of the file PATH.server, which holds the
@@ -44,6 +46,9 @@ func lockServer(path string) (unlock func(), err error) {
 // checkSQLite checks the structure of the SQLite file, but not the content of rows and indexes. If that takes longer
 // than limit, it returns unchecked.
 func checkSQLite(ctx context.Context, c Config, limit time.Duration) (unchecked bool, err error) {
+	if err := checkLastPage(c.URL); err != nil {
+		return false, err
+	}
 	db, err := openSQLite(c, true)
 	if err != nil {
 		return false, err
@@ -62,6 +67,36 @@ func checkSQLite(ctx context.Context, c Config, limit time.Duration) (unchecked 
 		return false, damaged(c.URL, errors.New(strings.Join(strings.Fields(result), " ")))
 	}
 	return false, nil
+}
+
+// checkLastPage returns an error if the SQLite file at path ends within a page: SQLite would read zeros for the rest. It
+// checks nothing if there is a write-ahead log, which may have that page.
+func checkLastPage(path string) error {
+	if log, err := os.Stat(path + "-wal"); err == nil && log.Size() > 0 {
+		return nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil || info.Size() == 0 {
+		return err
+	}
+	header := make([]byte, 18) // https://www.sqlite.org/fileformat.html, 1.3
+	if _, err := io.ReadFull(f, header); err != nil {
+		return damaged(path, err)
+	}
+	// 1 means 65,536 bytes, which do not fit. Any other size is a multiple of 512; quick_check says whether it is valid.
+	size := int64(binary.BigEndian.Uint16(header[16:]))
+	if size == 1 {
+		size = 1 << 16
+	}
+	if size >= 512 && info.Size()%size != 0 {
+		return damaged(path, errors.New("it ends within a page"))
+	}
+	return nil
 }
 
 // describeDamage returns an error that names the file and the next step if err says that the SQLite file at path is
