@@ -16,7 +16,8 @@ import (
 	"modernc.org/sqlite"
 )
 
-// checkTime is how long Open may check a SQLite file for damage. That is enough for about a gigabyte which the system has
+// checkTime is how long Open may check a SQLite file for damage. That is enough for a gigabyte, if the system has it in
+// memory.
 const checkTime = 2 * time.Second
 
 // lockServer reserves the SQLite file at path for this process, by a lock of the file PATH.server, which holds the

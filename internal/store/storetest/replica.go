@@ -17,6 +17,30 @@ import (
 // shutdown, promotes the second and returns the URL of the second.
 func NewReplicatedPostgres(t testing.TB) (first string, failover func() (second string)) {
 	t.Helper()
+	p := NewReplica(t)
+	for _, err := range []error{
+		execSQL(p.First, "ALTER SYSTEM SET synchronous_standby_names = '*'"), waitSynchronous(p.First),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return p.First, func() string {
+		t.Helper()
+		p.Failover(t)
+		return p.Second
+	}
+}
+
+// Pair is a PostgreSQL server and its replica.
+type Pair struct {
+	First, Second string // URLs; the second answers reads only until Failover
+	one, two      cluster
+}
+
+// NewReplica starts two PostgreSQL servers with asynchronous replication. They run until the test ends.
+func NewReplica(t testing.TB) *Pair {
+	t.Helper()
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
@@ -28,23 +52,56 @@ func NewReplicatedPostgres(t testing.TB) (first string, failover func() (second 
 	must(err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	must(os.Chmod(dir, 0o711))
-	one, two := cluster{filepath.Join(dir, "one")}, cluster{filepath.Join(dir, "two")}
-	must(errors.Join(one.createDir(), two.createDir()))
-	first, err = one.initAndStart("")
+	p := &Pair{one: cluster{filepath.Join(dir, "one")}, two: cluster{filepath.Join(dir, "two")}}
+	must(errors.Join(p.one.createDir(), p.two.createDir()))
+	p.First, err = p.one.initAndStart("")
 	must(err)
-	stop := func() error { return one.runTool("pg_ctl", "-m", "immediate", "stop") }
-	t.Cleanup(func() { _ = stop() }) // fails if it was stopped before
-	must(two.cloneFrom(first))
-	port, err := two.startServer("")
+	t.Cleanup(func() { _ = p.stopFirst() }) // fails if it was stopped before
+	must(p.two.cloneFrom(p.First))
+	port, err := p.two.startServer("")
 	must(err)
-	t.Cleanup(func() { _ = two.runTool("pg_ctl", "-m", "immediate", "stop") })
-	must(execSQL(first, "ALTER SYSTEM SET synchronous_standby_names = '*'"))
-	must(waitSynchronous(first))
-	return first, func() string {
-		t.Helper()
-		must(stop())
-		must(two.runTool("pg_ctl", "-w", "promote"))
-		return postgresURL(port)
+	p.Second = postgresURL(port)
+	t.Cleanup(func() { _ = p.two.runTool("pg_ctl", "-m", "immediate", "stop") })
+	return p
+}
+
+func (p *Pair) stopFirst() error { return p.one.runTool("pg_ctl", "-m", "immediate", "stop") }
+
+// Detach waits until the replica has everything that was committed, and ends the replication.
+func (p *Pair) Detach(t testing.TB) {
+	t.Helper()
+	err := withDB(p.First, func(ctx context.Context, db *sql.DB) error {
+		var at string
+		if err := db.QueryRowContext(ctx, "SELECT pg_current_wal_lsn()::text").Scan(&at); err != nil {
+			return err
+		}
+		return withDB(p.Second, func(ctx context.Context, replica *sql.DB) error {
+			for tick := time.NewTicker(20 * time.Millisecond); ; {
+				var has bool
+				err := replica.QueryRowContext(ctx, "SELECT pg_last_wal_replay_lsn() >= $1::pg_lsn", at).Scan(&has)
+				if err != nil || has {
+					return err
+				}
+				select {
+				case <-tick.C:
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			}
+		})
+	})
+	err = errors.Join(err, execSQL(p.Second, "ALTER SYSTEM SET primary_conninfo = ''"),
+		p.two.runTool("pg_ctl", "-w", "-m", "fast", "-l", filepath.Join(p.two.dir, "log"), "restart"))
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Failover stops the first server without a shutdown and promotes the second.
+func (p *Pair) Failover(t testing.TB) {
+	t.Helper()
+	if err := errors.Join(p.stopFirst(), p.two.runTool("pg_ctl", "-w", "promote")); err != nil {
+		t.Fatal(err)
 	}
 }
 
