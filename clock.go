@@ -77,8 +77,9 @@ func (s *Server) compareClock(ctx context.Context, now func() time.Time) error {
 	return s.store.AdvanceLatestTime(ctx, now())
 }
 
-// watchClock records the latest time until ctx ends, and compares the clock if it is that of the machine.
-func (s *Server) watchClock(ctx context.Context) {
+// watchDatabase records the latest time until ctx ends, compares the clock if it is that of the machine, and looks for
+// changes that PostgreSQL has lost.
+func (s *Server) watchDatabase(ctx context.Context) {
 	for {
 		interval := clockInterval
 		if s.clockIsWrong() {
@@ -89,11 +90,25 @@ func (s *Server) watchClock(ctx context.Context) {
 			return
 		case <-time.After(interval):
 			s.checkClock(ctx, s.now)
+			s.checkLost(ctx)
 		}
 	}
 }
 
-// checkClock does the work of watchClock once.
+// checkLost logs an error if the database has lost changes that it had committed.
+func (s *Server) checkLost(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, requestTime)
+	defer cancel()
+	lost, err := s.store.LostEvents(ctx)
+	if err != nil {
+		s.log.Error("looking for lost changes failed", "error", err)
+	} else if lost > 0 {
+		s.log.Error("the database has lost changes that it had committed: a replica without them has taken over. Used "+
+			"codes and ended sessions may be valid again: run `twostep restored`", "events", lost)
+	}
+}
+
+// checkClock records the latest time, and compares the clock if it is that of the machine.
 func (s *Server) checkClock(ctx context.Context, now func() time.Time) {
 	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()

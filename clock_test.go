@@ -91,3 +91,53 @@ func TestOwnClockIsNotCompared(t *testing.T) {
 		}
 	})
 }
+
+// A replica that takes over without the last changes is noticed, once, and the log says what to do.
+func TestLostChangesAreNoticed(t *testing.T) {
+	pair := storetest.NewReplica(t)
+	_, rest, _ := strings.Cut(pair.First, "@")
+	_, second, _ := strings.Cut(pair.Second, "@")
+	second, _, _ = strings.Cut(second, "/")
+	var log bytes.Buffer
+	o := options(t)
+	o.Database, o.NoBackgroundWork = "postgres://twostep@"+second+","+rest, true
+	o.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	s, err := New(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	const says, do = "the database has lost changes", "run `twostep restored`"
+	check := func(what string, noticed bool) {
+		t.Helper()
+		log.Reset()
+		s.checkLost(t.Context())
+		if text := log.String(); strings.Contains(text, says) != noticed || strings.Contains(text, do) != noticed {
+			t.Errorf("%s: the log has %q", what, text)
+		}
+	}
+	add := func(name string) {
+		t.Helper()
+		err := s.CreateAccount(t.Context(), AccountParams{Email: name + "@example.com", Name: name, Password: "correct horse battery"})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	add("anna")
+	check("nothing is lost", false)
+	pair.Detach(t)
+	check("still nothing", false)
+	add("ben") // only on the first server
+	pair.Failover(t)
+	log.Reset()
+	s.checkLost(t.Context())
+	if !strings.Contains(log.String(), says) { // unless the first statement met the connection to the first server
+		s.checkLost(t.Context())
+	}
+	if text := log.String(); !strings.Contains(text, says) || !strings.Contains(text, do) || !strings.Contains(text, "events=1") {
+		t.Errorf("a change is lost: the log has %q", text)
+	}
+	check("it is said once", false)
+	add("eva")
+	check("a change on the new server", false)
+}

@@ -184,7 +184,7 @@ func build(ctx context.Context, o Options, keys *seal.KeyRing, db *store.DB) (*S
 	if !o.NoBackgroundWork {
 		s.work.Go(func() { out.Run(running) })
 		s.work.Go(func() { s.sweep(running, o.Now) })
-		s.work.Go(func() { s.watchClock(running) })
+		s.work.Go(func() { s.watchDatabase(running) })
 		s.work.Go(func() { s.provider.RunBackChannelLogout(running) })
 	}
 	return s, nil

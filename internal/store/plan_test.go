@@ -107,8 +107,11 @@ func calls(ctx context.Context) map[string]func(db *store.DB) error {
 			return d.CreateToken(ctx, store.Token{Hash: []byte("y"), GrantID: "x1"})
 		},
 		"CountFailedPassword": func(d *db) error { return d.CountFailedPassword(ctx, "x1", at(1), at(2), []time.Time{at(0), at(1)}) },
-		"ClockAhead":          func(d *db) error { return no(d.ClockAhead(ctx, time.Now)) },
-		"ListClients":         func(d *db) error { return no(d.ListClients(ctx)) },
+		"LostEvents": func(d *db) error {
+			return errors.Join(d.CreateAuditEvent(ctx, store.AuditEvent{ID: "z"}), no(d.LostEvents(ctx)))
+		},
+		"ClockAhead":  func(d *db) error { return no(d.ClockAhead(ctx, time.Now)) },
+		"ListClients": func(d *db) error { return no(d.ListClients(ctx)) },
 		"ListAuditEvents": func(d *db) error {
 			return no(d.ListAuditEvents(ctx, store.AuditFilter{Account: "x1",
 				Limit: 5}))

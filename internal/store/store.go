@@ -45,6 +45,7 @@ type DB struct {
 	unchecked   bool   // the SQLite file was not checked as a whole
 	changes     *changes
 	observer    *observer
+	committed   *committed
 	tx          *pendingTx // nil outside a transaction
 }
 
@@ -89,7 +90,8 @@ func (c Config) Open(ctx context.Context) (*DB, error) {
 	if err := f.prepare(c); err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
-	db := &DB{flavor: f, changes: &changes{last: map[Key]uint64{}}, observer: &observer{}, unlock: func() {}}
+	db := &DB{flavor: f, changes: &changes{last: map[Key]uint64{}}, observer: &observer{},
+		committed: &committed{}, unlock: func() {}}
 	if c.Server && f.oneWriter {
 		var err error
 		if db.unlock, err = lockServer(c.URL); err != nil {
@@ -176,7 +178,8 @@ func (db *DB) once(ctx context.Context, f func(*DB) error) error {
 	}
 	defer tx.Rollback() // does nothing after a commit
 	q := observed{tx, db.observer}
-	inner := &DB{read: q, write: q, flavor: db.flavor, changes: db.changes, observer: db.observer, tx: &pendingTx{}}
+	inner := &DB{read: q, write: q, flavor: db.flavor, changes: db.changes, observer: db.observer,
+		committed: db.committed, tx: &pendingTx{}}
 	if err := f(inner); err != nil {
 		return err
 	}
