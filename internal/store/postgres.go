@@ -65,7 +65,7 @@ type postgres struct {
 	begin          string // the statements that begin a transaction
 	session        string // the statements that set up a session, which only a direct connection has
 	isPooled       atomic.Bool
-	generation     atomic.Int64 // rises when an idle connection has not answered
+	generation     atomic.Int64 // rises when a connection is lost
 }
 
 func newPostgres(c Config) (*postgres, error) {
@@ -183,21 +183,35 @@ type postgresConn struct {
 	generation int64
 }
 
-// BeginTx begins a transaction, in one round trip. It ignores options: this package uses none.
+// BeginTx begins a transaction, in one round trip. It ignores options: this package uses none. If the connection is
+// lost, it returns driver.ErrBadConn, and database/sql begins the transaction on another one.
 func (c *postgresConn) BeginTx(ctx context.Context, _ driver.TxOptions) (driver.Tx, error) {
 	if c.Conn.Conn().IsClosed() {
 		return nil, driver.ErrBadConn
 	}
 	tx, err := c.Conn.Conn().BeginTx(ctx, pgx.TxOptions{BeginQuery: c.from.begin})
+	if c.isLost(ctx, err) {
+		return nil, driver.ErrBadConn
+	}
 	if err != nil {
 		return nil, err
 	}
 	return postgresTx{ctx, tx}, nil
 }
 
-// ResetSession is called before an idle connection is used again. If one does not answer within pingTimeout, the server
-// behind all of them may hang. Then it returns driver.ErrBadConn for every connection of that time, so that requests do
-// not try one after the other.
+func (c *postgresConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	result, err := c.Conn.ExecContext(ctx, query, args)
+	c.isLost(ctx, err)
+	return result, err
+}
+
+func (c *postgresConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	rows, err := c.Conn.QueryContext(ctx, query, args)
+	c.isLost(ctx, err)
+	return rows, err
+}
+
+// ResetSession is called before an idle connection is used again, and returns driver.ErrBadConn to discard it.
 func (c *postgresConn) ResetSession(ctx context.Context) error {
 	if c.generation != c.from.generation.Load() {
 		return driver.ErrBadConn
@@ -205,10 +219,19 @@ func (c *postgresConn) ResetSession(ctx context.Context) error {
 	limited, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
 	err := c.Conn.ResetSession(limited)
-	if limited.Err() != nil && ctx.Err() == nil {
-		c.from.generation.CompareAndSwap(c.generation, c.generation+1)
-	}
+	c.isLost(ctx, err)
 	return err
+}
+
+// isLost reports whether err is because the server has closed the connection or does not answer. Then the other
+// connections of that time are probably lost too, and are discarded before they are used: otherwise each would fail a
+// request, or keep it waiting.
+func (c *postgresConn) isLost(ctx context.Context, err error) bool {
+	if err == nil || ctx.Err() != nil || !c.Conn.Conn().IsClosed() {
+		return false
+	}
+	c.from.generation.CompareAndSwap(c.generation, c.generation+1)
+	return true
 }
 
 // postgresTx is a transaction as database/sql wants it.
