@@ -29,8 +29,10 @@ type Options struct {
 	// Database is a PostgreSQL URL (postgres://…), or the path of a SQLite file, which New creates if it does not
 	// exist.
 	Database string
-	// KeyFile is the path of the file with the keys that encrypt secrets in the database. New creates it if it does
-	// not exist, readable by its owner only. Without it the database cannot be used: back up both, in different
+	// Postgres has the limits of the connections to PostgreSQL.
+	Postgres Postgres
+	// KeyFile is the path of the file with the keys that encrypt secrets in the database. New creates it for a new
+	// database, readable by its owner only. Without it the database cannot be used: back up both, in different
 	// places.
 	KeyFile string
 	// PublicURL is the address people use, for example https://signin.example.com, without a path. Every link in an
@@ -62,7 +64,10 @@ type Options struct {
 	Location *time.Location
 	// Logger gets one line for each request, security event and fault. Default: slog.Default().
 	Logger *slog.Logger
-	// Now is the clock. Default: time.Now.
+	// Now is the clock. Default: time.Now. New compares the default with the clock of PostgreSQL, or with the latest time
+	// in the SQLite file, and so does the Server each minute. If they differ by more than 2 seconds, the log has a warning.
+	// Beyond one minute, New returns an error, and a running Server answers every request with 503 until the clock is
+	// right. A clock that is set here is not compared.
 	Now func() time.Time
 	// Local turns on local mode: messages are shown at Server.InboxURL, and requests that a proxy forwards are refused.
 	// It needs a PublicURL on loopback. Default: nil, off.
@@ -105,7 +110,19 @@ type Options struct {
 	// be a proxy, and the network of the client is unknown.
 	PrivateClients bool
 
-	look brand.Brand // Brand, checked
+	look         brand.Brand // Brand, checked
+	machineClock bool        // Now was not set
+}
+
+// Postgres has the limits of the connections to PostgreSQL. The zero value is the default.
+type Postgres struct {
+	// MaxConnections is the most connections of this program at a time. Default: 20.
+	MaxConnections int
+	// StatementTimeout limits each statement; 0 is no limit. Through a connection pooler it limits the statements of
+	// transactions; the others are limited by the time of a request.
+	StatementTimeout time.Duration
+	// ApplicationName is the name of the connections in pg_stat_activity. Default: twostep.
+	ApplicationName string
 }
 
 // LocalMode configures a server for this machine only.
@@ -194,6 +211,9 @@ func (o Options) completed() (Options, error) {
 			"a year, the chance may reach 1 in %d; five authenticator apps need one guess",
 			o.GuessOddsOneIn, leastOdds, mostOdds, odds.MaxRenewalsPerYear, int64(odds.Certainty/odds.MaxAccountBudgetPerYear))
 	}
+	if o.Postgres.MaxConnections < 0 || o.Postgres.StatementTimeout < 0 {
+		return o, optionError("Postgres", "has a negative limit: %+v", o.Postgres)
+	}
 	if o.AuditDays = first(o.AuditDays, 400); o.AuditDays < leastAuditDays || o.AuditDays > mostAuditDays {
 		return o, optionError("AuditDays", "is %d, want %d to %d", o.AuditDays, leastAuditDays, mostAuditDays)
 	}
@@ -205,7 +225,7 @@ func (o Options) completed() (Options, error) {
 	o.Location = first(o.Location, time.UTC)
 	o.Logger = first(o.Logger, slog.Default())
 	if o.Now == nil {
-		o.Now = time.Now
+		o.Now, o.machineClock = time.Now, true
 	}
 	return o, nil
 }

@@ -12,6 +12,7 @@ import (
 	"twostep.example/twostep/factor"
 	"twostep.example/twostep/factor/email"
 	"twostep.example/twostep/factor/totp"
+	"twostep.example/twostep/internal/seal"
 )
 
 func options(t *testing.T) Options {
@@ -37,21 +38,22 @@ func (d described) Info() factor.Info { return d.about }
 // Nonsense is refused before anything is opened, in words that name the option.
 func TestNonsense(t *testing.T) {
 	for want, spoil := range map[string]func(*Options){
-		"Database is missing": func(o *Options) { o.Database = "" },
-		"KeyFile is missing":  func(o *Options) { o.KeyFile = "" },
-		"Methods is missing":  func(o *Options) { o.Methods = nil },
-		"Senders is missing":  func(o *Options) { o.Senders = nil },
-		"of the form":         func(o *Options) { o.PublicURL = "" },
-		"not of the form":     func(o *Options) { o.PublicURL = "https://example.com/path" },
-		"form https://host":   func(o *Options) { o.PublicURL = "https://me@example.com" },
-		"want https, because": func(o *Options) { o.PublicURL = "http://example.com" },
-		"passwords travel":    func(o *Options) { o.PublicURL = "ftp://example.com" },
-		"must be a loopback":  func(o *Options) { o.Local = &LocalMode{} },
-		"control character":   func(o *Options) { o.Site = "Example\n@evil" },
-		"SignUp is":           func(o *Options) { o.SignUp = "yes" },
-		"IdleTimeout is 1s":   func(o *Options) { o.IdleTimeout = time.Second },
-		"AuditDays is 365":    func(o *Options) { o.AuditDays = 365 },
-		"AbsoluteTimeout (1m": func(o *Options) { o.AbsoluteTimeout = time.Minute },
+		"Database is missing":                          func(o *Options) { o.Database = "" },
+		"KeyFile is missing":                           func(o *Options) { o.KeyFile = "" },
+		"Methods is missing":                           func(o *Options) { o.Methods = nil },
+		"Senders is missing":                           func(o *Options) { o.Senders = nil },
+		"of the form":                                  func(o *Options) { o.PublicURL = "" },
+		"not of the form":                              func(o *Options) { o.PublicURL = "https://example.com/path" },
+		"form https://host":                            func(o *Options) { o.PublicURL = "https://me@example.com" },
+		"want https, because":                          func(o *Options) { o.PublicURL = "http://example.com" },
+		"passwords travel":                             func(o *Options) { o.PublicURL = "ftp://example.com" },
+		"must be a loopback":                           func(o *Options) { o.Local = &LocalMode{} },
+		"control character":                            func(o *Options) { o.Site = "Example\n@evil" },
+		"SignUp is":                                    func(o *Options) { o.SignUp = "yes" },
+		"IdleTimeout is 1s":                            func(o *Options) { o.IdleTimeout = time.Second },
+		"Postgres has a negative":                      func(o *Options) { o.Postgres.MaxConnections = -1 },
+		"AuditDays is 365":                             func(o *Options) { o.AuditDays = 365 },
+		"AbsoluteTimeout (1m":                          func(o *Options) { o.AbsoluteTimeout = time.Minute },
 		"Brand: logo: the file is neither SVG nor PNG": func(o *Options) { o.Brand.Logo = []byte("x") },
 		"Brand: mail_logo: the file is neither":        func(o *Options) { o.Brand.MailLogo = []byte("x") },
 		"Brand: color: \"red\" is not a color":         func(o *Options) { o.Brand.Color = "red" },
@@ -150,6 +152,9 @@ func TestOtherKeys(t *testing.T) {
 	}
 	right := o.KeyFile
 	o.KeyFile = filepath.Join(t.TempDir(), "keys")
+	if _, _, err := seal.CreateKeyRing(o.KeyFile); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := New(t.Context(), o); err == nil || !strings.Contains(err.Error(), "other keys") {
 		t.Errorf("got %v", err)
 	}

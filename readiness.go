@@ -42,13 +42,18 @@ type databaseCheck struct {
 	latest  time.Time // the latest time that any server has seen; zero: none
 }
 
-// ready answers 200 if the database can be written and read, and 503 otherwise. A mail server that is down is no reason
+// ready answers 200 if the database can be written and read and the clock is right, and 503 otherwise. A mail server that is down is no reason
 // for 503: no other server would reach it, and people with other methods can sign in.
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 	check := s.checkDatabase(r.Context())
 	status, text := http.StatusOK, "ready"
+	if s.clockIsWrong() {
+		status, text = http.StatusServiceUnavailable, "not ready: the clock of this server is wrong"
+	}
 	if check.err != nil {
 		status, text = http.StatusServiceUnavailable, "not ready: the database cannot be used"
+	}
+	if status != http.StatusOK {
 		w.Header().Set("Retry-After", strconv.Itoa(fault.RetrySeconds))
 	}
 	if r.URL.Query().Has("verbose") && origin.IsDirectFromPrivateNetwork(r) {

@@ -87,7 +87,7 @@ func (s *Server) require(h http.Handler, limit time.Duration) http.Handler {
 		finished = true
 		return nil
 	})))
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return s.whileClockIsRight(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if a, ok := s.passed(r); ok {
 			serveLimited(h, w, r, context.WithValue(r.Context(), accountKey{}, a), limit)
 			return
@@ -97,7 +97,7 @@ func (s *Server) require(h http.Handler, limit time.Duration) http.Handler {
 		if aborted { // the panic is in the log; net/http closes the connection
 			panic(http.ErrAbortHandler)
 		}
-	})
+	}))
 }
 
 // guard refuses requests for other hosts and requests that another site made the browser send.

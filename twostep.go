@@ -12,11 +12,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"twostep.example/twostep/internal/account"
@@ -53,6 +56,7 @@ type Server struct {
 	outbox    *outbox.Outbox
 	log       *slog.Logger
 	now       func() time.Time
+	clock     atomic.Int32    // a clockState
 	inboxKey  string          // opens /inbox; "": there is none
 	forwards  origin.Throttle // of the warning about forwarded requests in local mode
 	readiness readiness
@@ -61,21 +65,35 @@ type Server struct {
 }
 
 // New opens the database, updates its schema and starts background work: it sends queued messages and logout tokens,
-// and deletes expired rows. ctx limits only the opening; Close ends the background work. New returns an error if an
-// option is missing or not valid, if the key file or the database cannot be opened, or if the database belongs to
-// other keys.
+// and deletes expired rows. ctx limits only the opening; Close ends the background work.
+//
+// New returns an error if an option is missing or not valid, or the key file or the database cannot be opened. It also
+// returns one if the database and the key file do not belong together: one of them is missing, or the keys are others.
+// Unless NoBackgroundWork is set, New returns an error if another server uses the SQLite file, if the file is damaged,
+// or if the clock of this machine is wrong by more than a minute, see Options.Now.
 func New(ctx context.Context, o Options) (*Server, error) {
 	o, err := o.completed()
 	if err != nil {
 		return nil, err
 	}
-	keys, err := seal.LoadOrCreateKeyRing(o.KeyFile)
-	if err != nil {
+	keys, err := seal.LoadKeyRing(o.KeyFile)
+	hasKeys := !errors.Is(err, fs.ErrNotExist)
+	if hasKeys && err != nil {
 		return nil, optionError("KeyFile", "cannot be used: %w", err)
 	}
-	db, err := store.Open(ctx, o.Database)
+	db, err := store.Config{
+		URL: o.Database, MustExist: hasKeys, Server: !o.NoBackgroundWork, MaxConnections: o.Postgres.MaxConnections,
+		StatementTimeout: o.Postgres.StatementTimeout, ApplicationName: o.Postgres.ApplicationName,
+	}.Open(ctx)
+	if errors.Is(err, store.ErrNoDatabase) {
+		return nil, fmt.Errorf("twostep: the database %s is missing or empty, but its key file %s exists: restore the "+
+			"database from a backup; or, to start with a new one, move the key file away", o.databaseName(), o.KeyFile)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("twostep: database: %w", err)
+	}
+	if keys, err = keysOf(ctx, db, keys, o); err != nil {
+		return nil, errors.Join(err, db.Close())
 	}
 	s, err := build(ctx, o, keys, db)
 	if err != nil {
@@ -84,9 +102,51 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	return s, nil
 }
 
+// databaseName returns the name of the database for errors: a URL may have a password.
+func (o Options) databaseName() string {
+	if strings.HasPrefix(o.Database, "postgres") {
+		return "in PostgreSQL"
+	}
+	return o.Database
+}
+
+// keysOf returns keys if they encrypt the database. If keys is nil, because there is no key file, it creates one, but
+// only for a new database.
+func keysOf(ctx context.Context, db *store.DB, keys *seal.KeyRing, o Options) (*seal.KeyRing, error) {
+	const state = "keys"
+	_, err := db.GetState(ctx, state)
+	isNew := errors.Is(err, store.ErrNotFound)
+	if err != nil && !isNew {
+		return nil, fmt.Errorf("twostep: %w", err)
+	}
+	if keys == nil && !isNew {
+		return nil, optionError("KeyFile", "is %s, which does not exist, but there is a database that its keys encrypt: "+
+			"restore the key file of this database", o.KeyFile)
+	}
+	created := false
+	if keys == nil {
+		if keys, created, err = seal.CreateKeyRing(o.KeyFile); err != nil {
+			return nil, optionError("KeyFile", "cannot be used: %w", err)
+		}
+	}
+	fingerprint, err := db.GetOrSetState(ctx, state, keys.Fingerprint())
+	if err != nil {
+		return nil, fmt.Errorf("twostep: %w", err)
+	}
+	if keys.HasFingerprint(fingerprint) {
+		return keys, nil
+	}
+	err = optionError("KeyFile", "is %s, which has other keys than those that encrypt the database: restore the key file "+
+		"of this database", o.KeyFile)
+	if created { // another server was faster
+		err = errors.Join(err, os.Remove(o.KeyFile))
+	}
+	return nil, err
+}
+
 func build(ctx context.Context, o Options, keys *seal.KeyRing, db *store.DB) (*Server, error) {
-	if err := checkKeys(ctx, db, keys, o.KeyFile); err != nil {
-		return nil, err
+	if db.Unchecked() {
+		o.Logger.Info("the database is too large to be checked for damage at the start", "database", o.Database)
 	}
 	if db.Exclusive() && !o.NoBackgroundWork {
 		if err := db.ReleaseClaimedMessages(ctx, o.Now()); err != nil {
@@ -107,6 +167,11 @@ func build(ctx context.Context, o Options, keys *seal.KeyRing, db *store.DB) (*S
 		Texts: challenge.TextBudget{PricePerMessage: o.SMSPrice, PerDay: o.SMSDailyBudget},
 	})
 	s := &Server{services: services, options: o, store: db, events: events, outbox: out, log: o.Logger, now: o.Now}
+	if !o.NoBackgroundWork && o.machineClock {
+		if err := s.compareClock(ctx, o.Now); err != nil {
+			return nil, fmt.Errorf("twostep: %w; then start the server again", err)
+		}
+	}
 	s.readiness.faults = &fault.Log{
 		Logger: o.Logger, Now: o.Now, Failing: "not ready: the database cannot be used", Working: "ready again",
 	}
@@ -141,22 +206,10 @@ func build(ctx context.Context, o Options, keys *seal.KeyRing, db *store.DB) (*S
 	if !o.NoBackgroundWork {
 		s.work.Go(func() { out.Run(running) })
 		s.work.Go(func() { s.sweep(running, o.Now) })
+		s.work.Go(func() { s.watchDatabase(running) })
 		s.work.Go(func() { s.provider.RunBackChannelLogout(running) })
 	}
 	return s, nil
-}
-
-// checkKeys returns an error if the database belongs to other keys, before anything is encrypted with these.
-func checkKeys(ctx context.Context, db *store.DB, keys *seal.KeyRing, file string) error {
-	fingerprint, err := db.GetOrSetState(ctx, "keys", keys.Fingerprint())
-	if err != nil {
-		return fmt.Errorf("twostep: %w", err)
-	}
-	if !keys.HasFingerprint(fingerprint) {
-		return optionError("KeyFile", "is %s, which has other keys than those that encrypt the database: restore the key file "+
-			"of this database", file)
-	}
-	return nil
 }
 
 const (
@@ -166,7 +219,7 @@ const (
 	sweepTimeout = time.Minute
 )
 
-// sweep deletes old rows and records the latest time, every sweepInterval until ctx ends.
+// sweep deletes old rows every sweepInterval until ctx ends.
 func (s *Server) sweep(ctx context.Context, now func() time.Time) {
 	failures := &fault.Log{
 		Logger: s.log, Now: now, Failing: "expired data cannot be deleted", Working: "expired data is deleted again",
@@ -191,9 +244,7 @@ func (s *Server) sweep(ctx context.Context, now func() time.Time) {
 			return
 		case <-time.After(pause):
 		}
-		err = limited(func(ctx context.Context) error {
-			return errors.Join(s.store.AdvanceLatestTime(ctx, now()), s.sweepOnce(ctx, now()))
-		})
+		err = limited(func(ctx context.Context) error { return s.sweepOnce(ctx, now()) })
 	}
 }
 
@@ -274,7 +325,7 @@ func (s *Server) routes(o Options) http.Handler {
 		guarded.ServeHTTP(w, r.WithContext(ctx))
 	}))
 	passed := s.pages.CheckRequests(mux)
-	return s.RefuseForwarded(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return s.whileClockIsRight(s.RefuseForwarded(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, ok := s.passed(r); ok {
 			serveLimited(passed, w, r, r.Context(), requestTime)
 			return
@@ -282,7 +333,7 @@ func (s *Server) routes(o Options) http.Handler {
 		if !hosts.ServeFromCache(w, r) {
 			front.ServeHTTP(w, r)
 		}
-	}))
+	})))
 }
 
 // RefuseForwarded returns next, but in local mode it refuses requests that a proxy forwards: the proxy may open the

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the tools that the tests need and that are missing: PostgreSQL, a browser, an authenticator,
+# Installs the tools that the tests need and that are missing: PostgreSQL, PgBouncer, a browser, an authenticator,
 # a reader of QR codes, an SMS gateway, reverse proxies, a web server with an OpenID Connect client,
 # axe-core, openid-client, fail2ban. It keeps
 # what is installed already, so a second run does nothing and needs no network.
@@ -8,6 +8,7 @@ cd "$(dirname "$0")/.."
 
 missing=()
 compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null || missing+=(postgresql)
+[ -x /usr/sbin/pgbouncer ] || command -v pgbouncer >/dev/null || missing+=(pgbouncer) # Debian starts its service, on port 6432
 command -v chromium >/dev/null || missing+=(chromium)
 command -v oathtool >/dev/null || missing+=(oathtool)
 [ -x /usr/sbin/smsbox ] || missing+=(kannel)

@@ -63,6 +63,10 @@ intranet = true
 [socket]
 mode = "0600"
 group = "proxy"
+[postgres]
+max_connections = 50
+statement_timeout = "10s"
+application_name = "twostep-1"
 [brand]
 logo = "logo.svg"
 mail_logo = "logo.png"
@@ -131,6 +135,8 @@ func TestConfigFileSetsEverySetting(t *testing.T) {
 		Config: file, Listen: "127.0.0.1:1", Data: "/var/lib/twostep", Database: "postgres://file",
 		PublicURL: "https://signin.example.com", Site: "Example", SignUp: "open", Timezone: "Europe/Berlin",
 		KeyFile: "/etc/twostep/keys", Odds: "1/60000", oddsOneIn: 60_000,
+		Postgres: postgresSettings{MaxConnections: 50, StatementTimeout: "10s", ApplicationName: "twostep-1",
+			statementTimeout: 10 * time.Second},
 		Brand: brandSettings{Logo: "logo.svg", MailLogo: "logo.png", Color: "#0a7d4f", Support: "help@example.com",
 			Footer: "Example Ltd, 1 High Street"},
 		Session: sessionSettings{Idle: "5m", Absolute: "8h", idleTimeout: 5 * time.Minute,

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os/signal"
 	"strconv"
 	"syscall"
 	"time"
@@ -26,6 +27,8 @@ type serveCommand struct {
 
 // Run serves until ctx ends.
 func (c *serveCommand) Run(ctx context.Context, to console, from *settingSources) (err error) {
+	// If the reader of the output ends, lines are lost and the server goes on. Otherwise the next line would end it.
+	signal.Ignore(syscall.SIGPIPE)
 	s := &c.Settings
 	if c.Demo && !s.isLocal() {
 		return usageError{errors.New("--demo and public_url exclude each other: the demo prints a password and shows all " +

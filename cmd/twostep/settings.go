@@ -39,32 +39,33 @@ import (
 //	secret       it can be read from a file named by TWOSTEP_…_FILE
 //	kong:"-"     it has no flag, because other users of a machine can read the arguments of a process
 type settings struct {
-	Config      string          `toml:"-" placeholder:"FILE" help:"Read settings from this TOML file" example:"/etc/twostep/twostep.toml"`
-	Listen      string          `toml:"listen" default:"127.0.0.1:8080" placeholder:"ADDR:PORT" allowed:"an address and port, or unix: and a path, like unix:/run/twostep/twostep.sock" help:"Listen on this address and port, or on this Unix socket; port 0 takes a free one" example:"127.0.0.1:8081"`
-	Data        string          `toml:"data" default:"./twostep-data" placeholder:"DIR" help:"Keep the database, the keys and the local inbox in this folder" example:"/var/lib/twostep"`
-	Database    string          `toml:"database" placeholder:"URL" secret:"" fallback:"SQLite in the data folder" allowed:"a postgres:// URL" help:"Use this PostgreSQL database instead of SQLite" example:"postgres://twostep@db.example.com/twostep"`
-	PublicURL   string          `toml:"public_url" name:"public-url" placeholder:"URL" allowed:"https:// and a host" help:"Serve people at this URL; without it, the server is for this machine only" example:"https://signin.example.com"`
-	Site        string          `toml:"site" placeholder:"NAME" fallback:"the host of public_url, or Twostep" allowed:"up to 128 bytes" help:"Show this name on pages and in emails" example:"Example"`
-	SignUp      string          `toml:"signup" name:"signup" default:"invited" values:"open,invited,closed" placeholder:"WHO" help:"Let everyone (open), people you invite (invited) or no one (closed) create an account"`
-	Timezone    string          `toml:"timezone" default:"Local" placeholder:"ZONE" fallback:"the time zone of this machine" allowed:"a name of the IANA time zone database" help:"Show times on pages and in emails in this time zone" example:"Europe/Berlin"`
-	KeyFile     string          `toml:"key_file" name:"key-file" placeholder:"FILE" fallback:"keys in the data folder" help:"Keep the keys that encrypt the database in this file" example:"/etc/twostep/keys"`
-	Proxies     string          `toml:"-" name:"trusted-proxies" placeholder:"ADDR,…" allowed:"addresses and networks" help:"Read client addresses from X-Forwarded-For and Forwarded of these reverse proxies" example:"127.0.0.1,10.0.0.0/24"`
-	ProxyList   any             `toml:"trusted_proxies" kong:"-"` // a string or a list of strings; copied to Proxies
-	ProxySecret string          `toml:"proxy_secret" name:"proxy-secret" kong:"-" placeholder:"TEXT" secret:"" allowed:"32 characters or more" help:"Read client addresses only from reverse proxies that send this secret as Twostep-Proxy-Secret, from any address"`
-	Intranet    bool            `toml:"intranet" help:"Accept private client addresses (otherwise they are assumed to be a proxy)"`
-	Odds        string          `toml:"odds" default:"1/50000" placeholder:"1/N" allowed:"1/50000 to 1/100000" help:"Limit the yearly chance that someone who knows a password guesses the second step" example:"1/100000"`
-	Brand       brandSettings   `toml:"brand" embed:"" prefix:"brand-"`
-	Session     sessionSettings `toml:"session" embed:"" prefix:"session-"`
-	Trust       trustSettings   `toml:"trust" embed:"" prefix:"trust-"`
-	Email       emailSettings   `toml:"email" embed:"" prefix:"email-"`
-	SMTP        smtpSettings    `toml:"smtp" embed:"" prefix:"smtp-"`
-	SMS         smsSettings     `toml:"sms" embed:"" prefix:"sms-"`
-	TLS         tlsSettings     `toml:"tls" embed:"" prefix:"tls-"`
-	Socket      socketSettings  `toml:"socket" embed:"" prefix:"socket-"`
-	Audit       auditSettings   `toml:"audit" embed:"" prefix:"audit-"`
-	Log         logSettings     `toml:"log" embed:"" prefix:"log-"`
-	Help        helpSettings    `toml:"help" embed:"" prefix:"help-"`
-	AppTables   []appTable      `toml:"app" kong:"-"` // parsed to apps
+	Config      string           `toml:"-" placeholder:"FILE" help:"Read settings from this TOML file" example:"/etc/twostep/twostep.toml"`
+	Listen      string           `toml:"listen" default:"127.0.0.1:8080" placeholder:"ADDR:PORT" allowed:"an address and port, or unix: and a path, like unix:/run/twostep/twostep.sock" help:"Listen on this address and port, or on this Unix socket; port 0 takes a free one" example:"127.0.0.1:8081"`
+	Data        string           `toml:"data" default:"./twostep-data" placeholder:"DIR" help:"Keep the database, the keys and the local inbox in this folder" example:"/var/lib/twostep"`
+	Database    string           `toml:"database" placeholder:"URL" secret:"" fallback:"SQLite in the data folder" allowed:"a postgres:// URL" help:"Use this PostgreSQL database instead of SQLite" example:"postgres://twostep@db.example.com/twostep"`
+	PublicURL   string           `toml:"public_url" name:"public-url" placeholder:"URL" allowed:"https:// and a host" help:"Serve people at this URL; without it, the server is for this machine only" example:"https://signin.example.com"`
+	Site        string           `toml:"site" placeholder:"NAME" fallback:"the host of public_url, or Twostep" allowed:"up to 128 bytes" help:"Show this name on pages and in emails" example:"Example"`
+	SignUp      string           `toml:"signup" name:"signup" default:"invited" values:"open,invited,closed" placeholder:"WHO" help:"Let everyone (open), people you invite (invited) or no one (closed) create an account"`
+	Timezone    string           `toml:"timezone" default:"Local" placeholder:"ZONE" fallback:"the time zone of this machine" allowed:"a name of the IANA time zone database" help:"Show times on pages and in emails in this time zone" example:"Europe/Berlin"`
+	KeyFile     string           `toml:"key_file" name:"key-file" placeholder:"FILE" fallback:"keys in the data folder" help:"Keep the keys that encrypt the database in this file" example:"/etc/twostep/keys"`
+	Proxies     string           `toml:"-" name:"trusted-proxies" placeholder:"ADDR,…" allowed:"addresses and networks" help:"Read client addresses from X-Forwarded-For and Forwarded of these reverse proxies" example:"127.0.0.1,10.0.0.0/24"`
+	ProxyList   any              `toml:"trusted_proxies" kong:"-"` // a string or a list of strings; copied to Proxies
+	ProxySecret string           `toml:"proxy_secret" name:"proxy-secret" kong:"-" placeholder:"TEXT" secret:"" allowed:"32 characters or more" help:"Read client addresses only from reverse proxies that send this secret as Twostep-Proxy-Secret, from any address"`
+	Intranet    bool             `toml:"intranet" help:"Accept private client addresses (otherwise they are assumed to be a proxy)"`
+	Odds        string           `toml:"odds" default:"1/50000" placeholder:"1/N" allowed:"1/50000 to 1/100000" help:"Limit the yearly chance that someone who knows a password guesses the second step" example:"1/100000"`
+	Postgres    postgresSettings `toml:"postgres" embed:"" prefix:"postgres-"`
+	Brand       brandSettings    `toml:"brand" embed:"" prefix:"brand-"`
+	Session     sessionSettings  `toml:"session" embed:"" prefix:"session-"`
+	Trust       trustSettings    `toml:"trust" embed:"" prefix:"trust-"`
+	Email       emailSettings    `toml:"email" embed:"" prefix:"email-"`
+	SMTP        smtpSettings     `toml:"smtp" embed:"" prefix:"smtp-"`
+	SMS         smsSettings      `toml:"sms" embed:"" prefix:"sms-"`
+	TLS         tlsSettings      `toml:"tls" embed:"" prefix:"tls-"`
+	Socket      socketSettings   `toml:"socket" embed:"" prefix:"socket-"`
+	Audit       auditSettings    `toml:"audit" embed:"" prefix:"audit-"`
+	Log         logSettings      `toml:"log" embed:"" prefix:"log-"`
+	Help        helpSettings     `toml:"help" embed:"" prefix:"help-"`
+	AppTables   []appTable       `toml:"app" kong:"-"` // parsed to apps
 
 	apps      []twostep.App
 	proxies   []netip.Prefix
@@ -78,6 +79,26 @@ type sessionSettings struct {
 	Absolute string `toml:"absolute" default:"24h" placeholder:"TIME" allowed:"session.idle or more" help:"End a session after this time in any case" example:"12h"`
 
 	idleTimeout, absoluteTimeout time.Duration
+}
+
+type postgresSettings struct {
+	MaxConnections   int    `toml:"max_connections" default:"20" placeholder:"N" allowed:"1 or more" help:"Open at most this many connections to PostgreSQL" example:"50"`
+	StatementTimeout string `toml:"statement_timeout" default:"30s" placeholder:"TIME" allowed:"1s or more, or 0 for no limit" help:"Let PostgreSQL cancel a statement that takes longer than this" example:"10s"`
+	ApplicationName  string `toml:"application_name" placeholder:"NAME" fallback:"twostep" help:"Use this name for the connections in pg_stat_activity" example:"twostep-1"`
+
+	statementTimeout time.Duration
+}
+
+func (p *postgresSettings) complete() (err error) {
+	if p.MaxConnections < 1 {
+		return wrongSetting("postgres-max-connections", p.MaxConnections, "1 or more")
+	}
+	p.statementTimeout, err = time.ParseDuration(p.StatementTimeout)
+	if err != nil || p.statementTimeout != 0 && p.statementTimeout < time.Second {
+		return wrongSetting("postgres-statement-timeout", p.StatementTimeout, "a time of at least 1s, like 10s, or 0 for no "+
+			"limit")
+	}
+	return nil
 }
 
 type trustSettings struct {
@@ -196,6 +217,7 @@ func (s *settings) completeFor(from *settingSources, serve bool) error {
 	check(s.Session.complete())
 	check(s.Trust.complete())
 	check(s.Audit.complete())
+	check(s.Postgres.complete())
 	check(checkValues(s))
 	if s.Database != "" && !strings.HasPrefix(s.Database, "postgres://") &&
 		!strings.HasPrefix(s.Database, "postgresql://") {
@@ -403,6 +425,10 @@ func (s *settings) options(listening string, log *slog.Logger) (twostep.Options,
 	}
 	o := twostep.Options{
 		Database: s.Database, KeyFile: s.KeyFile, PublicURL: public, Site: s.Site,
+		Postgres: twostep.Postgres{
+			MaxConnections: s.Postgres.MaxConnections, StatementTimeout: s.Postgres.statementTimeout,
+			ApplicationName: s.Postgres.ApplicationName,
+		},
 		Methods: verificationMethods(s), SignUp: s.SignUp, Location: zone, Logger: log,
 		IdleTimeout: s.Session.idleTimeout, AbsoluteTimeout: s.Session.absoluteTimeout,
 		TrustDays: s.Trust.Days, TrustNetwork: s.Trust.Network, TrustBrowser: s.Trust.Browser,

@@ -22,7 +22,7 @@ import (
 // authenticated clients are not counted.
 func TestAuthRequestLimitPerNetwork(t *testing.T) {
 	storetest.EachDatabase(t, func(t *testing.T, url string) {
-		keys, err := seal.LoadOrCreateKeyRing(filepath.Join(t.TempDir(), "keys"))
+		keys, _, err := seal.CreateKeyRing(filepath.Join(t.TempDir(), "keys"))
 		if err != nil {
 			t.Fatal(err)
 		}

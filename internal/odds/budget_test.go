@@ -37,7 +37,7 @@ func eachDatabase(t *testing.T, f func(h *fixture)) {
 // budgets returns the guess budgets on a database.
 func budgets(t *testing.T, url string, now func() time.Time) *odds.Budgets {
 	t.Helper()
-	keys, err := seal.LoadOrCreateKeyRing(filepath.Join(t.TempDir(), "keys"))
+	keys, _, err := seal.CreateKeyRing(filepath.Join(t.TempDir(), "keys"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,7 +15,7 @@ import (
 
 func eachLimiter(t *testing.T, f func(t *testing.T, allowed func(quotas ...ratelimit.Quota) bool)) {
 	storetest.EachDatabase(t, func(t *testing.T, url string) {
-		keys, err := seal.LoadOrCreateKeyRing(filepath.Join(t.TempDir(), "keys"))
+		keys, _, err := seal.CreateKeyRing(filepath.Join(t.TempDir(), "keys"))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -40,6 +40,8 @@ var (
 	ErrForwarded = errors.New("this server is for its own machine only: set its public_url")
 	// ErrInboxKey means that the request has no key for the inbox.
 	ErrInboxKey = errors.New("no key for the inbox")
+	// ErrClock means that the clock of this server is wrong.
+	ErrClock = errors.New("the clock of this server is wrong")
 )
 
 // errorEntry is the status and the text for one error.
@@ -66,6 +68,7 @@ var errorTable = []errorEntry{
 	{err: ErrUnknownHost, status: 421, title: "fault.host.title", text: "fault.host"},
 	{err: ErrForwarded, status: 403, title: "fault.forwarded.title", text: "fault.forwarded"},
 	{err: ErrInboxKey, status: 403, title: "fault.inbox.title", text: "fault.inbox"},
+	{err: ErrClock, status: 503, title: "fault.clock.title", text: "fault.clock"},
 
 	{err: account.ErrCredentials, status: 422, text: "problem.credentials"},
 	{err: challenge.ErrNoAttempt, status: 303}, // to /signin

@@ -342,8 +342,8 @@ func TestErrorTableCoversEveryError(t *testing.T) {
 			"ErrMalformed": factor.ErrMalformed},
 		".": {"ErrNotFound": ErrNotFound, "ErrMethodNotAllowed": ErrMethodNotAllowed, "ErrInvalidForm": ErrInvalidForm,
 			"ErrBodyTooLarge": ErrBodyTooLarge, "ErrContentType": ErrContentType, "ErrCrossSite": ErrCrossSite,
-			"ErrUnknownHost": ErrUnknownHost,
-			"ErrForwarded":   ErrForwarded, "ErrInboxKey": ErrInboxKey},
+			"ErrUnknownHost": ErrUnknownHost, "ErrClock": ErrClock,
+			"ErrForwarded": ErrForwarded, "ErrInboxKey": ErrInboxKey},
 	}
 	for folder, known := range packages {
 		for _, name := range errorVariables(t, folder) {

@@ -13,18 +13,11 @@ import (
 // maxKeyFileBytes allows some thousand keys; a longer file is not a key file.
 const maxKeyFileBytes = 256 << 10
 
-// LoadOrCreateKeyRing loads the key ring in the file at path; ParseKeyRing has the format. If there
-// is no file, it creates one with a random key and mode 0600; the folder must exist. Concurrent
-// processes all get the same keys. LoadOrCreateKeyRing returns an error if the file is readable or
-// writable by others than its owner: its keys may be known to them.
-func LoadOrCreateKeyRing(path string) (*KeyRing, error) {
+// LoadKeyRing loads the key ring in the file at path; ParseKeyRing has the format. It returns an error that wraps
+// fs.ErrNotExist if there is no file, and an error if the file is readable or writable by others than its owner: its
+// keys may be known to them.
+func LoadKeyRing(path string) (*KeyRing, error) {
 	text, err := readKeyFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		if err := createKeyFile(path); err != nil {
-			return nil, fmt.Errorf("seal: make key file: %w", err)
-		}
-		text, err = readKeyFile(path)
-	}
 	if err != nil {
 		return nil, fmt.Errorf("seal: read key file: %w", err)
 	}
@@ -33,6 +26,16 @@ func LoadOrCreateKeyRing(path string) (*KeyRing, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return keys, nil
+}
+
+// CreateKeyRing creates the file at path with a random key and mode 0600, and loads it; the folder must exist. If
+// another process is faster, CreateKeyRing loads the file of that one and created is false.
+func CreateKeyRing(path string) (keys *KeyRing, created bool, err error) {
+	if created, err = createKeyFile(path); err != nil {
+		return nil, false, fmt.Errorf("seal: make key file: %w", err)
+	}
+	keys, err = LoadKeyRing(path)
+	return keys, created, err
 }
 
 func readKeyFile(path string) (string, error) {
@@ -65,10 +68,10 @@ func readKeyFile(path string) (string, error) {
 
 // createKeyFile creates a complete file atomically, unless there is one. It uses link instead of
 // rename: rename would replace the keys of a faster process that already encrypts with them.
-func createKeyFile(path string) error {
+func createKeyFile(path string) (created bool, err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), ".keys-*") // O_EXCL and mode 0600
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer os.Remove(f.Name())
 	text := "# The keys of this server, the current one first. Without them its database is of no use:\n" +
@@ -77,12 +80,15 @@ func createKeyFile(path string) error {
 		err = f.Sync()
 	}
 	if err := errors.Join(err, f.Close()); err != nil {
-		return err
+		return false, err
 	}
-	if err := os.Link(f.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
+	if err := os.Link(f.Name(), path); err != nil {
+		if errors.Is(err, fs.ErrExist) {
+			return false, nil
+		}
+		return false, err
 	}
-	return syncDir(filepath.Dir(path))
+	return true, syncDir(filepath.Dir(path))
 }
 
 // syncDir makes the new name durable: a database that is encrypted with lost keys is lost.

@@ -12,7 +12,7 @@ import (
 
 func TestKeyFileIsCreated(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys")
-	first, err := LoadOrCreateKeyRing(path)
+	first, _, err := CreateKeyRing(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -23,7 +23,7 @@ func TestKeyFileIsCreated(t *testing.T) {
 	if got := info.Mode().Perm(); got != 0o600 && runtime.GOOS != "windows" {
 		t.Errorf("mode is %04o, want 0600", got)
 	}
-	second, err := LoadOrCreateKeyRing(path)
+	second, _, err := CreateKeyRing(path)
 	if err != nil || second.Fingerprint() != first.Fingerprint() {
 		t.Errorf("opened again (%v): want the same keys", err)
 	}
@@ -49,7 +49,7 @@ func TestKeyFileReadableByOthersIsRefused(t *testing.T) {
 		if err := os.Chmod(path, mode); err != nil {
 			t.Fatal(err)
 		}
-		_, err := LoadOrCreateKeyRing(path)
+		_, _, err := CreateKeyRing(path)
 		if err == nil || !strings.Contains(err.Error(), "chmod 600 "+path) {
 			t.Errorf("mode %04o: got %v, want a refusal that says what to do", mode, err)
 		} else if strings.Contains(err.Error(), line) {
@@ -60,7 +60,7 @@ func TestKeyFileReadableByOthersIsRefused(t *testing.T) {
 		if err := os.Chmod(path, mode); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := LoadOrCreateKeyRing(path); err != nil {
+		if _, _, err := CreateKeyRing(path); err != nil {
 			t.Errorf("mode %04o: got %v, want keys", mode, err)
 		}
 	}
@@ -75,7 +75,7 @@ func TestInvalidKeyFileIsRefused(t *testing.T) {
 		}
 	}
 	for _, path := range []string{dir, empty, long, filepath.Join(dir, "no folder", "keys")} {
-		if _, err := LoadOrCreateKeyRing(path); err == nil {
+		if _, _, err := CreateKeyRing(path); err == nil {
 			t.Errorf("%s: got keys, want an error", path)
 		}
 	}
@@ -84,14 +84,14 @@ func TestInvalidKeyFileIsRefused(t *testing.T) {
 // createKeyFile does not replace a file that another process has created in between.
 func TestCreateKeyFileKeepsExisting(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys")
-	first, err := LoadOrCreateKeyRing(path)
+	first, _, err := CreateKeyRing(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := createKeyFile(path); err != nil {
+	if created, err := createKeyFile(path); created || err != nil {
 		t.Errorf("got %v, want nil", err)
 	}
-	if second, err := LoadOrCreateKeyRing(path); err != nil || second.Fingerprint() != first.Fingerprint() {
+	if second, _, err := CreateKeyRing(path); err != nil || second.Fingerprint() != first.Fingerprint() {
 		t.Errorf("the keys were replaced (%v)", err)
 	}
 	wantOnlyKeyFile(t, path)
@@ -104,7 +104,7 @@ func TestKeyFileCreatedOnceByGoroutines(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range fingerprints {
 		wg.Go(func() {
-			if k, err := LoadOrCreateKeyRing(path); err != nil {
+			if k, _, err := CreateKeyRing(path); err != nil {
 				t.Error(err)
 			} else {
 				fingerprints[i] = k.Fingerprint()
@@ -123,7 +123,7 @@ func TestKeyFileCreatedOnceByGoroutines(t *testing.T) {
 // The same with processes: each runs this test again with the path, and prints its fingerprint.
 func TestKeyFileCreatedOnceByProcesses(t *testing.T) {
 	if path := os.Getenv("SEAL_TEST_KEYS"); path != "" {
-		k, err := LoadOrCreateKeyRing(path)
+		k, _, err := CreateKeyRing(path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -145,7 +145,7 @@ func TestKeyFileCreatedOnceByProcesses(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	k, err := LoadOrCreateKeyRing(path)
+	k, _, err := CreateKeyRing(path)
 	if err != nil {
 		t.Fatal(err)
 	}

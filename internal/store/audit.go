@@ -37,6 +37,9 @@ func (db *DB) CreateAuditEvent(ctx context.Context, e AuditEvent) error {
 		ON CONFLICT (id) DO UPDATE SET occurrences = audit_events.occurrences + excluded.occurrences`,
 		e.ID, e.At, e.Kind, e.ActorType, e.ActorID, e.Account, e.Target, e.Result, e.Reason, e.Client, e.SignIn,
 		e.Address, e.Browser, e.Trace, e.Occurrences)
+	if err == nil && !db.flavor.oneWriter {
+		db.AfterCommit(func() { db.committed.add(e.ID) })
+	}
 	return err
 }
 

@@ -286,7 +286,7 @@ func TestDueLogouts(t *testing.T) {
 
 // DeleteExpired deletes in batches, and repeats only statements that have more to delete.
 func TestDeleteExpiredInBatches(t *testing.T) {
-	storetest.EachDatabase(t, func(t *testing.T, url string) {
+	storetest.EachWay(t, func(t *testing.T, url string) {
 		db := storetest.Open(t, url)
 		numbers := `WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 1100)`
 		storetest.Exec(t, url, `INSERT INTO failed_passwords (subject, failures, last_at) `+numbers+` SELECT 'x' || n,

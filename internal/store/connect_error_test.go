@@ -51,7 +51,7 @@ func TestURLErrorQuotesNoPassword(t *testing.T) {
 		"postgres:///people?host=/run/postgresql&user=ann@example", "postgres://ann@%2Frun%2Fpostgresql/people",
 		"postgres://ann:hun%40ter%2F2@127.0.0.1/people", "postgres://ann:hunter2@127.0.0.1,127.0.0.2:5433/people",
 	} {
-		if err := preparePostgres(url); err != nil {
+		if err := preparePostgres(Config{URL: url}); err != nil {
 			t.Errorf("%s: %v", url, err)
 		}
 	}

@@ -2,7 +2,9 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"embed"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -11,39 +13,37 @@ import (
 	"syscall"
 
 	"github.com/pressly/goose/v3"
-	"github.com/pressly/goose/v3/lock"
 )
 
 //go:embed migrations/*.sql
 var migrations embed.FS
 
 // migrate brings the schema up to date, one process at a time. It returns an error if a newer program has created the
-// schema.
-func migrate(ctx context.Context, f flavor, url string) error {
-	options := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true)}
-	if f.oneWriter {
-		unlock, err := lockFile(url+".lock", true)
-		if err != nil {
-			return err
-		}
-		defer unlock()
-	} else {
-		locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300))
-		if err != nil {
-			return err
-		}
-		options = append(options, goose.WithSessionLocker(locker))
-	}
-	db, err := f.open(url, false)
+// schema, and ErrNoDatabase if there is none and c.MustExist is set.
+func migrate(ctx context.Context, f flavor, c Config) error {
+	c.StatementTimeout, c.MaxConnections = 0, 2 // PostgreSQL needs one for the lock
+	db, err := f.open(c, false)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
+	unlock, err := f.lockMigrations(ctx, c, db)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	var exists bool
+	if err := db.QueryRowContext(ctx, f.migrated).Scan(&exists); err != nil {
+		return err
+	}
+	if !exists && c.MustExist {
+		return ErrNoDatabase
+	}
 	sub, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return err
 	}
-	p, err := goose.NewProvider(f.dialect, db, dialectFS{sub, f.types}, options...)
+	p, err := goose.NewProvider(f.dialect, db, dialectFS{sub, f.types}, goose.WithDisableGlobalRegistry(true))
 	if err != nil {
 		return err
 	}
@@ -62,10 +62,18 @@ func migrate(ctx context.Context, f flavor, url string) error {
 	return err
 }
 
+// lockSQLiteMigrations waits until no other process migrates the SQLite file: two at once would corrupt the schema.
+func lockSQLiteMigrations(_ context.Context, c Config, _ *sql.DB) (unlock func(), err error) {
+	f, err := lockFile(c.URL+".lock", true)
+	if err != nil {
+		return nil, err
+	}
+	return func() { f.Close() }, nil
+}
+
 // lockFile locks the file at path. If another process holds the lock, it waits for it if wait is true and returns an
-// error otherwise. Two processes that migrate one SQLite file at once would corrupt the schema. The kernel releases the
-// lock of a process that dies.
-func lockFile(path string, wait bool) (unlock func(), err error) {
+// error otherwise. The kernel releases the lock when the file is closed, or its process dies.
+func lockFile(path string, wait bool) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
@@ -75,10 +83,9 @@ func lockFile(path string, wait bool) (unlock func(), err error) {
 		how |= syscall.LOCK_NB
 	}
 	if err := syscall.Flock(int(f.Fd()), how); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("lock %s: %w", path, err)
+		return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
 	}
-	return func() { f.Close() }, nil
+	return f, nil
 }
 
 // dialectFS is a directory of migrations whose type names are replaced by those of one database.

@@ -40,6 +40,27 @@ func (db *DB) SetLatestTime(ctx context.Context, now time.Time) error {
 	return err
 }
 
+// ClockAhead returns how far the clock now is at least ahead of the clock of PostgreSQL; it is negative if now is
+// behind. SQLite has no clock. There it compares now with the time of AdvanceLatestTime, and returns 0 or less.
+func (db *DB) ClockAhead(ctx context.Context, now func() time.Time) (time.Duration, error) {
+	if db.flavor.oneWriter {
+		var latest Time
+		err := db.read.QueryRowContext(ctx, `SELECT CAST(COALESCE(MAX(value), '0') AS BIGINT) FROM server_state
+			WHERE name = 'time'`).Scan(&latest)
+		return min(now().Sub(time.Time(latest)), 0), err
+	}
+	var theirs Time
+	before := now()
+	err := db.read.QueryRowContext(ctx,
+		`SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)`).Scan(&theirs)
+	after := now()
+	if err != nil {
+		return 0, err
+	}
+	// PostgreSQL read its clock between before and after.
+	return max(before.Sub(time.Time(theirs)), 0) + min(after.Sub(time.Time(theirs)), 0), nil
+}
+
 // AdvanceSweepTime returns a time that follows the clock: it advances to now, but by at most maxStep with each call.
 // Rows that are deleted by this time survive a clock that jumps forward and is corrected soon.
 func (db *DB) AdvanceSweepTime(ctx context.Context, now time.Time, maxStep time.Duration) (at time.Time, err error) {

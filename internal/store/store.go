@@ -1,8 +1,8 @@
 // Package store reads and writes rows in SQLite or PostgreSQL. It makes no decisions: conditional statements here
 // ensure that what may happen once happens once, and the packages that use it decide whether it may happen at all.
 //
-// The same SQL runs on both databases. Times are Unix milliseconds of the caller's clock; the clock of the database is
-// never read. Text columns hold valid UTF-8 without NUL, which PostgreSQL requires: the HTTP handlers reject anything
+// The same SQL runs on both databases. Times are Unix milliseconds of the caller's clock; only ClockAhead reads the clock
+// of the database. Text columns hold valid UTF-8 without NUL, which PostgreSQL requires: the HTTP handlers reject anything
 // else.
 //
 // Verbs: Create inserts a row. Get reads one by its id, Find by another key, List reads many, and Load reads rows of
@@ -30,6 +30,8 @@ var (
 	ErrNotFound = errors.New("store: not found")
 	// ErrConflict means that a row with the same unique value exists.
 	ErrConflict = errors.New("store: exists already")
+	// ErrNoDatabase means that there is no database, or an empty one, although there must be one.
+	ErrNoDatabase = errors.New("is missing or empty")
 )
 
 // DB is a database, or one transaction in it. Queries work the same on both. Every method returns an error that is
@@ -39,9 +41,12 @@ type DB struct {
 	readers     *sql.DB // nil inside a transaction
 	writers     *sql.DB
 	flavor      flavor
-	unlock      func() // nil if another process has the database open
+	unlock      func() // lets another server use the SQLite file
+	exclusive   bool   // there is no other server on the SQLite file
+	unchecked   bool   // the SQLite file was not checked as a whole
 	changes     *changes
 	observer    *observer
+	committed   *committed
 	tx          *pendingTx // nil outside a transaction
 }
 
@@ -57,42 +62,82 @@ type querier interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
-// Open opens the database at url, the path of a SQLite file or a postgres:// URL, and brings its schema up to date.
-func Open(ctx context.Context, url string) (*DB, error) {
-	f := flavorOf(url)
-	if err := f.prepare(url); err != nil {
+// Config says which database to open, and how.
+type Config struct {
+	// URL is the path of a SQLite file or a postgres:// URL.
+	URL string
+	// MustExist says that the database has been used before. Open creates nothing then.
+	MustExist bool
+	// Server says that this process serves people. A SQLite file has one such process, and is checked for damage.
+	Server bool
+
+	// The rest is for PostgreSQL.
+
+	// MaxConnections is the most connections at a time. Default: 20.
+	MaxConnections int
+	// StatementTimeout limits each statement. 0: no limit.
+	StatementTimeout time.Duration
+	// ApplicationName is the name of the connections in pg_stat_activity. Default: that of the URL, or twostep.
+	ApplicationName string
+}
+
+// Open opens the database at url with the defaults of Config.
+func Open(ctx context.Context, url string) (*DB, error) { return Config{URL: url}.Open(ctx) }
+
+// Open opens the database and brings its schema up to date. It returns ErrNoDatabase if MustExist is set and there is
+// no database, and an error that names the SQLite file if another server uses it or it is damaged.
+func (c Config) Open(ctx context.Context) (*DB, error) {
+	f := flavorOf(c.URL)
+	if err := f.prepare(c); err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
-	if err := migrate(ctx, f, url); err != nil {
-		if failed := describeConnectError(err); failed != nil {
-			return nil, fmt.Errorf("store: %w", failed)
+	db := &DB{flavor: f, changes: &changes{last: map[Key]uint64{}}, observer: &observer{},
+		committed: &committed{}, unlock: func() {}}
+	if c.Server && f.oneWriter {
+		var err error
+		if db.unlock, err = lockServer(c.URL); err != nil {
+			return nil, fmt.Errorf("store: %w", err)
 		}
-		return nil, fmt.Errorf("store: migrate: %w", err)
+		db.exclusive = true
 	}
-	writers, err := f.open(url, false)
-	if err != nil {
-		return nil, fmt.Errorf("store: open: %w", err)
-	}
-	readers := writers
-	if f.oneWriter {
-		if readers, err = f.open(url, true); err != nil {
-			return nil, fmt.Errorf("store: open: %w", errors.Join(err, writers.Close()))
-		}
-	}
-	obs := &observer{}
-	db := &DB{
-		read: observed{readers, obs}, write: observed{writers, obs}, readers: readers, writers: writers,
-		flavor: f, changes: &changes{last: map[Key]uint64{}}, observer: obs,
-	}
-	if f.oneWriter {
-		db.unlock, _ = lockFile(url+".alone", false)
+	if err := db.connect(ctx, c); err != nil {
+		db.unlock()
+		return nil, fmt.Errorf("store: %w", err)
 	}
 	return db, nil
 }
 
-// Exclusive reports whether no other process had the SQLite database open when this one opened it. It reports false for
-// PostgreSQL.
-func (db *DB) Exclusive() bool { return db.unlock != nil }
+// connect connects db, after a check for damage and the migrations.
+func (db *DB) connect(ctx context.Context, c Config) (err error) {
+	if db.exclusive {
+		if db.unchecked, err = checkSQLite(ctx, c, checkTime); err != nil {
+			return err
+		}
+	}
+	if err := migrate(ctx, db.flavor, c); err != nil {
+		if failed := describeConnectError(err); failed != nil {
+			return failed
+		}
+		return fmt.Errorf("migrate: %w", describeDamage(c.URL, err))
+	}
+	if db.writers, err = db.flavor.open(c, false); err != nil {
+		return fmt.Errorf("open: %w", err)
+	}
+	db.readers = db.writers
+	if db.flavor.oneWriter {
+		if db.readers, err = db.flavor.open(c, true); err != nil {
+			return fmt.Errorf("open: %w", errors.Join(err, db.writers.Close()))
+		}
+	}
+	db.read, db.write = observed{db.readers, db.observer}, observed{db.writers, db.observer}
+	return nil
+}
+
+// Exclusive reports whether this process is the only server on a SQLite database. It reports false for PostgreSQL.
+func (db *DB) Exclusive() bool { return db.exclusive }
+
+// Unchecked reports whether the SQLite file is so large that Open did not check all of it for damage.
+func (db *DB) Unchecked() bool { return db.unchecked }
 
 // Close closes all connections.
 func (db *DB) Close() error {
@@ -100,9 +145,7 @@ func (db *DB) Close() error {
 	if db.readers != db.writers {
 		err = errors.Join(err, db.readers.Close())
 	}
-	if db.unlock != nil {
-		db.unlock()
-	}
+	db.unlock()
 	return err
 }
 
@@ -138,7 +181,8 @@ func (db *DB) once(ctx context.Context, f func(*DB) error) error {
 	}
 	defer tx.Rollback() // does nothing after a commit
 	q := observed{tx, db.observer}
-	inner := &DB{read: q, write: q, flavor: db.flavor, changes: db.changes, observer: db.observer, tx: &pendingTx{}}
+	inner := &DB{read: q, write: q, flavor: db.flavor, changes: db.changes, observer: db.observer,
+		committed: db.committed, tx: &pendingTx{}}
 	if err := f(inner); err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ import (
 )
 
 func each(t *testing.T, f func(t *testing.T, db *store.DB)) {
-	storetest.EachDatabase(t, func(t *testing.T, url string) { f(t, storetest.Open(t, url)) })
+	storetest.EachWay(t, func(t *testing.T, url string) { f(t, storetest.Open(t, url)) })
 }
 
 func anna(t *testing.T, db *store.DB) store.Account {
@@ -308,7 +308,7 @@ func TestTx(t *testing.T) {
 
 // Processes that open a new database at once migrate it once.
 func TestOpenTogether(t *testing.T) {
-	storetest.EachDatabase(t, func(t *testing.T, url string) {
+	storetest.EachWay(t, func(t *testing.T, url string) {
 		if n := race(t, 6, func() error {
 			db, err := store.Open(context.Background(), url)
 			if err != nil {
@@ -323,7 +323,7 @@ func TestOpenTogether(t *testing.T) {
 
 // Open returns an error for a schema of a newer program.
 func TestNewerSchema(t *testing.T) {
-	storetest.EachDatabase(t, func(t *testing.T, url string) {
+	storetest.EachWay(t, func(t *testing.T, url string) {
 		storetest.Open(t, url)
 		storetest.Exec(t, url, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, TRUE)`)
 		if db, err := store.Open(t.Context(), url); err == nil {
@@ -364,7 +364,7 @@ func TestDeleteExpired(t *testing.T) {
 // Trusted networks and trust decisions are deleted at Cutoffs.Trust, and devices that have expired with all that refers
 // to them at Cutoffs.Ended.
 func TestDeleteExpiredTrust(t *testing.T) {
-	storetest.EachDatabase(t, func(t *testing.T, url string) {
+	storetest.EachWay(t, func(t *testing.T, url string) {
 		db := storetest.Open(t, url)
 		ctx := t.Context()
 		must := func(err error) {
@@ -409,7 +409,7 @@ func TestDeleteExpiredTrust(t *testing.T) {
 
 // Concurrent rotations replace the secrets of a device once.
 func TestRotateDeviceSecrets(t *testing.T) {
-	storetest.EachDatabase(t, func(t *testing.T, url string) {
+	storetest.EachWay(t, func(t *testing.T, url string) {
 		db := storetest.Open(t, url)
 		was := store.Device{ID: "d", Series: []byte("series"), Secret: []byte("first"), ExpiresAt: at(1000)}
 		if err := db.CreateDevice(t.Context(), was); err != nil {

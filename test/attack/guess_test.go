@@ -132,7 +132,7 @@ func TestOnlyTheLastThreeCodesFit(t *testing.T) {
 	if len(codes) != 4 {
 		t.Fatalf("%d different codes in 4 mails", len(codes))
 	}
-	keys, err := seal.LoadOrCreateKeyRing(h.KeyFile)
+	keys, _, err := seal.CreateKeyRing(h.KeyFile)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,6 +33,13 @@ func EachDatabase(t *testing.T, f func(t *testing.T, url string)) {
 	t.Run("postgres", func(t *testing.T) { f(t, NewPostgres(t)) })
 }
 
+// EachWay is EachDatabase, and runs the test on PostgreSQL behind a pooler in transaction mode too.
+func EachWay(t *testing.T, f func(t *testing.T, url string)) {
+	t.Helper()
+	EachDatabase(t, f)
+	t.Run("pooler", func(t *testing.T) { f(t, NewPooler(t, NewPostgres(t)).URL) })
+}
+
 // Open opens the database at url until the test ends.
 func Open(t testing.TB, url string) *store.DB {
 	t.Helper()
@@ -52,16 +59,7 @@ func Open(t testing.TB, url string) *store.DB {
 // server.
 func Exec(t testing.TB, url, statement string, args ...any) {
 	t.Helper()
-	driver := "sqlite"
-	if strings.HasPrefix(url, "postgres") {
-		driver = "pgx"
-	} else {
-		url += "?_pragma=busy_timeout(5000)"
-	}
-	db, err := sql.Open(driver, url)
-	if err != nil {
-		t.Fatal(err)
-	}
+	db := connect(t, url)
 	defer db.Close()
 	if _, err := db.ExecContext(t.Context(), statement, args...); err != nil {
 		t.Fatal(err)
@@ -71,17 +69,28 @@ func Exec(t testing.TB, url, statement string, args ...any) {
 // CountRows returns the number of rows of a table, which may be followed by a WHERE clause.
 func CountRows(t testing.TB, url, table string) (n int) {
 	t.Helper()
-	driver := "sqlite"
-	if strings.HasPrefix(url, "postgres") {
-		driver = "pgx"
-	}
-	db, err := sql.Open(driver, url)
-	if err != nil {
-		t.Fatal(err)
-	}
+	db := connect(t, url)
 	defer db.Close()
 	if err := db.QueryRowContext(t.Context(), "SELECT count(*) FROM "+table).Scan(&n); err != nil {
 		t.Fatal(err)
 	}
 	return n
+}
+
+// connect opens the database at url without package store.
+func connect(t testing.TB, url string) *sql.DB {
+	t.Helper()
+	driver, source := "sqlite", url+"?_pragma=busy_timeout(5000)"
+	if strings.HasPrefix(url, "postgres") {
+		mark := "?"
+		if strings.Contains(url, mark) {
+			mark = "&"
+		}
+		driver, source = "pgx", url+mark+"default_query_exec_mode=exec" // no prepared statements: url may be of a Pooler
+	}
+	db, err := sql.Open(driver, source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return db
 }

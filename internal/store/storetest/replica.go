@@ -23,14 +23,25 @@ import (
 // shutdown, promotes the second and returns the URL of the second.
 func NewReplicatedPostgres(t testing.TB) (first string, failover func() (second string)) {
 	t.Helper()
-	p := startPair(t)
-	return p.first, func() string {
+	p := newSynchronous(t)
+	return p.First, func() string {
 		t.Helper()
-		if err := errors.Join(p.stopFirst(), p.promoteSecond()); err != nil {
+		p.Failover(t)
+		return p.Second
+	}
+}
+
+func newSynchronous(t testing.TB) *Pair {
+	t.Helper()
+	p := NewReplica(t)
+	for _, err := range []error{
+		execSQL(p.First, "ALTER SYSTEM SET synchronous_standby_names = '*'"), waitSynchronous(p.First),
+	} {
+		if err != nil {
 			t.Fatal(err)
 		}
-		return p.second
 	}
+	return p
 }
 
 // NewHangingPostgres starts two servers as NewReplicatedPostgres does. It returns a URL with both, a function that stops
@@ -38,17 +49,16 @@ func NewReplicatedPostgres(t testing.TB) (first string, failover func() (second 
 // promotes the second and returns its URL.
 func NewHangingPostgres(t testing.TB) (both string, hang func(), promote func() (second string)) {
 	t.Helper()
-	p := startPair(t)
-	address, err := url.Parse(p.first)
+	p := newSynchronous(t)
+	address, err := url.Parse(p.First)
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, err := url.Parse(p.second)
+	second, err := url.Parse(p.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
 	address.Host += "," + second.Host
-	address.RawQuery += "&target_session_attrs=read-write&connect_timeout=2"
 	signal := func(s syscall.Signal) {
 		pids, err := p.one.processes()
 		if err != nil {
@@ -65,20 +75,21 @@ func NewHangingPostgres(t testing.TB) (both string, hang func(), promote func() 
 	}
 	return address.String(), hang, func() string {
 		t.Helper()
-		if err := p.promoteSecond(); err != nil {
+		if err := p.two.runTool("pg_ctl", "-w", "promote"); err != nil {
 			t.Fatal(err)
 		}
-		return p.second
+		return p.Second
 	}
 }
 
-// pair is two servers, of which the second is a replica of the first.
-type pair struct {
+// Pair is a PostgreSQL server and its replica.
+type Pair struct {
+	First, Second string // URLs; the second answers reads only until Failover
 	one, two      cluster
-	first, second string // their URLs
 }
 
-func startPair(t testing.TB) *pair {
+// NewReplica starts two PostgreSQL servers with asynchronous replication. They run until the test ends.
+func NewReplica(t testing.TB) *Pair {
 	t.Helper()
 	must := func(err error) {
 		t.Helper()
@@ -91,24 +102,58 @@ func startPair(t testing.TB) *pair {
 	must(err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	must(os.Chmod(dir, 0o711))
-	p := &pair{one: cluster{filepath.Join(dir, "one")}, two: cluster{filepath.Join(dir, "two")}}
+	p := &Pair{one: cluster{filepath.Join(dir, "one")}, two: cluster{filepath.Join(dir, "two")}}
 	must(errors.Join(p.one.createDir(), p.two.createDir()))
-	p.first, err = p.one.initAndStart("")
+	p.First, err = p.one.initAndStart("")
 	must(err)
 	t.Cleanup(func() { _ = p.stopFirst() }) // fails if it was stopped before
-	must(p.two.cloneFrom(p.first))
+	must(p.two.cloneFrom(p.First))
 	port, err := p.two.startServer("")
 	must(err)
-	p.second = postgresURL(port)
+	p.Second = postgresURL(port)
 	t.Cleanup(func() { _ = p.two.runTool("pg_ctl", "-m", "immediate", "stop") })
-	must(execSQL(p.first, "ALTER SYSTEM SET synchronous_standby_names = '*'"))
-	must(waitSynchronous(p.first))
 	return p
 }
 
-func (p *pair) stopFirst() error { return p.one.runTool("pg_ctl", "-m", "immediate", "stop") }
+func (p *Pair) stopFirst() error { return p.one.runTool("pg_ctl", "-m", "immediate", "stop") }
 
-func (p *pair) promoteSecond() error { return p.two.runTool("pg_ctl", "-w", "promote") }
+// Detach waits until the replica has everything that was committed, and ends the replication.
+func (p *Pair) Detach(t testing.TB) {
+	t.Helper()
+	err := withDB(p.First, func(ctx context.Context, db *sql.DB) error {
+		var at string
+		if err := db.QueryRowContext(ctx, "SELECT pg_current_wal_lsn()::text").Scan(&at); err != nil {
+			return err
+		}
+		return withDB(p.Second, func(ctx context.Context, replica *sql.DB) error {
+			for tick := time.NewTicker(20 * time.Millisecond); ; {
+				var has bool
+				err := replica.QueryRowContext(ctx, "SELECT pg_last_wal_replay_lsn() >= $1::pg_lsn", at).Scan(&has)
+				if err != nil || has {
+					return err
+				}
+				select {
+				case <-tick.C:
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			}
+		})
+	})
+	err = errors.Join(err, execSQL(p.Second, "ALTER SYSTEM SET primary_conninfo = ''"),
+		p.two.runTool("pg_ctl", "-w", "-m", "fast", "-l", filepath.Join(p.two.dir, "log"), "restart"))
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Failover stops the first server without a shutdown and promotes the second.
+func (p *Pair) Failover(t testing.TB) {
+	t.Helper()
+	if err := errors.Join(p.stopFirst(), p.two.runTool("pg_ctl", "-w", "promote")); err != nil {
+		t.Fatal(err)
+	}
+}
 
 // processes returns the ids of the server and of its children, the server first, so that it starts no more of them.
 func (c cluster) processes() (pids []int, err error) {
