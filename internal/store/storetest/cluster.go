@@ -113,14 +113,18 @@ func (c cluster) initAndStart(options string) (string, error) {
 	return address, os.WriteFile(c.urlFile(), []byte(address), 0o600)
 }
 
-// startServer starts the server on the existing data directory.
+// startServer starts the server on the existing data directory, at a free port.
 func (c cluster) startServer(options string) (port int, err error) {
 	if port, err = freePort(); err != nil {
 		return 0, err
 	}
+	return port, c.startServerAt(port, options)
+}
+
+func (c cluster) startServerAt(port int, options string) error {
 	args := fmt.Sprintf("-p %d -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=300"+
 		" -c fsync=off -c log_min_messages=fatal -c log_min_error_statement=panic %s", port, options)
-	return port, c.runTool("pg_ctl", "-l", filepath.Join(c.dir, "log"), "-w", "-t", "60", "-o", args, "start")
+	return c.runTool("pg_ctl", "-l", filepath.Join(c.dir, "log"), "-w", "-t", "60", "-o", args, "start")
 }
 
 func postgresURL(port int) string {

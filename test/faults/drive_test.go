@@ -1,0 +1,388 @@
+package faults
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"twostep.example/twostep"
+	"twostep.example/twostep/delivery"
+	"twostep.example/twostep/factor"
+	"twostep.example/twostep/factor/email"
+	"twostep.example/twostep/factor/totp"
+	"twostep.example/twostep/internal/store/storetest"
+)
+
+const (
+	password = "correct horse battery"
+	// recoveryLimit is how long after the end of a cause the first complete sign-in may end.
+	recoveryLimit = 5 * time.Second
+	// memoryLimit is how much memory a server may use, in MB.
+	memoryLimit = 200
+	// logLimit is how many warnings and errors a server may log in a second besides those of requests.
+	logLimit = 5
+)
+
+// ack is what a server acknowledged.
+type ack string
+
+const (
+	unknown        ack = "" // an answer was lost, and one of two states must hold
+	usedCode       ack = "codes"
+	madeSession    ack = "sessions"
+	signedOut      ack = "sign-outs"
+	trustedBrowser ack = "trusted browsers"
+	newPassword    ack = "passwords"
+	addedApp       ack = "authenticator apps"
+)
+
+// drive is one fault: servers, people who sign in all the time, and what they were told.
+type drive struct {
+	*testing.T
+	t       *testing.T // the same, where a method of T is meant
+	pace    pace
+	servers []*server
+	mail    *mailServer
+	public  string // the public URL
+
+	accounts chan *account
+	persons  atomic.Int64
+	tries    atomic.Int64 // rounds of all people that have ended
+
+	mu     sync.Mutex
+	claims map[string]func() error // what must hold, by a key that tells what replaces it
+	acks   map[ack]int
+	wrongs []string // wrong answers
+	seen   seen
+}
+
+// pace is how long the phases of a drive last.
+type pace struct {
+	rounds   int64         // of all people together, in each phase
+	fault    time.Duration // how long a fault lasts at least
+	pause    time.Duration // of a person between two rounds
+	accounts int
+	waiting  int // messages while the mail server is away
+}
+
+// seen is what was seen, for the table.
+type seen struct {
+	answered, unavailable, internal, closed, refused int // requests
+	acked                                            int
+	recovery                                         time.Duration
+	log, memory                                      int
+	also                                             string
+}
+
+func (d *drive) count(n *int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	*n++
+}
+
+// acknowledged records what a server has told a person. check says whether it holds; it replaces the check with the
+// same key.
+func (d *drive) acknowledged(what ack, key string, check func() error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if what != unknown {
+		d.acks[what]++
+	}
+	d.claims[key] = check
+}
+
+// forget drops a check, because an answer is awaited that may change what holds.
+func (d *drive) forget(key string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.claims, key)
+}
+
+func (d *drive) wrong(what string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.wrongs = append(d.wrongs, what)
+}
+
+func (d *drive) nextAccount() *account {
+	select {
+	case a := <-d.accounts:
+		return a
+	default:
+		d.Error("the people have used up all accounts")
+		return &account{email: "nobody@example.com", password: password}
+	}
+}
+
+// site is where a drive takes place.
+type site struct {
+	binary   string
+	database string // the URL of the servers; "": SQLite
+	direct   string // the URL for the accounts, if it is another
+	dir      string // for SQLite and the keys; "": a new one
+	servers  int
+}
+
+// newDrive starts the servers of a site with its accounts.
+func newDrive(t *testing.T, p pace, s site) *drive {
+	t.Helper()
+	d := &drive{
+		T: t, t: t, pace: p, mail: startMail(t), claims: map[string]func() error{}, acks: map[ack]int{},
+		accounts: make(chan *account, p.accounts),
+	}
+	if s.dir == "" {
+		s.dir = storetest.TempDir(t)
+	}
+	addresses := make([]string, s.servers)
+	for i := range addresses {
+		addresses[i] = fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	}
+	d.public = "http://" + addresses[0]
+	direct := s.direct
+	if direct == "" {
+		direct = s.database
+	}
+	if direct == "" {
+		direct = filepath.Join(s.dir, "twostep.db")
+	}
+	d.beside(direct, filepath.Join(s.dir, "keys"), func(ts *twostep.Server) {
+		for i := range p.accounts {
+			a := &account{email: fmt.Sprintf("p%d@example.com", i), password: password}
+			params := twostep.AccountParams{Email: a.email, Name: "P", Password: password}
+			if err := ts.CreateAccount(t.Context(), params); err != nil {
+				t.Fatal(err)
+			}
+			d.accounts <- a
+		}
+	})
+	for i, address := range addresses {
+		one := &server{
+			t: t, binary: s.binary, address: address, clock: filepath.Join(s.dir, fmt.Sprintf("clock%d", i)),
+			args: []string{
+				"serve", "--listen", address, "--public-url", d.public, "--data", s.dir, "--log-format", "json",
+				"--smtp-host", "127.0.0.1", "--smtp-port", fmt.Sprint(d.mail.port), "--smtp-security", "none",
+				"--smtp-from", "Example <signin@example.com>",
+			},
+		}
+		if s.database != "" {
+			one.args = append(one.args, "--database", s.database)
+		}
+		one.env = []string{clockVariable + "=" + one.clock}
+		d.servers = append(d.servers, one)
+		t.Cleanup(one.kill)
+		one.mustStart()
+	}
+	return d
+}
+
+// beside opens the database with the keys of the servers, for what takes too long in a browser.
+func (d *drive) beside(database, keys string, f func(*twostep.Server)) {
+	d.t.Helper()
+	ts, err := twostep.New(d.t.Context(), twostep.Options{
+		Database: database, KeyFile: keys, PublicURL: d.public, NoBackgroundWork: true,
+		Logger:  slog.New(slog.DiscardHandler),
+		Methods: []factor.Method{email.Method{}, totp.Method{}},
+		Senders: map[delivery.Channel]delivery.SendFunc{
+			delivery.Email: func(context.Context, delivery.Message) error { return errors.New("sends nothing") },
+		},
+	})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	f(ts)
+	if err := ts.Close(); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// twoHosts returns a URL with the hosts of two.
+func twoHosts(t *testing.T, one, two string) string {
+	t.Helper()
+	a, err := url.Parse(one)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := url.Parse(two)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Host += "," + b.Host
+	return a.String()
+}
+
+// run signs people in before, during and after the fault, and checks what they were told.
+func (d *drive) run(strike func(*drive)) seen {
+	d.t.Helper()
+	stop := d.people()
+	d.rounds(d.pace.rounds)
+	strike(d) // ends with recovered
+	d.rounds(d.pace.rounds)
+	stop()
+	d.check()
+	for _, s := range d.servers {
+		if s.running() {
+			s.measure()
+		}
+		d.seen.log, d.seen.memory = max(d.seen.log, s.log.busiest()), max(d.seen.memory, s.memory)
+	}
+	for _, n := range d.acks {
+		d.seen.acked += n
+	}
+	d.judge()
+	return d.seen
+}
+
+// people start to sign in. The function ends that.
+func (d *drive) people() (stop func()) {
+	ctx, cancel := context.WithCancel(d.t.Context())
+	var all sync.WaitGroup
+	for name, round := range map[string]func(*person) error{
+		"comes and goes": (*person).comesAndGoes, "returns": (*person).returns, "stays": (*person).stays,
+		"changes the password": (*person).changesPassword, "adds an app": (*person).addsApp,
+	} {
+		p := d.newPerson(ctx, name, d.nextAccount())
+		all.Go(func() {
+			for ctx.Err() == nil {
+				err := round(p)
+				d.tries.Add(1)
+				if err != nil {
+					p.wait(max(d.pace.pause, 300*time.Millisecond))
+				} else {
+					p.wait(d.pace.pause)
+				}
+			}
+		})
+	}
+	return func() { cancel(); all.Wait() }
+}
+
+// rounds waits until the people have ended n more rounds, whatever came of these.
+func (d *drive) rounds(n int64) {
+	d.t.Helper()
+	late := time.After(2 * time.Minute)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for until := d.tries.Load() + n; d.tries.Load() < until; {
+		select {
+		case <-tick.C:
+		case <-late:
+			d.Fatal("nobody goes on")
+		}
+	}
+}
+
+// last lets people go on while the fault lasts.
+func (d *drive) last() {
+	d.t.Helper()
+	ends := time.After(d.pace.fault)
+	d.rounds(d.pace.rounds)
+	<-ends
+}
+
+// recovered waits for a complete sign-in at every server, now that the cause has ended.
+func (d *drive) recovered() {
+	d.t.Helper()
+	began := time.Now()
+	var all sync.WaitGroup
+	for _, s := range d.servers {
+		all.Go(func() {
+			for i := 0; ; i++ {
+				p := d.newPerson(d.t.Context(), "newcomer", d.nextAccount())
+				p.only = s
+				err := p.signIn(false)
+				if err == nil {
+					return
+				}
+				if time.Since(began) > time.Minute || errors.Is(err, errWrong) {
+					d.Errorf("no sign-in at %s after the end of the cause: %v\n%s", s.address, err, s.log.last())
+					return
+				}
+				p.wait(100 * time.Millisecond)
+			}
+		})
+	}
+	all.Wait()
+	d.seen.recovery = max(d.seen.recovery, time.Since(began))
+}
+
+// check checks all that was acknowledged.
+func (d *drive) check() {
+	d.t.Helper()
+	for _, key := range slices.Sorted(maps.Keys(d.claims)) {
+		err := d.claims[key]()
+		for tries := 0; err != nil && !errors.Is(err, errWrong) && tries < 20; tries++ {
+			time.Sleep(100 * time.Millisecond)
+			err = d.claims[key]()
+		}
+		if err != nil && !errors.Is(err, errWrong) {
+			d.Errorf("%s: %v", key, err)
+		}
+	}
+}
+
+// judge fails the test if a promise was broken.
+func (d *drive) judge() {
+	d.t.Helper()
+	for _, what := range d.wrongs {
+		d.Error(what)
+	}
+	if d.seen.recovery > recoveryLimit {
+		d.Errorf("the first sign-in was complete %v after the end of the cause, want %v", d.seen.recovery, recoveryLimit)
+	}
+	if d.seen.memory > memoryLimit {
+		d.Errorf("a server used %d MB, want at most %d", d.seen.memory, memoryLimit)
+	}
+	if d.seen.log > logLimit {
+		d.Errorf("a server logged %d warnings and errors in a second that belong to no request, want at most %d", d.seen.log, logLimit)
+	}
+	for _, what := range []ack{usedCode, madeSession, signedOut, trustedBrowser, newPassword, addedApp} {
+		if d.acks[what] == 0 {
+			d.Errorf("no %s were acknowledged", what)
+		}
+	}
+	if d.Failed() {
+		for _, s := range d.servers {
+			d.Logf("%s:\n%s", s.address, s.log.last())
+		}
+	}
+	d.Logf("%+v %v", d.seen, d.acks)
+}
+
+func (s seen) String() string {
+	parts := []string{fmt.Sprintf("%d acknowledged, 0 lost", s.acked)}
+	for _, one := range []struct {
+		n    int
+		text string
+	}{{s.unavailable, "503 with Retry-After"}, {s.internal, "500"}, {s.closed, "connections closed"}, {s.refused, "connections refused"}} {
+		if one.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d × %s", one.n, one.text))
+		}
+	}
+	parts = append(parts, fmt.Sprintf("sign-ins again after %.1f s", s.recovery.Seconds()),
+		fmt.Sprintf("%d MB", s.memory))
+	if s.also != "" {
+		parts = append(parts, s.also)
+	}
+	return strings.Join(parts, "; ")
+}
