@@ -1,12 +1,12 @@
 package faults
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
-	"net"
 	"net/url"
 	"path/filepath"
 	"slices"
@@ -55,10 +55,11 @@ type drive struct {
 	servers []*server
 	mail    *mailServer
 	public  string // the public URL
+	site    site
 
 	accounts chan *account
 	persons  atomic.Int64
-	tries    atomic.Int64 // rounds of all people that have ended
+	rounds   []*atomic.Int64 // that have ended, of each of the people
 
 	mu     sync.Mutex
 	claims map[string]func() error // what must hold, by a key that tells what replaces it
@@ -69,9 +70,11 @@ type drive struct {
 
 // pace is how long the phases of a drive last.
 type pace struct {
-	rounds   int64         // of all people together, in each phase
+	rounds   int64         // of each person, before, during and after a fault
 	fault    time.Duration // how long a fault lasts at least
+	outage   time.Duration // how long the mail server is away at least
 	pause    time.Duration // of a person between two rounds
+	patience time.Duration // of a person who waits for a mail with a code
 	accounts int
 	waiting  int // messages while the mail server is away
 }
@@ -79,7 +82,7 @@ type pace struct {
 // seen is what was seen, for the table.
 type seen struct {
 	answered, unavailable, internal, closed, refused int // requests
-	acked                                            int
+	acked, lost, wrong                               int
 	recovery                                         time.Duration
 	log, memory                                      int
 	also                                             string
@@ -129,9 +132,14 @@ func (d *drive) nextAccount() *account {
 type site struct {
 	binary   string
 	database string // the URL of the servers; "": SQLite
-	direct   string // the URL for the accounts, if it is another
-	dir      string // for SQLite and the keys; "": a new one
+	direct   string // the URL for the test, if it is another
+	dir      string // of SQLite and the keys; "": a new one
 	servers  int
+
+	// What is in front of or behind the servers, for its fault.
+	replicated *storetest.Replicated
+	alone      *storetest.Alone
+	pooler     *storetest.Pooler
 }
 
 // newDrive starts the servers of a site with its accounts.
@@ -144,19 +152,20 @@ func newDrive(t *testing.T, p pace, s site) *drive {
 	if s.dir == "" {
 		s.dir = storetest.TempDir(t)
 	}
+	if s.direct == "" {
+		s.direct = cmp.Or(s.database, filepath.Join(s.dir, "twostep.db"))
+	}
+	d.site = s
 	addresses := make([]string, s.servers)
 	for i := range addresses {
-		addresses[i] = fmt.Sprintf("127.0.0.1:%d", freePort(t))
+		port, err := storetest.FreePort()
+		if err != nil {
+			t.Fatal(err)
+		}
+		addresses[i] = fmt.Sprintf("127.0.0.1:%d", port)
 	}
 	d.public = "http://" + addresses[0]
-	direct := s.direct
-	if direct == "" {
-		direct = s.database
-	}
-	if direct == "" {
-		direct = filepath.Join(s.dir, "twostep.db")
-	}
-	d.beside(direct, filepath.Join(s.dir, "keys"), func(ts *twostep.Server) {
+	d.beside(func(ts *twostep.Server) {
 		for i := range p.accounts {
 			a := &account{email: fmt.Sprintf("p%d@example.com", i), password: password}
 			params := twostep.AccountParams{Email: a.email, Name: "P", Password: password}
@@ -187,10 +196,10 @@ func newDrive(t *testing.T, p pace, s site) *drive {
 }
 
 // beside opens the database with the keys of the servers, for what takes too long in a browser.
-func (d *drive) beside(database, keys string, f func(*twostep.Server)) {
+func (d *drive) beside(f func(*twostep.Server)) {
 	d.t.Helper()
 	ts, err := twostep.New(d.t.Context(), twostep.Options{
-		Database: database, KeyFile: keys, PublicURL: d.public, NoBackgroundWork: true,
+		Database: d.site.direct, KeyFile: filepath.Join(d.site.dir, "keys"), PublicURL: d.public, NoBackgroundWork: true,
 		Logger:  slog.New(slog.DiscardHandler),
 		Methods: []factor.Method{email.Method{}, totp.Method{}},
 		Senders: map[delivery.Channel]delivery.SendFunc{
@@ -204,16 +213,6 @@ func (d *drive) beside(database, keys string, f func(*twostep.Server)) {
 	if err := ts.Close(); err != nil {
 		d.t.Fatal(err)
 	}
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 // twoHosts returns a URL with the hosts of two.
@@ -235,11 +234,16 @@ func twoHosts(t *testing.T, one, two string) string {
 func (d *drive) run(strike func(*drive)) seen {
 	d.t.Helper()
 	stop := d.people()
-	d.rounds(d.pace.rounds)
+	defer stop() // also if the fault ends the test
+	d.goOn(d.pace.rounds)
 	strike(d) // ends with recovered
-	d.rounds(d.pace.rounds)
+	d.goOn(d.pace.rounds)
 	stop()
-	d.check()
+	lost := d.check()
+	d.seen.lost = len(lost)
+	for _, what := range lost {
+		d.Error("lost: " + what)
+	}
 	for _, s := range d.servers {
 		if s.running() {
 			s.measure()
@@ -261,11 +265,12 @@ func (d *drive) people() (stop func()) {
 		"comes and goes": (*person).comesAndGoes, "returns": (*person).returns, "stays": (*person).stays,
 		"changes the password": (*person).changesPassword, "adds an app": (*person).addsApp,
 	} {
-		p := d.newPerson(ctx, name, d.nextAccount())
+		p, ended := d.newPerson(ctx, name, d.nextAccount()), new(atomic.Int64)
+		d.rounds = append(d.rounds, ended)
 		all.Go(func() {
 			for ctx.Err() == nil {
 				err := round(p)
-				d.tries.Add(1)
+				ended.Add(1)
 				if err != nil {
 					p.wait(max(d.pace.pause, 300*time.Millisecond))
 				} else {
@@ -274,30 +279,48 @@ func (d *drive) people() (stop func()) {
 			}
 		})
 	}
-	return func() { cancel(); all.Wait() }
+	return func() { cancel(); all.Wait() } // may be called twice
 }
 
-// rounds waits until the people have ended n more rounds, whatever came of these.
-func (d *drive) rounds(n int64) {
+// goOn waits until each of the people has ended n more rounds, whatever came of these.
+func (d *drive) goOn(n int64) {
 	d.t.Helper()
 	late := time.After(2 * time.Minute)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for until := d.tries.Load() + n; d.tries.Load() < until; {
-		select {
-		case <-tick.C:
-		case <-late:
-			d.Fatal("nobody goes on")
+	for _, ended := range d.rounds {
+		for until := ended.Load() + n; ended.Load() < until; {
+			select {
+			case <-tick.C:
+			case <-late:
+				d.Fatal("nobody goes on")
+			}
 		}
 	}
 }
 
-// last lets people go on while the fault lasts.
-func (d *drive) last() {
+// last lets people go on while the fault lasts, for some rounds and at least this time.
+func (d *drive) last(least time.Duration) {
 	d.t.Helper()
-	ends := time.After(d.pace.fault)
-	d.rounds(d.pace.rounds)
+	ends := time.After(least)
+	d.goOn(d.pace.rounds)
 	<-ends
+}
+
+// goesOn signs somebody in before a fault, and lets them open a page during it. The page must come: the session is
+// there, and that its use cannot be recorded is no reason to end it.
+func (d *drive) goesOn(fault func()) {
+	d.t.Helper()
+	p := d.newPerson(d.t.Context(), "reads on", d.nextAccount())
+	if err := p.signIn(false); err != nil {
+		d.Fatal(err)
+	}
+	// As if the last use were old enough to be recorded again.
+	storetest.Exec(d.t, d.site.direct, "UPDATE sessions SET last_seen_at = last_seen_at - 120000")
+	fault()
+	if err := p.inside(); err != nil {
+		p.wrong("somebody who was signed in before: %v", err)
+	}
 }
 
 // recovered waits for a complete sign-in at every server, now that the cause has ended.
@@ -324,28 +347,39 @@ func (d *drive) recovered() {
 	}
 	all.Wait()
 	d.seen.recovery = max(d.seen.recovery, time.Since(began))
+	if d.Failed() {
+		d.judge()
+		d.FailNow()
+	}
 }
 
-// check checks all that was acknowledged.
-func (d *drive) check() {
+// check checks all that was acknowledged, and returns what does not hold.
+func (d *drive) check() (lost []string) {
 	d.t.Helper()
+	deadline := time.Now().Add(30 * time.Second)
 	for _, key := range slices.Sorted(maps.Keys(d.claims)) {
 		err := d.claims[key]()
-		for tries := 0; err != nil && !errors.Is(err, errWrong) && tries < 20; tries++ {
-			time.Sleep(100 * time.Millisecond)
+		for err != nil && !errors.Is(err, errWrong) && time.Now().Before(deadline) {
+			time.Sleep(100 * time.Millisecond) // the server is real
 			err = d.claims[key]()
 		}
-		if err != nil && !errors.Is(err, errWrong) {
-			d.Errorf("%s: %v", key, err)
+		if err != nil {
+			lost = append(lost, fmt.Sprintf("%s: %v", key, err))
 		}
 	}
+	return lost
 }
 
 // judge fails the test if a promise was broken.
 func (d *drive) judge() {
 	d.t.Helper()
+	d.seen.wrong = len(d.wrongs)
+	times := map[string]int{}
 	for _, what := range d.wrongs {
-		d.Error(what)
+		times[what]++
+	}
+	for _, what := range slices.Sorted(maps.Keys(times)) {
+		d.Errorf("%d × %s", times[what], what)
 	}
 	if d.seen.recovery > recoveryLimit {
 		d.Errorf("the first sign-in was complete %v after the end of the cause, want %v", d.seen.recovery, recoveryLimit)
@@ -369,18 +403,25 @@ func (d *drive) judge() {
 	d.Logf("%+v %v", d.seen, d.acks)
 }
 
+// String is the text in the table.
 func (s seen) String() string {
-	parts := []string{fmt.Sprintf("%d acknowledged, 0 lost", s.acked)}
+	parts := []string{fmt.Sprintf("%d acknowledged, %d lost", s.acked, s.lost)}
 	for _, one := range []struct {
 		n    int
 		text string
-	}{{s.unavailable, "503 with Retry-After"}, {s.internal, "500"}, {s.closed, "connections closed"}, {s.refused, "connections refused"}} {
+	}{
+		{s.wrong, "wrong answers"}, {s.internal, "answers 500"}, {s.unavailable, "answers 503"},
+		{s.closed, "connections closed"}, {s.refused, "connections refused"},
+	} {
 		if one.n > 0 {
-			parts = append(parts, fmt.Sprintf("%d × %s", one.n, one.text))
+			parts = append(parts, fmt.Sprintf("%d %s", one.n, one.text))
 		}
 	}
-	parts = append(parts, fmt.Sprintf("sign-ins again after %.1f s", s.recovery.Seconds()),
-		fmt.Sprintf("%d MB", s.memory))
+	parts = append(parts, fmt.Sprintf("sign-ins after %.1f s", s.recovery.Seconds()))
+	if s.log > 0 {
+		parts = append(parts, fmt.Sprintf("at most %d log lines a second", s.log))
+	}
+	parts = append(parts, fmt.Sprintf("%d MB", s.memory))
 	if s.also != "" {
 		parts = append(parts, s.also)
 	}

@@ -34,6 +34,7 @@ type mailServer struct {
 	state    mailState
 	listener net.Listener
 	open     []net.Conn
+	silent   []net.Conn          // of those, the ones that nobody has answered
 	boxes    map[string][]string // by recipient
 	ids      map[string]int      // how often each message was taken
 	arrived  chan struct{}       // closed and replaced at each arrival
@@ -82,33 +83,45 @@ func (m *mailServer) accept(listener net.Listener) {
 		m.mu.Lock()
 		m.open = append(m.open, conn)
 		silent := m.state == hangs
-		m.mu.Unlock()
 		if silent {
-			continue
+			m.silent = append(m.silent, conn)
 		}
-		select {
-		case m.incoming <- conn:
-		case <-m.ended:
-			return
+		m.mu.Unlock()
+		if !silent {
+			m.talk(conn)
 		}
 	}
 }
 
-// set changes how the server treats its clients from now on, and ends the open connections.
+// talk begins the SMTP conversation.
+func (m *mailServer) talk(conn net.Conn) {
+	select {
+	case m.incoming <- conn:
+	case <-m.ended:
+	}
+}
+
+// set changes how the server treats its clients from now on. If it is away, its connections are closed. If it no longer
+// hangs, it answers those who have waited.
 func (m *mailServer) set(s mailState) {
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, conn := range m.open {
-		conn.Close()
-	}
-	m.open = nil
+	waited := m.silent
+	m.silent = nil
 	switch {
 	case s == away && m.state != away:
 		m.listener.Close()
+		for _, conn := range m.open {
+			conn.Close()
+		}
+		m.open = nil
 	case s != away && m.state == away:
 		m.listen(m.listener.Addr().String())
 	}
 	m.state = s
+	m.mu.Unlock()
+	for _, conn := range waited {
+		m.talk(conn)
+	}
 }
 
 // box returns the mails to an address, and a channel that is closed when there is another mail.

@@ -18,12 +18,8 @@ import (
 	"time"
 )
 
-const (
-	// answerLimit is how long a request may take. A server ends it after 10 s.
-	answerLimit = 12 * time.Second
-	// codeLimit is how long a person waits for the mail with a code.
-	codeLimit = 10 * time.Second
-)
+// answerLimit is how long a request may take. A server ends it after 10 s.
+const answerLimit = 12 * time.Second
 
 // Why a step of a person did not succeed. What the server did is not known then.
 var (
@@ -214,7 +210,7 @@ func (p *person) wrong(format string, args ...any) error {
 
 // code waits for a code that is in none of the first n mails to the address.
 func (p *person) code(n int) (string, error) {
-	late := time.After(codeLimit)
+	late := time.After(p.d.pace.patience)
 	for {
 		mails, more := p.d.mail.box(p.account.email)
 		for _, mail := range mails[min(n, len(mails)):] {
@@ -313,33 +309,36 @@ func copyOf(jar *cookiejar.Jar) *cookiejar.Jar {
 
 // isIn records that the server has acknowledged the session of the browser.
 func (p *person) isIn() {
-	p.d.acknowledged(madeSession, "session of "+p.account.email, p.inside)
+	jar, email := p.jar, p.account.email // the person may take others
+	p.d.acknowledged(madeSession, "session of "+email, func() error { return p.seesSettings(jar, email) })
 }
 
 // inside checks that the browser is signed in.
-func (p *person) inside() error {
-	a, err := p.get("/settings")
+func (p *person) inside() error { return p.seesSettings(p.jar, p.account.email) }
+
+func (p *person) seesSettings(jar *cookiejar.Jar, email string) error {
+	a, err := p.send(http.MethodGet, "/settings", jar)
 	if err == nil && a.status != http.StatusOK {
-		return p.wrong("%s is signed in, and /settings is %v", p.account.email, a)
+		return p.wrong("%s is signed in, and /settings is %v", email, a)
 	}
 	return err
 }
 
 // signOut signs out. What the browser has kept works never again.
 func (p *person) signOut() error {
-	before := copyOf(p.jar)
-	p.d.forget("session of " + p.account.email) // until the answer it is either
+	before, email := copyOf(p.jar), p.account.email
+	p.d.forget("session of " + email) // until the answer it is either
 	if _, _, err := p.insist("/signout"); err != nil {
 		return err
 	}
 	ended := func() error {
 		a, err := p.send(http.MethodGet, "/settings", copyOf(before))
 		if err == nil && a.status == http.StatusOK {
-			return p.wrong("%s has signed out, and the session lives", p.account.email)
+			return p.wrong("%s has signed out, and the session lives", email)
 		}
 		return err
 	}
-	p.d.acknowledged(signedOut, "session of "+p.account.email, ended)
+	p.d.acknowledged(signedOut, "session of "+email, ended)
 	return ended()
 }
 
@@ -357,24 +356,23 @@ func (p *person) returns() error {
 		if err := p.signIn(true); err != nil {
 			return err
 		}
-		p.d.acknowledged(trustedBrowser, "trust of "+p.account.email, func() error {
-			in, err := p.first()
-			if err == nil && !in {
-				return p.wrong("the browser of %s is trusted, and was asked for a code", p.account.email)
-			}
-			return err
-		})
+		p.d.acknowledged(trustedBrowser, "trust of "+p.account.email, p.passwordIsEnough)
 		return p.signOut()
 	}
-	in, err := p.first()
-	if err != nil {
+	if err := p.passwordIsEnough(); err != nil {
 		return err
-	}
-	if !in {
-		return p.wrong("the browser of %s is trusted, and was asked for a code", p.account.email)
 	}
 	p.isIn()
 	return p.signOut()
+}
+
+// passwordIsEnough signs in without a code.
+func (p *person) passwordIsEnough() error {
+	in, err := p.first()
+	if err == nil && !in {
+		return p.wrong("the browser of %s is trusted, and was asked for a code", p.account.email)
+	}
+	return err
 }
 
 // stays signs in once and opens a page now and then.

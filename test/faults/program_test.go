@@ -3,6 +3,7 @@ package faults
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -39,46 +40,56 @@ func clockAhead() time.Time {
 }
 `
 
-// build builds both programs into dir. The files of the repository stay as they are: the compiler reads others in
-// their place (go help build, -overlay).
-func build(t *testing.T, dir string) (p programs) {
+var (
+	programDir string // removed after the tests
+	built      = sync.OnceValues(func() (programs, error) { return buildIn(programDir) })
+)
+
+// build returns both programs, which are built once for all tests.
+func build(t *testing.T) programs {
 	t.Helper()
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
+	p, err := built()
+	if err != nil {
+		t.Fatal(err)
 	}
+	return p
+}
+
+// buildIn builds both programs into dir. The files of the repository stay as they are: the compiler reads others in
+// their place (go help build, -overlay).
+func buildIn(dir string) (programs, error) {
 	root, err := filepath.Abs("../..")
-	must(err)
+	if err != nil {
+		return programs{}, err
+	}
 	options := filepath.Join(root, "options.go")
 	source, err := os.ReadFile(options)
-	must(err)
+	if err != nil {
+		return programs{}, err
+	}
 	const standard, ahead = "o.Now = time.Now\n", "o.Now = clockAhead\n"
 	if strings.Count(string(source), standard) != 1 {
-		t.Fatalf("%s does not set its clock by %q", options, standard)
+		return programs{}, fmt.Errorf("%s does not set its clock by %q", options, standard)
 	}
 	changed, added, list := filepath.Join(dir, "options.go"), filepath.Join(dir, "clock.go"), filepath.Join(dir, "overlay")
-	must(os.WriteFile(changed, []byte(strings.Replace(string(source), standard, ahead, 1)), 0o600))
-	must(os.WriteFile(added, []byte(clockSource), 0o600))
 	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{
 		options: changed, filepath.Join(root, "clock_ahead.go"): added,
 	}})
-	must(err)
-	must(os.WriteFile(list, overlay, 0o600))
-	p = programs{filepath.Join(dir, "twostep"), filepath.Join(dir, "twostep-clock")}
-	for output, flag := range map[string]string{p.plain: "", p.clock: "-overlay=" + list} {
-		args := []string{"build", "-o", output, "./cmd/twostep"}
-		if flag != "" {
-			args = append(args[:1:1], append([]string{flag}, args[1:]...)...)
-		}
-		cmd := exec.Command("go", args...)
+	err = errors.Join(err,
+		os.WriteFile(changed, []byte(strings.Replace(string(source), standard, ahead, 1)), 0o600),
+		os.WriteFile(added, []byte(clockSource), 0o600), os.WriteFile(list, overlay, 0o600))
+	if err != nil {
+		return programs{}, err
+	}
+	p := programs{filepath.Join(dir, "twostep"), filepath.Join(dir, "twostep-clock")}
+	for output, overlay := range map[string]string{p.plain: "", p.clock: list} {
+		cmd := exec.Command("go", "build", "-overlay="+overlay, "-o", output, "./cmd/twostep")
 		cmd.Dir = root
 		if said, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("go build: %v\n%s", err, said)
+			return programs{}, fmt.Errorf("go build: %w\n%s", err, said)
 		}
 	}
-	return p
+	return p, nil
 }
 
 // server is one server of a site. It may be ended and started again, at the same address.

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -115,7 +116,7 @@ func (c cluster) initAndStart(options string) (string, error) {
 
 // startServer starts the server on the existing data directory, at a free port.
 func (c cluster) startServer(options string) (port int, err error) {
-	if port, err = freePort(); err != nil {
+	if port, err = FreePort(); err != nil {
 		return 0, err
 	}
 	return port, c.startServerAt(port, options)
@@ -217,15 +218,20 @@ func serverCredential() (*syscall.Credential, error) {
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
 }
 
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
+// lastPort makes ports of one process differ.
+var lastPort atomic.Int64
+
+// FreePort returns a port of 127.0.0.1 that nobody listens on. No outgoing connection gets it (on Linux these have
+// ports from 32768 on), so a server may be restarted there.
+func FreePort() (int, error) {
+	const first, count = 20_000, 12_000
+	for range count {
+		// Processes begin at different ports, so that they do not try the same ones at once.
+		port := first + int(int64(os.Getpid())*97+lastPort.Add(1))%count
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err == nil {
+			return port, l.Close()
+		}
 	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		return 0, err
-	}
-	return strconv.Atoi(port)
+	return 0, errors.New("no port is free")
 }

@@ -125,8 +125,9 @@ func (a *Alone) Start() {
 // ReadOnly makes every transaction read-only, as managed databases do when their disk is full, or ends that.
 func (a *Alone) ReadOnly(on bool) {
 	a.t.Helper()
-	a.must(execSQL(a.URL, fmt.Sprintf("ALTER SYSTEM SET default_transaction_read_only = %t", on)))
-	a.must(execSQL(a.URL, "SELECT pg_reload_conf()"))
+	admin := a.URL + "&default_transaction_read_only=off"
+	a.must(execSQL(admin, fmt.Sprintf("ALTER SYSTEM SET default_transaction_read_only = %t", on)))
+	a.must(execSQL(admin, "SELECT pg_reload_conf()"))
 }
 
 // kill ends all processes of the server. It returns an error if the server does not run.
