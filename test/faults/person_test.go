@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha1"
+	"crypto/sha256"
 	"encoding/base32"
+	"encoding/base64"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -41,6 +43,7 @@ type person struct {
 	jar     *cookiejar.Jar
 	http    *http.Client
 	turn    int
+	appCode []string // the form with the last authorization code that was used
 }
 
 // account is an account, and what is known of it.
@@ -203,7 +206,7 @@ func (p *person) noAnswer(err error, method, path string, took time.Duration) er
 
 // wrong records an answer that no fault excuses.
 func (p *person) wrong(format string, args ...any) error {
-	p.d.t.Helper()
+	p.d.Helper()
 	p.d.wrong(p.name + ": " + fmt.Sprintf(format, args...))
 	return errWrong
 }
@@ -415,7 +418,7 @@ func (p *person) changesPassword() error {
 
 // hasPassword checks that one of the passwords is that of the account.
 func (p *person) hasPassword(email string, passwords ...string) error {
-	visitor := p.d.newPerson(p.d.t.Context(), "check", &account{email: email})
+	visitor := p.d.newPerson(p.d.Context(), "check", &account{email: email})
 	for _, text := range passwords {
 		visitor.account.password = text
 		a, err := visitor.post("/signin", "email", email, "password", text)
@@ -467,7 +470,7 @@ func (p *person) addsApp() error {
 
 // hasApp checks that a code of the app is one of the methods of a sign-in.
 func (p *person) hasApp(email, password string) error {
-	visitor := p.d.newPerson(p.d.t.Context(), "check", &account{email: email, password: password})
+	visitor := p.d.newPerson(p.d.Context(), "check", &account{email: email, password: password})
 	if in, err := visitor.first(); err != nil || in {
 		return orWrong(p, err, "signed in to %s without a code", email)
 	}
@@ -475,6 +478,66 @@ func (p *person) hasApp(email, password string) error {
 	if err == nil && !strings.Contains(a.body, `value="totp"`) {
 		return p.wrong("the app of %s was added, and is no method of a sign-in: %v", email, a)
 	}
+	return err
+}
+
+// The app that people sign in to. It has no secret, as an app on a phone.
+const (
+	appID       = "phone"
+	appRedirect = "http://127.0.0.1/callback"
+	verifier    = "a-code-verifier-of-at-least-forty-three-characters" // RFC 7636 4.1
+)
+
+var accessToken = regexp.MustCompile(`"access_token":"([^"]+)"`)
+
+// usesApp signs in once, and then signs in to an app with OpenID Connect again and again.
+func (p *person) usesApp() error {
+	if p.account.mailed == 0 || p.account.strayCode {
+		p.appCode = nil
+		if err := p.signIn(false); err != nil {
+			return err
+		}
+	}
+	if a, err := p.get("/oauth2/jwks"); err != nil || a.status != http.StatusOK {
+		return orWrong(p, err, "the keys of ID tokens: %v", a)
+	}
+	challenge := sha256.Sum256([]byte(verifier))
+	a, err := p.get("/oauth2/authorize?" + url.Values{
+		"client_id": {appID}, "redirect_uri": {appRedirect}, "response_type": {"code"}, "scope": {"openid"}, "state": {"x"},
+		"code_challenge": {base64.RawURLEncoding.EncodeToString(challenge[:])}, "code_challenge_method": {"S256"},
+	}.Encode())
+	if err != nil {
+		return err
+	}
+	to, err := url.Parse(a.location)
+	if err != nil || !strings.HasPrefix(a.location, appRedirect) || to.Query().Get("code") == "" {
+		return p.wrong("no code for the app: %v", a)
+	}
+	form := []string{
+		"grant_type", "authorization_code", "client_id", appID, "redirect_uri", appRedirect, "code_verifier", verifier,
+		"code", to.Query().Get("code"),
+	}
+	if a, err = p.post("/oauth2/token", form...); err != nil {
+		return err // a second try would end the tokens (RFC 6749 4.1.2)
+	}
+	found := accessToken.FindStringSubmatch(a.body)
+	if a.status != http.StatusOK || found == nil {
+		return p.wrong("no token for the app: %v", a)
+	}
+	p.d.acknowledged(issuedToken, "token of "+p.account.email, func() error {
+		a, err := p.post("/oauth2/userinfo", "access_token", found[1])
+		if err == nil && a.status != http.StatusOK {
+			return p.wrong("a token was issued, and userinfo says %v", a)
+		}
+		return err
+	})
+	// The code before this one: its second use ends the tokens that were issued for it.
+	if p.appCode != nil {
+		if a, err = p.post("/oauth2/token", p.appCode...); err == nil && a.status != http.StatusBadRequest {
+			return p.wrong("an authorization code was accepted twice: %v", a)
+		}
+	}
+	p.appCode = form
 	return err
 }
 
