@@ -136,7 +136,7 @@ type site struct {
 	servers  int
 
 	// What is in front of or behind the servers, for its fault.
-	replicated *storetest.Replicated
+	replicated *storetest.Pair
 	alone      *storetest.Alone
 	pooler     *storetest.Pooler
 }
@@ -157,11 +157,7 @@ func newDrive(t *testing.T, p pace, s site) *drive {
 	d.site = s
 	addresses := make([]string, s.servers)
 	for i := range addresses {
-		port, err := storetest.FreePort()
-		if err != nil {
-			t.Fatal(err)
-		}
-		addresses[i] = fmt.Sprintf("127.0.0.1:%d", port)
+		addresses[i] = fmt.Sprintf("127.0.0.1:%d", storetest.FreePort(t))
 	}
 	d.public = "http://" + addresses[0]
 	d.beside(func(ts *twostep.Server) {

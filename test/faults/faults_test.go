@@ -201,12 +201,12 @@ func postgres(t *testing.T, p programs) site {
 func sqlite(_ *testing.T, p programs) site { return site{binary: p.plain, servers: 1} }
 
 func alone(t *testing.T, p programs) site {
-	a := storetest.StartAlone(t)
+	a := storetest.NewAlone(t)
 	return site{binary: p.plain, database: a.URL, servers: 2, alone: a}
 }
 
 func replicated(t *testing.T, p programs) site {
-	r := storetest.StartReplicated(t)
+	r := storetest.NewSynchronousReplica(t)
 	return site{
 		binary: p.plain, database: twoHosts(t, r.First, r.Second) + "&target_session_attrs=read-write", direct: r.First,
 		servers: 2, replicated: r,
@@ -266,23 +266,23 @@ func restartEach(d *drive) {
 }
 
 func restartDatabase(d *drive) {
-	d.site.alone.Stop()
+	d.site.alone.Stop(d.T)
 	d.last(d.pace.fault)
-	d.site.alone.Start()
+	d.site.alone.Start(d.T)
 	d.recovered()
 }
 
 func killPrimary(d *drive) {
-	d.site.replicated.Kill()
+	d.site.replicated.Kill(d.T)
 	d.last(d.pace.fault)
-	d.site.replicated.Promote()
+	d.site.replicated.Promote(d.T)
 	d.recovered()
 }
 
 func hangPrimary(d *drive) {
-	d.site.replicated.Hang()
+	d.site.replicated.Hang(d.T)
 	d.last(d.pace.fault)
-	d.site.replicated.Promote()
+	d.site.replicated.Promote(d.T)
 	d.recovered()
 }
 
@@ -295,10 +295,10 @@ func restartPooler(d *drive) {
 
 func readOnly(d *drive) {
 	d.goesOn(func() {
-		d.site.alone.ReadOnly(true)
+		d.site.alone.SetReadOnly(d.T, true)
 		d.last(d.pace.fault)
 	})
-	d.site.alone.ReadOnly(false)
+	d.site.alone.SetReadOnly(d.T, false)
 	d.recovered()
 }
 

@@ -116,7 +116,7 @@ func (c cluster) initAndStart(options string) (string, error) {
 
 // startServer starts the server on the existing data directory, at a free port.
 func (c cluster) startServer(options string) (port int, err error) {
-	if port, err = FreePort(); err != nil {
+	if port, err = freePort(); err != nil {
 		return 0, err
 	}
 	return port, c.startServerAt(port, options)
@@ -221,9 +221,9 @@ func serverCredential() (*syscall.Credential, error) {
 // lastPort makes ports of one process differ.
 var lastPort atomic.Int64
 
-// FreePort returns a port of 127.0.0.1 that nobody listens on. No outgoing connection gets it (on Linux these have
+// freePort returns a port of 127.0.0.1 that nobody listens on. No outgoing connection gets it (on Linux these have
 // ports from 32768 on), so a server may be restarted there.
-func FreePort() (int, error) {
+func freePort() (int, error) {
 	const first, count = 20_000, 12_000
 	for range count {
 		// Processes begin at different ports, so that they do not try the same ones at once.

@@ -26,7 +26,8 @@ type Pooler struct {
 
 	dir     string
 	address string
-	command *exec.Cmd
+	process *os.Process
+	ended   chan struct{} // closed when the process has ended
 }
 
 // NewPooler starts a pooler in front of the PostgreSQL database at address. It runs until the test ends.
@@ -42,13 +43,16 @@ func NewPooler(t testing.TB, address string) *Pooler {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	port, err := FreePort()
+	port, err := freePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	password, _ := to.User.Password()
+	password := ""
+	if text, ok := to.User.Password(); ok {
+		password = " password='" + text + "'"
+	}
 	config := fmt.Sprintf(`[databases]
-%s = host=%s port=%s user=%s password='%s'
+%s = host=%s port=%s user=%s%s
 [pgbouncer]
 listen_addr = 127.0.0.1
 listen_port = %d
@@ -83,12 +87,17 @@ func (p *Pooler) Start(t testing.TB) {
 		program = "/usr/sbin/pgbouncer" // not in the PATH of every user
 	}
 	var output bytes.Buffer
-	p.command = exec.Command(program, filepath.Join(p.dir, "pgbouncer.ini"))
-	p.command.Dir, p.command.Stderr = "/", &output
-	p.command.SysProcAttr = &syscall.SysProcAttr{Credential: as}
-	if err := p.command.Start(); err != nil {
+	command := exec.Command(program, filepath.Join(p.dir, "pgbouncer.ini"))
+	command.Dir, command.Stderr = "/", &output
+	command.SysProcAttr = &syscall.SysProcAttr{Credential: as}
+	if err := command.Start(); err != nil {
 		t.Fatalf("%v: run make test, it installs what the tests need", err)
 	}
+	p.process, p.ended = command.Process, make(chan struct{})
+	go func() {
+		_ = command.Wait() // fails, because Stop kills the process
+		close(p.ended)
+	}()
 	ctx, cancel := context.WithTimeout(t.Context(), postgresTimeout)
 	defer cancel()
 	for tick := time.NewTicker(10 * time.Millisecond); ; {
@@ -98,9 +107,10 @@ func (p *Pooler) Start(t testing.TB) {
 			return
 		}
 		select {
+		case <-p.ended:
+			t.Fatalf("the pooler has ended:\n%s", output.Bytes())
 		case <-ctx.Done():
-			p.Stop()
-			t.Fatalf("%v\n%s", err, output.Bytes())
+			t.Fatal(err)
 		case <-tick.C:
 		}
 	}
@@ -108,6 +118,6 @@ func (p *Pooler) Start(t testing.TB) {
 
 // Stop kills the pooler, which closes all connections.
 func (p *Pooler) Stop() {
-	_ = p.command.Process.Kill()
-	_ = p.command.Wait()
+	_ = p.process.Kill() // fails if it has ended
+	<-p.ended
 }

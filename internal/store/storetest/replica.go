@@ -6,165 +6,103 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
-	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
-	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
 
-// Replicated is two PostgreSQL servers with synchronous replication: every commit on the first is also on the second
-// before it returns.
-type Replicated struct {
-	First, Second string // URLs
-
-	t        testing.TB
-	one, two cluster
-}
-
-// StartReplicated starts both servers until the test ends. The second one is a standby until Promote.
-func StartReplicated(t testing.TB) *Replicated {
-	t.Helper()
-	// Not t.TempDir: the user postgres has no access to it.
-	dir, err := os.MkdirTemp(memory(), "twostep-replicated-")
-	r := &Replicated{t: t, one: cluster{filepath.Join(dir, "one")}, two: cluster{filepath.Join(dir, "two")}}
-	r.must(err)
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	r.must(os.Chmod(dir, 0o711))
-	r.must(errors.Join(r.one.createDir(), r.two.createDir()))
-	r.First, err = r.one.initAndStart("")
-	r.must(err)
-	t.Cleanup(func() { _ = r.one.kill() }) // fails if it was killed before
-	r.must(r.two.cloneFrom(r.First))
-	port, err := r.two.startServer("")
-	r.must(err)
-	r.Second = postgresURL(port)
-	t.Cleanup(func() { _ = r.two.kill() })
-	r.must(execSQL(r.First, "ALTER SYSTEM SET synchronous_standby_names = '*'"))
-	r.must(waitSynchronous(r.First))
-	return r
-}
-
-func (r *Replicated) must(err error) {
-	r.t.Helper()
-	if err != nil {
-		r.t.Fatal(err)
-	}
-}
-
-// Kill ends the first server without a shutdown.
-func (r *Replicated) Kill() { r.t.Helper(); r.must(r.one.kill()) }
-
-// Hang stops all processes of the first server. Its port takes connections, and nothing answers.
-func (r *Replicated) Hang() { r.t.Helper(); r.must(r.one.signal(syscall.SIGSTOP)) }
-
-// Promote makes the second server the primary. The first one must not answer any more.
-func (r *Replicated) Promote() { r.t.Helper(); r.must(r.two.runTool("pg_ctl", "-w", "promote")) }
-
-// NewReplicatedPostgres is StartReplicated with one failover. It returns the URL of the first server, and a function
-// that kills it, promotes the second and returns the URL of the second.
+// NewReplicatedPostgres starts two PostgreSQL servers with synchronous replication: every commit on the first is also
+// on the second before it returns. It returns the URL of the first, and a function that stops the first without a
+// shutdown, promotes the second and returns the URL of the second.
 func NewReplicatedPostgres(t testing.TB) (first string, failover func() (second string)) {
 	t.Helper()
-	r := StartReplicated(t)
-	return r.First, func() string {
-		t.Helper()
-		r.Kill()
-		r.Promote()
-		return r.Second
-	}
-}
-
-// Alone is one PostgreSQL server that no other test uses, so that a test may restart it or change its configuration.
-type Alone struct {
-	URL string
-
-	t testing.TB
-	c cluster
-}
-
-// StartAlone starts the server until the test ends.
-func StartAlone(t testing.TB) *Alone {
-	t.Helper()
-	// Not t.TempDir: the user postgres has no access to it.
-	dir, err := os.MkdirTemp(memory(), "twostep-alone-")
-	a := &Alone{t: t, c: cluster{filepath.Join(dir, "one")}}
-	a.must(err)
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	a.must(errors.Join(os.Chmod(dir, 0o711), a.c.createDir()))
-	a.URL, err = a.c.initAndStart("")
-	a.must(err)
-	t.Cleanup(func() { _ = a.c.kill() })
-	return a
-}
-
-func (a *Alone) must(err error) {
-	a.t.Helper()
-	if err != nil {
-		a.t.Fatal(err)
-	}
-}
-
-// Stop shuts the server down and ends its connections.
-func (a *Alone) Stop() { a.t.Helper(); a.must(a.c.runTool("pg_ctl", "-w", "-m", "fast", "stop")) }
-
-// Start starts the server again, at the same URL.
-func (a *Alone) Start() {
-	a.t.Helper()
-	address, err := url.Parse(a.URL)
-	a.must(err)
-	port, err := strconv.Atoi(address.Port())
-	a.must(err)
-	a.must(a.c.startServerAt(port, ""))
-}
-
-// ReadOnly makes every transaction read-only, as managed databases do when their disk is full, or ends that.
-func (a *Alone) ReadOnly(on bool) {
-	a.t.Helper()
-	admin := a.URL + "&default_transaction_read_only=off"
-	a.must(execSQL(admin, fmt.Sprintf("ALTER SYSTEM SET default_transaction_read_only = %t", on)))
-	a.must(execSQL(admin, "SELECT pg_reload_conf()"))
-}
-
-// kill ends all processes of the server. It returns an error if the server does not run.
-func (c cluster) kill() error {
-	if err := c.signal(syscall.SIGKILL); err != nil {
-		return err
-	}
-	return os.Remove(c.pidFile()) // so that nothing signals another process that gets the number
-}
-
-func (c cluster) pidFile() string { return filepath.Join(c.dataDir(), "postmaster.pid") }
-
-// signal sends a signal to the process that started the server and to its children.
-func (c cluster) signal(sig syscall.Signal) error {
-	text, err := os.ReadFile(c.pidFile())
-	if err != nil {
-		return err
-	}
-	number, _, _ := strings.Cut(string(text), "\n")
-	parent, err := strconv.Atoi(number)
-	if err != nil {
-		return err
-	}
-	// A process that is stopped starts no more children.
-	if err := syscall.Kill(parent, syscall.SIGSTOP); err != nil {
-		return err
-	}
-	children, err := exec.Command("pgrep", "-P", number).Output()
-	if err != nil {
-		return fmt.Errorf("pgrep: %w", err)
-	}
-	for child := range strings.FieldsSeq(string(children)) {
-		if pid, err := strconv.Atoi(child); err == nil {
-			_ = syscall.Kill(pid, sig) // it may have ended
+	p := NewReplica(t)
+	for _, err := range []error{
+		execSQL(p.First, "ALTER SYSTEM SET synchronous_standby_names = '*'"), waitSynchronous(p.First),
+	} {
+		if err != nil {
+			t.Fatal(err)
 		}
 	}
-	return syscall.Kill(parent, sig)
+	return p.First, func() string {
+		t.Helper()
+		p.Failover(t)
+		return p.Second
+	}
+}
+
+// Pair is a PostgreSQL server and its replica.
+type Pair struct {
+	First, Second string // URLs; the second answers reads only until Failover
+	one, two      cluster
+}
+
+// NewReplica starts two PostgreSQL servers with asynchronous replication. They run until the test ends.
+func NewReplica(t testing.TB) *Pair {
+	t.Helper()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Not t.TempDir: the user postgres has no access to it.
+	dir, err := os.MkdirTemp("", "twostep-replicated-")
+	must(err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	must(os.Chmod(dir, 0o711))
+	p := &Pair{one: cluster{filepath.Join(dir, "one")}, two: cluster{filepath.Join(dir, "two")}}
+	must(errors.Join(p.one.createDir(), p.two.createDir()))
+	p.First, err = p.one.initAndStart("")
+	must(err)
+	t.Cleanup(func() { _ = p.stopFirst() }) // fails if it was stopped before
+	must(p.two.cloneFrom(p.First))
+	port, err := p.two.startServer("")
+	must(err)
+	p.Second = postgresURL(port)
+	t.Cleanup(func() { _ = p.two.runTool("pg_ctl", "-m", "immediate", "stop") })
+	return p
+}
+
+func (p *Pair) stopFirst() error { return p.one.runTool("pg_ctl", "-m", "immediate", "stop") }
+
+// Detach waits until the replica has everything that was committed, and ends the replication.
+func (p *Pair) Detach(t testing.TB) {
+	t.Helper()
+	err := withDB(p.First, func(ctx context.Context, db *sql.DB) error {
+		var at string
+		if err := db.QueryRowContext(ctx, "SELECT pg_current_wal_lsn()::text").Scan(&at); err != nil {
+			return err
+		}
+		return withDB(p.Second, func(ctx context.Context, replica *sql.DB) error {
+			for tick := time.NewTicker(20 * time.Millisecond); ; {
+				var has bool
+				err := replica.QueryRowContext(ctx, "SELECT pg_last_wal_replay_lsn() >= $1::pg_lsn", at).Scan(&has)
+				if err != nil || has {
+					return err
+				}
+				select {
+				case <-tick.C:
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			}
+		})
+	})
+	err = errors.Join(err, execSQL(p.Second, "ALTER SYSTEM SET primary_conninfo = ''"),
+		p.two.runTool("pg_ctl", "-w", "-m", "fast", "-l", filepath.Join(p.two.dir, "log"), "restart"))
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Failover stops the first server without a shutdown and promotes the second.
+func (p *Pair) Failover(t testing.TB) {
+	t.Helper()
+	if err := errors.Join(p.stopFirst(), p.two.runTool("pg_ctl", "-w", "promote")); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // cloneFrom makes this cluster a replica of the server at first.
