@@ -20,9 +20,6 @@ import (
 	"time"
 )
 
-// answerLimit is how long a request may take. A server ends it after 10 s.
-const answerLimit = 12 * time.Second
-
 // Why a step of a person did not succeed. What the server did is not known then.
 var (
 	errUnavailable = errors.New("503 with Retry-After")
@@ -52,6 +49,7 @@ type account struct {
 	other           string // the password, if an answer to its change was lost
 	trusted         bool   // the server has said so to the browser of its person
 	strayCode       bool   // a code may arrive that belongs to an earlier sign-in
+	failed          bool   // an earlier sign-in was answered with 503, which hardly ever has sent a code
 	mailed          int    // sign-ins with a mailed code
 }
 
@@ -65,7 +63,7 @@ func (d *drive) newPerson(ctx context.Context, name string, a *account) *person 
 		// One connection for each request: none of them outlives a server.
 		Transport:     &http.Transport{DisableKeepAlives: true, DialContext: dialer.DialContext},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Timeout:       answerLimit,
+		Timeout:       d.pace.answer,
 	}
 	return p
 }
@@ -198,8 +196,8 @@ func (p *person) noAnswer(err error, method, path string, took time.Duration) er
 		return errRefused
 	}
 	p.d.count(&p.d.seen.closed)
-	if took > answerLimit-time.Second {
-		p.wrong("%s %s: no answer within %v", method, path, answerLimit)
+	if took > p.d.pace.answer-time.Second {
+		p.wrong("%s %s: no answer within %v", method, path, p.d.pace.answer)
 	}
 	return errClosed
 }
@@ -236,6 +234,9 @@ func (p *person) first() (in bool, err error) {
 	a, err := p.post("/signin", "email", p.account.email, "password", p.account.password)
 	switch {
 	case errors.Is(err, errRefused):
+		return false, err
+	case errors.Is(err, errUnavailable):
+		p.account.failed = true
 		return false, err
 	case err != nil:
 		p.account.strayCode = true
@@ -277,8 +278,8 @@ func (p *person) signIn(trust bool) error {
 	switch {
 	case err != nil:
 		return err
-	case !a.in() && again:
-		return errClosed // an earlier one has used the code
+	case !a.in() && (again || p.account.failed):
+		return errClosed // an earlier one has used the code, or it belongs to an earlier sign-in
 	case !a.in():
 		return p.wrong("the right code: %v", a)
 	}
