@@ -70,8 +70,8 @@ type drive struct {
 // pace is how long the phases of a drive last.
 type pace struct {
 	rounds   int64         // of each person, before, during and after a fault
-	fault    time.Duration // how long a fault lasts at least
-	outage   time.Duration // how long the mail server is away at least
+	fault    time.Duration // how long a fault lasts; 0: for some rounds
+	outage   time.Duration // how long the mail server is away; 0: for some rounds
 	pause    time.Duration // of a person between two rounds
 	answer   time.Duration // to a request, at most; a server ends it after 10 s
 	recovery time.Duration // from the end of a cause to the first complete sign-in, at most
@@ -312,12 +312,14 @@ func (d *drive) goOn(n int64) {
 	}
 }
 
-// last lets people go on while the fault lasts, for some rounds and at least this time.
-func (d *drive) last(least time.Duration) {
+// last lets people go on while the fault lasts: for this time, or for some rounds of each of them if it is zero.
+func (d *drive) last(fault time.Duration) {
 	d.Helper()
-	ends := time.After(least)
-	d.goOn(d.pace.rounds)
-	<-ends
+	if fault == 0 {
+		d.goOn(d.pace.rounds)
+		return
+	}
+	time.Sleep(fault) // the fault is real
 }
 
 // goesOn signs somebody in before a fault, and lets them open a page during it. The page must come: the session is
@@ -403,7 +405,8 @@ func (d *drive) judge() {
 		d.Errorf("a server used %d MB, want at most %d", d.seen.memory, memoryLimit)
 	}
 	if d.seen.log > logLimit {
-		d.Errorf("a server logged %d warnings and errors in a second that belong to no request, want at most %d", d.seen.log, logLimit)
+		d.Errorf("a server logged %d warnings and errors in a second that belong to no request, want at most %d",
+			d.seen.log, logLimit)
 	}
 	for _, what := range []ack{usedCode, madeSession, signedOut, trustedBrowser, newPassword, addedApp, issuedToken} {
 		if d.acks[what] == 0 {

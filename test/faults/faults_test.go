@@ -41,8 +41,8 @@ var (
 		recovery: 15 * time.Second, accounts: 120, waiting: 100,
 	}
 	longPace = pace{
-		rounds: 3, fault: 30 * time.Second, outage: 10 * time.Minute, pause: 300 * time.Millisecond,
-		patience: 10 * time.Second, answer: 12 * time.Second, recovery: 5 * time.Second, accounts: 1000, waiting: 5000,
+		rounds: 3, fault: 30 * time.Second, outage: 10 * time.Minute, pause: time.Second,
+		patience: 10 * time.Second, answer: 12 * time.Second, recovery: 5 * time.Second, accounts: 2000, waiting: 5000,
 	}
 )
 
