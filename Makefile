@@ -11,7 +11,7 @@ PARALLEL = 4
 # requests share data only in the database.
 SYNC = '{{range .Imports}}{{if or (eq . "sync") (eq . "sync/atomic")}}{{println $$.ImportPath}}{{end}}{{end}}'
 
-.PHONY: run docs test check mutants fuzz bench sim pages release clean
+.PHONY: run docs test check mutants fuzz bench sim faults pages release clean
 
 run: ## run a demo server on http://127.0.0.1:8080
 	go run ./cmd/twostep serve --demo
@@ -53,6 +53,9 @@ bench: ## measure the costs, print a table and write test/bench/latest.json
 
 sim: ## simulate three years of sign-ins, 300 times, with attackers and faults; a failed run prints how to repeat it
 	go -C test test -count=1 -timeout 3h -v ./sim -long
+
+faults: ## sign people in through faults of servers, databases and mail, and write docs/explanation/reliability.md; 30 minutes
+	go -C test test -count=1 -timeout 2h -v -run TestFaults ./faults -long
 
 pages: ## render every page in every situation into build/pages, without a database
 	mkdir -p build/pages

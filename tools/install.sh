@@ -17,6 +17,7 @@ command -v zbarimg >/dev/null || missing+=(zbar-tools)
 [ -x /usr/sbin/apache2 ] || missing+=(apache2-bin) # without the service that the package apache2 starts
 [ -e /usr/lib/apache2/modules/mod_auth_openidc.so ] || missing+=(libapache2-mod-auth-openidc)
 command -v fail2ban-regex >/dev/null || missing+=(fail2ban) # Debian starts its service, which watches sshd
+command -v pgrep >/dev/null || missing+=(procps)
 command -v npm >/dev/null || missing+=(npm)
 [ -x /usr/sbin/nginx ] || command -v nginx >/dev/null || missing+=(nginx)
 [ -x /usr/sbin/haproxy ] || command -v haproxy >/dev/null || missing+=(haproxy)

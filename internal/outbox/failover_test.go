@@ -36,7 +36,7 @@ func (n *notice) Write(p []byte) (int, error) {
 // The primary hangs, so that every connection to it waits for an answer, and the standby is promoted. The workers go on
 // with the standby: no deadline of the operating system is needed, and no restart.
 func TestWorkersGoOnAfterAFailover(t *testing.T) {
-	both, hang, promote := storetest.NewHangingPostgres(t)
+	servers := storetest.NewSynchronousReplica(t)
 	keys, err := seal.ParseKeyRing(seal.NewKeyLine())
 	if err != nil {
 		t.Fatal(err)
@@ -44,7 +44,7 @@ func TestWorkersGoOnAfterAFailover(t *testing.T) {
 	log := &notice{want: "messages cannot be delivered", seen: make(chan struct{})}
 	arrived := make(chan string, 100)
 	send := func(_ context.Context, m delivery.Message) error { arrived <- m.ID; return nil }
-	db := storetest.Open(t, both)
+	db := storetest.Open(t, servers.Both(t))
 	o := outbox.New(db, keys, map[delivery.Channel]delivery.SendFunc{delivery.Email: send}, time.Now,
 		slog.New(slog.NewTextHandler(log, nil)))
 	enqueue := func(in *outbox.Outbox, id string) {
@@ -64,13 +64,14 @@ func TestWorkersGoOnAfterAFailover(t *testing.T) {
 	for range 4 {
 		<-arrived
 	}
-	hang()
+	servers.Hang(t)
 	select {
 	case <-log.seen:
 	case <-time.After(20 * time.Second):
 		t.Fatal("the workers wait for a database that does not answer")
 	}
-	second := storetest.Open(t, promote())
+	servers.Promote(t)
+	second := storetest.Open(t, servers.Second)
 	begun := time.Now()
 	enqueue(outbox.New(second, keys, nil, time.Now, o.Log), "after")
 	select {

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -113,14 +114,18 @@ func (c cluster) initAndStart(options string) (string, error) {
 	return address, os.WriteFile(c.urlFile(), []byte(address), 0o600)
 }
 
-// startServer starts the server on the existing data directory.
+// startServer starts the server on the existing data directory, at a free port.
 func (c cluster) startServer(options string) (port int, err error) {
 	if port, err = freePort(); err != nil {
 		return 0, err
 	}
+	return port, c.startServerAt(port, options)
+}
+
+func (c cluster) startServerAt(port int, options string) error {
 	args := fmt.Sprintf("-p %d -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=300"+
 		" -c fsync=off -c log_min_messages=fatal -c log_min_error_statement=panic %s", port, options)
-	return port, c.runTool("pg_ctl", "-l", filepath.Join(c.dir, "log"), "-w", "-t", "60", "-o", args, "start")
+	return c.runTool("pg_ctl", "-l", filepath.Join(c.dir, "log"), "-w", "-t", "60", "-o", args, "start")
 }
 
 func postgresURL(port int) string {
@@ -213,15 +218,20 @@ func serverCredential() (*syscall.Credential, error) {
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
 }
 
+// lastPort makes ports of one process differ.
+var lastPort atomic.Int64
+
+// freePort returns a port of 127.0.0.1 that nobody listens on. No outgoing connection gets it (on Linux these have
+// ports from 32768 on), so a server may be restarted there.
 func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
+	const first, count = 20_000, 12_000
+	for range count {
+		// Processes begin at different ports, so that they do not try the same ones at once.
+		port := first + int(int64(os.Getpid())*97+lastPort.Add(1))%count
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err == nil {
+			return port, l.Close()
+		}
 	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		return 0, err
-	}
-	return strconv.Atoi(port)
+	return 0, errors.New("no port is free")
 }

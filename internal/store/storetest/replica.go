@@ -6,14 +6,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
-	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
-	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -23,61 +17,10 @@ import (
 // shutdown, promotes the second and returns the URL of the second.
 func NewReplicatedPostgres(t testing.TB) (first string, failover func() (second string)) {
 	t.Helper()
-	p := newSynchronous(t)
+	p := NewSynchronousReplica(t)
 	return p.First, func() string {
 		t.Helper()
 		p.Failover(t)
-		return p.Second
-	}
-}
-
-func newSynchronous(t testing.TB) *Pair {
-	t.Helper()
-	p := NewReplica(t)
-	for _, err := range []error{
-		execSQL(p.First, "ALTER SYSTEM SET synchronous_standby_names = '*'"), waitSynchronous(p.First),
-	} {
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	return p
-}
-
-// NewHangingPostgres starts two servers as NewReplicatedPostgres does. It returns a URL with both, a function that stops
-// all processes of the first with SIGSTOP, so that it accepts connections and never answers, and a function that
-// promotes the second and returns its URL.
-func NewHangingPostgres(t testing.TB) (both string, hang func(), promote func() (second string)) {
-	t.Helper()
-	p := newSynchronous(t)
-	address, err := url.Parse(p.First)
-	if err != nil {
-		t.Fatal(err)
-	}
-	second, err := url.Parse(p.Second)
-	if err != nil {
-		t.Fatal(err)
-	}
-	address.Host += "," + second.Host
-	signal := func(s syscall.Signal) {
-		pids, err := p.one.processes()
-		if err != nil {
-			t.Error(err)
-		}
-		for _, pid := range pids {
-			_ = syscall.Kill(pid, s) // it may have ended
-		}
-	}
-	hang = func() {
-		t.Helper()
-		signal(syscall.SIGSTOP)
-		t.Cleanup(func() { signal(syscall.SIGCONT) }) // before the server is stopped
-	}
-	return address.String(), hang, func() string {
-		t.Helper()
-		if err := p.two.runTool("pg_ctl", "-w", "promote"); err != nil {
-			t.Fatal(err)
-		}
 		return p.Second
 	}
 }
@@ -153,32 +96,6 @@ func (p *Pair) Failover(t testing.TB) {
 	if err := errors.Join(p.stopFirst(), p.two.runTool("pg_ctl", "-w", "promote")); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// processes returns the ids of the server and of its children, the server first, so that it starts no more of them.
-func (c cluster) processes() (pids []int, err error) {
-	text, err := os.ReadFile(filepath.Join(c.dataDir(), "postmaster.pid"))
-	if err != nil {
-		return nil, err
-	}
-	line, _, _ := strings.Cut(string(text), "\n")
-	server, err := strconv.Atoi(line)
-	if err != nil {
-		return nil, err
-	}
-	children, err := exec.Command("ps", "--no-headers", "-o", "pid", "--ppid", line).Output()
-	if err != nil {
-		return nil, fmt.Errorf("ps: %w", err)
-	}
-	pids = []int{server}
-	for _, field := range strings.Fields(string(children)) {
-		pid, err := strconv.Atoi(field)
-		if err != nil {
-			return nil, err
-		}
-		pids = append(pids, pid)
-	}
-	return pids, nil
 }
 
 // cloneFrom makes this cluster a replica of the server at first.
