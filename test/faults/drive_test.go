@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -225,21 +224,6 @@ func (d *drive) beside(f func(*twostep.Server)) {
 	if err := ts.Close(); err != nil {
 		d.Fatal(err)
 	}
-}
-
-// twoHosts returns a URL with the hosts of two.
-func twoHosts(t *testing.T, one, two string) string {
-	t.Helper()
-	a, err := url.Parse(one)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := url.Parse(two)
-	if err != nil {
-		t.Fatal(err)
-	}
-	a.Host += "," + b.Host
-	return a.String()
 }
 
 // run signs people in before, during and after the fault, and checks what they were told.

@@ -208,7 +208,7 @@ func alone(t *testing.T, p programs) site {
 func replicated(t *testing.T, p programs) site {
 	r := storetest.NewSynchronousReplica(t)
 	return site{
-		binary: p.plain, database: twoHosts(t, r.First, r.Second) + "&target_session_attrs=read-write", direct: r.First,
+		binary: p.plain, database: r.Both(t) + "&target_session_attrs=read-write", direct: r.First,
 		servers: 2, replicated: r,
 	}
 }
