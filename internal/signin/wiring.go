@@ -39,6 +39,7 @@ type Config struct {
 	Idle         time.Duration // a session ends when it was not used for this long
 	Absolute     time.Duration // a session ends after this time in any case
 	Texts        challenge.TextBudget
+	Email        challenge.EmailPolicy
 	Operator     audit.Actor // see account.Accounts
 	Events       *audit.Log  // see account.Accounts
 }
@@ -73,7 +74,7 @@ func New(c Config) *Services {
 	s.Sessions = &session.Sessions{Store: c.Store, Now: c.Now, Accounts: s.Accounts, Idle: c.Idle, Absolute: c.Absolute}
 	s.Challenges = &challenge.Challenges{
 		Store: c.Store, Keys: c.Keys, Now: c.Now, Log: c.Log, Accounts: s.Accounts, Limits: s.Limits, Devices: s.Devices,
-		Budgets: s.Budgets, Sessions: s.Sessions, Methods: c.Methods, Texts: c.Texts,
+		Budgets: s.Budgets, Sessions: s.Sessions, Methods: c.Methods, Texts: c.Texts, Email: c.Email,
 	}
 	s.Enrollments = &enroll.Enrollments{
 		Store: c.Store, Now: c.Now, Accounts: s.Accounts, Limits: s.Limits, Sessions: s.Sessions, Challenges: s.Challenges,

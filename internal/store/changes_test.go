@@ -56,11 +56,13 @@ func TestChanged(t *testing.T) {
 			return db.ReplacePasswordHash(ctx, id, []byte(id), []byte("new"))
 		}, ""},
 		{"a password", func(db *store.DB, id string) error {
-			return db.SetPassword(ctx, id, 1, []byte(id),
-				time.Time{})
+			return db.SetPassword(ctx, id, 1, []byte(id), time.Time{}, at(9))
 		},
 			account},
 		{"an address", func(db *store.DB, id string) error { return db.SetEmail(ctx, id, 1, "new "+id) }, account},
+		{"email as second step", func(db *store.DB, id string) error {
+			return db.SetEmailSecondStep(ctx, id, 1, store.EmailUntilAnother)
+		}, account},
 		{"an epoch", func(db *store.DB, id string) error { return db.IncrementEpoch(ctx, id, 1) }, account},
 		{"groups", func(db *store.DB, id string) error { return db.SetGroups(ctx, id, "staff") }, account},
 		{"disabled", func(db *store.DB, id string) error { return db.SetDisabled(ctx, id, 1, at(9)) }, account},

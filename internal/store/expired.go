@@ -47,7 +47,7 @@ func (db *DB) DeleteExpired(ctx context.Context, old Cutoffs) (sum int64, err er
 		{`DELETE FROM tokens WHERE hash IN (SELECT hash FROM tokens WHERE expires_at < $1 LIMIT $2)`, old.Ended},
 		{`DELETE FROM grants WHERE id IN (SELECT id FROM grants WHERE expires_at < $1 LIMIT $2)`, old.Ended},
 		{`DELETE FROM email_links WHERE token_hash IN
-			(SELECT token_hash FROM email_links WHERE expires_at < $1 LIMIT $2)`, old.Ended},
+			(SELECT token_hash FROM email_links WHERE expires_at < $1 AND (due_at = 0 OR used_at > 0) LIMIT $2)`, old.Ended},
 		{`DELETE FROM outbox_messages WHERE id IN
 			(SELECT id FROM outbox_messages WHERE expires_at < $1 AND state <> 'waiting' LIMIT $2)`, old.Ended},
 	} {
