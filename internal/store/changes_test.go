@@ -216,7 +216,7 @@ func TestDueLogouts(t *testing.T) {
 	for name, end := range map[string]func(db *store.DB) error{
 		"ended":      func(db *store.DB) error { return db.DeleteSession(ctx, "a", "a") },
 		"its device": func(db *store.DB) error { return db.RevokeDevice(ctx, "a", "why", at(9)) },
-		"a password": func(db *store.DB) error { return db.SetPassword(ctx, "a", 1, []byte("a"), time.Time{}) },
+		"a password": func(db *store.DB) error { return db.SetPassword(ctx, "a", 1, []byte("a"), time.Time{}, at(9)) },
 		"everywhere": func(db *store.DB) error { return db.IncrementEpoch(ctx, "a", 1) },
 		"disabled":   func(db *store.DB) error { return db.SetDisabled(ctx, "a", 1, at(9)) },
 		"both": func(db *store.DB) error {

@@ -518,6 +518,8 @@ func fill(t *testing.T, raw *sql.DB, url string) {
 		"settings_shown":            "FALSE",
 		"offline":                   "FALSE",
 		"known_network":             "FALSE",
+		"email_links.purpose":       "'undo'",
+		"email_links.due_at":        "CASE n WHEN 2 THEN 0 ELSE 100000 + n END",
 		"guess_budget_entries.kind": "CASE n % 3 WHEN 0 THEN 'send' WHEN 1 THEN 'guess' ELSE 'proof' END",
 	}
 	for _, table := range texts(t, raw, tables) {

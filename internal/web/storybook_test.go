@@ -581,7 +581,7 @@ func settingsStories(t *testing.T, lang string) []story {
 	s, r, put := newTestHandlers(), requestInLanguage(lang), requestInLanguage(lang)
 	put.Header.Set("Cookie", "later=1")
 	return []story{
-		{"settings", s.settingsView(r, jane, ownedBy()), 200,
+		{"settings", s.settingsView(r, settingsPage{Account: jane.Account}, ownedBy()), 200,
 			[]string{
 				"a[href=/settings/password]",
 				"a[href=/settings/name]",
@@ -600,12 +600,12 @@ func settingsStories(t *testing.T, lang string) []story {
 			}, []string{"small b"}},
 		{
 			"settings-later",
-			s.settingsView(put, jane, ownedBy()),
+			s.settingsView(put, settingsPage{Account: jane.Account}, ownedBy()),
 			200,
 			nil,
 			[]string{"It is recommended", "form[action=/settings/later]"},
 		},
-		{"settings-all", s.settingsView(r, jane, ownedBy(phone, number, recoveryCodes)), 200,
+		{"settings-all", s.settingsView(r, settingsPage{Account: jane.Account}, ownedBy(phone, number, recoveryCodes)), 200,
 			[]string{
 				"My phone · Added 1 Nov 2026 · Last used 5 Nov 2026", "+49 171 2345678", "7 codes left",
 			}, []string{"It is recommended"}},
