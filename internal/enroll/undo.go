@@ -81,7 +81,7 @@ func (e *Enrollments) Undo(ctx context.Context, r UndoRequest, from origin.Origi
 	l.Language = from.Language
 	err = e.Store.Tx(ctx, func(tx *store.DB) error {
 		if atOnce {
-			return e.apply(ctx, tx, l, audit.Actor{}, from)
+			return e.undoChange(ctx, tx, l, audit.Actor{}, from)
 		}
 		l.DueAt = e.Now().Add(FreezeTime)
 		frozenUntil = l.DueAt
@@ -227,7 +227,7 @@ func (e *Enrollments) ApplyDueUndos(ctx context.Context) error {
 	var failed error
 	for _, l := range due {
 		from := origin.Origin{Language: l.Language}
-		err := e.Store.Tx(ctx, func(tx *store.DB) error { return e.apply(ctx, tx, l, audit.System(), from) })
+		err := e.Store.Tx(ctx, func(tx *store.DB) error { return e.undoChange(ctx, tx, l, audit.System(), from) })
 		if err != nil && !errors.Is(err, store.ErrNotFound) { // not found: another server has applied it
 			failed = errors.Join(failed, fmt.Errorf("enroll: undo of account %s: %w", l.AccountID, err))
 		}
@@ -238,11 +238,11 @@ func (e *Enrollments) ApplyDueUndos(ctx context.Context) error {
 	return failed
 }
 
-// apply undoes the change of a link. The change was made by somebody with the password, so apply also removes the
-// password, and ends every session, attempt and trust. The account holder then chooses a new password with
+// undoChange undoes the change of a link. The change was made by somebody with the password, so undoChange also removes
+// the password, and ends every session, attempt and trust. The account holder then chooses a new password with
 // account.Accounts.RequestPasswordReset. It returns store.ErrNotFound if the link was used meanwhile, and
 // store.ErrConflict if the old address has another account now.
-func (e *Enrollments) apply(
+func (e *Enrollments) undoChange(
 	ctx context.Context, tx *store.DB, l store.EmailLink, by audit.Actor, from origin.Origin,
 ) error {
 	now := e.Now()

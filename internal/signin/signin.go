@@ -5,6 +5,7 @@
 package signin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/challenge"
 	"twostep.example/twostep/internal/device"
+	"twostep.example/twostep/internal/enroll"
 	"twostep.example/twostep/internal/odds"
 	"twostep.example/twostep/internal/origin"
 	"twostep.example/twostep/internal/ratelimit"
@@ -24,14 +26,15 @@ import (
 
 // SignIns starts sign-ins and step-ups, and changes passwords.
 type SignIns struct {
-	Store      *store.DB
-	Now        func() time.Time
-	Accounts   *account.Accounts
-	Limits     *ratelimit.Limiter
-	Devices    *device.Devices
-	Budgets    *odds.Budgets
-	Sessions   *session.Sessions
-	Challenges *challenge.Challenges
+	Store       *store.DB
+	Now         func() time.Time
+	Accounts    *account.Accounts
+	Limits      *ratelimit.Limiter
+	Devices     *device.Devices
+	Budgets     *odds.Budgets
+	Sessions    *session.Sessions
+	Challenges  *challenge.Challenges
+	Enrollments *enroll.Enrollments
 }
 
 // Credentials is what the first page of a sign-in asks for.
@@ -58,6 +61,9 @@ func (s *SignIns) Start(ctx context.Context, c Credentials, from origin.Origin) 
 	a, err := s.Accounts.VerifyPassword(ctx, c.Email, c.Password, source, from)
 	if err != nil {
 		return session.Cookies{}, err
+	}
+	if !a.FrozenUntil.IsZero() && !s.Now().Before(a.FrozenUntil) { // the undo is due, and removes this password
+		return session.Cookies{}, cmp.Or(s.Enrollments.ApplyDueUndos(ctx), account.ErrCredentials)
 	}
 	browser, decision, err := s.Devices.FindAndDecide(ctx, a.Ref(), from)
 	if err != nil {

@@ -81,7 +81,7 @@ func New(c Config) *Services {
 	}
 	s.SignIns = &SignIns{
 		Store: c.Store, Now: c.Now, Accounts: s.Accounts, Limits: s.Limits, Devices: s.Devices, Budgets: s.Budgets,
-		Sessions: s.Sessions, Challenges: s.Challenges,
+		Sessions: s.Sessions, Challenges: s.Challenges, Enrollments: s.Enrollments,
 	}
 	return s
 }
