@@ -260,7 +260,7 @@ func (e *Enrollments) save(
 	}
 	event := audit.Event{Kind: kind, Target: audit.Target("factor", row.ID), Reason: about.Method}
 	n := account.Notification{Event: event, Template: "added", Account: a, Detail: about.WordsIn(from.Language).Name}
-	if n.UndoToken, err = e.createUndoLink(ctx, tx, a, row.ID, replaced); err != nil {
+	if n.UndoToken, err = e.createUndoLink(ctx, tx, a, row.ID, replaced, row.CreatedAt); err != nil {
 		return err
 	}
 	return e.Accounts.NotifyOwner(ctx, tx, n, from)
@@ -314,7 +314,7 @@ func (e *Enrollments) saveEmail(
 	if err := tx.SetEmail(ctx, a.ID, a.Epoch, email); err != nil {
 		return err
 	}
-	undo, err := e.createUndoLink(ctx, tx, a, "", nil)
+	undo, err := e.createUndoLink(ctx, tx, a, "", nil, e.Now())
 	if err != nil {
 		return err
 	}
@@ -356,7 +356,7 @@ func (e *Enrollments) Remove(
 		n.Template = "removed.email"
 	}
 	err = e.Store.Tx(ctx, func(tx *store.DB) error {
-		if n.UndoToken, err = e.createUndoLink(ctx, tx, a, "", &row); err != nil {
+		if n.UndoToken, err = e.createUndoLink(ctx, tx, a, "", &row, e.Now()); err != nil {
 			return err
 		}
 		if err := tx.DeleteFactor(ctx, who.Account.ID, id); err != nil {

@@ -43,8 +43,8 @@ type UndoRequest struct {
 // removes the factor after FreezeTime unless somebody who is signed in objects (see Object). frozenUntil is that time;
 // zero if the change was undone.
 //
-// Undo returns account.ErrLink if the link is not valid or the address has another account now,
-// account.ErrCredentials if the password is wrong, an error that wraps ratelimit.ErrLimited after too many wrong
+// Undo returns account.ErrLink if the link is not valid, the account is disabled or the address has another account now,
+// account.ErrCredentials if the password is wrong or empty, an error that wraps ratelimit.ErrLimited after too many wrong
 // passwords, and fairqueue.ErrFull if the server cannot hash the password now.
 func (e *Enrollments) Undo(ctx context.Context, r UndoRequest, from origin.Origin) (frozenUntil time.Time, err error) {
 	l, err := e.Accounts.FindUndo(ctx, r.Token)
@@ -52,7 +52,7 @@ func (e *Enrollments) Undo(ctx context.Context, r UndoRequest, from origin.Origi
 		return time.Time{}, err
 	}
 	a, err := e.Store.GetAccount(ctx, l.AccountID)
-	if errors.Is(err, store.ErrNotFound) {
+	if errors.Is(err, store.ErrNotFound) || err == nil && !a.DisabledAt.IsZero() {
 		return time.Time{}, account.ErrLink
 	}
 	if err != nil {
@@ -66,7 +66,13 @@ func (e *Enrollments) Undo(ctx context.Context, r UndoRequest, from origin.Origi
 	if err != nil {
 		return time.Time{}, err
 	}
-	atOnce := e.provenByOlderFactor(r.Session, l, factors)
+	atOnce := e.provenByOlderFactor(r.Session, l, factors, removed)
+	if !atOnce && !l.DueAt.IsZero() {
+		return l.DueAt, nil // requested before: no password is compared, so that none can be guessed here
+	}
+	if !atOnce && r.Password == "" {
+		return time.Time{}, account.ErrCredentials
+	}
 	if !atOnce {
 		present, err := e.Accounts.VerifyFormerPassword(ctx, a, l.CreatedAt, r.Password, from)
 		if err != nil {
@@ -74,9 +80,6 @@ func (e *Enrollments) Undo(ctx context.Context, r UndoRequest, from origin.Origi
 		}
 		used := slices.ContainsFunc(removed, func(f store.Factor) bool { return !f.LastUsedAt.IsZero() })
 		atOnce = undoesAddress(l) || present && !used
-	}
-	if !atOnce && !l.DueAt.IsZero() {
-		return l.DueAt, nil // requested before
 	}
 	l.Language = from.Language
 	err = e.Store.Tx(ctx, func(tx *store.DB) error {
@@ -102,11 +105,17 @@ func undoesAddress(l store.EmailLink) bool { return l.FactorID == "" && len(l.Re
 
 // provenByOlderFactor reports whether the session belongs to the account, and was authenticated recently with a factor
 // that the account had before the change.
-func (e *Enrollments) provenByOlderFactor(who *session.Session, l store.EmailLink, factors []store.Factor) bool {
+func (e *Enrollments) provenByOlderFactor(
+	who *session.Session, l store.EmailLink, factors, removed []store.Factor,
+) bool {
 	return who != nil && who.Account.ID == l.AccountID && who.RecentlyAuthenticated(e.Now()) &&
 		slices.ContainsFunc(factors, func(f store.Factor) bool {
-			return f.ID == who.FactorID && f.CreatedAt.Before(l.CreatedAt)
+			return f.ID == who.FactorID && f.CreatedAt.Before(l.CreatedAt) && !hasFactor(removed, f.ID)
 		})
+}
+
+func hasFactor(list []store.Factor, id string) bool {
+	return slices.ContainsFunc(list, func(f store.Factor) bool { return f.ID == id })
 }
 
 // replacedFactor returns the factor that a link restores; nil if it restores none.
@@ -136,13 +145,12 @@ func removedBy(l store.EmailLink, factors []store.Factor) (removed []store.Facto
 // samePlace reports whether an account can have only one of two factors.
 func samePlace(a, b store.Factor) bool { return a.Method == b.Method && a.Slot == b.Slot }
 
-// createUndoLink creates the link that undoes a change which is made now: it removes the factor added and restores the
+// createUndoLink creates the link that undoes a change made at the time now: it removes the factor added and restores the
 // factor replaced, each if there is one; if there is neither, it restores the present address of the account. Send it
 // to the present address. It returns the token of the link.
 func (e *Enrollments) createUndoLink(
-	ctx context.Context, tx *store.DB, a store.Account, added string, replaced *store.Factor,
+	ctx context.Context, tx *store.DB, a store.Account, added string, replaced *store.Factor, now time.Time,
 ) (token string, err error) {
-	now := e.Now()
 	l := store.EmailLink{
 		Purpose: store.LinkUndo, Email: a.Email, AccountID: a.ID, FactorID: added,
 		CreatedAt: now, ExpiresAt: now.Add(undoTTL),
@@ -302,7 +310,7 @@ func (e *Enrollments) restoreFactor(ctx context.Context, tx *store.DB, l store.E
 		return err
 	}
 	taken := slices.ContainsFunc(factors, func(f store.Factor) bool {
-		return samePlace(f, *old) && f.CreatedAt.Before(l.CreatedAt)
+		return samePlace(f, *old) && !hasFactor(removed, f.ID)
 	})
 	if taken { // an earlier change was undone, which has restored what was before both
 		return nil
@@ -326,7 +334,7 @@ func (e *Enrollments) resendUndoLinks(
 		return err
 	}
 	a.Email = undone.Email
-	covered := map[string]bool{} // factors that a link removes
+	covered := map[string]bool{} // factors that a link removes or restores
 	for _, l := range links {
 		err := tx.UseEmailLink(ctx, l.TokenHash, now)
 		if errors.Is(err, store.ErrNotFound) {
@@ -339,17 +347,23 @@ func (e *Enrollments) resendUndoLinks(
 		if err != nil {
 			return err
 		}
-		if undoesAddress(l) || len(removed) == 0 || covered[removed[0].ID] {
+		template, about := "added", append(removed, store.Factor{})[0]
+		if old, err := replacedFactor(l); err != nil {
+			return err
+		} else if old != nil && l.FactorID == "" && len(removed) == 0 {
+			template, about = "removed", *old
+		}
+		if about.ID == "" || covered[about.ID] {
 			continue
 		}
-		covered[removed[0].ID] = true
+		covered[about.ID] = true
 		token := seal.NewLinkToken()
 		l.TokenHash, l.Email, l.ExpiresAt = seal.HashToken(token), a.Email, now.Add(undoTTL)
 		if err := tx.CreateEmailLink(ctx, l); err != nil {
 			return err
 		}
 		n := account.Notification{
-			Template: "added", Account: a, Detail: e.methodName(removed[0].Method, from.Language), UndoToken: token,
+			Template: template, Account: a, Detail: e.methodName(about.Method, from.Language), UndoToken: token,
 		}
 		if err := e.Accounts.SendNotification(ctx, tx, n, from); err != nil {
 			return err

@@ -35,11 +35,7 @@ func (s *Handlers) handleUndo(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	view := undoView(form["token"])
-	needed := []render.Problem{tokenEmpty}
-	if request.Session == nil {
-		needed = append(needed, formerPasswordEmpty)
-	}
-	if view.Problems = emptyFieldProblems(form, needed...); view.Problems != nil {
+	if view.Problems = emptyFieldProblems(form, tokenEmpty); view.Problems != nil {
 		view.Status = http.StatusUnprocessableEntity
 		return s.render(w, r, view)
 	}
@@ -47,8 +43,12 @@ func (s *Handlers) handleUndo(w http.ResponseWriter, r *http.Request) error {
 	waitError, mustWait := errors.AsType[*ratelimit.LimitedError](err)
 	switch {
 	case errors.Is(err, account.ErrCredentials):
+		key := "problem.password.former"
+		if form["password"] == "" {
+			key += ".empty"
+		}
 		view.Focus, view.Status = "password", http.StatusUnprocessableEntity
-		view.Problems = []render.Problem{{Field: "password", Key: "problem.password.former"}}
+		view.Problems = []render.Problem{{Field: "password", Key: key}}
 		return s.render(w, r, view)
 	case mustWait:
 		return s.renderBackoff(w, r, view, "password", waitError.RetryAt)
@@ -59,8 +59,6 @@ func (s *Handlers) handleUndo(w http.ResponseWriter, r *http.Request) error {
 	}
 	return redirect(w, r, "/undo/done")
 }
-
-var formerPasswordEmpty = render.Problem{Field: "password", Key: "problem.password.former.empty"}
 
 // handleObject keeps the changes whose undo was requested. One click is enough: the session is the proof.
 func (s *Handlers) handleObject(w http.ResponseWriter, r *http.Request, who signedIn) error {

@@ -454,3 +454,65 @@ func TestEveryChangeOfProofIsTold(t *testing.T) {
 		}
 	}, allMethods(&p))
 }
+
+// A session that was authenticated recently with a factor from before the change undoes it at once, without a password.
+// One that was authenticated with the disputed factor, by email or long ago does not.
+func TestOlderFactorUndoesAtOnce(t *testing.T) {
+	t.Parallel()
+	var p phone
+	eachDatabase(t, func(h *server) {
+		b := h.annaSignedIn()
+		secret := h.addApp(b)
+		h.Turn(time.Second)
+		token := h.undoToken(func() { h.addNumber(b, &p, annaNumber) })
+		disputed := h.Browser()
+		h.choose(disputed, live.AnnaEmail, live.AnnaPassword, "sms")
+		h.wantStatus(disputed.Post("/signin/verify", "code", h.textedCode(&p)), http.StatusSeeOther)
+		stale := h.enterByApp(secret, live.AnnaPassword)
+		h.Turn(11 * time.Minute)
+		for what, b := range map[string]*live.Browser{
+			"the disputed number": disputed, "email": h.annaSignedIn(), "an app, long ago": stale,
+		} {
+			if a := b.Post("/undo", "token", token); a.StatusCode != http.StatusUnprocessableEntity || h.count("factors") != 2 {
+				h.T.Errorf("%s: %d, %d factors", what, a.StatusCode, h.count("factors"))
+			}
+		}
+		h.wantRedirect(h.enterByApp(secret, live.AnnaPassword).Post("/undo", "token", token), "/undo/done")
+		if left := h.column("SELECT method FROM factors"); !slices.Equal(left, []string{"totp"}) {
+			h.T.Errorf("factors %v, want the app", left)
+		}
+	}, allMethods(&p))
+}
+
+// A thief has changed the address twice, so that one mailbox of theirs has a link that restores the other. Once the
+// owner has undone the first change, that link is dead, and the owner has one for the app that the thief has added.
+func TestLinkOfAnUndoneAddressIsDead(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(h *server) {
+		thief := h.annaSignedIn()
+		change := func(to string) string {
+			return h.undoToken(func() {
+				code := h.mailedCode(func() { h.wantRedirect(thief.Post("/settings/email", "email", to), "/settings/email") })
+				h.wantRedirect(thief.Post("/settings/email/verify", "code", code), "/settings/email/done")
+			})
+		}
+		owners := change("thief@example.net")
+		h.Turn(time.Second)
+		thiefs := change("thief@example.org")
+		h.Turn(time.Second)
+		h.addApp(thief)
+		again := h.undoToken(func() {
+			h.wantRedirect(h.Browser().Post("/undo", "token", owners, "password", live.AnnaPassword), "/undo/done")
+		})
+		h.wantOut("the thief", thief)
+		h.wantStatus(h.Browser().Post("/undo", "token", thiefs, "password", live.AnnaPassword), http.StatusUnprocessableEntity)
+		if got := h.value("SELECT email FROM accounts"); got != live.AnnaEmail {
+			h.T.Errorf("the address is %s", got)
+		}
+		h.wantRedirect(h.Browser().Post("/undo", "token", again, "password", live.AnnaPassword), "/undo/requested")
+		h.Turn(enroll.FreezeTime)
+		h.wantStatus(h.Browser().Post("/signin", "email", live.AnnaEmail, "password", live.AnnaPassword), http.StatusUnprocessableEntity)
+		h.reset(newPassword)
+		h.signIn(h.Browser(), live.AnnaEmail, newPassword)
+	}, allMethods(&phone{}))
+}
