@@ -29,6 +29,8 @@ CREATE TABLE accounts (
 	email_second_step       TEXT NOT NULL           -- '' as the site has it; until-another: no codes by email beside another method
 );
 
+CREATE INDEX accounts_former_password ON accounts (former_password_until) WHERE former_password_until > 0;
+
 -- One attempt to authenticate: a sign-in, a step-up, or the verification of a new factor.
 CREATE TABLE attempts (
 	id                 TEXT PRIMARY KEY,
