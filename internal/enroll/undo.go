@@ -43,9 +43,9 @@ type UndoRequest struct {
 // removes the factor after FreezeTime unless somebody who is signed in objects (see Object). frozenUntil is that time;
 // zero if the change was undone.
 //
-// Undo returns account.ErrLink if the link is not valid, the account is disabled or the address has another account now,
-// account.ErrCredentials if the password is wrong or empty, an error that wraps ratelimit.ErrLimited after too many wrong
-// passwords, and fairqueue.ErrFull if the server cannot hash the password now.
+// Undo returns account.ErrLink if the link is not valid, the account is disabled or the address has another account
+// now, account.ErrCredentials if the password is wrong or empty, an error that wraps ratelimit.ErrLimited after too many
+// wrong passwords, and fairqueue.ErrFull if the server cannot hash the password now.
 func (e *Enrollments) Undo(ctx context.Context, r UndoRequest, from origin.Origin) (frozenUntil time.Time, err error) {
 	l, err := e.Accounts.FindUndo(ctx, r.Token)
 	if err != nil {
@@ -145,9 +145,9 @@ func removedBy(l store.EmailLink, factors []store.Factor) (removed []store.Facto
 // samePlace reports whether an account can have only one of two factors.
 func samePlace(a, b store.Factor) bool { return a.Method == b.Method && a.Slot == b.Slot }
 
-// createUndoLink creates the link that undoes a change made at the time now: it removes the factor added and restores the
-// factor replaced, each if there is one; if there is neither, it restores the present address of the account. Send it
-// to the present address. It returns the token of the link.
+// createUndoLink creates the link that undoes a change made at the time now: it removes the factor added and restores
+// the factor replaced, each if there is one; if there is neither, it restores the present address of the account. Send
+// it to the present address. It returns the token of the link.
 func (e *Enrollments) createUndoLink(
 	ctx context.Context, tx *store.DB, a store.Account, added string, replaced *store.Factor, now time.Time,
 ) (token string, err error) {

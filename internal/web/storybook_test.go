@@ -41,7 +41,7 @@ func newTestHandlers() *Handlers {
 			Methods: []factor.Method{post{}, call{}, app{}, paper{}},
 			Email:   challenge.EmailPolicy{PauseAfterReset: challenge.EmailPauseAfterReset},
 		},
-		Pages:      &render.Renderer{Site: "Example & Söhne", Now: func() time.Time { return now }},
+		Pages: &render.Renderer{Site: "Example & Söhne", Now: func() time.Time { return now }},
 	}
 }
 
