@@ -465,11 +465,11 @@ func TestOlderFactorUndoesAtOnce(t *testing.T) {
 		secret := h.addApp(b)
 		h.Turn(time.Second)
 		token := h.undoToken(func() { h.addNumber(b, &p, annaNumber) })
+		stale := h.enterByApp(secret, live.AnnaPassword)
+		h.Turn(11 * time.Minute)
 		disputed := h.Browser()
 		h.choose(disputed, live.AnnaEmail, live.AnnaPassword, "sms")
 		h.wantStatus(disputed.Post("/signin/verify", "code", h.textedCode(&p)), http.StatusSeeOther)
-		stale := h.enterByApp(secret, live.AnnaPassword)
-		h.Turn(11 * time.Minute)
 		for what, b := range map[string]*live.Browser{
 			"the disputed number": disputed, "email": h.annaSignedIn(), "an app, long ago": stale,
 		} {
