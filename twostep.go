@@ -192,7 +192,7 @@ func (s *Server) sweepOnce(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	old := store.Cutoffs{Ended: before(day), Trust: before(2 * trust.MaxTTL), Guesses: follows.Add(-odds.Year - day)}
+	old := store.Cutoffs{Now: now, Ended: before(day), Trust: before(2 * trust.MaxTTL), Guesses: follows.Add(-odds.Year - day)}
 	_, err = s.store.DeleteExpired(ctx, old)
 	for more := int64(1); more > 0 && err == nil; {
 		days := time.Duration(max(s.options.AuditDays, leastAuditDays))

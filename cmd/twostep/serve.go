@@ -82,10 +82,11 @@ func (c *serveCommand) Run(ctx context.Context, to console, from *settingSources
 			"proxy: without it client addresses are unknown and no device can be trusted")
 	}
 	log.Info("listening", "address", listener.Addr().String(), "url", public)
-	web := newHTTPServer(server, log)
+	var handler http.Handler = server
 	if c.Demo {
-		web.Handler = mountDemoApp(app, server)
+		handler = mountDemoApp(app, server)
 	}
+	web := newHTTPServer(handler, log)
 	web.TLSConfig = certificate
 	return serveUntil(ctx, listener, web, log)
 }
@@ -137,10 +138,13 @@ func (s *settings) printNextSteps(out io.Writer, public string, demo bool) {
 	fmt.Fprintf(out, "  %-36s the data; delete this folder to start over\n\n", s.Data)
 }
 
-// newHTTPServer limits the time and memory of each connection.
+// newHTTPServer limits the time and memory of each connection, and how many requests its client may cancel.
 func newHTTPServer(handler http.Handler, log *slog.Logger) *http.Server {
+	limiter := &resetLimiter{next: handler, log: log}
 	return &http.Server{
-		Handler: handler,
+		Handler:   limiter,
+		ConnState: limiter.connState,
+		HTTP2:     &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
 		// net/http would answer OPTIONS * without the handler, so without its headers and its log.
 		DisableGeneralOptionsHandler: true,
 		ReadHeaderTimeout:            5 * time.Second,

@@ -53,8 +53,8 @@ func (a *Accounts) sendLink(ctx context.Context, m linkMail, from origin.Origin)
 	l := m.link
 	l.TokenHash, l.CreatedAt, l.ExpiresAt = seal.HashToken(token), now, now.Add(linkTTL)
 	err := a.Store.Tx(ctx, func(tx *store.DB) error {
-		perNetwork := ratelimit.PerNetwork("email_links_network", from.Network(), ratelimit.LinksPerNetworkHour)
-		if err := a.Limits.Spend(ctx, tx, perNetwork); err != nil {
+		perNetwork := ratelimit.PerNetwork("email_links_network", from.Networks(), time.Hour, ratelimit.LinksPerNetworkHour)
+		if err := a.Limits.Spend(ctx, tx, perNetwork...); err != nil {
 			return err
 		}
 		link, template, event := l, m.template, m.event
@@ -93,7 +93,7 @@ func (a *Accounts) sendLink(ctx context.Context, m linkMail, from origin.Origin)
 // It returns an error that wraps ratelimit.ErrLimited if nothing is left.
 func (a *Accounts) spendLinkQuota(ctx context.Context, tx *store.DB, email string, from origin.Origin) error {
 	to := a.Keys.Pseudonym(email)
-	own := a.Limits.Spend(ctx, tx, ratelimit.PerDay("email_links_address_network", to+" "+from.Network(), 1))
+	own := a.Limits.Spend(ctx, tx, ratelimit.PerDay("email_links_address_network", to+" "+from.Networks().Largest(), 1))
 	if own != nil && !errors.Is(own, ratelimit.ErrLimited) {
 		return own
 	}

@@ -20,27 +20,29 @@ import (
 // that wraps ratelimit.ErrLimited, without comparing anything, after too many failures (NIST SP 800-63B-4 3.2.2).
 func (a *Accounts) VerifyPassword(ctx context.Context, email, password string, by ratelimit.PasswordSource,
 	from origin.Origin) (store.Account, error) {
-	var account store.Account
 	name := email
-	address, err := ParseEmail(email)
-	if err == nil {
+	address, notAddress := ParseEmail(email)
+	if notAddress == nil {
 		name = address
-		account, err = a.Store.FindAccountByEmail(ctx, address)
 	}
-	if err != nil && !errors.Is(err, ErrEmail) && !errors.Is(err, store.ErrNotFound) {
-		return account, fmt.Errorf("account: password: %w", err)
-	}
-	known := err == nil && account.DisabledAt.IsZero()
-	failed := audit.Event{Kind: audit.PasswordRejected, Account: account.ID, Email: account.Email,
-		Actor: audit.Anonymous(), Reason: rejection(account)}
-	if account.ID == "" {
-		failed.Target = a.unknownName(name)
+	if err := a.Limits.RecentlyRefused(name, by); err != nil {
+		return store.Account{}, err // recorded a moment ago
 	}
 	slot, err := a.Passwords.Reserve(ctx, a.passwordWork(name, by, from))
 	if err != nil {
 		return store.Account{}, err
 	}
 	defer slot.Release()
+	account, err := a.findByAddress(ctx, address, notAddress)
+	if err != nil {
+		return store.Account{}, err
+	}
+	known := account.ID != "" && account.DisabledAt.IsZero()
+	failed := audit.Event{Kind: audit.PasswordRejected, Account: account.ID, Email: account.Email,
+		Actor: audit.Anonymous(), Reason: rejection(account)}
+	if account.ID == "" {
+		failed.Target = a.unknownName(name)
+	}
 	// From here on the client may go: the attempt is counted, compared and recorded.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), passwordTimeout)
 	defer cancel()
@@ -48,7 +50,9 @@ func (a *Accounts) VerifyPassword(ctx context.Context, email, password string, b
 	if errors.Is(err, ratelimit.ErrLimited) {
 		e := audit.Event{Account: account.ID, Email: account.Email, Actor: audit.Anonymous(), Target: failed.Target,
 			Reason: "password"}
-		return store.Account{}, a.Refused(ctx, err, e, from)
+		refused := a.Refused(ctx, err, e, from)
+		a.Limits.RememberRefused(name, by, refused)
+		return store.Account{}, refused
 	}
 	if err != nil {
 		return store.Account{}, err
@@ -82,7 +86,7 @@ func (a *Accounts) VerifyPassword(ctx context.Context, email, password string, b
 // password is wrong, and an error that wraps ratelimit.ErrLimited after too many failures.
 func (a *Accounts) VerifyFormerPassword(ctx context.Context, account store.Account, changedAt time.Time,
 	password string, from origin.Origin) (present bool, err error) {
-	by := ratelimit.PasswordSource{Network: from.Network()}
+	by := ratelimit.PasswordSource{Networks: from.Networks()}
 	slot, err := a.Passwords.Reserve(ctx, a.passwordWork(account.Email, by, from))
 	if err != nil {
 		return false, err
@@ -121,6 +125,21 @@ func (a *Accounts) VerifyFormerPassword(ctx context.Context, account store.Accou
 		return false, err
 	}
 	return false, ErrCredentials
+}
+
+// findByAddress returns the account with this address, or one without an ID if there is none or the text is no address.
+func (a *Accounts) findByAddress(ctx context.Context, address string, notAddress error) (store.Account, error) {
+	if notAddress != nil {
+		return store.Account{}, nil
+	}
+	account, err := a.Store.FindAccountByEmail(ctx, address)
+	if errors.Is(err, store.ErrNotFound) {
+		return store.Account{}, nil
+	}
+	if err != nil {
+		return store.Account{}, fmt.Errorf("account: password: %w", err)
+	}
+	return account, nil
 }
 
 // passwordTimeout limits the work on one password once it has begun, without the time in the queue.

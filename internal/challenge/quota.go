@@ -18,14 +18,22 @@ type TextBudget struct {
 	PerDay          int64 // limit for all messages of a day (UTC); 0: no limit
 }
 
-func (t TextBudget) quota() ratelimit.Quota {
-	return ratelimit.Quota{Kind: "text_budget", Window: 24 * time.Hour, Amount: t.PricePerMessage, Limit: t.PerDay}
+// textsPerParty is how many text messages of the budget an account has at least, if a tenth of it is less.
+const textsPerParty = 3
+
+// quotas returns the quotas of one message.
+func (t TextBudget) quotas(who ratelimit.Standing, account string) []ratelimit.Quota {
+	shared := ratelimit.Shared{
+		Kind: "text_budget", Window: 24 * time.Hour, Limit: t.PerDay,
+		PartyLimit: max(t.PerDay/10, textsPerParty*t.PricePerMessage),
+	}
+	return shared.For(who, account, t.PricePerMessage)
 }
 
 // SpendText counts the price of a text message that is sent whether the budget allows it or not: the
 // notice to a number that was replaced.
-func (c *Challenges) SpendText(ctx context.Context, tx *store.DB) error {
-	if err := c.Limits.Spend(ctx, tx, c.Texts.quota()); err != nil && !errors.Is(err, ratelimit.ErrLimited) {
+func (c *Challenges) SpendText(ctx context.Context, tx *store.DB, account string) error {
+	if err := c.Limits.Spend(ctx, tx, c.Texts.quotas(ratelimit.Proven, account)...); err != nil && !errors.Is(err, ratelimit.ErrLimited) {
 		return err
 	}
 	return nil
@@ -39,19 +47,31 @@ func (a *Attempt) spendMessage(
 	ctx context.Context, tx *store.DB, budget odds.Budget, c store.Challenge, m delivery.Message,
 ) error {
 	limits := a.c.Limits
-	to, network := a.c.Keys.Pseudonym(m.To), a.from.Network()
+	to := a.c.Keys.Pseudonym(m.To)
 	switch email := m.Channel == delivery.Email || m.Channel == ""; {
 	case email && a.pending == nil:
 		g := odds.Guess{Budget: budget.Name, Challenge: c.ID, Device: a.browser.KnownID()}
 		return a.c.Budgets.SpendMail(ctx, tx, budget, g, a.from)
 	case email:
-		return limits.Spend(ctx, tx,
+		return limits.Spend(ctx, tx, append(
+			ratelimit.PerNetwork("new_addresses_network", a.from.Networks(), time.Hour, ratelimit.TextsPerNetworkHour),
 			ratelimit.PerHour("new_address", to, ratelimit.NewAddressMailsPerHour),
 			ratelimit.PerDay("new_address", to, ratelimit.NewAddressMailsPerDay),
-			ratelimit.PerDay("new_addresses_account", a.account.ID, ratelimit.NewAddressMailsPerAccountDay),
-			ratelimit.PerNetwork("new_addresses_network", network, ratelimit.TextsPerNetworkHour))
+			ratelimit.PerDay("new_addresses_account", a.account.ID, ratelimit.NewAddressMailsPerAccountDay))...)
 	}
-	return limits.Spend(ctx, tx, append(a.textQuotas(m.To), a.c.Texts.quota())...)
+	return limits.Spend(ctx, tx, append(a.textQuotas(m.To), a.c.Texts.quotas(a.standing(), a.account.ID)...)...)
+}
+
+// standing returns what part of the shared budgets the attempt may use. A new account may have been created by somebody
+// who wants to use them up, and so may a number that is being confirmed.
+func (a *Attempt) standing() ratelimit.Standing {
+	switch {
+	case a.account.CreatedAt.After(a.c.Now().Add(-odds.EstablishedAge)):
+		return ratelimit.Newcomer
+	case a.pending == nil && a.browser.KnownID() != "":
+		return ratelimit.Proven
+	}
+	return ratelimit.Stranger
 }
 
 // textQuotas returns the quotas of a text message, except for its price. A known device has its own, which
@@ -79,7 +99,6 @@ func (a *Attempt) textQuotas(number string) []ratelimit.Quota {
 			ratelimit.PerHour("new_texts_block", block, ratelimit.TextsPerBlockHour),
 		}
 	}
-	return append(all,
-		ratelimit.PerDay("texts_account", account, ratelimit.TextsPerAccountDay),
-		ratelimit.PerNetwork("texts_network", a.from.Network(), ratelimit.TextsPerNetworkHour))
+	all = append(all, ratelimit.PerDay("texts_account", account, ratelimit.TextsPerAccountDay))
+	return append(all, ratelimit.PerNetwork("texts_network", a.from.Networks(), time.Hour, ratelimit.TextsPerNetworkHour)...)
 }

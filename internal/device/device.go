@@ -102,6 +102,23 @@ func (d *Devices) FindKnownDevice(ctx context.Context, email string, from origin
 	return row.ID, nil
 }
 
+// IsKnown reports whether some account has completed both steps in the browser of a request.
+func (d *Devices) IsKnown(ctx context.Context, from origin.Origin) (bool, error) {
+	series, secret, ok := seal.SplitDeviceToken(from.DeviceToken)
+	if !ok {
+		return false, nil
+	}
+	row, err := d.Store.FindDeviceOfAny(ctx, seal.HashToken(series), d.Now())
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("device: find known device: %w", err)
+	}
+	b := RequestDevice{DeviceView: store.DeviceView{Device: row}, secretHash: seal.HashToken(secret)}
+	return row.RevokeReason == "" && d.acceptsSecret(b), nil
+}
+
 // KnownID returns the id of the device if the account has completed both steps in it, and "" otherwise.
 func (b RequestDevice) KnownID() string {
 	if b.AuthenticatedAt.IsZero() || b.RevokeReason != "" {

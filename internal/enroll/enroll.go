@@ -303,7 +303,7 @@ func (e *Enrollments) replace(
 	if err := tx.DeleteFactor(ctx, a.ID, old.ID); err != nil {
 		return nil, err
 	}
-	return &rows[i], e.notifyFactor(ctx, tx, challenge.Enrolled{Factor: old, Method: m}, factor.NoticeReplaced, from)
+	return &rows[i], e.notifyFactor(ctx, tx, a.ID, challenge.Enrolled{Factor: old, Method: m}, factor.NoticeReplaced, from)
 }
 
 // saveEmail sets the new address of the account and notifies both addresses. It returns store.ErrConflict

@@ -439,16 +439,16 @@ func (e *Enrollments) notify(
 		}
 	}
 	for _, f := range to.factors {
-		if err := e.notifyFactor(ctx, tx, f, text, from); err != nil {
+		if err := e.notifyFactor(ctx, tx, n.Account.ID, f, text, from); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// notifyFactor sends a text to the destination of a factor, if its method can.
+// notifyFactor sends a text to the destination of a factor of the account owner, if its method can.
 func (e *Enrollments) notifyFactor(
-	ctx context.Context, tx *store.DB, f challenge.Enrolled, text factor.Notice, from origin.Origin,
+	ctx context.Context, tx *store.DB, owner string, f challenge.Enrolled, text factor.Notice, from origin.Origin,
 ) error {
 	notifier, ok := f.Method.(factor.Notifier)
 	if !ok {
@@ -460,7 +460,7 @@ func (e *Enrollments) notifyFactor(
 		Factor: f.Factor, Site: settings.Site, Language: from.Language, Now: now,
 	})
 	message.ID = rand.Text()
-	if err := e.Challenges.SpendText(ctx, tx); err != nil {
+	if err := e.Challenges.SpendText(ctx, tx, owner); err != nil {
 		return err
 	}
 	return e.Accounts.Enqueue(ctx, tx, message, now.Add(account.NotificationTTL))

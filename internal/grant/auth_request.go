@@ -156,13 +156,42 @@ func ContinueURL(token string) string {
 	return ContinuePath + "?" + url.Values{"request": {token}}.Encode()
 }
 
-// authRequestsPerHour limits the stored authorization requests per network and hour. Creating one needs no
-// authentication and uses space in the database.
-const authRequestsPerHour = 3000
+// Creating an authorization request needs no authentication and uses space in the database, so the requests of a
+// network and of everybody are limited, and their bytes.
+const (
+	authRequestsPerNetworkHour     = 3000
+	authRequestBytesPerNetworkHour = 4 << 20
+)
 
-func (g *Grants) chargeAuthRequest(ctx context.Context, clientID string, from origin.Origin) error {
-	quota := ratelimit.PerNetwork("authorization_requests_network", from.Network(), authRequestsPerHour)
-	err := g.Limits.Spend(ctx, g.Store, quota)
+var (
+	authRequestBudget     = ratelimit.Shared{Kind: "authorization_requests", Window: time.Hour, Limit: 200_000}
+	authRequestByteBudget = ratelimit.Shared{Kind: "authorization_request_bytes", Window: time.Hour, Limit: 128 << 20}
+)
+
+// chargeAuthRequest counts a request of this size. It returns an error that is ratelimit.ErrLimited if the network or
+// everybody has stored too many.
+func (g *Grants) chargeAuthRequest(ctx context.Context, clientID string, size int, from origin.Origin) error {
+	quotas := ratelimit.PerNetwork("authorization_requests_network", from.Networks(), time.Hour, authRequestsPerNetworkHour)
+	for _, q := range ratelimit.PerNetwork(
+		"authorization_request_bytes_network", from.Networks(), time.Hour, authRequestBytesPerNetworkHour,
+	) {
+		q.Amount = int64(size)
+		quotas = append(quotas, q)
+	}
+	spend := func(who ratelimit.Standing) error {
+		return g.Limits.Spend(ctx, g.Store, slices.Concat(quotas,
+			authRequestBudget.For(who, "", 1), authRequestByteBudget.For(who, "", int64(size)))...)
+	}
+	err := spend(ratelimit.Stranger)
+	if errors.Is(err, ratelimit.ErrLimited) {
+		known, knownErr := g.Challenges.Devices.IsKnown(ctx, from)
+		if knownErr != nil {
+			return knownErr
+		}
+		if known {
+			err = spend(ratelimit.Proven)
+		}
+	}
 	if errors.Is(err, ratelimit.ErrLimited) {
 		return g.Accounts.Refused(ctx, err, audit.Event{Client: clientID, Reason: "authorization requests"}, from)
 	}
@@ -170,12 +199,26 @@ func (g *Grants) chargeAuthRequest(ctx context.Context, clientID string, from or
 }
 
 // SaveAuthRequest stores a request for authRequestTTL and returns the token that finds it again. It returns an
-// error that is ratelimit.ErrLimited if the network of from has stored too many.
+// error that is ratelimit.ErrLimited if the network of from, or everybody, has stored too many.
 func (g *Grants) SaveAuthRequest(ctx context.Context, r AuthRequest, from origin.Origin) (token string, err error) {
-	if err := g.chargeAuthRequest(ctx, r.ClientID, from); err != nil {
+	body, err := r.encode()
+	if err != nil {
 		return "", err
 	}
-	return g.insertAuthRequest(ctx, r, false, authRequestTTL)
+	if err := g.chargeAuthRequest(ctx, r.ClientID, len(body), from); err != nil {
+		return "", err
+	}
+	return g.insertAuthRequest(ctx, r.ClientID, body, false, authRequestTTL)
+}
+
+// encode returns the request as JSON. It escapes as little as JSON allows: a state of 2,000 characters stays about as
+// long.
+func (r AuthRequest) encode() (string, error) {
+	var body strings.Builder
+	to := json.NewEncoder(&body)
+	to.SetEscapeHTML(false)
+	err := to.Encode(r)
+	return body.String(), err
 }
 
 // PushAuthRequest stores a pushed authorization request (RFC 9126) for PushedRequestTTL and returns its
@@ -184,12 +227,16 @@ func (g *Grants) SaveAuthRequest(ctx context.Context, r AuthRequest, from origin
 func (g *Grants) PushAuthRequest(
 	ctx context.Context, cl client.Client, r AuthRequest, from origin.Origin,
 ) (requestURI string, err error) {
+	body, err := r.encode()
+	if err != nil {
+		return "", err
+	}
 	if cl.IsPublic() {
-		if err := g.chargeAuthRequest(ctx, cl.ID, from); err != nil {
+		if err := g.chargeAuthRequest(ctx, cl.ID, len(body), from); err != nil {
 			return "", err
 		}
 	}
-	token, err := g.insertAuthRequest(ctx, r, true, PushedRequestTTL)
+	token, err := g.insertAuthRequest(ctx, cl.ID, body, true, PushedRequestTTL)
 	return requestURIPrefix + token, err
 }
 
@@ -220,18 +267,14 @@ func (g *Grants) ConsumePushedRequest(ctx context.Context, clientID, requestURI 
 }
 
 func (g *Grants) insertAuthRequest(
-	ctx context.Context, r AuthRequest, pushed bool, ttl time.Duration,
+	ctx context.Context, clientID, body string, pushed bool, ttl time.Duration,
 ) (token string, err error) {
-	body, err := json.Marshal(r)
-	if err != nil {
-		return "", err
-	}
 	now := g.Now()
 	token = seal.NewToken()
 	row := store.AuthorizationRequest{
 		ID:         seal.HashToken(token),
-		ClientID:   r.ClientID,
-		Parameters: string(body),
+		ClientID:   clientID,
+		Parameters: body,
 		Pushed:     pushed,
 		CreatedAt:  now,
 		ExpiresAt:  now.Add(ttl),
@@ -286,11 +329,11 @@ func (g *Grants) SelectAccount(ctx context.Context, token, account string) error
 	if account == "" {
 		r.LoginHint = ""
 	}
-	body, err := json.Marshal(r)
+	body, err := r.encode()
 	if err != nil {
 		return fmt.Errorf("grant: select account: %w", err)
 	}
-	err = g.Store.UpdateAuthorizationRequest(ctx, seal.HashToken(token), string(body))
+	err = g.Store.UpdateAuthorizationRequest(ctx, seal.HashToken(token), body)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
 	}

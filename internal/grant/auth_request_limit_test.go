@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"twostep.example/twostep/internal/account"
+	"twostep.example/twostep/internal/challenge"
 	"twostep.example/twostep/internal/client"
+	"twostep.example/twostep/internal/device"
 	"twostep.example/twostep/internal/origin"
 	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/seal"
@@ -30,8 +32,9 @@ func TestAuthRequestLimitPerNetwork(t *testing.T) {
 			Store: db, Keys: keys, Now: clock, Log: log, Limits: &ratelimit.Limiter{Store: db, Keys: keys, Now: clock, Log: log},
 			Accounts: &account.Accounts{Store: db, Keys: keys, Now: clock, Log: log},
 		}
+		g.Challenges = &challenge.Challenges{Devices: &device.Devices{Store: db, Keys: keys, Now: clock}}
 		public, confidential := client.Client{ID: "phone"}, client.Client{ID: "books", SecretHashes: []string{"x"}}
-		for range authRequestsPerHour {
+		for range authRequestsPerNetworkHour {
 			if _, err := g.SaveAuthRequest(t.Context(), AuthRequest{ClientID: "phone"}, at("192.0.2.1")); err != nil {
 				t.Fatal(err)
 			}

@@ -79,6 +79,12 @@ const (
 	// SiteBudgetPerAccount raises the yearly limit of a large site: it is more than one person's own mistakes that
 	// were never refunded come to in a year.
 	SiteBudgetPerAccount Chance = 2_000
+	// NetworkBudgetPerDay is what the unknown devices of one large network (IPv4 /24, IPv6 /48) may spend on all accounts
+	// in a day. Beyond it they need a long code, and nobody else does: the alarm needs guesses from many networks.
+	NetworkBudgetPerDay Chance = 100_000
+	// EstablishedAge is the age from which an account whose owner has completed both steps is established. New accounts
+	// have an alarm of their own.
+	EstablishedAge = 7 * 24 * time.Hour
 	// AlarmDuration is how long the site-wide alarm lasts: unknown devices need a long code at every account. The
 	// first guess after that raises it again if the limits are still exceeded.
 	AlarmDuration = time.Hour

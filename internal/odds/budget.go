@@ -83,7 +83,7 @@ type Budget struct {
 // Load reads a budget. A budget that was never charged is empty.
 func (bs *Budgets) Load(ctx context.Context, db *store.DB, name string) (Budget, error) {
 	now := bs.Now()
-	v, err := db.LoadGuessBudget(ctx, name, now.Add(-Year), alarmState)
+	v, err := db.LoadGuessBudget(ctx, name, now.Add(-Year), bs.site(now))
 	if err != nil {
 		return Budget{}, fmt.Errorf("odds: load: %w", err)
 	}
@@ -215,7 +215,7 @@ func (bs *Budgets) Charge(ctx context.Context, tx *store.DB, g Guess, from origi
 	if g.AppsPaired > 0 {
 		return b.add(ctx, tx, e, func(e store.BudgetEntry) time.Time { return b.pairAvailableAt(e, g.AppsPaired) })
 	}
-	if err := bs.chargeUnknownDevice(ctx, tx, b, e); err != nil {
+	if err := bs.chargeUnknownDevice(ctx, tx, b, &e); err != nil {
 		return err
 	}
 	return tx.CreateBudgetEntry(ctx, e)
@@ -227,10 +227,7 @@ func (bs *Budgets) lockForGuess(ctx context.Context, tx *store.DB, name string) 
 		return Budget{}, fmt.Errorf("odds: lock: %w", err)
 	}
 	now := bs.Now()
-	year := now.Add(-Year)
-	v, err := tx.LoadGuessBudgetForCharge(ctx, name, year, store.SiteSums{
-		State: alarmState, Counter: daily(), Recent: now.Add(-day), Year: year,
-	})
+	v, err := tx.LoadGuessBudgetForCharge(ctx, name, now.Add(-Year), bs.site(now))
 	if err != nil {
 		return Budget{}, fmt.Errorf("odds: lock: %w", err)
 	}
@@ -239,7 +236,7 @@ func (bs *Budgets) lockForGuess(ctx context.Context, tx *store.DB, name string) 
 
 // chargeUnknownDevice checks whether an unknown device may guess now, and charges the site for the guess.
 // Its errors are those of Charge.
-func (bs *Budgets) chargeUnknownDevice(ctx context.Context, tx *store.DB, b Budget, e store.BudgetEntry) error {
+func (bs *Budgets) chargeUnknownDevice(ctx context.Context, tx *store.DB, b Budget, e *store.BudgetEntry) error {
 	sameNetwork := func(other store.BudgetEntry) bool { return other.Network == e.Network }
 	n, last := b.failedAttempts(day, e.ChallengeID, sameNetwork)
 	if retryAt := last.Add(AttemptDelay(n)); e.Network != "" && b.now.Before(retryAt) {
@@ -258,6 +255,7 @@ func (bs *Budgets) newEntry(name, kind, challenge string, from origin.Origin) st
 	e := store.BudgetEntry{ID: rand.Text(), Budget: name, Kind: kind, ChallengeID: challenge, CreatedAt: bs.Now()}
 	if from.Network() != "" {
 		e.Network = bs.Keys.Pseudonym("network " + from.Network())
+		e.LargeNetwork = bs.Keys.Pseudonym("network " + from.Networks().Largest())
 	}
 	return e
 }
@@ -293,7 +291,7 @@ func (bs *Budgets) refundChallenge(ctx context.Context, tx *store.DB, g Guess) e
 	if len(guesses) == 0 {
 		return nil
 	}
-	if err := bs.refundSite(ctx, tx, guesses); err != nil {
+	if _, err := addSite(ctx, tx, -1, guesses...); err != nil {
 		return err
 	}
 	if row.SpentNotifiedAt.IsZero() {

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -53,7 +54,7 @@ func network(n int) origin.Origin {
 	if n == unknownNetwork {
 		return origin.Origin{}
 	}
-	return origin.Origin{Address: netip.AddrFrom4([4]byte{203, 0, byte(113 + n/250), byte(1 + n%250)})}
+	return origin.Origin{Address: netip.AddrFrom4([4]byte{203, byte(n / 250), byte(1 + n%250), 7})}
 }
 
 func (h *fixture) charge(g odds.Guess, n int) error {
@@ -127,6 +128,29 @@ func TestSpendMailLimits(t *testing.T) {
 		h.now = h.now.Add(24 * time.Hour)
 		if err := h.spendMail(g, 1); err != nil {
 			h.Errorf("a day later: %v", err)
+		}
+	})
+}
+
+// Networks of one customer, in one large network, share the mails of a network.
+func TestMailsOfALargeNetwork(t *testing.T) {
+	eachDatabase(t, func(h *fixture) {
+		sent := 0
+		for n := range 60 {
+			from := origin.Origin{Address: netip.MustParseAddr("2001:db8:1:" + strconv.Itoa(n) + "::1")}
+			err := h.Store.Tx(h.Context(), func(tx *store.DB) error {
+				b, err := h.Lock(h.Context(), tx, "anna")
+				if err != nil {
+					return err
+				}
+				return h.SpendMail(h.Context(), tx, b, odds.Guess{Budget: "anna", Challenge: "c"}, from)
+			})
+			if err == nil {
+				sent++
+			}
+		}
+		if sent != ratelimit.MailsPerNetworkHour {
+			h.Errorf("%d mails, want %d", sent, ratelimit.MailsPerNetworkHour)
 		}
 	})
 }

@@ -26,11 +26,11 @@ func (b Budget) networkKnown(network string) bool {
 }
 
 // sameSource matches the entries of the kind of e that share a limit with it: those of the same known device, or of the
-// same network.
+// same network: the same large one, unless it is known.
 func sameSource(e store.BudgetEntry) func(store.BudgetEntry) bool {
 	return func(other store.BudgetEntry) bool {
 		return other.Kind == e.Kind && other.DeviceID == e.DeviceID && other.KnownNetwork == e.KnownNetwork &&
-			(other.Network == e.Network || e.DeviceID != "")
+			(e.DeviceID != "" || other.Network == e.Network || !e.KnownNetwork && other.LargeNetwork == e.LargeNetwork)
 	}
 }
 

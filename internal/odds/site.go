@@ -1,6 +1,7 @@
 package odds
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -14,55 +15,84 @@ import (
 )
 
 const (
-	// alarmState is the name of the server state that holds until when the site-wide alarm is on, in Unix
-	// milliseconds.
-	alarmState = "longer until"
+	// alarmState and a group of accounts are the name of the server state that holds until when the alarm of the group
+	// is on, in Unix milliseconds.
+	alarmState = "longer until "
 	hour, day  = time.Hour, 24 * time.Hour
 )
 
-// hourly and daily are the counters of what unknown devices have spent on all accounts together.
-func hourly() store.Counter { return siteGuesses(hour) }
-func daily() store.Counter  { return siteGuesses(day) }
+// groups are the groups of accounts that have an alarm each. So somebody who creates accounts and guesses at them raises
+// the alarm of new accounts, and not that of people who have used the site for a while.
+var groups = [...]string{store.GroupEstablished, store.GroupNew}
 
-func siteGuesses(window time.Duration) store.Counter {
-	return store.Counter{Kind: store.SiteGuesses, Window: window.Milliseconds()}
-}
-
-// windowEnd returns the end of the hour or day (UTC) that at is in.
-func windowEnd(at time.Time, length time.Duration) time.Time {
-	return at.Truncate(length).Add(length)
-}
-
-// addSite adds an amount to the counters of the day and the hour in which an entry was made. The day
-// always comes first: transactions that lock the two rows in different orders would deadlock.
-func addSite(ctx context.Context, tx *store.DB, at time.Time, amount int64) error {
-	_, err := tx.AddToCounters(ctx, []store.CounterKey{
-		{Counter: daily(), EndsAt: windowEnd(at, day)}, {Counter: hourly(), EndsAt: windowEnd(at, hour)},
-	}, amount)
-	return err
-}
-
-// refundSite subtracts refunded guesses of one budget from the counters of the site.
-func (bs *Budgets) refundSite(ctx context.Context, tx *store.DB, guesses []store.BudgetEntry) error {
-	if !isAccountBudget(guesses[0].Budget) {
-		return nil
+// site says what to read about the site with a budget.
+func (bs *Budgets) site(now time.Time) store.SiteSums {
+	return store.SiteSums{
+		State: alarmState, Created: now.Add(-EstablishedAge), Counter: siteGuesses("", day),
+		Recent: now.Add(-day), Year: now.Add(-Year),
 	}
-	amounts := map[int64]int64{} // by hour, in Unix seconds
-	for _, e := range guesses {
-		amounts[e.CreatedAt.Truncate(hour).Unix()] -= e.Cost
+}
+
+// siteGuesses is the counter of what unknown devices have spent on all accounts of a group together.
+func siteGuesses(group string, window time.Duration) store.Counter {
+	return store.Counter{Kind: store.SiteGuesses, Subject: group, Window: window.Milliseconds()}
+}
+
+// networkGuesses is the counter of what the unknown devices of a large network have spent on all accounts in a day.
+func networkGuesses(network string) store.Counter {
+	return store.Counter{Kind: "guesses_network", Subject: network, Window: day.Milliseconds()}
+}
+
+// siteWindows are the windows of the counters that an entry is added to: of its network, and of its group of accounts
+// for the day and for the hour.
+func siteWindows(e store.BudgetEntry) []store.CounterKey {
+	counters := []store.Counter{siteGuesses(e.SiteGroup, day), siteGuesses(e.SiteGroup, hour)}
+	if e.Network != "" {
+		counters = append([]store.Counter{networkGuesses(e.LargeNetwork)}, counters...)
 	}
-	for _, at := range slices.Sorted(maps.Keys(amounts)) {
-		if err := addSite(ctx, tx, time.Unix(at, 0), amounts[at]); err != nil {
-			return err
+	var windows []store.CounterKey
+	for _, c := range counters {
+		length := time.Duration(c.Window) * time.Millisecond
+		windows = append(windows, store.CounterKey{Counter: c, EndsAt: e.CreatedAt.Truncate(length).Add(length)})
+	}
+	return windows
+}
+
+// addSite adds the costs of entries to the counters of the site, times sign, and returns how much of the first window is
+// used then. Networks come first, then days, then hours: transactions that lock the rows in different orders would
+// deadlock.
+func addSite(ctx context.Context, tx *store.DB, sign int64, entries ...store.BudgetEntry) (Chance, error) {
+	amounts := map[store.CounterKey]int64{}
+	for _, e := range entries {
+		if e.SiteGroup == "" {
+			continue
+		}
+		for _, w := range siteWindows(e) {
+			w.EndsAt = w.EndsAt.UTC() // one key for one time
+			amounts[w] += sign * e.Cost
 		}
 	}
-	return nil
+	if len(amounts) == 0 {
+		return 0, nil
+	}
+	var changes []store.CounterChange
+	for _, w := range slices.SortedFunc(maps.Keys(amounts), func(a, b store.CounterKey) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(b.Window, a.Window), cmp.Compare(a.Subject, b.Subject),
+			a.EndsAt.Compare(b.EndsAt))
+	}) {
+		changes = append(changes, store.CounterChange{CounterKey: w, Amount: amounts[w]})
+	}
+	used, err := tx.AddToCounters(ctx, changes...)
+	if err != nil {
+		return 0, err
+	}
+	return Chance(used[0]), nil
 }
 
-// chargeSite counts a guess at an account for the whole site, and raises the site-wide alarm if that
-// exceeds a limit. It returns ErrExhausted while the alarm is on: guesses at so many accounts mean that
-// somebody has many passwords.
-func (bs *Budgets) chargeSite(ctx context.Context, tx *store.DB, b Budget, e store.BudgetEntry) error {
+// chargeSite counts a guess at an account for its network and for the site, and raises the alarm of the account's group
+// if that exceeds a limit. It returns ErrExhausted while the alarm is on, because guesses at so many accounts mean that
+// somebody has many passwords, and if the network has used up its part.
+func (bs *Budgets) chargeSite(ctx context.Context, tx *store.DB, b Budget, e *store.BudgetEntry) error {
 	active, err := alarmActive(b.State, b.now)
 	if err != nil {
 		return err
@@ -73,8 +103,16 @@ func (bs *Budgets) chargeSite(ctx context.Context, tx *store.DB, b Budget, e sto
 	if !isAccountBudget(e.Budget) {
 		return nil // guesses at an address that is being confirmed need no leaked password
 	}
-	if err := addSite(ctx, tx, e.CreatedAt, e.Cost); err != nil {
+	if b.siteShare()+Chance(e.Cost) > bs.PerYear {
+		return nil // the account has added to the counters what one account may
+	}
+	e.SiteGroup = b.Group
+	used, err := addSite(ctx, tx, 1, *e)
+	if err != nil {
 		return err
+	}
+	if e.Network != "" && used > NetworkBudgetPerDay {
+		return ErrExhausted // rolls the changes back
 	}
 	due, err := bs.alarmDue(ctx, tx, b, Chance(e.Cost))
 	if err != nil || !due {
@@ -82,26 +120,39 @@ func (bs *Budgets) chargeSite(ctx context.Context, tx *store.DB, b Budget, e sto
 	}
 	until := b.now.Add(AlarmDuration)
 	bs.Log.Error("site-wide guessing alarm raised: new browsers need a longer code", "event", audit.SiteAlarmRaised,
-		"until", until, "reset", "twostep guesses forget")
-	if err := tx.SetState(ctx, alarmState, strconv.FormatInt(until.UnixMilli(), 10)); err != nil {
+		"accounts", b.Group, "until", until, "reset", "twostep guesses forget")
+	if err := tx.SetState(ctx, alarmState+b.Group, strconv.FormatInt(until.UnixMilli(), 10)); err != nil {
 		return err
 	}
-	raised := audit.Event{Kind: audit.SiteAlarmRaised, Actor: audit.System()}
+	raised := audit.Event{Kind: audit.SiteAlarmRaised, Actor: audit.System(), Reason: b.Group + " accounts"}
 	return bs.Accounts.Event(ctx, tx, raised, origin.Origin{})
 }
 
-// ResetSiteAlarm ends the site-wide alarm and deletes what was counted for it in the last day and year. It
+// siteShare returns what the guesses at this account have added to the counters of the site in the last year. A renewal
+// does not reset it: the owner of an account can renew its budget, and guess at it.
+func (b Budget) siteShare() (sum Chance) {
+	for _, e := range b.Entries {
+		if e.Kind == store.EntryGuess && e.SiteGroup != "" {
+			sum += Chance(e.Cost)
+		}
+	}
+	return sum
+}
+
+// ResetSiteAlarm ends the alarms of all groups and deletes what was counted for them in the last day and year. It
 // keeps what was spent of each account, and the hours before the last day that DayAlarm compares with.
 func (bs *Budgets) ResetSiteAlarm(ctx context.Context) error {
 	err := bs.Store.Tx(ctx, func(tx *store.DB) error {
-		if err := tx.DeleteCounterWindows(ctx, daily(), time.Time{}); err != nil {
-			return err
-		}
-		if err := tx.DeleteCounterWindows(ctx, hourly(), bs.Now().Add(-day)); err != nil {
-			return err
-		}
-		if err := tx.SetState(ctx, alarmState, "0"); err != nil {
-			return err
+		for _, group := range groups {
+			if err := tx.DeleteCounterWindows(ctx, siteGuesses(group, day), time.Time{}); err != nil {
+				return err
+			}
+			if err := tx.DeleteCounterWindows(ctx, siteGuesses(group, hour), bs.Now().Add(-day)); err != nil {
+				return err
+			}
+			if err := tx.SetState(ctx, alarmState+group, "0"); err != nil {
+				return err
+			}
 		}
 		e := audit.Event{Kind: audit.SiteAlarmCleared, Actor: bs.Accounts.OperatorActor()}
 		return bs.Accounts.Event(ctx, tx, e, origin.Origin{})
@@ -112,12 +163,12 @@ func (bs *Budgets) ResetSiteAlarm(ctx context.Context) error {
 	return nil
 }
 
-// alarmDue reports whether a charge raises the site-wide alarm. b was read before the charge. The hours
+// alarmDue reports whether a charge raises the alarm of the account's group. b was read before the charge. The hours
 // and the number of accounts are read only if the sum of the day or the year exceeds its fixed limit,
 // because otherwise they cannot matter.
 func (bs *Budgets) alarmDue(ctx context.Context, tx *store.DB, b Budget, cost Chance) (bool, error) {
 	if Chance(b.Recent)+cost > SiteBudgetPerDay {
-		rows, err := tx.ListCounterWindows(ctx, hourly(), b.now.Add(-(AlarmBaselineDays+1)*day))
+		rows, err := tx.ListCounterWindows(ctx, siteGuesses(b.Group, hour), b.now.Add(-(AlarmBaselineDays+1)*day))
 		if err != nil {
 			return false, err
 		}

@@ -132,7 +132,108 @@ func TestSiteAlarmIgnoresDestinations(t *testing.T) {
 
 // siteGuesses is the counter of what unknown devices have spent in a window.
 func siteGuesses(window time.Duration) store.Counter {
-	return store.Counter{Kind: store.SiteGuesses, Window: window.Milliseconds()}
+	return store.Counter{Kind: store.SiteGuesses, Subject: store.GroupNew, Window: window.Milliseconds()}
+}
+
+// Guesses from one network end at its part: it needs long codes, and neither another network nor the site does. A
+// passed challenge gives the part back.
+func TestOneNetworkRaisesNoAlarm(t *testing.T) {
+	eachDatabase(t, func(h *fixture) {
+		guess := func(n int) error {
+			name := "account " + strconv.Itoa(n)
+			return h.charge(odds.Guess{Budget: name, Challenge: name, Cost: 1000}, 1)
+		}
+		for n := range 100 {
+			if err := guess(n); err != nil {
+				h.Fatalf("guess %d: %v", n, err)
+			}
+		}
+		for n := 100; n < 120; n++ {
+			if err := guess(n); !errors.Is(err, odds.ErrExhausted) {
+				h.Fatalf("guess %d of one network: %v", n, err)
+			}
+		}
+		rows, err := h.Store.ListCounterWindows(h.Context(), siteGuesses(24*time.Hour), time.Time{})
+		if err != nil || len(rows) != 1 || rows[0].Used != int64(odds.NetworkBudgetPerDay) {
+			h.Errorf("counted for the site: %v, %v", rows, err)
+		}
+		if err := h.charge(odds.Guess{Budget: "anna", Challenge: "a", Cost: 1000}, 2); err != nil {
+			h.Errorf("another network: %v", err)
+		}
+		passed := odds.Guess{Budget: "account 1", Challenge: "account 1", Cost: 1000}
+		if err := h.Store.Tx(h.Context(), func(tx *store.DB) error { return h.Refund(h.Context(), tx, passed, true, network(1)) }); err != nil {
+			h.Fatal(err)
+		}
+		if err := guess(120); err != nil {
+			h.Errorf("after a refund: %v", err)
+		}
+	})
+}
+
+// Somebody who creates accounts and guesses at them raises the alarm of new accounts. Those that are a week old, and
+// whose owners have completed both steps, have another.
+func TestNewAccountsHaveTheirOwnAlarm(t *testing.T) {
+	eachDatabase(t, func(h *fixture) {
+		create := func(id string, age time.Duration, proven bool) {
+			h.Helper()
+			a := store.Account{ID: id, Email: id + "@example.com", PasswordHash: []byte{1}, CreatedAt: h.now.Add(-age)}
+			err := h.Store.CreateAccount(h.Context(), a)
+			if err == nil && proven {
+				d := store.Device{ID: id, Series: []byte(id), Secret: []byte(id), ExpiresAt: h.now.Add(time.Hour)}
+				if err = h.Store.CreateDevice(h.Context(), d); err == nil {
+					err = h.Store.SaveKnownDevice(h.Context(), id, id, h.now)
+				}
+			}
+			if err != nil {
+				h.Fatal(err)
+			}
+		}
+		create("old", odds.EstablishedAge, true)
+		create("unproven", odds.EstablishedAge, false)
+		create("new", odds.EstablishedAge-time.Second, true)
+		h.raiseAlarm()
+		for account, want := range map[string]bool{"old": false, "unproven": true, "new": true} {
+			longer, err := h.needsLongCode(odds.Guess{Budget: account, Challenge: "c", Cost: 1000})
+			if longer != want || err != nil {
+				h.Errorf("%s: longer %v, %v", account, longer, err)
+			}
+		}
+		if err := h.charge(odds.Guess{Budget: "old", Challenge: "c", Cost: 1000}, 1); err != nil {
+			h.Errorf("a guess at an established account: %v", err)
+		}
+		rows, err := h.Store.ListCounterWindows(h.Context(), store.Counter{
+			Kind: store.SiteGuesses, Subject: store.GroupEstablished, Window: (24 * time.Hour).Milliseconds(),
+		}, time.Time{})
+		if err != nil || len(rows) != 1 || rows[0].Used != 1000 {
+			h.Errorf("counted for established accounts: %v, %v", rows, err)
+		}
+	})
+}
+
+// Renewals let the owner of an account guess more at it, and not add more to the counters of the site.
+func TestAccountAddsItsBudgetOnce(t *testing.T) {
+	eachDatabase(t, func(h *fixture) {
+		a := store.Account{ID: "mallory", Email: "mallory@example.com"}
+		for n := range 5 {
+			for i := range 20 {
+				name := strconv.Itoa(n*20 + i)
+				if err := h.charge(odds.Guess{Budget: "mallory", Challenge: name, Cost: 1000}, n*20+i); err != nil {
+					h.Fatal(err)
+				}
+			}
+			h.now = h.now.Add(time.Second)
+			if n < 4 {
+				if err := h.Store.Tx(h.Context(), func(tx *store.DB) error { return h.Renew(h.Context(), tx, a, h.now) }); err != nil {
+					h.Fatal(err)
+				}
+			}
+			h.now = h.now.Add(time.Second)
+		}
+		rows, err := h.Store.ListCounterWindows(h.Context(), siteGuesses(24*time.Hour), time.Time{})
+		if err != nil || len(rows) != 1 || rows[0].Used != int64(odds.AccountBudgetPerYear) {
+			h.Errorf("counted %v, %v, want %d", rows, err, odds.AccountBudgetPerYear)
+		}
+	})
 }
 
 // A sign-in that refunds guesses of two hours and one that guesses lock the counters in the same order, so
@@ -150,14 +251,18 @@ func TestSiteCountersAreLockedInOrder(t *testing.T) {
 	}
 	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 	defer stop()
-	ends := func(length time.Duration) time.Time { return first.Truncate(length).Add(length) }
+	lock := func(tx *store.DB, length time.Duration) error {
+		key := store.CounterKey{Counter: siteGuesses(length), EndsAt: first.Truncate(length).Add(length)}
+		_, err := tx.AddToCounters(ctx, store.CounterChange{CounterKey: key})
+		return err
+	}
 	var runs atomic.Int64
 	done := make(chan error, 1)
 	err := h.Store.Tx(ctx, func(tx *store.DB) error {
 		if runs.Add(1); runs.Load() > 1 {
 			return errors.New("the transaction was retried")
 		}
-		if err := tx.AddToCounter(ctx, siteGuesses(24*time.Hour), ends(24*time.Hour), 0); err != nil {
+		if err := lock(tx, 24*time.Hour); err != nil {
 			return err
 		}
 		go func() {
@@ -171,7 +276,7 @@ func TestSiteCountersAreLockedInOrder(t *testing.T) {
 				return ctx.Err()
 			}
 		}
-		return tx.AddToCounter(ctx, siteGuesses(time.Hour), ends(time.Hour), 0)
+		return lock(tx, time.Hour)
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -39,13 +39,8 @@ func (p *Provider) authenticateClient(r *http.Request, values url.Values) (clien
 	}
 	if errors.Is(err, errInvalidClient) || errors.Is(err, client.ErrNotFound) || errors.Is(err, grant.ErrInvalid) {
 		from := p.Pages.Origin(r)
-		limitErr := p.Grants.Limits.Spend(r.Context(), p.Grants.Store, ratelimit.Quota{
-			Kind:    "wrong_client_secrets_network",
-			Subject: from.Network(),
-			Window:  time.Minute,
-			Amount:  1,
-			Limit:   clientAuthFailuresPerMinute,
-		})
+		limitErr := p.Grants.Limits.Spend(r.Context(), p.Grants.Store,
+			ratelimit.PerNetwork("wrong_client_secrets_network", from.Networks(), time.Minute, clientAuthFailuresPerMinute)...)
 		if errors.Is(limitErr, ratelimit.ErrLimited) {
 			e := audit.Event{Client: cl.ID, Reason: "client secrets"}
 			return client.Client{}, p.Grants.Accounts.Refused(r.Context(), limitErr, e, from)

@@ -7,6 +7,7 @@ import (
 	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/fairqueue"
 	"twostep.example/twostep/internal/i18n"
+	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/trust"
 )
 
@@ -69,26 +70,41 @@ func DescribeBrowser(b trust.Browser, language string) string {
 	return w.Translate("browser.on", "Browser", b.Family, "System", b.OS)
 }
 
-// Parties returns the networks of the origin that share scarce work: for IPv4 the address, the /24 and the /16, for
-// IPv6 the /64, the /56, the /48 and the /32, because one attacker may have any of them. The weights say how many
-// people such a network may well stand for. All unknown addresses are one network.
-func (o Origin) Parties() []fairqueue.Party {
+// Networks returns the networks that limits count: the IPv4 address and the /24, or the IPv6 /64, /56 and /48, because
+// one customer of a provider may have any of these. All origins with an unclear address are one network, and so are all
+// that are unknown.
+func (o Origin) Networks() ratelimit.Networks {
 	address := trust.CanonicalAddr(o.Address)
-	if o.Unclear || !address.IsValid() {
-		return []fairqueue.Party{{Name: "network unknown", Weight: unknownWeight}}
+	switch {
+	case o.Unclear:
+		return ratelimit.Networks{{Name: "unclear", Weight: 1}}
+	case !address.IsValid():
+		return ratelimit.Networks{{Weight: ratelimit.UnknownNetworkFactor}}
+	case address.Is4():
+		return ratelimit.Networks{{Name: o.Network(), Weight: 1}, larger(address, 24, 8)}
 	}
-	networks := []struct{ bits, weight int }{{64, 1}, {56, 4}, {48, 16}, {32, 64}}
-	if address.Is4() {
-		networks = []struct{ bits, weight int }{{32, 1}, {24, 8}, {16, 64}}
+	return ratelimit.Networks{{Name: o.Network(), Weight: 1}, larger(address, 56, 4), larger(address, 48, 16)}
+}
+
+func larger(address netip.Addr, bits int, weight int64) ratelimit.Network {
+	prefix, _ := address.Prefix(bits) // bits always fits the family
+	return ratelimit.Network{Name: prefix.String(), Weight: weight}
+}
+
+// Parties returns the networks of the origin that share scarce work: those that limits count, and the IPv4 /16 or the
+// IPv6 /32.
+func (o Origin) Parties() []fairqueue.Party {
+	networks := o.Networks()
+	if address := trust.CanonicalAddr(o.Address); !o.Unclear && address.IsValid() {
+		bits := 32
+		if address.Is4() {
+			bits = 16
+		}
+		networks = append(networks, larger(address, bits, 64))
 	}
 	var all []fairqueue.Party
 	for _, n := range networks {
-		prefix, _ := address.Prefix(n.bits) // bits always fits the family
-		all = append(all, fairqueue.Party{Name: "network " + prefix.String(), Weight: n.weight})
+		all = append(all, fairqueue.Party{Name: "network " + n.Name, Weight: int(n.Weight)})
 	}
 	return all
 }
-
-// unknownWeight is the weight of all requests from unknown addresses together: behind a proxy that is not configured
-// they are those of everybody.
-const unknownWeight = 8

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"twostep.example/twostep/internal/store"
@@ -12,8 +13,8 @@ import (
 
 // PasswordSource identifies who tries a password.
 type PasswordSource struct {
-	Network string // "" if unknown
-	Device  string // id of the browser if the account knows it, else ""
+	Networks Networks // of the client
+	Device   string   // id of the browser if the account knows it, else ""
 }
 
 const (
@@ -25,8 +26,8 @@ const (
 // PasswordAttempt is one try of a password, counted both as a wrong one and as a sign-in until SettlePassword.
 type PasswordAttempt struct {
 	key string // the failures are counted under; "" if they are not counted
-	// The counters of failures and of sign-ins; nil for known devices.
-	failures, signIns []store.CounterKey
+	// The windows of failures and of sign-ins; nil for known devices.
+	failures, signIns []window
 }
 
 // failureKey returns the key that the failures for a name are counted under: one per known browser, or else one
@@ -37,10 +38,11 @@ func (l *Limiter) failureKey(name string, source PasswordSource) string {
 	if source.Device != "" {
 		return "password " + l.Keys.Pseudonym("password "+name+" device "+source.Device)
 	}
-	if source.Network == "" {
+	network := source.Networks.Smallest()
+	if network == "" {
 		return ""
 	}
-	return "password " + l.Keys.Pseudonym("password "+name+" network "+source.Network)
+	return "password " + l.Keys.Pseudonym("password "+name+" network "+network)
 }
 
 // ChargePassword counts a password before it is compared, so that no request can avoid the count: not one of many at
@@ -50,7 +52,7 @@ func (l *Limiter) ChargePassword(ctx context.Context, name string, source Passwo
 	now := l.Now()
 	a := PasswordAttempt{key: l.failureKey(name, source)}
 	if source.Device == "" {
-		a.failures, a.signIns = l.passwordWindows(name, source.Network, now)
+		a.failures, a.signIns = l.passwordWindows(name, source.Networks, now)
 	}
 	err := l.Store.Tx(ctx, func(tx *store.DB) error {
 		if a.key != "" {
@@ -62,16 +64,36 @@ func (l *Limiter) ChargePassword(ctx context.Context, name string, source Passwo
 			return nil
 		}
 		windows := slices.Concat(a.signIns, a.failures)
-		used, err := tx.AddToCounters(ctx, windows, 1)
+		used, err := tx.AddToCounters(ctx, changes(windows, 1)...)
 		if err != nil {
 			return err
 		}
-		return checkWindows(source.Network, windows, used)
+		return checkWindows(windows, used)
 	})
 	if err != nil {
 		return a, fmt.Errorf("ratelimit: password: %w", err)
 	}
 	return a, nil
+}
+
+// RememberRefused remembers for a second that ChargePassword has refused this name and source, so that many tries at the
+// same time cost one access to the database. Call it after the refusal is recorded.
+func (l *Limiter) RememberRefused(name string, source PasswordSource, refused error) {
+	if limited := (*LimitedError)(nil); errors.As(refused, &limited) {
+		l.passwords.add(recentKey(name, source), l.Now(), limited.RetryAt)
+	}
+}
+
+// RecentlyRefused returns the *LimitedError of RememberRefused, or nil. It does not read the database.
+func (l *Limiter) RecentlyRefused(name string, source PasswordSource) error {
+	if retryAt, ok := l.passwords.find(recentKey(name, source), l.Now); ok {
+		return &LimitedError{RetryAt: retryAt}
+	}
+	return nil
+}
+
+func recentKey(name string, source PasswordSource) string {
+	return strconv.Quote(source.Device) + source.Networks.Smallest() + " " + name
 }
 
 // countFailure counts a failure, or returns a *LimitedError if the delay after the last one has not passed.
@@ -91,35 +113,49 @@ func countFailure(ctx context.Context, tx *store.DB, key string, now time.Time) 
 	return &LimitedError{RetryAt: failed.LastAt.Add(PasswordDelay(failed.Failures))}
 }
 
-// checkWindows decides whether a network may try another password. The windows are those of passwordWindows; used
-// includes this attempt.
-func checkWindows(network string, windows []store.CounterKey, used []int64) error {
+// window is one window of a counter, with its limit.
+type window struct {
+	store.CounterKey
+	limit func(site int64) int64 // site: wrong passwords of all sources in this minute; nil: no limit
+}
+
+func changes(windows []window, amount int64) []store.CounterChange {
+	all := make([]store.CounterChange, len(windows))
+	for i, w := range windows {
+		all[i] = store.CounterChange{CounterKey: w.CounterKey, Amount: amount}
+	}
+	return all
+}
+
+// checkWindows decides whether another password may be tried. The last window is that of the site; used includes this
+// attempt.
+func checkWindows(windows []window, used []int64) error {
 	site := used[len(used)-1] - 1
-	limits := []int64{SignInsPerNetworkHour, NetworkPasswordLimit(site), NetworkPasswordFailuresPerHour}
-	for i, limit := range limits {
-		if network == "" {
-			limit *= UnknownNetworkFactor
-		}
-		if used[i] > limit {
-			return &LimitedError{RetryAt: windows[i].EndsAt}
+	for i, w := range windows {
+		if w.limit != nil && used[i] > w.limit(site) {
+			return &LimitedError{RetryAt: w.EndsAt}
 		}
 	}
 	return nil
 }
 
-// passwordWindows returns the counters of wrong passwords of a network, per minute and per hour, and of all networks
-// per minute, and that of the sign-ins which the network begins for this name.
-func (l *Limiter) passwordWindows(name, network string, now time.Time) (failures, signIns []store.CounterKey) {
-	window := func(kind, subject string, length time.Duration) store.CounterKey {
+// passwordWindows returns the windows of wrong passwords, per minute and per hour for each of networks and per minute
+// for the site, and those of the sign-ins which the networks begin for this name.
+func (l *Limiter) passwordWindows(name string, networks Networks, now time.Time) (failures, signIns []window) {
+	key := func(kind, subject string, length time.Duration) store.CounterKey {
 		return store.CounterKey{Counter: counter(kind, subject, length), EndsAt: windowEnd(now, length)}
 	}
-	subject := l.Keys.Pseudonym("network " + network)
-	failures = []store.CounterKey{
-		window(networkFailures, subject, time.Minute), window(networkFailures, subject, time.Hour),
-		window(siteFailures, "", time.Minute),
+	times := func(weight, limit int64) func(int64) int64 { return func(int64) int64 { return weight * limit } }
+	for _, n := range networks {
+		pair := l.Keys.Pseudonym("sign-in " + name + " network " + n.Name)
+		signIns = append(signIns, window{key(networkSignIns, pair, time.Hour), times(n.Weight, SignInsPerNetworkHour)})
+		subject := l.Keys.Pseudonym("network " + n.Name)
+		failures = append(failures,
+			window{key(networkFailures, subject, time.Minute),
+				func(site int64) int64 { return n.Weight * NetworkPasswordLimit(site) }},
+			window{key(networkFailures, subject, time.Hour), times(n.Weight, NetworkPasswordFailuresPerHour)})
 	}
-	pair := l.Keys.Pseudonym("sign-in " + name + " network " + network)
-	return failures, []store.CounterKey{window(networkSignIns, pair, time.Hour)}
+	return append(failures, window{key(siteFailures, "", time.Minute), nil}), signIns
 }
 
 // SettlePassword gives back what ChargePassword has counted too much. After a correct password it also forgets the
@@ -138,7 +174,7 @@ func (l *Limiter) SettlePassword(ctx context.Context, a PasswordAttempt, correct
 		if len(excess) == 0 {
 			return nil
 		}
-		_, err := tx.AddToCounters(ctx, excess, -1)
+		_, err := tx.AddToCounters(ctx, changes(excess, -1)...)
 		return err
 	})
 	if err != nil {

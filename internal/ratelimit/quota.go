@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"twostep.example/twostep/internal/seal"
@@ -31,6 +32,8 @@ type Limiter struct {
 	Keys  *seal.KeyRing
 	Now   func() time.Time
 	Log   *slog.Logger
+
+	passwords recent
 }
 
 // Quota is a limit on the use of something in one window of time.
@@ -41,24 +44,44 @@ type Quota struct {
 	Amount, Limit int64 // Limit 0 means no limit
 }
 
-// Spend takes the amounts from all quotas, in the transaction of the act that they limit. It returns a
-// *LimitedError with the end of the window if one would be exceeded.
+// Spend takes the amounts from all quotas, in the transaction of the act that they limit. It takes nothing and returns
+// a *LimitedError with the end of the window if one would be exceeded.
 func (l *Limiter) Spend(ctx context.Context, tx *store.DB, quotas ...Quota) error {
+	var windows []store.CounterChange
+	var limits []int64
 	for _, q := range quotas {
-		if q.Limit == 0 {
-			continue
-		}
-		ends := windowEnd(l.Now(), q.Window)
-		err := tx.SpendQuota(ctx, counter(q.Kind, q.Subject, q.Window), ends, q.Amount, q.Limit)
-		if errors.Is(err, store.ErrNotFound) {
-			l.Log.Warn("quota used up", "kind", q.Kind, "subject", q.Subject)
-			return &LimitedError{RetryAt: ends}
-		}
-		if err != nil {
-			return fmt.Errorf("ratelimit: quota: %w", err)
+		if q.Limit != 0 {
+			key := store.CounterKey{Counter: counter(q.Kind, q.Subject, q.Window), EndsAt: windowEnd(l.Now(), q.Window)}
+			windows, limits = append(windows, store.CounterChange{CounterKey: key, Amount: q.Amount}), append(limits, q.Limit)
 		}
 	}
+	if len(windows) == 0 {
+		return nil
+	}
+	used, err := tx.AddToCounters(ctx, windows...)
+	if err != nil {
+		return fmt.Errorf("ratelimit: quota: %w", err)
+	}
+	for i, w := range windows {
+		if used[i] <= limits[i] {
+			continue
+		}
+		l.Log.Warn("quota used up", "kind", w.Kind, "subject", w.Subject)
+		if _, err := tx.AddToCounters(ctx, giveBack(windows)...); err != nil {
+			return fmt.Errorf("ratelimit: quota: %w", err)
+		}
+		return &LimitedError{RetryAt: w.EndsAt}
+	}
 	return nil
+}
+
+// giveBack returns the changes that undo all changes.
+func giveBack(changes []store.CounterChange) []store.CounterChange {
+	back := slices.Clone(changes)
+	for i := range back {
+		back[i].Amount = -back[i].Amount
+	}
+	return back
 }
 
 func counter(kind, subject string, window time.Duration) store.Counter {
@@ -78,13 +101,4 @@ func PerHour(kind, subject string, limit int64) Quota {
 // PerDay returns a quota of limit per day (UTC), with the amount 1.
 func PerDay(kind, subject string, limit int64) Quota {
 	return Quota{kind, subject, 24 * time.Hour, 1, limit}
-}
-
-// PerNetwork returns a quota of limit per hour for a network, with the amount 1. All requests with an unknown
-// network share one quota, which is UnknownNetworkFactor times as large.
-func PerNetwork(kind, network string, limit int64) Quota {
-	if network == "" {
-		limit *= UnknownNetworkFactor
-	}
-	return PerHour(kind, network, limit)
 }

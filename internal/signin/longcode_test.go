@@ -22,7 +22,7 @@ import (
 
 // otherNetwork returns an origin in a network of its own for each n.
 func otherNetwork(n int) origin.Origin {
-	return origin.Origin{Address: netip.AddrFrom4([4]byte{198, 51, byte(100 + n/250), byte(1 + n%250)}), Language: "en"}
+	return origin.Origin{Address: netip.AddrFrom4([4]byte{198, byte(51 + n/250), byte(1 + n%250), 7}), Language: "en"}
 }
 
 // guessUntilExhausted guesses codes of a method in sign-ins from different networks until a long code is

@@ -57,7 +57,7 @@ func (s *SignIns) Start(ctx context.Context, c Credentials, from origin.Origin) 
 	if err != nil {
 		return session.Cookies{}, err
 	}
-	source := ratelimit.PasswordSource{Network: from.Network(), Device: known}
+	source := ratelimit.PasswordSource{Networks: from.Networks(), Device: known}
 	a, err := s.Accounts.VerifyPassword(ctx, c.Email, c.Password, source, from)
 	if err != nil {
 		return session.Cookies{}, err

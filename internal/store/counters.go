@@ -31,15 +31,6 @@ func (db *DB) SpendQuota(ctx context.Context, c Counter, ends time.Time, n, limi
 		WHERE rate_limit_counters.used + $5 <= $6`, c.Kind, c.Subject, c.Window, ends, n, limit)
 }
 
-// AddToCounter adds n, which may be negative, to the window that ends at ends.
-func (db *DB) AddToCounter(ctx context.Context, c Counter, ends time.Time, n int64) error {
-	_, err := db.change(ctx, `INSERT INTO rate_limit_counters (kind, subject, window_ms, ends_at, used)
-			VALUES ($1, $2, $3, $4, $5)
-		ON CONFLICT (kind, subject, window_ms, ends_at) DO UPDATE SET used = rate_limit_counters.used + $5`,
-		c.Kind, c.Subject, c.Window, ends, n)
-	return err
-}
-
 // CounterKey is one window of a counter.
 type CounterKey struct {
 	Counter
@@ -51,32 +42,38 @@ func (k CounterKey) is(other CounterKey) bool {
 	return k.Counter == other.Counter && Time(k.EndsAt).millis() == Time(other.EndsAt).millis()
 }
 
-// AddToCounters adds n to several windows, in one statement and in this order, and returns how much of each is used
-// then.
-func (db *DB) AddToCounters(ctx context.Context, windows []CounterKey, n int64) (used []int64, err error) {
-	values := make([]string, len(windows))
-	args := []any{n}
-	for i, w := range windows {
+// CounterChange adds Amount, which may be negative, to one window of a counter.
+type CounterChange struct {
+	CounterKey
+	Amount int64
+}
+
+// AddToCounters makes all changes, in one statement and in this order, and returns how much of each window is used
+// then. The windows must differ.
+func (db *DB) AddToCounters(ctx context.Context, changes ...CounterChange) (used []int64, err error) {
+	values := make([]string, len(changes))
+	var args []any
+	for i, c := range changes {
 		k := len(args)
-		values[i] = fmt.Sprintf("($%d, $%d, $%d, $%d, $1)", k+1, k+2, k+3, k+4)
-		args = append(args, w.Kind, w.Subject, w.Window, w.EndsAt)
+		values[i] = fmt.Sprintf("($%d, $%d, $%d, $%d, $%d)", k+1, k+2, k+3, k+4, k+5)
+		args = append(args, c.Kind, c.Subject, c.Window, c.EndsAt, c.Amount)
 	}
-	used = make([]int64, len(windows))
+	used = make([]int64, len(changes))
 	rows, err := db.write.QueryContext(ctx, `INSERT INTO rate_limit_counters (kind, subject, window_ms, ends_at, used)
 			VALUES `+strings.Join(values, ", ")+`
-		ON CONFLICT (kind, subject, window_ms, ends_at) DO UPDATE SET used = rate_limit_counters.used + $1
+		ON CONFLICT (kind, subject, window_ms, ends_at) DO UPDATE SET used = rate_limit_counters.used + excluded.used
 		RETURNING kind, subject, window_ms, ends_at, used`, args...)
 	if err != nil {
 		return nil, conflict(err)
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var c CounterKey
+		var k CounterKey
 		var n int64
-		if err := rows.Scan(&c.Kind, &c.Subject, &c.Window, (*Time)(&c.EndsAt), &n); err != nil {
+		if err := rows.Scan(&k.Kind, &k.Subject, &k.Window, (*Time)(&k.EndsAt), &n); err != nil {
 			return nil, err
 		}
-		if i := slices.IndexFunc(windows, c.is); i >= 0 {
+		if i := slices.IndexFunc(changes, func(c CounterChange) bool { return c.is(k) }); i >= 0 {
 			used[i] = n
 		}
 	}

@@ -169,16 +169,29 @@ func (db *DB) DeleteKnownDevices(ctx context.Context, account string) error {
 	return err
 }
 
+// FindDeviceOfAny returns the device of this series if any account knows it. It returns ErrNotFound if not, or if the
+// device has expired.
+func (db *DB) FindDeviceOfAny(ctx context.Context, series []byte, now time.Time) (d Device, err error) {
+	row := db.read.QueryRowContext(ctx, `SELECT `+deviceColumns+` FROM devices
+		WHERE devices.series = $1 AND devices.expires_at >= $2
+			AND EXISTS (SELECT 1 FROM known_devices WHERE known_devices.device_id = devices.id)`, series, now)
+	return d, d.scan(row)
+}
+
 // FindKnownDevice returns the device of this series if the account with this email address knows it. It returns
 // ErrNotFound if not, or if the device has expired.
 func (db *DB) FindKnownDevice(ctx context.Context, series []byte, email string, now time.Time) (d Device, err error) {
-	row := db.read.QueryRowContext(ctx, `SELECT devices.id, devices.series, devices.secret, devices.next_secret,
-			devices.next_issued_at, devices.previous_secret, devices.previous_replaced_at,
-			devices.expires_at, devices.revoke_reason FROM devices
+	row := db.read.QueryRowContext(ctx, `SELECT `+deviceColumns+` FROM devices
 		JOIN known_devices ON known_devices.device_id = devices.id
 		JOIN accounts ON accounts.id = known_devices.account_id
 		WHERE devices.series = $1 AND devices.expires_at >= $3 AND accounts.email = $2`, series, email, now)
-	err = row.Scan(&d.ID, &d.Series, &d.Secret, &d.NextSecret, (*Time)(&d.NextIssuedAt), &d.PreviousSecret,
-		(*Time)(&d.PreviousReplacedAt), (*Time)(&d.ExpiresAt), &d.RevokeReason)
-	return d, found(err)
+	return d, d.scan(row)
+}
+
+const deviceColumns = `devices.id, devices.series, devices.secret, devices.next_secret, devices.next_issued_at,
+		devices.previous_secret, devices.previous_replaced_at, devices.expires_at, devices.revoke_reason`
+
+func (d *Device) scan(row scanner) error {
+	return found(row.Scan(&d.ID, &d.Series, &d.Secret, &d.NextSecret, (*Time)(&d.NextIssuedAt), &d.PreviousSecret,
+		(*Time)(&d.PreviousReplacedAt), (*Time)(&d.ExpiresAt), &d.RevokeReason))
 }

@@ -7,7 +7,8 @@ import (
 
 // Cutoffs are the times before which DeleteExpired deletes rows.
 type Cutoffs struct {
-	Ended   time.Time // for rows that expired or ended
+	Now     time.Time // for rows that anybody can create, which are deleted when they expire
+	Ended   time.Time // for other rows that expired or ended
 	Trust   time.Time // for verified networks and trust decisions
 	Guesses time.Time // for guesses
 }
@@ -44,7 +45,7 @@ func (db *DB) DeleteExpired(ctx context.Context, old Cutoffs) (sum int64, err er
 		{`DELETE FROM failed_passwords WHERE subject IN
 			(SELECT subject FROM failed_passwords WHERE last_at < $1 LIMIT $2)`, old.Ended},
 		{`DELETE FROM authorization_requests WHERE id IN
-			(SELECT id FROM authorization_requests WHERE expires_at < $1 LIMIT $2)`, old.Ended},
+			(SELECT id FROM authorization_requests WHERE expires_at < $1 LIMIT $2)`, old.Now},
 		{`DELETE FROM tokens WHERE hash IN (SELECT hash FROM tokens WHERE expires_at < $1 LIMIT $2)`, old.Ended},
 		{`DELETE FROM grants WHERE id IN (SELECT id FROM grants WHERE expires_at < $1 LIMIT $2)`, old.Ended},
 		{`DELETE FROM email_links WHERE token_hash IN

@@ -24,6 +24,8 @@ type BudgetEntry struct {
 	DeviceID     string // the known browser that caused it; "" for others
 	KnownNetwork bool   // an unknown browser caused it, on a network where the account has completed both steps
 	Network      string // keyed hash; "" if it is not known
+	LargeNetwork string // keyed hash of the larger network that this one is in
+	SiteGroup    string // of EntryGuess: the group of accounts whose counters it was added to; "" if to none
 	CreatedAt    time.Time
 	Cost         int64 // of EntryGuess, in billionths
 }
@@ -36,7 +38,8 @@ type GuessBudget struct {
 	SpentNotifiedAt time.Time // when the account holder was last notified that it is used up
 }
 
-const entryColumns = `id, budget, kind, challenge_id, device_id, known_network, network, created_at, cost`
+const entryColumns = `id, budget, kind, challenge_id, device_id, known_network, network, large_network,
+	site_group, created_at, cost`
 
 // LockGuessBudget creates the budget if it does not exist, and locks its row until the transaction ends. Other
 // transactions that charge the budget wait for that, and then see what was charged.
@@ -52,8 +55,9 @@ func (db *DB) LockGuessBudget(ctx context.Context, name string) (b GuessBudget, 
 // CreateBudgetEntry inserts e.
 func (db *DB) CreateBudgetEntry(ctx context.Context, e BudgetEntry) error {
 	_, err := db.change(ctx, `INSERT INTO guess_budget_entries (`+entryColumns+`)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-		e.ID, e.Budget, e.Kind, e.ChallengeID, e.DeviceID, e.KnownNetwork, e.Network, e.CreatedAt, e.Cost)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+		e.ID, e.Budget, e.Kind, e.ChallengeID, e.DeviceID, e.KnownNetwork, e.Network, e.LargeNetwork,
+		e.SiteGroup, e.CreatedAt, e.Cost)
 	return err
 }
 
@@ -67,7 +71,7 @@ func (db *DB) ListBudgetEntries(ctx context.Context, budget string, since time.T
 
 func scanEntry(s scanner) (e BudgetEntry, err error) {
 	err = s.Scan(&e.ID, &e.Budget, &e.Kind, &e.ChallengeID, &e.DeviceID, &e.KnownNetwork, &e.Network,
-		(*Time)(&e.CreatedAt), &e.Cost)
+		&e.LargeNetwork, &e.SiteGroup, (*Time)(&e.CreatedAt), &e.Cost)
 	return e, err
 }
 
@@ -82,9 +86,10 @@ func (db *DB) RefundChallenge(ctx context.Context, challenge string) ([]BudgetEn
 func (db *DB) SaveProofEntry(ctx context.Context, e BudgetEntry) error {
 	e.ID = "proof " + e.Budget + " " + e.Network
 	_, err := db.change(ctx, `INSERT INTO guess_budget_entries (`+entryColumns+`)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 		ON CONFLICT (id) DO UPDATE SET created_at = excluded.created_at`,
-		e.ID, e.Budget, e.Kind, e.ChallengeID, e.DeviceID, e.KnownNetwork, e.Network, e.CreatedAt, e.Cost)
+		e.ID, e.Budget, e.Kind, e.ChallengeID, e.DeviceID, e.KnownNetwork, e.Network, e.LargeNetwork,
+		e.SiteGroup, e.CreatedAt, e.Cost)
 	return err
 }
 
@@ -124,13 +129,13 @@ func (db *DB) DeleteShareEntries(ctx context.Context, budget string) error {
 func (db *DB) RenewAllGuessBudgets(ctx context.Context, since, now time.Time, most, all int64) error {
 	tag := strconv.FormatInt(now.UnixMilli(), 10)
 	_, err := db.change(ctx, `INSERT INTO guess_budget_entries (`+entryColumns+`)
-		SELECT id || ' used up ' || $5, id, 'guess', '', '', FALSE, '', $2, $4 FROM accounts
+		SELECT id || ' used up ' || $5, id, 'guess', '', '', FALSE, '', '', '', $2, $4 FROM accounts
 		WHERE (SELECT COUNT(*) FROM guess_budget_entries WHERE budget = accounts.id AND kind = 'renewal'
 		AND created_at > $1) >= $3`, since, now, most, all, tag)
 	if err != nil {
 		return err
 	}
 	_, err = db.change(ctx, `INSERT INTO guess_budget_entries (`+entryColumns+`)
-		SELECT id || ' restored ' || $2, id, 'renewal', '', '', FALSE, '', $1, 0 FROM accounts`, now, tag)
+		SELECT id || ' restored ' || $2, id, 'renewal', '', '', FALSE, '', '', '', $1, 0 FROM accounts`, now, tag)
 	return err
 }

@@ -114,13 +114,17 @@ func calls(ctx context.Context) map[string]func(db *store.DB) error {
 		},
 		"ListCodes": func(d *db) error { return no(d.ListCodes(ctx, "x1")) },
 		"AddToCounters": func(d *db) error {
-			return no(d.AddToCounters(ctx, []store.CounterKey{{Counter: c, EndsAt: at(1)}, {Counter: c, EndsAt: at(2)}}, 1))
+			first, second := store.CounterKey{Counter: c, EndsAt: at(1)}, store.CounterKey{Counter: c, EndsAt: at(2)}
+			return no(d.AddToCounters(ctx, store.CounterChange{CounterKey: first, Amount: 1}, store.CounterChange{CounterKey: second}))
 		},
 		"CountAudit": func(d *db) error { return no(d.CountAudit(ctx, "x1", at(1), 9)) },
 		"CreateAuditEvent": func(d *db) error {
 			return d.CreateAuditEvent(ctx, store.AuditEvent{ID: "y"})
 		},
-		"LoadGuessBudget": func(d *db) error { return no(d.LoadGuessBudget(ctx, "x1", time.Time{}, "x1")) },
+		"LoadGuessBudget": func(d *db) error {
+			return no(d.LoadGuessBudget(ctx, "x1", time.Time{}, store.SiteSums{State: "x1"}))
+		},
+		"FindDeviceOfAny": func(d *db) error { return no(d.FindDeviceOfAny(ctx, x, time.Time{})) },
 		"LoadGuessBudgetForCharge": func(d *db) error {
 			return no(d.LoadGuessBudgetForCharge(ctx, "x1", time.Time{}, store.SiteSums{State: "x1", Counter: c}))
 		},
@@ -142,7 +146,6 @@ func calls(ctx context.Context) map[string]func(db *store.DB) error {
 		},
 		"GetConsent":            func(d *db) error { return no(d.GetConsent(ctx, "x1", "x1")) },
 		"ListConsents":          func(d *db) error { return no(d.ListConsents(ctx, "x1")) },
-		"AddToCounter":          func(d *db) error { return d.AddToCounter(ctx, c, at(1), 1) },
 		"CountAccounts":         func(d *db) error { return no(d.CountAccounts(ctx)) },
 		"ListBudgetEntries":     func(d *db) error { return no(d.ListBudgetEntries(ctx, "x1", time.Time{})) },
 		"GetTrustDecision":      func(d *db) error { return no(d.GetTrustDecision(ctx, "x1")) },

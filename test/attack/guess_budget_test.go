@@ -263,7 +263,7 @@ func TestGuessesAtManyAccountsRaiseTheAlarm(t *testing.T) {
 		for _, window := range []time.Duration{time.Hour, 24 * time.Hour} { // the day bounds what its hours can say
 			ends := h.Now().Truncate(window).Add(window).UnixMilli()
 			h.exec(fmt.Sprintf("INSERT INTO rate_limit_counters (kind, subject, window_ms, ends_at, used) "+
-				"VALUES ('site_guesses', '', %d, %d, 1000000)", window.Milliseconds(), ends))
+				"VALUES ('site_guesses', 'new', %d, %d, 1000000)", window.Milliseconds(), ends))
 		}
 		b := h.Browser()
 		code := h.passwordStep(b, benEmail, benPassword)

@@ -1,9 +1,11 @@
 package attack
 
 import (
+	"context"
 	"crypto/tls"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"strconv"
 	"strings"
 	"testing"
@@ -61,6 +63,32 @@ func TestHungUpPasswordGuessesAreCounted(t *testing.T) {
 				h.T.Error(err)
 			}
 		})
+		h.Stop() // when all handlers have returned
+		compared := h.value("SELECT count(*) FROM audit_events WHERE kind = 'password.rejected'")
+		counted := h.value("SELECT COALESCE(sum(failures), 0) FROM failed_passwords")
+		if compared != counted || counted > "3" {
+			h.T.Errorf("%s passwords were compared, %s are counted, want the same and at most 3", compared, counted)
+		}
+	}, c.set)
+}
+
+// An HTTP/2 client sends wrong passwords and cancels each request at once. Each password that is compared is counted.
+func TestCancelledPasswordGuessesAreCounted(t *testing.T) {
+	t.Parallel()
+	c := newClock()
+	eachDatabase(t, func(h *server) {
+		b := h.Browser()
+		for range 200 {
+			ctx, cancel := context.WithCancel(t.Context())
+			r := h.request("POST", "/signin", "email="+live.AnnaEmail+"&password=not+hers", form, "Origin: "+h.URL)
+			r = r.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+				WroteRequest: func(httptrace.WroteRequestInfo) { cancel() },
+			}))
+			if resp, err := b.Client.Do(r); err == nil {
+				resp.Body.Close()
+			}
+			cancel()
+		}
 		h.Stop() // when all handlers have returned
 		compared := h.value("SELECT count(*) FROM audit_events WHERE kind = 'password.rejected'")
 		counted := h.value("SELECT COALESCE(sum(failures), 0) FROM failed_passwords")

@@ -242,7 +242,7 @@ func (w *world) sweep() {
 	before := func(d time.Duration) time.Time { return w.clock().Add(-d) }
 	for more := int64(1); more > 0; {
 		var err error
-		old := store.Cutoffs{Ended: before(24 * time.Hour), Trust: before(2 * trust.MaxTTL), Guesses: before(odds.Year + 24*time.Hour)}
+		old := store.Cutoffs{Now: before(0), Ended: before(24 * time.Hour), Trust: before(2 * trust.MaxTTL), Guesses: before(odds.Year + 24*time.Hour)}
 		if more, err = w.db.DeleteExpired(context.Background(), old); err != nil {
 			w.Fatal(err)
 		}

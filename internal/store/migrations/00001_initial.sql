@@ -280,6 +280,8 @@ CREATE TABLE guess_budget_entries (
 	device_id     TEXT NOT NULL,                    -- the known browser that caused it; '' for others
 	known_network BOOLEAN NOT NULL,                 -- unknown browser, network where both steps were completed
 	network       TEXT NOT NULL,                    -- keyed hash; '' if it is not known
+	large_network TEXT NOT NULL,                    -- keyed hash of the larger network that it is in
+	site_group    TEXT NOT NULL,                    -- the site's counters that a guess was added to; '' if none
 	created_at    BIGINT NOT NULL,
 	cost          BIGINT NOT NULL                   -- of a guess, in billionths; 0 for other kinds
 );

@@ -28,8 +28,8 @@ var links = []mutation{
 		{"internal/ratelimit/quota.go", `Truncate(window).Add(window)`, `Truncate(400 * window).Add(400 * window)`},
 	}},
 	{test: "TestStrangersCannotFillTables", what: "one network may ask for any number of links", edits: []edit{
-		{"internal/account/link.go", `PerNetwork("email_links_network", from.Network(), ratelimit.LinksPerNetworkHour)`,
-			`PerNetwork("links", from.Network(), 0)`},
+		{"internal/account/link.go", `PerNetwork("email_links_network", from.Networks(), time.Hour, ratelimit.LinksPerNetworkHour)`,
+			`PerNetwork("links", from.Networks(), time.Hour, 0)`},
 	}},
 }
 

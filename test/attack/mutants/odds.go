@@ -25,15 +25,15 @@ var odds = []mutation{
 		what: "guesses that arrive together do not see each other", edits: []edit{
 			{
 				"internal/odds/budget.go",
-				"if _, err := tx.LockGuessBudget(ctx, name); err != nil {\n\t\treturn Budget{}, fmt.Errorf(\"odds: lock: %w\", err)\n\t}\n\tnow := bs.Now()\n\tyear",
-				"now := bs.Now()\n\tyear",
+				"if _, err := tx.LockGuessBudget(ctx, name); err != nil {\n\t\treturn Budget{}, fmt.Errorf(\"odds: lock: %w\", err)\n\t}\n\tnow := bs.Now()\n\tv, err := tx",
+				"now := bs.Now()\n\tv, err := tx",
 			},
 		}},
 	{test: "TestPasswordGuessesWaitByNameAndNetwork", what: "wrong passwords do not wait", edits: []edit{
 		{"internal/ratelimit/password.go", "now.Add(-PasswordDelay(failures))", "now.Add(-0 * PasswordDelay(failures))"},
 	}},
 	{test: "TestPasswordGuessesWaitByNameAndNetwork", what: "all names of one network are free", edits: []edit{
-		{"internal/ratelimit/password.go", "if used[i] > limit {", "if used[i] > 100*limit {"},
+		{"internal/ratelimit/password.go", "used[i] > w.limit(site) {", "used[i] > 100*w.limit(site) {"},
 	}},
 	{test: "TestPasswordGuessesWaitByNameAndNetwork", what: "a known browser waits with its network", edits: []edit{
 		{
@@ -41,6 +41,27 @@ var odds = []mutation{
 			"if source.Device != \"\" {\n\t\treturn \"password \"",
 			"if source.Device == \"never\" {\n\t\treturn \"password \"",
 		},
+	}},
+	{test: "TestNetworksOfOneCustomerShareALimit", what: "a customer has 65,536 networks", edits: []edit{
+		{"internal/origin/origin.go", "larger(address, 48, 16)}", "larger(address, 64, 1)}"},
+	}},
+	{test: "TestTextBudgetKeepsAPart", what: "new accounts may have all the text messages", edits: []edit{
+		{"internal/challenge/quota.go", "return ratelimit.Newcomer", "return ratelimit.Proven"},
+	}},
+	{test: "TestTextBudgetKeepsAPart", what: "unknown browsers may have all the text messages", edits: []edit{
+		{"internal/challenge/quota.go", "return ratelimit.Stranger", "return ratelimit.Proven"},
+	}},
+	{test: "TestAnonymousAuthorizationRequestsAreBounded", what: "strangers may store any number of requests", edits: []edit{
+		{"internal/grant/auth_request.go", "authRequestBudget.For(who, \"\", 1), ", ""},
+	}},
+	{test: "TestAnonymousAuthorizationRequestsAreBounded", what: "requests of any size count alike", edits: []edit{
+		{"internal/grant/auth_request.go", "q.Amount = int64(size)", "q.Amount = 0"},
+	}},
+	{test: "TestAnonymousAuthorizationRequestsAreBounded", what: "a state is stored six times as long", edits: []edit{
+		{"internal/grant/auth_request.go", "to.SetEscapeHTML(false)", "to.SetEscapeHTML(true)"},
+	}},
+	{test: "TestAnonymousAuthorizationRequestsAreBounded", what: "strangers keep known browsers out", edits: []edit{
+		{"internal/grant/auth_request.go", "if known {", "if known && false {"},
 	}},
 	{test: "TestGuessesAtManyAccountsRaiseTheAlarm", what: "guesses at many accounts alarm nobody", edits: []edit{
 		{"internal/odds/site.go", "if DayAlarm(hours, b.now) {", "if DayAlarm(nil, b.now) {"},

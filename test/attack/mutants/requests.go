@@ -51,7 +51,7 @@ var texts = []mutation{
 		{"internal/challenge/quota.go", `PerNetwork("texts_network", `, `PerNetwork("texts to "+to, `},
 	}},
 	{test: "TestTextsGoToTheStoredNumberWithinBudget", what: "money is not counted", edits: []edit{
-		{"internal/challenge/quota.go", `Amount: t.PricePerMessage`, `Amount: 0`},
+		{"internal/challenge/quota.go", `return shared.For(who, account, t.PricePerMessage)`, `return shared.For(who, account, 0)`},
 	}},
 	{test: "TestForgedReceiptsAreRefused", what: "the proof in the address of a receipt is not compared", edits: []edit{
 		{"delivery/receipt.go", `!hmac.Equal([]byte(mac), []byte(g.receiptMAC(id, stamp)))`, `mac == "-"`},

@@ -135,7 +135,7 @@ type Browser struct {
 // used up is not another's.
 func (s *Server) Browser() *Browser {
 	n := s.networks.Add(1)
-	return s.BrowserAt(fmt.Sprintf("127.0.%d.%d", 100+n/250, 1+n%250))
+	return s.BrowserAt(fmt.Sprintf("127.%d.%d.7", 1+n/250, 1+n%250))
 }
 
 // BrowserAt starts one that comes from an address of this machine.

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+)
+
+// A client cancels one request after the other. Its connection is closed after a hundred, and beyond a thousand in a
+// minute its next connections are closed after one each. A client that cancels none keeps its connection.
+func TestConnectionOfCancelledRequestsIsClosed(t *testing.T) {
+	running := make(chan struct{}, 1)
+	handler := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/" {
+			return
+		}
+		running <- struct{}{}
+		<-r.Context().Done()
+	})
+	server := httptest.NewUnstartedServer(nil)
+	server.Config = newHTTPServer(handler, slog.New(slog.DiscardHandler))
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	var connections atomic.Int64
+	client := func() *http.Client {
+		transport := server.Client().Transport.(*http.Transport).Clone()
+		transport.DialContext = func(ctx context.Context, network, to string) (net.Conn, error) {
+			connections.Add(1)
+			return new(net.Dialer).DialContext(ctx, network, to)
+		}
+		t.Cleanup(transport.CloseIdleConnections)
+		return &http.Client{Transport: transport}
+	}
+	get := func(c *http.Client, ctx context.Context, path string) error {
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := c.Do(r)
+		if err == nil {
+			resp.Body.Close()
+		}
+		return err
+	}
+	other := client()
+	if err := get(other, t.Context(), "/"); err != nil {
+		t.Fatal(err)
+	}
+	connections.Store(0)
+	flood := client()
+	cancelRequests := func(n int) (opened int64) {
+		connections.Store(0)
+		for n > 0 {
+			ctx, cancel := context.WithCancel(t.Context())
+			ended := make(chan error, 1)
+			go func() { ended <- get(flood, ctx, "/wait") }()
+			select {
+			case <-running:
+				cancel()
+				<-ended
+				n--
+			case <-ended: // the connection was closed at this moment
+				cancel()
+			}
+		}
+		return connections.Load()
+	}
+	if got := cancelRequests(maxNetworkResets); got < maxNetworkResets/maxResets/2 {
+		t.Errorf("%d connections for %d cancelled requests, want about %d", got, maxNetworkResets, maxNetworkResets/maxResets)
+	}
+	if got := cancelRequests(50); got < 5 { // the client may send some before it notices
+		t.Errorf("%d connections for the next 50 cancelled requests of the network, want one each", got)
+	}
+	connections.Store(0)
+	if err := get(other, t.Context(), "/"); err != nil || connections.Load() != 0 {
+		t.Errorf("another client: %v, %d new connections", err, connections.Load())
+	}
+}
