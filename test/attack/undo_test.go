@@ -125,36 +125,41 @@ func TestMailboxAloneUndoesNothing(t *testing.T) {
 	}, allMethods(&phone{}))
 }
 
-// The link with the former password undoes a change at once only if the new factor is unused and the password the same.
-func TestUsedFactorIsNotUndoneAtOnce(t *testing.T) {
+// undoSince adds an app, does something, and opens the link with the password of before: the answer redirects to a path
+// and leaves so many factors.
+func undoSince(t *testing.T, since func(h *server, b *live.Browser, secret string), to string, left int) {
 	t.Parallel()
-	for what, since := range map[string]func(h *server, b *live.Browser, secret string){
-		"the app was used": func(h *server, _ *live.Browser, secret string) { h.enterByApp(secret, live.AnnaPassword) },
-		"a new password": func(h *server, b *live.Browser, _ string) {
-			h.Turn(time.Second)
-			h.wantRedirect(b.Post("/settings/password", "current", live.AnnaPassword, "password", newPassword), "/settings/password/done")
-		},
-		"a reset": func(h *server, _ *live.Browser, _ string) { h.Turn(time.Second); h.reset(newPassword) },
-		"nothing": nil,
-	} {
-		t.Run(what, func(t *testing.T) {
-			t.Parallel()
-			eachDatabase(t, func(h *server) {
-				b := h.annaSignedIn()
-				secret, to, left := "", "/undo/requested", 1
-				token := h.undoToken(func() { secret = h.addApp(b) })
-				if since == nil {
-					to, left = "/undo/done", 0
-				} else {
-					since(h, b, secret)
-				}
-				h.wantRedirect(h.Browser().Post("/undo", "token", token, "password", live.AnnaPassword), to)
-				if n := h.count("factors"); n != left {
-					h.T.Errorf("%d factors, want %d", n, left)
-				}
-			}, allMethods(&phone{}))
-		})
-	}
+	eachDatabase(t, func(h *server) {
+		b := h.annaSignedIn()
+		secret := ""
+		token := h.undoToken(func() { secret = h.addApp(b) })
+		h.Turn(time.Second)
+		since(h, b, secret)
+		h.wantRedirect(h.Browser().Post("/undo", "token", token, "password", live.AnnaPassword), to)
+		if n := h.count("factors"); n != left {
+			h.T.Errorf("%d factors, want %d", n, left)
+		}
+	}, allMethods(&phone{}))
+}
+
+// An app that was never used goes at once, if the password is the same.
+func TestUnusedFactorIsUndoneAtOnce(t *testing.T) {
+	undoSince(t, func(*server, *live.Browser, string) {}, "/undo/done", 0)
+}
+
+// An app that has signed somebody in stays.
+func TestUsedFactorIsNotUndoneAtOnce(t *testing.T) {
+	undoSince(t, func(h *server, _ *live.Browser, secret string) { h.enterByApp(secret, live.AnnaPassword) },
+		"/undo/requested", 1)
+}
+
+// An app stays that is older than the password.
+func TestFormerPasswordUndoesNothingAtOnce(t *testing.T) {
+	undoSince(t, func(h *server, b *live.Browser, _ string) {
+		h.wantRedirect(b.Post("/settings/password", "current", live.AnnaPassword, "password", newPassword), "/settings/password/done")
+		h.Turn(time.Second)
+		h.reset("a third horse battery")
+	}, "/undo/requested", 1)
 }
 
 // While an account is frozen, nothing but its other methods opens a session: no code by email of a new or an earlier
@@ -304,37 +309,39 @@ func TestEmailIsNoSecondStepBesideAnother(t *testing.T) {
 	}, allMethods(&p), untilOther)
 }
 
-// A person may forbid codes by email for their account, with a recent proof by another method only may allow them again,
-// and cannot allow what the site forbids.
-func TestPersonMayOnlyForbidCodesByEmail(t *testing.T) {
+// chooseEmail walks through the choices of a person about codes by email. allowed says what the last one achieves.
+func chooseEmail(t *testing.T, site live.Setup, allowed bool) {
 	t.Parallel()
-	for what, site := range map[string]live.Setup{"always": func(*twostep.Options) {}, "until-another": untilOther} {
-		t.Run(what, func(t *testing.T) {
-			t.Parallel()
-			eachDatabase(t, func(h *server) {
-				b := h.annaSignedIn()
-				secret := h.addApp(b)
-				h.wantRedirect(b.Post("/settings/second-step", "email", "until-another"), "/settings")
-				h.wantNoEmail("forbidden", live.AnnaPassword)
-				h.Turn(11 * time.Minute)
-				for _, choice := range []string{"always", "until-another"} {
-					h.wantRedirect(b.Post("/settings/second-step", "email", choice), "/settings/confirm")
-				}
-				h.wantNoEmail("still forbidden", live.AnnaPassword)
-				b = h.enterByApp(secret, live.AnnaPassword)
-				for _, choice := range []string{"", "Always", "never", "0"} {
-					h.wantStatus(b.Post("/settings/second-step", "email", choice), http.StatusBadRequest)
-				}
-				h.wantRedirect(b.Post("/settings/second-step", "email", "always"), "/settings")
-				if what == "always" {
-					h.signIn(h.Browser(), live.AnnaEmail, live.AnnaPassword)
-				} else {
-					h.wantNoEmail("the site forbids it", live.AnnaPassword)
-				}
-			}, allMethods(&phone{}), site)
-		})
-	}
+	eachDatabase(t, func(h *server) {
+		b := h.annaSignedIn()
+		secret := h.addApp(b)
+		h.wantRedirect(b.Post("/settings/second-step", "email", "until-another"), "/settings")
+		h.wantNoEmail("forbidden", live.AnnaPassword)
+		h.Turn(11 * time.Minute)
+		for _, choice := range []string{"always", "until-another"} {
+			h.wantRedirect(b.Post("/settings/second-step", "email", choice), "/settings/confirm")
+		}
+		h.wantNoEmail("still forbidden", live.AnnaPassword)
+		b = h.enterByApp(secret, live.AnnaPassword)
+		for _, choice := range []string{"", "Always", "never", "0"} {
+			h.wantStatus(b.Post("/settings/second-step", "email", choice), http.StatusBadRequest)
+		}
+		h.wantRedirect(b.Post("/settings/second-step", "email", "always"), "/settings")
+		if allowed {
+			h.signIn(h.Browser(), live.AnnaEmail, live.AnnaPassword)
+		} else {
+			h.wantNoEmail("the site forbids it", live.AnnaPassword)
+		}
+	}, allMethods(&phone{}), site)
 }
+
+// A person may forbid codes by email for their account, and allow them again with a recent proof by another method only.
+func TestCodesByEmailAreAllowedWithARecentProofOnly(t *testing.T) {
+	chooseEmail(t, func(*twostep.Options) {}, true)
+}
+
+// Nobody can allow what the site forbids.
+func TestPersonMayOnlyForbidCodesByEmail(t *testing.T) { chooseEmail(t, untilOther, false) }
 
 // notices runs a step and counts the notices that it causes, by address and number. Codes are none.
 func (h *server) notices(p *phone, step func()) map[string]int {

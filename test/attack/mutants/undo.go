@@ -19,7 +19,7 @@ var undos = []mutation{
 	{test: "TestUsedFactorIsNotUndoneAtOnce", what: "a factor that was used is removed at once", edits: []edit{
 		{"internal/enroll/undo.go", `present && !used`, `present && (used || !used)`},
 	}},
-	{test: "TestUsedFactorIsNotUndoneAtOnce", what: "a former password removes a factor at once", edits: []edit{
+	{test: "TestFormerPasswordUndoesNothingAtOnce", what: "a former password removes a factor at once", edits: []edit{
 		{"internal/enroll/undo.go", `present && !used`, `!used && (present || !present)`},
 	}},
 	{test: "TestOlderFactorUndoesAtOnce", what: "the disputed factor removes itself at once",
@@ -71,7 +71,7 @@ var undos = []mutation{
 	{test: "TestPersonMayOnlyForbidCodesByEmail", what: "the choice of the person replaces that of the site", edits: []edit{
 		{"internal/challenge/factors.go", `return c.Email.UntilAnother || a.EmailSecondStep`, `return a.EmailSecondStep`},
 	}},
-	{test: "TestPersonMayOnlyForbidCodesByEmail", what: "the choice needs no recent proof", edits: []edit{
+	{test: "TestCodesByEmailAreAllowedWithARecentProofOnly", what: "the choice needs no recent proof", edits: []edit{
 		{"internal/enroll/enroll.go", `	if !who.RecentlyAuthenticated(e.Now()) {
 		return store.Account{}, session.ErrStepUpRequired
 	}`, ``},
