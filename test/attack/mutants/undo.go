@@ -84,6 +84,7 @@ var undos = []mutation{
 	}
 	if err := e.notify(ctx, tx, n, factor.NoticeUndone, everywhere, from); err != nil {`, `Template: "undone", Account: a,
 	}
-	if err := e.notify(ctx, tx, n, factor.NoticeUndone, contacts{}, from); err != nil {`},
+	everywhere = contacts{}
+	if err := e.notify(ctx, tx, n, factor.NoticeUndone, everywhere, from); err != nil {`},
 	}},
 }
