@@ -27,6 +27,7 @@ import (
 	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/challenge"
 	"twostep.example/twostep/internal/device"
+	"twostep.example/twostep/internal/enroll"
 	"twostep.example/twostep/internal/grant"
 	"twostep.example/twostep/internal/odds"
 	"twostep.example/twostep/internal/origin"
@@ -54,7 +55,6 @@ var withoutEvent = map[string]string{
 	"Accounts.Audit":               "it is what records", "Accounts.Event": "it records what it is given", "Accounts.Failure": "likewise",
 	"Accounts.Refused": "likewise", "Accounts.NotifyOwner": "likewise, and puts a message",
 	"Accounts.SendNotification": "puts a message about a change whose event is recorded",
-	"Accounts.CreateUndoLink":   "part of the change that the link undoes",
 	"Accounts.EndTrust":         "part of the change that ends trust",
 
 	"Sessions.Replace": "part of a change of password or factors", "Sessions.EndOthers": "likewise",
@@ -194,6 +194,22 @@ func (w *walk) issue(a App, who session.Session, scope ...string) (code string) 
 	return code
 }
 
+// undoLink adds recovery codes and returns the token of the link that undoes it.
+func (w *walk) undoLink() string {
+	w.Helper()
+	w.recovery(w.in())
+	return w.mailed(`/undo#(\S+)`)
+}
+
+// changedUndoLink is undoLink; the password was reset afterwards.
+func (w *walk) changedUndoLink() string {
+	w.Helper()
+	token := w.undoLink()
+	w.must(w.services.Accounts.RequestPasswordReset(w.Context(), annaEmail, here))
+	w.must(w.services.Accounts.ResetPassword(w.Context(), w.mailed(`/reset#(\S+)`), "another horse battery", here))
+	return token
+}
+
 // charge charges a guess of an unknown device.
 func (w *walk) charge(g odds.Guess) error { return w.chargeFrom(g, here) }
 
@@ -241,14 +257,6 @@ var acts = []act{
 			return w.services.Accounts.ResetPassword(w.Context(), reset, "another horse battery", here)
 		}
 	}, []audit.Kind{audit.PasswordReset}, audit.TypePerson, nil},
-	{"Accounts.UndoChange", func(w *walk) func() error {
-		var undo string
-		w.must(w.tx(func(tx *store.DB) (err error) {
-			undo, err = w.services.Accounts.CreateUndoLink(w.Context(), tx, w.a, "")
-			return err
-		}))
-		return func() error { return w.services.Accounts.UndoChange(w.Context(), undo, here) }
-	}, []audit.Kind{audit.ChangeUndone}, audit.TypePerson, nil},
 	{"Accounts.Disable", func(w *walk) func() error {
 		return func() error { return w.Disable(w.Context(), annaEmail) }
 	}, []audit.Kind{audit.AccountDisabled}, audit.TypeOperator, nil},
@@ -398,6 +406,50 @@ var acts = []act{
 		i := slices.IndexFunc(all, func(f challenge.Enrolled) bool { return f.Factor.Method == "recovery" })
 		return func() error { _, err := w.services.Enrollments.Remove(w.Context(), who, all[i].ID, here); return err }
 	}, []audit.Kind{audit.FactorRemoved}, audit.TypePerson, nil},
+
+	{"Enrollments.Undo", func(w *walk) func() error {
+		token := w.undoLink()
+		return func() error {
+			_, err := w.services.Enrollments.Undo(w.Context(), enroll.UndoRequest{Token: token, Password: annaWord}, here)
+			return err
+		}
+	}, []audit.Kind{audit.ChangeUndone}, audit.TypePerson, nil},
+	{"Enrollments.Undo", func(w *walk) func() error {
+		token := w.undoLink()
+		return func() error {
+			_, err := w.services.Enrollments.Undo(w.Context(), enroll.UndoRequest{Token: token, Password: "wrong"}, here)
+			return err
+		}
+	}, []audit.Kind{audit.PasswordRejected}, audit.TypeAnonymous, account.ErrCredentials},
+	{"Enrollments.Undo", func(w *walk) func() error {
+		token := w.changedUndoLink()
+		return func() error {
+			_, err := w.services.Enrollments.Undo(w.Context(), enroll.UndoRequest{Token: token, Password: annaWord}, here)
+			return err
+		}
+	}, []audit.Kind{audit.AccountFrozen}, audit.TypePerson, nil},
+	{"Enrollments.Object", func(w *walk) func() error {
+		token := w.changedUndoLink()
+		_, err := w.services.Enrollments.Undo(w.Context(), enroll.UndoRequest{Token: token, Password: annaWord}, here)
+		w.must(err)
+		return func() error {
+			return w.services.Enrollments.Object(w.Context(), session.Session{Account: session.Account{ID: w.a.ID}}, here)
+		}
+	}, []audit.Kind{audit.UndoRejected}, audit.TypePerson, nil},
+	{"Enrollments.ApplyDueUndos", func(w *walk) func() error {
+		token := w.changedUndoLink()
+		_, err := w.services.Enrollments.Undo(w.Context(), enroll.UndoRequest{Token: token, Password: annaWord}, here)
+		w.must(err)
+		w.now = w.now.Add(enroll.FreezeTime)
+		return func() error { return w.services.Enrollments.ApplyDueUndos(w.Context()) }
+	}, []audit.Kind{audit.ChangeUndone}, audit.TypeSystem, nil},
+	{"Enrollments.SetEmailSecondStep", func(w *walk) func() error {
+		who := w.in()
+		return func() error {
+			_, err := w.services.Enrollments.SetEmailSecondStep(w.Context(), who, true, here)
+			return err
+		}
+	}, []audit.Kind{audit.EmailSecondStepChanged}, audit.TypePerson, nil},
 
 	{"Devices.RecordDecision", func(w *walk) func() error {
 		is := device.DecisionRecord{Decision: trust.Decision{Reason: trust.OtherNetwork, NearestIndex: -1}, Trace: "TRACE", At: w.now, Device: "laptop"}

@@ -20,6 +20,7 @@ import (
 	"twostep.example/twostep/internal/brand"
 	"twostep.example/twostep/internal/challenge"
 	"twostep.example/twostep/internal/odds"
+	"twostep.example/twostep/internal/store"
 	"twostep.example/twostep/internal/trust"
 )
 
@@ -80,6 +81,13 @@ type Options struct {
 	// TrustBrowser says which browsers are the same: "family" (default: the same browser, system and kind of device,
 	// not an older version) or "exact" (the same User-Agent header).
 	TrustBrowser string
+	// EmailSecondStep says when codes by email are a second step: "always" (default), or "until-another" (only until the
+	// account has another method that is no backup).
+	EmailSecondStep string
+	// EmailPauseAfterReset is how long after a password reset by email codes by email are no second step, if the account
+	// has another method: 1 h to 720 h, whole hours, default 24 h. Access to a mailbox alone is enough to sign in after
+	// that, unless EmailSecondStep is "until-another".
+	EmailPauseAfterReset time.Duration
 	// GuessOddsOneIn limits the chance that somebody who knows a password guesses the second step within a year to 1 in
 	// GuessOddsOneIn: 50,000 (default) to 100,000. Once it is used up, browsers that are new to the account need a
 	// longer code.
@@ -205,6 +213,14 @@ func (o Options) completed() (Options, error) {
 	}
 	if err := checkApps(o.Apps); err != nil {
 		return o, err
+	}
+	o.EmailSecondStep = first(o.EmailSecondStep, "always")
+	if o.EmailSecondStep != "always" && o.EmailSecondStep != store.EmailUntilAnother {
+		return o, optionError("EmailSecondStep", "is %q, want always or until-another", o.EmailSecondStep)
+	}
+	o.EmailPauseAfterReset = first(o.EmailPauseAfterReset, challenge.EmailPauseAfterReset)
+	if d := o.EmailPauseAfterReset; d < time.Hour || d > 720*time.Hour || d%time.Hour != 0 {
+		return o, optionError("EmailPauseAfterReset", "is %s, want whole hours from 1h to 720h", d)
 	}
 	if o.GuessOddsOneIn = first(o.GuessOddsOneIn, leastOdds); o.GuessOddsOneIn < leastOdds || o.GuessOddsOneIn > mostOdds {
 		return o, optionError("GuessOddsOneIn", "is 1 in %d, want 1 in %d to 1 in %d. If the password is changed %d times in "+

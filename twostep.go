@@ -164,6 +164,9 @@ func build(ctx context.Context, o Options, keys *seal.KeyRing, db *store.DB) (*S
 		Settings:  account.Settings{Site: o.Site, PublicURL: o.PublicURL, SignUp: o.SignUp, Location: o.Location},
 		Enqueue:   out.Enqueue, NotifyOutbox: out.Notify, Trust: o.policy(), GuessBudget: o.perYear(), Methods: o.Methods,
 		Idle: o.IdleTimeout, Absolute: o.AbsoluteTimeout,
+		Email: challenge.EmailPolicy{
+			UntilAnother: o.EmailSecondStep == store.EmailUntilAnother, PauseAfterReset: o.EmailPauseAfterReset,
+		},
 		Texts: challenge.TextBudget{PricePerMessage: o.SMSPrice, PerDay: o.SMSDailyBudget},
 	})
 	s := &Server{services: services, options: o, store: db, events: events, outbox: out, log: o.Logger, now: o.Now}
@@ -207,6 +210,7 @@ func build(ctx context.Context, o Options, keys *seal.KeyRing, db *store.DB) (*S
 		s.work.Go(func() { out.Run(running) })
 		s.work.Go(func() { s.sweep(running, o.Now) })
 		s.work.Go(func() { s.watchDatabase(running) })
+		s.work.Go(func() { s.applyDueUndos(running) })
 		s.work.Go(func() { s.provider.RunBackChannelLogout(running) })
 	}
 	return s, nil
@@ -245,6 +249,28 @@ func (s *Server) sweep(ctx context.Context, now func() time.Time) {
 		case <-time.After(pause):
 		}
 		err = limited(func(ctx context.Context) error { return s.sweepOnce(ctx, now()) })
+	}
+}
+
+// applyDueUndos lets requested undos take effect, every ten seconds until ctx ends. A failure is logged once until a
+// later run succeeds.
+func (s *Server) applyDueUndos(ctx context.Context) {
+	const every = 10 * time.Second
+	failing := false
+	for tick := time.NewTicker(every); ; {
+		run, stop := context.WithTimeout(ctx, every)
+		err := s.services.Enrollments.ApplyDueUndos(run)
+		stop()
+		if err != nil && !failing && ctx.Err() == nil {
+			s.log.Error("undoing changes that are due failed; trying again every 10 seconds", "error", err)
+		}
+		failing = err != nil
+		select {
+		case <-ctx.Done():
+			tick.Stop()
+			return
+		case <-tick.C:
+		}
 	}
 }
 

@@ -79,11 +79,22 @@ type Consumable interface {
 	Remaining(f Factor) int
 }
 
-// ReplacementNotifier is a Method that notifies the destination of a factor that is replaced.
-type ReplacementNotifier interface {
-	// ReplacedMessage composes the notification to ask.Factor.Destination.
-	ReplacedMessage(ask Request) delivery.Message
+// Notifier is a Method that can notify the destination of a factor.
+type Notifier interface {
+	// NoticeMessage composes the notification to ask.Factor.Destination.
+	NoticeMessage(n Notice, ask Request) delivery.Message
 }
+
+// Notice says what a notification of a Notifier is about.
+type Notice string
+
+// The notices. Methods may send their text for NoticeUndone for one that they do not know.
+const (
+	NoticeReplaced Notice = "replaced" // the factor was replaced by another one
+	NoticeFrozen   Notice = "frozen"   // the account is frozen: an undo of one of its changes was requested
+	NoticeKept     Notice = "kept"     // the freeze has ended, and the change stays
+	NoticeUndone   Notice = "undone"   // a change of the account was undone
+)
 
 // Provisioning is what the page of a new factor shows. It is not shown again once the factor is
 // verified.

@@ -99,6 +99,8 @@ network = "prefix"
 browser = "exact"
 [email]
 valid = "10m"
+second_step = "until-another"
+pause_after_reset = "72h"
 [help]
 menu = "Settings -> Billing & Admin"
 [audit]
@@ -146,7 +148,7 @@ func TestConfigFileSetsEverySetting(t *testing.T) {
 		SMS: smsSettings{Countries: "DE,AT", Price: "0.08", Budget: "5", Valid: "5m", price: 80, budget: 5000,
 			codeTTL: 5 * time.Minute},
 		Trust:   trustSettings{Days: 7, Network: "prefix", Browser: "exact"},
-		Email:   emailSettings{Valid: "10m", codeTTL: 10 * time.Minute},
+		Email:   emailSettings{Valid: "10m", codeTTL: 10 * time.Minute, SecondStep: "until-another", PauseAfterReset: "72h", pauseAfterReset: 72 * time.Hour},
 		Proxies: "127.0.0.1,10.0.0.0/8", Intranet: true, ProxySecret: "9f1c6f0f2b7a4d0e8c5b3a1d7e9f2c4b",
 		Socket:  socketSettings{Mode: "0600", Group: "proxy", mode: 0o600},
 		proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("10.0.0.0/8")},

@@ -108,9 +108,23 @@ type trustSettings struct {
 }
 
 type emailSettings struct {
-	Valid string `toml:"valid" default:"15m" placeholder:"TIME" allowed:"whole minutes, 1m to 15m" help:"Accept a code sent by email for this time" example:"10m"`
+	Valid           string `toml:"valid" default:"15m" placeholder:"TIME" allowed:"whole minutes, 1m to 15m" help:"Accept a code sent by email for this time" example:"10m"`
+	SecondStep      string `toml:"second_step" default:"always" values:"always,until-another" placeholder:"WHEN" help:"Accept codes by email as the second step always, or only until the account has an authenticator app or a phone number"`
+	PauseAfterReset string `toml:"pause_after_reset" default:"24h" placeholder:"TIME" allowed:"whole hours, 1h to 720h" help:"Accept no code by email for this time after a password reset by email, if the account has another method" example:"72h"`
 
-	codeTTL time.Duration
+	codeTTL, pauseAfterReset time.Duration
+}
+
+// parsePause parses a time in whole hours, since pages show hours.
+func parsePause(text string) (time.Duration, error) {
+	if text == "" {
+		return 0, nil
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d < time.Hour || d > 720*time.Hour || d%time.Hour != 0 {
+		return 0, wrongSetting("email-pause-after-reset", text, "whole hours from 1h to 720h, like 72h")
+	}
+	return d, nil
 }
 
 // parseCodeTTL parses the validity of a code, in whole minutes, since messages show minutes.
@@ -213,6 +227,8 @@ func (s *settings) completeFor(from *settingSources, serve bool) error {
 	s.Email.codeTTL, err = parseCodeTTL("email-valid", s.Email.Valid)
 	check(err)
 	check(s.Socket.complete())
+	s.Email.pauseAfterReset, err = parsePause(s.Email.PauseAfterReset)
+	check(err)
 	check(s.SMS.complete())
 	check(s.Session.complete())
 	check(s.Trust.complete())
@@ -434,8 +450,8 @@ func (s *settings) options(listening string, log *slog.Logger) (twostep.Options,
 		TrustDays: s.Trust.Days, TrustNetwork: s.Trust.Network, TrustBrowser: s.Trust.Browser,
 		HelpMenu: s.Help.Menu,
 		Apps:     s.apps, GuessOddsOneIn: s.oddsOneIn, AuditDays: s.Audit.Days, TrustedProxies: s.proxies, ProxySecret: s.ProxySecret,
-		PrivateClients: s.Intranet,
-		SMSGateways:    s.SMS.gateways, SMSPrice: s.SMS.price, SMSDailyBudget: s.SMS.budget,
+		PrivateClients: s.Intranet, EmailSecondStep: s.Email.SecondStep, EmailPauseAfterReset: s.Email.pauseAfterReset,
+		SMSGateways: s.SMS.gateways, SMSPrice: s.SMS.price, SMSDailyBudget: s.SMS.budget,
 	}
 	if o.TrustDays == 0 {
 		o.TrustDays = -1 // in Options, 0 is the default

@@ -46,16 +46,30 @@ func composeCodeMessage(ask factor.Request, code string) string {
 	return code + originBoundLine // the host name has more than 80 characters
 }
 
-// replacedMessages are the notifications to a replaced number, by language.
-var replacedMessages = map[string]string{
-	"en": "Your {Site} verification codes now go to a different phone number. If this wasn't you, change your password.",
-	"de": "Ihre Bestätigungscodes für {Site} gehen jetzt an eine andere Nummer. Wenn Sie das nicht waren, ändern Sie Ihr Passwort.",
+// noticeMessages are the notifications to a number, by language.
+var noticeMessages = map[string]map[factor.Notice]string{
+	"en": {
+		factor.NoticeReplaced: "Your {Site} verification codes now go to a different phone number. If this wasn't you, change your password.",
+		factor.NoticeFrozen:   "Someone wants to undo a change of your {Site} account. To stop it, open Settings in a browser where you're signed in.",
+		factor.NoticeKept:     "A change of your {Site} account is kept. If you wanted to undo it, contact support.",
+		factor.NoticeUndone:   "A change of your {Site} account has been undone. Choose a new password.",
+	},
+	"de": {
+		factor.NoticeReplaced: "Ihre Bestätigungscodes für {Site} gehen jetzt an eine andere Nummer. Wenn Sie das nicht waren, ändern Sie Ihr Passwort.",
+		factor.NoticeFrozen:   "Jemand will eine Änderung Ihres Kontos bei {Site} rückgängig machen. In den Einstellungen können Sie das verhindern.",
+		factor.NoticeKept:     "Eine Änderung Ihres Kontos bei {Site} bleibt bestehen. Wenn Sie das nicht wollten, fragen Sie den Support.",
+		factor.NoticeUndone:   "Eine Änderung Ihres Kontos bei {Site} wurde rückgängig gemacht. Wählen Sie ein neues Passwort.",
+	},
 }
 
-func composeReplacedMessage(ask factor.Request) string {
-	text, ok := replacedMessages[i18n.ForTag(ask.Language).Tag()]
+func composeNotice(n factor.Notice, ask factor.Request) string {
+	texts, ok := noticeMessages[i18n.ForTag(ask.Language).Tag()]
 	if !ok {
-		text = replacedMessages["en"]
+		texts = noticeMessages["en"]
+	}
+	text, ok := texts[n]
+	if !ok {
+		text = texts[factor.NoticeUndone]
 	}
 	siteLimit := maxMessageChars - utf8.RuneCountInString(strings.ReplaceAll(text, "{Site}", ""))
 	return strings.ReplaceAll(text, "{Site}", truncateName(toGSMAlphabet(ask.Site), siteLimit))

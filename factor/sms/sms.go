@@ -68,9 +68,9 @@ func (Method) Verify(_ context.Context, _ *factor.Factor, answer factor.Response
 	return sentcode.Verify(answer)
 }
 
-// ReplacedMessage composes the notification to a number that was replaced by another one.
-func (Method) ReplacedMessage(ask factor.Request) delivery.Message {
-	return delivery.Message{Channel: delivery.SMS, To: ask.Factor.Destination, Text: composeReplacedMessage(ask)}
+// NoticeMessage composes a notification to the number of a factor.
+func (Method) NoticeMessage(n factor.Notice, ask factor.Request) delivery.Message {
+	return delivery.Message{Channel: delivery.SMS, To: ask.Factor.Destination, Text: composeNotice(n, ask)}
 }
 
 // countryOptions returns the allowed countries, labelled "Germany (+49)".

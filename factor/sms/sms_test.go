@@ -150,7 +150,7 @@ func FuzzCodeMessage(f *testing.F) {
 		a := testRequest(language)
 		a.Site, a.Host = site, host
 		bare, _, _ := strings.Cut(host, ":")
-		text, last := composeCodeMessage(a, "012345"), composeReplacedMessage(a)
+		text, last := composeCodeMessage(a, "012345"), composeNotice(factor.NoticeFrozen, a)
 		wantOriginBoundCode(t, text, bare, "012345")
 		if _, _, ok := parseOriginBoundCode(last); ok || strings.ContainsAny(last, "@#\r\n") {
 			t.Errorf("a browser may read a code in %q", last)
@@ -200,16 +200,20 @@ func TestWordsOfAllLanguages(t *testing.T) {
 	}
 }
 
-// The notification of a replaced number fits one message in every language, whatever the name of
-// the site.
-func TestReplacedMessageFitsOneSMS(t *testing.T) {
+// Every notification fits one message in every language, whatever the name of the site, and has its own text.
+func TestNoticesFitOneSMS(t *testing.T) {
+	all := []factor.Notice{factor.NoticeReplaced, factor.NoticeFrozen, factor.NoticeKept, factor.NoticeUndone}
 	for _, language := range []string{"en", "de", "fr"} {
 		for _, site := range []string{"Example", strings.Repeat("Ein langer Name ", 20), "日本語のサイト", "a\nb"} {
-			m := Method{}.ReplacedMessage(factor.Request{Factor: factor.Factor{Destination: "+491711234567"},
-				Site: site, Language: language})
-			if m.To != "+491711234567" || utf8.RuneCountInString(m.Text) > maxMessageChars ||
-				strings.Contains(m.Text, "\n") || strings.Contains(m.Text, "{Site}") {
-				t.Errorf("%s, %.20q: %q", language, site, m.Text)
+			seen := map[string]bool{}
+			for _, n := range all {
+				m := Method{}.NoticeMessage(n, factor.Request{Factor: factor.Factor{Destination: "+491711234567"},
+					Site: site, Language: language})
+				if m.To != "+491711234567" || utf8.RuneCountInString(m.Text) > maxMessageChars || seen[m.Text] ||
+					strings.Contains(m.Text, "\n") || strings.Contains(m.Text, "{Site}") {
+					t.Errorf("%s, %s, %.20q: %q", language, n, site, m.Text)
+				}
+				seen[m.Text] = true
 			}
 		}
 	}

@@ -1,6 +1,12 @@
 package account
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"twostep.example/twostep/internal/store"
+)
 
 var (
 	// ErrCredentials means that the email address or the password is wrong. It does not say which.
@@ -18,3 +24,23 @@ var (
 	// ErrSignUpClosed means that creating an account requires an invitation.
 	ErrSignUpClosed = errors.New("sign-up is closed")
 )
+
+// ErrFrozen means that the account is frozen until a requested undo takes effect or is objected to: nothing that proves
+// who the person is can be changed. See package enroll.
+var ErrFrozen = errors.New("account frozen")
+
+// FrozenError is an ErrFrozen with the end of the freeze.
+type FrozenError struct{ Until time.Time }
+
+func (e *FrozenError) Error() string { return fmt.Sprintf("%s until %s", ErrFrozen, e.Until) }
+
+func (e *FrozenError) Unwrap() error { return ErrFrozen }
+
+// Frozen returns a *FrozenError if the account is frozen, and nil otherwise. A freeze does not end with the clock, but
+// when the undo has taken effect.
+func Frozen(a store.Account) error {
+	if a.FrozenUntil.IsZero() {
+		return nil
+	}
+	return &FrozenError{a.FrozenUntil}
+}

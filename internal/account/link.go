@@ -152,15 +152,20 @@ func (a *Accounts) FindInvitation(ctx context.Context, token string) (PendingAcc
 	return PendingAccount{l.Email, l.Name}, nil
 }
 
+// FindUndo returns the link of a notification that undoes the change. It returns ErrLink if it is not valid.
+func (a *Accounts) FindUndo(ctx context.Context, token string) (store.EmailLink, error) {
+	return a.findLink(ctx, token, store.LinkUndo)
+}
+
 // FindReset returns the email address of the account that a link of RequestPasswordReset is for, without using it up.
-// It returns ErrLink.
+// It returns ErrLink or ErrFrozen.
 func (a *Accounts) FindReset(ctx context.Context, token string) (email string, err error) {
 	_, account, err := a.findReset(ctx, token)
 	return account.Email, err
 }
 
 // findReset returns a link of RequestPasswordReset and its account. It returns ErrLink if the link is not valid, or the
-// account was changed since or is disabled.
+// account was changed since or is disabled, and ErrFrozen if the account is frozen.
 func (a *Accounts) findReset(ctx context.Context, token string) (store.EmailLink, store.Account, error) {
 	l, err := a.findLink(ctx, token, store.LinkReset)
 	if err != nil {
@@ -173,5 +178,5 @@ func (a *Accounts) findReset(ctx context.Context, token string) (store.EmailLink
 	if err != nil {
 		return l, store.Account{}, fmt.Errorf("account: reset: %w", err)
 	}
-	return l, account, nil
+	return l, account, Frozen(account)
 }

@@ -80,6 +80,53 @@ func (a *Accounts) VerifyPassword(ctx context.Context, email, password string, b
 	return account, nil
 }
 
+// VerifyFormerPassword checks the password that the account had before a change at the time changedAt: the one before
+// the first change of the last store.FormerPasswordTTL, and the present one if it has not changed since changedAt.
+// present reports that it was the present one. The limits are those of VerifyPassword. It returns ErrCredentials if the
+// password is wrong, and an error that wraps ratelimit.ErrLimited after too many failures.
+func (a *Accounts) VerifyFormerPassword(ctx context.Context, account store.Account, changedAt time.Time,
+	password string, from origin.Origin) (present bool, err error) {
+	by := ratelimit.PasswordSource{Networks: from.Networks()}
+	slot, err := a.Passwords.Reserve(ctx, a.passwordWork(account.Email, by, from))
+	if err != nil {
+		return false, err
+	}
+	defer slot.Release()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), passwordTimeout)
+	defer cancel()
+	attempt, err := a.Limits.ChargePassword(ctx, account.Email, by)
+	if errors.Is(err, ratelimit.ErrLimited) {
+		return false, a.Refused(ctx, err, audit.Event{Account: account.ID, Actor: audit.Anonymous(), Reason: "undo"}, from)
+	}
+	if err != nil {
+		return false, err
+	}
+	former := account
+	former.PasswordHash = nil
+	if !account.FormerPasswordUntil.Before(a.Now()) {
+		former.PasswordHash = account.FormerPasswordHash
+	}
+	same, _, err := a.comparePassword(slot, former, password)
+	if err == nil && !account.PasswordChangedAt.After(changedAt) {
+		present, _, err = a.comparePassword(slot, account, password)
+	}
+	if err != nil {
+		return false, err
+	}
+	if err := a.Limits.SettlePassword(ctx, attempt, same || present); err != nil {
+		return false, err
+	}
+	if same || present {
+		return present, nil
+	}
+	e := audit.Event{Kind: audit.PasswordRejected, Account: account.ID, Email: account.Email, Actor: audit.Anonymous(),
+		Reason: "undo"}
+	if err := a.Failure(ctx, e, from); err != nil {
+		return false, err
+	}
+	return false, ErrCredentials
+}
+
 // findByAddress returns the account with this address, or one without an ID if there is none or the text is no address.
 func (a *Accounts) findByAddress(ctx context.Context, address string, notAddress error) (store.Account, error) {
 	if notAddress != nil {
@@ -210,7 +257,7 @@ func (a *Accounts) RequestPasswordReset(ctx context.Context, email string, from 
 // ResetPassword sets a new password with a link from RequestPasswordReset. It ends every attempt, session and trust of
 // the account and notifies the account holder. It does not sign in: both steps are still required. Today's limits of
 // messages and of pairs of app codes start again, because someone with the old password may have used them up. It
-// returns ErrLink, or an error of seal.CheckNewPassword.
+// returns ErrLink, ErrFrozen, or an error of seal.CheckNewPassword.
 func (a *Accounts) ResetPassword(ctx context.Context, token, password string, from origin.Origin) error {
 	l, account, err := a.findReset(ctx, token)
 	if err != nil {
@@ -225,7 +272,7 @@ func (a *Accounts) ResetPassword(ctx context.Context, token, password string, fr
 		if err := tx.UseEmailLink(ctx, l.TokenHash, now); err != nil {
 			return err
 		}
-		if err := tx.SetPassword(ctx, account.ID, account.Epoch, sealed, now); err != nil {
+		if err := tx.SetPassword(ctx, account.ID, account.Epoch, sealed, now, now); err != nil {
 			return err
 		}
 		if err := tx.DeleteShareEntries(ctx, account.ID); err != nil {

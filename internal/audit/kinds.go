@@ -26,6 +26,10 @@ const (
 	EmailChanged   Kind = "email.changed"
 	NameChanged    Kind = "name.changed"
 	ChangeUndone   Kind = "change.undone"
+	AccountFrozen  Kind = "account.frozen"
+	UndoRejected   Kind = "undo.rejected"
+
+	EmailSecondStepChanged Kind = "email.second_step_changed"
 
 	TrustDenied        Kind = "trust.denied"
 	DeviceTrusted      Kind = "device.trusted"
@@ -95,6 +99,9 @@ func Describe() []Description {
 		{EmailChanged, "the email address of an account was changed", false},
 		{NameChanged, "a person changed their name", false},
 		{ChangeUndone, "a change was undone with the link in its notification", false},
+		{AccountFrozen, "an undo was requested: the account is frozen for 72 hours", false},
+		{UndoRejected, "a signed-in person kept the change, so the undo and the freeze have ended", false},
+		{EmailSecondStepChanged, "a person chose whether codes by email are a second step beside another method", false},
 		{TrustDenied, "a trusted device was still asked for a code", false},
 		{DeviceTrusted, "a device was trusted", false},
 		{DeviceForgotten, "trust in one device was ended by its owner", false},

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"twostep.example/twostep/factor"
+	"twostep.example/twostep/internal/account"
 	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/device"
 	"twostep.example/twostep/internal/origin"
@@ -148,7 +149,7 @@ func (a *Attempt) Pending() Enrolled { return *a.pending }
 
 // usable returns the factors that can be used now and reach the required level.
 func (a *Attempt) usable() []Enrolled {
-	return atLeast(usable(a.factors, a.account, a.c.Now()), a.level())
+	return atLeast(a.c.usable(a.factors, a.account), a.level())
 }
 
 // by returns the factors of one method that the attempt may be verified with; none if the account has none
@@ -395,7 +396,8 @@ type Beginning struct {
 
 // Begin starts an attempt after the password was right, and returns its token. If the account has only one
 // method that is not a backup, Begin issues the challenge; otherwise nothing is sent before the person
-// chooses. It returns a *ratelimit.LimitedError if too many attempts were started.
+// chooses. It returns a *ratelimit.LimitedError if too many attempts were started, and account.ErrFrozen if the account
+// is frozen and has no factor that may be used.
 func (c *Challenges) Begin(ctx context.Context, b Beginning, from origin.Origin) (token string, err error) {
 	a := &Attempt{
 		c: c, from: from, account: b.Account, browser: b.Browser, recognized: true, decision: b.Decision, trustSaved: true,
@@ -407,6 +409,9 @@ func (c *Challenges) Begin(ctx context.Context, b Beginning, from origin.Origin)
 	token = a.start(TTL)
 	if a.factors, err = c.Factors(ctx, a.account); err != nil {
 		return "", err
+	}
+	if len(a.usable()) == 0 {
+		return "", account.Frozen(a.account)
 	}
 	first := ""
 	primary := slices.DeleteFunc(offers(a.usable()), func(o Offer) bool { return o.Backup })

@@ -45,9 +45,8 @@ const (
 	TTL = 30 * time.Minute
 	// MaxCodeTTL is the longest CodeTTL of a method.
 	MaxCodeTTL = 15 * time.Minute
-	// mailboxCooldown is for how long after a password reset by email the same mailbox is not accepted as the second
-	// step, unless the account has no other factor.
-	mailboxCooldown = 24 * time.Hour
+	// EmailPauseAfterReset is the default of EmailPolicy.PauseAfterReset.
+	EmailPauseAfterReset = 24 * time.Hour
 
 	// MaxGuesses is how many answers may be compared in one attempt, over all its codes and methods.
 	MaxGuesses = 5
@@ -85,6 +84,18 @@ type Challenges struct {
 	Sessions *session.Sessions
 	Methods  []factor.Method
 	Texts    TextBudget
+	Email    EmailPolicy
+}
+
+// EmailPolicy says when codes by email are a second step of an account that has another method. The mailbox also resets
+// the password, so it is the weaker one.
+type EmailPolicy struct {
+	// UntilAnother says that they are none: email is a second step only until another method is set up. A person can
+	// choose this for their account, see enroll.Enrollments.SetEmailSecondStep.
+	UntilAnother bool
+	// PauseAfterReset is how long after a password reset by email they are none. Otherwise access to the mailbox alone would
+	// be enough to sign in at once.
+	PauseAfterReset time.Duration
 }
 
 // Method returns the method of this name, and whether there is one.

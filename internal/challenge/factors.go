@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"time"
 
 	"twostep.example/twostep/factor"
 	"twostep.example/twostep/internal/account"
@@ -91,18 +90,34 @@ func (c *Challenges) SealFactor(id string, f factor.Factor) ([]byte, error) {
 	return c.Keys.Seal("factor "+id, body), nil
 }
 
-// usable returns the factors that an account can use now. The mailbox that has reset the password within
-// the last mailboxCooldown is left out if there is any other factor.
-func usable(all []Enrolled, a store.Account, now time.Time) []Enrolled {
+// usable returns the factors that an account can use now. The mailbox is left out if the account is frozen, and as
+// Challenges.Email says. A frozen account may have none.
+func (c *Challenges) usable(all []Enrolled, a store.Account) []Enrolled {
 	all = slices.DeleteFunc(slices.Clone(all), func(f Enrolled) bool { return f.UsesLeft() == 0 })
-	if a.PasswordSetByMailAt.IsZero() || now.Sub(a.PasswordSetByMailAt) >= mailboxCooldown {
-		return all
-	}
 	others := slices.DeleteFunc(slices.Clone(all), func(f Enrolled) bool { return f.Destination == a.Email })
-	if len(others) == 0 {
-		return all
+	afterReset := !a.PasswordSetByMailAt.IsZero() && c.Now().Sub(a.PasswordSetByMailAt) < c.Email.PauseAfterReset
+	if account.Frozen(a) != nil || c.emailUntilAnother(a) && hasPrimary(others) || afterReset && len(others) > 0 {
+		return others
 	}
-	return others
+	return all
+}
+
+// hasPrimary reports whether one of the factors is not a backup.
+func hasPrimary(factors []Enrolled) bool {
+	return slices.ContainsFunc(factors, func(f Enrolled) bool { return !f.Method.Info().Backup })
+}
+
+// emailUntilAnother reports whether codes by email are a second step of the account only until it has another method.
+func (c *Challenges) emailUntilAnother(a store.Account) bool {
+	return c.Email.UntilAnother || a.EmailSecondStep == store.EmailUntilAnother
+}
+
+// EmailReturns reports whether codes by email become a second step of the account when one of its factors is removed:
+// its last other method.
+func (c *Challenges) EmailReturns(a store.Account, all []Enrolled, removed string) bool {
+	others := slices.DeleteFunc(slices.Clone(all), func(f Enrolled) bool { return f.Destination == a.Email })
+	left := slices.DeleteFunc(slices.Clone(others), func(f Enrolled) bool { return f.ID == removed })
+	return c.emailUntilAnother(a) && hasPrimary(others) && !hasPrimary(left)
 }
 
 // levelBy returns the level that the password and this method reach together.
@@ -127,7 +142,7 @@ func (c *Challenges) HighestLevel(ctx context.Context, who session.Session) (hig
 		return session.LevelNone, fmt.Errorf("challenge: level: %w", err)
 	}
 	all, err := c.Factors(ctx, a)
-	for _, f := range usable(all, a, c.Now()) {
+	for _, f := range c.usable(all, a) {
 		highest = max(highest, levelBy(f.Method))
 	}
 	return highest, err

@@ -242,7 +242,7 @@ func (a *Attempt) accept(ctx context.Context, p Proof) (cookies session.Cookies,
 	about := p.By.Method.Info()
 	p.at = a.c.Now()
 	token, row := a.c.Sessions.New(a.account.Ref(), a.from)
-	row.AttemptID, row.AuthenticatedAt = a.row.ID, p.at
+	row.AttemptID, row.AuthenticatedAt, row.FactorID = a.row.ID, p.at, p.By.Row.ID
 	row.AMR = strings.Join(append([]string{"pwd"}, about.AMR...), " ")
 	err = a.c.Store.Tx(ctx, func(tx *store.DB) error {
 		cookies = session.Cookies{Session: token}

@@ -49,6 +49,7 @@ type State struct {
 	Trusted   bool       // this device is trusted in this network, so no challenge is needed
 	Why       StepReason // why a challenge is needed
 	Trust     TrustOffer
+	Frozen    time.Time // until when the account is frozen, see package enroll; zero: it is not
 }
 
 // Challenge is the open challenge of an attempt.
@@ -91,7 +92,7 @@ func (a *Attempt) refresh() {
 	a.State = State{
 		Email: account.MaskEmail(a.account.Email), StartedAt: a.row.StartedAt, ExpiresAt: a.row.ExpiresAt,
 		ReturnTo: a.row.ReturnTo, StepUp: a.row.Purpose == store.PurposeStepUp, Finished: !a.row.FinishedAt.IsZero(),
-		Why: StepReason{trust.Reason(a.row.Reason), a.row.DeviceVerifiedAt},
+		Why: StepReason{trust.Reason(a.row.Reason), a.row.DeviceVerifiedAt}, Frozen: a.account.FrozenUntil,
 	}
 	if a.pending == nil {
 		a.Offers = offers(a.usable())

@@ -53,8 +53,8 @@ type PendingFactor struct {
 
 // Start creates a new factor and sends or shows what its owner needs to confirm it. It returns
 // session.ErrStepUpRequired if the session was not authenticated recently, challenge.ErrUnknownMethod if
-// there is no such method to enroll, ErrTooManyFactors if the account has the maximum, a *factor.UserError
-// if the input is invalid, and a *ratelimit.LimitedError if a limit is reached.
+// there is no such method to enroll, ErrTooManyFactors if the account has the maximum, account.ErrFrozen if the
+// account is frozen, a *factor.UserError if the input is invalid, and a *ratelimit.LimitedError if a limit is reached.
 func (e *Enrollments) Start(
 	ctx context.Context, who session.Session, method string, form url.Values, from origin.Origin,
 ) error {
@@ -86,8 +86,8 @@ func (e *Enrollments) Start(
 
 // StartEmailChange sends a code to a new email address; once it is confirmed it becomes the account's. An
 // address that belongs to an account gets the same response and no email. It returns account.ErrEmail if
-// the address is invalid, session.ErrStepUpRequired if the session was not authenticated recently, and a
-// *ratelimit.LimitedError if a limit is reached.
+// the address is invalid, session.ErrStepUpRequired if the session was not authenticated recently,
+// account.ErrFrozen, and a *ratelimit.LimitedError if a limit is reached.
 func (e *Enrollments) StartEmailChange(
 	ctx context.Context, who session.Session, email string, from origin.Origin,
 ) error {
@@ -113,8 +113,8 @@ func (e *Enrollments) StartEmailChange(
 	return e.Challenges.BeginPending(ctx, who, a, challenge.Enrolled{Factor: f, Method: m}, asked, from)
 }
 
-// account returns the account of a session. It returns session.ErrStepUpRequired if the session was not
-// authenticated recently.
+// account returns the account of a session whose methods are to be changed. It returns session.ErrStepUpRequired if the
+// session was not authenticated recently, and account.ErrFrozen if the account is frozen.
 func (e *Enrollments) account(ctx context.Context, who session.Session) (store.Account, error) {
 	if !who.RecentlyAuthenticated(e.Now()) {
 		return store.Account{}, session.ErrStepUpRequired
@@ -123,7 +123,7 @@ func (e *Enrollments) account(ctx context.Context, who session.Session) (store.A
 	if err != nil {
 		return a, fmt.Errorf("enroll: account: %w", err)
 	}
-	return a, nil
+	return a, account.Frozen(a)
 }
 
 func (e *Enrollments) load(
@@ -177,7 +177,7 @@ func (e *Enrollments) Cancel(ctx context.Context, who session.Session, method st
 // Confirm checks the answer for a pending factor and enrolls it. Every other session ends; this one
 // continues under the new token that Confirm returns. It returns session.ErrStepUpRequired if the session
 // was not authenticated recently, ErrNoPendingFactor if there is none, ErrTooManyFactors if the account
-// has the maximum meanwhile, session.ErrNoSession if the session has ended, and the errors of
+// has the maximum meanwhile, account.ErrFrozen, session.ErrNoSession if the session has ended, and the errors of
 // challenge.Attempt.Verify.
 func (e *Enrollments) Confirm(
 	ctx context.Context, who session.Session, method string, form url.Values, from origin.Origin,
@@ -187,6 +187,9 @@ func (e *Enrollments) Confirm(
 	}
 	a, row, err := e.load(ctx, who, method, from)
 	if err != nil {
+		return "", err
+	}
+	if err := account.Frozen(a.Account()); err != nil {
 		return "", err
 	}
 	proof := a.Unasked()
@@ -243,12 +246,12 @@ func (e *Enrollments) save(
 		return err
 	}
 	kind := audit.FactorAdded
+	var replaced *store.Factor
 	if about.MaxPerAccount == 1 {
-		replaced, err := e.replace(ctx, tx, a, by.Method, from)
-		if err != nil {
+		if replaced, err = e.replace(ctx, tx, a, by.Method, from); err != nil {
 			return err
 		}
-		if replaced {
+		if replaced != nil {
 			kind = audit.FactorReplaced
 		}
 	}
@@ -257,7 +260,7 @@ func (e *Enrollments) save(
 	}
 	event := audit.Event{Kind: kind, Target: audit.Target("factor", row.ID), Reason: about.Method}
 	n := account.Notification{Event: event, Template: "added", Account: a, Detail: about.WordsIn(from.Language).Name}
-	if n.UndoToken, err = e.Accounts.CreateUndoLink(ctx, tx, a, row.ID); err != nil {
+	if n.UndoToken, err = e.createUndoLink(ctx, tx, a, row.ID, replaced, row.CreatedAt); err != nil {
 		return err
 	}
 	return e.Accounts.NotifyOwner(ctx, tx, n, from)
@@ -280,51 +283,27 @@ func (e *Enrollments) slot(ctx context.Context, db *store.DB, account string, m 
 	return 0, ErrTooManyFactors
 }
 
-// replace deletes the only factor of a method before a new one takes its slot, and notifies the address or
-// number of the old one.
+// replace deletes the only factor of a method before a new one takes its slot, and notifies the address or number of
+// the old one. It returns the old factor; nil if there is none.
 func (e *Enrollments) replace(
 	ctx context.Context, tx *store.DB, a store.Account, m factor.Method, from origin.Origin,
-) (replaced bool, err error) {
+) (replaced *store.Factor, err error) {
 	rows, err := tx.ListFactors(ctx, a.ID)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
-	for _, row := range rows {
-		if row.Method != m.Info().Method {
-			continue
-		}
-		if err := tx.DeleteFactor(ctx, a.ID, row.ID); err != nil {
-			return false, err
-		}
-		if err := e.notifyReplaced(ctx, tx, row, m, from); err != nil {
-			return false, err
-		}
-		replaced = true
+	i := slices.IndexFunc(rows, func(f store.Factor) bool { return f.Method == m.Info().Method })
+	if i < 0 {
+		return nil, nil
 	}
-	return replaced, nil
-}
-
-// notifyReplaced sends the method's own message to the address or number of a factor that was replaced, if
-// the method has such a message.
-func (e *Enrollments) notifyReplaced(
-	ctx context.Context, tx *store.DB, row store.Factor, m factor.Method, from origin.Origin,
-) error {
-	notifier, ok := m.(factor.ReplacementNotifier)
-	if !ok {
-		return nil
-	}
-	f, err := e.Challenges.OpenFactor(row)
+	old, err := e.Challenges.OpenFactor(rows[i])
 	if err != nil {
-		return err
+		return nil, err
 	}
-	settings := e.Accounts.Settings
-	now := e.Now().In(settings.Location)
-	message := notifier.ReplacedMessage(factor.Request{Factor: f, Site: settings.Site, Language: from.Language, Now: now})
-	message.ID = rand.Text()
-	if err := e.Challenges.SpendText(ctx, tx, row.AccountID); err != nil {
-		return err
+	if err := tx.DeleteFactor(ctx, a.ID, old.ID); err != nil {
+		return nil, err
 	}
-	return e.Accounts.Enqueue(ctx, tx, message, now.Add(account.NotificationTTL))
+	return &rows[i], e.notifyFactor(ctx, tx, a.ID, challenge.Enrolled{Factor: old, Method: m}, factor.NoticeReplaced, from)
 }
 
 // saveEmail sets the new address of the account and notifies both addresses. It returns store.ErrConflict
@@ -335,7 +314,7 @@ func (e *Enrollments) saveEmail(
 	if err := tx.SetEmail(ctx, a.ID, a.Epoch, email); err != nil {
 		return err
 	}
-	undo, err := e.Accounts.CreateUndoLink(ctx, tx, a, "")
+	undo, err := e.createUndoLink(ctx, tx, a, "", nil, e.Now())
 	if err != nil {
 		return err
 	}
@@ -353,7 +332,7 @@ func (e *Enrollments) saveEmail(
 // Remove removes a factor. Every other session ends; this one continues under the new token that Remove
 // returns. The mailbox cannot be removed, so the account always has a second step. It returns
 // session.ErrStepUpRequired if the session was not authenticated recently, challenge.ErrUnknownMethod if
-// the account has no such factor, and session.ErrNoSession if the session has ended.
+// the account has no such factor, account.ErrFrozen, and session.ErrNoSession if the session has ended.
 func (e *Enrollments) Remove(
 	ctx context.Context, who session.Session, id string, from origin.Origin,
 ) (token string, err error) {
@@ -369,11 +348,17 @@ func (e *Enrollments) Remove(
 	if i < 0 {
 		return "", challenge.ErrUnknownMethod
 	}
-	about := all[i].Method.Info()
+	about, row := all[i].Method.Info(), all[i].Row
 	event := audit.Event{Kind: audit.FactorRemoved, Target: audit.Target("factor", id), Reason: about.Method}
 	// The email names the method. It never contains the name that somebody gave the factor.
 	n := account.Notification{Event: event, Template: "removed", Account: a, Detail: about.WordsIn(from.Language).Name}
+	if e.Challenges.EmailReturns(a, all, id) {
+		n.Template = "removed.email"
+	}
 	err = e.Store.Tx(ctx, func(tx *store.DB) error {
+		if n.UndoToken, err = e.createUndoLink(ctx, tx, a, "", &row, e.Now()); err != nil {
+			return err
+		}
 		if err := tx.DeleteFactor(ctx, who.Account.ID, id); err != nil {
 			return err
 		}

@@ -86,6 +86,7 @@ var errorTable = []errorEntry{
 	{err: session.ErrStepUpRequired, status: 303}, // to /settings/confirm
 	{err: enroll.ErrNoPendingFactor, status: 303}, // to /settings
 	{err: enroll.ErrTooManyFactors, status: 422, text: "problem.toomany"},
+	{err: account.ErrFrozen, status: 403, title: "frozen.title", text: "fault.frozen"},
 	{err: account.ErrSignUpClosed, status: 404, title: "fault.notfound.title", text: "fault.notfound"},
 
 	{err: factor.ErrIncorrect, status: 422, text: "problem.code"},
@@ -205,6 +206,9 @@ func (p *Renderer) renderKnownError(w http.ResponseWriter, r *http.Request, e er
 		if data.Seconds > maxWaitInSeconds {
 			data.Text, data.Time = "fault.wait.until", p.FormatTime(p.Localizer(r), wait.RetryAt)
 		}
+	}
+	if frozen, ok := errors.AsType[*account.FrozenError](err); ok {
+		data.Time = p.FormatTime(p.Localizer(r), frozen.Until)
 	}
 	if e.status == http.StatusServiceUnavailable {
 		data.Seconds = fault.RetrySeconds

@@ -324,6 +324,7 @@ func TestErrorTableCoversEveryError(t *testing.T) {
 			"ErrExists":       account.ErrExists,
 			"ErrUnknown":      account.ErrUnknown,
 			"ErrLink":         account.ErrLink,
+			"ErrFrozen":       account.ErrFrozen,
 			"ErrSignUpClosed": account.ErrSignUpClosed,
 		},
 		"../ratelimit": {"ErrLimited": ratelimit.ErrLimited},

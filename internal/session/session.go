@@ -68,6 +68,7 @@ type Session struct {
 	// TrustVerifiedAt is when the trusted browser took both steps, if it skipped the second step in this
 	// session.
 	TrustVerifiedAt time.Time
+	FactorID        string // the factor that proved the second step last; "" for email and trust
 
 	deviceID  string // id of the device it began in
 	attemptID string // id of the sign-in attempt
@@ -142,7 +143,7 @@ func (s *Sessions) Replace(
 	token, row := s.New(store.AccountRef{ID: who.Account.ID, Epoch: who.epoch + 1}, from)
 	row.StartedAt, row.AuthenticatedAt, row.ExpiresAt = who.StartedAt, who.AuthenticatedAt, who.ExpiresAt
 	row.AMR, row.TrustVerifiedAt = strings.Join(who.AMR, " "), who.TrustVerifiedAt
-	row.AttemptID, row.DeviceID = who.attemptID, who.deviceID
+	row.AttemptID, row.DeviceID, row.FactorID = who.attemptID, who.deviceID, who.FactorID
 	return token, tx.CreateSession(ctx, row)
 }
 
@@ -253,6 +254,7 @@ func sessionFromRow(row store.Session) Session {
 		Address:         row.Address,
 		Browser:         trust.ParseBrowser(row.UserAgent, row.ClientHints),
 		TrustVerifiedAt: row.TrustVerifiedAt,
+		FactorID:        row.FactorID,
 		deviceID:        row.DeviceID,
 		attemptID:       row.AttemptID,
 	}

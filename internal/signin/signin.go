@@ -5,6 +5,7 @@
 package signin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/challenge"
 	"twostep.example/twostep/internal/device"
+	"twostep.example/twostep/internal/enroll"
 	"twostep.example/twostep/internal/odds"
 	"twostep.example/twostep/internal/origin"
 	"twostep.example/twostep/internal/ratelimit"
@@ -24,14 +26,15 @@ import (
 
 // SignIns starts sign-ins and step-ups, and changes passwords.
 type SignIns struct {
-	Store      *store.DB
-	Now        func() time.Time
-	Accounts   *account.Accounts
-	Limits     *ratelimit.Limiter
-	Devices    *device.Devices
-	Budgets    *odds.Budgets
-	Sessions   *session.Sessions
-	Challenges *challenge.Challenges
+	Store       *store.DB
+	Now         func() time.Time
+	Accounts    *account.Accounts
+	Limits      *ratelimit.Limiter
+	Devices     *device.Devices
+	Budgets     *odds.Budgets
+	Sessions    *session.Sessions
+	Challenges  *challenge.Challenges
+	Enrollments *enroll.Enrollments
 }
 
 // Credentials is what the first page of a sign-in asks for.
@@ -47,8 +50,8 @@ type Credentials struct {
 // Start checks the password. If the device is trusted in this network, Start opens a session; otherwise it
 // starts an attempt. An attempt of the same account that this browser is in continues under a new token,
 // without a second message. Start returns account.ErrCredentials if the email address or the password is
-// wrong, a *ratelimit.LimitedError if a limit is reached, and fairqueue.ErrFull if the server cannot hash the
-// password now.
+// wrong, a *ratelimit.LimitedError if a limit is reached, fairqueue.ErrFull if the server cannot hash the password
+// now, and account.ErrFrozen if the account is frozen and has no method that may be used.
 func (s *SignIns) Start(ctx context.Context, c Credentials, from origin.Origin) (session.Cookies, error) {
 	known, err := s.Devices.FindKnownDevice(ctx, c.Email, from)
 	if err != nil {
@@ -59,6 +62,9 @@ func (s *SignIns) Start(ctx context.Context, c Credentials, from origin.Origin) 
 	if err != nil {
 		return session.Cookies{}, err
 	}
+	if !a.FrozenUntil.IsZero() && !s.Now().Before(a.FrozenUntil) { // the undo is due, and removes this password
+		return session.Cookies{}, cmp.Or(s.Enrollments.ApplyDueUndos(ctx), account.ErrCredentials)
+	}
 	browser, decision, err := s.Devices.FindAndDecide(ctx, a.Ref(), from)
 	if err != nil {
 		return session.Cookies{}, err
@@ -66,7 +72,7 @@ func (s *SignIns) Start(ctx context.Context, c Credentials, from origin.Origin) 
 	now := s.Now()
 	state := challenge.State{
 		ExpiresAt: now.Add(challenge.TTL),
-		Trusted:   decision.Reason == trust.Trusted && !c.SkipTrust,
+		Trusted:   decision.Reason == trust.Trusted && !c.SkipTrust && account.Frozen(a) == nil,
 	}
 	if challenge.Next(state, now) == challenge.StepSignedIn {
 		cookies, err := s.enterTrusted(ctx, a, browser, decision, from)
@@ -189,7 +195,7 @@ func (s *SignIns) verifyPassword(
 // ends; this one continues under the new token that ChangePassword returns. It returns
 // session.ErrStepUpRequired if the session was not authenticated recently, account.ErrCredentials if the
 // current password is wrong, a *ratelimit.LimitedError if a limit is reached, session.ErrNoSession if the
-// session has ended, and an error of seal.CheckNewPassword if the new password is not allowed.
+// session has ended, account.ErrFrozen, and an error of seal.CheckNewPassword if the new password is not allowed.
 func (s *SignIns) ChangePassword(
 	ctx context.Context, who session.Session, current, password string, from origin.Origin,
 ) (token string, err error) {
@@ -197,6 +203,9 @@ func (s *SignIns) ChangePassword(
 		return "", session.ErrStepUpRequired
 	}
 	a, err := s.verifyPassword(ctx, who, current, from)
+	if err == nil {
+		err = account.Frozen(a)
+	}
 	if err != nil {
 		return "", err
 	}
@@ -206,7 +215,7 @@ func (s *SignIns) ChangePassword(
 	}
 	err = s.Store.Tx(ctx, func(tx *store.DB) error {
 		ref := who.Ref()
-		if err := tx.SetPassword(ctx, ref.ID, ref.Epoch, sealed, time.Time{}); err != nil {
+		if err := tx.SetPassword(ctx, ref.ID, ref.Epoch, sealed, time.Time{}, s.Now()); err != nil {
 			return err
 		}
 		if err := s.Accounts.EndTrust(ctx, tx, ref, trust.RevokedPasswordChanged, who.Owner().DeviceID); err != nil {

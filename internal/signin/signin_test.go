@@ -85,6 +85,7 @@ func (h *fixture) services(db *store.DB, keys *seal.KeyRing) *signin.Services {
 		Enqueue:  h.enqueue, NotifyOutbox: func() {}, Trust: trust.Policy{TTL: trust.MaxTTL}, GuessBudget: odds.AccountBudgetPerYear,
 		Methods: []factor.Method{email.Method{}, spoken.Method{}, totp.Method{}, recovery.New()},
 		Idle:    time.Hour, Absolute: 24 * time.Hour,
+		Email: challenge.EmailPolicy{PauseAfterReset: challenge.EmailPauseAfterReset},
 	})
 }
 

@@ -283,7 +283,7 @@ func TestTrustEnds(t *testing.T) {
 		{"the change was taken back", func(s *scene) {
 			s.advance(time.Second)
 			s.enrollApp(s.did.session)
-			s.wantErr("undo", s.Accounts.UndoChange(s.Context(), s.linkToken(), home), nil)
+			s.wantErr("undo", s.undo(s.linkToken(), annaPassword), nil)
 			s.advance(time.Second)
 			s.wantErr("forgot", s.Accounts.RequestPasswordReset(s.Context(), annaEmail, home), nil)
 			s.wantErr("reset", s.Accounts.ResetPassword(s.Context(), s.linkToken(), "brand new horse", home), nil)

@@ -40,6 +40,7 @@ type Config struct {
 	Idle         time.Duration // a session ends when it was not used for this long
 	Absolute     time.Duration // a session ends after this time in any case
 	Texts        challenge.TextBudget
+	Email        challenge.EmailPolicy
 	Operator     audit.Actor // see account.Accounts
 	Events       *audit.Log  // see account.Accounts
 }
@@ -80,14 +81,14 @@ func New(c Config) *Services {
 	}
 	s.Challenges = &challenge.Challenges{
 		Store: c.Store, Keys: c.Keys, Now: c.Now, Log: c.Log, Accounts: s.Accounts, Limits: s.Limits, Devices: s.Devices,
-		Budgets: s.Budgets, Sessions: s.Sessions, Methods: c.Methods, Texts: c.Texts,
+		Budgets: s.Budgets, Sessions: s.Sessions, Methods: c.Methods, Texts: c.Texts, Email: c.Email,
 	}
 	s.Enrollments = &enroll.Enrollments{
 		Store: c.Store, Now: c.Now, Accounts: s.Accounts, Limits: s.Limits, Sessions: s.Sessions, Challenges: s.Challenges,
 	}
 	s.SignIns = &SignIns{
 		Store: c.Store, Now: c.Now, Accounts: s.Accounts, Limits: s.Limits, Devices: s.Devices, Budgets: s.Budgets,
-		Sessions: s.Sessions, Challenges: s.Challenges,
+		Sessions: s.Sessions, Challenges: s.Challenges, Enrollments: s.Enrollments,
 	}
 	return s
 }

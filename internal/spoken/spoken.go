@@ -65,7 +65,7 @@ func (Method) Verify(_ context.Context, _ *factor.Factor, a factor.Response) err
 	return sentcode.Verify(a)
 }
 
-// ReplacedMessage composes the notification of a replaced number.
-func (Method) ReplacedMessage(ask factor.Request) delivery.Message {
-	return delivery.Message{Channel: CallChannel, To: ask.Factor.Destination, Text: "goodbye"}
+// NoticeMessage composes a notification to a number: its text is the notice.
+func (Method) NoticeMessage(n factor.Notice, ask factor.Request) delivery.Message {
+	return delivery.Message{Channel: CallChannel, To: ask.Factor.Destination, Text: string(n)}
 }

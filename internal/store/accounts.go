@@ -13,11 +13,23 @@ type Account struct {
 	Operator            bool
 	PasswordHash        []byte    // sealed; empty: the account has no password
 	PasswordSetByMailAt time.Time // when the password was last set with a link sent by email; zero: never
+	PasswordChangedAt   time.Time // when the password was last changed; zero: never
+	FormerPasswordHash  []byte    // sealed: the password before the first change of the last FormerPasswordTTL; empty: none
+	FormerPasswordUntil time.Time // how long FormerPasswordHash counts
 	Epoch               int64     // raised to end every attempt, session and link made before
 	DisabledAt          time.Time // zero: enabled
 	CreatedAt           time.Time
-	Groups              string // separated by spaces
+	Groups              string    // separated by spaces
+	FrozenUntil         time.Time // when the last requested undo takes effect; zero: none was requested
+	EmailSecondStep     string    // "" as the site has it, or EmailUntilAnother
 }
+
+// EmailUntilAnother says that codes by email are no second step of an account that has another method.
+const EmailUntilAnother = "until-another"
+
+// FormerPasswordTTL is how long a password that was changed proves that a change may be undone: as long as the links
+// that undo one.
+const FormerPasswordTTL = 7 * 24 * time.Hour
 
 // AccountRef identifies an account at one epoch. What is written for it is valid only while the account has that epoch.
 type AccountRef struct {
@@ -28,17 +40,20 @@ type AccountRef struct {
 // Ref returns the reference to the account at the epoch that was read.
 func (a Account) Ref() AccountRef { return AccountRef{a.ID, a.Epoch} }
 
-const accountColumns = `id, email, name, operator, password_hash, password_set_by_mail_at, epoch, disabled_at,
-		created_at, group_names`
+const accountColumns = `id, email, name, operator, password_hash, password_set_by_mail_at, password_changed_at,
+		former_password_hash, former_password_until, epoch, disabled_at, created_at, group_names, frozen_until,
+		email_second_step`
 
 const accountOf = `accounts.id, accounts.email, accounts.name, accounts.operator, accounts.password_hash,
-		accounts.password_set_by_mail_at, accounts.epoch, accounts.disabled_at, accounts.created_at,
-		accounts.group_names`
+		accounts.password_set_by_mail_at, accounts.password_changed_at, accounts.former_password_hash,
+		accounts.former_password_until, accounts.epoch, accounts.disabled_at, accounts.created_at,
+		accounts.group_names, accounts.frozen_until, accounts.email_second_step`
 
 func (a *Account) columns() []any {
 	return []any{
-		&a.ID, &a.Email, &a.Name, &a.Operator, &a.PasswordHash, (*Time)(&a.PasswordSetByMailAt), &a.Epoch,
-		(*Time)(&a.DisabledAt), (*Time)(&a.CreatedAt), &a.Groups,
+		&a.ID, &a.Email, &a.Name, &a.Operator, &a.PasswordHash, (*Time)(&a.PasswordSetByMailAt),
+		(*Time)(&a.PasswordChangedAt), &a.FormerPasswordHash, (*Time)(&a.FormerPasswordUntil), &a.Epoch,
+		(*Time)(&a.DisabledAt), (*Time)(&a.CreatedAt), &a.Groups, (*Time)(&a.FrozenUntil), &a.EmailSecondStep,
 	}
 }
 
@@ -50,9 +65,10 @@ func scanAccount(s scanner) (a Account, err error) {
 // CreateAccount inserts a. It returns ErrConflict if the email address has an account.
 func (db *DB) CreateAccount(ctx context.Context, a Account) error {
 	_, err := db.change(ctx, `INSERT INTO accounts (`+accountColumns+`)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-		a.ID, a.Email, a.Name, a.Operator, a.PasswordHash, a.PasswordSetByMailAt, a.Epoch, a.DisabledAt, a.CreatedAt,
-		a.Groups)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
+		a.ID, a.Email, a.Name, a.Operator, a.PasswordHash, a.PasswordSetByMailAt, a.PasswordChangedAt,
+		blob(a.FormerPasswordHash), a.FormerPasswordUntil, a.Epoch, a.DisabledAt, a.CreatedAt, a.Groups, a.FrozenUntil,
+		a.EmailSecondStep)
 	return err
 }
 
@@ -75,11 +91,19 @@ func (db *DB) ReplacePasswordHash(ctx context.Context, id string, old, hash []by
 }
 
 // SetPassword replaces the sealed password hash of the account and raises the epoch, which ends every attempt, session
-// and link made before. mailedAt is zero if the password was not set with a link sent by email. It returns ErrNotFound
-// if the account no longer has this epoch.
-func (db *DB) SetPassword(ctx context.Context, id string, epoch int64, password []byte, mailedAt time.Time) error {
-	return db.endEpoch(ctx, id, `UPDATE accounts SET password_hash = $3, password_set_by_mail_at = $4, epoch = epoch + 1
-		WHERE id = $1 AND epoch = $2`, id, epoch, password, mailedAt)
+// and link made before. mailedAt is zero if the password was not set with a link sent by email. The replaced hash is
+// kept as FormerPasswordHash for FormerPasswordTTL, unless an older one is. SetPassword returns ErrNotFound if the
+// account no longer has this epoch.
+func (db *DB) SetPassword(
+	ctx context.Context, id string, epoch int64, password []byte, mailedAt, now time.Time,
+) error {
+	return db.endEpoch(ctx, id, `UPDATE accounts SET password_hash = $3, password_set_by_mail_at = $4,
+			password_changed_at = $5, epoch = epoch + 1,
+			former_password_hash = CASE WHEN former_password_until < $5 OR LENGTH(former_password_hash) = 0
+				THEN password_hash ELSE former_password_hash END,
+			former_password_until = CASE WHEN former_password_until < $5 OR LENGTH(former_password_hash) = 0
+				THEN $6 ELSE former_password_until END
+		WHERE id = $1 AND epoch = $2`, id, epoch, password, mailedAt, now, now.Add(FormerPasswordTTL))
 }
 
 // SetEmail replaces the email address of the account. It returns ErrConflict if the address has an account, and
@@ -106,6 +130,13 @@ func (db *DB) IncrementEpoch(ctx context.Context, id string, epoch int64) error 
 func (db *DB) SetGroups(ctx context.Context, id, groups string) error {
 	defer db.changed(AccountKey(id))
 	return db.must(ctx, `UPDATE accounts SET group_names = $2 WHERE id = $1`, id, groups)
+}
+
+// SetEmailSecondStep sets whether codes by email are a second step of the account: "" or EmailUntilAnother. It returns
+// ErrNotFound if the account no longer has this epoch.
+func (db *DB) SetEmailSecondStep(ctx context.Context, id string, epoch int64, choice string) error {
+	defer db.changed(AccountKey(id))
+	return db.must(ctx, `UPDATE accounts SET email_second_step = $3 WHERE id = $1 AND epoch = $2`, id, epoch, choice)
 }
 
 // SetDisabled disables the account, or enables it if at is zero, and raises the epoch: sessions that were ended stay
@@ -141,7 +172,8 @@ func (db *DB) RevokeAll(ctx context.Context, why string, now time.Time) error {
 		WHERE session_expires_at >= $1 AND account_id <> '' AND logout_sent_at = 0`, now); err != nil {
 		return err
 	}
-	if _, err := db.change(ctx, `UPDATE email_links SET used_at = $1 WHERE used_at = 0`, now); err != nil {
+	// An undo that was requested still takes effect: the backup also has the change that it undoes.
+	if _, err := db.change(ctx, `UPDATE email_links SET used_at = $1 WHERE used_at = 0 AND due_at = 0`, now); err != nil {
 		return err
 	}
 	if _, err := db.change(ctx, `UPDATE devices SET revoke_reason = $1 WHERE revoke_reason = ''`, why); err != nil {

@@ -56,11 +56,13 @@ func TestChanged(t *testing.T) {
 			return db.ReplacePasswordHash(ctx, id, []byte(id), []byte("new"))
 		}, ""},
 		{"a password", func(db *store.DB, id string) error {
-			return db.SetPassword(ctx, id, 1, []byte(id),
-				time.Time{})
+			return db.SetPassword(ctx, id, 1, []byte(id), time.Time{}, at(9))
 		},
 			account},
 		{"an address", func(db *store.DB, id string) error { return db.SetEmail(ctx, id, 1, "new "+id) }, account},
+		{"email as second step", func(db *store.DB, id string) error {
+			return db.SetEmailSecondStep(ctx, id, 1, store.EmailUntilAnother)
+		}, account},
 		{"an epoch", func(db *store.DB, id string) error { return db.IncrementEpoch(ctx, id, 1) }, account},
 		{"groups", func(db *store.DB, id string) error { return db.SetGroups(ctx, id, "staff") }, account},
 		{"disabled", func(db *store.DB, id string) error { return db.SetDisabled(ctx, id, 1, at(9)) }, account},
@@ -214,7 +216,7 @@ func TestDueLogouts(t *testing.T) {
 	for name, end := range map[string]func(db *store.DB) error{
 		"ended":      func(db *store.DB) error { return db.DeleteSession(ctx, "a", "a") },
 		"its device": func(db *store.DB) error { return db.RevokeDevice(ctx, "a", "why", at(9)) },
-		"a password": func(db *store.DB) error { return db.SetPassword(ctx, "a", 1, []byte("a"), time.Time{}) },
+		"a password": func(db *store.DB) error { return db.SetPassword(ctx, "a", 1, []byte("a"), time.Time{}, at(9)) },
 		"everywhere": func(db *store.DB) error { return db.IncrementEpoch(ctx, "a", 1) },
 		"disabled":   func(db *store.DB) error { return db.SetDisabled(ctx, "a", 1, at(9)) },
 		"both": func(db *store.DB) error {
@@ -298,8 +300,8 @@ func TestDeleteExpiredInBatches(t *testing.T) {
 		if err != nil || n != 1100+550 || storetest.CountRows(t, url, "rate_limit_counters") != 550 {
 			t.Errorf("%d rows, %v", n, err)
 		}
-		if got := len(count.Statements()); got != 15+2+1 {
-			t.Errorf("%d statements for 1,650 rows, want 18:\n%s", got, count)
+		if got := len(count.Statements()); got != 16+2+1 {
+			t.Errorf("%d statements for 1,650 rows, want 19:\n%s", got, count)
 		}
 		if n, err := db.DeleteExpired(t.Context(), store.Cutoffs{Guesses: at(2000)}); n != 550 || err != nil {
 			t.Errorf("%d guesses, %v", n, err)

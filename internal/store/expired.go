@@ -17,8 +17,9 @@ type Cutoffs struct {
 // Rows that reference them are deleted too.
 const deleteBatch = 500
 
-// DeleteExpired deletes rows that are older than the cutoffs and returns their number. Each statement deletes up to
-// deleteBatch rows, which it finds by an index, in a transaction of its own, and is repeated until it deletes fewer.
+// DeleteExpired deletes rows that are older than the cutoffs, and former passwords, and returns their number. Each
+// statement deletes up to deleteBatch rows, which it finds by an index, in a transaction of its own, and is repeated
+// until it deletes fewer.
 func (db *DB) DeleteExpired(ctx context.Context, old Cutoffs) (sum int64, err error) {
 	for _, one := range []struct {
 		query  string
@@ -48,7 +49,10 @@ func (db *DB) DeleteExpired(ctx context.Context, old Cutoffs) (sum int64, err er
 		{`DELETE FROM tokens WHERE hash IN (SELECT hash FROM tokens WHERE expires_at < $1 LIMIT $2)`, old.Ended},
 		{`DELETE FROM grants WHERE id IN (SELECT id FROM grants WHERE expires_at < $1 LIMIT $2)`, old.Ended},
 		{`DELETE FROM email_links WHERE token_hash IN
-			(SELECT token_hash FROM email_links WHERE expires_at < $1 LIMIT $2)`, old.Ended},
+			(SELECT token_hash FROM email_links WHERE expires_at < $1 AND (due_at = 0 OR used_at > 0) LIMIT $2)`, old.Ended},
+		{`UPDATE accounts SET former_password_hash = SUBSTR(former_password_hash, 1, 0), -- empty, on both databases
+				former_password_until = 0 WHERE id IN
+			(SELECT id FROM accounts WHERE former_password_until > 0 AND former_password_until < $1 LIMIT $2)`, old.Ended},
 		{`DELETE FROM outbox_messages WHERE id IN
 			(SELECT id FROM outbox_messages WHERE expires_at < $1 AND state <> 'waiting' LIMIT $2)`, old.Ended},
 	} {

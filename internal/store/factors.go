@@ -33,7 +33,8 @@ func (db *DB) CreateFactor(ctx context.Context, f Factor) error {
 	defer db.changed(AccountKey(f.AccountID))
 	_, err := db.change(ctx, `INSERT INTO factors (id, account_id, method, slot, body, version, created_at,
 			last_used_at)
-		VALUES ($1, $2, $3, $4, $5, 1, $6, 0)`, f.ID, f.AccountID, f.Method, f.Slot, f.Body, f.CreatedAt)
+		VALUES ($1, $2, $3, $4, $5, 1, $6, $7)`,
+		f.ID, f.AccountID, f.Method, f.Slot, f.Body, f.CreatedAt, f.LastUsedAt)
 	return err
 }
 

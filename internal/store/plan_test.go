@@ -258,12 +258,15 @@ func calls(ctx context.Context) map[string]func(db *store.DB) error {
 		"ListSessions": func(d *db) error {
 			return no(d.ListSessions(ctx, store.SessionFilter{Account: "x1", Expires: at(1), Limit: 5}))
 		},
-		"SetDisabled":          func(d *db) error { return d.SetDisabled(ctx, "x1", 1, at(1)) },
+		"SetDisabled": func(d *db) error { return d.SetDisabled(ctx, "x1", 1, at(1)) },
+		"SetEmailSecondStep": func(d *db) error {
+			return d.SetEmailSecondStep(ctx, "x1", 1, store.EmailUntilAnother)
+		},
 		"SetEmail":             func(d *db) error { return d.SetEmail(ctx, "x1", 1, "y") },
 		"SetName":              func(d *db) error { return d.SetName(ctx, "x1", "y") },
 		"SetGroups":            func(d *db) error { return d.SetGroups(ctx, "x1", "y") },
 		"SetState":             func(d *db) error { return d.SetState(ctx, "x1", "y") },
-		"SetPassword":          func(d *db) error { return d.SetPassword(ctx, "x1", 1, x, at(1)) },
+		"SetPassword":          func(d *db) error { return d.SetPassword(ctx, "x1", 1, x, at(1), at(1)) },
 		"SetLatestTime":        func(d *db) error { return d.SetLatestTime(ctx, at(1)) },
 		"CountWaitingMessages": func(d *db) error { return no(d.CountWaitingMessages(ctx)) },
 		"GetLatestTime": func(d *db) error {
@@ -297,7 +300,16 @@ func calls(ctx context.Context) map[string]func(db *store.DB) error {
 			return d.UseFactor(ctx, store.Factor{ID: "x1", AccountID: "x1", Version: 1, Body: x}, at(1))
 		},
 		"UseAuthorizationCode": func(d *db) error { return no(d.UseAuthorizationCode(ctx, x, "x1", at(1))) },
-		"UseEmailLink":         func(d *db) error { return d.UseEmailLink(ctx, x, at(1)) },
+		"ListUndoLinks":        func(d *db) error { return no(d.ListUndoLinks(ctx, "x1", at(1))) },
+		"ListDueUndos":         func(d *db) error { return no(d.ListDueUndos(ctx, at(1), 1)) },
+		"RequestUndo": func(d *db) error {
+			return d.RequestUndo(ctx, store.EmailLink{TokenHash: []byte("x2"), AccountID: "x2", DueAt: at(9)}, at(1))
+		},
+		"FinishUndo": func(d *db) error {
+			return d.FinishUndo(ctx, store.EmailLink{TokenHash: x, AccountID: "x1"}, at(1))
+		},
+		"CancelUndos":  func(d *db) error { return d.CancelUndos(ctx, "x1", at(1)) },
+		"UseEmailLink": func(d *db) error { return d.UseEmailLink(ctx, x, at(1)) },
 		"UseTrustedNetwork": func(d *db) error {
 			return d.UseTrustedNetwork(ctx, store.TrustedNetwork{ID: "x1", Epoch: 1, Body: x}, at(1))
 		},
@@ -527,6 +539,8 @@ func fill(t *testing.T, raw *sql.DB, url string) {
 		"settings_shown":            "FALSE",
 		"offline":                   "FALSE",
 		"known_network":             "FALSE",
+		"email_links.purpose":       "'undo'",
+		"email_links.due_at":        "CASE n WHEN 2 THEN 0 ELSE 100000 + n END",
 		"guess_budget_entries.kind": "CASE n % 3 WHEN 0 THEN 'send' WHEN 1 THEN 'guess' ELSE 'proof' END",
 	}
 	for _, table := range texts(t, raw, tables) {

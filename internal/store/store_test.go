@@ -82,7 +82,7 @@ func TestEpochEndsAttemptsAndSessions(t *testing.T) {
 		if _, _, err := db.FindSession(ctx, []byte("in"), time.Time{}, at(20)); err != nil {
 			t.Fatalf("before: %v", err)
 		}
-		if err := db.SetPassword(ctx, "anna", 1, []byte("new"), time.Time{}); err != nil {
+		if err := db.SetPassword(ctx, "anna", 1, []byte("new"), time.Time{}, at(9)); err != nil {
 			t.Fatal(err)
 		}
 		if _, _, err := db.FindSession(ctx, []byte("in"), time.Time{}, at(20)); !errors.Is(err, store.ErrNotFound) {
@@ -91,7 +91,7 @@ func TestEpochEndsAttemptsAndSessions(t *testing.T) {
 		if _, _, _, err := db.LoadAttempt(ctx, s.TokenHash); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("sign-in after a new password: got %v, want ErrNotFound", err)
 		}
-		if err := db.SetPassword(ctx, "anna", 1, []byte("late"), time.Time{}); !errors.Is(err, store.ErrNotFound) {
+		if err := db.SetPassword(ctx, "anna", 1, []byte("late"), time.Time{}, at(9)); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("a second change from the same epoch: got %v, want ErrNotFound", err)
 		}
 	})

@@ -327,7 +327,11 @@ func (s *Handlers) showEnrolled(w http.ResponseWriter, r *http.Request, e enroll
 	if len(all) == 0 {
 		return redirect(w, r, e.url(""))
 	}
-	return s.render(w, r, enrolledView(e))
+	choice, err := s.Enrollments.GetEmailSecondStep(r.Context(), e.Session)
+	if err != nil {
+		return err
+	}
+	return s.render(w, r, s.enrolledView(e, choice))
 }
 
 // enrollRoutes returns the routes of enrolling a factor of any method and of changing the address.

@@ -21,7 +21,9 @@ var mailStories = map[string]string{
 	"changed": "mail.changed.text", "added": "mail.added.text", "removed": "mail.removed.text",
 	"email": "mail.email.text", "used": "mail.used.text", "welcome": "mail.welcome.text",
 	"trusted": "mail.trusted.text", "stolen": "mail.stolen.text", "guessed": "mail.guessed.text",
-	"longer": "mail.longer.text",
+	"longer": "mail.longer.text", "removed-email": "mail.removed.email.text", "frozen": "mail.frozen.text",
+	"kept": "mail.kept.text", "undone": "mail.undone.text", "step-until": "mail.step.until.text",
+	"step-always": "mail.step.always.text",
 }
 
 // storyMail returns a mail with values as they come in real life.
@@ -36,10 +38,14 @@ func storyMail(lang, key string, brand brand.Brand) delivery.Message {
 	case "mail.trusted.text":
 		what = w.Translate("trust.label", "Count", 30)
 	}
+	until := w.FormatHour(now.Add(900e9))
+	if key == "mail.frozen.text" {
+		until = w.FormatTime(now.Add(72 * 3600e9))
+	}
 	say := func(key string) string {
 		return w.Translate(key, "Code", code, "Link", "https://signin.example.com/signin/verify#7KQ2M9XPA3HVTN",
 			"Site", "Example & Söhne", "URL", "https://signin.example.com", "Token", token, "What", what, "Count", 7,
-			"Valid", w.Translate("mail.minutes", "Count", 15), "Until", w.FormatHour(now.Add(900e9)),
+			"Valid", w.Translate("mail.minutes", "Count", 15), "Until", until,
 			"When", w.FormatTime(now), "Browser", w.Translate("browser.on", "Browser", "Firefox", "System", "Windows"),
 			"Address", "203.0.113.5")
 	}

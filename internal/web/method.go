@@ -14,6 +14,7 @@ type methodPage struct {
 	Choices []methodChoice
 	Backup  []methodChoice // recovery methods
 	StepUp  bool           // the attempt is a step-up
+	Frozen  time.Time      // until when the account is frozen; zero: it is not
 }
 
 // methodChoice is one method to choose.
@@ -25,7 +26,7 @@ type methodChoice struct {
 // methodView offers the methods, the last used one in this browser first, without the unavailable one ("": none).
 func (s *Handlers) methodView(r *http.Request, p attempt, unavailable string) render.View {
 	last := s.Pages.Cookie(r, render.MethodCookie)
-	m := methodPage{StepUp: p.StepUp}
+	m := methodPage{StepUp: p.StepUp, Frozen: p.Frozen}
 	for _, o := range p.Offers {
 		words := s.methodWords(s.Pages.Localizer(r), o.About, o.Masked)
 		c := methodChoice{o.Method, words.Name, words.ChoiceLabel, o.Method == last && !o.Backup}

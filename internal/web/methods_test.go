@@ -422,12 +422,15 @@ func enrollStories(t *testing.T, lang string) []story {
 			}, []string{"input#code"}},
 		{
 			"enrolled",
-			enrolledView(at(app{}, "/demo/settings")),
+			s.enrolledView(at(app{}, "/demo/settings"), enroll.EmailSecondStep{}),
 			200,
 			[]string{"Verified", "a[href=/demo/settings]", "Continue", "Authenticator App"},
 			[]string{"svg[role=img]"},
 		},
-		{"enrolled-home", enrolledView(at(app{}, "")), 200, []string{"a[href=/settings]"}, nil},
+		{
+			"enrolled-home", s.enrolledView(at(app{}, ""), enroll.EmailSecondStep{UntilAnother: true}), 200,
+			[]string{"a[href=/settings]", "From now on, codes by email don't work"}, nil,
+		},
 		{
 			"email",
 			s.buildEnrollView(r, address, nil, nil),
@@ -451,7 +454,10 @@ func enrollStories(t *testing.T, lang string) []story {
 			[]string{"new@example.com", "form[action=/settings/email/verify]"},
 			nil,
 		},
-		{"email-done", enrolledView(address), 200, []string{"Your email address is now jane@example.com."}, nil},
+		{
+			"email-done", s.enrolledView(address, enroll.EmailSecondStep{}), 200,
+			[]string{"Your email address is now jane@example.com."}, []string{"24 hours"},
+		},
 	}
 }
 

@@ -30,7 +30,9 @@ var (
 	signOutDone = notice{
 		Title: "signout.done.title", Texts: []string{"signout.done.text"}, Link: "signin.button", To: "/signin",
 	}
-	undoDone     = notice{Title: "undo.done.title", Texts: []string{"undo.done"}, Link: "undo.forgot", To: "/forgot"}
+	undoDone      = notice{Title: "undo.done.title", Texts: []string{"undo.done"}, Link: "undo.forgot", To: "/forgot"}
+	undoRequested = notice{Title: "undo.requested.title", Texts: []string{"undo.requested", "undo.requested.then"},
+		Link: "undo.signin", To: "/signin"}
 	passwordDone = notice{
 		Title: "password.done.title", Texts: []string{"password.done.text"}, Link: "settings.back", To: "/settings",
 	}

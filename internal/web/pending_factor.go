@@ -237,13 +237,22 @@ type enrolledPage struct {
 	Words       factor.Words
 	ContinueURL string
 	Email       string // the new address, if that was verified
+	// EmailStopped says that codes by email are no second step any more. PauseHours is how many hours they are none after
+	// a password reset by email.
+	EmailStopped bool
+	PauseHours   int
 }
 
 // enrolledView returns the page after a factor was verified, with the link Continue.
-func enrolledView(e enrollment) render.View {
+func (s *Handlers) enrolledView(e enrollment, choice enroll.EmailSecondStep) render.View {
 	p := enrolledPage{Words: e.words, ContinueURL: e.target.urlOrSettings()}
-	if e.about.Implicit {
+	switch {
+	case e.about.Implicit:
 		p.Email = e.Account.Email
+	case choice.UntilAnother && !e.about.Backup:
+		p.EmailStopped = true
+	default:
+		p.PauseHours = s.pauseHours()
 	}
 	return render.View{Template: "enrolled", TitleText: e.words.Title, Data: p}
 }

@@ -13,6 +13,8 @@ type settingsPage struct {
 	Account            session.Account
 	Methods            []methodRow
 	RecommendedMethods []methodRow // methods to set up besides the implicit one; none: nothing is recommended
+	EmailUntilAnother  bool        // codes by email are no second step beside another method
+	FrozenUntil        time.Time   // zero: the account is not frozen
 }
 
 // methodRow is a method with the factors that the account has.
@@ -23,8 +25,7 @@ type methodRow struct {
 	Factors     []factorRow
 }
 
-func (s *Handlers) settingsView(r *http.Request, who session.Session, all []enroll.Enrolled) render.View {
-	p := settingsPage{Account: who.Account}
+func (s *Handlers) settingsView(r *http.Request, p settingsPage, all []enroll.Enrolled) render.View {
 	onlyImplicit := true
 	for _, o := range all {
 		words := s.methodWords(s.Pages.Localizer(r), o.Info, "")
@@ -54,7 +55,14 @@ func (s *Handlers) showSettings(w http.ResponseWriter, r *http.Request, who sign
 	if err != nil {
 		return err
 	}
-	return s.render(w, r, s.settingsView(r, who.Session, all))
+	choice, err := s.Enrollments.GetEmailSecondStep(r.Context(), who.Session)
+	if err != nil {
+		return err
+	}
+	p := settingsPage{
+		Account: who.Account, EmailUntilAnother: choice.UntilAnother, FrozenUntil: choice.FrozenUntil,
+	}
+	return s.render(w, r, s.settingsView(r, p, all))
 }
 
 // recommendationDismissedFor is how long "Not now" hides the recommendation.

@@ -22,6 +22,7 @@ import (
 	"twostep.example/twostep/internal/challenge"
 	"twostep.example/twostep/internal/client"
 	"twostep.example/twostep/internal/device"
+	"twostep.example/twostep/internal/enroll"
 	"twostep.example/twostep/internal/fairqueue"
 	"twostep.example/twostep/internal/grant"
 	"twostep.example/twostep/internal/i18n"
@@ -36,8 +37,11 @@ var now = time.Date(2026, 11, 5, 10, 2, 11, 0, time.UTC)
 func newTestHandlers() *Handlers {
 	return &Handlers{
 		Accounts: &account.Accounts{}, Devices: &device.Devices{Policy: trust.Policy{TTL: trust.MaxTTL}},
-		Challenges: &challenge.Challenges{Methods: []factor.Method{post{}, call{}, app{}, paper{}}},
-		Pages:      &render.Renderer{Site: "Example & Söhne", Now: func() time.Time { return now }},
+		Challenges: &challenge.Challenges{
+			Methods: []factor.Method{post{}, call{}, app{}, paper{}},
+			Email:   challenge.EmailPolicy{PauseAfterReset: challenge.EmailPauseAfterReset},
+		},
+		Pages: &render.Renderer{Site: "Example & Söhne", Now: func() time.Time { return now }},
 	}
 }
 
@@ -486,7 +490,11 @@ func mailedStories(t *testing.T) []story {
 			[]string{"If there's an account", "a[href=/signin]"},
 			[]string{"example.com"},
 		},
-		{"undo", undoView(""), 200, []string{"input#token[autofocus]", "form[action=/undo]", "a[href=/forgot]"}, nil},
+		{
+			"undo", undoView(""), 200,
+			[]string{"input#token[autofocus]", "input#password", "form[action=/undo]", "a[href=/forgot]"}, nil,
+		},
+		{"undo-requested", noticeView(undoRequested), 200, []string{"72 hours", "a[href=/signin]"}, nil},
 		{"signout-done", noticeView(signOutDone), 200, []string{"You're signed out", "a[href=/signin]"}, nil},
 		{"undo-done", noticeView(undoDone), 200, []string{"a[href=/forgot]"}, nil},
 		{
@@ -581,7 +589,7 @@ func settingsStories(t *testing.T, lang string) []story {
 	s, r, put := newTestHandlers(), requestInLanguage(lang), requestInLanguage(lang)
 	put.Header.Set("Cookie", "later=1")
 	return []story{
-		{"settings", s.settingsView(r, jane, ownedBy()), 200,
+		{"settings", s.settingsView(r, settingsPage{Account: jane.Account}, ownedBy()), 200,
 			[]string{
 				"a[href=/settings/password]",
 				"a[href=/settings/name]",
@@ -600,12 +608,31 @@ func settingsStories(t *testing.T, lang string) []story {
 			}, []string{"small b"}},
 		{
 			"settings-later",
-			s.settingsView(put, jane, ownedBy()),
+			s.settingsView(put, settingsPage{Account: jane.Account}, ownedBy()),
 			200,
 			nil,
 			[]string{"It is recommended", "form[action=/settings/later]"},
 		},
-		{"settings-all", s.settingsView(r, jane, ownedBy(phone, number, recoveryCodes)), 200,
+		{
+			"settings-frozen",
+			s.settingsView(r, settingsPage{
+				Account: jane.Account, FrozenUntil: now.Add(72 * time.Hour), EmailUntilAnother: true,
+			}, ownedBy(number)),
+			200, []string{"form[action=/settings/keep]", "Keep the change", "Off when you have another method"}, nil,
+		},
+		{
+			"second-step", s.secondStepView(enroll.EmailSecondStep{}), 200,
+			[]string{"form[action=/settings/second-step]", "button[value=until-another]", "24 hours"}, nil,
+		},
+		{
+			"second-step-off", s.secondStepView(enroll.EmailSecondStep{UntilAnother: true}), 200,
+			[]string{"button[value=always]"}, nil,
+		},
+		{
+			"second-step-site", s.secondStepView(enroll.EmailSecondStep{UntilAnother: true, BySite: true}), 200,
+			[]string{"Example & Söhne requires this."}, []string{"form[action=/settings/second-step]"},
+		},
+		{"settings-all", s.settingsView(r, settingsPage{Account: jane.Account}, ownedBy(phone, number, recoveryCodes)), 200,
 			[]string{
 				"My phone · Added 1 Nov 2026 · Last used 5 Nov 2026", "+49 171 2345678", "7 codes left",
 			}, []string{"It is recommended"}},

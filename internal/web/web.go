@@ -68,6 +68,7 @@ func (s *Handlers) Routes() []render.Route {
 		s.public("GET /undo", s.showUndo),
 		s.public("POST /undo", s.handleUndo),
 		s.public("GET /undo/done", s.showNotice(undoDone)),
+		s.public("GET /undo/requested", s.showNotice(undoRequested)),
 		s.public("GET /signup", s.showSignUp),
 		s.public("POST /signup", s.handleSignUp),
 		s.public("GET /signup/sent", s.showNotice(signUpSent)),
@@ -77,6 +78,9 @@ func (s *Handlers) Routes() []render.Route {
 
 		s.withSession("GET /settings", s.showSettings),
 		s.withSession("POST /settings/later", s.handleDismissRecommendation),
+		s.withSession("POST /settings/keep", s.handleObject),
+		s.withSession("GET "+secondStepPath, s.showSecondStep),
+		s.withSession("POST "+secondStepPath, s.handleSecondStep),
 		s.withSession("GET /settings/confirm", s.showStepUp),
 		s.withSession("POST /settings/confirm", s.handleStepUp),
 		s.withSession("GET /settings/name", s.showName),

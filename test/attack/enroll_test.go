@@ -138,6 +138,7 @@ func (h *server) changes(b *live.Browser) map[string]func() live.Answer {
 		"other codes":      func() live.Answer { return b.Post("/settings/2step/recovery") },
 		"without the app":  func() live.Answer { return b.Post("/settings/2step/app/remove", "id", app) },
 		"without a number": func() live.Answer { return b.Post("/settings/2step/sms/remove", "id", sms) },
+		"codes by email":   func() live.Answer { return b.Post("/settings/second-step", "email", "until-another") },
 		"without codes":    func() live.Answer { return b.Post("/settings/2step/recovery/remove", "id", codes) },
 	}
 }

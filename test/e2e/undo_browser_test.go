@@ -31,8 +31,8 @@ func (b *tab) undone(s *live.Server) (token string) {
 	return found[1]
 }
 
-// Whoever changes Anna's address is undone from her old mailbox, with a click on a page
-// and nothing before it; then she chooses a new password.
+// Whoever changes Anna's address is undone from her old mailbox, with the password that she had before; then she
+// chooses a new one.
 func TestBrowserUndo(t *testing.T) {
 	t.Parallel()
 	for _, l := range []look{light, plain} {
@@ -44,6 +44,9 @@ func TestBrowserUndo(t *testing.T) {
 			if l == plain {
 				b.enter("token", token)
 			}
+			b.click("Undo the change")
+			b.sees("Enter the password that you had before the change.")
+			b.enter("password", live.AnnaPassword)
 			b.click("Undo the change")
 			b.at("/undo/done")
 			b.open("/settings")
@@ -64,10 +67,12 @@ func undoStory(b *tab, show func(string)) {
 	token := b.undone(b.on())
 	show("undo")
 	b.enter("token", token+"x")
+	b.enter("password", live.AnnaPassword)
 	b.click("Undo the change")
 	b.sees("This link has expired or has already been used. If the change wasn't yours, choose a new password.")
 	show("undo-old")
 	b.enter("token", token)
+	b.enter("password", live.AnnaPassword)
 	b.click("Undo the change")
 	b.at("/undo/done")
 	show("undo-done")

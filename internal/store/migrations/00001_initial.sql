@@ -18,11 +18,18 @@ CREATE TABLE accounts (
 	operator                BOOLEAN NOT NULL,
 	password_hash           BYTEA NOT NULL,         -- sealed
 	password_set_by_mail_at BIGINT NOT NULL,        -- when the password was last set with a link sent by email
+	password_changed_at     BIGINT NOT NULL,        -- when the password was last changed; 0: never
+	former_password_hash    BYTEA NOT NULL,         -- sealed: the password before the first change of the last 7 days
+	former_password_until   BIGINT NOT NULL,        -- how long former_password_hash proves that a change may be undone
 	epoch                   BIGINT NOT NULL,        -- raised to end every attempt, session and link made before
 	disabled_at             BIGINT NOT NULL,
 	created_at              BIGINT NOT NULL,
-	group_names             TEXT NOT NULL           -- separated by spaces
+	group_names             TEXT NOT NULL,          -- separated by spaces
+	frozen_until            BIGINT NOT NULL,        -- when the last requested undo takes effect; 0: none was requested
+	email_second_step       TEXT NOT NULL           -- '' as the site has it; until-another: no codes by email beside another method
 );
+
+CREATE INDEX accounts_former_password ON accounts (former_password_until) WHERE former_password_until > 0;
 
 -- One attempt to authenticate: a sign-in, a step-up, or the verification of a new factor.
 CREATE TABLE attempts (
@@ -115,7 +122,8 @@ CREATE TABLE sessions (
 	last_seen_at      BIGINT NOT NULL,
 	expires_at        BIGINT NOT NULL,
 	device_id         TEXT NOT NULL,
-	trust_verified_at BIGINT NOT NULL               -- when the trust that skipped the second step was verified
+	trust_verified_at BIGINT NOT NULL,              -- when the trust that skipped the second step was verified
+	factor_id         TEXT NOT NULL                 -- the factor that proved the second step last; '' for email and trust
 );
 CREATE INDEX sessions_account ON sessions (account_id, started_at, id);
 CREATE INDEX sessions_device ON sessions (device_id) WHERE device_id <> '';
@@ -125,9 +133,12 @@ CREATE INDEX sessions_expires ON sessions (expires_at);
 CREATE TABLE email_links (
 	token_hash BYTEA PRIMARY KEY,
 	purpose    TEXT NOT NULL,                       -- invite, signup, reset, undo, exists, decoy
-	email      TEXT NOT NULL,                       -- canonical form
+	email      TEXT NOT NULL,                       -- canonical form; undo: of the account before the change
 	account_id TEXT NOT NULL,                       -- reset, undo
 	factor_id  TEXT NOT NULL,                       -- undo: the factor to remove; '' to restore the address
+	replaced   BYTEA NOT NULL,                      -- undo: the factor to restore, as JSON with a sealed body; empty: none
+	due_at     BIGINT NOT NULL,                     -- undo: when it takes effect; 0: it was not requested
+	language   TEXT NOT NULL,                       -- undo: of the person who requested it, for the messages at due_at
 	name       TEXT NOT NULL,
 	operator   BOOLEAN NOT NULL,
 	epoch      BIGINT NOT NULL,                     -- reset: of the account, when the link was made
@@ -136,6 +147,8 @@ CREATE TABLE email_links (
 	used_at    BIGINT NOT NULL
 );
 CREATE INDEX email_links_expires ON email_links (expires_at);
+CREATE INDEX email_links_undo ON email_links (account_id, created_at) WHERE purpose = 'undo';
+CREATE INDEX email_links_due ON email_links (due_at) WHERE due_at > 0 AND used_at = 0;
 
 -- Security events, written in the transaction of the operation. Columns that do not apply hold ''.
 CREATE TABLE audit_events (

@@ -119,6 +119,6 @@ var recoveries = []mutation{
 	}},
 	{test: "TestResetMailboxIsNoSecondStep",
 		what: "the mailbox that set the password proves the second step too", edits: []edit{
-			{"internal/challenge/factors.go", `>= mailboxCooldown`, `>= 0`},
+			{"internal/challenge/factors.go", `< c.Email.PauseAfterReset`, `< 0`},
 		}},
 }

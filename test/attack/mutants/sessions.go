@@ -99,7 +99,8 @@ var factors = []mutation{
 		},
 	}},
 	{test: "TestFactorFormsRefuseUnknownFieldsAndTellTheOwner", what: "the old number is not told", edits: []edit{
-		{"internal/enroll/enroll.go", `err := e.notifyReplaced(ctx, tx, row, m, from)`, `err := error(nil)`},
+		{"internal/enroll/enroll.go", `e.notifyFactor(ctx, tx, a.ID, challenge.Enrolled{Factor: old, Method: m}, factor.NoticeReplaced, from)`,
+			`error(nil)`},
 	}},
 	{test: "TestFactorFormsRefuseUnknownFieldsAndTellTheOwner", what: "the old address is not told", edits: []edit{
 		{"internal/enroll/enroll.go", `err := e.Accounts.NotifyOwner(ctx, tx, n, from)`, `err := error(nil)`},
