@@ -141,3 +141,25 @@ func TestLostChangesAreNoticed(t *testing.T) {
 	add("eva")
 	check("a change on the new server", false)
 }
+
+// The line about the clock of /readyz?verbose says the same as the status.
+func TestReadinessSaysWhatTheClockIs(t *testing.T) {
+	at := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
+	for _, row := range []struct {
+		state  clockState
+		latest time.Time
+		want   string
+	}{
+		{clockRight, at, "clock: ok"},
+		{clockRight, at.Add(2 * time.Minute), "clock: degraded: 2m0s behind"},
+		{clockOff, at, "clock: degraded: wrong by more than 2 seconds"},
+		{clockWrong, at, "clock: failed: "},
+		{clockWrong, at.Add(2 * time.Minute), "clock: failed: "},
+	} {
+		var s Server
+		s.clock.Store(int32(row.state))
+		if got := s.describeClock(databaseCheck{at: at, latest: row.latest}); !strings.HasPrefix(got, row.want) {
+			t.Errorf("state %d, latest %v: %q, want %q", row.state, row.latest, got, row.want)
+		}
+	}
+}
