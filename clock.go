@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"twostep.example/twostep/internal/fault"
+	"twostep.example/twostep/internal/forwardauth"
 	"twostep.example/twostep/internal/render"
 )
 
@@ -132,9 +133,19 @@ func (s *Server) checkClock(ctx context.Context, now func() time.Time) error {
 func (s *Server) clockIsWrong() bool { return clockState(s.clock.Load()) == clockWrong }
 
 // whileClockIsRight returns a handler that refuses every request while the clock is wrong (503), except that of a load
-// balancer for the state of the server.
+// balancer for the state of the server. A proxy that asks about a request gets a line of text.
 func (s *Server) whileClockIsRight(next http.Handler) http.Handler {
-	refuse := s.pages.Middleware(s.pages.ErrorHandler(render.ErrClock))
+	page := s.pages.ErrorHandler(render.ErrClock)
+	line := s.pages.Handle(func(w http.ResponseWriter, r *http.Request) error {
+		return s.hosts.WriteUnavailable(w, r, "fault.clock")
+	})
+	refuse := s.pages.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if forwardauth.IsAuthCheck(r) {
+			line.ServeHTTP(w, r)
+			return
+		}
+		page.ServeHTTP(w, r)
+	}))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.clockIsWrong() && r.URL.Path != "/healthz" && r.URL.Path != "/readyz" {
 			refuse.ServeHTTP(w, r)

@@ -65,6 +65,11 @@ func TestClockOfARunningServer(t *testing.T) {
 				t.Errorf("%s behind: Retry-After is %q", step.behind, retry)
 			}
 			answers(s, "/oauth2/userinfo", map[bool]int{true: 503, false: 401}[step.status == 503])
+			header = answers(s, "/auth/check", map[bool]int{true: 503, false: 403}[step.status == 503])
+			if header.Get("Strict-Transport-Security") != "" || !strings.HasPrefix(header.Get("Content-Type"), "text/plain") ||
+				(header.Get("Retry-After") != "") != (step.status == 503) {
+				t.Errorf("%s behind: to a proxy: %v", step.behind, header)
+			}
 			answers(s, "/readyz", step.readyz)
 			answers(s, "/healthz", http.StatusOK)
 			answers(app, "/reports", step.required)

@@ -49,6 +49,7 @@ type Server struct {
 	grants    *grant.Grants
 	clients   *client.Clients
 	provider  *oidc.Provider
+	hosts     *forwardauth.Authorizer
 	pages     *render.Renderer
 	options   Options // completed
 	store     *store.DB
@@ -323,12 +324,12 @@ func (s *Server) routes(o Options) http.Handler {
 		Sessions: services.Sessions, Devices: services.Devices, Methods: o.Methods, Domain: o.PublicURL,
 		Menu: o.HelpMenu, Pages: s.pages,
 	}
-	hosts := &forwardauth.Authorizer{Grants: s.grants, Sessions: services.Sessions, Pages: s.pages}
+	s.hosts = &forwardauth.Authorizer{Grants: s.grants, Sessions: services.Sessions, Pages: s.pages}
 	s.provider = &oidc.Provider{Grants: s.grants, Sessions: services.Sessions, Methods: o.Methods, Pages: s.pages}
 	if o.Local != nil {
 		site.Inbox, site.InboxKey, site.AdvanceClock = o.Local.Inbox, s.inboxKey, o.Local.AdvanceClock
 	}
-	mux := s.pages.NewMux(slices.Concat(site.Routes(), helps.Routes(), s.provider.Routes(), hosts.Routes())...)
+	mux := s.pages.NewMux(slices.Concat(site.Routes(), helps.Routes(), s.provider.Routes(), s.hosts.Routes())...)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /readyz", s.ready)
 	sameOrigin := http.NewCrossOriginProtection()
@@ -336,7 +337,7 @@ func (s *Server) routes(o Options) http.Handler {
 	for _, pattern := range oidc.CSRFExemptPaths() {
 		sameOrigin.AddInsecureBypassPattern(pattern)
 	}
-	receipts, check := o.receipts(s), s.pages.Handle(hosts.Check)
+	receipts, check := o.receipts(s), s.pages.Handle(s.hosts.Check)
 	guarded, otherHost := s.pages.CheckRequests(sameOrigin.Handler(mux)), s.pages.ErrorHandler(render.ErrUnknownHost)
 	front := s.pages.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, stop := context.WithTimeout(r.Context(), requestTime)
@@ -361,7 +362,7 @@ func (s *Server) routes(o Options) http.Handler {
 			serveLimited(passed, w, r, r.Context(), requestTime)
 			return
 		}
-		if !hosts.ServeFromCache(w, r) {
+		if !s.hosts.ServeFromCache(w, r) {
 			front.ServeHTTP(w, r)
 		}
 	})))
