@@ -199,7 +199,8 @@ func build(ctx context.Context, o Options, keys *seal.KeyRing, db *store.DB) (*S
 		Origins:        origin.NewResolver(o.TrustedProxies, o.ProxySecret, o.private()),
 	}
 	s.pages.Faults = &fault.Log{
-		Logger: o.Logger, Now: o.Now, Failing: "requests are answered with status 503: the database cannot be used",
+		Logger: o.Logger, Now: o.Now,
+		Failing: "requests are answered with status 503: the database cannot be used, or they took too long",
 	}
 	if o.Local == nil { // in local mode requests of proxies are refused
 		s.pages.ProxyDetector = &origin.ProxyDetector{Resolver: s.pages.Origins}
