@@ -38,7 +38,7 @@ func (l *Limiter) failureKey(name string, source PasswordSource) string {
 	if source.Device != "" {
 		return "password " + l.Keys.Pseudonym("password "+name+" device "+source.Device)
 	}
-	network := source.Networks.Smallest()
+	network := source.Networks.smallest()
 	if network == "" {
 		return ""
 	}
@@ -93,7 +93,7 @@ func (l *Limiter) RecentlyRefused(name string, source PasswordSource) error {
 }
 
 func recentKey(name string, source PasswordSource) string {
-	return strconv.Quote(source.Device) + source.Networks.Smallest() + " " + name
+	return strconv.Quote(source.Device) + source.Networks.smallest() + " " + name
 }
 
 // countFailure counts a failure, or returns a *LimitedError if the delay after the last one has not passed.
