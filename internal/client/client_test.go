@@ -343,7 +343,7 @@ func TestValidateNamesFieldAndReason(t *testing.T) {
 		"host and port":    {func(a *client.Client) { a.Hosts = []string{"wiki.example.com:99999"} }, "hosts", "is not a host name"},
 		"host and https":   {func(a *client.Client) { a.Hosts = []string{"wiki.example.com:443"} }, "hosts", "leave out"},
 		"host with user":   {func(a *client.Client) { a.Hosts = []string{"x@wiki.example.com"} }, "hosts", "is not a host name"},
-		"group":            {func(a *client.Client) { a.RequiredGroups = []string{"All Staff"} }, "groups", "All Staff"},
+		"group":            {func(a *client.Client) { a.RequiredGroups = []string{"staff,admins"} }, "groups", "staff,admins"},
 	} {
 		a := client.Client{ID: "app", RedirectURIs: []string{redirect}, SecretHashes: []string{hash}}
 		row.change(&a)

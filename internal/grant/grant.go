@@ -420,7 +420,7 @@ func (g *Grants) GetUserInfo(ctx context.Context, grant Grant) (UserInfo, error)
 }
 
 func userInfoFromRow(a store.Account) UserInfo {
-	return UserInfo{a.Email, a.Name, strings.Fields(a.Groups)}
+	return UserInfo{a.Email, a.Name, account.SplitGroups(a.Groups)}
 }
 
 // LoadAuthProgress loads what NextStep needs to know; who is nil if nobody is signed in. It returns
