@@ -145,17 +145,20 @@ func TestFaults(t *testing.T) {
 		pace = longPace
 	}
 	var mu sync.Mutex
-	texts := map[string]string{} // of the column "seen", by name
+	texts := map[string]string{} // of the column "seen", by name; "" while the fault goes on
+	record := func(f fault, text string) {
+		mu.Lock()
+		defer mu.Unlock()
+		texts[f.name] = text
+	}
 	t.Run("each", func(t *testing.T) {
 		for _, f := range faultList {
 			t.Run(f.name, func(t *testing.T) {
 				if !*long {
 					t.Parallel()
 				}
-				text := newDrive(t, pace, f.site(t, p)).run(f.strike).String()
-				mu.Lock()
-				defer mu.Unlock()
-				texts[f.name] = text
+				record(f, "")
+				record(f, newDrive(t, pace, f.site(t, p)).run(f.strike).String())
 			})
 		}
 	})
