@@ -17,31 +17,33 @@ import (
 // appTable is one [[app]] table of the configuration file. It has no flags, since there may be
 // several. The tag flag names the flag of app add and app set that does the same.
 type appTable struct {
-	ID          string   `toml:"id" flag:"ID" allowed:"1 to 64 lower-case letters, digits, dots, dashes and underscores" example:"grafana" help:"Client ID; required"`
-	Name        string   `toml:"name" flag:"--name" fallback:"the ID" example:"Grafana" help:"Name that people see"`
-	Redirects   []string `toml:"redirects" flag:"--redirect" example:"https://grafana.example.com/login/generic_oauth" help:"Redirect URLs; the app must send one of them exactly"`
-	SignedOut   []string `toml:"signed_out" flag:"--signed-out" example:"https://grafana.example.com/login" help:"URLs to which the app may send people after signing out"`
-	BackChannel string   `toml:"back_channel" flag:"--back-channel" example:"https://grafana.example.com/logout" help:"URL for back-channel logout"`
-	Secrets     []string `toml:"secrets" example:"ba7a6da1…" help:"Hashes of client secrets, as app secret prints them; two while you replace one"`
-	Keys        string   `toml:"keys" flag:"--keys" example:"/etc/twostep/grafana.json" help:"JWK set with the public keys of the app, as a file or as JSON, instead of a secret (private_key_jwt)"`
-	Public      bool     `toml:"public" flag:"--public" help:"The app cannot keep a secret, because it runs on a phone or in a browser"`
-	Foreign     bool     `toml:"foreign" flag:"--foreign" help:"Ask people for consent, because the app belongs to someone else"`
-	Introspects bool     `toml:"introspects" flag:"--introspects" help:"Let the app, an API, introspect the tokens of other apps"`
-	PKCE        string   `toml:"pkce" flag:"--pkce" default:"auto" values:"auto,required,off" help:"Require PKCE, PKCE or a nonce (auto), or neither (off); public apps always need PKCE"`
-	Algorithm   string   `toml:"algorithm" flag:"--algorithm" default:"RS256" values:"RS256,ES256" help:"Signature of ID tokens"`
-	Pairwise    bool     `toml:"pairwise" flag:"--pairwise" help:"Use pairwise subject identifiers"`
-	Hosts       []string `toml:"hosts" flag:"--host" example:"wiki.example.com" help:"Hosts behind a reverse proxy that asks this server"`
-	ACR         string   `toml:"acr" flag:"--acr" example:"urn:twostep:acr:2" help:"Lowest authentication level (acr) of every sign-in to the app"`
-	MaxAge      string   `toml:"max_age" flag:"--max-age" example:"8h" help:"Ask people to sign in again after this time"`
-	Groups      []string `toml:"groups" flag:"--group" example:"staff" help:"Let only people in one of these groups use the app"`
+	ID           string   `toml:"id" flag:"ID" allowed:"1 to 64 lower-case letters, digits, dots, dashes and underscores" example:"grafana" help:"Client ID; required"`
+	Name         string   `toml:"name" flag:"--name" fallback:"the ID" example:"Grafana" help:"Name that people see"`
+	Redirects    []string `toml:"redirects" flag:"--redirect" example:"https://grafana.example.com/login/generic_oauth" help:"Redirect URLs; the app must send one of them exactly"`
+	Schemes      []string `toml:"schemes" flag:"--allow-scheme" example:"vscode" help:"Schemes without a dot that redirect URLs may have; another app on the device can take them over"`
+	InsecureHTTP bool     `toml:"insecure_http" flag:"--insecure-http" help:"Allow redirect URLs with http in a private network; others in this network can then read the codes"`
+	SignedOut    []string `toml:"signed_out" flag:"--signed-out" example:"https://grafana.example.com/login" help:"URLs to which the app may send people after signing out"`
+	BackChannel  string   `toml:"back_channel" flag:"--back-channel" example:"https://grafana.example.com/logout" help:"URL for back-channel logout"`
+	Secrets      []string `toml:"secrets" example:"ba7a6da1…" help:"Hashes of client secrets, as app secret prints them; two while you replace one"`
+	Keys         string   `toml:"keys" flag:"--keys" example:"/etc/twostep/grafana.json" help:"JWK set with the public keys of the app, as a file or as JSON, instead of a secret (private_key_jwt)"`
+	Public       bool     `toml:"public" flag:"--public" help:"The app cannot keep a secret, because it runs on a phone or in a browser"`
+	Foreign      bool     `toml:"foreign" flag:"--foreign" help:"Ask people for consent, because the app belongs to someone else"`
+	Introspects  bool     `toml:"introspects" flag:"--introspects" help:"Let the app, an API, introspect the tokens of other apps"`
+	PKCE         string   `toml:"pkce" flag:"--pkce" default:"auto" values:"auto,required,off" help:"Require PKCE, PKCE or a nonce (auto), or neither (off); public apps always need PKCE"`
+	Algorithm    string   `toml:"algorithm" flag:"--algorithm" default:"RS256" values:"RS256,ES256" help:"Signature of ID tokens"`
+	Pairwise     bool     `toml:"pairwise" flag:"--pairwise" help:"Use pairwise subject identifiers"`
+	Hosts        []string `toml:"hosts" flag:"--host" example:"wiki.example.com" help:"Hosts behind a reverse proxy that asks this server"`
+	ACR          string   `toml:"acr" flag:"--acr" example:"urn:twostep:acr:2" help:"Lowest authentication level (acr) of every sign-in to the app"`
+	MaxAge       string   `toml:"max_age" flag:"--max-age" example:"8h" help:"Ask people to sign in again after this time"`
+	Groups       []string `toml:"groups" flag:"--group" example:"staff" help:"Let only people in one of these groups use the app"`
 }
 
 // parse validates the table. Its error is a *twostep.AppError.
 func (t *appTable) parse() (twostep.App, error) {
 	a := twostep.App{
 		ID: t.ID, Name: t.Name, RedirectURIs: t.Redirects, PostLogoutRedirectURIs: t.SignedOut,
-		BackChannelLogoutURI: t.BackChannel,
-		SecretHashes:         t.Secrets, ThirdParty: t.Foreign, CanIntrospect: t.Introspects, PKCE: t.PKCE,
+		BackChannelLogoutURI: t.BackChannel, AllowedSchemes: t.Schemes, InsecureHTTP: t.InsecureHTTP,
+		SecretHashes: t.Secrets, ThirdParty: t.Foreign, CanIntrospect: t.Introspects, PKCE: t.PKCE,
 		IDTokenAlg: t.Algorithm, Pairwise: t.Pairwise,
 		Hosts: t.Hosts, RequiredACR: t.ACR, RequiredGroups: t.Groups,
 	}

@@ -10,21 +10,23 @@ import (
 // appFlags are the flags of app add and app set. A flag that is not given is nil, so that set
 // leaves the setting as it is; an empty value clears it.
 type appFlags struct {
-	Name        *string  `placeholder:"NAME" help:"Show people this name (default: the ID)"`
-	Redirect    []string `sep:"none" placeholder:"URL" help:"Allow this redirect URL, which the app must send exactly; can be repeated"`
-	SignedOut   []string `sep:"none" name:"signed-out" placeholder:"URL" help:"Allow the app to send people to this URL after signing out; can be repeated"`
-	BackChannel *string  `name:"back-channel" placeholder:"URL" help:"Notify the app at this URL when a session ends (back-channel logout)"`
-	Host        []string `sep:"none" placeholder:"HOST" help:"Protect this host behind a reverse proxy that asks this server; can be repeated"`
-	Public      *bool    `help:"Create no secret, for an app on a phone or in a browser; with set, --public=false creates one"`
-	Foreign     *bool    `help:"Ask people for consent, for an app that belongs to someone else"`
-	Introspects *bool    `help:"Let the app, an API, introspect the tokens of other apps"`
-	PKCE        *string  `name:"pkce" placeholder:"MODE" help:"Require PKCE (required), PKCE or a nonce (auto), or neither (off); default: auto"`
-	Algorithm   *string  `placeholder:"ALG" help:"Sign ID tokens with this algorithm, RS256 or ES256 (default: RS256)"`
-	Pairwise    *bool    `help:"Use pairwise subject identifiers"`
-	ACR         *string  `name:"acr" placeholder:"ACR" help:"Require at least this authentication level (acr), like urn:twostep:acr:2"`
-	MaxAge      *string  `name:"max-age" placeholder:"TIME" help:"Ask people to sign in again after this time, like 8h"`
-	Group       []string `sep:"none" placeholder:"GROUP" help:"Let only people in this group use the app; can be repeated, then one of the groups is enough"`
-	Keys        *string  `placeholder:"FILE" help:"Read the public keys of the app from this JWK set, instead of a secret (private_key_jwt)"`
+	Name         *string  `placeholder:"NAME" help:"Show people this name (default: the ID)"`
+	Redirect     []string `sep:"none" placeholder:"URL" help:"Allow this redirect URL, which the app must send exactly; can be repeated"`
+	AllowScheme  []string `sep:"none" name:"allow-scheme" placeholder:"SCHEME" help:"Allow redirect URLs with this scheme without a dot, like vscode; another app on the device can take it over; can be repeated"`
+	InsecureHTTP *bool    `name:"insecure-http" help:"Allow redirect URLs with http in a private network; others in this network can then read the codes"`
+	SignedOut    []string `sep:"none" name:"signed-out" placeholder:"URL" help:"Allow the app to send people to this URL after signing out; can be repeated"`
+	BackChannel  *string  `name:"back-channel" placeholder:"URL" help:"Notify the app at this URL when a session ends (back-channel logout)"`
+	Host         []string `sep:"none" placeholder:"HOST" help:"Protect this host behind a reverse proxy that asks this server; can be repeated"`
+	Public       *bool    `help:"Create no secret, for an app on a phone or in a browser; with set, --public=false creates one"`
+	Foreign      *bool    `help:"Ask people for consent, for an app that belongs to someone else"`
+	Introspects  *bool    `help:"Let the app, an API, introspect the tokens of other apps"`
+	PKCE         *string  `name:"pkce" placeholder:"MODE" help:"Require PKCE (required), PKCE or a nonce (auto), or neither (off); default: auto"`
+	Algorithm    *string  `placeholder:"ALG" help:"Sign ID tokens with this algorithm, RS256 or ES256 (default: RS256)"`
+	Pairwise     *bool    `help:"Use pairwise subject identifiers"`
+	ACR          *string  `name:"acr" placeholder:"ACR" help:"Require at least this authentication level (acr), like urn:twostep:acr:2"`
+	MaxAge       *string  `name:"max-age" placeholder:"TIME" help:"Ask people to sign in again after this time, like 8h"`
+	Group        []string `sep:"none" placeholder:"GROUP" help:"Let only people in this group use the app; can be repeated, then one of the groups is enough"`
+	Keys         *string  `placeholder:"FILE" help:"Read the public keys of the app from this JWK set, instead of a secret (private_key_jwt)"`
 }
 
 // apply sets the given flags on the app, and returns its secret if it generated one.
@@ -39,6 +41,8 @@ func (f *appFlags) apply(a *twostep.App) (secret string, err error) {
 	setIfGiven(&a.Pairwise, f.Pairwise)
 	setIfGiven(&a.RequiredACR, f.ACR)
 	setListIfGiven(&a.RedirectURIs, f.Redirect)
+	setListIfGiven(&a.AllowedSchemes, f.AllowScheme)
+	setIfGiven(&a.InsecureHTTP, f.InsecureHTTP)
 	setListIfGiven(&a.PostLogoutRedirectURIs, f.SignedOut)
 	setListIfGiven(&a.Hosts, f.Host)
 	setListIfGiven(&a.RequiredGroups, f.Group)

@@ -63,6 +63,13 @@ func formatCredentials(a twostep.App, secret, issuer string) string {
 		remarks = append(remarks, "The proxy must send its check to the address that Twostep listens on, and be "+
 			"in trusted_proxies: see docs/forward-auth.md.")
 	}
+	if len(a.AllowedSchemes) > 0 {
+		remarks = append(remarks, "Another app on the device of a person can take over the scheme "+
+			strings.Join(a.AllowedSchemes, ", ")+". PKCE keeps it from using the code.")
+	}
+	if a.InsecureHTTP {
+		remarks = append(remarks, "Everyone in the network of the app can read codes that are sent with http.")
+	}
 	switch {
 	case len(a.RedirectURIs) > 0:
 		remarks = append(remarks, "The app must send its redirect URL exactly as registered, including a slash at the end.")
@@ -96,6 +103,8 @@ func appDetails(a twostep.App, fixed bool) []outputRow {
 		{"name", []string{a.Name}},
 		{"authentication", []string{proof}},
 		{"redirects", a.RedirectURIs},
+		{"schemes", a.AllowedSchemes},
+		{"http", only(a.InsecureHTTP, "allowed in a private network")},
 		{"signed out", a.PostLogoutRedirectURIs},
 		{"back channel", []string{a.BackChannelLogoutURI}},
 		{"hosts", a.Hosts},

@@ -34,6 +34,12 @@ type Client struct {
 	Name                   string   `json:"name,omitempty"`
 	RedirectURIs           []string `json:"redirects,omitempty"` // compared exactly
 	PostLogoutRedirectURIs []string `json:"signed_out,omitempty"`
+	// AllowedSchemes are private-use URI schemes without a dot that redirect URIs may have, like vscode. Another program
+	// on the same device can claim such a scheme more easily than a reversed domain name (RFC 8252 7.1).
+	AllowedSchemes []string `json:"schemes,omitempty"`
+	// InsecureHTTP allows redirect URIs with http to hosts in a private network. Whoever can read the network can then
+	// read authorization codes.
+	InsecureHTTP bool `json:"insecure_http,omitempty"`
 	// BackChannelLogoutURI receives a logout token when a session in which the client was used ends (OpenID
 	// Connect Back-Channel Logout 2.2).
 	BackChannelLogoutURI string `json:"back_channel,omitempty"`
@@ -194,13 +200,18 @@ func validName(name string) bool {
 }
 
 func (c Client) validateURIs() error {
+	for _, scheme := range c.AllowedSchemes {
+		if !schemePattern.MatchString(scheme) || slices.Contains(browserSchemes, scheme) {
+			return c.validationError("schemes", "the scheme %q cannot be allowed, want one of an app, like vscode", scheme)
+		}
+	}
 	for _, address := range c.RedirectURIs {
-		if err := ValidateRedirectURI(address); err != nil {
+		if err := c.validateRedirectURI(address); err != nil {
 			return c.validationError("redirects", "the redirect URL %q %v", address, err)
 		}
 	}
 	for _, address := range c.PostLogoutRedirectURIs {
-		if err := ValidateRedirectURI(address); err != nil {
+		if err := c.validateRedirectURI(address); err != nil {
 			return c.validationError("signed_out", "the URL after signing out %q %v", address, err)
 		}
 	}
@@ -283,7 +294,10 @@ func validateHost(host string) error {
 
 // ValidateRedirectURI checks a URI to which people are redirected. Such URIs are compared as strings (RFC 9700
 // 2.1), so it returns an error for every URI that a browser could read in another way.
-func ValidateRedirectURI(address string) error {
+func ValidateRedirectURI(address string) error { return Client{}.validateRedirectURI(address) }
+
+// validateRedirectURI is ValidateRedirectURI with what the registration allows besides.
+func (c Client) validateRedirectURI(address string) error {
 	u, err := url.Parse(address)
 	switch {
 	case strings.ContainsFunc(address, func(r rune) bool { return r <= ' ' || r >= 0x7f }):
@@ -303,10 +317,10 @@ func ValidateRedirectURI(address string) error {
 	case u.User != nil:
 		return errors.New("has a user name (…@), which can make one host look like another")
 	case u.Scheme == "https" || u.Scheme == "http":
-		return validateWebURI(u)
-	case !strings.Contains(u.Scheme, "."):
+		return c.validateWebURI(u)
+	case !strings.Contains(u.Scheme, ".") && !slices.Contains(c.AllowedSchemes, u.Scheme):
 		return fmt.Errorf("has the scheme %s: use https, or for an app on a phone a reversed domain name, "+
-			"like com.example.app", u.Scheme)
+			"like com.example.app. If the app has no other, allow the scheme (--allow-scheme %[1]s)", u.Scheme)
 	case u.Opaque != "" || u.Path == "" && u.Host == "":
 		return fmt.Errorf("has no slash after %s:, want one like com.example.app:/callback", u.Scheme)
 	case u.Host != "" && !hostnamePattern.MatchString(u.Host):
@@ -316,7 +330,7 @@ func ValidateRedirectURI(address string) error {
 }
 
 // validateWebURI checks a redirect URI with the scheme http or https.
-func validateWebURI(u *url.URL) error {
+func (c Client) validateWebURI(u *url.URL) error {
 	named := hostnamePattern.MatchString(u.Hostname()) && !strings.Contains(u.Hostname(), "..")
 	segments := strings.Split(u.Path, "/")
 	switch {
@@ -326,9 +340,9 @@ func validateWebURI(u *url.URL) error {
 		return fmt.Errorf("has the host %s, which is neither a name nor an IP address", u.Hostname())
 	case u.Port() != "" && !validPort(u.Port()) || strings.HasSuffix(u.Host, ":"):
 		return errors.New("has an invalid port, want 1 to 65535")
-	case u.Scheme == "http" && !isLoopback(u.Hostname()):
-		return errors.New(
-			"is http, which anybody on the network can read and change: use https (http is for loopback only)")
+	case u.Scheme == "http" && !isLoopback(u.Hostname()) && !(c.InsecureHTTP && isPrivateHost(u.Hostname())):
+		return errors.New("is http, which anybody on the network can read and change: use https. Without it, in your own " +
+			"network only, allow http (--insecure-http)")
 	case slices.Contains(segments, ".") || slices.Contains(segments, ".."):
 		return errors.New("has . or .. in its path, which browsers resolve: write the final path")
 	}
@@ -338,6 +352,26 @@ func validateWebURI(u *url.URL) error {
 func validPort(text string) bool {
 	n, err := strconv.ParseUint(text, 10, 16)
 	return err == nil && n > 0
+}
+
+// schemePattern is the syntax of a scheme (RFC 3986 3.1), in lower case.
+var schemePattern = regexp.MustCompile(`^[a-z][a-z0-9+.-]{0,63}$`)
+
+// browserSchemes are schemes that browsers, or programs of every device, handle themselves.
+var browserSchemes = []string{
+	"about", "blob", "chrome", "content", "data", "file", "filesystem", "ftp", "http", "https", "intent", "jar",
+	"javascript", "mailto", "ms-settings", "resource", "sms", "ssh", "tel", "vbscript", "view-source", "ws", "wss",
+}
+
+// isPrivateHost reports whether a host is in a private network: an address of RFC 1918 or RFC 4193, or a name that no
+// public DNS has.
+func isPrivateHost(host string) bool {
+	if ip := net.ParseIP(host); ip != nil {
+		return ip.IsPrivate() || ip.IsLinkLocalUnicast()
+	}
+	private := []string{".local", ".lan", ".home", ".internal", ".home.arpa", ".localhost"}
+	return !strings.Contains(host, ".") ||
+		slices.ContainsFunc(private, func(end string) bool { return strings.HasSuffix(host, end) })
 }
 
 func isLoopback(host string) bool {

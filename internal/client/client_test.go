@@ -325,6 +325,11 @@ func TestValidateNamesFieldAndReason(t *testing.T) {
 		"capital hash":     {func(a *client.Client) { a.SecretHashes = []string{strings.ToUpper(hash)} }, "secrets", "64 lower-case"},
 		"empty hash":       {func(a *client.Client) { a.SecretHashes = []string{""} }, "secrets", "is not a hash"},
 		"http":             {func(a *client.Client) { a.RedirectURIs = []string{"http://app.example.com/cb"} }, "redirects", "use https"},
+		"own scheme":       {func(a *client.Client) { a.RedirectURIs = []string{"vscode://login"} }, "redirects", "--allow-scheme vscode"},
+		"browser's scheme": {func(a *client.Client) { a.AllowedSchemes = []string{"javascript"} }, "schemes", "cannot be allowed"},
+		"no scheme":        {func(a *client.Client) { a.AllowedSchemes = []string{"vscode:"} }, "schemes", "cannot be allowed"},
+		"public http":      {func(a *client.Client) { a.InsecureHTTP, a.RedirectURIs = true, []string{"http://app.example.com/cb"} }, "redirects", "use https"},
+		"private http":     {func(a *client.Client) { a.RedirectURIs = []string{"http://192.168.1.10/cb"} }, "redirects", "--insecure-http"},
 		"signed out":       {func(a *client.Client) { a.PostLogoutRedirectURIs = []string{"/"} }, "signed_out", "after signing out \"/\" has no scheme"},
 		"back channel":     {func(a *client.Client) { a.BackChannelLogoutURI = "http://app:3000/out" }, "back_channel", "use https"},
 		"back to phone":    {func(a *client.Client) { a.BackChannelLogoutURI = "com.example.app:/out" }, "back_channel", "cannot call"},
@@ -409,6 +414,30 @@ func TestClientIDsAndHostsAreUniqueAndStaticClientsFixed(t *testing.T) {
 		known := errors.Is(row.err, client.ErrExists) || errors.Is(row.err, client.ErrReadOnly) || errors.Is(row.err, client.ErrNotFound) || errors.As(row.err, &flaw)
 		if (row.err == nil) != row.good || row.err != nil && !known {
 			t.Errorf("%s: got %v", row.what, row.err)
+		}
+	}
+}
+
+// Redirect URIs of apps that have no better ones are allowed by an explicit word.
+func TestAllowedRedirectURIs(t *testing.T) {
+	a := client.Client{
+		ID: "app", AllowedSchemes: []string{"audiobookshelf", "vscode", "home-assistant", "nc"}, InsecureHTTP: true,
+		RedirectURIs: []string{
+			"audiobookshelf://oauth", "vscode://vscode.github-authentication/did-authenticate", "home-assistant://auth-callback",
+			"nc://login/flow", "http://192.168.1.10/cb", "http://[fd00::1]:8123/cb", "http://nas/cb", "http://nas.local:8080/cb",
+			"http://nas.home.arpa/cb",
+		},
+	}
+	if err := a.Validate(); err != nil {
+		t.Error(err)
+	}
+	for _, address := range []string{
+		"vscode:login", "vscode://user@host/", "vscode:/\\evil", "javascript://x/%0aalert(1)", "other://x",
+		"http://8.8.8.8/cb", "http://nas.example.com/cb", "http://nas.local.example.com/cb", "http://192.168.1.10/a/../b",
+	} {
+		a.RedirectURIs = []string{address}
+		if err := a.Validate(); err == nil {
+			t.Errorf("%s is allowed", address)
 		}
 	}
 }
