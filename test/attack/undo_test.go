@@ -558,9 +558,9 @@ func TestThiefDoesNotKeepTheAccountFrozen(t *testing.T) {
 			h.wantRedirect(thief.Post("/settings/email/verify", "code", code), "/settings/email/done")
 		})
 		h.Turn(time.Minute)
-		h.addNumber(thief, &p, "015123456789")
+		link := h.undoToken(func() { h.addNumber(thief, &p, "015123456789") })
 		h.Turn(time.Minute)
-		link := h.undoToken(func() { h.addNumber(thief, &p, "015123456780") })
+		h.addNumber(thief, &p, "015123456780")
 		used := h.Browser()
 		h.choose(used, address, live.AnnaPassword, "sms")
 		h.wantStatus(used.Post("/signin/verify", "code", h.textedCode(&p)), http.StatusSeeOther)
@@ -570,6 +570,9 @@ func TestThiefDoesNotKeepTheAccountFrozen(t *testing.T) {
 		})
 		if until := h.value("SELECT frozen_until FROM accounts"); until != "0" {
 			h.T.Errorf("frozen until %s", until)
+		}
+		if left := h.column("SELECT email FROM email_links WHERE due_at > 0 AND used_at = 0"); len(left) != 0 {
+			h.T.Errorf("%d undos are requested", len(left))
 		}
 		h.Turn(time.Second)
 		h.reset(newPassword)
