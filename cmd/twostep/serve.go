@@ -15,7 +15,6 @@ import (
 
 	"twostep.example/twostep"
 	"twostep.example/twostep/internal/demo"
-	client "twostep.example/twostep/internal/origin"
 )
 
 // shutdownTimeout is how long requests in progress may take to finish after the signal to stop.
@@ -95,8 +94,7 @@ func (c *serveCommand) Run(ctx context.Context, to console, from *settingSources
 		}
 		handler = mountDemoApp(app, server, key)
 	}
-	proxies := client.NewResolver(s.proxies, s.ProxySecret, false)
-	web := newHTTPServer(handler, log, proxies.IsFromTrustedProxy)
+	web := newHTTPServer(handler, log, server.IsFromTrustedProxy)
 	web.TLSConfig = certificate
 	return serveUntil(ctx, listener, web, log)
 }
