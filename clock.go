@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"time"
 
+	"twostep.example/twostep/internal/fault"
+	"twostep.example/twostep/internal/forwardauth"
 	"twostep.example/twostep/internal/render"
 )
 
@@ -77,63 +79,73 @@ func (s *Server) compareClock(ctx context.Context, now func() time.Time) error {
 	return s.store.AdvanceLatestTime(ctx, now())
 }
 
-// watchDatabase records the latest time until ctx ends, compares the clock if it is that of the machine, and looks for
-// changes that PostgreSQL has lost.
+// watchDatabase records the latest time, compares the clock and looks for changes that PostgreSQL has lost, until ctx
+// ends.
 func (s *Server) watchDatabase(ctx context.Context) {
-	for {
-		interval := clockInterval
+	failures := &fault.Log{
+		Logger: s.log, Now: s.now, Failing: "the clock cannot be compared, and lost changes cannot be noticed",
+		Working: "the clock is compared again, and lost changes are noticed",
+	}
+	interval := func() time.Duration {
 		if s.clockIsWrong() {
-			interval = clockRetry
+			return clockRetry
 		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(interval):
-			s.checkClock(ctx, s.now)
-			s.checkLost(ctx)
-		}
+		return clockInterval
+	}
+	for err := error(nil); waitLogging(ctx, failures, err, interval()); {
+		err = errors.Join(s.checkClock(ctx, s.now), s.checkLost(ctx))
 	}
 }
 
-// checkLost logs an error if the database has lost changes that it had committed.
-func (s *Server) checkLost(ctx context.Context) {
+// checkLost logs an error if the database has lost changes that it had committed. It returns an error if the database
+// cannot be used.
+func (s *Server) checkLost(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
 	lost, err := s.store.LostEvents(ctx)
-	if err != nil {
-		s.log.Error("looking for lost changes failed", "error", err)
-	} else if lost > 0 {
+	if lost > 0 {
 		s.log.Error("the database has lost changes that it had committed: a replica without them has taken over. Used "+
 			"codes and ended sessions may be valid again: run `twostep restored`", "events", lost)
 	}
+	return err
 }
 
-// checkClock records the latest time, and compares the clock if it is that of the machine.
-func (s *Server) checkClock(ctx context.Context, now func() time.Time) {
+// checkClock records the latest time, and compares the clock if it is that of the machine. It logs an error when the
+// clock becomes wrong, and returns one if the database cannot be used.
+func (s *Server) checkClock(ctx context.Context, now func() time.Time) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
-	wasWrong, err := s.clockIsWrong(), error(nil)
-	if s.options.machineClock {
-		err = s.compareClock(ctx, now)
-	} else {
-		err = s.store.AdvanceLatestTime(ctx, now())
+	if !s.options.machineClock {
+		return s.store.AdvanceLatestTime(ctx, now())
 	}
-	switch {
-	case errors.As(err, new(*clockError)):
-		if !wasWrong {
-			s.log.Error("nobody can sign in: " + err.Error())
-		}
-	case err != nil:
-		s.log.Error("recording the latest time failed", "error", err)
+	wasWrong := s.clockIsWrong()
+	err := s.compareClock(ctx, now)
+	wrong, ok := errors.AsType[*clockError](err)
+	if ok && !wasWrong {
+		s.log.Error("nobody can sign in: " + wrong.Error())
 	}
+	if ok {
+		return nil
+	}
+	return err
 }
 
 func (s *Server) clockIsWrong() bool { return clockState(s.clock.Load()) == clockWrong }
 
 // whileClockIsRight returns a handler that refuses every request while the clock is wrong (503), except that of a load
-// balancer for the state of the server.
+// balancer for the state of the server. A proxy that asks about a request gets a line of text.
 func (s *Server) whileClockIsRight(next http.Handler) http.Handler {
-	refuse := s.pages.Middleware(s.pages.ErrorHandler(render.ErrClock))
+	page := s.pages.ErrorHandler(render.ErrClock)
+	line := s.pages.Handle(func(w http.ResponseWriter, r *http.Request) error {
+		return s.hosts.WriteUnavailable(w, r, "fault.clock")
+	})
+	refuse := s.pages.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if forwardauth.IsAuthCheck(r) {
+			line.ServeHTTP(w, r)
+			return
+		}
+		page.ServeHTTP(w, r)
+	}))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.clockIsWrong() && r.URL.Path != "/healthz" && r.URL.Path != "/readyz" {
 			refuse.ServeHTTP(w, r)

@@ -65,6 +65,11 @@ func TestClockOfARunningServer(t *testing.T) {
 				t.Errorf("%s behind: Retry-After is %q", step.behind, retry)
 			}
 			answers(s, "/oauth2/userinfo", map[bool]int{true: 503, false: 401}[step.status == 503])
+			header = answers(s, "/auth/check", map[bool]int{true: 503, false: 403}[step.status == 503])
+			if header.Get("Strict-Transport-Security") != "" || !strings.HasPrefix(header.Get("Content-Type"), "text/plain") ||
+				(header.Get("Retry-After") != "") != (step.status == 503) {
+				t.Errorf("%s behind: to a proxy: %v", step.behind, header)
+			}
 			answers(s, "/readyz", step.readyz)
 			answers(s, "/healthz", http.StatusOK)
 			answers(app, "/reports", step.required)
@@ -140,4 +145,26 @@ func TestLostChangesAreNoticed(t *testing.T) {
 	check("it is said once", false)
 	add("eva")
 	check("a change on the new server", false)
+}
+
+// The line about the clock of /readyz?verbose says the same as the status.
+func TestReadinessSaysWhatTheClockIs(t *testing.T) {
+	at := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
+	for _, row := range []struct {
+		state  clockState
+		latest time.Time
+		want   string
+	}{
+		{clockRight, at, "clock: ok"},
+		{clockRight, at.Add(2 * time.Minute), "clock: degraded: 2m0s behind"},
+		{clockOff, at, "clock: degraded: wrong by more than 2 seconds"},
+		{clockWrong, at, "clock: failed: "},
+		{clockWrong, at.Add(2 * time.Minute), "clock: failed: "},
+	} {
+		var s Server
+		s.clock.Store(int32(row.state))
+		if got := s.describeClock(databaseCheck{at: at, latest: row.latest}); !strings.HasPrefix(got, row.want) {
+			t.Errorf("state %d, latest %v: %q, want %q", row.state, row.latest, got, row.want)
+		}
+	}
 }

@@ -182,7 +182,7 @@ func (w *walk) browser() (id, cookie string) {
 func (w *walk) wiki() App {
 	w.Helper()
 	_, hash := NewAppSecret()
-	a := App{ID: "wiki", RedirectURIs: []string{"https://wiki.example.com/cb"}, SecretHashes: []string{hash}, PKCEOptional: true}
+	a := App{ID: "wiki", RedirectURIs: []string{"https://wiki.example.com/cb"}, SecretHashes: []string{hash}, PKCE: "off"}
 	w.must(w.CreateApp(w.Context(), a))
 	return a
 }

@@ -22,8 +22,6 @@ const (
 	readinessTimeout = 2 * time.Second
 	// readinessInterval is the shortest time between two such writes; between them the last result is the answer.
 	readinessInterval = 3 * time.Second
-	// clockTolerance is how far the clock may be behind the latest time that any server has seen.
-	clockTolerance = time.Minute
 )
 
 // readiness remembers the last check of the database. Checks run one at a time.
@@ -42,8 +40,8 @@ type databaseCheck struct {
 	latest  time.Time // the latest time that any server has seen; zero: none
 }
 
-// ready answers 200 if the database can be written and read and the clock is right, and 503 otherwise. A mail server that is down is no reason
-// for 503: no other server would reach it, and people with other methods can sign in.
+// ready answers 200 if the database can be written and read and the clock is right, and 503 otherwise. A mail server
+// that is down is no reason for 503: no other server would reach it, and people with other methods can sign in.
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 	check := s.checkDatabase(r.Context())
 	status, text := http.StatusOK, "ready"
@@ -114,7 +112,7 @@ func (s *Server) readinessDetails(check databaseCheck) []string {
 	if check.err != nil {
 		return lines
 	}
-	return append(lines, describeWaiting(check), describeClock(check))
+	return append(lines, describeWaiting(check), s.describeClock(check))
 }
 
 func describeChannel(c outbox.ChannelStatus) string {
@@ -141,10 +139,16 @@ func describeWaiting(check databaseCheck) string {
 	return fmt.Sprintf("messages waiting: %d, the oldest for %s", check.waiting.Count, age)
 }
 
-func describeClock(check databaseCheck) string {
-	if behind := check.latest.Sub(check.at); behind > clockTolerance {
+func (s *Server) describeClock(check databaseCheck) string {
+	behind := check.latest.Sub(check.at)
+	switch state := clockState(s.clock.Load()); {
+	case state == clockWrong:
+		return "clock: failed: wrong by more than a minute; the log has the difference"
+	case behind > maxClockError:
 		return fmt.Sprintf("clock: degraded: %s behind the latest time that a server has seen, so no device is trusted",
 			behind.Round(time.Second))
+	case state == clockOff:
+		return "clock: degraded: wrong by more than 2 seconds; the log has the difference"
 	}
 	return "clock: ok"
 }

@@ -49,6 +49,7 @@ type Server struct {
 	grants    *grant.Grants
 	clients   *client.Clients
 	provider  *oidc.Provider
+	hosts     *forwardauth.Authorizer
 	pages     *render.Renderer
 	options   Options // completed
 	store     *store.DB
@@ -56,9 +57,9 @@ type Server struct {
 	outbox    *outbox.Outbox
 	log       *slog.Logger
 	now       func() time.Time
-	clock     atomic.Int32    // a clockState
-	inboxKey  string          // opens /inbox; "": there is none
-	forwards  origin.Throttle // of the warning about forwarded requests in local mode
+	clock     atomic.Int32   // a clockState
+	inboxKey  string         // opens /inbox; "": there is none
+	forwards  fault.Throttle // of the warning about forwarded requests in local mode
 	readiness readiness
 	stop      context.CancelFunc // ends the work behind the pages
 	work      sync.WaitGroup
@@ -198,7 +199,8 @@ func build(ctx context.Context, o Options, keys *seal.KeyRing, db *store.DB) (*S
 		Origins:        origin.NewResolver(o.TrustedProxies, o.ProxySecret, o.private()),
 	}
 	s.pages.Faults = &fault.Log{
-		Logger: o.Logger, Now: o.Now, Failing: "requests are answered with status 503: the database cannot be used",
+		Logger: o.Logger, Now: o.Now,
+		Failing: "requests are answered with status 503: the database cannot be used, or they took too long",
 	}
 	if o.Local == nil { // in local mode requests of proxies are refused
 		s.pages.ProxyDetector = &origin.ProxyDetector{Resolver: s.pages.Origins}
@@ -208,7 +210,7 @@ func build(ctx context.Context, o Options, keys *seal.KeyRing, db *store.DB) (*S
 	s.stop = stop
 	if !o.NoBackgroundWork {
 		s.work.Go(func() { out.Run(running) })
-		s.work.Go(func() { s.sweep(running, o.Now) })
+		s.work.Go(func() { s.sweep(running) })
 		s.work.Go(func() { s.watchDatabase(running) })
 		s.work.Go(func() { s.applyDueUndos(running) })
 		s.work.Go(func() { s.provider.RunBackChannelLogout(running) })
@@ -221,56 +223,59 @@ const (
 	sweepPause    = time.Minute // after a failure
 	// sweepTimeout limits one sweep. What is left is deleted by the next one: each statement is a transaction.
 	sweepTimeout = time.Minute
+	// undoInterval is how often undos that are due are looked for.
+	undoInterval = 10 * time.Second
 )
 
-// sweep deletes old rows every sweepInterval until ctx ends.
-func (s *Server) sweep(ctx context.Context, now func() time.Time) {
+// sweep deletes old rows until ctx ends.
+func (s *Server) sweep(ctx context.Context) {
 	failures := &fault.Log{
-		Logger: s.log, Now: now, Failing: "expired data cannot be deleted", Working: "expired data is deleted again",
+		Logger: s.log, Now: s.now, Failing: "expired data cannot be deleted", Working: "expired data is deleted again",
 	}
-	limited := func(f func(context.Context) error) error {
-		ctx, stop := context.WithTimeout(ctx, sweepTimeout)
-		defer stop()
-		return f(ctx)
-	}
-	err := limited(func(ctx context.Context) error { return s.sweepOnce(ctx, now()) })
 	for {
+		limited, stop := context.WithTimeout(ctx, sweepTimeout)
+		err := s.sweepOnce(limited, s.now())
+		stop()
 		pause := sweepInterval
-		switch {
-		case err == nil:
-			failures.Worked()
-		case ctx.Err() == nil:
-			failures.Failed(err)
+		if err != nil {
 			pause = sweepPause
 		}
-		select {
-		case <-ctx.Done():
+		if !waitLogging(ctx, failures, err, pause) {
 			return
-		case <-time.After(pause):
 		}
-		err = limited(func(ctx context.Context) error { return s.sweepOnce(ctx, now()) })
 	}
 }
 
-// applyDueUndos lets requested undos take effect, every ten seconds until ctx ends. A failure is logged once until a
-// later run succeeds.
+// applyDueUndos lets requested undos take effect until ctx ends.
 func (s *Server) applyDueUndos(ctx context.Context) {
-	const every = 10 * time.Second
-	failing := false
-	for tick := time.NewTicker(every); ; {
-		run, stop := context.WithTimeout(ctx, every)
-		err := s.services.Enrollments.ApplyDueUndos(run)
+	failures := &fault.Log{
+		Logger: s.log, Now: s.now, Failing: "changes cannot be undone when they are due",
+		Working: "changes are undone again when they are due",
+	}
+	for {
+		limited, stop := context.WithTimeout(ctx, undoInterval)
+		err := s.services.Enrollments.ApplyDueUndos(limited)
 		stop()
-		if err != nil && !failing && ctx.Err() == nil {
-			s.log.Error("undoing changes that are due failed; trying again every 10 seconds", "error", err)
-		}
-		failing = err != nil
-		select {
-		case <-ctx.Done():
-			tick.Stop()
+		if !waitLogging(ctx, failures, err, undoInterval) {
 			return
-		case <-tick.C:
 		}
+	}
+}
+
+// waitLogging records the result of some background work, and waits before the next run. It returns false once ctx has
+// ended; then an error is no failure.
+func waitLogging(ctx context.Context, failures *fault.Log, err error, pause time.Duration) bool {
+	switch {
+	case err == nil:
+		failures.Worked()
+	case ctx.Err() == nil:
+		failures.Failed(err)
+	}
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(pause):
+		return true
 	}
 }
 
@@ -284,7 +289,9 @@ func (s *Server) sweepOnce(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	old := store.Cutoffs{Now: now, Ended: before(day), Trust: before(2 * trust.MaxTTL), Guesses: follows.Add(-odds.Year - day)}
+	old := store.Cutoffs{
+		Now: now, Ended: before(day), Trust: before(2 * trust.MaxTTL), Guesses: follows.Add(-odds.Year - day),
+	}
 	_, err = s.store.DeleteExpired(ctx, old)
 	for more := int64(1); more > 0 && err == nil; {
 		days := time.Duration(max(s.options.AuditDays, leastAuditDays))
@@ -318,12 +325,12 @@ func (s *Server) routes(o Options) http.Handler {
 		Sessions: services.Sessions, Devices: services.Devices, Methods: o.Methods, Domain: o.PublicURL,
 		Menu: o.HelpMenu, Pages: s.pages,
 	}
-	hosts := &forwardauth.Authorizer{Grants: s.grants, Sessions: services.Sessions, Pages: s.pages}
+	s.hosts = &forwardauth.Authorizer{Grants: s.grants, Sessions: services.Sessions, Pages: s.pages}
 	s.provider = &oidc.Provider{Grants: s.grants, Sessions: services.Sessions, Methods: o.Methods, Pages: s.pages}
 	if o.Local != nil {
 		site.Inbox, site.InboxKey, site.AdvanceClock = o.Local.Inbox, s.inboxKey, o.Local.AdvanceClock
 	}
-	mux := s.pages.NewMux(slices.Concat(site.Routes(), helps.Routes(), s.provider.Routes(), hosts.Routes())...)
+	mux := s.pages.NewMux(slices.Concat(site.Routes(), helps.Routes(), s.provider.Routes(), s.hosts.Routes())...)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /readyz", s.ready)
 	sameOrigin := http.NewCrossOriginProtection()
@@ -331,7 +338,7 @@ func (s *Server) routes(o Options) http.Handler {
 	for _, pattern := range oidc.CSRFExemptPaths() {
 		sameOrigin.AddInsecureBypassPattern(pattern)
 	}
-	receipts, check := o.receipts(s), s.pages.Handle(hosts.Check)
+	receipts, check := o.receipts(s), s.pages.Handle(s.hosts.Check)
 	guarded, otherHost := s.pages.CheckRequests(sameOrigin.Handler(mux)), s.pages.ErrorHandler(render.ErrUnknownHost)
 	front := s.pages.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, stop := context.WithTimeout(r.Context(), requestTime)
@@ -356,7 +363,7 @@ func (s *Server) routes(o Options) http.Handler {
 			serveLimited(passed, w, r, r.Context(), requestTime)
 			return
 		}
-		if !hosts.ServeFromCache(w, r) {
+		if !s.hosts.ServeFromCache(w, r) {
 			front.ServeHTTP(w, r)
 		}
 	})))

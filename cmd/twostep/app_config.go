@@ -27,8 +27,8 @@ type appTable struct {
 	Public      bool     `toml:"public" flag:"--public" help:"The app cannot keep a secret, because it runs on a phone or in a browser"`
 	Foreign     bool     `toml:"foreign" flag:"--foreign" help:"Ask people for consent, because the app belongs to someone else"`
 	Introspects bool     `toml:"introspects" flag:"--introspects" help:"Let the app, an API, introspect the tokens of other apps"`
-	NoPKCE      bool     `toml:"no_pkce" flag:"--no-pkce" help:"Do not require PKCE; the app needs a secret"`
-	Algorithm   string   `toml:"algorithm" flag:"--algorithm" default:"ES256" values:"ES256,RS256" help:"Signature of ID tokens"`
+	PKCE        string   `toml:"pkce" flag:"--pkce" default:"auto" values:"auto,required,off" help:"Require PKCE, PKCE or a nonce (auto), or neither (off); public apps always need PKCE"`
+	Algorithm   string   `toml:"algorithm" flag:"--algorithm" default:"RS256" values:"RS256,ES256" help:"Signature of ID tokens"`
 	Pairwise    bool     `toml:"pairwise" flag:"--pairwise" help:"Use pairwise subject identifiers"`
 	Hosts       []string `toml:"hosts" flag:"--host" example:"wiki.example.com" help:"Hosts behind a reverse proxy that asks this server"`
 	ACR         string   `toml:"acr" flag:"--acr" example:"urn:twostep:acr:2" help:"Lowest authentication level (acr) of every sign-in to the app"`
@@ -41,7 +41,7 @@ func (t *appTable) parse() (twostep.App, error) {
 	a := twostep.App{
 		ID: t.ID, Name: t.Name, RedirectURIs: t.Redirects, PostLogoutRedirectURIs: t.SignedOut,
 		BackChannelLogoutURI: t.BackChannel,
-		SecretHashes:         t.Secrets, ThirdParty: t.Foreign, CanIntrospect: t.Introspects, PKCEOptional: t.NoPKCE,
+		SecretHashes:         t.Secrets, ThirdParty: t.Foreign, CanIntrospect: t.Introspects, PKCE: t.PKCE,
 		IDTokenAlg: t.Algorithm, Pairwise: t.Pairwise,
 		Hosts: t.Hosts, RequiredACR: t.ACR, RequiredGroups: t.Groups,
 	}

@@ -18,8 +18,8 @@ type appFlags struct {
 	Public      *bool    `help:"Create no secret, for an app on a phone or in a browser; with set, --public=false creates one"`
 	Foreign     *bool    `help:"Ask people for consent, for an app that belongs to someone else"`
 	Introspects *bool    `help:"Let the app, an API, introspect the tokens of other apps"`
-	NoPKCE      *bool    `name:"no-pkce" help:"Do not require PKCE"`
-	Algorithm   *string  `placeholder:"ALG" help:"Sign ID tokens with this algorithm, ES256 or RS256 (default: ES256)"`
+	PKCE        *string  `name:"pkce" placeholder:"MODE" help:"Require PKCE (required), PKCE or a nonce (auto), or neither (off); default: auto"`
+	Algorithm   *string  `placeholder:"ALG" help:"Sign ID tokens with this algorithm, RS256 or ES256 (default: RS256)"`
 	Pairwise    *bool    `help:"Use pairwise subject identifiers"`
 	ACR         *string  `name:"acr" placeholder:"ACR" help:"Require at least this authentication level (acr), like urn:twostep:acr:2"`
 	MaxAge      *string  `name:"max-age" placeholder:"TIME" help:"Ask people to sign in again after this time, like 8h"`
@@ -34,7 +34,7 @@ func (f *appFlags) apply(a *twostep.App) (secret string, err error) {
 	setIfGiven(&a.BackChannelLogoutURI, f.BackChannel)
 	setIfGiven(&a.ThirdParty, f.Foreign)
 	setIfGiven(&a.CanIntrospect, f.Introspects)
-	setIfGiven(&a.PKCEOptional, f.NoPKCE)
+	setIfGiven(&a.PKCE, f.PKCE)
 	setIfGiven(&a.IDTokenAlg, f.Algorithm)
 	setIfGiven(&a.Pairwise, f.Pairwise)
 	setIfGiven(&a.RequiredACR, f.ACR)

@@ -101,7 +101,7 @@ func appDetails(a twostep.App, fixed bool) []outputRow {
 		{"hosts", a.Hosts},
 		{"introspects", only(a.CanIntrospect, "may introspect the tokens of other apps")},
 		{"foreign", only(a.ThirdParty, "people are asked for consent")},
-		{"PKCE", only(a.PKCEOptional, "not required")},
+		{"PKCE", only(len(a.RedirectURIs) > 0, a.PKCEMode())},
 		{"ID tokens", only(clientAuthMethod(a) != "hosts", a.SigningAlg())},
 		{"subjects", only(a.Pairwise, "pairwise")},
 		{"acr", []string{a.RequiredACR}},

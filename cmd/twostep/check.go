@@ -30,7 +30,8 @@ func (c *checkCommand) Run(ctx context.Context, to console) error {
 	return err
 }
 
-// inboxKey reads the key of the inbox. It returns "" if the data folder has no inbox; the server then refuses the check.
+// inboxKey reads the key of the inbox. It returns "" if the data folder has no inbox; the server then refuses the
+// check.
 func (c *checkCommand) inboxKey() (string, error) {
 	inbox := delivery.Inbox{Dir: filepath.Join(c.Data, "inbox")}
 	if _, err := os.Stat(inbox.Dir); err != nil {

@@ -116,7 +116,7 @@ signed_out = ["https://grafana.example.com/login"]
 back_channel = "https://grafana.example.com/out"
 secrets = ["ba7a6da12f370e9bf2d1769d0992a8ce0d1cef86ea01da2a37837f52a2cadf20"]
 foreign = true
-no_pkce = true
+pkce = "off"
 algorithm = "RS256"
 pairwise = true
 hosts = ["grafana.example.com"]
@@ -160,7 +160,7 @@ func TestConfigFileSetsEverySetting(t *testing.T) {
 			PostLogoutRedirectURIs: []string{"https://grafana.example.com/login"},
 			BackChannelLogoutURI:   "https://grafana.example.com/out",
 			SecretHashes:           []string{"ba7a6da12f370e9bf2d1769d0992a8ce0d1cef86ea01da2a37837f52a2cadf20"},
-			ThirdParty:             true, PKCEOptional: true, IDTokenAlg: "RS256", Pairwise: true,
+			ThirdParty:             true, PKCE: "off", IDTokenAlg: "RS256", Pairwise: true,
 			Hosts:       []string{"grafana.example.com"},
 			RequiredACR: "urn:twostep:acr:2", MaxAge: 8 * 60 * 60, RequiredGroups: []string{"staff", "admins"},
 		}, {ID: "phone", RedirectURIs: []string{"com.example.app:/cb"}}},

@@ -37,9 +37,6 @@ func addDemoApp(o *twostep.Options) *demo.App {
 		Log: o.Logger})
 }
 
-// inboxCookie is the cookie in which a browser stores the key of the inbox.
-const inboxCookie = "inbox"
-
 // mountDemoApp serves the demo app next to the server, on the same listener, and creates accounts for
 // twostep check, which proves with inboxKey that it runs on this machine.
 func mountDemoApp(app *demo.App, server *twostep.Server, inboxKey string) http.Handler {
@@ -61,7 +58,7 @@ func checkAccounts(issuer string, server *twostep.Server, inboxKey string) http.
 			http.Error(w, "wrong host", http.StatusMisdirectedRequest)
 			return
 		}
-		key, err := r.Cookie(inboxCookie)
+		key, err := r.Cookie(check.InboxCookie)
 		if err != nil || subtle.ConstantTimeCompare([]byte(key.Value), []byte(inboxKey)) != 1 {
 			http.Error(w, "no key for the inbox", http.StatusForbidden)
 			return

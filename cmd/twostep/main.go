@@ -78,7 +78,8 @@ var optionSettings = map[string]string{
 	"PublicURL": "public_url", "KeyFile": "key_file", "Database": "database", "Site": "site", "HelpMenu": "help.menu",
 	"SignUp":    "signup",
 	"TrustDays": "trust.days", "TrustNetwork": "trust.network", "TrustBrowser": "trust.browser",
-	"TrustedProxies": "trusted_proxies", "ProxySecret": "proxy_secret", "GuessOddsOneIn": "odds", "AuditDays": "audit.days",
+	"TrustedProxies": "trusted_proxies", "ProxySecret": "proxy_secret",
+	"GuessOddsOneIn": "odds", "AuditDays": "audit.days",
 	"IdleTimeout": "session.idle", "AbsoluteTimeout": "session.absolute", "SMSGateways": "sms.gateways",
 }
 

@@ -449,8 +449,9 @@ func (s *settings) options(listening string, log *slog.Logger) (twostep.Options,
 		IdleTimeout: s.Session.idleTimeout, AbsoluteTimeout: s.Session.absoluteTimeout,
 		TrustDays: s.Trust.Days, TrustNetwork: s.Trust.Network, TrustBrowser: s.Trust.Browser,
 		HelpMenu: s.Help.Menu,
-		Apps:     s.apps, GuessOddsOneIn: s.oddsOneIn, AuditDays: s.Audit.Days, TrustedProxies: s.proxies, ProxySecret: s.ProxySecret,
-		PrivateClients: s.Intranet, EmailSecondStep: s.Email.SecondStep, EmailPauseAfterReset: s.Email.pauseAfterReset,
+		Apps:     s.apps, GuessOddsOneIn: s.oddsOneIn, AuditDays: s.Audit.Days,
+		TrustedProxies: s.proxies, ProxySecret: s.ProxySecret, PrivateClients: s.Intranet,
+		EmailSecondStep: s.Email.SecondStep, EmailPauseAfterReset: s.Email.pauseAfterReset,
 		SMSGateways: s.SMS.gateways, SMSPrice: s.SMS.price, SMSDailyBudget: s.SMS.budget,
 	}
 	if o.TrustDays == 0 {

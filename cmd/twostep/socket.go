@@ -15,13 +15,13 @@ import (
 
 // socketSettings are about the file of a Unix socket.
 type socketSettings struct {
-	Mode  string `toml:"mode" default:"0660" placeholder:"MODE" allowed:"octal digits, without rights for others" help:"Give the Unix socket of listen these file permissions; whoever can write to it is the reverse proxy" example:"0660"`
+	Mode  string `toml:"mode" default:"0660" placeholder:"MODE" allowed:"octal digits, without rights for others" help:"Give the Unix socket of listen these file permissions; a program that can write to it counts as the reverse proxy" example:"0660"`
 	Group string `toml:"group" placeholder:"GROUP" fallback:"the group of the server" allowed:"a group of the server's user" help:"Give the Unix socket of listen to this group, of which the reverse proxy is a member" example:"www-data"`
 
 	mode fs.FileMode
 }
 
-// complete parses the mode. Others get no rights: each process of the machine could name any client address.
+// complete parses the mode. It allows no rights for others: each process of the machine could name any client address.
 func (s *socketSettings) complete() error {
 	mode, err := strconv.ParseUint(s.Mode, 8, 9)
 	if s.mode = fs.FileMode(mode); err != nil || mode&0o007 != 0 || mode&0o600 != 0o600 {
@@ -68,8 +68,8 @@ func (l unixSocket) Close() error {
 }
 
 // listen creates the socket at path. It replaces the file of a server that has crashed, but no other file, and no
-// socket on which a program listens. The socket is created in a folder that only the owner can enter and renamed when its
-// permissions are set, so at no time can others connect.
+// socket on which a program listens. The socket is created in a folder that only the owner can enter, and renamed when
+// its permissions are set, so others can connect at no time.
 func (s socketSettings) listen(path string) (net.Listener, error) {
 	if err := checkStaleSocket(path); err != nil {
 		return nil, err

@@ -50,9 +50,9 @@ func composeCodeMessage(ask factor.Request, code string) string {
 var noticeMessages = map[string]map[factor.Notice]string{
 	"en": {
 		factor.NoticeReplaced: "Your {Site} verification codes now go to a different phone number. If this wasn't you, change your password.",
-		factor.NoticeFrozen:   "Someone wants to undo a change of your {Site} account. To stop it, open Settings in a browser where you're signed in.",
-		factor.NoticeKept:     "A change of your {Site} account is kept. If you wanted to undo it, contact support.",
-		factor.NoticeUndone:   "A change of your {Site} account has been undone. Choose a new password.",
+		factor.NoticeFrozen:   "Someone wants to undo a change to your {Site} account. To stop it, open Settings in a browser where you're signed in.",
+		factor.NoticeKept:     "A change to your {Site} account is kept. If you wanted to undo it, contact support.",
+		factor.NoticeUndone:   "A change to your {Site} account has been undone. Choose a new password.",
 	},
 	"de": {
 		factor.NoticeReplaced: "Ihre Bestätigungscodes für {Site} gehen jetzt an eine andere Nummer. Wenn Sie das nicht waren, ändern Sie Ihr Passwort.",

@@ -23,11 +23,10 @@ var (
 	ErrLink = errors.New("link unknown, used or expired")
 	// ErrSignUpClosed means that creating an account requires an invitation.
 	ErrSignUpClosed = errors.New("sign-up is closed")
+	// ErrFrozen means that the account is frozen until a requested undo takes effect or is objected to: nothing that
+	// proves who the person is can be changed. See package enroll.
+	ErrFrozen = errors.New("account frozen")
 )
-
-// ErrFrozen means that the account is frozen until a requested undo takes effect or is objected to: nothing that proves
-// who the person is can be changed. See package enroll.
-var ErrFrozen = errors.New("account frozen")
 
 // FrozenError is an ErrFrozen with the end of the freeze.
 type FrozenError struct{ Until time.Time }

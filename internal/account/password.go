@@ -87,6 +87,9 @@ func (a *Accounts) VerifyPassword(ctx context.Context, email, password string, b
 func (a *Accounts) VerifyFormerPassword(ctx context.Context, account store.Account, changedAt time.Time,
 	password string, from origin.Origin) (present bool, err error) {
 	by := ratelimit.PasswordSource{Networks: from.Networks()}
+	if err := a.Limits.RecentlyRefused(account.Email, by); err != nil {
+		return false, err
+	}
 	slot, err := a.Passwords.Reserve(ctx, a.passwordWork(account.Email, by, from))
 	if err != nil {
 		return false, err
@@ -96,7 +99,10 @@ func (a *Accounts) VerifyFormerPassword(ctx context.Context, account store.Accou
 	defer cancel()
 	attempt, err := a.Limits.ChargePassword(ctx, account.Email, by)
 	if errors.Is(err, ratelimit.ErrLimited) {
-		return false, a.Refused(ctx, err, audit.Event{Account: account.ID, Actor: audit.Anonymous(), Reason: "undo"}, from)
+		e := audit.Event{Account: account.ID, Email: account.Email, Actor: audit.Anonymous(), Reason: "undo"}
+		refused := a.Refused(ctx, err, e, from)
+		a.Limits.RememberRefused(account.Email, by, refused)
+		return false, refused
 	}
 	if err != nil {
 		return false, err

@@ -4,10 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/origin"
@@ -64,16 +65,31 @@ func (a *Accounts) ForgetDevices(ctx context.Context, email string) error {
 	})
 }
 
-var groupPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,31}$`)
-
-// ValidateGroup returns an error that says what is wrong with the name of a group. Apps compare names exactly, and
-// forward-auth lists them separated by commas.
+// ValidateGroup returns an error that says what is wrong with the name of a group. Other programs define these names, so
+// any printable text is allowed, like "Domain Users" or "system:masters". Apps compare names exactly, and forward-auth
+// lists them separated by commas.
 func ValidateGroup(name string) error {
-	if !groupPattern.MatchString(name) {
-		return fmt.Errorf("the group %q is not valid, want 1 to 32 lower-case letters, digits, dots, dashes and underscores, "+
-			"like wiki.editors", name)
+	switch {
+	case name == "" || utf8.RuneCountInString(name) > maxGroupLength:
+		return fmt.Errorf("the group %q is not valid, want 1 to %d characters", name, maxGroupLength)
+	case strings.Contains(name, ","):
+		return fmt.Errorf("the group %q has a comma, which separates groups", name)
+	case strings.TrimSpace(name) != name:
+		return fmt.Errorf("the group %q starts or ends with a space", name)
+	case !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }):
+		return fmt.Errorf("the group %q has a character that cannot be printed", name)
 	}
 	return nil
+}
+
+const maxGroupLength = 128 // characters
+
+// SplitGroups returns the names in store.Account.Groups.
+func SplitGroups(names string) []string {
+	if names == "" {
+		return nil
+	}
+	return strings.Split(names, ",")
 }
 
 // SetGroups replaces the groups of an account, for operators. It takes effect with the next request. It returns
@@ -86,11 +102,11 @@ func (a *Accounts) SetGroups(ctx context.Context, email string, groups []string)
 	}
 	groups = slices.Compact(slices.Sorted(slices.Values(groups)))
 	return a.update(ctx, email, func(tx *store.DB, account store.Account) error {
-		if err := tx.SetGroups(ctx, account.ID, strings.Join(groups, " ")); err != nil {
+		if err := tx.SetGroups(ctx, account.ID, strings.Join(groups, ",")); err != nil {
 			return err
 		}
 		e := audit.Event{Kind: audit.GroupsChanged, Actor: a.OperatorActor(), Account: account.ID,
-			Reason: strings.Join(groups, " ")}
+			Reason: strings.Join(groups, ", ")}
 		return a.Event(ctx, tx, e, origin.Origin{})
 	})
 }

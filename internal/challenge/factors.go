@@ -120,15 +120,15 @@ func (c *Challenges) EmailReturns(a store.Account, all []Enrolled, removed strin
 	return c.emailUntilAnother(a) && hasPrimary(others) && !hasPrimary(left)
 }
 
-// levelBy returns the level that the password and this method reach together.
-func levelBy(m factor.Method) session.Level {
+// LevelBy returns the level that the password and this method reach together.
+func LevelBy(m factor.Method) session.Level {
 	return session.LevelOf(append([]string{"pwd"}, m.Info().AMR...))
 }
 
 // atLeast returns the factors that reach a level. If none does, it returns all of them, so that nobody is
 // locked out: the app that required the level sees that it was not reached.
 func atLeast(factors []Enrolled, level session.Level) []Enrolled {
-	enough := slices.DeleteFunc(slices.Clone(factors), func(f Enrolled) bool { return levelBy(f.Method) < level })
+	enough := slices.DeleteFunc(slices.Clone(factors), func(f Enrolled) bool { return LevelBy(f.Method) < level })
 	if len(enough) == 0 {
 		return factors
 	}
@@ -143,7 +143,7 @@ func (c *Challenges) HighestLevel(ctx context.Context, who session.Session) (hig
 	}
 	all, err := c.Factors(ctx, a)
 	for _, f := range c.usable(all, a) {
-		highest = max(highest, levelBy(f.Method))
+		highest = max(highest, LevelBy(f.Method))
 	}
 	return highest, err
 }

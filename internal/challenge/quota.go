@@ -33,7 +33,8 @@ func (t TextBudget) quotas(who ratelimit.Standing, account string) []ratelimit.Q
 // SpendText counts the price of a text message that is sent whether the budget allows it or not: the
 // notice to a number that was replaced.
 func (c *Challenges) SpendText(ctx context.Context, tx *store.DB, account string) error {
-	if err := c.Limits.Spend(ctx, tx, c.Texts.quotas(ratelimit.Proven, account)...); err != nil && !errors.Is(err, ratelimit.ErrLimited) {
+	err := c.Limits.Spend(ctx, tx, c.Texts.quotas(ratelimit.Proven, account)...)
+	if err != nil && !errors.Is(err, ratelimit.ErrLimited) {
 		return err
 	}
 	return nil

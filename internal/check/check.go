@@ -30,6 +30,9 @@ type Target struct {
 // JSON.
 const AccountPath = "/demo/check-account"
 
+// InboxCookie is the cookie in which a browser stores the key of the inbox.
+const InboxCookie = "inbox"
+
 // Account is a new account for one run.
 type Account struct {
 	Email    string `json:"email"`

@@ -105,8 +105,8 @@ func (v *testUser) send(method, path string, form url.Values) (response, error) 
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		r.Header.Set("Origin", v.base.String())
 	}
-	if strings.HasPrefix(path, "/inbox") || path == AccountPath { // the cookie that the inbox sets for its key
-		r.AddCookie(&http.Cookie{Name: "inbox", Value: v.inboxKey})
+	if strings.HasPrefix(path, "/inbox") || path == AccountPath {
+		r.AddCookie(&http.Cookie{Name: InboxCookie, Value: v.inboxKey})
 	}
 	r.Header.Set("Accept-Language", "en")
 	r.Header.Set("User-Agent", v.userAgent)

@@ -5,6 +5,7 @@
 package client
 
 import (
+	"cmp"
 	"crypto/rsa"
 	"encoding/hex"
 	"encoding/json"
@@ -43,9 +44,9 @@ type Client struct {
 	// ThirdParty clients belong to someone else: people are asked for consent before the client learns
 	// anything.
 	ThirdParty bool `json:"foreign,omitempty"`
-	// PKCEOptional accepts authorization requests without code_challenge, for old clients.
-	PKCEOptional bool   `json:"no_pkce,omitempty"`
-	IDTokenAlg   string `json:"algorithm,omitempty"` // ES256 (default) or RS256
+	// PKCE says which authorization requests need a code_challenge; "" is PKCEAuto.
+	PKCE       string `json:"pkce,omitempty"`
+	IDTokenAlg string `json:"algorithm,omitempty"` // RS256 (default) or ES256
 	// Pairwise gives the client its own subject identifier for each person (OpenID Connect Core 8).
 	Pairwise bool `json:"pairwise,omitempty"`
 	// Hosts are host names behind a reverse proxy that asks /auth/check.
@@ -58,6 +59,25 @@ type Client struct {
 	RequiredGroups []string `json:"groups,omitempty"`
 	// CanIntrospect allows a resource server to introspect the access tokens of other clients.
 	CanIntrospect bool `json:"introspects,omitempty"`
+}
+
+// Values of Client.PKCE. Public clients always need a code_challenge.
+const (
+	// PKCEAuto accepts requests of a client with credentials that have a nonce instead of a code_challenge (RFC 9700
+	// 2.1.1), until the client has redeemed a code with a code_verifier.
+	PKCEAuto = "auto"
+	// PKCERequired requires a code_challenge.
+	PKCERequired = "required"
+	// PKCEOff requires neither, for old clients.
+	PKCEOff = "off"
+)
+
+// PKCEMode returns PKCE, or its default.
+func (c Client) PKCEMode() string {
+	if c.IsPublic() {
+		return PKCERequired
+	}
+	return cmp.Or(c.PKCE, PKCEAuto)
 }
 
 // AllowsGroups reports whether a person with these groups may use the client.
@@ -85,10 +105,7 @@ func (c Client) DisplayName() string {
 
 // SigningAlg returns the JWS algorithm of the client's ID tokens and logout tokens.
 func (c Client) SigningAlg() string {
-	if c.IDTokenAlg == "" {
-		return string(jose.ES256)
-	}
-	return c.IDTokenAlg
+	return cmp.Or(c.IDTokenAlg, string(jose.RS256)) // the default of OpenID Connect Core 2
 }
 
 // MatchesSecret reports whether secret is one of the client's secrets. It takes constant time.
@@ -142,9 +159,12 @@ func (c Client) Validate() error {
 		return c.validationError("redirects",
 			"it needs a redirect URL, a host or a secret")
 	case c.SigningAlg() != string(jose.ES256) && c.SigningAlg() != string(jose.RS256):
-		return c.validationError("algorithm", "the algorithm is %q, want ES256 or RS256", c.IDTokenAlg)
-	case c.PKCEOptional && c.IsPublic():
-		return c.validationError("no_pkce", "no_pkce needs a secret, because only PKCE protects the authorization code of a public app")
+		return c.validationError("algorithm", "the algorithm is %q, want RS256 or ES256", c.IDTokenAlg)
+	case !slices.Contains([]string{"", PKCEAuto, PKCERequired, PKCEOff}, c.PKCE):
+		return c.validationError("pkce", "pkce is %q, want auto, required or off", c.PKCE)
+	case c.PKCE != "" && c.PKCE != PKCERequired && c.IsPublic():
+		return c.validationError("pkce", "pkce = %q needs a secret, because only PKCE protects the authorization code "+
+			"of a public app", c.PKCE)
 	case c.RequiredACR != "" && c.RequiredLevel() == session.LevelNone:
 		return c.validationError("acr", "the acr is %q, want one of %s",
 			c.RequiredACR, strings.Join(session.ACRs(), ", "))

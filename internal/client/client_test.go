@@ -315,9 +315,10 @@ func TestValidateNamesFieldAndReason(t *testing.T) {
 		"name turned":      {func(a *client.Client) { a.Name = "knaB \u202e" }, "name", "printable"},
 		"name on lines":    {func(a *client.Client) { a.Name = "a\nb" }, "name", "printable"},
 		"nothing":          {func(a *client.Client) { a.RedirectURIs, a.SecretHashes = nil, nil }, "redirects", "needs a redirect URL"},
-		"algorithm":        {func(a *client.Client) { a.IDTokenAlg = "none" }, "algorithm", "want ES256 or RS256"},
-		"HMAC":             {func(a *client.Client) { a.IDTokenAlg = "HS256" }, "algorithm", "want ES256 or RS256"},
-		"public, no PKCE":  {func(a *client.Client) { a.PKCEOptional, a.SecretHashes = true, nil }, "no_pkce", "only PKCE protects"},
+		"algorithm":        {func(a *client.Client) { a.IDTokenAlg = "none" }, "algorithm", "want RS256 or ES256"},
+		"HMAC":             {func(a *client.Client) { a.IDTokenAlg = "HS256" }, "algorithm", "want RS256 or ES256"},
+		"public, no PKCE":  {func(a *client.Client) { a.PKCE, a.SecretHashes = client.PKCEOff, nil }, "pkce", "only PKCE protects"},
+		"unknown PKCE":     {func(a *client.Client) { a.PKCE = "maybe" }, "pkce", "want auto, required or off"},
 		"acr":              {func(a *client.Client) { a.RequiredACR = "2" }, "acr", "urn:twostep:acr:2"},
 		"max_age":          {func(a *client.Client) { a.MaxAge = -1 }, "max_age", "max_age is negative"},
 		"secret":           {func(a *client.Client) { a.SecretHashes = []string{hash, secret} }, "secrets", "stop using it"},
@@ -342,7 +343,7 @@ func TestValidateNamesFieldAndReason(t *testing.T) {
 		"host and port":    {func(a *client.Client) { a.Hosts = []string{"wiki.example.com:99999"} }, "hosts", "is not a host name"},
 		"host and https":   {func(a *client.Client) { a.Hosts = []string{"wiki.example.com:443"} }, "hosts", "leave out"},
 		"host with user":   {func(a *client.Client) { a.Hosts = []string{"x@wiki.example.com"} }, "hosts", "is not a host name"},
-		"group":            {func(a *client.Client) { a.RequiredGroups = []string{"All Staff"} }, "groups", "All Staff"},
+		"group":            {func(a *client.Client) { a.RequiredGroups = []string{"staff,admins"} }, "groups", "staff,admins"},
 	} {
 		a := client.Client{ID: "app", RedirectURIs: []string{redirect}, SecretHashes: []string{hash}}
 		row.change(&a)

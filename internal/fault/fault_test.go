@@ -54,3 +54,16 @@ func TestFailuresAreLoggedOnceAMinute(t *testing.T) {
 		t.Error("the next failure is not logged")
 	}
 }
+
+func TestThrottle(t *testing.T) {
+	var once fault.Throttle
+	start := time.Date(2026, 11, 28, 10, 0, 0, 0, time.UTC)
+	for _, row := range []struct {
+		after time.Duration
+		want  bool
+	}{{0, true}, {0, false}, {59 * time.Second, false}, {time.Minute, true}, {90 * time.Second, false}, {0, true}} {
+		if got := once.Allow(start.Add(row.after)); got != row.want {
+			t.Errorf("after %v: got %v", row.after, got)
+		}
+	}
+}

@@ -6,8 +6,22 @@ import (
 	"time"
 )
 
-// logInterval is the shortest time between two lines about the same failure.
-const logInterval = time.Minute
+// Throttle allows something once a minute. The zero value is ready. It is safe for concurrent use.
+type Throttle struct {
+	mu   sync.Mutex
+	last time.Time
+}
+
+// Allow reports whether a minute has passed since it last returned true, or the clock was set back.
+func (t *Throttle) Allow(now time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if d := now.Sub(t.last); d >= 0 && d < time.Minute {
+		return false
+	}
+	t.last = now
+	return true
+}
 
 // Log writes about a failure that repeats: one line at once, then one line a minute with the number of failures since
 // the line before, and one line when it works again. Its methods are safe for concurrent use.
@@ -17,10 +31,10 @@ type Log struct {
 	Failing string // the message while it fails
 	Working string // the message when it works again; "": none
 
-	mu     sync.Mutex
-	since  time.Time // of the first failure; zero: it works
-	logged time.Time // when the last line was written
-	count  int       // failures since then
+	mu    sync.Mutex
+	since time.Time // of the first failure; zero: it works
+	lines Throttle
+	count int // failures since the last line
 }
 
 // Failed records a failure. attrs are in the line of this failure, if there is one.
@@ -32,11 +46,11 @@ func (l *Log) Failed(err error, attrs ...any) {
 		l.since = now
 	}
 	l.count++
-	if !l.logged.IsZero() && now.Sub(l.logged) < logInterval && !now.Before(l.logged) {
+	if !l.lines.Allow(now) {
 		return
 	}
 	l.Logger.Error(l.Failing, append(attrs, "error", err, "failures", l.count, "since", l.since)...)
-	l.logged, l.count = now, 0
+	l.count = 0
 }
 
 // Worked records that it works, and writes a line if it has failed before.
@@ -49,5 +63,5 @@ func (l *Log) Worked() {
 	if l.Working != "" {
 		l.Logger.Info(l.Working, "since", l.since)
 	}
-	l.since, l.logged, l.count = time.Time{}, time.Time{}, 0
+	l.since, l.lines, l.count = time.Time{}, Throttle{}, 0
 }

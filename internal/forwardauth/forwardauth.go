@@ -61,13 +61,21 @@ func (a *Authorizer) Check(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	a.Pages.LogFault(err)
-	render.SetRetryAfter(w, fault.RetrySeconds)
-	return a.writeText(w, r, http.StatusServiceUnavailable, "fault.unavailable")
+	return a.WriteUnavailable(w, r, "fault.unavailable")
 }
 
+// WriteUnavailable answers the check of a proxy while the server cannot decide. text is the message that says why.
+func (a *Authorizer) WriteUnavailable(w http.ResponseWriter, r *http.Request, text string) error {
+	removeHSTS(w)
+	render.SetRetryAfter(w, fault.RetrySeconds)
+	return a.writeText(w, r, http.StatusServiceUnavailable, text)
+}
+
+// removeHSTS removes a header that proxies pass on, because it would apply to all subdomains of the app's host.
+func removeHSTS(w http.ResponseWriter) { w.Header().Del("Strict-Transport-Security") }
+
 func (a *Authorizer) check(w http.ResponseWriter, r *http.Request) error {
-	// Proxies pass the header on, and it would apply to all subdomains of the app's host.
-	w.Header().Del("Strict-Transport-Security")
+	removeHSTS(w)
 	req, err := a.parseProxiedRequest(r)
 	if err != nil {
 		return a.writeRejected(w, r, req, err)

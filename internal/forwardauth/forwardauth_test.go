@@ -80,6 +80,11 @@ func TestParseProxiedRequest(t *testing.T) {
 		{"a fragment", "/auth/check", "", errAmbiguousHeaders, []string{method, proto, host, "X-Forwarded-Uri: /a#b"}},
 		{"a line end", "/auth/check", "", errAmbiguousHeaders, []string{method, proto, host, "X-Forwarded-Uri: /a\r\nSet-Cookie: a"}},
 		{"a backslash", "/auth/check", "", errAmbiguousHeaders, []string{method, proto, host, `X-Forwarded-Uri: /\evil.example`}},
+		{"a backslash in the query", "/auth/check", `GET https://wiki.example /search?path=C:\x`, nil, []string{method, proto, host, `X-Forwarded-Uri: /search?path=C:\x`}},
+		{"UTF-8", "/auth/check", "GET https://wiki.example /müsli?q=ä", nil, []string{method, proto, host, "X-Forwarded-Uri: /müsli?q=ä"}},
+		{"a byte that is no UTF-8", "/auth/check", "GET https://wiki.example /a\xff", nil, []string{method, proto, host, "X-Forwarded-Uri: /a\xff"}},
+		{"a control character in the query", "/auth/check", "", errAmbiguousHeaders, []string{method, proto, host, "X-Forwarded-Uri: /a?b\x01"}},
+		{"a fragment in the query", "/auth/check", "", errAmbiguousHeaders, []string{method, proto, host, "X-Forwarded-Uri: /a?b#c"}},
 		{"a space", "/auth/check", "", errAmbiguousHeaders, []string{method, proto, host, "X-Forwarded-Uri: /a b"}},
 		{"a small method", "/auth/check", "", errAmbiguousHeaders, []string{"X-Forwarded-Method: get", proto, host, uri}},
 		{"another host in one", "/auth/check", "", errAmbiguousHeaders, []string{method, proto, host, uri, "X-Original-URL: https://evil.example/a?b=c"}},
@@ -207,7 +212,8 @@ func TestEndedPage(t *testing.T) {
 // The return path always stays on the same host.
 func TestReturnPathStaysOnHost(t *testing.T) {
 	for uri, want := range map[string]string{
-		"/": "/", "/a/b?c=d&e": "/a/b?c=d&e", "/%C3%A4": "/%C3%A4",
+		`/search?path=C:\x`: "/search?path=C:%5Cx",
+		"/":                 "/", "/a/b?c=d&e": "/a/b?c=d&e", "/%C3%A4": "/%C3%A4",
 		"//evil.example": "/", "/%2f/evil.example": "/", "/./": "/", "/a/../b": "/", "/.twostep/enter?code=x": "/", "/" + strings.Repeat("a", 2000): "/",
 	} {
 		if got := (proxiedRequest{uri: uri}).returnPath(); got != want {

@@ -45,7 +45,8 @@ func (p proxiedRequest) redirectURI() string { return p.origin + callbackPath }
 
 // returnPath returns the path to go to after signing in; "/" if the requested one is not safe.
 func (p proxiedRequest) returnPath() string {
-	if path, ok := render.LocalPath(p.uri); ok && p.path() != callbackPath {
+	uri := strings.ReplaceAll(p.uri, `\`, "%5C")
+	if path, ok := render.LocalPath(uri); ok && p.path() != callbackPath {
 		return path
 	}
 	return "/"
@@ -112,8 +113,9 @@ var (
 	// hostPattern is the host pattern of package client. It excludes a trailing dot, which browsers treat as another
 	// host for cookies.
 	hostPattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:[0-9]{1,5})?$`)
-	// requestURIPattern matches an absolute path with an optional query.
-	requestURIPattern = regexp.MustCompile(`^/[!"$-\[\]-~]*$`)
+	// requestURIPattern matches an absolute path with an optional query. Browsers send a backslash in the query as it
+	// is, and some clients send UTF-8.
+	requestURIPattern = regexp.MustCompile(`^/[^\x00-\x20\x7f#\\?]*(\?[^\x00-\x20\x7f#]*)?$`)
 )
 
 // scheme returns the scheme of the sign-in server, which every host must share.

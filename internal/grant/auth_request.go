@@ -178,20 +178,16 @@ func (g *Grants) chargeAuthRequest(ctx context.Context, clientID string, size in
 		q.Amount = int64(size)
 		quotas = append(quotas, q)
 	}
-	spend := func(who ratelimit.Standing) error {
-		return g.Limits.Spend(ctx, g.Store, slices.Concat(quotas,
-			authRequestBudget.For(who, "", 1), authRequestByteBudget.For(who, "", int64(size)))...)
+	who := ratelimit.Stranger
+	known, err := g.Challenges.Devices.IsKnown(ctx, from)
+	if err != nil {
+		return err
 	}
-	err := spend(ratelimit.Stranger)
-	if errors.Is(err, ratelimit.ErrLimited) {
-		known, knownErr := g.Challenges.Devices.IsKnown(ctx, from)
-		if knownErr != nil {
-			return knownErr
-		}
-		if known {
-			err = spend(ratelimit.Proven)
-		}
+	if known {
+		who = ratelimit.Proven
 	}
+	err = g.Limits.Spend(ctx, g.Store, slices.Concat(quotas,
+		authRequestBudget.For(who, "", 1), authRequestByteBudget.For(who, "", int64(size)))...)
 	if errors.Is(err, ratelimit.ErrLimited) {
 		return g.Accounts.Refused(ctx, err, audit.Event{Client: clientID, Reason: "authorization requests"}, from)
 	}

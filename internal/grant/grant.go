@@ -19,6 +19,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -55,6 +56,7 @@ type Grants struct {
 	Issuer     string // the public URL
 
 	signingKeys signingKeys
+	pkceUsers   sync.Map               // ids of clients that are known to use PKCE
 	salt        atomic.Pointer[string] // for pairwise subject identifiers
 }
 
@@ -209,6 +211,9 @@ func (g *Grants) consumeCodeInTx(
 	case !valid:
 		return Grant{}, ErrInvalid
 	}
+	if grant.binding.CodeChallenge != "" {
+		g.pkceUsers.Store(r.Client.ID, true)
+	}
 	return grant, nil
 }
 
@@ -228,6 +233,9 @@ func (g *Grants) verifyAndConsumeCode(
 	}
 	if grant.binding.RedirectURI == r.RedirectURI && verifyCodeVerifier(r.CodeVerifier, grant.binding.CodeChallenge) {
 		if grant.userInfo, err = g.recheckPolicy(ctx, tx, r.Client, grant); !errors.Is(err, store.ErrNotFound) {
+			if err == nil && grant.binding.CodeChallenge != "" {
+				err = g.recordPKCE(ctx, tx, r.Client)
+			}
 			return grant, err == nil, err
 		}
 	}
@@ -412,7 +420,7 @@ func (g *Grants) GetUserInfo(ctx context.Context, grant Grant) (UserInfo, error)
 }
 
 func userInfoFromRow(a store.Account) UserInfo {
-	return UserInfo{a.Email, a.Name, strings.Fields(a.Groups)}
+	return UserInfo{a.Email, a.Name, account.SplitGroups(a.Groups)}
 }
 
 // LoadAuthProgress loads what NextStep needs to know; who is nil if nobody is signed in. It returns

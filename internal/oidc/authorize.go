@@ -29,6 +29,7 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) error {
 	}
 	authReq, err := p.parseAuthRequest(r, cl, redirect, values)
 	if oauthErr, ok := errors.AsType[*oauthError](err); ok {
+		p.logRejected(r, cl, oauthErr)
 		invalid := grant.AuthRequest{
 			RedirectURI:  redirect,
 			State:        values.Get("state"),
@@ -129,7 +130,7 @@ func (p *Provider) parseAuthRequest(
 	}
 	for _, check := range []func() error{
 		func() error { return checkSupportedParameters(values) },
-		func() error { return checkPKCE(cl, values) },
+		func() error { return p.checkPKCE(r, cl, values) },
 		func() error { return checkPrompt(authReq.Prompt) },
 		func() error { return p.checkAction(authReq.Action) },
 		func() (err error) { authReq.MaxAge, err = parseMaxAge(values); return err },
@@ -161,8 +162,8 @@ func checkSupportedParameters(values url.Values) error {
 		return newOAuthError(0, "unsupported_response_type", "response_type must be code")
 	case mode == "form_post" && !strings.HasPrefix(values.Get("redirect_uri"), "http"):
 		return invalidRequest("response_mode form_post needs an http or https redirect_uri")
-	case mode != "" && mode != "query" && mode != "form_post":
-		return invalidRequest("response_mode must be query or form_post")
+	case mode != "" && !slices.Contains(responseModes, mode):
+		return invalidRequest("response_mode must be query, fragment or form_post")
 	case len(values.Get("state")) > 2048 || len(values.Get("nonce")) > 1024 ||
 		len(values.Get("login_hint")) > 254 || len(values.Get("ui_locales")) > 100:
 		return invalidRequest("state, nonce, login_hint or ui_locales is too long")
@@ -170,12 +171,21 @@ func checkSupportedParameters(values url.Values) error {
 	return nil
 }
 
-// checkPKCE requires PKCE with method S256 (RFC 7636), except for clients with PKCEOptional.
-func checkPKCE(cl client.Client, values url.Values) error {
+// checkPKCE requires PKCE with method S256 (RFC 7636), as far as the client's PKCE mode does.
+func (p *Provider) checkPKCE(r *http.Request, cl client.Client, values url.Values) error {
 	challenge, method := values.Get("code_challenge"), values.Get("code_challenge_method")
+	mode := cl.PKCEMode()
 	switch {
-	case challenge == "" && method == "" && cl.PKCEOptional:
+	case challenge == "" && method == "" && mode == client.PKCEOff:
 		return nil
+	case challenge == "" && method == "" && mode == client.PKCEAuto && values.Get("nonce") != "":
+		used, err := p.Grants.UsesPKCE(r.Context(), cl.ID)
+		if err == nil && used {
+			err = invalidRequest("code_challenge is missing: this app has used PKCE before")
+		}
+		return err
+	case challenge == "" && mode == client.PKCEAuto:
+		return invalidRequest("code_challenge is missing: send it (PKCE with S256), or a nonce")
 	case challenge == "":
 		return invalidRequest("code_challenge is missing: PKCE is required")
 	case method != "S256":

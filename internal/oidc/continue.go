@@ -173,6 +173,9 @@ func (p *Provider) sendAuthResponse(
 	if authReq.ResponseMode == "form_post" {
 		return p.sendFormPost(w, r, authReq.RedirectURI, values)
 	}
+	if authReq.ResponseMode == "fragment" {
+		return seeOther(w, r, authReq.RedirectURI+"#"+values.Encode())
+	}
 	return seeOther(w, r, addQuery(authReq.RedirectURI, values))
 }
 

@@ -3,6 +3,7 @@ package oidc
 import (
 	"net/http"
 
+	"twostep.example/twostep/internal/challenge"
 	"twostep.example/twostep/internal/grant"
 	"twostep.example/twostep/internal/render"
 	"twostep.example/twostep/internal/session"
@@ -13,6 +14,9 @@ var supportedScopes = []string{"openid", "profile", "email", "groups", "offline_
 
 // supportedPrompts are the known values of prompt (OpenID Connect Core 3.1.2.1).
 var supportedPrompts = []string{"none", "login", "consent", "select_account"}
+
+// responseModes are the values of response_mode (OAuth 2.0 Multiple Response Types 2.1, Form Post Response Mode).
+var responseModes = []string{"query", "fragment", "form_post"}
 
 // clientAuthMethods are the client authentication methods (OpenID Connect Core 9).
 var clientAuthMethods = []string{"client_secret_basic", "client_secret_post", "private_key_jwt", "none"}
@@ -34,7 +38,7 @@ func (p *Provider) discovery(w http.ResponseWriter, _ *http.Request) error {
 		"end_session_endpoint":                  p.absoluteURL(logoutPath),
 		"scopes_supported":                      supportedScopes,
 		"response_types_supported":              []string{"code"},
-		"response_modes_supported":              []string{"query", "form_post"},
+		"response_modes_supported":              responseModes,
 		"grant_types_supported": []string{"authorization_code", "refresh_token",
 			"client_credentials"},
 		"subject_types_supported":                          []string{"public", "pairwise"},
@@ -42,9 +46,9 @@ func (p *Provider) discovery(w http.ResponseWriter, _ *http.Request) error {
 		"token_endpoint_auth_methods_supported":            clientAuthMethods,
 		"token_endpoint_auth_signing_alg_values_supported": []string{"ES256", "RS256", "PS256", "EdDSA"},
 		"code_challenge_methods_supported":                 []string{"S256"},
-		"acr_values_supported":                             session.ACRs(),
+		"acr_values_supported":                             p.reachableACRs(),
 		"claims_supported": []string{"iss", "sub", "aud", "exp", "iat", "auth_time",
-			"nonce", "acr", "amr", "sid", "name", "email", "email_verified", "groups"},
+			"nonce", "acr", "amr", "sid", "name", "preferred_username", "email", "email_verified", "groups"},
 		"prompt_values_supported":                        supportedPrompts,
 		"ui_locales_supported":                           p.Pages.Languages(),
 		"claims_parameter_supported":                     false,
@@ -55,6 +59,20 @@ func (p *Provider) discovery(w http.ResponseWriter, _ *http.Request) error {
 		"backchannel_logout_supported":                   true,
 		"backchannel_logout_session_supported":           true,
 	})
+}
+
+// reachableACRs returns the acr values that people can reach with the methods of this server.
+func (p *Provider) reachableACRs() (reachable []string) {
+	highest := session.LevelPassword
+	for _, m := range p.Methods {
+		highest = max(highest, challenge.LevelBy(m))
+	}
+	for _, acr := range session.ACRs() {
+		if session.ParseACR(acr) <= highest {
+			reachable = append(reachable, acr)
+		}
+	}
+	return reachable
 }
 
 // jwks returns the public signing keys. A new key is published a day before it signs.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"twostep.example/twostep/internal/client"
 	"twostep.example/twostep/internal/grant"
@@ -60,6 +61,20 @@ func oauthErrorFor(err error) (*oauthError, bool) {
 	return nil, false
 }
 
+// logRejected logs why a request of a client was rejected, and what the operator can do. Requests of unknown clients
+// are security events.
+func (p *Provider) logRejected(r *http.Request, cl client.Client, err *oauthError) {
+	if cl.ID == "" {
+		return
+	}
+	remedy := "see docs/apps.md"
+	if strings.HasPrefix(err.description, "code_challenge is missing") && !cl.IsPublic() {
+		remedy = "turn on PKCE (S256) in the app, or run `twostep app set " + cl.ID + " --pkce off`"
+	}
+	p.Grants.Log.Warn("request of an app rejected", "path", r.URL.Path, "app", cl.ID, "error", err.code, "reason", err.description,
+		"remedy", remedy)
+}
+
 // clientEndpoint wraps a handler for authenticated clients. Errors that oauthErrorFor knows are sent as JSON
 // (RFC 6749 5.2); all others are returned.
 func (p *Provider) clientEndpoint(
@@ -79,6 +94,7 @@ func (p *Provider) clientEndpoint(
 		if err == nil || !ok {
 			return err
 		}
+		p.logRejected(r, cl, oauthErr)
 		if wait, ok := errors.AsType[*ratelimit.LimitedError](err); ok {
 			render.SetRetryAfter(w, max(1, p.Pages.SecondsUntil(wait.RetryAt)))
 		}

@@ -45,6 +45,9 @@ func (p *Provider) userInfoClaims(r *http.Request, cl client.Client, g grant.Gra
 	if g.HasScope("profile") && who.Name != "" {
 		claims["name"] = who.Name
 	}
+	if g.HasScope("profile") && g.HasScope("email") {
+		claims["preferred_username"] = who.Email // many clients name people by it
+	}
 	if g.HasScope("groups") {
 		claims["groups"] = append([]string{}, who.Groups...)
 	}

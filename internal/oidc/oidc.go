@@ -68,6 +68,7 @@ func (p *Provider) Routes() []render.Route {
 	open := func(pattern string, h render.Handler) render.Route { return render.Route{Pattern: pattern, Handler: h} }
 	return []render.Route{
 		open("GET "+metadataPath, p.discovery),
+		open("GET "+metadataPath+"/{$}", p.discovery), // for clients with a slash after the issuer
 		open("GET "+oauthMetadataPath, p.discovery),
 		open("GET "+jwksPath, p.jwks),
 		open("GET "+authorizePath, p.authorize),
@@ -93,7 +94,7 @@ func (p *Provider) Routes() []render.Route {
 func (p *Provider) absoluteURL(path string) string { return p.Grants.Issuer + path }
 
 // parseParameters returns the query parameters of a GET, or the form of a POST. It returns an error if one is
-// repeated (RFC 6749 3.1). Unknown parameters are allowed.
+// repeated (RFC 6749 3.1), except for resource (RFC 8707 2), which is ignored. Unknown parameters are allowed.
 func parseParameters(r *http.Request) (url.Values, error) {
 	text := r.URL.RawQuery
 	if r.Method == http.MethodPost {
@@ -107,6 +108,7 @@ func parseParameters(r *http.Request) (url.Values, error) {
 	if err != nil || len(values) > 64 {
 		return nil, render.ErrInvalidForm
 	}
+	values.Del("resource")
 	for _, group := range values {
 		if len(group) != 1 || !utf8.ValidString(group[0]) || strings.ContainsRune(group[0], 0) {
 			return nil, render.ErrInvalidForm

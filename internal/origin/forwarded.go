@@ -4,8 +4,6 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
-	"sync"
-	"time"
 )
 
 // proxyHeader matches the names of headers that reverse proxies, load balancers, CDNs and tunnels add, and browsers do
@@ -33,21 +31,4 @@ func ForwardedBy(r *http.Request) string {
 		return ""
 	}
 	return slices.Min(found)
-}
-
-// Throttle allows something once a minute. The zero value is ready. It is safe for concurrent use.
-type Throttle struct {
-	mu   sync.Mutex
-	last time.Time
-}
-
-// Allow reports whether a minute has passed since it last returned true, or the clock was set back.
-func (t *Throttle) Allow(now time.Time) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if d := now.Sub(t.last); d >= 0 && d < time.Minute {
-		return false
-	}
-	t.last = now
-	return true
 }

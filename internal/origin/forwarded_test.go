@@ -3,7 +3,6 @@ package origin
 import (
 	"net/http/httptest"
 	"testing"
-	"time"
 )
 
 // Requests of browsers and of curl are not taken for forwarded ones. Those of proxies, load balancers, CDNs and tunnels
@@ -49,18 +48,5 @@ func TestForwardedBy(t *testing.T) {
 	r := httptest.NewRequest("GET", "/", nil)
 	if r.Proto, r.ProtoMinor = "HTTP/1.0", 0; ForwardedBy(r) != "HTTP/1.0" {
 		t.Error("HTTP/1.0 does not count as forwarded")
-	}
-}
-
-func TestThrottle(t *testing.T) {
-	var once Throttle
-	start := time.Date(2026, 11, 28, 10, 0, 0, 0, time.UTC)
-	for _, row := range []struct {
-		after time.Duration
-		want  bool
-	}{{0, true}, {0, false}, {59 * time.Second, false}, {time.Minute, true}, {90 * time.Second, false}, {0, true}} {
-		if got := once.Allow(start.Add(row.after)); got != row.want {
-			t.Errorf("after %v: got %v", row.after, got)
-		}
 	}
 }

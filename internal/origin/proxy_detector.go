@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"twostep.example/twostep/internal/fault"
 	"twostep.example/twostep/internal/trust"
 )
 
@@ -22,7 +23,7 @@ type ProxyDetector struct {
 	severalPrivatePeers bool       // there was more than one
 	untrustedProxy      netip.Addr // a private address behind a trusted proxy
 	warned              map[warningKind]bool
-	secretMissing       Throttle
+	secretMissing       fault.Throttle
 }
 
 // requestCounts counts requests. Each request is in total and in at most one other count.

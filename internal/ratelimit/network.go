@@ -13,8 +13,8 @@ type Network struct {
 // a /48 of IPv6 cannot evade it with the 65,536 networks inside.
 type Networks []Network
 
-// Smallest returns the name of the smallest network: the IPv4 address or the IPv6 /64; "" if it is not known.
-func (n Networks) Smallest() string {
+// smallest returns the name of the smallest network: the IPv4 address or the IPv6 /64; "" if it is not known.
+func (n Networks) smallest() string {
 	if len(n) == 0 {
 		return ""
 	}

@@ -39,7 +39,7 @@ func (l *Limiter) failureKey(name string, source PasswordSource) string {
 	if source.Device != "" {
 		return "password " + l.Keys.Pseudonym("password "+name+" device "+source.Device)
 	}
-	network := source.Networks.Smallest()
+	network := source.Networks.smallest()
 	if network == "" {
 		return ""
 	}
@@ -95,7 +95,7 @@ func (l *Limiter) RecentlyRefused(name string, source PasswordSource) error {
 
 // recentKey returns a hash, because a name is as long as somebody likes.
 func recentKey(name string, source PasswordSource) string {
-	sum := sha256.Sum256([]byte(strconv.Quote(source.Device) + source.Networks.Smallest() + " " + name))
+	sum := sha256.Sum256([]byte(strconv.Quote(source.Device) + source.Networks.smallest() + " " + name))
 	return string(sum[:])
 }
 

@@ -102,7 +102,7 @@ var errorTable = []errorEntry{
 }
 
 func findErrorEntry(err error) (errorEntry, bool) {
-	if fault.Temporary(err) {
+	if isFault(err) {
 		return errorTable[0], true
 	}
 	for _, e := range errorTable {
@@ -232,9 +232,12 @@ func (p *Renderer) TemporaryProblem(w http.ResponseWriter, err error) (Problem, 
 	return Problem{Key: e.text}, true
 }
 
-// LogFault logs an error that passes, once a minute. A full queue is no fault.
+// isFault reports whether err is a fault that passes. A full queue is none, also if a request has run out of time in it.
+func isFault(err error) bool { return fault.Temporary(err) && !errors.Is(err, fairqueue.ErrFull) }
+
+// LogFault logs a fault that passes, once a minute.
 func (p *Renderer) LogFault(err error) {
-	if p.Faults != nil && fault.Temporary(err) {
+	if p.Faults != nil && isFault(err) {
 		p.Faults.Failed(err)
 	}
 }

@@ -216,7 +216,7 @@ func (s *Sessions) used(ctx context.Context, row store.Session, a store.Account,
 		Email:    a.Email,
 		Name:     a.Name,
 		Operator: a.Operator,
-		Groups:   strings.Fields(a.Groups),
+		Groups:   account.SplitGroups(a.Groups),
 	}
 	found.epoch = a.Epoch
 	return found, nil

@@ -19,7 +19,7 @@ type Account struct {
 	Epoch               int64     // raised to end every attempt, session and link made before
 	DisabledAt          time.Time // zero: enabled
 	CreatedAt           time.Time
-	Groups              string    // separated by spaces
+	Groups              string    // separated by commas
 	FrozenUntil         time.Time // when the last requested undo takes effect; zero: none was requested
 	EmailSecondStep     string    // "" as the site has it, or EmailUntilAnother
 }
@@ -125,7 +125,7 @@ func (db *DB) IncrementEpoch(ctx context.Context, id string, epoch int64) error 
 	return db.endEpoch(ctx, id, `UPDATE accounts SET epoch = epoch + 1 WHERE id = $1 AND epoch = $2`, id, epoch)
 }
 
-// SetGroups replaces the groups of the account, which are separated by spaces. It returns ErrNotFound if there is no
+// SetGroups replaces the groups of the account, which are separated by commas. It returns ErrNotFound if there is no
 // such account.
 func (db *DB) SetGroups(ctx context.Context, id, groups string) error {
 	defer db.changed(AccountKey(id))

@@ -42,6 +42,7 @@ func (db *DB) DeleteClient(ctx context.Context, id string) error {
 		`DELETE FROM authorization_requests WHERE client_id = $1`,
 		`DELETE FROM consents WHERE client_id = $1`,
 		`DELETE FROM grants WHERE client_id = $1`,
+		`DELETE FROM server_state WHERE name = 'pkce ' || CAST($1 AS TEXT)`,
 	} {
 		if _, err := db.change(ctx, query, id); err != nil {
 			return err

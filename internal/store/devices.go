@@ -74,9 +74,7 @@ type DeviceView struct {
 	LatestTime      time.Time        // the time of AdvanceLatestTime; zero: none
 }
 
-const deviceViewQuery = `SELECT devices.id, devices.series, devices.secret, devices.next_secret, devices.next_salt,
-		devices.next_issued_at, devices.previous_secret, devices.previous_replaced_at, devices.expires_at,
-		devices.revoke_reason, COALESCE(known_devices.authenticated_at, 0),
+const deviceViewQuery = `SELECT ` + deviceColumns + `, COALESCE(known_devices.authenticated_at, 0),
 		COALESCE((SELECT CAST(value AS BIGINT) FROM server_state WHERE name = 'time'), 0), trusted_networks.id,
 		trusted_networks.epoch, trusted_networks.body, trusted_networks.verified_at, trusted_networks.last_used_at,
 		trusted_networks.revoked_at, trusted_networks.revoke_reason
@@ -116,10 +114,8 @@ func (db *DB) FindDeviceView(ctx context.Context, series []byte, account string,
 func (v *DeviceView) scan(row scanner) (n TrustedNetwork, err error) {
 	var id, ended sql.NullString
 	var epoch sql.NullInt64
-	err = row.Scan(&v.ID, &v.Series, &v.Secret, &v.NextSecret, &v.NextSalt, (*Time)(&v.NextIssuedAt),
-		&v.PreviousSecret, (*Time)(&v.PreviousReplacedAt), (*Time)(&v.ExpiresAt), &v.RevokeReason, (*Time)(&v.AuthenticatedAt),
-		(*Time)(&v.LatestTime), &id, &epoch, &n.Body, (*Time)(&n.VerifiedAt), (*Time)(&n.LastUsedAt),
-		(*Time)(&n.RevokedAt), &ended)
+	err = row.Scan(append(v.columns(), (*Time)(&v.AuthenticatedAt), (*Time)(&v.LatestTime), &id, &epoch, &n.Body,
+		(*Time)(&n.VerifiedAt), (*Time)(&n.LastUsedAt), (*Time)(&n.RevokedAt), &ended)...)
 	n.ID, n.Epoch, n.RevokeReason = id.String, epoch.Int64, ended.String
 	return n, err
 }
@@ -194,7 +190,11 @@ const deviceColumns = `devices.id, devices.series, devices.secret, devices.next_
 		devices.next_issued_at, devices.previous_secret, devices.previous_replaced_at, devices.expires_at,
 		devices.revoke_reason`
 
-func (d *Device) scan(row scanner) error {
-	return found(row.Scan(&d.ID, &d.Series, &d.Secret, &d.NextSecret, &d.NextSalt, (*Time)(&d.NextIssuedAt),
-		&d.PreviousSecret, (*Time)(&d.PreviousReplacedAt), (*Time)(&d.ExpiresAt), &d.RevokeReason))
+func (d *Device) columns() []any {
+	return []any{
+		&d.ID, &d.Series, &d.Secret, &d.NextSecret, &d.NextSalt, (*Time)(&d.NextIssuedAt), &d.PreviousSecret,
+		(*Time)(&d.PreviousReplacedAt), (*Time)(&d.ExpiresAt), &d.RevokeReason,
+	}
 }
+
+func (d *Device) scan(row scanner) error { return found(row.Scan(d.columns()...)) }

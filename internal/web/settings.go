@@ -14,6 +14,7 @@ type settingsPage struct {
 	Methods            []methodRow
 	RecommendedMethods []methodRow // methods to set up besides the implicit one; none: nothing is recommended
 	EmailUntilAnother  bool        // codes by email are no second step beside another method
+	OffersSecondStep   bool        // there is another method, or EmailUntilAnother
 	FrozenUntil        time.Time   // zero: the account is not frozen
 }
 
@@ -47,6 +48,7 @@ func (s *Handlers) settingsView(r *http.Request, p settingsPage, all []enroll.En
 	if !onlyImplicit || s.Pages.Cookie(r, render.RecommendationDismissedCookie) != "" {
 		p.RecommendedMethods = nil
 	}
+	p.OffersSecondStep = !onlyImplicit || p.EmailUntilAnother
 	return render.View{Template: "settings", Title: "settings.title", Wide: true, Data: p}
 }
 

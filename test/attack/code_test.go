@@ -235,6 +235,7 @@ var builtQueries = map[string]string{
 	"CountFailedPassword": "adds numbers, and numbers of placeholders",
 	"changeToken":         "hands its statement on",
 	"DeleteClient":        "each of a list of constants",
+	"migrate":             "one constant for each database",
 }
 
 // A query is put together from input.

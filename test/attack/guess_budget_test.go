@@ -118,6 +118,7 @@ func TestRestartKeepsGuesses(t *testing.T) {
 		if got := h.guessUntilRefused("email", live.AnnaEmail); got != 20 {
 			h.T.Errorf("%d compared, want 20", got)
 		}
+		h.End()
 		again := start(h.T, h.Database, func(o *twostep.Options) { o.KeyFile, o.Now = h.KeyFile, h.Now })
 		if got := again.guessUntilRefused("email", live.AnnaEmail); got != 0 {
 			h.T.Errorf("%d more after a restart", got)

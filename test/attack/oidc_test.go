@@ -41,10 +41,10 @@ func (a *apps) set(o *twostep.Options) {
 	a.other, other = secret()
 	a.api, api = secret()
 	o.Apps = []twostep.App{
-		{ID: "books", Name: "Books", RedirectURIs: []string{booksBack}, PostLogoutRedirectURIs: []string{"https://books.example/"}, SecretHashes: books},
+		{ID: "books", Name: "Books", RedirectURIs: []string{booksBack}, PostLogoutRedirectURIs: []string{"https://books.example/"}, SecretHashes: books, IDTokenAlg: "ES256"},
 		{ID: "phone", RedirectURIs: []string{phoneBack, "http://127.0.0.1:7000/back"}},
 		{ID: "other", RedirectURIs: []string{otherBack}, SecretHashes: other, ThirdParty: true, Pairwise: true, IDTokenAlg: "RS256"},
-		{ID: "old", RedirectURIs: []string{"https://old.example/cb"}, SecretHashes: books, PKCEOptional: true},
+		{ID: "old", RedirectURIs: []string{"https://old.example/cb"}, SecretHashes: books, PKCE: "off"},
 		{ID: "members", RedirectURIs: []string{"https://members.example/cb"}, RequiredGroups: []string{"members"}},
 		{ID: "api", SecretHashes: api, CanIntrospect: true},
 	}
@@ -262,7 +262,7 @@ func TestRedirectURIMustMatchExactly(t *testing.T) {
 				h.T.Errorf("%s: %d to %q", name, a.StatusCode, a.Header.Get("Location"))
 			}
 		}
-		odd := twostep.App{ID: "odd", RedirectURIs: []string{"https://odd.example/cb?b=1;c=2&a"}, PKCEOptional: true, SecretHashes: []string{strings.Repeat("0", 64)}}
+		odd := twostep.App{ID: "odd", RedirectURIs: []string{"https://odd.example/cb?b=1;c=2&a"}, PKCE: "off", SecretHashes: []string{strings.Repeat("0", 64)}}
 		if err := h.CreateApp(h.T.Context(), odd); err != nil {
 			h.T.Fatal(err)
 		}

@@ -171,6 +171,7 @@ func TestForgedReceiptsAreRefused(t *testing.T) {
 	var at atomic.Value
 	var p phone
 	eachDatabase(t, func(h *server) {
+		h.End()
 		gatewayed := start(h.T, h.Database, allMethods(&p), gateway(t, &at), func(o *twostep.Options) { o.KeyFile = h.KeyFile })
 		h = gatewayed
 		b := h.annaSignedIn()

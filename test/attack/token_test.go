@@ -22,8 +22,7 @@ import (
 	"twostep.example/twostep/test/e2e/live"
 )
 
-// PKCE with S256 is required of every app but the one that is registered without it. Where there was
-// no challenge, no verifier is accepted.
+// PKCE with S256 is required of every public app. Where there was no challenge, no verifier is accepted.
 func TestPKCEIsRequired(t *testing.T) {
 	t.Parallel()
 	withApps(t, func(h *server, a *apps, anna *live.Browser) {
@@ -37,7 +36,7 @@ func TestPKCEIsRequired(t *testing.T) {
 			"a long challenge":   {"code_challenge", challengeOf(verifier) + "x"},
 			"an empty challenge": {"code_challenge", " "},
 		} {
-			if to := h.authorize(anna, asking("books", booksBack, wrong...)); to.Query().Get("code") != "" || to.Query().Get("error") != "invalid_request" {
+			if to := h.authorize(anna, asking("phone", phoneBack, wrong...)); to.Query().Get("code") != "" || to.Query().Get("error") != "invalid_request" {
 				h.T.Errorf("%s: %s", what, to)
 			}
 		}
@@ -59,6 +58,52 @@ func TestPKCEIsRequired(t *testing.T) {
 		h.redeem(code, "books", a.books, booksBack, "code_verifier", verifier+"x")
 		if s := h.redeem(code, "books", a.books, booksBack); s.status == http.StatusOK {
 			h.T.Error("a wrong verifier leaves the code")
+		}
+	})
+}
+
+// An app with a secret may send a nonce instead of a challenge, until it has redeemed a code with a verifier. Then
+// somebody who removes the challenge from its requests is refused, and the log names the remedy.
+func TestPKCEDowngradeIsRefused(t *testing.T) {
+	t.Parallel()
+	withApps(t, func(h *server, a *apps, anna *live.Browser) {
+		without := func(pairs ...string) url.Values {
+			return asking("books", booksBack, append([]string{"code_challenge", "", "code_challenge_method", ""}, pairs...)...)
+		}
+		if to := h.authorize(anna, without("nonce", "")); to.Query().Get("error") != "invalid_request" {
+			h.T.Errorf("neither a challenge nor a nonce: %s", to)
+		}
+		h.codeFor(anna, asking("books", booksBack)) // anybody can send a challenge
+		if s := h.redeem(h.codeFor(anna, without()), "books", a.books, booksBack, "code_verifier", ""); s.status != http.StatusOK {
+			h.T.Errorf("a nonce and no challenge: %d %v", s.status, s.body)
+		}
+		h.tokens(a, anna)
+		for _, method := range []string{"", "plain"} {
+			if to := h.authorize(anna, without("code_challenge_method", method)); to.Query().Get("error") != "invalid_request" {
+				h.T.Errorf("after PKCE was used, without it: %s", to)
+			}
+		}
+		if log := h.Log.String(); !strings.Contains(log, "this app has used PKCE before") || !strings.Contains(log, "twostep app set books --pkce off") {
+			h.T.Error("the log names no remedy")
+		}
+	})
+}
+
+// A response in the fragment has the same parameters as one in the query.
+func TestResponseInTheFragment(t *testing.T) {
+	t.Parallel()
+	withApps(t, func(h *server, a *apps, anna *live.Browser) {
+		to := h.authorize(anna, asking("books", booksBack, "response_mode", "fragment"))
+		values, err := url.ParseQuery(to.Fragment)
+		if err != nil || to.RawQuery != "" || values.Get("state") != "the state" || values.Get("iss") != h.URL {
+			h.T.Fatalf("the response is %s", to)
+		}
+		if s := h.redeem(values.Get("code"), "books", a.books, booksBack); s.status != http.StatusOK {
+			h.T.Errorf("the code: %d %v", s.status, s.body)
+		}
+		wrong := h.authorize(anna, asking("books", booksBack, "response_mode", "fragment", "prompt", "strange"))
+		if values, _ = url.ParseQuery(wrong.Fragment); values.Get("error") != "invalid_request" {
+			h.T.Errorf("an error: %s", wrong)
 		}
 	})
 }

@@ -211,7 +211,7 @@ func TestTrustSettingAppliesToOldTrust(t *testing.T) {
 	storetest.EachDatabase(t, func(t *testing.T, url string) {
 		keys := filepath.Join(t.TempDir(), "keys")
 		with := func(days int) *server {
-			return start(t, url, func(o *twostep.Options) { o.KeyFile, o.TrustDays = keys, days })
+			return start(t, url, func(o *twostep.Options) { o.KeyFile, o.TrustDays, o.NoBackgroundWork = keys, days, days != 30 })
 		}
 		h := with(30)
 		b := h.BrowserAt("127.0.0.1")

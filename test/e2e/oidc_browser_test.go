@@ -258,7 +258,7 @@ func (x *shop) hears(sid string) {
 
 // foreignShop is one that somebody else runs, for the pages that people see then.
 func foreignShop(o *twostep.Options) {
-	x := twostep.App{ID: "shop", Name: "Corner Shop", ThirdParty: true, RedirectURIs: []string{"https://shop.example/callback"}, PKCEOptional: true}
+	x := twostep.App{ID: "shop", Name: "Corner Shop", ThirdParty: true, RedirectURIs: []string{"https://shop.example/callback"}, PKCE: "off"}
 	secret := strings.Repeat("0", 64)
 	x.SecretHashes = []string{secret}
 	o.Apps = slices.Concat(o.Apps, []twostep.App{x})
@@ -268,7 +268,7 @@ func foreignShop(o *twostep.Options) {
 func shopStory(b *tab, show func(string)) {
 	s := b.on(foreignShop, func(o *twostep.Options) { // and one of our own, whose way back stays here
 		_, hash := twostep.NewAppSecret()
-		o.Apps = append(o.Apps, twostep.App{ID: "notes", Name: "Notes", RedirectURIs: []string{o.PublicURL + "/help"}, SecretHashes: []string{hash}, PKCEOptional: true})
+		o.Apps = append(o.Apps, twostep.App{ID: "notes", Name: "Notes", RedirectURIs: []string{o.PublicURL + "/help"}, SecretHashes: []string{hash}, PKCE: "off"})
 	})
 	const ask = "/oauth2/authorize?client_id=shop&response_type=code&redirect_uri=https://shop.example/callback&scope=openid+email+profile+groups+offline_access"
 	b.open(ask)

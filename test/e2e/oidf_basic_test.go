@@ -44,7 +44,8 @@ func TestOIDFBasic(t *testing.T) {
 		{"oidcc-scope-address", func(p *play) { p.scope("openid address") }}, // nothing is known of it, and nothing is said
 		{"oidcc-scope-phone", func(p *play) { p.scope("openid phone") }},     // a number for codes is for codes
 		{"oidcc-scope-all", func(p *play) {
-			p.scope("openid address email phone profile", "name", "Anna", "email", "anna@example.com", "email_verified", true)
+			p.scope("openid address email phone profile", "name", "Anna", "email", "anna@example.com", "email_verified", true,
+				"preferred_username", "anna@example.com")
 		}},
 		{"oidcc-alternate-happy-flow", alternate},
 		{"oidcc-display-page", func(p *play) { p.signs("display", "page") }},

@@ -348,12 +348,18 @@ func faultStory(b *tab, show func(string)) {
 	b.sees("You can try again after")
 	show("fault-429")
 	b.signIn(s)
-	if err := s.Close(); err != nil { // the database is gone
+	if _, err := s.Beside().Exec("ALTER TABLE sessions RENAME TO gone"); err != nil {
 		b.t.Fatal(err)
 	}
 	b.open("/settings")
 	b.sees("It's our fault, not yours.")
 	show("fault-500")
+	if err := s.Close(); err != nil { // the database is gone
+		b.t.Fatal(err)
+	}
+	b.open("/settings")
+	b.sees("Something on our side isn't working right now.")
+	show("fault-503")
 }
 
 // foreign sends a form from a page of another site.

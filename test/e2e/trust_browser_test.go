@@ -134,6 +134,7 @@ func TestBrowserTrust(t *testing.T) {
 		proxy.From(homeIP)
 		other.tick(s)
 
+		s.End()
 		restarted := live.Start(t, url, setup)
 		at := restarted.Proxied()
 		at.From(homeIP)

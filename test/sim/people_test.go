@@ -41,7 +41,7 @@ func (b *browser) from() origin.Origin {
 
 // network is the n-th of all networks.
 func network(n int) netip.Addr {
-	return netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)})
+	return netip.AddrFrom4([4]byte{byte(10 + n>>16), byte(n >> 8), byte(n), 7}) // each in a large network of its own
 }
 
 // phone is an authenticator app (RFC 6238, SHA-1, 6 digits, 30 s), and how far its clock is off.

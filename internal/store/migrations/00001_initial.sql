@@ -24,7 +24,7 @@ CREATE TABLE accounts (
 	epoch                   BIGINT NOT NULL,        -- raised to end every attempt, session and link made before
 	disabled_at             BIGINT NOT NULL,
 	created_at              BIGINT NOT NULL,
-	group_names             TEXT NOT NULL,          -- separated by spaces
+	group_names             TEXT NOT NULL,          -- separated by commas
 	frozen_until            BIGINT NOT NULL,        -- when the last requested undo takes effect; 0: none was requested
 	email_second_step       TEXT NOT NULL           -- '' as the site has it; until-another: no codes by email beside another method
 );

@@ -70,9 +70,15 @@ var apps = []mutation{
 	{test: "TestPKCEIsRequired", what: "PKCE is a wish", edits: []edit{
 		{
 			"internal/oidc/authorize.go",
-			`case challenge == "" && method == "" && cl.PKCEOptional:`,
+			`case challenge == "" && method == "" && mode == client.PKCEOff:`,
 			`case challenge == "" && method == "":`,
 		},
+	}},
+	{test: "TestPKCEDowngradeIsRefused", what: "an app that uses PKCE may come without it", edits: []edit{
+		{"internal/oidc/authorize.go", "if err == nil && used {", "if err == nil && used && false {"},
+	}},
+	{test: "TestPKCEDowngradeIsRefused", what: "an app needs neither PKCE nor a nonce", edits: []edit{
+		{"internal/oidc/authorize.go", `values.Get("nonce") != "":`, `values.Get("nonce") != "x":`},
 	}},
 	{test: "TestPKCEIsRequired", what: "a verifier is taken where there was no challenge", edits: []edit{
 		{"internal/grant/grant.go", `return verifier == ""`, `return true`},

@@ -28,7 +28,7 @@ var faults = []mutation{
 	if token != "" {`},
 	}},
 	{test: "TestFaultDoesNotRevokeAccess", what: "a proxy hears that nobody is signed in", edits: []edit{
-		{"internal/forwardauth/forwardauth.go", `http.StatusServiceUnavailable, "fault.unavailable"`,
+		{"internal/forwardauth/forwardauth.go", `http.StatusServiceUnavailable, text`,
 			`http.StatusUnauthorized, "forward.signin"`},
 	}},
 	{test: "TestFaultDoesNotRevokeAccess", what: "the signing keys need the database", edits: []edit{

@@ -13,8 +13,9 @@ var undos = []mutation{
 	}},
 	{test: "TestMailboxAloneUndoesNothing", what: "wrong passwords with a link are not limited", edits: []edit{
 		{"internal/account/password.go", `	if errors.Is(err, ratelimit.ErrLimited) {
-		return false, a.Refused(`, `	if err = nil; errors.Is(err, ratelimit.ErrLimited) {
-		return false, a.Refused(`},
+		e := audit.Event{Account: account.ID, Email: account.Email, Actor: audit.Anonymous(), Reason: "undo"}`,
+			`	if err = nil; errors.Is(err, ratelimit.ErrLimited) {
+		e := audit.Event{Account: account.ID, Email: account.Email, Actor: audit.Anonymous(), Reason: "undo"}`},
 	}},
 	{test: "TestUsedFactorIsNotUndoneAtOnce", what: "a factor that was used is removed at once", edits: []edit{
 		{"internal/enroll/undo.go", `present && !used`, `present && (used || !used)`},

@@ -55,6 +55,7 @@ type Server struct {
 	methods  int
 	http     *httptest.Server
 	opening  sync.Once
+	ending   sync.Once
 	beside   *sql.DB
 }
 
@@ -93,12 +94,7 @@ func Start(t testing.TB, url string, setups ...Setup) *Server {
 		t.Fatal(err)
 	}
 	s.http.Config.Handler = s.Server
-	t.Cleanup(func() {
-		s.http.Close()
-		if err := s.Server.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	t.Cleanup(s.End)
 	anna := twostep.AccountParams{Email: AnnaEmail, Name: "Anna", Password: AnnaPassword}
 	if err := s.CreateAccount(t.Context(), anna); err != nil && err != twostep.ErrAccountExists {
 		t.Fatal(err)
@@ -108,6 +104,16 @@ func Start(t testing.TB, url string, setups ...Setup) *Server {
 
 // Stop stops listening and returns when all requests have been handled.
 func (s *Server) Stop() { s.http.Close() }
+
+// End stops listening and closes the server, so that another one can use its database.
+func (s *Server) End() {
+	s.ending.Do(func() {
+		s.http.Close()
+		if err := s.Server.Close(); err != nil {
+			s.T.Error(err)
+		}
+	})
+}
 
 // Now is the server's clock.
 func (s *Server) Now() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) }
