@@ -391,6 +391,12 @@ func (s *Server) RefuseForwarded(next http.Handler) http.Handler {
 	})
 }
 
+// IsFromTrustedProxy reports whether a reverse proxy of Options.TrustedProxies or with Options.ProxySecret sent the
+// request, or it came over a Unix socket. The connection of a proxy has the requests of many people.
+func (s *Server) IsFromTrustedProxy(r *http.Request) bool {
+	return s.pages.Origins.IsFromTrustedProxy(r)
+}
+
 // InboxURL returns the address of the inbox in local mode, with the key that opens it, and "" without local mode. Show
 // it to the person who starts the program only.
 func (s *Server) InboxURL() string {

@@ -28,6 +28,9 @@ const (
 type resetLimiter struct {
 	next http.Handler
 	log  *slog.Logger
+	// isProxy reports whether a trusted proxy sent the request. Its connections have the requests of many people, and one
+	// of them may cancel as many as they like: closing the connection would end those of the others.
+	isProxy func(*http.Request) bool
 
 	connections sync.Map // *connection by remote address
 
@@ -57,7 +60,7 @@ func (l *resetLimiter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Context().Err() == nil {
 		l.next.ServeHTTP(w, r)
 	}
-	if r.ProtoMajor < 2 || r.Context().Err() == nil {
+	if r.ProtoMajor < 2 || r.Context().Err() == nil || l.isProxy(r) {
 		return
 	}
 	found, _ := l.connections.Load(r.RemoteAddr)

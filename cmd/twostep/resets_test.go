@@ -10,8 +10,11 @@ import (
 	"testing"
 )
 
+func noProxy(*http.Request) bool { return false }
+
 // A client cancels one request after the other. Its connection is closed after a hundred, and beyond a thousand in a
-// minute its next connections are closed after one each. A client that cancels none keeps its connection.
+// minute its next connections are closed after one each. A client that cancels none keeps its connection, and
+// so does a trusted proxy, whose clients cancel their requests.
 func TestConnectionOfCancelledRequestsIsClosed(t *testing.T) {
 	running := make(chan struct{}, 1)
 	handler := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -22,7 +25,8 @@ func TestConnectionOfCancelledRequestsIsClosed(t *testing.T) {
 		<-r.Context().Done()
 	})
 	server := httptest.NewUnstartedServer(nil)
-	server.Config = newHTTPServer(handler, slog.New(slog.DiscardHandler))
+	isProxy := func(r *http.Request) bool { return r.Header.Get("Test-Proxy") != "" }
+	server.Config = newHTTPServer(handler, slog.New(slog.DiscardHandler), isProxy)
 	server.EnableHTTP2 = true
 	server.StartTLS()
 	t.Cleanup(server.Close)
@@ -36,10 +40,14 @@ func TestConnectionOfCancelledRequestsIsClosed(t *testing.T) {
 		t.Cleanup(transport.CloseIdleConnections)
 		return &http.Client{Transport: transport}
 	}
+	proxy := client()
 	get := func(c *http.Client, ctx context.Context, path string) error {
 		r, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL+path, nil)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if c == proxy {
+			r.Header.Set("Test-Proxy", "yes")
 		}
 		resp, err := c.Do(r)
 		if err == nil {
@@ -53,7 +61,7 @@ func TestConnectionOfCancelledRequestsIsClosed(t *testing.T) {
 	}
 	connections.Store(0)
 	flood := client()
-	cancelRequests := func(n int) (opened int64) {
+	cancelRequests := func(flood *http.Client, n int) (opened int64) {
 		connections.Store(0)
 		for n > 0 {
 			ctx, cancel := context.WithCancel(t.Context())
@@ -70,11 +78,14 @@ func TestConnectionOfCancelledRequestsIsClosed(t *testing.T) {
 		}
 		return connections.Load()
 	}
-	if got := cancelRequests(maxNetworkResets); got < maxNetworkResets/maxResets/2 {
+	if got := cancelRequests(flood, maxNetworkResets); got < maxNetworkResets/maxResets/2 {
 		t.Errorf("%d connections for %d cancelled requests, want about %d", got, maxNetworkResets, maxNetworkResets/maxResets)
 	}
-	if got := cancelRequests(50); got < 5 { // the client may send some before it notices
+	if got := cancelRequests(flood, 50); got < 5 { // the client may send some before it notices
 		t.Errorf("%d connections for the next 50 cancelled requests of the network, want one each", got)
+	}
+	if got := cancelRequests(proxy, maxResets+1); got != 1 {
+		t.Errorf("%d connections of a proxy for the requests that its clients cancel, want one", got)
 	}
 	connections.Store(0)
 	if err := get(other, t.Context(), "/"); err != nil || connections.Load() != 0 {

@@ -94,7 +94,7 @@ func (c *serveCommand) Run(ctx context.Context, to console, from *settingSources
 		}
 		handler = mountDemoApp(app, server, key)
 	}
-	web := newHTTPServer(handler, log)
+	web := newHTTPServer(handler, log, server.IsFromTrustedProxy)
 	web.TLSConfig = certificate
 	return serveUntil(ctx, listener, web, log)
 }
@@ -150,9 +150,10 @@ func (s *settings) printNextSteps(out io.Writer, server *twostep.Server, demo bo
 	fmt.Fprintf(out, "  %-36s the data; delete this folder to start over\n\n", s.Data)
 }
 
-// newHTTPServer limits the time and memory of each connection, and how many requests its client may cancel.
-func newHTTPServer(handler http.Handler, log *slog.Logger) *http.Server {
-	limiter := &resetLimiter{next: handler, log: log}
+// newHTTPServer limits the time and memory of each connection, and how many requests its client may cancel, unless it is
+// a trusted proxy.
+func newHTTPServer(handler http.Handler, log *slog.Logger, isProxy func(*http.Request) bool) *http.Server {
+	limiter := &resetLimiter{next: handler, log: log, isProxy: isProxy}
 	return &http.Server{
 		Handler:   limiter,
 		ConnState: limiter.connState,

@@ -22,7 +22,7 @@ func startTestServer(t *testing.T, h http.HandlerFunc) (address string, stop fun
 	ctx, stop := context.WithCancel(t.Context())
 	ended = make(chan error, 1)
 	log := slog.New(slog.DiscardHandler)
-	go func() { ended <- serveUntil(ctx, listener, newHTTPServer(h, log), log) }()
+	go func() { ended <- serveUntil(ctx, listener, newHTTPServer(h, log, noProxy), log) }()
 	t.Cleanup(stop)
 	return listener.Addr().String(), stop, ended
 }

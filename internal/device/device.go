@@ -11,6 +11,7 @@ package device
 import (
 	"context"
 	"crypto/rand"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -41,6 +42,10 @@ type Devices struct {
 // secret gets the same one, and it is not replaced. For this time after it was replaced, it is still accepted. Browsers
 // store cookies on disk with a delay of half a minute and can crash before.
 const raceWindow = time.Minute
+
+// longestRace is how long the current secret gets the same successor at most. Otherwise a thief who presents it once a
+// minute would keep it valid, and would not be noticed.
+const longestRace = 5 * time.Minute
 
 // RequestDevice is the device of a request, as an account knows it.
 type RequestDevice struct {
@@ -215,10 +220,12 @@ func (d *Devices) rotateSecret(ctx context.Context, tx *store.DB, b RequestDevic
 	rotated := b.Device
 	rotated.ExpiresAt = ends
 	racing := now.Sub(rotated.NextIssuedAt) <= raceWindow
-	salt := []byte(rand.Text())
+	salt := newSalt(now)
 	switch {
 	case seal.EqualTokenHash(b.secretHash, rotated.Secret):
-		if _, hash := d.successor(b, rotated.NextSalt); racing && seal.EqualTokenHash(hash, rotated.NextSecret) {
+		_, hash := d.successor(b, rotated.NextSalt)
+		fresh := now.Sub(drawnAt(rotated.NextSalt)) <= longestRace
+		if racing && fresh && seal.EqualTokenHash(hash, rotated.NextSecret) {
 			salt = rotated.NextSalt
 		}
 	case seal.EqualTokenHash(b.secretHash, rotated.NextSecret) && !racing:
@@ -240,6 +247,19 @@ func (d *Devices) successor(b RequestDevice, salt []byte) (token string, hash []
 	token = d.Keys.NextDeviceToken(b.deviceToken, salt)
 	_, secret, _ := seal.SplitDeviceToken(token)
 	return token, seal.HashToken(secret)
+}
+
+// newSalt returns a random salt that is drawn now.
+func newSalt(now time.Time) []byte {
+	return binary.BigEndian.AppendUint64([]byte(rand.Text()), uint64(now.UnixMilli()))
+}
+
+// drawnAt returns when a salt was drawn; the zero time if there is none.
+func drawnAt(salt []byte) time.Time {
+	if len(salt) < 8 {
+		return time.Time{}
+	}
+	return time.UnixMilli(int64(binary.BigEndian.Uint64(salt[len(salt)-8:])))
 }
 
 // VerifiedSignIn is a sign-in in which both steps were completed.

@@ -253,6 +253,8 @@ func (e *Enrollments) save(
 		}
 		if replaced != nil {
 			kind = audit.FactorReplaced
+		} else {
+			replaced = &store.Factor{Method: about.Method, Slot: slot}
 		}
 	}
 	if err := tx.CreateFactor(ctx, row); err != nil {

@@ -9,6 +9,7 @@ import (
 	"twostep.example/twostep/internal/account"
 	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/origin"
+	"twostep.example/twostep/internal/ratelimit"
 	"twostep.example/twostep/internal/session"
 	"twostep.example/twostep/internal/store"
 )
@@ -34,8 +35,8 @@ func (e *Enrollments) GetEmailSecondStep(ctx context.Context, who session.Sessio
 // SetEmailSecondStep chooses for one account whether codes by email are a second step only until another method is set
 // up. A choice cannot allow what the site does not: if the site requires it, only true has an effect. Every other
 // session ends; this one continues under the new token that SetEmailSecondStep returns. It returns
-// session.ErrStepUpRequired if the session was not authenticated recently, account.ErrFrozen, and session.ErrNoSession
-// if the session has ended.
+// session.ErrStepUpRequired if the session was not authenticated recently, account.ErrFrozen, session.ErrNoSession if the
+// session has ended, and an error that wraps ratelimit.ErrLimited after too many changes.
 func (e *Enrollments) SetEmailSecondStep(
 	ctx context.Context, who session.Session, untilAnother bool, from origin.Origin,
 ) (token string, err error) {
@@ -49,6 +50,10 @@ func (e *Enrollments) SetEmailSecondStep(
 	}
 	event := audit.Event{Kind: audit.EmailSecondStepChanged, Reason: choice}
 	err = e.Store.Tx(ctx, func(tx *store.DB) error {
+		quota := ratelimit.PerHour("second_step_changes_account", a.ID, ratelimit.SecondStepChangesPerHour)
+		if err := e.Limits.Spend(ctx, tx, quota); err != nil {
+			return err
+		}
 		if err := tx.SetEmailSecondStep(ctx, a.ID, who.Ref().Epoch, choice); err != nil {
 			return err
 		}
@@ -59,6 +64,9 @@ func (e *Enrollments) SetEmailSecondStep(
 	})
 	if errors.Is(err, store.ErrNotFound) || errors.Is(err, session.ErrNoSession) {
 		return "", session.ErrNoSession
+	}
+	if errors.Is(err, ratelimit.ErrLimited) {
+		return "", e.Accounts.Refused(ctx, err, audit.Event{Account: a.ID, Reason: "second step"}, from)
 	}
 	if err != nil {
 		return "", fmt.Errorf("enroll: email as second step: %w", err)

@@ -118,7 +118,8 @@ func hasFactor(list []store.Factor, id string) bool {
 	return slices.ContainsFunc(list, func(f store.Factor) bool { return f.ID == id })
 }
 
-// replacedFactor returns the factor that a link restores; nil if it restores none.
+// replacedFactor returns the factor that a link restores; nil if it restores none. Its ID is "" if there was none, and
+// the new factor is the only one of its method: the undo leaves that place empty.
 func replacedFactor(l store.EmailLink) (*store.Factor, error) {
 	if len(l.Replaced) == 0 {
 		return nil, nil
@@ -146,8 +147,8 @@ func removedBy(l store.EmailLink, factors []store.Factor) (removed []store.Facto
 func samePlace(a, b store.Factor) bool { return a.Method == b.Method && a.Slot == b.Slot }
 
 // createUndoLink creates the link that undoes a change made at the time now: it removes the factor added and restores
-// the factor replaced, each if there is one; if there is neither, it restores the present address of the account. Send
-// it to the present address. It returns the token of the link.
+// the factor replaced (see replacedFactor), each if there is one; if there is neither, it restores the present address of
+// the account. Send it to the present address. It returns the token of the link.
 func (e *Enrollments) createUndoLink(
 	ctx context.Context, tx *store.DB, a store.Account, added string, replaced *store.Factor, now time.Time,
 ) (token string, err error) {
@@ -305,8 +306,11 @@ func (e *Enrollments) restoreFactor(ctx context.Context, tx *store.DB, l store.E
 			return err
 		}
 	}
+	if err := e.endLaterLinks(ctx, tx, l, removed); err != nil {
+		return err
+	}
 	old, err := replacedFactor(l)
-	if old == nil || err != nil {
+	if old == nil || old.ID == "" || err != nil {
 		return err
 	}
 	taken := slices.ContainsFunc(factors, func(f store.Factor) bool {
@@ -318,9 +322,39 @@ func (e *Enrollments) restoreFactor(ctx context.Context, tx *store.DB, l store.E
 	return tx.CreateFactor(ctx, *old)
 }
 
+// endLaterLinks ends the links of later changes of what a link undoes. One of them could bring back a factor that the
+// undo was to remove: somebody has added it, and replaced or removed it since.
+func (e *Enrollments) endLaterLinks(
+	ctx context.Context, tx *store.DB, undone store.EmailLink, removed []store.Factor,
+) error {
+	place, err := replacedFactor(undone)
+	if err != nil {
+		return err
+	}
+	links, err := tx.ListUndoLinks(ctx, undone.AccountID, undone.CreatedAt)
+	if err != nil {
+		return err
+	}
+	for _, l := range links {
+		old, err := replacedFactor(l)
+		if err != nil {
+			return err
+		}
+		later := hasFactor(removed, l.FactorID) ||
+			old != nil && (old.ID != "" && old.ID == undone.FactorID || place != nil && samePlace(*old, *place))
+		if !later {
+			continue
+		}
+		if err := tx.FinishUndo(ctx, l, e.Now()); err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+	}
+	return nil
+}
+
 // resendUndoLinks ends the links of the changes that were made after the address was changed, because they were sent to
-// the address that is no longer the account's. The restored address gets the notifications about factors with new
-// links. Of several changes of one factor it gets the first, which restores what was before all of them.
+// the address that is no longer the account's, and the freezes that were requested with them. The restored
+// address gets the notifications about factors with new links. Of several changes of one factor it gets the first, which restores what was before all of them.
 func (e *Enrollments) resendUndoLinks(
 	ctx context.Context, tx *store.DB, a store.Account, undone store.EmailLink, from origin.Origin,
 ) error {
@@ -336,7 +370,7 @@ func (e *Enrollments) resendUndoLinks(
 	a.Email = undone.Email
 	covered := map[string]bool{} // factors that a link removes or restores
 	for _, l := range links {
-		err := tx.UseEmailLink(ctx, l.TokenHash, now)
+		err := tx.FinishUndo(ctx, l, now)
 		if errors.Is(err, store.ErrNotFound) {
 			continue // used before
 		}
@@ -359,6 +393,7 @@ func (e *Enrollments) resendUndoLinks(
 		covered[about.ID] = true
 		token := seal.NewLinkToken()
 		l.TokenHash, l.Email, l.ExpiresAt = seal.HashToken(token), a.Email, now.Add(undoTTL)
+		l.DueAt, l.Language = time.Time{}, ""
 		if err := tx.CreateEmailLink(ctx, l); err != nil {
 			return err
 		}
@@ -405,7 +440,7 @@ func (e *Enrollments) contactsOf(ctx context.Context, tx *store.DB, a store.Acco
 		if err != nil {
 			return c, err
 		}
-		if old != nil {
+		if old != nil && old.ID != "" {
 			rows = append(rows, *old)
 		}
 	}

@@ -14,10 +14,15 @@ type ChannelStatus struct {
 	FailedAt time.Time // when it last could not be used; zero: never
 }
 
+// recoveryInterval is the shortest time between two recoveries of a channel. A mail server that refuses one address for
+// now, and accepts the others, seems to recover with each message.
+const recoveryInterval = 10 * time.Second
+
 // status has the ChannelStatus of each channel.
 type status struct {
-	mu        sync.Mutex
-	byChannel map[delivery.Channel]ChannelStatus
+	mu          sync.Mutex
+	byChannel   map[delivery.Channel]ChannelStatus
+	recoveredAt map[delivery.Channel]time.Time
 }
 
 // Status returns how the attempts on a channel have ended since the start.
@@ -27,8 +32,8 @@ func (o *Outbox) Status(channel delivery.Channel) ChannelStatus {
 	return o.status.byChannel[channel]
 }
 
-// record records the result of an attempt, and reports whether it is the first success after a failure. A rejected
-// message says nothing about the server.
+// record records the result of an attempt, and reports whether it is the first success after a failure, once in
+// recoveryInterval. A rejected message says nothing about the server.
 func (s *status) record(channel delivery.Channel, result error, now time.Time) (recovered bool) {
 	if errors.Is(result, delivery.ErrRejected) {
 		return false
@@ -36,11 +41,14 @@ func (s *status) record(channel delivery.Channel, result error, now time.Time) (
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.byChannel == nil {
-		s.byChannel = map[delivery.Channel]ChannelStatus{}
+		s.byChannel, s.recoveredAt = map[delivery.Channel]ChannelStatus{}, map[delivery.Channel]time.Time{}
 	}
 	c := s.byChannel[channel]
 	if result == nil {
-		recovered = c.FailedAt.After(c.SentAt)
+		since := now.Sub(s.recoveredAt[channel])
+		if recovered = c.FailedAt.After(c.SentAt) && (since < 0 || since >= recoveryInterval); recovered {
+			s.recoveredAt[channel] = now
+		}
 		c.SentAt = now
 	} else {
 		c.FailedAt = now

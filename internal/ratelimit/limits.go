@@ -31,6 +31,9 @@ const (
 	// NameChangesPerHour limits how often a person may change their name. Each change is a security event, and many would
 	// hide the others in the history of the account.
 	NameChangesPerHour = 20
+	// SecondStepChangesPerHour limits how often a person may choose whether codes by email are a second step. Each change is
+	// a security event and an email, and many would delay the emails of others.
+	SecondStepChangesPerHour = 20
 	// NewAddressMailsPerHour and NewAddressMailsPerDay limit the emails to an address that does not belong to the
 	// account yet; NewAddressMailsPerAccountDay limits those of one account.
 	NewAddressMailsPerHour, NewAddressMailsPerDay, NewAddressMailsPerAccountDay = 10, 20, 10

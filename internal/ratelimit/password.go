@@ -2,6 +2,7 @@ package ratelimit
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -92,8 +93,10 @@ func (l *Limiter) RecentlyRefused(name string, source PasswordSource) error {
 	return nil
 }
 
+// recentKey returns a hash, because a name is as long as somebody likes.
 func recentKey(name string, source PasswordSource) string {
-	return strconv.Quote(source.Device) + source.Networks.smallest() + " " + name
+	sum := sha256.Sum256([]byte(strconv.Quote(source.Device) + source.Networks.smallest() + " " + name))
+	return string(sum[:])
 }
 
 // countFailure counts a failure, or returns a *LimitedError if the delay after the last one has not passed.

@@ -44,6 +44,9 @@ type Quota struct {
 	Amount, Limit int64 // Limit 0 means no limit
 }
 
+// giveBackTimeout limits how long Spend waits for the database to give back what it has taken too much.
+const giveBackTimeout = 5 * time.Second
+
 // Spend takes the amounts from all quotas, in the transaction of the act that they limit. It takes nothing and returns
 // a *LimitedError with the end of the window if one would be exceeded.
 func (l *Limiter) Spend(ctx context.Context, tx *store.DB, quotas ...Quota) error {
@@ -67,6 +70,9 @@ func (l *Limiter) Spend(ctx context.Context, tx *store.DB, quotas ...Quota) erro
 			continue
 		}
 		l.Log.Warn("quota used up", "kind", w.Kind, "subject", w.Subject)
+		// Also if the client has gone: otherwise it could use up what it shares with others, beyond its own limit.
+		ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), giveBackTimeout)
+		defer stop()
 		if _, err := tx.AddToCounters(ctx, giveBack(windows)...); err != nil {
 			return fmt.Errorf("ratelimit: quota: %w", err)
 		}

@@ -2,6 +2,9 @@ package ratelimit_test
 
 import (
 	"errors"
+	"runtime"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -38,5 +41,28 @@ func TestRefusalsAreRemembered(t *testing.T) {
 	now = now.Add(-time.Hour)
 	if refused("anna", home) {
 		t.Error("a refusal in the future counts")
+	}
+}
+
+// A name can be as long as a form. What is remembered of ten thousand of them fits into little memory.
+func TestLongNamesAreRememberedShort(t *testing.T) {
+	now := time.Date(2026, 11, 28, 10, 0, 0, 0, time.UTC)
+	l := &ratelimit.Limiter{Now: func() time.Time { return now }}
+	by := ratelimit.PasswordSource{Networks: ratelimit.Networks{{Name: "192.0.2.1", Weight: 1}}}
+	name := func(i int) string { return strings.Repeat("x", 50_000) + strconv.Itoa(i) }
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	const names = 1000
+	for i := range names {
+		l.RememberRefused(name(i), by, &ratelimit.LimitedError{RetryAt: now.Add(time.Minute)})
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	if used := int64(after.HeapAlloc) - int64(before.HeapAlloc); used > names*1000 {
+		t.Errorf("%d bytes for each name", used/names)
+	}
+	if !errors.Is(l.RecentlyRefused(name(0), by), ratelimit.ErrLimited) || l.RecentlyRefused(name(names), by) != nil {
+		t.Error("another name is refused, or the same is not")
 	}
 }

@@ -154,6 +154,33 @@ func TestThiefWithinTheMinuteIsNoticedLater(t *testing.T) {
 	})
 }
 
+// A thief who presents the stolen secret every 50 seconds does not keep it valid for ever: the successor of a secret is
+// the same for five minutes at most, so the owner's next use shows the copy.
+func TestThiefWhoNeverPausesIsNoticed(t *testing.T) {
+	withAccount(t, func(h *fixture) {
+		a := h.owner()
+		owner := jar{cookie: h.register(a)}
+		stolen := owner.cookie
+		for use := range 3 {
+			for range 8 {
+				h.advance(50 * time.Second)
+				if _, noticed := h.present(a, stolen); noticed {
+					return
+				}
+			}
+			h.advance(time.Second)
+			next, noticed := h.present(a, owner.cookie)
+			if noticed {
+				return
+			}
+			if owner.set(next, h.clock()); use > 0 && owner.cookie == stolen {
+				h.Error("the owner keeps the stolen secret")
+			}
+		}
+		h.Error("three uses of the owner between those of the thief are not noticed")
+	})
+}
+
 // One browser is never taken for two, whatever happens to its requests and responses: every sequence of three such
 // things, at several intervals.
 func TestOneBrowserIsNotNoticed(t *testing.T) {

@@ -304,7 +304,7 @@ func TestUndoRestoresTheReplacedNumber(t *testing.T) {
 			h.Errorf("the number is %s (%v), want %s", h.numbers(sessionToken), err, first)
 		}
 		h.advance(time.Minute)
-		h.wantErr("the second link", h.undo(links[third], annaPassword), nil)
+		h.wantErr("the second link", h.undo(links[third], annaPassword), account.ErrLink)
 		if n := storetest.CountRows(t, h.url, "factors"); n != 1 {
 			h.Errorf("%d factors, want the first number only", n)
 		}

@@ -74,6 +74,9 @@ func (db *DB) ListUndoLinks(ctx context.Context, account string, since time.Time
 // RequestUndo records that an undo takes effect at l.DueAt, and freezes the account until then. It returns ErrNotFound
 // if the link was used, requested before or has expired.
 func (db *DB) RequestUndo(ctx context.Context, l EmailLink, now time.Time) error {
+	if err := db.lockFreeze(ctx, l.AccountID); err != nil {
+		return err
+	}
 	err := db.must(ctx, `UPDATE email_links SET due_at = $2, language = $3
 		WHERE token_hash = $1 AND used_at = 0 AND due_at = 0 AND expires_at >= $4`, l.TokenHash, l.DueAt, l.Language, now)
 	if err != nil {
@@ -92,6 +95,9 @@ func (db *DB) ListDueUndos(ctx context.Context, now time.Time, limit int) ([]Ema
 // FinishUndo uses up the link of an undo that takes effect. It returns ErrNotFound if the link was used, or has expired
 // and was not requested before.
 func (db *DB) FinishUndo(ctx context.Context, l EmailLink, now time.Time) error {
+	if err := db.lockFreeze(ctx, l.AccountID); err != nil {
+		return err
+	}
 	err := db.must(ctx, `UPDATE email_links SET used_at = $2
 		WHERE token_hash = $1 AND used_at = 0 AND (expires_at >= $2 OR due_at > 0)`, l.TokenHash, now)
 	if err != nil {
@@ -103,6 +109,9 @@ func (db *DB) FinishUndo(ctx context.Context, l EmailLink, now time.Time) error 
 // CancelUndos uses up the links of the requested undos of the account that take effect after now, and ends the freeze.
 // It returns ErrNotFound if there is none.
 func (db *DB) CancelUndos(ctx context.Context, account string, now time.Time) error {
+	if err := db.lockFreeze(ctx, account); err != nil {
+		return err
+	}
 	n, err := db.change(ctx, `UPDATE email_links SET used_at = $2
 		WHERE account_id = $1 AND purpose = 'undo' AND due_at > $2 AND used_at = 0`, account, now)
 	if err == nil && n == 0 {
@@ -112,6 +121,12 @@ func (db *DB) CancelUndos(ctx context.Context, account string, now time.Time) er
 		return err
 	}
 	return db.updateFreeze(ctx, account)
+}
+
+// lockFreeze locks the row of the account until the transaction ends. updateFreeze reads the links as they were when its
+// statement began, so without the lock it would not see the link of another transaction that it has waited for.
+func (db *DB) lockFreeze(ctx context.Context, account string) error {
+	return db.must(ctx, `UPDATE accounts SET frozen_until = frozen_until WHERE id = $1`, account)
 }
 
 // updateFreeze freezes the account until the last of its requested undos takes effect; not at all if there is none.

@@ -104,3 +104,51 @@ func TestRequestedUndo(t *testing.T) {
 		frozen("no undo", time.Time{})
 	})
 }
+
+// An objection, or an undo that takes effect, at the same time as another request: the account is frozen exactly as long
+// as an undo is requested.
+func TestUndoRequestedWhileAnotherEnds(t *testing.T) {
+	for what, end := range map[string]func(tx *store.DB, l store.EmailLink) error{
+		"canceled": func(tx *store.DB, l store.EmailLink) error { return tx.CancelUndos(t.Context(), "a", at(6)) },
+		"finished": func(tx *store.DB, l store.EmailLink) error { return tx.FinishUndo(t.Context(), l, at(6)) },
+	} {
+		storetest.EachDatabase(t, func(t *testing.T, url string) {
+			db, ctx := storetest.Open(t, url), t.Context()
+			must := func(err error) {
+				t.Helper()
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			must(db.CreateAccount(ctx, store.Account{ID: "a", Email: "a@example.com", PasswordHash: []byte{}, Epoch: 1}))
+			request := func(tx *store.DB, token string, due int) (l store.EmailLink, err error) {
+				l = store.EmailLink{
+					TokenHash: []byte(token), Purpose: store.LinkUndo, AccountID: "a", CreatedAt: at(1), ExpiresAt: at(10),
+				}
+				err = tx.CreateEmailLink(ctx, l)
+				if l.DueAt = at(due); err == nil {
+					err = tx.RequestUndo(ctx, l, at(5))
+				}
+				return l, err
+			}
+			first, err := request(db, "first", 20)
+			must(err)
+			ended := make(chan error, 1)
+			must(db.Tx(ctx, func(tx *store.DB) error {
+				if _, err := request(tx, "second", 30); err != nil {
+					return err
+				}
+				go func() { ended <- db.Tx(ctx, func(tx *store.DB) error { return end(tx, first) }) }()
+				time.Sleep(300 * time.Millisecond) // it waits for the account
+				return nil
+			}))
+			must(<-ended)
+			a, err := db.GetAccount(ctx, "a")
+			must(err)
+			due, err := db.ListDueUndos(ctx, at(40), 9)
+			if err != nil || a.FrozenUntil.IsZero() != (len(due) == 0) {
+				t.Errorf("%s: frozen until %v with %d requested undos (%v)", what, a.FrozenUntil, len(due), err)
+			}
+		})
+	}
+}

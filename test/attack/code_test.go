@@ -90,7 +90,7 @@ func TestSecurityDecisionsHaveKnownCallers(t *testing.T) {
 		"VerifyFormerPassword": {"internal/enroll/undo.go Undo"},
 		// Only a link and a proof of before the change, or the end of the freeze, undo a change.
 		"undoChange":      {"internal/enroll/undo.go ApplyDueUndos", "internal/enroll/undo.go Undo"},
-		"FinishUndo":      {"internal/enroll/undo.go undoChange"},
+		"FinishUndo":      {"internal/enroll/undo.go endLaterLinks", "internal/enroll/undo.go resendUndoLinks", "internal/enroll/undo.go undoChange"},
 		"CancelUndos":     {"internal/enroll/undo.go Object"},
 		"RequestUndo":     {"internal/enroll/undo.go freeze"},
 		"verifyPassword":  {"internal/signin/signin.go ChangePassword", "internal/signin/signin.go StepUp"},

@@ -341,6 +341,29 @@ func TestTakingTurnsWithACopiedCookieEndsTrust(t *testing.T) {
 	})
 }
 
+// Somebody copies the device cookie and signs in with the copy every 50 seconds, so that it is never old.
+func TestCopiedCookieUsedEveryMinuteEndsTrust(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(h *server) {
+		owner := h.BrowserAt("127.0.0.1")
+		h.signInAndTrust(owner, anna)
+		copied, n := h.cookie(owner, "device"), h.Mail.Len()
+		for range 3 {
+			for range 8 {
+				h.Turn(50 * time.Second)
+				h.firstStep(h.withCookies("device", copied), anna)
+			}
+			h.Turn(time.Second)
+			h.firstStep(owner, anna)
+		}
+		h.WaitForOutbox()
+		if !h.toldOfCopy(n) {
+			h.T.Error("the owner was not told")
+		}
+		h.wantAsked("the thief", h.withCookies("device", copied), anna)
+	})
+}
+
 // A script reads the device cookie or stores anything like it.
 func TestTrustCookieIsHiddenFromScripts(t *testing.T) {
 	t.Parallel()

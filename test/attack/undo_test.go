@@ -519,3 +519,65 @@ func TestLinkOfAnUndoneAddressIsDead(t *testing.T) {
 		h.wantRedirect(h.Browser().Post("/undo", "token", again, "password", live.AnnaPassword), "/undo/requested")
 	}, allMethods(&phone{}))
 }
+
+// A thief adds a number and replaces it by another one, so that there are two links. The first one removes both numbers,
+// and the second one brings none back.
+func TestUndoneFactorDoesNotComeBack(t *testing.T) {
+	t.Parallel()
+	var p phone
+	eachDatabase(t, func(h *server) {
+		thief := h.annaSignedIn()
+		h.Turn(time.Minute)
+		added := h.undoToken(func() { h.addNumber(thief, &p, "015123456789") })
+		h.Turn(time.Minute)
+		replaced := h.undoToken(func() { h.addNumber(thief, &p, "015123456780") })
+		h.Turn(time.Second)
+		h.wantRedirect(h.Browser().Post("/undo", "token", added, "password", live.AnnaPassword), "/undo/done")
+		if n := h.count("factors"); n != 0 {
+			h.T.Errorf("the thief has %d numbers left", n)
+		}
+		h.Turn(time.Second)
+		h.wantStatus(h.Browser().Post("/undo", "token", replaced, "password", live.AnnaPassword), http.StatusUnprocessableEntity)
+		h.reset(newPassword)
+		if n := h.count("factors"); n != 0 {
+			h.T.Errorf("the thief has %d numbers again", n)
+		}
+	}, allMethods(&p))
+}
+
+// A thief changes the address, adds a number, replaces it, and requests an undo with the link at the new address. Once
+// the owner has undone the change of the address, the account is not frozen.
+func TestThiefDoesNotKeepTheAccountFrozen(t *testing.T) {
+	t.Parallel()
+	var p phone
+	eachDatabase(t, func(h *server) {
+		const address = "thief@example.net"
+		thief := h.annaSignedIn()
+		owners := h.undoToken(func() {
+			code := h.mailedCode(func() { h.wantRedirect(thief.Post("/settings/email", "email", address), "/settings/email") })
+			h.wantRedirect(thief.Post("/settings/email/verify", "code", code), "/settings/email/done")
+		})
+		h.Turn(time.Minute)
+		link := h.undoToken(func() { h.addNumber(thief, &p, "015123456789") })
+		h.Turn(time.Minute)
+		h.addNumber(thief, &p, "015123456780")
+		used := h.Browser()
+		h.choose(used, address, live.AnnaPassword, "sms")
+		h.wantStatus(used.Post("/signin/verify", "code", h.textedCode(&p)), http.StatusSeeOther)
+		h.wantRedirect(h.Browser().Post("/undo", "token", link, "password", live.AnnaPassword), "/undo/requested")
+		again := h.undoToken(func() {
+			h.wantRedirect(h.Browser().Post("/undo", "token", owners, "password", live.AnnaPassword), "/undo/done")
+		})
+		if until := h.value("SELECT frozen_until FROM accounts"); until != "0" {
+			h.T.Errorf("frozen until %s", until)
+		}
+		if left := h.column("SELECT email FROM email_links WHERE due_at > 0 AND used_at = 0"); len(left) != 0 {
+			h.T.Errorf("%d undos are requested", len(left))
+		}
+		h.Turn(time.Second)
+		h.reset(newPassword)
+		h.Turn(enroll.FreezeTime)
+		h.wantStatus(h.Browser().Post("/signin", "email", live.AnnaEmail, "password", newPassword), http.StatusSeeOther)
+		h.wantRedirect(h.Browser().Post("/undo", "token", again, "password", live.AnnaPassword), "/undo/requested")
+	}, allMethods(&p))
+}

@@ -101,12 +101,15 @@ var places = []mutation{
 	}},
 	{test: "TestTakingTurnsWithACopiedCookieEndsTrust",
 		what: "a secret has one successor, so that a copy follows it", edits: []edit{
-			{"internal/device/device.go", `	salt := []byte(rand.Text())`, `	salt := []byte("salt")`},
+			{"internal/device/device.go", `	salt := newSalt(now)`, `	salt := newSalt(time.Time{})[26:]`},
 		}},
 	{test: "TestTakingTurnsWithACopiedCookieEndsTrust",
 		what: "the successor of a secret is the same after the minute of the race", edits: []edit{
-			{"internal/device/device.go", `racing && seal.EqualTokenHash(hash`, `seal.EqualTokenHash(hash`},
+			{"internal/device/device.go", `racing && fresh && seal.EqualTokenHash(hash`, `fresh == fresh && seal.EqualTokenHash(hash`},
 		}},
+	{test: "TestCopiedCookieUsedEveryMinuteEndsTrust", what: "each use of a secret starts the minute again", edits: []edit{
+		{"internal/device/device.go", `longestRace = 5 * time.Minute`, `longestRace = 5 * 24 * time.Hour`},
+	}},
 	{test: "TestReusedTrustCookieEndsTrust", what: "the sessions of a browser that was copied live on", edits: []edit{
 		{"internal/store/devices.go", `device_id = $1 AND device_id <> ''`, `device_id = $1 AND device_id = ''`},
 	}},

@@ -88,4 +88,16 @@ var undos = []mutation{
 	everywhere = contacts{}
 	if err := e.notify(ctx, tx, n, factor.NoticeUndone, everywhere, from); err != nil {`},
 	}},
+	{test: "TestUndoneFactorDoesNotComeBack", what: "what has replaced an undone factor stays", edits: []edit{
+		{"internal/enroll/enroll.go", `replaced = &store.Factor{Method: about.Method, Slot: slot}`, `replaced = nil`},
+	}},
+	{test: "TestUndoneFactorDoesNotComeBack", what: "the link of the replacement brings an undone factor back", edits: []edit{
+		{"internal/enroll/undo.go", `		if !later {`, `		if later || !later {`},
+	}},
+	{test: "TestThiefDoesNotKeepTheAccountFrozen", what: "links at an undone address end, and their freeze does not", edits: []edit{
+		{"internal/enroll/undo.go", `		err := tx.FinishUndo(ctx, l, now)`, `		err := tx.UseEmailLink(ctx, l.TokenHash, now)`},
+	}},
+	{test: "TestThiefDoesNotKeepTheAccountFrozen", what: "the owner gets the request of the thief", edits: []edit{
+		{"internal/enroll/undo.go", `l.DueAt, l.Language = time.Time{}, ""`, `l.Language = ""`},
+	}},
 }
