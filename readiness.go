@@ -54,7 +54,7 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 	if status != http.StatusOK {
 		w.Header().Set("Retry-After", strconv.Itoa(fault.RetrySeconds))
 	}
-	if r.URL.Query().Has("verbose") && origin.IsDirectFromPrivateNetwork(r) {
+	if r.URL.Query().Has("verbose") && origin.IsDirectFromPrivateNetwork(r) && origin.ForwardedBy(r) == "" {
 		text += "\n" + strings.Join(s.readinessDetails(check), "\n") + "\n" + s.pages.ProxyDetector.String()
 	}
 	writeText(w, status, text)

@@ -108,6 +108,11 @@ func TestAnonymousAuthorizationRequestsAreBounded(t *testing.T) {
 		if size := h.value("SELECT MAX(LENGTH(parameters)) FROM authorization_requests"); len(size) > 4 || size > "3000" {
 			h.T.Errorf("a request takes %s bytes", size)
 		}
+		for _, kind := range []string{"authorization_request_bytes_network", "authorization_request_bytes_strangers"} {
+			if used := h.value("SELECT MAX(used) FROM rate_limit_counters WHERE kind = '" + kind + "'"); len(used) != 4 {
+				h.T.Errorf("%s counts %s bytes", kind, used)
+			}
+		}
 		for _, kind := range []string{"authorization_requests_strangers", "authorization_request_bytes_strangers"} {
 			h.exec("UPDATE rate_limit_counters SET used = used + 1000000000 WHERE kind = '" + kind + "'")
 			if got := ask(stranger); got != http.StatusTooManyRequests {
