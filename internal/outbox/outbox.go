@@ -58,7 +58,8 @@ type Outbox struct {
 	Log     *slog.Logger
 
 	notified chan struct{}
-	failures *fault.Log // of the database
+	failures *fault.Log                      // of the database
+	unsent   map[delivery.Channel]*fault.Log // of attempts that are repeated
 	status   status
 	claims   claims
 }
@@ -66,8 +67,16 @@ type Outbox struct {
 // New returns an Outbox. Call Run to start it.
 func New(db *store.DB, keys *seal.KeyRing, send map[delivery.Channel]delivery.SendFunc, now func() time.Time,
 	log *slog.Logger) *Outbox {
+	unsent := map[delivery.Channel]*fault.Log{}
+	for channel := range send {
+		unsent[channel] = &fault.Log{
+			Logger: log.With("channel", channel), Now: now, Failing: "messages cannot be sent and will be tried again",
+			Working: "messages are sent again",
+		}
+	}
 	return &Outbox{
-		Store: db, Keys: keys, Senders: send, Now: now, Log: log, notified: make(chan struct{}, workerCount),
+		unsent: unsent,
+		Store:  db, Keys: keys, Senders: send, Now: now, Log: log, notified: make(chan struct{}, workerCount),
 		failures: &fault.Log{
 			Logger: log, Now: now, Failing: "messages cannot be delivered: the database fails",
 			Working: "messages are delivered again",
@@ -209,7 +218,11 @@ func (o *Outbox) attempt(ctx context.Context, row store.OutboxMessage) error {
 		return fmt.Errorf("%w: no sender is configured for %s", delivery.ErrRejected, m.Channel)
 	}
 	err = send(ctx, m)
+	if err != nil && !errors.Is(err, delivery.ErrRejected) {
+		o.unsent[m.Channel].Failed(err, "message", row.ID, "attempt", row.SendAttempts)
+	}
 	if o.status.record(m.Channel, err, o.Now()) {
+		o.unsent[m.Channel].Worked()
 		o.retryWaiting(ctx)
 	}
 	return err
@@ -238,7 +251,7 @@ func (o *Outbox) recordAttempt(ctx context.Context, row store.OutboxMessage, res
 	case errors.Is(result, delivery.ErrRejected):
 		log.Warn("message rejected", "error", result)
 	default:
-		log.Warn("message not sent, will retry", "error", result)
+		log.Debug("message not sent, will retry", "error", result)
 	}
 	now := o.Now()
 	for tries := int64(1); ; tries++ {

@@ -20,6 +20,8 @@ import (
 	"twostep.example/twostep/factor"
 	"twostep.example/twostep/factor/email"
 	"twostep.example/twostep/factor/totp"
+	"twostep.example/twostep/internal/outbox"
+	"twostep.example/twostep/internal/seal"
 	"twostep.example/twostep/internal/store/storetest"
 )
 
@@ -224,6 +226,32 @@ func (d *drive) beside(f func(*twostep.Server)) {
 	if err := ts.Close(); err != nil {
 		d.Fatal(err)
 	}
+}
+
+// queueMessages queues emails to other people, which wait with those of the test.
+func (d *drive) queueMessages(n int) {
+	d.Helper()
+	keys, err := seal.LoadKeyRing(filepath.Join(d.site.dir, "keys"))
+	if err != nil {
+		d.Fatal(err)
+	}
+	db := storetest.Open(d.T, d.site.direct)
+	queue := outbox.New(db, keys, nil, time.Now, slog.New(slog.DiscardHandler))
+	for i := range n {
+		m := delivery.Message{
+			ID: fmt.Sprint("other ", i), Channel: delivery.Email, To: fmt.Sprintf("other%d@example.com", i),
+			Subject: "News", Text: "One of many emails.",
+		}
+		if err := queue.Enqueue(d.Context(), db, m, time.Now().Add(24*time.Hour)); err != nil {
+			d.Fatal(err)
+		}
+	}
+}
+
+// queuedMessages returns how many messages of queueMessages are waiting.
+func (d *drive) queuedMessages() int {
+	d.Helper()
+	return storetest.CountRows(d.T, d.site.direct, "outbox_messages WHERE state = 'waiting' AND id LIKE 'other %'")
 }
 
 // run signs people in before, during and after the fault, and checks what they were told.
