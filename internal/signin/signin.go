@@ -63,7 +63,7 @@ func (s *SignIns) Start(ctx context.Context, c Credentials, from origin.Origin) 
 		return session.Cookies{}, err
 	}
 	if !a.FrozenUntil.IsZero() && !s.Now().Before(a.FrozenUntil) { // the undo is due, and removes this password
-		return session.Cookies{}, cmp.Or(s.Enrollments.ApplyDueUndos(ctx), account.ErrCredentials)
+		return session.Cookies{}, s.applyDueUndo(ctx, a)
 	}
 	browser, decision, err := s.Devices.FindAndDecide(ctx, a.Ref(), from)
 	if err != nil {
@@ -93,6 +93,20 @@ func (s *SignIns) Start(ctx context.Context, c Credentials, from origin.Origin) 
 		Account: a, Purpose: store.PurposeSignIn, ReturnTo: c.ReturnTo, Level: c.Level, Browser: browser, Decision: &decision,
 	}, from)
 	return session.Cookies{Attempt: token}, err
+}
+
+// applyDueUndo lets the due undo of an account take effect, which removes its password. It returns
+// account.ErrCredentials then, and another error if the undo could not take effect.
+func (s *SignIns) applyDueUndo(ctx context.Context, a store.Account) error {
+	failed := s.Enrollments.ApplyDueUndos(ctx) // those of other accounts may fail
+	now, err := s.Store.GetAccount(ctx, a.ID)
+	if err != nil {
+		return fmt.Errorf("signin: due undo: %w", err)
+	}
+	if frozen := account.Frozen(now); frozen != nil {
+		return cmp.Or(failed, frozen)
+	}
+	return account.ErrCredentials
 }
 
 // begin continues the attempt that this browser is in, or starts one.
