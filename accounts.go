@@ -51,9 +51,9 @@ func (s *Server) Enable(ctx context.Context, email string) error {
 	return s.services.Accounts.Enable(ctx, email)
 }
 
-// SetGroups replaces the groups of an account, which decide which apps the person may use. A group is 1 to 32
-// lower-case letters, digits, dots, dashes and underscores. The change takes effect with the next request to a host
-// behind a proxy, and when an app next refreshes its tokens. SetGroups returns ErrAccountNotFound if there is no such
+// SetGroups replaces the groups of an account, which decide which apps the person may use. A group is any
+// printable text of up to 128 characters without a comma. The change takes effect with the next request to a host behind
+// a proxy, and when an app next refreshes its tokens. SetGroups returns ErrAccountNotFound if there is no such
 // account, or an error that names the invalid group.
 func (s *Server) SetGroups(ctx context.Context, email string, groups []string) error {
 	return s.services.Accounts.SetGroups(ctx, email, groups)

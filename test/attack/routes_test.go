@@ -100,6 +100,7 @@ var inventory = []struct {
 	{"GET /inbox/{id}/text", render.AccessPublic, ""},
 	{"POST /inbox/clock", render.AccessPublic, "minutes=16"},
 	{"GET /.well-known/openid-configuration", render.AccessPublic, ""},
+	{"GET /.well-known/openid-configuration/{$}", render.AccessPublic, ""},
 	{"GET /.well-known/oauth-authorization-server", render.AccessPublic, ""},
 	{"GET /oauth2/jwks", render.AccessPublic, ""},
 	{"GET /oauth2/authorize", render.AccessPublic, ""},
