@@ -364,7 +364,7 @@ func mailAway(d *drive) {
 	began := time.Now()
 	for d.queuedMessages() > 0 {
 		if time.Since(began) > 10*time.Minute {
-			d.Errorf("%d messages are still waiting", d.queuedMessages())
+			d.Errorf("%d messages are not sent", d.queuedMessages())
 			break
 		}
 		d.goOn(1)
