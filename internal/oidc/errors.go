@@ -71,7 +71,8 @@ func (p *Provider) logRejected(r *http.Request, cl client.Client, err *oauthErro
 	if strings.HasPrefix(err.description, "code_challenge is missing") && !cl.IsPublic() {
 		remedy = "turn on PKCE (S256) in the app, or run `twostep app set " + cl.ID + " --pkce off`"
 	}
-	p.Grants.Log.Warn("request of an app rejected", "path", r.URL.Path, "app", cl.ID, "error", err.code, "reason", err.description,
+	p.Grants.Log.Warn("request of an app rejected", "request", render.RequestID(r.Context()), "path", r.URL.Path,
+		"app", cl.ID, "error", err.code, "reason", err.description,
 		"remedy", remedy)
 }
 

@@ -249,7 +249,7 @@ func SetRetryAfter(w http.ResponseWriter, seconds int) {
 
 // renderInternalError logs the error in full and shows only the request id.
 func (p *Renderer) renderInternalError(w http.ResponseWriter, r *http.Request, err error) {
-	id := requestID(r.Context())
+	id := RequestID(r.Context())
 	p.logger().LogAttrs(r.Context(), slog.LevelError, "request failed", slog.String("request", id), slog.Any("error", err))
 	p.renderError(
 		w,

@@ -124,8 +124,8 @@ func truncate(s string, n int) string {
 
 type requestIDKey struct{}
 
-// requestID returns the id that LogAndRecover gave the request, "" outside of it.
-func requestID(ctx context.Context) string {
+// RequestID returns the ID that the log has of a request, "" outside of one.
+func RequestID(ctx context.Context) string {
 	id, _ := ctx.Value(requestIDKey{}).(string)
 	return id
 }
