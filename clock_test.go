@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -82,16 +83,18 @@ func TestOwnClockIsNotCompared(t *testing.T) {
 	storetest.EachDatabase(t, func(t *testing.T, url string) {
 		o := options(t)
 		o.Database, o.Logger = url, slog.New(slog.DiscardHandler)
-		ahead := 30 * 24 * time.Hour
-		o.Now = func() time.Time { return time.Now().Add(ahead) }
+		var ahead atomic.Int64
+		ahead.Store(int64(30 * 24 * time.Hour))
+		o.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
 		s, err := New(t.Context(), o)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer s.Close()
-		for _, ahead = range []time.Duration{30 * 24 * time.Hour, 0} {
+		for _, d := range []time.Duration{30 * 24 * time.Hour, 0} {
+			ahead.Store(int64(d))
 			if s.checkClock(t.Context(), o.Now); s.clockIsWrong() {
-				t.Errorf("%s ahead: compared", ahead)
+				t.Errorf("%s ahead: compared", d)
 			}
 		}
 	})
