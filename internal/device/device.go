@@ -89,12 +89,31 @@ func (d *Devices) FindDevice(ctx context.Context, a store.AccountRef, from origi
 // FindKnownDevice returns the id of the device of a request if the account of this email address knows it, and ""
 // otherwise. It runs one statement, whether or not there is such an account.
 func (d *Devices) FindKnownDevice(ctx context.Context, email string, from origin.Origin) (string, error) {
-	series, secret, ok := seal.SplitDeviceToken(from.DeviceToken)
 	address, err := account.ParseEmail(email)
-	if !ok || err != nil {
+	if err != nil {
 		return "", nil
 	}
-	row, err := d.Store.FindKnownDevice(ctx, seal.HashToken(series), address, d.Now())
+	return d.findAccepted(from, func(series []byte) (store.Device, error) {
+		return d.Store.FindKnownDevice(ctx, series, address, d.Now())
+	})
+}
+
+// IsKnown reports whether some account has completed both steps in the browser of a request.
+func (d *Devices) IsKnown(ctx context.Context, from origin.Origin) (bool, error) {
+	id, err := d.findAccepted(from, func(series []byte) (store.Device, error) {
+		return d.Store.FindDeviceOfAny(ctx, series, d.Now())
+	})
+	return id != "", err
+}
+
+// findAccepted returns the id of the device that find returns for the series of the cookie, or "" if there is none or
+// its secret is not accepted.
+func (d *Devices) findAccepted(from origin.Origin, find func(series []byte) (store.Device, error)) (string, error) {
+	series, secret, ok := seal.SplitDeviceToken(from.DeviceToken)
+	if !ok {
+		return "", nil
+	}
+	row, err := find(seal.HashToken(series))
 	if errors.Is(err, store.ErrNotFound) {
 		return "", nil
 	}
@@ -106,23 +125,6 @@ func (d *Devices) FindKnownDevice(ctx context.Context, email string, from origin
 		return "", nil
 	}
 	return row.ID, nil
-}
-
-// IsKnown reports whether some account has completed both steps in the browser of a request.
-func (d *Devices) IsKnown(ctx context.Context, from origin.Origin) (bool, error) {
-	series, secret, ok := seal.SplitDeviceToken(from.DeviceToken)
-	if !ok {
-		return false, nil
-	}
-	row, err := d.Store.FindDeviceOfAny(ctx, seal.HashToken(series), d.Now())
-	if errors.Is(err, store.ErrNotFound) {
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("device: find known device: %w", err)
-	}
-	b := RequestDevice{DeviceView: store.DeviceView{Device: row}, secretHash: seal.HashToken(secret)}
-	return row.RevokeReason == "" && d.acceptsSecret(b), nil
 }
 
 // KnownID returns the id of the device if the account has completed both steps in it, and "" otherwise.
