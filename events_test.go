@@ -17,6 +17,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -94,7 +95,7 @@ type walk struct {
 	*testing.T
 	*Server
 	database string
-	now      time.Time
+	now      atomic.Pointer[time.Time] // the background work reads it too
 	mail     chan string
 	a        store.Account // Anna
 }
@@ -103,10 +104,12 @@ const annaEmail, annaWord = "anna@example.com", "correct horse battery"
 
 func newWalk(t *testing.T) *walk {
 	t.Helper()
-	w := &walk{T: t, database: filepath.Join(t.TempDir(), "twostep.db"), now: time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC), mail: make(chan string, 1000)}
+	w := &walk{T: t, database: filepath.Join(t.TempDir(), "twostep.db"), mail: make(chan string, 1000)}
+	now := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
+	w.now.Store(&now)
 	o := options(t)
 	o.Database, o.SignUp, o.Operator, o.Logger = w.database, "open", "root", slog.New(slog.DiscardHandler)
-	o.Now = func() time.Time { return w.now }
+	o.Now = func() time.Time { return *w.now.Load() }
 	o.Methods = append(o.Methods, recovery.New())
 	o.Senders[delivery.Email] = func(_ context.Context, m delivery.Message) error { w.mail <- m.Text; return nil }
 	var err error
@@ -119,6 +122,12 @@ func newWalk(t *testing.T) *walk {
 	w.a, err = w.services.Accounts.Find(t.Context(), annaEmail)
 	w.must(err)
 	return w
+}
+
+// advance turns the clock forward.
+func (w *walk) advance(d time.Duration) {
+	now := w.now.Load().Add(d)
+	w.now.Store(&now)
 }
 
 func (w *walk) must(err error) {
@@ -440,7 +449,7 @@ var acts = []act{
 		token := w.changedUndoLink()
 		_, err := w.services.Enrollments.Undo(w.Context(), enroll.UndoRequest{Token: token, Password: annaWord}, here)
 		w.must(err)
-		w.now = w.now.Add(enroll.FreezeTime)
+		w.advance(enroll.FreezeTime)
 		return func() error { return w.services.Enrollments.ApplyDueUndos(w.Context()) }
 	}, []audit.Kind{audit.ChangeUndone}, audit.TypeSystem, nil},
 	{"Enrollments.SetEmailSecondStep", func(w *walk) func() error {
@@ -452,7 +461,7 @@ var acts = []act{
 	}, []audit.Kind{audit.EmailSecondStepChanged}, audit.TypePerson, nil},
 
 	{"Devices.RecordDecision", func(w *walk) func() error {
-		is := device.DecisionRecord{Decision: trust.Decision{Reason: trust.OtherNetwork, NearestIndex: -1}, Trace: "TRACE", At: w.now, Device: "laptop"}
+		is := device.DecisionRecord{Decision: trust.Decision{Reason: trust.OtherNetwork, NearestIndex: -1}, Trace: "TRACE", At: *w.now.Load(), Device: "laptop"}
 		return func() error {
 			return w.tx(func(tx *store.DB) error { return w.services.Devices.RecordDecision(w.Context(), tx, w.a.Ref(), is) })
 		}
@@ -554,7 +563,7 @@ var acts = []act{
 		refresh := w.refresh(a)
 		_, _, err := w.grants.RefreshTokens(w.Context(), a, refresh, here)
 		w.must(err)
-		w.now = w.now.Add(time.Minute)
+		w.advance(time.Minute)
 		return func() error { _, _, err := w.grants.RefreshTokens(w.Context(), a, refresh, here); return err }
 	}, []audit.Kind{audit.TokenReused}, audit.TypeClient, grant.ErrInvalid},
 	{"Grants.RevokeToken", func(w *walk) func() error {
