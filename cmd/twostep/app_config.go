@@ -35,6 +35,10 @@ type appTable struct {
 	Hosts        []string `toml:"hosts" flag:"--host" example:"wiki.example.com" help:"Hosts behind a reverse proxy that asks this server"`
 	ACR          string   `toml:"acr" flag:"--acr" example:"urn:twostep:acr:2" help:"Lowest authentication level (acr) of every sign-in to the app"`
 	MaxAge       string   `toml:"max_age" flag:"--max-age" example:"8h" help:"Ask people to sign in again after this time"`
+	IDTokenTTL   string   `toml:"id_token_ttl" flag:"--id-token-ttl" default:"10m" help:"Time for which an ID token is valid" allowed:"1m to 24h"`
+	AccessTTL    string   `toml:"access_token_ttl" flag:"--access-token-ttl" default:"10m" help:"Time for which an access token is valid" allowed:"1m to 24h"`
+	RefreshTTL   string   `toml:"refresh_token_ttl" flag:"--refresh-token-ttl" default:"720h" help:"Time after the sign-in for which the app can refresh its tokens" allowed:"1h to 8760h"`
+	RefreshIdle  string   `toml:"refresh_token_idle" flag:"--refresh-token-idle" fallback:"the time of refresh_token_ttl" help:"Time after which an unused refresh token ends" allowed:"1h to 8760h"`
 	Groups       []string `toml:"groups" flag:"--group" example:"staff" help:"Let only people in one of these groups use the app"`
 }
 
@@ -52,8 +56,20 @@ func (t *appTable) parse() (twostep.App, error) {
 	if a.JWKSet, err = readJWKSet(t.Keys); err != nil {
 		return a, wrong("keys", err.Error())
 	}
-	if a.MaxAge, err = parseSeconds("max_age", t.MaxAge); err != nil {
-		return a, wrong("max_age", err.Error())
+	for _, s := range []struct {
+		key  string
+		to   *int64
+		text string
+	}{
+		{"max_age", &a.MaxAge, t.MaxAge},
+		{"id_token_ttl", &a.IDTokenTTL, t.IDTokenTTL},
+		{"access_token_ttl", &a.AccessTokenTTL, t.AccessTTL},
+		{"refresh_token_ttl", &a.RefreshTokenTTL, t.RefreshTTL},
+		{"refresh_token_idle", &a.RefreshTokenIdle, t.RefreshIdle},
+	} {
+		if *s.to, err = parseSeconds(s.key, s.text); err != nil {
+			return a, wrong(s.key, err.Error())
+		}
 	}
 	switch {
 	case t.Public && !a.IsPublic():

@@ -63,6 +63,12 @@ type Client struct {
 	RequiredACR    string   `json:"acr,omitempty"`
 	MaxAge         int64    `json:"max_age,omitempty"`
 	RequiredGroups []string `json:"groups,omitempty"`
+	// Lifetimes in seconds; 0 is the default. RefreshTokenIdle is how long a refresh token may stay unused; 0 means
+	// until RefreshTokenTTL, which counts from the sign-in.
+	IDTokenTTL       int64 `json:"id_token_ttl,omitempty"`
+	AccessTokenTTL   int64 `json:"access_token_ttl,omitempty"`
+	RefreshTokenTTL  int64 `json:"refresh_token_ttl,omitempty"`
+	RefreshTokenIdle int64 `json:"refresh_token_idle,omitempty"`
 	// CanIntrospect allows a resource server to introspect the access tokens of other clients.
 	CanIntrospect bool `json:"introspects,omitempty"`
 }
@@ -179,6 +185,9 @@ func (c Client) Validate() error {
 			"an app that introspects tokens must authenticate: give it a secret or keys")
 	case c.MaxAge < 0:
 		return c.validationError("max_age", "max_age is negative, want a number of seconds")
+	}
+	if err := c.validateLifetimes(); err != nil {
+		return err
 	}
 	for _, hash := range c.SecretHashes { // a wrong one may be the secret itself: never quote it
 		if !secretHashPattern.MatchString(hash) {

@@ -34,13 +34,11 @@ import (
 	"twostep.example/twostep/internal/store"
 )
 
-// Lifetimes.
+// Lifetimes. Those of tokens are settings of the client.
 const (
-	AuthCodeTTL      = time.Minute         // ASVS 10.4.3, level 3
-	AccessTokenTTL   = 10 * time.Minute    // also of ID tokens
-	OfflineGrantTTL  = 30 * 24 * time.Hour // of a grant with refresh tokens; not extended by use
-	PushedRequestTTL = 90 * time.Second    // RFC 9126 2.2
-	authRequestTTL   = time.Hour           // the time to sign in
+	AuthCodeTTL      = time.Minute      // ASVS 10.4.3, level 3
+	PushedRequestTTL = 90 * time.Second // RFC 9126 2.2
+	authRequestTTL   = time.Hour        // the time to sign in
 )
 
 // Grants is the service for authorization requests, grants and tokens.
@@ -74,6 +72,7 @@ type Grant struct {
 	AMR       []string
 	AuthTime  time.Time
 	Offline   bool
+	CreatedAt time.Time
 	ExpiresAt time.Time
 	binding   codeBinding
 	userInfo  *UserInfo // nil if it was not read yet
@@ -106,6 +105,7 @@ func grantFromRow(row store.Grant) (g Grant, err error) {
 		AMR:       strings.Fields(row.AMR),
 		AuthTime:  row.AuthenticatedAt,
 		Offline:   row.Offline,
+		CreatedAt: row.CreatedAt,
 		ExpiresAt: row.ExpiresAt,
 	}
 	if err := json.Unmarshal([]byte(row.CodeBinding), &g.binding); err != nil {
@@ -150,7 +150,7 @@ func (g *Grants) IssueCode(
 		ExpiresAt:        who.ExpiresAt,
 	}
 	if row.Offline {
-		row.ExpiresAt = now.Add(OfflineGrantTTL)
+		row.ExpiresAt = now.Add(cl.RefreshTokenLifetime())
 	}
 	err = g.Store.Tx(ctx, func(tx *store.DB) error {
 		if err := tx.CreateGrant(ctx, row); err != nil {
@@ -187,7 +187,7 @@ func (g *Grants) ConsumeCode(ctx context.Context, r CodeExchange) (Grant, error)
 // ExchangeCode is ConsumeCode and issues tokens in the same transaction.
 func (g *Grants) ExchangeCode(ctx context.Context, r CodeExchange) (grant Grant, t Tokens, err error) {
 	grant, err = g.consumeCodeInTx(ctx, r, func(tx *store.DB, grant Grant) (err error) {
-		t, err = g.issueTokens(ctx, tx, grant)
+		t, err = g.issueTokens(ctx, tx, r.Client, grant)
 		return err
 	})
 	return grant, t, err

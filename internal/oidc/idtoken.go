@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"net/http"
+	"time"
 
 	"twostep.example/twostep/internal/client"
 	"twostep.example/twostep/internal/grant"
@@ -17,7 +18,7 @@ func (p *Provider) signIDToken(r *http.Request, cl client.Client, g issuedTokens
 	}
 	now := p.Grants.Now()
 	claims["iss"], claims["aud"] = p.Grants.Issuer, cl.ID
-	claims["iat"], claims["exp"] = now.Unix(), now.Add(grant.AccessTokenTTL).Unix()
+	claims["iat"], claims["exp"] = now.Unix(), p.idTokenEnd(cl, g.Grant, now).Unix()
 	claims["auth_time"], claims["acr"], claims["amr"], claims["sid"] = g.AuthTime.Unix(), g.ACR(), g.AMR,
 		p.Grants.SID(g.SessionID, cl.ID)
 	if g.nonce != "" {
@@ -26,6 +27,14 @@ func (p *Provider) signIDToken(r *http.Request, cl client.Client, g issuedTokens
 	sum := sha256.Sum256([]byte(g.AccessToken))
 	claims["at_hash"] = base64.RawURLEncoding.EncodeToString(sum[:16])
 	return p.Grants.SignJWT(r.Context(), cl.SigningAlg(), grant.IDTokenType, claims)
+}
+
+// idTokenEnd returns when an ID token ends that is signed now: with its grant at the latest, because it cannot be revoked.
+func (p *Provider) idTokenEnd(cl client.Client, g grant.Grant, now time.Time) time.Time {
+	if end := now.Add(cl.IDTokenLifetime()); end.Before(g.ExpiresAt) {
+		return end
+	}
+	return g.ExpiresAt
 }
 
 // userInfoClaims returns the sub claim and the claims of the grant's scope (OpenID Connect Core 5.4).

@@ -281,4 +281,24 @@ var apps = []mutation{
 			"if i >= 0 && !now.IsZero() {",
 		},
 	}},
+	{test: "TestTokensOfAnAppEndInTime", what: "an unused refresh token never ends", edits: []edit{
+		{
+			"internal/grant/token.go",
+			"if idle := created.Add(cl.RefreshTokenIdleTime()); idle.Before(end) {",
+			"if idle := created.Add(cl.RefreshTokenIdleTime()); false {",
+		},
+	}},
+	{test: "TestTokensOfAnAppEndInTime", what: "a shorter lifetime counts for new tokens alone", edits: []edit{
+		{
+			"internal/grant/token.go",
+			"if refreshTokenEnd(cl, grant, r.old.CreatedAt).Before(now) {",
+			"if refreshTokenEnd(cl, grant, r.old.CreatedAt).IsZero() {",
+		},
+	}},
+	{test: "TestTokensOfAnAppEndInTime", what: "an ID token outlives its session", edits: []edit{
+		{"internal/oidc/idtoken.go", "end.Before(g.ExpiresAt)", "!end.IsZero()"},
+	}},
+	{test: "TestTokensOfAnAppEndInTime", what: "a lifetime has no bounds", edits: []edit{
+		{"internal/client/lifetimes.go", "if l.seconds != 0 && (", "if l.seconds != l.seconds && ("},
+	}},
 }
