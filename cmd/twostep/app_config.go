@@ -29,6 +29,7 @@ type appTable struct {
 	Public       bool     `toml:"public" flag:"--public" help:"The app cannot keep a secret, because it runs on a phone or in a browser"`
 	Foreign      bool     `toml:"foreign" flag:"--foreign" help:"Ask people for consent, because the app belongs to someone else"`
 	Introspects  bool     `toml:"introspects" flag:"--introspects" help:"Let the app, an API, introspect the tokens of other apps"`
+	ResponseType []string `toml:"response_types" flag:"--response-type" example:"code id_token" help:"Response types besides code: code id_token or id_token, which send ID tokens through the browser"`
 	PKCE         string   `toml:"pkce" flag:"--pkce" default:"auto" values:"auto,required,off" help:"Require PKCE, PKCE or a nonce (auto), or neither (off); public apps always need PKCE"`
 	Algorithm    string   `toml:"algorithm" flag:"--algorithm" default:"RS256" values:"RS256,ES256" help:"Signature of ID tokens"`
 	Pairwise     bool     `toml:"pairwise" flag:"--pairwise" help:"Use pairwise subject identifiers"`
@@ -47,7 +48,7 @@ func (t *appTable) parse() (twostep.App, error) {
 	a := twostep.App{
 		ID: t.ID, Name: t.Name, RedirectURIs: t.Redirects, PostLogoutRedirectURIs: t.SignedOut,
 		BackChannelLogoutURI: t.BackChannel, AllowedSchemes: t.Schemes, InsecureHTTP: t.InsecureHTTP,
-		SecretHashes: t.Secrets, ThirdParty: t.Foreign, CanIntrospect: t.Introspects, PKCE: t.PKCE,
+		SecretHashes: t.Secrets, ResponseTypes: t.ResponseType, ThirdParty: t.Foreign, CanIntrospect: t.Introspects, PKCE: t.PKCE,
 		IDTokenAlg: t.Algorithm, Pairwise: t.Pairwise,
 		Hosts: t.Hosts, RequiredACR: t.ACR, RequiredGroups: t.Groups,
 	}

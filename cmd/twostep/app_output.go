@@ -112,6 +112,7 @@ func appDetails(a twostep.App, fixed bool) []outputRow {
 		{"hosts", a.Hosts},
 		{"introspects", only(a.CanIntrospect, "may introspect the tokens of other apps")},
 		{"foreign", only(a.ThirdParty, "people are asked for consent")},
+		{"response types", only(len(a.ResponseTypes) > 0, strings.Join(append([]string{"code"}, a.ResponseTypes...), ", "))},
 		{"PKCE", only(len(a.RedirectURIs) > 0, a.PKCEMode())},
 		{"ID tokens", only(clientAuthMethod(a) != "hosts", a.SigningAlg())},
 		{"subjects", only(a.Pairwise, "pairwise")},

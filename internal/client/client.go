@@ -50,6 +50,8 @@ type Client struct {
 	// ThirdParty clients belong to someone else: people are asked for consent before the client learns
 	// anything.
 	ThirdParty bool `json:"foreign,omitempty"`
+	// ResponseTypes are allowed besides code: id_token, or code id_token. Both send ID tokens through the browser.
+	ResponseTypes []string `json:"response_types,omitempty"`
 	// PKCE says which authorization requests need a code_challenge; "" is PKCEAuto.
 	PKCE       string `json:"pkce,omitempty"`
 	IDTokenAlg string `json:"algorithm,omitempty"` // RS256 (default) or ES256
@@ -199,6 +201,9 @@ func (c Client) Validate() error {
 	}
 	if _, err := c.JWKS(); err != nil {
 		return c.validationError("keys", "the keys: %v", err)
+	}
+	if err := c.validateResponseTypes(); err != nil {
+		return err
 	}
 	return c.validateURIs()
 }

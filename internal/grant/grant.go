@@ -1,6 +1,6 @@
 // Package grant stores authorization requests, codes, tokens and consents, and signs tokens.
 //
-//	AuthRequest ─▶ NextStep ─▶ (sign in, confirm, consent, action) ─▶ IssueCode ─▶ ExchangeCode ─▶ Tokens
+//	AuthRequest ─▶ NextStep ─▶ (sign in, confirm, consent, action) ─▶ Authorize ─▶ ExchangeCode ─▶ Tokens
 //
 // A grant is the result of one authorization request. It ends with the session in which it was given, or, with
 // offline_access, when the epoch of the account changes. It ends at once if its code or a refresh token is used
@@ -114,21 +114,21 @@ func grantFromRow(row store.Grant) (g Grant, err error) {
 	return g, nil
 }
 
-// IssueCode creates a grant for the request and the person of the session and returns its authorization code,
-// which is valid for AuthCodeTTL. It returns client.ErrNotFound if the client was removed.
-func (g *Grants) IssueCode(
+// Authorize creates a grant for the request and the person of the session. It returns its authorization code, which is
+// valid for AuthCodeTTL, or "" if the response type has none. It returns client.ErrNotFound if the client was removed.
+func (g *Grants) Authorize(
 	ctx context.Context, r AuthRequest, who session.Session, from origin.Origin,
-) (code string, err error) {
+) (grant Grant, code string, err error) {
 	cl, err := g.Clients.Get(ctx, r.ClientID)
 	if err != nil {
-		return "", err
+		return grant, "", err
 	}
 	if !cl.AllowsRedirectURI(r.RedirectURI) && !cl.IsHostCallback(r.RedirectURI) {
-		return "", fmt.Errorf("grant: issue code: %q is not a redirect URI of the app %s", r.RedirectURI, r.ClientID)
+		return grant, "", fmt.Errorf("grant: authorize: %q is not a redirect URI of the app %s", r.RedirectURI, r.ClientID)
 	}
 	body, err := json.Marshal(codeBinding{r.RedirectURI, r.CodeChallenge, r.Nonce})
 	if err != nil {
-		return "", err
+		return grant, "", err
 	}
 	now := g.Now()
 	code = seal.NewToken()
@@ -146,8 +146,12 @@ func (g *Grants) IssueCode(
 		Offline:          slices.Contains(r.Scope, "offline_access"),
 		CodeHash:         seal.HashToken(code),
 		CodeExpiresAt:    now.Add(AuthCodeTTL),
+		IDTokenSent:      r.WantsIDToken(),
 		CreatedAt:        now,
 		ExpiresAt:        who.ExpiresAt,
+	}
+	if !r.WantsCode() { // nobody learns the code
+		code, row.CodeExpiresAt = "", now
 	}
 	if row.Offline {
 		row.ExpiresAt = now.Add(cl.RefreshTokenLifetime())
@@ -158,10 +162,13 @@ func (g *Grants) IssueCode(
 		}
 		return g.Accounts.Event(ctx, tx, grantEvent(audit.GrantCreated, row), from)
 	})
-	if err != nil {
-		return "", fmt.Errorf("grant: issue code: %w", err)
+	if err == nil {
+		grant, err = grantFromRow(row)
 	}
-	return code, nil
+	if err != nil {
+		return grant, "", fmt.Errorf("grant: authorize: %w", err)
+	}
+	return grant, code, nil
 }
 
 func grantEvent(kind audit.Kind, row store.Grant) audit.Event {

@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"net/url"
@@ -17,11 +18,14 @@ type oauthError struct {
 	status      int // of a direct response; not used in authorization responses
 	code        string
 	description string // for the app's developers
+	remedy      string // for the operator; "" if logRejected knows it
 }
 
 func (e *oauthError) Error() string { return e.code + ": " + e.description }
 
-func newOAuthError(status int, code, text string) error { return &oauthError{status, code, text} }
+func newOAuthError(status int, code, text string) error {
+	return &oauthError{status: status, code: code, description: text}
+}
 
 // invalidRequest returns an *oauthError with the code invalid_request.
 func invalidRequest(text string) error {
@@ -67,7 +71,7 @@ func (p *Provider) logRejected(r *http.Request, cl client.Client, err *oauthErro
 	if cl.ID == "" {
 		return
 	}
-	remedy := "see docs/apps.md"
+	remedy := cmp.Or(err.remedy, "see docs/apps.md")
 	if strings.HasPrefix(err.description, "code_challenge is missing") && !cl.IsPublic() {
 		remedy = "turn on PKCE (S256) in the app, or run `twostep app set " + cl.ID + " --pkce off`"
 	}

@@ -88,7 +88,7 @@ func (p *Provider) writeTokenResponse(w http.ResponseWriter, r *http.Request, cl
 		body["refresh_token"] = g.RefreshToken
 	}
 	if g.HasScope("openid") && g.AccountID != "" {
-		token, err := p.signIDToken(r, cl, g)
+		token, err := p.signIDToken(r, cl, g.Grant, idTokenFor{nonce: g.nonce, accessToken: g.AccessToken})
 		if err != nil {
 			return err
 		}
