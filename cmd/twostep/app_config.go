@@ -35,6 +35,7 @@ type appTable struct {
 	Hosts        []string `toml:"hosts" flag:"--host" example:"wiki.example.com" help:"Hosts behind a reverse proxy that asks this server"`
 	ACR          string   `toml:"acr" flag:"--acr" example:"urn:twostep:acr:2" help:"Lowest authentication level (acr) of every sign-in to the app"`
 	MaxAge       string   `toml:"max_age" flag:"--max-age" example:"8h" help:"Ask people to sign in again after this time"`
+	DeviceGrant  bool     `toml:"device_grant" flag:"--device-grant" help:"Let people sign in devices without a browser with a code (RFC 8628)"`
 	Groups       []string `toml:"groups" flag:"--group" example:"staff" help:"Let only people in one of these groups use the app"`
 }
 
@@ -45,7 +46,7 @@ func (t *appTable) parse() (twostep.App, error) {
 		BackChannelLogoutURI: t.BackChannel, AllowedSchemes: t.Schemes, InsecureHTTP: t.InsecureHTTP,
 		SecretHashes: t.Secrets, ThirdParty: t.Foreign, CanIntrospect: t.Introspects, PKCE: t.PKCE,
 		IDTokenAlg: t.Algorithm, Pairwise: t.Pairwise,
-		Hosts: t.Hosts, RequiredACR: t.ACR, RequiredGroups: t.Groups,
+		Hosts: t.Hosts, RequiredACR: t.ACR, RequiredGroups: t.Groups, DeviceGrant: t.DeviceGrant,
 	}
 	wrong := func(key, what string) error { return &twostep.AppError{ClientID: t.ID, Field: key, Message: what} }
 	var err error
@@ -60,7 +61,7 @@ func (t *appTable) parse() (twostep.App, error) {
 		return a, wrong("public", "public = true is for an app without secrets and keys: remove public, or "+
 			"the secrets and keys")
 	// A forgotten key must not make a client public.
-	case !t.Public && a.IsPublic() && len(a.RedirectURIs) > 0:
+	case !t.Public && a.IsPublic() && (len(a.RedirectURIs) > 0 || a.DeviceGrant):
 		return a, wrong("redirects", "it has neither secrets nor keys: add the hash that twostep app secret "+
 			"prints, or public = true if the app runs on a phone or in a browser")
 	}

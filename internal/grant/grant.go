@@ -126,12 +126,31 @@ func (g *Grants) IssueCode(
 	if !cl.AllowsRedirectURI(r.RedirectURI) && !cl.IsHostCallback(r.RedirectURI) {
 		return "", fmt.Errorf("grant: issue code: %q is not a redirect URI of the app %s", r.RedirectURI, r.ClientID)
 	}
-	body, err := json.Marshal(codeBinding{r.RedirectURI, r.CodeChallenge, r.Nonce})
+	row, err := g.newGrantRow(r, who, codeBinding{r.RedirectURI, r.CodeChallenge, r.Nonce})
 	if err != nil {
 		return "", err
 	}
-	now := g.Now()
 	code = seal.NewToken()
+	row.CodeHash, row.CodeExpiresAt = seal.HashToken(code), row.CreatedAt.Add(AuthCodeTTL)
+	err = g.Store.Tx(ctx, func(tx *store.DB) error {
+		if err := tx.CreateGrant(ctx, row); err != nil {
+			return err
+		}
+		return g.Accounts.Event(ctx, tx, grantEvent(audit.GrantCreated, row), from)
+	})
+	if err != nil {
+		return "", fmt.Errorf("grant: issue code: %w", err)
+	}
+	return code, nil
+}
+
+// newGrantRow returns the grant that the person of the session gives the client of a request, without its code.
+func (g *Grants) newGrantRow(r AuthRequest, who session.Session, binding codeBinding) (store.Grant, error) {
+	body, err := json.Marshal(binding)
+	if err != nil {
+		return store.Grant{}, err
+	}
+	now := g.Now()
 	row := store.Grant{
 		ID:               rand.Text(),
 		ClientID:         r.ClientID,
@@ -144,24 +163,13 @@ func (g *Grants) IssueCode(
 		AMR:              strings.Join(who.AMR, " "),
 		AuthenticatedAt:  who.AuthTime(),
 		Offline:          slices.Contains(r.Scope, "offline_access"),
-		CodeHash:         seal.HashToken(code),
-		CodeExpiresAt:    now.Add(AuthCodeTTL),
 		CreatedAt:        now,
 		ExpiresAt:        who.ExpiresAt,
 	}
 	if row.Offline {
 		row.ExpiresAt = now.Add(OfflineGrantTTL)
 	}
-	err = g.Store.Tx(ctx, func(tx *store.DB) error {
-		if err := tx.CreateGrant(ctx, row); err != nil {
-			return err
-		}
-		return g.Accounts.Event(ctx, tx, grantEvent(audit.GrantCreated, row), from)
-	})
-	if err != nil {
-		return "", fmt.Errorf("grant: issue code: %w", err)
-	}
-	return code, nil
+	return row, nil
 }
 
 func grantEvent(kind audit.Kind, row store.Grant) audit.Event {

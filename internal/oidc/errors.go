@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"twostep.example/twostep/internal/client"
@@ -48,6 +49,11 @@ func oauthErrorFor(err error) (*oauthError, bool) {
 		response error
 	}{
 		{grant.ErrInvalid, errInvalidGrant},
+		{grant.ErrAuthorizationPending, newOAuthError(http.StatusBadRequest, "authorization_pending", "")},
+		{grant.ErrPollsEarly, newOAuthError(http.StatusBadRequest, "slow_down",
+			"wait 5 seconds longer between two polls than before")},
+		{grant.ErrDeviceDenied, newOAuthError(http.StatusBadRequest, "access_denied", "")},
+		{grant.ErrDeviceExpired, newOAuthError(http.StatusBadRequest, "expired_token", "")},
 		{client.ErrNotFound, errInvalidClient},
 		{render.ErrInvalidForm, invalidRequest("a parameter is repeated or is not valid text")},
 		{render.ErrBodyTooLarge, invalidRequest("the request is too large")},
@@ -64,10 +70,13 @@ func oauthErrorFor(err error) (*oauthError, bool) {
 // logRejected logs why a request of a client was rejected, and what the operator can do. Requests of unknown clients
 // are security events.
 func (p *Provider) logRejected(r *http.Request, cl client.Client, err *oauthError) {
-	if cl.ID == "" {
+	if cl.ID == "" || slices.Contains(deviceErrors, err.code) {
 		return
 	}
 	remedy := "see docs/apps.md"
+	if err.description == noDeviceGrant {
+		remedy = "run `twostep app set " + cl.ID + " --device-grant`"
+	}
 	if strings.HasPrefix(err.description, "code_challenge is missing") && !cl.IsPublic() {
 		remedy = "turn on PKCE (S256) in the app, or run `twostep app set " + cl.ID + " --pkce off`"
 	}

@@ -45,13 +45,16 @@ const (
 	parPath        = "/oauth2/par"
 	logoutPath     = "/oauth2/logout"
 
+	deviceAuthorizationPath = "/oauth2/device_authorization"
+	devicePath              = "/device"
+
 	metadataPath      = "/.well-known/openid-configuration"
 	oauthMetadataPath = "/.well-known/oauth-authorization-server"
 )
 
 // APIPaths returns the paths that clients call directly, without a browser.
 func APIPaths() []string {
-	return []string{tokenPath, userinfoPath, introspectPath, revokePath, parPath}
+	return []string{tokenPath, userinfoPath, introspectPath, revokePath, parPath, deviceAuthorizationPath}
 }
 
 // JSONErrorPaths returns the paths whose errors are JSON: those that programs request.
@@ -84,6 +87,11 @@ func (p *Provider) Routes() []render.Route {
 		open("POST "+revokePath, p.clientEndpoint(p.revoke)),
 		open("OPTIONS "+revokePath, p.preflight),
 		open("POST "+parPath, p.clientEndpoint(p.pushAuthRequest)),
+		open("POST "+deviceAuthorizationPath, p.clientEndpoint(p.startDeviceAuthorization)),
+		{Pattern: "GET " + devicePath, Access: render.AccessSession, Handler: p.showUserCodeForm},
+		{Pattern: "POST " + devicePath, Access: render.AccessSession, Handler: p.submitUserCode},
+		open("GET "+deviceAllowedPath, p.showDeviceAnswer("device.allowed")),
+		open("GET "+deviceDeniedPath, p.showDeviceAnswer("device.denied")),
 		open("GET "+logoutPath, p.logout),
 		open("POST "+logoutPath, p.logoutByPost),
 		open("POST "+logoutPath+"/confirm", p.confirmLogout),
