@@ -15,3 +15,14 @@ go_program() {
 }
 
 go_program oauth2-proxy github.com/oauth2-proxy/oauth2-proxy/v7 v7.15.6
+
+# The packages of npm, in the versions of test/clients/node/package-lock.json.
+if ! cmp -s test/clients/node/package-lock.json build/clients/node/package-lock.json; then
+	mkdir -p build/clients/node
+	cp test/clients/node/package.json build/clients/node/
+	(cd build/clients/node && cp ../../../test/clients/node/package-lock.json . && npm ci --ignore-scripts --no-audit --no-fund </dev/null) ||
+		{ rm -f build/clients/node/package-lock.json; exit 1; }
+fi
+
+[ "${1:-all}" != quick ] || exit 0
+go_program miniflux.app miniflux.app/v2 v2.3.5

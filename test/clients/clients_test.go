@@ -39,7 +39,10 @@ type row struct {
 func (s *site) saw(what step) { s.row.seen[what] = true }
 
 var list = []*row{
+	authJS,
+	expressOpenIDConnect,
 	oauth2Proxy,
+	passportOpenIDConnect,
 }
 
 // TestClients signs in to each client. Without -all, to those that cost seconds.

@@ -214,3 +214,11 @@ func (b *person) signedIn() bool {
 	b.t.Helper()
 	return b.send(http.MethodGet, b.s.URL+"/settings", nil).url.Path == "/settings"
 }
+
+// signOut signs out at the server, as the button in the settings does.
+func (b *person) signOut() {
+	b.t.Helper()
+	if b.send(http.MethodPost, b.s.URL+"/signout", nil); b.signedIn() {
+		b.t.Fatal("the sign-out does not end the session")
+	}
+}

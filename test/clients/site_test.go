@@ -212,10 +212,10 @@ func (s *site) env(name string) (all []string) {
 
 // program is one that runs.
 type program struct {
-	t   *testing.T
-	cmd *exec.Cmd
-	mu  sync.Mutex
-	b   bytes.Buffer
+	cmd   *exec.Cmd
+	ended chan struct{} // closed when it has ended
+	mu    sync.Mutex
+	b     bytes.Buffer
 }
 
 func (p *program) Write(text []byte) (int, error) {
@@ -231,10 +231,10 @@ func (p *program) output() string {
 	return p.b.String()
 }
 
-// stop ends it. The test fails if it has ended by itself.
+// stop ends it.
 func (p *program) stop() {
 	p.cmd.Process.Kill()
-	p.cmd.Wait()
+	<-p.ended
 }
 
 // installed is the path of a program below build/clients.
@@ -253,13 +253,14 @@ func (s *site) installed(path string) string {
 // launch starts a program in the folder of the site until the test ends, and prints what it said if the test fails.
 func (s *site) launch(env []string, name string, args ...string) *program {
 	s.t.Helper()
-	p := &program{t: s.t, cmd: exec.Command(name, args...)}
+	p := &program{cmd: exec.Command(name, args...), ended: make(chan struct{})}
 	p.cmd.Dir, p.cmd.Env = s.dir, append(os.Environ(), env...)
 	p.cmd.Stdout, p.cmd.Stderr = p, p
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := p.cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
+	go func() { p.cmd.Wait(); close(p.ended) }()
 	s.t.Cleanup(func() {
 		p.stop()
 		if s.t.Failed() {
@@ -274,6 +275,11 @@ func (s *site) start(env []string, name string, args ...string) *program {
 	s.t.Helper()
 	p := s.launch(env, name, args...)
 	s.until("the app listens", func() error {
+		select {
+		case <-p.ended:
+			s.t.Fatal("the program of the app has ended")
+		default:
+		}
 		c, err := net.Dial("tcp", s.listen)
 		if err == nil {
 			c.Close()
@@ -341,6 +347,32 @@ func (s *site) misconfigured(since int, texts ...string) {
 	}
 	s.saw(misconfiguration)
 }
+
+// wrongRedirect registers another redirect URL than the app sends, lets somebody open the app, and wants the line of the
+// log that says so.
+func (s *site) wrongRedirect(open func()) {
+	s.t.Helper()
+	s.set("--redirect", "https://elsewhere.example.com/callback")
+	since := len(s.Log.String())
+	open()
+	s.misconfigured(since, s.app, "https://elsewhere.example.com/callback")
+}
+
+// withoutPKCE runs an app that sends neither PKCE nor a nonce. It wants it to be refused with one line of the log that
+// has the remedy, and then does what the line says and wants the sign-in to lead to a page with the text.
+func (s *site) withoutPKCE(open func(*person) page, text string) {
+	s.t.Helper()
+	since := len(s.Log.String())
+	open(s.person())
+	s.misconfigured(since, "code_challenge is missing", "`twostep app set "+s.id+" --pkce off`")
+	s.set("--pkce", "off")
+	anna := s.person()
+	anna.says(open(anna), text)
+	s.set("--pkce", "auto")
+}
+
+// port is the port on which the app must listen.
+func (s *site) port() string { return s.listen[strings.LastIndex(s.listen, ":")+1:] }
 
 // userinfo asks the server about the holder of an access token.
 func (s *site) userinfo(token string) (map[string]any, error) {
