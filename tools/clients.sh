@@ -26,3 +26,4 @@ fi
 
 [ "${1:-all}" != quick ] || exit 0
 go_program miniflux.app miniflux.app/v2 v2.3.5
+go_program spa github.com/hashicorp/cap/oidc/examples/spa v0.16.0

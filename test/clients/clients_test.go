@@ -41,6 +41,11 @@ func (s *site) saw(what step) { s.row.seen[what] = true }
 var list = []*row{
 	authJS,
 	expressOpenIDConnect,
+	hashicorpCap,
+	miniflux,
+	msalBrowser,
+	msalNode,
+	oidcClientTS,
 	oauth2Proxy,
 	passportOpenIDConnect,
 }
