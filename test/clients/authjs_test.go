@@ -30,5 +30,5 @@ func testAuthJS(t *testing.T, r *row) {
 	anna.says(anna.send(http.MethodGet, s.app+"/", nil), "nobody is signed in")
 	s.saw(signOut)
 
-	s.wrongRedirect(func() { enter(s.person()) })
+	s.misconfigure(func(b *person) { enter(b) })
 }

@@ -45,5 +45,5 @@ func testExpressOpenIDConnect(t *testing.T, r *row) {
 	})
 	s.saw(backChannel)
 
-	s.wrongRedirect(func() { s.person().open(s.app + "/") })
+	s.misconfigure(func(b *person) { b.open(s.app + "/") })
 }
