@@ -199,7 +199,7 @@ func (w *walk) wiki() App {
 
 func (w *walk) issue(a App, who session.Session, scope ...string) (code string) {
 	w.Helper()
-	code, err := w.grants.IssueCode(w.Context(), grant.AuthRequest{ClientID: a.ID, RedirectURI: a.RedirectURIs[0], Scope: scope}, who, here)
+	_, code, err := w.grants.Authorize(w.Context(), grant.AuthRequest{ClientID: a.ID, RedirectURI: a.RedirectURIs[0], Scope: scope}, who, here)
 	w.must(err)
 	return code
 }
@@ -538,10 +538,10 @@ var acts = []act{
 		w.wiki()
 		return func() error { return w.DeleteApp(w.Context(), "wiki") }
 	}, []audit.Kind{audit.ClientDeleted}, audit.TypeOperator, nil},
-	{"Grants.IssueCode", func(w *walk) func() error {
+	{"Grants.Authorize", func(w *walk) func() error {
 		a, who := w.wiki(), w.in()
 		return func() error {
-			_, err := w.grants.IssueCode(w.Context(), grant.AuthRequest{ClientID: a.ID, RedirectURI: a.RedirectURIs[0]}, who, here)
+			_, _, err := w.grants.Authorize(w.Context(), grant.AuthRequest{ClientID: a.ID, RedirectURI: a.RedirectURIs[0]}, who, here)
 			return err
 		}
 	}, []audit.Kind{audit.GrantCreated}, audit.TypePerson, nil},

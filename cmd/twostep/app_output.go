@@ -2,8 +2,10 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"twostep.example/twostep"
 )
@@ -110,19 +112,25 @@ func appDetails(a twostep.App, fixed bool) []outputRow {
 		{"hosts", a.Hosts},
 		{"introspects", only(a.CanIntrospect, "may introspect the tokens of other apps")},
 		{"foreign", only(a.ThirdParty, "people are asked for consent")},
+		{"response types", only(len(a.ResponseTypes) > 0, strings.Join(append([]string{"code"}, a.ResponseTypes...), ", "))},
 		{"PKCE", only(len(a.RedirectURIs) > 0, a.PKCEMode())},
 		{"ID tokens", only(clientAuthMethod(a) != "hosts", a.SigningAlg())},
 		{"subjects", only(a.Pairwise, "pairwise")},
 		{"acr", []string{a.RequiredACR}},
-		{"max age", only(a.MaxAge > 0, formatMaxAge(a))},
+		{"max age", only(a.MaxAge > 0, formatTime(a.MaxAuthAge()))},
+		{"ID token", only(a.IDTokenTTL > 0, "valid for "+formatTime(a.IDTokenLifetime()))},
+		{"access token", only(a.AccessTokenTTL > 0, "valid for "+formatTime(a.AccessTokenLifetime()))},
+		{"refresh token", slices.Concat(
+			only(a.RefreshTokenTTL > 0, formatTime(a.RefreshTokenLifetime())+" after the sign-in"),
+			only(a.RefreshTokenIdle > 0, formatTime(a.RefreshTokenIdleTime())+" without use"))},
 		{"groups", a.RequiredGroups},
 		{"source", only(fixed, "the configuration file")},
 	}
 }
 
-// formatMaxAge formats the app's max_age: 8h, not 8h0m0s.
-func formatMaxAge(a twostep.App) string {
-	text := a.MaxAuthAge().String()
+// formatTime formats a time as it is typed: 8h, not 8h0m0s.
+func formatTime(d time.Duration) string {
+	text := d.String()
 	if short, ok := strings.CutSuffix(text, "m0s"); ok {
 		text = short + "m"
 	}

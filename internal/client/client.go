@@ -50,6 +50,8 @@ type Client struct {
 	// ThirdParty clients belong to someone else: people are asked for consent before the client learns
 	// anything.
 	ThirdParty bool `json:"foreign,omitempty"`
+	// ResponseTypes are allowed besides code: id_token, or code id_token. Both send ID tokens through the browser.
+	ResponseTypes []string `json:"response_types,omitempty"`
 	// PKCE says which authorization requests need a code_challenge; "" is PKCEAuto.
 	PKCE       string `json:"pkce,omitempty"`
 	IDTokenAlg string `json:"algorithm,omitempty"` // RS256 (default) or ES256
@@ -63,6 +65,12 @@ type Client struct {
 	RequiredACR    string   `json:"acr,omitempty"`
 	MaxAge         int64    `json:"max_age,omitempty"`
 	RequiredGroups []string `json:"groups,omitempty"`
+	// Lifetimes in seconds; 0 is the default. RefreshTokenIdle is how long a refresh token may stay unused; 0 means
+	// until RefreshTokenTTL, which counts from the sign-in.
+	IDTokenTTL       int64 `json:"id_token_ttl,omitempty"`
+	AccessTokenTTL   int64 `json:"access_token_ttl,omitempty"`
+	RefreshTokenTTL  int64 `json:"refresh_token_ttl,omitempty"`
+	RefreshTokenIdle int64 `json:"refresh_token_idle,omitempty"`
 	// CanIntrospect allows a resource server to introspect the access tokens of other clients.
 	CanIntrospect bool `json:"introspects,omitempty"`
 }
@@ -180,6 +188,9 @@ func (c Client) Validate() error {
 	case c.MaxAge < 0:
 		return c.validationError("max_age", "max_age is negative, want a number of seconds")
 	}
+	if err := c.validateLifetimes(); err != nil {
+		return err
+	}
 	for _, hash := range c.SecretHashes { // a wrong one may be the secret itself: never quote it
 		if !secretHashPattern.MatchString(hash) {
 			return c.validationError("secrets",
@@ -190,6 +201,9 @@ func (c Client) Validate() error {
 	}
 	if _, err := c.JWKS(); err != nil {
 		return c.validationError("keys", "the keys: %v", err)
+	}
+	if err := c.validateResponseTypes(); err != nil {
+		return err
 	}
 	return c.validateURIs()
 }

@@ -28,7 +28,8 @@ type AuthRequest struct {
 	State             string
 	Nonce             string
 	CodeChallenge     string // PKCE, method S256 (RFC 7636)
-	ResponseMode      string // "query" or "form_post"
+	ResponseType      string // a constant of package client; "" is code
+	ResponseMode      string // "query", "fragment" or "form_post"
 	Prompt            []string
 	MaxAge            *int64        // seconds
 	MinLevel          session.Level // the lowest level that satisfies acr_values and claims
@@ -42,6 +43,14 @@ type AuthRequest struct {
 	actionStarted bool // the person was sent to the settings page of Action
 }
 
+// WantsIDToken reports whether the authorization response has an ID token.
+func (r AuthRequest) WantsIDToken() bool {
+	return strings.Contains(r.ResponseType, client.ResponseTypeIDToken)
+}
+
+// WantsCode reports whether the authorization response has a code.
+func (r AuthRequest) WantsCode() bool { return r.ResponseType != client.ResponseTypeIDToken }
+
 // AuthStep is the next thing to do for an authorization request.
 type AuthStep int
 
@@ -52,7 +61,7 @@ const (
 	StepReauthenticate                 // take both steps of the sign-in again
 	StepConsent                        // ask for consent
 	StepAction                         // visit a settings page first
-	StepIssueCode                      // send an authorization code
+	StepIssueCode                      // send what the response type asks for
 	StepError                          // send an error
 )
 
@@ -77,6 +86,8 @@ func (r AuthRequest) NextStep(p AuthProgress) (AuthStep, string) {
 		return step, ""
 	}
 	switch {
+	case r.WantsIDToken() && !p.Client.AllowsResponseType(r.ResponseType): // the app was changed since
+		return StepError, "unauthorized_client"
 	case p.Session == nil:
 		return ask(StepSignIn, "login_required")
 	case r.HintedSubject != "" && r.HintedSubject != p.Subject:

@@ -1,6 +1,6 @@
 // Package grant stores authorization requests, codes, tokens and consents, and signs tokens.
 //
-//	AuthRequest ─▶ NextStep ─▶ (sign in, confirm, consent, action) ─▶ IssueCode ─▶ ExchangeCode ─▶ Tokens
+//	AuthRequest ─▶ NextStep ─▶ (sign in, confirm, consent, action) ─▶ Authorize ─▶ ExchangeCode ─▶ Tokens
 //
 // A grant is the result of one authorization request. It ends with the session in which it was given, or, with
 // offline_access, when the epoch of the account changes. It ends at once if its code or a refresh token is used
@@ -33,13 +33,11 @@ import (
 	"twostep.example/twostep/internal/store"
 )
 
-// Lifetimes.
+// Lifetimes. Those of tokens are settings of the client.
 const (
-	AuthCodeTTL      = time.Minute         // ASVS 10.4.3, level 3
-	AccessTokenTTL   = 10 * time.Minute    // also of ID tokens
-	OfflineGrantTTL  = 30 * 24 * time.Hour // of a grant with refresh tokens; not extended by use
-	PushedRequestTTL = 90 * time.Second    // RFC 9126 2.2
-	authRequestTTL   = time.Hour           // the time to sign in
+	AuthCodeTTL      = time.Minute      // ASVS 10.4.3, level 3
+	PushedRequestTTL = 90 * time.Second // RFC 9126 2.2
+	authRequestTTL   = time.Hour        // the time to sign in
 )
 
 // Grants is the service for authorization requests, grants and tokens.
@@ -73,6 +71,7 @@ type Grant struct {
 	AMR       []string
 	AuthTime  time.Time
 	Offline   bool
+	CreatedAt time.Time
 	ExpiresAt time.Time
 	binding   codeBinding
 	userInfo  *UserInfo // nil if it was not read yet
@@ -105,6 +104,7 @@ func grantFromRow(row store.Grant) (g Grant, err error) {
 		AMR:       strings.Fields(row.AMR),
 		AuthTime:  row.AuthenticatedAt,
 		Offline:   row.Offline,
+		CreatedAt: row.CreatedAt,
 		ExpiresAt: row.ExpiresAt,
 	}
 	if err := json.Unmarshal([]byte(row.CodeBinding), &g.binding); err != nil {
@@ -113,21 +113,21 @@ func grantFromRow(row store.Grant) (g Grant, err error) {
 	return g, nil
 }
 
-// IssueCode creates a grant for the request and the person of the session and returns its authorization code,
-// which is valid for AuthCodeTTL. It returns client.ErrNotFound if the client was removed.
-func (g *Grants) IssueCode(
+// Authorize creates a grant for the request and the person of the session. It returns its authorization code, which is
+// valid for AuthCodeTTL, or "" if the response type has none. It returns client.ErrNotFound if the client was removed.
+func (g *Grants) Authorize(
 	ctx context.Context, r AuthRequest, who session.Session, from origin.Origin,
-) (code string, err error) {
+) (grant Grant, code string, err error) {
 	cl, err := g.Clients.Get(ctx, r.ClientID)
 	if err != nil {
-		return "", err
+		return grant, "", err
 	}
 	if !cl.AllowsRedirectURI(r.RedirectURI) && !cl.IsHostCallback(r.RedirectURI) {
-		return "", fmt.Errorf("grant: issue code: %q is not a redirect URI of the app %s", r.RedirectURI, r.ClientID)
+		return grant, "", fmt.Errorf("grant: authorize: %q is not a redirect URI of the app %s", r.RedirectURI, r.ClientID)
 	}
 	body, err := json.Marshal(codeBinding{r.RedirectURI, r.CodeChallenge, r.Nonce})
 	if err != nil {
-		return "", err
+		return grant, "", err
 	}
 	now := g.Now()
 	code = seal.NewToken()
@@ -145,11 +145,15 @@ func (g *Grants) IssueCode(
 		Offline:          slices.Contains(r.Scope, "offline_access"),
 		CodeHash:         seal.HashToken(code),
 		CodeExpiresAt:    now.Add(AuthCodeTTL),
+		IDTokenSent:      r.WantsIDToken(),
 		CreatedAt:        now,
 		ExpiresAt:        who.ExpiresAt,
 	}
+	if !r.WantsCode() { // nobody learns the code
+		code, row.CodeExpiresAt = "", now
+	}
 	if row.Offline {
-		row.ExpiresAt = now.Add(OfflineGrantTTL)
+		row.ExpiresAt = now.Add(cl.RefreshTokenLifetime())
 	}
 	err = g.Store.Tx(ctx, func(tx *store.DB) error {
 		if err := tx.CreateGrant(ctx, row); err != nil {
@@ -157,10 +161,13 @@ func (g *Grants) IssueCode(
 		}
 		return g.Accounts.Event(ctx, tx, grantEvent(audit.GrantCreated, row), from)
 	})
-	if err != nil {
-		return "", fmt.Errorf("grant: issue code: %w", err)
+	if err == nil {
+		grant, err = grantFromRow(row)
 	}
-	return code, nil
+	if err != nil {
+		return grant, "", fmt.Errorf("grant: authorize: %w", err)
+	}
+	return grant, code, nil
 }
 
 func grantEvent(kind audit.Kind, row store.Grant) audit.Event {
@@ -186,7 +193,7 @@ func (g *Grants) ConsumeCode(ctx context.Context, r CodeExchange) (Grant, error)
 // ExchangeCode is ConsumeCode and issues tokens in the same transaction.
 func (g *Grants) ExchangeCode(ctx context.Context, r CodeExchange) (grant Grant, t Tokens, err error) {
 	grant, err = g.consumeCodeInTx(ctx, r, func(tx *store.DB, grant Grant) (err error) {
-		t, err = g.issueTokens(ctx, tx, grant)
+		t, err = g.issueTokens(ctx, tx, r.Client, grant)
 		return err
 	})
 	return grant, t, err

@@ -77,7 +77,7 @@ type issuedTokens struct {
 }
 
 func (p *Provider) writeTokenResponse(w http.ResponseWriter, r *http.Request, cl client.Client, g issuedTokens) error {
-	ttl := min(grant.AccessTokenTTL, g.ExpiresAt.Sub(p.Grants.Now()))
+	ttl := min(cl.AccessTokenLifetime(), g.ExpiresAt.Sub(p.Grants.Now()))
 	body := map[string]any{
 		"access_token": g.AccessToken,
 		"token_type":   "Bearer",
@@ -88,7 +88,7 @@ func (p *Provider) writeTokenResponse(w http.ResponseWriter, r *http.Request, cl
 		body["refresh_token"] = g.RefreshToken
 	}
 	if g.HasScope("openid") && g.AccountID != "" {
-		token, err := p.signIDToken(r, cl, g)
+		token, err := p.signIDToken(r, cl, g.Grant, idTokenFor{nonce: g.nonce, accessToken: g.AccessToken})
 		if err != nil {
 			return err
 		}

@@ -542,6 +542,7 @@ func fill(t *testing.T, raw *sql.DB, url string) {
 		"operator": "FALSE", "needs_long_code": "FALSE", "trust_requested": "FALSE", "shown_only": "FALSE",
 		"settings_shown":            "FALSE",
 		"offline":                   "FALSE",
+		"id_token_sent":             "FALSE",
 		"known_network":             "FALSE",
 		"email_links.purpose":       "'undo'",
 		"email_links.due_at":        "CASE n WHEN 2 THEN 0 ELSE 100000 + n END",

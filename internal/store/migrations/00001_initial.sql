@@ -353,6 +353,7 @@ CREATE TABLE grants (
 	code_hash          BYTEA NOT NULL UNIQUE,
 	code_expires_at    BIGINT NOT NULL,
 	code_used_at       BIGINT NOT NULL,
+	id_token_sent      BOOLEAN NOT NULL,            -- in the authorization response, before any code is used
 	created_at         BIGINT NOT NULL,
 	expires_at         BIGINT NOT NULL,
 	revoked_at         BIGINT NOT NULL,
