@@ -6,7 +6,7 @@ import (
 )
 
 var authJS = &row{
-	name: "authjs", version: "@auth/express 0.12.3", folder: "node", run: testAuthJS,
+	name: "authjs", version: "0.12.3", folder: "node", run: testAuthJS,
 	without: map[step]string{
 		refresh: "by hand, in a callback of the app", userinfo: "reads the ID token", backChannel: "has none",
 	},

@@ -10,7 +10,7 @@ import (
 // The apps that run in the browser alone. Their pages are files.
 var (
 	oidcClientTS = &row{
-		name: "oidc-client-ts", version: "3.5.0", run: testOIDCClientTS, without: map[step]string{backChannel: "has no server"},
+		name: "oidc-client-ts", version: "3.5.0", quick: true, run: testOIDCClientTS, without: map[step]string{backChannel: "has no server"},
 	}
 	msalBrowser = &row{
 		name: "msal-browser", version: "5.30.0", run: testMSALBrowser,

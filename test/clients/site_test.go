@@ -25,7 +25,6 @@ import (
 	"testing"
 	"time"
 
-	"twostep.example/twostep"
 	"twostep.example/twostep/test/e2e/live"
 )
 
@@ -48,22 +47,13 @@ type site struct {
 	swaps map[string]string // what of the guide becomes what
 }
 
-// serverSetup changes the server of a test before it starts.
-type serverSetup = live.Setup
-
-// tokensLast lets an ID token or access token be so old when an app gets it that it lasts only this long by the clock
-// of the app. The clock of the server is behind for that; it accepts its own tokens for the usual time.
-func tokensLast(d time.Duration) serverSetup {
-	return func(o *twostep.Options) {
-		now := o.Now
-		o.Now = func() time.Time { return now().Add(d - 10*time.Minute) }
-	}
-}
-
 // newSite starts a server and the address of the app, whose program is not started yet.
-func newSite(t *testing.T, r *row, setups ...serverSetup) *site {
+func newSite(t *testing.T, r *row) *site {
 	t.Helper()
-	s := &site{Server: live.Start(t, "", setups...), t: t, row: r, guide: readGuide(t, r.name), random: rand.Text() + rand.Text()[:6]}
+	s := &site{Server: live.Start(t, ""), t: t, row: r, guide: readGuide(t, r.name), random: rand.Text() + rand.Text()[:6]}
+	if version := r.version[strings.LastIndex(r.version, " ")+1:]; !strings.Contains(s.guide.rests, version) {
+		t.Fatalf("the guide does not say that it rests on version %s: %q", version, s.guide.rests)
+	}
 	// The program of the app must find its files, and Node its packages, in a folder above.
 	parent := filepath.Join("../../build/clients", r.folder)
 	err := os.MkdirAll(parent, 0o755)
