@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Installs the software of others that the tests in test/clients run, below build/clients. It keeps what is there in the
+# right version, so a second run does nothing and needs no network.
+#
+# tools/clients.sh [quick]: all, or only what `make test` needs.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+mkdir -p build/clients
+
+# go_program NAME PACKAGE VERSION: a program from the Go module proxy.
+go_program() {
+	if ! go version -m "build/clients/$1" 2>/dev/null | grep -q "^[[:space:]]mod[[:space:]].*[[:space:]]$3[[:space:]]"; then
+		GOBIN="$PWD/build/clients" GOFLAGS='-trimpath -buildvcs=false' go install "$2@$3"
+	fi
+}
+
+go_program oauth2-proxy github.com/oauth2-proxy/oauth2-proxy/v7 v7.15.6
+
+# The packages of npm, in the versions of test/clients/node/package-lock.json.
+if ! cmp -s test/clients/node/package-lock.json build/clients/node/package-lock.json; then
+	mkdir -p build/clients/node
+	cp test/clients/node/package.json build/clients/node/
+	(cd build/clients/node && cp ../../../test/clients/node/package-lock.json . && npm ci --ignore-scripts --no-audit --no-fund </dev/null) ||
+		{ rm -f build/clients/node/package-lock.json; exit 1; }
+fi
+
+[ "${1:-all}" != quick ] || exit 0
+go_program miniflux.app miniflux.app/v2 v2.3.5
