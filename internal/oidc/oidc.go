@@ -46,6 +46,7 @@ const (
 	logoutPath     = "/oauth2/logout"
 
 	metadataPath      = "/.well-known/openid-configuration"
+	pathMetadataPath  = "/oauth2" + metadataPath
 	oauthMetadataPath = "/.well-known/oauth-authorization-server"
 )
 
@@ -55,7 +56,9 @@ func APIPaths() []string {
 }
 
 // JSONErrorPaths returns the paths whose errors are JSON: those that programs request.
-func JSONErrorPaths() []string { return append(APIPaths(), jwksPath, metadataPath, oauthMetadataPath) }
+func JSONErrorPaths() []string {
+	return append(APIPaths(), jwksPath, metadataPath, pathMetadataPath, oauthMetadataPath)
+}
 
 // CSRFExemptPaths returns the paths and patterns that accept cross-site forms. None of them acts on a cookie
 // alone.
@@ -69,6 +72,7 @@ func (p *Provider) Routes() []render.Route {
 	return []render.Route{
 		open("GET "+metadataPath, p.discovery),
 		open("GET "+metadataPath+"/{$}", p.discovery), // for clients with a slash after the issuer
+		open("GET "+pathMetadataPath, p.discovery),    // for clients that want an issuer with a path: MSAL for Python
 		open("GET "+oauthMetadataPath, p.discovery),
 		open("GET "+jwksPath, p.jwks),
 		open("GET "+authorizePath, p.authorize),
