@@ -25,4 +25,12 @@ if ! cmp -s test/clients/node/package-lock.json build/clients/node/package-lock.
 fi
 
 [ "${1:-all}" != quick ] || exit 0
+
+# The packages of PyPI, in the versions of test/clients/python/requirements.txt.
+if ! cmp -s test/clients/python/requirements.txt build/clients/python/requirements.txt; then
+	python3 -m venv --clear build/clients/python
+	build/clients/python/bin/pip install --quiet --disable-pip-version-check -r test/clients/python/requirements.txt
+	cp test/clients/python/requirements.txt build/clients/python/
+fi
+
 go_program miniflux.app miniflux.app/v2 v2.3.5

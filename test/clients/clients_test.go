@@ -40,9 +40,13 @@ func (s *site) saw(what step) { s.row.seen[what] = true }
 
 var list = []*row{
 	authJS,
+	authlibFlask,
 	expressOpenIDConnect,
+	mozillaDjangoOIDC,
+	msalPython,
 	oauth2Proxy,
 	passportOpenIDConnect,
+	socialDjango,
 }
 
 // TestClients signs in to each client. Without -all, to those that cost seconds.
