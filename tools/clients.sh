@@ -33,4 +33,12 @@ if ! cmp -s test/clients/python/requirements.txt build/clients/python/requiremen
 	cp test/clients/python/requirements.txt build/clients/python/
 fi
 
+# The packages of Maven Central that test/clients/java/pom.xml names, with what they need.
+if ! cmp -s test/clients/java/pom.xml build/clients/java/pom.xml; then
+	rm -rf build/clients/java
+	mvn --quiet --batch-mode -f test/clients/java/pom.xml dependency:copy-dependencies -DincludeScope=runtime \
+		"-DoutputDirectory=$PWD/build/clients/java/lib"
+	cp test/clients/java/pom.xml build/clients/java/
+fi
+
 go_program miniflux.app miniflux.app/v2 v2.3.5

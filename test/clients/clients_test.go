@@ -47,6 +47,7 @@ var list = []*row{
 	oauth2Proxy,
 	passportOpenIDConnect,
 	socialDjango,
+	springSecurity,
 }
 
 // TestClients signs in to each client. Without -all, to those that cost seconds.
