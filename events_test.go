@@ -51,6 +51,7 @@ var services = map[string][]string{
 // withoutEvent are the methods of services that write and record no event of their own, and why.
 var withoutEvent = map[string]string{
 	"Clients.Get":                  "reads: the test goes by names, and Sessions.Get writes",
+	"Clients.RecordRejection":      "counts, for the operator",
 	"Grants.ListAuthorizedClients": "reads, by Clients.Get",
 	"Grants.ResolveReturnTarget":   "reads, by Clients.Get",
 	"Accounts.Audit":               "it is what records", "Accounts.Event": "it records what it is given", "Accounts.Failure": "likewise",

@@ -42,3 +42,4 @@ if ! cmp -s test/clients/java/pom.xml build/clients/java/pom.xml; then
 fi
 
 go_program miniflux.app miniflux.app/v2 v2.3.5
+go_program spa github.com/hashicorp/cap/oidc/examples/spa v0.16.0

@@ -28,6 +28,8 @@ type Clients struct {
 	known  bool
 	read   uint64    // the store's version when cached was read
 	at     time.Time // when cached was read
+
+	rejections rejections
 }
 
 // ErrNotFound is returned if there is no client with the id.

@@ -8,7 +8,6 @@
 package grant
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -196,20 +195,20 @@ func (g *Grants) ExchangeCode(ctx context.Context, r CodeExchange) (grant Grant,
 func (g *Grants) consumeCodeInTx(
 	ctx context.Context, r CodeExchange, then func(*store.DB, Grant) error,
 ) (grant Grant, err error) {
-	valid := false
+	mismatch := ""
 	err = g.Store.Tx(ctx, func(tx *store.DB) (err error) {
-		if grant, valid, err = g.verifyAndConsumeCode(ctx, tx, r); err == nil && valid {
+		if grant, mismatch, err = g.verifyAndConsumeCode(ctx, tx, r); err == nil && mismatch == "" {
 			err = then(tx, grant)
 		}
 		return err
 	})
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return Grant{}, cmp.Or(g.revokeReusedCode(ctx, r), ErrInvalid)
+		return Grant{}, g.revokeReusedCode(ctx, r)
 	case err != nil:
 		return Grant{}, fmt.Errorf("grant: exchange code: %w", err)
-	case !valid:
-		return Grant{}, ErrInvalid
+	case mismatch != "":
+		return Grant{}, fmt.Errorf("%w: %s", ErrInvalid, mismatch)
 	}
 	if grant.binding.CodeChallenge != "" {
 		g.pkceUsers.Store(r.Client.ID, true)
@@ -217,42 +216,68 @@ func (g *Grants) consumeCodeInTx(
 	return grant, nil
 }
 
-// verifyAndConsumeCode uses a code and reports whether the request matches it and the client's policy still
-// allows the grant. If not, it revokes the grant. It returns store.ErrNotFound if the code is unknown, used,
-// expired or of another client.
+// verifyAndConsumeCode uses a code and returns what does not match it or the client's policy, "" if everything does. If
+// something does not, it revokes the grant. It returns store.ErrNotFound if the code is unknown, used, expired or of
+// another client.
 func (g *Grants) verifyAndConsumeCode(
 	ctx context.Context, tx *store.DB, r CodeExchange,
-) (grant Grant, valid bool, err error) {
+) (grant Grant, mismatch string, err error) {
 	now := g.Now()
 	row, err := tx.UseAuthorizationCode(ctx, seal.HashToken(r.Code), r.Client.ID, now)
 	if err == nil {
 		grant, err = grantFromRow(row)
 	}
 	if err != nil {
-		return grant, false, err
+		return grant, "", err
 	}
-	if grant.binding.RedirectURI == r.RedirectURI && verifyCodeVerifier(r.CodeVerifier, grant.binding.CodeChallenge) {
+	if mismatch = checkBinding(grant.binding, r); mismatch == "" {
 		if grant.userInfo, err = g.recheckPolicy(ctx, tx, r.Client, grant); !errors.Is(err, store.ErrNotFound) {
 			if err == nil && grant.binding.CodeChallenge != "" {
 				err = g.recordPKCE(ctx, tx, r.Client)
 			}
-			return grant, err == nil, err
+			return grant, "", err
 		}
+		mismatch = "the person may no longer use the app, or has withdrawn their consent"
 	}
-	return grant, false, tx.RevokeGrant(ctx, grant.ID, now)
+	return grant, mismatch, tx.RevokeGrant(ctx, grant.ID, now)
+}
+
+// checkBinding returns what in a request does not match the authorization request of its code, "" if everything does.
+// If the request had no code_challenge, a code_verifier is refused: someone may have removed the challenge from the
+// request (RFC 9700 4.8.2).
+func checkBinding(b codeBinding, r CodeExchange) (mismatch string) {
+	switch {
+	case b.RedirectURI != r.RedirectURI:
+		return "the redirect_uri is not that of the authorization request"
+	case b.CodeChallenge == "" && r.CodeVerifier != "":
+		return "there is a code_verifier, but the authorization request had no code_challenge"
+	case b.CodeChallenge != "" && r.CodeVerifier == "":
+		return "code_verifier is missing"
+	case b.CodeChallenge != "" &&
+		(!codeVerifierPattern.MatchString(r.CodeVerifier) || S256Challenge(r.CodeVerifier) != b.CodeChallenge):
+		return "the code_verifier does not match the code_challenge"
+	}
+	return ""
 }
 
 // revokeReusedCode revokes the grant of a code that was used before, also if that was a moment ago. Codes of
-// other clients are left alone.
+// other clients are left alone. It returns ErrInvalid with the reason.
 func (g *Grants) revokeReusedCode(ctx context.Context, r CodeExchange) error {
 	row, err := g.Store.FindGrantByCode(ctx, seal.HashToken(r.Code))
-	if errors.Is(err, store.ErrNotFound) || err == nil && (row.ClientID != r.Client.ID || row.CodeUsedAt.IsZero()) {
-		return nil
-	}
-	if err != nil {
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return fmt.Errorf("%w: there is no such code", ErrInvalid)
+	case err != nil:
 		return fmt.Errorf("grant: exchange code: %w", err)
+	case row.ClientID != r.Client.ID:
+		return fmt.Errorf("%w: the code is of another app", ErrInvalid)
+	case row.CodeUsedAt.IsZero():
+		return fmt.Errorf("%w: the code has expired", ErrInvalid)
 	}
-	return g.revokeReused(ctx, audit.CodeReused, row, r.From)
+	if err := g.revokeReused(ctx, audit.CodeReused, row, r.From); err != nil {
+		return err
+	}
+	return fmt.Errorf("%w: the code was used before", ErrInvalid)
 }
 
 // revokeReused revokes a grant whose code or refresh token was used twice, and records the event. It finishes
@@ -274,16 +299,6 @@ func (g *Grants) revokeReused(ctx context.Context, kind audit.Kind, row store.Gr
 		return fmt.Errorf("grant: revoke reused: %w", err)
 	}
 	return nil
-}
-
-// verifyCodeVerifier reports whether a code_verifier matches an S256 code_challenge (RFC 7636 4.6). If the
-// request had no challenge, a verifier is refused: someone may have removed the challenge from the request (RFC
-// 9700 4.8.2).
-func verifyCodeVerifier(verifier, challenge string) bool {
-	if challenge == "" {
-		return verifier == ""
-	}
-	return codeVerifierPattern.MatchString(verifier) && S256Challenge(verifier) == challenge
 }
 
 // S256Challenge returns the code_challenge of a verifier (RFC 7636 4.2).

@@ -63,7 +63,7 @@ func (g *Grants) RefreshTokens(
 ) (grant Grant, t Tokens, err error) {
 	old, row, err := g.Store.FindToken(ctx, seal.HashToken(token))
 	if errors.Is(err, store.ErrNotFound) || err == nil && (old.Kind != store.RefreshToken || row.ClientID != cl.ID) {
-		return grant, t, ErrInvalid
+		return grant, t, fmt.Errorf("%w: there is no such refresh token of this app", ErrInvalid)
 	}
 	if err == nil {
 		grant, err = grantFromRow(row)
@@ -81,7 +81,8 @@ func (g *Grants) RefreshTokens(
 		return err
 	})
 	if errors.Is(err, store.ErrNotFound) {
-		return grant, Tokens{}, cmp.Or(g.revokeIfReused(ctx, old, from), ErrInvalid)
+		return grant, Tokens{}, cmp.Or(g.revokeIfReused(ctx, old, from), fmt.Errorf(
+			"%w: the refresh token is used, expired or revoked, or the person may no longer use the app", ErrInvalid))
 	}
 	return grant, t, err
 }

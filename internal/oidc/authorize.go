@@ -1,9 +1,9 @@
 package oidc
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -21,15 +21,16 @@ import (
 func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) error {
 	values, err := parseParameters(r)
 	if err != nil {
+		p.logRejected(r, "", client.Client{}, values, err)
 		return err
 	}
 	cl, redirect, err := p.resolveClient(r, values)
 	if err != nil {
-		return p.showErrorPage(w, r, err)
+		return p.showRejection(w, r, cl, values, err)
 	}
 	authReq, err := p.parseAuthRequest(r, cl, redirect, values)
 	if oauthErr, ok := errors.AsType[*oauthError](err); ok {
-		p.logRejected(r, cl, oauthErr)
+		p.logRejected(r, cl.ID, cl, values, err)
 		invalid := grant.AuthRequest{
 			RedirectURI:  redirect,
 			State:        values.Get("state"),
@@ -38,7 +39,8 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) error {
 		return p.sendAuthResponse(w, r, invalid, errorParameters(oauthErr.code, oauthErr.description))
 	}
 	if errors.Is(err, grant.ErrInvalid) {
-		return p.showErrorPage(w, r, err)
+		return p.showRejection(w, r, cl, values,
+			reject(err, "the request_uri is unknown, used or expired", "let the person start again in the app"))
 	}
 	if err != nil {
 		return err
@@ -53,19 +55,13 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) error {
 	return p.advanceRequest(w, r, authReq, "")
 }
 
-// pageError is an error in a request whose redirect URI is not known to be good: it is shown to the person,
-// never sent to the client.
-type pageError struct{ messageKey, logDetail string }
-
-func (e *pageError) Error() string { return e.logDetail }
-
 // resolveClient returns the client and the redirect URI of an authorization request. It returns a *pageError if
 // one of them is not registered (RFC 9700 4.11.2). For a pushed request the redirect URI is empty.
 func (p *Provider) resolveClient(r *http.Request, values url.Values) (cl client.Client, redirect string, err error) {
 	cl, err = p.Grants.Clients.Get(r.Context(), values.Get("client_id"))
 	if errors.Is(err, client.ErrNotFound) {
-		return cl, "", &pageError{"oidc.noapp",
-			"there is no app with the client_id " + strconv.Quote(truncate(values.Get("client_id")))}
+		return cl, "", reject(&pageError{"oidc.noapp", "there is no app with this client_id"}, "",
+			"compare the client ID in the app with `twostep app list`")
 	}
 	if err != nil || grant.IsPushedRequestURI(values.Get("request_uri")) {
 		return cl, "", err
@@ -75,20 +71,31 @@ func (p *Provider) resolveClient(r *http.Request, values url.Values) (cl client.
 		redirect = cl.RedirectURIs[0] // RFC 6749 3.1.2.3; OpenID Connect requires the parameter
 	}
 	if !cl.AllowsRedirectURI(redirect) {
-		return cl, "", &pageError{"oidc.redirect", fmt.Sprintf("app %s: the redirect_uri %q is not registered: %s",
-			cl.ID, truncate(redirect), client.ExplainRedirectMismatch(cl.RedirectURIs, redirect))}
+		return cl, "", reject(&pageError{"oidc.redirect",
+			"the redirect_uri is not registered: " + client.ExplainRedirectMismatch(cl.RedirectURIs, redirect)}, "",
+			"correct it in the app, or run `twostep app set "+cl.ID+" --redirect URL` with all that the app uses")
 	}
 	return cl, redirect, nil
 }
 
 func truncate(s string) string { return s[:min(len(s), 200)] }
 
-// showErrorPage tells the person that the app's request is invalid or has expired, and logs the reason for the
-// operator. It returns every error that is neither a *pageError nor grant.ErrInvalid.
+// showRejection logs why a request of a client was rejected, and shows it with showErrorPage. It returns every error
+// that is neither a *pageError nor grant.ErrInvalid.
+func (p *Provider) showRejection(
+	w http.ResponseWriter, r *http.Request, cl client.Client, values url.Values, err error,
+) error {
+	if errors.Is(err, grant.ErrInvalid) || errors.As(err, new(*pageError)) {
+		p.logRejected(r, cmp.Or(cl.ID, values.Get("client_id")), cl, values, err)
+	}
+	return p.showErrorPage(w, r, err)
+}
+
+// showErrorPage tells the person that the app's request is invalid or has expired. It returns every error that is
+// neither a *pageError nor grant.ErrInvalid.
 func (p *Provider) showErrorPage(w http.ResponseWriter, r *http.Request, err error) error {
 	title, key := "oidc.over.title", "oidc.over"
 	if e, ok := errors.AsType[*pageError](err); ok {
-		p.Grants.Log.Warn("authorization request rejected", "reason", e.logDetail)
 		title, key = "oidc.stray.title", e.messageKey
 	} else if !errors.Is(err, grant.ErrInvalid) {
 		return err
@@ -175,19 +182,26 @@ func checkSupportedParameters(values url.Values) error {
 func (p *Provider) checkPKCE(r *http.Request, cl client.Client, values url.Values) error {
 	challenge, method := values.Get("code_challenge"), values.Get("code_challenge_method")
 	mode := cl.PKCEMode()
+	missing := func(text string) error {
+		remedy := "turn on PKCE (S256) in the app"
+		if !cl.IsPublic() {
+			remedy += ", or run `twostep app set " + cl.ID + " --pkce off`"
+		}
+		return reject(invalidRequest("code_challenge is missing: "+text), "", remedy)
+	}
 	switch {
 	case challenge == "" && method == "" && mode == client.PKCEOff:
 		return nil
 	case challenge == "" && method == "" && mode == client.PKCEAuto && values.Get("nonce") != "":
 		used, err := p.Grants.UsesPKCE(r.Context(), cl.ID)
 		if err == nil && used {
-			err = invalidRequest("code_challenge is missing: this app has used PKCE before")
+			err = missing("this app has used PKCE before")
 		}
 		return err
 	case challenge == "" && mode == client.PKCEAuto:
-		return invalidRequest("code_challenge is missing: send it (PKCE with S256), or a nonce")
+		return missing("send it (PKCE with S256), or a nonce")
 	case challenge == "":
-		return invalidRequest("code_challenge is missing: PKCE is required")
+		return missing("PKCE is required")
 	case method != "S256":
 		return invalidRequest("code_challenge_method must be S256")
 	case !grant.ValidS256Challenge(challenge):

@@ -56,8 +56,7 @@ func (p *Provider) nextStep(
 	}
 	progress, err := p.Grants.LoadAuthProgress(r.Context(), authReq, who)
 	if errors.Is(err, client.ErrNotFound) {
-		return p.showErrorPage(w, r, &pageError{"oidc.noapp",
-			"the app " + authReq.ClientID + " was removed after its request"})
+		return p.showErrorPage(w, r, &pageError{"oidc.noapp", "the app was removed after its request"})
 	}
 	if err != nil {
 		return err

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 
 	"twostep.example/twostep/factor"
@@ -274,7 +273,10 @@ func (p *Renderer) renderError(w http.ResponseWriter, r *http.Request, status in
 	if responseStarted(w) {
 		return // the handler failed after it wrote a response
 	}
-	if slices.Contains(p.JSONErrorPaths, r.URL.Path) {
+	if p.JSONErrors != nil && p.JSONErrors(r.URL.Path) {
+		if status == http.StatusNotFound && p.NotFoundHint != "" {
+			data.Description += ": " + p.NotFoundHint
+		}
 		p.writeJSONError(w, status, data.Description)
 		return
 	}

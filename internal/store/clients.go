@@ -34,12 +34,13 @@ func (db *DB) UpdateClient(ctx context.Context, id, registration string) error {
 	return db.must(ctx, `UPDATE clients SET registration = $2 WHERE id = $1`, id, registration)
 }
 
-// DeleteClient deletes a client with its authorization requests, consents and grants. It returns ErrNotFound if there
+// DeleteClient deletes a client with its rejections, authorization requests, consents and grants. It returns ErrNotFound if there
 // is no such client.
 func (db *DB) DeleteClient(ctx context.Context, id string) error {
 	defer db.changed(ClientsKey())
 	for _, query := range []string{
 		`DELETE FROM authorization_requests WHERE client_id = $1`,
+		`DELETE FROM client_rejections WHERE client_id = $1`,
 		`DELETE FROM consents WHERE client_id = $1`,
 		`DELETE FROM grants WHERE client_id = $1`,
 		`DELETE FROM server_state WHERE name = 'pkce ' || CAST($1 AS TEXT)`,
@@ -49,6 +50,37 @@ func (db *DB) DeleteClient(ctx context.Context, id string) error {
 		}
 	}
 	return db.must(ctx, `DELETE FROM clients WHERE id = $1`, id)
+}
+
+// ClientRejection is why requests of a client were rejected.
+type ClientRejection struct {
+	ClientID string
+	Reason   string
+	Path     string // of the last request
+	Sent     string // parameters of the last request, without secrets
+	Remedy   string // what the operator can do
+	Requests int64
+	LastAt   time.Time
+}
+
+// AddClientRejection inserts r, or adds its requests to the row with the same client and reason.
+func (db *DB) AddClientRejection(ctx context.Context, r ClientRejection) error {
+	_, err := db.change(ctx, `INSERT INTO client_rejections (client_id, reason, path, sent, remedy, requests, last_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7)
+		ON CONFLICT (client_id, reason) DO UPDATE SET path = excluded.path, sent = excluded.sent,
+			remedy = excluded.remedy, requests = client_rejections.requests + excluded.requests,
+			last_at = excluded.last_at`,
+		r.ClientID, r.Reason, r.Path, r.Sent, r.Remedy, r.Requests, r.LastAt)
+	return err
+}
+
+// ListClientRejections lists the rejections of a client, newest first.
+func (db *DB) ListClientRejections(ctx context.Context, client string) ([]ClientRejection, error) {
+	rows, err := db.read.QueryContext(ctx, `SELECT client_id, reason, path, sent, remedy, requests, last_at
+			FROM client_rejections WHERE client_id = $1 ORDER BY last_at DESC, reason`, client)
+	return all(rows, err, func(s scanner) (r ClientRejection, err error) {
+		return r, s.Scan(&r.ClientID, &r.Reason, &r.Path, &r.Sent, &r.Remedy, &r.Requests, (*Time)(&r.LastAt))
+	})
 }
 
 // AuthorizationRequest is an authorization request that waits for the person to sign in or to consent.

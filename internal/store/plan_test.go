@@ -149,7 +149,11 @@ func calls(ctx context.Context) map[string]func(db *store.DB) error {
 			return d.UpdateTrustedNetwork(ctx, store.TrustedNetwork{ID: "x1",
 				Body: x})
 		},
-		"GetConsent":            func(d *db) error { return no(d.GetConsent(ctx, "x1", "x1")) },
+		"GetConsent": func(d *db) error { return no(d.GetConsent(ctx, "x1", "x1")) },
+		"AddClientRejection": func(d *db) error {
+			return d.AddClientRejection(ctx, store.ClientRejection{ClientID: "x1", Reason: "x1"})
+		},
+		"ListClientRejections":  func(d *db) error { return no(d.ListClientRejections(ctx, "x1")) },
 		"ListConsents":          func(d *db) error { return no(d.ListConsents(ctx, "x1")) },
 		"CountAccounts":         func(d *db) error { return no(d.CountAccounts(ctx)) },
 		"ListBudgetEntries":     func(d *db) error { return no(d.ListBudgetEntries(ctx, "x1", time.Time{})) },

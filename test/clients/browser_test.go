@@ -10,12 +10,14 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
@@ -103,9 +105,25 @@ func (s *site) tab() *tab {
 		s.t.Fatal(err)
 	}
 	b := &tab{s: s, t: s.t}
+	var said sync.Mutex
+	var complaints strings.Builder // what the browser says about the page, for a test that fails
 	var leave func()
 	b.ctx, leave = chromedp.NewContext(chromium.ctx, chromedp.WithTargetID(id))
+	chromedp.ListenTarget(b.ctx, func(event any) {
+		said.Lock()
+		defer said.Unlock()
+		switch e := event.(type) {
+		case *log.EventEntryAdded:
+			fmt.Fprintln(&complaints, e.Entry.Source, e.Entry.Text, e.Entry.URL)
+		case *runtime.EventExceptionThrown:
+			fmt.Fprintln(&complaints, e.ExceptionDetails.Error())
+		}
+	})
 	s.t.Cleanup(func() {
+		if said.Lock(); s.t.Failed() {
+			s.t.Logf("the browser says:\n%s", complaints.String())
+		}
+		said.Unlock()
 		leave()
 		if err := target.DisposeBrowserContext(own).Do(whole); err != nil {
 			s.t.Error(err)

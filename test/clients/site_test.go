@@ -17,6 +17,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -40,6 +41,7 @@ type site struct {
 	dir    string // for its files
 	id     string // its client ID
 	secret string // its client secret
+	random string // 32 characters, for its own secret
 
 	guide guide
 	row   *row
@@ -61,7 +63,7 @@ func tokensLast(d time.Duration) serverSetup {
 // newSite starts a server and the address of the app, whose program is not started yet.
 func newSite(t *testing.T, r *row, setups ...serverSetup) *site {
 	t.Helper()
-	s := &site{Server: live.Start(t, "", setups...), t: t, row: r, guide: readGuide(t, r.name)}
+	s := &site{Server: live.Start(t, "", setups...), t: t, row: r, guide: readGuide(t, r.name), random: rand.Text() + rand.Text()[:6]}
 	// The program of the app must find its files, and Node its packages, in a folder above.
 	parent := filepath.Join("../../build/clients", r.folder)
 	err := os.MkdirAll(parent, 0o755)
@@ -79,7 +81,7 @@ func newSite(t *testing.T, r *row, setups ...serverSetup) *site {
 	host, front := r.name+".example.com", strings.TrimPrefix(s.app, "https://")
 	s.swaps = map[string]string{
 		"https://signin.example.com": s.URL, "signin.example.com": strings.TrimPrefix(s.URL, "https://"),
-		"https://" + host: s.app, host: front, "RANDOM_SECRET": rand.Text() + rand.Text()[:6],
+		"https://" + host: s.app, host: front,
 	}
 	return s
 }
@@ -117,8 +119,14 @@ func (s *site) swap(text string) string {
 	for _, from := range longest {
 		pairs = append(pairs, from, s.swaps[from], url.QueryEscape(from), url.QueryEscape(s.swaps[from]))
 	}
-	return strings.NewReplacer(pairs...).Replace(text)
+	text = strings.NewReplacer(pairs...).Replace(text)
+	return placeholder.ReplaceAllStringFunc(text, func(name string) string {
+		return map[string]string{"CLIENT_SECRET": s.secret, "RANDOM_SECRET": s.random}[name]
+	})
 }
+
+// placeholder is a secret in a guide. It is a word of its own: OIDC_CLIENT_SECRET is the name of a setting.
+var placeholder = regexp.MustCompile(`\b(?:CLIENT|RANDOM)_SECRET\b`)
 
 // also lets one more text of the guide become another, for example the port on which the app listens.
 func (s *site) also(from, to string) {
@@ -153,9 +161,6 @@ func (s *site) register() {
 	}
 	if s.id == "" {
 		s.t.Fatalf("app add printed no client id\n%s", out)
-	}
-	if s.secret != "" {
-		s.swaps["CLIENT_SECRET"] = s.secret
 	}
 }
 

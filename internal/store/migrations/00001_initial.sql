@@ -311,6 +311,19 @@ CREATE TABLE clients (
 	created_at   BIGINT NOT NULL
 );
 
+-- Why requests of clients were rejected, for the operator. Requests with the same reason are one row.
+CREATE TABLE client_rejections (
+	client_id TEXT NOT NULL,
+	reason    TEXT NOT NULL,
+	path      TEXT NOT NULL,
+	sent      TEXT NOT NULL,                        -- parameters of the last one, without secrets
+	remedy    TEXT NOT NULL,
+	requests  BIGINT NOT NULL,
+	last_at   BIGINT NOT NULL,
+	PRIMARY KEY (client_id, reason)
+);
+CREATE INDEX client_rejections_last ON client_rejections (last_at);
+
 -- Authorization requests that wait for the person to sign in or to consent.
 CREATE TABLE authorization_requests (
 	id             BYTEA PRIMARY KEY,               -- hash

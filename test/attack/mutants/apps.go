@@ -56,8 +56,8 @@ var apps = []mutation{
 	{test: "TestAuthorizationCodeWorksOnceForItsClient", what: "the second use of a code ends nothing", edits: []edit{
 		{
 			"internal/grant/grant.go",
-			"return Grant{}, cmp.Or(g.revokeReusedCode(ctx, r), ErrInvalid)",
-			"return Grant{}, cmp.Or(error(nil), ErrInvalid)",
+			"if err := g.revokeReused(ctx, audit.CodeReused, row, r.From); err != nil {",
+			"if err := error(nil); err != nil {",
 		},
 	}},
 	{test: "TestAuthorizationCodeWorksOnceForItsClient",
@@ -81,20 +81,20 @@ var apps = []mutation{
 		{"internal/oidc/authorize.go", `values.Get("nonce") != "":`, `values.Get("nonce") != "x":`},
 	}},
 	{test: "TestPKCEIsRequired", what: "a verifier is taken where there was no challenge", edits: []edit{
-		{"internal/grant/grant.go", `return verifier == ""`, `return true`},
+		{"internal/grant/grant.go", `b.CodeChallenge == "" && r.CodeVerifier != ""`, `false`},
 	}},
 	{test: "TestPKCEIsRequired", what: "a weak verifier is good enough", edits: []edit{
 		{
 			"internal/grant/grant.go",
-			"return codeVerifierPattern.MatchString(verifier) && S256Challenge",
-			"return S256Challenge",
+			"!codeVerifierPattern.MatchString(r.CodeVerifier) || S256Challenge",
+			"S256Challenge",
 		},
 	}},
 	{test: "TestPKCEIsRequired", what: "a wrong verifier leaves the code", edits: []edit{
 		{
 			"internal/grant/grant.go",
-			"return grant, false, tx.RevokeGrant(ctx, grant.ID, now)",
-			"return grant, false, ErrInvalid",
+			"return grant, mismatch, tx.RevokeGrant(ctx, grant.ID, now)",
+			"return grant, mismatch, ErrInvalid",
 		},
 	}},
 	{test: "TestRefreshTokenWorksOnce", what: "a stolen refresh token ends nothing", edits: []edit{
