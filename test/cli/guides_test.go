@@ -68,7 +68,9 @@ func TestGuidesRegisterTheirApps(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, block := range consoleBlock.FindAllStringSubmatch(string(text), -1) {
+			_, registration, _ := strings.Cut(string(text), "\n## Register the app\n")
+			registration, _, _ = strings.Cut(registration, "\n## ")
+			for _, block := range consoleBlock.FindAllStringSubmatch(registration, -1) {
 				run(t, prompt.ReplaceAllString(block[1], ""))
 			}
 			var apps int
