@@ -29,12 +29,18 @@ type appTable struct {
 	Public       bool     `toml:"public" flag:"--public" help:"The app cannot keep a secret, because it runs on a phone or in a browser"`
 	Foreign      bool     `toml:"foreign" flag:"--foreign" help:"Ask people for consent, because the app belongs to someone else"`
 	Introspects  bool     `toml:"introspects" flag:"--introspects" help:"Let the app, an API, introspect the tokens of other apps"`
+	ResponseType []string `toml:"response_types" flag:"--response-type" example:"code id_token" help:"Response types besides code: code id_token or id_token, which send ID tokens through the browser"`
 	PKCE         string   `toml:"pkce" flag:"--pkce" default:"auto" values:"auto,required,off" help:"Require PKCE, PKCE or a nonce (auto), or neither (off); public apps always need PKCE"`
 	Algorithm    string   `toml:"algorithm" flag:"--algorithm" default:"RS256" values:"RS256,ES256" help:"Signature of ID tokens"`
 	Pairwise     bool     `toml:"pairwise" flag:"--pairwise" help:"Use pairwise subject identifiers"`
 	Hosts        []string `toml:"hosts" flag:"--host" example:"wiki.example.com" help:"Hosts behind a reverse proxy that asks this server"`
 	ACR          string   `toml:"acr" flag:"--acr" example:"urn:twostep:acr:2" help:"Lowest authentication level (acr) of every sign-in to the app"`
 	MaxAge       string   `toml:"max_age" flag:"--max-age" example:"8h" help:"Ask people to sign in again after this time"`
+	IDTokenTTL   string   `toml:"id_token_ttl" flag:"--id-token-ttl" default:"10m" help:"Time for which an ID token is valid" allowed:"1m to 24h"`
+	AccessTTL    string   `toml:"access_token_ttl" flag:"--access-token-ttl" default:"10m" help:"Time for which an access token is valid" allowed:"1m to 24h"`
+	RefreshTTL   string   `toml:"refresh_token_ttl" flag:"--refresh-token-ttl" default:"720h" help:"Time after the sign-in for which the app can refresh its tokens" allowed:"1h to 8760h"`
+	RefreshIdle  string   `toml:"refresh_token_idle" flag:"--refresh-token-idle" fallback:"the time of refresh_token_ttl" help:"Time after which an unused refresh token ends" allowed:"1h to 8760h"`
+	DeviceGrant  bool     `toml:"device_grant" flag:"--device-grant" help:"Let people sign in devices without a browser with a code (RFC 8628)"`
 	Groups       []string `toml:"groups" flag:"--group" example:"staff" help:"Let only people in one of these groups use the app"`
 }
 
@@ -43,24 +49,36 @@ func (t *appTable) parse() (twostep.App, error) {
 	a := twostep.App{
 		ID: t.ID, Name: t.Name, RedirectURIs: t.Redirects, PostLogoutRedirectURIs: t.SignedOut,
 		BackChannelLogoutURI: t.BackChannel, AllowedSchemes: t.Schemes, InsecureHTTP: t.InsecureHTTP,
-		SecretHashes: t.Secrets, ThirdParty: t.Foreign, CanIntrospect: t.Introspects, PKCE: t.PKCE,
+		SecretHashes: t.Secrets, ResponseTypes: t.ResponseType, ThirdParty: t.Foreign, CanIntrospect: t.Introspects, PKCE: t.PKCE,
 		IDTokenAlg: t.Algorithm, Pairwise: t.Pairwise,
-		Hosts: t.Hosts, RequiredACR: t.ACR, RequiredGroups: t.Groups,
+		Hosts: t.Hosts, RequiredACR: t.ACR, RequiredGroups: t.Groups, DeviceGrant: t.DeviceGrant,
 	}
 	wrong := func(key, what string) error { return &twostep.AppError{ClientID: t.ID, Field: key, Message: what} }
 	var err error
 	if a.JWKSet, err = readJWKSet(t.Keys); err != nil {
 		return a, wrong("keys", err.Error())
 	}
-	if a.MaxAge, err = parseSeconds("max_age", t.MaxAge); err != nil {
-		return a, wrong("max_age", err.Error())
+	for _, s := range []struct {
+		key  string
+		to   *int64
+		text string
+	}{
+		{"max_age", &a.MaxAge, t.MaxAge},
+		{"id_token_ttl", &a.IDTokenTTL, t.IDTokenTTL},
+		{"access_token_ttl", &a.AccessTokenTTL, t.AccessTTL},
+		{"refresh_token_ttl", &a.RefreshTokenTTL, t.RefreshTTL},
+		{"refresh_token_idle", &a.RefreshTokenIdle, t.RefreshIdle},
+	} {
+		if *s.to, err = parseSeconds(s.key, s.text); err != nil {
+			return a, wrong(s.key, err.Error())
+		}
 	}
 	switch {
 	case t.Public && !a.IsPublic():
 		return a, wrong("public", "public = true is for an app without secrets and keys: remove public, or "+
 			"the secrets and keys")
 	// A forgotten key must not make a client public.
-	case !t.Public && a.IsPublic() && len(a.RedirectURIs) > 0:
+	case !t.Public && a.IsPublic() && (len(a.RedirectURIs) > 0 || a.DeviceGrant):
 		return a, wrong("redirects", "it has neither secrets nor keys: add the hash that twostep app secret "+
 			"prints, or public = true if the app runs on a phone or in a browser")
 	}

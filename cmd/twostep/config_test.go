@@ -124,6 +124,11 @@ pairwise = true
 hosts = ["grafana.example.com"]
 acr = "urn:twostep:acr:2"
 max_age = "8h"
+response_types = ["code"]
+id_token_ttl = "1h"
+access_token_ttl = "5m"
+refresh_token_ttl = "2160h"
+refresh_token_idle = "240h"
 groups = ["staff", "admins"]
 [[app]]
 id = "phone"
@@ -165,7 +170,9 @@ func TestConfigFileSetsEverySetting(t *testing.T) {
 			AllowedSchemes:         []string{"vscode"}, InsecureHTTP: true,
 			ThirdParty: true, PKCE: "off", IDTokenAlg: "RS256", Pairwise: true,
 			Hosts:       []string{"grafana.example.com"},
-			RequiredACR: "urn:twostep:acr:2", MaxAge: 8 * 60 * 60, RequiredGroups: []string{"staff", "admins"},
+			RequiredACR: "urn:twostep:acr:2", MaxAge: 8 * 60 * 60, ResponseTypes: []string{"code"},
+			IDTokenTTL: 60 * 60, AccessTokenTTL: 5 * 60, RefreshTokenTTL: 90 * 86400, RefreshTokenIdle: 10 * 86400,
+			RequiredGroups: []string{"staff", "admins"},
 		}, {ID: "phone", RedirectURIs: []string{"com.example.app:/cb"}}},
 	}
 	if fmt.Sprint(*got) != fmt.Sprint(*want) {

@@ -50,6 +50,8 @@ type Client struct {
 	// ThirdParty clients belong to someone else: people are asked for consent before the client learns
 	// anything.
 	ThirdParty bool `json:"foreign,omitempty"`
+	// ResponseTypes are allowed besides code: id_token, or code id_token. Both send ID tokens through the browser.
+	ResponseTypes []string `json:"response_types,omitempty"`
 	// PKCE says which authorization requests need a code_challenge; "" is PKCEAuto.
 	PKCE       string `json:"pkce,omitempty"`
 	IDTokenAlg string `json:"algorithm,omitempty"` // RS256 (default) or ES256
@@ -63,8 +65,17 @@ type Client struct {
 	RequiredACR    string   `json:"acr,omitempty"`
 	MaxAge         int64    `json:"max_age,omitempty"`
 	RequiredGroups []string `json:"groups,omitempty"`
+	// Lifetimes in seconds; 0 is the default. RefreshTokenIdle is how long a refresh token may stay unused; 0 means
+	// until RefreshTokenTTL, which counts from the sign-in.
+	IDTokenTTL       int64 `json:"id_token_ttl,omitempty"`
+	AccessTokenTTL   int64 `json:"access_token_ttl,omitempty"`
+	RefreshTokenTTL  int64 `json:"refresh_token_ttl,omitempty"`
+	RefreshTokenIdle int64 `json:"refresh_token_idle,omitempty"`
 	// CanIntrospect allows a resource server to introspect the access tokens of other clients.
 	CanIntrospect bool `json:"introspects,omitempty"`
+	// DeviceGrant allows the device authorization grant (RFC 8628): people sign in devices that have no browser. Somebody
+	// can send a code to a person and so get their access, if the person allows it.
+	DeviceGrant bool `json:"device_grant,omitempty"`
 }
 
 // Values of Client.PKCE. Public clients always need a code_challenge.
@@ -161,9 +172,9 @@ func (c Client) Validate() error {
 	case !validName(c.Name):
 		return c.validationError("name",
 			"the name must have at most 64 characters, all of them printable")
-	case len(c.RedirectURIs) == 0 && len(c.Hosts) == 0 && c.IsPublic():
+	case len(c.RedirectURIs) == 0 && len(c.Hosts) == 0 && !c.DeviceGrant && c.IsPublic():
 		return c.validationError("redirects",
-			"it needs a redirect URL, a host or a secret")
+			"it needs a redirect URL, a host, the device grant or a secret")
 	case c.SigningAlg() != string(jose.ES256) && c.SigningAlg() != string(jose.RS256):
 		return c.validationError("algorithm", "the algorithm is %q, want RS256 or ES256", c.IDTokenAlg)
 	case !slices.Contains([]string{"", PKCEAuto, PKCERequired, PKCEOff}, c.PKCE):
@@ -180,6 +191,9 @@ func (c Client) Validate() error {
 	case c.MaxAge < 0:
 		return c.validationError("max_age", "max_age is negative, want a number of seconds")
 	}
+	if err := c.validateLifetimes(); err != nil {
+		return err
+	}
 	for _, hash := range c.SecretHashes { // a wrong one may be the secret itself: never quote it
 		if !secretHashPattern.MatchString(hash) {
 			return c.validationError("secrets",
@@ -190,6 +204,9 @@ func (c Client) Validate() error {
 	}
 	if _, err := c.JWKS(); err != nil {
 		return c.validationError("keys", "the keys: %v", err)
+	}
+	if err := c.validateResponseTypes(); err != nil {
+		return err
 	}
 	return c.validateURIs()
 }

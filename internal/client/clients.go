@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"twostep.example/twostep/internal/account"
@@ -26,8 +27,9 @@ type Clients struct {
 	mu     sync.Mutex
 	cached []Client // from the database
 	known  bool
-	read   uint64    // the store's version when cached was read
-	at     time.Time // when cached was read
+	read   uint64                   // the store's version when cached was read
+	at     time.Time                // when cached was read
+	last   atomic.Pointer[[]Client] // cached, to be read without mu
 
 	rejections rejections
 }
@@ -44,6 +46,11 @@ const cacheTTL = time.Second
 func (c *Clients) stored(ctx context.Context, fresh bool) ([]Client, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.refresh(ctx, fresh)
+}
+
+// refresh is stored for the holder of mu.
+func (c *Clients) refresh(ctx context.Context, fresh bool) ([]Client, error) {
 	now := c.Now()
 	age := now.Sub(c.at)
 	if !fresh && c.known && age >= 0 && age < cacheTTL && !c.Store.Changed(c.read, store.ClientsKey()) {
@@ -61,6 +68,7 @@ func (c *Clients) stored(ctx context.Context, fresh bool) ([]Client, error) {
 		}
 	}
 	c.cached, c.known, c.read, c.at = list, true, version, now
+	c.last.Store(&list)
 	return list, nil
 }
 
@@ -99,13 +107,38 @@ func (c *Clients) list(ctx context.Context, fresh bool) ([]Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	return c.withStatic(stored), nil
+}
+
+// lastKnownTimeout is how long LastKnown waits for a database that hangs.
+const lastKnownTimeout = 2 * time.Second
+
+// LastKnown is List for what must be answered while the database fails: then, or while another caller reads the list, it
+// returns the clients that were read last.
+func (c *Clients) LastKnown(ctx context.Context) []Client {
+	if c.mu.TryLock() {
+		defer c.mu.Unlock()
+		limited, stop := context.WithTimeout(ctx, lastKnownTimeout)
+		defer stop()
+		if list, err := c.refresh(limited, false); err == nil {
+			return c.withStatic(list)
+		}
+	}
+	if last := c.last.Load(); last != nil {
+		return c.withStatic(*last)
+	}
+	return c.Static
+}
+
+// withStatic returns the clients of the settings and those of the database that have other ids.
+func (c *Clients) withStatic(stored []Client) []Client {
 	list := slices.Clone(c.Static)
 	for _, one := range stored {
 		if !c.isStatic(one.ID) {
 			list = append(list, one)
 		}
 	}
-	return list, nil
+	return list
 }
 
 // ErrExists is returned if a client with the id exists.

@@ -1,6 +1,6 @@
 // Package grant stores authorization requests, codes, tokens and consents, and signs tokens.
 //
-//	AuthRequest ─▶ NextStep ─▶ (sign in, confirm, consent, action) ─▶ IssueCode ─▶ ExchangeCode ─▶ Tokens
+//	AuthRequest ─▶ NextStep ─▶ (sign in, confirm, consent, action) ─▶ Authorize ─▶ ExchangeCode ─▶ Tokens
 //
 // A grant is the result of one authorization request. It ends with the session in which it was given, or, with
 // offline_access, when the epoch of the account changes. It ends at once if its code or a refresh token is used
@@ -33,13 +33,11 @@ import (
 	"twostep.example/twostep/internal/store"
 )
 
-// Lifetimes.
+// Lifetimes. Those of tokens are settings of the client.
 const (
-	AuthCodeTTL      = time.Minute         // ASVS 10.4.3, level 3
-	AccessTokenTTL   = 10 * time.Minute    // also of ID tokens
-	OfflineGrantTTL  = 30 * 24 * time.Hour // of a grant with refresh tokens; not extended by use
-	PushedRequestTTL = 90 * time.Second    // RFC 9126 2.2
-	authRequestTTL   = time.Hour           // the time to sign in
+	AuthCodeTTL      = time.Minute      // ASVS 10.4.3, level 3
+	PushedRequestTTL = 90 * time.Second // RFC 9126 2.2
+	authRequestTTL   = time.Hour        // the time to sign in
 )
 
 // Grants is the service for authorization requests, grants and tokens.
@@ -73,6 +71,7 @@ type Grant struct {
 	AMR       []string
 	AuthTime  time.Time
 	Offline   bool
+	CreatedAt time.Time
 	ExpiresAt time.Time
 	binding   codeBinding
 	userInfo  *UserInfo // nil if it was not read yet
@@ -105,6 +104,7 @@ func grantFromRow(row store.Grant) (g Grant, err error) {
 		AMR:       strings.Fields(row.AMR),
 		AuthTime:  row.AuthenticatedAt,
 		Offline:   row.Offline,
+		CreatedAt: row.CreatedAt,
 		ExpiresAt: row.ExpiresAt,
 	}
 	if err := json.Unmarshal([]byte(row.CodeBinding), &g.binding); err != nil {
@@ -113,24 +113,52 @@ func grantFromRow(row store.Grant) (g Grant, err error) {
 	return g, nil
 }
 
-// IssueCode creates a grant for the request and the person of the session and returns its authorization code,
-// which is valid for AuthCodeTTL. It returns client.ErrNotFound if the client was removed.
-func (g *Grants) IssueCode(
+// Authorize creates a grant for the request and the person of the session. It returns its authorization code, which is
+// valid for AuthCodeTTL, or "" if the response type has none. It returns client.ErrNotFound if the client was removed.
+func (g *Grants) Authorize(
 	ctx context.Context, r AuthRequest, who session.Session, from origin.Origin,
-) (code string, err error) {
+) (grant Grant, code string, err error) {
 	cl, err := g.Clients.Get(ctx, r.ClientID)
 	if err != nil {
-		return "", err
+		return grant, "", err
 	}
 	if !cl.AllowsRedirectURI(r.RedirectURI) && !cl.IsHostCallback(r.RedirectURI) {
-		return "", fmt.Errorf("grant: issue code: %q is not a redirect URI of the app %s", r.RedirectURI, r.ClientID)
+		return grant, "", fmt.Errorf("grant: authorize: %q is not a redirect URI of the app %s", r.RedirectURI, r.ClientID)
 	}
-	body, err := json.Marshal(codeBinding{r.RedirectURI, r.CodeChallenge, r.Nonce})
+	row, err := g.newGrantRow(r, cl, who, codeBinding{r.RedirectURI, r.CodeChallenge, r.Nonce})
 	if err != nil {
-		return "", err
+		return grant, "", err
+	}
+	code = seal.NewToken()
+	row.CodeHash, row.CodeExpiresAt = seal.HashToken(code), row.CreatedAt.Add(AuthCodeTTL)
+	row.IDTokenSent = r.WantsIDToken()
+	if !r.WantsCode() { // nobody learns the code
+		code, row.CodeExpiresAt = "", row.CreatedAt
+	}
+	err = g.Store.Tx(ctx, func(tx *store.DB) error {
+		if err := tx.CreateGrant(ctx, row); err != nil {
+			return err
+		}
+		return g.Accounts.Event(ctx, tx, grantEvent(audit.GrantCreated, row), from)
+	})
+	if err == nil {
+		grant, err = grantFromRow(row)
+	}
+	if err != nil {
+		return grant, "", fmt.Errorf("grant: authorize: %w", err)
+	}
+	return grant, code, nil
+}
+
+// newGrantRow returns the grant that the person of the session gives cl, the client of a request, without its code.
+func (g *Grants) newGrantRow(
+	r AuthRequest, cl client.Client, who session.Session, binding codeBinding,
+) (store.Grant, error) {
+	body, err := json.Marshal(binding)
+	if err != nil {
+		return store.Grant{}, err
 	}
 	now := g.Now()
-	code = seal.NewToken()
 	row := store.Grant{
 		ID:               rand.Text(),
 		ClientID:         r.ClientID,
@@ -143,24 +171,13 @@ func (g *Grants) IssueCode(
 		AMR:              strings.Join(who.AMR, " "),
 		AuthenticatedAt:  who.AuthTime(),
 		Offline:          slices.Contains(r.Scope, "offline_access"),
-		CodeHash:         seal.HashToken(code),
-		CodeExpiresAt:    now.Add(AuthCodeTTL),
 		CreatedAt:        now,
 		ExpiresAt:        who.ExpiresAt,
 	}
 	if row.Offline {
-		row.ExpiresAt = now.Add(OfflineGrantTTL)
+		row.ExpiresAt = now.Add(cl.RefreshTokenLifetime())
 	}
-	err = g.Store.Tx(ctx, func(tx *store.DB) error {
-		if err := tx.CreateGrant(ctx, row); err != nil {
-			return err
-		}
-		return g.Accounts.Event(ctx, tx, grantEvent(audit.GrantCreated, row), from)
-	})
-	if err != nil {
-		return "", fmt.Errorf("grant: issue code: %w", err)
-	}
-	return code, nil
+	return row, nil
 }
 
 func grantEvent(kind audit.Kind, row store.Grant) audit.Event {
@@ -186,7 +203,7 @@ func (g *Grants) ConsumeCode(ctx context.Context, r CodeExchange) (Grant, error)
 // ExchangeCode is ConsumeCode and issues tokens in the same transaction.
 func (g *Grants) ExchangeCode(ctx context.Context, r CodeExchange) (grant Grant, t Tokens, err error) {
 	grant, err = g.consumeCodeInTx(ctx, r, func(tx *store.DB, grant Grant) (err error) {
-		t, err = g.issueTokens(ctx, tx, grant)
+		t, err = g.issueTokens(ctx, tx, r.Client, grant)
 		return err
 	})
 	return grant, t, err

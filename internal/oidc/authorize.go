@@ -34,7 +34,7 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) error {
 		invalid := grant.AuthRequest{
 			RedirectURI:  redirect,
 			State:        values.Get("state"),
-			ResponseMode: values.Get("response_mode"),
+			ResponseMode: responseMode(values, redirect),
 		}
 		return p.sendAuthResponse(w, r, invalid, errorParameters(oauthErr.code, oauthErr.description))
 	}
@@ -123,7 +123,8 @@ func (p *Provider) parseAuthRequest(
 		State:         values.Get("state"),
 		Nonce:         values.Get("nonce"),
 		CodeChallenge: values.Get("code_challenge"),
-		ResponseMode:  values.Get("response_mode"),
+		ResponseType:  client.ParseResponseType(values.Get("response_type")),
+		ResponseMode:  responseMode(values, redirect),
 		Prompt:        strings.Fields(values.Get("prompt")),
 		LoginHint:     values.Get("login_hint"),
 		UILocales:     values.Get("ui_locales"),
@@ -135,9 +136,13 @@ func (p *Provider) parseAuthRequest(
 			authReq.Scope = append(authReq.Scope, one)
 		}
 	}
+	if !authReq.WantsCode() { // OpenID Connect Core 11
+		authReq.Scope = slices.DeleteFunc(authReq.Scope, func(one string) bool { return one == "offline_access" })
+	}
 	for _, check := range []func() error{
 		func() error { return checkSupportedParameters(values) },
-		func() error { return p.checkPKCE(r, cl, values) },
+		func() error { return checkResponseType(cl, authReq, values) },
+		func() error { return p.checkPKCE(r, cl, authReq, values) },
 		func() error { return checkPrompt(authReq.Prompt) },
 		func() error { return p.checkAction(authReq.Action) },
 		func() (err error) { authReq.MaxAge, err = parseMaxAge(values); return err },
@@ -156,21 +161,13 @@ func (p *Provider) parseAuthRequest(
 
 // checkSupportedParameters rejects parameters and values that this server does not support.
 func checkSupportedParameters(values url.Values) error {
-	switch mode := values.Get("response_mode"); {
+	switch {
 	case values.Get("request") != "":
 		return newOAuthError(0, "request_not_supported",
 			"request objects are not supported: send the parameters, or push them")
 	case values.Get("request_uri") != "":
 		return newOAuthError(0, "request_uri_not_supported",
 			"push the request, and send the request_uri of the response")
-	case values.Get("response_type") == "":
-		return invalidRequest("response_type is missing")
-	case values.Get("response_type") != "code":
-		return newOAuthError(0, "unsupported_response_type", "response_type must be code")
-	case mode == "form_post" && !strings.HasPrefix(values.Get("redirect_uri"), "http"):
-		return invalidRequest("response_mode form_post needs an http or https redirect_uri")
-	case mode != "" && !slices.Contains(responseModes, mode):
-		return invalidRequest("response_mode must be query, fragment or form_post")
 	case len(values.Get("state")) > 2048 || len(values.Get("nonce")) > 1024 ||
 		len(values.Get("login_hint")) > 254 || len(values.Get("ui_locales")) > 100:
 		return invalidRequest("state, nonce, login_hint or ui_locales is too long")
@@ -178,8 +175,59 @@ func checkSupportedParameters(values url.Values) error {
 	return nil
 }
 
-// checkPKCE requires PKCE with method S256 (RFC 7636), as far as the client's PKCE mode does.
-func (p *Provider) checkPKCE(r *http.Request, cl client.Client, values url.Values) error {
+// isFrontChannel reports whether a response_type asks for tokens in the authorization response. Its responses, and its
+// errors, are then never sent in the query, which servers and proxies log.
+func isFrontChannel(responseType string) bool {
+	words := strings.Fields(responseType)
+	return slices.Contains(words, "id_token") || slices.Contains(words, "token")
+}
+
+// responseMode returns how a request is answered: by the requested mode, or by the default of its response type if that
+// is missing or not possible (OAuth 2.0 Multiple Response Type Encoding Practices 2.1).
+func responseMode(values url.Values, redirect string) string {
+	mode, front := values.Get("response_mode"), isFrontChannel(values.Get("response_type"))
+	switch {
+	case mode == "fragment", mode == "query" && !front, mode == "form_post" && strings.HasPrefix(redirect, "http"):
+		return mode
+	case front:
+		return "fragment"
+	}
+	return "query"
+}
+
+// checkResponseType checks the response type and mode, and what OpenID Connect Core 3.2.2.1 and 3.3.2.1 require for ID
+// tokens in the authorization response.
+func checkResponseType(cl client.Client, authReq grant.AuthRequest, values url.Values) error {
+	text, mode := values.Get("response_type"), values.Get("response_mode")
+	switch {
+	case text == "":
+		return invalidRequest("response_type is missing")
+	case slices.Contains(strings.Fields(text), "token"):
+		return newOAuthError(0, "unsupported_response_type",
+			"access tokens are never sent through the browser: response_type must be code")
+	case authReq.ResponseType == "":
+		return newOAuthError(0, "unsupported_response_type", `response_type must be code, "code id_token" or id_token`)
+	case !cl.AllowsResponseType(authReq.ResponseType):
+		return reject(newOAuthError(0, "unauthorized_client",
+			"response_type "+authReq.ResponseType+" is not enabled for this app: use code"), "",
+			"set the response type to code in the app, or run `twostep app set "+cl.ID+
+				" --response-type \""+authReq.ResponseType+"\"`")
+	case mode == "query" && authReq.WantsIDToken():
+		return invalidRequest("response_mode must be fragment or form_post, because query would put the ID token into logs")
+	case mode == "form_post" && authReq.ResponseMode != mode:
+		return invalidRequest("response_mode form_post needs an http or https redirect_uri")
+	case mode != "" && !slices.Contains(responseModes, mode):
+		return invalidRequest("response_mode must be query, fragment or form_post")
+	case authReq.WantsIDToken() && !slices.Contains(authReq.Scope, "openid"):
+		return invalidRequest("scope must have openid, because response_type has id_token")
+	case authReq.WantsIDToken() && authReq.Nonce == "":
+		return invalidRequest("nonce is missing: response_type id_token needs it")
+	}
+	return nil
+}
+
+// checkPKCE requires PKCE with method S256 (RFC 7636) if there is to be a code, as far as the client's PKCE mode does.
+func (p *Provider) checkPKCE(r *http.Request, cl client.Client, authReq grant.AuthRequest, values url.Values) error {
 	challenge, method := values.Get("code_challenge"), values.Get("code_challenge_method")
 	mode := cl.PKCEMode()
 	missing := func(text string) error {
@@ -190,6 +238,8 @@ func (p *Provider) checkPKCE(r *http.Request, cl client.Client, values url.Value
 		return reject(invalidRequest("code_challenge is missing: "+text), "", remedy)
 	}
 	switch {
+	case !authReq.WantsCode():
+		return nil
 	case challenge == "" && method == "" && mode == client.PKCEOff:
 		return nil
 	case challenge == "" && method == "" && mode == client.PKCEAuto && values.Get("nonce") != "":

@@ -4,28 +4,53 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"net/http"
+	"time"
 
 	"twostep.example/twostep/internal/client"
 	"twostep.example/twostep/internal/grant"
 )
 
-// signIDToken returns an ID token (OpenID Connect Core 2, 3.1.3.6).
-func (p *Provider) signIDToken(r *http.Request, cl client.Client, g issuedTokens) (string, error) {
-	claims, err := p.userInfoClaims(r, cl, g.Grant)
+// idTokenFor is what an ID token is bound to. Of code and accessToken it has those that are sent beside it.
+type idTokenFor struct{ nonce, code, accessToken string }
+
+// signIDToken returns an ID token (OpenID Connect Core 2, 3.1.3.6, 3.3.2.11).
+func (p *Provider) signIDToken(
+	r *http.Request, cl client.Client, g grant.Grant, bound idTokenFor,
+) (string, error) {
+	claims, err := p.userInfoClaims(r, cl, g)
 	if err != nil {
 		return "", err
 	}
 	now := p.Grants.Now()
 	claims["iss"], claims["aud"] = p.Grants.Issuer, cl.ID
-	claims["iat"], claims["exp"] = now.Unix(), now.Add(grant.AccessTokenTTL).Unix()
+	claims["iat"], claims["exp"] = now.Unix(), p.idTokenEnd(cl, g, now).Unix()
 	claims["auth_time"], claims["acr"], claims["amr"], claims["sid"] = g.AuthTime.Unix(), g.ACR(), g.AMR,
 		p.Grants.SID(g.SessionID, cl.ID)
-	if g.nonce != "" {
-		claims["nonce"] = g.nonce
+	for name, value := range map[string]string{
+		"nonce": bound.nonce, "at_hash": leftHash(bound.accessToken), "c_hash": leftHash(bound.code),
+	} {
+		if value != "" {
+			claims[name] = value
+		}
 	}
-	sum := sha256.Sum256([]byte(g.AccessToken))
-	claims["at_hash"] = base64.RawURLEncoding.EncodeToString(sum[:16])
 	return p.Grants.SignJWT(r.Context(), cl.SigningAlg(), grant.IDTokenType, claims)
+}
+
+// leftHash returns the left half of a hash of a code or token, or "" if there is none.
+func leftHash(token string) string {
+	if token == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(token))
+	return base64.RawURLEncoding.EncodeToString(sum[:16])
+}
+
+// idTokenEnd returns when an ID token ends that is signed now: with its grant at the latest, because it cannot be revoked.
+func (p *Provider) idTokenEnd(cl client.Client, g grant.Grant, now time.Time) time.Time {
+	if end := now.Add(cl.IDTokenLifetime()); end.Before(g.ExpiresAt) {
+		return end
+	}
+	return g.ExpiresAt
 }
 
 // userInfoClaims returns the sub claim and the claims of the grant's scope (OpenID Connect Core 5.4).

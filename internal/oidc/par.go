@@ -36,7 +36,9 @@ func (p *Provider) pushAuthRequest(w http.ResponseWriter, r *http.Request, cl cl
 // parError returns an error of parseAuthRequest as an error response with status 400 (RFC 9126 2.3).
 func parError(err error) error {
 	if oauthErr, ok := oauthErrorFor(err); ok {
-		return newOAuthError(http.StatusBadRequest, oauthErr.code, oauthErr.description)
+		rejected := *oauthErr
+		rejected.status = http.StatusBadRequest
+		return &rejected
 	}
 	return err
 }

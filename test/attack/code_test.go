@@ -147,7 +147,7 @@ func TestSecurityDecisionsHaveKnownCallers(t *testing.T) {
 		// A code and a refresh token are used up in one place, and one place gives an app its code.
 		"UseAuthorizationCode": {"internal/grant/grant.go verifyAndConsumeCode"},
 		"UseToken":             {"internal/grant/token.go rotateRefreshToken"},
-		"IssueCode":            {"internal/oidc/continue.go respondWithCode"},
+		"Authorize":            {"internal/oidc/continue.go authorized"},
 		"IssueHostToken":       {"internal/forwardauth/callback.go handleCallback"},
 		"SetDisabled":          {"internal/account/trust.go setDisabled"},
 		"setDisabled":          {"internal/account/trust.go Disable", "internal/account/trust.go Enable"},

@@ -118,6 +118,11 @@ var inventory = []struct {
 	{"POST /oauth2/revoke", render.AccessPublic, "token=x&client_id=nobody"},
 	{"OPTIONS /oauth2/revoke", render.AccessPublic, ""},
 	{"POST /oauth2/par", render.AccessPublic, "client_id=nobody"},
+	{"POST /oauth2/device_authorization", render.AccessPublic, "client_id=nobody"},
+	{"GET /device", render.AccessSession, ""},
+	{"POST /device", render.AccessSession, "user_code=BCDF-GHJK"},
+	{"GET /device/allowed", render.AccessPublic, ""},
+	{"GET /device/denied", render.AccessPublic, ""},
 	{"GET /oauth2/logout", render.AccessPublic, ""},
 	{"POST /oauth2/logout", render.AccessPublic, ""},
 	{"POST /oauth2/logout/confirm", render.AccessPublic, ""},
@@ -177,7 +182,7 @@ func TestCrossSiteRoutesAreListed(t *testing.T) {
 			got = append(got, r.pattern)
 		}
 	}
-	want := []string{"POST /oauth2/authorize", "POST /oauth2/token", "POST /oauth2/userinfo", "POST /oauth2/introspect", "POST /oauth2/revoke", "POST /oauth2/par", "POST /oauth2/logout"}
+	want := []string{"POST /oauth2/authorize", "POST /oauth2/token", "POST /oauth2/userinfo", "POST /oauth2/introspect", "POST /oauth2/revoke", "POST /oauth2/par", "POST /oauth2/device_authorization", "POST /oauth2/logout"}
 	if !slices.Equal(got, want) {
 		t.Errorf("open to other sites: %q", got)
 	}

@@ -281,4 +281,77 @@ var apps = []mutation{
 			"if i >= 0 && !now.IsZero() {",
 		},
 	}},
+	{test: "TestTokensOfAnAppEndInTime", what: "an unused refresh token never ends", edits: []edit{
+		{
+			"internal/grant/token.go",
+			"if idle := created.Add(cl.RefreshTokenIdleTime()); idle.Before(end) {",
+			"if idle := created.Add(cl.RefreshTokenIdleTime()); false {",
+		},
+	}},
+	{test: "TestTokensOfAnAppEndInTime", what: "a shorter lifetime counts for new tokens alone", edits: []edit{
+		{
+			"internal/grant/token.go",
+			"if refreshTokenEnd(cl, grant, r.old.CreatedAt).Before(now) {",
+			"if refreshTokenEnd(cl, grant, r.old.CreatedAt).IsZero() {",
+		},
+	}},
+	{test: "TestTokensOfAnAppEndInTime", what: "an ID token outlives its session", edits: []edit{
+		{"internal/oidc/idtoken.go", "end.Before(g.ExpiresAt)", "!end.IsZero()"},
+	}},
+	{test: "TestTokensOfAnAppEndInTime", what: "a lifetime has no bounds", edits: []edit{
+		{"internal/client/lifetimes.go", "if l.seconds != 0 && (", "if l.seconds != l.seconds && ("},
+	}},
+	{test: "TestResponseTypeMustBeEnabled", what: "every app may use every response type", edits: []edit{
+		{
+			"internal/oidc/authorize.go",
+			"case !cl.AllowsResponseType(authReq.ResponseType):",
+			`case !cl.AllowsResponseType(authReq.ResponseType) && cl.ID == "":`,
+		},
+		{
+			"internal/grant/auth_request.go",
+			"case r.WantsIDToken() && !p.Client.AllowsResponseType(r.ResponseType):",
+			`case r.WantsIDToken() && p.Client.ID == "":`,
+		},
+	}},
+	{test: "TestResponseTypeMustBeEnabled", what: "a request that waited is answered as it was allowed then", edits: []edit{
+		{
+			"internal/grant/auth_request.go",
+			"case r.WantsIDToken() && !p.Client.AllowsResponseType(r.ResponseType):",
+			`case r.WantsIDToken() && p.Client.ID == "":`,
+		},
+	}},
+	{test: "TestResponseTypeMustBeEnabled", what: "the error of a request for tokens is in the query", edits: []edit{
+		{"internal/oidc/authorize.go", `mode == "query" && !front,`, `mode == "query",`},
+	}},
+	{test: "TestIDTokenNeedsANonceAndNoQuery", what: "an ID token in the front channel needs no nonce", edits: []edit{
+		{
+			"internal/oidc/authorize.go",
+			`case authReq.WantsIDToken() && authReq.Nonce == "":`,
+			`case authReq.WantsIDToken() && authReq.Nonce == "x":`,
+		},
+	}},
+	{test: "TestIDTokenNeedsANonceAndNoQuery", what: "an ID token is in the query", edits: []edit{
+		{"internal/oidc/authorize.go", `mode == "query" && !front,`, `mode == "query",`},
+		{
+			"internal/oidc/authorize.go",
+			`case mode == "query" && authReq.WantsIDToken():`,
+			`case mode == "query" && authReq.WantsIDToken() && cl.ID == "":`,
+		},
+	}},
+	{test: "TestHybridResponseIsBoundToItsRequest", what: "an ID token says nothing about its code", edits: []edit{
+		{"internal/oidc/idtoken.go", `"c_hash": leftHash(bound.code),`, `"c_hash": "",`},
+	}},
+	{test: "TestHybridResponseIsBoundToItsRequest", what: "an access token is in the front channel", edits: []edit{
+		{
+			"internal/oidc/continue.go",
+			"values.Set(\"id_token\", idToken)",
+			"values.Set(\"id_token\", idToken)\n\t\tvalues.Set(\"access_token\", code)",
+		},
+	}},
+	{test: "TestHybridResponseIsBoundToItsRequest", what: "a code beside an ID token needs no PKCE", edits: []edit{
+		{"internal/oidc/authorize.go", "case !authReq.WantsCode():", "case authReq.WantsIDToken():"},
+	}},
+	{test: "TestHybridResponseIsBoundToItsRequest", what: "a grant without a code is offline", edits: []edit{
+		{"internal/oidc/authorize.go", "if !authReq.WantsCode() {", "if false {"},
+	}},
 }

@@ -1,0 +1,155 @@
+package attack
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"twostep.example/twostep"
+	"twostep.example/twostep/internal/store/storetest"
+	"twostep.example/twostep/test/e2e/live"
+)
+
+const (
+	newsBack       = "https://news.example/cb"
+	longestSession = 2 * time.Hour // in the tests of the app news
+)
+
+// addNews registers the app news, with these changes, and returns it with its secret.
+func (h *server) addNews(change func(*twostep.App)) (news twostep.App, secret string) {
+	h.T.Helper()
+	secret, hash := twostep.NewAppSecret()
+	news = twostep.App{ID: "news", RedirectURIs: []string{newsBack}, SecretHashes: []string{hash}}
+	change(&news)
+	if err := h.CreateApp(h.T.Context(), news); err != nil {
+		h.T.Fatal(err)
+	}
+	return news, secret
+}
+
+// setNews replaces the settings of the app news.
+func (h *server) setNews(news twostep.App) {
+	h.T.Helper()
+	if err := h.UpdateApp(h.T.Context(), news); err != nil {
+		h.T.Fatal(err)
+	}
+}
+
+// withNews runs f on both databases, on a server whose clock the test turns and that has the app news, and with Anna
+// signed in.
+func withNews(t *testing.T, change func(*twostep.App), f func(h *server, c *clock, news twostep.App, secret string, anna *live.Browser)) {
+	storetest.EachDatabase(t, func(t *testing.T, url string) {
+		c := newClock()
+		h := start(t, url, c.set, func(o *twostep.Options) {
+			o.IdleTimeout, o.AbsoluteTimeout = longestSession, longestSession
+		})
+		news, secret := h.addNews(change)
+		f(h, c, news, secret, h.annaSignedIn())
+	})
+}
+
+// tokensOf signs in to the app news and returns its tokens.
+func (h *server) tokensOf(b *live.Browser, secret string, pairs ...string) appAnswer {
+	h.T.Helper()
+	s := h.redeem(h.codeFor(b, asking("news", newsBack, pairs...)), "news", secret, newsBack)
+	if s.status != http.StatusOK {
+		h.T.Fatalf("tokens: %d %v", s.status, s.body)
+	}
+	return s
+}
+
+func (h *server) wantRefused(what string, s appAnswer) {
+	h.T.Helper()
+	if s.status != http.StatusBadRequest || s.text("error") != "invalid_grant" {
+		h.T.Errorf("%s: %d %v", what, s.status, s.body)
+	}
+}
+
+// lifetime returns for how many seconds an ID token is valid.
+func (h *server) lifetime(token string) float64 {
+	h.T.Helper()
+	claims := h.claims(token)
+	return claims["exp"].(float64) - claims["iat"].(float64)
+}
+
+// The lifetimes of an app are out of bounds, or its tokens outlive them, their session or their grant.
+func TestTokensOfAnAppEndInTime(t *testing.T) {
+	t.Parallel()
+	lifetimes := func(a *twostep.App) {
+		a.IDTokenTTL, a.AccessTokenTTL, a.RefreshTokenTTL, a.RefreshTokenIdle = 3600, 300, 5*3600, 2*3600
+	}
+	withNews(t, lifetimes, func(h *server, c *clock, news twostep.App, secret string, anna *live.Browser) {
+		s := h.tokensOf(anna, secret)
+		if s.body["expires_in"] != 300.0 || h.lifetime(s.text("id_token")) != 3600 {
+			h.T.Errorf("expires_in is %v, the ID token is valid for %v s", s.body["expires_in"], h.lifetime(s.text("id_token")))
+		}
+		c.advance(300 * time.Second)
+		if a := h.userinfo(s.text("access_token")); a.status != http.StatusOK {
+			h.T.Errorf("the access token ends early: %d", a.status)
+		}
+		c.advance(time.Second)
+		if a := h.userinfo(s.text("access_token")); a.status != http.StatusUnauthorized {
+			h.T.Errorf("the access token outlives its time: %d", a.status)
+		}
+		// Each use starts the idle time again, and none of them moves the end.
+		for range 2 {
+			c.advance(110 * time.Minute)
+			if s = h.refresh(s.text("refresh_token"), "news", secret); s.status != http.StatusOK {
+				h.T.Fatalf("a refresh: %d %v", s.status, s.body)
+			}
+		}
+		c.advance(5*time.Hour - 301*time.Second - 220*time.Minute - time.Minute) // to one minute before the end
+		if s = h.refresh(s.text("refresh_token"), "news", secret); s.status != http.StatusOK || s.body["expires_in"].(float64) > 60 ||
+			h.lifetime(s.text("id_token")) > 60 {
+			h.T.Errorf("tokens outlive their grant: %d %v", s.status, s.body)
+		}
+		c.advance(3 * time.Minute)
+		h.wantRefused("a refresh after the end", h.refresh(s.text("refresh_token"), "news", secret))
+
+		anna = h.annaSignedIn()
+		s = h.tokensOf(anna, secret)
+		c.advance(2*time.Hour + time.Second)
+		h.wantRefused("a refresh after the idle time", h.refresh(s.text("refresh_token"), "news", secret))
+
+		// A shorter time applies to the tokens that there are.
+		anna = h.annaSignedIn()
+		s, kept := h.tokensOf(anna, secret), h.tokensOf(anna, secret)
+		c.advance(time.Hour + time.Minute)
+		news.RefreshTokenIdle = 3600
+		h.setNews(news)
+		h.wantRefused("a refresh after a shorter idle time", h.refresh(s.text("refresh_token"), "news", secret))
+		news.RefreshTokenIdle, news.RefreshTokenTTL = 0, 3600
+		h.setNews(news)
+		h.wantRefused("a refresh after a shorter time", h.refresh(kept.text("refresh_token"), "news", secret))
+
+		// Without a refresh token the session is the end.
+		news.IDTokenTTL, news.AccessTokenTTL, news.RefreshTokenTTL = 24*3600, 24*3600, 0
+		h.setNews(news)
+		h.checkSessionIsTheEnd(h.annaSignedIn(), secret)
+
+		for field, change := range map[string]func(*twostep.App){
+			"id_token_ttl":       func(a *twostep.App) { a.IDTokenTTL = 24*3600 + 1 },
+			"access_token_ttl":   func(a *twostep.App) { a.AccessTokenTTL = 59 },
+			"refresh_token_ttl":  func(a *twostep.App) { a.RefreshTokenTTL = 1 << 62 },
+			"refresh_token_idle": func(a *twostep.App) { a.RefreshTokenIdle = -1 },
+		} {
+			a := news
+			if change(&a); h.UpdateApp(h.T.Context(), a) == nil {
+				h.T.Errorf("%s: %+v is accepted", field, a)
+			}
+		}
+	})
+}
+
+// checkSessionIsTheEnd gets tokens without offline_access, which could be valid for longer than the session.
+func (h *server) checkSessionIsTheEnd(anna *live.Browser, secret string) {
+	h.T.Helper()
+	s := h.tokensOf(anna, secret, "scope", "openid")
+	if most := longestSession.Seconds(); s.body["expires_in"].(float64) > most || h.lifetime(s.text("id_token")) > most {
+		h.T.Errorf("the tokens outlive their session: %v, %v s", s.body["expires_in"], h.lifetime(s.text("id_token")))
+	}
+	anna.Post("/signout")
+	if a := h.userinfo(s.text("access_token")); a.status != http.StatusUnauthorized {
+		h.T.Errorf("the access token outlives the sign-out: %d", a.status)
+	}
+}
