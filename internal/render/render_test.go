@@ -323,9 +323,10 @@ func TestRetryAfterHeader(t *testing.T) {
 func TestErrorTableCoversEveryError(t *testing.T) {
 	packages := map[string]map[string]error{
 		"../account": {
-			"ErrCredentials":  account.ErrCredentials,
-			"ErrEmail":        account.ErrEmail,
-			"ErrName":         account.ErrName,
+			"ErrCredentials": account.ErrCredentials,
+			"ErrEmail":       account.ErrEmail,
+			"ErrName":        account.ErrName,
+			"ErrGivenName":   account.ErrGivenName, "ErrFamilyName": account.ErrFamilyName,
 			"ErrExists":       account.ErrExists,
 			"ErrUnknown":      account.ErrUnknown,
 			"ErrLink":         account.ErrLink,

@@ -51,7 +51,9 @@ func TestChanged(t *testing.T) {
 		want  string // the keys that change; "": none
 	}{
 		{"a last-seen time", func(db *store.DB, id string) error { return db.TouchSession(ctx, id, at(50)) }, ""},
-		{"a name", func(db *store.DB, id string) error { return db.SetName(ctx, id, "Anne") }, account},
+		{"a name", func(db *store.DB, id string) error {
+			return db.SetNames(ctx, id, store.Names{Name: "Anne"}, time.UnixMilli(2))
+		}, account},
 		{"a new hash of the same password", func(db *store.DB, id string) error {
 			return db.ReplacePasswordHash(ctx, id, []byte(id), []byte("new"))
 		}, ""},
@@ -59,7 +61,7 @@ func TestChanged(t *testing.T) {
 			return db.SetPassword(ctx, id, 1, []byte(id), time.Time{}, at(9))
 		},
 			account},
-		{"an address", func(db *store.DB, id string) error { return db.SetEmail(ctx, id, 1, "new "+id) }, account},
+		{"an address", func(db *store.DB, id string) error { return db.SetEmail(ctx, id, 1, "new "+id, time.UnixMilli(2)) }, account},
 		{"email as second step", func(db *store.DB, id string) error {
 			return db.SetEmailSecondStep(ctx, id, 1, store.EmailUntilAnother)
 		}, account},

@@ -278,8 +278,8 @@ func calls(ctx context.Context) map[string]func(db *store.DB) error {
 		"SetEmailSecondStep": func(d *db) error {
 			return d.SetEmailSecondStep(ctx, "x1", 1, store.EmailUntilAnother)
 		},
-		"SetEmail":             func(d *db) error { return d.SetEmail(ctx, "x1", 1, "y") },
-		"SetName":              func(d *db) error { return d.SetName(ctx, "x1", "y") },
+		"SetEmail":             func(d *db) error { return d.SetEmail(ctx, "x1", 1, "y", at(1)) },
+		"SetNames":             func(d *db) error { return d.SetNames(ctx, "x1", store.Names{Name: "y"}, at(1)) },
 		"SetGroups":            func(d *db) error { return d.SetGroups(ctx, "x1", "y") },
 		"SetState":             func(d *db) error { return d.SetState(ctx, "x1", "y") },
 		"SetPassword":          func(d *db) error { return d.SetPassword(ctx, "x1", 1, x, at(1), at(1)) },

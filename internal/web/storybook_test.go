@@ -713,11 +713,11 @@ func settingsStories(t *testing.T, lang string) []story {
 			nil,
 		},
 		{"password-done", noticeView(passwordDone), 200, []string{"a[href=/settings]"}, nil},
-		{"name", nameView("Jane <b>Doe</b>"), 200,
+		{"name", nameView(account.Names{Name: "Jane <b>Doe</b>", GivenName: "Jane", FamilyName: "Doe"}), 200,
 			[]string{"input#name[autocomplete=name]", "form[action=/settings/name]", "a[href=/settings]"}, nil},
 		{
 			"name-wrong",
-			mustWithFieldError(t, nameView(strings.Repeat("x", 65)), "name", account.ErrName),
+			mustWithFieldError(t, nameView(account.Names{Name: strings.Repeat("x", 65)}), "name", account.ErrName),
 			422,
 			[]string{"p#name-wrong", "input#name[autofocus]"},
 			nil,
