@@ -117,6 +117,9 @@ type Options struct {
 	// PrivateClients accepts private client addresses (RFC 1918, RFC 4193). Otherwise a private address is assumed to
 	// be a proxy, and the network of the client is unknown.
 	PrivateClients bool
+	// HSTSSubdomains extends Strict-Transport-Security, which every https response has for a year, to all subdomains of
+	// the host of PublicURL (includeSubDomains, RFC 6797 6.1.2). Browsers then refuse http there.
+	HSTSSubdomains bool
 
 	look         brand.Brand // Brand, checked
 	machineClock bool        // Now was not set

@@ -194,7 +194,7 @@ func build(ctx context.Context, o Options, keys *seal.KeyRing, db *store.DB) (*S
 		return nil, fmt.Errorf("twostep: %w", err)
 	}
 	s.pages = &render.Renderer{
-		Site: o.Site, Brand: render.NewBrand(o.look), Secure: o.secure(), Location: o.Location, Log: o.Logger, Now: o.Now,
+		Site: o.Site, Brand: render.NewBrand(o.look), Secure: o.secure(), HSTSSubdomains: o.HSTSSubdomains, Location: o.Location, Log: o.Logger, Now: o.Now,
 		JSONErrorPaths: oidc.JSONErrorPaths(),
 		Origins:        origin.NewResolver(o.TrustedProxies, o.ProxySecret, o.private()),
 	}

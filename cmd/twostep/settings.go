@@ -52,6 +52,7 @@ type settings struct {
 	ProxyList   any              `toml:"trusted_proxies" kong:"-"` // a string or a list of strings; copied to Proxies
 	ProxySecret string           `toml:"proxy_secret" name:"proxy-secret" kong:"-" placeholder:"TEXT" secret:"" allowed:"32 characters or more" help:"Read client addresses only from reverse proxies that send this secret as Twostep-Proxy-Secret, from any address"`
 	Intranet    bool             `toml:"intranet" help:"Accept private client addresses (otherwise they are assumed to be a proxy)"`
+	HSTS        bool             `toml:"hsts_subdomains" name:"hsts-subdomains" help:"Let browsers use https only for all subdomains of the host of public_url too (HSTS includeSubDomains)"`
 	Odds        string           `toml:"odds" default:"1/50000" placeholder:"1/N" allowed:"1/50000 to 1/100000" help:"Limit the yearly chance that someone who knows a password guesses the second step" example:"1/100000"`
 	Postgres    postgresSettings `toml:"postgres" embed:"" prefix:"postgres-"`
 	Brand       brandSettings    `toml:"brand" embed:"" prefix:"brand-"`
@@ -450,7 +451,7 @@ func (s *settings) options(listening string, log *slog.Logger) (twostep.Options,
 		TrustDays: s.Trust.Days, TrustNetwork: s.Trust.Network, TrustBrowser: s.Trust.Browser,
 		HelpMenu: s.Help.Menu,
 		Apps:     s.apps, GuessOddsOneIn: s.oddsOneIn, AuditDays: s.Audit.Days,
-		TrustedProxies: s.proxies, ProxySecret: s.ProxySecret, PrivateClients: s.Intranet,
+		TrustedProxies: s.proxies, ProxySecret: s.ProxySecret, PrivateClients: s.Intranet, HSTSSubdomains: s.HSTS,
 		EmailSecondStep: s.Email.SecondStep, EmailPauseAfterReset: s.Email.pauseAfterReset,
 		SMSGateways: s.SMS.gateways, SMSPrice: s.SMS.price, SMSDailyBudget: s.SMS.budget,
 	}

@@ -70,7 +70,8 @@ func (a *Authorizer) parseReturnURL(address string) (proxiedRequest, bool) {
 	}
 	p := proxiedRequest{method: http.MethodGet, host: a.trimDefaultPort(rest[:slash]), uri: rest[slash:]}
 	p.origin = a.scheme() + "://" + p.host
-	return p, hostPattern.MatchString(p.host) && requestURIPattern.MatchString(p.uri)
+	_, local := render.LocalPath(p.uri)
+	return p, local && hostPattern.MatchString(p.host)
 }
 
 // handleCallback exchanges the code at HostCallbackPath for the cookie of the host.

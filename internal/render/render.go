@@ -35,6 +35,7 @@ type Renderer struct {
 	Site           string                // the name in pages
 	Brand          *Brand                // the look of the site; nil: the built-in one
 	Secure         bool                  // pages are served over https; false in local mode only
+	HSTSSubdomains bool                  // Strict-Transport-Security includes subdomains
 	Location       *time.Location        // the time zone of times on pages; nil: UTC
 	Log            *slog.Logger          // nil: nothing is logged
 	Now            func() time.Time      // nil: time.Now
