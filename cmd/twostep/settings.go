@@ -79,6 +79,8 @@ type sessionSettings struct {
 	Idle     string `toml:"idle" default:"1h" placeholder:"TIME" allowed:"1m or more" help:"End a session after this time without a request" example:"30m"`
 	Absolute string `toml:"absolute" default:"24h" placeholder:"TIME" allowed:"session.idle or more" help:"End a session after this time in any case" example:"12h"`
 
+	StaySignedIn bool `toml:"stay_signed_in" name:"stay-signed-in" help:"Ask people at the sign-in whether to stay signed in when they close the browser (otherwise they do if session.absolute is more than 24h)"`
+
 	idleTimeout, absoluteTimeout time.Duration
 }
 
@@ -448,7 +450,8 @@ func (s *settings) options(listening string, log *slog.Logger) (twostep.Options,
 		},
 		Methods: verificationMethods(s), SignUp: s.SignUp, Location: zone, Logger: log,
 		IdleTimeout: s.Session.idleTimeout, AbsoluteTimeout: s.Session.absoluteTimeout,
-		TrustDays: s.Trust.Days, TrustNetwork: s.Trust.Network, TrustBrowser: s.Trust.Browser,
+		StaySignedIn: s.Session.StaySignedIn,
+		TrustDays:    s.Trust.Days, TrustNetwork: s.Trust.Network, TrustBrowser: s.Trust.Browser,
 		HelpMenu: s.Help.Menu,
 		Apps:     s.apps, GuessOddsOneIn: s.oddsOneIn, AuditDays: s.Audit.Days,
 		TrustedProxies: s.proxies, ProxySecret: s.ProxySecret, PrivateClients: s.Intranet, HSTSSubdomains: s.HSTS,

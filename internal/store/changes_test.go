@@ -84,7 +84,7 @@ func TestChanged(t *testing.T) {
 		},
 			account},
 		{"a new proof", func(db *store.DB, id string) error {
-			return db.ReauthenticateSession(ctx, store.Session{ID: id, TokenHash: []byte("new " + id), AccountID: id,
+			return db.ReauthenticateSession(ctx, &store.Session{ID: id, TokenHash: []byte("new " + id), AccountID: id,
 				Epoch: 1}, time.Time{}, at(9))
 		}, session},
 		{"a session ended", func(db *store.DB, id string) error { return db.DeleteSession(ctx, id, id) }, session},
