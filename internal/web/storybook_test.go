@@ -155,6 +155,8 @@ func signInStories(t *testing.T, lang string) []story {
 			},
 			nil,
 		},
+		{"signin-stay", signInView(signInPage{OffersStay: true, Stay: true}), 200,
+			[]string{"input#stay[name=stay]", "input#stay[type=checkbox]", "input#stay[checked]", "Stay signed in"}, nil},
 		{"signin-blocked", signInView(signInPage{CookiesBlocked: true, Domain: "https://login.example.com"}), 200,
 			[]string{
 				"p[role=alert]", "Allow cookies for https://login.example.com", "a[href=/help/trust]",

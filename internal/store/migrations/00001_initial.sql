@@ -51,6 +51,7 @@ CREATE TABLE attempts (
 	reason             TEXT NOT NULL,               -- why the second step is required; '' where it always is
 	device_verified_at BIGINT NOT NULL,             -- when the browser was last verified, if that is the reason
 	trust_requested    BOOLEAN NOT NULL,
+	stay_signed_in     BOOLEAN NOT NULL,            -- the person ticked the box of the sign-in page
 	required_level     BIGINT NOT NULL,             -- 0: the account's usual level
 	started_at         BIGINT NOT NULL,
 	expires_at         BIGINT NOT NULL,
@@ -124,6 +125,7 @@ CREATE TABLE sessions (
 	authenticated_at  BIGINT NOT NULL,              -- when both steps were last completed; 0: trust skipped the second
 	last_seen_at      BIGINT NOT NULL,
 	expires_at        BIGINT NOT NULL,
+	persistent        BOOLEAN NOT NULL,             -- the browser keeps its cookie until expires_at
 	device_id         TEXT NOT NULL,
 	trust_verified_at BIGINT NOT NULL,              -- when the trust that skipped the second step was verified
 	factor_id         TEXT NOT NULL                 -- the factor that proved the second step last; '' for email and trust
