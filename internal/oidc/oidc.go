@@ -71,10 +71,10 @@ func (p *Provider) Routes() []render.Route {
 		open("GET "+metadataPath+"/{$}", p.discovery), // for clients with a slash after the issuer
 		open("GET "+oauthMetadataPath, p.discovery),
 		open("GET "+jwksPath, p.jwks),
-		open("GET "+authorizePath, p.authorize),
-		open("POST "+authorizePath, p.authorize),
-		open("GET "+grant.ContinuePath, p.continueRequest),
-		{Pattern: "POST " + consentPath, Access: render.AccessSession, Handler: p.submitConsent},
+		open("GET "+authorizePath, popup(p.authorize)),
+		open("POST "+authorizePath, popup(p.authorize)),
+		open("GET "+grant.ContinuePath, popup(p.continueRequest)),
+		{Pattern: "POST " + consentPath, Access: render.AccessSession, Handler: popup(p.submitConsent)},
 		open("POST "+tokenPath, p.clientEndpoint(p.token)),
 		open("OPTIONS "+tokenPath, p.preflight),
 		open("GET "+userinfoPath, p.userinfo),
@@ -84,9 +84,17 @@ func (p *Provider) Routes() []render.Route {
 		open("POST "+revokePath, p.clientEndpoint(p.revoke)),
 		open("OPTIONS "+revokePath, p.preflight),
 		open("POST "+parPath, p.clientEndpoint(p.pushAuthRequest)),
-		open("GET "+logoutPath, p.logout),
-		open("POST "+logoutPath, p.logoutByPost),
-		open("POST "+logoutPath+"/confirm", p.confirmLogout),
+		open("GET "+logoutPath, popup(p.logout)),
+		open("POST "+logoutPath, popup(p.logoutByPost)),
+		open("POST "+logoutPath+"/confirm", popup(p.confirmLogout)),
+	}
+}
+
+// popup lets an app show a page in a popup that it opened, and the redirects on the way to it.
+func popup(h render.Handler) render.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		render.KeepOpener(w)
+		return h(w, r)
 	}
 }
 
