@@ -163,12 +163,12 @@ func (s *Handlers) handleSignIn(w http.ResponseWriter, r *http.Request) error {
 		view.Status = http.StatusUnprocessableEntity
 		return s.render(w, r, view)
 	}
-	who, err := s.requireSession(r)
-	if err != nil && !errors.Is(err, session.ErrNoSession) {
+	done, err := s.isSignedInFor(r, target, form["email"])
+	if err != nil {
 		return err
 	}
-	if email, invalid := account.ParseEmail(form["email"]); err == nil && invalid == nil && email == who.Account.Email {
-		return redirect(w, r, target.urlOrSettings()) // another tab has signed in; a second session would end that one
+	if done {
+		return redirect(w, r, target.urlOrSettings())
 	}
 	result, err := s.SignIns.Start(r.Context(), signin.Credentials{
 		Email: form["email"], Password: form["password"], LinkQuery: linkQuery(target),
@@ -195,6 +195,20 @@ func (s *Handlers) handleSignIn(w http.ResponseWriter, r *http.Request) error {
 // setSessionCookie replaces the cookie of a session that has a new token. The cookie ends when it did before.
 func (s *Handlers) setSessionCookie(w http.ResponseWriter, token string, who session.Session) {
 	s.Pages.SetPersistentCookie(w, render.SessionCookie, token, who.CookieMaxAge(s.Pages.CurrentTime()))
+}
+
+// isSignedInFor reports whether another tab has signed this account in, so that this one goes on to its target, which
+// checks what it requires. A second session would end the first one, and with it the grants of apps.
+func (s *Handlers) isSignedInFor(r *http.Request, target returnTarget, address string) (bool, error) {
+	email, err := account.ParseEmail(address)
+	if target.returnTo == "" || err != nil {
+		return false, nil
+	}
+	who, err := s.requireSession(r)
+	if errors.Is(err, session.ErrNoSession) {
+		return false, nil
+	}
+	return err == nil && email == who.Account.Email, err
 }
 
 // deviceCookieMaxAge is how long a device is known.
