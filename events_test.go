@@ -76,6 +76,7 @@ var withoutEvent = map[string]string{
 	"Budgets.SpendMail": "counts; whoever calls it records a refusal", "Budgets.Lock": "locks", "Budgets.Refund": "gives back what was counted", "Budgets.Renew": "likewise",
 
 	"Grants.ConsumePushedRequest": "takes a request of an app, which nobody has allowed yet", "Grants.MarkActionStarted": "likewise", "Grants.SelectAccount": "likewise",
+	"Grants.PollDevice":         "gives a device the tokens of a grant whose event is recorded",
 	"Grants.ConsumeAuthRequest": "likewise", "Grants.IssueHostToken": "a token of a grant whose event is recorded", "Grants.IssueClientCredentialsToken": "a token of an app for itself, as often as it likes",
 	"Grants.ClaimLogoutTokens": "tells apps of sessions whose end is recorded", "Grants.MarkLogoutDelivered": "likewise",
 	"Grants.VerifyClientAssertion": "uses up the name of an assertion", "Grants.Subject": "keeps a salt, once", "Grants.LoadAuthProgress": "likewise",
@@ -596,6 +597,30 @@ var acts = []act{
 	{"Grants.PublicJWKS", func(w *walk) func() error { // one for each algorithm
 		return func() error { _, err := w.grants.PublicJWKS(w.Context()); return err }
 	}, []audit.Kind{audit.SigningKeyCreated, audit.SigningKeyCreated}, audit.TypeSystem, nil},
+	{"Grants.StartDeviceAuthorization", func(w *walk) func() error { // one more than a network may keep
+		_, err := w.grants.StartDeviceAuthorization(w.Context(), App{ID: "tv"}, nil, here)
+		w.must(err)
+		storetest.Exec(w.T, w.database, "UPDATE rate_limit_counters SET used = 1000000 WHERE kind = 'device_authorizations_network'")
+		return func() error {
+			_, err := w.grants.StartDeviceAuthorization(w.Context(), App{ID: "tv"}, nil, here)
+			return err
+		}
+	}, []audit.Kind{audit.LimitReached}, audit.TypeAnonymous, ratelimit.ErrLimited},
+	{"Grants.EnterUserCode", func(w *walk) func() error {
+		who := w.in()
+		return func() error {
+			_, err := w.grants.EnterUserCode(w.Context(), who, "BCDF-GHJK", here)
+			return err
+		}
+	}, []audit.Kind{audit.UserCodeRejected}, audit.TypePerson, grant.ErrInvalid},
+	{"Grants.AllowDevice", func(w *walk) func() error {
+		r, who := w.deviceRequest()
+		return func() error { return w.grants.AllowDevice(w.Context(), r, who, here) }
+	}, []audit.Kind{audit.GrantCreated}, audit.TypePerson, nil},
+	{"Grants.DenyDevice", func(w *walk) func() error {
+		r, who := w.deviceRequest()
+		return func() error { return w.grants.DenyDevice(w.Context(), r, who, here) }
+	}, []audit.Kind{audit.ConsentDenied}, audit.TypePerson, nil},
 	{"Grants.SaveAuthRequest", func(w *walk) func() error { return w.requests((*walk).wait) }, []audit.Kind{audit.LimitReached}, audit.TypeAnonymous, ratelimit.ErrLimited},
 	{"Grants.PushAuthRequest", func(w *walk) func() error { return w.requests((*walk).push) }, []audit.Kind{audit.LimitReached}, audit.TypeAnonymous, ratelimit.ErrLimited},
 }
@@ -657,6 +682,19 @@ func (w *walk) refresh(a App) string {
 	_, t, err := w.grants.ExchangeCode(w.Context(), grant.CodeExchange{From: here, Client: a, Code: w.issue(a, w.in(), "openid", "offline_access"), RedirectURI: a.RedirectURIs[0]})
 	w.must(err)
 	return t.RefreshToken
+}
+
+// deviceRequest is the request of a device whose code Anna has entered.
+func (w *walk) deviceRequest() (grant.AuthRequest, session.Session) {
+	w.Helper()
+	a, who := w.wiki(), w.in()
+	codes, err := w.grants.StartDeviceAuthorization(w.Context(), a, nil, here)
+	w.must(err)
+	token, err := w.grants.EnterUserCode(w.Context(), who, codes.UserCode, here)
+	w.must(err)
+	r, err := w.grants.GetAuthRequest(w.Context(), token)
+	w.must(err)
+	return r, who
 }
 
 func (w *walk) wait() error {

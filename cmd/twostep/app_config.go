@@ -40,6 +40,7 @@ type appTable struct {
 	AccessTTL    string   `toml:"access_token_ttl" flag:"--access-token-ttl" default:"10m" help:"Time for which an access token is valid" allowed:"1m to 24h"`
 	RefreshTTL   string   `toml:"refresh_token_ttl" flag:"--refresh-token-ttl" default:"720h" help:"Time after the sign-in for which the app can refresh its tokens" allowed:"1h to 8760h"`
 	RefreshIdle  string   `toml:"refresh_token_idle" flag:"--refresh-token-idle" fallback:"the time of refresh_token_ttl" help:"Time after which an unused refresh token ends" allowed:"1h to 8760h"`
+	DeviceGrant  bool     `toml:"device_grant" flag:"--device-grant" help:"Let people sign in devices without a browser with a code (RFC 8628)"`
 	Groups       []string `toml:"groups" flag:"--group" example:"staff" help:"Let only people in one of these groups use the app"`
 }
 
@@ -50,7 +51,7 @@ func (t *appTable) parse() (twostep.App, error) {
 		BackChannelLogoutURI: t.BackChannel, AllowedSchemes: t.Schemes, InsecureHTTP: t.InsecureHTTP,
 		SecretHashes: t.Secrets, ResponseTypes: t.ResponseType, ThirdParty: t.Foreign, CanIntrospect: t.Introspects, PKCE: t.PKCE,
 		IDTokenAlg: t.Algorithm, Pairwise: t.Pairwise,
-		Hosts: t.Hosts, RequiredACR: t.ACR, RequiredGroups: t.Groups,
+		Hosts: t.Hosts, RequiredACR: t.ACR, RequiredGroups: t.Groups, DeviceGrant: t.DeviceGrant,
 	}
 	wrong := func(key, what string) error { return &twostep.AppError{ClientID: t.ID, Field: key, Message: what} }
 	var err error
@@ -77,7 +78,7 @@ func (t *appTable) parse() (twostep.App, error) {
 		return a, wrong("public", "public = true is for an app without secrets and keys: remove public, or "+
 			"the secrets and keys")
 	// A forgotten key must not make a client public.
-	case !t.Public && a.IsPublic() && len(a.RedirectURIs) > 0:
+	case !t.Public && a.IsPublic() && (len(a.RedirectURIs) > 0 || a.DeviceGrant):
 		return a, wrong("redirects", "it has neither secrets nor keys: add the hash that twostep app secret "+
 			"prints, or public = true if the app runs on a phone or in a browser")
 	}

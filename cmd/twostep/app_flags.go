@@ -23,6 +23,7 @@ type appFlags struct {
 	ResponseType []string `sep:"none" name:"response-type" placeholder:"TYPE" help:"Allow this response type besides code: \"code id_token\" or id_token, which send ID tokens through the browser; can be repeated"`
 	PKCE         *string  `name:"pkce" placeholder:"MODE" help:"Require PKCE (required), PKCE or a nonce (auto), or neither (off); default: auto"`
 	Algorithm    *string  `placeholder:"ALG" help:"Sign ID tokens with this algorithm, RS256 or ES256 (default: RS256)"`
+	DeviceGrant  *bool    `name:"device-grant" help:"Let people sign in devices without a browser with a code (RFC 8628)"`
 	Pairwise     *bool    `help:"Use pairwise subject identifiers"`
 	ACR          *string  `name:"acr" placeholder:"ACR" help:"Require at least this authentication level (acr), like urn:twostep:acr:2"`
 	MaxAge       *string  `name:"max-age" placeholder:"TIME" help:"Ask people to sign in again after this time, like 8h"`
@@ -36,13 +37,14 @@ type appFlags struct {
 
 // apply sets the given flags on the app, and returns its secret if it generated one.
 func (f *appFlags) apply(a *twostep.App) (secret string, err error) {
-	public := a.IsPublic() && len(a.RedirectURIs) > 0 // before the change
+	public := a.IsPublic() && (len(a.RedirectURIs) > 0 || a.DeviceGrant) // before the change
 	setIfGiven(&a.Name, f.Name)
 	setIfGiven(&a.BackChannelLogoutURI, f.BackChannel)
 	setIfGiven(&a.ThirdParty, f.Foreign)
 	setIfGiven(&a.CanIntrospect, f.Introspects)
 	setIfGiven(&a.PKCE, f.PKCE)
 	setIfGiven(&a.IDTokenAlg, f.Algorithm)
+	setIfGiven(&a.DeviceGrant, f.DeviceGrant)
 	setIfGiven(&a.Pairwise, f.Pairwise)
 	setIfGiven(&a.RequiredACR, f.ACR)
 	setListIfGiven(&a.RedirectURIs, f.Redirect)
@@ -88,7 +90,7 @@ func (f *appFlags) applyClientAuth(a *twostep.App, public bool) (secret string, 
 		a.SecretHashes, a.JWKSet = nil, nil
 	case keys:
 		a.SecretHashes = nil // old secrets stop working
-	case !a.IsPublic(), f.Public == nil && public, f.Public == nil && len(a.RedirectURIs) == 0 && len(a.Hosts) > 0:
+	case !a.IsPublic(), f.Public == nil && public, f.Public == nil && len(a.RedirectURIs) == 0 && !a.DeviceGrant && len(a.Hosts) > 0:
 	default:
 		var hash string
 		secret, hash = twostep.NewAppSecret()

@@ -42,7 +42,7 @@ func clientAuthMethod(a twostep.App) string {
 		return "keys"
 	case len(a.SecretHashes) > 0:
 		return "secret"
-	case len(a.RedirectURIs) > 0:
+	case len(a.RedirectURIs) > 0 || a.DeviceGrant:
 		return "public"
 	}
 	return "hosts"
@@ -55,7 +55,7 @@ func formatCredentials(a twostep.App, secret, issuer string) string {
 	if secret != "" {
 		remarks = append(remarks, secretShownOnce)
 	}
-	if !a.IsPublic() || len(a.RedirectURIs) > 0 {
+	if clientAuthMethod(a) != "hosts" {
 		rows = append(rows, outputRow{"issuer", []string{issuer}},
 			outputRow{"discovery", []string{issuer + "/.well-known/openid-configuration"}})
 	}
@@ -72,10 +72,14 @@ func formatCredentials(a twostep.App, secret, issuer string) string {
 	if a.InsecureHTTP {
 		remarks = append(remarks, "Everyone in the network of the app can read codes that are sent with http.")
 	}
+	if a.DeviceGrant {
+		remarks = append(remarks, "Somebody can send a code to a person to get their access. The page warns them: allow the "+
+			"device grant only where there is no browser.")
+	}
 	switch {
 	case len(a.RedirectURIs) > 0:
 		remarks = append(remarks, "The app must send its redirect URL exactly as registered, including a slash at the end.")
-	case len(a.Hosts) == 0:
+	case len(a.Hosts) == 0 && !a.DeviceGrant:
 		remarks = append(remarks, "Nobody can sign in to the app until it has a redirect URL: twostep app set "+
 			a.ID+" --redirect URL")
 	}
@@ -113,6 +117,7 @@ func appDetails(a twostep.App, fixed bool) []outputRow {
 		{"introspects", only(a.CanIntrospect, "may introspect the tokens of other apps")},
 		{"foreign", only(a.ThirdParty, "people are asked for consent")},
 		{"response types", only(len(a.ResponseTypes) > 0, strings.Join(append([]string{"code"}, a.ResponseTypes...), ", "))},
+		{"devices", only(a.DeviceGrant, "people can sign in devices with a code")},
 		{"PKCE", only(len(a.RedirectURIs) > 0, a.PKCEMode())},
 		{"ID tokens", only(clientAuthMethod(a) != "hosts", a.SigningAlg())},
 		{"subjects", only(a.Pairwise, "pairwise")},

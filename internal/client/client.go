@@ -73,6 +73,9 @@ type Client struct {
 	RefreshTokenIdle int64 `json:"refresh_token_idle,omitempty"`
 	// CanIntrospect allows a resource server to introspect the access tokens of other clients.
 	CanIntrospect bool `json:"introspects,omitempty"`
+	// DeviceGrant allows the device authorization grant (RFC 8628): people sign in devices that have no browser. Somebody
+	// can send a code to a person and so get their access, if the person allows it.
+	DeviceGrant bool `json:"device_grant,omitempty"`
 }
 
 // Values of Client.PKCE. Public clients always need a code_challenge.
@@ -169,9 +172,9 @@ func (c Client) Validate() error {
 	case !validName(c.Name):
 		return c.validationError("name",
 			"the name must have at most 64 characters, all of them printable")
-	case len(c.RedirectURIs) == 0 && len(c.Hosts) == 0 && c.IsPublic():
+	case len(c.RedirectURIs) == 0 && len(c.Hosts) == 0 && !c.DeviceGrant && c.IsPublic():
 		return c.validationError("redirects",
-			"it needs a redirect URL, a host or a secret")
+			"it needs a redirect URL, a host, the device grant or a secret")
 	case c.SigningAlg() != string(jose.ES256) && c.SigningAlg() != string(jose.RS256):
 		return c.validationError("algorithm", "the algorithm is %q, want RS256 or ES256", c.IDTokenAlg)
 	case !slices.Contains([]string{"", PKCEAuto, PKCERequired, PKCEOff}, c.PKCE):

@@ -39,6 +39,9 @@ type AuthRequest struct {
 	Action            string // twostep_action: "app", "sms" or "password", a settings page to visit first
 	RequestedAt       time.Time
 	SelectedAccountID string // the account chosen on the account selection page; "" if not asked yet
+	// DeviceAuthorization is the id of the device authorization (RFC 8628) that the request answers; nil: it answers an
+	// app. Such a request has no redirect URI and gets no code.
+	DeviceAuthorization []byte `json:",omitempty"`
 
 	actionStarted bool // the person was sent to the settings page of Action
 }
@@ -101,13 +104,17 @@ func (r AuthRequest) NextStep(p AuthProgress) (AuthStep, string) {
 		return StepError, "unmet_authentication_requirements"
 	case r.needsStepUp(p):
 		return ask(StepReauthenticate, "login_required")
-	case p.Client.ThirdParty && !p.Consented:
+	case r.IsForDevice() || p.Client.ThirdParty && !p.Consented:
 		return ask(StepConsent, "consent_required")
 	case r.Action != "" && !r.actionStarted:
 		return ask(StepAction, "interaction_required")
 	}
 	return StepIssueCode, ""
 }
+
+// IsForDevice reports whether a person answers a device (RFC 8628). Consent to such a request is asked for each time:
+// anybody may have sent the code.
+func (r AuthRequest) IsForDevice() bool { return r.DeviceAuthorization != nil }
 
 // needsAccountSelection reports whether prompt=select_account still has to be satisfied: the person was signed
 // in before the request and has not chosen their current account yet.
@@ -378,30 +385,34 @@ func consentCovers(c store.Consent, scope []string) bool {
 
 // SaveConsent adds the scope of the request to what the person has allowed the client.
 func (g *Grants) SaveConsent(ctx context.Context, who session.Session, r AuthRequest, from origin.Origin) error {
-	err := g.Store.Tx(ctx, func(tx *store.DB) error {
-		c, err := tx.GetConsent(ctx, who.Account.ID, r.ClientID)
-		if err != nil && !errors.Is(err, store.ErrNotFound) {
-			return err
-		}
-		scope := slices.Concat(strings.Fields(c.Scope), r.Scope)
-		slices.Sort(scope)
-		all := store.Consent{
-			AccountID: who.Account.ID,
-			ClientID:  r.ClientID,
-			Scope:     strings.Join(slices.Compact(scope), " "),
-			GrantedAt: g.Now(),
-		}
-		if err := tx.SaveConsent(ctx, all); err != nil {
-			return err
-		}
-		e := clientEvent(audit.ConsentGiven, who, r.ClientID)
-		e.Reason = all.Scope
-		return g.Accounts.Event(ctx, tx, e, from)
-	})
+	err := g.Store.Tx(ctx, func(tx *store.DB) error { return g.saveConsent(ctx, tx, who, r, from) })
 	if err != nil {
 		return fmt.Errorf("grant: save consent: %w", err)
 	}
 	return nil
+}
+
+func (g *Grants) saveConsent(
+	ctx context.Context, tx *store.DB, who session.Session, r AuthRequest, from origin.Origin,
+) error {
+	c, err := tx.GetConsent(ctx, who.Account.ID, r.ClientID)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	scope := slices.Concat(strings.Fields(c.Scope), r.Scope)
+	slices.Sort(scope)
+	all := store.Consent{
+		AccountID: who.Account.ID,
+		ClientID:  r.ClientID,
+		Scope:     strings.Join(slices.Compact(scope), " "),
+		GrantedAt: g.Now(),
+	}
+	if err := tx.SaveConsent(ctx, all); err != nil {
+		return err
+	}
+	e := clientEvent(audit.ConsentGiven, who, r.ClientID)
+	e.Reason = all.Scope
+	return g.Accounts.Event(ctx, tx, e, from)
 }
 
 // Decline records that the person refused consent.

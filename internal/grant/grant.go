@@ -125,35 +125,15 @@ func (g *Grants) Authorize(
 	if !cl.AllowsRedirectURI(r.RedirectURI) && !cl.IsHostCallback(r.RedirectURI) {
 		return grant, "", fmt.Errorf("grant: authorize: %q is not a redirect URI of the app %s", r.RedirectURI, r.ClientID)
 	}
-	body, err := json.Marshal(codeBinding{r.RedirectURI, r.CodeChallenge, r.Nonce})
+	row, err := g.newGrantRow(r, cl, who, codeBinding{r.RedirectURI, r.CodeChallenge, r.Nonce})
 	if err != nil {
 		return grant, "", err
 	}
-	now := g.Now()
 	code = seal.NewToken()
-	row := store.Grant{
-		ID:               rand.Text(),
-		ClientID:         r.ClientID,
-		AccountID:        who.Account.ID,
-		Epoch:            who.Ref().Epoch,
-		SessionID:        who.ID,
-		SessionExpiresAt: who.ExpiresAt,
-		Scope:            strings.Join(r.Scope, " "),
-		CodeBinding:      string(body),
-		AMR:              strings.Join(who.AMR, " "),
-		AuthenticatedAt:  who.AuthTime(),
-		Offline:          slices.Contains(r.Scope, "offline_access"),
-		CodeHash:         seal.HashToken(code),
-		CodeExpiresAt:    now.Add(AuthCodeTTL),
-		IDTokenSent:      r.WantsIDToken(),
-		CreatedAt:        now,
-		ExpiresAt:        who.ExpiresAt,
-	}
+	row.CodeHash, row.CodeExpiresAt = seal.HashToken(code), row.CreatedAt.Add(AuthCodeTTL)
+	row.IDTokenSent = r.WantsIDToken()
 	if !r.WantsCode() { // nobody learns the code
-		code, row.CodeExpiresAt = "", now
-	}
-	if row.Offline {
-		row.ExpiresAt = now.Add(cl.RefreshTokenLifetime())
+		code, row.CodeExpiresAt = "", row.CreatedAt
 	}
 	err = g.Store.Tx(ctx, func(tx *store.DB) error {
 		if err := tx.CreateGrant(ctx, row); err != nil {
@@ -168,6 +148,36 @@ func (g *Grants) Authorize(
 		return grant, "", fmt.Errorf("grant: authorize: %w", err)
 	}
 	return grant, code, nil
+}
+
+// newGrantRow returns the grant that the person of the session gives cl, the client of a request, without its code.
+func (g *Grants) newGrantRow(
+	r AuthRequest, cl client.Client, who session.Session, binding codeBinding,
+) (store.Grant, error) {
+	body, err := json.Marshal(binding)
+	if err != nil {
+		return store.Grant{}, err
+	}
+	now := g.Now()
+	row := store.Grant{
+		ID:               rand.Text(),
+		ClientID:         r.ClientID,
+		AccountID:        who.Account.ID,
+		Epoch:            who.Ref().Epoch,
+		SessionID:        who.ID,
+		SessionExpiresAt: who.ExpiresAt,
+		Scope:            strings.Join(r.Scope, " "),
+		CodeBinding:      string(body),
+		AMR:              strings.Join(who.AMR, " "),
+		AuthenticatedAt:  who.AuthTime(),
+		Offline:          slices.Contains(r.Scope, "offline_access"),
+		CreatedAt:        now,
+		ExpiresAt:        who.ExpiresAt,
+	}
+	if row.Offline {
+		row.ExpiresAt = now.Add(cl.RefreshTokenLifetime())
+	}
+	return row, nil
 }
 
 func grantEvent(kind audit.Kind, row store.Grant) audit.Event {

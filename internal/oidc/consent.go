@@ -41,11 +41,8 @@ func (p *Provider) showAccountSelection(w http.ResponseWriter, r *http.Request, 
 
 // showConsent asks whether a third-party client may have the data of the requested scope.
 func (p *Provider) showConsent(w http.ResponseWriter, r *http.Request, s pendingStep) error {
-	var scopeKeys []string
-	for _, scope := range []string{"openid", "email", "profile", "groups", "offline_access"} {
-		if slices.Contains(s.request.Scope, scope) {
-			scopeKeys = append(scopeKeys, "oidc.scope."+scope)
-		}
+	if s.request.IsForDevice() {
+		return p.showDeviceConsent(w, r, s)
 	}
 	u, err := url.Parse(s.request.RedirectURI)
 	if err != nil {
@@ -59,7 +56,7 @@ func (p *Provider) showConsent(w http.ResponseWriter, r *http.Request, s pending
 		ClientName:   s.progress.Client.DisplayName(),
 		RedirectHost: host,
 		Email:        s.progress.Session.Account.Email,
-		ScopeKeys:    scopeKeys,
+		ScopeKeys:    scopeKeys(s.request),
 		RequestToken: s.requestToken,
 		SID:          p.Grants.SID(s.progress.Session.ID, s.request.ClientID),
 		SubjectFixed: s.request.HintedSubject != "",
@@ -71,6 +68,16 @@ func (p *Provider) showConsent(w http.ResponseWriter, r *http.Request, s pending
 		TitleText: p.Pages.Localizer(r).Translate("oidc.consent.title", "App", page.ClientName),
 		Data:      page,
 	})
+}
+
+// scopeKeys returns the text keys of what a request asks for.
+func scopeKeys(r grant.AuthRequest) (keys []string) {
+	for _, scope := range []string{"openid", "email", "profile", "groups", "offline_access"} {
+		if slices.Contains(r.Scope, scope) {
+			keys = append(keys, "oidc.scope."+scope)
+		}
+	}
+	return keys
 }
 
 // submitConsent handles the forms of the consent and account selection pages.
@@ -92,6 +99,9 @@ func (p *Provider) submitConsent(w http.ResponseWriter, r *http.Request) error {
 	authReq, err := p.Grants.GetAuthRequest(r.Context(), form["request"])
 	if err != nil {
 		return p.showErrorPage(w, r, err)
+	}
+	if authReq.IsForDevice() {
+		return p.answerDevice(w, r, authReq, *who, form)
 	}
 	switch answer := form["answer"]; {
 	case answer != "allow" && answer != "same":

@@ -66,6 +66,9 @@ func (p *Provider) nextStep(
 		if err := p.denied(r, progress, code); err != nil {
 			return err
 		}
+		if authReq.IsForDevice() {
+			return p.refuseDevice(w, r, authReq, *who, code)
+		}
 		return p.completeRequest(w, r, authReq, token, errorParameters(code, ""))
 	}
 	if step == grant.StepIssueCode {

@@ -38,6 +38,7 @@ func (p *Provider) discovery(w http.ResponseWriter, r *http.Request) error {
 		"introspection_endpoint":                           p.absoluteURL(introspectPath),
 		"revocation_endpoint":                              p.absoluteURL(revokePath),
 		"pushed_authorization_request_endpoint":            p.absoluteURL(parPath),
+		"device_authorization_endpoint":                    p.absoluteURL(deviceAuthorizationPath),
 		"end_session_endpoint":                             p.absoluteURL(logoutPath),
 		"scopes_supported":                                 supportedScopes,
 		"response_types_supported":                         responseTypes(clients),
@@ -80,6 +81,9 @@ func grantTypes(clients []client.Client) []string {
 	types := []string{"authorization_code", "refresh_token", "client_credentials"}
 	if len(responseTypes(clients)) > 1 {
 		types = append(types, "implicit")
+	}
+	if slices.ContainsFunc(clients, func(cl client.Client) bool { return cl.DeviceGrant }) {
+		types = append(types, grant.DeviceGrantType)
 	}
 	return types
 }

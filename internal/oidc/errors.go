@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"twostep.example/twostep/internal/client"
@@ -68,6 +69,11 @@ func oauthErrorFor(err error) (*oauthError, bool) {
 		response error
 	}{
 		{grant.ErrInvalid, errInvalidGrant},
+		{grant.ErrAuthorizationPending, newOAuthError(http.StatusBadRequest, "authorization_pending", "")},
+		{grant.ErrPollsEarly, newOAuthError(http.StatusBadRequest, "slow_down",
+			"wait 5 seconds longer between two polls than before")},
+		{grant.ErrDeviceDenied, newOAuthError(http.StatusBadRequest, "access_denied", "")},
+		{grant.ErrDeviceExpired, newOAuthError(http.StatusBadRequest, "expired_token", "")},
 		{client.ErrNotFound, errInvalidClient},
 		{render.ErrInvalidForm, invalidRequest("a parameter is repeated or is not valid text")},
 		{render.ErrBodyTooLarge, invalidRequest("the request is too large")},
@@ -108,6 +114,9 @@ func (p *Provider) logRejected(r *http.Request, clientID string, cl client.Clien
 		Reason: err.Error(), Path: r.URL.Path, Sent: describeParameters(values), Remedy: defaultRemedy,
 	}
 	if e, ok := oauthErrorFor(err); ok {
+		if slices.Contains(deviceErrors, e.code) {
+			return // no mistake of the app
+		}
 		said.Reason = e.description
 	}
 	if text, ok := strings.CutPrefix(err.Error(), grant.ErrInvalid.Error()+": "); ok {

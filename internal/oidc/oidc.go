@@ -47,13 +47,16 @@ const (
 	parPath        = "/oauth2/par"
 	logoutPath     = "/oauth2/logout"
 
+	deviceAuthorizationPath = "/oauth2/device_authorization"
+	devicePath              = "/device"
+
 	metadataPath      = "/.well-known/openid-configuration"
 	oauthMetadataPath = "/.well-known/oauth-authorization-server"
 )
 
 // APIPaths returns the paths that clients call directly, without a browser.
 func APIPaths() []string {
-	return []string{tokenPath, userinfoPath, introspectPath, revokePath, parPath}
+	return []string{tokenPath, userinfoPath, introspectPath, revokePath, parPath, deviceAuthorizationPath}
 }
 
 // pagePaths are the paths below /oauth2/ that a person sees.
@@ -103,6 +106,11 @@ func (p *Provider) Routes() []render.Route {
 		open("OPTIONS "+revokePath, p.preflight),
 		open("POST "+parPath, p.clientEndpoint(p.pushAuthRequest)),
 		open("OPTIONS "+parPath, p.preflight),
+		open("POST "+deviceAuthorizationPath, p.clientEndpoint(p.startDeviceAuthorization)),
+		{Pattern: "GET " + devicePath, Access: render.AccessSession, Handler: p.showUserCodeForm},
+		{Pattern: "POST " + devicePath, Access: render.AccessSession, Handler: p.submitUserCode},
+		open("GET "+deviceAllowedPath, p.showDeviceAnswer("device.allowed")),
+		open("GET "+deviceDeniedPath, p.showDeviceAnswer("device.denied")),
 		open("GET "+logoutPath, p.logout),
 		open("POST "+logoutPath, p.logoutByPost),
 		open("POST "+logoutPath+"/confirm", p.confirmLogout),

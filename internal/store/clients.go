@@ -34,13 +34,14 @@ func (db *DB) UpdateClient(ctx context.Context, id, registration string) error {
 	return db.must(ctx, `UPDATE clients SET registration = $2 WHERE id = $1`, id, registration)
 }
 
-// DeleteClient deletes a client with its rejections, authorization requests, consents and grants. It returns ErrNotFound if there
-// is no such client.
+// DeleteClient deletes a client with its rejections, authorization requests, requests of devices, consents and grants.
+// It returns ErrNotFound if there is no such client.
 func (db *DB) DeleteClient(ctx context.Context, id string) error {
 	defer db.changed(ClientsKey())
 	for _, query := range []string{
 		`DELETE FROM authorization_requests WHERE client_id = $1`,
 		`DELETE FROM client_rejections WHERE client_id = $1`,
+		`DELETE FROM device_authorizations WHERE client_id = $1`,
 		`DELETE FROM consents WHERE client_id = $1`,
 		`DELETE FROM grants WHERE client_id = $1`,
 		`DELETE FROM server_state WHERE name = 'pkce ' || CAST($1 AS TEXT)`,

@@ -239,7 +239,19 @@ func calls(ctx context.Context) map[string]func(db *store.DB) error {
 		"ExtendAttempt":              func(d *db) error { return d.ExtendAttempt(ctx, "x1", at(2), at(1)) },
 		"ExtendDevice":               func(d *db) error { return d.ExtendDevice(ctx, "x1", at(1)) },
 		"RenewGuessBudget":           func(d *db) error { return d.RenewGuessBudget(ctx, "x1", at(1)) },
-		"GetAuthorizationRequest":    func(d *db) error { return no(d.GetAuthorizationRequest(ctx, x, at(1))) },
+		"CreateDeviceAuthorization": func(d *db) error {
+			return d.CreateDeviceAuthorization(ctx, store.DeviceAuthorization{ID: []byte("y"), UserCode: "y"})
+		},
+		"GetDeviceAuthorization":  func(d *db) error { return no(d.GetDeviceAuthorization(ctx, x, at(1))) },
+		"FindDeviceAuthorization": func(d *db) error { return no(d.FindDeviceAuthorization(ctx, "x1", at(1))) },
+		"PollDeviceAuthorization": func(d *db) error {
+			return no(d.PollDeviceAuthorization(ctx, x, "x1", at(1), time.Second, time.Second))
+		},
+		"AnswerDeviceAuthorization": func(d *db) error {
+			return d.AnswerDeviceAuthorization(ctx, x, store.DeviceDenied, at(1))
+		},
+		"DeleteDeviceAuthorization": func(d *db) error { return d.DeleteDeviceAuthorization(ctx, x) },
+		"GetAuthorizationRequest":   func(d *db) error { return no(d.GetAuthorizationRequest(ctx, x, at(1))) },
 		"RotateAttemptToken": func(d *db) error {
 			s := attempt
 			s.TokenHash = []byte("y")
@@ -540,13 +552,15 @@ func fill(t *testing.T, raw *sql.DB, url string) {
 		"code_expires_at":    "100000 + n", "revoke_reason": "''", "state": "'waiting'", "pushed": "TRUE",
 		"logout_pending": "n < 5", "urgent": "n % 2 = 0", "claim_beats": "CASE WHEN n < 5 THEN 1 ELSE 0 END",
 		"operator": "FALSE", "needs_long_code": "FALSE", "trust_requested": "FALSE", "shown_only": "FALSE",
-		"settings_shown":            "FALSE",
-		"offline":                   "FALSE",
-		"id_token_sent":             "FALSE",
-		"known_network":             "FALSE",
-		"email_links.purpose":       "'undo'",
-		"email_links.due_at":        "CASE n WHEN 2 THEN 0 ELSE 100000 + n END",
-		"guess_budget_entries.kind": "CASE n % 3 WHEN 0 THEN 'send' WHEN 1 THEN 'guess' ELSE 'proof' END",
+		"settings_shown":              "FALSE",
+		"polls_early":                 "FALSE",
+		"device_authorizations.state": "'pending'",
+		"offline":                     "FALSE",
+		"known_network":               "FALSE",
+		"email_links.purpose":         "'undo'",
+		"email_links.due_at":          "CASE n WHEN 2 THEN 0 ELSE 100000 + n END",
+		"guess_budget_entries.kind":   "CASE n % 3 WHEN 0 THEN 'send' WHEN 1 THEN 'guess' ELSE 'proof' END",
+		"id_token_sent":               "FALSE",
 	}
 	for _, table := range texts(t, raw, tables) {
 		var names, values []string

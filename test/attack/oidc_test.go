@@ -29,7 +29,7 @@ const (
 )
 
 // apps holds the secrets of the registered apps.
-type apps struct{ books, other, api string }
+type apps struct{ books, other, api, hub string }
 
 func (a *apps) set(o *twostep.Options) {
 	secret := func() (string, []string) {

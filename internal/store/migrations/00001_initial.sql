@@ -337,6 +337,23 @@ CREATE TABLE authorization_requests (
 CREATE INDEX authorization_requests_client ON authorization_requests (client_id);
 CREATE INDEX authorization_requests_expires ON authorization_requests (expires_at);
 
+-- Requests of devices (RFC 8628) that wait for a person to enter their code.
+CREATE TABLE device_authorizations (
+	id          BYTEA PRIMARY KEY,                  -- hash of the device code
+	user_code   TEXT NOT NULL UNIQUE,               -- without a dash; useless without a session
+	client_id   TEXT NOT NULL,
+	scope       TEXT NOT NULL,                      -- separated by spaces
+	address     TEXT NOT NULL,                      -- IP address of the device
+	state       TEXT NOT NULL,                      -- pending, allowed, denied
+	interval_ms BIGINT NOT NULL,                    -- the device waits as long between two polls
+	polled_at   BIGINT NOT NULL,
+	polls_early BOOLEAN NOT NULL,                   -- the last poll came before the interval was over
+	created_at  BIGINT NOT NULL,
+	expires_at  BIGINT NOT NULL
+);
+CREATE INDEX device_authorizations_client ON device_authorizations (client_id);
+CREATE INDEX device_authorizations_expires ON device_authorizations (expires_at);
+
 -- What a client was granted: its authorization code, and the tokens issued for it.
 CREATE TABLE grants (
 	id                 TEXT PRIMARY KEY,
