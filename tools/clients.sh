@@ -29,6 +29,22 @@ npm_packages() {
 npm_packages node
 
 [ "${1:-all}" != quick ] || exit 0
+
+# The packages of PyPI, in the versions of test/clients/python/requirements.txt.
+if ! cmp -s test/clients/python/requirements.txt build/clients/python/requirements.txt; then
+	python3 -m venv --clear build/clients/python
+	build/clients/python/bin/pip install --quiet --disable-pip-version-check -r test/clients/python/requirements.txt
+	cp test/clients/python/requirements.txt build/clients/python/
+fi
+
+# The packages of Maven Central that test/clients/java/pom.xml names, with what they need.
+if ! cmp -s test/clients/java/pom.xml build/clients/java/pom.xml; then
+	rm -rf build/clients/java
+	mvn --quiet --batch-mode -f test/clients/java/pom.xml dependency:copy-dependencies -DincludeScope=runtime \
+		"-DoutputDirectory=$PWD/build/clients/java/lib"
+	cp test/clients/java/pom.xml build/clients/java/
+fi
+
 go_program miniflux.app miniflux.app/v2 v2.3.5
 go_program spa github.com/hashicorp/cap/oidc/examples/spa v0.16.0
 npm_packages angular

@@ -51,6 +51,7 @@ const (
 	devicePath              = "/device"
 
 	metadataPath      = "/.well-known/openid-configuration"
+	pathMetadataPath  = "/oauth2" + metadataPath
 	oauthMetadataPath = "/.well-known/oauth-authorization-server"
 )
 
@@ -86,6 +87,7 @@ func (p *Provider) Routes() []render.Route {
 	return []render.Route{
 		open("GET "+metadataPath, p.discovery),
 		open("GET "+metadataPath+"/{$}", p.discovery), // for clients with a slash after the issuer
+		open("GET "+pathMetadataPath, p.discovery),    // for clients that want an issuer with a path: MSAL for Python
 		open("GET "+oauthMetadataPath, p.discovery),
 		open("OPTIONS "+metadataPath, p.preflight),
 		open("OPTIONS "+metadataPath+"/{$}", p.preflight),

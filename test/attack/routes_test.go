@@ -101,6 +101,7 @@ var inventory = []struct {
 	{"POST /inbox/clock", render.AccessPublic, "minutes=16"},
 	{"GET /.well-known/openid-configuration", render.AccessPublic, ""},
 	{"GET /.well-known/openid-configuration/{$}", render.AccessPublic, ""},
+	{"GET /oauth2/.well-known/openid-configuration", render.AccessPublic, ""},
 	{"GET /.well-known/oauth-authorization-server", render.AccessPublic, ""},
 	{"GET /oauth2/jwks", render.AccessPublic, ""},
 	{"GET /oauth2/authorize", render.AccessPublic, ""},
@@ -144,7 +145,8 @@ func forApps(pattern string) bool {
 
 // published reports whether a path is a public document of the OpenID provider, which may be cached.
 func published(path string) bool {
-	return strings.HasPrefix(path, "/.well-known/o") || path == "/oauth2/jwks"
+	return strings.HasPrefix(path, "/.well-known/o") || strings.HasPrefix(path, "/oauth2/.well-known/") ||
+		path == "/oauth2/jwks"
 }
 
 func path(pattern string) (method, path string) {

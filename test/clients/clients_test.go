@@ -41,14 +41,19 @@ func (s *site) saw(what step) { s.row.seen[what] = true }
 var list = []*row{
 	angularAuth,
 	authJS,
+	authlibFlask,
 	expressOpenIDConnect,
 	hashicorpCap,
 	miniflux,
+	mozillaDjangoOIDC,
 	msalBrowser,
 	msalNode,
-	oidcClientTS,
+	msalPython,
 	oauth2Proxy,
+	oidcClientTS,
 	passportOpenIDConnect,
+	socialDjango,
+	springSecurity,
 }
 
 // TestClients signs in to each client. Without -all, to those that cost seconds.

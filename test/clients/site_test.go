@@ -29,7 +29,7 @@ import (
 )
 
 // patience is how long a program may take to start, and an app to do what it does by itself.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // site is a server, the address of one app, and what the guide of the app says.
 type site struct {
