@@ -28,13 +28,20 @@ npm_packages() {
 
 npm_packages node
 
-[ "${1:-all}" != quick ] || exit 0
-
 # The packages of PyPI, in the versions of test/clients/python/requirements.txt.
 if ! cmp -s test/clients/python/requirements.txt build/clients/python/requirements.txt; then
 	python3 -m venv --clear build/clients/python
 	build/clients/python/bin/pip install --quiet --disable-pip-version-check -r test/clients/python/requirements.txt
 	cp test/clients/python/requirements.txt build/clients/python/
+fi
+
+[ "${1:-all}" != quick ] || exit 0
+
+if ! command -v mvn >/dev/null || ! command -v javac >/dev/null; then
+	as_root=()
+	[ "$(id -u)" -eq 0 ] || as_root=(sudo)
+	"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+		apt-get install -y --no-install-recommends maven default-jdk-headless </dev/null
 fi
 
 # The packages of Maven Central that test/clients/java/pom.xml names, with what they need.

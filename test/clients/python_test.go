@@ -10,7 +10,7 @@ import (
 
 var (
 	authlibFlask = &row{
-		name: "authlib-flask", version: "1.9.10", run: testAuthlibFlask,
+		name: "authlib-flask", version: "1.9.10", quick: true, run: testAuthlibFlask,
 		without: map[step]string{backChannel: "has none"},
 	}
 	msalPython = &row{
