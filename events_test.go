@@ -281,8 +281,10 @@ var acts = []act{
 	{"Accounts.SetGroups", func(w *walk) func() error {
 		return func() error { return w.SetGroups(w.Context(), annaEmail, []string{"staff"}) }
 	}, []audit.Kind{audit.GroupsChanged}, audit.TypeOperator, nil},
-	{"Accounts.ChangeName", func(w *walk) func() error {
-		return func() error { return w.services.Accounts.ChangeName(w.Context(), w.a.Ref(), "Anne", here) }
+	{"Accounts.ChangeNames", func(w *walk) func() error {
+		return func() error {
+			return w.services.Accounts.ChangeNames(w.Context(), w.a.Ref(), store.Names{Name: "Anne"}, here)
+		}
 	}, []audit.Kind{audit.NameChanged}, audit.TypePerson, nil},
 	{"SignIns.InvalidateAll", func(w *walk) func() error {
 		return func() error { return w.InvalidateAfterRestore(w.Context()) }

@@ -95,6 +95,7 @@ func (c *serveCommand) Run(ctx context.Context, to console, from *settingSources
 		handler = mountDemoApp(app, server, key)
 	}
 	web := newHTTPServer(handler, log, server.IsFromTrustedProxy)
+	web.MaxHeaderBytes = s.maxHeaderBytes()
 	web.TLSConfig = certificate
 	return serveUntil(ctx, listener, web, log)
 }
@@ -164,9 +165,25 @@ func newHTTPServer(handler http.Handler, log *slog.Logger, isProxy func(*http.Re
 		ReadTimeout:                  15 * time.Second,
 		WriteTimeout:                 30 * time.Second,
 		IdleTimeout:                  60 * time.Second,
-		MaxHeaderBytes:               16 << 10,
+		MaxHeaderBytes:               maxHeaderBytes,
 		ErrorLog:                     slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
+}
+
+// Maximum sizes of the headers of a request, in bytes.
+const (
+	maxHeaderBytes = 64 << 10 // no page accepts more
+	// maxProxyHeaderBytes is for a server with a reverse proxy. Its checks have the headers of requests to other apps, and
+	// Caddy and Traefik accept this many from their clients.
+	maxProxyHeaderBytes = 1 << 20
+)
+
+// maxHeaderBytes returns the maximum size of the headers of a request.
+func (s *settings) maxHeaderBytes() int {
+	if _, unix := s.socketPath(); unix || len(s.proxies) > 0 || s.ProxySecret != "" {
+		return maxProxyHeaderBytes
+	}
+	return maxHeaderBytes
 }
 
 // serveUntil serves until ctx ends, and then lets the requests in progress finish.

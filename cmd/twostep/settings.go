@@ -52,6 +52,7 @@ type settings struct {
 	ProxyList   any              `toml:"trusted_proxies" kong:"-"` // a string or a list of strings; copied to Proxies
 	ProxySecret string           `toml:"proxy_secret" name:"proxy-secret" kong:"-" placeholder:"TEXT" secret:"" allowed:"32 characters or more" help:"Read client addresses only from reverse proxies that send this secret as Twostep-Proxy-Secret, from any address"`
 	Intranet    bool             `toml:"intranet" help:"Accept private client addresses (otherwise they are assumed to be a proxy)"`
+	HSTS        bool             `toml:"hsts_subdomains" name:"hsts-subdomains" help:"Let browsers use https only for all subdomains of the host of public_url too (HSTS includeSubDomains)"`
 	Odds        string           `toml:"odds" default:"1/50000" placeholder:"1/N" allowed:"1/50000 to 1/100000" help:"Limit the yearly chance that someone who knows a password guesses the second step" example:"1/100000"`
 	Postgres    postgresSettings `toml:"postgres" embed:"" prefix:"postgres-"`
 	Brand       brandSettings    `toml:"brand" embed:"" prefix:"brand-"`
@@ -77,6 +78,8 @@ type settings struct {
 type sessionSettings struct {
 	Idle     string `toml:"idle" default:"1h" placeholder:"TIME" allowed:"1m or more" help:"End a session after this time without a request" example:"30m"`
 	Absolute string `toml:"absolute" default:"24h" placeholder:"TIME" allowed:"session.idle or more" help:"End a session after this time in any case" example:"12h"`
+
+	StaySignedIn bool `toml:"stay_signed_in" name:"stay-signed-in" help:"Ask people at the sign-in whether to stay signed in when they close the browser (otherwise they do if session.absolute is more than 24h)"`
 
 	idleTimeout, absoluteTimeout time.Duration
 }
@@ -447,10 +450,11 @@ func (s *settings) options(listening string, log *slog.Logger) (twostep.Options,
 		},
 		Methods: verificationMethods(s), SignUp: s.SignUp, Location: zone, Logger: log,
 		IdleTimeout: s.Session.idleTimeout, AbsoluteTimeout: s.Session.absoluteTimeout,
-		TrustDays: s.Trust.Days, TrustNetwork: s.Trust.Network, TrustBrowser: s.Trust.Browser,
+		StaySignedIn: s.Session.StaySignedIn,
+		TrustDays:    s.Trust.Days, TrustNetwork: s.Trust.Network, TrustBrowser: s.Trust.Browser,
 		HelpMenu: s.Help.Menu,
 		Apps:     s.apps, GuessOddsOneIn: s.oddsOneIn, AuditDays: s.Audit.Days,
-		TrustedProxies: s.proxies, ProxySecret: s.ProxySecret, PrivateClients: s.Intranet,
+		TrustedProxies: s.proxies, ProxySecret: s.ProxySecret, PrivateClients: s.Intranet, HSTSSubdomains: s.HSTS,
 		EmailSecondStep: s.Email.SecondStep, EmailPauseAfterReset: s.Email.pauseAfterReset,
 		SMSGateways: s.SMS.gateways, SMSPrice: s.SMS.price, SMSDailyBudget: s.SMS.budget,
 	}

@@ -236,7 +236,8 @@ func (a *Accounts) rehash(ctx context.Context, slot seal.HashSlot, account store
 // HashPassword checks a new password for the account and returns its sealed hash. It returns an error of
 // seal.CheckNewPassword if the password is not accepted, and fairqueue.ErrFull if the server is too busy.
 func (a *Accounts) HashPassword(ctx context.Context, account store.Account, password string) ([]byte, error) {
-	if err := seal.CheckNewPassword(password, account.Email, account.Name, a.Settings.Site); err != nil {
+	if err := seal.CheckNewPassword(password, account.Email, account.Name, account.GivenName, account.FamilyName,
+		a.Settings.Site); err != nil {
 		return nil, err
 	}
 	hash, err := a.Passwords.Hash(ctx, ownWork(account), password)

@@ -392,6 +392,8 @@ type Beginning struct {
 	Level    session.Level // the level to reach, if the account can
 	Browser  device.RequestDevice
 	Decision *device.DecisionRecord // why the second step is required; nil: it always is
+	// StaySignedIn makes the cookie of the session persistent, if the site lets people choose.
+	StaySignedIn bool
 }
 
 // Begin starts an attempt after the password was right, and returns its token. If the account has only one
@@ -404,6 +406,7 @@ func (c *Challenges) Begin(ctx context.Context, b Beginning, from origin.Origin)
 	}
 	a.row = store.Attempt{
 		Purpose: b.Purpose, SessionID: b.Session, ReturnTo: b.ReturnTo, RequiredLevel: int64(b.Level),
+		StaySignedIn: b.StaySignedIn,
 	}
 	a.explain(b.Decision)
 	token = a.start(TTL)
@@ -497,7 +500,7 @@ func (c *Challenges) Resume(
 	}
 	next = seal.NewToken()
 	old := a.row.TokenHash
-	a.row.TokenHash, a.row.ReturnTo = seal.HashToken(next), b.ReturnTo
+	a.row.TokenHash, a.row.ReturnTo, a.row.StaySignedIn = seal.HashToken(next), b.ReturnTo, b.StaySignedIn
 	a.row.DeviceID, a.row.Reason, a.row.DeviceVerifiedAt = "", "", time.Time{}
 	a.explain(b.Decision)
 	err = c.Store.Tx(ctx, func(tx *store.DB) error {

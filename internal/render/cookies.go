@@ -39,19 +39,16 @@ func (p *Renderer) cookieName(c Cookie) string {
 	return string(c)
 }
 
-// SetCookie sets a cookie that lasts until the browser is closed. It replaces a Set-Cookie header of the same name in this response. It panics if the
-// token is not base64url.
+// SetCookie sets a cookie that lasts until the browser is closed, like SetPersistentCookie.
 func (p *Renderer) SetCookie(w http.ResponseWriter, c Cookie, token string) {
-	if token == "" || !isBase64URL(token) {
-		panic("render: the cookie value is not a token") // tokens come from this server, not from a client
-	}
-	p.writeCookie(w, http.Cookie{Name: p.cookieName(c), Value: token})
+	p.SetPersistentCookie(w, c, token, 0)
 }
 
-// SetPersistentCookie sets a cookie that the browser stores for maxAge. It panics if the value is not base64url.
+// SetPersistentCookie sets a cookie that the browser stores for maxAge; 0 is until it is closed. It replaces a
+// Set-Cookie header of the same name in this response. It panics if the value is not base64url.
 func (p *Renderer) SetPersistentCookie(w http.ResponseWriter, c Cookie, value string, maxAge time.Duration) {
 	if value == "" || !isBase64URL(value) {
-		panic("render: the cookie value is not base64url")
+		panic("render: the cookie value is not base64url") // values come from this server, not from a client
 	}
 	p.writeCookie(w, http.Cookie{Name: p.cookieName(c), Value: value, MaxAge: int(maxAge / time.Second)})
 }

@@ -29,6 +29,8 @@ var (
 	ErrInvalidForm = errors.New("form not readable")
 	// ErrBodyTooLarge means that the body is larger than MaxBodyBytes.
 	ErrBodyTooLarge = errors.New("body too large")
+	// ErrHeadersTooLarge means that the headers are larger than those of a browser.
+	ErrHeadersTooLarge = errors.New("headers too large")
 	// ErrContentType means that the body is not a form.
 	ErrContentType = errors.New("the body is not application/x-www-form-urlencoded in UTF-8")
 	// ErrCrossSite means that a page of another site made the browser send the request.
@@ -62,6 +64,7 @@ var errorTable = []errorEntry{
 	{err: ErrMethodNotAllowed, status: 405, title: "fault.method.title", text: "fault.method"},
 	{err: ErrInvalidForm, status: 400, title: "fault.form.title", text: "fault.form"},
 	{err: ErrBodyTooLarge, status: 413, title: "fault.large.title", text: "fault.large"},
+	{err: ErrHeadersTooLarge, status: 431, title: "fault.headers.title", text: "fault.headers"},
 	{err: ErrContentType, status: 415, title: "fault.type.title", text: "fault.type"},
 	{err: ErrCrossSite, status: 403, title: "fault.crosssite.title", text: "fault.crosssite"},
 	{err: ErrUnknownHost, status: 421, title: "fault.host.title", text: "fault.host"},
@@ -78,6 +81,8 @@ var errorTable = []errorEntry{
 	{err: challenge.ErrLongCodeNeeded, status: 422, text: "problem.longer"},
 	{err: ratelimit.ErrLimited, status: 429, title: "fault.wait.title", text: "fault.wait"},
 	{err: account.ErrEmail, status: 422, text: "problem.email"},
+	{err: account.ErrGivenName, status: 422, text: "problem.name"},
+	{err: account.ErrFamilyName, status: 422, text: "problem.name"},
 	{err: account.ErrName, status: 422, text: "problem.name"},
 	{err: account.ErrExists, status: 422, text: "problem.exists"},
 	{err: account.ErrUnknown, status: 422, text: "problem.unknown"},

@@ -45,6 +45,7 @@ type Credentials struct {
 	SkipTrust    bool          // require the second step even on a trusted device
 	Level        session.Level // the level to reach, if the account can
 	AttemptToken string        // token of the attempt this browser is in; "" if there is none
+	StaySignedIn bool          // the person ticked the box
 }
 
 // Start checks the password. If the device is trusted in this network, Start opens a session; otherwise it
@@ -75,7 +76,7 @@ func (s *SignIns) Start(ctx context.Context, c Credentials, from origin.Origin) 
 		Trusted:   decision.Reason == trust.Trusted && !c.SkipTrust && account.Frozen(a) == nil,
 	}
 	if challenge.Next(state, now) == challenge.StepSignedIn {
-		cookies, err := s.enterTrusted(ctx, a, browser, decision, from)
+		cookies, err := s.enterTrusted(ctx, a, c, browser, decision, from)
 		if !errors.Is(err, store.ErrNotFound) {
 			return cookies, err
 		}
@@ -91,6 +92,7 @@ func (s *SignIns) Start(ctx context.Context, c Credentials, from origin.Origin) 
 	}
 	token, err := s.begin(ctx, c, challenge.Beginning{
 		Account: a, Purpose: store.PurposeSignIn, ReturnTo: c.ReturnTo, Level: c.Level, Browser: browser, Decision: &decision,
+		StaySignedIn: c.StaySignedIn,
 	}, from)
 	return session.Cookies{Attempt: token}, err
 }
@@ -123,13 +125,15 @@ func (s *SignIns) begin(
 // enterTrusted opens a session without the second step, for a device that is trusted in this network. It
 // returns store.ErrNotFound if trust has ended since the decision.
 func (s *SignIns) enterTrusted(
-	ctx context.Context, a store.Account, b device.RequestDevice, by device.DecisionRecord, from origin.Origin,
+	ctx context.Context, a store.Account, c Credentials, b device.RequestDevice, by device.DecisionRecord,
+	from origin.Origin,
 ) (cookies session.Cookies, err error) {
 	record, _ := by.NearestRecord()
 	token, row := s.Sessions.New(a.Ref(), from)
 	row.AMR, row.DeviceID, row.TrustVerifiedAt = "pwd", b.ID, record.VerifiedAt
+	row.Persistent = s.Sessions.Persistent(c.StaySignedIn)
 	err = s.Store.Tx(ctx, func(tx *store.DB) (err error) {
-		cookies = session.Cookies{Session: token}
+		cookies = session.Cookies{Session: token, MaxAge: session.CookieMaxAge(row, row.StartedAt)}
 		if cookies.Device, err = s.Devices.UseTrust(ctx, tx, a.Ref(), b, by); err != nil {
 			return err
 		}

@@ -37,7 +37,7 @@ func roundTrip(ctx context.Context, db *store.DB, one, other string) (problems [
 				problems = append(problems, fmt.Sprintf("got %q, want %q", got, want))
 			}
 		}
-		a := store.Account{ID: "a", Email: one, Name: other, PasswordHash: []byte(one), Epoch: 1, CreatedAt: at(5)}
+		a := store.Account{ID: "a", Email: one, Name: other, GivenName: one, FamilyName: other, PasswordHash: []byte(one), Epoch: 1, CreatedAt: at(5)}
 		must(tx.CreateAccount(ctx, a))
 		found, err := tx.FindAccountByEmail(ctx, one)
 		same(found, a, err)
@@ -55,7 +55,7 @@ func roundTrip(ctx context.Context, db *store.DB, one, other string) (problems [
 		session, _, err := tx.FindSession(ctx, s.TokenHash, at(5), at(5))
 		same(session, s, err)
 		l := store.EmailLink{TokenHash: []byte(one), Purpose: store.LinkInvite, Email: one, AccountID: "a",
-			FactorID: other, Name: other, ExpiresAt: at(9)}
+			FactorID: other, Names: store.Names{Name: other, GivenName: one, FamilyName: other}, ExpiresAt: at(9)}
 		must(tx.CreateEmailLink(ctx, l))
 		link, err := tx.FindEmailLink(ctx, l.TokenHash, at(5))
 		same(link, l, err)

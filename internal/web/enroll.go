@@ -226,7 +226,7 @@ func (s *Handlers) handleConfirmFactor(w http.ResponseWriter, r *http.Request, e
 	if err != nil {
 		return s.renderConfirmError(w, r, e, err)
 	}
-	s.Pages.SetCookie(w, render.SessionCookie, token)
+	s.setSessionCookie(w, token, e.Session)
 	return redirect(w, r, e.url("/done"))
 }
 
@@ -300,7 +300,7 @@ func (s *Handlers) handleRemoveFactor(w http.ResponseWriter, r *http.Request, e 
 	if err != nil {
 		return err
 	}
-	s.Pages.SetCookie(w, render.SessionCookie, token)
+	s.setSessionCookie(w, token, e.Session)
 	return redirect(w, r, "/settings")
 }
 

@@ -72,7 +72,7 @@ func (s *Handlers) handleChangePassword(w http.ResponseWriter, r *http.Request, 
 	if err != nil {
 		return s.renderFormError(w, r, view, "password", err)
 	}
-	s.Pages.SetCookie(w, render.SessionCookie, token)
+	s.setSessionCookie(w, token, who.Session)
 	return redirect(w, r, passwordURL("/done", target))
 }
 

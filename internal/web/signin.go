@@ -21,6 +21,8 @@ type signInPage struct {
 	Email, ReturnTo string
 	ClientName      string // the app they come from; "": none
 	Restarted       bool   // the sign-in before has ended, and the address is its
+	OffersStay      bool   // people choose whether to stay signed in
+	Stay            bool   // the choice
 	SignUp          bool
 	CookiesBlocked  bool   // the browser does not store cookies
 	Domain          string // the public URL, for the browser settings
@@ -127,6 +129,7 @@ func (s *Handlers) nextStepPath(p attempt) string {
 // newSignInPage adds what the page shows about this server.
 func (s *Handlers) newSignInPage(p signInPage) signInPage {
 	p.SignUp, p.Domain = s.Accounts.SignUpOpen(), s.Accounts.Settings.PublicURL
+	p.OffersStay = s.Sessions.StaySignedIn
 	return p
 }
 
@@ -139,7 +142,7 @@ func signInView(p signInPage) render.View {
 }
 
 func (s *Handlers) handleSignIn(w http.ResponseWriter, r *http.Request) error {
-	form, err := render.ParseForm(w, r, "email", "password", "return_to")
+	form, err := render.ParseForm(w, r, "email", "password", "return_to", "stay")
 	if err != nil {
 		return err
 	}
@@ -147,9 +150,9 @@ func (s *Handlers) handleSignIn(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	view := signInView(
-		s.newSignInPage(signInPage{Email: form["email"], ReturnTo: target.returnTo, ClientName: target.ClientName}),
-	)
+	view := signInView(s.newSignInPage(signInPage{
+		Email: form["email"], ReturnTo: target.returnTo, ClientName: target.ClientName, Stay: form["stay"] != "",
+	}))
 	if view.Problems = emptyFieldProblems(form, render.Problem{Field: "email", Key: "problem.email.empty"},
 		render.Problem{Field: "password", Key: "problem.password.empty"}); view.Problems != nil {
 		view.Status = http.StatusUnprocessableEntity
@@ -158,7 +161,7 @@ func (s *Handlers) handleSignIn(w http.ResponseWriter, r *http.Request) error {
 	result, err := s.SignIns.Start(r.Context(), signin.Credentials{
 		Email: form["email"], Password: form["password"], ReturnTo: target.returnTo,
 		SkipTrust: target.NeedsFullSignIn, Level: target.MinLevel,
-		AttemptToken: s.Pages.Cookie(r, render.SignInCookie),
+		AttemptToken: s.Pages.Cookie(r, render.SignInCookie), StaySignedIn: form["stay"] != "",
 	}, s.Pages.Origin(r))
 	if waitError, ok := errors.AsType[*ratelimit.LimitedError](err); ok {
 		return s.renderBackoff(w, r, view, "password", waitError.RetryAt)
@@ -177,6 +180,11 @@ func (s *Handlers) handleSignIn(w http.ResponseWriter, r *http.Request) error {
 	return redirect(w, r, "/signin/verify")
 }
 
+// setSessionCookie replaces the cookie of a session that has a new token. The cookie ends when it did before.
+func (s *Handlers) setSessionCookie(w http.ResponseWriter, token string, who session.Session) {
+	s.Pages.SetPersistentCookie(w, render.SessionCookie, token, who.CookieMaxAge(s.Pages.CurrentTime()))
+}
+
 // deviceCookieMaxAge is how long a device is known.
 const deviceCookieMaxAge = trust.KnownDeviceTTL
 
@@ -190,7 +198,7 @@ func (s *Handlers) completeSignIn(
 	target returnTarget,
 ) error {
 	s.Pages.ClearCookie(w, render.SignInCookie)
-	s.Pages.SetCookie(w, render.SessionCookie, result.Session)
+	s.Pages.SetPersistentCookie(w, render.SessionCookie, result.Session, result.MaxAge)
 	if result.Device != "" {
 		s.Pages.SetPersistentCookie(w, render.DeviceCookie, result.Device, deviceCookieMaxAge)
 	}

@@ -155,6 +155,8 @@ func signInStories(t *testing.T, lang string) []story {
 			},
 			nil,
 		},
+		{"signin-stay", signInView(signInPage{OffersStay: true, Stay: true}), 200,
+			[]string{"input#stay[name=stay]", "input#stay[type=checkbox]", "input#stay[checked]", "Stay signed in"}, nil},
 		{"signin-blocked", signInView(signInPage{CookiesBlocked: true, Domain: "https://login.example.com"}), 200,
 			[]string{
 				"p[role=alert]", "Allow cookies for https://login.example.com", "a[href=/help/trust]",
@@ -713,11 +715,11 @@ func settingsStories(t *testing.T, lang string) []story {
 			nil,
 		},
 		{"password-done", noticeView(passwordDone), 200, []string{"a[href=/settings]"}, nil},
-		{"name", nameView("Jane <b>Doe</b>"), 200,
+		{"name", nameView(account.Names{Name: "Jane <b>Doe</b>", GivenName: "Jane", FamilyName: "Doe"}), 200,
 			[]string{"input#name[autocomplete=name]", "form[action=/settings/name]", "a[href=/settings]"}, nil},
 		{
 			"name-wrong",
-			mustWithFieldError(t, nameView(strings.Repeat("x", 65)), "name", account.ErrName),
+			mustWithFieldError(t, nameView(account.Names{Name: strings.Repeat("x", 65)}), "name", account.ErrName),
 			422,
 			[]string{"p#name-wrong", "input#name[autofocus]"},
 			nil,

@@ -95,7 +95,7 @@ func Start(t testing.TB, url string, setups ...Setup) *Server {
 	}
 	s.http.Config.Handler = s.Server
 	t.Cleanup(s.End)
-	anna := twostep.AccountParams{Email: AnnaEmail, Name: "Anna", Password: AnnaPassword}
+	anna := twostep.AccountParams{Email: AnnaEmail, Name: "Anna", FamilyName: "Adams", Password: AnnaPassword}
 	if err := s.CreateAccount(t.Context(), anna); err != nil && err != twostep.ErrAccountExists {
 		t.Fatal(err)
 	}
