@@ -39,6 +39,7 @@ type row struct {
 func (s *site) saw(what step) { s.row.seen[what] = true }
 
 var list = []*row{
+	angularAuth,
 	authJS,
 	authlibFlask,
 	expressOpenIDConnect,

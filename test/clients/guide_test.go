@@ -11,7 +11,6 @@ import (
 // guide is what a test takes from a page in docs/guides/apps.
 type guide struct {
 	name  string
-	rests string            // the section that says which version the test runs
 	add   []string          // the words of the line `twostep app add`, from app on
 	files map[string]string // the blocks that have a file name
 }
@@ -62,7 +61,6 @@ func parseGuide(name, text string) (guide, error) {
 			block.WriteString(line)
 		}
 	}
-	_, g.rests, _ = strings.Cut(text, "\n## What this rests on\n")
 	if g.add == nil {
 		return g, fmt.Errorf("%s: no block with a line: twostep app add", name)
 	}
