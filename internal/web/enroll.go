@@ -118,6 +118,7 @@ func (s *Handlers) handleEnroll(w http.ResponseWriter, r *http.Request, e enroll
 	for _, f := range e.fields {
 		fields = append(fields, f.Name)
 	}
+	fields = append(fields, factor.ConfirmField)
 	r, form, err := s.parseForm(w, r, &e, fields...)
 	if err != nil {
 		return err
@@ -162,6 +163,11 @@ func (s *Handlers) renderEnrollError(
 	}
 	if problem, ok := s.userErrorProblem(e.words, cause); ok {
 		view.Problems = []render.Problem{problem}
+	}
+	if question, ok := errors.AsType[*factor.UserError](cause); ok {
+		page := view.Data.(enrollPage)
+		page.Confirm = question.Confirm
+		view.Data = page
 	}
 	return s.render(w, r, view)
 }

@@ -23,9 +23,10 @@ type enrollPage struct {
 	ReturnTo         returnTo
 	Fields           []enrollField
 	Factors          []factorRow
-	ReplacesExisting bool // the new factor replaces the existing one
-	LimitReached     bool // the account has as many factors as it may have
-	AutoSubmit       bool // the script submits the form
+	ReplacesExisting bool   // the new factor replaces the existing one
+	LimitReached     bool   // the account has as many factors as it may have
+	AutoSubmit       bool   // the script submits the form
+	Confirm          string // confirms the input if the form is sent again, see factor.UserError
 }
 
 // FormURL returns the address of a form at or below this page.
