@@ -40,6 +40,10 @@ type appTable struct {
 	AccessTTL    string   `toml:"access_token_ttl" flag:"--access-token-ttl" default:"10m" help:"Time for which an access token is valid" allowed:"1m to 24h"`
 	RefreshTTL   string   `toml:"refresh_token_ttl" flag:"--refresh-token-ttl" default:"720h" help:"Time after the sign-in for which the app can refresh its tokens" allowed:"1h to 8760h"`
 	RefreshIdle  string   `toml:"refresh_token_idle" flag:"--refresh-token-idle" fallback:"the time of refresh_token_ttl" help:"Time after which an unused refresh token ends" allowed:"1h to 8760h"`
+	IDTokenClaim []string `toml:"id_token_claims" flag:"--id-token-claim" fallback:"all that the scope gives" example:"email" help:"Claims about a person that ID tokens have, by the names that the app has for them"`
+	MapClaims    []string `toml:"map_claims" flag:"--map-claim" example:"groups=roles" help:"Other names for claims"`
+	MapGroups    []string `toml:"map_groups" flag:"--map-group" example:"wiki editors=Editors" help:"Other names for groups"`
+	Claims       []string `toml:"claims" flag:"--claim" example:"tenant=acme" help:"Claims that are the same for everybody"`
 	Groups       []string `toml:"groups" flag:"--group" example:"staff" help:"Let only people in one of these groups use the app"`
 }
 
@@ -48,7 +52,7 @@ func (t *appTable) parse() (twostep.App, error) {
 	a := twostep.App{
 		ID: t.ID, Name: t.Name, RedirectURIs: t.Redirects, PostLogoutRedirectURIs: t.SignedOut,
 		BackChannelLogoutURI: t.BackChannel, AllowedSchemes: t.Schemes, InsecureHTTP: t.InsecureHTTP,
-		SecretHashes: t.Secrets, ResponseTypes: t.ResponseType, ThirdParty: t.Foreign, CanIntrospect: t.Introspects, PKCE: t.PKCE,
+		SecretHashes: t.Secrets, ResponseTypes: t.ResponseType, IDTokenClaims: t.IDTokenClaim, ThirdParty: t.Foreign, CanIntrospect: t.Introspects, PKCE: t.PKCE,
 		IDTokenAlg: t.Algorithm, Pairwise: t.Pairwise,
 		Hosts: t.Hosts, RequiredACR: t.ACR, RequiredGroups: t.Groups,
 	}
@@ -70,6 +74,19 @@ func (t *appTable) parse() (twostep.App, error) {
 	} {
 		if *s.to, err = parseSeconds(s.key, s.text); err != nil {
 			return a, wrong(s.key, err.Error())
+		}
+	}
+	for _, p := range []struct {
+		key  string
+		to   *map[string]string
+		list []string
+	}{
+		{"map_claims", &a.ClaimNames, t.MapClaims},
+		{"map_groups", &a.GroupNames, t.MapGroups},
+		{"claims", &a.StaticClaims, t.Claims},
+	} {
+		if *p.to, err = parsePairs(p.key, p.list); err != nil {
+			return a, wrong(p.key, err.Error())
 		}
 	}
 	switch {
@@ -115,6 +132,28 @@ func parseSeconds(key, text string) (int64, error) {
 		return 0, fmt.Errorf("%s is %q, want a time like 8h or 30m", key, text)
 	}
 	return int64(d / time.Second), nil
+}
+
+// parsePairs parses texts like groups=roles; nil for none. The text after the first = may only have another one if it is
+// the value of a claim.
+func parsePairs(key string, list []string) (pairs map[string]string, err error) {
+	for _, text := range list {
+		name, value, is := strings.Cut(text, "=")
+		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
+		switch _, twice := pairs[name]; {
+		case !is || name == "" || value == "":
+			return nil, fmt.Errorf("%s is %q, want two names with = between them, like groups=roles", key, text)
+		case strings.Contains(value, "=") && strings.Contains(key, "group"):
+			return nil, fmt.Errorf("%s is %q, with more than one =, so it is not clear where the first name ends", key, text)
+		case twice:
+			return nil, fmt.Errorf("%s names %q twice", key, name)
+		}
+		if pairs == nil {
+			pairs = map[string]string{}
+		}
+		pairs[name] = value
+	}
+	return pairs, nil
 }
 
 // readApps parses all app tables of a file. Each error has its line.

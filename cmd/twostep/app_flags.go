@@ -30,6 +30,10 @@ type appFlags struct {
 	AccessTTL    *string  `name:"access-token-ttl" placeholder:"TIME" help:"Time for which an access token is valid, 1m to 24h (default: 10m)"`
 	RefreshTTL   *string  `name:"refresh-token-ttl" placeholder:"TIME" help:"Time after the sign-in for which the app can refresh its tokens, 1h to 8760h (default: 720h)"`
 	RefreshIdle  *string  `name:"refresh-token-idle" placeholder:"TIME" help:"Time after which an unused refresh token ends, 1h to 8760h (default: the time of --refresh-token-ttl)"`
+	IDTokenClaim []string `sep:"none" name:"id-token-claim" placeholder:"NAME" help:"Put only this claim about a person into ID tokens, by the name that the app has for it; can be repeated (default: all that the scope gives)"`
+	MapClaim     []string `sep:"none" name:"map-claim" placeholder:"CLAIM=NAME" help:"Send this claim under another name, like groups=roles; can be repeated"`
+	MapGroup     []string `sep:"none" name:"map-group" placeholder:"GROUP=NAME" help:"Send this group under another name, like \"wiki editors=Editors\"; can be repeated"`
+	Claim        []string `sep:"none" placeholder:"NAME=TEXT" help:"Send this claim about everybody, like tenant=acme; can be repeated"`
 	Group        []string `sep:"none" placeholder:"GROUP" help:"Let only people in this group use the app; can be repeated, then one of the groups is enough"`
 	Keys         *string  `placeholder:"FILE" help:"Read the public keys of the app from this JWK set, instead of a secret (private_key_jwt)"`
 }
@@ -52,6 +56,25 @@ func (f *appFlags) apply(a *twostep.App) (secret string, err error) {
 	setListIfGiven(&a.ResponseTypes, f.ResponseType)
 	setListIfGiven(&a.Hosts, f.Host)
 	setListIfGiven(&a.RequiredGroups, f.Group)
+	setListIfGiven(&a.IDTokenClaims, f.IDTokenClaim)
+	for _, p := range []struct {
+		flag  string
+		to    *map[string]string
+		given []string
+	}{
+		{"--map-claim", &a.ClaimNames, f.MapClaim},
+		{"--map-group", &a.GroupNames, f.MapGroup},
+		{"--claim", &a.StaticClaims, f.Claim},
+	} {
+		if p.given == nil {
+			continue
+		}
+		var list []string
+		setListIfGiven(&list, p.given)
+		if *p.to, err = parsePairs(p.flag, list); err != nil {
+			return "", err
+		}
+	}
 	for _, t := range []struct {
 		flag  string
 		to    *int64

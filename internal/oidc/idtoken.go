@@ -21,6 +21,7 @@ func (p *Provider) signIDToken(
 	if err != nil {
 		return "", err
 	}
+	cl.SelectForIDToken(claims)
 	now := p.Grants.Now()
 	claims["iss"], claims["aud"] = p.Grants.Issuer, cl.ID
 	claims["iat"], claims["exp"] = now.Unix(), p.idTokenEnd(cl, g, now).Unix()
@@ -54,7 +55,8 @@ func (p *Provider) idTokenEnd(cl client.Client, g grant.Grant, now time.Time) ti
 	return g.ExpiresAt
 }
 
-// userInfoClaims returns the sub claim and the claims of the grant's scope (OpenID Connect Core 5.4).
+// userInfoClaims returns the sub claim, the claims of the grant's scope (OpenID Connect Core 5.4) by the names that the
+// client has for them, and the client's own claims.
 func (p *Provider) userInfoClaims(r *http.Request, cl client.Client, g grant.Grant) (map[string]any, error) {
 	subject, err := p.Grants.Subject(r.Context(), cl, g.AccountID)
 	if err != nil {
@@ -82,7 +84,20 @@ func (p *Provider) userInfoClaims(r *http.Request, cl client.Client, g grant.Gra
 		claims["preferred_username"] = who.Email // many clients name people by it
 	}
 	if g.HasScope("groups") {
-		claims["groups"] = append([]string{}, who.Groups...)
+		claims["groups"] = p.mapGroups(cl, who.Groups)
 	}
+	cl.MapClaims(claims)
 	return claims, nil
+}
+
+// mapGroups returns the client's names of the groups. The log says once which groups are dropped.
+func (p *Provider) mapGroups(cl client.Client, groups []string) []string {
+	mapped, dropped := cl.MapGroups(groups)
+	for _, group := range dropped {
+		if _, logged := p.droppedGroups.LoadOrStore([2]string{cl.ID, group}, true); !logged {
+			p.Grants.Log.Warn("group not sent to an app: other groups are mapped to its name", "app", cl.ID, "group", group,
+				"remedy", "rename the group, or map it too")
+		}
+	}
+	return mapped
 }

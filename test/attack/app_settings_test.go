@@ -1,7 +1,9 @@
 package attack
 
 import (
+	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -151,5 +153,73 @@ func (h *server) checkSessionIsTheEnd(anna *live.Browser, secret string) {
 	anna.Post("/signout")
 	if a := h.userinfo(s.text("access_token")); a.status != http.StatusUnauthorized {
 		h.T.Errorf("the access token outlives the sign-out: %d", a.status)
+	}
+}
+
+// A person chooses a name that an app takes for a role, or is in a group that only looks like a mapped one. No claim of an
+// app has a name that the protocol uses.
+func TestNobodyChoosesAMappedName(t *testing.T) {
+	t.Parallel()
+	mapped := func(a *twostep.App) {
+		a.ClaimNames = map[string]string{"groups": "roles", "preferred_username": "username"}
+		a.GroupNames = map[string]string{"wiki editors": "Editors"}
+		a.StaticClaims = map[string]string{"tenant": "acme"}
+		a.IDTokenClaims = []string{"roles", "tenant"}
+	}
+	withNews(t, mapped, func(h *server, c *clock, news twostep.App, secret string, anna *live.Browser) {
+		h.wantRedirect(anna.Post("/settings/name", "name", "Editors", "given_name", "Editors", "family_name", "acme"), "/settings")
+		for _, row := range [][2][]string{
+			{{}, {}}, {{"Editors"}, {}}, {{"editors", "EDITORS"}, {}}, {{"wiki editors"}, {"Editors"}},
+			{{"wiki editors", "Editors", "staff"}, {"staff", "Editors"}}, {{"Wiki Editors"}, {"Wiki Editors"}},
+		} {
+			if err := h.SetGroups(h.T.Context(), live.AnnaEmail, row[0]); err != nil {
+				h.T.Fatal(err)
+			}
+			s := h.tokensOf(anna, secret, "scope", "openid email profile groups")
+			said, front := h.userinfo(s.text("access_token")).body, h.claims(s.text("id_token"))
+			for where, claims := range map[string]map[string]any{"userinfo": said, "the ID token": front} {
+				if got := fmt.Sprint(claims["roles"]); got != fmt.Sprint(row[1]) || claims["groups"] != nil || claims["tenant"] != "acme" {
+					h.T.Errorf("%v: %s says %v", row[0], where, claims)
+				}
+			}
+			if said["username"] != live.AnnaEmail || said["email"] != live.AnnaEmail || said["preferred_username"] != nil {
+				h.T.Errorf("userinfo says %v", said)
+			}
+			if front["email"] != nil || front["name"] != nil || front["aud"] != "news" || front["sub"] == "" {
+				h.T.Errorf("the ID token says %v", front)
+			}
+		}
+		if !strings.Contains(h.Log.String(), "other groups are mapped to its name") {
+			h.T.Error("no line of the log names the dropped group")
+		}
+		h.checkClaimNames(news)
+	})
+}
+
+// checkClaimNames wants no app to have claims with the names of others.
+func (h *server) checkClaimNames(news twostep.App) {
+	h.T.Helper()
+	taken := []string{"iss", "sub", "aud", "exp", "iat", "nbf", "jti", "nonce", "acr", "amr", "auth_time", "azp", "at_hash",
+		"c_hash", "sid", "events", "email", "email_verified", "preferred_username", "groups", "name"}
+	for _, name := range taken {
+		for what, change := range map[string]func(*twostep.App){
+			"a group":   func(a *twostep.App) { a.ClaimNames = map[string]string{"groups": name} },
+			"a name":    func(a *twostep.App) { a.ClaimNames = map[string]string{"given_name": name} },
+			"an email":  func(a *twostep.App) { a.ClaimNames = map[string]string{"email": name, "preferred_username": "x"} },
+			"any value": func(a *twostep.App) { a.StaticClaims = map[string]string{name: "x"} },
+		} {
+			a := news
+			a.ClaimNames, a.StaticClaims, a.IDTokenClaims = nil, nil, nil
+			if change(&a); h.UpdateApp(h.T.Context(), a) == nil {
+				h.T.Errorf("%s is sent as %s", what, name)
+			}
+		}
+	}
+	for _, name := range []string{"roles", "role", "username", "login", "upn", "uid", "is_admin", "https://example.com/role"} {
+		a := news
+		a.ClaimNames = map[string]string{"name": name}
+		if h.UpdateApp(h.T.Context(), a) == nil {
+			h.T.Errorf("a person chooses their %s", name)
+		}
 	}
 }

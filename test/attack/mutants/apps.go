@@ -354,4 +354,31 @@ var apps = []mutation{
 	{test: "TestHybridResponseIsBoundToItsRequest", what: "a grant without a code is offline", edits: []edit{
 		{"internal/oidc/authorize.go", "if !authReq.WantsCode() {", "if false {"},
 	}},
+	{test: "TestNobodyChoosesAMappedName", what: "a group that is called like a mapped one is one", edits: []edit{
+		{"internal/client/claims.go", "case !is && isTarget(group):", "case !is && isTarget(group) && false:"},
+	}},
+	{test: "TestNobodyChoosesAMappedName", what: "letter case makes another group of it", edits: []edit{
+		{"internal/client/claims.go", "if strings.EqualFold(target, group) {", "if target == group {"},
+	}},
+	{test: "TestNobodyChoosesAMappedName", what: "a claim has a name of the protocol", edits: []edit{
+		{
+			"internal/client/claims.go",
+			"case slices.Contains(protocolClaims, name):",
+			`case slices.Contains(protocolClaims, name) && name == "":`,
+		},
+	}},
+	{test: "TestNobodyChoosesAMappedName", what: "a claim has the name of another one", edits: []edit{
+		{
+			"internal/client/claims.go",
+			"case slices.Contains(personClaims, name):",
+			`case slices.Contains(personClaims, name) && name == "":`,
+		},
+	}},
+	{test: "TestNobodyChoosesAMappedName", what: "the name of a person is sent as a role", edits: []edit{
+		{
+			"internal/client/claims.go",
+			"case slices.Contains(chosenClaims, from) &&",
+			`case slices.Contains(chosenClaims, from) && from == "" &&`,
+		},
+	}},
 }
