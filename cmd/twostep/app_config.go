@@ -31,7 +31,7 @@ type appTable struct {
 	Introspects  bool     `toml:"introspects" flag:"--introspects" help:"Let the app, an API, introspect the tokens of other apps"`
 	ResponseType []string `toml:"response_types" flag:"--response-type" example:"code id_token" help:"Response types besides code: code id_token or id_token, which send ID tokens through the browser"`
 	PKCE         string   `toml:"pkce" flag:"--pkce" default:"auto" values:"auto,required,off" help:"Require PKCE, PKCE or a nonce (auto), or neither (off); public apps always need PKCE"`
-	Algorithm    string   `toml:"algorithm" flag:"--algorithm" default:"RS256" values:"RS256,ES256" help:"Signature of ID tokens"`
+	Algorithm    string   `toml:"algorithm" flag:"--algorithm" default:"RS256" values:"RS256,ES256,EdDSA" help:"Signature of ID tokens"`
 	Pairwise     bool     `toml:"pairwise" flag:"--pairwise" help:"Use pairwise subject identifiers"`
 	Hosts        []string `toml:"hosts" flag:"--host" example:"wiki.example.com" help:"Hosts behind a reverse proxy that asks this server"`
 	ACR          string   `toml:"acr" flag:"--acr" example:"urn:twostep:acr:2" help:"Lowest authentication level (acr) of every sign-in to the app"`

@@ -22,7 +22,7 @@ type appFlags struct {
 	Introspects  *bool    `help:"Let the app, an API, introspect the tokens of other apps"`
 	ResponseType []string `sep:"none" name:"response-type" placeholder:"TYPE" help:"Allow this response type besides code: \"code id_token\" or id_token, which send ID tokens through the browser; can be repeated"`
 	PKCE         *string  `name:"pkce" placeholder:"MODE" help:"Require PKCE (required), PKCE or a nonce (auto), or neither (off); default: auto"`
-	Algorithm    *string  `placeholder:"ALG" help:"Sign ID tokens with this algorithm, RS256 or ES256 (default: RS256)"`
+	Algorithm    *string  `placeholder:"ALG" help:"Sign ID tokens with this algorithm, RS256, ES256 or EdDSA (default: RS256)"`
 	Pairwise     *bool    `help:"Use pairwise subject identifiers"`
 	ACR          *string  `name:"acr" placeholder:"ACR" help:"Require at least this authentication level (acr), like urn:twostep:acr:2"`
 	MaxAge       *string  `name:"max-age" placeholder:"TIME" help:"Ask people to sign in again after this time, like 8h"`

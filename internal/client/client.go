@@ -52,7 +52,7 @@ type Client struct {
 	ResponseTypes []string `json:"response_types,omitempty"`
 	// PKCE says which authorization requests need a code_challenge; "" is PKCEAuto.
 	PKCE       string `json:"pkce,omitempty"`
-	IDTokenAlg string `json:"algorithm,omitempty"` // RS256 (default) or ES256
+	IDTokenAlg string `json:"algorithm,omitempty"` // RS256 (default), ES256 or EdDSA
 	// Pairwise gives the client its own subject identifier for each person (OpenID Connect Core 8).
 	Pairwise bool `json:"pairwise,omitempty"`
 	// Hosts are host names behind a reverse proxy that asks /auth/check.
@@ -176,8 +176,8 @@ func (c Client) Validate() error {
 	case len(c.RedirectURIs) == 0 && len(c.Hosts) == 0 && c.IsPublic():
 		return c.validationError("redirects",
 			"it needs a redirect URL, a host or a secret")
-	case c.SigningAlg() != string(jose.ES256) && c.SigningAlg() != string(jose.RS256):
-		return c.validationError("algorithm", "the algorithm is %q, want RS256 or ES256", c.IDTokenAlg)
+	case !slices.Contains([]string{string(jose.RS256), string(jose.ES256), string(jose.EdDSA)}, c.SigningAlg()):
+		return c.validationError("algorithm", "the algorithm is %q, want RS256, ES256 or EdDSA", c.IDTokenAlg)
 	case !slices.Contains([]string{"", PKCEAuto, PKCERequired, PKCEOff}, c.PKCE):
 		return c.validationError("pkce", "pkce is %q, want auto, required or off", c.PKCE)
 	case c.PKCE != "" && c.PKCE != PKCERequired && c.IsPublic():

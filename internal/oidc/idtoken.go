@@ -1,8 +1,6 @@
 package oidc
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
 	"net/http"
 	"time"
 
@@ -28,22 +26,15 @@ func (p *Provider) signIDToken(
 	claims["auth_time"], claims["acr"], claims["amr"], claims["sid"] = g.AuthTime.Unix(), g.ACR(), g.AMR,
 		p.Grants.SID(g.SessionID, cl.ID)
 	for name, value := range map[string]string{
-		"nonce": bound.nonce, "at_hash": leftHash(bound.accessToken), "c_hash": leftHash(bound.code),
+		"nonce":   bound.nonce,
+		"at_hash": grant.HashForIDToken(cl, bound.accessToken),
+		"c_hash":  grant.HashForIDToken(cl, bound.code),
 	} {
 		if value != "" {
 			claims[name] = value
 		}
 	}
 	return p.Grants.SignJWT(r.Context(), cl.SigningAlg(), grant.IDTokenType, claims)
-}
-
-// leftHash returns the left half of a hash of a code or token, or "" if there is none.
-func leftHash(token string) string {
-	if token == "" {
-		return ""
-	}
-	sum := sha256.Sum256([]byte(token))
-	return base64.RawURLEncoding.EncodeToString(sum[:16])
 }
 
 // idTokenEnd returns when an ID token ends that is signed now: with its grant at the latest, because it cannot be

@@ -1,11 +1,16 @@
 package attack
 
 import (
+	"crypto/sha512"
+	"encoding/base64"
 	"fmt"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
 
 	"twostep.example/twostep"
 	"twostep.example/twostep/internal/store/storetest"
@@ -222,4 +227,62 @@ func (h *server) checkClaimNames(news twostep.App) {
 			h.T.Errorf("a person chooses their %s", name)
 		}
 	}
+}
+
+// A token that is signed with one key says that it is signed by another algorithm, and apps that do not use EdDSA get keys
+// that their libraries do not know.
+func TestEdDSAKeysAreForAppsThatUseThem(t *testing.T) {
+	t.Parallel()
+	withNews(t, func(*twostep.App) {}, func(h *server, c *clock, news twostep.App, secret string, anna *live.Browser) {
+		published := func() string {
+			return h.Browser().Get("/oauth2/jwks").Body + h.Browser().Get("/.well-known/openid-configuration").Body
+		}
+		if text := published(); strings.Contains(text, "OKP") || strings.Contains(text, `"RS256","EdDSA"`) {
+			h.T.Errorf("keys that no app uses: %s", text)
+		}
+		news.IDTokenAlg = "EdDSA"
+		h.setNews(news)
+		if text := published(); !strings.Contains(text, `"Ed25519"`) || !strings.Contains(text, `"RS256","EdDSA"`) {
+			h.T.Errorf("the key of the app is missing: %s", text)
+		}
+		s := h.tokensOf(anna, secret)
+		token := s.text("id_token")
+		sum := sha512.Sum512([]byte(s.text("access_token")))
+		if claims := h.claims(token); claims["at_hash"] != base64.RawURLEncoding.EncodeToString(sum[:32]) {
+			h.T.Errorf("at_hash is %v", claims["at_hash"])
+		}
+		if to := h.authorize(anna, asking("news", newsBack, "id_token_hint", token)); !to.Query().Has("code") {
+			h.T.Errorf("a hint: %s", to)
+		}
+		parts := strings.Split(token, ".")
+		head, _ := base64.RawURLEncoding.DecodeString(parts[0])
+		for _, algorithm := range []string{"RS256", "ES256", "HS256", "none", "Ed25519"} {
+			forged := strings.Replace(string(head), "EdDSA", algorithm, 1)
+			parts[0] = base64.RawURLEncoding.EncodeToString([]byte(forged))
+			if to := h.authorize(anna, asking("news", newsBack, "id_token_hint", strings.Join(parts, "."))); to.Query().Has("code") {
+				h.T.Errorf("a hint that says %s: %s", algorithm, to)
+			}
+		}
+		first := h.kidOf(token)
+		c.advance(91 * 24 * time.Hour)
+		anna = h.annaSignedIn()
+		if kid := h.kidOf(h.tokensOf(anna, secret).text("id_token")); kid != first || strings.Count(published(), "Ed25519") != 2 {
+			h.T.Errorf("a new key signs at once, or is not published: %s", published())
+		}
+		c.advance(25 * time.Hour)
+		anna = h.annaSignedIn()
+		if kid := h.kidOf(h.tokensOf(anna, secret).text("id_token")); kid == first {
+			h.T.Error("the old key signs")
+		}
+	})
+}
+
+// kidOf returns the ID of the key that has signed a token.
+func (h *server) kidOf(token string) string {
+	h.T.Helper()
+	parsed, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{jose.EdDSA})
+	if err != nil {
+		h.T.Fatal(err)
+	}
+	return parsed.Headers[0].KeyID
 }

@@ -31,7 +31,7 @@ var later = map[string]string{
 // unused are the numbers from 1 to lastRow that no row has.
 var unused = []int{317, 318, 319, 324, 396, 397, 398, 399}
 
-const lastRow = 404
+const lastRow = 405
 
 // folderOf is the folder of a test of the catalogue, seen from here.
 func folderOf(t Test) string {

@@ -339,7 +339,7 @@ var apps = []mutation{
 		},
 	}},
 	{test: "TestHybridResponseIsBoundToItsRequest", what: "an ID token says nothing about its code", edits: []edit{
-		{"internal/oidc/idtoken.go", `"c_hash": leftHash(bound.code),`, `"c_hash": "",`},
+		{"internal/oidc/idtoken.go", `"c_hash":  grant.HashForIDToken(cl, bound.code),`, `"c_hash":  "",`},
 	}},
 	{test: "TestHybridResponseIsBoundToItsRequest", what: "an access token is in the front channel", edits: []edit{
 		{
@@ -380,5 +380,11 @@ var apps = []mutation{
 			"case slices.Contains(chosenClaims, from) &&",
 			`case slices.Contains(chosenClaims, from) && from == "" &&`,
 		},
+	}},
+	{test: "TestEdDSAKeysAreForAppsThatUseThem", what: "keys that no app uses are published", edits: []edit{
+		{"internal/grant/signing_key.go", "if slices.ContainsFunc(g.Clients.LastKnown(ctx), usesEdDSA) {", "if usesEdDSA != nil {"},
+	}},
+	{test: "TestEdDSAKeysAreForAppsThatUseThem", what: "a token is bound by a shorter hash", edits: []edit{
+		{"internal/grant/signing_key.go", "sum := sha512.Sum512([]byte(token))", "sum := sha512.Sum512_256([]byte(token))"},
 	}},
 }
