@@ -124,6 +124,10 @@ pairwise = true
 hosts = ["grafana.example.com"]
 acr = "urn:twostep:acr:2"
 max_age = "8h"
+id_token_claims = ["roles", "tenant"]
+map_claims = ["groups = roles"]
+map_groups = ["staff=Members"]
+claims = ["tenant=a=b"]
 response_types = ["code"]
 id_token_ttl = "1h"
 access_token_ttl = "5m"
@@ -170,7 +174,9 @@ func TestConfigFileSetsEverySetting(t *testing.T) {
 			AllowedSchemes:         []string{"vscode"}, InsecureHTTP: true,
 			ThirdParty: true, PKCE: "off", IDTokenAlg: "RS256", Pairwise: true,
 			Hosts:       []string{"grafana.example.com"},
-			RequiredACR: "urn:twostep:acr:2", MaxAge: 8 * 60 * 60, ResponseTypes: []string{"code"},
+			RequiredACR: "urn:twostep:acr:2", MaxAge: 8 * 60 * 60, IDTokenClaims: []string{"roles", "tenant"},
+			ClaimNames: map[string]string{"groups": "roles"}, GroupNames: map[string]string{"staff": "Members"},
+			StaticClaims: map[string]string{"tenant": "a=b"}, ResponseTypes: []string{"code"},
 			IDTokenTTL: 60 * 60, AccessTokenTTL: 5 * 60, RefreshTokenTTL: 90 * 86400, RefreshTokenIdle: 10 * 86400,
 			RequiredGroups: []string{"staff", "admins"},
 		}, {ID: "phone", RedirectURIs: []string{"com.example.app:/cb"}}},

@@ -6,7 +6,6 @@ import (
 
 	"twostep.example/twostep/internal/challenge"
 	"twostep.example/twostep/internal/client"
-	"twostep.example/twostep/internal/grant"
 	"twostep.example/twostep/internal/render"
 	"twostep.example/twostep/internal/session"
 )
@@ -45,7 +44,7 @@ func (p *Provider) discovery(w http.ResponseWriter, r *http.Request) error {
 		"response_modes_supported":                         responseModes,
 		"grant_types_supported":                            grantTypes(clients),
 		"subject_types_supported":                          []string{"public", "pairwise"},
-		"id_token_signing_alg_values_supported":            grant.SigningAlgorithms(),
+		"id_token_signing_alg_values_supported":            p.Grants.SigningAlgorithms(r.Context()),
 		"token_endpoint_auth_methods_supported":            clientAuthMethods,
 		"token_endpoint_auth_signing_alg_values_supported": []string{"ES256", "RS256", "PS256", "EdDSA"},
 		"code_challenge_methods_supported":                 []string{"S256"},
