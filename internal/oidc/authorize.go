@@ -12,6 +12,7 @@ import (
 
 	"twostep.example/twostep/internal/client"
 	"twostep.example/twostep/internal/grant"
+	"twostep.example/twostep/internal/metadata"
 	"twostep.example/twostep/internal/render"
 	"twostep.example/twostep/internal/session"
 )
@@ -62,10 +63,18 @@ func (e *pageError) Error() string { return e.logDetail }
 // resolveClient returns the client and the redirect URI of an authorization request. It returns a *pageError if
 // one of them is not registered (RFC 9700 4.11.2). For a pushed request the redirect URI is empty.
 func (p *Provider) resolveClient(r *http.Request, values url.Values) (cl client.Client, redirect string, err error) {
-	cl, err = p.Grants.Clients.Get(r.Context(), values.Get("client_id"))
+	id := values.Get("client_id")
+	cl, err = p.Grants.FindClient(r.Context(), id, p.Pages.Origin(r))
 	if errors.Is(err, client.ErrNotFound) {
-		return cl, "", &pageError{"oidc.noapp",
-			"there is no app with the client_id " + strconv.Quote(truncate(values.Get("client_id")))}
+		detail := "there is no app with the client_id " + strconv.Quote(truncate(id))
+		if client.IsDocumentID(id) {
+			detail += ": to allow apps that are not registered, set client_metadata = true"
+		}
+		return cl, "", &pageError{"oidc.noapp", detail}
+	}
+	if refused, ok := errors.AsType[*metadata.Error](err); ok {
+		return cl, "", &pageError{"oidc.document",
+			fmt.Sprintf("the metadata document %q: %s", truncate(id), refused.Reason)}
 	}
 	if err != nil || grant.IsPushedRequestURI(values.Get("request_uri")) {
 		return cl, "", err

@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"twostep.example/twostep/internal/audit"
 	"twostep.example/twostep/internal/client"
 	"twostep.example/twostep/internal/grant"
+	"twostep.example/twostep/internal/metadata"
 	"twostep.example/twostep/internal/ratelimit"
 )
 
@@ -33,11 +35,18 @@ func (p *Provider) authenticateClient(r *http.Request, values url.Values) (clien
 	if err != nil {
 		return client.Client{}, err
 	}
-	cl, err := p.Grants.Clients.Get(r.Context(), credentials.id)
+	find := p.Grants.Clients.Get
+	if r.URL.Path == parPath { // it begins a request, like authorize
+		find = func(ctx context.Context, id string) (client.Client, error) {
+			return p.Grants.FindClient(ctx, id, p.Pages.Origin(r))
+		}
+	}
+	cl, err := find(r.Context(), credentials.id)
 	if err == nil {
 		err = p.verifyClientCredentials(r, cl, credentials)
 	}
-	if errors.Is(err, errInvalidClient) || errors.Is(err, client.ErrNotFound) || errors.Is(err, grant.ErrInvalid) {
+	if errors.Is(err, errInvalidClient) || errors.Is(err, client.ErrNotFound) || errors.Is(err, grant.ErrInvalid) ||
+		errors.As(err, new(*metadata.Error)) {
 		from := p.Pages.Origin(r)
 		limitErr := p.Grants.Limits.Spend(r.Context(), p.Grants.Store,
 			ratelimit.PerNetwork("wrong_client_secrets_network", from.Networks(), time.Minute, clientAuthFailuresPerMinute)...)

@@ -57,6 +57,7 @@ func (p *Provider) discovery(w http.ResponseWriter, _ *http.Request) error {
 		"request_uri_parameter_supported":                false,
 		"require_pushed_authorization_requests":          false,
 		"authorization_response_iss_parameter_supported": true,
+		"client_id_metadata_document_supported":          p.Grants.Documents != nil,
 		"backchannel_logout_supported":                   true,
 		"backchannel_logout_session_supported":           true,
 	})

@@ -311,6 +311,14 @@ CREATE TABLE clients (
 	created_at   BIGINT NOT NULL
 );
 
+-- OAuth clients that are not registered: what their metadata documents say.
+CREATE TABLE client_documents (
+	id           TEXT PRIMARY KEY,                  -- the URL of the document, which is the client_id
+	registration TEXT NOT NULL,                     -- JSON, as in clients
+	expires_at   BIGINT NOT NULL                    -- when the document is to be read again
+);
+CREATE INDEX client_documents_expires ON client_documents (expires_at);
+
 -- Authorization requests that wait for the person to sign in or to consent.
 CREATE TABLE authorization_requests (
 	id             BYTEA PRIMARY KEY,               -- hash
