@@ -134,8 +134,12 @@ func (c Client) MaxAuthAge() time.Duration { return time.Duration(c.MaxAge) * ti
 // IsPublic reports whether the client has no credentials (RFC 6749 2.1).
 func (c Client) IsPublic() bool { return len(c.SecretHashes) == 0 && len(c.JWKSet) == 0 }
 
-// DisplayName returns the name, or the id if there is no name.
+// DisplayName returns the name, or the id if there is no name. Of a metadata document it is the host: anybody can write
+// any name there.
 func (c Client) DisplayName() string {
+	if c.IsDocument() {
+		return c.documentHost()
+	}
 	if c.Name != "" {
 		return c.Name
 	}

@@ -383,13 +383,14 @@ func (g *Grants) ConsumeAuthRequest(ctx context.Context, token string) error {
 }
 
 // HasConsent reports whether the person has allowed the client the whole scope of the request. With
-// prompt=consent only consent given after the request counts.
+// prompt=consent, and for clients that are not registered, only consent given after the request counts.
 func (g *Grants) HasConsent(ctx context.Context, who session.Session, r AuthRequest) (bool, error) {
 	c, err := g.Store.GetConsent(ctx, who.Account.ID, r.ClientID)
 	if errors.Is(err, store.ErrNotFound) {
 		return false, nil
 	}
-	if slices.Contains(r.Prompt, "consent") && c.GrantedAt.Before(r.RequestedAt.Truncate(time.Millisecond)) {
+	// An app that is not registered may run on the device of anybody (RFC 8252 8.6).
+	if (slices.Contains(r.Prompt, "consent") || client.IsDocumentID(r.ClientID)) && c.GrantedAt.Before(r.RequestedAt.Truncate(time.Millisecond)) {
 		return false, err
 	}
 	return consentCovers(c, r.Scope), err

@@ -14,6 +14,8 @@ import (
 // consentPage is the data of the pages that ask for the account or for consent.
 type consentPage struct {
 	ClientName   string
+	DocumentURL  string // of an app that is not registered: its metadata document; "": it is registered
+	ClaimedName  string // what the document says that the app is called
 	RedirectHost string // of the redirect URI; for other schemes the scheme
 	Email        string // of the signed-in account
 	ScopeKeys    []string
@@ -60,6 +62,9 @@ func (p *Provider) showConsent(w http.ResponseWriter, r *http.Request, s pending
 		RequestToken: s.requestToken,
 		SID:          p.Grants.SID(s.progress.Session.ID, s.request.ClientID),
 		SubjectFixed: s.request.HintedSubject != "",
+	}
+	if cl := s.progress.Client; cl.IsDocument() {
+		page.DocumentURL, page.ClaimedName = cl.ID, cl.Name
 	}
 	render.AllowFormAction(w, client.CSPOrigin(s.request.RedirectURI))
 	return p.Pages.Render(w, r, render.View{

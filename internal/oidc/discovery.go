@@ -6,6 +6,7 @@ import (
 
 	"twostep.example/twostep/internal/challenge"
 	"twostep.example/twostep/internal/client"
+	"twostep.example/twostep/internal/grant"
 	"twostep.example/twostep/internal/render"
 	"twostep.example/twostep/internal/session"
 )
@@ -59,6 +60,7 @@ func (p *Provider) discovery(w http.ResponseWriter, r *http.Request) error {
 		"request_uri_parameter_supported":                false,
 		"require_pushed_authorization_requests":          false,
 		"authorization_response_iss_parameter_supported": true,
+		"client_id_metadata_document_supported":          p.Grants.Documents != nil,
 		"backchannel_logout_supported":                   true,
 		"backchannel_logout_session_supported":           true,
 	})
