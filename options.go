@@ -82,8 +82,8 @@ type Options struct {
 	// TrustNetwork says which addresses are the same network: "exact" (default: an IPv4 address, an IPv6 /64),
 	// "prefix" (an IPv4 /24, an IPv6 /56) or "off" (networks are not compared).
 	TrustNetwork string
-	// TrustBrowser says which browsers are the same: "family" (default: the same browser, system and kind of device,
-	// not an older version) or "exact" (the same User-Agent header).
+	// TrustBrowser says which browsers are the same: "family" (default: the same browser and system, not an older
+	// version) or "exact" (the same User-Agent header).
 	TrustBrowser string
 	// EmailSecondStep says when codes by email are a second step: "always" (default), or "until-another" (only until the
 	// account has another method that is no backup).

@@ -10,10 +10,12 @@ import (
 	"net/http"
 	"os/signal"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
 	"twostep.example/twostep"
+	"twostep.example/twostep/delivery"
 	"twostep.example/twostep/internal/demo"
 )
 
@@ -85,6 +87,9 @@ func (c *serveCommand) Run(ctx context.Context, to console, from *settingSources
 			"proxy, or proxy_secret, or let it connect to a Unix socket: without it client addresses are " +
 			"unknown and no device can be trusted")
 	}
+	if !s.isLocal() {
+		go probeMailServer(ctx, s.smtpServer(), log)
+	}
 	log.Info("listening", "address", listener.Addr().String(), "url", public)
 	var handler http.Handler = server
 	if c.Demo {
@@ -98,6 +103,31 @@ func (c *serveCommand) Run(ctx context.Context, to console, from *settingSources
 	web.MaxHeaderBytes = s.maxHeaderBytes()
 	web.TLSConfig = certificate
 	return serveUntil(ctx, listener, web, log)
+}
+
+// probeMailServer logs one line if the mail server cannot be used. The server starts without it: messages wait in the
+// queue.
+func probeMailServer(ctx context.Context, server delivery.SMTP, log *slog.Logger) {
+	err := server.Probe(ctx)
+	if err == nil || ctx.Err() != nil {
+		return
+	}
+	log.Warn("the mail server cannot be used, so emails wait: "+mailServerRemedy(err), "server", server.String(), "error", err)
+}
+
+// mailServerRemedy says what to do about an error of delivery.SMTP.Probe, by the step that failed.
+func mailServerRemedy(err error) string {
+	step, _, _ := strings.Cut(strings.TrimPrefix(err.Error(), "delivery: smtp "), ":")
+	switch step {
+	case "auth":
+		return "set smtp.user and smtp.password to those of an account that may send from smtp.from"
+	case "tls", "starttls":
+		return "set smtp.security to tls if the server expects TLS at once (port 465), or to starttls (port 587), and smtp.host " +
+			"to the name in its certificate"
+	case "ehlo":
+		return "set smtp.ehlo to the name that the DNS has for the address of this machine"
+	}
+	return "check smtp.host and smtp.port, and that this machine may connect to them"
 }
 
 // listen opens the port before anything else, so that a second server fails before it touches the

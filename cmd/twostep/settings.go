@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -107,7 +109,7 @@ func (p *postgresSettings) complete() (err error) {
 type trustSettings struct {
 	Days    int    `toml:"days" default:"30" placeholder:"N" allowed:"0 to 30" help:"Let people trust a device for this many days; 0 turns it off" example:"14"`
 	Network string `toml:"network" default:"exact" values:"exact,prefix,off" placeholder:"HOW" help:"Trust a device on the same IPv4 address or IPv6 /64 (exact), on the same IPv4 /24 or IPv6 /56 (prefix), or everywhere (off)"`
-	Browser string `toml:"browser" default:"family" values:"family,exact" placeholder:"HOW" help:"Trust the same browser, system and kind of device in this or a newer version (family), or the same User-Agent only (exact)"`
+	Browser string `toml:"browser" default:"family" values:"family,exact" placeholder:"HOW" help:"Trust the same browser and system in this or a newer version (family), or the same User-Agent only (exact)"`
 }
 
 type emailSettings struct {
@@ -168,6 +170,7 @@ type smtpSettings struct {
 	User     string `toml:"user" placeholder:"NAME" fallback:"no authentication" help:"Sign in to the mail server with this user name" example:"signin@example.com"`
 	Password string `toml:"password" kong:"-" placeholder:"TEXT" secret:"" help:"Sign in to the mail server with this password"`
 	From     string `toml:"from" placeholder:"ADDRESS" help:"Send email from this address; required with public_url" example:"'Example <signin@example.com>'"`
+	EHLO     string `toml:"ehlo" placeholder:"NAME" fallback:"the host of public_url, if it is a name" allowed:"a host name" help:"Greet the mail server with this name (EHLO)" example:"signin.example.com"`
 	Security string `toml:"security" default:"starttls" values:"starttls,tls,none" placeholder:"HOW" help:"Encrypt the connection to the mail server; none is for a server on this machine"`
 }
 
@@ -369,9 +372,21 @@ func mailServerError(err error) error {
 func (s *settings) smtpServer() delivery.SMTP {
 	return delivery.SMTP{
 		Host: s.SMTP.Host, Port: s.SMTP.Port, Security: s.SMTP.Security,
-		User: s.SMTP.User, Password: s.SMTP.Password, From: s.SMTP.From,
+		User: s.SMTP.User, Password: s.SMTP.Password, From: s.SMTP.From, EHLO: cmp.Or(s.SMTP.EHLO, s.publicName()),
 	}
 }
+
+// publicName returns the host of public_url if it is a name of the DNS, and "" otherwise.
+func (s *settings) publicName() string {
+	u, err := url.Parse(s.PublicURL)
+	if err != nil {
+		return ""
+	}
+	return dnsName.FindString(strings.TrimSuffix(u.Hostname(), "."))
+}
+
+// dnsName matches a host name of at least two labels whose last one begins with a letter (RFC 1123 2.1).
+var dnsName = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
 
 // publicURL returns the URL that people use. Without the setting it is that of the listener, whose
 // port counts: the setting may be 0.

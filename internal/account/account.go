@@ -209,10 +209,10 @@ func (a *Accounts) Invite(ctx context.Context, n NewAccount) (token string, err 
 // SignUpOpen reports whether anybody may create an account.
 func (a *Accounts) SignUpOpen() bool { return a.Settings.SignUp == "open" }
 
-// SignUp sends an email with a link to create an account. If the address has an account the email says so instead; the
+// SignUp sends an email with a link to create an account; linkQuery is its query, with the ? before it. If the address has an account the email says so instead; the
 // caller cannot tell the difference (ASVS 6.3.8). It returns ErrSignUpClosed, ErrEmail or ErrName, or an error that
 // wraps ratelimit.ErrLimited if the network requests too many links.
-func (a *Accounts) SignUp(ctx context.Context, email, name string, from origin.Origin) error {
+func (a *Accounts) SignUp(ctx context.Context, email, name, linkQuery string, from origin.Origin) error {
 	if !a.SignUpOpen() {
 		return ErrSignUpClosed
 	}
@@ -233,7 +233,7 @@ func (a *Accounts) SignUp(ctx context.Context, email, name string, from origin.O
 	case !errors.Is(err, store.ErrNotFound):
 		return fmt.Errorf("account: sign up: %w", err)
 	}
-	return a.sendLink(ctx, linkMail{l, template, e}, from)
+	return a.sendLink(ctx, linkMail{l, linkQuery, template, e}, from)
 }
 
 // Join creates the account of an invitation or a sign-up. If name is "" the account has the name of the link. Join does

@@ -250,7 +250,7 @@ func (a *Accounts) HashPassword(ctx context.Context, account store.Account, pass
 // RequestPasswordReset sends a link to choose a new password if the address has an account. The caller cannot tell
 // whether it has, and the work is the same (ASVS 6.3.8). It returns ErrEmail, or an error that wraps
 // ratelimit.ErrLimited if the network requests too many links.
-func (a *Accounts) RequestPasswordReset(ctx context.Context, email string, from origin.Origin) error {
+func (a *Accounts) RequestPasswordReset(ctx context.Context, email, linkQuery string, from origin.Origin) error {
 	address, err := ParseEmail(email)
 	if err != nil {
 		return err
@@ -266,9 +266,9 @@ func (a *Accounts) RequestPasswordReset(ctx context.Context, email string, from 
 		if account.ID == "" {
 			e.Target = a.unknownName(address)
 		}
-		return a.sendLink(ctx, linkMail{store.EmailLink{Purpose: store.LinkDecoy, Email: address}, noMail, e}, from)
+		return a.sendLink(ctx, linkMail{store.EmailLink{Purpose: store.LinkDecoy, Email: address}, "", noMail, e}, from)
 	}
-	return a.sendLink(ctx, linkMail{l, resetMail, e}, from)
+	return a.sendLink(ctx, linkMail{l, linkQuery, resetMail, e}, from)
 }
 
 // ResetPassword sets a new password with a link from RequestPasswordReset. It ends every attempt, session and trust of

@@ -45,7 +45,7 @@ func TestInvite(t *testing.T) {
 func TestSignUp(t *testing.T) {
 	withAccount(t, func(h *fixture) {
 		for _, email := range []string{annaEmail, "bob@example.com"} {
-			if err := h.Accounts.SignUp(h.Context(), email, "Bob", home); err != nil {
+			if err := h.Accounts.SignUp(h.Context(), email, "Bob", "", home); err != nil {
 				h.Errorf("%s: %v", email, err)
 			}
 		}
@@ -69,7 +69,7 @@ func TestSignUp(t *testing.T) {
 			h.Error(err)
 		}
 		h.Accounts.Settings.SignUp = "invited"
-		h.wantErr("sign-up when it is closed", h.Accounts.SignUp(h.Context(), "eve@example.com", "Eve", home), account.ErrSignUpClosed)
+		h.wantErr("sign-up when it is closed", h.Accounts.SignUp(h.Context(), "eve@example.com", "Eve", "", home), account.ErrSignUpClosed)
 	})
 }
 

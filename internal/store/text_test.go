@@ -44,7 +44,7 @@ func roundTrip(ctx context.Context, db *store.DB, one, other string) (problems [
 		_, err = tx.FindAccountByEmail(ctx, other)
 		same(errors.Is(err, store.ErrNotFound), one != other, nil)
 		i := store.Attempt{ID: "i", TokenHash: []byte("i"), AccountID: "a", Epoch: 1, Purpose: store.PurposeSignIn,
-			Address: one, UserAgent: other, ClientHints: one, ReturnTo: other, ExpiresAt: at(9), DeviceID: one,
+			Address: one, UserAgent: other, ClientHints: one, ExpiresAt: at(9), DeviceID: one,
 			OtherAddress: other, Reason: one}
 		must(tx.CreateAttempt(ctx, i))
 		signIn, _, _, err := tx.LoadAttempt(ctx, i.TokenHash)

@@ -46,7 +46,6 @@ CREATE TABLE attempts (
 	other_address      TEXT NOT NULL,               -- an address of the other family (IPv4, IPv6) that it was seen from
 	user_agent         TEXT NOT NULL,
 	client_hints       TEXT NOT NULL,               -- Sec-CH-UA
-	return_to          TEXT NOT NULL,
 	device_id          TEXT NOT NULL,               -- '' if the browser is not known
 	reason             TEXT NOT NULL,               -- why the second step is required; '' where it always is
 	device_verified_at BIGINT NOT NULL,             -- when the browser was last verified, if that is the reason
