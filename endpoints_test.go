@@ -14,7 +14,7 @@ import (
 func TestUnknownEndpointsAnswerClients(t *testing.T) {
 	m := newMisconfigured(t, filepath.Join(t.TempDir(), "twostep.db"))
 	for path, status := range map[string]int{
-		"/oauth2/unknown": 404, "/oauth2/": 404, "/oauth2/token/": 404, "/oauth2/.well-known/openid-configuration": 404,
+		"/oauth2/unknown": 404, "/oauth2/": 404, "/oauth2/token/": 404, "/oauth2/x/.well-known/openid-configuration": 404,
 		"//.well-known/openid-configuration": 404, "/.well-known/unknown": 404,
 		"/realms/x/.well-known/openid-configuration": 404, "/oauth2/token": 405, "/oauth2/par": 405,
 	} {

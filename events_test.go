@@ -77,6 +77,7 @@ var withoutEvent = map[string]string{
 
 	"Grants.ConsumePushedRequest": "takes a request of an app, which nobody has allowed yet", "Grants.MarkActionStarted": "likewise", "Grants.SelectAccount": "likewise",
 	"Grants.PollDevice":         "gives a device the tokens of a grant whose event is recorded",
+	"Grants.BindAuthRequest":    "likewise",
 	"Grants.ConsumeAuthRequest": "likewise", "Grants.IssueHostToken": "a token of a grant whose event is recorded", "Grants.IssueClientCredentialsToken": "a token of an app for itself, as often as it likes",
 	"Grants.ClaimLogoutTokens": "tells apps of sessions whose end is recorded", "Grants.MarkLogoutDelivered": "likewise",
 	"Grants.VerifyClientAssertion": "uses up the name of an assertion", "Grants.Subject": "keeps a salt, once", "Grants.LoadAuthProgress": "likewise",
@@ -216,7 +217,7 @@ func (w *walk) undoLink() string {
 func (w *walk) changedUndoLink() string {
 	w.Helper()
 	token := w.undoLink()
-	w.must(w.services.Accounts.RequestPasswordReset(w.Context(), annaEmail, here))
+	w.must(w.services.Accounts.RequestPasswordReset(w.Context(), annaEmail, "", here))
 	w.must(w.services.Accounts.ResetPassword(w.Context(), w.mailed(`/reset#(\S+)`), "another horse battery", here))
 	return token
 }
@@ -244,25 +245,27 @@ var acts = []act{
 		return func() error { return w.services.Accounts.Join(w.Context(), token, "Ben", annaWord, here) }
 	}, []audit.Kind{audit.AccountCreated}, audit.TypePerson, nil},
 	{"Accounts.SignUp", func(w *walk) func() error {
-		return func() error { return w.services.Accounts.SignUp(w.Context(), "ben@example.com", "Ben", here) }
+		return func() error { return w.services.Accounts.SignUp(w.Context(), "ben@example.com", "Ben", "", here) }
 	}, []audit.Kind{audit.SignUpRequested}, audit.TypeAnonymous, nil},
 	{"Accounts.SignUp", func(w *walk) func() error {
-		return func() error { return w.services.Accounts.SignUp(w.Context(), annaEmail, "Ben", here) }
+		return func() error { return w.services.Accounts.SignUp(w.Context(), annaEmail, "Ben", "", here) }
 	}, []audit.Kind{audit.SignUpRequested}, audit.TypeAnonymous, nil},
 	{"Accounts.RequestPasswordReset", func(w *walk) func() error {
-		return func() error { return w.services.Accounts.RequestPasswordReset(w.Context(), annaEmail, here) }
+		return func() error { return w.services.Accounts.RequestPasswordReset(w.Context(), annaEmail, "", here) }
 	}, []audit.Kind{audit.PasswordResetRequested}, audit.TypeAnonymous, nil},
 	{"Accounts.RequestPasswordReset", func(w *walk) func() error {
-		return func() error { return w.services.Accounts.RequestPasswordReset(w.Context(), "nobody@example.com", here) }
+		return func() error {
+			return w.services.Accounts.RequestPasswordReset(w.Context(), "nobody@example.com", "", here)
+		}
 	}, []audit.Kind{audit.PasswordResetRequested}, audit.TypeAnonymous, nil},
 	{"Accounts.RequestPasswordReset", func(w *walk) func() error { // one too many of this network
 		for n := range ratelimit.LinksPerNetworkHour {
-			w.must(w.services.Accounts.RequestPasswordReset(w.Context(), fmt.Sprintf("nobody%d@example.com", n), here))
+			w.must(w.services.Accounts.RequestPasswordReset(w.Context(), fmt.Sprintf("nobody%d@example.com", n), "", here))
 		}
-		return func() error { return w.services.Accounts.RequestPasswordReset(w.Context(), annaEmail, here) }
+		return func() error { return w.services.Accounts.RequestPasswordReset(w.Context(), annaEmail, "", here) }
 	}, []audit.Kind{audit.LimitReached}, audit.TypeAnonymous, ratelimit.ErrLimited},
 	{"Accounts.ResetPassword", func(w *walk) func() error {
-		w.must(w.services.Accounts.RequestPasswordReset(w.Context(), annaEmail, here))
+		w.must(w.services.Accounts.RequestPasswordReset(w.Context(), annaEmail, "", here))
 		reset := w.mailed(`/reset#(\S+)`)
 		return func() error {
 			return w.services.Accounts.ResetPassword(w.Context(), reset, "another horse battery", here)
@@ -281,8 +284,10 @@ var acts = []act{
 	{"Accounts.SetGroups", func(w *walk) func() error {
 		return func() error { return w.SetGroups(w.Context(), annaEmail, []string{"staff"}) }
 	}, []audit.Kind{audit.GroupsChanged}, audit.TypeOperator, nil},
-	{"Accounts.ChangeName", func(w *walk) func() error {
-		return func() error { return w.services.Accounts.ChangeName(w.Context(), w.a.Ref(), "Anne", here) }
+	{"Accounts.ChangeNames", func(w *walk) func() error {
+		return func() error {
+			return w.services.Accounts.ChangeNames(w.Context(), w.a.Ref(), store.Names{Name: "Anne"}, here)
+		}
 	}, []audit.Kind{audit.NameChanged}, audit.TypePerson, nil},
 	{"SignIns.InvalidateAll", func(w *walk) func() error {
 		return func() error { return w.InvalidateAfterRestore(w.Context()) }
@@ -692,7 +697,7 @@ func (w *walk) deviceRequest() (grant.AuthRequest, session.Session) {
 	w.must(err)
 	token, err := w.grants.EnterUserCode(w.Context(), who, codes.UserCode, here)
 	w.must(err)
-	r, err := w.grants.GetAuthRequest(w.Context(), token)
+	r, err := w.grants.GetAuthRequest(w.Context(), token, nil)
 	w.must(err)
 	return r, who
 }

@@ -57,6 +57,10 @@ type Options struct {
 	IdleTimeout time.Duration
 	// AbsoluteTimeout is how long a session lasts in any case: at least IdleTimeout, default 24 h.
 	AbsoluteTimeout time.Duration
+	// StaySignedIn adds the checkbox "Stay signed in" to the sign-in page. It says whether the browser keeps the cookie of
+	// the session when it is closed. Without it, the browser does so if AbsoluteTimeout is more than 24 h. The session
+	// ends as IdleTimeout and AbsoluteTimeout say in any case.
+	StaySignedIn bool
 	// SMSPrice is the price of one text message, in thousandths of a currency unit: 80 is 0.08. Default: 0.
 	SMSPrice int64
 	// SMSDailyBudget is the most that all text messages of a day (UTC) may cost, in the unit of SMSPrice. 0: no limit.
@@ -78,8 +82,8 @@ type Options struct {
 	// TrustNetwork says which addresses are the same network: "exact" (default: an IPv4 address, an IPv6 /64),
 	// "prefix" (an IPv4 /24, an IPv6 /56) or "off" (networks are not compared).
 	TrustNetwork string
-	// TrustBrowser says which browsers are the same: "family" (default: the same browser, system and kind of device,
-	// not an older version) or "exact" (the same User-Agent header).
+	// TrustBrowser says which browsers are the same: "family" (default: the same browser and system, not an older
+	// version) or "exact" (the same User-Agent header).
 	TrustBrowser string
 	// EmailSecondStep says when codes by email are a second step: "always" (default), or "until-another" (only until the
 	// account has another method that is no backup).
@@ -117,6 +121,9 @@ type Options struct {
 	// PrivateClients accepts private client addresses (RFC 1918, RFC 4193). Otherwise a private address is assumed to
 	// be a proxy, and the network of the client is unknown.
 	PrivateClients bool
+	// HSTSSubdomains extends Strict-Transport-Security, which every https response has for a year, to all subdomains of
+	// the host of PublicURL (includeSubDomains, RFC 6797 6.1.2). Browsers then refuse http there.
+	HSTSSubdomains bool
 
 	look         brand.Brand // Brand, checked
 	machineClock bool        // Now was not set

@@ -164,7 +164,7 @@ func build(ctx context.Context, o Options, keys *seal.KeyRing, db *store.DB) (*S
 		Passwords: seal.NewPasswordHasher(seal.HashCost{}, 0, 0),
 		Settings:  account.Settings{Site: o.Site, PublicURL: o.PublicURL, SignUp: o.SignUp, Location: o.Location},
 		Enqueue:   out.Enqueue, NotifyOutbox: out.Notify, Trust: o.policy(), GuessBudget: o.perYear(), Methods: o.Methods,
-		Idle: o.IdleTimeout, Absolute: o.AbsoluteTimeout,
+		Idle: o.IdleTimeout, Absolute: o.AbsoluteTimeout, StaySignedIn: o.StaySignedIn,
 		Email: challenge.EmailPolicy{
 			UntilAnother: o.EmailSecondStep == store.EmailUntilAnother, PauseAfterReset: o.EmailPauseAfterReset,
 		},
@@ -194,7 +194,8 @@ func build(ctx context.Context, o Options, keys *seal.KeyRing, db *store.DB) (*S
 		return nil, fmt.Errorf("twostep: %w", err)
 	}
 	s.pages = &render.Renderer{
-		Site: o.Site, Brand: render.NewBrand(o.look), Secure: o.secure(), Location: o.Location, Log: o.Logger, Now: o.Now,
+		Site: o.Site, Brand: render.NewBrand(o.look), Secure: o.secure(), HSTSSubdomains: o.HSTSSubdomains,
+		Location: o.Location, Log: o.Logger, Now: o.Now,
 		JSONErrors: oidc.HasJSONErrors, NotFoundHint: oidc.IssuerHint(o.PublicURL),
 		Origins: origin.NewResolver(o.TrustedProxies, o.ProxySecret, o.private()),
 	}

@@ -28,7 +28,7 @@ type SMTP struct {
 	Security       string         // "starttls" (default), "tls" (implicit TLS), "none" (loopback only)
 	RootCAs        *x509.CertPool // nil uses the system's
 	Timeout        time.Duration  // for connecting and sending one message; 0 is 15 s
-	HELO           string         // EHLO name; "" is this machine's full name, or its address if it has none
+	EHLO           string         // name in the EHLO command; "" is this machine's full name, or its address if it has none
 }
 
 // String returns "smtp server " and the address, so that printing an SMTP never shows its password.
@@ -73,8 +73,8 @@ func (s SMTP) checkServer() error {
 		return fmt.Errorf("smtp.port is %d, want 1 to 65535, or 0 for the default", s.Port)
 	case s.Timeout < 0:
 		return fmt.Errorf("smtp.timeout is %s, want a positive time", s.Timeout)
-	case s.HELO != "" && !validHostname(s.HELO):
-		return fmt.Errorf("smtp.helo is %q, want a host name", s.HELO)
+	case s.EHLO != "" && !validHostname(s.EHLO):
+		return fmt.Errorf("smtp.ehlo is %q, want a host name, like signin.example.com", s.EHLO)
 	}
 	switch s.security() {
 	case securityStartTLS, securityTLS, securityNone:

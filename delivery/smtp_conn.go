@@ -90,7 +90,7 @@ func (c *smtpConn) handshake(s SMTP) (string, error) {
 		return "greeting", err
 	}
 	c.SkipSMTPUTF8(true) // our addresses are ASCII; SMTPUTF8 would restrict which relays may take the mail
-	if err := c.Hello(s.heloName(c.netConn.LocalAddr())); err != nil {
+	if err := c.Hello(s.ehloName(c.netConn.LocalAddr())); err != nil {
 		return "ehlo", err
 	}
 	if s.security() == securityStartTLS {
@@ -109,10 +109,10 @@ func (c *smtpConn) handshake(s SMTP) (string, error) {
 	return "auth", c.authenticate(s)
 }
 
-// heloName returns a fully qualified host name or an address literal, as RFC 5321 4.1.4 requires.
-func (s SMTP) heloName(local net.Addr) string {
-	if s.HELO != "" {
-		return s.HELO
+// ehloName returns a fully qualified host name or an address literal, as RFC 5321 4.1.4 requires.
+func (s SMTP) ehloName(local net.Addr) string {
+	if s.EHLO != "" {
+		return s.EHLO
 	}
 	if name, err := os.Hostname(); err == nil && strings.Contains(name, ".") && validHostname(name) {
 		return name

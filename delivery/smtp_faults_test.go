@@ -157,7 +157,7 @@ func TestSMTPResetDuringDataIsTemporary(t *testing.T) {
 func TestSMTPRoundTripCount(t *testing.T) {
 	port, said := faultySMTPServer{}.start(t)
 	s := plaintextSMTP(port)
-	s.HELO = "signin.example.com"
+	s.EHLO = "signin.example.com"
 	if err := s.Send(context.Background(), testCodeMail()); err != nil {
 		t.Fatal(err)
 	}

@@ -220,7 +220,7 @@ func TestSMTPCheck(t *testing.T) {
 		"on this machine only":                                      func(s *SMTP) { s.Security = "none" },
 		"would send smtp.password":                                  func(s *SMTP) { s.Security, s.User, s.Password = "none", "u", "hunter2" },
 		"smtp.timeout":                                              func(s *SMTP) { s.Timeout = -1 },
-		"smtp.helo":                                                 func(s *SMTP) { s.HELO = "a b" },
+		"smtp.ehlo":                                                 func(s *SMTP) { s.EHLO = "a b" },
 	} {
 		s := good
 		change(&s)

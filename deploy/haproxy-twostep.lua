@@ -3,7 +3,10 @@
 
 local server = "127.0.0.1:8080" -- or with listen = "unix:/run/twostep/twostep.sock": "unix@/run/twostep/twostep.sock"
 local url = "http://127.0.0.1/auth/check?reply=401"
-local asked = {"cookie", "x-forwarded-method", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-uri", "x-forwarded-for"}
+local asked = {"cookie", "x-forwarded-method", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-uri", "x-forwarded-for",
+	-- For public paths: see docs/forward-auth.md.
+	"origin", "access-control-request-method", "x-http-method-override", "x-http-method", "x-method-override", "x-rewrite-url",
+	"x-override-url"}
 local told = {"remote-user", "remote-email", "remote-name", "remote-groups", "remote-amr", "remote-acr"}
 
 core.register_action("twostep", {"http-req"}, function(txn)

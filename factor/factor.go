@@ -34,7 +34,13 @@ type UserError struct {
 	Field       string   // the form field that is wrong; "" is the whole form
 	MessageKey  string   // a key of Words.Messages
 	MessageArgs []string // names and values for the placeholders of the message: "Minutes", "3"
+	// Confirm is the value of the form field ConfirmField with which the person confirms the input, by sending the form
+	// again. "": the input cannot be confirmed.
+	Confirm string
 }
+
+// ConfirmField is a form field of Method.Enroll, see UserError.Confirm.
+const ConfirmField = "confirmed"
 
 func (r *UserError) Error() string { return r.Err.Error() + ": " + r.MessageKey }
 

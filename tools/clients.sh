@@ -16,21 +16,32 @@ go_program() {
 
 go_program oauth2-proxy github.com/oauth2-proxy/oauth2-proxy/v7 v7.15.6
 
-# The packages of npm, in the versions of test/clients/node/package-lock.json.
-if ! cmp -s test/clients/node/package-lock.json build/clients/node/package-lock.json; then
-	mkdir -p build/clients/node
-	cp test/clients/node/package.json build/clients/node/
-	(cd build/clients/node && cp ../../../test/clients/node/package-lock.json . && npm ci --ignore-scripts --no-audit --no-fund </dev/null) ||
-		{ rm -f build/clients/node/package-lock.json; exit 1; }
-fi
+# npm_packages NAME: the packages of npm, in the versions of test/clients/NAME/package-lock.json.
+npm_packages() {
+	if ! cmp -s "test/clients/$1/package-lock.json" "build/clients/$1/package-lock.json"; then
+		mkdir -p "build/clients/$1"
+		cp "test/clients/$1/package.json" "test/clients/$1/package-lock.json" "build/clients/$1/"
+		npm ci --prefix "build/clients/$1" --ignore-scripts --no-audit --no-fund </dev/null ||
+			{ rm -f "build/clients/$1/package-lock.json"; exit 1; }
+	fi
+}
 
-[ "${1:-all}" != quick ] || exit 0
+npm_packages node
 
 # The packages of PyPI, in the versions of test/clients/python/requirements.txt.
 if ! cmp -s test/clients/python/requirements.txt build/clients/python/requirements.txt; then
 	python3 -m venv --clear build/clients/python
 	build/clients/python/bin/pip install --quiet --disable-pip-version-check -r test/clients/python/requirements.txt
 	cp test/clients/python/requirements.txt build/clients/python/
+fi
+
+[ "${1:-all}" != quick ] || exit 0
+
+if ! command -v mvn >/dev/null || ! command -v javac >/dev/null; then
+	as_root=()
+	[ "$(id -u)" -eq 0 ] || as_root=(sudo)
+	"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+		apt-get install -y --no-install-recommends maven default-jdk-headless </dev/null
 fi
 
 # The packages of Maven Central that test/clients/java/pom.xml names, with what they need.
@@ -43,3 +54,4 @@ fi
 
 go_program miniflux.app miniflux.app/v2 v2.3.5
 go_program spa github.com/hashicorp/cap/oidc/examples/spa v0.16.0
+npm_packages angular

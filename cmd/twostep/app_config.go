@@ -34,6 +34,9 @@ type appTable struct {
 	Algorithm    string   `toml:"algorithm" flag:"--algorithm" default:"RS256" values:"RS256,ES256" help:"Signature of ID tokens"`
 	Pairwise     bool     `toml:"pairwise" flag:"--pairwise" help:"Use pairwise subject identifiers"`
 	Hosts        []string `toml:"hosts" flag:"--host" example:"wiki.example.com" help:"Hosts behind a reverse proxy that asks this server"`
+	PublicPaths  []string `toml:"public_paths" flag:"--public-path" example:"/hooks/*" help:"Paths of the hosts that everyone reaches without signing in, with an optional method and host in front"`
+	Preflight    bool     `toml:"public_preflight" flag:"--public-preflight" help:"Let CORS preflights of other websites reach the hosts without a sign-in"`
+	Encoding     string   `toml:"header_encoding" flag:"--header-encoding" default:"utf-8" values:"utf-8,percent,rfc2047" help:"Encoding of names beyond ASCII in the headers for the hosts"`
 	ACR          string   `toml:"acr" flag:"--acr" example:"urn:twostep:acr:2" help:"Lowest authentication level (acr) of every sign-in to the app"`
 	MaxAge       string   `toml:"max_age" flag:"--max-age" example:"8h" help:"Ask people to sign in again after this time"`
 	IDTokenTTL   string   `toml:"id_token_ttl" flag:"--id-token-ttl" default:"10m" help:"Time for which an ID token is valid" allowed:"1m to 24h"`
@@ -51,7 +54,8 @@ func (t *appTable) parse() (twostep.App, error) {
 		BackChannelLogoutURI: t.BackChannel, AllowedSchemes: t.Schemes, InsecureHTTP: t.InsecureHTTP,
 		SecretHashes: t.Secrets, ResponseTypes: t.ResponseType, ThirdParty: t.Foreign, CanIntrospect: t.Introspects, PKCE: t.PKCE,
 		IDTokenAlg: t.Algorithm, Pairwise: t.Pairwise,
-		Hosts: t.Hosts, RequiredACR: t.ACR, RequiredGroups: t.Groups, DeviceGrant: t.DeviceGrant,
+		Hosts: t.Hosts, PublicPaths: t.PublicPaths, PublicPreflight: t.Preflight, HeaderEncoding: t.Encoding,
+		RequiredACR: t.ACR, RequiredGroups: t.Groups, DeviceGrant: t.DeviceGrant,
 	}
 	wrong := func(key, what string) error { return &twostep.AppError{ClientID: t.ID, Field: key, Message: what} }
 	var err error

@@ -17,6 +17,9 @@ type appFlags struct {
 	SignedOut    []string `sep:"none" name:"signed-out" placeholder:"URL" help:"Allow the app to send people to this URL after signing out; can be repeated"`
 	BackChannel  *string  `name:"back-channel" placeholder:"URL" help:"Notify the app at this URL when a session ends (back-channel logout)"`
 	Host         []string `sep:"none" placeholder:"HOST" help:"Protect this host behind a reverse proxy that asks this server; can be repeated"`
+	PublicPath   []string `sep:"none" name:"public-path" placeholder:"PATH" help:"Let everyone reach this path of the hosts without signing in, like /hooks/* or 'POST /hooks/*'; can be repeated"`
+	Preflight    *bool    `name:"public-preflight" help:"Let CORS preflights of other websites reach the hosts without a sign-in"`
+	Encoding     *string  `name:"header-encoding" placeholder:"HOW" help:"Send names beyond ASCII to the hosts as utf-8, percent or rfc2047 (default: utf-8)"`
 	Public       *bool    `help:"Create no secret, for an app on a phone or in a browser; with set, --public=false creates one"`
 	Foreign      *bool    `help:"Ask people for consent, for an app that belongs to someone else"`
 	Introspects  *bool    `help:"Let the app, an API, introspect the tokens of other apps"`
@@ -53,6 +56,9 @@ func (f *appFlags) apply(a *twostep.App) (secret string, err error) {
 	setListIfGiven(&a.PostLogoutRedirectURIs, f.SignedOut)
 	setListIfGiven(&a.ResponseTypes, f.ResponseType)
 	setListIfGiven(&a.Hosts, f.Host)
+	setListIfGiven(&a.PublicPaths, f.PublicPath)
+	setIfGiven(&a.PublicPreflight, f.Preflight)
+	setIfGiven(&a.HeaderEncoding, f.Encoding)
 	setListIfGiven(&a.RequiredGroups, f.Group)
 	for _, t := range []struct {
 		flag  string

@@ -65,6 +65,9 @@ func formatCredentials(a twostep.App, secret, issuer string) string {
 		remarks = append(remarks, "The proxy must send its check to the address that Twostep listens on, and be "+
 			"in trusted_proxies: see docs/forward-auth.md.")
 	}
+	if len(a.PublicPaths) > 0 {
+		remarks = append(remarks, "Everyone can reach the public paths: the app must protect them itself if necessary.")
+	}
 	if len(a.AllowedSchemes) > 0 {
 		remarks = append(remarks, "Another app on the device of a person can take over the scheme "+
 			strings.Join(a.AllowedSchemes, ", ")+". PKCE keeps it from using the code.")
@@ -114,6 +117,9 @@ func appDetails(a twostep.App, fixed bool) []outputRow {
 		{"signed out", a.PostLogoutRedirectURIs},
 		{"back channel", []string{a.BackChannelLogoutURI}},
 		{"hosts", a.Hosts},
+		{"public paths", a.PublicPaths},
+		{"preflights", only(a.PublicPreflight, "reach the hosts without a sign-in")},
+		{"headers", []string{a.HeaderEncoding}},
 		{"introspects", only(a.CanIntrospect, "may introspect the tokens of other apps")},
 		{"foreign", only(a.ThirdParty, "people are asked for consent")},
 		{"response types", only(len(a.ResponseTypes) > 0, strings.Join(append([]string{"code"}, a.ResponseTypes...), ", "))},

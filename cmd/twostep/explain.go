@@ -105,7 +105,7 @@ var trustReasons = map[string]string{
 	"restored":  "the database was restored from a backup after the device was trusted",
 	"stolen":    "a copy of the device cookie was used",
 	"changed":   "the account was changed after the device was trusted",
-	"browser":   "the device was trusted with another browser, system or kind of device",
+	"browser":   "the device was trusted with another browser or system",
 	"older":     "the device was trusted with a newer version of the browser",
 	"unknown":   "the client address is unknown",
 	"network":   "the device was not trusted on this network",

@@ -10,10 +10,12 @@ import (
 	"net/http"
 	"os/signal"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
 	"twostep.example/twostep"
+	"twostep.example/twostep/delivery"
 	"twostep.example/twostep/internal/demo"
 )
 
@@ -85,6 +87,9 @@ func (c *serveCommand) Run(ctx context.Context, to console, from *settingSources
 			"proxy, or proxy_secret, or let it connect to a Unix socket: without it client addresses are " +
 			"unknown and no device can be trusted")
 	}
+	if !s.isLocal() {
+		go probeMailServer(ctx, s.smtpServer(), log)
+	}
 	log.Info("listening", "address", listener.Addr().String(), "url", public)
 	var handler http.Handler = server
 	if c.Demo {
@@ -95,8 +100,34 @@ func (c *serveCommand) Run(ctx context.Context, to console, from *settingSources
 		handler = mountDemoApp(app, server, key)
 	}
 	web := newHTTPServer(handler, log, server.IsFromTrustedProxy)
+	web.MaxHeaderBytes = s.maxHeaderBytes()
 	web.TLSConfig = certificate
 	return serveUntil(ctx, listener, web, log)
+}
+
+// probeMailServer logs one line if the mail server cannot be used. The server starts without it: messages wait in the
+// queue.
+func probeMailServer(ctx context.Context, server delivery.SMTP, log *slog.Logger) {
+	err := server.Probe(ctx)
+	if err == nil || ctx.Err() != nil {
+		return
+	}
+	log.Warn("the mail server cannot be used, so emails wait: "+mailServerRemedy(err), "server", server.String(), "error", err)
+}
+
+// mailServerRemedy says what to do about an error of delivery.SMTP.Probe, by the step that failed.
+func mailServerRemedy(err error) string {
+	step, _, _ := strings.Cut(strings.TrimPrefix(err.Error(), "delivery: smtp "), ":")
+	switch step {
+	case "auth":
+		return "set smtp.user and smtp.password to those of an account that may send from smtp.from"
+	case "tls", "starttls":
+		return "set smtp.security to tls if the server expects TLS at once (port 465), or to starttls (port 587), and smtp.host " +
+			"to the name in its certificate"
+	case "ehlo":
+		return "set smtp.ehlo to the name that the DNS has for the address of this machine"
+	}
+	return "check smtp.host and smtp.port, and that this machine may connect to them"
 }
 
 // listen opens the port before anything else, so that a second server fails before it touches the
@@ -164,9 +195,25 @@ func newHTTPServer(handler http.Handler, log *slog.Logger, isProxy func(*http.Re
 		ReadTimeout:                  15 * time.Second,
 		WriteTimeout:                 30 * time.Second,
 		IdleTimeout:                  60 * time.Second,
-		MaxHeaderBytes:               16 << 10,
+		MaxHeaderBytes:               maxHeaderBytes,
 		ErrorLog:                     slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
+}
+
+// Maximum sizes of the headers of a request, in bytes.
+const (
+	maxHeaderBytes = 64 << 10 // no page accepts more
+	// maxProxyHeaderBytes is for a server with a reverse proxy. Its checks have the headers of requests to other apps, and
+	// Caddy and Traefik accept this many from their clients.
+	maxProxyHeaderBytes = 1 << 20
+)
+
+// maxHeaderBytes returns the maximum size of the headers of a request.
+func (s *settings) maxHeaderBytes() int {
+	if _, unix := s.socketPath(); unix || len(s.proxies) > 0 || s.ProxySecret != "" {
+		return maxProxyHeaderBytes
+	}
+	return maxHeaderBytes
 }
 
 // serveUntil serves until ctx ends, and then lets the requests in progress finish.

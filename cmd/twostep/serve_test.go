@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -79,7 +80,7 @@ func TestLongHeaderIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	req.Header.Set("X-Long", strings.Repeat("x", 32<<10))
+	req.Header.Set("X-Long", strings.Repeat("x", 80<<10))
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)
@@ -87,6 +88,23 @@ func TestLongHeaderIsRefused(t *testing.T) {
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
 		t.Errorf("got %s", resp.Status)
+	}
+}
+
+// Only a server with a reverse proxy reads the large headers of requests to other apps.
+func TestMaxHeaderBytes(t *testing.T) {
+	for _, row := range []struct {
+		settings settings
+		want     int
+	}{
+		{settings{Listen: "127.0.0.1:0"}, 64 << 10},
+		{settings{Listen: "unix:/run/twostep.sock"}, 1 << 20},
+		{settings{Listen: "127.0.0.1:0", ProxySecret: strings.Repeat("x", 32)}, 1 << 20},
+		{settings{Listen: "127.0.0.1:0", proxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.1/32")}}, 1 << 20},
+	} {
+		if got := row.settings.maxHeaderBytes(); got != row.want {
+			t.Errorf("%+v: got %d, want %d", row.settings, got, row.want)
+		}
 	}
 }
 

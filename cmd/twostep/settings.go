@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -52,6 +54,7 @@ type settings struct {
 	ProxyList   any              `toml:"trusted_proxies" kong:"-"` // a string or a list of strings; copied to Proxies
 	ProxySecret string           `toml:"proxy_secret" name:"proxy-secret" kong:"-" placeholder:"TEXT" secret:"" allowed:"32 characters or more" help:"Read client addresses only from reverse proxies that send this secret as Twostep-Proxy-Secret, from any address"`
 	Intranet    bool             `toml:"intranet" help:"Accept private client addresses (otherwise they are assumed to be a proxy)"`
+	HSTS        bool             `toml:"hsts_subdomains" name:"hsts-subdomains" help:"Let browsers use https only for all subdomains of the host of public_url too (HSTS includeSubDomains)"`
 	Odds        string           `toml:"odds" default:"1/50000" placeholder:"1/N" allowed:"1/50000 to 1/100000" help:"Limit the yearly chance that someone who knows a password guesses the second step" example:"1/100000"`
 	Postgres    postgresSettings `toml:"postgres" embed:"" prefix:"postgres-"`
 	Brand       brandSettings    `toml:"brand" embed:"" prefix:"brand-"`
@@ -77,6 +80,8 @@ type settings struct {
 type sessionSettings struct {
 	Idle     string `toml:"idle" default:"1h" placeholder:"TIME" allowed:"1m or more" help:"End a session after this time without a request" example:"30m"`
 	Absolute string `toml:"absolute" default:"24h" placeholder:"TIME" allowed:"session.idle or more" help:"End a session after this time in any case" example:"12h"`
+
+	StaySignedIn bool `toml:"stay_signed_in" name:"stay-signed-in" help:"Ask people at the sign-in whether to stay signed in when they close the browser (otherwise they do if session.absolute is more than 24h)"`
 
 	idleTimeout, absoluteTimeout time.Duration
 }
@@ -104,7 +109,7 @@ func (p *postgresSettings) complete() (err error) {
 type trustSettings struct {
 	Days    int    `toml:"days" default:"30" placeholder:"N" allowed:"0 to 30" help:"Let people trust a device for this many days; 0 turns it off" example:"14"`
 	Network string `toml:"network" default:"exact" values:"exact,prefix,off" placeholder:"HOW" help:"Trust a device on the same IPv4 address or IPv6 /64 (exact), on the same IPv4 /24 or IPv6 /56 (prefix), or everywhere (off)"`
-	Browser string `toml:"browser" default:"family" values:"family,exact" placeholder:"HOW" help:"Trust the same browser, system and kind of device in this or a newer version (family), or the same User-Agent only (exact)"`
+	Browser string `toml:"browser" default:"family" values:"family,exact" placeholder:"HOW" help:"Trust the same browser and system in this or a newer version (family), or the same User-Agent only (exact)"`
 }
 
 type emailSettings struct {
@@ -165,6 +170,7 @@ type smtpSettings struct {
 	User     string `toml:"user" placeholder:"NAME" fallback:"no authentication" help:"Sign in to the mail server with this user name" example:"signin@example.com"`
 	Password string `toml:"password" kong:"-" placeholder:"TEXT" secret:"" help:"Sign in to the mail server with this password"`
 	From     string `toml:"from" placeholder:"ADDRESS" help:"Send email from this address; required with public_url" example:"'Example <signin@example.com>'"`
+	EHLO     string `toml:"ehlo" placeholder:"NAME" fallback:"the host of public_url, if it is a name" allowed:"a host name" help:"Greet the mail server with this name (EHLO)" example:"signin.example.com"`
 	Security string `toml:"security" default:"starttls" values:"starttls,tls,none" placeholder:"HOW" help:"Encrypt the connection to the mail server; none is for a server on this machine"`
 }
 
@@ -366,9 +372,21 @@ func mailServerError(err error) error {
 func (s *settings) smtpServer() delivery.SMTP {
 	return delivery.SMTP{
 		Host: s.SMTP.Host, Port: s.SMTP.Port, Security: s.SMTP.Security,
-		User: s.SMTP.User, Password: s.SMTP.Password, From: s.SMTP.From,
+		User: s.SMTP.User, Password: s.SMTP.Password, From: s.SMTP.From, EHLO: cmp.Or(s.SMTP.EHLO, s.publicName()),
 	}
 }
+
+// publicName returns the host of public_url if it is a name of the DNS, and "" otherwise.
+func (s *settings) publicName() string {
+	u, err := url.Parse(s.PublicURL)
+	if err != nil {
+		return ""
+	}
+	return dnsName.FindString(strings.TrimSuffix(u.Hostname(), "."))
+}
+
+// dnsName matches a host name of at least two labels whose last one begins with a letter (RFC 1123 2.1).
+var dnsName = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
 
 // publicURL returns the URL that people use. Without the setting it is that of the listener, whose
 // port counts: the setting may be 0.
@@ -447,10 +465,11 @@ func (s *settings) options(listening string, log *slog.Logger) (twostep.Options,
 		},
 		Methods: verificationMethods(s), SignUp: s.SignUp, Location: zone, Logger: log,
 		IdleTimeout: s.Session.idleTimeout, AbsoluteTimeout: s.Session.absoluteTimeout,
-		TrustDays: s.Trust.Days, TrustNetwork: s.Trust.Network, TrustBrowser: s.Trust.Browser,
+		StaySignedIn: s.Session.StaySignedIn,
+		TrustDays:    s.Trust.Days, TrustNetwork: s.Trust.Network, TrustBrowser: s.Trust.Browser,
 		HelpMenu: s.Help.Menu,
 		Apps:     s.apps, GuessOddsOneIn: s.oddsOneIn, AuditDays: s.Audit.Days,
-		TrustedProxies: s.proxies, ProxySecret: s.ProxySecret, PrivateClients: s.Intranet,
+		TrustedProxies: s.proxies, ProxySecret: s.ProxySecret, PrivateClients: s.Intranet, HSTSSubdomains: s.HSTS,
 		EmailSecondStep: s.Email.SecondStep, EmailPauseAfterReset: s.Email.pauseAfterReset,
 		SMSGateways: s.SMS.gateways, SMSPrice: s.SMS.price, SMSDailyBudget: s.SMS.budget,
 	}

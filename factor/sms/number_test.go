@@ -86,7 +86,8 @@ func TestFormatNumber(t *testing.T) {
 	}
 }
 
-// Of every region and number type, exactly the numbers that can get a text message are accepted.
+// Of every region and number type, the numbers that no phone has or that cost more are refused, and a person is asked
+// about the others that are not mobile numbers.
 func TestNumberTypes(t *testing.T) {
 	tried := map[string]int{}
 	for country := range phonenumbers.GetSupportedRegions() {
@@ -100,7 +101,10 @@ func TestNumberTypes(t *testing.T) {
 			is := phonenumbers.GetNumberType(example)
 			want := ""
 			if is != phonenumbers.MOBILE && is != phonenumbers.FIXED_LINE_OR_MOBILE {
-				want = refusedNumberTypes[is]
+				want = refusedNumberTypes[is] + doubtfulNumberTypes[is]
+			}
+			if is == phonenumbers.FIXED_LINE && country == "AR" { // with a 9 it is a mobile number
+				want = ""
 			}
 			got := ""
 			_, _, no := enrollNumber(t, Method{}, "", phonenumbers.Format(example, phonenumbers.E164))
@@ -114,7 +118,7 @@ func TestNumberTypes(t *testing.T) {
 		}
 	}
 	for _, says := range refusedNumberTypes {
-		if says != "number.impossible" && says != "number.voicemail" && tried[says] == 0 {
+		if says != "number.voicemail" && tried[says] == 0 {
 			t.Errorf("%s was never said", says)
 		}
 	}
@@ -130,6 +134,21 @@ func TestRefusedNumbers(t *testing.T) {
 		{"XX", "0171 2345678", "country", "country.empty"},
 		{"ZZ", "0171 2345678", "country", "country.empty"},
 		{"001", "0171 2345678", "country", "country.empty"},
+		{"US", "976-234-5678", "number", "number.unknown"},
+		{"US", "+1 900 234 567", "number", "number.impossible"},
+		{"DE", "0900 12345678", "number", "number.premium"},
+		{"DE", "+49 (0)900/1234567", "number", "number.premium"},
+		{"DE", "0049 900 1 234567", "number", "number.premium"},
+		{"US", "tel:+49-900-1234567", "number", "number.premium"},
+		{"DE", "＋４９ ９００ １２３４５６７", "number", "number.premium"},
+		{"GB", "0909 123 45678", "number", "number.impossible"},
+		{"", "+44 (0)909 8790 123", "number", "number.premium"},
+		{"", "+979 123 456 789", "number", "number.world"},
+		{"", "+882 13 300655", "number", "number.world"},
+		{"", "+8835100123456789", "number", "number.world"},
+		{"US", "011 870 773 111 632", "number", "number.world"},
+		{"US", "011 881 6 999 99999", "number", "number.world"},
+		{"BJ", "21 30 12 34", "number", "number.impossible"},
 		{"DE", "030 123456", "number", "number.landline"},
 		{"DE", "+49 30 123456", "number", "number.landline"},
 		{"GB", "020 7946 0018", "number", "number.landline"},
@@ -172,6 +191,87 @@ func TestRefusedNumbers(t *testing.T) {
 	for _, typed := range []string{"+49 (0)171 2345678", "+49-(0)-171/234 56 78", "0049 171 2345678", "٠١٧١ ٢٣٤٥٦٧٨"} {
 		if f, _, no := enrollNumber(t, Method{}, "DE", typed); no != nil || f.Destination != "+491712345678" {
 			t.Errorf("%q: got %s, %v", typed, f.Destination, no)
+		}
+	}
+}
+
+// Numbers that address books still have in a former notation become today's.
+func TestOldNotations(t *testing.T) {
+	for _, c := range []struct{ country, number, want string }{
+		{"AR", "11 2345-6789", "+5491123456789"},
+		{"AR", "011 2345-6789", "+5491123456789"},
+		{"AR", "+54 351 234 5678", "+5493512345678"},
+		{"AR", "011 15-2345-6789", "+5491123456789"},
+		{"MX", "+52 1 222 123 4567", "+522221234567"},
+		{"MX", "044 222 123 4567", "+522221234567"},
+		{"MX", "045 222 123 4567", "+522221234567"},
+		{"MX", "1 222 123 4567", "+522221234567"},
+		{"BR", "(11) 8123-4567", "+5511981234567"},
+		{"BR", "+55 61 9123 4567", "+5561991234567"},
+		{"CL", "09 8765 4321", "+56987654321"},
+		{"CL", "+56 8765 4321", "+56987654321"},
+		{"VN", "0123 456 7890", "+84834567890"},
+		{"VN", "+84 168 123 4567", "+84381234567"},
+		{"VN", "0120 123 4567", "+84701234567"},
+		{"CI", "07 12 34 56", "+2250707123456"},
+		{"CI", "+225 45 12 34 56", "+2250545123456"},
+		{"CI", "+225 01 12 34 56", "+2250101123456"},
+		{"CI", "+225 58 12 34 56", "+2250758123456"},
+		{"BJ", "+229 97 12 34 56", "+2290197123456"},
+		{"GA", "06 03 12 34", "+24166031234"},
+		{"GA", "+241 07 12 34 56", "+24177123456"},
+		{"GA", "+241 77 12 34 56", "+24177123456"},
+		{"CM", "77 12 34 56", "+237677123456"},
+		{"MU", "725 1234", "+23057251234"},
+		{"EC", "09 912 3456", "+593999123456"},
+	} {
+		f, _, no := enrollNumber(t, Method{}, c.country, c.number)
+		if no != nil || f.Destination != c.want {
+			t.Errorf("%s %s: got %s, %+v, want %s", c.country, c.number, f.Destination, no, c.want)
+		}
+	}
+}
+
+// A person is asked about a number that the table doubts, and the answer is for this number only.
+func TestDoubtfulNumbers(t *testing.T) {
+	ask := func(m Method, country, number, confirmed string) (factor.Factor, *factor.UserError) {
+		t.Helper()
+		f, c, err := m.Enroll(t.Context(), testRequest("en"), url.Values{"country": {country}, "number": {number}, "confirmed": {confirmed}})
+		var no *factor.UserError
+		if errors.As(err, &no); no != nil && c.Message != nil {
+			t.Errorf("%s: asked and sent", number)
+		}
+		return f, no
+	}
+	for _, c := range []struct{ country, number, says, e164 string }{
+		{"DE", "030 123456", "number.landline", "+4930123456"},
+		{"US", "+1 729 234 5678", "number.unknown", "+17292345678"}, // an area code of 2025
+		{"US", "(357) 234-5678", "number.unknown", "+13572345678"},
+		{"GB", "056 1234 5678", "number.voip", "+445612345678"},
+		{"BR", "+55 11 3123-4567", "number.landline", "+551131234567"},
+	} {
+		_, no := ask(Method{}, c.country, c.number, "")
+		if no == nil || no.MessageKey != c.says || no.Confirm != c.e164 || len(no.MessageArgs) != 2 {
+			t.Errorf("%s: got %+v, want the question %s", c.number, no, c.says)
+		}
+		if _, no := ask(Method{}, c.country, c.number, "+4930123457"); no == nil || no.Confirm != c.e164 {
+			t.Errorf("%s with the answer for another number: got %+v", c.number, no)
+		}
+		if f, no := ask(Method{}, c.country, c.number, c.e164); no != nil || f.Destination != c.e164 {
+			t.Errorf("%s, confirmed: got %s, %+v", c.number, f.Destination, no)
+		}
+	}
+	// What is refused cannot be confirmed.
+	for _, number := range []string{"+1 900 234 5678", "+49 900 1234567", "+49 900 12345678", "+870 773 111 632", "+44 70 1234 5678", "+979 123 456 789", "+1 800 234 5678"} {
+		digits, _ := normalizeDigits(number)
+		if _, no := ask(Method{}, "", number, digits); no == nil || no.Confirm != "" {
+			t.Errorf("%s, confirmed: got %+v", number, no)
+		}
+	}
+	// It may be a number of the Caribbean, which costs more.
+	for _, confirmed := range []string{"", "+17292345678"} {
+		if _, no := ask(Method{AllowedCountries: []string{"US"}}, "US", "729 234 5678", confirmed); no == nil || no.MessageKey != "country.refused" {
+			t.Errorf("an unknown area code with a list of countries: got %+v", no)
 		}
 	}
 }

@@ -41,11 +41,11 @@ func (m Method) Info() factor.Info {
 
 // Enroll reads the form fields country and number. A number with + or with the country's own
 // international prefix overrides the field country. Every error is a *factor.UserError; nothing is
-// sent to a rejected number.
+// sent to a rejected number, and to a doubtful one only once the person has confirmed it.
 func (m Method) Enroll(_ context.Context, ask factor.Request, form url.Values) (
 	factor.Factor, factor.Challenge, error,
 ) {
-	number, err := m.parseNumber(form.Get("country"), form.Get("number"), ask.Language)
+	number, err := m.parseNumber(form.Get("country"), form.Get("number"), form.Get(factor.ConfirmField), ask.Language)
 	if err != nil {
 		return factor.Factor{}, factor.Challenge{}, err
 	}

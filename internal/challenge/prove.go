@@ -243,6 +243,7 @@ func (a *Attempt) accept(ctx context.Context, p Proof) (cookies session.Cookies,
 	p.at = a.c.Now()
 	token, row := a.c.Sessions.New(a.account.Ref(), a.from)
 	row.AttemptID, row.AuthenticatedAt, row.FactorID = a.row.ID, p.at, p.By.Row.ID
+	row.Persistent = a.c.Sessions.Persistent(a.row.StaySignedIn)
 	row.AMR = strings.Join(append([]string{"pwd"}, about.AMR...), " ")
 	err = a.c.Store.Tx(ctx, func(tx *store.DB) error {
 		cookies = session.Cookies{Session: token}
@@ -277,6 +278,7 @@ func (a *Attempt) accept(ctx context.Context, p Proof) (cookies session.Cookies,
 		return session.Cookies{}, fmt.Errorf("challenge: accept: %w", err)
 	}
 	a.c.Accounts.NotifyOutbox()
+	cookies.MaxAge = session.CookieMaxAge(row, p.at)
 	return cookies, nil
 }
 
@@ -286,7 +288,7 @@ func (a *Attempt) saveSession(ctx context.Context, tx *store.DB, row *store.Sess
 		return tx.CreateSession(ctx, *row)
 	}
 	row.ID = a.row.SessionID
-	return a.c.Sessions.Reauthenticate(ctx, tx, *row)
+	return a.c.Sessions.Reauthenticate(ctx, tx, row)
 }
 
 // registerDevice makes the device of a completed sign-in known to the account, and trusts it in this

@@ -299,7 +299,7 @@ func smsFields(v *testUser) error {
 	})
 }
 
-// smsNeedsMobile checks that a landline number is refused and nothing is sent.
+// smsNeedsMobile checks that the person is asked about a landline number, and nothing is sent.
 func smsNeedsMobile(v *testUser) error {
 	return v.whileSignedIn(func() error {
 		a, err := v.post(smsPage, url.Values{"country": {"DE"}, "number": {"030 123456"}})

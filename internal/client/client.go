@@ -59,6 +59,14 @@ type Client struct {
 	Pairwise bool `json:"pairwise,omitempty"`
 	// Hosts are host names behind a reverse proxy that asks /auth/check.
 	Hosts []string `json:"hosts,omitempty"`
+	// PublicPaths are paths of the hosts that need no sign-in, like "/hooks/*" or "GET wiki.example.com/status": a path,
+	// or all paths below a slash, after an optional method and an optional host. Without a method all methods are public.
+	// See Client.IsPublicPath.
+	PublicPaths []string `json:"public_paths,omitempty"`
+	// PublicPreflight lets the CORS preflights (OPTIONS) of other websites reach the hosts without a sign-in.
+	PublicPreflight bool `json:"public_preflight,omitempty"`
+	// HeaderEncoding is how the identity headers of the hosts encode values beyond ASCII; "" is HeaderUTF8.
+	HeaderEncoding string `json:"header_encoding,omitempty"`
 	// RequiredACR, MaxAge and RequiredGroups apply to every sign-in to the client: the lowest authentication
 	// context class, the maximum age of the last full sign-in in seconds, and the groups of which a person
 	// needs one.
@@ -87,6 +95,16 @@ const (
 	PKCERequired = "required"
 	// PKCEOff requires neither, for old clients.
 	PKCEOff = "off"
+)
+
+// Values of Client.HeaderEncoding.
+const (
+	// HeaderUTF8 sends UTF-8 as it is.
+	HeaderUTF8 = "utf-8"
+	// HeaderPercent replaces each byte outside printable ASCII, and %, by % and two hexadecimal digits (RFC 3986 2.1).
+	HeaderPercent = "percent"
+	// HeaderRFC2047 sends values beyond ASCII as encoded words in UTF-8 and base64 (RFC 2047 2).
+	HeaderRFC2047 = "rfc2047"
 )
 
 // PKCEMode returns PKCE, or its default.
@@ -188,6 +206,9 @@ func (c Client) Validate() error {
 	case c.CanIntrospect && c.IsPublic():
 		return c.validationError("introspects",
 			"an app that introspects tokens must authenticate: give it a secret or keys")
+	case !slices.Contains([]string{"", HeaderUTF8, HeaderPercent, HeaderRFC2047}, c.HeaderEncoding):
+		return c.validationError("header_encoding", "header_encoding is %q, want utf-8, percent or rfc2047",
+			c.HeaderEncoding)
 	case c.MaxAge < 0:
 		return c.validationError("max_age", "max_age is negative, want a number of seconds")
 	}
@@ -244,6 +265,11 @@ func (c Client) validateURIs() error {
 	for _, host := range c.Hosts {
 		if err := validateHost(host); err != nil {
 			return c.validationError("hosts", "the host %q %v", host, err)
+		}
+	}
+	for _, entry := range c.PublicPaths {
+		if err := c.validatePublicPath(entry); err != nil {
+			return c.validationError("public_paths", "the public path %q %v", entry, err)
 		}
 	}
 	for _, group := range c.RequiredGroups {

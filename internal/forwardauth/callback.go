@@ -11,6 +11,7 @@ import (
 	"twostep.example/twostep/internal/grant"
 	"twostep.example/twostep/internal/render"
 	"twostep.example/twostep/internal/seal"
+	"twostep.example/twostep/internal/session"
 )
 
 // signInTimeout is the time to sign in, the same as the lifetime of a stored authorization request.
@@ -32,6 +33,7 @@ func (a *Authorizer) redirectToSignIn(w http.ResponseWriter, r *http.Request, re
 // saveAuthRequest stores an authorization request for a host, on the sign-in server. The return URL must be on
 // the host of a client.
 func (a *Authorizer) saveAuthRequest(w http.ResponseWriter, r *http.Request) error {
+	render.KeepOpener(w)
 	query := r.URL.Query()
 	req, ok := a.parseReturnURL(singleValue(query["to"]))
 	challenge := singleValue(query["challenge"])
@@ -53,6 +55,7 @@ func (a *Authorizer) saveAuthRequest(w http.ResponseWriter, r *http.Request) err
 		CodeChallenge: challenge,
 		ResponseMode:  "query",
 		RequestedAt:   a.Grants.Now(),
+		Browser:       seal.HashToken(a.Pages.Browser(w, r)),
 	}, a.Pages.Origin(r))
 	if err != nil {
 		return err
@@ -70,7 +73,8 @@ func (a *Authorizer) parseReturnURL(address string) (proxiedRequest, bool) {
 	}
 	p := proxiedRequest{method: http.MethodGet, host: a.trimDefaultPort(rest[:slash]), uri: rest[slash:]}
 	p.origin = a.scheme() + "://" + p.host
-	return p, hostPattern.MatchString(p.host) && requestURIPattern.MatchString(p.uri)
+	_, local := render.LocalPath(p.uri)
+	return p, local && hostPattern.MatchString(p.host)
 }
 
 // handleCallback exchanges the code at HostCallbackPath for the cookie of the host.
@@ -104,7 +108,11 @@ func (a *Authorizer) handleCallback(
 	if err != nil {
 		return err
 	}
-	a.Pages.SetCookie(w, render.ForwardAuthSessionCookie, token)
+	who, err := a.Sessions.GetByID(r.Context(), g.SessionID)
+	if err != nil && !errors.Is(err, session.ErrNoSession) { // the next check refuses the cookie of an ended session
+		return err
+	}
+	a.Pages.SetPersistentCookie(w, render.ForwardAuthSessionCookie, token, who.CookieMaxAge(a.Grants.Now()))
 	a.Pages.ClearCookie(w, render.ForwardAuthVerifierCookie)
 	return redirectAbsolute(w, page.origin+page.returnPath())
 }

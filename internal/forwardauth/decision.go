@@ -1,11 +1,14 @@
 package forwardauth
 
 import (
+	"encoding/base64"
 	"errors"
+	"fmt"
 	"maps"
 	"net/http"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"twostep.example/twostep/internal/client"
 	"twostep.example/twostep/internal/grant"
@@ -33,10 +36,13 @@ func (a *Authorizer) respond(
 	case err != nil:
 		return err
 	case d.step == grant.StepIssueCode:
-		headers := newIdentityHeaders(d.AuthProgress)
+		headers := newIdentityHeaders(d.AuthProgress, cl.HeaderEncoding)
 		version.basis = version.basis.Of(d.grant, *d.Session)
 		a.cache.put(a.cacheKeyFor(r, req), version, headers)
 		headers.write(w)
+		return nil
+	case isPublic(cl, r, req):
+		noIdentity().write(w)
 		return nil
 	case d.step == grant.StepError:
 		if d.Session != nil && req.isNavigation(r) { // one event per page, not one for each image
@@ -106,21 +112,73 @@ func (a *Authorizer) hostSession(
 // empty, so that a proxy that copies them replaces forged ones of the client.
 type identityHeaders map[string][]string
 
-func newIdentityHeaders(p grant.AuthProgress) identityHeaders {
+func newIdentityHeaders(p grant.AuthProgress, encoding string) identityHeaders {
 	who := p.Session.Account
+	groups := make([]string, len(who.Groups))
+	for i, group := range who.Groups {
+		groups[i] = encodeHeader(encoding, group)
+	}
 	return identityHeaders{
 		"Remote-User":   {stripControl(p.Subject)},
-		"Remote-Email":  {stripControl(who.Email)},
-		"Remote-Name":   {stripControl(who.Name)},
-		"Remote-Groups": {stripControl(strings.Join(who.Groups, ","))},
+		"Remote-Email":  {encodeHeader(encoding, who.Email)},
+		"Remote-Name":   {encodeHeader(encoding, who.Name)},
+		"Remote-Groups": {strings.Join(groups, ",")},
 		"Remote-Amr":    {strings.Join(p.Session.AMR, " ")},
 		"Remote-Acr":    {p.Session.Level().ACR()},
+	}
+}
+
+// noIdentity returns the identity headers of a public request of somebody who is not signed in, or may not use the app.
+func noIdentity() identityHeaders {
+	return identityHeaders{
+		"Remote-User": {""}, "Remote-Email": {""}, "Remote-Name": {""}, "Remote-Groups": {""}, "Remote-Amr": {""},
+		"Remote-Acr": {""},
 	}
 }
 
 func (h identityHeaders) write(w http.ResponseWriter) {
 	maps.Copy(w.Header(), h)
 	w.WriteHeader(http.StatusOK)
+}
+
+// encodeHeader encodes a value of an identity header, as Client.HeaderEncoding says.
+func encodeHeader(encoding, text string) string {
+	text = stripControl(strings.ToValidUTF8(text, ""))
+	switch encoding {
+	case client.HeaderPercent:
+		var b strings.Builder
+		for _, c := range []byte(text) {
+			if ' ' <= c && c < 0x7f && c != '%' {
+				b.WriteByte(c)
+			} else {
+				fmt.Fprintf(&b, "%%%02X", c)
+			}
+		}
+		return b.String()
+	case client.HeaderRFC2047:
+		// A person may choose a name that looks like an encoded word: it is encoded again.
+		if !strings.Contains(text, "=?") && !strings.ContainsFunc(text, func(r rune) bool { return r >= 0x7f }) {
+			return text
+		}
+		return encodedWords(text)
+	}
+	return text
+}
+
+// encodedWords encodes text as encoded words (RFC 2047 2), which have at most 75 characters each and end between
+// characters of the text.
+func encodedWords(text string) string {
+	const maxBytes = 45 // 60 in base64
+	var words []string
+	for len(text) > 0 {
+		end := min(maxBytes, len(text))
+		for end < len(text) && !utf8.RuneStart(text[end]) {
+			end--
+		}
+		words = append(words, "=?UTF-8?B?"+base64.StdEncoding.EncodeToString([]byte(text[:end]))+"?=")
+		text = text[end:]
+	}
+	return strings.Join(words, " ")
 }
 
 // stripControl removes control characters, which could end a header line.

@@ -71,11 +71,12 @@ func (a *Authorizer) WriteUnavailable(w http.ResponseWriter, r *http.Request, te
 	return a.writeText(w, r, http.StatusServiceUnavailable, text)
 }
 
-// removeHSTS removes a header that proxies pass on, because it would apply to all subdomains of the app's host.
+// removeHSTS removes a header that proxies pass on, because the host belongs to the app.
 func removeHSTS(w http.ResponseWriter) { w.Header().Del("Strict-Transport-Security") }
 
 func (a *Authorizer) check(w http.ResponseWriter, r *http.Request) error {
 	removeHSTS(w)
+	render.KeepOpener(w) // the proxy passes the headers of a redirect on
 	req, err := a.parseProxiedRequest(r)
 	if err != nil {
 		return a.writeRejected(w, r, req, err)

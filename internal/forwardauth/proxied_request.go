@@ -3,6 +3,7 @@ package forwardauth
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"net/http"
 	"regexp"
 	"strings"
@@ -45,11 +46,23 @@ func (p proxiedRequest) redirectURI() string { return p.origin + callbackPath }
 
 // returnPath returns the path to go to after signing in; "/" if the requested one is not safe.
 func (p proxiedRequest) returnPath() string {
-	uri := strings.ReplaceAll(p.uri, `\`, "%5C")
-	if path, ok := render.LocalPath(uri); ok && p.path() != callbackPath {
+	if path, ok := render.LocalPath(escape(p.uri)); ok && p.path() != callbackPath {
 		return path
 	}
 	return "/"
+}
+
+// escape encodes what a request target should not have, but clients send: spaces, UTF-8, a backslash, a fragment.
+func escape(uri string) string {
+	var b strings.Builder
+	for _, c := range []byte(uri) {
+		if c <= ' ' || c >= 0x7f || c == '\\' || c == '#' {
+			fmt.Fprintf(&b, "%%%02X", c)
+			continue
+		}
+		b.WriteByte(c)
+	}
+	return b.String()
 }
 
 // isNavigation reports whether the request opens a page in a window, where a sign-in page would be visible. Other
@@ -99,8 +112,7 @@ func (a *Authorizer) parseProxiedRequest(r *http.Request) (proxiedRequest, error
 	proto = h.requireEqual(normalizeScheme(proto), normalizeScheme(scheme))
 	p.origin = a.scheme() + "://" + p.host
 	switch {
-	case h.ambiguous || proto == "" || !methodPattern.MatchString(p.method) ||
-		!hostPattern.MatchString(p.host) || !requestURIPattern.MatchString(p.uri):
+	case h.ambiguous || proto == "" || !isMethod(p.method) || !hostPattern.MatchString(p.host) || !a.isRequestTarget(p):
 		return proxiedRequest{}, errAmbiguousHeaders
 	case proto != a.scheme():
 		return p, errSchemeMismatch
@@ -108,15 +120,31 @@ func (a *Authorizer) parseProxiedRequest(r *http.Request) (proxiedRequest, error
 	return p, nil
 }
 
-var (
-	methodPattern = regexp.MustCompile(`^[A-Z]{1,32}$`)
-	// hostPattern is the host pattern of package client. It excludes a trailing dot, which browsers treat as another
-	// host for cookies.
-	hostPattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:[0-9]{1,5})?$`)
-	// requestURIPattern matches an absolute path with an optional query. Browsers send a backslash in the query as it
-	// is, and some clients send UTF-8.
-	requestURIPattern = regexp.MustCompile(`^/[^\x00-\x20\x7f#\\?]*(\?[^\x00-\x20\x7f#]*)?$`)
-)
+// hostPattern is the host pattern of package client. It excludes a trailing dot, which browsers treat as another
+// host for cookies.
+var hostPattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:[0-9]{1,5})?$`)
+
+// isMethod reports whether text is a method: a token (RFC 9110 5.6.2).
+func isMethod(text string) bool {
+	return text != "" && !strings.ContainsFunc(text, func(r rune) bool {
+		return r <= ' ' || r >= 0x7f || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r)
+	})
+}
+
+// isRequestTarget reports whether the URI is a target of a request to the host (RFC 9112 3.2): a path, an absolute URL
+// of the host, or *. Any text may follow, because the decision does not depend on it: browsers and other clients send
+// characters that URLs should not have.
+func (a *Authorizer) isRequestTarget(p proxiedRequest) bool {
+	if strings.ContainsFunc(p.uri, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		return false
+	}
+	if strings.HasPrefix(p.uri, "/") || p.uri == "*" {
+		return true
+	}
+	scheme, rest, ok := strings.Cut(p.uri, "://")
+	end := strings.IndexAny(rest+"/", "/?#")
+	return ok && normalizeScheme(scheme) == a.scheme() && a.trimDefaultPort(strings.ToLower(rest[:end])) == p.host
+}
 
 // scheme returns the scheme of the sign-in server, which every host must share.
 func (a *Authorizer) scheme() string {
@@ -136,7 +164,7 @@ func (a *Authorizer) trimDefaultPort(host string) string {
 
 // normalizeScheme maps ws and wss to http and https, and unknown schemes to "?".
 func normalizeScheme(proto string) string {
-	switch proto {
+	switch strings.ToLower(proto) {
 	case "http", "ws":
 		return "http"
 	case "https", "wss":

@@ -38,6 +38,7 @@ type AuthRequest struct {
 	HintedSubject     string // the sub of the id_token_hint; "" if there was none
 	Action            string // twostep_action: "app", "sms" or "password", a settings page to visit first
 	RequestedAt       time.Time
+	Browser           []byte // hash of the identifier of the browser that makes the request; nil: not known yet
 	SelectedAccountID string // the account chosen on the account selection page; "" if not asked yet
 	// DeviceAuthorization is the id of the device authorization (RFC 8628) that the request answers; nil: it answers an
 	// app. Such a request has no redirect URI and gets no code.
@@ -299,10 +300,35 @@ func (g *Grants) insertAuthRequest(
 	return token, nil
 }
 
-// GetAuthRequest returns the stored request with this token. It returns ErrInvalid if there is none, or if it
-// has expired.
-func (g *Grants) GetAuthRequest(ctx context.Context, token string) (AuthRequest, error) {
-	return g.loadAuthRequest(ctx, token, false)
+// GetAuthRequest returns the stored request with this token, for a browser with these identifiers. It returns
+// ErrInvalid if there is none, if it has expired, or if another browser has made it: its response belongs into that
+// one, where the app keeps the state (RFC 6749 10.12).
+func (g *Grants) GetAuthRequest(ctx context.Context, token string, browsers []string) (AuthRequest, error) {
+	r, err := g.loadAuthRequest(ctx, token, false)
+	isMine := func(id string) bool { return seal.EqualTokenHash(seal.HashToken(id), r.Browser) }
+	if err == nil && r.Browser != nil && !slices.ContainsFunc(browsers, isMine) {
+		return AuthRequest{}, ErrInvalid
+	}
+	return r, err
+}
+
+// BindAuthRequest binds a stored request to the browser with this identifier. It does nothing if the request was
+// answered in the meantime.
+func (g *Grants) BindAuthRequest(ctx context.Context, token string, r AuthRequest, browser string) error {
+	r.Browser = seal.HashToken(browser)
+	return g.updateAuthRequest(ctx, token, r)
+}
+
+func (g *Grants) updateAuthRequest(ctx context.Context, token string, r AuthRequest) error {
+	body, err := r.encode()
+	if err != nil {
+		return fmt.Errorf("grant: update authorization request: %w", err)
+	}
+	err = g.Store.UpdateAuthorizationRequest(ctx, seal.HashToken(token), body)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	return err
 }
 
 func (g *Grants) loadAuthRequest(ctx context.Context, token string, pushed bool) (r AuthRequest, err error) {
@@ -332,7 +358,7 @@ func (g *Grants) MarkActionStarted(ctx context.Context, token string) error {
 // use another one, and the request's login_hint is dropped. It does nothing if the request was answered in the
 // meantime.
 func (g *Grants) SelectAccount(ctx context.Context, token, account string) error {
-	r, err := g.GetAuthRequest(ctx, token)
+	r, err := g.loadAuthRequest(ctx, token, false)
 	if errors.Is(err, ErrInvalid) { // already answered
 		return nil
 	}
@@ -343,15 +369,7 @@ func (g *Grants) SelectAccount(ctx context.Context, token, account string) error
 	if account == "" {
 		r.LoginHint = ""
 	}
-	body, err := r.encode()
-	if err != nil {
-		return fmt.Errorf("grant: select account: %w", err)
-	}
-	err = g.Store.UpdateAuthorizationRequest(ctx, seal.HashToken(token), body)
-	if errors.Is(err, store.ErrNotFound) {
-		return nil
-	}
-	return err
+	return g.updateAuthRequest(ctx, token, r)
 }
 
 // ConsumeAuthRequest deletes a stored request, so that it is answered once. It returns ErrInvalid if another
@@ -440,8 +458,9 @@ type ReturnTarget struct {
 }
 
 // ResolveReturnTarget describes a return_to address: one that resumes a stored request, or one with the origin
-// of a client. It returns a zero ReturnTarget for every other address.
-func (g *Grants) ResolveReturnTarget(ctx context.Context, returnTo string) (ReturnTarget, error) {
+// of a client. It returns a zero ReturnTarget for every other address, and for the request of a browser that has none
+// of the identifiers.
+func (g *Grants) ResolveReturnTarget(ctx context.Context, returnTo string, browsers []string) (ReturnTarget, error) {
 	query, ok := strings.CutPrefix(returnTo, ContinuePath+"?")
 	if !ok {
 		return g.returnTargetByOrigin(ctx, returnTo)
@@ -450,7 +469,7 @@ func (g *Grants) ResolveReturnTarget(ctx context.Context, returnTo string) (Retu
 	if err != nil {
 		return ReturnTarget{}, nil
 	}
-	r, err := g.GetAuthRequest(ctx, values.Get("request"))
+	r, err := g.GetAuthRequest(ctx, values.Get("request"), browsers)
 	if errors.Is(err, ErrInvalid) {
 		return ReturnTarget{}, nil
 	}

@@ -434,9 +434,10 @@ func (g *Grants) subjectSalt(ctx context.Context) (string, error) {
 
 // UserInfo holds the data of a person that scopes give access to.
 type UserInfo struct {
-	Email  string
-	Name   string
-	Groups []string
+	Email string
+	store.Names
+	Groups    []string
+	ChangedAt time.Time // when a name or the address was last changed
 }
 
 // GetUserInfo returns the data of the person of a grant.
@@ -452,7 +453,8 @@ func (g *Grants) GetUserInfo(ctx context.Context, grant Grant) (UserInfo, error)
 }
 
 func userInfoFromRow(a store.Account) UserInfo {
-	return UserInfo{a.Email, a.Name, account.SplitGroups(a.Groups)}
+	names := store.Names{Name: a.Name, GivenName: a.GivenName, FamilyName: a.FamilyName}
+	return UserInfo{a.Email, names, account.SplitGroups(a.Groups), a.ProfileChangedAt}
 }
 
 // LoadAuthProgress loads what NextStep needs to know; who is nil if nobody is signed in. It returns

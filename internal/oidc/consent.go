@@ -96,7 +96,7 @@ func (p *Provider) submitConsent(w http.ResponseWriter, r *http.Request) error {
 	if who == nil {
 		return session.ErrNoSession
 	}
-	authReq, err := p.Grants.GetAuthRequest(r.Context(), form["request"])
+	authReq, err := p.Grants.GetAuthRequest(r.Context(), form["request"], p.Pages.Browsers(r))
 	if err != nil {
 		return p.showErrorPage(w, r, err)
 	}

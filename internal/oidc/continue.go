@@ -11,13 +11,17 @@ import (
 	"twostep.example/twostep/internal/fault"
 	"twostep.example/twostep/internal/grant"
 	"twostep.example/twostep/internal/render"
+	"twostep.example/twostep/internal/seal"
 	"twostep.example/twostep/internal/session"
 )
 
 // continueRequest resumes a stored authorization request.
 func (p *Provider) continueRequest(w http.ResponseWriter, r *http.Request) error {
 	token := r.URL.Query().Get("request")
-	authReq, err := p.Grants.GetAuthRequest(r.Context(), token)
+	authReq, err := p.Grants.GetAuthRequest(r.Context(), token, p.Pages.Browsers(r))
+	if err == nil && authReq.Browser == nil { // a POST has stored it, which brings no cookies
+		err = p.Grants.BindAuthRequest(r.Context(), token, authReq, p.Pages.Browser(w, r))
+	}
 	if err != nil {
 		return p.showErrorPage(w, r, err)
 	}
@@ -75,6 +79,7 @@ func (p *Provider) nextStep(
 		return p.authorized(w, r, authReq, token, progress)
 	}
 	if token == "" {
+		authReq.Browser = seal.HashToken(p.Pages.Browser(w, r))
 		if token, err = p.Grants.SaveAuthRequest(r.Context(), authReq, p.Pages.Origin(r)); err != nil {
 			return err
 		}

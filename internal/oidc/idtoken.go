@@ -45,7 +45,8 @@ func leftHash(token string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:16])
 }
 
-// idTokenEnd returns when an ID token ends that is signed now: with its grant at the latest, because it cannot be revoked.
+// idTokenEnd returns when an ID token ends that is signed now: with its grant at the latest, because it cannot be
+// revoked.
 func (p *Provider) idTokenEnd(cl client.Client, g grant.Grant, now time.Time) time.Time {
 	if end := now.Add(cl.IDTokenLifetime()); end.Before(g.ExpiresAt) {
 		return end
@@ -67,8 +68,15 @@ func (p *Provider) userInfoClaims(r *http.Request, cl client.Client, g grant.Gra
 	if g.HasScope("email") {
 		claims["email"], claims["email_verified"] = who.Email, true
 	}
-	if g.HasScope("profile") && who.Name != "" {
-		claims["name"] = who.Name
+	if g.HasScope("profile") {
+		claims["updated_at"] = who.ChangedAt.Unix()
+		for name, value := range map[string]string{
+			"name": who.Name, "given_name": who.GivenName, "family_name": who.FamilyName,
+		} {
+			if value != "" {
+				claims[name] = value
+			}
+		}
 	}
 	if g.HasScope("profile") && g.HasScope("email") {
 		claims["preferred_username"] = who.Email // many clients name people by it

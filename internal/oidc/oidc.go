@@ -94,10 +94,10 @@ func (p *Provider) Routes() []render.Route {
 		open("OPTIONS "+oauthMetadataPath, p.preflight),
 		open("GET "+jwksPath, p.jwks),
 		open("OPTIONS "+jwksPath, p.preflight),
-		open("GET "+authorizePath, p.authorize),
-		open("POST "+authorizePath, p.authorize),
-		open("GET "+grant.ContinuePath, p.continueRequest),
-		{Pattern: "POST " + consentPath, Access: render.AccessSession, Handler: p.submitConsent},
+		open("GET "+authorizePath, popup(p.authorize)),
+		open("POST "+authorizePath, popup(p.authorize)),
+		open("GET "+grant.ContinuePath, popup(p.continueRequest)),
+		{Pattern: "POST " + consentPath, Access: render.AccessSession, Handler: popup(p.submitConsent)},
 		open("POST "+tokenPath, p.clientEndpoint(p.token)),
 		open("OPTIONS "+tokenPath, p.preflight),
 		open("GET "+userinfoPath, p.userinfo),
@@ -113,9 +113,17 @@ func (p *Provider) Routes() []render.Route {
 		{Pattern: "POST " + devicePath, Access: render.AccessSession, Handler: p.submitUserCode},
 		open("GET "+deviceAllowedPath, p.showDeviceAnswer("device.allowed")),
 		open("GET "+deviceDeniedPath, p.showDeviceAnswer("device.denied")),
-		open("GET "+logoutPath, p.logout),
-		open("POST "+logoutPath, p.logoutByPost),
-		open("POST "+logoutPath+"/confirm", p.confirmLogout),
+		open("GET "+logoutPath, popup(p.logout)),
+		open("POST "+logoutPath, popup(p.logoutByPost)),
+		open("POST "+logoutPath+"/confirm", popup(p.confirmLogout)),
+	}
+}
+
+// popup lets an app show a page in a popup that it opened, and the redirects on the way to it.
+func popup(h render.Handler) render.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		render.KeepOpener(w)
+		return h(w, r)
 	}
 }
 

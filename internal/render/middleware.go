@@ -30,6 +30,10 @@ func AllowFormAction(w http.ResponseWriter, origin string) {
 	}
 }
 
+// KeepOpener lets the page that opened this one in a popup keep its window: an app reads the response of its sign-in
+// there. Every page and redirect on the way must allow it, else the browser separates the two for good.
+func KeepOpener(w http.ResponseWriter) { w.Header().Del("Cross-Origin-Opener-Policy") }
+
 // AllowCORS lets pages of other origins read a response that does not depend on cookies.
 func AllowCORS(w http.ResponseWriter) {
 	h := w.Header()
@@ -61,10 +65,19 @@ func (p *Renderer) SecurityHeaders(next http.Handler) http.Handler {
 		h.Set("Cache-Control", "no-store")
 		h.Set("Vary", "Cookie, Accept-Language")
 		if p.Secure {
-			h.Set("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+			h.Set("Strict-Transport-Security", p.hsts())
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// hsts returns the value of Strict-Transport-Security (RFC 6797 6.1). Other servers on subdomains may use http, so they
+// are included only if the owner says so.
+func (p *Renderer) hsts() string {
+	if p.HSTSSubdomains {
+		return "max-age=31536000; includeSubDomains"
+	}
+	return "max-age=31536000"
 }
 
 // LogAndRecover gives each request an id, logs one line for it (never a query, a form or a cookie) and turns a panic
@@ -156,8 +169,8 @@ func responseStarted(w http.ResponseWriter) bool {
 	return ok && recorder.status != 0
 }
 
-// CheckRequests refuses what no page of this server sends: large bodies, bodies that are not forms, long queries, and
-// paths that are not UTF-8 or not clean.
+// CheckRequests refuses what no page of this server sends: large headers and bodies, bodies that are not forms, long
+// queries, and paths that are not UTF-8 or not clean.
 func (p *Renderer) CheckRequests(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := checkRequest(r); err != nil {
@@ -172,10 +185,26 @@ func (p *Renderer) CheckRequests(next http.Handler) http.Handler {
 // maxQueryBytes is enough for the parameters of every page, including an ID token with many groups.
 const maxQueryBytes = 16 << 10
 
+// maxHeaderBytes is the maximum size of the headers of a request for a page. Other servers of the domain may set large
+// cookies. The checks of reverse proxies may be larger: they have the headers of requests to apps.
+const maxHeaderBytes = 64 << 10
+
+// headerBytes returns the size of the header fields, without the characters between them.
+func headerBytes(h http.Header) (n int) {
+	for name, values := range h {
+		for _, value := range values {
+			n += len(name) + len(value)
+		}
+	}
+	return n
+}
+
 func checkRequest(r *http.Request) error {
 	switch {
 	case r.ContentLength > MaxBodyBytes:
 		return ErrBodyTooLarge
+	case headerBytes(r.Header) > maxHeaderBytes:
+		return ErrHeadersTooLarge
 	case len(r.URL.RawQuery) > maxQueryBytes:
 		return ErrInvalidForm
 	case !isCleanPath(r.URL.Path):

@@ -197,10 +197,21 @@ func checkSecurityHeaders(t *testing.T, name string, h http.Header) {
 		"Permissions-Policy":           "publickey-credentials-get=(self), publickey-credentials-create=(self), otp-credentials=(self), camera=(), microphone=(), geolocation=()",
 		"Cache-Control":                "no-store",
 		"Vary":                         "Cookie, Accept-Language",
-		"Strict-Transport-Security":    "max-age=31536000; includeSubDomains",
+		"Strict-Transport-Security":    "max-age=31536000",
 	} {
 		if got := h[key]; len(got) != 1 || got[0] != want {
 			t.Errorf("%s: %s = %q", name, key, got)
+		}
+	}
+}
+
+// Subdomains may be served by others without https.
+func TestHSTSIncludesSubdomainsOnlyIfTheOwnerSaysSo(t *testing.T) {
+	p := newTestRenderer(&bytes.Buffer{})
+	for on, want := range map[bool]string{false: "max-age=31536000", true: "max-age=31536000; includeSubDomains"} {
+		p.HSTSSubdomains = on
+		if got := sendRequest(newTestServer(p), "GET", "/fine", "", "").Header().Get("Strict-Transport-Security"); got != want {
+			t.Errorf("%v: got %q, want %q", on, got, want)
 		}
 	}
 }
@@ -323,9 +334,10 @@ func TestRetryAfterHeader(t *testing.T) {
 func TestErrorTableCoversEveryError(t *testing.T) {
 	packages := map[string]map[string]error{
 		"../account": {
-			"ErrCredentials":  account.ErrCredentials,
-			"ErrEmail":        account.ErrEmail,
-			"ErrName":         account.ErrName,
+			"ErrCredentials": account.ErrCredentials,
+			"ErrEmail":       account.ErrEmail,
+			"ErrName":        account.ErrName,
+			"ErrGivenName":   account.ErrGivenName, "ErrFamilyName": account.ErrFamilyName,
 			"ErrExists":       account.ErrExists,
 			"ErrUnknown":      account.ErrUnknown,
 			"ErrLink":         account.ErrLink,
@@ -347,7 +359,7 @@ func TestErrorTableCoversEveryError(t *testing.T) {
 		"../../factor": {"ErrIncorrect": factor.ErrIncorrect, "ErrCannotEnroll": factor.ErrCannotEnroll,
 			"ErrMalformed": factor.ErrMalformed},
 		".": {"ErrNotFound": ErrNotFound, "ErrMethodNotAllowed": ErrMethodNotAllowed, "ErrInvalidForm": ErrInvalidForm,
-			"ErrBodyTooLarge": ErrBodyTooLarge, "ErrContentType": ErrContentType, "ErrCrossSite": ErrCrossSite,
+			"ErrBodyTooLarge": ErrBodyTooLarge, "ErrContentType": ErrContentType, "ErrHeadersTooLarge": ErrHeadersTooLarge, "ErrCrossSite": ErrCrossSite,
 			"ErrUnknownHost": ErrUnknownHost, "ErrClock": ErrClock,
 			"ErrForwarded": ErrForwarded, "ErrInboxKey": ErrInboxKey},
 	}

@@ -48,6 +48,8 @@ type Sessions struct {
 	Accounts *account.Accounts
 	Idle     time.Duration // a session ends after this time without a request
 	Absolute time.Duration // a session ends after this time in any case
+	// StaySignedIn lets the person choose whether the cookie of a session is persistent.
+	StaySignedIn bool
 	// Faults gets the uses that could not be recorded.
 	Faults *fault.Log
 
@@ -62,6 +64,7 @@ type Session struct {
 	AuthenticatedAt time.Time // when both steps were last taken; zero if trust skipped the second
 	LastSeenAt      time.Time // to within touchInterval
 	ExpiresAt       time.Time // at the latest
+	Persistent      bool      // the browser keeps the cookie until ExpiresAt, also when it is closed
 	AMR             []string  // authentication method references (RFC 8176)
 	Address         string
 	Browser         trust.Browser
@@ -77,11 +80,13 @@ type Session struct {
 
 // Account is the signed-in person.
 type Account struct {
-	ID       string
-	Email    string
-	Name     string
-	Operator bool
-	Groups   []string
+	ID         string
+	Email      string
+	Name       string
+	GivenName  string
+	FamilyName string
+	Operator   bool
+	Groups     []string
 }
 
 // Cookies are the tokens that a sign-in sets as cookies; "" for none.
@@ -89,6 +94,8 @@ type Cookies struct {
 	Attempt string // of the sign-in attempt, until the second step is done
 	Session string // of the session
 	Device  string // of the browser
+	// MaxAge is how long the browser keeps the cookie of the session; 0: until it is closed.
+	MaxAge time.Duration
 }
 
 // Ref returns the account and its epoch when the session was read.
@@ -114,6 +121,31 @@ func (s Session) AuthTime() time.Time {
 	return s.TrustVerifiedAt
 }
 
+// maxBriefSession is the longest session whose cookie is deleted when the browser is closed, unless the person chooses.
+const maxBriefSession = 24 * time.Hour
+
+// Persistent reports whether the browser keeps the cookie of a new session when it is closed: if the person chose to
+// stay signed in, or, where nobody is asked, if sessions last longer than 24 hours.
+func (s *Sessions) Persistent(staySignedIn bool) bool {
+	if s.StaySignedIn {
+		return staySignedIn
+	}
+	return s.Absolute > maxBriefSession
+}
+
+// CookieMaxAge returns how long the browser keeps the cookie of a session, 0 for until it is closed.
+func CookieMaxAge(row store.Session, now time.Time) time.Duration {
+	return sessionFromRow(row).CookieMaxAge(now)
+}
+
+// CookieMaxAge returns how long the browser keeps the cookie of the session, 0 for until it is closed.
+func (s Session) CookieMaxAge(now time.Time) time.Duration {
+	if !s.Persistent {
+		return 0
+	}
+	return max(s.ExpiresAt.Sub(now), time.Second)
+}
+
 // New returns a new session of an account and its token. The caller stores it with store.DB.CreateSession.
 func (s *Sessions) New(a store.AccountRef, from origin.Origin) (token string, row store.Session) {
 	now := s.Now()
@@ -129,6 +161,7 @@ func (s *Sessions) New(a store.AccountRef, from origin.Origin) (token string, ro
 		StartedAt:   now,
 		LastSeenAt:  now,
 		ExpiresAt:   now.Add(s.Absolute),
+		Persistent:  s.Persistent(false),
 	}
 }
 
@@ -144,6 +177,7 @@ func (s *Sessions) Replace(
 	row.StartedAt, row.AuthenticatedAt, row.ExpiresAt = who.StartedAt, who.AuthenticatedAt, who.ExpiresAt
 	row.AMR, row.TrustVerifiedAt = strings.Join(who.AMR, " "), who.TrustVerifiedAt
 	row.AttemptID, row.DeviceID, row.FactorID = who.attemptID, who.deviceID, who.FactorID
+	row.Persistent = who.Persistent
 	return token, tx.CreateSession(ctx, row)
 }
 
@@ -169,9 +203,9 @@ func endedMeanwhile(err error) error {
 	return err
 }
 
-// Reauthenticate updates the session with row's ID to row's token and authentication. It returns ErrNoSession
-// if the session has ended.
-func (s *Sessions) Reauthenticate(ctx context.Context, tx *store.DB, row store.Session) error {
+// Reauthenticate updates the session with row's ID to row's token and authentication, and sets its expiry in row. It
+// returns ErrNoSession if the session has ended.
+func (s *Sessions) Reauthenticate(ctx context.Context, tx *store.DB, row *store.Session) error {
 	now := s.Now()
 	return endedMeanwhile(tx.ReauthenticateSession(ctx, row, now.Add(-s.Idle), now))
 }
@@ -212,11 +246,13 @@ func (s *Sessions) used(ctx context.Context, row store.Session, a store.Account,
 	}
 	found := sessionFromRow(row)
 	found.Account = Account{
-		ID:       a.ID,
-		Email:    a.Email,
-		Name:     a.Name,
-		Operator: a.Operator,
-		Groups:   account.SplitGroups(a.Groups),
+		ID:         a.ID,
+		Email:      a.Email,
+		Name:       a.Name,
+		Operator:   a.Operator,
+		Groups:     account.SplitGroups(a.Groups),
+		GivenName:  a.GivenName,
+		FamilyName: a.FamilyName,
 	}
 	found.epoch = a.Epoch
 	return found, nil
@@ -250,6 +286,7 @@ func sessionFromRow(row store.Session) Session {
 		AuthenticatedAt: row.AuthenticatedAt,
 		LastSeenAt:      row.LastSeenAt,
 		ExpiresAt:       row.ExpiresAt,
+		Persistent:      row.Persistent,
 		AMR:             strings.Fields(row.AMR),
 		Address:         row.Address,
 		Browser:         trust.ParseBrowser(row.UserAgent, row.ClientHints),

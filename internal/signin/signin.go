@@ -41,10 +41,11 @@ type SignIns struct {
 type Credentials struct {
 	Email        string
 	Password     string
-	ReturnTo     string        // local path to go to afterwards, already checked
+	LinkQuery    string        // see challenge.Attempt
 	SkipTrust    bool          // require the second step even on a trusted device
 	Level        session.Level // the level to reach, if the account can
 	AttemptToken string        // token of the attempt this browser is in; "" if there is none
+	StaySignedIn bool          // the person ticked the box
 }
 
 // Start checks the password. If the device is trusted in this network, Start opens a session; otherwise it
@@ -75,7 +76,7 @@ func (s *SignIns) Start(ctx context.Context, c Credentials, from origin.Origin) 
 		Trusted:   decision.Reason == trust.Trusted && !c.SkipTrust && account.Frozen(a) == nil,
 	}
 	if challenge.Next(state, now) == challenge.StepSignedIn {
-		cookies, err := s.enterTrusted(ctx, a, browser, decision, from)
+		cookies, err := s.enterTrusted(ctx, a, c, browser, decision, from)
 		if !errors.Is(err, store.ErrNotFound) {
 			return cookies, err
 		}
@@ -89,8 +90,9 @@ func (s *SignIns) Start(ctx context.Context, c Credentials, from origin.Origin) 
 			return session.Cookies{}, err
 		}
 	}
-	token, err := s.begin(ctx, c, challenge.Beginning{
-		Account: a, Purpose: store.PurposeSignIn, ReturnTo: c.ReturnTo, Level: c.Level, Browser: browser, Decision: &decision,
+	token, err := s.begin(ctx, c.AttemptToken, challenge.Beginning{
+		Account: a, Purpose: store.PurposeSignIn, LinkQuery: c.LinkQuery, Level: c.Level, Browser: browser, Decision: &decision,
+		StaySignedIn: c.StaySignedIn,
 	}, from)
 	return session.Cookies{Attempt: token}, err
 }
@@ -111,9 +113,9 @@ func (s *SignIns) applyDueUndo(ctx context.Context, a store.Account) error {
 
 // begin continues the attempt that this browser is in, or starts one.
 func (s *SignIns) begin(
-	ctx context.Context, c Credentials, b challenge.Beginning, from origin.Origin,
+	ctx context.Context, attemptToken string, b challenge.Beginning, from origin.Origin,
 ) (token string, err error) {
-	token, ok, err := s.Challenges.Resume(ctx, c.AttemptToken, b, from)
+	token, ok, err := s.Challenges.Resume(ctx, attemptToken, b, from)
 	if err != nil || ok {
 		return token, err
 	}
@@ -123,13 +125,15 @@ func (s *SignIns) begin(
 // enterTrusted opens a session without the second step, for a device that is trusted in this network. It
 // returns store.ErrNotFound if trust has ended since the decision.
 func (s *SignIns) enterTrusted(
-	ctx context.Context, a store.Account, b device.RequestDevice, by device.DecisionRecord, from origin.Origin,
+	ctx context.Context, a store.Account, c Credentials, b device.RequestDevice, by device.DecisionRecord,
+	from origin.Origin,
 ) (cookies session.Cookies, err error) {
 	record, _ := by.NearestRecord()
 	token, row := s.Sessions.New(a.Ref(), from)
 	row.AMR, row.DeviceID, row.TrustVerifiedAt = "pwd", b.ID, record.VerifiedAt
+	row.Persistent = s.Sessions.Persistent(c.StaySignedIn)
 	err = s.Store.Tx(ctx, func(tx *store.DB) (err error) {
-		cookies = session.Cookies{Session: token}
+		cookies = session.Cookies{Session: token, MaxAge: session.CookieMaxAge(row, row.StartedAt)}
 		if cookies.Device, err = s.Devices.UseTrust(ctx, tx, a.Ref(), b, by); err != nil {
 			return err
 		}
@@ -151,13 +155,14 @@ func (s *SignIns) enterTrusted(
 
 // StepUpRequest is what a signed-in person enters to authenticate again.
 type StepUpRequest struct {
-	Password string
-	ReturnTo string        // local path to go to afterwards, already checked
-	Level    session.Level // the level to reach, if the account can
+	Password     string
+	LinkQuery    string        // see challenge.Attempt
+	Level        session.Level // the level to reach, if the account can
+	AttemptToken string        // token of the attempt this browser is in; "" if there is none
 }
 
 // StepUp starts an attempt by which a signed-in person completes both steps again, and returns its token
-// for the browser. Attempt.Verify then marks the session as authenticated now, and gives it a new token.
+// for the browser; a step-up of the same session that the browser is in continues. Attempt.Verify then marks the session as authenticated now, and gives it a new token.
 // StepUp returns account.ErrCredentials if the password is wrong, a *ratelimit.LimitedError if a limit is
 // reached, and fairqueue.ErrFull if the server cannot hash the password now.
 func (s *SignIns) StepUp(
@@ -167,8 +172,8 @@ func (s *SignIns) StepUp(
 	if err != nil {
 		return "", err
 	}
-	return s.Challenges.Begin(ctx, challenge.Beginning{
-		Account: a, Purpose: store.PurposeStepUp, Session: who.ID, ReturnTo: r.ReturnTo, Level: r.Level,
+	return s.begin(ctx, r.AttemptToken, challenge.Beginning{
+		Account: a, Purpose: store.PurposeStepUp, Session: who.ID, LinkQuery: r.LinkQuery, Level: r.Level,
 	}, from)
 }
 

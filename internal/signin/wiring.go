@@ -39,6 +39,7 @@ type Config struct {
 	Methods      []factor.Method
 	Idle         time.Duration // a session ends when it was not used for this long
 	Absolute     time.Duration // a session ends after this time in any case
+	StaySignedIn bool          // people choose whether the cookie of a session is persistent
 	Texts        challenge.TextBudget
 	Email        challenge.EmailPolicy
 	Operator     audit.Actor // see account.Accounts
@@ -74,6 +75,7 @@ func New(c Config) *Services {
 	}
 	s.Sessions = &session.Sessions{
 		Store: c.Store, Now: c.Now, Accounts: s.Accounts, Idle: c.Idle, Absolute: c.Absolute,
+		StaySignedIn: c.StaySignedIn,
 		Faults: &fault.Log{
 			Logger: c.Log, Now: c.Now, Failing: "the last use of sessions cannot be recorded: the database cannot be written",
 			Working: "the last use of sessions is recorded again",

@@ -219,7 +219,7 @@ func calls(ctx context.Context) map[string]func(db *store.DB) error {
 		},
 		"ListDeviceNetworks": func(d *db) error { return no(d.ListDeviceNetworks(ctx, "x1", "x1")) },
 		"ReauthenticateSession": func(d *db) error {
-			return d.ReauthenticateSession(ctx, store.Session{ID: "x1", TokenHash: []byte("y"), AccountID: "x1",
+			return d.ReauthenticateSession(ctx, &store.Session{ID: "x1", TokenHash: []byte("y"), AccountID: "x1",
 				Epoch: 1}, time.Time{}, at(1))
 		},
 		"ListSecondStepDecisions":    func(d *db) error { return no(d.ListSecondStepDecisions(ctx, "x1", 1)) },
@@ -278,8 +278,8 @@ func calls(ctx context.Context) map[string]func(db *store.DB) error {
 		"SetEmailSecondStep": func(d *db) error {
 			return d.SetEmailSecondStep(ctx, "x1", 1, store.EmailUntilAnother)
 		},
-		"SetEmail":             func(d *db) error { return d.SetEmail(ctx, "x1", 1, "y") },
-		"SetName":              func(d *db) error { return d.SetName(ctx, "x1", "y") },
+		"SetEmail":             func(d *db) error { return d.SetEmail(ctx, "x1", 1, "y", at(1)) },
+		"SetNames":             func(d *db) error { return d.SetNames(ctx, "x1", store.Names{Name: "y"}, at(1)) },
 		"SetGroups":            func(d *db) error { return d.SetGroups(ctx, "x1", "y") },
 		"SetState":             func(d *db) error { return d.SetState(ctx, "x1", "y") },
 		"SetPassword":          func(d *db) error { return d.SetPassword(ctx, "x1", 1, x, at(1), at(1)) },
@@ -551,7 +551,8 @@ func fill(t *testing.T, raw *sql.DB, url string) {
 		"session_expires_at": "100000 + n",
 		"code_expires_at":    "100000 + n", "revoke_reason": "''", "state": "'waiting'", "pushed": "TRUE",
 		"logout_pending": "n < 5", "urgent": "n % 2 = 0", "claim_beats": "CASE WHEN n < 5 THEN 1 ELSE 0 END",
-		"operator": "FALSE", "needs_long_code": "FALSE", "trust_requested": "FALSE", "shown_only": "FALSE",
+		"operator": "FALSE", "needs_long_code": "FALSE", "trust_requested": "FALSE", "stay_signed_in": "FALSE",
+		"persistent": "FALSE", "shown_only": "FALSE",
 		"settings_shown":              "FALSE",
 		"polls_early":                 "FALSE",
 		"device_authorizations.state": "'pending'",

@@ -48,7 +48,7 @@ const (
 	RevokedBackupRestored    Reason = "restored"  // the database was restored from a backup
 	RevokedTokenReuse        Reason = "stolen"    // the device token was used in two places
 	RevokedEpochChanged      Reason = "changed"   // another change has revoked all older records
-	OtherBrowser             Reason = "browser"   // another browser, system or kind of device
+	OtherBrowser             Reason = "browser"   // another browser or system
 	BrowserDowngrade         Reason = "older"     // the same browser in an older version
 	UnknownNetwork           Reason = "unknown"   // the client address is unknown
 	OtherNetwork             Reason = "network"   // another network
@@ -95,7 +95,7 @@ type BrowserMatch string
 
 // Values of BrowserMatch. The zero value means BrowserFamily.
 const (
-	BrowserFamily BrowserMatch = "family" // the same browser, system and kind of device, not an older version
+	BrowserFamily BrowserMatch = "family" // the same browser and system, not an older version
 	BrowserExact  BrowserMatch = "exact"  // the same User-Agent header, byte for byte
 )
 

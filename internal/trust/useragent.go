@@ -10,7 +10,6 @@ import (
 type Browser struct {
 	Family       string // "Firefox"; if unknown, the User-Agent header without digits
 	OS           string // "Windows"; "" if unknown
-	Mobile       bool   // a phone, or a tablet that says so
 	MajorVersion int    // 0 if unknown
 	UserAgent    string // the User-Agent header
 	ClientHints  string // the Sec-CH-UA header
@@ -50,7 +49,7 @@ var osTokens = []struct{ word, system string }{
 
 // ParseBrowser parses the headers User-Agent and Sec-CH-UA (W3C User-Agent Client Hints, 3.1).
 func ParseBrowser(agent, hints string) Browser {
-	b := Browser{UserAgent: agent, ClientHints: hints, Mobile: strings.Contains(agent, "Mobile")}
+	b := Browser{UserAgent: agent, ClientHints: hints}
 	for _, s := range osTokens {
 		if strings.Contains(agent, s.word) {
 			b.OS = s.system
@@ -115,10 +114,11 @@ func numberAfter(text, token string) int {
 }
 
 // matches reports whether a request has the browser of a record. CheckRecord compares the version,
-// which may increase.
+// which may increase. The word Mobile in the header is not compared: it changes when somebody unfolds
+// a phone or turns a tablet's keyboard off.
 func (b Browser) matches(now Browser, rule BrowserMatch) bool {
 	if rule == BrowserExact {
 		return b.UserAgent == now.UserAgent
 	}
-	return b.Family == now.Family && b.OS == now.OS && b.Mobile == now.Mobile
+	return b.Family == now.Family && b.OS == now.OS
 }

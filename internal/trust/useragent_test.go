@@ -19,7 +19,7 @@ type sampleBrowser struct {
 }
 
 func (r sampleBrowser) sameBrowser(o sampleBrowser) bool {
-	return r.family == o.family && r.system == o.system && r.mobile == o.mobile
+	return r.family == o.family && r.system == o.system
 }
 
 func readLines(t testing.TB, name string) (rows [][]string) {
@@ -56,16 +56,16 @@ func TestBrowserUpdateAndDowngrade(t *testing.T) {
 		families[r.family], systems[r.system] = true, true
 		read[i] = trust.ParseBrowser(r.agent, "")
 		b := read[i]
-		if b.Family != r.family || b.OS != r.system || b.Mobile != r.mobile || b.MajorVersion != r.major ||
+		if b.Family != r.family || b.OS != r.system || b.MajorVersion != r.major ||
 			!b.Recognized {
-			t.Errorf("%s\n got %s %d on %s, mobile %v\nwant %s %d on %s, mobile %v", r.agent, b.Family, b.MajorVersion,
-				b.OS, b.Mobile, r.family, r.major, r.system, r.mobile)
+			t.Errorf("%s\n got %s %d on %s\nwant %s %d on %s", r.agent, b.Family, b.MajorVersion,
+				b.OS, r.family, r.major, r.system)
 		}
 	}
 	if len(all) < 200 || len(families) < 5 || len(systems) < 5 {
 		t.Errorf("%d browsers of %d families on %d systems", len(all), len(families), len(systems))
 	}
-	updates, others, older := 0, 0, 0
+	updates, others, older, flips := 0, 0, 0, 0
 	for i, was := range all {
 		record := trust.Record{Network: trust.NetworkOf(addr(homeV4)), Browser: read[i], VerifiedAt: verifiedAt}
 		for j, is := range all {
@@ -82,14 +82,58 @@ func TestBrowserUpdateAndDowngrade(t *testing.T) {
 			default:
 				want = trust.Trusted
 				updates++
+				if was.mobile != is.mobile {
+					flips++
+				}
 			}
 			if got != want {
 				t.Fatalf("from %s\n  to %s\ngot %q, want %q", was.agent, is.agent, got, want)
 			}
 		}
 	}
+	if flips == 0 {
+		t.Error("no browser of the corpus says Mobile and then not")
+	}
 	t.Logf("%d browsers: %d updates, none asked; %d other browsers and %d older ones, all asked", len(all), updates,
 		others, older)
+}
+
+// A foldable phone says Mobile or not, as it is folded, and is the same browser. A browser that asks for desktop sites
+// names another system, which may be another machine.
+func TestMobileFlagIsNotCompared(t *testing.T) {
+	const (
+		folded   = "Mozilla/5.0 (Linux; Android 16; SM-F966B) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Mobile Safari/537.36"
+		unfolded = "Mozilla/5.0 (Linux; Android 16; SM-F966B) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36"
+		desktop  = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36"
+		samsung  = "Mozilla/5.0 (Linux; Android 16; SM-F966B) AppleWebKit/537.36 (KHTML, like Gecko) SamsungBrowser/29.0 Chrome/136.0.0.0 Safari/537.36"
+		fenix    = "Mozilla/5.0 (Android 16; Mobile; rv:145.0) Gecko/145.0 Firefox/145.0"
+		tablet   = "Mozilla/5.0 (Android 16; Tablet; rv:145.0) Gecko/145.0 Firefox/145.0"
+		iPad     = "Mozilla/5.0 (iPad; CPU OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.0 Mobile/15E148 Safari/604.1"
+		asMac    = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.0 Safari/605.1.15"
+	)
+	for _, row := range []struct {
+		was, is string
+		want    trust.Reason
+	}{
+		{folded, unfolded, trust.Trusted},
+		{unfolded, folded, trust.Trusted},
+		{fenix, tablet, trust.Trusted},
+		{folded, desktop, trust.OtherBrowser},
+		{desktop, folded, trust.OtherBrowser},
+		{iPad, asMac, trust.OtherBrowser},
+		{unfolded, samsung, trust.OtherBrowser},
+	} {
+		record := trust.Record{Network: trust.NetworkOf(addr(homeV4)), Browser: trust.ParseBrowser(row.was, ""), VerifiedAt: verifiedAt}
+		q := trust.Request{Address: addr(homeV4), Browser: trust.ParseBrowser(row.is, "")}
+		if got := trust.CheckRecord(record, q, policy, verifiedAt); got != row.want {
+			t.Errorf("from %s\n  to %s\ngot %q, want %q", row.was, row.is, got, row.want)
+		}
+		exact := policy
+		exact.Browser = trust.BrowserExact
+		if got := trust.CheckRecord(record, q, exact, verifiedAt); got != trust.OtherBrowser {
+			t.Errorf("exact: from %s\n  to %s\ngot %q", row.was, row.is, got)
+		}
+	}
 }
 
 // A browser that says Chrome is identified by its client hints; without them it is Chrome.

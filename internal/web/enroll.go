@@ -33,10 +33,7 @@ type enrollment struct {
 
 // url returns the URL of a page below this one, with return_to.
 func (e enrollment) url(below string) string {
-	if e.target.returnTo == "" {
-		return e.path + below
-	}
-	return e.path + below + "?" + url.Values{"return_to": {e.target.returnTo}}.Encode()
+	return e.target.At(e.path + below)
 }
 
 // needsNoInput reports whether every field of the form is optional.
@@ -75,7 +72,7 @@ func (s *Handlers) newEnrollment(
 	who signedIn,
 	about factor.Info,
 ) (*http.Request, enrollment, error) {
-	r, target, err := s.parseReturnTarget(w, r, r.URL.Query()["return_to"]...)
+	r, target, err := s.parseReturnTarget(w, r, nil)
 	return r, enrollment{
 		signedIn: who, about: about, fields: about.Fields, maxFactors: about.MaxPerAccount,
 		words: s.methodWords(s.Pages.Localizer(r), about, ""), target: target,
@@ -90,8 +87,8 @@ func (s *Handlers) parseForm(
 	fields ...string,
 ) (*http.Request, render.FormValues, error) {
 	form, err := render.ParseForm(w, r, append(fields, "return_to")...)
-	if returnTo := form["return_to"]; returnTo != "" && err == nil {
-		r, e.target, err = s.parseReturnTarget(w, r, returnTo)
+	if err == nil {
+		r, e.target, err = s.parseReturnTarget(w, r, form)
 	}
 	return r, form, err
 }
@@ -121,6 +118,7 @@ func (s *Handlers) handleEnroll(w http.ResponseWriter, r *http.Request, e enroll
 	for _, f := range e.fields {
 		fields = append(fields, f.Name)
 	}
+	fields = append(fields, factor.ConfirmField)
 	r, form, err := s.parseForm(w, r, &e, fields...)
 	if err != nil {
 		return err
@@ -165,6 +163,11 @@ func (s *Handlers) renderEnrollError(
 	}
 	if problem, ok := s.userErrorProblem(e.words, cause); ok {
 		view.Problems = []render.Problem{problem}
+	}
+	if question, ok := errors.AsType[*factor.UserError](cause); ok {
+		page := view.Data.(enrollPage)
+		page.Confirm = question.Confirm
+		view.Data = page
 	}
 	return s.render(w, r, view)
 }
@@ -226,7 +229,7 @@ func (s *Handlers) handleConfirmFactor(w http.ResponseWriter, r *http.Request, e
 	if err != nil {
 		return s.renderConfirmError(w, r, e, err)
 	}
-	s.Pages.SetCookie(w, render.SessionCookie, token)
+	s.setSessionCookie(w, token, e.Session)
 	return redirect(w, r, e.url("/done"))
 }
 
@@ -300,7 +303,7 @@ func (s *Handlers) handleRemoveFactor(w http.ResponseWriter, r *http.Request, e 
 	if err != nil {
 		return err
 	}
-	s.Pages.SetCookie(w, render.SessionCookie, token)
+	s.setSessionCookie(w, token, e.Session)
 	return redirect(w, r, "/settings")
 }
 

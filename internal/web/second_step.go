@@ -49,6 +49,6 @@ func (s *Handlers) handleSecondStep(w http.ResponseWriter, r *http.Request, who 
 	if err != nil {
 		return err
 	}
-	s.Pages.SetCookie(w, render.SessionCookie, token)
+	s.setSessionCookie(w, token, who.Session)
 	return redirect(w, r, "/settings")
 }

@@ -29,17 +29,17 @@ var later = map[string]string{
 }
 
 // unused are the numbers from 1 to lastRow that no row has.
-var unused = append([]int{317, 318, 319, 324}, append(between(395, 400), between(403, 420)...)...)
+var unused = slices.Concat([]int{317, 318, 319, 324}, numbers(396, 399), numbers(404, 419), numbers(430, 449), numbers(459, 464))
 
-// between returns the numbers after first and before last.
-func between(first, last int) (all []int) {
-	for n := first + 1; n < last; n++ {
+const lastRow = 471
+
+// numbers returns the numbers from first to last.
+func numbers(first, last int) (all []int) {
+	for n := first; n <= last; n++ {
 		all = append(all, n)
 	}
 	return all
 }
-
-const lastRow = 429
 
 // folderOf is the folder of a test of the catalogue, seen from here.
 func folderOf(t Test) string {

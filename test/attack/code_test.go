@@ -71,10 +71,10 @@ func TestSecurityDecisionsHaveKnownCallers(t *testing.T) {
 		"enterTrusted":          {"internal/signin/signin.go Start"},
 		"Reauthenticate":        {"internal/challenge/prove.go saveSession"},
 		"ReauthenticateSession": {"internal/session/session.go Reauthenticate"},
-		"VerifyMAC":             {"internal/challenge/prove.go compare"},
+		"VerifyMAC":             {"internal/challenge/prove.go compare", "internal/web/return_target.go checkAccountTag"},
 		"EqualTokenHash": {
 			"internal/client/client.go MatchesSecret", "internal/device/device.go acceptsSecret",
-			"internal/device/device.go rotateSecret",
+			"internal/device/device.go rotateSecret", "internal/grant/auth_request.go GetAuthRequest",
 		},
 		"compare":        {"internal/challenge/prove.go Prove"},
 		"Prove":          {"internal/challenge/attempt.go Verify", "internal/enroll/enroll.go Confirm"},
@@ -116,12 +116,20 @@ func TestSecurityDecisionsHaveKnownCallers(t *testing.T) {
 			"internal/signin/signin.go ChangePassword",
 		},
 		"SetCookie": {
-			"internal/demo/signin.go setCookie", "internal/forwardauth/callback.go handleCallback",
-			"internal/render/cookies.go writeCookie", "internal/web/enroll.go handleConfirmFactor",
-			"internal/web/enroll.go handleRemoveFactor", "internal/web/join.go startFirstSignIn",
-			"internal/web/password.go handleChangePassword", "internal/web/second_step.go handleSecondStep",
-			"internal/web/signin.go completeSignIn", "internal/web/signin.go handleSignIn",
+			"internal/demo/signin.go setCookie", "internal/render/cookies.go Browser", "internal/render/cookies.go writeCookie",
+			"internal/web/join.go startFirstSignIn", "internal/web/signin.go handleSignIn",
 			"internal/web/stepup.go handleStepUp",
+		},
+		"setSessionCookie": {
+			"internal/web/enroll.go handleConfirmFactor", "internal/web/enroll.go handleRemoveFactor",
+			"internal/web/password.go handleChangePassword", "internal/web/second_step.go handleSecondStep",
+		},
+		"SetPersistentCookie": {
+			"internal/forwardauth/callback.go handleCallback", "internal/forwardauth/callback.go redirectToSignIn",
+			"internal/render/cookies.go SetCookie", "internal/render/cookies.go SetProbeCookie",
+			"internal/web/inbox.go acceptInboxKey", "internal/web/settings.go handleDismissRecommendation",
+			"internal/web/signin.go completeSignIn", "internal/web/signin.go rememberEmail",
+			"internal/web/signin.go setSessionCookie", "internal/web/verify.go handleVerify",
 		},
 		"EndOthers": {
 			"internal/enroll/enroll.go Confirm", "internal/enroll/enroll.go Remove",

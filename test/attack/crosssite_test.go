@@ -119,7 +119,7 @@ func (h *server) wantSecurityHeaders(what string, a live.Answer) {
 	}
 	for name, value := range map[string]string{
 		"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "no-referrer", "Cross-Origin-Opener-Policy": "same-origin",
-		"Cross-Origin-Resource-Policy": resource, "Strict-Transport-Security": "max-age=31536000; includeSubDomains",
+		"Cross-Origin-Resource-Policy": resource, "Strict-Transport-Security": "max-age=31536000",
 	} {
 		if got := a.Header.Get(name); got != value || len(a.Header[name]) != 1 {
 			h.T.Errorf("%s: %s is %q", what, name, a.Header[name])

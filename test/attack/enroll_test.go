@@ -337,3 +337,39 @@ func TestFactorFormsRefuseUnknownFieldsAndTellTheOwner(t *testing.T) {
 		}
 	}, allMethods(&p))
 }
+
+// Somebody lets the server send text messages to numbers that earn them money: in other spellings, with a digit more or
+// less, or with the answer to a question that nobody asked.
+func TestCostlyNumbersCannotBeConfirmed(t *testing.T) {
+	t.Parallel()
+	p := &phone{}
+	h := start(t, "", allMethods(p))
+	anna := h.annaSignedIn()
+	try := func(country, number, confirmed string) live.Answer {
+		t.Helper()
+		return anna.Post("/settings/2step/sms", "country", country, "number", number, "confirmed", confirmed)
+	}
+	for _, number := range []string{"+1 900 234 5678", "+1 (900) 234-5678", "tel:+1-900-234-5678", "+49 (0)900 1234567", "0049 900 12345678", "0900/1234567", "0900 1234567 8", "＋４９ ９００ １２３４５６７",
+		"+44 909 879 0123", "+44 70 1234 5678", "+870 773 111 632", "00870 773 111 632", "+881 6 1234 5678", "+882 13 300655", "+979 123 456 789", "+1 800 234 5678", "0180 5 123456"} {
+		digits := "+" + strings.TrimPrefix(strings.NewReplacer(" ", "", "-", "", "(", "", ")", "", "/", "", "tel:", "", "+", "").Replace(number), "00")
+		for _, confirmed := range []string{"", digits, number, "+49" + digits[1:], "on"} {
+			h.wantStatus(try("DE", number, confirmed), http.StatusUnprocessableEntity)
+		}
+	}
+	// The answer is for one number, and the form keeps what was typed.
+	asked := h.wantStatus(try("DE", "030 123456", ""), http.StatusUnprocessableEntity)
+	for _, want := range []string{"Is this right?", `value="030 123456"`, `<input type="hidden" name="confirmed" value="&#43;4930123456">`} {
+		if !strings.Contains(asked.Body, want) {
+			t.Errorf("no %s in %s", want, asked.Body)
+		}
+	}
+	h.wantStatus(try("DE", "030 123457", "+4930123456"), http.StatusUnprocessableEntity)
+	h.WaitForOutbox()
+	if n := len(p.all()); n != 0 {
+		t.Fatalf("%d messages were sent", n)
+	}
+	h.wantRedirect(try("DE", "030 123456", "+4930123456"), "/settings/2step/sms")
+	if to := h.lastText(p).To; to != "+4930123456" {
+		t.Errorf("the message went to %s", to)
+	}
+}

@@ -110,7 +110,7 @@ func (v *proxiedUser) confirmTo(host, uri string) string {
 	n := v.h.Mail.Len()
 	a := v.person.Post("/settings/confirm", "password", live.AnnaPassword, "return_to", asked.Request.URL.Query().Get("return_to"))
 	v.h.wantRedirect(a, "/signin/verify")
-	a = v.person.Post("/signin/verify", "code", v.h.Code(n))
+	a = v.person.Post(a.Header.Get("Location"), "code", v.h.Code(n))
 	to := v.h.location(v.person.Get(v.h.location(a).RequestURI()))
 	if to.Host != host || to.Path != "/.twostep/enter" {
 		v.h.T.Fatalf("%s%s: after both steps at %s", host, uri, to)
@@ -584,4 +584,110 @@ func TestForwardAuthTakesAnyMethodForTheCheckOnly(t *testing.T) {
 			anna.wantRefused(path, anna.proxy.Do(h.request("GET", path, "", lines...)), http.StatusMisdirectedRequest)
 		}
 	})
+}
+
+func withPublicPaths(o *twostep.Options) {
+	behindProxy(o)
+	o.Apps[0].PublicPaths, o.Apps[0].PublicPreflight = []string{"/hooks/*", "GET " + wiki + "/status"}, true
+	o.Apps[1].PublicPaths = []string{"/hooks/*"}
+	o.Apps[0].HeaderEncoding = "percent"
+}
+
+var identity = []string{"Remote-User", "Remote-Email", "Remote-Name", "Remote-Groups", "Remote-Amr", "Remote-Acr"}
+
+// wantAnonymous fails the test if an answer does not let the request through with all identity headers empty.
+func (v *proxiedUser) wantAnonymous(what string, a live.Answer) {
+	v.h.T.Helper()
+	v.h.wantStatus(a, http.StatusOK)
+	for _, name := range identity {
+		if values := a.Header[name]; !slices.Equal(values, []string{""}) {
+			v.h.T.Errorf("%s: %s is %q", what, name, values)
+		}
+	}
+}
+
+// Somebody spells a path so that the server takes it for a public one and the app for another one.
+func TestNoOtherSpellingIsPublic(t *testing.T) {
+	t.Parallel()
+	h := start(t, "", withPublicPaths)
+	nobody := h.proxiedUser(h.Browser())
+	nobody.wantAnonymous("a public path", nobody.ask("POST", wiki, "/hooks/github?x=/../admin"))
+	nobody.wantAnonymous("another host of the app", nobody.ask("GET", files, "/hooks/"))
+	nobody.wantAnonymous("HEAD", nobody.ask("HEAD", wiki, "/status"))
+	for _, uri := range []string{"/hooks/../admin", "/hooks/..", "/hooks/./x", "/hooks/.../x", "/hooks//x", "//hooks/x", "/x/../hooks/x", "/hooks/%2e%2e/admin", "/hooks/%2E%2E%2Fadmin",
+		"/hooks/..%2fadmin", "/hooks/..%5cadmin", `/hooks/..\admin`, `/hooks\..\admin`, "/hooks/..;/admin", "/hooks;/x", "/hooks/x;y=z", "/hooks/%00", "/hooks/%252e%252e/admin",
+		"/hooks/%c0%ae%c0%ae/admin", "/hooks/x y", "/hooks/#/../../admin", "/hooks/ü", "/%68ooks/x", "/hooks%2fx", "/Hooks/x", "/HOOKS/x", "/hooks", "/hooksx",
+		"/x/hooks/y", "/admin?/hooks/x", "/admin%3f/hooks/x", "*", "https://" + wiki + "/hooks/x", "/.twostep/", "/status/", "/status/x", "/status%20"} {
+		nobody.wantRefused(uri, nobody.ask("GET", wiki, uri), http.StatusUnauthorized)
+	}
+	nobody.wantRefused("another host", nobody.ask("GET", files, "/status"), http.StatusUnauthorized)
+	nobody.wantRefused("another method", nobody.ask("POST", wiki, "/status"), http.StatusUnauthorized)
+	nobody.wantRefused("a small method", nobody.ask("get", wiki, "/status"), http.StatusUnauthorized)
+	for _, line := range []string{"X-Rewrite-URL: /admin", "X_Rewrite_Url: /admin", "x-override-url: /admin"} {
+		nobody.wantRefused(line, nobody.ask("GET", wiki, "/hooks/x", line), http.StatusUnauthorized)
+	}
+	for _, line := range []string{"X-HTTP-Method-Override: DELETE", "X_HTTP_METHOD: DELETE", "X-Method-Override: DELETE"} {
+		nobody.wantRefused(line, nobody.ask("GET", wiki, "/status", line), http.StatusUnauthorized)
+	}
+	for _, query := range []string{"_method=DELETE", "a&%5Fmethod=DELETE", "_METHOD=DELETE"} {
+		nobody.wantRefused(query, nobody.ask("GET", wiki, "/status?"+query), http.StatusUnauthorized)
+	}
+	nobody.wantRefused("an untrusted peer", h.Browser().Do(h.request("GET", "/auth/check", "", "X-Forwarded-Method: GET", "X-Forwarded-Proto: https",
+		"X-Forwarded-Host: "+wiki, "X-Forwarded-Uri: /hooks/x")), http.StatusForbidden)
+	if a := nobody.ask("GET", wiki, "/.twostep/enter", navigate); a.StatusCode != http.StatusBadRequest {
+		t.Errorf("the way in: %d", a.StatusCode)
+	}
+}
+
+// A preflight has no cookies, so the owner may let it through. No other request passes with its headers.
+func TestOnlyPreflightsArePublic(t *testing.T) {
+	t.Parallel()
+	h := start(t, "", withPublicPaths)
+	nobody := h.proxiedUser(h.Browser())
+	const origin, asks = "Origin: https://other.example", "Access-Control-Request-Method: PUT"
+	nobody.wantAnonymous("a preflight", nobody.ask("OPTIONS", wiki, "/api/%2Fx;y", origin, asks))
+	nobody.wantRefused("OPTIONS", nobody.ask("OPTIONS", wiki, "/api", origin), http.StatusUnauthorized)
+	nobody.wantRefused("PUT", nobody.ask("PUT", wiki, "/api", origin, asks), http.StatusUnauthorized)
+	nobody.wantRefused("OPTIONS that is PUT", nobody.ask("OPTIONS", wiki, "/api", origin, asks, "X-HTTP-Method-Override: PUT"), http.StatusUnauthorized)
+	nobody.wantRefused("an app without the permission", nobody.ask("OPTIONS", payroll, "/api", origin, asks), http.StatusUnauthorized)
+}
+
+// On a public path nobody chooses the name that the app sees: it is that of the signed-in person, or empty.
+func TestPublicPathHasNoForgedIdentity(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(h *server) {
+		forged := []string{"Remote-User: admin", "Remote-Email: admin@example.com", "Remote-Groups: staff", "Remote-Acr: urn:twostep:acr:3"}
+		nobody := h.proxiedUser(h.Browser())
+		nobody.wantAnonymous("nobody", nobody.ask("POST", wiki, "/hooks/x", forged...))
+		nobody.kept[wiki] = map[string]string{"__Host-twostep-app": strings.Repeat("x", 43)}
+		nobody.wantAnonymous("a wrong cookie", nobody.ask("POST", wiki, "/hooks/x", forged...))
+		anna := h.proxiedUser(h.annaSignedIn())
+		h.wantRedirect(anna.person.Post("/settings/name", "name", "Änne 100%"), "/settings")
+		h.wantStatus(anna.open(wiki, "/"), http.StatusOK)
+		a := h.wantStatus(anna.ask("POST", wiki, "/hooks/x", forged...), http.StatusOK)
+		if !slices.Equal(a.Header["Remote-Email"], []string{live.AnnaEmail}) || !slices.Equal(a.Header["Remote-Name"], []string{"%C3%84nne 100%25"}) || !slices.Equal(a.Header["Remote-Groups"], []string{""}) {
+			t.Errorf("Anna: %v", a.Header)
+		}
+		// She may not use this app, so there she is like everybody else.
+		anna.kept[payroll] = anna.kept[wiki]
+		anna.wantAnonymous("an app of others", anna.ask("POST", payroll, "/hooks/x", forged...))
+		anna.wantRefused("the rest of it", anna.ask("POST", payroll, "/", forged...), http.StatusUnauthorized)
+	}, withPublicPaths)
+}
+
+// The check passes large headers of requests to an app. A page does not keep them while it works.
+func TestLargeHeadersAreForTheCheckOnly(t *testing.T) {
+	t.Parallel()
+	h := start(t, "", behindProxy)
+	anna := h.proxiedUser(h.annaSignedIn())
+	h.wantStatus(anna.open(wiki, "/"), http.StatusOK)
+	large := "Authorization: Bearer " + strings.Repeat("x", 500<<10)
+	h.wantStatus(anna.ask("GET", wiki, "/api?q="+strings.Repeat("y", 100<<10), large), http.StatusOK)
+	anna.wantRefused("without a session", h.proxiedUser(h.Browser()).ask("GET", wiki, "/api", large), http.StatusUnauthorized)
+	for _, path := range []string{"/signin", "/settings", "/oauth2/authorize", "/auth/start", "/no/such/page"} {
+		if a := anna.person.Do(h.request("GET", path, "", large)); a.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
+			t.Errorf("%s: %d", path, a.StatusCode)
+		}
+	}
+	h.wantStatus(h.Browser().Do(h.request("GET", "/signin", "", "Cookie: other="+strings.Repeat("x", 40<<10))), http.StatusOK)
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"twostep.example/twostep"
 	"twostep.example/twostep/internal/render"
 	"twostep.example/twostep/test/e2e/live"
 )
@@ -278,4 +279,102 @@ func TestSecondSignInEndsTheFirstSession(t *testing.T) {
 	if _, in := signedIn(h.withCookies("session", old)); in {
 		t.Error("the session of before lives on")
 	}
+}
+
+// maxAge returns how long the browser keeps the cookie of an answer, 0 for until it is closed.
+func (h *server) maxAge(a live.Answer, name string) time.Duration {
+	h.T.Helper()
+	for _, c := range a.Cookies() {
+		if c.Name == "__Host-"+name && c.Value != "" {
+			return time.Duration(c.MaxAge) * time.Second
+		}
+	}
+	h.T.Fatalf("no cookie %s: %v", name, a.Header["Set-Cookie"])
+	return 0
+}
+
+// A closed browser keeps a session only as long as the owner or the person said, and a new token does not prolong it.
+func TestSessionCookieLastsAsChosen(t *testing.T) {
+	t.Parallel()
+	stays := func(o *twostep.Options) { o.StaySignedIn = true }
+	long := func(o *twostep.Options) { o.IdleTimeout, o.AbsoluteTimeout = 720*time.Hour, 720*time.Hour }
+	c := newClock()
+	for name, row := range map[string]struct {
+		configure []live.Setup
+		stay      string
+		want      time.Duration
+	}{
+		"default":                      {nil, "", 0},
+		"ticked without the setting":   {nil, "1", 0},
+		"sessions of 30 days":          {[]live.Setup{long}, "", 720 * time.Hour},
+		"not ticked":                   {[]live.Setup{stays}, "", 0},
+		"ticked":                       {[]live.Setup{stays}, "1", 24 * time.Hour},
+		"ticked, sessions of 30 days":  {[]live.Setup{stays, long}, "1", 720 * time.Hour},
+		"not ticked, sessions of 30 d": {[]live.Setup{stays, long}, "", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := start(t, "", append(row.configure, behindProxy, c.set)...)
+			anna := h.proxiedUser(h.Browser())
+			code := anna.person.FirstStep("/signin", "email", live.AnnaEmail, "password", live.AnnaPassword, "stay", row.stay)
+			a := h.wantRedirect(anna.person.Post("/signin/verify", "code", code, "trust", "1"), "/settings")
+			if got := h.maxAge(a, "session"); got != row.want {
+				t.Fatalf("the cookie lasts %s, want %s", got, row.want)
+			}
+			// The host of an app and a new token have the rest of it.
+			c.advance(5 * time.Minute)
+			rest := max(0, row.want-5*time.Minute)
+			a = h.wantStatus(anna.ask("GET", wiki, anna.enterURL(wiki, "/"), navigate), http.StatusFound)
+			if got := h.maxAge(a, "twostep-app"); got != rest {
+				t.Errorf("the cookie of the host lasts %s, want %s", got, rest)
+			}
+			a = h.wantStatus(anna.person.Post("/settings/password", "current", live.AnnaPassword, "password", "brand new horse"), http.StatusSeeOther)
+			if got := h.maxAge(a, "session"); got != rest {
+				t.Errorf("the new cookie lasts %s, want %s", got, rest)
+			}
+			n := h.Mail.Len()
+			h.wantRedirect(anna.person.Post("/settings/confirm", "password", "brand new horse"), "/signin/verify")
+			a = h.wantStatus(anna.person.Post("/signin/verify", "code", h.Code(n)), http.StatusSeeOther)
+			if got := h.maxAge(a, "session"); got != rest {
+				t.Errorf("the cookie after a step-up lasts %s, want %s", got, rest)
+			}
+			for _, cookie := range h.wantStatus(anna.person.Post("/signout"), http.StatusSeeOther).Cookies() {
+				if cookie.MaxAge >= 0 {
+					t.Errorf("after the sign-out: %v", cookie)
+				}
+			}
+			// A trusted browser that skips the code does as it was told this time.
+			a = anna.person.Post("/signin", "email", live.AnnaEmail, "password", "brand new horse", "stay", row.stay)
+			h.wantRedirect(a, "/settings")
+			if got := h.maxAge(a, "session"); got != row.want {
+				t.Errorf("the cookie of a trusted browser lasts %s, want %s", got, row.want)
+			}
+		})
+	}
+}
+
+// A cookie that the browser keeps does not keep the session: it ends after the idle time, and at its end.
+func TestKeptCookieDoesNotProlongTheSession(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(h *server) {
+		signIn := func() *live.Browser {
+			b := h.Browser()
+			code := b.FirstStep("/signin", "email", live.AnnaEmail, "password", live.AnnaPassword, "stay", "1")
+			h.wantRedirect(b.Post("/signin/verify", "code", code), "/settings")
+			return b
+		}
+		idle := signIn()
+		h.Turn(61 * time.Minute)
+		if _, in := signedIn(idle); in {
+			h.T.Error("in after the idle time")
+		}
+		used := signIn()
+		for range 36 {
+			h.Turn(40 * time.Minute)
+			used.Get("/settings")
+		}
+		h.Turn(time.Minute)
+		if _, in := signedIn(used); in {
+			h.T.Error("in a day later")
+		}
+	}, func(o *twostep.Options) { o.StaySignedIn = true })
 }

@@ -6,7 +6,7 @@ import (
 )
 
 var authJS = &row{
-	name: "authjs", version: "@auth/express 0.12.3", folder: "node", run: testAuthJS,
+	name: "authjs", version: "0.12.3", folder: "node", run: testAuthJS,
 	without: map[step]string{
 		refresh: "by hand, in a callback of the app", userinfo: "reads the ID token", backChannel: "has none",
 	},
@@ -30,5 +30,5 @@ func testAuthJS(t *testing.T, r *row) {
 	anna.says(anna.send(http.MethodGet, s.app+"/", nil), "nobody is signed in")
 	s.saw(signOut)
 
-	s.wrongRedirect(func() { enter(s.person()) })
+	s.misconfigure(func(b *person) { enter(b) })
 }

@@ -3,14 +3,20 @@ package clients
 import (
 	"net"
 	"net/http"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 )
 
 // The apps that run in the browser alone. Their pages are files.
 var (
+	angularAuth = &row{
+		name: "angular-auth-oidc-client", version: "22.0.1", folder: "angular", run: testAngularAuth,
+		without: map[step]string{backChannel: "has no server"},
+	}
 	oidcClientTS = &row{
-		name: "oidc-client-ts", version: "3.5.0", run: testOIDCClientTS, without: map[step]string{backChannel: "has no server"},
+		name: "oidc-client-ts", version: "3.5.0", quick: true, run: testOIDCClientTS, without: map[step]string{backChannel: "has no server"},
 	}
 	msalBrowser = &row{
 		name: "msal-browser", version: "5.30.0", run: testMSALBrowser,
@@ -82,6 +88,33 @@ func (s *site) leave(b *tab) {
 		b.click("login")
 		b.until(`location.pathname === "/oauth2/authorize"`)
 	})
+}
+
+// testAngularAuth bundles the program of the guide, as the Angular CLI does. That its templates are compiled in the
+// browser spares the test the rest of the CLI.
+func testAngularAuth(t *testing.T, r *row) {
+	s := newSite(t, r)
+	s.file("main.ts")
+	for name, text := range map[string]string{
+		"entry.ts":      "import '@angular/compiler';\nimport './main';\n",
+		"tsconfig.json": `{"compilerOptions": {"target": "es2022", "experimentalDecorators": true, "useDefineForClassFields": false}}`,
+	} {
+		if err := os.WriteFile(filepath.Join(s.dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	bundle := exec.CommandContext(t.Context(), s.installed("angular/node_modules/.bin/esbuild"), "entry.ts", "--bundle",
+		"--format=esm", "--log-level=warning")
+	bundle.Dir = s.dir
+	script, err := bundle.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.guide.files["index.html"] = `<!doctype html><title>My app</title><link rel="icon" href="data:,"><app-root></app-root>` +
+		`<script type="module">` + string(script) + `</script>`
+	b := s.inBrowser()
+	s.saw(userinfo) // the library loads it before it shows the user
+	s.leave(b)
 }
 
 func testOIDCClientTS(t *testing.T, r *row) {

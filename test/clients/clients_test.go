@@ -30,15 +30,16 @@ type row struct {
 	run     func(*testing.T, *row)
 	without map[step]string // why the client does not do a step
 
-	seen map[step]bool
-	line string // of the log, for the misconfiguration
-	ran  bool
+	seen  map[step]bool
+	lines []string // of the log, for the misconfigurations
+	ran   bool
 }
 
 // saw records that a step was checked.
 func (s *site) saw(what step) { s.row.seen[what] = true }
 
 var list = []*row{
+	angularAuth,
 	authJS,
 	authlibFlask,
 	expressOpenIDConnect,
@@ -91,8 +92,8 @@ func printTable(w io.Writer) {
 			switch {
 			case r.without[what] != "":
 				cell = r.without[what]
-			case what == misconfiguration && r.line != "":
-				cell = r.line
+			case what == misconfiguration && len(r.lines) > 0:
+				cell = strings.Join(r.lines, "; ")
 			case r.seen[what]:
 				cell = "yes"
 			}

@@ -14,8 +14,22 @@ func testExpressOpenIDConnect(t *testing.T, r *row) {
 	s := newSite(t, r)
 	s.register()
 	s.also("listen(3000", "listen("+s.port())
-	s.start(nil, "node", s.file("server.mjs"))
 
+	// The example of its own documentation asks for an ID token alone, as a form.
+	const ours = "authorizationParams: { response_type: 'code', scope: 'openid profile email offline_access' },"
+	s.also(ours, "")
+	bare := s.start(nil, "node", s.file("server.mjs"))
+	since := len(s.Log.String())
+	s.person().open(s.app + "/")
+	s.rejected(since, "response_type id_token is not enabled", `--response-type "id_token"`)
+	s.set("--response-type", "id_token")
+	first := s.person()
+	first.says(first.open(s.app+"/"), "hello Anna")
+	s.set("--response-type", "")
+	bare.stop()
+
+	delete(s.swaps, ours)
+	s.start(nil, "node", s.file("server.mjs"))
 	anna := s.person()
 	anna.says(anna.open(s.app+"/"), "hello Anna")
 	s.saw(signIn)
@@ -45,5 +59,5 @@ func testExpressOpenIDConnect(t *testing.T, r *row) {
 	})
 	s.saw(backChannel)
 
-	s.wrongRedirect(func() { s.person().open(s.app + "/") })
+	s.misconfigure(func(b *person) { b.open(s.app + "/") })
 }

@@ -37,5 +37,6 @@ func testHashicorpCap(t *testing.T, r *row) {
 	}
 	s.saw(userinfo)
 
-	s.wrongRedirect(func() { s.person().open(s.app + "/login") })
+	s.misconfigure(func(b *person) { b.open(s.app + "/login") })
+
 }

@@ -28,5 +28,5 @@ func testMiniflux(t *testing.T, r *row) {
 	anna.says(p)
 	s.saw(signOut)
 
-	s.wrongRedirect(func() { enter(s.person()) })
+	s.misconfigure(func(b *person) { enter(b) })
 }

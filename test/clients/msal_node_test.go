@@ -31,5 +31,5 @@ func testMSALNode(t *testing.T, r *row) {
 	}
 	s.saw(signOut)
 
-	s.wrongRedirect(func() { s.person().open(s.app + "/") })
+	s.misconfigure(func(b *person) { b.open(s.app + "/") })
 }

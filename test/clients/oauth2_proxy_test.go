@@ -62,5 +62,5 @@ func testOAuth2Proxy(t *testing.T, r *row) {
 	}
 	s.saw(signOut)
 
-	s.wrongRedirect(func() { s.person().open(s.app + "/oauth2/start") })
+	s.misconfigure(func(b *person) { b.open(s.app + "/oauth2/start") })
 }

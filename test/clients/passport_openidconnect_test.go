@@ -32,5 +32,5 @@ func testPassportOpenIDConnect(t *testing.T, r *row) {
 	}
 	s.saw(signOut)
 
-	s.wrongRedirect(func() { s.person().open(s.app + "/login") })
+	s.misconfigure(func(b *person) { b.open(s.app + "/login") })
 }

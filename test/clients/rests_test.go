@@ -24,7 +24,20 @@ func TestGuidesSayWhichAreRun(t *testing.T) {
 			said[strings.TrimSuffix(filepath.Base(page), ".md")] = what
 		}
 	}
+	var pins strings.Builder // the versions that are installed
+	for _, name := range []string{
+		"../../tools/clients.sh", "node/package.json", "angular/package.json", "python/requirements.txt", "java/pom.xml",
+	} {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pins.Write(text)
+	}
 	for _, r := range list {
+		if version := r.version[strings.LastIndex(r.version, " ")+1:]; !strings.Contains(pins.String(), version) {
+			t.Errorf("%s: version %s is not the one that is installed", r.name, version)
+		}
 		if !strings.Contains(said[r.name], r.version) {
 			t.Errorf("%s.md must say in its last section: Run by a test: %s", r.name, r.version)
 		}

@@ -25,7 +25,6 @@ import (
 	"testing"
 	"time"
 
-	"twostep.example/twostep"
 	"twostep.example/twostep/test/e2e/live"
 )
 
@@ -48,22 +47,10 @@ type site struct {
 	swaps map[string]string // what of the guide becomes what
 }
 
-// serverSetup changes the server of a test before it starts.
-type serverSetup = live.Setup
-
-// tokensLast lets an ID token or access token be so old when an app gets it that it lasts only this long by the clock
-// of the app. The clock of the server is behind for that; it accepts its own tokens for the usual time.
-func tokensLast(d time.Duration) serverSetup {
-	return func(o *twostep.Options) {
-		now := o.Now
-		o.Now = func() time.Time { return now().Add(d - 10*time.Minute) }
-	}
-}
-
 // newSite starts a server and the address of the app, whose program is not started yet.
-func newSite(t *testing.T, r *row, setups ...serverSetup) *site {
+func newSite(t *testing.T, r *row) *site {
 	t.Helper()
-	s := &site{Server: live.Start(t, "", setups...), t: t, row: r, guide: readGuide(t, r.name), random: rand.Text() + rand.Text()[:6]}
+	s := &site{Server: live.Start(t, ""), t: t, row: r, guide: readGuide(t, r.name), random: rand.Text() + rand.Text()[:6]}
 	// The program of the app must find its files, and Node its packages, in a folder above.
 	parent := filepath.Join("../../build/clients", r.folder)
 	err := os.MkdirAll(parent, 0o755)
@@ -324,43 +311,63 @@ func (s *site) warnings() string {
 	return b.String()
 }
 
-// misconfigured wants one line of the log at level WARN since the log had this length. It must name the app, and
-// contain the texts: what the app sent, and the remedy. The line is shown in the table.
-func (s *site) misconfigured(since int, texts ...string) {
+// rejected wants the log, since it had this length, to say one thing about requests of apps that were rejected, even if
+// the app tries again. It must name the app and contain the texts: what the app sent, and the remedy.
+func (s *site) rejected(since int, texts ...string) {
 	s.t.Helper()
-	var lines []string
+	type rejection struct{ App, Reason, Sent, Remedy string }
+	var all []rejection
 	for line := range strings.Lines(s.Log.String()[since:]) {
-		if strings.Contains(line, `"level":"WARN"`) {
-			lines = append(lines, line)
+		var said struct {
+			Level, Msg string
+			rejection
+		}
+		if err := json.Unmarshal([]byte(line), &said); err != nil {
+			s.t.Fatal(err)
+		}
+		if said.Level == "WARN" && said.Msg == "request of an app rejected" && !slices.Contains(all, said.rejection) {
+			all = append(all, said.rejection)
 		}
 	}
-	if len(lines) != 1 {
-		s.t.Fatalf("want one line of the log at level WARN, got %d:\n%s", len(lines), strings.Join(lines, ""))
+	if len(all) != 1 {
+		s.t.Fatalf("want one line of the log about a rejected request, got %d:\n%s", len(all), s.Log.String()[since:])
 	}
-	for _, text := range append(texts, s.id) {
-		if !strings.Contains(lines[0], text) {
-			s.t.Errorf("the line does not say %q: %s", text, lines[0])
+	text := fmt.Sprintf("%+v", all[0])
+	for _, want := range texts {
+		if !strings.Contains(text, want) {
+			s.t.Errorf("the log does not say %q: %s", want, text)
 		}
 	}
-	var values map[string]any
-	if err := json.Unmarshal([]byte(lines[0]), &values); err != nil {
-		s.t.Fatal(err)
+	if all[0].App != s.id || all[0].Remedy == "" {
+		s.t.Errorf("the log names another app, or no remedy: %s", text)
 	}
-	s.row.line = fmt.Sprint(values["reason"])
-	if values["reason"] == nil {
-		s.row.line = fmt.Sprint(values["msg"])
-	}
+	s.row.lines = append(s.row.lines, all[0].Reason+" ("+all[0].Remedy+")")
 	s.saw(misconfiguration)
+}
+
+// misconfigure changes the secret of the app if it has one, and then the redirect URL, lets somebody open the app with
+// each, and wants the log to say what is wrong.
+func (s *site) misconfigure(open func(*person)) {
+	s.t.Helper()
+	if s.secret != "" {
+		s.command("app", "rotate", s.id, "--config", filepath.Join(s.dir, "twostep.toml"))
+		s.Turn(time.Second)
+		since := len(s.Log.String())
+		open(s.person())
+		s.rejected(since, "wrong client secret", "`twostep app rotate "+s.id+"`")
+	}
+	s.wrongRedirect(func() { open(s.person()) })
 }
 
 // wrongRedirect registers another redirect URL than the app sends, lets somebody open the app, and wants the line of the
 // log that says so.
 func (s *site) wrongRedirect(open func()) {
 	s.t.Helper()
-	s.set("--redirect", "https://elsewhere.example.com/callback")
+	const elsewhere = "https://elsewhere.example.com/callback"
+	s.set("--redirect", elsewhere)
 	since := len(s.Log.String())
 	open()
-	s.misconfigured(since, s.app, "https://elsewhere.example.com/callback")
+	s.rejected(since, "redirect_uri="+s.app, elsewhere, "`twostep app set "+s.id+" --redirect URL`")
 }
 
 // withoutPKCE runs an app that sends neither PKCE nor a nonce. It wants it to be refused with one line of the log that
@@ -369,7 +376,7 @@ func (s *site) withoutPKCE(open func(*person) page, text string) {
 	s.t.Helper()
 	since := len(s.Log.String())
 	open(s.person())
-	s.misconfigured(since, "code_challenge is missing", "`twostep app set "+s.id+" --pkce off`")
+	s.rejected(since, "code_challenge is missing", "`twostep app set "+s.id+" --pkce off`")
 	s.set("--pkce", "off")
 	anna := s.person()
 	anna.says(open(anna), text)

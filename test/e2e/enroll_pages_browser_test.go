@@ -80,7 +80,7 @@ func numberStory(b *tab, show func(string)) {
 	show("sms-start")
 	b.enter("number", "+49 30 123456")
 	b.click("Send Code")
-	b.sees("This looks like a landline number")
+	b.sees("looks like a landline number")
 	show("sms-refused")
 	b.enter("number", "+49 171 2345678")
 	b.click("Send Code")

@@ -74,7 +74,9 @@ func guardBy(t *testing.T, run func(ends) (address string), known knownBy) *guar
 		if o.ProxySecret = e.secret; known == byAddress {
 			o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
 		}
-		o.Apps = []twostep.App{{ID: "wiki", Name: "Wiki", Hosts: []string{wiki}}}
+		o.Apps = []twostep.App{{
+			ID: "wiki", Name: "Wiki", Hosts: []string{wiki}, PublicPaths: []string{"/hooks/*", "GET /status"}, PublicPreflight: true,
+		}}
 	})
 	server := httptest.NewUnstartedServer(g.s.Server)
 	if known == bySocket {
@@ -293,6 +295,64 @@ func attackers(g *guarded) {
 	for _, uri := range []string{"/.twostep/enter", "/.twostep/enter?code=x&state=/", "/.twostep/check", "/auth/check", "/?reply=401", "//.twostep/enter"} {
 		g.out(uri, g.ask("GET", uri, "", "Sec-Fetch-Mode: cors"), 400, http.StatusUnauthorized, http.StatusNotFound)
 	}
+}
+
+// A public path reaches the app through every proxy, without a name that the client may have forged. No other
+// spelling of a path reaches the app because of it.
+func TestProxiesPassPublicPaths(t *testing.T) {
+	for _, name := range slices.Sorted(maps.Keys(proxies)) {
+		t.Run(name, func(t *testing.T) {
+			g := guard(t, proxies[name])
+			preflight := []string{"Origin: https://other.example", "Access-Control-Request-Method: PUT"}
+			for _, lines := range append(spellings(), nil) {
+				g.anonymous(fmt.Sprint(lines), g.ask("POST", "/hooks/github?x=%2F", "a=b", lines...), slices.ContainsFunc(lines, hasUnderscore))
+				g.anonymous(fmt.Sprint(lines), g.ask("OPTIONS", "/api/1", "", append(lines, preflight...)...), slices.ContainsFunc(lines, hasUnderscore))
+			}
+			g.reached.Store(0)
+			for _, uri := range []string{"/hooks", "/hooksx", "/Hooks/x", "/hooks/../admin", "/hooks/%2e%2e/admin", "/hooks/..%2fadmin", "/hooks/%252e%252e/admin", "/hooks//x", "//hooks/x",
+				"/hooks/..;/admin", "/hooks/;x", "/hooks/%00", "/hooks/..%5cadmin", "/admin?/hooks/x", "/admin%3f/hooks/x"} {
+				g.out(uri, g.ask("POST", uri, ""), 400, http.StatusUnauthorized, http.StatusNotFound)
+			}
+			for _, line := range []string{"X-Rewrite-Url: /admin", "X-Override-Url: /admin", "X-Original-Url: /admin"} {
+				if resp := g.ask("POST", "/hooks/x", "", line); resp.StatusCode == http.StatusOK {
+					s := g.anonymous(line, resp, false)
+					if s.Header.Get("X-Original-Url") != "" || !strings.HasPrefix(line, "X-Original-Url") {
+						t.Errorf("%s: the app sees %v", line, s.Header)
+					}
+				}
+			}
+			g.reached.Store(0)
+			for _, line := range []string{"X-Http-Method-Override: DELETE", "X-Http-Method: DELETE", "X-Method-Override: DELETE"} {
+				g.out(line, g.ask("GET", "/status", "", line), 400, http.StatusUnauthorized)
+				g.out(line, g.ask("OPTIONS", "/api/1", "", append(preflight, line)...), 400, http.StatusUnauthorized)
+			}
+			g.out("POST", g.ask("POST", "/status", ""), http.StatusUnauthorized)
+			g.out("OPTIONS", g.ask("OPTIONS", "/api/1", ""), http.StatusUnauthorized)
+			g.out("PUT", g.ask("PUT", "/api/1", "", preflight...), http.StatusUnauthorized)
+		})
+	}
+}
+
+func hasUnderscore(line string) bool {
+	name, _, _ := strings.Cut(line, ":")
+	return strings.Contains(name, "_")
+}
+
+// anonymous wants the app to have got a request without any name of a person. A proxy may refuse it if it has an odd header.
+func (g *guarded) anonymous(what string, resp *http.Response, odd bool) (s seen) {
+	g.Helper()
+	if odd && resp.StatusCode == http.StatusBadRequest {
+		return s
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&s); resp.StatusCode != http.StatusOK || err != nil {
+		g.Fatalf("%s: %d, %v", what, resp.StatusCode, err)
+	}
+	for name, values := range s.names() {
+		if strings.Join(values, "") != "" {
+			g.Errorf("%s: the app sees %s as %q", what, name, values)
+		}
+	}
+	return s
 }
 
 const form = "Content-Type: application/x-www-form-urlencoded"

@@ -15,6 +15,9 @@ CREATE TABLE accounts (
 	id                      TEXT PRIMARY KEY,
 	email                   TEXT NOT NULL UNIQUE,   -- canonical form
 	name                    TEXT NOT NULL,
+	given_name              TEXT NOT NULL,          -- '' if the person did not say
+	family_name             TEXT NOT NULL,
+	profile_changed_at      BIGINT NOT NULL,        -- when a name or the address was last changed
 	operator                BOOLEAN NOT NULL,
 	password_hash           BYTEA NOT NULL,         -- sealed
 	password_set_by_mail_at BIGINT NOT NULL,        -- when the password was last set with a link sent by email
@@ -43,11 +46,11 @@ CREATE TABLE attempts (
 	other_address      TEXT NOT NULL,               -- an address of the other family (IPv4, IPv6) that it was seen from
 	user_agent         TEXT NOT NULL,
 	client_hints       TEXT NOT NULL,               -- Sec-CH-UA
-	return_to          TEXT NOT NULL,
 	device_id          TEXT NOT NULL,               -- '' if the browser is not known
 	reason             TEXT NOT NULL,               -- why the second step is required; '' where it always is
 	device_verified_at BIGINT NOT NULL,             -- when the browser was last verified, if that is the reason
 	trust_requested    BOOLEAN NOT NULL,
+	stay_signed_in     BOOLEAN NOT NULL,            -- the person ticked the box of the sign-in page
 	required_level     BIGINT NOT NULL,             -- 0: the account's usual level
 	started_at         BIGINT NOT NULL,
 	expires_at         BIGINT NOT NULL,
@@ -121,6 +124,7 @@ CREATE TABLE sessions (
 	authenticated_at  BIGINT NOT NULL,              -- when both steps were last completed; 0: trust skipped the second
 	last_seen_at      BIGINT NOT NULL,
 	expires_at        BIGINT NOT NULL,
+	persistent        BOOLEAN NOT NULL,             -- the browser keeps its cookie until expires_at
 	device_id         TEXT NOT NULL,
 	trust_verified_at BIGINT NOT NULL,              -- when the trust that skipped the second step was verified
 	factor_id         TEXT NOT NULL                 -- the factor that proved the second step last; '' for email and trust
@@ -131,20 +135,22 @@ CREATE INDEX sessions_expires ON sessions (expires_at);
 
 -- A link sent by email.
 CREATE TABLE email_links (
-	token_hash BYTEA PRIMARY KEY,
-	purpose    TEXT NOT NULL,                       -- invite, signup, reset, undo, exists, decoy
-	email      TEXT NOT NULL,                       -- canonical form; undo: of the account before the change
-	account_id TEXT NOT NULL,                       -- reset, undo
-	factor_id  TEXT NOT NULL,                       -- undo: the factor to remove; '' to restore the address
-	replaced   BYTEA NOT NULL,                      -- undo: the factor to restore, as JSON with a sealed body; empty: none
-	due_at     BIGINT NOT NULL,                     -- undo: when it takes effect; 0: it was not requested
-	language   TEXT NOT NULL,                       -- undo: of the person who requested it, for the messages at due_at
-	name       TEXT NOT NULL,
-	operator   BOOLEAN NOT NULL,
-	epoch      BIGINT NOT NULL,                     -- reset: of the account, when the link was made
-	created_at BIGINT NOT NULL,
-	expires_at BIGINT NOT NULL,
-	used_at    BIGINT NOT NULL
+	token_hash  BYTEA PRIMARY KEY,
+	purpose     TEXT NOT NULL,                       -- invite, signup, reset, undo, exists, decoy
+	email       TEXT NOT NULL,                       -- canonical form; undo: of the account before the change
+	account_id  TEXT NOT NULL,                       -- reset, undo
+	factor_id   TEXT NOT NULL,                       -- undo: the factor to remove; '' to restore the address
+	replaced    BYTEA NOT NULL,                      -- undo: the factor to restore, as JSON with a sealed body; empty: none
+	due_at      BIGINT NOT NULL,                     -- undo: when it takes effect; 0: it was not requested
+	language    TEXT NOT NULL,                       -- undo: of the person who requested it, for the messages at due_at
+	name        TEXT NOT NULL,
+	given_name  TEXT NOT NULL,
+	family_name TEXT NOT NULL,
+	operator    BOOLEAN NOT NULL,
+	epoch       BIGINT NOT NULL,                     -- reset: of the account, when the link was made
+	created_at  BIGINT NOT NULL,
+	expires_at  BIGINT NOT NULL,
+	used_at     BIGINT NOT NULL
 );
 CREATE INDEX email_links_expires ON email_links (expires_at);
 CREATE INDEX email_links_undo ON email_links (account_id, created_at) WHERE purpose = 'undo';

@@ -176,4 +176,63 @@ var hosts = []mutation{
 			"if err != nil {\n\t\treturn nil, \"\", nil\n\t}\n\tif g.ClientID != cl.ID",
 		},
 	}},
+	{test: "TestNoOtherSpellingIsPublic", what: "a public path may have any spelling", edits: []edit{
+		{"internal/client/public_path.go", "if !isPlainPath(path) {\n\t\treturn false, false", "if path == \"\" {\n\t\treturn false, false"},
+	}},
+	{test: "TestNoOtherSpellingIsPublic", what: "a public path may have segments of dots", edits: []edit{
+		{
+			"internal/client/public_path.go",
+			`if strings.Trim(segment, ".") == "" && (segment != "" || i < len(segments)-1) {`,
+			`if segment == "" && i < len(segments)-1 {`,
+		},
+	}},
+	{test: "TestNoOtherSpellingIsPublic", what: "a public path may have empty segments", edits: []edit{
+		{"internal/client/public_path.go", `(segment != "" || i < len(segments)-1)`, `(segment != "" || i < 0)`},
+	}},
+	{test: "TestNoOtherSpellingIsPublic", what: "a public path may have escapes", edits: []edit{
+		{"internal/client/public_path.go", `"/-._~@:="`, `"/-._~@:=%"`},
+	}},
+	{test: "TestNoOtherSpellingIsPublic", what: "a public path may have parameters", edits: []edit{
+		{"internal/client/public_path.go", `"/-._~@:="`, `"/-._~@:=;"`},
+	}},
+	{test: "TestNoOtherSpellingIsPublic", what: "a public path may have backslashes", edits: []edit{
+		{"internal/client/public_path.go", `"/-._~@:="`, "`/-._~@:=\\`"},
+	}},
+	{test: "TestNoOtherSpellingIsPublic", what: "a public path is one for every method", edits: []edit{
+		{"internal/client/public_path.go", `part[1] != "" && !matchesMethod(part[1], method) || `, ""},
+	}},
+	{test: "TestNoOtherSpellingIsPublic", what: "a public path is one at every host of its app", edits: []edit{
+		{"internal/client/public_path.go", ` || part[2] != "" && part[2] != host`, ""},
+	}},
+	{test: "TestNoOtherSpellingIsPublic", what: "a public path is the start of others", edits: []edit{
+		{"internal/client/public_path.go", `part[4] != "" && strings.HasPrefix`, `strings.HasPrefix`},
+	}},
+	{test: "TestNoOtherSpellingIsPublic", what: "a header names another path", edits: []edit{
+		{"internal/forwardauth/public.go", "if hasHeader(r, pathOverrides) {", "if r.Host == \"\" {"},
+	}},
+	{test: "TestNoOtherSpellingIsPublic", what: "a header names another method", edits: []edit{
+		{"internal/forwardauth/public.go", "(hasHeader(r, methodOverrides) || namesMethod(req.query()))", "namesMethod(req.query())"},
+	}},
+	{test: "TestNoOtherSpellingIsPublic", what: "the query names another method", edits: []edit{
+		{"internal/forwardauth/public.go", "(hasHeader(r, methodOverrides) || namesMethod(req.query()))", "hasHeader(r, methodOverrides)"},
+	}},
+	{test: "TestOnlyPreflightsArePublic", what: "every OPTIONS is a preflight", edits: []edit{
+		{
+			"internal/forwardauth/public.go",
+			`r.Header.Get("Origin") != "" &&` + "\n\t\t" + `r.Header.Get("Access-Control-Request-Method") != ""`,
+			"p.method != \"\"",
+		},
+	}},
+	{test: "TestOnlyPreflightsArePublic", what: "preflights pass without a word of the owner", edits: []edit{
+		{"internal/forwardauth/public.go", "cl.PublicPreflight && ", ""},
+	}},
+	{test: "TestPublicPathHasNoForgedIdentity", what: "a public request lacks the headers that replace forged ones", edits: []edit{
+		{"internal/forwardauth/decision.go", "noIdentity().write(w)", "w.WriteHeader(http.StatusOK)"},
+	}},
+	{test: "TestPublicPathHasNoForgedIdentity", what: "a percent sign is not encoded", edits: []edit{
+		{"internal/forwardauth/decision.go", " && c != '%'", ""},
+	}},
+	{test: "TestLargeHeadersAreForTheCheckOnly", what: "pages take headers of any size", edits: []edit{
+		{"internal/render/middleware.go", "headerBytes(r.Header) > maxHeaderBytes", "headerBytes(r.Header) < 0"},
+	}},
 }

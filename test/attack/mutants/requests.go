@@ -72,6 +72,19 @@ var texts = []mutation{
 	{test: "TestCodeMailSaysWhoAsked", what: "the mail with the code does not say from which browser", edits: []edit{
 		{"factor/email/email.go", `"Browser", ask.Browser`, `"Browser", ""`},
 	}},
+	{test: "TestCostlyNumbersCannotBeConfirmed", what: "a costly number with a digit more is doubtful", edits: []edit{
+		{"factor/sms/number.go", "kind = similarNumberType(n)", "kind = phonenumbers.UNKNOWN"},
+	}},
+	{test: "TestCostlyNumbersCannotBeConfirmed", what: "an answer is for every number", edits: []edit{
+		{"factor/sms/number.go", "doubtful && confirmed != number {", `doubtful && confirmed == "" {`},
+	}},
+	{test: "TestCostlyNumbersCannotBeConfirmed", what: "a satellite gets messages", edits: []edit{
+		{"factor/sms/number.go", "if isGlobalNetwork(n) {", "if n == nil {"},
+	}},
+	{test: "TestCostlyNumbersCannotBeConfirmed", what: "a premium-rate number is doubtful", edits: []edit{
+		{"factor/sms/number.go", "	phonenumbers.PREMIUM_RATE:    \"number.premium\",\n", ""},
+		{"factor/sms/number.go", `phonenumbers.VOIP:       "number.voip",`, `phonenumbers.VOIP: "number.voip", phonenumbers.PREMIUM_RATE: "number.premium",`},
+	}},
 }
 
 // inputs are forms and headers that no page of ours sends.
