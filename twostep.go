@@ -163,7 +163,9 @@ func build(ctx context.Context, o Options, keys *seal.KeyRing, db *store.DB) (*S
 		Events: events, Operator: o.actor(),
 		Store: db, Keys: keys, Now: o.Now, Log: o.Logger,
 		Passwords: seal.NewPasswordHasher(seal.HashCost{}, 0, 0),
-		Settings:  account.Settings{Site: o.Site, PublicURL: o.PublicURL, SignUp: o.SignUp, Location: o.Location},
+		Settings: account.Settings{
+			Site: o.Site, PublicURL: o.PublicURL, SignUp: o.SignUp, Location: o.Location, Local: o.Local != nil,
+		},
 		Enqueue:   out.Enqueue, NotifyOutbox: out.Notify, Trust: o.policy(), GuessBudget: o.perYear(), Methods: o.Methods,
 		Idle: o.IdleTimeout, Absolute: o.AbsoluteTimeout, StaySignedIn: o.StaySignedIn,
 		Email: challenge.EmailPolicy{
