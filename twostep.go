@@ -200,8 +200,8 @@ func build(ctx context.Context, o Options, keys *seal.KeyRing, db *store.DB) (*S
 	}
 	s.pages = &render.Renderer{
 		Site: o.Site, Brand: render.NewBrand(o.look), Secure: o.secure(), Location: o.Location, Log: o.Logger, Now: o.Now,
-		JSONErrorPaths: oidc.JSONErrorPaths(),
-		Origins:        origin.NewResolver(o.TrustedProxies, o.ProxySecret, o.private()),
+		JSONErrorPaths: oidc.JSONErrorPaths(), JSONBodyPaths: oidc.JSONBodyPaths(),
+		Origins: origin.NewResolver(o.TrustedProxies, o.ProxySecret, o.private()),
 	}
 	s.pages.Faults = &fault.Log{
 		Logger: o.Logger, Now: o.Now,

@@ -47,23 +47,28 @@ func (p *Provider) authenticateClient(r *http.Request, values url.Values) (clien
 	}
 	if errors.Is(err, errInvalidClient) || errors.Is(err, client.ErrNotFound) || errors.Is(err, grant.ErrInvalid) ||
 		errors.As(err, new(*metadata.Error)) {
-		from := p.Pages.Origin(r)
-		limitErr := p.Grants.Limits.Spend(r.Context(), p.Grants.Store,
-			ratelimit.PerNetwork("wrong_client_secrets_network", from.Networks(), time.Minute, clientAuthFailuresPerMinute)...)
-		if errors.Is(limitErr, ratelimit.ErrLimited) {
-			e := audit.Event{Client: cl.ID, Reason: "client secrets"}
-			return client.Client{}, p.Grants.Accounts.Refused(r.Context(), limitErr, e, from)
-		}
-		if limitErr != nil {
-			return client.Client{}, limitErr
-		}
-		rejected := audit.Event{Kind: audit.ClientRejected, Client: cl.ID, Reason: truncate(err.Error())}
-		if eventErr := p.Grants.Accounts.Failure(r.Context(), rejected, from); eventErr != nil {
-			return client.Client{}, eventErr
-		}
-		return client.Client{}, errInvalidClient
+		return client.Client{}, p.rejectClient(r, cl.ID, err)
 	}
 	return cl, err
+}
+
+// rejectClient counts and records a failed authentication of a client, and returns errInvalidClient, or an error that is
+// ratelimit.ErrLimited if the network has failed too often.
+func (p *Provider) rejectClient(r *http.Request, id string, reason error) error {
+	from := p.Pages.Origin(r)
+	err := p.Grants.Limits.Spend(r.Context(), p.Grants.Store,
+		ratelimit.PerNetwork("wrong_client_secrets_network", from.Networks(), time.Minute, clientAuthFailuresPerMinute)...)
+	if errors.Is(err, ratelimit.ErrLimited) {
+		return p.Grants.Accounts.Refused(r.Context(), err, audit.Event{Client: id, Reason: "client secrets"}, from)
+	}
+	if err != nil {
+		return err
+	}
+	rejected := audit.Event{Kind: audit.ClientRejected, Client: id, Reason: truncate(reason.Error())}
+	if err := p.Grants.Accounts.Failure(r.Context(), rejected, from); err != nil {
+		return err
+	}
+	return errInvalidClient
 }
 
 // parseClientCredentials reads the credentials. A request may use one method only (RFC 6749 2.3).

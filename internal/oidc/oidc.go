@@ -47,6 +47,7 @@ const (
 
 	deviceAuthorizationPath = "/oauth2/device_authorization"
 	devicePath              = "/device"
+	registerPath            = "/oauth2/register"
 
 	metadataPath      = "/.well-known/openid-configuration"
 	oauthMetadataPath = "/.well-known/oauth-authorization-server"
@@ -58,7 +59,12 @@ func APIPaths() []string {
 }
 
 // JSONErrorPaths returns the paths whose errors are JSON: those that programs request.
-func JSONErrorPaths() []string { return append(APIPaths(), jwksPath, metadataPath, oauthMetadataPath) }
+func JSONErrorPaths() []string {
+	return append(APIPaths(), jwksPath, metadataPath, oauthMetadataPath, registerPath)
+}
+
+// JSONBodyPaths returns the paths whose requests have a JSON body.
+func JSONBodyPaths() []string { return []string{registerPath} }
 
 // CSRFExemptPaths returns the paths and patterns that accept cross-site forms. None of them acts on a cookie
 // alone.
@@ -88,6 +94,7 @@ func (p *Provider) Routes() []render.Route {
 		open("OPTIONS "+revokePath, p.preflight),
 		open("POST "+parPath, p.clientEndpoint(p.pushAuthRequest)),
 		open("POST "+deviceAuthorizationPath, p.clientEndpoint(p.startDeviceAuthorization)),
+		open("POST "+registerPath, p.register),
 		{Pattern: "GET " + devicePath, Access: render.AccessSession, Handler: p.showUserCodeForm},
 		{Pattern: "POST " + devicePath, Access: render.AccessSession, Handler: p.submitUserCode},
 		open("GET "+deviceAllowedPath, p.showDeviceAnswer("device.allowed")),

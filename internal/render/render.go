@@ -41,6 +41,7 @@ type Renderer struct {
 	Origins        origin.Resolver       // finds the client address of requests
 	ProxyDetector  *origin.ProxyDetector // nil: nothing is detected
 	JSONErrorPaths []string              // paths whose errors are JSON, for programs
+	JSONBodyPaths  []string              // paths whose requests have a JSON body, not a form
 	Faults         *fault.Log            // gets the faults that pass; nil: none is logged
 }
 
