@@ -2,6 +2,8 @@ package twostep
 
 import (
 	"context"
+	"errors"
+	"time"
 
 	"twostep.example/twostep/internal/client"
 )
@@ -42,6 +44,20 @@ func (s *Server) CreateApp(ctx context.Context, a App) error { return s.clients.
 // UpdateApp replaces the app in the database with the client ID of a. It returns ErrAppNotFound if there is none,
 // ErrAppReadOnly if it is one of Options.Apps, or an *AppError.
 func (s *Server) UpdateApp(ctx context.Context, a App) error { return s.clients.Update(ctx, a) }
+
+// CreateRegistrationToken returns a token with which apps can register themselves at /oauth2/register (RFC 7591): as
+// often as uses says, 1 to 1,000, within valid, one minute to 30 days. It returns an error if one is outside.
+func (s *Server) CreateRegistrationToken(ctx context.Context, uses int64, valid time.Duration) (string, error) {
+	if uses < 1 || uses > 1000 || valid < time.Minute || valid > 30*24*time.Hour {
+		return "", errors.New("twostep: a registration token has 1 to 1,000 uses, and is valid for one minute to 30 days")
+	}
+	return s.clients.CreateRegistrationToken(ctx, uses, valid)
+}
+
+// EndRegistrationTokens makes all registration tokens unusable and returns how many there were.
+func (s *Server) EndRegistrationTokens(ctx context.Context) (int64, error) {
+	return s.clients.EndRegistrationTokens(ctx)
+}
 
 // RotateAppSecret gives an app in the database a new client secret and returns it. If keep is true, the newest of the
 // old secrets works until the next rotation; otherwise only the new one does. RotateAppSecret returns ErrAppNotFound if

@@ -76,11 +76,12 @@ var withoutEvent = map[string]string{
 	"Budgets.SpendMail": "counts; whoever calls it records a refusal", "Budgets.Lock": "locks", "Budgets.Refund": "gives back what was counted", "Budgets.Renew": "likewise",
 
 	"Grants.ConsumePushedRequest": "takes a request of an app, which nobody has allowed yet", "Grants.MarkActionStarted": "likewise", "Grants.SelectAccount": "likewise",
-	"Clients.SaveDocument":      "keeps what an app that nobody registered says of itself",
-	"Grants.FindClient":         "likewise; a refusal is recorded as that of SaveAuthRequest is",
-	"Grants.PollDevice":         "gives a device the tokens of a grant whose event is recorded",
-	"Grants.BindAuthRequest":    "likewise",
-	"Grants.ConsumeAuthRequest": "likewise", "Grants.IssueHostToken": "a token of a grant whose event is recorded", "Grants.IssueClientCredentialsToken": "a token of an app for itself, as often as it likes",
+	"Clients.SaveDocument":           "keeps what an app that nobody registered says of itself",
+	"Clients.CheckRegistrationToken": "reads, and is named like what writes",
+	"Grants.FindClient":              "keeps what an app that nobody registered says of itself; a refusal is recorded as that of SaveAuthRequest is",
+	"Grants.BindAuthRequest":         "likewise",
+	"Grants.PollDevice":              "gives a device the tokens of a grant whose event is recorded",
+	"Grants.ConsumeAuthRequest":      "likewise", "Grants.IssueHostToken": "a token of a grant whose event is recorded", "Grants.IssueClientCredentialsToken": "a token of an app for itself, as often as it likes",
 	"Grants.ClaimLogoutTokens": "tells apps of sessions whose end is recorded", "Grants.MarkLogoutDelivered": "likewise",
 	"Grants.VerifyClientAssertion": "uses up the name of an assertion", "Grants.Subject": "keeps a salt, once", "Grants.LoadAuthProgress": "likewise",
 }
@@ -533,6 +534,18 @@ var acts = []act{
 	{"Clients.Create", func(w *walk) func() error {
 		return func() error { return w.CreateApp(w.Context(), App{ID: "news", Hosts: []string{"news.example.com"}}) }
 	}, []audit.Kind{audit.ClientCreated}, audit.TypeOperator, nil},
+	{"Clients.CreateRegistrationToken", func(w *walk) func() error {
+		return func() error { _, err := w.CreateRegistrationToken(w.Context(), 1, time.Hour); return err }
+	}, []audit.Kind{audit.RegistrationTokenCreated}, audit.TypeOperator, nil},
+	{"Clients.EndRegistrationTokens", func(w *walk) func() error {
+		return func() error { _, err := w.EndRegistrationTokens(w.Context()); return err }
+	}, []audit.Kind{audit.RegistrationTokensEnded}, audit.TypeOperator, nil},
+	{"Clients.Register", func(w *walk) func() error {
+		token, err := w.CreateRegistrationToken(w.Context(), 1, time.Hour)
+		w.must(err)
+		a := App{ID: "news", RedirectURIs: []string{"https://news.example.com/cb"}}
+		return func() error { return w.clients.Register(w.Context(), token, a, here) }
+	}, []audit.Kind{audit.ClientCreated}, audit.TypeClient, nil},
 	{"Clients.Update", func(w *walk) func() error {
 		a := w.wiki()
 		a.Name = "Wiki"

@@ -166,7 +166,7 @@ func build(ctx context.Context, o Options, keys *seal.KeyRing, db *store.DB) (*S
 		Settings: account.Settings{
 			Site: o.Site, PublicURL: o.PublicURL, SignUp: o.SignUp, Location: o.Location, Local: o.Local != nil,
 		},
-		Enqueue:   out.Enqueue, NotifyOutbox: out.Notify, Trust: o.policy(), GuessBudget: o.perYear(), Methods: o.Methods,
+		Enqueue: out.Enqueue, NotifyOutbox: out.Notify, Trust: o.policy(), GuessBudget: o.perYear(), Methods: o.Methods,
 		Idle: o.IdleTimeout, Absolute: o.AbsoluteTimeout, StaySignedIn: o.StaySignedIn,
 		Email: challenge.EmailPolicy{
 			UntilAnother: o.EmailSecondStep == store.EmailUntilAnother, PauseAfterReset: o.EmailPauseAfterReset,
@@ -204,7 +204,8 @@ func build(ctx context.Context, o Options, keys *seal.KeyRing, db *store.DB) (*S
 		Site: o.Site, Brand: render.NewBrand(o.look), Secure: o.secure(), HSTSSubdomains: o.HSTSSubdomains,
 		Location: o.Location, Log: o.Logger, Now: o.Now,
 		JSONErrors: oidc.HasJSONErrors, NotFoundHint: oidc.IssuerHint(o.PublicURL),
-		Origins: origin.NewResolver(o.TrustedProxies, o.ProxySecret, o.private()),
+		JSONBodyPaths: oidc.JSONBodyPaths(),
+		Origins:       origin.NewResolver(o.TrustedProxies, o.ProxySecret, o.private()),
 	}
 	s.pages.Faults = &fault.Log{
 		Logger: o.Logger, Now: o.Now,

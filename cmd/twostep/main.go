@@ -107,14 +107,15 @@ type commands struct {
 		Forget deviceForgetCommand `cmd:"" help:"Remove trust from all devices of an account" example:"twostep device forget anna@example.com"`
 	} `cmd:"" help:"Manage trusted devices"`
 	App struct {
-		Add    appAddCommand    `cmd:"" help:"Register an app and print its client ID, its secret and the URLs it needs" example:"twostep app add grafana --redirect https://grafana.example.com/login/generic_oauth"`
-		List   appListCommand   `cmd:"" help:"List all apps, one per line" example:"twostep app list"`
-		Show   appShowCommand   `cmd:"" help:"Print the registration of an app" example:"twostep app show grafana --json"`
-		Set    appSetCommand    `cmd:"" help:"Change the registration of an app; an empty value removes a setting" example:"twostep app set grafana --name 'Our Grafana' --group staff"`
-		Doctor appDoctorCommand `cmd:"" help:"Check what an app needs, and list why its requests were rejected" example:"twostep app doctor grafana"`
-		Rotate appRotateCommand `cmd:"" help:"Create a new secret for an app" example:"twostep app rotate grafana --keep-old"`
-		Remove appRemoveCommand `cmd:"" help:"Remove an app with its tokens and the consents for it" example:"twostep app remove grafana"`
-		Secret appSecretCommand `cmd:"" help:"Print a new client secret and its hash, for an app in the configuration file" example:"twostep app secret"`
+		Add               appAddCommand               `cmd:"" help:"Register an app and print its client ID, its secret and the URLs it needs" example:"twostep app add grafana --redirect https://grafana.example.com/login/generic_oauth"`
+		List              appListCommand              `cmd:"" help:"List all apps, one per line" example:"twostep app list"`
+		Show              appShowCommand              `cmd:"" help:"Print the registration of an app" example:"twostep app show grafana --json"`
+		Set               appSetCommand               `cmd:"" help:"Change the registration of an app; an empty value removes a setting" example:"twostep app set grafana --name 'Our Grafana' --group staff"`
+		Doctor            appDoctorCommand            `cmd:"" help:"Check what an app needs, and list why its requests were rejected" example:"twostep app doctor grafana"`
+		Rotate            appRotateCommand            `cmd:"" help:"Create a new secret for an app" example:"twostep app rotate grafana --keep-old"`
+		Remove            appRemoveCommand            `cmd:"" help:"Remove an app with its tokens and the consents for it" example:"twostep app remove grafana"`
+		RegistrationToken appRegistrationTokenCommand `cmd:"" help:"Print a token with which apps can register themselves (RFC 7591)" example:"twostep app registration-token --uses 3 --valid 24h"`
+		Secret            appSecretCommand            `cmd:"" help:"Print a new client secret and its hash, for an app in the configuration file" example:"twostep app secret"`
 	} `cmd:"" help:"Manage the apps that people sign in to"`
 	Guesses struct {
 		Forget guessesForgetCommand `cmd:"" help:"Reset the site-wide guessing alarm" example:"twostep guesses forget"`

@@ -56,6 +56,9 @@ const (
 	ClientDeleted       Kind = "client.deleted"
 	ClientRejected      Kind = "client.rejected"
 
+	RegistrationTokenCreated Kind = "registration_token.created"
+	RegistrationTokensEnded  Kind = "registration_tokens.ended"
+
 	ConsentGiven     Kind = "consent.given"
 	ConsentDenied    Kind = "consent.denied"
 	ConsentWithdrawn Kind = "consent.withdrawn"
@@ -124,6 +127,8 @@ func Describe() []Description {
 		{ClientSecretRotated, "an app got a new secret", false},
 		{ClientDeleted, "an app was removed", false},
 		{ClientRejected, "an app failed to authenticate", true},
+		{RegistrationTokenCreated, "a token was created with which apps can register themselves", false},
+		{RegistrationTokensEnded, "all tokens with which apps can register themselves were ended", false},
 		{ConsentGiven, "a person allowed an app to sign them in", false},
 		{ConsentDenied, "a person declined an app", true},
 		{ConsentWithdrawn, "a person removed the access of an app", false},

@@ -48,27 +48,27 @@ func (p *Provider) authenticateClient(r *http.Request, values url.Values) (id st
 		err = p.verifyClientCredentials(r, cl, credentials)
 	}
 	if errors.Is(err, errInvalidClient) {
-		if failed := p.recordFailedAuthentication(r, cl, err); failed != nil {
+		if failed := p.recordFailedAuthentication(r, cl.ID, err); failed != nil {
 			err = failed
 		}
 	}
 	return credentials.id, cl, err
 }
 
-// recordFailedAuthentication counts and records that a client failed to authenticate. It returns an error that is
+// recordFailedAuthentication counts and records that the client with this ID failed to authenticate. It returns an error that is
 // ratelimit.ErrLimited if the network has failed too often.
-func (p *Provider) recordFailedAuthentication(r *http.Request, cl client.Client, err error) error {
+func (p *Provider) recordFailedAuthentication(r *http.Request, id string, err error) error {
 	from := p.Pages.Origin(r)
 	limitErr := p.Grants.Limits.Spend(r.Context(), p.Grants.Store,
 		ratelimit.PerNetwork("wrong_client_secrets_network", from.Networks(), time.Minute, clientAuthFailuresPerMinute)...)
 	if errors.Is(limitErr, ratelimit.ErrLimited) {
-		e := audit.Event{Client: cl.ID, Reason: "client secrets"}
+		e := audit.Event{Client: id, Reason: "client secrets"}
 		return p.Grants.Accounts.Refused(r.Context(), limitErr, e, from)
 	}
 	if limitErr != nil {
 		return limitErr
 	}
-	rejected := audit.Event{Kind: audit.ClientRejected, Client: cl.ID, Reason: truncate(err.Error())}
+	rejected := audit.Event{Kind: audit.ClientRejected, Client: id, Reason: truncate(err.Error())}
 	if e, ok := errors.AsType[*rejection](err); ok {
 		rejected.Reason = e.reason
 	}

@@ -51,6 +51,7 @@ const (
 
 	deviceAuthorizationPath = "/oauth2/device_authorization"
 	devicePath              = "/device"
+	registerPath            = "/oauth2/register"
 
 	metadataPath      = "/.well-known/openid-configuration"
 	pathMetadataPath  = "/oauth2" + metadataPath
@@ -71,6 +72,9 @@ func HasJSONErrors(path string) bool {
 	return !slices.Contains(pagePaths, path) &&
 		(strings.HasPrefix(path, "/oauth2/") || strings.Contains(path, "/.well-known/"))
 }
+
+// JSONBodyPaths returns the paths whose requests have a JSON body.
+func JSONBodyPaths() []string { return []string{registerPath} }
 
 // IssuerHint tells the developer of a client where the metadata is.
 func IssuerHint(issuer string) string {
@@ -111,6 +115,7 @@ func (p *Provider) Routes() []render.Route {
 		open("POST "+parPath, p.clientEndpoint(p.pushAuthRequest)),
 		open("OPTIONS "+parPath, p.preflight),
 		open("POST "+deviceAuthorizationPath, p.clientEndpoint(p.startDeviceAuthorization)),
+		open("POST "+registerPath, p.register),
 		{Pattern: "GET " + devicePath, Access: render.AccessSession, Handler: p.showUserCodeForm},
 		{Pattern: "POST " + devicePath, Access: render.AccessSession, Handler: p.submitUserCode},
 		open("GET "+deviceAllowedPath, p.showDeviceAnswer("device.allowed")),

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"path"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -173,7 +174,7 @@ func responseStarted(w http.ResponseWriter) bool {
 // queries, and paths that are not UTF-8 or not clean.
 func (p *Renderer) CheckRequests(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := checkRequest(r); err != nil {
+		if err := p.checkRequest(r); err != nil {
 			p.handleError(w, r, err)
 			return
 		}
@@ -199,7 +200,7 @@ func headerBytes(h http.Header) (n int) {
 	return n
 }
 
-func checkRequest(r *http.Request) error {
+func (p *Renderer) checkRequest(r *http.Request) error {
 	switch {
 	case r.ContentLength > MaxBodyBytes:
 		return ErrBodyTooLarge
@@ -209,6 +210,8 @@ func checkRequest(r *http.Request) error {
 		return ErrInvalidForm
 	case !isCleanPath(r.URL.Path):
 		return ErrNotFound // http.ServeMux would redirect to a target taken from the request
+	case r.Method == http.MethodPost && slices.Contains(p.JSONBodyPaths, r.URL.Path):
+		return checkContentType(r, "application/json")
 	case r.Method == http.MethodPost:
 		return checkFormContentType(r)
 	}

@@ -42,6 +42,7 @@ type Renderer struct {
 	Origins        origin.Resolver        // finds the client address of requests
 	ProxyDetector  *origin.ProxyDetector  // nil: nothing is detected
 	JSONErrors     func(path string) bool // reports whether errors of a path are JSON, for programs; nil: of none
+	JSONBodyPaths  []string               // paths whose requests have a JSON body, not a form
 	NotFoundHint   string                 // for programs, in the JSON error of a path that has nothing
 	Faults         *fault.Log             // gets the faults that pass; nil: none is logged
 }

@@ -124,6 +124,7 @@ var inventory = []struct {
 	{"OPTIONS /oauth2/revoke", render.AccessPublic, ""},
 	{"POST /oauth2/par", render.AccessPublic, "client_id=nobody"},
 	{"POST /oauth2/device_authorization", render.AccessPublic, "client_id=nobody"},
+	{"POST /oauth2/register", render.AccessPublic, ""},
 	{"GET /device", render.AccessSession, ""},
 	{"POST /device", render.AccessSession, "user_code=BCDF-GHJK"},
 	{"GET /device/allowed", render.AccessPublic, ""},

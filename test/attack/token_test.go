@@ -652,8 +652,14 @@ func TestLogoutNeedsProofAndARegisteredRedirect(t *testing.T) {
 func TestNoClientRegistrationOrRequestObjects(t *testing.T) {
 	t.Parallel()
 	withApps(t, func(h *server, _ *apps, anna *live.Browser) {
-		for _, path := range []string{"/oauth2/register", "/register", "/connect/register"} {
+		for _, path := range []string{"/register", "/connect/register"} {
 			h.wantStatus(anna.Get(path), http.StatusNotFound)
+		}
+		if got := h.register(anna, "", registration); got.status != http.StatusUnauthorized {
+			h.T.Errorf("a registration without a token: %d %v", got.status, got.body)
+		}
+		if body := anna.Get("/.well-known/openid-configuration").Body; strings.Contains(body, "registration_endpoint") {
+			h.T.Errorf("the discovery document invites to register: %s", body)
 		}
 		for _, account := range h.column("SELECT id FROM accounts") {
 			if err := h.CreateApp(h.T.Context(), twostep.App{ID: account, RedirectURIs: []string{booksBack}}); err == nil {

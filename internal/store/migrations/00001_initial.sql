@@ -329,6 +329,15 @@ CREATE TABLE client_rejections (
 	PRIMARY KEY (client_id, reason)
 );
 CREATE INDEX client_rejections_last ON client_rejections (last_at);
+
+-- Tokens with which apps register themselves (RFC 7591).
+CREATE TABLE registration_tokens (
+	hash       BYTEA PRIMARY KEY,
+	uses_left  BIGINT NOT NULL,
+	expires_at BIGINT NOT NULL
+);
+CREATE INDEX registration_tokens_expires ON registration_tokens (expires_at);
+
 -- OAuth clients that are not registered: what their metadata documents say.
 CREATE TABLE client_documents (
 	id           TEXT PRIMARY KEY,                  -- the URL of the document, which is the client_id

@@ -36,7 +36,7 @@ var devices = []mutation{
 		},
 	}},
 	{test: "TestUserCodesAreLimited", what: "the codes of everybody are not limited", edits: []edit{
-		{"internal/grant/device_authorization.go", "userCodeBudget.For(standing, \"\", 1))...)", "userCodeBudget.For(standing, \"\", 0))...)"},
+		{"internal/grant/device_authorization.go", "Kind: \"user_codes\", Window: time.Hour, Limit: 10_000}", "Kind: \"user_codes\", Window: time.Hour, Limit: 0}"},
 	}},
 	{test: "TestDeviceAuthorizationsAreBounded", what: "apps without a secret use up the budget of all", edits: []edit{
 		{"internal/grant/device_authorization.go", "who = ratelimit.Stranger\n\t\tquotas", "quotas"},

@@ -3,7 +3,7 @@ package main
 // documents are the apps that are not registered: what is fetched for them, how often, and what they may be.
 var documents = []mutation{
 	{test: "TestClientDocumentReachesNoPrivateAddress", what: "documents are fetched from this machine", edits: []edit{
-		{"internal/metadata/metadata.go", "if err != nil || to.Port() != 443 || !isPublic(to.Addr()) {", "if err != nil {"},
+		{"internal/metadata/metadata.go", "if err != nil || to.Port() != 443 || !isPublic(to.Addr()) {", "if err != nil || to.Port() == 0 {"},
 	}},
 	{test: "TestClientDocumentReachesNoPrivateAddress", what: "any URL names a document", edits: []edit{
 		{"internal/grant/client_document.go", "if err := client.ValidateDocumentID(id); err != nil {", "if err := client.ValidateDocumentID(id); err != nil && id == \"\" {"},
