@@ -95,7 +95,7 @@ func TestClientDocumentReachesNoPrivateAddress(t *testing.T) {
 		h.wantNoClient(id, h.ask(anna, id, editorBack), "the URL")
 	}
 	for _, id := range []string{"http://editor.example/app.json", "HTTPS://editor.example/app.json", "file:///etc/passwd", "ftp://editor.example/app.json"} {
-		h.wantNoClient(id, h.ask(anna, id, editorBack), "there is no app with the client_id")
+		h.wantNoClient(id, h.ask(anna, id, editorBack), "there is no app with this client_id")
 	}
 	if n := h.count("client_documents"); n != 0 {
 		t.Errorf("%d documents", n)
