@@ -98,7 +98,7 @@ func (p *Provider) submitConsent(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if who == nil { // sign in, and be asked again
-		return seeOther(w, r, grant.ContinueURL(form["request"]))
+		return seeOther(w, r, "/signin?"+url.Values{"return_to": {grant.ContinueURL(form["request"])}}.Encode())
 	}
 	authReq, err := p.Grants.GetAuthRequest(r.Context(), form["request"], p.Pages.Browsers(r))
 	if err != nil {

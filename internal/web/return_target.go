@@ -86,7 +86,7 @@ func linkQuery(target returnTarget) string {
 
 // accountTag is the field with the tag of the account that a page is about, in its forms and in what its script asks. A
 // browser has one attempt and one session, and other tabs may have replaced them.
-const accountTag = "account"
+const accountTag = "page"
 
 // errOtherAccount means that a form is from a page about another account. It is never used for this one.
 var errOtherAccount = errors.New("web: the form of another account")

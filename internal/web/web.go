@@ -5,7 +5,6 @@
 package web
 
 import (
-	"cmp"
 	"embed"
 	"errors"
 	"net/http"
@@ -160,7 +159,7 @@ func (s *Handlers) answerWithoutAttempt(w http.ResponseWriter, r *http.Request, 
 	}
 	form, err := render.ParseForm(w, r, accountTag, "method", "code", "trust")
 	if err != nil || form[accountTag] == "" {
-		return cmp.Or(err, challenge.ErrNoAttempt)
+		return challenge.ErrNoAttempt
 	}
 	who, err := s.requireSession(r)
 	if err != nil && !errors.Is(err, session.ErrNoSession) {

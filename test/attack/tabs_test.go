@@ -30,7 +30,7 @@ func actions(a live.Answer) (found []string) {
 func (h *server) tagOf(a live.Answer) string {
 	h.T.Helper()
 	for _, m := range hidden.FindAllStringSubmatch(a.Body, -1) {
-		if m[1] == "account" {
+		if m[1] == "page" {
 			return m[2]
 		}
 	}
@@ -164,23 +164,23 @@ func TestFormOfAnotherAccountIsNotUsed(t *testing.T) {
 		for path, form := range forms {
 			path, _, _ = strings.Cut(path, "?")
 			for what, tag := range map[string]string{"of Anna": annas, "of nobody": "nonsense", "no base64": "%"} {
-				a := h.wantStatus(b.Post(path, append([]string{"account", tag}, form...)...), http.StatusConflict)
+				a := h.wantStatus(b.Post(path, append([]string{"page", tag}, form...)...), http.StatusConflict)
 				if !strings.Contains(a.Body, "was not used") {
 					h.T.Errorf("%s, %s: %s", path, what, a.Body)
 				}
 			}
 		}
-		if status := b.Get("/signin/status?account=" + annas).Body; !strings.Contains(status, `"state":""`) {
+		if status := b.Get("/signin/status?page=" + annas).Body; !strings.Contains(status, `"state":""`) {
 			h.T.Errorf("the page of Anna shows the state of Ben's code: %s", status)
 		}
 		if h.contents() != before {
 			h.T.Error("a form of another account has changed something")
 		}
-		h.wantRedirect(b.Post("/signin/verify", "code", code, "account", bens), "/settings")
+		h.wantRedirect(b.Post("/signin/verify", "code", code, "page", bens), "/settings")
 		for path, form := range forms { // signed in as Ben, and the page of Anna is sent
 			if path, _, _ := strings.Cut(path, "?"); path != "/signin/cancel" {
-				h.wantStatus(b.Post(path+"?return_to=/settings/devices", append([]string{"account", annas}, form...)...), http.StatusConflict)
-				h.wantRedirect(b.Post(path+"?return_to=/settings/devices", append([]string{"account", bens}, form...)...), "/signin")
+				h.wantStatus(b.Post(path+"?return_to=/settings/devices", append([]string{"page", annas}, form...)...), http.StatusConflict)
+				h.wantRedirect(b.Post(path+"?return_to=/settings/devices", append([]string{"page", bens}, form...)...), "/signin")
 			}
 		}
 	})
